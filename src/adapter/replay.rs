@@ -1,0 +1,73 @@
+//! The `replay` adapter: recorded answers instead of an agent, and the recording of them.
+//!
+//! A wave row `<unit>.<round>.<role>.<attempt>` has its answer in `<unit>/<round>.<role>.<attempt>.json`, any
+//! other row in `<item id>.json`. The worker is this very program, so a replayed run takes the
+//! same path as a real one: a process per row, its prompt on standard input, its answer on standard output.
+
+use super::{Adapter, AdapterError, Capabilities, Choice};
+use crate::job::Worker;
+use crate::model::{RowId, RowKey, file_name};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The hidden subcommand that prints one recorded answer.
+pub const WORKER_COMMAND: &str = "replay-worker";
+
+pub(super) fn adapter(choice: &Choice, folder: &Path) -> Result<Adapter, AdapterError> {
+    let answers = choice.answers.as_ref().ok_or(AdapterError::NoAnswers)?;
+    let answers = folder.join(answers);
+    if !answers.is_dir() {
+        return Err(AdapterError::AnswersMissing { path: answers });
+    }
+    let program = std::env::current_exe().map_err(AdapterError::NoOwnPath)?;
+    Ok(Adapter {
+        name: "replay".to_owned(),
+        worker: Worker {
+            adapter: "replay".to_owned(),
+            program,
+            args: vec![WORKER_COMMAND.to_owned(), answers.display().to_string()],
+            folder: folder.to_owned(),
+            env_names: choice.env_names.clone(),
+        },
+        capabilities: Capabilities::default(),
+    })
+}
+
+/// Where the answer of a row is recorded, relative to the folder of answers.
+pub fn answer_path(id: &RowId) -> PathBuf {
+    match RowKey::parse(id) {
+        Some(key) => {
+            let name = format!("{}.{}.{}.json", key.round, key.role, key.attempt);
+            PathBuf::from(key.unit.file_name()).join(file_name(&name))
+        }
+        None => PathBuf::from(format!("{}.json", id.file_name())),
+    }
+}
+
+/// The recorded answer of a row.
+pub fn recorded(answers: &Path, id: &RowId) -> io::Result<Vec<u8>> {
+    std::fs::read(answers.join(answer_path(id)))
+}
+
+/// Records the answer of a row; indented, because people read and edit these files.
+pub fn record(answers: &Path, id: &RowId, result: &serde_json::Value) -> io::Result<()> {
+    let path = answers.join(answer_path(id));
+    crate::durable::write(&path, format!("{result:#}\n").as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_have_one_place() {
+        let path = |id: &str| answer_path(&RowId::new(id)).display().to_string();
+        assert_eq!(
+            path("st-001.vote.critic_a.2"),
+            "st-001/vote.critic_a.2.json"
+        );
+        assert_eq!(path("row-1"), "row-1.json");
+        assert_eq!(path("../x/y"), "%2E.%2Fx%2Fy.json");
+        assert_eq!(path("../up.vote.a.1"), "%2E.%2Fup/vote.a.1.json");
+    }
+}

@@ -1,0 +1,348 @@
+//! The arguments, as clap reads them, and what every command gets beside its own.
+
+use super::st::StArgs;
+use super::terminal::Terminal;
+use crate::config::Config;
+use crate::model::RunId;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// A CSV-driven batch wave executor for coding agents.
+///
+/// `mesh run` takes ready tasks of a plan through propose, critique, synthesize and vote, integrates the accepted
+/// patch and validates it. `mesh spawn` runs one agent command over every row of a CSV, checked and resumable.
+#[derive(Debug, Parser)]
+#[command(
+    name = "mesh",
+    version,
+    after_help = "Start here:\n  mesh demo                 a whole run on a throw-away repository, no key, no network\n  mesh spawn rows.csv --instruction 'Summarize {path}' -- my-agent\n  mesh run max_tasks=2 -- my-agent\n\nEvery option of run and spawn is also read from MESH_<OPTION> and from mesh.yaml.\nExit codes: 0 done, 1 a row failed or a task was blocked, 2 bad input, 3 preflight\nrefused, 4 stopped by a worker, 70 a defect, 128+n ended by signal n."
+)]
+pub struct Cli {
+    /// Work as if started in this folder
+    #[arg(
+        short = 'C',
+        global = true,
+        value_name = "DIR",
+        default_value = ".",
+        hide_default_value = true
+    )]
+    pub folder: PathBuf,
+    /// Write JSON to standard output: one object, or JSON Lines while something runs
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say nothing but errors
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// When to use colour
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: When,
+    /// How to show progress
+    #[arg(long, global = true, value_name = "HOW", default_value = "auto")]
+    pub progress: ProgressMode,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Also into a pipe
+    Always,
+    /// Not at all
+    Never,
+}
+
+/// How to show progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProgressMode {
+    /// Bars on a terminal, lines elsewhere
+    Auto,
+    /// A bar for each wave
+    Bar,
+    /// Lines
+    Plain,
+    /// Nothing
+    None,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Take ready tasks of the plan through the protocol, integrate and validate
+    ///
+    /// Selects an in_progress task first, else the first ready one, and drives it wave by wave: proposal, critiques,
+    /// synthesis, votes. An accepted patch is applied by mesh alone, inside the task's scope, and kept only when the
+    /// task's validation commands pass; otherwise the tree is as before, byte for byte.
+    #[command(
+        after_help = "Examples:\n  mesh run -- my-agent --json            the next ready task\n  mesh run ids=st-003 max_tasks=3 -- my-agent\n  mesh run --dry-run -- my-agent         preflight and first wave, nothing started\n\nKEY=VALUE is any option of this command, with underscores: max_tasks=2 is --max-tasks 2."
+    )]
+    Run(RunArgs),
+    /// Run one agent command over every row of a CSV, schema-checked and resumable
+    ///
+    /// One worker process per row. It reads its prompt on standard input; {column} in the instruction and in COMMAND
+    /// stands for a cell. Its answer, one JSON object, comes back by `mesh report-result`, in the file named by
+    /// MESH_RESULT_FILE, or on standard output.
+    #[command(
+        after_help = "Example:\n  mesh spawn files.csv --id-column path --instruction 'Review {path}' \\\n    --output-schema review.json -j 8 -- my-agent --json\n\nThe output CSV has the input's columns and then: job_id, item_id, row_index, source_id,\nstatus, attempt_count, last_error, result_json, reported_at, completed_at."
+    )]
+    Spawn(SpawnArgs),
+    /// Go on with a run where it stopped
+    #[command(after_help = "Example:\n  mesh runs list\n  mesh resume 20260213T015500Z")]
+    Resume(ResumeArgs),
+    /// List runs, or show the report of one
+    Runs(RunsArgs),
+    /// Read and change the $st plan: a list of tasks with statuses and dependencies
+    ///
+    /// Every change happens under a lock, is checked as a whole and replaces the file in one step.
+    St(StArgs),
+    /// Hand back one result, exactly once (for workers)
+    ///
+    /// Reads its identity from the environment that mesh gave to the worker. Prints {"accepted":true}, or
+    /// {"accepted":false,"reason":...} and exits with 1; a result that breaks the schema may be mended and reported again.
+    #[command(
+        after_help = "Example:\n  mesh report-result --result '{\"answer\": 42}'\n  my-tool | mesh report-result --result -"
+    )]
+    ReportResult(ReportResultArgs),
+    /// A whole run on a throw-away repository, with recorded answers
+    ///
+    /// Makes a small repository with a plan of six tasks in a temporary folder and runs it end to end with the built-in
+    /// replay worker: parallel tasks, a vote that fails twice, a validation that fails and is rolled back. No key, no
+    /// network.
+    Demo(DemoArgs),
+    /// Print one recorded answer (the replay adapter's worker)
+    #[command(name = crate::adapter::replay::WORKER_COMMAND, hide = true)]
+    ReplayWorker(ReplayWorkerArgs),
+}
+
+/// Who works the rows; the same for `run` and `spawn`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct WorkerArgs {
+    /// An adapter of mesh.yaml, or `replay`
+    #[arg(long, value_name = "NAME")]
+    pub adapter: Option<String>,
+    /// Recorded answers for the adapter `replay`
+    #[arg(long, value_name = "DIR")]
+    pub answers: Option<PathBuf>,
+    /// Record every answer, for `--adapter replay --answers DIR`
+    #[arg(long, value_name = "DIR")]
+    pub record: Option<PathBuf>,
+    /// Let workers see this variable as well; may be repeated
+    #[arg(long = "env", value_name = "NAME")]
+    pub env_names: Vec<String>,
+    /// How many workers may run at once
+    #[arg(short = 'j', long, visible_alias = "max-workers", value_name = "N", default_value = "16", value_parser = at_least_one)]
+    pub max_concurrency: u64,
+    /// Wall-clock limit of one attempt
+    #[arg(long, value_name = "S", default_value = "1800", value_parser = at_least_one)]
+    pub max_runtime_seconds: u64,
+    /// Further attempts after no_response, timeout or invalid_output_schema
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub retries: u32,
+    /// Seconds between TERM and KILL when a worker is ended
+    #[arg(long, value_name = "S", default_value = "5")]
+    pub grace_seconds: u64,
+    /// The agent's program and arguments
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+/// Arguments of `mesh run`.
+#[derive(Clone, Debug, Args)]
+pub struct RunArgs {
+    /// Any option of this command as key=value
+    #[arg(value_name = "KEY=VALUE")]
+    pub settings: Vec<String>,
+    /// Only these tasks and what they depend on
+    #[arg(long, value_name = "ID,ID", value_delimiter = ',')]
+    pub ids: Vec<String>,
+    /// How many tasks to take up
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub max_tasks: u32,
+    /// How many tasks in flight at once; only tasks with disjoint scopes run together
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub parallel_tasks: u32,
+    /// The plan [default: the one that exists of .codex/st-plan.jsonl and .step/st-plan.jsonl]
+    #[arg(long, value_name = "F")]
+    pub plan_file: Option<PathBuf>,
+    /// A built-in protocol (swarm, swarm3) or a protocol file
+    #[arg(long, value_name = "NAME|F", default_value = "swarm")]
+    pub protocol: String,
+    /// Wall-clock limit of one validation command
+    #[arg(long, value_name = "S", default_value = "1800", value_parser = at_least_one)]
+    pub validation_timeout_seconds: u64,
+    /// Show preflight line and first wave, start nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub worker: WorkerArgs,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// Arguments of `mesh spawn`.
+#[derive(Clone, Debug, Args)]
+pub struct SpawnArgs {
+    /// The rows: a CSV with a header
+    #[arg(value_name = "INPUT.csv")]
+    pub csv_path: PathBuf,
+    /// What to do with a row; {column} stands for a cell, {{ and }} for braces
+    #[arg(
+        long,
+        value_name = "TEXT",
+        required_unless_present = "instruction_file"
+    )]
+    pub instruction: Option<String>,
+    /// The same, from a file
+    #[arg(long, value_name = "F", conflicts_with = "instruction")]
+    pub instruction_file: Option<PathBuf>,
+    /// The column that identifies a row [default: row-1, row-2, ...]
+    #[arg(long, value_name = "C")]
+    pub id_column: Option<String>,
+    /// Where to write the rows with their results [default: INPUT.agent-job-XXXXXXXX.csv]
+    #[arg(short = 'o', long, value_name = "P")]
+    pub output_csv_path: Option<PathBuf>,
+    /// Replace an existing output
+    #[arg(long)]
+    pub force: bool,
+    /// JSON Schema that every result must fit
+    #[arg(long, value_name = "F")]
+    pub output_schema: Option<PathBuf>,
+    /// The separator of the input
+    #[arg(long, value_name = "C", default_value = ",", value_parser = one_byte)]
+    pub delimiter: char,
+    /// Rename an input column; may be repeated
+    #[arg(long, value_name = "OLD=NEW", value_parser = pair)]
+    pub rename: Vec<(String, String)>,
+    /// Bound on one result
+    #[arg(long, value_name = "BYTES", default_value = "1048576", value_parser = at_least_one)]
+    pub result_bytes_max: u64,
+    /// Show the first prompt and the number of rows, start nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub worker: WorkerArgs,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// Where runs live.
+#[derive(Clone, Debug, Default, Args)]
+pub struct PlaceArgs {
+    /// The folder that holds runs [default: $MESH_HOME, else the state folder of the user]
+    #[arg(long, value_name = "DIR")]
+    pub artifacts: Option<PathBuf>,
+    /// The id of the new run [default: the time, as 20260213T015500Z]
+    #[arg(long, value_name = "ID", hide = true)]
+    pub run_id: Option<String>,
+}
+
+/// Arguments of `mesh resume`.
+#[derive(Clone, Debug, Args)]
+pub struct ResumeArgs {
+    /// The run, as `mesh runs list` names it
+    #[arg(value_name = "RUN")]
+    pub run: String,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// Arguments of `mesh runs`.
+#[derive(Clone, Debug, Args)]
+pub struct RunsArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub command: RunsCommand,
+}
+
+/// The commands of `mesh runs`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum RunsCommand {
+    /// All runs, oldest first
+    List(PlaceArgs),
+    /// The report of one run
+    Show(ResumeArgs),
+}
+
+/// Arguments of `mesh report-result`.
+#[derive(Clone, Debug, Args)]
+pub struct ReportResultArgs {
+    /// The result object, @FILE, or - for standard input
+    #[arg(long, value_name = "JSON|@FILE|-", default_value = "-")]
+    pub result: String,
+    /// End the whole job: no further rows start
+    #[arg(long)]
+    pub stop: bool,
+}
+
+/// Arguments of `mesh demo`.
+#[derive(Clone, Debug, Args)]
+pub struct DemoArgs {
+    /// Where to make the repository [default: a new temporary folder]
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// Arguments of the replay worker.
+#[derive(Clone, Debug, Args)]
+pub struct ReplayWorkerArgs {
+    /// The folder of recorded answers
+    pub answers: PathBuf,
+}
+
+/// What every command gets beside its own arguments.
+pub struct Context {
+    /// Where the command works, absolute.
+    pub folder: PathBuf,
+    /// `mesh.yaml`.
+    pub config: Config,
+    /// What was given on the command line of `run`, as `key=value`.
+    pub overrides: Vec<String>,
+    /// Where and how to print.
+    pub terminal: Terminal,
+}
+
+impl PlaceArgs {
+    /// The folder that holds runs.
+    pub fn home(&self, context: &Context) -> Result<PathBuf, crate::run::RunError> {
+        match &self.artifacts {
+            Some(folder) => Ok(context.folder.join(folder)),
+            None => crate::run::home(),
+        }
+    }
+
+    /// The id that a new run is to have.
+    pub fn wanted(&self) -> Option<RunId> {
+        self.run_id.clone().map(RunId::new)
+    }
+}
+
+fn at_least_one(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(0) => Err("must be at least 1".to_owned()),
+        Ok(number) => Ok(number),
+        Err(_) => Err("must be a whole number".to_owned()),
+    }
+}
+
+fn one_byte(text: &str) -> Result<char, String> {
+    let text = if text == "\\t" { "\t" } else { text };
+    match text.as_bytes() {
+        [byte] if byte.is_ascii() && !b"\"\r\n".contains(byte) => Ok(char::from(*byte)),
+        _ => Err("must be one ASCII character (\\t for a tab)".to_owned()),
+    }
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((old, new)) if !new.is_empty() => Ok((old.to_owned(), new.to_owned())),
+        _ => Err("must be OLD=NEW".to_owned()),
+    }
+}

@@ -1,0 +1,193 @@
+//! Where option values come from: command line or `KEY=VALUE`, then environment, then `mesh.yaml`, then the default.
+//!
+//! One mechanism for all options of `run` and `spawn` and the global ones: clap knows the names; the variable
+//! `MESH_<OPTION>` and the key in `mesh.yaml` are attached to each of them here.
+
+use super::args::{Cli, Context};
+use super::error::CliError;
+use super::terminal::Terminal;
+use crate::config::Config;
+use crate::git::Repo;
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// The commands whose options can be set from outside.
+const CONFIGURABLE: [&str; 2] = ["run", "spawn"];
+/// Options that make sense only where they are typed.
+const TYPED_ONLY: [&str; 8] = [
+    "help", "version", "folder", "settings", "command", "run_id", "dry_run", "csv_path",
+];
+
+/// Reads the command line.
+pub fn parse(args: Vec<OsString>) -> Result<(Cli, Context), CliError> {
+    // A first, lenient look: which folder, so which mesh.yaml; and which arguments are KEY=VALUE.
+    let lenient = with_environment(Cli::command()).ignore_errors(true);
+    let glance = lenient.try_get_matches_from(&args).ok();
+    let folder = glance
+        .as_ref()
+        .and_then(|matches| matches.get_one::<PathBuf>("folder").cloned());
+    let folder = std::path::absolute(folder.unwrap_or_else(|| ".".into())).unwrap_or_default();
+    let name = glance
+        .as_ref()
+        .and_then(ArgMatches::subcommand_name)
+        .unwrap_or_default();
+    let config = match CONFIGURABLE.contains(&name) || name == "resume" {
+        true => Config::load(&config_root(&folder))?,
+        false => Config::default(),
+    };
+    let command = with_config(with_environment(Cli::command()), &config);
+    config.check_options(|key| is_option(&command, key))?;
+    let args = match name {
+        "run" => spelled_out(args, glance.as_ref(), &command)?,
+        _ => args,
+    };
+    let matches = command
+        .try_get_matches_from(args)
+        .map_err(CliError::Usage)?;
+    let cli = Cli::from_arg_matches(&matches).map_err(CliError::Usage)?;
+    if !folder.is_dir() {
+        return Err(CliError::NoFolder(cli.folder));
+    }
+    let terminal = Terminal::new(&cli);
+    let context = Context {
+        folder,
+        config,
+        overrides: overrides(&matches),
+        terminal,
+    };
+    Ok((cli, context))
+}
+
+/// The repository's root, or the folder itself outside of one.
+fn config_root(folder: &Path) -> PathBuf {
+    match Repo::find(folder) {
+        Ok(repo) => repo.root().to_owned(),
+        Err(_) => folder.to_owned(),
+    }
+}
+
+fn key_of(arg: &Arg) -> Option<String> {
+    let id = arg.get_id().as_str();
+    let long = arg.get_long()?;
+    (!TYPED_ONLY.contains(&id)).then(|| long.replace('-', "_"))
+}
+
+fn with_environment(command: clap::Command) -> clap::Command {
+    let attach = |arg: Arg| match key_of(&arg) {
+        Some(key) => {
+            let arg = arg
+                .env(format!("MESH_{}", key.to_uppercase()))
+                .hide_env(true);
+            if arg.get_action().takes_values() {
+                arg
+            } else {
+                // `MESH_JSON=0` must not mean `--json`.
+                arg.value_parser(clap::builder::FalseyValueParser::new())
+            }
+        }
+        None => arg,
+    };
+    let mut command = command.mut_args(attach);
+    for name in CONFIGURABLE {
+        command = command.mut_subcommand(name, |sub| sub.mut_args(attach));
+    }
+    command
+}
+
+fn with_config(command: clap::Command, config: &Config) -> clap::Command {
+    let attach = |arg: Arg| match key_of(&arg).and_then(|key| config.options.get(&key)) {
+        Some(values) if arg.get_action().takes_values() => arg
+            .required(false)
+            .default_values(values.clone())
+            .hide_default_value(true),
+        Some(values) => arg.default_value(values.first().cloned().unwrap_or_default()),
+        None => arg,
+    };
+    let given = |name: &str| config.options.contains_key(name);
+    let has_instruction = given("instruction") || given("instruction_file");
+    let mut command = command.mut_args(attach);
+    for name in CONFIGURABLE {
+        command = command.mut_subcommand(name, |sub| sub.mut_args(attach));
+    }
+    if has_instruction {
+        command = command.mut_subcommand("spawn", |sub| {
+            sub.mut_arg("instruction", |arg| arg.required(false))
+        });
+    }
+    command
+}
+
+fn is_option(command: &clap::Command, key: &str) -> bool {
+    let has = |command: &clap::Command| {
+        command
+            .get_arguments()
+            .any(|arg| key_of(arg).as_deref() == Some(key))
+    };
+    has(command)
+        || command
+            .get_subcommands()
+            .filter(|sub| CONFIGURABLE.contains(&sub.get_name()))
+            .any(has)
+}
+
+/// `max_tasks=2` -> `--max-tasks=2`.
+fn spelled_out(
+    args: Vec<OsString>,
+    glance: Option<&ArgMatches>,
+    command: &clap::Command,
+) -> Result<Vec<OsString>, CliError> {
+    let run = glance.and_then(|matches| matches.subcommand_matches("run"));
+    let given: Vec<String> = run
+        .and_then(|run| run.get_many::<String>("settings"))
+        .map(|values| values.cloned().collect())
+        .unwrap_or_default();
+    let end = args
+        .iter()
+        .position(|arg| arg == "--")
+        .unwrap_or(args.len());
+    let mut spelled = Vec::with_capacity(args.len());
+    for (index, arg) in args.into_iter().enumerate() {
+        let setting = arg
+            .to_str()
+            .filter(|text| index < end && given.iter().any(|g| g == text));
+        spelled.push(match setting {
+            None => arg,
+            Some(text) => match text.split_once('=') {
+                Some((key, value)) if is_option(command, key) => {
+                    format!("--{}={value}", key.replace('_', "-")).into()
+                }
+                _ => return Err(CliError::BadSetting(text.to_owned())),
+            },
+        });
+    }
+    Ok(spelled)
+}
+
+/// What was typed for `run`, as the preflight line shows it.
+fn overrides(matches: &ArgMatches) -> Vec<String> {
+    let Some(run) = matches.subcommand_matches("run") else {
+        return Vec::new();
+    };
+    let shown = [
+        "ids",
+        "max_tasks",
+        "parallel_tasks",
+        "protocol",
+        "max_concurrency",
+        "retries",
+        "max_runtime_seconds",
+    ];
+    shown
+        .iter()
+        .filter(|id| run.value_source(id) == Some(ValueSource::CommandLine))
+        .filter_map(|id| {
+            let raw = run.get_raw(id)?;
+            let values: Vec<_> = raw
+                .map(|value| value.to_string_lossy().into_owned())
+                .collect();
+            Some(format!("{id}={}", values.join("+")))
+        })
+        .collect()
+}

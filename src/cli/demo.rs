@@ -1,0 +1,224 @@
+//! `mesh demo`: the example repository and plan, run end to end with recorded answers.
+
+use super::args::{Context, DemoArgs};
+use super::error::CliError;
+use crate::adapter::Choice;
+use crate::integrate::RepoLock;
+use crate::run::{self, PlanRun, Request, RunError, RunFolder};
+use include_dir::{Dir, include_dir};
+use std::collections::BTreeMap;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+static EXAMPLE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/examples/demo");
+
+/// How many of the six tasks end completed; the sixth is there to be blocked.
+const COMPLETED: usize = 5;
+
+/// Makes the repository, runs the plan, and says what to try next.
+pub fn execute(args: &DemoArgs, context: &Context) -> Result<u8, CliError> {
+    let terminal = &context.terminal;
+    let root = match &args.dir {
+        Some(folder) => context.folder.join(folder),
+        None => tempfile::Builder::new()
+            .prefix("mesh-demo-")
+            .tempdir()?
+            .keep(),
+    };
+    let repo = root.join("repo");
+    let answers = root.join("answers");
+    unpack(&repo, &answers)?;
+    terminal.talk(&format!(
+        "A throw-away repository with a plan of six tasks: {}",
+        repo.display()
+    ));
+    terminal.talk(&format!("Its tests before: {}", tests(&repo)?));
+
+    let preflight = run::prepare(&request(&repo, &answers))?;
+    let lock = RepoLock::take(&preflight.repo).map_err(RunError::from)?;
+    let home = args.place.home(context)?;
+    let folder = RunFolder::create(&home, args.place.wanted().as_ref())?;
+    terminal.talk(&preflight.line(folder.id()));
+    let plan_run = PlanRun::begin(preflight, folder.clone(), lock)?;
+    let (code, report) = super::run::drive(plan_run, terminal)?;
+    if code > 1 {
+        return Ok(code);
+    }
+    let tasks = report.map(|report| report.tasks).unwrap_or_default();
+    let completed = tasks
+        .iter()
+        .filter(|task| task.state == "completed")
+        .count();
+    if completed != COMPLETED || tasks.len() != COMPLETED + 1 {
+        return Err(CliError::Demo(format!(
+            "{completed} tasks were completed, expected {COMPLETED}"
+        )));
+    }
+    closing(&repo, &folder, context)?;
+    Ok(0)
+}
+
+fn closing(repo: &Path, folder: &RunFolder, context: &Context) -> Result<(), CliError> {
+    let terminal = &context.terminal;
+    terminal.talk(&format!("\nIts tests after: {}", tests(repo)?));
+    terminal.talk("(st-006 is meant to be blocked: its patch was voted in, but its validation failed, and the tree was restored.)");
+    terminal.talk(&format!(
+        "\nThe waves, one CSV each, in {}",
+        folder.waves().display()
+    ));
+    for line in in_columns(&wave_names(folder)?) {
+        terminal.talk(&line);
+    }
+    let mesh = std::env::args().next().unwrap_or_else(|| "mesh".to_owned());
+    terminal.talk(&format!(
+        "\nLook around:\n  git -C {0} diff\n  {mesh} -C {0} st show\n  {mesh} runs show {1}",
+        repo.display(),
+        folder.id()
+    ));
+    terminal.talk("\nOn your own repository, with your own agent:");
+    terminal.talk("  cargo install --path .        (puts mesh on PATH)");
+    terminal.talk("  mesh st init && mesh st add --step 'What is to be done'");
+    terminal.talk("  mesh run --dry-run -- your-agent");
+    Ok(())
+}
+
+fn wave_names(folder: &RunFolder) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder.waves())? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name.ends_with(".csv") && !name.ends_with(".out.csv") {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Names in lines of at most 80 columns.
+fn in_columns(names: &[String]) -> Vec<String> {
+    let width = names.iter().map(String::len).max().unwrap_or_default() + 2;
+    let per_line = (78 / width).max(1);
+    let line = |chunk: &[String]| {
+        let cells: String = chunk.iter().map(|name| format!("{name:<width$}")).collect();
+        format!("  {}", cells.trim_end())
+    };
+    names.chunks(per_line).map(line).collect()
+}
+
+fn request(repo: &Path, answers: &Path) -> Request {
+    Request {
+        folder: repo.to_owned(),
+        plan_file: None,
+        ids: Vec::new(),
+        max_tasks: COMPLETED as u32 + 1,
+        parallel_tasks: 2,
+        protocol: "swarm".to_owned(),
+        choice: Choice {
+            name: Some("replay".to_owned()),
+            answers: Some(answers.to_owned()),
+            ..Choice::default()
+        },
+        adapters: BTreeMap::new(),
+        max_concurrency: 16,
+        max_runtime_seconds: 60,
+        retries: 1,
+        grace_seconds: 5,
+        validation_timeout_seconds: 60,
+        record: None,
+        overrides: vec![
+            format!("max_tasks={}", COMPLETED + 1),
+            "parallel_tasks=2".to_owned(),
+        ],
+    }
+}
+
+/// Writes repository, plan and answers, and makes the first commit. The same bytes and times give the same commit.
+fn unpack(repo: &Path, answers: &Path) -> Result<(), CliError> {
+    extract(&EXAMPLE, "repo", repo)?;
+    extract(&EXAMPLE, "answers", answers)?;
+    let plan = EXAMPLE
+        .get_file("plan.jsonl")
+        .map(include_dir::File::contents)
+        .unwrap_or_default();
+    crate::durable::write(&repo.join(".step/st-plan.jsonl"), plan)?;
+    let time = "2026-02-13T01:50:00Z";
+    let git = |args: &[&str]| {
+        let identity = [
+            "-c",
+            "user.name=mesh demo",
+            "-c",
+            "user.email=demo@example.invalid",
+        ];
+        let plain = [
+            "-c",
+            "commit.gpgsign=false",
+            "-c",
+            "core.hooksPath=/dev/null",
+            "-c",
+            "core.autocrlf=false",
+        ];
+        duct::cmd("git", identity.iter().chain(&plain).chain(args))
+            .dir(repo)
+            .env("GIT_AUTHOR_DATE", time)
+            .env("GIT_COMMITTER_DATE", time)
+            .stdout_null()
+            .run()
+    };
+    git(&["init", "--quiet", "--initial-branch=main"])?;
+    git(&["add", "--all"])?;
+    git(&[
+        "commit",
+        "--quiet",
+        "--message",
+        "The text toolkit before its tasks",
+    ])?;
+    Ok(())
+}
+
+fn extract(from: &Dir<'_>, name: &str, to: &Path) -> io::Result<()> {
+    let Some(folder) = from.get_dir(name) else {
+        return Ok(());
+    };
+    let mut open = vec![folder];
+    while let Some(next) = open.pop() {
+        open.extend(next.dirs());
+        for file in next.files() {
+            let path = to.join(
+                file.path()
+                    .strip_prefix(folder.path())
+                    .unwrap_or(file.path()),
+            );
+            std::fs::create_dir_all(crate::durable::parent(&path))?;
+            std::fs::write(&path, file.contents())?;
+            if file.contents().starts_with(b"#!") {
+                std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Runs the example's own tests: `4 of 7 pass`.
+fn tests(repo: &Path) -> Result<String, CliError> {
+    let mut scripts: Vec<PathBuf> = std::fs::read_dir(repo.join("tests"))?
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "sh"))
+        .collect();
+    scripts.sort();
+    let passing = scripts
+        .iter()
+        .filter(|script| {
+            let run = duct::cmd("/bin/sh", [script])
+                .dir(repo)
+                .stdout_null()
+                .stderr_null()
+                .stdin_null();
+            run.unchecked()
+                .run()
+                .is_ok_and(|output| output.status.success())
+        })
+        .count();
+    Ok(format!("{passing} of {} pass", scripts.len()))
+}

@@ -1,0 +1,125 @@
+//! Errors -> one message, its causes, a hint, and an exit code.
+
+use super::terminal::{Terminal, Tone};
+use crate::collect::schema::SchemaError;
+use crate::config::ConfigError;
+use crate::job::JobError;
+use crate::ledger::LedgerError;
+use crate::plan::PlanError;
+use crate::run::{Blame, RunError};
+use std::error::Error;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Everything that a command can fail with.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// Not a valid command line; also `--help` and `--version`.
+    #[error("{0}")]
+    Usage(clap::Error),
+    /// `-C` names no folder.
+    #[error("`{}` is not a folder", .0.display())]
+    NoFolder(PathBuf),
+    /// An argument of `run` that is no `key=value` of an option.
+    #[error("`{0}` is not a setting of `mesh run`")]
+    BadSetting(String),
+    /// `mesh.yaml` is not usable.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The plan is not usable.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// A schema is not one.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// A ledger can't be read.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// A run can't start or go on.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// A file that was named can't be read.
+    #[error("`{}` can't be read", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the file system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A stream or a temporary file failed.
+    #[error("input or output failed")]
+    Io(#[from] std::io::Error),
+    /// `report-result` outside of a worker.
+    #[error("`{0}` is not set: `mesh report-result` works only inside a worker that mesh started")]
+    NotAWorker(&'static str),
+    /// `report-result` with something that is not JSON.
+    #[error("the result is not JSON")]
+    ResultNotJson(#[source] serde_json::Error),
+    /// The demo's tests did not behave as they must.
+    #[error("the demo did not end as it must: {0}")]
+    Demo(String),
+}
+
+impl From<JobError> for CliError {
+    fn from(error: JobError) -> Self {
+        Self::Run(error.into())
+    }
+}
+
+impl CliError {
+    /// The exit code (CONTRACT, "Exit codes").
+    fn code(&self) -> u8 {
+        match self {
+            CliError::Run(error) => match error.blame() {
+                Blame::Input => 2,
+                Blame::Preflight => 3,
+                Blame::Machine => 70,
+            },
+            CliError::Ledger(LedgerError::Locked { .. }) => 3,
+            CliError::Io(_) | CliError::Demo(_) => 70,
+            _ => 2,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            CliError::BadSetting(_) => Some(
+                "settings are key=value, such as max_tasks=2; the agent's command stands after `--`; see mesh run --help"
+                    .to_owned(),
+            ),
+            CliError::Plan(error) => error.hint(),
+            CliError::Run(error) => error.hint(),
+            _ => None,
+        }
+    }
+
+    /// Prints the message to standard error and gives the exit code.
+    pub fn report(&self, terminal: &Terminal) -> ExitCode {
+        if let CliError::Usage(error) = self {
+            // Help goes to standard output, usage errors to standard error; a closed pipe is neither's fault.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+        let mut text = format!("{} {self}", terminal.err_tone(Tone::Bad, "error:"));
+        let mut said = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            let message = error.to_string();
+            if !said.contains(&message) {
+                text.push_str(&format!("\n  caused by: {message}"));
+            }
+            said = message;
+            cause = error.source();
+        }
+        if let Some(hint) = self.hint() {
+            text.push_str(&format!(
+                "\n{} {hint}",
+                terminal.err_tone(Tone::Note, "hint:")
+            ));
+        }
+        let _ = writeln!(std::io::stderr().lock(), "{text}");
+        ExitCode::from(self.code())
+    }
+}

@@ -1,0 +1,52 @@
+//! The command line: arguments -> calls, errors -> messages and exit codes. The only place that prints.
+//!
+//! Standard output is data, standard error is talk. It holds no logic: what a command does is in the library.
+
+mod args;
+mod defaults;
+mod demo;
+mod error;
+mod progress;
+mod replay_worker;
+mod report_result;
+mod resume;
+mod run;
+mod runs;
+mod spawn;
+mod st;
+mod stop;
+mod terminal;
+
+use args::{Cli, Command};
+use error::CliError;
+use std::process::ExitCode;
+use terminal::Terminal;
+
+/// Parses the command line, does what it says, and gives the exit code of CONTRACT, "Exit codes".
+pub fn main() -> ExitCode {
+    let parsed = defaults::parse(std::env::args_os().collect());
+    let (cli, context) = match parsed {
+        Ok(parsed) => parsed,
+        Err(error) => return error.report(&Terminal::plain()),
+    };
+    match dispatch(cli, &context) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => error.report(&context.terminal),
+    }
+}
+
+fn dispatch(cli: Cli, context: &args::Context) -> Result<u8, CliError> {
+    match cli.command {
+        Command::Run(args) => run::execute(&args, context),
+        Command::Spawn(args) => spawn::execute(&args, context),
+        Command::Resume(args) => resume::execute(&args, context),
+        Command::Runs(args) => runs::execute(&args, context),
+        Command::St(args) => {
+            st::run(&args, &context.folder, &mut std::io::stdout().lock())?;
+            Ok(0)
+        }
+        Command::ReportResult(args) => report_result::execute(&args, context),
+        Command::Demo(args) => demo::execute(&args, context),
+        Command::ReplayWorker(args) => replay_worker::execute(&args),
+    }
+}

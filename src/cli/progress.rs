@@ -1,0 +1,218 @@
+//! Showing a run: a bar for each wave on a terminal, lines elsewhere, JSON Lines for scripts.
+
+use super::args::ProgressMode;
+use super::terminal::{Terminal, Tone};
+use crate::job::{Counts, Observer, Snapshot};
+use crate::model::WaveCompiled;
+use crate::run::Watcher;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
+use std::time::{Duration, Instant};
+
+/// JSON progress objects come at most this often (CONTRACT, section 2, "Summary").
+const JSON_EVERY: Duration = Duration::from_secs(1);
+/// Lines about a wave that takes long come at most this often.
+const PLAIN_EVERY: Duration = Duration::from_secs(10);
+
+/// The display of one command.
+pub struct Display {
+    terminal: Terminal,
+    title: String,
+    job_id: Option<String>,
+    bars: MultiProgress,
+    bar: Option<ProgressBar>,
+    last: Instant,
+    began: Instant,
+}
+
+impl Display {
+    /// A display for waves; a bar appears with each.
+    pub fn for_run(terminal: &Terminal) -> Self {
+        let bars = match terminal.progress {
+            ProgressMode::Bar => MultiProgress::new(),
+            _ => MultiProgress::with_draw_target(ProgressDrawTarget::hidden()),
+        };
+        Self {
+            terminal: *terminal,
+            title: String::new(),
+            job_id: None,
+            bars,
+            bar: None,
+            last: Instant::now(),
+            began: Instant::now(),
+        }
+    }
+
+    /// A display for one job over `total` rows.
+    pub fn for_job(terminal: &Terminal, job_id: &str, title: &str, total: u64) -> Self {
+        let mut display = Self::for_run(terminal);
+        display.job_id = Some(job_id.to_owned());
+        display.begin(title, total);
+        display
+    }
+
+    /// The job is over.
+    pub fn finish(&mut self, counts: Counts) {
+        self.end(counts);
+    }
+
+    fn begin(&mut self, title: &str, total: u64) {
+        self.title = title.to_owned();
+        self.began = Instant::now();
+        self.last = Instant::now();
+        match self.terminal.progress {
+            ProgressMode::Bar => {
+                let bar = self.bars.add(ProgressBar::new(total));
+                // The template is a constant that a test renders.
+                if let Ok(style) =
+                    ProgressStyle::with_template("{prefix:<20} {bar:16} {pos}/{len} {wide_msg}")
+                {
+                    bar.set_style(style.progress_chars("=> "));
+                }
+                bar.set_prefix(title.to_owned());
+                self.bar = Some(bar);
+            }
+            ProgressMode::Plain => self.terminal.talk(&format!("{title}: {}", rows(total))),
+            ProgressMode::Auto | ProgressMode::None => {}
+        }
+    }
+
+    fn end(&mut self, counts: Counts) {
+        let failed = match counts.failed {
+            0 => String::new(),
+            failed => format!(", {failed} failed"),
+        };
+        let text = format!(
+            "{} completed{failed} in {:.1}s",
+            counts.completed,
+            self.began.elapsed().as_secs_f64()
+        );
+        match self.bar.take() {
+            Some(bar) => {
+                bar.set_position(counts.ended());
+                bar.finish_with_message(text);
+            }
+            None if self.terminal.progress == ProgressMode::Plain => {
+                self.terminal.talk(&format!("{}: {text}", self.title));
+            }
+            None => {}
+        }
+    }
+
+    fn line(&self, text: &str) {
+        match self.terminal.progress {
+            ProgressMode::Bar => {
+                // Only fails when the terminal is gone.
+                let _ = self.bars.println(text);
+            }
+            ProgressMode::Plain => self.terminal.talk(text),
+            ProgressMode::Auto | ProgressMode::None => {}
+        }
+    }
+
+    fn json(&mut self, snapshot: &Snapshot) {
+        let Some(job_id) = self
+            .job_id
+            .as_ref()
+            .filter(|_| self.last.elapsed() >= JSON_EVERY)
+        else {
+            return;
+        };
+        let counts = snapshot.counts;
+        let object = json!({
+            "job_id": job_id,
+            "total_items": counts.total,
+            "pending_items": counts.pending(),
+            "running_items": counts.running,
+            "completed_items": counts.completed,
+            "failed_items": counts.failed,
+            "eta_seconds": snapshot.eta().map(|eta| eta.as_secs()),
+        });
+        self.last = Instant::now();
+        // A reader that went away does not end the job.
+        let _ = self.terminal.data(&object.to_string());
+    }
+}
+
+impl Observer for Display {
+    fn progress(&mut self, snapshot: &Snapshot) {
+        if self.terminal.json {
+            self.json(snapshot);
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_length(snapshot.counts.total);
+            bar.set_position(snapshot.counts.ended());
+            bar.set_message(status(snapshot));
+        } else if self.terminal.progress == ProgressMode::Plain
+            && self.last.elapsed() >= PLAIN_EVERY
+        {
+            self.last = Instant::now();
+            let counts = snapshot.counts;
+            let text = format!(
+                "{}: {}/{} {}",
+                self.title,
+                counts.ended(),
+                counts.total,
+                status(snapshot)
+            );
+            self.terminal.talk(&text);
+        }
+    }
+}
+
+impl Watcher for Display {
+    fn wave_begins(&mut self, wave: &WaveCompiled) {
+        let title = format!("wave {} {}", wave.wave, wave.round);
+        self.begin(&title, wave.rows.len() as u64);
+    }
+
+    fn wave_ends(&mut self, _wave: &WaveCompiled, counts: Counts) {
+        self.end(counts);
+    }
+
+    fn say(&mut self, text: &str) {
+        self.line(text);
+    }
+
+    fn warn(&mut self, text: &str) {
+        let label = self.terminal.err_tone(Tone::Note, "warning:");
+        match self.terminal.progress {
+            ProgressMode::Bar => self.line(&format!("{label} {text}")),
+            _ => self.terminal.warn(text),
+        }
+    }
+}
+
+/// `3 running, 1 failed, eta 12s; st-001.vote.skeptic 4s`
+fn status(snapshot: &Snapshot) -> String {
+    let mut text = format!("{} running", snapshot.counts.running);
+    if snapshot.counts.failed > 0 {
+        text.push_str(&format!(", {} failed", snapshot.counts.failed));
+    }
+    if let Some(eta) = snapshot.eta().filter(|eta| eta.as_secs() > 0) {
+        text.push_str(&format!(", eta {}", short(eta)));
+    }
+    if let Some((id, age)) = snapshot
+        .running
+        .first()
+        .filter(|(_, age)| age.as_secs() > 0)
+    {
+        text.push_str(&format!("; {id} {}", short(*age)));
+    }
+    text
+}
+
+fn short(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ 0..60 => format!("{seconds}s"),
+        seconds @ 60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        seconds => format!("{}h{:02}m", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+fn rows(total: u64) -> String {
+    match total {
+        1 => "1 row".to_owned(),
+        total => format!("{total} rows"),
+    }
+}

@@ -1,0 +1,42 @@
+//! `mesh report-result`: the worker's side of the report channel.
+
+use super::args::{Context, ReportResultArgs};
+use super::error::CliError;
+use crate::job::{Request, send};
+use crate::model::{ReportToken, RowId};
+use std::io::Read;
+use std::path::Path;
+
+/// Sends one result and prints the answer; exit code 1 when it was refused.
+pub fn execute(args: &ReportResultArgs, context: &Context) -> Result<u8, CliError> {
+    let variable = |name: &'static str| std::env::var(name).map_err(|_| CliError::NotAWorker(name));
+    let socket = variable("MESH_REPORT_SOCKET")?;
+    let request = Request {
+        token: ReportToken::new(variable("MESH_REPORT_TOKEN")?),
+        item_id: RowId::new(variable("MESH_ITEM_ID")?),
+        attempt: variable("MESH_ATTEMPT")?.parse().unwrap_or_default(),
+        result: serde_json::from_str(&result_text(&args.result)?)
+            .map_err(CliError::ResultNotJson)?,
+        stop: args.stop,
+    };
+    let answer = send(Path::new(&socket), &request)?;
+    context
+        .terminal
+        .data(&serde_json::to_string(&answer).unwrap_or_default())?;
+    Ok(u8::from(!answer.accepted))
+}
+
+fn result_text(argument: &str) -> Result<String, CliError> {
+    if argument == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text)?;
+        return Ok(text);
+    }
+    match argument.strip_prefix('@') {
+        Some(path) => std::fs::read_to_string(path).map_err(|source| CliError::Read {
+            path: path.into(),
+            source,
+        }),
+        None => Ok(argument.to_owned()),
+    }
+}

@@ -1,0 +1,38 @@
+//! `mesh resume`: the ledger says what kind of run it is and everything else.
+
+use super::args::{Context, ResumeArgs};
+use super::error::CliError;
+use crate::ledger;
+use crate::model::{Event, RunId, RunKind};
+use crate::run::{PlanRun, RunError, RunFolder, SpawnRun};
+
+/// Goes on with a run.
+pub fn execute(args: &ResumeArgs, context: &Context) -> Result<u8, CliError> {
+    let folder = find(args, context)?;
+    let contents = ledger::read(&folder.ledger())?;
+    let kind = contents
+        .records
+        .iter()
+        .find_map(|record| match &record.event {
+            Event::RunStarted(body) => Some(body.kind),
+            _ => None,
+        });
+    match kind {
+        Some(RunKind::Plan) => {
+            super::run::drive(PlanRun::resume(folder)?, &context.terminal).map(|(code, _)| code)
+        }
+        Some(RunKind::Spawn) => super::spawn::drive(SpawnRun::resume(folder)?, &context.terminal),
+        None => Err(RunError::NotResumable {
+            id: folder.id().clone(),
+            why: "its ledger is empty: it was ended before it began, and nothing was started"
+                .to_owned(),
+        }
+        .into()),
+    }
+}
+
+/// The folder of the run that is named.
+pub fn find(args: &ResumeArgs, context: &Context) -> Result<RunFolder, CliError> {
+    let home = args.place.home(context)?;
+    Ok(RunFolder::find(&home, &RunId::new(args.run.clone()))?)
+}

@@ -1,0 +1,146 @@
+//! `mesh run`.
+
+use super::args::{Context, RunArgs, WorkerArgs};
+use super::error::CliError;
+use super::progress::Display;
+use super::stop;
+use super::terminal::{Terminal, Tone};
+use crate::adapter::Choice;
+use crate::clock;
+use crate::inspect::Report;
+use crate::integrate::RepoLock;
+use crate::run::{self, PlanRun, Preflight, Request, RunEnd, RunError, RunFolder};
+
+/// Preflight, run, report.
+pub fn execute(args: &RunArgs, context: &Context) -> Result<u8, CliError> {
+    let preflight = run::prepare(&request(args, context))?;
+    let home = args.place.home(context)?;
+    if args.dry_run {
+        return dry_run(&preflight, context);
+    }
+    if preflight.selected.is_empty() {
+        return nothing_to_do(&preflight, context);
+    }
+    let lock = RepoLock::take(&preflight.repo).map_err(RunError::from)?;
+    let folder = RunFolder::create(&home, args.place.wanted().as_ref())?;
+    context.terminal.talk(&preflight.line(folder.id()));
+    let artifacts = format!("artifacts: {}", folder.path().display());
+    context.terminal.detail(&artifacts);
+    drive(PlanRun::begin(preflight, folder, lock)?, &context.terminal).map(|(code, _)| code)
+}
+
+/// Drives a run to its end and prints the report; also for `resume` and `demo`.
+pub fn drive(mut plan_run: PlanRun, terminal: &Terminal) -> Result<(u8, Option<Report>), CliError> {
+    let stop = stop::on_signals()?;
+    let mut display = Display::for_run(terminal);
+    let end = plan_run.drive(&mut display, &stop);
+    drop(display);
+    let end = match end {
+        Ok(end) => end,
+        Err(error) => {
+            terminal.talk(&format!(
+                "the run is resumable: {}",
+                run::resume_command(plan_run.id())
+            ));
+            return Err(error.into());
+        }
+    };
+    let report = Report::of(plan_run.state());
+    if let Some(report) = &report {
+        match terminal.json {
+            true => terminal.data(&serde_json::to_string(report).unwrap_or_default())?,
+            false => terminal.data(&format!("\n{}", terminal.painted(&report.text())))?,
+        }
+    }
+    if end != RunEnd::Finished {
+        let command = run::resume_command(plan_run.id());
+        terminal.talk(&format!(
+            "{} {command}",
+            terminal.err_tone(Tone::Note, "go on with:")
+        ));
+    }
+    let code = plan_run
+        .state()
+        .finished
+        .as_ref()
+        .map_or(70, |finished| finished.exit_code);
+    Ok((code, report))
+}
+
+fn request(args: &RunArgs, context: &Context) -> Request {
+    Request {
+        folder: context.folder.clone(),
+        plan_file: args.plan_file.clone(),
+        ids: args.ids.clone(),
+        max_tasks: args.max_tasks,
+        parallel_tasks: args.parallel_tasks,
+        protocol: args.protocol.clone(),
+        choice: choice(&args.worker),
+        adapters: context.config.adapters.clone(),
+        max_concurrency: args.worker.max_concurrency as usize,
+        max_runtime_seconds: args.worker.max_runtime_seconds,
+        retries: args.worker.retries,
+        grace_seconds: args.worker.grace_seconds,
+        validation_timeout_seconds: args.validation_timeout_seconds,
+        record: args.worker.record.clone(),
+        overrides: context.overrides.clone(),
+    }
+}
+
+/// Who works the rows.
+pub fn choice(args: &WorkerArgs) -> Choice {
+    Choice {
+        name: args.adapter.clone(),
+        command: args.command.clone(),
+        answers: args.answers.clone(),
+        env_names: args.env_names.clone(),
+    }
+}
+
+fn nothing_to_do(preflight: &Preflight, context: &Context) -> Result<u8, CliError> {
+    let terminal = &context.terminal;
+    terminal.talk(&preflight.line(&clock::run_id(clock::now())));
+    let counts = preflight.counts();
+    if terminal.json {
+        let object = serde_json::json!({"status": "completed", "tasks": [], "detail": format!("no runnable tasks: {counts}")});
+        terminal.data(&object.to_string())?;
+    } else {
+        terminal.data(&format!("No runnable tasks: {counts}"))?;
+    }
+    Ok(0)
+}
+
+fn dry_run(preflight: &Preflight, context: &Context) -> Result<u8, CliError> {
+    let terminal = &context.terminal;
+    let run_id = clock::run_id(clock::now());
+    terminal.talk(&preflight.line(&run_id));
+    let Some(wave) = run::preview(preflight, &run_id)? else {
+        return nothing_to_do(preflight, context);
+    };
+    if terminal.json {
+        let rows: Vec<_> = wave
+            .rows
+            .iter()
+            .map(|row| serde_json::json!({"id": row.key.id(), "lane": row.lane.as_str(), "prompt": row.prompt}))
+            .collect();
+        let object = serde_json::json!({"call": wave.call, "rows": rows});
+        terminal.data(&object.to_string())?;
+        return Ok(0);
+    }
+    terminal.data(&format!(
+        "First wave: {} ({} rows)",
+        wave.head.stem(),
+        wave.rows.len()
+    ))?;
+    for row in &wave.rows {
+        let line = format!(
+            "\n{} [{}]\n\n{}",
+            row.key.id(),
+            row.lane.as_str(),
+            row.prompt.trim_end()
+        );
+        terminal.data(&line)?;
+    }
+    terminal.talk("\nDry run: nothing was started.");
+    Ok(0)
+}

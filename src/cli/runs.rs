@@ -1,0 +1,128 @@
+//! `mesh runs`.
+
+use super::args::{Context, ResumeArgs, RunsArgs, RunsCommand};
+use super::error::CliError;
+use crate::inspect::Report;
+use crate::ledger;
+use crate::model::RunKind;
+use crate::run::{RunFolder, State};
+use comfy_table::Table;
+
+/// Lists runs or shows one.
+pub fn execute(args: &RunsArgs, context: &Context) -> Result<u8, CliError> {
+    match &args.command {
+        RunsCommand::List(place) => list(&place.home(context)?, context),
+        RunsCommand::Show(args) => show(args, context),
+    }
+}
+
+struct Line {
+    id: String,
+    kind: &'static str,
+    status: String,
+    work: String,
+    root: String,
+}
+
+fn list(home: &std::path::Path, context: &Context) -> Result<u8, CliError> {
+    let mut lines = Vec::new();
+    for folder in RunFolder::list(home)? {
+        match ledger::read(&folder.ledger()) {
+            Ok(contents) => lines.push(line(&folder, &State::fold(&contents.records))),
+            Err(error) => context.terminal.warn(&error.to_string()),
+        }
+    }
+    if context.terminal.json {
+        for line in lines {
+            let object = serde_json::json!({"mesh_run_id": line.id, "kind": line.kind, "status": line.status, "work": line.work, "root": line.root});
+            context.terminal.data(&object.to_string())?;
+        }
+        return Ok(0);
+    }
+    if lines.is_empty() {
+        context
+            .terminal
+            .talk(&format!("no runs in {}", home.display()));
+        return Ok(0);
+    }
+    let mut table = Table::new();
+    table
+        .load_style(comfy_table::presets::NOTHING)
+        .set_header(["RUN", "KIND", "STATUS", "WORK", "FOLDER"]);
+    for line in lines {
+        table.add_row([
+            line.id,
+            line.kind.to_owned(),
+            line.status,
+            line.work,
+            line.root,
+        ]);
+    }
+    context.terminal.data(&table.trim_fmt())?;
+    Ok(0)
+}
+
+fn line(folder: &RunFolder, state: &State) -> Line {
+    let started = state.started.as_ref();
+    let kind = match started.map(|started| started.kind) {
+        Some(RunKind::Plan) => "plan",
+        Some(RunKind::Spawn) => "spawn",
+        None => "-",
+    };
+    let work = match kind {
+        "plan" => {
+            let done = state
+                .units
+                .iter()
+                .filter(|unit| unit.ended.is_some())
+                .count();
+            format!("{done}/{} tasks", state.units.len())
+        }
+        _ => match &state.spawned {
+            Some(job) => format!("{}/{} rows", job.counts().ended(), job.counts().total),
+            None => "no rows".to_owned(),
+        },
+    };
+    Line {
+        id: folder.id().to_string(),
+        kind,
+        status: match &state.finished {
+            Some(finished) => format!("{} ({})", finished.status, finished.exit_code),
+            None => "not ended".to_owned(),
+        },
+        work,
+        root: started.map_or_else(String::new, |started| started.root.display().to_string()),
+    }
+}
+
+fn show(args: &ResumeArgs, context: &Context) -> Result<u8, CliError> {
+    let folder = super::resume::find(args, context)?;
+    let contents = ledger::read(&folder.ledger())?;
+    let state = State::fold(&contents.records);
+    let terminal = &context.terminal;
+    match Report::of(&state) {
+        Some(report) if terminal.json => {
+            terminal.data(&serde_json::to_string(&report).unwrap_or_default())?
+        }
+        Some(report) => terminal.data(&terminal.painted(&report.text()))?,
+        None => {
+            let finished = state.finished.as_ref();
+            let status = finished.map_or("not ended", |finished| finished.status.as_str());
+            let counts = state
+                .spawned
+                .as_ref()
+                .map(crate::job::State::counts)
+                .unwrap_or_default();
+            terminal.data(&format!(
+                "run {} {status}\nrows: {} of {} completed, {} failed\noutput: {}\nfolder: {}",
+                folder.id(),
+                counts.completed,
+                counts.total,
+                counts.failed,
+                state.spawned_output().unwrap_or("none"),
+                folder.path().display()
+            ))?;
+        }
+    }
+    Ok(0)
+}

@@ -1,0 +1,172 @@
+//! `mesh spawn`.
+
+use super::args::{Context, SpawnArgs};
+use super::error::CliError;
+use super::progress::Display;
+use super::run::choice;
+use super::stop;
+use super::terminal::{Terminal, Tone};
+use crate::adapter;
+use crate::collect::schema::Schema;
+use crate::job::{self, Summary};
+use crate::run::{self, RunEnd, RunError, RunFolder, SpawnRun, SpawnSettings, check_input};
+
+/// Checks everything, then runs the rows.
+pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
+    let settings = settings(args, context)?;
+    settings.check_output()?;
+    let home = args.place.home(context)?;
+    // Checked on the user's file, before a run exists; the run then works on its own copy of it.
+    let looked_at = settings.job(&RunFolder::unmade());
+    let (header, total) = check_input(&looked_at)?;
+    warn_of_oddities(&header, &looked_at, &context.terminal);
+    if args.dry_run {
+        return dry_run(&looked_at, total, context);
+    }
+    let folder = RunFolder::create(&home, args.place.wanted().as_ref())?;
+    let spawn_run = SpawnRun::begin(&settings, folder, &context.folder)?;
+    context.terminal.talk(&format!(
+        "mesh_spawn mesh_run_id={} job_id={} rows={total} adapter={} concurrency={}",
+        spawn_run.folder().id(),
+        spawn_run.job().job_id,
+        settings.worker.adapter,
+        settings.max_concurrency,
+    ));
+    drive(spawn_run, &context.terminal)
+}
+
+/// Drives a spawned job to its end and prints the summary; also for `resume`.
+pub fn drive(mut spawn_run: SpawnRun, terminal: &Terminal) -> Result<u8, CliError> {
+    let stop = stop::on_signals()?;
+    let job_id = spawn_run.job().job_id.to_string();
+    let mut display = Display::for_job(terminal, &job_id, "rows", 0);
+    let (end, summary) = spawn_run.drive(&mut display, &stop)?;
+    display.finish(job::Counts {
+        total: summary.total_items,
+        completed: summary.completed_items,
+        failed: summary.failed_items,
+        running: 0,
+    });
+    print(&summary, terminal)?;
+    Ok(match end {
+        RunEnd::Finished => u8::from(summary.failed_items > 0),
+        RunEnd::StoppedByWorker | RunEnd::Interrupted(_) => {
+            let command = run::resume_command(spawn_run.folder().id());
+            terminal.talk(&format!(
+                "{} {command}",
+                terminal.err_tone(Tone::Note, "go on with:")
+            ));
+            match end {
+                RunEnd::Interrupted(signal) => u8::try_from(128 + signal).unwrap_or(130),
+                _ => 4,
+            }
+        }
+    })
+}
+
+fn settings(args: &SpawnArgs, context: &Context) -> Result<SpawnSettings, CliError> {
+    let at = |path: &std::path::Path| context.folder.join(path);
+    let instruction = match (&args.instruction, &args.instruction_file) {
+        (_, Some(path)) => std::fs::read_to_string(at(path)).map_err(|source| CliError::Read {
+            path: path.clone(),
+            source,
+        })?,
+        (text, None) => text.clone().unwrap_or_default(),
+    };
+    let output_schema = match &args.output_schema {
+        Some(path) => Some(Schema::read(&at(path))?.source().clone()),
+        None => None,
+    };
+    let chosen = adapter::select(
+        &choice(&args.worker),
+        &context.config.adapters,
+        &context.folder,
+    )
+    .map_err(RunError::from)?;
+    let allowed = args.worker.max_concurrency as usize;
+    Ok(SpawnSettings {
+        csv_path: at(&args.csv_path),
+        delimiter: args.delimiter,
+        rename: args.rename.clone(),
+        instruction,
+        id_column: args.id_column.clone(),
+        output_csv_path: args.output_csv_path.as_ref().map(|path| at(path)),
+        force: args.force,
+        output_schema,
+        max_concurrency: allowed
+            .min(chosen.capabilities.fanout.unwrap_or(allowed))
+            .max(1),
+        max_runtime_seconds: args.worker.max_runtime_seconds,
+        retries: args.worker.retries,
+        grace_seconds: args.worker.grace_seconds,
+        result_bytes_max: args.result_bytes_max as usize,
+        worker: chosen.worker,
+        record: args.worker.record.as_ref().map(|path| at(path)),
+    })
+}
+
+/// Things that are allowed and probably not meant.
+fn warn_of_oddities(header: &[String], job: &job::Settings, terminal: &Terminal) {
+    for name in job.unknown_placeholders(header) {
+        terminal.warn(&format!(
+            "the instruction's {{{name}}} is no column and stays as it is; columns: {}",
+            header.join(", ")
+        ));
+    }
+    let other = [';', '\t', '|']
+        .into_iter()
+        .find(|c| header.len() == 1 && header[0].contains(*c));
+    if let Some(other) = other {
+        let shown = if other == '\t' {
+            "\\t".to_owned()
+        } else {
+            other.to_string()
+        };
+        terminal.warn(&format!("the header is one column that contains `{shown}`; if that is the separator: --delimiter '{shown}'"));
+    }
+}
+
+fn dry_run(job: &job::Settings, total: u64, context: &Context) -> Result<u8, CliError> {
+    let prompt = job.first_prompt()?;
+    let terminal = &context.terminal;
+    if terminal.json {
+        let object = serde_json::json!({"total_items": total, "max_concurrency": job.max_concurrency, "first_prompt": prompt});
+        terminal.data(&object.to_string())?;
+    } else {
+        terminal.data(prompt.unwrap_or_default().trim_end())?;
+        terminal.talk(&format!(
+            "\nDry run: {total} rows, at most {} at once; nothing was started.",
+            job.max_concurrency
+        ));
+    }
+    Ok(0)
+}
+
+fn print(summary: &Summary, terminal: &Terminal) -> Result<(), CliError> {
+    if terminal.json {
+        return Ok(terminal.data(&serde_json::to_string(summary).unwrap_or_default())?);
+    }
+    terminal.talk(&format!(
+        "job {}: {} of {} rows completed, {} failed{}",
+        summary.status,
+        summary.completed_items,
+        summary.total_items,
+        summary.failed_items,
+        summary
+            .job_error
+            .as_ref()
+            .map_or(String::new(), |error| format!(" ({error})")),
+    ));
+    for error in summary.failed_item_errors.iter().flatten() {
+        terminal.talk(&format!(
+            "  {} {}",
+            terminal.err_tone(Tone::Bad, &error.item_id),
+            error.last_error
+        ));
+    }
+    let listed = summary.failed_item_errors.as_ref().map_or(0, Vec::len) as u64;
+    if summary.failed_items > listed {
+        terminal.talk(&format!("  and {} more", summary.failed_items - listed));
+    }
+    Ok(terminal.data(&summary.output_csv_path.display().to_string())?)
+}

@@ -1,0 +1,487 @@
+//! `mesh st`: the plan store on the command line, flag for flag that of the `$st` programs.
+//!
+//! Arguments become calls of [`plan`](crate::plan), and their answers become text on standard
+//! output. Whoever calls [`run`] turns an error into `error: …` on standard error and exit code 2.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::clock;
+use crate::plan::{
+    Comment, Dep, InitOutcome, ItemId, MutateOptions, NewItem, PLAN_FILE_DEFAULT, Plan, PlanError,
+    Status, Store, mirror, snapshot, view,
+};
+
+/// Read and change the `$st` plan: a list of tasks with statuses and dependencies, in one JSON
+/// Lines file.
+///
+/// Every change happens under a lock, is checked as a whole (no unknown dependencies, no rings,
+/// nothing further than its dependencies) and replaces the file in one step. Do not edit the file
+/// by hand.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  mesh st init
+  mesh st add --step 'Write the parser'
+  mesh st add --step 'Test the parser' --deps st-001
+  mesh st set-status --id st-001 --status in_progress
+  mesh st show
+
+Exit codes: 0, or 2 with `error: …` on standard error.")]
+pub struct StArgs {
+    /// The plan file
+    #[arg(long, global = true, value_name = "F", default_value = PLAN_FILE_DEFAULT)]
+    file: PathBuf,
+    #[command(subcommand)]
+    command: StCommand,
+}
+
+/// The commands of `mesh st`.
+#[derive(Debug, Subcommand)]
+enum StCommand {
+    /// Make the plan file, unless it is there
+    ///
+    /// In a git repository the lock beside the file must be ignored first; the message has the
+    /// command.
+    #[command(after_help = "Example:\n  mesh st init --file .step/st-plan.jsonl")]
+    Init {
+        /// Empty a plan that is there
+        #[arg(long)]
+        replace: bool,
+    },
+    /// Add an item, or change the step of one that is there
+    ///
+    /// On an existing id, status and dependencies change only where they are given; notes, comments
+    /// and all other fields stay.
+    #[command(
+        after_help = "Example:\n  mesh st add --step 'Test the parser' --deps st-001,st-002:discovered-from"
+    )]
+    Add {
+        /// The id [default: st-NNN, one above the largest]
+        #[arg(long)]
+        id: Option<String>,
+        /// What is to be done
+        #[arg(long)]
+        step: String,
+        /// pending, in_progress, completed, blocked, deferred or canceled [default: pending]
+        #[arg(long)]
+        status: Option<String>,
+        /// What it waits for: ids with commas between them, each perhaps with `:type`
+        #[arg(long)]
+        deps: Option<String>,
+        #[command(flatten)]
+        policy: Policy,
+    },
+    /// Set the status of an item
+    #[command(after_help = "Example:\n  mesh st set-status --id st-001 --status done")]
+    SetStatus {
+        /// The item
+        #[arg(long)]
+        id: String,
+        /// pending, in_progress, completed, blocked, deferred or canceled; open, doing, done,
+        /// closed and others are understood
+        #[arg(long)]
+        status: String,
+        #[command(flatten)]
+        policy: Policy,
+    },
+    /// Replace the dependencies of an item
+    #[command(
+        after_help = "Example:\n  mesh st set-deps --id st-003 --deps st-001,st-002\n  mesh st set-deps --id st-003 --deps ''"
+    )]
+    SetDeps {
+        /// The item
+        #[arg(long)]
+        id: String,
+        /// What it waits for: ids with commas between them, each perhaps with `:type`
+        #[arg(long)]
+        deps: String,
+        #[command(flatten)]
+        policy: Policy,
+    },
+    /// Replace the notes of an item
+    ///
+    /// The notes hold the `mesh` block that says how the task is executed.
+    #[command(after_help = "Example:\n  mesh st set-notes --id st-001 --notes \"$(cat notes.md)\"")]
+    SetNotes {
+        /// The item
+        #[arg(long)]
+        id: String,
+        /// The notes; may be empty
+        #[arg(long, allow_hyphen_values = true)]
+        notes: String,
+        #[command(flatten)]
+        policy: Policy,
+    },
+    /// Add a comment to an item
+    #[command(
+        after_help = "Example:\n  mesh st add-comment --id st-001 --text 'waits for the new schema'"
+    )]
+    AddComment {
+        /// The item
+        #[arg(long)]
+        id: String,
+        /// The comment
+        #[arg(long, allow_hyphen_values = true)]
+        text: String,
+        /// Who says it [default: ST_COMMENT_AUTHOR, USER or LOGNAME]
+        #[arg(long)]
+        author: Option<String>,
+        #[command(flatten)]
+        policy: Policy,
+    },
+    /// Take an item out of the plan
+    ///
+    /// Refused while another item depends on it.
+    #[command(after_help = "Example:\n  mesh st remove --id st-003")]
+    Remove {
+        /// The item
+        #[arg(long)]
+        id: String,
+        #[command(flatten)]
+        policy: Policy,
+    },
+    /// Show the whole plan
+    #[command(after_help = "Example:\n  mesh st show --format table")]
+    Show(ViewArgs),
+    /// Show what can begin: pending items whose dependencies are completed
+    #[command(after_help = "Example:\n  mesh st ready --format json")]
+    Ready(ViewArgs),
+    /// Show what cannot begin: blocked items and pending ones that wait
+    #[command(after_help = "Example:\n  mesh st blocked")]
+    Blocked(ViewArgs),
+    /// Print the argument of an `update_plan` call, for a planning panel
+    #[command(after_help = "Example:\n  mesh st emit-update-plan")]
+    EmitUpdatePlan,
+    /// Print the plan for the planning panels of several agent programs
+    #[command(after_help = "Example:\n  mesh st emit-plan-sync")]
+    EmitPlanSync,
+    /// Write the items as JSON
+    #[command(after_help = "Example:\n  mesh st export --output plan.json")]
+    Export {
+        /// Where to [default: standard output]
+        #[arg(long, value_name = "F")]
+        output: Option<PathBuf>,
+        #[command(flatten)]
+        policy: Policy,
+    },
+    /// Read items from JSON: a list, or an object with `items`
+    ///
+    /// Items whose id is there are changed, others added; with --replace the plan becomes exactly
+    /// what is read.
+    #[command(after_help = "Example:\n  mesh st import-plan --input plan.json --replace")]
+    ImportPlan {
+        /// Where from
+        #[arg(long, value_name = "F")]
+        input: PathBuf,
+        /// Replace the whole plan
+        #[arg(long)]
+        replace: bool,
+        #[command(flatten)]
+        policy: Policy,
+    },
+    /// Check the sequence numbers of the file
+    #[command(after_help = "Example:\n  mesh st doctor\n  mesh st doctor --repair-seq")]
+    Doctor {
+        /// Mend them by a rewrite with a new checkpoint; the items stay as they are
+        #[arg(long)]
+        repair_seq: bool,
+        #[command(flatten)]
+        policy: Policy,
+    },
+}
+
+/// How many items may be in progress.
+#[derive(Clone, Copy, Debug, Args)]
+struct Policy {
+    /// Allow more than one item in progress
+    #[arg(long)]
+    allow_multiple_in_progress: bool,
+}
+
+#[derive(Debug, Args)]
+struct ViewArgs {
+    /// How to write it
+    #[arg(long, value_enum, default_value_t = FormatArg::Markdown)]
+    format: FormatArg,
+    #[command(flatten)]
+    policy: Policy,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum FormatArg {
+    Markdown,
+    Table,
+    Json,
+}
+
+/// Runs one command. Relative paths are taken relative to `root`; data goes to `out`. A closed pipe
+/// is a quiet success.
+///
+/// # Errors
+/// Everything in [`PlanError`]; to be shown as `error: …`, with exit code 2.
+pub fn run(args: &StArgs, root: &Path, out: &mut dyn Write) -> Result<(), PlanError> {
+    match dispatch(args, root, out) {
+        Err(PlanError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
+
+fn dispatch(args: &StArgs, root: &Path, out: &mut dyn Write) -> Result<(), PlanError> {
+    let session = Session {
+        store: Store::at(root.join(&args.file)),
+        name: args.file.display().to_string(),
+        root,
+    };
+    match &args.command {
+        StCommand::Init { replace } => session.init(*replace, out),
+        StCommand::Add {
+            id,
+            step,
+            status,
+            deps,
+            policy,
+        } => {
+            let new = NewItem {
+                id: id.as_deref().map(item_id).transpose()?,
+                step: step.clone(),
+                status: status.as_deref().map(str::parse).transpose()?,
+                deps: deps.as_deref().map(Dep::parse_list).transpose()?,
+            };
+            session.add(new, *policy, out)
+        }
+        StCommand::SetStatus { id, status, policy } => {
+            let (id, status) = (item_id(id)?, status.parse::<Status>()?);
+            let said = format!("updated {id} -> {status}");
+            session.change(*policy, &said, out, |plan| plan.set_status(&id, status))
+        }
+        StCommand::SetDeps { id, deps, policy } => {
+            session.set_deps(&item_id(id)?, Dep::parse_list(deps)?, *policy, out)
+        }
+        StCommand::SetNotes { id, notes, policy } => {
+            let id = item_id(id)?;
+            session.change(*policy, &format!("updated {id} notes"), out, |plan| {
+                plan.set_notes(&id, notes)
+            })
+        }
+        StCommand::AddComment {
+            id,
+            text,
+            author,
+            policy,
+        } => {
+            let id = item_id(id)?;
+            let author = author.clone().unwrap_or_else(crate::plan::comment_author);
+            let comment = Comment::new(clock::now(), &author, text)?;
+            session.change(*policy, &format!("added comment to {id}"), out, |plan| {
+                plan.add_comment(&id, comment)
+            })
+        }
+        StCommand::Remove { id, policy } => {
+            let id = item_id(id)?;
+            session.change(*policy, &format!("removed {id}"), out, |plan| {
+                plan.remove(&id);
+                Ok(())
+            })
+        }
+        StCommand::Show(view) => session.view(view::Selection::All, view, out),
+        StCommand::Ready(view) => session.view(view::Selection::Ready, view, out),
+        StCommand::Blocked(view) => session.view(view::Selection::Blocked, view, out),
+        StCommand::EmitUpdatePlan => say(
+            out,
+            &mirror::update_plan(&session.store.read()?).to_string(),
+        ),
+        StCommand::EmitPlanSync => say(out, &mirror::plan_sync(&session.store.read()?).to_string()),
+        StCommand::Export { output, policy } => session.export(output.as_deref(), *policy, out),
+        StCommand::ImportPlan {
+            input,
+            replace,
+            policy,
+        } => session.import(input, *replace, *policy, out),
+        StCommand::Doctor {
+            repair_seq: false, ..
+        } => session.doctor(out),
+        StCommand::Doctor {
+            repair_seq: true,
+            policy,
+        } => session.repair(*policy, out),
+    }
+}
+
+/// A plan file, and how the user called it.
+struct Session<'a> {
+    store: Store,
+    name: String,
+    root: &'a Path,
+}
+
+impl Session<'_> {
+    fn init(&self, replace: bool, out: &mut dyn Write) -> Result<(), PlanError> {
+        match self.store.init(replace)? {
+            InitOutcome::Created => say(out, &format!("initialized {}", self.name))?,
+            InitOutcome::AlreadyThere => say(out, &format!("already initialized: {}", self.name))?,
+        }
+        if replace {
+            say(out, &format!("cleared plan in {}", self.name))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn add(&self, new: NewItem, policy: Policy, out: &mut dyn Write) -> Result<(), PlanError> {
+        let mut added = None;
+        let plan = self.store.mutate(policy.options(), |plan| {
+            added = Some(plan.add(new)?);
+            Ok(())
+        })?;
+        let id = added.map_or_else(String::new, |id| id.to_string());
+        say_changed(out, &format!("upserted {id}"), &plan)
+    }
+
+    fn set_deps(
+        &self,
+        id: &ItemId,
+        deps: Vec<Dep>,
+        policy: Policy,
+        out: &mut dyn Write,
+    ) -> Result<(), PlanError> {
+        let plan = self
+            .store
+            .mutate(policy.options(), |plan| plan.set_deps(id, deps))?;
+        // From the plan, not from the arguments: there, each dependency stands once.
+        let text = match plan.get(id).map(|item| view::deps_text(item.deps())) {
+            Some(text) if !text.is_empty() => text,
+            _ => "(none)".to_owned(),
+        };
+        say_changed(out, &format!("updated {id} deps -> {text}"), &plan)
+    }
+
+    fn change(
+        &self,
+        policy: Policy,
+        said: &str,
+        out: &mut dyn Write,
+        change: impl FnOnce(&mut Plan) -> Result<(), PlanError>,
+    ) -> Result<(), PlanError> {
+        say_changed(out, said, &self.store.mutate(policy.options(), change)?)
+    }
+
+    fn view(
+        &self,
+        selection: view::Selection,
+        args: &ViewArgs,
+        out: &mut dyn Write,
+    ) -> Result<(), PlanError> {
+        let format = match args.format {
+            FormatArg::Markdown => view::Format::Markdown,
+            FormatArg::Table => view::Format::Table,
+            FormatArg::Json => view::Format::Json,
+        };
+        print(
+            out,
+            &view::render(&self.read(args.policy)?, selection, format),
+        )
+    }
+
+    fn export(
+        &self,
+        output: Option<&Path>,
+        policy: Policy,
+        out: &mut dyn Write,
+    ) -> Result<(), PlanError> {
+        let text = snapshot::render(&self.read(policy)?);
+        match output {
+            None => print(out, &text),
+            Some(file) => {
+                snapshot::save(&self.root.join(file), &text)?;
+                say(out, &format!("wrote {}", file.display()))
+            }
+        }
+    }
+
+    fn import(
+        &self,
+        input: &Path,
+        replace: bool,
+        policy: Policy,
+        out: &mut dyn Write,
+    ) -> Result<(), PlanError> {
+        let items = snapshot::load(&self.root.join(input))?;
+        let said = if replace {
+            format!("replaced plan from {}", input.display())
+        } else {
+            format!("imported {} item(s) from {}", items.len(), input.display())
+        };
+        self.change(policy, &said, out, |plan| {
+            if replace {
+                return plan.replace(items);
+            }
+            items.into_iter().for_each(|item| plan.merge(item));
+            Ok(())
+        })
+    }
+
+    fn doctor(&self, out: &mut dyn Write) -> Result<(), PlanError> {
+        let violations = self.store.violations()?;
+        if violations.is_empty() {
+            return say(out, &format!("seq contract ok: {}", self.name));
+        }
+        say(out, &format!("seq contract invalid: {}", self.name))?;
+        for violation in &violations {
+            say(out, &format!("- {violation}"))?;
+        }
+        Err(PlanError::SeqContract {
+            file: self.store.file().to_owned(),
+            violations,
+        })
+    }
+
+    fn repair(&self, policy: Policy, out: &mut dyn Write) -> Result<(), PlanError> {
+        match self.store.repair_seq(policy.options())? {
+            (plan, Some(seq)) => say_changed(
+                out,
+                &format!("repaired seq contract via checkpoint seq {seq}"),
+                &plan,
+            ),
+            (_, None) => say(out, &format!("seq contract ok: {}", self.name)),
+        }
+    }
+
+    fn read(&self, policy: Policy) -> Result<Plan, PlanError> {
+        let plan = self.store.read()?;
+        if !policy.allow_multiple_in_progress {
+            plan.check_single_in_progress()?;
+        }
+        Ok(plan)
+    }
+}
+
+impl Policy {
+    fn options(self) -> MutateOptions {
+        MutateOptions {
+            allow_multiple_in_progress: self.allow_multiple_in_progress,
+            ..MutateOptions::default()
+        }
+    }
+}
+
+fn item_id(text: &str) -> Result<ItemId, PlanError> {
+    text.parse()
+        .map_err(|_| PlanError::EmptyOption { option: "--id" })
+}
+
+/// What every change but `init` prints: what was done, and the plan for a panel that mirrors it.
+fn say_changed(out: &mut dyn Write, said: &str, plan: &Plan) -> Result<(), PlanError> {
+    say(out, said)?;
+    say(out, &format!("update_plan: {}", mirror::update_plan(plan)))
+}
+
+fn say(out: &mut dyn Write, line: &str) -> Result<(), PlanError> {
+    writeln!(out, "{line}").map_err(PlanError::Output)
+}
+
+fn print(out: &mut dyn Write, text: &str) -> Result<(), PlanError> {
+    out.write_all(text.as_bytes()).map_err(PlanError::Output)
+}

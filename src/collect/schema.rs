@@ -1,0 +1,179 @@
+//! Checking a result against its JSON Schema, with every violation and its JSON pointer.
+
+use serde_json::Value;
+use std::path::Path;
+
+/// The most violations that are listed in one message.
+const VIOLATIONS_MAX: usize = 8;
+
+/// Why a schema was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaError {
+    /// It can't be read.
+    #[error("schema `{name}` can't be read")]
+    Io {
+        /// The file.
+        name: String,
+        /// What the file system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It is not JSON.
+    #[error("schema `{name}`, line {line}, column {column}: {message}")]
+    NotJson {
+        /// The file or template.
+        name: String,
+        /// 1-based.
+        line: usize,
+        /// 1-based.
+        column: usize,
+        /// What the parser says.
+        message: String,
+    },
+    /// It is JSON, but no schema (also: a `$ref` that can't be followed without the network).
+    #[error("schema `{name}`{at}: {message}")]
+    Invalid {
+        /// The file or template.
+        name: String,
+        /// ` at /json/pointer` within the schema, or nothing.
+        at: String,
+        /// What the compiler says.
+        message: String,
+    },
+}
+
+/// A compiled schema.
+#[derive(Clone, Debug)]
+pub struct Schema {
+    source: Value,
+    validator: std::sync::Arc<jsonschema::Validator>,
+}
+
+impl Schema {
+    /// Reads and compiles the schema file at `path`.
+    pub fn read(path: &Path) -> Result<Self, SchemaError> {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|source| SchemaError::Io {
+            name: name.clone(),
+            source,
+        })?;
+        Self::parse(&name, &text)
+    }
+
+    /// Compiles schema text; `name` is for messages.
+    pub fn parse(name: &str, text: &str) -> Result<Self, SchemaError> {
+        let source = serde_json::from_str(text).map_err(|error| SchemaError::NotJson {
+            name: name.to_owned(),
+            line: error.line(),
+            column: error.column(),
+            message: without_position(&error),
+        })?;
+        Self::compile(name, source)
+    }
+
+    /// Compiles a schema value. Draft 2020-12 unless its `$schema` names another.
+    pub fn compile(name: &str, source: Value) -> Result<Self, SchemaError> {
+        let validator = jsonschema::validator_for(&source).map_err(|error| {
+            let at = error.instance_path().to_string();
+            SchemaError::Invalid {
+                name: name.to_owned(),
+                at: if at.is_empty() {
+                    at
+                } else {
+                    format!(" at {at}")
+                },
+                message: error.to_string(),
+            }
+        })?;
+        Ok(Self {
+            source,
+            validator: std::sync::Arc::new(validator),
+        })
+    }
+
+    /// The schema itself.
+    pub fn source(&self) -> &Value {
+        &self.source
+    }
+
+    /// `Err` has one line with every violation: `/pointer: what is wrong; …`.
+    pub fn check(&self, result: &Value) -> Result<(), String> {
+        let mut violations: Vec<String> = self
+            .validator
+            .iter_errors(result)
+            .map(|error| {
+                format!(
+                    "{}: {}",
+                    pointer(&error.instance_path().to_string()),
+                    error.masked()
+                )
+            })
+            .collect();
+        if violations.is_empty() {
+            return Ok(());
+        }
+        let more = violations.len().saturating_sub(VIOLATIONS_MAX);
+        violations.truncate(VIOLATIONS_MAX);
+        if more > 0 {
+            violations.push(format!("and {more} more"));
+        }
+        Err(violations.join("; "))
+    }
+}
+
+/// The root has an empty pointer, which reads badly in a message.
+fn pointer(path: &str) -> &str {
+    if path.is_empty() { "/" } else { path }
+}
+
+fn without_position(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" at line ") {
+        Some(at) => text[..at].to_owned(),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn every_violation_is_named_with_its_pointer() {
+        let schema = Schema::compile(
+            "s",
+            json!({"type":"object","required":["b"],"properties":{"a":{"type":"integer"}}}),
+        )
+        .expect("a schema");
+        let text = schema.check(&json!({"a":"x"})).expect_err("violations");
+        assert!(
+            text.contains("/a: ") && text.contains("\"b\" is a required property"),
+            "{text}"
+        );
+        assert_eq!(schema.check(&json!({"b":1})), Ok(()));
+    }
+
+    #[test]
+    fn refusals_say_where() {
+        let message = |text: &str| {
+            Schema::parse("s.json", text)
+                .expect_err("refused")
+                .to_string()
+        };
+        assert!(message("{\n \"type\": }").starts_with("schema `s.json`, line 2, column 10: "));
+        assert!(message("{\"type\": \"objekt\"}").starts_with("schema `s.json` at /type: "));
+        let remote = message("{\"$ref\": \"http://example.invalid/s.json\"}");
+        assert!(remote.starts_with("schema `s.json`"), "{remote}");
+    }
+
+    #[test]
+    fn an_older_draft_is_read_by_its_own_rules() {
+        let schema = Schema::parse(
+            "s",
+            r#"{"$schema":"http://json-schema.org/draft-07/schema#","items":[{"type":"string"}]}"#,
+        )
+        .expect("draft 7");
+        assert!(schema.check(&json!([1])).is_err());
+    }
+}

@@ -1,0 +1,239 @@
+//! The only place that calls `git`. Reads a lot, writes little: `apply` and `restore` to the work tree, never the
+//! index, a commit, a branch or a remote.
+
+use duct::Expression;
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a git command did not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum GitError {
+    /// Not inside a work tree.
+    #[error("`{}` is not inside a git repository", folder.display())]
+    NoRepository {
+        /// Where it was looked for.
+        folder: PathBuf,
+    },
+    /// The program is missing or could not run.
+    #[error("git could not be run")]
+    Run(#[source] io::Error),
+    /// It ran and failed.
+    #[error("`git {command}` failed: {message}")]
+    Failed {
+        /// The arguments.
+        command: String,
+        /// What it wrote to standard error.
+        message: String,
+    },
+}
+
+/// One entry of `git status`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Change {
+    /// Relative to the root.
+    pub path: PathBuf,
+    /// Git does not know the file.
+    pub untracked: bool,
+}
+
+/// A repository's work tree.
+#[derive(Clone, Debug)]
+pub struct Repo {
+    root: PathBuf,
+}
+
+impl Repo {
+    /// The repository that `folder` is in.
+    pub fn find(folder: &Path) -> Result<Self, GitError> {
+        let no_repository = || GitError::NoRepository {
+            folder: folder.to_owned(),
+        };
+        if !folder.is_dir() {
+            return Err(no_repository());
+        }
+        let here = Self {
+            root: folder.to_owned(),
+        };
+        let output = here.output(&["rev-parse", "--show-toplevel"])?;
+        if !output.status.success() {
+            return Err(no_repository());
+        }
+        let root = String::from_utf8_lossy(&output.stdout)
+            .trim_end_matches('\n')
+            .to_owned();
+        Ok(Self { root: root.into() })
+    }
+
+    /// The top of the work tree.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The folder that all work trees of the repository share.
+    pub fn common_dir(&self) -> Result<PathBuf, GitError> {
+        let path = self.read(&["rev-parse", "--git-common-dir"])?;
+        Ok(self.root.join(path.trim_end_matches('\n')))
+    }
+
+    /// The commit that is checked out; `unborn` before the first one.
+    pub fn head(&self) -> Result<String, GitError> {
+        let output = self.output(&["rev-parse", "--verify", "--quiet", "HEAD"])?;
+        let sha = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        Ok(if sha.is_empty() {
+            "unborn".to_owned()
+        } else {
+            sha
+        })
+    }
+
+    /// Tracked files, and untracked ones that git does not ignore, that exist in the tree.
+    pub fn files(&self) -> Result<BTreeSet<PathBuf>, GitError> {
+        let args = [
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+        ];
+        let listed = self.read(&args)?;
+        Ok(listed
+            .split('\0')
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from)
+            .collect())
+    }
+
+    /// What differs from the commit that is checked out, untracked files one by one.
+    pub fn changes(&self) -> Result<Vec<Change>, GitError> {
+        let args = [
+            "status",
+            "--porcelain=v1",
+            "-z",
+            "--untracked-files=all",
+            "--no-renames",
+        ];
+        let listed = self.read(&args)?;
+        Ok(listed
+            .split('\0')
+            .filter(|entry| entry.len() > 3)
+            .map(|entry| Change {
+                path: entry[3..].into(),
+                untracked: entry.starts_with("??"),
+            })
+            .collect())
+    }
+
+    /// Whether `patch` applies to the work tree: `Err` has git's own words.
+    ///
+    /// Gives the options under which it does: hunk counts that a model got wrong are recounted.
+    pub fn check_patch(
+        &self,
+        patch: &Path,
+        strip: u8,
+    ) -> Result<Result<ApplyOptions, String>, GitError> {
+        let mut refusal = String::new();
+        for recount in [false, true] {
+            let options = ApplyOptions { strip, recount };
+            let output = self.output(&self.apply_args(&["--check"], patch, options))?;
+            if output.status.success() {
+                return Ok(Ok(options));
+            }
+            if !recount {
+                refusal = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            }
+        }
+        Ok(Err(refusal))
+    }
+
+    /// The paths that git itself would touch.
+    pub fn patch_paths(
+        &self,
+        patch: &Path,
+        options: ApplyOptions,
+    ) -> Result<BTreeSet<String>, GitError> {
+        let args = self.apply_args(&["--numstat", "-z"], patch, options);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let listed = self.read(&args)?;
+        // `added TAB deleted TAB path NUL`; a rename has an empty path there and both names in records of their own.
+        Ok(listed
+            .split('\0')
+            .map(|record| record.rsplit('\t').next().unwrap_or(record))
+            .filter(|path| !path.is_empty())
+            .map(str::to_owned)
+            .collect())
+    }
+
+    /// Applies `patch` to the work tree; all of it or nothing.
+    pub fn apply(&self, patch: &Path, options: ApplyOptions) -> Result<(), GitError> {
+        let args = self.apply_args(&[], patch, options);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        self.read(&args).map(drop)
+    }
+
+    /// Brings tracked files back to what the index has.
+    pub fn restore(&self, paths: &[PathBuf]) -> Result<(), GitError> {
+        if paths.is_empty() {
+            return Ok(());
+        }
+        let mut args: Vec<String> = ["restore", "--worktree", "--"].map(str::to_owned).into();
+        args.extend(
+            paths
+                .iter()
+                .map(|path| format!(":(top,literal){}", path.display())),
+        );
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        self.read(&args).map(drop)
+    }
+
+    fn apply_args(&self, extra: &[&str], patch: &Path, options: ApplyOptions) -> Vec<String> {
+        let mut args: Vec<String> = ["apply", "--whitespace=nowarn"].map(str::to_owned).into();
+        args.extend(extra.iter().map(|arg| (*arg).to_owned()));
+        args.push(format!("-p{}", options.strip));
+        if options.recount {
+            args.push("--recount".to_owned());
+        }
+        args.push(patch.display().to_string());
+        args
+    }
+
+    fn read(&self, args: &[&str]) -> Result<String, GitError> {
+        let output = self.output(args)?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        Err(GitError::Failed {
+            command: args.first().copied().unwrap_or_default().to_owned(),
+            message: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        })
+    }
+
+    fn output<S: AsRef<str>>(&self, args: &[S]) -> Result<std::process::Output, GitError> {
+        self.command(args).run().map_err(GitError::Run)
+    }
+
+    fn command<S: AsRef<str>>(&self, args: &[S]) -> Expression {
+        let args: Vec<&str> = args.iter().map(AsRef::as_ref).collect();
+        let command = duct::cmd("git", args)
+            .dir(&self.root)
+            .env("LC_ALL", "C")
+            .env("GIT_OPTIONAL_LOCKS", "0")
+            .stdin_null()
+            .stdout_capture()
+            .stderr_capture()
+            .unchecked();
+        // Set by git itself inside its hooks; they would point us at another repository.
+        ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"]
+            .iter()
+            .fold(command, |command, name| command.env_remove(name))
+    }
+}
+
+/// How a patch is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ApplyOptions {
+    /// Leading path parts to strip.
+    pub strip: u8,
+    /// Ignore the line counts of hunk headers.
+    pub recount: bool,
+}

@@ -1,0 +1,288 @@
+//! The single writer: the only code that changes the repository and the plan.
+//!
+//! Apply, validate, then persist or restore. `integration_started` with the exact before-state of every path
+//! is durable before the first byte changes, so after a kill the tree is brought back to that state and
+//! the integration starts again. It runs no workers and believes none: a patch is checked against
+//! the scope, by `git apply --check`, and by the task's own validation commands.
+
+mod before;
+mod evidence;
+mod lock;
+mod persist;
+mod validate;
+
+pub use before::Saved;
+pub use evidence::{Evidence, examine};
+pub use lock::RepoLock;
+pub use persist::{Persisted, comment, persist};
+pub use validate::{Limits, ValidationEnd, run as validate};
+
+use crate::git::{GitError, Repo};
+use crate::job::{Journal, Stop};
+use crate::ledger::LedgerError;
+use crate::model::{
+    BlockReason, Event, IntegrationFinished, IntegrationOutcome, IntegrationStarted, UnitId,
+};
+use crate::plan::{Metadata, PlanError};
+use crate::scope::Scope;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why the integrator could not do its work. The tree is as before, or is restored at the next resume.
+#[derive(Debug, thiserror::Error)]
+pub enum IntegrateError {
+    /// Git could not be asked.
+    #[error(transparent)]
+    Git(#[from] GitError),
+    /// The ledger can't be written.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The plan can't be changed.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// A file of the tree or of the run's folder can't be used.
+    #[error("`{}`", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the file system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Another `mesh` works in this repository.
+    #[error("another `mesh` is working in this repository (lock `{}`)", path.display())]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+    },
+}
+
+impl IntegrateError {
+    pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { path, source }
+    }
+}
+
+/// One accepted patch and what its task says about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'o> {
+    /// The task.
+    pub unit: &'o UnitId,
+    /// Scope and validation commands.
+    pub metadata: &'o Metadata,
+    /// The compiled scope.
+    pub scope: &'o Scope,
+    /// The patch as the synthesizer gave it.
+    pub patch: &'o str,
+}
+
+/// The writer of one run.
+pub struct Integrator<'i> {
+    /// The repository.
+    pub repo: &'i Repo,
+    /// The run's folder; copies and logs go to `units/<id>/` below it.
+    pub run_folder: &'i Path,
+    /// Bounds of a validation command.
+    pub limits: Limits,
+    /// Being asked to stop.
+    pub stop: &'i Stop,
+}
+
+impl Integrator<'_> {
+    /// Applies the patch and validates it; on failure the tree is as before, byte for byte.
+    ///
+    /// The outcome is in the ledger when this returns: `applied`, `restored`, `refused`, or `rolled_back` when it was
+    /// interrupted.
+    pub fn integrate(
+        &self,
+        order: &Order<'_>,
+        journal: &mut dyn Journal,
+    ) -> Result<(), IntegrateError> {
+        if order.metadata.validation.is_empty() && !order.metadata.allow_no_validation {
+            let detail =
+                "the task has no validation command and does not say `allow_no_validation: true`";
+            return self.refuse(order, BlockReason::MissingValidation, detail, journal);
+        }
+        let folder = self.unit_folder(order.unit);
+        let evidence = examine(self.repo, order.scope, order.metadata, order.patch, &folder)?;
+        let (patch, options) = match evidence {
+            Evidence::Applies { patch, options, .. } => (patch, options),
+            Evidence::Refused { detail, .. } => {
+                return self.refuse(order, BlockReason::AmbiguousIntegration, &detail, journal);
+            }
+        };
+        let saved = Saved::take(self.repo, &patch.paths, &folder.join("before"))?;
+        let patch_path = folder.join("patch.diff");
+        crate::durable::write(&patch_path, patch.text.as_bytes())
+            .map_err(IntegrateError::io(&patch_path))?;
+        journal.record(vec![Event::from(IntegrationStarted {
+            unit: order.unit.clone(),
+            patch_path: self.relative(&patch_path),
+            paths: saved.paths.clone(),
+            new_folders: saved.new_folders.clone(),
+            untracked: saved.untracked.clone(),
+        })])?;
+        if let Err(error) = self.repo.apply(&patch_path, options) {
+            return self.undo(order, &saved, &error.to_string(), journal);
+        }
+        self.settle(
+            order,
+            &saved,
+            patch.paths.iter().map(PathBuf::from).collect(),
+            journal,
+        )
+    }
+
+    /// After a kill between `integration_started` and `integration_finished`: brings the tree back.
+    pub fn roll_back(
+        &self,
+        started: &IntegrationStarted,
+        journal: &mut dyn Journal,
+    ) -> Result<(), IntegrateError> {
+        let folder = self.unit_folder(&started.unit);
+        let saved = Saved::of(started, &folder.join("before"));
+        let moved_aside = saved.restore(self.repo, &folder.join("aside"))?;
+        journal.record(vec![Event::from(IntegrationFinished {
+            unit: started.unit.clone(),
+            outcome: IntegrationOutcome::RolledBack,
+            reason: None,
+            detail: Some(
+                "`mesh` was ended during the integration; the tree was restored".to_owned(),
+            ),
+            paths: Vec::new(),
+            moved_aside,
+        })])?;
+        Ok(())
+    }
+
+    /// The patch is in the tree: validate, then keep or restore.
+    fn settle(
+        &self,
+        order: &Order<'_>,
+        saved: &Saved,
+        paths: Vec<PathBuf>,
+        journal: &mut dyn Journal,
+    ) -> Result<(), IntegrateError> {
+        for (index, command) in order.metadata.validation.iter().enumerate() {
+            let log = self
+                .unit_folder(order.unit)
+                .join(format!("validation-{}.log", index + 1));
+            let end = validate::run(command, self.repo.root(), &log, &self.limits, self.stop)?;
+            let ValidationEnd::Finished(mut finished) = end else {
+                return self.interrupted(order, saved, journal);
+            };
+            finished.unit = order.unit.clone();
+            finished.log_path = self.relative(&log);
+            let passed = finished.passed();
+            let detail = format!("`{command}`: {}", finished.outcome());
+            journal.record(vec![Event::from(*finished)])?;
+            if !passed {
+                return self.undo(order, saved, &detail, journal);
+            }
+        }
+        self.finish(
+            order,
+            IntegrationOutcome::Applied,
+            None,
+            None,
+            paths,
+            Vec::new(),
+            journal,
+        )
+    }
+
+    fn undo(
+        &self,
+        order: &Order<'_>,
+        saved: &Saved,
+        detail: &str,
+        journal: &mut dyn Journal,
+    ) -> Result<(), IntegrateError> {
+        let moved_aside = saved.restore(self.repo, &self.unit_folder(order.unit).join("aside"))?;
+        let (outcome, reason) = (IntegrationOutcome::Restored, BlockReason::ValidationFailed);
+        self.finish(
+            order,
+            outcome,
+            Some(reason),
+            Some(detail),
+            Vec::new(),
+            moved_aside,
+            journal,
+        )
+    }
+
+    fn interrupted(
+        &self,
+        order: &Order<'_>,
+        saved: &Saved,
+        journal: &mut dyn Journal,
+    ) -> Result<(), IntegrateError> {
+        let moved_aside = saved.restore(self.repo, &self.unit_folder(order.unit).join("aside"))?;
+        let detail = Some("stopped during validation");
+        let outcome = IntegrationOutcome::RolledBack;
+        self.finish(
+            order,
+            outcome,
+            None,
+            detail,
+            Vec::new(),
+            moved_aside,
+            journal,
+        )
+    }
+
+    fn refuse(
+        &self,
+        order: &Order<'_>,
+        reason: BlockReason,
+        detail: &str,
+        journal: &mut dyn Journal,
+    ) -> Result<(), IntegrateError> {
+        let outcome = IntegrationOutcome::Refused;
+        self.finish(
+            order,
+            outcome,
+            Some(reason),
+            Some(detail),
+            Vec::new(),
+            Vec::new(),
+            journal,
+        )
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one event with as many fields, written in one place"
+    )]
+    fn finish(
+        &self,
+        order: &Order<'_>,
+        outcome: IntegrationOutcome,
+        reason: Option<BlockReason>,
+        detail: Option<&str>,
+        paths: Vec<PathBuf>,
+        moved_aside: Vec<PathBuf>,
+        journal: &mut dyn Journal,
+    ) -> Result<(), IntegrateError> {
+        journal.record(vec![Event::from(IntegrationFinished {
+            unit: order.unit.clone(),
+            outcome,
+            reason,
+            detail: detail.map(str::to_owned),
+            paths,
+            moved_aside,
+        })])?;
+        Ok(())
+    }
+
+    fn unit_folder(&self, unit: &UnitId) -> PathBuf {
+        self.run_folder.join("units").join(unit.file_name())
+    }
+
+    fn relative(&self, path: &Path) -> PathBuf {
+        path.strip_prefix(self.run_folder)
+            .unwrap_or(path)
+            .to_owned()
+    }
+}

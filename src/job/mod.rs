@@ -1,0 +1,234 @@
+//! The substrate: one worker process per row of a CSV, under one concurrency number.
+//!
+//! It could run any table: it knows rows, attempts, results and failures, and nothing of plans, units,
+//! roles or rounds (those reach it as columns and prompt text). The order in which things happen:
+//! the input is checked to its end; an attempt is in the ledger before its process exists; a result is in
+//! the ledger before it counts; the output CSV is a fold over the ledger.
+
+mod attempt;
+mod input;
+mod outcome;
+mod output;
+mod pool;
+mod report;
+mod state;
+mod stop;
+mod worker;
+
+pub use input::{Input, Row};
+pub use outcome::Failure;
+pub use output::{COLUMNS, ItemError, Summary, summarize, write_csv};
+pub use pool::{Ending, run};
+pub use report::{Answer, Request, send};
+pub use state::{AttemptCounts, Counts, Item, State, Status};
+pub use stop::{Stop, Urgency};
+pub use worker::Worker;
+
+use crate::collect::schema::SchemaError;
+use crate::ledger::LedgerError;
+use crate::model::{Event, JobId, RowId, RunId, WaveNo};
+use crate::table::{ReadOptions, TableError};
+use crate::template::{Braces, Template};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pool::PoolEvent;
+
+/// Default bound on one result, in bytes.
+pub const RESULT_BYTES_MAX: usize = 1024 * 1024;
+/// Bound on the standard output of one attempt, in bytes.
+pub const OUTPUT_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Everything a job needs, resolved; written into the ledger, so that a job can be resumed from it alone.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The run that the job belongs to.
+    pub run_id: RunId,
+    /// The job.
+    pub job_id: JobId,
+    /// The wave; 1 for a spawned CSV.
+    pub wave: WaveNo,
+    /// The input as the user named it, for messages.
+    pub csv_path: PathBuf,
+    /// The file that is read: the run's own copy, or the wave CSV.
+    pub input_path: PathBuf,
+    /// The separator.
+    pub delimiter: char,
+    /// Header names to change while reading.
+    pub rename: Vec<(String, String)>,
+    /// The instruction with its `{column}` placeholders.
+    pub instruction: String,
+    /// The column of the item id.
+    pub id_column: Option<String>,
+    /// Where the rows go.
+    pub output_csv_path: PathBuf,
+    /// JSON Schema of a result.
+    pub output_schema: Option<Value>,
+    /// Slots of the pool.
+    pub max_concurrency: usize,
+    /// Wall-clock limit of an attempt.
+    pub max_runtime_seconds: u64,
+    /// Further attempts after a failure that may pass.
+    pub retries: u32,
+    /// Between TERM and KILL.
+    pub grace_seconds: u64,
+    /// Bound on one result.
+    pub result_bytes_max: usize,
+    /// Bound on one attempt's standard output.
+    pub output_bytes_max: usize,
+    /// The command that works a row.
+    pub worker: Worker,
+    /// A folder for the job's short-lived files.
+    pub scratch: PathBuf,
+    /// A folder for the output of failed attempts.
+    pub logs: PathBuf,
+}
+
+impl Settings {
+    /// How the input is read.
+    pub fn read_options(&self) -> ReadOptions {
+        ReadOptions {
+            delimiter: u8::try_from(self.delimiter).unwrap_or(b','),
+            rename: self.rename.clone(),
+        }
+    }
+
+    /// Placeholders of the instruction that are no column; they stay as they are.
+    pub fn unknown_placeholders(&self, header: &[String]) -> Vec<String> {
+        Template::parse(&self.instruction, Braces::Escaped)
+            .names()
+            .into_iter()
+            .filter(|name| !header.iter().any(|column| column == name))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// The prompt that the first worker would read, without starting anything.
+    pub fn first_prompt(&self) -> Result<Option<String>, JobError> {
+        let mut input = Input::open(self)?;
+        let header = input.header().to_vec();
+        let Some(row) = input.next_row()? else {
+            return Ok(None);
+        };
+        let launcher = worker::Launcher::new(self, header, PathBuf::new());
+        Ok(Some(launcher.prompt(&row, None)))
+    }
+
+    fn limits(&self) -> attempt::Limits {
+        attempt::Limits {
+            max_runtime: Duration::from_secs(self.max_runtime_seconds),
+            grace: Duration::from_secs(self.grace_seconds),
+            stdout_bytes_max: self.output_bytes_max,
+            stderr_bytes_max: 64 * 1024,
+        }
+    }
+}
+
+/// Where events go: durable when [`Journal::record`] returns.
+pub trait Journal {
+    /// Records what occurred, all of it with one sync.
+    fn record(&mut self, events: Vec<Event>) -> Result<(), LedgerError>;
+}
+
+/// What the pool shows while it works.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// Rows by status.
+    pub counts: Counts,
+    /// Rows that ended since this call of the pool began; what the rate is made of.
+    pub ended_here: u64,
+    /// The rows under way, longest first, at most eight.
+    pub running: Vec<(RowId, Duration)>,
+    /// Time since this call of the pool began.
+    pub elapsed: Duration,
+}
+
+impl Snapshot {
+    /// Time left at the present rate; nothing until a row has ended.
+    pub fn eta(&self) -> Option<Duration> {
+        let left = self.counts.total - self.counts.ended();
+        let per_row = self.elapsed.as_secs_f64() / self.ended_here as f64;
+        Duration::try_from_secs_f64(per_row * left as f64).ok()
+    }
+}
+
+/// Somebody who watches a job.
+pub trait Observer {
+    /// Called often; cheap to ignore.
+    fn progress(&mut self, snapshot: &Snapshot);
+}
+
+/// Why a job can't be done.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// The input is not a usable table.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// The schema is not one.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// The ledger can't be written.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The id column is not in the header.
+    #[error("`{}` has no column `{name}`; its columns are: {}", path.display(), columns.join(", "))]
+    NoIdColumn {
+        /// The input.
+        path: PathBuf,
+        /// The column asked for.
+        name: String,
+        /// The columns there are.
+        columns: Vec<String>,
+    },
+    /// No worker command.
+    #[error("no worker command")]
+    NoCommand,
+    /// The worker program is not there.
+    #[error("worker program `{name}` {}", if *exists { "is not executable" } else { "does not exist" })]
+    NoProgram {
+        /// As given.
+        name: String,
+        /// A file of that name is there, but can't be executed.
+        exists: bool,
+    },
+    /// The output CSV can't be written.
+    #[error("output `{}` can't be written", path.display())]
+    Output {
+        /// The file.
+        path: PathBuf,
+        /// What the file system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The run's folder can't be used.
+    #[error("the run's folder can't be used")]
+    Scratch(#[source] io::Error),
+}
+
+impl JobError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            JobError::Table(error) => error.hint(),
+            JobError::NoIdColumn { .. } => {
+                Some("names are case-sensitive; leave --id-column out to number the rows".to_owned())
+            }
+            JobError::NoCommand => Some(
+                "say what works a row after `--`, for example: mesh spawn rows.csv --instruction 'Read {path}' -- my-agent"
+                    .to_owned(),
+            ),
+            JobError::NoProgram { name, exists: true } => Some(format!("chmod +x '{name}'")),
+            JobError::NoProgram { name, exists: false } if name.contains('/') => {
+                Some("relative paths count from the folder of the command, or of -C".to_owned())
+            }
+            JobError::NoProgram { .. } => {
+                Some("install it, put its folder on PATH, or give its path".to_owned())
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! What an ended attempt means for its row: a pure judgement over what the worker left behind.
+
+use super::attempt::{Cause, Ended};
+use crate::collect::extract::{self, Object};
+use crate::collect::schema::Schema;
+use crate::model::ReportVia;
+use serde_json::Value;
+use std::fmt;
+use std::time::Duration;
+
+/// Why an attempt failed; `last_error` starts with the code (CONTRACT, section 2, "Failures").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The worker ended well and handed nothing back.
+    NoResponse,
+    /// It ran out of time.
+    Timeout,
+    /// Its result is no object, or breaks the schema.
+    InvalidOutputSchema,
+    /// It exited with another code than 0, or by a signal.
+    WorkerExit,
+    /// It could not be started.
+    SpawnFailed,
+    /// Its output or its result is over the bound.
+    OutputTooLarge,
+    /// The job was stopped while it ran.
+    Cancelled,
+}
+
+impl Failure {
+    /// The code.
+    pub fn code(self) -> &'static str {
+        match self {
+            Failure::NoResponse => "no_response",
+            Failure::Timeout => "timeout",
+            Failure::InvalidOutputSchema => "invalid_output_schema",
+            Failure::WorkerExit => "worker_exit",
+            Failure::SpawnFailed => "spawn_failed",
+            Failure::OutputTooLarge => "output_too_large",
+            Failure::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether `--retries` applies.
+    pub fn may_be_retried(self) -> bool {
+        matches!(
+            self,
+            Failure::NoResponse | Failure::Timeout | Failure::InvalidOutputSchema
+        )
+    }
+
+    /// Whether a `last_error` text is a time-out.
+    pub(super) fn is_timeout_text(text: &str) -> bool {
+        text.starts_with("timeout: ")
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+/// What an attempt gave its row.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// A result that may be used.
+    Result(Object, ReportVia),
+    /// None; the text does not repeat the code.
+    Failed(Failure, String),
+}
+
+/// What results are measured against.
+pub(super) struct Rules<'s> {
+    pub schema: Option<&'s Schema>,
+    pub result_bytes_max: usize,
+    pub max_runtime: Duration,
+}
+
+/// Judges an attempt. `report` was accepted earlier and stands whatever the process did afterwards.
+pub(super) fn judge(
+    ended: &Ended,
+    report: Option<Object>,
+    result_file: Option<&[u8]>,
+    rules: &Rules<'_>,
+) -> Outcome {
+    if let Some(result) = report {
+        return Outcome::Result(result, ReportVia::Report);
+    }
+    match ended.cause {
+        Cause::Stopped => {
+            return Outcome::Failed(Failure::Cancelled, "the job was stopped".to_owned());
+        }
+        Cause::TimedOut => {
+            let seconds = rules.max_runtime.as_secs();
+            let text = format!("worker exceeded max runtime of {seconds}s");
+            return Outcome::Failed(Failure::Timeout, text);
+        }
+        Cause::OutputTooLarge => {
+            let text = format!("more than {} bytes on standard output", ended.stdout.len());
+            return Outcome::Failed(Failure::OutputTooLarge, text);
+        }
+        Cause::Exited if ended.code != Some(0) => {
+            return Outcome::Failed(Failure::WorkerExit, exit_text(ended));
+        }
+        Cause::Exited => {}
+    }
+    match found(ended, result_file) {
+        Ok((result, via)) => measured(result, via, rules),
+        Err((failure, text)) => Outcome::Failed(failure, text),
+    }
+}
+
+fn found(
+    ended: &Ended,
+    result_file: Option<&[u8]>,
+) -> Result<(Object, ReportVia), (Failure, String)> {
+    if let Some(bytes) = result_file {
+        return extract::object(bytes)
+            .map(|result| (result, ReportVia::ResultFile))
+            .map_err(|error| {
+                (
+                    Failure::InvalidOutputSchema,
+                    format!("result file: {error}"),
+                )
+            });
+    }
+    extract::from_stdout(&ended.stdout)
+        .map(|result| (result, ReportVia::Stdout))
+        .ok_or_else(|| (Failure::NoResponse, no_response_text(ended)))
+}
+
+fn measured(result: Object, via: ReportVia, rules: &Rules<'_>) -> Outcome {
+    let value = Value::Object(result);
+    let bytes = value.to_string().len();
+    if bytes > rules.result_bytes_max {
+        let text = format!(
+            "the result has {bytes} bytes; at most {} are allowed",
+            rules.result_bytes_max
+        );
+        return Outcome::Failed(Failure::OutputTooLarge, text);
+    }
+    if let Some(Err(violations)) = rules.schema.map(|schema| schema.check(&value)) {
+        return Outcome::Failed(Failure::InvalidOutputSchema, violations);
+    }
+    match value {
+        Value::Object(result) => Outcome::Result(result, via),
+        _ => Outcome::Failed(Failure::InvalidOutputSchema, "not an object".to_owned()),
+    }
+}
+
+fn no_response_text(ended: &Ended) -> String {
+    match ended.stdout.len() {
+        0 => "the worker ended without a report, a result file or any output".to_owned(),
+        bytes => format!("no JSON object in {bytes} bytes of standard output, and no report"),
+    }
+}
+
+fn exit_text(ended: &Ended) -> String {
+    let how = match (ended.code, ended.signal) {
+        (Some(code), _) => format!("exit code {code}"),
+        (_, Some(signal)) => format!("ended by signal {signal}"),
+        _ => "ended in an unknown way".to_owned(),
+    };
+    let stderr = String::from_utf8_lossy(&ended.stderr);
+    match stderr.lines().rev().find(|line| !line.trim().is_empty()) {
+        Some(line) => format!("{how}: {}", shortened(line.trim())),
+        None => how,
+    }
+}
+
+/// At most 300 characters, control characters made visible: the text goes into tables and terminals.
+fn shortened(line: &str) -> String {
+    line.chars()
+        .take(300)
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(code: i32, stdout: &str, stderr: &str) -> Ended {
+        Ended {
+            cause: Cause::Exited,
+            code: Some(code),
+            signal: None,
+            stdout: stdout.into(),
+            stderr: stderr.into(),
+            duration: Duration::ZERO,
+        }
+    }
+
+    fn judged(ended: &Ended, report: Option<&str>, file: Option<&str>) -> String {
+        let schema = Schema::parse("s", r#"{"required":["n"]}"#).expect("a schema");
+        let rules = Rules {
+            schema: Some(&schema),
+            result_bytes_max: 100,
+            max_runtime: Duration::from_secs(1),
+        };
+        let report = report.map(|text| extract::object(text.as_bytes()).expect("an object"));
+        match judge(ended, report, file.map(str::as_bytes), &rules) {
+            Outcome::Result(result, via) => format!("{} {via:?}", Value::Object(result)),
+            Outcome::Failed(failure, text) => format!("{failure}: {text}"),
+        }
+    }
+
+    #[test]
+    fn the_first_way_back_wins() {
+        let out = ended(0, "{\"n\":3}", "");
+        assert_eq!(
+            judged(&out, Some("{\"n\":1}"), Some("{\"n\":2}")),
+            "{\"n\":1} Report"
+        );
+        assert_eq!(
+            judged(&out, None, Some("{\"n\":2}")),
+            "{\"n\":2} ResultFile"
+        );
+        assert_eq!(judged(&out, None, None), "{\"n\":3} Stdout");
+    }
+
+    #[test]
+    fn an_exit_code_spoils_everything_but_an_explicit_report() {
+        let out = ended(3, "{\"n\":3}", "one\ntwo \x1b[31m\n\n");
+        assert_eq!(judged(&out, Some("{\"n\":1}"), None), "{\"n\":1} Report");
+        assert_eq!(
+            judged(&out, None, None),
+            "worker_exit: exit code 3: two \u{fffd}[31m"
+        );
+    }
+
+    #[test]
+    fn every_failure_says_what_was_wrong() {
+        assert!(
+            judged(&ended(0, "", ""), None, None)
+                .starts_with("no_response: the worker ended without")
+        );
+        assert!(
+            judged(&ended(0, "hello", ""), None, None)
+                .starts_with("no_response: no JSON object in 5 bytes")
+        );
+        assert_eq!(
+            judged(&ended(0, "{\"m\":1}", ""), None, None),
+            "invalid_output_schema: /: \"n\" is a required property"
+        );
+        assert_eq!(
+            judged(&ended(0, "", ""), None, Some("[1]")),
+            "invalid_output_schema: result file: the result must be a JSON object, not an array"
+        );
+        let large = format!("{{\"n\":\"{}\"}}", "x".repeat(200));
+        assert!(
+            judged(&ended(0, &large, ""), None, None)
+                .starts_with("output_too_large: the result has 208 bytes")
+        );
+    }
+}

@@ -1,0 +1,289 @@
+//! The report channel: how a worker hands back its result explicitly, exactly once.
+//!
+//! A Unix socket in the run's folder. A request is one line of JSON `{"token","item_id","attempt","result","stop"}`,
+//! the answer one line `{"accepted":true}` or `{"accepted":false,"reason":"…"}`. The token is the identity; it is
+//! valid from the start of its attempt to its end. A result that breaks the schema is refused with every
+//! violation, and the worker may try again until its attempt ends. An accepted result is on disk before the
+//! worker is told so.
+
+use super::PoolEvent;
+use crate::collect::extract::Object;
+use crate::collect::schema::Schema;
+use crate::model::{ReportToken, RowId};
+use crossbeam_channel::{Sender, bounded};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How long a connection may take to send its line, so that a silent one can't hold a thread for ever.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Socket paths have about 100 bytes on every Unix; a longer one moves to the temporary folder.
+const SOCKET_PATH_MAX: usize = 100;
+
+/// What a worker sends.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Request {
+    /// `MESH_REPORT_TOKEN`.
+    pub token: ReportToken,
+    /// `MESH_ITEM_ID`.
+    pub item_id: RowId,
+    /// `MESH_ATTEMPT`.
+    pub attempt: u32,
+    /// The result; anything but an object is refused.
+    pub result: Value,
+    /// End the job early.
+    #[serde(default)]
+    pub stop: bool,
+}
+
+/// What it is told.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Answer {
+    /// Whether the result was taken.
+    pub accepted: bool,
+    /// Why not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// An attempt that may report.
+#[derive(Clone, Debug)]
+pub(super) struct Open {
+    pub item_id: RowId,
+    pub row_index: u64,
+    pub attempt: u32,
+    /// The result, once it was taken.
+    pub taken: Option<Object>,
+}
+
+/// The listening side.
+pub(super) struct Hub {
+    path: PathBuf,
+    shared: Arc<Shared>,
+    // Keeps a socket outside the run's folder for as long as the hub.
+    _elsewhere: Option<tempfile::TempDir>,
+}
+
+struct Shared {
+    open: Mutex<HashMap<ReportToken, Open>>,
+    events: Sender<PoolEvent>,
+    schema: Option<Schema>,
+    result_bytes_max: usize,
+    closing: std::sync::atomic::AtomicBool,
+}
+
+impl Hub {
+    /// Listens in `folder`.
+    pub fn listen(
+        folder: &Path,
+        events: Sender<PoolEvent>,
+        schema: Option<Schema>,
+        result_bytes_max: usize,
+    ) -> io::Result<Self> {
+        let (path, elsewhere) = socket_path(folder)?;
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let listener = UnixListener::bind(&path)?;
+        let shared = Arc::new(Shared {
+            open: Mutex::new(HashMap::new()),
+            events,
+            schema,
+            result_bytes_max,
+            closing: std::sync::atomic::AtomicBool::new(false),
+        });
+        let serving = Arc::clone(&shared);
+        std::thread::Builder::new()
+            .name("reports".to_owned())
+            .spawn(move || serve(&listener, &serving))?;
+        Ok(Self {
+            path,
+            shared,
+            _elsewhere: elsewhere,
+        })
+    }
+
+    /// `MESH_REPORT_SOCKET`.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// From now on the holder of `token` may report.
+    pub fn open(&self, token: &ReportToken, attempt: Open) {
+        self.shared.lock().insert(token.clone(), attempt);
+    }
+
+    /// The attempt is over: later reports are refused. Gives the result that was taken, if one was.
+    pub fn close(&self, token: &ReportToken) -> Option<Object> {
+        self.shared.lock().remove(token)?.taken
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        self.shared
+            .closing
+            .store(true, std::sync::atomic::Ordering::SeqCst);
+        // Wakes the accept loop; without it the thread would wait for a connection for ever.
+        let _ = UnixStream::connect(&self.path);
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+fn socket_path(folder: &Path) -> io::Result<(PathBuf, Option<tempfile::TempDir>)> {
+    let path = folder.join("report.sock");
+    if path.as_os_str().len() <= SOCKET_PATH_MAX {
+        return Ok((path, None));
+    }
+    let elsewhere = tempfile::Builder::new().prefix("mesh-").tempdir()?;
+    Ok((elsewhere.path().join("report.sock"), Some(elsewhere)))
+}
+
+fn serve(listener: &UnixListener, shared: &Arc<Shared>) {
+    for connection in listener.incoming() {
+        if shared.closing.load(std::sync::atomic::Ordering::SeqCst) {
+            return;
+        }
+        let Ok(connection) = connection else { continue };
+        let shared = Arc::clone(shared);
+        // A thread for a connection: they are as many as the running workers and short.
+        let _ = std::thread::Builder::new()
+            .name("report".to_owned())
+            .spawn(move || converse(&connection, &shared));
+    }
+}
+
+fn converse(connection: &UnixStream, shared: &Shared) {
+    let answer = match read_request(connection, shared.result_bytes_max) {
+        Ok(request) => shared.take(request),
+        Err(reason) => Err(reason),
+    };
+    let answer = Answer {
+        accepted: answer.is_ok(),
+        reason: answer.err(),
+    };
+    if let Ok(mut line) = serde_json::to_vec(&answer) {
+        line.push(b'\n');
+        let _ = (&*connection).write_all(&line);
+    }
+}
+
+fn read_request(connection: &UnixStream, result_bytes_max: usize) -> Result<Request, String> {
+    let unreadable = |error: io::Error| format!("the report could not be read: {error}");
+    connection
+        .set_read_timeout(Some(PATIENCE))
+        .map_err(unreadable)?;
+    // The envelope adds a few hundred bytes; a wide margin keeps the exact check with the result itself.
+    let bound = result_bytes_max as u64 * 2 + 64 * 1024;
+    let mut line = Vec::new();
+    BufReader::new(connection.take(bound))
+        .read_until(b'\n', &mut line)
+        .map_err(unreadable)?;
+    serde_json::from_slice(&line).map_err(|error| format!("the report is not understood: {error}"))
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, HashMap<ReportToken, Open>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the result of a running attempt, or says why not.
+    fn take(&self, request: Request) -> Result<(), String> {
+        self.check_identity(&request)?;
+        self.check_result(&request.result)?;
+        let Value::Object(result) = request.result else {
+            return Err("the result must be a JSON object".to_owned());
+        };
+        let (acknowledge, acknowledged) = bounded(1);
+        {
+            let mut open = self.lock();
+            let attempt = open.get_mut(&request.token).ok_or(ATTEMPT_OVER)?;
+            if attempt.taken.is_some() {
+                return Err(ALREADY_REPORTED.to_owned());
+            }
+            attempt.taken = Some(result.clone());
+            // Sent under the lock, so that it is in the queue before the end of its attempt.
+            self.events
+                .send(PoolEvent::Reported {
+                    attempt: attempt.clone(),
+                    result,
+                    stop: request.stop,
+                    acknowledge,
+                })
+                .map_err(|_| ATTEMPT_OVER)?;
+        }
+        acknowledged
+            .recv()
+            .map_err(|_| "the run ended before the result was safe".to_owned())
+    }
+
+    fn check_identity(&self, request: &Request) -> Result<(), String> {
+        let open = self.lock();
+        match open.get(&request.token) {
+            Some(attempt) if attempt.taken.is_some() => Err(ALREADY_REPORTED.to_owned()),
+            Some(attempt) if attempt.item_id != request.item_id => Err(format!(
+                "this token belongs to item `{}`, not to `{}`",
+                attempt.item_id, request.item_id
+            )),
+            Some(_) => Ok(()),
+            None if open
+                .values()
+                .any(|a| a.item_id == request.item_id && a.attempt == request.attempt) =>
+            {
+                Err("wrong token for this attempt".to_owned())
+            }
+            None => Err(ATTEMPT_OVER.to_owned()),
+        }
+    }
+
+    fn check_result(&self, value: &Value) -> Result<(), String> {
+        let bytes = value.to_string().len();
+        if bytes > self.result_bytes_max {
+            return Err(format!(
+                "the result has {bytes} bytes; at most {} are allowed",
+                self.result_bytes_max
+            ));
+        }
+        if let Some(schema) = &self.schema {
+            schema.check(value).map_err(|violations| {
+                format!("the result does not fit the schema: {violations}")
+            })?;
+        }
+        Ok(())
+    }
+}
+
+const ATTEMPT_OVER: &str = "this attempt is over";
+const ALREADY_REPORTED: &str = "a result was already reported for this attempt";
+
+/// The worker's side: sends one request and waits for the answer.
+pub fn send(socket: &Path, request: &Request) -> io::Result<Answer> {
+    let mut connection = match UnixStream::connect(socket) {
+        Ok(connection) => connection,
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+            ) =>
+        {
+            return Ok(Answer {
+                accepted: false,
+                reason: Some(ATTEMPT_OVER.to_owned()),
+            });
+        }
+        Err(error) => return Err(error),
+    };
+    let mut line = serde_json::to_vec(request)?;
+    line.push(b'\n');
+    // A run that refuses early closes its side; what it answered is still there to read.
+    let _ = connection.write_all(&line);
+    let mut answer = String::new();
+    BufReader::new(connection).read_line(&mut answer)?;
+    Ok(serde_json::from_str(&answer)?)
+}

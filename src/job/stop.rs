@@ -1,0 +1,69 @@
+//! Being asked to stop: once means "start nothing more", twice means "end what runs".
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
+
+/// How urgently the job was asked to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Urgency {
+    /// Not at all.
+    None,
+    /// Start no further row; let running ones end.
+    Drain,
+    /// End running rows now.
+    Now,
+}
+
+/// Shared between the signal thread, the pool's loop and every attempt.
+#[derive(Debug)]
+pub struct Stop {
+    asked: AtomicU8,
+    signal: AtomicI32,
+    // The read end becomes readable (end of file) for every poller at once when the write end is dropped.
+    wake: OwnedFd,
+    hold: Mutex<Option<OwnedFd>>,
+}
+
+impl Stop {
+    /// Nobody has asked yet.
+    pub fn new() -> io::Result<Self> {
+        let (wake, hold) = io::pipe()?;
+        Ok(Self {
+            asked: AtomicU8::new(0),
+            signal: AtomicI32::new(0),
+            wake: wake.into(),
+            hold: Mutex::new(Some(hold.into())),
+        })
+    }
+
+    /// Asks once more, because of `signal`.
+    pub fn ask(&self, signal: i32) {
+        self.signal.store(signal, Ordering::SeqCst);
+        if self.asked.fetch_add(1, Ordering::SeqCst) >= 1
+            && let Ok(mut hold) = self.hold.lock()
+        {
+            hold.take();
+        }
+    }
+
+    /// How urgent it is.
+    pub fn urgency(&self) -> Urgency {
+        match self.asked.load(Ordering::SeqCst) {
+            0 => Urgency::None,
+            1 => Urgency::Drain,
+            _ => Urgency::Now,
+        }
+    }
+
+    /// The signal that asked last.
+    pub fn signal(&self) -> Option<i32> {
+        Some(self.signal.load(Ordering::SeqCst)).filter(|signal| *signal != 0)
+    }
+
+    /// Readable from [`Urgency::Now`] on.
+    pub(super) fn wake_fd(&self) -> BorrowedFd<'_> {
+        self.wake.as_fd()
+    }
+}

@@ -1,0 +1,39 @@
+//! `mesh`: a CSV-driven batch wave executor for coding agents.
+//!
+//! Plan -> Unit -> Wave -> Row -> Attempt -> Report -> Verdict -> Integration, with one ledger below
+//! all of it. The modules stand in the order in which data meets them; `docs/ARCHITECTURE.md` has the picture
+//! and what no module may do.
+
+pub mod model;
+
+pub mod config;
+
+pub mod plan;
+pub mod protocol;
+pub mod schedule;
+pub mod scope;
+pub mod template;
+pub mod wave;
+
+pub mod table;
+
+pub mod adapter;
+pub mod job;
+pub mod snapshot;
+
+pub mod collect;
+pub mod integrate;
+pub mod patch;
+
+pub mod ledger;
+pub mod run;
+
+pub mod inspect;
+pub mod mcp;
+
+pub mod clock;
+pub mod durable;
+pub mod git;
+pub mod process;
+
+pub mod cli;

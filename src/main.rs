@@ -1,0 +1,5 @@
+//! The `mesh` program; everything is in the library.
+
+fn main() -> std::process::ExitCode {
+    mesh::cli::main()
+}

@@ -1,0 +1,478 @@
+//! The ledger's events: what can have happened, and the fields that each one carries.
+//!
+//! In the file an event is one JSON object; [`crate::ledger`] adds `v`, `seq`, `ts` and `event`
+//! in front of the fields below. An event name that this version does not know is kept and skipped.
+
+use super::{JobId, Lane, Role, RoundName, RowId, RunId, UnitId, WaveNo};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::path::PathBuf;
+
+/// Why the fields of a known event could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("event `{name}` has fields that do not fit")]
+pub struct EventError {
+    /// The event's name.
+    pub name: String,
+    /// What serde says.
+    #[source]
+    pub source: serde_json::Error,
+}
+
+macro_rules! events {
+    ($($(#[$doc:meta])* $name:literal $variant:ident($body:ident),)*) => {
+        /// Something that occurred in a run.
+        #[derive(Clone, Debug)]
+        pub enum Event {
+            $($(#[$doc])* $variant($body),)*
+            /// An event of a later version, kept as it is.
+            Unknown {
+                /// Its name.
+                name: String,
+                /// Its fields.
+                body: Map<String, Value>,
+            },
+        }
+
+        impl Event {
+            /// The value of the field `event`.
+            pub fn name(&self) -> &str {
+                match self {
+                    $(Event::$variant(_) => $name,)*
+                    Event::Unknown { name, .. } => name,
+                }
+            }
+
+            /// The fields, without the ledger's own four.
+            pub fn body(&self) -> Map<String, Value> {
+                match self {
+                    $(Event::$variant(body) => fields_of(body),)*
+                    Event::Unknown { body, .. } => body.clone(),
+                }
+            }
+
+            /// Reads the fields of the event called `name`.
+            pub fn parse(name: &str, body: Map<String, Value>) -> Result<Self, EventError> {
+                match name {
+                    $($name => serde_json::from_value(Value::Object(body))
+                        .map(Event::$variant)
+                        .map_err(|source| EventError { name: name.to_owned(), source }),)*
+                    _ => Ok(Event::Unknown { name: name.to_owned(), body }),
+                }
+            }
+        }
+
+        $(impl From<$body> for Event {
+            fn from(body: $body) -> Self {
+                Event::$variant(body)
+            }
+        })*
+    };
+}
+
+events! {
+    /// The run exists, with everything that is needed to go on with it.
+    "run_started" RunStarted(RunStarted),
+    /// A wave CSV and its call file are on disk.
+    "wave_compiled" WaveCompiled(WaveCompiled),
+    /// The substrate begins with a wave or a spawned CSV.
+    "wave_started" WaveStarted(WaveStarted),
+    /// A worker process is about to be started (durable before it exists).
+    "attempt_started" AttemptStarted(AttemptStarted),
+    /// A result was handed back and taken.
+    "attempt_reported" AttemptReported(AttemptReported),
+    /// The worker process and its group are gone.
+    "attempt_finished" AttemptFinished(AttemptFinished),
+    /// What the collector makes of a row's report.
+    "verdict" Verdict(VerdictRecord),
+    /// The votes of one round, counted.
+    "tally" Tally(Tally),
+    /// The integrator is about to change the tree (durable before the first byte).
+    "integration_started" IntegrationStarted(IntegrationStarted),
+    /// One validation command ended.
+    "validation_finished" ValidationFinished(ValidationFinished),
+    /// The patch stands in the tree, or the tree is as it was.
+    "integration_finished" IntegrationFinished(IntegrationFinished),
+    /// The plan file was changed.
+    "plan_mutated" PlanMutated(PlanMutated),
+    /// Something changed that no worker may change.
+    "violation" Violation(Violation),
+    /// The run ended.
+    "run_finished" RunFinished(RunFinished),
+}
+
+fn fields_of(body: &impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(body) {
+        Ok(Value::Object(fields)) => fields,
+        // Events are structs with string keys and no foreign Serialize code, so neither arm below is reachable.
+        Ok(other) => Map::from_iter([("value".to_owned(), other)]),
+        Err(error) => Map::from_iter([("unwritable".to_owned(), error.to_string().into())]),
+    }
+}
+
+/// Which command the run belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunKind {
+    /// `mesh run`: tasks of a plan.
+    Plan,
+    /// `mesh spawn`: rows of a CSV.
+    Spawn,
+}
+
+/// Fields of `run_started`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunStarted {
+    /// The run.
+    pub run_id: RunId,
+    /// Plan or spawn.
+    pub kind: RunKind,
+    /// Version of the program that began the run.
+    pub mesh_version: String,
+    /// The folder the command worked in: the repository's root for a plan.
+    pub root: PathBuf,
+    /// All settings, resolved: an object of `run::Settings` or `job::Settings`.
+    pub settings: Value,
+}
+
+/// Fields of `wave_compiled`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WaveCompiled {
+    /// Its number.
+    pub wave: WaveNo,
+    /// The round that all its rows share.
+    pub round: RoundName,
+    /// What its rows may return.
+    pub lane: Lane,
+    /// The row ids, in file order.
+    pub rows: Vec<RowId>,
+    /// The wave CSV, relative to the run's folder.
+    pub csv_path: PathBuf,
+    /// The call file, relative to the run's folder.
+    pub call_path: PathBuf,
+    /// SHA-256 of the wave CSV, in hexadecimal.
+    pub csv_sha256: String,
+    /// The one concurrency number of the run.
+    pub max_concurrency: usize,
+}
+
+/// Fields of `wave_started`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WaveStarted {
+    /// The wave (1 for a spawned CSV).
+    pub wave: WaveNo,
+    /// The substrate's job.
+    pub job_id: JobId,
+    /// Rows that were kept from the input.
+    pub items: u64,
+    /// The number of slots of the pool.
+    pub max_concurrency: usize,
+}
+
+/// Fields of `attempt_started`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AttemptStarted {
+    /// The wave.
+    pub wave: WaveNo,
+    /// The row.
+    pub item_id: RowId,
+    /// 0-based place of the row in the kept rows.
+    pub row_index: u64,
+    /// 1-based, counted over all started attempts of the row.
+    pub attempt: u32,
+}
+
+/// How a result came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReportVia {
+    /// `mesh report-result`.
+    Report,
+    /// The file named by `MESH_RESULT_FILE`.
+    ResultFile,
+    /// Standard output.
+    Stdout,
+}
+
+/// Fields of `attempt_reported`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AttemptReported {
+    /// The wave.
+    pub wave: WaveNo,
+    /// The row.
+    pub item_id: RowId,
+    /// 0-based place of the row in the kept rows.
+    pub row_index: u64,
+    /// The attempt.
+    pub attempt: u32,
+    /// The way it came.
+    pub via: ReportVia,
+    /// The result object, keys in the order in which they were reported.
+    pub result: Value,
+    /// The worker asked to end the job.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stop: bool,
+}
+
+/// What an ended attempt means for its row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptEnd {
+    /// The row has its result.
+    Completed,
+    /// The row failed for good.
+    Failed,
+    /// The row gets another attempt.
+    Retry,
+    /// The attempt was ended from outside; the row is pending again.
+    Interrupted,
+}
+
+/// Fields of `attempt_finished`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AttemptFinished {
+    /// The wave.
+    pub wave: WaveNo,
+    /// The row.
+    pub item_id: RowId,
+    /// 0-based place of the row in the kept rows.
+    pub row_index: u64,
+    /// The attempt.
+    pub attempt: u32,
+    /// What follows.
+    pub end: AttemptEnd,
+    /// `code: text` where the attempt failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The worker's exit code, when it exited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// The signal that ended the worker, when one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
+    /// Wall-clock milliseconds from start to reaping.
+    pub duration_ms: u64,
+    /// Whole-second UTC time for the output CSV.
+    pub completed_at: String,
+}
+
+/// Whether a report may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VerdictKind {
+    /// The report is an artifact of its unit now.
+    Accepted,
+    /// The role may answer once more, with the reason in its prompt.
+    Retry,
+    /// There is no usable answer of this role in this round.
+    Rejected,
+}
+
+/// Fields of `verdict`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct VerdictRecord {
+    /// The wave.
+    pub wave: WaveNo,
+    /// The row.
+    pub item_id: RowId,
+    /// The verdict.
+    pub verdict: VerdictKind,
+    /// One failure code when not accepted: a substrate code, `lane`, `patch_invalid`, `out_of_scope`, `does_not_apply`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// The reason in words; shown to the role when it answers again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// What the mechanical checks found (patch rows only); shown to the voters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checks: Option<String>,
+}
+
+/// One role's vote within a tally.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VoteLine {
+    /// Who voted.
+    pub role: Role,
+    /// `agree`, `disagree` or `absent`.
+    pub vote: String,
+    /// The one-line reason; why there is none, when absent.
+    pub reason: String,
+}
+
+/// Fields of `tally`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// The task.
+    pub unit: UnitId,
+    /// Which vote of this unit it was, from 1.
+    pub attempt: u32,
+    /// Votes for the patch.
+    pub agree: u32,
+    /// Votes against it.
+    pub disagree: u32,
+    /// Roles without a usable vote.
+    pub absent: u32,
+    /// How many must agree.
+    pub threshold: u32,
+    /// `agree >= threshold`.
+    pub consensus: bool,
+    /// Every vote with its reason.
+    pub votes: Vec<VoteLine>,
+}
+
+/// What stood at a path before the integrator touched it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case", deny_unknown_fields)]
+pub enum BeforeState {
+    /// Nothing.
+    Absent,
+    /// A regular file.
+    File {
+        /// Permission bits, as a number.
+        mode: u32,
+        /// SHA-256 of the content, in hexadecimal; the copy is named after it.
+        sha256: String,
+    },
+    /// A symbolic link.
+    Link {
+        /// Where it points.
+        target: PathBuf,
+    },
+}
+
+/// One path of a patch with its before-state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TouchedPath {
+    /// Relative to the repository's root.
+    pub path: PathBuf,
+    /// What stood there.
+    pub before: BeforeState,
+}
+
+/// Fields of `integration_started`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct IntegrationStarted {
+    /// The task.
+    pub unit: UnitId,
+    /// The patch file, relative to the run's folder.
+    pub patch_path: PathBuf,
+    /// The paths of the patch, and every other modified path of the tree.
+    pub paths: Vec<TouchedPath>,
+    /// Folders that the patch makes, outermost first; removed again on restore.
+    pub new_folders: Vec<PathBuf>,
+    /// Untracked files that were there before, so that those of a failed validation are told apart.
+    pub untracked: Vec<PathBuf>,
+}
+
+/// Fields of `validation_finished`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ValidationFinished {
+    /// The task.
+    pub unit: UnitId,
+    /// The command, as the task's metadata has it.
+    pub command: String,
+    /// Its exit code, when it exited by itself.
+    pub exit_code: Option<i32>,
+    /// The signal that ended it, when one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
+    /// It ran past its limit and its process group was ended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub timed_out: bool,
+    /// Wall-clock milliseconds.
+    pub duration_ms: u64,
+    /// The last line of output that is not blank.
+    pub key_line: String,
+    /// The whole output, relative to the run's folder.
+    pub log_path: PathBuf,
+}
+
+impl ValidationFinished {
+    /// Exit code 0, in time.
+    pub fn passed(&self) -> bool {
+        self.exit_code == Some(0) && !self.timed_out
+    }
+
+    /// The outcome in a few words: `exit 1`, `signal 9`, `timed out`.
+    pub fn outcome(&self) -> String {
+        match (self.timed_out, self.exit_code, self.signal) {
+            (true, ..) => "timed out".to_owned(),
+            (_, Some(code), _) => format!("exit {code}"),
+            (_, _, Some(signal)) => format!("signal {signal}"),
+            _ => "did not start".to_owned(),
+        }
+    }
+}
+
+/// How an integration ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IntegrationOutcome {
+    /// The patch stands in the tree, validated.
+    Applied,
+    /// The tree is as it was before.
+    Restored,
+    /// Nothing was touched.
+    Refused,
+    /// `mesh` was ended in between; the tree is as it was before and the integration starts again.
+    RolledBack,
+}
+
+/// Fields of `integration_finished`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct IntegrationFinished {
+    /// The task.
+    pub unit: UnitId,
+    /// How it ended.
+    pub outcome: IntegrationOutcome,
+    /// The block reason, unless applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<super::BlockReason>,
+    /// The reason in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// Paths that the patch changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<PathBuf>,
+    /// Files that a failed validation left and that were moved into the run's folder.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moved_aside: Vec<PathBuf>,
+}
+
+/// Fields of `plan_mutated`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PlanMutated {
+    /// The task.
+    pub unit: UnitId,
+    /// The status it has now.
+    pub status: String,
+    /// The `[mesh]` comment that was added with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// The block reason, when blocked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<super::BlockReason>,
+}
+
+/// Fields of `violation`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Violation {
+    /// The wave during which it happened.
+    pub wave: WaveNo,
+    /// The paths that changed.
+    pub paths: Vec<PathBuf>,
+    /// What it means.
+    pub detail: String,
+}
+
+/// Fields of `run_finished`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunFinished {
+    /// `completed`, `failed` or `cancelled`.
+    pub status: String,
+    /// The exit code the run ended with.
+    pub exit_code: u8,
+    /// Why it ended early, when it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}

@@ -1,0 +1,17 @@
+//! The nouns: ids as newtypes, the row of a wave, and the ledger's events.
+//!
+//! Values only. Nothing here reads a file, a clock or the environment, so every other module may
+//! import it and none of them can be reached from it.
+
+mod event;
+mod id;
+mod row;
+
+pub use event::{
+    AttemptEnd, AttemptFinished, AttemptReported, AttemptStarted, BeforeState, Event, EventError,
+    IntegrationFinished, IntegrationOutcome, IntegrationStarted, PlanMutated, ReportVia,
+    RunFinished, RunKind, RunStarted, Tally, TouchedPath, ValidationFinished, VerdictKind,
+    VerdictRecord, Violation, VoteLine, WaveCompiled, WaveStarted,
+};
+pub use id::{JobId, ReportToken, Role, RoundName, RowId, RunId, UnitId, WaveNo, file_name};
+pub use row::{BlockReason, Lane, Risk, RowKey};

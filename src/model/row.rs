@@ -1,0 +1,136 @@
+//! What identifies a wave row, and the small closed vocabularies its columns use.
+
+use super::{Role, RoundName, RowId, UnitId};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What a row may return (column `lane`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lane {
+    /// No patch: a patch in the answer is a rejection.
+    ReadOnly,
+    /// A patch is required.
+    Patch,
+}
+
+impl Lane {
+    /// The column's text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Lane::ReadOnly => "read_only",
+            Lane::Patch => "patch",
+        }
+    }
+}
+
+/// How much can go wrong (column `risk`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Risk {
+    /// Local and easily undone.
+    Low,
+    /// The default where a task names none.
+    Medium,
+    /// Needs every check there is.
+    High,
+}
+
+impl Risk {
+    /// The column's text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Risk::Low => "low",
+            Risk::Medium => "medium",
+            Risk::High => "high",
+        }
+    }
+}
+
+/// Why a task was blocked: the five codes of the seed's "Persistence requirements".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BlockReason {
+    /// Fewer agreeing votes than the threshold, after the last consensus retry.
+    NoConsensus,
+    /// A role gave no usable answer, also after its retries.
+    NoResponse,
+    /// No validation command, and the task does not say `allow_no_validation`.
+    MissingValidation,
+    /// A validation command failed; the tree was restored.
+    ValidationFailed,
+    /// The patch does not say clearly what to change: it does not parse, leaves the scope, or does not apply.
+    AmbiguousIntegration,
+}
+
+impl BlockReason {
+    /// The reason code as it stands in comments and events.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            BlockReason::NoConsensus => "no_consensus",
+            BlockReason::NoResponse => "no_response",
+            BlockReason::MissingValidation => "missing_validation",
+            BlockReason::ValidationFailed => "validation_failed",
+            BlockReason::AmbiguousIntegration => "ambiguous_integration",
+        }
+    }
+}
+
+impl fmt::Display for BlockReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The four parts of a wave row's id, `<unit>.<round>.<role>.<attempt>`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RowKey {
+    /// The task.
+    pub unit: UnitId,
+    /// The round.
+    pub round: RoundName,
+    /// Who answers.
+    pub role: Role,
+    /// The how-manieth time this round is run for this unit, from 1.
+    pub attempt: u32,
+}
+
+impl RowKey {
+    /// The row's id.
+    pub fn id(&self) -> RowId {
+        RowId::new(format!(
+            "{}.{}.{}.{}",
+            self.unit, self.round, self.role, self.attempt
+        ))
+    }
+
+    /// Takes a row id apart. Unit ids may hold dots, so the parts are counted from the right.
+    pub fn parse(id: &RowId) -> Option<Self> {
+        let mut parts = id.as_str().rsplitn(4, '.');
+        let attempt = parts.next()?.parse().ok()?;
+        let role = Role::new(parts.next()?);
+        let round = RoundName::new(parts.next()?);
+        let unit = UnitId::new(parts.next().filter(|unit| !unit.is_empty())?);
+        Some(Self {
+            unit,
+            round,
+            role,
+            attempt,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_id_is_taken_apart_from_the_right() {
+        let id = RowId::new("v1.2.vote.critic_a.3");
+        let key = RowKey::parse(&id).expect("four parts");
+        assert_eq!(key.unit.as_str(), "v1.2");
+        assert_eq!(key.attempt, 3);
+        assert_eq!(key.id(), id);
+        assert_eq!(RowKey::parse(&RowId::new("row-1")), None);
+    }
+}

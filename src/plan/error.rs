@@ -1,0 +1,269 @@
+//! Everything that can be wrong with a plan, a plan file or a request to change one.
+//!
+//! The texts of the rules are those of the `$st` programs, word for word, because scripts match
+//! them; the texts of our own follow the house style.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use super::sequence::Violation;
+use super::{ItemId, Status};
+
+/// Why a plan could not be read, judged or written.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// There is no such plan file.
+    #[error("plan file `{}` does not exist", file.display())]
+    NotFound {
+        /// The path that was tried.
+        file: PathBuf,
+    },
+    /// A file of the store could not be read, written, locked or renamed.
+    #[error("cannot {action} `{}`: {cause}", file.display())]
+    Io {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// On which file.
+        file: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// Standard output went away or is full.
+    #[error("cannot write the answer: {0}")]
+    Output(io::Error),
+    /// The plan file is larger than this program reads.
+    #[error("plan file `{}` is larger than {bytes_max} bytes", file.display())]
+    TooLarge {
+        /// The file.
+        file: PathBuf,
+        /// The bound.
+        bytes_max: u64,
+    },
+    /// A line (or an imported file, at that line) is not JSON.
+    #[error("invalid JSON at line {line}: {message}")]
+    InvalidJson {
+        /// The line, counted from 1.
+        line: usize,
+        /// What the parser said.
+        message: String,
+    },
+    /// A record is wrong; the line belongs to the text of the cause.
+    #[error("{cause} (line {line})")]
+    Record {
+        /// The line in the plan file, counted from 1.
+        line: usize,
+        /// What is wrong there.
+        cause: Box<PlanError>,
+    },
+    /// `v` is not 2, 3 or 4.
+    #[error("unsupported schema version {found}")]
+    UnsupportedVersion {
+        /// The version found, as JSON.
+        found: String,
+    },
+    /// A v2 record stands after a later one.
+    #[error("v2 record after a v{after} record")]
+    VersionOrder {
+        /// The version that came before.
+        after: u8,
+    },
+    /// A record lacks a field, or the field has the wrong shape.
+    #[error("record needs `{field}`: {expected}")]
+    RecordField {
+        /// The field.
+        field: &'static str,
+        /// What it should hold.
+        expected: &'static str,
+    },
+    /// `op` names no operation.
+    #[error("unknown operation '{found}'")]
+    UnknownOperation {
+        /// What stood there.
+        found: String,
+    },
+    /// The sequence numbers of the file break their contract.
+    #[error("seq contract invalid: {}: {}", file.display(), Violation::summary(violations))]
+    SeqContract {
+        /// The plan file.
+        file: PathBuf,
+        /// Every violation, in file order.
+        violations: Vec<Violation>,
+    },
+    /// The sequence numbers are used up.
+    #[error("seq cannot rise above {watermark}")]
+    SeqExhausted {
+        /// The largest number so far.
+        watermark: u64,
+    },
+    /// The lock beside the plan file would show up in git.
+    #[error("lock sidecar '{lock}' is not gitignored; run: cd {root} && echo {lock} >> .gitignore")]
+    LockNotIgnored {
+        /// The lock file, relative to the repository.
+        lock: String,
+        /// The repository's top folder.
+        root: String,
+    },
+    /// An item or a field of one has the wrong shape.
+    #[error("item {item} needs `{field}`: {expected}")]
+    ItemField {
+        /// The item: its id in quotes, or its place in the list.
+        item: String,
+        /// The field.
+        field: &'static str,
+        /// What it should hold.
+        expected: &'static str,
+    },
+    /// Something in one item is wrong.
+    #[error("{cause} (item {item})")]
+    Item {
+        /// The item's id in quotes, or its place in the list.
+        item: String,
+        /// What is wrong there.
+        cause: Box<PlanError>,
+    },
+    /// A dependency is neither an id nor an object with one.
+    #[error("invalid dependency {found}; expected an id or {{\"id\",\"type\"}}")]
+    InvalidDep {
+        /// What stood there, as JSON.
+        found: String,
+    },
+    /// A dependency's kind is not kebab-case.
+    #[error("invalid dependency type '{found}'; expected kebab-case, such as `blocks`")]
+    InvalidDepKind {
+        /// What stood there.
+        found: String,
+    },
+    /// A comment lacks a part.
+    #[error("comment needs a non-empty `{missing}`")]
+    InvalidComment {
+        /// `ts`, `author` or `text`.
+        missing: String,
+    },
+    /// No status of that name.
+    #[error(
+        "invalid status '{found}'; expected one of: blocked, canceled, completed, deferred, in_progress, pending"
+    )]
+    InvalidStatus {
+        /// What was given.
+        found: String,
+    },
+    /// An item id that is blank.
+    #[error("item id is empty")]
+    EmptyId,
+    /// A required argument that is blank.
+    #[error("{option} cannot be empty")]
+    EmptyOption {
+        /// The option, with its dashes.
+        option: &'static str,
+    },
+    /// `--deps a,,b`.
+    #[error("--deps contains an empty dependency token")]
+    EmptyDepToken,
+    /// No item of that id.
+    #[error("unknown id '{id}'")]
+    UnknownId {
+        /// The id.
+        id: ItemId,
+    },
+    /// The same id twice in one list of items.
+    #[error("duplicate item id in snapshot: '{id}'")]
+    DuplicateItem {
+        /// The id.
+        id: ItemId,
+    },
+    /// An imported file is neither a list of items nor an object with one.
+    #[error("snapshot must be an array of items or object with items")]
+    SnapshotShape,
+    /// An item waits for itself.
+    #[error("item '{item}' cannot depend on itself")]
+    SelfDependency {
+        /// The item.
+        item: ItemId,
+    },
+    /// An item waits for one that is not in the plan.
+    #[error("item '{item}' references unknown dependency '{dependency}'")]
+    UnknownDependency {
+        /// The item.
+        item: ItemId,
+        /// The id that is not there.
+        dependency: ItemId,
+    },
+    /// Items wait for each other in a ring.
+    #[error("dependency cycle detected: {}", joined(path, " -> "))]
+    Cycle {
+        /// The ring; its first id stands again at the end.
+        path: Vec<ItemId>,
+    },
+    /// More than one item is in progress, and the caller did not allow it.
+    #[error("multiple in_progress items found: {}", joined(ids, ", "))]
+    MultipleInProgress {
+        /// Those items, in plan order.
+        ids: Vec<ItemId>,
+    },
+    /// An item is further than its dependencies.
+    #[error(
+        "item '{item}' cannot be {status}; unresolved dependencies: {}",
+        joined(waiting_on, ", ")
+    )]
+    Unresolved {
+        /// The item.
+        item: ItemId,
+        /// The status it has or was to get.
+        status: Status,
+        /// What is not completed.
+        waiting_on: Vec<ItemId>,
+    },
+}
+
+impl PlanError {
+    /// The command that mends it, where there is one.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            PlanError::NotFound { file } => {
+                Some(format!("run: mesh st init --file {}", file.display()))
+            }
+            PlanError::SeqContract { file, .. } => Some(format!(
+                "run: mesh st doctor --repair-seq --file {}",
+                file.display()
+            )),
+            PlanError::MultipleInProgress { .. } => Some(
+                "set all but one of them to pending, or pass --allow-multiple-in-progress"
+                    .to_owned(),
+            ),
+            PlanError::Record { cause, .. } | PlanError::Item { cause, .. } => cause.hint(),
+            _ => None,
+        }
+    }
+
+    /// Adds the line of the record that it happened in.
+    pub(super) fn at_line(self, line: usize) -> PlanError {
+        match self {
+            placed @ (PlanError::InvalidJson { .. } | PlanError::Record { .. }) => placed,
+            bare => PlanError::Record {
+                line,
+                cause: Box::new(bare),
+            },
+        }
+    }
+
+    /// Adds the item that it happened in.
+    pub(super) fn in_item(self, item: &str) -> PlanError {
+        match self {
+            placed @ (PlanError::Item { .. } | PlanError::ItemField { .. }) => placed,
+            bare => PlanError::Item {
+                item: item.to_owned(),
+                cause: Box::new(bare),
+            },
+        }
+    }
+}
+
+fn joined(ids: &[ItemId], separator: &str) -> String {
+    ids.iter()
+        .map(ItemId::as_str)
+        .collect::<Vec<_>>()
+        .join(separator)
+}

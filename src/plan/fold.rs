@@ -1,0 +1,190 @@
+//! From the lines of a plan file to its state: the fold of all records in order.
+//!
+//! Pure: takes bytes, gives a [`Stream`]. It does not judge the state; that is
+//! [`rules`](super::rules).
+
+use serde_json::{Map, Value};
+
+use super::record::{Operation, Record, VERSION_WRITTEN};
+use super::sequence::{self, Lane, Numbered, Violation};
+use super::{Plan, PlanError};
+
+/// A plan file, read: its state, and what the next writer must know of it.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub plan: Plan,
+    /// The version to write: that of the file, but never one without lanes.
+    pub version: u8,
+    /// The largest sequence number of the file.
+    pub watermark: u64,
+    /// Where the file breaks the sequence contract.
+    pub violations: Vec<Violation>,
+    pub carried: Carried,
+}
+
+/// Record fields that are not the format's own, to be written again on the lane where they stood.
+#[derive(Debug, Default)]
+pub(super) struct Carried {
+    pub event: Map<String, Value>,
+    pub checkpoint: Map<String, Value>,
+}
+
+impl Stream {
+    /// Folds a file. An empty one is an empty plan.
+    pub(super) fn parse(bytes: &[u8]) -> Result<Stream, PlanError> {
+        let mut plan = Plan::default();
+        let mut carried = Carried::default();
+        let mut numbers: Vec<Numbered> = Vec::new();
+        let mut newest = 0;
+        for (at, line) in bytes
+            .split(|&byte| byte == b'\n')
+            .enumerate()
+            .map(|(at, line)| (at + 1, line.trim_ascii()))
+        {
+            if line.is_empty() {
+                continue;
+            }
+            let record = Record::parse(utf8(line, at)?, at)?;
+            if record.version == 2 && newest > 2 {
+                return Err(PlanError::VersionOrder { after: newest }.at_line(at));
+            }
+            newest = newest.max(record.version);
+            numbers.push(record.number);
+            carried.take(record.number.lane, record.carried);
+            apply(&mut plan, record.operation).map_err(|error| error.at_line(at))?;
+        }
+        plan.settle();
+        if !numbers.iter().any(|number| number.lane == Lane::Checkpoint) {
+            carried.checkpoint.clone_from(&carried.event);
+        }
+        Ok(Stream {
+            plan,
+            version: newest.max(VERSION_WRITTEN),
+            watermark: sequence::watermark(&numbers),
+            violations: sequence::violations(&numbers),
+            carried,
+        })
+    }
+}
+
+impl Carried {
+    /// Notes a record's fields on its own lane, and brings them up to date on the other where they
+    /// stood there before.
+    fn take(&mut self, lane: Lane, fields: Map<String, Value>) {
+        let (own, other) = match lane {
+            Lane::Event => (&mut self.event, &mut self.checkpoint),
+            Lane::Checkpoint => (&mut self.checkpoint, &mut self.event),
+        };
+        for (name, value) in fields {
+            if let Some(there) = other.get_mut(&name) {
+                there.clone_from(&value);
+            }
+            own.insert(name, value);
+        }
+    }
+}
+
+fn utf8(line: &[u8], at: usize) -> Result<&str, PlanError> {
+    std::str::from_utf8(line).map_err(|error| PlanError::InvalidJson {
+        line: at,
+        message: error.to_string(),
+    })
+}
+
+fn apply(plan: &mut Plan, operation: Operation) -> Result<(), PlanError> {
+    match operation {
+        Operation::Init => Ok(()),
+        Operation::Replace(items) => plan.replace(items),
+        Operation::Upsert(item) => {
+            plan.upsert(*item);
+            Ok(())
+        }
+        Operation::SetStatus(id, status) => plan.set_status(&id, status),
+        Operation::SetDeps(id, deps) => plan.set_deps(&id, deps),
+        Operation::SetNotes(id, notes) => plan.set_notes(&id, &notes),
+        Operation::AddComment(id, comment) => plan.add_comment(&id, comment),
+        Operation::Remove(id) => {
+            plan.remove(&id);
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream(text: &str) -> Stream {
+        Stream::parse(text.as_bytes()).expect("a good file")
+    }
+
+    #[test]
+    fn records_fold_in_order_and_a_checkpoint_replaces() {
+        let stream = stream(concat!(
+            r#"{"v":2,"ts":"t","seq":1,"op":"init"}"#,
+            "\n",
+            r#"{"v":2,"ts":"t","seq":2,"op":"upsert_item","item":{"id":"gone","step":"s","deps":[]}}"#,
+            "\n\n",
+            r#"{"v":3,"ts":"t","lane":"checkpoint","seq":2,"items":[{"id":"a","step":"s","deps":[]}]}"#,
+            "\r\n",
+            r#"{"v":3,"ts":"t","lane":"event","seq":3,"op":"set_notes","id":"a","notes":"n"}"#,
+            "\n",
+            r#"{"v":3,"ts":"t","lane":"event","seq":4,"op":"set_status","id":"a","status":"DONE"}"#,
+            "\n",
+            r#"{"v":3,"ts":"t","lane":"event","seq":5,"op":"remove","id":"nobody"}"#,
+        ));
+        assert_eq!(stream.plan.items().len(), 1);
+        assert_eq!(stream.plan.items()[0].notes(), "n");
+        assert_eq!(stream.plan.items()[0].status().as_str(), "completed");
+        assert_eq!(
+            (stream.version, stream.watermark, stream.plan.events()),
+            (3, 5, 0)
+        );
+        assert!(stream.violations.is_empty());
+    }
+
+    #[test]
+    fn an_unknown_id_and_a_late_v2_record_stop_the_fold() {
+        for (text, message) in [
+            (
+                r#"{"v":3,"lane":"event","seq":1,"op":"set_notes","id":"a","notes":""}"#,
+                "unknown id 'a' (line 1)",
+            ),
+            (
+                "{\"v\":3,\"lane\":\"event\",\"seq\":1,\"op\":\"init\"}\n{\"v\":2,\"seq\":2,\"op\":\"init\"}",
+                "v2 record after a v3 record (line 2)",
+            ),
+        ] {
+            assert_eq!(
+                Stream::parse(text.as_bytes()).expect_err(text).to_string(),
+                message
+            );
+        }
+        assert!(
+            Stream::parse(b"\xff")
+                .expect_err("not UTF-8")
+                .to_string()
+                .starts_with("invalid JSON at line 1: ")
+        );
+    }
+
+    #[test]
+    fn record_fields_are_carried_on_their_lane() {
+        let stream = stream(concat!(
+            r#"{"v":4,"lane":"event","seq":1,"op":"replace","items":[],"note":1}"#,
+            "\n",
+            r#"{"v":4,"lane":"checkpoint","seq":1,"items":[],"graph":{"n":1}}"#,
+            "\n",
+            r#"{"v":4,"lane":"event","seq":2,"op":"init","graph":{"n":2}}"#,
+        ));
+        assert_eq!(
+            Value::Object(stream.carried.event),
+            serde_json::json!({"note": 1, "graph": {"n": 2}})
+        );
+        assert_eq!(
+            Value::Object(stream.carried.checkpoint),
+            serde_json::json!({"graph": {"n": 2}})
+        );
+        assert_eq!(stream.version, 4);
+    }
+}

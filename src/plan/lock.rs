@@ -1,0 +1,131 @@
+//! The lock beside the plan file, and the rule that git must not see it.
+//!
+//! `flock` on `<plan file>.lock`, as the other `$st` programs take it. The kernel gives it back
+//! when the process ends, however it ends, so there is no stale lock to clean up.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::retry_on_intr;
+
+use super::PlanError;
+
+/// The exclusive right to change one plan file; ends when dropped.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Waits until the right is free.
+    pub(super) fn acquire(plan_file: &Path) -> Result<Lock, PlanError> {
+        let path = lock_path(plan_file);
+        let failed = |cause| PlanError::Io {
+            action: "lock",
+            file: path.clone(),
+            cause,
+        };
+        let file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&path)
+            .map_err(failed)?;
+        retry_on_intr(|| flock(&file, FlockOperation::LockExclusive))
+            .map_err(|errno| failed(errno.into()))?;
+        Ok(Lock { _file: file })
+    }
+}
+
+/// Refuses a plan file in a git repository whose lock git does not ignore: it would show up in
+/// every status and end up in a commit. Outside a repository, or without git, there is nothing to
+/// refuse.
+///
+/// # Errors
+/// [`PlanError::LockNotIgnored`] with the command that mends it.
+pub fn check_lock_ignored(plan_file: &Path) -> Result<(), PlanError> {
+    let lock = absolute(&lock_path(plan_file));
+    let folder = existing_ancestor(&lock);
+    let ignored = duct::cmd!("git", "check-ignore", "-q", "--", &lock)
+        .dir(&folder)
+        .stderr_null()
+        .unchecked()
+        .run();
+    // 1 is "not ignored"; anything above is "no repository here" or "not inside it".
+    if !matches!(ignored, Ok(output) if output.status.code() == Some(1)) {
+        return Ok(());
+    }
+    let Some(root) = work_tree(&folder) else {
+        return Ok(());
+    };
+    let folder_real = fs::canonicalize(&folder).unwrap_or_else(|_| folder.clone());
+    let lock_real = lock
+        .strip_prefix(&folder)
+        .map_or_else(|_| lock.clone(), |rest| folder_real.join(rest));
+    let shown = lock_real.strip_prefix(&root).unwrap_or(&lock_real);
+    Err(PlanError::LockNotIgnored {
+        lock: shell_word(shown),
+        root: shell_word(&root),
+    })
+}
+
+/// Beside the file that is rewritten: behind a symbolic link that is the one it points to, so that
+/// every name of a plan shares one lock.
+fn lock_path(plan_file: &Path) -> PathBuf {
+    let target = match fs::read_link(plan_file) {
+        Ok(_) => fs::canonicalize(plan_file).ok(),
+        Err(_) => None,
+    };
+    let mut name = target.map_or_else(|| plan_file.as_os_str().to_owned(), PathBuf::into_os_string);
+    name.push(".lock");
+    name.into()
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// The nearest folder above `path` that is there: the plan's own may be made only later.
+fn existing_ancestor(path: &Path) -> PathBuf {
+    let found = path.ancestors().skip(1).find(|folder| folder.is_dir());
+    found.unwrap_or(Path::new("/")).to_owned()
+}
+
+fn work_tree(folder: &Path) -> Option<PathBuf> {
+    let show = duct::cmd!("git", "rev-parse", "--show-toplevel")
+        .dir(folder)
+        .stderr_null()
+        .stdout_capture()
+        .unchecked();
+    let output: io::Result<_> = show.run();
+    let mut bytes = output.ok().filter(|output| output.status.success())?.stdout;
+    bytes.truncate(bytes.trim_ascii_end().len());
+    Some(PathBuf::from(std::ffi::OsString::from_vec(bytes)))
+}
+
+/// The path as a person can paste it into a shell: as it is where that is safe, else in single
+/// quotes.
+fn shell_word(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let is_safe = |c: char| c.is_alphanumeric() || "/._-+@%:,".contains(c);
+    if text.chars().all(is_safe) {
+        return text.into_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_quoted_only_where_they_must_be() {
+        assert_eq!(
+            shell_word(Path::new(".step/st-plan.jsonl.lock")),
+            ".step/st-plan.jsonl.lock"
+        );
+        assert_eq!(shell_word(Path::new("it's here")), r"'it'\''s here'");
+    }
+}

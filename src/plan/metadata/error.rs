@@ -1,0 +1,130 @@
+//! Why an item has no usable metadata, and how to mend it.
+
+use thiserror::Error;
+
+use super::{KEYS, SWARM_KEYS};
+use crate::plan::ItemId;
+
+/// Why an item has no usable metadata. Lines are counted from 1 within the notes.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum MetadataError {
+    /// Neither a block nor first-class fields.
+    #[error("item `{item}` has no `mesh` block in its notes")]
+    Missing {
+        /// The item.
+        item: ItemId,
+    },
+    /// Required keys are not there, or a scope of nothing.
+    #[error("item `{item}`: the `mesh` block lacks {}", listed(keys))]
+    Incomplete {
+        /// The item.
+        item: ItemId,
+        /// Those keys.
+        keys: Vec<&'static str>,
+    },
+    /// The block is not the YAML it should be.
+    #[error("item `{item}`: the `mesh` block is broken at line {line} of the notes: {message}")]
+    Broken {
+        /// The item.
+        item: ItemId,
+        /// Where.
+        line: usize,
+        /// What the parser said.
+        message: String,
+    },
+    /// A key that means nothing here.
+    #[error("item `{item}`: unknown key `{key}` in the `mesh` block at line {line} of the notes")]
+    UnknownKey {
+        /// The item.
+        item: ItemId,
+        /// The key; `swarm.…` for one inside `swarm`.
+        key: String,
+        /// Where.
+        line: usize,
+    },
+    /// A first-class field of the item is not a list of texts.
+    #[error("item `{item}`: its field `{field}` is not a list of texts that are not empty")]
+    BrokenField {
+        /// The item.
+        item: ItemId,
+        /// The field.
+        field: &'static str,
+    },
+    /// The block's fence is never closed.
+    #[error("item `{item}`: the `mesh` block that opens at line {line} of the notes is not closed")]
+    Unclosed {
+        /// The item.
+        item: ItemId,
+        /// The line of the opening fence.
+        line: usize,
+    },
+    /// More than one block: which of them holds is not for us to guess.
+    #[error("item `{item}` has {} `mesh` blocks in its notes, at lines {}", lines.len(), numbers(lines))]
+    Several {
+        /// The item.
+        item: ItemId,
+        /// The lines of the opening fences.
+        lines: Vec<usize>,
+    },
+    /// The block is larger than [`BLOCK_BYTES_MAX`](super::BLOCK_BYTES_MAX).
+    #[error("item `{item}`: the `mesh` block is larger than {bytes_max} bytes")]
+    TooLarge {
+        /// The item.
+        item: ItemId,
+        /// The bound.
+        bytes_max: usize,
+    },
+}
+
+impl MetadataError {
+    /// How to mend it.
+    pub fn hint(&self) -> Option<String> {
+        let set_notes = |item: &ItemId| format!("mesh st set-notes --id {item} --notes …");
+        Some(match self {
+            MetadataError::Missing { item } => {
+                format!(
+                    "run: {} with a ```mesh block that gives scope, acceptance and validation",
+                    set_notes(item)
+                )
+            }
+            MetadataError::Incomplete { item, keys } => {
+                format!("add {} with: {}", listed(keys), set_notes(item))
+            }
+            MetadataError::UnknownKey { key, .. } if key.starts_with("swarm.") => {
+                format!("known keys of `swarm`: {}", SWARM_KEYS.join(", "))
+            }
+            MetadataError::UnknownKey { .. } => format!("known keys: {}", KEYS.join(", ")),
+            MetadataError::Unclosed { .. } => "close it with a line ``` of its own".to_owned(),
+            MetadataError::Several { .. } => "keep one of them".to_owned(),
+            MetadataError::Broken { message, .. } if message.contains("alphabetic or numeric") => {
+                "a text that begins with `*` or `&`, such as a glob, needs quotes".to_owned()
+            }
+            _ => return None,
+        })
+    }
+
+    /// Whether a hydration round can supply what is not there: the metadata is absent or
+    /// incomplete, not wrong.
+    pub fn wants_hydration(&self) -> bool {
+        matches!(
+            self,
+            MetadataError::Missing { .. } | MetadataError::Incomplete { .. }
+        )
+    }
+}
+
+fn listed(keys: &[&str]) -> String {
+    keys.iter()
+        .map(|key| format!("`{key}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn numbers(lines: &[usize]) -> String {
+    lines
+        .iter()
+        .map(usize::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
+}

@@ -1,0 +1,48 @@
+//! The `$st` plan: reading it, judging it, and changing it under one lock.
+//!
+//! A plan file is JSON Lines. Its records fold into a list of [`Item`]s ([`Plan`]); a [`Store`]
+//! reads that fold and rewrites the file atomically; [`view`] and [`mirror`] turn a plan into text;
+//! [`metadata`] reads the `mesh` block in an item's notes. What this module deliberately does not
+//! know: waves, workers, rounds, and why anybody changes an item.
+//!
+//! Invariants:
+//!
+//! - A state that breaks a rule of [`Plan::check`] is never written, and [`Store::read`] never
+//!   returns one. (Several items in progress are a matter of the caller's policy:
+//!   [`Plan::check_single_in_progress`].)
+//! - Everything one call of [`Store::mutate`] changes reaches the disk in one rename, or not at
+//!   all.
+//! - The file belongs to other programs as well: fields that are unknown here survive every
+//!   rewrite, on records, items, dependencies and comments, in their order.
+//! - Nothing recurses over the plan's graph, so a long dependency chain costs memory and never the
+//!   stack.
+
+mod actor;
+mod error;
+mod fold;
+mod item;
+mod link;
+mod lock;
+pub mod metadata;
+pub mod mirror;
+mod record;
+mod resolve;
+mod rules;
+mod sequence;
+pub mod snapshot;
+mod state;
+mod status;
+mod store;
+pub mod view;
+
+pub use actor::{Actor, comment_author};
+pub use error::PlanError;
+pub use item::{Item, ItemId};
+pub use link::{Comment, Dep, DepKind};
+pub use lock::check_lock_ignored;
+pub use metadata::{Metadata, MetadataError, Risk, SwarmOverrides};
+pub use resolve::{PLAN_FILE_DEFAULT, ResolveError, resolve};
+pub use sequence::{Breach, Violation};
+pub use state::{NewItem, Plan};
+pub use status::{DepState, Status};
+pub use store::{InitOutcome, MutateOptions, PLAN_BYTES_MAX, Store};

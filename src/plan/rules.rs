@@ -1,0 +1,221 @@
+//! The rules over a whole plan. A state that breaks one is neither written nor shown.
+//!
+//! Everything here is linear in items plus dependencies and works without recursion.
+
+use super::{ItemId, Plan, PlanError, Status};
+
+impl Plan {
+    /// Checks every rule but the one on how many items may be in progress, in this order: an item
+    /// depends on itself, on an unknown id, in a ring; an item is further than its dependencies.
+    ///
+    /// # Errors
+    /// The first rule broken, for the first item in plan order.
+    pub fn check(&self) -> Result<(), PlanError> {
+        self.check_references()?;
+        self.check_acyclic()?;
+        self.check_resolved()
+    }
+
+    /// Checks that at most one item is in progress.
+    ///
+    /// # Errors
+    /// [`PlanError::MultipleInProgress`].
+    pub fn check_single_in_progress(&self) -> Result<(), PlanError> {
+        let in_progress = self
+            .items()
+            .iter()
+            .filter(|item| item.status() == Status::InProgress);
+        let ids: Vec<ItemId> = in_progress.map(|item| item.id().clone()).collect();
+        match ids.len() {
+            0 | 1 => Ok(()),
+            _ => Err(PlanError::MultipleInProgress { ids }),
+        }
+    }
+
+    fn check_references(&self) -> Result<(), PlanError> {
+        for item in self.items() {
+            for dep in item.deps() {
+                if dep.id == *item.id() {
+                    return Err(PlanError::SelfDependency {
+                        item: item.id().clone(),
+                    });
+                }
+                if self.get(&dep.id).is_none() {
+                    return Err(PlanError::UnknownDependency {
+                        item: item.id().clone(),
+                        dependency: dep.id.clone(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_acyclic(&self) -> Result<(), PlanError> {
+        let places = |at: usize| -> Vec<usize> {
+            self.items()[at]
+                .deps()
+                .iter()
+                .filter_map(|dep| self.position(&dep.id))
+                .collect()
+        };
+        let edges: Vec<Vec<usize>> = (0..self.items().len()).map(places).collect();
+        match ring(&edges) {
+            None => Ok(()),
+            Some(ring) => Err(PlanError::Cycle {
+                path: ring
+                    .iter()
+                    .map(|&at| self.items()[at].id().clone())
+                    .collect(),
+            }),
+        }
+    }
+
+    fn check_resolved(&self) -> Result<(), PlanError> {
+        let further = |status| matches!(status, Status::InProgress | Status::Completed);
+        for item in self.items().iter().filter(|item| further(item.status())) {
+            let waiting_on = self.waiting_on(item);
+            if !waiting_on.is_empty() {
+                return Err(PlanError::Unresolved {
+                    item: item.id().clone(),
+                    status: item.status(),
+                    waiting_on,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How far the search has come with a node.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Visit {
+    /// Not seen.
+    New,
+    /// On the path from the search's start to where it stands.
+    OnPath,
+    /// Seen with all that it reaches, and no ring there.
+    Done,
+}
+
+/// The first ring of a graph, from the node that closes it back to that node; `None` when there is
+/// none.
+///
+/// A depth-first search whose path is an explicit list of (node, next edge): a plan of a million
+/// items in one chain is then only a long list.
+fn ring(edges: &[Vec<usize>]) -> Option<Vec<usize>> {
+    let mut visits = vec![Visit::New; edges.len()];
+    for start in 0..edges.len() {
+        if visits[start] != Visit::New {
+            continue;
+        }
+        visits[start] = Visit::OnPath;
+        let mut path = vec![(start, 0)];
+        while let Some((node, edge)) = path.last_mut() {
+            let Some(&to) = edges[*node].get(*edge) else {
+                visits[*node] = Visit::Done;
+                path.pop();
+                continue;
+            };
+            *edge += 1;
+            match visits[to] {
+                Visit::Done => {}
+                Visit::New => {
+                    visits[to] = Visit::OnPath;
+                    path.push((to, 0));
+                }
+                Visit::OnPath => {
+                    let ring = path
+                        .iter()
+                        .map(|&(node, _)| node)
+                        .skip_while(|&node| node != to);
+                    return Some(ring.chain([to]).collect());
+                }
+            }
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::plan::Item;
+
+    fn plan(items: Value) -> Plan {
+        let Value::Array(items) = items else {
+            unreachable!("tests pass a list")
+        };
+        let items = items
+            .into_iter()
+            .map(|item| Item::from_value(item, 1).expect("a good item"));
+        Plan::from_items(items.collect()).expect("each id once")
+    }
+
+    fn item(id: &str, status: &str, deps: &[&str]) -> Value {
+        json!({"id": id, "step": "s", "status": status, "deps": deps})
+    }
+
+    #[test]
+    fn each_rule_has_its_message() {
+        for (items, message) in [
+            (
+                json!([item("a", "pending", &["a"])]),
+                "item 'a' cannot depend on itself",
+            ),
+            (
+                json!([item("a", "pending", &["b"])]),
+                "item 'a' references unknown dependency 'b'",
+            ),
+            (
+                json!([
+                    item("x", "pending", &["a"]),
+                    item("a", "pending", &["b"]),
+                    item("b", "pending", &["a"])
+                ]),
+                "dependency cycle detected: a -> b -> a",
+            ),
+            (
+                json!([item("b", "pending", &[]), item("a", "completed", &["b"])]),
+                "item 'a' cannot be completed; unresolved dependencies: b",
+            ),
+            (
+                json!([
+                    item("b", "canceled", &[]),
+                    item("c", "blocked", &[]),
+                    item("a", "in_progress", &["b", "c"])
+                ]),
+                "item 'a' cannot be in_progress; unresolved dependencies: b, c",
+            ),
+        ] {
+            assert_eq!(plan(items).check().expect_err(message).to_string(), message);
+        }
+    }
+
+    #[test]
+    fn several_in_progress_are_found_only_when_asked() {
+        let plan = plan(json!([
+            item("a", "in_progress", &[]),
+            item("b", "in_progress", &[])
+        ]));
+        plan.check().expect("no other rule is broken");
+        let error = plan.check_single_in_progress().expect_err("two");
+        assert_eq!(error.to_string(), "multiple in_progress items found: a, b");
+    }
+
+    #[test]
+    fn a_long_chain_and_a_wide_diamond_have_no_ring() {
+        let chain: Vec<Vec<usize>> = (0..200_000)
+            .map(|at| if at == 0 { vec![] } else { vec![at - 1] })
+            .collect();
+        assert_eq!(ring(&chain), None);
+        let reversed: Vec<Vec<usize>> = (0..200_000)
+            .map(|at| if at == 199_999 { vec![] } else { vec![at + 1] })
+            .collect();
+        assert_eq!(ring(&reversed), None);
+        assert_eq!(ring(&[vec![1, 2], vec![3], vec![3], vec![]]), None);
+        assert_eq!(ring(&[vec![1], vec![2], vec![1]]), Some(vec![1, 2, 1]));
+    }
+}

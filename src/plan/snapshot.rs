@@ -1,0 +1,132 @@
+//! A list of items outside a plan file: what `export` writes and `import-plan` reads.
+
+use std::collections::HashSet;
+use std::io::Write;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::store::{read_bounded, write_atomically};
+use super::{Item, Plan, PlanError};
+
+/// Reads a snapshot file; see [`parse`].
+///
+/// # Errors
+/// [`PlanError::Io`], [`PlanError::TooLarge`], or as [`parse`].
+pub fn load(file: &Path) -> Result<Vec<Item>, PlanError> {
+    let bytes = read_bounded(file)?;
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let line = 1 + bytes[..error.valid_up_to()]
+            .iter()
+            .filter(|&&byte| byte == b'\n')
+            .count();
+        PlanError::InvalidJson {
+            line,
+            message: error.to_string(),
+        }
+    })?;
+    parse(text)
+}
+
+/// Writes a snapshot file as a whole, or leaves it as it was.
+///
+/// # Errors
+/// [`PlanError::Io`].
+pub fn save(file: &Path, text: &str) -> Result<(), PlanError> {
+    write_atomically(file, |out| out.write_all(text.as_bytes()))
+}
+
+/// The items of a snapshot: a JSON list of items, or an object with one under `items`. Fields that
+/// views derive (`dep_state`, `waiting_on`) are dropped, so that the output of `show --format json`
+/// can be read back.
+///
+/// # Errors
+/// [`PlanError::InvalidJson`], [`PlanError::SnapshotShape`], [`PlanError::DuplicateItem`], or what
+/// is wrong in an item.
+pub fn parse(text: &str) -> Result<Vec<Item>, PlanError> {
+    let value = serde_json::from_str(text).map_err(|error| invalid_json(&error, error.line()))?;
+    let list = match value {
+        Value::Array(list) => list,
+        Value::Object(mut object) => match object.get_mut("items").map(Value::take) {
+            Some(Value::Array(list)) => list,
+            _ => return Err(PlanError::SnapshotShape),
+        },
+        _ => return Err(PlanError::SnapshotShape),
+    };
+    Ok(items(list)?
+        .into_iter()
+        .map(Item::without_derived)
+        .collect())
+}
+
+/// The snapshot of a plan: `{"items":[…]}`, indented by two, with a line end.
+pub fn render(plan: &Plan) -> String {
+    let items: Vec<&_> = plan.items().iter().map(Item::as_object).collect();
+    format!("{:#}\n", json!({ "items": items }))
+}
+
+/// Reads the items of a list, each id once.
+pub(super) fn items(list: Vec<Value>) -> Result<Vec<Item>, PlanError> {
+    let items = list
+        .into_iter()
+        .enumerate()
+        .map(|(at, value)| Item::from_value(value, at + 1));
+    let items = items.collect::<Result<Vec<Item>, PlanError>>()?;
+    let mut seen = HashSet::new();
+    match items.iter().find(|item| !seen.insert(item.id())) {
+        Some(twice) => Err(PlanError::DuplicateItem {
+            id: twice.id().clone(),
+        }),
+        None => Ok(items),
+    }
+}
+
+/// A parser's complaint, with the line that the reader of the message counts.
+pub(super) fn invalid_json(error: &serde_json::Error, line: usize) -> PlanError {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let reason = text.strip_suffix(&place).unwrap_or(&text);
+    PlanError::InvalidJson {
+        line,
+        message: format!("{reason} (column {})", error.column()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_and_an_object_are_the_same_snapshot() {
+        let item = r#"{"id":"a","step":"s","deps":[],"dep_state":"ready","waiting_on":[],"priority":"low"}"#;
+        for text in [format!("[{item}]"), format!("{{\"items\":[{item}]}}")] {
+            let items = parse(&text).expect("a good snapshot");
+            assert_eq!(items.len(), 1);
+            assert!(items[0].field("dep_state").is_none() && items[0].field("priority").is_some());
+        }
+    }
+
+    #[test]
+    fn other_shapes_are_refused() {
+        for (text, message) in [
+            (
+                "7",
+                "snapshot must be an array of items or object with items",
+            ),
+            (
+                "{}",
+                "snapshot must be an array of items or object with items",
+            ),
+            (
+                "[\n{]",
+                "invalid JSON at line 2: key must be a string (column 2)",
+            ),
+            (
+                r#"[{"id":"a","step":"s","deps":[]},{"id":" a","step":"s","deps":[]}]"#,
+                "duplicate item id in snapshot: 'a'",
+            ),
+        ] {
+            assert_eq!(parse(text).expect_err(text).to_string(), message);
+        }
+    }
+}

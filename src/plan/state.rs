@@ -1,0 +1,346 @@
+//! The plan as a value: items in order, with the questions one asks of them and the changes one
+//! makes to them.
+//!
+//! Changes here check only what they touch (an id must exist, a step must not be blank). The rules
+//! over the whole plan are in [`rules`](super::rules) and are applied when a plan is read or
+//! written, so that several changes that only make sense together can be made one after the other.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use super::{Comment, Dep, DepState, Item, ItemId, PlanError, Status};
+
+/// The items of a plan, each id once, in file order.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    items: Vec<Item>,
+    index: HashMap<ItemId, usize>,
+    events: u64,
+}
+
+/// An item to add, or the parts of an existing one to change.
+#[derive(Clone, Debug, Default)]
+pub struct NewItem {
+    /// The id; without one, the next free `st-NNN`.
+    pub id: Option<ItemId>,
+    /// What is to be done.
+    pub step: String,
+    /// The status; without one, `pending` for a new item and no change for an existing one.
+    pub status: Option<Status>,
+    /// The dependencies; without them, none for a new item and no change for an existing one.
+    pub deps: Option<Vec<Dep>>,
+}
+
+impl Plan {
+    /// A plan of exactly these items.
+    ///
+    /// # Errors
+    /// [`PlanError::DuplicateItem`].
+    pub fn from_items(items: Vec<Item>) -> Result<Plan, PlanError> {
+        let mut plan = Plan::default();
+        for item in items {
+            let id = item.id().clone();
+            if plan.index.insert(id.clone(), plan.items.len()).is_some() {
+                return Err(PlanError::DuplicateItem { id });
+            }
+            plan.items.push(item);
+        }
+        Ok(plan)
+    }
+
+    /// All items, in file order.
+    pub fn items(&self) -> &[Item] {
+        &self.items
+    }
+
+    /// The item of that id.
+    pub fn get(&self, id: &ItemId) -> Option<&Item> {
+        self.index.get(id).map(|&at| &self.items[at])
+    }
+
+    /// The ids that `item` depends on and that are not completed (or not there), in order, each
+    /// once.
+    pub fn waiting_on(&self, item: &Item) -> Vec<ItemId> {
+        let is_open = |id: &ItemId| {
+            self.get(id)
+                .is_none_or(|item| item.status() != Status::Completed)
+        };
+        let mut seen = HashSet::new();
+        item.deps()
+            .iter()
+            .map(|dep| &dep.id)
+            .filter(|id| is_open(id) && seen.insert(*id))
+            .cloned()
+            .collect()
+    }
+
+    /// Whether `item` may begin.
+    pub fn dep_state(&self, item: &Item) -> DepState {
+        match item.status() {
+            Status::Blocked => DepState::BlockedManual,
+            Status::Completed | Status::Deferred | Status::Canceled => DepState::NotApplicable,
+            Status::Pending | Status::InProgress if self.waiting_on(item).is_empty() => {
+                DepState::Ready
+            }
+            Status::Pending | Status::InProgress => DepState::WaitingOnDeps,
+        }
+    }
+
+    /// `ids` and everything they depend on, directly or not. Dependencies that are not in the plan
+    /// are left out.
+    ///
+    /// # Errors
+    /// [`PlanError::UnknownId`] when one of `ids` is not in the plan.
+    pub fn closure(&self, ids: &[ItemId]) -> Result<BTreeSet<ItemId>, PlanError> {
+        let mut closure = BTreeSet::new();
+        let mut open = Vec::new();
+        for id in ids {
+            open.push(
+                self.get(id)
+                    .ok_or_else(|| PlanError::UnknownId { id: id.clone() })?,
+            );
+        }
+        while let Some(item) = open.pop() {
+            if closure.insert(item.id().clone()) {
+                open.extend(item.deps().iter().filter_map(|dep| self.get(&dep.id)));
+            }
+        }
+        Ok(closure)
+    }
+
+    /// Adds an item, or changes the one that has its id; gives the id.
+    ///
+    /// # Errors
+    /// [`PlanError::EmptyOption`] when the step is blank.
+    pub fn add(&mut self, new: NewItem) -> Result<ItemId, PlanError> {
+        let id = new.id.unwrap_or_else(|| self.next_id());
+        let mut item = match self.get(&id) {
+            Some(existing) => existing.clone(),
+            None => Item::new(id.clone(), &new.step)?,
+        };
+        item.set_step(&new.step)?;
+        if let Some(status) = new.status {
+            item.set_status(status);
+        }
+        if let Some(deps) = new.deps {
+            item.set_deps(deps);
+        }
+        self.upsert(item);
+        Ok(id)
+    }
+
+    /// Puts a whole item in the place of the one that has its id, or at the end.
+    pub fn upsert(&mut self, item: Item) {
+        self.events += 1;
+        match self.index.get(item.id()) {
+            Some(&at) => self.items[at] = item,
+            None => {
+                self.index.insert(item.id().clone(), self.items.len());
+                self.items.push(item);
+            }
+        }
+    }
+
+    /// Lays an imported item over the one that has its id, so that fields only the plan knows stay;
+    /// or adds it.
+    pub fn merge(&mut self, item: Item) {
+        let merged = match self.get(item.id()) {
+            Some(existing) => existing.overlaid_with(item),
+            None => item,
+        };
+        self.upsert(merged);
+    }
+
+    /// Replaces all items.
+    ///
+    /// # Errors
+    /// [`PlanError::DuplicateItem`].
+    pub fn replace(&mut self, items: Vec<Item>) -> Result<(), PlanError> {
+        let events = self.events + 1;
+        *self = Plan {
+            events,
+            ..Plan::from_items(items)?
+        };
+        Ok(())
+    }
+
+    /// Sets the status.
+    ///
+    /// # Errors
+    /// [`PlanError::UnknownId`].
+    pub fn set_status(&mut self, id: &ItemId, status: Status) -> Result<(), PlanError> {
+        self.change(id)?.set_status(status);
+        Ok(())
+    }
+
+    /// Replaces the dependencies.
+    ///
+    /// # Errors
+    /// [`PlanError::UnknownId`] for `id`; an unknown dependency is found when the plan is written.
+    pub fn set_deps(&mut self, id: &ItemId, deps: Vec<Dep>) -> Result<(), PlanError> {
+        self.change(id)?.set_deps(deps);
+        Ok(())
+    }
+
+    /// Replaces the notes.
+    ///
+    /// # Errors
+    /// [`PlanError::UnknownId`].
+    pub fn set_notes(&mut self, id: &ItemId, notes: &str) -> Result<(), PlanError> {
+        self.change(id)?.set_notes(notes);
+        Ok(())
+    }
+
+    /// Adds a comment at the end.
+    ///
+    /// # Errors
+    /// [`PlanError::UnknownId`].
+    pub fn add_comment(&mut self, id: &ItemId, comment: Comment) -> Result<(), PlanError> {
+        self.change(id)?.add_comment(comment);
+        Ok(())
+    }
+
+    /// Takes an item out. An id that is not there is nothing, and still an event.
+    pub fn remove(&mut self, id: &ItemId) {
+        self.events += 1;
+        if let Some(at) = self.index.remove(id) {
+            self.items.remove(at);
+            for place in self.index.values_mut().filter(|place| **place > at) {
+                *place -= 1;
+            }
+        }
+    }
+
+    /// The place of an id in [`items`](Plan::items).
+    pub(super) fn position(&self, id: &ItemId) -> Option<usize> {
+        self.index.get(id).copied()
+    }
+
+    /// How many changes were made since the plan was read; each takes one sequence number.
+    pub(super) fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// Makes the state at hand the one that later changes are counted from.
+    pub(super) fn settle(&mut self) {
+        self.events = 0;
+    }
+
+    fn change(&mut self, id: &ItemId) -> Result<&mut Item, PlanError> {
+        let at = self
+            .position(id)
+            .ok_or_else(|| PlanError::UnknownId { id: id.clone() })?;
+        self.events += 1;
+        Ok(&mut self.items[at])
+    }
+
+    /// One above the largest number of an `st-` or (older) `kt-` id, with at least three digits.
+    fn next_id(&self) -> ItemId {
+        let number = |id: &ItemId| {
+            let text = id.as_str();
+            let digits = text
+                .strip_prefix("st-")
+                .or_else(|| text.strip_prefix("kt-"))?;
+            let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+            // A number beyond 32 bits is somebody's hash or date, not a count.
+            digits.parse::<u32>().ok().filter(|_| is_number)
+        };
+        let largest = self.items.iter().filter_map(|item| number(item.id())).max();
+        let next = largest.map_or(1, |number| u64::from(number) + 1);
+        format!("st-{next:03}")
+            .parse()
+            .expect("the text is not blank")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(items: &[(&str, &str)]) -> Plan {
+        let mut plan = Plan::default();
+        for (id, deps) in items {
+            let deps = Some(Dep::parse_list(deps).expect("a good list"));
+            let id = Some(id.parse().expect("a good id"));
+            plan.add(NewItem {
+                id,
+                step: "s".to_owned(),
+                deps,
+                ..NewItem::default()
+            })
+            .expect("a good item");
+        }
+        plan
+    }
+
+    fn id(text: &str) -> ItemId {
+        text.parse().expect("a good id")
+    }
+
+    #[test]
+    fn an_item_waits_for_what_is_not_completed() {
+        let mut plan = plan(&[("a", ""), ("b", "a,a:other,gone")]);
+        assert_eq!(plan.waiting_on(&plan.items()[1]), [id("a"), id("gone")]);
+        assert_eq!(plan.dep_state(&plan.items()[1]), DepState::WaitingOnDeps);
+        plan.set_status(&id("a"), Status::Completed)
+            .expect("a is there");
+        assert_eq!(plan.waiting_on(&plan.items()[1]), [id("gone")]);
+        assert_eq!(plan.dep_state(&plan.items()[0]), DepState::NotApplicable);
+    }
+
+    #[test]
+    fn the_closure_follows_dependencies_and_refuses_unknown_ids() {
+        let plan = plan(&[("a", ""), ("b", "a"), ("c", "b"), ("d", "")]);
+        let closure = plan.closure(&[id("c")]).expect("c is there");
+        assert_eq!(
+            closure.iter().map(ItemId::as_str).collect::<Vec<_>>(),
+            ["a", "b", "c"]
+        );
+        assert_eq!(
+            plan.closure(&[id("z")]).expect_err("no z").to_string(),
+            "unknown id 'z'"
+        );
+    }
+
+    #[test]
+    fn ids_are_counted_up_over_both_prefixes() {
+        let mut plan = plan(&[
+            ("st-002", ""),
+            ("kt-41", ""),
+            ("st-x9", ""),
+            ("st-+77", ""),
+            ("st-99999999999", ""),
+        ]);
+        let new = NewItem {
+            step: "s".to_owned(),
+            ..NewItem::default()
+        };
+        assert_eq!(plan.add(new.clone()).expect("added"), id("st-042"));
+        assert_eq!(Plan::default().add(new).expect("added"), id("st-001"));
+    }
+
+    #[test]
+    fn adding_an_existing_id_changes_only_what_is_given() {
+        let mut plan = plan(&[("a", ""), ("b", "a")]);
+        plan.set_notes(&id("b"), "keep me").expect("b is there");
+        plan.add(NewItem {
+            id: Some(id("b")),
+            step: "new".to_owned(),
+            ..NewItem::default()
+        })
+        .expect("changed");
+        let item = plan.get(&id("b")).expect("b is there");
+        assert_eq!(
+            (item.step(), item.notes(), item.deps().len()),
+            ("new", "keep me", 1)
+        );
+    }
+
+    #[test]
+    fn removing_keeps_the_index_true() {
+        let mut plan = plan(&[("a", ""), ("b", ""), ("c", "")]);
+        plan.remove(&id("a"));
+        plan.remove(&id("nobody"));
+        assert_eq!(plan.get(&id("c")).map(Item::id), Some(&id("c")));
+        assert_eq!(plan.items().len(), 2);
+    }
+}

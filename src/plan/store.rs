@@ -1,0 +1,300 @@
+//! A plan file on disk: reading it, and changing it under the lock.
+//!
+//! A reader takes no lock: the file is only ever replaced as a whole, by a rename. A writer holds
+//! the lock from the read to the rename, so no change is lost.
+//!
+//! When a writing function returns `Ok`, the new state is on the disk (file and folder are synced)
+//! and a crash does not lose it; before that, a crash leaves the old state, and perhaps a
+//! `.<name>.*.tmp` that nobody reads.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, BufWriter, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use super::fold::Stream;
+use super::lock::{Lock, check_lock_ignored};
+use super::record::{self, Envelope, Signature};
+use super::sequence::Lane;
+use super::{Actor, Plan, PlanError, Violation};
+use crate::{clock, durable};
+
+/// The largest plan file that is read.
+pub const PLAN_BYTES_MAX: u64 = 256 << 20;
+
+/// One plan file.
+#[derive(Clone, Debug)]
+pub struct Store {
+    file: PathBuf,
+}
+
+/// Under which rules, and in whose name, a plan is changed.
+#[derive(Clone, Debug, Default)]
+pub struct MutateOptions {
+    /// Whether more than one item may be in progress afterwards.
+    pub allow_multiple_in_progress: bool,
+    /// Who does it; by default whom the environment names.
+    pub actor: Actor,
+}
+
+/// What [`Store::init`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InitOutcome {
+    /// There was no file; there is one now.
+    Created,
+    /// There was one.
+    AlreadyThere,
+}
+
+impl Store {
+    /// The store in the file at `path`, which need not exist yet.
+    pub fn at(path: impl Into<PathBuf>) -> Store {
+        Store { file: path.into() }
+    }
+
+    /// The plan file.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// The plan as it stands, checked. Several items in progress are let through: see
+    /// [`Plan::check_single_in_progress`].
+    ///
+    /// # Errors
+    /// The file is not there, not readable, not a plan file, breaks the sequence contract, or its
+    /// state breaks a rule.
+    pub fn read(&self) -> Result<Plan, PlanError> {
+        let plan = self.sound_stream()?.plan;
+        plan.check()?;
+        Ok(plan)
+    }
+
+    /// Makes the file, unless it is there. With `replace`, an existing plan is emptied.
+    ///
+    /// # Errors
+    /// As [`mutate`](Store::mutate).
+    pub fn init(&self, replace: bool) -> Result<InitOutcome, PlanError> {
+        check_lock_ignored(&self.file)?;
+        let folder = durable::parent(&self.file);
+        fs::create_dir_all(folder).map_err(|cause| io_error("create", folder, cause))?;
+        let lock = Lock::acquire(&self.file)?;
+        if self.file.exists() {
+            if replace {
+                self.rewrite(&lock, &MutateOptions::default(), |plan| {
+                    plan.replace(Vec::new())
+                })?;
+            }
+            return Ok(InitOutcome::AlreadyThere);
+        }
+        write_atomically(&self.file, |out| record::write_init(out, clock::now()))?;
+        Ok(InitOutcome::Created)
+    }
+
+    /// Changes the plan: under the lock, everything that `change` does in one rewrite, or nothing
+    /// when it fails or what it leaves breaks a rule. A `change` that changes nothing writes
+    /// nothing. Gives the plan as it is then.
+    ///
+    /// # Errors
+    /// As [`read`](Store::read); [`PlanError::LockNotIgnored`]; what `change` says; a broken rule;
+    /// a failed write.
+    pub fn mutate(
+        &self,
+        options: MutateOptions,
+        change: impl FnOnce(&mut Plan) -> Result<(), PlanError>,
+    ) -> Result<Plan, PlanError> {
+        self.must_exist()?;
+        check_lock_ignored(&self.file)?;
+        let lock = Lock::acquire(&self.file)?;
+        self.rewrite(&lock, &options, change)
+    }
+
+    /// Where the file breaks the sequence contract; empty when it does not.
+    ///
+    /// # Errors
+    /// The file is not there, not readable or not a plan file.
+    pub fn violations(&self) -> Result<Vec<Violation>, PlanError> {
+        Ok(self.stream()?.violations)
+    }
+
+    /// Mends the sequence numbers by a rewrite with a new checkpoint; the items stay as they are.
+    /// Gives the plan, and the checkpoint's number, or `None` when there was nothing to mend.
+    ///
+    /// # Errors
+    /// As [`mutate`](Store::mutate), a broken contract excepted.
+    pub fn repair_seq(&self, options: MutateOptions) -> Result<(Plan, Option<u64>), PlanError> {
+        self.must_exist()?;
+        check_lock_ignored(&self.file)?;
+        let _lock = Lock::acquire(&self.file)?;
+        let stream = self.stream()?;
+        if stream.violations.is_empty() {
+            return Ok((stream.plan, None));
+        }
+        let seq = next_seq(stream.watermark, 1)?;
+        check(&stream.plan, &options)?;
+        self.write(
+            &stream,
+            seq,
+            Signature {
+                is_repair: true,
+                ..signature(&options)
+            },
+        )?;
+        Ok((stream.plan, Some(seq)))
+    }
+
+    fn rewrite(
+        &self,
+        _held: &Lock,
+        options: &MutateOptions,
+        change: impl FnOnce(&mut Plan) -> Result<(), PlanError>,
+    ) -> Result<Plan, PlanError> {
+        let mut stream = self.sound_stream()?;
+        change(&mut stream.plan)?;
+        check(&stream.plan, options)?;
+        if stream.plan.events() > 0 {
+            let seq = next_seq(stream.watermark, stream.plan.events())?;
+            self.write(&stream, seq, signature(options))?;
+            stream.plan.settle();
+        }
+        Ok(stream.plan)
+    }
+
+    fn write(&self, stream: &Stream, seq: u64, signature: Signature) -> Result<(), PlanError> {
+        let ts = clock::now();
+        let envelope = |carried| Envelope {
+            version: stream.version,
+            ts,
+            seq,
+            signature,
+            carried,
+        };
+        write_atomically(&self.file, |out| {
+            let items = stream.plan.items();
+            record::write_state(out, Lane::Event, &envelope(&stream.carried.event), items)?;
+            record::write_state(
+                out,
+                Lane::Checkpoint,
+                &envelope(&stream.carried.checkpoint),
+                items,
+            )
+        })
+    }
+
+    fn sound_stream(&self) -> Result<Stream, PlanError> {
+        let mut stream = self.stream()?;
+        if stream.violations.is_empty() {
+            return Ok(stream);
+        }
+        Err(PlanError::SeqContract {
+            file: self.file.clone(),
+            violations: std::mem::take(&mut stream.violations),
+        })
+    }
+
+    fn stream(&self) -> Result<Stream, PlanError> {
+        let bytes = read_bounded(&self.file).map_err(|error| match error {
+            PlanError::Io { cause, file, .. } if cause.kind() == io::ErrorKind::NotFound => {
+                PlanError::NotFound { file }
+            }
+            other => other,
+        })?;
+        Stream::parse(&bytes)
+    }
+
+    /// Keeps a mistyped path from leaving a lock file behind.
+    fn must_exist(&self) -> Result<(), PlanError> {
+        if self.file.exists() {
+            Ok(())
+        } else {
+            Err(PlanError::NotFound {
+                file: self.file.clone(),
+            })
+        }
+    }
+}
+
+/// A whole file of at most [`PLAN_BYTES_MAX`].
+pub(super) fn read_bounded(path: &Path) -> Result<Vec<u8>, PlanError> {
+    let file = File::open(path).map_err(|cause| io_error("open", path, cause))?;
+    let mut bytes = Vec::new();
+    let read = file.take(PLAN_BYTES_MAX + 1).read_to_end(&mut bytes);
+    read.map_err(|cause| io_error("read", path, cause))?;
+    if bytes.len() as u64 > PLAN_BYTES_MAX {
+        return Err(PlanError::TooLarge {
+            file: path.to_owned(),
+            bytes_max: PLAN_BYTES_MAX,
+        });
+    }
+    Ok(bytes)
+}
+
+/// Replaces `path` as a whole by what `content` writes; see the head of this file for what survives
+/// a crash. The mode of an existing file stays; behind a symbolic link, the file it points to is
+/// replaced.
+///
+/// # Errors
+/// [`PlanError::Io`]; the file is then as it was.
+pub(super) fn write_atomically(
+    path: &Path,
+    content: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
+) -> Result<(), PlanError> {
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    replace(&target, content).map_err(|cause| io_error("write", path, cause))
+}
+
+fn replace(
+    target: &Path,
+    content: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
+) -> io::Result<()> {
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    let mut builder = tempfile::Builder::new();
+    let prefix = format!(".{name}.");
+    builder
+        .prefix(&prefix)
+        .suffix(".tmp")
+        .permissions(Permissions::from_mode(0o666));
+    let temporary = builder.tempfile_in(durable::parent(target))?;
+    let mut out = BufWriter::new(temporary.as_file());
+    content(&mut out)?;
+    out.flush()?;
+    drop(out);
+    if let Ok(existing) = fs::metadata(target) {
+        temporary
+            .as_file()
+            .set_permissions(existing.permissions())?;
+    }
+    temporary.as_file().sync_all()?;
+    temporary.persist(target)?;
+    durable::sync_folder(durable::parent(target))
+}
+
+fn check(plan: &Plan, options: &MutateOptions) -> Result<(), PlanError> {
+    plan.check()?;
+    if options.allow_multiple_in_progress {
+        return Ok(());
+    }
+    plan.check_single_in_progress()
+}
+
+fn signature(options: &MutateOptions) -> Signature<'_> {
+    Signature {
+        actor: &options.actor,
+        allow_multiple_in_progress: options.allow_multiple_in_progress,
+        pid: std::process::id(),
+        is_repair: false,
+    }
+}
+
+fn next_seq(watermark: u64, events: u64) -> Result<u64, PlanError> {
+    watermark
+        .checked_add(events)
+        .ok_or(PlanError::SeqExhausted { watermark })
+}
+
+fn io_error(action: &'static str, file: &Path, cause: io::Error) -> PlanError {
+    PlanError::Io {
+        action,
+        file: file.to_owned(),
+        cause,
+    }
+}

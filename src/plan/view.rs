@@ -1,0 +1,343 @@
+//! A plan as text for people and programs: `show`, `ready` and `blocked`, each as Markdown, table
+//! or JSON.
+
+use serde_json::{Map, Value, json};
+
+use super::{Dep, DepState, Item, ItemId, Plan, Status};
+
+/// Which items a view shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Selection {
+    /// All of them.
+    All,
+    /// Pending ones whose dependencies are completed.
+    Ready,
+    /// Blocked ones, and pending ones that wait.
+    Blocked,
+}
+
+/// How a view is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A check list for people.
+    Markdown,
+    /// Columns of fixed width.
+    Table,
+    /// `{"items":[…]}`, indented by two; each item as it stands in the file, then `dep_state` and
+    /// `waiting_on`.
+    Json,
+}
+
+/// The view, with a line end.
+pub fn render(plan: &Plan, selection: Selection, format: Format) -> String {
+    let rows = rows(plan, selection);
+    match (format, selection) {
+        (Format::Markdown, Selection::All) => sections(&rows),
+        (Format::Markdown, Selection::Ready | Selection::Blocked) => bullets(&rows),
+        (Format::Table, _) => table(&rows),
+        (Format::Json, _) => format!("{:#}\n", json!({ "items": enriched(&rows) })),
+    }
+}
+
+/// Every item with `dep_state` and `waiting_on` at its end.
+pub(super) fn enriched_items(plan: &Plan) -> Vec<Value> {
+    enriched(&rows(plan, Selection::All))
+}
+
+/// An item and what follows from its dependencies.
+struct Row<'a> {
+    item: &'a Item,
+    dep_state: DepState,
+    waiting_on: Vec<ItemId>,
+}
+
+fn rows(plan: &Plan, selection: Selection) -> Vec<Row<'_>> {
+    let row = |item| Row {
+        item,
+        dep_state: plan.dep_state(item),
+        waiting_on: plan.waiting_on(item),
+    };
+    plan.items()
+        .iter()
+        .map(row)
+        .filter(|row| row.is_in(selection))
+        .collect()
+}
+
+impl Row<'_> {
+    fn is_in(&self, selection: Selection) -> bool {
+        let state = (self.item.status(), self.dep_state);
+        match selection {
+            Selection::All => true,
+            Selection::Ready => state == (Status::Pending, DepState::Ready),
+            Selection::Blocked => {
+                state.0 == Status::Blocked || state == (Status::Pending, DepState::WaitingOnDeps)
+            }
+        }
+    }
+
+    fn section(&self) -> &'static str {
+        match (self.item.status(), self.dep_state) {
+            (Status::InProgress, _) => "In Progress",
+            (Status::Pending, DepState::WaitingOnDeps) => "Waiting on Dependencies",
+            (Status::Pending, _) => "Ready",
+            (Status::Blocked, _) => "Blocked",
+            (Status::Deferred, _) => "Deferred",
+            (Status::Canceled, _) => "Canceled",
+            (Status::Completed, _) => "Completed",
+        }
+    }
+
+    fn mark(&self) -> &'static str {
+        match self.item.status() {
+            Status::Pending => "[ ]",
+            Status::InProgress => "[~]",
+            Status::Completed => "[x]",
+            Status::Blocked => "[!]",
+            Status::Deferred | Status::Canceled => "[-]",
+        }
+    }
+
+    /// `ID STEP (dep_state: …; deps: …; waiting: …; status: …)` with the parts that say something.
+    fn line(&self) -> String {
+        let id = one_line(self.item.id().as_str());
+        let step = one_line(self.item.step());
+        let step = if self.item.status() == Status::Canceled {
+            format!("~~{step}~~")
+        } else {
+            step
+        };
+        let mut parts = Vec::new();
+        if self.dep_state != DepState::NotApplicable {
+            parts.push(format!("dep_state: {}", self.dep_state));
+        }
+        if !self.item.deps().is_empty() {
+            parts.push(format!("deps: {}", deps_text(self.item.deps())));
+        }
+        if !self.waiting_on.is_empty() {
+            parts.push(format!("waiting: {}", ids_text(&self.waiting_on)));
+        }
+        if !matches!(self.item.status(), Status::Pending | Status::Completed) {
+            parts.push(format!("status: {}", self.item.status()));
+        }
+        if parts.is_empty() {
+            format!("{id} {step}")
+        } else {
+            format!("{id} {step} ({})", parts.join("; "))
+        }
+    }
+}
+
+/// The dependencies as the command line takes them: `a, b:type`.
+pub fn deps_text(deps: &[Dep]) -> String {
+    one_line(
+        &deps
+            .iter()
+            .map(Dep::to_string)
+            .collect::<Vec<_>>()
+            .join(", "),
+    )
+}
+
+fn ids_text(ids: &[ItemId]) -> String {
+    one_line(
+        &ids.iter()
+            .map(ItemId::as_str)
+            .collect::<Vec<_>>()
+            .join(", "),
+    )
+}
+
+/// Text for a view of lines: a line end or an escape sequence in a step must not forge one.
+fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
+const SECTIONS: [&str; 7] = [
+    "In Progress",
+    "Ready",
+    "Waiting on Dependencies",
+    "Blocked",
+    "Deferred",
+    "Canceled",
+    "Completed",
+];
+
+fn sections(rows: &[Row]) -> String {
+    if rows.is_empty() {
+        return "- [ ] (empty plan)\n".to_owned();
+    }
+    let section = |name: &&'static str| {
+        let lines = rows.iter().filter(|row| row.section() == *name);
+        let lines: String = lines
+            .map(|row| format!("- {} {}\n", row.mark(), row.line()))
+            .collect();
+        (!lines.is_empty()).then(|| format!("### {name}\n{lines}"))
+    };
+    SECTIONS
+        .iter()
+        .filter_map(section)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn bullets(rows: &[Row]) -> String {
+    if rows.is_empty() {
+        return "- (none)\n".to_owned();
+    }
+    rows.iter()
+        .map(|row| format!("- {}\n", row.line()))
+        .collect()
+}
+
+fn table(rows: &[Row]) -> String {
+    let header = table_line(["ID", "STATUS", "DEP_STATE", "WAITING_ON", "DEPS", "STEP"]);
+    let mut lines = vec![header.clone(), "-".repeat(header.chars().count())];
+    for row in rows {
+        let or_dash = |text: String| {
+            if text.is_empty() {
+                "-".to_owned()
+            } else {
+                text
+            }
+        };
+        let (waiting_on, deps) = (
+            or_dash(ids_text(&row.waiting_on)),
+            or_dash(deps_text(row.item.deps())),
+        );
+        lines.push(table_line([
+            &one_line(row.item.id().as_str()),
+            row.item.status().as_str(),
+            row.dep_state.as_str(),
+            &waiting_on,
+            &deps,
+            &one_line(row.item.step()),
+        ]));
+    }
+    lines.join("\n") + "\n"
+}
+
+fn table_line([id, status, dep_state, waiting_on, deps, step]: [&str; 6]) -> String {
+    format!("{id:<10} {status:<12} {dep_state:<18} {waiting_on:<20} {deps:<20} {step}")
+}
+
+fn enriched(rows: &[Row]) -> Vec<Value> {
+    let item = |row: &Row| {
+        let mut object: Map<String, Value> = row.item.as_object().clone();
+        for field in super::item::DERIVED {
+            object.shift_remove(field);
+        }
+        object.insert("dep_state".to_owned(), row.dep_state.as_str().into());
+        object.insert("waiting_on".to_owned(), json!(row.waiting_on));
+        Value::Object(object)
+    };
+    rows.iter().map(item).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::snapshot;
+
+    fn plan() -> Plan {
+        let items = snapshot::parse(
+            r#"[{"id":"st-001","step":"Lay the base","status":"completed","deps":[]},
+                {"id":"st-002","step":"Build on it","status":"in_progress","deps":["st-001"]},
+                {"id":"st-003","step":"Paint","deps":["st-001",{"id":"st-002","type":"after"}]},
+                {"id":"st-004","step":"Sweep","deps":[],"priority":"low"},
+                {"id":"st-005","step":"Ask","status":"blocked","deps":[]},
+                {"id":"st-006","step":"Rest","status":"deferred","deps":["st-005"]},
+                {"id":"st-007","step":"Gild","status":"canceled","deps":[]}]"#,
+        );
+        Plan::from_items(items.expect("a good snapshot")).expect("each id once")
+    }
+
+    #[test]
+    fn show_lists_the_sections_in_order() {
+        let expected = "\
+### In Progress
+- [~] st-002 Build on it (dep_state: ready; deps: st-001; status: in_progress)
+
+### Ready
+- [ ] st-004 Sweep (dep_state: ready)
+
+### Waiting on Dependencies
+- [ ] st-003 Paint (dep_state: waiting_on_deps; deps: st-001, st-002:after; waiting: st-002)
+
+### Blocked
+- [!] st-005 Ask (dep_state: blocked_manual; status: blocked)
+
+### Deferred
+- [-] st-006 Rest (deps: st-005; waiting: st-005; status: deferred)
+
+### Canceled
+- [-] st-007 ~~Gild~~ (status: canceled)
+
+### Completed
+- [x] st-001 Lay the base
+";
+        assert_eq!(render(&plan(), Selection::All, Format::Markdown), expected);
+        assert_eq!(
+            render(&Plan::default(), Selection::All, Format::Markdown),
+            "- [ ] (empty plan)\n"
+        );
+    }
+
+    #[test]
+    fn ready_and_blocked_are_bullets() {
+        assert_eq!(
+            render(&plan(), Selection::Ready, Format::Markdown),
+            "- st-004 Sweep (dep_state: ready)\n"
+        );
+        assert_eq!(
+            render(&plan(), Selection::Blocked, Format::Markdown),
+            "- st-003 Paint (dep_state: waiting_on_deps; deps: st-001, st-002:after; waiting: st-002)\n\
+             - st-005 Ask (dep_state: blocked_manual; status: blocked)\n"
+        );
+        assert_eq!(
+            render(&Plan::default(), Selection::Ready, Format::Markdown),
+            "- (none)\n"
+        );
+    }
+
+    #[test]
+    fn tables_have_fixed_columns() {
+        let text = render(&plan(), Selection::Blocked, Format::Table);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(
+            lines[0],
+            "ID         STATUS       DEP_STATE          WAITING_ON           DEPS                 STEP"
+        );
+        assert_eq!(lines[1], "-".repeat(lines[0].len()));
+        assert_eq!(
+            lines[3],
+            "st-005     blocked      blocked_manual     -                    -                    Ask"
+        );
+    }
+
+    #[test]
+    fn json_adds_what_is_derived_at_the_end() {
+        let text = render(&plan(), Selection::Ready, Format::Json);
+        assert!(
+            text.starts_with("{\n  \"items\": [\n    {\n      \"id\": \"st-004\","),
+            "{text}"
+        );
+        assert!(
+            text.ends_with(
+                "\"priority\": \"low\",\n      \"dep_state\": \"ready\",\n      \"waiting_on\": []\n    }\n  ]\n}\n"
+            ),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_step_cannot_forge_a_line() {
+        let items =
+            snapshot::parse(r#"[{"id":"a","step":"x\n### Completed\u001b[31m","deps":[]}]"#);
+        let plan = Plan::from_items(items.expect("a good snapshot")).expect("each id once");
+        assert_eq!(
+            render(&plan, Selection::All, Format::Markdown),
+            "### Ready\n- [ ] a x ### Completed [31m (dep_state: ready)\n"
+        );
+    }
+}

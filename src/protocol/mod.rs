@@ -1,0 +1,17 @@
+//! Protocols as data, and the pure function from what was recorded to what to do next.
+//!
+//! The engine knows rounds, roles, lanes, one consensus gate and its retries; `templates/*.yaml` say which.
+//! Nothing here reads a file, a clock or the environment: resuming a run is folding its ledger into
+//! [`UnitState`] and calling [`next`] again.
+
+mod consensus;
+mod next;
+mod prompt;
+mod spec;
+mod state;
+
+pub use consensus::{ABSENT, AGREE, DISAGREE, tally};
+pub use next::{Action, Emission, next};
+pub use prompt::{TaskContext, latest_patch, render};
+pub use spec::{Consensus, Protocol, ProtocolError, Round, Templates};
+pub use state::{Answer, Integration, RoundRun, UnitState};

@@ -1,0 +1,161 @@
+//! The values that a round's prompt template is filled with: the artifacts that the seed wants passed explicitly.
+//!
+//! | placeholder | value |
+//! | --- | --- |
+//! | `task_id`, `objective`, `mesh_meta`, `files` | the task, its metadata as YAML, the files of its scope |
+//! | `step`, `role`, `attempt` | the round, who answers, the how-manieth emission |
+//! | `proposal`, `critiques`, `synthesis`, `patch` | earlier answers, as JSON or a fenced diff |
+//! | `checks` | what `mesh` itself found about the patch |
+//! | `dissent` | the last tally and the reasons against |
+//! | `feedback` | why the previous answer of this role was refused |
+
+use super::spec::{Protocol, Round};
+use super::state::{Answer, UnitState};
+use crate::model::{Lane, Role, RoundName};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// What a prompt says of the task itself.
+#[derive(Clone, Debug)]
+pub struct TaskContext {
+    /// The plan item's id.
+    pub task_id: String,
+    /// Its step text.
+    pub objective: String,
+    /// Its metadata as YAML.
+    pub mesh_meta: String,
+    /// The files of its scope, as Markdown.
+    pub files: String,
+}
+
+/// The prompt of `role` in emission `attempt` of `round`.
+pub fn render(
+    protocol: &Protocol,
+    round: &Round,
+    role: &Role,
+    attempt: u32,
+    task: &TaskContext,
+    state: &UnitState,
+) -> String {
+    let values = [
+        ("task_id", task.task_id.clone()),
+        ("objective", task.objective.clone()),
+        ("mesh_meta", task.mesh_meta.clone()),
+        ("files", task.files.clone()),
+        ("step", round.name.to_string()),
+        ("role", role.to_string()),
+        ("attempt", attempt.to_string()),
+        ("proposal", answers(protocol, state, "proposal", round)),
+        ("critiques", answers(protocol, state, "critique", round)),
+        ("synthesis", answers(protocol, state, "synthesis", round)),
+        ("patch", patch(protocol, state)),
+        ("checks", checks(protocol, state)),
+        ("dissent", dissent(state)),
+        ("feedback", feedback(state, round, role)),
+    ];
+    let values = values.map(|(name, value)| (name, inert(&value)));
+    let values = BTreeMap::from(values);
+    round
+        .prompt
+        .render(|name| values.get(name).map(String::as_str))
+}
+
+/// The prompts put each input between `<input …>` and `</input>`; no input may close it.
+fn inert(value: &str) -> String {
+    value.replace("</input", "<\\/input")
+}
+
+/// The accepted answers of an earlier round, when it is one of the inputs; the patch is shown apart.
+fn answers(protocol: &Protocol, state: &UnitState, name: &str, of: &Round) -> String {
+    let name = RoundName::new(name);
+    if !of.inputs.contains(&name) || protocol.round(&name).is_none() {
+        return "none".to_owned();
+    }
+    let blocks = state.accepted(&name).into_iter().map(|(role, value)| {
+        let mut value = value.clone();
+        if let Value::Object(object) = &mut value {
+            object.shift_remove("patch");
+        }
+        let text = format!("{value:#}");
+        let fence = crate::snapshot::fence_for(&text);
+        format!("{role}:\n\n{fence}json\n{text}\n{fence}")
+    });
+    joined(blocks)
+}
+
+fn patch(protocol: &Protocol, state: &UnitState) -> String {
+    match latest_patch(protocol, state) {
+        Some(text) => {
+            let fence = crate::snapshot::fence_for(text);
+            format!("{fence}diff\n{}\n{fence}", text.trim_end_matches('\n'))
+        }
+        None => "none".to_owned(),
+    }
+}
+
+/// The text of the patch that the unit's patch round accepted last.
+pub fn latest_patch<'s>(protocol: &Protocol, state: &'s UnitState) -> Option<&'s str> {
+    let round = protocol
+        .rounds
+        .iter()
+        .find(|round| round.lane == Lane::Patch)?;
+    state
+        .accepted(&round.name)
+        .into_values()
+        .next()?
+        .get("patch")?
+        .as_str()
+}
+
+fn checks(protocol: &Protocol, state: &UnitState) -> String {
+    let found = state.rounds.iter().rev().find(|run| {
+        protocol
+            .round(&run.round)
+            .is_some_and(|round| round.lane == Lane::Patch)
+    });
+    match found.and_then(|run| run.checks.clone()) {
+        Some(text) => text,
+        None => "none".to_owned(),
+    }
+}
+
+fn dissent(state: &UnitState) -> String {
+    let Some(tally) = state.tallies.last() else {
+        return "none: this is the first vote cycle".to_owned();
+    };
+    let against = tally.votes.iter().filter(|line| line.vote != super::AGREE);
+    let lines = against.map(|line| format!("- {} ({}): {}", line.role, line.vote, line.reason));
+    format!(
+        "Vote {}: {} agree, {} disagree, {} absent; {} needed.\n\n{}",
+        tally.attempt,
+        tally.agree,
+        tally.disagree,
+        tally.absent,
+        tally.threshold,
+        lines.collect::<Vec<_>>().join("\n")
+    )
+}
+
+fn feedback(state: &UnitState, round: &Round, role: &Role) -> String {
+    let last = state
+        .current()
+        .iter()
+        .rev()
+        .filter(|run| run.round == round.name);
+    let mut answers = last.filter_map(|run| run.answers.get(role));
+    match answers.find(|answer| !matches!(answer, Answer::Open)) {
+        Some(Answer::Retry { code, detail } | Answer::Rejected { code, detail }) => {
+            format!("{code}: {detail}")
+        }
+        _ => "none".to_owned(),
+    }
+}
+
+fn joined(blocks: impl Iterator<Item = String>) -> String {
+    let text = blocks.collect::<Vec<_>>().join("\n\n");
+    if text.is_empty() {
+        "none".to_owned()
+    } else {
+        text
+    }
+}

@@ -1,0 +1,398 @@
+//! A protocol file: rounds, roles, lanes, the consensus gate and its retries.
+//!
+//! ```yaml
+//! name: swarm
+//! roles: [proposer, critic_a]
+//! rounds:
+//!   - {name: proposal, roles: [proposer], lane: read_only, prompt: proposal.md, schema: proposal.json, inputs: []}
+//! consensus: {round: vote, threshold: 4, retries: 2, retry_from: critique}
+//! ```
+//!
+//! `prompt` and `schema` name files beside the protocol file, or built-in templates. A protocol that can't
+//! work is refused with the file, the line and the reason.
+
+use crate::collect::schema::{Schema, SchemaError};
+use crate::model::{Lane, Role, RoundName};
+use crate::template::{Braces, Template};
+use serde::Deserialize;
+use std::collections::HashSet;
+
+/// Why a protocol was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ProtocolError {
+    /// YAML that does not parse or does not have the shape of a protocol.
+    #[error("protocol `{file}`{at}: {message}")]
+    Yaml {
+        /// The file or built-in.
+        file: String,
+        /// `, line 3, column 5`, where known.
+        at: String,
+        /// What the parser says.
+        message: String,
+    },
+    /// It parses, but can't work.
+    #[error("protocol `{file}`, line {line}: {message}")]
+    Unusable {
+        /// The file or built-in.
+        file: String,
+        /// The first line that names the culprit.
+        line: usize,
+        /// Why.
+        message: String,
+    },
+    /// A prompt or schema file is not there.
+    #[error("protocol `{file}`, line {line}: no template `{name}` beside it or built in")]
+    NoTemplate {
+        /// The file or built-in.
+        file: String,
+        /// The first line that names it.
+        line: usize,
+        /// The template.
+        name: String,
+    },
+    /// A result schema is not one.
+    #[error("protocol `{file}`")]
+    Schema {
+        /// The file or built-in.
+        file: String,
+        /// What is wrong with the schema.
+        #[source]
+        source: SchemaError,
+    },
+}
+
+/// Where prompt and schema texts come from; reading files is the caller's business.
+pub trait Templates {
+    /// The text of template `name`, if there is one.
+    fn text(&self, name: &str) -> Option<String>;
+}
+
+/// A checked protocol.
+#[derive(Clone, Debug)]
+pub struct Protocol {
+    /// Its name.
+    pub name: String,
+    /// All roles, in the order in which rows are written.
+    pub roles: Vec<Role>,
+    /// The rounds, in order.
+    pub rounds: Vec<Round>,
+    /// The gate.
+    pub consensus: Consensus,
+}
+
+/// One round.
+#[derive(Clone, Debug)]
+pub struct Round {
+    /// Its name.
+    pub name: RoundName,
+    /// Who answers, one row each.
+    pub roles: Vec<Role>,
+    /// What the rows may return.
+    pub lane: Lane,
+    /// The prompt.
+    pub prompt: Template,
+    /// The schema of an answer.
+    pub schema: Schema,
+    /// Earlier rounds whose answers the prompt may show.
+    pub inputs: Vec<RoundName>,
+}
+
+/// The consensus gate.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Consensus {
+    /// The round whose answers are votes; the last one.
+    pub round: RoundName,
+    /// How many must agree.
+    pub threshold: u32,
+    /// How often to go back when too few agree.
+    pub retries: u32,
+    /// Where to.
+    pub retry_from: RoundName,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProtocolFile {
+    name: String,
+    roles: Vec<Role>,
+    rounds: Vec<RoundFile>,
+    consensus: Consensus,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RoundFile {
+    name: RoundName,
+    roles: Vec<Role>,
+    lane: Lane,
+    prompt: String,
+    schema: String,
+    #[serde(default)]
+    inputs: Vec<RoundName>,
+}
+
+impl Protocol {
+    /// Reads and checks protocol text; `file` is for messages.
+    pub fn parse(file: &str, text: &str, templates: &dyn Templates) -> Result<Self, ProtocolError> {
+        let parsed: ProtocolFile =
+            serde_yaml::from_str(text).map_err(|error| yaml_error(file, &error))?;
+        check(&parsed).map_err(|(culprit, message)| ProtocolError::Unusable {
+            file: file.to_owned(),
+            line: line_of(text, &culprit),
+            message,
+        })?;
+        let rounds = parsed.rounds.into_iter();
+        Ok(Self {
+            name: parsed.name,
+            roles: parsed.roles,
+            rounds: rounds
+                .map(|round| load_round(round, file, text, templates))
+                .collect::<Result<_, _>>()?,
+            consensus: parsed.consensus,
+        })
+    }
+
+    /// The round called `name`.
+    pub fn round(&self, name: &RoundName) -> Option<&Round> {
+        self.rounds.iter().find(|round| round.name == *name)
+    }
+
+    /// The most rows that one unit can have in one wave.
+    pub fn widest_round(&self) -> usize {
+        self.rounds
+            .iter()
+            .map(|round| round.roles.len())
+            .max()
+            .unwrap_or(1)
+    }
+}
+
+fn load_round(
+    round: RoundFile,
+    file: &str,
+    text: &str,
+    templates: &dyn Templates,
+) -> Result<Round, ProtocolError> {
+    let template = |name: &str| {
+        templates
+            .text(name)
+            .ok_or_else(|| ProtocolError::NoTemplate {
+                file: file.to_owned(),
+                line: line_of(text, name),
+                name: name.to_owned(),
+            })
+    };
+    let schema = Schema::parse(&round.schema, &template(&round.schema)?).map_err(|source| {
+        ProtocolError::Schema {
+            file: file.to_owned(),
+            source,
+        }
+    })?;
+    Ok(Round {
+        prompt: Template::parse(&template(&round.prompt)?, Braces::Escaped),
+        schema,
+        name: round.name,
+        roles: round.roles,
+        lane: round.lane,
+        inputs: round.inputs,
+    })
+}
+
+/// `Err((culprit, reason))`: the word to look for in the file, and what is wrong with it.
+fn check(file: &ProtocolFile) -> Result<(), (String, String)> {
+    let mut earlier: HashSet<&RoundName> = HashSet::new();
+    if file.rounds.is_empty() {
+        return Err(("rounds".to_owned(), "there are no rounds".to_owned()));
+    }
+    for round in &file.rounds {
+        let name = &round.name;
+        let fail = |culprit: &str, reason: String| Err((culprit.to_owned(), reason));
+        if !is_word(name.as_str()) {
+            return fail(
+                name.as_str(),
+                format!("round name `{name}` may hold only a-z, 0-9 and _"),
+            );
+        }
+        if round.roles.is_empty() {
+            return fail(name.as_str(), format!("round `{name}` has no roles"));
+        }
+        if let Some(role) = round.roles.iter().find(|role| !file.roles.contains(role)) {
+            let known: Vec<&str> = file.roles.iter().map(Role::as_str).collect();
+            let known = known.join(", ");
+            return fail(
+                role.as_str(),
+                format!("round `{name}` has the unknown role `{role}`; roles: {known}"),
+            );
+        }
+        if let Some(role) = round.roles.iter().find(|role| !is_word(role.as_str())) {
+            return fail(
+                role.as_str(),
+                format!("role name `{role}` may hold only a-z, 0-9 and _"),
+            );
+        }
+        if let Some(input) = round.inputs.iter().find(|input| !earlier.contains(input)) {
+            return fail(
+                input.as_str(),
+                format!("round `{name}` has the input `{input}`, which is no earlier round"),
+            );
+        }
+        if !earlier.insert(name) {
+            return fail(name.as_str(), format!("round `{name}` is there twice"));
+        }
+    }
+    check_patch_lanes(file)?;
+    check_consensus(file)
+}
+
+fn check_patch_lanes(file: &ProtocolFile) -> Result<(), (String, String)> {
+    let patching: Vec<&RoundFile> = file
+        .rounds
+        .iter()
+        .filter(|round| round.lane == Lane::Patch)
+        .collect();
+    match patching.as_slice() {
+        [round] if round.roles.len() == 1 => Ok(()),
+        [round, ..] => Err((
+            round.name.to_string(),
+            "exactly one role of one round may have the lane `patch`: there is one author of the patch".to_owned(),
+        )),
+        [] => Err((
+            "rounds".to_owned(),
+            "no round has the lane `patch`, so there would be nothing to integrate".to_owned(),
+        )),
+    }
+}
+
+fn check_consensus(file: &ProtocolFile) -> Result<(), (String, String)> {
+    let gate = &file.consensus;
+    let position = |name: &RoundName| file.rounds.iter().position(|round| round.name == *name);
+    let last = file.rounds.len() - 1;
+    let voters = file.rounds[last].roles.len();
+    if position(&gate.round) != Some(last) {
+        let reason = format!(
+            "`consensus.round` is `{}`, which is not the last round",
+            gate.round
+        );
+        return Err((gate.round.to_string(), reason));
+    }
+    if gate.threshold == 0 || gate.threshold as usize > voters {
+        let reason = format!(
+            "`consensus.threshold` is {}, but `{}` has {voters} voters",
+            gate.threshold, gate.round
+        );
+        return Err(("threshold".to_owned(), reason));
+    }
+    if position(&gate.retry_from).is_none_or(|from| from >= last) {
+        let reason = format!(
+            "`consensus.retry_from` is `{}`, which is no round before the vote",
+            gate.retry_from
+        );
+        return Err(("retry_from".to_owned(), reason));
+    }
+    Ok(())
+}
+
+/// Names go into row ids, which are taken apart at dots, and into file names.
+fn is_word(name: &str) -> bool {
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+}
+
+/// The first line with `word` standing by itself: YAML positions of single values are not kept by the parser.
+fn line_of(text: &str, word: &str) -> usize {
+    let is_part = |c: char| c.is_alphanumeric() || "_-.".contains(c);
+    text.lines()
+        .position(|line| {
+            let line = line.split(" #").next().unwrap_or(line);
+            line.split(|c: char| !is_part(c)).any(|token| token == word)
+        })
+        .map_or(1, |index| index + 1)
+}
+
+fn yaml_error(file: &str, error: &serde_yaml::Error) -> ProtocolError {
+    let text = error.to_string();
+    let at = error
+        .location()
+        .map(|at| format!(", line {}, column {}", at.line(), at.column()));
+    let message = match text.rfind(" at line ") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    };
+    ProtocolError::Yaml {
+        file: file.to_owned(),
+        at: at.unwrap_or_default(),
+        message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Fixed;
+    impl Templates for Fixed {
+        fn text(&self, name: &str) -> Option<String> {
+            (name != "missing.md").then(|| "{}".to_owned())
+        }
+    }
+
+    const GOOD: &str = "\
+name: duo
+roles: [author, skeptic]
+rounds:
+  - {name: draft, roles: [author], lane: patch, prompt: p.md, schema: s.json}
+  - {name: vote, roles: [author, skeptic], lane: read_only, prompt: p.md, schema: s.json, inputs: [draft]}
+consensus: {round: vote, threshold: 2, retries: 1, retry_from: draft}
+";
+
+    fn refusal(from: &str, to: &str) -> String {
+        let text = GOOD.replace(from, to);
+        assert_ne!(text, GOOD);
+        Protocol::parse("p.yaml", &text, &Fixed)
+            .expect_err("refused")
+            .to_string()
+    }
+
+    #[test]
+    fn a_good_protocol_is_read() {
+        let protocol = Protocol::parse("p.yaml", GOOD, &Fixed).expect("usable");
+        assert_eq!((protocol.rounds.len(), protocol.widest_round()), (2, 2));
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_with_its_line() {
+        let unknown = refusal("roles: [author], lane", "roles: [autor], lane");
+        assert_eq!(
+            unknown,
+            "protocol `p.yaml`, line 4: round `draft` has the unknown role `autor`; roles: author, skeptic"
+        );
+        assert!(
+            refusal("inputs: [draft]", "inputs: [critique]")
+                .contains("line 5: round `vote` has the input `critique`")
+        );
+        assert!(
+            refusal("threshold: 2", "threshold: 3")
+                .contains("line 6: `consensus.threshold` is 3, but `vote` has 2 voters")
+        );
+        assert!(
+            refusal("retry_from: draft", "retry_from: vote").contains("no round before the vote")
+        );
+        assert!(
+            refusal("lane: patch", "lane: read_only").contains("no round has the lane `patch`")
+        );
+        assert!(
+            refusal(
+                "prompt: p.md, schema: s.json}",
+                "prompt: missing.md, schema: s.json}"
+            )
+            .contains("line 4: no template `missing.md`")
+        );
+        assert!(
+            refusal("lane: patch", "lane: write").starts_with("protocol `p.yaml`, line 4, column")
+        );
+        assert!(refusal("retries: 1", "retrys: 1").contains("retrys"));
+    }
+}

@@ -1,0 +1,112 @@
+//! A wave's answers -> verdicts. Facts first: a row that failed is no answer, a patch must stay in scope and apply.
+
+use super::RunError;
+use super::compile::Task;
+use super::state::{State, Wave};
+use crate::collect::extract::Object;
+use crate::collect::lane;
+use crate::git::Repo;
+use crate::integrate::{Evidence, examine};
+use crate::job;
+use crate::model::{Lane, RowId, RowKey, VerdictKind, VerdictRecord};
+use crate::protocol::Answer;
+use serde_json::Value;
+use std::path::Path;
+
+/// The verdict over row `id` of `wave`; `folder` is the unit's, for the patch file that git reads.
+pub(super) fn judge(
+    state: &State,
+    wave: &Wave,
+    id: &RowId,
+    task: &Task,
+    repo: &Repo,
+    folder: &Path,
+) -> Result<VerdictRecord, RunError> {
+    let index = wave.compiled.rows.iter().position(|row| row == id);
+    let item = index.and_then(|index| wave.job.item(index as u64));
+    let mut record = VerdictRecord {
+        wave: wave.compiled.wave,
+        item_id: id.clone(),
+        verdict: VerdictKind::Accepted,
+        code: None,
+        detail: None,
+        checks: None,
+    };
+    let mut refuse = |verdict, code: &str, detail: String| {
+        record.verdict = verdict;
+        record.code = Some(code.to_owned());
+        record.detail = Some(detail);
+    };
+    match item.map(|item| {
+        (
+            item.status,
+            item.result.as_deref(),
+            item.last_error.as_deref(),
+        )
+    }) {
+        Some((job::Status::Completed, Some(result), _)) => {
+            // The pool wrote it from a JSON object, so it reads back as one.
+            let result: Object = serde_json::from_str(result).unwrap_or_default();
+            let again = second_chance(state, id);
+            match check(wave.compiled.lane, &result, task, repo, folder)? {
+                Ok(checks) => record.checks = checks,
+                Err((code, detail)) => refuse(again, code, detail),
+            }
+        }
+        Some((_, _, Some(error))) => {
+            let (code, detail) = error.split_once(": ").unwrap_or((error, error));
+            refuse(VerdictKind::Rejected, code, detail.to_owned());
+        }
+        _ => refuse(
+            VerdictKind::Rejected,
+            "no_response",
+            "the row has no result".to_owned(),
+        ),
+    }
+    Ok(record)
+}
+
+type Checked = Result<Option<String>, (&'static str, String)>;
+
+fn check(
+    kind: Lane,
+    result: &Object,
+    task: &Task,
+    repo: &Repo,
+    folder: &Path,
+) -> Result<Checked, RunError> {
+    if let Err(detail) = lane::check(kind, result) {
+        return Ok(Err(("lane", detail)));
+    }
+    let Some(patch) = result
+        .get("patch")
+        .and_then(Value::as_str)
+        .filter(|_| kind == Lane::Patch)
+    else {
+        return Ok(Ok(None));
+    };
+    Ok(
+        match examine(repo, &task.scope, &task.metadata, patch, folder)? {
+            Evidence::Applies { text, .. } => Ok(Some(text)),
+            Evidence::Refused { code, detail } => Err((code, detail)),
+        },
+    )
+}
+
+/// An answer that breaks a rule may be mended once in each round under way.
+fn second_chance(state: &State, id: &RowId) -> VerdictKind {
+    let had_one = || {
+        let key = RowKey::parse(id)?;
+        let unit = state.unit(&key.unit)?;
+        Some(
+            unit.state
+                .current()
+                .iter()
+                .any(|run| matches!(run.answers.get(&key.role), Some(Answer::Retry { .. }))),
+        )
+    };
+    match had_one() {
+        Some(false) => VerdictKind::Retry,
+        _ => VerdictKind::Rejected,
+    }
+}

@@ -1,0 +1,191 @@
+//! What a unit needs next -> a wave: rows, prompts, CSV and call file. The same state gives the same bytes.
+
+use super::{Preflight, RunError, RunFolder, Settings};
+use crate::git::Repo;
+use crate::model::{Lane, Risk, RowKey, RunId, UnitId, WaveCompiled, WaveNo};
+use crate::plan::{Item, Metadata};
+use crate::protocol::{self, Action, Emission, Protocol, Round, TaskContext, UnitState};
+use crate::scope::Scope;
+use crate::snapshot;
+use crate::wave::{self, WaveHead, WaveRow};
+use rayon::prelude::*;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::path::PathBuf;
+
+/// A task as a wave sees it.
+#[derive(Clone, Debug)]
+pub(super) struct Task {
+    pub unit: UnitId,
+    pub objective: String,
+    pub depends_on: Vec<String>,
+    pub metadata: Metadata,
+    pub scope: Scope,
+    pub protocol: Protocol,
+}
+
+impl Task {
+    pub fn new(item: &Item, metadata: Metadata, scope: Scope, protocol: Protocol) -> Self {
+        Self {
+            unit: UnitId::new(item.id().as_str()),
+            objective: item.step().to_owned(),
+            depends_on: item.deps().iter().map(|dep| dep.id.to_string()).collect(),
+            metadata,
+            scope,
+            protocol,
+        }
+    }
+
+    fn context(&self, repo: &Repo) -> Result<TaskContext, RunError> {
+        Ok(TaskContext {
+            task_id: self.unit.to_string(),
+            objective: self.objective.clone(),
+            mesh_meta: self.metadata.to_yaml(),
+            files: snapshot::scope_as_markdown(repo, &self.scope)?,
+        })
+    }
+}
+
+/// A wave before it is written.
+#[derive(Clone, Debug)]
+pub struct CompiledWave {
+    /// What its rows share.
+    pub head: WaveHead,
+    /// What its rows may return.
+    pub lane: Lane,
+    /// The rows.
+    pub rows: Vec<WaveRow>,
+    /// The call file.
+    pub call: Value,
+    csv: Vec<u8>,
+}
+
+impl CompiledWave {
+    /// Writes wave CSV and call file; both are whole and durable when this returns.
+    pub fn write(&self, folder: &RunFolder) -> Result<(), RunError> {
+        let write = |name: PathBuf, bytes: &[u8]| {
+            let path = folder.waves().join(name);
+            crate::durable::write(&path, bytes).map_err(RunError::io(&path))
+        };
+        write(self.head.csv_name(), &self.csv)?;
+        write(
+            self.head.call_name(),
+            format!("{:#}\n", self.call).as_bytes(),
+        )
+    }
+
+    /// The event that says so.
+    pub fn event(&self) -> WaveCompiled {
+        let digest = Sha256::digest(&self.csv);
+        WaveCompiled {
+            wave: self.head.wave,
+            round: self.head.round.clone(),
+            lane: self.lane,
+            rows: self.rows.iter().map(|row| row.key.id()).collect(),
+            csv_path: PathBuf::from("waves").join(self.head.csv_name()),
+            call_path: PathBuf::from("waves").join(self.head.call_name()),
+            csv_sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            max_concurrency: self.head.max_concurrency,
+        }
+    }
+}
+
+/// Compiles one wave: the same round of `units`, in their order, roles in the protocol's order.
+pub(super) fn compile(
+    repo: &Repo,
+    head: WaveHead,
+    round: &Round,
+    units: &[(&Task, &UnitState, &Emission)],
+) -> Result<CompiledWave, RunError> {
+    let mut wanted = Vec::new();
+    for (task, state, emission) in units {
+        let context = task.context(repo)?;
+        for role in &emission.roles {
+            wanted.push((*task, *state, emission.attempt, role, context.clone()));
+        }
+    }
+    let rows: Vec<WaveRow> = wanted
+        .par_iter()
+        .map(|(task, state, attempt, role, context)| WaveRow {
+            key: RowKey {
+                unit: task.unit.clone(),
+                round: round.name.clone(),
+                role: (*role).clone(),
+                attempt: *attempt,
+            },
+            objective: task.objective.clone(),
+            lane: round.lane,
+            scope: task.metadata.scope.clone(),
+            acceptance: task.metadata.acceptance.clone(),
+            validation: task.metadata.validation.clone(),
+            risk: task.metadata.risk.unwrap_or(Risk::Medium),
+            depends_on: task.depends_on.clone(),
+            prompt: protocol::render(&task.protocol, round, role, *attempt, context, state),
+        })
+        .collect();
+    let csv = wave::csv(&head, &rows).map_err(RunError::io(&head.csv_name()))?;
+    Ok(CompiledWave {
+        call: wave::call(&head, round.schema.source()),
+        lane: round.lane,
+        head,
+        rows,
+        csv,
+    })
+}
+
+/// What the settings say of every wave.
+pub(super) fn head(settings: &Settings, run_id: &RunId, wave: WaveNo, round: &Round) -> WaveHead {
+    WaveHead {
+        run_id: run_id.clone(),
+        wave,
+        round: round.name.clone(),
+        max_concurrency: settings.max_concurrency,
+        timeout_seconds: settings.max_runtime_seconds,
+        base_sha: settings.base_sha.clone(),
+    }
+}
+
+/// The first wave of a run that is not begun: what `--dry-run` shows.
+pub fn preview(preflight: &Preflight, run_id: &RunId) -> Result<Option<CompiledWave>, RunError> {
+    let mut tasks = Vec::new();
+    for selected in &preflight.selected {
+        let Some(item) = preflight.plan.get(&selected.id) else {
+            continue;
+        };
+        let protocol = preflight
+            .protocols
+            .of_task(&selected.id, &selected.metadata.swarm)?;
+        tasks.push(Task::new(
+            item,
+            selected.metadata.clone(),
+            selected.scope.clone(),
+            protocol,
+        ));
+    }
+    let fresh = UnitState::default();
+    let emissions: Vec<(&Task, Emission)> = tasks
+        .iter()
+        .filter_map(|task| match protocol::next(&task.protocol, &fresh) {
+            Action::Emit(emission) => Some((task, emission)),
+            _ => None,
+        })
+        .collect();
+    let Some((first, emission)) = emissions.first() else {
+        return Ok(None);
+    };
+    let Some(round) = first.protocol.round(&emission.round) else {
+        return Ok(None);
+    };
+    let head = head(&preflight.settings, run_id, WaveNo(1), round);
+    let same_round = emissions
+        .iter()
+        .filter(|(task, _)| task.protocol.name == first.protocol.name)
+        .map(|(task, emission)| (*task, &fresh, emission));
+    compile(
+        &preflight.repo,
+        head,
+        round,
+        &same_round.collect::<Vec<_>>(),
+    )
+    .map(Some)
+}

@@ -1,0 +1,176 @@
+//! Everything that can stop a run before or between its steps, with the kind that decides the exit code.
+
+use crate::adapter::AdapterError;
+use crate::git::GitError;
+use crate::integrate::IntegrateError;
+use crate::job::JobError;
+use crate::ledger::LedgerError;
+use crate::model::RunId;
+use crate::plan::{ItemId, MetadataError, PlanError, ResolveError};
+use crate::protocol::ProtocolError;
+use crate::scope::ScopeError;
+use crate::snapshot::SnapshotError;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a run can't start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// No home folder for runs.
+    #[error("no folder for runs: neither MESH_HOME, XDG_STATE_HOME nor HOME is set")]
+    NoHome,
+    /// The run is not there.
+    #[error("no run `{id}` in `{}`", home.display())]
+    NoRun {
+        /// As given.
+        id: RunId,
+        /// Where it was looked for.
+        home: PathBuf,
+    },
+    /// The ledger does not begin as a run of this kind.
+    #[error("run `{id}` can't be resumed: {why}")]
+    NotResumable {
+        /// The run.
+        id: RunId,
+        /// Why.
+        why: String,
+    },
+    /// A file of the run's folder can't be used.
+    #[error("`{}`", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the file system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The output can't go there.
+    #[error("output `{}` {why}", path.display())]
+    Output {
+        /// As given.
+        path: PathBuf,
+        /// The rule.
+        why: &'static str,
+        /// What to do.
+        hint: Option<&'static str>,
+    },
+    /// No plan file, or two.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    /// The plan is not usable.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The lock sidecar of the plan is not git-ignored.
+    #[error(transparent)]
+    PlanGate(PlanError),
+    /// A task's metadata is missing or broken.
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+    /// A task's scope is none.
+    #[error("item `{item}`")]
+    Scope {
+        /// The item.
+        item: ItemId,
+        /// What is wrong with it.
+        #[source]
+        source: ScopeError,
+    },
+    /// A task asks for a swarm that no protocol has.
+    #[error("item `{item}`: {why}")]
+    Swarm {
+        /// The item.
+        item: ItemId,
+        /// What does not fit.
+        why: String,
+    },
+    /// The protocol is not usable.
+    #[error(transparent)]
+    Protocol(#[from] ProtocolError),
+    /// No protocol of that name.
+    #[error("no protocol `{name}`: neither built in ({}) nor a file", known.join(", "))]
+    NoProtocol {
+        /// As given.
+        name: String,
+        /// Built-in names.
+        known: Vec<String>,
+    },
+    /// Nothing can work the rows.
+    #[error(transparent)]
+    Adapter(#[from] AdapterError),
+    /// Git can't be asked, or this is no repository.
+    #[error(transparent)]
+    Git(#[from] GitError),
+    /// The ledger can't be used.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// A wave can't be worked.
+    #[error(transparent)]
+    Job(#[from] JobError),
+    /// The snapshot can't be made.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// The integrator could not do its work.
+    #[error(transparent)]
+    Integrate(#[from] IntegrateError),
+}
+
+/// The kinds that the exit codes distinguish (CONTRACT, "Exit codes").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// Exit 2.
+    Input,
+    /// Exit 3.
+    Preflight,
+    /// Exit 70: the machine or `mesh` itself.
+    Machine,
+}
+
+impl RunError {
+    pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { path, source }
+    }
+
+    /// Whose matter it is.
+    pub fn blame(&self) -> Blame {
+        match self {
+            RunError::Resolve(_) | RunError::PlanGate(_) => Blame::Preflight,
+            RunError::Adapter(AdapterError::Both { .. } | AdapterError::Unknown { .. }) => {
+                Blame::Input
+            }
+            RunError::Adapter(_)
+            | RunError::Ledger(LedgerError::Locked { .. })
+            | RunError::Integrate(IntegrateError::Locked { .. }) => Blame::Preflight,
+            RunError::Io { .. } | RunError::Snapshot(_) => Blame::Machine,
+            RunError::Git(GitError::Run(_) | GitError::Failed { .. }) => Blame::Machine,
+            RunError::Integrate(IntegrateError::Plan(_)) => Blame::Input,
+            RunError::Integrate(_) => Blame::Machine,
+            RunError::Job(JobError::NoProgram { .. }) => Blame::Preflight,
+            RunError::Job(JobError::Scratch(_) | JobError::Output { .. }) => Blame::Machine,
+            _ => Blame::Input,
+        }
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            RunError::NoHome => Some("set MESH_HOME to a folder for runs".to_owned()),
+            RunError::Output { hint, .. } => hint.map(str::to_owned),
+            RunError::NoRun { .. } => Some("mesh runs list".to_owned()),
+            RunError::Resolve(error) => error.hint(),
+            RunError::Plan(error) | RunError::PlanGate(error) => error.hint(),
+            RunError::Integrate(IntegrateError::Plan(error)) => error.hint(),
+            RunError::Metadata(error) => error.hint(),
+            RunError::Adapter(error) => error.hint(),
+            RunError::Job(error) => error.hint(),
+            RunError::Git(GitError::NoRepository { .. }) => {
+                Some("git init, or name a repository with -C DIR".to_owned())
+            }
+            RunError::Integrate(IntegrateError::Locked { .. })
+            | RunError::Ledger(LedgerError::Locked { .. }) => {
+                Some("wait for it, or see it with `mesh runs list`".to_owned())
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Where a run keeps its files: `$MESH_HOME/runs/<run id>/` with ledger, waves, units and logs, outside the work tree.
+
+use super::RunError;
+use crate::clock;
+use crate::model::{RunId, UnitId, WaveNo};
+use crate::wave::WaveHead;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// `$MESH_HOME`, else `$XDG_STATE_HOME/mesh`, else `~/.local/state/mesh`.
+pub fn home() -> Result<PathBuf, RunError> {
+    let folder = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    folder("MESH_HOME")
+        .or_else(|| folder("XDG_STATE_HOME").map(|state| state.join("mesh")))
+        .or_else(|| folder("HOME").map(|home| home.join(".local/state/mesh")))
+        .ok_or(RunError::NoHome)
+}
+
+/// One run's folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunFolder {
+    path: PathBuf,
+    id: RunId,
+}
+
+impl RunFolder {
+    /// Makes a folder below `home` for a run that begins now, or that is to be called `wanted`.
+    pub fn create(home: &Path, wanted: Option<&RunId>) -> Result<Self, RunError> {
+        let runs = home.join("runs");
+        std::fs::create_dir_all(&runs).map_err(RunError::io(&runs))?;
+        let base = wanted
+            .cloned()
+            .unwrap_or_else(|| clock::run_id(clock::now()));
+        for number in 1..1000 {
+            let id = match number {
+                1 => base.clone(),
+                _ => RunId::new(format!("{base}-{number}")),
+            };
+            let path = runs.join(id.as_str());
+            match std::fs::create_dir(&path) {
+                Ok(()) => {
+                    let folder = Self { path, id };
+                    folder.fill()?;
+                    return Ok(folder);
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && wanted.is_none() => {}
+                Err(error) => return Err(RunError::io(&path)(error)),
+            }
+        }
+        Err(RunError::io(&runs)(io::ErrorKind::AlreadyExists.into()))
+    }
+
+    /// A stand-in for a run that does not exist: for checks and dry runs, which write nothing into it.
+    pub fn unmade() -> Self {
+        Self {
+            path: std::env::temp_dir(),
+            id: RunId::new("dry-run"),
+        }
+    }
+
+    fn fill(&self) -> Result<(), RunError> {
+        for folder in [
+            self.waves(),
+            self.path.join("units"),
+            self.logs(),
+            self.scratch(),
+        ] {
+            std::fs::create_dir_all(&folder).map_err(RunError::io(&folder))?;
+        }
+        Ok(())
+    }
+
+    /// The folder of an earlier run.
+    pub fn find(home: &Path, id: &RunId) -> Result<Self, RunError> {
+        let is_name = !id.as_str().is_empty() && !id.as_str().contains('/') && id.as_str() != "..";
+        let path = home.join("runs").join(id.as_str());
+        if is_name && path.join("ledger.jsonl").is_file() {
+            return Ok(Self {
+                path,
+                id: id.clone(),
+            });
+        }
+        Err(RunError::NoRun {
+            id: id.clone(),
+            home: home.to_owned(),
+        })
+    }
+
+    /// All runs below `home`, oldest first.
+    pub fn list(home: &Path) -> Result<Vec<Self>, RunError> {
+        let runs = home.join("runs");
+        let pattern = format!(
+            "{}/*/ledger.jsonl",
+            glob::Pattern::escape(&runs.to_string_lossy())
+        );
+        let ledgers =
+            glob::glob(&pattern).map_err(|error| RunError::io(&runs)(io::Error::other(error)))?;
+        let folders = ledgers.flatten().filter_map(|ledger| {
+            let path = ledger.parent()?.to_owned();
+            let id = RunId::new(path.file_name()?.to_str()?);
+            Some(Self { path, id })
+        });
+        Ok(folders.collect())
+    }
+
+    /// The run.
+    pub fn id(&self) -> &RunId {
+        &self.id
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The ledger.
+    pub fn ledger(&self) -> PathBuf {
+        self.path.join("ledger.jsonl")
+    }
+
+    /// The wave CSVs with their call files and outputs.
+    pub fn waves(&self) -> PathBuf {
+        self.path.join("waves")
+    }
+
+    /// The artifacts of a unit.
+    pub fn unit(&self, unit: &UnitId) -> PathBuf {
+        self.path.join("units").join(unit.file_name())
+    }
+
+    /// What failed attempts printed.
+    pub fn logs(&self) -> PathBuf {
+        self.path.join("logs")
+    }
+
+    /// Short-lived files; removed when the run ends.
+    pub fn scratch(&self) -> PathBuf {
+        self.path.join("scratch")
+    }
+
+    /// The workers' copy of the repository.
+    pub fn snapshot(&self) -> PathBuf {
+        self.path.join("snapshot")
+    }
+
+    /// The output CSV of a wave.
+    pub fn wave_output(&self, head: &WaveHead) -> PathBuf {
+        self.waves().join(head.out_name())
+    }
+
+    /// The folder of a wave's short-lived files.
+    pub fn wave_scratch(&self, wave: WaveNo) -> PathBuf {
+        self.scratch().join(wave.to_string())
+    }
+
+    /// Removes what only a run under way needs.
+    pub fn tidy(&self) {
+        // Left-overs are harmless and `mesh runs gc` takes them with the run.
+        let _ = std::fs::remove_dir_all(self.scratch());
+        let _ = std::fs::remove_dir_all(self.snapshot());
+    }
+}

@@ -1,0 +1,76 @@
+//! A run: the loop over "compile the next wave, work it, collect it, integrate", and the folder it lives in.
+//!
+//! `mesh run = loop { wave next ; spawn ; collect } then integrate`. Every turn starts from [`State`], a fold over
+//! the ledger, so going on after a kill is the same code as going on at all. The pieces decide
+//! ([`crate::protocol`], [`crate::schedule`]), work ([`crate::job`]) and write ([`crate::integrate`]); the run only connects them.
+
+mod collecting;
+mod compile;
+mod drive;
+mod error;
+mod folder;
+mod prepare;
+mod protocols;
+mod record;
+mod spawn;
+mod state;
+
+pub use compile::{CompiledWave, preview};
+pub use drive::{PlanRun, RunEnd, Watcher};
+pub use error::{Blame, RunError};
+pub use folder::{RunFolder, home};
+pub use prepare::{Preflight, Request, prepare};
+pub use protocols::Protocols;
+pub use record::Recorder;
+pub use spawn::{SpawnRun, SpawnSettings, check_input};
+pub use state::{Ended, State, Unit, Wave};
+
+use crate::job::Worker;
+use crate::model::RunId;
+use crate::plan::ItemId;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// All settings of a plan run, resolved in preflight and kept in the ledger.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The plan file.
+    pub plan_file: PathBuf,
+    /// `ids=`; empty is no restriction.
+    pub ids: Vec<ItemId>,
+    /// How many tasks may be taken up.
+    pub max_tasks: u32,
+    /// How many may be in flight at once.
+    pub parallel_tasks: u32,
+    /// A built-in protocol's name, or a protocol file.
+    pub protocol: String,
+    /// The adapter's id.
+    pub adapter: String,
+    /// The command of one row.
+    pub worker: Worker,
+    /// The one concurrency number.
+    pub max_concurrency: usize,
+    /// Wall-clock limit of an attempt.
+    pub max_runtime_seconds: u64,
+    /// Further attempts after a failure that may pass.
+    pub retries: u32,
+    /// Between TERM and KILL.
+    pub grace_seconds: u64,
+    /// Wall-clock limit of a validation command.
+    pub validation_timeout_seconds: u64,
+    /// Where answers are recorded for the replay adapter.
+    pub record: Option<PathBuf>,
+    /// The commit that was checked out at the start.
+    pub base_sha: String,
+    /// `KEY=VALUE` as given, for the preflight line.
+    pub overrides: Vec<String>,
+}
+
+/// The last line of a report to a person (seed, "Ergonomics").
+pub const CLOSING_LINE: &str = "Reply with $mesh to run the next ready task from the $st plan.";
+
+/// The command that goes on with a run.
+pub fn resume_command(run_id: &RunId) -> String {
+    format!("mesh resume {run_id}")
+}

@@ -1,0 +1,198 @@
+//! Preflight: everything that can be known before the first worker, resolved once. Nothing is written here.
+
+use super::{Protocols, RunError, Settings};
+use crate::adapter::{self, Choice, CommandConfig};
+use crate::git::Repo;
+use crate::model::{RunId, UnitId};
+use crate::plan::{self, ItemId, Plan, Status, Store};
+use crate::schedule::{Concurrency, Selected, Selection, select};
+use crate::scope::Scope;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// What the user asked for.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Where the command was given.
+    pub folder: PathBuf,
+    /// `plan_file=`.
+    pub plan_file: Option<PathBuf>,
+    /// `ids=`.
+    pub ids: Vec<String>,
+    /// `max_tasks=`.
+    pub max_tasks: u32,
+    /// `parallel_tasks=`.
+    pub parallel_tasks: u32,
+    /// `--protocol`.
+    pub protocol: String,
+    /// Who does the work.
+    pub choice: Choice,
+    /// `adapters` of `mesh.yaml`.
+    pub adapters: BTreeMap<String, CommandConfig>,
+    /// `--max-concurrency`.
+    pub max_concurrency: usize,
+    /// `--max-runtime-seconds`.
+    pub max_runtime_seconds: u64,
+    /// `--retries`.
+    pub retries: u32,
+    /// `--grace-seconds`.
+    pub grace_seconds: u64,
+    /// `--validation-timeout-seconds`.
+    pub validation_timeout_seconds: u64,
+    /// `--record DIR`.
+    pub record: Option<PathBuf>,
+    /// What was overridden, as `key=value`.
+    pub overrides: Vec<String>,
+}
+
+/// A run that may begin.
+pub struct Preflight {
+    /// The repository.
+    pub repo: Repo,
+    /// The plan as it is now.
+    pub plan: Plan,
+    /// The protocols.
+    pub protocols: Protocols,
+    /// Everything the run needs to know.
+    pub settings: Settings,
+    /// The tasks that are taken up first; empty when nothing is runnable.
+    pub selected: Vec<Selected>,
+}
+
+/// Resolves a request, or says what is wrong with it.
+pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
+    let repo = Repo::find(&request.folder)?;
+    let plan_file = plan_file(request, repo.root())?;
+    let store = Store::at(&plan_file);
+    let plan = store.read()?;
+    plan::check_lock_ignored(&plan_file).map_err(RunError::PlanGate)?;
+    let ids: Vec<ItemId> = request
+        .ids
+        .iter()
+        .map(|id| ItemId::try_from(id.clone()))
+        .collect::<Result<_, _>>()?;
+    let protocols = Protocols::load(&request.protocol, repo.root())?;
+    let selected = first_tasks(&plan, &ids, request)?;
+    for task in &selected {
+        protocols.of_task(&task.id, &task.metadata.swarm)?;
+    }
+    let adapter = adapter::select(&request.choice, &request.adapters, &request.folder)?;
+    let in_flight = request.parallel_tasks.min(request.max_tasks).max(1) as usize;
+    let widest = protocols.chosen().widest_round() * in_flight;
+    let concurrency =
+        Concurrency::preflight(request.max_concurrency, adapter.capabilities.fanout, widest);
+    let settings = Settings {
+        plan_file,
+        ids,
+        max_tasks: request.max_tasks,
+        parallel_tasks: request.parallel_tasks,
+        protocol: request.protocol.clone(),
+        adapter: adapter.name,
+        worker: adapter.worker,
+        max_concurrency: concurrency.get(),
+        max_runtime_seconds: request.max_runtime_seconds,
+        retries: request.retries,
+        grace_seconds: request.grace_seconds,
+        validation_timeout_seconds: request.validation_timeout_seconds,
+        record: request
+            .record
+            .as_ref()
+            .map(|path| request.folder.join(path)),
+        base_sha: repo.head()?,
+        overrides: request.overrides.clone(),
+    };
+    Ok(Preflight {
+        repo,
+        plan,
+        protocols,
+        settings,
+        selected,
+    })
+}
+
+/// An explicit file counts from where the command was given, the default ones from the repository's root.
+fn plan_file(request: &Request, root: &Path) -> Result<PathBuf, RunError> {
+    let explicit = request
+        .plan_file
+        .as_ref()
+        .map(|path| request.folder.join(path));
+    Ok(plan::resolve(root, explicit.as_deref())?)
+}
+
+fn first_tasks(plan: &Plan, ids: &[ItemId], request: &Request) -> Result<Vec<Selected>, RunError> {
+    let closure = closure(plan, ids)?;
+    let mut past = BTreeSet::new();
+    let mut selected: Vec<Selected> = Vec::new();
+    while selected.len() < request.parallel_tasks.min(request.max_tasks) as usize {
+        let scopes: Vec<Scope> = selected.iter().map(|task| task.scope.clone()).collect();
+        match select(plan, closure.as_ref(), &past, &scopes) {
+            Selection::Task(task) => {
+                past.insert(UnitId::new(task.id.as_str()));
+                selected.push(*task);
+            }
+            Selection::Unusable(error) => return Err(error.into()),
+            Selection::BadScope(item, source) => return Err(RunError::Scope { item, source }),
+            Selection::Nothing => break,
+        }
+    }
+    Ok(selected)
+}
+
+/// The tasks that `ids=` lets in: those named and everything they depend on. `None` is no restriction.
+pub(super) fn closure(plan: &Plan, ids: &[ItemId]) -> Result<Option<BTreeSet<ItemId>>, RunError> {
+    if ids.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(plan.closure(ids)?))
+}
+
+impl Preflight {
+    /// The one line before any worker (CONTRACT, section 6).
+    pub fn line(&self, run_id: &RunId) -> String {
+        let ids: Vec<&str> = self.selected.iter().map(|task| task.id.as_str()).collect();
+        let or_none = |text: String| {
+            if text.is_empty() {
+                "none".to_owned()
+            } else {
+                text
+            }
+        };
+        let plan_file = &self.settings.plan_file;
+        format!(
+            "mesh_preflight mesh_run_id={run_id} plan_file={} adapter={} ids={} overrides={} concurrency={}",
+            plan_file
+                .strip_prefix(self.repo.root())
+                .unwrap_or(plan_file)
+                .display(),
+            self.settings.adapter,
+            or_none(ids.join(",")),
+            or_none(self.settings.overrides.join(",")),
+            self.settings.max_concurrency,
+        )
+    }
+
+    /// Ready, waiting, blocked and completed tasks, for a run that has nothing to do.
+    pub fn counts(&self) -> String {
+        let with = |status: Status| {
+            self.plan
+                .items()
+                .iter()
+                .filter(|item| item.status() == status)
+                .count()
+        };
+        let pending = self
+            .plan
+            .items()
+            .iter()
+            .filter(|item| item.status() == Status::Pending);
+        let (ready, waiting): (Vec<_>, Vec<_>) =
+            pending.partition(|item| self.plan.dep_state(item) == plan::DepState::Ready);
+        format!(
+            "ready={} waiting={} blocked={} completed={}",
+            ready.len(),
+            waiting.len(),
+            with(Status::Blocked),
+            with(Status::Completed)
+        )
+    }
+}

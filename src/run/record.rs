@@ -1,0 +1,35 @@
+//! The one way an event gets into a run: into the ledger first, then into the state.
+
+use super::State;
+use crate::job::Journal;
+use crate::ledger::{Ledger, LedgerError};
+use crate::model::Event;
+
+/// Ledger and state of a run, always in step.
+#[derive(Debug)]
+pub struct Recorder {
+    ledger: Ledger,
+    state: State,
+}
+
+impl Recorder {
+    /// A run whose ledger holds what `state` was folded from.
+    pub fn new(ledger: Ledger, state: State) -> Self {
+        Self { ledger, state }
+    }
+
+    /// What is known.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+}
+
+impl Journal for Recorder {
+    fn record(&mut self, events: Vec<Event>) -> Result<(), LedgerError> {
+        self.ledger.append(&events)?;
+        for event in &events {
+            self.state.apply(event);
+        }
+        Ok(())
+    }
+}

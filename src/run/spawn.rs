@@ -1,0 +1,277 @@
+//! `mesh spawn` as a run: one CSV, one job, one ledger. The input is copied into the run's folder first, so that
+//! resuming and the output CSV rest on the same bytes, whatever happens to the user's file.
+
+use super::{RunEnd, RunError, RunFolder};
+use crate::adapter::replay;
+use crate::job::{
+    self, Ending, Input, JobError, Journal, Observer, Settings, State, Stop, Summary, Worker,
+};
+use crate::ledger::{Ledger, LedgerError};
+use crate::model::{Event, JobId, RunFinished, RunKind, RunStarted, WaveNo};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+/// What the user asked for.
+#[derive(Clone, Debug)]
+pub struct SpawnSettings {
+    /// The input, as given.
+    pub csv_path: PathBuf,
+    /// The separator.
+    pub delimiter: char,
+    /// Header names to change.
+    pub rename: Vec<(String, String)>,
+    /// The instruction.
+    pub instruction: String,
+    /// The id column.
+    pub id_column: Option<String>,
+    /// The output; beside the input by default.
+    pub output_csv_path: Option<PathBuf>,
+    /// An existing output may be replaced.
+    pub force: bool,
+    /// The schema of a result.
+    pub output_schema: Option<Value>,
+    /// Slots of the pool.
+    pub max_concurrency: usize,
+    /// Wall-clock limit of an attempt.
+    pub max_runtime_seconds: u64,
+    /// Further attempts.
+    pub retries: u32,
+    /// Between TERM and KILL.
+    pub grace_seconds: u64,
+    /// Bound on a result.
+    pub result_bytes_max: usize,
+    /// Who does the work.
+    pub worker: Worker,
+    /// Where answers are recorded.
+    pub record: Option<PathBuf>,
+}
+
+/// The settings in the ledger.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept {
+    job: Settings,
+    record: Option<PathBuf>,
+}
+
+/// One spawned CSV.
+pub struct SpawnRun {
+    folder: RunFolder,
+    kept: Kept,
+    ledger: LedgerJournal,
+    state: State,
+}
+
+struct LedgerJournal(Ledger);
+
+impl Journal for LedgerJournal {
+    fn record(&mut self, events: Vec<Event>) -> Result<(), LedgerError> {
+        self.0.append(&events)
+    }
+}
+
+impl SpawnSettings {
+    /// The job in a run's folder; `folder` is only named, not touched.
+    pub fn job(&self, folder: &RunFolder) -> Settings {
+        let job_id = uuid::Uuid::new_v4().to_string();
+        let output = self.output_csv_path.clone().unwrap_or_else(|| {
+            let stem = self
+                .csv_path
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            let name = format!("{stem}.agent-job-{}.csv", &job_id[..8]);
+            crate::durable::parent(&self.csv_path).join(name)
+        });
+        Settings {
+            run_id: folder.id().clone(),
+            job_id: JobId::new(job_id),
+            wave: WaveNo(1),
+            csv_path: self.csv_path.clone(),
+            input_path: self.csv_path.clone(),
+            delimiter: self.delimiter,
+            rename: self.rename.clone(),
+            instruction: self.instruction.clone(),
+            id_column: self.id_column.clone(),
+            output_csv_path: output,
+            output_schema: self.output_schema.clone(),
+            max_concurrency: self.max_concurrency,
+            max_runtime_seconds: self.max_runtime_seconds,
+            retries: self.retries,
+            grace_seconds: self.grace_seconds,
+            result_bytes_max: self.result_bytes_max,
+            output_bytes_max: job::OUTPUT_BYTES_MAX,
+            worker: self.worker.clone(),
+            scratch: folder.scratch(),
+            logs: folder.logs(),
+        }
+    }
+
+    /// Everything about the output that can be refused before anything starts.
+    pub fn check_output(&self) -> Result<(), RunError> {
+        let Some(output) = &self.output_csv_path else {
+            return Ok(());
+        };
+        let refuse = |why: &'static str, hint: Option<&'static str>| {
+            Err(RunError::Output {
+                path: output.clone(),
+                why,
+                hint,
+            })
+        };
+        if is_same_file(output, &self.csv_path) {
+            return refuse("is the input", Some("name another file with -o"));
+        }
+        if output.is_dir() {
+            return refuse("is a folder", Some("name a file in it with -o"));
+        }
+        if output.exists() && !self.force {
+            return refuse(
+                "exists already",
+                Some("replace it with --force, or name another file with -o"),
+            );
+        }
+        Ok(())
+    }
+}
+
+impl SpawnRun {
+    /// Begins a run: the input is copied, checked, and in the ledger.
+    pub fn begin(
+        settings: &SpawnSettings,
+        folder: RunFolder,
+        root: &Path,
+    ) -> Result<Self, RunError> {
+        let mut job = settings.job(&folder);
+        let copy = folder.path().join("input.csv");
+        let bytes = std::fs::read(&settings.csv_path).map_err(RunError::io(&settings.csv_path))?;
+        crate::durable::write(&copy, &bytes).map_err(RunError::io(&copy))?;
+        job.input_path = copy;
+        let kept = Kept {
+            job,
+            record: settings.record.clone(),
+        };
+        let mut ledger = LedgerJournal(Ledger::create(&folder.ledger())?);
+        ledger.record(vec![Event::from(RunStarted {
+            run_id: folder.id().clone(),
+            kind: RunKind::Spawn,
+            mesh_version: env!("CARGO_PKG_VERSION").to_owned(),
+            root: root.to_owned(),
+            settings: serde_json::to_value(&kept).unwrap_or_default(),
+        })])?;
+        Ok(Self {
+            folder,
+            state: State::new(kept.job.wave),
+            kept,
+            ledger,
+        })
+    }
+
+    /// Takes up an earlier run from its ledger alone.
+    pub fn resume(folder: RunFolder) -> Result<Self, RunError> {
+        let (ledger, contents) = Ledger::open(&folder.ledger())?;
+        let refuse = |why: String| RunError::NotResumable {
+            id: folder.id().clone(),
+            why,
+        };
+        let started = contents
+            .records
+            .iter()
+            .find_map(|record| match &record.event {
+                Event::RunStarted(body) => Some(body.clone()),
+                _ => None,
+            });
+        let started = started.ok_or_else(|| refuse("its ledger is empty".to_owned()))?;
+        let kept: Kept = serde_json::from_value(started.settings)
+            .map_err(|error| refuse(format!("its settings are not understood: {error}")))?;
+        let mut state = State::new(kept.job.wave);
+        for record in &contents.records {
+            state.apply(&record.event);
+        }
+        Ok(Self {
+            folder,
+            kept,
+            ledger: LedgerJournal(ledger),
+            state,
+        })
+    }
+
+    /// The job.
+    pub fn job(&self) -> &Settings {
+        &self.kept.job
+    }
+
+    /// The run's folder.
+    pub fn folder(&self) -> &RunFolder {
+        &self.folder
+    }
+
+    /// Works the rows that still need it.
+    pub fn drive(
+        &mut self,
+        observer: &mut dyn Observer,
+        stop: &Stop,
+    ) -> Result<(RunEnd, Summary), RunError> {
+        let job = &self.kept.job;
+        let ending = job::run(job, &mut self.state, &mut self.ledger, observer, stop)?;
+        let summary = job::summarize(job, &self.state, ending.job_error())?;
+        self.record_answers()?;
+        let (end, exit_code) = match ending {
+            Ending::Finished => (RunEnd::Finished, u8::from(summary.failed_items > 0)),
+            Ending::StoppedByWorker => (RunEnd::StoppedByWorker, 4),
+            Ending::Interrupted(signal) => (
+                RunEnd::Interrupted(signal),
+                u8::try_from(128 + signal).unwrap_or(130),
+            ),
+        };
+        self.ledger.record(vec![Event::from(RunFinished {
+            status: summary.status.clone(),
+            exit_code,
+            detail: summary.job_error.clone(),
+        })])?;
+        self.folder.tidy();
+        Ok((end, summary))
+    }
+
+    fn record_answers(&self) -> Result<(), RunError> {
+        let Some(folder) = &self.kept.record else {
+            return Ok(());
+        };
+        let mut input = Input::open(&self.kept.job)?;
+        while let Some(row) = input.next_row()? {
+            let item = self.state.item(row.index);
+            if let Some(text) = item.and_then(|item| item.result.as_deref()) {
+                let value = serde_json::from_str(text).unwrap_or_default();
+                replay::record(folder, &row.id, &value).map_err(RunError::io(folder))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads the whole input and gives its header and number of rows; nothing is started.
+pub fn check_input(settings: &Settings) -> Result<(Vec<String>, u64), JobError> {
+    let input = Input::open(settings)?;
+    let header = input.header().to_vec();
+    Ok((header, input.check_all()?))
+}
+
+/// The same file, also through a link.
+fn is_same_file(a: &Path, b: &Path) -> bool {
+    match (std::fs::canonicalize(a), std::fs::canonicalize(b)) {
+        (Ok(a), Ok(b)) => a == b || same_inode(&a, &b),
+        _ => false,
+    }
+}
+
+fn same_inode(a: &Path, b: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let id = |path: &Path| {
+        std::fs::metadata(path)
+            .map(|meta| (meta.dev(), meta.ino()))
+            .ok()
+    };
+    id(a).is_some() && id(a) == id(b)
+}

@@ -1,0 +1,179 @@
+//! Rows -> wave CSV and call file, byte for byte the same for the same rows.
+//!
+//! A wave is one round for one or more units and exactly one call of the substrate. Columns and call file:
+//! CONTRACT, section 3. What runs, and when, is decided elsewhere.
+
+use crate::model::{Lane, Risk, RoundName, RowKey, RunId, WaveNo};
+use crate::table::Writer;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// The columns of a wave CSV, in order.
+pub const COLUMNS: [&str; 18] = [
+    "id",
+    "unit",
+    "objective",
+    "round",
+    "role",
+    "lane",
+    "scope",
+    "acceptance",
+    "validation",
+    "risk",
+    "depends_on",
+    "attempt",
+    "wave",
+    "max_concurrency",
+    "timeout_seconds",
+    "base_sha",
+    "run_id",
+    "prompt",
+];
+
+/// One row: everything a worker needs, as text.
+#[derive(Clone, Debug)]
+pub struct WaveRow {
+    /// Unit, round, role and attempt; together the id.
+    pub key: RowKey,
+    /// The plan item's step text.
+    pub objective: String,
+    /// What the row may return.
+    pub lane: Lane,
+    /// Globs of the paths that the task may touch.
+    pub scope: Vec<String>,
+    /// Checkable statements.
+    pub acceptance: Vec<String>,
+    /// Shell commands that prove the result.
+    pub validation: Vec<String>,
+    /// How much can go wrong.
+    pub risk: Risk,
+    /// Items that the task waits for.
+    pub depends_on: Vec<String>,
+    /// The rendered prompt.
+    pub prompt: String,
+}
+
+/// What all rows of a wave share.
+#[derive(Clone, Debug)]
+pub struct WaveHead {
+    /// The run.
+    pub run_id: RunId,
+    /// The wave's number.
+    pub wave: WaveNo,
+    /// The round.
+    pub round: RoundName,
+    /// The one concurrency number of the preflight.
+    pub max_concurrency: usize,
+    /// Wall-clock limit of an attempt.
+    pub timeout_seconds: u64,
+    /// The commit that was checked out at the start of the run.
+    pub base_sha: String,
+}
+
+impl WaveHead {
+    /// `001-proposal`, the stem of the wave's files.
+    pub fn stem(&self) -> String {
+        format!("{}-{}", self.wave, self.round)
+    }
+
+    /// The name of the wave CSV.
+    pub fn csv_name(&self) -> PathBuf {
+        format!("{}.csv", self.stem()).into()
+    }
+
+    /// The name of the call file.
+    pub fn call_name(&self) -> PathBuf {
+        format!("{}.call.json", self.stem()).into()
+    }
+
+    /// The name of the output CSV.
+    pub fn out_name(&self) -> PathBuf {
+        format!("{}.out.csv", self.stem()).into()
+    }
+}
+
+/// The wave CSV.
+pub fn csv(head: &WaveHead, rows: &[WaveRow]) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut writer = Writer::new(&mut bytes, COLUMNS)?;
+    for row in rows {
+        let fields = [
+            row.key.id().to_string(),
+            row.key.unit.to_string(),
+            row.objective.clone(),
+            row.key.round.to_string(),
+            row.key.role.to_string(),
+            row.lane.as_str().to_owned(),
+            row.scope.join(";"),
+            row.acceptance.join("\n"),
+            row.validation.join("\n"),
+            row.risk.as_str().to_owned(),
+            row.depends_on.join(";"),
+            row.key.attempt.to_string(),
+            head.wave.0.to_string(),
+            head.max_concurrency.to_string(),
+            head.timeout_seconds.to_string(),
+            head.base_sha.clone(),
+            head.run_id.to_string(),
+            row.prompt.clone(),
+        ];
+        writer.row(fields.iter().map(String::as_str))?;
+    }
+    writer.finish()?;
+    Ok(bytes)
+}
+
+/// The call file: exactly the arguments of `spawn_agents_on_csv` for the wave; paths are relative to the file.
+pub fn call(head: &WaveHead, output_schema: &Value) -> Value {
+    json!({
+        "csv_path": head.csv_name(),
+        "instruction": "{prompt}",
+        "id_column": "id",
+        "output_csv_path": head.out_name(),
+        "output_schema": output_schema,
+        "max_concurrency": head.max_concurrency,
+        "max_runtime_seconds": head.timeout_seconds,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Role, UnitId};
+
+    #[test]
+    fn a_row_has_the_columns_of_the_contract() {
+        let head = WaveHead {
+            run_id: RunId::new("20260213T015500Z"),
+            wave: WaveNo(7),
+            round: RoundName::new("vote"),
+            max_concurrency: 5,
+            timeout_seconds: 60,
+            base_sha: "abc".to_owned(),
+        };
+        let row = WaveRow {
+            key: RowKey {
+                unit: UnitId::new("st-001"),
+                round: head.round.clone(),
+                role: Role::new("skeptic"),
+                attempt: 2,
+            },
+            objective: "Do it, well".to_owned(),
+            lane: Lane::ReadOnly,
+            scope: vec!["a".to_owned(), "b/*".to_owned()],
+            acceptance: vec!["one".to_owned(), "two".to_owned()],
+            validation: vec!["make test".to_owned()],
+            risk: Risk::Low,
+            depends_on: vec![],
+            prompt: "say {this}".to_owned(),
+        };
+        let text = String::from_utf8(csv(&head, &[row]).expect("written")).expect("text");
+        let (header, rest) = text.split_once('\n').expect("a header");
+        assert_eq!(header, COLUMNS.join(","));
+        assert_eq!(
+            rest,
+            "st-001.vote.skeptic.2,st-001,\"Do it, well\",vote,skeptic,read_only,a;b/*,\"one\ntwo\",make test,low,,2,7,5,60,abc,20260213T015500Z,say {this}\n"
+        );
+        assert_eq!(call(&head, &json!({}))["csv_path"], "007-vote.csv");
+    }
+}

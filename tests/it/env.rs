@@ -1,0 +1,176 @@
+//! A test's own world: home, state folder, git identity and repository, apart from the machine's.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// A folder with a home for the program, gone when the test ends.
+pub struct Sandbox {
+    root: tempfile::TempDir,
+}
+
+/// What a command said.
+pub struct Said {
+    /// Exit code; 128 + n for a signal.
+    pub code: i32,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+impl Sandbox {
+    pub fn new() -> Self {
+        let root = tempfile::Builder::new()
+            .prefix("mesh-test-")
+            .tempdir()
+            .expect("a temporary folder");
+        std::fs::create_dir_all(root.path().join("home")).expect("a home");
+        std::fs::create_dir_all(root.path().join("work")).expect("a work folder");
+        Self { root }
+    }
+
+    /// A sandbox whose work folder is a git repository with one commit.
+    pub fn with_repo(files: &[(&str, &str)]) -> Self {
+        let sandbox = Self::new();
+        for (path, content) in files {
+            sandbox.write(path, content);
+        }
+        sandbox.write(".gitignore", "*.lock\n");
+        sandbox.git(&["init", "--quiet", "--initial-branch=main"]);
+        sandbox.git(&["add", "--all"]);
+        sandbox.git(&["commit", "--quiet", "-m", "start"]);
+        sandbox
+    }
+
+    /// The folder that commands run in.
+    pub fn work(&self) -> PathBuf {
+        self.root.path().join("work")
+    }
+
+    /// `MESH_HOME`.
+    pub fn mesh_home(&self) -> PathBuf {
+        self.root.path().join("state")
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.work().join(name)
+    }
+
+    pub fn write(&self, name: &str, content: &str) {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("folders");
+        std::fs::write(path, content).expect("written");
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        let path = self.path(name);
+        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    /// The program with a clean environment, not started.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mesh"));
+        command
+            .args(args)
+            .current_dir(self.work())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.root.path().join("home"))
+            .env("MESH_HOME", self.mesh_home())
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("MESH", env!("CARGO_BIN_EXE_mesh"))
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs the program to its end.
+    pub fn mesh(&self, args: &[&str]) -> Said {
+        said(self.command(args).output().expect("mesh starts"))
+    }
+
+    /// Runs git; it has to succeed.
+    pub fn git(&self, args: &[&str]) -> String {
+        let identity = ["-c", "user.name=t", "-c", "user.email=t@example.invalid"];
+        let output = Command::new("git")
+            .args(identity)
+            .args(args)
+            .current_dir(self.work())
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .output()
+            .expect("git starts");
+        let said = said(output);
+        assert_eq!(said.code, 0, "git {args:?}: {}", said.err);
+        said.out
+    }
+
+    /// Every file of the work tree but git's own and the plan's, with its content and mode.
+    pub fn tree(&self) -> Vec<(PathBuf, u32, Vec<u8>)> {
+        let mut files = Vec::new();
+        collect(&self.work(), &self.work(), &mut files);
+        files.sort();
+        files
+    }
+
+    /// The folder of the only run there is.
+    pub fn only_run(&self) -> PathBuf {
+        let runs: Vec<PathBuf> = std::fs::read_dir(self.mesh_home().join("runs"))
+            .expect("runs")
+            .map(|entry| entry.expect("an entry").path())
+            .collect();
+        assert_eq!(runs.len(), 1, "{runs:?}");
+        runs[0].clone()
+    }
+
+    /// The events of the only run there is, as (name, record).
+    pub fn events(&self) -> Vec<(String, serde_json::Value)> {
+        let ledger =
+            std::fs::read_to_string(self.only_run().join("ledger.jsonl")).expect("a ledger");
+        ledger
+            .lines()
+            .map(|line| {
+                let record: serde_json::Value = serde_json::from_str(line).expect("JSON");
+                (record["event"].as_str().expect("a name").to_owned(), record)
+            })
+            .collect()
+    }
+}
+
+/// The fake agent under `tests/agents`: its path.
+pub fn fake_agent() -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/agents/fake-agent")
+        .display()
+        .to_string()
+}
+
+/// An output as text.
+pub fn said(output: Output) -> Said {
+    use std::os::unix::process::ExitStatusExt;
+    let signal = output.status.signal().map(|signal| 128 + signal);
+    Said {
+        code: output.status.code().or(signal).unwrap_or(-1),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+fn collect(root: &Path, folder: &Path, files: &mut Vec<(PathBuf, u32, Vec<u8>)>) {
+    use std::os::unix::fs::PermissionsExt;
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let name = path.strip_prefix(root).expect("below").to_owned();
+        if name == Path::new(".git") || name == Path::new(".step") {
+            continue;
+        }
+        let metadata = std::fs::symlink_metadata(&path).expect("metadata");
+        if metadata.is_dir() {
+            files.push((name, metadata.permissions().mode(), Vec::new()));
+            collect(root, &path, files);
+        } else {
+            let content = std::fs::read(&path).unwrap_or_default();
+            files.push((name, metadata.permissions().mode(), content));
+        }
+    }
+}
