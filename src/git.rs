@@ -57,7 +57,17 @@ impl Repo {
         };
         let output = here.output(&["rev-parse", "--show-toplevel"])?;
         if !output.status.success() {
-            return Err(no_repository());
+            let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            let is_none = ["not a git repository", "work tree"]
+                .iter()
+                .any(|text| message.contains(text));
+            return Err(match is_none {
+                true => no_repository(),
+                false => GitError::Failed {
+                    command: "rev-parse".to_owned(),
+                    message,
+                },
+            });
         }
         let root = String::from_utf8_lossy(&output.stdout)
             .trim_end_matches('\n')

@@ -29,9 +29,16 @@ pub fn main() -> ExitCode {
         Ok(parsed) => parsed,
         Err(error) => return error.report(&Terminal::plain()),
     };
-    match dispatch(cli, &context) {
-        Ok(code) => ExitCode::from(code),
-        Err(error) => error.report(&context.terminal),
+    // The panic's own message is on standard error already; a run that it ended is resumable like any other.
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| dispatch(cli, &context))) {
+        Ok(Ok(code)) => ExitCode::from(code),
+        Ok(Err(error)) => error.report(&context.terminal),
+        Err(_) => {
+            context
+                .terminal
+                .warn("this is a defect of mesh; please report the message above");
+            ExitCode::from(70)
+        }
     }
 }
 

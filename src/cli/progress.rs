@@ -72,7 +72,9 @@ impl Display {
                 bar.set_prefix(title.to_owned());
                 self.bar = Some(bar);
             }
-            ProgressMode::Plain => self.terminal.talk(&format!("{title}: {}", rows(total))),
+            ProgressMode::Plain => {
+                self.terminal.talk(&format!("{title}: {}", rows(total)));
+            }
             ProgressMode::Auto | ProgressMode::None => {}
         }
     }
@@ -87,16 +89,12 @@ impl Display {
             counts.completed,
             self.began.elapsed().as_secs_f64()
         );
-        match self.bar.take() {
-            Some(bar) => {
-                bar.set_position(counts.ended());
-                bar.finish_with_message(text);
-            }
-            None if self.terminal.progress == ProgressMode::Plain => {
-                self.terminal.talk(&format!("{}: {text}", self.title));
-            }
-            None => {}
+        if let Some(bar) = self.bar.take() {
+            // The line below stays in the scroll-back; a full bar for every past wave would only fill the screen.
+            bar.finish_and_clear();
+            self.bars.remove(&bar);
         }
+        self.line(&format!("{}: {text}", self.title));
     }
 
     fn line(&self, text: &str) {

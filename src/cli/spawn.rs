@@ -39,7 +39,8 @@ pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
 pub fn drive(mut spawn_run: SpawnRun, terminal: &Terminal) -> Result<u8, CliError> {
     let stop = stop::on_signals()?;
     let job_id = spawn_run.job().job_id.to_string();
-    let mut display = Display::for_job(terminal, &job_id, "rows", 0);
+    let (_, total) = check_input(spawn_run.job())?;
+    let mut display = Display::for_job(terminal, &job_id, "job", total);
     let (end, summary) = spawn_run.drive(&mut display, &stop)?;
     display.finish(job::Counts {
         total: summary.total_items,

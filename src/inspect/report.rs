@@ -206,9 +206,14 @@ impl Report {
         let adapter = &self.adapter;
         writeln!(
             out,
-            "\nWorkers\n  adapter {}, concurrency {}: {} spawned, {} completed, {} retried, {} timed out",
+            "\nWorkers\n  adapter {}, concurrency {}, {} waves",
             adapter.name,
             adapter.max_concurrency,
+            self.waves.len()
+        )?;
+        writeln!(
+            out,
+            "  {} spawned, {} completed, {} retried, {} timed out",
             adapter.workers_spawned,
             adapter.workers_completed,
             adapter.workers_retried,
@@ -224,8 +229,6 @@ impl Report {
                 stragglers => format!(", {stragglers} never seen to end"),
             }
         )?;
-        let waves = self.waves.len();
-        writeln!(out, "  waves: {waves}")?;
         writeln!(out, "\nPlan mutations")?;
         for mutation in &self.plan_mutations {
             let comment = if mutation.comment {
@@ -269,7 +272,7 @@ impl TaskReport {
             reason: ended
                 .and_then(|ended| ended.reason)
                 .map(|reason| reason.to_string()),
-            detail: integration.and_then(|integration| integration.detail.clone()),
+            detail: ended.and_then(|ended| ended.detail.clone()),
             consensus_attempts: unit.state.tallies.len(),
             tallies: unit.state.tallies.iter().map(TallyReport::of).collect(),
             changed_paths: unit.state.changed_paths.clone(),
@@ -321,10 +324,8 @@ impl TaskReport {
         for path in &self.moved_aside {
             writeln!(out, "    moved aside {}", path.display())?;
         }
-        match (&self.detail, self.state.as_str()) {
-            (Some(detail), "blocked") if self.validation.is_empty() => {
-                writeln!(out, "    {detail}")
-            }
+        match &self.detail {
+            Some(detail) if self.validation.is_empty() => writeln!(out, "    {detail}"),
             _ => Ok(()),
         }
     }

@@ -67,7 +67,7 @@ impl Saved {
     /// Brings the tree back; gives the files that were moved to `aside`. Doing it twice is doing it once.
     pub fn restore(&self, repo: &Repo, aside: &Path) -> Result<Vec<PathBuf>, IntegrateError> {
         for touched in &self.paths {
-            self.restore_path(repo.root(), touched)
+            self.restore_path(repo.root(), touched, aside)
                 .map_err(IntegrateError::io(&touched.path))?;
         }
         let moved = self.clean_up(repo, aside)?;
@@ -78,11 +78,13 @@ impl Saved {
         Ok(moved)
     }
 
-    fn restore_path(&self, root: &Path, touched: &TouchedPath) -> io::Result<()> {
+    /// What stands there now is copied aside first: after a kill it may hold an edit that a person made since.
+    fn restore_path(&self, root: &Path, touched: &TouchedPath, aside: &Path) -> io::Result<()> {
         let path = root.join(&touched.path);
         if state_of(&path)?.as_ref() == Some(&touched.before) {
             return Ok(());
         }
+        put_aside(&path, &aside.join(&touched.path))?;
         match &touched.before {
             BeforeState::Absent => remove(&path),
             BeforeState::Link { target } => {

@@ -136,7 +136,12 @@ pub fn run(
         }
         // The loop owns the only sender: when it returns, also in error, the threads run out of work.
         let tasks = tasks;
-        pool.work(total, &tasks, &inbox, observer, stop)
+        let ending = pool.work(total, &tasks, &inbox, observer, stop);
+        if ending.is_err() {
+            // Nothing can be recorded any more: running workers must not go on for nobody.
+            stop.end_now();
+        }
+        ending
     })?;
     super::output::write_csv(settings, pool.state)?;
     Ok(ending)

@@ -48,6 +48,14 @@ impl Stop {
         }
     }
 
+    /// Ends what runs, not because of a signal but because the job can't go on.
+    pub(super) fn end_now(&self) {
+        self.asked.fetch_add(2, Ordering::SeqCst);
+        if let Ok(mut hold) = self.hold.lock() {
+            hold.take();
+        }
+    }
+
     /// How urgent it is.
     pub fn urgency(&self) -> Urgency {
         match self.asked.load(Ordering::SeqCst) {

@@ -452,6 +452,9 @@ pub struct PlanMutated {
     /// The block reason, when blocked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<super::BlockReason>,
+    /// The block reason in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }
 
 /// Fields of `violation`.

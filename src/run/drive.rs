@@ -223,6 +223,7 @@ impl PlanRun {
                 status: Status::InProgress.as_str().to_owned(),
                 comment: None,
                 reason: None,
+                detail: None,
             })])?;
         }
     }
@@ -473,6 +474,7 @@ impl PlanRun {
             status: status.as_str().to_owned(),
             comment: Some(text),
             reason,
+            detail: reason.map(|_| detail.to_owned()),
         })])?;
         Ok(())
     }

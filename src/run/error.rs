@@ -27,6 +27,12 @@ pub enum RunError {
         /// Where it was looked for.
         home: PathBuf,
     },
+    /// The id of a new run can't be a folder's name.
+    #[error("run id `{id}` may hold only letters, digits, `-`, `_` and inner dots")]
+    BadRunId {
+        /// As given.
+        id: RunId,
+    },
     /// The ledger does not begin as a run of this kind.
     #[error("run `{id}` can't be resumed: {why}")]
     NotResumable {

@@ -30,6 +30,9 @@ pub struct RunFolder {
 impl RunFolder {
     /// Makes a folder below `home` for a run that begins now, or that is to be called `wanted`.
     pub fn create(home: &Path, wanted: Option<&RunId>) -> Result<Self, RunError> {
+        if let Some(id) = wanted.filter(|id| crate::model::file_name(id.as_str()) != id.as_str()) {
+            return Err(RunError::BadRunId { id: id.clone() });
+        }
         let runs = home.join("runs");
         std::fs::create_dir_all(&runs).map_err(RunError::io(&runs))?;
         let base = wanted

@@ -17,6 +17,8 @@ pub struct Ended {
     pub status: String,
     /// The block reason.
     pub reason: Option<BlockReason>,
+    /// The block reason in words.
+    pub detail: Option<String>,
 }
 
 /// A task that was taken up.
@@ -283,6 +285,7 @@ impl State {
             unit.ended = Some(Ended {
                 status: body.status.clone(),
                 reason: body.reason,
+                detail: body.detail.clone(),
             });
         }
     }
