@@ -4,6 +4,7 @@
 //! git does not ignore, copied. After a wave the tree and the plan file are compared with before.
 
 use crate::git::{GitError, Repo};
+use crate::template;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io;
@@ -110,7 +111,7 @@ pub fn scope_as_markdown(
         }
         match std::fs::read_to_string(repo.root().join(&path)) {
             Ok(content) if text.len() + content.len() <= BYTES_MAX => {
-                let fence = fence_for(&content);
+                let fence = template::fence_for(&content);
                 text.push_str(&format!("`{name}`:\n\n{fence}\n{content}"));
                 if !content.ends_with('\n') {
                     text.push('\n');
@@ -127,10 +128,4 @@ pub fn scope_as_markdown(
         text.push_str("No file of the scope exists yet.\n");
     }
     Ok(text)
-}
-
-/// A fence that is longer than every run of back-ticks in `content`, so that no content can end it.
-pub fn fence_for(content: &str) -> String {
-    let longest = content.split(|c| c != '`').map(str::len).max().unwrap_or(0);
-    "`".repeat(longest.max(2) + 1)
 }

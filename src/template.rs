@@ -106,6 +106,12 @@ fn name_length(rest: &str, braces: Braces) -> Option<usize> {
     (end > 0 && closes && !is_escape).then_some(end)
 }
 
+/// A fence that is longer than every run of back-ticks in `content`, so that no content can end it.
+pub fn fence_for(content: &str) -> String {
+    let longest = content.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    "`".repeat(longest.max(2) + 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,10 +1,10 @@
 //! The arguments, as clap reads them, and what every command gets beside its own.
 
 use super::st::StArgs;
-use super::terminal::Terminal;
+use super::terminal::{GLOBAL, ShowArgs, Terminal};
 use crate::config::Config;
 use crate::model::RunId;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
 /// A CSV-driven batch wave executor for coding agents.
@@ -15,7 +15,16 @@ use std::path::PathBuf;
 #[command(
     name = "mesh",
     version,
-    after_help = "Start here:\n  mesh demo                 a whole run on a throw-away repository, no key, no network\n  mesh spawn rows.csv --instruction 'Summarize {path}' -- my-agent\n  mesh run max_tasks=2 -- my-agent\n\nEvery option of run and spawn is also read from MESH_<OPTION> and from mesh.yaml.\nExit codes: 0 done, 1 a row failed or a task was blocked, 2 bad input, 3 preflight\nrefused, 4 stopped by a worker, 70 a defect, 128+n ended by signal n."
+    after_help = "\
+Start here:
+  mesh demo        a whole run on a throw-away repository; no key, no network
+  mesh spawn rows.csv --instruction 'Summarize {path}' -- my-agent
+  mesh run max_tasks=2 -- my-agent
+
+Options of run and spawn are also read from MESH_<OPTION> and from mesh.yaml.
+
+Exit codes: 0 done, 1 a row failed or a task was blocked, 2 bad input,
+3 preflight refused, 4 stopped by a worker, 70 a defect, 128+n signal n."
 )]
 pub struct Cli {
     /// Work as if started in this folder
@@ -24,51 +33,16 @@ pub struct Cli {
         global = true,
         value_name = "DIR",
         default_value = ".",
-        hide_default_value = true
+        hide_default_value = true,
+        help_heading = GLOBAL
     )]
     pub folder: PathBuf,
-    /// Write JSON to standard output: one object, or JSON Lines while something runs
-    #[arg(long, global = true)]
-    pub json: bool,
-    /// Say nothing but errors
-    #[arg(short, long, global = true)]
-    pub quiet: bool,
-    /// Say more
-    #[arg(short, long, global = true)]
-    pub verbose: bool,
-    /// When to use colour
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
-    pub color: When,
-    /// How to show progress
-    #[arg(long, global = true, value_name = "HOW", default_value = "auto")]
-    pub progress: ProgressMode,
+    /// How to print
+    #[command(flatten)]
+    pub show: ShowArgs,
     /// What to do
     #[command(subcommand)]
     pub command: Command,
-}
-
-/// When to use colour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum When {
-    /// On a terminal, unless NO_COLOR is set
-    Auto,
-    /// Also into a pipe
-    Always,
-    /// Not at all
-    Never,
-}
-
-/// How to show progress.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ProgressMode {
-    /// Bars on a terminal, lines elsewhere
-    Auto,
-    /// A bar for each wave
-    Bar,
-    /// Lines
-    Plain,
-    /// Nothing
-    None,
 }
 
 /// The commands.
@@ -80,7 +54,7 @@ pub enum Command {
     /// synthesis, votes. An accepted patch is applied by mesh alone, inside the task's scope, and kept only when the
     /// task's validation commands pass; otherwise the tree is as before, byte for byte.
     #[command(
-        after_help = "Examples:\n  mesh run -- my-agent --json            the next ready task\n  mesh run ids=st-003 max_tasks=3 -- my-agent\n  mesh run --dry-run -- my-agent         preflight and first wave, nothing started\n\nKEY=VALUE is any option of this command, with underscores: max_tasks=2 is --max-tasks 2."
+        after_help = "Examples:\n  mesh run -- my-agent --json       the next ready task\n  mesh run ids=st-003 max_tasks=3 -- my-agent\n  mesh run --dry-run -- my-agent    preflight and first wave; starts nothing\n\nKEY=VALUE is any option of this command, with underscores: max_tasks=2 is --max-tasks 2."
     )]
     Run(RunArgs),
     /// Run one agent command over every row of a CSV, schema-checked and resumable

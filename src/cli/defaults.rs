@@ -50,7 +50,7 @@ pub fn parse(args: Vec<OsString>) -> Result<(Cli, Context), CliError> {
     if !folder.is_dir() {
         return Err(CliError::NoFolder(cli.folder));
     }
-    let terminal = Terminal::new(&cli);
+    let terminal = Terminal::new(&cli.show);
     let context = Context {
         folder,
         config,

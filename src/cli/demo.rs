@@ -4,6 +4,7 @@ use super::args::{Context, DemoArgs};
 use super::error::CliError;
 use crate::adapter::Choice;
 use crate::integrate::RepoLock;
+use crate::job::Bounds;
 use crate::run::{self, PlanRun, Request, RunError, RunFolder};
 use include_dir::{Dir, include_dir};
 use std::collections::BTreeMap;
@@ -120,10 +121,12 @@ fn request(repo: &Path, answers: &Path) -> Request {
             ..Choice::default()
         },
         adapters: BTreeMap::new(),
-        max_concurrency: 16,
-        max_runtime_seconds: 60,
-        retries: 1,
-        grace_seconds: 5,
+        bounds: Bounds {
+            max_concurrency: 16,
+            max_runtime_seconds: 60,
+            retries: 1,
+            grace_seconds: 5,
+        },
         validation_timeout_seconds: 60,
         record: None,
         overrides: vec![

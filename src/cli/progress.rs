@@ -1,7 +1,6 @@
 //! Showing a run: a bar for each wave on a terminal, lines elsewhere, JSON Lines for scripts.
 
-use super::args::ProgressMode;
-use super::terminal::{Terminal, Tone};
+use super::terminal::{ProgressMode, Terminal, Tone};
 use crate::job::{Counts, Observer, Snapshot};
 use crate::model::WaveCompiled;
 use crate::run::Watcher;

@@ -9,6 +9,7 @@ use crate::adapter::Choice;
 use crate::clock;
 use crate::inspect::Report;
 use crate::integrate::RepoLock;
+use crate::job::Bounds;
 use crate::run::{self, PlanRun, Preflight, Request, RunEnd, RunError, RunFolder};
 
 /// Preflight, run, report.
@@ -77,13 +78,20 @@ fn request(args: &RunArgs, context: &Context) -> Request {
         protocol: args.protocol.clone(),
         choice: choice(&args.worker),
         adapters: context.config.adapters.clone(),
-        max_concurrency: args.worker.max_concurrency as usize,
-        max_runtime_seconds: args.worker.max_runtime_seconds,
-        retries: args.worker.retries,
-        grace_seconds: args.worker.grace_seconds,
+        bounds: bounds(&args.worker),
         validation_timeout_seconds: args.validation_timeout_seconds,
         record: args.worker.record.clone(),
         overrides: context.overrides.clone(),
+    }
+}
+
+/// How much at once, how long, how often.
+pub fn bounds(args: &WorkerArgs) -> Bounds {
+    Bounds {
+        max_concurrency: usize::try_from(args.max_concurrency).unwrap_or(usize::MAX),
+        max_runtime_seconds: args.max_runtime_seconds,
+        retries: args.retries,
+        grace_seconds: args.grace_seconds,
     }
 }
 

@@ -3,7 +3,7 @@
 use super::args::{Context, SpawnArgs};
 use super::error::CliError;
 use super::progress::Display;
-use super::run::choice;
+use super::run::{bounds, choice};
 use super::stop;
 use super::terminal::{Terminal, Tone};
 use crate::adapter;
@@ -30,7 +30,7 @@ pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
         spawn_run.folder().id(),
         spawn_run.job().job_id,
         settings.worker.adapter,
-        settings.max_concurrency,
+        settings.bounds.max_concurrency,
     ));
     drive(spawn_run, &context.terminal)
 }
@@ -84,7 +84,9 @@ fn settings(args: &SpawnArgs, context: &Context) -> Result<SpawnSettings, CliErr
         &context.folder,
     )
     .map_err(RunError::from)?;
-    let allowed = args.worker.max_concurrency as usize;
+    let mut bounds = bounds(&args.worker);
+    let fanout = chosen.capabilities.fanout.unwrap_or(usize::MAX);
+    bounds.max_concurrency = bounds.max_concurrency.min(fanout).max(1);
     Ok(SpawnSettings {
         csv_path: at(&args.csv_path),
         delimiter: args.delimiter,
@@ -94,12 +96,7 @@ fn settings(args: &SpawnArgs, context: &Context) -> Result<SpawnSettings, CliErr
         output_csv_path: args.output_csv_path.as_ref().map(|path| at(path)),
         force: args.force,
         output_schema,
-        max_concurrency: allowed
-            .min(chosen.capabilities.fanout.unwrap_or(allowed))
-            .max(1),
-        max_runtime_seconds: args.worker.max_runtime_seconds,
-        retries: args.worker.retries,
-        grace_seconds: args.worker.grace_seconds,
+        bounds,
         result_bytes_max: args.result_bytes_max as usize,
         worker: chosen.worker,
         record: args.worker.record.as_ref().map(|path| at(path)),
@@ -131,13 +128,13 @@ fn dry_run(job: &job::Settings, total: u64, context: &Context) -> Result<u8, Cli
     let prompt = job.first_prompt()?;
     let terminal = &context.terminal;
     if terminal.json {
-        let object = serde_json::json!({"total_items": total, "max_concurrency": job.max_concurrency, "first_prompt": prompt});
+        let object = serde_json::json!({"total_items": total, "max_concurrency": job.bounds.max_concurrency, "first_prompt": prompt});
         terminal.data(&object.to_string())?;
     } else {
         terminal.data(prompt.unwrap_or_default().trim_end())?;
         terminal.talk(&format!(
             "\nDry run: {total} rows, at most {} at once; nothing was started.",
-            job.max_concurrency
+            job.bounds.max_concurrency
         ));
     }
     Ok(0)

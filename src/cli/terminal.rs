@@ -1,7 +1,54 @@
 //! Where and how to print: colour, progress, and a closed pipe that is no error.
 
-use super::args::{Cli, ProgressMode, When};
+use clap::{Args, ValueEnum};
 use std::io::{self, IsTerminal, Write};
+
+/// Heading of the options that every command has.
+pub const GLOBAL: &str = "Global options";
+
+/// How to print; the same for every command.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct ShowArgs {
+    /// Write JSON to standard output: one object, or JSON Lines while something runs
+    #[arg(long, global = true, help_heading = GLOBAL)]
+    pub json: bool,
+    /// Say nothing but errors
+    #[arg(short, long, global = true, help_heading = GLOBAL)]
+    pub quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true, help_heading = GLOBAL)]
+    pub verbose: bool,
+    /// When to use colour: auto, always or never
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = GLOBAL, hide_possible_values = true)]
+    pub color: When,
+    /// How to show progress: auto, bar, plain or none
+    #[arg(long, global = true, value_name = "HOW", default_value = "auto", help_heading = GLOBAL, hide_possible_values = true)]
+    pub progress: ProgressMode,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Also into a pipe
+    Always,
+    /// Not at all
+    Never,
+}
+
+/// How to show progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProgressMode {
+    /// Bars on a terminal, lines elsewhere
+    Auto,
+    /// A bar for each wave
+    Bar,
+    /// Lines
+    Plain,
+    /// Nothing
+    None,
+}
 
 /// What the streams of this process can show.
 #[derive(Clone, Copy, Debug)]
@@ -41,8 +88,8 @@ impl Tone {
 
 impl Terminal {
     /// As the command line and the environment say.
-    pub fn new(cli: &Cli) -> Self {
-        let colour = |is_terminal: bool| match cli.color {
+    pub fn new(show: &ShowArgs) -> Self {
+        let colour = |is_terminal: bool| match show.color {
             When::Always => true,
             When::Never => false,
             When::Auto => {
@@ -52,16 +99,16 @@ impl Terminal {
                     && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
             }
         };
-        let progress = match cli.progress {
-            _ if cli.quiet => ProgressMode::None,
+        let progress = match show.progress {
+            _ if show.quiet => ProgressMode::None,
             ProgressMode::Auto if io::stderr().is_terminal() => ProgressMode::Bar,
             ProgressMode::Auto => ProgressMode::Plain,
             chosen => chosen,
         };
         Self {
-            json: cli.json,
-            quiet: cli.quiet,
-            verbose: cli.verbose,
+            json: show.json,
+            quiet: show.quiet,
+            verbose: show.verbose,
             progress,
             colour_out: colour(io::stdout().is_terminal()),
             colour_err: colour(io::stderr().is_terminal()),

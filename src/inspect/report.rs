@@ -141,7 +141,7 @@ impl Report {
                     .as_str()
                     .unwrap_or_default()
                     .to_owned(),
-                max_concurrency: started.settings["max_concurrency"]
+                max_concurrency: started.settings["bounds"]["max_concurrency"]
                     .as_u64()
                     .unwrap_or_default(),
                 workers_spawned: attempts.spawned,

@@ -42,6 +42,20 @@ pub const RESULT_BYTES_MAX: usize = 1024 * 1024;
 /// Bound on the standard output of one attempt, in bytes.
 pub const OUTPUT_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// How much at once, how long, how often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bounds {
+    /// Slots of the pool.
+    pub max_concurrency: usize,
+    /// Wall-clock limit of an attempt.
+    pub max_runtime_seconds: u64,
+    /// Further attempts after a failure that may pass.
+    pub retries: u32,
+    /// Between TERM and KILL.
+    pub grace_seconds: u64,
+}
+
 /// Everything a job needs, resolved; written into the ledger, so that a job can be resumed from it alone.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -68,14 +82,8 @@ pub struct Settings {
     pub output_csv_path: PathBuf,
     /// JSON Schema of a result.
     pub output_schema: Option<Value>,
-    /// Slots of the pool.
-    pub max_concurrency: usize,
-    /// Wall-clock limit of an attempt.
-    pub max_runtime_seconds: u64,
-    /// Further attempts after a failure that may pass.
-    pub retries: u32,
-    /// Between TERM and KILL.
-    pub grace_seconds: u64,
+    /// Slots, time and tries.
+    pub bounds: Bounds,
     /// Bound on one result.
     pub result_bytes_max: usize,
     /// Bound on one attempt's standard output.
@@ -120,8 +128,8 @@ impl Settings {
 
     fn limits(&self) -> attempt::Limits {
         attempt::Limits {
-            max_runtime: Duration::from_secs(self.max_runtime_seconds),
-            grace: Duration::from_secs(self.grace_seconds),
+            max_runtime: Duration::from_secs(self.bounds.max_runtime_seconds),
+            grace: Duration::from_secs(self.bounds.grace_seconds),
             stdout_bytes_max: self.output_bytes_max,
             stderr_bytes_max: 64 * 1024,
         }

@@ -109,7 +109,7 @@ pub fn run(
     let input = Input::open(settings)?;
     let launcher = Launcher::new(settings, input.header().to_vec(), hub.path().to_owned());
     launcher.write_shared_files().map_err(JobError::Scratch)?;
-    let slots = settings.max_concurrency.min(total.max(1) as usize);
+    let slots = settings.bounds.max_concurrency.min(total.max(1) as usize);
     let (tasks, work) = bounded(slots);
     let thread = WorkerThread {
         settings,
@@ -339,7 +339,7 @@ impl Pool<'_> {
         let failures = self.state.item(index).map_or(0, |item| item.failures);
         if failure == Failure::Cancelled {
             AttemptEnd::Interrupted
-        } else if failure.may_be_retried() && failures < self.settings.retries {
+        } else if failure.may_be_retried() && failures < self.settings.bounds.retries {
             AttemptEnd::Retry
         } else {
             AttemptEnd::Failed

@@ -12,6 +12,7 @@
 use super::spec::{Protocol, Round};
 use super::state::{Answer, UnitState};
 use crate::model::{Lane, Role, RoundName};
+use crate::template;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -77,7 +78,7 @@ fn answers(protocol: &Protocol, state: &UnitState, name: &str, of: &Round) -> St
             object.shift_remove("patch");
         }
         let text = format!("{value:#}");
-        let fence = crate::snapshot::fence_for(&text);
+        let fence = template::fence_for(&text);
         format!("{role}:\n\n{fence}json\n{text}\n{fence}")
     });
     joined(blocks)
@@ -86,7 +87,7 @@ fn answers(protocol: &Protocol, state: &UnitState, name: &str, of: &Round) -> St
 fn patch(protocol: &Protocol, state: &UnitState) -> String {
     match latest_patch(protocol, state) {
         Some(text) => {
-            let fence = crate::snapshot::fence_for(text);
+            let fence = template::fence_for(text);
             format!("{fence}diff\n{}\n{fence}", text.trim_end_matches('\n'))
         }
         None => "none".to_owned(),

@@ -139,8 +139,8 @@ pub(super) fn head(settings: &Settings, run_id: &RunId, wave: WaveNo, round: &Ro
         run_id: run_id.clone(),
         wave,
         round: round.name.clone(),
-        max_concurrency: settings.max_concurrency,
-        timeout_seconds: settings.max_runtime_seconds,
+        max_concurrency: settings.bounds.max_concurrency,
+        timeout_seconds: settings.bounds.max_runtime_seconds,
         base_sha: settings.base_sha.clone(),
     }
 }

@@ -1,25 +1,19 @@
 //! The loop of a plan run. Each turn: finish what is open, take up tasks, ask every unit what it needs, do it.
 
-use super::compile::{self, Task};
+use super::compile::Task;
 use super::prepare::closure;
-use super::state::{State, Unit};
-use super::{Preflight, Protocols, Recorder, RunError, RunFolder, Settings, collecting};
-use crate::adapter::replay;
+use super::state::State;
+use super::{Preflight, Protocols, Recorder, RunError, RunFolder, Settings};
 use crate::git::Repo;
-use crate::integrate::{self, Integrator, Order, Persisted, RepoLock};
-use crate::job::{self, Ending, Journal, Observer, Stop, Urgency};
+use crate::integrate::RepoLock;
+use crate::job::{self, Journal, Observer, Stop, Urgency};
 use crate::ledger::Ledger;
 use crate::model::{
-    BlockReason, Event, JobId, PlanMutated, RowKey, RunFinished, RunId, RunKind, RunStarted,
-    UnitId, Violation, WaveCompiled, WaveNo,
+    Event, PlanMutated, RunFinished, RunId, RunKind, RunStarted, UnitId, WaveCompiled,
 };
 use crate::plan::{Item, MutateOptions, Plan, Status, Store, metadata};
-use crate::protocol::{self, Action, Answer, Emission, UnitState};
 use crate::schedule::{Selection, select};
 use crate::scope::Scope;
-use crate::snapshot::{self, Fingerprint};
-use crate::wave::WaveHead;
-use std::time::Duration;
 
 /// Somebody who watches a run.
 pub trait Watcher: Observer {
@@ -46,12 +40,12 @@ pub enum RunEnd {
 
 /// A plan run that holds its repository.
 pub struct PlanRun {
-    folder: RunFolder,
-    repo: Repo,
-    store: Store,
-    protocols: Protocols,
-    settings: Settings,
-    recorder: Recorder,
+    pub(super) folder: RunFolder,
+    pub(super) repo: Repo,
+    pub(super) store: Store,
+    pub(super) protocols: Protocols,
+    pub(super) settings: Settings,
+    pub(super) recorder: Recorder,
     _lock: RepoLock,
 }
 
@@ -143,48 +137,6 @@ impl PlanRun {
         Ok(end)
     }
 
-    /// A kill during an integration: the tree goes back to its before-state first of all.
-    fn roll_back(&mut self, watcher: &mut dyn Watcher, stop: &Stop) -> Result<(), RunError> {
-        let open: Vec<_> = self
-            .state()
-            .units
-            .iter()
-            .filter_map(|unit| unit.open_integration.clone())
-            .collect();
-        for started in open {
-            watcher.say(&format!(
-                "{}: an interrupted integration is rolled back",
-                started.unit
-            ));
-            integrator(&self.repo, &self.folder, &self.settings, stop)
-                .roll_back(&started, &mut self.recorder)?;
-        }
-        Ok(())
-    }
-
-    /// Works and judges every wave that is compiled and not fully judged.
-    fn finish_open_waves(
-        &mut self,
-        watcher: &mut dyn Watcher,
-        stop: &Stop,
-    ) -> Result<Option<RunEnd>, RunError> {
-        let open: Vec<WaveNo> = self
-            .state()
-            .waves
-            .iter()
-            .filter(|wave| wave.is_open())
-            .map(|wave| wave.compiled.wave)
-            .collect();
-        for wave in open {
-            match self.work(wave, watcher, stop)? {
-                Ending::Finished => self.judge(wave)?,
-                Ending::StoppedByWorker => return Ok(Some(RunEnd::StoppedByWorker)),
-                Ending::Interrupted(signal) => return Ok(Some(RunEnd::Interrupted(signal))),
-            }
-        }
-        Ok(None)
-    }
-
     /// Fills the places for tasks: `in_progress` in the plan first, then in the ledger.
     fn take_up(&mut self, watcher: &mut dyn Watcher) -> Result<(), RunError> {
         loop {
@@ -228,258 +180,7 @@ impl PlanRun {
         }
     }
 
-    /// Does everything that needs no rows, unit by unit: count votes, integrate, persist.
-    fn settle(&mut self, watcher: &mut dyn Watcher, stop: &Stop) -> Result<(), RunError> {
-        let ids: Vec<UnitId> = self
-            .state()
-            .in_flight()
-            .map(|unit| unit.id.clone())
-            .collect();
-        for id in ids {
-            // A stop is looked at between steps: each of them is whole by itself.
-            while stop.urgency() == Urgency::None && self.step(&id, watcher, stop)? {}
-        }
-        Ok(())
-    }
-
-    /// One step of one unit; `false` when it needs rows, or nothing any more.
-    fn step(
-        &mut self,
-        id: &UnitId,
-        watcher: &mut dyn Watcher,
-        stop: &Stop,
-    ) -> Result<bool, RunError> {
-        let in_flight = self.state().in_flight().find(|unit| unit.id == *id);
-        let Some(unit) = in_flight.cloned() else {
-            return Ok(false);
-        };
-        let task = self.task(&self.store.read()?, id)?;
-        match protocol::next(&task.protocol, &unit.state) {
-            Action::Await | Action::Emit(_) => return Ok(false),
-            Action::Tally => self.tally(&task, &unit.state, watcher)?,
-            Action::Integrate => self.integrate(&task, &unit.state, watcher, stop)?,
-            Action::Complete => self.persist(&unit, None, "", watcher)?,
-            Action::Block(reason, detail) => self.persist(&unit, Some(reason), &detail, watcher)?,
-        }
-        Ok(true)
-    }
-
-    /// Compiles the rows that the units need: one wave for each round.
-    fn emit(&mut self) -> Result<(), RunError> {
-        let plan = self.store.read()?;
-        let units: Vec<Unit> = self.state().in_flight().cloned().collect();
-        let mut emissions: Vec<(Task, UnitState, Emission)> = Vec::new();
-        for unit in units {
-            let task = self.task(&plan, &unit.id)?;
-            if let Action::Emit(emission) = protocol::next(&task.protocol, &unit.state) {
-                emissions.push((task, unit.state, emission));
-            }
-        }
-        while let Some((first, _, emission)) = emissions.first() {
-            let key = (first.protocol.name.clone(), emission.round.clone());
-            let (group, rest): (Vec<_>, Vec<_>) =
-                emissions.into_iter().partition(|(task, _, emission)| {
-                    (&task.protocol.name, &emission.round) == (&key.0, &key.1)
-                });
-            self.compile(&group)?;
-            emissions = rest;
-        }
-        Ok(())
-    }
-
-    fn compile(&mut self, group: &[(Task, UnitState, Emission)]) -> Result<(), RunError> {
-        let Some((first, _, emission)) = group.first() else {
-            return Ok(());
-        };
-        let Some(round) = first.protocol.round(&emission.round) else {
-            return Ok(());
-        };
-        let head = compile::head(&self.settings, self.id(), self.state().next_wave(), round);
-        let units: Vec<_> = group
-            .iter()
-            .map(|(task, state, emission)| (task, state, emission))
-            .collect();
-        let wave = compile::compile(&self.repo, head, round, &units)?;
-        wave.write(&self.folder)?;
-        self.recorder.record(vec![Event::from(wave.event())])?;
-        Ok(())
-    }
-
-    /// One call of the substrate, watched for changes that no worker may make.
-    fn work(
-        &mut self,
-        number: WaveNo,
-        watcher: &mut dyn Watcher,
-        stop: &Stop,
-    ) -> Result<Ending, RunError> {
-        let Some(wave) = self.state().wave(number).cloned() else {
-            return Ok(Ending::Finished);
-        };
-        let settings = self.job_settings(&wave.compiled, wave.job_id.clone())?;
-        snapshot::make(&self.repo, &self.folder.snapshot())?;
-        let before = Fingerprint::take(&self.repo, &[self.store.file()])?;
-        watcher.wave_begins(&wave.compiled);
-        let mut state = wave.job;
-        let ending = job::run(&settings, &mut state, &mut self.recorder, watcher, stop)?;
-        watcher.wave_ends(&wave.compiled, state.counts());
-        let paths = before.differences(&Fingerprint::take(&self.repo, &[self.store.file()])?);
-        if !paths.is_empty() {
-            let violation = Violation {
-                wave: number,
-                paths,
-                detail: "the work tree or the plan changed while workers ran".to_owned(),
-            };
-            watcher.warn(&format!(
-                "violation: {}: {:?}",
-                violation.detail, violation.paths
-            ));
-            self.recorder.record(vec![Event::from(violation)])?;
-        }
-        Ok(ending)
-    }
-
-    fn judge(&mut self, number: WaveNo) -> Result<(), RunError> {
-        let plan = self.store.read()?;
-        let Some(wave) = self.state().wave(number).cloned() else {
-            return Ok(());
-        };
-        let mut verdicts = Vec::new();
-        for id in wave
-            .compiled
-            .rows
-            .iter()
-            .filter(|id| !wave.judged.contains(id))
-        {
-            let Some(key) = RowKey::parse(id) else {
-                continue;
-            };
-            let task = self.task(&plan, &key.unit)?;
-            let folder = self.folder.unit(&key.unit);
-            let verdict = collecting::judge(self.state(), &wave, id, &task, &self.repo, &folder)?;
-            verdicts.push(Event::from(verdict));
-            self.keep_answer(&wave, id)?;
-        }
-        self.recorder.record(verdicts)?;
-        Ok(())
-    }
-
-    /// The answer as an artifact of its unit, and in the folder of recorded answers where one is kept.
-    fn keep_answer(&self, wave: &super::Wave, id: &crate::model::RowId) -> Result<(), RunError> {
-        let index = wave
-            .compiled
-            .rows
-            .iter()
-            .position(|row| row == id)
-            .unwrap_or_default();
-        let item = wave.job.item(index as u64);
-        let Some(text) = item.and_then(|item| item.result.as_deref()) else {
-            return Ok(());
-        };
-        let value = serde_json::from_str(text).unwrap_or_default();
-        let units = self.folder.path().join("units");
-        for folder in [Some(&units), self.settings.record.as_ref()]
-            .into_iter()
-            .flatten()
-        {
-            replay::record(folder, id, &value).map_err(RunError::io(folder))?;
-        }
-        Ok(())
-    }
-
-    fn tally(
-        &mut self,
-        task: &Task,
-        state: &UnitState,
-        watcher: &mut dyn Watcher,
-    ) -> Result<(), RunError> {
-        let gate = &task.protocol.consensus;
-        let answers = state.current_answers();
-        let votes = answers.iter().map(|(role, answer)| match answer {
-            Answer::Accepted(value) => (*role, Ok(value)),
-            Answer::Rejected { code, .. } | Answer::Retry { code, .. } => {
-                (*role, Err(code.as_str()))
-            }
-            Answer::Open => (*role, Err("no verdict")),
-        });
-        let number = state.tallies.len() as u32 + 1;
-        let tally = protocol::tally(&task.unit, number, gate.threshold, votes);
-        watcher.say(&format!(
-            "{}: vote {number}: {} agree, {} disagree{} ({} needed)",
-            task.unit,
-            tally.agree,
-            tally.disagree,
-            if tally.absent > 0 {
-                format!(", {} absent", tally.absent)
-            } else {
-                String::new()
-            },
-            tally.threshold,
-        ));
-        self.recorder.record(vec![Event::from(tally)])?;
-        Ok(())
-    }
-
-    fn integrate(
-        &mut self,
-        task: &Task,
-        state: &UnitState,
-        watcher: &mut dyn Watcher,
-        stop: &Stop,
-    ) -> Result<(), RunError> {
-        let order = Order {
-            unit: &task.unit,
-            metadata: &task.metadata,
-            scope: &task.scope,
-            patch: protocol::latest_patch(&task.protocol, state).unwrap_or_default(),
-        };
-        integrator(&self.repo, &self.folder, &self.settings, stop)
-            .integrate(&order, &mut self.recorder)?;
-        if let Some(unit) = self.state().unit(&task.unit) {
-            for run in &unit.state.validations {
-                watcher.say(&format!(
-                    "{}: `{}`: {}",
-                    task.unit,
-                    run.command,
-                    run.outcome()
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    fn persist(
-        &mut self,
-        unit: &Unit,
-        reason: Option<BlockReason>,
-        detail: &str,
-        watcher: &mut dyn Watcher,
-    ) -> Result<(), RunError> {
-        let run_id = self.id().clone();
-        let outcome = Persisted {
-            run_id: &run_id,
-            reason,
-            detail,
-            tally: unit.state.tallies.last(),
-            validations: &unit.state.validations,
-        };
-        let text = integrate::comment(&outcome);
-        let status = outcome.status();
-        let plan = self.store.read()?;
-        let item = item_of(&plan, &unit.id)?;
-        integrate::persist(&self.store, item.id(), status, &text, self.mutate_options())?;
-        let why = reason.map_or(String::new(), |reason| format!(" ({reason}: {detail})"));
-        watcher.say(&format!("{}: {}{why}", unit.id, status.as_str()));
-        self.recorder.record(vec![Event::from(PlanMutated {
-            unit: unit.id.clone(),
-            status: status.as_str().to_owned(),
-            comment: Some(text),
-            reason,
-            detail: reason.map(|_| detail.to_owned()),
-        })])?;
-        Ok(())
-    }
-
-    fn task(&self, plan: &Plan, unit: &UnitId) -> Result<Task, RunError> {
+    pub(super) fn task(&self, plan: &Plan, unit: &UnitId) -> Result<Task, RunError> {
         let item = item_of(plan, unit)?;
         let metadata = metadata::read(item)?;
         let scope = Scope::new(&metadata.scope).map_err(|source| RunError::Scope {
@@ -490,49 +191,7 @@ impl PlanRun {
         Ok(Task::new(item, metadata, scope, protocol))
     }
 
-    fn job_settings(
-        &self,
-        wave: &WaveCompiled,
-        job_id: Option<JobId>,
-    ) -> Result<job::Settings, RunError> {
-        let csv_path = self.folder.path().join(&wave.csv_path);
-        let call_path = self.folder.path().join(&wave.call_path);
-        let call = std::fs::read(&call_path).map_err(RunError::io(&call_path))?;
-        let call: serde_json::Value = serde_json::from_slice(&call)
-            .map_err(|error| RunError::io(&call_path)(error.into()))?;
-        let head = WaveHead {
-            run_id: self.id().clone(),
-            wave: wave.wave,
-            round: wave.round.clone(),
-            max_concurrency: wave.max_concurrency,
-            timeout_seconds: self.settings.max_runtime_seconds,
-            base_sha: self.settings.base_sha.clone(),
-        };
-        Ok(job::Settings {
-            run_id: self.id().clone(),
-            job_id: job_id.unwrap_or_else(|| JobId::new(uuid::Uuid::new_v4().to_string())),
-            wave: wave.wave,
-            input_path: csv_path.clone(),
-            csv_path,
-            delimiter: ',',
-            rename: Vec::new(),
-            instruction: "{prompt}".to_owned(),
-            id_column: Some("id".to_owned()),
-            output_csv_path: self.folder.wave_output(&head),
-            output_schema: Some(call["output_schema"].clone()),
-            max_concurrency: wave.max_concurrency,
-            max_runtime_seconds: self.settings.max_runtime_seconds,
-            retries: self.settings.retries,
-            grace_seconds: self.settings.grace_seconds,
-            result_bytes_max: job::RESULT_BYTES_MAX,
-            output_bytes_max: job::OUTPUT_BYTES_MAX,
-            worker: self.settings.worker.clone(),
-            scratch: self.folder.wave_scratch(wave.wave),
-            logs: self.folder.logs(),
-        })
-    }
-
-    fn mutate_options(&self) -> MutateOptions {
+    pub(super) fn mutate_options(&self) -> MutateOptions {
         MutateOptions {
             allow_multiple_in_progress: self.settings.parallel_tasks > 1,
             ..MutateOptions::default()
@@ -573,26 +232,8 @@ impl PlanRun {
     }
 }
 
-fn item_of<'p>(plan: &'p Plan, unit: &UnitId) -> Result<&'p Item, RunError> {
+pub(super) fn item_of<'p>(plan: &'p Plan, unit: &UnitId) -> Result<&'p Item, RunError> {
     let id = crate::plan::ItemId::try_from(unit.to_string())?;
     let item = plan.get(&id);
     item.ok_or(RunError::Plan(crate::plan::PlanError::UnknownId { id }))
-}
-
-fn integrator<'i>(
-    repo: &'i Repo,
-    folder: &'i RunFolder,
-    settings: &Settings,
-    stop: &'i Stop,
-) -> Integrator<'i> {
-    Integrator {
-        repo,
-        run_folder: folder.path(),
-        limits: integrate::Limits {
-            timeout: Duration::from_secs(settings.validation_timeout_seconds),
-            grace: Duration::from_secs(settings.grace_seconds),
-            log_bytes_max: 16 * 1024 * 1024,
-        },
-        stop,
-    }
 }

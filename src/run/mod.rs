@@ -12,8 +12,10 @@ mod folder;
 mod prepare;
 mod protocols;
 mod record;
+mod settle;
 mod spawn;
 mod state;
+mod waves;
 
 pub use compile::{CompiledWave, preview};
 pub use drive::{PlanRun, RunEnd, Watcher};
@@ -25,7 +27,7 @@ pub use record::Recorder;
 pub use spawn::{SpawnRun, SpawnSettings, check_input};
 pub use state::{Ended, State, Unit, Wave};
 
-use crate::job::Worker;
+use crate::job::{Bounds, Worker};
 use crate::model::RunId;
 use crate::plan::ItemId;
 use serde::{Deserialize, Serialize};
@@ -49,14 +51,8 @@ pub struct Settings {
     pub adapter: String,
     /// The command of one row.
     pub worker: Worker,
-    /// The one concurrency number.
-    pub max_concurrency: usize,
-    /// Wall-clock limit of an attempt.
-    pub max_runtime_seconds: u64,
-    /// Further attempts after a failure that may pass.
-    pub retries: u32,
-    /// Between TERM and KILL.
-    pub grace_seconds: u64,
+    /// Time and tries, and the one concurrency number.
+    pub bounds: Bounds,
     /// Wall-clock limit of a validation command.
     pub validation_timeout_seconds: u64,
     /// Where answers are recorded for the replay adapter.

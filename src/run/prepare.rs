@@ -3,6 +3,7 @@
 use super::{Protocols, RunError, Settings};
 use crate::adapter::{self, Choice, CommandConfig};
 use crate::git::Repo;
+use crate::job::Bounds;
 use crate::model::{RunId, UnitId};
 use crate::plan::{self, ItemId, Plan, Status, Store};
 use crate::schedule::{Concurrency, Selected, Selection, select};
@@ -29,14 +30,8 @@ pub struct Request {
     pub choice: Choice,
     /// `adapters` of `mesh.yaml`.
     pub adapters: BTreeMap<String, CommandConfig>,
-    /// `--max-concurrency`.
-    pub max_concurrency: usize,
-    /// `--max-runtime-seconds`.
-    pub max_runtime_seconds: u64,
-    /// `--retries`.
-    pub retries: u32,
-    /// `--grace-seconds`.
-    pub grace_seconds: u64,
+    /// `--max-concurrency` and its like.
+    pub bounds: Bounds,
     /// `--validation-timeout-seconds`.
     pub validation_timeout_seconds: u64,
     /// `--record DIR`.
@@ -79,8 +74,11 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
     let adapter = adapter::select(&request.choice, &request.adapters, &request.folder)?;
     let in_flight = request.parallel_tasks.min(request.max_tasks).max(1) as usize;
     let widest = protocols.chosen().widest_round() * in_flight;
-    let concurrency =
-        Concurrency::preflight(request.max_concurrency, adapter.capabilities.fanout, widest);
+    let concurrency = Concurrency::preflight(
+        request.bounds.max_concurrency,
+        adapter.capabilities.fanout,
+        widest,
+    );
     let settings = Settings {
         plan_file,
         ids,
@@ -89,10 +87,10 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
         protocol: request.protocol.clone(),
         adapter: adapter.name,
         worker: adapter.worker,
-        max_concurrency: concurrency.get(),
-        max_runtime_seconds: request.max_runtime_seconds,
-        retries: request.retries,
-        grace_seconds: request.grace_seconds,
+        bounds: Bounds {
+            max_concurrency: concurrency.get(),
+            ..request.bounds
+        },
         validation_timeout_seconds: request.validation_timeout_seconds,
         record: request
             .record
@@ -167,7 +165,7 @@ impl Preflight {
             self.settings.adapter,
             or_none(ids.join(",")),
             or_none(self.settings.overrides.join(",")),
-            self.settings.max_concurrency,
+            self.settings.bounds.max_concurrency,
         )
     }
 

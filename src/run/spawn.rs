@@ -4,7 +4,8 @@
 use super::{RunEnd, RunError, RunFolder};
 use crate::adapter::replay;
 use crate::job::{
-    self, Ending, Input, JobError, Journal, Observer, Settings, State, Stop, Summary, Worker,
+    self, Bounds, Ending, Input, JobError, Journal, Observer, Settings, State, Stop, Summary,
+    Worker,
 };
 use crate::ledger::{Ledger, LedgerError};
 use crate::model::{Event, JobId, RunFinished, RunKind, RunStarted, WaveNo};
@@ -31,14 +32,8 @@ pub struct SpawnSettings {
     pub force: bool,
     /// The schema of a result.
     pub output_schema: Option<Value>,
-    /// Slots of the pool.
-    pub max_concurrency: usize,
-    /// Wall-clock limit of an attempt.
-    pub max_runtime_seconds: u64,
-    /// Further attempts.
-    pub retries: u32,
-    /// Between TERM and KILL.
-    pub grace_seconds: u64,
+    /// Slots, time and tries.
+    pub bounds: Bounds,
     /// Bound on a result.
     pub result_bytes_max: usize,
     /// Who does the work.
@@ -97,10 +92,7 @@ impl SpawnSettings {
             id_column: self.id_column.clone(),
             output_csv_path: output,
             output_schema: self.output_schema.clone(),
-            max_concurrency: self.max_concurrency,
-            max_runtime_seconds: self.max_runtime_seconds,
-            retries: self.retries,
-            grace_seconds: self.grace_seconds,
+            bounds: self.bounds,
             result_bytes_max: self.result_bytes_max,
             output_bytes_max: job::OUTPUT_BYTES_MAX,
             worker: self.worker.clone(),

@@ -1,0 +1,188 @@
+//! Everything of a plan run that needs no rows: counting votes, integrating, persisting, and undoing what a kill interrupted.
+
+use super::compile::Task;
+use super::drive::{PlanRun, Watcher, item_of};
+use super::state::Unit;
+use super::{RunError, RunFolder, Settings};
+use crate::git::Repo;
+use crate::integrate::{self, Integrator, Order, Persisted};
+use crate::job::{Journal, Stop, Urgency};
+use crate::model::{BlockReason, Event, PlanMutated, UnitId};
+use crate::protocol::{self, Action, Answer, UnitState};
+use std::time::Duration;
+
+impl PlanRun {
+    /// A kill during an integration: the tree goes back to its before-state first of all.
+    pub(super) fn roll_back(
+        &mut self,
+        watcher: &mut dyn Watcher,
+        stop: &Stop,
+    ) -> Result<(), RunError> {
+        let open: Vec<_> = self
+            .state()
+            .units
+            .iter()
+            .filter_map(|unit| unit.open_integration.clone())
+            .collect();
+        for started in open {
+            watcher.say(&format!(
+                "{}: an interrupted integration is rolled back",
+                started.unit
+            ));
+            integrator(&self.repo, &self.folder, &self.settings, stop)
+                .roll_back(&started, &mut self.recorder)?;
+        }
+        Ok(())
+    }
+
+    /// Does everything that needs no rows, unit by unit: count votes, integrate, persist.
+    pub(super) fn settle(
+        &mut self,
+        watcher: &mut dyn Watcher,
+        stop: &Stop,
+    ) -> Result<(), RunError> {
+        let ids: Vec<UnitId> = self
+            .state()
+            .in_flight()
+            .map(|unit| unit.id.clone())
+            .collect();
+        for id in ids {
+            // A stop is looked at between steps: each of them is whole by itself.
+            while stop.urgency() == Urgency::None && self.step(&id, watcher, stop)? {}
+        }
+        Ok(())
+    }
+
+    /// One step of one unit; `false` when it needs rows, or nothing any more.
+    fn step(
+        &mut self,
+        id: &UnitId,
+        watcher: &mut dyn Watcher,
+        stop: &Stop,
+    ) -> Result<bool, RunError> {
+        let in_flight = self.state().in_flight().find(|unit| unit.id == *id);
+        let Some(unit) = in_flight.cloned() else {
+            return Ok(false);
+        };
+        let task = self.task(&self.store.read()?, id)?;
+        match protocol::next(&task.protocol, &unit.state) {
+            Action::Await | Action::Emit(_) => return Ok(false),
+            Action::Tally => self.tally(&task, &unit.state, watcher)?,
+            Action::Integrate => self.integrate(&task, &unit.state, watcher, stop)?,
+            Action::Complete => self.persist(&unit, None, "", watcher)?,
+            Action::Block(reason, detail) => self.persist(&unit, Some(reason), &detail, watcher)?,
+        }
+        Ok(true)
+    }
+
+    fn tally(
+        &mut self,
+        task: &Task,
+        state: &UnitState,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), RunError> {
+        let gate = &task.protocol.consensus;
+        let answers = state.current_answers();
+        let votes = answers.iter().map(|(role, answer)| match answer {
+            Answer::Accepted(value) => (*role, Ok(value)),
+            Answer::Rejected { code, .. } | Answer::Retry { code, .. } => {
+                (*role, Err(code.as_str()))
+            }
+            Answer::Open => (*role, Err("no verdict")),
+        });
+        let number = state.tallies.len() as u32 + 1;
+        let tally = protocol::tally(&task.unit, number, gate.threshold, votes);
+        watcher.say(&format!(
+            "{}: vote {number}: {} agree, {} disagree{} ({} needed)",
+            task.unit,
+            tally.agree,
+            tally.disagree,
+            if tally.absent > 0 {
+                format!(", {} absent", tally.absent)
+            } else {
+                String::new()
+            },
+            tally.threshold,
+        ));
+        self.recorder.record(vec![Event::from(tally)])?;
+        Ok(())
+    }
+
+    fn integrate(
+        &mut self,
+        task: &Task,
+        state: &UnitState,
+        watcher: &mut dyn Watcher,
+        stop: &Stop,
+    ) -> Result<(), RunError> {
+        let order = Order {
+            unit: &task.unit,
+            metadata: &task.metadata,
+            scope: &task.scope,
+            patch: protocol::latest_patch(&task.protocol, state).unwrap_or_default(),
+        };
+        integrator(&self.repo, &self.folder, &self.settings, stop)
+            .integrate(&order, &mut self.recorder)?;
+        if let Some(unit) = self.state().unit(&task.unit) {
+            for run in &unit.state.validations {
+                watcher.say(&format!(
+                    "{}: `{}`: {}",
+                    task.unit,
+                    run.command,
+                    run.outcome()
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn persist(
+        &mut self,
+        unit: &Unit,
+        reason: Option<BlockReason>,
+        detail: &str,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), RunError> {
+        let run_id = self.id().clone();
+        let outcome = Persisted {
+            run_id: &run_id,
+            reason,
+            detail,
+            tally: unit.state.tallies.last(),
+            validations: &unit.state.validations,
+        };
+        let text = integrate::comment(&outcome);
+        let status = outcome.status();
+        let plan = self.store.read()?;
+        let item = item_of(&plan, &unit.id)?;
+        integrate::persist(&self.store, item.id(), status, &text, self.mutate_options())?;
+        let why = reason.map_or(String::new(), |reason| format!(" ({reason}: {detail})"));
+        watcher.say(&format!("{}: {}{why}", unit.id, status.as_str()));
+        self.recorder.record(vec![Event::from(PlanMutated {
+            unit: unit.id.clone(),
+            status: status.as_str().to_owned(),
+            comment: Some(text),
+            reason,
+            detail: reason.map(|_| detail.to_owned()),
+        })])?;
+        Ok(())
+    }
+}
+
+fn integrator<'i>(
+    repo: &'i Repo,
+    folder: &'i RunFolder,
+    settings: &Settings,
+    stop: &'i Stop,
+) -> Integrator<'i> {
+    Integrator {
+        repo,
+        run_folder: folder.path(),
+        limits: integrate::Limits {
+            timeout: Duration::from_secs(settings.validation_timeout_seconds),
+            grace: Duration::from_secs(settings.bounds.grace_seconds),
+            log_bytes_max: 16 * 1024 * 1024,
+        },
+        stop,
+    }
+}

@@ -1,0 +1,198 @@
+//! A plan run's waves: compiled for what the units need, worked as one call of the substrate each, judged row by row.
+
+use super::compile::{self, Task};
+use super::drive::{PlanRun, RunEnd, Watcher};
+use super::state::{Unit, Wave};
+use super::{RunError, collecting};
+use crate::adapter::replay;
+use crate::job::{self, Ending, Journal, Stop};
+use crate::model::{Event, JobId, RowId, RowKey, Violation, WaveCompiled, WaveNo};
+use crate::protocol::{self, Action, Emission, UnitState};
+use crate::snapshot::{self, Fingerprint};
+use crate::wave::WaveHead;
+
+impl PlanRun {
+    /// Works and judges every wave that is compiled and not fully judged.
+    pub(super) fn finish_open_waves(
+        &mut self,
+        watcher: &mut dyn Watcher,
+        stop: &Stop,
+    ) -> Result<Option<RunEnd>, RunError> {
+        let open: Vec<WaveNo> = self
+            .state()
+            .waves
+            .iter()
+            .filter(|wave| wave.is_open())
+            .map(|wave| wave.compiled.wave)
+            .collect();
+        for wave in open {
+            match self.work(wave, watcher, stop)? {
+                Ending::Finished => self.judge(wave)?,
+                Ending::StoppedByWorker => return Ok(Some(RunEnd::StoppedByWorker)),
+                Ending::Interrupted(signal) => return Ok(Some(RunEnd::Interrupted(signal))),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Compiles the rows that the units need: one wave for each round.
+    pub(super) fn emit(&mut self) -> Result<(), RunError> {
+        let plan = self.store.read()?;
+        let units: Vec<Unit> = self.state().in_flight().cloned().collect();
+        let mut emissions: Vec<(Task, UnitState, Emission)> = Vec::new();
+        for unit in units {
+            let task = self.task(&plan, &unit.id)?;
+            if let Action::Emit(emission) = protocol::next(&task.protocol, &unit.state) {
+                emissions.push((task, unit.state, emission));
+            }
+        }
+        while let Some((first, _, emission)) = emissions.first() {
+            let key = (first.protocol.name.clone(), emission.round.clone());
+            let (group, rest): (Vec<_>, Vec<_>) =
+                emissions.into_iter().partition(|(task, _, emission)| {
+                    (&task.protocol.name, &emission.round) == (&key.0, &key.1)
+                });
+            self.compile(&group)?;
+            emissions = rest;
+        }
+        Ok(())
+    }
+
+    fn compile(&mut self, group: &[(Task, UnitState, Emission)]) -> Result<(), RunError> {
+        let Some((first, _, emission)) = group.first() else {
+            return Ok(());
+        };
+        let Some(round) = first.protocol.round(&emission.round) else {
+            return Ok(());
+        };
+        let head = compile::head(&self.settings, self.id(), self.state().next_wave(), round);
+        let units: Vec<_> = group
+            .iter()
+            .map(|(task, state, emission)| (task, state, emission))
+            .collect();
+        let wave = compile::compile(&self.repo, head, round, &units)?;
+        wave.write(&self.folder)?;
+        self.recorder.record(vec![Event::from(wave.event())])?;
+        Ok(())
+    }
+
+    /// One call of the substrate, watched for changes that no worker may make.
+    fn work(
+        &mut self,
+        number: WaveNo,
+        watcher: &mut dyn Watcher,
+        stop: &Stop,
+    ) -> Result<Ending, RunError> {
+        let Some(wave) = self.state().wave(number).cloned() else {
+            return Ok(Ending::Finished);
+        };
+        let settings = self.job_settings(&wave.compiled, wave.job_id.clone())?;
+        snapshot::make(&self.repo, &self.folder.snapshot())?;
+        let before = Fingerprint::take(&self.repo, &[self.store.file()])?;
+        watcher.wave_begins(&wave.compiled);
+        let mut state = wave.job;
+        let ending = job::run(&settings, &mut state, &mut self.recorder, watcher, stop)?;
+        watcher.wave_ends(&wave.compiled, state.counts());
+        let paths = before.differences(&Fingerprint::take(&self.repo, &[self.store.file()])?);
+        if !paths.is_empty() {
+            let violation = Violation {
+                wave: number,
+                paths,
+                detail: "the work tree or the plan changed while workers ran".to_owned(),
+            };
+            watcher.warn(&format!(
+                "violation: {}: {:?}",
+                violation.detail, violation.paths
+            ));
+            self.recorder.record(vec![Event::from(violation)])?;
+        }
+        Ok(ending)
+    }
+
+    fn judge(&mut self, number: WaveNo) -> Result<(), RunError> {
+        let plan = self.store.read()?;
+        let Some(wave) = self.state().wave(number).cloned() else {
+            return Ok(());
+        };
+        let mut verdicts = Vec::new();
+        for id in wave
+            .compiled
+            .rows
+            .iter()
+            .filter(|id| !wave.judged.contains(id))
+        {
+            let Some(key) = RowKey::parse(id) else {
+                continue;
+            };
+            let task = self.task(&plan, &key.unit)?;
+            let folder = self.folder.unit(&key.unit);
+            let verdict = collecting::judge(self.state(), &wave, id, &task, &self.repo, &folder)?;
+            verdicts.push(Event::from(verdict));
+            self.keep_answer(&wave, id)?;
+        }
+        self.recorder.record(verdicts)?;
+        Ok(())
+    }
+
+    /// The answer as an artifact of its unit, and in the folder of recorded answers where one is kept.
+    fn keep_answer(&self, wave: &Wave, id: &RowId) -> Result<(), RunError> {
+        let index = wave
+            .compiled
+            .rows
+            .iter()
+            .position(|row| row == id)
+            .unwrap_or_default();
+        let item = wave.job.item(index as u64);
+        let Some(text) = item.and_then(|item| item.result.as_deref()) else {
+            return Ok(());
+        };
+        let value = serde_json::from_str(text).unwrap_or_default();
+        let units = self.folder.path().join("units");
+        for folder in [Some(&units), self.settings.record.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            replay::record(folder, id, &value).map_err(RunError::io(folder))?;
+        }
+        Ok(())
+    }
+
+    fn job_settings(
+        &self,
+        wave: &WaveCompiled,
+        job_id: Option<JobId>,
+    ) -> Result<job::Settings, RunError> {
+        let csv_path = self.folder.path().join(&wave.csv_path);
+        let call_path = self.folder.path().join(&wave.call_path);
+        let call = std::fs::read(&call_path).map_err(RunError::io(&call_path))?;
+        let call: serde_json::Value = serde_json::from_slice(&call)
+            .map_err(|error| RunError::io(&call_path)(error.into()))?;
+        let head = WaveHead {
+            run_id: self.id().clone(),
+            wave: wave.wave,
+            round: wave.round.clone(),
+            max_concurrency: wave.max_concurrency,
+            timeout_seconds: self.settings.bounds.max_runtime_seconds,
+            base_sha: self.settings.base_sha.clone(),
+        };
+        Ok(job::Settings {
+            run_id: self.id().clone(),
+            job_id: job_id.unwrap_or_else(|| JobId::new(uuid::Uuid::new_v4().to_string())),
+            wave: wave.wave,
+            input_path: csv_path.clone(),
+            csv_path,
+            delimiter: ',',
+            rename: Vec::new(),
+            instruction: "{prompt}".to_owned(),
+            id_column: Some("id".to_owned()),
+            output_csv_path: self.folder.wave_output(&head),
+            output_schema: Some(call["output_schema"].clone()),
+            bounds: self.settings.bounds,
+            result_bytes_max: job::RESULT_BYTES_MAX,
+            output_bytes_max: job::OUTPUT_BYTES_MAX,
+            worker: self.settings.worker.clone(),
+            scratch: self.folder.wave_scratch(wave.wave),
+            logs: self.folder.logs(),
+        })
+    }
+}
