@@ -96,10 +96,15 @@ impl Patch {
         Ok(Self { text, strip, paths })
     }
 
-    /// Refuses paths that no task may touch, and those outside `scope`.
-    pub fn check(&self, globs: &[String], scope: &Scope) -> Result<(), PatchError> {
+    /// Refuses paths that no task may touch (`plan_file` is one of them), and those outside `scope`.
+    pub fn check(
+        &self,
+        globs: &[String],
+        scope: &Scope,
+        plan_file: &str,
+    ) -> Result<(), PatchError> {
         for path in &self.paths {
-            if let Some(why) = forbidden(path) {
+            if let Some(why) = forbidden(path, plan_file) {
                 return Err(PatchError::Forbidden {
                     path: path.clone(),
                     why,
@@ -116,7 +121,7 @@ impl Patch {
     }
 }
 
-fn forbidden(path: &str) -> Option<&'static str> {
+fn forbidden(path: &str, plan_file: &str) -> Option<&'static str> {
     let parts = || path.split('/');
     if path.starts_with('/') {
         Some("is absolute")
@@ -126,7 +131,10 @@ fn forbidden(path: &str) -> Option<&'static str> {
         Some("belongs to git")
     } else if path.chars().any(char::is_control) {
         Some("holds control characters")
-    } else if parts().next() == Some(".step") || path.starts_with(".codex/st-plan") {
+    } else if parts().next() == Some(".step")
+        || path.starts_with(".codex/st-plan")
+        || path == plan_file
+    {
         Some("belongs to the plan")
     } else {
         None
@@ -318,7 +326,11 @@ mod tests {
 
     fn checked(text: &str, globs: &[&str]) -> Result<(), PatchError> {
         let globs: Vec<String> = globs.iter().map(|glob| (*glob).to_owned()).collect();
-        Patch::parse(text)?.check(&globs, &Scope::new(&globs).expect("globs"))
+        Patch::parse(text)?.check(
+            &globs,
+            &Scope::new(&globs).expect("globs"),
+            "plans/own.jsonl",
+        )
     }
 
     const EDIT: &str = "diff --git a/src/a.rs b/src/a.rs\nindex 1..2 100644\n--- a/src/a.rs\n+++ b/src/a.rs\n@@ -1,3 +1,3 @@\n x\n--- minus\n+++ plus\n y\n";
@@ -355,6 +367,7 @@ mod tests {
             "a/.GIT/hooks/x",
             "/etc/passwd",
             ".step/st-plan.jsonl",
+            "plans/own.jsonl",
         ] {
             assert!(
                 matches!(

@@ -1,11 +1,9 @@
 //! The mechanical checks of a patch: does it parse, stay in scope, and apply. Facts, gathered before the vote, shown
 //! to the voters, and gathered again before the tree is touched.
 
-use super::IntegrateError;
+use super::{IntegrateError, Terms};
 use crate::git::{ApplyOptions, Repo};
 use crate::patch::Patch;
-use crate::plan::Metadata;
-use crate::scope::Scope;
 use std::path::Path;
 
 /// What the checks found.
@@ -29,16 +27,21 @@ pub enum Evidence {
     },
 }
 
-/// Checks `text` against the scope and the user's tree, which is only read. `folder` takes the patch file for git.
+/// Checks `text` against its terms and the user's tree, which is only read. `folder` takes the patch file for git.
 pub fn examine(
     repo: &Repo,
-    scope: &Scope,
-    metadata: &Metadata,
+    terms: &Terms<'_>,
     text: &str,
     folder: &Path,
 ) -> Result<Evidence, IntegrateError> {
     let checked = Patch::parse(text).and_then(|patch| {
-        patch.check(&metadata.scope, scope)?;
+        let plan_file = terms.plan_file;
+        let plan_file = plan_file.strip_prefix(repo.root()).unwrap_or(plan_file);
+        patch.check(
+            &terms.metadata.scope,
+            terms.scope,
+            &plan_file.to_string_lossy(),
+        )?;
         Ok(patch)
     });
     let patch = match checked {

@@ -64,15 +64,24 @@ impl IntegrateError {
     }
 }
 
+/// What a patch of a task is measured against.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'t> {
+    /// Scope and validation commands.
+    pub metadata: &'t Metadata,
+    /// The compiled scope.
+    pub scope: &'t Scope,
+    /// The plan file, which no patch may touch.
+    pub plan_file: &'t Path,
+}
+
 /// One accepted patch and what its task says about it.
 #[derive(Clone, Copy, Debug)]
 pub struct Order<'o> {
     /// The task.
     pub unit: &'o UnitId,
-    /// Scope and validation commands.
-    pub metadata: &'o Metadata,
-    /// The compiled scope.
-    pub scope: &'o Scope,
+    /// What the patch is measured against.
+    pub terms: Terms<'o>,
     /// The patch as the synthesizer gave it.
     pub patch: &'o str,
 }
@@ -99,13 +108,13 @@ impl Integrator<'_> {
         order: &Order<'_>,
         journal: &mut dyn Journal,
     ) -> Result<(), IntegrateError> {
-        if order.metadata.validation.is_empty() && !order.metadata.allow_no_validation {
+        if order.terms.metadata.validation.is_empty() && !order.terms.metadata.allow_no_validation {
             let detail =
                 "the task has no validation command and does not say `allow_no_validation: true`";
             return self.refuse(order, BlockReason::MissingValidation, detail, journal);
         }
         let folder = self.unit_folder(order.unit);
-        let evidence = examine(self.repo, order.scope, order.metadata, order.patch, &folder)?;
+        let evidence = examine(self.repo, &order.terms, order.patch, &folder)?;
         let (patch, options) = match evidence {
             Evidence::Applies { patch, options, .. } => (patch, options),
             Evidence::Refused { detail, .. } => {
@@ -164,7 +173,7 @@ impl Integrator<'_> {
         paths: Vec<PathBuf>,
         journal: &mut dyn Journal,
     ) -> Result<(), IntegrateError> {
-        for (index, command) in order.metadata.validation.iter().enumerate() {
+        for (index, command) in order.terms.metadata.validation.iter().enumerate() {
             let log = self
                 .unit_folder(order.unit)
                 .join(format!("validation-{}.log", index + 1));

@@ -6,21 +6,31 @@ use super::state::{State, Wave};
 use crate::collect::extract::Object;
 use crate::collect::lane;
 use crate::git::Repo;
-use crate::integrate::{Evidence, examine};
+use crate::integrate::{Evidence, Terms, examine};
 use crate::job;
 use crate::model::{Lane, RowId, RowKey, VerdictKind, VerdictRecord};
 use crate::protocol::Answer;
 use serde_json::Value;
 use std::path::Path;
 
-/// The verdict over row `id` of `wave`; `folder` is the unit's, for the patch file that git reads.
+/// What a verdict is made with.
+pub(super) struct Desk<'d> {
+    /// The task that the row belongs to.
+    pub task: &'d Task,
+    /// The repository, which is only read.
+    pub repo: &'d Repo,
+    /// The plan file, which no patch may touch.
+    pub plan_file: &'d Path,
+    /// The unit's folder, for the patch file that git reads.
+    pub folder: &'d Path,
+}
+
+/// The verdict over row `id` of `wave`.
 pub(super) fn judge(
     state: &State,
     wave: &Wave,
     id: &RowId,
-    task: &Task,
-    repo: &Repo,
-    folder: &Path,
+    desk: &Desk<'_>,
 ) -> Result<VerdictRecord, RunError> {
     let index = wave.compiled.rows.iter().position(|row| row == id);
     let item = index.and_then(|index| wave.job.item(index as u64));
@@ -48,7 +58,7 @@ pub(super) fn judge(
             // The pool wrote it from a JSON object, so it reads back as one.
             let result: Object = serde_json::from_str(result).unwrap_or_default();
             let again = second_chance(state, id);
-            match check(wave.compiled.lane, &result, task, repo, folder)? {
+            match check(wave.compiled.lane, &result, desk)? {
                 Ok(checks) => record.checks = checks,
                 Err((code, detail)) => refuse(again, code, detail),
             }
@@ -68,13 +78,7 @@ pub(super) fn judge(
 
 type Checked = Result<Option<String>, (&'static str, String)>;
 
-fn check(
-    kind: Lane,
-    result: &Object,
-    task: &Task,
-    repo: &Repo,
-    folder: &Path,
-) -> Result<Checked, RunError> {
+fn check(kind: Lane, result: &Object, desk: &Desk<'_>) -> Result<Checked, RunError> {
     if let Err(detail) = lane::check(kind, result) {
         return Ok(Err(("lane", detail)));
     }
@@ -85,12 +89,15 @@ fn check(
     else {
         return Ok(Ok(None));
     };
-    Ok(
-        match examine(repo, &task.scope, &task.metadata, patch, folder)? {
-            Evidence::Applies { text, .. } => Ok(Some(text)),
-            Evidence::Refused { code, detail } => Err((code, detail)),
-        },
-    )
+    let terms = Terms {
+        metadata: &desk.task.metadata,
+        scope: &desk.task.scope,
+        plan_file: desk.plan_file,
+    };
+    Ok(match examine(desk.repo, &terms, patch, desk.folder)? {
+        Evidence::Applies { text, .. } => Ok(Some(text)),
+        Evidence::Refused { code, detail } => Err((code, detail)),
+    })
 }
 
 /// An answer that breaks a rule may be mended once in each round under way.

@@ -5,7 +5,7 @@ use super::drive::{PlanRun, Watcher, item_of};
 use super::state::Unit;
 use super::{RunError, RunFolder, Settings};
 use crate::git::Repo;
-use crate::integrate::{self, Integrator, Order, Persisted};
+use crate::integrate::{self, Integrator, Order, Persisted, Terms};
 use crate::job::{Journal, Stop, Urgency};
 use crate::model::{BlockReason, Event, PlanMutated, UnitId};
 use crate::protocol::{self, Action, Answer, UnitState};
@@ -117,8 +117,11 @@ impl PlanRun {
     ) -> Result<(), RunError> {
         let order = Order {
             unit: &task.unit,
-            metadata: &task.metadata,
-            scope: &task.scope,
+            terms: Terms {
+                metadata: &task.metadata,
+                scope: &task.scope,
+                plan_file: self.store.file(),
+            },
             patch: protocol::latest_patch(&task.protocol, state).unwrap_or_default(),
         };
         integrator(&self.repo, &self.folder, &self.settings, stop)

@@ -126,7 +126,13 @@ impl PlanRun {
             };
             let task = self.task(&plan, &key.unit)?;
             let folder = self.folder.unit(&key.unit);
-            let verdict = collecting::judge(self.state(), &wave, id, &task, &self.repo, &folder)?;
+            let desk = collecting::Desk {
+                task: &task,
+                repo: &self.repo,
+                plan_file: self.store.file(),
+                folder: &folder,
+            };
+            let verdict = collecting::judge(self.state(), &wave, id, &desk)?;
             verdicts.push(Event::from(verdict));
             self.keep_answer(&wave, id)?;
         }
