@@ -207,7 +207,8 @@ fn short(time: Duration) -> String {
     }
 }
 
-fn rows(total: u64) -> String {
+/// `1 row`, `2 rows`.
+pub fn rows(total: u64) -> String {
     match total {
         1 => "1 row".to_owned(),
         total => format!("{total} rows"),

@@ -2,7 +2,7 @@
 
 use super::args::{Context, RunArgs, WorkerArgs};
 use super::error::CliError;
-use super::progress::Display;
+use super::progress::{Display, rows};
 use super::stop;
 use super::terminal::{Terminal, Tone};
 use crate::adapter::Choice;
@@ -136,9 +136,9 @@ fn dry_run(preflight: &Preflight, context: &Context) -> Result<u8, CliError> {
         return Ok(0);
     }
     terminal.data(&format!(
-        "First wave: {} ({} rows)",
+        "First wave: {} ({})",
         wave.head.stem(),
-        wave.rows.len()
+        rows(wave.rows.len() as u64)
     ))?;
     for row in &wave.rows {
         let line = format!(

@@ -2,7 +2,7 @@
 
 use super::args::{Context, SpawnArgs};
 use super::error::CliError;
-use super::progress::Display;
+use super::progress::{Display, rows};
 use super::run::{bounds, choice};
 use super::stop;
 use super::terminal::{Terminal, Tone};
@@ -133,7 +133,8 @@ fn dry_run(job: &job::Settings, total: u64, context: &Context) -> Result<u8, Cli
     } else {
         terminal.data(prompt.unwrap_or_default().trim_end())?;
         terminal.talk(&format!(
-            "\nDry run: {total} rows, at most {} at once; nothing was started.",
+            "\nDry run: {}, at most {} at once; nothing was started.",
+            rows(total),
             job.bounds.max_concurrency
         ));
     }

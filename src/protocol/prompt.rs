@@ -61,9 +61,9 @@ pub fn render(
         .render(|name| values.get(name).map(String::as_str))
 }
 
-/// The prompts put each input between `<input …>` and `</input>`; no input may close it.
+/// The prompts put each input between lines `<input …>` and `</input>`; no input may close it.
 fn inert(value: &str) -> String {
-    value.replace("</input", "<\\/input")
+    value.trim_end().replace("</input", "<\\/input")
 }
 
 /// The accepted answers of an earlier round, when it is one of the inputs; the patch is shown apart.
