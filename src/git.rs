@@ -1,9 +1,11 @@
 //! The only place that calls `git`. Reads a lot, writes little: `apply` and `restore` to the work tree, never the
-//! index, a commit, a branch or a remote.
+//! index, a commit, a branch or a remote of a repository that it found ([`Repo::create`] makes the demo's own).
 
 use duct::Expression;
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// Why a git command did not do its work.
@@ -57,22 +59,65 @@ impl Repo {
         };
         let output = here.output(&["rev-parse", "--show-toplevel"])?;
         if !output.status.success() {
-            let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            let message = String::from_utf8_lossy(&output.stderr);
             let is_none = ["not a git repository", "work tree"]
                 .iter()
                 .any(|text| message.contains(text));
             return Err(match is_none {
                 true => no_repository(),
-                false => GitError::Failed {
-                    command: "rev-parse".to_owned(),
-                    message,
-                },
+                false => failed(&["rev-parse"], &output),
             });
         }
-        let root = String::from_utf8_lossy(&output.stdout)
-            .trim_end_matches('\n')
-            .to_owned();
-        Ok(Self { root: root.into() })
+        let root = output.stdout.strip_suffix(b"\n").unwrap_or(&output.stdout);
+        Ok(Self {
+            root: OsStr::from_bytes(root).into(),
+        })
+    }
+
+    /// A new repository with everything in `folder` in one commit. The same bytes and `time` give the same commit.
+    pub fn create(folder: &Path, message: &str, time: &str) -> Result<Self, GitError> {
+        let repo = Self {
+            root: folder.to_owned(),
+        };
+        let settings = [
+            "user.name=mesh demo",
+            "user.email=demo@example.invalid",
+            "commit.gpgsign=false",
+            "core.hooksPath=/dev/null",
+            "core.autocrlf=false",
+        ];
+        let steps: [&[&str]; 3] = [
+            &["init", "--quiet", "--initial-branch=main"],
+            &["add", "--all"],
+            &["commit", "--quiet", "--message", message],
+        ];
+        for step in steps {
+            let args: Vec<&str> = settings
+                .iter()
+                .flat_map(|one| ["-c", *one])
+                .chain(step.iter().copied())
+                .collect();
+            let command = repo
+                .command(&args)
+                .env("GIT_AUTHOR_DATE", time)
+                .env("GIT_COMMITTER_DATE", time);
+            let output = command.run().map_err(GitError::Run)?;
+            if !output.status.success() {
+                return Err(failed(step, &output));
+            }
+        }
+        Ok(repo)
+    }
+
+    /// Whether git ignores `path`.
+    pub fn ignores(&self, path: &Path) -> Result<bool, GitError> {
+        let args = ["check-ignore", "-q", "--", &path.to_string_lossy()];
+        let output = self.output(&args)?;
+        match output.status.code() {
+            Some(0) => Ok(true),
+            Some(1) => Ok(false),
+            _ => Err(failed(&args, &output)),
+        }
     }
 
     /// The top of the work tree.
@@ -212,10 +257,7 @@ impl Repo {
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
-        Err(GitError::Failed {
-            command: args.first().copied().unwrap_or_default().to_owned(),
-            message: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-        })
+        Err(failed(args, &output))
     }
 
     fn output<S: AsRef<str>>(&self, args: &[S]) -> Result<std::process::Output, GitError> {
@@ -236,6 +278,13 @@ impl Repo {
         ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"]
             .iter()
             .fold(command, |command, name| command.env_remove(name))
+    }
+}
+
+fn failed(args: &[&str], output: &std::process::Output) -> GitError {
+    GitError::Failed {
+        command: args.first().copied().unwrap_or_default().to_owned(),
+        message: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
     }
 }
 

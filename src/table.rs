@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// Why a CSV file was refused. Lines and columns are 1-based.
@@ -40,6 +40,16 @@ pub enum TableError {
         first: usize,
         /// The name.
         name: String,
+    },
+    /// A column to rename that is not there.
+    #[error("`{}` has no column `{name}` to rename; its columns are: {}", path.display(), columns.join(", "))]
+    NoColumn {
+        /// The file.
+        path: PathBuf,
+        /// The name asked for.
+        name: String,
+        /// The columns there are.
+        columns: Vec<String>,
     },
     /// Another number of fields than the header.
     #[error("`{}`, line {line}, column {column}: row {row} has {found} fields but the header has {expected}", path.display())]
@@ -84,6 +94,7 @@ impl TableError {
                 "convert it: iconv -f LATIN1 -t UTF-8 '{}' > utf8.csv",
                 path.display()
             )),
+            TableError::NoColumn { .. } => Some("names are case-sensitive".to_owned()),
             TableError::NoHeader { .. } | TableError::Io { .. } => None,
         }
     }
@@ -138,7 +149,7 @@ impl Reader {
             });
         }
         reader.header = reader.fields()?;
-        reader.rename(&options.rename);
+        reader.rename(&options.rename)?;
         reader.check_header()?;
         Ok(reader)
     }
@@ -166,8 +177,13 @@ impl Reader {
             .map_err(|error| io_error(&self.path, error.into()))
     }
 
+    /// The line on which the record begins. The parser's own count leaves out blank lines and takes CRLF for a record's
+    /// end one byte early, so for a message the file is counted.
     fn line(&self) -> u64 {
-        self.record.position().map_or(1, csv::Position::line)
+        let Some(position) = self.record.position() else {
+            return 1;
+        };
+        line_at(&self.path, position.byte()).unwrap_or(position.line())
     }
 
     fn fields(&self) -> Result<Vec<String>, TableError> {
@@ -199,12 +215,20 @@ impl Reader {
         })
     }
 
-    fn rename(&mut self, pairs: &[(String, String)]) {
+    fn rename(&mut self, pairs: &[(String, String)]) -> Result<(), TableError> {
         for (old, new) in pairs {
-            if let Some(name) = self.header.iter_mut().find(|name| *name == old) {
-                name.clone_from(new);
+            match self.header.iter_mut().find(|name| *name == old) {
+                Some(name) => name.clone_from(new),
+                None => {
+                    return Err(TableError::NoColumn {
+                        path: self.path.clone(),
+                        name: old.clone(),
+                        columns: self.header.clone(),
+                    });
+                }
             }
         }
+        Ok(())
     }
 
     fn check_header(&self) -> Result<(), TableError> {
@@ -251,6 +275,23 @@ impl<W: Write> Writer<W> {
     pub fn finish(mut self) -> io::Result<()> {
         self.rows.flush()
     }
+}
+
+/// The line of the first byte from `offset` on that ends no line.
+fn line_at(path: &Path, offset: u64) -> Option<u64> {
+    let mut bytes = BufReader::new(File::open(path).ok()?).bytes();
+    let mut line = 1;
+    for _ in 0..offset {
+        line += u64::from(bytes.next()?.ok()? == b'\n');
+    }
+    for byte in bytes {
+        match byte.ok()? {
+            b'\n' => line += 1,
+            b'\r' => {}
+            _ => break,
+        }
+    }
+    Some(line)
 }
 
 fn io_error(path: &Path, source: io::Error) -> TableError {
@@ -302,6 +343,10 @@ mod tests {
         assert_eq!(
             refusal(b"id,mock\n1,ok\n2\n"),
             ", line 3, column 2: row 2 has 1 fields but the header has 2"
+        );
+        assert_eq!(
+            refusal(b"id,m\r\n1,a\r\n\r\n\r\n2\r\n"),
+            ", line 5, column 2: row 2 has 1 fields but the header has 2"
         );
         assert_eq!(
             refusal(b"id,id,mock\n"),

@@ -109,7 +109,7 @@ impl AdapterError {
     pub fn hint(&self) -> Option<String> {
         match self {
             AdapterError::NoneFound => Some(
-                "name the agent's command after `--`, for example: mesh run -- my-agent --json; or try `mesh demo`, which needs none"
+                "say what works a row after `--`, as in `… -- my-agent --json`; or try `mesh demo`, which needs no agent"
                     .to_owned(),
             ),
             AdapterError::NoAnswers => Some("--adapter replay --answers DIR".to_owned()),

@@ -106,8 +106,8 @@ pub struct WorkerArgs {
     /// Record every answer, for `--adapter replay --answers DIR`
     #[arg(long, value_name = "DIR")]
     pub record: Option<PathBuf>,
-    /// Let workers see this variable as well; may be repeated
-    #[arg(long = "env", value_name = "NAME")]
+    /// Let workers see this variable as well; may be repeated, or A,B
+    #[arg(long = "env", value_name = "NAME", value_delimiter = ',', value_parser = variable)]
     pub env_names: Vec<String>,
     /// How many workers may run at once
     #[arg(short = 'j', long, visible_alias = "max-workers", value_name = "N", default_value = "16", value_parser = at_least_one)]
@@ -166,14 +166,10 @@ pub struct SpawnArgs {
     #[arg(value_name = "INPUT.csv")]
     pub csv_path: PathBuf,
     /// What to do with a row; {column} stands for a cell, {{ and }} for braces
-    #[arg(
-        long,
-        value_name = "TEXT",
-        required_unless_present = "instruction_file"
-    )]
+    #[arg(long, value_name = "TEXT")]
     pub instruction: Option<String>,
     /// The same, from a file
-    #[arg(long, value_name = "F", conflicts_with = "instruction")]
+    #[arg(long, value_name = "F")]
     pub instruction_file: Option<PathBuf>,
     /// The column that identifies a row [default: row-1, row-2, ...]
     #[arg(long, value_name = "C")]
@@ -311,6 +307,16 @@ fn one_byte(text: &str) -> Result<char, String> {
     match text.as_bytes() {
         [byte] if byte.is_ascii() && !b"\"\r\n".contains(byte) => Ok(char::from(*byte)),
         _ => Err("must be one ASCII character (\\t for a tab)".to_owned()),
+    }
+}
+
+fn variable(text: &str) -> Result<String, String> {
+    match text {
+        "" => Err("must be the name of a variable".to_owned()),
+        text if text.contains('=') => {
+            Err("must be a name alone; the value comes from the environment".to_owned())
+        }
+        text => Ok(text.to_owned()),
     }
 }
 

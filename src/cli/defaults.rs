@@ -3,13 +3,14 @@
 //! One mechanism for all options of `run` and `spawn` and the global ones: clap knows the names; the variable
 //! `MESH_<OPTION>` and the key in `mesh.yaml` are attached to each of them here.
 
-use super::args::{Cli, Context};
+use super::args::{Cli, Command, Context, SpawnArgs};
 use super::error::CliError;
 use super::terminal::Terminal;
 use crate::config::Config;
 use crate::git::Repo;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches};
+use std::cmp::Ordering;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -46,7 +47,12 @@ pub fn parse(args: Vec<OsString>) -> Result<(Cli, Context), CliError> {
     let matches = command
         .try_get_matches_from(args)
         .map_err(CliError::Usage)?;
-    let cli = Cli::from_arg_matches(&matches).map_err(CliError::Usage)?;
+    let mut cli = Cli::from_arg_matches(&matches).map_err(CliError::Usage)?;
+    if let (Command::Spawn(args), Some(matches)) =
+        (&mut cli.command, matches.subcommand_matches("spawn"))
+    {
+        one_instruction(args, matches)?;
+    }
     if !folder.is_dir() {
         return Err(CliError::NoFolder(cli.folder));
     }
@@ -105,16 +111,9 @@ fn with_config(command: clap::Command, config: &Config) -> clap::Command {
         Some(values) => arg.default_value(values.first().cloned().unwrap_or_default()),
         None => arg,
     };
-    let given = |name: &str| config.options.contains_key(name);
-    let has_instruction = given("instruction") || given("instruction_file");
     let mut command = command.mut_args(attach);
     for name in CONFIGURABLE {
         command = command.mut_subcommand(name, |sub| sub.mut_args(attach));
-    }
-    if has_instruction {
-        command = command.mut_subcommand("spawn", |sub| {
-            sub.mut_arg("instruction", |arg| arg.required(false))
-        });
     }
     command
 }
@@ -163,6 +162,24 @@ fn spelled_out(
         });
     }
     Ok(spelled)
+}
+
+/// `--instruction` and `--instruction-file` are two ways to say one thing: the one from the stronger source counts.
+fn one_instruction(args: &mut SpawnArgs, matches: &ArgMatches) -> Result<(), CliError> {
+    let strength = |id: &str| match matches.value_source(id) {
+        Some(ValueSource::CommandLine) => 3,
+        Some(ValueSource::EnvVariable) => 2,
+        Some(_) => 1,
+        None => 0,
+    };
+    let (text, file) = (strength("instruction"), strength("instruction_file"));
+    match text.cmp(&file) {
+        Ordering::Equal if text == 0 => return Err(CliError::NoInstruction),
+        Ordering::Equal => return Err(CliError::TwoInstructions),
+        Ordering::Greater => args.instruction_file = None,
+        Ordering::Less => args.instruction = None,
+    }
+    Ok(())
 }
 
 /// What was typed for `run`, as the preflight line shows it.

@@ -3,6 +3,7 @@
 use super::args::{Context, DemoArgs};
 use super::error::CliError;
 use crate::adapter::Choice;
+use crate::git::Repo;
 use crate::integrate::RepoLock;
 use crate::job::Bounds;
 use crate::run::{self, PlanRun, Request, RunError, RunFolder};
@@ -145,37 +146,8 @@ fn unpack(repo: &Path, answers: &Path) -> Result<(), CliError> {
         .map(include_dir::File::contents)
         .unwrap_or_default();
     crate::durable::write(&repo.join(".step/st-plan.jsonl"), plan)?;
-    let time = "2026-02-13T01:50:00Z";
-    let git = |args: &[&str]| {
-        let identity = [
-            "-c",
-            "user.name=mesh demo",
-            "-c",
-            "user.email=demo@example.invalid",
-        ];
-        let plain = [
-            "-c",
-            "commit.gpgsign=false",
-            "-c",
-            "core.hooksPath=/dev/null",
-            "-c",
-            "core.autocrlf=false",
-        ];
-        duct::cmd("git", identity.iter().chain(&plain).chain(args))
-            .dir(repo)
-            .env("GIT_AUTHOR_DATE", time)
-            .env("GIT_COMMITTER_DATE", time)
-            .stdout_null()
-            .run()
-    };
-    git(&["init", "--quiet", "--initial-branch=main"])?;
-    git(&["add", "--all"])?;
-    git(&[
-        "commit",
-        "--quiet",
-        "--message",
-        "The text toolkit before its tasks",
-    ])?;
+    let message = "The text toolkit before its tasks";
+    Repo::create(repo, message, "2026-02-13T01:50:00Z").map_err(RunError::from)?;
     Ok(())
 }
 

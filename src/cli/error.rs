@@ -24,6 +24,12 @@ pub enum CliError {
     /// An argument of `run` that is no `key=value` of an option.
     #[error("`{0}` is not a setting of `mesh run`")]
     BadSetting(String),
+    /// `mesh spawn` without an instruction.
+    #[error("no instruction: what is a worker to do with a row?")]
+    NoInstruction,
+    /// `mesh spawn` with two of them from one source.
+    #[error("`--instruction` and `--instruction-file` are both given")]
+    TwoInstructions,
     /// `mesh.yaml` is not usable.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -54,9 +60,6 @@ pub enum CliError {
     /// `report-result` outside of a worker.
     #[error("`{0}` is not set: `mesh report-result` works only inside a worker that mesh started")]
     NotAWorker(&'static str),
-    /// `report-result` with something that is not JSON.
-    #[error("the result is not JSON")]
-    ResultNotJson(#[source] serde_json::Error),
     /// The demo's tests did not behave as they must.
     #[error("the demo did not end as it must: {0}")]
     Demo(String),
@@ -89,6 +92,10 @@ impl CliError {
                 "settings are key=value, such as max_tasks=2; the agent's command stands after `--`; see mesh run --help"
                     .to_owned(),
             ),
+            CliError::NoInstruction => {
+                Some("--instruction 'Review {path}', or --instruction-file F; {column} stands for a cell".to_owned())
+            }
+            CliError::TwoInstructions => Some("give one of them".to_owned()),
             CliError::Plan(error) => error.hint(),
             CliError::Run(error) => error.hint(),
             _ => None,

@@ -2,7 +2,7 @@
 
 use super::terminal::{ProgressMode, Terminal, Tone};
 use crate::job::{Counts, Observer, Snapshot};
-use crate::model::WaveCompiled;
+use crate::model::{WaveCompiled, one_line};
 use crate::run::Watcher;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
@@ -194,7 +194,7 @@ fn status(snapshot: &Snapshot) -> String {
         .first()
         .filter(|(_, age)| age.as_secs() > 0)
     {
-        text.push_str(&format!("; {id} {}", short(*age)));
+        text.push_str(&format!("; {} {}", one_line(id.as_str()), short(*age)));
     }
     text
 }

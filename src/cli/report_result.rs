@@ -2,7 +2,7 @@
 
 use super::args::{Context, ReportResultArgs};
 use super::error::CliError;
-use crate::job::{Request, send};
+use crate::job::{Answer, Request, send};
 use crate::model::{ReportToken, RowId};
 use std::io::Read;
 use std::path::Path;
@@ -11,18 +11,33 @@ use std::path::Path;
 pub fn execute(args: &ReportResultArgs, context: &Context) -> Result<u8, CliError> {
     let variable = |name: &'static str| std::env::var(name).map_err(|_| CliError::NotAWorker(name));
     let socket = variable("MESH_REPORT_SOCKET")?;
+    let result = match serde_json::from_str(&result_text(&args.result)?) {
+        Ok(result) => result,
+        Err(error) => {
+            let reason = Some(format!("the result is not JSON: {error}"));
+            return print(
+                &Answer {
+                    accepted: false,
+                    reason,
+                },
+                context,
+            );
+        }
+    };
     let request = Request {
         token: ReportToken::new(variable("MESH_REPORT_TOKEN")?),
         item_id: RowId::new(variable("MESH_ITEM_ID")?),
         attempt: variable("MESH_ATTEMPT")?.parse().unwrap_or_default(),
-        result: serde_json::from_str(&result_text(&args.result)?)
-            .map_err(CliError::ResultNotJson)?,
+        result,
         stop: args.stop,
     };
     let answer = send(Path::new(&socket), &request)?;
-    context
-        .terminal
-        .data(&serde_json::to_string(&answer).unwrap_or_default())?;
+    print(&answer, context)
+}
+
+fn print(answer: &Answer, context: &Context) -> Result<u8, CliError> {
+    let text = serde_json::to_string(answer).unwrap_or_default();
+    context.terminal.data(&text)?;
     Ok(u8::from(!answer.accepted))
 }
 

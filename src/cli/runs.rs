@@ -2,6 +2,7 @@
 
 use super::args::{Context, ResumeArgs, RunsArgs, RunsCommand};
 use super::error::CliError;
+use super::terminal::Terminal;
 use crate::inspect::Report;
 use crate::ledger;
 use crate::model::RunKind;
@@ -105,24 +106,39 @@ fn show(args: &ResumeArgs, context: &Context) -> Result<u8, CliError> {
             terminal.data(&serde_json::to_string(&report).unwrap_or_default())?
         }
         Some(report) => terminal.data(&terminal.painted(&report.text()))?,
-        None => {
-            let finished = state.finished.as_ref();
-            let status = finished.map_or("not ended", |finished| finished.status.as_str());
-            let counts = state
-                .spawned
-                .as_ref()
-                .map(crate::job::State::counts)
-                .unwrap_or_default();
-            terminal.data(&format!(
-                "run {} {status}\nrows: {} of {} completed, {} failed\noutput: {}\nfolder: {}",
-                folder.id(),
-                counts.completed,
-                counts.total,
-                counts.failed,
-                state.spawned_output().unwrap_or("none"),
-                folder.path().display()
-            ))?;
-        }
+        None => show_spawned(&folder, &state, terminal)?,
     }
     Ok(0)
+}
+
+fn show_spawned(folder: &RunFolder, state: &State, terminal: &Terminal) -> Result<(), CliError> {
+    let finished = state.finished.as_ref();
+    let status = finished.map_or("not ended", |finished| finished.status.as_str());
+    let job = state.spawned.as_ref();
+    let counts = job.map(crate::job::State::counts).unwrap_or_default();
+    let output = state.spawned_output();
+    let text = if terminal.json {
+        serde_json::json!({
+            "mesh_run_id": folder.id(),
+            "kind": "spawn",
+            "status": status,
+            "total_items": counts.total,
+            "completed_items": counts.completed,
+            "failed_items": counts.failed,
+            "output_csv_path": output,
+            "folder": folder.path(),
+        })
+        .to_string()
+    } else {
+        format!(
+            "run {} {status}\nrows: {} of {} completed, {} failed\noutput: {}\nfolder: {}",
+            folder.id(),
+            counts.completed,
+            counts.total,
+            counts.failed,
+            output.unwrap_or("none"),
+            folder.path().display()
+        )
+    };
+    Ok(terminal.data(&text)?)
 }

@@ -9,11 +9,18 @@ use super::terminal::{Terminal, Tone};
 use crate::adapter;
 use crate::collect::schema::Schema;
 use crate::job::{self, Summary};
+use crate::model::one_line;
 use crate::run::{self, RunEnd, RunError, RunFolder, SpawnRun, SpawnSettings, check_input};
 
 /// Checks everything, then runs the rows.
 pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
-    let settings = settings(args, context)?;
+    let csv_path = context.folder.join(&args.csv_path);
+    let spooled = run::spool(&csv_path)?;
+    let mut settings = settings(args, context)?;
+    if let Some(file) = &spooled {
+        settings.input_path = file.path().to_owned();
+        settings.output_folder.clone_from(&context.folder);
+    }
     settings.check_output()?;
     let home = args.place.home(context)?;
     // Checked on the user's file, before a run exists; the run then works on its own copy of it.
@@ -88,6 +95,8 @@ fn settings(args: &SpawnArgs, context: &Context) -> Result<SpawnSettings, CliErr
     let fanout = chosen.capabilities.fanout.unwrap_or(usize::MAX);
     bounds.max_concurrency = bounds.max_concurrency.min(fanout).max(1);
     Ok(SpawnSettings {
+        input_path: at(&args.csv_path),
+        output_folder: crate::durable::parent(&at(&args.csv_path)).to_owned(),
         csv_path: at(&args.csv_path),
         delimiter: args.delimiter,
         rename: args.rename.clone(),
@@ -159,7 +168,7 @@ fn print(summary: &Summary, terminal: &Terminal) -> Result<(), CliError> {
     for error in summary.failed_item_errors.iter().flatten() {
         terminal.talk(&format!(
             "  {} {}",
-            terminal.err_tone(Tone::Bad, &error.item_id),
+            terminal.err_tone(Tone::Bad, &one_line(&error.item_id)),
             error.last_error
         ));
     }

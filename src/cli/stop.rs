@@ -10,7 +10,10 @@ use std::sync::Arc;
 /// end them at once.
 pub fn on_signals() -> io::Result<Arc<Stop>> {
     let stop = Arc::new(Stop::new()?);
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    let heard = [SIGINT, SIGTERM, SIGHUP]
+        .into_iter()
+        .filter(|signal| !is_ignored(*signal));
+    let mut signals = Signals::new(heard)?;
     let asked = Arc::clone(&stop);
     std::thread::Builder::new()
         .name("signals".to_owned())
@@ -28,4 +31,17 @@ pub fn on_signals() -> io::Result<Arc<Stop>> {
             }
         })?;
     Ok(stop)
+}
+
+/// Whether whoever started this process wants it to ignore `signal`, as `nohup` does. Linux says so in `/proc`;
+/// elsewhere the signal is heard.
+fn is_ignored(signal: i32) -> bool {
+    let ignored = || {
+        let status = std::fs::read_to_string("/proc/self/status").ok()?;
+        let mask = status
+            .lines()
+            .find_map(|line| line.strip_prefix("SigIgn:"))?;
+        u64::from_str_radix(mask.trim(), 16).ok()
+    };
+    ignored().is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }

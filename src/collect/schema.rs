@@ -1,5 +1,6 @@
 //! Checking a result against its JSON Schema, with every violation and its JSON pointer.
 
+use crate::model::one_line;
 use serde_json::Value;
 use std::path::Path;
 
@@ -102,11 +103,8 @@ impl Schema {
             .validator
             .iter_errors(result)
             .map(|error| {
-                format!(
-                    "{}: {}",
-                    pointer(&error.instance_path().to_string()),
-                    error.masked()
-                )
+                let at = error.instance_path().to_string();
+                one_line(&format!("{}: {}", pointer(&at), error.masked()))
             })
             .collect();
         if violations.is_empty() {

@@ -4,7 +4,7 @@
 
 use super::IntegrateError;
 use crate::job::{Stop, Urgency};
-use crate::model::{UnitId, ValidationFinished};
+use crate::model::{UnitId, ValidationFinished, one_line};
 use crate::process;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Pid;
@@ -136,7 +136,7 @@ fn watch(
     }
 }
 
-/// The last line of the log that is not blank, shortened and without control characters.
+/// The last line of the log that is not blank.
 fn key_line(log: &Path) -> io::Result<String> {
     const TAIL_BYTES: i64 = 4096;
     let mut file = File::open(log)?;
@@ -151,12 +151,7 @@ fn key_line(log: &Path) -> io::Result<String> {
         .rev()
         .find(|line| !line.trim().is_empty())
         .unwrap_or_default();
-    Ok(line
-        .trim()
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(200)
-        .collect())
+    Ok(one_line(line.trim()))
 }
 
 #[cfg(test)]

@@ -113,14 +113,17 @@ fn watch(
     let exited = process::exit_watch(group)?;
     let mut stdout = Pipe::new(
         child.stdout.take().map(OwnedFd::from),
+        Keep::Head,
         limits.stdout_bytes_max,
     )?;
     let mut stderr = Pipe::new(
         child.stderr.take().map(OwnedFd::from),
+        Keep::Tail,
         limits.stderr_bytes_max,
     )?;
     let mut cause = Cause::Exited;
-    let mut next = Some(started + limits.max_runtime);
+    // No deadline at all when it is beyond what the clock can say.
+    let mut next = started.checked_add(limits.max_runtime);
     loop {
         let fds = [
             Some(exited.as_fd()),
@@ -141,12 +144,16 @@ fn watch(
         stdout.read_available()?;
         stderr.read_available()?;
         if has_exited {
-            return Ok((cause, stdout.bytes, stderr.bytes));
+            if cause == Cause::Exited && stdout.overflowed {
+                // It ended by itself, but what it printed is not whole.
+                cause = Cause::OutputTooLarge;
+            }
+            return Ok((cause, stdout.into_bytes(), stderr.into_bytes()));
         }
         if cause == Cause::Exited {
             if let Some(reason) = reason_to_end(&stdout, next, stop) {
                 cause = reason;
-                next = Some(Instant::now() + limits.grace);
+                next = Instant::now().checked_add(limits.grace);
                 process::terminate(group);
             }
         } else if next.is_some_and(|at| at <= Instant::now()) {
@@ -174,8 +181,18 @@ fn remaining(until: Option<Instant>) -> Option<Timespec> {
     Timespec::try_from(left).ok()
 }
 
+/// Which part of too much output is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keep {
+    /// The beginning; the rest makes it overflow.
+    Head,
+    /// The end: where a program says why it failed.
+    Tail,
+}
+
 /// One output pipe of the worker, read without blocking and kept up to a bound.
 struct Pipe {
+    part: Keep,
     fd: Option<std::fs::File>,
     bytes: Vec<u8>,
     bytes_max: usize,
@@ -183,11 +200,12 @@ struct Pipe {
 }
 
 impl Pipe {
-    fn new(fd: Option<OwnedFd>, bytes_max: usize) -> io::Result<Self> {
+    fn new(fd: Option<OwnedFd>, part: Keep, bytes_max: usize) -> io::Result<Self> {
         if let Some(fd) = &fd {
             rustix::io::ioctl_fionbio(fd, true)?;
         }
         Ok(Self {
+            part,
             fd: fd.map(std::fs::File::from),
             bytes: Vec::new(),
             bytes_max,
@@ -216,10 +234,28 @@ impl Pipe {
     }
 
     fn keep(&mut self, chunk: &[u8]) {
+        if self.part == Keep::Tail {
+            self.bytes.extend_from_slice(chunk);
+            // Cut only now and then: moving the rest to the front for every chunk would cost more than the room.
+            if self.bytes.len() > 2 * self.bytes_max {
+                self.cut_front();
+            }
+            return;
+        }
         let room = self.bytes_max - self.bytes.len();
         self.overflowed |= chunk.len() > room;
         self.bytes
             .extend_from_slice(&chunk[..chunk.len().min(room)]);
+    }
+
+    fn cut_front(&mut self) {
+        let excess = self.bytes.len().saturating_sub(self.bytes_max);
+        self.bytes.drain(..excess);
+    }
+
+    fn into_bytes(mut self) -> Vec<u8> {
+        self.cut_front();
+        self.bytes
     }
 }
 

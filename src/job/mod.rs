@@ -7,6 +7,7 @@
 
 mod attempt;
 mod input;
+mod limits;
 mod outcome;
 mod output;
 mod pool;
@@ -212,6 +213,22 @@ pub enum JobError {
         #[source]
         source: io::Error,
     },
+    /// Not enough file descriptors for so many workers.
+    #[error("{slots} workers at once need {needed} open files; this process may have {allowed}")]
+    Descriptors {
+        /// Workers at once.
+        slots: usize,
+        /// Descriptors that they need.
+        needed: u64,
+        /// The hard limit.
+        allowed: u64,
+    },
+    /// `mesh` itself went wrong while it worked a row; the run is resumable.
+    #[error("a defect of mesh while it worked item `{item}`")]
+    Defect {
+        /// The row.
+        item: RowId,
+    },
     /// The run's folder can't be used.
     #[error("the run's folder can't be used")]
     Scratch(#[source] io::Error),
@@ -225,6 +242,7 @@ impl JobError {
             JobError::NoIdColumn { .. } => {
                 Some("names are case-sensitive; leave --id-column out to number the rows".to_owned())
             }
+            JobError::Descriptors { .. } => Some("lower -j, or raise the limit: ulimit -n".to_owned()),
             JobError::NoCommand => Some(
                 "say what works a row after `--`, for example: mesh spawn rows.csv --instruction 'Read {path}' -- my-agent"
                     .to_owned(),

@@ -3,7 +3,7 @@
 use super::attempt::{Cause, Ended};
 use crate::collect::extract::{self, Object};
 use crate::collect::schema::Schema;
-use crate::model::ReportVia;
+use crate::model::{ReportVia, one_line};
 use serde_json::Value;
 use std::fmt;
 use std::time::Duration;
@@ -105,7 +105,7 @@ pub(super) fn judge(
         }
         Cause::Exited => {}
     }
-    match found(ended, result_file) {
+    match found(ended, result_file, rules.result_bytes_max) {
         Ok((result, via)) => measured(result, via, rules),
         Err((failure, text)) => Outcome::Failed(failure, text),
     }
@@ -114,8 +114,13 @@ pub(super) fn judge(
 fn found(
     ended: &Ended,
     result_file: Option<&[u8]>,
+    result_bytes_max: usize,
 ) -> Result<(Object, ReportVia), (Failure, String)> {
     if let Some(bytes) = result_file {
+        if bytes.len() > result_bytes_max {
+            let text = format!("the result file has more than {result_bytes_max} bytes");
+            return Err((Failure::OutputTooLarge, text));
+        }
         return extract::object(bytes)
             .map(|result| (result, ReportVia::ResultFile))
             .map_err(|error| {
@@ -164,17 +169,9 @@ fn exit_text(ended: &Ended) -> String {
     };
     let stderr = String::from_utf8_lossy(&ended.stderr);
     match stderr.lines().rev().find(|line| !line.trim().is_empty()) {
-        Some(line) => format!("{how}: {}", shortened(line.trim())),
+        Some(line) => format!("{how}: {}", one_line(line.trim())),
         None => how,
     }
-}
-
-/// At most 300 characters, control characters made visible: the text goes into tables and terminals.
-fn shortened(line: &str) -> String {
-    line.chars()
-        .take(300)
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
 }
 
 #[cfg(test)]

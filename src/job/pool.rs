@@ -6,6 +6,7 @@
 
 use super::attempt::{self, Ended};
 use super::input::{Input, Row};
+use super::limits;
 use super::outcome::{Failure, Outcome, Rules, judge};
 use super::report::{Hub, Open};
 use super::state::{State, Status};
@@ -17,12 +18,13 @@ use crate::collect::extract::Object;
 use crate::collect::schema::Schema;
 use crate::model::{
     AttemptEnd, AttemptFinished, AttemptReported, AttemptStarted, Event, ReportToken, ReportVia,
-    WaveStarted,
+    RowId, WaveStarted,
 };
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use serde_json::Value;
 use std::collections::{HashMap, VecDeque};
 use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -62,6 +64,8 @@ pub(super) enum PoolEvent {
     },
     /// An attempt is over.
     Finished(Box<Finished>),
+    /// The thread of this row met a defect of `mesh`.
+    Panicked(RowId),
 }
 
 /// One attempt to see through.
@@ -97,6 +101,8 @@ pub fn run(
         Some(source) => Some(Schema::compile("output_schema", source.clone())?),
         None => None,
     };
+    let slots = settings.bounds.max_concurrency.min(total.max(1) as usize);
+    limits::make_room_for(slots)?;
     std::fs::create_dir_all(&settings.scratch).map_err(JobError::Scratch)?;
     let (events, inbox) = unbounded();
     let hub = Hub::listen(
@@ -109,7 +115,6 @@ pub fn run(
     let input = Input::open(settings)?;
     let launcher = Launcher::new(settings, input.header().to_vec(), hub.path().to_owned());
     launcher.write_shared_files().map_err(JobError::Scratch)?;
-    let slots = settings.bounds.max_concurrency.min(total.max(1) as usize);
     let (tasks, work) = bounded(slots);
     let thread = WorkerThread {
         settings,
@@ -279,10 +284,12 @@ impl Pool<'_> {
                         via: ReportVia::Report,
                         result: Value::Object(result),
                         stop,
+                        reported_at: clock::csv_time(clock::now()),
                     }));
                     waiting.push(acknowledge);
                 }
                 PoolEvent::Finished(finished) => events.extend(self.finish(*finished)),
+                PoolEvent::Panicked(item) => return Err(JobError::Defect { item }),
             }
         }
         self.record(events)?;
@@ -308,6 +315,7 @@ impl Pool<'_> {
                         via: *via,
                         result: Value::Object(result.clone()),
                         stop: false,
+                        reported_at: clock::csv_time(clock::now()),
                     }));
                 }
                 (AttemptEnd::Completed, None)
@@ -410,11 +418,14 @@ struct WorkerThread<'p> {
 impl WorkerThread<'_> {
     fn serve(&self, work: &Receiver<Task>, events: &Sender<PoolEvent>) {
         for task in work {
-            let finished = self.see_through(task);
-            if events
-                .send(PoolEvent::Finished(Box::new(finished)))
-                .is_err()
-            {
+            let item = task.row.id.clone();
+            // A panic must not leave the loop waiting for a row whose thread is gone.
+            let seen = catch_unwind(AssertUnwindSafe(|| self.see_through(task)));
+            let event = match seen {
+                Ok(finished) => PoolEvent::Finished(Box::new(finished)),
+                Err(_) => PoolEvent::Panicked(item),
+            };
+            if events.send(event).is_err() {
                 return;
             }
         }
@@ -488,7 +499,7 @@ fn read_result_file(path: &Path, bytes_max: usize) -> Option<Vec<u8>> {
     let is_file = std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file());
     let file = is_file.then(|| std::fs::File::open(path).ok()).flatten()?;
     let mut bytes = Vec::new();
-    file.take(bytes_max as u64 + 1)
+    file.take((bytes_max as u64).saturating_add(1))
         .read_to_end(&mut bytes)
         .ok()?;
     (!bytes.trim_ascii().is_empty()).then_some(bytes)

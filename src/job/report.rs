@@ -180,7 +180,9 @@ fn read_request(connection: &UnixStream, result_bytes_max: usize) -> Result<Requ
         .set_read_timeout(Some(PATIENCE))
         .map_err(unreadable)?;
     // The envelope adds a few hundred bytes; a wide margin keeps the exact check with the result itself.
-    let bound = result_bytes_max as u64 * 2 + 64 * 1024;
+    let bound = (result_bytes_max as u64)
+        .saturating_mul(2)
+        .saturating_add(64 * 1024);
     let mut line = Vec::new();
     BufReader::new(connection.take(bound))
         .read_until(b'\n', &mut line)
@@ -285,5 +287,9 @@ pub fn send(socket: &Path, request: &Request) -> io::Result<Answer> {
     let _ = connection.write_all(&line);
     let mut answer = String::new();
     BufReader::new(connection).read_line(&mut answer)?;
-    Ok(serde_json::from_str(&answer)?)
+    // A run that dies in between closes the connection without a word.
+    Ok(serde_json::from_str(&answer).unwrap_or_else(|_| Answer {
+        accepted: false,
+        reason: Some("the run ended before the result was safe".to_owned()),
+    }))
 }

@@ -4,7 +4,7 @@
 //! [`State::apply`], so the two can't disagree.
 
 use super::Failure;
-use crate::model::{AttemptEnd, Event, ReportVia, WaveNo};
+use crate::model::{AttemptEnd, Event, WaveNo};
 
 /// Where a row stands (column `status`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -158,13 +158,9 @@ impl State {
                 let result = body.result.to_string().into_boxed_str();
                 self.change(body.row_index, |item| {
                     item.result = Some(result);
+                    item.reported_at = Some(body.reported_at.as_str().into());
                     item.last_error = None;
                 });
-                // An explicit report stands by itself; the other two ways come with their `attempt_finished`.
-                debug_assert!(matches!(
-                    body.via,
-                    ReportVia::Report | ReportVia::ResultFile | ReportVia::Stdout
-                ));
             }
             Event::AttemptFinished(body) if body.wave == self.wave => self.finish(body),
             _ => {}
@@ -182,7 +178,6 @@ impl State {
         self.change(body.row_index, |item| match body.end {
             AttemptEnd::Completed => {
                 item.status = Status::Completed;
-                item.reported_at = Some(at.clone());
                 item.completed_at = Some(at);
             }
             AttemptEnd::Failed => {
@@ -205,6 +200,8 @@ impl State {
     /// Gives the rows whose result is safe although the end of their attempt was never recorded; the
     /// caller records that end.
     pub fn recover(&mut self) -> Vec<u64> {
+        // Going on is what the user asked for after a worker's stop; the request must not outlive the call that it ended.
+        self.stop_requested = false;
         let mut reported = Vec::new();
         for index in 0..self.items.len() as u64 {
             let item = &self.items[index as usize];

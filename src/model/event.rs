@@ -212,6 +212,8 @@ pub struct AttemptReported {
     /// The worker asked to end the job.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stop: bool,
+    /// Whole-second UTC time for the output CSV.
+    pub reported_at: String,
 }
 
 /// What an ended attempt means for its row.

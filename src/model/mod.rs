@@ -6,6 +6,7 @@
 mod event;
 mod id;
 mod row;
+mod text;
 
 pub use event::{
     AttemptEnd, AttemptFinished, AttemptReported, AttemptStarted, BeforeState, Event, EventError,
@@ -15,3 +16,4 @@ pub use event::{
 };
 pub use id::{JobId, ReportToken, Role, RoundName, RowId, RunId, UnitId, WaveNo, file_name};
 pub use row::{BlockReason, Lane, Risk, RowKey};
+pub use text::one_line;

@@ -4,14 +4,13 @@
 //! when the process ends, however it ends, so there is no stale lock to clean up.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::retry_on_intr;
 
 use super::PlanError;
+use crate::git::Repo;
 
 /// The exclusive right to change one plan file; ends when dropped.
 #[derive(Debug)]
@@ -48,26 +47,21 @@ impl Lock {
 pub fn check_lock_ignored(plan_file: &Path) -> Result<(), PlanError> {
     let lock = absolute(&lock_path(plan_file));
     let folder = existing_ancestor(&lock);
-    let ignored = duct::cmd!("git", "check-ignore", "-q", "--", &lock)
-        .dir(&folder)
-        .stderr_null()
-        .unchecked()
-        .run();
-    // 1 is "not ignored"; anything above is "no repository here" or "not inside it".
-    if !matches!(ignored, Ok(output) if output.status.code() == Some(1)) {
-        return Ok(());
-    }
-    let Some(root) = work_tree(&folder) else {
+    let Ok(repo) = Repo::find(&folder) else {
         return Ok(());
     };
+    if repo.ignores(&lock).unwrap_or(true) {
+        return Ok(());
+    }
+    let root = repo.root();
     let folder_real = fs::canonicalize(&folder).unwrap_or_else(|_| folder.clone());
     let lock_real = lock
         .strip_prefix(&folder)
         .map_or_else(|_| lock.clone(), |rest| folder_real.join(rest));
-    let shown = lock_real.strip_prefix(&root).unwrap_or(&lock_real);
+    let shown = lock_real.strip_prefix(root).unwrap_or(&lock_real);
     Err(PlanError::LockNotIgnored {
         lock: shell_word(shown),
-        root: shell_word(&root),
+        root: shell_word(root),
     })
 }
 
@@ -91,18 +85,6 @@ fn absolute(path: &Path) -> PathBuf {
 fn existing_ancestor(path: &Path) -> PathBuf {
     let found = path.ancestors().skip(1).find(|folder| folder.is_dir());
     found.unwrap_or(Path::new("/")).to_owned()
-}
-
-fn work_tree(folder: &Path) -> Option<PathBuf> {
-    let show = duct::cmd!("git", "rev-parse", "--show-toplevel")
-        .dir(folder)
-        .stderr_null()
-        .stdout_capture()
-        .unchecked();
-    let output: io::Result<_> = show.run();
-    let mut bytes = output.ok().filter(|output| output.status.success())?.stdout;
-    bytes.truncate(bytes.trim_ascii_end().len());
-    Some(PathBuf::from(std::ffi::OsString::from_vec(bytes)))
 }
 
 /// The path as a person can paste it into a shell: as it is where that is safe, else in single

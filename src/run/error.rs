@@ -151,8 +151,17 @@ impl RunError {
             RunError::Git(GitError::Run(_) | GitError::Failed { .. }) => Blame::Machine,
             RunError::Integrate(IntegrateError::Plan(_)) => Blame::Input,
             RunError::Integrate(_) => Blame::Machine,
-            RunError::Job(JobError::NoProgram { .. }) => Blame::Preflight,
-            RunError::Job(JobError::Scratch(_) | JobError::Output { .. }) => Blame::Machine,
+            RunError::Job(JobError::NoProgram { .. } | JobError::Descriptors { .. }) => {
+                Blame::Preflight
+            }
+            RunError::Job(JobError::Ledger(LedgerError::Locked { .. })) => Blame::Preflight,
+            RunError::Ledger(LedgerError::Io { .. })
+            | RunError::Job(
+                JobError::Scratch(_)
+                | JobError::Defect { .. }
+                | JobError::Output { .. }
+                | JobError::Ledger(LedgerError::Io { .. }),
+            ) => Blame::Machine,
             _ => Blame::Input,
         }
     }

@@ -17,6 +17,8 @@ pub fn home() -> Result<PathBuf, RunError> {
     folder("MESH_HOME")
         .or_else(|| folder("XDG_STATE_HOME").map(|state| state.join("mesh")))
         .or_else(|| folder("HOME").map(|home| home.join(".local/state/mesh")))
+        // Workers start in another folder and get paths below it.
+        .map(|home| std::path::absolute(&home).unwrap_or(home))
         .ok_or(RunError::NoHome)
 }
 

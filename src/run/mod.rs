@@ -24,7 +24,7 @@ pub use folder::{RunFolder, home};
 pub use prepare::{Preflight, Request, prepare};
 pub use protocols::Protocols;
 pub use record::Recorder;
-pub use spawn::{SpawnRun, SpawnSettings, check_input};
+pub use spawn::{SpawnRun, SpawnSettings, check_input, spool};
 pub use state::{Ended, State, Unit, Wave};
 
 use crate::job::{Bounds, Worker};

@@ -9,8 +9,12 @@ use crate::job::{
 };
 use crate::ledger::{Ledger, LedgerError};
 use crate::model::{Event, JobId, RunFinished, RunKind, RunStarted, WaveNo};
+use rustix::fs::{Access, access};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::fs::File;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// What the user asked for.
@@ -18,6 +22,10 @@ use std::path::{Path, PathBuf};
 pub struct SpawnSettings {
     /// The input, as given.
     pub csv_path: PathBuf,
+    /// The file to read it from: the same, or what came through a pipe.
+    pub input_path: PathBuf,
+    /// Where the output goes by default.
+    pub output_folder: PathBuf,
     /// The separator.
     pub delimiter: char,
     /// Header names to change.
@@ -78,14 +86,14 @@ impl SpawnSettings {
                 .to_string_lossy()
                 .into_owned();
             let name = format!("{stem}.agent-job-{}.csv", &job_id[..8]);
-            crate::durable::parent(&self.csv_path).join(name)
+            self.output_folder.join(name)
         });
         Settings {
             run_id: folder.id().clone(),
             job_id: JobId::new(job_id),
             wave: WaveNo(1),
             csv_path: self.csv_path.clone(),
-            input_path: self.csv_path.clone(),
+            input_path: self.input_path.clone(),
             delimiter: self.delimiter,
             rename: self.rename.clone(),
             instruction: self.instruction.clone(),
@@ -116,8 +124,18 @@ impl SpawnSettings {
         if is_same_file(output, &self.csv_path) {
             return refuse("is the input", Some("name another file with -o"));
         }
-        if output.is_dir() {
+        if output.is_dir() || output.as_os_str().as_bytes().ends_with(b"/") {
             return refuse("is a folder", Some("name a file in it with -o"));
+        }
+        let above = output.ancestors().skip(1).find(|folder| folder.exists());
+        if above.is_some_and(|folder| !folder.is_dir()) {
+            return refuse("lies below a file", Some("name another file with -o"));
+        }
+        if above.is_some_and(|folder| access(folder, Access::WRITE_OK).is_err()) {
+            return refuse(
+                "lies in a folder that is not writable",
+                Some("name another file with -o"),
+            );
         }
         if output.exists() && !self.force {
             return refuse(
@@ -138,7 +156,8 @@ impl SpawnRun {
     ) -> Result<Self, RunError> {
         let mut job = settings.job(&folder);
         let copy = folder.path().join("input.csv");
-        let bytes = std::fs::read(&settings.csv_path).map_err(RunError::io(&settings.csv_path))?;
+        let bytes =
+            std::fs::read(&settings.input_path).map_err(RunError::io(&settings.csv_path))?;
         crate::durable::write(&copy, &bytes).map_err(RunError::io(&copy))?;
         job.input_path = copy;
         let kept = Kept {
@@ -241,6 +260,20 @@ impl SpawnRun {
         }
         Ok(())
     }
+}
+
+/// What comes through a pipe can be read only once, so it is kept in a file; `None` for a file or a folder.
+pub fn spool(path: &Path) -> Result<Option<tempfile::NamedTempFile>, RunError> {
+    let is_stream = std::fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir());
+    if !is_stream {
+        return Ok(None);
+    }
+    let copied = || {
+        let mut spooled = tempfile::NamedTempFile::new()?;
+        io::copy(&mut File::open(path)?, spooled.as_file_mut())?;
+        Ok(spooled)
+    };
+    copied().map(Some).map_err(RunError::io(path))
 }
 
 /// Reads the whole input and gives its header and number of rows; nothing is started.

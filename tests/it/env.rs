@@ -145,6 +145,58 @@ pub fn fake_agent() -> String {
         .to_string()
 }
 
+/// Waits until something holds, at most half a minute.
+pub fn wait_for(what: &str, holds: impl Fn() -> bool) {
+    for _ in 0..3000 {
+        if holds() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("not within half a minute: {what}");
+}
+
+/// `text` with every UUID as `JOB` and every time of an output CSV as `TIME`.
+pub fn redacted(text: &str) -> String {
+    const SHAPES: [(&str, &str); 2] = [
+        ("xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx", "JOB"),
+        ("xxxx-xx-xxTxx:xx:xx+00:00", "TIME"),
+    ];
+    let fits = |rest: &str, shape: &str| {
+        rest.len() >= shape.len()
+            && rest
+                .bytes()
+                .zip(shape.bytes())
+                .all(|(byte, wanted)| match wanted {
+                    b'x' => byte.is_ascii_hexdigit(),
+                    exact => byte == exact,
+                })
+    };
+    let mut redacted = String::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        match SHAPES.iter().find(|(shape, _)| fits(rest, shape)) {
+            Some((shape, name)) => {
+                redacted.push_str(name);
+                rest = &rest[shape.len()..];
+            }
+            None => {
+                redacted.push(first);
+                rest = &rest[first.len_utf8()..];
+            }
+        }
+    }
+    redacted
+}
+
+/// The path of a program that makes a JSON string of its standard input.
+pub fn json_string() -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/agents/json-string")
+        .display()
+        .to_string()
+}
+
 /// An output as text.
 pub fn said(output: Output) -> Said {
     use std::os::unix::process::ExitStatusExt;
@@ -165,7 +217,11 @@ fn collect(root: &Path, folder: &Path, files: &mut Vec<(PathBuf, u32, Vec<u8>)>)
             continue;
         }
         let metadata = std::fs::symlink_metadata(&path).expect("metadata");
-        if metadata.is_dir() {
+        if metadata.is_symlink() {
+            let target = std::fs::read_link(&path).expect("a target");
+            let target = target.into_os_string().into_encoded_bytes();
+            files.push((name, metadata.permissions().mode(), target));
+        } else if metadata.is_dir() {
             files.push((name, metadata.permissions().mode(), Vec::new()));
             collect(root, &path, files);
         } else {

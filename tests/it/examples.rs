@@ -2,7 +2,6 @@
 
 use crate::env::Sandbox;
 use std::path::Path;
-use std::process::Command;
 
 fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -36,24 +35,23 @@ fn facts_about_this_repository_are_found_for_every_row() {
     assert_eq!(said.code, 0, "{}", said.err);
     let mut rows = csv::Reader::from_path(&output).expect("an output");
     let header = rows.headers().expect("a header").clone();
-    let at = |name: &str| header.iter().position(|column| column == name).expect("a column");
+    let at = |name: &str| {
+        header
+            .iter()
+            .position(|column| column == name)
+            .expect("a column")
+    };
     let mut count = 0;
     for row in rows.records() {
         let row = row.expect("a row");
         let facts: serde_json::Value = serde_json::from_str(&row[at("result_json")]).expect("JSON");
-        let size = std::fs::metadata(project().join(&row[0])).expect("the file").len();
+        let size = std::fs::metadata(project().join(&row[0]))
+            .expect("the file")
+            .len();
         assert_eq!(facts["bytes"].as_u64(), Some(size), "{}", &row[0]);
         count += 1;
     }
     assert!(count >= 30, "{count} rows");
-}
-
-/// Every patch of the demo applies at its turn, and every test fails before and passes after, without `mesh`.
-#[test]
-fn the_demo_proves_itself_without_mesh() {
-    let output = Command::new("sh").arg(project().join("examples/demo/check")).output().expect("sh starts");
-    let said = crate::env::said(output);
-    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
 }
 
 /// The Table Schema of the waves names the columns that are written.
@@ -62,6 +60,9 @@ fn the_table_schema_has_the_columns_of_a_wave() {
     let text = std::fs::read_to_string(project().join("waves/wave.schema.json")).expect("a schema");
     let schema: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     let fields = schema["fields"].as_array().expect("fields");
-    let names: Vec<_> = fields.iter().filter_map(|field| field["name"].as_str()).collect();
+    let names: Vec<_> = fields
+        .iter()
+        .filter_map(|field| field["name"].as_str())
+        .collect();
     assert_eq!(names, mesh::wave::COLUMNS);
 }

@@ -1,0 +1,29 @@
+//! Text from strangers on its way into a message: one line, bounded, without control characters.
+
+/// The most characters that are kept.
+const CHARS_MAX: usize = 300;
+
+/// `text` as one line of at most 300 characters; control characters become U+FFFD, so that nothing a worker or a
+/// cell says can move a cursor, change a colour or break a table.
+pub fn one_line(text: &str) -> String {
+    let mut line: String = text
+        .chars()
+        .take(CHARS_MAX)
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect();
+    if text.chars().nth(CHARS_MAX).is_some() {
+        line.push('…');
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_and_line_breaks_become_visible() {
+        assert_eq!(one_line("a\x1b[31m\nb"), "a\u{fffd}[31m\u{fffd}b");
+        assert_eq!(one_line(&"x".repeat(400)).chars().count(), 301);
+    }
+}

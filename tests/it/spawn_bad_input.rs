@@ -1,0 +1,274 @@
+//! What `mesh spawn` refuses before anything starts: exit code 2 or 3, a message with its place, no run, no worker.
+
+use crate::env::{Said, Sandbox};
+use insta::assert_snapshot;
+use std::path::Path;
+
+/// What was said to a command that has to be refused with `code`; paths of the sandbox are cut off.
+fn refused(sandbox: &Sandbox, code: i32, args: &[&str]) -> String {
+    let before = sandbox.tree();
+    let mut all = vec!["spawn"];
+    all.extend(args);
+    let Said {
+        code: found,
+        out,
+        err,
+    } = sandbox.mesh(&all);
+    assert_eq!((found, out.as_str()), (code, ""), "{err}");
+    assert!(!sandbox.mesh_home().exists(), "a run was begun: {err}");
+    assert_eq!(sandbox.tree(), before, "something was written: {err}");
+    err.replace(&format!("{}/", sandbox.work().display()), "")
+}
+
+/// What is said to an input.
+fn input(content: &[u8]) -> String {
+    let sandbox = Sandbox::new();
+    std::fs::write(sandbox.path("in.csv"), content).expect("written");
+    refused(
+        &sandbox,
+        2,
+        &["in.csv", "--instruction", "x", "--", "touch", "started"],
+    )
+}
+
+fn recorded(name: &str) -> String {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/cases");
+    input(&std::fs::read(cases.join(name)).expect("a case"))
+}
+
+/// What is said to options, with a good input.
+fn options(code: i32, options: &[&str]) -> String {
+    let sandbox = Sandbox::new();
+    sandbox.write("in.csv", "id,mock\n1,ok\n");
+    let mut args = vec!["in.csv", "--instruction", "x"];
+    args.extend(options);
+    if !options.contains(&"--") && !options.contains(&"--adapter") {
+        args.extend(["--", "touch", "started"]);
+    }
+    refused(&sandbox, code, &args)
+}
+
+#[test]
+fn the_recorded_inputs() {
+    assert_snapshot!(recorded("dup_header.csv"), @r"
+    error: `in.csv`, line 1, column 2: header `id` is there twice (first as column 1)
+    hint: give the columns different names, or rename the first one while reading: --rename 'id=id_1'
+    ");
+    assert_snapshot!(recorded("empty.csv"), @"error: `in.csv`, line 1: the file is empty; a CSV needs a header row");
+    assert_snapshot!(recorded("ragged_long.csv"), @r"
+    error: `in.csv`, line 3, column 3: row 2 has 3 fields but the header has 2
+    hint: quote fields that hold the separator, or name another one with --delimiter
+    ");
+    assert_snapshot!(recorded("ragged_short.csv"), @r"
+    error: `in.csv`, line 3, column 2: row 2 has 1 fields but the header has 2
+    hint: quote fields that hold the separator, or name another one with --delimiter
+    ");
+    assert_snapshot!(recorded("latin1.csv"), @r"
+    error: `in.csv`, line 2, column 3: not valid UTF-8
+    hint: convert it: iconv -f LATIN1 -t UTF-8 'in.csv' > utf8.csv
+    ");
+}
+
+#[test]
+fn a_row_after_a_quoted_line_break_is_named_by_its_line() {
+    assert!(input(b"id,t\n1,\"a\nb\"\n2\n").contains("line 4, column 2: row 2"));
+}
+
+#[test]
+fn only_a_byte_order_mark_is_an_empty_file() {
+    assert!(input(b"\xEF\xBB\xBF").contains("the file is empty"));
+}
+
+#[test]
+fn an_input_that_is_not_there() {
+    let sandbox = Sandbox::new();
+    let said = refused(&sandbox, 2, &["no.csv", "--instruction", "x", "--", "true"]);
+    assert_snapshot!(said, @r"
+    error: `no.csv` can't be read
+      caused by: No such file or directory (os error 2)
+    ");
+}
+
+#[test]
+fn an_id_column_that_is_not_there() {
+    assert_snapshot!(options(2, &["--id-column", "Id"]), @r"
+    error: `in.csv` has no column `Id`; its columns are: id, mock
+    hint: names are case-sensitive; leave --id-column out to number the rows
+    ");
+}
+
+#[test]
+fn the_output_is_never_the_input() {
+    let sandbox = Sandbox::new();
+    sandbox.write("in.csv", "id\n1\n");
+    sandbox.write("sub/other", "");
+    std::os::unix::fs::symlink("in.csv", sandbox.path("link.csv")).expect("a link");
+    std::fs::hard_link(sandbox.path("in.csv"), sandbox.path("hard.csv")).expect("a link");
+    for output in ["in.csv", "./sub/../in.csv", "link.csv", "hard.csv"] {
+        for input in ["in.csv", "link.csv"] {
+            let args = [
+                input,
+                "--instruction",
+                "x",
+                "--force",
+                "-o",
+                output,
+                "--",
+                "true",
+            ];
+            let said = refused(&sandbox, 2, &args);
+            assert!(
+                said.contains("is the input\nhint: name another file with -o"),
+                "{said}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_output_is_no_folder_and_replaces_nothing_without_force() {
+    let sandbox = Sandbox::new();
+    sandbox.write("in.csv", "id\n1\n");
+    sandbox.write("old/old.csv", "precious");
+    let to = |output: &str, force: &[&str]| {
+        let mut args = vec!["in.csv", "--instruction", "x", "-o", output];
+        args.extend(force);
+        args.extend(["--", "true"]);
+        refused(&sandbox, 2, &args)
+    };
+    assert_snapshot!(to("old", &["--force"]), @r"
+    error: output `old` is a folder
+    hint: name a file in it with -o
+    ");
+    assert_snapshot!(to("old/old.csv", &[]), @r"
+    error: output `old/old.csv` exists already
+    hint: replace it with --force, or name another file with -o
+    ");
+}
+
+#[test]
+fn numbers_below_one() {
+    for option in [
+        "-j",
+        "--max-concurrency",
+        "--max-workers",
+        "--max-runtime-seconds",
+    ] {
+        let said = options(2, &[option, "0"]);
+        assert!(said.contains("must be at least 1"), "{option}: {said}");
+    }
+    assert!(options(2, &["-j", "many"]).contains("must be a whole number"));
+    assert!(options(2, &["--delimiter", ";;"]).contains("one ASCII character"));
+}
+
+#[test]
+fn a_variable_and_a_file_are_checked_like_the_command_line() {
+    let sandbox = Sandbox::new();
+    sandbox.write("in.csv", "id\n1\n");
+    let args = [
+        "spawn",
+        "in.csv",
+        "--instruction",
+        "x",
+        "--",
+        "touch",
+        "started",
+    ];
+    let mut mesh = sandbox.command(&args);
+    mesh.env("MESH_MAX_CONCURRENCY", "0");
+    let said = crate::env::said(mesh.output().expect("mesh starts"));
+    assert_eq!(said.code, 2, "{}", said.err);
+    sandbox.write("mesh.yaml", "\nmax_concurrency: 0\n");
+    let said = refused(&sandbox, 2, &args[1..]);
+    assert!(said.contains("must be at least 1"), "{said}");
+    sandbox.write("mesh.yaml", "retries: 1\nmax_concurency: 2\n");
+    assert_snapshot!(refused(&sandbox, 2, &args[1..]), @"error: `mesh.yaml`, line 2: unknown key `max_concurency`");
+    sandbox.write("mesh.yaml", "adapters:\n  x: {comand: [true]}\n");
+    let said = refused(&sandbox, 2, &args[1..]);
+    assert!(
+        said.starts_with("error: `mesh.yaml`, line 1: `adapters`"),
+        "{said}"
+    );
+}
+
+#[test]
+fn no_instruction() {
+    let sandbox = Sandbox::new();
+    sandbox.write("in.csv", "id\n1\n");
+    let said = refused(&sandbox, 2, &["in.csv", "--", "true"]);
+    assert!(said.contains("--instruction"), "{said}");
+    let args = ["in.csv", "--instruction-file", "no.md", "--", "true"];
+    assert!(refused(&sandbox, 2, &args).contains("no.md` can't be read"));
+}
+
+#[test]
+fn a_schema_that_is_none() {
+    let sandbox = Sandbox::new();
+    sandbox.write("in.csv", "id\n1\n");
+    for (text, place) in [
+        ("{\n \"type\": }", ", line 2, column 10: "),
+        ("{\"type\": \"objekt\"}", " at /type: "),
+        (
+            "{\"$ref\": \"http://example.invalid/s.json\"}",
+            "example.invalid",
+        ),
+    ] {
+        sandbox.write("schema.json", text);
+        let args = [
+            "in.csv",
+            "--instruction",
+            "x",
+            "--output-schema",
+            "schema.json",
+            "--",
+            "true",
+        ];
+        let said = refused(&sandbox, 2, &args);
+        assert!(
+            said.starts_with("error: schema `schema.json`") && said.contains(place),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn a_program_that_is_not_there_or_not_executable() {
+    assert_snapshot!(options(3, &["--", "no-such-agent"]), @r"
+    error: adapter `command`
+      caused by: worker program `no-such-agent` does not exist
+    hint: install it, put its folder on PATH, or give its path
+    ");
+    assert_snapshot!(options(3, &["--", "./in.csv"]), @r"
+    error: adapter `command`
+      caused by: worker program `./in.csv` is not executable
+    hint: chmod +x './in.csv'
+    ");
+}
+
+#[test]
+fn no_adapter_or_an_unknown_one() {
+    let sandbox = Sandbox::new();
+    sandbox.write("in.csv", "id\n1\n");
+    let said = refused(&sandbox, 3, &["in.csv", "--instruction", "x"]);
+    assert!(
+        said.starts_with("error: no usable adapter: looked for "),
+        "{said}"
+    );
+    let said = options(2, &["--adapter", "nobody"]);
+    assert!(
+        said.starts_with("error: unknown adapter `nobody`; known: replay"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_run_that_does_not_exist() {
+    let sandbox = Sandbox::new();
+    for command in ["resume", "runs"] {
+        let args: &[&str] = match command {
+            "resume" => &["resume", "20260213T015500Z"],
+            _ => &["runs", "show", "../x"],
+        };
+        assert_eq!(sandbox.mesh(args).code, 2, "{command}");
+    }
+}
