@@ -1,5 +1,14 @@
 //! The integration crate: everything through the real binary, each test in a world of its own.
 
+mod architecture;
+mod demo;
 mod env;
 mod examples;
+mod integrate;
+mod plan_fixture;
+mod resume;
+mod run;
+mod run_bad_input;
+mod spawn;
+mod spawn_bad_input;
 mod st;

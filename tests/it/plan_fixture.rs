@@ -261,8 +261,8 @@ impl Bench {
     /// `mesh run` as run `R` with the recorded answers.
     pub fn run(&self, args: &[&str]) -> Said {
         let answers = self.beside("answers").display().to_string();
-        let replay = ["--adapter", "replay", "--answers", &answers];
-        self.mesh(&[&["run", "--run-id", "R"], &replay, args].concat())
+        let head: &[&str] = &["run", "--run-id", "R", "--adapter", "replay"];
+        self.mesh(&[head, &["--answers", &answers], args].concat())
     }
 
     /// `mesh run` as run `R` with the fake agent, which gives the recorded answers after doing what `behaviour` says.

@@ -1,0 +1,345 @@
+//! What no module may do, checked on the source as text (DESIGN, "The shape of the code"; `docs/ARCHITECTURE.md`).
+//!
+//! A rule looks at what a module names after `crate::`, `super::super::` and `std::`; comments and unit tests don't count.
+
+use std::path::{Path, PathBuf};
+
+/// One source file: its path below `src/`, and its code without comments and unit tests.
+struct Source {
+    path: String,
+    code: String,
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut open = vec![root.clone()];
+    let mut files: Vec<PathBuf> = Vec::new();
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+            if entry.path().is_dir() {
+                open.push(entry.path());
+            } else {
+                files.push(entry.path());
+            }
+        }
+    }
+    files.sort();
+    let sources = files.iter().map(|file| Source {
+        path: file
+            .strip_prefix(&root)
+            .expect("below")
+            .display()
+            .to_string(),
+        code: code(&std::fs::read_to_string(file).expect("text")),
+    });
+    sources.collect()
+}
+
+fn code(text: &str) -> String {
+    let text = text
+        .split("\n#[cfg(test)]\nmod ")
+        .next()
+        .unwrap_or_default();
+    let lines = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+impl Source {
+    /// Whether the file belongs to `module`: `job` is `job.rs`, and everything in `job/`.
+    fn is_in(&self, module: &str) -> bool {
+        self.path == format!("{module}.rs") || self.path.starts_with(&format!("{module}/"))
+    }
+
+    /// The first parts of all paths that begin with `root`: `fs` for `std::fs::read` and for `use std::{fs, io}`.
+    fn names(&self, root: &str) -> Vec<String> {
+        let mut names = Vec::new();
+        for (at, _) in self.code.match_indices(&format!("{root}::")) {
+            if self.code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_') {
+                continue;
+            }
+            let rest = &self.code[at + root.len() + 2..];
+            match rest.strip_prefix('{') {
+                Some(group) => names.extend(firsts(group)),
+                None => names.extend(word(rest)),
+            }
+        }
+        names
+    }
+}
+
+/// The first part of every path in a group, up to its closing brace.
+fn firsts(group: &str) -> Vec<String> {
+    let mut depth = 0;
+    let mut names = Vec::new();
+    let mut begins = true;
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => begins = true,
+            _ if begins && depth == 0 && !c.is_whitespace() => {
+                names.extend(word(&group[at..]));
+                begins = false;
+            }
+            _ => {}
+        }
+    }
+    names
+}
+
+fn word(text: &str) -> Option<String> {
+    let end = text
+        .find(|c: char| !(c.is_alphanumeric() || c == '_'))
+        .unwrap_or(text.len());
+    (end > 0).then(|| text[..end].to_owned())
+}
+
+/// `file: root::name` for everything in `modules` that names one of `forbidden` below `root`.
+fn breaches(modules: &[&str], root: &str, forbidden: &[&str]) -> Vec<String> {
+    let sources = sources();
+    let concerned: Vec<&Source> = sources
+        .iter()
+        .filter(|source| modules.iter().any(|module| source.is_in(module)))
+        .collect();
+    assert!(
+        modules
+            .iter()
+            .all(|module| concerned.iter().any(|source| source.is_in(module))),
+        "{modules:?}: not all there"
+    );
+    let mut found: Vec<String> = Vec::new();
+    for source in concerned {
+        let names = source
+            .names(root)
+            .into_iter()
+            .filter(|name| forbidden.contains(&name.as_str()));
+        found.extend(names.map(|name| format!("{}: {root}::{name}", source.path)));
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// Files whose code holds one of `texts` where no other word ends.
+fn holding(texts: &[&str]) -> Vec<String> {
+    let begins =
+        |code: &str, at: usize| !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+    let holds = |code: &str, text: &str| code.match_indices(text).any(|(at, _)| begins(code, at));
+    let sources = sources();
+    let files = sources
+        .iter()
+        .filter(|source| texts.iter().any(|text| holds(&source.code, text)));
+    files.map(|source| source.path.clone()).collect()
+}
+
+const NONE: [String; 0] = [];
+const PURE: [&str; 6] = ["protocol", "schedule", "patch", "scope", "template", "wave"];
+
+#[test]
+fn the_rules_can_see() {
+    let source = |text: &str| Source {
+        path: "x.rs".to_owned(),
+        code: code(text),
+    };
+    let names = source("use crate::{plan::{Item, run}, clock};\nuse crate::job;\nlet x = crate::git::find(); // crate::ledger\n//! crate::wave\nmycrate::patch\n\n#[cfg(test)]\nmod tests { use crate::scope; }").names("crate");
+    assert_eq!(names[..4], ["plan", "clock", "job", "git"]);
+    assert!(
+        !names
+            .iter()
+            .any(|name| ["wave", "patch", "scope", "Item", "run"].contains(&name.as_str()))
+    );
+    assert!(
+        breaches(&["integrate"], "crate", &["git"]).len() > 1,
+        "a rule that is broken is seen"
+    );
+}
+
+#[test]
+fn the_substrate_knows_no_plans_and_no_protocols() {
+    let above = [
+        "plan",
+        "protocol",
+        "integrate",
+        "schedule",
+        "run",
+        "wave",
+        "snapshot",
+        "patch",
+        "inspect",
+        "cli",
+    ];
+    assert_eq!(breaches(&["job"], "crate", &above), NONE);
+}
+
+#[test]
+fn the_pure_core_touches_no_files_processes_or_variables() {
+    assert_eq!(
+        breaches(
+            &PURE,
+            "std",
+            &["fs", "process", "env", "net", "thread", "os"]
+        ),
+        NONE
+    );
+    assert_eq!(
+        breaches(&PURE, "std::time", &["SystemTime", "Instant"]),
+        NONE
+    );
+    assert_eq!(
+        breaches(&PURE, "std::io", &["stdin", "stdout", "stderr"]),
+        NONE
+    );
+}
+
+#[test]
+fn the_pure_core_knows_nothing_that_does() {
+    let shell = [
+        "job",
+        "run",
+        "integrate",
+        "git",
+        "ledger",
+        "clock",
+        "durable",
+        "process",
+        "adapter",
+        "config",
+        "cli",
+        "inspect",
+    ];
+    assert_eq!(breaches(&PURE, "crate", &shell), NONE);
+}
+
+#[test]
+fn the_plan_knows_no_waves() {
+    let above = [
+        "wave",
+        "protocol",
+        "schedule",
+        "job",
+        "run",
+        "integrate",
+        "adapter",
+        "collect",
+        "ledger",
+        "cli",
+    ];
+    assert_eq!(breaches(&["plan"], "crate", &above), NONE);
+}
+
+#[test]
+fn the_nouns_do_nothing() {
+    assert_eq!(
+        breaches(
+            &["model"],
+            "std",
+            &["fs", "process", "env", "net", "thread", "time", "io"]
+        ),
+        NONE
+    );
+    let others = sources()
+        .into_iter()
+        .filter(|source| source.is_in("model"))
+        .flat_map(|source| source.names("crate"));
+    assert_eq!(others.collect::<Vec<_>>(), NONE);
+}
+
+#[test]
+fn the_ledger_does_not_know_what_events_mean() {
+    let above = [
+        "plan",
+        "protocol",
+        "schedule",
+        "job",
+        "run",
+        "integrate",
+        "inspect",
+        "cli",
+        "wave",
+        "collect",
+    ];
+    assert_eq!(
+        breaches(
+            &["ledger", "table", "durable", "process", "clock"],
+            "crate",
+            &above
+        ),
+        NONE
+    );
+}
+
+#[test]
+fn the_integrator_runs_no_workers() {
+    assert_eq!(
+        breaches(
+            &["integrate"],
+            "crate",
+            &["adapter", "run", "protocol", "schedule", "wave", "cli"]
+        ),
+        NONE
+    );
+    assert!(
+        sources()
+            .iter()
+            .filter(|source| source.is_in("integrate"))
+            .all(|source| !source.code.contains("job::run"))
+    );
+}
+
+#[test]
+fn nothing_but_the_binary_knows_the_command_line() {
+    let sources = sources();
+    let users = sources
+        .iter()
+        .filter(|source| !source.is_in("cli") && source.names("crate").contains(&"cli".to_owned()));
+    let users: Vec<&str> = users.map(|source| source.path.as_str()).collect();
+    assert_eq!(users, [""; 0]);
+}
+
+#[test]
+fn only_the_command_line_prints() {
+    let printing = holding(&[
+        "println!",
+        "eprintln!",
+        "print!(",
+        "eprint!(",
+        "stdout()",
+        "stderr()",
+        "dbg!",
+    ]);
+    let elsewhere = printing
+        .into_iter()
+        .filter(|path| !path.starts_with("cli/"));
+    assert_eq!(elsewhere.collect::<Vec<_>>(), NONE);
+}
+
+#[test]
+fn only_the_clock_reads_the_time_of_day() {
+    assert_eq!(
+        holding(&["Timestamp::now", "SystemTime", "Zoned::now"]),
+        ["clock.rs"]
+    );
+}
+
+#[test]
+fn git_is_called_in_one_place() {
+    assert_eq!(holding(&["\"git\""]), ["git.rs"]);
+}
+
+#[test]
+fn processes_are_started_in_few_places() {
+    // The demo counts the passing tests of its example.
+    let starting = holding(&["Command::new", "duct::cmd"]);
+    assert_eq!(
+        starting,
+        [
+            "cli/demo.rs",
+            "git.rs",
+            "integrate/validate.rs",
+            "job/worker.rs"
+        ]
+    );
+}

@@ -1,0 +1,507 @@
+//! `mesh run` with what can't be run: a message that names the culprit, the right exit code, and nothing started.
+
+use crate::env::{Said, Sandbox, fake_agent};
+use crate::plan_fixture::{Bench, PLAN, Task, plan_text};
+use insta::assert_snapshot;
+use serde_json::json;
+
+/// Runs, expects a refusal with `code`, and that nothing was started or written. Gives what was said.
+fn refused(sandbox: &Sandbox, code: i32, args: &[&str]) -> String {
+    let state = || (sandbox.tree(), std::fs::read(sandbox.path(PLAN)).ok());
+    let before = state();
+    let Said {
+        code: got,
+        out,
+        err,
+    } = sandbox.mesh(args);
+    assert_eq!((got, out.as_str()), (code, ""), "{args:?}: {err}");
+    assert!(state() == before, "{args:?} changed something");
+    assert!(
+        !sandbox.mesh_home().join("runs").exists(),
+        "{args:?} left a run"
+    );
+    assert!(err.starts_with("error: "), "{err}");
+    err
+}
+
+/// The same for a bench whose adapter is fine.
+fn run_refused(bench: &Bench, code: i32, args: &[&str]) -> String {
+    let agent = fake_agent();
+    let log = bench.beside("log").display().to_string();
+    let all = [&["run"], args, &["--", &agent, "--log", &log, "--good"]].concat();
+    let said = refused(bench, code, &all);
+    assert!(!bench.beside("log").exists(), "a worker was started");
+    said
+}
+
+fn noted(notes: &str) -> Bench {
+    Bench::new(&[Task::new("a").notes(notes)])
+}
+
+// Which plan.
+
+#[test]
+fn no_plan_gives_the_command_that_makes_one() {
+    let sandbox = Sandbox::with_repo(&[("a.txt", "old\n")]);
+    let said = refused(&sandbox, 3, &["run", "--", "true"]);
+    assert_snapshot!(said, @r"
+    error: no plan file at `.step/st-plan.jsonl`; create it with: mesh st init --file .step/st-plan.jsonl
+    hint: run: mesh st init --file .step/st-plan.jsonl
+    ");
+    let command = said.split("run: ").nth(1).expect("a command").trim();
+    let args: Vec<&str> = command.split(' ').skip(1).collect();
+    assert_eq!(sandbox.mesh(&args).code, 0);
+    assert_eq!(
+        sandbox.mesh(&["run", "--", "true"]).code,
+        0,
+        "{command} was enough"
+    );
+}
+
+#[test]
+fn two_plans_are_a_question() {
+    let bench = Bench::new(&[Task::new("a")]);
+    bench.write(".codex/st-plan.jsonl", &bench.read(PLAN));
+    assert_snapshot!(run_refused(&bench, 3, &[]), @r"
+    error: both `.codex/st-plan.jsonl` and `.step/st-plan.jsonl` exist; choose one, recommended: plan_file=.step/st-plan.jsonl
+    hint: pass plan_file=.step/st-plan.jsonl
+    ");
+    let said = bench.run(&["--dry-run", "plan_file=.step/st-plan.jsonl"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+}
+
+#[test]
+fn a_named_plan_that_is_not_there() {
+    let bench = Bench::new(&[Task::new("a")]);
+    let said = run_refused(&bench, 3, &["plan_file=other.jsonl"]);
+    assert!(said.contains("other.jsonl"), "{said}");
+}
+
+#[test]
+fn a_lock_that_git_would_see() {
+    let bench = Bench::new(&[Task::new("a")]);
+    bench.write(".gitignore", "");
+    let said = run_refused(&bench, 3, &[]);
+    assert!(
+        said.contains("lock sidecar '.step/st-plan.jsonl.lock' is not gitignored; run: cd "),
+        "{said}"
+    );
+}
+
+// What is in it.
+
+fn items(items: &[serde_json::Value]) -> Bench {
+    let bench = Bench::new(&[Task::new("a")]);
+    bench.write(PLAN, &plan_text(items));
+    bench
+}
+
+#[test]
+fn a_ring_of_dependencies() {
+    let item = |id: &str, dep: &str| json!({"id": id, "step": "s", "status": "pending", "deps": [{"id": dep, "type": "blocks"}], "notes": "", "comments": []});
+    let said = run_refused(&items(&[item("a", "b"), item("b", "a")]), 2, &[]);
+    assert!(
+        said.contains("dependency cycle detected: a -> b -> a"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_dependency_that_is_not_there() {
+    let item = json!({"id": "a", "step": "s", "status": "pending", "deps": [{"id": "ghost", "type": "blocks"}], "notes": "", "comments": []});
+    let said = run_refused(&items(&[item]), 2, &[]);
+    assert!(
+        said.contains("item 'a' references unknown dependency 'ghost'"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_line_that_is_not_json() {
+    let bench = Bench::new(&[Task::new("a")]);
+    bench.write(PLAN, &format!("{}{{\"v\":3,\n", bench.read(PLAN)));
+    let said = run_refused(&bench, 2, &[]);
+    assert!(said.contains("invalid JSON at line 3"), "{said}");
+}
+
+#[test]
+fn ids_that_are_not_in_the_plan() {
+    let bench = Bench::new(&[Task::new("a")]);
+    let said = run_refused(&bench, 2, &["ids=a,ghost"]);
+    assert!(said.contains("unknown id 'ghost'"), "{said}");
+}
+
+// The metadata of a task.
+
+#[test]
+fn a_task_without_metadata() {
+    let said = run_refused(&noted("Just words."), 2, &[]);
+    assert!(
+        said.contains("item `a` has no `mesh` block in its notes"),
+        "{said}"
+    );
+    assert!(
+        said.contains("hint: run: mesh st set-notes --id a"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_block_that_lacks_keys() {
+    let said = run_refused(&noted("```mesh\nscope: [a.txt]\n```"), 2, &[]);
+    assert!(
+        said.contains("item `a`: the `mesh` block lacks `acceptance`, `validation`"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_block_that_is_not_yaml() {
+    let said = run_refused(
+        &noted("Words.\n\n```mesh\nscope: [a.txt]\nacceptance: [\nvalidation: []\n```"),
+        2,
+        &[],
+    );
+    assert!(
+        said.contains("item `a`: the `mesh` block is broken at line "),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_block_with_an_unknown_key() {
+    let notes = "```mesh\nscope: [a.txt]\nacceptance: []\nvalidaton: [make]\nvalidation: []\n```";
+    let said = run_refused(&noted(notes), 2, &[]);
+    assert!(
+        said.contains(
+            "item `a`: unknown key `validaton` in the `mesh` block at line 4 of the notes"
+        ),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_scope_that_is_none() {
+    for (glob, why) in [
+        ("../x", "leaves the repository"),
+        ("/etc/*", "is absolute"),
+        ("src/[a", ""),
+    ] {
+        let notes = format!("```mesh\nscope: ['{glob}']\nacceptance: []\nvalidation: [make]\n```");
+        let said = run_refused(&noted(&notes), 2, &[]);
+        assert!(
+            said.contains("item `a`")
+                && said.contains(&format!("scope `{glob}`"))
+                && said.contains(why),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn a_swarm_that_no_protocol_has() {
+    for (swarm, what) in [
+        ("{roles: 4}", "`swarm.roles` is 4"),
+        ("{consensus_threshold: 6}", "there are 5 voters"),
+        (
+            "{consensus_threshold: 0}",
+            "`swarm.consensus_threshold` is 0",
+        ),
+    ] {
+        let bench = Bench::new(&[Task::new("a").more(&format!("swarm: {swarm}"))]);
+        let said = run_refused(&bench, 2, &[]);
+        assert!(said.contains("item `a`") && said.contains(what), "{said}");
+    }
+}
+
+// The protocol.
+
+const PROTOCOL: &str = "\
+name: duo
+roles: [synthesizer, skeptic]
+rounds:
+  - {name: synthesis, roles: [synthesizer], lane: patch, prompt: synthesis.md, schema: synthesis.json}
+  - {name: vote, roles: [skeptic], lane: read_only, prompt: vote.md, schema: vote.json}
+consensus: {round: vote, threshold: 1, retries: 0, retry_from: synthesis}
+";
+
+fn with_protocol(from: &str, to: &str) -> String {
+    let text = PROTOCOL.replace(from, to);
+    assert_ne!(text, PROTOCOL);
+    let bench = Bench::new(&[Task::new("a")]);
+    bench.write("duo.yaml", &text);
+    bench.write("broken.json", "{\n  \"type\": \n}\n");
+    bench.write("odd.json", "{\"type\": \"nothing\"}");
+    run_refused(&bench, 2, &["protocol=duo.yaml"])
+}
+
+#[test]
+fn a_protocol_file_of_ones_own_is_used() {
+    let bench = Bench::new(&[Task::new("a")]);
+    bench.write("duo.yaml", PROTOCOL);
+    let said = bench.run(&["protocol=duo.yaml"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(
+        bench.rows(),
+        ["a.synthesis.synthesizer.1", "a.vote.skeptic.1"]
+    );
+}
+
+#[test]
+fn a_protocol_with_an_unknown_role() {
+    let said = with_protocol("roles: [skeptic], lane", "roles: [sceptic], lane");
+    assert!(said.contains("protocol `duo.yaml`, line 5: round `vote` has the unknown role `sceptic`; roles: synthesizer, skeptic"), "{said}");
+}
+
+#[test]
+fn a_protocol_without_its_template() {
+    let said = with_protocol("vote.md", "ballot.md");
+    assert!(
+        said.contains("protocol `duo.yaml`, line 5: no template `ballot.md` beside it or built in"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_protocol_with_a_bad_schema() {
+    let said = with_protocol("vote.json", "broken.json");
+    assert!(
+        said.contains("protocol `duo.yaml`")
+            && said.contains("schema `broken.json`, line 3, column 1"),
+        "{said}"
+    );
+    let said = with_protocol("vote.json", "odd.json");
+    assert!(said.contains("schema `odd.json` at /type"), "{said}");
+}
+
+#[test]
+fn a_protocol_that_is_not_yaml() {
+    let said = with_protocol(
+        "roles: [synthesizer, skeptic]",
+        "roles: [synthesizer, skeptic",
+    );
+    assert!(said.contains("protocol `duo.yaml`, line "), "{said}");
+    let said = with_protocol("retries: 0", "retrys: 0");
+    assert!(
+        said.contains("protocol `duo.yaml`, line 6") && said.contains("retrys"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_protocol_that_nobody_knows() {
+    let bench = Bench::new(&[Task::new("a")]);
+    let said = run_refused(&bench, 2, &["protocol=swarm7"]);
+    assert!(
+        said.contains("no protocol `swarm7`: neither built in (swarm, swarm3) nor a file"),
+        "{said}"
+    );
+}
+
+// Who does the work.
+
+#[test]
+fn nobody_to_do_the_work() {
+    let bench = Bench::new(&[Task::new("a")]);
+    let said = refused(&bench, 3, &["run"]);
+    assert!(said.starts_with("error: no usable adapter: looked for `-- COMMAND` on the command line, `--adapter`, and `adapters` in mesh.yaml\nhint: "), "{said}");
+}
+
+#[test]
+fn a_program_that_is_not_there() {
+    let bench = Bench::new(&[Task::new("a")]);
+    let said = refused(&bench, 3, &["run", "--", "no-such-agent", "--json"]);
+    assert!(
+        said.contains("worker program `no-such-agent` does not exist"),
+        "{said}"
+    );
+    bench.write("agent", "#!/bin/sh\n");
+    let said = refused(&bench, 3, &["run", "--", "./agent"]);
+    assert!(
+        said.contains("`./agent` is not executable") && said.contains("hint: chmod +x './agent'"),
+        "{said}"
+    );
+}
+
+#[test]
+fn an_adapter_that_nobody_knows() {
+    let bench = Bench::new(&[Task::new("a")]);
+    bench.write("mesh.yaml", "adapters:\n  mine: {command: ['true']}\n");
+    let said = refused(&bench, 2, &["run", "adapter=other"]);
+    assert!(
+        said.contains("unknown adapter `other`; known: mine, replay"),
+        "{said}"
+    );
+}
+
+#[test]
+fn two_adapters_that_are_preferred() {
+    let bench = Bench::new(&[Task::new("a")]);
+    bench.write("mesh.yaml", "adapters:\n  one: {command: ['true'], preferred: true}\n  two: {command: ['true'], preferred: true}\n");
+    let said = refused(&bench, 3, &["run"]);
+    assert!(
+        said.contains("several adapters as preferred: one, two"),
+        "{said}"
+    );
+}
+
+#[test]
+fn an_adapter_and_a_command() {
+    let bench = Bench::new(&[Task::new("a")]);
+    let said = refused(&bench, 2, &["run", "--adapter", "replay", "--", "true"]);
+    assert!(said.contains("say two different things"), "{said}");
+}
+
+#[test]
+fn replay_without_answers() {
+    let bench = Bench::new(&[Task::new("a")]);
+    let said = refused(&bench, 3, &["run", "adapter=replay"]);
+    assert!(
+        said.contains("hint: --adapter replay --answers DIR"),
+        "{said}"
+    );
+    let said = refused(&bench, 3, &["run", "adapter=replay", "answers=nowhere"]);
+    assert!(said.contains("nowhere` does not exist"), "{said}");
+}
+
+// Where.
+
+#[test]
+fn outside_of_a_repository() {
+    let sandbox = Sandbox::new();
+    let said = refused(&sandbox, 2, &["run", "--", "true"]);
+    assert!(
+        said.contains("is not inside a git repository") && said.contains("hint: git init"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_folder_that_is_not_there() {
+    let bench = Bench::new(&[Task::new("a")]);
+    let said = refused(&bench, 2, &["-C", "missing", "run", "--", "true"]);
+    assert_snapshot!(said, @"error: `missing` is not a folder");
+}
+
+// Settings.
+
+#[test]
+fn settings_that_are_none() {
+    let bench = Bench::new(&[Task::new("a")]);
+    for setting in ["max_task=2", "max-tasks", "maxtasks=2", "=2"] {
+        let said = run_refused(&bench, 2, &[setting]);
+        assert!(
+            said.contains(&format!("`{setting}` is not a setting of `mesh run`")),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn values_that_are_none() {
+    let bench = Bench::new(&[Task::new("a")]);
+    for (setting, option) in [
+        ("max_tasks=abc", "--max-tasks"),
+        ("max_concurrency=0", "--max-concurrency"),
+        ("parallel_tasks=-1", "--parallel-tasks"),
+        ("max_runtime_seconds=", "--max-runtime-seconds"),
+    ] {
+        let said = run_refused(&bench, 2, &[setting]);
+        assert!(said.contains(option), "{setting}: {said}");
+    }
+}
+
+#[test]
+fn a_variable_with_a_bad_value() {
+    let bench = Bench::new(&[Task::new("a")]);
+    let output = bench
+        .command(&["run", "--", "true"])
+        .env("MESH_MAX_TASKS", "abc")
+        .output()
+        .expect("mesh starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said.contains("'abc' for '--max-tasks"), "{said}");
+    assert!(!bench.mesh_home().exists());
+}
+
+#[test]
+fn a_mesh_yaml_that_is_wrong() {
+    let bench = Bench::new(&[Task::new("a")]);
+    for (yaml, what) in [
+        (
+            "max_tasks: 1\nmax_taks: 2\n",
+            "line 2: unknown key `max_taks`",
+        ),
+        ("max_tasks: [\n", "line "),
+        ("max_tasks: {a: 1}\n", "line 1: `max_tasks` must be"),
+        ("max_tasks: abc\n", "'abc' for '--max-tasks"),
+        ("\nadapters:\n  x: {comand: [y]}\n", "line 2: `adapters`"),
+        ("- a\n", "must be a mapping"),
+    ] {
+        bench.write("mesh.yaml", yaml);
+        let said = run_refused(&bench, 2, &[]);
+        assert!(said.contains(what), "{yaml}: {said}");
+        assert!(
+            said.contains("mesh.yaml") || yaml.contains("abc"),
+            "{yaml}: {said}"
+        );
+    }
+}
+
+#[test]
+fn precedence_of_settings() {
+    let bench = Bench::new(&[
+        Task::new("a"),
+        Task::new("b"),
+        Task::new("c"),
+        Task::new("d"),
+    ]);
+    bench.write("mesh.yaml", "parallel_tasks: 2\nmax_tasks: 9\n");
+    let ids = |args: &[&str], variable: &str| {
+        let mut command = bench.command(&[&["run", "--dry-run"], args, &["--", "true"]].concat());
+        if !variable.is_empty() {
+            command.env("MESH_PARALLEL_TASKS", variable);
+        }
+        let said = crate::env::said(command.output().expect("mesh starts"));
+        crate::plan_fixture::selected(&said)
+    };
+    assert_eq!(ids(&[], ""), "a,b");
+    assert_eq!(ids(&[], "3"), "a,b,c");
+    assert_eq!(ids(&["parallel_tasks=1"], "3"), "a");
+    assert_eq!(ids(&["--parallel-tasks", "4"], "3"), "a,b,c,d");
+}
+
+// Tasks that come later.
+
+#[test]
+fn a_later_task_without_metadata_is_named_and_left_alone() {
+    let bench = Bench::new(&[Task::new("a"), Task::new("b").notes("Just words.")]);
+    let said = bench.run(&["max_tasks=2"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(
+        said.err
+            .contains("item `b` has no `mesh` block in its notes; it is left for later"),
+        "{}",
+        said.err
+    );
+    assert_eq!(
+        ["a", "b"].map(|id| bench.status_of(id)),
+        ["completed", "pending"]
+    );
+}
+
+#[test]
+fn a_repository_without_a_commit_is_good_enough() {
+    let bench = Bench::new(&[Task::new("a")]);
+    std::fs::remove_dir_all(bench.path(".git")).expect("removed");
+    bench.git(&["init", "--quiet"]);
+    let said = bench.run(&[]);
+    assert_eq!(
+        (said.code, bench.read("a.txt").as_str()),
+        (0, "new\n"),
+        "{}",
+        said.err
+    );
+    assert_eq!(bench.waves()[0].column("base_sha"), ["unborn"]);
+}
