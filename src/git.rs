@@ -70,7 +70,7 @@ impl Repo {
         }
         let root = output.stdout.strip_suffix(b"\n").unwrap_or(&output.stdout);
         Ok(Self {
-            root: OsStr::from_bytes(root).into(),
+            root: path_of(root),
         })
     }
 
@@ -128,7 +128,9 @@ impl Repo {
     /// The folder that all work trees of the repository share.
     pub fn common_dir(&self) -> Result<PathBuf, GitError> {
         let path = self.read(&["rev-parse", "--git-common-dir"])?;
-        Ok(self.root.join(path.trim_end_matches('\n')))
+        Ok(self
+            .root
+            .join(path_of(path.strip_suffix(b"\n").unwrap_or(&path))))
     }
 
     /// The commit that is checked out; `unborn` before the first one.
@@ -152,11 +154,10 @@ impl Repo {
             "--exclude-standard",
         ];
         let listed = self.read(&args)?;
-        Ok(listed
-            .split('\0')
-            .filter(|path| !path.is_empty())
-            .map(PathBuf::from)
-            .collect())
+        let paths = listed
+            .split(|byte| *byte == 0)
+            .filter(|path| !path.is_empty());
+        Ok(paths.map(path_of).collect())
     }
 
     /// What differs from the commit that is checked out, untracked files one by one.
@@ -169,12 +170,14 @@ impl Repo {
             "--no-renames",
         ];
         let listed = self.read(&args)?;
-        Ok(listed
-            .split('\0')
-            .filter(|entry| entry.len() > 3)
+        let entries = listed
+            .split(|byte| *byte == 0)
+            .filter(|entry| entry.len() > 3);
+        Ok(entries
             .map(|entry| Change {
-                path: entry[3..].into(),
-                untracked: entry.starts_with("??"),
+                // An untracked repository within this one is listed with a slash at its end.
+                path: path_of(entry[3..].strip_suffix(b"/").unwrap_or(&entry[3..])),
+                untracked: entry.starts_with(b"??"),
             })
             .collect())
     }
@@ -209,7 +212,7 @@ impl Repo {
     ) -> Result<BTreeSet<String>, GitError> {
         let args = self.apply_args(&["--numstat", "-z"], patch, options);
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        let listed = self.read(&args)?;
+        let listed = String::from_utf8_lossy(&self.read(&args)?).into_owned();
         // `added TAB deleted TAB path NUL`; a rename has an empty path there and both names in records of their own.
         Ok(listed
             .split('\0')
@@ -252,10 +255,10 @@ impl Repo {
         args
     }
 
-    fn read(&self, args: &[&str]) -> Result<String, GitError> {
+    fn read(&self, args: &[&str]) -> Result<Vec<u8>, GitError> {
         let output = self.output(args)?;
         if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+            return Ok(output.stdout);
         }
         Err(failed(args, &output))
     }
@@ -279,6 +282,10 @@ impl Repo {
             .iter()
             .fold(command, |command, name| command.env_remove(name))
     }
+}
+
+fn path_of(bytes: &[u8]) -> PathBuf {
+    OsStr::from_bytes(bytes).into()
 }
 
 fn failed(args: &[&str], output: &std::process::Output) -> GitError {

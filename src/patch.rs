@@ -195,6 +195,10 @@ fn headers(text: &str) -> Result<Vec<Name>, PatchError> {
             at += 2;
             continue;
         }
+        if let Some(rest) = line.strip_prefix("diff --git ") {
+            // The only place where an empty file or a mere change of mode is named.
+            names.extend(same_name_twice(rest));
+        }
         for keyword in ["rename from ", "rename to ", "copy from ", "copy to "] {
             if let Some(rest) = line.strip_prefix(keyword) {
                 names
@@ -214,6 +218,26 @@ fn headers(text: &str) -> Result<Vec<Name>, PatchError> {
         at += 1;
     }
     Ok(names)
+}
+
+/// `a/X b/X`, as git writes it unless the file is renamed; the names of a rename stand in lines of their own.
+fn same_name_twice(rest: &str) -> Vec<Name> {
+    let (first, second) = if rest.starts_with('"') {
+        let end = rest.find("\" \"").map_or(rest.len(), |at| at + 1);
+        (&rest[..end], rest.get(end + 1..).unwrap_or_default())
+    } else {
+        let middle = rest.len() / 2;
+        let halves = rest.is_char_boundary(middle) && rest[middle..].starts_with(' ');
+        if halves {
+            (&rest[..middle], &rest[middle + 1..])
+        } else {
+            ("", "")
+        }
+    };
+    match (name(first, Some("a/")), name(second, Some("b/"))) {
+        (Some(a), Some(b)) if a.path.get(2..) == b.path.get(2..) => vec![a, b],
+        _ => Vec::new(),
+    }
 }
 
 fn mode_of(line: &str) -> Option<&str> {
@@ -355,6 +379,14 @@ mod tests {
             paths("--- \"a/\\303\\244.txt\"\n+++ \"b/\\303\\244.txt\"\n@@ -1 +1 @@\n-x\n+y\n"),
             ["ä.txt"]
         );
+    }
+
+    #[test]
+    fn empty_files_and_modes_are_named_by_git_alone() {
+        let empty = "diff --git a/pkg/__init__.py b/pkg/__init__.py\nnew file mode 100644\nindex 0000000..e69de29\n";
+        assert_eq!(paths(empty), ["pkg/__init__.py"]);
+        let mode = "diff --git a/run me b/run me\nold mode 100644\nnew mode 100755\n";
+        assert_eq!(paths(mode), ["run me"]);
     }
 
     #[test]

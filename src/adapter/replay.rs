@@ -25,7 +25,8 @@ pub(super) fn adapter(choice: &Choice, folder: &Path) -> Result<Adapter, Adapter
         worker: Worker {
             adapter: "replay".to_owned(),
             program,
-            args: vec![WORKER_COMMAND.to_owned(), answers.display().to_string()],
+            fixed_args: vec![WORKER_COMMAND.to_owned(), answers.display().to_string()],
+            args: Vec::new(),
             folder: folder.to_owned(),
             env_names: choice.env_names.clone(),
         },

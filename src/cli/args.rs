@@ -136,10 +136,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "ID,ID", value_delimiter = ',')]
     pub ids: Vec<String>,
     /// How many tasks to take up
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_tasks: u32,
     /// How many tasks in flight at once; only tasks with disjoint scopes run together
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
     pub parallel_tasks: u32,
     /// The plan [default: the one that exists of .codex/st-plan.jsonl and .step/st-plan.jsonl]
     #[arg(long, value_name = "F")]

@@ -26,10 +26,14 @@ pub fn parse(args: Vec<OsString>) -> Result<(Cli, Context), CliError> {
     // A first, lenient look: which folder, so which mesh.yaml; and which arguments are KEY=VALUE.
     let lenient = with_environment(Cli::command()).ignore_errors(true);
     let glance = lenient.try_get_matches_from(&args).ok();
-    let folder = glance
+    let given = glance
         .as_ref()
-        .and_then(|matches| matches.get_one::<PathBuf>("folder").cloned());
-    let folder = std::path::absolute(folder.unwrap_or_else(|| ".".into())).unwrap_or_default();
+        .and_then(|matches| matches.get_one::<PathBuf>("folder").cloned())
+        .unwrap_or_else(|| ".".into());
+    let folder = std::path::absolute(&given).unwrap_or_default();
+    if !folder.is_dir() {
+        return Err(CliError::NoFolder(given));
+    }
     let name = glance
         .as_ref()
         .and_then(ArgMatches::subcommand_name)
@@ -52,9 +56,6 @@ pub fn parse(args: Vec<OsString>) -> Result<(Cli, Context), CliError> {
         (&mut cli.command, matches.subcommand_matches("spawn"))
     {
         one_instruction(args, matches)?;
-    }
-    if !folder.is_dir() {
-        return Err(CliError::NoFolder(cli.folder));
     }
     let terminal = Terminal::new(&cli.show);
     let context = Context {
@@ -182,7 +183,7 @@ fn one_instruction(args: &mut SpawnArgs, matches: &ArgMatches) -> Result<(), Cli
     Ok(())
 }
 
-/// What was typed for `run`, as the preflight line shows it.
+/// What was typed for `run` or stands in the environment, as the preflight line shows it.
 fn overrides(matches: &ArgMatches) -> Vec<String> {
     let Some(run) = matches.subcommand_matches("run") else {
         return Vec::new();
@@ -195,10 +196,12 @@ fn overrides(matches: &ArgMatches) -> Vec<String> {
         "max_concurrency",
         "retries",
         "max_runtime_seconds",
+        "grace_seconds",
+        "validation_timeout_seconds",
     ];
     shown
         .iter()
-        .filter(|id| run.value_source(id) == Some(ValueSource::CommandLine))
+        .filter(|id| !matches!(run.value_source(id), None | Some(ValueSource::DefaultValue)))
         .filter_map(|id| {
             let raw = run.get_raw(id)?;
             let values: Vec<_> = raw

@@ -6,6 +6,7 @@ use crate::adapter::Choice;
 use crate::git::Repo;
 use crate::integrate::RepoLock;
 use crate::job::Bounds;
+use crate::model::shell_word;
 use crate::run::{self, PlanRun, Request, RunError, RunFolder};
 use include_dir::{Dir, include_dir};
 use std::collections::BTreeMap;
@@ -30,6 +31,11 @@ pub fn execute(args: &DemoArgs, context: &Context) -> Result<u8, CliError> {
     };
     let repo = root.join("repo");
     let answers = root.join("answers");
+    for path in [&repo, &answers] {
+        if std::fs::symlink_metadata(path).is_ok() {
+            return Err(CliError::DemoInTheWay(path.clone()));
+        }
+    }
     unpack(&repo, &answers)?;
     terminal.talk(&format!(
         "A throw-away repository with a plan of six tasks: {}",
@@ -38,7 +44,7 @@ pub fn execute(args: &DemoArgs, context: &Context) -> Result<u8, CliError> {
     terminal.talk(&format!("Its tests before: {}", tests(&repo)?));
 
     let preflight = run::prepare(&request(&repo, &answers))?;
-    let lock = RepoLock::take(&preflight.repo).map_err(RunError::from)?;
+    let lock = RepoLock::take(&preflight.repo, None).map_err(RunError::from)?;
     let home = args.place.home(context)?;
     let folder = RunFolder::create(&home, args.place.wanted().as_ref())?;
     terminal.talk(&preflight.line(folder.id()));
@@ -73,9 +79,10 @@ fn closing(repo: &Path, folder: &RunFolder, context: &Context) -> Result<(), Cli
         terminal.talk(&line);
     }
     let mesh = std::env::args().next().unwrap_or_else(|| "mesh".to_owned());
+    let mesh = shell_word(&mesh);
     terminal.talk(&format!(
         "\nLook around:\n  git -C {0} diff\n  {mesh} -C {0} st show\n  {mesh} runs show {1}",
-        repo.display(),
+        shell_word(&repo.to_string_lossy()),
         folder.id()
     ));
     terminal.talk("\nOn your own repository, with your own agent:");

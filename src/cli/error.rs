@@ -60,6 +60,9 @@ pub enum CliError {
     /// `report-result` outside of a worker.
     #[error("`{0}` is not set: `mesh report-result` works only inside a worker that mesh started")]
     NotAWorker(&'static str),
+    /// The demo would write over something.
+    #[error("`{}` is there already; the demo writes only into new folders", .0.display())]
+    DemoInTheWay(PathBuf),
     /// The demo's tests did not behave as they must.
     #[error("the demo did not end as it must: {0}")]
     Demo(String),
@@ -95,6 +98,7 @@ impl CliError {
             CliError::NoInstruction => {
                 Some("--instruction 'Review {path}', or --instruction-file F; {column} stands for a cell".to_owned())
             }
+            CliError::DemoInTheWay(_) => Some("name another folder with --dir, or leave --dir out".to_owned()),
             CliError::TwoInstructions => Some("give one of them".to_owned()),
             CliError::Plan(error) => error.hint(),
             CliError::Run(error) => error.hint(),

@@ -15,6 +15,11 @@ use crate::run::{self, PlanRun, Preflight, Request, RunEnd, RunError, RunFolder}
 /// Preflight, run, report.
 pub fn execute(args: &RunArgs, context: &Context) -> Result<u8, CliError> {
     let preflight = run::prepare(&request(args, context))?;
+    for skipped in &preflight.skipped {
+        context
+            .terminal
+            .warn(&format!("{}; it is left for later", skipped.why));
+    }
     let home = args.place.home(context)?;
     if args.dry_run {
         return dry_run(&preflight, context);
@@ -22,7 +27,7 @@ pub fn execute(args: &RunArgs, context: &Context) -> Result<u8, CliError> {
     if preflight.selected.is_empty() {
         return nothing_to_do(&preflight, context);
     }
-    let lock = RepoLock::take(&preflight.repo).map_err(RunError::from)?;
+    let lock = RepoLock::take(&preflight.repo, None).map_err(RunError::from)?;
     let folder = RunFolder::create(&home, args.place.wanted().as_ref())?;
     context.terminal.talk(&preflight.line(folder.id()));
     let artifacts = format!("artifacts: {}", folder.path().display());

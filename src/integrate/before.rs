@@ -1,7 +1,8 @@
 //! The before-state of an integration: saved before the first byte changes, restored byte for byte.
 //!
-//! Saved are the paths of the patch and every tracked file with uncommitted changes; clean tracked files are
-//! in git already. Untracked files that were not there before are moved into the run's folder, never deleted.
+//! Saved are the paths of the patch and everything that git calls changed or untracked; clean tracked files are
+//! in git already. What was not there before is moved into the run's folder, never deleted, and whatever a
+//! restore overwrites is copied there first: after a kill it may hold an edit that a person made since.
 
 use super::IntegrateError;
 use crate::git::Repo;
@@ -12,128 +13,200 @@ use std::io;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
+/// Untracked files are copied up to this many bytes in all; what is beyond is left alone and only watched by name.
+const UNTRACKED_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
 /// What stood in the tree, with copies of the contents.
 #[derive(Clone, Debug)]
 pub struct Saved {
     /// Paths with their states.
     pub paths: Vec<TouchedPath>,
+    /// Those of them that the patch touches.
+    pub patched: BTreeSet<PathBuf>,
     /// Folders that were not there, outermost first.
     pub new_folders: Vec<PathBuf>,
-    /// Untracked files that were there.
-    pub untracked: Vec<PathBuf>,
+    /// Changed paths that are neither saved nor restored: the plan file, submodules, what is too large.
+    pub left_alone: Vec<PathBuf>,
     copies: PathBuf,
 }
 
+/// When a restore happens, which decides what it may take for granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// Right after the validation: whatever differs was changed by it.
+    Validated,
+    /// Some time after a kill: a file outside the patch may differ because a person edited it since, so it stays.
+    Killed,
+}
+
+/// What a restore did beside bringing paths back.
+#[derive(Clone, Debug, Default)]
+pub struct Restored {
+    /// Paths that were not there before; they are in the folder for things put aside.
+    pub moved_aside: Vec<PathBuf>,
+    /// Saved paths that held something else, which is in that folder now.
+    pub overwritten: Vec<PathBuf>,
+    /// Paths that differ from before and were left as they are.
+    pub kept: Vec<PathBuf>,
+}
+
 impl Saved {
-    /// Saves what stands at `touched` and at every modified tracked path; the copies are durable when this returns.
+    /// Saves what stands at `touched` and at every changed path; the copies are durable when this returns.
     pub fn take(
         repo: &Repo,
         touched: &BTreeSet<String>,
+        plan_file: &Path,
         copies: &Path,
     ) -> Result<Self, IntegrateError> {
         std::fs::create_dir_all(copies).map_err(IntegrateError::io(copies))?;
-        let changes = repo.changes()?;
-        let modified = changes.iter().filter(|change| !change.untracked);
-        let all: BTreeSet<PathBuf> = modified
-            .map(|change| change.path.clone())
-            .chain(touched.iter().map(PathBuf::from))
-            .collect();
-        let mut paths = Vec::new();
-        for path in all {
-            let before =
+        let plan_file = plan_file.strip_prefix(repo.root()).unwrap_or(plan_file);
+        let mut saved = Self {
+            paths: Vec::new(),
+            patched: touched.iter().map(PathBuf::from).collect(),
+            new_folders: missing_folders(repo.root(), touched),
+            left_alone: vec![plan_file.to_owned()],
+            copies: copies.to_owned(),
+        };
+        let mut room = UNTRACKED_BYTES_MAX;
+        let mut wanted = saved.patched.clone();
+        for change in repo.changes()? {
+            let size = std::fs::symlink_metadata(repo.root().join(&change.path));
+            let size = size.map_or(0, |meta| meta.len());
+            if change.path == plan_file || (change.untracked && size > room) {
+                saved.left_alone.push(change.path);
+                continue;
+            }
+            room -= if change.untracked { size } else { 0 };
+            wanted.insert(change.path);
+        }
+        for path in wanted {
+            let state =
                 save(&repo.root().join(&path), copies).map_err(IntegrateError::io(&path))?;
-            paths.push(TouchedPath { path, before });
+            match state {
+                Some(before) => saved.paths.push(TouchedPath { path, before }),
+                None => saved.left_alone.push(path),
+            }
         }
         crate::durable::sync_folder(copies).map_err(IntegrateError::io(copies))?;
-        let untracked = changes.into_iter().filter(|change| change.untracked);
-        Ok(Self {
-            paths,
-            new_folders: missing_folders(repo.root(), touched),
-            untracked: untracked.map(|change| change.path).collect(),
-            copies: copies.to_owned(),
-        })
+        Ok(saved)
     }
 
     /// What an earlier process saved.
     pub fn of(started: &IntegrationStarted, copies: &Path) -> Self {
         Self {
             paths: started.paths.clone(),
+            patched: started.patched.iter().cloned().collect(),
             new_folders: started.new_folders.clone(),
-            untracked: started.untracked.clone(),
+            left_alone: started.left_alone.clone(),
             copies: copies.to_owned(),
         }
     }
 
-    /// Brings the tree back; gives the files that were moved to `aside`. Doing it twice is doing it once.
-    pub fn restore(&self, repo: &Repo, aside: &Path) -> Result<Vec<PathBuf>, IntegrateError> {
+    /// Brings the tree back, as far as it can: a path that fails does not keep the others from being restored.
+    /// Doing it twice is doing it once.
+    pub fn restore(
+        &self,
+        repo: &Repo,
+        aside: &Path,
+        moment: Moment,
+    ) -> Result<Restored, IntegrateError> {
+        let mut restored = Restored::default();
+        let mut failures = Vec::new();
         for touched in &self.paths {
-            self.restore_path(repo.root(), touched, aside)
-                .map_err(IntegrateError::io(&touched.path))?;
+            if moment == Moment::Killed && !self.patched.contains(&touched.path) {
+                let now = state_of(&repo.root().join(&touched.path));
+                if !now.is_ok_and(|now| now.as_ref() == Some(&touched.before)) {
+                    restored.kept.push(touched.path.clone());
+                }
+                continue;
+            }
+            match self.restore_path(repo.root(), touched, aside) {
+                Ok(true) => restored.overwritten.push(touched.path.clone()),
+                Ok(false) => {}
+                Err(error) => failures.push(format!("{}: {error}", touched.path.display())),
+            }
         }
-        let moved = self.clean_up(repo, aside)?;
+        let cleaned = self.clean_up(repo, aside, moment, &mut restored, &mut failures);
         for folder in self.new_folders.iter().rev() {
             // Fails when something else was put there in the meantime; then it stays.
             let _ = std::fs::remove_dir(repo.root().join(folder));
         }
-        Ok(moved)
+        cleaned?;
+        match failures.is_empty() {
+            true => Ok(restored),
+            false => Err(IntegrateError::Restore { failures }),
+        }
     }
 
-    /// What stands there now is copied aside first: after a kill it may hold an edit that a person made since.
-    fn restore_path(&self, root: &Path, touched: &TouchedPath, aside: &Path) -> io::Result<()> {
+    /// `true` when something else stood there; it is aside now.
+    fn restore_path(&self, root: &Path, touched: &TouchedPath, aside: &Path) -> io::Result<bool> {
         let path = root.join(&touched.path);
         if state_of(&path)?.as_ref() == Some(&touched.before) {
-            return Ok(());
+            return Ok(false);
         }
-        put_aside(&path, &aside.join(&touched.path))?;
+        let was_there = move_aside(root, &touched.path, aside)?;
         match &touched.before {
-            BeforeState::Absent => remove(&path),
+            BeforeState::Absent => {}
             BeforeState::Link { target } => {
-                remove(&path)?;
-                symlink(target, &path)
+                make_room(root, &touched.path, aside)?;
+                symlink(target, &path)?;
             }
             BeforeState::File { mode, sha256 } => {
                 let content = std::fs::read(self.copies.join(sha256))?;
+                make_room(root, &touched.path, aside)?;
                 crate::durable::write(&path, &content)?;
-                std::fs::set_permissions(&path, std::fs::Permissions::from_mode(*mode))
+                std::fs::set_permissions(&path, std::fs::Permissions::from_mode(*mode))?;
             }
         }
+        Ok(was_there)
     }
 
     /// What validation changed beyond the patch: new files go aside; clean tracked files come back from git, with
-    /// a copy of what stood there going aside as well.
-    fn clean_up(&self, repo: &Repo, aside: &Path) -> Result<Vec<PathBuf>, IntegrateError> {
-        let saved: BTreeSet<&PathBuf> = self.paths.iter().map(|touched| &touched.path).collect();
-        let mut moved = Vec::new();
+    /// what stood there going aside as well.
+    fn clean_up(
+        &self,
+        repo: &Repo,
+        aside: &Path,
+        moment: Moment,
+        restored: &mut Restored,
+        failures: &mut Vec<String>,
+    ) -> Result<(), IntegrateError> {
+        let known: BTreeSet<&Path> = self
+            .paths
+            .iter()
+            .map(|touched| touched.path.as_path())
+            .chain(self.left_alone.iter().map(PathBuf::as_path))
+            .collect();
         let mut from_git = Vec::new();
         for change in repo.changes()? {
-            if saved.contains(&change.path) || self.untracked.contains(&change.path) {
+            // Git names an untracked folder with a slash at its end; paths compare without.
+            if known.contains(change.path.as_path()) {
                 continue;
             }
-            let from = repo.root().join(&change.path);
-            put_aside(&from, &aside.join(&change.path))
-                .map_err(IntegrateError::io(&change.path))?;
-            if change.untracked {
-                remove(&from).map_err(IntegrateError::io(&change.path))?;
-            } else {
-                from_git.push(change.path.clone());
+            if moment == Moment::Killed && !change.untracked {
+                restored.kept.push(change.path);
+                continue;
             }
-            moved.push(change.path);
+            match move_aside(repo.root(), &change.path, aside) {
+                Ok(_) if change.untracked => remove_empty_folders(repo.root(), &change.path),
+                Ok(_) => from_git.push(change.path.clone()),
+                Err(error) => failures.push(format!("{}: {error}", change.path.display())),
+            }
+            restored.moved_aside.push(change.path);
         }
-        repo.restore(&from_git)?;
-        Ok(moved)
+        Ok(repo.restore(&from_git)?)
     }
 }
 
-/// The state of `path`, and a copy of its content under its digest.
-fn save(path: &Path, copies: &Path) -> io::Result<BeforeState> {
-    let state = state_of(path)?.unwrap_or(BeforeState::Absent);
-    if let BeforeState::File { sha256, .. } = &state {
+/// The state of `path`, and a copy of its content under its digest; `None` for what is neither file nor link.
+fn save(path: &Path, copies: &Path) -> io::Result<Option<BeforeState>> {
+    let state = state_of(path)?;
+    if let Some(BeforeState::File { sha256, .. }) = &state {
         crate::durable::write(&copies.join(sha256), &std::fs::read(path)?)?;
     }
     Ok(state)
 }
 
-/// `None` for what is neither a file nor a link (a folder, a submodule): such a path can't be restored from a copy.
 fn state_of(path: &Path) -> io::Result<Option<BeforeState>> {
     let metadata = match std::fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
@@ -150,7 +223,7 @@ fn state_of(path: &Path) -> io::Result<Option<BeforeState>> {
     let digest = Sha256::digest(std::fs::read(path)?);
     Ok(Some(BeforeState::File {
         mode: metadata.permissions().mode() & 0o7777,
-        sha256: hexadecimal(&digest),
+        sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
     }))
 }
 
@@ -161,23 +234,84 @@ fn is_absent(error: &io::Error) -> bool {
     )
 }
 
-pub(super) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if is_absent(&error) => Ok(()),
-        other => other,
+/// Moves whatever stands at `path` into `aside`; `false` when nothing did.
+fn move_aside(root: &Path, path: &Path, aside: &Path) -> io::Result<bool> {
+    let from = root.join(path);
+    match std::fs::symlink_metadata(&from) {
+        Err(error) if is_absent(&error) => return Ok(false),
+        Err(error) => return Err(error),
+        Ok(_) => {}
     }
+    let to = free_name(&aside.join(path));
+    std::fs::create_dir_all(crate::durable::parent(&to))?;
+    match std::fs::rename(&from, &to) {
+        // The run's folder is often on another file system.
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+            copy_all(&from, &to)?;
+            match std::fs::symlink_metadata(&from)?.is_dir() {
+                true => std::fs::remove_dir_all(&from)?,
+                false => std::fs::remove_file(&from)?,
+            }
+        }
+        other => other?,
+    }
+    Ok(true)
 }
 
-fn put_aside(from: &Path, to: &Path) -> io::Result<()> {
-    if std::fs::symlink_metadata(from).is_ok_and(|meta| meta.is_file()) {
-        std::fs::create_dir_all(crate::durable::parent(to))?;
-        std::fs::copy(from, to)?;
+/// `path`, or the first of `path.1`, `path.2`, … that is free: nothing put aside earlier is overwritten.
+fn free_name(path: &Path) -> PathBuf {
+    let plain = path.components().collect::<PathBuf>();
+    let is_free = |candidate: &PathBuf| std::fs::symlink_metadata(candidate).is_err();
+    let numbered = (1..).map(|number| PathBuf::from(format!("{}.{number}", plain.display())));
+    std::iter::once(plain.clone())
+        .chain(numbered)
+        .find(is_free)
+        .unwrap_or(plain)
+}
+
+fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
+    let kind = std::fs::symlink_metadata(from)?.file_type();
+    if kind.is_symlink() {
+        return symlink(std::fs::read_link(from)?, to);
+    }
+    if !kind.is_dir() {
+        return std::fs::copy(from, to).map(drop);
+    }
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        copy_all(&entry.path(), &to.join(entry.file_name()))?;
     }
     Ok(())
+}
+
+/// Moves aside whatever stands in the way of the folders above `path`, and makes them.
+fn make_room(root: &Path, path: &Path, aside: &Path) -> io::Result<()> {
+    let mut above: Vec<&Path> = path.ancestors().skip(1).collect();
+    above.reverse();
+    for folder in above
+        .into_iter()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
+        let there = std::fs::symlink_metadata(root.join(folder));
+        if there.is_ok_and(|meta| !meta.is_dir()) {
+            move_aside(root, folder, aside)?;
+        }
+    }
+    std::fs::create_dir_all(crate::durable::parent(&root.join(path)))
+}
+
+/// Folders that validation made for a file that is aside now. Git keeps no empty folders, so none is missed.
+fn remove_empty_folders(root: &Path, path: &Path) {
+    for folder in path
+        .ancestors()
+        .skip(1)
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
+        if std::fs::remove_dir(root.join(folder)).is_err() {
+            return;
+        }
+    }
 }
 
 /// Folders on the way to `touched` that do not exist, outermost first.

@@ -11,7 +11,7 @@ mod lock;
 mod persist;
 mod validate;
 
-pub use before::Saved;
+pub use before::{Moment, Restored, Saved};
 pub use evidence::{Evidence, examine};
 pub use lock::RepoLock;
 pub use persist::{Persisted, comment, persist};
@@ -48,6 +48,18 @@ pub enum IntegrateError {
         /// What the file system said.
         #[source]
         source: io::Error,
+    },
+    /// Some paths could not be brought back; a resume tries again.
+    #[error("the tree could not be restored completely: {}", failures.join("; "))]
+    Restore {
+        /// `path: reason`.
+        failures: Vec<String>,
+    },
+    /// An earlier run was ended in the middle of an integration.
+    #[error("the run in `{}` was ended in the middle of an integration, and the tree is not settled", run_folder.display())]
+    Pending {
+        /// That run's folder.
+        run_folder: PathBuf,
     },
     /// Another `mesh` works in this repository.
     #[error("another `mesh` is working in this repository (lock `{}`)", path.display())]
@@ -96,6 +108,8 @@ pub struct Integrator<'i> {
     pub limits: Limits,
     /// Being asked to stop.
     pub stop: &'i Stop,
+    /// The right to write.
+    pub lock: &'i RepoLock,
 }
 
 impl Integrator<'_> {
@@ -121,7 +135,13 @@ impl Integrator<'_> {
                 return self.refuse(order, BlockReason::AmbiguousIntegration, &detail, journal);
             }
         };
-        let saved = Saved::take(self.repo, &patch.paths, &folder.join("before"))?;
+        let saved = Saved::take(
+            self.repo,
+            &patch.paths,
+            order.terms.plan_file,
+            &folder.join("before"),
+        )?;
+        self.lock.mark(self.run_folder)?;
         let patch_path = folder.join("patch.diff");
         crate::durable::write(&patch_path, patch.text.as_bytes())
             .map_err(IntegrateError::io(&patch_path))?;
@@ -129,8 +149,9 @@ impl Integrator<'_> {
             unit: order.unit.clone(),
             patch_path: self.relative(&patch_path),
             paths: saved.paths.clone(),
+            patched: saved.patched.iter().cloned().collect(),
             new_folders: saved.new_folders.clone(),
-            untracked: saved.untracked.clone(),
+            left_alone: saved.left_alone.clone(),
         })])?;
         if let Err(error) = self.repo.apply(&patch_path, options) {
             return self.undo(order, &saved, &error.to_string(), journal);
@@ -143,15 +164,18 @@ impl Integrator<'_> {
         )
     }
 
-    /// After a kill between `integration_started` and `integration_finished`: brings the tree back.
+    /// After a kill between `integration_started` and `integration_finished`: brings the tree back, as far as
+    /// nobody else changed it since.
     pub fn roll_back(
         &self,
         started: &IntegrationStarted,
         journal: &mut dyn Journal,
-    ) -> Result<(), IntegrateError> {
+    ) -> Result<Restored, IntegrateError> {
         let folder = self.unit_folder(&started.unit);
         let saved = Saved::of(started, &folder.join("before"));
-        let moved_aside = saved.restore(self.repo, &folder.join("aside"))?;
+        let restored = saved.restore(self.repo, &folder.join("aside"), Moment::Killed)?;
+        // Nobody knows what was edited since the kill, so everything that gave way is named.
+        let moved_aside = [&restored.moved_aside[..], &restored.overwritten[..]].concat();
         journal.record(vec![Event::from(IntegrationFinished {
             unit: started.unit.clone(),
             outcome: IntegrationOutcome::RolledBack,
@@ -162,7 +186,8 @@ impl Integrator<'_> {
             paths: Vec::new(),
             moved_aside,
         })])?;
-        Ok(())
+        self.lock.settled()?;
+        Ok(restored)
     }
 
     /// The patch is in the tree: validate, then keep or restore.
@@ -201,6 +226,16 @@ impl Integrator<'_> {
         )
     }
 
+    /// Restores the tree; of what gave way, the patch's own paths need no mention.
+    fn restore(&self, order: &Order<'_>, saved: &Saved) -> Result<Vec<PathBuf>, IntegrateError> {
+        let folder = self.unit_folder(order.unit);
+        let restored = saved.restore(self.repo, &folder.join("aside"), Moment::Validated)?;
+        let mut moved = restored.moved_aside;
+        let overwritten = restored.overwritten.into_iter();
+        moved.extend(overwritten.filter(|path| !saved.patched.contains(path)));
+        Ok(moved)
+    }
+
     fn undo(
         &self,
         order: &Order<'_>,
@@ -208,7 +243,7 @@ impl Integrator<'_> {
         detail: &str,
         journal: &mut dyn Journal,
     ) -> Result<(), IntegrateError> {
-        let moved_aside = saved.restore(self.repo, &self.unit_folder(order.unit).join("aside"))?;
+        let moved_aside = self.restore(order, saved)?;
         let (outcome, reason) = (IntegrationOutcome::Restored, BlockReason::ValidationFailed);
         self.finish(
             order,
@@ -227,7 +262,7 @@ impl Integrator<'_> {
         saved: &Saved,
         journal: &mut dyn Journal,
     ) -> Result<(), IntegrateError> {
-        let moved_aside = saved.restore(self.repo, &self.unit_folder(order.unit).join("aside"))?;
+        let moved_aside = self.restore(order, saved)?;
         let detail = Some("stopped during validation");
         let outcome = IntegrationOutcome::RolledBack;
         self.finish(
@@ -282,7 +317,8 @@ impl Integrator<'_> {
             paths,
             moved_aside,
         })])?;
-        Ok(())
+        // Only now may another run begin: the tree is whole, and the ledger says so.
+        self.lock.settled()
     }
 
     fn unit_folder(&self, unit: &UnitId) -> PathBuf {

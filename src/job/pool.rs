@@ -200,15 +200,17 @@ impl Pool<'_> {
             wave: self.settings.wave,
             job_id: self.settings.job_id.clone(),
             items: total,
-            max_concurrency: self.slots,
+            max_concurrency: self.settings.bounds.max_concurrency,
         })];
-        // A result that was safe before a kill counts, although the end of its attempt was never recorded.
-        let reported = self.state.recover();
-        if !reported.is_empty() {
+        // What a kill left open is closed: a result that was safe counts, every other row is pending again.
+        let open = self.state.recover();
+        if !open.is_empty() {
             let mut input = Input::open(self.settings)?;
             while let Some(row) = input.next_row()? {
-                if reported.contains(&row.index) {
-                    events.push(self.finished_event(&row, AttemptEnd::Completed, None));
+                match open.get(&row.index) {
+                    Some(true) => events.push(self.closing(&row, AttemptEnd::Completed)),
+                    Some(false) => events.push(self.closing(&row, AttemptEnd::Interrupted)),
+                    None => {}
                 }
             }
         }
@@ -354,14 +356,16 @@ impl Pool<'_> {
         }
     }
 
-    fn finished_event(&self, row: &Row, end: AttemptEnd, error: Option<String>) -> Event {
+    /// The end of an attempt that an earlier `mesh` began and never saw the end of.
+    fn closing(&self, row: &Row, end: AttemptEnd) -> Event {
+        let is_open = end == AttemptEnd::Interrupted;
         Event::from(AttemptFinished {
             wave: self.settings.wave,
             item_id: row.id.clone(),
             row_index: row.index,
             attempt: self.state.item(row.index).map_or(1, |item| item.attempts),
             end,
-            error,
+            error: is_open.then(|| format!("{}: mesh was ended while it ran", Failure::Cancelled)),
             exit_code: None,
             signal: None,
             duration_ms: 0,

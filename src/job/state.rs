@@ -5,6 +5,7 @@
 
 use super::Failure;
 use crate::model::{AttemptEnd, Event, WaveNo};
+use std::collections::BTreeMap;
 
 /// Where a row stands (column `status`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -195,26 +196,16 @@ impl State {
         });
     }
 
-    /// After a kill: rows that were under way are pending again.
-    ///
-    /// Gives the rows whose result is safe although the end of their attempt was never recorded; the
-    /// caller records that end.
-    pub fn recover(&mut self) -> Vec<u64> {
+    /// After a kill or a stop: the rows whose attempt has no end, by index, and whether their result is safe all the
+    /// same. The caller records how each attempt ended.
+    pub fn recover(&mut self) -> BTreeMap<u64, bool> {
         // Going on is what the user asked for after a worker's stop; the request must not outlive the call that it ended.
         self.stop_requested = false;
-        let mut reported = Vec::new();
-        for index in 0..self.items.len() as u64 {
-            let item = &self.items[index as usize];
-            if item.status != Status::Running {
-                continue;
-            }
-            if item.result.is_some() {
-                reported.push(index);
-            } else {
-                self.change(index, |item| item.status = Status::Pending);
-            }
-        }
-        reported
+        let open = |(index, item): (usize, &Item)| {
+            let is_open = item.status == Status::Running;
+            is_open.then_some((index as u64, item.result.is_some()))
+        };
+        self.items.iter().enumerate().filter_map(open).collect()
     }
 
     /// The one place where a row's state changes.

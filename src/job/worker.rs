@@ -28,6 +28,8 @@ pub struct Worker {
     pub adapter: String,
     /// An absolute path.
     pub program: PathBuf,
+    /// Arguments that go first and are taken as they are.
+    pub fixed_args: Vec<String>,
     /// Arguments; `{column}` stands for a cell.
     pub args: Vec<String>,
     /// The folder it works in.
@@ -54,6 +56,7 @@ impl Worker {
         Ok(Self {
             adapter: adapter.to_owned(),
             program: std::path::absolute(&program).unwrap_or(program),
+            fixed_args: Vec::new(),
             args: args.to_vec(),
             folder: folder.to_owned(),
             env_names,
@@ -119,6 +122,7 @@ impl<'s> Launcher<'s> {
         let mut litter = vec![result_file.clone()];
         let mut command = Command::new(&settings.worker.program);
         command
+            .args(&settings.worker.fixed_args)
             .args(
                 self.args
                     .iter()

@@ -358,12 +358,14 @@ pub struct IntegrationStarted {
     pub unit: UnitId,
     /// The patch file, relative to the run's folder.
     pub patch_path: PathBuf,
-    /// The paths of the patch, and every other modified path of the tree.
+    /// The paths of the patch, and every other changed or untracked path of the tree.
     pub paths: Vec<TouchedPath>,
+    /// Those of them that the patch itself touches.
+    pub patched: Vec<PathBuf>,
     /// Folders that the patch makes, outermost first; removed again on restore.
     pub new_folders: Vec<PathBuf>,
-    /// Untracked files that were there before, so that those of a failed validation are told apart.
-    pub untracked: Vec<PathBuf>,
+    /// Changed paths that are neither saved nor restored: the plan file, submodules, what is too large.
+    pub left_alone: Vec<PathBuf>,
 }
 
 /// Fields of `validation_finished`.
@@ -436,7 +438,7 @@ pub struct IntegrationFinished {
     /// Paths that the patch changed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<PathBuf>,
-    /// Files that a failed validation left and that were moved into the run's folder.
+    /// What stood in the way of the before-state and was moved into the run's folder.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub moved_aside: Vec<PathBuf>,
 }

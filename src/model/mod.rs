@@ -16,4 +16,4 @@ pub use event::{
 };
 pub use id::{JobId, ReportToken, Role, RoundName, RowId, RunId, UnitId, WaveNo, file_name};
 pub use row::{BlockReason, Lane, Risk, RowKey};
-pub use text::one_line;
+pub use text::{one_line, shell_word};

@@ -11,6 +11,7 @@ use rustix::io::retry_on_intr;
 
 use super::PlanError;
 use crate::git::Repo;
+use crate::model::shell_word;
 
 /// The exclusive right to change one plan file; ends when dropped.
 #[derive(Debug)]
@@ -60,8 +61,8 @@ pub fn check_lock_ignored(plan_file: &Path) -> Result<(), PlanError> {
         .map_or_else(|_| lock.clone(), |rest| folder_real.join(rest));
     let shown = lock_real.strip_prefix(root).unwrap_or(&lock_real);
     Err(PlanError::LockNotIgnored {
-        lock: shell_word(shown),
-        root: shell_word(root),
+        lock: shell_word(&shown.to_string_lossy()),
+        root: shell_word(&root.to_string_lossy()),
     })
 }
 
@@ -85,29 +86,4 @@ fn absolute(path: &Path) -> PathBuf {
 fn existing_ancestor(path: &Path) -> PathBuf {
     let found = path.ancestors().skip(1).find(|folder| folder.is_dir());
     found.unwrap_or(Path::new("/")).to_owned()
-}
-
-/// The path as a person can paste it into a shell: as it is where that is safe, else in single
-/// quotes.
-fn shell_word(path: &Path) -> String {
-    let text = path.to_string_lossy();
-    let is_safe = |c: char| c.is_alphanumeric() || "/._-+@%:,".contains(c);
-    if text.chars().all(is_safe) {
-        return text.into_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_are_quoted_only_where_they_must_be() {
-        assert_eq!(
-            shell_word(Path::new(".step/st-plan.jsonl.lock")),
-            ".step/st-plan.jsonl.lock"
-        );
-        assert_eq!(shell_word(Path::new("it's here")), r"'it'\''s here'");
-    }
 }

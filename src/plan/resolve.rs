@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::model::shell_word;
+
 /// Where a new plan goes, relative to the repository.
 pub const PLAN_FILE_DEFAULT: &str = ".step/st-plan.jsonl";
 
@@ -20,7 +22,7 @@ pub enum ResolveError {
     )]
     Both,
     /// There is none.
-    #[error("no plan file at `{}`; create it with: mesh st init --file {}", file.display(), file.display())]
+    #[error("no plan file at `{}`; create it with: mesh st init --file {}", file.display(), shell_word(&file.to_string_lossy()))]
     Missing {
         /// Where it was looked for: as it was named, or the default.
         file: PathBuf,
@@ -33,7 +35,10 @@ impl ResolveError {
         Some(match self {
             ResolveError::Both => format!("pass plan_file={PLAN_FILE_DEFAULT}"),
             ResolveError::Missing { file } => {
-                format!("run: mesh st init --file {}", file.display())
+                format!(
+                    "run: mesh st init --file {}",
+                    shell_word(&file.to_string_lossy())
+                )
             }
         })
     }

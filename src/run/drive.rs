@@ -11,9 +11,10 @@ use crate::ledger::Ledger;
 use crate::model::{
     Event, PlanMutated, RunFinished, RunId, RunKind, RunStarted, UnitId, WaveCompiled,
 };
-use crate::plan::{Item, MutateOptions, Plan, Status, Store, metadata};
-use crate::schedule::{Selection, select};
+use crate::plan::{Item, ItemId, MutateOptions, Plan, Status, Store, metadata};
+use crate::schedule::select;
 use crate::scope::Scope;
+use std::collections::BTreeSet;
 
 /// Somebody who watches a run.
 pub trait Watcher: Observer {
@@ -38,6 +39,9 @@ pub enum RunEnd {
     Interrupted(i32),
 }
 
+/// The status of a run that has nothing left to do.
+const COMPLETED: &str = "completed";
+
 /// A plan run that holds its repository.
 pub struct PlanRun {
     pub(super) folder: RunFolder,
@@ -46,7 +50,9 @@ pub struct PlanRun {
     pub(super) protocols: Protocols,
     pub(super) settings: Settings,
     pub(super) recorder: Recorder,
-    _lock: RepoLock,
+    pub(super) lock: RepoLock,
+    /// Tasks that the user was told about.
+    warned: BTreeSet<ItemId>,
 }
 
 impl PlanRun {
@@ -73,7 +79,8 @@ impl PlanRun {
             protocols: preflight.protocols,
             settings,
             recorder,
-            _lock: lock,
+            lock,
+            warned: BTreeSet::new(),
         })
     }
 
@@ -92,7 +99,7 @@ impl PlanRun {
         let settings: Settings = serde_json::from_value(started.settings)
             .map_err(|error| refuse(format!("its settings are not understood: {error}")))?;
         let repo = Repo::find(&started.root)?;
-        let lock = RepoLock::take(&repo)?;
+        let lock = RepoLock::take(&repo, Some(folder.path()))?;
         Ok(Self {
             store: Store::at(&settings.plan_file),
             protocols: Protocols::load(&settings.protocol, repo.root())?,
@@ -100,7 +107,8 @@ impl PlanRun {
             settings,
             recorder: Recorder::new(ledger, state),
             folder,
-            _lock: lock,
+            lock,
+            warned: BTreeSet::new(),
         })
     }
 
@@ -116,6 +124,10 @@ impl PlanRun {
 
     /// Drives the run until nothing is left to do or it is asked to stop, and records how it ended.
     pub fn drive(&mut self, watcher: &mut dyn Watcher, stop: &Stop) -> Result<RunEnd, RunError> {
+        let ended = self.state().finished.as_ref();
+        if ended.is_some_and(|ended| ended.status == COMPLETED) {
+            return Ok(RunEnd::Finished);
+        }
         self.roll_back(watcher, stop)?;
         let end = loop {
             if let Some(end) = self.finish_open_waves(watcher, stop)? {
@@ -153,17 +165,16 @@ impl PlanRun {
                 .map(|unit| Ok(self.task(&plan, unit)?.scope))
                 .collect::<Result<Vec<Scope>, RunError>>()?;
             let closure = closure(&plan, &self.settings.ids)?;
-            let selected = match select(&plan, closure.as_ref(), &past, &scopes) {
-                Selection::Task(selected) => selected,
-                Selection::Unusable(error) => {
-                    watcher.warn(&format!("{error}; it is left for later"));
-                    return Ok(());
+            let selection = select(&plan, closure.as_ref(), &past, &scopes, &|task| {
+                self.protocols.check(task)
+            });
+            for skipped in &selection.skipped {
+                if self.warned.insert(skipped.item.clone()) {
+                    watcher.warn(&format!("{}; it is left for later", skipped.why));
                 }
-                Selection::BadScope(item, error) => {
-                    watcher.warn(&format!("item `{item}`: {error}; it is left for later"));
-                    return Ok(());
-                }
-                Selection::Nothing => return Ok(()),
+            }
+            let Some(selected) = selection.task else {
+                return Ok(());
             };
             self.store.mutate(self.mutate_options(), |plan| {
                 plan.set_status(&selected.id, Status::InProgress)
@@ -208,8 +219,8 @@ impl PlanRun {
         let attempts = state.attempts();
         let unclean = attempts.spawned != attempts.closed || !state.violations.is_empty();
         let (status, exit_code, detail) = match end {
-            RunEnd::Finished if blocked || unclean => ("completed", 1, None),
-            RunEnd::Finished => ("completed", 0, None),
+            RunEnd::Finished if blocked || unclean => (COMPLETED, 1, None),
+            RunEnd::Finished => (COMPLETED, 0, None),
             RunEnd::StoppedByWorker => (
                 "cancelled",
                 4,

@@ -8,6 +8,7 @@ use crate::ledger::LedgerError;
 use crate::model::RunId;
 use crate::plan::{ItemId, MetadataError, PlanError, ResolveError};
 use crate::protocol::ProtocolError;
+use crate::schedule::SkipReason;
 use crate::scope::ScopeError;
 use crate::snapshot::SnapshotError;
 use std::io;
@@ -69,10 +70,13 @@ pub enum RunError {
     /// The lock sidecar of the plan is not git-ignored.
     #[error(transparent)]
     PlanGate(PlanError),
-    /// A task's metadata is missing or broken.
+    /// The tasks in line can't be worked as they stand; this is the first of them.
+    #[error(transparent)]
+    Unusable(SkipReason),
+    /// The metadata of a task in flight became unusable.
     #[error(transparent)]
     Metadata(#[from] MetadataError),
-    /// A task's scope is none.
+    /// The scope of a task in flight became unusable.
     #[error("item `{item}`")]
     Scope {
         /// The item.
@@ -146,7 +150,9 @@ impl RunError {
             }
             RunError::Adapter(_)
             | RunError::Ledger(LedgerError::Locked { .. })
-            | RunError::Integrate(IntegrateError::Locked { .. }) => Blame::Preflight,
+            | RunError::Integrate(IntegrateError::Locked { .. } | IntegrateError::Pending { .. }) => {
+                Blame::Preflight
+            }
             RunError::Io { .. } | RunError::Snapshot(_) => Blame::Machine,
             RunError::Git(GitError::Run(_) | GitError::Failed { .. }) => Blame::Machine,
             RunError::Integrate(IntegrateError::Plan(_)) => Blame::Input,
@@ -175,7 +181,13 @@ impl RunError {
             RunError::Resolve(error) => error.hint(),
             RunError::Plan(error) | RunError::PlanGate(error) => error.hint(),
             RunError::Integrate(IntegrateError::Plan(error)) => error.hint(),
-            RunError::Metadata(error) => error.hint(),
+            RunError::Metadata(error) | RunError::Unusable(SkipReason::Metadata(error)) => {
+                error.hint()
+            }
+            RunError::Integrate(IntegrateError::Pending { run_folder }) => {
+                let run = run_folder.file_name().unwrap_or_default().to_string_lossy();
+                Some(format!("bring the tree in order first: mesh resume {run}"))
+            }
             RunError::Adapter(error) => error.hint(),
             RunError::Job(error) => error.hint(),
             RunError::Git(GitError::NoRepository { .. }) => {

@@ -5,8 +5,8 @@ use crate::adapter::{self, Choice, CommandConfig};
 use crate::git::Repo;
 use crate::job::Bounds;
 use crate::model::{RunId, UnitId};
-use crate::plan::{self, ItemId, Plan, Status, Store};
-use crate::schedule::{Concurrency, Selected, Selection, select};
+use crate::plan::{self, ItemId, Plan, ResolveError, Status, Store};
+use crate::schedule::{Concurrency, Selected, Skipped, select};
 use crate::scope::Scope;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -52,6 +52,8 @@ pub struct Preflight {
     pub settings: Settings,
     /// The tasks that are taken up first; empty when nothing is runnable.
     pub selected: Vec<Selected>,
+    /// Tasks before them that can't be worked as they stand.
+    pub skipped: Vec<Skipped>,
 }
 
 /// Resolves a request, or says what is wrong with it.
@@ -67,9 +69,9 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
         .map(|id| ItemId::try_from(id.clone()))
         .collect::<Result<_, _>>()?;
     let protocols = Protocols::load(&request.protocol, repo.root())?;
-    let selected = first_tasks(&plan, &ids, request)?;
-    for task in &selected {
-        protocols.of_task(&task.id, &task.metadata.swarm)?;
+    let (selected, skipped) = first_tasks(&plan, &ids, &protocols, request)?;
+    if request.parallel_tasks <= 1 {
+        plan.check_single_in_progress()?;
     }
     let adapter = adapter::select(&request.choice, &request.adapters, &request.folder)?;
     let in_flight = request.parallel_tasks.min(request.max_tasks).max(1) as usize;
@@ -105,6 +107,7 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
         protocols,
         settings,
         selected,
+        skipped,
     })
 }
 
@@ -114,26 +117,45 @@ fn plan_file(request: &Request, root: &Path) -> Result<PathBuf, RunError> {
         .plan_file
         .as_ref()
         .map(|path| request.folder.join(path));
-    Ok(plan::resolve(root, explicit.as_deref())?)
+    plan::resolve(root, explicit.as_deref()).map_err(|error| match error {
+        // The command that mends it is typed where this one was.
+        ResolveError::Missing { file } if explicit.is_none() && !is_same(&request.folder, root) => {
+            RunError::Resolve(ResolveError::Missing {
+                file: root.join(file),
+            })
+        }
+        other => RunError::Resolve(other),
+    })
 }
 
-fn first_tasks(plan: &Plan, ids: &[ItemId], request: &Request) -> Result<Vec<Selected>, RunError> {
+fn is_same(a: &Path, b: &Path) -> bool {
+    a.canonicalize().ok() == b.canonicalize().ok()
+}
+
+/// The tasks to begin with, and those passed over on the way. When every candidate is unusable, that is an error.
+fn first_tasks(
+    plan: &Plan,
+    ids: &[ItemId],
+    protocols: &Protocols,
+    request: &Request,
+) -> Result<(Vec<Selected>, Vec<Skipped>), RunError> {
     let closure = closure(plan, ids)?;
     let mut past = BTreeSet::new();
     let mut selected: Vec<Selected> = Vec::new();
+    let mut skipped = Vec::new();
     while selected.len() < request.parallel_tasks.min(request.max_tasks) as usize {
         let scopes: Vec<Scope> = selected.iter().map(|task| task.scope.clone()).collect();
-        match select(plan, closure.as_ref(), &past, &scopes) {
-            Selection::Task(task) => {
-                past.insert(UnitId::new(task.id.as_str()));
-                selected.push(*task);
-            }
-            Selection::Unusable(error) => return Err(error.into()),
-            Selection::BadScope(item, source) => return Err(RunError::Scope { item, source }),
-            Selection::Nothing => break,
-        }
+        let is_workable = |task: &Selected| protocols.check(task);
+        let selection = select(plan, closure.as_ref(), &past, &scopes, &is_workable);
+        skipped = selection.skipped;
+        let Some(task) = selection.task else { break };
+        past.insert(UnitId::new(task.id.as_str()));
+        selected.push(*task);
     }
-    Ok(selected)
+    match skipped.first() {
+        Some(first) if selected.is_empty() => Err(RunError::Unusable(first.why.clone())),
+        _ => Ok((selected, skipped)),
+    }
 }
 
 /// The tasks that `ids=` lets in: those named and everything they depend on. `None` is no restriction.

@@ -3,6 +3,7 @@
 use super::RunError;
 use crate::plan::{ItemId, SwarmOverrides};
 use crate::protocol::{Protocol, Templates};
+use crate::schedule::Selected;
 use include_dir::{Dir, include_dir};
 use std::path::{Path, PathBuf};
 
@@ -40,6 +41,14 @@ impl Protocols {
     /// The protocol of a run without task overrides.
     pub fn chosen(&self) -> &Protocol {
         &self.chosen
+    }
+
+    /// Whether there is a protocol for what the task asks.
+    pub fn check(&self, task: &Selected) -> Result<(), String> {
+        match self.of_task(&task.id, &task.metadata.swarm) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
     }
 
     /// The protocol of one task: its own `swarm` settings go before the run's.

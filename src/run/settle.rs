@@ -5,7 +5,7 @@ use super::drive::{PlanRun, Watcher, item_of};
 use super::state::Unit;
 use super::{RunError, RunFolder, Settings};
 use crate::git::Repo;
-use crate::integrate::{self, Integrator, Order, Persisted, Terms};
+use crate::integrate::{self, Integrator, Order, Persisted, RepoLock, Terms};
 use crate::job::{Journal, Stop, Urgency};
 use crate::model::{BlockReason, Event, PlanMutated, UnitId};
 use crate::protocol::{self, Action, Answer, UnitState};
@@ -29,10 +29,25 @@ impl PlanRun {
                 "{}: an interrupted integration is rolled back",
                 started.unit
             ));
-            integrator(&self.repo, &self.folder, &self.settings, stop)
+            let restored = integrator(&self.repo, &self.folder, &self.settings, &self.lock, stop)
                 .roll_back(&started, &mut self.recorder)?;
+            let aside = self.folder.unit(&started.unit).join("aside");
+            let given_way = [&restored.moved_aside[..], &restored.overwritten[..]].concat();
+            if !given_way.is_empty() {
+                watcher.say(&format!(
+                    "what stood at {given_way:?} is in {}",
+                    aside.display()
+                ));
+            }
+            if !restored.kept.is_empty() {
+                watcher.warn(&format!(
+                    "changed since the integration began, and left as they are: {:?}",
+                    restored.kept
+                ));
+            }
         }
-        Ok(())
+        // A kill between the mark and `integration_started` leaves the mark alone: nothing was changed.
+        Ok(self.lock.settled()?)
     }
 
     /// Does everything that needs no rows, unit by unit: count votes, integrate, persist.
@@ -124,7 +139,7 @@ impl PlanRun {
             },
             patch: protocol::latest_patch(&task.protocol, state).unwrap_or_default(),
         };
-        integrator(&self.repo, &self.folder, &self.settings, stop)
+        integrator(&self.repo, &self.folder, &self.settings, &self.lock, stop)
             .integrate(&order, &mut self.recorder)?;
         if let Some(unit) = self.state().unit(&task.unit) {
             for run in &unit.state.validations {
@@ -176,6 +191,7 @@ fn integrator<'i>(
     repo: &'i Repo,
     folder: &'i RunFolder,
     settings: &Settings,
+    lock: &'i RepoLock,
     stop: &'i Stop,
 ) -> Integrator<'i> {
     Integrator {
@@ -187,5 +203,6 @@ fn integrator<'i>(
             log_bytes_max: 16 * 1024 * 1024,
         },
         stop,
+        lock,
     }
 }

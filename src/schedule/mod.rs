@@ -6,4 +6,4 @@ mod concurrency;
 mod select;
 
 pub use concurrency::Concurrency;
-pub use select::{Selected, Selection, select};
+pub use select::{Selected, Selection, SkipReason, Skipped, select};

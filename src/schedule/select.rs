@@ -20,56 +20,100 @@ pub struct Selected {
     pub scope: Scope,
 }
 
-/// What the plan offers.
+/// A task that would be in line but can't be worked as it stands.
 #[derive(Clone, Debug)]
-pub enum Selection {
-    /// Take up this task.
-    Task(Box<Selected>),
-    /// The next task in line can't be worked as it stands.
-    Unusable(MetadataError),
-    /// The next task in line has a scope that is none.
-    BadScope(ItemId, ScopeError),
-    /// Nothing can start beside what is in flight.
-    Nothing,
+pub struct Skipped {
+    /// The plan item.
+    pub item: ItemId,
+    /// What keeps it.
+    pub why: SkipReason,
 }
 
-/// The next task that is neither done with in this run (`past`) nor in conflict with one in flight.
+/// What keeps a task from being worked.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum SkipReason {
+    /// Its metadata is missing or broken.
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+    /// Its scope is none.
+    #[error("item `{item}`: {source}")]
+    Scope {
+        /// The plan item.
+        item: ItemId,
+        /// What is wrong with it.
+        source: ScopeError,
+    },
+    /// The caller can't work what it asks for.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// What the plan offers.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Take up this task; `None` when nothing can start beside what is in flight.
+    pub task: Option<Box<Selected>>,
+    /// Tasks that were passed over on the way to it.
+    pub skipped: Vec<Skipped>,
+}
+
+/// The next task that is neither done with in this run (`past`) nor in conflict with one in flight, and that
+/// `is_workable` by the caller's own measure.
+///
+/// A ready task that can't be worked is passed over; one that is `in_progress` already is not, since it stands before
+/// all others.
 pub fn select(
     plan: &Plan,
     closure: Option<&BTreeSet<ItemId>>,
     past: &BTreeSet<UnitId>,
     in_flight: &[Scope],
+    is_workable: &dyn Fn(&Selected) -> Result<(), String>,
 ) -> Selection {
     let allowed = |item: &&Item| {
         closure.is_none_or(|ids| ids.contains(item.id()))
             && !past.contains(&UnitId::new(item.id().as_str()))
     };
-    let in_progress = plan
-        .items()
-        .iter()
-        .filter(|item| item.status() == Status::InProgress);
-    let ready = plan
-        .items()
-        .iter()
-        .filter(|item| item.status() == Status::Pending && plan.dep_state(item) == DepState::Ready);
-    for item in in_progress.chain(ready).filter(allowed) {
-        let metadata = match metadata::read(item) {
-            Ok(metadata) => metadata,
-            Err(error) => return Selection::Unusable(error),
-        };
-        let scope = match Scope::new(&metadata.scope) {
-            Ok(scope) => scope,
-            Err(error) => return Selection::BadScope(item.id().clone(), error),
-        };
-        if in_flight.iter().all(|other| !other.may_meet(&scope)) {
-            return Selection::Task(Box::new(Selected {
-                id: item.id().clone(),
-                metadata,
-                scope,
-            }));
+    let with = |status: Status| {
+        plan.items()
+            .iter()
+            .filter(move |item| item.status() == status)
+    };
+    let ready = with(Status::Pending).filter(|item| plan.dep_state(item) == DepState::Ready);
+    let mut selection = Selection::default();
+    for item in with(Status::InProgress).chain(ready).filter(allowed) {
+        let candidate = candidate(item).and_then(|task| {
+            is_workable(&task).map_err(SkipReason::Refused)?;
+            Ok(task)
+        });
+        match candidate {
+            Ok(task) if in_flight.iter().any(|other| other.may_meet(&task.scope)) => {}
+            Ok(task) => {
+                selection.task = Some(Box::new(task));
+                return selection;
+            }
+            Err(why) => {
+                let item_id = item.id().clone();
+                selection.skipped.push(Skipped { item: item_id, why });
+                if item.status() == Status::InProgress {
+                    return selection;
+                }
+            }
         }
     }
-    Selection::Nothing
+    selection
+}
+
+fn candidate(item: &Item) -> Result<Selected, SkipReason> {
+    let metadata = metadata::read(item)?;
+    let scope = Scope::new(&metadata.scope).map_err(|source| SkipReason::Scope {
+        item: item.id().clone(),
+        source,
+    })?;
+    Ok(Selected {
+        id: item.id().clone(),
+        metadata,
+        scope,
+    })
 }
 
 #[cfg(test)]
@@ -98,12 +142,15 @@ mod tests {
             .iter()
             .map(|glob| Scope::new(&[(*glob).to_owned()]).expect("a glob"))
             .collect();
-        match select(plan, None, &past, &in_flight) {
-            Selection::Task(selected) => selected.id.to_string(),
-            Selection::Unusable(error) => error.to_string(),
-            Selection::BadScope(_, error) => error.to_string(),
-            Selection::Nothing => "nothing".to_owned(),
-        }
+        let selection = select(plan, None, &past, &in_flight, &|_| Ok(()));
+        let skipped = selection
+            .skipped
+            .iter()
+            .map(|skipped| format!("{} skipped, ", skipped.item));
+        let task = selection
+            .task
+            .map_or("nothing".to_owned(), |task| task.id.to_string());
+        skipped.chain([task]).collect()
     }
 
     #[test]
@@ -129,8 +176,14 @@ mod tests {
     }
 
     #[test]
-    fn a_task_without_metadata_is_named() {
-        let items = plan(json!([{"id": "a", "status": "pending", "deps": [], "notes": "prose"}]));
-        assert!(pick(&items, &[], &[]).contains("item `a`"));
+    fn a_ready_task_without_metadata_is_passed_over_but_not_one_in_progress() {
+        let items = |status: &str| {
+            plan(json!([
+                {"id": "a", "status": status, "deps": [], "notes": "prose"},
+                {"id": "b", "status": "pending", "deps": []},
+            ]))
+        };
+        assert_eq!(pick(&items("pending"), &[], &[]), "a skipped, b");
+        assert_eq!(pick(&items("in_progress"), &[], &[]), "a skipped, nothing");
     }
 }

@@ -191,3 +191,49 @@ fn without_a_folder_the_demo_makes_one_of_its_own() {
         "{made:?}"
     );
 }
+
+#[test]
+fn a_second_demo_in_one_folder_is_refused() {
+    let sandbox = Sandbox::new();
+    assert_eq!(sandbox.mesh(&["demo", "--dir", "d"]).code, 0);
+    let said = sandbox.mesh(&["demo", "--dir", "d"]);
+    assert_eq!(said.code, 2, "{}", said.err);
+}
+
+#[test]
+fn the_demo_writes_over_nothing() {
+    let sandbox = Sandbox::new();
+    sandbox.write("repo/README.md", "my own\n");
+    let said = sandbox.mesh(&["demo", "--dir", "."]);
+    assert_eq!(
+        (said.code, sandbox.read("repo/README.md").as_str()),
+        (2, "my own\n"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn the_commands_it_prints_can_be_pasted() {
+    let sandbox = Sandbox::new();
+    let said = sandbox.mesh(&["demo", "--dir", "a b"]);
+    let line = said
+        .err
+        .lines()
+        .find(|l| l.contains("git -C"))
+        .expect("line")
+        .trim()
+        .to_owned();
+    let ok = std::process::Command::new("sh")
+        .args(["-c", &line])
+        .output()
+        .expect("it works");
+    assert!(ok.status.success(), "{line}");
+}
+
+#[test]
+fn a_folder_name_in_braces_is_no_placeholder() {
+    let sandbox = Sandbox::new();
+    let said = sandbox.mesh(&["demo", "--dir", "a{unit}b"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+}

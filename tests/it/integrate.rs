@@ -555,3 +555,170 @@ fn a_file_that_git_ignores_is_restored_when_the_patch_touched_it() {
     assert_eq!(reason(&said), "validation_failed");
     assert_eq!(bench.tree(), before);
 }
+
+#[test]
+fn an_untracked_file_that_validation_changed_comes_back() {
+    restored("echo x >>notes/untracked.txt; false");
+}
+
+#[test]
+fn an_untracked_file_that_validation_removed_comes_back() {
+    restored("rm notes/untracked.txt; false");
+}
+
+#[test]
+fn a_link_that_validation_changed_comes_back() {
+    restored("ln -sf elsewhere dangling; false");
+}
+
+#[test]
+fn folders_that_validation_made_go() {
+    restored("mkdir -p out/deep; echo x >out/deep/f; false");
+}
+
+#[test]
+fn a_repository_that_validation_made_goes_aside() {
+    restored("git init -q nested; echo x >nested/f; false");
+}
+
+#[test]
+fn a_file_that_became_a_folder_comes_back() {
+    restored("rm clean.txt; mkdir clean.txt; echo x >clean.txt/x; false");
+}
+
+#[test]
+fn a_patched_file_that_became_a_folder_comes_back() {
+    restored("rm a.txt; mkdir a.txt; echo x >a.txt/x; false");
+}
+
+#[test]
+fn a_changed_file_that_became_a_folder_comes_back() {
+    restored("rm dirty.txt; mkdir dirty.txt; echo x >dirty.txt/x; false");
+}
+
+#[test]
+fn a_folder_that_validation_removed_comes_back() {
+    restored("rm -r notes; false");
+}
+
+#[test]
+fn a_new_empty_file_is_integrated() {
+    let patch = format!(
+        "{}diff --git a/empty.py b/empty.py\nnew file mode 100644\nindex 0000000..e69de29\n",
+        edit("a.txt", "old", "new")
+    );
+    let (bench, said) = run_one(Task::new("a").scope(&["**"]).patches(&[&patch]));
+    assert_eq!(
+        (said.code, bench.path("empty.py").exists()),
+        (0, true),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn a_mere_change_of_mode_is_integrated() {
+    let patch = format!(
+        "{}diff --git a/kept.txt b/kept.txt\nold mode 100644\nnew mode 100755\n",
+        edit("a.txt", "old", "new")
+    );
+    let (bench, said) = run_one(Task::new("a").scope(&["**"]).patches(&[&patch]));
+    assert_eq!(said.code, 0, "{:?}", bench.comments("a"));
+}
+
+#[test]
+fn an_empty_file_is_deleted() {
+    let patch = format!(
+        "{}diff --git a/empty.py b/empty.py\ndeleted file mode 100644\nindex e69de29..0000000\n",
+        edit("a.txt", "old", "new")
+    );
+    let bench = Bench::with_files(
+        &[Task::new("a").scope(&["**"]).patches(&[&patch])],
+        &[("empty.py", "")],
+    );
+    let said = bench.run(&["--json"]);
+    assert_eq!(said.code, 0, "{:?}", bench.comments("a"));
+}
+
+#[test]
+fn a_plan_file_elsewhere_is_out_of_bounds() {
+    let bench = Bench::new(&[Task::new("a")
+        .scope(&["**"])
+        .patches(&[&create("plans/p.jsonl.bak", "x")])]);
+    std::fs::create_dir_all(bench.path("plans")).expect("it works");
+    std::fs::rename(bench.path(PLAN), bench.path("plans/p.jsonl")).expect("it works");
+    let text = bench.read("plans/p.jsonl");
+    let n = text.lines().count();
+    let patch = format!(
+        "--- a/plans/p.jsonl\n+++ b/plans/p.jsonl\n@@ -{},0 +{} @@\n+\n",
+        n,
+        n + 1
+    );
+    bench.answer(
+        "a",
+        "synthesis.synthesizer.1",
+        &json!({"decision_log": [], "patch": patch, "validation": [], "residual_risk": "low"})
+            .to_string(),
+    );
+    bench.answer(
+        "a",
+        "synthesis.synthesizer.2",
+        &json!({"decision_log": [], "patch": patch, "validation": [], "residual_risk": "low"})
+            .to_string(),
+    );
+    let said = bench.run(&["--json", "plan_file=plans/p.jsonl"]);
+    assert_eq!(
+        reason(&said),
+        "ambiguous_integration",
+        "{} {}",
+        said.err,
+        said.out
+    );
+    let _ = said;
+}
+
+#[test]
+fn the_report_says_why() {
+    let (_bench, said) = run_one(Task::new("a").agree(&[1, 1, 1]));
+    assert!(said.out.contains("1 of 5 agreed in vote 3"), "{}", said.out);
+}
+
+#[test]
+fn a_dirty_submodule_is_left_alone() {
+    let bench = lived_in("false");
+    let sub = bench.beside("sub");
+    std::fs::create_dir_all(&sub).expect("it works");
+    let g = |args: &[&str]| {
+        assert!(
+            std::process::Command::new("git")
+                .args(["-c", "user.name=t", "-c", "user.email=t@e"])
+                .args(args)
+                .current_dir(&sub)
+                .output()
+                .expect("g")
+                .status
+                .success()
+        );
+    };
+    g(&["init", "-q"]);
+    g(&["commit", "-q", "--allow-empty", "-m", "1"]);
+    bench.git(&[
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "--quiet",
+        "add",
+        &sub.display().to_string(),
+        "sub",
+    ]);
+    bench.git(&["commit", "-q", "-m", "sub", "sub", ".gitmodules"]);
+    std::fs::write(bench.path("sub/new.txt"), "x").expect("it works");
+    let status = bench.git(&["status", "--porcelain"]);
+    let said = bench.run(&["--json"]);
+    assert_eq!(
+        (said.code, reason(&said).as_str()),
+        (1, "validation_failed"),
+        "{} {status}",
+        said.err
+    );
+}

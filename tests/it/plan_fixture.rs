@@ -1,7 +1,7 @@
 //! A repository with a plan of small tasks and recorded answers for all of their rounds, so that a test of a run is
 //! five lines. Task `a` turns `a.txt` from `old` to `new` and everybody agrees, unless the test says otherwise.
 
-use crate::env::{Said, Sandbox, fake_agent};
+use crate::env::{Said, Sandbox, fake_agent, said};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -263,6 +263,20 @@ impl Bench {
         let answers = self.beside("answers").display().to_string();
         let head: &[&str] = &["run", "--run-id", "R", "--adapter", "replay"];
         self.mesh(&[head, &["--answers", &answers], args].concat())
+    }
+
+    /// Runs as run `R` and is killed right before the first `event` gets into the ledger.
+    pub fn run_killed_before(&self, event: &str) {
+        let probe = Bench::new(&[Task::new("a")]);
+        probe.run(&[]);
+        let before = probe.events().iter().position(|(name, _)| name == event);
+        let seq = before.expect("such an event") + 1;
+        let answers = self.beside("answers").display().to_string();
+        let head: &[&str] = &["run", "--run-id", "R", "--adapter", "replay"];
+        let mut mesh = self.command(&[head, &["--answers", &answers]].concat());
+        mesh.env("MESH_FAULT_KILL", format!("before:{seq}"));
+        let killed = mesh.output().map(said).expect("mesh starts");
+        assert_eq!(killed.code, 128 + 9, "{}", killed.err);
     }
 
     /// `mesh run` as run `R` with the fake agent, which gives the recorded answers after doing what `behaviour` says.

@@ -524,3 +524,90 @@ fn a_validation_that_was_interrupted_is_rolled_back_and_run_again() {
     );
     assert_eq!(bench.trace(&["integration_finished"]).len(), 2);
 }
+#[test]
+fn a_run_that_went_on_after_a_kill_can_end_well() {
+    let bench = Bench::new(&[Task::new("a")]);
+    let answers = bench.beside("answers").display().to_string();
+    let args = [
+        "run",
+        "--run-id",
+        "R",
+        "--adapter",
+        "replay",
+        "--answers",
+        &answers,
+    ];
+    let out = bench
+        .command(&args)
+        .env("MESH_FAULT_KILL", "after:5")
+        .output()
+        .expect("it works");
+    assert_eq!(out.status.signal(), Some(9));
+    let said = bench.mesh(&["resume", "R"]);
+    assert_eq!(
+        (said.code, bench.status_of("a").as_str()),
+        (0, "completed"),
+        "{}",
+        said.out
+    );
+}
+
+#[test]
+fn resuming_a_finished_run_writes_nothing() {
+    let bench = two_tasks();
+    bench.run(&["max_tasks=2"]);
+    let n = bench.events().len();
+    bench.mesh(&["resume", "R"]);
+    assert_eq!(bench.events().len(), n);
+}
+
+#[test]
+fn resuming_a_finished_run_takes_up_nothing_new() {
+    let bench = Bench::new(&[Task::new("a"), Task::new("b").status("deferred")]);
+    bench.run(&["max_tasks=5"]);
+    let said = bench.mesh(&["st", "set-status", "--id", "b", "--status", "pending"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    bench.mesh(&["resume", "R"]);
+    assert_eq!(bench.status_of("b"), "pending");
+}
+#[test]
+fn an_edit_made_after_the_kill_stays() {
+    let bench = Bench::new(&[Task::new("a")]);
+    bench.write("kept.txt", "mine 1\n");
+    bench.run_killed_before("validation_finished");
+    bench.write("kept.txt", "mine 2\n");
+    bench.mesh(&["resume", "R"]);
+    assert_eq!(bench.read("kept.txt"), "mine 2\n");
+}
+
+#[test]
+fn a_comment_made_after_the_kill_stays_in_the_plan() {
+    let bench = Bench::new(&[Task::new("a")]);
+    bench.git(&["add", "--all"]);
+    bench.git(&["commit", "-qm", "plan"]);
+    bench.run_killed_before("validation_finished");
+    let said = bench.mesh(&["st", "add-comment", "--id", "a", "--text", "by me"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let said = bench.mesh(&["resume", "R"]);
+    assert!(
+        bench.comments("a").iter().any(|c| c == "by me"),
+        "{:?} {}",
+        bench.comments("a"),
+        said.err
+    );
+}
+
+#[test]
+fn a_repository_made_before_the_kill_does_not_stop_the_resume() {
+    let bench = Bench::new(&[Task::new("a").validation(&["git init -q nested; false"])]);
+    let said = bench.run(&[]);
+    assert_eq!(said.code, 1, "{}", said.err);
+}
+
+#[test]
+fn nor_does_it_stop_the_one_after() {
+    let bench = Bench::new(&[Task::new("a").validation(&["git init -q nested; false"])]);
+    bench.run(&[]);
+    let said = bench.mesh(&["resume", "R"]);
+    assert_eq!(said.code, 1, "{}", said.err);
+}

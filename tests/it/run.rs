@@ -1254,3 +1254,93 @@ fn a_blocked_task_that_is_set_pending_again_starts_afresh() {
         "{comments:?}"
     );
 }
+
+#[test]
+fn two_in_progress_are_refused_before_the_run_begins() {
+    let bench = Bench::new(&[
+        Task::new("a").status("in_progress"),
+        Task::new("b").status("in_progress"),
+    ]);
+    let said = bench.run(&[]);
+    assert_eq!(
+        (said.code, bench.run_folder().exists()),
+        (2, false),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn a_run_that_a_worker_stopped_goes_on() {
+    let bench = Bench::new(&[Task::new("a")]);
+    let answers = bench.beside("answers").display().to_string();
+    let gate = bench.beside("stopped").display().to_string();
+    let script = format!(
+        "if [ $MESH_ITEM_ID = a.critique.critic_a.1 ] && [ ! -e '{gate}' ]; then : >'{gate}'; cat >/dev/null; {} report-result --stop --result @'{answers}/a/critique.critic_a.1.json' >&2; exit; fi; exec '{}' --answers '{answers}'",
+        env!("CARGO_BIN_EXE_mesh"),
+        fake_agent()
+    );
+    let said = bench.mesh(&["run", "--run-id", "R", "-j", "1", "--", "sh", "-c", &script]);
+    assert_eq!(said.code, 4, "{}", said.err);
+    let said = bench.mesh(&["resume", "R"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+}
+
+#[test]
+fn a_new_run_does_not_build_on_a_half_done_integration() {
+    let bench = Bench::new(&[Task::new("a")]);
+    bench.run_killed_before("validation_finished");
+    let answers = bench.beside("answers").display().to_string();
+    let args = [
+        "run",
+        "--run-id",
+        "S",
+        "--adapter",
+        "replay",
+        "--answers",
+        &answers,
+    ];
+    let said = bench.mesh(&args);
+    assert_eq!(said.code, 3, "{}", said.err);
+}
+
+#[test]
+fn one_concurrency_number_in_every_event() {
+    let bench = Bench::new(&[Task::new("a")]);
+    bench.run(&["-j", "3"]);
+    for (name, record) in bench.events() {
+        if let Some(number) = record.get("max_concurrency") {
+            assert_eq!(*number, 3, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_second_task_that_is_unusable_does_not_stop_the_first() {
+    let bench = Bench::new(&[Task::new("a"), Task::new("b").notes("words")]);
+    let said = bench.run(&["max_tasks=2", "parallel_tasks=2"]);
+    assert_eq!(
+        (said.code, bench.status_of("a").as_str()),
+        (0, "completed"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn empty_files_and_modes_reach_the_tree() {
+    for patch in [
+        format!(
+            "{}diff --git a/empty.py b/empty.py\nnew file mode 100644\nindex 0000000..e69de29\n",
+            edit("a.txt", "old", "new")
+        ),
+        format!(
+            "{}diff --git a/kept.txt b/kept.txt\nold mode 100644\nnew mode 100755\n",
+            edit("a.txt", "old", "new")
+        ),
+    ] {
+        let bench = Bench::new(&[Task::new("a").scope(&["**"]).patches(&[&patch, &patch])]);
+        let said = bench.run(&["--json"]);
+        assert_eq!(said.code, 0, "{:?}", bench.comments("a"));
+    }
+}

@@ -505,3 +505,125 @@ fn a_repository_without_a_commit_is_good_enough() {
     );
     assert_eq!(bench.waves()[0].column("base_sha"), ["unborn"]);
 }
+
+#[test]
+fn no_tasks_at_once_is_refused() {
+    let bench = Bench::new(&[Task::new("a")]);
+    run_refused(&bench, 2, &["parallel_tasks=0"]);
+}
+
+#[test]
+fn a_later_task_with_a_bad_swarm_does_not_end_the_run() {
+    let bench = Bench::new(&[Task::new("a"), Task::new("b").more("swarm: {roles: 4}")]);
+    let said = bench.run(&["max_tasks=2"]);
+    assert_eq!(
+        (
+            bench.status_of("a").as_str(),
+            bench.status_of("b").as_str(),
+            said.code
+        ),
+        ("completed", "pending", 0),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn a_later_task_with_bad_notes_does_not_end_the_run() {
+    let bench = Bench::new(&[Task::new("a"), Task::new("b").notes("words")]);
+    let said = bench.run(&["max_tasks=2"]);
+    assert_eq!(
+        (
+            bench.status_of("a").as_str(),
+            bench.status_of("b").as_str(),
+            said.code
+        ),
+        ("completed", "pending", 0),
+        "{}",
+        said.err
+    );
+    assert!(said.err.contains("item `b`"), "{}", said.err);
+}
+
+#[test]
+fn an_unusable_task_does_not_hide_a_good_one() {
+    let bench = Bench::new(&[
+        Task::new("a"),
+        Task::new("b").notes("words"),
+        Task::new("c"),
+    ]);
+    bench.run(&["max_tasks=3"]);
+    assert_eq!(bench.status_of("c"), "completed");
+}
+
+#[test]
+fn the_init_command_works_where_it_is_shown() {
+    let sandbox = Sandbox::with_repo(&[("sub/a.txt", "old\n")]);
+    let said = sandbox.mesh(&["-C", "sub", "run", "--", "true"]);
+    let command = said
+        .err
+        .split("run: ")
+        .nth(1)
+        .expect("a command")
+        .trim()
+        .to_owned();
+    let args: Vec<&str> = command.split(' ').skip(1).collect();
+    assert_eq!(
+        sandbox
+            .mesh(&[&["-C", "sub"], args.as_slice()].concat())
+            .code,
+        0
+    );
+    let said = sandbox.mesh(&["-C", "sub", "run", "--", "true"]);
+    assert_eq!(said.code, 0, "{command}: {}", said.err);
+}
+
+#[test]
+fn the_init_command_can_be_pasted() {
+    let sandbox = Sandbox::with_repo(&[("sub/a.txt", "old\n")]);
+    let said = sandbox.mesh(&["run", "plan_file=my plan.jsonl", "--", "true"]);
+    assert!(said.err.contains("'"), "{}", said.err);
+}
+
+#[test]
+fn a_repository_without_a_commit_works() {
+    let bench = Bench::new(&[Task::new("a")]);
+    std::fs::remove_dir_all(bench.path(".git")).expect("it works");
+    bench.git(&["init", "-q"]);
+    let said = bench.run(&[]);
+    assert_eq!(said.code, 0, "{}", said.err);
+}
+
+#[test]
+fn a_folder_name_that_is_not_utf8_works() {
+    use std::os::unix::ffi::OsStrExt;
+    let bench = Bench::new(&[Task::new("a").validation(&["echo x >>caf*; false"])]);
+    let name = std::ffi::OsStr::from_bytes(b"caf\xe9.txt");
+    std::fs::write(bench.work().join(name), "x\n").expect("it works");
+    bench.git(&["add", "--all"]);
+    bench.git(&["commit", "-qm", "x"]);
+    let tree = bench.tree();
+    let said = bench.run(&[]);
+    assert_eq!((said.code, bench.tree() == tree), (1, true), "{}", said.err);
+}
+
+#[test]
+fn workers_see_files_whose_names_are_not_utf8() {
+    use std::os::unix::ffi::OsStrExt;
+    let bench = Bench::new(&[Task::new("a")]);
+    let name = std::ffi::OsStr::from_bytes(b"caf\xe9.txt");
+    std::fs::write(bench.work().join(name), "x\n").expect("it works");
+    let answers = bench.beside("answers").display().to_string();
+    let seen = bench.beside("seen").display().to_string();
+    let look = format!(
+        "cat >/dev/null; ls >{seen}; exec {} --answers {answers} </dev/null",
+        fake_agent()
+    );
+    bench.mesh(&["run", "--run-id", "R", "--", "sh", "-c", &look]);
+    let seen = std::fs::read(&seen).expect("seen");
+    assert!(
+        seen.windows(3).any(|w| w == b"caf"),
+        "{}",
+        String::from_utf8_lossy(&seen)
+    );
+}
