@@ -113,17 +113,8 @@ impl CliError {
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
-        let mut text = format!("{} {self}", terminal.err_tone(Tone::Bad, "error:"));
-        let mut said = self.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            let message = error.to_string();
-            if !said.contains(&message) {
-                text.push_str(&format!("\n  caused by: {message}"));
-            }
-            said = message;
-            cause = error.source();
-        }
+        let label = terminal.err_tone(Tone::Bad, "error:");
+        let mut text = format!("{label} {}", with_causes(self));
         if let Some(hint) = self.hint() {
             text.push_str(&format!(
                 "\n{} {hint}",
@@ -133,4 +124,20 @@ impl CliError {
         let _ = writeln!(std::io::stderr().lock(), "{text}");
         ExitCode::from(self.code())
     }
+}
+
+/// The message of `error`, and on lines below it those of its causes that it does not repeat itself.
+pub fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut said = text.clone();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let message = error.to_string();
+        if !said.contains(&message) {
+            text.push_str(&format!("\n  caused by: {message}"));
+        }
+        said = message;
+        cause = error.source();
+    }
+    text
 }

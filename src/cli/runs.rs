@@ -21,6 +21,7 @@ struct Line {
     id: String,
     kind: &'static str,
     status: String,
+    exit_code: Option<u8>,
     work: String,
     root: String,
 }
@@ -30,12 +31,12 @@ fn list(home: &std::path::Path, context: &Context) -> Result<u8, CliError> {
     for folder in RunFolder::list(home)? {
         match ledger::read(&folder.ledger()) {
             Ok(contents) => lines.push(line(&folder, &State::fold(&contents.records))),
-            Err(error) => context.terminal.warn(&error.to_string()),
+            Err(error) => context.terminal.warn(&super::error::with_causes(&error)),
         }
     }
     if context.terminal.json {
         for line in lines {
-            let object = serde_json::json!({"mesh_run_id": line.id, "kind": line.kind, "status": line.status, "work": line.work, "root": line.root});
+            let object = serde_json::json!({"mesh_run_id": line.id, "kind": line.kind, "status": line.status, "exit_code": line.exit_code, "work": line.work, "root": line.root});
             context.terminal.data(&object.to_string())?;
         }
         return Ok(0);
@@ -49,12 +50,14 @@ fn list(home: &std::path::Path, context: &Context) -> Result<u8, CliError> {
     let mut table = Table::new();
     table
         .load_style(comfy_table::presets::NOTHING)
-        .set_header(["RUN", "KIND", "STATUS", "WORK", "FOLDER"]);
+        .set_header(["RUN", "KIND", "STATUS", "EXIT", "WORK", "FOLDER"]);
     for line in lines {
         table.add_row([
             line.id,
             line.kind.to_owned(),
             line.status,
+            line.exit_code
+                .map_or("-".to_owned(), |code| code.to_string()),
             line.work,
             line.root,
         ]);
@@ -88,9 +91,10 @@ fn line(folder: &RunFolder, state: &State) -> Line {
         id: folder.id().to_string(),
         kind,
         status: match &state.finished {
-            Some(finished) => format!("{} ({})", finished.status, finished.exit_code),
+            Some(finished) => finished.status.clone(),
             None => "not ended".to_owned(),
         },
+        exit_code: state.finished.as_ref().map(|finished| finished.exit_code),
         work,
         root: started.map_or_else(String::new, |started| started.root.display().to_string()),
     }
