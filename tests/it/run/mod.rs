@@ -1,0 +1,33 @@
+//! `mesh run`: which tasks, which waves and rows, how votes and refusals go on, and what is reported.
+
+mod adapters;
+mod answers;
+mod hands_off;
+mod places;
+mod preflight;
+mod report;
+mod selection;
+mod votes;
+mod waves;
+
+use crate::env::{Said, fake_agent, wait_for};
+use crate::plan_fixture::{Bench, PLAN, Task, WaveFile, create, edit, report, selected};
+use insta::assert_snapshot;
+use serde_json::{Value, json};
+
+fn preflight(said: &Said) -> &str {
+    said.err.lines().next().unwrap_or_default()
+}
+
+/// ` in 0.0s` and the like, which differ from run to run.
+fn without_times(text: &str) -> String {
+    let words = text.split_inclusive(['\n', ' ']);
+    let redacted = words.map(|word| {
+        let number = word.trim_end().trim_end_matches(':').strip_suffix('s');
+        match number.and_then(|number| number.parse::<f64>().ok()) {
+            Some(_) => word.replace(number.unwrap_or_default(), "N"),
+            None => word.to_owned(),
+        }
+    });
+    redacted.collect()
+}

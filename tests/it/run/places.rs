@@ -1,0 +1,170 @@
+//! Where a run may be started, and what comes before and after it.
+
+use super::*;
+
+#[test]
+fn a_run_may_be_started_from_below_the_root_or_through_a_link() {
+    let bench = Bench::new(&[Task::new("a"), Task::new("b")]);
+    let answers = bench.beside("answers").display().to_string();
+    bench.write("below/file", "");
+    std::os::unix::fs::symlink(bench.work(), bench.beside("link")).expect("a link");
+    let link = bench.beside("link").display().to_string();
+    for folder in ["below", &link] {
+        let said = bench.mesh(&[
+            "-C",
+            folder,
+            "run",
+            "--adapter",
+            "replay",
+            "--answers",
+            &answers,
+        ]);
+        assert_eq!(said.code, 0, "{}", said.err);
+        assert!(
+            preflight(&said).contains(" plan_file=.step/st-plan.jsonl "),
+            "{}",
+            said.err
+        );
+    }
+    assert_eq!(
+        ["a", "b"].map(|id| bench.status_of(id)),
+        ["completed", "completed"]
+    );
+}
+
+#[test]
+fn a_linked_work_tree_is_a_repository_of_its_own() {
+    let bench = Bench::new(&[Task::new("a")]);
+    let tree = bench.beside("linked tree");
+    bench.git(&[
+        "worktree",
+        "add",
+        "--quiet",
+        "--detach",
+        &tree.display().to_string(),
+    ]);
+    std::fs::create_dir_all(tree.join(".step")).expect("a folder");
+    std::fs::copy(bench.path(PLAN), tree.join(PLAN)).expect("copied");
+    let said = bench.run(&["-C", &tree.display().to_string()]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let changed = std::fs::read_to_string(tree.join("a.txt")).expect("a file");
+    assert_eq!(
+        (changed.as_str(), bench.read("a.txt").as_str()),
+        ("new\n", "old\n")
+    );
+}
+
+#[test]
+fn a_blocked_task_that_is_set_pending_again_starts_afresh() {
+    let bench = Bench::new(&[Task::new("a").validation(&["test -e ../mended"])]);
+    assert_eq!(bench.run(&[]).code, 1);
+    let said = bench.mesh(&["st", "set-status", "--id", "a", "--status", "pending"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    std::fs::write(bench.beside("mended"), "").expect("written");
+    let answers = bench.beside("answers").display().to_string();
+    let said = bench.mesh(&[
+        "run",
+        "--run-id",
+        "S",
+        "--adapter",
+        "replay",
+        "--answers",
+        &answers,
+    ]);
+    assert_eq!((said.code, bench.status_of("a").as_str()), (0, "completed"));
+    let comments = bench.comments("a");
+    assert!(
+        comments[0].ends_with("mesh_run_id=R") && comments[1].ends_with("mesh_run_id=S"),
+        "{comments:?}"
+    );
+}
+
+#[test]
+fn two_in_progress_are_refused_before_the_run_begins() {
+    let bench = Bench::new(&[
+        Task::new("a").status("in_progress"),
+        Task::new("b").status("in_progress"),
+    ]);
+    let said = bench.run(&[]);
+    assert_eq!(
+        (said.code, bench.run_folder().exists()),
+        (2, false),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn a_run_that_a_worker_stopped_goes_on() {
+    let bench = Bench::new(&[Task::new("a")]);
+    let answers = bench.beside("answers").display().to_string();
+    let gate = bench.beside("stopped").display().to_string();
+    let script = format!(
+        "if [ $MESH_ITEM_ID = a.critique.critic_a.1 ] && [ ! -e '{gate}' ]; then : >'{gate}'; cat >/dev/null; {} report-result --stop --result @'{answers}/a/critique.critic_a.1.json' >&2; exit; fi; exec '{}' --answers '{answers}'",
+        env!("CARGO_BIN_EXE_mesh"),
+        fake_agent()
+    );
+    let said = bench.mesh(&["run", "--run-id", "R", "-j", "1", "--", "sh", "-c", &script]);
+    assert_eq!(said.code, 4, "{}", said.err);
+    let said = bench.mesh(&["resume", "R"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+}
+
+#[test]
+fn a_new_run_does_not_build_on_a_half_done_integration() {
+    let bench = Bench::new(&[Task::new("a")]);
+    bench.run_killed_before("validation_finished");
+    let answers = bench.beside("answers").display().to_string();
+    let args = [
+        "run",
+        "--run-id",
+        "S",
+        "--adapter",
+        "replay",
+        "--answers",
+        &answers,
+    ];
+    let said = bench.mesh(&args);
+    assert_eq!(said.code, 3, "{}", said.err);
+}
+
+#[test]
+fn one_concurrency_number_in_every_event() {
+    let bench = Bench::new(&[Task::new("a")]);
+    bench.run(&["-j", "3"]);
+    for (name, record) in bench.events() {
+        if let Some(number) = record.get("max_concurrency") {
+            assert_eq!(*number, 3, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_second_task_that_is_unusable_does_not_stop_the_first() {
+    let bench = Bench::new(&[Task::new("a"), Task::new("b").notes("words")]);
+    let said = bench.run(&["max_tasks=2", "parallel_tasks=2"]);
+    assert_eq!(
+        (said.code, bench.status_of("a").as_str()),
+        (0, "completed"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn empty_files_and_modes_reach_the_tree() {
+    for patch in [
+        format!(
+            "{}diff --git a/empty.py b/empty.py\nnew file mode 100644\nindex 0000000..e69de29\n",
+            edit("a.txt", "old", "new")
+        ),
+        format!(
+            "{}diff --git a/kept.txt b/kept.txt\nold mode 100644\nnew mode 100755\n",
+            edit("a.txt", "old", "new")
+        ),
+    ] {
+        let bench = Bench::new(&[Task::new("a").scope(&["**"]).patches(&[&patch, &patch])]);
+        let said = bench.run(&["--json"]);
+        assert_eq!(said.code, 0, "{:?}", bench.comments("a"));
+    }
+}

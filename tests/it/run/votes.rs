@@ -1,0 +1,118 @@
+//! Consensus, its retries and a task's own settings.
+
+use super::*;
+
+#[test]
+fn four_of_five_are_enough() {
+    let bench = Bench::new(&[Task::new("a").agree(&[4])]);
+    let said = bench.run(&["--json"]);
+    assert_eq!((said.code, bench.status_of("a").as_str()), (0, "completed"));
+    let dissent =
+        json!([{"role": "critic_b", "vote": "disagree", "reason": "critic_b in cycle 1"}]);
+    assert_eq!(
+        report(&said)["tasks"][0]["tallies"],
+        json!([{"agree": 4, "disagree": 1, "absent": 0, "threshold": 4, "dissent": dissent}])
+    );
+}
+
+#[test]
+fn three_of_five_go_back_to_the_critique_with_the_dissent() {
+    let second = edit("a.txt", "old", "new and better");
+    let bench = Bench::new(&[Task::new("a")
+        .agree(&[3, 5])
+        .patches(&[&edit("a.txt", "old", "new"), &second])]);
+    assert_eq!(bench.run(&[]).code, 0);
+    let sizes: Vec<(String, usize)> = bench
+        .waves()
+        .into_iter()
+        .map(|wave| (wave.name, wave.rows.len()))
+        .collect();
+    let sizes: Vec<(&str, usize)> = sizes
+        .iter()
+        .map(|(name, rows)| (name.as_str(), *rows))
+        .collect();
+    assert_eq!(
+        sizes[4..],
+        [
+            ("005-critique.csv", 3),
+            ("006-synthesis.csv", 1),
+            ("007-vote.csv", 5)
+        ]
+    );
+    let critique = bench.prompt("a.critique.critic_a.2");
+    for reason in [
+        "critic_a (disagree): critic_a in cycle 1",
+        "critic_b (disagree): critic_b in cycle 1",
+        "3 agree, 2 disagree",
+    ] {
+        assert!(critique.contains(reason), "{reason}: {critique}");
+    }
+    assert!(
+        critique.contains("+new\n"),
+        "the patch that was voted down: {critique}"
+    );
+    assert!(
+        bench
+            .prompt("a.synthesis.synthesizer.2")
+            .contains("critic_a in cycle 1")
+    );
+    assert_eq!(bench.read("a.txt"), "new and better\n");
+}
+
+#[test]
+fn a_third_vote_without_consensus_blocks() {
+    let bench = Bench::new(&[Task::new("a").agree(&[3, 2, 3])]);
+    let before = bench.tree();
+    let said = bench.run(&["--json"]);
+    assert_eq!((said.code, bench.status_of("a").as_str()), (1, "blocked"));
+    assert_eq!(bench.rows().len(), 1 + 3 * 9);
+    let task = &report(&said)["tasks"][0];
+    assert_eq!(
+        (&task["reason"], &task["consensus_attempts"]),
+        (&json!("no_consensus"), &json!(3))
+    );
+    assert_snapshot!(bench.comments("a").join("\n"), @"[mesh] outcome: blocked; reason: no_consensus (3 of 5 agreed in vote 3); vote 3: 3 agree, 2 disagree; validation: none run; mesh_run_id=R");
+    assert_eq!(bench.tree(), before);
+}
+
+#[test]
+fn a_task_may_ask_for_three_roles() {
+    let bench = Bench::new(&[Task::new("a").more("swarm: {roles: 3}").agree(&[2, 3])]);
+    let said = bench.run(&["--json"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(
+        bench.rows(),
+        [
+            "a.proposal.proposer.1",
+            "a.critique.skeptic.1",
+            "a.synthesis.synthesizer.1",
+            "a.vote.proposer.1",
+            "a.vote.skeptic.1",
+            "a.vote.synthesizer.1",
+            "a.critique.skeptic.2",
+            "a.synthesis.synthesizer.2",
+            "a.vote.proposer.2",
+            "a.vote.skeptic.2",
+            "a.vote.synthesizer.2",
+        ]
+    );
+    assert_eq!(report(&said)["tasks"][0]["tallies"][0]["threshold"], 3);
+}
+
+#[test]
+fn a_task_may_set_its_own_threshold_and_retries() {
+    let bench = Bench::new(&[
+        Task::new("a")
+            .more("swarm: {consensus_threshold: 3}")
+            .agree(&[3]),
+        Task::new("b")
+            .more("swarm: {consensus_retries: 0}")
+            .agree(&[3, 5]),
+    ]);
+    assert_eq!(bench.run(&["max_tasks=2"]).code, 1);
+    assert_eq!(
+        ["a", "b"].map(|id| bench.status_of(id)),
+        ["completed", "blocked"]
+    );
+    assert!(bench.comments("b")[0].contains("no_consensus (3 of 5 agreed in vote 1)"));
+}
