@@ -154,7 +154,8 @@ impl Integrator<'_> {
             left_alone: saved.left_alone.clone(),
         })])?;
         if let Err(error) = self.repo.apply(&patch_path, options) {
-            return self.undo(order, &saved, &error.to_string(), journal);
+            let reason = BlockReason::AmbiguousIntegration;
+            return self.undo(order, &saved, reason, &error.to_string(), journal);
         }
         self.settle(
             order,
@@ -176,17 +177,13 @@ impl Integrator<'_> {
         let restored = saved.restore(self.repo, &folder.join("aside"), Moment::Killed)?;
         // Nobody knows what was edited since the kill, so everything that gave way is named.
         let moved_aside = [&restored.moved_aside[..], &restored.overwritten[..]].concat();
-        journal.record(vec![Event::from(IntegrationFinished {
-            unit: started.unit.clone(),
-            outcome: IntegrationOutcome::RolledBack,
-            reason: None,
-            detail: Some(
-                "`mesh` was ended during the integration; the tree was restored".to_owned(),
-            ),
-            paths: Vec::new(),
+        let detail = "`mesh` was ended during the integration; the tree was restored";
+        let finished = IntegrationFinished {
+            detail: Some(detail.to_owned()),
             moved_aside,
-        })])?;
-        self.lock.settled()?;
+            ..IntegrationFinished::new(&started.unit, IntegrationOutcome::RolledBack)
+        };
+        self.finish(finished, journal)?;
         Ok(restored)
     }
 
@@ -212,18 +209,15 @@ impl Integrator<'_> {
             let detail = format!("`{command}`: {}", finished.outcome());
             journal.record(vec![Event::from(*finished)])?;
             if !passed {
-                return self.undo(order, saved, &detail, journal);
+                let reason = BlockReason::ValidationFailed;
+                return self.undo(order, saved, reason, &detail, journal);
             }
         }
-        self.finish(
-            order,
-            IntegrationOutcome::Applied,
-            None,
-            None,
+        let finished = IntegrationFinished {
             paths,
-            Vec::new(),
-            journal,
-        )
+            ..IntegrationFinished::new(order.unit, IntegrationOutcome::Applied)
+        };
+        self.finish(finished, journal)
     }
 
     /// Restores the tree; of what gave way, the patch's own paths need no mention.
@@ -240,20 +234,17 @@ impl Integrator<'_> {
         &self,
         order: &Order<'_>,
         saved: &Saved,
+        reason: BlockReason,
         detail: &str,
         journal: &mut dyn Journal,
     ) -> Result<(), IntegrateError> {
-        let moved_aside = self.restore(order, saved)?;
-        let (outcome, reason) = (IntegrationOutcome::Restored, BlockReason::ValidationFailed);
-        self.finish(
-            order,
-            outcome,
-            Some(reason),
-            Some(detail),
-            Vec::new(),
-            moved_aside,
-            journal,
-        )
+        let finished = IntegrationFinished {
+            reason: Some(reason),
+            detail: Some(detail.to_owned()),
+            moved_aside: self.restore(order, saved)?,
+            ..IntegrationFinished::new(order.unit, IntegrationOutcome::Restored)
+        };
+        self.finish(finished, journal)
     }
 
     fn interrupted(
@@ -262,18 +253,12 @@ impl Integrator<'_> {
         saved: &Saved,
         journal: &mut dyn Journal,
     ) -> Result<(), IntegrateError> {
-        let moved_aside = self.restore(order, saved)?;
-        let detail = Some("stopped during validation");
-        let outcome = IntegrationOutcome::RolledBack;
-        self.finish(
-            order,
-            outcome,
-            None,
-            detail,
-            Vec::new(),
-            moved_aside,
-            journal,
-        )
+        let finished = IntegrationFinished {
+            detail: Some("stopped during validation".to_owned()),
+            moved_aside: self.restore(order, saved)?,
+            ..IntegrationFinished::new(order.unit, IntegrationOutcome::RolledBack)
+        };
+        self.finish(finished, journal)
     }
 
     fn refuse(
@@ -283,40 +268,20 @@ impl Integrator<'_> {
         detail: &str,
         journal: &mut dyn Journal,
     ) -> Result<(), IntegrateError> {
-        let outcome = IntegrationOutcome::Refused;
-        self.finish(
-            order,
-            outcome,
-            Some(reason),
-            Some(detail),
-            Vec::new(),
-            Vec::new(),
-            journal,
-        )
+        let finished = IntegrationFinished {
+            reason: Some(reason),
+            detail: Some(detail.to_owned()),
+            ..IntegrationFinished::new(order.unit, IntegrationOutcome::Refused)
+        };
+        self.finish(finished, journal)
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one event with as many fields, written in one place"
-    )]
     fn finish(
         &self,
-        order: &Order<'_>,
-        outcome: IntegrationOutcome,
-        reason: Option<BlockReason>,
-        detail: Option<&str>,
-        paths: Vec<PathBuf>,
-        moved_aside: Vec<PathBuf>,
+        finished: IntegrationFinished,
         journal: &mut dyn Journal,
     ) -> Result<(), IntegrateError> {
-        journal.record(vec![Event::from(IntegrationFinished {
-            unit: order.unit.clone(),
-            outcome,
-            reason,
-            detail: detail.map(str::to_owned),
-            paths,
-            moved_aside,
-        })])?;
+        journal.record(vec![Event::from(finished)])?;
         // Only now may another run begin: the tree is whole, and the ledger says so.
         self.lock.settled()
     }

@@ -443,6 +443,20 @@ pub struct IntegrationFinished {
     pub moved_aside: Vec<PathBuf>,
 }
 
+impl IntegrationFinished {
+    /// `unit` ended with `outcome`; everything else is for the caller to fill in.
+    pub fn new(unit: &UnitId, outcome: IntegrationOutcome) -> Self {
+        Self {
+            unit: unit.clone(),
+            outcome,
+            reason: None,
+            detail: None,
+            paths: Vec::new(),
+            moved_aside: Vec::new(),
+        }
+    }
+}
+
 /// Fields of `plan_mutated`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PlanMutated {
