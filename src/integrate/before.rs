@@ -113,11 +113,8 @@ impl Saved {
         let mut restored = Restored::default();
         let mut failures = Vec::new();
         for touched in &self.paths {
-            if moment == Moment::Killed && !self.patched.contains(&touched.path) {
-                let now = state_of(&repo.root().join(&touched.path));
-                if !now.is_ok_and(|now| now.as_ref() == Some(&touched.before)) {
-                    restored.kept.push(touched.path.clone());
-                }
+            let is_foreign = moment == Moment::Killed && !self.patched.contains(&touched.path);
+            if is_foreign && self.must_stay(repo.root(), touched, &mut restored) {
                 continue;
             }
             match self.restore_path(repo.root(), touched, aside) {
@@ -138,13 +135,32 @@ impl Saved {
         }
     }
 
-    /// `true` when something else stood there; it is aside now.
+    /// After a kill: what stands at a path outside the patch stays, and is named when it differs. A path where nothing
+    /// stands any more is not one of those; bringing it back loses nothing.
+    fn must_stay(&self, root: &Path, touched: &TouchedPath, restored: &mut Restored) -> bool {
+        let now = state_of(&root.join(&touched.path)).unwrap_or_default();
+        if now == Some(BeforeState::Absent) {
+            return touched.before == BeforeState::Absent;
+        }
+        if now.as_ref() != Some(&touched.before) {
+            restored.kept.push(touched.path.clone());
+        }
+        true
+    }
+
+    /// `true` when something else stood there; it is aside now. A file is replaced in one step, so a kill in between
+    /// leaves one or the other, never nothing.
     fn restore_path(&self, root: &Path, touched: &TouchedPath, aside: &Path) -> io::Result<bool> {
         let path = root.join(&touched.path);
         if state_of(&path)?.as_ref() == Some(&touched.before) {
             return Ok(false);
         }
-        let was_there = move_aside(root, &touched.path, aside)?;
+        let is_replaced = matches!(touched.before, BeforeState::File { .. })
+            && std::fs::symlink_metadata(&path).is_ok_and(|meta| !meta.is_dir());
+        let was_there = match is_replaced {
+            true => copy_aside(root, &touched.path, aside)?,
+            false => move_aside(root, &touched.path, aside)?,
+        };
         match &touched.before {
             BeforeState::Absent => {}
             BeforeState::Link { target } => {
@@ -179,11 +195,11 @@ impl Saved {
             .collect();
         let mut from_git = Vec::new();
         for change in repo.changes()? {
-            // Git names an untracked folder with a slash at its end; paths compare without.
             if known.contains(change.path.as_path()) {
                 continue;
             }
-            if moment == Moment::Killed && !change.untracked {
+            let is_there = std::fs::symlink_metadata(repo.root().join(&change.path)).is_ok();
+            if moment == Moment::Killed && !change.untracked && is_there {
                 restored.kept.push(change.path);
                 continue;
             }
@@ -192,7 +208,9 @@ impl Saved {
                 Ok(_) => from_git.push(change.path.clone()),
                 Err(error) => failures.push(format!("{}: {error}", change.path.display())),
             }
-            restored.moved_aside.push(change.path);
+            if is_there {
+                restored.moved_aside.push(change.path);
+            }
         }
         Ok(repo.restore(&from_git)?)
     }
@@ -255,6 +273,14 @@ fn move_aside(root: &Path, path: &Path, aside: &Path) -> io::Result<bool> {
         }
         other => other?,
     }
+    Ok(true)
+}
+
+/// Copies the file or link at `path` into `aside`; what stands in the tree is not touched.
+fn copy_aside(root: &Path, path: &Path, aside: &Path) -> io::Result<bool> {
+    let to = free_name(&aside.join(path));
+    std::fs::create_dir_all(crate::durable::parent(&to))?;
+    copy_all(&root.join(path), &to)?;
     Ok(true)
 }
 

@@ -59,8 +59,8 @@ pub fn comment(outcome: &Persisted<'_>) -> String {
     parts.join("; ")
 }
 
-/// Writes status and comment, both or neither. Done twice, it is done once: a comment that is the item's last is not
-/// added again.
+/// Writes status and comment, both or neither. Done twice, it is done once: the comment names the run, and one that is
+/// there already is not added again.
 pub fn persist(
     store: &Store,
     id: &ItemId,
@@ -72,7 +72,7 @@ pub fn persist(
         let item = plan
             .get(id)
             .ok_or_else(|| PlanError::UnknownId { id: id.clone() })?;
-        let has_comment = item.comments().last().is_some_and(|last| last.text == text);
+        let has_comment = item.comments().iter().any(|one| one.text == text);
         plan.set_status(id, status)?;
         if !has_comment {
             plan.add_comment(id, Comment::new(clock::now(), "mesh", text)?)?;

@@ -524,6 +524,7 @@ fn a_validation_that_was_interrupted_is_rolled_back_and_run_again() {
     );
     assert_eq!(bench.trace(&["integration_finished"]).len(), 2);
 }
+
 #[test]
 fn a_run_that_went_on_after_a_kill_can_end_well() {
     let bench = Bench::new(&[Task::new("a")]);
@@ -570,6 +571,7 @@ fn resuming_a_finished_run_takes_up_nothing_new() {
     bench.mesh(&["resume", "R"]);
     assert_eq!(bench.status_of("b"), "pending");
 }
+
 #[test]
 fn an_edit_made_after_the_kill_stays() {
     let bench = Bench::new(&[Task::new("a")]);
@@ -597,17 +599,20 @@ fn a_comment_made_after_the_kill_stays_in_the_plan() {
     );
 }
 
+/// What a validation leaves behind when `mesh` is killed: the tree is as before after a resume, whatever it was.
 #[test]
-fn a_repository_made_before_the_kill_does_not_stop_the_resume() {
-    let bench = Bench::new(&[Task::new("a").validation(&["git init -q nested; false"])]);
-    let said = bench.run(&[]);
-    assert_eq!(said.code, 1, "{}", said.err);
-}
-
-#[test]
-fn nor_does_it_stop_the_one_after() {
-    let bench = Bench::new(&[Task::new("a").validation(&["git init -q nested; false"])]);
-    bench.run(&[]);
+fn what_a_killed_validation_made_or_removed_does_not_stay() {
+    let meddle = "git init -q nested; rm kept.txt mine.txt; echo x >new.txt; false";
+    let bench = Bench::new(&[Task::new("a").validation(&[meddle])]);
+    bench.write("mine.txt", "mine\n");
+    let before = bench.tree();
+    bench.run_killed_before("validation_finished");
+    assert!(bench.path("nested").exists() && !bench.path("mine.txt").exists());
     let said = bench.mesh(&["resume", "R"]);
-    assert_eq!(said.code, 1, "{}", said.err);
+    assert_eq!(
+        (said.code, bench.tree() == before),
+        (1, true),
+        "{}",
+        said.err
+    );
 }

@@ -529,23 +529,6 @@ fn a_later_task_with_a_bad_swarm_does_not_end_the_run() {
 }
 
 #[test]
-fn a_later_task_with_bad_notes_does_not_end_the_run() {
-    let bench = Bench::new(&[Task::new("a"), Task::new("b").notes("words")]);
-    let said = bench.run(&["max_tasks=2"]);
-    assert_eq!(
-        (
-            bench.status_of("a").as_str(),
-            bench.status_of("b").as_str(),
-            said.code
-        ),
-        ("completed", "pending", 0),
-        "{}",
-        said.err
-    );
-    assert!(said.err.contains("item `b`"), "{}", said.err);
-}
-
-#[test]
 fn an_unusable_task_does_not_hide_a_good_one() {
     let bench = Bench::new(&[
         Task::new("a"),
@@ -582,20 +565,12 @@ fn the_init_command_works_where_it_is_shown() {
 fn the_init_command_can_be_pasted() {
     let sandbox = Sandbox::with_repo(&[("sub/a.txt", "old\n")]);
     let said = sandbox.mesh(&["run", "plan_file=my plan.jsonl", "--", "true"]);
-    assert!(said.err.contains("'"), "{}", said.err);
+    assert!(said.err.contains("my plan.jsonl'\n"), "{}", said.err);
 }
 
 #[test]
-fn a_repository_without_a_commit_works() {
-    let bench = Bench::new(&[Task::new("a")]);
-    std::fs::remove_dir_all(bench.path(".git")).expect("it works");
-    bench.git(&["init", "-q"]);
-    let said = bench.run(&[]);
-    assert_eq!(said.code, 0, "{}", said.err);
-}
-
-#[test]
-fn a_folder_name_that_is_not_utf8_works() {
+#[cfg(target_os = "linux")] // macOS refuses such names.
+fn a_file_name_that_is_not_utf8_works() {
     use std::os::unix::ffi::OsStrExt;
     let bench = Bench::new(&[Task::new("a").validation(&["echo x >>caf*; false"])]);
     let name = std::ffi::OsStr::from_bytes(b"caf\xe9.txt");
@@ -608,6 +583,7 @@ fn a_folder_name_that_is_not_utf8_works() {
 }
 
 #[test]
+#[cfg(target_os = "linux")] // macOS refuses such names.
 fn workers_see_files_whose_names_are_not_utf8() {
     use std::os::unix::ffi::OsStrExt;
     let bench = Bench::new(&[Task::new("a")]);

@@ -150,21 +150,3 @@ fn a_second_task_that_is_unusable_does_not_stop_the_first() {
         said.err
     );
 }
-
-#[test]
-fn empty_files_and_modes_reach_the_tree() {
-    for patch in [
-        format!(
-            "{}diff --git a/empty.py b/empty.py\nnew file mode 100644\nindex 0000000..e69de29\n",
-            edit("a.txt", "old", "new")
-        ),
-        format!(
-            "{}diff --git a/kept.txt b/kept.txt\nold mode 100644\nnew mode 100755\n",
-            edit("a.txt", "old", "new")
-        ),
-    ] {
-        let bench = Bench::new(&[Task::new("a").scope(&["**"]).patches(&[&patch, &patch])]);
-        let said = bench.run(&["--json"]);
-        assert_eq!(said.code, 0, "{:?}", bench.comments("a"));
-    }
-}

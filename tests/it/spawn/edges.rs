@@ -26,17 +26,7 @@ fn limits_may_be_as_large_as_a_number() {
     ] {
         for way in ["--good", "--file", "--report"] {
             let sandbox = with_rows("id\na\n");
-            // A hanging mesh is a failure of this test and not of the whole run: `timeout` ends it.
-            let agent = fake_agent();
-            let mut mesh = Command::new("timeout");
-            mesh.args(["-k", "1", "20", env!("CARGO_BIN_EXE_mesh")])
-                .args(arguments(&[name, &most, "--env", "MESH"], &[&agent, way]));
-            let ours = sandbox.command(&[]);
-            mesh.current_dir(sandbox.work()).env_clear().envs(
-                ours.get_envs()
-                    .filter_map(|(name, value)| Some((name, value?))),
-            );
-            let said = said(mesh.output().expect("timeout starts"));
+            let said = spawn_agent(&sandbox, &[name, &most], &[way]);
             assert_eq!(said.code, 0, "{name} {way}: {}", said.err);
             assert_eq!(
                 ended(&sandbox),
