@@ -1,34 +1,75 @@
 //! Writing whole files so that a crash leaves the old one or the new one.
 //!
-//! Used for every file that is not the append-only ledger: wave CSVs, call files, output CSVs,
-//! artifacts. It knows nothing of their contents.
+//! Used for every file that is not append-only: the plan, wave CSVs, call files, output CSVs, artifacts. It knows
+//! nothing of their contents.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// Writes `path` through a temporary file in the same folder.
+use crate::fault;
+
+/// Writes `path` through a temporary file in the same folder, which is made where it is missing. A file that is there
+/// keeps its mode; a symbolic link is replaced, not followed.
 ///
 /// When this returns, the whole content and the name are on disk. Killed at any earlier step, a
-/// reader sees the previous file (or none) and at most a stray `.mesh-*.tmp` beside it.
+/// reader sees the previous file (or none) and at most a stray `.<name>.*.tmp` beside it; so too when it fails, as on
+/// a full disk, and then without the stray file.
 pub fn write_with(
     path: &Path,
     fill: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
 ) -> io::Result<()> {
     let folder = parent(path);
     std::fs::create_dir_all(folder)?;
+    fault::write_point();
     let temporary = tempfile::Builder::new()
-        .prefix(".mesh-")
-        .suffix(".tmp")
+        .prefix(&temporary_prefix(path))
+        .suffix(TEMPORARY_SUFFIX)
         .permissions(permissions_of_a_new_file())
         .tempfile_in(folder)?;
+    fault::write_point();
     let mut writer = BufWriter::new(temporary.as_file());
     fill(&mut writer)?;
+    fault::write_point();
     writer.flush()?;
     drop(writer);
-    temporary.as_file().sync_data()?;
+    if let Ok(there) = std::fs::symlink_metadata(path)
+        && there.is_file()
+    {
+        temporary.as_file().set_permissions(there.permissions())?;
+    }
+    fault::write_point();
+    temporary.as_file().sync_all()?;
+    fault::write_point();
     temporary.persist(path).map_err(|error| error.error)?;
+    fault::write_point();
     sync_folder(folder)
+}
+
+/// Removes what writers of `path` that were killed have left beside it. Only for one who holds the lock under which
+/// `path` is written: the temporary file of a writer at work looks the same.
+pub fn remove_strays(path: &Path) -> io::Result<()> {
+    let prefix = temporary_prefix(path);
+    for entry in std::fs::read_dir(parent(path))? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(&prefix) && name.ends_with(TEMPORARY_SUFFIX) {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+const TEMPORARY_SUFFIX: &str = ".tmp";
+
+/// `.<name>.`, of a long name only the beginning: a file name has at most 255 bytes.
+fn temporary_prefix(path: &Path) -> String {
+    const CHARS_MAX: usize = 50;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let name: String = name.chars().take(CHARS_MAX).collect();
+    format!(".{name}.")
 }
 
 /// [`write_with`] for content that is already in memory.
@@ -50,6 +91,6 @@ pub fn parent(path: &Path) -> &Path {
 }
 
 /// `tempfile` makes files for their owner alone; ours are results that others read, so the umask decides.
-fn permissions_of_a_new_file() -> std::fs::Permissions {
-    std::os::unix::fs::PermissionsExt::from_mode(0o666)
+fn permissions_of_a_new_file() -> Permissions {
+    Permissions::from_mode(0o666)
 }

@@ -144,6 +144,16 @@ impl Repo {
         })
     }
 
+    /// The branch that is checked out, also before its first commit; `None` when a bare commit is.
+    pub fn branch(&self) -> Result<Option<String>, GitError> {
+        self.read_if_any(&["symbolic-ref", "--quiet", "--short", "HEAD"])
+    }
+
+    /// The address of the remote `origin`, as it is configured; may hold a password.
+    pub fn origin(&self) -> Result<Option<String>, GitError> {
+        self.read_if_any(&["config", "--get", "remote.origin.url"])
+    }
+
     /// Tracked files, and untracked ones that git does not ignore, that exist in the tree.
     pub fn files(&self) -> Result<BTreeSet<PathBuf>, GitError> {
         let args = [
@@ -162,13 +172,18 @@ impl Repo {
 
     /// What differs from the commit that is checked out, untracked files one by one.
     pub fn changes(&self) -> Result<Vec<Change>, GitError> {
-        let args = [
-            "status",
-            "--porcelain=v1",
-            "-z",
-            "--untracked-files=all",
-            "--no-renames",
-        ];
+        self.status("--untracked-files=all")
+    }
+
+    /// Tracked files that differ from the commit that is checked out, staged or not. Untracked ones are not looked
+    /// for, which is much faster where there are many.
+    pub fn changed_tracked(&self) -> Result<Vec<PathBuf>, GitError> {
+        let changes = self.status("--untracked-files=no")?;
+        Ok(changes.into_iter().map(|change| change.path).collect())
+    }
+
+    fn status(&self, untracked: &str) -> Result<Vec<Change>, GitError> {
+        let args = ["status", "--porcelain=v1", "-z", untracked, "--no-renames"];
         let listed = self.read(&args)?;
         let entries = listed
             .split(|byte| *byte == 0)
@@ -261,6 +276,18 @@ impl Repo {
             return Ok(output.stdout);
         }
         Err(failed(args, &output))
+    }
+
+    /// One line; `None` when the command says by exit code 1 that there is none.
+    fn read_if_any(&self, args: &[&str]) -> Result<Option<String>, GitError> {
+        let output = self.output(args)?;
+        match output.status.code() {
+            Some(0) => Ok(Some(
+                String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+            )),
+            Some(1) => Ok(None),
+            _ => Err(failed(args, &output)),
+        }
     }
 
     fn output<S: AsRef<str>>(&self, args: &[S]) -> Result<std::process::Output, GitError> {

@@ -10,6 +10,7 @@ use rustix::fs::{FlockOperation, flock};
 use serde_json::{Map, Value};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// The version that this program writes, and the highest that it reads.
@@ -82,6 +83,15 @@ pub struct Record {
 pub struct Contents {
     /// All whole records.
     pub records: Vec<Record>,
+    /// How the file ends.
+    pub tail: Tail,
+}
+
+/// How a ledger file ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tail {
+    /// How many whole records there are.
+    pub records: u64,
     /// Bytes up to the end of the last whole record.
     pub good_bytes: u64,
     /// Bytes of a torn last line.
@@ -94,6 +104,8 @@ pub struct Ledger {
     path: PathBuf,
     file: File,
     next_seq: u64,
+    /// The length of the file.
+    bytes: u64,
     buffer: Vec<u8>,
 }
 
@@ -109,66 +121,96 @@ impl Ledger {
                 Ok(file)
             })
             .map_err(|source| io_error(path, source))?;
-        Self::locked(path, file, 1)
+        Self::locked(path, file)
     }
 
     /// Opens an existing ledger for writing, cuts off a torn last line, and returns what it holds.
     pub fn open(path: &Path) -> Result<(Self, Contents), LedgerError> {
+        let mut contents = Contents::default();
+        let (ledger, tail) = Self::open_with(path, |record, _| contents.records.push(record))?;
+        contents.tail = tail;
+        Ok((ledger, contents))
+    }
+
+    /// [`open`](Self::open) for a ledger that need not fit into memory: each record goes to `visit`, with the offset
+    /// of its line.
+    pub fn open_with(
+        path: &Path,
+        visit: impl FnMut(Record, u64),
+    ) -> Result<(Self, Tail), LedgerError> {
         let file = OpenOptions::new()
             .read(true)
             .append(true)
             .open(path)
             .map_err(|source| io_error(path, source))?;
-        let mut ledger = Self::locked(path, file, 1)?;
-        let contents = read(path)?;
-        if contents.torn_bytes > 0 {
-            ledger.cut(contents.good_bytes)?;
+        let mut ledger = Self::locked(path, file)?;
+        let tail = scan(path, visit)?;
+        if tail.torn_bytes > 0 {
+            ledger.cut(tail.good_bytes)?;
         }
-        ledger.next_seq = contents.records.last().map_or(1, |record| record.seq + 1);
-        Ok((ledger, contents))
+        ledger.next_seq = tail.records + 1;
+        ledger.bytes = tail.good_bytes;
+        Ok((ledger, tail))
     }
 
-    /// Adds records and returns when they are on disk: one write and one `fdatasync` for all of them.
+    /// Adds records and returns when they are on disk: one write and one `fdatasync` for all of them. Gives the
+    /// offset of each record's line, for [`Lines::line_at`].
     pub fn append<'a>(
         &mut self,
         events: impl IntoIterator<Item = &'a Event>,
-    ) -> Result<(), LedgerError> {
+    ) -> Result<Vec<u64>, LedgerError> {
         self.buffer.clear();
         let ts = clock::ledger_time(clock::now());
+        let mut places = Vec::new();
         for event in events {
+            places.push(self.bytes + self.buffer.len() as u64);
             self.push_line(event, &ts);
         }
         if self.buffer.is_empty() {
-            return Ok(());
+            return Ok(places);
         }
-        fault::point(self.next_seq, "before");
+        crate::fault::ledger_point(self.next_seq, "before");
         self.file
             .write_all(&self.buffer)
             .and_then(|()| self.file.sync_data())
             .map_err(|source| io_error(&self.path, source))?;
-        fault::point(self.next_seq, "after");
-        Ok(())
+        crate::fault::ledger_point(self.next_seq, "after");
+        self.bytes += self.buffer.len() as u64;
+        Ok(places)
+    }
+
+    /// A reader of single lines that were appended.
+    pub fn lines(&self) -> Result<Lines, LedgerError> {
+        Lines::open(&self.path)
     }
 
     fn push_line(&mut self, event: &Event, ts: &str) {
-        let mut line = Map::new();
-        line.insert("v".to_owned(), VERSION.into());
-        line.insert("seq".to_owned(), self.next_seq.into());
-        line.insert("ts".to_owned(), ts.into());
-        line.insert("event".to_owned(), event.name().into());
-        line.extend(event.body());
-        self.buffer
-            .extend_from_slice(Value::Object(line).to_string().as_bytes());
-        self.buffer.push(b'\n');
+        let line = &mut self.buffer;
+        let head = serde_json::json!({
+            "v": VERSION, "seq": self.next_seq, "ts": ts, "event": event.name(),
+        });
+        line.extend_from_slice(head.to_string().as_bytes());
+        line.pop();
+        // The body's opening brace becomes the comma behind the head: two objects are one.
+        let joint = line.len();
+        event.write_body(line);
+        if line[joint..] == *b"{}" {
+            line.truncate(joint + 1);
+            line[joint] = b'}';
+        } else {
+            line[joint] = b',';
+        }
+        line.push(b'\n');
         self.next_seq += 1;
     }
 
-    fn locked(path: &Path, file: File, next_seq: u64) -> Result<Self, LedgerError> {
+    fn locked(path: &Path, file: File) -> Result<Self, LedgerError> {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Self {
                 path: path.to_owned(),
                 file,
-                next_seq,
+                next_seq: 1,
+                bytes: 0,
                 buffer: Vec::new(),
             }),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(LedgerError::Locked {
@@ -189,26 +231,107 @@ impl Ledger {
 
 /// Reads a ledger without taking it: for reports and listings, also while it is being written.
 pub fn read(path: &Path) -> Result<Contents, LedgerError> {
-    let file = File::open(path).map_err(|source| io_error(path, source))?;
-    let mut reader = BufReader::new(file);
     let mut contents = Contents::default();
+    contents.tail = scan(path, |record, _| contents.records.push(record))?;
+    Ok(contents)
+}
+
+/// Whether a process holds the ledger to write it.
+pub fn is_in_use(path: &Path) -> Result<bool, LedgerError> {
+    let file = File::open(path).map_err(|source| io_error(path, source))?;
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Ok(false),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(true),
+        Err(errno) => Err(io_error(path, errno.into())),
+    }
+}
+
+/// The first record, which says what kind of run it is; `None` for a ledger that was never begun.
+pub fn first(path: &Path) -> Result<Option<Record>, LedgerError> {
+    let file = File::open(path).map_err(|source| io_error(path, source))?;
     let mut line = Vec::new();
-    for number in 1.. {
+    BufReader::new(file)
+        .read_until(b'\n', &mut line)
+        .map_err(|source| io_error(path, source))?;
+    match line.pop() {
+        Some(b'\n') => parse(path, 1, &line).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// [`read`] for a ledger that need not fit into memory: each record goes to `visit`, with the offset of its line.
+pub fn scan(path: &Path, mut visit: impl FnMut(Record, u64)) -> Result<Tail, LedgerError> {
+    let file = File::open(path).map_err(|source| io_error(path, source))?;
+    let mut reader = BufReader::with_capacity(1 << 16, file);
+    let mut tail = Tail::default();
+    let mut line = Vec::new();
+    loop {
         line.clear();
         let length = reader
             .read_until(b'\n', &mut line)
             .map_err(|source| io_error(path, source))? as u64;
         if length == 0 {
-            break;
+            return Ok(tail);
         }
         if line.pop() != Some(b'\n') {
-            contents.torn_bytes = length;
-            break;
+            tail.torn_bytes = length;
+            return Ok(tail);
         }
-        contents.records.push(parse(path, number, &line)?);
-        contents.good_bytes += length;
+        visit(parse(path, tail.records + 1, &line)?, tail.good_bytes);
+        tail.records += 1;
+        tail.good_bytes += length;
     }
-    Ok(contents)
+}
+
+/// Single lines of a ledger file, by their place.
+#[derive(Debug)]
+pub struct Lines {
+    path: PathBuf,
+    file: File,
+}
+
+impl Lines {
+    /// Opens the file for reading.
+    pub fn open(path: &Path) -> Result<Self, LedgerError> {
+        let file = File::open(path).map_err(|source| io_error(path, source))?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+        })
+    }
+
+    /// The text of the record whose line begins at `place`, without its line end.
+    pub fn line_at(&self, place: u64) -> Result<String, LedgerError> {
+        const CHUNK_BYTES: usize = 2048;
+        let failed = |source| io_error(&self.path, source);
+        let mut line = Vec::new();
+        loop {
+            let from = line.len();
+            line.resize(from + CHUNK_BYTES, 0);
+            let length = self
+                .file
+                .read_at(&mut line[from..], place + from as u64)
+                .map_err(failed)?;
+            line.truncate(from + length);
+            if let Some(end) = line[from..].iter().position(|byte| *byte == b'\n') {
+                line.truncate(from + end);
+                break;
+            }
+            if length == 0 {
+                return Err(failed(io::ErrorKind::UnexpectedEof.into()));
+            }
+        }
+        String::from_utf8(line).map_err(|_| failed(io::ErrorKind::InvalidData.into()))
+    }
+
+    /// The error for a line that is not the record it should be.
+    pub fn broken(&self, place: u64, error: &serde_json::Error) -> LedgerError {
+        let message = format!("at byte {place}: {error}");
+        io_error(
+            &self.path,
+            io::Error::new(io::ErrorKind::InvalidData, message),
+        )
+    }
 }
 
 fn parse(path: &Path, line: u64, text: &[u8]) -> Result<Record, LedgerError> {
@@ -259,31 +382,6 @@ fn io_error(path: &Path, source: io::Error) -> LedgerError {
     }
 }
 
-/// Kills this process at a chosen record, so that tests can prove what a kill leaves behind.
-/// Compiled into debug builds only: `MESH_FAULT_KILL=before:17` or `after:17`.
-mod fault {
-    #[cfg(debug_assertions)]
-    pub(super) fn point(next_seq: u64, side: &str) {
-        let Ok(wish) = std::env::var("MESH_FAULT_KILL") else {
-            return;
-        };
-        let due = wish
-            .strip_prefix(side)
-            .and_then(|rest| rest.strip_prefix(':'))
-            .and_then(|seq| seq.parse::<u64>().ok())
-            .is_some_and(|seq| next_seq > seq);
-        if due {
-            let _ = rustix::process::kill_process(
-                rustix::process::getpid(),
-                rustix::process::Signal::KILL,
-            );
-        }
-    }
-
-    #[cfg(not(debug_assertions))]
-    pub(super) fn point(_next_seq: u64, _side: &str) {}
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -312,7 +410,10 @@ mod tests {
         std::fs::write(&path, &bytes).expect("written");
 
         let (mut ledger, contents) = Ledger::open(&path).expect("opened");
-        assert_eq!((contents.records.len(), contents.good_bytes), (2, whole));
+        assert_eq!(
+            (contents.records.len(), contents.tail.good_bytes),
+            (2, whole)
+        );
         ledger.append([&violation("three")]).expect("appended");
         drop(ledger);
         let records = read(&path).expect("readable").records;

@@ -25,6 +25,7 @@ pub mod collect;
 pub mod integrate;
 pub mod patch;
 
+pub mod learnings;
 pub mod ledger;
 pub mod run;
 
@@ -33,6 +34,7 @@ pub mod mcp;
 
 pub mod clock;
 pub mod durable;
+pub mod fault;
 pub mod git;
 pub mod process;
 

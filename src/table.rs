@@ -51,6 +51,14 @@ pub enum TableError {
         /// The columns there are.
         columns: Vec<String>,
     },
+    /// A record without an end, or a file that is no CSV.
+    #[error("`{}`, line {line}: a record of more than {RECORD_BYTES_MAX} bytes begins here", path.display())]
+    RecordTooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The line on which the record begins.
+        line: u64,
+    },
     /// Another number of fields than the header.
     #[error("`{}`, line {line}, column {column}: row {row} has {found} fields but the header has {expected}", path.display())]
     Ragged {
@@ -83,6 +91,9 @@ impl TableError {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
+            TableError::RecordTooLarge { .. } => {
+                Some("look there for a quote that is never closed".to_owned())
+            }
             TableError::DuplicateHeader { name, .. } => Some(format!(
                 "give the columns different names, or rename the first one while reading: --rename '{name}={name}_1'"
             )),
@@ -118,11 +129,33 @@ impl Default for ReadOptions {
     }
 }
 
+/// The largest record, in bytes of the file.
+pub const RECORD_BYTES_MAX: u64 = 16 << 20;
+
+/// A file that gives no more than what one record may have: a quote that is never closed, or a file without line ends,
+/// would else end up in memory as a whole.
+struct Bounded {
+    file: File,
+    read: u64,
+    until: u64,
+}
+
+impl Read for Bounded {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.read >= self.until {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        let length = self.file.read(buffer)?;
+        self.read += length as u64;
+        Ok(length)
+    }
+}
+
 /// A CSV file being read, row by row.
 pub struct Reader {
     path: PathBuf,
     header: Vec<String>,
-    rows: csv::Reader<File>,
+    rows: csv::Reader<Bounded>,
     record: csv::ByteRecord,
     row: u64,
 }
@@ -135,7 +168,11 @@ impl Reader {
             .delimiter(options.delimiter)
             .has_headers(false)
             .flexible(true)
-            .from_reader(file);
+            .from_reader(Bounded {
+                file,
+                read: 0,
+                until: 0,
+            });
         let mut reader = Self {
             path: path.to_owned(),
             header: Vec::new(),
@@ -172,9 +209,17 @@ impl Reader {
     }
 
     fn advance(&mut self) -> Result<bool, TableError> {
-        self.rows
-            .read_byte_record(&mut self.record)
-            .map_err(|error| io_error(&self.path, error.into()))
+        let begin = self.rows.position().byte();
+        let until = begin.saturating_add(RECORD_BYTES_MAX);
+        self.rows.get_mut().until = until;
+        let advanced = self.rows.read_byte_record(&mut self.record);
+        advanced.map_err(|error| match self.rows.get_ref().read >= until {
+            true => TableError::RecordTooLarge {
+                path: self.path.clone(),
+                line: line_at(&self.path, begin).unwrap_or(1),
+            },
+            false => io_error(&self.path, error.into()),
+        })
     }
 
     /// The line on which the record begins. The parser's own count leaves out blank lines and takes CRLF for a record's

@@ -1,11 +1,14 @@
 //! The arguments, as clap reads them, and what every command gets beside its own.
 
+use super::learnings::LearningsArgs;
 use super::st::StArgs;
 use super::terminal::{GLOBAL, ShowArgs, Terminal};
 use crate::config::Config;
+use crate::job::{Backoff, FormulaCells, Halt, Logs, Rows};
 use crate::model::RunId;
 use clap::{Args, Parser, Subcommand};
-use std::path::PathBuf;
+use std::num::NonZeroU64;
+use std::path::{Path, PathBuf};
 
 /// A CSV-driven batch wave executor for coding agents.
 ///
@@ -69,12 +72,27 @@ pub enum Command {
     /// Go on with a run where it stopped
     #[command(after_help = "Example:\n  mesh runs list\n  mesh resume 20260213T015500Z")]
     Resume(ResumeArgs),
+    /// Ask a run under way to stop: no further rows start, running ones end
+    ///
+    /// Works from another terminal. The run ends with exit code 4 and can be resumed.
+    #[command(
+        after_help = "Example:\n  mesh cancel 20260213T015500Z\n  mesh cancel --now 20260213T015500Z"
+    )]
+    Cancel(CancelArgs),
     /// List runs, or show the report of one
     Runs(RunsArgs),
     /// Read and change the $st plan: a list of tasks with statuses and dependencies
     ///
     /// Every change happens under a lock, is checked as a whole and replaces the file in one step.
     St(StArgs),
+    /// Capture what was learned, and find it again
+    ///
+    /// One JSON object a line in .learnings.jsonl at the repository's root. The file only grows; several programs may
+    /// append at once.
+    #[command(
+        after_help = "Example:\n  mesh learnings append --status do_more --learning 'Run the focused test first'\n  mesh learnings recall --query 'slow tests'"
+    )]
+    Learnings(LearningsArgs),
     /// Hand back one result, exactly once (for workers)
     ///
     /// Reads its identity from the environment that mesh gave to the worker. Prints {"accepted":true}, or
@@ -118,6 +136,12 @@ pub struct WorkerArgs {
     /// Further attempts after no_response, timeout or invalid_output_schema
     #[arg(long, value_name = "N", default_value = "1")]
     pub retries: u32,
+    /// Before a further attempt; doubles each time, with jitter, at most 300
+    #[arg(long, value_name = "S", default_value = "0")]
+    pub retry_delay: Backoff,
+    /// End a worker that prints nothing for so long [default: never]
+    #[arg(long, value_name = "S", value_parser = at_least_one)]
+    pub max_idle_seconds: Option<u64>,
     /// Seconds between TERM and KILL when a worker is ended
     #[arg(long, value_name = "S", default_value = "5")]
     pub grace_seconds: u64,
@@ -163,8 +187,8 @@ pub struct RunArgs {
 #[derive(Clone, Debug, Args)]
 pub struct SpawnArgs {
     /// The rows: a CSV with a header
-    #[arg(value_name = "INPUT.csv")]
-    pub csv_path: PathBuf,
+    #[arg(value_name = "INPUT.csv", required_unless_present = "resume")]
+    pub csv_path: Option<PathBuf>,
     /// What to do with a row; {column} stands for a cell, {{ and }} for braces
     #[arg(long, value_name = "TEXT")]
     pub instruction: Option<String>,
@@ -192,6 +216,43 @@ pub struct SpawnArgs {
     /// Bound on one result
     #[arg(long, value_name = "BYTES", default_value = "1048576", value_parser = at_least_one)]
     pub result_bytes_max: u64,
+    /// Only these rows, counted from 1: 1-10,15,40-
+    #[arg(long, value_name = "LIST")]
+    pub rows: Option<Rows>,
+    /// Only N rows, spread evenly over the input
+    #[arg(long, value_name = "N")]
+    pub sample: Option<NonZeroU64>,
+    /// End early: never, or soon|now,fail|success|done=N or N%
+    ///
+    /// `soon` lets running rows end, `now` ends them. As in GNU parallel.
+    #[arg(long, value_name = "RULE", default_value = "never")]
+    pub halt: Halt,
+    /// Start no further row after so long; exit code 4, resumable
+    #[arg(long, value_name = "S", value_parser = at_least_one)]
+    pub max_wall_seconds: Option<u64>,
+    /// The schema's top-level properties as columns result.NAME
+    #[arg(long, requires = "output_schema")]
+    pub flatten: bool,
+    /// What to do with a result cell that a spreadsheet would execute: keep, quote or reject
+    #[arg(long, value_name = "HOW", default_value = "quote")]
+    pub formula_cells: FormulaCells,
+    /// Keep what attempts print: all, failed or none
+    #[arg(long, value_name = "WHICH", default_value = "failed")]
+    pub logs: Logs,
+    /// Bound on the standard output of one attempt, and on its standard error
+    #[arg(long, value_name = "BYTES", default_value = "8388608", value_parser = at_least_one)]
+    pub output_bytes_max: u64,
+    /// Take over results of this run for rows that ask the same
+    ///
+    /// The same: instruction, schema, worker command, commit, and all cells of the row.
+    #[arg(long, value_name = "RUN")]
+    pub reuse: Option<String>,
+    /// Go on with this run, or with the last one of INPUT.csv
+    #[arg(long, value_name = "RUN", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub resume: Option<String>,
+    /// With --resume: work the failed rows once more as well
+    #[arg(long, requires = "resume")]
+    pub retry_failed: bool,
     /// Show the first prompt and the number of rows, start nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -199,6 +260,13 @@ pub struct SpawnArgs {
     pub worker: WorkerArgs,
     #[command(flatten)]
     pub place: PlaceArgs,
+}
+
+impl SpawnArgs {
+    /// The input; clap sees to it that it is there unless a run goes on.
+    pub fn input(&self) -> &Path {
+        self.csv_path.as_deref().unwrap_or(Path::new(""))
+    }
 }
 
 /// Where runs live.
@@ -215,11 +283,33 @@ pub struct PlaceArgs {
 /// Arguments of `mesh resume`.
 #[derive(Clone, Debug, Args)]
 pub struct ResumeArgs {
+    /// Of a spawned CSV, work the failed rows once more as well
+    #[arg(long)]
+    pub retry_failed: bool,
+    /// Which run
+    #[command(flatten)]
+    pub run: OneRun,
+}
+
+/// One run that is there.
+#[derive(Clone, Debug, Args)]
+pub struct OneRun {
     /// The run, as `mesh runs list` names it
     #[arg(value_name = "RUN")]
     pub run: String,
     #[command(flatten)]
     pub place: PlaceArgs,
+}
+
+/// Arguments of `mesh cancel`.
+#[derive(Clone, Debug, Args)]
+pub struct CancelArgs {
+    /// End the running rows as well
+    #[arg(long)]
+    pub now: bool,
+    /// Which run
+    #[command(flatten)]
+    pub run: OneRun,
 }
 
 /// Arguments of `mesh runs`.
@@ -236,7 +326,7 @@ pub enum RunsCommand {
     /// All runs, oldest first
     List(PlaceArgs),
     /// The report of one run
-    Show(ResumeArgs),
+    Show(OneRun),
 }
 
 /// Arguments of `mesh report-result`.

@@ -17,9 +17,21 @@ use std::path::{Path, PathBuf};
 /// The commands whose options can be set from outside.
 const CONFIGURABLE: [&str; 2] = ["run", "spawn"];
 /// Options that make sense only where they are typed.
-const TYPED_ONLY: [&str; 8] = [
-    "help", "version", "folder", "settings", "command", "run_id", "dry_run", "csv_path",
+const TYPED_ONLY: [&str; 11] = [
+    "help",
+    "version",
+    "folder",
+    "settings",
+    "command",
+    "run_id",
+    "dry_run",
+    "csv_path",
+    "resume",
+    "retry_failed",
+    "reuse",
 ];
+/// What `mesh spawn --resume` may be told; the rest stands in the run's ledger.
+const WITH_RESUME: [&str; 4] = ["csv_path", "resume", "retry_failed", "artifacts"];
 
 /// Reads the command line.
 pub fn parse(args: Vec<OsString>) -> Result<(Cli, Context), CliError> {
@@ -55,7 +67,10 @@ pub fn parse(args: Vec<OsString>) -> Result<(Cli, Context), CliError> {
     if let (Command::Spawn(args), Some(matches)) =
         (&mut cli.command, matches.subcommand_matches("spawn"))
     {
-        one_instruction(args, matches)?;
+        match args.resume {
+            None => one_instruction(args, matches)?,
+            Some(_) => told_nothing_else(matches)?,
+        }
     }
     let terminal = Terminal::new(&cli.show);
     let context = Context {
@@ -163,6 +178,27 @@ fn spelled_out(
         });
     }
     Ok(spelled)
+}
+
+/// A run that goes on has its options from its beginning: one that is typed would be ignored.
+fn told_nothing_else(matches: &ArgMatches) -> Result<(), CliError> {
+    let command = Cli::command();
+    let own = command
+        .find_subcommand("spawn")
+        .into_iter()
+        .flat_map(clap::Command::get_arguments)
+        .filter(|arg| !WITH_RESUME.contains(&arg.get_id().as_str()));
+    for arg in own {
+        let id = arg.get_id().as_str();
+        let is_known = matches.try_contains_id(id).is_ok();
+        if is_known && matches.value_source(id) == Some(ValueSource::CommandLine) {
+            let option = arg.get_long().map(|long| format!("--{long}"));
+            return Err(CliError::ToldAgain(
+                option.unwrap_or_else(|| id.to_uppercase()),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// `--instruction` and `--instruction-file` are two ways to say one thing: the one from the stronger source counts.

@@ -5,7 +5,7 @@ use super::error::CliError;
 use crate::adapter::Choice;
 use crate::git::Repo;
 use crate::integrate::RepoLock;
-use crate::job::Bounds;
+use crate::job::{Backoff, Bounds};
 use crate::model::shell_word;
 use crate::run::{self, PlanRun, Request, RunError, RunFolder};
 use include_dir::{Dir, include_dir};
@@ -134,6 +134,8 @@ fn request(repo: &Path, answers: &Path) -> Request {
             max_runtime_seconds: 60,
             retries: 1,
             grace_seconds: 5,
+            max_idle_seconds: None,
+            retry_delay: Backoff::default(),
         },
         validation_timeout_seconds: 60,
         record: None,

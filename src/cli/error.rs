@@ -4,7 +4,9 @@ use super::terminal::{Terminal, Tone};
 use crate::collect::schema::SchemaError;
 use crate::config::ConfigError;
 use crate::job::JobError;
+use crate::learnings::LearningsError;
 use crate::ledger::LedgerError;
+use crate::model::RunId;
 use crate::plan::PlanError;
 use crate::run::{Blame, RunError};
 use std::error::Error;
@@ -39,6 +41,21 @@ pub enum CliError {
     /// A schema is not one.
     #[error(transparent)]
     Schema(#[from] SchemaError),
+    /// The learnings can't be read or written.
+    #[error(transparent)]
+    Learnings(#[from] LearningsError),
+    /// An option of a new run with `--resume`.
+    #[error("`{0}` can't be changed: a run that goes on has it from its beginning")]
+    ToldAgain(String),
+    /// `--resume` without a run or an input.
+    #[error("which run is to go on?")]
+    ResumeWhat,
+    /// `--resume` of an input that no run is over.
+    #[error("no run over `{}`", .0.display())]
+    NoRunOver(PathBuf),
+    /// `mesh cancel` of a run that nobody drives.
+    #[error("run `{0}` is not under way")]
+    NotUnderWay(RunId),
     /// A ledger can't be read.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -84,6 +101,8 @@ impl CliError {
                 Blame::Machine => 70,
             },
             CliError::Ledger(LedgerError::Locked { .. }) => 3,
+            // The `$learnings` programs end with 1 here.
+            CliError::Learnings(LearningsError::Empty) => 1,
             CliError::Io(_) | CliError::Demo(_) => 70,
             _ => 2,
         }
@@ -100,7 +119,12 @@ impl CliError {
             }
             CliError::DemoInTheWay(_) => Some("name another folder with --dir, or leave --dir out".to_owned()),
             CliError::TwoInstructions => Some("give one of them".to_owned()),
+            CliError::ToldAgain(_) => Some("leave it out, or begin a new run with --reuse RUN".to_owned()),
+            CliError::ResumeWhat => Some("name the input, or --resume=RUN".to_owned()),
+            CliError::NoRunOver(_) => Some("mesh runs list shows all runs; --resume=RUN names one".to_owned()),
+            CliError::NotUnderWay(_) => Some("mesh runs list shows which have ended".to_owned()),
             CliError::Plan(error) => error.hint(),
+            CliError::Learnings(error) => error.hint(),
             CliError::Run(error) => error.hint(),
             _ => None,
         }

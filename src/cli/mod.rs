@@ -3,9 +3,11 @@
 //! Standard output is data, standard error is talk. It holds no logic: what a command does is in the library.
 
 mod args;
+mod cancel;
 mod defaults;
 mod demo;
 mod error;
+mod learnings;
 mod progress;
 mod replay_worker;
 mod report_result;
@@ -47,11 +49,14 @@ fn dispatch(cli: Cli, context: &args::Context) -> Result<u8, CliError> {
         Command::Run(args) => run::execute(&args, context),
         Command::Spawn(args) => spawn::execute(&args, context),
         Command::Resume(args) => resume::execute(&args, context),
+        Command::Cancel(args) => cancel::execute(&args, context),
         Command::Runs(args) => runs::execute(&args, context),
         Command::St(args) => {
-            st::run(&args, &context.folder, &mut std::io::stdout().lock())?;
+            let json = context.terminal.json;
+            st::run(&args, &context.folder, json, &mut std::io::stdout().lock())?;
             Ok(0)
         }
+        Command::Learnings(args) => learnings::execute(&args, context),
         Command::ReportResult(args) => report_result::execute(&args, context),
         Command::Demo(args) => demo::execute(&args, context),
         Command::ReplayWorker(args) => replay_worker::execute(&args),

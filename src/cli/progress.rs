@@ -1,7 +1,7 @@
 //! Showing a run: a bar for each wave on a terminal, lines elsewhere, JSON Lines for scripts.
 
 use super::terminal::{ProgressMode, Terminal, Tone};
-use crate::job::{Counts, Observer, Snapshot};
+use crate::job::{Counts, Observer, RunningRow, Snapshot};
 use crate::model::{WaveCompiled, one_line};
 use crate::run::Watcher;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -13,6 +13,12 @@ const JSON_EVERY: Duration = Duration::from_secs(1);
 /// Lines about a wave that takes long come at most this often.
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
 
+/// A row is worth a line of its own after so long, and its silence worth a word.
+const SLOW: Duration = Duration::from_secs(2);
+const QUIET: Duration = Duration::from_secs(10);
+/// How many rows get a line.
+const SLOW_MAX: usize = 3;
+
 /// The display of one command.
 pub struct Display {
     terminal: Terminal,
@@ -20,6 +26,8 @@ pub struct Display {
     job_id: Option<String>,
     bars: MultiProgress,
     bar: Option<ProgressBar>,
+    /// A line for each of the slowest rows.
+    slow: Vec<ProgressBar>,
     last: Instant,
     began: Instant,
 }
@@ -37,6 +45,7 @@ impl Display {
             job_id: None,
             bars,
             bar: None,
+            slow: Vec::new(),
             last: Instant::now(),
             began: Instant::now(),
         }
@@ -88,12 +97,33 @@ impl Display {
             counts.completed,
             self.began.elapsed().as_secs_f64()
         );
+        self.show_slowest(&[]);
         if let Some(bar) = self.bar.take() {
             // The line below stays in the scroll-back; a full bar for every past wave would only fill the screen.
             bar.finish_and_clear();
             self.bars.remove(&bar);
         }
         self.line(&format!("{}: {text}", self.title));
+    }
+
+    /// A line below the bar for each of the slowest rows, as many as there are now.
+    fn show_slowest(&mut self, lines: &[String]) {
+        while self.slow.len() > lines.len() {
+            if let Some(bar) = self.slow.pop() {
+                bar.finish_and_clear();
+                self.bars.remove(&bar);
+            }
+        }
+        while self.slow.len() < lines.len() {
+            let bar = self.bars.add(ProgressBar::new_spinner());
+            if let Ok(style) = ProgressStyle::with_template("  {wide_msg}") {
+                bar.set_style(style);
+            }
+            self.slow.push(bar);
+        }
+        for (bar, line) in self.slow.iter().zip(lines) {
+            bar.set_message(line.clone());
+        }
     }
 
     fn line(&self, text: &str) {
@@ -140,19 +170,31 @@ impl Observer for Display {
             bar.set_length(snapshot.counts.total);
             bar.set_position(snapshot.counts.ended());
             bar.set_message(status(snapshot));
+            self.show_slowest(&slowest(snapshot));
         } else if self.terminal.progress == ProgressMode::Plain
             && self.last.elapsed() >= PLAIN_EVERY
         {
             self.last = Instant::now();
             let counts = snapshot.counts;
-            let text = format!(
+            let mut text = format!(
                 "{}: {}/{} {}",
                 self.title,
                 counts.ended(),
                 counts.total,
                 status(snapshot)
             );
+            if let Some(row) = slowest(snapshot).first() {
+                text.push_str(&format!("; slowest: {row}"));
+            }
             self.terminal.talk(&text);
+        }
+    }
+
+    fn warn(&mut self, text: &str) {
+        let label = self.terminal.err_tone(Tone::Note, "warning:");
+        match self.terminal.progress {
+            ProgressMode::Bar => self.line(&format!("{label} {text}")),
+            _ => self.terminal.warn(text),
         }
     }
 }
@@ -170,33 +212,46 @@ impl Watcher for Display {
     fn say(&mut self, text: &str) {
         self.line(text);
     }
-
-    fn warn(&mut self, text: &str) {
-        let label = self.terminal.err_tone(Tone::Note, "warning:");
-        match self.terminal.progress {
-            ProgressMode::Bar => self.line(&format!("{label} {text}")),
-            _ => self.terminal.warn(text),
-        }
-    }
 }
 
-/// `3 running, 1 failed, eta 12s; st-001.vote.skeptic 4s`
+/// `3 running, 1 failed, 12.3/s, eta 12s`
 fn status(snapshot: &Snapshot) -> String {
     let mut text = format!("{} running", snapshot.counts.running);
     if snapshot.counts.failed > 0 {
         text.push_str(&format!(", {} failed", snapshot.counts.failed));
     }
+    if snapshot.ended_here > 0 {
+        text.push_str(&format!(", {}", rate(snapshot.rate())));
+    }
     if let Some(eta) = snapshot.eta().filter(|eta| eta.as_secs() > 0) {
         text.push_str(&format!(", eta {}", short(eta)));
     }
-    if let Some((id, age)) = snapshot
-        .running
-        .first()
-        .filter(|(_, age)| age.as_secs() > 0)
-    {
-        text.push_str(&format!("; {} {}", one_line(id.as_str()), short(*age)));
-    }
     text
+}
+
+/// Per second where that is a number that one can grasp, else per minute or hour.
+fn rate(per_second: f64) -> String {
+    match per_second {
+        rate @ 10.0.. => format!("{rate:.0}/s"),
+        rate @ 1.0.. => format!("{rate:.1}/s"),
+        rate if rate * 60.0 >= 1.0 => format!("{:.1}/min", rate * 60.0),
+        rate => format!("{:.1}/h", rate * 3600.0),
+    }
+}
+
+/// The rows that have been at it longest: `st-001.vote.skeptic 4m10s, quiet for 48s`.
+fn slowest(snapshot: &Snapshot) -> Vec<String> {
+    let is_slow = |row: &&RunningRow| row.age >= SLOW;
+    let line = |row: &RunningRow| {
+        let id = one_line(row.id.as_str());
+        let quiet = match row.quiet {
+            quiet if quiet >= QUIET => format!(", quiet for {}", short(quiet)),
+            _ => String::new(),
+        };
+        format!("{id} {}{quiet}", short(row.age))
+    };
+    let slow = snapshot.running.iter().filter(is_slow);
+    slow.take(SLOW_MAX).map(line).collect()
 }
 
 fn short(time: Duration) -> String {

@@ -1,27 +1,23 @@
 //! `mesh resume`: the ledger says what kind of run it is and everything else.
 
-use super::args::{Context, ResumeArgs};
+use super::args::{Context, OneRun, ResumeArgs};
 use super::error::CliError;
 use crate::ledger;
 use crate::model::{Event, RunId, RunKind};
-use crate::run::{PlanRun, RunError, RunFolder, SpawnRun};
+use crate::run::{PlanRun, RunError, RunFolder};
 
 /// Goes on with a run.
 pub fn execute(args: &ResumeArgs, context: &Context) -> Result<u8, CliError> {
-    let folder = find(args, context)?;
-    let contents = ledger::read(&folder.ledger())?;
-    let kind = contents
-        .records
-        .iter()
-        .find_map(|record| match &record.event {
-            Event::RunStarted(body) => Some(body.kind),
-            _ => None,
-        });
+    let folder = find(&args.run, context)?;
+    let kind = match ledger::first(&folder.ledger())?.map(|record| record.event) {
+        Some(Event::RunStarted(body)) => Some(body.kind),
+        _ => None,
+    };
     match kind {
         Some(RunKind::Plan) => {
             super::run::drive(PlanRun::resume(folder)?, &context.terminal).map(|(code, _)| code)
         }
-        Some(RunKind::Spawn) => super::spawn::drive(SpawnRun::resume(folder)?, &context.terminal),
+        Some(RunKind::Spawn) => super::spawn::go_on(folder, args.retry_failed, &context.terminal),
         None => Err(RunError::NotResumable {
             id: folder.id().clone(),
             why: "its ledger is empty: it was ended before it began, and nothing was started"
@@ -32,7 +28,7 @@ pub fn execute(args: &ResumeArgs, context: &Context) -> Result<u8, CliError> {
 }
 
 /// The folder of the run that is named.
-pub fn find(args: &ResumeArgs, context: &Context) -> Result<RunFolder, CliError> {
+pub fn find(args: &OneRun, context: &Context) -> Result<RunFolder, CliError> {
     let home = args.place.home(context)?;
     Ok(RunFolder::find(&home, &RunId::new(args.run.clone()))?)
 }

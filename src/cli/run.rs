@@ -10,7 +10,8 @@ use crate::clock;
 use crate::inspect::Report;
 use crate::integrate::RepoLock;
 use crate::job::Bounds;
-use crate::run::{self, PlanRun, Preflight, Request, RunEnd, RunError, RunFolder};
+use crate::job::Ending;
+use crate::run::{self, PlanRun, Preflight, Request, RunError, RunFolder};
 
 /// Preflight, run, report.
 pub fn execute(args: &RunArgs, context: &Context) -> Result<u8, CliError> {
@@ -37,7 +38,7 @@ pub fn execute(args: &RunArgs, context: &Context) -> Result<u8, CliError> {
 
 /// Drives a run to its end and prints the report; also for `resume` and `demo`.
 pub fn drive(mut plan_run: PlanRun, terminal: &Terminal) -> Result<(u8, Option<Report>), CliError> {
-    let stop = stop::on_signals()?;
+    let stop = stop::asked_for(plan_run.folder())?;
     let mut display = Display::for_run(terminal);
     let end = plan_run.drive(&mut display, &stop);
     drop(display);
@@ -58,7 +59,7 @@ pub fn drive(mut plan_run: PlanRun, terminal: &Terminal) -> Result<(u8, Option<R
             false => terminal.data(&format!("\n{}", terminal.painted(&report.text())))?,
         }
     }
-    if end != RunEnd::Finished {
+    if end != Ending::Finished {
         let command = run::resume_command(plan_run.id());
         terminal.talk(&format!(
             "{} {command}",
@@ -97,6 +98,8 @@ pub fn bounds(args: &WorkerArgs) -> Bounds {
         max_runtime_seconds: args.max_runtime_seconds,
         retries: args.retries,
         grace_seconds: args.grace_seconds,
+        max_idle_seconds: args.max_idle_seconds,
+        retry_delay: args.retry_delay,
     }
 }
 

@@ -1,6 +1,6 @@
 //! `mesh runs`.
 
-use super::args::{Context, ResumeArgs, RunsArgs, RunsCommand};
+use super::args::{Context, OneRun, RunsArgs, RunsCommand};
 use super::error::CliError;
 use super::terminal::Terminal;
 use crate::inspect::Report;
@@ -29,8 +29,8 @@ struct Line {
 fn list(home: &std::path::Path, context: &Context) -> Result<u8, CliError> {
     let mut lines = Vec::new();
     for folder in RunFolder::list(home)? {
-        match ledger::read(&folder.ledger()) {
-            Ok(contents) => lines.push(line(&folder, &State::fold(&contents.records))),
+        match State::read(&folder.ledger()) {
+            Ok(state) => lines.push(line(&folder, &state)),
             Err(error) => context.terminal.warn(&super::error::with_causes(&error)),
         }
     }
@@ -90,20 +90,25 @@ fn line(folder: &RunFolder, state: &State) -> Line {
     Line {
         id: folder.id().to_string(),
         kind,
-        status: match &state.finished {
-            Some(finished) => finished.status.clone(),
-            None => "not ended".to_owned(),
-        },
+        status: status(folder, state),
         exit_code: state.finished.as_ref().map(|finished| finished.exit_code),
         work,
         root: started.map_or_else(String::new, |started| started.root.display().to_string()),
     }
 }
 
-fn show(args: &ResumeArgs, context: &Context) -> Result<u8, CliError> {
+/// How it ended; while a process drives it, `under way`; else somebody killed it: `not ended`.
+fn status(folder: &RunFolder, state: &State) -> String {
+    if ledger::is_in_use(&folder.ledger()).unwrap_or(false) {
+        return "under way".to_owned();
+    }
+    let ended = state.finished.as_ref().map(|finished| &finished.status);
+    ended.map_or("not ended".to_owned(), String::clone)
+}
+
+fn show(args: &OneRun, context: &Context) -> Result<u8, CliError> {
     let folder = super::resume::find(args, context)?;
-    let contents = ledger::read(&folder.ledger())?;
-    let state = State::fold(&contents.records);
+    let state = State::read(&folder.ledger())?;
     let terminal = &context.terminal;
     match Report::of(&state) {
         Some(report) if terminal.json => {
@@ -116,8 +121,7 @@ fn show(args: &ResumeArgs, context: &Context) -> Result<u8, CliError> {
 }
 
 fn show_spawned(folder: &RunFolder, state: &State, terminal: &Terminal) -> Result<(), CliError> {
-    let finished = state.finished.as_ref();
-    let status = finished.map_or("not ended", |finished| finished.status.as_str());
+    let status = status(folder, state);
     let job = state.spawned.as_ref();
     let counts = job.map(crate::job::State::counts).unwrap_or_default();
     let output = state.spawned_output();
@@ -130,7 +134,7 @@ fn show_spawned(folder: &RunFolder, state: &State, terminal: &Terminal) -> Resul
             "completed_items": counts.completed,
             "failed_items": counts.failed,
             "output_csv_path": output,
-            "folder": folder.path(),
+            "folder": folder.path().to_string_lossy(),
         })
         .to_string()
     } else {

@@ -8,13 +8,21 @@ use super::stop;
 use super::terminal::{Terminal, Tone};
 use crate::adapter;
 use crate::collect::schema::Schema;
-use crate::job::{self, Summary};
-use crate::model::one_line;
-use crate::run::{self, RunEnd, RunError, RunFolder, SpawnRun, SpawnSettings, check_input};
+use crate::job::{self, Ending, Selection, Summary, Survey};
+use crate::model::{RunId, one_line};
+use crate::run::{self, Earlier, RunError, RunFolder, SpawnRun, SpawnSettings};
 
 /// Checks everything, then runs the rows.
 pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
-    let csv_path = context.folder.join(&args.csv_path);
+    let home = args.place.home(context)?;
+    if let Some(run) = &args.resume {
+        let folder = match run.as_str() {
+            "" => last_run(&home, args, context)?,
+            id => RunFolder::find(&home, &RunId::new(id))?,
+        };
+        return go_on(folder, args.retry_failed, &context.terminal);
+    }
+    let csv_path = context.folder.join(args.input());
     let spooled = run::spool(&csv_path)?;
     let mut settings = settings(args, context)?;
     if let Some(file) = &spooled {
@@ -22,16 +30,25 @@ pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
         settings.output_folder.clone_from(&context.folder);
     }
     settings.check_output()?;
-    let home = args.place.home(context)?;
     // Checked on the user's file, before a run exists; the run then works on its own copy of it.
     let looked_at = settings.job(&RunFolder::unmade());
-    let (header, total) = check_input(&looked_at)?;
-    warn_of_oddities(&header, &looked_at, &context.terminal);
+    looked_at.result_columns().map_err(RunError::from)?;
+    let survey = Survey::take(&looked_at).map_err(RunError::from)?;
+    let total = survey.total();
+    warn_of_oddities(survey.header(), &looked_at, &context.terminal);
     if args.dry_run {
-        return dry_run(&looked_at, total, context);
+        return dry_run(&looked_at, &survey, context);
+    }
+    drop(survey);
+    let earlier = match &args.reuse {
+        Some(id) => Some(Earlier::read(&RunFolder::find(&home, &RunId::new(id))?)?),
+        None => None,
+    };
+    if let Some(earlier) = &earlier {
+        earlier.check(&looked_at, &context.folder)?;
     }
     let folder = RunFolder::create(&home, args.place.wanted().as_ref())?;
-    let spawn_run = SpawnRun::begin(&settings, folder, &context.folder)?;
+    let mut spawn_run = SpawnRun::begin(&settings, folder, &context.folder)?;
     context.terminal.talk(&format!(
         "mesh_spawn mesh_run_id={} job_id={} rows={total} adapter={} concurrency={}",
         spawn_run.folder().id(),
@@ -39,14 +56,47 @@ pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
         settings.worker.adapter,
         settings.bounds.max_concurrency,
     ));
-    drive(spawn_run, &context.terminal)
+    if let Some(earlier) = &earlier {
+        let taken = rows(spawn_run.reuse(earlier)?);
+        let id = earlier.id();
+        context
+            .terminal
+            .talk(&format!("results of {taken} taken over from run {id}"));
+    }
+    drive(spawn_run, total, &context.terminal)
+}
+
+/// Takes up a spawned job where it stopped.
+pub fn go_on(folder: RunFolder, retry_failed: bool, terminal: &Terminal) -> Result<u8, CliError> {
+    let mut spawn_run = SpawnRun::resume(folder)?;
+    if retry_failed {
+        let reopened = rows(spawn_run.reopen_failed()?);
+        terminal.talk(&format!("{reopened} that failed will be worked once more"));
+    }
+    let survey = Survey::take(spawn_run.job()).map_err(RunError::from)?;
+    drive(spawn_run, survey.total(), terminal)
+}
+
+/// The last run over the input that is named.
+fn last_run(
+    home: &std::path::Path,
+    args: &SpawnArgs,
+    context: &Context,
+) -> Result<RunFolder, CliError> {
+    let path = args.csv_path.as_ref().ok_or(CliError::ResumeWhat)?;
+    let path = context.folder.join(path);
+    let path = std::fs::canonicalize(&path).unwrap_or(path);
+    let folders = RunFolder::list(home)?;
+    let over_it =
+        |folder: &&RunFolder| SpawnRun::input_of(folder).is_some_and(|input| input == path);
+    let last = folders.iter().rev().find(over_it);
+    last.cloned().ok_or(CliError::NoRunOver(path))
 }
 
 /// Drives a spawned job to its end and prints the summary; also for `resume`.
-pub fn drive(mut spawn_run: SpawnRun, terminal: &Terminal) -> Result<u8, CliError> {
-    let stop = stop::on_signals()?;
+pub fn drive(mut spawn_run: SpawnRun, total: u64, terminal: &Terminal) -> Result<u8, CliError> {
+    let stop = stop::asked_for(spawn_run.folder())?;
     let job_id = spawn_run.job().job_id.to_string();
-    let (_, total) = check_input(spawn_run.job())?;
     let mut display = Display::for_job(terminal, &job_id, "job", total);
     let (end, summary) = spawn_run.drive(&mut display, &stop)?;
     display.finish(job::Counts {
@@ -56,20 +106,16 @@ pub fn drive(mut spawn_run: SpawnRun, terminal: &Terminal) -> Result<u8, CliErro
         running: 0,
     });
     print(&summary, terminal)?;
-    Ok(match end {
-        RunEnd::Finished => u8::from(summary.failed_items > 0),
-        RunEnd::StoppedByWorker | RunEnd::Interrupted(_) => {
-            let command = run::resume_command(spawn_run.folder().id());
-            terminal.talk(&format!(
-                "{} {command}",
-                terminal.err_tone(Tone::Note, "go on with:")
-            ));
-            match end {
-                RunEnd::Interrupted(signal) => u8::try_from(128 + signal).unwrap_or(130),
-                _ => 4,
-            }
-        }
-    })
+    if end != Ending::Finished {
+        let command = run::resume_command(spawn_run.folder().id());
+        terminal.talk(&format!(
+            "{} {command}",
+            terminal.err_tone(Tone::Note, "go on with:")
+        ));
+    }
+    Ok(end
+        .exit_code()
+        .unwrap_or(u8::from(summary.failed_items > 0)))
 }
 
 fn settings(args: &SpawnArgs, context: &Context) -> Result<SpawnSettings, CliError> {
@@ -95,9 +141,9 @@ fn settings(args: &SpawnArgs, context: &Context) -> Result<SpawnSettings, CliErr
     let fanout = chosen.capabilities.fanout.unwrap_or(usize::MAX);
     bounds.max_concurrency = bounds.max_concurrency.min(fanout).max(1);
     Ok(SpawnSettings {
-        input_path: at(&args.csv_path),
-        output_folder: crate::durable::parent(&at(&args.csv_path)).to_owned(),
-        csv_path: at(&args.csv_path),
+        input_path: at(args.input()),
+        output_folder: crate::durable::parent(&at(args.input())).to_owned(),
+        csv_path: at(args.input()),
         delimiter: args.delimiter,
         rename: args.rename.clone(),
         instruction,
@@ -105,8 +151,18 @@ fn settings(args: &SpawnArgs, context: &Context) -> Result<SpawnSettings, CliErr
         output_csv_path: args.output_csv_path.as_ref().map(|path| at(path)),
         force: args.force,
         output_schema,
+        selection: Selection {
+            rows: args.rows.clone(),
+            sample: args.sample,
+        },
         bounds,
+        halt: args.halt,
+        max_wall_seconds: args.max_wall_seconds,
+        flatten: args.flatten,
+        formula_cells: args.formula_cells,
+        keep_logs: args.logs,
         result_bytes_max: args.result_bytes_max as usize,
+        output_bytes_max: args.output_bytes_max as usize,
         worker: chosen.worker,
         record: args.worker.record.as_ref().map(|path| at(path)),
     })
@@ -133,8 +189,9 @@ fn warn_of_oddities(header: &[String], job: &job::Settings, terminal: &Terminal)
     }
 }
 
-fn dry_run(job: &job::Settings, total: u64, context: &Context) -> Result<u8, CliError> {
-    let prompt = job.first_prompt()?;
+fn dry_run(job: &job::Settings, survey: &Survey, context: &Context) -> Result<u8, CliError> {
+    let prompt = job.first_prompt(survey).map_err(RunError::from)?;
+    let total = survey.total();
     let terminal = &context.terminal;
     if terminal.json {
         let object = serde_json::json!({"total_items": total, "max_concurrency": job.bounds.max_concurrency, "first_prompt": prompt});

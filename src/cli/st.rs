@@ -203,9 +203,9 @@ struct Policy {
 
 #[derive(Debug, Args)]
 struct ViewArgs {
-    /// How to write it
-    #[arg(long, value_enum, default_value_t = FormatArg::Markdown)]
-    format: FormatArg,
+    /// How to write it [default: markdown; with the global --json: json]
+    #[arg(long, value_enum)]
+    format: Option<FormatArg>,
     #[command(flatten)]
     policy: Policy,
 }
@@ -217,23 +217,24 @@ enum FormatArg {
     Json,
 }
 
-/// Runs one command. Relative paths are taken relative to `root`; data goes to `out`. A closed pipe
-/// is a quiet success.
+/// Runs one command. Relative paths are taken relative to `root`; data goes to `out`, views as JSON where `json` says
+/// so and no format is named. A closed pipe is a quiet success.
 ///
 /// # Errors
 /// Everything in [`PlanError`]; to be shown as `error: …`, with exit code 2.
-pub fn run(args: &StArgs, root: &Path, out: &mut dyn Write) -> Result<(), PlanError> {
-    match dispatch(args, root, out) {
+pub fn run(args: &StArgs, root: &Path, json: bool, out: &mut dyn Write) -> Result<(), PlanError> {
+    match dispatch(args, root, json, out) {
         Err(PlanError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result,
     }
 }
 
-fn dispatch(args: &StArgs, root: &Path, out: &mut dyn Write) -> Result<(), PlanError> {
+fn dispatch(args: &StArgs, root: &Path, json: bool, out: &mut dyn Write) -> Result<(), PlanError> {
     let session = Session {
         store: Store::at(root.join(&args.file)),
         name: args.file.display().to_string(),
         root,
+        json,
     };
     match &args.command {
         StCommand::Init { replace } => session.init(*replace, out),
@@ -289,11 +290,8 @@ fn dispatch(args: &StArgs, root: &Path, out: &mut dyn Write) -> Result<(), PlanE
         StCommand::Show(view) => session.view(view::Selection::All, view, out),
         StCommand::Ready(view) => session.view(view::Selection::Ready, view, out),
         StCommand::Blocked(view) => session.view(view::Selection::Blocked, view, out),
-        StCommand::EmitUpdatePlan => say(
-            out,
-            &mirror::update_plan(&session.store.read()?).to_string(),
-        ),
-        StCommand::EmitPlanSync => say(out, &mirror::plan_sync(&session.store.read()?).to_string()),
+        StCommand::EmitUpdatePlan => say(out, &mirror::update_plan(&session.store.read()?)),
+        StCommand::EmitPlanSync => say(out, &mirror::plan_sync(&session.store.read()?)),
         StCommand::Export { output, policy } => session.export(output.as_deref(), *policy, out),
         StCommand::ImportPlan {
             input,
@@ -315,6 +313,7 @@ struct Session<'a> {
     store: Store,
     name: String,
     root: &'a Path,
+    json: bool,
 }
 
 impl Session<'_> {
@@ -375,9 +374,10 @@ impl Session<'_> {
         out: &mut dyn Write,
     ) -> Result<(), PlanError> {
         let format = match args.format {
-            FormatArg::Markdown => view::Format::Markdown,
-            FormatArg::Table => view::Format::Table,
-            FormatArg::Json => view::Format::Json,
+            Some(FormatArg::Table) => view::Format::Table,
+            Some(FormatArg::Json) => view::Format::Json,
+            None if self.json => view::Format::Json,
+            Some(FormatArg::Markdown) | None => view::Format::Markdown,
         };
         print(
             out,

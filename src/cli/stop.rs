@@ -1,14 +1,16 @@
 //! Signals -> being asked to stop.
 
-use crate::job::{Stop, Urgency};
+use crate::job::{Asker, Stop, Urgency};
+use crate::run::{CancelRequest, RunFolder};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A [`Stop`] that the signals of this process ask: Ctrl-C once lets running rows end, twice ends them; TERM and HUP
 /// end them at once.
-pub fn on_signals() -> io::Result<Arc<Stop>> {
+fn on_signals() -> io::Result<Arc<Stop>> {
     let stop = Arc::new(Stop::new()?);
     let heard = [SIGINT, SIGTERM, SIGHUP]
         .into_iter()
@@ -19,15 +21,44 @@ pub fn on_signals() -> io::Result<Arc<Stop>> {
         .name("signals".to_owned())
         .spawn(move || {
             for signal in signals.forever() {
-                asked.ask(signal);
+                asked.ask(Asker::Signal(signal));
                 if signal != SIGINT {
-                    asked.ask(signal);
+                    asked.ask(Asker::Signal(signal));
                 }
                 let text = match asked.urgency() {
                     Urgency::Now => "stopping: ending the running rows",
                     _ => "stopping: no further rows start; Ctrl-C again ends the running ones",
                 };
                 let _ = writeln!(io::stderr().lock(), "{text}");
+            }
+        })?;
+    Ok(stop)
+}
+
+/// How often a run looks whether somebody left a request in its folder.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// [`on_signals`], and also asked by `mesh cancel`.
+pub fn asked_for(folder: &RunFolder) -> io::Result<Arc<Stop>> {
+    let stop = on_signals()?;
+    let (asked, folder) = (Arc::clone(&stop), folder.clone());
+    std::thread::Builder::new()
+        .name("cancel".to_owned())
+        .spawn(move || {
+            loop {
+                std::thread::sleep(LOOK);
+                let Some(request) = folder.take_cancel() else {
+                    continue;
+                };
+                let wanted = match request {
+                    CancelRequest::Soon => Urgency::Drain,
+                    CancelRequest::Now => Urgency::Now,
+                };
+                // Asking for the same twice is asking once.
+                while asked.urgency() < wanted {
+                    asked.ask(Asker::Cancel);
+                }
+                let _ = writeln!(io::stderr().lock(), "stopping: asked by mesh cancel");
             }
         })?;
     Ok(stop)

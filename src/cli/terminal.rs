@@ -132,6 +132,11 @@ impl Terminal {
         toned(self.colour_err, tone, text)
     }
 
+    /// `text` in the colour of `tone`, on standard output.
+    pub fn out_tone(&self, tone: Tone, text: &str) -> String {
+        toned(self.colour_out, tone, text)
+    }
+
     /// A report for standard output: lines that say how a task ended, in their colour.
     pub fn painted(&self, report: &str) -> String {
         let paint = |line: &str| match line.trim_start().split_once(' ') {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::path::Path;
 
 /// The most violations that are listed in one message.
-const VIOLATIONS_MAX: usize = 8;
+pub const VIOLATIONS_MAX: usize = 8;
 
 /// Why a schema was refused.
 #[derive(Debug, thiserror::Error)]

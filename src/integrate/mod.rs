@@ -145,7 +145,7 @@ impl Integrator<'_> {
         let patch_path = folder.join("patch.diff");
         crate::durable::write(&patch_path, patch.text.as_bytes())
             .map_err(IntegrateError::io(&patch_path))?;
-        journal.record(vec![Event::from(IntegrationStarted {
+        journal.record(&[Event::from(IntegrationStarted {
             unit: order.unit.clone(),
             patch_path: self.relative(&patch_path),
             paths: saved.paths.clone(),
@@ -207,7 +207,7 @@ impl Integrator<'_> {
             finished.log_path = self.relative(&log);
             let passed = finished.passed();
             let detail = format!("`{command}`: {}", finished.outcome());
-            journal.record(vec![Event::from(*finished)])?;
+            journal.record(&[Event::from(*finished)])?;
             if !passed {
                 let reason = BlockReason::ValidationFailed;
                 return self.undo(order, saved, reason, &detail, journal);
@@ -281,7 +281,7 @@ impl Integrator<'_> {
         finished: IntegrationFinished,
         journal: &mut dyn Journal,
     ) -> Result<(), IntegrateError> {
-        journal.record(vec![Event::from(finished)])?;
+        journal.record(&[Event::from(finished)])?;
         // Only now may another run begin: the tree is whole, and the ledger says so.
         self.lock.settled()
     }

@@ -1,15 +1,18 @@
-//! The rows of a job: one pass over the input CSV, with an id for each row.
+//! The rows of a job: what one pass over the input CSV finds out, and further passes that give the rows with their ids.
 //!
-//! Ids (CONTRACT, section 2, `id_column`): the cell; `row-N` (1-based) where it is blank or there is no
-//! column; a repeated id gets `-2`, `-3`, … until it is free. Two passes over the same bytes give the
-//! same rows and ids, which is what resuming and the output CSV rest on.
+//! Ids (CONTRACT, section 2, `id_column`): the cell; `row-N` (1-based over kept rows) where it is blank or there is no
+//! column; a repeated id gets `-2`, `-3`, … until it is free. The first pass finds the repeated ones, so that no later
+//! pass has to remember ids: two passes over the same bytes give the same rows, which is what resuming and the output
+//! CSV rest on.
 
+use super::selection::Selection;
 use super::{JobError, Settings};
 use crate::model::RowId;
 use crate::table::Reader;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// One kept row of the input.
+/// One picked row of the input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     /// 0-based over kept rows.
@@ -22,81 +25,167 @@ pub struct Row {
     pub fields: Vec<String>,
 }
 
-/// The input, being read.
-pub struct Input {
-    reader: Reader,
-    id_index: Option<usize>,
-    used: HashSet<String>,
-    next_index: u64,
+/// What the first pass over a job's input found.
+#[derive(Clone, Debug)]
+pub struct Survey {
+    header: Vec<String>,
+    kept: u64,
+    selection: Selection,
+    /// The numbers behind repeated ids, by row.
+    suffixes: HashMap<u64, u32>,
 }
 
-impl Input {
-    /// Opens the job's input and finds its id column.
-    pub fn open(settings: &Settings) -> Result<Self, JobError> {
-        let reader = Reader::open(&settings.input_path, &settings.read_options())?;
-        let id_index = match &settings.id_column {
-            None => None,
-            Some(name) => Some(position_of(&reader, name, settings)?),
-        };
+impl Survey {
+    /// Reads the input to its end, so that a bad row is found before anything starts.
+    pub fn take(settings: &Settings) -> Result<Self, JobError> {
+        let mut reader = open(settings)?;
+        let id_index = id_index(&reader, settings)?;
+        let mut ids = Ids::default();
+        let mut kept = 0;
+        while let Some(fields) = reader.next_row()? {
+            if id_index.is_some() {
+                ids.claim(kept, &wanted(kept, id_index, &fields));
+            }
+            kept += 1;
+        }
+        if let Some(row) = settings.selection.beyond(kept) {
+            return Err(JobError::NoSuchRow { row, rows: kept });
+        }
         Ok(Self {
-            reader,
-            id_index,
-            used: HashSet::new(),
-            next_index: 0,
+            header: reader.header().to_vec(),
+            kept,
+            selection: settings.selection.clone(),
+            suffixes: ids.suffixes,
         })
     }
 
     /// The column names.
     pub fn header(&self) -> &[String] {
-        self.reader.header()
+        &self.header
     }
 
-    /// The next kept row.
-    pub fn next_row(&mut self) -> Result<Option<Row>, JobError> {
-        let Some(fields) = self.reader.next_row()? else {
-            return Ok(None);
-        };
-        let index = self.next_index;
-        self.next_index += 1;
-        let cell = self.id_index.map_or("", |at| fields[at].as_str());
-        let (wanted, source_id) = if cell.trim().is_empty() {
-            (format!("row-{}", index + 1), String::new())
-        } else {
-            (cell.to_owned(), cell.to_owned())
-        };
-        Ok(Some(Row {
-            index,
-            id: self.free_id(wanted),
-            source_id,
-            fields,
-        }))
+    /// How many rows are picked.
+    pub fn total(&self) -> u64 {
+        self.selection.count(self.kept)
     }
 
-    /// Reads to the end, so that a bad row is found before anything starts; gives the number of rows.
-    pub fn check_all(mut self) -> Result<u64, JobError> {
-        while self.next_row()?.is_some() {}
-        Ok(self.next_index)
-    }
-
-    fn free_id(&mut self, wanted: String) -> RowId {
-        let mut id = wanted.clone();
-        let mut suffix = 2;
-        while !self.used.insert(id.clone()) {
-            id = format!("{wanted}-{suffix}");
-            suffix += 1;
-        }
-        RowId::new(id)
+    /// A pass over the picked rows.
+    pub fn rows(&self, settings: &Settings) -> Result<Input<'_>, JobError> {
+        let reader = open(settings)?;
+        let id_index = id_index(&reader, settings)?;
+        Ok(Input {
+            survey: self,
+            reader,
+            id_index,
+            next_index: 0,
+        })
     }
 }
 
-fn position_of(reader: &Reader, name: &str, settings: &Settings) -> Result<usize, JobError> {
-    reader
-        .header()
-        .iter()
-        .position(|column| column == name)
-        .ok_or_else(|| JobError::NoIdColumn {
-            path: settings.csv_path.clone(),
-            name: name.to_owned(),
-            columns: reader.header().to_vec(),
-        })
+/// The input, being read.
+pub struct Input<'s> {
+    survey: &'s Survey,
+    reader: Reader,
+    id_index: Option<usize>,
+    next_index: u64,
+}
+
+impl Input<'_> {
+    /// The next picked row.
+    pub fn next_row(&mut self) -> Result<Option<Row>, JobError> {
+        let Survey {
+            kept,
+            selection,
+            suffixes,
+            ..
+        } = self.survey;
+        while let Some(fields) = self.reader.next_row()? {
+            let index = self.next_index;
+            self.next_index += 1;
+            if !selection.picks(index, *kept) {
+                continue;
+            }
+            let id = wanted(index, self.id_index, &fields);
+            let id = match suffixes.get(&index) {
+                Some(suffix) => format!("{id}-{suffix}"),
+                None => id,
+            };
+            let cell = self.id_index.map_or("", |at| fields[at].as_str());
+            return Ok(Some(Row {
+                index,
+                id: RowId::new(id),
+                source_id: if is_blank(cell) { "" } else { cell }.to_owned(),
+                fields,
+            }));
+        }
+        Ok(None)
+    }
+}
+
+/// The ids of all rows so far, as hashes: a million ids must not stay in memory. Two different ids meet in one hash of
+/// 128 bits practically never, and then the second gets a number it would not have needed.
+#[derive(Default)]
+struct Ids {
+    used: HashSet<u128>,
+    /// Of an id that was repeated, the number to try next.
+    next: HashMap<u128, u32>,
+    suffixes: HashMap<u64, u32>,
+}
+
+impl Ids {
+    fn claim(&mut self, index: u64, wanted: &str) {
+        let hash = hash(wanted);
+        if self.used.insert(hash) {
+            return;
+        }
+        let mut suffix = self.next.get(&hash).copied().unwrap_or(2);
+        while !self.used.insert(self::hash(&format!("{wanted}-{suffix}"))) {
+            suffix += 1;
+        }
+        self.next.insert(hash, suffix + 1);
+        self.suffixes.insert(index, suffix);
+    }
+}
+
+fn hash(text: &str) -> u128 {
+    let half = |seed: u8| {
+        let mut hasher = DefaultHasher::new();
+        (seed, text).hash(&mut hasher);
+        u128::from(hasher.finish())
+    };
+    half(0) << 64 | half(1)
+}
+
+/// The id that a row would have were it the only one.
+fn wanted(index: u64, id_index: Option<usize>, fields: &[String]) -> String {
+    let cell = id_index.map_or("", |at| fields[at].as_str());
+    if is_blank(cell) {
+        format!("row-{}", index + 1)
+    } else {
+        cell.to_owned()
+    }
+}
+
+fn is_blank(cell: &str) -> bool {
+    cell.trim().is_empty()
+}
+
+fn open(settings: &Settings) -> Result<Reader, JobError> {
+    Ok(Reader::open(
+        &settings.input_path,
+        &settings.read_options(),
+    )?)
+}
+
+fn id_index(reader: &Reader, settings: &Settings) -> Result<Option<usize>, JobError> {
+    let Some(name) = &settings.id_column else {
+        return Ok(None);
+    };
+    let columns = reader.header();
+    let index = columns.iter().position(|column| column == name);
+    index.map(Some).ok_or_else(|| JobError::NoIdColumn {
+        path: settings.csv_path.clone(),
+        name: name.clone(),
+        columns: columns.to_vec(),
+    })
 }

@@ -5,28 +5,47 @@
 //! the input is checked to its end; an attempt is in the ledger before its process exists; a result is in
 //! the ledger before it counts; the output CSV is a fold over the ledger.
 
+mod aftermath;
 mod attempt;
+mod backoff;
+mod cells;
+mod details;
+mod ending;
+mod halt;
 mod input;
 mod limits;
+mod logs;
+mod measure;
+mod orphans;
 mod outcome;
 mod output;
 mod pool;
+mod rate_limit;
 mod report;
+mod selection;
 mod state;
 mod stop;
+mod thread;
 mod worker;
 
-pub use input::{Input, Row};
+pub use backoff::Backoff;
+pub use cells::FormulaCells;
+pub use details::{Details, details};
+pub use ending::Ending;
+pub use halt::Halt;
+pub use input::{Input, Row, Survey};
+pub use logs::Logs;
 pub use outcome::Failure;
 pub use output::{COLUMNS, ItemError, Summary, summarize, write_csv};
-pub use pool::{Ending, run};
+pub use pool::run;
 pub use report::{Answer, Request, send};
-pub use state::{AttemptCounts, Counts, Item, State, Status};
-pub use stop::{Stop, Urgency};
+pub use selection::{Rows, Selection};
+pub use state::{AttemptCounts, Counts, Item, Place, State, Status};
+pub use stop::{Asker, Stop, Urgency};
 pub use worker::Worker;
 
 use crate::collect::schema::SchemaError;
-use crate::ledger::LedgerError;
+use crate::ledger::{LedgerError, Lines};
 use crate::model::{Event, JobId, RowId, RunId, WaveNo};
 use crate::table::{ReadOptions, TableError};
 use crate::template::{Braces, Template};
@@ -36,12 +55,16 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use cells::ResultColumns;
 use pool::PoolEvent;
 
 /// Default bound on one result, in bytes.
 pub const RESULT_BYTES_MAX: usize = 1024 * 1024;
 /// Bound on the standard output of one attempt, in bytes.
 pub const OUTPUT_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Standard error is kept to its end; more than this of it helps nobody.
+const STDERR_BYTES_MAX: usize = 64 * 1024;
 
 /// How much at once, how long, how often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +78,12 @@ pub struct Bounds {
     pub retries: u32,
     /// Between TERM and KILL.
     pub grace_seconds: u64,
+    /// Until a worker that prints nothing is ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_idle_seconds: Option<u64>,
+    /// Before the second attempt; doubles with each further one.
+    #[serde(default)]
+    pub retry_delay: Backoff,
 }
 
 /// Everything a job needs, resolved; written into the ledger, so that a job can be resumed from it alone.
@@ -83,11 +112,23 @@ pub struct Settings {
     pub output_csv_path: PathBuf,
     /// JSON Schema of a result.
     pub output_schema: Option<Value>,
+    /// Which rows of the input.
+    pub selection: Selection,
     /// Slots, time and tries.
     pub bounds: Bounds,
+    /// When to end early.
+    pub halt: Halt,
+    /// Wall-clock budget of one call.
+    pub max_wall_seconds: Option<u64>,
+    /// The result's properties as columns.
+    pub flatten: bool,
+    /// What to do with a result that a spreadsheet would execute.
+    pub formula_cells: FormulaCells,
+    /// Whose output is kept.
+    pub keep_logs: Logs,
     /// Bound on one result.
     pub result_bytes_max: usize,
-    /// Bound on one attempt's standard output.
+    /// Bound on one attempt's standard output, and on its standard error.
     pub output_bytes_max: usize,
     /// The command that works a row.
     pub worker: Worker,
@@ -117,30 +158,40 @@ impl Settings {
     }
 
     /// The prompt that the first worker would read, without starting anything.
-    pub fn first_prompt(&self) -> Result<Option<String>, JobError> {
-        let mut input = Input::open(self)?;
-        let header = input.header().to_vec();
-        let Some(row) = input.next_row()? else {
+    pub fn first_prompt(&self, survey: &Survey) -> Result<Option<String>, JobError> {
+        let Some(row) = survey.rows(self)?.next_row()? else {
             return Ok(None);
         };
-        let launcher = worker::Launcher::new(self, header, PathBuf::new());
+        let launcher = worker::Launcher::new(self, survey.header().to_vec(), PathBuf::new());
         Ok(Some(launcher.prompt(&row, None)))
+    }
+
+    /// The columns of `--flatten`, where it is wanted.
+    pub fn result_columns(&self) -> Result<Option<ResultColumns>, JobError> {
+        match &self.output_schema {
+            Some(schema) if self.flatten => Ok(Some(ResultColumns::of(schema)?)),
+            _ => Ok(None),
+        }
     }
 
     fn limits(&self) -> attempt::Limits {
         attempt::Limits {
             max_runtime: Duration::from_secs(self.bounds.max_runtime_seconds),
+            max_idle: self.bounds.max_idle_seconds.map(Duration::from_secs),
             grace: Duration::from_secs(self.bounds.grace_seconds),
             stdout_bytes_max: self.output_bytes_max,
-            stderr_bytes_max: 64 * 1024,
+            stderr_bytes_max: self.output_bytes_max.min(STDERR_BYTES_MAX),
         }
     }
 }
 
 /// Where events go: durable when [`Journal::record`] returns.
 pub trait Journal {
-    /// Records what occurred, all of it with one sync.
-    fn record(&mut self, events: Vec<Event>) -> Result<(), LedgerError>;
+    /// Records what occurred, all of it with one sync. Gives the place of each record.
+    fn record(&mut self, events: &[Event]) -> Result<Vec<u64>, LedgerError>;
+
+    /// A reader of what was recorded, by place.
+    fn lines(&self) -> Result<Lines, LedgerError>;
 }
 
 /// What the pool shows while it works.
@@ -151,12 +202,28 @@ pub struct Snapshot {
     /// Rows that ended since this call of the pool began; what the rate is made of.
     pub ended_here: u64,
     /// The rows under way, longest first, at most eight.
-    pub running: Vec<(RowId, Duration)>,
+    pub running: Vec<RunningRow>,
     /// Time since this call of the pool began.
     pub elapsed: Duration,
 }
 
+/// A row under way.
+#[derive(Clone, Debug)]
+pub struct RunningRow {
+    /// The row.
+    pub id: RowId,
+    /// Since its attempt began.
+    pub age: Duration,
+    /// Since its worker last printed something, where it ever did or has been at it for a while.
+    pub quiet: Duration,
+}
+
 impl Snapshot {
+    /// Rows that ended in a second, on average.
+    pub fn rate(&self) -> f64 {
+        self.ended_here as f64 / self.elapsed.as_secs_f64().max(0.001)
+    }
+
     /// Time left at the present rate; nothing until a row has ended.
     pub fn eta(&self) -> Option<Duration> {
         let left = self.counts.total - self.counts.ended();
@@ -169,6 +236,9 @@ impl Snapshot {
 pub trait Observer {
     /// Called often; cheap to ignore.
     fn progress(&mut self, snapshot: &Snapshot);
+
+    /// One line that something is wrong, though the job goes on.
+    fn warn(&mut self, text: &str);
 }
 
 /// Why a job can't be done.
@@ -180,9 +250,20 @@ pub enum JobError {
     /// The schema is not one.
     #[error(transparent)]
     Schema(#[from] SchemaError),
+    /// No columns to flatten a result into.
+    #[error(transparent)]
+    NoProperties(#[from] cells::NoProperties),
     /// The ledger can't be written.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// A row that was asked for is not there.
+    #[error("row {row} is not there; the input has {rows} {}", if *rows == 1 { "row" } else { "rows" })]
+    NoSuchRow {
+        /// 1-based, as asked for.
+        row: u64,
+        /// How many rows are kept.
+        rows: u64,
+    },
     /// The id column is not in the header.
     #[error("`{}` has no column `{name}`; its columns are: {}", path.display(), columns.join(", "))]
     NoIdColumn {

@@ -1,8 +1,9 @@
 //! What an ended attempt means for its row: a pure judgement over what the worker left behind.
 
 use super::attempt::{Cause, Ended};
+use super::measure::Measure;
+use super::rate_limit;
 use crate::collect::extract::{self, Object};
-use crate::collect::schema::Schema;
 use crate::model::{ReportVia, one_line};
 use serde_json::Value;
 use std::fmt;
@@ -19,6 +20,8 @@ pub enum Failure {
     InvalidOutputSchema,
     /// It exited with another code than 0, or by a signal.
     WorkerExit,
+    /// It met a rate limit; this says nothing of the row and consumes no attempt.
+    RateLimited,
     /// It could not be started.
     SpawnFailed,
     /// Its output or its result is over the bound.
@@ -35,6 +38,7 @@ impl Failure {
             Failure::Timeout => "timeout",
             Failure::InvalidOutputSchema => "invalid_output_schema",
             Failure::WorkerExit => "worker_exit",
+            Failure::RateLimited => "rate_limited",
             Failure::SpawnFailed => "spawn_failed",
             Failure::OutputTooLarge => "output_too_large",
             Failure::Cancelled => "cancelled",
@@ -68,13 +72,17 @@ pub enum Outcome {
     Result(Object, ReportVia),
     /// None; the text does not repeat the code.
     Failed(Failure, String),
+    /// None, for now: the service behind the worker asks to wait, and perhaps for how long.
+    RateLimited(String, Option<Duration>),
 }
 
 /// What results are measured against.
 pub(super) struct Rules<'s> {
-    pub schema: Option<&'s Schema>,
-    pub result_bytes_max: usize,
+    pub measure: &'s Measure,
     pub max_runtime: Duration,
+    pub max_idle: Option<Duration>,
+    /// Whether an object is no result, but what `mesh report-result` printed.
+    pub is_own_answer: &'s dyn Fn(&Object) -> bool,
 }
 
 /// Judges an attempt. `report` was accepted earlier and stands whatever the process did afterwards.
@@ -96,17 +104,28 @@ pub(super) fn judge(
             let text = format!("worker exceeded max runtime of {seconds}s");
             return Outcome::Failed(Failure::Timeout, text);
         }
+        Cause::Idle => {
+            let seconds = rules.max_idle.unwrap_or_default().as_secs();
+            let text = format!("worker printed nothing for {seconds}s");
+            return Outcome::Failed(Failure::Timeout, text);
+        }
         Cause::OutputTooLarge => {
             let text = format!("more than {} bytes on standard output", ended.stdout.len());
             return Outcome::Failed(Failure::OutputTooLarge, text);
         }
-        Cause::Exited if ended.code != Some(0) => {
-            return Outcome::Failed(Failure::WorkerExit, exit_text(ended));
-        }
+        Cause::Exited if ended.code != Some(0) => return after_exit(ended),
         Cause::Exited => {}
     }
-    match found(ended, result_file, rules.result_bytes_max) {
-        Ok((result, via)) => measured(result, via, rules),
+    let found = found(ended, result_file, rules.measure.bytes_max());
+    let measured = found.and_then(|(result, via)| {
+        if via == ReportVia::Stdout && (rules.is_own_answer)(&result) {
+            let text = format!("its report was refused: {}", Value::Object(result));
+            return Err((Failure::NoResponse, text));
+        }
+        Ok((rules.measure.check(result)?, via))
+    });
+    match measured {
+        Ok((result, via)) => Outcome::Result(result, via),
         Err((failure, text)) => Outcome::Failed(failure, text),
     }
 }
@@ -135,23 +154,16 @@ fn found(
         .ok_or_else(|| (Failure::NoResponse, no_response_text(ended)))
 }
 
-fn measured(result: Object, via: ReportVia, rules: &Rules<'_>) -> Outcome {
-    let value = Value::Object(result);
-    let bytes = value.to_string().len();
-    if bytes > rules.result_bytes_max {
-        let text = format!(
-            "the result has {bytes} bytes; at most {} are allowed",
-            rules.result_bytes_max
-        );
-        return Outcome::Failed(Failure::OutputTooLarge, text);
+/// A non-zero exit without a report. Agents tell of rate limits on either stream.
+fn after_exit(ended: &Ended) -> Outcome {
+    let streams = [&ended.stderr, &ended.stdout].map(|bytes| String::from_utf8_lossy(bytes));
+    if streams.iter().any(|text| rate_limit::is_rate_limit(text)) {
+        let said = streams
+            .iter()
+            .find_map(|text| rate_limit::retry_after(text));
+        return Outcome::RateLimited(exit_text(ended), said);
     }
-    if let Some(Err(violations)) = rules.schema.map(|schema| schema.check(&value)) {
-        return Outcome::Failed(Failure::InvalidOutputSchema, violations);
-    }
-    match value {
-        Value::Object(result) => Outcome::Result(result, via),
-        _ => Outcome::Failed(Failure::InvalidOutputSchema, "not an object".to_owned()),
-    }
+    Outcome::Failed(Failure::WorkerExit, exit_text(ended))
 }
 
 fn no_response_text(ended: &Ended) -> String {
@@ -186,20 +198,23 @@ mod tests {
             stdout: stdout.into(),
             stderr: stderr.into(),
             duration: Duration::ZERO,
+            leaked: Vec::new(),
         }
     }
 
     fn judged(ended: &Ended, report: Option<&str>, file: Option<&str>) -> String {
-        let schema = Schema::parse("s", r#"{"required":["n"]}"#).expect("a schema");
+        let measure = Measure::by(r#"{"required":["n"]}"#, 100);
         let rules = Rules {
-            schema: Some(&schema),
-            result_bytes_max: 100,
+            measure: &measure,
             max_runtime: Duration::from_secs(1),
+            max_idle: None,
+            is_own_answer: &|_| false,
         };
         let report = report.map(|text| extract::object(text.as_bytes()).expect("an object"));
         match judge(ended, report, file.map(str::as_bytes), &rules) {
             Outcome::Result(result, via) => format!("{} {via:?}", Value::Object(result)),
             Outcome::Failed(failure, text) => format!("{failure}: {text}"),
+            Outcome::RateLimited(text, said) => format!("limited: {text} {said:?}"),
         }
     }
 

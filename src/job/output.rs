@@ -1,8 +1,12 @@
-//! The output CSV and the summary: folds over the state of a job.
+//! The output CSV and the summary: folds over the state of a job, with the texts that the ledger has.
 
-use super::input::Input;
+use super::cells::ResultColumns;
+use super::details::{Details, details};
+use super::input::{Row, Survey};
 use super::state::{Item, State, Status};
 use super::{JobError, Settings};
+use crate::collect::extract::Object;
+use crate::ledger::Lines;
 use crate::table::Writer;
 use serde::Serialize;
 use std::io;
@@ -57,72 +61,137 @@ pub struct Summary {
     pub failed_item_errors: Option<Vec<ItemError>>,
 }
 
-/// Writes the output CSV: every input row in order, with what is known of it.
+/// Writes the output CSV: every picked row of the input in order, with what is known of it.
 ///
 /// Survives a crash as the old file or the new one.
-pub fn write_csv(settings: &Settings, state: &State) -> Result<(), JobError> {
-    let mut input = Input::open(settings)?;
+pub fn write_csv(
+    settings: &Settings,
+    survey: &Survey,
+    state: &State,
+    lines: &Lines,
+) -> Result<(), JobError> {
     let path = &settings.output_csv_path;
-    let mut read_error = None;
+    let columns = Columns {
+        results: settings.result_columns()?,
+    };
+    // What goes wrong in between is no fault of the output file.
+    let mut failed = None;
     let written = crate::durable::write_with(path, |sink| {
-        let header: Vec<String> = input.header().to_vec();
-        let columns = header.iter().map(String::as_str).chain(COLUMNS);
-        let mut writer = Writer::new(sink, columns)?;
-        loop {
-            match input.next_row() {
-                Ok(Some(row)) => write_row(&mut writer, settings, &row, state.item(row.index))?,
-                Ok(None) => return writer.finish(),
-                Err(error) => {
-                    read_error = Some(error);
-                    return Err(io::Error::other("input"));
-                }
-            }
-        }
+        let header = columns.header(survey);
+        let mut writer = Writer::new(sink, header.iter().map(String::as_str))?;
+        let rows = each_row(settings, survey, state, lines, |row, item, details| {
+            Ok(columns.write(&mut writer, settings, &row, item, &details)?)
+        });
+        rows.map_err(|error| {
+            failed = Some(error);
+            io::Error::other("rows")
+        })?;
+        writer.finish()
     });
-    match (read_error, written) {
-        (Some(error), _) => Err(error),
-        (None, Err(source)) => Err(JobError::Output {
-            path: path.clone(),
-            source,
-        }),
+    let output_failed = |source| JobError::Output {
+        path: path.clone(),
+        source,
+    };
+    match (failed, written) {
+        (Some(Trouble::Job(error)), _) => Err(error),
+        (Some(Trouble::Output(source)), _) | (None, Err(source)) => Err(output_failed(source)),
         (None, Ok(())) => Ok(()),
     }
 }
 
-fn write_row<W: io::Write>(
-    writer: &mut Writer<W>,
+/// Why the rows could not all be written.
+enum Trouble {
+    Job(JobError),
+    Output(io::Error),
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+fn each_row(
     settings: &Settings,
-    row: &super::input::Row,
-    item: Option<&Item>,
-) -> io::Result<()> {
-    let nothing = Item::default();
-    let item = item.unwrap_or(&nothing);
-    let (index, attempts) = (row.index.to_string(), item.attempts.to_string());
-    let ours = [
-        settings.job_id.as_str(),
-        row.id.as_str(),
-        &index,
-        &row.source_id,
-        item.status.as_str(),
-        &attempts,
-        item.last_error.as_deref().unwrap_or_default(),
-        item.result.as_deref().unwrap_or_default(),
-        item.reported_at.as_deref().unwrap_or_default(),
-        item.completed_at.as_deref().unwrap_or_default(),
-    ];
-    writer.row(row.fields.iter().map(String::as_str).chain(ours))
+    survey: &Survey,
+    state: &State,
+    lines: &Lines,
+    mut write: impl FnMut(Row, &Item, Details) -> Result<(), Trouble>,
+) -> Result<(), Trouble> {
+    let mut input = survey.rows(settings).map_err(Trouble::Job)?;
+    while let Some(row) = input.next_row().map_err(Trouble::Job)? {
+        let item = state.item(row.index).copied().unwrap_or_default();
+        let details = details(&item, lines).map_err(|error| Trouble::Job(error.into()))?;
+        write(row, &item, details)?;
+    }
+    Ok(())
+}
+
+/// The columns beside the input's own.
+struct Columns {
+    /// The result's properties, where they are wanted as columns.
+    results: Option<ResultColumns>,
+}
+
+impl Columns {
+    fn header(&self, survey: &Survey) -> Vec<String> {
+        let own = survey.header().iter().cloned();
+        let ours = COLUMNS.into_iter().map(str::to_owned);
+        let results = self.results.iter().flat_map(ResultColumns::headers);
+        own.chain(ours).chain(results).collect()
+    }
+
+    fn write<W: io::Write>(
+        &self,
+        writer: &mut Writer<W>,
+        settings: &Settings,
+        row: &Row,
+        item: &Item,
+        details: &Details,
+    ) -> io::Result<()> {
+        let (index, attempts) = (row.index.to_string(), item.attempts.to_string());
+        let error = details.last_error.as_deref().unwrap_or_default();
+        let error = settings.formula_cells.guard(error);
+        let ours = [
+            settings.job_id.as_str(),
+            row.id.as_str(),
+            &index,
+            &row.source_id,
+            item.status.as_str(),
+            &attempts,
+            &error,
+            details.result.as_deref().unwrap_or_default(),
+            &details.reported_at,
+            &details.completed_at,
+        ];
+        let flat = self.flat(settings, details);
+        let own = row.fields.iter().map(String::as_str);
+        writer.row(own.chain(ours).chain(flat.iter().map(String::as_str)))
+    }
+
+    fn flat(&self, settings: &Settings, details: &Details) -> Vec<String> {
+        let Some(columns) = &self.results else {
+            return Vec::new();
+        };
+        let result = details.result.as_deref();
+        // It was written from an object, so it reads back as one.
+        let result: Option<Object> = result.and_then(|text| serde_json::from_str(text).ok());
+        columns.cells(result.as_ref(), settings.formula_cells)
+    }
 }
 
 /// The summary of a job that ended with `job_error`, or by itself.
 pub fn summarize(
     settings: &Settings,
+    survey: &Survey,
     state: &State,
+    lines: &Lines,
     job_error: Option<String>,
 ) -> Result<Summary, JobError> {
     let counts = state.counts();
     let errors = match counts.failed {
         0 => None,
-        _ => Some(first_errors(settings, state)?),
+        _ => Some(first_errors(settings, survey, state, lines)?),
     };
     let status = match &job_error {
         None => "completed",
@@ -140,8 +209,13 @@ pub fn summarize(
     })
 }
 
-fn first_errors(settings: &Settings, state: &State) -> Result<Vec<ItemError>, JobError> {
-    let mut input = Input::open(settings)?;
+fn first_errors(
+    settings: &Settings,
+    survey: &Survey,
+    state: &State,
+    lines: &Lines,
+) -> Result<Vec<ItemError>, JobError> {
+    let mut input = survey.rows(settings)?;
     let mut errors = Vec::new();
     while errors.len() < ERRORS_MAX
         && let Some(row) = input.next_row()?
@@ -152,7 +226,7 @@ fn first_errors(settings: &Settings, state: &State) -> Result<Vec<ItemError>, Jo
             errors.push(ItemError {
                 item_id: row.id.to_string(),
                 source_id: row.source_id,
-                last_error: item.last_error.as_deref().unwrap_or_default().to_owned(),
+                last_error: details(item, lines)?.last_error.unwrap_or_default(),
             });
         }
     }

@@ -1,57 +1,49 @@
 //! The bounded worker pool: threads that each see one attempt through, and one loop that owns the state.
 //!
-//! The loop alone decides, records and counts; the threads alone touch processes. They meet in two bounded
-//! channels. Each turn of the loop records everything that has come in and everything that is about
-//! to start with one sync of the ledger (group commit), and only then lets it count or start.
+//! The loop alone decides, records and counts; the threads alone touch processes. They meet in two
+//! channels. Each turn of the loop takes in everything that has come, decides what follows and what starts, records all
+//! of it with one sync of the ledger (group commit), and only then lets it count or start.
+//!
+//! Short attempts would wait for that sync longer than they work. So while attempts are short, rows beyond the free
+//! slots are recorded and queued, and a thread that gets free finds its next row there. A queued row that is not
+//! started after all, because the job stops, is recorded as withdrawn.
 
-use super::attempt::{self, Ended};
-use super::input::{Input, Row};
+use super::attempt::Pulse;
+use super::details::details;
+use super::ending::Ending;
+use super::halt::{Halt, When};
+use super::input::{Input, Row, Survey};
 use super::limits;
-use super::outcome::{Failure, Outcome, Rules, judge};
+use super::logs::LogFolder;
+use super::measure::Measure;
+use super::orphans::{self, Roster};
 use super::report::{Hub, Open};
-use super::state::{State, Status};
+use super::state::{Counts, State, Status};
 use super::stop::{Stop, Urgency};
+use super::thread::{Finished, Task, WorkerThread};
 use super::worker::Launcher;
-use super::{JobError, Journal, Observer, Settings, Snapshot};
-use crate::clock;
+use super::{JobError, Journal, Observer, RunningRow, Settings, Snapshot};
 use crate::collect::extract::Object;
-use crate::collect::schema::Schema;
+use crate::ledger::Lines;
 use crate::model::{
-    AttemptEnd, AttemptFinished, AttemptReported, AttemptStarted, Event, ReportToken, ReportVia,
-    RowId, WaveStarted,
+    AttemptEnd, AttemptStarted, BudgetReached, Event, ReportToken, RowId, WaveStarted, one_line,
 };
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
-use serde_json::Value;
-use std::collections::{HashMap, VecDeque};
-use std::io::Read;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How often the loop looks at the clock and the stop flag while nothing happens.
 const TICK: Duration = Duration::from_millis(100);
-
-/// How a job ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// Every row has its result or failed.
-    Finished,
-    /// A worker asked to end the job.
-    StoppedByWorker,
-    /// A signal asked to end it.
-    Interrupted(i32),
-}
-
-impl Ending {
-    /// The summary's `job_error`.
-    pub fn job_error(self) -> Option<String> {
-        match self {
-            Ending::Finished => None,
-            Ending::StoppedByWorker => Some("cancelled by worker request".to_owned()),
-            Ending::Interrupted(signal) => Some(format!("interrupted by signal {signal}")),
-        }
-    }
-}
+/// How often somebody who watches is told, and how many rows by name.
+const SHOW_EVERY: Duration = Duration::from_millis(50);
+const SHOWN_MAX: usize = 8;
+/// Attempts are short, and worth queuing ahead, when they take less than this on average.
+const SHORT: Duration = Duration::from_millis(10);
+/// The most rows that are queued ahead.
+const AHEAD_MAX: usize = 16;
+/// The most rows that wait for another attempt before no further row is begun.
+const WAITING_MAX: usize = 4096;
 
 /// What the threads tell the loop.
 pub(super) enum PoolEvent {
@@ -62,31 +54,21 @@ pub(super) enum PoolEvent {
         stop: bool,
         acknowledge: Sender<()>,
     },
+    /// A report was refused because its sender may not give it.
+    Refused {
+        item_id: String,
+        attempt: u32,
+        reason: String,
+    },
+    /// A thread did not begin this attempt, because the job is to stop.
+    Declined(Box<Task>),
     /// An attempt is over.
     Finished(Box<Finished>),
     /// The thread of this row met a defect of `mesh`.
     Panicked(RowId),
 }
 
-/// One attempt to see through.
-struct Task {
-    row: Row,
-    attempt: u32,
-    token: ReportToken,
-    feedback: Option<String>,
-}
-
-/// One attempt that was seen through.
-pub(super) struct Finished {
-    row: Row,
-    attempt: u32,
-    outcome: Outcome,
-    exit_code: Option<i32>,
-    signal: Option<i32>,
-    duration: Duration,
-}
-
-/// Runs the rows of a job that still need it, writes the output CSV, and says how it ended.
+/// Runs the rows of a job that still need it, writes the output CSV, and says how it ended and what the input holds.
 ///
 /// `state` is what the ledger already holds of this job; empty for a new one.
 pub fn run(
@@ -95,300 +77,358 @@ pub fn run(
     journal: &mut dyn Journal,
     observer: &mut dyn Observer,
     stop: &Stop,
-) -> Result<Ending, JobError> {
-    let total = Input::open(settings)?.check_all()?;
-    let schema = match &settings.output_schema {
-        Some(source) => Some(Schema::compile("output_schema", source.clone())?),
-        None => None,
-    };
+) -> Result<(Ending, Survey), JobError> {
+    let survey = Survey::take(settings)?;
+    let total = survey.total();
+    let measure = Measure::of(settings)?;
     let slots = settings.bounds.max_concurrency.min(total.max(1) as usize);
     limits::make_room_for(slots)?;
     std::fs::create_dir_all(&settings.scratch).map_err(JobError::Scratch)?;
     let (events, inbox) = unbounded();
-    let hub = Hub::listen(
-        &settings.scratch,
-        events.clone(),
-        schema.clone(),
-        settings.result_bytes_max,
-    )
-    .map_err(JobError::Scratch)?;
-    let input = Input::open(settings)?;
-    let launcher = Launcher::new(settings, input.header().to_vec(), hub.path().to_owned());
+    let hub = Hub::listen(&settings.scratch, events.clone(), measure.clone())
+        .map_err(JobError::Scratch)?;
+    let launcher = Launcher::new(settings, survey.header().to_vec(), hub.path().to_owned());
     launcher.write_shared_files().map_err(JobError::Scratch)?;
-    let (tasks, work) = bounded(slots);
+    let (tasks, work) = bounded(slots + AHEAD_MAX);
+    let roster = settings.scratch.join("workers");
+    let swept = orphans::end(
+        &roster,
+        &settings.job_id,
+        Duration::from_secs(settings.bounds.grace_seconds),
+        stop,
+    );
+    for orphan in &swept.ended {
+        observer.warn(&format!("ended what a killed mesh left behind: {orphan}"));
+    }
+    for (orphan, doubt) in &swept.left {
+        observer.warn(&format!(
+            "what a killed mesh started may still run: {orphan}; it was left alone: {doubt}"
+        ));
+    }
+    let roster = Roster::begin(&roster, slots).map_err(JobError::Scratch)?;
+    let logs = LogFolder::new(settings.keep_logs, &settings.logs, settings.wave);
     let thread = WorkerThread {
         settings,
         launcher: &launcher,
         hub: &hub,
-        schema: schema.as_ref(),
+        measure: &measure,
+        roster: &roster,
+        logs: &logs,
         stop,
     };
     let mut pool = Pool {
         settings,
+        lines: journal.lines()?,
         state,
         journal,
-        input,
-        retries: VecDeque::new(),
+        input: survey.rows(settings)?,
+        queue: work.clone(),
+        waiting: BTreeMap::new(),
         running: HashMap::new(),
+        average: None,
         slots,
         begun: Instant::now(),
-        ended_before: 0,
+        shown: Instant::now(),
+        before: Counts::default(),
+        refusals: 0,
+        stop_seen: false,
+        halted: None,
     };
     let ending = std::thread::scope(|scope| {
-        for _ in 0..slots {
+        for number in 0..slots {
             let (thread, work, events) = (&thread, work.clone(), events.clone());
-            scope.spawn(move || thread.serve(&work, &events));
+            scope.spawn(move || thread.serve(number, &work, &events));
         }
+        drop(work);
         // The loop owns the only sender: when it returns, also in error, the threads run out of work.
-        let tasks = tasks;
-        let ending = pool.work(total, &tasks, &inbox, observer, stop);
+        let ending = pool.work(&survey, tasks, &inbox, observer, stop);
         if ending.is_err() {
             // Nothing can be recorded any more: running workers must not go on for nobody.
             stop.end_now();
         }
+        // Rows that were queued and never recorded as withdrawn must not start.
+        while pool.queue.try_recv().is_ok() {}
         ending
     })?;
-    super::output::write_csv(settings, pool.state)?;
-    Ok(ending)
+    let Pool { state, lines, .. } = pool;
+    super::output::write_csv(settings, &survey, state, &lines)?;
+    Ok((ending, survey))
 }
 
-struct Pool<'p> {
-    settings: &'p Settings,
-    state: &'p mut State,
-    journal: &'p mut dyn Journal,
-    input: Input,
-    retries: VecDeque<Row>,
-    running: HashMap<u64, (Row, Instant)>,
-    slots: usize,
-    begun: Instant,
-    ended_before: u64,
+pub(super) struct Pool<'p> {
+    pub settings: &'p Settings,
+    pub state: &'p mut State,
+    pub journal: &'p mut dyn Journal,
+    pub lines: Lines,
+    pub input: Input<'p>,
+    /// The far end of the threads' queue, to take back what no thread has begun.
+    pub queue: Receiver<Task>,
+    /// Rows to try again, by when and in which order.
+    pub waiting: BTreeMap<(Instant, u64), Waiting>,
+    pub running: HashMap<u64, Running>,
+    /// What an attempt takes, the last ones weighing most.
+    pub average: Option<Duration>,
+    pub slots: usize,
+    pub begun: Instant,
+    /// When somebody was last told.
+    pub shown: Instant,
+    /// Rows by status when this call began.
+    pub before: Counts,
+    pub refusals: u32,
+    /// A worker asked to end the job; perhaps not on disk yet.
+    pub stop_seen: bool,
+    /// Why no further row starts, when a rule of the job says so.
+    pub halted: Option<String>,
+}
+
+/// A row whose next attempt is due later.
+pub(super) struct Waiting {
+    pub row: Row,
+    pub feedback: Option<String>,
+    /// Rate limits met in a row.
+    pub rate_limits: u32,
+}
+
+/// A row that is queued or under way.
+pub(super) struct Running {
+    pub id: RowId,
+    pub pulse: Arc<Pulse>,
+    /// What its prompt says of the attempt before.
+    pub feedback: Option<String>,
+    /// Rate limits met in a row.
+    pub rate_limits: u32,
+}
+
+/// What one turn of the loop is about to record, and what follows once it is on disk.
+#[derive(Default)]
+pub(super) struct Turn {
+    pub events: Vec<Event>,
+    pub acknowledge: Vec<Sender<()>>,
+    pub start: Vec<Task>,
+    pub again: Vec<(Duration, Waiting)>,
+    pub completed: u64,
+    pub failed: u64,
 }
 
 impl Pool<'_> {
-    /// The main loop: start what fits, wait, take in what came, until nothing runs and nothing may start.
+    /// The main loop: take in what came, start what fits, make it durable, let it happen; until nothing runs and nothing
+    /// may start.
     fn work(
         &mut self,
-        total: u64,
-        tasks: &Sender<Task>,
+        survey: &Survey,
+        tasks: Sender<Task>,
         inbox: &Receiver<PoolEvent>,
         observer: &mut dyn Observer,
         stop: &Stop,
     ) -> Result<Ending, JobError> {
-        self.begin(total)?;
+        self.begin(survey)?;
+        let mut came = Vec::new();
         loop {
-            if stop.urgency() == Urgency::None && !self.state.stop_requested {
-                self.start_rows(tasks)?;
+            let mut turn = Turn::default();
+            for event in came.drain(..) {
+                tell_of_leaks(&event, observer);
+                self.take_in(event, &mut turn)?;
             }
-            observer.progress(&self.snapshot());
-            if self.running.is_empty() {
+            self.check_rules(stop, &mut turn);
+            if self.may_start(stop) {
+                self.fill(&mut turn)?;
+            } else {
+                self.withdraw(&mut turn);
+            }
+            self.commit(turn, &tasks)?;
+            if self.shown.elapsed() >= SHOW_EVERY {
+                self.shown = Instant::now();
+                observer.progress(&self.snapshot());
+            }
+            if self.running.is_empty() && (self.waiting.is_empty() || !self.may_start(stop)) {
                 return Ok(self.ending(stop));
             }
-            let first = match inbox.recv_timeout(TICK) {
-                Ok(event) => event,
-                Err(RecvTimeoutError::Timeout) => continue,
+            match inbox.recv_timeout(self.patience()) {
+                Ok(event) => came.push(event),
+                Err(RecvTimeoutError::Timeout) => {}
                 // The threads live as long as `tasks`, which outlives this loop.
                 Err(RecvTimeoutError::Disconnected) => return Ok(self.ending(stop)),
-            };
-            let batch: Vec<PoolEvent> = std::iter::once(first).chain(inbox.try_iter()).collect();
-            self.take_in(batch)?;
+            }
+            came.extend(inbox.try_iter());
         }
     }
 
-    fn begin(&mut self, total: u64) -> Result<(), JobError> {
-        self.state.expect(total);
-        let mut events = vec![Event::from(WaveStarted {
+    fn begin(&mut self, survey: &Survey) -> Result<(), JobError> {
+        self.state.expect(survey.total());
+        let mut turn = Turn::default();
+        turn.events.push(Event::from(WaveStarted {
             wave: self.settings.wave,
             job_id: self.settings.job_id.clone(),
-            items: total,
+            items: survey.total(),
             max_concurrency: self.settings.bounds.max_concurrency,
-        })];
+        }));
         // What a kill left open is closed: a result that was safe counts, every other row is pending again.
-        let open = self.state.recover();
-        if !open.is_empty() {
-            let mut input = Input::open(self.settings)?;
-            while let Some(row) = input.next_row()? {
-                match open.get(&row.index) {
-                    Some(true) => events.push(self.closing(&row, AttemptEnd::Completed)),
-                    Some(false) => events.push(self.closing(&row, AttemptEnd::Interrupted)),
-                    None => {}
-                }
+        let mut open = self.state.recover();
+        let mut input = survey.rows(self.settings)?;
+        while !open.is_empty()
+            && let Some(row) = input.next_row()?
+        {
+            if let Some(has_result) = open.remove(&row.index) {
+                let end = match has_result {
+                    true => AttemptEnd::Completed,
+                    false => AttemptEnd::Interrupted,
+                };
+                turn.events.push(self.closing(&row, end));
             }
         }
-        self.record(events)?;
-        self.ended_before = self.state.counts().ended();
+        let (unused, _) = bounded(0);
+        self.commit(turn, &unused)?;
+        self.before = self.state.counts();
         Ok(())
     }
 
-    /// Fills the free slots: attempts are durable before their processes exist.
-    fn start_rows(&mut self, tasks: &Sender<Task>) -> Result<(), JobError> {
-        let mut batch = Vec::new();
-        let mut events = Vec::new();
-        while self.running.len() + batch.len() < self.slots {
-            let Some(row) = self.next_row()? else { break };
-            let item = self.state.item(row.index);
-            let attempt = item.map_or(0, |item| item.attempts) + 1;
-            let feedback = item
-                .and_then(|item| item.last_error.as_deref())
-                .map(str::to_owned);
-            events.push(Event::from(AttemptStarted {
+    fn may_start(&self, stop: &Stop) -> bool {
+        let is_asked = stop.urgency() != Urgency::None;
+        !(is_asked || self.stop_seen || self.halted.is_some())
+    }
+
+    /// The job's own rules for ending early. What this turn brings counts already.
+    fn check_rules(&mut self, stop: &Stop, turn: &mut Turn) {
+        if self.halted.is_some() {
+            return;
+        }
+        let Counts {
+            total,
+            completed,
+            failed,
+            ..
+        } = self.state.counts();
+        // Only what this call did: a resumed job must not halt over what it halted over before.
+        let completed = completed + turn.completed - self.before.completed;
+        let failed = failed + turn.failed - self.before.failed;
+        if let Some(when) = self.settings.halt.due(completed, failed, total) {
+            self.halted = Some(self.settings.halt.reason(completed, failed, total));
+            if when == When::Now {
+                stop.end_now();
+            }
+        }
+        if let Some(seconds) = self.settings.max_wall_seconds
+            && self.begun.elapsed() >= Duration::from_secs(seconds)
+        {
+            self.halted = Some(format!("max_wall_seconds of {seconds} reached"));
+            turn.events.push(Event::from(BudgetReached {
+                budget: "max_wall_seconds".to_owned(),
+                limit: seconds,
+            }));
+        }
+    }
+
+    /// Begins as many rows as there are free slots, and a few more while attempts are short.
+    fn fill(&mut self, turn: &mut Turn) -> Result<(), JobError> {
+        let is_short = self.average.is_some_and(|average| average < SHORT);
+        let ahead = match self.slots {
+            // One at a time is one at a time, and a halt rule is not to be overtaken.
+            1 => 0,
+            _ if self.settings.halt != Halt::default() => 0,
+            slots if is_short => AHEAD_MAX.min(slots),
+            _ => 0,
+        };
+        while self.running.len() < self.slots + ahead {
+            let Some(next) = self.next_row()? else {
+                return Ok(());
+            };
+            let row = next.row;
+            let attempts = self.state.item(row.index).map_or(0, |item| item.attempts);
+            let attempt = u32::from(attempts) + 1;
+            turn.events.push(Event::from(AttemptStarted {
                 wave: self.settings.wave,
                 item_id: row.id.clone(),
                 row_index: row.index,
                 attempt,
             }));
-            batch.push(Task {
+            let pulse = Arc::new(Pulse::new());
+            let running = Running {
+                id: row.id.clone(),
+                pulse: Arc::clone(&pulse),
+                feedback: next.feedback.clone(),
+                rate_limits: next.rate_limits,
+            };
+            self.running.insert(row.index, running);
+            turn.start.push(Task {
                 row,
                 attempt,
                 token: ReportToken::new(uuid::Uuid::new_v4().simple().to_string()),
-                feedback,
+                feedback: next.feedback,
+                pulse,
             });
-        }
-        self.record(events)?;
-        for task in batch {
-            self.running
-                .insert(task.row.index, (task.row.clone(), Instant::now()));
-            // Never blocks: there are as many places as slots.
-            let _ = tasks.send(task);
         }
         Ok(())
     }
 
-    /// Rows to try again come first; rows that a resumed job already has are passed over.
-    fn next_row(&mut self) -> Result<Option<Row>, JobError> {
-        if let Some(row) = self.retries.pop_front() {
-            return Ok(Some(row));
+    /// Rows whose time to be tried again has come go first; rows that a resumed job already has are passed over.
+    fn next_row(&mut self) -> Result<Option<Waiting>, JobError> {
+        if let Some(first) = self.waiting.first_entry()
+            && first.key().0 <= Instant::now()
+        {
+            return Ok(Some(first.remove()));
+        }
+        if self.waiting.len() >= WAITING_MAX {
+            return Ok(None);
         }
         while let Some(row) = self.input.next_row()? {
-            let status = self.state.item(row.index).map(|item| item.status);
-            if status == Some(Status::Pending) {
-                return Ok(Some(row));
+            let item = self.state.item(row.index).copied().unwrap_or_default();
+            if item.status != Status::Pending {
+                continue;
             }
+            // Only a row of an earlier call has been tried before it is met here.
+            let feedback = match item.finished {
+                Some(_) => details(&item, &self.lines)?.last_error,
+                None => None,
+            };
+            return Ok(Some(Waiting {
+                row,
+                feedback,
+                rate_limits: 0,
+            }));
         }
         Ok(None)
     }
 
-    fn take_in(&mut self, batch: Vec<PoolEvent>) -> Result<(), JobError> {
-        let mut events = Vec::new();
-        let mut waiting = Vec::new();
-        for event in batch {
-            match event {
-                PoolEvent::Reported {
-                    attempt,
-                    result,
-                    stop,
-                    acknowledge,
-                } => {
-                    events.push(Event::from(AttemptReported {
-                        wave: self.settings.wave,
-                        item_id: attempt.item_id,
-                        row_index: attempt.row_index,
-                        attempt: attempt.attempt,
-                        via: ReportVia::Report,
-                        result: Value::Object(result),
-                        stop,
-                        reported_at: clock::csv_time(clock::now()),
-                    }));
-                    waiting.push(acknowledge);
-                }
-                PoolEvent::Finished(finished) => events.extend(self.finish(*finished)),
-                PoolEvent::Panicked(item) => return Err(JobError::Defect { item }),
-            }
+    /// Makes the turn durable, and only then lets it count and happen.
+    fn commit(&mut self, turn: Turn, tasks: &Sender<Task>) -> Result<(), JobError> {
+        if turn.events.is_empty() {
+            return Ok(());
         }
-        self.record(events)?;
-        for acknowledge in waiting {
+        let places = self.journal.record(&turn.events)?;
+        for (event, place) in turn.events.iter().zip(places) {
+            self.state.apply(event, place);
+        }
+        for acknowledge in turn.acknowledge {
             // The connection may be gone; the result is safe all the same.
             let _ = acknowledge.send(());
         }
+        for task in turn.start {
+            // Never blocks: there are as many places as rows may be running.
+            let _ = tasks.send(task);
+        }
+        let now = Instant::now();
+        for (delay, row) in turn.again {
+            let number = row.row.index;
+            self.waiting.insert((now + delay, number), row);
+        }
         Ok(())
     }
 
-    /// The events of an attempt that is over; queues its row again when it may be retried.
-    fn finish(&mut self, finished: Finished) -> Vec<Event> {
-        let mut events = Vec::new();
-        self.running.remove(&finished.row.index);
-        let (end, error) = match &finished.outcome {
-            Outcome::Result(result, via) => {
-                if *via != ReportVia::Report {
-                    events.push(Event::from(AttemptReported {
-                        wave: self.settings.wave,
-                        item_id: finished.row.id.clone(),
-                        row_index: finished.row.index,
-                        attempt: finished.attempt,
-                        via: *via,
-                        result: Value::Object(result.clone()),
-                        stop: false,
-                        reported_at: clock::csv_time(clock::now()),
-                    }));
-                }
-                (AttemptEnd::Completed, None)
-            }
-            Outcome::Failed(failure, text) => {
-                let end = self.after_failure(*failure, finished.row.index);
-                (end, Some(format!("{failure}: {text}")))
-            }
-        };
-        events.push(Event::from(AttemptFinished {
-            wave: self.settings.wave,
-            item_id: finished.row.id.clone(),
-            row_index: finished.row.index,
-            attempt: finished.attempt,
-            end,
-            error,
-            exit_code: finished.exit_code,
-            signal: finished.signal,
-            duration_ms: finished.duration.as_millis() as u64,
-            completed_at: clock::csv_time(clock::now()),
-        }));
-        if end == AttemptEnd::Retry {
-            self.retries.push_back(finished.row);
-        }
-        events
-    }
-
-    fn after_failure(&self, failure: Failure, index: u64) -> AttemptEnd {
-        let failures = self.state.item(index).map_or(0, |item| item.failures);
-        if failure == Failure::Cancelled {
-            AttemptEnd::Interrupted
-        } else if failure.may_be_retried() && failures < self.settings.bounds.retries {
-            AttemptEnd::Retry
-        } else {
-            AttemptEnd::Failed
-        }
-    }
-
-    /// The end of an attempt that an earlier `mesh` began and never saw the end of.
-    fn closing(&self, row: &Row, end: AttemptEnd) -> Event {
-        let is_open = end == AttemptEnd::Interrupted;
-        Event::from(AttemptFinished {
-            wave: self.settings.wave,
-            item_id: row.id.clone(),
-            row_index: row.index,
-            attempt: self.state.item(row.index).map_or(1, |item| item.attempts),
-            end,
-            error: is_open.then(|| format!("{}: mesh was ended while it ran", Failure::Cancelled)),
-            exit_code: None,
-            signal: None,
-            duration_ms: 0,
-            completed_at: clock::csv_time(clock::now()),
-        })
-    }
-
-    fn record(&mut self, events: Vec<Event>) -> Result<(), JobError> {
-        if events.is_empty() {
-            return Ok(());
-        }
-        for event in &events {
-            self.state.apply(event);
-        }
-        self.journal.record(events)?;
-        Ok(())
+    /// Until there is something to do at the latest.
+    fn patience(&self) -> Duration {
+        let due = self.waiting.first_key_value().map(|((due, _), _)| *due);
+        let left = due.map(|due| due.saturating_duration_since(Instant::now()));
+        left.map_or(TICK, |left| left.min(TICK))
     }
 
     fn ending(&self, stop: &Stop) -> Ending {
-        match stop.signal() {
-            _ if self.state.counts().ended() == self.state.counts().total => Ending::Finished,
-            Some(signal) => Ending::Interrupted(signal),
-            None => Ending::StoppedByWorker,
+        let counts = self.state.counts();
+        if counts.ended() == counts.total {
+            return Ending::Finished;
+        }
+        match &self.halted {
+            Some(reason) => Ending::Halted(reason.clone()),
+            None => Ending::of(stop),
         }
     }
 
@@ -397,121 +437,34 @@ impl Pool<'_> {
         let mut running: Vec<_> = self
             .running
             .values()
-            .map(|(row, since)| (row.id.clone(), since.elapsed()))
+            .filter_map(|row| {
+                Some(RunningRow {
+                    id: row.id.clone(),
+                    age: row.pulse.running_for()?,
+                    quiet: row.pulse.quiet_for()?,
+                })
+            })
             .collect();
-        running.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-        running.truncate(8);
+        running.sort_by(|a, b| b.age.cmp(&a.age).then_with(|| a.id.cmp(&b.id)));
+        running.truncate(SHOWN_MAX);
         Snapshot {
             counts,
-            ended_here: counts.ended() - self.ended_before,
+            ended_here: counts.ended() - self.before.ended(),
             running,
             elapsed: self.begun.elapsed(),
         }
     }
 }
 
-/// What a thread of the pool needs to see an attempt through.
-struct WorkerThread<'p> {
-    settings: &'p Settings,
-    launcher: &'p Launcher<'p>,
-    hub: &'p Hub,
-    schema: Option<&'p Schema>,
-    stop: &'p Stop,
-}
-
-impl WorkerThread<'_> {
-    fn serve(&self, work: &Receiver<Task>, events: &Sender<PoolEvent>) {
-        for task in work {
-            let item = task.row.id.clone();
-            // A panic must not leave the loop waiting for a row whose thread is gone.
-            let seen = catch_unwind(AssertUnwindSafe(|| self.see_through(task)));
-            let event = match seen {
-                Ok(finished) => PoolEvent::Finished(Box::new(finished)),
-                Err(_) => PoolEvent::Panicked(item),
-            };
-            if events.send(event).is_err() {
-                return;
-            }
-        }
-    }
-
-    fn see_through(&self, task: Task) -> Finished {
-        let opened = Open {
-            item_id: task.row.id.clone(),
-            row_index: task.row.index,
-            attempt: task.attempt,
-            taken: None,
-        };
-        self.hub.open(&task.token, opened);
-        let launch = self.launcher.launch(
-            &task.row,
-            task.attempt,
-            &task.token,
-            task.feedback.as_deref(),
-        );
-        let ended = launch.and_then(|launch| {
-            let limits = self.settings.limits();
-            let ended = attempt::run(launch.command, launch.prompt.as_bytes(), &limits, self.stop);
-            let file = read_result_file(&launch.result_file, self.settings.result_bytes_max);
-            remove(&launch.litter);
-            Ok((ended?, file))
-        });
-        let report = self.hub.close(&task.token);
-        let outcome = match &ended {
-            Ok((ended, file)) => judge(ended, report, file.as_deref(), &self.rules()),
-            Err(error) => Outcome::Failed(Failure::SpawnFailed, error.to_string()),
-        };
-        let ended = ended.ok().map(|(ended, _)| ended);
-        if let (Outcome::Failed(..), Some(ended)) = (&outcome, &ended) {
-            self.keep_output(&task, ended);
-        }
-        Finished {
-            row: task.row,
-            attempt: task.attempt,
-            outcome,
-            exit_code: ended.as_ref().and_then(|ended| ended.code),
-            signal: ended.as_ref().and_then(|ended| ended.signal),
-            duration: ended
-                .as_ref()
-                .map_or(Duration::ZERO, |ended| ended.duration),
-        }
-    }
-
-    fn rules(&self) -> Rules<'_> {
-        Rules {
-            schema: self.schema,
-            result_bytes_max: self.settings.result_bytes_max,
-            max_runtime: self.settings.limits().max_runtime,
-        }
-    }
-
-    /// Keeps what a failed attempt printed. It helps a person and decides nothing, so a full disk is no error here.
-    fn keep_output(&self, task: &Task, ended: &Ended) {
-        let folder = self.settings.logs.join(self.settings.wave.to_string());
-        let stem = format!("{}.{}", task.row.id.file_name(), task.attempt);
-        let _ = std::fs::create_dir_all(&folder);
-        for (suffix, bytes) in [("out", &ended.stdout), ("err", &ended.stderr)] {
-            if !bytes.is_empty() {
-                let _ = std::fs::write(folder.join(format!("{stem}.{suffix}")), bytes);
-            }
-        }
-    }
-}
-
-/// The result file, if the worker wrote one; one byte more than the bound, so that the judge sees the excess.
-fn read_result_file(path: &Path, bytes_max: usize) -> Option<Vec<u8>> {
-    let is_file = std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file());
-    let file = is_file.then(|| std::fs::File::open(path).ok()).flatten()?;
-    let mut bytes = Vec::new();
-    file.take((bytes_max as u64).saturating_add(1))
-        .read_to_end(&mut bytes)
-        .ok()?;
-    (!bytes.trim_ascii().is_empty()).then_some(bytes)
-}
-
-fn remove(litter: &[std::path::PathBuf]) {
-    for path in litter {
-        // Most attempts leave none; whatever else fails is cleaned up with the run's folder.
-        let _ = std::fs::remove_file(path);
+/// A worker that leaves processes behind is a worker to be mended, though its row is none the worse.
+fn tell_of_leaks(event: &PoolEvent, observer: &mut dyn Observer) {
+    if let PoolEvent::Finished(finished) = event
+        && !finished.leaked.is_empty()
+    {
+        observer.warn(&format!(
+            "item `{}` left processes behind, which were ended: {}",
+            finished.row.id,
+            one_line(&finished.leaked.join(", "))
+        ));
     }
 }

@@ -7,13 +7,14 @@
 //! worker is told so.
 
 use super::PoolEvent;
+use super::measure::Measure;
+use super::outcome::Failure;
 use crate::collect::extract::Object;
-use crate::collect::schema::Schema;
 use crate::model::{ReportToken, RowId};
 use crossbeam_channel::{Sender, bounded};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -71,20 +72,16 @@ pub(super) struct Hub {
 
 struct Shared {
     open: Mutex<HashMap<ReportToken, Open>>,
+    /// The reasons that senders were given.
+    told: Mutex<HashSet<String>>,
     events: Sender<PoolEvent>,
-    schema: Option<Schema>,
-    result_bytes_max: usize,
+    measure: Measure,
     closing: std::sync::atomic::AtomicBool,
 }
 
 impl Hub {
     /// Listens in `folder`.
-    pub fn listen(
-        folder: &Path,
-        events: Sender<PoolEvent>,
-        schema: Option<Schema>,
-        result_bytes_max: usize,
-    ) -> io::Result<Self> {
+    pub fn listen(folder: &Path, events: Sender<PoolEvent>, measure: Measure) -> io::Result<Self> {
         let (path, elsewhere) = socket_path(folder)?;
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -93,9 +90,9 @@ impl Hub {
         let listener = UnixListener::bind(&path)?;
         let shared = Arc::new(Shared {
             open: Mutex::new(HashMap::new()),
+            told: Mutex::new(HashSet::new()),
             events,
-            schema,
-            result_bytes_max,
+            measure,
             closing: std::sync::atomic::AtomicBool::new(false),
         });
         let serving = Arc::clone(&shared);
@@ -122,6 +119,20 @@ impl Hub {
     /// The attempt is over: later reports are refused. Gives the result that was taken, if one was.
     pub fn close(&self, token: &ReportToken) -> Option<Object> {
         self.shared.lock().remove(token)?.taken
+    }
+
+    /// Whether an object is what `mesh report-result` printed on a refusal: an answer of ours that a worker passed on,
+    /// and nobody's result.
+    pub fn is_own_answer(&self, object: &Object) -> bool {
+        let reason = object.get("reason").and_then(Value::as_str);
+        let told = self
+            .shared
+            .told
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        object.len() == 2
+            && object.get("accepted") == Some(&Value::Bool(false))
+            && reason.is_some_and(|reason| told.contains(reason) || reason.starts_with(NOT_JSON))
     }
 }
 
@@ -160,8 +171,12 @@ fn serve(listener: &UnixListener, shared: &Arc<Shared>) {
 }
 
 fn converse(connection: &UnixStream, shared: &Shared) {
-    let answer = match read_request(connection, shared.result_bytes_max) {
-        Ok(request) => shared.take(request),
+    let answer = match read_request(connection, shared.measure.bytes_max()) {
+        Ok(request) => {
+            let claimed = (request.item_id.clone(), request.attempt);
+            let taken = shared.take(request);
+            taken.map_err(|refusal| shared.refuse(claimed, refusal))
+        }
         Err(reason) => Err(reason),
     };
     let answer = Answer {
@@ -195,19 +210,41 @@ impl Shared {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the result of a running attempt, or says why not.
-    fn take(&self, request: Request) -> Result<(), String> {
-        self.check_identity(&request)?;
-        self.check_result(&request.result)?;
-        let Value::Object(result) = request.result else {
-            return Err("the result must be a JSON object".to_owned());
+    /// Remembers what the sender is told, and has it recorded when the report was not its to give. Gives the reason.
+    fn refuse(&self, (item_id, attempt): (RowId, u32), refusal: Refusal) -> String {
+        let reason = match &refusal {
+            Refusal::Mendable(reason) | Refusal::NotItsOwn(reason) => reason.clone(),
         };
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.len() < TOLD_MAX {
+            told.insert(reason.clone());
+        }
+        if let Refusal::NotItsOwn(reason) = refusal {
+            // Nobody waits for this to be on disk.
+            let _ = self.events.send(PoolEvent::Refused {
+                item_id: item_id.to_string(),
+                attempt,
+                reason,
+            });
+        }
+        reason
+    }
+
+    /// Takes the result of a running attempt, or says why not.
+    fn take(&self, request: Request) -> Result<(), Refusal> {
+        let over = || Refusal::NotItsOwn(ATTEMPT_OVER.to_owned());
+        self.check_identity(&request).map_err(Refusal::NotItsOwn)?;
+        let Value::Object(result) = request.result else {
+            let reason = "the result must be a JSON object".to_owned();
+            return Err(Refusal::Mendable(reason));
+        };
+        let result = self.check_result(result).map_err(Refusal::Mendable)?;
         let (acknowledge, acknowledged) = bounded(1);
         {
             let mut open = self.lock();
-            let attempt = open.get_mut(&request.token).ok_or(ATTEMPT_OVER)?;
+            let attempt = open.get_mut(&request.token).ok_or_else(over)?;
             if attempt.taken.is_some() {
-                return Err(ALREADY_REPORTED.to_owned());
+                return Err(Refusal::NotItsOwn(ALREADY_REPORTED.to_owned()));
             }
             attempt.taken = Some(result.clone());
             // Sent under the lock, so that it is in the queue before the end of its attempt.
@@ -218,11 +255,12 @@ impl Shared {
                     stop: request.stop,
                     acknowledge,
                 })
-                .map_err(|_| ATTEMPT_OVER)?;
+                .map_err(|_| over())?;
         }
+        let unsafe_end = "the run ended before the result was safe";
         acknowledged
             .recv()
-            .map_err(|_| "the run ended before the result was safe".to_owned())
+            .map_err(|_| Refusal::Mendable(unsafe_end.to_owned()))
     }
 
     fn check_identity(&self, request: &Request) -> Result<(), String> {
@@ -244,23 +282,30 @@ impl Shared {
         }
     }
 
-    fn check_result(&self, value: &Value) -> Result<(), String> {
-        let bytes = value.to_string().len();
-        if bytes > self.result_bytes_max {
-            return Err(format!(
-                "the result has {bytes} bytes; at most {} are allowed",
-                self.result_bytes_max
-            ));
-        }
-        if let Some(schema) = &self.schema {
-            schema.check(value).map_err(|violations| {
-                format!("the result does not fit the schema: {violations}")
-            })?;
-        }
-        Ok(())
+    fn check_result(&self, result: Object) -> Result<Object, String> {
+        self.measure
+            .check(result)
+            .map_err(|(failure, text)| match failure {
+                Failure::InvalidOutputSchema => {
+                    format!("the result does not fit the schema: {text}")
+                }
+                _ => text,
+            })
     }
 }
 
+/// Why a report was not taken.
+enum Refusal {
+    /// The worker may mend its result and report again.
+    Mendable(String),
+    /// Late, repeated, or for somebody else.
+    NotItsOwn(String),
+}
+
+/// How many different reasons are remembered.
+const TOLD_MAX: usize = 1000;
+/// How the reason begins that `report-result` gives by itself, without asking (see [`crate::collect::extract`]).
+const NOT_JSON: &str = "the result is not JSON";
 const ATTEMPT_OVER: &str = "this attempt is over";
 const ALREADY_REPORTED: &str = "a result was already reported for this attempt";
 

@@ -1,11 +1,13 @@
 //! What is known of every row of a job: a fold over the ledger's events.
 //!
 //! The pool changes it by recording events, a resumed job gets it by reading them; both go through
-//! [`State::apply`], so the two can't disagree.
+//! [`State::apply`], so the two can't disagree. A row takes a few bytes: texts stay in the ledger, and the state knows
+//! where ([`details`](super::details)).
 
 use super::Failure;
-use crate::model::{AttemptEnd, Event, WaveNo};
+use crate::model::{AttemptEnd, AttemptFinished, Event, WaveNo};
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 
 /// Where a row stands (column `status`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,23 +36,22 @@ impl Status {
 }
 
 /// One row's state.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Item {
     /// Where it stands.
     pub status: Status,
-    /// Attempts started.
-    pub attempts: u32,
+    /// Attempts started; those that met a rate limit do not count.
+    pub attempts: u16,
     /// Attempts that failed by themselves; these are what `--retries` bounds.
-    pub failures: u32,
-    /// `code: text` of the last failed attempt.
-    pub last_error: Option<Box<str>>,
-    /// The result, compact.
-    pub result: Option<Box<str>>,
-    /// When the result was taken.
-    pub reported_at: Option<Box<str>>,
-    /// When the row got its final status.
-    pub completed_at: Option<Box<str>>,
+    pub failures: u16,
+    /// The record of the result that was taken.
+    pub reported: Option<Place>,
+    /// The record of the last end that says something about the row: its last failure, or its completion.
+    pub finished: Option<Place>,
 }
+
+/// Where a record's line begins in the ledger.
+pub type Place = NonZeroU64;
 
 /// Rows by status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,7 +69,8 @@ pub struct Counts {
 impl Counts {
     /// Rows not started, or to be started again.
     pub fn pending(&self) -> u64 {
-        self.total - self.completed - self.failed - self.running
+        self.total
+            .saturating_sub(self.completed + self.failed + self.running)
     }
 
     /// Rows that need nothing more.
@@ -126,10 +128,10 @@ impl State {
         }
     }
 
-    /// Makes room for `total` rows.
+    /// The job has `total` rows. Their indexes may go beyond, as not every row of the input need be picked.
     pub fn expect(&mut self, total: u64) {
-        let total = total.max(self.items.len() as u64);
-        self.items.resize_with(total as usize, Item::default);
+        let missing = (total as usize).saturating_sub(self.items.len());
+        self.items.reserve_exact(missing);
         self.counts.total = total;
     }
 
@@ -143,57 +145,85 @@ impl State {
         self.counts
     }
 
-    /// Takes in what occurred; events of other waves are passed over.
-    pub fn apply(&mut self, event: &Event) {
+    /// Takes in what occurred, and where the ledger has it; events of other waves are passed over.
+    pub fn apply(&mut self, event: &Event, place: u64) {
+        // The first record of every ledger is the run's own, so no event of a row stands at 0.
+        let place = Place::new(place);
         match event {
             Event::WaveStarted(body) if body.wave == self.wave => self.expect(body.items),
             Event::AttemptStarted(body) if body.wave == self.wave => {
                 self.attempts.spawned += 1;
                 self.change(body.row_index, |item| {
                     item.status = Status::Running;
-                    item.attempts = item.attempts.max(body.attempt);
+                    item.attempts = item
+                        .attempts
+                        .max(u16::try_from(body.attempt).unwrap_or(u16::MAX));
                 });
             }
             Event::AttemptReported(body) if body.wave == self.wave => {
                 self.stop_requested |= body.stop;
-                let result = body.result.to_string().into_boxed_str();
-                self.change(body.row_index, |item| {
-                    item.result = Some(result);
-                    item.reported_at = Some(body.reported_at.as_str().into());
-                    item.last_error = None;
-                });
+                self.change(body.row_index, |item| item.reported = place);
             }
-            Event::AttemptFinished(body) if body.wave == self.wave => self.finish(body),
+            Event::AttemptFinished(body) if body.wave == self.wave => self.finish(body, place),
+            Event::RowsReopened(body) if body.wave == self.wave => {
+                for index in 0..self.items.len() {
+                    if self.items[index].status == Status::Failed {
+                        self.change(index as u64, |item| {
+                            item.status = Status::Pending;
+                            item.failures = 0;
+                        });
+                    }
+                }
+            }
             _ => {}
         }
     }
 
-    fn finish(&mut self, body: &crate::model::AttemptFinished) {
-        self.attempts.closed += 1;
-        self.attempts.completed += u64::from(body.end == AttemptEnd::Completed);
-        self.attempts.retried += u64::from(body.end == AttemptEnd::Retry);
-        let timed_out = body.error.as_deref().is_some_and(Failure::is_timeout_text);
-        self.attempts.timed_out += u64::from(timed_out);
-        let at: Box<str> = body.completed_at.as_str().into();
-        let error = body.error.as_deref().map(Box::from);
-        self.change(body.row_index, |item| match body.end {
-            AttemptEnd::Completed => {
-                item.status = Status::Completed;
-                item.completed_at = Some(at);
+    fn finish(&mut self, body: &AttemptFinished, place: Option<Place>) {
+        let end = body.end;
+        self.count_attempt(body);
+        self.change(body.row_index, |item| {
+            if matches!(end, AttemptEnd::Failed | AttemptEnd::Retry) {
+                item.failures = item.failures.saturating_add(1);
             }
-            AttemptEnd::Failed => {
-                item.status = Status::Failed;
-                item.failures += 1;
-                item.last_error = error;
-                item.completed_at = Some(at);
+            if matches!(end, AttemptEnd::Withdrawn | AttemptEnd::RateLimited) {
+                item.attempts = item.attempts.saturating_sub(1);
             }
-            AttemptEnd::Retry => {
-                item.status = Status::Pending;
-                item.failures += 1;
-                item.last_error = error;
+            item.status = match end {
+                AttemptEnd::Completed => Status::Completed,
+                AttemptEnd::Failed => Status::Failed,
+                AttemptEnd::Retry
+                | AttemptEnd::Interrupted
+                | AttemptEnd::RateLimited
+                | AttemptEnd::Withdrawn => Status::Pending,
+            };
+            if matches!(
+                end,
+                AttemptEnd::Completed | AttemptEnd::Failed | AttemptEnd::Retry
+            ) {
+                item.finished = place;
             }
-            AttemptEnd::Interrupted => item.status = Status::Pending,
         });
+    }
+
+    fn count_attempt(&mut self, body: &AttemptFinished) {
+        // A result that was taken over from an earlier run is attempt 0: nothing was spawned for it.
+        if body.attempt == 0 {
+            return;
+        }
+        let counts = &mut self.attempts;
+        match body.end {
+            AttemptEnd::Withdrawn => {
+                counts.spawned -= 1;
+                return;
+            }
+            AttemptEnd::Completed => counts.completed += 1,
+            AttemptEnd::Retry => counts.retried += 1,
+            AttemptEnd::Failed | AttemptEnd::Interrupted | AttemptEnd::RateLimited => {}
+        }
+        counts.closed += 1;
+        let timed_out = body.error.as_deref().is_some_and(Failure::is_timeout_text);
+        counts.timed_out += u64::from(timed_out);
     }
 
     /// After a kill or a stop: the rows whose attempt has no end, by index, and whether their result is safe all the
@@ -203,7 +233,7 @@ impl State {
         self.stop_requested = false;
         let open = |(index, item): (usize, &Item)| {
             let is_open = item.status == Status::Running;
-            is_open.then_some((index as u64, item.result.is_some()))
+            is_open.then_some((index as u64, item.reported.is_some()))
         };
         self.items.iter().enumerate().filter_map(open).collect()
     }
@@ -211,7 +241,7 @@ impl State {
     /// The one place where a row's state changes.
     fn change(&mut self, index: u64, edit: impl FnOnce(&mut Item)) {
         if index as usize >= self.items.len() {
-            self.expect(index + 1);
+            self.items.resize(index as usize + 1, Item::default());
         }
         let item = &mut self.items[index as usize];
         let before = item.status;

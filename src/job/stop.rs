@@ -16,15 +16,28 @@ pub enum Urgency {
     Now,
 }
 
+/// Who asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asker {
+    /// A signal.
+    Signal(i32),
+    /// `mesh cancel`, from another process.
+    Cancel,
+}
+
 /// Shared between the signal thread, the pool's loop and every attempt.
 #[derive(Debug)]
 pub struct Stop {
     asked: AtomicU8,
-    signal: AtomicI32,
+    /// A signal's number, [`CANCEL`], or 0 as long as nobody has asked.
+    asker: AtomicI32,
     // The read end becomes readable (end of file) for every poller at once when the write end is dropped.
     wake: OwnedFd,
     hold: Mutex<Option<OwnedFd>>,
 }
+
+/// No signal has this number.
+const CANCEL: i32 = -1;
 
 impl Stop {
     /// Nobody has asked yet.
@@ -32,15 +45,19 @@ impl Stop {
         let (wake, hold) = io::pipe()?;
         Ok(Self {
             asked: AtomicU8::new(0),
-            signal: AtomicI32::new(0),
+            asker: AtomicI32::new(0),
             wake: wake.into(),
             hold: Mutex::new(Some(hold.into())),
         })
     }
 
-    /// Asks once more, because of `signal`.
-    pub fn ask(&self, signal: i32) {
-        self.signal.store(signal, Ordering::SeqCst);
+    /// Asks once more.
+    pub fn ask(&self, asker: Asker) {
+        let code = match asker {
+            Asker::Signal(signal) => signal,
+            Asker::Cancel => CANCEL,
+        };
+        self.asker.store(code, Ordering::SeqCst);
         if self.asked.fetch_add(1, Ordering::SeqCst) >= 1
             && let Ok(mut hold) = self.hold.lock()
         {
@@ -65,9 +82,13 @@ impl Stop {
         }
     }
 
-    /// The signal that asked last.
-    pub fn signal(&self) -> Option<i32> {
-        Some(self.signal.load(Ordering::SeqCst)).filter(|signal| *signal != 0)
+    /// Who asked last.
+    pub fn asker(&self) -> Option<Asker> {
+        match self.asker.load(Ordering::SeqCst) {
+            0 => None,
+            CANCEL => Some(Asker::Cancel),
+            signal => Some(Asker::Signal(signal)),
+        }
     }
 
     /// Readable from [`Urgency::Now`] on.

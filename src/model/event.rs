@@ -43,11 +43,11 @@ macro_rules! events {
                 }
             }
 
-            /// The fields, without the ledger's own four.
-            pub fn body(&self) -> Map<String, Value> {
+            /// Writes the fields, without the ledger's own four, as one compact JSON object.
+            pub fn write_body(&self, out: &mut Vec<u8>) {
                 match self {
-                    $(Event::$variant(body) => fields_of(body),)*
-                    Event::Unknown { body, .. } => body.clone(),
+                    $(Event::$variant(body) => write_fields(out, body),)*
+                    Event::Unknown { body, .. } => write_fields(out, body),
                 }
             }
 
@@ -83,6 +83,14 @@ events! {
     "attempt_reported" AttemptReported(AttemptReported),
     /// The worker process and its group are gone.
     "attempt_finished" AttemptFinished(AttemptFinished),
+    /// A report was not taken: late, repeated, or not its sender's to give.
+    "report_refused" ReportRefused(ReportRefused),
+    /// A worker met a rate limit; its row waits and then goes on with the same attempt.
+    "rate_limited" RateLimited(RateLimited),
+    /// Failed rows are to be worked once more.
+    "rows_reopened" RowsReopened(RowsReopened),
+    /// A budget is used up; nothing more starts.
+    "budget_reached" BudgetReached(BudgetReached),
     /// What the collector makes of a row's report.
     "verdict" Verdict(VerdictRecord),
     /// The votes of one round, counted.
@@ -101,12 +109,13 @@ events! {
     "run_finished" RunFinished(RunFinished),
 }
 
-fn fields_of(body: &impl Serialize) -> Map<String, Value> {
-    match serde_json::to_value(body) {
-        Ok(Value::Object(fields)) => fields,
-        // Events are structs with string keys and no foreign Serialize code, so neither arm below is reachable.
-        Ok(other) => Map::from_iter([("value".to_owned(), other)]),
-        Err(error) => Map::from_iter([("unwritable".to_owned(), error.to_string().into())]),
+fn write_fields(out: &mut Vec<u8>, body: &impl Serialize) {
+    let begin = out.len();
+    if let Err(error) = serde_json::to_writer(&mut *out, body) {
+        // Events are structs of plain values; a path that is not UTF-8 is the one thing that JSON has no text for.
+        out.truncate(begin);
+        let unwritable = serde_json::json!({ "unwritable": error.to_string() });
+        out.extend_from_slice(unwritable.to_string().as_bytes());
     }
 }
 
@@ -192,6 +201,8 @@ pub enum ReportVia {
     ResultFile,
     /// Standard output.
     Stdout,
+    /// An earlier run that was asked the same.
+    Reuse,
 }
 
 /// Fields of `attempt_reported`.
@@ -228,6 +239,10 @@ pub enum AttemptEnd {
     Retry,
     /// The attempt was ended from outside; the row is pending again.
     Interrupted,
+    /// It met a rate limit and does not count; the row is pending again.
+    RateLimited,
+    /// It was never started, because the job stopped first, and does not count.
+    Withdrawn,
 }
 
 /// Fields of `attempt_finished`.
@@ -252,10 +267,57 @@ pub struct AttemptFinished {
     /// The signal that ended the worker, when one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<i32>,
+    /// Processes that the worker left behind and that were ended with its group, as `name (pid)`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leaked: Vec<String>,
     /// Wall-clock milliseconds from start to reaping.
     pub duration_ms: u64,
     /// Whole-second UTC time for the output CSV.
     pub completed_at: String,
+}
+
+/// Fields of `report_refused`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReportRefused {
+    /// The wave.
+    pub wave: WaveNo,
+    /// The row that the sender named.
+    pub item_id: String,
+    /// The attempt that the sender named.
+    pub attempt: u32,
+    /// What the sender was told.
+    pub reason: String,
+}
+
+/// Fields of `rate_limited`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RateLimited {
+    /// The wave.
+    pub wave: WaveNo,
+    /// The row.
+    pub item_id: RowId,
+    /// 0-based place of the row in the kept rows.
+    pub row_index: u64,
+    /// Until the row is tried again.
+    pub delay_ms: u64,
+}
+
+/// Fields of `rows_reopened`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RowsReopened {
+    /// The wave.
+    pub wave: WaveNo,
+    /// How many rows had failed.
+    pub rows: u64,
+}
+
+/// Fields of `budget_reached`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BudgetReached {
+    /// The option that set it.
+    pub budget: String,
+    /// Its value, with its unit in the option's name.
+    pub limit: u64,
 }
 
 /// Whether a report may be used.

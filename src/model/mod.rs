@@ -9,11 +9,12 @@ mod row;
 mod text;
 
 pub use event::{
-    AttemptEnd, AttemptFinished, AttemptReported, AttemptStarted, BeforeState, Event, EventError,
-    IntegrationFinished, IntegrationOutcome, IntegrationStarted, PlanMutated, ReportVia,
-    RunFinished, RunKind, RunStarted, Tally, TouchedPath, ValidationFinished, VerdictKind,
-    VerdictRecord, Violation, VoteLine, WaveCompiled, WaveStarted,
+    AttemptEnd, AttemptFinished, AttemptReported, AttemptStarted, BeforeState, BudgetReached,
+    Event, EventError, IntegrationFinished, IntegrationOutcome, IntegrationStarted, PlanMutated,
+    RateLimited, ReportRefused, ReportVia, RowsReopened, RunFinished, RunKind, RunStarted, Tally,
+    TouchedPath, ValidationFinished, VerdictKind, VerdictRecord, Violation, VoteLine, WaveCompiled,
+    WaveStarted,
 };
 pub use id::{JobId, ReportToken, Role, RoundName, RowId, RunId, UnitId, WaveNo, file_name};
 pub use row::{BlockReason, Lane, Risk, RowKey};
-pub use text::{one_line, shell_word};
+pub use text::{one_line, shell_word, visible};

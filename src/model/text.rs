@@ -6,15 +6,16 @@ const CHARS_MAX: usize = 300;
 /// `text` as one line of at most 300 characters; control characters become U+FFFD, so that nothing a worker or a
 /// cell says can move a cursor, change a colour or break a table.
 pub fn one_line(text: &str) -> String {
-    let mut line: String = text
-        .chars()
-        .take(CHARS_MAX)
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect();
-    if text.chars().nth(CHARS_MAX).is_some() {
-        line.push('…');
+    match text.char_indices().nth(CHARS_MAX) {
+        Some((end, _)) => visible(&text[..end]) + "…",
+        None => visible(text),
     }
-    line
+}
+
+/// The same without the bound, for text that is shown as a whole.
+pub fn visible(text: &str) -> String {
+    let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    text.chars().map(shown).collect()
 }
 
 /// `text` as a person can paste it into a shell: as it is where that is safe, else in single quotes.

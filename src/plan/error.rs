@@ -116,6 +116,14 @@ pub enum PlanError {
         /// What it should hold.
         expected: &'static str,
     },
+    /// A foreign field of an item that could not be shown again.
+    #[error("item {item}: its field `{field}` is nested too deeply")]
+    TooDeep {
+        /// The item: its id in quotes, or its place in the list.
+        item: String,
+        /// The field.
+        field: String,
+    },
     /// Something in one item is wrong.
     #[error("{cause} (item {item})")]
     Item {
@@ -140,7 +148,7 @@ pub enum PlanError {
     #[error("comment needs a non-empty `{missing}`")]
     InvalidComment {
         /// `ts`, `author` or `text`.
-        missing: String,
+        missing: &'static str,
     },
     /// No status of that name.
     #[error(
@@ -233,6 +241,9 @@ impl PlanError {
                 "set all but one of them to pending, or pass --allow-multiple-in-progress"
                     .to_owned(),
             ),
+            PlanError::Io { cause, .. } if cause.kind() == io::ErrorKind::StorageFull => {
+                Some("the file is as it was; make room on the disk and run it again".to_owned())
+            }
             PlanError::Record { cause, .. } | PlanError::Item { cause, .. } => cause.hint(),
             _ => None,
         }
@@ -252,7 +263,9 @@ impl PlanError {
     /// Adds the item that it happened in.
     pub(super) fn in_item(self, item: &str) -> PlanError {
         match self {
-            placed @ (PlanError::Item { .. } | PlanError::ItemField { .. }) => placed,
+            placed @ (PlanError::Item { .. }
+            | PlanError::ItemField { .. }
+            | PlanError::TooDeep { .. }) => placed,
             bare => PlanError::Item {
                 item: item.to_owned(),
                 cause: Box::new(bare),

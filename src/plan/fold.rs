@@ -3,11 +3,12 @@
 //! Pure: takes bytes, gives a [`Stream`]. It does not judge the state; that is
 //! [`rules`](super::rules).
 
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 
+use super::foreign::Foreign;
 use super::record::{Operation, Record, VERSION_WRITTEN};
 use super::sequence::{self, Lane, Numbered, Violation};
-use super::{Plan, PlanError};
+use super::{Plan, PlanError, snapshot};
 
 /// A plan file, read: its state, and what the next writer must know of it.
 #[derive(Debug)]
@@ -22,43 +23,38 @@ pub(super) struct Stream {
     pub carried: Carried,
 }
 
-/// Record fields that are not the format's own, to be written again on the lane where they stood.
+/// Foreign fields of records, to be written again on the lane where they stood.
 #[derive(Debug, Default)]
 pub(super) struct Carried {
-    pub event: Map<String, Value>,
-    pub checkpoint: Map<String, Value>,
+    pub event: Foreign,
+    pub checkpoint: Foreign,
 }
 
 impl Stream {
     /// Folds a file. An empty one is an empty plan.
     pub(super) fn parse(bytes: &[u8]) -> Result<Stream, PlanError> {
-        let mut plan = Plan::default();
+        let mut state = State::default();
         let mut carried = Carried::default();
         let mut numbers: Vec<Numbered> = Vec::new();
         let mut newest = 0;
-        for (at, line) in bytes
-            .split(|&byte| byte == b'\n')
-            .enumerate()
-            .map(|(at, line)| (at + 1, line.trim_ascii()))
-        {
-            if line.is_empty() {
-                continue;
-            }
+        for (at, line) in lines(bytes) {
             let record = Record::parse(utf8(line, at)?, at)?;
             if record.version == 2 && newest > 2 {
                 return Err(PlanError::VersionOrder { after: newest }.at_line(at));
             }
             newest = newest.max(record.version);
             numbers.push(record.number);
-            carried.take(record.number.lane, record.carried);
-            apply(&mut plan, record.operation).map_err(|error| error.at_line(at))?;
+            carried.take(record.number.lane, record.foreign);
+            state
+                .apply(record.operation)
+                .map_err(|error| error.at_line(at))?;
         }
-        plan.settle();
         if !numbers.iter().any(|number| number.lane == Lane::Checkpoint) {
             carried.checkpoint.clone_from(&carried.event);
         }
+        state.plan.settle();
         Ok(Stream {
-            plan,
+            plan: state.plan,
             version: newest.max(VERSION_WRITTEN),
             watermark: sequence::watermark(&numbers),
             violations: sequence::violations(&numbers),
@@ -68,20 +64,66 @@ impl Stream {
 }
 
 impl Carried {
-    /// Notes a record's fields on its own lane, and brings them up to date on the other where they
-    /// stood there before.
-    fn take(&mut self, lane: Lane, fields: Map<String, Value>) {
-        let (own, other) = match lane {
-            Lane::Event => (&mut self.event, &mut self.checkpoint),
-            Lane::Checkpoint => (&mut self.checkpoint, &mut self.event),
-        };
-        for (name, value) in fields {
-            if let Some(there) = other.get_mut(&name) {
-                there.clone_from(&value);
+    /// Notes a record's fields on its own lane. What a checkpoint says of the whole state is brought up to date by
+    /// the events after it.
+    fn take(&mut self, lane: Lane, foreign: Foreign) {
+        match lane {
+            Lane::Event => {
+                self.checkpoint.update_from(&foreign);
+                self.event.lay_over(foreign);
             }
-            own.insert(name, value);
+            Lane::Checkpoint => self.checkpoint.lay_over(foreign),
         }
     }
+}
+
+/// The plan while its records are read.
+#[derive(Default)]
+struct State<'a> {
+    plan: Plan,
+    /// The text of the items, as long as nothing but that text made the plan: a checkpoint that repeats it changes
+    /// nothing and need not be read.
+    text: Option<&'a str>,
+}
+
+impl<'a> State<'a> {
+    fn apply(&mut self, operation: Operation<'a>) -> Result<(), PlanError> {
+        if let Operation::Replace(items) = operation {
+            return self.replace(items);
+        }
+        self.text = None;
+        let plan = &mut self.plan;
+        match operation {
+            Operation::Init | Operation::Replace(_) => {}
+            Operation::Upsert(item) => plan.upsert(*item),
+            Operation::SetStatus(id, status) => plan.set_status(&id, status)?,
+            Operation::SetDeps(id, deps) => plan.set_deps(&id, deps)?,
+            Operation::SetNotes(id, notes) => plan.set_notes(&id, &notes)?,
+            Operation::AddComment(id, comment) => plan.add_comment(&id, comment)?,
+            Operation::Remove(id) => plan.remove(&id),
+        }
+        Ok(())
+    }
+
+    fn replace(&mut self, items: &'a RawValue) -> Result<(), PlanError> {
+        if self.text == Some(items.get()) {
+            return Ok(());
+        }
+        // The old items go first, so that a large plan is never in memory twice.
+        self.plan = Plan::default();
+        self.plan = Plan::from_items(snapshot::items(items)?)?;
+        self.text = Some(items.get());
+        Ok(())
+    }
+}
+
+/// The lines that are not blank, with their numbers from 1.
+fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    bytes
+        .split(|&byte| byte == b'\n')
+        .enumerate()
+        .map(|(at, line)| (at + 1, line.trim_ascii()))
+        .filter(|(_, line)| !line.is_empty())
 }
 
 fn utf8(line: &[u8], at: usize) -> Result<&str, PlanError> {
@@ -89,25 +131,6 @@ fn utf8(line: &[u8], at: usize) -> Result<&str, PlanError> {
         line: at,
         message: error.to_string(),
     })
-}
-
-fn apply(plan: &mut Plan, operation: Operation) -> Result<(), PlanError> {
-    match operation {
-        Operation::Init => Ok(()),
-        Operation::Replace(items) => plan.replace(items),
-        Operation::Upsert(item) => {
-            plan.upsert(*item);
-            Ok(())
-        }
-        Operation::SetStatus(id, status) => plan.set_status(&id, status),
-        Operation::SetDeps(id, deps) => plan.set_deps(&id, deps),
-        Operation::SetNotes(id, notes) => plan.set_notes(&id, &notes),
-        Operation::AddComment(id, comment) => plan.add_comment(&id, comment),
-        Operation::Remove(id) => {
-            plan.remove(&id);
-            Ok(())
-        }
-    }
 }
 
 #[cfg(test)]
@@ -177,14 +200,12 @@ mod tests {
             "\n",
             r#"{"v":4,"lane":"event","seq":2,"op":"init","graph":{"n":2}}"#,
         ));
-        assert_eq!(
-            Value::Object(stream.carried.event),
-            serde_json::json!({"note": 1, "graph": {"n": 2}})
-        );
-        assert_eq!(
-            Value::Object(stream.carried.checkpoint),
-            serde_json::json!({"graph": {"n": 2}})
-        );
+        let number = |foreign: &Foreign, name| foreign.get(name).map(|value| value.to_string());
+        let Carried { event, checkpoint } = &stream.carried;
+        assert_eq!(number(event, "note").as_deref(), Some("1"));
+        assert_eq!(number(event, "graph").as_deref(), Some(r#"{"n":2}"#));
+        assert_eq!(number(checkpoint, "graph").as_deref(), Some(r#"{"n":2}"#));
+        assert_eq!(number(checkpoint, "note"), None);
         assert_eq!(stream.version, 4);
     }
 }

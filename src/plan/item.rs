@@ -1,17 +1,19 @@
-//! One item of the plan: a JSON object that keeps whatever other programs put into it, with the
-//! fields that the plan's rules need read out beside it.
+//! One item of the plan: the fields that its rules need, and whatever other programs put beside them.
 //!
-//! Invariant: the object and what was read out of it agree. Every change goes through a setter
-//! here, which writes both.
+//! The fields known here are written in one order; a foreign field stays where it stood among them. Blank `notes` and
+//! missing lists are filled in, an id and a step are trimmed, a status gets its own name: nothing else of an item that
+//! nobody changes is ever written differently from how it was read.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value;
+use serde_json::value::RawValue;
 
+use super::foreign::{self, Fields, Foreign, ObjectWriter};
+use super::link::position;
 use super::{Comment, Dep, PlanError, Status};
 
 /// The id of an item, trimmed and not empty.
@@ -23,10 +25,12 @@ pub struct ItemId(String);
 #[derive(Clone, Debug)]
 pub struct Item {
     id: ItemId,
+    step: String,
     status: Status,
     deps: Vec<Dep>,
+    notes: String,
     comments: Vec<Comment>,
-    object: Map<String, Value>,
+    foreign: Foreign,
 }
 
 /// The fields every item has in the file, in the order in which they are written.
@@ -85,19 +89,14 @@ impl Item {
     /// # Errors
     /// [`PlanError::EmptyOption`] when `step` is blank.
     pub fn new(id: ItemId, step: &str) -> Result<Item, PlanError> {
-        let mut object = Map::new();
-        object.insert("id".to_owned(), id.as_str().into());
-        object.insert("step".to_owned(), step.into());
-        object.insert("status".to_owned(), Status::Pending.as_str().into());
-        object.insert("deps".to_owned(), Value::Array(Vec::new()));
-        object.insert("notes".to_owned(), "".into());
-        object.insert("comments".to_owned(), Value::Array(Vec::new()));
         let mut item = Item {
             id,
+            step: String::new(),
             status: Status::Pending,
             deps: Vec::new(),
+            notes: String::new(),
             comments: Vec::new(),
-            object,
+            foreign: Foreign::default(),
         };
         item.set_step(step)?;
         Ok(item)
@@ -108,38 +107,36 @@ impl Item {
     ///
     /// # Errors
     /// An id, step or list of dependencies that is not there, and any field of the wrong shape.
-    pub(super) fn from_value(value: Value, place: usize) -> Result<Item, PlanError> {
+    pub(super) fn read(value: &RawValue, place: usize) -> Result<Item, PlanError> {
         let place = format!("#{place}");
-        let Value::Object(object) = value else {
-            return Err(PlanError::ItemField {
-                item: place,
-                field: "id",
-                expected: "an item is a JSON object",
-            });
-        };
-        let id = text_field(&object, "id", &place)?;
-        let id: ItemId = id
-            .parse()
-            .map_err(|error: PlanError| error.in_item(&place))?;
+        let fields = foreign::fields(value).ok_or_else(|| PlanError::ItemField {
+            item: place.clone(),
+            field: "id",
+            expected: "an item is a JSON object",
+        })?;
+        let id = required_text(&fields, "id", &place)?;
+        let id = ItemId::try_from(id).map_err(|error| error.in_item(&place))?;
         let name = format!("'{id}'");
-        let read = ReadFields::from_object(&object, &name)?;
-        let mut item = Item {
-            id,
-            status: read.status,
-            deps: Vec::new(),
-            comments: read.comments,
-            object: in_order(object),
-        };
-        item.object.insert("id".to_owned(), item.id.as_str().into());
-        item.object.insert("step".to_owned(), read.step.into());
-        item.object.insert("notes".to_owned(), read.notes.into());
-        item.set_status(read.status);
-        item.set_deps(read.deps);
-        if !item.object["comments"].is_array() {
-            item.object
-                .insert("comments".to_owned(), Value::Array(Vec::new()));
+        Item::from_fields(id, &name, &fields)
+    }
+
+    fn from_fields(id: ItemId, name: &str, fields: &Fields) -> Result<Item, PlanError> {
+        let foreign = Foreign::of(fields, |name| position(&FIELDS, name));
+        if let Some(field) = foreign.unreadable() {
+            return Err(PlanError::TooDeep {
+                item: name.to_owned(),
+                field: field.to_owned(),
+            });
         }
-        Ok(item)
+        Ok(Item {
+            id,
+            step: required_text(fields, "step", name)?.trim().to_owned(),
+            status: status(fields, name)?,
+            deps: deps(fields, name)?,
+            notes: notes(fields, name)?,
+            comments: comments(fields, name)?,
+            foreign,
+        })
     }
 
     /// The id.
@@ -149,7 +146,7 @@ impl Item {
 
     /// What is to be done, in one line or more; never blank.
     pub fn step(&self) -> &str {
-        self.text("step")
+        &self.step
     }
 
     /// The status somebody set.
@@ -164,7 +161,7 @@ impl Item {
 
     /// The notes, as written; may be empty.
     pub fn notes(&self) -> &str {
-        self.text("notes")
+        &self.notes
     }
 
     /// The comments, oldest first.
@@ -172,14 +169,9 @@ impl Item {
         &self.comments
     }
 
-    /// Any field of the item as it stands in the file, known here or not.
-    pub fn field(&self, name: &str) -> Option<&Value> {
-        self.object.get(name)
-    }
-
-    /// The whole item as it stands in the file.
-    pub fn as_object(&self) -> &Map<String, Value> {
-        &self.object
+    /// A field that another program put there, such as `priority`.
+    pub fn field(&self, name: &str) -> Option<Value> {
+        self.foreign.get(name)
     }
 
     pub(super) fn set_step(&mut self, step: &str) -> Result<(), PlanError> {
@@ -187,196 +179,136 @@ impl Item {
         if step.is_empty() {
             return Err(PlanError::EmptyOption { option: "--step" });
         }
-        self.object.insert("step".to_owned(), step.into());
+        step.clone_into(&mut self.step);
         Ok(())
     }
 
     pub(super) fn set_status(&mut self, status: Status) {
         self.status = status;
-        self.object
-            .insert("status".to_owned(), status.as_str().into());
     }
 
-    /// Replaces the dependencies. One that was there before keeps its object, and with it another
-    /// writer's fields.
+    /// Replaces the dependencies. One that was there before keeps another writer's fields.
     pub(super) fn set_deps(&mut self, deps: Vec<Dep>) {
-        let before = self
-            .object
-            .get("deps")
-            .and_then(Value::as_array)
-            .map_or([].as_slice(), Vec::as_slice);
-        // The first of two equal ones is the one that stays.
-        let originals: HashMap<Dep, &Value> = before
-            .iter()
-            .rev()
-            .filter_map(|value| Some((Dep::from_value(value).ok()?, value)))
-            .collect();
-        let mut seen = HashSet::new();
-        let kept: Vec<Dep> = deps
+        let before: HashMap<Dep, Dep> = std::mem::take(&mut self.deps)
             .into_iter()
-            .filter(|dep| seen.insert(dep.clone()))
+            .map(|dep| (dep.clone(), dep))
             .collect();
-        let values = kept
-            .iter()
-            .map(|dep| dep.to_value(originals.get(dep).copied()))
-            .collect();
-        self.deps = kept;
-        self.object.insert("deps".to_owned(), Value::Array(values));
+        self.deps = each_once(deps);
+        for dep in &mut self.deps {
+            if let Some(old) = before.get(dep) {
+                let newer = std::mem::replace(&mut dep.foreign, old.foreign.clone());
+                dep.foreign.lay_over(newer);
+            }
+        }
     }
 
     pub(super) fn set_notes(&mut self, notes: &str) {
-        self.object.insert("notes".to_owned(), notes.into());
+        notes.clone_into(&mut self.notes);
     }
 
     pub(super) fn add_comment(&mut self, comment: Comment) {
-        let value = comment.to_value();
-        if let Some(Value::Array(comments)) = self.object.get_mut("comments") {
-            comments.push(value);
-        }
         self.comments.push(comment);
     }
 
     /// This item with every field of `newer` laid over it; fields that only this item has stay.
     pub(super) fn overlaid_with(&self, newer: Item) -> Item {
-        let mut object = self.object.clone();
-        object.extend(newer.object);
-        Item { object, ..newer }
+        let mut foreign = self.foreign.clone();
+        foreign.lay_over(newer.foreign);
+        Item { foreign, ..newer }
     }
 
     /// Drops what a view adds, for an item that was read back from a view.
     pub(super) fn without_derived(mut self) -> Item {
-        for field in DERIVED {
-            self.object.shift_remove(field);
-        }
+        self.foreign.remove(&DERIVED);
         self
-    }
-
-    fn text(&self, field: &str) -> &str {
-        self.object
-            .get(field)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
     }
 }
 
 impl Serialize for Item {
-    /// The file's form, unknown fields included.
+    /// The file's form, foreign fields included.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.object.serialize(serializer)
+        let mut object = ObjectWriter::begin(serializer, &self.foreign)?;
+        object.known("id", &self.id)?;
+        object.known("step", &self.step)?;
+        object.known("status", self.status.as_str())?;
+        object.known("deps", &self.deps)?;
+        object.known("notes", &self.notes)?;
+        object.known("comments", &self.comments)?;
+        object.end()
     }
 }
 
-impl<'de> Deserialize<'de> for Item {
-    /// The file's form; refuses what a plan file would refuse.
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Item, D::Error> {
-        Item::from_value(Value::deserialize(deserializer)?, 1).map_err(D::Error::custom)
+impl FromStr for Item {
+    type Err = PlanError;
+
+    /// Reads the file's form, one JSON object.
+    fn from_str(text: &str) -> Result<Item, PlanError> {
+        let value = serde_json::from_str(text)
+            .map_err(|error| super::snapshot::invalid_json(&error, error.line()))?;
+        Item::read(value, 1)
     }
 }
 
-/// The known fields of an item's object, read and checked.
-struct ReadFields {
-    step: String,
-    status: Status,
-    deps: Vec<Dep>,
-    notes: String,
-    comments: Vec<Comment>,
-}
-
-impl ReadFields {
-    fn from_object(object: &Map<String, Value>, name: &str) -> Result<ReadFields, PlanError> {
-        let wrong = |field, expected| PlanError::ItemField {
-            item: name.to_owned(),
-            field,
-            expected,
-        };
-        let step = text_field(object, "step", name)?;
-        let status = match object.get("status") {
-            None => Status::Pending,
-            Some(Value::String(text)) => text
-                .parse()
-                .map_err(|error: PlanError| error.in_item(name))?,
-            Some(_) => return Err(wrong("status", "a text")),
-        };
-        let Some(Value::Array(deps)) = object.get("deps") else {
-            return Err(wrong("deps", "a list, which may be empty"));
-        };
-        let notes = match object.get("notes") {
-            None | Some(Value::Null) => "",
-            Some(Value::String(notes)) => notes,
-            Some(_) => return Err(wrong("notes", "a text")),
-        };
-        let comments = match object.get("comments") {
-            None | Some(Value::Null) => [].as_slice(),
-            Some(Value::Array(comments)) => comments,
-            Some(_) => return Err(wrong("comments", "a list")),
-        };
-        let read = || -> Result<ReadFields, PlanError> {
-            Ok(ReadFields {
-                step,
-                status,
-                deps: deps.iter().map(Dep::from_value).collect::<Result<_, _>>()?,
-                notes: notes.to_owned(),
-                comments: comments
-                    .iter()
-                    .map(Comment::from_value)
-                    .collect::<Result<_, _>>()?,
-            })
-        };
-        read().map_err(|error| error.in_item(name))
+fn wrong(item: &str, field: &'static str, expected: &'static str) -> PlanError {
+    PlanError::ItemField {
+        item: item.to_owned(),
+        field,
+        expected,
     }
 }
 
-/// A text that is there and not blank, trimmed.
-fn text_field(
-    object: &Map<String, Value>,
-    field: &'static str,
-    item: &str,
-) -> Result<String, PlanError> {
-    match object.get(field).and_then(Value::as_str).map(str::trim) {
-        None | Some("") => Err(PlanError::ItemField {
-            item: item.to_owned(),
-            field,
-            expected: "a text that is not empty",
-        }),
-        Some(text) => Ok(text.to_owned()),
+/// A text that is there and not blank.
+fn required_text(fields: &Fields, field: &'static str, item: &str) -> Result<String, PlanError> {
+    let text = fields.get(field).and_then(|value| foreign::text(value));
+    text.filter(|text| !text.trim().is_empty())
+        .ok_or_else(|| wrong(item, field, "a text that is not empty"))
+}
+
+fn status(fields: &Fields, item: &str) -> Result<Status, PlanError> {
+    let Some(value) = fields.get("status") else {
+        return Ok(Status::Pending);
+    };
+    let text = foreign::text(value).ok_or_else(|| wrong(item, "status", "a text"))?;
+    text.parse().map_err(|error: PlanError| error.in_item(item))
+}
+
+fn deps(fields: &Fields, item: &str) -> Result<Vec<Dep>, PlanError> {
+    let values = fields.get("deps").and_then(|value| foreign::list(value));
+    let values = values.ok_or_else(|| wrong(item, "deps", "a list, which may be empty"))?;
+    let deps: Result<Vec<Dep>, PlanError> = values.into_iter().map(Dep::read).collect();
+    Ok(each_once(deps.map_err(|error| error.in_item(item))?))
+}
+
+/// The dependencies without those that stood there already.
+fn each_once(deps: Vec<Dep>) -> Vec<Dep> {
+    let mut seen = HashSet::new();
+    let is_new: Vec<bool> = deps.iter().map(|dep| seen.insert(dep)).collect();
+    let kept = deps.into_iter().zip(is_new).filter(|(_, is_new)| *is_new);
+    kept.map(|(dep, _)| dep).collect()
+}
+
+fn notes(fields: &Fields, item: &str) -> Result<String, PlanError> {
+    match foreign::given(fields, "notes") {
+        None => Ok(String::new()),
+        Some(value) => foreign::text(value).ok_or_else(|| wrong(item, "notes", "a text")),
     }
 }
 
-/// The object with all of [`FIELDS`], these in their order, and every other field where it stood
-/// among them.
-fn in_order(mut object: Map<String, Value>) -> Map<String, Value> {
-    let names: Vec<String> = object.keys().cloned().collect();
-    let mut slots_left = names
-        .iter()
-        .filter(|name| FIELDS.contains(&name.as_str()))
-        .count();
-    let mut fields = FIELDS.into_iter();
-    let mut ordered = Map::with_capacity(names.len() + FIELDS.len());
-    for name in names {
-        if !FIELDS.contains(&name.as_str()) {
-            let value = object.get_mut(&name).map(Value::take).unwrap_or_default();
-            ordered.insert(name, value);
-            continue;
-        }
-        slots_left -= 1;
-        // Fields that were missing have no place of their own: they follow the last one that had.
-        let count = if slots_left == 0 { FIELDS.len() } else { 1 };
-        for field in fields.by_ref().take(count) {
-            let value = object.get_mut(field).map(Value::take).unwrap_or_default();
-            ordered.insert(field.to_owned(), value);
-        }
-    }
-    ordered
+fn comments(fields: &Fields, item: &str) -> Result<Vec<Comment>, PlanError> {
+    let Some(value) = foreign::given(fields, "comments") else {
+        return Ok(Vec::new());
+    };
+    let values = foreign::list(value).ok_or_else(|| wrong(item, "comments", "a list"))?;
+    let comments: Result<Vec<Comment>, PlanError> = values.into_iter().map(Comment::read).collect();
+    comments.map_err(|error| error.in_item(item))
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
-    fn item(value: Value) -> Item {
-        Item::from_value(value, 1).expect("a good item")
+    fn item(text: &str) -> Item {
+        text.parse().expect("a good item")
     }
 
     fn text(item: &Item) -> String {
@@ -384,57 +316,68 @@ mod tests {
     }
 
     #[test]
-    fn unknown_fields_stay_where_they_are() {
-        let line = r#"{"id":"a","priority":"high","step":"Do","status":"pending","deps":[{"id":"b","type":"blocks","since":3}],"claim":{"by":"x"},"notes":"","comments":[{"ts":"t","author":"u","text":"v","mood":1.50}],"proof":null}"#;
-        assert_eq!(text(&item(serde_json::from_str(line).expect("JSON"))), line);
+    fn fields_stay_where_they_are() {
+        let line = r#"{"id":"a","priority":"high","step":"Do","status":"pending","deps":[{"id":"b","type":"blocks","since":3}],"claim":{"by":"x"},"notes":"","comments":[{"ts":"t","author":"u","mood":1.50,"text":" v "}],"proof":1e3}"#;
+        assert_eq!(text(&item(line)), line);
     }
 
     #[test]
     fn missing_fields_are_filled_in_and_known_ones_ordered() {
         let item = item(
-            json!({"x": 1, "step": " Do ", "id": " a ", "deps": ["b", {"id": "b", "type": "blocks"}], "y": 2}),
+            r#"{"x":1,"step":" Do ","id":" a ","deps":["b",{"id":"b","type":"blocks"}],"y":2}"#,
         );
         assert_eq!(
             text(&item),
-            r#"{"x":1,"id":"a","step":"Do","status":"pending","deps":[{"id":"b","type":"blocks"}],"notes":"","comments":[],"y":2}"#
+            r#"{"x":1,"id":"a","step":"Do","status":"pending","deps":[{"id":"b","type":"blocks"}],"y":2,"notes":"","comments":[]}"#
         );
     }
 
     #[test]
-    fn set_deps_keeps_the_object_of_a_dependency_that_stays() {
-        let mut item = item(json!({"id": "a", "step": "s", "deps": [{"id": "b", "since": 3}]}));
-        item.set_deps(Dep::parse_list("c,b").expect("a good list"));
+    fn set_deps_keeps_the_fields_of_a_dependency_that_stays() {
+        let mut item = item(r#"{"id":"a","step":"s","deps":[{"id":"b","since":3}]}"#);
+        item.set_deps(Dep::parse_list("c,b,c").expect("a good list"));
         assert_eq!(
-            item.field("deps"),
-            Some(
-                &json!([{"id": "c", "type": "blocks"}, {"id": "b", "since": 3, "type": "blocks"}])
-            )
+            serde_json::to_string(item.deps()).expect("deps serialize"),
+            r#"[{"id":"c","type":"blocks"},{"id":"b","since":3,"type":"blocks"}]"#
         );
     }
 
     #[test]
     fn a_broken_item_is_named() {
-        for (value, message) in [
+        let deep = format!(
+            r#"{{"id":"a","step":"s","deps":[],"x":{}{}}}"#,
+            "[".repeat(200),
+            "]".repeat(200)
+        );
+        for (text, message) in [
             (
-                json!({"id": "a", "step": "s"}),
+                r#"{"id":"a","step":"s"}"#,
                 "item 'a' needs `deps`: a list, which may be empty",
             ),
             (
-                json!({"step": "s", "deps": []}),
+                r#"{"step":"s","deps":[]}"#,
                 "item #1 needs `id`: a text that is not empty",
             ),
             (
-                json!({"id": "a", "step": " ", "deps": []}),
+                r#"{"id":"a","step":" ","deps":[]}"#,
                 "item 'a' needs `step`: a text that is not empty",
             ),
-            (json!([]), "item #1 needs `id`: an item is a JSON object"),
+            ("[]", "item #1 needs `id`: an item is a JSON object"),
             (
-                json!({"id": "a", "step": "s", "deps": [7]}),
+                r#"{"id":"a","step":"s","deps":[7]}"#,
                 "invalid dependency 7; expected an id or {\"id\",\"type\"} (item 'a')",
+            ),
+            (
+                r#"{"id":"a","step":"s","deps":[],"comments":[{}]}"#,
+                "comment needs a non-empty `ts` (item 'a')",
+            ),
+            (
+                deep.as_str(),
+                "item 'a': its field `x` is nested too deeply",
             ),
         ] {
             assert_eq!(
-                Item::from_value(value, 1).expect_err(message).to_string(),
+                text.parse::<Item>().expect_err(message).to_string(),
                 message
             );
         }

@@ -1,31 +1,33 @@
-//! What hangs on an item: its dependencies and its comments.
-//!
-//! Both are views of a JSON object that stays with the item; fields that are unknown here live on
-//! in that object.
+//! What hangs on an item: its dependencies and its comments, each with the fields that other programs put there.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
+use super::foreign::{self, Fields, Foreign, ObjectWriter};
 use super::{ItemId, PlanError};
 
-/// One dependency: the item waits until the item `id` is completed.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// One dependency: the item waits until the item `id` is completed. Two of the same id and kind are equal.
+#[derive(Clone, Debug)]
 pub struct Dep {
     /// The item waited for.
     pub id: ItemId,
     /// What kind of dependency it is (`type` in the file). Every kind is waited for.
     pub kind: DepKind,
+    pub(super) foreign: Foreign,
 }
 
 /// The kind of a dependency, in kebab-case; `blocks` unless the file says otherwise.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DepKind(String);
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DepKind(Cow<'static, str>);
 
-/// One remark on an item; no part of it is empty.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One remark on an item; no part of it is blank.
+#[derive(Clone, Debug)]
 pub struct Comment {
     /// When, as the writer put it: UTC, `2026-02-09T20:02:00Z`.
     pub ts: String,
@@ -33,14 +35,25 @@ pub struct Comment {
     pub author: String,
     /// What.
     pub text: String,
+    foreign: Foreign,
 }
 
+/// The fields of a dependency's object, in the order of writing.
+const DEP_FIELDS: [&str; 2] = ["id", "type"];
+
+/// The fields of a comment's object, in the order of writing.
+pub(super) const COMMENT_FIELDS: [&str; 3] = ["ts", "author", "text"];
+
+/// The kind that the file need not name.
+const BLOCKS: &str = "blocks";
+
 impl Dep {
-    /// A dependency of the default kind, `blocks`.
-    pub fn on(id: ItemId) -> Dep {
+    /// A dependency on `id`.
+    pub fn new(id: ItemId, kind: DepKind) -> Dep {
         Dep {
             id,
-            kind: DepKind::default(),
+            kind,
+            foreign: Foreign::default(),
         }
     }
 
@@ -57,48 +70,61 @@ impl Dep {
     }
 
     /// Reads the file's form: a bare id, or an object with `id` and perhaps `type`.
-    pub(super) fn from_value(value: &Value) -> Result<Dep, PlanError> {
-        let (id, kind) = match value {
-            Value::String(id) => (id, &Value::Null),
-            Value::Object(object) => {
-                let Some(Value::String(id)) = object.get("id") else {
-                    return Err(PlanError::InvalidDep {
-                        found: value.to_string(),
-                    });
-                };
-                (id, object.get("type").unwrap_or(&Value::Null))
-            }
-            other => {
-                return Err(PlanError::InvalidDep {
-                    found: other.to_string(),
-                });
-            }
+    pub(super) fn read(value: &RawValue) -> Result<Dep, PlanError> {
+        let invalid = || PlanError::InvalidDep {
+            found: foreign::excerpt(value).into_owned(),
         };
-        let id = ItemId::from_str(id).map_err(|_| PlanError::InvalidDep {
-            found: value.to_string(),
-        })?;
-        match kind {
-            Value::Null => Ok(Dep::on(id)),
-            Value::String(kind) => Ok(Dep {
-                id,
-                kind: kind.parse()?,
-            }),
-            other => Err(PlanError::InvalidDepKind {
-                found: other.to_string(),
-            }),
+        let id = |text: String| ItemId::try_from(text).map_err(|_| invalid());
+        if let Some(text) = foreign::text(value) {
+            return Ok(Dep::new(id(text)?, DepKind::default()));
         }
+        let fields = foreign::fields(value).ok_or_else(invalid)?;
+        let text = fields.get("id").and_then(|value| foreign::text(value));
+        Ok(Dep {
+            id: id(text.ok_or_else(invalid)?)?,
+            kind: kind(&fields)?,
+            foreign: Foreign::of(&fields, |name| position(&DEP_FIELDS, name)),
+        })
     }
+}
 
-    /// The file's form, laid over `original` so that the fields of another writer stay where they
-    /// are.
-    pub(super) fn to_value(&self, original: Option<&Value>) -> Value {
-        let mut object = original
-            .and_then(Value::as_object)
-            .cloned()
-            .unwrap_or_default();
-        object.insert("id".to_owned(), self.id.as_str().into());
-        object.insert("type".to_owned(), self.kind.as_str().into());
-        Value::Object(object)
+fn kind(fields: &Fields) -> Result<DepKind, PlanError> {
+    let Some(value) = foreign::given(fields, "type") else {
+        return Ok(DepKind::default());
+    };
+    match foreign::text(value) {
+        Some(text) => text.parse(),
+        None => Err(PlanError::InvalidDepKind {
+            found: foreign::excerpt(value).into_owned(),
+        }),
+    }
+}
+
+pub(super) fn position(names: &[&str], name: &str) -> Option<usize> {
+    names.iter().position(|known| *known == name)
+}
+
+impl PartialEq for Dep {
+    fn eq(&self, other: &Dep) -> bool {
+        (&self.id, &self.kind) == (&other.id, &other.kind)
+    }
+}
+
+impl Eq for Dep {}
+
+impl Hash for Dep {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.id, &self.kind).hash(state);
+    }
+}
+
+impl Serialize for Dep {
+    /// The file's form, an object.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = ObjectWriter::begin(serializer, &self.foreign)?;
+        object.known("id", &self.id)?;
+        object.known("type", self.kind.as_str())?;
+        object.end()
     }
 }
 
@@ -111,7 +137,7 @@ impl FromStr for Dep {
             None => (token, DepKind::default()),
         };
         let id = id.parse().map_err(|_| PlanError::EmptyDepToken)?;
-        Ok(Dep { id, kind })
+        Ok(Dep::new(id, kind))
     }
 }
 
@@ -134,7 +160,7 @@ impl DepKind {
 
 impl Default for DepKind {
     fn default() -> DepKind {
-        DepKind("blocks".to_owned())
+        DepKind(Cow::Borrowed(BLOCKS))
     }
 }
 
@@ -160,7 +186,10 @@ impl FromStr for DepKind {
                 found: text.to_owned(),
             });
         }
-        Ok(DepKind(text.to_owned()))
+        Ok(match text {
+            BLOCKS => DepKind::default(),
+            other => DepKind(Cow::Owned(other.to_owned())),
+        })
     }
 }
 
@@ -178,31 +207,44 @@ impl Comment {
             ts: utc_seconds(ts),
             author: not_blank(author, "--author")?,
             text: not_blank(text, "--text")?,
+            foreign: Foreign::default(),
         })
     }
 
     /// Reads the file's form.
-    pub(super) fn from_value(value: &Value) -> Result<Comment, PlanError> {
-        let part = |name: &str| match value.get(name).and_then(Value::as_str).map(str::trim) {
-            None | Some("") => Err(PlanError::InvalidComment {
-                missing: name.to_owned(),
-            }),
-            Some(text) => Ok(text.to_owned()),
+    pub(super) fn read(value: &RawValue) -> Result<Comment, PlanError> {
+        let fields = foreign::fields(value).unwrap_or_default();
+        Comment::from_fields(&fields, |name| position(&COMMENT_FIELDS, name))
+    }
+
+    /// Reads the three parts of a comment among the fields of an object. `known` says which of them are no foreign
+    /// fields of the comment.
+    pub(super) fn from_fields(
+        fields: &Fields,
+        known: impl Fn(&str) -> Option<usize>,
+    ) -> Result<Comment, PlanError> {
+        let part = |name: &'static str| {
+            let text = fields.get(name).and_then(|value| foreign::text(value));
+            text.filter(|text| !text.trim().is_empty())
+                .ok_or(PlanError::InvalidComment { missing: name })
         };
         Ok(Comment {
             ts: part("ts")?,
             author: part("author")?,
             text: part("text")?,
+            foreign: Foreign::of(fields, known),
         })
     }
+}
 
+impl Serialize for Comment {
     /// The file's form.
-    pub(super) fn to_value(&self) -> Value {
-        let mut object = Map::new();
-        object.insert("ts".to_owned(), self.ts.as_str().into());
-        object.insert("author".to_owned(), self.author.as_str().into());
-        object.insert("text".to_owned(), self.text.as_str().into());
-        Value::Object(object)
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = ObjectWriter::begin(serializer, &self.foreign)?;
+        object.known("ts", &self.ts)?;
+        object.known("author", &self.author)?;
+        object.known("text", &self.text)?;
+        object.end()
     }
 }
 
@@ -244,8 +286,11 @@ mod tests {
 
     #[test]
     fn a_comment_needs_all_three_parts() {
-        let error =
-            Comment::from_value(&serde_json::json!({"ts": "x", "author": " ", "text": "y"}));
-        assert!(matches!(error, Err(PlanError::InvalidComment { missing }) if missing == "author"));
+        let text = r#"{"ts":"x","author":" ","text":"y"}"#;
+        let error = Comment::read(serde_json::from_str(text).expect("JSON"));
+        assert!(matches!(
+            error,
+            Err(PlanError::InvalidComment { missing: "author" })
+        ));
     }
 }

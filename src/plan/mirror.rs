@@ -1,56 +1,112 @@
 //! The plan as the planning panels of agent programs want it. A panel is a mirror: nothing is read
 //! back from it.
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
-use super::{DepState, Item, Plan, Status, view};
+use super::view::{self, Row, Selection};
+use super::{DepState, Item, Plan, Status};
 
-/// The argument of an `update_plan` call: `{"plan":[{"step":…,"status":…}]}`.
+/// The argument of an `update_plan` call: `{"plan":[{"step":…,"status":…}]}`, compact.
 ///
 /// The panel knows three statuses: in progress and completed are shown as they are, all else is
 /// pending, and so is an item that waits on dependencies.
-pub fn update_plan(plan: &Plan) -> Value {
-    let steps: Vec<Value> = plan.items().iter().map(|item| step(plan, item)).collect();
-    json!({ "plan": steps })
-}
-
-/// Everything a mirror could want: the items with their derived fields, the `update_plan` argument
-/// (`codex`, without completed and canceled items) and a to-do list (`opencode`). Items whose
-/// `in_plan` is false are in neither panel.
-pub fn plan_sync(plan: &Plan) -> Value {
-    let shown = || {
-        plan.items()
-            .iter()
-            .filter(|item| item.field("in_plan") != Some(&Value::Bool(false)))
-    };
-    let steps: Vec<Value> = shown()
-        .filter(|item| !item.status().is_terminal())
-        .map(|item| step(plan, item))
-        .collect();
-    let todos: Vec<Value> = shown().map(|item| todo(plan, item)).collect();
-    json!({
-        "version": 1,
-        "items": view::enriched_items(plan),
-        "codex": { "plan": steps },
-        "opencode": { "todos": todos },
+pub fn update_plan(plan: &Plan) -> String {
+    let steps = plan.items().iter().map(|item| Step::new(plan, item));
+    compact(&Panel {
+        plan: steps.collect(),
     })
 }
 
-fn step(plan: &Plan, item: &Item) -> Value {
-    json!({ "step": item.step(), "status": mirrored(plan, item).as_str() })
+/// Everything a mirror could want, compact: the items with their derived fields, the `update_plan` argument
+/// (`codex`, without completed and canceled items) and a to-do list (`opencode`). Items whose
+/// `in_plan` is false are in neither panel.
+pub fn plan_sync(plan: &Plan) -> String {
+    let shown = || plan.items().iter().filter(|item| is_in_plan(item));
+    let steps = shown()
+        .filter(|item| !item.status().is_terminal())
+        .map(|item| Step::new(plan, item));
+    compact(&Sync {
+        version: 1,
+        items: view::rows(plan, Selection::All),
+        codex: Panel {
+            plan: steps.collect(),
+        },
+        opencode: Todos {
+            todos: shown().map(|item| Todo::new(plan, item)).collect(),
+        },
+    })
 }
 
-fn todo(plan: &Plan, item: &Item) -> Value {
-    let status = if item.status() == Status::Canceled {
-        "cancelled"
-    } else {
-        mirrored(plan, item).as_str()
-    };
-    let priority = item.field("priority").and_then(Value::as_str);
-    let priority = priority
-        .filter(|name| ["high", "medium", "low"].contains(name))
-        .unwrap_or("medium");
-    json!({ "content": item.step(), "status": status, "priority": priority })
+#[derive(Serialize)]
+struct Sync<'a> {
+    version: u8,
+    items: Vec<Row<'a>>,
+    codex: Panel<'a>,
+    opencode: Todos<'a>,
+}
+
+#[derive(Serialize)]
+struct Panel<'a> {
+    plan: Vec<Step<'a>>,
+}
+
+#[derive(Serialize)]
+struct Step<'a> {
+    step: &'a str,
+    status: &'static str,
+}
+
+#[derive(Serialize)]
+struct Todos<'a> {
+    todos: Vec<Todo<'a>>,
+}
+
+#[derive(Serialize)]
+struct Todo<'a> {
+    content: &'a str,
+    status: &'static str,
+    priority: &'static str,
+}
+
+impl<'a> Step<'a> {
+    fn new(plan: &Plan, item: &'a Item) -> Step<'a> {
+        Step {
+            step: item.step(),
+            status: mirrored(plan, item).as_str(),
+        }
+    }
+}
+
+impl<'a> Todo<'a> {
+    fn new(plan: &Plan, item: &'a Item) -> Todo<'a> {
+        Todo {
+            content: item.step(),
+            status: match item.status() {
+                Status::Canceled => "cancelled",
+                _ => mirrored(plan, item).as_str(),
+            },
+            priority: priority(item),
+        }
+    }
+}
+
+/// The item's own priority, `medium` without a known one.
+fn priority(item: &Item) -> &'static str {
+    let own = item.field("priority").unwrap_or_default();
+    let known = ["high", "medium", "low"];
+    known
+        .into_iter()
+        .find(|name| own == *name)
+        .unwrap_or("medium")
+}
+
+fn is_in_plan(item: &Item) -> bool {
+    item.field("in_plan") != Some(Value::Bool(false))
+}
+
+fn compact(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("texts and items are JSON, and not nested too deeply")
 }
 
 fn mirrored(plan: &Plan, item: &Item) -> Status {
@@ -80,14 +136,14 @@ mod tests {
     #[test]
     fn the_panel_knows_three_statuses() {
         assert_eq!(
-            update_plan(&plan()).to_string(),
+            update_plan(&plan()),
             r#"{"plan":[{"step":"A","status":"completed"},{"step":"B","status":"in_progress"},{"step":"C","status":"pending"},{"step":"D","status":"pending"},{"step":"E","status":"pending"}]}"#
         );
     }
 
     #[test]
     fn a_sync_leaves_out_what_is_not_in_the_plan() {
-        let sync = plan_sync(&plan());
+        let sync: Value = serde_json::from_str(&plan_sync(&plan())).expect("JSON");
         assert_eq!(sync["items"].as_array().map(Vec::len), Some(5));
         assert_eq!(
             sync["codex"].to_string(),

@@ -20,11 +20,14 @@
 mod actor;
 mod error;
 mod fold;
+mod foreign;
 mod item;
 mod link;
 mod lock;
 pub mod metadata;
 pub mod mirror;
+#[cfg(test)]
+mod properties;
 mod record;
 mod resolve;
 mod rules;

@@ -8,9 +8,10 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::ser::Formatter;
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 
-use super::link::utc_seconds;
+use super::foreign::{self, Fields, Foreign, ObjectWriter};
+use super::link::{COMMENT_FIELDS, position, utc_seconds};
 use super::sequence::{Lane, Numbered};
 use super::{Actor, Comment, Dep, Item, ItemId, PlanError, Status, snapshot};
 
@@ -19,21 +20,22 @@ pub(super) const VERSION_WRITTEN: u8 = 3;
 
 /// One record, read.
 #[derive(Debug)]
-pub(super) struct Record {
+pub(super) struct Record<'a> {
     pub version: u8,
     pub number: Numbered,
-    pub operation: Operation,
+    pub operation: Operation<'a>,
     /// Fields that are not the format's own, such as version 4's `graph`.
-    pub carried: Map<String, Value>,
+    pub foreign: Foreign,
 }
 
 /// What a record does to the state.
 #[derive(Debug)]
-pub(super) enum Operation {
+pub(super) enum Operation<'a> {
     /// Begins the file; the state stays as it is.
     Init,
-    /// Replaces all items: the event `replace`, and every checkpoint.
-    Replace(Vec<Item>),
+    /// Replaces all items: the event `replace`, and every checkpoint. The items are still text, because a checkpoint
+    /// mostly repeats what stands before it.
+    Replace(&'a RawValue),
     Upsert(Box<Item>),
     SetStatus(ItemId, Status),
     SetDeps(ItemId, Vec<Dep>),
@@ -42,71 +44,83 @@ pub(super) enum Operation {
     Remove(ItemId),
 }
 
-/// Fields of the format on any record; the operations' own come on top.
-const ENVELOPE: [&str; 8] = ["v", "ts", "lane", "kind", "seq", "op", "mutation", "repair"];
+/// The fields of a written record, in their order.
+const FIELDS: [&str; 8] = [
+    "v", "ts", "lane", "seq", "op", "items", "mutation", "repair",
+];
 
-impl Record {
+impl<'a> Record<'a> {
     /// Reads one line.
-    pub(super) fn parse(text: &str, line: usize) -> Result<Record, PlanError> {
-        let value =
-            serde_json::from_str(text).map_err(|error| snapshot::invalid_json(&error, line))?;
-        let Value::Object(object) = value else {
+    pub(super) fn parse(text: &'a str, line: usize) -> Result<Record<'a>, PlanError> {
+        if !text.starts_with('{') {
             return Err(PlanError::InvalidJson {
                 line,
                 message: "a record is a JSON object".to_owned(),
             });
-        };
-        Record::from_object(object).map_err(|error| error.at_line(line))
+        }
+        let fields: Fields =
+            serde_json::from_str(text).map_err(|error| snapshot::invalid_json(&error, line))?;
+        Record::from_fields(&fields).map_err(|error| error.at_line(line))
     }
 
-    fn from_object(mut object: Map<String, Value>) -> Result<Record, PlanError> {
-        let version = version(object.get("v"))?;
-        let lane = lane(&object)?;
-        let seq = object.get("seq").and_then(Value::as_u64);
+    fn from_fields(fields: &Fields<'a>) -> Result<Record<'a>, PlanError> {
+        let version = version(fields)?;
+        let lane = lane(fields)?;
         let number = Numbered {
             lane,
-            seq,
+            seq: number(fields, "seq"),
             optional: version == 2,
         };
         let (operation, own) = match lane {
-            Lane::Checkpoint => (
-                Operation::Replace(take_items(&mut object)?),
-                ["items"].as_slice(),
-            ),
-            Lane::Event => event(&mut object)?,
+            Lane::Checkpoint => (Operation::Replace(items(fields)?), ["items"].as_slice()),
+            Lane::Event => event(fields)?,
         };
-        object
-            .retain(|name, _| !ENVELOPE.contains(&name.as_str()) && !own.contains(&name.as_str()));
         Ok(Record {
             version,
             number,
             operation,
-            carried: object,
+            foreign: Foreign::of(fields, |name| written_position(name, own)),
         })
     }
 }
 
-fn version(value: Option<&Value>) -> Result<u8, PlanError> {
-    match value.and_then(Value::as_u64) {
+/// Where the field that a known one becomes stands in a written record; `None` for a foreign field.
+fn written_position(name: &str, own: &[&str]) -> Option<usize> {
+    let written = match name {
+        "kind" => "lane",
+        name if own.contains(&name) => "items",
+        name => name,
+    };
+    position(&FIELDS, written)
+}
+
+fn number(fields: &Fields, name: &str) -> Option<u64> {
+    let value = fields.get(name)?;
+    serde_json::from_str(value.get()).ok()
+}
+
+fn version(fields: &Fields) -> Result<u8, PlanError> {
+    match number(fields, "v") {
         Some(2) => Ok(2),
         Some(3) => Ok(3),
         Some(4) => Ok(4),
         _ => Err(PlanError::UnsupportedVersion {
-            found: value.map_or("(none)".to_owned(), Value::to_string),
+            found: fields
+                .get("v")
+                .map_or("(none)".to_owned(), |v| foreign::excerpt(v).into_owned()),
         }),
     }
 }
 
 /// `lane`, in older files `kind`; without either the record is an event.
-fn lane(object: &Map<String, Value>) -> Result<Lane, PlanError> {
-    match object
-        .get("lane")
-        .or_else(|| object.get("kind"))
-        .map(Value::as_str)
-    {
-        None | Some(Some("event")) => Ok(Lane::Event),
-        Some(Some("checkpoint")) => Ok(Lane::Checkpoint),
-        Some(_) => Err(PlanError::RecordField {
+fn lane(fields: &Fields) -> Result<Lane, PlanError> {
+    let Some(value) = fields.get("lane").or_else(|| fields.get("kind")) else {
+        return Ok(Lane::Event);
+    };
+    match foreign::text(value).as_deref() {
+        Some("event") => Ok(Lane::Event),
+        Some("checkpoint") => Ok(Lane::Checkpoint),
+        _ => Err(PlanError::RecordField {
             field: "lane",
             expected: "`event` or `checkpoint`",
         }),
@@ -114,78 +128,81 @@ fn lane(object: &Map<String, Value>) -> Result<Lane, PlanError> {
 }
 
 /// The operation of an event, and the names of the fields that belong to it.
-fn event(
-    object: &mut Map<String, Value>,
-) -> Result<(Operation, &'static [&'static str]), PlanError> {
-    let op = text(object, "op")?.to_owned();
+fn event<'a>(fields: &Fields<'a>) -> Result<(Operation<'a>, &'static [&'static str]), PlanError> {
+    let op = text(fields, "op")?;
     Ok(match op.as_str() {
         "init" => (Operation::Init, &[]),
-        "replace" | "replace_all" => (Operation::Replace(take_items(object)?), &["items"]),
-        "upsert" | "upsert_item" => {
-            let item = Item::from_value(
-                object.get_mut("item").map(Value::take).unwrap_or_default(),
-                1,
-            )?;
-            (Operation::Upsert(Box::new(item)), &["item"])
-        }
+        "replace" | "replace_all" => (Operation::Replace(items(fields)?), &["items"]),
+        "upsert" | "upsert_item" => (Operation::Upsert(Box::new(item(fields)?)), &["item"]),
         "set_status" => (
-            Operation::SetStatus(id(object)?, text(object, "status")?.parse()?),
+            Operation::SetStatus(id(fields)?, text(fields, "status")?.parse()?),
             &["id", "status"],
         ),
         "set_deps" => (
-            Operation::SetDeps(id(object)?, deps(object)?),
+            Operation::SetDeps(id(fields)?, deps(fields)?),
             &["id", "deps"],
         ),
         "set_notes" => (
-            Operation::SetNotes(id(object)?, text(object, "notes")?.to_owned()),
+            Operation::SetNotes(id(fields)?, text(fields, "notes")?),
             &["id", "notes"],
         ),
         "add_comment" | "append_comment" | "comment" => (
-            Operation::AddComment(id(object)?, comment(object)?),
+            Operation::AddComment(id(fields)?, comment(fields)?),
             &["id", "comment", "author", "text"],
         ),
-        "remove" => (Operation::Remove(id(object)?), &["id"]),
+        "remove" => (Operation::Remove(id(fields)?), &["id"]),
         _ => return Err(PlanError::UnknownOperation { found: op }),
     })
 }
 
-fn take_items(object: &mut Map<String, Value>) -> Result<Vec<Item>, PlanError> {
-    match object.get_mut("items").map(Value::take) {
-        Some(Value::Array(items)) => snapshot::items(items),
-        _ => Err(PlanError::RecordField {
+fn items<'a>(fields: &Fields<'a>) -> Result<&'a RawValue, PlanError> {
+    let items = fields.get("items").copied();
+    items
+        .filter(|items| items.get().starts_with('['))
+        .ok_or(PlanError::RecordField {
             field: "items",
             expected: "a list of items",
+        })
+}
+
+fn item(fields: &Fields) -> Result<Item, PlanError> {
+    match fields.get("item") {
+        Some(item) => Item::read(item, 1),
+        None => Err(PlanError::RecordField {
+            field: "item",
+            expected: "an item",
         }),
     }
 }
 
-fn text<'a>(object: &'a Map<String, Value>, field: &'static str) -> Result<&'a str, PlanError> {
-    let text = object.get(field).and_then(Value::as_str);
+fn text(fields: &Fields, field: &'static str) -> Result<String, PlanError> {
+    let text = fields.get(field).and_then(|value| foreign::text(value));
     text.ok_or(PlanError::RecordField {
         field,
         expected: "a text",
     })
 }
 
-fn id(object: &Map<String, Value>) -> Result<ItemId, PlanError> {
-    text(object, "id")?.parse()
+fn id(fields: &Fields) -> Result<ItemId, PlanError> {
+    text(fields, "id")?.try_into()
 }
 
-fn deps(object: &Map<String, Value>) -> Result<Vec<Dep>, PlanError> {
-    match object.get("deps") {
-        Some(Value::Array(deps)) => deps.iter().map(Dep::from_value).collect(),
-        _ => Err(PlanError::RecordField {
-            field: "deps",
-            expected: "a list",
+fn deps(fields: &Fields) -> Result<Vec<Dep>, PlanError> {
+    let deps = fields.get("deps").and_then(|value| foreign::list(value));
+    let deps = deps.ok_or(PlanError::RecordField {
+        field: "deps",
+        expected: "a list",
+    })?;
+    deps.into_iter().map(Dep::read).collect()
+}
+
+/// A comment of its own, or one whose parts stand on the record. The record's other fields are not the comment's.
+fn comment(fields: &Fields) -> Result<Comment, PlanError> {
+    match fields.get("comment") {
+        Some(comment) => Comment::read(comment),
+        None => Comment::from_fields(fields, |name| {
+            Some(position(&COMMENT_FIELDS, name).unwrap_or(COMMENT_FIELDS.len()))
         }),
-    }
-}
-
-/// A comment of its own, or one whose parts stand on the record.
-fn comment(object: &Map<String, Value>) -> Result<Comment, PlanError> {
-    match object.get("comment") {
-        Some(comment) => Comment::from_value(comment),
-        None => Comment::from_value(&Value::Object(object.clone())),
     }
 }
 
@@ -196,7 +213,7 @@ pub(super) struct Envelope<'a> {
     pub ts: Timestamp,
     pub seq: u64,
     pub signature: Signature<'a>,
-    pub carried: &'a Map<String, Value>,
+    pub foreign: &'a Foreign,
 }
 
 /// By whom and under which rule a file was rewritten.
@@ -243,28 +260,20 @@ struct StateLine<'a> {
 
 impl Serialize for StateLine<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut line = serializer.serialize_map(None)?;
-        line.serialize_entry("v", &self.envelope.version)?;
-        line.serialize_entry("ts", &utc_seconds(self.envelope.ts))?;
-        line.serialize_entry(
-            "lane",
-            if self.lane == Lane::Event {
-                "event"
-            } else {
-                "checkpoint"
-            },
-        )?;
-        line.serialize_entry("seq", &self.envelope.seq)?;
-        if self.lane == Lane::Event {
-            line.serialize_entry("op", "replace")?;
+        let envelope = self.envelope;
+        let mut line = ObjectWriter::begin(serializer, envelope.foreign)?;
+        line.known("v", &envelope.version)?;
+        line.known("ts", &utc_seconds(envelope.ts))?;
+        line.known("lane", self.lane.as_str())?;
+        line.known("seq", &envelope.seq)?;
+        match self.lane {
+            Lane::Event => line.known("op", "replace")?,
+            Lane::Checkpoint => line.absent(),
         }
-        line.serialize_entry("items", self.items)?;
-        line.serialize_entry("mutation", &self.envelope.signature)?;
-        if self.envelope.signature.is_repair {
-            line.serialize_entry("repair", &serde_json::json!({"op": "doctor_repair_seq"}))?;
-        }
-        for (name, value) in self.envelope.carried {
-            line.serialize_entry(name, value)?;
+        line.known("items", self.items)?;
+        line.known("mutation", &envelope.signature)?;
+        if envelope.signature.is_repair {
+            line.known("repair", &serde_json::json!({"op": "doctor_repair_seq"}))?;
         }
         line.end()
     }
@@ -296,18 +305,64 @@ impl Formatter for Ascii {
         out: &mut W,
         fragment: &str,
     ) -> io::Result<()> {
-        let is_plain = |byte: &u8| matches!(byte, b' '..=b'~');
-        if fragment.as_bytes().iter().all(is_plain) {
-            return out.write_all(fragment.as_bytes());
-        }
-        for unit in fragment.encode_utf16() {
-            match u8::try_from(unit) {
-                Ok(byte) if is_plain(&byte) => out.write_all(&[byte])?,
-                _ => write!(out, "\\u{unit:04x}")?,
+        write_ascii(out, fragment)
+    }
+
+    /// A foreign value: the text as it was read, without the blanks and line ends between its tokens.
+    fn write_raw_fragment<W: ?Sized + Write>(
+        &mut self,
+        out: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        // Quotes part the text into pieces that are by turns outside and inside of strings.
+        let mut is_inside = false;
+        let mut rest = fragment;
+        while !rest.is_empty() {
+            let (piece, after) = rest.split_at(piece_len(rest, is_inside));
+            if is_inside {
+                write_ascii(out, piece)?;
+            } else {
+                for token in piece.split_ascii_whitespace() {
+                    out.write_all(token.as_bytes())?;
+                }
+            }
+            rest = after;
+            if let Some(after) = rest.strip_prefix('"') {
+                out.write_all(b"\"")?;
+                rest = after;
+                is_inside = !is_inside;
             }
         }
         Ok(())
     }
+}
+
+/// How far it is to the quote that ends this piece of a JSON text: inside a string, not one behind a backslash.
+fn piece_len(text: &str, is_inside: bool) -> usize {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() && bytes[at] != b'"' {
+        at += if is_inside && bytes[at] == b'\\' {
+            2
+        } else {
+            1
+        };
+    }
+    at.min(bytes.len())
+}
+
+fn write_ascii<W: ?Sized + Write>(out: &mut W, text: &str) -> io::Result<()> {
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~');
+    if text.as_bytes().iter().all(is_plain) {
+        return out.write_all(text.as_bytes());
+    }
+    for unit in text.encode_utf16() {
+        match u8::try_from(unit) {
+            Ok(byte) if is_plain(&byte) => out.write_all(&[byte])?,
+            _ => write!(out, "\\u{unit:04x}")?,
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -357,7 +412,9 @@ mod tests {
 
     #[test]
     fn older_names_mean_the_same() {
-        let parse = |line: &str| Record::parse(line, 1).expect(line);
+        fn parse(line: &str) -> Record<'_> {
+            Record::parse(line, 1).expect(line)
+        }
         let checkpoint = parse(r#"{"v":3,"kind":"checkpoint","seq":0,"items":[]}"#);
         assert_eq!(checkpoint.number.lane, Lane::Checkpoint);
         for op in ["add_comment", "append_comment", "comment"] {
@@ -370,12 +427,26 @@ mod tests {
             for line in [inline, own] {
                 let record = parse(&line);
                 assert!(
-                    matches!(record.operation, Operation::AddComment(_, comment) if comment.text == "v"),
+                    matches!(&record.operation, Operation::AddComment(_, comment) if comment.text == "v"),
                     "{line}"
                 );
-                assert!(record.carried.is_empty(), "{line}");
+                assert!(record.foreign.is_empty(), "{line}");
             }
         }
+    }
+
+    #[test]
+    fn a_foreign_value_is_written_as_it_was_read_but_on_one_line() {
+        let text = "{ \"a b\" :\n[1e3,\t\"x \\\" y\\\\\" , \"é\u{2028}\" ]}";
+        let value: Box<RawValue> = serde_json::from_str(text).expect("JSON");
+        let mut out = Vec::new();
+        value
+            .serialize(&mut serde_json::Serializer::with_formatter(&mut out, Ascii))
+            .expect("written");
+        assert_eq!(
+            String::from_utf8_lossy(&out),
+            r#"{"a b":[1e3,"x \" y\\","\u00e9\u2028"]}"#
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Everything here is linear in items plus dependencies and works without recursion.
 
-use super::{ItemId, Plan, PlanError, Status};
+use super::{Dep, Item, ItemId, Plan, PlanError, Status};
 
 impl Plan {
     /// Checks every rule but the one on how many items may be in progress, in this order: an item
@@ -11,8 +11,8 @@ impl Plan {
     /// # Errors
     /// The first rule broken, for the first item in plan order.
     pub fn check(&self) -> Result<(), PlanError> {
-        self.check_references()?;
-        self.check_acyclic()?;
+        let edges = self.edges()?;
+        self.check_acyclic(&edges)?;
         self.check_resolved()
     }
 
@@ -32,35 +32,29 @@ impl Plan {
         }
     }
 
-    fn check_references(&self) -> Result<(), PlanError> {
-        for item in self.items() {
-            for dep in item.deps() {
-                if dep.id == *item.id() {
-                    return Err(PlanError::SelfDependency {
-                        item: item.id().clone(),
-                    });
-                }
-                if self.get(&dep.id).is_none() {
-                    return Err(PlanError::UnknownDependency {
-                        item: item.id().clone(),
-                        dependency: dep.id.clone(),
-                    });
-                }
-            }
-        }
-        Ok(())
+    /// For every item the places of what it depends on.
+    fn edges(&self) -> Result<Vec<Vec<usize>>, PlanError> {
+        self.items().iter().map(|item| self.places(item)).collect()
     }
 
-    fn check_acyclic(&self) -> Result<(), PlanError> {
-        let places = |at: usize| -> Vec<usize> {
-            self.items()[at]
-                .deps()
-                .iter()
-                .filter_map(|dep| self.position(&dep.id))
-                .collect()
+    fn places(&self, item: &Item) -> Result<Vec<usize>, PlanError> {
+        let place = |dep: &Dep| {
+            if dep.id == *item.id() {
+                return Err(PlanError::SelfDependency {
+                    item: item.id().clone(),
+                });
+            }
+            self.position(&dep.id)
+                .ok_or_else(|| PlanError::UnknownDependency {
+                    item: item.id().clone(),
+                    dependency: dep.id.clone(),
+                })
         };
-        let edges: Vec<Vec<usize>> = (0..self.items().len()).map(places).collect();
-        match ring(&edges) {
+        item.deps().iter().map(place).collect()
+    }
+
+    fn check_acyclic(&self, edges: &[Vec<usize>]) -> Result<(), PlanError> {
+        match ring(edges) {
             None => Ok(()),
             Some(ring) => Err(PlanError::Cycle {
                 path: ring
@@ -142,7 +136,6 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::plan::Item;
 
     fn plan(items: Value) -> Plan {
         let Value::Array(items) = items else {
@@ -150,7 +143,7 @@ mod tests {
         };
         let items = items
             .into_iter()
-            .map(|item| Item::from_value(item, 1).expect("a good item"));
+            .map(|item| item.to_string().parse().expect("a good item"));
         Plan::from_items(items.collect()).expect("each id once")
     }
 

@@ -45,6 +45,16 @@ pub(super) enum Lane {
     Checkpoint,
 }
 
+impl Lane {
+    /// The spelling in plan files.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Lane::Event => "event",
+            Lane::Checkpoint => "checkpoint",
+        }
+    }
+}
+
 /// The number of one record, as the contract sees it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Numbered {

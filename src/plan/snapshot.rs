@@ -4,8 +4,10 @@ use std::collections::HashSet;
 use std::io::Write;
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
+use super::foreign;
 use super::store::{read_bounded, write_atomically};
 use super::{Item, Plan, PlanError};
 
@@ -44,35 +46,52 @@ pub fn save(file: &Path, text: &str) -> Result<(), PlanError> {
 /// [`PlanError::InvalidJson`], [`PlanError::SnapshotShape`], [`PlanError::DuplicateItem`], or what
 /// is wrong in an item.
 pub fn parse(text: &str) -> Result<Vec<Item>, PlanError> {
-    let value = serde_json::from_str(text).map_err(|error| invalid_json(&error, error.line()))?;
-    let list = match value {
-        Value::Array(list) => list,
-        Value::Object(mut object) => match object.get_mut("items").map(Value::take) {
-            Some(Value::Array(list)) => list,
-            _ => return Err(PlanError::SnapshotShape),
-        },
-        _ => return Err(PlanError::SnapshotShape),
+    let value: &RawValue =
+        serde_json::from_str(text).map_err(|error| invalid_json(&error, error.line()))?;
+    let list = match foreign::fields(value) {
+        Some(fields) => fields.get("items").copied(),
+        None => Some(value),
     };
-    Ok(items(list)?
-        .into_iter()
-        .map(Item::without_derived)
-        .collect())
+    let list = list.filter(|list| list.get().starts_with('['));
+    let items = items(list.ok_or(PlanError::SnapshotShape)?)?;
+    Ok(items.into_iter().map(Item::without_derived).collect())
 }
 
 /// The snapshot of a plan: `{"items":[…]}`, indented by two, with a line end.
 pub fn render(plan: &Plan) -> String {
-    let items: Vec<&_> = plan.items().iter().map(Item::as_object).collect();
-    format!("{:#}\n", json!({ "items": items }))
+    indented(plan.items().iter().map(Indentable))
+}
+
+/// `{"items":[…]}`, indented by two, with a line end.
+pub(super) fn indented(items: impl Iterator<Item = impl Serialize>) -> String {
+    #[derive(Serialize)]
+    struct Snapshot<I> {
+        items: I,
+    }
+    let items: Vec<_> = items.collect();
+    let text = serde_json::to_string_pretty(&Snapshot { items });
+    text.expect("items are JSON, and what is in them is not nested too deeply") + "\n"
+}
+
+/// An item whose foreign values are indented like the rest: as text, as the plan holds them, they could not be.
+struct Indentable<'a>(&'a Item);
+
+impl Serialize for Indentable<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let value = serde_json::to_value(self.0).map_err(serde::ser::Error::custom)?;
+        value.serialize(serializer)
+    }
 }
 
 /// Reads the items of a list, each id once.
-pub(super) fn items(list: Vec<Value>) -> Result<Vec<Item>, PlanError> {
-    let items = list
+pub(super) fn items(list: &RawValue) -> Result<Vec<Item>, PlanError> {
+    let values = foreign::list(list).unwrap_or_default();
+    let items = values
         .into_iter()
         .enumerate()
-        .map(|(at, value)| Item::from_value(value, at + 1));
+        .map(|(at, value)| Item::read(value, at + 1));
     let items = items.collect::<Result<Vec<Item>, PlanError>>()?;
-    let mut seen = HashSet::new();
+    let mut seen = HashSet::with_capacity(items.len());
     match items.iter().find(|item| !seen.insert(item.id())) {
         Some(twice) => Err(PlanError::DuplicateItem {
             id: twice.id().clone(),

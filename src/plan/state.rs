@@ -75,14 +75,7 @@ impl Plan {
 
     /// Whether `item` may begin.
     pub fn dep_state(&self, item: &Item) -> DepState {
-        match item.status() {
-            Status::Blocked => DepState::BlockedManual,
-            Status::Completed | Status::Deferred | Status::Canceled => DepState::NotApplicable,
-            Status::Pending | Status::InProgress if self.waiting_on(item).is_empty() => {
-                DepState::Ready
-            }
-            Status::Pending | Status::InProgress => DepState::WaitingOnDeps,
-        }
+        DepState::of(item.status(), !self.waiting_on(item).is_empty())
     }
 
     /// `ids` and everything they depend on, directly or not. Dependencies that are not in the plan

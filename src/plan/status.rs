@@ -85,6 +85,16 @@ pub enum DepState {
 }
 
 impl DepState {
+    /// What follows from a status, and from whether a dependency is not completed.
+    pub(super) fn of(status: Status, is_waiting: bool) -> DepState {
+        match status {
+            Status::Blocked => DepState::BlockedManual,
+            Status::Completed | Status::Deferred | Status::Canceled => DepState::NotApplicable,
+            Status::Pending | Status::InProgress if is_waiting => DepState::WaitingOnDeps,
+            Status::Pending | Status::InProgress => DepState::Ready,
+        }
+    }
+
     /// The spelling in views.
     pub fn as_str(self) -> &'static str {
         match self {

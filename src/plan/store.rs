@@ -5,11 +5,10 @@
 //!
 //! When a writing function returns `Ok`, the new state is on the disk (file and folder are synced)
 //! and a crash does not lose it; before that, a crash leaves the old state, and perhaps a
-//! `.<name>.*.tmp` that nobody reads.
+//! `.<name>.*.tmp` that nobody reads and the next writer removes.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::fold::Stream;
@@ -161,13 +160,15 @@ impl Store {
 
     fn write(&self, stream: &Stream, seq: u64, signature: Signature) -> Result<(), PlanError> {
         let ts = clock::now();
-        let envelope = |carried| Envelope {
+        let envelope = |foreign| Envelope {
             version: stream.version,
             ts,
             seq,
             signature,
-            carried,
+            foreign,
         };
+        durable::remove_strays(&behind_links(&self.file))
+            .map_err(|cause| io_error("clean up beside", &self.file, cause))?;
         write_atomically(&self.file, |out| {
             let items = stream.plan.items();
             record::write_state(out, Lane::Event, &envelope(&stream.carried.event), items)?;
@@ -176,7 +177,8 @@ impl Store {
                 Lane::Checkpoint,
                 &envelope(&stream.carried.checkpoint),
                 items,
-            )
+            )?;
+            refuse_too_large(out)
         })
     }
 
@@ -228,9 +230,18 @@ pub(super) fn read_bounded(path: &Path) -> Result<Vec<u8>, PlanError> {
     Ok(bytes)
 }
 
+/// Keeps a plan from growing beyond what would be read again.
+fn refuse_too_large(out: &mut BufWriter<&File>) -> io::Result<()> {
+    out.flush()?;
+    if out.get_ref().metadata()?.len() > PLAN_BYTES_MAX {
+        let message = format!("the plan would be larger than {PLAN_BYTES_MAX} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    Ok(())
+}
+
 /// Replaces `path` as a whole by what `content` writes; see the head of this file for what survives
-/// a crash. The mode of an existing file stays; behind a symbolic link, the file it points to is
-/// replaced.
+/// a crash. Behind a symbolic link, the file it points to is replaced.
 ///
 /// # Errors
 /// [`PlanError::Io`]; the file is then as it was.
@@ -238,34 +249,12 @@ pub(super) fn write_atomically(
     path: &Path,
     content: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
 ) -> Result<(), PlanError> {
-    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    replace(&target, content).map_err(|cause| io_error("write", path, cause))
+    durable::write_with(&behind_links(path), content)
+        .map_err(|cause| io_error("write", path, cause))
 }
 
-fn replace(
-    target: &Path,
-    content: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
-) -> io::Result<()> {
-    let name = target.file_name().unwrap_or_default().to_string_lossy();
-    let mut builder = tempfile::Builder::new();
-    let prefix = format!(".{name}.");
-    builder
-        .prefix(&prefix)
-        .suffix(".tmp")
-        .permissions(Permissions::from_mode(0o666));
-    let temporary = builder.tempfile_in(durable::parent(target))?;
-    let mut out = BufWriter::new(temporary.as_file());
-    content(&mut out)?;
-    out.flush()?;
-    drop(out);
-    if let Ok(existing) = fs::metadata(target) {
-        temporary
-            .as_file()
-            .set_permissions(existing.permissions())?;
-    }
-    temporary.as_file().sync_all()?;
-    temporary.persist(target)?;
-    durable::sync_folder(durable::parent(target))
+fn behind_links(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn check(plan: &Plan, options: &MutateOptions) -> Result<(), PlanError> {

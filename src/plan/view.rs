@@ -1,9 +1,10 @@
 //! A plan as text for people and programs: `show`, `ready` and `blocked`, each as Markdown, table
 //! or JSON.
 
-use serde_json::{Map, Value, json};
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
 
-use super::{Dep, DepState, Item, ItemId, Plan, Status};
+use super::{Dep, DepState, Item, ItemId, Plan, Status, snapshot};
 
 /// Which items a view shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,36 +36,50 @@ pub fn render(plan: &Plan, selection: Selection, format: Format) -> String {
         (Format::Markdown, Selection::All) => sections(&rows),
         (Format::Markdown, Selection::Ready | Selection::Blocked) => bullets(&rows),
         (Format::Table, _) => table(&rows),
-        (Format::Json, _) => format!("{:#}\n", json!({ "items": enriched(&rows) })),
+        (Format::Json, _) => snapshot::indented(rows.iter()),
     }
 }
 
-/// Every item with `dep_state` and `waiting_on` at its end.
-pub(super) fn enriched_items(plan: &Plan) -> Vec<Value> {
-    enriched(&rows(plan, Selection::All))
-}
-
-/// An item and what follows from its dependencies.
-struct Row<'a> {
+/// An item and what follows from its dependencies. As JSON: the item's fields, then `dep_state` and `waiting_on`.
+pub(super) struct Row<'a> {
     item: &'a Item,
     dep_state: DepState,
     waiting_on: Vec<ItemId>,
 }
 
-fn rows(plan: &Plan, selection: Selection) -> Vec<Row<'_>> {
-    let row = |item| Row {
-        item,
-        dep_state: plan.dep_state(item),
-        waiting_on: plan.waiting_on(item),
-    };
+/// The selected items, in plan order.
+pub(super) fn rows(plan: &Plan, selection: Selection) -> Vec<Row<'_>> {
     plan.items()
         .iter()
-        .map(row)
+        .map(|item| Row::new(plan, item))
         .filter(|row| row.is_in(selection))
         .collect()
 }
 
-impl Row<'_> {
+impl Serialize for Row<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut value = serde_json::to_value(self.item).map_err(serde::ser::Error::custom)?;
+        if let Value::Object(object) = &mut value {
+            for field in super::item::DERIVED {
+                object.shift_remove(field);
+            }
+            object.insert("dep_state".to_owned(), self.dep_state.as_str().into());
+            object.insert("waiting_on".to_owned(), json!(self.waiting_on));
+        }
+        value.serialize(serializer)
+    }
+}
+
+impl<'a> Row<'a> {
+    fn new(plan: &Plan, item: &'a Item) -> Row<'a> {
+        let waiting_on = plan.waiting_on(item);
+        Row {
+            item,
+            dep_state: DepState::of(item.status(), !waiting_on.is_empty()),
+            waiting_on,
+        }
+    }
+
     fn is_in(&self, selection: Selection) -> bool {
         let state = (self.item.status(), self.dep_state);
         match selection {
@@ -221,23 +236,9 @@ fn table_line([id, status, dep_state, waiting_on, deps, step]: [&str; 6]) -> Str
     format!("{id:<10} {status:<12} {dep_state:<18} {waiting_on:<20} {deps:<20} {step}")
 }
 
-fn enriched(rows: &[Row]) -> Vec<Value> {
-    let item = |row: &Row| {
-        let mut object: Map<String, Value> = row.item.as_object().clone();
-        for field in super::item::DERIVED {
-            object.shift_remove(field);
-        }
-        object.insert("dep_state".to_owned(), row.dep_state.as_str().into());
-        object.insert("waiting_on".to_owned(), json!(row.waiting_on));
-        Value::Object(object)
-    };
-    rows.iter().map(item).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::snapshot;
 
     fn plan() -> Plan {
         let items = snapshot::parse(
@@ -324,7 +325,7 @@ mod tests {
         );
         assert!(
             text.ends_with(
-                "\"priority\": \"low\",\n      \"dep_state\": \"ready\",\n      \"waiting_on\": []\n    }\n  ]\n}\n"
+                "\"comments\": [],\n      \"dep_state\": \"ready\",\n      \"waiting_on\": []\n    }\n  ]\n}\n"
             ),
             "{text}"
         );

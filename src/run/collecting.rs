@@ -34,6 +34,9 @@ pub(super) fn judge(
 ) -> Result<VerdictRecord, RunError> {
     let index = wave.compiled.rows.iter().position(|row| row == id);
     let item = index.and_then(|index| wave.job.item(index as u64));
+    let answer = index.and_then(|index| wave.answers.get(&(index as u64)));
+    let result = answer.and_then(|answer| answer.result.as_ref());
+    let error = answer.and_then(|answer| answer.last_error.as_deref());
     let mut record = VerdictRecord {
         wave: wave.compiled.wave,
         item_id: id.clone(),
@@ -47,23 +50,15 @@ pub(super) fn judge(
         record.code = Some(code.to_owned());
         record.detail = Some(detail);
     };
-    match item.map(|item| {
-        (
-            item.status,
-            item.result.as_deref(),
-            item.last_error.as_deref(),
-        )
-    }) {
-        Some((job::Status::Completed, Some(result), _)) => {
-            // The pool wrote it from a JSON object, so it reads back as one.
-            let result: Object = serde_json::from_str(result).unwrap_or_default();
+    match (item.map(|item| item.status), result, error) {
+        (Some(job::Status::Completed), Some(Value::Object(result)), _) => {
             let again = second_chance(state, id);
-            match check(wave.compiled.lane, &result, desk)? {
+            match check(wave.compiled.lane, result, desk)? {
                 Ok(checks) => record.checks = checks,
                 Err((code, detail)) => refuse(again, code, detail),
             }
         }
-        Some((_, _, Some(error))) => {
+        (Some(_), _, Some(error)) => {
             let (code, detail) = error.split_once(": ").unwrap_or((error, error));
             refuse(VerdictKind::Rejected, code, detail.to_owned());
         }

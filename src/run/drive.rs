@@ -6,7 +6,7 @@ use super::state::State;
 use super::{Preflight, Protocols, Recorder, RunError, RunFolder, Settings};
 use crate::git::Repo;
 use crate::integrate::RepoLock;
-use crate::job::{self, Journal, Observer, Stop, Urgency};
+use crate::job::{self, Ending, Journal, Observer, Stop, Urgency};
 use crate::ledger::Ledger;
 use crate::model::{
     Event, PlanMutated, RunFinished, RunId, RunKind, RunStarted, UnitId, WaveCompiled,
@@ -24,19 +24,6 @@ pub trait Watcher: Observer {
     fn wave_ends(&mut self, wave: &WaveCompiled, counts: job::Counts);
     /// One line about a task or the run.
     fn say(&mut self, text: &str);
-    /// One line that something is wrong.
-    fn warn(&mut self, text: &str);
-}
-
-/// How a call of the loop ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RunEnd {
-    /// Nothing is left to do within the limits of the run.
-    Finished,
-    /// A worker asked to end it; resumable.
-    StoppedByWorker,
-    /// A signal asked to end it; resumable.
-    Interrupted(i32),
 }
 
 /// The status of a run that has nothing left to do.
@@ -65,7 +52,7 @@ impl PlanRun {
         let mut settings = preflight.settings;
         settings.worker.folder = folder.snapshot();
         let mut recorder = Recorder::new(Ledger::create(&folder.ledger())?, State::default());
-        recorder.record(vec![Event::from(RunStarted {
+        recorder.record(&[Event::from(RunStarted {
             run_id: folder.id().clone(),
             kind: RunKind::Plan,
             mesh_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -86,8 +73,13 @@ impl PlanRun {
 
     /// Takes up an earlier run from its ledger alone.
     pub fn resume(folder: RunFolder) -> Result<Self, RunError> {
-        let (ledger, contents) = Ledger::open(&folder.ledger())?;
-        let state = State::fold(&contents.records);
+        let mut state = State::default();
+        let (ledger, _) = Ledger::open_with(&folder.ledger(), |record, place| {
+            if place == 0 {
+                folder.drop_cancel();
+            }
+            state.take(&record, place);
+        })?;
         let refuse = |why: String| RunError::NotResumable {
             id: folder.id().clone(),
             why,
@@ -117,16 +109,21 @@ impl PlanRun {
         self.recorder.state()
     }
 
+    /// The run's folder.
+    pub fn folder(&self) -> &RunFolder {
+        &self.folder
+    }
+
     /// The run.
     pub fn id(&self) -> &RunId {
         self.folder.id()
     }
 
     /// Drives the run until nothing is left to do or it is asked to stop, and records how it ended.
-    pub fn drive(&mut self, watcher: &mut dyn Watcher, stop: &Stop) -> Result<RunEnd, RunError> {
+    pub fn drive(&mut self, watcher: &mut dyn Watcher, stop: &Stop) -> Result<Ending, RunError> {
         let ended = self.state().finished.as_ref();
         if ended.is_some_and(|ended| ended.status == COMPLETED) {
-            return Ok(RunEnd::Finished);
+            return Ok(Ending::Finished);
         }
         self.roll_back(watcher, stop)?;
         let end = loop {
@@ -135,16 +132,16 @@ impl PlanRun {
             }
             self.settle(watcher, stop)?;
             if stop.urgency() != Urgency::None {
-                break RunEnd::Interrupted(stop.signal().unwrap_or_default());
+                break Ending::of(stop);
             }
             self.take_up(watcher)?;
             if self.state().in_flight().next().is_none() {
-                break RunEnd::Finished;
+                break Ending::Finished;
             }
             self.emit()?;
         };
-        let finished = self.finished(end);
-        self.recorder.record(vec![Event::from(finished)])?;
+        let finished = self.finished(&end);
+        self.recorder.record(&[Event::from(finished)])?;
         self.folder.tidy();
         Ok(end)
     }
@@ -181,7 +178,7 @@ impl PlanRun {
             })?;
             let unit = UnitId::new(selected.id.as_str());
             watcher.say(&format!("{unit}: in progress"));
-            self.recorder.record(vec![Event::from(PlanMutated {
+            self.recorder.record(&[Event::from(PlanMutated {
                 unit,
                 status: Status::InProgress.as_str().to_owned(),
                 comment: None,
@@ -209,7 +206,7 @@ impl PlanRun {
         }
     }
 
-    fn finished(&self, end: RunEnd) -> RunFinished {
+    fn finished(&self, end: &Ending) -> RunFinished {
         let state = self.state();
         let blocked = state.units.iter().any(|unit| {
             unit.ended
@@ -218,27 +215,14 @@ impl PlanRun {
         });
         let attempts = state.attempts();
         let unclean = attempts.spawned != attempts.closed || !state.violations.is_empty();
-        let (status, exit_code, detail) = match end {
-            RunEnd::Finished if blocked || unclean => (COMPLETED, 1, None),
-            RunEnd::Finished => (COMPLETED, 0, None),
-            RunEnd::StoppedByWorker => (
-                "cancelled",
-                4,
-                Some("a worker asked to end the run".to_owned()),
-            ),
-            RunEnd::Interrupted(signal) => {
-                let code = u8::try_from(128 + signal).unwrap_or(130);
-                (
-                    "cancelled",
-                    code,
-                    Some(format!("interrupted by signal {signal}")),
-                )
-            }
+        let (status, exit_code) = match end.exit_code() {
+            Some(code) => ("cancelled", code),
+            None => (COMPLETED, u8::from(blocked || unclean)),
         };
         RunFinished {
             status: status.to_owned(),
             exit_code,
-            detail,
+            detail: end.job_error(),
         }
     }
 }

@@ -42,6 +42,14 @@ pub enum RunError {
         /// Why.
         why: String,
     },
+    /// An earlier run was asked something else of every row.
+    #[error("nothing of run `{id}` can be reused: its {what} was another")]
+    NotReusable {
+        /// The earlier run.
+        id: RunId,
+        /// What differs.
+        what: &'static str,
+    },
     /// A file of the run's folder can't be used.
     #[error("`{}`", path.display())]
     Io {

@@ -2,6 +2,7 @@
 
 use super::RunError;
 use crate::clock;
+use crate::ledger;
 use crate::model::{RunId, UnitId, WaveNo};
 use crate::wave::WaveHead;
 use std::io;
@@ -20,6 +21,24 @@ pub fn home() -> Result<PathBuf, RunError> {
         // Workers start in another folder and get paths below it.
         .map(|home| std::path::absolute(&home).unwrap_or(home))
         .ok_or(RunError::NoHome)
+}
+
+/// Run ids of one second are numbered from the second one on: `…Z`, `…Z-2`, …, `…Z-10`.
+fn order(id: &str) -> (String, u32) {
+    let numbered = id.rsplit_once('-').filter(|(base, _)| base.ends_with('Z'));
+    match numbered.and_then(|(base, number)| Some((base, number.parse().ok()?))) {
+        Some((base, number)) => (base.to_owned(), number),
+        None => (id.to_owned(), 1),
+    }
+}
+
+/// How soon a run that is asked to stop is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CancelRequest {
+    /// Running rows may end.
+    Soon,
+    /// Running rows are ended.
+    Now,
 }
 
 /// One run's folder.
@@ -109,7 +128,12 @@ impl RunFolder {
             let id = RunId::new(path.file_name()?.to_str()?);
             Some(Self { path, id })
         });
-        Ok(folders.collect())
+        let mut folders: Vec<Self> = folders.collect();
+        folders.sort_by_cached_key(|folder| {
+            let first = ledger::first(&folder.ledger()).ok().flatten();
+            (first.map(|record| record.ts), order(folder.id.as_str()))
+        });
+        Ok(folders)
     }
 
     /// The run.
@@ -160,6 +184,34 @@ impl RunFolder {
     /// The folder of a wave's short-lived files.
     pub fn wave_scratch(&self, wave: WaveNo) -> PathBuf {
         self.scratch().join(wave.to_string())
+    }
+
+    /// Leaves a request for whoever drives the run.
+    pub fn ask_to_cancel(&self, request: CancelRequest) -> Result<(), RunError> {
+        let path = self.cancel(request);
+        std::fs::write(&path, "").map_err(RunError::io(&path))
+    }
+
+    /// Drops requests to an earlier driver of the run. To be called as soon as the ledger is held: before that they may
+    /// be for somebody else, and a little later they are for whoever holds it.
+    pub fn drop_cancel(&self) {
+        self.take_cancel();
+    }
+
+    /// Takes the requests that were left.
+    pub fn take_cancel(&self) -> Option<CancelRequest> {
+        let taken = |request| std::fs::remove_file(self.cancel(request)).is_ok();
+        let soon = taken(CancelRequest::Soon).then_some(CancelRequest::Soon);
+        taken(CancelRequest::Now)
+            .then_some(CancelRequest::Now)
+            .or(soon)
+    }
+
+    fn cancel(&self, request: CancelRequest) -> PathBuf {
+        self.path.join(match request {
+            CancelRequest::Soon => "cancel",
+            CancelRequest::Now => "cancel-now",
+        })
     }
 
     /// Removes what only a run under way needs.

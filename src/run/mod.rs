@@ -12,19 +12,21 @@ mod folder;
 mod prepare;
 mod protocols;
 mod record;
+mod reuse;
 mod settle;
 mod spawn;
 mod state;
 mod waves;
 
 pub use compile::{CompiledWave, preview};
-pub use drive::{PlanRun, RunEnd, Watcher};
+pub use drive::{PlanRun, Watcher};
 pub use error::{Blame, RunError};
-pub use folder::{RunFolder, home};
+pub use folder::{CancelRequest, RunFolder, home};
 pub use prepare::{Preflight, Request, prepare};
 pub use protocols::Protocols;
 pub use record::Recorder;
-pub use spawn::{SpawnRun, SpawnSettings, check_input, spool};
+pub use reuse::Earlier;
+pub use spawn::{SpawnRun, SpawnSettings, spool};
 pub use state::{Ended, State, Unit, Wave};
 
 use crate::job::{Bounds, Worker};

@@ -2,7 +2,7 @@
 
 use super::State;
 use crate::job::Journal;
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::{Ledger, LedgerError, Lines};
 use crate::model::Event;
 
 /// Ledger and state of a run, always in step.
@@ -25,11 +25,15 @@ impl Recorder {
 }
 
 impl Journal for Recorder {
-    fn record(&mut self, events: Vec<Event>) -> Result<(), LedgerError> {
-        self.ledger.append(&events)?;
-        for event in &events {
-            self.state.apply(event);
+    fn record(&mut self, events: &[Event]) -> Result<Vec<u64>, LedgerError> {
+        let places = self.ledger.append(events)?;
+        for (event, place) in events.iter().zip(&places) {
+            self.state.apply(event, *place);
         }
-        Ok(())
+        Ok(places)
+    }
+
+    fn lines(&self) -> Result<Lines, LedgerError> {
+        self.ledger.lines()
     }
 }

@@ -119,7 +119,7 @@ impl PlanRun {
             },
             tally.threshold,
         ));
-        self.recorder.record(vec![Event::from(tally)])?;
+        self.recorder.record(&[Event::from(tally)])?;
         Ok(())
     }
 
@@ -176,7 +176,7 @@ impl PlanRun {
         integrate::persist(&self.store, item.id(), status, &text, self.mutate_options())?;
         let why = reason.map_or(String::new(), |reason| format!(" ({reason}: {detail})"));
         watcher.say(&format!("{}: {}{why}", unit.id, status.as_str()));
-        self.recorder.record(vec![Event::from(PlanMutated {
+        self.recorder.record(&[Event::from(PlanMutated {
             unit: unit.id.clone(),
             status: status.as_str().to_owned(),
             comment: Some(text),

@@ -1,14 +1,15 @@
 //! `mesh spawn` as a run: one CSV, one job, one ledger. The input is copied into the run's folder first, so that
 //! resuming and the output CSV rest on the same bytes, whatever happens to the user's file.
 
-use super::{RunEnd, RunError, RunFolder};
+use super::{RunError, RunFolder};
 use crate::adapter::replay;
+use crate::git::Repo;
 use crate::job::{
-    self, Bounds, Ending, Input, JobError, Journal, Observer, Settings, State, Stop, Summary,
-    Worker,
+    self, Bounds, Ending, FormulaCells, Halt, Journal, Logs, Observer, Selection, Settings, State,
+    Stop, Summary, Survey, Worker,
 };
-use crate::ledger::{Ledger, LedgerError};
-use crate::model::{Event, JobId, RunFinished, RunKind, RunStarted, WaveNo};
+use crate::ledger::{self, Ledger, LedgerError, Lines, Record};
+use crate::model::{Event, JobId, RowsReopened, RunFinished, RunKind, RunStarted, WaveNo};
 use rustix::fs::{Access, access};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -40,10 +41,24 @@ pub struct SpawnSettings {
     pub force: bool,
     /// The schema of a result.
     pub output_schema: Option<Value>,
+    /// Which rows.
+    pub selection: Selection,
     /// Slots, time and tries.
     pub bounds: Bounds,
+    /// When to end early.
+    pub halt: Halt,
+    /// Wall-clock budget of one call.
+    pub max_wall_seconds: Option<u64>,
+    /// The result's properties as columns.
+    pub flatten: bool,
+    /// What to do with a result that a spreadsheet would execute.
+    pub formula_cells: FormulaCells,
+    /// Whose output is kept.
+    pub keep_logs: Logs,
     /// Bound on a result.
     pub result_bytes_max: usize,
+    /// Bound on an attempt's output.
+    pub output_bytes_max: usize,
     /// Who does the work.
     pub worker: Worker,
     /// Where answers are recorded.
@@ -53,15 +68,57 @@ pub struct SpawnSettings {
 /// The settings in the ledger.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Kept {
-    job: Settings,
+pub(super) struct Kept {
+    pub job: Settings,
     record: Option<PathBuf>,
+    /// The commit that was checked out at the start, in a repository.
+    pub base_sha: Option<String>,
+}
+
+/// A spawned CSV's ledger, being read.
+pub(super) struct Fold {
+    started: Option<RunStarted>,
+    state: State,
+}
+
+impl Default for Fold {
+    fn default() -> Self {
+        Self {
+            started: None,
+            state: State::new(WaveNo(1)),
+        }
+    }
+}
+
+impl Fold {
+    pub(super) fn take(&mut self, record: Record, place: u64) {
+        self.state.apply(&record.event, place);
+        if let Event::RunStarted(body) = record.event {
+            self.started = Some(body);
+        }
+    }
+
+    pub(super) fn end(self, folder: &RunFolder) -> Result<(Kept, State), RunError> {
+        let refuse = |why: String| RunError::NotResumable {
+            id: folder.id().clone(),
+            why,
+        };
+        let started = self
+            .started
+            .ok_or_else(|| refuse("its ledger is empty".to_owned()))?;
+        if started.kind != RunKind::Spawn {
+            return Err(refuse("it is not a spawned CSV".to_owned()));
+        }
+        let kept = serde_json::from_value(started.settings)
+            .map_err(|error| refuse(format!("its settings are not understood: {error}")))?;
+        Ok((kept, self.state))
+    }
 }
 
 /// One spawned CSV.
 pub struct SpawnRun {
     folder: RunFolder,
-    kept: Kept,
+    pub(super) kept: Kept,
     ledger: LedgerJournal,
     state: State,
 }
@@ -69,8 +126,12 @@ pub struct SpawnRun {
 struct LedgerJournal(Ledger);
 
 impl Journal for LedgerJournal {
-    fn record(&mut self, events: Vec<Event>) -> Result<(), LedgerError> {
-        self.0.append(&events)
+    fn record(&mut self, events: &[Event]) -> Result<Vec<u64>, LedgerError> {
+        self.0.append(events)
+    }
+
+    fn lines(&self) -> Result<Lines, LedgerError> {
+        self.0.lines()
     }
 }
 
@@ -100,9 +161,15 @@ impl SpawnSettings {
             id_column: self.id_column.clone(),
             output_csv_path: output,
             output_schema: self.output_schema.clone(),
+            selection: self.selection.clone(),
             bounds: self.bounds,
+            halt: self.halt,
+            max_wall_seconds: self.max_wall_seconds,
+            flatten: self.flatten,
+            formula_cells: self.formula_cells,
+            keep_logs: self.keep_logs,
             result_bytes_max: self.result_bytes_max,
-            output_bytes_max: job::OUTPUT_BYTES_MAX,
+            output_bytes_max: self.output_bytes_max,
             worker: self.worker.clone(),
             scratch: folder.scratch(),
             logs: folder.logs(),
@@ -156,16 +223,18 @@ impl SpawnRun {
     ) -> Result<Self, RunError> {
         let mut job = settings.job(&folder);
         let copy = folder.path().join("input.csv");
-        let bytes =
-            std::fs::read(&settings.input_path).map_err(RunError::io(&settings.csv_path))?;
-        crate::durable::write(&copy, &bytes).map_err(RunError::io(&copy))?;
+        let mut input =
+            File::open(&settings.input_path).map_err(RunError::io(&settings.csv_path))?;
+        crate::durable::write_with(&copy, |out| io::copy(&mut input, out).map(drop))
+            .map_err(RunError::io(&copy))?;
         job.input_path = copy;
         let kept = Kept {
             job,
             record: settings.record.clone(),
+            base_sha: base_sha(root),
         };
         let mut ledger = LedgerJournal(Ledger::create(&folder.ledger())?);
-        ledger.record(vec![Event::from(RunStarted {
+        ledger.record(&[Event::from(RunStarted {
             run_id: folder.id().clone(),
             kind: RunKind::Spawn,
             mesh_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -182,31 +251,31 @@ impl SpawnRun {
 
     /// Takes up an earlier run from its ledger alone.
     pub fn resume(folder: RunFolder) -> Result<Self, RunError> {
-        let (ledger, contents) = Ledger::open(&folder.ledger())?;
-        let refuse = |why: String| RunError::NotResumable {
-            id: folder.id().clone(),
-            why,
-        };
-        let started = contents
-            .records
-            .iter()
-            .find_map(|record| match &record.event {
-                Event::RunStarted(body) => Some(body.clone()),
-                _ => None,
-            });
-        let started = started.ok_or_else(|| refuse("its ledger is empty".to_owned()))?;
-        let kept: Kept = serde_json::from_value(started.settings)
-            .map_err(|error| refuse(format!("its settings are not understood: {error}")))?;
-        let mut state = State::new(kept.job.wave);
-        for record in &contents.records {
-            state.apply(&record.event);
-        }
+        let mut fold = Fold::default();
+        let (ledger, _) = Ledger::open_with(&folder.ledger(), |record, place| {
+            if place == 0 {
+                folder.drop_cancel();
+            }
+            fold.take(record, place);
+        })?;
+        let (kept, state) = fold.end(&folder)?;
         Ok(Self {
             folder,
             kept,
             ledger: LedgerJournal(ledger),
             state,
         })
+    }
+
+    /// The input of a spawned CSV's run, as it was named; `None` for another kind of run.
+    pub fn input_of(folder: &RunFolder) -> Option<PathBuf> {
+        let first = ledger::first(&folder.ledger()).ok()??;
+        let Event::RunStarted(started) = first.event else {
+            return None;
+        };
+        let kept: Kept = serde_json::from_value(started.settings).ok()?;
+        let path = started.root.join(kept.job.csv_path);
+        Some(std::fs::canonicalize(&path).unwrap_or(path))
     }
 
     /// The job.
@@ -219,47 +288,64 @@ impl SpawnRun {
         &self.folder
     }
 
+    /// Makes the failed rows pending again; gives their number.
+    pub fn reopen_failed(&mut self) -> Result<u64, RunError> {
+        let rows = self.state.counts().failed;
+        if rows > 0 {
+            let wave = self.kept.job.wave;
+            self.record(&[Event::from(RowsReopened { wave, rows })])?;
+        }
+        Ok(rows)
+    }
+
+    pub(super) fn record(&mut self, events: &[Event]) -> Result<(), RunError> {
+        let places = self.ledger.record(events)?;
+        for (event, place) in events.iter().zip(places) {
+            self.state.apply(event, place);
+        }
+        Ok(())
+    }
+
     /// Works the rows that still need it.
     pub fn drive(
         &mut self,
         observer: &mut dyn Observer,
         stop: &Stop,
-    ) -> Result<(RunEnd, Summary), RunError> {
+    ) -> Result<(Ending, Summary), RunError> {
         let job = &self.kept.job;
-        let ending = job::run(job, &mut self.state, &mut self.ledger, observer, stop)?;
-        let summary = job::summarize(job, &self.state, ending.job_error())?;
-        self.record_answers()?;
-        let (end, exit_code) = match ending {
-            Ending::Finished => (RunEnd::Finished, u8::from(summary.failed_items > 0)),
-            Ending::StoppedByWorker => (RunEnd::StoppedByWorker, 4),
-            Ending::Interrupted(signal) => (
-                RunEnd::Interrupted(signal),
-                u8::try_from(128 + signal).unwrap_or(130),
-            ),
-        };
-        self.ledger.record(vec![Event::from(RunFinished {
+        let (ending, survey) = job::run(job, &mut self.state, &mut self.ledger, observer, stop)?;
+        let lines = self.ledger.lines()?;
+        let summary = job::summarize(job, &survey, &self.state, &lines, ending.job_error())?;
+        self.record_answers(&survey, &lines)?;
+        let by_rows = u8::from(summary.failed_items > 0);
+        self.ledger.record(&[Event::from(RunFinished {
             status: summary.status.clone(),
-            exit_code,
+            exit_code: ending.exit_code().unwrap_or(by_rows),
             detail: summary.job_error.clone(),
         })])?;
         self.folder.tidy();
-        Ok((end, summary))
+        Ok((ending, summary))
     }
 
-    fn record_answers(&self) -> Result<(), RunError> {
+    fn record_answers(&self, survey: &Survey, lines: &Lines) -> Result<(), RunError> {
         let Some(folder) = &self.kept.record else {
             return Ok(());
         };
-        let mut input = Input::open(&self.kept.job)?;
+        let mut input = survey.rows(&self.kept.job)?;
         while let Some(row) = input.next_row()? {
-            let item = self.state.item(row.index);
-            if let Some(text) = item.and_then(|item| item.result.as_deref()) {
-                let value = serde_json::from_str(text).unwrap_or_default();
+            let item = self.state.item(row.index).copied().unwrap_or_default();
+            if let Some(text) = job::details(&item, lines)?.result {
+                let value = serde_json::from_str(&text).unwrap_or_default();
                 replay::record(folder, &row.id, &value).map_err(RunError::io(folder))?;
             }
         }
         Ok(())
     }
+}
+
+/// The commit that is checked out; none outside a repository.
+pub(super) fn base_sha(root: &Path) -> Option<String> {
+    Repo::find(root).and_then(|repo| repo.head()).ok()
 }
 
 /// What comes through a pipe can be read only once, so it is kept in a file; `None` for a file or a folder.
@@ -274,13 +360,6 @@ pub fn spool(path: &Path) -> Result<Option<tempfile::NamedTempFile>, RunError> {
         Ok(spooled)
     };
     copied().map(Some).map_err(RunError::io(path))
-}
-
-/// Reads the whole input and gives its header and number of rows; nothing is started.
-pub fn check_input(settings: &Settings) -> Result<(Vec<String>, u64), JobError> {
-    let input = Input::open(settings)?;
-    let header = input.header().to_vec();
-    Ok((header, input.check_all()?))
 }
 
 /// The same file, also through a link.

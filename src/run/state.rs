@@ -1,14 +1,16 @@
 //! What is known of a run: a fold over its ledger. Nothing else says what has happened.
 
 use crate::job::{self, AttemptCounts};
-use crate::ledger::Record;
+use crate::ledger::{self, LedgerError, Record};
 use crate::model::{
-    BlockReason, Event, IntegrationFinished, IntegrationOutcome, IntegrationStarted, PlanMutated,
-    RowId, RowKey, RunFinished, RunKind, RunStarted, UnitId, VerdictKind, VerdictRecord, Violation,
-    WaveCompiled, WaveNo,
+    AttemptEnd, AttemptFinished, AttemptReported, BlockReason, Event, IntegrationFinished,
+    IntegrationOutcome, IntegrationStarted, PlanMutated, RowId, RowKey, RunFinished, RunKind,
+    RunStarted, UnitId, VerdictKind, VerdictRecord, Violation, WaveCompiled, WaveNo,
 };
 use crate::protocol::{Answer, Integration, UnitState};
 use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
 
 /// How a task ended in this run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,10 +45,21 @@ pub struct Wave {
     pub compiled: WaveCompiled,
     /// Its rows.
     pub job: job::State,
+    /// What its rows answered, by index.
+    pub answers: BTreeMap<u64, RowAnswer>,
     /// The substrate's job; set when it began.
     pub job_id: Option<crate::model::JobId>,
     /// Rows with a verdict.
     pub judged: Vec<RowId>,
+}
+
+/// What a row of a wave answered.
+#[derive(Clone, Debug, Default)]
+pub struct RowAnswer {
+    /// The result that was taken.
+    pub result: Option<Value>,
+    /// `code: text` of the last failed attempt.
+    pub last_error: Option<String>,
 }
 
 impl Wave {
@@ -78,20 +91,23 @@ pub struct State {
 }
 
 impl State {
-    /// Folds a whole ledger.
-    pub fn fold(records: &[Record]) -> Self {
+    /// What the ledger at `path` says.
+    pub fn read(path: &Path) -> Result<Self, LedgerError> {
         let mut state = Self::default();
-        for record in records {
-            if state.started_at.is_empty() {
-                state.started_at.clone_from(&record.ts);
-            }
-            state.apply(&record.event);
-        }
-        state
+        ledger::scan(path, |record, place| state.take(&record, place))?;
+        Ok(state)
     }
 
-    /// Takes in one event.
-    pub fn apply(&mut self, event: &Event) {
+    /// Takes in one record of a ledger, and where it stands there.
+    pub fn take(&mut self, record: &Record, place: u64) {
+        if self.started_at.is_empty() {
+            self.started_at.clone_from(&record.ts);
+        }
+        self.apply(&record.event, place);
+    }
+
+    /// Takes in one event, and where the ledger has it.
+    pub fn apply(&mut self, event: &Event, place: u64) {
         match event {
             Event::RunStarted(body) => {
                 let is_spawn = body.kind == RunKind::Spawn;
@@ -101,16 +117,18 @@ impl State {
             Event::WaveCompiled(body) => self.compiled(body),
             Event::WaveStarted(body) => {
                 if let Some(job) = &mut self.spawned {
-                    job.apply(event);
+                    job.apply(event, place);
                 }
                 if let Some(wave) = self.wave_mut(body.wave) {
                     wave.job_id = Some(body.job_id.clone());
-                    wave.job.apply(event);
+                    wave.job.apply(event, place);
                 }
             }
-            Event::AttemptStarted(body) => self.row_event(body.wave, event),
-            Event::AttemptReported(body) => self.row_event(body.wave, event),
-            Event::AttemptFinished(body) => self.row_event(body.wave, event),
+            Event::AttemptStarted(body) => self.row_event(body.wave, event, place),
+            Event::AttemptReported(body) => self.reported(body, event, place),
+            Event::AttemptFinished(body) => self.attempt_finished(body, event, place),
+            Event::RowsReopened(body) => self.row_event(body.wave, event, place),
+            Event::ReportRefused(_) | Event::RateLimited(_) | Event::BudgetReached(_) => {}
             Event::Verdict(body) => self.judged(body),
             Event::Tally(body) => {
                 if let Some(unit) = self.unit_mut(&body.unit) {
@@ -178,12 +196,31 @@ impl State {
             .find(|wave| wave.compiled.wave == number)
     }
 
-    fn row_event(&mut self, wave: WaveNo, event: &Event) {
+    fn row_event(&mut self, wave: WaveNo, event: &Event, place: u64) {
         if let Some(job) = &mut self.spawned {
-            job.apply(event);
+            job.apply(event, place);
         }
         if let Some(wave) = self.wave_mut(wave) {
-            wave.job.apply(event);
+            wave.job.apply(event, place);
+        }
+    }
+
+    fn reported(&mut self, body: &AttemptReported, event: &Event, place: u64) {
+        self.row_event(body.wave, event, place);
+        if let Some(wave) = self.wave_mut(body.wave) {
+            let answer = wave.answers.entry(body.row_index).or_default();
+            answer.result = Some(body.result.clone());
+            answer.last_error = None;
+        }
+    }
+
+    fn attempt_finished(&mut self, body: &AttemptFinished, event: &Event, place: u64) {
+        self.row_event(body.wave, event, place);
+        if matches!(body.end, AttemptEnd::Failed | AttemptEnd::Retry)
+            && let Some(wave) = self.wave_mut(body.wave)
+        {
+            let answer = wave.answers.entry(body.row_index).or_default();
+            answer.last_error.clone_from(&body.error);
         }
     }
 
@@ -201,6 +238,7 @@ impl State {
         self.waves.push(Wave {
             compiled: body.clone(),
             job,
+            answers: BTreeMap::new(),
             job_id: None,
             judged: Vec::new(),
         });
@@ -239,8 +277,7 @@ impl State {
     fn result_of(&self, wave: WaveNo, row: &RowId) -> Option<Value> {
         let wave = self.wave(wave)?;
         let index = wave.compiled.rows.iter().position(|id| id == row)?;
-        let text = wave.job.item(index as u64)?.result.as_deref()?;
-        serde_json::from_str(text).ok()
+        wave.answers.get(&(index as u64))?.result.clone()
     }
 
     fn integration_started(&mut self, body: &IntegrationStarted) {

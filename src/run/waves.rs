@@ -1,7 +1,7 @@
 //! A plan run's waves: compiled for what the units need, worked as one call of the substrate each, judged row by row.
 
 use super::compile::{self, Task};
-use super::drive::{PlanRun, RunEnd, Watcher};
+use super::drive::{PlanRun, Watcher};
 use super::state::{Unit, Wave};
 use super::{RunError, collecting};
 use crate::adapter::replay;
@@ -17,7 +17,7 @@ impl PlanRun {
         &mut self,
         watcher: &mut dyn Watcher,
         stop: &Stop,
-    ) -> Result<Option<RunEnd>, RunError> {
+    ) -> Result<Option<Ending>, RunError> {
         let open: Vec<WaveNo> = self
             .state()
             .waves
@@ -28,8 +28,7 @@ impl PlanRun {
         for wave in open {
             match self.work(wave, watcher, stop)? {
                 Ending::Finished => self.judge(wave)?,
-                Ending::StoppedByWorker => return Ok(Some(RunEnd::StoppedByWorker)),
-                Ending::Interrupted(signal) => return Ok(Some(RunEnd::Interrupted(signal))),
+                early => return Ok(Some(early)),
             }
         }
         Ok(None)
@@ -72,7 +71,7 @@ impl PlanRun {
             .collect();
         let wave = compile::compile(&self.repo, head, round, &units)?;
         wave.write(&self.folder)?;
-        self.recorder.record(vec![Event::from(wave.event())])?;
+        self.recorder.record(&[Event::from(wave.event())])?;
         Ok(())
     }
 
@@ -91,7 +90,7 @@ impl PlanRun {
         let before = Fingerprint::take(&self.repo, &[self.store.file()])?;
         watcher.wave_begins(&wave.compiled);
         let mut state = wave.job;
-        let ending = job::run(&settings, &mut state, &mut self.recorder, watcher, stop)?;
+        let (ending, _) = job::run(&settings, &mut state, &mut self.recorder, watcher, stop)?;
         watcher.wave_ends(&wave.compiled, state.counts());
         let paths = before.differences(&Fingerprint::take(&self.repo, &[self.store.file()])?);
         if !paths.is_empty() {
@@ -104,7 +103,7 @@ impl PlanRun {
                 "violation: {}: {:?}",
                 violation.detail, violation.paths
             ));
-            self.recorder.record(vec![Event::from(violation)])?;
+            self.recorder.record(&[Event::from(violation)])?;
         }
         Ok(ending)
     }
@@ -136,7 +135,7 @@ impl PlanRun {
             verdicts.push(Event::from(verdict));
             self.keep_answer(&wave, id)?;
         }
-        self.recorder.record(verdicts)?;
+        self.recorder.record(&verdicts)?;
         Ok(())
     }
 
@@ -148,17 +147,19 @@ impl PlanRun {
             .iter()
             .position(|row| row == id)
             .unwrap_or_default();
-        let item = wave.job.item(index as u64);
-        let Some(text) = item.and_then(|item| item.result.as_deref()) else {
+        let Some(value) = wave
+            .answers
+            .get(&(index as u64))
+            .and_then(|row| row.result.as_ref())
+        else {
             return Ok(());
         };
-        let value = serde_json::from_str(text).unwrap_or_default();
         let units = self.folder.path().join("units");
         for folder in [Some(&units), self.settings.record.as_ref()]
             .into_iter()
             .flatten()
         {
-            replay::record(folder, id, &value).map_err(RunError::io(folder))?;
+            replay::record(folder, id, value).map_err(RunError::io(folder))?;
         }
         Ok(())
     }
@@ -193,7 +194,13 @@ impl PlanRun {
             id_column: Some("id".to_owned()),
             output_csv_path: self.folder.wave_output(&head),
             output_schema: Some(call["output_schema"].clone()),
+            selection: job::Selection::default(),
             bounds: self.settings.bounds,
+            halt: job::Halt::default(),
+            max_wall_seconds: None,
+            flatten: false,
+            formula_cells: job::FormulaCells::default(),
+            keep_logs: job::Logs::default(),
             result_bytes_max: job::RESULT_BYTES_MAX,
             output_bytes_max: job::OUTPUT_BYTES_MAX,
             worker: self.settings.worker.clone(),

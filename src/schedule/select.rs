@@ -131,7 +131,7 @@ mod tests {
                 item["notes"] =
                     format!("scope: [{scope}.rs]\nacceptance: []\nvalidation: [make]\n").into();
             }
-            serde_json::from_value::<Item>(item).expect("an item")
+            item.to_string().parse().expect("an item")
         });
         Plan::from_items(items.collect()).expect("a plan")
     }

@@ -136,7 +136,20 @@ fn holding(texts: &[&str]) -> Vec<String> {
 }
 
 const NONE: [String; 0] = [];
-const PURE: [&str; 6] = ["protocol", "schedule", "patch", "scope", "template", "wave"];
+const PURE: [&str; 12] = [
+    "protocol",
+    "schedule",
+    "patch",
+    "scope",
+    "template",
+    "wave",
+    "learnings/draft",
+    "learnings/record",
+    "learnings/loose",
+    "learnings/lines",
+    "learnings/recall",
+    "learnings/view",
+];
 
 #[test]
 fn the_rules_can_see() {
@@ -228,6 +241,25 @@ fn the_plan_knows_no_waves() {
         "cli",
     ];
     assert_eq!(breaches(&["plan"], "crate", &above), NONE);
+}
+
+#[test]
+fn the_learnings_know_no_plans_and_no_runs() {
+    let above = [
+        "plan",
+        "protocol",
+        "schedule",
+        "wave",
+        "job",
+        "run",
+        "integrate",
+        "inspect",
+        "adapter",
+        "collect",
+        "ledger",
+        "cli",
+    ];
+    assert_eq!(breaches(&["learnings"], "crate", &above), NONE);
 }
 
 #[test]

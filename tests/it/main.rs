@@ -5,6 +5,7 @@ mod demo;
 mod env;
 mod examples;
 mod integrate;
+mod learnings;
 mod plan_fixture;
 mod resume;
 mod run;

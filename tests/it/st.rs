@@ -87,6 +87,17 @@ impl Bench {
         fs::read_to_string(self.folder.path().join(name)).expect(name)
     }
 
+    /// The names in a folder, sorted.
+    fn files(&self, name: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.folder.path().join(name)).expect(name);
+        let name = |entry: std::io::Result<fs::DirEntry>| entry.expect("readable").file_name();
+        let mut names: Vec<String> = entries
+            .map(|entry| name(entry).into_string().expect("UTF-8"))
+            .collect();
+        names.sort();
+        names
+    }
+
     fn write(&self, name: &str, text: &str) {
         let path = self.folder.path().join(name);
         fs::create_dir_all(path.parent().expect("has a folder")).expect("a folder");
@@ -193,18 +204,10 @@ fn a_rewrite_is_an_event_and_a_checkpoint_at_one_number() {
         bench.ok(&["doctor"]),
         "seq contract ok: .step/st-plan.jsonl\n"
     );
-    let mut names: Vec<String> = fs::read_dir(bench.folder.path().join(".step"))
-        .expect("the folder")
-        .map(|entry| {
-            entry
-                .expect("an entry")
-                .file_name()
-                .to_string_lossy()
-                .into_owned()
-        })
-        .collect();
-    names.sort();
-    assert_eq!(names, ["st-plan.jsonl", "st-plan.jsonl.lock"]);
+    assert_eq!(
+        bench.files(".step"),
+        ["st-plan.jsonl", "st-plan.jsonl.lock"]
+    );
 }
 
 #[test]
@@ -214,7 +217,7 @@ fn what_other_programs_wrote_survives() {
     let event =
         format!(r#"{{"v":4,"ts":"t","lane":"event","seq":7,"op":"replace","items":[{item}]}}"#);
     let checkpoint = format!(
-        r#"{{"v":4,"ts":"t","lane":"checkpoint","seq":7,"items":[{item}],"graph":{{"nodes":[1e+400]}}}}"#
+        r#"{{"v":4,"ts":"t","lane":"checkpoint","seq":7,"items":[{item}],"graph":{{"nodes":[1e400]}}}}"#
     );
     bench.write(PLAN, &format!("{event}\n{checkpoint}\n"));
     bench.ok(&["add", "--id", "b", "--step", "after", "--deps", "a"]);
@@ -228,7 +231,8 @@ fn what_other_programs_wrote_survives() {
         "{text}"
     );
     assert!(
-        lines[1].ends_with(r#","graph":{"nodes":[1e+400]}}"#) && !lines[0].contains("graph"),
+        lines[1].contains(r#"}],"graph":{"nodes":[1e400]},"mutation":{"#)
+            && !lines[0].contains("graph"),
         "{text}"
     );
     assert!(
@@ -244,22 +248,139 @@ fn writers_at_once_lose_nothing() {
         for writer in 0..8 {
             let bench = &bench;
             scope.spawn(move || {
-                for n in 0..10 {
+                for n in 0..100 {
                     bench.ok(&["add", "--step", &format!("writer {writer}, item {n}")]);
                 }
             });
         }
     });
     let shown = bench.ok(&["show", "--format", "table"]);
-    assert_eq!(shown.lines().count(), 2 + 80);
-    assert!(shown.contains("\nst-080 "), "{shown}");
+    assert_eq!(shown.lines().count(), 2 + 800);
+    assert!(shown.contains("\nst-800 "), "{shown}");
     for writer in 0..8 {
-        assert_eq!(shown.matches(&format!("writer {writer}, ")).count(), 10);
+        assert_eq!(shown.matches(&format!("writer {writer}, ")).count(), 100);
     }
     assert_eq!(
         bench.ok(&["doctor"]),
         "seq contract ok: .step/st-plan.jsonl\n"
     );
+}
+
+#[cfg(debug_assertions)]
+#[test]
+fn a_kill_at_any_step_of_writing_leaves_the_old_plan_or_the_new_one() {
+    let bench = Bench::with_plan();
+    bench.ok(&["add", "--step", "x"]);
+    let mut killed = 0;
+    for step in 1.. {
+        let before = bench.read(PLAN);
+        let mut adding = bench.mesh(&["add", "--step", "y"]);
+        adding.env("MESH_FAULT_KILL", format!("write:{step}"));
+        let said = Said::from(adding.output().expect("mesh starts"));
+        if said.code.is_some() {
+            break;
+        }
+        killed += 1;
+        let items = bench.ok(&["show", "--format", "table"]).lines().count() - 2;
+        assert_eq!(items > killed, bench.read(PLAN) != before, "step {step}");
+        bench.ok(&["doctor"]);
+        // Whatever the kill left, the next writer begins from the plan that is there, and cleans up.
+        bench.ok(&["remove", "--id", &format!("st-{:03}", killed + 1)]);
+        bench.ok(&["add", "--step", &format!("after {step}")]);
+        assert_eq!(
+            bench.files(".step"),
+            ["st-plan.jsonl", "st-plan.jsonl.lock"]
+        );
+    }
+    assert_eq!(killed, 6, "every step of one write");
+}
+
+#[test]
+fn a_full_disk_leaves_the_old_plan_and_says_so() {
+    let bench = Bench::with_plan();
+    bench.ok(&["add", "--step", &"long ".repeat(2000)]);
+    let before = bench.read(PLAN);
+    // A bound on the size of files is a full disk that needs no disk of its own.
+    let script = r#"trap '' XFSZ; ulimit -f 8; exec "$0" "$@""#;
+    let mesh = env!("CARGO_BIN_EXE_mesh");
+    let mut adding = bench.command("sh");
+    adding.args(["-c", script, mesh, "st", "add", "--step", "one more"]);
+    let said = Said::from(adding.output().expect("sh starts"));
+    assert_eq!(said.code, Some(2), "{said:?}");
+    assert!(
+        said.err.starts_with("error: cannot write `") && said.err.contains("File too large"),
+        "{said:?}"
+    );
+    assert_eq!(bench.read(PLAN), before);
+    assert_eq!(
+        bench.files(".step"),
+        ["st-plan.jsonl", "st-plan.jsonl.lock"]
+    );
+}
+
+#[test]
+fn what_other_programs_put_into_single_records_survives_as_well() {
+    let bench = Bench::new();
+    bench.write(
+        PLAN,
+        concat!(
+            r#"{"v":2,"ts":"t","seq":1,"op":"upsert_item","item":{"id":"a","step":"A","deps":[]}}"#,
+            "\n",
+            r#"{"v":2,"ts":"t","seq":2,"op":"upsert","item":{"id":"b","step":"B","deps":["a"]}}"#,
+            "\n",
+            r#"{"v":3,"kind":"event","ts":"t","seq":3,"op":"set_deps","id":"b","deps":[{"id":"a","why":"x"}],"note":1e3}"#,
+            "\n",
+            r#"{"v":3,"ts":"t","lane":"event","seq":4,"op":"append_comment","id":"a","comment":{"ts":"t","mood":7,"author":"u","text":"v"}}"#,
+            "\n",
+            r#"{"v":3,"ts":"t","lane":"event","seq":5,"op":"comment","id":"a","author":"u","text":"w"}"#,
+            "\n",
+        ),
+    );
+    bench.ok(&["set-notes", "--id", "b", "--notes", "n"]);
+    let text = bench.read(PLAN);
+    for line in text.lines() {
+        assert!(
+            line.contains(r#""deps":[{"id":"a","why":"x","type":"blocks"}]"#),
+            "{line}"
+        );
+        assert!(
+            line.contains(r#"{"ts":"t","mood":7,"author":"u","text":"v"}"#),
+            "{line}"
+        );
+        assert!(
+            line.contains(r#"{"ts":"t","author":"u","text":"w"}"#),
+            "{line}"
+        );
+        assert!(line.contains(r#"],"note":1e3,"mutation":{"#), "{line}");
+    }
+}
+
+#[test]
+fn a_chain_of_100_000_items_fits_into_300_mib_and_into_the_stack() {
+    let bench = Bench::new();
+    let item = |n: usize| {
+        let deps = if n == 99_999 {
+            String::new()
+        } else {
+            format!("\"i{}\"", n + 1)
+        };
+        format!(r#"{{"id":"i{n}","step":"s","deps":[{deps}]}}"#)
+    };
+    let items: Vec<String> = (0..100_000).map(item).collect();
+    let items = items.join(",");
+    bench.write(
+        PLAN,
+        &format!(
+            "{{\"v\":3,\"ts\":\"t\",\"lane\":\"event\",\"seq\":1,\"op\":\"replace\",\"items\":[{items}]}}\n\
+             {{\"v\":3,\"ts\":\"t\",\"lane\":\"checkpoint\",\"seq\":1,\"items\":[{items}]}}\n"
+        ),
+    );
+    // In KiB, of all the memory it maps, which is more than it uses; some systems have no such bound.
+    let script = r#"ulimit -v 307200 2>/dev/null; exec "$0" "$@""#;
+    let mut ready = bench.command("sh");
+    ready.args(["-c", script, env!("CARGO_BIN_EXE_mesh"), "st", "ready"]);
+    let said = Said::from(ready.output().expect("sh starts"));
+    assert_eq!(said.out, "- i99999 s (dep_state: ready)\n", "{}", said.err);
 }
 
 #[test]

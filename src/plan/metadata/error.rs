@@ -15,11 +15,16 @@ pub enum MetadataError {
         /// The item.
         item: ItemId,
     },
-    /// Required keys are not there, or a scope of nothing.
-    #[error("item `{item}`: the `mesh` block lacks {}", listed(keys))]
+    /// Required keys are not there or without a value, or a scope of nothing.
+    #[error(
+        "item `{item}`: the `mesh` block lacks {}; it opens at line {line} of the notes",
+        listed(keys)
+    )]
     Incomplete {
         /// The item.
         item: ItemId,
+        /// The line of the opening fence.
+        line: usize,
         /// Those keys.
         keys: Vec<&'static str>,
     },
@@ -30,8 +35,10 @@ pub enum MetadataError {
         item: ItemId,
         /// Where.
         line: usize,
-        /// What the parser said.
+        /// What is wrong there.
         message: String,
+        /// What it should be instead.
+        hint: Option<&'static str>,
     },
     /// A key that means nothing here.
     #[error("item `{item}`: unknown key `{key}` in the `mesh` block at line {line} of the notes")]
@@ -60,7 +67,7 @@ pub enum MetadataError {
         line: usize,
     },
     /// More than one block: which of them holds is not for us to guess.
-    #[error("item `{item}` has {} `mesh` blocks in its notes, at lines {}", lines.len(), numbers(lines))]
+    #[error("item `{item}` has {} `mesh` blocks in its notes, at lines {}", lines.len(), first_few(lines))]
     Several {
         /// The item.
         item: ItemId,
@@ -68,14 +75,21 @@ pub enum MetadataError {
         lines: Vec<usize>,
     },
     /// The block is larger than [`BLOCK_BYTES_MAX`](super::BLOCK_BYTES_MAX).
-    #[error("item `{item}`: the `mesh` block is larger than {bytes_max} bytes")]
+    #[error(
+        "item `{item}`: the `mesh` block that opens at line {line} of the notes is larger than {bytes_max} bytes"
+    )]
     TooLarge {
         /// The item.
         item: ItemId,
+        /// The line of the opening fence.
+        line: usize,
         /// The bound.
         bytes_max: usize,
     },
 }
+
+/// How many of several blocks are named.
+const LINES_NAMED_MAX: usize = 5;
 
 impl MetadataError {
     /// How to mend it.
@@ -88,19 +102,24 @@ impl MetadataError {
                     set_notes(item)
                 )
             }
-            MetadataError::Incomplete { item, keys } => {
+            MetadataError::Incomplete { item, keys, .. } => {
                 format!("add {} with: {}", listed(keys), set_notes(item))
             }
+            MetadataError::Broken { hint, .. } => (*hint)?.to_owned(),
             MetadataError::UnknownKey { key, .. } if key.starts_with("swarm.") => {
                 format!("known keys of `swarm`: {}", SWARM_KEYS.join(", "))
             }
             MetadataError::UnknownKey { .. } => format!("known keys: {}", KEYS.join(", ")),
-            MetadataError::Unclosed { .. } => "close it with a line ``` of its own".to_owned(),
-            MetadataError::Several { .. } => "keep one of them".to_owned(),
-            MetadataError::Broken { message, .. } if message.contains("alphabetic or numeric") => {
-                "a text that begins with `*` or `&`, such as a glob, needs quotes".to_owned()
+            MetadataError::BrokenField { .. } => {
+                "mend it, or give a ```mesh block in the notes, which stands before it".to_owned()
             }
-            _ => return None,
+            MetadataError::Unclosed { .. } => {
+                "close it with a line that is nothing but the fence".to_owned()
+            }
+            MetadataError::Several { .. } => {
+                "keep one of them; an example goes inside a longer fence".to_owned()
+            }
+            MetadataError::TooLarge { .. } => "move the words out of the block".to_owned(),
         })
     }
 
@@ -121,10 +140,8 @@ fn listed(keys: &[&str]) -> String {
         .join(", ")
 }
 
-fn numbers(lines: &[usize]) -> String {
-    lines
-        .iter()
-        .map(usize::to_string)
-        .collect::<Vec<_>>()
-        .join(", ")
+fn first_few(lines: &[usize]) -> String {
+    let named = lines.iter().take(LINES_NAMED_MAX).map(usize::to_string);
+    let rest = (lines.len() > LINES_NAMED_MAX).then(|| "…".to_owned());
+    named.chain(rest).collect::<Vec<_>>().join(", ")
 }

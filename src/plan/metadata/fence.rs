@@ -1,107 +1,139 @@
-//! Fenced blocks in notes: finding the one with the info string `mesh`, and putting one there.
+//! Fenced blocks in notes: finding those with the info string `mesh`, and putting one there.
 //!
 //! Fences as CommonMark has them: three or more backticks or tildes, indented by at most three
 //! blanks, closed by at least as many of the same. Every fence is followed, so that a `mesh` block
-//! quoted inside another block is not one. Of what stands inside, only the
-//! names of the keys are known here.
+//! quoted inside another block is not one. What only a whole Markdown parser would know is left
+//! out: a fence indented by four blanks or more, or behind the `>` of a quote, opens no block here,
+//! not even inside a list item. Of what stands inside, only the names of the keys are known.
+//!
+//! Notes may be large, so they are walked through once, and a block borrows from them.
+
+use std::iter;
+use std::ops::Range;
 
 use super::KEYS;
 
 /// A block of notes that is metadata by its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Block {
+pub(super) struct Block<'n> {
     /// The line of the opening fence, from 1; of the first line where there is no fence.
     pub line: usize,
     /// The line of the block's first own line, from 1.
     pub text_line: usize,
-    /// What stands between the fences, the fence's own indentation taken off.
-    pub text: String,
+    /// What stands between the fences, indentation and all.
+    pub body: &'n str,
     /// Whether there is a closing fence.
     pub is_closed: bool,
+    /// How it is fenced; not at all where the notes are nothing but the block.
+    fence: Option<Fence<'n>>,
+    /// Its bytes in the notes, from the opening fence to the closing one, whose line end is not
+    /// part of it.
+    span: Range<usize>,
 }
 
 /// The info string that marks a block as ours.
 const INFO: &str = "mesh";
 
 /// All `mesh` blocks of the notes, in order.
-pub(super) fn mesh_blocks(notes: &str) -> Vec<Block> {
-    let mut blocks = Vec::new();
-    let mut open: Option<(Fence, Block)> = None;
-    for (at, line) in notes.lines().enumerate() {
-        match &mut open {
-            None => {
-                let block = Block {
-                    line: at + 1,
-                    text_line: at + 2,
-                    text: String::new(),
-                    is_closed: false,
-                };
-                open = Fence::opening(line).map(|fence| (fence, block));
-            }
-            Some((fence, block)) if fence.is_closed_by(line) => {
-                block.is_closed = true;
-                blocks.extend(
-                    open.take()
-                        .filter(|(fence, _)| fence.is_ours())
-                        .map(|(_, block)| block),
-                );
-            }
-            Some((fence, block)) => {
-                block.text.push_str(fence.unindented(line));
-                block.text.push('\n');
-            }
-        }
-    }
-    blocks.extend(
-        open.filter(|(fence, _)| fence.is_ours())
-            .map(|(_, block)| block),
-    );
-    blocks
+pub(super) fn mesh_blocks(notes: &str) -> impl Iterator<Item = Block<'_>> {
+    let mut lines = lines(notes);
+    let next_block = move || {
+        let (opening, fence) = lines
+            .by_ref()
+            .find_map(|line| Some((line, Fence::opening(line.text)?)))?;
+        let closing = lines.by_ref().find(|line| fence.is_closed_by(line.text));
+        Some(Block::fenced(notes, fence, opening, closing))
+    };
+    iter::from_fn(next_block).filter(Block::is_ours)
 }
 
 /// The notes as one block without a fence, when their first line begins with one of the block's
 /// keys.
-pub(super) fn bare(notes: &str) -> Option<Block> {
-    let says_something =
-        |line: &&str| !line.trim().is_empty() && !line.starts_with('#') && line.trim_end() != "---";
-    let (key, _) = notes.lines().find(says_something)?.split_once(':')?;
-    let block = || Block {
+pub(super) fn bare(notes: &str) -> Option<Block<'_>> {
+    let says_nothing =
+        |text: &str| text.trim().is_empty() || text.starts_with('#') || text.trim_end() == "---";
+    let first = lines(notes).find(|line| !says_nothing(line.text))?;
+    let (key, _) = first.text.split_once(':')?;
+    KEYS.contains(&key.trim()).then(|| Block {
         line: 1,
         text_line: 1,
-        text: notes.to_owned(),
+        body: notes,
         is_closed: true,
-    };
-    KEYS.contains(&key.trim_end()).then(block)
+        fence: None,
+        span: 0..without_line_end(notes).len(),
+    })
 }
 
-/// The notes with `text` in a `mesh` block: where there is one, or where the notes are one, in its
-/// place; else in front, where no open fence can swallow it.
-pub(super) fn put(notes: &str, text: &str) -> String {
-    let fence = "`".repeat(longest_run(text).max(2) + 1);
-    let block = format!("{fence}{INFO}\n{}\n{fence}\n", text.trim_end());
-    match mesh_blocks(notes).as_slice() {
-        [old] if old.is_closed => {
-            let lines: Vec<&str> = notes.split_inclusive('\n').collect();
-            let end = old.line + old.text.lines().count() + 1;
-            let (before, after) = (lines[..old.line - 1].concat(), lines[end..].concat());
-            format!("{before}{block}{after}")
-        }
-        [] if bare(notes).is_some() || notes.trim().is_empty() => block,
-        _ => format!("{block}\n{notes}"),
+/// The notes with `text` as their `mesh` block: in the place of `old`, fenced as that one was; else
+/// in front, where no open fence can swallow it. Everything around it stays as it is.
+pub(super) fn put(notes: &str, old: Option<&Block>, text: &str) -> String {
+    let span = old.map_or(0..0, |block| block.span.clone());
+    let (before, after) = (&notes[..span.start], &notes[span.end..]);
+    let line_end = first_line_end(&notes[span.start..]);
+    let fence = old.and_then(|block| block.fence).unwrap_or(Fence::OURS);
+    let block = fence.around(text, line_end);
+    match old {
+        Some(_) => format!("{before}{block}{after}"),
+        None if notes.is_empty() => format!("{block}{line_end}"),
+        None => format!("{block}{line_end}{line_end}{notes}"),
     }
 }
 
-/// An opening fence.
-#[derive(Debug)]
-struct Fence<'a> {
+impl<'n> Block<'n> {
+    fn fenced(notes: &'n str, fence: Fence<'n>, opening: Line, closing: Option<Line>) -> Block<'n> {
+        let body_end = closing.map_or(notes.len(), |line| line.start);
+        let end = closing.map_or(notes.len(), |line| line.start + line.text.len());
+        Block {
+            line: opening.number,
+            text_line: opening.number + 1,
+            body: &notes[opening.next..body_end],
+            is_closed: closing.is_some(),
+            fence: Some(fence),
+            span: opening.start..end,
+        }
+    }
+
+    fn is_ours(&self) -> bool {
+        let info = self.fence.and_then(|f| f.info.split_whitespace().next());
+        info == Some(INFO)
+    }
+
+    /// Whether the notes are nothing but the block.
+    pub fn is_bare(&self) -> bool {
+        self.fence.is_none()
+    }
+
+    /// What stands between the fences, the indentation of the opening one taken off.
+    pub fn text(&self) -> String {
+        let indent = self.fence.map_or(0, |fence| fence.indent);
+        let own = |line: &'n str| {
+            let blanks = line.len() - line.trim_start_matches(' ').len();
+            &line[blanks.min(indent)..]
+        };
+        self.body.split_inclusive('\n').map(own).collect()
+    }
+}
+
+/// A fence, as it is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Fence<'n> {
     mark: char,
     count: usize,
     indent: usize,
-    info: &'a str,
+    /// All that follows the marks.
+    info: &'n str,
 }
 
-impl<'a> Fence<'a> {
-    fn opening(line: &'a str) -> Option<Fence<'a>> {
+impl<'n> Fence<'n> {
+    /// That of a block which was not there before.
+    const OURS: Fence<'static> = Fence {
+        mark: '`',
+        count: 3,
+        indent: 0,
+        info: INFO,
+    };
+
+    fn opening(line: &'n str) -> Option<Fence<'n>> {
         let (indent, rest) = unindented(line)?;
         let mark = rest.chars().next().filter(|&c| c == '`' || c == '~')?;
         let info = rest.trim_start_matches(mark);
@@ -114,40 +146,83 @@ impl<'a> Fence<'a> {
             mark,
             count,
             indent,
-            info: info.trim(),
+            info,
         })
     }
 
-    fn is_ours(&self) -> bool {
-        self.info.split_whitespace().next() == Some(INFO)
-    }
-
     fn is_closed_by(&self, line: &str) -> bool {
-        let Some((_, rest)) = unindented(line.trim_end()) else {
+        let Some((_, rest)) = unindented(line) else {
             return false;
         };
-        rest.len() >= self.count && rest.chars().all(|c| c == self.mark)
+        let after = rest.trim_start_matches(self.mark);
+        rest.len() - after.len() >= self.count && after.trim_start_matches([' ', '\t']).is_empty()
     }
 
-    fn unindented<'b>(&self, line: &'b str) -> &'b str {
-        let blanks = line
-            .bytes()
-            .take(self.indent)
-            .take_while(|&byte| byte == b' ')
-            .count();
-        &line[blanks..]
+    /// The whole block with `text` in it, without a line end behind it. The fence grows where
+    /// `text` holds one that would close it.
+    fn around(&self, text: &str, line_end: &str) -> String {
+        let longest = text.split(|c| c != self.mark).map(str::len).max();
+        let count = self.count.max(longest.unwrap_or(0) + 1);
+        let marks = self.mark.to_string().repeat(count);
+        let opening = format!("{marks}{}", self.info);
+        let lines = iter::once(opening.as_str())
+            .chain(text.lines())
+            .chain(iter::once(marks.as_str()));
+        let indented = |line: &str| match line {
+            "" => String::new(),
+            line => format!("{:indent$}{line}", "", indent = self.indent),
+        };
+        lines.map(indented).collect::<Vec<_>>().join(line_end)
     }
 }
 
-/// The indentation, which is at most three blanks, and the rest.
+/// One line of the notes.
+#[derive(Clone, Copy)]
+struct Line<'n> {
+    /// From 1.
+    number: usize,
+    /// Without the line end.
+    text: &'n str,
+    /// Where it begins, in bytes of the notes.
+    start: usize,
+    /// Where the next one begins.
+    next: usize,
+}
+
+fn lines(notes: &str) -> impl Iterator<Item = Line<'_>> {
+    let mut start = 0;
+    (1..)
+        .zip(notes.split_inclusive('\n'))
+        .map(move |(number, whole)| {
+            let line = Line {
+                number,
+                text: without_line_end(whole),
+                start,
+                next: start + whole.len(),
+            };
+            start = line.next;
+            line
+        })
+}
+
+fn without_line_end(text: &str) -> &str {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    text.strip_suffix('\r').unwrap_or(text)
+}
+
+/// How the first line of `text` ends; a lone one ends as everything else of ours does.
+fn first_line_end(text: &str) -> &'static str {
+    match text.split_once('\n') {
+        Some((line, _)) if line.ends_with('\r') => "\r\n",
+        _ => "\n",
+    }
+}
+
+/// The indentation, which is at most three blanks, and the rest. A tab counts as four.
 fn unindented(line: &str) -> Option<(usize, &str)> {
     let rest = line.trim_start_matches(' ');
     let indent = line.len() - rest.len();
     (indent <= 3).then_some((indent, rest))
-}
-
-fn longest_run(text: &str) -> usize {
-    text.split(|c| c != '`').map(str::len).max().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -155,10 +230,12 @@ mod tests {
     use super::*;
 
     fn texts(notes: &str) -> Vec<String> {
-        mesh_blocks(notes)
-            .into_iter()
-            .map(|block| block.text)
-            .collect()
+        mesh_blocks(notes).map(|block| block.text()).collect()
+    }
+
+    fn rewritten(notes: &str) -> String {
+        let old = mesh_blocks(notes).next().or_else(|| bare(notes));
+        put(notes, old.as_ref(), "new\n")
     }
 
     #[test]
@@ -166,48 +243,117 @@ mod tests {
         for notes in [
             "```mesh\na: 1\n```",
             "~~~~ mesh\na: 1\n~~~~~",
+            "~~~mesh `x`\na: 1\n~~~",
             "text\n   ```mesh x\n   a: 1\n  ```  \nmore",
+            "  ```mesh\n a: 1\n```\t",
+            "~~~\n```mesh\n```\n~~~\n```mesh\na: 1\n```",
         ] {
             assert_eq!(texts(notes), ["a: 1\n"], "{notes}");
         }
+        assert_eq!(texts(" ~~~mesh\r\n  a:\r\n\r\n ~~~"), [" a:\r\n\r\n"]);
     }
 
     #[test]
     fn what_only_looks_like_a_block_is_none() {
         for notes in [
             "    ```mesh\n    a: 1\n    ```",
+            "\t```mesh\n\ta: 1\n\t```",
+            "> ```mesh\n> a: 1\n> ```",
+            "- ```mesh\n  a: 1\n",
             "``mesh\n``",
             "```meshed\n```",
+            "```yaml mesh\n```",
             "````md\n```mesh\n```\n````",
+            "~~~\n```mesh\n```",
             "```mesh```",
+            "```mesh `x`\n",
+            "``~mesh\n```",
         ] {
             assert!(texts(notes).is_empty(), "{notes}");
         }
     }
 
     #[test]
-    fn a_shorter_or_other_fence_does_not_close() {
-        let blocks = mesh_blocks("````mesh\n```\n~~~~\n");
-        assert_eq!(blocks.len(), 1);
-        assert!(!blocks[0].is_closed);
+    fn only_its_own_kind_of_line_closes_a_fence() {
+        for line in [
+            "```", "~~~~", "```` x", "    ````", "\t````", "````~", "> ````",
+        ] {
+            let notes = format!("````mesh\n{line}\nmore");
+            let blocks: Vec<Block> = mesh_blocks(&notes).collect();
+            assert_eq!(blocks.len(), 1, "{line}");
+            assert!(!blocks[0].is_closed, "{line}");
+            assert_eq!(blocks[0].body, &notes["````mesh\n".len()..], "{line}");
+        }
+    }
+
+    #[test]
+    fn lines_are_counted_from_one_whatever_ends_them() {
+        let notes = "a\r\n\r\n```mesh\r\n```\r\nb\n```mesh\nopen";
+        let lines: Vec<usize> = mesh_blocks(notes).map(|block| block.line).collect();
+        assert_eq!(lines, [3, 6]);
     }
 
     #[test]
     fn bare_notes_begin_with_a_known_key() {
-        assert!(bare("\n# why\nscope:\n  - a\n").is_some());
-        for notes in ["Scope: all", "see scope: there", "", "note: x\nscope: []"] {
+        for notes in ["\n# why\nscope:\n  - a\n", "---\n  risk : low", "swarm: {}"] {
+            assert!(bare(notes).is_some(), "{notes}");
+        }
+        for notes in [
+            "Scope: all",
+            "see scope: there",
+            "",
+            "note: x\nscope: []",
+            "scope",
+        ] {
             assert!(bare(notes).is_none(), "{notes}");
         }
     }
 
     #[test]
     fn a_block_is_put_in_the_place_of_the_old_one() {
+        for (notes, expected) in [
+            ("a\n```mesh\nold\nolder\n```\nb", "a\n```mesh\nnew\n```\nb"),
+            ("a\n```mesh\n```", "a\n```mesh\nnew\n```"),
+            (
+                "a\r\n```mesh\r\nold\r\n```\r\nb\n",
+                "a\r\n```mesh\r\nnew\r\n```\r\nb\n",
+            ),
+            (
+                "- a\n\n  ~~~~ mesh x\n old\n~~~~~~ \n  b",
+                "- a\n\n  ~~~~ mesh x\n  new\n  ~~~~\n  b",
+            ),
+            (
+                "~~~\n```mesh\n~~~\n```mesh\nold\n```\n\n",
+                "~~~\n```mesh\n~~~\n```mesh\nnew\n```\n\n",
+            ),
+            ("scope: []", "```mesh\nnew\n```"),
+            ("# why\r\nscope: []\r\n", "```mesh\r\nnew\r\n```\r\n"),
+        ] {
+            assert_eq!(rewritten(notes), expected, "{notes:?}");
+        }
+    }
+
+    #[test]
+    fn a_block_that_was_not_there_is_put_in_front() {
+        for (notes, expected) in [
+            ("", "```mesh\nnew\n```\n"),
+            ("words", "```mesh\nnew\n```\n\nwords"),
+            ("\n\n", "```mesh\nnew\n```\n\n\n\n"),
+            ("~~~\nopen", "```mesh\nnew\n```\n\n~~~\nopen"),
+            ("a\r\nb", "```mesh\r\nnew\r\n```\r\n\r\na\r\nb"),
+        ] {
+            assert_eq!(rewritten(notes), expected, "{notes:?}");
+        }
+    }
+
+    #[test]
+    fn a_fence_outgrows_what_stands_in_it() {
+        let holding =
+            |notes: &str, text: &str| put(notes, mesh_blocks(notes).next().as_ref(), text);
+        assert_eq!(holding("", "a: ````"), "`````mesh\na: ````\n`````\n");
         assert_eq!(
-            put("a\n```mesh\nold\nolder\n```\nb", "new\n"),
-            "a\n```mesh\nnew\n```\nb"
+            holding("~~~mesh\n~~~", "a: ```\n~~~"),
+            "~~~~mesh\na: ```\n~~~\n~~~~"
         );
-        assert_eq!(put("scope: []", "new"), "```mesh\nnew\n```\n");
-        assert_eq!(put("~~~\nopen", "new"), "```mesh\nnew\n```\n\n~~~\nopen");
-        assert_eq!(put("", "a: ````"), "`````mesh\na: ````\n`````\n");
     }
 }

@@ -5,8 +5,11 @@
 //! an item without a block. The format is ours, so an unknown key is an error: a misspelt
 //! `validaton` must not read as "no validation".
 //!
-//! Where the block stands in the notes is the business of `fence`; this file knows what
-//! it means.
+//! Where the block stands in the notes is the business of `fence`, and what its YAML says that of
+//! `block`, `shape` and `yaml`; this file knows what it means.
+//!
+//! Invariant: notes that are written here read back as what was written, and a block that can't be
+//! read is never overwritten.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,13 +17,16 @@ use serde_json::Value;
 mod block;
 mod error;
 mod fence;
+mod shape;
+mod yaml;
 
 pub use block::BLOCK_BYTES_MAX;
 pub use error::MetadataError;
 
 pub use crate::model::Risk;
 
-use super::Item;
+use super::{Item, ItemId};
+use fence::Block;
 
 /// How a task wants to be executed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,35 +62,36 @@ pub struct SwarmOverrides {
 
 /// The metadata of an item.
 ///
-/// `validation` may be empty when the key is there, and may be absent with `allow_no_validation:
-/// true`; what an empty one means for a task is the integrator's to say.
+/// `validation` may be an empty list, and may be absent with `allow_no_validation: true`; what an
+/// empty one means for a task is the integrator's to say.
 ///
 /// # Errors
 /// See [`MetadataError`].
 pub fn read(item: &Item) -> Result<Metadata, MetadataError> {
-    let id = || item.id().clone();
-    let blocks = fence::mesh_blocks(item.notes());
-    match blocks.as_slice() {
-        [] => match fence::bare(item.notes()) {
-            Some(block) => block::read(item.id(), &block),
-            None => read_fields(item),
-        },
-        [block] if !block.is_closed => Err(MetadataError::Unclosed {
-            item: id(),
-            line: block.line,
-        }),
-        [block] => block::read(item.id(), block),
-        several => Err(MetadataError::Several {
-            item: id(),
-            lines: several.iter().map(|block| block.line).collect(),
-        }),
+    match read_notes(item.id(), item.notes())? {
+        Some(metadata) => Ok(metadata),
+        None => read_fields(item),
     }
 }
 
-/// The notes with `metadata` as their block: in the place of the one that is there, else before the
-/// text. A reader gives back the same metadata.
-pub fn write(notes: &str, metadata: &Metadata) -> String {
-    fence::put(notes, &metadata.to_yaml())
+/// The notes of `item` with `metadata` as their block: in the place of the one that is there, with
+/// its fence and line ends, else in front. All text around the block stays as it is; comments in
+/// the YAML of a block that says something else than `metadata` are lost.
+///
+/// # Errors
+/// Whatever [`read`] refuses as wrong is left for its owner to mend, and `metadata` that it would
+/// refuse is not written. See [`MetadataError`].
+pub fn write(item: &Item, metadata: &Metadata) -> Result<String, MetadataError> {
+    match read(item) {
+        Ok(there) if there == *metadata => return Ok(item.notes().to_owned()),
+        Err(error) if !error.wants_hydration() => return Err(error),
+        _ => {}
+    }
+    let old = only_block(item.id(), item.notes())?;
+    let notes = fence::put(item.notes(), old.as_ref(), &metadata.to_yaml());
+    // The metadata may come from a worker's answer.
+    read_notes(item.id(), &notes)?;
+    Ok(notes)
 }
 
 impl Metadata {
@@ -129,46 +136,78 @@ struct Written<'a> {
     allow_no_validation: Option<bool>,
 }
 
-/// The item's own fields. Without them there is simply no metadata.
-fn read_fields(item: &Item) -> Result<Metadata, MetadataError> {
-    let (Some(Value::Array(_)), Some(Value::Array(_))) =
-        (item.field("scope"), item.field("validation"))
-    else {
-        return Err(MetadataError::Missing {
-            item: item.id().clone(),
-        });
-    };
-    let list = |field: &'static str| -> Result<Vec<String>, MetadataError> {
-        let Some(Value::Array(entries)) = item.field(field) else {
-            return Ok(Vec::new());
-        };
-        let text = |entry: &Value| {
-            entry
-                .as_str()
-                .map(str::trim)
-                .filter(|text| !text.is_empty())
-                .map(str::to_owned)
-        };
-        let texts: Option<Vec<String>> = entries.iter().map(text).collect();
-        texts.ok_or_else(|| MetadataError::BrokenField {
-            item: item.id().clone(),
-            field,
-        })
-    };
-    let metadata = Metadata {
-        scope: list("scope")?,
-        acceptance: list("acceptance")?,
-        validation: list("validation")?,
-        ..Metadata::default()
-    };
-    if metadata.scope.is_empty() {
-        return Err(MetadataError::Incomplete {
-            item: item.id().clone(),
-            keys: vec!["scope"],
-        });
-    }
-    Ok(metadata)
+/// What the notes say, if they have a block.
+fn read_notes(item: &ItemId, notes: &str) -> Result<Option<Metadata>, MetadataError> {
+    let block = only_block(item, notes)?;
+    block.map(|block| block::read(item, &block)).transpose()
 }
+
+/// The block of the notes, if there is one.
+fn only_block<'n>(item: &ItemId, notes: &'n str) -> Result<Option<Block<'n>>, MetadataError> {
+    let mut blocks = fence::mesh_blocks(notes);
+    let Some(first) = blocks.next() else {
+        return Ok(fence::bare(notes));
+    };
+    let lines: Vec<usize> = std::iter::once(first.line)
+        .chain(blocks.map(|block| block.line))
+        .collect();
+    let item = item.clone();
+    match lines.as_slice() {
+        [_] if first.is_closed => Ok(Some(first)),
+        [line] => Err(MetadataError::Unclosed { item, line: *line }),
+        _ => Err(MetadataError::Several { item, lines }),
+    }
+}
+
+/// The item's own fields. Without them, or with a scope of nothing, there is simply no metadata.
+fn read_fields(item: &Item) -> Result<Metadata, MetadataError> {
+    let list = |field| match item.field(field) {
+        Some(Value::Array(entries)) => Some(entries),
+        _ => None,
+    };
+    let (Some(scope), Some(validation)) = (list("scope"), list("validation")) else {
+        return Err(missing(item));
+    };
+    if scope.is_empty() {
+        return Err(missing(item));
+    }
+    Ok(Metadata {
+        scope: texts(item, "scope", &scope)?,
+        acceptance: match item.field("acceptance") {
+            None | Some(Value::Null) => Vec::new(),
+            Some(Value::Array(entries)) => texts(item, "acceptance", &entries)?,
+            Some(_) => return Err(broken_field(item, "acceptance")),
+        },
+        validation: texts(item, "validation", &validation)?,
+        ..Metadata::default()
+    })
+}
+
+fn texts(
+    item: &Item,
+    field: &'static str,
+    entries: &[Value],
+) -> Result<Vec<String>, MetadataError> {
+    let text = |entry: &Value| match entry.as_str().map(str::trim) {
+        None | Some("") => None,
+        Some(text) => Some(text.to_owned()),
+    };
+    let texts: Option<Vec<String>> = entries.iter().map(text).collect();
+    texts.ok_or_else(|| broken_field(item, field))
+}
+
+fn missing(item: &Item) -> MetadataError {
+    let item = item.id().clone();
+    MetadataError::Missing { item }
+}
+
+fn broken_field(item: &Item, field: &'static str) -> MetadataError {
+    let item = item.id().clone();
+    MetadataError::BrokenField { item, field }
+}
+
+#[cfg(test)]
+mod properties;
 
 #[cfg(test)]
 mod tests {
@@ -181,26 +220,32 @@ mod tests {
         for (name, value) in fields.as_object().expect("fields are an object") {
             object[name] = value.clone();
         }
-        Item::from_value(object, 1).expect("a good item")
+        object.to_string().parse().expect("a good item")
     }
 
     fn noted(notes: &str) -> Result<Metadata, MetadataError> {
         read(&item(json!({ "notes": notes })))
     }
 
-    fn refused(notes: &str) -> String {
-        noted(notes).expect_err(notes).to_string()
+    fn written(notes: &str, metadata: &Metadata) -> Result<String, MetadataError> {
+        write(&item(json!({ "notes": notes })), metadata)
     }
 
     const GOOD: &str = "scope:\n  - src/foo.py\n  - 'tests/*.py'\nacceptance:\n  - foo() rejects it\nvalidation: []\n";
 
     #[test]
     fn a_block_anywhere_and_a_bare_mapping_read_the_same() {
-        let fenced = format!("Some words.\n\n~~~mesh\n{GOOD}~~~\nMore.");
-        let metadata = noted(&fenced).expect("a good block");
+        let metadata = noted(GOOD).expect("a good mapping");
         assert_eq!(metadata.scope, ["src/foo.py", "tests/*.py"]);
         assert!(metadata.validation.is_empty() && !metadata.allow_no_validation);
-        assert_eq!(noted(GOOD), Ok(metadata));
+        for fenced in [
+            format!("Some words.\n\n~~~mesh\n{GOOD}~~~\nMore."),
+            format!("```\ncode\n```\n ````mesh yaml\n{GOOD} ````"),
+            format!("Words.\n\n```mesh\n{GOOD}```\n").replace('\n', "\r\n"),
+            GOOD.replace('\n', "\r\n"),
+        ] {
+            assert_eq!(noted(&fenced).as_ref(), Ok(&metadata), "{fenced}");
+        }
     }
 
     #[test]
@@ -223,19 +268,33 @@ mod tests {
 
     #[test]
     fn first_class_fields_serve_without_a_block() {
-        let fields = json!({"scope": ["src/**"], "validation": ["make"], "notes": "words"});
+        let fields = json!({"scope": ["src/**"], "validation": [" make "], "notes": "words"});
         let metadata = read(&item(fields)).expect("first-class fields");
         assert_eq!(
             (metadata.scope, metadata.validation),
             (vec!["src/**".to_owned()], vec!["make".to_owned()])
         );
-        let broken = read(&item(json!({"scope": ["a", 7], "validation": []})));
-        assert!(matches!(
-            broken,
-            Err(MetadataError::BrokenField { field: "scope", .. })
-        ));
-        let half = read(&item(json!({"scope": ["a"]})));
-        assert!(half.is_err_and(|error| error.wants_hydration()));
+        for missing in [
+            json!({"scope": ["a"]}),
+            json!({"scope": [], "validation": []}),
+            json!({"scope": "backend", "validation": []}),
+        ] {
+            let error = read(&item(missing.clone())).expect_err("no metadata");
+            assert!(matches!(error, MetadataError::Missing { .. }), "{missing}");
+        }
+        for (broken, its_field) in [
+            (json!({"scope": ["a", 7], "validation": []}), "scope"),
+            (json!({"scope": ["a"], "validation": [" "]}), "validation"),
+            (
+                json!({"scope": ["a"], "validation": [], "acceptance": "b"}),
+                "acceptance",
+            ),
+        ] {
+            match read(&item(broken)) {
+                Err(MetadataError::BrokenField { field, .. }) => assert_eq!(field, its_field),
+                other => panic!("{its_field}: {other:?}"),
+            }
+        }
     }
 
     #[test]
@@ -243,12 +302,12 @@ mod tests {
         for (notes, message) in [
             ("words", "item `st-001` has no `mesh` block in its notes"),
             (
-                "```mesh\n```",
-                "item `st-001`: the `mesh` block lacks `scope`, `acceptance`, `validation`",
+                "x\n```mesh\n```",
+                "item `st-001`: the `mesh` block lacks `scope`, `acceptance`, `validation`; it opens at line 2 of the notes",
             ),
             (
                 "scope: []\nacceptance: []",
-                "item `st-001`: the `mesh` block lacks `scope`, `validation`",
+                "item `st-001`: the `mesh` block lacks `scope`, `validation`; it opens at line 1 of the notes",
             ),
             (
                 "x\n```mesh\nscope: [a]\nvalidaton: [b]\n```",
@@ -267,72 +326,50 @@ mod tests {
                 "item `st-001` has 2 `mesh` blocks in its notes, at lines 1, 3",
             ),
             (
-                "```mesh\n- a\n```",
-                "item `st-001`: the `mesh` block is broken at line 2 of the notes: expected a mapping with scope, acceptance and validation",
+                &"~~~mesh\n~~~\n".repeat(7),
+                "item `st-001` has 7 `mesh` blocks in its notes, at lines 1, 3, 5, 7, 9, …",
             ),
             (
-                "```mesh\nscope: ['']\nacceptance: []\nvalidation: []\n```",
-                "item `st-001`: the `mesh` block is broken at line 2 of the notes: `scope` has an empty entry",
+                "```mesh\nscope:\n- ''\nacceptance: []\nvalidation: []\n```",
+                "item `st-001`: the `mesh` block is broken at line 3 of the notes: scope[0]: an empty entry",
+            ),
+            (
+                "\nscope: [a]\nacceptance: []\nvalidation: []\n\nAnd words.",
+                "item `st-001`: the `mesh` block is broken at line 6 of the notes: could not find expected ':', while scanning a simple key from line 6",
+            ),
+            (
+                &format!("x\n\n```mesh\n{}\n```", "#".repeat(10 << 20)),
+                "item `st-001`: the `mesh` block that opens at line 3 of the notes is larger than 65536 bytes",
+            ),
+            (
+                &format!("scope: [{}]", "a,".repeat(5 << 20)),
+                "item `st-001`: the `mesh` block that opens at line 1 of the notes is larger than 65536 bytes",
             ),
         ] {
-            assert_eq!(refused(notes), message);
+            let error = noted(notes).expect_err(message);
+            assert_eq!(error.to_string(), message);
+            assert!(
+                error.hint().is_some() || message.contains("empty entry"),
+                "{message}"
+            );
         }
     }
 
     #[test]
-    fn broken_yaml_names_the_line_and_a_glob_without_quotes_gets_a_hint() {
-        let error = noted("words\n\n```mesh\nacceptance: [a]\nscope:\n  - **/*.rs\n```")
-            .expect_err("an alias without a name");
-        assert!(
-            matches!(error, MetadataError::Broken { line: 6, .. }),
-            "{error}"
-        );
-        assert!(
-            error
-                .hint()
-                .is_some_and(|hint| hint.contains("needs quotes")),
-            "{error}"
-        );
-
-        let error = noted("```mesh\nscope: [a]\nacceptance: []\nvalidation: make\n```")
-            .expect_err("not a list");
-        assert!(
-            matches!(error, MetadataError::Broken { line: 4, .. }),
-            "{error}"
-        );
+    fn words_around_a_bare_mapping_want_a_fence() {
+        let error = noted("scope: [a]\nacceptance: []\n\nAnd words.").expect_err("words");
+        let hint = error.hint().unwrap_or_default();
+        assert!(hint.contains("a line ```mesh"), "{hint}");
     }
 
     #[test]
-    fn aliases_are_refused_and_what_looks_like_one_is_not() {
-        for notes in [
-            "scope: &a [x]\nacceptance: *a\nvalidation: []",
-            "scope: [&a x]\nacceptance: [ y,*a ]\nvalidation: [&b , *b]",
-            "scope: [&a x]\nacceptance:\n  - *a\nvalidation: [&zz \"*azz\"]",
-        ] {
-            let error = noted(notes).expect_err(notes).to_string();
-            assert!(error.contains("a YAML alias is not accepted"), "{error}");
-        }
-        let error = noted("```mesh\nscope: &a [x]\nacceptance: *a\n```").expect_err("an alias");
-        assert!(
-            matches!(error, MetadataError::Broken { line: 3, .. }),
-            "{error}"
-        );
-        let block = "scope: [src/*.rs, 'x &p']\nacceptance:\n  - |\n    &p = x\n    *p\n  - '&q'\n  - '*q'\nvalidation:\n  - make && ./run *p";
-        noted(block).expect("no alias in it");
+    fn a_small_block_in_large_notes_is_read() {
+        let words = "some ordinary words\n".repeat(1 << 18);
+        noted(&format!("{words}```mesh\n{GOOD}```\n{words}")).expect("a good block");
     }
 
-    #[test]
-    fn a_block_that_is_too_large_is_refused() {
-        let notes = format!(
-            "scope: [a]\nacceptance: []\nvalidation: []\n# {}",
-            "x".repeat(BLOCK_BYTES_MAX)
-        );
-        assert!(matches!(noted(&notes), Err(MetadataError::TooLarge { .. })));
-    }
-
-    #[test]
-    fn what_is_written_reads_back() {
-        let metadata = Metadata {
+    fn full() -> Metadata {
+        Metadata {
             scope: vec!["**/*.rs".to_owned(), "a: b".to_owned()],
             acceptance: vec!["two\n```\nlines".to_owned(), "yes".to_owned()],
             validation: vec!["cargo test -- 'é'".to_owned()],
@@ -342,14 +379,55 @@ mod tests {
                 ..SwarmOverrides::default()
             },
             allow_no_validation: true,
-        };
-        for notes in ["", "words", "```mesh\nold: 1\n```\nwords", "~~~\nopen"] {
-            assert_eq!(
-                noted(&write(notes, &metadata)),
-                Ok(metadata.clone()),
-                "{notes}"
-            );
         }
-        assert!(write("words", &metadata).ends_with("\nwords"));
+    }
+
+    #[test]
+    fn what_is_written_reads_back() {
+        for notes in [
+            "",
+            "words",
+            "words\n```mesh\n```\nwords",
+            "scope:\n",
+            GOOD,
+            "~~~\nopen",
+        ] {
+            let written = written(notes, &full()).expect(notes);
+            assert_eq!(noted(&written), Ok(full()), "{written}");
+        }
+    }
+
+    #[test]
+    fn a_block_that_says_it_already_keeps_its_comments() {
+        let notes = format!("# why\n{GOOD}# because\n");
+        let metadata = noted(&notes).expect("a good mapping");
+        assert_eq!(written(&notes, &metadata), Ok(notes));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_overwritten() {
+        for notes in [
+            "```mesh\nscope: [a]",
+            "```mesh\n```\n```mesh\n```",
+            "```mesh\nscope: [a]\nowner: me\n```",
+            "```mesh\nscope: [a\n```",
+            "scope: [a]\n\nAnd words.",
+            &format!("```mesh\n{}\n```", "#".repeat(block::BLOCK_BYTES_MAX)),
+        ] {
+            let error = noted(notes).expect_err("unreadable");
+            assert_eq!(written(notes, &full()), Err(error), "{notes:.60}");
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_read_back_is_not_written() {
+        let of_scope = |scope: Vec<String>| Metadata { scope, ..full() };
+        let refused = |scope| written("words", &of_scope(scope)).expect_err("unreadable");
+        let empty = refused(Vec::new());
+        assert!(matches!(empty, MetadataError::Incomplete { .. }), "{empty}");
+        let blank = refused(vec![" ".to_owned()]);
+        assert!(matches!(blank, MetadataError::Broken { .. }), "{blank}");
+        let large = refused(vec!["a".repeat(block::BLOCK_BYTES_MAX)]);
+        assert!(matches!(large, MetadataError::TooLarge { .. }), "{large}");
     }
 }

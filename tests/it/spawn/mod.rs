@@ -2,11 +2,21 @@
 //!
 //! The files in `cases/` are inputs and outputs recorded from the tool that this substrate re-opens.
 
+mod cancelling;
 mod edges;
 mod failures;
+mod flattening;
+mod going_on;
+mod halting;
 mod ids_and_output;
+mod killing;
+mod odd_inputs;
 mod options;
+mod output_bounds;
 mod recorded;
+mod refused_reports;
+mod retries;
+mod selection;
 mod stopping;
 mod ways_back;
 mod what_a_worker_gets;

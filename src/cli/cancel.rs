@@ -1,0 +1,27 @@
+//! `mesh cancel`: asks a run under way, from another process, to stop.
+//!
+//! The request is a file in the run's folder, which the run looks for: nothing is signalled, so no process that merely
+//! has a dead run's number can be hit.
+
+use super::args::{CancelArgs, Context};
+use super::error::CliError;
+use crate::ledger;
+use crate::run::CancelRequest;
+
+/// Asks, and says what will happen.
+pub fn execute(args: &CancelArgs, context: &Context) -> Result<u8, CliError> {
+    let folder = super::resume::find(&args.run, context)?;
+    if !ledger::is_in_use(&folder.ledger())? {
+        return Err(CliError::NotUnderWay(folder.id().clone()));
+    }
+    let (request, effect) = match args.now {
+        true => (CancelRequest::Now, "running rows are ended"),
+        false => (CancelRequest::Soon, "running rows may end"),
+    };
+    folder.ask_to_cancel(request)?;
+    let id = folder.id();
+    context.terminal.talk(&format!(
+        "asked run {id} to stop: no further rows start, {effect}"
+    ));
+    Ok(0)
+}

@@ -1,0 +1,227 @@
+//! What follows when something came in: the events of a report or of an attempt that is over, and when its row is tried
+//! again. Changes only the turn at hand and the pool's book of who runs.
+
+use super::JobError;
+use super::backoff::{self, Delayed};
+use super::input::Row;
+use super::outcome::{Failure, Outcome};
+use super::pool::{Pool, PoolEvent, Turn, Waiting};
+use super::thread::{Finished, Task};
+use crate::clock;
+use crate::model::{
+    AttemptEnd, AttemptFinished, AttemptReported, Event, RateLimited, ReportRefused, ReportVia,
+    one_line,
+};
+use serde_json::Value;
+
+/// A row that meets so many rate limits one after the other has failed: some hours of waiting did not help.
+const RATE_LIMITS_MAX: u32 = 20;
+/// The most refused reports that are recorded of one job; more than that is a flood.
+const REFUSALS_MAX: u32 = 1000;
+
+impl Pool<'_> {
+    /// Adds what came from a thread or a worker to the turn.
+    pub(super) fn take_in(&mut self, event: PoolEvent, turn: &mut Turn) -> Result<(), JobError> {
+        match event {
+            PoolEvent::Reported {
+                attempt,
+                result,
+                stop,
+                acknowledge,
+            } => {
+                self.stop_seen |= stop;
+                turn.acknowledge.push(acknowledge);
+                turn.events.push(Event::from(AttemptReported {
+                    wave: self.settings.wave,
+                    item_id: attempt.item_id,
+                    row_index: attempt.row_index,
+                    attempt: attempt.attempt,
+                    via: ReportVia::Report,
+                    result: Value::Object(result),
+                    stop,
+                    reported_at: clock::csv_time(clock::now()),
+                }));
+            }
+            PoolEvent::Refused {
+                item_id,
+                attempt,
+                reason,
+            } => {
+                self.refusals += 1;
+                if self.refusals <= REFUSALS_MAX {
+                    turn.events.push(Event::from(ReportRefused {
+                        wave: self.settings.wave,
+                        item_id: one_line(&item_id),
+                        attempt,
+                        reason: one_line(&reason),
+                    }));
+                }
+            }
+            PoolEvent::Declined(task) => self.withdrawn(*task, turn),
+            PoolEvent::Finished(finished) => self.finish(*finished, turn),
+            PoolEvent::Panicked(item) => return Err(JobError::Defect { item }),
+        }
+        Ok(())
+    }
+
+    /// The events of an attempt that is over, and when its row is tried again.
+    fn finish(&mut self, finished: Finished, turn: &mut Turn) {
+        let Finished {
+            row,
+            attempt,
+            outcome,
+            ..
+        } = finished;
+        let (limits, old_feedback) = self
+            .running
+            .remove(&row.index)
+            .map_or((0, None), |running| {
+                (running.rate_limits + 1, running.feedback)
+            });
+        let average = self.average.unwrap_or(finished.duration);
+        self.average = Some((average * 7 + finished.duration) / 8);
+        let mut said = None;
+        let (end, error) = match outcome {
+            Outcome::Result(result, via) => {
+                if via != ReportVia::Report {
+                    turn.events.push(Event::from(AttemptReported {
+                        wave: self.settings.wave,
+                        item_id: row.id.clone(),
+                        row_index: row.index,
+                        attempt,
+                        via,
+                        result: Value::Object(result),
+                        stop: false,
+                        reported_at: clock::csv_time(clock::now()),
+                    }));
+                }
+                (AttemptEnd::Completed, None)
+            }
+            Outcome::Failed(failure, text) => {
+                let end = self.after_failure(failure, row.index);
+                (end, Some(format!("{failure}: {text}")))
+            }
+            Outcome::RateLimited(text, wait) => {
+                said = wait;
+                let error = format!("{}: {text}", Failure::RateLimited);
+                let end = match limits {
+                    ..RATE_LIMITS_MAX => AttemptEnd::RateLimited,
+                    RATE_LIMITS_MAX.. => AttemptEnd::Failed,
+                };
+                (end, Some(error))
+            }
+        };
+        turn.completed += u64::from(end == AttemptEnd::Completed);
+        turn.failed += u64::from(end == AttemptEnd::Failed);
+        turn.events.push(Event::from(AttemptFinished {
+            wave: self.settings.wave,
+            item_id: row.id.clone(),
+            row_index: row.index,
+            attempt,
+            end,
+            error: error.clone(),
+            exit_code: finished.exit_code,
+            signal: finished.signal,
+            leaked: finished.leaked,
+            duration_ms: finished.duration.as_millis() as u64,
+            completed_at: clock::csv_time(clock::now()),
+        }));
+        match end {
+            AttemptEnd::Retry => {
+                let failures = self.state.item(row.index).map_or(0, |item| item.failures);
+                let delayed = self.delayed(&row, attempt);
+                let backoff = self.settings.bounds.retry_delay;
+                let delay = backoff.after_failure(u32::from(failures) + 1, delayed);
+                turn.again.push((
+                    delay,
+                    Waiting {
+                        row,
+                        feedback: error,
+                        rate_limits: 0,
+                    },
+                ));
+            }
+            AttemptEnd::RateLimited => {
+                let delayed = self.delayed(&row, attempt);
+                let delay = backoff::after_rate_limit(limits, said, delayed);
+                turn.events.push(Event::from(RateLimited {
+                    wave: self.settings.wave,
+                    item_id: row.id.clone(),
+                    row_index: row.index,
+                    delay_ms: delay.as_millis() as u64,
+                }));
+                // It says nothing of the row: the next prompt has no word of it.
+                let waiting = Waiting {
+                    row,
+                    feedback: old_feedback,
+                    rate_limits: limits,
+                };
+                turn.again.push((delay, waiting));
+            }
+            _ => {}
+        }
+    }
+
+    fn delayed(&self, row: &Row, attempt: u32) -> Delayed<'_> {
+        Delayed {
+            job_id: &self.settings.job_id,
+            row_index: row.index,
+            attempt,
+        }
+    }
+
+    fn after_failure(&self, failure: Failure, index: u64) -> AttemptEnd {
+        let failures = self.state.item(index).map_or(0, |item| item.failures);
+        match failure {
+            Failure::Cancelled => AttemptEnd::Interrupted,
+            _ if failure.may_be_retried() && u32::from(failures) < self.settings.bounds.retries => {
+                AttemptEnd::Retry
+            }
+            _ => AttemptEnd::Failed,
+        }
+    }
+
+    /// The end of an attempt that an earlier `mesh` began and never saw the end of.
+    pub(super) fn closing(&self, row: &Row, end: AttemptEnd) -> Event {
+        let is_open = end == AttemptEnd::Interrupted;
+        let attempts = self.state.item(row.index).map_or(1, |item| item.attempts);
+        Event::from(AttemptFinished {
+            wave: self.settings.wave,
+            item_id: row.id.clone(),
+            row_index: row.index,
+            attempt: u32::from(attempts),
+            end,
+            error: is_open.then(|| format!("{}: mesh was ended while it ran", Failure::Cancelled)),
+            exit_code: None,
+            signal: None,
+            leaked: Vec::new(),
+            duration_ms: 0,
+            completed_at: clock::csv_time(clock::now()),
+        })
+    }
+
+    /// Takes back the rows that no thread has begun.
+    pub(super) fn withdraw(&mut self, turn: &mut Turn) {
+        let queued: Vec<Task> = self.queue.try_iter().collect();
+        for task in queued {
+            self.withdrawn(task, turn);
+        }
+    }
+
+    fn withdrawn(&mut self, task: Task, turn: &mut Turn) {
+        self.running.remove(&task.row.index);
+        turn.events.push(Event::from(AttemptFinished {
+            wave: self.settings.wave,
+            item_id: task.row.id,
+            row_index: task.row.index,
+            attempt: task.attempt,
+            end: AttemptEnd::Withdrawn,
+            error: None,
+            exit_code: None,
+            signal: None,
+            leaked: Vec::new(),
+            duration_ms: 0,
+            completed_at: clock::csv_time(clock::now()),
+        }));
+    }
+}

@@ -1,0 +1,49 @@
+//! How a call of the pool ended, and what that means for the summary and the exit code.
+
+use super::stop::{Asker, Stop};
+
+/// How a job ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Every row has its result or failed.
+    Finished,
+    /// A worker asked to end the job.
+    StoppedByWorker,
+    /// A halt rule or a budget ended it, in words.
+    Halted(String),
+    /// Somebody asked with `mesh cancel`.
+    Cancelled,
+    /// A signal asked to end it.
+    Interrupted(i32),
+}
+
+impl Ending {
+    /// How a job ended that was asked to, by a signal or by `mesh cancel`.
+    pub fn of(stop: &Stop) -> Self {
+        match stop.asker() {
+            Some(Asker::Signal(signal)) => Ending::Interrupted(signal),
+            Some(Asker::Cancel) => Ending::Cancelled,
+            None => Ending::StoppedByWorker,
+        }
+    }
+
+    /// The exit code of an early end (CONTRACT, "Exit codes"); the rows decide over the others.
+    pub fn exit_code(&self) -> Option<u8> {
+        match self {
+            Ending::Finished => None,
+            Ending::StoppedByWorker | Ending::Halted(_) | Ending::Cancelled => Some(4),
+            Ending::Interrupted(signal) => Some(u8::try_from(128 + signal).unwrap_or(130)),
+        }
+    }
+
+    /// The summary's `job_error`.
+    pub fn job_error(&self) -> Option<String> {
+        match self {
+            Ending::Finished => None,
+            Ending::StoppedByWorker => Some("cancelled by worker request".to_owned()),
+            Ending::Halted(reason) => Some(reason.clone()),
+            Ending::Cancelled => Some("cancelled by mesh cancel".to_owned()),
+            Ending::Interrupted(signal) => Some(format!("interrupted by signal {signal}")),
+        }
+    }
+}

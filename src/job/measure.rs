@@ -1,0 +1,87 @@
+//! What a result is measured against, whichever way it came: its size, the schema, and the cells it would make.
+
+use super::cells::{FormulaCells, ResultColumns};
+use super::outcome::Failure;
+use super::{JobError, Settings};
+use crate::collect::extract::Object;
+use crate::collect::schema::{Schema, VIOLATIONS_MAX};
+use crate::model::one_line;
+use serde_json::Value;
+
+/// The measure of a job's results.
+#[derive(Clone)]
+pub(super) struct Measure {
+    schema: Option<Schema>,
+    result_bytes_max: usize,
+    /// Columns in which no formula may stand.
+    guarded: Option<ResultColumns>,
+}
+
+impl Measure {
+    /// That of a job.
+    pub fn of(settings: &Settings) -> Result<Self, JobError> {
+        let schema = match &settings.output_schema {
+            Some(source) => Some(Schema::compile("output_schema", source.clone())?),
+            None => None,
+        };
+        let columns = settings.result_columns()?;
+        Ok(Self {
+            schema,
+            result_bytes_max: settings.result_bytes_max,
+            guarded: columns.filter(|_| settings.formula_cells == FormulaCells::Reject),
+        })
+    }
+
+    /// Bound on a result's compact text.
+    pub fn bytes_max(&self) -> usize {
+        self.result_bytes_max
+    }
+
+    /// Passes a result, or says everything that is wrong with it.
+    pub fn check(&self, result: Object) -> Result<Object, (Failure, String)> {
+        let value = Value::Object(result);
+        let bytes = value.to_string().len();
+        if bytes > self.result_bytes_max {
+            let text = format!(
+                "the result has {bytes} bytes; at most {} are allowed",
+                self.result_bytes_max
+            );
+            return Err((Failure::OutputTooLarge, text));
+        }
+        if let Some(Err(violations)) = self.schema.as_ref().map(|schema| schema.check(&value)) {
+            return Err((Failure::InvalidOutputSchema, violations));
+        }
+        let Value::Object(result) = value else {
+            return Err((Failure::InvalidOutputSchema, "not an object".to_owned()));
+        };
+        match self.formulas(&result) {
+            text if text.is_empty() => Ok(result),
+            text => Err((Failure::InvalidOutputSchema, text)),
+        }
+    }
+
+    fn formulas(&self, result: &Object) -> String {
+        let found = self
+            .guarded
+            .as_ref()
+            .map(|columns| columns.formulas(result));
+        let found = found.unwrap_or_default();
+        let lines = found.iter().take(VIOLATIONS_MAX);
+        let lines: Vec<String> = lines
+            .map(|formula| one_line(&formula.to_string()))
+            .collect();
+        lines.join("; ")
+    }
+}
+
+#[cfg(test)]
+impl Measure {
+    /// A schema and a bound alone.
+    pub fn by(schema: &str, result_bytes_max: usize) -> Self {
+        Self {
+            schema: Some(Schema::parse("s", schema).expect("a schema")),
+            result_bytes_max,
+            guarded: None,
+        }
+    }
+}

@@ -1,0 +1,400 @@
+//! `--rows` and `--sample`: which rows of the input a job works.
+//!
+//! Row numbers are 1-based over kept rows, as in the id `row-N`; an `index` is 0-based, as in the column `row_index`.
+//! With both options `--rows` picks first, and the sample is spread over what it picked. Nothing is random: the same
+//! selection of the same input picks the same rows, which resuming rests on.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::num::NonZeroU64;
+use std::str::FromStr;
+
+/// The `last` of a range with an open end; no row has this number.
+const OPEN: u64 = u64::MAX;
+
+/// Which rows to work. As JSON: `{"rows": "1-10,15,40-" or null, "sample": 100 or null}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Selection {
+    /// `--rows`; without it, all.
+    pub rows: Option<Rows>,
+    /// `--sample`: of `n` rows picked so far, those at `floor(i * n / sample)`; all, when it is not less than `n`.
+    pub sample: Option<NonZeroU64>,
+}
+
+/// Rows by number: `1-10,15,40-`, in any order, overlaps counted once. As text, also in JSON: sorted and merged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Rows(Vec<Range>);
+
+/// Why a `--rows` was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RowsError {
+    /// Nothing at all, or nothing beside a comma.
+    #[error("a row number is missing; for example: 1-10,15,40-")]
+    Missing,
+    /// Row 0.
+    #[error("`{0}`: rows count from 1")]
+    Zero(String),
+    /// `5-3`.
+    #[error("`{piece}` runs backwards; write {last}-{first}")]
+    Backwards {
+        /// As given.
+        piece: String,
+        /// Its first number.
+        first: u64,
+        /// Its second number.
+        last: u64,
+    },
+    /// `-5`.
+    #[error("`{0}` has no first row; write 1{0}")]
+    NoFirst(String),
+    /// Beyond what a row number can be.
+    #[error("`{0}`: no input has so many rows")]
+    TooLarge(String),
+    /// Anything else.
+    #[error("`{0}` is neither a row number nor a range; for example: 1-10,15,40-")]
+    NotRows(String),
+}
+
+/// A stretch of rows, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Range {
+    first: u64,
+    last: u64,
+    /// Rows in the ranges before this one.
+    before: u64,
+}
+
+impl Selection {
+    /// Whether the row at `index` of an input of `total` rows is picked.
+    pub fn picks(&self, index: u64, total: u64) -> bool {
+        if index >= total {
+            return false;
+        }
+        let rank = match &self.rows {
+            None => Some(index),
+            Some(rows) => rows.rank(index + 1),
+        };
+        match (rank, self.sample) {
+            (None, _) => false,
+            (Some(_), None) => true,
+            (Some(rank), Some(size)) => is_sampled(rank, self.named(total), size.get()),
+        }
+    }
+
+    /// How many rows of an input of `total` rows are picked.
+    pub fn count(&self, total: u64) -> u64 {
+        let named = self.named(total);
+        self.sample.map_or(named, |size| named.min(size.get()))
+    }
+
+    /// The lowest row number that was asked for and is not there: a row of its own, the end of a range, or the begin of
+    /// an open one. To be refused before anything starts: "row 15 is not there; the input has 12 rows".
+    pub fn beyond(&self, total: u64) -> Option<u64> {
+        // The ranges are sorted and apart, so the first that reaches too far has the lowest such row.
+        let ranges = self.rows.iter().flat_map(|rows| &rows.0);
+        let mut missing = ranges
+            .filter(|range| range.first > total || (total < range.last && range.last != OPEN));
+        missing.next().map(|range| range.first.max(total + 1))
+    }
+
+    fn named(&self, total: u64) -> u64 {
+        self.rows.as_ref().map_or(total, |rows| rows.count(total))
+    }
+}
+
+/// Whether some `i` has `floor(i * count / size) == rank`: the least that can is `ceil(rank * size / count)`.
+fn is_sampled(rank: u64, count: u64, size: u64) -> bool {
+    if size >= count {
+        return true;
+    }
+    let (rank, count, size) = (u128::from(rank), u128::from(count), u128::from(size));
+    let i = (rank * size).div_ceil(count);
+    i * count / size == rank
+}
+
+impl Rows {
+    /// The place of row `number` among the named rows, from 0.
+    fn rank(&self, number: u64) -> Option<u64> {
+        let range = self.last_from(number)?;
+        (number <= range.last).then(|| range.before + (number - range.first))
+    }
+
+    fn count(&self, total: u64) -> u64 {
+        self.last_from(total).map_or(0, |range| {
+            range.before + (range.last.min(total) - range.first) + 1
+        })
+    }
+
+    /// The last range that begins at or before row `number`.
+    fn last_from(&self, number: u64) -> Option<&Range> {
+        let after = self.0.partition_point(|range| range.first <= number);
+        self.0[..after].last()
+    }
+
+    fn merged(mut ranges: Vec<Range>) -> Self {
+        ranges.sort_by_key(|range| range.first);
+        let mut merged: Vec<Range> = Vec::new();
+        for range in ranges {
+            match merged.last_mut() {
+                Some(last) if range.first <= last.last.saturating_add(1) => {
+                    last.last = last.last.max(range.last);
+                }
+                Some(last) => {
+                    let before = last.before + (last.last - last.first) + 1;
+                    merged.push(Range { before, ..range });
+                }
+                None => merged.push(range),
+            }
+        }
+        Self(merged)
+    }
+}
+
+impl FromStr for Rows {
+    type Err = RowsError;
+
+    fn from_str(text: &str) -> Result<Self, RowsError> {
+        let ranges: Result<_, _> = text.split(',').map(|piece| range(piece.trim())).collect();
+        Ok(Self::merged(ranges?))
+    }
+}
+
+fn range(piece: &str) -> Result<Range, RowsError> {
+    let (first, last) = match piece.split_once('-') {
+        None if piece.is_empty() => return Err(RowsError::Missing),
+        Some(("", _)) => return Err(RowsError::NoFirst(piece.to_owned())),
+        None => (number(piece, piece)?, number(piece, piece)?),
+        Some((first, "")) => (number(first, piece)?, OPEN),
+        Some((first, last)) => (number(first, piece)?, number(last, piece)?),
+    };
+    if last < first {
+        let piece = piece.to_owned();
+        return Err(RowsError::Backwards { piece, first, last });
+    }
+    Ok(Range {
+        first,
+        last,
+        before: 0,
+    })
+}
+
+fn number(text: &str, piece: &str) -> Result<u64, RowsError> {
+    let text = text.trim();
+    // The standard parser also takes `+3`.
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(RowsError::NotRows(piece.to_owned()));
+    }
+    match text.parse() {
+        Ok(0) => Err(RowsError::Zero(piece.to_owned())),
+        Ok(OPEN) | Err(_) => Err(RowsError::TooLarge(piece.to_owned())),
+        Ok(number) => Ok(number),
+    }
+}
+
+impl fmt::Display for Rows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, range) in self.0.iter().enumerate() {
+            f.write_str(if at == 0 { "" } else { "," })?;
+            match (range.first, range.last) {
+                (first, OPEN) => write!(f, "{first}-")?,
+                (first, last) if first == last => write!(f, "{first}")?,
+                (first, last) => write!(f, "{first}-{last}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl TryFrom<String> for Rows {
+    type Error = RowsError;
+
+    fn try_from(text: String) -> Result<Self, RowsError> {
+        text.parse()
+    }
+}
+
+impl From<Rows> for String {
+    fn from(rows: Rows) -> Self {
+        rows.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::collection::vec;
+    use proptest::option;
+    use proptest::prelude::*;
+
+    fn selection(rows: &str, sample: u64) -> Selection {
+        Selection {
+            rows: (!rows.is_empty()).then(|| rows.parse().expect("rows")),
+            sample: NonZeroU64::new(sample),
+        }
+    }
+
+    fn picked(selection: &Selection, total: u64) -> Vec<u64> {
+        (0..total + 3)
+            .filter(|index| selection.picks(*index, total))
+            .collect()
+    }
+
+    #[test]
+    fn rows_are_sorted_and_merged() {
+        for (text, merged) in [
+            ("1-10,15,40-", "1-10,15,40-"),
+            ("7", "7"),
+            ("1-", "1-"),
+            ("5,3,4", "3-5"),
+            ("8-9, 1-3 ,2-5", "1-5,8-9"),
+            ("3-4,3-4,3", "3-4"),
+            ("40-,1-50,60", "1-"),
+            (
+                "18446744073709551614,18446744073709551613-",
+                "18446744073709551613-",
+            ),
+        ] {
+            let rows: Rows = text.parse().expect(text);
+            assert_eq!(rows.to_string(), merged);
+            assert_eq!(merged.parse::<Rows>().expect(merged), rows);
+        }
+    }
+
+    #[test]
+    fn refusals_name_the_bad_piece() {
+        for (text, message) in [
+            ("", "a row number is missing; for example: 1-10,15,40-"),
+            ("1,,3", "a row number is missing; for example: 1-10,15,40-"),
+            ("1,", "a row number is missing; for example: 1-10,15,40-"),
+            ("1,0", "`0`: rows count from 1"),
+            ("0-4", "`0-4`: rows count from 1"),
+            ("1,5-3", "`5-3` runs backwards; write 3-5"),
+            ("-5", "`-5` has no first row; write 1-5"),
+            (
+                "a",
+                "`a` is neither a row number nor a range; for example: 1-10,15,40-",
+            ),
+            (
+                "1-2-3",
+                "`1-2-3` is neither a row number nor a range; for example: 1-10,15,40-",
+            ),
+            (
+                "1,+3",
+                "`+3` is neither a row number nor a range; for example: 1-10,15,40-",
+            ),
+            (
+                "18446744073709551615",
+                "`18446744073709551615`: no input has so many rows",
+            ),
+            (
+                "1-99999999999999999999",
+                "`1-99999999999999999999`: no input has so many rows",
+            ),
+        ] {
+            let error = text.parse::<Rows>().expect_err(text);
+            assert_eq!(error.to_string(), message);
+        }
+    }
+
+    #[test]
+    fn rows_first_then_the_sample_of_them() {
+        for (rows, sample, total, indexes) in [
+            ("", 0, 3, vec![0, 1, 2]),
+            ("", 3, 10, vec![0, 3, 6]),
+            ("", 4, 10, vec![0, 2, 5, 7]),
+            ("", 1, 10, vec![0]),
+            ("", 10, 10, (0..10).collect()),
+            ("", 99, 3, vec![0, 1, 2]),
+            ("2-3,9-", 0, 10, vec![1, 2, 8, 9]),
+            ("2-3,9-", 2, 10, vec![1, 8]),
+            ("2-3,9-", 3, 10, vec![1, 2, 8]),
+            ("4-", 0, 3, vec![]),
+            ("", 5, 0, vec![]),
+        ] {
+            let selection = selection(rows, sample);
+            assert_eq!(
+                picked(&selection, total),
+                indexes,
+                "{rows} {sample} {total}"
+            );
+            assert_eq!(selection.count(total), indexes.len() as u64);
+        }
+    }
+
+    #[test]
+    fn numbers_near_the_end_do_not_overflow() {
+        let all = selection("1-", 3);
+        assert_eq!(all.count(u64::MAX), 3);
+        assert!(all.picks(0, u64::MAX) && all.picks(u64::MAX / 3, u64::MAX));
+        assert!(!all.picks(u64::MAX - 1, u64::MAX) && !all.picks(u64::MAX, u64::MAX));
+        assert_eq!(selection("1-4,18446744073709551614", 0).count(u64::MAX), 5);
+    }
+
+    #[test]
+    fn rows_that_are_not_there() {
+        for (rows, total, missing) in [
+            ("", 0, None),
+            ("1-10,12", 12, None),
+            ("1-10,15", 12, Some(15)),
+            ("5-20", 12, Some(13)),
+            ("13-20,30", 12, Some(13)),
+            ("12-", 12, None),
+            ("13-", 12, Some(13)),
+            ("40-,2", 12, Some(40)),
+            ("1", 0, Some(1)),
+            ("1-", u64::MAX, None),
+        ] {
+            assert_eq!(selection(rows, 2).beyond(total), missing, "{rows} {total}");
+        }
+    }
+
+    #[test]
+    fn json_is_ours_and_strict() {
+        let json = r#"{"rows":"1-3,7-","sample":2}"#;
+        let read: Selection = serde_json::from_str(json).expect("a selection");
+        assert_eq!(read, selection("7-,1-3", 2));
+        assert_eq!(serde_json::to_string(&read).expect("JSON"), json);
+        for bad in [
+            r#"{"rows":"0"}"#,
+            r#"{"sample":0}"#,
+            r#"{"rows":null,"every":2}"#,
+        ] {
+            assert!(serde_json::from_str::<Selection>(bad).is_err(), "{bad}");
+        }
+    }
+
+    /// `(first, None)` is open, `(first, Some(more))` ends at `first + more`.
+    fn pieces() -> impl Strategy<Value = Vec<(u64, Option<u64>)>> {
+        vec((1..40u64, option::weighted(0.9, 0..12u64)), 1..6)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn picks_and_count_agree_with_enumeration(
+            pieces in option::of(pieces()),
+            sample in option::of(1..60u64),
+            total in 0..50u64,
+        ) {
+            let named = |row: u64| pieces.as_ref().is_none_or(|pieces| {
+                pieces.iter().any(|(first, more)| row >= *first && more.is_none_or(|more| row <= first + more))
+            });
+            let mut expected: Vec<u64> = (0..total).filter(|index| named(index + 1)).collect();
+            if let Some(size) = sample.filter(|size| *size < expected.len() as u64) {
+                let count = expected.len() as u64;
+                expected = (0..size).map(|i| expected[(i * count / size) as usize]).collect();
+            }
+            let text: Vec<String> = pieces.iter().flatten().map(|(first, more)| match more {
+                Some(0) => first.to_string(),
+                Some(more) => format!("{first}-{}", first + more),
+                None => format!("{first}-"),
+            }).collect();
+            let selection = selection(&text.join(","), sample.unwrap_or(0));
+            prop_assert_eq!(picked(&selection, total), &expected[..]);
+            prop_assert_eq!(selection.count(total), expected.len() as u64);
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! One thread of the pool: takes a row, sees one attempt through, says what came of it. Only here processes are touched;
+//! nothing here decides what follows.
+
+use super::Settings;
+use super::attempt::{self, Pulse};
+use super::input::Row;
+use super::logs::{LogEnd, LogFolder};
+use super::measure::Measure;
+use super::orphans::{Roster, Slot};
+use super::outcome::{Failure, Outcome, Rules, judge};
+use super::pool::PoolEvent;
+use super::report::{Hub, Open};
+use super::stop::{Stop, Urgency};
+use super::worker::Launcher;
+use crate::model::ReportToken;
+use crossbeam_channel::{Receiver, Sender};
+use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One attempt to see through.
+pub(super) struct Task {
+    pub row: Row,
+    pub attempt: u32,
+    pub token: ReportToken,
+    pub feedback: Option<String>,
+    pub pulse: Arc<Pulse>,
+}
+
+/// One attempt that was seen through.
+pub(super) struct Finished {
+    pub row: Row,
+    pub attempt: u32,
+    pub outcome: Outcome,
+    pub exit_code: Option<i32>,
+    pub signal: Option<i32>,
+    pub leaked: Vec<String>,
+    pub duration: Duration,
+}
+
+/// What a thread of the pool needs to see an attempt through.
+pub(super) struct WorkerThread<'p> {
+    pub settings: &'p Settings,
+    pub launcher: &'p Launcher<'p>,
+    pub hub: &'p Hub,
+    pub measure: &'p Measure,
+    pub roster: &'p Roster,
+    pub logs: &'p LogFolder,
+    pub stop: &'p Stop,
+}
+
+impl WorkerThread<'_> {
+    /// Sees attempts through, one after the other, until there are no more.
+    pub fn serve(&self, number: usize, work: &Receiver<Task>, events: &Sender<PoolEvent>) {
+        let mut slot = self.roster.slot(number);
+        for task in work {
+            if self.stop.urgency() != Urgency::None {
+                // Queued before somebody asked to stop: it has not begun, and must not.
+                let _ = events.send(PoolEvent::Declined(Box::new(task)));
+                continue;
+            }
+            let item = task.row.id.clone();
+            // A panic must not leave the loop waiting for a row whose thread is gone.
+            let seen = catch_unwind(AssertUnwindSafe(|| self.see_through(task, &mut slot)));
+            let event = match seen {
+                Ok(finished) => PoolEvent::Finished(Box::new(finished)),
+                Err(_) => PoolEvent::Panicked(item),
+            };
+            if events.send(event).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn see_through(&self, task: Task, slot: &mut Slot<'_>) -> Finished {
+        let opened = Open {
+            item_id: task.row.id.clone(),
+            row_index: task.row.index,
+            attempt: task.attempt,
+            taken: None,
+        };
+        self.hub.open(&task.token, opened);
+        let launch = self.launcher.launch(
+            &task.row,
+            task.attempt,
+            &task.token,
+            task.feedback.as_deref(),
+        );
+        let ended = launch.and_then(|launch| {
+            let limits = self.settings.limits();
+            slot.prepare();
+            let ended = attempt::run(
+                launch.command,
+                launch.prompt.as_bytes(),
+                &limits,
+                self.stop,
+                &task.pulse,
+                |process| slot.fill(process, &task.token, &task.row.id),
+            );
+            slot.clear();
+            let file = read_result_file(&launch.result_file, self.settings.result_bytes_max);
+            remove(&launch.litter);
+            Ok((ended?, file))
+        });
+        let report = self.hub.close(&task.token);
+        let limits = self.settings.limits();
+        let rules = Rules {
+            measure: self.measure,
+            max_runtime: limits.max_runtime,
+            max_idle: limits.max_idle,
+            is_own_answer: &|object| self.hub.is_own_answer(object),
+        };
+        let outcome = match &ended {
+            Ok((ended, file)) => judge(ended, report, file.as_deref(), &rules),
+            Err(error) => Outcome::Failed(Failure::SpawnFailed, error.to_string()),
+        };
+        let ended = ended.ok().map(|(ended, _)| ended);
+        if let Some(ended) = &ended {
+            let end = match outcome {
+                Outcome::Result(..) => LogEnd::Completed,
+                Outcome::Failed(..) | Outcome::RateLimited(..) => LogEnd::Failed,
+            };
+            let (stdout, stderr) = (&ended.stdout, &ended.stderr);
+            self.logs
+                .keep(&task.row.id, task.attempt, end, stdout, stderr);
+        }
+        Finished {
+            row: task.row,
+            attempt: task.attempt,
+            outcome,
+            exit_code: ended.as_ref().and_then(|ended| ended.code),
+            signal: ended.as_ref().and_then(|ended| ended.signal),
+            leaked: ended
+                .iter()
+                .flat_map(|ended| &ended.leaked)
+                .map(ToString::to_string)
+                .collect(),
+            duration: ended
+                .as_ref()
+                .map_or(Duration::ZERO, |ended| ended.duration),
+        }
+    }
+}
+
+/// The result file, if the worker wrote one; one byte more than the bound, so that the judge sees the excess.
+fn read_result_file(path: &Path, bytes_max: usize) -> Option<Vec<u8>> {
+    let is_file = std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file());
+    let file = is_file.then(|| std::fs::File::open(path).ok()).flatten()?;
+    let mut bytes = Vec::new();
+    file.take((bytes_max as u64).saturating_add(1))
+        .read_to_end(&mut bytes)
+        .ok()?;
+    (!bytes.trim_ascii().is_empty()).then_some(bytes)
+}
+
+fn remove(litter: &[std::path::PathBuf]) {
+    for path in litter {
+        // Most attempts leave none; whatever else fails is cleaned up with the run's folder.
+        let _ = std::fs::remove_file(path);
+    }
+}

@@ -1,0 +1,155 @@
+//! Where a learning is captured: which repository, on which branch, with which files changed.
+//!
+//! Asks git through [`Repo`]; the name of a repository is made of its address by a pure function. Works outside of a
+//! repository as well.
+
+use super::LearningsError;
+use crate::git::{GitError, Repo};
+use serde::Serialize;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The learnings file's name at the root of a repository.
+pub const FILE_NAME: &str = ".learnings.jsonl";
+/// The most changed files that a record names; a rewrite of the whole tree must not make every record a huge one.
+const PATHS_MAX: usize = 200;
+
+/// Where a learning was captured.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Context {
+    /// `owner/name` of the remote `origin`, else the folder's name.
+    pub repo: String,
+    /// The branch that is checked out; empty outside of a repository and where a bare commit is checked out.
+    pub branch: String,
+    /// Tracked files that differ from the commit, staged or not, sorted; at most 200, without the learnings file.
+    pub paths: Vec<String>,
+}
+
+/// A folder, and the repository that it is in, if any.
+#[derive(Clone, Debug)]
+pub struct Place {
+    root: PathBuf,
+    repo: Option<Repo>,
+}
+
+impl Place {
+    /// The place of `folder`.
+    ///
+    /// # Errors
+    /// Git could not be run, or failed for another reason than that there is no repository.
+    pub fn of(folder: &Path) -> Result<Self, LearningsError> {
+        match Repo::find(folder) {
+            Ok(repo) => Ok(Self {
+                root: repo.root().to_owned(),
+                repo: Some(repo),
+            }),
+            Err(GitError::NoRepository { .. }) => Ok(Self {
+                // `a/..` has no name of its own.
+                root: fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned()),
+                repo: None,
+            }),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The learnings file: at the repository's root, or in the folder outside of one.
+    pub fn file(&self) -> PathBuf {
+        self.root.join(FILE_NAME)
+    }
+
+    /// What a learning captured here says about it, when it goes to `file`.
+    ///
+    /// # Errors
+    /// Git failed.
+    pub fn context(&self, file: &Path) -> Result<Context, LearningsError> {
+        let Some(repo) = &self.repo else {
+            return Ok(Context {
+                repo: folder_name(&self.root),
+                ..Context::default()
+            });
+        };
+        let name = repo.origin()?.as_deref().and_then(name_of);
+        Ok(Context {
+            repo: name.unwrap_or_else(|| folder_name(&self.root)),
+            branch: repo.branch()?.unwrap_or_default(),
+            paths: self.changed_paths(repo, file)?,
+        })
+    }
+
+    fn changed_paths(&self, repo: &Repo, file: &Path) -> Result<Vec<String>, LearningsError> {
+        // A tracked learnings file is changed by the first append; from then on it would stand in every record.
+        let file = fs::canonicalize(file).ok();
+        let mut paths: Vec<String> = repo
+            .changed_tracked()?
+            .into_iter()
+            .filter(|path| Some(self.root.join(path)) != file)
+            .map(|path| path.to_string_lossy().into_owned())
+            .collect();
+        paths.sort();
+        paths.truncate(PATHS_MAX);
+        Ok(paths)
+    }
+}
+
+fn folder_name(folder: &Path) -> String {
+    let name = folder.file_name().unwrap_or(folder.as_os_str());
+    name.to_string_lossy().into_owned()
+}
+
+/// The last two parts of a remote's address: `owner/name`. Never a host or what stands before it, because that may
+/// hold a password.
+fn name_of(address: &str) -> Option<String> {
+    let path = path_of(address.trim()).trim_end_matches('/');
+    let path = path.strip_suffix(".git").unwrap_or(path);
+    let parts: Vec<&str> = path
+        .split('/')
+        .filter(|part| !["", ".", ".."].contains(part))
+        .collect();
+    let last_two = &parts[parts.len().saturating_sub(2)..];
+    (!last_two.is_empty()).then(|| last_two.join("/"))
+}
+
+/// What follows the host: of `https://host/path`, of `user@host:path`, or all of a local path.
+fn path_of(address: &str) -> &str {
+    if let Some((_, rest)) = address.split_once("://") {
+        let path = rest.split_once('/').map_or("", |(_, path)| path);
+        return path.split(['?', '#']).next().unwrap_or_default();
+    }
+    let head = address.find('/').unwrap_or(address.len());
+    match address[..head].rfind(':') {
+        Some(colon) => &address[colon + 1..],
+        None => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repository_is_named_by_the_last_two_parts_of_its_address() {
+        for (address, name) in [
+            ("https://example.org/owner/name", Some("owner/name")),
+            ("https://example.org/owner/name.git/", Some("owner/name")),
+            ("https://example.org/group/sub/name.git", Some("sub/name")),
+            (
+                "ssh://git@example.org:2222/owner/name.git",
+                Some("owner/name"),
+            ),
+            ("git@example.org:owner/name.git", Some("owner/name")),
+            ("git@[::1]:owner/name.git", Some("owner/name")),
+            ("example:name", Some("name")),
+            ("file:///srv/git/name.git", Some("git/name")),
+            ("/srv/git/owner/name", Some("owner/name")),
+            ("../name.git\n", Some("name")),
+            ("https://user:secret@example.org/name", Some("name")),
+            ("https://example.org/o/n.git?token=secret/x", Some("o/n")),
+            ("https://user:secret@example.org", None),
+            ("ssh://git@example.org/", None),
+            ("..", None),
+            ("", None),
+        ] {
+            assert_eq!(name_of(address).as_deref(), name, "{address}");
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! A learnings file on disk: appending a record, and reading all of them.
+//!
+//! Writers hold an exclusive `flock` on the file itself from the read to the sync, readers a shared one: the file is
+//! never renamed, so it needs no lock file beside it that git would see. The duplicate check happens under that lock.
+//!
+//! When [`Store::append`] returns `Ok`, the record is on the disk (file and folder are synced). Killed at any earlier
+//! step, the file holds the whole new line, none of it, or a torn last line; earlier lines are never written again.
+
+use super::{BadLine, Contents, LearningsError, NewRecord, Record};
+use crate::durable;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::retry_on_intr;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+/// The largest learnings file that is read or written: some 200,000 records.
+pub const LEARNINGS_BYTES_MAX: u64 = 128 << 20;
+
+/// One learnings file; it need not exist yet.
+#[derive(Clone, Debug)]
+pub struct Store {
+    file: PathBuf,
+}
+
+/// What to do when the same learning is there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duplicates {
+    /// Append nothing.
+    Skip,
+    /// Append it once more.
+    Allow,
+}
+
+/// What an append did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The record is in the file.
+    Appended,
+    /// The same learning is there already; the file is as it was.
+    Duplicate {
+        /// The first record of that learning; empty when it has no id.
+        existing_id: String,
+    },
+}
+
+/// What an append did, and what it met on the way.
+#[derive(Debug)]
+pub struct Appended {
+    /// What it did.
+    pub outcome: Outcome,
+    /// Lines that were there before and are no records; they stay.
+    pub bad_lines: Vec<BadLine>,
+}
+
+impl Store {
+    /// The store in the file at `path`.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { file: path.into() }
+    }
+
+    /// The learnings file.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// Adds `record` on a line of its own; makes the file, but no folder.
+    ///
+    /// # Errors
+    /// The file can't be made, locked, read or written, or would get too large. After a failed write the file may end
+    /// in a torn line.
+    pub fn append(
+        &self,
+        record: &NewRecord,
+        duplicates: Duplicates,
+    ) -> Result<Appended, LearningsError> {
+        let file = self.open(
+            OpenOptions::new().read(true).append(true).create(true),
+            FlockOperation::LockExclusive,
+        )?;
+        let bytes = self.read_bounded(&file)?;
+        let Contents { records, bad_lines } = Contents::parse(&bytes);
+        if duplicates == Duplicates::Skip
+            && let Some(existing) = find(&records, record.fingerprint())
+        {
+            let outcome = Outcome::Duplicate {
+                existing_id: existing.id().to_owned(),
+            };
+            return Ok(Appended { outcome, bad_lines });
+        }
+        self.write(&file, &bytes, record)?;
+        let outcome = Outcome::Appended;
+        Ok(Appended { outcome, bad_lines })
+    }
+
+    /// All bytes of the file, for [`Contents::parse`]; none when it is not there.
+    ///
+    /// # Errors
+    /// The file can't be locked or read, or is too large.
+    pub fn read(&self) -> Result<Vec<u8>, LearningsError> {
+        // Shared with other readers: without the lock, a line that is just being written would look torn.
+        match self.open(OpenOptions::new().read(true), FlockOperation::LockShared) {
+            Err(LearningsError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                Ok(Vec::new())
+            }
+            Err(error) => Err(error),
+            Ok(file) => self.read_bounded(&file),
+        }
+    }
+
+    /// Opens the file and waits for the lock, which ends with the returned handle.
+    fn open(&self, how: &OpenOptions, lock: FlockOperation) -> Result<File, LearningsError> {
+        // Before opening: opening a pipe would wait for its other end.
+        if fs::metadata(&self.file).is_ok_and(|metadata| !metadata.is_file()) {
+            return Err(LearningsError::NotAFile {
+                file: self.file.clone(),
+            });
+        }
+        let file = how
+            .open(&self.file)
+            .map_err(|source| self.failed("open", source))?;
+        retry_on_intr(|| flock(&file, lock)).map_err(|errno| self.failed("lock", errno.into()))?;
+        Ok(file)
+    }
+
+    fn read_bounded(&self, file: &File) -> Result<Vec<u8>, LearningsError> {
+        let mut bytes = Vec::new();
+        file.take(LEARNINGS_BYTES_MAX + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|source| self.failed("read", source))?;
+        self.check_size(bytes.len())?;
+        Ok(bytes)
+    }
+
+    /// One write of one line; a last line that lacks its end gets it first, be it whole or torn.
+    fn write(
+        &self,
+        mut file: &File,
+        before: &[u8],
+        record: &NewRecord,
+    ) -> Result<(), LearningsError> {
+        let mut text = match before.last() {
+            None | Some(b'\n') => Vec::new(),
+            Some(_) => vec![b'\n'],
+        };
+        text.append(&mut record.line());
+        self.check_size(before.len() + text.len())?;
+        file.write_all(&text)
+            .and_then(|()| file.sync_all())
+            // Always, not only for a new file: whoever made it may have been killed before it came to this.
+            .and_then(|()| durable::sync_folder(durable::parent(&fs::canonicalize(&self.file)?)))
+            .map_err(|source| self.failed("write", source))
+    }
+
+    fn check_size(&self, bytes: usize) -> Result<(), LearningsError> {
+        if bytes as u64 <= LEARNINGS_BYTES_MAX {
+            return Ok(());
+        }
+        Err(LearningsError::TooLarge {
+            file: self.file.clone(),
+            bytes_max: LEARNINGS_BYTES_MAX,
+        })
+    }
+
+    fn failed(&self, action: &'static str, source: io::Error) -> LearningsError {
+        LearningsError::Io {
+            action,
+            file: self.file.clone(),
+            source,
+        }
+    }
+}
+
+fn find<'r, 'a>(records: &'r [Record<'a>], fingerprint: &str) -> Option<&'r Record<'a>> {
+    records
+        .iter()
+        .find(|record| record.fingerprint() == fingerprint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::learnings::{Context, Draft, Flaw};
+    use tempfile::TempDir;
+
+    fn record(learning: &str) -> NewRecord {
+        let draft = Draft {
+            learning: learning.to_owned(),
+            ..Draft::default()
+        };
+        let now = "2026-02-13T01:55:00Z".parse().expect("a time");
+        NewRecord::new(&draft, Context::default(), now).expect("a record")
+    }
+
+    fn store() -> (TempDir, Store) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = Store::at(folder.path().join("l.jsonl"));
+        (folder, store)
+    }
+
+    fn append(store: &Store, learning: &str) -> Appended {
+        store
+            .append(&record(learning), Duplicates::Skip)
+            .expect("appended")
+    }
+
+    #[test]
+    fn wherever_an_append_is_cut_off_the_earlier_records_stay_and_the_next_one_is_whole() {
+        let (_folder, store) = store();
+        append(&store, "first");
+        let first = fs::read(store.file()).expect("readable");
+        append(&store, "sécond");
+        let both = fs::read(store.file()).expect("readable");
+        let learnings = |records: &[Record]| -> Vec<String> {
+            records
+                .iter()
+                .map(|one| one.learning().to_owned())
+                .collect()
+        };
+        for cut in first.len()..=both.len() {
+            fs::write(store.file(), &both[..cut]).expect("written");
+            let appended = append(&store, "third");
+            let after = fs::read(store.file()).expect("readable");
+            assert!(
+                after.starts_with(&both[..cut]),
+                "{cut}: nothing is taken away"
+            );
+            let bytes = store.read().expect("readable");
+            let Contents { records, bad_lines } = Contents::parse(&bytes);
+            // The line end alone may be missing: then the second one is whole.
+            let (whole, torn) = match cut {
+                cut if cut == first.len() => (vec!["first", "third"], 0),
+                cut if cut + 1 >= both.len() => (vec!["first", "sécond", "third"], 0),
+                _ => (vec!["first", "third"], 1),
+            };
+            assert_eq!(learnings(&records), whole, "{cut}");
+            assert_eq!(bad_lines.len(), torn, "{cut}");
+            let told: Vec<Flaw> = appended.bad_lines.iter().map(|bad| bad.flaw).collect();
+            assert_eq!(told, vec![Flaw::Torn; torn], "{cut}");
+        }
+    }
+
+    /// Writes `first`, lets `act` begin, then writes `second`, all as one writer under the lock.
+    fn while_locked<T: Send>(
+        store: &Store,
+        first: &[u8],
+        second: &[u8],
+        act: impl FnOnce() -> T + Send,
+    ) -> T {
+        let mut how = OpenOptions::new();
+        let how = how.append(true).create(true);
+        let held = store.open(how, FlockOperation::LockExclusive);
+        let mut held = held.expect("locked");
+        held.write_all(first).expect("written");
+        std::thread::scope(|scope| {
+            let acting = scope.spawn(act);
+            // Long enough for one who does not wait to go wrong.
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            held.write_all(second).expect("written");
+            drop(held);
+            acting.join().expect("no panic")
+        })
+    }
+
+    #[test]
+    fn a_reader_waits_for_a_writer_to_finish_its_line() {
+        let (_folder, store) = store();
+        let bytes = while_locked(&store, b"{\"learning\":", b"\"x\"}\n", || {
+            store.read().expect("readable")
+        });
+        let contents = Contents::parse(&bytes);
+        assert_eq!((contents.records.len(), contents.bad_lines.len()), (1, 0));
+    }
+
+    #[test]
+    fn a_writer_sees_what_the_one_before_it_wrote() {
+        let (_folder, store) = store();
+        let same = record("same").line();
+        let appended = while_locked(&store, b"", &same, || append(&store, "same"));
+        assert!(matches!(appended.outcome, Outcome::Duplicate { .. }));
+        assert_eq!(fs::read(store.file()).expect("readable"), same);
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_is_neither_read_nor_written() {
+        let (_folder, store) = store();
+        let file = File::create(store.file()).expect("created");
+        let line = record("x").line().len() as u64;
+        // A last line of zeros without an end: one more byte is needed for its line end.
+        file.set_len(LEARNINGS_BYTES_MAX - line).expect("sized");
+        let refused = store.append(&record("x"), Duplicates::Skip);
+        assert!(matches!(refused, Err(LearningsError::TooLarge { .. })));
+        file.set_len(LEARNINGS_BYTES_MAX + 1).expect("sized");
+        let refused = store.read();
+        assert!(matches!(refused, Err(LearningsError::TooLarge { .. })));
+        let bytes = file.metadata().expect("metadata").len();
+        assert_eq!(bytes, LEARNINGS_BYTES_MAX + 1);
+    }
+}

@@ -1,0 +1,465 @@
+//! Going on with a run (`--resume`, `--retry-failed`), and taking results over from one (`--reuse`).
+
+use super::*;
+
+const COLUMNS: [&str; 3] = ["item_id", "status", "attempt_count"];
+
+/// The runs there are, oldest first.
+fn runs(sandbox: &Sandbox) -> Vec<String> {
+    let list = sandbox.mesh(&["runs", "list", "--json"]).out;
+    let id = |line: &str| {
+        let run: Value = serde_json::from_str(line).expect("an object");
+        run["mesh_run_id"].as_str().expect("a name").to_owned()
+    };
+    list.lines().map(id).collect()
+}
+
+/// The ledger of one run.
+fn ledger_of(sandbox: &Sandbox, run: &str) -> String {
+    let runs = sandbox.mesh_home().join("runs");
+    std::fs::read_to_string(runs.join(run).join("ledger.jsonl")).expect("a ledger")
+}
+
+/// Which rows were worked since this was asked last, sorted.
+fn worked(sandbox: &Sandbox) -> String {
+    let log = sandbox.path("log");
+    let text = std::fs::read_to_string(&log).unwrap_or_default();
+    let _ = std::fs::remove_file(&log);
+    let mut items: Vec<&str> = text.lines().collect();
+    items.sort_unstable();
+    items.join(" ")
+}
+
+/// A job whose second of three rows stops it.
+fn stopped() -> Sandbox {
+    let sandbox = with_rows("id,mock\n1,good\n2,stop\n3,good\n");
+    let options = ["--id-column", "id", "-j", "1"];
+    assert_eq!(spawn_agent(&sandbox, &options, &["--as", "{mock}"]).code, 4);
+    sandbox
+}
+
+#[test]
+fn a_run_is_found_by_its_input_however_that_is_named() {
+    for input in ["in.csv", "./in.csv", "../work/in.csv", "link.csv"] {
+        let sandbox = stopped();
+        std::os::unix::fs::symlink("in.csv", sandbox.path("link.csv")).expect("a link");
+        let said = sandbox.mesh(&["spawn", input, "--resume"]);
+        assert_eq!(said.code, 0, "{input}: {}", said.err);
+        assert_eq!(
+            table(&sandbox, &COLUMNS),
+            "1 | completed | 1\n2 | completed | 1\n3 | completed | 1",
+            "{input}"
+        );
+        assert_eq!(runs(&sandbox).len(), 1);
+    }
+}
+
+#[test]
+fn a_run_is_found_by_its_id_alone_and_from_another_folder() {
+    let sandbox = stopped();
+    sandbox.write("sub/other", "");
+    let resume = format!("--resume={}", run_id(&sandbox));
+    let said = sandbox.mesh(&["-C", "sub", "spawn", &resume, "--json"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let summary: Value =
+        serde_json::from_str(said.out.lines().last().expect("a line")).expect("an object");
+    assert_eq!(summary["completed_items"], 3);
+    assert_eq!(
+        table(&sandbox, &["status"]),
+        "completed\ncompleted\ncompleted"
+    );
+}
+
+#[test]
+fn a_run_goes_on_although_its_input_is_gone() {
+    let sandbox = stopped();
+    std::fs::remove_file(sandbox.path("in.csv")).expect("it was there");
+    let said = sandbox.mesh(&["spawn", "in.csv", "--resume"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(
+        table(&sandbox, &["id", "status"]),
+        "1 | completed\n2 | completed\n3 | completed"
+    );
+}
+
+#[test]
+fn a_run_is_found_where_its_artifacts_are() {
+    let sandbox = with_rows("id,mock\n1,stop\n2,good\n");
+    let options = ["--artifacts", "runs here", "-j", "1"];
+    assert_eq!(spawn_agent(&sandbox, &options, &["--as", "{mock}"]).code, 4);
+    assert_eq!(sandbox.mesh(&["spawn", "in.csv", "--resume"]).code, 2);
+    let args = ["spawn", "in.csv", "--resume", "--artifacts", "runs here"];
+    let said = sandbox.mesh(&args);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(table(&sandbox, &["status"]), "completed\ncompleted");
+}
+
+#[test]
+fn of_several_runs_the_last_one_over_the_input_goes_on() {
+    let sandbox = with_rows("id,mock\n1,stop\n2,good\n");
+    sandbox.write("other.csv", "id,mock\n1,stop\n2,good\n");
+    let agent = fake_agent();
+    // The names say nothing of the order.
+    for (name, input) in [("c", "in.csv"), ("a", "in.csv"), ("b", "other.csv")] {
+        let output = format!("{name}.out.csv");
+        let mut args = vec![
+            "spawn",
+            input,
+            "--instruction",
+            "x",
+            "-j",
+            "1",
+            "--env",
+            "MESH",
+        ];
+        args.extend([
+            "--run-id", name, "-o", &output, "--", &agent, "--as", "{mock}",
+        ]);
+        assert_eq!(sandbox.mesh(&args).code, 4);
+    }
+    let before = ["b", "c"].map(|run| ledger_of(&sandbox, run));
+    let said = sandbox.mesh(&["spawn", "in.csv", "--resume"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(said.out.ends_with("a.out.csv\n"), "{}", said.out);
+    assert_eq!(["b", "c"].map(|run| ledger_of(&sandbox, run)), before);
+}
+
+#[test]
+fn a_run_that_is_not_there_is_refused() {
+    let sandbox = with_rows("id\na\n");
+    sandbox.write("other.csv", "id\na\n");
+    spawn_agent(&sandbox, &[], &["--good"]);
+    for (args, why) in [
+        (&["spawn", "--resume"][..], "which run is to go on?"),
+        (&["spawn", "other.csv", "--resume"], "no run over "),
+        (&["spawn", "no.csv", "--resume"], "no run over "),
+        (&["spawn", "--resume=nope"], "no run `nope`"),
+        (&["spawn", "in.csv", "--resume=../x"], "no run `../x`"),
+        (&["resume", "nope"], "no run `nope`"),
+        (
+            &[
+                "spawn",
+                "in.csv",
+                "--instruction",
+                "x",
+                "--reuse",
+                "nope",
+                "--",
+                "true",
+            ],
+            "no run `nope`",
+        ),
+        (
+            &[
+                "spawn",
+                "in.csv",
+                "--instruction",
+                "x",
+                "--retry-failed",
+                "--",
+                "true",
+            ],
+            "--resume",
+        ),
+    ] {
+        let said = sandbox.mesh(args);
+        assert_eq!(said.code, 2, "{args:?}: {}", said.err);
+        assert!(said.err.contains(why), "{args:?}: {}", said.err);
+        assert_eq!(runs(&sandbox).len(), 1, "{args:?}");
+    }
+}
+
+#[test]
+fn a_run_that_goes_on_can_be_told_nothing_else() {
+    let sandbox = stopped();
+    let before = ledger(&sandbox);
+    for (option, named) in [
+        (&["--instruction", "other"][..], "`--instruction`"),
+        (&["-o", "other.csv"], "`--output-csv-path`"),
+        (&["-j", "4"], "`--max-concurrency`"),
+        (&["--rows", "1"], "`--rows`"),
+        (&["--halt", "never"], "`--halt`"),
+        (&["--reuse", "x"], "`--reuse`"),
+        (&["--dry-run"], "`--dry-run`"),
+        (&["--", "true"], "`COMMAND`"),
+    ] {
+        let said = sandbox.mesh(&[&["spawn", "in.csv", "--resume"], option].concat());
+        assert_eq!(said.code, 2, "{option:?}: {}", said.err);
+        assert!(said.err.contains(named), "{option:?}: {}", said.err);
+        assert_eq!(ledger(&sandbox), before, "{option:?}");
+    }
+}
+
+#[test]
+fn what_stands_outside_of_the_command_line_changes_no_run_that_goes_on() {
+    let sandbox = stopped();
+    sandbox.write(
+        "mesh.yaml",
+        "rows: '1'\nflatten: true\nmax_concurrency: 4\n",
+    );
+    let mut mesh = sandbox.command(&["spawn", "in.csv", "--resume"]);
+    mesh.env("MESH_HALT", "now,done=1")
+        .env("MESH_INSTRUCTION", "x");
+    let said = said(mesh.output().expect("mesh starts"));
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(rows(&sandbox).len(), 3);
+}
+
+/// A job of which row 2 failed for want of a file.
+fn failed() -> Sandbox {
+    let sandbox = with_rows("id\n1\n2\n3\n");
+    sandbox.write("needed.1", "");
+    sandbox.write("needed.3", "");
+    let options = ["--id-column", "id", "--instruction", "work {id}"];
+    let agent = fake_agent();
+    let command = [&agent, "--log", "log", "--needs", "needed.{id}", "--echo"];
+    let said = spawn(&sandbox, &options, &command);
+    assert_eq!(said.code, 1, "{}", said.err);
+    assert_eq!(
+        table(&sandbox, &COLUMNS),
+        "1 | completed | 1\n2 | failed | 1\n3 | completed | 1"
+    );
+    assert_eq!(worked(&sandbox), "1 2 3");
+    sandbox
+}
+
+#[test]
+fn only_failed_rows_are_worked_once_more() {
+    for by_input in [false, true] {
+        let sandbox = failed();
+        let before = rows(&sandbox);
+        sandbox.write("needed.2", "");
+        let said = match by_input {
+            true => sandbox.mesh(&["spawn", "in.csv", "--resume", "--retry-failed"]),
+            false => sandbox.mesh(&["resume", &run_id(&sandbox), "--retry-failed"]),
+        };
+        assert_eq!(said.code, 0, "{}", said.err);
+        assert!(
+            said.err
+                .contains("1 row that failed will be worked once more"),
+            "{}",
+            said.err
+        );
+        assert_eq!(worked(&sandbox), "2");
+        assert_eq!(
+            table(&sandbox, &COLUMNS),
+            "1 | completed | 1\n2 | completed | 2\n3 | completed | 1"
+        );
+        let after = rows(&sandbox);
+        assert_eq!((&after[0], &after[2]), (&before[0], &before[2]));
+        assert!(after[1]["result_json"].contains("worker_exit: exit code 3"));
+        let reopened = sandbox.events();
+        let reopened = reopened.iter().find(|(name, _)| name == "rows_reopened");
+        assert_eq!(reopened.expect("an event").1["rows"], 1);
+    }
+}
+
+#[test]
+fn a_row_that_fails_again_has_failed_and_its_retries_count_afresh() {
+    let sandbox = with_rows("id\na\n");
+    assert_eq!(
+        spawn_agent(&sandbox, &["--retries", "1"], &["--never"]).code,
+        1
+    );
+    assert_eq!(table(&sandbox, &COLUMNS), "row-1 | failed | 2");
+    for attempts in ["4", "6"] {
+        let said = sandbox.mesh(&["resume", &run_id(&sandbox), "--retry-failed"]);
+        assert_eq!(said.code, 1, "{}", said.err);
+        assert_eq!(
+            table(&sandbox, &COLUMNS),
+            format!("row-1 | failed | {attempts}")
+        );
+    }
+}
+
+#[test]
+fn without_failed_rows_nothing_is_worked_once_more() {
+    let sandbox = with_rows("id\n1\n2\n");
+    spawn_agent(&sandbox, &[], &["--good"]);
+    let before = sandbox.read("out.csv");
+    let said = sandbox.mesh(&["resume", &run_id(&sandbox), "--retry-failed"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(sandbox.read("out.csv"), before);
+    assert_eq!(occurred(&sandbox, "attempt_started", "row-1"), 1);
+}
+
+#[test]
+fn failed_and_pending_rows_go_on_together() {
+    let sandbox = with_rows("id,mock\n1,never\n2,stop\n3,good\n");
+    let options = ["--id-column", "id", "-j", "1", "--retries", "0"];
+    assert_eq!(spawn_agent(&sandbox, &options, &["--as", "{mock}"]).code, 4);
+    let said = sandbox.mesh(&["spawn", "in.csv", "--resume", "--retry-failed"]);
+    assert_eq!(said.code, 1, "{}", said.err);
+    assert_eq!(
+        table(&sandbox, &COLUMNS),
+        "1 | failed | 2\n2 | completed | 1\n3 | completed | 1"
+    );
+}
+
+/// `mesh spawn in.csv --reuse RUN`, whose workers write down what they work.
+fn reuse(sandbox: &Sandbox, run: &str, options: &[&str]) -> Said {
+    let options = [&["--force", "--reuse", run], options].concat();
+    spawn_agent(sandbox, &options, &["--log", "log", "--as", "{mock}"])
+}
+
+/// A sandbox with the outcome of a first run, and the name of that.
+fn with_first_run(input: &str, options: &[&str]) -> (Sandbox, String) {
+    let sandbox = with_rows(input);
+    spawn_agent(&sandbox, options, &["--log", "log", "--as", "{mock}"]);
+    worked(&sandbox);
+    let run = run_id(&sandbox);
+    (sandbox, run)
+}
+
+#[test]
+fn rows_that_ask_the_same_are_taken_over_without_a_worker() {
+    let (sandbox, run) = with_first_run("mock\ngood\nreport\nfile\n", &[]);
+    let columns = ["item_id", "status", "last_error", "result_json"];
+    let before = table(&sandbox, &columns);
+    let said = reuse(&sandbox, &run, &[]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(
+        said.err
+            .contains(&format!("results of 3 rows taken over from run {run}")),
+        "{}",
+        said.err
+    );
+    assert_eq!(worked(&sandbox), "");
+    assert_eq!(table(&sandbox, &columns), before);
+    assert_eq!(table(&sandbox, &["attempt_count"]), "0\n0\n0");
+    let second = runs(&sandbox).pop().expect("a run");
+    let ledger = ledger_of(&sandbox, &second);
+    assert_eq!(ledger.matches(r#""via":"reuse""#).count(), 3);
+    // And what was taken over can be taken over.
+    let said = reuse(&sandbox, &second, &[]);
+    assert_eq!((said.code, worked(&sandbox).as_str()), (0, ""));
+    assert_eq!(table(&sandbox, &columns), before);
+}
+
+#[test]
+fn only_rows_that_are_new_changed_or_without_a_result_are_worked() {
+    let (sandbox, run) = with_first_run(
+        "id,mock\n1,good\n2,never\n3,good\n4,good\n",
+        &["--id-column", "id", "--retries", "0"],
+    );
+    // 3 moved to the front, 4 changed, 5 is new.
+    sandbox.write(
+        "in.csv",
+        "id,mock\n3,good\n1,good\n2,never\n4,prose\n5,good\n",
+    );
+    let said = reuse(&sandbox, &run, &["--id-column", "id", "--retries", "0"]);
+    assert_eq!(said.code, 1, "{}", said.err);
+    assert_eq!(worked(&sandbox), "2 4 5");
+    assert_eq!(
+        table(
+            &sandbox,
+            &["item_id", "status", "attempt_count", "result_json"]
+        ),
+        "3 | completed | 0 | {\"answer\":\"3\",\"n\":1}\n\
+         1 | completed | 0 | {\"answer\":\"1\",\"n\":1}\n\
+         2 | failed | 1 |\n\
+         4 | completed | 1 | {\"answer\":\"4\",\"n\":1}\n\
+         5 | completed | 1 | {\"answer\":\"5\",\"n\":1}"
+    );
+}
+
+#[test]
+fn another_header_is_another_question() {
+    let (sandbox, run) = with_first_run("id,mock\n1,good\n", &[]);
+    sandbox.write("in.csv", "key,mock\n1,good\n");
+    assert_eq!(reuse(&sandbox, &run, &[]).code, 0);
+    assert_eq!(worked(&sandbox), "row-1");
+}
+
+#[test]
+fn results_are_taken_over_as_they_were_reported() {
+    let sandbox =
+        with_rows("r\n\"{\"\"z\"\":1.0,\"\"a\"\":12345678901234567890,\"\"e\"\":\"\"ü\"\"}\"\n");
+    let command = ["printf", "%s", "{r}"];
+    spawn(&sandbox, &[], &command);
+    let before = table(&sandbox, &["result_json"]);
+    let run = run_id(&sandbox);
+    assert_eq!(
+        spawn(&sandbox, &["--force", "--reuse", &run], &command).code,
+        0
+    );
+    assert_eq!(table(&sandbox, &["result_json"]), before);
+    assert_eq!(before, r#"{"z":1.0,"a":12345678901234567890,"e":"ü"}"#);
+}
+
+/// Asks a second run for something else, and expects to hear what.
+fn not_reused(options: &[&str], agent: &[&str], what: &str, between: impl FnOnce(&Sandbox)) {
+    let sandbox = Sandbox::with_repo(&[("in.csv", "id\na\n"), ("schema.json", SCHEMA)]);
+    spawn_agent(&sandbox, &[], &["--good"]);
+    let run = run_id(&sandbox);
+    let before = sandbox.read("out.csv");
+    between(&sandbox);
+    let options = [&["--force", "--reuse", &run], options].concat();
+    let said = spawn_agent(&sandbox, &options, agent);
+    assert_eq!(said.code, 2, "{what}: {}", said.err);
+    let why = format!("nothing of run `{run}` can be reused: its {what} was another");
+    assert!(said.err.contains(&why), "{what}: {}", said.err);
+    assert_eq!(sandbox.read("out.csv"), before, "{what}");
+    assert_eq!(runs(&sandbox), [run], "{what}: a run was begun");
+}
+
+#[test]
+fn a_run_that_was_asked_something_else_is_refused() {
+    let nothing = |_: &Sandbox| ();
+    not_reused(&["--instruction", "x"], &["--good"], "instruction", nothing);
+    let schema = ["--output-schema", "schema.json"];
+    not_reused(&schema, &["--good"], "output schema", nothing);
+    not_reused(&[], &["--prose"], "worker command", nothing);
+    not_reused(&[], &["--good"], "base commit", |sandbox| {
+        sandbox.git(&["commit", "--quiet", "--allow-empty", "-m", "next"]);
+    });
+}
+
+#[test]
+fn what_says_nothing_of_the_result_hinders_no_reuse() {
+    let (sandbox, run) = with_first_run("id,mock\n1,good\n2,good\n3,good\n", &[]);
+    let options = [
+        "-j",
+        "1",
+        "--retries",
+        "3",
+        "--id-column",
+        "id",
+        "--rows",
+        "2-",
+    ];
+    assert_eq!(reuse(&sandbox, &run, &options).code, 0);
+    assert_eq!(worked(&sandbox), "");
+    assert_eq!(
+        table(&sandbox, &COLUMNS),
+        "2 | completed | 0\n3 | completed | 0"
+    );
+}
+
+#[test]
+fn a_reusing_run_that_is_killed_can_go_on() {
+    let (sandbox, run) = with_first_run("id,mock\n1,good\n2,good\n", &["--id-column", "id"]);
+    sandbox.write("in.csv", "id,mock\n1,good\n2,good\n3,good\n4,good\n");
+    let agent = fake_agent();
+    let options = ["--force", "--reuse", &run, "--id-column", "id", "-j", "1"];
+    // Record 1 begins the run, 2 to 5 are what is taken over.
+    for seq in 2..=10 {
+        let mut args = arguments(&options, &[&agent, "--log", "log", "--as", "{mock}"]);
+        let id = format!("second-{seq}");
+        args.splice(2..2, ["--run-id", &id]);
+        let mut mesh = sandbox.command(&args);
+        mesh.env("MESH_FAULT_KILL", format!("after:{seq}"))
+            .env("MESH", "");
+        let code = said(mesh.output().expect("mesh starts")).code;
+        assert_eq!(code, 137, "{seq}");
+        let said = sandbox.mesh(&["resume", &id]);
+        assert_eq!(said.code, 0, "{seq}: {}", said.err);
+        assert_eq!(
+            table(&sandbox, &["item_id", "status"]),
+            "1 | completed\n2 | completed\n3 | completed\n4 | completed",
+            "{seq}"
+        );
+        let worked = worked(&sandbox);
+        assert!(!worked.contains(['1', '2']), "{seq}: {worked}");
+    }
+}
