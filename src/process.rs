@@ -12,9 +12,9 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 #[cfg(not(target_os = "linux"))]
-pub use elsewhere::{all, boot_ticks, environment, signal, system};
+pub use elsewhere::{all, boot_ticks, environment, own, signal, system};
 #[cfg(target_os = "linux")]
-pub use linux::{all, boot_ticks, environment, signal, system};
+pub use linux::{all, boot_ticks, environment, own, signal, system};
 
 /// The lowest priority there is.
 const NICEST: i32 = 19;
@@ -26,12 +26,18 @@ pub struct Process {
     pub pid: Pid,
     /// The name of its program, at most 15 bytes of it; a process can change it.
     pub name: String,
-    /// Its process group.
-    pub group: Pid,
-    /// Its session.
-    pub session: Pid,
+    /// The id of its process group, as [`number`] gives it; 0 for one from outside of this process table, such as that
+    /// of the first process in a container.
+    pub group: u32,
+    /// The id of its session; 0 as for the group.
+    pub session: u32,
     /// When it started, in hundredths of a second since boot (see [`boot_ticks`]).
     pub start_ticks: u64,
+}
+
+/// `pid` as a number to compare with, or to show.
+pub fn number(pid: Pid) -> u32 {
+    pid.as_raw_pid().unsigned_abs()
 }
 
 /// Asks every process of the group to end. A group that is gone already is no error.
@@ -104,6 +110,11 @@ mod linux {
             .collect()
     }
 
+    /// This process. (`getsid` and `getpgrp` of rustix have no value for a 0.)
+    pub fn own() -> Option<Process> {
+        look(rustix::process::getpid())
+    }
+
     /// Sends `signal` to exactly this process; one that has ended is no error, whoever has its id by now.
     pub fn signal(process: &Process, signal: Signal) -> rustix::io::Result<()> {
         // The descriptor is opened first and stays with whatever process the look then confirms.
@@ -158,7 +169,7 @@ mod linux {
         let (before, after) = stat.rsplit_once(')')?;
         let (_, name) = before.split_once('(')?;
         let fields: Vec<&str> = after.split_ascii_whitespace().collect();
-        let id = |field: usize| Pid::from_raw(fields.get(field)?.parse().ok()?);
+        let id = |field: usize| fields.get(field)?.parse().ok();
         if ["Z", "X", "x"].contains(fields.first()?) {
             return None;
         }
@@ -180,6 +191,11 @@ mod elsewhere {
     /// None: this system has no `/proc`.
     pub fn all() -> Vec<Process> {
         Vec::new()
+    }
+
+    /// Not known.
+    pub fn own() -> Option<Process> {
+        None
     }
 
     /// Nothing: there is no certainty about any process.
@@ -253,8 +269,8 @@ mod tests {
         let pid = Pid::from_child(&child);
         let found = all().into_iter().find(|process| process.pid == pid);
         let found = found.expect("it runs");
-        assert_eq!(found.group, pid);
-        assert_eq!(Some(found.session), rustix::process::getsid(None).ok());
+        assert_eq!(found.group, number(pid));
+        assert_eq!(Some(found.session), own().map(|own| own.session));
         assert!((before..=after).contains(&found.start_ticks));
 
         let recycled = Process {
@@ -279,8 +295,10 @@ mod tests {
         let pid = Pid::from_raw(7).expect("a number");
         let process = linux::parse(pid, line).expect("a process");
         assert_eq!(process.name, "a) b (c\u{fffd}");
-        assert_eq!(process.group.as_raw_nonzero().get(), 5);
-        assert_eq!(process.session.as_raw_nonzero().get(), 4);
+        assert_eq!((process.group, process.session), (5, 4));
+        let outside = linux::parse(pid, &line.replace(" 5 4 ", " 0 0 "));
+        let outside = outside.expect("a process of a container");
+        assert_eq!((outside.group, outside.session), (0, 0));
         assert_eq!(process.start_ticks, 99);
         assert_eq!(linux::parse(pid, &line.replace(" S ", " Z ")), None);
         assert_eq!(linux::parse(pid, "7 (cut"), None);

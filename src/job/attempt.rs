@@ -227,11 +227,11 @@ fn leaked(leader: Pid) -> Vec<Leaked> {
     }
     let members = process::all()
         .into_iter()
-        .filter(|process| process.group == leader);
+        .filter(|process| process.group == process::number(leader));
     members
         .take(LEAKED_MAX)
         .map(|process| Leaked {
-            pid: process.pid.as_raw_pid().unsigned_abs(),
+            pid: process::number(process.pid),
             name: process.name,
         })
         .collect()

@@ -15,9 +15,9 @@
 
 use super::stop::{Stop, Urgency};
 use crate::model::{JobId, ReportToken, RowId, one_line};
-use crate::process::{self, Process};
+use crate::process::{self, Process, number};
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, getpgrp, getsid};
+use rustix::process::{Pid, Signal};
 use std::collections::HashSet;
 use std::fmt;
 use std::fs::File;
@@ -48,7 +48,7 @@ impl Roster {
     /// Begins the file anew, with nobody in it. To be called after [`end`].
     pub fn begin(path: &Path, slots: usize) -> io::Result<Self> {
         let file = File::create(path)?;
-        let session = getsid(None).map_or(0, Pid::as_raw_pid);
+        let session = process::own().map_or(0, |own| own.session);
         let head = record(format_args!("{FORMAT} {session} {}", process::system()));
         let mut content = head.to_vec();
         // Room on the disk for every record: later writes can't fail for want of it.
@@ -196,7 +196,7 @@ pub(super) fn end(path: &Path, job: &JobId, grace: Duration, stop: &Stop) -> Swe
 
 /// What the file of a dead `mesh` says.
 struct Book {
-    session: i32,
+    session: u32,
     entries: Vec<Entry>,
 }
 
@@ -242,7 +242,7 @@ impl Book {
         let mark = format!("MESH_JOB_ID={job}");
         for process in all {
             let is_there = |target: &Target| target.group == process.group;
-            if process.session.as_raw_pid() != self.session || targets.iter().any(is_there) {
+            if process.session != self.session || targets.iter().any(is_there) {
                 continue;
             }
             let environment = process::environment(process.pid);
@@ -252,8 +252,8 @@ impl Book {
                 targets.push(target);
             }
         }
-        let own = getpgrp();
-        let runs_this = targets.extract_if(.., |target| target.group == own);
+        let own = process::own().map(|own| own.group);
+        let runs_this = targets.extract_if(.., |target| Some(target.group) == own);
         let left = runs_this.map(|target| (target.orphan, Doubt::RunsThis));
         swept.left.extend(left);
         targets
@@ -305,16 +305,21 @@ impl Entry {
             return if !started.contains(&holder.start_ticks) {
                 // The id went to somebody else, which it can't while any process is in the group.
                 Claim::Gone
-            } else if holder.group != self.pid {
+            } else if holder.group != number(self.pid) {
                 Claim::Left(self.orphan(&holder.name), Doubt::LeftItsGroup)
             } else {
-                let known = all.iter().filter(|process| process.group == self.pid);
+                let known = all
+                    .iter()
+                    .filter(|process| process.group == number(self.pid));
                 let proof = Proof::Known(known.map(identity).collect());
                 Claim::Ours(Target::new(holder, &self.item, proof))
             };
         }
         let mark = format!("MESH_REPORT_TOKEN={}", self.token);
-        let members: Vec<_> = all.iter().filter(|one| one.group == self.pid).collect();
+        let members: Vec<_> = all
+            .iter()
+            .filter(|one| one.group == number(self.pid))
+            .collect();
         match members.iter().find(|member| is_marked(member, &mark)) {
             Some(member) => Claim::Ours(Target::new(member, &self.item, Proof::Mark(mark))),
             None => match members.first() {
@@ -326,7 +331,7 @@ impl Entry {
 
     fn orphan(&self, name: &str) -> Orphan {
         Orphan {
-            pid: self.pid.as_raw_pid().unsigned_abs(),
+            pid: number(self.pid),
             name: name.to_owned(),
             item: one_line(&self.item),
         }
@@ -335,14 +340,14 @@ impl Entry {
 
 impl Orphan {
     fn is_of(&self, process: &Process) -> bool {
-        [process.pid, process.group].map(number).contains(&self.pid)
+        [number(process.pid), process.group].contains(&self.pid)
     }
 }
 
 /// A process group in which something of ours is to be ended.
 struct Target {
     orphan: Orphan,
-    group: Pid,
+    group: u32,
     proof: Proof,
     /// Who got TERM.
     told: HashSet<Identity>,
@@ -364,7 +369,7 @@ impl Target {
     fn new(member: &Process, item: &str, proof: Proof) -> Self {
         Self {
             orphan: Orphan {
-                pid: number(member.group),
+                pid: member.group,
                 name: member.name.clone(),
                 item: one_line(item),
             },
@@ -445,10 +450,6 @@ fn end_targets(mut targets: Vec<Target>, grace: Duration, stop: &Stop, swept: &m
 
 fn identity(process: &Process) -> Identity {
     (process.pid, process.start_ticks)
-}
-
-fn number(pid: Pid) -> u32 {
-    pid.as_raw_pid().unsigned_abs()
 }
 
 fn is_marked(process: &Process, mark: &str) -> bool {
@@ -655,7 +656,7 @@ mod tests {
         fn a_record_of_another_boot_means_nothing() {
             let scene = Scene::new();
             let mut child = scene.recorded(scene.shell("exec sleep 600"));
-            let session = getsid(None).expect("a session");
+            let session = process::own().expect("it runs").session;
             let head = record(format_args!("{FORMAT} {session} another-boot"));
             let file = &scene.roster.file;
             file.write_all_at(&head, 0).expect("written");
@@ -730,7 +731,7 @@ mod tests {
         #[test]
         fn another_session_is_not_searched() {
             let scene = Scene::new();
-            let head = record(format_args!("{FORMAT} 1 {}", process::system()));
+            let head = record(format_args!("{FORMAT} {} {}", u32::MAX, process::system()));
             let file = &scene.roster.file;
             file.write_all_at(&head, 0).expect("written");
             let mut command = scene.shell("exec sleep 600");
