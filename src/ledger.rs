@@ -8,6 +8,7 @@ use crate::clock;
 use crate::model::{Event, EventError};
 use rustix::fs::{FlockOperation, flock};
 use serde_json::{Map, Value};
+use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
@@ -106,6 +107,7 @@ pub struct Ledger {
     next_seq: u64,
     /// The length of the file.
     bytes: u64,
+    is_synced: bool,
     buffer: Vec<u8>,
 }
 
@@ -153,9 +155,19 @@ impl Ledger {
         Ok((ledger, tail))
     }
 
-    /// Adds records and returns when they are on disk: one write and one `fdatasync` for all of them. Gives the
-    /// offset of each record's line, for [`Lines::line_at`].
+    /// Adds records and returns when they are on disk: [`write`](Ledger::write) and [`sync`](Ledger::sync).
     pub fn append<'a>(
+        &mut self,
+        events: impl IntoIterator<Item = &'a Event>,
+    ) -> Result<Vec<u64>, LedgerError> {
+        let places = self.write(events)?;
+        self.sync()?;
+        Ok(places)
+    }
+
+    /// Adds records with one write. From then on the death of this process can't lose them; a power failure can,
+    /// until [`sync`](Ledger::sync). Gives the offset of each record's line, for [`Lines::line_at`].
+    pub fn write<'a>(
         &mut self,
         events: impl IntoIterator<Item = &'a Event>,
     ) -> Result<Vec<u64>, LedgerError> {
@@ -172,11 +184,22 @@ impl Ledger {
         crate::fault::ledger_point(self.next_seq, "before");
         self.file
             .write_all(&self.buffer)
-            .and_then(|()| self.file.sync_data())
             .map_err(|source| io_error(&self.path, source))?;
         crate::fault::ledger_point(self.next_seq, "after");
         self.bytes += self.buffer.len() as u64;
+        self.is_synced = false;
         Ok(places)
+    }
+
+    /// Returns when all that was written is on disk: one `fdatasync`, none when there is nothing new.
+    pub fn sync(&mut self) -> Result<(), LedgerError> {
+        if !self.is_synced {
+            self.file
+                .sync_data()
+                .map_err(|source| io_error(&self.path, source))?;
+            self.is_synced = true;
+        }
+        Ok(())
     }
 
     /// A reader of single lines that were appended.
@@ -186,11 +209,12 @@ impl Ledger {
 
     fn push_line(&mut self, event: &Event, ts: &str) {
         let line = &mut self.buffer;
-        let head = serde_json::json!({
-            "v": VERSION, "seq": self.next_seq, "ts": ts, "event": event.name(),
-        });
-        line.extend_from_slice(head.to_string().as_bytes());
-        line.pop();
+        let name = Value::from(event.name());
+        let head = format!(
+            r#"{{"v":{VERSION},"seq":{},"ts":"{ts}","event":{name}"#,
+            self.next_seq
+        );
+        line.extend_from_slice(head.as_bytes());
         // The body's opening brace becomes the comma behind the head: two objects are one.
         let joint = line.len();
         event.write_body(line);
@@ -211,6 +235,7 @@ impl Ledger {
                 file,
                 next_seq: 1,
                 bytes: 0,
+                is_synced: false,
                 buffer: Vec::new(),
             }),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(LedgerError::Locked {
@@ -288,6 +313,39 @@ pub fn scan(path: &Path, mut visit: impl FnMut(Record, u64)) -> Result<Tail, Led
 pub struct Lines {
     path: PathBuf,
     file: File,
+    /// Lines that are asked for one after the other mostly stand close together.
+    window: RefCell<Window>,
+}
+
+/// A part of the file that was read at once. Records are only added, so it stays true.
+#[derive(Debug, Default)]
+struct Window {
+    begin: u64,
+    bytes: Vec<u8>,
+}
+
+impl Window {
+    /// What is known from the byte `at` on.
+    fn rest(&self, at: u64) -> &[u8] {
+        let from = at
+            .checked_sub(self.begin)
+            .and_then(|from| usize::try_from(from).ok());
+        from.and_then(|from| self.bytes.get(from..))
+            .unwrap_or_default()
+    }
+
+    /// Reads from the byte `at` on, at least one.
+    fn fill(&mut self, file: &File, at: u64) -> io::Result<&[u8]> {
+        const BYTES: usize = 32 * 1024;
+        self.begin = at;
+        self.bytes.resize(BYTES, 0);
+        let read = file.read_at(&mut self.bytes, at);
+        self.bytes.truncate(*read.as_ref().unwrap_or(&0));
+        match read? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(&self.bytes),
+        }
+    }
 }
 
 impl Lines {
@@ -297,29 +355,26 @@ impl Lines {
         Ok(Self {
             path: path.to_owned(),
             file,
+            window: RefCell::default(),
         })
     }
 
     /// The text of the record whose line begins at `place`, without its line end.
     pub fn line_at(&self, place: u64) -> Result<String, LedgerError> {
-        const CHUNK_BYTES: usize = 2048;
         let failed = |source| io_error(&self.path, source);
+        let window = &mut *self.window.borrow_mut();
         let mut line = Vec::new();
         loop {
-            let from = line.len();
-            line.resize(from + CHUNK_BYTES, 0);
-            let length = self
-                .file
-                .read_at(&mut line[from..], place + from as u64)
-                .map_err(failed)?;
-            line.truncate(from + length);
-            if let Some(end) = line[from..].iter().position(|byte| *byte == b'\n') {
-                line.truncate(from + end);
+            let at = place + line.len() as u64;
+            let rest = match window.rest(at) {
+                [] => window.fill(&self.file, at).map_err(failed)?,
+                rest => rest,
+            };
+            if let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+                line.extend_from_slice(&rest[..end]);
                 break;
             }
-            if length == 0 {
-                return Err(failed(io::ErrorKind::UnexpectedEof.into()));
-            }
+            line.extend_from_slice(rest);
         }
         String::from_utf8(line).map_err(|_| failed(io::ErrorKind::InvalidData.into()))
     }

@@ -187,8 +187,19 @@ impl Settings {
 
 /// Where events go: durable when [`Journal::record`] returns.
 pub trait Journal {
-    /// Records what occurred, all of it with one sync. Gives the place of each record.
-    fn record(&mut self, events: &[Event]) -> Result<Vec<u64>, LedgerError>;
+    /// Writes down what occurred: the death of this process can't lose it any more, a power failure still can. Gives the
+    /// place of each record.
+    fn write(&mut self, events: &[Event]) -> Result<Vec<u64>, LedgerError>;
+
+    /// Returns when all that was written is on disk.
+    fn sync(&mut self) -> Result<(), LedgerError>;
+
+    /// Both.
+    fn record(&mut self, events: &[Event]) -> Result<Vec<u64>, LedgerError> {
+        let places = self.write(events)?;
+        self.sync()?;
+        Ok(places)
+    }
 
     /// A reader of what was recorded, by place.
     fn lines(&self) -> Result<Lines, LedgerError>;

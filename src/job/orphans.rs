@@ -87,7 +87,8 @@ impl Slot<'_> {
         self.write(format_args!("{pid} {since} {until} {token} {item}"));
     }
 
-    /// It was reaped.
+    /// No worker of this thread runs. Between two workers there is no need to say so: nothing has the identity of a process
+    /// that is gone.
     pub fn clear(&self) {
         self.write(format_args!(""));
     }

@@ -5,8 +5,9 @@
 //! of it with one sync of the ledger (group commit), and only then lets it count or start.
 //!
 //! Short attempts would wait for that sync longer than they work. So while attempts are short, rows beyond the free
-//! slots are recorded and queued, and a thread that gets free finds its next row there. A queued row that is not
-//! started after all, because the job stops, is recorded as withdrawn.
+//! slots are recorded and queued, and a thread that gets free finds its next row there. As long as half of that queue
+//! is left, nobody waits for a sync: what comes in is written to the ledger, so that the death of this process can't lose it,
+//! and the turn goes on. A queued row that is not started after all, because the job stops, is recorded as withdrawn.
 
 use super::attempt::Pulse;
 use super::details::details;
@@ -38,10 +39,17 @@ const TICK: Duration = Duration::from_millis(100);
 /// How often somebody who watches is told, and how many rows by name.
 const SHOW_EVERY: Duration = Duration::from_millis(50);
 const SHOWN_MAX: usize = 8;
-/// Attempts are short, and worth queuing ahead, when they take less than this on average.
-const SHORT: Duration = Duration::from_millis(10);
-/// The most rows that are queued ahead.
-const AHEAD_MAX: usize = 16;
+/// Rows are queued ahead, enough to keep the threads busy for so long,
+const AHEAD: Duration = Duration::from_millis(20);
+/// but no more than this,
+const AHEAD_MAX: usize = 64;
+/// and none while attempts end less often than this.
+const OFTEN: Duration = Duration::from_millis(5);
+/// A turn that goes on looks so often at what came in meanwhile: cheaper than to be woken each time. This much of what
+/// workers said last can be lost when this process dies.
+const GATHER: Duration = Duration::from_micros(500);
+/// The longest that a turn goes on without a sync.
+const TURN_MAX: Duration = Duration::from_millis(10);
 /// The most rows that wait for another attempt before no further row is begun.
 const WAITING_MAX: usize = 4096;
 
@@ -203,6 +211,10 @@ pub(super) struct Running {
 #[derive(Default)]
 pub(super) struct Turn {
     pub events: Vec<Event>,
+    /// The places in the ledger of those events that are written already, the first ones.
+    pub places: Vec<u64>,
+    /// When the first of them was written.
+    pub since: Option<Instant>,
     pub acknowledge: Vec<Sender<()>>,
     pub start: Vec<Task>,
     pub again: Vec<(Duration, Waiting)>,
@@ -223,27 +235,35 @@ impl Pool<'_> {
     ) -> Result<Ending, JobError> {
         self.begin(survey)?;
         let mut came = Vec::new();
+        let mut turn = Turn::default();
         loop {
-            let mut turn = Turn::default();
             for event in came.drain(..) {
                 tell_of_leaks(&event, observer);
                 self.take_in(event, &mut turn)?;
             }
             self.check_rules(stop, &mut turn);
-            if self.may_start(stop) {
-                self.fill(&mut turn)?;
+            if self.may_go_on(&turn, stop) {
+                self.write(&mut turn)?;
             } else {
-                self.withdraw(&mut turn);
+                if self.may_start(stop) {
+                    self.fill(&mut turn)?;
+                } else {
+                    self.withdraw(&mut turn);
+                }
+                self.commit(std::mem::take(&mut turn), &tasks)?;
             }
-            self.commit(turn, &tasks)?;
             if self.shown.elapsed() >= SHOW_EVERY {
                 self.shown = Instant::now();
                 observer.progress(&self.snapshot());
             }
-            if self.running.is_empty() && (self.waiting.is_empty() || !self.may_start(stop)) {
+            let is_idle = self.running.is_empty() && turn.events.is_empty();
+            if is_idle && (self.waiting.is_empty() || !self.may_start(stop)) {
                 return Ok(self.ending(stop));
             }
-            match inbox.recv_timeout(self.patience()) {
+            if turn.since.is_some() {
+                std::thread::sleep(GATHER);
+            }
+            match inbox.recv_timeout(self.patience(&turn)) {
                 Ok(event) => came.push(event),
                 Err(RecvTimeoutError::Timeout) => {}
                 // The threads live as long as `tasks`, which outlives this loop.
@@ -318,17 +338,31 @@ impl Pool<'_> {
         }
     }
 
+    /// How many rows are to be queued beyond the free slots.
+    fn ahead(&self) -> usize {
+        // One at a time is one at a time, and a halt rule is not to be overtaken.
+        if self.slots == 1 || self.settings.halt != Halt::default() {
+            return 0;
+        }
+        match self.average.map(|average| average / self.slots as u32) {
+            Some(between_ends) if between_ends < OFTEN => {
+                (AHEAD.div_duration_f64(between_ends) as usize).min(AHEAD_MAX)
+            }
+            _ => 0,
+        }
+    }
+
+    /// Whether nobody waits for what this turn brought: no thread runs dry soon, and no worker waits for its receipt.
+    fn may_go_on(&self, turn: &Turn, stop: &Stop) -> bool {
+        let is_fresh = turn.since.is_none_or(|since| since.elapsed() < TURN_MAX);
+        let is_stocked = self.queue.len() > self.ahead() / 2;
+        is_stocked && is_fresh && turn.acknowledge.is_empty() && self.may_start(stop)
+    }
+
     /// Begins as many rows as there are free slots, and a few more while attempts are short.
     fn fill(&mut self, turn: &mut Turn) -> Result<(), JobError> {
-        let is_short = self.average.is_some_and(|average| average < SHORT);
-        let ahead = match self.slots {
-            // One at a time is one at a time, and a halt rule is not to be overtaken.
-            1 => 0,
-            _ if self.settings.halt != Halt::default() => 0,
-            slots if is_short => AHEAD_MAX.min(slots),
-            _ => 0,
-        };
-        while self.running.len() < self.slots + ahead {
+        let places = self.slots + self.ahead();
+        while self.running.len() < places {
             let Some(next) = self.next_row()? else {
                 return Ok(());
             };
@@ -389,13 +423,21 @@ impl Pool<'_> {
         Ok(None)
     }
 
-    /// Makes the turn durable, and only then lets it count and happen.
-    fn commit(&mut self, turn: Turn, tasks: &Sender<Task>) -> Result<(), JobError> {
-        if turn.events.is_empty() {
-            return Ok(());
+    /// Writes what this turn brought since it was last written.
+    fn write(&mut self, turn: &mut Turn) -> Result<(), JobError> {
+        let new = &turn.events[turn.places.len()..];
+        if !new.is_empty() {
+            turn.places.extend(self.journal.write(new)?);
+            turn.since.get_or_insert_with(Instant::now);
         }
-        let places = self.journal.record(&turn.events)?;
-        for (event, place) in turn.events.iter().zip(places) {
+        Ok(())
+    }
+
+    /// Makes the turn durable, and only then lets it count and happen.
+    fn commit(&mut self, mut turn: Turn, tasks: &Sender<Task>) -> Result<(), JobError> {
+        self.write(&mut turn)?;
+        self.journal.sync()?;
+        for (event, place) in turn.events.iter().zip(turn.places) {
             self.state.apply(event, place);
         }
         for acknowledge in turn.acknowledge {
@@ -415,7 +457,10 @@ impl Pool<'_> {
     }
 
     /// Until there is something to do at the latest.
-    fn patience(&self) -> Duration {
+    fn patience(&self, turn: &Turn) -> Duration {
+        if turn.since.is_some() {
+            return TURN_MAX;
+        }
         let due = self.waiting.first_key_value().map(|((due, _), _)| *due);
         let left = due.map(|due| due.saturating_duration_since(Instant::now()));
         left.map_or(TICK, |left| left.min(TICK))

@@ -14,7 +14,10 @@ use super::stop::{Stop, Urgency};
 use super::worker::Launcher;
 use crate::model::ReportToken;
 use crossbeam_channel::{Receiver, Sender};
-use std::io::Read;
+use rustix::fs::OFlags;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
@@ -69,9 +72,10 @@ impl WorkerThread<'_> {
                 Err(_) => PoolEvent::Panicked(item),
             };
             if events.send(event).is_err() {
-                return;
+                break;
             }
         }
+        slot.clear();
     }
 
     fn see_through(&self, task: Task, slot: &mut Slot<'_>) -> Finished {
@@ -99,9 +103,10 @@ impl WorkerThread<'_> {
                 &task.pulse,
                 |process| slot.fill(process, &task.token, &task.row.id),
             );
-            slot.clear();
-            let file = read_result_file(&launch.result_file, self.settings.result_bytes_max);
-            remove(&launch.litter);
+            let file = take_result_file(&launch.result_file, self.settings.result_bytes_max);
+            if let Some(path) = &launch.row_file {
+                remove(path);
+            }
             Ok((ended?, file))
         });
         let report = self.hub.close(&task.token);
@@ -144,20 +149,36 @@ impl WorkerThread<'_> {
     }
 }
 
-/// The result file, if the worker wrote one; one byte more than the bound, so that the judge sees the excess.
-fn read_result_file(path: &Path, bytes_max: usize) -> Option<Vec<u8>> {
-    let is_file = std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file());
-    let file = is_file.then(|| std::fs::File::open(path).ok()).flatten()?;
+/// What is in the result file, if the worker wrote one; one byte more than the bound, so that the judge sees the
+/// excess. The file is gone afterwards.
+fn take_result_file(path: &Path, bytes_max: usize) -> Option<Vec<u8>> {
+    let file = match open_file(path) {
+        // The usual case; removing nothing would cost as much as looking.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        file => file,
+    };
+    remove(path);
     let mut bytes = Vec::new();
-    file.take((bytes_max as u64).saturating_add(1))
-        .read_to_end(&mut bytes)
-        .ok()?;
+    let bounded = &mut file.ok()?.take((bytes_max as u64).saturating_add(1));
+    bounded.read_to_end(&mut bytes).ok()?;
     (!bytes.trim_ascii().is_empty()).then_some(bytes)
 }
 
-fn remove(litter: &[std::path::PathBuf]) {
-    for path in litter {
-        // Most attempts leave none; whatever else fails is cleaned up with the run's folder.
-        let _ = std::fs::remove_file(path);
+/// Opens what is a file itself: a link could lead anywhere, and a pipe would make us wait.
+fn open_file(path: &Path) -> io::Result<File> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
+    let mut options = File::options();
+    let file = options
+        .read(true)
+        .custom_flags(flags.cast_signed())
+        .open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::ErrorKind::InvalidInput.into()),
     }
+}
+
+fn remove(path: &Path) {
+    // What fails here is cleaned up with the run's folder.
+    let _ = std::fs::remove_file(path);
 }

@@ -70,8 +70,12 @@ pub(super) struct Launcher<'s> {
     header: Vec<String>,
     instruction: Template,
     args: Vec<Template>,
+    /// The variables of the allow-list that are set here.
+    inherited: Vec<(OsString, OsString)>,
     socket: PathBuf,
     schema_file: Option<PathBuf>,
+    /// The schema as prompts show it.
+    schema: String,
 }
 
 /// One attempt, ready to start.
@@ -79,13 +83,13 @@ pub(super) struct Launch {
     pub command: Command,
     pub prompt: String,
     pub result_file: PathBuf,
-    /// Files of this attempt alone, to remove when it is over.
-    pub litter: Vec<PathBuf>,
+    /// A file of this attempt alone, to remove when it is over.
+    pub row_file: Option<PathBuf>,
 }
 
 impl<'s> Launcher<'s> {
     pub fn new(settings: &'s Settings, header: Vec<String>, socket: PathBuf) -> Self {
-        let has_schema = settings.output_schema.is_some();
+        let schema = settings.output_schema.as_ref();
         let args = settings.worker.args.iter();
         Self {
             settings,
@@ -94,18 +98,18 @@ impl<'s> Launcher<'s> {
             args: args
                 .map(|arg| Template::parse(arg, Braces::Plain))
                 .collect(),
+            inherited: inherited(&settings.worker.env_names),
             socket,
-            schema_file: has_schema.then(|| settings.scratch.join("schema.json")),
+            schema_file: schema.map(|_| settings.scratch.join("schema.json")),
+            schema: schema.map_or_else(|| "{}".to_owned(), |schema| format!("{schema:#}")),
         }
     }
 
     /// Writes what all attempts share: the file named by `MESH_SCHEMA_FILE`.
     pub fn write_shared_files(&self) -> io::Result<()> {
-        match (&self.schema_file, &self.settings.output_schema) {
-            (Some(path), Some(schema)) => {
-                crate::durable::write(path, format!("{schema:#}\n").as_bytes())
-            }
-            _ => Ok(()),
+        match &self.schema_file {
+            Some(path) => crate::durable::write(path, format!("{}\n", self.schema).as_bytes()),
+            None => Ok(()),
         }
     }
 
@@ -119,7 +123,6 @@ impl<'s> Launcher<'s> {
     ) -> io::Result<Launch> {
         let settings = self.settings;
         let result_file = settings.scratch.join(format!("{token}.result.json"));
-        let mut litter = vec![result_file.clone()];
         let mut command = Command::new(&settings.worker.program);
         command
             .args(&settings.worker.fixed_args)
@@ -130,7 +133,7 @@ impl<'s> Launcher<'s> {
             )
             .current_dir(&settings.worker.folder)
             .env_clear()
-            .envs(inherited(&settings.worker.env_names))
+            .envs(self.inherited.iter().map(|(name, value)| (name, value)))
             .env("MESH_RUN_ID", settings.run_id.as_str())
             .env("MESH_JOB_ID", settings.job_id.as_str())
             .env("MESH_ITEM_ID", row.id.as_str())
@@ -142,19 +145,20 @@ impl<'s> Launcher<'s> {
             command.env("MESH_SCHEMA_FILE", path);
         }
         let json = Value::Object(self.row_object(row, |_, cell| cell.to_owned())).to_string();
+        let mut row_file = None;
         if json.len() <= ROW_JSON_BYTES_MAX {
             command.env("MESH_ROW_JSON", json);
         } else {
             let path = settings.scratch.join(format!("{token}.row.json"));
             std::fs::write(&path, json)?;
             command.env("MESH_ROW_FILE", &path);
-            litter.push(path);
+            row_file = Some(path);
         }
         Ok(Launch {
             command,
             prompt: self.prompt(row, feedback),
             result_file,
-            litter,
+            row_file,
         })
     }
 
@@ -169,10 +173,7 @@ impl<'s> Launcher<'s> {
                 cell.to_owned()
             }
         });
-        let schema = match &self.settings.output_schema {
-            Some(schema) => format!("{schema:#}"),
-            None => "{}".to_owned(),
-        };
+        let schema = &self.schema;
         let mut prompt = format!(
             "You are working one item of a batch job. Do this item only.\n\n\
              Job: {}\nItem: {}\n\n\

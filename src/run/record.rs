@@ -25,12 +25,16 @@ impl Recorder {
 }
 
 impl Journal for Recorder {
-    fn record(&mut self, events: &[Event]) -> Result<Vec<u64>, LedgerError> {
-        let places = self.ledger.append(events)?;
+    fn write(&mut self, events: &[Event]) -> Result<Vec<u64>, LedgerError> {
+        let places = self.ledger.write(events)?;
         for (event, place) in events.iter().zip(&places) {
             self.state.apply(event, *place);
         }
         Ok(places)
+    }
+
+    fn sync(&mut self) -> Result<(), LedgerError> {
+        self.ledger.sync()
     }
 
     fn lines(&self) -> Result<Lines, LedgerError> {

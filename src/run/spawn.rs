@@ -126,8 +126,12 @@ pub struct SpawnRun {
 struct LedgerJournal(Ledger);
 
 impl Journal for LedgerJournal {
-    fn record(&mut self, events: &[Event]) -> Result<Vec<u64>, LedgerError> {
-        self.0.append(events)
+    fn write(&mut self, events: &[Event]) -> Result<Vec<u64>, LedgerError> {
+        self.0.write(events)
+    }
+
+    fn sync(&mut self) -> Result<(), LedgerError> {
+        self.0.sync()
     }
 
     fn lines(&self) -> Result<Lines, LedgerError> {
