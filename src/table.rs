@@ -161,9 +161,9 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Opens `path` and reads its header.
-    pub fn open(path: &Path, options: &ReadOptions) -> Result<Self, TableError> {
-        let file = File::open(path).map_err(|source| io_error(path, source))?;
+    /// Opens `path` and reads its header; `name` is what messages call it, for a copy the path of the original.
+    pub fn open(path: &Path, name: &Path, options: &ReadOptions) -> Result<Self, TableError> {
+        let file = File::open(path).map_err(|source| io_error(name, source))?;
         let rows = csv::ReaderBuilder::new()
             .delimiter(options.delimiter)
             .has_headers(false)
@@ -174,7 +174,7 @@ impl Reader {
                 until: 0,
             });
         let mut reader = Self {
-            path: path.to_owned(),
+            path: name.to_owned(),
             header: Vec::new(),
             rows,
             record: csv::ByteRecord::new(),
@@ -182,7 +182,7 @@ impl Reader {
         };
         if !reader.advance()? {
             return Err(TableError::NoHeader {
-                path: path.to_owned(),
+                path: name.to_owned(),
             });
         }
         reader.header = reader.fields()?;
@@ -354,7 +354,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join("t.csv");
         std::fs::write(&path, content).expect("written");
-        let mut reader = Reader::open(&path, &ReadOptions::default())?;
+        let mut reader = Reader::open(&path, &path, &ReadOptions::default())?;
         let mut rows = Vec::new();
         while let Some(row) = reader.next_row()? {
             rows.push(row);

@@ -231,7 +231,7 @@ pub struct SpawnArgs {
     #[arg(long, value_name = "S", value_parser = at_least_one)]
     pub max_wall_seconds: Option<u64>,
     /// The schema's top-level properties as columns result.NAME
-    #[arg(long, requires = "output_schema")]
+    #[arg(long)]
     pub flatten: bool,
     /// What to do with a result cell that a spreadsheet would execute: keep, quote or reject
     #[arg(long, value_name = "HOW", default_value = "quote")]

@@ -14,13 +14,17 @@ pub fn execute(args: &CancelArgs, context: &Context) -> Result<u8, CliError> {
     if !ledger::is_in_use(&folder.ledger())? {
         return Err(CliError::NotUnderWay(folder.id().clone()));
     }
-    let (request, effect) = match args.now {
-        true => (CancelRequest::Now, "running rows are ended"),
-        false => (CancelRequest::Soon, "running rows may end"),
+    let (request, how, effect) = match args.now {
+        true => (CancelRequest::Now, "now", "running rows are ended"),
+        false => (CancelRequest::Soon, "soon", "running rows may end"),
     };
     folder.ask_to_cancel(request)?;
-    let id = folder.id();
-    context.terminal.talk(&format!(
+    let (id, terminal) = (folder.id(), &context.terminal);
+    if terminal.json {
+        let object = serde_json::json!({"mesh_run_id": id, "asked": how});
+        return Ok(terminal.data(&object.to_string()).map(|()| 0)?);
+    }
+    terminal.talk(&format!(
         "asked run {id} to stop: no further rows start, {effect}"
     ));
     Ok(0)

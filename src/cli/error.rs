@@ -47,6 +47,9 @@ pub enum CliError {
     /// An option of a new run with `--resume`.
     #[error("`{0}` can't be changed: a run that goes on has it from its beginning")]
     ToldAgain(String),
+    /// `--flatten` without a schema.
+    #[error("--flatten makes columns of the properties of a schema, and there is none")]
+    FlattenWhat,
     /// `--resume` without a run or an input.
     #[error("which run is to go on?")]
     ResumeWhat,
@@ -120,6 +123,7 @@ impl CliError {
             CliError::DemoInTheWay(_) => Some("name another folder with --dir, or leave --dir out".to_owned()),
             CliError::TwoInstructions => Some("give one of them".to_owned()),
             CliError::ToldAgain(_) => Some("leave it out, or begin a new run with --reuse RUN".to_owned()),
+            CliError::FlattenWhat => Some("name one with --output-schema F".to_owned()),
             CliError::ResumeWhat => Some("name the input, or --resume=RUN".to_owned()),
             CliError::NoRunOver(_) => Some("mesh runs list shows all runs; --resume=RUN names one".to_owned()),
             CliError::NotUnderWay(_) => Some("mesh runs list shows which have ended".to_owned()),

@@ -129,6 +129,7 @@ fn settings(args: &SpawnArgs, context: &Context) -> Result<SpawnSettings, CliErr
     };
     let output_schema = match &args.output_schema {
         Some(path) => Some(Schema::read(&at(path))?.source().clone()),
+        None if args.flatten => return Err(CliError::FlattenWhat),
         None => None,
     };
     let chosen = adapter::select(

@@ -173,6 +173,7 @@ fn is_blank(cell: &str) -> bool {
 fn open(settings: &Settings) -> Result<Reader, JobError> {
     Ok(Reader::open(
         &settings.input_path,
+        &settings.csv_path,
         &settings.read_options(),
     )?)
 }

@@ -10,6 +10,7 @@ use crate::job::{
 };
 use crate::ledger::{self, Ledger, LedgerError, Lines, Record};
 use crate::model::{Event, JobId, RowsReopened, RunFinished, RunKind, RunStarted, WaveNo};
+use crate::table;
 use rustix::fs::{Access, access};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -360,10 +361,32 @@ pub fn spool(path: &Path) -> Result<Option<tempfile::NamedTempFile>, RunError> {
     }
     let copied = || {
         let mut spooled = tempfile::NamedTempFile::new()?;
-        io::copy(&mut File::open(path)?, spooled.as_file_mut())?;
+        copy_lines(File::open(path)?, spooled.as_file_mut())?;
         Ok(spooled)
     };
     copied().map(Some).map_err(RunError::io(path))
+}
+
+/// Copies up to a line that no record may hold: who reads the copy finds out, and a stream without an end has not filled
+/// the disk.
+fn copy_lines(mut from: impl io::Read, to: &mut impl io::Write) -> io::Result<()> {
+    let mut chunk = vec![0; 64 * 1024];
+    let mut line_bytes = 0;
+    while line_bytes <= table::RECORD_BYTES_MAX {
+        let length = match from.read(&mut chunk) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            length => length?,
+        };
+        if length == 0 {
+            break;
+        }
+        to.write_all(&chunk[..length])?;
+        match chunk[..length].iter().rposition(|byte| *byte == b'\n') {
+            Some(end) => line_bytes = (length - end - 1) as u64,
+            None => line_bytes += length as u64,
+        }
+    }
+    Ok(())
 }
 
 /// The same file, also through a link.

@@ -255,3 +255,17 @@ fn a_request_is_heard_although_somebody_tries_to_go_on_meanwhile() {
         "1 | pending | 1\n2 | pending | 0\n3 | pending | 0"
     );
 }
+
+#[test]
+fn a_script_gets_an_object() {
+    let (sandbox, mesh) = under_way();
+    let asked = cancel(&sandbox, &["--json"]);
+    let wanted = format!(
+        "{{\"mesh_run_id\":\"{}\",\"asked\":\"soon\"}}\n",
+        run_id(&sandbox)
+    );
+    assert_eq!((asked.code, asked.out, asked.err.as_str()), (0, wanted, ""));
+    heard(&sandbox, 1);
+    sandbox.write("open", "");
+    assert_eq!(finish(mesh), 4);
+}

@@ -263,3 +263,14 @@ fn a_schema_without_properties_or_none_is_refused() {
         assert!(!sandbox.path("started").exists() && !sandbox.mesh_home().exists());
     }
 }
+
+#[test]
+fn without_a_schema_there_is_nothing_to_make_columns_of() {
+    let sandbox = with_rows("id\n1\n");
+    let said = spawn(&sandbox, &["--flatten"], &["true"]);
+    assert_eq!(said.code, 2);
+    assert_eq!(
+        said.err,
+        "error: --flatten makes columns of the properties of a schema, and there is none\nhint: name one with --output-schema F\n"
+    );
+}

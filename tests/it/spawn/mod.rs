@@ -13,6 +13,7 @@ mod killing;
 mod odd_inputs;
 mod options;
 mod output_bounds;
+mod processes;
 mod recorded;
 mod refused_reports;
 mod retries;

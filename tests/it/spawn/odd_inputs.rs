@@ -138,6 +138,17 @@ fn a_named_pipe_is_read_once_and_the_job_can_go_on_without_it() {
 }
 
 #[test]
+fn a_stream_without_lines_and_without_end_is_refused() {
+    let sandbox = Sandbox::new();
+    let said = sandbox.mesh(&["spawn", "/dev/zero", "--instruction", "work", "--", "true"]);
+    assert_eq!(said.code, 2);
+    assert_eq!(
+        said.err,
+        "error: `/dev/zero`, line 1: a record of more than 16777216 bytes begins here\nhint: look there for a quote that is never closed\n"
+    );
+}
+
+#[test]
 fn a_nul_byte_is_a_character_like_others_where_it_can_be() {
     let sandbox = with_rows("id,text\n1,a\0b\n2,c\n");
     let script = r#"printf %s "$MESH_ROW_JSON""#;

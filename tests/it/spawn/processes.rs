@@ -1,0 +1,123 @@
+//! What becomes of the processes of workers, and of what they print.
+
+use super::*;
+use rustix::process::{Signal, kill_process};
+use std::path::PathBuf;
+
+/// The files kept of what workers printed, with their content.
+fn logs(sandbox: &Sandbox) -> BTreeMap<String, String> {
+    let folder = sandbox.only_run().join("logs/001");
+    let files = std::fs::read_dir(folder).into_iter().flatten();
+    let content = |path: PathBuf| {
+        let name = path.file_name().expect("a name").to_string_lossy();
+        let text = std::fs::read_to_string(&path).expect("text");
+        (name.into_owned(), text)
+    };
+    files
+        .map(|file| content(file.expect("a file").path()))
+        .collect()
+}
+
+/// A row that succeeds and one that fails at its second attempt as well.
+fn printed(options: &[&str]) -> BTreeMap<String, String> {
+    let sandbox = with_rows("id\ngood\nbad\n");
+    let script =
+        r#"echo "$1 $MESH_ATTEMPT" >&2; if [ "$1" = good ]; then echo '{"n":1}'; else echo no; fi"#;
+    let options = [&["--id-column", "id", "--retry-delay", "0"], options].concat();
+    let said = spawn(&sandbox, &options, &["sh", "-c", script, "sh", "{id}"]);
+    assert_eq!(said.code, 1, "{}", said.err);
+    logs(&sandbox)
+}
+
+#[test]
+fn what_failed_attempts_print_is_kept() {
+    let wanted = [
+        ("bad.1.err", "bad 1\n"),
+        ("bad.1.out", "no\n"),
+        ("bad.2.err", "bad 2\n"),
+        ("bad.2.out", "no\n"),
+    ];
+    let wanted = wanted.map(|(name, text)| (name.to_owned(), text.to_owned()));
+    let kept = printed(&["--retries", "1"]);
+    assert_eq!(kept, BTreeMap::from(wanted));
+}
+
+#[test]
+fn what_all_attempts_print_is_kept_where_that_is_wanted_and_nothing_where_not() {
+    let kept = printed(&["--logs", "all", "--retries", "0"]);
+    let names: Vec<&str> = kept.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        ["bad.1.err", "bad.1.out", "good.1.err", "good.1.out"]
+    );
+    let kept = printed(&["--logs", "none", "--retries", "0"]);
+    assert_eq!(kept, BTreeMap::new());
+}
+
+#[test]
+fn a_silent_worker_is_ended_and_a_talking_one_is_not() {
+    let sandbox = with_rows("id\nsilent\ntalking\n");
+    let script = r#"if [ $1 = silent ]; then exec sleep 600; fi
+        for n in 1 2 3 4 5 6; do sleep 0.4; echo $n; done; echo '{"n":1}'"#;
+    let options = ["--id-column", "id", "--max-idle-seconds", "2"];
+    let said = spawn(&sandbox, &options, &["sh", "-c", script, "sh", "{id}"]);
+    assert_eq!(said.code, 1, "{}", said.err);
+    assert_snapshot!(table(&sandbox, &["item_id", "status", "last_error"]), @r"
+    silent | failed | timeout: worker printed nothing for 2s
+    talking | completed |
+    ");
+}
+
+/// Whether this process is there and has not ended.
+#[cfg(target_os = "linux")]
+fn runs(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_worker_leaves_behind_is_ended_and_named() {
+    let sandbox = with_rows("id\n1\n");
+    let script = r#"sleep 600 >/dev/null 2>&1 & echo $! >pid; echo '{"n":1}'"#;
+    let said = spawn(&sandbox, &["--id-column", "id"], &["sh", "-c", script]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let pid = sandbox.read("pid");
+    let pid = pid.trim();
+    let wanted = format!("item `1` left processes behind, which were ended: sleep ({pid})");
+    assert!(said.err.contains(&wanted), "{}", said.err);
+    wait_for("it ends", || !runs(pid));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn workers_of_a_killed_mesh_are_ended_before_their_rows_are_worked_again() {
+    let sandbox = with_rows("id\n1\n2\n");
+    let script = r#"echo $$ >>"pids.$MESH_ITEM_ID"; [ -e open ] || exec sleep 600; echo '{"n":1}'"#;
+    let options = ["--id-column", "id", "-j", "2"];
+    let mut mesh = start(&sandbox, &options, &["sh", "-c", script]);
+    let pid_files = ["pids.1", "pids.2"];
+    let is_written = |name: &str| {
+        std::fs::read_to_string(sandbox.path(name)).is_ok_and(|text| text.ends_with('\n'))
+    };
+    wait_for("both work", || pid_files.into_iter().all(is_written));
+    let workers = pid_files.map(|name| sandbox.read(name).trim().to_owned());
+    kill_process(rustix::process::Pid::from_child(&mesh), Signal::KILL).expect("killed");
+    mesh.wait().expect("dead");
+    assert!(workers.iter().all(|pid| runs(pid)), "nobody has ended them");
+
+    sandbox.write("open", "");
+    let said = resume(&sandbox);
+    assert_eq!(said.code, 0, "{}", said.err);
+    for (pid, item) in workers.iter().zip(["1", "2"]) {
+        let wanted = format!(
+            "ended what a killed mesh left behind: process {pid} (`sleep`) of item `{item}`"
+        );
+        assert!(said.err.contains(&wanted), "{}", said.err);
+        assert!(!runs(pid));
+    }
+    assert_eq!(
+        table(&sandbox, &["item_id", "status", "attempt_count"]),
+        "1 | completed | 2\n2 | completed | 2"
+    );
+}
