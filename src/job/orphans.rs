@@ -511,6 +511,13 @@ mod tests {
             command
         }
 
+        /// One that does nothing, and has its own name from the moment at which it is there.
+        fn sleeper(&self) -> Command {
+            let mut command = Command::new("/bin/sleep");
+            command.arg("600").process_group(0);
+            command
+        }
+
         /// Starts a worker and records it.
         fn recorded(&self, mut command: Command) -> Child {
             let mut slot = self.roster.slot(1);
@@ -589,7 +596,7 @@ mod tests {
     #[test]
     fn without_proof_nothing_is_signalled_and_what_may_run_is_said() {
         let scene = Scene::new();
-        let mut child = scene.recorded(scene.shell("exec sleep 600"));
+        let mut child = scene.recorded(scene.sleeper());
         let left = (orphan(&child, "", "item 7"), Doubt::NotLinux);
         assert_eq!(scene.sweep().left, [left]);
         assert!(is_running(&mut child));
@@ -636,7 +643,7 @@ mod tests {
         #[test]
         fn a_recycled_id_is_never_signalled() {
             let scene = Scene::new();
-            let mut child = scene.shell("exec sleep 600").spawn().expect("started");
+            let mut child = scene.sleeper().spawn().expect("started");
             let pid = Pid::from_child(&child);
             let start = process::all().into_iter().find(|one| one.pid == pid);
             let start = start.expect("it runs").start_ticks;
@@ -656,7 +663,7 @@ mod tests {
         #[test]
         fn a_record_of_another_boot_means_nothing() {
             let scene = Scene::new();
-            let mut child = scene.recorded(scene.shell("exec sleep 600"));
+            let mut child = scene.recorded(scene.sleeper());
             let session = process::own().expect("it runs").session;
             let head = record(format_args!("{FORMAT} {session} another-boot"));
             let file = &scene.roster.file;
@@ -669,7 +676,7 @@ mod tests {
         #[test]
         fn a_cleared_record_means_nothing() {
             let scene = Scene::new();
-            let mut child = scene.recorded(scene.shell("exec sleep 600"));
+            let mut child = scene.recorded(scene.sleeper());
             scene.roster.slot(1).clear();
             assert_eq!(scene.sweep(), Swept::default());
             assert!(is_running(&mut child));
@@ -713,11 +720,11 @@ mod tests {
         #[test]
         fn a_worker_that_was_not_recorded_yet_is_ours_by_the_job_id() {
             let scene = Scene::new();
-            let mut command = scene.shell("exec sleep 600");
+            let mut command = scene.sleeper();
             command.env("MESH_JOB_ID", scene.job.as_str());
             command.env("MESH_ITEM_ID", "item\n8");
             let mut ours = command.spawn().expect("started");
-            let mut command = scene.shell("exec sleep 600");
+            let mut command = scene.sleeper();
             command.env("MESH_JOB_ID", format!("{}0", scene.job));
             let mut other = command.spawn().expect("started");
             assert_eq!(
@@ -735,7 +742,7 @@ mod tests {
             let head = record(format_args!("{FORMAT} {} {}", u32::MAX, process::system()));
             let file = &scene.roster.file;
             file.write_all_at(&head, 0).expect("written");
-            let mut command = scene.shell("exec sleep 600");
+            let mut command = scene.sleeper();
             command.env("MESH_JOB_ID", scene.job.as_str());
             let mut child = command.spawn().expect("started");
             assert_eq!(scene.sweep(), Swept::default());

@@ -75,11 +75,19 @@ fn runs(pid: &str) -> bool {
     stat.is_ok_and(|stat| !stat.contains(") Z "))
 }
 
+/// The name of its program.
+#[cfg(target_os = "linux")]
+fn name(pid: &str) -> String {
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm"));
+    name.unwrap_or_default().trim_end().to_owned()
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn what_a_worker_leaves_behind_is_ended_and_named() {
     let sandbox = with_rows("id\n1\n");
-    let script = r#"sleep 600 >/dev/null 2>&1 & echo $! >pid; echo '{"n":1}'"#;
+    let script = r#"sleep 600 >/dev/null 2>&1 & echo $! >pid
+        while [ "$(cat /proc/$!/comm)" != sleep ]; do sleep 0.01; done; echo '{"n":1}'"#;
     let said = spawn(&sandbox, &["--id-column", "id"], &["sh", "-c", script]);
     assert_eq!(said.code, 0, "{}", said.err);
     let pid = sandbox.read("pid");
@@ -105,6 +113,8 @@ fn workers_of_a_killed_mesh_are_ended_before_their_rows_are_worked_again() {
     kill_process(rustix::process::Pid::from_child(&mesh), Signal::KILL).expect("killed");
     mesh.wait().expect("dead");
     assert!(workers.iter().all(|pid| runs(pid)), "nobody has ended them");
+    let is_asleep = |pid: &String| name(pid) == "sleep";
+    wait_for("both sleep", || workers.iter().all(is_asleep));
 
     sandbox.write("open", "");
     let said = resume(&sandbox);
