@@ -97,6 +97,21 @@ impl Fingerprint {
     }
 }
 
+/// The names of the repository's files, as Markdown for a prompt that asks which of them matter.
+pub fn names_as_markdown(repo: &Repo) -> Result<String, SnapshotError> {
+    const NAMES_MAX: usize = 2000;
+    let files = repo.files()?;
+    let names = files
+        .iter()
+        .take(NAMES_MAX)
+        .map(|path| format!("- `{}`\n", path.display()));
+    let mut text: String = names.collect();
+    if files.len() > NAMES_MAX {
+        text.push_str(&format!("- and {} more\n", files.len() - NAMES_MAX));
+    }
+    Ok(text)
+}
+
 /// The files of a scope with their contents, as Markdown for a prompt: names always, contents up to a bound.
 pub fn scope_as_markdown(
     repo: &Repo,

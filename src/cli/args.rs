@@ -168,9 +168,30 @@ pub struct RunArgs {
     /// The plan [default: the one that exists of .codex/st-plan.jsonl and .step/st-plan.jsonl]
     #[arg(long, value_name = "F")]
     pub plan_file: Option<PathBuf>,
-    /// A built-in protocol (swarm, swarm3) or a protocol file
+    /// A built-in protocol (swarm, swarm3, tiered, duo, solo) or a protocol file
     #[arg(long, value_name = "NAME|F", default_value = "swarm")]
     pub protocol: String,
+    /// How many roles work on a task; goes before what the task says
+    #[arg(long, value_name = "N")]
+    pub swarm_roles: Option<u32>,
+    /// How many votes must agree; goes before what the task says
+    #[arg(long, value_name = "N")]
+    pub consensus_threshold: Option<u32>,
+    /// How often critique, synthesis and vote are repeated without consensus; goes before what the task says
+    #[arg(long, value_name = "N")]
+    pub consensus_retries: Option<u32>,
+    /// What a validation command that a worker proposes may begin with [default: common test runners]
+    ///
+    /// Only for tasks without metadata, which a worker proposes first. Other commands are left out, and the task is then blocked
+    /// unless one is left.
+    #[arg(long, value_name = "TEXT,TEXT", value_delimiter = ',')]
+    pub validation_allow: Vec<String>,
+    /// Take over every validation command that a worker proposes
+    #[arg(long)]
+    pub trust_proposed_validation: bool,
+    /// Take only JSON for an answer, no prose with the same headings
+    #[arg(long)]
+    pub strict: bool,
     /// Wall-clock limit of one validation command
     #[arg(long, value_name = "S", default_value = "1800", value_parser = at_least_one)]
     pub validation_timeout_seconds: u64,

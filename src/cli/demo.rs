@@ -7,6 +7,7 @@ use crate::git::Repo;
 use crate::integrate::RepoLock;
 use crate::job::{Backoff, Bounds};
 use crate::model::shell_word;
+use crate::plan::SwarmOverrides;
 use crate::run::{self, PlanRun, Request, RunError, RunFolder};
 use include_dir::{Dir, include_dir};
 use std::collections::BTreeMap;
@@ -123,6 +124,10 @@ fn request(repo: &Path, answers: &Path) -> Request {
         max_tasks: COMPLETED as u32 + 1,
         parallel_tasks: 2,
         protocol: "swarm".to_owned(),
+        swarm: SwarmOverrides::default(),
+        validation_allow: Vec::new(),
+        trust_proposed_validation: false,
+        strict: false,
         choice: Choice {
             name: Some("replay".to_owned()),
             answers: Some(answers.to_owned()),

@@ -11,6 +11,7 @@ use crate::inspect::Report;
 use crate::integrate::RepoLock;
 use crate::job::Bounds;
 use crate::job::Ending;
+use crate::plan::SwarmOverrides;
 use crate::run::{self, PlanRun, Preflight, Request, RunError, RunFolder};
 
 /// Preflight, run, report.
@@ -82,6 +83,17 @@ fn request(args: &RunArgs, context: &Context) -> Request {
         max_tasks: args.max_tasks,
         parallel_tasks: args.parallel_tasks,
         protocol: args.protocol.clone(),
+        swarm: SwarmOverrides {
+            roles: args.swarm_roles,
+            consensus_threshold: args.consensus_threshold,
+            consensus_retries: args.consensus_retries,
+        },
+        validation_allow: match args.validation_allow.as_slice() {
+            [] => run::VALIDATION_ALLOW.map(str::to_owned).to_vec(),
+            given => given.to_vec(),
+        },
+        trust_proposed_validation: args.trust_proposed_validation,
+        strict: args.strict,
         choice: choice(&args.worker),
         adapters: context.config.adapters.clone(),
         bounds: bounds(&args.worker),

@@ -44,6 +44,7 @@ pub use state::{AttemptCounts, Counts, Item, Place, State, Status};
 pub use stop::{Asker, Stop, Urgency};
 pub use worker::Worker;
 
+use crate::collect::extract::Object;
 use crate::collect::schema::SchemaError;
 use crate::ledger::{LedgerError, Lines};
 use crate::model::{Event, JobId, RowId, RunId, WaveNo};
@@ -85,6 +86,9 @@ pub struct Bounds {
     #[serde(default)]
     pub retry_delay: Backoff,
 }
+
+/// Text -> the result that it stands for.
+pub type ReadText = fn(&str) -> Option<Object>;
 
 /// Everything a job needs, resolved; written into the ledger, so that a job can be resumed from it alone.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -130,6 +134,9 @@ pub struct Settings {
     pub result_bytes_max: usize,
     /// Bound on one attempt's standard output, and on its standard error.
     pub output_bytes_max: usize,
+    /// How standard output without a JSON object is read, where the job knows another shape of answers.
+    #[serde(skip)]
+    pub read_text: Option<ReadText>,
     /// The command that works a row.
     pub worker: Worker,
     /// A folder for the job's short-lived files.

@@ -1,5 +1,6 @@
 //! What an ended attempt means for its row: a pure judgement over what the worker left behind.
 
+use super::ReadText;
 use super::attempt::{Cause, Ended};
 use super::measure::Measure;
 use super::rate_limit;
@@ -81,6 +82,7 @@ pub(super) struct Rules<'s> {
     pub measure: &'s Measure,
     pub max_runtime: Duration,
     pub max_idle: Option<Duration>,
+    pub read_text: Option<ReadText>,
     /// Whether an object is no result, but what `mesh report-result` printed.
     pub is_own_answer: &'s dyn Fn(&Object) -> bool,
 }
@@ -116,7 +118,7 @@ pub(super) fn judge(
         Cause::Exited if ended.code != Some(0) => return after_exit(ended),
         Cause::Exited => {}
     }
-    let found = found(ended, result_file, rules.measure.bytes_max());
+    let found = found(ended, result_file, rules);
     let measured = found.and_then(|(result, via)| {
         if via == ReportVia::Stdout && (rules.is_own_answer)(&result) {
             let text = format!("its report was refused: {}", Value::Object(result));
@@ -133,8 +135,9 @@ pub(super) fn judge(
 fn found(
     ended: &Ended,
     result_file: Option<&[u8]>,
-    result_bytes_max: usize,
+    rules: &Rules<'_>,
 ) -> Result<(Object, ReportVia), (Failure, String)> {
+    let result_bytes_max = rules.measure.bytes_max();
     if let Some(bytes) = result_file {
         if bytes.len() > result_bytes_max {
             let text = format!("the result file has more than {result_bytes_max} bytes");
@@ -149,8 +152,13 @@ fn found(
                 )
             });
     }
+    let from_text = || {
+        let read = rules.read_text?;
+        read(&String::from_utf8_lossy(&ended.stdout)).map(|result| (result, ReportVia::Text))
+    };
     extract::from_stdout(&ended.stdout)
         .map(|result| (result, ReportVia::Stdout))
+        .or_else(from_text)
         .ok_or_else(|| (Failure::NoResponse, no_response_text(ended)))
 }
 
@@ -208,6 +216,7 @@ mod tests {
             measure: &measure,
             max_runtime: Duration::from_secs(1),
             max_idle: None,
+            read_text: None,
             is_own_answer: &|_| false,
         };
         let report = report.map(|text| extract::object(text.as_bytes()).expect("an object"));

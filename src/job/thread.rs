@@ -115,6 +115,7 @@ impl WorkerThread<'_> {
             measure: self.measure,
             max_runtime: limits.max_runtime,
             max_idle: limits.max_idle,
+            read_text: self.settings.read_text,
             is_own_answer: &|object| self.hub.is_own_answer(object),
         };
         let outcome = match &ended {

@@ -93,6 +93,10 @@ events! {
     "budget_reached" BudgetReached(BudgetReached),
     /// What the collector makes of a row's report.
     "verdict" Verdict(VerdictRecord),
+    /// Metadata that a worker proposed stands in the plan.
+    "hydrated" Hydrated(Hydrated),
+    /// A task goes on under another protocol: the fallback, or the next tier.
+    "protocol_changed" ProtocolChanged(ProtocolChanged),
     /// The votes of one round, counted.
     "tally" Tally(Tally),
     /// The integrator is about to change the tree (durable before the first byte).
@@ -201,6 +205,8 @@ pub enum ReportVia {
     ResultFile,
     /// Standard output.
     Stdout,
+    /// Standard output, which was no JSON and was read as prose.
+    Text,
     /// An earlier run that was asked the same.
     Reuse,
 }
@@ -517,6 +523,37 @@ impl IntegrationFinished {
             moved_aside: Vec::new(),
         }
     }
+}
+
+/// Fields of `hydrated`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Hydrated {
+    /// The task.
+    pub unit: UnitId,
+    /// The row that proposed it.
+    pub item_id: RowId,
+    /// The metadata, as YAML.
+    pub mesh: String,
+    /// Proposed validation commands that nobody vouches for, and that the plan does not have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
+}
+
+/// Fields of `protocol_changed`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ProtocolChanged {
+    /// The task.
+    pub unit: UnitId,
+    /// The protocol until now.
+    pub from: String,
+    /// The protocol from now on.
+    pub to: String,
+    /// Whether its accepted answers stand; else it begins anew.
+    pub keeps: bool,
+    /// Why, as a failure code or block reason.
+    pub code: String,
+    /// The same in words.
+    pub detail: String,
 }
 
 /// Fields of `plan_mutated`.

@@ -11,7 +11,9 @@ mod spec;
 mod state;
 
 pub use consensus::{ABSENT, AGREE, DISAGREE, tally};
-pub use next::{Action, Emission, next};
+pub use next::{Action, Change, Emission, next};
 pub use prompt::{TaskContext, latest_patch, render};
-pub use spec::{Consensus, Protocol, ProtocolError, Round, Templates};
+pub use spec::{
+    Consensus, Definition, HYDRATION, Protocol, ProtocolError, Round, Templates, Tiers,
+};
 pub use state::{Answer, Integration, RoundRun, UnitState};

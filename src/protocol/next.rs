@@ -1,11 +1,13 @@
 //! The protocol as a pure function: what is known of a unit -> what to do next.
 //!
-//! Rules of the seed: proposal, critique, synthesis, vote; an unusable answer is asked for once more; too few
-//! agreeing votes go back to the critique, up to the retries; then integrate, or block with one reason.
+//! Rules of the seed: metadata first, then proposal, critique, synthesis, vote; an unusable answer is asked for once more,
+//! then the unit goes over to the fallback protocol, where there is one; too few agreeing votes go back to the critique,
+//! up to the retries; then integrate, or block with one reason. A unit of a tier goes up one tier instead of being blocked.
 
-use super::spec::{Protocol, Round};
+use super::spec::{Consensus, Protocol, Round};
 use super::state::{Answer, Integration, UnitState};
 use crate::model::{BlockReason, Lane, Role, RoundName};
+use serde_json::Value;
 
 /// Rows to send out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,15 +20,32 @@ pub struct Emission {
     pub roles: Vec<Role>,
 }
 
-/// What a unit needs now.
+/// Going over to another protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Its name.
+    pub to: String,
+    /// Whether accepted answers stand; else the unit begins anew.
+    pub keeps: bool,
+    /// Why, as a failure code or block reason.
+    pub code: String,
+    /// The same in words.
+    pub detail: String,
+}
+
+/// What a unit needs now.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Rows are out; wait for their verdicts.
     Await,
     /// Send out rows.
     Emit(Emission),
+    /// Store this answer of the hydration round as the task's metadata.
+    Hydrate(Value),
     /// All votes are in: count them.
     Tally,
+    /// Go on under another protocol.
+    Change(Change),
     /// Apply the accepted patch and validate it.
     Integrate,
     /// Persist the task as completed.
@@ -35,35 +54,68 @@ pub enum Action {
     Block(BlockReason, String),
 }
 
-/// The next step of a unit under `protocol`.
-pub fn next(protocol: &Protocol, state: &UnitState) -> Action {
+/// The next step of a unit under `protocol`; `has_metadata` says whether its task can be worked as it stands in the plan.
+pub fn next(protocol: &Protocol, state: &UnitState, has_metadata: bool) -> Action {
     match &state.integration {
         Integration::Applied => return Action::Complete,
-        Integration::Failed(reason, detail) => return Action::Block(*reason, detail.clone()),
+        Integration::Failed(reason, detail) => {
+            return up_or_block(protocol, *reason, detail.clone());
+        }
         Integration::Started => return Action::Integrate,
         Integration::None => {}
     }
-    let Some(last) = state.rounds.last() else {
+    if !has_metadata {
+        return hydrate(protocol, state);
+    }
+    let last = state.rounds.last();
+    let position = last.and_then(|last| protocol.position(&last.round));
+    // Nothing yet, or a round that this protocol does not have, such as the hydration.
+    let Some(position) = position else {
         return emit(&protocol.rounds[0], state);
     };
-    let Some(position) = protocol
-        .rounds
-        .iter()
-        .position(|round| round.name == last.round)
-    else {
-        return Action::Block(
-            BlockReason::NoResponse,
-            format!("protocol `{}` has no round `{}`", protocol.name, last.round),
-        );
-    };
     let round = &protocol.rounds[position];
-    let is_vote = round.name == protocol.consensus.round;
-    match missing(state) {
+    let gate = protocol
+        .consensus
+        .as_ref()
+        .filter(|gate| gate.round == round.name);
+    match (missing(round, state), gate) {
+        (Missing::Open, _) => Action::Await,
+        (Missing::Again(roles), _) => again(round, state, roles),
+        (_, Some(gate)) => after_vote(protocol, gate, state),
+        (Missing::Never(code, detail), None) => unusable(protocol, round, code, detail),
+        (Missing::Nothing, None) => match protocol.rounds.get(position + 1) {
+            Some(round) => emit(round, state),
+            None => Action::Integrate,
+        },
+    }
+}
+
+/// Asks for the metadata that the task lacks.
+fn hydrate(protocol: &Protocol, state: &UnitState) -> Action {
+    let Some(round) = &protocol.hydration else {
+        let detail = format!(
+            "it has no metadata, and protocol `{}` has no way to ask for it",
+            protocol.name
+        );
+        return Action::Block(BlockReason::NoResponse, detail);
+    };
+    if state
+        .rounds
+        .last()
+        .is_none_or(|run| run.round != round.name)
+    {
+        return emit(round, state);
+    }
+    match missing(round, state) {
         Missing::Open => Action::Await,
         Missing::Again(roles) => again(round, state, roles),
-        Missing::Never(code, detail) if !is_vote => Action::Block(reason_of(round, &code), detail),
-        _ if is_vote => after_vote(protocol, state),
-        _ => emit(&protocol.rounds[position + 1], state),
+        Missing::Never(code, detail) => {
+            Action::Block(BlockReason::NoResponse, format!("{code}: {detail}"))
+        }
+        Missing::Nothing => {
+            let answer = state.accepted(&round.name).into_values().next().cloned();
+            Action::Hydrate(answer.unwrap_or_default())
+        }
     }
 }
 
@@ -75,49 +127,75 @@ enum Missing {
     Never(String, String),
 }
 
-fn missing(state: &UnitState) -> Missing {
+fn missing(round: &Round, state: &UnitState) -> Missing {
     let answers = state.current_answers();
-    if answers
-        .values()
-        .any(|answer| matches!(answer, Answer::Open))
-    {
-        return Missing::Open;
-    }
-    let again: Vec<Role> = answers
-        .iter()
-        .filter(|(_, answer)| matches!(answer, Answer::Retry { .. }))
-        .map(|(role, _)| (*role).clone())
-        .collect();
-    if !again.is_empty() {
-        return Missing::Again(again);
-    }
-    let rejected = answers.iter().find_map(|(role, answer)| match answer {
-        Answer::Rejected { code, detail } => {
-            Some(Missing::Never(code.clone(), format!("{role}: {detail}")))
+    let mut again = Vec::new();
+    let mut never = None;
+    for role in &round.roles {
+        match answers.get(role) {
+            Some(Answer::Open) => return Missing::Open,
+            None | Some(Answer::Retry { .. }) => again.push(role.clone()),
+            Some(Answer::Rejected { code, detail }) => {
+                never.get_or_insert_with(|| (code.clone(), format!("{role}: {detail}")));
+            }
+            Some(Answer::Accepted(_)) => {}
         }
-        _ => None,
-    });
-    rejected.unwrap_or(Missing::Nothing)
+    }
+    match never {
+        _ if !again.is_empty() => Missing::Again(again),
+        Some((code, detail)) => Missing::Never(code, detail),
+        None => Missing::Nothing,
+    }
 }
 
-fn after_vote(protocol: &Protocol, state: &UnitState) -> Action {
-    let gate = &protocol.consensus;
-    let cycles = state.tallies.len() as u32;
-    // Votes may be asked for again within a cycle, so cycles are counted by tallies.
-    let votes = vote_cycles(state, &gate.round);
-    let Some(tally) = state.tallies.last().filter(|_| cycles == votes) else {
+/// An answer that will not come: a smaller swarm may still do, a patch that can't be placed is nothing that it would mend.
+fn unusable(protocol: &Protocol, round: &Round, code: String, detail: String) -> Action {
+    match (reason_of(round, &code), &protocol.fallback) {
+        (BlockReason::NoResponse, Some(to)) => Action::Change(Change {
+            to: to.clone(),
+            keeps: true,
+            code,
+            detail,
+        }),
+        (reason, _) => up_or_block(protocol, reason, detail),
+    }
+}
+
+/// Goes up one tier where there is one. A task that says no validation command is no better off there.
+fn up_or_block(protocol: &Protocol, reason: BlockReason, detail: String) -> Action {
+    match &protocol.promotion {
+        Some(to) if reason != BlockReason::MissingValidation => Action::Change(Change {
+            to: to.clone(),
+            keeps: false,
+            code: reason.to_string(),
+            detail,
+        }),
+        _ => Action::Block(reason, detail),
+    }
+}
+
+fn after_vote(protocol: &Protocol, gate: &Consensus, state: &UnitState) -> Action {
+    let Some(tally) = state.count() else {
         return Action::Tally;
     };
     if tally.consensus {
         return Action::Integrate;
     }
-    if cycles > gate.retries {
-        let detail = format!(
-            "{} of {} agreed in vote {cycles}",
-            tally.agree,
-            tally.votes.len()
-        );
-        return Action::Block(BlockReason::NoConsensus, detail);
+    let cycle = vote_cycles(state, &gate.round);
+    let voters = tally.votes.len();
+    let detail = format!("{} of {voters} agreed in vote {cycle}", tally.agree);
+    // Nobody's dissent, but missing votes decided it: a smaller swarm may do without them.
+    let is_undecided = tally.agree + tally.absent >= gate.threshold;
+    if let (true, Some(to)) = (is_undecided, &protocol.fallback) {
+        return Action::Change(Change {
+            to: to.clone(),
+            keeps: true,
+            code: BlockReason::NoResponse.to_string(),
+            detail: format!("{detail}, {} gave no vote", tally.absent),
+        });
+    }
+    if cycle > gate.retries {
+        return up_or_block(protocol, BlockReason::NoConsensus, detail);
     }
     match protocol.round(&gate.retry_from) {
         Some(round) => emit(round, state),
@@ -184,11 +262,11 @@ mod tests {
         state: &mut UnitState,
         answer: impl Fn(&Role) -> Answer,
     ) -> String {
-        let Action::Emit(emission) = next(protocol, state) else {
-            return format!("{:?}", next(protocol, state));
+        let Action::Emit(emission) = next(protocol, state, true) else {
+            return format!("{:?}", next(protocol, state, true));
         };
         state.emitted(&emission.round, emission.attempt, emission.roles.clone());
-        assert_eq!(next(protocol, state), Action::Await);
+        assert_eq!(next(protocol, state, true), Action::Await);
         for role in &emission.roles {
             state.answered(&emission.round, emission.attempt, role, answer(role));
         }
@@ -205,19 +283,14 @@ mod tests {
     }
 
     fn count(protocol: &Protocol, state: &mut UnitState, agree: usize) {
-        assert_eq!(next(protocol, state), Action::Tally);
+        assert_eq!(next(protocol, state, true), Action::Tally);
         let votes: Vec<Value> = (0..5)
             .map(|n| json!({"vote": if n < agree { "agree" } else { "disagree" }, "reason": "r"}))
             .collect();
-        let lines = protocol.roles.iter().zip(votes.iter().map(Ok));
+        let lines = protocol.voters().iter().zip(votes.iter().map(Ok));
         let number = state.tallies.len() as u32 + 1;
-        let counted = tally(
-            &UnitId::new("u"),
-            number,
-            protocol.consensus.threshold,
-            lines,
-        );
-        state.tallies.push(counted);
+        let threshold = protocol.consensus.as_ref().expect("a gate").threshold;
+        state.counted(tally(&UnitId::new("u"), number, threshold, lines));
     }
 
     #[test]
@@ -250,7 +323,7 @@ mod tests {
             BlockReason::NoConsensus,
             "3 of 5 agreed in vote 3".to_owned(),
         );
-        assert_eq!(next(&protocol, &state), blocked);
+        assert_eq!(next(&protocol, &state, true), blocked);
     }
 
     #[test]
@@ -261,11 +334,11 @@ mod tests {
             step(&protocol, &mut state, good);
         }
         count(&protocol, &mut state, 4);
-        assert_eq!(next(&protocol, &state), Action::Integrate);
+        assert_eq!(next(&protocol, &state, true), Action::Integrate);
         state.integration = Integration::Started;
-        assert_eq!(next(&protocol, &state), Action::Integrate);
+        assert_eq!(next(&protocol, &state, true), Action::Integrate);
         state.integration = Integration::Applied;
-        assert_eq!(next(&protocol, &state), Action::Complete);
+        assert_eq!(next(&protocol, &state, true), Action::Complete);
     }
 
     #[test]
@@ -297,8 +370,147 @@ mod tests {
         };
         step(&protocol, &mut state, rejected);
         assert!(matches!(
-            next(&protocol, &state),
+            next(&protocol, &state, true),
             Action::Block(BlockReason::AmbiguousIntegration, _)
+        ));
+    }
+
+    fn refused(code: &str) -> Answer {
+        Answer::Rejected {
+            code: code.into(),
+            detail: "d".into(),
+        }
+    }
+
+    fn built_in(text: &str) -> Protocol {
+        Protocol::parse("built in", text, &Fixed).expect("usable")
+    }
+
+    /// Takes the change that is due; gives its description.
+    fn change(protocol: &Protocol, state: &mut UnitState) -> String {
+        let Action::Change(change) = next(protocol, state, true) else {
+            return format!("{:?}", next(protocol, state, true));
+        };
+        state.changed(&change.to, change.keeps);
+        format!("{} {} {}", change.to, change.keeps, change.code)
+    }
+
+    #[test]
+    fn without_a_usable_answer_three_roles_go_on_with_what_there_is() {
+        let (five, three) = (
+            swarm(),
+            built_in(include_str!("../../templates/swarm3.yaml")),
+        );
+        let mut state = UnitState::default();
+        step(&five, &mut state, good);
+        let only_b = |role: &Role| match role.as_str() {
+            "critic_b" => Answer::Accepted(json!({})),
+            _ => refused("timeout"),
+        };
+        step(&five, &mut state, only_b);
+        assert_eq!(change(&five, &mut state), "swarm3 true timeout");
+        // critic_a is no role of the three, critic_b's answer stands, the skeptic is asked once more.
+        assert_eq!(step(&three, &mut state, good), "critique 2 x1");
+        assert_eq!(step(&three, &mut state, good), "synthesis 1 x1");
+        let none = |_: &Role| refused("no_response");
+        assert_eq!(step(&three, &mut state, none), "vote 1 x3");
+        assert_eq!(next(&three, &state, true), Action::Tally);
+    }
+
+    #[test]
+    fn what_three_roles_can_not_do_either_is_no_response() {
+        let (five, three) = (
+            swarm(),
+            built_in(include_str!("../../templates/swarm3.yaml")),
+        );
+        let mut state = UnitState::default();
+        let none = |_: &Role| refused("no_response");
+        step(&five, &mut state, none);
+        assert_eq!(change(&five, &mut state), "swarm3 true no_response");
+        assert_eq!(step(&three, &mut state, none), "proposal 2 x1");
+        let blocked = Action::Block(BlockReason::NoResponse, "proposer: d".to_owned());
+        assert_eq!(next(&three, &state, true), blocked);
+    }
+
+    #[test]
+    fn votes_that_are_missing_are_counted_again_among_three() {
+        let (five, three) = (
+            swarm(),
+            built_in(include_str!("../../templates/swarm3.yaml")),
+        );
+        let mut state = UnitState::default();
+        for _ in 0..4 {
+            step(&five, &mut state, good);
+        }
+        let agree = json!({"vote": "agree", "reason": "r"});
+        let votes = [
+            Ok(&agree),
+            Err("timeout"),
+            Err("timeout"),
+            Ok(&agree),
+            Ok(&agree),
+        ];
+        let lines = five.voters().iter().zip(votes);
+        state.counted(tally(&UnitId::new("u"), 1, 4, lines));
+        assert_eq!(change(&five, &mut state), "swarm3 true no_response");
+        // All three have voted already.
+        assert_eq!(next(&three, &state, true), Action::Tally);
+        let lines = three.voters().iter().map(|role| (role, Ok(&agree)));
+        state.counted(tally(&UnitId::new("u"), 2, 3, lines));
+        assert_eq!(next(&three, &state, true), Action::Integrate);
+    }
+
+    #[test]
+    fn a_failed_gate_goes_up_one_tier_and_begins_anew() {
+        let mut solo = built_in(include_str!("../../templates/solo.yaml"));
+        let mut duo = built_in(include_str!("../../templates/duo.yaml"));
+        solo.promotion = Some("duo".to_owned());
+        duo.promotion = Some("swarm".to_owned());
+        let mut state = UnitState::default();
+        assert_eq!(step(&solo, &mut state, good), "synthesis 1 x1");
+        assert_eq!(next(&solo, &state, true), Action::Integrate);
+        state.integration = Integration::Failed(BlockReason::ValidationFailed, "v".to_owned());
+        assert_eq!(change(&solo, &mut state), "duo false validation_failed");
+        assert_eq!(step(&duo, &mut state, good), "synthesis 2 x1");
+        assert_eq!(step(&duo, &mut state, good), "vote 1 x1");
+        let against = json!({"vote": "disagree", "reason": "r"});
+        for cycle in 1..=3 {
+            let lines = duo.voters().iter().map(|role| (role, Ok(&against)));
+            state.counted(tally(&UnitId::new("u"), cycle, 1, lines));
+            if cycle < 3 {
+                step(&duo, &mut state, good);
+                step(&duo, &mut state, good);
+            }
+        }
+        assert_eq!(change(&duo, &mut state), "swarm false no_consensus");
+        assert_eq!(step(&swarm(), &mut state, good), "proposal 1 x1");
+        state.integration = Integration::Failed(BlockReason::MissingValidation, "m".to_owned());
+        let blocked = Action::Block(BlockReason::MissingValidation, "m".to_owned());
+        assert_eq!(next(&solo, &state, true), blocked);
+    }
+
+    #[test]
+    fn metadata_comes_first_and_the_rounds_follow() {
+        let protocol = swarm();
+        let mut state = UnitState::default();
+        let Action::Emit(emission) = next(&protocol, &state, false) else {
+            panic!("rows");
+        };
+        assert_eq!(emission.round.as_str(), "hydrate");
+        state.emitted(&emission.round, 1, emission.roles.clone());
+        assert_eq!(next(&protocol, &state, false), Action::Await);
+        let proposed = json!({"mesh": {}});
+        let answer = Answer::Accepted(proposed.clone());
+        state.answered(&emission.round, 1, &emission.roles[0], answer);
+        assert_eq!(next(&protocol, &state, false), Action::Hydrate(proposed));
+        assert_eq!(step(&protocol, &mut state, good), "proposal 1 x1");
+
+        let mut state = UnitState::default();
+        state.emitted(&emission.round, 1, emission.roles.clone());
+        state.answered(&emission.round, 1, &emission.roles[0], refused("timeout"));
+        assert!(matches!(
+            next(&protocol, &state, false),
+            Action::Block(BlockReason::NoResponse, _)
         ));
     }
 
@@ -317,6 +529,6 @@ mod tests {
             _ => Answer::Accepted(json!({})),
         };
         step(&protocol, &mut state, one_absent);
-        assert_eq!(next(&protocol, &state), Action::Tally);
+        assert_eq!(next(&protocol, &state, true), Action::Tally);
     }
 }

@@ -96,10 +96,7 @@ fn patch(protocol: &Protocol, state: &UnitState) -> String {
 
 /// The text of the patch that the unit's patch round accepted last.
 pub fn latest_patch<'s>(protocol: &Protocol, state: &'s UnitState) -> Option<&'s str> {
-    let round = protocol
-        .rounds
-        .iter()
-        .find(|round| round.lane == Lane::Patch)?;
+    let round = protocol.patch_round()?;
     state
         .accepted(&round.name)
         .into_values()

@@ -3,9 +3,18 @@
 //! ```yaml
 //! name: swarm
 //! roles: [proposer, critic_a]
+//! hydration: {role: proposer, prompt: hydrate.md, schema: hydrate.json}                  # optional
 //! rounds:
 //!   - {name: proposal, roles: [proposer], lane: read_only, prompt: proposal.md, schema: proposal.json, inputs: []}
-//! consensus: {round: vote, threshold: 4, retries: 2, retry_from: critique}
+//! consensus: {round: vote, threshold: 4, retries: 2, retry_from: critique}               # optional
+//! fallback: swarm3                                                                        # optional
+//! ```
+//!
+//! or, for the protocol by risk, the names of three others:
+//!
+//! ```yaml
+//! name: tiered
+//! tiers: {low: solo, medium: duo, high: swarm}
 //! ```
 //!
 //! `prompt` and `schema` name files beside the protocol file, or built-in templates. A protocol that can't
@@ -67,6 +76,27 @@ pub trait Templates {
     fn text(&self, name: &str) -> Option<String>;
 }
 
+/// What a protocol file says.
+#[derive(Clone, Debug)]
+pub enum Definition {
+    /// Rounds.
+    Rounds(Box<Protocol>),
+    /// Other protocols, by the risk of the task.
+    Tiers(Tiers),
+}
+
+/// Names of protocols by risk; a unit that would be blocked goes up one.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tiers {
+    /// For low risk.
+    pub low: String,
+    /// For medium risk, and where nothing is said.
+    pub medium: String,
+    /// For high risk.
+    pub high: String,
+}
+
 /// A checked protocol.
 #[derive(Clone, Debug)]
 pub struct Protocol {
@@ -76,8 +106,14 @@ pub struct Protocol {
     pub roles: Vec<Role>,
     /// The rounds, in order.
     pub rounds: Vec<Round>,
-    /// The gate.
-    pub consensus: Consensus,
+    /// The gate; without one, the patch stands on the mechanical checks and its validation alone.
+    pub consensus: Option<Consensus>,
+    /// How to ask for metadata that a task lacks.
+    pub hydration: Option<Round>,
+    /// The protocol of a unit whose workers give no usable answer.
+    pub fallback: Option<String>,
+    /// The next tier: the protocol of a unit that would be blocked. Set by who puts tiers together.
+    pub promotion: Option<String>,
 }
 
 /// One round.
@@ -96,6 +132,9 @@ pub struct Round {
     /// Earlier rounds whose answers the prompt may show.
     pub inputs: Vec<RoundName>,
 }
+
+/// The round that asks for metadata, which stands before all others.
+pub const HYDRATION: &str = "hydrate";
 
 /// The consensus gate.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -116,8 +155,26 @@ pub struct Consensus {
 struct ProtocolFile {
     name: String,
     roles: Vec<Role>,
+    hydration: Option<HydrationFile>,
     rounds: Vec<RoundFile>,
-    consensus: Consensus,
+    consensus: Option<Consensus>,
+    fallback: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TiersFile {
+    #[serde(rename = "name")]
+    _name: String,
+    tiers: Tiers,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HydrationFile {
+    role: Role,
+    prompt: String,
+    schema: String,
 }
 
 #[derive(Deserialize)]
@@ -132,8 +189,29 @@ struct RoundFile {
     inputs: Vec<RoundName>,
 }
 
-impl Protocol {
+impl Definition {
     /// Reads and checks protocol text; `file` is for messages.
+    pub fn parse(file: &str, text: &str, templates: &dyn Templates) -> Result<Self, ProtocolError> {
+        let outline: Outline =
+            serde_yaml::from_str(text).map_err(|error| yaml_error(file, &error))?;
+        if outline.tiers.is_none() {
+            return Protocol::parse(file, text, templates)
+                .map(|protocol| Definition::Rounds(Box::new(protocol)));
+        }
+        let tiers: TiersFile =
+            serde_yaml::from_str(text).map_err(|error| yaml_error(file, &error))?;
+        Ok(Definition::Tiers(tiers.tiers))
+    }
+}
+
+/// What tells the two kinds of file apart.
+#[derive(Deserialize)]
+struct Outline {
+    tiers: Option<serde_yaml::Value>,
+}
+
+impl Protocol {
+    /// Reads and checks the text of a protocol with rounds; `file` is for messages.
     pub fn parse(file: &str, text: &str, templates: &dyn Templates) -> Result<Self, ProtocolError> {
         let parsed: ProtocolFile =
             serde_yaml::from_str(text).map_err(|error| yaml_error(file, &error))?;
@@ -142,20 +220,44 @@ impl Protocol {
             line: line_of(text, &culprit),
             message,
         })?;
+        let load = |round| load_round(round, file, text, templates);
         let rounds = parsed.rounds.into_iter();
         Ok(Self {
             name: parsed.name,
             roles: parsed.roles,
-            rounds: rounds
-                .map(|round| load_round(round, file, text, templates))
-                .collect::<Result<_, _>>()?,
+            rounds: rounds.map(load).collect::<Result<_, _>>()?,
             consensus: parsed.consensus,
+            hydration: parsed
+                .hydration
+                .map(RoundFile::from)
+                .map(load)
+                .transpose()?,
+            fallback: parsed.fallback,
+            promotion: None,
         })
     }
 
-    /// The round called `name`.
+    /// The round called `name`, also the one that asks for metadata.
     pub fn round(&self, name: &RoundName) -> Option<&Round> {
-        self.rounds.iter().find(|round| round.name == *name)
+        let rounds = self.rounds.iter().chain(&self.hydration);
+        rounds.into_iter().find(|round| round.name == *name)
+    }
+
+    /// Where the round called `name` stands.
+    pub fn position(&self, name: &RoundName) -> Option<usize> {
+        self.rounds.iter().position(|round| round.name == *name)
+    }
+
+    /// The round whose answer is the patch.
+    pub fn patch_round(&self) -> Option<&Round> {
+        self.rounds.iter().find(|round| round.lane == Lane::Patch)
+    }
+
+    /// Who votes.
+    pub fn voters(&self) -> &[Role] {
+        let gate = self.consensus.as_ref();
+        let round = gate.and_then(|gate| self.round(&gate.round));
+        round.map_or(&[], |round| &round.roles)
     }
 
     /// The most rows that one unit can have in one wave.
@@ -165,6 +267,19 @@ impl Protocol {
             .map(|round| round.roles.len())
             .max()
             .unwrap_or(1)
+    }
+}
+
+impl From<HydrationFile> for RoundFile {
+    fn from(file: HydrationFile) -> Self {
+        Self {
+            name: RoundName::new(HYDRATION),
+            roles: vec![file.role],
+            lane: Lane::ReadOnly,
+            prompt: file.prompt,
+            schema: file.schema,
+            inputs: Vec::new(),
+        }
     }
 }
 
@@ -205,9 +320,27 @@ fn check(file: &ProtocolFile) -> Result<(), (String, String)> {
     if file.rounds.is_empty() {
         return Err(("rounds".to_owned(), "there are no rounds".to_owned()));
     }
+    if let Some(hydration) = &file.hydration
+        && !file.roles.contains(&hydration.role)
+    {
+        let role = &hydration.role;
+        let reason = format!(
+            "`hydration` has the unknown role `{role}`; roles: {}",
+            known_roles(file)
+        );
+        return Err((role.to_string(), reason));
+    }
     for round in &file.rounds {
         let name = &round.name;
         let fail = |culprit: &str, reason: String| Err((culprit.to_owned(), reason));
+        if name.as_str() == HYDRATION {
+            return fail(
+                HYDRATION,
+                format!(
+                    "round `{HYDRATION}` is the one that `hydration` stands for; choose another name"
+                ),
+            );
+        }
         if !is_word(name.as_str()) {
             return fail(
                 name.as_str(),
@@ -218,8 +351,7 @@ fn check(file: &ProtocolFile) -> Result<(), (String, String)> {
             return fail(name.as_str(), format!("round `{name}` has no roles"));
         }
         if let Some(role) = round.roles.iter().find(|role| !file.roles.contains(role)) {
-            let known: Vec<&str> = file.roles.iter().map(Role::as_str).collect();
-            let known = known.join(", ");
+            let known = known_roles(file);
             return fail(
                 role.as_str(),
                 format!("round `{name}` has the unknown role `{role}`; roles: {known}"),
@@ -245,6 +377,11 @@ fn check(file: &ProtocolFile) -> Result<(), (String, String)> {
     check_consensus(file)
 }
 
+fn known_roles(file: &ProtocolFile) -> String {
+    let known: Vec<&str> = file.roles.iter().map(Role::as_str).collect();
+    known.join(", ")
+}
+
 fn check_patch_lanes(file: &ProtocolFile) -> Result<(), (String, String)> {
     let patching: Vec<&RoundFile> = file
         .rounds
@@ -265,13 +402,21 @@ fn check_patch_lanes(file: &ProtocolFile) -> Result<(), (String, String)> {
 }
 
 fn check_consensus(file: &ProtocolFile) -> Result<(), (String, String)> {
-    let gate = &file.consensus;
-    let position = |name: &RoundName| file.rounds.iter().position(|round| round.name == *name);
     let last = file.rounds.len() - 1;
+    let Some(gate) = &file.consensus else {
+        return match file.rounds[last].lane {
+            Lane::Patch => Ok(()),
+            Lane::ReadOnly => Err((
+                file.rounds[last].name.to_string(),
+                "without `consensus` the round with the patch is the last one: nobody would read the answers of those behind it".to_owned(),
+            )),
+        };
+    };
+    let position = |name: &RoundName| file.rounds.iter().position(|round| round.name == *name);
     let voters = file.rounds[last].roles.len();
     if position(&gate.round) != Some(last) {
         let reason = format!(
-            "`consensus.round` is `{}`, which is not the last round",
+            "`consensus.round` is `{}`, which is not the last round: those behind it can't be reached",
             gate.round
         );
         return Err((gate.round.to_string(), reason));

@@ -41,6 +41,8 @@ pub struct RoundRun {
     pub answers: BTreeMap<Role, Answer>,
     /// What the mechanical checks found, for a round of the patch lane.
     pub checks: Option<String>,
+    /// Whether its answers were counted as votes.
+    pub is_counted: bool,
 }
 
 /// Where the integration of the accepted patch stands.
@@ -60,8 +62,14 @@ pub enum Integration {
 /// One task under way.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UnitState {
-    /// Emissions, in order.
+    /// The protocol that the unit went over to; `None` while it is the one that it began with.
+    pub protocol: Option<String>,
+    /// The round in which it fell back to that one: its answers get no second chance there.
+    pub fell_back_in: Option<RoundName>,
+    /// Emissions under the present protocol, in order.
     pub rounds: Vec<RoundRun>,
+    /// Emissions before it, which count for nothing but the numbers in row ids.
+    pub past: Vec<RoundRun>,
     /// One for every finished vote, in order.
     pub tallies: Vec<Tally>,
     /// The integration.
@@ -85,6 +93,7 @@ impl UnitState {
             attempt,
             answers: roles.into_iter().map(|role| (role, Answer::Open)).collect(),
             checks: None,
+            is_counted: false,
         });
     }
 
@@ -109,9 +118,42 @@ impl UnitState {
             .find(|run| run.round == *round && run.attempt == attempt)
     }
 
-    /// How often `round` was emitted.
+    /// The unit goes over to the protocol `to`. When it `keeps` what it has, the round under way goes on there: accepted
+    /// answers stand, the others are forgotten. Else it begins anew.
+    pub fn changed(&mut self, to: &str, keeps: bool) {
+        self.protocol = Some(to.to_owned());
+        self.integration = Integration::None;
+        if keeps {
+            self.fell_back_in = self.rounds.last().map(|run| run.round.clone());
+            let begin = self.rounds.len() - self.current().len();
+            for run in &mut self.rounds[begin..] {
+                run.answers
+                    .retain(|_, answer| matches!(answer, Answer::Accepted(_)));
+                run.is_counted = false;
+            }
+        } else {
+            self.past.append(&mut self.rounds);
+        }
+    }
+
+    /// The votes of the round under way were counted.
+    pub fn counted(&mut self, tally: Tally) {
+        self.tallies.push(tally);
+        if let Some(run) = self.rounds.last_mut() {
+            run.is_counted = true;
+        }
+    }
+
+    /// The count of the round under way, if there was one.
+    pub fn count(&self) -> Option<&Tally> {
+        let is_counted = self.rounds.last().is_some_and(|run| run.is_counted);
+        self.tallies.last().filter(|_| is_counted)
+    }
+
+    /// How often `round` was emitted, under whatever protocol.
     pub fn emissions(&self, round: &RoundName) -> u32 {
-        self.rounds.iter().filter(|run| run.round == *round).count() as u32
+        let runs = self.past.iter().chain(&self.rounds);
+        runs.filter(|run| run.round == *round).count() as u32
     }
 
     /// The latest accepted answer of each role in `round`, by role.

@@ -1,15 +1,15 @@
 //! A wave's answers -> verdicts. Facts first: a row that failed is no answer, a patch must stay in scope and apply.
 
-use super::RunError;
 use super::compile::Task;
 use super::state::{State, Wave};
+use super::{RunError, hydration};
 use crate::collect::extract::Object;
 use crate::collect::lane;
 use crate::git::Repo;
 use crate::integrate::{Evidence, Terms, examine};
 use crate::job;
 use crate::model::{Lane, RowId, RowKey, VerdictKind, VerdictRecord};
-use crate::protocol::Answer;
+use crate::protocol::{Answer, HYDRATION};
 use serde_json::Value;
 use std::path::Path;
 
@@ -53,14 +53,22 @@ pub(super) fn judge(
     match (item.map(|item| item.status), result, error) {
         (Some(job::Status::Completed), Some(Value::Object(result)), _) => {
             let again = second_chance(state, id);
-            match check(wave.compiled.lane, result, desk)? {
+            match check(wave, result, desk)? {
                 Ok(checks) => record.checks = checks,
                 Err((code, detail)) => refuse(again, code, detail),
             }
         }
         (Some(_), _, Some(error)) => {
             let (code, detail) = error.split_once(": ").unwrap_or((error, error));
-            refuse(VerdictKind::Rejected, code, detail.to_owned());
+            // What the substrate tries again by itself was tried again; what can't start won't do so a second time.
+            let attempts = item.map_or(0, |item| item.attempts);
+            let is_final = attempts > 1 || code == "spawn_failed";
+            let verdict = if is_final {
+                VerdictKind::Rejected
+            } else {
+                second_chance(state, id)
+            };
+            refuse(verdict, code, detail.to_owned());
         }
         _ => refuse(
             VerdictKind::Rejected,
@@ -73,9 +81,17 @@ pub(super) fn judge(
 
 type Checked = Result<Option<String>, (&'static str, String)>;
 
-fn check(kind: Lane, result: &Object, desk: &Desk<'_>) -> Result<Checked, RunError> {
+fn check(wave: &Wave, result: &Object, desk: &Desk<'_>) -> Result<Checked, RunError> {
+    let kind = wave.compiled.lane;
     if let Err(detail) = lane::check(kind, result) {
         return Ok(Err(("lane", detail)));
+    }
+    if wave.compiled.round.as_str() == HYDRATION {
+        let checked = hydration::check(&Value::Object(result.clone()));
+        return Ok(match checked {
+            Ok(()) => Ok(None),
+            Err(detail) => Err(("metadata_invalid", detail)),
+        });
     }
     let Some(patch) = result
         .get("patch")
@@ -95,17 +111,17 @@ fn check(kind: Lane, result: &Object, desk: &Desk<'_>) -> Result<Checked, RunErr
     })
 }
 
-/// An answer that breaks a rule may be mended once in each round under way.
+/// An answer that breaks a rule may be mended once in each round under way, and not in one that is a last resort.
 fn second_chance(state: &State, id: &RowId) -> VerdictKind {
     let had_one = || {
         let key = RowKey::parse(id)?;
-        let unit = state.unit(&key.unit)?;
-        Some(
-            unit.state
-                .current()
-                .iter()
-                .any(|run| matches!(run.answers.get(&key.role), Some(Answer::Retry { .. }))),
-        )
+        let unit = &state.unit(&key.unit)?.state;
+        let is_retry = |answer: Option<&Answer>| matches!(answer, Some(Answer::Retry { .. }));
+        let had_retry = unit
+            .current()
+            .iter()
+            .any(|run| is_retry(run.answers.get(&key.role)));
+        Some(had_retry || unit.fell_back_in.as_ref() == Some(&key.round))
     };
     match had_one() {
         Some(false) => VerdictKind::Retry,

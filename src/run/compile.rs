@@ -1,9 +1,9 @@
 //! What a unit needs next -> a wave: rows, prompts, CSV and call file. The same state gives the same bytes.
 
-use super::{Preflight, RunError, RunFolder, Settings};
+use super::{Preflight, Protocols, RunError, RunFolder, Settings};
 use crate::git::Repo;
 use crate::model::{Lane, Risk, RowKey, RunId, UnitId, WaveCompiled, WaveNo};
-use crate::plan::{Item, Metadata};
+use crate::plan::{Item, Metadata, metadata};
 use crate::protocol::{self, Action, Emission, Protocol, Round, TaskContext, UnitState};
 use crate::scope::Scope;
 use crate::snapshot;
@@ -19,29 +19,64 @@ pub(super) struct Task {
     pub unit: UnitId,
     pub objective: String,
     pub depends_on: Vec<String>,
+    /// What the plan says; empty for a task that has none.
     pub metadata: Metadata,
+    /// Whether it says enough to work by.
+    pub has_metadata: bool,
     pub scope: Scope,
     pub protocol: Protocol,
 }
 
 impl Task {
-    pub fn new(item: &Item, metadata: Metadata, scope: Scope, protocol: Protocol) -> Self {
-        Self {
+    /// A task without metadata may touch anything, until it has some.
+    pub fn read(
+        item: &Item,
+        protocols: &Protocols,
+        changed: Option<&str>,
+    ) -> Result<Self, RunError> {
+        let metadata = match metadata::read(item) {
+            Ok(metadata) => Some(metadata),
+            Err(error) if error.wants_hydration() => None,
+            Err(error) => return Err(error.into()),
+        };
+        let everything = ["**".to_owned()];
+        let globs = metadata
+            .as_ref()
+            .map_or(&everything[..], |metadata| &metadata.scope);
+        let scope = Scope::new(globs).map_err(|source| RunError::Scope {
+            item: item.id().clone(),
+            source,
+        })?;
+        let protocol = protocols.of_task(item.id(), metadata.as_ref(), changed)?;
+        let has_metadata = metadata.is_some();
+        Ok(Self {
             unit: UnitId::new(item.id().as_str()),
             objective: item.step().to_owned(),
             depends_on: item.deps().iter().map(|dep| dep.id.to_string()).collect(),
-            metadata,
+            metadata: metadata.unwrap_or_default(),
+            has_metadata,
             scope,
             protocol,
-        }
+        })
+    }
+
+    /// What its unit needs next.
+    pub fn next(&self, state: &UnitState) -> Action {
+        protocol::next(&self.protocol, state, self.has_metadata)
     }
 
     fn context(&self, repo: &Repo) -> Result<TaskContext, RunError> {
         Ok(TaskContext {
             task_id: self.unit.to_string(),
             objective: self.objective.clone(),
-            mesh_meta: self.metadata.to_yaml(),
-            files: snapshot::scope_as_markdown(repo, &self.scope)?,
+            mesh_meta: match self.has_metadata {
+                true => self.metadata.to_yaml(),
+                false => "MISSING".to_owned(),
+            },
+            files: match self.has_metadata {
+                true => snapshot::scope_as_markdown(repo, &self.scope)?,
+                false => snapshot::names_as_markdown(repo)?,
+            },
         })
     }
 }
@@ -152,20 +187,12 @@ pub fn preview(preflight: &Preflight, run_id: &RunId) -> Result<Option<CompiledW
         let Some(item) = preflight.plan.get(&selected.id) else {
             continue;
         };
-        let protocol = preflight
-            .protocols
-            .of_task(&selected.id, &selected.metadata.swarm)?;
-        tasks.push(Task::new(
-            item,
-            selected.metadata.clone(),
-            selected.scope.clone(),
-            protocol,
-        ));
+        tasks.push(Task::read(item, &preflight.protocols, None)?);
     }
     let fresh = UnitState::default();
     let emissions: Vec<(&Task, Emission)> = tasks
         .iter()
-        .filter_map(|task| match protocol::next(&task.protocol, &fresh) {
+        .filter_map(|task| match task.next(&fresh) {
             Action::Emit(emission) => Some((task, emission)),
             _ => None,
         })

@@ -11,7 +11,7 @@ use crate::ledger::Ledger;
 use crate::model::{
     Event, PlanMutated, RunFinished, RunId, RunKind, RunStarted, UnitId, WaveCompiled,
 };
-use crate::plan::{Item, ItemId, MutateOptions, Plan, Status, Store, metadata};
+use crate::plan::{Item, ItemId, MutateOptions, Plan, Status, Store};
 use crate::schedule::select;
 use crate::scope::Scope;
 use std::collections::BTreeSet;
@@ -94,7 +94,7 @@ impl PlanRun {
         let lock = RepoLock::take(&repo, Some(folder.path()))?;
         Ok(Self {
             store: Store::at(&settings.plan_file),
-            protocols: Protocols::load(&settings.protocol, repo.root())?,
+            protocols: Protocols::load(&settings.protocol, repo.root(), settings.swarm)?,
             repo,
             settings,
             recorder: Recorder::new(ledger, state),
@@ -189,14 +189,9 @@ impl PlanRun {
     }
 
     pub(super) fn task(&self, plan: &Plan, unit: &UnitId) -> Result<Task, RunError> {
-        let item = item_of(plan, unit)?;
-        let metadata = metadata::read(item)?;
-        let scope = Scope::new(&metadata.scope).map_err(|source| RunError::Scope {
-            item: item.id().clone(),
-            source,
-        })?;
-        let protocol = self.protocols.of_task(item.id(), &metadata.swarm)?;
-        Ok(Task::new(item, metadata, scope, protocol))
+        let known = self.state().unit(unit);
+        let changed = known.and_then(|unit| unit.state.protocol.as_deref());
+        Task::read(item_of(plan, unit)?, &self.protocols, changed)
     }
 
     pub(super) fn mutate_options(&self) -> MutateOptions {

@@ -112,6 +112,12 @@ pub enum RunError {
         /// Built-in names.
         known: Vec<String>,
     },
+    /// A protocol with tiers where one with rounds is wanted.
+    #[error("protocol `{name}` has tiers; a tier or a fallback must have rounds")]
+    NoRounds {
+        /// As given.
+        name: String,
+    },
     /// Nothing can work the rows.
     #[error(transparent)]
     Adapter(#[from] AdapterError),

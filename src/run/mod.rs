@@ -9,6 +9,7 @@ mod compile;
 mod drive;
 mod error;
 mod folder;
+mod hydration;
 mod prepare;
 mod protocols;
 mod record;
@@ -22,6 +23,7 @@ pub use compile::{CompiledWave, preview};
 pub use drive::{PlanRun, Watcher};
 pub use error::{Blame, RunError};
 pub use folder::{CancelRequest, RunFolder, home};
+pub use hydration::VALIDATION_ALLOW;
 pub use prepare::{Preflight, Request, prepare};
 pub use protocols::Protocols;
 pub use record::Recorder;
@@ -31,7 +33,7 @@ pub use state::{Ended, State, Unit, Wave};
 
 use crate::job::{Bounds, Worker};
 use crate::model::RunId;
-use crate::plan::ItemId;
+use crate::plan::{ItemId, SwarmOverrides};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -49,6 +51,14 @@ pub struct Settings {
     pub parallel_tasks: u32,
     /// A built-in protocol's name, or a protocol file.
     pub protocol: String,
+    /// What the run says of all tasks' swarms.
+    pub swarm: SwarmOverrides,
+    /// Beginnings of validation commands that a worker may propose.
+    pub validation_allow: Vec<String>,
+    /// Whether it may propose any.
+    pub trust_proposed_validation: bool,
+    /// Whether answers must be JSON.
+    pub strict: bool,
     /// The adapter's id.
     pub adapter: String,
     /// The command of one row.

@@ -5,7 +5,7 @@ use crate::adapter::{self, Choice, CommandConfig};
 use crate::git::Repo;
 use crate::job::Bounds;
 use crate::model::{RunId, UnitId};
-use crate::plan::{self, ItemId, Plan, ResolveError, Status, Store};
+use crate::plan::{self, ItemId, Plan, ResolveError, Status, Store, SwarmOverrides};
 use crate::schedule::{Concurrency, Selected, Skipped, select};
 use crate::scope::Scope;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +26,14 @@ pub struct Request {
     pub parallel_tasks: u32,
     /// `--protocol`.
     pub protocol: String,
+    /// `--roles`, `--consensus-threshold`, `--consensus-retries`.
+    pub swarm: SwarmOverrides,
+    /// `--validation-allow`.
+    pub validation_allow: Vec<String>,
+    /// `--trust-proposed-validation`.
+    pub trust_proposed_validation: bool,
+    /// `--strict`.
+    pub strict: bool,
     /// Who does the work.
     pub choice: Choice,
     /// `adapters` of `mesh.yaml`.
@@ -68,14 +76,14 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
         .iter()
         .map(|id| ItemId::try_from(id.clone()))
         .collect::<Result<_, _>>()?;
-    let protocols = Protocols::load(&request.protocol, repo.root())?;
+    let protocols = Protocols::load(&request.protocol, repo.root(), request.swarm)?;
     let (selected, skipped) = first_tasks(&plan, &ids, &protocols, request)?;
     if request.parallel_tasks <= 1 {
         plan.check_single_in_progress()?;
     }
     let adapter = adapter::select(&request.choice, &request.adapters, &request.folder)?;
     let in_flight = request.parallel_tasks.min(request.max_tasks).max(1) as usize;
-    let widest = protocols.chosen().widest_round() * in_flight;
+    let widest = protocols.widest_round() * in_flight;
     let concurrency = Concurrency::preflight(
         request.bounds.max_concurrency,
         adapter.capabilities.fanout,
@@ -87,6 +95,10 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
         max_tasks: request.max_tasks,
         parallel_tasks: request.parallel_tasks,
         protocol: request.protocol.clone(),
+        swarm: request.swarm,
+        validation_allow: request.validation_allow.clone(),
+        trust_proposed_validation: request.trust_proposed_validation,
+        strict: request.strict,
         adapter: adapter.name,
         worker: adapter.worker,
         bounds: Bounds {

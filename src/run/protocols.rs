@@ -1,10 +1,12 @@
-//! The protocols at hand: built in, or a file with its templates beside it.
+//! The protocols at hand: built in, or a file with its templates beside it; and which of them a task goes by.
 
 use super::RunError;
-use crate::plan::{ItemId, SwarmOverrides};
-use crate::protocol::{Protocol, Templates};
+use crate::model::Risk;
+use crate::plan::{ItemId, Metadata, SwarmOverrides};
+use crate::protocol::{Definition, Protocol, Templates, Tiers};
 use crate::schedule::Selected;
 use include_dir::{Dir, include_dir};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates");
@@ -22,72 +24,204 @@ impl Templates for Beside {
     }
 }
 
-/// The protocols that a run may need.
+/// The protocols that a run may need: the one it was told to use, and those that it leads to.
 #[derive(Clone, Debug)]
 pub struct Protocols {
-    chosen: Protocol,
-    three: Protocol,
+    chosen: Chosen,
+    by_name: BTreeMap<String, Protocol>,
+    /// What the run says for all tasks; goes before what a task says.
+    overrides: SwarmOverrides,
 }
 
+#[derive(Clone, Debug)]
+enum Chosen {
+    One(String),
+    ByRisk(Tiers),
+}
+
+/// The protocol of a task that asks for three roles.
+const THREE_ROLES: &str = "swarm3";
+
 impl Protocols {
-    /// Loads the protocol called `name`: a built-in one, or a file (relative to `root`).
-    pub fn load(name: &str, root: &Path) -> Result<Self, RunError> {
+    /// Loads the protocol called `name`, a built-in one or a file (relative to `root`), and all that it names.
+    pub fn load(name: &str, root: &Path, overrides: SwarmOverrides) -> Result<Self, RunError> {
+        let mut by_name = BTreeMap::new();
+        let chosen = match load(name, root)? {
+            Definition::Rounds(protocol) => {
+                let name = protocol.name.clone();
+                take_in(*protocol, root, &mut by_name)?;
+                Chosen::One(name)
+            }
+            Definition::Tiers(tiers) => Chosen::ByRisk(take_in_tiers(&tiers, root, &mut by_name)?),
+        };
+        if !by_name.contains_key(THREE_ROLES) {
+            take_in(load_rounds(THREE_ROLES, root)?, root, &mut by_name)?;
+        }
         Ok(Self {
-            chosen: load(name, root)?,
-            three: load("swarm3", root)?,
+            chosen,
+            by_name,
+            overrides,
         })
     }
 
-    /// The protocol of a run without task overrides.
-    pub fn chosen(&self) -> &Protocol {
-        &self.chosen
+    /// The most rows that one unit can have in one wave.
+    pub fn widest_round(&self) -> usize {
+        let first = match &self.chosen {
+            Chosen::One(name) => vec![name],
+            Chosen::ByRisk(tiers) => vec![&tiers.low, &tiers.medium, &tiers.high],
+        };
+        let known = first.into_iter().filter_map(|name| self.by_name.get(name));
+        known.map(Protocol::widest_round).max().unwrap_or(1)
+    }
+
+    /// The protocol that every unit falls back to from the chosen one, where there is one.
+    pub fn fallback(&self) -> Option<&str> {
+        match &self.chosen {
+            Chosen::One(name) => self.by_name.get(name)?.fallback.as_deref(),
+            Chosen::ByRisk(_) => None,
+        }
     }
 
     /// Whether there is a protocol for what the task asks.
     pub fn check(&self, task: &Selected) -> Result<(), String> {
-        match self.of_task(&task.id, &task.metadata.swarm) {
+        match self.of_task(&task.id, Some(&task.metadata), None) {
             Ok(_) => Ok(()),
             Err(error) => Err(error.to_string()),
         }
     }
 
-    /// The protocol of one task: its own `swarm` settings go before the run's.
-    pub fn of_task(&self, item: &ItemId, overrides: &SwarmOverrides) -> Result<Protocol, RunError> {
+    /// The protocol of one task: the one that its unit went over to (`changed`), else by the run's settings, then its own,
+    /// then its risk. `metadata` is `None` for a task that has none yet.
+    pub fn of_task(
+        &self,
+        item: &ItemId,
+        metadata: Option<&Metadata>,
+        changed: Option<&str>,
+    ) -> Result<Protocol, RunError> {
         let refuse = |why: String| RunError::Swarm {
             item: item.clone(),
             why,
         };
-        let mut protocol = match overrides.roles {
-            None => self.chosen.clone(),
-            Some(roles) if roles as usize == self.chosen.roles.len() => self.chosen.clone(),
-            Some(3) => self.three.clone(),
+        if let Some(name) = changed {
+            let gone = || {
+                refuse(format!(
+                    "it went over to protocol `{name}`, which is not there any more"
+                ))
+            };
+            return self.by_name.get(name).cloned().ok_or_else(gone);
+        }
+        let swarm = metadata.map(|metadata| metadata.swarm).unwrap_or_default();
+        let usual = match &self.chosen {
+            Chosen::One(name) => name,
+            Chosen::ByRisk(tiers) => match metadata.map(|metadata| metadata.risk) {
+                Some(Some(Risk::Low)) => &tiers.low,
+                Some(Some(Risk::High)) | None => &tiers.high,
+                Some(_) => &tiers.medium,
+            },
+        };
+        let usual = &self.by_name[usual];
+        let mut protocol = match self.overrides.roles.or(swarm.roles) {
+            None => usual.clone(),
             Some(roles) => {
-                let have = self.chosen.roles.len();
-                return Err(refuse(format!(
-                    "`swarm.roles` is {roles}; there are protocols for {have} and 3 roles"
-                )));
+                let wanted = |protocol: &&Protocol| protocol.roles.len() == roles as usize;
+                let three = self.by_name.get(THREE_ROLES);
+                let fitting = [Some(usual), three]
+                    .into_iter()
+                    .flatten()
+                    .chain(self.by_name.values())
+                    .find(wanted);
+                fitting.cloned().ok_or_else(|| {
+                    let mut have: Vec<usize> = self
+                        .by_name
+                        .values()
+                        .map(|protocol| protocol.roles.len())
+                        .collect();
+                    have.sort_unstable();
+                    have.dedup();
+                    let have: Vec<String> = have.iter().rev().map(ToString::to_string).collect();
+                    refuse(format!(
+                        "`swarm.roles` is {roles}; there are protocols for {} roles",
+                        have.join(" and ")
+                    ))
+                })?
             }
         };
-        let voters = protocol.rounds.last().map_or(0, |round| round.roles.len());
-        if let Some(threshold) = overrides.consensus_threshold {
+        let voters = protocol.voters().len();
+        let Some(gate) = &mut protocol.consensus else {
+            return Ok(protocol);
+        };
+        if let Some(threshold) = self
+            .overrides
+            .consensus_threshold
+            .or(swarm.consensus_threshold)
+        {
             if threshold == 0 || threshold as usize > voters {
                 return Err(refuse(format!(
                     "`swarm.consensus_threshold` is {threshold}, but there are {voters} voters"
                 )));
             }
-            protocol.consensus.threshold = threshold;
+            gate.threshold = threshold;
         }
-        if let Some(retries) = overrides.consensus_retries {
-            protocol.consensus.retries = retries;
+        if let Some(retries) = self.overrides.consensus_retries.or(swarm.consensus_retries) {
+            gate.retries = retries;
         }
         Ok(protocol)
     }
 }
 
-fn load(name: &str, root: &Path) -> Result<Protocol, RunError> {
+/// Adds `protocol` and the chain of those it falls back to.
+fn take_in(
+    protocol: Protocol,
+    root: &Path,
+    by_name: &mut BTreeMap<String, Protocol>,
+) -> Result<(), RunError> {
+    let mut next = Some(protocol);
+    while let Some(protocol) = next {
+        let fallback = protocol.fallback.clone();
+        by_name.insert(protocol.name.clone(), protocol);
+        next = match fallback {
+            Some(name) if !by_name.contains_key(&name) => Some(load_rounds(&name, root)?),
+            _ => None,
+        };
+    }
+    Ok(())
+}
+
+/// Adds the protocols of all tiers, each of which leads to the one above it.
+fn take_in_tiers(
+    tiers: &Tiers,
+    root: &Path,
+    by_name: &mut BTreeMap<String, Protocol>,
+) -> Result<Tiers, RunError> {
+    let [low, medium, high] =
+        [&tiers.low, &tiers.medium, &tiers.high].map(|name| load_rounds(name, root));
+    let (mut low, mut medium, high) = (low?, medium?, high?);
+    let names = Tiers {
+        low: low.name.clone(),
+        medium: medium.name.clone(),
+        high: high.name.clone(),
+    };
+    low.promotion = Some(names.medium.clone()).filter(|name| *name != low.name);
+    medium.promotion = Some(names.high.clone()).filter(|name| *name != medium.name);
+    for protocol in [low, medium, high] {
+        take_in(protocol, root, by_name)?;
+    }
+    Ok(names)
+}
+
+fn load_rounds(name: &str, root: &Path) -> Result<Protocol, RunError> {
+    match load(name, root)? {
+        Definition::Rounds(protocol) => Ok(*protocol),
+        Definition::Tiers(_) => Err(RunError::NoRounds {
+            name: name.to_owned(),
+        }),
+    }
+}
+
+fn load(name: &str, root: &Path) -> Result<Definition, RunError> {
     if let Some(file) = BUILT_IN.get_file(format!("{name}.yaml")) {
         let text = file.contents_utf8().unwrap_or_default();
-        return Ok(Protocol::parse(name, text, &Beside(None))?);
+        return Ok(Definition::parse(name, text, &Beside(None))?);
     }
     let path = root.join(name);
     let Ok(text) = std::fs::read_to_string(&path) else {
@@ -102,39 +236,109 @@ fn load(name: &str, root: &Path) -> Result<Protocol, RunError> {
         });
     };
     let folder = path.parent().map(Path::to_owned);
-    Ok(Protocol::parse(name, &text, &Beside(folder))?)
+    Ok(Definition::parse(name, &text, &Beside(folder))?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_built_in_protocols_are_usable_and_a_task_may_ask_for_three_roles() {
-        let protocols = Protocols::load("swarm", Path::new("/nowhere")).expect("built in");
+    fn protocols(name: &str, overrides: SwarmOverrides) -> Protocols {
+        Protocols::load(name, Path::new("/nowhere"), overrides).expect("built in")
+    }
+
+    /// The protocol of a task: name, threshold, retries.
+    fn of(protocols: &Protocols, metadata: Option<&Metadata>, changed: Option<&str>) -> String {
         let item = ItemId::try_from("st-1".to_owned()).expect("an id");
+        match protocols.of_task(&item, metadata, changed) {
+            Ok(protocol) => match protocol.consensus {
+                Some(gate) => format!("{} {} {}", protocol.name, gate.threshold, gate.retries),
+                None => protocol.name,
+            },
+            Err(error) => error.to_string(),
+        }
+    }
+
+    fn asks(swarm: SwarmOverrides) -> Metadata {
+        Metadata {
+            swarm,
+            ..Metadata::default()
+        }
+    }
+
+    const NONE: SwarmOverrides = SwarmOverrides {
+        roles: None,
+        consensus_threshold: None,
+        consensus_retries: None,
+    };
+
+    #[test]
+    fn the_run_goes_before_the_task_and_the_task_before_the_protocol() {
         let three = SwarmOverrides {
             roles: Some(3),
             consensus_retries: Some(0),
-            ..SwarmOverrides::default()
+            ..NONE
         };
-        let protocol = protocols.of_task(&item, &three).expect("three roles");
+        let one_retry = SwarmOverrides {
+            consensus_retries: Some(1),
+            ..NONE
+        };
         assert_eq!(
-            (
-                protocol.name.as_str(),
-                protocol.consensus.threshold,
-                protocol.consensus.retries
-            ),
-            ("swarm3", 3, 0)
+            of(&protocols("swarm", NONE), Some(&asks(NONE)), None),
+            "swarm 4 2"
+        );
+        assert_eq!(
+            of(&protocols("swarm", NONE), Some(&asks(three)), None),
+            "swarm3 3 0"
+        );
+        assert_eq!(
+            of(&protocols("swarm", one_retry), Some(&asks(three)), None),
+            "swarm3 3 1"
+        );
+        assert_eq!(
+            of(&protocols("swarm", three), Some(&asks(one_retry)), None),
+            "swarm3 3 0"
         );
         let seven = SwarmOverrides {
             roles: Some(7),
-            ..SwarmOverrides::default()
+            ..NONE
         };
-        let refusal = protocols
-            .of_task(&item, &seven)
-            .expect_err("refused")
-            .to_string();
-        assert!(refusal.contains("`swarm.roles` is 7"), "{refusal}");
+        assert_eq!(
+            of(&protocols("swarm", NONE), Some(&asks(seven)), None),
+            "item `st-1`: `swarm.roles` is 7; there are protocols for 5 and 3 roles"
+        );
+        let nine = SwarmOverrides {
+            consensus_threshold: Some(9),
+            ..NONE
+        };
+        assert_eq!(
+            of(&protocols("swarm", NONE), Some(&asks(nine)), None),
+            "item `st-1`: `swarm.consensus_threshold` is 9, but there are 5 voters"
+        );
+    }
+
+    #[test]
+    fn tiers_go_by_risk_and_lead_upwards() {
+        let tiered = protocols("tiered", NONE);
+        let risk = |risk| Metadata {
+            risk,
+            ..Metadata::default()
+        };
+        assert_eq!(of(&tiered, Some(&risk(Some(Risk::Low))), None), "solo");
+        assert_eq!(of(&tiered, Some(&risk(None)), None), "duo 1 2");
+        assert_eq!(
+            of(&tiered, Some(&risk(Some(Risk::High))), None),
+            "swarm 4 2"
+        );
+        assert_eq!(of(&tiered, None, None), "swarm 4 2");
+        assert_eq!(
+            of(&tiered, Some(&risk(Some(Risk::Low))), Some("duo")),
+            "duo 1 2"
+        );
+        assert_eq!(tiered.by_name["solo"].promotion.as_deref(), Some("duo"));
+        assert_eq!(tiered.by_name["duo"].promotion.as_deref(), Some("swarm"));
+        assert_eq!(tiered.by_name["swarm"].promotion, None);
+        assert_eq!(tiered.by_name["swarm"].fallback.as_deref(), Some("swarm3"));
+        assert_eq!(tiered.widest_round(), 5);
     }
 }

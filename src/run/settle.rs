@@ -7,8 +7,12 @@ use super::{RunError, RunFolder, Settings};
 use crate::git::Repo;
 use crate::integrate::{self, Integrator, Order, Persisted, RepoLock, Terms};
 use crate::job::{Journal, Stop, Urgency};
-use crate::model::{BlockReason, Event, PlanMutated, UnitId};
-use crate::protocol::{self, Action, Answer, UnitState};
+use crate::model::{
+    BlockReason, Event, Hydrated, PlanMutated, ProtocolChanged, RowId, RowKey, UnitId, one_line,
+};
+use crate::plan::metadata;
+use crate::protocol::{self, Action, Answer, Change, UnitState};
+use serde_json::Value;
 use std::time::Duration;
 
 impl PlanRun {
@@ -80,8 +84,10 @@ impl PlanRun {
             return Ok(false);
         };
         let task = self.task(&self.store.read()?, id)?;
-        match protocol::next(&task.protocol, &unit.state) {
+        match task.next(&unit.state) {
             Action::Await | Action::Emit(_) => return Ok(false),
+            Action::Hydrate(answer) => self.hydrate(&task, &unit, &answer, watcher)?,
+            Action::Change(change) => self.change(&task, change, watcher)?,
             Action::Tally => self.tally(&task, &unit.state, watcher)?,
             Action::Integrate => self.integrate(&task, &unit.state, watcher, stop)?,
             Action::Complete => self.persist(&unit, None, "", watcher)?,
@@ -90,23 +96,98 @@ impl PlanRun {
         Ok(true)
     }
 
+    /// Stores the metadata that a worker proposed, without the commands that nobody vouches for.
+    fn hydrate(
+        &mut self,
+        task: &Task,
+        unit: &Unit,
+        answer: &Value,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), RunError> {
+        let plan = self.store.read()?;
+        let item = item_of(&plan, &task.unit)?;
+        let (metadata, left_out) = self.settings.proposed(item.id(), answer)?;
+        let notes = metadata::write(item, &metadata)?;
+        self.store.mutate(self.mutate_options(), |plan| {
+            plan.set_notes(item.id(), &notes)
+        })?;
+        watcher.say(&format!("{}: metadata stored", task.unit));
+        if !left_out.is_empty() {
+            watcher.warn(&format!(
+                "{}: proposed validation commands that validation_allow does not cover were left out: {}",
+                task.unit,
+                one_line(&left_out.join("; "))
+            ));
+        }
+        let run = unit.state.rounds.last();
+        let row = run.and_then(|run| {
+            let role = run.answers.keys().next()?.clone();
+            let (unit, round, attempt) = (task.unit.clone(), run.round.clone(), run.attempt);
+            Some(
+                RowKey {
+                    unit,
+                    round,
+                    role,
+                    attempt,
+                }
+                .id(),
+            )
+        });
+        self.recorder.record(&[Event::from(Hydrated {
+            unit: task.unit.clone(),
+            item_id: row.unwrap_or_else(|| RowId::new(task.unit.as_str())),
+            mesh: metadata.to_yaml(),
+            left_out,
+        })])?;
+        Ok(())
+    }
+
+    fn change(
+        &mut self,
+        task: &Task,
+        change: Change,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), RunError> {
+        watcher.say(&format!(
+            "{}: goes on under protocol `{}` ({}: {})",
+            task.unit, change.to, change.code, change.detail
+        ));
+        self.recorder.record(&[Event::from(ProtocolChanged {
+            unit: task.unit.clone(),
+            from: task.protocol.name.clone(),
+            to: change.to,
+            keeps: change.keeps,
+            code: change.code,
+            detail: change.detail,
+        })])?;
+        Ok(())
+    }
+
     fn tally(
         &mut self,
         task: &Task,
         state: &UnitState,
         watcher: &mut dyn Watcher,
     ) -> Result<(), RunError> {
-        let gate = &task.protocol.consensus;
+        let threshold = task
+            .protocol
+            .consensus
+            .as_ref()
+            .map_or(0, |gate| gate.threshold);
         let answers = state.current_answers();
-        let votes = answers.iter().map(|(role, answer)| match answer {
-            Answer::Accepted(value) => (*role, Ok(value)),
-            Answer::Rejected { code, .. } | Answer::Retry { code, .. } => {
-                (*role, Err(code.as_str()))
-            }
-            Answer::Open => (*role, Err("no verdict")),
-        });
+        let votes = task
+            .protocol
+            .voters()
+            .iter()
+            .map(|role| match answers.get(role) {
+                Some(Answer::Accepted(value)) => (role, Ok(value)),
+                Some(Answer::Rejected { code, .. } | Answer::Retry { code, .. }) => {
+                    (role, Err(code.as_str()))
+                }
+                Some(Answer::Open) | None => (role, Err("no verdict")),
+            });
         let number = state.tallies.len() as u32 + 1;
-        let tally = protocol::tally(&task.unit, number, gate.threshold, votes);
+        let tally = protocol::tally(&task.unit, number, threshold, votes);
         watcher.say(&format!(
             "{}: vote {number}: {} agree, {} disagree{} ({} needed)",
             task.unit,

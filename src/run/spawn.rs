@@ -175,6 +175,7 @@ impl SpawnSettings {
             keep_logs: self.keep_logs,
             result_bytes_max: self.result_bytes_max,
             output_bytes_max: self.output_bytes_max,
+            read_text: None,
             worker: self.worker.clone(),
             scratch: folder.scratch(),
             logs: folder.logs(),

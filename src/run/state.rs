@@ -132,7 +132,14 @@ impl State {
             Event::Verdict(body) => self.judged(body),
             Event::Tally(body) => {
                 if let Some(unit) = self.unit_mut(&body.unit) {
-                    unit.state.tallies.push(body.clone());
+                    unit.state.counted(body.clone());
+                }
+            }
+            // The plan has it.
+            Event::Hydrated(_) => {}
+            Event::ProtocolChanged(body) => {
+                if let Some(unit) = self.unit_mut(&body.unit) {
+                    unit.state.changed(&body.to, body.keeps);
                 }
             }
             Event::IntegrationStarted(body) => self.integration_started(body),

@@ -5,9 +5,10 @@ use super::drive::{PlanRun, Watcher};
 use super::state::{Unit, Wave};
 use super::{RunError, collecting};
 use crate::adapter::replay;
+use crate::collect::prose;
 use crate::job::{self, Ending, Journal, Stop};
 use crate::model::{Event, JobId, RowId, RowKey, Violation, WaveCompiled, WaveNo};
-use crate::protocol::{self, Action, Emission, UnitState};
+use crate::protocol::{Action, Emission, UnitState};
 use crate::snapshot::{self, Fingerprint};
 use crate::wave::WaveHead;
 
@@ -41,7 +42,7 @@ impl PlanRun {
         let mut emissions: Vec<(Task, UnitState, Emission)> = Vec::new();
         for unit in units {
             let task = self.task(&plan, &unit.id)?;
-            if let Action::Emit(emission) = protocol::next(&task.protocol, &unit.state) {
+            if let Action::Emit(emission) = task.next(&unit.state) {
                 emissions.push((task, unit.state, emission));
             }
         }
@@ -203,6 +204,7 @@ impl PlanRun {
             keep_logs: job::Logs::default(),
             result_bytes_max: job::RESULT_BYTES_MAX,
             output_bytes_max: job::OUTPUT_BYTES_MAX,
+            read_text: (!self.settings.strict).then_some(prose::read as job::ReadText),
             worker: self.settings.worker.clone(),
             scratch: self.folder.wave_scratch(wave.wave),
             logs: self.folder.logs(),

@@ -293,7 +293,9 @@ fn a_protocol_that_nobody_knows() {
     let bench = Bench::new(&[Task::new("a")]);
     let said = run_refused(&bench, 2, &["protocol=swarm7"]);
     assert!(
-        said.contains("no protocol `swarm7`: neither built in (swarm, swarm3) nor a file"),
+        said.contains(
+            "no protocol `swarm7`: neither built in (duo, solo, swarm, swarm3, tiered) nor a file"
+        ),
         "{said}"
     );
 }

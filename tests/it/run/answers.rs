@@ -3,15 +3,47 @@
 use super::*;
 
 #[test]
-fn a_critic_that_never_answers_blocks_after_a_retry() {
+fn a_critic_that_never_answers_is_done_without_after_a_retry() {
     let bench = Bench::new(&[Task::new("a")]);
     bench.answer("a", "critique.critic_b.1", "");
-    let said = bench.run(&["--json"]);
-    assert_eq!((said.code, bench.status_of("a").as_str()), (1, "blocked"));
+    let said = bench.run(&[]);
+    assert_eq!((said.code, bench.status_of("a").as_str()), (0, "completed"));
     let attempts = bench.events().into_iter().filter(|(name, record)| {
         name == "attempt_started" && record["item_id"] == "a.critique.critic_b.1"
     });
     assert_eq!(attempts.count(), 2);
+    assert!(
+        said.err.contains(
+            "a: goes on under protocol `swarm3` (no_response: critic_b: the worker ended"
+        ),
+        "{}",
+        said.err
+    );
+    let changed: Vec<Value> = bench
+        .events()
+        .into_iter()
+        .filter(|(name, _)| name == "protocol_changed")
+        .map(|(_, record)| record)
+        .collect();
+    assert_eq!(
+        (&changed[0]["from"], &changed[0]["to"], &changed[0]["keeps"]),
+        (&json!("swarm"), &json!("swarm3"), &json!(true))
+    );
+    // Three of three voted; the critics that there are not have none.
+    assert_eq!(
+        bench.waves().last().expect("a vote").column("role"),
+        ["proposer", "skeptic", "synthesizer"]
+    );
+    assert_eq!(changed.len(), 1);
+}
+
+#[test]
+fn a_role_that_never_answers_among_three_either_blocks() {
+    let bench = Bench::new(&[Task::new("a")]);
+    bench.answer("a", "critique.skeptic.1", "");
+    bench.answer("a", "critique.skeptic.2", "");
+    let said = bench.run(&["--json"]);
+    assert_eq!((said.code, bench.status_of("a").as_str()), (1, "blocked"));
     assert_eq!(report(&said)["tasks"][0]["reason"], "no_response");
     assert!(
         !bench.rows().iter().any(|id| id.contains("synthesis")),
@@ -20,7 +52,7 @@ fn a_critic_that_never_answers_blocks_after_a_retry() {
     );
     assert!(
         bench.comments("a")[0].starts_with(
-            "[mesh] outcome: blocked; reason: no_response (critic_b: the worker ended without"
+            "[mesh] outcome: blocked; reason: no_response (skeptic: the worker ended without"
         ),
         "{:?}",
         bench.comments("a")
@@ -79,14 +111,16 @@ fn a_reader_that_insists_on_a_patch_blocks_its_task() {
         r#"{"findings":[],"must_fix":[],"flip_conditions":[],"risk":"low","patch":"x"}"#;
     bench.answer("a", "critique.skeptic.1", with_patch);
     bench.answer("a", "critique.skeptic.2", with_patch);
+    bench.answer("a", "critique.skeptic.3", with_patch);
     let said = bench.run(&["--json"]);
     assert_eq!(
         (said.code, report(&said)["tasks"][0]["reason"].as_str()),
         (1, Some("no_response"))
     );
+    // Once more, and once more as one of three.
     assert_eq!(
         bench.rows().last().map(String::as_str),
-        Some("a.critique.skeptic.2")
+        Some("a.critique.skeptic.3")
     );
 }
 

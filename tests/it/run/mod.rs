@@ -5,6 +5,7 @@ mod answers;
 mod hands_off;
 mod places;
 mod preflight;
+mod protocols;
 mod report;
 mod selection;
 mod votes;
