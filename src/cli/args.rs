@@ -130,6 +130,12 @@ pub struct WorkerArgs {
     /// How many workers may run at once
     #[arg(short = 'j', long, visible_alias = "max-workers", value_name = "N", default_value = "16", value_parser = at_least_one)]
     pub max_concurrency: u64,
+    /// What is left of the agent's five-hour budget; fewer workers at 33 and below, one at 10
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub remaining_five_hour: Option<u8>,
+    /// The same for its weekly budget
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub remaining_weekly: Option<u8>,
     /// Wall-clock limit of one attempt
     #[arg(long, value_name = "S", default_value = "1800", value_parser = at_least_one)]
     pub max_runtime_seconds: u64,

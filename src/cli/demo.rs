@@ -142,6 +142,7 @@ fn request(repo: &Path, answers: &Path) -> Request {
             max_idle_seconds: None,
             retry_delay: Backoff::default(),
         },
+        remaining: [None, None],
         validation_timeout_seconds: 60,
         record: None,
         overrides: vec![

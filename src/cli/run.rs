@@ -97,6 +97,7 @@ fn request(args: &RunArgs, context: &Context) -> Request {
         choice: choice(&args.worker),
         adapters: context.config.adapters.clone(),
         bounds: bounds(&args.worker),
+        remaining: remaining(&args.worker),
         validation_timeout_seconds: args.validation_timeout_seconds,
         record: args.worker.record.clone(),
         overrides: context.overrides.clone(),
@@ -113,6 +114,15 @@ pub fn bounds(args: &WorkerArgs) -> Bounds {
         max_idle_seconds: args.max_idle_seconds,
         retry_delay: args.retry_delay,
     }
+}
+
+/// What is left of the budget with the agent's service.
+pub fn remaining(args: &WorkerArgs) -> [Option<f64>; 2] {
+    let percent = |left: Option<u8>| left.map(f64::from);
+    [
+        percent(args.remaining_five_hour),
+        percent(args.remaining_weekly),
+    ]
 }
 
 /// Who works the rows.

@@ -3,7 +3,7 @@
 use super::args::{Context, SpawnArgs};
 use super::error::CliError;
 use super::progress::{Display, rows};
-use super::run::{bounds, choice};
+use super::run::{bounds, choice, remaining};
 use super::stop;
 use super::terminal::{Terminal, Tone};
 use crate::adapter;
@@ -11,6 +11,7 @@ use crate::collect::schema::Schema;
 use crate::job::{self, Ending, Selection, Summary, Survey};
 use crate::model::{RunId, one_line};
 use crate::run::{self, Earlier, RunError, RunFolder, SpawnRun, SpawnSettings};
+use crate::schedule::{Concurrency, Limits};
 
 /// Checks everything, then runs the rows.
 pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
@@ -139,8 +140,13 @@ fn settings(args: &SpawnArgs, context: &Context) -> Result<SpawnSettings, CliErr
     )
     .map_err(RunError::from)?;
     let mut bounds = bounds(&args.worker);
-    let fanout = chosen.capabilities.fanout.unwrap_or(usize::MAX);
-    bounds.max_concurrency = bounds.max_concurrency.min(fanout).max(1);
+    let concurrency = Concurrency::preflight(&Limits {
+        allowed: bounds.max_concurrency,
+        fanout: chosen.capabilities.fanout,
+        remaining: remaining(&args.worker),
+        rows: usize::MAX,
+    });
+    bounds.max_concurrency = concurrency.get();
     Ok(SpawnSettings {
         input_path: at(args.input()),
         output_folder: crate::durable::parent(&at(args.input())).to_owned(),

@@ -97,6 +97,8 @@ events! {
     "hydrated" Hydrated(Hydrated),
     /// A task goes on under another protocol: the fallback, or the next tier.
     "protocol_changed" ProtocolChanged(ProtocolChanged),
+    /// The next wave runs fewer rows at once, or all of them again.
+    "backpressure" Backpressure(Backpressure),
     /// The votes of one round, counted.
     "tally" Tally(Tally),
     /// The integrator is about to change the tree (durable before the first byte).
@@ -523,6 +525,19 @@ impl IntegrationFinished {
             moved_aside: Vec::new(),
         }
     }
+}
+
+/// Fields of `backpressure`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Backpressure {
+    /// The wave after which it changed.
+    pub wave: WaveNo,
+    /// What was wrong with it; empty for a clean wave.
+    pub causes: Vec<String>,
+    /// The concurrency number until now.
+    pub from: usize,
+    /// The number from now on.
+    pub to: usize,
 }
 
 /// Fields of `hydrated`.

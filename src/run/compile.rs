@@ -169,12 +169,18 @@ pub(super) fn compile(
 }
 
 /// What the settings say of every wave.
-pub(super) fn head(settings: &Settings, run_id: &RunId, wave: WaveNo, round: &Round) -> WaveHead {
+pub(super) fn head(
+    settings: &Settings,
+    run_id: &RunId,
+    wave: WaveNo,
+    round: &Round,
+    max_concurrency: usize,
+) -> WaveHead {
     WaveHead {
         run_id: run_id.clone(),
         wave,
         round: round.name.clone(),
-        max_concurrency: settings.bounds.max_concurrency,
+        max_concurrency,
         timeout_seconds: settings.bounds.max_runtime_seconds,
         base_sha: settings.base_sha.clone(),
     }
@@ -203,7 +209,13 @@ pub fn preview(preflight: &Preflight, run_id: &RunId) -> Result<Option<CompiledW
     let Some(round) = first.protocol.round(&emission.round) else {
         return Ok(None);
     };
-    let head = head(&preflight.settings, run_id, WaveNo(1), round);
+    let head = head(
+        &preflight.settings,
+        run_id,
+        WaveNo(1),
+        round,
+        preflight.settings.bounds.max_concurrency,
+    );
     let same_round = emissions
         .iter()
         .filter(|(task, _)| task.protocol.name == first.protocol.name)

@@ -6,7 +6,7 @@ use crate::git::Repo;
 use crate::job::Bounds;
 use crate::model::{RunId, UnitId};
 use crate::plan::{self, ItemId, Plan, ResolveError, Status, Store, SwarmOverrides};
-use crate::schedule::{Concurrency, Selected, Skipped, select};
+use crate::schedule::{Concurrency, Limits, Selected, Skipped, select};
 use crate::scope::Scope;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -40,6 +40,8 @@ pub struct Request {
     pub adapters: BTreeMap<String, CommandConfig>,
     /// `--max-concurrency` and its like.
     pub bounds: Bounds,
+    /// `--remaining-five-hour`, `--remaining-weekly`, in percent.
+    pub remaining: [Option<f64>; 2],
     /// `--validation-timeout-seconds`.
     pub validation_timeout_seconds: u64,
     /// `--record DIR`.
@@ -84,11 +86,12 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
     let adapter = adapter::select(&request.choice, &request.adapters, &request.folder)?;
     let in_flight = request.parallel_tasks.min(request.max_tasks).max(1) as usize;
     let widest = protocols.widest_round() * in_flight;
-    let concurrency = Concurrency::preflight(
-        request.bounds.max_concurrency,
-        adapter.capabilities.fanout,
-        widest,
-    );
+    let concurrency = Concurrency::preflight(&Limits {
+        allowed: request.bounds.max_concurrency,
+        fanout: adapter.capabilities.fanout,
+        remaining: request.remaining,
+        rows: widest,
+    });
     let settings = Settings {
         plan_file,
         ids,

@@ -9,7 +9,7 @@ use crate::model::{
 };
 use crate::protocol::{Answer, Integration, UnitState};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// How a task ended in this run.
@@ -45,12 +45,16 @@ pub struct Wave {
     pub compiled: WaveCompiled,
     /// Its rows.
     pub job: job::State,
+    /// Codes of failed attempts, also of those after which the row was tried again.
+    pub failures: BTreeSet<String>,
     /// What its rows answered, by index.
     pub answers: BTreeMap<u64, RowAnswer>,
     /// The substrate's job; set when it began.
     pub job_id: Option<crate::model::JobId>,
     /// Rows with a verdict.
     pub judged: Vec<RowId>,
+    /// How many of them were refused.
+    pub refused: usize,
 }
 
 /// What a row of a wave answered.
@@ -82,6 +86,8 @@ pub struct State {
     pub waves: Vec<Wave>,
     /// Every change of the plan file.
     pub mutations: Vec<PlanMutated>,
+    /// The concurrency number under backpressure.
+    pub pressed: Option<usize>,
     /// Changes that nobody may make.
     pub violations: Vec<Violation>,
     /// The rows of a spawned CSV.
@@ -135,6 +141,7 @@ impl State {
                     unit.state.counted(body.clone());
                 }
             }
+            Event::Backpressure(body) => self.pressed = Some(body.to),
             // The plan has it.
             Event::Hydrated(_) => {}
             Event::ProtocolChanged(body) => {
@@ -226,6 +233,11 @@ impl State {
         if matches!(body.end, AttemptEnd::Failed | AttemptEnd::Retry)
             && let Some(wave) = self.wave_mut(body.wave)
         {
+            let code = body
+                .error
+                .as_deref()
+                .and_then(|error| error.split(':').next());
+            wave.failures.extend(code.map(str::to_owned));
             let answer = wave.answers.entry(body.row_index).or_default();
             answer.last_error.clone_from(&body.error);
         }
@@ -245,9 +257,11 @@ impl State {
         self.waves.push(Wave {
             compiled: body.clone(),
             job,
+            failures: BTreeSet::new(),
             answers: BTreeMap::new(),
             job_id: None,
             judged: Vec::new(),
+            refused: 0,
         });
     }
 
@@ -257,6 +271,7 @@ impl State {
             && !wave.judged.contains(&body.item_id)
         {
             wave.judged.push(body.item_id.clone());
+            wave.refused += usize::from(body.verdict != VerdictKind::Accepted);
         }
         let Some(key) = RowKey::parse(&body.item_id) else {
             return;

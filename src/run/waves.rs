@@ -6,9 +6,10 @@ use super::state::{Unit, Wave};
 use super::{RunError, collecting};
 use crate::adapter::replay;
 use crate::collect::prose;
-use crate::job::{self, Ending, Journal, Stop};
-use crate::model::{Event, JobId, RowId, RowKey, Violation, WaveCompiled, WaveNo};
+use crate::job::{self, Bounds, Ending, Journal, Stop};
+use crate::model::{Backpressure, Event, JobId, RowId, RowKey, Violation, WaveCompiled, WaveNo};
 use crate::protocol::{Action, Emission, UnitState};
+use crate::schedule::{Cause, next_number};
 use crate::snapshot::{self, Fingerprint};
 use crate::wave::WaveHead;
 
@@ -28,7 +29,7 @@ impl PlanRun {
             .collect();
         for wave in open {
             match self.work(wave, watcher, stop)? {
-                Ending::Finished => self.judge(wave)?,
+                Ending::Finished => self.judge(wave, watcher)?,
                 early => return Ok(Some(early)),
             }
         }
@@ -65,7 +66,13 @@ impl PlanRun {
         let Some(round) = first.protocol.round(&emission.round) else {
             return Ok(());
         };
-        let head = compile::head(&self.settings, self.id(), self.state().next_wave(), round);
+        let head = compile::head(
+            &self.settings,
+            self.id(),
+            self.state().next_wave(),
+            round,
+            self.concurrency(),
+        );
         let units: Vec<_> = group
             .iter()
             .map(|(task, state, emission)| (task, state, emission))
@@ -109,7 +116,7 @@ impl PlanRun {
         Ok(ending)
     }
 
-    fn judge(&mut self, number: WaveNo) -> Result<(), RunError> {
+    fn judge(&mut self, number: WaveNo, watcher: &mut dyn Watcher) -> Result<(), RunError> {
         let plan = self.store.read()?;
         let Some(wave) = self.state().wave(number).cloned() else {
             return Ok(());
@@ -137,7 +144,52 @@ impl PlanRun {
             self.keep_answer(&wave, id)?;
         }
         self.recorder.record(&verdicts)?;
+        self.press(number, watcher)
+    }
+
+    /// Backpressure: what the wave says about the number of the next one.
+    fn press(&mut self, number: WaveNo, watcher: &mut dyn Watcher) -> Result<(), RunError> {
+        let Some(wave) = self.state().wave(number) else {
+            return Ok(());
+        };
+        let mut causes: Vec<Cause> = Vec::new();
+        for (cause, is_there) in [
+            (Cause::Reject, wave.refused > 0),
+            (Cause::Timeout, wave.failures.contains("timeout")),
+            (
+                Cause::LifecycleMismatch,
+                wave.job.attempts.spawned != wave.job.attempts.closed,
+            ),
+            (
+                Cause::InvalidOutputSchema,
+                wave.failures.contains("invalid_output_schema"),
+            ),
+        ] {
+            causes.extend(is_there.then_some(cause));
+        }
+        let (full, from) = (self.settings.bounds.max_concurrency, self.concurrency());
+        let to = next_number(full, from, &causes);
+        if to == from {
+            return Ok(());
+        }
+        let causes: Vec<String> = causes.iter().map(ToString::to_string).collect();
+        watcher.say(&match causes.as_slice() {
+            [] => format!("wave {number} was clean: {to} rows at once again"),
+            causes => format!("wave {number} was not clean ({}): the next one runs {to} at once instead of {from}", causes.join(", ")),
+        });
+        self.recorder.record(&[Event::from(Backpressure {
+            wave: number,
+            causes,
+            from,
+            to,
+        })])?;
         Ok(())
+    }
+
+    /// The number of the next wave.
+    pub(super) fn concurrency(&self) -> usize {
+        let full = self.settings.bounds.max_concurrency;
+        self.state().pressed.unwrap_or(full)
     }
 
     /// The answer as an artifact of its unit, and in the folder of recorded answers where one is kept.
@@ -196,7 +248,10 @@ impl PlanRun {
             output_csv_path: self.folder.wave_output(&head),
             output_schema: Some(call["output_schema"].clone()),
             selection: job::Selection::default(),
-            bounds: self.settings.bounds,
+            bounds: Bounds {
+                max_concurrency: wave.max_concurrency,
+                ..self.settings.bounds
+            },
             halt: job::Halt::default(),
             max_wall_seconds: None,
             flatten: false,

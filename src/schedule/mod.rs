@@ -2,8 +2,10 @@
 //!
 //! Pure: plan and wishes in, a choice out. Nothing here starts a process or changes a file.
 
+mod backpressure;
 mod concurrency;
 mod select;
 
-pub use concurrency::Concurrency;
+pub use backpressure::{Cause, next_number};
+pub use concurrency::{Concurrency, Limits};
 pub use select::{Selected, Selection, SkipReason, Skipped, select};

@@ -4,6 +4,7 @@ mod architecture;
 mod demo;
 mod env;
 mod examples;
+mod guardrails;
 mod integrate;
 mod learnings;
 mod plan_fixture;
