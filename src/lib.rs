@@ -7,6 +7,7 @@
 pub mod model;
 
 pub mod config;
+pub mod invoke;
 
 pub mod plan;
 pub mod protocol;

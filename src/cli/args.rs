@@ -60,6 +60,16 @@ pub enum Command {
         after_help = "Examples:\n  mesh run -- my-agent --json       the next ready task\n  mesh run ids=st-003 max_tasks=3 -- my-agent\n  mesh run --dry-run -- my-agent    preflight and first wave; starts nothing\n\nKEY=VALUE is any option of this command, with underscores: max_tasks=2 is --max-tasks 2."
     )]
     Run(RunArgs),
+    /// Start a run when a person's message says so: the `$mesh` token gate
+    ///
+    /// A message with the token `$mesh` as a command, such as `$mesh ids=st-003 max_tasks=2`, does what `mesh run` does
+    /// with these settings. Any other message starts nothing and prints mesh_execution_skipped_reason=REASON: no_token,
+    /// pasted_skill, pasted_text, meta_request, no_instruction, several_invocations or misplaced_argument. When in
+    /// doubt it is skipped. A message can set ids, plan_file, max_tasks and parallel_tasks, and never the worker.
+    #[command(
+        after_help = "Examples:\n  mesh invoke '$mesh max_tasks=2' -- my-agent\n  printf '%s' \"$message\" | mesh invoke - --dry-run -- my-agent\n\nSingle quotes keep the shell from replacing $mesh. A message that somebody else wrote is best\ngiven on standard input, where it can't be mistaken for an option.\n\nExit codes: those of mesh run; 0 when skipped, 2 when an argument in the message is wrong."
+    )]
+    Invoke(InvokeArgs),
     /// Run one agent command over every row of a CSV, schema-checked and resumable
     ///
     /// One worker process per row. It reads its prompt on standard input; {column} in the instruction and in COMMAND
@@ -162,6 +172,23 @@ pub struct RunArgs {
     /// Any option of this command as key=value
     #[arg(value_name = "KEY=VALUE")]
     pub settings: Vec<String>,
+    #[command(flatten)]
+    pub options: RunOptions,
+}
+
+/// Arguments of `mesh invoke`.
+#[derive(Clone, Debug, Args)]
+pub struct InvokeArgs {
+    /// What the person wrote, or - for standard input
+    #[arg(value_name = "MESSAGE")]
+    pub message: String,
+    #[command(flatten)]
+    pub options: RunOptions,
+}
+
+/// How to run tasks of a plan; the same for `run` and `invoke`.
+#[derive(Clone, Debug, Args)]
+pub struct RunOptions {
     /// Only these tasks and what they depend on
     #[arg(long, value_name = "ID,ID", value_delimiter = ',')]
     pub ids: Vec<String>,

@@ -1,6 +1,6 @@
 //! Where option values come from: command line or `KEY=VALUE`, then environment, then `mesh.yaml`, then the default.
 //!
-//! One mechanism for all options of `run` and `spawn` and the global ones: clap knows the names; the variable
+//! One mechanism for all options of `run`, `invoke` and `spawn` and the global ones: clap knows the names; the variable
 //! `MESH_<OPTION>` and the key in `mesh.yaml` are attached to each of them here.
 
 use super::args::{Cli, Command, Context, SpawnArgs};
@@ -15,13 +15,14 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// The commands whose options can be set from outside.
-const CONFIGURABLE: [&str; 2] = ["run", "spawn"];
+const CONFIGURABLE: [&str; 3] = ["run", "invoke", "spawn"];
 /// Options that make sense only where they are typed.
-const TYPED_ONLY: [&str; 11] = [
+const TYPED_ONLY: [&str; 12] = [
     "help",
     "version",
     "folder",
     "settings",
+    "message",
     "command",
     "run_id",
     "dry_run",
@@ -147,6 +148,32 @@ fn is_option(command: &clap::Command, key: &str) -> bool {
             .any(has)
 }
 
+/// The command line with further settings, as if they had been typed: the last options in front of the agent's command.
+pub fn with_settings(args: Vec<OsString>, settings: &[(&str, &str)]) -> Vec<OsString> {
+    let (mut args, command) = split_command(args);
+    let spelled = settings
+        .iter()
+        .map(|(key, value)| OsString::from(option(key, value)));
+    args.extend(spelled);
+    args.extend(command);
+    args
+}
+
+/// What stands in front of `--`, and the rest.
+fn split_command(mut args: Vec<OsString>) -> (Vec<OsString>, Vec<OsString>) {
+    let end = args
+        .iter()
+        .position(|arg| arg == "--")
+        .unwrap_or(args.len());
+    let command = args.split_off(end);
+    (args, command)
+}
+
+/// One argument, so that a value never is an option of its own.
+fn option(key: &str, value: &str) -> String {
+    format!("--{}={value}", key.replace('_', "-"))
+}
+
 /// `max_tasks=2` -> `--max-tasks=2`.
 fn spelled_out(
     args: Vec<OsString>,
@@ -158,25 +185,19 @@ fn spelled_out(
         .and_then(|run| run.get_many::<String>("settings"))
         .map(|values| values.cloned().collect())
         .unwrap_or_default();
-    let end = args
-        .iter()
-        .position(|arg| arg == "--")
-        .unwrap_or(args.len());
-    let mut spelled = Vec::with_capacity(args.len());
-    for (index, arg) in args.into_iter().enumerate() {
-        let setting = arg
-            .to_str()
-            .filter(|text| index < end && given.iter().any(|g| g == text));
+    let (args, worker) = split_command(args);
+    let mut spelled = Vec::with_capacity(args.len() + worker.len());
+    for arg in args {
+        let setting = arg.to_str().filter(|text| given.iter().any(|g| g == text));
         spelled.push(match setting {
             None => arg,
             Some(text) => match text.split_once('=') {
-                Some((key, value)) if is_option(command, key) => {
-                    format!("--{}={value}", key.replace('_', "-")).into()
-                }
+                Some((key, value)) if is_option(command, key) => option(key, value).into(),
                 _ => return Err(CliError::BadSetting(text.to_owned())),
             },
         });
     }
+    spelled.extend(worker);
     Ok(spelled)
 }
 
@@ -219,9 +240,13 @@ fn one_instruction(args: &mut SpawnArgs, matches: &ArgMatches) -> Result<(), Cli
     Ok(())
 }
 
-/// What was typed for `run` or stands in the environment, as the preflight line shows it.
+/// What was typed for `run` or `invoke`, or stands in the environment, as the preflight line shows it.
 fn overrides(matches: &ArgMatches) -> Vec<String> {
-    let Some(run) = matches.subcommand_matches("run") else {
+    let commands = ["run", "invoke"];
+    let mut runs = commands
+        .iter()
+        .filter_map(|name| matches.subcommand_matches(name));
+    let Some(run) = runs.next() else {
         return Vec::new();
     };
     let shown = [

@@ -3,6 +3,7 @@
 use super::terminal::{Terminal, Tone};
 use crate::collect::schema::SchemaError;
 use crate::config::ConfigError;
+use crate::invoke::{InvokeError, KEYS};
 use crate::job::JobError;
 use crate::learnings::LearningsError;
 use crate::ledger::LedgerError;
@@ -26,6 +27,12 @@ pub enum CliError {
     /// An argument of `run` that is no `key=value` of an option.
     #[error("`{0}` is not a setting of `mesh run`")]
     BadSetting(String),
+    /// An argument of `$mesh` in a message is wrong.
+    #[error(transparent)]
+    Invoke(#[from] InvokeError),
+    /// A message that is no message of a person any more.
+    #[error("the message is longer than {0} bytes")]
+    LongMessage(u64),
     /// `mesh spawn` without an instruction.
     #[error("no instruction: what is a worker to do with a row?")]
     NoInstruction,
@@ -117,6 +124,12 @@ impl CliError {
                 "settings are key=value, such as max_tasks=2; the agent's command stands after `--`; see mesh run --help"
                     .to_owned(),
             ),
+            CliError::Invoke(InvokeError::UnknownKey(_)) => {
+                Some(format!("a message can set {}", KEYS.join(", ")))
+            }
+            CliError::Invoke(InvokeError::OpenQuote(_)) => {
+                Some("a value with blanks is written as plan_file=\"my plan.jsonl\", on one line".to_owned())
+            }
             CliError::NoInstruction => {
                 Some("--instruction 'Review {path}', or --instruction-file F; {column} stands for a cell".to_owned())
             }

@@ -7,6 +7,7 @@ mod cancel;
 mod defaults;
 mod demo;
 mod error;
+mod invoke;
 mod learnings;
 mod progress;
 mod replay_worker;
@@ -46,7 +47,8 @@ pub fn main() -> ExitCode {
 
 fn dispatch(cli: Cli, context: &args::Context) -> Result<u8, CliError> {
     match cli.command {
-        Command::Run(args) => run::execute(&args, context),
+        Command::Run(args) => run::execute(&args.options, context),
+        Command::Invoke(args) => invoke::execute(&args, context),
         Command::Spawn(args) => spawn::execute(&args, context),
         Command::Resume(args) => resume::execute(&args, context),
         Command::Cancel(args) => cancel::execute(&args, context),

@@ -1,6 +1,6 @@
-//! `mesh run`.
+//! `mesh run`; `mesh invoke` ends here as well.
 
-use super::args::{Context, RunArgs, WorkerArgs};
+use super::args::{Context, RunOptions, WorkerArgs};
 use super::error::CliError;
 use super::progress::{Display, rows};
 use super::stop;
@@ -15,7 +15,7 @@ use crate::plan::SwarmOverrides;
 use crate::run::{self, PlanRun, Preflight, Request, RunError, RunFolder};
 
 /// Preflight, run, report.
-pub fn execute(args: &RunArgs, context: &Context) -> Result<u8, CliError> {
+pub fn execute(args: &RunOptions, context: &Context) -> Result<u8, CliError> {
     let preflight = run::prepare(&request(args, context))?;
     for skipped in &preflight.skipped {
         context
@@ -75,7 +75,7 @@ pub fn drive(mut plan_run: PlanRun, terminal: &Terminal) -> Result<(u8, Option<R
     Ok((code, report))
 }
 
-fn request(args: &RunArgs, context: &Context) -> Request {
+fn request(args: &RunOptions, context: &Context) -> Request {
     Request {
         folder: context.folder.clone(),
         plan_file: args.plan_file.clone(),

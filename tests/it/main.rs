@@ -6,6 +6,7 @@ mod env;
 mod examples;
 mod guardrails;
 mod integrate;
+mod invoke;
 mod learnings;
 mod plan_fixture;
 mod resume;
