@@ -111,6 +111,14 @@ pub enum Command {
         after_help = "Example:\n  mesh report-result --result '{\"answer\": 42}'\n  my-tool | mesh report-result --result -"
     )]
     ReportResult(ReportResultArgs),
+    /// Say what is wrong here and how to mend it, before a run does
+    ///
+    /// Looks at repository, plan, metadata of open tasks, protocol and its templates, the agent's program, and an integration
+    /// that a kill interrupted. Changes nothing. Takes the options of `mesh run`. Exit code 1 when something is wrong.
+    #[command(
+        after_help = "Example:\n  mesh doctor -- my-agent --json\n  mesh doctor --protocol my-protocol.yaml --plan-file .step/st-plan.jsonl"
+    )]
+    Doctor(RunOptions),
     /// A whole run on a throw-away repository, with recorded answers
     ///
     /// Makes a small repository with a plan of six tasks in a temporary folder and runs it end to end with the built-in

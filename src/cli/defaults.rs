@@ -15,7 +15,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// The commands whose options can be set from outside.
-const CONFIGURABLE: [&str; 3] = ["run", "invoke", "spawn"];
+const CONFIGURABLE: [&str; 4] = ["run", "invoke", "doctor", "spawn"];
 /// Options that make sense only where they are typed.
 const TYPED_ONLY: [&str; 12] = [
     "help",

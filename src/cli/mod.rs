@@ -6,6 +6,7 @@ mod args;
 mod cancel;
 mod defaults;
 mod demo;
+mod doctor;
 mod error;
 mod invoke;
 mod learnings;
@@ -60,6 +61,7 @@ fn dispatch(cli: Cli, context: &args::Context) -> Result<u8, CliError> {
         }
         Command::Learnings(args) => learnings::execute(&args, context),
         Command::ReportResult(args) => report_result::execute(&args, context),
+        Command::Doctor(args) => doctor::execute(&args, context),
         Command::Demo(args) => demo::execute(&args, context),
         Command::ReplayWorker(args) => replay_worker::execute(&args),
     }

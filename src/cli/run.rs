@@ -75,7 +75,7 @@ pub fn drive(mut plan_run: PlanRun, terminal: &Terminal) -> Result<(u8, Option<R
     Ok((code, report))
 }
 
-fn request(args: &RunOptions, context: &Context) -> Request {
+pub fn request(args: &RunOptions, context: &Context) -> Request {
     Request {
         folder: context.folder.clone(),
         plan_file: args.plan_file.clone(),

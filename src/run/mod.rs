@@ -6,6 +6,7 @@
 
 mod collecting;
 mod compile;
+mod doctor;
 mod drive;
 mod error;
 mod folder;
@@ -20,6 +21,7 @@ mod state;
 mod waves;
 
 pub use compile::{CompiledWave, preview};
+pub use doctor::{Finding, examine};
 pub use drive::{PlanRun, Watcher};
 pub use error::{Blame, RunError};
 pub use folder::{CancelRequest, RunFolder, home};

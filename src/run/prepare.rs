@@ -127,7 +127,7 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
 }
 
 /// An explicit file counts from where the command was given, the default ones from the repository's root.
-fn plan_file(request: &Request, root: &Path) -> Result<PathBuf, RunError> {
+pub(super) fn plan_file(request: &Request, root: &Path) -> Result<PathBuf, RunError> {
     let explicit = request
         .plan_file
         .as_ref()

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod demo;
+mod doctor;
 mod env;
 mod examples;
 mod guardrails;

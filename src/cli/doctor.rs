@@ -1,0 +1,46 @@
+//! `mesh doctor`.
+
+use super::args::{Context, RunOptions};
+use super::error::{CliError, with_causes};
+use super::terminal::Tone;
+use crate::run::{self, Finding};
+
+/// Prints a line for everything that was looked at; exit code 1 when something is wrong.
+pub fn execute(args: &RunOptions, context: &Context) -> Result<u8, CliError> {
+    let terminal = &context.terminal;
+    let findings = run::examine(&super::run::request(args, context));
+    for finding in &findings {
+        if terminal.json {
+            terminal.data(&as_json(finding))?;
+            continue;
+        }
+        match &finding.found {
+            Ok(text) => {
+                let good = terminal.out_tone(Tone::Good, "ok  ");
+                terminal.data(&format!("{good} {:<12} {text}", finding.what))?;
+            }
+            Err(error) => {
+                let bad = terminal.out_tone(Tone::Bad, "FAIL");
+                terminal.data(&format!(
+                    "{bad} {:<12} {}",
+                    finding.what,
+                    with_causes(error)
+                ))?;
+                if let Some(hint) = error.hint() {
+                    terminal.data(&format!("     {:<12} {hint}", "hint:"))?;
+                }
+            }
+        }
+    }
+    Ok(u8::from(
+        findings.iter().any(|finding| finding.found.is_err()),
+    ))
+}
+
+fn as_json(finding: &Finding) -> String {
+    let (text, hint) = match &finding.found {
+        Ok(text) => (text.clone(), None),
+        Err(error) => (with_causes(error), error.hint()),
+    };
+    serde_json::json!({"what": finding.what, "ok": finding.found.is_ok(), "detail": text, "hint": hint}).to_string()
+}

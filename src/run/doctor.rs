@@ -1,0 +1,131 @@
+//! `mesh doctor`: everything that preflight would trip over, looked at to the end instead of up to the first error.
+//!
+//! The same functions as in preflight do the looking, so that a healthy report means a run that begins. Nothing is
+//! changed; the repository's lock is taken for a moment.
+
+use super::prepare::{self, Request};
+use super::{Protocols, RunError};
+use crate::adapter;
+use crate::git::Repo;
+use crate::integrate::RepoLock;
+use crate::plan::{self, Item, Plan, Status, Store, metadata};
+use crate::scope::Scope;
+
+/// What was looked at, and what was found.
+#[derive(Debug)]
+pub struct Finding {
+    /// `repository`, `plan`, `task`, `protocol`, `workers` or `integration`.
+    pub what: &'static str,
+    /// What is well, or what is wrong with it.
+    pub found: Result<String, RunError>,
+}
+
+/// Looks at everything that a run as requested would need.
+pub fn examine(request: &Request) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut add = |what, found| findings.push(Finding { what, found });
+    let repo = match Repo::find(&request.folder) {
+        Ok(repo) => repo,
+        Err(error) => {
+            add("repository", Err(error.into()));
+            add("workers", workers(request));
+            return findings;
+        }
+    };
+    let root = repo.root().display().to_string();
+    add(
+        "repository",
+        repo.head().map(|_| root).map_err(RunError::from),
+    );
+    match plan(request, &repo) {
+        Ok((plan, text)) => {
+            add("plan", Ok(text));
+            for (what, found) in tasks(&plan) {
+                add(what, found);
+            }
+        }
+        Err(error) => add("plan", Err(error)),
+    }
+    let protocols = Protocols::load(&request.protocol, repo.root(), request.swarm);
+    add(
+        "protocol",
+        protocols.map(|protocols| {
+            let rows = protocols.widest_round();
+            format!(
+                "{}: at most {rows} {} at once for a task",
+                request.protocol,
+                if rows == 1 { "row" } else { "rows" }
+            )
+        }),
+    );
+    add("workers", workers(request));
+    let lock = RepoLock::take(&repo, None).map(drop);
+    add(
+        "integration",
+        lock.map(|()| "none under way".to_owned())
+            .map_err(RunError::from),
+    );
+    findings
+}
+
+fn plan(request: &Request, repo: &Repo) -> Result<(Plan, String), RunError> {
+    let file = prepare::plan_file(request, repo.root())?;
+    let store = Store::at(&file);
+    let plan = store.read()?;
+    plan::check_lock_ignored(&file).map_err(RunError::PlanGate)?;
+    let violations = store.violations()?;
+    if !violations.is_empty() {
+        return Err(plan::PlanError::SeqContract { file, violations }.into());
+    }
+    if request.parallel_tasks <= 1 {
+        plan.check_single_in_progress()?;
+    }
+    let open = plan.items().iter().filter(|item| is_open(item)).count();
+    let tasks = match plan.items().len() {
+        1 => "1 task".to_owned(),
+        many => format!("{many} tasks"),
+    };
+    let name = file.strip_prefix(repo.root()).unwrap_or(&file);
+    let text = format!("{}: {tasks}, {open} open", name.display());
+    Ok((plan, text))
+}
+
+fn is_open(item: &Item) -> bool {
+    matches!(item.status(), Status::Pending | Status::InProgress)
+}
+
+/// One finding for each open task that can't be worked, and one for all that can.
+fn tasks(plan: &Plan) -> Vec<(&'static str, Result<String, RunError>)> {
+    let mut findings = Vec::new();
+    let (mut workable, mut bare) = (0, 0);
+    for item in plan.items().iter().filter(|item| is_open(item)) {
+        let checked = metadata::read(item)
+            .map_err(RunError::from)
+            .and_then(|metadata| {
+                Scope::new(&metadata.scope).map_err(|source| RunError::Scope {
+                    item: item.id().clone(),
+                    source,
+                })
+            });
+        match checked {
+            Ok(_) => workable += 1,
+            Err(RunError::Metadata(error)) if error.wants_hydration() => bare += 1,
+            Err(error) => findings.push(("task", Err(error))),
+        }
+    }
+    let more = match bare {
+        0 => String::new(),
+        bare => format!(", {bare} without metadata, which a worker will propose"),
+    };
+    findings.push(("tasks", Ok(format!("{workable} can be worked{more}"))));
+    findings
+}
+
+fn workers(request: &Request) -> Result<String, RunError> {
+    let adapter = adapter::select(&request.choice, &request.adapters, &request.folder)?;
+    Ok(format!(
+        "{}: {}",
+        adapter.name,
+        adapter.worker.program.display()
+    ))
+}

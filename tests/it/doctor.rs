@@ -1,0 +1,73 @@
+//! `mesh doctor`: what it says of a healthy place, and that it goes on after the first thing that is wrong.
+
+use crate::env::Sandbox;
+use crate::plan_fixture::{Bench, Task};
+use insta::assert_snapshot;
+use serde_json::Value;
+
+fn said(bench: &Bench, args: &[&str]) -> (i32, String) {
+    let said = bench.mesh(&[&["doctor"], args].concat());
+    let root = bench.work().display().to_string();
+    (said.code, said.out.replace(&root, "[root]"))
+}
+
+#[test]
+fn a_healthy_place() {
+    let bench = Bench::new(&[
+        Task::new("a"),
+        Task::new("b").notes("words"),
+        Task::new("c").status("completed"),
+    ]);
+    let (code, out) = said(&bench, &["--", "/bin/sh"]);
+    assert_snapshot!(out, @r"
+    ok   repository   [root]
+    ok   plan         .step/st-plan.jsonl: 3 tasks, 2 open
+    ok   tasks        1 can be worked, 1 without metadata, which a worker will propose
+    ok   protocol     swarm: at most 5 rows at once for a task
+    ok   workers      command: /bin/sh
+    ok   integration  none under way
+    ");
+    assert_eq!(code, 0);
+}
+
+#[test]
+fn everything_that_is_wrong_at_once() {
+    let bench = Bench::new(&[Task::new("a").more("unknown: 1"), Task::new("b")]);
+    bench.write("p.yaml", "name: p\nroles: [a]\nrounds:\n  - {name: r, roles: [b], lane: patch, prompt: x.md, schema: synthesis.json}\n");
+    let (code, out) = said(&bench, &["--protocol", "p.yaml", "--", "no-such-agent"]);
+    assert_snapshot!(out, @r"
+    ok   repository   [root]
+    ok   plan         .step/st-plan.jsonl: 2 tasks, 2 open
+    FAIL task         item `a`: unknown key `unknown` in the `mesh` block at line 7 of the notes
+         hint:        known keys: scope, acceptance, validation, risk, swarm, allow_no_validation
+    ok   tasks        1 can be worked
+    FAIL protocol     protocol `p.yaml`, line 4: round `r` has the unknown role `b`; roles: a
+    FAIL workers      adapter `command`
+      caused by: worker program `no-such-agent` does not exist
+         hint:        install it, put its folder on PATH, or give its path
+    ok   integration  none under way
+    ");
+    assert_eq!(code, 1);
+}
+
+#[test]
+fn outside_of_a_repository_and_as_json() {
+    let sandbox = Sandbox::new();
+    let said = sandbox.mesh(&["--json", "doctor", "--", "/bin/sh"]);
+    let lines: Vec<Value> = said
+        .out
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let found: Vec<(&str, bool)> = lines
+        .iter()
+        .map(|line| (line["what"].as_str().expect("text"), line["ok"] == true))
+        .collect();
+    assert_eq!(found, [("repository", false), ("workers", true)]);
+    assert!(
+        lines[0]["hint"]
+            .as_str()
+            .is_some_and(|hint| hint.contains("git init"))
+    );
+    assert_eq!(said.code, 1);
+}
