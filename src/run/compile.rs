@@ -155,12 +155,9 @@ pub fn preview(preflight: &Preflight, run_id: &RunId) -> Result<Option<CompiledW
         let protocol = preflight
             .protocols
             .of_task(&selected.id, &selected.metadata.swarm)?;
-        tasks.push(Task::new(
-            item,
-            selected.metadata.clone(),
-            selected.scope.clone(),
-            protocol,
-        ));
+        let metadata = selected.metadata.clone();
+        let scope = Scope::new(&metadata.scope).map_err(RunError::scope(item))?;
+        tasks.push(Task::new(item, metadata, scope, protocol));
     }
     let fresh = UnitState::default();
     let emissions: Vec<(&Task, Emission)> = tasks

@@ -13,7 +13,7 @@ use crate::model::{
 };
 use crate::plan::{Item, ItemId, MutateOptions, Plan, Status, Store, metadata};
 use crate::schedule::select;
-use crate::scope::Scope;
+use crate::scope::{Reach, Scope};
 use std::collections::BTreeSet;
 
 /// Somebody who watches a run.
@@ -159,8 +159,8 @@ impl PlanRun {
             let plan = self.store.read()?;
             let scopes = in_flight
                 .iter()
-                .map(|unit| Ok(self.task(&plan, unit)?.scope))
-                .collect::<Result<Vec<Scope>, RunError>>()?;
+                .map(|unit| self.reach(&plan, unit))
+                .collect::<Result<Vec<Reach>, RunError>>()?;
             let closure = closure(&plan, &self.settings.ids)?;
             let selection = select(&plan, closure.as_ref(), &past, &scopes, &|task| {
                 self.protocols.check(task)
@@ -191,12 +191,16 @@ impl PlanRun {
     pub(super) fn task(&self, plan: &Plan, unit: &UnitId) -> Result<Task, RunError> {
         let item = item_of(plan, unit)?;
         let metadata = metadata::read(item)?;
-        let scope = Scope::new(&metadata.scope).map_err(|source| RunError::Scope {
-            item: item.id().clone(),
-            source,
-        })?;
+        let scope = Scope::new(&metadata.scope).map_err(RunError::scope(item))?;
         let protocol = self.protocols.of_task(item.id(), &metadata.swarm)?;
         Ok(Task::new(item, metadata, scope, protocol))
+    }
+
+    /// What a task in flight can touch.
+    fn reach(&self, plan: &Plan, unit: &UnitId) -> Result<Reach, RunError> {
+        let item = item_of(plan, unit)?;
+        let metadata = metadata::read(item)?;
+        Reach::new(&metadata.scope).map_err(RunError::scope(item))
     }
 
     pub(super) fn mutate_options(&self) -> MutateOptions {

@@ -7,7 +7,7 @@ use crate::job::Bounds;
 use crate::model::{RunId, UnitId};
 use crate::plan::{self, ItemId, Plan, ResolveError, Status, Store};
 use crate::schedule::{Concurrency, Selected, Skipped, select};
-use crate::scope::Scope;
+use crate::scope::Reach;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -144,7 +144,7 @@ fn first_tasks(
     let mut selected: Vec<Selected> = Vec::new();
     let mut skipped = Vec::new();
     while selected.len() < request.parallel_tasks.min(request.max_tasks) as usize {
-        let scopes: Vec<Scope> = selected.iter().map(|task| task.scope.clone()).collect();
+        let scopes: Vec<Reach> = selected.iter().map(|task| task.reach.clone()).collect();
         let is_workable = |task: &Selected| protocols.check(task);
         let selection = select(plan, closure.as_ref(), &past, &scopes, &is_workable);
         skipped = selection.skipped;

@@ -6,7 +6,7 @@
 use crate::model::UnitId;
 use crate::plan::metadata::{self, MetadataError};
 use crate::plan::{DepState, Item, ItemId, Metadata, Plan, Status};
-use crate::scope::{Scope, ScopeError};
+use crate::scope::{Reach, ScopeError};
 use std::collections::BTreeSet;
 
 /// A task that may be taken up now.
@@ -16,8 +16,8 @@ pub struct Selected {
     pub id: ItemId,
     /// Its metadata.
     pub metadata: Metadata,
-    /// Its compiled scope.
-    pub scope: Scope,
+    /// What it can touch.
+    pub reach: Reach,
 }
 
 /// A task that would be in line but can't be worked as it stands.
@@ -66,7 +66,7 @@ pub fn select(
     plan: &Plan,
     closure: Option<&BTreeSet<ItemId>>,
     past: &BTreeSet<UnitId>,
-    in_flight: &[Scope],
+    in_flight: &[Reach],
     is_workable: &dyn Fn(&Selected) -> Result<(), String>,
 ) -> Selection {
     let allowed = |item: &&Item| {
@@ -86,7 +86,7 @@ pub fn select(
             Ok(task)
         });
         match candidate {
-            Ok(task) if in_flight.iter().any(|other| other.may_meet(&task.scope)) => {}
+            Ok(task) if in_flight.iter().any(|other| other.may_meet(&task.reach)) => {}
             Ok(task) => {
                 selection.task = Some(Box::new(task));
                 return selection;
@@ -105,14 +105,14 @@ pub fn select(
 
 fn candidate(item: &Item) -> Result<Selected, SkipReason> {
     let metadata = metadata::read(item)?;
-    let scope = Scope::new(&metadata.scope).map_err(|source| SkipReason::Scope {
+    let reach = Reach::new(&metadata.scope).map_err(|source| SkipReason::Scope {
         item: item.id().clone(),
         source,
     })?;
     Ok(Selected {
         id: item.id().clone(),
         metadata,
-        scope,
+        reach,
     })
 }
 
@@ -138,9 +138,9 @@ mod tests {
 
     fn pick(plan: &Plan, past: &[&str], in_flight: &[&str]) -> String {
         let past = past.iter().map(|id| UnitId::new(*id)).collect();
-        let in_flight: Vec<Scope> = in_flight
+        let in_flight: Vec<Reach> = in_flight
             .iter()
-            .map(|glob| Scope::new(&[(*glob).to_owned()]).expect("a glob"))
+            .map(|glob| Reach::new(&[(*glob).to_owned()]).expect("a glob"))
             .collect();
         let selection = select(plan, None, &past, &in_flight, &|_| Ok(()));
         let skipped = selection
