@@ -4,10 +4,10 @@ use super::{Protocols, RunError, Settings};
 use crate::adapter::{self, Choice, CommandConfig};
 use crate::git::Repo;
 use crate::job::Bounds;
-use crate::model::{RunId, UnitId};
+use crate::model::RunId;
 use crate::plan::{self, ItemId, Plan, ResolveError, Status, Store};
-use crate::schedule::{Concurrency, Selected, Skipped, select};
-use crate::scope::Reach;
+use crate::schedule::{Concurrency, Selected, Selection, Skipped, Wish, select};
+use crate::scope::{Claims, Reach};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -140,21 +140,17 @@ fn first_tasks(
     request: &Request,
 ) -> Result<(Vec<Selected>, Vec<Skipped>), RunError> {
     let closure = closure(plan, ids)?;
-    let mut past = BTreeSet::new();
-    let mut selected: Vec<Selected> = Vec::new();
-    let mut skipped = Vec::new();
-    while selected.len() < request.parallel_tasks.min(request.max_tasks) as usize {
-        let scopes: Vec<Reach> = selected.iter().map(|task| task.reach.clone()).collect();
-        let is_workable = |task: &Selected| protocols.check(task);
-        let selection = select(plan, closure.as_ref(), &past, &scopes, &is_workable);
-        skipped = selection.skipped;
-        let Some(task) = selection.task else { break };
-        past.insert(UnitId::new(task.id.as_str()));
-        selected.push(*task);
-    }
+    let wish = Wish {
+        closure: closure.as_ref(),
+        past: &BTreeSet::new(),
+        claims: Claims::new(Reach::new(&[]).expect("no globs are fine")),
+        places: request.parallel_tasks.min(request.max_tasks) as usize,
+        is_workable: &|task| protocols.check(task),
+    };
+    let Selection { tasks, skipped } = select(plan, wish);
     match skipped.first() {
-        Some(first) if selected.is_empty() => Err(RunError::Unusable(first.why.clone())),
-        _ => Ok((selected, skipped)),
+        Some(first) if tasks.is_empty() => Err(RunError::Unusable(first.why.clone())),
+        _ => Ok((tasks, skipped)),
     }
 }
 

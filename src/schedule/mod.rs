@@ -6,4 +6,4 @@ mod concurrency;
 mod select;
 
 pub use concurrency::Concurrency;
-pub use select::{Selected, Selection, SkipReason, Skipped, select};
+pub use select::{Selected, Selection, SkipReason, Skipped, Wish, select};

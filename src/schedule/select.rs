@@ -1,13 +1,33 @@
-//! Which task comes next: the seed's selection order, the dependency gate and scope disjointness.
+//! Which tasks come next: the seed's selection order, the dependency gate and scope disjointness.
 //!
-//! An `in_progress` item first, else the first pending one whose dependencies are completed; `ids=` restricts to
-//! the dependency closure. A further task joins those in flight only when its scope provably shares no path with theirs.
+//! Items that are `in_progress` first, then the pending ones whose dependencies are completed, each in plan order;
+//! `ids=` restricts to the dependency closure. A task joins those in flight only when it is in conflict with none.
+//!
+//! One pass fills all places: items are read in blocks, on all cores, and claimed one after the other.
 
 use crate::model::UnitId;
 use crate::plan::metadata::{self, MetadataError};
 use crate::plan::{DepState, Item, ItemId, Metadata, Plan, Status};
-use crate::scope::{Reach, ScopeError};
+use crate::scope::{Claims, Reach, ScopeError};
+use rayon::prelude::*;
 use std::collections::BTreeSet;
+
+/// How many items are read ahead of the claims; few enough to waste nothing on a plan of which one task is taken.
+const BLOCK: usize = 256;
+
+/// What is asked of the plan.
+pub struct Wish<'w> {
+    /// The tasks that `ids=` lets in; `None` is no restriction.
+    pub closure: Option<&'w BTreeSet<ItemId>>,
+    /// Tasks that this run has taken up before.
+    pub past: &'w BTreeSet<UnitId>,
+    /// What the tasks in flight may touch.
+    pub claims: Claims,
+    /// How many tasks at most.
+    pub places: usize,
+    /// The caller's own measure.
+    pub is_workable: &'w (dyn Fn(&Selected) -> Result<(), String> + Sync),
+}
 
 /// A task that may be taken up now.
 #[derive(Clone, Debug)]
@@ -16,8 +36,6 @@ pub struct Selected {
     pub id: ItemId,
     /// Its metadata.
     pub metadata: Metadata,
-    /// What it can touch.
-    pub reach: Reach,
 }
 
 /// A task that would be in line but can't be worked as it stands.
@@ -51,51 +69,39 @@ pub enum SkipReason {
 /// What the plan offers.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
-    /// Take up this task; `None` when nothing can start beside what is in flight.
-    pub task: Option<Box<Selected>>,
-    /// Tasks that were passed over on the way to it.
+    /// Take up these tasks, in this order; none when nothing can start beside what is in flight.
+    pub tasks: Vec<Selected>,
+    /// Tasks that were passed over on the way to them.
     pub skipped: Vec<Skipped>,
 }
 
-/// The next task that is neither done with in this run (`past`) nor in conflict with one in flight, and that
-/// `is_workable` by the caller's own measure.
+/// The next tasks that are workable and in conflict neither with what is in flight nor with one another.
 ///
 /// A ready task that can't be worked is passed over; one that is `in_progress` already is not, since it stands before
 /// all others.
-pub fn select(
-    plan: &Plan,
-    closure: Option<&BTreeSet<ItemId>>,
-    past: &BTreeSet<UnitId>,
-    in_flight: &[Reach],
-    is_workable: &dyn Fn(&Selected) -> Result<(), String>,
-) -> Selection {
-    let allowed = |item: &&Item| {
-        closure.is_none_or(|ids| ids.contains(item.id()))
-            && !past.contains(&UnitId::new(item.id().as_str()))
-    };
-    let with = |status: Status| {
-        plan.items()
-            .iter()
-            .filter(move |item| item.status() == status)
-    };
-    let ready = with(Status::Pending).filter(|item| plan.dep_state(item) == DepState::Ready);
+pub fn select(plan: &Plan, wish: Wish<'_>) -> Selection {
     let mut selection = Selection::default();
-    for item in with(Status::InProgress).chain(ready).filter(allowed) {
-        let candidate = candidate(item).and_then(|task| {
-            is_workable(&task).map_err(SkipReason::Refused)?;
-            Ok(task)
-        });
-        match candidate {
-            Ok(task) if in_flight.iter().any(|other| other.may_meet(&task.reach)) => {}
-            Ok(task) => {
-                selection.task = Some(Box::new(task));
-                return selection;
-            }
-            Err(why) => {
-                let item_id = item.id().clone();
-                selection.skipped.push(Skipped { item: item_id, why });
-                if item.status() == Status::InProgress {
-                    return selection;
+    let mut claims = wish.claims;
+    for block in in_line(plan, wish.closure, wish.past).chunks(BLOCK) {
+        if selection.tasks.len() >= wish.places {
+            break;
+        }
+        let read = |item: &&Item| read(item, wish.is_workable);
+        let candidates: Vec<_> = block.par_iter().map(read).collect();
+        for (item, candidate) in block.iter().zip(candidates) {
+            match candidate {
+                _ if selection.tasks.len() >= wish.places => return selection,
+                Ok((_, reach)) if claims.conflict_with(&reach) => {}
+                Ok((task, reach)) => {
+                    claims.add(reach);
+                    selection.tasks.push(task);
+                }
+                Err(why) => {
+                    let id = item.id().clone();
+                    selection.skipped.push(Skipped { item: id, why });
+                    if item.status() == Status::InProgress {
+                        return selection;
+                    }
                 }
             }
         }
@@ -103,17 +109,42 @@ pub fn select(
     selection
 }
 
-fn candidate(item: &Item) -> Result<Selected, SkipReason> {
+/// The items that could be taken up, in the order in which they are asked.
+fn in_line<'p>(
+    plan: &'p Plan,
+    closure: Option<&BTreeSet<ItemId>>,
+    past: &BTreeSet<UnitId>,
+) -> Vec<&'p Item> {
+    let is_allowed = |item: &&Item| {
+        closure.is_none_or(|ids| ids.contains(item.id()))
+            && !past.contains(&UnitId::new(item.id().as_str()))
+    };
+    let with = |status: Status| {
+        let items = plan.items().iter();
+        items.filter(move |item| item.status() == status)
+    };
+    let ready = with(Status::Pending).filter(|item| plan.dep_state(item) == DepState::Ready);
+    with(Status::InProgress)
+        .chain(ready)
+        .filter(is_allowed)
+        .collect()
+}
+
+fn read(
+    item: &Item,
+    is_workable: &dyn Fn(&Selected) -> Result<(), String>,
+) -> Result<(Selected, Reach), SkipReason> {
     let metadata = metadata::read(item)?;
     let reach = Reach::new(&metadata.scope).map_err(|source| SkipReason::Scope {
         item: item.id().clone(),
         source,
     })?;
-    Ok(Selected {
+    let task = Selected {
         id: item.id().clone(),
         metadata,
-        reach,
-    })
+    };
+    is_workable(&task).map_err(SkipReason::Refused)?;
+    Ok((task, reach))
 }
 
 #[cfg(test)]
@@ -136,21 +167,31 @@ mod tests {
         Plan::from_items(items.collect()).expect("a plan")
     }
 
+    fn reach(globs: &[String]) -> Reach {
+        Reach::new(globs).expect("globs")
+    }
+
+    fn pick_many(plan: &Plan, past: &[&str], in_flight: &[&str], places: usize) -> Vec<String> {
+        let mut claims = Claims::new(reach(&["Cargo.*".to_owned()]));
+        for glob in in_flight {
+            claims.add(reach(&[(*glob).to_owned()]));
+        }
+        let wish = Wish {
+            closure: None,
+            past: &past.iter().map(|id| UnitId::new(*id)).collect(),
+            claims,
+            places,
+            is_workable: &|_| Ok(()),
+        };
+        let selection = select(plan, wish);
+        let skipped = selection.skipped.iter();
+        let skipped = skipped.map(|skipped| format!("{} skipped", skipped.item));
+        let tasks = selection.tasks.iter().map(|task| task.id.to_string());
+        skipped.chain(tasks).collect()
+    }
+
     fn pick(plan: &Plan, past: &[&str], in_flight: &[&str]) -> String {
-        let past = past.iter().map(|id| UnitId::new(*id)).collect();
-        let in_flight: Vec<Reach> = in_flight
-            .iter()
-            .map(|glob| Reach::new(&[(*glob).to_owned()]).expect("a glob"))
-            .collect();
-        let selection = select(plan, None, &past, &in_flight, &|_| Ok(()));
-        let skipped = selection
-            .skipped
-            .iter()
-            .map(|skipped| format!("{} skipped, ", skipped.item));
-        let task = selection
-            .task
-            .map_or("nothing".to_owned(), |task| task.id.to_string());
-        skipped.chain([task]).collect()
+        pick_many(plan, past, in_flight, 1).join(", ")
     }
 
     #[test]
@@ -162,7 +203,7 @@ mod tests {
         ]));
         assert_eq!(pick(&items, &[], &[]), "c");
         assert_eq!(pick(&items, &["c"], &[]), "b");
-        assert_eq!(pick(&items, &["c", "b"], &[]), "nothing");
+        assert_eq!(pick(&items, &["c", "b"], &[]), "");
     }
 
     #[test]
@@ -172,7 +213,7 @@ mod tests {
             {"id": "b", "status": "pending", "deps": []},
         ]));
         assert_eq!(pick(&items, &[], &["a.*"]), "b");
-        assert_eq!(pick(&items, &[], &["*.rs"]), "nothing");
+        assert_eq!(pick(&items, &[], &["*.rs"]), "");
     }
 
     #[test]
@@ -184,6 +225,54 @@ mod tests {
             ]))
         };
         assert_eq!(pick(&items("pending"), &[], &[]), "a skipped, b");
-        assert_eq!(pick(&items("in_progress"), &[], &[]), "a skipped, nothing");
+        assert_eq!(pick(&items("in_progress"), &[], &[]), "a skipped");
+    }
+
+    fn scoped(id: &str, status: &str, scope: &[&str]) -> serde_json::Value {
+        let notes = format!(
+            "scope: {}\nacceptance: []\nvalidation: [make]\n",
+            json!(scope)
+        );
+        json!({"id": id, "status": status, "deps": [], "notes": notes})
+    }
+
+    #[test]
+    fn one_pass_fills_all_places_in_the_order_of_the_seed() {
+        let items = plan(json!([
+            scoped("a", "pending", &["src/a.rs"]),
+            scoped("b", "pending", &["src/*.rs"]),
+            scoped("c", "in_progress", &["docs/"]),
+            scoped("d", "pending", &["Cargo.toml"]),
+            scoped("e", "pending", &["Cargo.lock", "e"]),
+            scoped("f", "pending", &["f"]),
+        ]));
+        assert_eq!(pick_many(&items, &[], &[], 9), ["c", "a", "d", "f"]);
+        assert_eq!(pick_many(&items, &[], &[], 2), ["c", "a"]);
+        assert_eq!(pick_many(&items, &[], &["Cargo.lock"], 9), ["c", "a", "f"]);
+        assert!(pick_many(&items, &[], &[], 0).is_empty());
+    }
+
+    /// Every tenth task has a scope that an earlier one has.
+    #[test]
+    fn many_tasks_are_told_apart() {
+        let id = |number: usize| format!("t{number:05}");
+        let items: Vec<_> = (0..10_000)
+            .map(|number| {
+                let folder = number - usize::from(number % 10 == 9);
+                let globs = ["lib.rs", "*_a.rs", "sub/**", "{x,y}.md", "[0-9].txt"];
+                let globs = globs.map(|glob| format!("crates/c{folder}/{glob}"));
+                scoped(
+                    &id(number),
+                    "pending",
+                    &globs.each_ref().map(String::as_str),
+                )
+            })
+            .collect();
+        let expected: Vec<_> = (0..10_000)
+            .filter(|number| number % 10 != 9)
+            .map(id)
+            .collect();
+        let plan = plan(items.into());
+        assert!(pick_many(&plan, &[], &[], 10_000) == expected);
     }
 }
