@@ -228,6 +228,7 @@ fn overrides(matches: &ArgMatches) -> Vec<String> {
         "ids",
         "max_tasks",
         "parallel_tasks",
+        "shared_paths",
         "protocol",
         "max_concurrency",
         "retries",

@@ -81,6 +81,7 @@ fn request(args: &RunArgs, context: &Context) -> Request {
         ids: args.ids.clone(),
         max_tasks: args.max_tasks,
         parallel_tasks: args.parallel_tasks,
+        shared_paths: args.shared_paths.clone(),
         protocol: args.protocol.clone(),
         choice: choice(&args.worker),
         adapters: context.config.adapters.clone(),

@@ -1,7 +1,7 @@
 //! The loop of a plan run. Each turn: finish what is open, take up tasks, ask every unit what it needs, do it.
 
 use super::compile::Task;
-use super::prepare::closure;
+use super::prepare::{closure, no_claims};
 use super::state::State;
 use super::{Preflight, Protocols, Recorder, RunError, RunFolder, Settings};
 use crate::git::Repo;
@@ -13,7 +13,7 @@ use crate::model::{
 };
 use crate::plan::{Item, ItemId, MutateOptions, Plan, Status, Store, metadata};
 use crate::schedule::{Selection, Wish, select};
-use crate::scope::{Claims, Reach, Scope};
+use crate::scope::{Reach, Scope};
 use std::collections::BTreeSet;
 
 /// Somebody who watches a run.
@@ -195,7 +195,7 @@ impl PlanRun {
 
     fn select(&self, plan: &Plan, places: usize) -> Result<Selection, RunError> {
         let state = self.state();
-        let mut claims = Claims::new(Reach::new(&[]).expect("no globs are fine"));
+        let mut claims = no_claims(&self.settings.shared_paths)?;
         for unit in state.in_flight() {
             claims.add(self.reach(plan, &unit.id)?);
         }

@@ -93,6 +93,9 @@ pub enum RunError {
         #[source]
         source: ScopeError,
     },
+    /// The list of shared paths is unusable.
+    #[error("`shared_paths` can't be used")]
+    SharedPaths(#[source] ScopeError),
     /// A task asks for a swarm that no protocol has.
     #[error("item `{item}`: {why}")]
     Swarm {

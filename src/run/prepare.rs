@@ -24,6 +24,8 @@ pub struct Request {
     pub max_tasks: u32,
     /// `parallel_tasks=`.
     pub parallel_tasks: u32,
+    /// `shared_paths=`.
+    pub shared_paths: Vec<String>,
     /// `--protocol`.
     pub protocol: String,
     /// Who does the work.
@@ -86,6 +88,7 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
         ids,
         max_tasks: request.max_tasks,
         parallel_tasks: request.parallel_tasks,
+        shared_paths: request.shared_paths.clone(),
         protocol: request.protocol.clone(),
         adapter: adapter.name,
         worker: adapter.worker,
@@ -143,7 +146,7 @@ fn first_tasks(
     let wish = Wish {
         closure: closure.as_ref(),
         past: &BTreeSet::new(),
-        claims: Claims::new(Reach::new(&[]).expect("no globs are fine")),
+        claims: no_claims(&request.shared_paths)?,
         places: request.parallel_tasks.min(request.max_tasks) as usize,
         is_workable: &|task| protocols.check(task),
     };
@@ -152,6 +155,12 @@ fn first_tasks(
         Some(first) if tasks.is_empty() => Err(RunError::Unusable(first.why.clone())),
         _ => Ok((tasks, skipped)),
     }
+}
+
+/// Nothing is in flight.
+pub(super) fn no_claims(shared_paths: &[String]) -> Result<Claims, RunError> {
+    let shared = Reach::new(shared_paths).map_err(RunError::SharedPaths)?;
+    Ok(Claims::new(shared))
 }
 
 /// The tasks that `ids=` lets in: those named and everything they depend on. `None` is no restriction.

@@ -13,8 +13,10 @@ mod pattern;
 mod program;
 #[cfg(test)]
 mod properties;
+mod shared;
 
 pub use claims::Claims;
+pub use shared::SHARED_PATHS;
 
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use index::Index;

@@ -199,6 +199,15 @@ fn a_scope_that_is_none() {
 }
 
 #[test]
+fn a_shared_path_that_is_none() {
+    let said = run_refused(&Bench::new(&[Task::new("a")]), 2, &["shared_paths=../x"]);
+    assert!(
+        said.contains("`shared_paths` can't be used") && said.contains("leaves the repository"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_swarm_that_no_protocol_has() {
     for (swarm, what) in [
         ("{roles: 4}", "`swarm.roles` is 4"),
