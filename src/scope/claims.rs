@@ -26,16 +26,28 @@ impl Claims {
         }
     }
 
+    /// The same shared paths, and no claims.
+    pub fn cleared(&self) -> Self {
+        Self {
+            taken: Index::default(),
+            shared: self.shared.clone(),
+            is_shared_taken: false,
+        }
+    }
+
     /// Whether a task with this reach would be in conflict with one that is there.
-    pub fn conflict_with(&self, reach: &Reach) -> bool {
-        let meets = |index: &Index| reach.patterns.iter().any(|pattern| index.meets(pattern));
-        (self.is_shared_taken && meets(&self.shared)) || meets(&self.taken)
+    pub fn conflict_with(&mut self, reach: &Reach) -> bool {
+        let meets = |index: &mut Index| reach.patterns.iter().any(|pattern| index.meets(pattern));
+        (self.is_shared_taken && meets(&mut self.shared)) || meets(&mut self.taken)
     }
 
     /// Adds a task.
     pub fn add(&mut self, reach: Reach) {
-        let mut patterns = reach.patterns.iter();
-        self.is_shared_taken |= patterns.any(|pattern| self.shared.meets(pattern));
+        // Once a shared path is taken, nothing more can be learned of it.
+        self.is_shared_taken = self.is_shared_taken || {
+            let mut patterns = reach.patterns.iter();
+            patterns.any(|pattern| self.shared.meets(pattern))
+        };
         self.taken.add(reach.patterns);
     }
 }

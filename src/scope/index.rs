@@ -8,6 +8,12 @@ use super::pattern::Pattern;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
+/// The most comparisons of two globs; after so many, globs that are not told apart without one count as meeting.
+/// Reached only by hundreds of tasks at once whose globs have wild cards at both ends, as `*/a/**` and `*/b/**`.
+const COMPARISONS_MAX: usize = 1_000_000;
+/// So few globs are compared all the same, however often they are asked: a list of shared paths.
+const FEW: usize = 256;
+
 /// Text -> the places of the globs that have it as their end.
 type Sorted = BTreeMap<Vec<u8>, Vec<usize>>;
 
@@ -19,6 +25,7 @@ pub struct Index {
     /// The suffixes are spelled backwards.
     by_suffix: Sorted,
     literals: BTreeSet<Vec<u8>>,
+    comparisons: usize,
 }
 
 impl Index {
@@ -38,17 +45,19 @@ impl Index {
     }
 
     /// Whether `pattern` and one of these could touch the same path, or one of them a path that the other has as a folder.
-    pub fn meets(&self, pattern: &Pattern) -> bool {
+    pub fn meets(&mut self, pattern: &Pattern) -> bool {
         self.has_folder_of(pattern) || self.is_below(pattern) || self.shares_path(pattern)
     }
 
-    fn shares_path(&self, pattern: &Pattern) -> bool {
+    fn shares_path(&mut self, pattern: &Pattern) -> bool {
         let meets = |&place: &usize| self.patterns[place].may_meet(pattern);
         let backwards = backwards(pattern.suffix());
         let mut by_prefix = related(&self.by_prefix, pattern.prefix());
         let mut by_suffix = related(&self.by_suffix, &backwards);
+        let is_enough = self.comparisons > COMPARISONS_MAX && self.patterns.len() > FEW;
         while let (Some(one), Some(other)) = (by_prefix.next(), by_suffix.next()) {
-            if meets(one) || meets(other) {
+            self.comparisons += 2;
+            if is_enough || meets(one) || meets(other) {
                 return true;
             }
         }

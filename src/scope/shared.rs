@@ -5,7 +5,7 @@
 /// They are one list, not one for every ecosystem: a manifest and its lock file are two paths, and change together.
 /// Rejected: the same names in all folders (`**/Cargo.lock`). Every two broad scopes, as `crates/a/**` and `crates/b/**`,
 /// may touch such a file, so nothing would ever run beside anything; who has several roots lists them.
-pub const SHARED_PATHS: [&str; 46] = [
+pub const SHARED_PATHS: [&str; 47] = [
     ".gitmodules",
     "Cargo.lock",
     "Cargo.toml",
@@ -47,7 +47,8 @@ pub const SHARED_PATHS: [&str; 46] = [
     "pnpm-workspace.yaml",
     "poetry.lock",
     "pom.xml",
-    "pubspec.{lock,yaml}",
+    "pubspec.lock",
+    "pubspec.yaml",
     "pyproject.toml",
     "requirements*.txt",
     "uv.lock",
