@@ -4,7 +4,7 @@
 //! Usage: `cargo bench --bench select`
 
 use mesh::plan::Plan;
-use mesh::schedule::{Wish, select};
+use mesh::schedule::{Deps, Wish, select};
 use mesh::scope::{Claims, Reach, SHARED_PATHS};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -37,6 +37,9 @@ fn main() {
     });
     measure("wild cards in front", TASKS, |n| {
         ["_a.rs", "_b.rs", "_c.rs", ".md", ".txt"].map(|end| format!("**/f{n:05}{end}"))
+    });
+    measure("wild cards at both ends", TASKS, |n| {
+        ["**", "*.rs", "?", "[ab]", "c*/d*"].map(|rest| format!("*/f{n:05}/{rest}"))
     });
     measure("every scope meets every other", TASKS, |n| {
         ["src/**", "docs/**", "a", "b", "c"].map(|glob| {
@@ -75,6 +78,7 @@ fn pass(plan: &Plan, places: usize) -> usize {
         past: &BTreeSet::new(),
         claims: Claims::new(Reach::new(&SHARED_PATHS.map(str::to_owned)).expect("globs")),
         places,
+        deps: Deps::Strict,
         is_workable: &|_| Ok(()),
     };
     select(plan, wish).tasks.len()

@@ -12,7 +12,7 @@ use crate::model::{
     Event, PlanMutated, RunFinished, RunId, RunKind, RunStarted, UnitId, WaveCompiled,
 };
 use crate::plan::{Item, ItemId, MutateOptions, Plan, Status, Store, metadata};
-use crate::schedule::{Selection, Wish, select};
+use crate::schedule::{Deps, Selection, Wish, select};
 use crate::scope::{Reach, Scope};
 use std::collections::BTreeSet;
 
@@ -205,6 +205,7 @@ impl PlanRun {
             past: &state.units.iter().map(|unit| unit.id.clone()).collect(),
             claims,
             places,
+            deps: Deps::Strict,
             is_workable: &|task| self.protocols.check(task),
         };
         Ok(select(plan, wish))

@@ -6,7 +6,7 @@ use crate::git::Repo;
 use crate::job::Bounds;
 use crate::model::RunId;
 use crate::plan::{self, ItemId, Plan, ResolveError, Status, Store};
-use crate::schedule::{Concurrency, Selected, Selection, Skipped, Wish, select};
+use crate::schedule::{Concurrency, Deps, Selected, Selection, Skipped, Wish, select};
 use crate::scope::{Claims, Reach};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -148,6 +148,7 @@ fn first_tasks(
         past: &BTreeSet::new(),
         claims: no_claims(&request.shared_paths)?,
         places: request.parallel_tasks.min(request.max_tasks) as usize,
+        deps: Deps::Strict,
         is_workable: &|task| protocols.check(task),
     };
     let Selection { tasks, skipped } = select(plan, wish);

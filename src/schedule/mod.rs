@@ -3,7 +3,8 @@
 //! Pure: plan and wishes in, a choice out. Nothing here starts a process or changes a file.
 
 mod concurrency;
+mod early;
 mod select;
 
 pub use concurrency::Concurrency;
-pub use select::{Selected, Selection, SkipReason, Skipped, Wish, select};
+pub use select::{Deps, Selected, Selection, SkipReason, Skipped, Wish, select};

@@ -5,6 +5,7 @@
 //!
 //! One pass fills all places: items are read in blocks, on all cores, and claimed one after the other.
 
+use super::early::Early;
 use crate::model::UnitId;
 use crate::plan::metadata::{self, MetadataError};
 use crate::plan::{DepState, Item, ItemId, Metadata, Plan, Status};
@@ -14,6 +15,16 @@ use std::collections::BTreeSet;
 
 /// How many items are read ahead of the claims; few enough to waste nothing on a plan of which one task is taken.
 const BLOCK: usize = 256;
+
+/// What open dependencies mean for a task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Deps {
+    /// It waits until they are completed.
+    #[default]
+    Strict,
+    /// It may go ahead after all ready ones, as [`early`](super::early) says.
+    Advisory,
+}
 
 /// What is asked of the plan.
 pub struct Wish<'w> {
@@ -25,6 +36,8 @@ pub struct Wish<'w> {
     pub claims: Claims,
     /// How many tasks at most.
     pub places: usize,
+    /// What open dependencies mean.
+    pub deps: Deps,
     /// The caller's own measure.
     pub is_workable: &'w (dyn Fn(&Selected) -> Result<(), String> + Sync),
 }
@@ -36,6 +49,8 @@ pub struct Selected {
     pub id: ItemId,
     /// Its metadata.
     pub metadata: Metadata,
+    /// Whether some of its dependencies are not completed.
+    pub is_early: bool,
 }
 
 /// A task that would be in line but can't be worked as it stands.
@@ -81,8 +96,8 @@ pub struct Selection {
 /// all others.
 pub fn select(plan: &Plan, wish: Wish<'_>) -> Selection {
     let mut selection = Selection::default();
-    let mut claims = wish.claims;
-    for block in in_line(plan, wish.closure, wish.past).chunks(BLOCK) {
+    let mut claims = wish.claims.clone();
+    for block in in_line(plan, &wish).chunks(BLOCK) {
         if selection.tasks.len() >= wish.places {
             break;
         }
@@ -106,28 +121,53 @@ pub fn select(plan: &Plan, wish: Wish<'_>) -> Selection {
             }
         }
     }
+    if wish.deps == Deps::Advisory {
+        add_early(plan, &wish, &mut claims, &mut selection.tasks);
+    }
     selection
 }
 
+/// Fills what places are left with tasks whose dependencies are open. One that can't be worked is not reported: its turn
+/// has not come.
+fn add_early(plan: &Plan, wish: &Wish<'_>, claims: &mut Claims, tasks: &mut Vec<Selected>) {
+    let mut early = Early::new(plan, claims);
+    for item in pending(plan, DepState::WaitingOnDeps).filter(|item| wish.lets_in(item)) {
+        if tasks.len() >= wish.places {
+            return;
+        }
+        if let Ok((task, reach)) = read(item, wish.is_workable)
+            && !claims.conflict_with(&reach)
+            && early.may_begin(item, &reach)
+        {
+            claims.add(reach);
+            tasks.push(Selected {
+                is_early: true,
+                ..task
+            });
+        }
+    }
+}
+
 /// The items that could be taken up, in the order in which they are asked.
-fn in_line<'p>(
-    plan: &'p Plan,
-    closure: Option<&BTreeSet<ItemId>>,
-    past: &BTreeSet<UnitId>,
-) -> Vec<&'p Item> {
-    let is_allowed = |item: &&Item| {
-        closure.is_none_or(|ids| ids.contains(item.id()))
-            && !past.contains(&UnitId::new(item.id().as_str()))
-    };
-    let with = |status: Status| {
-        let items = plan.items().iter();
-        items.filter(move |item| item.status() == status)
-    };
-    let ready = with(Status::Pending).filter(|item| plan.dep_state(item) == DepState::Ready);
-    with(Status::InProgress)
-        .chain(ready)
-        .filter(is_allowed)
+fn in_line<'p>(plan: &'p Plan, wish: &Wish<'_>) -> Vec<&'p Item> {
+    let items = plan.items().iter();
+    items
+        .filter(|item| item.status() == Status::InProgress)
+        .chain(pending(plan, DepState::Ready))
+        .filter(|item| wish.lets_in(item))
         .collect()
+}
+
+fn pending(plan: &Plan, state: DepState) -> impl Iterator<Item = &Item> {
+    let items = plan.items().iter();
+    items.filter(move |item| item.status() == Status::Pending && plan.dep_state(item) == state)
+}
+
+impl Wish<'_> {
+    fn lets_in(&self, item: &Item) -> bool {
+        self.closure.is_none_or(|ids| ids.contains(item.id()))
+            && !self.past.contains(&UnitId::new(item.id().as_str()))
+    }
 }
 
 fn read(
@@ -135,16 +175,26 @@ fn read(
     is_workable: &dyn Fn(&Selected) -> Result<(), String>,
 ) -> Result<(Selected, Reach), SkipReason> {
     let metadata = metadata::read(item)?;
-    let reach = Reach::new(&metadata.scope).map_err(|source| SkipReason::Scope {
-        item: item.id().clone(),
-        source,
-    })?;
+    let reach = reach(item, &metadata)?;
     let task = Selected {
         id: item.id().clone(),
         metadata,
+        is_early: false,
     };
     is_workable(&task).map_err(SkipReason::Refused)?;
     Ok((task, reach))
+}
+
+/// What an item's task can touch.
+pub(super) fn reach_of(item: &Item) -> Result<Reach, SkipReason> {
+    reach(item, &metadata::read(item)?)
+}
+
+fn reach(item: &Item, metadata: &Metadata) -> Result<Reach, SkipReason> {
+    Reach::new(&metadata.scope).map_err(|source| SkipReason::Scope {
+        item: item.id().clone(),
+        source,
+    })
 }
 
 #[cfg(test)]
@@ -172,6 +222,16 @@ mod tests {
     }
 
     fn pick_many(plan: &Plan, past: &[&str], in_flight: &[&str], places: usize) -> Vec<String> {
+        pick_with(Deps::Strict, plan, past, in_flight, places)
+    }
+
+    fn pick_with(
+        deps: Deps,
+        plan: &Plan,
+        past: &[&str],
+        in_flight: &[&str],
+        places: usize,
+    ) -> Vec<String> {
         let mut claims = Claims::new(reach(&["Cargo.*".to_owned()]));
         for glob in in_flight {
             claims.add(reach(&[(*glob).to_owned()]));
@@ -181,6 +241,7 @@ mod tests {
             past: &past.iter().map(|id| UnitId::new(*id)).collect(),
             claims,
             places,
+            deps,
             is_workable: &|_| Ok(()),
         };
         let selection = select(plan, wish);
@@ -250,6 +311,33 @@ mod tests {
         assert_eq!(pick_many(&items, &[], &[], 2), ["c", "a"]);
         assert_eq!(pick_many(&items, &[], &["Cargo.lock"], 9), ["c", "a", "f"]);
         assert!(pick_many(&items, &[], &[], 0).is_empty());
+    }
+
+    #[test]
+    fn advisory_dependencies_let_disjoint_tasks_go_ahead() {
+        let after = |deps: &[&str], mut item: serde_json::Value| {
+            item["deps"] = json!(deps);
+            item
+        };
+        let items = plan(json!([
+            after(&["c"], scoped("early", "pending", &["early.rs"])),
+            after(&["c"], scoped("meets", "pending", &["c.*"])),
+            after(&["mid"], scoped("meets-far", "pending", &["[c].rs"])),
+            after(&["c"], scoped("mid", "pending", &["mid.rs"])),
+            after(&["vague"], scoped("after-vague", "pending", &["x.rs"])),
+            after(
+                &["c"],
+                json!({"id": "vague", "status": "pending", "notes": "prose"})
+            ),
+            scoped("c", "pending", &["c.rs"]),
+            scoped("ready", "pending", &["ready.rs"]),
+        ]));
+        let pick =
+            |in_flight: &[&str], places| pick_with(Deps::Advisory, &items, &[], in_flight, places);
+        assert_eq!(pick(&[], 9), ["c", "ready", "early", "mid"]);
+        assert_eq!(pick(&[], 3), ["c", "ready", "early"]);
+        assert_eq!(pick(&["early.*", "c.rs"], 9), ["ready", "mid"]);
+        assert_eq!(pick_many(&items, &[], &[], 9), ["c", "ready"]);
     }
 
     /// Every tenth task has a scope that an earlier one has.
