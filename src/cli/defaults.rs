@@ -136,16 +136,16 @@ fn with_config(command: clap::Command, config: &Config) -> clap::Command {
 }
 
 fn is_option(command: &clap::Command, key: &str) -> bool {
-    let has = |command: &clap::Command| {
-        command
-            .get_arguments()
-            .any(|arg| key_of(arg).as_deref() == Some(key))
-    };
-    has(command)
-        || command
-            .get_subcommands()
-            .filter(|sub| CONFIGURABLE.contains(&sub.get_name()))
-            .any(has)
+    find_option(command, key).is_some()
+}
+
+fn find_option<'c>(command: &'c clap::Command, key: &str) -> Option<&'c Arg> {
+    let subs = command.get_subcommands();
+    let subs = subs.filter(|sub| CONFIGURABLE.contains(&sub.get_name()));
+    std::iter::once(command)
+        .chain(subs)
+        .flat_map(clap::Command::get_arguments)
+        .find(|arg| key_of(arg).as_deref() == Some(key))
 }
 
 /// The command line with further settings, as if they had been typed: the last options in front of the agent's command.
@@ -189,13 +189,19 @@ fn spelled_out(
     let mut spelled = Vec::with_capacity(args.len() + worker.len());
     for arg in args {
         let setting = arg.to_str().filter(|text| given.iter().any(|g| g == text));
-        spelled.push(match setting {
-            None => arg,
-            Some(text) => match text.split_once('=') {
-                Some((key, value)) if is_option(command, key) => option(key, value).into(),
-                _ => return Err(CliError::BadSetting(text.to_owned())),
-            },
-        });
+        let Some(text) = setting else {
+            spelled.push(arg);
+            continue;
+        };
+        let bad = || CliError::BadSetting(text.to_owned());
+        let (key, value) = text.split_once('=').ok_or_else(bad)?;
+        let known = find_option(command, key).ok_or_else(bad)?;
+        match (known.get_action().takes_values(), value) {
+            (true, _) => spelled.push(option(key, value).into()),
+            (false, "true") => spelled.push(format!("--{}", key.replace('_', "-")).into()),
+            (false, "false") => {}
+            (false, _) => return Err(bad()),
+        }
     }
     spelled.extend(worker);
     Ok(spelled)
@@ -253,6 +259,7 @@ fn overrides(matches: &ArgMatches) -> Vec<String> {
         "ids",
         "max_tasks",
         "parallel_tasks",
+        "shared_paths",
         "protocol",
         "max_concurrency",
         "retries",

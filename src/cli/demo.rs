@@ -9,6 +9,7 @@ use crate::job::{Backoff, Bounds};
 use crate::model::shell_word;
 use crate::plan::SwarmOverrides;
 use crate::run::{self, PlanRun, Request, RunError, RunFolder};
+use crate::scope::SHARED_PATHS;
 use include_dir::{Dir, include_dir};
 use std::collections::BTreeMap;
 use std::io;
@@ -123,6 +124,7 @@ fn request(repo: &Path, answers: &Path) -> Request {
         ids: Vec::new(),
         max_tasks: COMPLETED as u32 + 1,
         parallel_tasks: 2,
+        shared_paths: SHARED_PATHS.map(str::to_owned).to_vec(),
         protocol: "swarm".to_owned(),
         swarm: SwarmOverrides::default(),
         validation_allow: Vec::new(),

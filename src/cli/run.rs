@@ -82,6 +82,7 @@ pub fn request(args: &RunOptions, context: &Context) -> Request {
         ids: args.ids.clone(),
         max_tasks: args.max_tasks,
         parallel_tasks: args.parallel_tasks,
+        shared_paths: args.shared_paths.clone(),
         protocol: args.protocol.clone(),
         swarm: SwarmOverrides {
             roles: args.swarm_roles,

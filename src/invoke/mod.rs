@@ -7,12 +7,12 @@
 //!    `[$mesh](path)`, as a completed mention looks in a chat, is the token as well. Words alone (`go`, `ship it`)
 //!    never start anything.
 //! 2. The token in the author's own words: code fences, `<skill>` blocks and quotes (`> `) are pasted material
-//!    ([`pasted`]).
+//!    (`pasted`).
 //! 3. A command: the token opens a line or a sentence, if need be behind words such as `ok` and `please`, or stands
 //!    behind a verb that opens one (`run`, `use`, `start the next task with`). No question, no verb of analysis, no
 //!    negation and no condition in front of it; nothing that makes it the subject of a statement behind it
-//!    ([`intent`]).
-//! 4. Arguments only right behind the token, on its line, as `key=value` ([`arguments`]).
+//!    (`intent`).
+//! 4. Arguments only right behind the token, on its line, as `key=value` (`arguments`).
 //!
 //! The words are English ones; the bare token on a line of its own needs none. Which keys exist is decided here, and
 //! they say what to run, never how: a message chooses no worker, no command and no limit. Text from a message is

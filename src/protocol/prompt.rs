@@ -9,7 +9,7 @@
 //! | `dissent` | the last tally and the reasons against |
 //! | `feedback` | why the previous answer of this role was refused |
 
-use super::spec::{Protocol, Round};
+use super::spec::{HYDRATION, Protocol, Round};
 use super::state::{Answer, UnitState};
 use crate::model::{Lane, Role, RoundName};
 use crate::template;
@@ -43,7 +43,7 @@ pub fn render(
         ("objective", task.objective.clone()),
         ("mesh_meta", task.mesh_meta.clone()),
         ("files", task.files.clone()),
-        ("step", round.name.to_string()),
+        ("step", step(round).to_owned()),
         ("role", role.to_string()),
         ("attempt", attempt.to_string()),
         ("proposal", answers(protocol, state, "proposal", round)),
@@ -59,6 +59,14 @@ pub fn render(
     round
         .prompt
         .render(|name| values.get(name).map(String::as_str))
+}
+
+/// What the seed calls the round.
+fn step(round: &Round) -> &str {
+    match round.name.as_str() {
+        HYDRATION => "hydrate_meta",
+        name => name,
+    }
 }
 
 /// The prompts put each input between lines `<input …>` and `</input>`; no input may close it.

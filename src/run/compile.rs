@@ -21,6 +21,8 @@ pub(super) struct Task {
     pub depends_on: Vec<String>,
     /// What the plan says; empty for a task that has none.
     pub metadata: Metadata,
+    /// The notes that it stands in.
+    pub notes: String,
     /// Whether it says enough to work by.
     pub has_metadata: bool,
     pub scope: Scope,
@@ -43,10 +45,7 @@ impl Task {
         let globs = metadata
             .as_ref()
             .map_or(&everything[..], |metadata| &metadata.scope);
-        let scope = Scope::new(globs).map_err(|source| RunError::Scope {
-            item: item.id().clone(),
-            source,
-        })?;
+        let scope = Scope::new(globs).map_err(RunError::scope(item))?;
         let protocol = protocols.of_task(item.id(), metadata.as_ref(), changed)?;
         let has_metadata = metadata.is_some();
         Ok(Self {
@@ -54,6 +53,7 @@ impl Task {
             objective: item.step().to_owned(),
             depends_on: item.deps().iter().map(|dep| dep.id.to_string()).collect(),
             metadata: metadata.unwrap_or_default(),
+            notes: item.notes().to_owned(),
             has_metadata,
             scope,
             protocol,
@@ -71,7 +71,12 @@ impl Task {
             objective: self.objective.clone(),
             mesh_meta: match self.has_metadata {
                 true => self.metadata.to_yaml(),
-                false => "MISSING".to_owned(),
+                // Words and half a block are worth keeping.
+                false if self.notes.trim().is_empty() => "MISSING".to_owned(),
+                false => format!(
+                    "MISSING or incomplete; the notes of the task:\n\n{}",
+                    self.notes
+                ),
             },
             files: match self.has_metadata {
                 true => snapshot::scope_as_markdown(repo, &self.scope)?,

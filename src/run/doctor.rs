@@ -101,12 +101,7 @@ fn tasks(plan: &Plan) -> Vec<(&'static str, Result<String, RunError>)> {
     for item in plan.items().iter().filter(|item| is_open(item)) {
         let checked = metadata::read(item)
             .map_err(RunError::from)
-            .and_then(|metadata| {
-                Scope::new(&metadata.scope).map_err(|source| RunError::Scope {
-                    item: item.id().clone(),
-                    source,
-                })
-            });
+            .and_then(|metadata| Scope::new(&metadata.scope).map_err(RunError::scope(item)));
         match checked {
             Ok(_) => workable += 1,
             Err(RunError::Metadata(error)) if error.wants_hydration() => bare += 1,

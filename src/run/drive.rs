@@ -1,7 +1,7 @@
 //! The loop of a plan run. Each turn: finish what is open, take up tasks, ask every unit what it needs, do it.
 
 use super::compile::Task;
-use super::prepare::closure;
+use super::prepare::{closure, no_claims};
 use super::state::State;
 use super::{Preflight, Protocols, Recorder, RunError, RunFolder, Settings};
 use crate::git::Repo;
@@ -12,8 +12,7 @@ use crate::model::{
     Event, PlanMutated, RunFinished, RunId, RunKind, RunStarted, UnitId, WaveCompiled,
 };
 use crate::plan::{Item, ItemId, MutateOptions, Plan, Status, Store};
-use crate::schedule::select;
-use crate::scope::Scope;
+use crate::schedule::{Deps, Selection, Wish, reach_of, select};
 use std::collections::BTreeSet;
 
 /// Somebody who watches a run.
@@ -146,46 +145,70 @@ impl PlanRun {
         Ok(end)
     }
 
-    /// Fills the places for tasks: `in_progress` in the plan first, then in the ledger.
+    /// Fills the places for tasks: `in_progress` in the plan first, then in the ledger. A kill in between leaves items
+    /// that stand before all others, so they are the ones that are taken up next.
     fn take_up(&mut self, watcher: &mut dyn Watcher) -> Result<(), RunError> {
-        loop {
-            let state = self.state();
-            let in_flight: Vec<UnitId> = state.in_flight().map(|unit| unit.id.clone()).collect();
-            let places = in_flight.len() < self.settings.parallel_tasks.max(1) as usize;
-            if !places || state.units.len() >= self.settings.max_tasks as usize {
-                return Ok(());
+        let places = self.free_places();
+        if places == 0 {
+            return Ok(());
+        }
+        let plan = self.store.read()?;
+        let selection = self.select(&plan, places)?;
+        for skipped in &selection.skipped {
+            if self.warned.insert(skipped.item.clone()) {
+                watcher.warn(&format!("{}; it is left for later", skipped.why));
             }
-            let past = state.units.iter().map(|unit| unit.id.clone()).collect();
-            let plan = self.store.read()?;
-            let scopes = in_flight
-                .iter()
-                .map(|unit| Ok(self.task(&plan, unit)?.scope))
-                .collect::<Result<Vec<Scope>, RunError>>()?;
-            let closure = closure(&plan, &self.settings.ids)?;
-            let selection = select(&plan, closure.as_ref(), &past, &scopes, &|task| {
-                self.protocols.check(task)
-            });
-            for skipped in &selection.skipped {
-                if self.warned.insert(skipped.item.clone()) {
-                    watcher.warn(&format!("{}; it is left for later", skipped.why));
-                }
-            }
-            let Some(selected) = selection.task else {
-                return Ok(());
-            };
-            self.store.mutate(self.mutate_options(), |plan| {
-                plan.set_status(&selected.id, Status::InProgress)
-            })?;
-            let unit = UnitId::new(selected.id.as_str());
+        }
+        if selection.tasks.is_empty() {
+            return Ok(());
+        }
+        self.store.mutate(self.mutate_options(), |plan| {
+            let mut tasks = selection.tasks.iter();
+            tasks.try_for_each(|task| plan.set_status(&task.id, Status::InProgress))
+        })?;
+        let mut events = Vec::new();
+        for task in &selection.tasks {
+            let unit = UnitId::new(task.id.as_str());
             watcher.say(&format!("{unit}: in progress"));
-            self.recorder.record(&[Event::from(PlanMutated {
+            events.push(Event::from(PlanMutated {
                 unit,
                 status: Status::InProgress.as_str().to_owned(),
                 comment: None,
                 reason: None,
                 detail: None,
-            })])?;
+            }));
         }
+        self.recorder.record(&events)?;
+        Ok(())
+    }
+
+    /// How many tasks may be taken up now.
+    fn free_places(&self) -> usize {
+        let state = self.state();
+        let parallel = self.settings.parallel_tasks.max(1) as usize;
+        let in_all = self.settings.max_tasks as usize;
+        parallel
+            .saturating_sub(state.in_flight().count())
+            .min(in_all.saturating_sub(state.units.len()))
+    }
+
+    fn select(&self, plan: &Plan, places: usize) -> Result<Selection, RunError> {
+        let state = self.state();
+        let mut claims = no_claims(&self.settings.shared_paths)?;
+        for unit in state.in_flight() {
+            let reach = reach_of(item_of(plan, &unit.id)?);
+            claims.add(reach.map_err(RunError::Unusable)?);
+        }
+        let closure = closure(plan, &self.settings.ids)?;
+        let wish = Wish {
+            closure: closure.as_ref(),
+            past: &state.units.iter().map(|unit| unit.id.clone()).collect(),
+            claims,
+            places,
+            deps: Deps::Strict,
+            is_workable: &|task| self.protocols.check(task),
+        };
+        Ok(select(plan, wish))
     }
 
     pub(super) fn task(&self, plan: &Plan, unit: &UnitId) -> Result<Task, RunError> {

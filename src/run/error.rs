@@ -6,7 +6,7 @@ use crate::integrate::IntegrateError;
 use crate::job::JobError;
 use crate::ledger::LedgerError;
 use crate::model::RunId;
-use crate::plan::{ItemId, MetadataError, PlanError, ResolveError};
+use crate::plan::{Item, ItemId, MetadataError, PlanError, ResolveError};
 use crate::protocol::ProtocolError;
 use crate::schedule::SkipReason;
 use crate::scope::ScopeError;
@@ -93,6 +93,9 @@ pub enum RunError {
         #[source]
         source: ScopeError,
     },
+    /// The list of shared paths is unusable.
+    #[error("`shared_paths` can't be used")]
+    SharedPaths(#[source] ScopeError),
     /// A task asks for a swarm that no protocol has.
     #[error("item `{item}`: {why}")]
     Swarm {
@@ -153,6 +156,11 @@ impl RunError {
     pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { path, source }
+    }
+
+    pub(super) fn scope(item: &Item) -> impl FnOnce(ScopeError) -> Self {
+        let item = item.id().clone();
+        move |source| Self::Scope { item, source }
     }
 
     /// Whose matter it is.

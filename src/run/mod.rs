@@ -51,6 +51,9 @@ pub struct Settings {
     pub max_tasks: u32,
     /// How many may be in flight at once.
     pub parallel_tasks: u32,
+    /// Of these paths only one task at a time may touch any; none in ledgers from before there were any.
+    #[serde(default)]
+    pub shared_paths: Vec<String>,
     /// A built-in protocol's name, or a protocol file.
     pub protocol: String,
     /// What the run says of all tasks' swarms.

@@ -4,10 +4,10 @@ use super::{Protocols, RunError, Settings};
 use crate::adapter::{self, Choice, CommandConfig};
 use crate::git::Repo;
 use crate::job::Bounds;
-use crate::model::{RunId, UnitId};
+use crate::model::RunId;
 use crate::plan::{self, ItemId, Plan, ResolveError, Status, Store, SwarmOverrides};
-use crate::schedule::{Concurrency, Limits, Selected, Skipped, select};
-use crate::scope::Scope;
+use crate::schedule::{Concurrency, Deps, Limits, Selected, Selection, Skipped, Wish, select};
+use crate::scope::{Claims, Reach};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -24,6 +24,8 @@ pub struct Request {
     pub max_tasks: u32,
     /// `parallel_tasks=`.
     pub parallel_tasks: u32,
+    /// `shared_paths=`.
+    pub shared_paths: Vec<String>,
     /// `--protocol`.
     pub protocol: String,
     /// `--roles`, `--consensus-threshold`, `--consensus-retries`.
@@ -97,6 +99,7 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
         ids,
         max_tasks: request.max_tasks,
         parallel_tasks: request.parallel_tasks,
+        shared_paths: request.shared_paths.clone(),
         protocol: request.protocol.clone(),
         swarm: request.swarm,
         validation_allow: request.validation_allow.clone(),
@@ -155,22 +158,25 @@ fn first_tasks(
     request: &Request,
 ) -> Result<(Vec<Selected>, Vec<Skipped>), RunError> {
     let closure = closure(plan, ids)?;
-    let mut past = BTreeSet::new();
-    let mut selected: Vec<Selected> = Vec::new();
-    let mut skipped = Vec::new();
-    while selected.len() < request.parallel_tasks.min(request.max_tasks) as usize {
-        let scopes: Vec<Scope> = selected.iter().map(|task| task.scope.clone()).collect();
-        let is_workable = |task: &Selected| protocols.check(task);
-        let selection = select(plan, closure.as_ref(), &past, &scopes, &is_workable);
-        skipped = selection.skipped;
-        let Some(task) = selection.task else { break };
-        past.insert(UnitId::new(task.id.as_str()));
-        selected.push(*task);
-    }
+    let wish = Wish {
+        closure: closure.as_ref(),
+        past: &BTreeSet::new(),
+        claims: no_claims(&request.shared_paths)?,
+        places: request.parallel_tasks.min(request.max_tasks) as usize,
+        deps: Deps::Strict,
+        is_workable: &|task| protocols.check(task),
+    };
+    let Selection { tasks, skipped } = select(plan, wish);
     match skipped.first() {
-        Some(first) if selected.is_empty() => Err(RunError::Unusable(first.why.clone())),
-        _ => Ok((selected, skipped)),
+        Some(first) if tasks.is_empty() => Err(RunError::Unusable(first.why.clone())),
+        _ => Ok((tasks, skipped)),
     }
+}
+
+/// Nothing is in flight.
+pub(super) fn no_claims(shared_paths: &[String]) -> Result<Claims, RunError> {
+    let shared = Reach::new(shared_paths).map_err(RunError::SharedPaths)?;
+    Ok(Claims::new(shared))
 }
 
 /// The tasks that `ids=` lets in: those named and everything they depend on. `None` is no restriction.

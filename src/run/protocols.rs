@@ -84,7 +84,7 @@ impl Protocols {
 
     /// Whether there is a protocol for what the task asks.
     pub fn check(&self, task: &Selected) -> Result<(), String> {
-        match self.of_task(&task.id, Some(&task.metadata), None) {
+        match self.of_task(&task.id, task.metadata.as_ref(), None) {
             Ok(_) => Ok(()),
             Err(error) => Err(error.to_string()),
         }

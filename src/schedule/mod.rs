@@ -4,8 +4,9 @@
 
 mod backpressure;
 mod concurrency;
+mod early;
 mod select;
 
 pub use backpressure::{Cause, next_number};
 pub use concurrency::{Concurrency, Limits};
-pub use select::{Selected, Selection, SkipReason, Skipped, select};
+pub use select::{Deps, Selected, Selection, SkipReason, Skipped, Wish, reach_of, select};

@@ -1,23 +1,56 @@
-//! Which task comes next: the seed's selection order, the dependency gate and scope disjointness.
+//! Which tasks come next: the seed's selection order, the dependency gate and scope disjointness.
 //!
-//! An `in_progress` item first, else the first pending one whose dependencies are completed; `ids=` restricts to
-//! the dependency closure. A further task joins those in flight only when its scope provably shares no path with theirs.
+//! Items that are `in_progress` first, then the pending ones whose dependencies are completed, each in plan order;
+//! `ids=` restricts to the dependency closure. A task joins those in flight only when it is in conflict with none.
+//!
+//! One pass fills all places: items are read in blocks, on all cores, and claimed one after the other.
 
+use super::early::Early;
 use crate::model::UnitId;
 use crate::plan::metadata::{self, MetadataError};
 use crate::plan::{DepState, Item, ItemId, Metadata, Plan, Status};
-use crate::scope::{Scope, ScopeError};
+use crate::scope::{Claims, Reach, ScopeError};
+use rayon::prelude::*;
 use std::collections::BTreeSet;
+
+/// How many items are read ahead of the claims; few enough to waste nothing on a plan of which one task is taken.
+const BLOCK: usize = 256;
+
+/// What open dependencies mean for a task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Deps {
+    /// It waits until they are completed.
+    #[default]
+    Strict,
+    /// It may go ahead after all ready ones, as [`early`](super::early) says.
+    Advisory,
+}
+
+/// What is asked of the plan.
+pub struct Wish<'w> {
+    /// The tasks that `ids=` lets in; `None` is no restriction.
+    pub closure: Option<&'w BTreeSet<ItemId>>,
+    /// Tasks that this run has taken up before.
+    pub past: &'w BTreeSet<UnitId>,
+    /// What the tasks in flight may touch.
+    pub claims: Claims,
+    /// How many tasks at most.
+    pub places: usize,
+    /// What open dependencies mean.
+    pub deps: Deps,
+    /// The caller's own measure.
+    pub is_workable: &'w (dyn Fn(&Selected) -> Result<(), String> + Sync),
+}
 
 /// A task that may be taken up now.
 #[derive(Clone, Debug)]
 pub struct Selected {
     /// The plan item.
     pub id: ItemId,
-    /// Its metadata.
-    pub metadata: Metadata,
-    /// Its compiled scope.
-    pub scope: Scope,
+    /// Its metadata; `None` when a worker is to propose them first.
+    pub metadata: Option<Metadata>,
+    /// Whether some of its dependencies are not completed.
+    pub is_early: bool,
 }
 
 /// A task that would be in line but can't be worked as it stands.
@@ -32,7 +65,7 @@ pub struct Skipped {
 /// What keeps a task from being worked.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum SkipReason {
-    /// Its metadata is missing or broken.
+    /// Its metadata is broken.
     #[error(transparent)]
     Metadata(#[from] MetadataError),
     /// Its scope is none.
@@ -51,68 +84,127 @@ pub enum SkipReason {
 /// What the plan offers.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
-    /// Take up this task; `None` when nothing can start beside what is in flight.
-    pub task: Option<Box<Selected>>,
-    /// Tasks that were passed over on the way to it.
+    /// Take up these tasks, in this order; none when nothing can start beside what is in flight.
+    pub tasks: Vec<Selected>,
+    /// Tasks that were passed over on the way to them.
     pub skipped: Vec<Skipped>,
 }
 
-/// The next task that is neither done with in this run (`past`) nor in conflict with one in flight, and that
-/// `is_workable` by the caller's own measure.
+/// The next tasks that are workable and in conflict neither with what is in flight nor with one another.
 ///
 /// A ready task that can't be worked is passed over; one that is `in_progress` already is not, since it stands before
 /// all others.
-pub fn select(
-    plan: &Plan,
-    closure: Option<&BTreeSet<ItemId>>,
-    past: &BTreeSet<UnitId>,
-    in_flight: &[Scope],
-    is_workable: &dyn Fn(&Selected) -> Result<(), String>,
-) -> Selection {
-    let allowed = |item: &&Item| {
-        closure.is_none_or(|ids| ids.contains(item.id()))
-            && !past.contains(&UnitId::new(item.id().as_str()))
-    };
-    let with = |status: Status| {
-        plan.items()
-            .iter()
-            .filter(move |item| item.status() == status)
-    };
-    let ready = with(Status::Pending).filter(|item| plan.dep_state(item) == DepState::Ready);
+pub fn select(plan: &Plan, wish: Wish<'_>) -> Selection {
     let mut selection = Selection::default();
-    for item in with(Status::InProgress).chain(ready).filter(allowed) {
-        let candidate = candidate(item).and_then(|task| {
-            is_workable(&task).map_err(SkipReason::Refused)?;
-            Ok(task)
-        });
-        match candidate {
-            Ok(task) if in_flight.iter().any(|other| other.may_meet(&task.scope)) => {}
-            Ok(task) => {
-                selection.task = Some(Box::new(task));
-                return selection;
-            }
-            Err(why) => {
-                let item_id = item.id().clone();
-                selection.skipped.push(Skipped { item: item_id, why });
-                if item.status() == Status::InProgress {
-                    return selection;
+    let mut claims = wish.claims.clone();
+    for block in in_line(plan, &wish).chunks(BLOCK) {
+        if selection.tasks.len() >= wish.places {
+            break;
+        }
+        let read = |item: &&Item| read(item, wish.is_workable);
+        let candidates: Vec<_> = block.par_iter().map(read).collect();
+        for (item, candidate) in block.iter().zip(candidates) {
+            match candidate {
+                _ if selection.tasks.len() >= wish.places => return selection,
+                Ok((_, reach)) if claims.conflict_with(&reach) => {}
+                Ok((task, reach)) => {
+                    claims.add(reach);
+                    selection.tasks.push(task);
+                }
+                Err(why) => {
+                    let id = item.id().clone();
+                    selection.skipped.push(Skipped { item: id, why });
+                    if item.status() == Status::InProgress {
+                        return selection;
+                    }
                 }
             }
         }
     }
+    if wish.deps == Deps::Advisory {
+        add_early(plan, &wish, &mut claims, &mut selection.tasks);
+    }
     selection
 }
 
-fn candidate(item: &Item) -> Result<Selected, SkipReason> {
-    let metadata = metadata::read(item)?;
-    let scope = Scope::new(&metadata.scope).map_err(|source| SkipReason::Scope {
-        item: item.id().clone(),
-        source,
-    })?;
-    Ok(Selected {
+/// Fills what places are left with tasks whose dependencies are open. One that can't be worked is not reported: its turn
+/// has not come.
+fn add_early(plan: &Plan, wish: &Wish<'_>, claims: &mut Claims, tasks: &mut Vec<Selected>) {
+    let mut early = Early::new(plan, claims);
+    for item in pending(plan, DepState::WaitingOnDeps).filter(|item| wish.lets_in(item)) {
+        if tasks.len() >= wish.places {
+            return;
+        }
+        if let Ok((task, reach)) = read(item, wish.is_workable)
+            && !claims.conflict_with(&reach)
+            && early.may_begin(item, &reach)
+        {
+            claims.add(reach);
+            tasks.push(Selected {
+                is_early: true,
+                ..task
+            });
+        }
+    }
+}
+
+/// The items that could be taken up, in the order in which they are asked.
+fn in_line<'p>(plan: &'p Plan, wish: &Wish<'_>) -> Vec<&'p Item> {
+    let items = plan.items().iter();
+    items
+        .filter(|item| item.status() == Status::InProgress)
+        .chain(pending(plan, DepState::Ready))
+        .filter(|item| wish.lets_in(item))
+        .collect()
+}
+
+fn pending(plan: &Plan, state: DepState) -> impl Iterator<Item = &Item> {
+    let items = plan.items().iter();
+    items.filter(move |item| item.status() == Status::Pending && plan.dep_state(item) == state)
+}
+
+impl Wish<'_> {
+    fn lets_in(&self, item: &Item) -> bool {
+        self.closure.is_none_or(|ids| ids.contains(item.id()))
+            && !self.past.contains(&UnitId::new(item.id().as_str()))
+    }
+}
+
+fn read(
+    item: &Item,
+    is_workable: &dyn Fn(&Selected) -> Result<(), String>,
+) -> Result<(Selected, Reach), SkipReason> {
+    let metadata = metadata_of(item)?;
+    let reach = reach(item, metadata.as_ref())?;
+    let task = Selected {
         id: item.id().clone(),
         metadata,
-        scope,
+        is_early: false,
+    };
+    is_workable(&task).map_err(SkipReason::Refused)?;
+    Ok((task, reach))
+}
+
+/// What an item's task can touch.
+pub fn reach_of(item: &Item) -> Result<Reach, SkipReason> {
+    reach(item, metadata_of(item)?.as_ref())
+}
+
+fn metadata_of(item: &Item) -> Result<Option<Metadata>, MetadataError> {
+    match metadata::read(item) {
+        Ok(metadata) => Ok(Some(metadata)),
+        Err(error) if error.wants_hydration() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A task that says nothing of itself may touch anything.
+fn reach(item: &Item, metadata: Option<&Metadata>) -> Result<Reach, SkipReason> {
+    let anything = ["**".to_owned()];
+    let globs = metadata.map_or(&anything[..], |metadata| &metadata.scope);
+    Reach::new(globs).map_err(|source| SkipReason::Scope {
+        item: item.id().clone(),
+        source,
     })
 }
 
@@ -136,21 +228,42 @@ mod tests {
         Plan::from_items(items.collect()).expect("a plan")
     }
 
+    fn reach(globs: &[String]) -> Reach {
+        Reach::new(globs).expect("globs")
+    }
+
+    fn pick_many(plan: &Plan, past: &[&str], in_flight: &[&str], places: usize) -> Vec<String> {
+        pick_with(Deps::Strict, plan, past, in_flight, places)
+    }
+
+    fn pick_with(
+        deps: Deps,
+        plan: &Plan,
+        past: &[&str],
+        in_flight: &[&str],
+        places: usize,
+    ) -> Vec<String> {
+        let mut claims = Claims::new(reach(&["Cargo.*".to_owned()]));
+        for glob in in_flight {
+            claims.add(reach(&[(*glob).to_owned()]));
+        }
+        let wish = Wish {
+            closure: None,
+            past: &past.iter().map(|id| UnitId::new(*id)).collect(),
+            claims,
+            places,
+            deps,
+            is_workable: &|_| Ok(()),
+        };
+        let selection = select(plan, wish);
+        let skipped = selection.skipped.iter();
+        let skipped = skipped.map(|skipped| format!("{} skipped", skipped.item));
+        let tasks = selection.tasks.iter().map(|task| task.id.to_string());
+        skipped.chain(tasks).collect()
+    }
+
     fn pick(plan: &Plan, past: &[&str], in_flight: &[&str]) -> String {
-        let past = past.iter().map(|id| UnitId::new(*id)).collect();
-        let in_flight: Vec<Scope> = in_flight
-            .iter()
-            .map(|glob| Scope::new(&[(*glob).to_owned()]).expect("a glob"))
-            .collect();
-        let selection = select(plan, None, &past, &in_flight, &|_| Ok(()));
-        let skipped = selection
-            .skipped
-            .iter()
-            .map(|skipped| format!("{} skipped, ", skipped.item));
-        let task = selection
-            .task
-            .map_or("nothing".to_owned(), |task| task.id.to_string());
-        skipped.chain([task]).collect()
+        pick_many(plan, past, in_flight, 1).join(", ")
     }
 
     #[test]
@@ -162,7 +275,7 @@ mod tests {
         ]));
         assert_eq!(pick(&items, &[], &[]), "c");
         assert_eq!(pick(&items, &["c"], &[]), "b");
-        assert_eq!(pick(&items, &["c", "b"], &[]), "nothing");
+        assert_eq!(pick(&items, &["c", "b"], &[]), "");
     }
 
     #[test]
@@ -172,18 +285,104 @@ mod tests {
             {"id": "b", "status": "pending", "deps": []},
         ]));
         assert_eq!(pick(&items, &[], &["a.*"]), "b");
-        assert_eq!(pick(&items, &[], &["*.rs"]), "nothing");
+        assert_eq!(pick(&items, &[], &["*.rs"]), "");
     }
 
     #[test]
-    fn a_ready_task_without_metadata_is_passed_over_but_not_one_in_progress() {
+    fn a_task_without_metadata_may_touch_anything_and_so_runs_alone() {
+        let items = plan(json!([
+            {"id": "a", "status": "pending", "deps": [], "notes": "prose"},
+            {"id": "b", "status": "pending", "deps": []},
+        ]));
+        assert_eq!(pick(&items, &[], &[]), "a");
+        assert_eq!(pick(&items, &[], &["c.rs"]), "b");
+        assert_eq!(pick_many(&items, &[], &[], 2), ["a"]);
+    }
+
+    #[test]
+    fn a_ready_task_with_broken_metadata_is_passed_over_but_not_one_in_progress() {
         let items = |status: &str| {
             plan(json!([
-                {"id": "a", "status": status, "deps": [], "notes": "prose"},
+                {"id": "a", "status": status, "deps": [], "notes": "```mesh\nnonsense: 1\n```\n"},
                 {"id": "b", "status": "pending", "deps": []},
             ]))
         };
         assert_eq!(pick(&items("pending"), &[], &[]), "a skipped, b");
-        assert_eq!(pick(&items("in_progress"), &[], &[]), "a skipped, nothing");
+        assert_eq!(pick(&items("in_progress"), &[], &[]), "a skipped");
+    }
+
+    fn scoped(id: &str, status: &str, scope: &[&str]) -> serde_json::Value {
+        let notes = format!(
+            "scope: {}\nacceptance: []\nvalidation: [make]\n",
+            json!(scope)
+        );
+        json!({"id": id, "status": status, "deps": [], "notes": notes})
+    }
+
+    #[test]
+    fn one_pass_fills_all_places_in_the_order_of_the_seed() {
+        let items = plan(json!([
+            scoped("a", "pending", &["src/a.rs"]),
+            scoped("b", "pending", &["src/*.rs"]),
+            scoped("c", "in_progress", &["docs/"]),
+            scoped("d", "pending", &["Cargo.toml"]),
+            scoped("e", "pending", &["Cargo.lock", "e"]),
+            scoped("f", "pending", &["f"]),
+        ]));
+        assert_eq!(pick_many(&items, &[], &[], 9), ["c", "a", "d", "f"]);
+        assert_eq!(pick_many(&items, &[], &[], 2), ["c", "a"]);
+        assert_eq!(pick_many(&items, &[], &["Cargo.lock"], 9), ["c", "a", "f"]);
+        assert!(pick_many(&items, &[], &[], 0).is_empty());
+    }
+
+    #[test]
+    fn advisory_dependencies_let_disjoint_tasks_go_ahead() {
+        let after = |deps: &[&str], mut item: serde_json::Value| {
+            item["deps"] = json!(deps);
+            item
+        };
+        let items = plan(json!([
+            after(&["c"], scoped("early", "pending", &["early.rs"])),
+            after(&["c"], scoped("meets", "pending", &["c.*"])),
+            after(&["mid"], scoped("meets-far", "pending", &["[c].rs"])),
+            after(&["c"], scoped("mid", "pending", &["mid.rs"])),
+            after(&["vague"], scoped("after-vague", "pending", &["x.rs"])),
+            after(
+                &["c"],
+                json!({"id": "vague", "status": "pending", "notes": "prose"})
+            ),
+            scoped("c", "pending", &["c.rs"]),
+            scoped("ready", "pending", &["ready.rs"]),
+        ]));
+        let pick =
+            |in_flight: &[&str], places| pick_with(Deps::Advisory, &items, &[], in_flight, places);
+        assert_eq!(pick(&[], 9), ["c", "ready", "early", "mid"]);
+        assert_eq!(pick(&[], 3), ["c", "ready", "early"]);
+        assert_eq!(pick(&["early.*", "c.rs"], 9), ["ready", "mid"]);
+        assert_eq!(pick_many(&items, &[], &[], 9), ["c", "ready"]);
+    }
+
+    /// Every tenth task has a scope that an earlier one has.
+    #[test]
+    fn many_tasks_are_told_apart() {
+        let id = |number: usize| format!("t{number:05}");
+        let items: Vec<_> = (0..10_000)
+            .map(|number| {
+                let folder = number - usize::from(number % 10 == 9);
+                let globs = ["lib.rs", "*_a.rs", "sub/**", "{x,y}.md", "[0-9].txt"];
+                let globs = globs.map(|glob| format!("crates/c{folder}/{glob}"));
+                scoped(
+                    &id(number),
+                    "pending",
+                    &globs.each_ref().map(String::as_str),
+                )
+            })
+            .collect();
+        let expected: Vec<_> = (0..10_000)
+            .filter(|number| number % 10 != 9)
+            .map(id)
+            .collect();
+        let plan = plan(items.into());
+        assert!(pick_many(&plan, &[], &[], 10_000) == expected);
     }
 }

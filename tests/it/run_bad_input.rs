@@ -134,28 +134,6 @@ fn ids_that_are_not_in_the_plan() {
 // The metadata of a task.
 
 #[test]
-fn a_task_without_metadata() {
-    let said = run_refused(&noted("Just words."), 2, &[]);
-    assert!(
-        said.contains("item `a` has no `mesh` block in its notes"),
-        "{said}"
-    );
-    assert!(
-        said.contains("hint: run: mesh st set-notes --id a"),
-        "{said}"
-    );
-}
-
-#[test]
-fn a_block_that_lacks_keys() {
-    let said = run_refused(&noted("```mesh\nscope: [a.txt]\n```"), 2, &[]);
-    assert!(
-        said.contains("item `a`: the `mesh` block lacks `acceptance`, `validation`"),
-        "{said}"
-    );
-}
-
-#[test]
 fn a_block_that_is_not_yaml() {
     let said = run_refused(
         &noted("Words.\n\n```mesh\nscope: [a.txt]\nacceptance: [\nvalidation: []\n```"),
@@ -196,6 +174,15 @@ fn a_scope_that_is_none() {
             "{said}"
         );
     }
+}
+
+#[test]
+fn a_shared_path_that_is_none() {
+    let said = run_refused(&Bench::new(&[Task::new("a")]), 2, &["shared_paths=../x"]);
+    assert!(
+        said.contains("`shared_paths` can't be used") && said.contains("leaves the repository"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -477,13 +464,13 @@ fn precedence_of_settings() {
 // Tasks that come later.
 
 #[test]
-fn a_later_task_without_metadata_is_named_and_left_alone() {
-    let bench = Bench::new(&[Task::new("a"), Task::new("b").notes("Just words.")]);
+fn a_later_task_with_broken_metadata_is_named_and_left_alone() {
+    let bench = Bench::new(&[Task::new("a"), Task::new("b").more("nonsense: 1")]);
     let said = bench.run(&["max_tasks=2"]);
     assert_eq!(said.code, 0, "{}", said.err);
     assert!(
         said.err
-            .contains("item `b` has no `mesh` block in its notes; it is left for later"),
+            .contains("item `b`: unknown key `nonsense` in the `mesh` block at line 7 of the notes; it is left for later"),
         "{}",
         said.err
     );

@@ -3,6 +3,7 @@
 mod adapters;
 mod answers;
 mod hands_off;
+mod hydration;
 mod places;
 mod preflight;
 mod protocols;

@@ -141,7 +141,7 @@ fn one_concurrency_number_in_every_event() {
 
 #[test]
 fn a_second_task_that_is_unusable_does_not_stop_the_first() {
-    let bench = Bench::new(&[Task::new("a"), Task::new("b").notes("words")]);
+    let bench = Bench::new(&[Task::new("a"), Task::new("b").more("nonsense: 1")]);
     let said = bench.run(&["max_tasks=2", "parallel_tasks=2"]);
     assert_eq!(
         (said.code, bench.status_of("a").as_str()),

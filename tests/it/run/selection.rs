@@ -106,6 +106,26 @@ fn tasks_with_overlapping_scopes_are_never_under_way_together() {
 }
 
 #[test]
+fn two_shared_paths_are_for_one_task_at_a_time() {
+    let tasks = [
+        Task::new("a").scope(&["a.txt", "package.json"]),
+        Task::new("b").scope(&["b.txt", "package-lock.json"]),
+        Task::new("c").scope(&["c.txt", "web/package.json"]),
+    ];
+    let bench = Bench::new(&tasks);
+    let ids = |more: &[&str]| {
+        let args = ["--dry-run", "max_tasks=3", "parallel_tasks=3"];
+        selected(&bench.run(&[&args, more].concat()))
+    };
+    assert_eq!(ids(&[]), "a,c");
+    assert_eq!(ids(&["shared_paths=[ac].txt"]), "a,b");
+    bench.write("mesh.yaml", "shared_paths: [b.txt, '**/package.json']\n");
+    assert_eq!(ids(&[]), "a");
+    bench.write("mesh.yaml", "shared_paths: []\n");
+    assert_eq!(ids(&[]), "a,b,c");
+}
+
+#[test]
 fn one_task_at_a_time_unless_asked_otherwise() {
     let bench = Bench::new(&[Task::new("a"), Task::new("b")]);
     assert_eq!(bench.run(&["max_tasks=2"]).code, 0);

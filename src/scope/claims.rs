@@ -1,0 +1,75 @@
+//! What the tasks in flight may touch, and whether one more task can join them.
+//!
+//! Two tasks are in conflict when their scopes can meet, and when both may touch a shared path, be it two different
+//! ones: who changes `package.json` decides what `package-lock.json` has to say.
+
+use super::Reach;
+use super::index::Index;
+
+/// The scopes of tasks that run together.
+#[derive(Clone, Debug)]
+pub struct Claims {
+    taken: Index,
+    shared: Index,
+    is_shared_taken: bool,
+}
+
+impl Claims {
+    /// No claims yet; of the `shared` paths only one task at a time may touch any.
+    pub fn new(shared: Reach) -> Self {
+        let mut index = Index::default();
+        index.add(shared.patterns);
+        Self {
+            taken: Index::default(),
+            shared: index,
+            is_shared_taken: false,
+        }
+    }
+
+    /// The same shared paths, and no claims.
+    pub fn cleared(&self) -> Self {
+        Self {
+            taken: Index::default(),
+            shared: self.shared.clone(),
+            is_shared_taken: false,
+        }
+    }
+
+    /// Whether a task with this reach would be in conflict with one that is there.
+    pub fn conflict_with(&mut self, reach: &Reach) -> bool {
+        let meets = |index: &mut Index| reach.patterns.iter().any(|pattern| index.meets(pattern));
+        (self.is_shared_taken && meets(&mut self.shared)) || meets(&mut self.taken)
+    }
+
+    /// Adds a task.
+    pub fn add(&mut self, reach: Reach) {
+        // Once a shared path is taken, nothing more can be learned of it.
+        self.is_shared_taken = self.is_shared_taken || {
+            let mut patterns = reach.patterns.iter();
+            patterns.any(|pattern| self.shared.meets(pattern))
+        };
+        self.taken.add(reach.patterns);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reach(globs: &[&str]) -> Reach {
+        let globs: Vec<String> = globs.iter().map(|glob| (*glob).to_owned()).collect();
+        Reach::new(&globs).expect("valid globs")
+    }
+
+    #[test]
+    fn two_different_shared_paths_are_a_conflict() {
+        let mut claims = Claims::new(reach(&["package.json", "*.lock"]));
+        claims.add(reach(&["src/a.rs"]));
+        assert!(!claims.conflict_with(&reach(&["package.json"])));
+        claims.add(reach(&["package.json"]));
+        assert!(claims.conflict_with(&reach(&["docs/**", "yarn.lock"])));
+        assert!(claims.conflict_with(&reach(&["*.l*"])));
+        assert!(claims.conflict_with(&reach(&["src/*.rs"])));
+        assert!(!claims.conflict_with(&reach(&["docs/**", "web/yarn.lock"])));
+    }
+}

@@ -1,0 +1,189 @@
+//! Tasks without metadata: a worker proposes them, they are stored in the plan, and the usual rounds follow.
+
+use super::*;
+
+fn proposal(scope: &[&str], validation: &[&str]) -> String {
+    json!({
+        "mesh": {"scope": scope, "acceptance": ["it is new"], "validation": validation, "risk": "low", "swarm": {"roles": 3}},
+        "plan": ["edit"], "assumptions": [], "risk": "low", "risks": [],
+    })
+    .to_string()
+}
+
+fn notes(bench: &Bench, id: &str) -> String {
+    let said = bench.mesh(&["st", "show", "--format", "json"]);
+    let plan: Value = serde_json::from_str(&said.out).expect("JSON");
+    let items = plan["items"].as_array().expect("items");
+    let item = items
+        .iter()
+        .find(|item| item["id"] == id)
+        .expect("the item");
+    item["notes"].as_str().expect("text").to_owned()
+}
+
+#[test]
+fn metadata_are_proposed_stored_and_worked_by() {
+    let bench = Bench::new(&[Task::new("a").notes("Words before.\n")]);
+    bench.write("Makefile", "test:\n\tgrep -q new a.txt\n");
+    bench.answer(
+        "a",
+        "hydrate.proposer.1",
+        &proposal(&["a.txt"], &["make test", "sh -c 'touch hacked'"]),
+    );
+    let said = bench.run(&[]);
+    assert_eq!(
+        (said.code, bench.read("a.txt").as_str()),
+        (0, "new\n"),
+        "{}",
+        said.err
+    );
+    let rounds: Vec<String> = bench
+        .waves()
+        .iter()
+        .map(|wave| wave.column("round")[0].to_owned())
+        .collect();
+    assert_eq!(
+        rounds,
+        ["hydrate", "proposal", "critique", "synthesis", "vote"]
+    );
+    let prompt = bench.prompt("a.hydrate.proposer.1");
+    assert!(
+        prompt.contains("round `hydrate_meta`")
+            && prompt.contains("Words before.")
+            && prompt.contains("- `a.txt`"),
+        "{prompt}"
+    );
+    assert_snapshot!(notes(&bench, "a"), @r"
+    ```mesh
+    scope:
+    - a.txt
+    acceptance:
+    - it is new
+    validation:
+    - make test
+    risk: low
+    ```
+
+    Words before.
+    ");
+    assert!(
+        said.err.contains("a: proposed validation commands that validation_allow does not cover were left out: sh -c 'touch hacked'"),
+        "{}",
+        said.err
+    );
+    assert!(!bench.path("hacked").exists());
+    let hydrated: Vec<Value> = bench
+        .events()
+        .into_iter()
+        .filter(|(name, _)| name == "hydrated")
+        .map(|(_, body)| body)
+        .collect();
+    assert_eq!(hydrated.len(), 1);
+    assert_eq!(
+        (&hydrated[0]["item_id"], &hydrated[0]["left_out"]),
+        (
+            &json!("a.hydrate.proposer.1"),
+            &json!(["sh -c 'touch hacked'"])
+        )
+    );
+    // The later rounds know what was stored.
+    assert!(bench.prompt("a.proposal.proposer.1").contains("make test"));
+}
+
+#[test]
+fn commands_that_nobody_vouches_for_are_not_run() {
+    for (options, code, status) in [
+        (&[][..], 1, "blocked"),
+        (&["trust_proposed_validation=true"][..], 0, "completed"),
+        (&["validation_allow=grep"][..], 0, "completed"),
+    ] {
+        let bench = Bench::new(&[Task::new("a").notes("")]);
+        bench.answer(
+            "a",
+            "hydrate.proposer.1",
+            &proposal(&["a.txt"], &["grep -q new a.txt"]),
+        );
+        let said = bench.run(&[options, &["--json"]].concat());
+        assert_eq!(
+            (said.code, bench.status_of("a").as_str()),
+            (code, status),
+            "{options:?}: {}",
+            said.err
+        );
+        if code == 1 {
+            assert_eq!(report(&said)["tasks"][0]["reason"], "missing_validation");
+        }
+    }
+}
+
+#[test]
+fn a_proposal_that_can_not_be_stored_is_asked_for_once_more() {
+    let bench = Bench::new(&[Task::new("a").notes("")]);
+    bench.answer(
+        "a",
+        "hydrate.proposer.1",
+        &proposal(&["../outside"], &["make test"]),
+    );
+    bench.answer(
+        "a",
+        "hydrate.proposer.2",
+        &proposal(&["/etc/passwd"], &["make test"]),
+    );
+    let said = bench.run(&["--json"]);
+    assert_eq!(said.code, 1);
+    assert_eq!(report(&said)["tasks"][0]["reason"], "no_response");
+    assert_eq!(
+        bench.rows(),
+        ["a.hydrate.proposer.1", "a.hydrate.proposer.2"]
+    );
+    let prompt = bench.prompt("a.hydrate.proposer.2");
+    assert!(
+        prompt.contains("metadata_invalid: scope `../outside`: leaves the repository"),
+        "{prompt}"
+    );
+    assert_eq!(notes(&bench, "a"), "");
+}
+
+#[test]
+fn a_kill_after_the_plan_has_it_does_not_ask_again() {
+    let bench = Bench::new(&[Task::new("a").notes("")]);
+    bench.write("Makefile", "test:\n\tgrep -q new a.txt\n");
+    bench.answer(
+        "a",
+        "hydrate.proposer.1",
+        &proposal(&["a.txt"], &["make test"]),
+    );
+    let answers = bench.beside("answers").display().to_string();
+    let mut probe = bench.command(&[
+        "run",
+        "--run-id",
+        "R",
+        "--adapter",
+        "replay",
+        "--answers",
+        &answers,
+    ]);
+    // run_started, plan_mutated, wave_compiled, wave_started, three of the attempt, verdict: then `hydrated` is due.
+    probe.env("MESH_FAULT_KILL", "before:9");
+    assert_eq!(
+        crate::env::said(probe.output().expect("mesh starts")).code,
+        137
+    );
+    assert!(
+        notes(&bench, "a").contains("make test"),
+        "the plan was first"
+    );
+    let said = bench.mesh(&["resume", "R"]);
+    assert_eq!(
+        (said.code, bench.read("a.txt").as_str()),
+        (0, "new\n"),
+        "{}",
+        said.err
+    );
+    let rows = bench.rows();
+    assert_eq!(
+        rows.iter().filter(|row| row.contains("hydrate")).count(),
+        1,
+        "{rows:?}"
+    );
+}
