@@ -11,6 +11,7 @@ use crate::inspect::Report;
 use crate::integrate::RepoLock;
 use crate::job::Bounds;
 use crate::job::Ending;
+use crate::model::RunId;
 use crate::plan::SwarmOverrides;
 use crate::run::{self, PlanRun, Preflight, Request, RunError, RunFolder};
 
@@ -31,7 +32,7 @@ pub fn execute(args: &RunOptions, context: &Context) -> Result<u8, CliError> {
     }
     let lock = RepoLock::take(&preflight.repo, None).map_err(RunError::from)?;
     let folder = RunFolder::create(&home, args.place.wanted().as_ref())?;
-    context.terminal.talk(&preflight.line(folder.id()));
+    announce(&preflight, folder.id(), &context.terminal);
     let artifacts = format!("artifacts: {}", folder.path().display());
     context.terminal.detail(&artifacts);
     drive(PlanRun::begin(preflight, folder, lock)?, &context.terminal).map(|(code, _)| code)
@@ -136,6 +137,14 @@ pub fn choice(args: &WorkerArgs) -> Choice {
     }
 }
 
+/// The one line before any worker, and what differs from what was asked for.
+fn announce(preflight: &Preflight, run_id: &RunId, terminal: &Terminal) {
+    terminal.talk(&preflight.line(run_id));
+    for note in &preflight.notes {
+        terminal.warn(note);
+    }
+}
+
 fn nothing_to_do(preflight: &Preflight, context: &Context) -> Result<u8, CliError> {
     let terminal = &context.terminal;
     terminal.talk(&preflight.line(&clock::run_id(clock::now())));
@@ -152,10 +161,10 @@ fn nothing_to_do(preflight: &Preflight, context: &Context) -> Result<u8, CliErro
 fn dry_run(preflight: &Preflight, context: &Context) -> Result<u8, CliError> {
     let terminal = &context.terminal;
     let run_id = clock::run_id(clock::now());
-    terminal.talk(&preflight.line(&run_id));
     let Some(wave) = run::preview(preflight, &run_id)? else {
         return nothing_to_do(preflight, context);
     };
+    announce(preflight, &run_id, terminal);
     if terminal.json {
         let rows: Vec<_> = wave
             .rows

@@ -91,9 +91,13 @@ impl PlanRun {
             .map_err(|error| refuse(format!("its settings are not understood: {error}")))?;
         let repo = Repo::find(&started.root)?;
         let lock = RepoLock::take(&repo, Some(folder.path()))?;
+        let mut protocols = Protocols::load(&settings.protocol, repo.root(), settings.swarm)?;
+        if settings.is_reduced {
+            protocols.reduce();
+        }
         Ok(Self {
             store: Store::at(&settings.plan_file),
-            protocols: Protocols::load(&settings.protocol, repo.root(), settings.swarm)?,
+            protocols,
             repo,
             settings,
             recorder: Recorder::new(ledger, state),

@@ -56,6 +56,8 @@ pub struct Settings {
     pub shared_paths: Vec<String>,
     /// A built-in protocol's name, or a protocol file.
     pub protocol: String,
+    /// Whether its fallback is used from the beginning, because the adapter can't run all of its rows at once.
+    pub is_reduced: bool,
     /// What the run says of all tasks' swarms.
     pub swarm: SwarmOverrides,
     /// Beginnings of validation commands that a worker may propose.

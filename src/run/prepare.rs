@@ -66,6 +66,8 @@ pub struct Preflight {
     pub selected: Vec<Selected>,
     /// Tasks before them that can't be worked as they stand.
     pub skipped: Vec<Skipped>,
+    /// What differs from what was asked for.
+    pub notes: Vec<String>,
 }
 
 /// Resolves a request, or says what is wrong with it.
@@ -80,17 +82,31 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
         .iter()
         .map(|id| ItemId::try_from(id.clone()))
         .collect::<Result<_, _>>()?;
-    let protocols = Protocols::load(&request.protocol, repo.root(), request.swarm)?;
+    let mut protocols = Protocols::load(&request.protocol, repo.root(), request.swarm)?;
     let (selected, skipped) = first_tasks(&plan, &ids, &protocols, request)?;
     if request.parallel_tasks <= 1 {
         plan.check_single_in_progress()?;
     }
     let adapter = adapter::select(&request.choice, &request.adapters, &request.folder)?;
+    let mut notes = Vec::new();
+    let fanout = adapter.capabilities.fanout;
+    let is_too_wide = fanout.is_some_and(|fanout| fanout < protocols.widest_round());
+    let reduced = if is_too_wide {
+        protocols.reduce()
+    } else {
+        None
+    };
+    if let (Some(fallback), Some(fanout)) = (&reduced, fanout) {
+        notes.push(format!(
+            "adapter_capacity: `{}` runs {fanout} at once, too few for protocol `{}`; `{fallback}` instead",
+            adapter.name, request.protocol
+        ));
+    }
     let in_flight = request.parallel_tasks.min(request.max_tasks).max(1) as usize;
     let widest = protocols.widest_round() * in_flight;
     let concurrency = Concurrency::preflight(&Limits {
         allowed: request.bounds.max_concurrency,
-        fanout: adapter.capabilities.fanout,
+        fanout,
         remaining: request.remaining,
         rows: widest,
     });
@@ -101,6 +117,7 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
         parallel_tasks: request.parallel_tasks,
         shared_paths: request.shared_paths.clone(),
         protocol: request.protocol.clone(),
+        is_reduced: reduced.is_some(),
         swarm: request.swarm,
         validation_allow: request.validation_allow.clone(),
         trust_proposed_validation: request.trust_proposed_validation,
@@ -126,6 +143,7 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
         settings,
         selected,
         skipped,
+        notes,
     })
 }
 

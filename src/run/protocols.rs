@@ -74,12 +74,14 @@ impl Protocols {
         known.map(Protocol::widest_round).max().unwrap_or(1)
     }
 
-    /// The protocol that every unit falls back to from the chosen one, where there is one.
-    pub fn fallback(&self) -> Option<&str> {
-        match &self.chosen {
-            Chosen::One(name) => self.by_name.get(name)?.fallback.as_deref(),
-            Chosen::ByRisk(_) => None,
-        }
+    /// From now on the fallback of the chosen protocol is the chosen one; gives its name, where there is one.
+    pub fn reduce(&mut self) -> Option<String> {
+        let Chosen::One(name) = &self.chosen else {
+            return None;
+        };
+        let fallback = self.by_name.get(name)?.fallback.clone()?;
+        self.chosen = Chosen::One(fallback.clone());
+        Some(fallback)
     }
 
     /// Whether there is a protocol for what the task asks.

@@ -48,6 +48,24 @@ fn mesh_yaml_names_adapters_and_the_preferred_one_is_taken() {
 }
 
 #[test]
+fn an_adapter_too_narrow_for_five_roles_gets_three() {
+    let bench = Bench::new(&[Task::new("a")]);
+    mesh_yaml(&bench, &[("one", ", fanout: 2")]);
+    let said = bench.mesh(&["run", "--run-id", "R"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(
+        said.err.contains("warning: adapter_capacity: `one` runs 2 at once, too few for protocol `swarm`; `swarm3` instead\n"),
+        "{}",
+        said.err
+    );
+    assert_eq!(bench.waves()[1].column("role"), ["skeptic"]);
+    let wide = Bench::new(&[Task::new("a")]);
+    mesh_yaml(&wide, &[("one", ", fanout: 5")]);
+    assert_eq!(wide.mesh(&["run", "--run-id", "R"]).code, 0);
+    assert_eq!(wide.waves()[1].column("role").len(), 3);
+}
+
+#[test]
 fn the_command_line_goes_before_the_preferred_adapter() {
     let bench = Bench::new(&[Task::new("a")]);
     mesh_yaml(&bench, &[("one", ""), ("two", ", preferred: true")]);
