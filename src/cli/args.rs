@@ -80,6 +80,9 @@ pub enum Command {
         after_help = "Example:\n  mesh spawn files.csv --id-column path --instruction 'Review {path}' \\\n    --output-schema review.json -j 8 -- my-agent --json\n\nThe output CSV has the input's columns and then: job_id, item_id, row_index, source_id,\nstatus, attempt_count, last_error, result_json, reported_at, completed_at."
     )]
     Spawn(SpawnArgs),
+    /// Check wave CSVs
+    #[command(subcommand)]
+    Wave(WaveCommand),
     /// Go on with a run where it stopped
     #[command(after_help = "Example:\n  mesh runs list\n  mesh resume 20260213T015500Z")]
     Resume(ResumeArgs),
@@ -173,6 +176,27 @@ pub struct WorkerArgs {
     /// The agent's program and arguments
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<String>,
+}
+
+/// What to do with waves.
+#[derive(Debug, Subcommand)]
+pub enum WaveCommand {
+    /// Check wave CSVs, and the call files beside them
+    ///
+    /// The columns and their order, the ids, one round and one concurrency number throughout, a lane in every row with one author
+    /// per unit, and that no two units may touch the same path. Exit code 1 when something is wrong.
+    #[command(
+        after_help = "Example:\n  mesh wave lint ~/.local/state/mesh/runs/20260213T015500Z/waves/001-proposal.csv"
+    )]
+    Lint(LintArgs),
+}
+
+/// Arguments of `mesh wave lint`.
+#[derive(Clone, Debug, Args)]
+pub struct LintArgs {
+    /// The wave CSVs
+    #[arg(value_name = "WAVE.csv", required = true)]
+    pub waves: Vec<PathBuf>,
 }
 
 /// Arguments of `mesh run`.

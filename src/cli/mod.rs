@@ -20,6 +20,7 @@ mod spawn;
 mod st;
 mod stop;
 mod terminal;
+mod wave;
 
 use args::{Cli, Command};
 use error::CliError;
@@ -61,6 +62,7 @@ fn dispatch(cli: Cli, context: &args::Context) -> Result<u8, CliError> {
         }
         Command::Learnings(args) => learnings::execute(&args, context),
         Command::ReportResult(args) => report_result::execute(&args, context),
+        Command::Wave(command) => wave::execute(&command, context),
         Command::Doctor(args) => doctor::execute(&args, context),
         Command::Demo(args) => demo::execute(&args, context),
         Command::ReplayWorker(args) => replay_worker::execute(&args),

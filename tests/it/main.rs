@@ -16,3 +16,4 @@ mod run_bad_input;
 mod spawn;
 mod spawn_bad_input;
 mod st;
+mod wave_lint;

@@ -3,6 +3,10 @@
 //! A wave is one round for one or more units and exactly one call of the substrate. Columns and call file:
 //! CONTRACT, section 3. What runs, and when, is decided elsewhere.
 
+mod lint;
+
+pub use lint::{Problem, lint};
+
 use crate::model::{Lane, Risk, RoundName, RowKey, RunId, WaveNo};
 use crate::table::Writer;
 use serde_json::{Value, json};
