@@ -8,7 +8,7 @@ use super::terminal::{Terminal, Tone};
 use crate::adapter::Choice;
 use crate::clock;
 use crate::inspect::Report;
-use crate::integrate::RepoLock;
+use crate::integrate::{RepoLock, VALIDATION_ALLOW};
 use crate::job::Bounds;
 use crate::job::Ending;
 use crate::model::RunId;
@@ -91,7 +91,7 @@ pub fn request(args: &RunOptions, context: &Context) -> Request {
             consensus_retries: args.consensus_retries,
         },
         validation_allow: match args.validation_allow.as_slice() {
-            [] => run::VALIDATION_ALLOW.map(str::to_owned).to_vec(),
+            [] => VALIDATION_ALLOW.map(str::to_owned).to_vec(),
             given => given.to_vec(),
         },
         trust_proposed_validation: args.trust_proposed_validation,

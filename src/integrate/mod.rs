@@ -5,12 +5,14 @@
 //! the integration starts again. It runs no workers and believes none: a patch is checked against
 //! the scope, by `git apply --check`, and by the task's own validation commands.
 
+mod allow;
 mod before;
 mod evidence;
 mod lock;
 mod persist;
 mod validate;
 
+pub use allow::{VALIDATION_ALLOW, is_allowed};
 pub use before::{Moment, Restored, Saved};
 pub use evidence::{Evidence, examine};
 pub use lock::RepoLock;

@@ -183,7 +183,10 @@ fn after_vote(protocol: &Protocol, gate: &Consensus, state: &UnitState) -> Actio
     }
     let cycle = vote_cycles(state, &gate.round);
     let voters = tally.votes.len();
-    let detail = format!("{} of {voters} agreed in vote {cycle}", tally.agree);
+    let detail = format!(
+        "{} of {voters} agreed in vote {}",
+        tally.agree, tally.attempt
+    );
     // Nobody's dissent, but missing votes decided it: a smaller swarm may do without them.
     let is_undecided = tally.agree + tally.absent >= gate.threshold;
     if let (true, Some(to)) = (is_undecided, &protocol.fallback) {

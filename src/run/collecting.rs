@@ -2,20 +2,25 @@
 
 use super::compile::Task;
 use super::state::{State, Wave};
-use super::{RunError, hydration};
+use super::{RunError, Settings};
 use crate::collect::extract::Object;
 use crate::collect::lane;
 use crate::git::Repo;
 use crate::integrate::{Evidence, Terms, examine};
 use crate::job;
 use crate::model::{Lane, RowId, RowKey, VerdictKind, VerdictRecord};
+use crate::plan::Item;
 use crate::protocol::{Answer, HYDRATION};
 use serde_json::Value;
 use std::path::Path;
 
 /// What a verdict is made with.
 pub(super) struct Desk<'d> {
-    /// The task that the row belongs to.
+    /// The run's settings.
+    pub settings: &'d Settings,
+    /// The plan item of the row.
+    pub item: &'d Item,
+    /// Its task.
     pub task: &'d Task,
     /// The repository, which is only read.
     pub repo: &'d Repo,
@@ -87,9 +92,9 @@ fn check(wave: &Wave, result: &Object, desk: &Desk<'_>) -> Result<Checked, RunEr
         return Ok(Err(("lane", detail)));
     }
     if wave.compiled.round.as_str() == HYDRATION {
-        let checked = hydration::check(&Value::Object(result.clone()));
-        return Ok(match checked {
-            Ok(()) => Ok(None),
+        let answer = Value::Object(result.clone());
+        return Ok(match desk.settings.hydration(desk.item, &answer) {
+            Ok(_) => Ok(None),
             Err(detail) => Err(("metadata_invalid", detail)),
         });
     }

@@ -25,7 +25,6 @@ pub use doctor::{Finding, examine};
 pub use drive::{PlanRun, Watcher};
 pub use error::{Blame, RunError};
 pub use folder::{CancelRequest, RunFolder, home};
-pub use hydration::VALIDATION_ALLOW;
 pub use prepare::{Preflight, Request, prepare};
 pub use protocols::Protocols;
 pub use record::Recorder;

@@ -6,7 +6,7 @@ use crate::plan::{ItemId, Metadata, SwarmOverrides};
 use crate::protocol::{Definition, Protocol, Templates, Tiers};
 use crate::schedule::Selected;
 use include_dir::{Dir, include_dir};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates");
@@ -104,16 +104,41 @@ impl Protocols {
             item: item.clone(),
             why,
         };
-        if let Some(name) = changed {
-            let gone = || {
-                refuse(format!(
-                    "it went over to protocol `{name}`, which is not there any more"
-                ))
-            };
-            return self.by_name.get(name).cloned().ok_or_else(gone);
-        }
         let swarm = metadata.map(|metadata| metadata.swarm).unwrap_or_default();
-        let usual = match &self.chosen {
+        let found = match changed {
+            Some(name) => self.by_name.get(name).ok_or_else(|| {
+                format!("it went over to protocol `{name}`, which is not there any more")
+            }),
+            None => self.with_roles(self.usual(metadata), self.overrides.roles.or(swarm.roles)),
+        };
+        let mut protocol = found.map_err(refuse)?.clone();
+        let voters = protocol.voters().len();
+        let Some(gate) = &mut protocol.consensus else {
+            return Ok(protocol);
+        };
+        let overrides = &self.overrides;
+        let threshold = overrides.consensus_threshold.or(swarm.consensus_threshold);
+        match threshold {
+            Some(threshold) if (1..=voters).contains(&(threshold as usize)) => {
+                gate.threshold = threshold;
+            }
+            // What was said for a larger swarm means nothing for a smaller one.
+            Some(threshold) if changed.is_none() => {
+                return Err(refuse(format!(
+                    "`swarm.consensus_threshold` is {threshold}, but there are {voters} voters"
+                )));
+            }
+            _ => {}
+        }
+        if let Some(retries) = overrides.consensus_retries.or(swarm.consensus_retries) {
+            gate.retries = retries;
+        }
+        Ok(protocol)
+    }
+
+    /// The chosen protocol, for a task of this risk.
+    fn usual(&self, metadata: Option<&Metadata>) -> &Protocol {
+        let name = match &self.chosen {
             Chosen::One(name) => name,
             Chosen::ByRisk(tiers) => match metadata.map(|metadata| metadata.risk) {
                 Some(Some(Risk::Low)) => &tiers.low,
@@ -121,53 +146,32 @@ impl Protocols {
                 Some(_) => &tiers.medium,
             },
         };
-        let usual = &self.by_name[usual];
-        let mut protocol = match self.overrides.roles.or(swarm.roles) {
-            None => usual.clone(),
-            Some(roles) => {
-                let wanted = |protocol: &&Protocol| protocol.roles.len() == roles as usize;
-                let three = self.by_name.get(THREE_ROLES);
-                let fitting = [Some(usual), three]
-                    .into_iter()
-                    .flatten()
-                    .chain(self.by_name.values())
-                    .find(wanted);
-                fitting.cloned().ok_or_else(|| {
-                    let mut have: Vec<usize> = self
-                        .by_name
-                        .values()
-                        .map(|protocol| protocol.roles.len())
-                        .collect();
-                    have.sort_unstable();
-                    have.dedup();
-                    let have: Vec<String> = have.iter().rev().map(ToString::to_string).collect();
-                    refuse(format!(
-                        "`swarm.roles` is {roles}; there are protocols for {} roles",
-                        have.join(" and ")
-                    ))
-                })?
-            }
+        &self.by_name[name]
+    }
+
+    /// `usual`, or one with as many roles as wanted.
+    fn with_roles<'p>(
+        &'p self,
+        usual: &'p Protocol,
+        roles: Option<u32>,
+    ) -> Result<&'p Protocol, String> {
+        let Some(roles) = roles else {
+            return Ok(usual);
         };
-        let voters = protocol.voters().len();
-        let Some(gate) = &mut protocol.consensus else {
-            return Ok(protocol);
-        };
-        if let Some(threshold) = self
-            .overrides
-            .consensus_threshold
-            .or(swarm.consensus_threshold)
-        {
-            if threshold == 0 || threshold as usize > voters {
-                return Err(refuse(format!(
-                    "`swarm.consensus_threshold` is {threshold}, but there are {voters} voters"
-                )));
-            }
-            gate.threshold = threshold;
-        }
-        if let Some(retries) = self.overrides.consensus_retries.or(swarm.consensus_retries) {
-            gate.retries = retries;
-        }
-        Ok(protocol)
+        let three = self.by_name.get(THREE_ROLES);
+        let known = [Some(usual), three].into_iter().flatten();
+        let mut known = known.chain(self.by_name.values());
+        known
+            .find(|protocol| protocol.roles.len() == roles as usize)
+            .ok_or_else(|| {
+                let have = self.by_name.values().map(|protocol| protocol.roles.len());
+                let have: BTreeSet<usize> = have.collect();
+                let have: Vec<String> = have.iter().rev().map(ToString::to_string).collect();
+                format!(
+                    "`swarm.roles` is {roles}; there are protocols for {} roles",
+                    have.join(" and ")
+                )
+            })
     }
 }
 
@@ -205,6 +209,10 @@ fn take_in_tiers(
     };
     low.promotion = Some(names.medium.clone()).filter(|name| *name != low.name);
     medium.promotion = Some(names.high.clone()).filter(|name| *name != medium.name);
+    for tier in [&mut low, &mut medium] {
+        // Where there is a way up, nobody goes aside.
+        tier.fallback = tier.fallback.take().filter(|_| tier.promotion.is_none());
+    }
     for protocol in [low, medium, high] {
         take_in(protocol, root, by_name)?;
     }
@@ -313,6 +321,19 @@ mod tests {
             consensus_threshold: Some(9),
             ..NONE
         };
+        assert_eq!(
+            of(&protocols("swarm", NONE), Some(&asks(nine)), Some("swarm3")),
+            "swarm3 3 2",
+            "what is too much for a fallback is left out"
+        );
+        assert_eq!(
+            of(
+                &protocols("swarm", one_retry),
+                Some(&asks(NONE)),
+                Some("swarm3")
+            ),
+            "swarm3 3 1"
+        );
         assert_eq!(
             of(&protocols("swarm", NONE), Some(&asks(nine)), None),
             "item `st-1`: `swarm.consensus_threshold` is 9, but there are 5 voters"

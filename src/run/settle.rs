@@ -2,6 +2,7 @@
 
 use super::compile::Task;
 use super::drive::{PlanRun, Watcher, item_of};
+use super::hydration::Hydration;
 use super::state::Unit;
 use super::{RunError, RunFolder, Settings};
 use crate::git::Repo;
@@ -10,7 +11,6 @@ use crate::job::{Journal, Stop, Urgency};
 use crate::model::{
     BlockReason, Event, Hydrated, PlanMutated, ProtocolChanged, RowId, RowKey, UnitId, one_line,
 };
-use crate::plan::metadata;
 use crate::protocol::{self, Action, Answer, Change, UnitState};
 use serde_json::Value;
 use std::time::Duration;
@@ -106,8 +106,16 @@ impl PlanRun {
     ) -> Result<(), RunError> {
         let plan = self.store.read()?;
         let item = item_of(&plan, &task.unit)?;
-        let (metadata, left_out) = self.settings.proposed(item.id(), answer)?;
-        let notes = metadata::write(item, &metadata)?;
+        let stored = self.settings.hydration(item, answer);
+        // It could be stored when it was judged; the item was edited since.
+        let Hydration {
+            metadata,
+            notes,
+            left_out,
+        } = stored.map_err(|why| RunError::Swarm {
+            item: item.id().clone(),
+            why,
+        })?;
         self.store.mutate(self.mutate_options(), |plan| {
             plan.set_notes(item.id(), &notes)
         })?;

@@ -1,13 +1,15 @@
 //! A plan run's waves: compiled for what the units need, worked as one call of the substrate each, judged row by row.
 
 use super::compile::{self, Task};
-use super::drive::{PlanRun, Watcher};
+use super::drive::{PlanRun, Watcher, item_of};
 use super::state::{Unit, Wave};
 use super::{RunError, collecting};
 use crate::adapter::replay;
 use crate::collect::prose;
 use crate::job::{self, Bounds, Ending, Journal, Stop};
-use crate::model::{Backpressure, Event, JobId, RowId, RowKey, Violation, WaveCompiled, WaveNo};
+use crate::model::{
+    Backpressure, Event, JobId, RowId, RowKey, VerdictKind, Violation, WaveCompiled, WaveNo,
+};
 use crate::protocol::{Action, Emission, UnitState};
 use crate::schedule::{Cause, next_number};
 use crate::snapshot::{self, Fingerprint};
@@ -122,6 +124,7 @@ impl PlanRun {
             return Ok(());
         };
         let mut verdicts = Vec::new();
+        let mut is_refused = wave.refused > 0;
         for id in wave
             .compiled
             .rows
@@ -134,27 +137,35 @@ impl PlanRun {
             let task = self.task(&plan, &key.unit)?;
             let folder = self.folder.unit(&key.unit);
             let desk = collecting::Desk {
+                settings: &self.settings,
+                item: item_of(&plan, &key.unit)?,
                 task: &task,
                 repo: &self.repo,
                 plan_file: self.store.file(),
                 folder: &folder,
             };
             let verdict = collecting::judge(self.state(), &wave, id, &desk)?;
+            is_refused |= verdict.verdict != VerdictKind::Accepted;
             verdicts.push(Event::from(verdict));
             self.keep_answer(&wave, id)?;
         }
+        // With the verdicts, so that a kill leaves both or neither.
+        verdicts.extend(self.press(&wave, is_refused, watcher).map(Event::from));
         self.recorder.record(&verdicts)?;
-        self.press(number, watcher)
+        Ok(())
     }
 
     /// Backpressure: what the wave says about the number of the next one.
-    fn press(&mut self, number: WaveNo, watcher: &mut dyn Watcher) -> Result<(), RunError> {
-        let Some(wave) = self.state().wave(number) else {
-            return Ok(());
-        };
+    fn press(
+        &self,
+        wave: &Wave,
+        is_refused: bool,
+        watcher: &mut dyn Watcher,
+    ) -> Option<Backpressure> {
+        let number = wave.compiled.wave;
         let mut causes: Vec<Cause> = Vec::new();
         for (cause, is_there) in [
-            (Cause::Reject, wave.refused > 0),
+            (Cause::Reject, is_refused),
             (Cause::Timeout, wave.failures.contains("timeout")),
             (
                 Cause::LifecycleMismatch,
@@ -170,20 +181,19 @@ impl PlanRun {
         let (full, from) = (self.settings.bounds.max_concurrency, self.concurrency());
         let to = next_number(full, from, &causes);
         if to == from {
-            return Ok(());
+            return None;
         }
         let causes: Vec<String> = causes.iter().map(ToString::to_string).collect();
         watcher.say(&match causes.as_slice() {
             [] => format!("wave {number} was clean: {to} rows at once again"),
             causes => format!("wave {number} was not clean ({}): the next one runs {to} at once instead of {from}", causes.join(", ")),
         });
-        self.recorder.record(&[Event::from(Backpressure {
+        Some(Backpressure {
             wave: number,
             causes,
             from,
             to,
-        })])?;
-        Ok(())
+        })
     }
 
     /// The number of the next wave.
