@@ -13,6 +13,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The version that this program writes, and the highest that it reads.
 pub const VERSION: u64 = 1;
@@ -98,6 +99,10 @@ pub struct Tail {
     /// Bytes of a torn last line.
     pub torn_bytes: u64,
 }
+
+/// How often, and how long apart, a lock is tried again.
+const LOCK_TRIES: u32 = 10;
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 /// The open ledger: append and commit.
 #[derive(Debug)]
@@ -229,7 +234,16 @@ impl Ledger {
     }
 
     fn locked(path: &Path, file: File) -> Result<Self, LedgerError> {
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        let mut taken = flock(&file, FlockOperation::NonBlockingLockExclusive);
+        for _ in 0..LOCK_TRIES {
+            // Somebody who only asks whether it is in use holds it for a moment.
+            if taken != Err(rustix::io::Errno::WOULDBLOCK) {
+                break;
+            }
+            std::thread::sleep(LOCK_PAUSE);
+            taken = flock(&file, FlockOperation::NonBlockingLockExclusive);
+        }
+        match taken {
             Ok(()) => Ok(Self {
                 path: path.to_owned(),
                 file,

@@ -28,7 +28,7 @@ Start here:
 Options of run and spawn are also read from MESH_<OPTION> and from mesh.yaml.
 
 Exit codes: 0 done, 1 a row failed or a task was blocked, 2 bad input,
-3 preflight refused, 4 stopped by a worker, 70 a defect, 128+n signal n."
+3 preflight refused, 4 ended early and resumable, 70 a defect, 128+n signal n."
 )]
 pub struct Cli {
     /// Work as if started in this folder

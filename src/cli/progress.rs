@@ -29,6 +29,7 @@ pub struct Display {
     /// A line for each of the slowest rows.
     slow: Vec<ProgressBar>,
     last: Instant,
+    last_json: Instant,
     began: Instant,
 }
 
@@ -47,6 +48,7 @@ impl Display {
             bar: None,
             slow: Vec::new(),
             last: Instant::now(),
+            last_json: Instant::now(),
             began: Instant::now(),
         }
     }
@@ -68,6 +70,7 @@ impl Display {
         self.title = title.to_owned();
         self.began = Instant::now();
         self.last = Instant::now();
+        self.last_json = Instant::now();
         match self.terminal.progress {
             ProgressMode::Bar => {
                 let bar = self.bars.add(ProgressBar::new(total));
@@ -141,7 +144,7 @@ impl Display {
         let Some(job_id) = self
             .job_id
             .as_ref()
-            .filter(|_| self.last.elapsed() >= JSON_EVERY)
+            .filter(|_| self.last_json.elapsed() >= JSON_EVERY)
         else {
             return;
         };
@@ -155,7 +158,7 @@ impl Display {
             "failed_items": counts.failed,
             "eta_seconds": snapshot.eta().map(|eta| eta.as_secs()),
         });
-        self.last = Instant::now();
+        self.last_json = Instant::now();
         // A reader that went away does not end the job.
         let _ = self.terminal.data(&object.to_string());
     }

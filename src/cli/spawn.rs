@@ -58,18 +58,34 @@ pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
         settings.bounds.max_concurrency,
     ));
     if let Some(earlier) = &earlier {
-        let taken = rows(spawn_run.reuse(earlier)?);
-        let id = earlier.id();
-        context
-            .terminal
-            .talk(&format!("results of {taken} taken over from run {id}"));
+        take_over(&mut spawn_run, earlier, &context.terminal)?;
     }
     drive(spawn_run, total, &context.terminal)
+}
+
+fn take_over(
+    spawn_run: &mut SpawnRun,
+    earlier: &Earlier,
+    terminal: &Terminal,
+) -> Result<(), CliError> {
+    let taken = spawn_run.reuse(earlier)?;
+    let (taken, id) = (rows(taken), earlier.id());
+    terminal.talk(&format!("results of {taken} taken over from run {id}"));
+    Ok(())
 }
 
 /// Takes up a spawned job where it stopped.
 pub fn go_on(folder: RunFolder, retry_failed: bool, terminal: &Terminal) -> Result<u8, CliError> {
     let mut spawn_run = SpawnRun::resume(folder)?;
+    if let Some(id) = spawn_run.reused() {
+        // It may have been stopped before all of them were taken over.
+        match spawn_run.folder().sibling(id) {
+            Ok(folder) => take_over(&mut spawn_run, &Earlier::read(&folder)?, terminal)?,
+            Err(_) => terminal.warn(&format!(
+                "run {id} is gone: what was not taken over from it yet is worked"
+            )),
+        }
+    }
     if retry_failed {
         let reopened = rows(spawn_run.reopen_failed()?);
         terminal.talk(&format!("{reopened} that failed will be worked once more"));
@@ -172,6 +188,7 @@ fn settings(args: &SpawnArgs, context: &Context) -> Result<SpawnSettings, CliErr
         output_bytes_max: args.output_bytes_max as usize,
         worker: chosen.worker,
         record: args.worker.record.as_ref().map(|path| at(path)),
+        reuse: args.reuse.as_deref().map(RunId::new),
     })
 }
 

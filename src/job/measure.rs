@@ -10,7 +10,7 @@ use serde_json::Value;
 
 /// The measure of a job's results.
 #[derive(Clone)]
-pub(super) struct Measure {
+pub struct Measure {
     schema: Option<Schema>,
     result_bytes_max: usize,
     /// Columns in which no formula may stand.
@@ -18,6 +18,12 @@ pub(super) struct Measure {
 }
 
 impl Measure {
+    /// Whether a result from elsewhere could have come from a worker of this job.
+    pub fn fits(&self, result: &Value) -> bool {
+        let object = result.as_object().cloned();
+        object.is_some_and(|object| self.check(object).is_ok())
+    }
+
     /// That of a job.
     pub fn of(settings: &Settings) -> Result<Self, JobError> {
         let schema = match &settings.output_schema {

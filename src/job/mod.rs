@@ -35,6 +35,7 @@ pub use ending::Ending;
 pub use halt::Halt;
 pub use input::{Input, Row, Survey};
 pub use logs::Logs;
+pub use measure::Measure;
 pub use outcome::Failure;
 pub use output::{COLUMNS, ItemError, Summary, summarize, write_csv};
 pub use pool::run;
@@ -232,7 +233,7 @@ pub struct RunningRow {
     pub id: RowId,
     /// Since its attempt began.
     pub age: Duration,
-    /// Since its worker last printed something, where it ever did or has been at it for a while.
+    /// Since its worker last printed something, or began.
     pub quiet: Duration,
 }
 

@@ -7,7 +7,8 @@
 //! Short attempts would wait for that sync longer than they work. So while attempts are short, rows beyond the free
 //! slots are recorded and queued, and a thread that gets free finds its next row there. As long as half of that queue
 //! is left, nobody waits for a sync: what comes in is written to the ledger, so that the death of this process can't lose it,
-//! and the turn goes on. A queued row that is not started after all, because the job stops, is recorded as withdrawn.
+//! and the turn goes on. A queued row that is not started after all, because the job stops, is recorded as withdrawn;
+//! after the death of this process it counts as one that was interrupted.
 
 use super::attempt::Pulse;
 use super::details::details;
@@ -263,7 +264,7 @@ impl Pool<'_> {
             if turn.since.is_some() {
                 std::thread::sleep(GATHER);
             }
-            match inbox.recv_timeout(self.patience(&turn)) {
+            match inbox.recv_timeout(self.patience(&turn, stop)) {
                 Ok(event) => came.push(event),
                 Err(RecvTimeoutError::Timeout) => {}
                 // The threads live as long as `tasks`, which outlives this loop.
@@ -355,8 +356,12 @@ impl Pool<'_> {
     /// Whether nobody waits for what this turn brought: no thread runs dry soon, and no worker waits for its receipt.
     fn may_go_on(&self, turn: &Turn, stop: &Stop) -> bool {
         let is_fresh = turn.since.is_none_or(|since| since.elapsed() < TURN_MAX);
-        let is_stocked = self.queue.len() > self.ahead() / 2;
-        is_stocked && is_fresh && turn.acknowledge.is_empty() && self.may_start(stop)
+        self.is_stocked() && is_fresh && turn.acknowledge.is_empty() && self.may_start(stop)
+    }
+
+    /// Whether more than half of what is queued ahead is left.
+    fn is_stocked(&self) -> bool {
+        self.queue.len() > self.ahead() / 2
     }
 
     /// Begins as many rows as there are free slots, and a few more while attempts are short.
@@ -456,14 +461,18 @@ impl Pool<'_> {
         Ok(())
     }
 
-    /// Until there is something to do at the latest.
-    fn patience(&self, turn: &Turn) -> Duration {
+    /// Until there is something to do at the latest. A row whose time has come is something to do only where it could
+    /// start: the end of another one is heard of anyway.
+    fn patience(&self, turn: &Turn, stop: &Stop) -> Duration {
         if turn.since.is_some() {
             return TURN_MAX;
         }
+        let has_place = self.running.len() < self.slots + self.ahead() && !self.is_stocked();
         let due = self.waiting.first_key_value().map(|((due, _), _)| *due);
-        let left = due.map(|due| due.saturating_duration_since(Instant::now()));
-        left.map_or(TICK, |left| left.min(TICK))
+        match due.filter(|_| has_place && self.may_start(stop)) {
+            Some(due) => due.saturating_duration_since(Instant::now()).min(TICK),
+            None => TICK,
+        }
     }
 
     fn ending(&self, stop: &Stop) -> Ending {

@@ -98,6 +98,12 @@ impl RunFolder {
         Ok(())
     }
 
+    /// Another run of the same home.
+    pub fn sibling(&self, id: &RunId) -> Result<Self, RunError> {
+        let home = self.path.ancestors().nth(2).unwrap_or(&self.path);
+        Self::find(home, id)
+    }
+
     /// The folder of an earlier run.
     pub fn find(home: &Path, id: &RunId) -> Result<Self, RunError> {
         let is_name = !id.as_str().is_empty() && !id.as_str().contains('/') && id.as_str() != "..";

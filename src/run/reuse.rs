@@ -4,7 +4,7 @@
 use super::spawn::{self, Fold, Kept, SpawnRun};
 use super::{RunError, RunFolder};
 use crate::clock;
-use crate::job::{Row, Settings, State, Survey, details};
+use crate::job::{Measure, Row, Settings, State, Survey, details};
 use crate::ledger::{self, Lines};
 use crate::model::{AttemptEnd, AttemptFinished, AttemptReported, Event, ReportVia, RunId, WaveNo};
 use serde_json::Value;
@@ -115,18 +115,32 @@ fn difference(earlier: &Kept, now: &Settings, commit: Option<&str>) -> Option<&'
 }
 
 impl SpawnRun {
-    /// Takes over what an earlier run, which was [checked](Earlier::check), has for the same rows; gives their number.
+    /// The run whose results this one takes over.
+    pub fn reused(&self) -> Option<&RunId> {
+        self.kept.reuse.as_ref()
+    }
+
+    /// Takes over what an earlier run, which was [checked](Earlier::check), has for the same rows; gives their number. Only for rows
+    /// that nothing is known of yet, and only results that a worker could give as well.
     pub fn reuse(&mut self, earlier: &Earlier) -> Result<u64, RunError> {
         let found = earlier.results()?;
         let job = self.kept.job.clone();
+        let measure = Measure::of(&job)?;
         let survey = Survey::take(&job)?;
         let mut input = survey.rows(&job)?;
         let mut events = Vec::new();
         let mut taken = 0;
         while let Some(row) = input.next_row()? {
-            if let Some(index) = found.get(&key(survey.header(), &row)) {
-                events.extend(taken_over(job.wave, &row, earlier.result(*index)?));
-                taken += 1;
+            // A resumed run has some of them already.
+            let item = self.state.item(row.index).copied().unwrap_or_default();
+            if let Some(index) = found.get(&key(survey.header(), &row))
+                && (item.attempts, item.reported, item.finished) == (0, None, None)
+            {
+                let result = earlier.result(*index)?;
+                if measure.fits(&result) {
+                    events.extend(taken_over(job.wave, &row, result));
+                    taken += 1;
+                }
             }
             if events.len() >= BATCH {
                 self.record(&std::mem::take(&mut events))?;

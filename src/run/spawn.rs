@@ -9,7 +9,7 @@ use crate::job::{
     Stop, Summary, Survey, Worker,
 };
 use crate::ledger::{self, Ledger, LedgerError, Lines, Record};
-use crate::model::{Event, JobId, RowsReopened, RunFinished, RunKind, RunStarted, WaveNo};
+use crate::model::{Event, JobId, RowsReopened, RunFinished, RunId, RunKind, RunStarted, WaveNo};
 use crate::table;
 use rustix::fs::{Access, access};
 use serde::{Deserialize, Serialize};
@@ -64,6 +64,8 @@ pub struct SpawnSettings {
     pub worker: Worker,
     /// Where answers are recorded.
     pub record: Option<PathBuf>,
+    /// The run whose results are taken over.
+    pub reuse: Option<RunId>,
 }
 
 /// The settings in the ledger.
@@ -74,6 +76,8 @@ pub(super) struct Kept {
     record: Option<PathBuf>,
     /// The commit that was checked out at the start, in a repository.
     pub base_sha: Option<String>,
+    /// The run whose results this one takes over.
+    pub reuse: Option<RunId>,
 }
 
 /// A spawned CSV's ledger, being read.
@@ -121,7 +125,7 @@ pub struct SpawnRun {
     folder: RunFolder,
     pub(super) kept: Kept,
     ledger: LedgerJournal,
-    state: State,
+    pub(super) state: State,
 }
 
 struct LedgerJournal(Ledger);
@@ -238,6 +242,7 @@ impl SpawnRun {
             job,
             record: settings.record.clone(),
             base_sha: base_sha(root),
+            reuse: settings.reuse.clone(),
         };
         let mut ledger = LedgerJournal(Ledger::create(&folder.ledger())?);
         ledger.record(&[Event::from(RunStarted {
@@ -368,8 +373,7 @@ pub fn spool(path: &Path) -> Result<Option<tempfile::NamedTempFile>, RunError> {
     copied().map(Some).map_err(RunError::io(path))
 }
 
-/// Copies up to a line that no record may hold: who reads the copy finds out, and a stream without an end has not filled
-/// the disk.
+/// Copies up to a line that no record may hold: who reads the copy finds out, and an endless line has not filled the disk.
 fn copy_lines(mut from: impl io::Read, to: &mut impl io::Write) -> io::Result<()> {
     let mut chunk = vec![0; 64 * 1024];
     let mut line_bytes = 0;

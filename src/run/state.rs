@@ -114,6 +114,8 @@ impl State {
 
     /// Takes in one event, and where the ledger has it.
     pub fn apply(&mut self, event: &Event, place: u64) {
+        // What comes behind an end is a resumed run, which has not ended.
+        self.finished = None;
         match event {
             Event::RunStarted(body) => {
                 let is_spawn = body.kind == RunKind::Spawn;
@@ -158,7 +160,6 @@ impl State {
             Event::IntegrationFinished(body) => self.integration_finished(body),
             Event::PlanMutated(body) => self.mutated(body),
             Event::Violation(body) => self.violations.push(body.clone()),
-            // A resumed run has ended before and goes on: the last word counts.
             Event::RunFinished(body) => self.finished = Some(body.clone()),
             Event::Unknown { .. } => {}
         }

@@ -269,3 +269,23 @@ fn a_script_gets_an_object() {
     sandbox.write("open", "");
     assert_eq!(finish(mesh), 4);
 }
+
+#[test]
+fn a_cancelled_run_that_went_on_and_was_killed_has_not_ended() {
+    let (sandbox, mesh) = under_way();
+    cancel(&sandbox, &[]);
+    heard(&sandbox, 1);
+    sandbox.write("open", "");
+    assert_eq!(finish(mesh), 4);
+    let status = || {
+        let said = sandbox.mesh(&["--json", "runs", "list"]);
+        let line: Value = serde_json::from_str(said.out.trim()).expect("JSON");
+        line["status"].as_str().expect("text").to_owned()
+    };
+    assert_eq!(status(), "cancelled");
+    let records = sandbox.events().len();
+    let mut mesh = sandbox.command(&["resume", &run_id(&sandbox)]);
+    mesh.env("MESH_FAULT_KILL", format!("after:{}", records + 2));
+    assert_eq!(said(mesh.output().expect("mesh starts")).code, 137);
+    assert_eq!(status(), "not ended");
+}

@@ -463,3 +463,57 @@ fn a_reusing_run_that_is_killed_can_go_on() {
         assert!(!worked.contains(['1', '2']), "{seq}: {worked}");
     }
 }
+
+#[test]
+fn a_reuse_that_is_killed_half_way_asks_nobody_for_the_rest() {
+    let ids: String = (1..=600).map(|n| format!("{n}\n")).collect();
+    let script = r#"echo "$MESH_ITEM_ID" >>log; echo '{"n":1}'"#;
+    let (options, command) = (["--id-column", "id", "-j", "8"], ["sh", "-c", script]);
+    let sandbox = with_rows(&format!("id\n{ids}"));
+    assert_eq!(spawn(&sandbox, &options, &command).code, 0);
+    let first = run_id(&sandbox);
+    let worked = sandbox.read("log");
+    let again = [
+        &options[..],
+        &["--force", "--reuse", &first, "--run-id", "second"],
+    ]
+    .concat();
+    let mut mesh = sandbox.command(&arguments(&again, &command));
+    mesh.env("MESH_FAULT_KILL", "after:100");
+    assert_eq!(said(mesh.output().expect("mesh starts")).code, 137);
+    let said = sandbox.mesh(&["resume", "second"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(said.err.contains("taken over from run"), "{}", said.err);
+    assert_eq!(sandbox.read("log"), worked, "nobody was asked again");
+    assert!(
+        rows(&sandbox)
+            .iter()
+            .all(|row| row["status"] == "completed")
+    );
+}
+
+#[test]
+fn a_result_that_the_new_job_would_refuse_is_not_taken_over() {
+    let sandbox = with_schema("id\n1\n");
+    let options = ["--id-column", "id", "--output-schema", "schema.json"];
+    let command = ["sh", "-c", r#"echo "{\"answer\":\"=1+1\"}""#];
+    assert_eq!(spawn(&sandbox, &options, &command).code, 0);
+    let first = run_id(&sandbox);
+    let strict = [
+        "--force",
+        "--reuse",
+        &first,
+        "--flatten",
+        "--formula-cells",
+        "reject",
+        "--retries",
+        "0",
+    ];
+    let said = spawn(&sandbox, &[&options[..], &strict].concat(), &command);
+    assert_eq!(said.code, 1, "{}", said.err);
+    assert!(
+        said.err.contains("results of 0 rows taken over"),
+        "{}",
+        said.err
+    );
+}
