@@ -5,7 +5,7 @@
 //! | text | becomes |
 //! | --- | --- |
 //! | `vote: agree` and `reason: …` lines | `vote`, `reason` |
-//! | fenced blocks with the info string `diff` or `patch` | `patch` |
+//! | the one fenced block with the info string `diff` or `patch` | `patch` |
 //! | a fenced block with the info string `mesh`, which is YAML | `mesh` |
 //! | a heading such as `1) Plan`, `## Findings` or `Must-fix items:` and the list below it | `plan`, `findings`, `must_fix`, … |
 //! | `Risk: low`, `Residual risk: high` | `risk`, `residual_risk` |
@@ -70,9 +70,13 @@ pub fn read(text: &str) -> Option<Object> {
             .map(|block| block.text)
             .collect()
     };
-    let patches = of_kind(&["diff", "patch"]);
-    if !patches.is_empty() {
-        object.insert("patch".to_owned(), patches.concat().into());
+    match of_kind(&["diff", "patch"]).as_slice() {
+        [] => {}
+        [patch] => {
+            object.insert("patch".to_owned(), (*patch).into());
+        }
+        // One of them may be what was rejected.
+        _ => return None,
     }
     if let [.., block] = of_kind(&["mesh"]).as_slice() {
         object.insert("mesh".to_owned(), serde_yaml::from_str(block).ok()?);
@@ -96,11 +100,12 @@ struct Block<'t> {
     text: &'t str,
 }
 
-/// The lines outside of fenced blocks, and the closed blocks. One that is never closed is prose.
+/// The lines outside of fenced blocks, and the closed blocks. What stands behind a fence that is never closed is neither: it
+/// was shown, and perhaps cut off.
 fn apart(text: &str) -> (Vec<&str>, Vec<Block<'_>>) {
     let mut prose = Vec::new();
     let mut blocks = Vec::new();
-    let mut open: Option<(&str, &str, usize, Vec<&str>)> = None;
+    let mut open: Option<Opening<'_>> = None;
     let mut offset = 0;
     for line in text.split_inclusive('\n') {
         let begin = offset;
@@ -109,23 +114,43 @@ fn apart(text: &str) -> (Vec<&str>, Vec<Block<'_>>) {
         let mark = bare.chars().next().filter(|mark| "`~".contains(*mark));
         let info = mark.map_or(bare, |mark| bare.trim_start_matches(mark));
         let fence = &bare[..bare.len() - info.len()];
-        match &mut open {
-            Some((opening, kind, from, _)) if fence.starts_with(*opening) && info.is_empty() => {
+        let indent = line.len() - line.trim_start().len();
+        match open {
+            // A context line of a diff stands one blank further in than the fence around it.
+            Some(opening)
+                if info.is_empty()
+                    && fence.starts_with(opening.fence)
+                    && indent <= opening.indent =>
+            {
                 blocks.push(Block {
-                    info: kind,
-                    text: &text[*from..begin],
+                    info: opening.info,
+                    text: &text[opening.end..begin],
                 });
                 open = None;
             }
-            Some((_, _, _, lines)) => lines.push(bare),
-            None if fence.len() >= 3 => open = Some((fence, info.trim(), offset, Vec::new())),
+            Some(_) => {}
+            None if fence.len() >= 3 => {
+                open = Some(Opening {
+                    fence,
+                    info: info.trim(),
+                    indent,
+                    end: offset,
+                });
+            }
             None => prose.push(bare),
         }
     }
-    if let Some((_, _, _, lines)) = open {
-        prose.extend(lines);
-    }
     (prose, blocks)
+}
+
+/// A line that opens a block.
+#[derive(Clone, Copy)]
+struct Opening<'t> {
+    fence: &'t str,
+    info: &'t str,
+    indent: usize,
+    /// Where the line ends.
+    end: usize,
 }
 
 /// `vote` and `reason`; `None` when there are votes for and against.
@@ -291,7 +316,7 @@ fn numbered(line: &str) -> Option<&str> {
 
 /// Without list marks, emphasis and code marks around it.
 fn undecorated(text: &str) -> &str {
-    text.trim_matches(|c: char| c.is_whitespace() || "*_`->".contains(c))
+    text.trim_matches(|c: char| c.is_whitespace() || "*_`-".contains(c))
 }
 
 fn level(text: &str) -> Option<&'static str> {
@@ -325,7 +350,7 @@ mod tests {
             "vote: agree\nreason: does what it says",
             "I looked at it.\n\n**Vote:** agree\n**Reason:** does what it says\n",
             "- vote: `agree`.\r\n- reason: does what it says\r\n",
-            "VOTE: Agree\n> reason: does what it says",
+            "VOTE: Agree\n* reason: does what it says",
         ] {
             let mut said = as_json(text);
             if let Some(object) = said.as_object_mut() {
@@ -347,6 +372,8 @@ mod tests {
             "I agree with this vote.",
             "",
             "```\nvote: agree\n```",
+            "> vote: agree",
+            "```diff\n-vote: agree\n",
         ] {
             assert_eq!(as_json(text), Value::Null, "{text}");
         }
@@ -392,6 +419,14 @@ mod tests {
                 "patch": "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-vote: no\n+# Plan\n",
             })
         );
+    }
+
+    #[test]
+    fn a_fence_inside_a_diff_is_part_of_it_and_two_diffs_are_no_answer() {
+        let diff = "--- a/README.md\n+++ b/README.md\n@@ -1,3 +1,3 @@\n ```\n-old\n+new\n ```\n";
+        let text = format!("Here it is.\n\n```diff\n{diff}```\n");
+        assert_eq!(as_json(&text)["patch"], diff);
+        assert_eq!(as_json(&format!("{text}\n{text}")), Value::Null);
     }
 
     #[test]

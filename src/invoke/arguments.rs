@@ -27,7 +27,13 @@ impl<'a> Arguments<'a> {
         let mut arguments = Self::default();
         while !ends.is_full_stop() {
             let rest = line[at..].trim_start();
-            let Some((key, value)) = rest.split_once('=').filter(|(key, _)| is_key(key)) else {
+            // No further than a key is long: the line may be.
+            let end = rest
+                .bytes()
+                .take(KEY_BYTES_MAX + 1)
+                .position(|byte| byte == b'=');
+            let split = end.map(|end| (&rest[..end], &rest[end + 1..]));
+            let Some((key, value)) = split.filter(|(key, _)| is_key(key)) else {
                 break;
             };
             let length = match quoted(value) {

@@ -10,7 +10,7 @@
 use super::arguments::{Arguments, is_stray};
 use super::vocabulary::{
     ANALYSIS, FOLLOW, FOLLOW_COMMAND, HEDGE, LEAD, LEAD_PHRASES, NEGATION, OBJECT, POLITE,
-    QUESTION, RUN, RUN_NOUNS,
+    QUESTION, RETRACTION, RUN, RUN_NOUNS,
 };
 use super::words::{self, Ends, TokenForm, Word};
 use super::{Invocation, InvokeError, SkipReason};
@@ -67,6 +67,8 @@ pub(super) struct Reader<'a> {
     /// a request for analysis.
     has_token: bool,
     opens_asking: bool,
+    /// It has a word that negates, or opens with one that takes something back.
+    negates: bool,
     command: Option<Command<'a>>,
     seen: Seen<'a>,
 }
@@ -239,6 +241,8 @@ impl<'a> Reader<'a> {
             self.said.question |= asks;
             self.opens_asking |= asks || is_analysis;
         }
+        let opens = self.stage == Stage::Opening;
+        self.negates |= word.is(&NEGATION) || opens && word.is(&RETRACTION);
         self.said.analysis |= is_analysis;
         self.said.negation |= word.is(&NEGATION);
         self.said.hedge |= word.is(&HEDGE);
@@ -267,9 +271,12 @@ impl<'a> Reader<'a> {
             true => self.seen.meta |= is_question,
             false => self.seen.asks |= is_question || self.opens_asking,
         }
+        // "$mesh ids=a. Actually, wait."
+        self.seen.meta |= self.negates && !self.has_token && self.seen.first.is_some();
         self.conclude();
         self.has_token = false;
         self.opens_asking = false;
+        self.negates = false;
     }
 
     /// The command under way, if there is one, is one.

@@ -2,7 +2,6 @@
 
 use super::*;
 use proptest::prelude::*;
-use std::time::{Duration, Instant};
 
 /// `run ids=a max_tasks=2`, the reason of a skip, or the error.
 fn outcome(message: &str) -> String {
@@ -401,13 +400,24 @@ fn the_time_is_linear() {
         "=",
     ] {
         let message = format!("$mesh ids={}\n{}\n$mesh", long(part), long(part));
-        let start = Instant::now();
+        // Whatever it means, it is read to its end.
         let _ = read(&message);
-        // Quadratic work would be minutes.
-        assert!(start.elapsed() < Duration::from_secs(10), "{part:?}");
     }
     let words = "words and more words\n".repeat(50_000);
     all("run ids=a", &[&format!("{words}.\n$mesh ids=a")]);
+}
+
+#[test]
+fn what_is_taken_back_does_not_run() {
+    for message in [
+        "$mesh ids=a\nplease do not run this",
+        "$mesh ids=a. Actually no, wait",
+        "$mesh ids=a\nScratch that.",
+        "$mesh\n\nOn second thought, don't.",
+    ] {
+        assert!(!outcome(message).starts_with("run"), "{message:?}");
+    }
+    assert!(outcome("run $mesh ids=a but do not push").starts_with("run"));
 }
 
 /// Pieces that mean something to the gate, in any order.

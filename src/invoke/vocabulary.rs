@@ -202,6 +202,18 @@ pub(super) const QUESTION: [&str; 12] = [
     "whether",
 ];
 
+/// Words that open a sentence which takes the one before it back.
+pub(super) const RETRACTION: [&str; 8] = [
+    "actually",
+    "cancel",
+    "forget",
+    "nevermind",
+    "no",
+    "scratch",
+    "stop",
+    "wait",
+];
+
 /// Words that forbid.
 pub(super) const NEGATION: [&str; 33] = [
     "not",

@@ -7,7 +7,7 @@ use super::Reach;
 use super::index::Index;
 
 /// The scopes of tasks that run together.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Claims {
     taken: Index,
     shared: Index,

@@ -8,7 +8,7 @@ use super::pattern::Pattern;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-/// The most comparisons of two globs; after so many, globs that are not told apart without one count as meeting.
+/// The most comparisons of two globs, those of long ones counting more; after so many, globs that are not told apart without one count as meeting.
 /// Reached only by hundreds of tasks at once whose globs have wild cards at both ends, as `*/a/**` and `*/b/**`.
 const COMPARISONS_MAX: usize = 1_000_000;
 /// So few globs are compared all the same, however often they are asked: a list of shared paths.
@@ -54,10 +54,13 @@ impl Index {
         let backwards = backwards(pattern.suffix());
         let mut by_prefix = related(&self.by_prefix, pattern.prefix());
         let mut by_suffix = related(&self.by_suffix, &backwards);
-        let is_enough = self.comparisons > COMPARISONS_MAX && self.patterns.len() > FEW;
+        let is_many = self.patterns.len() > FEW;
         while let (Some(one), Some(other)) = (by_prefix.next(), by_suffix.next()) {
-            self.comparisons += 2;
-            if is_enough || meets(one) || meets(other) {
+            self.comparisons += [one, other]
+                .map(|&place| self.patterns[place].cost(pattern))
+                .iter()
+                .sum::<usize>();
+            if is_many && self.comparisons > COMPARISONS_MAX || meets(one) || meets(other) {
                 return true;
             }
         }

@@ -112,6 +112,9 @@ fn normalized(glob: &str) -> Result<String, &'static str> {
     if text.starts_with('/') {
         return Err("is absolute; scopes are relative to the repository's root");
     }
+    if text.contains(';') {
+        return Err("holds a `;`, which separates the globs of a wave's row; list several globs");
+    }
     if text.starts_with('!') {
         return Err("negation is not supported; list what is in scope");
     }

@@ -13,8 +13,8 @@ type Bytes = u128;
 const BEYOND_ASCII: Bytes = 1;
 const UPPER: Bytes = ((1 << 26) - 1) << b'A';
 const NO_SLASH: Bytes = !(1 << b'/') & !UPPER;
-/// The most pairs of steps that are looked at; two globs of 1,000 steps each.
-const PAIRS_MAX: usize = 1 << 20;
+/// The most pairs of steps that are looked at; two globs of 256 steps each.
+const PAIRS_MAX: usize = 1 << 16;
 
 /// One step; the next one follows it unless it says otherwise.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@
 use super::COLUMNS;
 use crate::model::{Lane, RowId, RowKey};
 use crate::protocol::HYDRATION;
-use crate::scope::Reach;
+use crate::scope::{Claims, Reach};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -178,6 +178,7 @@ fn check_units(rows: &[Row<'_>], problems: &mut Vec<Problem>) {
         units.entry(row.cell("unit")).or_default().push(row);
     }
     let mut reaches: Vec<(&Row<'_>, Reach)> = Vec::new();
+    let mut claims = Claims::default();
     for rows in units.values() {
         let first = rows[0];
         for row in &rows[1..] {
@@ -194,22 +195,30 @@ fn check_units(rows: &[Row<'_>], problems: &mut Vec<Problem>) {
             }
         }
         match Reach::new(&first.scope()) {
-            Ok(reach) => reaches.push((first, reach)),
+            Ok(reach) => {
+                if claims.conflict_with(&reach) {
+                    problems.push(meeting(first, &reach, &reaches));
+                }
+                claims.add(reach.clone());
+                reaches.push((first, reach));
+            }
             Err(error) => problems.push(at(Some(first.number), "scope", &error.to_string())),
         }
     }
-    for (index, (row, reach)) in reaches.iter().enumerate() {
-        for (other, reach_of_other) in &reaches[..index] {
-            if reach.may_meet(reach_of_other) {
-                let message = format!(
-                    "may share a path with that of unit `{}` in row {}",
-                    other.cell("unit"),
-                    other.number
-                );
-                problems.push(at(Some(row.number), "scope", &message));
-            }
-        }
-    }
+}
+
+/// The first unit that this one may share a path with.
+fn meeting(row: &Row<'_>, reach: &Reach, others: &[(&Row<'_>, Reach)]) -> Problem {
+    let other = others.iter().find(|(_, other)| reach.may_meet(other));
+    let whose = other.map_or_else(
+        || "another unit".to_owned(),
+        |(other, _)| format!("unit `{}` in row {}", other.cell("unit"), other.number),
+    );
+    at(
+        Some(row.number),
+        "scope",
+        &format!("may share a path with that of {whose}"),
+    )
 }
 
 fn check_call(call: &Value, first: &Row<'_>, problems: &mut Vec<Problem>) {
