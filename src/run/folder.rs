@@ -67,6 +67,10 @@ impl RunFolder {
             let path = runs.join(id.as_str());
             match std::fs::create_dir(&path) {
                 Ok(()) => {
+                    // What is durable in it must be found after a power failure.
+                    for folder in [home, &runs] {
+                        crate::durable::sync_folder(folder).map_err(RunError::io(folder))?;
+                    }
                     let folder = Self { path, id };
                     folder.fill()?;
                     return Ok(folder);
