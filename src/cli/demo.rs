@@ -2,16 +2,15 @@
 
 use super::args::{Context, DemoArgs};
 use super::error::CliError;
-use crate::adapter::Choice;
+use crate::adapter::{Choice, Configured};
 use crate::git::Repo;
 use crate::integrate::RepoLock;
-use crate::job::{Backoff, Bounds};
+use crate::job::{Backoff, Bounds, Budget};
 use crate::model::shell_word;
 use crate::plan::SwarmOverrides;
 use crate::run::{self, PlanRun, Request, RunError, RunFolder};
 use crate::scope::SHARED_PATHS;
 use include_dir::{Dir, include_dir};
-use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -135,7 +134,9 @@ fn request(repo: &Path, answers: &Path) -> Request {
             answers: Some(answers.to_owned()),
             ..Choice::default()
         },
-        adapters: BTreeMap::new(),
+        adapters: Configured::default(),
+        budget: Budget::default(),
+        max_wall_seconds: None,
         bounds: Bounds {
             max_concurrency: 16,
             max_runtime_seconds: 60,

@@ -99,6 +99,8 @@ pub fn request(args: &RunOptions, context: &Context) -> Request {
         choice: choice(&args.worker),
         adapters: context.config.adapters.clone(),
         bounds: bounds(&args.worker),
+        budget: args.budget.budget(),
+        max_wall_seconds: args.budget.max_wall_seconds,
         remaining: remaining(&args.worker),
         validation_timeout_seconds: args.validation_timeout_seconds,
         record: args.worker.record.clone(),
@@ -134,6 +136,8 @@ pub fn choice(args: &WorkerArgs) -> Choice {
         command: args.command.clone(),
         answers: args.answers.clone(),
         env_names: args.env_names.clone(),
+        model: args.model.clone(),
+        effort: args.effort.clone(),
     }
 }
 

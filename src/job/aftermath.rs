@@ -5,7 +5,7 @@ use super::JobError;
 use super::backoff::{self, Delayed};
 use super::input::Row;
 use super::outcome::{Failure, Outcome};
-use super::pool::{Pool, PoolEvent, Turn, Waiting};
+use super::pool::{Pool, PoolEvent, Running, Turn, Waiting};
 use super::thread::{Finished, Task};
 use crate::clock;
 use crate::model::{
@@ -72,15 +72,16 @@ impl Pool<'_> {
             outcome,
             ..
         } = finished;
-        let (limits, old_feedback) = self
-            .running
-            .remove(&row.index)
-            .map_or((0, None), |running| {
-                (running.rate_limits + 1, running.feedback)
-            });
+        let at_once = self.running.len();
+        // It was put there when it began.
+        let Some(running) = self.running.remove(&row.index) else {
+            return;
+        };
+        let limits = running.rate_limits + 1;
         let average = self.average.unwrap_or(finished.duration);
         self.average = Some((average * 7 + finished.duration) / 8);
         let mut said = None;
+        let mut session = None;
         let (end, error) = match outcome {
             Outcome::Result(result, via) => {
                 if via != ReportVia::Report {
@@ -98,11 +99,13 @@ impl Pool<'_> {
                 (AttemptEnd::Completed, None)
             }
             Outcome::Failed(failure, text) => {
+                session = finished.session.filter(|_| failure.is_mendable());
                 let end = self.after_failure(failure, row.index);
                 (end, Some(format!("{failure}: {text}")))
             }
             Outcome::RateLimited(text, wait) => {
                 said = wait;
+                self.ration.refused(said);
                 let error = format!("{}: {text}", Failure::RateLimited);
                 let end = match limits {
                     ..RATE_LIMITS_MAX => AttemptEnd::RateLimited,
@@ -111,6 +114,11 @@ impl Pool<'_> {
                 (end, Some(error))
             }
         };
+        if end == AttemptEnd::Completed {
+            self.ration.went_well(at_once);
+        }
+        let counts = end != AttemptEnd::RateLimited;
+        self.ration.settle(running.reserve, finished.usage, counts);
         turn.completed += u64::from(end == AttemptEnd::Completed);
         turn.failed += u64::from(end == AttemptEnd::Failed);
         turn.events.push(Event::from(AttemptFinished {
@@ -124,6 +132,8 @@ impl Pool<'_> {
             signal: finished.signal,
             leaked: finished.leaked,
             duration_ms: finished.duration.as_millis() as u64,
+            usage: finished.usage,
+            session: session.clone(),
             completed_at: clock::csv_time(clock::now()),
         }));
         match end {
@@ -137,6 +147,7 @@ impl Pool<'_> {
                     Waiting {
                         row,
                         feedback: error,
+                        session,
                         rate_limits: 0,
                     },
                 ));
@@ -149,11 +160,13 @@ impl Pool<'_> {
                     item_id: row.id.clone(),
                     row_index: row.index,
                     delay_ms: delay.as_millis() as u64,
+                    places: Some(self.places()),
                 }));
                 // It says nothing of the row: the next prompt has no word of it.
                 let waiting = Waiting {
                     row,
-                    feedback: old_feedback,
+                    feedback: running.feedback,
+                    session: running.session,
                     rate_limits: limits,
                 };
                 turn.again.push((delay, waiting));
@@ -196,6 +209,8 @@ impl Pool<'_> {
             signal: None,
             leaked: Vec::new(),
             duration_ms: 0,
+            usage: None,
+            session: None,
             completed_at: clock::csv_time(clock::now()),
         })
     }
@@ -209,7 +224,9 @@ impl Pool<'_> {
     }
 
     fn withdrawn(&mut self, task: Task, turn: &mut Turn) {
-        self.running.remove(&task.row.index);
+        if let Some(Running { reserve, .. }) = self.running.remove(&task.row.index) {
+            self.ration.settle(reserve, None, false);
+        }
         turn.events.push(Event::from(AttemptFinished {
             wave: self.settings.wave,
             item_id: task.row.id,
@@ -221,6 +238,8 @@ impl Pool<'_> {
             signal: None,
             leaked: Vec::new(),
             duration_ms: 0,
+            usage: None,
+            session: None,
             completed_at: clock::csv_time(clock::now()),
         }));
     }

@@ -3,6 +3,7 @@
 use super::compile::Task;
 use super::prepare::{closure, no_claims};
 use super::state::State;
+use super::terms::{Raised, Terms};
 use super::{Preflight, Protocols, Recorder, RunError, RunFolder, Settings};
 use crate::git::Repo;
 use crate::integrate::RepoLock;
@@ -37,6 +38,7 @@ pub struct PlanRun {
     pub(super) settings: Settings,
     pub(super) recorder: Recorder,
     pub(super) lock: RepoLock,
+    pub(super) terms: Terms,
     /// Tasks that the user was told about.
     warned: BTreeSet<ItemId>,
 }
@@ -59,6 +61,7 @@ impl PlanRun {
             settings: serde_json::to_value(&settings).unwrap_or_default(),
         })])?;
         Ok(Self {
+            terms: Terms::of(&settings, recorder.state())?,
             store: Store::at(&settings.plan_file),
             folder,
             repo: preflight.repo,
@@ -71,7 +74,7 @@ impl PlanRun {
     }
 
     /// Takes up an earlier run from its ledger alone.
-    pub fn resume(folder: RunFolder) -> Result<Self, RunError> {
+    pub fn resume(folder: RunFolder, raised: Raised) -> Result<Self, RunError> {
         let mut state = State::default();
         let (ledger, _) = Ledger::open_with(&folder.ledger(), |record, place| {
             if place == 0 {
@@ -87,8 +90,9 @@ impl PlanRun {
             .started
             .clone()
             .ok_or_else(|| refuse("its ledger is empty".to_owned()))?;
-        let settings: Settings = serde_json::from_value(started.settings)
+        let mut settings: Settings = serde_json::from_value(started.settings)
             .map_err(|error| refuse(format!("its settings are not understood: {error}")))?;
+        raised.apply(&mut settings.budget, &mut settings.max_wall_seconds);
         let repo = Repo::find(&started.root)?;
         let lock = RepoLock::take(&repo, Some(folder.path()))?;
         let mut protocols = Protocols::load(&settings.protocol, repo.root(), settings.swarm)?;
@@ -96,6 +100,7 @@ impl PlanRun {
             protocols.reduce();
         }
         Ok(Self {
+            terms: Terms::of(&settings, &state)?,
             store: Store::at(&settings.plan_file),
             protocols,
             repo,

@@ -18,6 +18,7 @@ mod reuse;
 mod settle;
 mod spawn;
 mod state;
+mod terms;
 mod waves;
 
 pub use compile::{CompiledWave, preview};
@@ -31,8 +32,9 @@ pub use record::Recorder;
 pub use reuse::Earlier;
 pub use spawn::{SpawnRun, SpawnSettings, spool};
 pub use state::{Ended, State, Unit, Wave};
+pub use terms::Raised;
 
-use crate::job::{Bounds, Worker};
+use crate::job::{Bounds, Budget, Worker};
 use crate::model::RunId;
 use crate::plan::{ItemId, SwarmOverrides};
 use serde::{Deserialize, Serialize};
@@ -71,6 +73,12 @@ pub struct Settings {
     pub worker: Worker,
     /// Time and tries, and the one concurrency number.
     pub bounds: Bounds,
+    /// What the run may use up.
+    #[serde(default, skip_serializing_if = "Budget::is_none")]
+    pub budget: Budget,
+    /// Wall-clock budget of one call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_wall_seconds: Option<u64>,
     /// Wall-clock limit of a validation command.
     pub validation_timeout_seconds: u64,
     /// Where answers are recorded for the replay adapter.

@@ -89,6 +89,20 @@ impl Sandbox {
         said(self.command(args).output().expect("mesh starts"))
     }
 
+    /// A PATH on which git is the only program, so that none of the machine's agents is found.
+    pub fn path_with_git_only(&self) -> PathBuf {
+        let folder = self.root.path().join("bin");
+        if std::fs::create_dir(&folder).is_ok() {
+            let path = std::env::var_os("PATH").unwrap_or_default();
+            let git = std::env::split_paths(&path)
+                .map(|folder| folder.join("git"))
+                .find(|git| git.is_file())
+                .expect("git is installed");
+            std::os::unix::fs::symlink(git, folder.join("git")).expect("linked");
+        }
+        folder
+    }
+
     /// Runs git; it has to succeed.
     pub fn git(&self, args: &[&str]) -> String {
         let identity = ["-c", "user.name=t", "-c", "user.email=t@example.invalid"];
