@@ -2,7 +2,7 @@
 
 use super::terminal::{ProgressMode, Terminal, Tone};
 use crate::job::{Counts, Observer, RunningRow, Snapshot};
-use crate::model::{WaveCompiled, one_line};
+use crate::model::{WaveCompiled, dollars, one_line, short as short_count};
 use crate::run::Watcher;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
@@ -149,7 +149,7 @@ impl Display {
             return;
         };
         let counts = snapshot.counts;
-        let object = json!({
+        let mut object = json!({
             "job_id": job_id,
             "total_items": counts.total,
             "pending_items": counts.pending(),
@@ -158,6 +158,9 @@ impl Display {
             "failed_items": counts.failed,
             "eta_seconds": snapshot.eta().map(|eta| eta.as_secs()),
         });
+        if !snapshot.usage.is_none() {
+            object["usage"] = json!(snapshot.usage);
+        }
         self.last_json = Instant::now();
         // A reader that went away does not end the job.
         let _ = self.terminal.data(&object.to_string());
@@ -217,11 +220,20 @@ impl Watcher for Display {
     }
 }
 
-/// `3 running, 1 failed, 12.3/s, eta 12s`
+/// `3 running (rate-limited to 4), 1 failed, 12.3k tokens, $0.42, 12.3/s, eta 12s`
 fn status(snapshot: &Snapshot) -> String {
     let mut text = format!("{} running", snapshot.counts.running);
+    if snapshot.patience.is_cut {
+        text.push_str(&format!(" (rate-limited to {})", snapshot.patience.places));
+    }
     if snapshot.counts.failed > 0 {
         text.push_str(&format!(", {} failed", snapshot.counts.failed));
+    }
+    if !snapshot.usage.is_none() {
+        text.push_str(&format!(", {} tokens", short_count(snapshot.usage.tokens())));
+    }
+    if let Some(cost) = snapshot.usage.cost_usd {
+        text.push_str(&format!(", {}", dollars(cost)));
     }
     if snapshot.ended_here > 0 {
         text.push_str(&format!(", {}", rate(snapshot.rate())));

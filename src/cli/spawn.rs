@@ -267,6 +267,9 @@ fn print(summary: &Summary, terminal: &Terminal) -> Result<(), CliError> {
             .as_ref()
             .map_or(String::new(), |error| format!(" ({error})")),
     ));
+    if let Some(usage) = &summary.usage {
+        terminal.talk(&format!("used: {usage}"));
+    }
     for error in summary.failed_item_errors.iter().flatten() {
         terminal.talk(&format!(
             "  {} {}",

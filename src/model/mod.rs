@@ -19,4 +19,4 @@ pub use event::{
 pub use id::{JobId, ReportToken, Role, RoundName, RowId, RunId, UnitId, WaveNo, file_name};
 pub use row::{BlockReason, Lane, Risk, RowKey};
 pub use text::{one_line, shell_word, visible};
-pub use usage::{Session, Usage};
+pub use usage::{Session, Usage, dollars, short};

@@ -1,6 +1,7 @@
 //! What work costs: tokens and money, as the programs that did it said themselves.
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::ops::{AddAssign, Sub};
 
 /// What one or more attempts used.
@@ -59,6 +60,40 @@ impl Sub for Usage {
     }
 }
 
+/// `12.3k tokens in (4.0k cached), 850 out, $0.42`
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} tokens in", short(self.input_tokens))?;
+        if self.cached_input_tokens > 0 {
+            write!(f, " ({} cached)", short(self.cached_input_tokens))?;
+        }
+        write!(f, ", {} out", short(self.output_tokens))?;
+        match self.cost_usd {
+            Some(cost) => write!(f, ", {}", dollars(cost)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A count with three or four digits.
+pub fn short(count: u64) -> String {
+    match count {
+        0..1000 => count.to_string(),
+        1000..1_000_000 => format!("{:.1}k", count as f64 / 1e3),
+        _ => format!("{:.1}M", count as f64 / 1e6),
+    }
+}
+
+/// An amount of money with at least two digits that say something.
+pub fn dollars(amount: f64) -> String {
+    match amount {
+        0.0 => "$0".to_owned(),
+        ..0.01 => format!("${amount:.4}"),
+        ..1.0 => format!("${amount:.3}"),
+        _ => format!("${amount:.2}"),
+    }
+}
+
 /// To a billionth of a dollar: sums of shorter decimals stay decimals that one can read.
 fn rounded(dollars: f64) -> f64 {
     (dollars * 1e9).round() / 1e9
@@ -105,6 +140,29 @@ mod tests {
             (usage(1, Some(1.0)) - usage(1, Some(2.0))).cost_usd,
             Some(0.0)
         );
+    }
+
+    #[test]
+    fn people_read_it_in_few_digits() {
+        let usage = Usage {
+            input_tokens: 12_345,
+            cached_input_tokens: 4_000,
+            output_tokens: 850,
+            cost_usd: Some(0.4219),
+        };
+        assert_eq!(
+            usage.to_string(),
+            "12.3k tokens in (4.0k cached), 850 out, $0.422"
+        );
+        let plain = Usage {
+            cached_input_tokens: 0,
+            cost_usd: None,
+            input_tokens: 2_500_000,
+            ..usage
+        };
+        assert_eq!(plain.to_string(), "2.5M tokens in, 850 out");
+        let amounts = [0.0, 0.00123, 12.0].map(dollars);
+        assert_eq!(amounts, ["$0", "$0.0012", "$12.00"]);
     }
 
     #[test]
