@@ -24,6 +24,8 @@ mod opencode;
 mod price;
 pub mod replay;
 mod strict;
+#[cfg(test)]
+mod tests;
 mod version;
 
 pub use agent::REPORT_TOOL;

@@ -230,7 +230,10 @@ fn status(snapshot: &Snapshot) -> String {
         text.push_str(&format!(", {} failed", snapshot.counts.failed));
     }
     if !snapshot.usage.is_none() {
-        text.push_str(&format!(", {} tokens", short_count(snapshot.usage.tokens())));
+        text.push_str(&format!(
+            ", {} tokens",
+            short_count(snapshot.usage.tokens())
+        ));
     }
     if let Some(cost) = snapshot.usage.cost_usd {
         text.push_str(&format!(", {}", dollars(cost)));
