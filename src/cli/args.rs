@@ -207,12 +207,14 @@ pub struct WorkerArgs {
 pub struct BudgetArgs {
     /// US dollars, as the agent or the price table of mesh.yaml says
     ///
-    /// Before a row starts, what it may cost is put aside: the mean of the rows that ended, 0.10 for the first.
+    /// Before a row starts, what it may cost is put aside: the mean of those that ended; 0.10, or
+    /// all of a smaller budget, for the first.
     #[arg(long, value_name = "USD", value_parser = dollars)]
     pub max_cost_usd: Option<f64>,
     /// Tokens, in and out
     ///
-    /// Before a row starts, what it may use is put aside: the mean of the rows that ended, 20000 for the first.
+    /// Before a row starts, what it may use is put aside: the mean of those that ended; 20000, or
+    /// all of a smaller budget, for the first.
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub max_tokens: Option<u64>,
     /// Rows that are begun, further attempts not counted

@@ -62,7 +62,7 @@ pub fn drive(mut plan_run: PlanRun, terminal: &Terminal) -> Result<(u8, Option<R
         }
     }
     if end != Ending::Finished {
-        let command = run::resume_command(plan_run.id());
+        let command = go_on_command(plan_run.id(), &end);
         terminal.talk(&format!(
             "{} {command}",
             terminal.err_tone(Tone::Note, "go on with:")
@@ -74,6 +74,15 @@ pub fn drive(mut plan_run: PlanRun, terminal: &Terminal) -> Result<(u8, Option<R
         .as_ref()
         .map_or(70, |finished| finished.exit_code);
     Ok((code, report))
+}
+
+/// The command that goes on with a run that ended so.
+pub fn go_on_command(run_id: &RunId, end: &Ending) -> String {
+    let command = run::resume_command(run_id);
+    match end.to_raise() {
+        Some(option) => format!("{command} {option} MORE"),
+        None => command,
+    }
 }
 
 pub fn request(args: &RunOptions, context: &Context) -> Request {

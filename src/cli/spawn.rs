@@ -142,7 +142,7 @@ pub fn drive(mut spawn_run: SpawnRun, total: u64, terminal: &Terminal) -> Result
     });
     print(&summary, terminal)?;
     if end != Ending::Finished {
-        let command = run::resume_command(spawn_run.folder().id());
+        let command = super::run::go_on_command(spawn_run.folder().id(), &end);
         terminal.talk(&format!(
             "{} {command}",
             terminal.err_tone(Tone::Note, "go on with:")

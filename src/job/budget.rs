@@ -139,20 +139,28 @@ impl Purse {
         }
     }
 
-    /// The mean of the attempts that said what they used.
+    /// The mean of the attempts that said what they used. Until there is one, a default; one row may find out also with
+    /// a budget that is smaller than that.
     fn estimate(&self, is_fresh: bool) -> Reserve {
         let Spent {
             usage, attempts, ..
         } = self.spent;
-        let mean_usd = usage.cost_usd.map(|usd| usd / attempts.max(1) as f64);
+        let Budget {
+            max_cost_usd,
+            max_tokens,
+            ..
+        } = self.budget;
         let has_mean = attempts > 0;
+        let mean_usd = usage.cost_usd.map(|usd| usd / attempts.max(1) as f64);
+        let first_tokens = FIRST_ROW_TOKENS.min(max_tokens.unwrap_or(u64::MAX));
+        let first_usd = FIRST_ROW_USD.min(max_cost_usd.unwrap_or(f64::MAX));
         Reserve {
             tokens: if has_mean {
                 usage.tokens() / attempts
             } else {
-                FIRST_ROW_TOKENS
+                first_tokens
             },
-            usd: mean_usd.filter(|_| has_mean).unwrap_or(FIRST_ROW_USD),
+            usd: mean_usd.filter(|_| has_mean).unwrap_or(first_usd),
             is_fresh,
         }
     }
@@ -280,12 +288,16 @@ mod tests {
     }
 
     #[test]
-    fn a_budget_below_the_first_estimate_starts_nothing_and_a_history_counts() {
+    fn a_budget_below_the_first_estimate_lets_one_row_find_out_and_a_history_counts() {
         let budget = Budget {
             max_cost_usd: Some(0.05),
             ..Budget::default()
         };
-        assert_eq!(reached(purse(budget).reserve(true)), "max_cost_usd=0.05");
+        let mut small = purse(budget);
+        let first = yes(small.reserve(true));
+        assert_eq!(small.reserve(true), Room::Wait);
+        small.settle(first, used(10, 0.03), true);
+        assert_eq!(reached(small.reserve(true)), "max_cost_usd=0.05");
         let spent = Spent {
             usage: used(100, 0.02).expect("some"),
             attempts: 2,

@@ -202,7 +202,7 @@ pub(super) struct Pool<'p> {
     /// A worker asked to end the job; perhaps not on disk yet.
     pub stop_seen: bool,
     /// Why no further row starts, when a rule of the job says so.
-    pub halted: Option<String>,
+    pub halted: Option<Ending>,
 }
 
 /// A row whose next attempt is due later.
@@ -344,7 +344,8 @@ impl Pool<'_> {
         let completed = completed + turn.completed - self.before.completed;
         let failed = failed + turn.failed - self.before.failed;
         if let Some(when) = self.settings.halt.due(completed, failed, total) {
-            self.halted = Some(self.settings.halt.reason(completed, failed, total));
+            let reason = self.settings.halt.reason(completed, failed, total);
+            self.halted = Some(Ending::Halted(reason));
             if when == When::Now {
                 stop.end_now();
             }
@@ -358,7 +359,10 @@ impl Pool<'_> {
 
     /// A budget is used up.
     fn reached(&mut self, budget: &str, limit: Number, turn: &mut Turn) {
-        self.halted = Some(format!("{budget} of {limit} reached"));
+        self.halted = Some(Ending::BudgetReached {
+            budget: budget.to_owned(),
+            limit: limit.clone(),
+        });
         turn.events.push(Event::from(BudgetReached {
             budget: budget.to_owned(),
             limit,
@@ -557,7 +561,7 @@ impl Pool<'_> {
             return Ending::Finished;
         }
         match &self.halted {
-            Some(reason) => Ending::Halted(reason.clone()),
+            Some(halted) => halted.clone(),
             None => Ending::of(stop),
         }
     }

@@ -89,16 +89,17 @@ impl Sandbox {
         said(self.command(args).output().expect("mesh starts"))
     }
 
-    /// A PATH on which git is the only program, so that none of the machine's agents is found.
-    pub fn path_with_git_only(&self) -> PathBuf {
+    /// A PATH on which there are only these programs, so that none of the machine's agents is found.
+    pub fn path_with(&self, programs: &[&str]) -> PathBuf {
         let folder = self.root.path().join("bin");
-        if std::fs::create_dir(&folder).is_ok() {
+        std::fs::create_dir_all(&folder).expect("a folder");
+        for program in programs {
             let path = std::env::var_os("PATH").unwrap_or_default();
-            let git = std::env::split_paths(&path)
-                .map(|folder| folder.join("git"))
-                .find(|git| git.is_file())
-                .expect("git is installed");
-            std::os::unix::fs::symlink(git, folder.join("git")).expect("linked");
+            let found = std::env::split_paths(&path)
+                .map(|folder| folder.join(program))
+                .find(|file| file.is_file())
+                .unwrap_or_else(|| panic!("{program} is not installed"));
+            std::os::unix::fs::symlink(found, folder.join(program)).expect("linked");
         }
         folder
     }

@@ -293,7 +293,7 @@ fn a_protocol_that_nobody_knows() {
 fn nobody_to_do_the_work() {
     let bench = Bench::new(&[Task::new("a")]);
     let mut mesh = bench.command(&["run"]);
-    mesh.env("PATH", bench.path_with_git_only());
+    mesh.env("PATH", bench.path_with(&["git"]));
     let said = said(mesh.output().expect("mesh starts"));
     assert_eq!((said.code, said.out.as_str()), (3, ""));
     assert_snapshot!(said.err, @"

@@ -250,7 +250,7 @@ fn no_adapter_or_an_unknown_one() {
     let sandbox = Sandbox::new();
     sandbox.write("in.csv", "id\n1\n");
     let mut mesh = sandbox.command(&["spawn", "in.csv", "--instruction", "x"]);
-    mesh.env("PATH", sandbox.path_with_git_only());
+    mesh.env("PATH", sandbox.path_with(&["git"]));
     let said = crate::env::said(mesh.output().expect("mesh starts"));
     assert_eq!((said.code, said.out.as_str()), (3, ""));
     assert!(
