@@ -387,8 +387,8 @@ impl Pool<'_> {
 
     /// How many rows are to be queued beyond the free slots.
     fn ahead(&self) -> usize {
-        // One at a time is one at a time, and a halt rule is not to be overtaken.
-        let is_bounded = !self.settings.budget.is_none() || self.settings.ration.is_some();
+        // One at a time is one at a time, and neither a halt rule nor a budget is to be overtaken.
+        let is_bounded = !self.settings.budget.is_none();
         if self.slots == 1 || self.settings.halt != Halt::default() || is_bounded {
             return 0;
         }
