@@ -5,8 +5,12 @@
 mod backpressure;
 mod concurrency;
 mod early;
+mod priority;
 mod select;
 
 pub use backpressure::{Cause, next_number};
 pub use concurrency::{Concurrency, Limits};
-pub use select::{Deps, Selected, Selection, SkipReason, Skipped, Wish, reach_of, select};
+pub use priority::Priority;
+pub use select::{
+    Deps, Selected, Selection, SkipReason, Skipped, Wish, reach_of, select, select_longest_first,
+};

@@ -6,6 +6,7 @@
 //! One pass fills all places: items are read in blocks, on all cores, and claimed one after the other.
 
 use super::early::Early;
+use super::priority::Priority;
 use crate::model::UnitId;
 use crate::plan::metadata::{self, MetadataError};
 use crate::plan::{DepState, Item, ItemId, Metadata, Plan, Status};
@@ -95,9 +96,27 @@ pub struct Selection {
 /// A ready task that can't be worked is passed over; one that is `in_progress` already is not, since it stands before
 /// all others.
 pub fn select(plan: &Plan, wish: Wish<'_>) -> Selection {
+    let line = in_line(plan, &wish);
+    fill(plan, &wish, &line)
+}
+
+/// The same with the ready tasks in the order of `priority` instead of the plan's: for several tasks in flight, of which the
+/// longest chain decides when all are done. What is in progress still comes first, in plan order.
+pub fn select_longest_first(plan: &Plan, wish: Wish<'_>, priority: &Priority) -> Selection {
+    let mut line = in_line(plan, &wish);
+    // Stable: tasks without a rank stay in plan order.
+    line.sort_by_cached_key(|item| match item.status() {
+        Status::InProgress => None,
+        _ => Some(priority.rank(item.id())),
+    });
+    fill(plan, &wish, &line)
+}
+
+/// Fills the places from the tasks in line, and from early ones where they are wanted.
+fn fill(plan: &Plan, wish: &Wish<'_>, line: &[&Item]) -> Selection {
     let mut selection = Selection::default();
     let mut claims = wish.claims.clone();
-    for block in in_line(plan, &wish).chunks(BLOCK) {
+    for block in line.chunks(BLOCK) {
         if selection.tasks.len() >= wish.places {
             break;
         }
@@ -122,7 +141,7 @@ pub fn select(plan: &Plan, wish: Wish<'_>) -> Selection {
         }
     }
     if wish.deps == Deps::Advisory {
-        add_early(plan, &wish, &mut claims, &mut selection.tasks);
+        add_early(plan, wish, &mut claims, &mut selection.tasks);
     }
     selection
 }
@@ -286,6 +305,31 @@ mod tests {
         ]));
         assert_eq!(pick(&items, &[], &["a.*"]), "b");
         assert_eq!(pick(&items, &[], &["*.rs"]), "");
+    }
+
+    #[test]
+    fn the_longest_chain_is_taken_up_first_but_what_is_in_progress_before_it() {
+        let items = plan(json!([
+            {"id": "short", "status": "pending", "deps": []},
+            {"id": "long", "status": "pending", "deps": []},
+            {"id": "after", "status": "pending", "deps": ["long"]},
+            {"id": "begun", "status": "in_progress", "deps": []},
+        ]));
+        let select = |places| {
+            let wish = Wish {
+                closure: None,
+                past: &BTreeSet::new(),
+                claims: Claims::new(reach(&[])),
+                places,
+                deps: Deps::Strict,
+                is_workable: &|_| Ok(()),
+            };
+            let selection = select_longest_first(&items, wish, &Priority::of_equals(&items));
+            let tasks = selection.tasks.iter().map(|task| task.id.to_string());
+            tasks.collect::<Vec<_>>()
+        };
+        assert_eq!(select(2), ["begun", "long"]);
+        assert_eq!(select(9), ["begun", "long", "short"]);
     }
 
     #[test]
