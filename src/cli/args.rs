@@ -6,6 +6,7 @@ use super::terminal::{GLOBAL, ShowArgs, Terminal};
 use crate::config::Config;
 use crate::job::{Backoff, FormulaCells, Halt, Logs, Rows};
 use crate::model::RunId;
+use crate::schedule::Dispatch;
 use crate::scope::SHARED_PATHS;
 use clap::{Args, Parser, Subcommand};
 use std::num::NonZeroU64;
@@ -231,6 +232,9 @@ pub struct RunOptions {
     /// How many tasks in flight at once; only tasks with disjoint scopes run together
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
     pub parallel_tasks: u32,
+    /// When a task in flight goes on: `rolling`, as soon as its own rows are done, or `barrier`, in lock step with all others
+    #[arg(long, value_name = "HOW", default_value = "rolling")]
+    pub dispatch: Dispatch,
     /// Only one task at a time may touch any of these; may be repeated [default: manifests and lock files at the root]
     #[arg(long, value_name = "GLOB", default_values = SHARED_PATHS, hide_default_value = true)]
     pub shared_paths: Vec<String>,

@@ -259,6 +259,7 @@ fn overrides(matches: &ArgMatches) -> Vec<String> {
         "ids",
         "max_tasks",
         "parallel_tasks",
+        "dispatch",
         "shared_paths",
         "protocol",
         "swarm_roles",

@@ -9,6 +9,7 @@ use crate::job::{Backoff, Bounds};
 use crate::model::shell_word;
 use crate::plan::SwarmOverrides;
 use crate::run::{self, PlanRun, Request, RunError, RunFolder};
+use crate::schedule::Dispatch;
 use crate::scope::SHARED_PATHS;
 use include_dir::{Dir, include_dir};
 use std::collections::BTreeMap;
@@ -124,6 +125,8 @@ fn request(repo: &Path, answers: &Path) -> Request {
         ids: Vec::new(),
         max_tasks: COMPLETED as u32 + 1,
         parallel_tasks: 2,
+        // In lock step its waves are the same every time; they are the reference waves.
+        dispatch: Dispatch::Barrier,
         shared_paths: SHARED_PATHS.map(str::to_owned).to_vec(),
         protocol: "swarm".to_owned(),
         swarm: SwarmOverrides::default(),

@@ -83,6 +83,7 @@ pub fn request(args: &RunOptions, context: &Context) -> Request {
         ids: args.ids.clone(),
         max_tasks: args.max_tasks,
         parallel_tasks: args.parallel_tasks,
+        dispatch: args.dispatch,
         shared_paths: args.shared_paths.clone(),
         protocol: args.protocol.clone(),
         swarm: SwarmOverrides {

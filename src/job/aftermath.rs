@@ -60,6 +60,8 @@ impl Pool<'_> {
             PoolEvent::Declined(task) => self.withdrawn(*task, turn),
             PoolEvent::Finished(finished) => self.finish(*finished, turn),
             PoolEvent::Panicked(item) => return Err(JobError::Defect { item }),
+            // The turn looks for what may start anyway.
+            PoolEvent::PlaceFree => {}
         }
         Ok(())
     }
@@ -200,8 +202,11 @@ impl Pool<'_> {
         })
     }
 
-    /// Takes back the rows that no thread has begun.
+    /// Takes back the rows that no thread has begun; no further one will want a place.
     pub(super) fn withdraw(&mut self, turn: &mut Turn) {
+        if let Some(share) = &self.share {
+            share.leave();
+        }
         let queued: Vec<Task> = self.queue.try_iter().collect();
         for task in queued {
             self.withdrawn(task, turn);

@@ -20,6 +20,7 @@ use super::logs::LogFolder;
 use super::measure::Measure;
 use super::orphans::{self, Roster};
 use super::report::{Hub, Open};
+use super::slots::{Place, Share};
 use super::state::{Counts, State, Status};
 use super::stop::{Stop, Urgency};
 use super::thread::{Finished, Task, WorkerThread};
@@ -75,17 +76,21 @@ pub(super) enum PoolEvent {
     Finished(Box<Finished>),
     /// The thread of this row met a defect of `mesh`.
     Panicked(RowId),
+    /// One of the places that jobs share is free.
+    PlaceFree,
 }
 
 /// Runs the rows of a job that still need it, writes the output CSV, and says how it ended and what the input holds.
 ///
-/// `state` is what the ledger already holds of this job; empty for a new one.
+/// `state` is what the ledger already holds of this job; empty for a new one. With a `share`, each of its rows also takes one
+/// of the places that several jobs have in common.
 pub fn run(
     settings: &Settings,
     state: &mut State,
     journal: &mut dyn Journal,
     observer: &mut dyn Observer,
     stop: &Stop,
+    share: Option<Share<'_>>,
 ) -> Result<(Ending, Survey), JobError> {
     let survey = Survey::take(settings)?;
     let total = survey.total();
@@ -133,7 +138,10 @@ pub fn run(
         input: survey.rows(settings)?,
         queue: work.clone(),
         waiting: BTreeMap::new(),
+        held: None,
         running: HashMap::new(),
+        share,
+        wake: events.clone(),
         average: None,
         slots,
         begun: Instant::now(),
@@ -159,7 +167,7 @@ pub fn run(
         while pool.queue.try_recv().is_ok() {}
         ending
     })?;
-    let Pool { state, lines, .. } = pool;
+    let (state, lines) = pool.into_record();
     super::output::write_csv(settings, &survey, state, &lines)?;
     Ok((ending, survey))
 }
@@ -174,7 +182,13 @@ pub(super) struct Pool<'p> {
     pub queue: Receiver<Task>,
     /// Rows to try again, by when and in which order.
     pub waiting: BTreeMap<(Instant, u64), Waiting>,
-    pub running: HashMap<u64, Running>,
+    /// The next row, when only a place is missing.
+    pub held: Option<Waiting>,
+    pub running: HashMap<u64, Running<'p>>,
+    /// The places that other jobs want as well.
+    pub share: Option<Share<'p>>,
+    /// Where this loop hears of a free one.
+    pub wake: Sender<PoolEvent>,
     /// What an attempt takes, the last ones weighing most.
     pub average: Option<Duration>,
     pub slots: usize,
@@ -199,13 +213,15 @@ pub(super) struct Waiting {
 }
 
 /// A row that is queued or under way.
-pub(super) struct Running {
+pub(super) struct Running<'p> {
     pub id: RowId,
     pub pulse: Arc<Pulse>,
     /// What its prompt says of the attempt before.
     pub feedback: Option<String>,
     /// Rate limits met in a row.
     pub rate_limits: u32,
+    /// Its place among all jobs.
+    pub _place: Option<Place<'p>>,
 }
 
 /// What one turn of the loop is about to record, and what follows once it is on disk.
@@ -223,7 +239,12 @@ pub(super) struct Turn {
     pub failed: u64,
 }
 
-impl Pool<'_> {
+impl<'p> Pool<'p> {
+    /// What the output CSV is made of.
+    fn into_record(self) -> (&'p mut State, Lines) {
+        (self.state, self.lines)
+    }
+
     /// The main loop: take in what came, start what fits, make it durable, let it happen; until nothing runs and nothing
     /// may start.
     fn work(
@@ -258,7 +279,8 @@ impl Pool<'_> {
                 observer.progress(&self.snapshot());
             }
             let is_idle = self.running.is_empty() && turn.events.is_empty();
-            if is_idle && (self.waiting.is_empty() || !self.may_start(stop)) {
+            let is_done = self.waiting.is_empty() && self.held.is_none();
+            if is_idle && (is_done || !self.may_start(stop)) {
                 return Ok(self.ending(stop));
             }
             if turn.since.is_some() {
@@ -341,8 +363,8 @@ impl Pool<'_> {
 
     /// How many rows are to be queued beyond the free slots.
     fn ahead(&self) -> usize {
-        // One at a time is one at a time, and a halt rule is not to be overtaken.
-        if self.slots == 1 || self.settings.halt != Halt::default() {
+        // One at a time is one at a time, a halt rule is not to be overtaken, and a shared place is not to be sat on.
+        if self.slots == 1 || self.settings.halt != Halt::default() || self.share.is_some() {
             return 0;
         }
         match self.average.map(|average| average / self.slots as u32) {
@@ -368,9 +390,18 @@ impl Pool<'_> {
     fn fill(&mut self, turn: &mut Turn) -> Result<(), JobError> {
         let places = self.slots + self.ahead();
         while self.running.len() < places {
-            let Some(next) = self.next_row()? else {
+            let next = match self.held.take() {
+                Some(held) => Some(held),
+                None => self.next_row()?,
+            };
+            let Some(next) = next else {
                 return Ok(());
             };
+            let place = self.share.as_ref().map(|share| share.take(&self.wake));
+            if let Some(None) = place {
+                self.held = Some(next);
+                return Ok(());
+            }
             let row = next.row;
             let attempts = self.state.item(row.index).map_or(0, |item| item.attempts);
             let attempt = u32::from(attempts) + 1;
@@ -386,6 +417,7 @@ impl Pool<'_> {
                 pulse: Arc::clone(&pulse),
                 feedback: next.feedback.clone(),
                 rate_limits: next.rate_limits,
+                _place: place.flatten(),
             };
             self.running.insert(row.index, running);
             turn.start.push(Task {
@@ -467,7 +499,9 @@ impl Pool<'_> {
         if turn.since.is_some() {
             return TURN_MAX;
         }
-        let has_place = self.running.len() < self.slots + self.ahead() && !self.is_stocked();
+        let has_place = self.running.len() < self.slots + self.ahead()
+            && !self.is_stocked()
+            && self.held.is_none();
         let due = self.waiting.first_key_value().map(|((due, _), _)| *due);
         match due.filter(|_| has_place && self.may_start(stop)) {
             Some(due) => due.saturating_duration_since(Instant::now()).min(TICK),

@@ -55,6 +55,14 @@ pub(super) fn judge(
         record.code = Some(code.to_owned());
         record.detail = Some(detail);
     };
+    let number = wave.compiled.wave;
+    let violation = state.violations.iter().find(|found| found.wave == number);
+    if let Some(violation) = violation {
+        // Nobody knows which worker it was, so none of them is believed.
+        let detail = format!("{}: {:?}", violation.detail, violation.paths);
+        refuse(second_chance(state, id), "violation", detail);
+        return Ok(record);
+    }
     match (item.map(|item| item.status), result, error) {
         (Some(job::Status::Completed), Some(Value::Object(result)), _) => {
             let again = second_chance(state, id);

@@ -1,18 +1,25 @@
-//! The loop of a plan run. Each turn: finish what is open, take up tasks, ask every unit what it needs, do it.
+//! The loop of a plan run. Each turn: judge what has ended, do what needs no rows, take up tasks, send out what every unit
+//! needs, and listen until a wave has ended.
+//!
+//! In rolling dispatch each unit goes on as soon as its own rows are judged; with a barrier nothing is settled or sent out
+//! before all waves have ended. An integration changes the tree that snapshots are taken from, so nothing is sent out while
+//! one is under way; rows that run go on.
 
 use super::compile::Task;
+use super::floor::Floor;
 use super::prepare::{closure, no_claims};
-use super::state::State;
+use super::state::{State, Wave};
 use super::{Preflight, Protocols, Recorder, RunError, RunFolder, Settings};
 use crate::git::Repo;
 use crate::integrate::RepoLock;
-use crate::job::{self, Ending, Journal, Observer, Stop, Urgency};
+use crate::job::{self, Ending, Journal, Observer, Slots, Stop, Urgency};
 use crate::ledger::Ledger;
 use crate::model::{
     Event, PlanMutated, RunFinished, RunId, RunKind, RunStarted, UnitId, WaveCompiled,
 };
 use crate::plan::{Item, ItemId, MutateOptions, Plan, Status, Store};
-use crate::schedule::{Deps, Selection, Wish, reach_of, select};
+use crate::schedule::{Deps, Dispatch, Selection, Wish, reach_of};
+use crate::snapshot::Fingerprint;
 use std::collections::BTreeSet;
 
 /// Somebody who watches a run.
@@ -37,6 +44,8 @@ pub struct PlanRun {
     pub(super) settings: Settings,
     pub(super) recorder: Recorder,
     pub(super) lock: RepoLock,
+    /// How the tree and the plan must look while workers run.
+    pub(super) expected: Option<Fingerprint>,
     /// Tasks that the user was told about.
     warned: BTreeSet<ItemId>,
 }
@@ -49,7 +58,7 @@ impl PlanRun {
         lock: RepoLock,
     ) -> Result<Self, RunError> {
         let mut settings = preflight.settings;
-        settings.worker.folder = folder.snapshot();
+        settings.worker.folder = folder.snapshots();
         let mut recorder = Recorder::new(Ledger::create(&folder.ledger())?, State::default());
         recorder.record(&[Event::from(RunStarted {
             run_id: folder.id().clone(),
@@ -66,6 +75,7 @@ impl PlanRun {
             settings,
             recorder,
             lock,
+            expected: None,
             warned: BTreeSet::new(),
         })
     }
@@ -103,6 +113,7 @@ impl PlanRun {
             recorder: Recorder::new(ledger, state),
             folder,
             lock,
+            expected: None,
             warned: BTreeSet::new(),
         })
     }
@@ -129,29 +140,78 @@ impl PlanRun {
             return Ok(Ending::Finished);
         }
         self.roll_back(watcher, stop)?;
-        let end = loop {
-            if let Some(end) = self.finish_open_waves(watcher, stop)? {
-                break end;
+        let slots = Slots::new(self.concurrency());
+        let end = std::thread::scope(|scope| {
+            let mut floor = Floor::new(scope, &slots, stop);
+            let end = self.turns(&mut floor, watcher, stop);
+            if end.is_err() {
+                stop.end_now();
             }
-            self.settle(watcher, stop)?;
-            if stop.urgency() != Urgency::None {
-                break Ending::of(stop);
-            }
-            self.take_up(watcher)?;
-            if self.state().in_flight().next().is_none() {
-                break Ending::Finished;
-            }
-            self.emit()?;
-        };
-        let finished = self.finished(&end);
+            floor.wind_up(&mut self.recorder, watcher);
+            end
+        })?;
+        self.end(&end)?;
+        Ok(end)
+    }
+
+    /// Records how the run ended.
+    pub(super) fn end(&mut self, end: &Ending) -> Result<(), RunError> {
+        let finished = self.finished(end);
         self.recorder.record(&[Event::from(finished)])?;
         self.folder.tidy();
-        Ok(end)
+        Ok(())
+    }
+
+    fn turns(
+        &mut self,
+        floor: &mut Floor<'_, '_>,
+        watcher: &mut dyn Watcher,
+        stop: &Stop,
+    ) -> Result<Ending, RunError> {
+        let mut early = None;
+        loop {
+            if floor.has_ended() {
+                self.watch(floor, watcher)?;
+            }
+            for wave in floor.take_ended() {
+                match wave.result? {
+                    (Ending::Finished, _) => self.judge(wave.compiled.wave, floor, watcher)?,
+                    (ending, _) => {
+                        stop.drain();
+                        early.get_or_insert(ending);
+                    }
+                }
+            }
+            let is_rolling = self.settings.dispatch == Dispatch::Rolling;
+            let may_go_on = is_rolling || !self.state().waves.iter().any(Wave::is_open);
+            if may_go_on && stop.urgency() == Urgency::None {
+                self.settle(floor, watcher, stop)?;
+            }
+            if may_go_on && stop.urgency() == Urgency::None {
+                self.take_up(floor, watcher)?;
+                self.emit()?;
+            }
+            if stop.urgency() == Urgency::None {
+                self.start_waves(floor, watcher)?;
+            }
+            if floor.is_clear() {
+                return Ok(match (early, stop.urgency()) {
+                    (Some(early), _) => early,
+                    (None, Urgency::None) => Ending::Finished,
+                    (None, _) => Ending::of(stop),
+                });
+            }
+            floor.listen(&mut self.recorder, watcher);
+        }
     }
 
     /// Fills the places for tasks: `in_progress` in the plan first, then in the ledger. A kill in between leaves items
     /// that stand before all others, so they are the ones that are taken up next.
-    fn take_up(&mut self, watcher: &mut dyn Watcher) -> Result<(), RunError> {
+    pub(super) fn take_up(
+        &mut self,
+        floor: &mut Floor<'_, '_>,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), RunError> {
         let places = self.free_places();
         if places == 0 {
             return Ok(());
@@ -166,9 +226,12 @@ impl PlanRun {
         if selection.tasks.is_empty() {
             return Ok(());
         }
-        self.store.mutate(self.mutate_options(), |plan| {
-            let mut tasks = selection.tasks.iter();
-            tasks.try_for_each(|task| plan.set_status(&task.id, Status::InProgress))
+        self.own_change(floor, watcher, |run, _, _| {
+            run.store.mutate(run.mutate_options(), |plan| {
+                let mut tasks = selection.tasks.iter();
+                tasks.try_for_each(|task| plan.set_status(&task.id, Status::InProgress))
+            })?;
+            Ok(())
         })?;
         let mut events = Vec::new();
         for task in &selection.tasks {
@@ -212,7 +275,7 @@ impl PlanRun {
             deps: Deps::Strict,
             is_workable: &|task| self.protocols.check(task),
         };
-        Ok(select(plan, wish))
+        Ok(self.settings.select(plan, wish))
     }
 
     pub(super) fn task(&self, plan: &Plan, unit: &UnitId) -> Result<Task, RunError> {

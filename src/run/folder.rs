@@ -181,9 +181,14 @@ impl RunFolder {
         self.path.join("scratch")
     }
 
-    /// The workers' copy of the repository.
-    pub fn snapshot(&self) -> PathBuf {
+    /// The copies of the repository for workers.
+    pub fn snapshots(&self) -> PathBuf {
         self.path.join("snapshot")
+    }
+
+    /// One of them; each wave under way has its own.
+    pub fn snapshot(&self, place: usize) -> PathBuf {
+        self.snapshots().join(place.to_string())
     }
 
     /// The output CSV of a wave.
@@ -228,6 +233,6 @@ impl RunFolder {
     pub fn tidy(&self) {
         // Left-overs are harmless and `mesh runs gc` takes them with the run.
         let _ = std::fs::remove_dir_all(self.scratch());
-        let _ = std::fs::remove_dir_all(self.snapshot());
+        let _ = std::fs::remove_dir_all(self.snapshots());
     }
 }

@@ -9,6 +9,7 @@ mod compile;
 mod doctor;
 mod drive;
 mod error;
+mod floor;
 mod folder;
 mod hydration;
 mod prepare;
@@ -18,6 +19,7 @@ mod reuse;
 mod settle;
 mod spawn;
 mod state;
+mod watch;
 mod waves;
 
 pub use compile::{CompiledWave, preview};
@@ -34,7 +36,8 @@ pub use state::{Ended, State, Unit, Wave};
 
 use crate::job::{Bounds, Worker};
 use crate::model::RunId;
-use crate::plan::{ItemId, SwarmOverrides};
+use crate::plan::{ItemId, Plan, SwarmOverrides};
+use crate::schedule::{Dispatch, Priority, Selection, Wish, select, select_longest_first};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -50,6 +53,9 @@ pub struct Settings {
     pub max_tasks: u32,
     /// How many may be in flight at once.
     pub parallel_tasks: u32,
+    /// How the waves of several tasks follow one another.
+    #[serde(default = "Dispatch::of_old")]
+    pub dispatch: Dispatch,
     /// Of these paths only one task at a time may touch any; none in ledgers from before there were any.
     #[serde(default)]
     pub shared_paths: Vec<String>,
@@ -79,6 +85,28 @@ pub struct Settings {
     pub base_sha: String,
     /// `KEY=VALUE` as given, for the preflight line.
     pub overrides: Vec<String>,
+}
+
+impl Settings {
+    /// The next tasks: in plan order, as the seed has it; with several in flight, of the ready ones those first behind which
+    /// the most waits.
+    pub(crate) fn select(&self, plan: &Plan, wish: Wish<'_>) -> Selection {
+        select_next(self.dispatch, self.parallel_tasks, plan, wish)
+    }
+}
+
+fn select_next(
+    dispatch: Dispatch,
+    parallel_tasks: u32,
+    plan: &Plan,
+    wish: Wish<'_>,
+) -> Selection {
+    match dispatch {
+        Dispatch::Rolling if parallel_tasks > 1 => {
+            select_longest_first(plan, wish, &Priority::of_equals(plan))
+        }
+        _ => select(plan, wish),
+    }
 }
 
 /// The last line of a report to a person (seed, "Ergonomics").

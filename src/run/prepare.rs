@@ -1,12 +1,12 @@
 //! Preflight: everything that can be known before the first worker, resolved once. Nothing is written here.
 
-use super::{Protocols, RunError, Settings};
+use super::{Protocols, RunError, Settings, select_next};
 use crate::adapter::{self, Choice, CommandConfig};
 use crate::git::Repo;
 use crate::job::Bounds;
 use crate::model::RunId;
 use crate::plan::{self, ItemId, Plan, ResolveError, Status, Store, SwarmOverrides};
-use crate::schedule::{Concurrency, Deps, Limits, Selected, Selection, Skipped, Wish, select};
+use crate::schedule::{Concurrency, Deps, Limits, Selected, Selection, Skipped, Wish, Dispatch};
 use crate::scope::{Claims, Reach};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -24,6 +24,8 @@ pub struct Request {
     pub max_tasks: u32,
     /// `parallel_tasks=`.
     pub parallel_tasks: u32,
+    /// `--dispatch`.
+    pub dispatch: Dispatch,
     /// `shared_paths=`.
     pub shared_paths: Vec<String>,
     /// `--protocol`.
@@ -115,6 +117,7 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
         ids,
         max_tasks: request.max_tasks,
         parallel_tasks: request.parallel_tasks,
+        dispatch: request.dispatch,
         shared_paths: request.shared_paths.clone(),
         protocol: request.protocol.clone(),
         is_reduced: reduced.is_some(),
@@ -184,7 +187,8 @@ fn first_tasks(
         deps: Deps::Strict,
         is_workable: &|task| protocols.check(task),
     };
-    let Selection { tasks, skipped } = select(plan, wish);
+    let Selection { tasks, skipped } =
+        select_next(request.dispatch, request.parallel_tasks, plan, wish);
     match skipped.first() {
         Some(first) if tasks.is_empty() => Err(RunError::Unusable(first.why.clone())),
         _ => Ok((tasks, skipped)),

@@ -2,6 +2,7 @@
 
 use super::compile::Task;
 use super::drive::{PlanRun, Watcher, item_of};
+use super::floor::Floor;
 use super::hydration::Hydration;
 use super::state::Unit;
 use super::{RunError, RunFolder, Settings};
@@ -57,6 +58,7 @@ impl PlanRun {
     /// Does everything that needs no rows, unit by unit: count votes, integrate, persist.
     pub(super) fn settle(
         &mut self,
+        floor: &mut Floor<'_, '_>,
         watcher: &mut dyn Watcher,
         stop: &Stop,
     ) -> Result<(), RunError> {
@@ -67,7 +69,7 @@ impl PlanRun {
             .collect();
         for id in ids {
             // A stop is looked at between steps: each of them is whole by itself.
-            while stop.urgency() == Urgency::None && self.step(&id, watcher, stop)? {}
+            while stop.urgency() == Urgency::None && self.step(&id, floor, watcher, stop)? {}
         }
         Ok(())
     }
@@ -76,6 +78,7 @@ impl PlanRun {
     fn step(
         &mut self,
         id: &UnitId,
+        floor: &mut Floor<'_, '_>,
         watcher: &mut dyn Watcher,
         stop: &Stop,
     ) -> Result<bool, RunError> {
@@ -84,14 +87,21 @@ impl PlanRun {
             return Ok(false);
         };
         let task = self.task(&self.store.read()?, id)?;
-        match task.next(&unit.state) {
+        let action = task.next(&unit.state);
+        match &action {
             Action::Await | Action::Emit(_) => return Ok(false),
-            Action::Hydrate(answer) => self.hydrate(&task, &unit, &answer, watcher)?,
             Action::Change(change) => self.change(&task, change, watcher)?,
             Action::Tally => self.tally(&task, &unit.state, watcher)?,
-            Action::Integrate => self.integrate(&task, &unit.state, watcher, stop)?,
-            Action::Complete => self.persist(&unit, None, "", watcher)?,
-            Action::Block(reason, detail) => self.persist(&unit, Some(reason), &detail, watcher)?,
+            Action::Hydrate(_) | Action::Integrate | Action::Complete | Action::Block(..) => {
+                self.own_change(floor, watcher, |run, floor, watcher| match &action {
+                    Action::Hydrate(answer) => run.hydrate(&task, &unit, answer, watcher),
+                    Action::Block(reason, detail) => {
+                        run.persist(&unit, Some(*reason), detail, watcher)
+                    }
+                    Action::Complete => run.persist(&unit, None, "", watcher),
+                    _ => run.integrate(&task, &unit.state, floor, watcher, stop),
+                })?;
+            }
         }
         Ok(true)
     }
@@ -153,7 +163,7 @@ impl PlanRun {
     fn change(
         &mut self,
         task: &Task,
-        change: Change,
+        change: &Change,
         watcher: &mut dyn Watcher,
     ) -> Result<(), RunError> {
         watcher.say(&format!(
@@ -163,10 +173,10 @@ impl PlanRun {
         self.recorder.record(&[Event::from(ProtocolChanged {
             unit: task.unit.clone(),
             from: task.protocol.name.clone(),
-            to: change.to,
+            to: change.to.clone(),
             keeps: change.keeps,
-            code: change.code,
-            detail: change.detail,
+            code: change.code.clone(),
+            detail: change.detail.clone(),
         })])?;
         Ok(())
     }
@@ -216,6 +226,7 @@ impl PlanRun {
         &mut self,
         task: &Task,
         state: &UnitState,
+        floor: &mut Floor<'_, '_>,
         watcher: &mut dyn Watcher,
         stop: &Stop,
     ) -> Result<(), RunError> {
@@ -228,8 +239,10 @@ impl PlanRun {
             },
             patch: protocol::latest_patch(&task.protocol, state).unwrap_or_default(),
         };
-        integrator(&self.repo, &self.folder, &self.settings, &self.lock, stop)
-            .integrate(&order, &mut self.recorder)?;
+        let integrator = integrator(&self.repo, &self.folder, &self.settings, &self.lock, stop);
+        floor.meanwhile(&mut self.recorder, watcher, |journal| {
+            Ok(integrator.integrate(&order, journal)?)
+        })?;
         if let Some(unit) = self.state().unit(&task.unit) {
             for run in &unit.state.validations {
                 watcher.say(&format!(
