@@ -6,7 +6,7 @@ use super::terminal::{GLOBAL, ShowArgs, Terminal};
 use crate::config::Config;
 use crate::job::{Backoff, FormulaCells, Halt, Logs, Rows};
 use crate::model::RunId;
-use crate::schedule::Dispatch;
+use crate::schedule::{Deps, Dispatch};
 use crate::scope::SHARED_PATHS;
 use clap::{Args, Parser, Subcommand};
 use std::num::NonZeroU64;
@@ -235,6 +235,13 @@ pub struct RunOptions {
     /// When a task in flight goes on: `rolling`, as soon as its own rows are done, or `barrier`, in lock step with all others
     #[arg(long, value_name = "HOW", default_value = "rolling")]
     pub dispatch: Dispatch,
+    /// What open dependencies mean: `strict`, wait for them, or `advisory`
+    ///
+    /// With `advisory`, places that no ready task wants go to tasks whose dependencies are open, as long as their scopes share no
+    /// path with any task that they wait for. Only their rows go ahead: a patch is integrated and validated when the
+    /// dependencies are completed.
+    #[arg(long, value_name = "HOW", default_value = "strict")]
+    pub deps: Deps,
     /// Only one task at a time may touch any of these; may be repeated [default: manifests and lock files at the root]
     #[arg(long, value_name = "GLOB", default_values = SHARED_PATHS, hide_default_value = true)]
     pub shared_paths: Vec<String>,

@@ -260,6 +260,7 @@ fn overrides(matches: &ArgMatches) -> Vec<String> {
         "max_tasks",
         "parallel_tasks",
         "dispatch",
+        "deps",
         "shared_paths",
         "protocol",
         "swarm_roles",

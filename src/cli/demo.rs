@@ -9,7 +9,7 @@ use crate::job::{Backoff, Bounds};
 use crate::model::shell_word;
 use crate::plan::SwarmOverrides;
 use crate::run::{self, PlanRun, Request, RunError, RunFolder};
-use crate::schedule::Dispatch;
+use crate::schedule::{Deps, Dispatch};
 use crate::scope::SHARED_PATHS;
 use include_dir::{Dir, include_dir};
 use std::collections::BTreeMap;
@@ -127,6 +127,7 @@ fn request(repo: &Path, answers: &Path) -> Request {
         parallel_tasks: 2,
         // In lock step its waves are the same every time; they are the reference waves.
         dispatch: Dispatch::Barrier,
+        deps: Deps::Strict,
         shared_paths: SHARED_PATHS.map(str::to_owned).to_vec(),
         protocol: "swarm".to_owned(),
         swarm: SwarmOverrides::default(),

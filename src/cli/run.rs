@@ -84,6 +84,7 @@ pub fn request(args: &RunOptions, context: &Context) -> Request {
         max_tasks: args.max_tasks,
         parallel_tasks: args.parallel_tasks,
         dispatch: args.dispatch,
+        deps: args.deps,
         shared_paths: args.shared_paths.clone(),
         protocol: args.protocol.clone(),
         swarm: SwarmOverrides {

@@ -5,7 +5,7 @@ use super::JobError;
 use super::backoff::{self, Delayed};
 use super::input::Row;
 use super::outcome::{Failure, Outcome};
-use super::pool::{Pool, PoolEvent, Turn, Waiting};
+use super::pool::{Pool, PoolEvent, Running, Turn, Waiting};
 use super::thread::{Finished, Task};
 use crate::clock;
 use crate::model::{
@@ -75,8 +75,7 @@ impl Pool<'_> {
             ..
         } = finished;
         let (limits, old_feedback) = self
-            .running
-            .remove(&row.index)
+            .no_longer_running(row.index)
             .map_or((0, None), |running| {
                 (running.rate_limits + 1, running.feedback)
             });
@@ -164,6 +163,13 @@ impl Pool<'_> {
         }
     }
 
+    /// Takes a row out of those under way; its place is free when its end is in the ledger.
+    fn no_longer_running(&mut self, row: u64) -> Option<Running<'_>> {
+        let mut running = self.running.remove(&row)?;
+        self.freed.extend(running.place.take());
+        Some(running)
+    }
+
     fn delayed(&self, row: &Row, attempt: u32) -> Delayed<'_> {
         Delayed {
             job_id: &self.settings.job_id,
@@ -214,7 +220,7 @@ impl Pool<'_> {
     }
 
     fn withdrawn(&mut self, task: Task, turn: &mut Turn) {
-        self.running.remove(&task.row.index);
+        self.no_longer_running(task.row.index);
         turn.events.push(Event::from(AttemptFinished {
             wave: self.settings.wave,
             item_id: task.row.id,

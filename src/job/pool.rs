@@ -141,6 +141,7 @@ pub fn run(
         held: None,
         running: HashMap::new(),
         share,
+        freed: Vec::new(),
         wake: events.clone(),
         average: None,
         slots,
@@ -187,6 +188,8 @@ pub(super) struct Pool<'p> {
     pub running: HashMap<u64, Running<'p>>,
     /// The places that other jobs want as well.
     pub share: Option<Share<'p>>,
+    /// Those of rows whose end is not in the ledger yet.
+    pub freed: Vec<Place<'p>>,
     /// Where this loop hears of a free one.
     pub wake: Sender<PoolEvent>,
     /// What an attempt takes, the last ones weighing most.
@@ -221,7 +224,7 @@ pub(super) struct Running<'p> {
     /// Rate limits met in a row.
     pub rate_limits: u32,
     /// Its place among all jobs.
-    pub _place: Option<Place<'p>>,
+    pub place: Option<Place<'p>>,
 }
 
 /// What one turn of the loop is about to record, and what follows once it is on disk.
@@ -417,7 +420,7 @@ impl<'p> Pool<'p> {
                 pulse: Arc::clone(&pulse),
                 feedback: next.feedback.clone(),
                 rate_limits: next.rate_limits,
-                _place: place.flatten(),
+                place: place.flatten(),
             };
             self.running.insert(row.index, running);
             turn.start.push(Task {
@@ -481,6 +484,7 @@ impl<'p> Pool<'p> {
             // The connection may be gone; the result is safe all the same.
             let _ = acknowledge.send(());
         }
+        self.freed.clear();
         for task in turn.start {
             // Never blocks: there are as many places as rows may be running.
             let _ = tasks.send(task);

@@ -107,6 +107,8 @@ events! {
     "validation_finished" ValidationFinished(ValidationFinished),
     /// The patch stands in the tree, or the tree is as it was.
     "integration_finished" IntegrationFinished(IntegrationFinished),
+    /// A task was taken up before its dependencies are completed; the plan does not say so yet.
+    "began_early" BeganEarly(BeganEarly),
     /// The plan file was changed.
     "plan_mutated" PlanMutated(PlanMutated),
     /// Something changed that no worker may change.
@@ -569,6 +571,15 @@ pub struct ProtocolChanged {
     pub code: String,
     /// The same in words.
     pub detail: String,
+}
+
+/// Fields of `began_early`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BeganEarly {
+    /// The task.
+    pub unit: UnitId,
+    /// The dependencies that are not completed.
+    pub waits_for: Vec<String>,
 }
 
 /// Fields of `plan_mutated`.

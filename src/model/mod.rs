@@ -9,7 +9,7 @@ mod row;
 mod text;
 
 pub use event::{
-    AttemptEnd, AttemptFinished, AttemptReported, AttemptStarted, Backpressure, BeforeState,
+    AttemptEnd, AttemptFinished, AttemptReported, AttemptStarted, Backpressure, BeganEarly, BeforeState,
     BudgetReached, Event, EventError, Hydrated, IntegrationFinished, IntegrationOutcome,
     IntegrationStarted, PlanMutated, ProtocolChanged, RateLimited, ReportRefused, ReportVia,
     RowsReopened, RunFinished, RunKind, RunStarted, Tally, TouchedPath, ValidationFinished,

@@ -8,17 +8,18 @@
 use super::compile::Task;
 use super::floor::Floor;
 use super::prepare::{closure, no_claims};
-use super::state::{State, Wave};
+use super::state::{State, Unit, Wave};
 use super::{Preflight, Protocols, Recorder, RunError, RunFolder, Settings};
 use crate::git::Repo;
 use crate::integrate::RepoLock;
 use crate::job::{self, Ending, Journal, Observer, Slots, Stop, Urgency};
 use crate::ledger::Ledger;
 use crate::model::{
-    Event, PlanMutated, RunFinished, RunId, RunKind, RunStarted, UnitId, WaveCompiled,
+    BeganEarly, Event, PlanMutated, RunFinished, RunId, RunKind, RunStarted, UnitId, WaveCompiled,
 };
-use crate::plan::{Item, ItemId, MutateOptions, Plan, Status, Store};
-use crate::schedule::{Deps, Dispatch, Selection, Wish, reach_of};
+use crate::plan::{DepState, Item, ItemId, MutateOptions, Plan, Status, Store};
+use crate::protocol::Action;
+use crate::schedule::{Dispatch, Selection, Wish, reach_of};
 use crate::snapshot::Fingerprint;
 use std::collections::BTreeSet;
 
@@ -226,16 +227,36 @@ impl PlanRun {
         if selection.tasks.is_empty() {
             return Ok(());
         }
-        self.own_change(floor, watcher, |run, _, _| {
-            run.store.mutate(run.mutate_options(), |plan| {
-                let mut tasks = selection.tasks.iter();
-                tasks.try_for_each(|task| plan.set_status(&task.id, Status::InProgress))
+        let (early, ready): (Vec<_>, Vec<_>) =
+            selection.tasks.into_iter().partition(|task| task.is_early);
+        if !ready.is_empty() {
+            let ids: Vec<ItemId> = ready.into_iter().map(|task| task.id).collect();
+            self.own_change(floor, watcher, |run, _, watcher| {
+                run.set_in_progress(&ids, watcher)
             })?;
-            Ok(())
+        }
+        for task in early {
+            let item = plan.get(&task.id);
+            let open = item.map_or(Vec::new(), |item| plan.waiting_on(item));
+            let waits_for = open.iter().map(ToString::to_string).collect();
+            self.begin_early(&task.id, waits_for, watcher)?;
+        }
+        Ok(())
+    }
+
+    /// Says `in_progress` of tasks, first in the plan and then in the ledger.
+    pub(super) fn set_in_progress(
+        &mut self,
+        ids: &[ItemId],
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), RunError> {
+        self.store.mutate(self.mutate_options(), |plan| {
+            let mut ids = ids.iter();
+            ids.try_for_each(|id| plan.set_status(id, Status::InProgress))
         })?;
         let mut events = Vec::new();
-        for task in &selection.tasks {
-            let unit = UnitId::new(task.id.as_str());
+        for id in ids {
+            let unit = UnitId::new(id.as_str());
             watcher.say(&format!("{unit}: in progress"));
             events.push(Event::from(PlanMutated {
                 unit,
@@ -249,14 +270,47 @@ impl PlanRun {
         Ok(())
     }
 
+    fn begin_early(
+        &mut self,
+        id: &ItemId,
+        waits_for: Vec<String>,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), RunError> {
+        let unit = UnitId::new(id.as_str());
+        let open = waits_for.join(", ");
+        watcher.say(&format!("{unit}: begun ahead of {open}, which it waits for"));
+        self.recorder
+            .record(&[Event::from(BeganEarly { unit, waits_for })])?;
+        Ok(())
+    }
+
+    /// Whether the task of `unit` was begun early and still waits for a dependency.
+    pub(super) fn has_to_wait(&self, plan: &Plan, unit: &Unit) -> Result<bool, RunError> {
+        let item = item_of(plan, &unit.id)?;
+        Ok(unit.is_early && plan.dep_state(item) == DepState::WaitingOnDeps)
+    }
+
     /// How many tasks may be taken up now.
     fn free_places(&self) -> usize {
         let state = self.state();
         let parallel = self.settings.parallel_tasks.max(1) as usize;
         let in_all = self.settings.max_tasks as usize;
+        // One that has nothing to do but to wait for others must not keep them from being taken up.
+        let at_work = state.in_flight().filter(|unit| !self.is_parked(unit));
         parallel
-            .saturating_sub(state.in_flight().count())
+            .saturating_sub(at_work.count())
             .min(in_all.saturating_sub(state.units.len()))
+    }
+
+    /// Whether a task that was begun early has everything but its dependencies.
+    fn is_parked(&self, unit: &Unit) -> bool {
+        let parked = || {
+            let plan = self.store.read()?;
+            let task = self.task(&plan, &unit.id)?;
+            let is_ready = matches!(task.next(&unit.state), Action::Integrate);
+            Ok::<bool, RunError>(is_ready && self.has_to_wait(&plan, unit)?)
+        };
+        unit.is_early && parked().unwrap_or(false)
     }
 
     fn select(&self, plan: &Plan, places: usize) -> Result<Selection, RunError> {
@@ -272,7 +326,7 @@ impl PlanRun {
             past: &state.units.iter().map(|unit| unit.id.clone()).collect(),
             claims,
             places,
-            deps: Deps::Strict,
+            deps: self.settings.deps,
             is_workable: &|task| self.protocols.check(task),
         };
         Ok(self.settings.select(plan, wish))
@@ -293,10 +347,10 @@ impl PlanRun {
 
     fn finished(&self, end: &Ending) -> RunFinished {
         let state = self.state();
+        // One that was begun early and whose dependencies are still open is not done either.
         let blocked = state.units.iter().any(|unit| {
-            unit.ended
-                .as_ref()
-                .is_some_and(|ended| ended.reason.is_some())
+            let ended = unit.ended.as_ref();
+            ended.is_none_or(|ended| ended.reason.is_some())
         });
         let attempts = state.attempts();
         let unclean = attempts.spawned != attempts.closed || !state.violations.is_empty();

@@ -37,7 +37,7 @@ pub use state::{Ended, State, Unit, Wave};
 use crate::job::{Bounds, Worker};
 use crate::model::RunId;
 use crate::plan::{ItemId, Plan, SwarmOverrides};
-use crate::schedule::{Dispatch, Priority, Selection, Wish, select, select_longest_first};
+use crate::schedule::{Deps, Dispatch, Priority, Selection, Wish, select, select_longest_first};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -56,6 +56,9 @@ pub struct Settings {
     /// How the waves of several tasks follow one another.
     #[serde(default = "Dispatch::of_old")]
     pub dispatch: Dispatch,
+    /// What open dependencies mean.
+    #[serde(default)]
+    pub deps: Deps,
     /// Of these paths only one task at a time may touch any; none in ledgers from before there were any.
     #[serde(default)]
     pub shared_paths: Vec<String>,

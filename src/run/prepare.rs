@@ -26,6 +26,8 @@ pub struct Request {
     pub parallel_tasks: u32,
     /// `--dispatch`.
     pub dispatch: Dispatch,
+    /// `--deps`.
+    pub deps: Deps,
     /// `shared_paths=`.
     pub shared_paths: Vec<String>,
     /// `--protocol`.
@@ -118,6 +120,7 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
         max_tasks: request.max_tasks,
         parallel_tasks: request.parallel_tasks,
         dispatch: request.dispatch,
+        deps: request.deps,
         shared_paths: request.shared_paths.clone(),
         protocol: request.protocol.clone(),
         is_reduced: reduced.is_some(),
@@ -184,7 +187,7 @@ fn first_tasks(
         past: &BTreeSet::new(),
         claims: no_claims(&request.shared_paths)?,
         places: request.parallel_tasks.min(request.max_tasks) as usize,
-        deps: Deps::Strict,
+        deps: request.deps,
         is_workable: &|task| protocols.check(task),
     };
     let Selection { tasks, skipped } =

@@ -62,14 +62,16 @@ impl PlanRun {
         watcher: &mut dyn Watcher,
         stop: &Stop,
     ) -> Result<(), RunError> {
-        let ids: Vec<UnitId> = self
-            .state()
-            .in_flight()
-            .map(|unit| unit.id.clone())
-            .collect();
-        for id in ids {
-            // A stop is looked at between steps: each of them is whole by itself.
-            while stop.urgency() == Urgency::None && self.step(&id, floor, watcher, stop)? {}
+        let mut has_moved = true;
+        // What one unit completes another one may wait for.
+        while std::mem::take(&mut has_moved) {
+            let ids: Vec<UnitId> = self.state().in_flight().map(|unit| unit.id.clone()).collect();
+            for id in ids {
+                // A stop is looked at between steps: each of them is whole by itself.
+                while stop.urgency() == Urgency::None && self.step(&id, floor, watcher, stop)? {
+                    has_moved = true;
+                }
+            }
         }
         Ok(())
     }
@@ -86,8 +88,12 @@ impl PlanRun {
         let Some(unit) = in_flight.cloned() else {
             return Ok(false);
         };
-        let task = self.task(&self.store.read()?, id)?;
+        let plan = self.store.read()?;
+        let task = self.task(&plan, id)?;
         let action = task.next(&unit.state);
+        if action == Action::Integrate && self.has_to_wait(&plan, &unit)? {
+            return Ok(false);
+        }
         match &action {
             Action::Await | Action::Emit(_) => return Ok(false),
             Action::Change(change) => self.change(&task, change, watcher)?,
@@ -99,7 +105,13 @@ impl PlanRun {
                         run.persist(&unit, Some(*reason), detail, watcher)
                     }
                     Action::Complete => run.persist(&unit, None, "", watcher),
-                    _ => run.integrate(&task, &unit.state, floor, watcher, stop),
+                    _ => {
+                        if unit.is_early {
+                            let id = item_of(&plan, &unit.id)?.id().clone();
+                            run.set_in_progress(&[id], watcher)?;
+                        }
+                        run.integrate(&task, &unit.state, floor, watcher, stop)
+                    }
                 })?;
             }
         }

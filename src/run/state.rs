@@ -30,6 +30,8 @@ pub struct Unit {
     pub id: UnitId,
     /// Rounds, tallies, integration.
     pub state: UnitState,
+    /// It was taken up before its dependencies were completed, and the plan does not say `in_progress` yet.
+    pub is_early: bool,
     /// The before-state of an integration that has not finished.
     pub open_integration: Option<IntegrationStarted>,
     /// The last integration that finished.
@@ -158,6 +160,9 @@ impl State {
                 }
             }
             Event::IntegrationFinished(body) => self.integration_finished(body),
+            Event::BeganEarly(body) => {
+                self.taken_up(&body.unit).is_early = true;
+            }
             Event::PlanMutated(body) => self.mutated(body),
             Event::Violation(body) => self.violations.push(body.clone()),
             Event::RunFinished(body) => self.finished = Some(body.clone()),
@@ -329,18 +334,26 @@ impl State {
         };
     }
 
+    fn taken_up(&mut self, id: &UnitId) -> &mut Unit {
+        let known = self.units.iter().position(|unit| unit.id == *id);
+        let at = known.unwrap_or_else(|| {
+            self.units.push(Unit {
+                id: id.clone(),
+                state: UnitState::default(),
+                is_early: false,
+                open_integration: None,
+                integration: None,
+                ended: None,
+            });
+            self.units.len() - 1
+        });
+        &mut self.units[at]
+    }
+
     fn mutated(&mut self, body: &PlanMutated) {
         self.mutations.push(body.clone());
         if body.status == "in_progress" {
-            if self.unit(&body.unit).is_none() {
-                self.units.push(Unit {
-                    id: body.unit.clone(),
-                    state: UnitState::default(),
-                    open_integration: None,
-                    integration: None,
-                    ended: None,
-                });
-            }
+            self.taken_up(&body.unit).is_early = false;
         } else if let Some(unit) = self.unit_mut(&body.unit) {
             unit.ended = Some(Ended {
                 status: body.status.clone(),

@@ -8,8 +8,9 @@ use super::RunError;
 use super::drive::{PlanRun, Watcher};
 use super::floor::Floor;
 use crate::job::Journal;
-use crate::model::{Event, Violation};
+use crate::model::{Event, Violation, WaveNo};
 use crate::snapshot::{Fingerprint, SnapshotError};
+use std::collections::BTreeSet;
 
 impl PlanRun {
     /// From now on the tree is to look as it looks now.
@@ -32,7 +33,8 @@ impl PlanRun {
         }
         let detail = "the work tree or the plan changed while workers ran";
         watcher.warn(&format!("violation: {detail}: {paths:?}"));
-        let violations = floor.waves().map(|wave| {
+        let suspects: BTreeSet<WaveNo> = floor.waves().collect();
+        let violations = suspects.into_iter().map(|wave| {
             Event::from(Violation {
                 wave,
                 paths: paths.clone(),

@@ -12,19 +12,44 @@ use crate::plan::metadata::{self, MetadataError};
 use crate::plan::{DepState, Item, ItemId, Metadata, Plan, Status};
 use crate::scope::{Claims, Reach, ScopeError};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
 
 /// How many items are read ahead of the claims; few enough to waste nothing on a plan of which one task is taken.
 const BLOCK: usize = 256;
 
 /// What open dependencies mean for a task.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Deps {
     /// It waits until they are completed.
     #[default]
     Strict,
     /// It may go ahead after all ready ones, as [`early`](super::early) says.
     Advisory,
+}
+
+impl fmt::Display for Deps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Deps::Strict => "strict",
+            Deps::Advisory => "advisory",
+        })
+    }
+}
+
+impl FromStr for Deps {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "strict" => Ok(Deps::Strict),
+            "advisory" => Ok(Deps::Advisory),
+            _ => Err("must be strict or advisory".to_owned()),
+        }
+    }
 }
 
 /// What is asked of the plan.

@@ -156,6 +156,38 @@ fn a_run_that_was_killed_before_its_first_event_never_began() {
     assert_eq!(bench.mesh(&["runs", "list"]).code, 0);
 }
 
+/// Two tasks whose waves are under way at once; which event is which differs from run to run.
+fn killed_while_rolling(side: &str) {
+    let args = ["max_tasks=2", "parallel_tasks=2"];
+    for point in (3..75).step_by(9) {
+        let bench = Bench::new(&[Task::new("a"), Task::new("b")]);
+        let answers = bench.beside("answers").display().to_string();
+        let head: &[&str] = &["run", "--run-id", "R", "--adapter", "replay"];
+        let mut command = bench.command(&[head, &["--answers", &answers], &args].concat());
+        let wish = format!("{side}:{point}");
+        command.env("MESH_FAULT_KILL", &wish);
+        let output = command.output().expect("mesh starts");
+        assert_eq!(output.status.signal(), Some(9), "{wish}");
+        let said = bench.mesh(&["resume", "R"]);
+        assert_eq!(said.code, 0, "{wish}: {}", said.err);
+        assert_eq!(bench.read("a.txt") + &bench.read("b.txt"), "new\nnew\n");
+        let comments = ["a", "b"].map(|id| (bench.status_of(id), bench.comments(id).len()));
+        let done = ("completed".to_owned(), 1);
+        assert_eq!(comments, [done.clone(), done], "{wish}");
+        nothing_ran_twice(&bench.events());
+    }
+}
+
+#[test]
+fn killed_before_events_while_two_tasks_are_in_flight() {
+    killed_while_rolling("before");
+}
+
+#[test]
+fn killed_after_events_while_two_tasks_are_in_flight() {
+    killed_while_rolling("after");
+}
+
 #[test]
 fn killed_twice_in_the_same_integration() {
     let untouched = two_tasks();

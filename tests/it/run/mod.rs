@@ -2,6 +2,7 @@
 
 mod adapters;
 mod answers;
+mod dispatch;
 mod hands_off;
 mod hydration;
 mod places;
