@@ -1,9 +1,11 @@
-//! `mesh.yaml` at the repository's root: adapters, and a default for every option.
+//! `mesh.yaml` at the repository's root: adapters, and the project's protocols, and a default for every option.
 //!
 //! ```yaml
 //! max_runtime_seconds: 600
 //! adapters:
 //!   my-agent: {command: [my-agent, --json], env: [MY_KEY], fanout: 8, preferred: true}
+//! protocols:
+//!   careful: .mesh/careful.yaml
 //! ```
 //!
 //! Which option names exist is the command line's knowledge; it checks them. An unknown key is an error.
@@ -23,6 +25,8 @@ pub struct Config {
     pub path: Option<PathBuf>,
     /// Agents by name.
     pub adapters: BTreeMap<String, CommandConfig>,
+    /// The project's own protocols: name -> file, from the repository's root.
+    pub protocols: BTreeMap<String, PathBuf>,
     /// Option name (`max_concurrency`) -> its values as text.
     pub options: BTreeMap<String, Vec<String>>,
 }
@@ -99,6 +103,9 @@ impl Config {
             if key == "adapters" {
                 config.adapters = serde_yaml::from_value(value)
                     .map_err(|error| invalid(at, format!("`adapters`: {error}")))?;
+            } else if key == "protocols" {
+                config.protocols = serde_yaml::from_value(value)
+                    .map_err(|error| invalid(at, format!("`protocols`: {error}")))?;
             } else {
                 let values = texts(&value).ok_or_else(|| {
                     invalid(

@@ -22,6 +22,9 @@ use crate::job::{JobError, Worker};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+/// The adapter of rows that somebody else works: waves are written, and `mesh collect` brings the answers.
+pub const EXTERNAL: &str = "external";
+
 /// What an adapter can do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Capabilities {
@@ -84,6 +87,11 @@ pub enum AdapterError {
         /// As given.
         path: PathBuf,
     },
+    /// A spawned CSV that nobody would work.
+    #[error(
+        "adapter `external` starts nothing, and a spawned CSV has no later step that brings answers"
+    )]
+    ExternalSpawn,
     /// Several adapters in `mesh.yaml` want to be the preferred one.
     #[error("mesh.yaml marks several adapters as preferred: {}", names.join(", "))]
     SeveralPreferred {
@@ -120,6 +128,7 @@ impl AdapterError {
                 Some("leave `preferred: true` at one of them, or choose with --adapter NAME".to_owned())
             }
             AdapterError::Worker { source, .. } => source.hint(),
+            AdapterError::ExternalSpawn => Some("name who works the rows, as in `… -- my-agent --json`".to_owned()),
             AdapterError::Unknown { .. } | AdapterError::Both { .. } | AdapterError::NoOwnPath(_) => None,
         }
     }
@@ -149,14 +158,31 @@ pub fn select(
     match configured.get(&name) {
         Some(config) => command::adapter(&name, config, choice, folder),
         None if name == "replay" => replay::adapter(choice, folder),
+        None if name == EXTERNAL => Ok(external(folder)),
         None => Err(AdapterError::Unknown {
             name,
             known: configured
                 .keys()
                 .cloned()
-                .chain(["replay".to_owned()])
+                .chain(["replay", EXTERNAL].map(str::to_owned))
                 .collect(),
         }),
+    }
+}
+
+/// Starts nothing.
+fn external(folder: &Path) -> Adapter {
+    Adapter {
+        name: EXTERNAL.to_owned(),
+        worker: Worker {
+            adapter: EXTERNAL.to_owned(),
+            program: PathBuf::new(),
+            fixed_args: Vec::new(),
+            args: Vec::new(),
+            folder: folder.to_owned(),
+            env_names: Vec::new(),
+        },
+        capabilities: Capabilities::default(),
     }
 }
 

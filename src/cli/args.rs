@@ -8,6 +8,7 @@ use crate::job::{Backoff, FormulaCells, Halt, Logs, Rows};
 use crate::model::RunId;
 use crate::schedule::{Deps, Dispatch};
 use crate::scope::SHARED_PATHS;
+use crate::wave::Runner;
 use clap::{Args, Parser, Subcommand};
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
@@ -81,9 +82,23 @@ pub enum Command {
         after_help = "Example:\n  mesh spawn files.csv --id-column path --instruction 'Review {path}' \\\n    --output-schema review.json -j 8 -- my-agent --json\n\nThe output CSV has the input's columns and then: job_id, item_id, row_index, source_id,\nstatus, attempt_count, last_error, result_json, reported_at, completed_at."
     )]
     Spawn(SpawnArgs),
-    /// Check wave CSVs
+    /// Hand out the next wave of a run, check wave CSVs, write one for another runner
     #[command(subcommand)]
     Wave(WaveCommand),
+    /// Take the answers of a wave back into its run
+    ///
+    /// ANSWERS is an output CSV as `mesh spawn` writes it, or a folder with `<row id>.json` for each row: what the worker
+    /// printed. Every answer is measured like one of mesh's own workers', and the rows are judged when all are there. Exit
+    /// code 1 when an answer is missing or refused.
+    #[command(
+        after_help = "Example:\n  mesh wave next                      writes 001-proposal.csv and says where\n  mesh spawn --call 001-proposal.call.json -- my-agent\n  mesh collect 20260213T015500Z\n  mesh wave next --run 20260213T015500Z"
+    )]
+    Collect(CollectArgs),
+    /// Apply, validate and persist what a run has accepted
+    ///
+    /// The single writer's step of a run that is driven one command at a time.
+    #[command(after_help = "Example:\n  mesh integrate 20260213T015500Z")]
+    Integrate(OneRun),
     /// Go on with a run where it stopped
     #[command(after_help = "Example:\n  mesh runs list\n  mesh resume 20260213T015500Z")]
     Resume(ResumeArgs),
@@ -182,6 +197,24 @@ pub struct WorkerArgs {
 /// What to do with waves.
 #[derive(Debug, Subcommand)]
 pub enum WaveCommand {
+    /// Compile what comes next, for somebody else to work
+    ///
+    /// Begins a run and writes its first wave, or goes on with one: takes up tasks, counts votes and writes the wave CSV
+    /// and call file of what its tasks need next. The same as `mesh run` does between two waves. Whoever works the rows
+    /// brings the answers back with `mesh collect`; `mesh integrate` applies what was accepted.
+    #[command(
+        after_help = "Examples:\n  mesh wave next ids=st-003          begins a run\n  mesh wave next --run 20260213T015500Z\n\nKEY=VALUE is any option of this command, with underscores, as for mesh run."
+    )]
+    Next(NextArgs),
+    /// Write a wave as a folder that another runner can work: GNU parallel, xargs, Slurm, Kubernetes
+    ///
+    /// The folder has a prompt, the row and the schema for each row, `run-row N`, which works one row with COMMAND, and a
+    /// script or manifest for the runner. Answers end up in `results/`, which `mesh collect` reads. A row with a result is not
+    /// worked again.
+    #[command(
+        after_help = "Examples:\n  mesh wave export 001-proposal.csv --to parallel work -- my-agent --json\n  ./work/run && mesh collect 20260213T015500Z work/results\n  mesh wave export 001-proposal.csv --to slurm work -- my-agent    then: sbatch work/job.sbatch"
+    )]
+    Export(ExportArgs),
     /// Check wave CSVs, and the call files beside them
     ///
     /// The columns and their order, the ids, one round and one concurrency number throughout, a lane in every row with one author
@@ -190,6 +223,53 @@ pub enum WaveCommand {
         after_help = "Example:\n  mesh wave lint ~/.local/state/mesh/runs/20260213T015500Z/waves/001-proposal.csv"
     )]
     Lint(LintArgs),
+}
+
+/// Arguments of `mesh wave next`.
+#[derive(Clone, Debug, Args)]
+pub struct NextArgs {
+    /// Any option of this command as key=value
+    #[arg(value_name = "KEY=VALUE")]
+    pub settings: Vec<String>,
+    /// Go on with this run; without it a new one begins
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<String>,
+    #[command(flatten)]
+    pub options: RunOptions,
+}
+
+/// Arguments of `mesh wave export`.
+#[derive(Clone, Debug, Args)]
+pub struct ExportArgs {
+    /// The wave CSV; its call file stands beside it
+    #[arg(value_name = "WAVE.csv")]
+    pub wave: PathBuf,
+    /// The folder to write
+    #[arg(value_name = "DIR")]
+    pub into: PathBuf,
+    /// Who is to work it: parallel, xargs, slurm or kubernetes
+    #[arg(long, value_name = "RUNNER")]
+    pub to: Runner,
+    /// The agent's program and arguments
+    #[arg(last = true, value_name = "COMMAND", required = true)]
+    pub command: Vec<String>,
+}
+
+/// Arguments of `mesh collect`.
+#[derive(Clone, Debug, Args)]
+pub struct CollectArgs {
+    /// Which run
+    #[command(flatten)]
+    pub run: OneRun,
+    /// An output CSV, or a folder of answers [default: the wave's own .out.csv]
+    #[arg(value_name = "ANSWERS")]
+    pub answers: Option<PathBuf>,
+    /// Which wave [default: the only one that waits]
+    #[arg(long, value_name = "N")]
+    pub wave: Option<u32>,
+    /// Judge rows without an answer as no_response instead of waiting for them
+    #[arg(long)]
+    pub give_up: bool,
 }
 
 /// Arguments of `mesh wave lint`.
@@ -288,7 +368,7 @@ pub struct RunOptions {
 #[derive(Clone, Debug, Args)]
 pub struct SpawnArgs {
     /// The rows: a CSV with a header
-    #[arg(value_name = "INPUT.csv", required_unless_present = "resume")]
+    #[arg(value_name = "INPUT.csv", required_unless_present_any = ["resume", "call"], conflicts_with = "call")]
     pub csv_path: Option<PathBuf>,
     /// What to do with a row; {column} stands for a cell, {{ and }} for braces
     #[arg(long, value_name = "TEXT")]
@@ -296,6 +376,9 @@ pub struct SpawnArgs {
     /// The same, from a file
     #[arg(long, value_name = "F")]
     pub instruction_file: Option<PathBuf>,
+    /// Everything from a wave's call file: input, instruction, id column, output, schema, concurrency, time limit
+    #[arg(long, value_name = "F.call.json", conflicts_with_all = ["instruction", "instruction_file", "id_column", "output_schema"])]
+    pub call: Option<PathBuf>,
     /// The column that identifies a row [default: row-1, row-2, ...]
     #[arg(long, value_name = "C")]
     pub id_column: Option<String>,

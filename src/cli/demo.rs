@@ -130,6 +130,7 @@ fn request(repo: &Path, answers: &Path) -> Request {
         deps: Deps::Strict,
         shared_paths: SHARED_PATHS.map(str::to_owned).to_vec(),
         protocol: "swarm".to_owned(),
+        protocols: BTreeMap::new(),
         swarm: SwarmOverrides::default(),
         validation_allow: Vec::new(),
         trust_proposed_validation: false,

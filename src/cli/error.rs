@@ -24,9 +24,25 @@ pub enum CliError {
     /// `-C` names no folder.
     #[error("`{}` is not a folder", .0.display())]
     NoFolder(PathBuf),
-    /// An argument of `run` that is no `key=value` of an option.
-    #[error("`{0}` is not a setting of `mesh run`")]
-    BadSetting(String),
+    /// An argument that is no `key=value` of an option.
+    #[error("`{setting}` is not a setting of `mesh {command}`")]
+    BadSetting {
+        /// As given.
+        setting: String,
+        /// The command.
+        command: String,
+    },
+    /// A call file that is none.
+    #[error("call file `{}`: {why}", path.display())]
+    BadCall {
+        /// As given.
+        path: PathBuf,
+        /// What does not fit.
+        why: String,
+    },
+    /// A folder that is to be written anew is there.
+    #[error("`{}` is there already and not empty", .0.display())]
+    FolderInTheWay(PathBuf),
     /// An argument of `$mesh` in a message is wrong.
     #[error(transparent)]
     Invoke(#[from] InvokeError),
@@ -120,10 +136,15 @@ impl CliError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            CliError::BadSetting(_) => Some(
-                "settings are key=value, such as max_tasks=2; the agent's command stands after `--`; see mesh run --help"
-                    .to_owned(),
-            ),
+            CliError::BadSetting { command, .. } => {
+                let agent = match command.as_str() {
+                    "run" | "wave next" => " the agent's command stands after `--`;",
+                    _ => "",
+                };
+                Some(format!(
+                    "settings are key=value, such as max_tasks=2;{agent} see mesh {command} --help"
+                ))
+            }
             CliError::Invoke(InvokeError::UnknownKey(_)) => {
                 Some(format!("a message can set {}", KEYS.join(", ")))
             }

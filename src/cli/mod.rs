@@ -18,6 +18,7 @@ mod run;
 mod runs;
 mod spawn;
 mod st;
+mod step;
 mod stop;
 mod terminal;
 mod wave;
@@ -62,6 +63,8 @@ fn dispatch(cli: Cli, context: &args::Context) -> Result<u8, CliError> {
         }
         Command::Learnings(args) => learnings::execute(&args, context),
         Command::ReportResult(args) => report_result::execute(&args, context),
+        Command::Collect(args) => step::collect(&args, context),
+        Command::Integrate(args) => step::integrate(&args, context),
         Command::Wave(command) => wave::execute(&command, context),
         Command::Doctor(args) => doctor::execute(&args, context),
         Command::Demo(args) => demo::execute(&args, context),

@@ -13,7 +13,7 @@ use crate::job::Bounds;
 use crate::job::Ending;
 use crate::model::RunId;
 use crate::plan::SwarmOverrides;
-use crate::run::{self, PlanRun, Preflight, Request, RunError, RunFolder};
+use crate::run::{self, PlanRun, Preflight, Request, RunError, RunFolder, State};
 
 /// Preflight, run, report.
 pub fn execute(args: &RunOptions, context: &Context) -> Result<u8, CliError> {
@@ -54,13 +54,7 @@ pub fn drive(mut plan_run: PlanRun, terminal: &Terminal) -> Result<(u8, Option<R
             return Err(error.into());
         }
     };
-    let report = Report::of(plan_run.state());
-    if let Some(report) = &report {
-        match terminal.json {
-            true => terminal.data(&serde_json::to_string(report).unwrap_or_default())?,
-            false => terminal.data(&format!("\n{}", terminal.painted(&report.text())))?,
-        }
-    }
+    let report = print_report(plan_run.state(), terminal)?;
     if end != Ending::Finished {
         let command = run::resume_command(plan_run.id());
         terminal.talk(&format!(
@@ -76,6 +70,18 @@ pub fn drive(mut plan_run: PlanRun, terminal: &Terminal) -> Result<(u8, Option<R
     Ok((code, report))
 }
 
+/// Prints the report of a plan run.
+pub fn print_report(state: &State, terminal: &Terminal) -> Result<Option<Report>, CliError> {
+    let report = Report::of(state);
+    if let Some(report) = &report {
+        match terminal.json {
+            true => terminal.data(&serde_json::to_string(report).unwrap_or_default())?,
+            false => terminal.data(&format!("\n{}", terminal.painted(&report.text())))?,
+        }
+    }
+    Ok(report)
+}
+
 pub fn request(args: &RunOptions, context: &Context) -> Request {
     Request {
         folder: context.folder.clone(),
@@ -87,6 +93,7 @@ pub fn request(args: &RunOptions, context: &Context) -> Request {
         deps: args.deps,
         shared_paths: args.shared_paths.clone(),
         protocol: args.protocol.clone(),
+        protocols: context.config.protocols.clone(),
         swarm: SwarmOverrides {
             roles: args.swarm_roles,
             consensus_threshold: args.consensus_threshold,
@@ -140,14 +147,14 @@ pub fn choice(args: &WorkerArgs) -> Choice {
 }
 
 /// The one line before any worker, and what differs from what was asked for.
-fn announce(preflight: &Preflight, run_id: &RunId, terminal: &Terminal) {
+pub fn announce(preflight: &Preflight, run_id: &RunId, terminal: &Terminal) {
     terminal.talk(&preflight.line(run_id));
     for note in &preflight.notes {
         terminal.warn(note);
     }
 }
 
-fn nothing_to_do(preflight: &Preflight, context: &Context) -> Result<u8, CliError> {
+pub fn nothing_to_do(preflight: &Preflight, context: &Context) -> Result<u8, CliError> {
     let terminal = &context.terminal;
     terminal.talk(&preflight.line(&clock::run_id(clock::now())));
     let counts = preflight.counts();

@@ -213,6 +213,8 @@ pub enum ReportVia {
     Text,
     /// An earlier run that was asked the same.
     Reuse,
+    /// `mesh collect`, from whoever worked the wave.
+    Collect,
 }
 
 /// Fields of `attempt_reported`.

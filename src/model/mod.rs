@@ -9,11 +9,11 @@ mod row;
 mod text;
 
 pub use event::{
-    AttemptEnd, AttemptFinished, AttemptReported, AttemptStarted, Backpressure, BeganEarly, BeforeState,
-    BudgetReached, Event, EventError, Hydrated, IntegrationFinished, IntegrationOutcome,
-    IntegrationStarted, PlanMutated, ProtocolChanged, RateLimited, ReportRefused, ReportVia,
-    RowsReopened, RunFinished, RunKind, RunStarted, Tally, TouchedPath, ValidationFinished,
-    VerdictKind, VerdictRecord, Violation, VoteLine, WaveCompiled, WaveStarted,
+    AttemptEnd, AttemptFinished, AttemptReported, AttemptStarted, Backpressure, BeforeState,
+    BeganEarly, BudgetReached, Event, EventError, Hydrated, IntegrationFinished,
+    IntegrationOutcome, IntegrationStarted, PlanMutated, ProtocolChanged, RateLimited,
+    ReportRefused, ReportVia, RowsReopened, RunFinished, RunKind, RunStarted, Tally, TouchedPath,
+    ValidationFinished, VerdictKind, VerdictRecord, Violation, VoteLine, WaveCompiled, WaveStarted,
 };
 pub use id::{JobId, ReportToken, Role, RoundName, RowId, RunId, UnitId, WaveNo, file_name};
 pub use row::{BlockReason, Lane, Risk, RowKey};

@@ -46,18 +46,13 @@ pub fn examine(request: &Request) -> Vec<Finding> {
         }
         Err(error) => add("plan", Err(error)),
     }
-    let protocols = Protocols::load(&request.protocol, repo.root(), request.swarm);
-    add(
-        "protocol",
-        protocols.map(|protocols| {
-            let rows = protocols.widest_round();
-            format!(
-                "{}: at most {rows} {} at once for a task",
-                request.protocol,
-                if rows == 1 { "row" } else { "rows" }
-            )
-        }),
-    );
+    let own = request
+        .protocols
+        .keys()
+        .filter(|name| **name != request.protocol);
+    for name in std::iter::once(&request.protocol).chain(own) {
+        add("protocol", protocol(name, request, &repo));
+    }
     add("workers", workers(request));
     let lock = RepoLock::take(&repo, None).map(drop);
     add(
@@ -116,8 +111,20 @@ fn tasks(plan: &Plan) -> Vec<(&'static str, Result<String, RunError>)> {
     findings
 }
 
+fn protocol(name: &str, request: &Request, repo: &Repo) -> Result<String, RunError> {
+    let protocols = Protocols::load(name, request.shelf(repo), request.swarm)?;
+    let rows = match protocols.widest_round() {
+        1 => "1 row".to_owned(),
+        rows => format!("{rows} rows"),
+    };
+    Ok(format!("{name}: at most {rows} at once for a task"))
+}
+
 fn workers(request: &Request) -> Result<String, RunError> {
     let adapter = adapter::select(&request.choice, &request.adapters, &request.folder)?;
+    if adapter.name == adapter::EXTERNAL {
+        return Ok("external: answers come by `mesh collect`".to_owned());
+    }
     Ok(format!(
         "{}: {}",
         adapter.name,

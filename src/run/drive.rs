@@ -8,8 +8,9 @@
 use super::compile::Task;
 use super::floor::Floor;
 use super::prepare::{closure, no_claims};
-use super::state::{State, Unit, Wave};
-use super::{Preflight, Protocols, Recorder, RunError, RunFolder, Settings};
+use super::state::{State, Unit};
+use super::steps::Steps;
+use super::{Preflight, Protocols, Recorder, RunError, RunFolder, Settings, Shelf};
 use crate::git::Repo;
 use crate::integrate::RepoLock;
 use crate::job::{self, Ending, Journal, Observer, Slots, Stop, Urgency};
@@ -102,7 +103,14 @@ impl PlanRun {
             .map_err(|error| refuse(format!("its settings are not understood: {error}")))?;
         let repo = Repo::find(&started.root)?;
         let lock = RepoLock::take(&repo, Some(folder.path()))?;
-        let mut protocols = Protocols::load(&settings.protocol, repo.root(), settings.swarm)?;
+        let mut protocols = Protocols::load(
+            &settings.protocol,
+            Shelf {
+                root: repo.root(),
+                named: &settings.protocols,
+            },
+            settings.swarm,
+        )?;
         if settings.is_reduced {
             protocols.reduce();
         }
@@ -184,26 +192,51 @@ impl PlanRun {
                 }
             }
             let is_rolling = self.settings.dispatch == Dispatch::Rolling;
-            let may_go_on = is_rolling || !self.state().waves.iter().any(Wave::is_open);
+            let may_go_on = is_rolling || self.open_waves().next().is_none();
             if may_go_on && stop.urgency() == Urgency::None {
-                self.settle(floor, watcher, stop)?;
+                self.settle(Steps::All, floor, watcher, stop)?;
             }
             if may_go_on && stop.urgency() == Urgency::None {
                 self.take_up(floor, watcher)?;
                 self.emit()?;
             }
-            if stop.urgency() == Urgency::None {
+            if stop.urgency() == Urgency::None && !self.settings.is_external() {
                 self.start_waves(floor, watcher)?;
             }
             if floor.is_clear() {
                 return Ok(match (early, stop.urgency()) {
                     (Some(early), _) => early,
-                    (None, Urgency::None) => Ending::Finished,
+                    (None, Urgency::None) => self.external_end(),
                     (None, _) => Ending::of(stop),
                 });
             }
             floor.listen(&mut self.recorder, watcher);
         }
+    }
+
+    /// Nothing is left to do here; perhaps somebody else has.
+    fn external_end(&self) -> Ending {
+        let open: Vec<String> = self
+            .open_waves()
+            .map(|wave| wave.compiled.wave.to_string())
+            .collect();
+        match open.as_slice() {
+            [] => Ending::Finished,
+            open => Ending::Halted(format!(
+                "answers from outside are awaited for: {}",
+                open.join(", ")
+            )),
+        }
+    }
+
+    /// Whether a task in flight has something to do, or another one can be taken up.
+    pub(super) fn has_more(&self) -> Result<bool, RunError> {
+        if self.state().in_flight().any(|unit| !self.is_parked(unit)) {
+            return Ok(true);
+        }
+        let places = self.free_places();
+        let plan = self.store.read()?;
+        Ok(places > 0 && !self.select(&plan, places)?.tasks.is_empty())
     }
 
     /// Fills the places for tasks: `in_progress` in the plan first, then in the ledger. A kill in between leaves items
@@ -278,7 +311,9 @@ impl PlanRun {
     ) -> Result<(), RunError> {
         let unit = UnitId::new(id.as_str());
         let open = waits_for.join(", ");
-        watcher.say(&format!("{unit}: begun ahead of {open}, which it waits for"));
+        watcher.say(&format!(
+            "{unit}: begun ahead of {open}, which it waits for"
+        ));
         self.recorder
             .record(&[Event::from(BeganEarly { unit, waits_for })])?;
         Ok(())

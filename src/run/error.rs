@@ -50,6 +50,20 @@ pub enum RunError {
         /// What differs.
         what: &'static str,
     },
+    /// There is no wave to bring answers for.
+    #[error("nothing to collect: {why}")]
+    NothingToCollect {
+        /// What there is instead.
+        why: String,
+    },
+    /// What was brought is not the answers of the wave.
+    #[error("answers `{}`: {why}", path.display())]
+    BadAnswers {
+        /// The file or folder.
+        path: PathBuf,
+        /// What does not fit.
+        why: String,
+    },
     /// A file of the run's folder can't be used.
     #[error("`{}`", path.display())]
     Io {
@@ -108,11 +122,11 @@ pub enum RunError {
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
     /// No protocol of that name.
-    #[error("no protocol `{name}`: neither built in ({}) nor a file", known.join(", "))]
+    #[error("no protocol `{name}`: neither known ({}) nor a file", known.join(", "))]
     NoProtocol {
         /// As given.
         name: String,
-        /// Built-in names.
+        /// Built-in names, and those of mesh.yaml.
         known: Vec<String>,
     },
     /// A protocol with tiers where one with rounds is wanted.
@@ -167,9 +181,11 @@ impl RunError {
     pub fn blame(&self) -> Blame {
         match self {
             RunError::Resolve(_) | RunError::PlanGate(_) => Blame::Preflight,
-            RunError::Adapter(AdapterError::Both { .. } | AdapterError::Unknown { .. }) => {
-                Blame::Input
-            }
+            RunError::Adapter(
+                AdapterError::Both { .. }
+                | AdapterError::Unknown { .. }
+                | AdapterError::ExternalSpawn,
+            ) => Blame::Input,
             RunError::Adapter(_)
             | RunError::Ledger(LedgerError::Locked { .. })
             | RunError::Integrate(IntegrateError::Locked { .. } | IntegrateError::Pending { .. }) => {

@@ -75,11 +75,7 @@ pub(super) struct Floor<'scope, 'env> {
 
 impl<'scope, 'env> Floor<'scope, 'env> {
     /// Nothing is under way.
-    pub fn new(
-        scope: &'scope Scope<'scope, 'env>,
-        slots: &'env Slots,
-        stop: &'env Stop,
-    ) -> Self {
+    pub fn new(scope: &'scope Scope<'scope, 'env>, slots: &'env Slots, stop: &'env Stop) -> Self {
         let (sender, inbox) = unbounded();
         Self {
             scope,
@@ -235,7 +231,9 @@ impl<'scope, 'env> Floor<'scope, 'env> {
     ) -> bool {
         let mut is_done = false;
         let mut waiting = Vec::new();
-        let came: Vec<Message> = std::iter::once(first).chain(self.inbox.try_iter()).collect();
+        let came: Vec<Message> = std::iter::once(first)
+            .chain(self.inbox.try_iter())
+            .collect();
         for message in came {
             match message {
                 // A thread that is gone needs no answer.

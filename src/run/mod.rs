@@ -4,6 +4,7 @@
 //! the ledger, so going on after a kill is the same code as going on at all. The pieces decide
 //! ([`crate::protocol`], [`crate::schedule`]), work ([`crate::job`]) and write ([`crate::integrate`]); the run only connects them.
 
+mod answers;
 mod collecting;
 mod compile;
 mod doctor;
@@ -19,6 +20,7 @@ mod reuse;
 mod settle;
 mod spawn;
 mod state;
+mod steps;
 mod watch;
 mod waves;
 
@@ -28,17 +30,19 @@ pub use drive::{PlanRun, Watcher};
 pub use error::{Blame, RunError};
 pub use folder::{CancelRequest, RunFolder, home};
 pub use prepare::{Preflight, Request, prepare};
-pub use protocols::Protocols;
+pub use protocols::{Protocols, Shelf};
 pub use record::Recorder;
 pub use reuse::Earlier;
 pub use spawn::{SpawnRun, SpawnSettings, spool};
 pub use state::{Ended, State, Unit, Wave};
+pub use steps::{Collected, HandedOut};
 
 use crate::job::{Bounds, Worker};
 use crate::model::RunId;
 use crate::plan::{ItemId, Plan, SwarmOverrides};
 use crate::schedule::{Deps, Dispatch, Priority, Selection, Wish, select, select_longest_first};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// All settings of a plan run, resolved in preflight and kept in the ledger.
@@ -64,6 +68,9 @@ pub struct Settings {
     pub shared_paths: Vec<String>,
     /// A built-in protocol's name, or a protocol file.
     pub protocol: String,
+    /// `protocols` of `mesh.yaml`: name -> file.
+    #[serde(default)]
+    pub protocols: BTreeMap<String, PathBuf>,
     /// Whether its fallback is used from the beginning, because the adapter can't run all of its rows at once.
     pub is_reduced: bool,
     /// What the run says of all tasks' swarms.
@@ -98,12 +105,7 @@ impl Settings {
     }
 }
 
-fn select_next(
-    dispatch: Dispatch,
-    parallel_tasks: u32,
-    plan: &Plan,
-    wish: Wish<'_>,
-) -> Selection {
+fn select_next(dispatch: Dispatch, parallel_tasks: u32, plan: &Plan, wish: Wish<'_>) -> Selection {
     match dispatch {
         Dispatch::Rolling if parallel_tasks > 1 => {
             select_longest_first(plan, wish, &Priority::of_equals(plan))

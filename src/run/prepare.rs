@@ -1,12 +1,12 @@
 //! Preflight: everything that can be known before the first worker, resolved once. Nothing is written here.
 
-use super::{Protocols, RunError, Settings, select_next};
+use super::{Protocols, RunError, Settings, Shelf, select_next};
 use crate::adapter::{self, Choice, CommandConfig};
 use crate::git::Repo;
 use crate::job::Bounds;
 use crate::model::RunId;
 use crate::plan::{self, ItemId, Plan, ResolveError, Status, Store, SwarmOverrides};
-use crate::schedule::{Concurrency, Deps, Limits, Selected, Selection, Skipped, Wish, Dispatch};
+use crate::schedule::{Concurrency, Deps, Dispatch, Limits, Selected, Selection, Skipped, Wish};
 use crate::scope::{Claims, Reach};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -32,6 +32,8 @@ pub struct Request {
     pub shared_paths: Vec<String>,
     /// `--protocol`.
     pub protocol: String,
+    /// `protocols` of `mesh.yaml`.
+    pub protocols: BTreeMap<String, PathBuf>,
     /// `--roles`, `--consensus-threshold`, `--consensus-retries`.
     pub swarm: SwarmOverrides,
     /// `--validation-allow`.
@@ -54,6 +56,16 @@ pub struct Request {
     pub record: Option<PathBuf>,
     /// What was overridden, as `key=value`.
     pub overrides: Vec<String>,
+}
+
+impl Request {
+    /// Where its protocols are found.
+    pub(super) fn shelf<'r>(&'r self, repo: &'r Repo) -> Shelf<'r> {
+        Shelf {
+            root: repo.root(),
+            named: &self.protocols,
+        }
+    }
 }
 
 /// A run that may begin.
@@ -86,7 +98,7 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
         .iter()
         .map(|id| ItemId::try_from(id.clone()))
         .collect::<Result<_, _>>()?;
-    let mut protocols = Protocols::load(&request.protocol, repo.root(), request.swarm)?;
+    let mut protocols = Protocols::load(&request.protocol, request.shelf(&repo), request.swarm)?;
     let (selected, skipped) = first_tasks(&plan, &ids, &protocols, request)?;
     if request.parallel_tasks <= 1 {
         plan.check_single_in_progress()?;
@@ -123,6 +135,7 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
         deps: request.deps,
         shared_paths: request.shared_paths.clone(),
         protocol: request.protocol.clone(),
+        protocols: request.protocols.clone(),
         is_reduced: reduced.is_some(),
         swarm: request.swarm,
         validation_allow: request.validation_allow.clone(),

@@ -5,6 +5,7 @@ use super::drive::{PlanRun, Watcher, item_of};
 use super::floor::Floor;
 use super::hydration::Hydration;
 use super::state::Unit;
+use super::steps::Steps;
 use super::{RunError, RunFolder, Settings};
 use crate::git::Repo;
 use crate::integrate::{self, Integrator, Order, Persisted, RepoLock, Terms};
@@ -55,9 +56,10 @@ impl PlanRun {
         Ok(self.lock.settled()?)
     }
 
-    /// Does everything that needs no rows, unit by unit: count votes, integrate, persist.
+    /// Does what needs no rows, unit by unit: count votes, integrate, persist.
     pub(super) fn settle(
         &mut self,
+        steps: Steps,
         floor: &mut Floor<'_, '_>,
         watcher: &mut dyn Watcher,
         stop: &Stop,
@@ -65,10 +67,16 @@ impl PlanRun {
         let mut has_moved = true;
         // What one unit completes another one may wait for.
         while std::mem::take(&mut has_moved) {
-            let ids: Vec<UnitId> = self.state().in_flight().map(|unit| unit.id.clone()).collect();
+            let ids: Vec<UnitId> = self
+                .state()
+                .in_flight()
+                .map(|unit| unit.id.clone())
+                .collect();
             for id in ids {
                 // A stop is looked at between steps: each of them is whole by itself.
-                while stop.urgency() == Urgency::None && self.step(&id, floor, watcher, stop)? {
+                while stop.urgency() == Urgency::None
+                    && self.step(steps, &id, floor, watcher, stop)?
+                {
                     has_moved = true;
                 }
             }
@@ -79,6 +87,7 @@ impl PlanRun {
     /// One step of one unit; `false` when it needs rows, or nothing any more.
     fn step(
         &mut self,
+        steps: Steps,
         id: &UnitId,
         floor: &mut Floor<'_, '_>,
         watcher: &mut dyn Watcher,
@@ -91,6 +100,9 @@ impl PlanRun {
         let plan = self.store.read()?;
         let task = self.task(&plan, id)?;
         let action = task.next(&unit.state);
+        if !steps.include(&action) {
+            return Ok(false);
+        }
         if action == Action::Integrate && self.has_to_wait(&plan, &unit)? {
             return Ok(false);
         }

@@ -55,8 +55,8 @@ pub struct Wave {
     pub job_id: Option<crate::model::JobId>,
     /// Rows with a verdict.
     pub judged: Vec<RowId>,
-    /// How many of them were refused.
-    pub refused: usize,
+    /// Those of them that were not accepted, each with its code.
+    pub refused: Vec<(RowId, String)>,
 }
 
 /// What a row of a wave answered.
@@ -267,7 +267,7 @@ impl State {
             answers: BTreeMap::new(),
             job_id: None,
             judged: Vec::new(),
-            refused: 0,
+            refused: Vec::new(),
         });
     }
 
@@ -277,7 +277,10 @@ impl State {
             && !wave.judged.contains(&body.item_id)
         {
             wave.judged.push(body.item_id.clone());
-            wave.refused += usize::from(body.verdict != VerdictKind::Accepted);
+            if body.verdict != VerdictKind::Accepted {
+                let code = body.code.clone().unwrap_or_default();
+                wave.refused.push((body.item_id.clone(), code));
+            }
         }
         let Some(key) = RowKey::parse(&body.item_id) else {
             return;

@@ -11,8 +11,8 @@ use crate::job::{self, Bounds, Journal};
 use crate::model::{
     Backpressure, Event, JobId, RowId, RowKey, UnitId, VerdictKind, WaveCompiled, WaveNo,
 };
-use crate::protocol::{Action, Emission, UnitState};
 use crate::plan::{ItemId, Plan};
+use crate::protocol::{Action, Emission, UnitState};
 use crate::schedule::{Cause, Dispatch, Priority, next_number};
 use crate::snapshot;
 use crate::wave::WaveHead;
@@ -81,7 +81,8 @@ impl PlanRun {
             }
         }
         while let Some((first, _, emission)) = emissions.first() {
-            let unit = Some(first.unit.clone()).filter(|_| self.settings.dispatch == Dispatch::Rolling);
+            let unit =
+                Some(first.unit.clone()).filter(|_| self.settings.dispatch == Dispatch::Rolling);
             let key = (first.protocol.name.clone(), emission.round.clone());
             let (group, rest): (Vec<_>, Vec<_>) =
                 emissions.into_iter().partition(|(task, _, emission)| {
@@ -130,7 +131,7 @@ impl PlanRun {
             return Ok(());
         };
         let mut verdicts = Vec::new();
-        let mut is_refused = wave.refused > 0;
+        let mut is_refused = !wave.refused.is_empty();
         for id in wave
             .compiled
             .rows
@@ -238,7 +239,7 @@ impl PlanRun {
         Ok(())
     }
 
-    fn job_settings(
+    pub(super) fn job_settings(
         &self,
         wave: &WaveCompiled,
         job_id: Option<JobId>,

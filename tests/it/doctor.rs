@@ -71,3 +71,16 @@ fn outside_of_a_repository_and_as_json() {
     );
     assert_eq!(said.code, 1);
 }
+
+#[test]
+fn the_projects_own_protocols_are_looked_at_whichever_is_chosen() {
+    let bench = Bench::new(&[Task::new("a")]);
+    bench.write("mesh.yaml", "protocols: {mine: p.yaml, gone: q.yaml}\n");
+    bench.write("p.yaml", "name: p\nroles: [a]\nrounds:\n  - {name: r, roles: [b], lane: patch, prompt: hydrate.md, schema: synthesis.json}\n");
+    let (code, out) = said(&bench, &["--", "/bin/sh"]);
+    assert_eq!(code, 1);
+    let mine = "FAIL protocol     protocol `p.yaml`, line 4: round `r` has the unknown role `b`";
+    assert!(out.contains(mine), "{out}");
+    assert!(out.contains("FAIL protocol     `[root]/q.yaml`\n"), "{out}");
+    assert!(out.contains("ok   protocol     swarm"), "{out}");
+}

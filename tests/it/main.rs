@@ -16,4 +16,5 @@ mod run_bad_input;
 mod spawn;
 mod spawn_bad_input;
 mod st;
+mod steps;
 mod wave_lint;

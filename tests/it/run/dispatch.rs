@@ -42,7 +42,10 @@ fn rolling_a_task_is_done_while_another_ones_first_row_still_runs() {
     assert_eq!(said.code, 0, "{}", said.err);
     assert_eq!(bench.status_of("a"), "completed");
     assert_eq!(bench.read("a.txt") + &bench.read("b.txt"), "new\nnew\n");
-    assert!(violations(&bench).is_empty(), "b's patch is no violation of a's wave");
+    assert!(
+        violations(&bench).is_empty(),
+        "b's patch is no violation of a's wave"
+    );
 }
 
 #[test]
@@ -107,11 +110,7 @@ fn the_longest_chain_is_taken_up_first() {
 
 #[test]
 fn with_one_task_at_a_time_the_plans_order_counts() {
-    let tasks = [
-        Task::new("a"),
-        Task::new("b"),
-        Task::new("c").after(&["b"]),
-    ];
+    let tasks = [Task::new("a"), Task::new("b"), Task::new("c").after(&["b"])];
     let said = Bench::new(&tasks).run(&["--dry-run", "max_tasks=3"]);
     assert_eq!(selected(&said), "a");
 }
