@@ -205,7 +205,7 @@ pub enum WaveCommand {
     #[command(
         after_help = "Examples:\n  mesh wave next ids=st-003          begins a run\n  mesh wave next --run 20260213T015500Z\n\nKEY=VALUE is any option of this command, with underscores, as for mesh run."
     )]
-    Next(NextArgs),
+    Next(Box<NextArgs>),
     /// Write a wave as a folder that another runner can work: GNU parallel, xargs, Slurm, Kubernetes
     ///
     /// The folder has a prompt, the row and the schema for each row, `run-row N`, which works one row with COMMAND, and a

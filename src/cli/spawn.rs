@@ -151,9 +151,9 @@ fn call(path: &std::path::Path, context: &Context) -> Result<Call, CliError> {
         path: path.to_owned(),
         why,
     })?;
-    let beside = |name: &std::path::Path| crate::durable::parent(&full).join(name);
-    call.csv_path = beside(&call.csv_path);
-    call.output_csv_path = call.output_csv_path.as_deref().map(beside);
+    let folder = crate::durable::parent(&full);
+    call.csv_path = folder.join(&call.csv_path);
+    call.output_csv_path = call.output_csv_path.map(|path| folder.join(path));
     Ok(call)
 }
 
