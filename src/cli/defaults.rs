@@ -15,10 +15,13 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// The commands whose options can be set from outside.
-const CONFIGURABLE: [&str; 4] = ["run", "invoke", "doctor", "spawn"];
+const CONFIGURABLE: [&str; 5] = ["run", "invoke", "doctor", "spawn", "wave simulate"];
+/// Those that take options as `KEY=VALUE`.
+const WITH_SETTINGS: [&str; 2] = ["run", "wave simulate"];
 /// Options that make sense only where they are typed.
-const TYPED_ONLY: [&str; 12] = [
+const TYPED_ONLY: [&str; 13] = [
     "help",
+    "shown_dispatch",
     "version",
     "folder",
     "settings",
@@ -47,19 +50,17 @@ pub fn parse(args: Vec<OsString>) -> Result<(Cli, Context), CliError> {
     if !folder.is_dir() {
         return Err(CliError::NoFolder(given));
     }
-    let name = glance
-        .as_ref()
-        .and_then(ArgMatches::subcommand_name)
-        .unwrap_or_default();
+    let name = glance.as_ref().map(full_name).unwrap_or_default();
+    let name = name.as_str();
     let config = match CONFIGURABLE.contains(&name) || name == "resume" {
         true => Config::load(&config_root(&folder))?,
         false => Config::default(),
     };
     let command = with_config(with_environment(Cli::command()), &config);
     config.check_options(|key| is_option(&command, key))?;
-    let args = match name {
-        "run" => spelled_out(args, glance.as_ref(), &command)?,
-        _ => args,
+    let args = match WITH_SETTINGS.contains(&name) {
+        true => spelled_out(args, name, glance.as_ref(), &command)?,
+        false => args,
     };
     let matches = command
         .try_get_matches_from(args)
@@ -112,11 +113,10 @@ fn with_environment(command: clap::Command) -> clap::Command {
         }
         None => arg,
     };
-    let mut command = command.mut_args(attach);
-    for name in CONFIGURABLE {
-        command = command.mut_subcommand(name, |sub| sub.mut_args(attach));
-    }
-    command
+    let command = command.mut_args(attach);
+    CONFIGURABLE
+        .iter()
+        .fold(command, |command, name| mut_options(command, name, &attach))
 }
 
 fn with_config(command: clap::Command, config: &Config) -> clap::Command {
@@ -128,11 +128,31 @@ fn with_config(command: clap::Command, config: &Config) -> clap::Command {
         Some(values) => arg.default_value(values.first().cloned().unwrap_or_default()),
         None => arg,
     };
-    let mut command = command.mut_args(attach);
-    for name in CONFIGURABLE {
-        command = command.mut_subcommand(name, |sub| sub.mut_args(attach));
-    }
-    command
+    let command = command.mut_args(attach);
+    CONFIGURABLE
+        .iter()
+        .fold(command, |command, name| mut_options(command, name, &attach))
+}
+
+/// The name of the command with those of its subcommands, such as `wave simulate`.
+fn full_name(matches: &ArgMatches) -> String {
+    let innermost = |matches: &ArgMatches| matches.subcommand().map(|(_, sub)| full_name(sub));
+    let inner = innermost(matches).unwrap_or_default();
+    let name = matches.subcommand_name().unwrap_or_default();
+    format!("{name} {inner}").trim_end().to_owned()
+}
+
+fn mut_options(command: clap::Command, name: &str, change: &dyn Fn(Arg) -> Arg) -> clap::Command {
+    let (first, rest) = name.split_once(' ').unwrap_or((name, ""));
+    command.mut_subcommand(first, |sub| match rest {
+        "" => sub.mut_args(change),
+        _ => mut_options(sub, rest, change),
+    })
+}
+
+fn find_command<'c>(command: &'c clap::Command, name: &str) -> Option<&'c clap::Command> {
+    let mut names = name.split(' ');
+    names.try_fold(command, |command, name| command.find_subcommand(name))
 }
 
 fn is_option(command: &clap::Command, key: &str) -> bool {
@@ -140,8 +160,8 @@ fn is_option(command: &clap::Command, key: &str) -> bool {
 }
 
 fn find_option<'c>(command: &'c clap::Command, key: &str) -> Option<&'c Arg> {
-    let subs = command.get_subcommands();
-    let subs = subs.filter(|sub| CONFIGURABLE.contains(&sub.get_name()));
+    let subs = CONFIGURABLE.iter();
+    let subs = subs.filter_map(|name| find_command(command, name));
     std::iter::once(command)
         .chain(subs)
         .flat_map(clap::Command::get_arguments)
@@ -177,12 +197,16 @@ fn option(key: &str, value: &str) -> String {
 /// `max_tasks=2` -> `--max-tasks=2`.
 fn spelled_out(
     args: Vec<OsString>,
+    name: &str,
     glance: Option<&ArgMatches>,
     command: &clap::Command,
 ) -> Result<Vec<OsString>, CliError> {
-    let run = glance.and_then(|matches| matches.subcommand_matches("run"));
-    let given: Vec<String> = run
-        .and_then(|run| run.get_many::<String>("settings"))
+    let mut innermost = glance;
+    while let Some((_, sub)) = innermost.and_then(ArgMatches::subcommand) {
+        innermost = Some(sub);
+    }
+    let given: Vec<String> = innermost
+        .and_then(|command| command.get_many::<String>("settings"))
         .map(|values| values.cloned().collect())
         .unwrap_or_default();
     let (args, worker) = split_command(args);
@@ -193,7 +217,10 @@ fn spelled_out(
             spelled.push(arg);
             continue;
         };
-        let bad = || CliError::BadSetting(text.to_owned());
+        let bad = || CliError::BadSetting {
+            setting: text.to_owned(),
+            command: name.to_owned(),
+        };
         let (key, value) = text.split_once('=').ok_or_else(bad)?;
         let known = find_option(command, key).ok_or_else(bad)?;
         match (known.get_action().takes_values(), value) {

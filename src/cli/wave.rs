@@ -14,6 +14,7 @@ use std::path::Path;
 pub fn execute(command: &WaveCommand, context: &Context) -> Result<u8, CliError> {
     match command {
         WaveCommand::Lint(args) => check(args, context),
+        WaveCommand::Simulate(args) => super::simulate::execute(args, context),
     }
 }
 

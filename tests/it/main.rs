@@ -1,7 +1,9 @@
 //! The integration crate: everything through the real binary, each test in a world of its own.
 
 mod architecture;
+mod dags;
 mod demo;
+mod dispatch;
 mod doctor;
 mod env;
 mod examples;
@@ -17,3 +19,4 @@ mod spawn;
 mod spawn_bad_input;
 mod st;
 mod wave_lint;
+mod wave_simulate;
