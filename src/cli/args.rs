@@ -1,6 +1,7 @@
 //! The arguments, as clap reads them, and what every command gets beside its own.
 
 use super::learnings::LearningsArgs;
+use super::simulate::SimulateArgs;
 use super::st::StArgs;
 use super::terminal::{GLOBAL, ShowArgs, Terminal};
 use crate::config::Config;
@@ -82,7 +83,7 @@ pub enum Command {
         after_help = "Example:\n  mesh spawn files.csv --id-column path --instruction 'Review {path}' \\\n    --output-schema review.json -j 8 -- my-agent --json\n\nThe output CSV has the input's columns and then: job_id, item_id, row_index, source_id,\nstatus, attempt_count, last_error, result_json, reported_at, completed_at."
     )]
     Spawn(SpawnArgs),
-    /// Hand out the next wave of a run, check wave CSVs, write one for another runner
+    /// Hand out the next wave of a run, check wave CSVs, predict a run, write a wave for another runner
     #[command(subcommand)]
     Wave(WaveCommand),
     /// Take the answers of a wave back into its run
@@ -223,6 +224,15 @@ pub enum WaveCommand {
         after_help = "Example:\n  mesh wave lint ~/.local/state/mesh/runs/20260213T015500Z/waves/001-proposal.csv"
     )]
     Lint(LintArgs),
+    /// Predict waves, rows, makespan and cost of a run, before any worker is started
+    ///
+    /// Plays the plan through with made-up answers: the protocol's own rounds, the same selection, dependencies and scopes as
+    /// `mesh run`, and every vote agreed. The two dispatches stand beside what no dispatch could be faster than. Refused answers,
+    /// retries and backpressure are left out, so a real run takes longer.
+    #[command(
+        after_help = "Examples:\n  mesh wave simulate parallel_tasks=4 -j 16\n  mesh wave simulate parallel_tasks=4 --learn --cost-per-row 0.12\n  mesh wave simulate --protocol tiered --durations times.csv --waves\n\ntimes.csv: task,round,role,seconds\n           ,critique,,90        each row of the round\n           ,critique,skeptic,120\n           st-003,,,900         the whole task\n           ,integrate,,30       applying and validating\n\nKEY=VALUE is any option of this command, with underscores, as for mesh run."
+    )]
+    Simulate(Box<SimulateArgs>),
 }
 
 /// Arguments of `mesh wave next`.
@@ -568,7 +578,7 @@ impl PlaceArgs {
     }
 }
 
-fn at_least_one(text: &str) -> Result<u64, String> {
+pub fn at_least_one(text: &str) -> Result<u64, String> {
     match text.parse() {
         Ok(0) => Err("must be at least 1".to_owned()),
         Ok(number) => Ok(number),

@@ -15,12 +15,20 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// The commands whose options can be set from outside.
-const CONFIGURABLE: [&str; 5] = ["run", "invoke", "doctor", "spawn", "wave next"];
+const CONFIGURABLE: [&str; 6] = [
+    "run",
+    "invoke",
+    "doctor",
+    "spawn",
+    "wave next",
+    "wave simulate",
+];
 /// Those that take options as `KEY=VALUE`.
-const WITH_SETTINGS: [&str; 2] = ["run", "wave next"];
+const WITH_SETTINGS: [&str; 3] = ["run", "wave next", "wave simulate"];
 /// Options that make sense only where they are typed.
-const TYPED_ONLY: [&str; 14] = [
+const TYPED_ONLY: [&str; 15] = [
     "help",
+    "shown_dispatch",
     "version",
     "folder",
     "settings",

@@ -10,6 +10,7 @@ use crate::ledger::LedgerError;
 use crate::model::RunId;
 use crate::plan::PlanError;
 use crate::run::{Blame, RunError};
+use crate::simulate::DurationsError;
 use std::error::Error;
 use std::io::Write;
 use std::path::PathBuf;
@@ -61,6 +62,15 @@ pub enum CliError {
     /// The plan is not usable.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// A file of durations is not usable.
+    #[error("`{}`: {source}", path.display())]
+    Durations {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: DurationsError,
+    },
     /// A schema is not one.
     #[error(transparent)]
     Schema(#[from] SchemaError),
@@ -162,6 +172,7 @@ impl CliError {
             CliError::NoRunOver(_) => Some("mesh runs list shows all runs; --resume=RUN names one".to_owned()),
             CliError::NotUnderWay(_) => Some("mesh runs list shows which have ended".to_owned()),
             CliError::Plan(error) => error.hint(),
+            CliError::Durations { source, .. } => Some(source.hint()),
             CliError::Learnings(error) => error.hint(),
             CliError::Run(error) => error.hint(),
             _ => None,

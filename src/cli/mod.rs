@@ -16,6 +16,7 @@ mod report_result;
 mod resume;
 mod run;
 mod runs;
+mod simulate;
 mod spawn;
 mod st;
 mod step;

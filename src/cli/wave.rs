@@ -19,6 +19,7 @@ pub fn execute(command: &WaveCommand, context: &Context) -> Result<u8, CliError>
         WaveCommand::Next(args) => super::step::next(args, context),
         WaveCommand::Export(args) => export(args, context),
         WaveCommand::Lint(args) => check(args, context),
+        WaveCommand::Simulate(args) => super::simulate::execute(args, context),
     }
 }
 

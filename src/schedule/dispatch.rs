@@ -16,6 +16,9 @@ pub enum Dispatch {
 }
 
 impl Dispatch {
+    /// Both, the usual one first.
+    pub const ALL: [Dispatch; 2] = [Dispatch::Rolling, Dispatch::Barrier];
+
     /// As options and ledger have it.
     pub fn as_str(self) -> &'static str {
         match self {

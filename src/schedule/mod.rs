@@ -14,5 +14,6 @@ pub use concurrency::{Concurrency, Limits};
 pub use dispatch::Dispatch;
 pub use priority::Priority;
 pub use select::{
-    Deps, Selected, Selection, SkipReason, Skipped, Wish, reach_of, select, select_longest_first,
+    Deps, ReadTask, Selected, Selection, SkipReason, Skipped, Wish, reach_of, read_task, select,
+    select_longest_first, select_read,
 };

@@ -15,10 +15,12 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-/// How many items are read ahead of the claims; few enough to waste nothing on a plan of which one task is taken.
-const BLOCK: usize = 256;
+/// The least and the most items that are read ahead of the claims: enough for all cores where many places are to be filled,
+/// and few where most of what is read would be read for nothing.
+const BLOCK: RangeInclusive<usize> = 8..=256;
 
 /// What open dependencies mean for a task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,32 +123,41 @@ pub struct Selection {
 /// A ready task that can't be worked is passed over; one that is `in_progress` already is not, since it stands before
 /// all others.
 pub fn select(plan: &Plan, wish: Wish<'_>) -> Selection {
-    let line = in_line(plan, &wish);
-    fill(plan, &wish, &line)
+    let is_workable = wish.is_workable;
+    select_read(plan, wish, None, &|item| read_task(item, is_workable))
 }
 
 /// The same with the ready tasks in the order of `priority` instead of the plan's: for several tasks in flight, of which the
 /// longest chain decides when all are done. What is in progress still comes first, in plan order.
 pub fn select_longest_first(plan: &Plan, wish: Wish<'_>, priority: &Priority) -> Selection {
-    let mut line = in_line(plan, &wish);
-    // Stable: tasks without a rank stay in plan order.
-    line.sort_by_cached_key(|item| match item.status() {
-        Status::InProgress => None,
-        _ => Some(priority.rank(item.id())),
-    });
-    fill(plan, &wish, &line)
+    let is_workable = wish.is_workable;
+    let read = |item: &Item| read_task(item, is_workable);
+    select_read(plan, wish, Some(priority), &read)
 }
 
-/// Fills the places from the tasks in line, and from early ones where they are wanted.
-fn fill(plan: &Plan, wish: &Wish<'_>, line: &[&Item]) -> Selection {
+/// The same for a caller who selects often and has read the tasks before, with [`read_task`].
+pub fn select_read(
+    plan: &Plan,
+    wish: Wish<'_>,
+    priority: Option<&Priority>,
+    read: &ReadTask<'_>,
+) -> Selection {
+    let mut line = in_line(plan, &wish);
+    if let Some(priority) = priority {
+        // Stable: tasks without a rank stay in plan order.
+        line.sort_by_cached_key(|item| match item.status() {
+            Status::InProgress => None,
+            _ => Some(priority.rank(item.id())),
+        });
+    }
     let mut selection = Selection::default();
     let mut claims = wish.claims.clone();
-    for block in line.chunks(BLOCK) {
+    let block = wish.places.clamp(*BLOCK.start(), *BLOCK.end());
+    for block in line.chunks(block) {
         if selection.tasks.len() >= wish.places {
             break;
         }
-        let read = |item: &&Item| read(item, wish.is_workable);
-        let candidates: Vec<_> = block.par_iter().map(read).collect();
+        let candidates: Vec<_> = block.par_iter().map(|item| read(item)).collect();
         for (item, candidate) in block.iter().zip(candidates) {
             match candidate {
                 _ if selection.tasks.len() >= wish.places => return selection,
@@ -166,20 +177,26 @@ fn fill(plan: &Plan, wish: &Wish<'_>, line: &[&Item]) -> Selection {
         }
     }
     if wish.deps == Deps::Advisory {
-        add_early(plan, wish, &mut claims, &mut selection.tasks);
+        add_early(plan, &wish, read, &mut claims, &mut selection.tasks);
     }
     selection
 }
 
 /// Fills what places are left with tasks whose dependencies are open. One that can't be worked is not reported: its turn
 /// has not come.
-fn add_early(plan: &Plan, wish: &Wish<'_>, claims: &mut Claims, tasks: &mut Vec<Selected>) {
+fn add_early(
+    plan: &Plan,
+    wish: &Wish<'_>,
+    read: &ReadTask<'_>,
+    claims: &mut Claims,
+    tasks: &mut Vec<Selected>,
+) {
     let mut early = Early::new(plan, claims);
     for item in pending(plan, DepState::WaitingOnDeps).filter(|item| wish.lets_in(item)) {
         if tasks.len() >= wish.places {
             return;
         }
-        if let Ok((task, reach)) = read(item, wish.is_workable)
+        if let Ok((task, reach)) = read(item)
             && !claims.conflict_with(&reach)
             && early.may_begin(item, &reach)
         {
@@ -214,7 +231,11 @@ impl Wish<'_> {
     }
 }
 
-fn read(
+/// A task of an item with what it can touch, or why it can't be worked.
+pub type ReadTask<'r> = dyn Fn(&Item) -> Result<(Selected, Reach), SkipReason> + Sync + 'r;
+
+/// Reads one task, whether or not its turn has come.
+pub fn read_task(
     item: &Item,
     is_workable: &dyn Fn(&Selected) -> Result<(), String>,
 ) -> Result<(Selected, Reach), SkipReason> {

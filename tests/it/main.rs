@@ -1,7 +1,9 @@
 //! The integration crate: everything through the real binary, each test in a world of its own.
 
 mod architecture;
+mod dags;
 mod demo;
+mod dispatch;
 mod doctor;
 mod env;
 mod examples;
@@ -18,3 +20,4 @@ mod spawn_bad_input;
 mod st;
 mod steps;
 mod wave_lint;
+mod wave_simulate;
