@@ -19,9 +19,8 @@ const CONFIGURABLE: [&str; 5] = ["run", "invoke", "doctor", "spawn", "wave simul
 /// Those that take options as `KEY=VALUE`.
 const WITH_SETTINGS: [&str; 2] = ["run", "wave simulate"];
 /// Options that make sense only where they are typed.
-const TYPED_ONLY: [&str; 13] = [
+const TYPED_ONLY: [&str; 12] = [
     "help",
-    "shown_dispatch",
     "version",
     "folder",
     "settings",
