@@ -1,6 +1,6 @@
 //! How near both dispatches come to the bound on random plans. Prints `docs/SIMULATION.md`, the same on every machine.
 //!
-//! Usage: `cargo bench --bench simulate >docs/SIMULATION.md`
+//! Usage: `cargo bench --profile dev --bench simulate >docs/SIMULATION.md`, as `.ci/generate` does.
 
 #[path = "../tests/it/dags.rs"]
 mod dags;
@@ -29,10 +29,24 @@ fn main() {
     println!("\n## By family\n");
     println!("| family | plans | rolling, median | worst | barrier, median | worst |");
     println!("| --- | ---: | ---: | ---: | ---: | ---: |");
-    let lines = Family::ALL.map(Some).into_iter().chain([None]);
-    for family in lines {
-        println!("{}", over_all(&all, family));
+    let plans = || all.iter().flat_map(|group| &group.plans);
+    for family in Family::ALL {
+        let groups = all.iter().filter(|group| group.case.family == family);
+        print(family.name(), groups.flat_map(|group| &group.plans));
     }
+    print("all", plans());
+    print(
+        "all, work : path from 0.5 to 2",
+        plans().filter(|plan| plan.is_hard()),
+    );
+}
+
+fn print<'r>(name: &str, plans: impl Iterator<Item = &'r Ratios> + Clone) {
+    println!(
+        "| {name} | {} | {} |",
+        plans.clone().count(),
+        columns(plans)
+    );
 }
 
 /// Plans that differ by their seed alone.
@@ -76,17 +90,6 @@ impl Group {
             columns(self.plans.iter())
         )
     }
-}
-
-fn over_all(groups: &[Group], family: Option<Family>) -> String {
-    let is_in = |group: &&Group| family.is_none_or(|family| group.case.family == family);
-    let plans = groups.iter().filter(is_in).flat_map(|group| &group.plans);
-    format!(
-        "| {} | {} | {} |",
-        family.map_or("all", Family::name),
-        plans.clone().count(),
-        columns(plans)
-    )
 }
 
 /// Median and worst of both dispatches.

@@ -26,9 +26,8 @@ const CONFIGURABLE: [&str; 6] = [
 /// Those that take options as `KEY=VALUE`.
 const WITH_SETTINGS: [&str; 3] = ["run", "wave next", "wave simulate"];
 /// Options that make sense only where they are typed.
-const TYPED_ONLY: [&str; 15] = [
+const TYPED_ONLY: [&str; 14] = [
     "help",
-    "shown_dispatch",
     "version",
     "folder",
     "settings",

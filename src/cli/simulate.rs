@@ -6,7 +6,7 @@ use super::terminal::Tone;
 use crate::git::Repo;
 use crate::ledger;
 use crate::model::{RoundName, RunId};
-use crate::plan::{self, ItemId, Metadata, Plan, Store, SwarmOverrides};
+use crate::plan::{self, ItemId, Metadata, Plan, ResolveError, Store, SwarmOverrides};
 use crate::run::{Protocols, RunError, RunFolder, Shelf};
 use crate::schedule::Dispatch;
 use crate::schedule::{Concurrency, Limits};
@@ -60,12 +60,12 @@ pub struct SimulateArgs {
     pub max_concurrency: u64,
     /// Which dispatch to predict: both, rolling or barrier
     #[arg(
-        long = "dispatch",
+        long,
         value_name = "HOW",
         default_value = "both",
         hide_possible_values = true
     )]
-    pub shown_dispatch: Shown,
+    pub dispatch: Shown,
     /// How many votes of every task find no consensus; at most its consensus retries
     #[arg(long, value_name = "N", default_value = "0")]
     pub lost_votes: u32,
@@ -130,7 +130,17 @@ pub fn execute(args: &SimulateArgs, context: &Context) -> Result<u8, CliError> {
     };
     let explicit = args.plan_file.as_ref();
     let explicit = explicit.map(|path| context.folder.join(path));
-    let plan_file = plan::resolve(&root, explicit.as_deref()).map_err(RunError::from)?;
+    let plan_file = plan::resolve(&root, explicit.as_deref()).map_err(|error| match error {
+        // The command that mends it is typed where this one was.
+        ResolveError::Missing { file } => ResolveError::Missing {
+            file: match root == context.folder {
+                true => file,
+                false => root.join(file),
+            },
+        },
+        other => other,
+    });
+    let plan_file = plan_file.map_err(RunError::from)?;
     let plan = Store::at(&plan_file).read()?;
     let closure = closure(&plan, &args.ids)?;
     let protocols = protocols(args, context, &root)?;
@@ -153,13 +163,14 @@ pub fn execute(args: &SimulateArgs, context: &Context) -> Result<u8, CliError> {
         // What is known is all that a dispatch could know as well.
         estimates: &durations,
     });
-    let dispatches = args.shown_dispatch.dispatches().iter();
+    let dispatches = args.dispatch.dispatches().iter();
     let predictions: Vec<_> = dispatches.map(|how| simulation.predict(*how)).collect();
     let shown = Outcome {
         args,
         plan_file: plan_file.strip_prefix(&root).unwrap_or(&plan_file),
         slots: slots.get(),
         unfinished: simulation.unfinished(),
+        own_durations: own_durations(&durations, predictions.first()),
         durations: lines(&durations, predictions.first()),
         predictions,
     };
@@ -315,6 +326,14 @@ fn lines(durations: &Durations, prediction: Option<&Prediction>) -> Vec<Line> {
     rounds.chain([integration]).collect()
 }
 
+fn own_durations(durations: &Durations, prediction: Option<&Prediction>) -> usize {
+    let named: BTreeSet<&str> = durations.given.tasks().map(|task| task.as_str()).collect();
+    let worked = prediction.iter().flat_map(|prediction| &prediction.tasks);
+    worked
+        .filter(|task| named.contains(task.id.as_str()))
+        .count()
+}
+
 /// In words, the surest first.
 fn origin(sources: Vec<Source>) -> String {
     let mut words = Vec::new();
@@ -340,6 +359,8 @@ struct Outcome<'o> {
     plan_file: &'o Path,
     slots: usize,
     unfinished: usize,
+    /// How many tasks are named in the file of durations.
+    own_durations: usize,
     durations: Vec<Line>,
     predictions: Vec<Prediction>,
 }
@@ -382,6 +403,14 @@ impl Outcome<'_> {
             false => self.predictions.iter().map(bound_text).collect(),
         });
         parts.push(self.durations_text());
+        match self.own_durations {
+            0 => {}
+            1 => parts
+                .push("1 task has durations of its own, which the means above include.".to_owned()),
+            many => parts.push(format!(
+                "{many} tasks have durations of their own, which the means above include."
+            )),
+        }
         if let Some(cost) = self.cost(first) {
             let (rows, each) = (first.rows(), self.args.cost_per_row.unwrap_or_default());
             parts.push(format!("Cost: {rows} rows at {each} USD: {cost:.2} USD"));
@@ -429,7 +458,7 @@ impl Outcome<'_> {
     }
 
     fn durations_text(&self) -> String {
-        let mut table = plain(&["ROUND", "ROWS", "A ROW", "KNOWN FROM"]);
+        let mut table = plain(&["ROUND", "ROWS", "MEAN", "KNOWN FROM"]);
         for line in &self.durations {
             let rows = match line.rows {
                 0 => "-".to_owned(),
@@ -461,6 +490,7 @@ impl Outcome<'_> {
             "parallel_tasks": self.args.parallel_tasks,
             "max_concurrency": self.slots,
             "durations": durations.collect::<Vec<_>>(),
+            "tasks_with_durations": self.own_durations,
             "predictions": predictions.collect::<Vec<_>>(),
         })
     }

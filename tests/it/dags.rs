@@ -175,6 +175,13 @@ pub struct Ratios {
     pub work_to_path: f64,
 }
 
+impl Ratios {
+    /// Whether neither decides alone; else any dispatch that keeps nobody waiting is at the bound.
+    pub fn is_hard(&self) -> bool {
+        (0.5..=2.0).contains(&self.work_to_path)
+    }
+}
+
 impl Case {
     pub fn play(&self) -> Ratios {
         let mut random = Random::new(self.seed);
