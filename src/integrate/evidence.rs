@@ -182,7 +182,7 @@ mod tests {
     fn report(forwards: &str) -> PatchReport {
         PatchReport {
             forwards: forwards.to_owned(),
-            backwards: "0\t1\tn\00\t0\tp\01\t1\tx\0".to_owned(),
+            backwards: "0\t1\tn\x000\t0\tp\x001\t1\tx\0".to_owned(),
         }
     }
 
@@ -195,14 +195,14 @@ mod tests {
         let by_us = Patch::parse(&text, &Limits::default())
             .expect("parses")
             .listed();
-        let same = "1\t1\tx\00\t0\tq r\01\t0\tn\0 rename p => q r (100%)\n mode change 100644 => 100755\n create mode 100644 n\n";
+        let same = "1\t1\tx\x000\t0\tq r\x001\t0\tn\0 rename p => q r (100%)\n mode change 100644 => 100755\n create mode 100644 n\n";
         assert_eq!(difference(&by_us, &listed(&report(same))), None);
         for (from, to) in [
             ("\tq r", "\tq"),
             ("1\t1\tx", "1\t2\tx"),
             ("create mode 100644 n", "create mode 100755 n"),
             (" mode change 100644 => 100755\n", ""),
-            ("1\t0\tn\0", "1\t0\tn\01\t1\tevil\0"),
+            ("1\t0\tn\0", "1\t0\tn\x001\t1\tevil\0"),
         ] {
             let other = same.replacen(from, to, 1);
             assert!(
