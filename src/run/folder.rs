@@ -102,9 +102,14 @@ impl RunFolder {
         Ok(())
     }
 
+    /// Where the runs of its home are.
+    pub fn runs(&self) -> &Path {
+        self.path.parent().unwrap_or(&self.path)
+    }
+
     /// Another run of the same home.
     pub fn sibling(&self, id: &RunId) -> Result<Self, RunError> {
-        let home = self.path.ancestors().nth(2).unwrap_or(&self.path);
+        let home = self.runs().parent().unwrap_or(&self.path);
         Self::find(home, id)
     }
 

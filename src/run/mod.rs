@@ -39,6 +39,7 @@ pub use steps::{Collected, HandedOut};
 
 use crate::job::{Bounds, Worker};
 use crate::model::RunId;
+use crate::patch;
 use crate::plan::{ItemId, Plan, SwarmOverrides};
 use crate::schedule::{Deps, Dispatch, Priority, Selection, Wish, select, select_longest_first};
 use serde::{Deserialize, Serialize};
@@ -87,6 +88,9 @@ pub struct Settings {
     pub worker: Worker,
     /// Time and tries, and the one concurrency number.
     pub bounds: Bounds,
+    /// What a patch may be; the default in ledgers from before it could be set.
+    #[serde(default)]
+    pub patch: patch::Limits,
     /// Wall-clock limit of a validation command.
     pub validation_timeout_seconds: u64,
     /// Where answers are recorded for the replay adapter.
