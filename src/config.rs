@@ -6,11 +6,13 @@
 //!   my-agent: {command: [my-agent, --json], env: [MY_KEY], fanout: 8, preferred: true}
 //! protocols:
 //!   careful: .mesh/careful.yaml
+//! prices:
+//!   gpt-5: {input: 1.25, cached_input: 0.125, output: 10}
 //! ```
 //!
 //! Which option names exist is the command line's knowledge; it checks them. An unknown key is an error.
 
-use crate::adapter::CommandConfig;
+use crate::adapter::{AdapterConfig, Configured};
 use serde_yaml::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,8 +25,8 @@ pub const FILE_NAME: &str = "mesh.yaml";
 pub struct Config {
     /// Where it was read from; `None` when there is no file.
     pub path: Option<PathBuf>,
-    /// Agents by name.
-    pub adapters: BTreeMap<String, CommandConfig>,
+    /// Agents by name, and prices by model.
+    pub adapters: Configured,
     /// The project's own protocols: name -> file, from the repository's root.
     pub protocols: BTreeMap<String, PathBuf>,
     /// Option name (`max_concurrency`) -> its values as text.
@@ -101,8 +103,18 @@ impl Config {
             };
             let at = format!(", line {}", line_of(text, &key));
             if key == "adapters" {
-                config.adapters = serde_yaml::from_value(value)
-                    .map_err(|error| invalid(at, format!("`adapters`: {error}")))?;
+                config.adapters.adapters = serde_yaml::from_value(value)
+                    .map_err(|error| invalid(at.clone(), format!("`adapters`: {error}")))?;
+                check(&config.adapters.adapters)
+                    .map_err(|why| invalid(at, format!("`adapters`: {why}")))?;
+            } else if key == "prices" {
+                config.adapters.prices = serde_yaml::from_value(value)
+                    .map_err(|error| invalid(at.clone(), format!("`prices`: {error}")))?;
+                let unsound = config.adapters.prices.iter().find(|it| !it.1.is_sound());
+                if let Some((model, _)) = unsound {
+                    let why = format!("`prices`: `{model}`: a price is a number from 0");
+                    return Err(invalid(at, why));
+                }
             } else if key == "protocols" {
                 config.protocols = serde_yaml::from_value(value)
                     .map_err(|error| invalid(at, format!("`protocols`: {error}")))?;
@@ -153,6 +165,14 @@ fn texts(value: &Value) -> Option<Vec<String>> {
     }
 }
 
+/// The first adapter that makes no sense, and why.
+fn check(adapters: &BTreeMap<String, AdapterConfig>) -> Result<(), String> {
+    adapters.iter().try_for_each(|(name, adapter)| {
+        let checked = adapter.check(name);
+        checked.map_err(|why| format!("`{name}`: {why}"))
+    })
+}
+
 /// The line of a top-level key.
 fn line_of(text: &str, key: &str) -> usize {
     let is_key = |line: &str| {
@@ -176,7 +196,7 @@ mod tests {
         let config = Config::parse(Path::new("mesh.yaml"), text).expect("valid");
         assert_eq!(config.options["max_concurrency"], ["4"]);
         assert_eq!(config.options["env"], ["A", "B"]);
-        assert_eq!(config.adapters["x"].command, ["run-x"]);
+        assert_eq!(config.adapters.adapters["x"].command, ["run-x"]);
     }
 
     #[test]
@@ -189,6 +209,14 @@ mod tests {
         assert!(
             refusal("a: 1\nadapters:\n  x: {comand: [y]}\n")
                 .starts_with("`mesh.yaml`, line 2: `adapters`")
+        );
+        assert_eq!(
+            refusal("adapters:\n  x: {fanout: 2}\n"),
+            "`mesh.yaml`, line 1: `adapters`: `x`: neither `command`, nor `agent` with one of: codex, claude, gemini, opencode"
+        );
+        assert_eq!(
+            refusal("prices:\n  m: {input: -1, output: 2}\n"),
+            "`mesh.yaml`, line 1: `prices`: `m`: a price is a number from 0"
         );
         assert!(refusal("a: {b: 1}\n").contains("line 1: `a` must be"));
         assert!(refusal("a: [\n").starts_with("`mesh.yaml`, line"));

@@ -1,40 +1,68 @@
 //! The `command` adapter: any program, named after `--` or in `mesh.yaml`.
 
-use super::{Adapter, AdapterError, Capabilities, Choice};
-use crate::job::Worker;
-use serde::Deserialize;
+use super::config::{AdapterConfig, PromptBy, ResultBy, UsagePointers};
+use super::price::Price;
+use super::{Adapter, AdapterError, Capabilities, Choice, SchemaBy, Speaks};
+use crate::collect::extract;
+use crate::job::{self, Call, Dialect, Invocation, Printed, Reading, Trouble, Worker};
+use crate::model::Usage;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::path::Path;
 
-/// One entry of `adapters` in `mesh.yaml`.
-#[derive(Clone, Debug, Default, Deserialize)]
+/// How a command is spoken to; kept in the ledger.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct CommandConfig {
-    /// Program and arguments; `{column}` stands for a cell of the row.
-    pub command: Vec<String>,
-    /// Names of variables that the worker may see beside the allow-list.
+pub(super) struct CommandSpec {
     #[serde(default)]
-    pub env: Vec<String>,
-    /// The most workers at once.
+    pub prompt: PromptBy,
     #[serde(default)]
-    pub fanout: Option<usize>,
-    /// Chosen when no `--adapter` is given.
-    #[serde(default)]
-    pub preferred: bool,
+    pub result: ResultBy,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<UsagePointers>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rate_limit_patterns: Vec<String>,
 }
 
-impl CommandConfig {
-    /// A command line from after `--`.
-    pub(super) fn of(command: &[String]) -> Self {
+impl CommandSpec {
+    fn of(config: &AdapterConfig, price: Option<Price>) -> Self {
         Self {
-            command: command.to_vec(),
-            ..Self::default()
+            prompt: config.prompt,
+            result: config.result,
+            usage: config.usage.clone(),
+            price: price.filter(|_| config.usage.is_some()),
+            rate_limit_patterns: config.rate_limit_patterns.clone(),
         }
+    }
+
+    /// Whether it says something that the substrate does not do by itself.
+    fn is_special(&self) -> bool {
+        *self != Self::default()
+    }
+}
+
+/// What an entry of `mesh.yaml`, or a command line, can do.
+pub(super) fn capabilities(config: &AdapterConfig, price: Option<Price>) -> Capabilities {
+    let usage = config.usage.clone().unwrap_or_default();
+    let tokens = usage.input_tokens.is_some() && usage.output_tokens.is_some();
+    Capabilities {
+        fanout: config.fanout,
+        lifecycle: true,
+        follow_up: false,
+        schema: SchemaBy::Prompt,
+        tokens,
+        cost: usage.cost_usd.is_some() || (tokens && price.is_some()),
+        tool: false,
+        max_runtime_seconds: config.timeout_seconds,
     }
 }
 
 pub(super) fn adapter(
     name: &str,
-    config: &CommandConfig,
+    config: &AdapterConfig,
+    price: Option<Price>,
     choice: &Choice,
     folder: &Path,
 ) -> Result<Adapter, AdapterError> {
@@ -44,17 +72,99 @@ pub(super) fn adapter(
         .chain(&choice.env_names)
         .cloned()
         .collect();
-    let worker = Worker::find(name, &config.command, folder, env_names).map_err(|source| {
+    let mut worker = Worker::find(name, &config.command, folder, env_names).map_err(|source| {
         AdapterError::Worker {
             adapter: name.to_owned(),
             source,
         }
     })?;
+    let spec = CommandSpec::of(config, price);
+    if spec.is_special() {
+        worker.speaks = Speaks::Command(spec).to_value();
+    }
     Ok(Adapter {
         name: name.to_owned(),
         worker,
-        capabilities: Capabilities {
-            fanout: config.fanout,
-        },
+        capabilities: capabilities(config, price),
     })
+}
+
+impl Dialect for CommandSpec {
+    fn call(&self, _: &Call<'_>) -> Invocation {
+        Invocation {
+            prompt: match self.prompt {
+                PromptBy::Stdin => job::PromptBy::Stdin,
+                PromptBy::File => job::PromptBy::File,
+            },
+            ..Invocation::default()
+        }
+    }
+
+    fn read<'o>(&self, printed: &Printed<'o>) -> Reading<'o> {
+        let is_answer = matches!(self.result, ResultBy::Any | ResultBy::Stdout);
+        Reading {
+            text: if is_answer { printed.stdout } else { b"" }.into(),
+            usage: self.usage(printed.stdout),
+            session: None,
+            trouble: self.trouble(printed),
+        }
+    }
+
+    fn hand_back(&self) -> Option<&str> {
+        match self.result {
+            ResultBy::Any => None,
+            ResultBy::Stdout => Some(
+                "Print it as the last thing on standard output: the object and nothing else. Then stop.",
+            ),
+            ResultBy::File => Some("Write it to the file named by MESH_RESULT_FILE. Then stop."),
+            ResultBy::Report => Some(
+                "Hand it back once with `mesh report-result --result JSON` (or `--result -` to read it from standard \
+                 input). Then stop.",
+            ),
+        }
+    }
+
+    fn has_service(&self) -> bool {
+        !self.rate_limit_patterns.is_empty()
+    }
+}
+
+impl CommandSpec {
+    fn usage(&self, stdout: &[u8]) -> Option<Usage> {
+        let pointers = self.usage.as_ref()?;
+        let printed = Value::Object(extract::from_stdout(stdout)?);
+        let at = |pointer: &Option<String>| printed.pointer(pointer.as_deref()?);
+        let count = |pointer| at(pointer).and_then(Value::as_u64);
+        let usage = Usage {
+            input_tokens: count(&pointers.input_tokens).unwrap_or_default(),
+            cached_input_tokens: count(&pointers.cached_input_tokens).unwrap_or_default(),
+            output_tokens: count(&pointers.output_tokens).unwrap_or_default(),
+            cost_usd: at(&pointers.cost_usd).and_then(Value::as_f64),
+        };
+        let usage = self.price.map_or(usage, |price| price.applied(usage));
+        (!usage.is_none()).then_some(usage)
+    }
+
+    /// A failure that tells of a rate limit, in the user's words or in those of services; any other one is left to the
+    /// substrate's own words.
+    fn trouble(&self, printed: &Printed<'_>) -> Option<Trouble> {
+        if printed.is_success {
+            return None;
+        }
+        let streams = [printed.stderr, printed.stdout];
+        streams.into_iter().find_map(|bytes| {
+            let trouble = Trouble::of(&end(bytes), &self.rate_limit_patterns);
+            matches!(trouble, Trouble::Limited(..)).then_some(trouble)
+        })
+    }
+}
+
+/// The last lines.
+fn end(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
+    lines[lines.len().saturating_sub(5)..].join("\n")
 }

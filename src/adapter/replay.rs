@@ -29,6 +29,7 @@ pub(super) fn adapter(choice: &Choice, folder: &Path) -> Result<Adapter, Adapter
             args: Vec::new(),
             folder: folder.to_owned(),
             env_names: choice.env_names.clone(),
+            speaks: serde_json::Value::Null,
         },
         capabilities: Capabilities::default(),
     })

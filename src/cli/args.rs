@@ -5,7 +5,7 @@ use super::simulate::SimulateArgs;
 use super::st::StArgs;
 use super::terminal::{GLOBAL, ShowArgs, Terminal};
 use crate::config::Config;
-use crate::job::{Backoff, FormulaCells, Halt, Logs, Rows};
+use crate::job::{Backoff, Budget, FormulaCells, Halt, Logs, Rows};
 use crate::model::RunId;
 use crate::patch::PATCH_BYTES_MAX;
 use crate::schedule::{Deps, Dispatch};
@@ -133,6 +133,23 @@ pub enum Command {
         after_help = "Example:\n  mesh report-result --result '{\"answer\": 42}'\n  my-tool | mesh report-result --result -"
     )]
     ReportResult(ReportResultArgs),
+    /// Serve tools to an agent over standard input and output (Model Context Protocol)
+    ///
+    /// With --worker: the tool report_agent_job_result, by which an agent that works a row hands back its result. mesh gives it to
+    /// codex and claude by itself; any other agent that takes such servers can be given it the same way. It knows the
+    /// attempt by the variables that mesh set for the agent, which have to be passed on.
+    #[command(
+        after_help = "Example, in the configuration of an agent:\n  {\"command\": \"mesh\", \"args\": [\"mcp\", \"--worker\"]}"
+    )]
+    Mcp(McpArgs),
+    /// List what can work rows here, with its version and what it can do
+    ///
+    /// Built in are codex, claude, gemini and opencode, by their own programs and log-ins; mesh.yaml adds others and says
+    /// how these are called. Also the first one that a run takes when nobody says.
+    #[command(
+        after_help = "Example:\n  mesh adapters\n  mesh spawn rows.csv --instruction 'Review {path}' --adapter claude --model opus"
+    )]
+    Adapters,
     /// Say what is wrong here and how to mend it, before a run does
     ///
     /// Looks at repository, plan, metadata of open tasks, protocol and its templates, the agent's program, and an integration
@@ -155,9 +172,15 @@ pub enum Command {
 /// Who works the rows; the same for `run` and `spawn`.
 #[derive(Clone, Debug, Default, Args)]
 pub struct WorkerArgs {
-    /// An adapter of mesh.yaml, or `replay`
+    /// codex, claude, gemini, opencode, replay, or one of mesh.yaml; `mesh adapters` lists them
     #[arg(long, value_name = "NAME")]
     pub adapter: Option<String>,
+    /// The agent's model
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// How hard the agent is to think, in its own words: low, medium, high, …
+    #[arg(long, value_name = "EFFORT")]
+    pub effort: Option<String>,
     /// Recorded answers for the adapter `replay`
     #[arg(long, value_name = "DIR")]
     pub answers: Option<PathBuf>,
@@ -194,6 +217,41 @@ pub struct WorkerArgs {
     /// The agent's program and arguments
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<String>,
+}
+
+/// What may be used up; the same for `run`, `spawn` and `resume`.
+#[derive(Clone, Copy, Debug, Default, Args)]
+#[command(next_help_heading = "Budgets (reached: no further row starts, exit code 4, resumable)")]
+pub struct BudgetArgs {
+    /// US dollars, as the agent or the price table of mesh.yaml says
+    ///
+    /// Before a row starts, what it may cost is put aside: the mean of those that ended; 0.10, or
+    /// all of a smaller budget, for the first.
+    #[arg(long, value_name = "USD", value_parser = dollars)]
+    pub max_cost_usd: Option<f64>,
+    /// Tokens, in and out
+    ///
+    /// Before a row starts, what it may use is put aside: the mean of those that ended; 20000, or
+    /// all of a smaller budget, for the first.
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub max_tokens: Option<u64>,
+    /// Rows that are begun, further attempts not counted
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub max_rows: Option<u64>,
+    /// Wall-clock time of one call
+    #[arg(long, value_name = "S", value_parser = at_least_one)]
+    pub max_wall_seconds: Option<u64>,
+}
+
+impl BudgetArgs {
+    /// Without the time.
+    pub fn budget(&self) -> Budget {
+        Budget {
+            max_cost_usd: self.max_cost_usd,
+            max_tokens: self.max_tokens,
+            max_rows: self.max_rows,
+        }
+    }
 }
 
 /// What to do with waves.
@@ -378,6 +436,8 @@ pub struct RunOptions {
     #[arg(long)]
     pub dry_run: bool,
     #[command(flatten)]
+    pub budget: BudgetArgs,
+    #[command(flatten)]
     pub worker: WorkerArgs,
     #[command(flatten)]
     pub place: PlaceArgs,
@@ -430,9 +490,6 @@ pub struct SpawnArgs {
     /// `soon` lets running rows end, `now` ends them. As in GNU parallel.
     #[arg(long, value_name = "RULE", default_value = "never")]
     pub halt: Halt,
-    /// Start no further row after so long; exit code 4, resumable
-    #[arg(long, value_name = "S", value_parser = at_least_one)]
-    pub max_wall_seconds: Option<u64>,
     /// The schema's top-level properties as columns result.NAME
     #[arg(long)]
     pub flatten: bool,
@@ -463,6 +520,8 @@ pub struct SpawnArgs {
     pub worker: WorkerArgs,
     #[command(flatten)]
     pub place: PlaceArgs,
+    #[command(flatten)]
+    pub budget: BudgetArgs,
 }
 
 impl SpawnArgs {
@@ -492,6 +551,9 @@ pub struct ResumeArgs {
     /// Which run
     #[command(flatten)]
     pub run: OneRun,
+    /// Other budgets than the run began with, for this call
+    #[command(flatten)]
+    pub budget: BudgetArgs,
 }
 
 /// One run that is there.
@@ -543,6 +605,14 @@ pub struct ReportResultArgs {
     pub stop: bool,
 }
 
+/// Arguments of `mesh mcp`.
+#[derive(Clone, Debug, Args)]
+pub struct McpArgs {
+    /// The worker's side: hand back the result of the one attempt that this process belongs to
+    #[arg(long, required = true)]
+    pub worker: bool,
+}
+
 /// Arguments of `mesh demo`.
 #[derive(Clone, Debug, Args)]
 pub struct DemoArgs {
@@ -592,6 +662,13 @@ pub fn at_least_one(text: &str) -> Result<u64, String> {
         Ok(0) => Err("must be at least 1".to_owned()),
         Ok(number) => Ok(number),
         Err(_) => Err("must be a whole number".to_owned()),
+    }
+}
+
+fn dollars(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(dollars) if dollars.is_finite() && dollars > 0.0 => Ok(dollars),
+        _ => Err("must be a number of dollars above 0".to_owned()),
     }
 }
 

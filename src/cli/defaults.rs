@@ -43,7 +43,16 @@ const TYPED_ONLY: [&str; 14] = [
     "call",
 ];
 /// What `mesh spawn --resume` may be told; the rest stands in the run's ledger.
-const WITH_RESUME: [&str; 4] = ["csv_path", "resume", "retry_failed", "artifacts"];
+const WITH_RESUME: [&str; 8] = [
+    "csv_path",
+    "resume",
+    "retry_failed",
+    "artifacts",
+    "max_cost_usd",
+    "max_tokens",
+    "max_rows",
+    "max_wall_seconds",
+];
 
 /// Reads the command line.
 pub fn parse(args: Vec<OsString>) -> Result<(Cli, Context), CliError> {
@@ -60,7 +69,7 @@ pub fn parse(args: Vec<OsString>) -> Result<(Cli, Context), CliError> {
     }
     let name = glance.as_ref().map(full_name).unwrap_or_default();
     let name = name.as_str();
-    let config = match CONFIGURABLE.contains(&name) || name == "resume" {
+    let config = match CONFIGURABLE.contains(&name) || ["resume", "adapters"].contains(&name) {
         true => Config::load(&config_root(&folder))?,
         false => Config::default(),
     };
@@ -307,7 +316,13 @@ fn overrides(matches: &ArgMatches) -> Vec<String> {
         "validation_allow",
         "trust_proposed_validation",
         "strict",
+        "model",
+        "effort",
         "max_concurrency",
+        "max_cost_usd",
+        "max_tokens",
+        "max_rows",
+        "max_wall_seconds",
         "remaining_five_hour",
         "remaining_weekly",
         "retries",

@@ -2,10 +2,10 @@
 
 use super::args::{Context, DemoArgs};
 use super::error::CliError;
-use crate::adapter::Choice;
+use crate::adapter::{Choice, Configured};
 use crate::git::Repo;
 use crate::integrate::RepoLock;
-use crate::job::{Backoff, Bounds};
+use crate::job::{Backoff, Bounds, Budget};
 use crate::model::shell_word;
 use crate::patch;
 use crate::plan::SwarmOverrides;
@@ -141,7 +141,9 @@ fn request(repo: &Path, answers: &Path) -> Request {
             answers: Some(answers.to_owned()),
             ..Choice::default()
         },
-        adapters: BTreeMap::new(),
+        adapters: Configured::default(),
+        budget: Budget::default(),
+        max_wall_seconds: None,
         bounds: Bounds {
             max_concurrency: 16,
             max_runtime_seconds: 60,

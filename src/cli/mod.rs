@@ -2,6 +2,7 @@
 //!
 //! Standard output is data, standard error is talk. It holds no logic: what a command does is in the library.
 
+mod adapters;
 mod args;
 mod cancel;
 mod defaults;
@@ -10,6 +11,7 @@ mod doctor;
 mod error;
 mod invoke;
 mod learnings;
+mod mcp;
 mod progress;
 mod replay_worker;
 mod report_result;
@@ -67,6 +69,8 @@ fn dispatch(cli: Cli, context: &args::Context) -> Result<u8, CliError> {
         Command::Collect(args) => step::collect(&args, context),
         Command::Integrate(args) => step::integrate(&args, context),
         Command::Wave(command) => wave::execute(&command, context),
+        Command::Mcp(_) => mcp::execute(),
+        Command::Adapters => adapters::execute(context),
         Command::Doctor(args) => doctor::execute(&args, context),
         Command::Demo(args) => demo::execute(&args, context),
         Command::ReplayWorker(args) => replay_worker::execute(&args),

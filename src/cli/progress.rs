@@ -2,7 +2,7 @@
 
 use super::terminal::{ProgressMode, Terminal, Tone};
 use crate::job::{Counts, Observer, RunningRow, Snapshot};
-use crate::model::{WaveCompiled, WaveNo, one_line};
+use crate::model::{WaveCompiled, WaveNo, dollars, one_line, short as short_count};
 use crate::run::Watcher;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
@@ -177,7 +177,7 @@ impl Display {
             return;
         };
         let counts = snapshot.counts;
-        let object = json!({
+        let mut object = json!({
             "job_id": job_id,
             "total_items": counts.total,
             "pending_items": counts.pending(),
@@ -186,6 +186,9 @@ impl Display {
             "failed_items": counts.failed,
             "eta_seconds": snapshot.eta().map(|eta| eta.as_secs()),
         });
+        if !snapshot.usage.is_none() {
+            object["usage"] = json!(snapshot.usage);
+        }
         self.last_json = Instant::now();
         // A reader that went away does not end the job.
         let _ = self.terminal.data(&object.to_string());
@@ -253,11 +256,23 @@ fn title(parts: &[Part]) -> String {
     }
 }
 
-/// `3 running, 1 failed, 12.3/s, eta 12s`
+/// `3 running (rate-limited to 4), 1 failed, 12.3k tokens, $0.42, 12.3/s, eta 12s`
 fn status(snapshot: &Snapshot) -> String {
     let mut text = format!("{} running", snapshot.counts.running);
+    if snapshot.patience.is_cut {
+        text.push_str(&format!(" (rate-limited to {})", snapshot.patience.places));
+    }
     if snapshot.counts.failed > 0 {
         text.push_str(&format!(", {} failed", snapshot.counts.failed));
+    }
+    if !snapshot.usage.is_none() {
+        text.push_str(&format!(
+            ", {} tokens",
+            short_count(snapshot.usage.tokens())
+        ));
+    }
+    if let Some(cost) = snapshot.usage.cost_usd {
+        text.push_str(&format!(", {}", dollars(cost)));
     }
     if snapshot.ended_here > 0 {
         text.push_str(&format!(", {}", rate(snapshot.rate())));

@@ -2,15 +2,14 @@
 
 use super::args::{Context, ReportResultArgs};
 use super::error::CliError;
-use crate::job::{Answer, Request, send};
+use crate::job::Answer;
+use crate::mcp::worker::Identity;
 use crate::model::{ReportToken, RowId};
 use std::io::Read;
-use std::path::Path;
 
 /// Sends one result and prints the answer; exit code 1 when it was refused.
 pub fn execute(args: &ReportResultArgs, context: &Context) -> Result<u8, CliError> {
-    let variable = |name: &'static str| std::env::var(name).map_err(|_| CliError::NotAWorker(name));
-    let socket = variable("MESH_REPORT_SOCKET")?;
+    let identity = identity()?;
     let result = match serde_json::from_str(&result_text(&args.result)?) {
         Ok(result) => result,
         Err(error) => {
@@ -24,15 +23,21 @@ pub fn execute(args: &ReportResultArgs, context: &Context) -> Result<u8, CliErro
             );
         }
     };
-    let request = Request {
+    print(&identity.report(result, args.stop)?, context)
+}
+
+/// Which attempt this process belongs to.
+pub fn identity() -> Result<Identity, CliError> {
+    let variable = |name: &'static str| {
+        let value = std::env::var(name).ok().filter(|value| !value.is_empty());
+        value.ok_or(CliError::NotAWorker(name))
+    };
+    Ok(Identity {
+        socket: variable("MESH_REPORT_SOCKET")?.into(),
         token: ReportToken::new(variable("MESH_REPORT_TOKEN")?),
         item_id: RowId::new(variable("MESH_ITEM_ID")?),
         attempt: variable("MESH_ATTEMPT")?.parse().unwrap_or_default(),
-        result,
-        stop: args.stop,
-    };
-    let answer = send(Path::new(&socket), &request)?;
-    print(&answer, context)
+    })
 }
 
 fn print(answer: &Answer, context: &Context) -> Result<u8, CliError> {

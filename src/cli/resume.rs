@@ -13,11 +13,15 @@ pub fn execute(args: &ResumeArgs, context: &Context) -> Result<u8, CliError> {
         Some(Event::RunStarted(body)) => Some(body.kind),
         _ => None,
     };
+    let raised = super::spawn::raised(&args.budget);
     match kind {
         Some(RunKind::Plan) => {
-            super::run::drive(PlanRun::resume(folder)?, &context.terminal).map(|(code, _)| code)
+            let plan_run = PlanRun::resume(folder, raised)?;
+            super::run::drive(plan_run, &context.terminal).map(|(code, _)| code)
         }
-        Some(RunKind::Spawn) => super::spawn::go_on(folder, args.retry_failed, &context.terminal),
+        Some(RunKind::Spawn) => {
+            super::spawn::go_on(folder, args.retry_failed, raised, &context.terminal)
+        }
         None => Err(RunError::NotResumable {
             id: folder.id().clone(),
             why: "its ledger is empty: it was ended before it began, and nothing was started"

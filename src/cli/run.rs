@@ -57,7 +57,7 @@ pub fn drive(mut plan_run: PlanRun, terminal: &Terminal) -> Result<(u8, Option<R
     };
     let report = print_report(plan_run.state(), terminal)?;
     if end != Ending::Finished {
-        let command = run::resume_command(plan_run.id());
+        let command = go_on_command(plan_run.id(), &end);
         terminal.talk(&format!(
             "{} {command}",
             terminal.err_tone(Tone::Note, "go on with:")
@@ -81,6 +81,15 @@ pub fn print_report(state: &State, terminal: &Terminal) -> Result<Option<Report>
         }
     }
     Ok(report)
+}
+
+/// The command that goes on with a run that ended so.
+pub fn go_on_command(run_id: &RunId, end: &Ending) -> String {
+    let command = run::resume_command(run_id);
+    match end.to_raise() {
+        Some(option) => format!("{command} {option} MORE"),
+        None => command,
+    }
 }
 
 pub fn request(args: &RunOptions, context: &Context) -> Request {
@@ -109,6 +118,8 @@ pub fn request(args: &RunOptions, context: &Context) -> Request {
         choice: choice(&args.worker),
         adapters: context.config.adapters.clone(),
         bounds: bounds(&args.worker),
+        budget: args.budget.budget(),
+        max_wall_seconds: args.budget.max_wall_seconds,
         remaining: remaining(&args.worker),
         patch: patch::Limits {
             bytes_max: args.patch_bytes_max,
@@ -148,6 +159,8 @@ pub fn choice(args: &WorkerArgs) -> Choice {
         command: args.command.clone(),
         answers: args.answers.clone(),
         env_names: args.env_names.clone(),
+        model: args.model.clone(),
+        effort: args.effort.clone(),
     }
 }
 

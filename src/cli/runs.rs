@@ -124,6 +124,7 @@ fn show_spawned(folder: &RunFolder, state: &State, terminal: &Terminal) -> Resul
     let status = status(folder, state);
     let job = state.spawned.as_ref();
     let counts = job.map(crate::job::State::counts).unwrap_or_default();
+    let usage = job.map(|job| job.spent.usage).filter(|it| !it.is_none());
     let output = state.spawned_output();
     let text = if terminal.json {
         serde_json::json!({
@@ -134,16 +135,18 @@ fn show_spawned(folder: &RunFolder, state: &State, terminal: &Terminal) -> Resul
             "completed_items": counts.completed,
             "failed_items": counts.failed,
             "output_csv_path": output,
+            "usage": usage,
             "folder": folder.path().to_string_lossy(),
         })
         .to_string()
     } else {
         format!(
-            "run {} {status}\nrows: {} of {} completed, {} failed\noutput: {}\nfolder: {}",
+            "run {} {status}\nrows: {} of {} completed, {} failed\n{}output: {}\nfolder: {}",
             folder.id(),
             counts.completed,
             counts.total,
             counts.failed,
+            usage.map_or_else(String::new, |usage| format!("used: {usage}\n")),
             output.unwrap_or("none"),
             folder.path().display()
         )

@@ -1,6 +1,6 @@
 //! `mesh spawn`.
 
-use super::args::{Context, SpawnArgs};
+use super::args::{BudgetArgs, Context, SpawnArgs};
 use super::error::CliError;
 use super::progress::{Display, rows};
 use super::run::{bounds, choice, remaining};
@@ -10,7 +10,7 @@ use crate::adapter::{self, AdapterError};
 use crate::collect::schema::Schema;
 use crate::job::{self, Ending, Selection, Summary, Survey};
 use crate::model::{RunId, one_line};
-use crate::run::{self, Earlier, RunError, RunFolder, SpawnRun, SpawnSettings};
+use crate::run::{self, Earlier, Raised, RunError, RunFolder, SpawnRun, SpawnSettings};
 use crate::schedule::{Concurrency, Limits};
 use crate::wave::Call;
 
@@ -22,7 +22,12 @@ pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
             "" => last_run(&home, args, context)?,
             id => RunFolder::find(&home, &RunId::new(id))?,
         };
-        return go_on(folder, args.retry_failed, &context.terminal);
+        return go_on(
+            folder,
+            args.retry_failed,
+            raised(&args.budget),
+            &context.terminal,
+        );
     }
     let call = args
         .call
@@ -37,7 +42,7 @@ pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
     }
     settings.check_output()?;
     // Checked on the user's file, before a run exists; the run then works on its own copy of it.
-    let looked_at = settings.job(&RunFolder::unmade());
+    let looked_at = settings.job(&RunFolder::unmade())?;
     looked_at.result_columns().map_err(RunError::from)?;
     let survey = Survey::take(&looked_at).map_err(RunError::from)?;
     let total = survey.total();
@@ -80,8 +85,13 @@ fn take_over(
 }
 
 /// Takes up a spawned job where it stopped.
-pub fn go_on(folder: RunFolder, retry_failed: bool, terminal: &Terminal) -> Result<u8, CliError> {
-    let mut spawn_run = SpawnRun::resume(folder)?;
+pub fn go_on(
+    folder: RunFolder,
+    retry_failed: bool,
+    raised: Raised,
+    terminal: &Terminal,
+) -> Result<u8, CliError> {
+    let mut spawn_run = SpawnRun::resume(folder, raised)?;
     if let Some(id) = spawn_run.reused() {
         // It may have been stopped before all of them were taken over.
         match spawn_run.folder().sibling(id) {
@@ -97,6 +107,14 @@ pub fn go_on(folder: RunFolder, retry_failed: bool, terminal: &Terminal) -> Resu
     }
     let survey = Survey::take(spawn_run.job()).map_err(RunError::from)?;
     drive(spawn_run, survey.total(), terminal)
+}
+
+/// Other budgets for a run that goes on.
+pub fn raised(args: &BudgetArgs) -> Raised {
+    Raised {
+        budget: args.budget(),
+        max_wall_seconds: args.max_wall_seconds,
+    }
 }
 
 /// The last run over the input that is named.
@@ -129,7 +147,7 @@ pub fn drive(mut spawn_run: SpawnRun, total: u64, terminal: &Terminal) -> Result
     });
     print(&summary, terminal)?;
     if end != Ending::Finished {
-        let command = run::resume_command(spawn_run.folder().id());
+        let command = super::run::go_on_command(spawn_run.folder().id(), &end);
         terminal.talk(&format!(
             "{} {command}",
             terminal.err_tone(Tone::Note, "go on with:")
@@ -212,7 +230,9 @@ fn own_settings(args: &SpawnArgs, context: &Context) -> Result<SpawnSettings, Cl
     if chosen.name == adapter::EXTERNAL {
         return Err(RunError::from(AdapterError::ExternalSpawn).into());
     }
-    let mut bounds = bounds(&args.worker);
+    let budget = args.budget.budget();
+    chosen.check_budget(&budget).map_err(RunError::from)?;
+    let mut bounds = chosen.bounded(bounds(&args.worker));
     let concurrency = Concurrency::preflight(&Limits {
         allowed: bounds.max_concurrency,
         fanout: chosen.capabilities.fanout,
@@ -237,7 +257,8 @@ fn own_settings(args: &SpawnArgs, context: &Context) -> Result<SpawnSettings, Cl
         },
         bounds,
         halt: args.halt,
-        max_wall_seconds: args.max_wall_seconds,
+        max_wall_seconds: args.budget.max_wall_seconds,
+        budget,
         flatten: args.flatten,
         formula_cells: args.formula_cells,
         keep_logs: args.logs,
@@ -303,6 +324,9 @@ fn print(summary: &Summary, terminal: &Terminal) -> Result<(), CliError> {
             .as_ref()
             .map_or(String::new(), |error| format!(" ({error})")),
     ));
+    if let Some(usage) = &summary.usage {
+        terminal.talk(&format!("used: {usage}"));
+    }
     for error in summary.failed_item_errors.iter().flatten() {
         terminal.talk(&format!(
             "  {} {}",

@@ -8,7 +8,7 @@ use super::{resume, stop};
 use crate::adapter::EXTERNAL;
 use crate::integrate::RepoLock;
 use crate::model::{WaveNo, one_line, shell_word};
-use crate::run::{self, HandedOut, PlanRun, RunError, RunFolder};
+use crate::run::{self, HandedOut, PlanRun, Raised, RunError, RunFolder};
 use serde_json::json;
 use std::path::Path;
 
@@ -20,7 +20,7 @@ pub fn next(args: &NextArgs, context: &Context) -> Result<u8, CliError> {
                 run: run.clone(),
                 place: args.options.place.clone(),
             };
-            PlanRun::resume(resume::find(&run, context)?)?
+            PlanRun::resume(resume::find(&run, context)?, Raised::default())?
         }
         None => match begin(args, context)? {
             Ok(plan_run) => plan_run,
@@ -130,7 +130,7 @@ fn output_of(folder: &Path, csv_path: &Path) -> std::path::PathBuf {
 /// Takes answers in and judges them.
 pub fn collect(args: &CollectArgs, context: &Context) -> Result<u8, CliError> {
     let terminal = &context.terminal;
-    let mut plan_run = PlanRun::resume(resume::find(&args.run, context)?)?;
+    let mut plan_run = PlanRun::resume(resume::find(&args.run, context)?, Raised::default())?;
     let stop = stop::asked_for(plan_run.folder())?;
     let mut display = Display::for_run(terminal);
     let answers = args.answers.as_ref().map(|path| context.folder.join(path));
@@ -180,7 +180,7 @@ pub fn collect(args: &CollectArgs, context: &Context) -> Result<u8, CliError> {
 /// Applies, validates and persists.
 pub fn integrate(args: &OneRun, context: &Context) -> Result<u8, CliError> {
     let terminal = &context.terminal;
-    let mut plan_run = PlanRun::resume(resume::find(args, context)?)?;
+    let mut plan_run = PlanRun::resume(resume::find(args, context)?, Raised::default())?;
     let stop = stop::asked_for(plan_run.folder())?;
     let mut display = Display::for_run(terminal);
     let ended = plan_run.integrate_ready(&mut display, &stop)?;

@@ -1,6 +1,6 @@
 //! The final report of a plan run: the list under "Reporting" in the seed, as text and as JSON.
 
-use crate::model::{RunId, RunKind, Tally, ValidationFinished, VoteLine};
+use crate::model::{RunId, RunKind, Tally, Usage, ValidationFinished, VoteLine};
 use crate::run::{CLOSING_LINE, State, Unit};
 use serde::Serialize;
 use std::fmt::Write;
@@ -27,6 +27,12 @@ pub struct Report {
     pub violations: Vec<String>,
     /// Wave CSVs, relative to the run's folder.
     pub waves: Vec<PathBuf>,
+    /// What all workers used, where they said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    /// The same for each wave, in their order; empty where nobody said.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub wave_usage: Vec<Usage>,
     /// The run.
     pub mesh_run_id: RunId,
 }
@@ -52,6 +58,9 @@ pub struct TaskReport {
     pub moved_aside: Vec<PathBuf>,
     /// Commands with outcomes.
     pub validation: Vec<ValidationReport>,
+    /// What its workers used, where they said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
 }
 
 /// One counted vote.
@@ -130,7 +139,11 @@ impl Report {
             .filter(|started| started.kind == RunKind::Plan)?;
         let attempts = state.attempts();
         let finished = state.finished.as_ref();
+        let usage = said(state.spent().usage);
+        let each_wave = state.waves.iter().map(|wave| wave.job.spent.usage);
         Some(Self {
+            usage,
+            wave_usage: each_wave.filter(|_| usage.is_some()).collect(),
             status: finished
                 .map_or("running", |finished| finished.status.as_str())
                 .to_owned(),
@@ -219,6 +232,9 @@ impl Report {
             adapter.workers_retried,
             adapter.workers_timed_out
         )?;
+        if let Some(usage) = &self.usage {
+            writeln!(out, "  used {usage}")?;
+        }
         writeln!(
             out,
             "  slots: {} spawned, {} closed{}",
@@ -260,6 +276,11 @@ impl Report {
     }
 }
 
+/// Nothing where nobody said anything.
+fn said(usage: Usage) -> Option<Usage> {
+    (!usage.is_none()).then_some(usage)
+}
+
 impl TaskReport {
     fn of(unit: &Unit) -> Self {
         let ended = unit.ended.as_ref();
@@ -285,6 +306,7 @@ impl TaskReport {
                 .iter()
                 .map(ValidationReport::of)
                 .collect(),
+            usage: said(unit.usage),
         }
     }
 
@@ -305,6 +327,9 @@ impl TaskReport {
                 "    vote {}: {agree} agree, {disagree} disagree{absent} ({threshold} needed)",
                 index + 1,
             )?;
+        }
+        if let Some(usage) = &self.usage {
+            writeln!(out, "    used {usage}")?;
         }
         for path in &self.changed_paths {
             writeln!(out, "    changed {}", path.display())?;

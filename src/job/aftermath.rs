@@ -19,7 +19,7 @@ const RATE_LIMITS_MAX: u32 = 20;
 /// The most refused reports that are recorded of one job; more than that is a flood.
 const REFUSALS_MAX: u32 = 1000;
 
-impl Pool<'_> {
+impl<'p> Pool<'p> {
     /// Adds what came from a thread or a worker to the turn.
     pub(super) fn take_in(&mut self, event: PoolEvent, turn: &mut Turn) -> Result<(), JobError> {
         match event {
@@ -74,14 +74,17 @@ impl Pool<'_> {
             outcome,
             ..
         } = finished;
-        let (limits, old_feedback) = self
-            .no_longer_running(row.index)
-            .map_or((0, None), |running| {
-                (running.rate_limits + 1, running.feedback)
-            });
+        let share = self.share.as_ref();
+        let at_once = share.map_or(self.running.len(), |share| share.taken());
+        // It was put there when it began.
+        let Some(running) = self.no_longer_running(row.index) else {
+            return;
+        };
+        let limits = running.rate_limits + 1;
         let average = self.average.unwrap_or(finished.duration);
         self.average = Some((average * 7 + finished.duration) / 8);
         let mut said = None;
+        let mut session = None;
         let (end, error) = match outcome {
             Outcome::Result(result, via) => {
                 if via != ReportVia::Report {
@@ -99,11 +102,13 @@ impl Pool<'_> {
                 (AttemptEnd::Completed, None)
             }
             Outcome::Failed(failure, text) => {
+                session = finished.session.filter(|_| failure.is_mendable());
                 let end = self.after_failure(failure, row.index);
                 (end, Some(format!("{failure}: {text}")))
             }
             Outcome::RateLimited(text, wait) => {
                 said = wait;
+                self.ration.refused(said);
                 let error = format!("{}: {text}", Failure::RateLimited);
                 let end = match limits {
                     ..RATE_LIMITS_MAX => AttemptEnd::RateLimited,
@@ -112,6 +117,11 @@ impl Pool<'_> {
                 (end, Some(error))
             }
         };
+        if end == AttemptEnd::Completed {
+            self.ration.went_well(at_once);
+        }
+        let counts = end != AttemptEnd::RateLimited;
+        self.ration.settle(running.reserve, finished.usage, counts);
         turn.completed += u64::from(end == AttemptEnd::Completed);
         turn.failed += u64::from(end == AttemptEnd::Failed);
         turn.events.push(Event::from(AttemptFinished {
@@ -125,6 +135,8 @@ impl Pool<'_> {
             signal: finished.signal,
             leaked: finished.leaked,
             duration_ms: finished.duration.as_millis() as u64,
+            usage: finished.usage,
+            session: session.clone(),
             completed_at: clock::csv_time(clock::now()),
         }));
         match end {
@@ -138,6 +150,7 @@ impl Pool<'_> {
                     Waiting {
                         row,
                         feedback: error,
+                        session,
                         rate_limits: 0,
                     },
                 ));
@@ -150,11 +163,13 @@ impl Pool<'_> {
                     item_id: row.id.clone(),
                     row_index: row.index,
                     delay_ms: delay.as_millis() as u64,
+                    places: Some(self.places()),
                 }));
                 // It says nothing of the row: the next prompt has no word of it.
                 let waiting = Waiting {
                     row,
-                    feedback: old_feedback,
+                    feedback: running.feedback,
+                    session: running.session,
                     rate_limits: limits,
                 };
                 turn.again.push((delay, waiting));
@@ -164,7 +179,7 @@ impl Pool<'_> {
     }
 
     /// Takes a row out of those under way; its place is free when its end is in the ledger.
-    fn no_longer_running(&mut self, row: u64) -> Option<Running<'_>> {
+    fn no_longer_running(&mut self, row: u64) -> Option<Running<'p>> {
         let mut running = self.running.remove(&row)?;
         self.freed.extend(running.place.take());
         Some(running)
@@ -204,6 +219,8 @@ impl Pool<'_> {
             signal: None,
             leaked: Vec::new(),
             duration_ms: 0,
+            usage: None,
+            session: None,
             completed_at: clock::csv_time(clock::now()),
         })
     }
@@ -220,7 +237,9 @@ impl Pool<'_> {
     }
 
     fn withdrawn(&mut self, task: Task, turn: &mut Turn) {
-        self.no_longer_running(task.row.index);
+        if let Some(Running { reserve, .. }) = self.no_longer_running(task.row.index) {
+            self.ration.settle(reserve, None, false);
+        }
         turn.events.push(Event::from(AttemptFinished {
             wave: self.settings.wave,
             item_id: task.row.id,
@@ -232,6 +251,8 @@ impl Pool<'_> {
             signal: None,
             leaked: Vec::new(),
             duration_ms: 0,
+            usage: None,
+            session: None,
             completed_at: clock::csv_time(clock::now()),
         }));
     }

@@ -2,6 +2,7 @@
 
 use super::state::{Item, Place, Status};
 use crate::ledger::{LedgerError, Lines};
+use crate::model::Session;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -14,6 +15,8 @@ pub struct Details {
     pub reported_at: String,
     /// `code: text` of the last failed attempt, unless there is a result.
     pub last_error: Option<String>,
+    /// The conversation of that attempt, where a further one can go on with it.
+    pub session: Option<Session>,
     /// When the row got its final status.
     pub completed_at: String,
 }
@@ -34,6 +37,7 @@ pub fn details(item: &Item, lines: &Lines) -> Result<Details, LedgerError> {
         let line = lines.line_at(place.get())?;
         let finished: Finished = parse(lines, place, &line)?;
         details.last_error = finished.error.filter(|_| item.reported.is_none());
+        details.session = finished.session;
         if matches!(item.status, Status::Completed | Status::Failed) {
             details.completed_at = finished.completed_at;
         }
@@ -62,5 +66,7 @@ struct Reported<'l> {
 struct Finished {
     #[serde(default)]
     error: Option<String>,
+    #[serde(default)]
+    session: Option<Session>,
     completed_at: String,
 }

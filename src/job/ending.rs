@@ -1,6 +1,7 @@
 //! How a call of the pool ended, and what that means for the summary and the exit code.
 
 use super::stop::{Asker, Stop};
+use serde_json::Number;
 
 /// How a job ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,8 +10,15 @@ pub enum Ending {
     Finished,
     /// A worker asked to end the job.
     StoppedByWorker,
-    /// A halt rule or a budget ended it, in words.
+    /// A halt rule ended it, in words.
     Halted(String),
+    /// A budget is used up.
+    BudgetReached {
+        /// The option that set it, with underscores.
+        budget: String,
+        /// Its value.
+        limit: Number,
+    },
     /// Somebody asked with `mesh cancel`.
     Cancelled,
     /// A signal asked to end it.
@@ -31,7 +39,10 @@ impl Ending {
     pub fn exit_code(&self) -> Option<u8> {
         match self {
             Ending::Finished => None,
-            Ending::StoppedByWorker | Ending::Halted(_) | Ending::Cancelled => Some(4),
+            Ending::StoppedByWorker
+            | Ending::Halted(_)
+            | Ending::BudgetReached { .. }
+            | Ending::Cancelled => Some(4),
             Ending::Interrupted(signal) => Some(u8::try_from(128 + signal).unwrap_or(130)),
         }
     }
@@ -42,8 +53,20 @@ impl Ending {
             Ending::Finished => None,
             Ending::StoppedByWorker => Some("cancelled by worker request".to_owned()),
             Ending::Halted(reason) => Some(reason.clone()),
+            Ending::BudgetReached { budget, limit } => Some(format!("{budget} of {limit} reached")),
             Ending::Cancelled => Some("cancelled by mesh cancel".to_owned()),
             Ending::Interrupted(signal) => Some(format!("interrupted by signal {signal}")),
+        }
+    }
+
+    /// The option without which a further call would end at once: what was used up stays so. The time counts anew in
+    /// each call.
+    pub fn to_raise(&self) -> Option<String> {
+        match self {
+            Ending::BudgetReached { budget, .. } if budget != "max_wall_seconds" => {
+                Some(format!("--{}", budget.replace('_', "-")))
+            }
+            _ => None,
         }
     }
 }

@@ -8,8 +8,10 @@
 mod aftermath;
 mod attempt;
 mod backoff;
+mod budget;
 mod cells;
 mod details;
+mod dialect;
 mod ending;
 mod halt;
 mod input;
@@ -21,17 +23,21 @@ mod outcome;
 mod output;
 mod pool;
 mod rate_limit;
+mod ration;
 mod report;
 mod selection;
 mod slots;
 mod state;
 mod stop;
 mod thread;
+mod throttle;
 mod worker;
 
 pub use backoff::Backoff;
+pub use budget::{Budget, FIRST_ROW_TOKENS, FIRST_ROW_USD, Spent};
 pub use cells::FormulaCells;
 pub use details::{Details, details};
+pub use dialect::{Call, Dialect, Invocation, Printed, PromptBy, Reading, SharedFile, Trouble};
 pub use ending::Ending;
 pub use halt::Halt;
 pub use input::{Input, Row, Survey};
@@ -40,6 +46,7 @@ pub use measure::Measure;
 pub use outcome::Failure;
 pub use output::{COLUMNS, ItemError, Summary, summarize, write_csv};
 pub use pool::run;
+pub use ration::{Patience, Ration};
 pub use report::{Answer, Request, send};
 pub use selection::{Rows, Selection};
 pub use slots::{Rank, Share, Slots};
@@ -50,13 +57,14 @@ pub use worker::Worker;
 use crate::collect::extract::Object;
 use crate::collect::schema::SchemaError;
 use crate::ledger::{LedgerError, Lines};
-use crate::model::{Event, JobId, RowId, RunId, WaveNo};
+use crate::model::{Event, JobId, RowId, RunId, Usage, WaveNo};
 use crate::table::{ReadOptions, TableError};
 use crate::template::{Braces, Template};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cells::ResultColumns;
@@ -127,6 +135,9 @@ pub struct Settings {
     pub halt: Halt,
     /// Wall-clock budget of one call.
     pub max_wall_seconds: Option<u64>,
+    /// The other budgets of the run.
+    #[serde(default, skip_serializing_if = "Budget::is_none")]
+    pub budget: Budget,
     /// The result's properties as columns.
     pub flatten: bool,
     /// What to do with a result that a spreadsheet would execute.
@@ -140,6 +151,12 @@ pub struct Settings {
     /// How standard output without a JSON object is read, where the job knows another shape of answers.
     #[serde(skip)]
     pub read_text: Option<ReadText>,
+    /// How the worker is spoken to, where that needs knowledge of it; see [`Worker::speaks`].
+    #[serde(skip)]
+    pub dialect: Option<Arc<dyn Dialect>>,
+    /// What the jobs of one run share; a job alone makes its own.
+    #[serde(skip)]
+    pub ration: Option<Arc<Ration>>,
     /// The command that works a row.
     pub worker: Worker,
     /// A folder for the job's short-lived files.
@@ -173,7 +190,7 @@ impl Settings {
             return Ok(None);
         };
         let launcher = worker::Launcher::new(self, survey.header().to_vec(), PathBuf::new());
-        Ok(Some(launcher.prompt(&row, None)))
+        Ok(Some(launcher.prompt(&row, None, false)))
     }
 
     /// The columns of `--flatten`, where it is wanted.
@@ -226,6 +243,10 @@ pub struct Snapshot {
     pub running: Vec<RunningRow>,
     /// Time since this call of the pool began.
     pub elapsed: Duration,
+    /// What the run used up so far, as far as workers say.
+    pub usage: Usage,
+    /// How many rows may run at once.
+    pub patience: Patience,
 }
 
 /// A row under way.

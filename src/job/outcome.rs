@@ -2,6 +2,7 @@
 
 use super::ReadText;
 use super::attempt::{Cause, Ended};
+use super::dialect::{Reading, Trouble};
 use super::measure::Measure;
 use super::rate_limit;
 use crate::collect::extract::{self, Object};
@@ -54,6 +55,11 @@ impl Failure {
         )
     }
 
+    /// Whether the worker ended by itself and can be told what was wrong with its answer.
+    pub(super) fn is_mendable(self) -> bool {
+        matches!(self, Failure::NoResponse | Failure::InvalidOutputSchema)
+    }
+
     /// Whether a `last_error` text is a time-out.
     pub(super) fn is_timeout_text(text: &str) -> bool {
         text.starts_with("timeout: ")
@@ -83,6 +89,8 @@ pub(super) struct Rules<'s> {
     pub max_runtime: Duration,
     pub max_idle: Option<Duration>,
     pub read_text: Option<ReadText>,
+    /// Whether `reading` comes from somebody who knows the worker: then its word counts, and not our guess.
+    pub is_known: bool,
     /// Whether an object is no result, but what `mesh report-result` printed.
     pub is_own_answer: &'s dyn Fn(&Object) -> bool,
 }
@@ -90,6 +98,7 @@ pub(super) struct Rules<'s> {
 /// Judges an attempt. `report` was accepted earlier and stands whatever the process did afterwards.
 pub(super) fn judge(
     ended: &Ended,
+    reading: &Reading<'_>,
     report: Option<Object>,
     result_file: Option<&[u8]>,
     rules: &Rules<'_>,
@@ -115,10 +124,15 @@ pub(super) fn judge(
             let text = format!("more than {} bytes on standard output", ended.stdout.len());
             return Outcome::Failed(Failure::OutputTooLarge, text);
         }
-        Cause::Exited if ended.code != Some(0) => return after_exit(ended),
         Cause::Exited => {}
     }
-    let found = found(ended, result_file, rules);
+    if let Some(trouble) = &reading.trouble {
+        return after_trouble(ended, trouble);
+    }
+    if ended.code != Some(0) {
+        return after_exit(ended, rules.is_known);
+    }
+    let found = found(reading, result_file, rules);
     let measured = found.and_then(|(result, via)| {
         if via == ReportVia::Stdout && (rules.is_own_answer)(&result) {
             let text = format!("its report was refused: {}", Value::Object(result));
@@ -133,7 +147,7 @@ pub(super) fn judge(
 }
 
 fn found(
-    ended: &Ended,
+    reading: &Reading<'_>,
     result_file: Option<&[u8]>,
     rules: &Rules<'_>,
 ) -> Result<(Object, ReportVia), (Failure, String)> {
@@ -154,16 +168,29 @@ fn found(
     }
     let from_text = || {
         let read = rules.read_text?;
-        read(&String::from_utf8_lossy(&ended.stdout)).map(|result| (result, ReportVia::Text))
+        read(&String::from_utf8_lossy(&reading.text)).map(|result| (result, ReportVia::Text))
     };
-    extract::from_stdout(&ended.stdout)
+    extract::from_stdout(&reading.text)
         .map(|result| (result, ReportVia::Stdout))
         .or_else(from_text)
-        .ok_or_else(|| (Failure::NoResponse, no_response_text(ended)))
+        .ok_or_else(|| (Failure::NoResponse, no_response_text(&reading.text)))
+}
+
+/// What a program says went wrong.
+fn after_trouble(ended: &Ended, trouble: &Trouble) -> Outcome {
+    let told = |text: &str| format!("{}: {}", how(ended), one_line(text));
+    match trouble {
+        Trouble::Limited(text, wait) => Outcome::RateLimited(told(text), *wait),
+        Trouble::Refused(text) => Outcome::Failed(Failure::InvalidOutputSchema, one_line(text)),
+        Trouble::Failed(text) => Outcome::Failed(Failure::WorkerExit, told(text)),
+    }
 }
 
 /// A non-zero exit without a report. Agents tell of rate limits on either stream.
-fn after_exit(ended: &Ended) -> Outcome {
+fn after_exit(ended: &Ended, is_known: bool) -> Outcome {
+    if is_known {
+        return Outcome::Failed(Failure::WorkerExit, exit_text(ended));
+    }
     let streams = [&ended.stderr, &ended.stdout].map(|bytes| String::from_utf8_lossy(bytes));
     if streams.iter().any(|text| rate_limit::is_rate_limit(text)) {
         let said = streams
@@ -174,19 +201,23 @@ fn after_exit(ended: &Ended) -> Outcome {
     Outcome::Failed(Failure::WorkerExit, exit_text(ended))
 }
 
-fn no_response_text(ended: &Ended) -> String {
-    match ended.stdout.len() {
+fn no_response_text(text: &[u8]) -> String {
+    match text.len() {
         0 => "the worker ended without a report, a result file or any output".to_owned(),
         bytes => format!("no JSON object in {bytes} bytes of standard output, and no report"),
     }
 }
 
-fn exit_text(ended: &Ended) -> String {
-    let how = match (ended.code, ended.signal) {
+fn how(ended: &Ended) -> String {
+    match (ended.code, ended.signal) {
         (Some(code), _) => format!("exit code {code}"),
         (_, Some(signal)) => format!("ended by signal {signal}"),
         _ => "ended in an unknown way".to_owned(),
-    };
+    }
+}
+
+fn exit_text(ended: &Ended) -> String {
+    let how = how(ended);
     let stderr = String::from_utf8_lossy(&ended.stderr);
     match stderr.lines().rev().find(|line| !line.trim().is_empty()) {
         Some(line) => format!("{how}: {}", one_line(line.trim())),
@@ -217,10 +248,15 @@ mod tests {
             max_runtime: Duration::from_secs(1),
             max_idle: None,
             read_text: None,
+            is_known: false,
             is_own_answer: &|_| false,
         };
         let report = report.map(|text| extract::object(text.as_bytes()).expect("an object"));
-        match judge(ended, report, file.map(str::as_bytes), &rules) {
+        let reading = Reading {
+            text: ended.stdout.as_slice().into(),
+            ..Reading::default()
+        };
+        match judge(ended, &reading, report, file.map(str::as_bytes), &rules) {
             Outcome::Result(result, via) => format!("{} {via:?}", Value::Object(result)),
             Outcome::Failed(failure, text) => format!("{failure}: {text}"),
             Outcome::RateLimited(text, said) => format!("limited: {text} {said:?}"),

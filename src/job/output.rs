@@ -7,6 +7,7 @@ use super::state::{Item, State, Status};
 use super::{JobError, Settings};
 use crate::collect::extract::Object;
 use crate::ledger::Lines;
+use crate::model::Usage;
 use crate::table::Writer;
 use serde::Serialize;
 use std::io;
@@ -59,6 +60,9 @@ pub struct Summary {
     pub job_error: Option<String>,
     /// The first five failed rows, or nothing.
     pub failed_item_errors: Option<Vec<ItemError>>,
+    /// What the rows used, where their workers said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
 }
 
 /// Writes the output CSV: every picked row of the input in order, with what is known of it.
@@ -206,6 +210,7 @@ pub fn summarize(
         failed_items: counts.failed,
         job_error,
         failed_item_errors: errors,
+        usage: Some(state.spent.usage).filter(|usage| !usage.is_none()),
     })
 }
 

@@ -11,6 +11,7 @@
 //! after the death of this process it counts as one that was interrupted.
 
 use super::attempt::Pulse;
+use super::budget::{Reserve, Room};
 use super::details::details;
 use super::ending::Ending;
 use super::halt::{Halt, When};
@@ -19,6 +20,7 @@ use super::limits;
 use super::logs::LogFolder;
 use super::measure::Measure;
 use super::orphans::{self, Roster};
+use super::ration::Ration;
 use super::report::{Hub, Open};
 use super::slots::{Place, Share};
 use super::state::{Counts, State, Status};
@@ -29,9 +31,11 @@ use super::{JobError, Journal, Observer, RunningRow, Settings, Snapshot};
 use crate::collect::extract::Object;
 use crate::ledger::Lines;
 use crate::model::{
-    AttemptEnd, AttemptStarted, BudgetReached, Event, ReportToken, RowId, WaveStarted, one_line,
+    AttemptEnd, AttemptStarted, BudgetReached, Event, ReportToken, RowId, Session, WaveStarted,
+    one_line,
 };
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use serde_json::Number;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -130,8 +134,14 @@ pub fn run(
         logs: &logs,
         stop,
     };
+    let ration = settings.ration.clone().unwrap_or_else(|| {
+        let has_service = settings.dialect.as_ref().is_some_and(|it| it.has_service());
+        let most = settings.bounds.max_concurrency;
+        Arc::new(Ration::new(settings.budget, state.spent, most, has_service))
+    });
     let mut pool = Pool {
         settings,
+        ration,
         lines: journal.lines()?,
         state,
         journal,
@@ -181,10 +191,12 @@ pub(super) struct Pool<'p> {
     pub input: Input<'p>,
     /// The far end of the threads' queue, to take back what no thread has begun.
     pub queue: Receiver<Task>,
+    /// The budget, and how many may run at once.
+    pub ration: Arc<Ration>,
+    /// The next row, for which there is no room in the budget, or no place.
+    pub held: Option<Waiting>,
     /// Rows to try again, by when and in which order.
     pub waiting: BTreeMap<(Instant, u64), Waiting>,
-    /// The next row, when only a place is missing.
-    pub held: Option<Waiting>,
     pub running: HashMap<u64, Running<'p>>,
     /// The places that other jobs want as well.
     pub share: Option<Share<'p>>,
@@ -204,13 +216,15 @@ pub(super) struct Pool<'p> {
     /// A worker asked to end the job; perhaps not on disk yet.
     pub stop_seen: bool,
     /// Why no further row starts, when a rule of the job says so.
-    pub halted: Option<String>,
+    pub halted: Option<Ending>,
 }
 
 /// A row whose next attempt is due later.
 pub(super) struct Waiting {
     pub row: Row,
     pub feedback: Option<String>,
+    /// The conversation to go on with.
+    pub session: Option<Session>,
     /// Rate limits met in a row.
     pub rate_limits: u32,
 }
@@ -221,6 +235,10 @@ pub(super) struct Running<'p> {
     pub pulse: Arc<Pulse>,
     /// What its prompt says of the attempt before.
     pub feedback: Option<String>,
+    /// The conversation that it goes on with.
+    pub session: Option<Session>,
+    /// What is put aside for it.
+    pub reserve: Reserve,
     /// Rate limits met in a row.
     pub rate_limits: u32,
     /// Its place among all jobs.
@@ -282,8 +300,7 @@ impl<'p> Pool<'p> {
                 observer.progress(&self.snapshot());
             }
             let is_idle = self.running.is_empty() && turn.events.is_empty();
-            let is_done = self.waiting.is_empty() && self.held.is_none();
-            if is_idle && (is_done || !self.may_start(stop)) {
+            if is_idle && (!self.has_more() || !self.may_start(stop)) {
                 return Ok(self.ending(stop));
             }
             if turn.since.is_some() {
@@ -348,26 +365,53 @@ impl<'p> Pool<'p> {
         let completed = completed + turn.completed - self.before.completed;
         let failed = failed + turn.failed - self.before.failed;
         if let Some(when) = self.settings.halt.due(completed, failed, total) {
-            self.halted = Some(self.settings.halt.reason(completed, failed, total));
+            let reason = self.settings.halt.reason(completed, failed, total);
+            self.halted = Some(Ending::Halted(reason));
             if when == When::Now {
                 stop.end_now();
             }
         }
         if let Some(seconds) = self.settings.max_wall_seconds
-            && self.begun.elapsed() >= Duration::from_secs(seconds)
+            && self.ration.elapsed() >= Duration::from_secs(seconds)
         {
-            self.halted = Some(format!("max_wall_seconds of {seconds} reached"));
-            turn.events.push(Event::from(BudgetReached {
-                budget: "max_wall_seconds".to_owned(),
-                limit: seconds,
-            }));
+            self.reached("max_wall_seconds", seconds.into(), turn);
         }
+    }
+
+    /// A budget is used up.
+    fn reached(&mut self, budget: &str, limit: Number, turn: &mut Turn) {
+        self.halted = Some(Ending::BudgetReached {
+            budget: budget.to_owned(),
+            limit: limit.clone(),
+        });
+        turn.events.push(Event::from(BudgetReached {
+            budget: budget.to_owned(),
+            limit,
+        }));
+    }
+
+    /// Whether rows are left for which it is too early.
+    fn has_more(&self) -> bool {
+        let is_held = self.is_on_hold() && self.state.counts().pending() > 0;
+        !self.waiting.is_empty() || self.held.is_some() || is_held
+    }
+
+    /// How many rows may run at once now.
+    pub(super) fn places(&self) -> usize {
+        self.slots.min(self.ration.patience().places)
+    }
+
+    /// Nothing is to start for a while, because a service said so.
+    fn is_on_hold(&self) -> bool {
+        !self.ration.patience().held_for.is_zero()
     }
 
     /// How many rows are to be queued beyond the free slots.
     fn ahead(&self) -> usize {
         // One at a time is one at a time, a halt rule is not to be overtaken, and a shared place is not to be sat on.
-        if self.slots == 1 || self.settings.halt != Halt::default() || self.share.is_some() {
+        let is_bounded = !self.settings.budget.is_none() || self.settings.ration.is_some();
+        let is_plain = self.settings.halt == Halt::default() && self.share.is_none();
+        if self.slots == 1 || !is_plain || is_bounded {
             return 0;
         }
         match self.average.map(|average| average / self.slots as u32) {
@@ -391,13 +435,15 @@ impl<'p> Pool<'p> {
 
     /// Begins as many rows as there are free slots, and a few more while attempts are short.
     fn fill(&mut self, turn: &mut Turn) -> Result<(), JobError> {
-        let places = self.slots + self.ahead();
+        if self.is_on_hold() {
+            return Ok(());
+        }
+        if let Some(share) = &self.share {
+            share.bear(self.ration.patience().places);
+        }
+        let places = self.places() + self.ahead();
         while self.running.len() < places {
-            let next = match self.held.take() {
-                Some(held) => Some(held),
-                None => self.next_row()?,
-            };
-            let Some(next) = next else {
+            let Some(next) = self.next_row()? else {
                 return Ok(());
             };
             let place = self.share.as_ref().map(|share| share.take(&self.wake));
@@ -405,6 +451,10 @@ impl<'p> Pool<'p> {
                 self.held = Some(next);
                 return Ok(());
             }
+            let Some(reserve) = self.reserve(&next, turn) else {
+                self.held = Some(next);
+                return Ok(());
+            };
             let row = next.row;
             let attempts = self.state.item(row.index).map_or(0, |item| item.attempts);
             let attempt = u32::from(attempts) + 1;
@@ -419,6 +469,8 @@ impl<'p> Pool<'p> {
                 id: row.id.clone(),
                 pulse: Arc::clone(&pulse),
                 feedback: next.feedback.clone(),
+                session: next.session.clone(),
+                reserve,
                 rate_limits: next.rate_limits,
                 place: place.flatten(),
             };
@@ -428,10 +480,25 @@ impl<'p> Pool<'p> {
                 attempt,
                 token: ReportToken::new(uuid::Uuid::new_v4().simple().to_string()),
                 feedback: next.feedback,
+                session: next.session,
                 pulse,
             });
         }
         Ok(())
+    }
+
+    /// Puts aside what a row may use, where the budget has room for it.
+    fn reserve(&mut self, next: &Waiting, turn: &mut Turn) -> Option<Reserve> {
+        match self.ration.reserve(!self.state.has_begun(next.row.index)) {
+            Room::Yes(reserve) => Some(reserve),
+            Room::Wait => None,
+            // A row that was begun may have its further attempts first.
+            Room::Reached(..) if !self.waiting.is_empty() => None,
+            Room::Reached(budget, limit) => {
+                self.reached(budget, limit, turn);
+                None
+            }
+        }
     }
 
     /// Rows whose time to be tried again has come go first; rows that a resumed job already has are passed over.
@@ -440,6 +507,9 @@ impl<'p> Pool<'p> {
             && first.key().0 <= Instant::now()
         {
             return Ok(Some(first.remove()));
+        }
+        if let Some(held) = self.held.take() {
+            return Ok(Some(held));
         }
         if self.waiting.len() >= WAITING_MAX {
             return Ok(None);
@@ -450,13 +520,17 @@ impl<'p> Pool<'p> {
                 continue;
             }
             // Only a row of an earlier call has been tried before it is met here.
-            let feedback = match item.finished {
-                Some(_) => details(&item, &self.lines)?.last_error,
-                None => None,
+            let (feedback, session) = match item.finished {
+                Some(_) => {
+                    let details = details(&item, &self.lines)?;
+                    (details.last_error, details.session)
+                }
+                None => (None, None),
             };
             return Ok(Some(Waiting {
                 row,
                 feedback,
+                session,
                 rate_limits: 0,
             }));
         }
@@ -503,9 +577,10 @@ impl<'p> Pool<'p> {
         if turn.since.is_some() {
             return TURN_MAX;
         }
-        let has_place = self.running.len() < self.slots + self.ahead()
+        let has_place = self.running.len() < self.places() + self.ahead()
             && !self.is_stocked()
-            && self.held.is_none();
+            && self.held.is_none()
+            && !self.is_on_hold();
         let due = self.waiting.first_key_value().map(|((due, _), _)| *due);
         match due.filter(|_| has_place && self.may_start(stop)) {
             Some(due) => due.saturating_duration_since(Instant::now()).min(TICK),
@@ -519,7 +594,7 @@ impl<'p> Pool<'p> {
             return Ending::Finished;
         }
         match &self.halted {
-            Some(reason) => Ending::Halted(reason.clone()),
+            Some(halted) => halted.clone(),
             None => Ending::of(stop),
         }
     }
@@ -544,6 +619,8 @@ impl<'p> Pool<'p> {
             ended_here: counts.ended() - self.before.ended(),
             running,
             elapsed: self.begun.elapsed(),
+            usage: self.ration.spent(),
+            patience: self.ration.patience(),
         }
     }
 }

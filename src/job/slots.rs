@@ -27,6 +27,8 @@ pub struct Slots {
 #[derive(Debug)]
 struct Inner {
     limit: usize,
+    /// What the service behind the workers bears; changes while jobs run.
+    borne: usize,
     taken: usize,
     waiting: BTreeMap<Rank, Sender<PoolEvent>>,
 }
@@ -37,6 +39,7 @@ impl Slots {
         Self {
             inner: Mutex::new(Inner {
                 limit,
+                borne: usize::MAX,
                 taken: 0,
                 waiting: BTreeMap::new(),
             }),
@@ -63,7 +66,7 @@ impl Slots {
 
 impl Inner {
     fn is_free(&self) -> bool {
-        self.taken < self.limit
+        self.taken < self.limit.min(self.borne)
     }
 
     /// Tells the most urgent job that waits that a place is free.
@@ -96,6 +99,21 @@ impl<'s> Share<'s> {
         inner.waiting.remove(&self.rank);
         inner.wake_next();
         Some(Place { slots: self.slots })
+    }
+
+    /// No more at once than the service bears, over all jobs; it is asked again and again.
+    pub(super) fn bear(&self, most: usize) {
+        let mut inner = self.slots.lock();
+        let has_grown = most > inner.borne;
+        inner.borne = most;
+        if has_grown {
+            inner.wake_next();
+        }
+    }
+
+    /// Rows under way, over all jobs.
+    pub(super) fn taken(&self) -> usize {
+        self.slots.lock().taken
     }
 
     /// The job wants no place any more.

@@ -5,6 +5,7 @@
 //! where ([`details`](super::details)).
 
 use super::Failure;
+use super::budget::Spent;
 use crate::model::{AttemptEnd, AttemptFinished, Event, WaveNo};
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
@@ -123,6 +124,8 @@ pub struct State {
     pub attempts: AttemptCounts,
     /// A worker asked to end the job.
     pub stop_requested: bool,
+    /// What was used up.
+    pub spent: Spent,
 }
 
 impl State {
@@ -134,6 +137,7 @@ impl State {
             counts: Counts::default(),
             attempts: AttemptCounts::default(),
             stop_requested: false,
+            spent: Spent::default(),
         }
     }
 
@@ -162,6 +166,7 @@ impl State {
             Event::WaveStarted(body) if body.wave == self.wave => self.expect(body.items),
             Event::AttemptStarted(body) if body.wave == self.wave => {
                 self.attempts.spawned += 1;
+                self.spent.rows += u64::from(!self.has_begun(body.row_index));
                 self.change(body.row_index, |item| {
                     item.status = Status::Running;
                     item.attempts = item
@@ -191,6 +196,10 @@ impl State {
     fn finish(&mut self, body: &AttemptFinished, place: Option<Place>) {
         let end = body.end;
         self.count_attempt(body);
+        if let Some(usage) = body.usage {
+            self.spent.usage += usage;
+            self.spent.attempts += 1;
+        }
         self.change(body.row_index, |item| {
             if matches!(end, AttemptEnd::Failed | AttemptEnd::Retry) {
                 item.failures = item.failures.saturating_add(1);
@@ -213,6 +222,16 @@ impl State {
                 item.finished = place;
             }
         });
+        if matches!(end, AttemptEnd::Withdrawn | AttemptEnd::RateLimited)
+            && !self.has_begun(body.row_index)
+        {
+            self.spent.rows = self.spent.rows.saturating_sub(1);
+        }
+    }
+
+    /// Whether a row had an attempt that counts.
+    pub fn has_begun(&self, index: u64) -> bool {
+        self.item(index).is_some_and(|item| item.attempts > 0)
     }
 
     fn count_attempt(&mut self, body: &AttemptFinished) {

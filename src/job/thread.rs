@@ -2,7 +2,8 @@
 //! nothing here decides what follows.
 
 use super::Settings;
-use super::attempt::{self, Pulse};
+use super::attempt::{self, Cause, Ended, Pulse};
+use super::dialect::{Printed, Reading};
 use super::input::Row;
 use super::logs::{LogEnd, LogFolder};
 use super::measure::Measure;
@@ -12,7 +13,7 @@ use super::pool::PoolEvent;
 use super::report::{Hub, Open};
 use super::stop::{Stop, Urgency};
 use super::worker::Launcher;
-use crate::model::ReportToken;
+use crate::model::{ReportToken, Session, Usage};
 use crossbeam_channel::{Receiver, Sender};
 use rustix::fs::OFlags;
 use std::fs::File;
@@ -29,6 +30,8 @@ pub(super) struct Task {
     pub attempt: u32,
     pub token: ReportToken,
     pub feedback: Option<String>,
+    /// The conversation that the attempt goes on with.
+    pub session: Option<Session>,
     pub pulse: Arc<Pulse>,
 }
 
@@ -41,6 +44,8 @@ pub(super) struct Finished {
     pub signal: Option<i32>,
     pub leaked: Vec<String>,
     pub duration: Duration,
+    pub usage: Option<Usage>,
+    pub session: Option<Session>,
 }
 
 /// What a thread of the pool needs to see an attempt through.
@@ -91,6 +96,7 @@ impl WorkerThread<'_> {
             task.attempt,
             &task.token,
             task.feedback.as_deref(),
+            task.session.as_ref(),
         );
         let ended = launch.and_then(|launch| {
             let limits = self.settings.limits();
@@ -104,9 +110,7 @@ impl WorkerThread<'_> {
                 |process| slot.fill(process, &task.token, &task.row.id),
             );
             let file = take_result_file(&launch.result_file, self.settings.result_bytes_max);
-            if let Some(path) = &launch.row_file {
-                remove(path);
-            }
+            launch.own_files.iter().for_each(|path| remove(path));
             Ok((ended?, file))
         });
         let report = self.hub.close(&task.token);
@@ -116,10 +120,18 @@ impl WorkerThread<'_> {
             max_runtime: limits.max_runtime,
             max_idle: limits.max_idle,
             read_text: self.settings.read_text,
+            is_known: self.settings.dialect.is_some(),
             is_own_answer: &|object| self.hub.is_own_answer(object),
         };
+        let mut usage = None;
+        let mut session = None;
         let outcome = match &ended {
-            Ok((ended, file)) => judge(ended, report, file.as_deref(), &rules),
+            Ok((ended, file)) => {
+                let reading = self.read(ended, task.session.as_ref());
+                usage = reading.usage;
+                session = going_on(&reading, task.session);
+                judge(ended, &reading, report, file.as_deref(), &rules)
+            }
             Err(error) => Outcome::Failed(Failure::SpawnFailed, error.to_string()),
         };
         let ended = ended.ok().map(|(ended, _)| ended);
@@ -146,8 +158,37 @@ impl WorkerThread<'_> {
             duration: ended
                 .as_ref()
                 .map_or(Duration::ZERO, |ended| ended.duration),
+            usage,
+            session,
         }
     }
+
+    /// What the worker printed, by who knows it, or as it stands.
+    fn read<'o>(&'o self, ended: &'o Ended, session: Option<&Session>) -> Reading<'o> {
+        let printed = Printed {
+            stdout: &ended.stdout,
+            stderr: &ended.stderr,
+            is_success: ended.cause == Cause::Exited && ended.code == Some(0),
+            schema: self.settings.output_schema.as_ref(),
+            used_before: session.map_or_else(Usage::default, |session| session.used),
+        };
+        match &self.settings.dialect {
+            Some(dialect) => dialect.read(&printed),
+            None => Reading {
+                text: printed.stdout.into(),
+                ..Reading::default()
+            },
+        }
+    }
+}
+
+/// The conversation as it is now, with what it has used.
+fn going_on(reading: &Reading<'_>, before: Option<Session>) -> Option<Session> {
+    let id = reading.session.clone()?;
+    let same = before.filter(|session| session.id == id);
+    let mut used = same.map_or_else(Usage::default, |session| session.used);
+    used += reading.usage.unwrap_or_default();
+    Some(Session { id, used })
 }
 
 /// What is in the result file, if the worker wrote one; one byte more than the bound, so that the judge sees the

@@ -3,9 +3,10 @@
 //! No shell is involved: a cell can only ever be a whole argument or part of one, an environment variable, or text
 //! on standard input. The environment is an allow-list (CONTRACT, section 2, "The worker's side").
 
+use super::dialect::{Call, Invocation, Paths, PromptBy};
 use super::input::Row;
 use super::{JobError, Settings};
-use crate::model::ReportToken;
+use crate::model::{ReportToken, Session};
 use crate::template::{Braces, Template};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -21,6 +22,12 @@ const ROW_JSON_BYTES_MAX: usize = 64 * 1024;
 /// A cell that the instruction already shows and that is longer than this is not shown twice.
 const CELL_SHOWN_TWICE_MAX: usize = 512;
 
+/// How the prompt asks for the result, where nothing more is known of the worker.
+const HAND_BACK: &str = "Give it once, in one of these ways: call `mesh report-result --result JSON` (or `--result -` to \
+    read it from standard input), or write it to the file named by MESH_RESULT_FILE, or print it as the last thing on \
+    standard output. `mesh report-result --stop` also ends the whole job early; use it only when going on with the \
+    other items would be pointless. Then stop.";
+
 /// The command that works one row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Worker {
@@ -34,8 +41,11 @@ pub struct Worker {
     pub args: Vec<String>,
     /// The folder it works in.
     pub folder: PathBuf,
-    /// Names of further variables that it may see.
+    /// Names of further variables that it may see; one that ends in `*` stands for all that begin so.
     pub env_names: Vec<String>,
+    /// What the adapter needs to know of its ways again; opaque here.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub speaks: Value,
 }
 
 impl Worker {
@@ -60,6 +70,7 @@ impl Worker {
             args: args.to_vec(),
             folder: folder.to_owned(),
             env_names,
+            speaks: Value::Null,
         })
     }
 }
@@ -81,10 +92,11 @@ pub(super) struct Launcher<'s> {
 /// One attempt, ready to start.
 pub(super) struct Launch {
     pub command: Command,
+    /// For its standard input.
     pub prompt: String,
     pub result_file: PathBuf,
-    /// A file of this attempt alone, to remove when it is over.
-    pub row_file: Option<PathBuf>,
+    /// Files of this attempt alone, to remove when it is over.
+    pub own_files: Vec<PathBuf>,
 }
 
 impl<'s> Launcher<'s> {
@@ -105,65 +117,112 @@ impl<'s> Launcher<'s> {
         }
     }
 
-    /// Writes what all attempts share: the file named by `MESH_SCHEMA_FILE`.
+    /// Writes what all attempts share: the file named by `MESH_SCHEMA_FILE`, and those of the worker's dialect.
     pub fn write_shared_files(&self) -> io::Result<()> {
-        match &self.schema_file {
-            Some(path) => crate::durable::write(path, format!("{}\n", self.schema).as_bytes()),
-            None => Ok(()),
+        let settings = self.settings;
+        if let Some(path) = &self.schema_file {
+            crate::durable::write(path, format!("{}\n", self.schema).as_bytes())?;
         }
+        let dialect = settings.dialect.iter();
+        let schema = settings.output_schema.as_ref();
+        for (name, content) in dialect.flat_map(|dialect| dialect.files(schema)) {
+            crate::durable::write(&settings.scratch.join(name), content.as_bytes())?;
+        }
+        Ok(())
     }
 
-    /// Prepares attempt number `attempt` of `row`; `feedback` says what was wrong with the one before.
+    /// Prepares attempt number `attempt` of `row`; `feedback` says what was wrong with the one before, `session` is its
+    /// conversation, where this one goes on with it.
     pub fn launch(
         &self,
         row: &Row,
         attempt: u32,
         token: &ReportToken,
         feedback: Option<&str>,
+        session: Option<&Session>,
     ) -> io::Result<Launch> {
         let settings = self.settings;
-        let result_file = settings.scratch.join(format!("{token}.result.json"));
+        let own = |what: &str| settings.scratch.join(format!("{token}.{what}"));
+        let invocation = self.invocation(session);
+        let prompt = self.prompt(row, feedback, session.is_some());
+        let paths = Paths {
+            prompt: (invocation.prompt == PromptBy::File).then(|| own("prompt.md")),
+            result: own("result.json"),
+            schema: self.schema_file.clone(),
+        };
+        let mut own_files = Vec::new();
         let mut command = Command::new(&settings.worker.program);
         command
             .args(&settings.worker.fixed_args)
+            .args(&invocation.args)
             .args(
-                self.args
-                    .iter()
-                    .map(|arg| arg.render(|name| self.cell(row, name))),
+                self.args.iter().map(|arg| {
+                    arg.render(|name| self.cell(row, name).or_else(|| paths.named(name)))
+                }),
             )
             .current_dir(&settings.worker.folder)
             .env_clear()
+            .envs(invocation.defaults)
             .envs(self.inherited.iter().map(|(name, value)| (name, value)))
+            .envs(invocation.env)
             .env("MESH_RUN_ID", settings.run_id.as_str())
             .env("MESH_JOB_ID", settings.job_id.as_str())
             .env("MESH_ITEM_ID", row.id.as_str())
             .env("MESH_ATTEMPT", attempt.to_string())
             .env("MESH_REPORT_TOKEN", token.as_str())
             .env("MESH_REPORT_SOCKET", &self.socket)
-            .env("MESH_RESULT_FILE", &result_file);
+            .env("MESH_RESULT_FILE", &paths.result);
         if let Some(path) = &self.schema_file {
             command.env("MESH_SCHEMA_FILE", path);
         }
+        let prompt = match &paths.prompt {
+            Some(path) => {
+                std::fs::write(path, &prompt)?;
+                command.env("MESH_PROMPT_FILE", path);
+                own_files.push(path.clone());
+                String::new()
+            }
+            None => prompt,
+        };
         let json = Value::Object(self.row_object(row, |_, cell| cell.to_owned())).to_string();
-        let mut row_file = None;
         if json.len() <= ROW_JSON_BYTES_MAX {
             command.env("MESH_ROW_JSON", json);
         } else {
-            let path = settings.scratch.join(format!("{token}.row.json"));
+            let path = own("row.json");
             std::fs::write(&path, json)?;
             command.env("MESH_ROW_FILE", &path);
-            row_file = Some(path);
+            own_files.push(path);
         }
         Ok(Launch {
             command,
-            prompt: self.prompt(row, feedback),
-            result_file,
-            row_file,
+            prompt,
+            result_file: paths.result,
+            own_files,
         })
     }
 
-    /// The worker prompt: who, what, the row, the schema, and how to answer.
-    pub fn prompt(&self, row: &Row, feedback: Option<&str>) -> String {
+    fn invocation(&self, session: Option<&Session>) -> Invocation {
+        let settings = self.settings;
+        let call = Call {
+            folder: &settings.scratch,
+            schema: settings.output_schema.as_ref(),
+            session: session.map(|session| session.id.as_str()),
+            may_follow: settings.bounds.retries > 0,
+        };
+        let dialect = settings.dialect.as_ref();
+        dialect.map_or_else(Invocation::default, |dialect| dialect.call(&call))
+    }
+
+    /// The worker prompt: who, what, the row, the schema, and how to answer. In a conversation that goes on, all of that
+    /// has been said.
+    pub fn prompt(&self, row: &Row, feedback: Option<&str>, goes_on: bool) -> String {
+        if let Some(feedback) = feedback.filter(|_| goes_on) {
+            return format!(
+                "Your answer was refused:\n\n{feedback}\n\n\
+                 Mend exactly that, and hand the whole result back once more, as one JSON object that fits the schema, in \
+                 the same way as before.\n"
+            );
+        }
         let instruction = self.instruction.render(|name| self.cell(row, name));
         let shown = self.instruction.names();
         let cells = self.row_object(row, |name, cell| {
@@ -181,13 +240,11 @@ impl<'s> Launcher<'s> {
              # The row of this item, as data\n\n```json\n{:#}\n```\n\n\
              # The result\n\n\
              Hand back exactly one JSON object that fits this JSON Schema:\n\n```json\n{schema}\n```\n\n\
-             Give it once, in one of these ways: call `mesh report-result --result JSON` (or `--result -` to read it \
-             from standard input), or write it to the file named by MESH_RESULT_FILE, or print it as the last thing on \
-             standard output. `mesh report-result --stop` also ends the whole job early; use it only when going on with the \
-             other items would be pointless. Then stop.\n",
+             {}\n",
             self.settings.job_id,
             row.id,
             Value::Object(cells),
+            self.hand_back(),
         );
         if let Some(feedback) = feedback {
             prompt.push_str(&format!(
@@ -195,6 +252,12 @@ impl<'s> Launcher<'s> {
             ));
         }
         prompt
+    }
+
+    fn hand_back(&self) -> &str {
+        let dialect = self.settings.dialect.as_ref();
+        let own = dialect.and_then(|dialect| dialect.hand_back());
+        own.unwrap_or(HAND_BACK)
     }
 
     fn cell<'r>(&self, row: &'r Row, name: &str) -> Option<&'r str> {
@@ -217,8 +280,16 @@ fn inherited(further: &[String]) -> Vec<(OsString, OsString)> {
             name.to_str().is_some_and(|name| {
                 ENV_ALLOWED.contains(&name)
                     || name.starts_with("LC_")
-                    || further.iter().any(|allowed| allowed == name)
+                    || further.iter().any(|allowed| matches(allowed, name))
             })
         })
         .collect()
+}
+
+/// Whether a variable is one of those that an entry stands for.
+fn matches(allowed: &str, name: &str) -> bool {
+    match allowed.strip_suffix('*') {
+        Some(beginning) => name.starts_with(beginning),
+        None => allowed == name,
+    }
 }

@@ -3,9 +3,9 @@
 //! In the file an event is one JSON object; [`crate::ledger`] adds `v`, `seq`, `ts` and `event`
 //! in front of the fields below. An event name that this version does not know is kept and skipped.
 
-use super::{JobId, Lane, Role, RoundName, RowId, RunId, UnitId, WaveNo};
+use super::{JobId, Lane, Role, RoundName, RowId, RunId, Session, UnitId, Usage, WaveNo};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 use std::path::PathBuf;
 
 /// Why the fields of a known event could not be read.
@@ -284,6 +284,12 @@ pub struct AttemptFinished {
     pub leaked: Vec<String>,
     /// Wall-clock milliseconds from start to reaping.
     pub duration_ms: u64,
+    /// Tokens and money, where the worker said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    /// The conversation that a further attempt goes on with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<Session>,
     /// Whole-second UTC time for the output CSV.
     pub completed_at: String,
 }
@@ -312,6 +318,9 @@ pub struct RateLimited {
     pub row_index: u64,
     /// Until the row is tried again.
     pub delay_ms: u64,
+    /// How many rows may run at once from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub places: Option<usize>,
 }
 
 /// Fields of `rows_reopened`.
@@ -329,7 +338,7 @@ pub struct BudgetReached {
     /// The option that set it.
     pub budget: String,
     /// Its value, with its unit in the option's name.
-    pub limit: u64,
+    pub limit: Number,
 }
 
 /// Whether a report may be used.

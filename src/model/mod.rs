@@ -7,6 +7,7 @@ mod event;
 mod id;
 mod row;
 mod text;
+mod usage;
 
 pub use event::{
     AttemptEnd, AttemptFinished, AttemptReported, AttemptStarted, Backpressure, BeforeState,
@@ -18,3 +19,4 @@ pub use event::{
 pub use id::{JobId, ReportToken, Role, RoundName, RowId, RunId, UnitId, WaveNo, file_name};
 pub use row::{BlockReason, Lane, Risk, RowKey};
 pub use text::{one_line, shell_word, visible};
+pub use usage::{Session, Usage, dollars, short};

@@ -10,6 +10,7 @@ use super::floor::Floor;
 use super::prepare::{closure, no_claims};
 use super::state::{State, Unit};
 use super::steps::Steps;
+use super::terms::{Raised, Terms};
 use super::{Preflight, Protocols, Recorder, RunError, RunFolder, Settings, Shelf};
 use crate::git::Repo;
 use crate::integrate::RepoLock;
@@ -48,6 +49,7 @@ pub struct PlanRun {
     pub(super) lock: RepoLock,
     /// How the tree and the plan must look while workers run.
     pub(super) expected: Option<Fingerprint>,
+    pub(super) terms: Terms,
     /// Tasks that the user was told about.
     warned: BTreeSet<ItemId>,
 }
@@ -70,6 +72,7 @@ impl PlanRun {
             settings: serde_json::to_value(&settings).unwrap_or_default(),
         })])?;
         Ok(Self {
+            terms: Terms::of(&settings, recorder.state())?,
             store: Store::at(&settings.plan_file),
             folder,
             repo: preflight.repo,
@@ -83,7 +86,7 @@ impl PlanRun {
     }
 
     /// Takes up an earlier run from its ledger alone.
-    pub fn resume(folder: RunFolder) -> Result<Self, RunError> {
+    pub fn resume(folder: RunFolder, raised: Raised) -> Result<Self, RunError> {
         let mut state = State::default();
         let (ledger, _) = Ledger::open_with(&folder.ledger(), |record, place| {
             if place == 0 {
@@ -99,8 +102,9 @@ impl PlanRun {
             .started
             .clone()
             .ok_or_else(|| refuse("its ledger is empty".to_owned()))?;
-        let settings: Settings = serde_json::from_value(started.settings)
+        let mut settings: Settings = serde_json::from_value(started.settings)
             .map_err(|error| refuse(format!("its settings are not understood: {error}")))?;
+        raised.apply(&mut settings.budget, &mut settings.max_wall_seconds);
         let repo = Repo::find(&started.root)?;
         let lock = RepoLock::take(&repo, Some(folder.path()))?;
         let mut protocols = Protocols::load(
@@ -115,6 +119,7 @@ impl PlanRun {
             protocols.reduce();
         }
         Ok(Self {
+            terms: Terms::of(&settings, &state)?,
             store: Store::at(&settings.plan_file),
             protocols,
             repo,

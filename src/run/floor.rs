@@ -300,6 +300,11 @@ fn merge<'s>(snapshots: impl Iterator<Item = &'s Snapshot>) -> Snapshot {
         all.ended_here += snapshot.ended_here;
         all.elapsed = all.elapsed.max(snapshot.elapsed);
         all.running.extend(snapshot.running.iter().cloned());
+        // Both are of the run as a whole; the one with the most tokens is the latest.
+        if snapshot.usage.tokens() >= all.usage.tokens() {
+            all.usage = snapshot.usage;
+            all.patience = snapshot.patience;
+        }
     }
     let longest_first = |a: &RunningRow, b: &RunningRow| b.age.cmp(&a.age).then(a.id.cmp(&b.id));
     all.running.sort_by(longest_first);
@@ -404,6 +409,7 @@ mod tests {
             ended_here: 1,
             running,
             elapsed: Duration::from_secs(total),
+            ..Snapshot::default()
         };
         let (one, two) = (
             wave(3, vec![row("a", 1)]),

@@ -21,6 +21,7 @@ mod settle;
 mod spawn;
 mod state;
 mod steps;
+mod terms;
 mod watch;
 mod waves;
 
@@ -36,8 +37,9 @@ pub use reuse::Earlier;
 pub use spawn::{SpawnRun, SpawnSettings, spool};
 pub use state::{Ended, State, Unit, Wave};
 pub use steps::{Collected, HandedOut};
+pub use terms::Raised;
 
-use crate::job::{Bounds, Worker};
+use crate::job::{Bounds, Budget, Worker};
 use crate::model::RunId;
 use crate::patch;
 use crate::plan::{ItemId, Plan, SwarmOverrides};
@@ -91,6 +93,12 @@ pub struct Settings {
     /// What a patch may be; the default in ledgers from before it could be set.
     #[serde(default)]
     pub patch: patch::Limits,
+    /// What the run may use up.
+    #[serde(default, skip_serializing_if = "Budget::is_none")]
+    pub budget: Budget,
+    /// Wall-clock budget of one call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_wall_seconds: Option<u64>,
     /// Wall-clock limit of a validation command.
     pub validation_timeout_seconds: u64,
     /// Where answers are recorded for the replay adapter.

@@ -1,9 +1,9 @@
 //! Preflight: everything that can be known before the first worker, resolved once. Nothing is written here.
 
 use super::{Protocols, RunError, Settings, Shelf, select_next};
-use crate::adapter::{self, Choice, CommandConfig};
+use crate::adapter::{self, Choice, Configured};
 use crate::git::Repo;
-use crate::job::Bounds;
+use crate::job::{Bounds, Budget};
 use crate::model::RunId;
 use crate::patch;
 use crate::plan::{self, ItemId, Plan, ResolveError, Status, Store, SwarmOverrides};
@@ -45,10 +45,14 @@ pub struct Request {
     pub strict: bool,
     /// Who does the work.
     pub choice: Choice,
-    /// `adapters` of `mesh.yaml`.
-    pub adapters: BTreeMap<String, CommandConfig>,
+    /// `adapters` and `prices` of `mesh.yaml`.
+    pub adapters: Configured,
     /// `--max-concurrency` and its like.
     pub bounds: Bounds,
+    /// `--max-cost-usd` and its like.
+    pub budget: Budget,
+    /// `--max-wall-seconds`.
+    pub max_wall_seconds: Option<u64>,
     /// `--remaining-five-hour`, `--remaining-weekly`, in percent.
     pub remaining: [Option<f64>; 2],
     /// `--patch-bytes-max`, `--allow-binary`.
@@ -107,6 +111,8 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
         plan.check_single_in_progress()?;
     }
     let adapter = adapter::select(&request.choice, &request.adapters, &request.folder)?;
+    adapter.check_budget(&request.budget)?;
+    let bounds = adapter.bounded(request.bounds);
     let mut notes = Vec::new();
     let fanout = adapter.capabilities.fanout;
     let is_too_wide = fanout.is_some_and(|fanout| fanout < protocols.widest_round());
@@ -124,7 +130,7 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
     let in_flight = request.parallel_tasks.min(request.max_tasks).max(1) as usize;
     let widest = protocols.widest_round() * in_flight;
     let concurrency = Concurrency::preflight(&Limits {
-        allowed: request.bounds.max_concurrency,
+        allowed: bounds.max_concurrency,
         fanout,
         remaining: request.remaining,
         rows: widest,
@@ -148,9 +154,11 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
         worker: adapter.worker,
         bounds: Bounds {
             max_concurrency: concurrency.get(),
-            ..request.bounds
+            ..bounds
         },
         patch: request.patch,
+        budget: request.budget,
+        max_wall_seconds: request.max_wall_seconds,
         validation_timeout_seconds: request.validation_timeout_seconds,
         record: request
             .record

@@ -175,6 +175,8 @@ fn taken_over(wave: WaveNo, row: &Row, result: Value) -> [Event; 2] {
             signal: None,
             leaked: Vec::new(),
             duration_ms: 0,
+            usage: None,
+            session: None,
             completed_at: now,
         }),
     ]

@@ -1,12 +1,12 @@
 //! `mesh spawn` as a run: one CSV, one job, one ledger. The input is copied into the run's folder first, so that
 //! resuming and the output CSV rest on the same bytes, whatever happens to the user's file.
 
-use super::{RunError, RunFolder};
-use crate::adapter::replay;
+use super::{Raised, RunError, RunFolder};
+use crate::adapter::{self, replay};
 use crate::git::Repo;
 use crate::job::{
-    self, Bounds, Ending, FormulaCells, Halt, Journal, Logs, Observer, Selection, Settings, State,
-    Stop, Summary, Survey, Worker,
+    self, Bounds, Budget, Ending, FormulaCells, Halt, Journal, Logs, Observer, Selection, Settings,
+    State, Stop, Summary, Survey, Worker,
 };
 use crate::ledger::{self, Ledger, LedgerError, Lines, Record};
 use crate::model::{Event, JobId, RowsReopened, RunFinished, RunId, RunKind, RunStarted, WaveNo};
@@ -50,6 +50,8 @@ pub struct SpawnSettings {
     pub halt: Halt,
     /// Wall-clock budget of one call.
     pub max_wall_seconds: Option<u64>,
+    /// The other budgets.
+    pub budget: Budget,
     /// The result's properties as columns.
     pub flatten: bool,
     /// What to do with a result that a spreadsheet would execute.
@@ -146,7 +148,10 @@ impl Journal for LedgerJournal {
 
 impl SpawnSettings {
     /// The job in a run's folder; `folder` is only named, not touched.
-    pub fn job(&self, folder: &RunFolder) -> Settings {
+    ///
+    /// # Errors
+    /// The worker is not understood.
+    pub fn job(&self, folder: &RunFolder) -> Result<Settings, RunError> {
         let job_id = uuid::Uuid::new_v4().to_string();
         let output = self.output_csv_path.clone().unwrap_or_else(|| {
             let stem = self
@@ -158,7 +163,7 @@ impl SpawnSettings {
             let name = format!("{stem}.agent-job-{}.csv", &job_id[..8]);
             self.output_folder.join(name)
         });
-        Settings {
+        Ok(Settings {
             run_id: folder.id().clone(),
             job_id: JobId::new(job_id),
             wave: WaveNo(1),
@@ -174,16 +179,19 @@ impl SpawnSettings {
             bounds: self.bounds,
             halt: self.halt,
             max_wall_seconds: self.max_wall_seconds,
+            dialect: adapter::dialect(&self.worker)?,
             flatten: self.flatten,
             formula_cells: self.formula_cells,
             keep_logs: self.keep_logs,
             result_bytes_max: self.result_bytes_max,
             output_bytes_max: self.output_bytes_max,
             read_text: None,
+            budget: self.budget,
+            ration: None,
             worker: self.worker.clone(),
             scratch: folder.scratch(),
             logs: folder.logs(),
-        }
+        })
     }
 
     /// Everything about the output that can be refused before anything starts.
@@ -231,7 +239,7 @@ impl SpawnRun {
         folder: RunFolder,
         root: &Path,
     ) -> Result<Self, RunError> {
-        let mut job = settings.job(&folder);
+        let mut job = settings.job(&folder)?;
         let copy = folder.path().join("input.csv");
         let mut input =
             File::open(&settings.input_path).map_err(RunError::io(&settings.csv_path))?;
@@ -261,7 +269,7 @@ impl SpawnRun {
     }
 
     /// Takes up an earlier run from its ledger alone.
-    pub fn resume(folder: RunFolder) -> Result<Self, RunError> {
+    pub fn resume(folder: RunFolder, raised: Raised) -> Result<Self, RunError> {
         let mut fold = Fold::default();
         let (ledger, _) = Ledger::open_with(&folder.ledger(), |record, place| {
             if place == 0 {
@@ -269,7 +277,10 @@ impl SpawnRun {
             }
             fold.take(record, place);
         })?;
-        let (kept, state) = fold.end(&folder)?;
+        let (mut kept, state) = fold.end(&folder)?;
+        let job = &mut kept.job;
+        job.dialect = adapter::dialect(&job.worker)?;
+        raised.apply(&mut job.budget, &mut job.max_wall_seconds);
         Ok(Self {
             folder,
             kept,

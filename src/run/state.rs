@@ -1,11 +1,11 @@
 //! What is known of a run: a fold over its ledger. Nothing else says what has happened.
 
-use crate::job::{self, AttemptCounts};
+use crate::job::{self, AttemptCounts, Spent};
 use crate::ledger::{self, LedgerError, Record};
 use crate::model::{
     AttemptEnd, AttemptFinished, AttemptReported, BlockReason, Event, IntegrationFinished,
     IntegrationOutcome, IntegrationStarted, PlanMutated, RowId, RowKey, RunFinished, RunKind,
-    RunStarted, UnitId, VerdictKind, VerdictRecord, Violation, WaveCompiled, WaveNo,
+    RunStarted, UnitId, Usage, VerdictKind, VerdictRecord, Violation, WaveCompiled, WaveNo,
 };
 use crate::protocol::{Answer, Integration, UnitState};
 use serde_json::Value;
@@ -36,6 +36,8 @@ pub struct Unit {
     pub open_integration: Option<IntegrationStarted>,
     /// The last integration that finished.
     pub integration: Option<IntegrationFinished>,
+    /// What its rows used.
+    pub usage: Usage,
     /// Set when the outcome is persisted.
     pub ended: Option<Ended>,
 }
@@ -205,6 +207,15 @@ impl State {
         sum
     }
 
+    /// What all waves used up.
+    pub fn spent(&self) -> Spent {
+        let mut sum = Spent::default();
+        for wave in &self.waves {
+            sum += wave.job.spent;
+        }
+        sum
+    }
+
     fn unit_mut(&mut self, id: &UnitId) -> Option<&mut Unit> {
         self.units.iter_mut().find(|unit| unit.id == *id)
     }
@@ -236,6 +247,12 @@ impl State {
 
     fn attempt_finished(&mut self, body: &AttemptFinished, event: &Event, place: u64) {
         self.row_event(body.wave, event, place);
+        if let Some(usage) = body.usage
+            && let Some(key) = RowKey::parse(&body.item_id)
+            && let Some(unit) = self.unit_mut(&key.unit)
+        {
+            unit.usage += usage;
+        }
         if matches!(body.end, AttemptEnd::Failed | AttemptEnd::Retry)
             && let Some(wave) = self.wave_mut(body.wave)
         {
@@ -344,6 +361,7 @@ impl State {
                 id: id.clone(),
                 state: UnitState::default(),
                 is_early: false,
+                usage: Usage::default(),
                 open_integration: None,
                 integration: None,
                 ended: None,

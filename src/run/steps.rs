@@ -352,6 +352,8 @@ impl Taken<'_> {
             exit_code: None,
             signal: None,
             leaked: Vec::new(),
+            session: None,
+            usage: None,
             duration_ms: 0,
             completed_at: clock::csv_time(clock::now()),
         })

@@ -16,6 +16,7 @@ use crate::protocol::{Action, Emission, UnitState};
 use crate::schedule::{Cause, Dispatch, Priority, next_number};
 use crate::snapshot;
 use crate::wave::WaveHead;
+use std::sync::Arc;
 
 impl PlanRun {
     /// Begins with every wave that is compiled, not fully judged and not under way; in lock step with the first one, when
@@ -276,13 +277,16 @@ impl PlanRun {
                 ..self.settings.bounds
             },
             halt: job::Halt::default(),
-            max_wall_seconds: None,
+            max_wall_seconds: self.settings.max_wall_seconds,
             flatten: false,
             formula_cells: job::FormulaCells::default(),
             keep_logs: job::Logs::default(),
             result_bytes_max: job::RESULT_BYTES_MAX,
             output_bytes_max: job::OUTPUT_BYTES_MAX,
             read_text: (!self.settings.strict).then_some(prose::read as job::ReadText),
+            budget: self.settings.budget,
+            dialect: self.terms.dialect.clone(),
+            ration: Some(Arc::clone(&self.terms.ration)),
             worker: self.settings.worker.clone(),
             scratch: self.folder.wave_scratch(wave.wave),
             logs: self.folder.logs(),

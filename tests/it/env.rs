@@ -89,6 +89,21 @@ impl Sandbox {
         said(self.command(args).output().expect("mesh starts"))
     }
 
+    /// A PATH on which there are only these programs, so that none of the machine's agents is found.
+    pub fn path_with(&self, programs: &[&str]) -> PathBuf {
+        let folder = self.root.path().join("bin");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        for program in programs {
+            let path = std::env::var_os("PATH").unwrap_or_default();
+            let found = std::env::split_paths(&path)
+                .map(|folder| folder.join(program))
+                .find(|file| file.is_file())
+                .unwrap_or_else(|| panic!("{program} is not installed"));
+            std::os::unix::fs::symlink(found, folder.join(program)).expect("linked");
+        }
+        folder
+    }
+
     /// Runs git; it has to succeed.
     pub fn git(&self, args: &[&str]) -> String {
         let identity = ["-c", "user.name=t", "-c", "user.email=t@example.invalid"];

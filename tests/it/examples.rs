@@ -54,6 +54,42 @@ fn facts_about_this_repository_are_found_for_every_row() {
     assert!(count >= 30, "{count} rows");
 }
 
+/// The folder is copied, as its README says, because `mesh.yaml` counts at the root of a repository.
+#[test]
+fn commands_of_ones_own_work_rows_by_file_and_by_report() {
+    let sandbox = Sandbox::new();
+    for entry in std::fs::read_dir(project().join("examples/own-command")).expect("a folder") {
+        let entry = entry.expect("an entry");
+        std::fs::copy(entry.path(), sandbox.work().join(entry.file_name())).expect("copied");
+    }
+    let mut results = Vec::new();
+    for adapter in ["by-file", "by-report"] {
+        let output = format!("{adapter}.csv");
+        let said = sandbox.mesh(&[
+            "spawn",
+            "texts.csv",
+            "--id-column",
+            "id",
+            "--instruction",
+            "Count the words of: {text}",
+            "--output-schema",
+            "schema.json",
+            "-o",
+            &output,
+            "--adapter",
+            adapter,
+        ]);
+        assert_eq!(said.code, 0, "{adapter}: {}", said.err);
+        let is_counted = said.err.contains("tokens in, 16 out, $0.0");
+        assert_eq!(is_counted, adapter == "by-file", "{}", said.err);
+        let mut rows = csv::Reader::from_path(sandbox.path(&output)).expect("an output");
+        let records = rows.records().map(|row| row.expect("a row"));
+        results.push(records.map(|row| row[9].to_owned()).collect::<Vec<_>>());
+    }
+    assert_eq!(results[0], results[1]);
+    assert_eq!(results[0][1], r#"{"words":7,"longest":"smooth"}"#);
+}
+
 /// The Table Schema of the waves names the columns that are written.
 #[test]
 fn the_table_schema_has_the_columns_of_a_wave() {

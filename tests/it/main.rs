@@ -1,5 +1,6 @@
 //! The integration crate: everything through the real binary, each test in a world of its own.
 
+mod agents;
 mod architecture;
 mod dags;
 mod demo;

@@ -1,6 +1,6 @@
 //! `mesh run` with what can't be run: a message that names the culprit, the right exit code, and nothing started.
 
-use crate::env::{Said, Sandbox, fake_agent};
+use crate::env::{Said, Sandbox, fake_agent, said};
 use crate::plan_fixture::{Bench, PLAN, Task, plan_text};
 use insta::assert_snapshot;
 use serde_json::json;
@@ -292,8 +292,15 @@ fn a_protocol_that_nobody_knows() {
 #[test]
 fn nobody_to_do_the_work() {
     let bench = Bench::new(&[Task::new("a")]);
-    let said = refused(&bench, 3, &["run"]);
-    assert!(said.starts_with("error: no usable adapter: looked for `-- COMMAND` on the command line, `--adapter`, and `adapters` in mesh.yaml\nhint: "), "{said}");
+    let mut mesh = bench.command(&["run"]);
+    mesh.env("PATH", bench.path_with(&["git"]));
+    let said = said(mesh.output().expect("mesh starts"));
+    assert_eq!((said.code, said.out.as_str()), (3, ""));
+    assert_snapshot!(said.err, @"
+    error: no usable adapter: looked for `-- COMMAND` on the command line, `--adapter`, `adapters` in mesh.yaml, and the programs codex, claude, gemini, opencode on PATH
+    hint: say what works a row after `--`, as in `… -- my-agent --json`; or try `mesh demo`, which needs no agent
+    ");
+    assert!(!bench.mesh_home().join("runs").exists());
 }
 
 #[test]
@@ -318,7 +325,9 @@ fn an_adapter_that_nobody_knows() {
     bench.write("mesh.yaml", "adapters:\n  mine: {command: ['true']}\n");
     let said = refused(&bench, 2, &["run", "adapter=other"]);
     assert!(
-        said.contains("unknown adapter `other`; known: mine, replay"),
+        said.contains(
+            "unknown adapter `other`; known: mine, codex, claude, gemini, opencode, replay"
+        ),
         "{said}"
     );
 }

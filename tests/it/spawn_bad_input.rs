@@ -249,14 +249,22 @@ fn a_program_that_is_not_there_or_not_executable() {
 fn no_adapter_or_an_unknown_one() {
     let sandbox = Sandbox::new();
     sandbox.write("in.csv", "id\n1\n");
-    let said = refused(&sandbox, 3, &["in.csv", "--instruction", "x"]);
+    let mut mesh = sandbox.command(&["spawn", "in.csv", "--instruction", "x"]);
+    mesh.env("PATH", sandbox.path_with(&["git"]));
+    let said = crate::env::said(mesh.output().expect("mesh starts"));
+    assert_eq!((said.code, said.out.as_str()), (3, ""));
     assert!(
-        said.starts_with("error: no usable adapter: looked for "),
-        "{said}"
+        said.err
+            .starts_with("error: no usable adapter: looked for "),
+        "{}",
+        said.err
     );
+    assert!(!sandbox.mesh_home().exists());
     let said = options(2, &["--adapter", "nobody"]);
     assert!(
-        said.starts_with("error: unknown adapter `nobody`; known: replay"),
+        said.starts_with(
+            "error: unknown adapter `nobody`; known: codex, claude, gemini, opencode, replay"
+        ),
         "{said}"
     );
 }

@@ -1,0 +1,213 @@
+//! The agent programs that are built in: for each its name, what it needs of the environment, what it can do, and pure
+//! functions from an attempt to arguments and from its output to an answer. What they share is here.
+
+use super::price::Price;
+use super::{Capabilities, SchemaBy, claude, codex, gemini, opencode};
+use crate::job::{Call, Dialect, Invocation, Printed, Reading, SharedFile, Trouble};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+/// The tool by which a worker hands back its result.
+pub const REPORT_TOOL: &str = "report_agent_job_result";
+/// The variables that tie a report to its attempt.
+pub(super) const REPORT_VARIABLES: [&str; 5] = [
+    "MESH_REPORT_SOCKET",
+    "MESH_REPORT_TOKEN",
+    "MESH_ITEM_ID",
+    "MESH_ATTEMPT",
+    "MESH_SCHEMA_FILE",
+];
+/// What every one of them may see: the way to the network, and its own folders.
+const ENV_SHARED: [&str; 15] = [
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "NODE_EXTRA_CA_CERTS",
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "XDG_STATE_HOME",
+];
+
+/// All of them, in the order in which one is looked for.
+pub(super) const AGENTS: [&Agent; 4] = [
+    &codex::AGENT,
+    &claude::AGENT,
+    &gemini::AGENT,
+    &opencode::AGENT,
+];
+
+/// What is known of an agent program.
+#[derive(Debug)]
+pub struct Agent {
+    /// Its name as an adapter, and that of its program.
+    pub name: &'static str,
+    /// How it is installed.
+    pub install: &'static str,
+    /// Variables that it needs where they are set.
+    pub env: &'static [&'static str],
+    /// Whether and how it takes a schema.
+    pub schema: SchemaBy,
+    /// Whether it says what the work cost, and not only tokens.
+    pub gives_cost: bool,
+    /// Whether it gets the report tool.
+    pub has_tool: bool,
+    /// Whether it takes an effort.
+    pub has_effort: bool,
+    pub(super) files: fn(&Setting<'_>, Option<&Value>) -> Vec<SharedFile>,
+    pub(super) call: fn(&Setting<'_>, &Call<'_>) -> Invocation,
+    pub(super) read: for<'o> fn(&Printed<'o>, &[String]) -> Reading<'o>,
+}
+
+/// How an agent is set up; kept in the ledger.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AgentSpec {
+    /// Which one.
+    pub agent: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effort: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rate_limit_patterns: Vec<String>,
+}
+
+/// What an agent's functions are given.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Setting<'s> {
+    pub spec: &'s AgentSpec,
+    /// This very program, for the report tool; nothing where its path is unknown.
+    pub mesh: Option<&'s Path>,
+}
+
+impl Agent {
+    /// The built-in agent of that name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        AGENTS.into_iter().find(|agent| agent.name == name)
+    }
+
+    /// What it can do.
+    pub fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            fanout: None,
+            lifecycle: true,
+            follow_up: true,
+            schema: self.schema,
+            tokens: true,
+            cost: self.gives_cost,
+            tool: self.has_tool,
+            max_runtime_seconds: None,
+        }
+    }
+
+    /// The variables that its workers may see.
+    pub(super) fn env_names(&self) -> impl Iterator<Item = String> {
+        let names = ENV_SHARED.iter().chain(self.env);
+        names.map(|name| (*name).to_owned())
+    }
+}
+
+/// An agent as the substrate speaks to it.
+#[derive(Debug)]
+pub(super) struct Speaker {
+    pub agent: &'static Agent,
+    pub spec: AgentSpec,
+    pub mesh: Option<PathBuf>,
+}
+
+impl Speaker {
+    fn setting(&self) -> Setting<'_> {
+        Setting {
+            spec: &self.spec,
+            mesh: self.mesh.as_deref(),
+        }
+    }
+}
+
+impl Dialect for Speaker {
+    fn files(&self, schema: Option<&Value>) -> Vec<SharedFile> {
+        (self.agent.files)(&self.setting(), schema)
+    }
+
+    fn call(&self, call: &Call<'_>) -> Invocation {
+        (self.agent.call)(&self.setting(), call)
+    }
+
+    fn read<'o>(&self, printed: &Printed<'o>) -> Reading<'o> {
+        let mut reading = (self.agent.read)(printed, &self.spec.rate_limit_patterns);
+        if let (Some(price), Some(usage)) = (self.spec.price, reading.usage) {
+            reading.usage = Some(price.applied(usage));
+        }
+        reading
+    }
+
+    fn hand_back(&self) -> Option<&str> {
+        Some(if self.agent.has_tool && self.mesh.is_some() {
+            "Hand it back once: by the tool `report_agent_job_result`, or as your last message, which is then the object \
+             and nothing else. You can read here and not write; no file and no command is needed for it. Then stop."
+        } else {
+            "Give it as your last message: the object and nothing else. You can read here and not write; no file and no \
+             command is needed for it. Then stop."
+        })
+    }
+}
+
+/// Every line of an output that is a JSON object.
+pub(super) fn events(output: &[u8]) -> impl Iterator<Item = Value> {
+    output
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| serde_json::from_slice::<Value>(line).ok())
+        .filter(Value::is_object)
+}
+
+/// A text at a JSON pointer.
+pub(super) fn text_at<'v>(value: &'v Value, pointer: &str) -> Option<&'v str> {
+    value.pointer(pointer)?.as_str()
+}
+
+/// A count at a JSON pointer; nothing there counts nothing.
+pub(super) fn count_at(value: &Value, pointer: &str) -> u64 {
+    value
+        .pointer(pointer)
+        .and_then(Value::as_u64)
+        .unwrap_or_default()
+}
+
+/// What went wrong, of a program that failed without a word of its own about it: the end of its standard error.
+pub(super) fn from_stderr(printed: &Printed<'_>, patterns: &[String]) -> Option<Trouble> {
+    if printed.is_success {
+        return None;
+    }
+    let text = String::from_utf8_lossy(printed.stderr);
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
+    let end = lines[lines.len().saturating_sub(5)..].join("; ");
+    match end.as_str() {
+        "" => None,
+        end => Some(Trouble::of(end, patterns)),
+    }
+}
+
+/// A message of a service: where its answer is passed on as it came, what that says.
+pub(super) fn unwrapped(text: &str) -> String {
+    let answer: Option<Value> = serde_json::from_str(text).ok();
+    let inner = answer
+        .as_ref()
+        .and_then(|answer| text_at(answer, "/error/message"));
+    inner.unwrap_or(text).to_owned()
+}

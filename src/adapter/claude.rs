@@ -1,0 +1,174 @@
+//! `claude -p`: one JSON object at the end; the schema is checked by the program itself, in several turns.
+//!
+//! Read-only by its list of tools. No settings of user or project are loaded, so no hooks and no servers of theirs;
+//! the log-in is the user's.
+
+use super::SchemaBy;
+use super::agent::{
+    Agent, REPORT_TOOL, REPORT_VARIABLES, Setting, count_at, events, from_stderr, text_at,
+};
+use crate::job::{Call, Invocation, Printed, Reading, SharedFile, Trouble};
+use crate::model::Usage;
+use serde_json::{Map, Value, json};
+
+const TOOLS_FILE: &str = "claude-mcp.json";
+/// One argument can't be longer than 128 KiB on Linux; a longer schema only stands in the prompt.
+const SCHEMA_BYTES_MAX: usize = 100 * 1024;
+
+/// The program.
+pub(super) const AGENT: Agent = Agent {
+    name: "claude",
+    install: "npm install -g @anthropic-ai/claude-code",
+    env: &[
+        "ANTHROPIC_*",
+        "CLAUDE_CONFIG_DIR",
+        "CLAUDE_CODE_OAUTH_TOKEN",
+        "CLAUDE_CODE_USE_BEDROCK",
+        "CLAUDE_CODE_USE_VERTEX",
+        "CLAUDE_CODE_USE_FOUNDRY",
+        "CLAUDE_CODE_MAX_OUTPUT_TOKENS",
+        "CLAUDE_CODE_MAX_RETRIES",
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
+        "DISABLE_TELEMETRY",
+        "DISABLE_ERROR_REPORTING",
+        "DISABLE_AUTOUPDATER",
+        "API_TIMEOUT_MS",
+        "AWS_*",
+        "GOOGLE_APPLICATION_CREDENTIALS",
+        "CLOUD_ML_REGION",
+    ],
+    schema: SchemaBy::Program,
+    gives_cost: true,
+    has_tool: true,
+    has_effort: true,
+    files,
+    call,
+    read,
+};
+
+/// The one file: the report tool's server. The token is not in it, so all attempts share it.
+fn files(setting: &Setting<'_>, _: Option<&Value>) -> Vec<SharedFile> {
+    let Some(mesh) = setting.mesh else {
+        return Vec::new();
+    };
+    let env: Map<String, Value> = REPORT_VARIABLES
+        .iter()
+        .map(|name| ((*name).to_owned(), json!(format!("${{{name}:-}}"))))
+        .collect();
+    let server =
+        json!({"command": mesh.to_string_lossy(), "args": ["mcp", "--worker"], "env": env});
+    let file = json!({"mcpServers": {"mesh": server}});
+    vec![(TOOLS_FILE, format!("{file:#}\n"))]
+}
+
+fn call(setting: &Setting<'_>, call: &Call<'_>) -> Invocation {
+    let spec = setting.spec;
+    let mut args: Vec<String> = [
+        "-p",
+        "--output-format",
+        "json",
+        "--tools",
+        "Read,Grep,Glob",
+        "--permission-mode",
+        "dontAsk",
+        "--strict-mcp-config",
+        "--setting-sources",
+        "",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    let mut option = |name: &str, value: String| args.extend([name.to_owned(), value]);
+    if let Some(schema) = call.schema.and_then(schema) {
+        option("--json-schema", schema);
+    }
+    if setting.mesh.is_some() {
+        option(
+            "--mcp-config",
+            call.folder.join(TOOLS_FILE).display().to_string(),
+        );
+        option("--allowedTools", format!("mcp__mesh__{REPORT_TOOL}"));
+    }
+    if let Some(model) = &spec.model {
+        option("--model", model.clone());
+    }
+    if let Some(effort) = &spec.effort {
+        option("--effort", effort.clone());
+    }
+    if let Some(session) = call.session {
+        option("--resume", session.to_owned());
+    }
+    if !call.may_follow {
+        args.push("--no-session-persistence".to_owned());
+    }
+    args.extend(spec.args.iter().cloned());
+    Invocation {
+        args,
+        // By default it tries ten times, which takes minutes; the substrate waits better than that.
+        defaults: vec![("CLAUDE_CODE_MAX_RETRIES", "2".to_owned())],
+        ..Invocation::default()
+    }
+}
+
+/// The schema as an argument: the program refuses to name a draft that it does not know, and checks by it all the same.
+fn schema(schema: &Value) -> Option<String> {
+    let mut schema = schema.clone();
+    schema.as_object_mut()?.shift_remove("$schema");
+    let text = schema.to_string();
+    (text.len() <= SCHEMA_BYTES_MAX).then_some(text)
+}
+
+fn read<'o>(printed: &Printed<'o>, patterns: &[String]) -> Reading<'o> {
+    let is_end = |event: &Value| text_at(event, "/type") == Some("result");
+    let Some(end) = events(printed.stdout).filter(is_end).last() else {
+        return Reading {
+            trouble: from_stderr(printed, patterns),
+            ..Reading::default()
+        };
+    };
+    let text = match &end["structured_output"] {
+        Value::Null => text_at(&end, "/result").unwrap_or_default().to_owned(),
+        structured => structured.to_string(),
+    };
+    Reading {
+        text: text.into_bytes().into(),
+        usage: Some(total(&end) - printed.used_before),
+        session: text_at(&end, "/session_id").map(str::to_owned),
+        trouble: trouble(&end, patterns),
+    }
+}
+
+/// What the whole conversation has used: in one that goes on, the program's totals begin with its first attempt.
+fn total(end: &Value) -> Usage {
+    let mut total = Usage::default();
+    for model in end["modelUsage"].as_object().into_iter().flatten() {
+        let count = |name: &str| count_at(model.1, name);
+        let cached = count("/cacheReadInputTokens");
+        total += Usage {
+            input_tokens: count("/inputTokens") + cached + count("/cacheCreationInputTokens"),
+            cached_input_tokens: cached,
+            output_tokens: count("/outputTokens"),
+            cost_usd: None,
+        };
+    }
+    total.cost_usd = end["total_cost_usd"].as_f64();
+    total
+}
+
+fn trouble(end: &Value, patterns: &[String]) -> Option<Trouble> {
+    let errors = end["errors"].as_array().into_iter().flatten();
+    let errors: Vec<&str> = errors.filter_map(Value::as_str).collect();
+    let text = match (errors.as_slice(), text_at(end, "/result")) {
+        ([], result) => result.unwrap_or("it failed without a word").to_owned(),
+        (errors, _) => errors.join("; "),
+    };
+    if text_at(end, "/subtype") == Some("error_max_structured_output_retries") {
+        return Some(Trouble::Refused(text));
+    }
+    if end["is_error"] != true {
+        return None;
+    }
+    Some(match end["api_error_status"].as_u64() {
+        Some(429 | 529) => Trouble::limited(&text, None),
+        _ => Trouble::of(&text, patterns),
+    })
+}

@@ -1,0 +1,114 @@
+//! `opencode run`: JSON Lines of parts; it takes no schema, so that stands in the prompt.
+//!
+//! Read-only by its permissions: everything is denied but reading. The log-in and the providers are the user's.
+
+use super::SchemaBy;
+use super::agent::{Agent, Setting, count_at, events, from_stderr, text_at};
+use crate::job::{Call, Invocation, Printed, Reading, Trouble};
+use crate::model::Usage;
+use serde_json::Value;
+use std::time::Duration;
+
+/// The program.
+pub(super) const AGENT: Agent = Agent {
+    name: "opencode",
+    install: "npm install -g opencode-ai",
+    env: &[
+        "OPENCODE_*",
+        "OPENAI_*",
+        "ANTHROPIC_*",
+        "GEMINI_*",
+        "GOOGLE_*",
+        "OPENROUTER_*",
+        "AWS_*",
+    ],
+    schema: SchemaBy::Prompt,
+    gives_cost: true,
+    has_tool: false,
+    has_effort: true,
+    files: |_, _| Vec::new(),
+    call,
+    read,
+};
+
+const PERMISSIONS: &str =
+    r#"{"*":"deny","read":"allow","grep":"allow","glob":"allow","list":"allow"}"#;
+
+fn call(setting: &Setting<'_>, call: &Call<'_>) -> Invocation {
+    let spec = setting.spec;
+    // With a title of our own it asks no model for one.
+    let flags = ["run", "--format", "json", "--pure", "--title", "mesh"];
+    let mut args: Vec<String> = flags.map(str::to_owned).to_vec();
+    let mut option = |name: &str, value: &str| args.extend([name.to_owned(), value.to_owned()]);
+    if let Some(model) = &spec.model {
+        option("--model", model);
+    }
+    if let Some(effort) = &spec.effort {
+        option("--variant", effort);
+    }
+    if let Some(session) = call.session {
+        option("--session", session);
+    }
+    args.extend(spec.args.iter().cloned());
+    Invocation {
+        args,
+        defaults: vec![("OPENCODE_DISABLE_AUTOUPDATE", "1".to_owned())],
+        env: vec![("OPENCODE_PERMISSION", PERMISSIONS.to_owned())],
+        ..Invocation::default()
+    }
+}
+
+fn read<'o>(printed: &Printed<'o>, patterns: &[String]) -> Reading<'o> {
+    let mut reading = Reading::default();
+    let (mut message, mut text) = (String::new(), String::new());
+    let mut error = None;
+    for event in events(printed.stdout) {
+        if let Some(id) = text_at(&event, "/sessionID") {
+            reading.session = Some(id.to_owned());
+        }
+        match text_at(&event, "/type").unwrap_or_default() {
+            "text" => {
+                // The answer is the last message, which may come in parts.
+                let id = text_at(&event, "/part/messageID").unwrap_or_default();
+                if id != message {
+                    message = id.to_owned();
+                    text.clear();
+                }
+                text.push_str(text_at(&event, "/part/text").unwrap_or_default());
+            }
+            "step_finish" => *reading.usage.get_or_insert_default() += usage(&event),
+            "error" => error = Some(trouble(&event, patterns)),
+            _ => {}
+        }
+    }
+    reading.text = text.into_bytes().into();
+    reading.trouble = error.or_else(|| from_stderr(printed, patterns));
+    reading
+}
+
+fn usage(event: &Value) -> Usage {
+    let count = |name: &str| count_at(event, &format!("/part/tokens/{name}"));
+    let cached = count("cache/read");
+    Usage {
+        input_tokens: count("input") + cached + count("cache/write"),
+        cached_input_tokens: cached,
+        output_tokens: count("output") + count("reasoning"),
+        // Nothing stands for "unknown" as well.
+        cost_usd: event["part"]["cost"].as_f64().filter(|cost| *cost > 0.0),
+    }
+}
+
+fn trouble(event: &Value, patterns: &[String]) -> Trouble {
+    let message = text_at(event, "/error/data/message")
+        .or_else(|| text_at(event, "/error/name"))
+        .unwrap_or("it failed without a word");
+    let wait = text_at(event, "/error/data/responseHeaders/retry-after");
+    let wait = wait.and_then(|seconds| seconds.parse().ok());
+    match event
+        .pointer("/error/data/statusCode")
+        .and_then(Value::as_u64)
+    {
+        Some(429 | 529) => Trouble::limited(message, wait.map(Duration::from_secs)),
+        _ => Trouble::of(message, patterns),
+    }
+}

@@ -1,0 +1,88 @@
+//! `mesh adapters`.
+
+use super::args::Context;
+use super::error::CliError;
+use super::terminal::Tone;
+use crate::adapter::{self, Capabilities, Listed, SchemaBy};
+use rayon::prelude::*;
+
+/// Lists them, each with its version.
+pub fn execute(context: &Context) -> Result<u8, CliError> {
+    let configured = &context.config.adapters;
+    let listed = adapter::list(configured, &context.folder);
+    // The programs take seconds each.
+    let versions: Vec<Option<String>> = listed.par_iter().map(version).collect();
+    let default = adapter::default_name(configured, &context.folder).ok();
+    let all = listed.iter().zip(&versions);
+    if context.terminal.json {
+        let objects: Vec<_> = all
+            .map(|(one, version)| object(one, version.as_deref(), default.as_deref()))
+            .collect();
+        let text = serde_json::json!({ "adapters": objects }).to_string();
+        context.terminal.data(&text)?;
+        return Ok(0);
+    }
+    for (one, version) in all {
+        show(one, version.as_deref(), context)?;
+    }
+    let default = match &default {
+        Some(name) => format!("\nTaken when nobody says: {name}"),
+        None => "\nNone is taken when nobody says: name one, or a command after `--`".to_owned(),
+    };
+    context.terminal.talk(&default);
+    Ok(0)
+}
+
+/// Only that of a built-in agent: what a command of the user's does with `--version` is not known.
+fn version(listed: &Listed) -> Option<String> {
+    let program = listed.program.as_ref().filter(|_| listed.is_agent)?;
+    adapter::version(program)
+}
+
+fn object(one: &Listed, version: Option<&str>, default: Option<&str>) -> serde_json::Value {
+    serde_json::json!({
+        "name": one.name,
+        "source": one.source,
+        "program": one.program.as_ref().map(|path| path.to_string_lossy()),
+        "version": version,
+        "missing": one.missing,
+        "is_default": default == Some(one.name.as_str()),
+        "capabilities": one.capabilities,
+    })
+}
+
+fn show(one: &Listed, version: Option<&str>, context: &Context) -> Result<(), CliError> {
+    let terminal = &context.terminal;
+    let program = one.program.as_ref();
+    let what = match (&one.missing, program) {
+        (Some(missing), _) => terminal.out_tone(Tone::Note, &format!("missing: {missing}")),
+        (None, Some(program)) => [version.unwrap_or_default(), &program.display().to_string()]
+            .join(" ")
+            .trim_start()
+            .to_owned(),
+        (None, None) => String::new(),
+    };
+    terminal.data(&format!("{:<10} {what}", one.name))?;
+    terminal.data(&format!("           {}", abilities(&one.capabilities)))?;
+    Ok(())
+}
+
+/// `fanout 8, same session, schema by the service, tokens, cost, report tool`
+fn abilities(can: &Capabilities) -> String {
+    let schema = match can.schema {
+        SchemaBy::Prompt => "schema in the prompt",
+        SchemaBy::Service => "schema by the service",
+        SchemaBy::Program => "schema by the program",
+    };
+    let fanout = can.fanout.map(|most| format!("fanout {most}"));
+    let words = [
+        fanout.as_deref(),
+        can.follow_up.then_some("goes on in a session"),
+        Some(schema),
+        can.tokens.then_some("tokens"),
+        can.cost.then_some("cost"),
+        can.tool.then_some("report tool"),
+    ];
+    let words: Vec<&str> = words.into_iter().flatten().collect();
+    words.join(", ")
+}

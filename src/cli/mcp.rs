@@ -1,0 +1,28 @@
+//! `mesh mcp`.
+
+use super::error::CliError;
+use super::report_result;
+use crate::mcp::rpc;
+use crate::mcp::worker::Worker;
+use std::io::{self, ErrorKind};
+
+/// Serves until standard input ends.
+pub fn execute() -> Result<u8, CliError> {
+    let identity = report_result::identity().map_err(|error| error.to_string());
+    let mut worker = Worker {
+        identity,
+        schema: schema(),
+    };
+    let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
+    match rpc::serve(&mut input, &mut output, &mut worker) {
+        // The agent went away.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(0),
+        other => other.map(|()| 0).map_err(CliError::from),
+    }
+}
+
+/// Only shown to the model, so nothing that is wrong with it is worth a failure.
+fn schema() -> Option<serde_json::Value> {
+    let path = std::env::var_os("MESH_SCHEMA_FILE").filter(|path| !path.is_empty())?;
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}

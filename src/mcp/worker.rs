@@ -1,0 +1,175 @@
+//! The worker's tool `report_agent_job_result`: hands back the result of one attempt, exactly once.
+
+use super::rpc::{Outcome, Tools};
+use crate::adapter::REPORT_TOOL;
+use crate::job::{Answer, Request, send};
+use crate::model::{ReportToken, RowId};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// Which attempt, and where it reports.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// `MESH_REPORT_SOCKET`.
+    pub socket: PathBuf,
+    /// `MESH_REPORT_TOKEN`.
+    pub token: ReportToken,
+    /// `MESH_ITEM_ID`.
+    pub item_id: RowId,
+    /// `MESH_ATTEMPT`.
+    pub attempt: u32,
+}
+
+impl Identity {
+    /// Hands back a result.
+    ///
+    /// # Errors
+    /// The channel failed; a refusal is an answer.
+    pub fn report(&self, result: Value, stop: bool) -> std::io::Result<Answer> {
+        let request = Request {
+            token: self.token.clone(),
+            item_id: self.item_id.clone(),
+            attempt: self.attempt,
+            result,
+            stop,
+        };
+        send(&self.socket, &request)
+    }
+}
+
+/// The tools of a worker.
+pub struct Worker {
+    /// The attempt, or what is missing: the program that started this server may not have passed everything on.
+    pub identity: Result<Identity, String>,
+    /// The schema of the result.
+    pub schema: Option<Value>,
+}
+
+impl Tools for Worker {
+    fn list(&self) -> Vec<Value> {
+        vec![json!({
+            "name": REPORT_TOOL,
+            "title": "Report the result",
+            "description": "Hands back the result of this item, exactly once. A result that does not fit is refused with \
+                            every reason, and may be mended and reported again.",
+            "inputSchema": {
+                "type": "object",
+                "properties": {
+                    "result": self.result_schema(),
+                    "stop": {
+                        "type": "boolean",
+                        "description": "Also end the whole job early: no further items are started. Only when going on with \
+                                        them would be pointless.",
+                    },
+                },
+                "required": ["result"],
+            },
+            "annotations": {
+                "readOnlyHint": false,
+                "destructiveHint": false,
+                "idempotentHint": false,
+                "openWorldHint": false,
+            },
+        })]
+    }
+
+    fn call(&mut self, name: &str, arguments: &Value) -> Option<Outcome> {
+        (name == REPORT_TOOL).then(|| {
+            let answer = self.report(arguments);
+            Outcome {
+                is_error: !answer.accepted,
+                content: serde_json::to_value(answer).unwrap_or_default(),
+            }
+        })
+    }
+}
+
+impl Worker {
+    fn report(&self, arguments: &Value) -> Answer {
+        let refused = |reason: String| Answer {
+            accepted: false,
+            reason: Some(reason),
+        };
+        let identity = match &self.identity {
+            Ok(identity) => identity,
+            Err(missing) => return refused(missing.clone()),
+        };
+        let Some(result) = arguments.get("result") else {
+            return refused("the argument `result` is missing".to_owned());
+        };
+        // Some models give an object as its text.
+        let result = match result {
+            Value::String(text) => serde_json::from_str(text).unwrap_or_else(|_| result.clone()),
+            other => other.clone(),
+        };
+        let mut identity = identity.clone();
+        if let Some(item_id) = arguments.get("item_id").and_then(Value::as_str) {
+            identity.item_id = RowId::new(item_id);
+        }
+        let stop = arguments["stop"] == true;
+        identity
+            .report(result, stop)
+            .unwrap_or_else(|error| refused(format!("the report could not be sent: {error}")))
+    }
+
+    /// The schema of the result as a part of another one. References count from the root, so a schema that has some
+    /// can't move.
+    fn result_schema(&self) -> Value {
+        match &self.schema {
+            Some(Value::Object(schema)) if !has_references(self.schema.as_ref()) => {
+                let mut schema = schema.clone();
+                schema.shift_remove("$schema");
+                schema.shift_remove("$id");
+                Value::Object(schema)
+            }
+            _ => json!({"type": "object"}),
+        }
+    }
+}
+
+fn has_references(schema: Option<&Value>) -> bool {
+    schema.is_some_and(|schema| schema.to_string().contains("\"$ref\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn worker(schema: Option<Value>) -> Worker {
+        Worker {
+            identity: Err("`MESH_REPORT_TOKEN` is not set".to_owned()),
+            schema,
+        }
+    }
+
+    #[test]
+    fn the_tool_takes_what_the_schema_describes() {
+        let input =
+            |schema| worker(schema).list()[0]["inputSchema"]["properties"]["result"].clone();
+        assert_eq!(
+            input(Some(
+                json!({"$schema": "x", "type": "object", "required": ["a"]})
+            )),
+            json!({"type": "object", "required": ["a"]})
+        );
+        let plain = json!({"type": "object"});
+        assert_eq!(input(None), plain);
+        assert_eq!(input(Some(json!({"$ref": "#/$defs/a"}))), plain);
+        assert_eq!(input(Some(json!(true))), plain);
+    }
+
+    #[test]
+    fn without_an_attempt_the_tool_says_what_is_missing() {
+        let outcome = worker(None)
+            .call(REPORT_TOOL, &json!({"result": {}}))
+            .expect("a tool");
+        assert_eq!(
+            (outcome.is_error, outcome.content),
+            (
+                true,
+                json!({"accepted": false, "reason": "`MESH_REPORT_TOKEN` is not set"})
+            )
+        );
+        assert_eq!(worker(None).call("other", &json!({})), None);
+    }
+}

@@ -1,0 +1,43 @@
+//! What all waves of a run share: how its worker is spoken to, its budget, and the patience of the service behind it.
+
+use super::{RunError, Settings, State};
+use crate::adapter;
+use crate::job::{Budget, Dialect, Ration};
+use std::sync::Arc;
+
+/// Shared by every wave of a run.
+pub(super) struct Terms {
+    pub dialect: Option<Arc<dyn Dialect>>,
+    pub ration: Arc<Ration>,
+}
+
+impl Terms {
+    /// Those of a run that has got as far as `state`.
+    pub fn of(settings: &Settings, state: &State) -> Result<Self, RunError> {
+        let dialect = adapter::dialect(&settings.worker)?;
+        let has_service = dialect.as_ref().is_some_and(|it| it.has_service());
+        let most = settings.bounds.max_concurrency;
+        let ration = Ration::new(settings.budget, state.spent(), most, has_service);
+        Ok(Self {
+            dialect,
+            ration: Arc::new(ration),
+        })
+    }
+}
+
+/// Budgets that a call which goes on with a run sets anew; nothing leaves them as they were.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Raised {
+    /// Money, tokens, rows.
+    pub budget: Budget,
+    /// Time.
+    pub max_wall_seconds: Option<u64>,
+}
+
+impl Raised {
+    /// The budgets of this call.
+    pub(super) fn apply(&self, budget: &mut Budget, max_wall_seconds: &mut Option<u64>) {
+        *budget = self.budget.or(*budget);
+        *max_wall_seconds = self.max_wall_seconds.or(*max_wall_seconds);
+    }
+}

@@ -1,0 +1,642 @@
+//! Who can work rows beside a plain command: agents that are spoken to in their own way, commands described in
+//! `mesh.yaml`, the report tool; and what they use up.
+
+use crate::env::{Said, Sandbox, fake_agent, said, wait_for};
+use crate::plan_fixture::{Bench, Task, report};
+use insta::assert_snapshot;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+const SCHEMA: &str = r#"{"type":"object","required":["answer"],"properties":{"answer":{"type":"string"},"note":{"type":"string"}}}"#;
+
+fn beside(sandbox: &Sandbox, name: &str) -> PathBuf {
+    sandbox.work().parent().expect("a root").join(name)
+}
+
+/// A sandbox with rows, a schema, and a PATH on which the fake `codex` is the only agent.
+struct WithCodex {
+    sandbox: Sandbox,
+    path: PathBuf,
+}
+
+impl WithCodex {
+    fn new(rows: &str) -> Self {
+        let sandbox = Sandbox::new();
+        sandbox.write("in.csv", rows);
+        sandbox.write("schema.json", SCHEMA);
+        std::fs::create_dir(beside(&sandbox, "codex-home")).expect("a folder");
+        let path = sandbox.path_with(&["git", "cat", "env", "sort"]);
+        let fake = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/agents/fake-codex");
+        std::os::unix::fs::symlink(fake, path.join("codex")).expect("linked");
+        Self { sandbox, path }
+    }
+
+    fn mesh(&self, args: &[&str]) -> Said {
+        let mut mesh = self.sandbox.command(args);
+        mesh.env("PATH", &self.path)
+            .env("CODEX_HOME", beside(&self.sandbox, "codex-home"))
+            .env("OPENAI_API_KEY", "key")
+            .env("OTHER_KEY", "secret");
+        said(mesh.output().expect("mesh starts"))
+    }
+
+    fn spawn(&self, more: &[&str]) -> Said {
+        let head = ["spawn", "in.csv", "-o", "out.csv", "--id-column", "id"];
+        let tail = [
+            "--instruction",
+            "Do {id}",
+            "--output-schema",
+            "schema.json",
+            "-j",
+            "1",
+        ];
+        self.mesh(&[&head[..], &tail, more].concat())
+    }
+
+    fn kept(&self, name: &str) -> String {
+        let path = beside(&self.sandbox, "codex-home").join(name);
+        std::fs::read_to_string(path).expect("kept")
+    }
+}
+
+fn finished(sandbox: &Sandbox) -> Vec<Value> {
+    let events = sandbox.events().into_iter();
+    let finished = events.filter(|(name, _)| name == "attempt_finished");
+    finished.map(|(_, record)| record).collect()
+}
+
+#[test]
+fn a_refused_answer_is_mended_in_the_same_session() {
+    let world = WithCodex::new("id\none\n");
+    let said = world.spawn(&["--adapter", "codex", "--model", "m-1", "--effort", "low"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let args = world.kept("args");
+    let args: Vec<&str> = args.lines().collect();
+    assert!(
+        args[0].starts_with("exec --json ") && args[1].starts_with("exec resume T-one --json "),
+        "{args:?}"
+    );
+    for args in &args {
+        assert!(
+            args.contains(" sandbox_mode=\"read-only\" ")
+                && args.contains(" -m m-1 ")
+                && args.ends_with(" -"),
+            "{args}"
+        );
+        assert!(
+            args.contains("model_reasoning_effort=\"low\"") && args.contains("/codex-schema.json"),
+            "{args}"
+        );
+    }
+    let prompts = world.kept("prompts");
+    let (first, second) = prompts.split_once("====\n").expect("two prompts");
+    assert!(
+        first.contains("by the tool `report_agent_job_result`, or as your last message"),
+        "{first}"
+    );
+    assert_snapshot!(second.trim_end_matches("====\n"), @r#"
+    Your answer was refused:
+
+    invalid_output_schema: /answer: value is not of type "string"
+
+    Mend exactly that, and hand the whole result back once more, as one JSON object that fits the schema, in the same way as before.
+    "#);
+    let attempts = finished(&world.sandbox);
+    let used: Vec<_> = attempts
+        .iter()
+        .map(|it| it["usage"]["input_tokens"].clone())
+        .collect();
+    assert_eq!(
+        used,
+        [100, 150],
+        "the second one gives the total of the conversation"
+    );
+    assert_eq!(attempts[0]["session"]["id"], "T-one");
+    assert_eq!(attempts[1].get("session"), None);
+    assert!(
+        world
+            .sandbox
+            .read("out.csv")
+            .contains(r#","{""answer"":""good""}","#),
+        "a filler is no answer"
+    );
+}
+
+#[test]
+fn an_agent_sees_its_own_variables_and_no_others() {
+    let world = WithCodex::new("id\none\n");
+    assert_eq!(world.spawn(&[]).code, 0);
+    let env = world.kept("env");
+    assert!(
+        env.contains("OPENAI_API_KEY=key\n") && !env.contains("OTHER_KEY"),
+        "{env}"
+    );
+}
+
+#[test]
+fn a_session_is_gone_on_with_by_a_later_call_as_well() {
+    let world = WithCodex::new("id\none\n");
+    assert_eq!(world.spawn(&["--retries", "0"]).code, 1);
+    assert!(
+        world.kept("args").contains(" --ephemeral "),
+        "nobody was to go on with it"
+    );
+    let world = WithCodex::new("id\none\n");
+    // The conversation is named in the ledger when the retry is recorded; the kill comes right behind.
+    let mut mesh = world.sandbox.command(&[
+        "spawn",
+        "in.csv",
+        "-o",
+        "out.csv",
+        "--id-column",
+        "id",
+        "--instruction",
+        "Do {id}",
+        "--output-schema",
+        "schema.json",
+    ]);
+    mesh.env("PATH", &world.path)
+        .env("CODEX_HOME", beside(&world.sandbox, "codex-home"))
+        .env("MESH_FAULT_KILL", "after:4");
+    assert_eq!(said(mesh.output().expect("mesh starts")).code, 128 + 9);
+    let run = world.sandbox.only_run();
+    let id = run
+        .file_name()
+        .expect("a name")
+        .to_string_lossy()
+        .into_owned();
+    let resumed = world.mesh(&["resume", &id]);
+    assert_eq!(resumed.code, 0, "{}", resumed.err);
+    let args = world.kept("args");
+    assert!(
+        args.lines()
+            .last()
+            .expect("a line")
+            .starts_with("exec resume T-one "),
+        "{args}"
+    );
+}
+
+#[test]
+fn adapters_are_listed_with_what_they_can_do_and_what_is_missing() {
+    let world = WithCodex::new("id\n");
+    world.sandbox.write("mesh.yaml", "adapters:\n  mine: {command: [./mine], fanout: 3}\n  fast: {agent: codex, model: m}\n  big: {command: [no-such]}\nprices:\n  m: {input: 1, output: 2}\n");
+    world.sandbox.write("mine", "#!/bin/sh\n");
+    let said = world.mesh(&["adapters", "--json"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let listed: Value = serde_json::from_str(&said.out).expect("JSON");
+    let one = |name: &str| {
+        let all = listed["adapters"].as_array().expect("a list");
+        all.iter()
+            .find(|it| it["name"] == name)
+            .expect("listed")
+            .clone()
+    };
+    assert_eq!(one("codex")["version"], "9.9.9");
+    assert_eq!(
+        (&one("codex")["is_default"], &one("fast")["is_default"]),
+        (&json!(true), &json!(false))
+    );
+    assert_eq!(
+        (
+            &one("codex")["capabilities"]["cost"],
+            &one("fast")["capabilities"]["cost"]
+        ),
+        (&json!(false), &json!(true))
+    );
+    assert!(
+        one("mine")["missing"]
+            .as_str()
+            .expect("text")
+            .contains("is not executable"),
+        "{}",
+        one("mine")
+    );
+    assert!(
+        one("claude")["missing"]
+            .as_str()
+            .expect("text")
+            .contains("npm install -g @anthropic-ai/claude-code")
+    );
+    let text = world.mesh(&["adapters"]);
+    assert!(
+        text.out
+            .contains("big        missing: worker program `no-such` does not exist\n"),
+        "{}",
+        text.out
+    );
+    assert!(
+        text.err.contains("Taken when nobody says: codex"),
+        "{}",
+        text.err
+    );
+}
+
+#[test]
+fn the_first_agent_that_is_there_is_taken_when_nobody_says() {
+    let world = WithCodex::new("id\none\n");
+    let said = world.spawn(&["--json"]);
+    assert!(said.err.contains(" adapter=codex "), "{}", said.err);
+    let summary: Value =
+        serde_json::from_str(said.out.lines().last().expect("a line")).expect("JSON");
+    assert_eq!(
+        summary["usage"],
+        json!({"input_tokens": 250, "cached_input_tokens": 0, "output_tokens": 10})
+    );
+}
+
+#[test]
+fn what_an_agent_can_not_do_is_refused_before_anything_starts() {
+    let world = WithCodex::new("id\none\n");
+    let refused = |args: &[&str]| {
+        let said = world.spawn(args);
+        assert_eq!(said.code, 3, "{}", said.err);
+        said.err
+    };
+    assert_snapshot!(refused(&["--adapter", "claude"]), @r"
+    error: adapter `claude`: its program `claude` is not on PATH
+    hint: npm install -g @anthropic-ai/claude-code
+    ");
+    assert_snapshot!(refused(&["--max-cost-usd", "1"]), @"
+    error: adapter `codex` does not say what it cost, so `--max-cost-usd` can't be kept
+    hint: say what the model costs in mesh.yaml, for a million tokens: prices: {MODEL: {input: 1.25, output: 10}}
+    ");
+    assert_snapshot!(refused(&["--max-tokens", "1", "--", "cat"]), @"
+    error: adapter `command` does not say how many tokens it used, so `--max-tokens` can't be kept
+    hint: in mesh.yaml, `usage` of the adapter says where its output has it; docs/adapters.md
+    ");
+    assert_snapshot!(refused(&["--effort", "high", "--", "cat"]), @"
+    error: adapter `command` takes no `--effort`
+    hint: put it into the command itself, or leave `--effort` out
+    ");
+    assert!(!world.sandbox.mesh_home().exists());
+}
+
+#[test]
+fn workers_have_a_tool_to_report_with() {
+    let sandbox = Sandbox::new();
+    sandbox.write("in.csv", "id\none\n");
+    sandbox.write("schema.json", SCHEMA);
+    let agent = fake_agent();
+    let args = [
+        "spawn",
+        "in.csv",
+        "-o",
+        "out.csv",
+        "--id-column",
+        "id",
+        "--instruction",
+        "x",
+        "--output-schema",
+        "schema.json",
+        "--env",
+        "MESH,SAID",
+        "--",
+        &agent,
+        "--tool",
+    ];
+    let mut mesh = sandbox.command(&args);
+    mesh.env("SAID", sandbox.path("said"));
+    let ended = said(mesh.output().expect("mesh starts"));
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    let answers: Vec<Value> = sandbox
+        .read("said")
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let tool = &answers[1]["result"]["tools"][0];
+    assert_eq!(tool["name"], "report_agent_job_result");
+    assert_eq!(
+        tool["inputSchema"]["properties"]["result"]["required"],
+        json!(["answer"])
+    );
+    let content: Vec<_> = answers[2..]
+        .iter()
+        .map(|it| &it["result"]["structuredContent"])
+        .collect();
+    assert!(
+        content[0]["reason"]
+            .as_str()
+            .expect("text")
+            .starts_with("the result does not fit the schema: /answer: "),
+        "{}",
+        content[0]
+    );
+    assert_eq!(
+        content[1..],
+        [
+            &json!({"accepted": true}),
+            &json!({"accepted": false, "reason": "a result was already reported for this attempt"})
+        ]
+    );
+    let reported = sandbox
+        .events()
+        .into_iter()
+        .find(|(name, _)| name == "attempt_reported");
+    assert_eq!(reported.expect("reported").1["via"], "report");
+}
+
+#[test]
+fn the_tool_outside_of_a_worker_says_what_is_missing() {
+    let sandbox = Sandbox::new();
+    sandbox.write("messages", "{\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"report_agent_job_result\",\"arguments\":{\"result\":{}}}}\n");
+    let mut mesh = sandbox.command(&["mcp", "--worker"]);
+    mesh.stdin(std::fs::File::open(sandbox.path("messages")).expect("a file"));
+    let said = said(mesh.output().expect("mesh starts"));
+    assert_eq!((said.code, said.err.as_str()), (0, ""));
+    assert!(
+        said.out.contains("`MESH_REPORT_SOCKET` is not set")
+            && said.out.contains("\"isError\":true"),
+        "{}",
+        said.out
+    );
+    assert_eq!(sandbox.mesh(&["mcp"]).code, 2);
+}
+
+/// A command that says what it used, for ten rows.
+fn with_usage() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "in.csv",
+        &format!(
+            "id\n{}",
+            (1..=10).map(|n| format!("r{n}\n")).collect::<String>()
+        ),
+    );
+    sandbox.write("mesh.yaml", "adapters:\n  counted:\n    command: [/bin/echo, '{\"answer\": \"x\", \"in\": 900, \"out\": 100, \"usd\": 0.5}']\n    usage: {input_tokens: /in, output_tokens: /out, cost_usd: /usd}\n");
+    sandbox
+}
+
+fn budgeted(sandbox: &Sandbox, option: &[&str]) -> Said {
+    let head = [
+        "spawn",
+        "in.csv",
+        "-o",
+        "out.csv",
+        "--id-column",
+        "id",
+        "--instruction",
+        "x",
+        "--run-id",
+        "R",
+    ];
+    sandbox.mesh(&[&head[..], option].concat())
+}
+
+#[test]
+fn a_budget_ends_a_job_before_it_is_exceeded_and_a_raised_one_goes_on() {
+    for (option, value, more, rows) in [
+        ("--max-rows", "3", "5", 3),
+        ("--max-tokens", "4500", "6500", 4),
+        ("--max-cost-usd", "2.25", "3.25", 4),
+    ] {
+        let sandbox = with_usage();
+        let said = budgeted(&sandbox, &[option, value, "-j", "2"]);
+        assert_eq!(said.code, 4, "{}", said.err);
+        let name = option.trim_start_matches("--").replace('-', "_");
+        assert!(
+            said.err.contains(&format!(
+                "{rows} of 10 rows completed, 0 failed ({name} of {value} reached)"
+            )),
+            "{}",
+            said.err
+        );
+        assert!(
+            said.err
+                .ends_with(&format!("mesh resume R {option} MORE\n")),
+            "{}",
+            said.err
+        );
+        let reached = sandbox
+            .events()
+            .into_iter()
+            .find(|(name, _)| name == "budget_reached");
+        let reached = reached.expect("an event").1;
+        assert_eq!(
+            (
+                reached["budget"].as_str(),
+                reached["limit"].to_string().as_str()
+            ),
+            (Some(name.as_str()), value)
+        );
+        let same = sandbox.mesh(&["resume", "R"]);
+        assert!(
+            same.code == 4 && same.err.contains(&format!("{rows} of 10 rows")),
+            "{}",
+            same.err
+        );
+        let raised = sandbox.mesh(&["resume", "R", option, more]);
+        assert!(
+            raised.code == 4 && raised.err.contains(&format!("{} of 10 rows", rows + 2)),
+            "{}",
+            raised.err
+        );
+        let done = sandbox.mesh(&["spawn", "--resume=R", option, "100000"]);
+        assert_eq!(done.code, 0, "{}", done.err);
+        assert!(
+            done.err.contains("used: 9.0k tokens in, 1.0k out, $5.00\n"),
+            "{}",
+            done.err
+        );
+    }
+}
+
+#[test]
+fn a_budget_that_is_not_reached_ends_nothing() {
+    let sandbox = with_usage();
+    let said = budgeted(
+        &sandbox,
+        &[
+            "--max-rows",
+            "10",
+            "--max-tokens",
+            "10000",
+            "--max-cost-usd",
+            "5",
+        ],
+    );
+    assert_eq!(said.code, 0, "{}", said.err);
+}
+
+#[test]
+fn rows_that_wait_for_room_in_the_budget_start_when_there_is_some() {
+    let sandbox = with_usage();
+    // Room for the estimates of two rows at first, and for all ten in the end.
+    let said = budgeted(&sandbox, &["--max-tokens", "45000", "-j", "10"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+}
+
+#[test]
+fn a_plan_run_keeps_to_its_budget_over_all_waves_and_goes_on() {
+    let bench = Bench::new(&[Task::new("a")]);
+    let first = bench.run(&["--max-rows", "3"]);
+    assert_eq!(first.code, 4, "{}", first.err);
+    assert!(first.out.contains("max_rows of 3 reached"), "{}", first.out);
+    let started = || {
+        bench
+            .events()
+            .iter()
+            .filter(|(name, _)| name == "attempt_started")
+            .count()
+    };
+    assert_eq!(started(), 3, "one proposal, and two of the critics");
+    let done = bench.mesh(&["resume", "R", "--max-rows", "100", "--json"]);
+    assert_eq!(done.code, 0, "{}", done.err);
+    assert_eq!(report(&done)["tasks"][0]["state"], "completed");
+    assert_eq!(started(), 10);
+}
+
+#[test]
+fn the_report_of_a_plan_run_says_what_was_used() {
+    let bench = Bench::new(&[Task::new("a")]);
+    let answers = bench.beside("answers").display().to_string();
+    // The keys are kept with the answer, as unknown ones are; here they are the usage.
+    let script = format!(
+        "{} --answers {answers} | sed '1s/{{/{{\"used\": {{\"in\": 90, \"out\": 10}}, /'",
+        fake_agent()
+    );
+    let config = json!({"adapters": {"counted": {"command": ["/bin/sh", "-c", script], "usage": {"input_tokens": "/used/in", "output_tokens": "/used/out"}}}, "prices": {"*": {"input": 10000, "output": 10000}}});
+    bench.write("mesh.yaml", &config.to_string());
+    let said = bench.mesh(&["run", "--run-id", "R", "--json"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let report = report(&said);
+    assert_eq!(
+        report["usage"],
+        json!({"input_tokens": 900, "cached_input_tokens": 0, "output_tokens": 100, "cost_usd": 10.0})
+    );
+    assert_eq!(report["tasks"][0]["usage"], report["usage"]);
+    let waves: Vec<_> = report["wave_usage"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|it| it["output_tokens"].clone())
+        .collect();
+    assert_eq!(waves, [10, 30, 10, 50]);
+    let shown = bench.mesh(&["runs", "show", "R"]);
+    assert!(
+        shown
+            .out
+            .contains("  used 900 tokens in, 100 out, $10.00\n"),
+        "{}",
+        shown.out
+    );
+}
+
+#[test]
+fn a_commands_own_words_for_a_rate_limit_cost_no_attempt() {
+    let sandbox = Sandbox::new();
+    sandbox.write("in.csv", "id\none\n");
+    let marker = sandbox.path("marker").display().to_string();
+    let config = json!({"adapters": {"mine": {"command": [fake_agent(), "--limited", marker, "the line is busy, try again in 1s"], "rate_limit_patterns": ["line is busy"]}}});
+    sandbox.write("mesh.yaml", &config.to_string());
+    let said = sandbox.mesh(&[
+        "spawn",
+        "in.csv",
+        "-o",
+        "out.csv",
+        "--id-column",
+        "id",
+        "--instruction",
+        "x",
+        "-j",
+        "4",
+    ]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(
+        finished(&sandbox)
+            .iter()
+            .map(|it| it["end"].clone())
+            .collect::<Vec<_>>(),
+        ["rate_limited", "completed"]
+    );
+    let limited = sandbox
+        .events()
+        .into_iter()
+        .find(|(name, _)| name == "rate_limited");
+    assert_eq!(
+        limited.expect("an event").1["places"],
+        1,
+        "the one row had one place"
+    );
+}
+
+#[test]
+fn a_prompt_can_come_in_a_file_and_a_result_go_into_one() {
+    let sandbox = Sandbox::new();
+    sandbox.write("in.csv", "id\none\n");
+    let script = r#"read line && exit 9; printf '{"answer": "%s"}' "$(grep -c '^Item: one$' "$1")" >"$2"; echo '{"answer": "not this"}'; cp "$1" prompt"#;
+    let config = json!({"adapters": {"mine": {"command": ["/bin/sh", "-c", script, "sh", "{MESH_PROMPT_FILE}", "{MESH_RESULT_FILE}"], "prompt": "file", "result": "file"}}});
+    sandbox.write("mesh.yaml", &config.to_string());
+    let said = sandbox.mesh(&[
+        "spawn",
+        "in.csv",
+        "-o",
+        "out.csv",
+        "--id-column",
+        "id",
+        "--instruction",
+        "x",
+    ]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(
+        sandbox.read("out.csv").contains(r#""{""answer"":""1""}""#),
+        "{}",
+        sandbox.read("out.csv")
+    );
+    assert!(
+        sandbox
+            .read("prompt")
+            .contains("Write it to the file named by MESH_RESULT_FILE. Then stop.")
+    );
+    let scratch = sandbox.only_run().join("scratch");
+    wait_for("nothing is left of the prompt", || !scratch.exists());
+}
+
+#[test]
+fn standard_output_is_no_answer_where_a_file_or_a_report_is_wanted() {
+    for result in ["file", "report"] {
+        let sandbox = Sandbox::new();
+        sandbox.write("in.csv", "id\none\n");
+        let config = json!({"adapters": {"mine": {"command": [fake_agent(), "--good"], "result": result, "timeout_seconds": 30}}});
+        sandbox.write("mesh.yaml", &config.to_string());
+        let said = sandbox.mesh(&[
+            "spawn",
+            "in.csv",
+            "-o",
+            "out.csv",
+            "--instruction",
+            "x",
+            "--retries",
+            "0",
+        ]);
+        assert_eq!(said.code, 1, "{}", said.err);
+        assert!(said.err.contains("no_response: "), "{}", said.err);
+    }
+}
+
+#[test]
+fn a_commands_own_time_can_not_be_raised() {
+    let sandbox = Sandbox::new();
+    sandbox.write("in.csv", "id\none\n");
+    let config =
+        json!({"adapters": {"mine": {"command": ["/bin/sleep", "60"], "timeout_seconds": 1}}});
+    sandbox.write("mesh.yaml", &config.to_string());
+    let said = sandbox.mesh(&[
+        "spawn",
+        "in.csv",
+        "-o",
+        "out.csv",
+        "--instruction",
+        "x",
+        "--retries",
+        "0",
+        "--max-runtime-seconds",
+        "600",
+    ]);
+    assert!(
+        said.err
+            .contains("timeout: worker exceeded max runtime of 1s"),
+        "{}",
+        said.err
+    );
+}
