@@ -6,6 +6,7 @@ use super::terminal::{GLOBAL, ShowArgs, Terminal};
 use crate::config::Config;
 use crate::job::{Backoff, FormulaCells, Halt, Logs, Rows};
 use crate::model::RunId;
+use crate::patch::PATCH_BYTES_MAX;
 use crate::scope::SHARED_PATHS;
 use clap::{Args, Parser, Subcommand};
 use std::num::NonZeroU64;
@@ -261,6 +262,12 @@ pub struct RunOptions {
     /// Take only JSON for an answer, no prose with the same headings
     #[arg(long)]
     pub strict: bool,
+    /// Let patches change binary files
+    #[arg(long)]
+    pub allow_binary: bool,
+    /// Bound on one patch; of a binary file, also on what it unpacks to
+    #[arg(long, value_name = "BYTES", default_value_t = PATCH_BYTES_MAX, value_parser = at_least_one)]
+    pub patch_bytes_max: u64,
     /// Wall-clock limit of one validation command
     #[arg(long, value_name = "S", default_value = "1800", value_parser = at_least_one)]
     pub validation_timeout_seconds: u64,

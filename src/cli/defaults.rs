@@ -275,6 +275,8 @@ fn overrides(matches: &ArgMatches) -> Vec<String> {
         "max_runtime_seconds",
         "max_idle_seconds",
         "grace_seconds",
+        "allow_binary",
+        "patch_bytes_max",
         "validation_timeout_seconds",
     ];
     shown

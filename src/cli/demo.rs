@@ -7,6 +7,7 @@ use crate::git::Repo;
 use crate::integrate::RepoLock;
 use crate::job::{Backoff, Bounds};
 use crate::model::shell_word;
+use crate::patch;
 use crate::plan::SwarmOverrides;
 use crate::run::{self, PlanRun, Request, RunError, RunFolder};
 use crate::scope::SHARED_PATHS;
@@ -145,6 +146,7 @@ fn request(repo: &Path, answers: &Path) -> Request {
             retry_delay: Backoff::default(),
         },
         remaining: [None, None],
+        patch: patch::Limits::default(),
         validation_timeout_seconds: 60,
         record: None,
         overrides: vec![

@@ -12,6 +12,7 @@ use crate::integrate::{RepoLock, VALIDATION_ALLOW};
 use crate::job::Bounds;
 use crate::job::Ending;
 use crate::model::RunId;
+use crate::patch;
 use crate::plan::SwarmOverrides;
 use crate::run::{self, PlanRun, Preflight, Request, RunError, RunFolder};
 
@@ -100,6 +101,10 @@ pub fn request(args: &RunOptions, context: &Context) -> Request {
         adapters: context.config.adapters.clone(),
         bounds: bounds(&args.worker),
         remaining: remaining(&args.worker),
+        patch: patch::Limits {
+            bytes_max: args.patch_bytes_max,
+            allow_binary: args.allow_binary,
+        },
         validation_timeout_seconds: args.validation_timeout_seconds,
         record: args.worker.record.clone(),
         overrides: context.overrides.clone(),

@@ -25,6 +25,7 @@ use crate::ledger::LedgerError;
 use crate::model::{
     BlockReason, Event, IntegrationFinished, IntegrationOutcome, IntegrationStarted, UnitId,
 };
+use crate::patch;
 use crate::plan::{Metadata, PlanError};
 use crate::scope::Scope;
 use std::io;
@@ -87,6 +88,10 @@ pub struct Terms<'t> {
     pub scope: &'t Scope,
     /// The plan file, which no patch may touch.
     pub plan_file: &'t Path,
+    /// Where runs keep their files, which no patch may touch either.
+    pub artifacts: &'t Path,
+    /// What any patch may be.
+    pub limits: patch::Limits,
 }
 
 /// One accepted patch and what its task says about it.
@@ -131,21 +136,22 @@ impl Integrator<'_> {
         }
         let folder = self.unit_folder(order.unit);
         let evidence = examine(self.repo, &order.terms, order.patch, &folder)?;
-        let (patch, options) = match evidence {
-            Evidence::Applies { patch, options, .. } => (patch, options),
+        let patch = match evidence {
+            Evidence::Applies { patch, .. } => patch,
             Evidence::Refused { detail, .. } => {
                 return self.refuse(order, BlockReason::AmbiguousIntegration, &detail, journal);
             }
         };
+        let paths = patch.paths();
         let saved = Saved::take(
             self.repo,
-            &patch.paths,
+            &paths,
             order.terms.plan_file,
             &folder.join("before"),
         )?;
         self.lock.mark(self.run_folder)?;
         let patch_path = folder.join("patch.diff");
-        crate::durable::write(&patch_path, patch.text.as_bytes())
+        crate::durable::write(&patch_path, patch.text().as_bytes())
             .map_err(IntegrateError::io(&patch_path))?;
         journal.record(&[Event::from(IntegrationStarted {
             unit: order.unit.clone(),
@@ -155,16 +161,12 @@ impl Integrator<'_> {
             new_folders: saved.new_folders.clone(),
             left_alone: saved.left_alone.clone(),
         })])?;
-        if let Err(error) = self.repo.apply(&patch_path, options) {
+        if let Err(error) = self.repo.apply(&patch_path) {
             let reason = BlockReason::AmbiguousIntegration;
             return self.undo(order, &saved, reason, &error.to_string(), journal);
         }
-        self.settle(
-            order,
-            &saved,
-            patch.paths.iter().map(PathBuf::from).collect(),
-            journal,
-        )
+        let paths = paths.iter().map(PathBuf::from).collect();
+        self.settle(order, &saved, paths, journal)
     }
 
     /// After a kill between `integration_started` and `integration_finished`: brings the tree back, as far as

@@ -26,6 +26,8 @@ pub(super) struct Desk<'d> {
     pub repo: &'d Repo,
     /// The plan file, which no patch may touch.
     pub plan_file: &'d Path,
+    /// Where runs keep their files, which no patch may touch either.
+    pub artifacts: &'d Path,
     /// The unit's folder, for the patch file that git reads.
     pub folder: &'d Path,
 }
@@ -109,6 +111,8 @@ fn check(wave: &Wave, result: &Object, desk: &Desk<'_>) -> Result<Checked, RunEr
         metadata: &desk.task.metadata,
         scope: &desk.task.scope,
         plan_file: desk.plan_file,
+        artifacts: desk.artifacts,
+        limits: desk.settings.patch,
     };
     Ok(match examine(desk.repo, &terms, patch, desk.folder)? {
         Evidence::Applies { text, .. } => Ok(Some(text)),

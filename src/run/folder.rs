@@ -102,10 +102,14 @@ impl RunFolder {
         Ok(())
     }
 
+    /// The home that it is in.
+    pub fn home(&self) -> &Path {
+        self.path.ancestors().nth(2).unwrap_or(&self.path)
+    }
+
     /// Another run of the same home.
     pub fn sibling(&self, id: &RunId) -> Result<Self, RunError> {
-        let home = self.path.ancestors().nth(2).unwrap_or(&self.path);
-        Self::find(home, id)
+        Self::find(self.home(), id)
     }
 
     /// The folder of an earlier run.

@@ -34,6 +34,7 @@ pub use state::{Ended, State, Unit, Wave};
 
 use crate::job::{Bounds, Worker};
 use crate::model::RunId;
+use crate::patch;
 use crate::plan::{ItemId, SwarmOverrides};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -71,6 +72,9 @@ pub struct Settings {
     pub worker: Worker,
     /// Time and tries, and the one concurrency number.
     pub bounds: Bounds,
+    /// What a patch may be; the default in ledgers from before it could be set.
+    #[serde(default)]
+    pub patch: patch::Limits,
     /// Wall-clock limit of a validation command.
     pub validation_timeout_seconds: u64,
     /// Where answers are recorded for the replay adapter.

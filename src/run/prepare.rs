@@ -5,6 +5,7 @@ use crate::adapter::{self, Choice, CommandConfig};
 use crate::git::Repo;
 use crate::job::Bounds;
 use crate::model::RunId;
+use crate::patch;
 use crate::plan::{self, ItemId, Plan, ResolveError, Status, Store, SwarmOverrides};
 use crate::schedule::{Concurrency, Deps, Limits, Selected, Selection, Skipped, Wish, select};
 use crate::scope::{Claims, Reach};
@@ -44,6 +45,8 @@ pub struct Request {
     pub bounds: Bounds,
     /// `--remaining-five-hour`, `--remaining-weekly`, in percent.
     pub remaining: [Option<f64>; 2],
+    /// `--patch-bytes-max`, `--allow-binary`.
+    pub patch: patch::Limits,
     /// `--validation-timeout-seconds`.
     pub validation_timeout_seconds: u64,
     /// `--record DIR`.
@@ -128,6 +131,7 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
             max_concurrency: concurrency.get(),
             ..request.bounds
         },
+        patch: request.patch,
         validation_timeout_seconds: request.validation_timeout_seconds,
         record: request
             .record

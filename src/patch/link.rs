@@ -1,0 +1,73 @@
+//! Where a symbolic link that a patch makes would lead: followed part by part, as the kernel would.
+
+use super::fit::{Found, Tree};
+use super::rules::{Forbidden, is_in_git_folder};
+use std::collections::{BTreeMap, VecDeque};
+
+/// As many as Linux follows.
+const LINKS_MAX: usize = 40;
+
+/// Checks that the link at `path` stays within the repository. `made` are the links of the patch, by path.
+pub(super) fn check(
+    path: &str,
+    target: &str,
+    made: &BTreeMap<String, String>,
+    tree: &dyn Tree,
+) -> Result<(), Forbidden> {
+    follow(path, target, made, tree).map_err(|why| Forbidden::LinkTarget {
+        target: target.to_owned(),
+        why,
+    })
+}
+
+fn follow(
+    path: &str,
+    target: &str,
+    made: &BTreeMap<String, String>,
+    tree: &dyn Tree,
+) -> Result<(), &'static str> {
+    let parts = |text: &str| text.split('/').map(str::to_owned).collect::<Vec<_>>();
+    let mut place = parts(path);
+    place.pop();
+    let mut ahead: VecDeque<String> = parts(relative(target)?).into();
+    let mut links = 0;
+    while let Some(part) = ahead.pop_front() {
+        match part.as_str() {
+            "" | "." => continue,
+            ".." => {
+                place.pop().ok_or("is outside of the repository")?;
+                continue;
+            }
+            _ => place.push(part),
+        }
+        let here = place.join("/");
+        let there = match (made.get(&here), tree.at(&here)) {
+            (Some(target), _) => target.clone(),
+            (None, Found::Link(target)) => target,
+            (None, Found::Submodule) => return Err("is in a submodule"),
+            (None, _) => continue,
+        };
+        links += 1;
+        if links > LINKS_MAX {
+            return Err("leads through too many links");
+        }
+        place.pop();
+        for part in parts(relative(&there)?).into_iter().rev() {
+            ahead.push_front(part);
+        }
+    }
+    match is_in_git_folder(&place.join("/")) {
+        true => Err("belongs to git"),
+        false => Ok(()),
+    }
+}
+
+fn relative(target: &str) -> Result<&str, &'static str> {
+    if target.is_empty() || target.contains(['\0', '\n', '\r']) {
+        Err("is no path")
+    } else if target.starts_with('/') {
+        Err("is absolute, and so outside of the repository")
+    } else {
+        Ok(target)
+    }
+}

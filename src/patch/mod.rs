@@ -1,0 +1,231 @@
+//! A diff as a model wrote it -> the changes it makes, and one text that git reads in only one way.
+//!
+//! Text -> sections (`read`) -> changes (`change`) -> checked against rules that need no tree (`rules`) -> fitted
+//! to the tree (`fit`) -> text (`write`). What is applied is that last text, never the model's: it has every header
+//! spelled out and every count right, so nothing is left for git to guess. Pure: it knows the tree only
+//! through [`Tree`], and applies nothing. What it can't read without a guess it refuses, with the line.
+
+mod change;
+mod fit;
+mod hunk;
+mod link;
+mod name;
+#[cfg(test)]
+mod properties;
+mod read;
+mod rules;
+#[cfg(test)]
+mod tests;
+mod write;
+
+pub use change::{Change, Content, Kind, Mode};
+pub use fit::{Found, LineEnds, Tree};
+pub use hunk::{Hunk, Line, Mark};
+pub use read::Binary;
+pub use rules::{Forbidden, Rules};
+pub use write::Listed;
+
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What any patch may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// The largest patch, in bytes as the model wrote it.
+    pub bytes_max: u64,
+    /// Whether it may change binary files.
+    pub allow_binary: bool,
+}
+
+/// The largest patch unless told otherwise: as much as a whole answer may have.
+pub const PATCH_BYTES_MAX: u64 = 1024 * 1024;
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            bytes_max: PATCH_BYTES_MAX,
+            allow_binary: false,
+        }
+    }
+}
+
+/// Why a patch was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PatchError {
+    /// There is no diff in the text.
+    #[error("the patch is empty or has no file header (`--- a/path`, `+++ b/path`)")]
+    Empty,
+    /// There is one, and it leaves everything as it is.
+    #[error("the patch changes nothing: its hunks have neither `+` nor `-` lines")]
+    NoChange,
+    /// Over the bound.
+    #[error("the patch has {bytes} bytes; `--patch-bytes-max` allows {bytes_max}")]
+    TooLarge {
+        /// What it has.
+        bytes: usize,
+        /// What is allowed.
+        bytes_max: u64,
+    },
+    /// A line that can't be read without a guess.
+    #[error("line {line} of the patch: {message}")]
+    Malformed {
+        /// 1-based, within the text that the model gave.
+        line: usize,
+        /// What is wrong, and how to write it.
+        message: String,
+    },
+    /// A path that no task may touch, or not in this way.
+    #[error("the patch touches `{path}`, which {why}")]
+    Forbidden {
+        /// Relative to the repository's root, as the patch names it.
+        path: String,
+        /// The rule.
+        why: Forbidden,
+    },
+    /// A path outside the task's scope.
+    #[error("the patch touches `{path}`, which is outside the scope: {}", scope.join("; "))]
+    OutOfScope {
+        /// As the patch names it.
+        path: String,
+        /// The task's globs.
+        scope: Vec<String>,
+    },
+}
+
+impl PatchError {
+    /// The failure code of a verdict.
+    pub fn code(&self) -> &'static str {
+        match self {
+            PatchError::OutOfScope { .. } => "out_of_scope",
+            _ => "patch_invalid",
+        }
+    }
+
+    fn at(line: usize, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self::Malformed { line, message }
+    }
+
+    fn forbidden(path: &str, why: Forbidden) -> Self {
+        let path = path.to_owned();
+        Self::Forbidden { path, why }
+    }
+}
+
+/// What was put right on the way from the model's text to the one that is applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mended {
+    /// Line counts in hunk headers were wrong.
+    Counts,
+    /// Line ends differed from the file's.
+    LineEnds,
+}
+
+/// A patch: what it does to which path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Patch {
+    /// In the order of the text. No path is written by two of them.
+    pub changes: Vec<Change>,
+    /// What was put right.
+    pub mended: BTreeSet<Mended>,
+}
+
+impl Patch {
+    /// Finds and reads the diff in `text`, with or without prose and fences around it.
+    pub fn parse(text: &str, limits: &Limits) -> Result<Self, PatchError> {
+        if text.len() as u64 > limits.bytes_max {
+            return Err(PatchError::TooLarge {
+                bytes: text.len(),
+                bytes_max: limits.bytes_max,
+            });
+        }
+        let sections = read::sections(text)?;
+        if sections.is_empty() {
+            return Err(PatchError::Empty);
+        }
+        let mut mended = BTreeSet::new();
+        if sections.iter().any(|section| section.is_recounted) {
+            mended.insert(Mended::Counts);
+        }
+        let changes = change::changes(sections)?;
+        if changes.is_empty() {
+            return Err(PatchError::NoChange);
+        }
+        let changes = one_for_each_path(changes)?;
+        Ok(Self { changes, mended })
+    }
+
+    /// Refuses what no task may do, whatever the tree looks like, and paths outside the scope.
+    pub fn check(&self, rules: &Rules<'_>) -> Result<(), PatchError> {
+        self.changes
+            .iter()
+            .try_for_each(|change| rules.check(change))
+    }
+
+    /// Fits the patch to the tree that it is for; refuses what reaches through links, into submodules or out of it.
+    pub fn fit(self, tree: &dyn Tree) -> Result<Self, PatchError> {
+        fit::fit(self, tree)
+    }
+
+    /// Every path that is written, created, removed, or copied from.
+    pub fn paths(&self) -> BTreeSet<String> {
+        let paths = self.changes.iter().flat_map(Change::paths);
+        paths.map(str::to_owned).collect()
+    }
+
+    /// The text that git applies with `-p1`. Reading it again gives the same patch.
+    pub fn text(&self) -> String {
+        self.changes.iter().map(write::text).collect()
+    }
+
+    /// What git has to say about the text, when it reads it as we do.
+    pub fn listed(&self) -> Listed {
+        write::listed(&self.changes)
+    }
+}
+
+/// Puts several edits of one file together; refuses other ways to change a path twice. What comes of those depends on
+/// an order that the checks do not follow: a link could be made by the one and sent elsewhere by the other.
+fn one_for_each_path(changes: Vec<Change>) -> Result<Vec<Change>, PatchError> {
+    let mut kept: Vec<Change> = Vec::new();
+    let mut writers: BTreeMap<String, usize> = BTreeMap::new();
+    let mut removers: BTreeSet<String> = BTreeSet::new();
+    for change in changes {
+        let twice = |path: &str| {
+            let message = format!(
+                "`{path}` is changed a second time; say all that happens to it in one place"
+            );
+            PatchError::at(change.line, message)
+        };
+        if let Some(path) = change.removes()
+            && !removers.insert(path.to_owned())
+        {
+            return Err(twice(path));
+        }
+        let Some(path) = change.writes() else {
+            kept.push(change);
+            continue;
+        };
+        let earlier = writers.get(path).and_then(|index| kept.get_mut(*index));
+        match earlier.map(|earlier| earlier.absorb(&change)) {
+            Some(true) => {}
+            Some(false) => return Err(twice(path)),
+            None => {
+                writers.insert(path.to_owned(), kept.len());
+                kept.push(change);
+            }
+        }
+    }
+    let is_edit = |change: &&Change| change.kind == Kind::Edit && removers.contains(&change.path);
+    match kept.iter().find(is_edit) {
+        Some(edit) => {
+            let message = format!(
+                "`{}` is edited here and removed elsewhere in the patch",
+                edit.path
+            );
+            Err(PatchError::at(edit.line, message))
+        }
+        None => Ok(kept),
+    }
+}
