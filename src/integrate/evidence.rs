@@ -171,3 +171,50 @@ impl Tree for OnDisk<'_> {
         LineEnds::of(&content)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::patch::Limits;
+
+    const TEXT: &str = "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-x\n+y\ndiff --git a/p b/q r\nrename from p\nrename to q r\nold mode 100644\nnew mode 100755\n--- /dev/null\n+++ b/n\n@@ -0,0 +1 @@\n+x\n";
+
+    fn report(forwards: &str) -> PatchReport {
+        PatchReport {
+            forwards: forwards.to_owned(),
+            backwards: "0\t1\tn\x000\t0\tp\x001\t1\tx\0".to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_git_reads_otherwise_is_told_with_both_readings() {
+        let text = TEXT.replace(
+            "--- /dev/null",
+            "diff --git a/n b/n\nnew file mode 100644\n--- /dev/null",
+        );
+        let by_us = Patch::parse(&text, &Limits::default())
+            .expect("parses")
+            .listed();
+        let same = "1\t1\tx\x000\t0\tq r\x001\t0\tn\0 rename p => q r (100%)\n mode change 100644 => 100755\n create mode 100644 n\n";
+        assert_eq!(difference(&by_us, &listed(&report(same))), None);
+        for (from, to) in [
+            ("\tq r", "\tq"),
+            ("1\t1\tx", "1\t2\tx"),
+            ("create mode 100644 n", "create mode 100755 n"),
+            (" mode change 100644 => 100755\n", ""),
+            ("1\t0\tn\0", "1\t0\tn\x001\t1\tevil\0"),
+        ] {
+            let other = same.replacen(from, to, 1);
+            assert!(
+                difference(&by_us, &listed(&report(&other))).is_some(),
+                "{other}"
+            );
+        }
+        let evil = same.replace("1\t1\tx", "1\t1\tevil");
+        let detail = difference(&by_us, &listed(&report(&evil))).expect("a difference");
+        assert_eq!(
+            detail,
+            "the patch can be read in two ways; as read here it changes x (+1 -1), q r (+0 -0), n (+1 -0), mode change 100644 => 100755, create mode 100644 n, from p; as git reads it evil (+1 -1), q r (+0 -0), n (+1 -0), mode change 100644 => 100755, create mode 100644 n, from x, p"
+        );
+    }
+}

@@ -123,17 +123,10 @@ impl Change {
         }
     }
 
-    /// Takes in another edit of the same path; `false` when the two can't be one.
-    pub(super) fn absorb(&mut self, other: &Change) -> bool {
-        let are_edits = self.kind == Kind::Edit && other.kind == Kind::Edit;
-        let no_modes = [self.old_mode, self.new_mode, other.old_mode, other.new_mode] == [None; 4];
-        match (&mut self.content, &other.content) {
-            (Content::Hunks(hunks), Content::Hunks(more)) if are_edits && no_modes => {
-                hunks.extend(more.iter().cloned());
-                true
-            }
-            _ => false,
-        }
+    /// Whether it edits the content of a file and nothing else.
+    pub(super) fn is_plain_edit(&self) -> bool {
+        let is_text = matches!(self.content, Content::Hunks(_));
+        self.kind == Kind::Edit && is_text && (self.old_mode, self.new_mode) == (None, None)
     }
 }
 

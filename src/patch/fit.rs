@@ -7,7 +7,7 @@ use super::change::{Change, Content, Kind, Mode};
 use super::hunk::{Hunk, Line, Mark};
 use super::rules::Forbidden;
 use super::{Mended, Patch, PatchError, link};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How the lines of a file end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,13 +62,7 @@ pub trait Tree {
 
 pub(super) fn fit(mut patch: Patch, tree: &dyn Tree) -> Result<Patch, PatchError> {
     let links = links(&patch.changes, tree)?;
-    for change in &patch.changes {
-        for path in change.paths() {
-            let forbid = |why| PatchError::forbidden(path, why);
-            above(path, &links, tree).map_err(forbid)?;
-        }
-        itself(change, tree)?;
-    }
+    places(&patch.changes, &links, tree)?;
     for (path, target) in &links {
         let forbid = |why| PatchError::forbidden(path, why);
         link::check(path, target, &links, tree).map_err(forbid)?;
@@ -90,6 +84,58 @@ pub(super) fn fit(mut patch: Patch, tree: &dyn Tree) -> Result<Patch, PatchError
         }
     }
     Ok(patch)
+}
+
+/// Refuses paths where no file of this repository can stand.
+fn places(
+    changes: &[Change],
+    links: &BTreeMap<String, String>,
+    tree: &dyn Tree,
+) -> Result<(), PatchError> {
+    let removed: BTreeSet<&str> = changes.iter().filter_map(Change::removes).collect();
+    let written: BTreeSet<&str> = changes.iter().filter_map(Change::writes).collect();
+    let stays_a_file = |path: &str| {
+        written.contains(path) || (!removed.contains(path) && tree.at(path) == Found::File)
+    };
+    for change in changes {
+        for path in change.paths() {
+            let forbid = |why| PatchError::forbidden(path, why);
+            for (end, _) in path.match_indices('/') {
+                let folder = &path[..end];
+                below(folder, links, tree).map_err(forbid)?;
+                if stays_a_file(folder) {
+                    let file = folder.to_owned();
+                    return Err(forbid(Forbidden::BelowFile { file }));
+                }
+            }
+            itself(path, change, tree).map_err(forbid)?;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what lies below a link or in a submodule.
+fn below(folder: &str, links: &BTreeMap<String, String>, tree: &dyn Tree) -> Result<(), Forbidden> {
+    let is_made = |link: &String| link.to_lowercase() == folder.to_lowercase();
+    let name = folder.to_owned();
+    match tree.at(folder) {
+        Found::Submodule => Err(Forbidden::InSubmodule { submodule: name }),
+        Found::Link(_) => Err(Forbidden::BehindLink { link: name }),
+        _ if links.keys().any(is_made) => Err(Forbidden::BehindLink { link: name }),
+        Found::Nothing | Found::File | Found::Other => Ok(()),
+    }
+}
+
+/// Refuses what is no file, and to take a link for one.
+fn itself(path: &str, change: &Change, tree: &dyn Tree) -> Result<(), Forbidden> {
+    let is_of_file =
+        matches!(change.kind, Kind::Edit | Kind::Delete) && change.old_mode != Some(Mode::Link);
+    match tree.at(path) {
+        Found::Submodule => Err(Forbidden::Submodule),
+        Found::Other => Err(Forbidden::NoFile),
+        Found::Link(_) if is_of_file => Err(Forbidden::IsLink),
+        Found::Nothing | Found::File | Found::Link(_) => Ok(()),
+    }
 }
 
 /// `--- a/x`, `+++ b/x`, `@@ -0,0 +1 @@`, and there is no `x`: many a model writes a new file like this.
@@ -152,47 +198,6 @@ fn target(change: &Change, tree: &dyn Tree) -> Option<String> {
             },
             _ => None,
         },
-    }
-}
-
-/// Refuses what lies below a link or in a submodule.
-fn above(path: &str, links: &BTreeMap<String, String>, tree: &dyn Tree) -> Result<(), Forbidden> {
-    for (end, _) in path.match_indices('/') {
-        let folder = &path[..end];
-        let is_made = links
-            .keys()
-            .any(|link| link.to_lowercase() == folder.to_lowercase());
-        match tree.at(folder) {
-            Found::Submodule => {
-                return Err(Forbidden::InSubmodule {
-                    submodule: folder.to_owned(),
-                });
-            }
-            Found::Link(_) => {}
-            Found::Nothing | Found::File | Found::Other if is_made => {}
-            Found::Nothing | Found::File | Found::Other => continue,
-        }
-        return Err(Forbidden::BehindLink {
-            link: folder.to_owned(),
-        });
-    }
-    Ok(())
-}
-
-/// Refuses to take a link for a file, and to touch a submodule.
-fn itself(change: &Change, tree: &dyn Tree) -> Result<(), PatchError> {
-    let forbid = |path: &str, why| Err(PatchError::forbidden(path, why));
-    for path in change.paths() {
-        if tree.at(path) == Found::Submodule {
-            return forbid(path, Forbidden::Submodule);
-        }
-    }
-    let says_link = change.old_mode == Some(Mode::Link);
-    match (&change.kind, tree.at(&change.path)) {
-        (Kind::Edit | Kind::Delete, Found::Link(_)) if !says_link => {
-            forbid(&change.path, Forbidden::IsLink)
-        }
-        _ => Ok(()),
     }
 }
 

@@ -84,7 +84,12 @@ pub(super) fn read(lines: &[&str], at: usize, empty: Mark) -> Result<Read, Patch
     let body = Body {
         lines,
         begin: at + 1,
-        empty,
+        // Nothing can stay of what was not there.
+        empty: if ranges.old == (0, 0) {
+            Mark::Added
+        } else {
+            empty
+        },
         is_crlf: header.ends_with('\r'),
     };
     let (read, next, is_recounted) = match body.counted(&ranges) {

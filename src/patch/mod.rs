@@ -125,7 +125,7 @@ pub enum Mended {
 /// A patch: what it does to which path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Patch {
-    /// In the order of the text. No path is written by two of them.
+    /// In the order of the text. Only edits of the content may share a path.
     pub changes: Vec<Change>,
     /// What was put right.
     pub mended: BTreeSet<Mended>,
@@ -152,7 +152,7 @@ impl Patch {
         if changes.is_empty() {
             return Err(PatchError::NoChange);
         }
-        let changes = one_for_each_path(changes)?;
+        each_path_once(&changes)?;
         Ok(Self { changes, mended })
     }
 
@@ -168,10 +168,13 @@ impl Patch {
         fit::fit(self, tree)
     }
 
-    /// Every path that is written, created, removed, or copied from.
+    /// Every path that is written, created or removed.
     pub fn paths(&self) -> BTreeSet<String> {
-        let paths = self.changes.iter().flat_map(Change::paths);
-        paths.map(str::to_owned).collect()
+        let paths = |change: &Change| {
+            let paths = [change.writes(), change.removes()];
+            paths.map(|path| path.map(str::to_owned))
+        };
+        self.changes.iter().flat_map(paths).flatten().collect()
     }
 
     /// The text that git applies with `-p1`. Reading it again gives the same patch.
@@ -185,12 +188,11 @@ impl Patch {
     }
 }
 
-/// Puts several edits of one file together; refuses other ways to change a path twice. What comes of those depends on
-/// an order that the checks do not follow: a link could be made by the one and sent elsewhere by the other.
-fn one_for_each_path(changes: Vec<Change>) -> Result<Vec<Change>, PatchError> {
-    let mut kept: Vec<Change> = Vec::new();
-    let mut writers: BTreeMap<String, usize> = BTreeMap::new();
-    let mut removers: BTreeSet<String> = BTreeSet::new();
+/// Refuses to change a path twice, but for edits of one file that follow each other. What comes of other ways depends on
+/// an order that the checks do not follow: a link could be made by the one change and sent elsewhere by the next.
+fn each_path_once(changes: &[Change]) -> Result<(), PatchError> {
+    let mut writers: BTreeMap<&str, &Change> = BTreeMap::new();
+    let mut removers: BTreeSet<&str> = BTreeSet::new();
     for change in changes {
         let twice = |path: &str| {
             let message = format!(
@@ -198,27 +200,19 @@ fn one_for_each_path(changes: Vec<Change>) -> Result<Vec<Change>, PatchError> {
             );
             PatchError::at(change.line, message)
         };
-        if let Some(path) = change.removes()
-            && !removers.insert(path.to_owned())
-        {
+        if let Some(path) = change.removes().filter(|path| !removers.insert(path)) {
             return Err(twice(path));
         }
-        let Some(path) = change.writes() else {
-            kept.push(change);
-            continue;
-        };
-        let earlier = writers.get(path).and_then(|index| kept.get_mut(*index));
-        match earlier.map(|earlier| earlier.absorb(&change)) {
-            Some(true) => {}
-            Some(false) => return Err(twice(path)),
-            None => {
-                writers.insert(path.to_owned(), kept.len());
-                kept.push(change);
-            }
+        let earlier = change
+            .writes()
+            .and_then(|path| writers.insert(path, change));
+        if earlier.is_some_and(|earlier| !(earlier.is_plain_edit() && change.is_plain_edit())) {
+            return Err(twice(&change.path));
         }
     }
-    let is_edit = |change: &&Change| change.kind == Kind::Edit && removers.contains(&change.path);
-    match kept.iter().find(is_edit) {
+    let is_removed =
+        |change: &&Change| change.kind == Kind::Edit && removers.contains(change.path.as_str());
+    match changes.iter().find(is_removed) {
         Some(edit) => {
             let message = format!(
                 "`{}` is edited here and removed elsewhere in the patch",
@@ -226,6 +220,6 @@ fn one_for_each_path(changes: Vec<Change>) -> Result<Vec<Change>, PatchError> {
             );
             Err(PatchError::at(edit.line, message))
         }
-        None => Ok(kept),
+        None => Ok(()),
     }
 }

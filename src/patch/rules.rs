@@ -50,6 +50,15 @@ pub enum Forbidden {
     /// From a file to a link or back.
     #[error("would change between file and symbolic link; delete the one and add the other")]
     ChangeOfType,
+    /// Git would take it for a submodule, or find out only while it writes.
+    #[error("is a folder, or something else that is no file")]
+    NoFile,
+    /// Git would find out only while it writes.
+    #[error("lies below `{file}`, which is a file")]
+    BelowFile {
+        /// The file; of the tree, or of the patch.
+        file: String,
+    },
     /// Mode 160000, or an entry of that kind in the index.
     #[error("is a submodule; what it points to is not the task's to change")]
     Submodule,

@@ -271,13 +271,10 @@ fn names() {
 }
 
 #[test]
-fn several_edits_of_one_file_are_one() {
-    let text = format!("{}{}", edit("x"), "--- a/x\n+++ b/x\n@@ -9 +9 @@\n-x\n+y\n");
+fn several_edits_of_one_file_follow_each_other() {
+    let text = format!("{0}{0}", edit("x"));
     let patch = read(&text);
-    assert_eq!(
-        (patch.changes.len(), patch.changes[0].hunks().len()),
-        (1, 2)
-    );
+    assert_eq!((patch.changes.len(), patch.paths().len()), (2, 1));
     let swapped = "diff --git a/x b/y\nrename from x\nrename to y\n--- /dev/null\n+++ b/x\n@@ -0,0 +1 @@\n+x\n";
     assert!(
         refusal(swapped).contains("more than one of"),
@@ -473,6 +470,8 @@ fn paths_that_nobody_may_touch() {
         ("l", "is a symbolic link; the diff has to say so"),
         ("sub", "is a submodule"),
         ("sub/x", "lies in `sub`"),
+        ("dir", "is a folder"),
+        ("x/below", "lies below `x`, which is a file"),
     ] {
         let refused = forbidden(&edit(path));
         assert!(refused.starts_with(&format!("{path}: {why}")), "{refused}");

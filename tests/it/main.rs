@@ -9,6 +9,7 @@ mod guardrails;
 mod integrate;
 mod invoke;
 mod learnings;
+mod patches;
 mod plan_fixture;
 mod resume;
 mod run;
