@@ -266,6 +266,8 @@ pub struct RunOptions {
     #[arg(long)]
     pub allow_binary: bool,
     /// Bound on one patch; of a binary file, also on what it unpacks to
+    ///
+    /// A whole answer may have 1048576 bytes, whatever stands here.
     #[arg(long, value_name = "BYTES", default_value_t = PATCH_BYTES_MAX, value_parser = at_least_one)]
     pub patch_bytes_max: u64,
     /// Wall-clock limit of one validation command

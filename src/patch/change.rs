@@ -5,6 +5,7 @@ use super::hunk::{Hunk, Mark};
 use super::name::{self, NO_FILE, Side};
 use super::read::{Binary, Section};
 use super::rules::Forbidden;
+use crate::model::one_line;
 
 /// What a file may be. There are no other modes: no set-uid bits, no submodules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +34,7 @@ impl Mode {
             "100755" => Ok(Mode::Executable),
             "120000" => Ok(Mode::Link),
             "160000" => Err(Forbidden::Submodule),
-            other => Err(Forbidden::Mode(other.to_owned())),
+            other => Err(Forbidden::Mode(one_line(other))),
         }
     }
 }
@@ -268,7 +269,10 @@ fn one_sided<'n>(
 }
 
 fn disagree(section: &Section, names: &[&str]) -> PatchError {
-    let mut names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    let mut names: Vec<String> = names
+        .iter()
+        .map(|name| format!("`{}`", one_line(name)))
+        .collect();
     names.dedup();
     let message = format!(
         "the header names {}; a rename needs `diff --git`, `rename from` and `rename to`",

@@ -62,11 +62,13 @@ pub trait Tree {
 
 pub(super) fn fit(mut patch: Patch, tree: &dyn Tree) -> Result<Patch, PatchError> {
     let links = links(&patch.changes, tree)?;
-    places(&patch.changes, &links, tree)?;
+    Ground::new(&patch.changes, &links, tree).check(&patch.changes)?;
     for (path, target) in &links {
         let forbid = |why| PatchError::forbidden(path, why);
         link::check(path, target, &links, tree).map_err(forbid)?;
     }
+    // A file may be edited many times, and may be large.
+    let mut ends: BTreeMap<String, LineEnds> = BTreeMap::new();
     for change in &mut patch.changes {
         let found = source(change, tree);
         if is_new(change, &found) {
@@ -75,9 +77,12 @@ pub(super) fn fit(mut patch: Patch, tree: &dyn Tree) -> Result<Patch, PatchError
             change.old_mode = None;
         }
         if found == Found::File && !change.hunks().is_empty() {
-            let ends = tree.line_ends(change.source().unwrap_or(&change.path));
+            let path = change.source().unwrap_or(&change.path).to_owned();
+            let ends = ends
+                .entry(path)
+                .or_insert_with_key(|path| tree.line_ends(path));
             if let Content::Hunks(hunks) = &mut change.content
-                && fit_line_ends(hunks, ends)
+                && fit_line_ends(hunks, *ends)
             {
                 patch.mended.insert(Mended::LineEnds);
             }
@@ -86,43 +91,56 @@ pub(super) fn fit(mut patch: Patch, tree: &dyn Tree) -> Result<Patch, PatchError
     Ok(patch)
 }
 
-/// Refuses paths where no file of this repository can stand.
-fn places(
-    changes: &[Change],
-    links: &BTreeMap<String, String>,
-    tree: &dyn Tree,
-) -> Result<(), PatchError> {
-    let removed: BTreeSet<&str> = changes.iter().filter_map(Change::removes).collect();
-    let written: BTreeSet<&str> = changes.iter().filter_map(Change::writes).collect();
-    let stays_a_file = |path: &str| {
-        written.contains(path) || (!removed.contains(path) && tree.at(path) == Found::File)
-    };
-    for change in changes {
-        for path in change.paths() {
-            let forbid = |why| PatchError::forbidden(path, why);
-            for (end, _) in path.match_indices('/') {
-                let folder = &path[..end];
-                below(folder, links, tree).map_err(forbid)?;
-                if stays_a_file(folder) {
-                    let file = folder.to_owned();
-                    return Err(forbid(Forbidden::BelowFile { file }));
-                }
-            }
-            itself(path, change, tree).map_err(forbid)?;
-        }
-    }
-    Ok(())
+/// Where files can stand: in the tree, and after the patch.
+struct Ground<'a> {
+    tree: &'a dyn Tree,
+    /// The links of the patch, with case folded: some file systems do so.
+    links: BTreeSet<String>,
+    removed: BTreeSet<&'a str>,
+    written: BTreeSet<&'a str>,
 }
 
-/// Refuses what lies below a link or in a submodule.
-fn below(folder: &str, links: &BTreeMap<String, String>, tree: &dyn Tree) -> Result<(), Forbidden> {
-    let is_made = |link: &String| link.to_lowercase() == folder.to_lowercase();
-    let name = folder.to_owned();
-    match tree.at(folder) {
-        Found::Submodule => Err(Forbidden::InSubmodule { submodule: name }),
-        Found::Link(_) => Err(Forbidden::BehindLink { link: name }),
-        _ if links.keys().any(is_made) => Err(Forbidden::BehindLink { link: name }),
-        Found::Nothing | Found::File | Found::Other => Ok(()),
+impl<'a> Ground<'a> {
+    fn new(changes: &'a [Change], links: &BTreeMap<String, String>, tree: &'a dyn Tree) -> Self {
+        Self {
+            tree,
+            links: links.keys().map(|link| link.to_lowercase()).collect(),
+            removed: changes.iter().filter_map(Change::removes).collect(),
+            written: changes.iter().filter_map(Change::writes).collect(),
+        }
+    }
+
+    /// Refuses paths where no file of this repository can stand.
+    fn check(&self, changes: &[Change]) -> Result<(), PatchError> {
+        for change in changes {
+            for path in change.paths() {
+                let mut folders = path.match_indices('/').map(|(end, _)| &path[..end]);
+                folders
+                    .try_for_each(|folder| self.above(folder))
+                    .and_then(|()| itself(path, change, self.tree))
+                    .map_err(|why| PatchError::forbidden(path, why))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses what is not a folder of this repository.
+    fn above(&self, folder: &str) -> Result<(), Forbidden> {
+        let name = folder.to_owned();
+        let found = self.tree.at(folder);
+        match found {
+            Found::Submodule => return Err(Forbidden::InSubmodule { submodule: name }),
+            Found::Link(_) => return Err(Forbidden::BehindLink { link: name }),
+            Found::Nothing | Found::File | Found::Other => {}
+        }
+        if self.links.contains(&folder.to_lowercase()) {
+            return Err(Forbidden::BehindLink { link: name });
+        }
+        let stays = found == Found::File && !self.removed.contains(folder);
+        match stays || self.written.contains(folder) {
+            true => Err(Forbidden::BelowFile { file: name }),
+            false => Ok(()),
+        }
     }
 }
 

@@ -2,10 +2,13 @@
 
 use super::fit::{Found, Tree};
 use super::rules::{Forbidden, is_in_git_folder};
+use crate::model::one_line;
 use std::collections::{BTreeMap, VecDeque};
 
 /// As many as Linux follows.
 const LINKS_MAX: usize = 40;
+/// As long as Linux takes.
+const TARGET_BYTES_MAX: usize = 4095;
 
 /// Checks that the link at `path` stays within the repository. `made` are the links of the patch, by path.
 pub(super) fn check(
@@ -15,7 +18,7 @@ pub(super) fn check(
     tree: &dyn Tree,
 ) -> Result<(), Forbidden> {
     follow(path, target, made, tree).map_err(|why| Forbidden::LinkTarget {
-        target: target.to_owned(),
+        target: one_line(target),
         why,
     })
 }
@@ -63,7 +66,8 @@ fn follow(
 }
 
 fn relative(target: &str) -> Result<&str, &'static str> {
-    if target.is_empty() || target.contains(['\0', '\n', '\r']) {
+    let is_path = !target.is_empty() && target.len() <= TARGET_BYTES_MAX;
+    if !is_path || target.contains(['\0', '\n', '\r']) {
         Err("is no path")
     } else if target.starts_with('/') {
         Err("is absolute, and so outside of the repository")

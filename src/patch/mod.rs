@@ -25,6 +25,7 @@ pub use read::Binary;
 pub use rules::{Forbidden, Rules};
 pub use write::Listed;
 
+use crate::model::one_line;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -78,7 +79,7 @@ pub enum PatchError {
     /// A path that no task may touch, or not in this way.
     #[error("the patch touches `{path}`, which {why}")]
     Forbidden {
-        /// Relative to the repository's root, as the patch names it.
+        /// Relative to the repository's root, as the patch names it; on one line.
         path: String,
         /// The rule.
         why: Forbidden,
@@ -108,7 +109,7 @@ impl PatchError {
     }
 
     fn forbidden(path: &str, why: Forbidden) -> Self {
-        let path = path.to_owned();
+        let path = one_line(path);
         Self::Forbidden { path, why }
     }
 }
@@ -195,6 +196,7 @@ fn each_path_once(changes: &[Change]) -> Result<(), PatchError> {
     let mut removers: BTreeSet<&str> = BTreeSet::new();
     for change in changes {
         let twice = |path: &str| {
+            let path = one_line(path);
             let message = format!(
                 "`{path}` is changed a second time; say all that happens to it in one place"
             );
@@ -214,10 +216,8 @@ fn each_path_once(changes: &[Change]) -> Result<(), PatchError> {
         |change: &&Change| change.kind == Kind::Edit && removers.contains(change.path.as_str());
     match changes.iter().find(is_removed) {
         Some(edit) => {
-            let message = format!(
-                "`{}` is edited here and removed elsewhere in the patch",
-                edit.path
-            );
+            let path = one_line(&edit.path);
+            let message = format!("`{path}` is edited here and removed elsewhere in the patch");
             Err(PatchError::at(edit.line, message))
         }
         None => Ok(()),

@@ -1,5 +1,7 @@
 //! Names in the headers of a diff: quoting, time stamps, and the prefixes `a/` and `b/` that may be there or not.
 
+/// The longest name that is read, in bytes; no path of a file system is longer.
+const NAME_BYTES_MAX: usize = 4096;
 /// What stands for no file.
 pub(super) const NO_FILE: &str = "/dev/null";
 
@@ -22,13 +24,16 @@ pub(super) fn read(text: &str) -> Option<String> {
             name.trim_end_matches('\r').to_owned()
         }
     };
-    (!name.is_empty()).then_some(name)
+    (1..=NAME_BYTES_MAX).contains(&name.len()).then_some(name)
 }
 
 /// Both names of a `diff --git` line, where they can be told apart: when they are quoted, or differ by the prefix alone.
 /// The names of a rename stand in lines of their own.
 pub(super) fn read_both(text: &str) -> Option<(String, String)> {
     let text = text.trim_end_matches('\r');
+    if text.len() > 2 * NAME_BYTES_MAX {
+        return None;
+    }
     if let Some(quoted) = text.strip_prefix('"') {
         let (first, used) = unquoted(quoted)?;
         let rest = quoted.get(used..)?.strip_prefix(' ')?;

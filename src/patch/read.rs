@@ -4,6 +4,8 @@ use super::PatchError;
 use super::hunk::{self, Hunk, Mark, is_blank, is_fence};
 use super::name::{self, NO_FILE};
 
+const NO_NAME: &str = "a path that does not parse: it is empty, longer than 4096 bytes, or its quotes or escapes are not those of git";
+
 /// What a diff says about one file, as it says it.
 #[derive(Debug, Default)]
 pub(super) struct Section {
@@ -145,8 +147,7 @@ impl Reader<'_> {
     fn file_header(&mut self) -> Result<(), PatchError> {
         let name = |offset: usize| {
             let text = &self.lines[self.at + offset][4..];
-            let message = "a path that does not parse: it is empty, or its quotes or escapes are not those of git";
-            name::read(text).ok_or_else(|| PatchError::at(self.at + offset + 1, message))
+            name::read(text).ok_or_else(|| PatchError::at(self.at + offset + 1, NO_NAME))
         };
         let names = (name(0)?, name(1)?);
         let line = self.at + 1;
@@ -268,7 +269,7 @@ impl Extended {
         ];
         for (keyword, slot) in names {
             if let Some(text) = line.strip_prefix(keyword) {
-                *slot = Some(name::read(text).ok_or("a path that does not parse")?);
+                *slot = Some(name::read(text).ok_or(NO_NAME)?);
                 return Ok(true);
             }
         }

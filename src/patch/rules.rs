@@ -2,6 +2,7 @@
 
 use super::change::{Change, Content};
 use super::{Limits, PatchError};
+use crate::model::one_line;
 use crate::scope::Scope;
 
 /// Why a path may not be touched, or not so. Reads on from "the patch touches `path`, which …".
@@ -115,7 +116,7 @@ impl Rules<'_> {
             }
             if !self.scope.covers(path) {
                 return Err(PatchError::OutOfScope {
-                    path: path.to_owned(),
+                    path: one_line(path),
                     scope: self.globs.to_vec(),
                 });
             }
@@ -168,7 +169,7 @@ impl Rules<'_> {
             .map(|(_, size)| size)
             .find(|size| !size.parse::<u64>().is_ok_and(|size| size <= bytes_max))
             .map(|size| Forbidden::BinaryTooLarge {
-                bytes: size.to_owned(),
+                bytes: one_line(size),
                 bytes_max,
             })
     }

@@ -426,6 +426,35 @@ fn a_path_is_changed_once() {
 }
 
 #[test]
+fn messages_stay_short_and_on_one_line() {
+    let long = "x/".repeat(400_000);
+    for text in [
+        edit(&format!("{long}x")),
+        format!("diff --git a/{long} b/{long}\nnew file mode 100644\n"),
+        format!("diff --git a/x b/x\nnew file mode {long}\n"),
+        format!(
+            "--- \"a/\\033[31m{}\"\n+++ b/y\n@@ -1 +1 @@\n-x\n+y\n",
+            "x".repeat(4000)
+        ),
+        add_link("k", &long),
+    ] {
+        let error = Patch::parse(
+            &text,
+            &Limits {
+                bytes_max: u64::MAX,
+                ..Limits::default()
+            },
+        )
+        .and_then(|patch| patch.fit(&tree()));
+        let error = error.expect_err("refused").to_string();
+        assert!(
+            error.len() < 1000 && !error.contains(char::is_control),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn too_large() {
     let limits = Limits {
         bytes_max: EDIT.len() as u64 - 1,
