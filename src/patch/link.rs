@@ -30,39 +30,50 @@ fn follow(
     tree: &dyn Tree,
 ) -> Result<(), &'static str> {
     let parts = |text: &str| text.split('/').map(str::to_owned).collect::<Vec<_>>();
-    let mut place = parts(path);
-    place.pop();
+    let mut place = path.to_owned();
+    leave(&mut place);
     let mut ahead: VecDeque<String> = parts(relative(target)?).into();
     let mut links = 0;
     while let Some(part) = ahead.pop_front() {
         match part.as_str() {
             "" | "." => continue,
+            ".." if place.is_empty() => return Err("is outside of the repository"),
             ".." => {
-                place.pop().ok_or("is outside of the repository")?;
+                leave(&mut place);
                 continue;
             }
-            _ => place.push(part),
+            name => enter(&mut place, name),
         }
-        let here = place.join("/");
-        let there = match (made.get(&here), tree.at(&here)) {
+        let there = match (made.get(&place), tree.at(&place)) {
             (Some(target), _) => target.clone(),
             (None, Found::Link(target)) => target,
             (None, Found::Submodule) => return Err("is in a submodule"),
-            (None, _) => continue,
+            (None, Found::Nothing | Found::File | Found::Other) => continue,
         };
         links += 1;
         if links > LINKS_MAX {
             return Err("leads through too many links");
         }
-        place.pop();
+        leave(&mut place);
         for part in parts(relative(&there)?).into_iter().rev() {
             ahead.push_front(part);
         }
     }
-    match is_in_git_folder(&place.join("/")) {
+    match is_in_git_folder(&place) {
         true => Err("belongs to git"),
         false => Ok(()),
     }
+}
+
+fn enter(place: &mut String, name: &str) {
+    if !place.is_empty() {
+        place.push('/');
+    }
+    place.push_str(name);
+}
+
+fn leave(place: &mut String) {
+    place.truncate(place.rfind('/').unwrap_or(0));
 }
 
 fn relative(target: &str) -> Result<&str, &'static str> {
