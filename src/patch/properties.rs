@@ -87,7 +87,7 @@ fn lines() -> impl Strategy<Value = String> {
         "similarity index 90%",
         "GIT binary patch",
         "literal 3",
-        "KcmZQzWMT#Y01f~L",
+        "KcmZQzWC8#H2LJ>B",
         "Binary files a/x and b/x differ",
         "\\ No newline at end of file",
         "",

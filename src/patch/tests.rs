@@ -624,7 +624,7 @@ fn links_that_the_patch_makes_are_links_too() {
 fn binary_content_only_when_it_is_allowed() {
     let ids = format!("{}..{}", "0".repeat(40), "a".repeat(40));
     let text = format!(
-        "diff --git a/b.bin b/b.bin\nnew file mode 100644\nindex {ids}\nGIT binary patch\nliteral 3\nKcmZQzWMT#Y01f~L\n\nliteral 0\nHcmV?d00001\n\n"
+        "diff --git a/b.bin b/b.bin\nnew file mode 100644\nindex {ids}\nGIT binary patch\nliteral 3\nKcmZQzWC8#H2LJ>B\n\nliteral 0\nHcmV?d00001\n\n"
     );
     let allowed = Limits {
         allow_binary: true,

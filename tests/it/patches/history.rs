@@ -152,17 +152,17 @@ pub fn make_up(sandbox: &Sandbox, commits: usize) {
 }
 
 /// xorshift64*; enough to make the same history every time.
-struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
-    fn below(&mut self, bound: usize) -> usize {
+    pub fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
         (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % bound
     }
 
-    fn of<'c, T: ?Sized>(&mut self, choices: &[&'c T]) -> &'c T {
+    pub fn of<'c, T: ?Sized>(&mut self, choices: &[&'c T]) -> &'c T {
         choices[self.below(choices.len())]
     }
 }

@@ -3,6 +3,7 @@
 mod corpus;
 mod history;
 mod hostile;
+mod readings;
 mod shapes;
 
 use crate::env::Sandbox;
