@@ -141,7 +141,7 @@ impl Patch {
                 bytes_max: limits.bytes_max,
             });
         }
-        let sections = read::sections(text)?;
+        let sections = read::sections(text.trim_start_matches('\u{feff}'))?;
         if sections.is_empty() {
             return Err(PatchError::Empty);
         }

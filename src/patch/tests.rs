@@ -107,6 +107,7 @@ fn the_same_edit_in_many_dresses() {
         EDIT.replace("--- a/x", "\n--- a/x"),
         EDIT.replace(" @@\n", " @@ fn context() {\n"),
         EDIT.trim_end().to_owned(),
+        format!("\u{feff}{no_git}"),
         EDIT.replace('\n', "\r\n"),
         format!("```diff\n{EDIT}```\n"),
         format!("```diff\r\n{}```\r\n", EDIT.replace('\n', "\r\n")),

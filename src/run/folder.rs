@@ -102,14 +102,15 @@ impl RunFolder {
         Ok(())
     }
 
-    /// The home that it is in.
-    pub fn home(&self) -> &Path {
-        self.path.ancestors().nth(2).unwrap_or(&self.path)
+    /// Where the runs of its home are.
+    pub fn runs(&self) -> &Path {
+        self.path.parent().unwrap_or(&self.path)
     }
 
     /// Another run of the same home.
     pub fn sibling(&self, id: &RunId) -> Result<Self, RunError> {
-        Self::find(self.home(), id)
+        let home = self.runs().parent().unwrap_or(&self.path);
+        Self::find(home, id)
     }
 
     /// The folder of an earlier run.

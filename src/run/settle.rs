@@ -225,7 +225,7 @@ impl PlanRun {
                 metadata: &task.metadata,
                 scope: &task.scope,
                 plan_file: self.store.file(),
-                artifacts: self.folder.home(),
+                artifacts: self.folder.runs(),
                 limits: self.settings.patch,
             },
             patch: protocol::latest_patch(&task.protocol, state).unwrap_or_default(),

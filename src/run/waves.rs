@@ -142,7 +142,7 @@ impl PlanRun {
                 task: &task,
                 repo: &self.repo,
                 plan_file: self.store.file(),
-                artifacts: self.folder.home(),
+                artifacts: self.folder.runs(),
                 folder: &folder,
             };
             let verdict = collecting::judge(self.state(), &wave, id, &desk)?;

@@ -302,28 +302,17 @@ fn binary_content_and_its_bound_are_settings() {
 
 #[test]
 fn runs_that_keep_their_files_in_the_repository() {
-    let patch = create("state/runs/R/ledger.jsonl", "x");
-    let bench = Bench::new(&[Task::new("a").scope(&["**"]).patches(&[&patch, &patch])]);
-    let answers = bench.beside("answers").display().to_string();
-    let mut mesh = bench.command(&[
-        "run",
-        "--json",
-        "--run-id",
-        "R",
-        "--adapter",
-        "replay",
-        "--answers",
-        &answers,
-    ]);
-    mesh.env("MESH_HOME", bench.path("state"));
-    let said = crate::env::said(mesh.output().expect("mesh starts"));
-    let detail = report(&said)["tasks"][0]["detail"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned();
-    assert!(
-        detail.contains("`state/runs/R/ledger.jsonl`, which belongs to the runs of `mesh`"),
-        "{detail} {}",
-        said.err
-    );
+    for (home, path) in [("state", "state/runs/R/x"), (".", "runs/other/x")] {
+        let patch = create(path, "x");
+        let task = Task::new("a").scope(&["**"]).patches(&[&patch, &patch]);
+        let bench = Bench::new(&[task]);
+        let answers = bench.beside("answers").display().to_string();
+        let head = ["run", "--json", "--run-id", "R", "--adapter", "replay"];
+        let mut mesh = bench.command(&[&head[..], &["--answers", &answers]].concat());
+        mesh.env("MESH_HOME", bench.path(home));
+        let said = crate::env::said(mesh.output().expect("mesh starts"));
+        let detail = report(&said)["tasks"][0]["detail"].to_string();
+        let why = format!("`{path}`, which belongs to the runs of `mesh`");
+        assert!(detail.contains(&why), "{detail} {}", said.err);
+    }
 }
