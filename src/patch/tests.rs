@@ -187,15 +187,15 @@ fn files_that_come_go_and_move() {
     for (text, wanted) in [
         (
             "--- /dev/null\n+++ b/n\n@@ -0,0 +1 @@\n+x\n",
-            "diff --git a/n b/n\nnew file mode 100644\n--- /dev/null\n+++ b/n\n@@ -0,0 +1,1 @@\n+x\n",
+            "diff --git a/n b/n\nnew file mode 100644\n--- /dev/null\n+++ b/n\n@@ -0,0 +1 @@\n+x\n",
         ),
         (
             "--- a/n\n+++ b/n\n@@ -0,0 +1 @@\n+x\n",
-            "diff --git a/n b/n\nnew file mode 100644\n--- /dev/null\n+++ b/n\n@@ -0,0 +1,1 @@\n+x\n",
+            "diff --git a/n b/n\nnew file mode 100644\n--- /dev/null\n+++ b/n\n@@ -0,0 +1 @@\n+x\n",
         ),
         (
             "diff --git a/n b/n\nnew file mode 100755\nindex 0..1\n--- a/n\n+++ b/n\n@@ -1,0 +7 @@\n+x\n",
-            "diff --git a/n b/n\nnew file mode 100755\n--- /dev/null\n+++ b/n\n@@ -0,0 +1,1 @@\n+x\n",
+            "diff --git a/n b/n\nnew file mode 100755\n--- /dev/null\n+++ b/n\n@@ -0,0 +1 @@\n+x\n",
         ),
         (
             "diff --git a/p/__init__.py b/p/__init__.py\nnew file mode 100644\nindex 0000000..e69de29\n",
@@ -203,7 +203,7 @@ fn files_that_come_go_and_move() {
         ),
         (
             "--- a/x\n+++ /dev/null\n@@ -1 +0,0 @@\n-x\n",
-            "diff --git a/x b/x\ndeleted file mode 100644\n--- a/x\n+++ /dev/null\n@@ -1,1 +0,0 @@\n-x\n",
+            "diff --git a/x b/x\ndeleted file mode 100644\n--- a/x\n+++ /dev/null\n@@ -1 +0,0 @@\n-x\n",
         ),
         (
             "diff --git a/r m b/r m\nold mode 100644\nnew mode 100755\n",
@@ -215,7 +215,7 @@ fn files_that_come_go_and_move() {
         ),
         (
             "diff --git x y\nrename from x\nrename to y\n--- x\n+++ y\n@@ -1 +1 @@\n-x\n+y\n",
-            "diff --git a/x b/y\nrename from x\nrename to y\n--- a/x\n+++ b/y\n@@ -1,1 +1,1 @@\n-x\n+y\n",
+            "diff --git a/x b/y\nrename from x\nrename to y\n--- a/x\n+++ b/y\n@@ -1 +1 @@\n-x\n+y\n",
         ),
         (
             "diff --git a/x b/y\ncopy from x\ncopy to y\n",
@@ -223,11 +223,11 @@ fn files_that_come_go_and_move() {
         ),
         (
             "diff --git a/l b/l\nindex 1..2 120000\n--- a/l\n+++ b/l\n@@ -1 +1 @@\n-x\n\\ No newline at end of file\n+dos\n\\ No newline at end of file\n",
-            "diff --git a/l b/l\nindex 0000000..0000000 120000\n--- a/l\n+++ b/l\n@@ -1,1 +1,1 @@\n-x\n\\ No newline at end of file\n+dos\n\\ No newline at end of file\n",
+            "diff --git a/l b/l\nindex 0000000..0000000 120000\n--- a/l\n+++ b/l\n@@ -1 +1 @@\n-x\n\\ No newline at end of file\n+dos\n\\ No newline at end of file\n",
         ),
         (
             "diff --git a/k b/k\nnew file mode 120000\n--- /dev/null\n+++ b/k\n@@ -0,0 +1 @@\n+dir/inner\n",
-            "diff --git a/k b/k\nnew file mode 120000\n--- /dev/null\n+++ b/k\n@@ -0,0 +1,1 @@\n+dir/inner\n\\ No newline at end of file\n",
+            "diff --git a/k b/k\nnew file mode 120000\n--- /dev/null\n+++ b/k\n@@ -0,0 +1 @@\n+dir/inner\n\\ No newline at end of file\n",
         ),
     ] {
         let patch = fitted(text).unwrap_or_else(|error| panic!("{error}\n{text}"));

@@ -67,13 +67,13 @@ fn or_plain(mode: Option<Mode>) -> &'static str {
 }
 
 fn hunk_text(hunk: &Hunk) -> String {
-    let mut text = format!(
-        "@@ -{},{} +{},{} @@\n",
-        hunk.old_start,
-        hunk.old_count(),
-        hunk.new_start,
-        hunk.new_count()
-    );
+    let range = |start: u32, count: usize| match count {
+        1 => start.to_string(),
+        _ => format!("{start},{count}"),
+    };
+    let old = range(hunk.old_start, hunk.old_count());
+    let new = range(hunk.new_start, hunk.new_count());
+    let mut text = format!("@@ -{old} +{new} @@\n");
     for line in &hunk.lines {
         text.push(match line.mark {
             Mark::Same => ' ',
