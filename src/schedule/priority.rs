@@ -146,6 +146,8 @@ impl Graph {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
     use serde_json::json;
 
     fn plan(items: &[(&str, &str, &[&str])]) -> Plan {
@@ -247,5 +249,46 @@ mod tests {
         let order = priority.order().iter().map(|id| id.as_str().to_owned());
         assert!(order.eq((0..count).map(|number| number.to_string())));
         assert_eq!(priority.remaining(&priority.order()[0]), Some(20_000.0));
+    }
+
+    /// By the definition: a task that can be worked, and then the longest of those that wait for it.
+    fn defined(plan: &Plan, item: &Item) -> Option<f64> {
+        fn can_be_worked(plan: &Plan, item: &Item) -> bool {
+            let is_open = matches!(item.status(), Status::Pending | Status::InProgress);
+            let mut deps = item.deps().iter().filter_map(|dep| plan.get(&dep.id));
+            is_open && deps.all(|dep| dep.status() == Status::Completed || can_be_worked(plan, dep))
+        }
+        let waits = |other: &&Item| other.deps().iter().any(|dep| dep.id == *item.id());
+        let behind = plan.items().iter().filter(waits);
+        let behind = behind.filter_map(|other| defined(plan, other));
+        can_be_worked(plan, item).then(|| own(item) + behind.fold(0.0, f64::max))
+    }
+
+    fn own(item: &Item) -> f64 {
+        item.step().len() as f64
+    }
+
+    proptest! {
+        #[test]
+        fn lengths_are_as_defined(drawn in vec((0_usize..8, 1_usize..5, vec(0_usize..99, 0..4)), 0..12)) {
+            let item = |(at, (status, length, wishes)): (usize, &(usize, usize, Vec<usize>))| {
+                // Most tasks are pending.
+                let statuses = ["completed", "blocked", "in_progress"];
+                let status = statuses.get(*status).unwrap_or(&"pending");
+                let deps: Vec<_> = wishes.iter().filter(|_| at > 0).map(|wish| wish % at).collect();
+                let deps: Vec<_> = deps.iter().map(ToString::to_string).collect();
+                let step = "x".repeat(*length);
+                let item = json!({"id": at.to_string(), "step": step, "status": status, "deps": deps});
+                item.to_string().parse().expect("an item")
+            };
+            let items = drawn.iter().enumerate().map(item).collect();
+            let plan = Plan::from_items(items).expect("each id once");
+            let priority = Priority::of(&plan, |item| Some(own(item)));
+            for item in plan.items() {
+                prop_assert_eq!(priority.remaining(item.id()), defined(&plan, item));
+            }
+            let lengths = priority.order().iter().map(|id| priority.remaining(id));
+            prop_assert!(lengths.rev().is_sorted(), "longest first");
+        }
     }
 }

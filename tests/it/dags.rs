@@ -8,7 +8,7 @@ use mesh::run::{Protocols, Shelf};
 use mesh::schedule::Dispatch;
 use mesh::schedule::{Concurrency, Limits};
 use mesh::scope::Reach;
-use mesh::simulate::{Setup, Simulation, Times};
+use mesh::simulate::{Prediction, Setup, Simulation, Times};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -186,7 +186,37 @@ impl Case {
     pub fn play(&self) -> Ratios {
         let mut random = Random::new(self.seed);
         let deps = self.family.deps(self.tasks, &mut random);
-        let plan = plan(&deps);
+        let [rolling, barrier] = Played {
+            plan: &plan(&deps),
+            protocol: self.protocol,
+            slots: self.slots,
+            parallel_tasks: usize::MAX,
+            times: &Drawn { seed: self.seed },
+        }
+        .predictions();
+        assert_eq!(rolling.tasks.len(), self.tasks, "{self:?}");
+        assert_eq!(rolling.bound, barrier.bound, "both worked the same");
+        let bound = &rolling.bound;
+        Ratios {
+            rolling: rolling.ratio(),
+            barrier: barrier.ratio(),
+            work_to_path: bound.work_per_slot_ms() as f64 / bound.critical_path_ms as f64,
+        }
+    }
+}
+
+/// A plan that is played through; the dispatch takes all rows to be alike.
+pub struct Played<'p> {
+    pub plan: &'p Plan,
+    pub protocol: &'p str,
+    pub slots: usize,
+    pub parallel_tasks: usize,
+    pub times: &'p dyn Times,
+}
+
+impl Played<'_> {
+    /// Rolling, barrier.
+    pub fn predictions(&self) -> [Prediction; 2] {
         let overrides = SwarmOverrides::default();
         let shelf = Shelf {
             root: Path::new("."),
@@ -197,9 +227,8 @@ impl Case {
             let found = protocols.of_task(id, metadata, changed);
             found.map_err(|error| error.to_string())
         };
-        let drawn = Drawn { seed: self.seed };
         let simulation = Simulation::new(Setup {
-            plan: &plan,
+            plan: self.plan,
             closure: None,
             shared: Reach::new(&[]).expect("no globs"),
             slots: Concurrency::preflight(&Limits {
@@ -207,36 +236,30 @@ impl Case {
                 rows: usize::MAX,
                 ..Limits::default()
             }),
-            parallel_tasks: usize::MAX,
+            parallel_tasks: self.parallel_tasks,
             max_tasks: usize::MAX,
             protocol_of: &protocol_of,
             lost_votes: 0,
-            times: &drawn,
+            times: self.times,
             estimates: &Equal,
         });
-        let [rolling, barrier] = [Dispatch::Rolling, Dispatch::Barrier].map(|dispatch| {
-            let prediction = simulation.predict(dispatch);
-            assert_eq!(prediction.tasks.len(), self.tasks, "{self:?}");
-            prediction
-        });
-        let bound = &rolling.bound;
-        assert_eq!(*bound, barrier.bound, "both worked the same");
-        Ratios {
-            rolling: rolling.ratio(),
-            barrier: barrier.ratio(),
-            work_to_path: bound.work_per_slot_ms() as f64 / bound.critical_path_ms as f64,
-        }
+        Dispatch::ALL.map(|dispatch| simulation.predict(dispatch))
     }
 }
 
 /// Every task has a folder of its own, so that nothing but dependencies and slots keeps it.
 fn plan(deps: &[Vec<usize>]) -> Plan {
+    plan_in(deps, |task| format!("t{task:03}"))
+}
+
+/// The tasks `t000`, `t001`, …, each in its folder.
+pub fn plan_in(deps: &[Vec<usize>], folder: impl Fn(usize) -> String) -> Plan {
     let id = |task: usize| format!("t{task:03}");
     let item = |(task, deps): (usize, &Vec<usize>)| {
         let deps: Vec<String> = deps.iter().map(|dep| id(*dep)).collect();
         let notes = format!(
             "scope: [\"{}/**\"]\nacceptance: []\nvalidation: [make]\n",
-            id(task)
+            folder(task)
         );
         let item = serde_json::json!({"id": id(task), "step": "s", "deps": deps, "notes": notes});
         item.to_string().parse().expect("an item")
