@@ -56,14 +56,13 @@ fn read<'o>(printed: &Printed<'o>, patterns: &[String]) -> Reading<'o> {
         .flatten()
         .find_map(|object| text_at(object, "/error/message"))
         .filter(|_| !printed.is_success);
+    let answer = text_at(&end, "/response").unwrap_or_default();
+    // A conversation without an answer is not kept: going on with it would fail.
+    let session = text_at(&end, "/session_id").filter(|_| !answer.is_empty());
     Reading {
-        text: text_at(&end, "/response")
-            .unwrap_or_default()
-            .as_bytes()
-            .to_vec()
-            .into(),
+        text: answer.as_bytes().to_vec().into(),
         usage: usage(&end),
-        session: text_at(&end, "/session_id").map(str::to_owned),
+        session: session.map(str::to_owned),
         trouble: match error {
             Some(message) => Some(Trouble::of(&unwrapped(message), patterns)),
             None => from_stderr(printed, patterns),

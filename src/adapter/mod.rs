@@ -481,6 +481,17 @@ pub fn dialect(worker: &Worker) -> Result<Option<Arc<dyn Dialect>>, AdapterError
     }))
 }
 
+/// What a worker is asked with beside its command line: everything that is kept of its adapter but prices.
+pub fn asked(worker: &Worker) -> Value {
+    let mut speaks = worker.speaks.clone();
+    for kept in speaks.as_object_mut().into_iter().flatten() {
+        if let Some(kept) = kept.1.as_object_mut() {
+            kept.shift_remove("price");
+        }
+    }
+    speaks
+}
+
 /// Every adapter that there is or could be here, in the order in which one is looked for.
 pub fn list(configured: &Configured, folder: &Path) -> Vec<Listed> {
     let mut listed: Vec<Listed> = configured

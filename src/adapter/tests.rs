@@ -202,10 +202,8 @@ fn gemini_answers_at_the_end_and_fails_on_standard_error() {
         "{trouble:?}"
     );
     let empty = r#"{"session_id":"1","response":"","error":{"message":"empty response"}}"#;
-    assert_eq!(
-        speaker("gemini").read(&printed(true, empty, "")).trouble,
-        None
-    );
+    let reading = speaker("gemini").read(&printed(true, empty, ""));
+    assert_eq!((reading.session, reading.trouble), (None, None));
 }
 
 #[test]
@@ -409,6 +407,17 @@ fn what_is_kept_of_an_adapter_gives_its_dialect_again() {
     let speaks = Speaks::Agent(speaker("claude").spec).to_value();
     let there = dialect(&worker(speaks)).expect("known").expect("one");
     assert!(there.has_service() && there.hand_back().is_some());
+    let priced = |price| {
+        let mut spec = speaker("codex").spec;
+        spec.price = price;
+        asked(&worker(Speaks::Agent(spec).to_value()))
+    };
+    let price = Price {
+        input: 1.0,
+        cached_input: None,
+        output: 2.0,
+    };
+    assert_eq!(priced(Some(price)), priced(None), "a price asks nothing");
     let message = |speaks| dialect(&worker(speaks)).expect_err("refused").to_string();
     assert!(message(json!({"agent": {"agent": "gpt"}})).ends_with("there is no agent `gpt`"));
     assert!(message(json!({"alien": {}})).contains("unknown variant `alien`"));

@@ -408,10 +408,10 @@ impl<'p> Pool<'p> {
 
     /// How many rows are to be queued beyond the free slots.
     fn ahead(&self) -> usize {
-        // One at a time is one at a time, a halt rule is not to be overtaken, and a shared place is not to be sat on.
-        let is_bounded = !self.settings.budget.is_none() || self.settings.ration.is_some();
-        let is_plain = self.settings.halt == Halt::default() && self.share.is_none();
-        if self.slots == 1 || !is_plain || is_bounded {
+        // One at a time is one at a time, neither a halt rule nor a budget is to be overtaken, and a shared place is not
+        // to be sat on.
+        let is_bounded = !self.settings.budget.is_none() || self.settings.halt != Halt::default();
+        if self.slots == 1 || is_bounded || self.share.is_some() {
             return 0;
         }
         match self.average.map(|average| average / self.slots as u32) {

@@ -128,7 +128,8 @@ impl WorkerThread<'_> {
         let outcome = match &ended {
             Ok((ended, file)) => {
                 let reading = self.read(ended, task.session.as_ref());
-                usage = reading.usage;
+                // An attempt that never got as far as a model says nothing about the cost of others.
+                usage = reading.usage.filter(Usage::is_some);
                 session = going_on(&reading, task.session);
                 judge(ended, &reading, report, file.as_deref(), &rules)
             }

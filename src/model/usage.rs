@@ -25,9 +25,14 @@ impl Usage {
         self.input_tokens.saturating_add(self.output_tokens)
     }
 
-    /// Whether nothing is known.
+    /// Whether nothing was used, or nothing is known of it.
     pub fn is_none(&self) -> bool {
-        *self == Self::default()
+        self.tokens() == 0 && self.cost_usd.is_none_or(|cost| cost == 0.0)
+    }
+
+    /// The opposite.
+    pub fn is_some(&self) -> bool {
+        !self.is_none()
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::spawn::{self, Fold, Kept, SpawnRun};
 use super::{RunError, RunFolder};
+use crate::adapter;
 use crate::clock;
 use crate::job::{Measure, Row, Settings, State, Survey, details};
 use crate::ledger::{self, Lines};
@@ -102,6 +103,7 @@ fn difference(earlier: &Kept, now: &Settings, commit: Option<&str>) -> Option<&'
             worker.program.clone(),
             worker.fixed_args.clone(),
             worker.args.clone(),
+            adapter::asked(worker),
         )
     };
     let differences = [
