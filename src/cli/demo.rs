@@ -8,7 +8,7 @@ use crate::integrate::RepoLock;
 use crate::job::{Backoff, Bounds};
 use crate::model::shell_word;
 use crate::plan::SwarmOverrides;
-use crate::run::{self, PlanRun, Request, RunError, RunFolder};
+use crate::run::{self, Integrating, PlanRun, Request, RunError, RunFolder};
 use crate::scope::SHARED_PATHS;
 use include_dir::{Dir, include_dir};
 use std::collections::BTreeMap;
@@ -146,6 +146,7 @@ fn request(repo: &Path, answers: &Path) -> Request {
         },
         remaining: [None, None],
         validation_timeout_seconds: 60,
+        integrating: Integrating::default(),
         record: None,
         overrides: vec![
             format!("max_tasks={}", COMPLETED + 1),

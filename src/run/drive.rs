@@ -23,6 +23,8 @@ pub trait Watcher: Observer {
     fn wave_ends(&mut self, wave: &WaveCompiled, counts: job::Counts);
     /// One line about a task or the run.
     fn say(&mut self, text: &str);
+    /// The plan was changed, and is like this now.
+    fn mirror(&mut self, plan: &Plan);
 }
 
 /// The status of a run that has nothing left to do.
@@ -143,6 +145,9 @@ impl PlanRun {
             }
             self.emit()?;
         };
+        if end == Ending::Finished {
+            self.learn_from_run(watcher)?;
+        }
         let finished = self.finished(&end);
         self.recorder.record(&[Event::from(finished)])?;
         self.folder.tidy();
@@ -166,10 +171,11 @@ impl PlanRun {
         if selection.tasks.is_empty() {
             return Ok(());
         }
-        self.store.mutate(self.mutate_options(), |plan| {
+        let changed = self.store.mutate(self.mutate_options(), |plan| {
             let mut tasks = selection.tasks.iter();
             tasks.try_for_each(|task| plan.set_status(&task.id, Status::InProgress))
         })?;
+        watcher.mirror(&changed);
         let mut events = Vec::new();
         for task in &selection.tasks {
             let unit = UnitId::new(task.id.as_str());

@@ -186,6 +186,16 @@ impl RunFolder {
         self.path.join("snapshot")
     }
 
+    /// Where a patch is tried before it touches the user's tree.
+    pub fn trial(&self) -> PathBuf {
+        self.path.join("trial")
+    }
+
+    /// The tree of the run's own branch, when it delivers one.
+    pub fn branch_tree(&self) -> PathBuf {
+        self.path.join("branch")
+    }
+
     /// The output CSV of a wave.
     pub fn wave_output(&self, head: &WaveHead) -> PathBuf {
         self.waves().join(head.out_name())
@@ -228,6 +238,8 @@ impl RunFolder {
     pub fn tidy(&self) {
         // Left-overs are harmless and `mesh runs gc` takes them with the run.
         let _ = std::fs::remove_dir_all(self.scratch());
-        let _ = std::fs::remove_dir_all(self.snapshot());
+        let _ = std::fs::remove_dir_all(self.branch_tree());
+        let _ = crate::snapshot::remove(&self.snapshot());
+        let _ = crate::snapshot::remove(&self.trial());
     }
 }

@@ -3,6 +3,7 @@
 use super::{Protocols, RunError, Settings};
 use crate::adapter::{self, Choice, CommandConfig};
 use crate::git::Repo;
+use crate::integrate::{self, Delivery, Isolation};
 use crate::job::Bounds;
 use crate::model::RunId;
 use crate::plan::{self, ItemId, Plan, ResolveError, Status, Store, SwarmOverrides};
@@ -46,10 +47,39 @@ pub struct Request {
     pub remaining: [Option<f64>; 2],
     /// `--validation-timeout-seconds`.
     pub validation_timeout_seconds: u64,
+    /// How patches are tried and delivered.
+    pub integrating: Integrating,
     /// `--record DIR`.
     pub record: Option<PathBuf>,
     /// What was overridden, as `key=value`.
     pub overrides: Vec<String>,
+}
+
+/// What is to be done with patches, beside applying and validating them.
+#[derive(Clone, Debug, Default)]
+pub struct Integrating {
+    /// `--prevalidate`.
+    pub prevalidate: bool,
+    /// `--isolation`.
+    pub isolation: Isolation,
+    /// `--delivery`.
+    pub delivery: Delivery,
+    /// `--protected-branches`, beside those that always are.
+    pub protected_branches: Vec<String>,
+    /// `--allow-protected`.
+    pub allow_protected: bool,
+    /// `--no-verify`.
+    pub no_verify: bool,
+    /// `--no-learnings`.
+    pub no_learnings: bool,
+}
+
+impl Integrating {
+    /// The branch that commits go to when it is the one that is checked out, or why nothing could be delivered.
+    pub(super) fn check(&self, repo: &Repo) -> Result<Option<String>, RunError> {
+        let (protected, allowed) = (&self.protected_branches, self.allow_protected);
+        Ok(integrate::check(repo, self.delivery, protected, allowed)??)
+    }
 }
 
 /// A run that may begin.
@@ -87,8 +117,13 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
     if request.parallel_tasks <= 1 {
         plan.check_single_in_progress()?;
     }
+    let integrating = &request.integrating;
+    let branch = integrating.check(&repo)?;
     let adapter = adapter::select(&request.choice, &request.adapters, &request.folder)?;
     let mut notes = Vec::new();
+    if integrating.delivery == Delivery::Branch && !repo.changed_tracked()?.is_empty() {
+        notes.push("uncommitted changes are no part of the branch that is delivered, and workers do not see them".to_owned());
+    }
     let fanout = adapter.capabilities.fanout;
     let is_too_wide = fanout.is_some_and(|fanout| fanout < protocols.widest_round());
     let reduced = if is_too_wide {
@@ -121,6 +156,12 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
         swarm: request.swarm,
         validation_allow: request.validation_allow.clone(),
         trust_proposed_validation: request.trust_proposed_validation,
+        prevalidate: integrating.prevalidate,
+        isolation: integrating.isolation,
+        delivery: integrating.delivery,
+        branch,
+        no_verify: integrating.no_verify,
+        no_learnings: integrating.no_learnings,
         strict: request.strict,
         adapter: adapter.name,
         worker: adapter.worker,

@@ -31,7 +31,7 @@ impl PlanRun {
             .collect();
         for wave in open {
             match self.work(wave, watcher, stop)? {
-                Ending::Finished => self.judge(wave, watcher)?,
+                Ending::Finished => self.judge(wave, watcher, stop)?,
                 early => return Ok(Some(early)),
             }
         }
@@ -79,7 +79,7 @@ impl PlanRun {
             .iter()
             .map(|(task, state, emission)| (task, state, emission))
             .collect();
-        let wave = compile::compile(&self.repo, head, round, &units)?;
+        let wave = compile::compile(&self.ground()?, head, round, &units)?;
         wave.write(&self.folder)?;
         self.recorder.record(&[Event::from(wave.event())])?;
         Ok(())
@@ -96,7 +96,7 @@ impl PlanRun {
             return Ok(Ending::Finished);
         };
         let settings = self.job_settings(&wave.compiled, wave.job_id.clone())?;
-        snapshot::make(&self.repo, &self.folder.snapshot())?;
+        snapshot::make(&self.ground()?, &self.folder.snapshot())?;
         let before = Fingerprint::take(&self.repo, &[self.store.file()])?;
         watcher.wave_begins(&wave.compiled);
         let mut state = wave.job;
@@ -118,8 +118,15 @@ impl PlanRun {
         Ok(ending)
     }
 
-    fn judge(&mut self, number: WaveNo, watcher: &mut dyn Watcher) -> Result<(), RunError> {
+    fn judge(
+        &mut self,
+        number: WaveNo,
+        watcher: &mut dyn Watcher,
+        stop: &Stop,
+    ) -> Result<(), RunError> {
         let plan = self.store.read()?;
+        let ground = self.ground()?;
+        let plan_file = self.plan_file_in(&ground);
         let Some(wave) = self.state().wave(number).cloned() else {
             return Ok(());
         };
@@ -140,11 +147,18 @@ impl PlanRun {
                 settings: &self.settings,
                 item: item_of(&plan, &key.unit)?,
                 task: &task,
-                repo: &self.repo,
-                plan_file: self.store.file(),
+                repo: &ground,
+                plan_file: &plan_file,
                 folder: &folder,
             };
-            let verdict = collecting::judge(self.state(), &wave, id, &desk)?;
+            let mut verdict = collecting::judge(self.state(), &wave, id, &desk)?;
+            if self.settings.prevalidate && verdict.checks.is_some() {
+                let Some(shown) = self.preview(&task, &wave, id, stop)? else {
+                    // Judged anew when the run goes on.
+                    return Ok(());
+                };
+                verdict.checks = verdict.checks.map(|checks| format!("{checks}\n{shown}"));
+            }
             is_refused |= verdict.verdict != VerdictKind::Accepted;
             verdicts.push(Event::from(verdict));
             self.keep_answer(&wave, id)?;

@@ -7,6 +7,7 @@ mod env;
 mod examples;
 mod guardrails;
 mod integrate;
+mod integrator;
 mod invoke;
 mod learnings;
 mod plan_fixture;
