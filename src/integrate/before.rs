@@ -92,7 +92,10 @@ impl Saved {
                 None => saved.left_alone.push(path),
             }
         }
-        crate::durable::sync_folder(copies).map_err(IntegrateError::io(copies))?;
+        // With the names of the folders themselves: that of the unit may be as new as this one.
+        for folder in copies.ancestors().take(3) {
+            crate::durable::sync_folder(folder).map_err(IntegrateError::io(folder))?;
+        }
         Ok(saved)
     }
 

@@ -33,6 +33,22 @@ fn times(bench: &Bench) -> Vec<std::time::SystemTime> {
 }
 
 #[test]
+fn a_restore_leaves_the_times_of_untouched_files_as_they_were() {
+    let task = Task::new("a").validation(&["echo x >>b.txt; echo x >new.txt; false"]);
+    let bench = Bench::new(&[task, Task::new("b"), Task::new("c")]);
+    bench.write("kept.txt", "mine\n");
+    bench.write("untracked.txt", "mine\n");
+    let time = |name: &str| {
+        let metadata = std::fs::metadata(bench.path(name)).expect("there");
+        metadata.modified().expect("a time")
+    };
+    let untouched = || ["c.txt", "kept.txt", "untracked.txt", ".gitignore"].map(time);
+    let (tree, times) = (bench.tree(), untouched());
+    assert_eq!(bench.run(&[]).code, 1);
+    assert_eq!((bench.tree(), untouched()), (tree, times));
+}
+
+#[test]
 fn a_patch_that_passes_in_the_scratch_tree_is_applied_and_not_validated_again() {
     let task = Task::new("a").validation(&[
         "pwd >where.lock; grep -q new a.txt && grep -q mine kept.txt && test -e untracked.txt",

@@ -5,6 +5,7 @@ mod isolation;
 mod killing;
 mod learned;
 mod locking;
+mod reports;
 mod violations;
 
 use crate::env::Said;
