@@ -143,8 +143,21 @@ fn list(out: &mut String, name: &str, lines: impl Iterator<Item = String>) -> Re
     Ok(())
 }
 
+/// What Markdown, or a service that shows it, would read: `@` mentions people, `#` tickets, `$` begins a formula.
+const MARKUP: &str = "\\`*_[]|~#@!$";
+
 /// Text that is shown as it is, in a cell or outside of one.
 fn plain(text: &str) -> String {
+    shown(text, |c| format!("\\{c}"))
+}
+
+/// Text in a code span, in a cell or outside of one. HTML, because a bar ends a cell even between backticks.
+fn code(text: &str) -> String {
+    let inner = shown(text, |c| format!("&#{};", u32::from(c)));
+    format!("<code>{inner}</code>")
+}
+
+fn shown(text: &str, escaped: impl Fn(char) -> String) -> String {
     let mut shown = String::new();
     for c in text.chars() {
         match c {
@@ -153,30 +166,9 @@ fn plain(text: &str) -> String {
             '>' => shown.push_str("&gt;"),
             '\n' => shown.push_str("<br>"),
             c if c.is_control() => shown.push('\u{fffd}'),
-            // `@` would mention people, `#` tickets.
-            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '#' | '@' | '!' => {
-                shown.push('\\');
-                shown.push(c);
-            }
+            c if MARKUP.contains(c) => shown.push_str(&escaped(c)),
             c => shown.push(c),
         }
     }
     shown
-}
-
-/// Text in a code span, in a cell or outside of one: a bar ends a cell even there.
-fn code(text: &str) -> String {
-    let mut shown = String::from("<code>");
-    for c in text.chars() {
-        match c {
-            '&' => shown.push_str("&amp;"),
-            '<' => shown.push_str("&lt;"),
-            '>' => shown.push_str("&gt;"),
-            '\n' => shown.push(' '),
-            c if c.is_control() => shown.push('\u{fffd}'),
-            c if c.is_ascii_punctuation() => shown.push_str(&format!("&#{};", u32::from(c))),
-            c => shown.push(c),
-        }
-    }
-    shown + "</code>"
 }

@@ -59,6 +59,8 @@ pub struct TaskReport {
     pub changed_paths: Vec<PathBuf>,
     /// Files that a failed validation left and that were moved into the run's folder.
     pub moved_aside: Vec<PathBuf>,
+    /// Files that a validation that passed changed or made outside of the patch.
+    pub by_validation: Vec<PathBuf>,
     /// Commands with outcomes.
     pub validation: Vec<ValidationReport>,
     /// The same before the vote, where the voters were shown them.
@@ -291,6 +293,7 @@ impl TaskReport {
             moved_aside: integration
                 .map(|integration| integration.moved_aside.clone())
                 .unwrap_or_default(),
+            by_validation: integration.map_or(Vec::new(), |one| one.by_validation.clone()),
             validation: unit
                 .state
                 .validations

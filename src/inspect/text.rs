@@ -170,6 +170,9 @@ impl TaskReport {
             writeln!(out, "    commit {} on {}", commit.id, commit.branch)?;
         }
         self.write_validation(out)?;
+        for path in &self.by_validation {
+            writeln!(out, "    left by the validation: {}", path.display())?;
+        }
         for path in &self.moved_aside {
             writeln!(out, "    moved aside {}", path.display())?;
         }

@@ -145,6 +145,34 @@ impl Saved {
         }
     }
 
+    /// Paths outside of the patch that are not as they were: what a validation did beside its work.
+    pub fn differing(&self, repo: &Repo) -> Result<Vec<PathBuf>, IntegrateError> {
+        let mut differing = Vec::new();
+        for touched in &self.paths {
+            let is_as_before = || {
+                let now = state_of(&repo.root().join(&touched.path));
+                now.is_ok_and(|now| now.as_ref() == Some(&touched.before))
+            };
+            if !self.patched.contains(&touched.path) && !is_as_before() {
+                differing.push(touched.path.clone());
+            }
+        }
+        let known = self.known();
+        let changes = repo.changes()?.into_iter().map(|change| change.path);
+        let new = changes.filter(|path| !known.contains(path.as_path()));
+        differing.extend(new);
+        differing.sort();
+        Ok(differing)
+    }
+
+    /// Paths that were looked at, or left out on purpose, when this was saved.
+    fn known(&self) -> BTreeSet<&Path> {
+        let saved = self.paths.iter().map(|touched| touched.path.as_path());
+        saved
+            .chain(self.left_alone.iter().map(PathBuf::as_path))
+            .collect()
+    }
+
     /// After a kill: what stands at a path outside the patch stays, and is named when it differs. A path where nothing
     /// stands any more is not one of those; bringing it back loses nothing.
     fn must_stay(&self, root: &Path, touched: &TouchedPath, restored: &mut Restored) -> bool {
@@ -199,12 +227,7 @@ impl Saved {
         restored: &mut Restored,
         failures: &mut Vec<String>,
     ) -> Result<(), IntegrateError> {
-        let known: BTreeSet<&Path> = self
-            .paths
-            .iter()
-            .map(|touched| touched.path.as_path())
-            .chain(self.left_alone.iter().map(PathBuf::as_path))
-            .collect();
+        let known = self.known();
         let mut from_git = Vec::new();
         for change in repo.changes()? {
             if known.contains(change.path.as_path()) {

@@ -403,6 +403,8 @@ impl Integrator<'_> {
                 return self.undo(order, saved, BlockReason::ValidationFailed, &why, journal);
             }
         }
+        // A commit may tidy up, by its hooks; what they do is no validation's.
+        let by_validation = saved.differing(self.repo)?;
         let commit = match self.deliver(order, started)? {
             Ok(commit) => commit,
             Err(why) => {
@@ -412,6 +414,7 @@ impl Integrator<'_> {
         let commands = order.commands.run.iter().map(|command| &command.text);
         let finished = IntegrationFinished {
             paths: started.patched.clone(),
+            by_validation,
             passed_before: self.passed_before(commands),
             left_out: order.commands.left_out.clone(),
             commit,

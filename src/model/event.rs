@@ -552,6 +552,9 @@ pub struct IntegrationFinished {
     /// What stood in the way of the before-state and was moved into the run's folder.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub moved_aside: Vec<PathBuf>,
+    /// What a validation that passed changed or made outside of the patch, and git does not ignore; it stays.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_validation: Vec<PathBuf>,
     /// Validation commands that passed without the patch as well: weak evidence.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passed_before: Vec<String>,
@@ -582,6 +585,7 @@ impl IntegrationFinished {
             detail: None,
             paths: Vec::new(),
             moved_aside: Vec::new(),
+            by_validation: Vec::new(),
             passed_before: Vec::new(),
             left_out: Vec::new(),
             commit: None,

@@ -135,10 +135,18 @@ fn of_task(item: &Item, unit: &Unit, reason: Option<BlockReason>, detail: &str) 
         status: action.status.to_owned(),
         learning: format!("When {}, {}.", condition(item), action.text),
         evidence: evidence(unit, reason, detail),
-        application: action.text,
+        application: advice(&action.text),
         tags: vec!["mesh".to_owned(), outcome],
         ..Draft::default()
     })
+}
+
+/// The action alone, as a sentence of its own.
+fn advice(action: &str) -> String {
+    let action = action.strip_prefix("do ").unwrap_or(action);
+    let mut letters = action.chars();
+    let first = letters.next().map(|c| c.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
 }
 
 struct Action {
@@ -308,7 +316,7 @@ fn of_run(state: &State) -> Option<Draft> {
         status: "do_more".to_owned(),
         learning: format!("When tasks of this plan are run, {action}."),
         evidence: telemetry(state),
-        application: action,
+        application: advice(&action),
         tags: vec!["mesh".to_owned(), "run".to_owned()],
         related_ids: of_tasks.map(|one| one.id.clone()).collect(),
         ..Draft::default()

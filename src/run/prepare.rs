@@ -5,6 +5,7 @@ use crate::adapter::{self, Choice, CommandConfig};
 use crate::git::Repo;
 use crate::integrate::{self, Delivery, Isolation};
 use crate::job::Bounds;
+use crate::learnings;
 use crate::model::RunId;
 use crate::plan::{self, ItemId, Plan, ResolveError, Status, Store, SwarmOverrides};
 use crate::schedule::{Concurrency, Deps, Limits, Selected, Selection, Skipped, Wish, select};
@@ -121,7 +122,7 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
     let branch = integrating.check(&repo)?;
     let adapter = adapter::select(&request.choice, &request.adapters, &request.folder)?;
     let mut notes = Vec::new();
-    if integrating.delivery == Delivery::Branch && !repo.changed_tracked()?.is_empty() {
+    if integrating.delivery == Delivery::Branch && has_own_changes(&repo, &plan_file)? {
         notes.push("uncommitted changes are no part of the branch that is delivered, and workers do not see them".to_owned());
     }
     let fanout = adapter.capabilities.fanout;
@@ -186,6 +187,15 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
         skipped,
         notes,
     })
+}
+
+/// Whether tracked files are changed, beside those that runs themselves change.
+fn has_own_changes(repo: &Repo, plan_file: &Path) -> Result<bool, RunError> {
+    let changed = repo.changed_tracked()?;
+    let is_own = |path: &PathBuf| {
+        path != Path::new(learnings::FILE_NAME) && !is_same(&repo.root().join(path), plan_file)
+    };
+    Ok(changed.iter().any(is_own))
 }
 
 /// An explicit file counts from where the command was given, the default ones from the repository's root.

@@ -49,6 +49,28 @@ fn a_restore_leaves_the_times_of_untouched_files_as_they_were() {
 }
 
 #[test]
+fn what_a_validation_that_passed_left_is_named_and_stays() {
+    let task = Task::new("a").validation(&[
+        "echo x >>b.txt; echo y >>kept.txt; echo z >new.txt; echo i >ignored.lock; grep -q new a.txt",
+    ]);
+    let bench = Bench::new(&[task, Task::new("b")]);
+    bench.write("kept.txt", "mine\n");
+    let said = bench.run(&[]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let finished = event(&bench, "integration_finished");
+    assert_eq!(
+        finished["by_validation"],
+        json!(["b.txt", "kept.txt", "new.txt"])
+    );
+    assert!(
+        said.out.contains("    left by the validation: new.txt\n"),
+        "{}",
+        said.out
+    );
+    assert!(bench.path("new.txt").exists() && bench.path("ignored.lock").exists());
+}
+
+#[test]
 fn a_patch_that_passes_in_the_scratch_tree_is_applied_and_not_validated_again() {
     let task = Task::new("a").validation(&[
         "pwd >where.lock; grep -q new a.txt && grep -q mine kept.txt && test -e untracked.txt",

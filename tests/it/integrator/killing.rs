@@ -92,8 +92,8 @@ fn after(bench: &Bench) -> After {
     }
 }
 
-/// Kills a run at every third step, beginning with `first`, up to the end.
-fn killed(kind: &str, more: &[&str], first: usize) {
+/// Kills a run at every step that is `first` and a multiple of `stride` more, up to the end.
+fn killed(kind: &str, more: &[&str], first: usize, stride: usize) {
     let untouched = bench();
     let before = untouched.tree();
     assert_eq!(run(&untouched, more, "").status.code(), Some(1));
@@ -138,33 +138,34 @@ fn killed(kind: &str, more: &[&str], first: usize) {
         assert_eq!(said.code, 1, "{wish}: {}", said.err);
         assert_eq!(after(&bench), expected, "{wish}");
         assert!(!bench.path(".git/mesh.pending").exists());
-        steps += 3;
+        steps += stride;
     }
     assert!(steps > 12, "{steps}");
 }
 
 macro_rules! killed {
-    ($($name:ident: $kind:literal $more:expr, $first:literal;)*) => {$(
+    ($($name:ident: $kind:literal $more:expr, $first:literal, $stride:literal;)*) => {$(
         #[test]
         fn $name() {
-            killed($kind, &$more, $first);
+            killed($kind, &$more, $first, $stride);
         }
     )*};
 }
 
 killed! {
-    killed_at_each_step_in_the_tree_from_1: "integrator" [], 1;
-    killed_at_each_step_in_the_tree_from_2: "integrator" [], 2;
-    killed_at_each_step_in_the_tree_from_3: "integrator" [], 3;
-    killed_at_each_step_after_a_scratch_tree_from_1: "integrator" ["isolation=worktree"], 1;
-    killed_at_each_step_after_a_scratch_tree_from_2: "integrator" ["isolation=worktree"], 2;
-    killed_at_each_step_after_a_scratch_tree_from_3: "integrator" ["isolation=worktree"], 3;
-    killed_at_each_step_of_a_commit_from_1: "integrator" ["delivery=commit"], 1;
-    killed_at_each_step_of_a_commit_from_2: "integrator" ["delivery=commit"], 2;
-    killed_at_each_step_of_a_commit_from_3: "integrator" ["delivery=commit"], 3;
-    killed_at_each_step_of_a_branch_from_1: "integrator" ["delivery=branch"], 1;
-    killed_at_each_step_of_a_branch_from_2: "integrator" ["delivery=branch"], 2;
-    killed_at_each_step_of_a_branch_from_3: "integrator" ["delivery=branch"], 3;
+    killed_at_each_step_in_the_tree_from_1: "integrator" [], 1, 3;
+    killed_at_each_step_in_the_tree_from_2: "integrator" [], 2, 3;
+    killed_at_each_step_in_the_tree_from_3: "integrator" [], 3, 3;
+    killed_at_each_step_after_a_scratch_tree_from_1: "integrator" ["isolation=worktree"], 1, 3;
+    killed_at_each_step_after_a_scratch_tree_from_2: "integrator" ["isolation=worktree"], 2, 3;
+    killed_at_each_step_after_a_scratch_tree_from_3: "integrator" ["isolation=worktree"], 3, 3;
+    killed_at_each_step_of_a_commit_from_1: "integrator" ["delivery=commit"], 1, 3;
+    killed_at_each_step_of_a_commit_from_2: "integrator" ["delivery=commit"], 2, 3;
+    killed_at_each_step_of_a_commit_from_3: "integrator" ["delivery=commit"], 3, 3;
+    killed_at_each_step_of_a_branch_from_1: "integrator" ["delivery=branch"], 1, 3;
+    killed_at_each_step_of_a_branch_from_2: "integrator" ["delivery=branch"], 2, 3;
+    killed_at_each_step_of_a_branch_from_3: "integrator" ["delivery=branch"], 3, 3;
+    killed_while_files_are_written: "write" ["delivery=commit", "isolation=worktree"], 4, 11;
 }
 
 #[test]

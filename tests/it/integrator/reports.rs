@@ -45,7 +45,9 @@ fn markdown_shows_what_was_said_and_never_becomes_markup() {
         "| task | state | votes | validation | changed | commit |"
     );
     assert!(
-        lines[4].starts_with("| a | completed | 4/5 | <code>grep &#45;q new a&#46;txt</code> exit 0 | <code>a&#46;txt</code> |"),
+        lines[4].starts_with(
+            "| a | completed | 4/5 | <code>grep -q new a.txt</code> exit 0 | <code>a.txt</code> |"
+        ),
         "{}",
         lines[4]
     );
