@@ -1,5 +1,11 @@
-//! The only place that calls `git`. Reads a lot, writes little: `apply` and `restore` to the work tree, never the
-//! index, a commit, a branch or a remote of a repository that it found ([`Repo::create`] makes the demo's own).
+//! The only place that calls `git`. Reads a lot, writes little: `apply` and `restore` to the work tree; a commit or a
+//! branch only in [`commit`], for a run that was told to deliver one; never a remote. [`Repo::create`] makes the demo's
+//! own repository, [`borrowed`] those of scratch copies.
+
+mod borrowed;
+mod commit;
+
+pub use commit::CommitOrder;
 
 use duct::Expression;
 use std::collections::BTreeSet;
@@ -286,17 +292,36 @@ impl Repo {
     }
 
     fn command<S: AsRef<str>>(&self, args: &[S]) -> Expression {
+        self.command_with(args, None, None)
+    }
+
+    /// The same with an index of its own, and something on its standard input.
+    fn command_with<S: AsRef<str>>(
+        &self,
+        args: &[S],
+        index: Option<&Path>,
+        input: Option<Vec<u8>>,
+    ) -> Expression {
         let args: Vec<&str> = args.iter().map(AsRef::as_ref).collect();
-        let command = duct::cmd("git", args)
+        let command = duct::cmd("git", args);
+        // What is said first counts, so these stand before everything else.
+        let command = match index {
+            Some(index) => command.env("GIT_INDEX_FILE", index),
+            None => command.env_remove("GIT_INDEX_FILE"),
+        };
+        let command = match input {
+            Some(input) => command.stdin_bytes(input),
+            None => command.stdin_null(),
+        };
+        let command = command
             .dir(&self.root)
             .env("LC_ALL", "C")
             .env("GIT_OPTIONAL_LOCKS", "0")
-            .stdin_null()
             .stdout_capture()
             .stderr_capture()
             .unchecked();
         // Set by git itself inside its hooks; they would point us at another repository.
-        ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"]
+        ["GIT_DIR", "GIT_WORK_TREE", "GIT_PREFIX"]
             .iter()
             .fold(command, |command, name| command.env_remove(name))
     }

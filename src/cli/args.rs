@@ -5,6 +5,7 @@ use super::simulate::SimulateArgs;
 use super::st::StArgs;
 use super::terminal::{GLOBAL, ShowArgs, Terminal};
 use crate::config::Config;
+use crate::integrate::{Delivery, Isolation};
 use crate::job::{Backoff, Budget, FormulaCells, Halt, Logs, Rows};
 use crate::model::RunId;
 use crate::patch::PATCH_BYTES_MAX;
@@ -411,8 +412,8 @@ pub struct RunOptions {
     pub consensus_retries: Option<u32>,
     /// What a validation command that a worker proposes may begin with [default: common test runners]
     ///
-    /// Only for tasks without metadata, which a worker proposes first. Other commands are left out, and the task is then blocked
-    /// unless one is left.
+    /// For tasks without metadata, which a worker proposes first, and for commands that come with a patch, which are added to
+    /// those of the task. Other commands are left out; a task that is left without any is blocked.
     #[arg(long, value_name = "TEXT,TEXT", value_delimiter = ',')]
     pub validation_allow: Vec<String>,
     /// Take over every validation command that a worker proposes
@@ -438,9 +439,59 @@ pub struct RunOptions {
     #[command(flatten)]
     pub budget: BudgetArgs,
     #[command(flatten)]
+    pub integrate: IntegrateArgs,
+    #[command(flatten)]
+    pub report: ReportFiles,
+    #[command(flatten)]
     pub worker: WorkerArgs,
     #[command(flatten)]
     pub place: PlaceArgs,
+}
+
+/// Where else the report goes.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ReportFiles {
+    /// Write the report as JUnit XML as well: a test case for each task and each validation command
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Write the report as Markdown as well, for the summary page of a CI service
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
+}
+
+/// What to do with patches.
+#[derive(Clone, Debug, Args)]
+pub struct IntegrateArgs {
+    /// Run the validation commands before the vote as well, and show voters how they ended
+    ///
+    /// With the patch, and once without it, in a scratch copy of the tree that has what git does not ignore. A failure is
+    /// shown; the voters decide.
+    #[arg(long)]
+    pub prevalidate: bool,
+    /// Where a patch is applied and validated: tree, or worktree for a scratch copy first
+    ///
+    /// With worktree only a patch that has passed touches your tree. The copy has what git does not ignore: no installed
+    /// packages, no build results.
+    #[arg(long, value_name = "WHERE", default_value = "tree")]
+    pub isolation: Isolation,
+    /// What becomes of a validated patch: patch leaves it in the tree, commit, or branch
+    ///
+    /// commit: a commit on the branch that is checked out, of the patch's paths alone. branch: commits on mesh/RUN, made from HEAD
+    /// in a tree of its own; your tree stays as it is. Nothing is ever pushed or merged.
+    #[arg(long, value_name = "HOW", default_value = "patch")]
+    pub delivery: Delivery,
+    /// Further branches that get no commits, beside main and master; globs, may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub protected_branches: Vec<String>,
+    /// Commit to a protected branch all the same
+    #[arg(long)]
+    pub allow_protected: bool,
+    /// Commit without the repository's pre-commit and commit-msg hooks
+    #[arg(long)]
+    pub no_verify: bool,
+    /// Add nothing to .learnings.jsonl
+    #[arg(long)]
+    pub no_learnings: bool,
 }
 
 /// Arguments of `mesh spawn`.
@@ -591,7 +642,20 @@ pub enum RunsCommand {
     /// All runs, oldest first
     List(PlaceArgs),
     /// The report of one run
-    Show(OneRun),
+    #[command(
+        after_help = "Example:\n  mesh runs show 20260213T015500Z --junit mesh.xml --markdown \"$GITHUB_STEP_SUMMARY\""
+    )]
+    Show(ShowRunArgs),
+}
+
+/// Arguments of `mesh runs show`.
+#[derive(Clone, Debug, Args)]
+pub struct ShowRunArgs {
+    /// Which run
+    #[command(flatten)]
+    pub run: OneRun,
+    #[command(flatten)]
+    pub files: ReportFiles,
 }
 
 /// Arguments of `mesh report-result`.

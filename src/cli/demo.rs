@@ -9,7 +9,7 @@ use crate::job::{Backoff, Bounds, Budget};
 use crate::model::shell_word;
 use crate::patch;
 use crate::plan::SwarmOverrides;
-use crate::run::{self, PlanRun, Request, RunError, RunFolder};
+use crate::run::{self, Integrating, PlanRun, Request, RunError, RunFolder};
 use crate::schedule::{Deps, Dispatch};
 use crate::scope::SHARED_PATHS;
 use include_dir::{Dir, include_dir};
@@ -155,6 +155,7 @@ fn request(repo: &Path, answers: &Path) -> Request {
         remaining: [None, None],
         patch: patch::Limits::default(),
         validation_timeout_seconds: 60,
+        integrating: Integrating::default(),
         record: None,
         overrides: vec![
             format!("max_tasks={}", COMPLETED + 1),

@@ -107,6 +107,18 @@ pub enum CliError {
         #[source]
         source: std::io::Error,
     },
+    /// A file that was named can't be written.
+    #[error("`{}` can't be written", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the file system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A report in another form of a run that has none.
+    #[error("run `{0}` is one of a spawned CSV: its report is the output CSV")]
+    NotAPlanRun(RunId),
     /// A stream or a temporary file failed.
     #[error("input or output failed")]
     Io(#[from] std::io::Error),
@@ -170,6 +182,7 @@ impl CliError {
             CliError::FlattenWhat => Some("name one with --output-schema F".to_owned()),
             CliError::ResumeWhat => Some("name the input, or --resume=RUN".to_owned()),
             CliError::NoRunOver(_) => Some("mesh runs list shows all runs; --resume=RUN names one".to_owned()),
+            CliError::NotAPlanRun(run) => Some(format!("mesh runs show {run} names it")),
             CliError::NotUnderWay(_) => Some("mesh runs list shows which have ended".to_owned()),
             CliError::Plan(error) => error.hint(),
             CliError::Durations { source, .. } => Some(source.hint()),

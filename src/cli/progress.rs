@@ -3,6 +3,7 @@
 use super::terminal::{ProgressMode, Terminal, Tone};
 use crate::job::{Counts, Observer, RunningRow, Snapshot};
 use crate::model::{WaveCompiled, WaveNo, dollars, one_line, short as short_count};
+use crate::plan::{Plan, mirror};
 use crate::run::Watcher;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
@@ -245,6 +246,13 @@ impl Watcher for Display {
 
     fn say(&mut self, text: &str) {
         self.line(text);
+    }
+
+    fn mirror(&mut self, plan: &Plan) {
+        // The line that `mesh st` prints, for a planning panel; too long for everybody else.
+        if self.terminal.verbose {
+            self.line(&format!("update_plan: {}", mirror::update_plan(plan)));
+        }
     }
 }
 

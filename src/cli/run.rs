@@ -1,6 +1,6 @@
 //! `mesh run`; `mesh invoke` ends here as well.
 
-use super::args::{Context, RunOptions, WorkerArgs};
+use super::args::{Context, IntegrateArgs, RunOptions, WorkerArgs};
 use super::error::CliError;
 use super::progress::{Display, rows};
 use super::stop;
@@ -14,7 +14,7 @@ use crate::job::Ending;
 use crate::model::RunId;
 use crate::patch;
 use crate::plan::SwarmOverrides;
-use crate::run::{self, PlanRun, Preflight, Request, RunError, RunFolder, State};
+use crate::run::{self, Integrating, PlanRun, Preflight, Request, RunError, RunFolder, State};
 
 /// Preflight, run, report.
 pub fn execute(args: &RunOptions, context: &Context) -> Result<u8, CliError> {
@@ -36,11 +36,18 @@ pub fn execute(args: &RunOptions, context: &Context) -> Result<u8, CliError> {
     announce(&preflight, folder.id(), &context.terminal);
     let artifacts = format!("artifacts: {}", folder.path().display());
     context.terminal.detail(&artifacts);
-    drive(PlanRun::begin(preflight, folder, lock)?, &context.terminal).map(|(code, _)| code)
+    let (code, report) = drive(PlanRun::begin(preflight, folder, lock)?, &context.terminal)?;
+    if let Some(report) = report {
+        super::runs::write_files(&report, &args.report, context)?;
+    }
+    Ok(code)
 }
 
 /// Drives a run to its end and prints the report; also for `resume` and `demo`.
 pub fn drive(mut plan_run: PlanRun, terminal: &Terminal) -> Result<(u8, Option<Report>), CliError> {
+    if let Some(note) = plan_run.lock_note() {
+        terminal.warn(note);
+    }
     let stop = stop::asked_for(plan_run.folder())?;
     let mut display = Display::for_run(terminal);
     let end = plan_run.drive(&mut display, &stop);
@@ -126,8 +133,21 @@ pub fn request(args: &RunOptions, context: &Context) -> Request {
             allow_binary: args.allow_binary,
         },
         validation_timeout_seconds: args.validation_timeout_seconds,
+        integrating: integrating(&args.integrate),
         record: args.worker.record.clone(),
         overrides: context.overrides.clone(),
+    }
+}
+
+fn integrating(args: &IntegrateArgs) -> Integrating {
+    Integrating {
+        prevalidate: args.prevalidate,
+        isolation: args.isolation,
+        delivery: args.delivery,
+        protected_branches: args.protected_branches.clone(),
+        allow_protected: args.allow_protected,
+        no_verify: args.no_verify,
+        no_learnings: args.no_learnings,
     }
 }
 

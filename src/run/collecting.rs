@@ -61,8 +61,7 @@ pub(super) fn judge(
     let violation = state.violations.iter().find(|found| found.wave == number);
     if let Some(violation) = violation {
         // Nobody knows which worker it was, so none of them is believed.
-        let detail = format!("{}: {:?}", violation.detail, violation.paths);
-        refuse(second_chance(state, id), "violation", detail);
+        refuse(second_chance(state, id), "violation", violation.told());
         return Ok(record);
     }
     match (item.map(|item| item.status), result, error) {

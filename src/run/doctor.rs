@@ -7,14 +7,14 @@ use super::prepare::{self, Request};
 use super::{Protocols, RunError};
 use crate::adapter;
 use crate::git::Repo;
-use crate::integrate::RepoLock;
+use crate::integrate::{Delivery, RepoLock};
 use crate::plan::{self, Item, Plan, Status, Store, metadata};
 use crate::scope::Scope;
 
 /// What was looked at, and what was found.
 #[derive(Debug)]
 pub struct Finding {
-    /// `repository`, `plan`, `task`, `protocol`, `workers` or `integration`.
+    /// `repository`, `plan`, `task`, `protocol`, `workers`, `delivery` or `integration`.
     pub what: &'static str,
     /// What is well, or what is wrong with it.
     pub found: Result<String, RunError>,
@@ -54,11 +54,23 @@ pub fn examine(request: &Request) -> Vec<Finding> {
         add("protocol", protocol(name, request, &repo));
     }
     add("workers", workers(request));
-    let lock = RepoLock::take(&repo, None).map(drop);
+    let branch = request.integrating.check(&repo);
+    add(
+        "delivery",
+        branch.map(|branch| match (request.integrating.delivery, branch) {
+            (Delivery::Patch, _) => "patches stay in the tree".to_owned(),
+            (_, Some(branch)) => format!("commits on `{branch}`"),
+            (_, None) => "commits on a branch of the run".to_owned(),
+        }),
+    );
+    let lock = RepoLock::take(&repo, None);
     add(
         "integration",
-        lock.map(|()| "none under way".to_owned())
-            .map_err(RunError::from),
+        lock.map(|lock| match lock.note() {
+            None => "none under way".to_owned(),
+            Some(note) => format!("none under way; {note}"),
+        })
+        .map_err(RunError::from),
     );
     findings
 }

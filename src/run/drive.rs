@@ -33,6 +33,8 @@ pub trait Watcher: Observer {
     fn wave_ends(&mut self, wave: &WaveCompiled, counts: job::Counts);
     /// One line about a task or the run.
     fn say(&mut self, text: &str);
+    /// The plan was changed, and is like this now.
+    fn mirror(&mut self, plan: &Plan);
 }
 
 /// The status of a run that has nothing left to do.
@@ -164,12 +166,15 @@ impl PlanRun {
             floor.wind_up(&mut self.recorder, watcher);
             end
         })?;
-        self.end(&end)?;
+        self.end(&end, watcher)?;
         Ok(end)
     }
 
-    /// Records how the run ended.
-    pub(super) fn end(&mut self, end: &Ending) -> Result<(), RunError> {
+    /// Records how the run ended, and before that what was learned from one that is through.
+    pub(super) fn end(&mut self, end: &Ending, watcher: &mut dyn Watcher) -> Result<(), RunError> {
+        if *end == Ending::Finished {
+            self.learn_from_run(watcher)?;
+        }
         let finished = self.finished(end);
         self.recorder.record(&[Event::from(finished)])?;
         self.folder.tidy();
@@ -189,7 +194,9 @@ impl PlanRun {
             }
             for wave in floor.take_ended() {
                 match wave.result? {
-                    (Ending::Finished, _) => self.judge(wave.compiled.wave, floor, watcher)?,
+                    (Ending::Finished, _) => {
+                        self.judge(wave.compiled.wave, floor, watcher, stop)?;
+                    }
                     (ending, _) => {
                         stop.drain();
                         early.get_or_insert(ending);
@@ -288,10 +295,11 @@ impl PlanRun {
         ids: &[ItemId],
         watcher: &mut dyn Watcher,
     ) -> Result<(), RunError> {
-        self.store.mutate(self.mutate_options(), |plan| {
+        let changed = self.store.mutate(self.mutate_options(), |plan| {
             let mut ids = ids.iter();
             ids.try_for_each(|id| plan.set_status(id, Status::InProgress))
         })?;
+        watcher.mirror(&changed);
         let mut events = Vec::new();
         for id in ids {
             let unit = UnitId::new(id.as_str());

@@ -2,7 +2,7 @@
 
 use crate::adapter::AdapterError;
 use crate::git::GitError;
-use crate::integrate::IntegrateError;
+use crate::integrate::{DeliveryError, IntegrateError};
 use crate::job::JobError;
 use crate::ledger::LedgerError;
 use crate::model::RunId;
@@ -153,6 +153,9 @@ pub enum RunError {
     /// The integrator could not do its work.
     #[error(transparent)]
     Integrate(#[from] IntegrateError),
+    /// What comes out of the run could not be delivered as asked.
+    #[error(transparent)]
+    Delivery(#[from] DeliveryError),
 }
 
 /// The kinds that the exit codes distinguish (CONTRACT, "Exit codes").
@@ -180,7 +183,10 @@ impl RunError {
     /// Whose matter it is.
     pub fn blame(&self) -> Blame {
         match self {
-            RunError::Resolve(_) | RunError::PlanGate(_) => Blame::Preflight,
+            RunError::Delivery(DeliveryError::Pattern(_)) => Blame::Input,
+            RunError::Resolve(_) | RunError::PlanGate(_) | RunError::Delivery(_) => {
+                Blame::Preflight
+            }
             RunError::Adapter(
                 AdapterError::Both { .. }
                 | AdapterError::Unknown { .. }
@@ -226,6 +232,7 @@ impl RunError {
                 let run = run_folder.file_name().unwrap_or_default().to_string_lossy();
                 Some(format!("bring the tree in order first: mesh resume {run}"))
             }
+            RunError::Delivery(error) => Some(error.hint()),
             RunError::Adapter(error) => error.hint(),
             RunError::Job(error) => error.hint(),
             RunError::Git(GitError::NoRepository { .. }) => {

@@ -196,6 +196,16 @@ impl RunFolder {
         self.snapshots().join(place.to_string())
     }
 
+    /// Where a patch is tried before it touches the user's tree.
+    pub fn trial(&self) -> PathBuf {
+        self.path.join("trial")
+    }
+
+    /// The tree of the run's own branch, when it delivers one.
+    pub fn branch_tree(&self) -> PathBuf {
+        self.path.join("branch")
+    }
+
     /// The output CSV of a wave.
     pub fn wave_output(&self, head: &WaveHead) -> PathBuf {
         self.waves().join(head.out_name())
@@ -238,6 +248,13 @@ impl RunFolder {
     pub fn tidy(&self) {
         // Left-overs are harmless and `mesh runs gc` takes them with the run.
         let _ = std::fs::remove_dir_all(self.scratch());
+        if let Ok(places) = std::fs::read_dir(self.snapshots()) {
+            for place in places.flatten() {
+                let _ = crate::snapshot::remove(&place.path());
+            }
+        }
         let _ = std::fs::remove_dir_all(self.snapshots());
+        let _ = std::fs::remove_dir_all(self.branch_tree());
+        let _ = crate::snapshot::remove(&self.trial());
     }
 }

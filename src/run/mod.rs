@@ -12,7 +12,9 @@ mod drive;
 mod error;
 mod floor;
 mod folder;
+mod ground;
 mod hydration;
+mod learning;
 mod prepare;
 mod protocols;
 mod record;
@@ -30,7 +32,7 @@ pub use doctor::{Finding, examine};
 pub use drive::{PlanRun, Watcher};
 pub use error::{Blame, RunError};
 pub use folder::{CancelRequest, RunFolder, home};
-pub use prepare::{Preflight, Request, prepare};
+pub use prepare::{Integrating, Preflight, Request, prepare};
 pub use protocols::{Protocols, Shelf};
 pub use record::Recorder;
 pub use reuse::Earlier;
@@ -39,6 +41,7 @@ pub use state::{Ended, State, Unit, Wave};
 pub use steps::{Collected, HandedOut};
 pub use terms::Raised;
 
+use crate::integrate::{Delivery, Isolation};
 use crate::job::{Bounds, Budget, Worker};
 use crate::model::RunId;
 use crate::patch;
@@ -82,6 +85,24 @@ pub struct Settings {
     pub validation_allow: Vec<String>,
     /// Whether it may propose any.
     pub trust_proposed_validation: bool,
+    /// Whether the commands are run before the vote as well, and shown to the voters.
+    #[serde(default)]
+    pub prevalidate: bool,
+    /// Where a patch is tried first.
+    #[serde(default)]
+    pub isolation: Isolation,
+    /// What becomes of a validated patch.
+    #[serde(default)]
+    pub delivery: Delivery,
+    /// The branch that was checked out, where commits go to it.
+    #[serde(default)]
+    pub branch: Option<String>,
+    /// Whether commits are made without asking the repository's hooks.
+    #[serde(default)]
+    pub no_verify: bool,
+    /// Whether nothing is added to the learnings.
+    #[serde(default)]
+    pub no_learnings: bool,
     /// Whether answers must be JSON.
     pub strict: bool,
     /// The adapter's id.

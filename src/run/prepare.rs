@@ -3,7 +3,9 @@
 use super::{Protocols, RunError, Settings, Shelf, select_next};
 use crate::adapter::{self, Choice, Configured};
 use crate::git::Repo;
+use crate::integrate::{self, Delivery, Isolation};
 use crate::job::{Bounds, Budget};
+use crate::learnings;
 use crate::model::RunId;
 use crate::patch;
 use crate::plan::{self, ItemId, Plan, ResolveError, Status, Store, SwarmOverrides};
@@ -59,6 +61,8 @@ pub struct Request {
     pub patch: patch::Limits,
     /// `--validation-timeout-seconds`.
     pub validation_timeout_seconds: u64,
+    /// How patches are tried and delivered.
+    pub integrating: Integrating,
     /// `--record DIR`.
     pub record: Option<PathBuf>,
     /// What was overridden, as `key=value`.
@@ -72,6 +76,33 @@ impl Request {
             root: repo.root(),
             named: &self.protocols,
         }
+    }
+}
+
+/// What is to be done with patches, beside applying and validating them.
+#[derive(Clone, Debug, Default)]
+pub struct Integrating {
+    /// `--prevalidate`.
+    pub prevalidate: bool,
+    /// `--isolation`.
+    pub isolation: Isolation,
+    /// `--delivery`.
+    pub delivery: Delivery,
+    /// `--protected-branches`, beside those that always are.
+    pub protected_branches: Vec<String>,
+    /// `--allow-protected`.
+    pub allow_protected: bool,
+    /// `--no-verify`.
+    pub no_verify: bool,
+    /// `--no-learnings`.
+    pub no_learnings: bool,
+}
+
+impl Integrating {
+    /// The branch that commits go to when it is the one that is checked out, or why nothing could be delivered.
+    pub(super) fn check(&self, repo: &Repo) -> Result<Option<String>, RunError> {
+        let (protected, allowed) = (&self.protected_branches, self.allow_protected);
+        Ok(integrate::check(repo, self.delivery, protected, allowed)??)
     }
 }
 
@@ -110,10 +141,15 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
     if request.parallel_tasks <= 1 {
         plan.check_single_in_progress()?;
     }
+    let integrating = &request.integrating;
+    let branch = integrating.check(&repo)?;
     let adapter = adapter::select(&request.choice, &request.adapters, &request.folder)?;
     adapter.check_budget(&request.budget)?;
     let bounds = adapter.bounded(request.bounds);
     let mut notes = Vec::new();
+    if integrating.delivery == Delivery::Branch && has_own_changes(&repo, &plan_file)? {
+        notes.push("uncommitted changes are no part of the branch that is delivered, and workers do not see them".to_owned());
+    }
     let fanout = adapter.capabilities.fanout;
     let is_too_wide = fanout.is_some_and(|fanout| fanout < protocols.widest_round());
     let reduced = if is_too_wide {
@@ -149,6 +185,12 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
         swarm: request.swarm,
         validation_allow: request.validation_allow.clone(),
         trust_proposed_validation: request.trust_proposed_validation,
+        prevalidate: integrating.prevalidate,
+        isolation: integrating.isolation,
+        delivery: integrating.delivery,
+        branch,
+        no_verify: integrating.no_verify,
+        no_learnings: integrating.no_learnings,
         strict: request.strict,
         adapter: adapter.name,
         worker: adapter.worker,
@@ -176,6 +218,15 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
         skipped,
         notes,
     })
+}
+
+/// Whether tracked files are changed, beside those that runs themselves change.
+fn has_own_changes(repo: &Repo, plan_file: &Path) -> Result<bool, RunError> {
+    let changed = repo.changed_tracked()?;
+    let is_own = |path: &PathBuf| {
+        path != Path::new(learnings::FILE_NAME) && !is_same(&repo.root().join(path), plan_file)
+    };
+    Ok(changed.iter().any(is_own))
 }
 
 /// An explicit file counts from where the command was given, the default ones from the repository's root.

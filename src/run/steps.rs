@@ -102,11 +102,11 @@ impl PlanRun {
             .collect();
         let snapshot = (!waves.is_empty()).then(|| self.folder.snapshot(1));
         if let Some(snapshot) = &snapshot {
-            snapshot::make(&self.repo, snapshot)?;
+            snapshot::make(&self.ground()?, snapshot)?;
         }
         Ok(HandedOut {
             to_integrate: self.to_integrate()?,
-            is_done: waves.is_empty() && self.end_if_done()?,
+            is_done: waves.is_empty() && self.end_if_done(watcher)?,
             waves,
             snapshot,
         })
@@ -137,7 +137,7 @@ impl PlanRun {
         self.write_output(number, &settings)?;
         if missing.is_empty() {
             self.with_floor(watcher, stop, |run, floor, watcher| {
-                run.judge(number, floor, watcher)
+                run.judge(number, floor, watcher, stop)
             })?;
         }
         Ok(Collected {
@@ -162,7 +162,7 @@ impl PlanRun {
         })?;
         let ended = before - self.state().in_flight().count();
         if self.open_waves().next().is_none() {
-            self.end_if_done()?;
+            self.end_if_done(watcher)?;
         }
         Ok(ended)
     }
@@ -213,12 +213,12 @@ impl PlanRun {
     }
 
     /// Records the end of the run when no task is in flight and none can be taken up.
-    fn end_if_done(&mut self) -> Result<bool, RunError> {
+    fn end_if_done(&mut self, watcher: &mut dyn Watcher) -> Result<bool, RunError> {
         if self.has_more()? {
             return Ok(false);
         }
         if self.state().finished.is_none() {
-            self.end(&Ending::Finished)?;
+            self.end(&Ending::Finished, watcher)?;
         }
         Ok(true)
     }

@@ -7,7 +7,7 @@ use super::state::{Unit, Wave};
 use super::{RunError, collecting};
 use crate::adapter::replay;
 use crate::collect::prose;
-use crate::job::{self, Bounds, Journal};
+use crate::job::{self, Bounds, Journal, Stop};
 use crate::model::{
     Backpressure, Event, JobId, RowId, RowKey, UnitId, VerdictKind, WaveCompiled, WaveNo,
 };
@@ -43,7 +43,7 @@ impl PlanRun {
             }
             let place = floor.free_place();
             let snapshot = self.folder.snapshot(place);
-            snapshot::make(&self.repo, &snapshot)?;
+            snapshot::make(&self.ground()?, &snapshot)?;
             let mut settings = self.job_settings(&wave.compiled, wave.job_id)?;
             settings.worker.folder = snapshot;
             let behind = behind(&priority, &wave.compiled);
@@ -114,7 +114,7 @@ impl PlanRun {
             .iter()
             .map(|(task, state, emission)| (task, state, emission))
             .collect();
-        let wave = compile::compile(&self.repo, head, round, &units)?;
+        let wave = compile::compile(&self.ground()?, head, round, &units)?;
         wave.write(&self.folder)?;
         self.recorder.record(&[Event::from(wave.event())])?;
         Ok(())
@@ -124,10 +124,13 @@ impl PlanRun {
     pub(super) fn judge(
         &mut self,
         number: WaveNo,
-        floor: &Floor<'_, '_>,
+        floor: &mut Floor<'_, '_>,
         watcher: &mut dyn Watcher,
+        stop: &Stop,
     ) -> Result<(), RunError> {
         let plan = self.store.read()?;
+        let ground = self.ground()?;
+        let plan_file = self.plan_file_in(&ground);
         let Some(wave) = self.state().wave(number).cloned() else {
             return Ok(());
         };
@@ -148,12 +151,19 @@ impl PlanRun {
                 settings: &self.settings,
                 item: item_of(&plan, &key.unit)?,
                 task: &task,
-                repo: &self.repo,
-                plan_file: self.store.file(),
+                repo: &ground,
+                plan_file: &plan_file,
                 artifacts: self.folder.runs(),
                 folder: &folder,
             };
-            let verdict = collecting::judge(self.state(), &wave, id, &desk)?;
+            let mut verdict = collecting::judge(self.state(), &wave, id, &desk)?;
+            if self.settings.prevalidate && verdict.checks.is_some() {
+                let Some(shown) = self.preview(&task, &wave, id, floor, watcher, stop)? else {
+                    // Judged anew when the run goes on.
+                    return Ok(());
+                };
+                verdict.checks = verdict.checks.map(|checks| format!("{checks}\n{shown}"));
+            }
             is_refused |= verdict.verdict != VerdictKind::Accepted;
             verdicts.push(Event::from(verdict));
             self.keep_answer(&wave, id)?;

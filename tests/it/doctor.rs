@@ -25,6 +25,7 @@ fn a_healthy_place() {
     ok   tasks        1 can be worked, 1 without metadata, which a worker will propose
     ok   protocol     swarm: at most 5 rows at once for a task
     ok   workers      command: /bin/sh
+    ok   delivery     patches stay in the tree
     ok   integration  none under way
     ");
     assert_eq!(code, 0);
@@ -45,6 +46,7 @@ fn everything_that_is_wrong_at_once() {
     FAIL workers      adapter `command`
       caused by: worker program `no-such-agent` does not exist
          hint:        install it, put its folder on PATH, or give its path
+    ok   delivery     patches stay in the tree
     ok   integration  none under way
     ");
     assert_eq!(code, 1);

@@ -373,7 +373,7 @@ fn a_failed_validation_blocks_with_its_outcome() {
             (json!("exit 7"), json!("the reason"))
         ]
     );
-    assert_snapshot!(bench.comments("a").join("\n"), @"[mesh] outcome: blocked; reason: validation_failed (`echo the reason; exit 7`: exit 7); vote 1: 5 agree, 0 disagree; validation: `true` exit 0, `echo the reason; exit 7` exit 7; mesh_run_id=R");
+    assert_snapshot!(bench.comments("a").join("\n"), @"[mesh] outcome: blocked; reason: validation_failed (`echo the reason; exit 7`: exit 7); vote 1: 5 agree, 0 disagree; validation: `true` exit 0, `echo the reason; exit 7` exit 7; learnings: lrn-TIME-b500a582; mesh_run_id=R");
     assert!(
         !bench.path("never").exists(),
         "nothing runs after the failure"

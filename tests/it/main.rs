@@ -10,6 +10,7 @@ mod env;
 mod examples;
 mod guardrails;
 mod integrate;
+mod integrator;
 mod invoke;
 mod learnings;
 mod patches;

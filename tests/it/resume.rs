@@ -1,6 +1,6 @@
 //! `mesh resume`: a run that was killed at any event of its ledger ends as if it had not been.
 
-use crate::env::{Said, Sandbox, wait_for};
+use crate::env::{Said, Sandbox, wait_for, without_learning_times};
 use crate::plan_fixture::{Bench, PLAN, Task, report};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -49,8 +49,10 @@ fn outcome(bench: &Bench, said: &Said) -> Outcome {
     }
 }
 
-/// The report without what a kill may change: attempts, slots, and how long something took.
-fn told(mut report: Value) -> Value {
+/// The report without what a kill may change: attempts, slots, when something was learned, and how long something took.
+fn told(report: Value) -> Value {
+    let text = without_learning_times(&report.to_string());
+    let mut report: Value = serde_json::from_str(&text).expect("JSON");
     for task in report["tasks"].as_array_mut().expect("tasks") {
         task["moved_aside"] = Value::Null;
         for run in task["validation"].as_array_mut().expect("commands") {
@@ -252,7 +254,8 @@ impl Demo {
                 .iter()
                 .filter_map(|comment| comment["text"].as_str())
                 .collect();
-            format!("{} {} {}", item["id"], item["status"], comments.join("\n"))
+            let comments = without_learning_times(&comments.join("\n"));
+            format!("{} {} {comments}", item["id"], item["status"])
         });
         let report = out
             .lines()
