@@ -1,9 +1,11 @@
-//! `mesh.yaml` at the repository's root: adapters, and a default for every option.
+//! `mesh.yaml` at the repository's root: adapters, and the project's protocols, and a default for every option.
 //!
 //! ```yaml
 //! max_runtime_seconds: 600
 //! adapters:
 //!   my-agent: {command: [my-agent, --json], env: [MY_KEY], fanout: 8, preferred: true}
+//! protocols:
+//!   careful: .mesh/careful.yaml
 //! prices:
 //!   gpt-5: {input: 1.25, cached_input: 0.125, output: 10}
 //! ```
@@ -25,6 +27,8 @@ pub struct Config {
     pub path: Option<PathBuf>,
     /// Agents by name, and prices by model.
     pub adapters: Configured,
+    /// The project's own protocols: name -> file, from the repository's root.
+    pub protocols: BTreeMap<String, PathBuf>,
     /// Option name (`max_concurrency`) -> its values as text.
     pub options: BTreeMap<String, Vec<String>>,
 }
@@ -111,6 +115,9 @@ impl Config {
                     let why = format!("`prices`: `{model}`: a price is a number from 0");
                     return Err(invalid(at, why));
                 }
+            } else if key == "protocols" {
+                config.protocols = serde_yaml::from_value(value)
+                    .map_err(|error| invalid(at, format!("`protocols`: {error}")))?;
             } else {
                 let values = texts(&value).ok_or_else(|| {
                     invalid(

@@ -1,5 +1,11 @@
-//! The only place that calls `git`. Reads a lot, writes little: `apply` and `restore` to the work tree, never the
-//! index, a commit, a branch or a remote of a repository that it found ([`Repo::create`] makes the demo's own).
+//! The only place that calls `git`. Reads a lot, writes little: `apply` and `restore` to the work tree; a commit or a
+//! branch only in [`commit`], for a run that was told to deliver one; never a remote. [`Repo::create`] makes the demo's
+//! own repository, [`borrowed`] those of scratch copies.
+
+mod borrowed;
+mod commit;
+
+pub use commit::CommitOrder;
 
 use duct::Expression;
 use std::collections::BTreeSet;
@@ -197,51 +203,53 @@ impl Repo {
             .collect())
     }
 
-    /// Whether `patch` applies to the work tree: `Err` has git's own words.
-    ///
-    /// Gives the options under which it does: hunk counts that a model got wrong are recounted.
-    pub fn check_patch(
-        &self,
-        patch: &Path,
-        strip: u8,
-    ) -> Result<Result<ApplyOptions, String>, GitError> {
-        let mut refusal = String::new();
-        for recount in [false, true] {
-            let options = ApplyOptions { strip, recount };
-            let output = self.output(&self.apply_args(&["--check"], patch, options))?;
-            if output.status.success() {
-                return Ok(Ok(options));
-            }
-            if !recount {
-                refusal = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            }
-        }
-        Ok(Err(refusal))
+    /// Entries of the index that are repositories of their own.
+    pub fn submodules(&self) -> Result<BTreeSet<PathBuf>, GitError> {
+        let listed = self.read(&["ls-files", "--stage", "-z"])?;
+        // `mode id stage TAB path`
+        let entries = listed.split(|byte| *byte == 0);
+        let links = entries.filter(|entry| entry.starts_with(b"160000 "));
+        let path = |entry: &[u8]| Some(path_of(entry.splitn(2, |byte| *byte == b'\t').nth(1)?));
+        Ok(links.filter_map(path).collect())
     }
 
-    /// The paths that git itself would touch.
-    pub fn patch_paths(
-        &self,
-        patch: &Path,
-        options: ApplyOptions,
-    ) -> Result<BTreeSet<String>, GitError> {
-        let args = self.apply_args(&["--numstat", "-z"], patch, options);
-        let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        let listed = String::from_utf8_lossy(&self.read(&args)?).into_owned();
-        // `added TAB deleted TAB path NUL`; a rename has an empty path there and both names in records of their own.
-        Ok(listed
-            .split('\0')
-            .map(|record| record.rsplit('\t').next().unwrap_or(record))
-            .filter(|path| !path.is_empty())
-            .map(str::to_owned)
-            .collect())
+    /// Whether `patch` applies to the work tree: `Ok` has what git would do, `Err` its own words on why not.
+    pub fn check_patch(&self, patch: &Path) -> Result<Result<PatchReport, String>, GitError> {
+        let output = self.apply_with(&["--check", "--numstat", "-z", "--summary"], patch)?;
+        if !output.status.success() {
+            let message = String::from_utf8_lossy(&output.stderr);
+            return Ok(Err(message.trim().to_owned()));
+        }
+        let listed = output.stdout;
+        // Backwards, what a rename or copy comes from is what it goes to.
+        let output = self.apply_with(&["--numstat", "-z", "-R"], patch)?;
+        if !output.status.success() {
+            return Err(failed(&["apply"], &output));
+        }
+        Ok(Ok(PatchReport {
+            forwards: String::from_utf8_lossy(&listed).into_owned(),
+            backwards: String::from_utf8_lossy(&output.stdout).into_owned(),
+        }))
     }
 
     /// Applies `patch` to the work tree; all of it or nothing.
-    pub fn apply(&self, patch: &Path, options: ApplyOptions) -> Result<(), GitError> {
-        let args = self.apply_args(&[], patch, options);
-        let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        self.read(&args).map(drop)
+    pub fn apply(&self, patch: &Path) -> Result<(), GitError> {
+        let output = self.apply_with(&[], patch)?;
+        match output.status.success() {
+            true => Ok(()),
+            false => Err(failed(&["apply"], &output)),
+        }
+    }
+
+    /// The one way in which git reads a patch, to check it and to apply it: no setting of the user has a say.
+    fn apply_with(&self, what: &[&str], patch: &Path) -> Result<std::process::Output, GitError> {
+        let patch = patch.display().to_string();
+        let settings = ["core.protectHFS=true", "apply.ignoreWhitespace=no"];
+        let mut args: Vec<&str> = settings.iter().flat_map(|one| ["-c", *one]).collect();
+        args.extend(["apply", "--whitespace=nowarn", "-p1"]);
+        args.extend(what);
+        args.push(&patch);
+        self.output(&args)
     }
 
     /// Brings tracked files back to what the index has.
@@ -257,17 +265,6 @@ impl Repo {
         );
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         self.read(&args).map(drop)
-    }
-
-    fn apply_args(&self, extra: &[&str], patch: &Path, options: ApplyOptions) -> Vec<String> {
-        let mut args: Vec<String> = ["apply", "--whitespace=nowarn"].map(str::to_owned).into();
-        args.extend(extra.iter().map(|arg| (*arg).to_owned()));
-        args.push(format!("-p{}", options.strip));
-        if options.recount {
-            args.push("--recount".to_owned());
-        }
-        args.push(patch.display().to_string());
-        args
     }
 
     fn read(&self, args: &[&str]) -> Result<Vec<u8>, GitError> {
@@ -295,17 +292,36 @@ impl Repo {
     }
 
     fn command<S: AsRef<str>>(&self, args: &[S]) -> Expression {
+        self.command_with(args, None, None)
+    }
+
+    /// The same with an index of its own, and something on its standard input.
+    fn command_with<S: AsRef<str>>(
+        &self,
+        args: &[S],
+        index: Option<&Path>,
+        input: Option<Vec<u8>>,
+    ) -> Expression {
         let args: Vec<&str> = args.iter().map(AsRef::as_ref).collect();
-        let command = duct::cmd("git", args)
+        let command = duct::cmd("git", args);
+        // What is said first counts, so these stand before everything else.
+        let command = match index {
+            Some(index) => command.env("GIT_INDEX_FILE", index),
+            None => command.env_remove("GIT_INDEX_FILE"),
+        };
+        let command = match input {
+            Some(input) => command.stdin_bytes(input),
+            None => command.stdin_null(),
+        };
+        let command = command
             .dir(&self.root)
             .env("LC_ALL", "C")
             .env("GIT_OPTIONAL_LOCKS", "0")
-            .stdin_null()
             .stdout_capture()
             .stderr_capture()
             .unchecked();
         // Set by git itself inside its hooks; they would point us at another repository.
-        ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"]
+        ["GIT_DIR", "GIT_WORK_TREE", "GIT_PREFIX"]
             .iter()
             .fold(command, |command, name| command.env_remove(name))
     }
@@ -322,11 +338,11 @@ fn failed(args: &[&str], output: &std::process::Output) -> GitError {
     }
 }
 
-/// How a patch is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ApplyOptions {
-    /// Leading path parts to strip.
-    pub strip: u8,
-    /// Ignore the line counts of hunk headers.
-    pub recount: bool,
+/// What git says about a patch that applies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PatchReport {
+    /// `added TAB deleted TAB path NUL` for each file, then the lines of `--summary`.
+    pub forwards: String,
+    /// The same records for its reverse, last one first.
+    pub backwards: String,
 }

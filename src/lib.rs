@@ -13,6 +13,7 @@ pub mod plan;
 pub mod protocol;
 pub mod schedule;
 pub mod scope;
+pub mod simulate;
 pub mod template;
 pub mod wave;
 

@@ -1,12 +1,18 @@
-//! The workers' scratch copy of the repository, and the watch over the user's own tree.
+//! Copies of the repository outside of it, and the watch over the user's own tree.
 //!
 //! Workers of a plan never run in the user's tree: they get HEAD plus uncommitted changes plus untracked files that
 //! git does not ignore, copied. After a wave the tree and the plan file are compared with before.
 
+mod kept;
+
+pub use kept::{refresh, remove};
+
 use crate::git::{GitError, Repo};
+use crate::learnings;
 use crate::template;
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -27,74 +33,76 @@ pub enum SnapshotError {
     },
 }
 
-/// Makes `target` a fresh copy of the work tree.
-pub fn make(repo: &Repo, target: &Path) -> Result<(), SnapshotError> {
-    let failed = |path: &Path| {
+impl SnapshotError {
+    fn copy(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
-        move |source| SnapshotError::Copy { path, source }
-    };
-    match std::fs::remove_dir_all(target) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(target)(error)),
-        _ => {}
-    }
-    std::fs::create_dir_all(target).map_err(failed(target))?;
-    for path in repo.files()? {
-        copy(&repo.root().join(&path), &target.join(&path)).map_err(failed(&path))?;
-    }
-    Ok(())
-}
-
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    let kind = match std::fs::symlink_metadata(from) {
-        Ok(metadata) => metadata.file_type(),
-        // Deleted in the tree, but not yet in the index.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    std::fs::create_dir_all(crate::durable::parent(to))?;
-    if kind.is_symlink() {
-        std::os::unix::fs::symlink(std::fs::read_link(from)?, to)
-    } else if kind.is_file() {
-        std::fs::copy(from, to).map(drop)
-    } else {
-        // A submodule or a socket: nothing that a patch could touch.
-        Ok(())
+        move |source| Self::Copy { path, source }
     }
 }
 
-/// What the user's tree looked like: every changed path with its content, and the plan file.
+/// Makes `target` the workers' copy of the work tree, whatever stood there: nothing of what an earlier wave did to it is
+/// left.
+pub fn make(repo: &Repo, target: &Path) -> Result<(), SnapshotError> {
+    refresh(repo, target, &BTreeSet::new())
+}
+
+/// What the user's tree looked like: the commit that is checked out, every changed path with its content, and the plan
+/// file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
     files: BTreeMap<PathBuf, Option<[u8; 32]>>,
 }
 
+/// Stands among the paths for the commit: a commit or a checkout changes what counts as changed.
+const COMMIT: &str = "HEAD";
+
 impl Fingerprint {
-    /// Takes the fingerprint of `repo`, with `watched` files in any case.
+    /// Takes the fingerprint of `repo`, with `watched` files in any case. The learnings are left out: that file only
+    /// grows, and everybody may append to it at any time.
     pub fn take(repo: &Repo, watched: &[&Path]) -> Result<Self, SnapshotError> {
         let changed = repo.changes()?.into_iter().map(|change| change.path);
         let watched = watched
             .iter()
             .map(|path| path.strip_prefix(repo.root()).unwrap_or(path).to_owned());
-        let files = changed.chain(watched).map(|path| {
-            let digest = std::fs::read(repo.root().join(&path)).ok();
-            (path, digest.map(|bytes| Sha256::digest(&bytes).into()))
-        });
-        Ok(Self {
-            files: files.collect(),
-        })
+        let paths: BTreeSet<PathBuf> = changed
+            .chain(watched)
+            .filter(|path| path != Path::new(learnings::FILE_NAME))
+            .collect();
+        let mut files: BTreeMap<_, _> = paths
+            .into_par_iter()
+            .map(|path| {
+                let digest = content_of(&repo.root().join(&path));
+                (path, digest)
+            })
+            .collect();
+        let commit = Sha256::digest(repo.head()?.as_bytes());
+        files.insert(COMMIT.into(), Some(commit.into()));
+        Ok(Self { files })
     }
 
     /// The paths that differ between the two.
     pub fn differences(&self, other: &Self) -> Vec<PathBuf> {
-        let paths = self.files.keys().chain(other.files.keys());
-        let mut differing: Vec<PathBuf> = paths
-            .filter(|path| self.files.get(*path) != other.files.get(*path))
-            .cloned()
-            .collect();
-        differing.sort();
-        differing.dedup();
-        differing
+        let paths: BTreeSet<&PathBuf> = self.files.keys().chain(other.files.keys()).collect();
+        let differing = paths
+            .into_iter()
+            .filter(|path| self.files.get(*path) != other.files.get(*path));
+        differing.cloned().collect()
     }
+}
+
+/// A digest of what stands at `path`; of a link, of where it points. `None` where nothing can be read.
+fn content_of(path: &Path) -> Option<[u8; 32]> {
+    use std::os::unix::ffi::OsStrExt;
+    let is_link = std::fs::symlink_metadata(path).ok()?.is_symlink();
+    let bytes = match is_link {
+        true => std::fs::read_link(path)
+            .ok()?
+            .as_os_str()
+            .as_bytes()
+            .to_vec(),
+        false => std::fs::read(path).ok()?,
+    };
+    Some(Sha256::digest(&bytes).into())
 }
 
 /// The names of the repository's files, as Markdown for a prompt that asks which of them matter.

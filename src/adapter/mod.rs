@@ -54,6 +54,9 @@ pub enum SchemaBy {
     Program,
 }
 
+/// The adapter of rows that somebody else works: waves are written, and `mesh collect` brings the answers.
+pub const EXTERNAL: &str = "external";
+
 /// What an adapter can do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Capabilities {
@@ -178,6 +181,11 @@ pub enum AdapterError {
         /// As given.
         path: PathBuf,
     },
+    /// A spawned CSV that nobody would work.
+    #[error(
+        "adapter `external` starts nothing, and a spawned CSV has no later step that brings answers"
+    )]
+    ExternalSpawn,
     /// Several adapters in `mesh.yaml` want to be the preferred one.
     #[error("mesh.yaml marks several adapters as preferred: {}", names.join(", "))]
     SeveralPreferred {
@@ -250,6 +258,7 @@ impl AdapterError {
             AdapterError::NoUsage { .. } => Some(
                 "in mesh.yaml, `usage` of the adapter says where its output has it; docs/adapters.md".to_owned(),
             ),
+            AdapterError::ExternalSpawn => Some("name who works the rows, as in `… -- my-agent --json`".to_owned()),
             AdapterError::Unknown { .. }
             | AdapterError::Both { .. }
             | AdapterError::Speaks(_)
@@ -282,6 +291,10 @@ pub fn select(
     };
     let config = configured.adapters.get(&name).cloned();
     match (config, name.as_str()) {
+        (None, EXTERNAL) => {
+            refuse_agent_options(EXTERNAL, choice)?;
+            Ok(external(folder))
+        }
         (None, "replay") => {
             refuse_agent_options("replay", choice)?;
             replay::adapter(choice, folder)
@@ -301,12 +314,29 @@ pub fn select(
     }
 }
 
+/// Starts nothing.
+fn external(folder: &Path) -> Adapter {
+    Adapter {
+        name: EXTERNAL.to_owned(),
+        worker: Worker {
+            adapter: EXTERNAL.to_owned(),
+            program: PathBuf::new(),
+            fixed_args: Vec::new(),
+            args: Vec::new(),
+            folder: folder.to_owned(),
+            env_names: Vec::new(),
+            speaks: Value::Null,
+        },
+        capabilities: Capabilities::default(),
+    }
+}
+
 fn agent_names() -> Vec<&'static str> {
     AGENTS.iter().map(|agent| agent.name).collect()
 }
 
 fn unknown(name: String, configured: &Configured) -> AdapterError {
-    let built_in = agent_names().into_iter().chain(["replay"]);
+    let built_in = agent_names().into_iter().chain(["replay", EXTERNAL]);
     let mut known: Vec<String> = configured.adapters.keys().cloned().collect();
     for name in built_in {
         if !known.iter().any(|known| known == name) {

@@ -1,12 +1,17 @@
 //! The arguments, as clap reads them, and what every command gets beside its own.
 
 use super::learnings::LearningsArgs;
+use super::simulate::SimulateArgs;
 use super::st::StArgs;
 use super::terminal::{GLOBAL, ShowArgs, Terminal};
 use crate::config::Config;
+use crate::integrate::{Delivery, Isolation};
 use crate::job::{Backoff, Budget, FormulaCells, Halt, Logs, Rows};
 use crate::model::RunId;
+use crate::patch::PATCH_BYTES_MAX;
+use crate::schedule::{Deps, Dispatch};
 use crate::scope::SHARED_PATHS;
+use crate::wave::Runner;
 use clap::{Args, Parser, Subcommand};
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
@@ -80,9 +85,23 @@ pub enum Command {
         after_help = "Example:\n  mesh spawn files.csv --id-column path --instruction 'Review {path}' \\\n    --output-schema review.json -j 8 -- my-agent --json\n\nThe output CSV has the input's columns and then: job_id, item_id, row_index, source_id,\nstatus, attempt_count, last_error, result_json, reported_at, completed_at."
     )]
     Spawn(SpawnArgs),
-    /// Check wave CSVs
+    /// Hand out the next wave of a run, check wave CSVs, predict a run, write a wave for another runner
     #[command(subcommand)]
     Wave(WaveCommand),
+    /// Take the answers of a wave back into its run
+    ///
+    /// ANSWERS is an output CSV as `mesh spawn` writes it, or a folder with `<row id>.json` for each row: what the worker
+    /// printed. Every answer is measured like one of mesh's own workers', and the rows are judged when all are there. Exit
+    /// code 1 when an answer is missing or refused.
+    #[command(
+        after_help = "Example:\n  mesh wave next                      writes 001-proposal.csv and says where\n  mesh spawn --call 001-proposal.call.json -- my-agent\n  mesh collect 20260213T015500Z\n  mesh wave next --run 20260213T015500Z"
+    )]
+    Collect(CollectArgs),
+    /// Apply, validate and persist what a run has accepted
+    ///
+    /// The single writer's step of a run that is driven one command at a time.
+    #[command(after_help = "Example:\n  mesh integrate 20260213T015500Z")]
+    Integrate(OneRun),
     /// Go on with a run where it stopped
     #[command(after_help = "Example:\n  mesh runs list\n  mesh resume 20260213T015500Z")]
     Resume(ResumeArgs),
@@ -239,6 +258,24 @@ impl BudgetArgs {
 /// What to do with waves.
 #[derive(Debug, Subcommand)]
 pub enum WaveCommand {
+    /// Compile what comes next, for somebody else to work
+    ///
+    /// Begins a run and writes its first wave, or goes on with one: takes up tasks, counts votes and writes the wave CSV
+    /// and call file of what its tasks need next. The same as `mesh run` does between two waves. Whoever works the rows
+    /// brings the answers back with `mesh collect`; `mesh integrate` applies what was accepted.
+    #[command(
+        after_help = "Examples:\n  mesh wave next ids=st-003          begins a run\n  mesh wave next --run 20260213T015500Z\n\nKEY=VALUE is any option of this command, with underscores, as for mesh run."
+    )]
+    Next(Box<NextArgs>),
+    /// Write a wave as a folder that another runner can work: GNU parallel, xargs, Slurm, Kubernetes
+    ///
+    /// The folder has a prompt, the row and the schema for each row, `run-row N`, which works one row with COMMAND, and a
+    /// script or manifest for the runner. Answers end up in `results/`, which `mesh collect` reads. A row with a result is not
+    /// worked again.
+    #[command(
+        after_help = "Examples:\n  mesh wave export 001-proposal.csv --to parallel work -- my-agent --json\n  ./work/run && mesh collect 20260213T015500Z work/results\n  mesh wave export 001-proposal.csv --to slurm work -- my-agent    then: sbatch work/job.sbatch"
+    )]
+    Export(ExportArgs),
     /// Check wave CSVs, and the call files beside them
     ///
     /// The columns and their order, the ids, one round and one concurrency number throughout, a lane in every row with one author
@@ -247,6 +284,62 @@ pub enum WaveCommand {
         after_help = "Example:\n  mesh wave lint ~/.local/state/mesh/runs/20260213T015500Z/waves/001-proposal.csv"
     )]
     Lint(LintArgs),
+    /// Predict waves, rows, makespan and cost of a run, before any worker is started
+    ///
+    /// Plays the plan through with made-up answers: the protocol's own rounds, the same selection, dependencies and scopes as
+    /// `mesh run`, and every vote agreed. The two dispatches stand beside what no dispatch could be faster than. Refused answers,
+    /// retries and backpressure are left out, so a real run takes longer.
+    #[command(
+        after_help = "Examples:\n  mesh wave simulate parallel_tasks=4 -j 16\n  mesh wave simulate parallel_tasks=4 --learn --cost-per-row 0.12\n  mesh wave simulate --protocol tiered --durations times.csv --waves\n\ntimes.csv: task,round,role,seconds\n           ,critique,,90        each row of the round\n           ,critique,skeptic,120\n           st-003,,,900         the whole task\n           ,integrate,,30       applying and validating\n\nKEY=VALUE is any option of this command, with underscores, as for mesh run."
+    )]
+    Simulate(Box<SimulateArgs>),
+}
+
+/// Arguments of `mesh wave next`.
+#[derive(Clone, Debug, Args)]
+pub struct NextArgs {
+    /// Any option of this command as key=value
+    #[arg(value_name = "KEY=VALUE")]
+    pub settings: Vec<String>,
+    /// Go on with this run; without it a new one begins
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<String>,
+    #[command(flatten)]
+    pub options: RunOptions,
+}
+
+/// Arguments of `mesh wave export`.
+#[derive(Clone, Debug, Args)]
+pub struct ExportArgs {
+    /// The wave CSV; its call file stands beside it
+    #[arg(value_name = "WAVE.csv")]
+    pub wave: PathBuf,
+    /// The folder to write
+    #[arg(value_name = "DIR")]
+    pub into: PathBuf,
+    /// Who is to work it: parallel, xargs, slurm or kubernetes
+    #[arg(long, value_name = "RUNNER")]
+    pub to: Runner,
+    /// The agent's program and arguments
+    #[arg(last = true, value_name = "COMMAND", required = true)]
+    pub command: Vec<String>,
+}
+
+/// Arguments of `mesh collect`.
+#[derive(Clone, Debug, Args)]
+pub struct CollectArgs {
+    /// Which run
+    #[command(flatten)]
+    pub run: OneRun,
+    /// An output CSV, or a folder of answers [default: the wave's own .out.csv]
+    #[arg(value_name = "ANSWERS")]
+    pub answers: Option<PathBuf>,
+    /// Which wave [default: the only one that waits]
+    #[arg(long, value_name = "N")]
+    pub wave: Option<u32>,
+    /// Judge rows without an answer as no_response instead of waiting for them
+    #[arg(long)]
+    pub give_up: bool,
 }
 
 /// Arguments of `mesh wave lint`.
@@ -289,6 +382,16 @@ pub struct RunOptions {
     /// How many tasks in flight at once; only tasks with disjoint scopes run together
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
     pub parallel_tasks: u32,
+    /// When a task in flight goes on: `rolling`, as soon as its own rows are done, or `barrier`, in lock step with all others
+    #[arg(long, value_name = "HOW", default_value = "rolling")]
+    pub dispatch: Dispatch,
+    /// What open dependencies mean: `strict`, wait for them, or `advisory`
+    ///
+    /// With `advisory`, places that no ready task wants go to tasks whose dependencies are open, as long as their scopes share no
+    /// path with any task that they wait for. Only their rows go ahead: a patch is integrated and validated when the
+    /// dependencies are completed.
+    #[arg(long, value_name = "HOW", default_value = "strict")]
+    pub deps: Deps,
     /// Only one task at a time may touch any of these; may be repeated [default: manifests and lock files at the root]
     #[arg(long, value_name = "GLOB", default_values = SHARED_PATHS, hide_default_value = true)]
     pub shared_paths: Vec<String>,
@@ -309,8 +412,8 @@ pub struct RunOptions {
     pub consensus_retries: Option<u32>,
     /// What a validation command that a worker proposes may begin with [default: common test runners]
     ///
-    /// Only for tasks without metadata, which a worker proposes first. Other commands are left out, and the task is then blocked
-    /// unless one is left.
+    /// For tasks without metadata, which a worker proposes first, and for commands that come with a patch, which are added to
+    /// those of the task. Other commands are left out; a task that is left without any is blocked.
     #[arg(long, value_name = "TEXT,TEXT", value_delimiter = ',')]
     pub validation_allow: Vec<String>,
     /// Take over every validation command that a worker proposes
@@ -319,6 +422,14 @@ pub struct RunOptions {
     /// Take only JSON for an answer, no prose with the same headings
     #[arg(long)]
     pub strict: bool,
+    /// Let patches change binary files
+    #[arg(long)]
+    pub allow_binary: bool,
+    /// Bound on one patch; of a binary file, also on what it unpacks to
+    ///
+    /// A whole answer may have 1048576 bytes, whatever stands here.
+    #[arg(long, value_name = "BYTES", default_value_t = PATCH_BYTES_MAX, value_parser = at_least_one)]
+    pub patch_bytes_max: u64,
     /// Wall-clock limit of one validation command
     #[arg(long, value_name = "S", default_value = "1800", value_parser = at_least_one)]
     pub validation_timeout_seconds: u64,
@@ -328,16 +439,66 @@ pub struct RunOptions {
     #[command(flatten)]
     pub budget: BudgetArgs,
     #[command(flatten)]
+    pub integrate: IntegrateArgs,
+    #[command(flatten)]
+    pub report: ReportFiles,
+    #[command(flatten)]
     pub worker: WorkerArgs,
     #[command(flatten)]
     pub place: PlaceArgs,
+}
+
+/// Where else the report goes.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ReportFiles {
+    /// Write the report as JUnit XML as well: a test case for each task and each validation command
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Write the report as Markdown as well, for the summary page of a CI service
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
+}
+
+/// What to do with patches.
+#[derive(Clone, Debug, Args)]
+pub struct IntegrateArgs {
+    /// Run the validation commands before the vote as well, and show voters how they ended
+    ///
+    /// With the patch, and once without it, in a scratch copy of the tree that has what git does not ignore. A failure is
+    /// shown; the voters decide.
+    #[arg(long)]
+    pub prevalidate: bool,
+    /// Where a patch is applied and validated: tree, or worktree for a scratch copy first
+    ///
+    /// With worktree only a patch that has passed touches your tree. The copy has what git does not ignore: no installed
+    /// packages, no build results.
+    #[arg(long, value_name = "WHERE", default_value = "tree")]
+    pub isolation: Isolation,
+    /// What becomes of a validated patch: patch leaves it in the tree, commit, or branch
+    ///
+    /// commit: a commit on the branch that is checked out, of the patch's paths alone. branch: commits on mesh/RUN, made from HEAD
+    /// in a tree of its own; your tree stays as it is. Nothing is ever pushed or merged.
+    #[arg(long, value_name = "HOW", default_value = "patch")]
+    pub delivery: Delivery,
+    /// Further branches that get no commits, beside main and master; globs, may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub protected_branches: Vec<String>,
+    /// Commit to a protected branch all the same
+    #[arg(long)]
+    pub allow_protected: bool,
+    /// Commit without the repository's pre-commit and commit-msg hooks
+    #[arg(long)]
+    pub no_verify: bool,
+    /// Add nothing to .learnings.jsonl
+    #[arg(long)]
+    pub no_learnings: bool,
 }
 
 /// Arguments of `mesh spawn`.
 #[derive(Clone, Debug, Args)]
 pub struct SpawnArgs {
     /// The rows: a CSV with a header
-    #[arg(value_name = "INPUT.csv", required_unless_present = "resume")]
+    #[arg(value_name = "INPUT.csv", required_unless_present_any = ["resume", "call"], conflicts_with = "call")]
     pub csv_path: Option<PathBuf>,
     /// What to do with a row; {column} stands for a cell, {{ and }} for braces
     #[arg(long, value_name = "TEXT")]
@@ -345,6 +506,9 @@ pub struct SpawnArgs {
     /// The same, from a file
     #[arg(long, value_name = "F")]
     pub instruction_file: Option<PathBuf>,
+    /// Everything from a wave's call file: input, instruction, id column, output, schema, concurrency, time limit
+    #[arg(long, value_name = "F.call.json", conflicts_with_all = ["instruction", "instruction_file", "id_column", "output_schema"])]
+    pub call: Option<PathBuf>,
     /// The column that identifies a row [default: row-1, row-2, ...]
     #[arg(long, value_name = "C")]
     pub id_column: Option<String>,
@@ -478,7 +642,20 @@ pub enum RunsCommand {
     /// All runs, oldest first
     List(PlaceArgs),
     /// The report of one run
-    Show(OneRun),
+    #[command(
+        after_help = "Example:\n  mesh runs show 20260213T015500Z --junit mesh.xml --markdown \"$GITHUB_STEP_SUMMARY\""
+    )]
+    Show(ShowRunArgs),
+}
+
+/// Arguments of `mesh runs show`.
+#[derive(Clone, Debug, Args)]
+pub struct ShowRunArgs {
+    /// Which run
+    #[command(flatten)]
+    pub run: OneRun,
+    #[command(flatten)]
+    pub files: ReportFiles,
 }
 
 /// Arguments of `mesh report-result`.
@@ -544,7 +721,7 @@ impl PlaceArgs {
     }
 }
 
-fn at_least_one(text: &str) -> Result<u64, String> {
+pub fn at_least_one(text: &str) -> Result<u64, String> {
     match text.parse() {
         Ok(0) => Err("must be at least 1".to_owned()),
         Ok(number) => Ok(number),

@@ -15,9 +15,18 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// The commands whose options can be set from outside.
-const CONFIGURABLE: [&str; 4] = ["run", "invoke", "doctor", "spawn"];
+const CONFIGURABLE: [&str; 6] = [
+    "run",
+    "invoke",
+    "doctor",
+    "spawn",
+    "wave next",
+    "wave simulate",
+];
+/// Those that take options as `KEY=VALUE`.
+const WITH_SETTINGS: [&str; 3] = ["run", "wave next", "wave simulate"];
 /// Options that make sense only where they are typed.
-const TYPED_ONLY: [&str; 12] = [
+const TYPED_ONLY: [&str; 14] = [
     "help",
     "version",
     "folder",
@@ -30,6 +39,8 @@ const TYPED_ONLY: [&str; 12] = [
     "resume",
     "retry_failed",
     "reuse",
+    "run",
+    "call",
 ];
 /// What `mesh spawn --resume` may be told; the rest stands in the run's ledger.
 const WITH_RESUME: [&str; 8] = [
@@ -56,19 +67,17 @@ pub fn parse(args: Vec<OsString>) -> Result<(Cli, Context), CliError> {
     if !folder.is_dir() {
         return Err(CliError::NoFolder(given));
     }
-    let name = glance
-        .as_ref()
-        .and_then(ArgMatches::subcommand_name)
-        .unwrap_or_default();
+    let name = glance.as_ref().map(full_name).unwrap_or_default();
+    let name = name.as_str();
     let config = match CONFIGURABLE.contains(&name) || ["resume", "adapters"].contains(&name) {
         true => Config::load(&config_root(&folder))?,
         false => Config::default(),
     };
     let command = with_config(with_environment(Cli::command()), &config);
     config.check_options(|key| is_option(&command, key))?;
-    let args = match name {
-        "run" => spelled_out(args, glance.as_ref(), &command)?,
-        _ => args,
+    let args = match WITH_SETTINGS.contains(&name) {
+        true => spelled_out(args, name, glance.as_ref(), &command)?,
+        false => args,
     };
     let matches = command
         .try_get_matches_from(args)
@@ -78,6 +87,7 @@ pub fn parse(args: Vec<OsString>) -> Result<(Cli, Context), CliError> {
         (&mut cli.command, matches.subcommand_matches("spawn"))
     {
         match args.resume {
+            None if args.call.is_some() => {}
             None => one_instruction(args, matches)?,
             Some(_) => told_nothing_else(matches)?,
         }
@@ -121,11 +131,10 @@ fn with_environment(command: clap::Command) -> clap::Command {
         }
         None => arg,
     };
-    let mut command = command.mut_args(attach);
-    for name in CONFIGURABLE {
-        command = command.mut_subcommand(name, |sub| sub.mut_args(attach));
-    }
-    command
+    let command = command.mut_args(attach);
+    CONFIGURABLE
+        .iter()
+        .fold(command, |command, name| mut_options(command, name, &attach))
 }
 
 fn with_config(command: clap::Command, config: &Config) -> clap::Command {
@@ -137,11 +146,39 @@ fn with_config(command: clap::Command, config: &Config) -> clap::Command {
         Some(values) => arg.default_value(values.first().cloned().unwrap_or_default()),
         None => arg,
     };
-    let mut command = command.mut_args(attach);
-    for name in CONFIGURABLE {
-        command = command.mut_subcommand(name, |sub| sub.mut_args(attach));
+    let command = command.mut_args(attach);
+    CONFIGURABLE
+        .iter()
+        .fold(command, |command, name| mut_options(command, name, &attach))
+}
+
+/// The name of the command with those of its subcommands, such as `wave next`.
+fn full_name(matches: &ArgMatches) -> String {
+    let innermost = |matches: &ArgMatches| matches.subcommand().map(|(_, sub)| full_name(sub));
+    let inner = innermost(matches).unwrap_or_default();
+    let name = matches.subcommand_name().unwrap_or_default();
+    format!("{name} {inner}").trim_end().to_owned()
+}
+
+/// The matches of the last subcommand.
+fn innermost(matches: &ArgMatches) -> &ArgMatches {
+    match matches.subcommand() {
+        Some((_, sub)) => innermost(sub),
+        None => matches,
     }
-    command
+}
+
+fn mut_options(command: clap::Command, name: &str, change: &dyn Fn(Arg) -> Arg) -> clap::Command {
+    let (first, rest) = name.split_once(' ').unwrap_or((name, ""));
+    command.mut_subcommand(first, |sub| match rest {
+        "" => sub.mut_args(change),
+        _ => mut_options(sub, rest, change),
+    })
+}
+
+fn find_command<'c>(command: &'c clap::Command, name: &str) -> Option<&'c clap::Command> {
+    let mut names = name.split(' ');
+    names.try_fold(command, |command, name| command.find_subcommand(name))
 }
 
 fn is_option(command: &clap::Command, key: &str) -> bool {
@@ -149,8 +186,8 @@ fn is_option(command: &clap::Command, key: &str) -> bool {
 }
 
 fn find_option<'c>(command: &'c clap::Command, key: &str) -> Option<&'c Arg> {
-    let subs = command.get_subcommands();
-    let subs = subs.filter(|sub| CONFIGURABLE.contains(&sub.get_name()));
+    let subs = CONFIGURABLE.iter();
+    let subs = subs.filter_map(|name| find_command(command, name));
     std::iter::once(command)
         .chain(subs)
         .flat_map(clap::Command::get_arguments)
@@ -186,12 +223,13 @@ fn option(key: &str, value: &str) -> String {
 /// `max_tasks=2` -> `--max-tasks=2`.
 fn spelled_out(
     args: Vec<OsString>,
+    name: &str,
     glance: Option<&ArgMatches>,
     command: &clap::Command,
 ) -> Result<Vec<OsString>, CliError> {
-    let run = glance.and_then(|matches| matches.subcommand_matches("run"));
-    let given: Vec<String> = run
-        .and_then(|run| run.get_many::<String>("settings"))
+    let given: Vec<String> = glance
+        .map(innermost)
+        .and_then(|command| command.get_many::<String>("settings"))
         .map(|values| values.cloned().collect())
         .unwrap_or_default();
     let (args, worker) = split_command(args);
@@ -202,7 +240,10 @@ fn spelled_out(
             spelled.push(arg);
             continue;
         };
-        let bad = || CliError::BadSetting(text.to_owned());
+        let bad = || CliError::BadSetting {
+            setting: text.to_owned(),
+            command: name.to_owned(),
+        };
         let (key, value) = text.split_once('=').ok_or_else(bad)?;
         let known = find_option(command, key).ok_or_else(bad)?;
         match (known.get_action().takes_values(), value) {
@@ -255,19 +296,18 @@ fn one_instruction(args: &mut SpawnArgs, matches: &ArgMatches) -> Result<(), Cli
     Ok(())
 }
 
-/// What was typed for `run` or `invoke`, or stands in the environment, as the preflight line shows it.
+/// What was typed for `run`, `invoke` or `wave next`, or stands in the environment, as the preflight line shows it.
 fn overrides(matches: &ArgMatches) -> Vec<String> {
-    let commands = ["run", "invoke"];
-    let mut runs = commands
-        .iter()
-        .filter_map(|name| matches.subcommand_matches(name));
-    let Some(run) = runs.next() else {
+    if !["run", "invoke", "wave next"].contains(&full_name(matches).as_str()) {
         return Vec::new();
-    };
+    }
+    let run = innermost(matches);
     let shown = [
         "ids",
         "max_tasks",
         "parallel_tasks",
+        "dispatch",
+        "deps",
         "shared_paths",
         "protocol",
         "swarm_roles",
@@ -275,6 +315,13 @@ fn overrides(matches: &ArgMatches) -> Vec<String> {
         "consensus_retries",
         "validation_allow",
         "trust_proposed_validation",
+        "prevalidate",
+        "isolation",
+        "delivery",
+        "protected_branches",
+        "allow_protected",
+        "no_verify",
+        "no_learnings",
         "strict",
         "model",
         "effort",
@@ -290,6 +337,8 @@ fn overrides(matches: &ArgMatches) -> Vec<String> {
         "max_runtime_seconds",
         "max_idle_seconds",
         "grace_seconds",
+        "allow_binary",
+        "patch_bytes_max",
         "validation_timeout_seconds",
     ];
     shown

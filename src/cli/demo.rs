@@ -7,10 +7,13 @@ use crate::git::Repo;
 use crate::integrate::RepoLock;
 use crate::job::{Backoff, Bounds, Budget};
 use crate::model::shell_word;
+use crate::patch;
 use crate::plan::SwarmOverrides;
-use crate::run::{self, PlanRun, Request, RunError, RunFolder};
+use crate::run::{self, Integrating, PlanRun, Request, RunError, RunFolder};
+use crate::schedule::{Deps, Dispatch};
 use crate::scope::SHARED_PATHS;
 use include_dir::{Dir, include_dir};
+use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -123,8 +126,12 @@ fn request(repo: &Path, answers: &Path) -> Request {
         ids: Vec::new(),
         max_tasks: COMPLETED as u32 + 1,
         parallel_tasks: 2,
+        // In lock step its waves are the same every time; they are the reference waves.
+        dispatch: Dispatch::Barrier,
+        deps: Deps::Strict,
         shared_paths: SHARED_PATHS.map(str::to_owned).to_vec(),
         protocol: "swarm".to_owned(),
+        protocols: BTreeMap::new(),
         swarm: SwarmOverrides::default(),
         validation_allow: Vec::new(),
         trust_proposed_validation: false,
@@ -146,7 +153,9 @@ fn request(repo: &Path, answers: &Path) -> Request {
             retry_delay: Backoff::default(),
         },
         remaining: [None, None],
+        patch: patch::Limits::default(),
         validation_timeout_seconds: 60,
+        integrating: Integrating::default(),
         record: None,
         overrides: vec![
             format!("max_tasks={}", COMPLETED + 1),

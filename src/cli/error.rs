@@ -10,6 +10,7 @@ use crate::ledger::LedgerError;
 use crate::model::RunId;
 use crate::plan::PlanError;
 use crate::run::{Blame, RunError};
+use crate::simulate::DurationsError;
 use std::error::Error;
 use std::io::Write;
 use std::path::PathBuf;
@@ -24,9 +25,25 @@ pub enum CliError {
     /// `-C` names no folder.
     #[error("`{}` is not a folder", .0.display())]
     NoFolder(PathBuf),
-    /// An argument of `run` that is no `key=value` of an option.
-    #[error("`{0}` is not a setting of `mesh run`")]
-    BadSetting(String),
+    /// An argument that is no `key=value` of an option.
+    #[error("`{setting}` is not a setting of `mesh {command}`")]
+    BadSetting {
+        /// As given.
+        setting: String,
+        /// The command.
+        command: String,
+    },
+    /// A call file that is none.
+    #[error("call file `{}`: {why}", path.display())]
+    BadCall {
+        /// As given.
+        path: PathBuf,
+        /// What does not fit.
+        why: String,
+    },
+    /// A folder that is to be written anew is there.
+    #[error("`{}` is there already and not empty", .0.display())]
+    FolderInTheWay(PathBuf),
     /// An argument of `$mesh` in a message is wrong.
     #[error(transparent)]
     Invoke(#[from] InvokeError),
@@ -45,6 +62,15 @@ pub enum CliError {
     /// The plan is not usable.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// A file of durations is not usable.
+    #[error("`{}`: {source}", path.display())]
+    Durations {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: DurationsError,
+    },
     /// A schema is not one.
     #[error(transparent)]
     Schema(#[from] SchemaError),
@@ -81,6 +107,18 @@ pub enum CliError {
         #[source]
         source: std::io::Error,
     },
+    /// A file that was named can't be written.
+    #[error("`{}` can't be written", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the file system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A report in another form of a run that has none.
+    #[error("run `{0}` is one of a spawned CSV: its report is the output CSV")]
+    NotAPlanRun(RunId),
     /// A stream or a temporary file failed.
     #[error("input or output failed")]
     Io(#[from] std::io::Error),
@@ -120,10 +158,15 @@ impl CliError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            CliError::BadSetting(_) => Some(
-                "settings are key=value, such as max_tasks=2; the agent's command stands after `--`; see mesh run --help"
-                    .to_owned(),
-            ),
+            CliError::BadSetting { command, .. } => {
+                let agent = match command.as_str() {
+                    "run" | "wave next" => " the agent's command stands after `--`;",
+                    _ => "",
+                };
+                Some(format!(
+                    "settings are key=value, such as max_tasks=2;{agent} see mesh {command} --help"
+                ))
+            }
             CliError::Invoke(InvokeError::UnknownKey(_)) => {
                 Some(format!("a message can set {}", KEYS.join(", ")))
             }
@@ -139,8 +182,10 @@ impl CliError {
             CliError::FlattenWhat => Some("name one with --output-schema F".to_owned()),
             CliError::ResumeWhat => Some("name the input, or --resume=RUN".to_owned()),
             CliError::NoRunOver(_) => Some("mesh runs list shows all runs; --resume=RUN names one".to_owned()),
+            CliError::NotAPlanRun(run) => Some(format!("mesh runs show {run} names it")),
             CliError::NotUnderWay(_) => Some("mesh runs list shows which have ended".to_owned()),
             CliError::Plan(error) => error.hint(),
+            CliError::Durations { source, .. } => Some(source.hint()),
             CliError::Learnings(error) => error.hint(),
             CliError::Run(error) => error.hint(),
             _ => None,

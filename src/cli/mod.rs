@@ -18,8 +18,10 @@ mod report_result;
 mod resume;
 mod run;
 mod runs;
+mod simulate;
 mod spawn;
 mod st;
+mod step;
 mod stop;
 mod terminal;
 mod wave;
@@ -64,6 +66,8 @@ fn dispatch(cli: Cli, context: &args::Context) -> Result<u8, CliError> {
         }
         Command::Learnings(args) => learnings::execute(&args, context),
         Command::ReportResult(args) => report_result::execute(&args, context),
+        Command::Collect(args) => step::collect(&args, context),
+        Command::Integrate(args) => step::integrate(&args, context),
         Command::Wave(command) => wave::execute(&command, context),
         Command::Mcp(_) => mcp::execute(),
         Command::Adapters => adapters::execute(context),

@@ -2,7 +2,8 @@
 
 use super::terminal::{ProgressMode, Terminal, Tone};
 use crate::job::{Counts, Observer, RunningRow, Snapshot};
-use crate::model::{Usage, WaveCompiled, dollars, one_line, short as short_count};
+use crate::model::{Usage, WaveCompiled, WaveNo, dollars, one_line, short as short_count};
+use crate::plan::{Plan, mirror};
 use crate::run::Watcher;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
@@ -22,19 +23,28 @@ const SLOW_MAX: usize = 3;
 /// The display of one command.
 pub struct Display {
     terminal: Terminal,
-    title: String,
     job_id: Option<String>,
     bars: MultiProgress,
+    /// One for all that is under way.
     bar: Option<ProgressBar>,
     /// A line for each of the slowest rows.
     slow: Vec<ProgressBar>,
+    /// What is under way.
+    parts: Vec<Part>,
     last: Instant,
     last_json: Instant,
+}
+
+/// A wave or job under way.
+struct Part {
+    wave: WaveNo,
+    title: String,
+    total: u64,
     began: Instant,
 }
 
 impl Display {
-    /// A display for waves; a bar appears with each.
+    /// A display for waves; a bar appears with the first.
     pub fn for_run(terminal: &Terminal) -> Self {
         let bars = match terminal.progress {
             ProgressMode::Bar => MultiProgress::new(),
@@ -42,14 +52,13 @@ impl Display {
         };
         Self {
             terminal: *terminal,
-            title: String::new(),
             job_id: None,
             bars,
             bar: None,
             slow: Vec::new(),
+            parts: Vec::new(),
             last: Instant::now(),
             last_json: Instant::now(),
-            began: Instant::now(),
         }
     }
 
@@ -57,32 +66,28 @@ impl Display {
     pub fn for_job(terminal: &Terminal, job_id: &str, title: &str, total: u64) -> Self {
         let mut display = Self::for_run(terminal);
         display.job_id = Some(job_id.to_owned());
-        display.begin(title, total);
+        display.begin(WaveNo(1), title, total);
         display
     }
 
     /// The job is over.
     pub fn finish(&mut self, counts: Counts) {
-        self.end(counts);
+        self.end(WaveNo(1), counts);
     }
 
-    fn begin(&mut self, title: &str, total: u64) {
-        self.title = title.to_owned();
-        self.began = Instant::now();
-        self.last = Instant::now();
-        self.last_json = Instant::now();
+    fn begin(&mut self, wave: WaveNo, title: &str, total: u64) {
+        if self.parts.is_empty() {
+            self.last = Instant::now();
+            self.last_json = Instant::now();
+        }
+        self.parts.push(Part {
+            wave,
+            title: title.to_owned(),
+            total,
+            began: Instant::now(),
+        });
         match self.terminal.progress {
-            ProgressMode::Bar => {
-                let bar = self.bars.add(ProgressBar::new(total));
-                // The template is a constant that a test renders.
-                if let Ok(style) =
-                    ProgressStyle::with_template("{prefix:<20} {bar:16} {pos}/{len} {wide_msg}")
-                {
-                    bar.set_style(style.progress_chars("=> "));
-                }
-                bar.set_prefix(title.to_owned());
-                self.bar = Some(bar);
-            }
+            ProgressMode::Bar => self.show_bar(),
             ProgressMode::Plain => {
                 self.terminal.talk(&format!("{title}: {}", rows(total)));
             }
@@ -90,7 +95,35 @@ impl Display {
         }
     }
 
-    fn end(&mut self, counts: Counts) {
+    /// A bar that is called after what is under way, and none when nothing is.
+    fn show_bar(&mut self) {
+        if self.parts.is_empty() {
+            if let Some(bar) = self.bar.take() {
+                // The line below stays in the scroll-back; a full bar for every past wave would only fill the screen.
+                bar.finish_and_clear();
+                self.bars.remove(&bar);
+            }
+            return;
+        }
+        let bar = self.bar.get_or_insert_with(|| {
+            let bar = self.bars.add(ProgressBar::new(0));
+            // The template is a constant that a test renders.
+            if let Ok(style) =
+                ProgressStyle::with_template("{prefix:<20} {bar:16} {pos}/{len} {wide_msg}")
+            {
+                bar.set_style(style.progress_chars("=> "));
+            }
+            bar
+        });
+        bar.set_length(self.parts.iter().map(|part| part.total).sum());
+        bar.set_prefix(title(&self.parts));
+    }
+
+    fn end(&mut self, wave: WaveNo, counts: Counts) {
+        let Some(at) = self.parts.iter().position(|part| part.wave == wave) else {
+            return;
+        };
+        let part = self.parts.remove(at);
         let failed = match counts.failed {
             0 => String::new(),
             failed => format!(", {failed} failed"),
@@ -98,15 +131,11 @@ impl Display {
         let text = format!(
             "{} completed{failed} in {:.1}s",
             counts.completed,
-            self.began.elapsed().as_secs_f64()
+            part.began.elapsed().as_secs_f64()
         );
         self.show_slowest(&[]);
-        if let Some(bar) = self.bar.take() {
-            // The line below stays in the scroll-back; a full bar for every past wave would only fill the screen.
-            bar.finish_and_clear();
-            self.bars.remove(&bar);
-        }
-        self.line(&format!("{}: {text}", self.title));
+        self.show_bar();
+        self.line(&format!("{}: {text}", part.title));
     }
 
     /// A line below the bar for each of the slowest rows, as many as there are now.
@@ -184,7 +213,7 @@ impl Observer for Display {
             let counts = snapshot.counts;
             let mut text = format!(
                 "{}: {}/{} {}",
-                self.title,
+                title(&self.parts),
                 counts.ended(),
                 counts.total,
                 status(snapshot)
@@ -208,15 +237,30 @@ impl Observer for Display {
 impl Watcher for Display {
     fn wave_begins(&mut self, wave: &WaveCompiled) {
         let title = format!("wave {} {}", wave.wave, wave.round);
-        self.begin(&title, wave.rows.len() as u64);
+        self.begin(wave.wave, &title, wave.rows.len() as u64);
     }
 
-    fn wave_ends(&mut self, _wave: &WaveCompiled, counts: Counts) {
-        self.end(counts);
+    fn wave_ends(&mut self, wave: &WaveCompiled, counts: Counts) {
+        self.end(wave.wave, counts);
     }
 
     fn say(&mut self, text: &str) {
         self.line(text);
+    }
+
+    fn mirror(&mut self, plan: &Plan) {
+        // The line that `mesh st` prints, for a planning panel; too long for everybody else.
+        if self.terminal.verbose {
+            self.line(&format!("update_plan: {}", mirror::update_plan(plan)));
+        }
+    }
+}
+
+/// What one bar for all of them is called.
+fn title(parts: &[Part]) -> String {
+    match parts {
+        [part] => part.title.clone(),
+        parts => format!("{} waves", parts.len()),
     }
 }
 

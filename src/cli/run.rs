@@ -1,6 +1,6 @@
 //! `mesh run`; `mesh invoke` ends here as well.
 
-use super::args::{Context, RunOptions, WorkerArgs};
+use super::args::{Context, IntegrateArgs, RunOptions, WorkerArgs};
 use super::error::CliError;
 use super::progress::{Display, rows};
 use super::stop;
@@ -12,8 +12,9 @@ use crate::integrate::{RepoLock, VALIDATION_ALLOW};
 use crate::job::Bounds;
 use crate::job::Ending;
 use crate::model::RunId;
+use crate::patch;
 use crate::plan::SwarmOverrides;
-use crate::run::{self, PlanRun, Preflight, Request, RunError, RunFolder};
+use crate::run::{self, Integrating, PlanRun, Preflight, Request, RunError, RunFolder, State};
 
 /// Preflight, run, report.
 pub fn execute(args: &RunOptions, context: &Context) -> Result<u8, CliError> {
@@ -35,11 +36,18 @@ pub fn execute(args: &RunOptions, context: &Context) -> Result<u8, CliError> {
     announce(&preflight, folder.id(), &context.terminal);
     let artifacts = format!("artifacts: {}", folder.path().display());
     context.terminal.detail(&artifacts);
-    drive(PlanRun::begin(preflight, folder, lock)?, &context.terminal).map(|(code, _)| code)
+    let (code, report) = drive(PlanRun::begin(preflight, folder, lock)?, &context.terminal)?;
+    if let Some(report) = report {
+        super::runs::write_files(&report, &args.report, context)?;
+    }
+    Ok(code)
 }
 
 /// Drives a run to its end and prints the report; also for `resume` and `demo`.
 pub fn drive(mut plan_run: PlanRun, terminal: &Terminal) -> Result<(u8, Option<Report>), CliError> {
+    if let Some(note) = plan_run.lock_note() {
+        terminal.warn(note);
+    }
     let stop = stop::asked_for(plan_run.folder())?;
     let mut display = Display::for_run(terminal);
     let end = plan_run.drive(&mut display, &stop);
@@ -54,13 +62,7 @@ pub fn drive(mut plan_run: PlanRun, terminal: &Terminal) -> Result<(u8, Option<R
             return Err(error.into());
         }
     };
-    let report = Report::of(plan_run.state());
-    if let Some(report) = &report {
-        match terminal.json {
-            true => terminal.data(&serde_json::to_string(report).unwrap_or_default())?,
-            false => terminal.data(&format!("\n{}", terminal.painted(&report.text())))?,
-        }
-    }
+    let report = print_report(plan_run.state(), terminal)?;
     if end != Ending::Finished {
         let command = go_on_command(plan_run.id(), &end);
         terminal.talk(&format!(
@@ -74,6 +76,18 @@ pub fn drive(mut plan_run: PlanRun, terminal: &Terminal) -> Result<(u8, Option<R
         .as_ref()
         .map_or(70, |finished| finished.exit_code);
     Ok((code, report))
+}
+
+/// Prints the report of a plan run.
+pub fn print_report(state: &State, terminal: &Terminal) -> Result<Option<Report>, CliError> {
+    let report = Report::of(state);
+    if let Some(report) = &report {
+        match terminal.json {
+            true => terminal.data(&serde_json::to_string(report).unwrap_or_default())?,
+            false => terminal.data(&format!("\n{}", terminal.painted(&report.text())))?,
+        }
+    }
+    Ok(report)
 }
 
 /// The command that goes on with a run that ended so.
@@ -92,8 +106,11 @@ pub fn request(args: &RunOptions, context: &Context) -> Request {
         ids: args.ids.clone(),
         max_tasks: args.max_tasks,
         parallel_tasks: args.parallel_tasks,
+        dispatch: args.dispatch,
+        deps: args.deps,
         shared_paths: args.shared_paths.clone(),
         protocol: args.protocol.clone(),
+        protocols: context.config.protocols.clone(),
         swarm: SwarmOverrides {
             roles: args.swarm_roles,
             consensus_threshold: args.consensus_threshold,
@@ -111,9 +128,26 @@ pub fn request(args: &RunOptions, context: &Context) -> Request {
         budget: args.budget.budget(),
         max_wall_seconds: args.budget.max_wall_seconds,
         remaining: remaining(&args.worker),
+        patch: patch::Limits {
+            bytes_max: args.patch_bytes_max,
+            allow_binary: args.allow_binary,
+        },
         validation_timeout_seconds: args.validation_timeout_seconds,
+        integrating: integrating(&args.integrate),
         record: args.worker.record.clone(),
         overrides: context.overrides.clone(),
+    }
+}
+
+fn integrating(args: &IntegrateArgs) -> Integrating {
+    Integrating {
+        prevalidate: args.prevalidate,
+        isolation: args.isolation,
+        delivery: args.delivery,
+        protected_branches: args.protected_branches.clone(),
+        allow_protected: args.allow_protected,
+        no_verify: args.no_verify,
+        no_learnings: args.no_learnings,
     }
 }
 
@@ -151,14 +185,14 @@ pub fn choice(args: &WorkerArgs) -> Choice {
 }
 
 /// The one line before any worker, and what differs from what was asked for.
-fn announce(preflight: &Preflight, run_id: &RunId, terminal: &Terminal) {
+pub fn announce(preflight: &Preflight, run_id: &RunId, terminal: &Terminal) {
     terminal.talk(&preflight.line(run_id));
     for note in &preflight.notes {
         terminal.warn(note);
     }
 }
 
-fn nothing_to_do(preflight: &Preflight, context: &Context) -> Result<u8, CliError> {
+pub fn nothing_to_do(preflight: &Preflight, context: &Context) -> Result<u8, CliError> {
     let terminal = &context.terminal;
     terminal.talk(&preflight.line(&clock::run_id(clock::now())));
     let counts = preflight.counts();

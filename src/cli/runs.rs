@@ -1,6 +1,6 @@
 //! `mesh runs`.
 
-use super::args::{Context, OneRun, RunsArgs, RunsCommand};
+use super::args::{Context, ReportFiles, RunsArgs, RunsCommand, ShowRunArgs};
 use super::error::CliError;
 use super::terminal::Terminal;
 use crate::inspect::Report;
@@ -8,6 +8,7 @@ use crate::ledger;
 use crate::model::RunKind;
 use crate::run::{RunFolder, State};
 use comfy_table::Table;
+use std::path::Path;
 
 /// Lists runs or shows one.
 pub fn execute(args: &RunsArgs, context: &Context) -> Result<u8, CliError> {
@@ -106,11 +107,19 @@ fn status(folder: &RunFolder, state: &State) -> String {
     ended.map_or("not ended".to_owned(), String::clone)
 }
 
-fn show(args: &OneRun, context: &Context) -> Result<u8, CliError> {
-    let folder = super::resume::find(args, context)?;
+fn show(args: &ShowRunArgs, context: &Context) -> Result<u8, CliError> {
+    let folder = super::resume::find(&args.run, context)?;
     let state = State::read(&folder.ledger())?;
     let terminal = &context.terminal;
-    match Report::of(&state) {
+    let report = Report::of(&state);
+    match &report {
+        Some(report) => write_files(report, &args.files, context)?,
+        None if args.files.junit.is_some() || args.files.markdown.is_some() => {
+            return Err(CliError::NotAPlanRun(folder.id().clone()));
+        }
+        None => {}
+    }
+    match report {
         Some(report) if terminal.json => {
             terminal.data(&serde_json::to_string(&report).unwrap_or_default())?
         }
@@ -118,6 +127,26 @@ fn show(args: &OneRun, context: &Context) -> Result<u8, CliError> {
         None => show_spawned(&folder, &state, terminal)?,
     }
     Ok(0)
+}
+
+/// Writes the report in the forms that were asked for.
+pub fn write_files(
+    report: &Report,
+    files: &ReportFiles,
+    context: &Context,
+) -> Result<(), CliError> {
+    let write = |path: &Path, text: &str| {
+        let path = context.folder.join(path);
+        crate::durable::write(&path, text.as_bytes())
+            .map_err(|source| CliError::Write { path, source })
+    };
+    if let Some(path) = &files.junit {
+        write(path, &report.junit()?)?;
+    }
+    if let Some(path) = &files.markdown {
+        write(path, &report.markdown())?;
+    }
+    Ok(())
 }
 
 fn show_spawned(folder: &RunFolder, state: &State, terminal: &Terminal) -> Result<(), CliError> {

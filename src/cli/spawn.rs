@@ -6,12 +6,13 @@ use super::progress::{Display, rows};
 use super::run::{bounds, choice, remaining};
 use super::stop;
 use super::terminal::{Terminal, Tone};
-use crate::adapter;
+use crate::adapter::{self, AdapterError};
 use crate::collect::schema::Schema;
 use crate::job::{self, Ending, Selection, Summary, Survey};
 use crate::model::{RunId, one_line};
 use crate::run::{self, Earlier, Raised, RunError, RunFolder, SpawnRun, SpawnSettings};
 use crate::schedule::{Concurrency, Limits};
+use crate::wave::Call;
 
 /// Checks everything, then runs the rows.
 pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
@@ -28,9 +29,13 @@ pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
             &context.terminal,
         );
     }
-    let csv_path = context.folder.join(args.input());
-    let spooled = run::spool(&csv_path)?;
-    let mut settings = settings(args, context)?;
+    let call = args
+        .call
+        .as_deref()
+        .map(|path| call(path, context))
+        .transpose()?;
+    let mut settings = settings(args, call, context)?;
+    let spooled = run::spool(&settings.csv_path)?;
     if let Some(file) = &spooled {
         settings.input_path = file.path().to_owned();
         settings.output_folder.clone_from(&context.folder);
@@ -153,7 +158,56 @@ pub fn drive(mut spawn_run: SpawnRun, total: u64, terminal: &Terminal) -> Result
         .unwrap_or(u8::from(summary.failed_items > 0)))
 }
 
-fn settings(args: &SpawnArgs, context: &Context) -> Result<SpawnSettings, CliError> {
+/// The arguments in a call file, with its paths as they count from here.
+fn call(path: &std::path::Path, context: &Context) -> Result<Call, CliError> {
+    let full = context.folder.join(path);
+    let text = std::fs::read_to_string(&full).map_err(|source| CliError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    let mut call = Call::parse(&text).map_err(|why| CliError::BadCall {
+        path: path.to_owned(),
+        why,
+    })?;
+    let folder = crate::durable::parent(&full);
+    call.csv_path = folder.join(&call.csv_path);
+    call.output_csv_path = call.output_csv_path.map(|path| folder.join(path));
+    Ok(call)
+}
+
+fn settings(
+    args: &SpawnArgs,
+    call: Option<Call>,
+    context: &Context,
+) -> Result<SpawnSettings, CliError> {
+    let settings = own_settings(args, context)?;
+    let Some(call) = call else {
+        return Ok(settings);
+    };
+    let schema = call.output_schema;
+    let mut bounds = settings.bounds;
+    bounds.max_concurrency = call
+        .max_concurrency
+        .unwrap_or(bounds.max_concurrency)
+        .max(1);
+    bounds.max_runtime_seconds = call
+        .max_runtime_seconds
+        .unwrap_or(bounds.max_runtime_seconds)
+        .max(1);
+    Ok(SpawnSettings {
+        input_path: call.csv_path.clone(),
+        output_folder: crate::durable::parent(&call.csv_path).to_owned(),
+        csv_path: call.csv_path,
+        instruction: call.instruction,
+        id_column: call.id_column,
+        output_csv_path: settings.output_csv_path.clone().or(call.output_csv_path),
+        output_schema: schema,
+        bounds,
+        ..settings
+    })
+}
+
+fn own_settings(args: &SpawnArgs, context: &Context) -> Result<SpawnSettings, CliError> {
     let at = |path: &std::path::Path| context.folder.join(path);
     let instruction = match (&args.instruction, &args.instruction_file) {
         (_, Some(path)) => std::fs::read_to_string(at(path)).map_err(|source| CliError::Read {
@@ -164,7 +218,7 @@ fn settings(args: &SpawnArgs, context: &Context) -> Result<SpawnSettings, CliErr
     };
     let output_schema = match &args.output_schema {
         Some(path) => Some(Schema::read(&at(path))?.source().clone()),
-        None if args.flatten => return Err(CliError::FlattenWhat),
+        None if args.flatten && args.call.is_none() => return Err(CliError::FlattenWhat),
         None => None,
     };
     let chosen = adapter::select(
@@ -173,6 +227,9 @@ fn settings(args: &SpawnArgs, context: &Context) -> Result<SpawnSettings, CliErr
         &context.folder,
     )
     .map_err(RunError::from)?;
+    if chosen.name == adapter::EXTERNAL {
+        return Err(RunError::from(AdapterError::ExternalSpawn).into());
+    }
     let budget = args.budget.budget();
     chosen.check_budget(&budget).map_err(RunError::from)?;
     let mut bounds = chosen.bounded(bounds(&args.worker));

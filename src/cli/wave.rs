@@ -1,19 +1,25 @@
 //! `mesh wave`.
 
-use super::args::{Context, LintArgs, WaveCommand};
+use super::args::{Context, ExportArgs, LintArgs, WaveCommand};
 use super::error::CliError;
 use super::terminal::Tone;
 use crate::job::JobError;
+use crate::model::shell_word;
 use crate::run::RunError;
 use crate::table::{ReadOptions, Reader};
-use crate::wave::{Problem, lint};
+use crate::wave::{self, Call, Problem, Runner, lint};
 use serde_json::{Value, json};
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// Does what the subcommand says.
 pub fn execute(command: &WaveCommand, context: &Context) -> Result<u8, CliError> {
     match command {
+        WaveCommand::Next(args) => super::step::next(args, context),
+        WaveCommand::Export(args) => export(args, context),
         WaveCommand::Lint(args) => check(args, context),
+        WaveCommand::Simulate(args) => super::simulate::execute(args, context),
     }
 }
 
@@ -48,24 +54,69 @@ fn check(args: &LintArgs, context: &Context) -> Result<u8, CliError> {
     Ok(u8::from(!is_good))
 }
 
+/// Writes the folder for another runner.
+fn export(args: &ExportArgs, context: &Context) -> Result<u8, CliError> {
+    let path = context.folder.join(&args.wave);
+    let (header, rows) = read_table(&path, &args.wave)?;
+    let call = call_of(&path)?.unwrap_or_default();
+    let bad = |why| CliError::BadCall {
+        path: path.with_extension("call.json"),
+        why,
+    };
+    let call = Call::parse(&call).map_err(bad)?;
+    let folder = context.folder.join(&args.into);
+    let is_taken = std::fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some());
+    if is_taken {
+        return Err(CliError::FolderInTheWay(args.into.clone()));
+    }
+    for file in wave::export(args.to, &header, &rows, &call, &args.command) {
+        let path = folder.join(&file.path);
+        crate::durable::write(&path, file.text.as_bytes())?;
+        if file.is_program {
+            std::fs::set_permissions(&path, Permissions::from_mode(0o755))?;
+        }
+    }
+    let shown = shell_word(&args.into.to_string_lossy());
+    context.terminal.data(&folder.display().to_string())?;
+    context.terminal.talk(&match args.to {
+        Runner::Parallel | Runner::Xargs => format!("work it with: {shown}/run"),
+        Runner::Slurm => format!("work it with: cd {shown} && sbatch job.sbatch"),
+        Runner::Kubernetes => {
+            format!("name image and claim in {shown}/job.yaml, then kubectl apply -f it")
+        }
+    });
+    context.terminal.talk(&format!(
+        "then bring the answers back: mesh collect RUN {shown}/results"
+    ));
+    Ok(0)
+}
+
 /// The number of rows, and what is wrong with them or with the call file beside them.
 fn look(path: &Path, name: &Path) -> Result<(usize, Vec<Problem>), CliError> {
+    let (header, rows) = read_table(path, name)?;
+    let call = call_of(path)?.map(|text| serde_json::from_str(&text).unwrap_or_default());
+    Ok((rows.len(), lint(&header, &rows, call.as_ref())))
+}
+
+fn read_table(path: &Path, name: &Path) -> Result<(Vec<String>, Vec<Vec<String>>), CliError> {
     let table = |error| RunError::from(JobError::Table(error));
     let mut reader = Reader::open(path, name, &ReadOptions::default()).map_err(table)?;
     let mut rows = Vec::new();
     while let Some(row) = reader.next_row().map_err(table)? {
         rows.push(row);
     }
+    Ok((reader.header().to_vec(), rows))
+}
+
+/// The text of the call file beside a wave CSV.
+fn call_of(path: &Path) -> Result<Option<String>, CliError> {
     let call_path = path.with_extension("call.json");
-    let call = match std::fs::read_to_string(&call_path) {
-        Ok(text) => Some(serde_json::from_str(&text).unwrap_or_default()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(source) => {
-            return Err(CliError::Read {
-                path: call_path,
-                source,
-            });
-        }
-    };
-    Ok((rows.len(), lint(reader.header(), &rows, call.as_ref())))
+    match std::fs::read_to_string(&call_path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(CliError::Read {
+            path: call_path,
+            source,
+        }),
+    }
 }

@@ -1,6 +1,9 @@
 //! Looking at what happened: folds over a ledger, turned into text. Nothing here decides anything, and nothing
 //! is said that the ledger does not hold.
 
+mod junit;
+mod markdown;
 mod report;
+mod text;
 
 pub use report::{Report, TaskReport};

@@ -1,9 +1,12 @@
-//! The final report of a plan run: the list under "Reporting" in the seed, as text and as JSON.
+//! The facts of a plan run: the list under "Reporting" in the seed, folded from the ledger. Serialised it is the report as
+//! JSON; [`text`](super::text), [`junit`](super::junit) and [`markdown`](super::markdown) say the same in other forms.
 
-use crate::model::{RunId, RunKind, Tally, Usage, ValidationFinished, VoteLine};
-use crate::run::{CLOSING_LINE, State, Unit};
+use crate::model::{
+    CommitRecord, IntegrationFinished, LearningAppended, RunId, RunKind, Tally, Usage,
+    ValidationFinished, VerdictRecord, VoteLine,
+};
+use crate::run::{State, Unit};
 use serde::Serialize;
-use std::fmt::Write;
 use std::path::PathBuf;
 
 /// Everything that a run has to say in the end.
@@ -21,8 +24,14 @@ pub struct Report {
     pub slots: SlotReport,
     /// Changes of the plan file, in order.
     pub plan_mutations: Vec<MutationReport>,
-    /// Records appended to the learnings store.
-    pub learnings: Vec<String>,
+    /// Tasks whose metadata a worker proposed.
+    pub hydrations: Vec<HydrationReport>,
+    /// Tasks that went over to another protocol.
+    pub protocol_changes: Vec<ProtocolReport>,
+    /// Changes of the concurrency number between waves.
+    pub backpressure: Vec<PressureReport>,
+    /// Records of the learnings store, in order.
+    pub learnings: Vec<LearningReport>,
     /// Changes that nobody may make.
     pub violations: Vec<String>,
     /// Wave CSVs, relative to the run's folder.
@@ -56,11 +65,86 @@ pub struct TaskReport {
     pub changed_paths: Vec<PathBuf>,
     /// Files that a failed validation left and that were moved into the run's folder.
     pub moved_aside: Vec<PathBuf>,
+    /// Files that a validation that passed changed or made outside of the patch.
+    pub by_validation: Vec<PathBuf>,
     /// Commands with outcomes.
     pub validation: Vec<ValidationReport>,
     /// What its workers used, where they said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
+    /// The same before the vote, where the voters were shown them.
+    pub before_vote: Vec<ValidationReport>,
+    /// Commands that passed without the patch as well: weak evidence.
+    pub passed_before: Vec<String>,
+    /// Commands that the synthesis proposed and that were not run.
+    pub left_out: Vec<String>,
+    /// Answers that could not be used.
+    pub refusals: Vec<RefusalReport>,
+    /// The commit that holds the patch.
+    pub commit: Option<CommitRecord>,
+}
+
+/// One answer that could not be used.
+#[derive(Clone, Debug, Serialize)]
+pub struct RefusalReport {
+    /// The row.
+    pub row: String,
+    /// Its failure code.
+    pub code: String,
+    /// Why, in words.
+    pub detail: String,
+}
+
+/// One task that had no metadata.
+#[derive(Clone, Debug, Serialize)]
+pub struct HydrationReport {
+    /// The plan item.
+    pub id: String,
+    /// The metadata that were stored, as YAML.
+    pub mesh: String,
+    /// Proposed commands that were not stored.
+    pub left_out: Vec<String>,
+}
+
+/// One change of protocol.
+#[derive(Clone, Debug, Serialize)]
+pub struct ProtocolReport {
+    /// The plan item.
+    pub id: String,
+    /// The protocol until then.
+    pub from: String,
+    /// The protocol from then on.
+    pub to: String,
+    /// Why, as a code.
+    pub code: String,
+    /// Why, in words.
+    pub detail: String,
+}
+
+/// One change of the concurrency number.
+#[derive(Clone, Debug, Serialize)]
+pub struct PressureReport {
+    /// After which wave.
+    pub wave: u32,
+    /// What was wrong with it; empty when it was clean.
+    pub causes: Vec<String>,
+    /// The number until then.
+    pub from: usize,
+    /// The number from then on.
+    pub to: usize,
+}
+
+/// One learning.
+#[derive(Clone, Debug, Serialize)]
+pub struct LearningReport {
+    /// The record.
+    pub id: String,
+    /// The plan item; `null` for the learning of the run.
+    pub task: Option<String>,
+    /// What was learned.
+    pub learning: String,
+    /// It was in the store before this run.
+    pub known: bool,
 }
 
 /// One counted vote.
@@ -85,9 +169,11 @@ pub struct ValidationReport {
     pub command: String,
     /// `exit 0`, `timed out`, …
     pub outcome: String,
+    /// Whether that is a success.
+    pub passed: bool,
     /// Wall-clock milliseconds.
     pub duration_ms: u64,
-    /// The last line of its output.
+    /// The most telling line of its output.
     pub key_line: String,
 }
 
@@ -117,6 +203,8 @@ pub struct SlotReport {
     pub closed: u64,
     /// Started and never seen to end; only a kill of `mesh` leaves any.
     pub stragglers: u64,
+    /// Their rows.
+    pub straggler_rows: Vec<String>,
 }
 
 /// One change of the plan file.
@@ -166,6 +254,7 @@ impl Report {
                 spawned: attempts.spawned,
                 closed: attempts.closed,
                 stragglers: attempts.spawned.saturating_sub(attempts.closed),
+                straggler_rows: state.stragglers(),
             },
             plan_mutations: state
                 .mutations
@@ -176,16 +265,14 @@ impl Report {
                     comment: mutation.comment.is_some(),
                 })
                 .collect(),
-            learnings: Vec::new(),
+            hydrations: hydrations(state),
+            protocol_changes: protocol_changes(state),
+            backpressure: backpressure(state),
+            learnings: state.learnings.iter().map(LearningReport::of).collect(),
             violations: state
                 .violations
                 .iter()
-                .map(|violation| {
-                    format!(
-                        "wave {}: {}: {:?}",
-                        violation.wave, violation.detail, violation.paths
-                    )
-                })
+                .map(|violation| format!("wave {}: {}", violation.wave, violation.told()))
                 .collect(),
             waves: state
                 .waves
@@ -194,85 +281,6 @@ impl Report {
                 .collect(),
             mesh_run_id: started.run_id.clone(),
         })
-    }
-
-    /// The report for a person, at most 80 columns where the content allows.
-    pub fn text(&self) -> String {
-        let mut text = String::new();
-        // Writing to a string can't fail.
-        let _ = self.write(&mut text);
-        text
-    }
-
-    fn write(&self, out: &mut String) -> std::fmt::Result {
-        write!(out, "Run {}", self.status)?;
-        if let Some(detail) = &self.detail {
-            write!(out, " ({detail})")?;
-        }
-        writeln!(out, "\n\nTasks")?;
-        if self.tasks.is_empty() {
-            writeln!(out, "  none attempted")?;
-        }
-        for task in &self.tasks {
-            task.write(out)?;
-        }
-        let adapter = &self.adapter;
-        writeln!(
-            out,
-            "\nWorkers\n  adapter {}, concurrency {}, {} waves",
-            adapter.name,
-            adapter.max_concurrency,
-            self.waves.len()
-        )?;
-        writeln!(
-            out,
-            "  {} spawned, {} completed, {} retried, {} timed out",
-            adapter.workers_spawned,
-            adapter.workers_completed,
-            adapter.workers_retried,
-            adapter.workers_timed_out
-        )?;
-        if let Some(usage) = &self.usage {
-            writeln!(out, "  used {usage}")?;
-        }
-        writeln!(
-            out,
-            "  slots: {} spawned, {} closed{}",
-            self.slots.spawned,
-            self.slots.closed,
-            match self.slots.stragglers {
-                0 => String::new(),
-                stragglers => format!(", {stragglers} never seen to end"),
-            }
-        )?;
-        writeln!(out, "\nPlan mutations")?;
-        for mutation in &self.plan_mutations {
-            let comment = if mutation.comment {
-                " + [mesh] comment"
-            } else {
-                ""
-            };
-            writeln!(out, "  {} -> {}{comment}", mutation.id, mutation.status)?;
-        }
-        if self.plan_mutations.is_empty() {
-            writeln!(out, "  none")?;
-        }
-        if !self.violations.is_empty() {
-            writeln!(out, "\nViolations")?;
-            for violation in &self.violations {
-                writeln!(out, "  {violation}")?;
-            }
-        }
-        writeln!(
-            out,
-            "\nLearnings\n  {}",
-            if self.learnings.is_empty() {
-                "none appended".to_owned()
-            } else {
-                self.learnings.join(", ")
-            }
-        )?;
-        writeln!(out, "\nmesh_run_id={}\n\n{CLOSING_LINE}", self.mesh_run_id)
     }
 }
 
@@ -285,6 +293,9 @@ impl TaskReport {
     fn of(unit: &Unit) -> Self {
         let ended = unit.ended.as_ref();
         let integration = unit.integration.as_ref();
+        let of_integration = |list: fn(&IntegrationFinished) -> &Vec<String>| {
+            integration.map_or(Vec::new(), |one| list(one).clone())
+        };
         Self {
             id: unit.id.to_string(),
             state: ended
@@ -300,6 +311,7 @@ impl TaskReport {
             moved_aside: integration
                 .map(|integration| integration.moved_aside.clone())
                 .unwrap_or_default(),
+            by_validation: integration.map_or(Vec::new(), |one| one.by_validation.clone()),
             validation: unit
                 .state
                 .validations
@@ -307,51 +319,62 @@ impl TaskReport {
                 .map(ValidationReport::of)
                 .collect(),
             usage: said(unit.usage),
+            before_vote: unit.previews.iter().map(ValidationReport::of).collect(),
+            passed_before: of_integration(|one| &one.passed_before),
+            left_out: of_integration(|one| &one.left_out),
+            refusals: unit.refusals.iter().map(RefusalReport::of).collect(),
+            commit: integration.and_then(|one| one.commit.clone()),
         }
     }
+}
 
-    fn write(&self, out: &mut String) -> std::fmt::Result {
-        write!(out, "  {:<10} {}", self.id, self.state)?;
-        if let Some(reason) = &self.reason {
-            write!(out, ": {reason}")?;
+fn hydrations(state: &State) -> Vec<HydrationReport> {
+    let report = |one: &crate::model::Hydrated| HydrationReport {
+        id: one.unit.to_string(),
+        mesh: one.mesh.clone(),
+        left_out: one.left_out.clone(),
+    };
+    state.hydrations.iter().map(report).collect()
+}
+
+fn protocol_changes(state: &State) -> Vec<ProtocolReport> {
+    let report = |one: &crate::model::ProtocolChanged| ProtocolReport {
+        id: one.unit.to_string(),
+        from: one.from.clone(),
+        to: one.to.clone(),
+        code: one.code.clone(),
+        detail: one.detail.clone(),
+    };
+    state.protocol_changes.iter().map(report).collect()
+}
+
+fn backpressure(state: &State) -> Vec<PressureReport> {
+    let report = |one: &crate::model::Backpressure| PressureReport {
+        wave: one.wave.0,
+        causes: one.causes.clone(),
+        from: one.from,
+        to: one.to,
+    };
+    state.pressures.iter().map(report).collect()
+}
+
+impl LearningReport {
+    fn of(one: &LearningAppended) -> Self {
+        Self {
+            id: one.id.clone(),
+            task: one.unit.as_ref().map(ToString::to_string),
+            learning: one.learning.clone(),
+            known: one.known,
         }
-        writeln!(out)?;
-        for (index, tally) in self.tallies.iter().enumerate() {
-            let absent = match tally.absent {
-                0 => String::new(),
-                absent => format!(", {absent} absent"),
-            };
-            let (agree, disagree, threshold) = (tally.agree, tally.disagree, tally.threshold);
-            writeln!(
-                out,
-                "    vote {}: {agree} agree, {disagree} disagree{absent} ({threshold} needed)",
-                index + 1,
-            )?;
-        }
-        if let Some(usage) = &self.usage {
-            writeln!(out, "    used {usage}")?;
-        }
-        for path in &self.changed_paths {
-            writeln!(out, "    changed {}", path.display())?;
-        }
-        for run in &self.validation {
-            let seconds = run.duration_ms as f64 / 1000.0;
-            write!(
-                out,
-                "    `{}`: {} in {seconds:.1}s",
-                run.command, run.outcome
-            )?;
-            match run.key_line.as_str() {
-                "" => writeln!(out)?,
-                line => writeln!(out, ": {line}")?,
-            }
-        }
-        for path in &self.moved_aside {
-            writeln!(out, "    moved aside {}", path.display())?;
-        }
-        match &self.detail {
-            Some(detail) if self.validation.is_empty() => writeln!(out, "    {detail}"),
-            _ => Ok(()),
+    }
+}
+
+impl RefusalReport {
+    fn of(refusal: &VerdictRecord) -> Self {
+        Self {
+            row: refusal.item_id.to_string(),
+            code: refusal.code.clone().unwrap_or_default(),
+            detail: refusal.detail.clone().unwrap_or_default(),
         }
     }
 }
@@ -377,6 +400,7 @@ impl ValidationReport {
         Self {
             command: run.command.clone(),
             outcome: run.outcome(),
+            passed: run.passed(),
             duration_ms: run.duration_ms,
             key_line: run.key_line.clone(),
         }

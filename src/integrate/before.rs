@@ -5,7 +5,9 @@
 //! restore overwrites is copied there first: after a kill it may hold an edit that a person made since.
 
 use super::IntegrateError;
+use crate::fault;
 use crate::git::Repo;
+use crate::learnings;
 use crate::model::{BeforeState, IntegrationStarted, TouchedPath};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -16,7 +18,7 @@ use std::path::{Path, PathBuf};
 /// Untracked files are copied up to this many bytes in all; what is beyond is left alone and only watched by name.
 const UNTRACKED_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
-/// What stood in the tree, with copies of the contents.
+/// What stood in the tree, with copies of the contents. The plan file and the learnings are nobody's but their stores'.
 #[derive(Clone, Debug)]
 pub struct Saved {
     /// Paths with their states.
@@ -64,7 +66,7 @@ impl Saved {
             paths: Vec::new(),
             patched: touched.iter().map(PathBuf::from).collect(),
             new_folders: missing_folders(repo.root(), touched),
-            left_alone: vec![plan_file.to_owned()],
+            left_alone: vec![plan_file.to_owned(), learnings::FILE_NAME.into()],
             copies: copies.to_owned(),
         };
         let mut room = UNTRACKED_BYTES_MAX;
@@ -72,8 +74,11 @@ impl Saved {
         for change in repo.changes()? {
             let size = std::fs::symlink_metadata(repo.root().join(&change.path));
             let size = size.map_or(0, |meta| meta.len());
-            if change.path == plan_file || (change.untracked && size > room) {
-                saved.left_alone.push(change.path);
+            let is_other = saved.left_alone[..2].contains(&change.path);
+            if is_other || (change.untracked && size > room) {
+                if !is_other {
+                    saved.left_alone.push(change.path);
+                }
                 continue;
             }
             room -= if change.untracked { size } else { 0 };
@@ -87,7 +92,10 @@ impl Saved {
                 None => saved.left_alone.push(path),
             }
         }
-        crate::durable::sync_folder(copies).map_err(IntegrateError::io(copies))?;
+        // With the names of the folders themselves: that of the unit may be as new as this one.
+        for folder in copies.ancestors().take(3) {
+            crate::durable::sync_folder(folder).map_err(IntegrateError::io(folder))?;
+        }
         Ok(saved)
     }
 
@@ -117,7 +125,9 @@ impl Saved {
             if is_foreign && self.must_stay(repo.root(), touched, &mut restored) {
                 continue;
             }
-            match self.restore_path(repo.root(), touched, aside) {
+            let restored_path = self.restore_path(repo.root(), touched, aside);
+            fault::integrator_point();
+            match restored_path {
                 Ok(true) => restored.overwritten.push(touched.path.clone()),
                 Ok(false) => {}
                 Err(error) => failures.push(format!("{}: {error}", touched.path.display())),
@@ -133,6 +143,34 @@ impl Saved {
             true => Ok(restored),
             false => Err(IntegrateError::Restore { failures }),
         }
+    }
+
+    /// Paths outside of the patch that are not as they were: what a validation did beside its work.
+    pub fn differing(&self, repo: &Repo) -> Result<Vec<PathBuf>, IntegrateError> {
+        let mut differing = Vec::new();
+        for touched in &self.paths {
+            let is_as_before = || {
+                let now = state_of(&repo.root().join(&touched.path));
+                now.is_ok_and(|now| now.as_ref() == Some(&touched.before))
+            };
+            if !self.patched.contains(&touched.path) && !is_as_before() {
+                differing.push(touched.path.clone());
+            }
+        }
+        let known = self.known();
+        let changes = repo.changes()?.into_iter().map(|change| change.path);
+        let new = changes.filter(|path| !known.contains(path.as_path()));
+        differing.extend(new);
+        differing.sort();
+        Ok(differing)
+    }
+
+    /// Paths that were looked at, or left out on purpose, when this was saved.
+    fn known(&self) -> BTreeSet<&Path> {
+        let saved = self.paths.iter().map(|touched| touched.path.as_path());
+        saved
+            .chain(self.left_alone.iter().map(PathBuf::as_path))
+            .collect()
     }
 
     /// After a kill: what stands at a path outside the patch stays, and is named when it differs. A path where nothing
@@ -161,6 +199,7 @@ impl Saved {
             true => copy_aside(root, &touched.path, aside)?,
             false => move_aside(root, &touched.path, aside)?,
         };
+        fault::integrator_point();
         match &touched.before {
             BeforeState::Absent => {}
             BeforeState::Link { target } => {
@@ -171,6 +210,7 @@ impl Saved {
                 let content = std::fs::read(self.copies.join(sha256))?;
                 make_room(root, &touched.path, aside)?;
                 crate::durable::write(&path, &content)?;
+                fault::integrator_point();
                 std::fs::set_permissions(&path, std::fs::Permissions::from_mode(*mode))?;
             }
         }
@@ -187,12 +227,7 @@ impl Saved {
         restored: &mut Restored,
         failures: &mut Vec<String>,
     ) -> Result<(), IntegrateError> {
-        let known: BTreeSet<&Path> = self
-            .paths
-            .iter()
-            .map(|touched| touched.path.as_path())
-            .chain(self.left_alone.iter().map(PathBuf::as_path))
-            .collect();
+        let known = self.known();
         let mut from_git = Vec::new();
         for change in repo.changes()? {
             if known.contains(change.path.as_path()) {
@@ -203,7 +238,9 @@ impl Saved {
                 restored.kept.push(change.path);
                 continue;
             }
-            match move_aside(repo.root(), &change.path, aside) {
+            let moved = move_aside(repo.root(), &change.path, aside);
+            fault::integrator_point();
+            match moved {
                 Ok(_) if change.untracked => remove_empty_folders(repo.root(), &change.path),
                 Ok(_) => from_git.push(change.path.clone()),
                 Err(error) => failures.push(format!("{}: {error}", change.path.display())),
@@ -212,7 +249,9 @@ impl Saved {
                 restored.moved_aside.push(change.path);
             }
         }
-        Ok(repo.restore(&from_git)?)
+        repo.restore(&from_git)?;
+        fault::integrator_point();
+        Ok(())
     }
 }
 

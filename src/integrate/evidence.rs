@@ -2,19 +2,18 @@
 //! to the voters, and gathered again before the tree is touched.
 
 use super::{IntegrateError, Terms};
-use crate::git::{ApplyOptions, Repo};
-use crate::patch::Patch;
-use std::path::Path;
+use crate::git::{PatchReport, Repo};
+use crate::patch::{Forbidden, Found, LineEnds, Listed, Mended, Patch, PatchError, Rules, Tree};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 /// What the checks found.
 #[derive(Clone, Debug)]
 pub enum Evidence {
     /// It can be applied to the tree as it is now.
     Applies {
-        /// The parsed patch.
+        /// The patch, fitted to the tree; its text is what was checked.
         patch: Patch,
-        /// How git reads it.
-        options: ApplyOptions,
         /// For the voters.
         text: String,
     },
@@ -34,74 +33,188 @@ pub fn examine(
     text: &str,
     folder: &Path,
 ) -> Result<Evidence, IntegrateError> {
-    let checked = Patch::parse(text).and_then(|patch| {
-        let plan_file = terms.plan_file;
-        let plan_file = plan_file.strip_prefix(repo.root()).unwrap_or(plan_file);
-        patch.check(
-            &terms.metadata.scope,
-            terms.scope,
-            &plan_file.to_string_lossy(),
-        )?;
-        Ok(patch)
-    });
-    let patch = match checked {
+    let tree = OnDisk {
+        root: repo.root(),
+        submodules: repo.submodules()?,
+    };
+    let patch = match allowed(terms, text, &tree) {
         Ok(patch) => patch,
         Err(error) => return Ok(refused(error.code(), error.to_string())),
     };
-    if let Some(path) = through_a_link(repo.root(), &patch) {
-        let detail = format!("the patch touches `{path}`, which lies behind a symbolic link");
-        return Ok(refused("patch_invalid", detail));
-    }
     let file = folder.join("candidate.diff");
-    crate::durable::write(&file, patch.text.as_bytes()).map_err(IntegrateError::io(&file))?;
-    let options = match repo.check_patch(&file, patch.strip)? {
-        Ok(options) => options,
+    crate::durable::write(&file, patch.text().as_bytes()).map_err(IntegrateError::io(&file))?;
+    let by_git = match repo.check_patch(&file)? {
+        Ok(report) => listed(&report),
         Err(message) => {
             let detail = format!("`git apply --check` refuses it: {message}");
             return Ok(refused("does_not_apply", detail));
         }
     };
-    let by_git = repo.patch_paths(&file, options)?;
-    if !by_git.is_subset(&patch.paths) || by_git.is_empty() {
-        let listed = by_git.into_iter().collect::<Vec<_>>().join(", ");
-        let detail = format!("git would touch other paths than the patch names: {listed}");
+    if let Some(detail) = difference(&patch.listed(), &by_git) {
         return Ok(refused("patch_invalid", detail));
     }
-    let text = found(&patch, options);
-    Ok(Evidence::Applies {
-        patch,
-        options,
-        text,
-    })
+    let text = found(&patch);
+    Ok(Evidence::Applies { patch, text })
+}
+
+fn allowed(terms: &Terms<'_>, text: &str, tree: &OnDisk<'_>) -> Result<Patch, PatchError> {
+    let patch = Patch::parse(text, &terms.limits)?;
+    let mut reserved = vec![(".step".to_owned(), Forbidden::Plan)];
+    let own = [
+        (terms.plan_file, Forbidden::Plan),
+        (terms.artifacts, Forbidden::Artifacts),
+    ];
+    for (path, why) in own {
+        let paths = below(tree.root, path);
+        reserved.extend(paths.into_iter().map(|path| (path, why.clone())));
+    }
+    patch.check(&Rules {
+        globs: &terms.metadata.scope,
+        scope: terms.scope,
+        reserved: &reserved,
+        limits: terms.limits,
+    })?;
+    patch.fit(tree)
+}
+
+/// `path` relative to `root`, as it is named and as it is without links; nothing when it lies elsewhere.
+fn below(root: &Path, path: &Path) -> BTreeSet<String> {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let named = path.strip_prefix(root).ok().map(Path::to_owned);
+    let real = real(path).strip_prefix(real(root)).ok().map(Path::to_owned);
+    let paths = [named, real].into_iter().flatten();
+    paths
+        .map(|path| path.to_string_lossy().into_owned())
+        .collect()
 }
 
 fn refused(code: &'static str, detail: String) -> Evidence {
     Evidence::Refused { code, detail }
 }
 
-fn found(patch: &Patch, options: ApplyOptions) -> String {
-    let paths: Vec<&str> = patch.paths.iter().map(String::as_str).collect();
-    let recount = if options.recount {
-        " (with --recount: the line counts of its hunk headers are wrong)"
-    } else {
-        ""
+/// Both readings, when git would touch other paths than we read in the patch.
+fn difference(by_us: &Listed, by_git: &Listed) -> Option<String> {
+    (by_us != by_git).then(|| {
+        format!("the patch can be read in two ways; as read here it changes {by_us}; as git reads it {by_git}")
+    })
+}
+
+/// What git said, in our words.
+fn listed(report: &PatchReport) -> Listed {
+    let records = |text: &str| -> Vec<(String, String)> {
+        let records = text.split_terminator('\0');
+        let record = |record: &str| {
+            let mut parts = record.splitn(3, '\t');
+            let (added, removed) = (parts.next()?, parts.next()?);
+            Some((parts.next()?.to_owned(), format!("+{added} -{removed}")))
+        };
+        records.filter_map(record).collect()
     };
+    let (paths, summary) = report.forwards.rsplit_once('\0').unwrap_or_default();
+    let backwards = records(&report.backwards).into_iter().rev();
+    let is_fact = |line: &&str| {
+        let kinds = ["create mode ", "delete mode ", "mode change "];
+        kinds.iter().any(|kind| line.starts_with(kind))
+    };
+    let facts = summary.lines().map(str::trim_start).filter(is_fact);
+    Listed {
+        paths: records(paths),
+        sources: backwards.map(|(path, _)| path).collect(),
+        facts: facts.map(str::to_owned).collect(),
+    }
+}
+
+fn found(patch: &Patch) -> String {
+    let paths: Vec<String> = patch.paths().into_iter().collect();
+    let mended = patch.mended.iter().map(|mended| match mended {
+        Mended::Counts => "\n- the line counts of its hunk headers were wrong, and were put right",
+        Mended::LineEnds => "\n- its line ends were not those of the files, and were put right",
+    });
     format!(
-        "- parses; touches: {}\n- every path is within the scope\n- `git apply --check`: exit 0{recount}",
-        paths.join(", ")
+        "- parses; touches: {}\n- every path is within the scope\n- `git apply --check`: exit 0{}",
+        paths.join(", "),
+        mended.collect::<String>()
     )
 }
 
-/// A path of the patch with a symbolic link on the way to it, or at its end.
-fn through_a_link(root: &Path, patch: &Patch) -> Option<String> {
-    let is_link = |path: &Path| {
-        std::fs::symlink_metadata(root.join(path)).is_ok_and(|meta| meta.is_symlink())
-    };
-    let behind = |path: &&String| {
-        Path::new(path.as_str())
-            .ancestors()
-            .filter(|part| !part.as_os_str().is_empty())
-            .any(is_link)
-    };
-    patch.paths.iter().find(behind).cloned()
+/// The user's tree.
+struct OnDisk<'r> {
+    root: &'r Path,
+    submodules: BTreeSet<PathBuf>,
+}
+
+impl Tree for OnDisk<'_> {
+    fn at(&self, path: &str) -> Found {
+        let full = self.root.join(path);
+        if self.submodules.contains(Path::new(path)) {
+            return Found::Submodule;
+        }
+        let Ok(metadata) = std::fs::symlink_metadata(&full) else {
+            return Found::Nothing;
+        };
+        let is_repository = || std::fs::symlink_metadata(full.join(".git")).is_ok();
+        if metadata.is_symlink() {
+            let target = std::fs::read_link(&full).unwrap_or_default();
+            Found::Link(target.to_string_lossy().into_owned())
+        } else if metadata.is_file() {
+            Found::File
+        } else if metadata.is_dir() && !path.is_empty() && is_repository() {
+            Found::Submodule
+        } else {
+            Found::Other
+        }
+    }
+
+    fn line_ends(&self, path: &str) -> LineEnds {
+        // What can't be read is git's to complain about.
+        let content = std::fs::read(self.root.join(path)).unwrap_or_default();
+        LineEnds::of(&content)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::patch::Limits;
+
+    const TEXT: &str = "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-x\n+y\ndiff --git a/p b/q r\nrename from p\nrename to q r\nold mode 100644\nnew mode 100755\n--- /dev/null\n+++ b/n\n@@ -0,0 +1 @@\n+x\n";
+
+    fn report(forwards: &str) -> PatchReport {
+        PatchReport {
+            forwards: forwards.to_owned(),
+            backwards: "0\t1\tn\x000\t0\tp\x001\t1\tx\0".to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_git_reads_otherwise_is_told_with_both_readings() {
+        let text = TEXT.replace(
+            "--- /dev/null",
+            "diff --git a/n b/n\nnew file mode 100644\n--- /dev/null",
+        );
+        let by_us = Patch::parse(&text, &Limits::default())
+            .expect("parses")
+            .listed();
+        let same = "1\t1\tx\x000\t0\tq r\x001\t0\tn\0 rename p => q r (100%)\n mode change 100644 => 100755\n create mode 100644 n\n";
+        assert_eq!(difference(&by_us, &listed(&report(same))), None);
+        for (from, to) in [
+            ("\tq r", "\tq"),
+            ("1\t1\tx", "1\t2\tx"),
+            ("create mode 100644 n", "create mode 100755 n"),
+            (" mode change 100644 => 100755\n", ""),
+            ("1\t0\tn\0", "1\t0\tn\x001\t1\tevil\0"),
+        ] {
+            let other = same.replacen(from, to, 1);
+            assert!(
+                difference(&by_us, &listed(&report(&other))).is_some(),
+                "{other}"
+            );
+        }
+        let evil = same.replace("1\t1\tx", "1\t1\tevil");
+        let detail = difference(&by_us, &listed(&report(&evil))).expect("a difference");
+        assert_eq!(
+            detail,
+            "the patch can be read in two ways; as read here it changes x (+1 -1), q r (+0 -0), n (+1 -0), mode change 100644 => 100755, create mode 100644 n, from p; as git reads it evil (+1 -1), q r (+0 -0), n (+1 -0), mode change 100644 => 100755, create mode 100644 n, from x, p"
+        );
+    }
 }

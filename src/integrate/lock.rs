@@ -1,20 +1,94 @@
 //! One integrator per repository, and the memory of an integration that a kill interrupted.
 //!
-//! The lock is a `flock` on `mesh.lock` in git's common folder: the kernel releases it when its holder dies. Beside it,
+//! The lock is a `flock` on `mesh.lock` in git's common folder: the kernel releases it when its holder dies. The file
+//! says who holds it, so that others can be told; an orderly end takes that away again. Beside it,
 //! `mesh.pending` names the run whose integration is under way; while it is there, only that run may go on.
 
 use super::IntegrateError;
+use crate::clock;
 use crate::git::Repo;
+use crate::process;
 use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+
+/// Whoever holds the lock, or held it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The process.
+    pub pid: u32,
+    /// When it started, in hundredths of a second since its machine did; 0 where that is not known. With it, a process
+    /// that got the same id later is told apart.
+    pub start_ticks: u64,
+    /// The machine.
+    pub host: String,
+    /// When it took the lock.
+    pub since: String,
+}
+
+impl Holder {
+    /// This process.
+    fn own() -> Self {
+        Self {
+            pid: std::process::id(),
+            start_ticks: process::own().map_or(0, |own| own.start_ticks),
+            host: host(),
+            since: clock::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        }
+    }
+
+    /// What the lock file says; nothing when that is not to be understood.
+    fn read(mut file: &File) -> io::Result<Option<Self>> {
+        const BYTES_MAX: u64 = 4096;
+        let mut text = String::new();
+        file.seek(SeekFrom::Start(0))?;
+        let read = file.take(BYTES_MAX).read_to_string(&mut text);
+        Ok(read.ok().and_then(|_| serde_json::from_str(&text).ok()))
+    }
+
+    fn write(&self, mut file: &File) -> io::Result<()> {
+        file.set_len(0)?;
+        file.seek(SeekFrom::Start(0))?;
+        let text = serde_json::to_string(self).map_err(io::Error::from)?;
+        file.write_all(format!("{text}\n").as_bytes())
+    }
+
+    /// What is to be said of a holder that did not give the lock back.
+    fn left_behind(&self) -> String {
+        match self.host == host() {
+            true => format!("took over the lock of {self}, which ended without giving it back"),
+            false => format!(
+                "took over the lock of {self}, which does not hold it as far as can be seen from here; make sure that no `mesh` works in this repository there"
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            pid, host, since, ..
+        } = self;
+        write!(f, "process {pid} on {host}, since {since}")
+    }
+}
+
+fn host() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
+}
 
 /// Held for as long as a run may change the repository.
 #[derive(Debug)]
 pub struct RepoLock {
-    _file: File,
+    file: File,
     pending: PathBuf,
+    note: Option<String>,
 }
 
 impl RepoLock {
@@ -22,19 +96,28 @@ impl RepoLock {
     pub fn take(repo: &Repo, run_folder: Option<&Path>) -> Result<Self, IntegrateError> {
         let common = repo.common_dir()?;
         let path = common.join("mesh.lock");
+        let failed = || IntegrateError::io(&path);
         let file = OpenOptions::new()
             .create(true)
-            .append(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
             .open(&path)
-            .map_err(IntegrateError::io(&path))?;
+            .map_err(failed())?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => return Err(IntegrateError::Locked { path }),
-            Err(errno) => return Err(IntegrateError::io(&path)(errno.into())),
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let holder = Holder::read(&file).map_err(failed())?;
+                return Err(IntegrateError::Locked { path, holder });
+            }
+            Err(errno) => return Err(failed()(errno.into())),
         }
+        let last = Holder::read(&file).map_err(failed())?;
+        Holder::own().write(&file).map_err(failed())?;
         let lock = Self {
-            _file: file,
+            file,
             pending: common.join("mesh.pending"),
+            note: last.map(|last| last.left_behind()),
         };
         match lock.pending_run()? {
             Some(pending)
@@ -46,6 +129,11 @@ impl RepoLock {
             }
             _ => Ok(lock),
         }
+    }
+
+    /// What is to be said of the last holder, when it did not give the lock back.
+    pub fn note(&self) -> Option<&str> {
+        self.note.as_deref()
     }
 
     /// From now on until [`RepoLock::settled`], only the run in `run_folder` may go on in this repository.
@@ -70,5 +158,12 @@ impl RepoLock {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(IntegrateError::io(&self.pending)(error)),
         }
+    }
+}
+
+impl Drop for RepoLock {
+    fn drop(&mut self) {
+        // A record that stays is only taken for that of a process that was killed.
+        let _ = self.file.set_len(0);
     }
 }

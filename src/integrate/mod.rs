@@ -4,29 +4,45 @@
 //! is durable before the first byte changes, so after a kill the tree is brought back to that state and
 //! the integration starts again. It runs no workers and believes none: a patch is checked against
 //! the scope, by `git apply --check`, and by the task's own validation commands.
+//!
+//! Under [`Isolation::Worktree`] a patch is validated in a scratch tree first and touches the user's only when it has
+//! passed. A commit is made only where [`Delivery`] asks for one, as the last step, of nothing but the patch's paths.
 
 mod allow;
 mod before;
+mod checks;
+mod deliver;
 mod evidence;
 mod lock;
 mod persist;
+mod scratch;
 mod validate;
 
-pub use allow::{VALIDATION_ALLOW, is_allowed};
+pub use allow::{Command, Commands, VALIDATION_ALLOW, is_allowed};
 pub use before::{Moment, Restored, Saved};
+pub use deliver::{
+    CommitTo, Delivery, DeliveryError, Isolation, NotAWord, PROTECTED, branch_of, check,
+};
 pub use evidence::{Evidence, examine};
-pub use lock::RepoLock;
+pub use lock::{Holder, RepoLock};
 pub use persist::{Persisted, comment, persist};
+pub use scratch::Scratch;
 pub use validate::{Limits, ValidationEnd, run as validate};
 
-use crate::git::{GitError, Repo};
+use crate::fault;
+use crate::git::{CommitOrder, GitError, Repo};
 use crate::job::{Journal, Stop};
 use crate::ledger::LedgerError;
 use crate::model::{
-    BlockReason, Event, IntegrationFinished, IntegrationOutcome, IntegrationStarted, UnitId,
+    BlockReason, CommitRecord, Event, IntegrationFinished, IntegrationOutcome, IntegrationStarted,
+    Stage, Tally, UnitId, ValidationFinished,
 };
+use crate::patch::{self, Patch};
 use crate::plan::{Metadata, PlanError};
 use crate::scope::Scope;
+use crate::snapshot::SnapshotError;
+use checks::{Checked, Checks};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -42,6 +58,9 @@ pub enum IntegrateError {
     /// The plan can't be changed.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// The scratch tree can't be made.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
     /// A file of the tree or of the run's folder can't be used.
     #[error("`{}`", path.display())]
     Io {
@@ -64,11 +83,18 @@ pub enum IntegrateError {
         run_folder: PathBuf,
     },
     /// Another `mesh` works in this repository.
-    #[error("another `mesh` is working in this repository (lock `{}`)", path.display())]
+    #[error("another `mesh` is working in this repository{} (lock `{}`)", named(holder), path.display())]
     Locked {
         /// The lock file.
         path: PathBuf,
+        /// Who it is, as far as the file says so.
+        holder: Option<Holder>,
     },
+}
+
+fn named(holder: &Option<Holder>) -> String {
+    let named = |holder: &Holder| format!(": {holder}");
+    holder.as_ref().map_or(String::new(), named)
 }
 
 impl IntegrateError {
@@ -87,6 +113,10 @@ pub struct Terms<'t> {
     pub scope: &'t Scope,
     /// The plan file, which no patch may touch.
     pub plan_file: &'t Path,
+    /// Where runs keep their files, which no patch may touch either.
+    pub artifacts: &'t Path,
+    /// What any patch may be.
+    pub limits: patch::Limits,
 }
 
 /// One accepted patch and what its task says about it.
@@ -94,15 +124,21 @@ pub struct Terms<'t> {
 pub struct Order<'o> {
     /// The task.
     pub unit: &'o UnitId,
+    /// The task in words; the subject of a commit.
+    pub subject: &'o str,
     /// What the patch is measured against.
     pub terms: Terms<'o>,
+    /// What validates it.
+    pub commands: &'o Commands,
     /// The patch as the synthesizer gave it.
     pub patch: &'o str,
+    /// The vote that accepted it, where there was one.
+    pub tally: Option<&'o Tally>,
 }
 
 /// The writer of one run.
 pub struct Integrator<'i> {
-    /// The repository.
+    /// The repository that patches are applied to.
     pub repo: &'i Repo,
     /// The run's folder; copies and logs go to `units/<id>/` below it.
     pub run_folder: &'i Path,
@@ -112,6 +148,21 @@ pub struct Integrator<'i> {
     pub stop: &'i Stop,
     /// The right to write.
     pub lock: &'i RepoLock,
+    /// Where a patch is tried first.
+    pub isolation: Isolation,
+    /// Where a validated patch is committed; `None` leaves it in the tree.
+    pub commit: Option<CommitTo<'i>>,
+    /// How commands ended without any patch, as far as that is known for the tree as it is.
+    pub before: BTreeMap<String, ValidationFinished>,
+}
+
+/// What became of an integration that a kill interrupted.
+#[derive(Debug)]
+pub enum Recovered {
+    /// The tree is as before.
+    Restored(Restored),
+    /// The commit had been made already: the integration is complete.
+    Committed(CommitRecord),
 }
 
 impl Integrator<'_> {
@@ -120,7 +171,7 @@ impl Integrator<'_> {
     /// The outcome is in the ledger when this returns: `applied`, `restored`, `refused`, or `rolled_back` when it was
     /// interrupted.
     pub fn integrate(
-        &self,
+        &mut self,
         order: &Order<'_>,
         journal: &mut dyn Journal,
     ) -> Result<(), IntegrateError> {
@@ -129,51 +180,68 @@ impl Integrator<'_> {
                 "the task has no validation command and does not say `allow_no_validation: true`";
             return self.refuse(order, BlockReason::MissingValidation, detail, journal);
         }
-        let folder = self.unit_folder(order.unit);
-        let evidence = examine(self.repo, &order.terms, order.patch, &folder)?;
-        let (patch, options) = match evidence {
-            Evidence::Applies { patch, options, .. } => (patch, options),
-            Evidence::Refused { detail, .. } => {
+        let patch = match self.examine(order)? {
+            Ok(applicable) => applicable,
+            Err(detail) => {
                 return self.refuse(order, BlockReason::AmbiguousIntegration, &detail, journal);
             }
         };
-        let saved = Saved::take(
-            self.repo,
-            &patch.paths,
-            order.terms.plan_file,
-            &folder.join("before"),
-        )?;
-        self.lock.mark(self.run_folder)?;
-        let patch_path = folder.join("patch.diff");
-        crate::durable::write(&patch_path, patch.text.as_bytes())
-            .map_err(IntegrateError::io(&patch_path))?;
-        journal.record(&[Event::from(IntegrationStarted {
-            unit: order.unit.clone(),
-            patch_path: self.relative(&patch_path),
-            paths: saved.paths.clone(),
-            patched: saved.patched.iter().cloned().collect(),
-            new_folders: saved.new_folders.clone(),
-            left_alone: saved.left_alone.clone(),
-        })])?;
-        if let Err(error) = self.repo.apply(&patch_path, options) {
-            let reason = BlockReason::AmbiguousIntegration;
-            return self.undo(order, &saved, reason, &error.to_string(), journal);
+        if let Some(commit) = &self.commit
+            && let Some(why) = commit.obstacle(self.repo, &patch.paths())?
+        {
+            return self.refuse(order, BlockReason::AmbiguousIntegration, &why, journal);
         }
-        self.settle(
-            order,
-            &saved,
-            patch.paths.iter().map(PathBuf::from).collect(),
-            journal,
-        )
+        if self.isolation == Isolation::Worktree {
+            match self.try_out(order, journal)? {
+                Tried::Passed => {}
+                Tried::Failed(why) => {
+                    return self.refuse(order, BlockReason::ValidationFailed, &why, journal);
+                }
+                Tried::Stopped => return self.interrupted(order, None, journal),
+            }
+        }
+        self.begin(order, &patch, journal)
+    }
+
+    /// Runs the commands without the patch and with it, in a scratch tree, for the voters; `None` when `mesh` was asked to
+    /// stop. The user's tree is only read.
+    pub fn preview(
+        &mut self,
+        order: &Order<'_>,
+        journal: &mut dyn Journal,
+    ) -> Result<Option<String>, IntegrateError> {
+        if let Err(detail) = self.examine(order)? {
+            return Ok(Some(format!("- it does not apply any more: {detail}")));
+        }
+        match self.in_scratch(order, Stage::Preview, journal)? {
+            Checked::Stopped => Ok(None),
+            Checked::Done(all) => {
+                let outcomes = self.before.iter();
+                let outcomes = outcomes.map(|(command, run)| (command.clone(), run.outcome()));
+                checks::shown(&all, &outcomes.collect(), self.run_folder).map(Some)
+            }
+        }
     }
 
     /// After a kill between `integration_started` and `integration_finished`: brings the tree back, as far as
-    /// nobody else changed it since.
-    pub fn roll_back(
+    /// nobody else changed it since. When the commit had been made, what was still to be done after it is done.
+    /// `validations` are the commands that had passed by then.
+    pub fn recover(
         &self,
         started: &IntegrationStarted,
+        validations: &[ValidationFinished],
         journal: &mut dyn Journal,
-    ) -> Result<Restored, IntegrateError> {
+    ) -> Result<Recovered, IntegrateError> {
+        if let Some(commit) = self.committed(started)? {
+            let finished = IntegrationFinished {
+                paths: started.patched.clone(),
+                passed_before: self.passed_before(validations.iter().map(|run| &run.command)),
+                commit: Some(commit.clone()),
+                ..IntegrationFinished::new(&started.unit, IntegrationOutcome::Applied)
+            };
+            self.finish(finished, journal)?;
+            return Ok(Recovered::Committed(commit));
+        }
         let folder = self.unit_folder(&started.unit);
         let saved = Saved::of(started, &folder.join("before"));
         let restored = saved.restore(self.repo, &folder.join("aside"), Moment::Killed)?;
@@ -186,40 +254,229 @@ impl Integrator<'_> {
             ..IntegrationFinished::new(&started.unit, IntegrationOutcome::RolledBack)
         };
         self.finish(finished, journal)?;
-        Ok(restored)
+        Ok(Recovered::Restored(restored))
     }
 
-    /// The patch is in the tree: validate, then keep or restore.
+    /// The commit that a killed process made, brought to its end.
+    fn committed(
+        &self,
+        started: &IntegrationStarted,
+    ) -> Result<Option<CommitRecord>, IntegrateError> {
+        let Some(commit) = self.commit.filter(|_| !started.head.is_empty()) else {
+            return Ok(None);
+        };
+        let Some(id) = commit.find(self.repo, &started.unit, &started.head)? else {
+            return Ok(None);
+        };
+        match commit.complete(self.repo, id)? {
+            Ok(record) => Ok(Some(record)),
+            Err(_) => {
+                self.take_back_commit(started)?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// The patch as it can be applied now, or why it can't be.
+    fn examine(&self, order: &Order<'_>) -> Result<Result<Patch, String>, IntegrateError> {
+        let folder = self.unit_folder(order.unit);
+        Ok(
+            match examine(self.repo, &order.terms, order.patch, &folder)? {
+                Evidence::Applies { patch, .. } => Ok(patch),
+                Evidence::Refused { detail, .. } => Err(detail),
+            },
+        )
+    }
+
+    /// Validates the patch where nothing of the user's can be touched.
+    fn try_out(
+        &mut self,
+        order: &Order<'_>,
+        journal: &mut dyn Journal,
+    ) -> Result<Tried, IntegrateError> {
+        Ok(match self.in_scratch(order, Stage::Integration, journal)? {
+            Checked::Stopped => Tried::Stopped,
+            Checked::Done(all) => match checks::failure_of(&all) {
+                Some(why) => Tried::Failed(why),
+                None => Tried::Passed,
+            },
+        })
+    }
+
+    /// The commands in a scratch tree: those that were never run without the patch, then all of them with it.
+    fn in_scratch(
+        &mut self,
+        order: &Order<'_>,
+        stage: Stage,
+        journal: &mut dyn Journal,
+    ) -> Result<Checked, IntegrateError> {
+        let folder = self.run_folder.join("trial");
+        let is_known = |command: &Command| self.before.contains_key(&command.text);
+        if !order.commands.run.iter().all(is_known) {
+            let scratch = Scratch::of(self.repo, &folder)?;
+            let checks = self.checks(order, Stage::Before, scratch.root());
+            match checks.run(|command| !is_known(command), journal)? {
+                Checked::Stopped => return Ok(Checked::Stopped),
+                Checked::Done(all) => {
+                    let all = all.into_iter().map(|run| (run.command.clone(), run));
+                    self.before.extend(all);
+                }
+            }
+        }
+        let scratch = Scratch::of(self.repo, &folder)?;
+        let candidate = self.unit_folder(order.unit).join("candidate.diff");
+        scratch.apply(&candidate)?;
+        self.checks(order, stage, scratch.root())
+            .run(|_| true, journal)
+    }
+
+    fn checks<'c>(&'c self, order: &'c Order<'c>, stage: Stage, folder: &'c Path) -> Checks<'c> {
+        Checks {
+            order,
+            stage,
+            folder,
+            run_folder: self.run_folder,
+            limits: &self.limits,
+            stop: self.stop,
+        }
+    }
+
+    /// The transaction on the tree itself.
+    fn begin(
+        &self,
+        order: &Order<'_>,
+        patch: &Patch,
+        journal: &mut dyn Journal,
+    ) -> Result<(), IntegrateError> {
+        let folder = self.unit_folder(order.unit);
+        let saved = Saved::take(
+            self.repo,
+            &patch.paths(),
+            order.terms.plan_file,
+            &folder.join("before"),
+        )?;
+        fault::integrator_point();
+        self.lock.mark(self.run_folder)?;
+        fault::integrator_point();
+        let patch_path = folder.join("patch.diff");
+        crate::durable::write(&patch_path, patch.text().as_bytes())
+            .map_err(IntegrateError::io(&patch_path))?;
+        let started = IntegrationStarted {
+            unit: order.unit.clone(),
+            patch_path: self.relative(&patch_path),
+            paths: saved.paths.clone(),
+            patched: saved.patched.iter().cloned().collect(),
+            new_folders: saved.new_folders.clone(),
+            left_alone: saved.left_alone.clone(),
+            head: self.repo.head()?,
+        };
+        journal.record(&[Event::from(started.clone())])?;
+        fault::integrator_point();
+        let applied = self.repo.apply(&patch_path);
+        fault::integrator_point();
+        if let Err(error) = applied {
+            let reason = BlockReason::AmbiguousIntegration;
+            return self.undo(order, &saved, reason, &error.to_string(), journal);
+        }
+        self.settle(order, &saved, &started, journal)
+    }
+
+    /// The patch is in the tree: validate, then keep and deliver, or restore.
     fn settle(
         &self,
         order: &Order<'_>,
         saved: &Saved,
-        paths: Vec<PathBuf>,
+        started: &IntegrationStarted,
         journal: &mut dyn Journal,
     ) -> Result<(), IntegrateError> {
-        for (index, command) in order.terms.metadata.validation.iter().enumerate() {
-            let log = self
-                .unit_folder(order.unit)
-                .join(format!("validation-{}.log", index + 1));
-            let end = validate::run(command, self.repo.root(), &log, &self.limits, self.stop)?;
-            let ValidationEnd::Finished(mut finished) = end else {
-                return self.interrupted(order, saved, journal);
+        if self.isolation == Isolation::Tree {
+            let checks = self.checks(order, Stage::Integration, self.repo.root());
+            let Checked::Done(all) = checks.run(|_| true, journal)? else {
+                return self.interrupted(order, Some(saved), journal);
             };
-            finished.unit = order.unit.clone();
-            finished.log_path = self.relative(&log);
-            let passed = finished.passed();
-            let detail = format!("`{command}`: {}", finished.outcome());
-            journal.record(&[Event::from(*finished)])?;
-            if !passed {
-                let reason = BlockReason::ValidationFailed;
-                return self.undo(order, saved, reason, &detail, journal);
+            if let Some(why) = checks::failure_of(&all) {
+                return self.undo(order, saved, BlockReason::ValidationFailed, &why, journal);
             }
         }
+        // A commit may tidy up, by its hooks; what they do is no validation's.
+        let by_validation = saved.differing(self.repo)?;
+        let commit = match self.deliver(order, started)? {
+            Ok(commit) => commit,
+            Err(why) => {
+                return self.undo(order, saved, BlockReason::ValidationFailed, &why, journal);
+            }
+        };
+        let commands = order.commands.run.iter().map(|command| &command.text);
         let finished = IntegrationFinished {
-            paths,
+            paths: started.patched.clone(),
+            by_validation,
+            passed_before: self.passed_before(commands),
+            left_out: order.commands.left_out.clone(),
+            commit,
             ..IntegrationFinished::new(order.unit, IntegrationOutcome::Applied)
         };
         self.finish(finished, journal)
+    }
+
+    /// Commits where that is asked for; `Err` is why it was refused, and then there is no commit.
+    fn deliver(
+        &self,
+        order: &Order<'_>,
+        started: &IntegrationStarted,
+    ) -> Result<Result<Option<CommitRecord>, String>, IntegrateError> {
+        let Some(commit) = &self.commit else {
+            return Ok(Ok(None));
+        };
+        if self.repo.head()? != started.head {
+            let why = "another commit was checked out while the validation ran";
+            return Ok(Err(why.to_owned()));
+        }
+        let paths = started.patched.iter();
+        let paths = paths.map(|path| path.to_string_lossy().into_owned());
+        let index = deliver::index_in(&self.unit_folder(order.unit));
+        fault::integrator_point();
+        let made = self.repo.commit(&CommitOrder {
+            paths: &paths.collect(),
+            message: &commit.message(order.unit, order.subject, order.tally),
+            index: &index,
+            verify: commit.verify,
+        })?;
+        fault::integrator_point();
+        // Of no use any more; one that stays is written anew.
+        let _ = std::fs::remove_file(&index);
+        let id = match made {
+            Ok(id) => id,
+            Err(said) => return Ok(Err(format!("`git commit` refused: {said}"))),
+        };
+        let completed = commit.complete(self.repo, id)?;
+        fault::integrator_point();
+        match completed {
+            Ok(record) => Ok(Ok(Some(record))),
+            Err(said) => {
+                self.take_back_commit(started)?;
+                let branch = commit.branch;
+                Ok(Err(format!(
+                    "branch `{branch}` did not take the commit: {said}"
+                )))
+            }
+        }
+    }
+
+    /// A commit that its branch does not take goes; only in a repository that was made for this run.
+    fn take_back_commit(&self, started: &IntegrationStarted) -> Result<(), IntegrateError> {
+        if let Some(real) = self.commit.and_then(|commit| commit.publish) {
+            real.borrowed(self.repo.root(), &started.head)?;
+        }
+        Ok(())
+    }
+
+    /// Those of `commands` that passed without the patch as well.
+    fn passed_before<'c>(&self, commands: impl Iterator<Item = &'c String>) -> Vec<String> {
+        let passed = |command: &&String| {
+            let before = self.before.get(*command);
+            before.is_some_and(ValidationFinished::passed)
+        };
+        commands.filter(passed).cloned().collect()
     }
 
     /// Restores the tree; of what gave way, the patch's own paths need no mention.
@@ -244,20 +501,26 @@ impl Integrator<'_> {
             reason: Some(reason),
             detail: Some(detail.to_owned()),
             moved_aside: self.restore(order, saved)?,
+            left_out: order.commands.left_out.clone(),
             ..IntegrationFinished::new(order.unit, IntegrationOutcome::Restored)
         };
         self.finish(finished, journal)
     }
 
+    /// `saved` is `None` where nothing was touched yet.
     fn interrupted(
         &self,
         order: &Order<'_>,
-        saved: &Saved,
+        saved: Option<&Saved>,
         journal: &mut dyn Journal,
     ) -> Result<(), IntegrateError> {
+        let moved_aside = match saved {
+            Some(saved) => self.restore(order, saved)?,
+            None => Vec::new(),
+        };
         let finished = IntegrationFinished {
             detail: Some("stopped during validation".to_owned()),
-            moved_aside: self.restore(order, saved)?,
+            moved_aside,
             ..IntegrationFinished::new(order.unit, IntegrationOutcome::RolledBack)
         };
         self.finish(finished, journal)
@@ -273,6 +536,7 @@ impl Integrator<'_> {
         let finished = IntegrationFinished {
             reason: Some(reason),
             detail: Some(detail.to_owned()),
+            left_out: order.commands.left_out.clone(),
             ..IntegrationFinished::new(order.unit, IntegrationOutcome::Refused)
         };
         self.finish(finished, journal)
@@ -283,9 +547,13 @@ impl Integrator<'_> {
         finished: IntegrationFinished,
         journal: &mut dyn Journal,
     ) -> Result<(), IntegrateError> {
+        fault::integrator_point();
         journal.record(&[Event::from(finished)])?;
+        fault::integrator_point();
         // Only now may another run begin: the tree is whole, and the ledger says so.
-        self.lock.settled()
+        self.lock.settled()?;
+        fault::integrator_point();
+        Ok(())
     }
 
     fn unit_folder(&self, unit: &UnitId) -> PathBuf {
@@ -297,4 +565,11 @@ impl Integrator<'_> {
             .unwrap_or(path)
             .to_owned()
     }
+}
+
+/// What became of a patch in a scratch tree.
+enum Tried {
+    Passed,
+    Failed(String),
+    Stopped,
 }

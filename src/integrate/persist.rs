@@ -2,8 +2,9 @@
 
 use super::IntegrateError;
 use crate::clock;
-use crate::model::{BlockReason, RunId, Tally, ValidationFinished};
-use crate::plan::{Comment, ItemId, MutateOptions, PlanError, Status, Store};
+use crate::fault;
+use crate::model::{BlockReason, IntegrationFinished, RunId, Tally, ValidationFinished};
+use crate::plan::{Comment, ItemId, MutateOptions, Plan, PlanError, Status, Store};
 
 /// What a task came to.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +19,10 @@ pub struct Persisted<'p> {
     pub tally: Option<&'p Tally>,
     /// The commands that were run, with outcomes.
     pub validations: &'p [ValidationFinished],
+    /// The last integration.
+    pub integration: Option<&'p IntegrationFinished>,
+    /// The ids of learnings that were captured.
+    pub learnings: &'p [String],
 }
 
 impl Persisted<'_> {
@@ -55,20 +60,45 @@ pub fn comment(outcome: &Persisted<'_>) -> String {
         [] => "validation: none run".to_owned(),
         commands => format!("validation: {}", commands.join(", ")),
     });
+    parts.extend(outcome.integration.into_iter().flat_map(integrated));
+    if !outcome.learnings.is_empty() {
+        parts.push(format!("learnings: {}", outcome.learnings.join(", ")));
+    }
     parts.push(format!("mesh_run_id={}", outcome.run_id));
     parts.join("; ")
 }
 
+/// What else is to be said of an integration.
+fn integrated(integration: &IntegrationFinished) -> Vec<String> {
+    let mut parts = Vec::new();
+    if !integration.passed_before.is_empty() {
+        let commands: Vec<String> = integration
+            .passed_before
+            .iter()
+            .map(|command| format!("`{command}`"))
+            .collect();
+        let commands = commands.join(", ");
+        parts.push(format!(
+            "weak evidence: passed before the patch as well: {commands}"
+        ));
+    }
+    if let Some(commit) = &integration.commit {
+        parts.push(format!("commit {} on {}", commit.id, commit.branch));
+    }
+    parts
+}
+
 /// Writes status and comment, both or neither. Done twice, it is done once: the comment names the run, and one that is
-/// there already is not added again.
+/// there already is not added again. Gives the plan as it is then.
 pub fn persist(
     store: &Store,
     id: &ItemId,
     status: Status,
     text: &str,
     options: MutateOptions,
-) -> Result<(), IntegrateError> {
-    store.mutate(options, |plan| {
+) -> Result<Plan, IntegrateError> {
+    fault::integrator_point();
+    let plan = store.mutate(options, |plan| {
         let item = plan
             .get(id)
             .ok_or_else(|| PlanError::UnknownId { id: id.clone() })?;
@@ -79,5 +109,6 @@ pub fn persist(
         }
         Ok(())
     })?;
-    Ok(())
+    fault::integrator_point();
+    Ok(plan)
 }

@@ -1,10 +1,13 @@
 //! One validation command: through the shell, in a process group of its own, with a limit on time and output.
 //!
-//! Commands come from the task's metadata alone, never from a worker's answer.
+//! Commands come from the task's metadata, or from a worker when somebody vouches for them ([`allow`](super::allow)).
+//! The key line is the most telling line of the output: of a command that failed, the first one with a word such as
+//! `error`, `failed` or `panicked`, which names a failing test or a place in a file; else, and of one that passed, the last
+//! that is not blank, where test runners put their sums.
 
 use super::IntegrateError;
 use crate::job::{Stop, Urgency};
-use crate::model::{UnitId, ValidationFinished, one_line};
+use crate::model::{Stage, UnitId, ValidationFinished, one_line};
 use crate::process;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Pid;
@@ -16,6 +19,10 @@ use std::time::{Duration, Instant};
 
 /// How often a running command's output size and the stop flag are looked at.
 const TICK: Duration = Duration::from_millis(50);
+
+/// So much of the end of the output is looked at for the key line.
+const KEY_BYTES: u64 = 64 * 1024;
+const GIT_VARIABLES: [&str; 4] = ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"];
 
 /// What one validation command may use.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +56,12 @@ pub fn run(
     std::fs::create_dir_all(crate::durable::parent(log)).map_err(failed())?;
     let output = File::create(log).map_err(failed())?;
     let started = Instant::now();
-    let handle = duct::cmd("/bin/sh", ["-c", command])
+    let shell = duct::cmd("/bin/sh", ["-c", command]);
+    // Set where `mesh` runs in a hook of git; they would point the command's own git at another repository.
+    let shell = GIT_VARIABLES
+        .iter()
+        .fold(shell, |shell, name| shell.env_remove(name));
+    let handle = shell
         .dir(folder)
         .stdin_null()
         .stderr_to_stdout()
@@ -78,16 +90,24 @@ pub fn run(
     if cause == Cause::Stopped {
         return Ok(ValidationEnd::Stopped);
     }
-    Ok(ValidationEnd::Finished(Box::new(ValidationFinished {
+    cut(log, limits.log_bytes_max).map_err(failed())?;
+    let mut finished = ValidationFinished {
         unit: UnitId::new(""),
         command: command.to_owned(),
+        number: 0,
+        stage: Stage::default(),
+        proposed: false,
         exit_code: output.status.code(),
         signal: output.status.signal(),
         timed_out: cause == Cause::TimedOut,
+        too_much_output: cause == Cause::TooLong,
         duration_ms: started.elapsed().as_millis() as u64,
-        key_line: key_line(log).map_err(failed())?,
+        key_line: String::new(),
         log_path: PathBuf::new(),
-    })))
+    };
+    let tail = tail(log, KEY_BYTES).map_err(failed())?;
+    finished.key_line = key_line(&tail, finished.passed());
+    Ok(ValidationEnd::Finished(Box::new(finished)))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,22 +156,68 @@ fn watch(
     }
 }
 
-/// The last line of the log that is not blank.
-fn key_line(log: &Path) -> io::Result<String> {
-    const TAIL_BYTES: i64 = 4096;
-    let mut file = File::open(log)?;
-    if file.seek(SeekFrom::End(-TAIL_BYTES)).is_err() {
-        file.seek(SeekFrom::Start(0))?;
+/// What was printed between two looks at its size is too much as well.
+fn cut(log: &Path, bytes_max: u64) -> io::Result<()> {
+    let file = File::options().write(true).open(log)?;
+    match file.metadata()?.len() > bytes_max {
+        true => file.set_len(bytes_max),
+        false => Ok(()),
     }
+}
+
+/// The last `bytes_max` bytes of a log, from the beginning of a line where that is possible.
+pub(super) fn tail(log: &Path, bytes_max: u64) -> io::Result<String> {
+    let mut file = File::open(log)?;
+    let skipped = file.metadata()?.len().saturating_sub(bytes_max);
+    file.seek(SeekFrom::Start(skipped))?;
     let mut tail = Vec::new();
-    file.take(TAIL_BYTES as u64).read_to_end(&mut tail)?;
-    let tail = String::from_utf8_lossy(&tail);
-    let line = tail
+    file.take(bytes_max).read_to_end(&mut tail)?;
+    let tail = String::from_utf8_lossy(&tail).into_owned();
+    Ok(match tail.split_once('\n') {
+        Some((_, rest)) if skipped > 0 => rest.to_owned(),
+        _ => tail,
+    })
+}
+
+fn key_line(output: &str, passed: bool) -> String {
+    let mut lines = output
         .lines()
-        .rev()
-        .find(|line| !line.trim().is_empty())
-        .unwrap_or_default();
-    Ok(one_line(line.trim()))
+        .map(str::trim)
+        .filter(|line| !line.is_empty());
+    let failure = match passed {
+        true => None,
+        false => lines.clone().find(|line| names_a_failure(line)),
+    };
+    one_line(failure.or_else(|| lines.next_back()).unwrap_or_default())
+}
+
+/// By whole words, so that `Compiling thiserror` is none, and not where their number is zero, as in `0 failed`.
+fn names_a_failure(line: &str) -> bool {
+    const WORDS: [&str; 12] = [
+        "error",
+        "errors",
+        "fail",
+        "failed",
+        "failure",
+        "failures",
+        "fatal",
+        "panic",
+        "panicked",
+        "assert",
+        "assertion",
+        "traceback",
+    ];
+    let words: Vec<&str> = line
+        .split(|c: char| !c.is_alphanumeric() && c != '_')
+        .filter(|word| !word.is_empty())
+        .collect();
+    let is_named = |(index, word): (usize, &&str)| {
+        let is_none = index > 0 && ["0", "no", "No"].contains(&words[index - 1]);
+        // `TypeError` and its like.
+        let is_error = word.ends_with("Error") || WORDS.contains(&word.to_lowercase().as_str());
+        is_error && !is_none
+    };
+    words.iter().enumerate().any(is_named) || line.starts_with("not ok")
 }
 
 #[cfg(test)]
@@ -194,5 +260,44 @@ mod tests {
         assert!(finished.timed_out && !finished.passed());
         let finished = run_here("yes", Duration::from_secs(20));
         assert!(!finished.passed(), "{finished:?}");
+        assert_eq!(finished.outcome(), "too much output");
+    }
+
+    #[test]
+    fn the_key_line_of_a_failure_is_the_first_that_names_it() {
+        for (output, passed, expected) in [
+            ("running\n3 passed\n\n", true, "3 passed"),
+            ("test a ... ok\nerror: odd\ndone", true, "done"),
+            (
+                "Compiling thiserror v2\ntest result: ok. 3 passed; 0 failed\ntest x::y ... FAILED\nerror: test failed",
+                false,
+                "test x::y ... FAILED",
+            ),
+            (
+                "  TypeError: x is None\nmore",
+                false,
+                "TypeError: x is None",
+            ),
+            (
+                "ok 1\nnot ok 2 - it works\n# done",
+                false,
+                "not ok 2 - it works",
+            ),
+            ("no errors\nleft as is", false, "left as is"),
+            ("10 failed", false, "10 failed"),
+            ("", false, ""),
+        ] {
+            assert_eq!(key_line(output, passed), expected);
+        }
+    }
+
+    #[test]
+    fn a_log_is_cut_at_its_bound() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let log = folder.path().join("v.log");
+        std::fs::write(&log, "one\ntwo\nthree\n").expect("written");
+        assert_eq!(tail(&log, 8).expect("read"), "three\n");
+        cut(&log, 5).expect("cut");
+        assert_eq!(tail(&log, 100).expect("read"), "one\nt");
     }
 }

@@ -1,7 +1,7 @@
 //! A message -> its author's own lines, apart from what was pasted into it.
 //!
 //! Pasted is what stands in a code fence (three or more backquotes or tildes, closed by at least as many of the same),
-//! behind the `>` of a quote, and in a `<skill>` block. Whatever is not closed goes on to the end of the message: a
+//! behind the `>` of a quote, in an indented block (four blanks or a tab, behind an empty line), and in a `<skill>` block. Whatever is not closed goes on to the end of the message: a
 //! paste that was cut short is a paste. Fences may be indented as far as they like, which is more than Markdown allows.
 
 /// A line of a message, or a part of one.
@@ -28,6 +28,7 @@ pub(super) enum Origin {
 pub(super) fn parts(message: &str) -> Vec<Part<'_>> {
     let mut splitter = Splitter {
         within: Within::Own,
+        before: Before::Nothing,
         parts: Vec::new(),
         block_ended: 0,
     };
@@ -45,8 +46,19 @@ enum Within {
     Skill,
 }
 
+/// What stands before a line of the author's.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Before {
+    /// Nothing but empty lines: a message that is indented as a whole is no block.
+    Nothing,
+    Text,
+    EmptyLine,
+    IndentedBlock,
+}
+
 struct Splitter<'a> {
     within: Within,
+    before: Before,
     parts: Vec<Part<'a>>,
     /// How many parts there were when the last `<skill>` block ended.
     block_ended: usize,
@@ -67,10 +79,24 @@ impl<'a> Splitter<'a> {
                     self.quoted(line);
                 }
                 (None, Some(text)) => self.quoted(text),
+                (None, None) if self.is_in_indented_block(line) => self.quoted(line),
                 (None, None) => self.tagged(line),
             },
             Within::Skill => self.tagged(line),
         }
+    }
+
+    fn is_in_indented_block(&mut self, line: &str) -> bool {
+        let is_indented = line.starts_with("    ") || line.starts_with('\t');
+        self.before = match (self.before, line.trim().is_empty()) {
+            (Before::Text, true) => Before::EmptyLine,
+            (before, true) => before,
+            (Before::EmptyLine | Before::IndentedBlock, false) if is_indented => {
+                Before::IndentedBlock
+            }
+            (_, false) => Before::Text,
+        };
+        self.before == Before::IndentedBlock
     }
 
     /// A line that is quoted, unless it shows that the last block has not ended where it seemed to.
@@ -220,6 +246,9 @@ mod tests {
             ("a\n```\n</skill>\n```\nb", &["a", "b"]),
             ("a\n<skill>\nb", &["a"]),
             ("```\n<skill>\n```\na", &["a"]),
+            ("a:\n\n    b\n\n\tc\nd", &["a:", "d"]),
+            ("    a\n    b", &["a", "b"]),
+            ("a\n    b", &["a", "b"]),
         ] {
             assert_eq!(own(message), expected, "{message:?}");
         }

@@ -19,7 +19,7 @@ const RATE_LIMITS_MAX: u32 = 20;
 /// The most refused reports that are recorded of one job; more than that is a flood.
 const REFUSALS_MAX: u32 = 1000;
 
-impl Pool<'_> {
+impl<'p> Pool<'p> {
     /// Adds what came from a thread or a worker to the turn.
     pub(super) fn take_in(&mut self, event: PoolEvent, turn: &mut Turn) -> Result<(), JobError> {
         match event {
@@ -60,6 +60,8 @@ impl Pool<'_> {
             PoolEvent::Declined(task) => self.withdrawn(*task, turn),
             PoolEvent::Finished(finished) => self.finish(*finished, turn),
             PoolEvent::Panicked(item) => return Err(JobError::Defect { item }),
+            // The turn looks for what may start anyway.
+            PoolEvent::PlaceFree => {}
         }
         Ok(())
     }
@@ -72,9 +74,10 @@ impl Pool<'_> {
             outcome,
             ..
         } = finished;
-        let at_once = self.running.len();
+        let share = self.share.as_ref();
+        let at_once = share.map_or(self.running.len(), |share| share.taken());
         // It was put there when it began.
-        let Some(running) = self.running.remove(&row.index) else {
+        let Some(running) = self.no_longer_running(row.index) else {
             return;
         };
         let limits = running.rate_limits + 1;
@@ -175,6 +178,13 @@ impl Pool<'_> {
         }
     }
 
+    /// Takes a row out of those under way; its place is free when its end is in the ledger.
+    fn no_longer_running(&mut self, row: u64) -> Option<Running<'p>> {
+        let mut running = self.running.remove(&row)?;
+        self.freed.extend(running.place.take());
+        Some(running)
+    }
+
     fn delayed(&self, row: &Row, attempt: u32) -> Delayed<'_> {
         Delayed {
             job_id: &self.settings.job_id,
@@ -215,8 +225,11 @@ impl Pool<'_> {
         })
     }
 
-    /// Takes back the rows that no thread has begun.
+    /// Takes back the rows that no thread has begun; no further one will want a place.
     pub(super) fn withdraw(&mut self, turn: &mut Turn) {
+        if let Some(share) = &self.share {
+            share.leave();
+        }
         let queued: Vec<Task> = self.queue.try_iter().collect();
         for task in queued {
             self.withdrawn(task, turn);
@@ -224,7 +237,7 @@ impl Pool<'_> {
     }
 
     fn withdrawn(&mut self, task: Task, turn: &mut Turn) {
-        if let Some(Running { reserve, .. }) = self.running.remove(&task.row.index) {
+        if let Some(Running { reserve, .. }) = self.no_longer_running(task.row.index) {
             self.ration.settle(reserve, None, false);
         }
         turn.events.push(Event::from(AttemptFinished {

@@ -22,6 +22,7 @@ use super::measure::Measure;
 use super::orphans::{self, Roster};
 use super::ration::Ration;
 use super::report::{Hub, Open};
+use super::slots::{Place, Share};
 use super::state::{Counts, State, Status};
 use super::stop::{Stop, Urgency};
 use super::thread::{Finished, Task, WorkerThread};
@@ -79,17 +80,21 @@ pub(super) enum PoolEvent {
     Finished(Box<Finished>),
     /// The thread of this row met a defect of `mesh`.
     Panicked(RowId),
+    /// One of the places that jobs share is free.
+    PlaceFree,
 }
 
 /// Runs the rows of a job that still need it, writes the output CSV, and says how it ended and what the input holds.
 ///
-/// `state` is what the ledger already holds of this job; empty for a new one.
+/// `state` is what the ledger already holds of this job; empty for a new one. With a `share`, each of its rows also takes one
+/// of the places that several jobs have in common.
 pub fn run(
     settings: &Settings,
     state: &mut State,
     journal: &mut dyn Journal,
     observer: &mut dyn Observer,
     stop: &Stop,
+    share: Option<Share<'_>>,
 ) -> Result<(Ending, Survey), JobError> {
     let survey = Survey::take(settings)?;
     let total = survey.total();
@@ -137,14 +142,17 @@ pub fn run(
     let mut pool = Pool {
         settings,
         ration,
-        held: None,
         lines: journal.lines()?,
         state,
         journal,
         input: survey.rows(settings)?,
         queue: work.clone(),
         waiting: BTreeMap::new(),
+        held: None,
         running: HashMap::new(),
+        share,
+        freed: Vec::new(),
+        wake: events.clone(),
         average: None,
         slots,
         begun: Instant::now(),
@@ -170,7 +178,7 @@ pub fn run(
         while pool.queue.try_recv().is_ok() {}
         ending
     })?;
-    let Pool { state, lines, .. } = pool;
+    let (state, lines) = pool.into_record();
     super::output::write_csv(settings, &survey, state, &lines)?;
     Ok((ending, survey))
 }
@@ -185,11 +193,17 @@ pub(super) struct Pool<'p> {
     pub queue: Receiver<Task>,
     /// The budget, and how many may run at once.
     pub ration: Arc<Ration>,
-    /// The next row, for which there is no room in the budget.
+    /// The next row, for which there is no room in the budget, or no place.
     pub held: Option<Waiting>,
     /// Rows to try again, by when and in which order.
     pub waiting: BTreeMap<(Instant, u64), Waiting>,
-    pub running: HashMap<u64, Running>,
+    pub running: HashMap<u64, Running<'p>>,
+    /// The places that other jobs want as well.
+    pub share: Option<Share<'p>>,
+    /// Those of rows whose end is not in the ledger yet.
+    pub freed: Vec<Place<'p>>,
+    /// Where this loop hears of a free one.
+    pub wake: Sender<PoolEvent>,
     /// What an attempt takes, the last ones weighing most.
     pub average: Option<Duration>,
     pub slots: usize,
@@ -216,7 +230,7 @@ pub(super) struct Waiting {
 }
 
 /// A row that is queued or under way.
-pub(super) struct Running {
+pub(super) struct Running<'p> {
     pub id: RowId,
     pub pulse: Arc<Pulse>,
     /// What its prompt says of the attempt before.
@@ -227,6 +241,8 @@ pub(super) struct Running {
     pub reserve: Reserve,
     /// Rate limits met in a row.
     pub rate_limits: u32,
+    /// Its place among all jobs.
+    pub place: Option<Place<'p>>,
 }
 
 /// What one turn of the loop is about to record, and what follows once it is on disk.
@@ -244,7 +260,12 @@ pub(super) struct Turn {
     pub failed: u64,
 }
 
-impl Pool<'_> {
+impl<'p> Pool<'p> {
+    /// What the output CSV is made of.
+    fn into_record(self) -> (&'p mut State, Lines) {
+        (self.state, self.lines)
+    }
+
     /// The main loop: take in what came, start what fits, make it durable, let it happen; until nothing runs and nothing
     /// may start.
     fn work(
@@ -387,9 +408,10 @@ impl Pool<'_> {
 
     /// How many rows are to be queued beyond the free slots.
     fn ahead(&self) -> usize {
-        // One at a time is one at a time, and neither a halt rule nor a budget is to be overtaken.
-        let is_bounded = !self.settings.budget.is_none();
-        if self.slots == 1 || self.settings.halt != Halt::default() || is_bounded {
+        // One at a time is one at a time, neither a halt rule nor a budget is to be overtaken, and a shared place is not
+        // to be sat on.
+        let is_bounded = !self.settings.budget.is_none() || self.settings.halt != Halt::default();
+        if self.slots == 1 || is_bounded || self.share.is_some() {
             return 0;
         }
         match self.average.map(|average| average / self.slots as u32) {
@@ -416,11 +438,19 @@ impl Pool<'_> {
         if self.is_on_hold() {
             return Ok(());
         }
+        if let Some(share) = &self.share {
+            share.bear(self.ration.patience().places);
+        }
         let places = self.places() + self.ahead();
         while self.running.len() < places {
             let Some(next) = self.next_row()? else {
                 return Ok(());
             };
+            let place = self.share.as_ref().map(|share| share.take(&self.wake));
+            if let Some(None) = place {
+                self.held = Some(next);
+                return Ok(());
+            }
             let Some(reserve) = self.reserve(&next, turn) else {
                 self.held = Some(next);
                 return Ok(());
@@ -442,6 +472,7 @@ impl Pool<'_> {
                 session: next.session.clone(),
                 reserve,
                 rate_limits: next.rate_limits,
+                place: place.flatten(),
             };
             self.running.insert(row.index, running);
             turn.start.push(Task {
@@ -527,6 +558,7 @@ impl Pool<'_> {
             // The connection may be gone; the result is safe all the same.
             let _ = acknowledge.send(());
         }
+        self.freed.clear();
         for task in turn.start {
             // Never blocks: there are as many places as rows may be running.
             let _ = tasks.send(task);
@@ -547,6 +579,7 @@ impl Pool<'_> {
         }
         let has_place = self.running.len() < self.places() + self.ahead()
             && !self.is_stocked()
+            && self.held.is_none()
             && !self.is_on_hold();
         let due = self.waiting.first_key_value().map(|((due, _), _)| *due);
         match due.filter(|_| has_place && self.may_start(stop)) {

@@ -80,6 +80,15 @@ impl Counts {
     }
 }
 
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.total += other.total;
+        self.completed += other.completed;
+        self.failed += other.failed;
+        self.running += other.running;
+    }
+}
+
 /// Attempts over the whole job, for the telemetry of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AttemptCounts {

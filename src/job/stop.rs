@@ -65,8 +65,13 @@ impl Stop {
         }
     }
 
+    /// Lets nothing more start, for a reason of the run's own.
+    pub fn drain(&self) {
+        self.asked.fetch_max(1, Ordering::SeqCst);
+    }
+
     /// Ends what runs, not because of a signal but because the job can't go on.
-    pub(super) fn end_now(&self) {
+    pub fn end_now(&self) {
         self.asked.fetch_add(2, Ordering::SeqCst);
         if let Ok(mut hold) = self.hold.lock() {
             hold.take();

@@ -107,12 +107,20 @@ events! {
     "validation_finished" ValidationFinished(ValidationFinished),
     /// The patch stands in the tree, or the tree is as it was.
     "integration_finished" IntegrationFinished(IntegrationFinished),
+    /// A task was taken up before its dependencies are completed; the plan does not say so yet.
+    "began_early" BeganEarly(BeganEarly),
     /// The plan file was changed.
     "plan_mutated" PlanMutated(PlanMutated),
+    /// A learning stands in the learnings file.
+    "learning_appended" LearningAppended(LearningAppended),
     /// Something changed that no worker may change.
     "violation" Violation(Violation),
     /// The run ended.
     "run_finished" RunFinished(RunFinished),
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 fn write_fields(out: &mut Vec<u8>, body: &impl Serialize) {
@@ -211,6 +219,8 @@ pub enum ReportVia {
     Text,
     /// An earlier run that was asked the same.
     Reuse,
+    /// `mesh collect`, from whoever worked the wave.
+    Collect,
 }
 
 /// Fields of `attempt_reported`.
@@ -445,6 +455,28 @@ pub struct IntegrationStarted {
     pub new_folders: Vec<PathBuf>,
     /// Changed paths that are neither saved nor restored: the plan file, submodules, what is too large.
     pub left_alone: Vec<PathBuf>,
+    /// The commit that was checked out; a commit of this integration comes after it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub head: String,
+}
+
+/// Which tree a validation command ran on, and what for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// With the patch in place: it decides.
+    #[default]
+    Integration,
+    /// Without the patch: what passes there as well says little about the patch.
+    Before,
+    /// With the patch in a scratch tree, before the vote: shown to the voters.
+    Preview,
+}
+
+impl Stage {
+    fn is_integration(&self) -> bool {
+        *self == Stage::Integration
+    }
 }
 
 /// Fields of `validation_finished`.
@@ -452,8 +484,17 @@ pub struct IntegrationStarted {
 pub struct ValidationFinished {
     /// The task.
     pub unit: UnitId,
-    /// The command, as the task's metadata has it.
+    /// The command, as the task's metadata or the synthesis has it.
     pub command: String,
+    /// Its place among the commands of this stage, from 1.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub number: u32,
+    /// Where it ran.
+    #[serde(default, skip_serializing_if = "Stage::is_integration")]
+    pub stage: Stage,
+    /// A worker proposed it; the task's metadata does not have it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub proposed: bool,
     /// Its exit code, when it exited by itself.
     pub exit_code: Option<i32>,
     /// The signal that ended it, when one did.
@@ -462,24 +503,28 @@ pub struct ValidationFinished {
     /// It ran past its limit and its process group was ended.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub timed_out: bool,
+    /// It printed more than is kept and its process group was ended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub too_much_output: bool,
     /// Wall-clock milliseconds.
     pub duration_ms: u64,
-    /// The last line of output that is not blank.
+    /// The most telling line of its output: of a failure the first one that names one, else the last that is not blank.
     pub key_line: String,
     /// The whole output, relative to the run's folder.
     pub log_path: PathBuf,
 }
 
 impl ValidationFinished {
-    /// Exit code 0, in time.
+    /// Exit code 0, within its limits.
     pub fn passed(&self) -> bool {
-        self.exit_code == Some(0) && !self.timed_out
+        self.exit_code == Some(0) && !self.timed_out && !self.too_much_output
     }
 
     /// The outcome in a few words: `exit 1`, `signal 9`, `timed out`.
     pub fn outcome(&self) -> String {
         match (self.timed_out, self.exit_code, self.signal) {
             (true, ..) => "timed out".to_owned(),
+            _ if self.too_much_output => "too much output".to_owned(),
             (_, Some(code), _) => format!("exit {code}"),
             (_, _, Some(signal)) => format!("signal {signal}"),
             _ => "did not start".to_owned(),
@@ -520,6 +565,27 @@ pub struct IntegrationFinished {
     /// What stood in the way of the before-state and was moved into the run's folder.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub moved_aside: Vec<PathBuf>,
+    /// What a validation that passed changed or made outside of the patch, and git does not ignore; it stays.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_validation: Vec<PathBuf>,
+    /// Validation commands that passed without the patch as well: weak evidence.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passed_before: Vec<String>,
+    /// Validation commands that the synthesis proposed and that nobody vouches for; they were not run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
+    /// The commit that holds the patch, where one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<CommitRecord>,
+}
+
+/// A commit that a run made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommitRecord {
+    /// Its id, in hexadecimal.
+    pub id: String,
+    /// The branch that it is on.
+    pub branch: String,
 }
 
 impl IntegrationFinished {
@@ -532,6 +598,10 @@ impl IntegrationFinished {
             detail: None,
             paths: Vec::new(),
             moved_aside: Vec::new(),
+            by_validation: Vec::new(),
+            passed_before: Vec::new(),
+            left_out: Vec::new(),
+            commit: None,
         }
     }
 }
@@ -580,6 +650,15 @@ pub struct ProtocolChanged {
     pub detail: String,
 }
 
+/// Fields of `began_early`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BeganEarly {
+    /// The task.
+    pub unit: UnitId,
+    /// The dependencies that are not completed.
+    pub waits_for: Vec<String>,
+}
+
 /// Fields of `plan_mutated`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PlanMutated {
@@ -598,6 +677,21 @@ pub struct PlanMutated {
     pub detail: Option<String>,
 }
 
+/// Fields of `learning_appended`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LearningAppended {
+    /// The task; `None` for the learning of the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<UnitId>,
+    /// The record's id.
+    pub id: String,
+    /// What was learned.
+    pub learning: String,
+    /// The same learning was in the file before; its id is the one above.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub known: bool,
+}
+
 /// Fields of `violation`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Violation {
@@ -607,6 +701,18 @@ pub struct Violation {
     pub paths: Vec<PathBuf>,
     /// What it means.
     pub detail: String,
+}
+
+impl Violation {
+    /// What happened, in words.
+    pub fn told(&self) -> String {
+        let paths: Vec<String> = self
+            .paths
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+        format!("{}: {}", self.detail, paths.join(", "))
+    }
 }
 
 /// Fields of `run_finished`.

@@ -11,10 +11,11 @@ mod usage;
 
 pub use event::{
     AttemptEnd, AttemptFinished, AttemptReported, AttemptStarted, Backpressure, BeforeState,
-    BudgetReached, Event, EventError, Hydrated, IntegrationFinished, IntegrationOutcome,
-    IntegrationStarted, PlanMutated, ProtocolChanged, RateLimited, ReportRefused, ReportVia,
-    RowsReopened, RunFinished, RunKind, RunStarted, Tally, TouchedPath, ValidationFinished,
-    VerdictKind, VerdictRecord, Violation, VoteLine, WaveCompiled, WaveStarted,
+    BeganEarly, BudgetReached, CommitRecord, Event, EventError, Hydrated, IntegrationFinished,
+    IntegrationOutcome, IntegrationStarted, LearningAppended, PlanMutated, ProtocolChanged,
+    RateLimited, ReportRefused, ReportVia, RowsReopened, RunFinished, RunKind, RunStarted, Stage,
+    Tally, TouchedPath, ValidationFinished, VerdictKind, VerdictRecord, Violation, VoteLine,
+    WaveCompiled, WaveStarted,
 };
 pub use id::{JobId, ReportToken, Role, RoundName, RowId, RunId, UnitId, WaveNo, file_name};
 pub use row::{BlockReason, Lane, Risk, RowKey};

@@ -60,22 +60,25 @@ impl Plan {
     /// The ids that `item` depends on and that are not completed (or not there), in order, each
     /// once.
     pub fn waiting_on(&self, item: &Item) -> Vec<ItemId> {
-        let is_open = |id: &ItemId| {
-            self.get(id)
-                .is_none_or(|item| item.status() != Status::Completed)
-        };
         let mut seen = HashSet::new();
         item.deps()
             .iter()
             .map(|dep| &dep.id)
-            .filter(|id| is_open(id) && seen.insert(*id))
+            .filter(|id| self.is_open(id) && seen.insert(*id))
             .cloned()
             .collect()
     }
 
     /// Whether `item` may begin.
     pub fn dep_state(&self, item: &Item) -> DepState {
-        DepState::of(item.status(), !self.waiting_on(item).is_empty())
+        let is_waiting = item.deps().iter().any(|dep| self.is_open(&dep.id));
+        DepState::of(item.status(), is_waiting)
+    }
+
+    /// Whether `id` is not completed, or not there.
+    fn is_open(&self, id: &ItemId) -> bool {
+        self.get(id)
+            .is_none_or(|item| item.status() != Status::Completed)
     }
 
     /// `ids` and everything they depend on, directly or not. Dependencies that are not in the plan

@@ -12,7 +12,7 @@ mod state;
 
 pub use consensus::{ABSENT, AGREE, DISAGREE, tally};
 pub use next::{Action, Change, Emission, next};
-pub use prompt::{TaskContext, latest_patch, render};
+pub use prompt::{TaskContext, latest_patch, latest_synthesis, render};
 pub use spec::{
     Consensus, Definition, HYDRATION, Protocol, ProtocolError, Round, Templates, Tiers,
 };

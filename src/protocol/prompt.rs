@@ -104,13 +104,13 @@ fn patch(protocol: &Protocol, state: &UnitState) -> String {
 
 /// The text of the patch that the unit's patch round accepted last.
 pub fn latest_patch<'s>(protocol: &Protocol, state: &'s UnitState) -> Option<&'s str> {
+    latest_synthesis(protocol, state)?.get("patch")?.as_str()
+}
+
+/// The answer of the unit's patch round that was accepted last.
+pub fn latest_synthesis<'s>(protocol: &Protocol, state: &'s UnitState) -> Option<&'s Value> {
     let round = protocol.patch_round()?;
-    state
-        .accepted(&round.name)
-        .into_values()
-        .next()?
-        .get("patch")?
-        .as_str()
+    state.accepted(&round.name).into_values().next()
 }
 
 fn checks(protocol: &Protocol, state: &UnitState) -> String {

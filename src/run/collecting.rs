@@ -26,6 +26,8 @@ pub(super) struct Desk<'d> {
     pub repo: &'d Repo,
     /// The plan file, which no patch may touch.
     pub plan_file: &'d Path,
+    /// Where runs keep their files, which no patch may touch either.
+    pub artifacts: &'d Path,
     /// The unit's folder, for the patch file that git reads.
     pub folder: &'d Path,
 }
@@ -55,6 +57,13 @@ pub(super) fn judge(
         record.code = Some(code.to_owned());
         record.detail = Some(detail);
     };
+    let number = wave.compiled.wave;
+    let violation = state.violations.iter().find(|found| found.wave == number);
+    if let Some(violation) = violation {
+        // Nobody knows which worker it was, so none of them is believed.
+        refuse(second_chance(state, id), "violation", violation.told());
+        return Ok(record);
+    }
     match (item.map(|item| item.status), result, error) {
         (Some(job::Status::Completed), Some(Value::Object(result)), _) => {
             let again = second_chance(state, id);
@@ -109,6 +118,8 @@ fn check(wave: &Wave, result: &Object, desk: &Desk<'_>) -> Result<Checked, RunEr
         metadata: &desk.task.metadata,
         scope: &desk.task.scope,
         plan_file: desk.plan_file,
+        artifacts: desk.artifacts,
+        limits: desk.settings.patch,
     };
     Ok(match examine(desk.repo, &terms, patch, desk.folder)? {
         Evidence::Applies { text, .. } => Ok(Some(text)),

@@ -7,14 +7,14 @@ use super::prepare::{self, Request};
 use super::{Protocols, RunError};
 use crate::adapter;
 use crate::git::Repo;
-use crate::integrate::RepoLock;
+use crate::integrate::{Delivery, RepoLock};
 use crate::plan::{self, Item, Plan, Status, Store, metadata};
 use crate::scope::Scope;
 
 /// What was looked at, and what was found.
 #[derive(Debug)]
 pub struct Finding {
-    /// `repository`, `plan`, `task`, `protocol`, `workers` or `integration`.
+    /// `repository`, `plan`, `task`, `protocol`, `workers`, `delivery` or `integration`.
     pub what: &'static str,
     /// What is well, or what is wrong with it.
     pub found: Result<String, RunError>,
@@ -46,24 +46,31 @@ pub fn examine(request: &Request) -> Vec<Finding> {
         }
         Err(error) => add("plan", Err(error)),
     }
-    let protocols = Protocols::load(&request.protocol, repo.root(), request.swarm);
+    let own = request
+        .protocols
+        .keys()
+        .filter(|name| **name != request.protocol);
+    for name in std::iter::once(&request.protocol).chain(own) {
+        add("protocol", protocol(name, request, &repo));
+    }
+    add("workers", workers(request));
+    let branch = request.integrating.check(&repo);
     add(
-        "protocol",
-        protocols.map(|protocols| {
-            let rows = protocols.widest_round();
-            format!(
-                "{}: at most {rows} {} at once for a task",
-                request.protocol,
-                if rows == 1 { "row" } else { "rows" }
-            )
+        "delivery",
+        branch.map(|branch| match (request.integrating.delivery, branch) {
+            (Delivery::Patch, _) => "patches stay in the tree".to_owned(),
+            (_, Some(branch)) => format!("commits on `{branch}`"),
+            (_, None) => "commits on a branch of the run".to_owned(),
         }),
     );
-    add("workers", workers(request));
-    let lock = RepoLock::take(&repo, None).map(drop);
+    let lock = RepoLock::take(&repo, None);
     add(
         "integration",
-        lock.map(|()| "none under way".to_owned())
-            .map_err(RunError::from),
+        lock.map(|lock| match lock.note() {
+            None => "none under way".to_owned(),
+            Some(note) => format!("none under way; {note}"),
+        })
+        .map_err(RunError::from),
     );
     findings
 }
@@ -116,8 +123,20 @@ fn tasks(plan: &Plan) -> Vec<(&'static str, Result<String, RunError>)> {
     findings
 }
 
+fn protocol(name: &str, request: &Request, repo: &Repo) -> Result<String, RunError> {
+    let protocols = Protocols::load(name, request.shelf(repo), request.swarm)?;
+    let rows = match protocols.widest_round() {
+        1 => "1 row".to_owned(),
+        rows => format!("{rows} rows"),
+    };
+    Ok(format!("{name}: at most {rows} at once for a task"))
+}
+
 fn workers(request: &Request) -> Result<String, RunError> {
     let adapter = adapter::select(&request.choice, &request.adapters, &request.folder)?;
+    if adapter.name == adapter::EXTERNAL {
+        return Ok("external: answers come by `mesh collect`".to_owned());
+    }
     Ok(format!(
         "{}: {}",
         adapter.name,

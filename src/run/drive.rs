@@ -1,19 +1,28 @@
-//! The loop of a plan run. Each turn: finish what is open, take up tasks, ask every unit what it needs, do it.
+//! The loop of a plan run. Each turn: judge what has ended, do what needs no rows, take up tasks, send out what every unit
+//! needs, and listen until a wave has ended.
+//!
+//! In rolling dispatch each unit goes on as soon as its own rows are judged; with a barrier nothing is settled or sent out
+//! before all waves have ended. An integration changes the tree that snapshots are taken from, so nothing is sent out while
+//! one is under way; rows that run go on.
 
 use super::compile::Task;
+use super::floor::Floor;
 use super::prepare::{closure, no_claims};
-use super::state::State;
+use super::state::{State, Unit};
+use super::steps::Steps;
 use super::terms::{Raised, Terms};
-use super::{Preflight, Protocols, Recorder, RunError, RunFolder, Settings};
+use super::{Preflight, Protocols, Recorder, RunError, RunFolder, Settings, Shelf};
 use crate::git::Repo;
 use crate::integrate::RepoLock;
-use crate::job::{self, Ending, Journal, Observer, Stop, Urgency};
+use crate::job::{self, Ending, Journal, Observer, Slots, Stop, Urgency};
 use crate::ledger::Ledger;
 use crate::model::{
-    Event, PlanMutated, RunFinished, RunId, RunKind, RunStarted, UnitId, WaveCompiled,
+    BeganEarly, Event, PlanMutated, RunFinished, RunId, RunKind, RunStarted, UnitId, WaveCompiled,
 };
-use crate::plan::{Item, ItemId, MutateOptions, Plan, Status, Store};
-use crate::schedule::{Deps, Selection, Wish, reach_of, select};
+use crate::plan::{DepState, Item, ItemId, MutateOptions, Plan, Status, Store};
+use crate::protocol::Action;
+use crate::schedule::{Dispatch, Selection, Wish, reach_of};
+use crate::snapshot::Fingerprint;
 use std::collections::BTreeSet;
 
 /// Somebody who watches a run.
@@ -24,6 +33,8 @@ pub trait Watcher: Observer {
     fn wave_ends(&mut self, wave: &WaveCompiled, counts: job::Counts);
     /// One line about a task or the run.
     fn say(&mut self, text: &str);
+    /// The plan was changed, and is like this now.
+    fn mirror(&mut self, plan: &Plan);
 }
 
 /// The status of a run that has nothing left to do.
@@ -38,6 +49,8 @@ pub struct PlanRun {
     pub(super) settings: Settings,
     pub(super) recorder: Recorder,
     pub(super) lock: RepoLock,
+    /// How the tree and the plan must look while workers run.
+    pub(super) expected: Option<Fingerprint>,
     pub(super) terms: Terms,
     /// Tasks that the user was told about.
     warned: BTreeSet<ItemId>,
@@ -51,7 +64,7 @@ impl PlanRun {
         lock: RepoLock,
     ) -> Result<Self, RunError> {
         let mut settings = preflight.settings;
-        settings.worker.folder = folder.snapshot();
+        settings.worker.folder = folder.snapshots();
         let mut recorder = Recorder::new(Ledger::create(&folder.ledger())?, State::default());
         recorder.record(&[Event::from(RunStarted {
             run_id: folder.id().clone(),
@@ -69,6 +82,7 @@ impl PlanRun {
             settings,
             recorder,
             lock,
+            expected: None,
             warned: BTreeSet::new(),
         })
     }
@@ -95,7 +109,14 @@ impl PlanRun {
         raised.apply(&mut settings.budget, &mut settings.max_wall_seconds);
         let repo = Repo::find(&started.root)?;
         let lock = RepoLock::take(&repo, Some(folder.path()))?;
-        let mut protocols = Protocols::load(&settings.protocol, repo.root(), settings.swarm)?;
+        let mut protocols = Protocols::load(
+            &settings.protocol,
+            Shelf {
+                root: repo.root(),
+                named: &settings.protocols,
+            },
+            settings.swarm,
+        )?;
         if settings.is_reduced {
             protocols.reduce();
         }
@@ -108,6 +129,7 @@ impl PlanRun {
             recorder: Recorder::new(ledger, state),
             folder,
             lock,
+            expected: None,
             warned: BTreeSet::new(),
         })
     }
@@ -134,29 +156,108 @@ impl PlanRun {
             return Ok(Ending::Finished);
         }
         self.roll_back(watcher, stop)?;
-        let end = loop {
-            if let Some(end) = self.finish_open_waves(watcher, stop)? {
-                break end;
+        let slots = Slots::new(self.concurrency());
+        let end = std::thread::scope(|scope| {
+            let mut floor = Floor::new(scope, &slots, stop);
+            let end = self.turns(&mut floor, watcher, stop);
+            if end.is_err() {
+                stop.end_now();
             }
-            self.settle(watcher, stop)?;
-            if stop.urgency() != Urgency::None {
-                break Ending::of(stop);
-            }
-            self.take_up(watcher)?;
-            if self.state().in_flight().next().is_none() {
-                break Ending::Finished;
-            }
-            self.emit()?;
-        };
-        let finished = self.finished(&end);
+            floor.wind_up(&mut self.recorder, watcher);
+            end
+        })?;
+        self.end(&end, watcher)?;
+        Ok(end)
+    }
+
+    /// Records how the run ended, and before that what was learned from one that is through.
+    pub(super) fn end(&mut self, end: &Ending, watcher: &mut dyn Watcher) -> Result<(), RunError> {
+        if *end == Ending::Finished {
+            self.learn_from_run(watcher)?;
+        }
+        let finished = self.finished(end);
         self.recorder.record(&[Event::from(finished)])?;
         self.folder.tidy();
-        Ok(end)
+        Ok(())
+    }
+
+    fn turns(
+        &mut self,
+        floor: &mut Floor<'_, '_>,
+        watcher: &mut dyn Watcher,
+        stop: &Stop,
+    ) -> Result<Ending, RunError> {
+        let mut early = None;
+        loop {
+            if floor.has_ended() {
+                self.watch(floor, watcher)?;
+            }
+            for wave in floor.take_ended() {
+                match wave.result? {
+                    (Ending::Finished, _) => {
+                        self.judge(wave.compiled.wave, floor, watcher, stop)?;
+                    }
+                    (ending, _) => {
+                        stop.drain();
+                        early.get_or_insert(ending);
+                    }
+                }
+            }
+            let is_rolling = self.settings.dispatch == Dispatch::Rolling;
+            let may_go_on = is_rolling || self.open_waves().next().is_none();
+            if may_go_on && stop.urgency() == Urgency::None {
+                self.settle(Steps::All, floor, watcher, stop)?;
+            }
+            if may_go_on && stop.urgency() == Urgency::None {
+                self.take_up(floor, watcher)?;
+                self.emit()?;
+            }
+            if stop.urgency() == Urgency::None && !self.settings.is_external() {
+                self.start_waves(floor, watcher)?;
+            }
+            if floor.is_clear() {
+                return Ok(match (early, stop.urgency()) {
+                    (Some(early), _) => early,
+                    (None, Urgency::None) => self.external_end(),
+                    (None, _) => Ending::of(stop),
+                });
+            }
+            floor.listen(&mut self.recorder, watcher);
+        }
+    }
+
+    /// Nothing is left to do here; perhaps somebody else has.
+    fn external_end(&self) -> Ending {
+        let open: Vec<String> = self
+            .open_waves()
+            .map(|wave| wave.compiled.wave.to_string())
+            .collect();
+        match open.as_slice() {
+            [] => Ending::Finished,
+            open => Ending::Halted(format!(
+                "answers from outside are awaited for: {}",
+                open.join(", ")
+            )),
+        }
+    }
+
+    /// Whether a task in flight has something to do, or another one can be taken up.
+    pub(super) fn has_more(&self) -> Result<bool, RunError> {
+        if self.state().in_flight().any(|unit| !self.is_parked(unit)) {
+            return Ok(true);
+        }
+        let places = self.free_places();
+        let plan = self.store.read()?;
+        Ok(places > 0 && !self.select(&plan, places)?.tasks.is_empty())
     }
 
     /// Fills the places for tasks: `in_progress` in the plan first, then in the ledger. A kill in between leaves items
     /// that stand before all others, so they are the ones that are taken up next.
-    fn take_up(&mut self, watcher: &mut dyn Watcher) -> Result<(), RunError> {
+    pub(super) fn take_up(
+        &mut self,
+        floor: &mut Floor<'_, '_>,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), RunError> {
         let places = self.free_places();
         if places == 0 {
             return Ok(());
@@ -171,13 +272,37 @@ impl PlanRun {
         if selection.tasks.is_empty() {
             return Ok(());
         }
-        self.store.mutate(self.mutate_options(), |plan| {
-            let mut tasks = selection.tasks.iter();
-            tasks.try_for_each(|task| plan.set_status(&task.id, Status::InProgress))
+        let (early, ready): (Vec<_>, Vec<_>) =
+            selection.tasks.into_iter().partition(|task| task.is_early);
+        if !ready.is_empty() {
+            let ids: Vec<ItemId> = ready.into_iter().map(|task| task.id).collect();
+            self.own_change(floor, watcher, |run, _, watcher| {
+                run.set_in_progress(&ids, watcher)
+            })?;
+        }
+        for task in early {
+            let item = plan.get(&task.id);
+            let open = item.map_or(Vec::new(), |item| plan.waiting_on(item));
+            let waits_for = open.iter().map(ToString::to_string).collect();
+            self.begin_early(&task.id, waits_for, watcher)?;
+        }
+        Ok(())
+    }
+
+    /// Says `in_progress` of tasks, first in the plan and then in the ledger.
+    pub(super) fn set_in_progress(
+        &mut self,
+        ids: &[ItemId],
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), RunError> {
+        let changed = self.store.mutate(self.mutate_options(), |plan| {
+            let mut ids = ids.iter();
+            ids.try_for_each(|id| plan.set_status(id, Status::InProgress))
         })?;
+        watcher.mirror(&changed);
         let mut events = Vec::new();
-        for task in &selection.tasks {
-            let unit = UnitId::new(task.id.as_str());
+        for id in ids {
+            let unit = UnitId::new(id.as_str());
             watcher.say(&format!("{unit}: in progress"));
             events.push(Event::from(PlanMutated {
                 unit,
@@ -191,14 +316,49 @@ impl PlanRun {
         Ok(())
     }
 
+    fn begin_early(
+        &mut self,
+        id: &ItemId,
+        waits_for: Vec<String>,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), RunError> {
+        let unit = UnitId::new(id.as_str());
+        let open = waits_for.join(", ");
+        watcher.say(&format!(
+            "{unit}: begun ahead of {open}, which it waits for"
+        ));
+        self.recorder
+            .record(&[Event::from(BeganEarly { unit, waits_for })])?;
+        Ok(())
+    }
+
+    /// Whether the task of `unit` was begun early and still waits for a dependency.
+    pub(super) fn has_to_wait(&self, plan: &Plan, unit: &Unit) -> Result<bool, RunError> {
+        let item = item_of(plan, &unit.id)?;
+        Ok(unit.is_early && plan.dep_state(item) == DepState::WaitingOnDeps)
+    }
+
     /// How many tasks may be taken up now.
     fn free_places(&self) -> usize {
         let state = self.state();
         let parallel = self.settings.parallel_tasks.max(1) as usize;
         let in_all = self.settings.max_tasks as usize;
+        // One that has nothing to do but to wait for others must not keep them from being taken up.
+        let at_work = state.in_flight().filter(|unit| !self.is_parked(unit));
         parallel
-            .saturating_sub(state.in_flight().count())
+            .saturating_sub(at_work.count())
             .min(in_all.saturating_sub(state.units.len()))
+    }
+
+    /// Whether a task that was begun early has everything but its dependencies.
+    fn is_parked(&self, unit: &Unit) -> bool {
+        let parked = || {
+            let plan = self.store.read()?;
+            let task = self.task(&plan, &unit.id)?;
+            let is_ready = matches!(task.next(&unit.state), Action::Integrate);
+            Ok::<bool, RunError>(is_ready && self.has_to_wait(&plan, unit)?)
+        };
+        unit.is_early && parked().unwrap_or(false)
     }
 
     fn select(&self, plan: &Plan, places: usize) -> Result<Selection, RunError> {
@@ -214,10 +374,10 @@ impl PlanRun {
             past: &state.units.iter().map(|unit| unit.id.clone()).collect(),
             claims,
             places,
-            deps: Deps::Strict,
+            deps: self.settings.deps,
             is_workable: &|task| self.protocols.check(task),
         };
-        Ok(select(plan, wish))
+        Ok(self.settings.select(plan, wish))
     }
 
     pub(super) fn task(&self, plan: &Plan, unit: &UnitId) -> Result<Task, RunError> {
@@ -235,10 +395,10 @@ impl PlanRun {
 
     fn finished(&self, end: &Ending) -> RunFinished {
         let state = self.state();
+        // One that was begun early and whose dependencies are still open is not done either.
         let blocked = state.units.iter().any(|unit| {
-            unit.ended
-                .as_ref()
-                .is_some_and(|ended| ended.reason.is_some())
+            let ended = unit.ended.as_ref();
+            ended.is_none_or(|ended| ended.reason.is_some())
         });
         let attempts = state.attempts();
         let unclean = attempts.spawned != attempts.closed || !state.violations.is_empty();

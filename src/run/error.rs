@@ -2,7 +2,7 @@
 
 use crate::adapter::AdapterError;
 use crate::git::GitError;
-use crate::integrate::IntegrateError;
+use crate::integrate::{DeliveryError, IntegrateError};
 use crate::job::JobError;
 use crate::ledger::LedgerError;
 use crate::model::RunId;
@@ -49,6 +49,20 @@ pub enum RunError {
         id: RunId,
         /// What differs.
         what: &'static str,
+    },
+    /// There is no wave to bring answers for.
+    #[error("nothing to collect: {why}")]
+    NothingToCollect {
+        /// What there is instead.
+        why: String,
+    },
+    /// What was brought is not the answers of the wave.
+    #[error("answers `{}`: {why}", path.display())]
+    BadAnswers {
+        /// The file or folder.
+        path: PathBuf,
+        /// What does not fit.
+        why: String,
     },
     /// A file of the run's folder can't be used.
     #[error("`{}`", path.display())]
@@ -108,11 +122,11 @@ pub enum RunError {
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
     /// No protocol of that name.
-    #[error("no protocol `{name}`: neither built in ({}) nor a file", known.join(", "))]
+    #[error("no protocol `{name}`: neither known ({}) nor a file", known.join(", "))]
     NoProtocol {
         /// As given.
         name: String,
-        /// Built-in names.
+        /// Built-in names, and those of mesh.yaml.
         known: Vec<String>,
     },
     /// A protocol with tiers where one with rounds is wanted.
@@ -139,6 +153,9 @@ pub enum RunError {
     /// The integrator could not do its work.
     #[error(transparent)]
     Integrate(#[from] IntegrateError),
+    /// What comes out of the run could not be delivered as asked.
+    #[error(transparent)]
+    Delivery(#[from] DeliveryError),
 }
 
 /// The kinds that the exit codes distinguish (CONTRACT, "Exit codes").
@@ -166,10 +183,15 @@ impl RunError {
     /// Whose matter it is.
     pub fn blame(&self) -> Blame {
         match self {
-            RunError::Resolve(_) | RunError::PlanGate(_) => Blame::Preflight,
-            RunError::Adapter(AdapterError::Both { .. } | AdapterError::Unknown { .. }) => {
-                Blame::Input
+            RunError::Delivery(DeliveryError::Pattern(_)) => Blame::Input,
+            RunError::Resolve(_) | RunError::PlanGate(_) | RunError::Delivery(_) => {
+                Blame::Preflight
             }
+            RunError::Adapter(
+                AdapterError::Both { .. }
+                | AdapterError::Unknown { .. }
+                | AdapterError::ExternalSpawn,
+            ) => Blame::Input,
             RunError::Adapter(_)
             | RunError::Ledger(LedgerError::Locked { .. })
             | RunError::Integrate(IntegrateError::Locked { .. } | IntegrateError::Pending { .. }) => {
@@ -210,6 +232,7 @@ impl RunError {
                 let run = run_folder.file_name().unwrap_or_default().to_string_lossy();
                 Some(format!("bring the tree in order first: mesh resume {run}"))
             }
+            RunError::Delivery(error) => Some(error.hint()),
             RunError::Adapter(error) => error.hint(),
             RunError::Job(error) => error.hint(),
             RunError::Git(GitError::NoRepository { .. }) => {

@@ -102,9 +102,14 @@ impl RunFolder {
         Ok(())
     }
 
+    /// Where the runs of its home are.
+    pub fn runs(&self) -> &Path {
+        self.path.parent().unwrap_or(&self.path)
+    }
+
     /// Another run of the same home.
     pub fn sibling(&self, id: &RunId) -> Result<Self, RunError> {
-        let home = self.path.ancestors().nth(2).unwrap_or(&self.path);
+        let home = self.runs().parent().unwrap_or(&self.path);
         Self::find(home, id)
     }
 
@@ -181,9 +186,24 @@ impl RunFolder {
         self.path.join("scratch")
     }
 
-    /// The workers' copy of the repository.
-    pub fn snapshot(&self) -> PathBuf {
+    /// The copies of the repository for workers.
+    pub fn snapshots(&self) -> PathBuf {
         self.path.join("snapshot")
+    }
+
+    /// One of them; each wave under way has its own.
+    pub fn snapshot(&self, place: usize) -> PathBuf {
+        self.snapshots().join(place.to_string())
+    }
+
+    /// Where a patch is tried before it touches the user's tree.
+    pub fn trial(&self) -> PathBuf {
+        self.path.join("trial")
+    }
+
+    /// The tree of the run's own branch, when it delivers one.
+    pub fn branch_tree(&self) -> PathBuf {
+        self.path.join("branch")
     }
 
     /// The output CSV of a wave.
@@ -228,6 +248,13 @@ impl RunFolder {
     pub fn tidy(&self) {
         // Left-overs are harmless and `mesh runs gc` takes them with the run.
         let _ = std::fs::remove_dir_all(self.scratch());
-        let _ = std::fs::remove_dir_all(self.snapshot());
+        if let Ok(places) = std::fs::read_dir(self.snapshots()) {
+            for place in places.flatten() {
+                let _ = crate::snapshot::remove(&place.path());
+            }
+        }
+        let _ = std::fs::remove_dir_all(self.snapshots());
+        let _ = std::fs::remove_dir_all(self.branch_tree());
+        let _ = crate::snapshot::remove(&self.trial());
     }
 }

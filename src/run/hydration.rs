@@ -4,7 +4,7 @@
 use super::Settings;
 use crate::integrate::is_allowed;
 use crate::model::Risk;
-use crate::plan::{Item, Metadata, metadata};
+use crate::plan::{Item, Metadata, MetadataError, metadata};
 use crate::scope::Scope;
 use serde::Deserialize;
 use serde_json::Value;
@@ -50,13 +50,14 @@ fn proposed(
     let block = read(answer)?;
     Scope::new(&block.scope).map_err(|error| error.to_string())?;
     let (validation, left_out) = block.validation.into_iter().partition(is_allowed);
-    let metadata = Metadata {
+    let proposed = Metadata {
         scope: block.scope,
         acceptance: block.acceptance,
         validation,
         risk: block.risk,
         ..Metadata::default()
     };
+    let metadata = under_what_is_said(item, proposed);
     // Refuses what could not be read back: an empty scope, a block beyond all bounds.
     let notes = metadata::write(item, &metadata).map_err(|error| error.to_string())?;
     Ok(Hydration {
@@ -64,6 +65,22 @@ fn proposed(
         notes,
         left_out,
     })
+}
+
+/// What the task says already stands; a worker fills only the gaps.
+fn under_what_is_said(item: &Item, proposed: Metadata) -> Metadata {
+    let Err(MetadataError::Incomplete { keys, said, .. }) = metadata::read(item) else {
+        return proposed;
+    };
+    let choose = |key, said, proposed| if keys.contains(&key) { proposed } else { said };
+    Metadata {
+        scope: choose("scope", said.scope, proposed.scope),
+        acceptance: choose("acceptance", said.acceptance, proposed.acceptance),
+        validation: choose("validation", said.validation, proposed.validation),
+        risk: said.risk.or(proposed.risk),
+        swarm: said.swarm,
+        allow_no_validation: said.allow_no_validation,
+    }
 }
 
 fn read(answer: &Value) -> Result<Block, String> {
@@ -76,6 +93,32 @@ fn read(answer: &Value) -> Result<Block, String> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn what_the_task_says_itself_stands() {
+        let notes =
+            "```mesh\nscope: [src/a.rs]\nacceptance: [mine]\nswarm: {roles: 3}\nrisk: high\n```\n";
+        let item = json!({"id": "a", "step": "s", "status": "pending", "deps": [], "notes": notes});
+        let item: Item = item.to_string().parse().expect("an item");
+        let answer = json!({"mesh": {"scope": ["**"], "acceptance": ["theirs"], "validation": ["make"], "risk": "low"}});
+        let stored = proposed(&item, &answer, |_| true).expect("usable").metadata;
+        assert_eq!(
+            (
+                &stored.scope[..],
+                &stored.acceptance[..],
+                &stored.validation[..]
+            ),
+            (
+                &["src/a.rs".to_owned()][..],
+                &["mine".to_owned()][..],
+                &["make".to_owned()][..]
+            )
+        );
+        assert_eq!(
+            (stored.swarm.roles, stored.risk),
+            (Some(3), Some(Risk::High))
+        );
+    }
 
     #[test]
     fn an_answer_must_have_a_block_that_can_be_stored() {

@@ -1,14 +1,17 @@
 //! Preflight: everything that can be known before the first worker, resolved once. Nothing is written here.
 
-use super::{Protocols, RunError, Settings};
+use super::{Protocols, RunError, Settings, Shelf, select_next};
 use crate::adapter::{self, Choice, Configured};
 use crate::git::Repo;
+use crate::integrate::{self, Delivery, Isolation};
 use crate::job::{Bounds, Budget};
+use crate::learnings;
 use crate::model::RunId;
+use crate::patch;
 use crate::plan::{self, ItemId, Plan, ResolveError, Status, Store, SwarmOverrides};
-use crate::schedule::{Concurrency, Deps, Limits, Selected, Selection, Skipped, Wish, select};
+use crate::schedule::{Concurrency, Deps, Dispatch, Limits, Selected, Selection, Skipped, Wish};
 use crate::scope::{Claims, Reach};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// What the user asked for.
@@ -24,10 +27,16 @@ pub struct Request {
     pub max_tasks: u32,
     /// `parallel_tasks=`.
     pub parallel_tasks: u32,
+    /// `--dispatch`.
+    pub dispatch: Dispatch,
+    /// `--deps`.
+    pub deps: Deps,
     /// `shared_paths=`.
     pub shared_paths: Vec<String>,
     /// `--protocol`.
     pub protocol: String,
+    /// `protocols` of `mesh.yaml`.
+    pub protocols: BTreeMap<String, PathBuf>,
     /// `--roles`, `--consensus-threshold`, `--consensus-retries`.
     pub swarm: SwarmOverrides,
     /// `--validation-allow`.
@@ -48,12 +57,53 @@ pub struct Request {
     pub max_wall_seconds: Option<u64>,
     /// `--remaining-five-hour`, `--remaining-weekly`, in percent.
     pub remaining: [Option<f64>; 2],
+    /// `--patch-bytes-max`, `--allow-binary`.
+    pub patch: patch::Limits,
     /// `--validation-timeout-seconds`.
     pub validation_timeout_seconds: u64,
+    /// How patches are tried and delivered.
+    pub integrating: Integrating,
     /// `--record DIR`.
     pub record: Option<PathBuf>,
     /// What was overridden, as `key=value`.
     pub overrides: Vec<String>,
+}
+
+impl Request {
+    /// Where its protocols are found.
+    pub(super) fn shelf<'r>(&'r self, repo: &'r Repo) -> Shelf<'r> {
+        Shelf {
+            root: repo.root(),
+            named: &self.protocols,
+        }
+    }
+}
+
+/// What is to be done with patches, beside applying and validating them.
+#[derive(Clone, Debug, Default)]
+pub struct Integrating {
+    /// `--prevalidate`.
+    pub prevalidate: bool,
+    /// `--isolation`.
+    pub isolation: Isolation,
+    /// `--delivery`.
+    pub delivery: Delivery,
+    /// `--protected-branches`, beside those that always are.
+    pub protected_branches: Vec<String>,
+    /// `--allow-protected`.
+    pub allow_protected: bool,
+    /// `--no-verify`.
+    pub no_verify: bool,
+    /// `--no-learnings`.
+    pub no_learnings: bool,
+}
+
+impl Integrating {
+    /// The branch that commits go to when it is the one that is checked out, or why nothing could be delivered.
+    pub(super) fn check(&self, repo: &Repo) -> Result<Option<String>, RunError> {
+        let (protected, allowed) = (&self.protected_branches, self.allow_protected);
+        Ok(integrate::check(repo, self.delivery, protected, allowed)??)
+    }
 }
 
 /// A run that may begin.
@@ -86,15 +136,20 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
         .iter()
         .map(|id| ItemId::try_from(id.clone()))
         .collect::<Result<_, _>>()?;
-    let mut protocols = Protocols::load(&request.protocol, repo.root(), request.swarm)?;
+    let mut protocols = Protocols::load(&request.protocol, request.shelf(&repo), request.swarm)?;
     let (selected, skipped) = first_tasks(&plan, &ids, &protocols, request)?;
     if request.parallel_tasks <= 1 {
         plan.check_single_in_progress()?;
     }
+    let integrating = &request.integrating;
+    let branch = integrating.check(&repo)?;
     let adapter = adapter::select(&request.choice, &request.adapters, &request.folder)?;
     adapter.check_budget(&request.budget)?;
     let bounds = adapter.bounded(request.bounds);
     let mut notes = Vec::new();
+    if integrating.delivery == Delivery::Branch && has_own_changes(&repo, &plan_file)? {
+        notes.push("uncommitted changes are no part of the branch that is delivered, and workers do not see them".to_owned());
+    }
     let fanout = adapter.capabilities.fanout;
     let is_too_wide = fanout.is_some_and(|fanout| fanout < protocols.widest_round());
     let reduced = if is_too_wide {
@@ -121,12 +176,21 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
         ids,
         max_tasks: request.max_tasks,
         parallel_tasks: request.parallel_tasks,
+        dispatch: request.dispatch,
+        deps: request.deps,
         shared_paths: request.shared_paths.clone(),
         protocol: request.protocol.clone(),
+        protocols: request.protocols.clone(),
         is_reduced: reduced.is_some(),
         swarm: request.swarm,
         validation_allow: request.validation_allow.clone(),
         trust_proposed_validation: request.trust_proposed_validation,
+        prevalidate: integrating.prevalidate,
+        isolation: integrating.isolation,
+        delivery: integrating.delivery,
+        branch,
+        no_verify: integrating.no_verify,
+        no_learnings: integrating.no_learnings,
         strict: request.strict,
         adapter: adapter.name,
         worker: adapter.worker,
@@ -134,6 +198,7 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
             max_concurrency: concurrency.get(),
             ..bounds
         },
+        patch: request.patch,
         budget: request.budget,
         max_wall_seconds: request.max_wall_seconds,
         validation_timeout_seconds: request.validation_timeout_seconds,
@@ -153,6 +218,15 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
         skipped,
         notes,
     })
+}
+
+/// Whether tracked files are changed, beside those that runs themselves change.
+fn has_own_changes(repo: &Repo, plan_file: &Path) -> Result<bool, RunError> {
+    let changed = repo.changed_tracked()?;
+    let is_own = |path: &PathBuf| {
+        path != Path::new(learnings::FILE_NAME) && !is_same(&repo.root().join(path), plan_file)
+    };
+    Ok(changed.iter().any(is_own))
 }
 
 /// An explicit file counts from where the command was given, the default ones from the repository's root.
@@ -189,10 +263,11 @@ fn first_tasks(
         past: &BTreeSet::new(),
         claims: no_claims(&request.shared_paths)?,
         places: request.parallel_tasks.min(request.max_tasks) as usize,
-        deps: Deps::Strict,
+        deps: request.deps,
         is_workable: &|task| protocols.check(task),
     };
-    let Selection { tasks, skipped } = select(plan, wish);
+    let Selection { tasks, skipped } =
+        select_next(request.dispatch, request.parallel_tasks, plan, wish);
     match skipped.first() {
         Some(first) if tasks.is_empty() => Err(RunError::Unusable(first.why.clone())),
         _ => Ok((tasks, skipped)),

@@ -24,6 +24,15 @@ impl Templates for Beside {
     }
 }
 
+/// Where protocols are found: by the names that `mesh.yaml` gives to files, built in, or as a file.
+#[derive(Clone, Copy, Debug)]
+pub struct Shelf<'s> {
+    /// What relative paths count from.
+    pub root: &'s Path,
+    /// `protocols` of `mesh.yaml`: name -> file.
+    pub named: &'s BTreeMap<String, PathBuf>,
+}
+
 /// The protocols that a run may need: the one it was told to use, and those that it leads to.
 #[derive(Clone, Debug)]
 pub struct Protocols {
@@ -43,19 +52,19 @@ enum Chosen {
 const THREE_ROLES: &str = "swarm3";
 
 impl Protocols {
-    /// Loads the protocol called `name`, a built-in one or a file (relative to `root`), and all that it names.
-    pub fn load(name: &str, root: &Path, overrides: SwarmOverrides) -> Result<Self, RunError> {
+    /// Loads the protocol called `name`, and all that it names.
+    pub fn load(name: &str, shelf: Shelf<'_>, overrides: SwarmOverrides) -> Result<Self, RunError> {
         let mut by_name = BTreeMap::new();
-        let chosen = match load(name, root)? {
+        let chosen = match load(name, shelf)? {
             Definition::Rounds(protocol) => {
                 let name = protocol.name.clone();
-                take_in(*protocol, root, &mut by_name)?;
+                take_in(*protocol, shelf, &mut by_name)?;
                 Chosen::One(name)
             }
-            Definition::Tiers(tiers) => Chosen::ByRisk(take_in_tiers(&tiers, root, &mut by_name)?),
+            Definition::Tiers(tiers) => Chosen::ByRisk(take_in_tiers(&tiers, shelf, &mut by_name)?),
         };
         if !by_name.contains_key(THREE_ROLES) {
-            take_in(load_rounds(THREE_ROLES, root)?, root, &mut by_name)?;
+            take_in(load_rounds(THREE_ROLES, shelf)?, shelf, &mut by_name)?;
         }
         Ok(Self {
             chosen,
@@ -178,7 +187,7 @@ impl Protocols {
 /// Adds `protocol` and the chain of those it falls back to.
 fn take_in(
     protocol: Protocol,
-    root: &Path,
+    shelf: Shelf<'_>,
     by_name: &mut BTreeMap<String, Protocol>,
 ) -> Result<(), RunError> {
     let mut next = Some(protocol);
@@ -186,7 +195,7 @@ fn take_in(
         let fallback = protocol.fallback.clone();
         by_name.insert(protocol.name.clone(), protocol);
         next = match fallback {
-            Some(name) if !by_name.contains_key(&name) => Some(load_rounds(&name, root)?),
+            Some(name) if !by_name.contains_key(&name) => Some(load_rounds(&name, shelf)?),
             _ => None,
         };
     }
@@ -196,11 +205,11 @@ fn take_in(
 /// Adds the protocols of all tiers, each of which leads to the one above it.
 fn take_in_tiers(
     tiers: &Tiers,
-    root: &Path,
+    shelf: Shelf<'_>,
     by_name: &mut BTreeMap<String, Protocol>,
 ) -> Result<Tiers, RunError> {
     let [low, medium, high] =
-        [&tiers.low, &tiers.medium, &tiers.high].map(|name| load_rounds(name, root));
+        [&tiers.low, &tiers.medium, &tiers.high].map(|name| load_rounds(name, shelf));
     let (mut low, mut medium, high) = (low?, medium?, high?);
     let names = Tiers {
         low: low.name.clone(),
@@ -214,13 +223,13 @@ fn take_in_tiers(
         tier.fallback = tier.fallback.take().filter(|_| tier.promotion.is_none());
     }
     for protocol in [low, medium, high] {
-        take_in(protocol, root, by_name)?;
+        take_in(protocol, shelf, by_name)?;
     }
     Ok(names)
 }
 
-fn load_rounds(name: &str, root: &Path) -> Result<Protocol, RunError> {
-    match load(name, root)? {
+fn load_rounds(name: &str, shelf: Shelf<'_>) -> Result<Protocol, RunError> {
+    match load(name, shelf)? {
         Definition::Rounds(protocol) => Ok(*protocol),
         Definition::Tiers(_) => Err(RunError::NoRounds {
             name: name.to_owned(),
@@ -228,12 +237,23 @@ fn load_rounds(name: &str, root: &Path) -> Result<Protocol, RunError> {
     }
 }
 
-fn load(name: &str, root: &Path) -> Result<Definition, RunError> {
+fn load(name: &str, shelf: Shelf<'_>) -> Result<Definition, RunError> {
+    if let Some(file) = shelf.named.get(name) {
+        let path = shelf.root.join(file);
+        let text = std::fs::read_to_string(&path).map_err(RunError::io(&path))?;
+        let folder = path.parent().map(Path::to_owned);
+        let mut found = Definition::parse(&file.to_string_lossy(), &text, &Beside(folder))?;
+        if let Definition::Rounds(protocol) = &mut found {
+            // What other protocols and the ledger call it.
+            name.clone_into(&mut protocol.name);
+        }
+        return Ok(found);
+    }
     if let Some(file) = BUILT_IN.get_file(format!("{name}.yaml")) {
         let text = file.contents_utf8().unwrap_or_default();
         return Ok(Definition::parse(name, text, &Beside(None))?);
     }
-    let path = root.join(name);
+    let path = shelf.root.join(name);
     let Ok(text) = std::fs::read_to_string(&path) else {
         let known = BUILT_IN
             .files()
@@ -242,6 +262,7 @@ fn load(name: &str, root: &Path) -> Result<Definition, RunError> {
             name: name.to_owned(),
             known: known
                 .filter_map(|file| Some(file.path().file_stem()?.to_str()?.to_owned()))
+                .chain(shelf.named.keys().cloned())
                 .collect(),
         });
     };
@@ -254,7 +275,11 @@ mod tests {
     use super::*;
 
     fn protocols(name: &str, overrides: SwarmOverrides) -> Protocols {
-        Protocols::load(name, Path::new("/nowhere"), overrides).expect("built in")
+        let shelf = Shelf {
+            root: Path::new("/nowhere"),
+            named: &BTreeMap::new(),
+        };
+        Protocols::load(name, shelf, overrides).expect("built in")
     }
 
     /// The protocol of a task: name, threshold, retries.

@@ -1,19 +1,21 @@
 //! Everything of a plan run that needs no rows: counting votes, integrating, persisting, and undoing what a kill interrupted.
 
+use super::RunError;
 use super::compile::Task;
 use super::drive::{PlanRun, Watcher, item_of};
+use super::floor::Floor;
+use super::ground::Tools;
 use super::hydration::Hydration;
 use super::state::Unit;
-use super::{RunError, RunFolder, Settings};
-use crate::git::Repo;
-use crate::integrate::{self, Integrator, Order, Persisted, RepoLock, Terms};
+use super::steps::Steps;
+use crate::integrate::{self, Persisted, Recovered, Restored};
 use crate::job::{Journal, Stop, Urgency};
 use crate::model::{
-    BlockReason, Event, Hydrated, PlanMutated, ProtocolChanged, RowId, RowKey, UnitId, one_line,
+    BlockReason, CommitRecord, Event, Hydrated, IntegrationStarted, PlanMutated, ProtocolChanged,
+    RowId, RowKey, UnitId, one_line,
 };
 use crate::protocol::{self, Action, Answer, Change, UnitState};
 use serde_json::Value;
-use std::time::Duration;
 
 impl PlanRun {
     /// A kill during an integration: the tree goes back to its before-state first of all.
@@ -30,44 +32,85 @@ impl PlanRun {
             .collect();
         for started in open {
             watcher.say(&format!(
-                "{}: an interrupted integration is rolled back",
+                "{}: an interrupted integration is rolled back, or completed when it was committed",
                 started.unit
             ));
-            let restored = integrator(&self.repo, &self.folder, &self.settings, &self.lock, stop)
-                .roll_back(&started, &mut self.recorder)?;
-            let aside = self.folder.unit(&started.unit).join("aside");
-            let given_way = [&restored.moved_aside[..], &restored.overwritten[..]].concat();
-            if !given_way.is_empty() {
-                watcher.say(&format!(
-                    "what stood at {given_way:?} is in {}",
-                    aside.display()
-                ));
-            }
-            if !restored.kept.is_empty() {
-                watcher.warn(&format!(
-                    "changed since the integration began, and left as they are: {:?}",
-                    restored.kept
-                ));
+            match self.recover(&started, stop)? {
+                Recovered::Committed(commit) => {
+                    let (id, branch) = (commit.id, commit.branch);
+                    watcher.say(&format!("{}: commit {id} on {branch}", started.unit));
+                }
+                Recovered::Restored(restored) => {
+                    self.say_restored(&started.unit, &restored, watcher)
+                }
             }
         }
         // A kill between the mark and `integration_started` leaves the mark alone: nothing was changed.
         Ok(self.lock.settled()?)
     }
 
-    /// Does everything that needs no rows, unit by unit: count votes, integrate, persist.
+    fn recover(
+        &mut self,
+        started: &IntegrationStarted,
+        stop: &Stop,
+    ) -> Result<Recovered, RunError> {
+        let ground = self.ground()?;
+        let unit = self.state().unit(&started.unit);
+        let passed = unit.map_or(Vec::new(), |unit| unit.state.validations.clone());
+        let branch = self.settings.branch(self.folder.id());
+        let integrator = Tools {
+            ground: &ground,
+            real: &self.repo,
+            folder: &self.folder,
+            settings: &self.settings,
+            lock: &self.lock,
+            branch: &branch,
+        }
+        .integrator(self.recorder.state(), stop);
+        Ok(integrator.recover(started, &passed, &mut self.recorder)?)
+    }
+
+    fn say_restored(&self, unit: &UnitId, restored: &Restored, watcher: &mut dyn Watcher) {
+        let aside = self.folder.unit(unit).join("aside");
+        let given_way = [&restored.moved_aside[..], &restored.overwritten[..]].concat();
+        if !given_way.is_empty() {
+            watcher.say(&format!(
+                "what stood at {given_way:?} is in {}",
+                aside.display()
+            ));
+        }
+        if !restored.kept.is_empty() {
+            watcher.warn(&format!(
+                "changed since the integration began, and left as they are: {:?}",
+                restored.kept
+            ));
+        }
+    }
+
+    /// Does what needs no rows, unit by unit: count votes, integrate, persist.
     pub(super) fn settle(
         &mut self,
+        steps: Steps,
+        floor: &mut Floor<'_, '_>,
         watcher: &mut dyn Watcher,
         stop: &Stop,
     ) -> Result<(), RunError> {
-        let ids: Vec<UnitId> = self
-            .state()
-            .in_flight()
-            .map(|unit| unit.id.clone())
-            .collect();
-        for id in ids {
-            // A stop is looked at between steps: each of them is whole by itself.
-            while stop.urgency() == Urgency::None && self.step(&id, watcher, stop)? {}
+        let mut has_moved = true;
+        // What one unit completes another one may wait for.
+        while std::mem::take(&mut has_moved) {
+            let ids: Vec<UnitId> = self
+                .state()
+                .in_flight()
+                .map(|unit| unit.id.clone())
+                .collect();
+            for id in ids {
+                // A stop is looked at between steps: each of them is whole by itself.
+                while stop.urgency() == Urgency::None
+                    && self.step(steps, &id, floor, watcher, stop)?
+                {
+                    has_moved = true;
+                }
+            }
         }
         Ok(())
     }
@@ -75,7 +118,9 @@ impl PlanRun {
     /// One step of one unit; `false` when it needs rows, or nothing any more.
     fn step(
         &mut self,
+        steps: Steps,
         id: &UnitId,
+        floor: &mut Floor<'_, '_>,
         watcher: &mut dyn Watcher,
         stop: &Stop,
     ) -> Result<bool, RunError> {
@@ -83,15 +128,35 @@ impl PlanRun {
         let Some(unit) = in_flight.cloned() else {
             return Ok(false);
         };
-        let task = self.task(&self.store.read()?, id)?;
-        match task.next(&unit.state) {
+        let plan = self.store.read()?;
+        let task = self.task(&plan, id)?;
+        let action = task.next(&unit.state);
+        if !steps.include(&action) {
+            return Ok(false);
+        }
+        if action == Action::Integrate && self.has_to_wait(&plan, &unit)? {
+            return Ok(false);
+        }
+        match &action {
             Action::Await | Action::Emit(_) => return Ok(false),
-            Action::Hydrate(answer) => self.hydrate(&task, &unit, &answer, watcher)?,
             Action::Change(change) => self.change(&task, change, watcher)?,
             Action::Tally => self.tally(&task, &unit.state, watcher)?,
-            Action::Integrate => self.integrate(&task, &unit.state, watcher, stop)?,
-            Action::Complete => self.persist(&unit, None, "", watcher)?,
-            Action::Block(reason, detail) => self.persist(&unit, Some(reason), &detail, watcher)?,
+            Action::Hydrate(_) | Action::Integrate | Action::Complete | Action::Block(..) => {
+                self.own_change(floor, watcher, |run, floor, watcher| match &action {
+                    Action::Hydrate(answer) => run.hydrate(&task, &unit, answer, watcher),
+                    Action::Block(reason, detail) => {
+                        run.persist(&unit, Some(*reason), detail, watcher)
+                    }
+                    Action::Complete => run.persist(&unit, None, "", watcher),
+                    _ => {
+                        if unit.is_early {
+                            let id = item_of(&plan, &unit.id)?.id().clone();
+                            run.set_in_progress(&[id], watcher)?;
+                        }
+                        run.integrate(&task, &unit.state, floor, watcher, stop)
+                    }
+                })?;
+            }
         }
         Ok(true)
     }
@@ -116,9 +181,10 @@ impl PlanRun {
             item: item.id().clone(),
             why,
         })?;
-        self.store.mutate(self.mutate_options(), |plan| {
+        let changed = self.store.mutate(self.mutate_options(), |plan| {
             plan.set_notes(item.id(), &notes)
         })?;
+        watcher.mirror(&changed);
         watcher.say(&format!("{}: metadata stored", task.unit));
         if !left_out.is_empty() {
             watcher.warn(&format!(
@@ -153,7 +219,7 @@ impl PlanRun {
     fn change(
         &mut self,
         task: &Task,
-        change: Change,
+        change: &Change,
         watcher: &mut dyn Watcher,
     ) -> Result<(), RunError> {
         watcher.say(&format!(
@@ -163,10 +229,10 @@ impl PlanRun {
         self.recorder.record(&[Event::from(ProtocolChanged {
             unit: task.unit.clone(),
             from: task.protocol.name.clone(),
-            to: change.to,
+            to: change.to.clone(),
             keeps: change.keeps,
-            code: change.code,
-            detail: change.detail,
+            code: change.code.clone(),
+            detail: change.detail.clone(),
         })])?;
         Ok(())
     }
@@ -216,20 +282,38 @@ impl PlanRun {
         &mut self,
         task: &Task,
         state: &UnitState,
+        floor: &mut Floor<'_, '_>,
         watcher: &mut dyn Watcher,
         stop: &Stop,
     ) -> Result<(), RunError> {
-        let order = Order {
-            unit: &task.unit,
-            terms: Terms {
-                metadata: &task.metadata,
-                scope: &task.scope,
-                plan_file: self.store.file(),
-            },
-            patch: protocol::latest_patch(&task.protocol, state).unwrap_or_default(),
+        let nothing = Value::Null;
+        let synthesis = protocol::latest_synthesis(&task.protocol, state).unwrap_or(&nothing);
+        let ground = self.ground()?;
+        let plan_file = self.plan_file_in(&ground);
+        let commands = self.settings.commands(task, synthesis);
+        let patch = synthesis["patch"].as_str().unwrap_or_default();
+        if !commands.left_out.is_empty() {
+            watcher.warn(&format!(
+                "{}: validation commands that the synthesis proposed and validation_allow does not cover were not run: {}",
+                task.unit,
+                one_line(&commands.left_out.join("; "))
+            ));
+        }
+        let branch = self.settings.branch(self.folder.id());
+        let tools = Tools {
+            ground: &ground,
+            real: &self.repo,
+            folder: &self.folder,
+            settings: &self.settings,
+            lock: &self.lock,
+            branch: &branch,
         };
-        integrator(&self.repo, &self.folder, &self.settings, &self.lock, stop)
-            .integrate(&order, &mut self.recorder)?;
+        let tally = state.tallies.last();
+        let order = tools.order(task, &plan_file, &commands, patch, tally);
+        let mut integrator = tools.integrator(self.recorder.state(), stop);
+        floor.meanwhile(&mut self.recorder, watcher, |journal| {
+            Ok(integrator.integrate(&order, journal)?)
+        })?;
         if let Some(unit) = self.state().unit(&task.unit) {
             for run in &unit.state.validations {
                 watcher.say(&format!(
@@ -238,6 +322,13 @@ impl PlanRun {
                     run.command,
                     run.outcome()
                 ));
+            }
+            let commit = unit
+                .integration
+                .as_ref()
+                .and_then(|one| one.commit.as_ref());
+            if let Some(CommitRecord { id, branch }) = commit {
+                watcher.say(&format!("{}: commit {id} on {branch}", task.unit));
             }
         }
         Ok(())
@@ -251,18 +342,23 @@ impl PlanRun {
         watcher: &mut dyn Watcher,
     ) -> Result<(), RunError> {
         let run_id = self.id().clone();
+        let learnings = self.learn_from_task(unit, reason, detail, watcher)?;
         let outcome = Persisted {
             run_id: &run_id,
             reason,
             detail,
             tally: unit.state.tallies.last(),
             validations: &unit.state.validations,
+            integration: unit.integration.as_ref(),
+            learnings: &learnings,
         };
         let text = integrate::comment(&outcome);
         let status = outcome.status();
         let plan = self.store.read()?;
         let item = item_of(&plan, &unit.id)?;
-        integrate::persist(&self.store, item.id(), status, &text, self.mutate_options())?;
+        let options = self.mutate_options();
+        let plan = integrate::persist(&self.store, item.id(), status, &text, options)?;
+        watcher.mirror(&plan);
         let why = reason.map_or(String::new(), |reason| format!(" ({reason}: {detail})"));
         watcher.say(&format!("{}: {}{why}", unit.id, status.as_str()));
         self.recorder.record(&[Event::from(PlanMutated {
@@ -273,25 +369,5 @@ impl PlanRun {
             detail: reason.map(|_| detail.to_owned()),
         })])?;
         Ok(())
-    }
-}
-
-fn integrator<'i>(
-    repo: &'i Repo,
-    folder: &'i RunFolder,
-    settings: &Settings,
-    lock: &'i RepoLock,
-    stop: &'i Stop,
-) -> Integrator<'i> {
-    Integrator {
-        repo,
-        run_folder: folder.path(),
-        limits: integrate::Limits {
-            timeout: Duration::from_secs(settings.validation_timeout_seconds),
-            grace: Duration::from_secs(settings.bounds.grace_seconds),
-            log_bytes_max: 16 * 1024 * 1024,
-        },
-        stop,
-        lock,
     }
 }

@@ -335,7 +335,8 @@ impl SpawnRun {
         stop: &Stop,
     ) -> Result<(Ending, Summary), RunError> {
         let job = &self.kept.job;
-        let (ending, survey) = job::run(job, &mut self.state, &mut self.ledger, observer, stop)?;
+        let (ending, survey) =
+            job::run(job, &mut self.state, &mut self.ledger, observer, stop, None)?;
         let lines = self.ledger.lines()?;
         let summary = job::summarize(job, &survey, &self.state, &lines, ending.job_error())?;
         self.record_answers(&survey, &lines)?;

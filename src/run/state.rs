@@ -3,9 +3,10 @@
 use crate::job::{self, AttemptCounts, Spent};
 use crate::ledger::{self, LedgerError, Record};
 use crate::model::{
-    AttemptEnd, AttemptFinished, AttemptReported, BlockReason, Event, IntegrationFinished,
-    IntegrationOutcome, IntegrationStarted, PlanMutated, RowId, RowKey, RunFinished, RunKind,
-    RunStarted, UnitId, Usage, VerdictKind, VerdictRecord, Violation, WaveCompiled, WaveNo,
+    AttemptEnd, AttemptFinished, AttemptReported, Backpressure, BlockReason, Event, Hydrated,
+    IntegrationFinished, IntegrationOutcome, IntegrationStarted, LearningAppended, PlanMutated,
+    ProtocolChanged, RowId, RowKey, RunFinished, RunKind, RunStarted, Stage, UnitId, Usage,
+    ValidationFinished, VerdictKind, VerdictRecord, Violation, WaveCompiled, WaveNo,
 };
 use crate::protocol::{Answer, Integration, UnitState};
 use serde_json::Value;
@@ -30,12 +31,18 @@ pub struct Unit {
     pub id: UnitId,
     /// Rounds, tallies, integration.
     pub state: UnitState,
+    /// It was taken up before its dependencies were completed, and the plan does not say `in_progress` yet.
+    pub is_early: bool,
     /// The before-state of an integration that has not finished.
     pub open_integration: Option<IntegrationStarted>,
     /// The last integration that finished.
     pub integration: Option<IntegrationFinished>,
     /// What its rows used.
     pub usage: Usage,
+    /// Validation commands that were run for the voters, in order.
+    pub previews: Vec<ValidationFinished>,
+    /// Answers that were not usable, in order.
+    pub refusals: Vec<VerdictRecord>,
     /// Set when the outcome is persisted.
     pub ended: Option<Ended>,
 }
@@ -55,8 +62,8 @@ pub struct Wave {
     pub job_id: Option<crate::model::JobId>,
     /// Rows with a verdict.
     pub judged: Vec<RowId>,
-    /// How many of them were refused.
-    pub refused: usize,
+    /// Those of them that were not accepted, each with its code.
+    pub refused: Vec<(RowId, String)>,
 }
 
 /// What a row of a wave answered.
@@ -82,14 +89,26 @@ pub struct State {
     pub started: Option<RunStarted>,
     /// When, as the ledger has it.
     pub started_at: String,
+    /// Attempts that began and were not seen to end, by wave, row and number.
+    open_attempts: BTreeMap<(WaveNo, u64, u32), RowId>,
     /// Tasks, in the order in which they were taken up.
     pub units: Vec<Unit>,
     /// Waves, in order.
     pub waves: Vec<Wave>,
     /// Every change of the plan file.
     pub mutations: Vec<PlanMutated>,
+    /// Metadata that workers proposed.
+    pub hydrations: Vec<Hydrated>,
+    /// Tasks that went over to another protocol.
+    pub protocol_changes: Vec<ProtocolChanged>,
+    /// Changes of the concurrency number.
+    pub pressures: Vec<Backpressure>,
     /// The concurrency number under backpressure.
     pub pressed: Option<usize>,
+    /// By command, how it ended without any patch since the last one that was applied.
+    pub before: BTreeMap<String, ValidationFinished>,
+    /// What was learned, in order.
+    pub learnings: Vec<LearningAppended>,
     /// Changes that nobody may make.
     pub violations: Vec<Violation>,
     /// The rows of a spawned CSV.
@@ -134,7 +153,14 @@ impl State {
                     wave.job.apply(event, place);
                 }
             }
-            Event::AttemptStarted(body) => self.row_event(body.wave, event, place),
+            Event::AttemptStarted(body) => {
+                // Of a spawned CSV nobody asks, and it may have a million rows.
+                if self.spawned.is_none() {
+                    let key = (body.wave, body.row_index, body.attempt);
+                    self.open_attempts.insert(key, body.item_id.clone());
+                }
+                self.row_event(body.wave, event, place);
+            }
             Event::AttemptReported(body) => self.reported(body, event, place),
             Event::AttemptFinished(body) => self.attempt_finished(body, event, place),
             Event::RowsReopened(body) => self.row_event(body.wave, event, place),
@@ -145,22 +171,26 @@ impl State {
                     unit.state.counted(body.clone());
                 }
             }
-            Event::Backpressure(body) => self.pressed = Some(body.to),
-            // The plan has it.
-            Event::Hydrated(_) => {}
+            Event::Backpressure(body) => {
+                self.pressed = Some(body.to);
+                self.pressures.push(body.clone());
+            }
+            // The plan has it as well.
+            Event::Hydrated(body) => self.hydrations.push(body.clone()),
             Event::ProtocolChanged(body) => {
+                self.protocol_changes.push(body.clone());
                 if let Some(unit) = self.unit_mut(&body.unit) {
                     unit.state.changed(&body.to, body.keeps);
                 }
             }
             Event::IntegrationStarted(body) => self.integration_started(body),
-            Event::ValidationFinished(body) => {
-                if let Some(unit) = self.unit_mut(&body.unit) {
-                    unit.state.validations.push(body.clone());
-                }
-            }
+            Event::ValidationFinished(body) => self.validated(body),
             Event::IntegrationFinished(body) => self.integration_finished(body),
+            Event::BeganEarly(body) => {
+                self.taken_up(&body.unit).is_early = true;
+            }
             Event::PlanMutated(body) => self.mutated(body),
+            Event::LearningAppended(body) => self.learnings.push(body.clone()),
             Event::Violation(body) => self.violations.push(body.clone()),
             Event::RunFinished(body) => self.finished = Some(body.clone()),
             Event::Unknown { .. } => {}
@@ -211,6 +241,12 @@ impl State {
         sum
     }
 
+    /// The rows whose attempts began and were not seen to end.
+    pub fn stragglers(&self) -> Vec<String> {
+        let rows = self.open_attempts.values();
+        rows.map(ToString::to_string).collect()
+    }
+
     fn unit_mut(&mut self, id: &UnitId) -> Option<&mut Unit> {
         self.units.iter_mut().find(|unit| unit.id == *id)
     }
@@ -241,6 +277,8 @@ impl State {
     }
 
     fn attempt_finished(&mut self, body: &AttemptFinished, event: &Event, place: u64) {
+        let key = (body.wave, body.row_index, body.attempt);
+        self.open_attempts.remove(&key);
         self.row_event(body.wave, event, place);
         if let Some(usage) = body.usage
             && let Some(key) = RowKey::parse(&body.item_id)
@@ -279,7 +317,7 @@ impl State {
             answers: BTreeMap::new(),
             job_id: None,
             judged: Vec::new(),
-            refused: 0,
+            refused: Vec::new(),
         });
     }
 
@@ -289,7 +327,10 @@ impl State {
             && !wave.judged.contains(&body.item_id)
         {
             wave.judged.push(body.item_id.clone());
-            wave.refused += usize::from(body.verdict != VerdictKind::Accepted);
+            if body.verdict != VerdictKind::Accepted {
+                let code = body.code.clone().unwrap_or_default();
+                wave.refused.push((body.item_id.clone(), code));
+            }
         }
         let Some(key) = RowKey::parse(&body.item_id) else {
             return;
@@ -297,6 +338,9 @@ impl State {
         let Some(unit) = self.unit_mut(&key.unit) else {
             return;
         };
+        if body.verdict != VerdictKind::Accepted {
+            unit.refusals.push(body.clone());
+        }
         let code = body.code.clone().unwrap_or_default();
         let detail = body.detail.clone().unwrap_or_default();
         let answer = match (body.verdict, result) {
@@ -323,12 +367,31 @@ impl State {
     fn integration_started(&mut self, body: &IntegrationStarted) {
         if let Some(unit) = self.unit_mut(&body.unit) {
             unit.state.integration = Integration::Started;
-            unit.state.validations.clear();
             unit.open_integration = Some(body.clone());
         }
     }
 
+    fn validated(&mut self, body: &ValidationFinished) {
+        if body.stage == Stage::Before {
+            self.before.insert(body.command.clone(), body.clone());
+        }
+        let Some(unit) = self.unit_mut(&body.unit) else {
+            return;
+        };
+        let runs = match body.stage {
+            Stage::Before => return,
+            Stage::Preview => &mut unit.previews,
+            Stage::Integration => &mut unit.state.validations,
+        };
+        // The first command again: of an integration that was interrupted, or of another patch.
+        if body.number == 1 {
+            runs.clear();
+        }
+        runs.push(body.clone());
+    }
+
     fn integration_finished(&mut self, body: &IntegrationFinished) {
+        let mut is_other_tree = false;
         let Some(unit) = self.unit_mut(&body.unit) else {
             return;
         };
@@ -337,6 +400,7 @@ impl State {
         unit.integration = Some(body.clone());
         unit.state.integration = match (body.outcome, body.reason) {
             (IntegrationOutcome::Applied, _) => {
+                is_other_tree = true;
                 unit.state.changed_paths.clone_from(&body.paths);
                 Integration::Applied
             }
@@ -344,21 +408,34 @@ impl State {
             (_, Some(reason)) => Integration::Failed(reason, detail),
             (_, None) => Integration::Failed(BlockReason::AmbiguousIntegration, detail),
         };
+        if is_other_tree {
+            self.before.clear();
+        }
+    }
+
+    fn taken_up(&mut self, id: &UnitId) -> &mut Unit {
+        let known = self.units.iter().position(|unit| unit.id == *id);
+        let at = known.unwrap_or_else(|| {
+            self.units.push(Unit {
+                id: id.clone(),
+                state: UnitState::default(),
+                is_early: false,
+                usage: Usage::default(),
+                open_integration: None,
+                integration: None,
+                previews: Vec::new(),
+                refusals: Vec::new(),
+                ended: None,
+            });
+            self.units.len() - 1
+        });
+        &mut self.units[at]
     }
 
     fn mutated(&mut self, body: &PlanMutated) {
         self.mutations.push(body.clone());
         if body.status == "in_progress" {
-            if self.unit(&body.unit).is_none() {
-                self.units.push(Unit {
-                    id: body.unit.clone(),
-                    state: UnitState::default(),
-                    open_integration: None,
-                    integration: None,
-                    usage: Usage::default(),
-                    ended: None,
-                });
-            }
+            self.taken_up(&body.unit).is_early = false;
         } else if let Some(unit) = self.unit_mut(&body.unit) {
             unit.ended = Some(Ended {
                 status: body.status.clone(),

@@ -2,44 +2,75 @@
 
 use super::compile::{self, Task};
 use super::drive::{PlanRun, Watcher, item_of};
+use super::floor::Floor;
 use super::state::{Unit, Wave};
 use super::{RunError, collecting};
 use crate::adapter::replay;
 use crate::collect::prose;
-use crate::job::{self, Bounds, Ending, Journal, Stop};
+use crate::job::{self, Bounds, Journal, Stop};
 use crate::model::{
-    Backpressure, Event, JobId, RowId, RowKey, VerdictKind, Violation, WaveCompiled, WaveNo,
+    Backpressure, Event, JobId, RowId, RowKey, UnitId, VerdictKind, WaveCompiled, WaveNo,
 };
+use crate::plan::{ItemId, Plan};
 use crate::protocol::{Action, Emission, UnitState};
-use crate::schedule::{Cause, next_number};
-use crate::snapshot::{self, Fingerprint};
+use crate::schedule::{Cause, Dispatch, Priority, next_number};
+use crate::snapshot;
 use crate::wave::WaveHead;
 use std::sync::Arc;
 
 impl PlanRun {
-    /// Works and judges every wave that is compiled and not fully judged.
-    pub(super) fn finish_open_waves(
+    /// Begins with every wave that is compiled, not fully judged and not under way; in lock step with the first one, when
+    /// none is under way.
+    pub(super) fn start_waves(
         &mut self,
+        floor: &mut Floor<'_, '_>,
         watcher: &mut dyn Watcher,
-        stop: &Stop,
-    ) -> Result<Option<Ending>, RunError> {
-        let open: Vec<WaveNo> = self
-            .state()
-            .waves
-            .iter()
-            .filter(|wave| wave.is_open())
-            .map(|wave| wave.compiled.wave)
-            .collect();
-        for wave in open {
-            match self.work(wave, watcher, stop)? {
-                Ending::Finished => self.judge(wave, watcher)?,
-                early => return Ok(Some(early)),
-            }
+    ) -> Result<(), RunError> {
+        let state = self.state();
+        let open = state.waves.iter().filter(|wave| wave.is_open());
+        let new = open.filter(|wave| !floor.has(wave.compiled.wave));
+        let waves: Vec<Wave> = match self.settings.dispatch {
+            Dispatch::Rolling => new.cloned().collect(),
+            Dispatch::Barrier => new.take(usize::from(floor.is_clear())).cloned().collect(),
+        };
+        if waves.is_empty() {
+            return Ok(());
         }
-        Ok(None)
+        let priority = self.priority(&self.store.read()?);
+        for wave in waves {
+            if floor.is_clear() {
+                self.keep_watch()?;
+            }
+            let place = floor.free_place();
+            let snapshot = self.folder.snapshot(place);
+            snapshot::make(&self.ground()?, &snapshot)?;
+            let mut settings = self.job_settings(&wave.compiled, wave.job_id)?;
+            settings.worker.folder = snapshot;
+            let behind = behind(&priority, &wave.compiled);
+            watcher.wave_begins(&wave.compiled);
+            floor.start(wave.compiled, place, settings, wave.job, behind);
+        }
+        Ok(())
     }
 
-    /// Compiles the rows that the units need: one wave for each round.
+    /// The remaining paths as far as they are known: what is left of a task in flight are its rounds to come.
+    fn priority(&self, plan: &Plan) -> Priority {
+        Priority::of(plan, |item| {
+            let unit = self.state().unit(&UnitId::new(item.id().as_str()));
+            let left = unit.and_then(|unit| self.share_left(plan, unit));
+            Some(left.unwrap_or(1.0))
+        })
+    }
+
+    fn share_left(&self, plan: &Plan, unit: &Unit) -> Option<f64> {
+        let task = self.task(plan, &unit.id).ok()?;
+        let last = unit.state.rounds.last()?;
+        let done = task.protocol.position(&last.round)?;
+        Some(1.0 - done as f64 / task.protocol.rounds.len() as f64)
+    }
+
+    /// Compiles the rows that the units need: in rolling dispatch one wave for each unit, so that none waits for the rows of
+    /// another; in lock step one for each round.
     pub(super) fn emit(&mut self) -> Result<(), RunError> {
         let plan = self.store.read()?;
         let units: Vec<Unit> = self.state().in_flight().cloned().collect();
@@ -51,10 +82,13 @@ impl PlanRun {
             }
         }
         while let Some((first, _, emission)) = emissions.first() {
+            let unit =
+                Some(first.unit.clone()).filter(|_| self.settings.dispatch == Dispatch::Rolling);
             let key = (first.protocol.name.clone(), emission.round.clone());
             let (group, rest): (Vec<_>, Vec<_>) =
                 emissions.into_iter().partition(|(task, _, emission)| {
                     (&task.protocol.name, &emission.round) == (&key.0, &key.1)
+                        && unit.as_ref().is_none_or(|unit| *unit == task.unit)
                 });
             self.compile(&group)?;
             emissions = rest;
@@ -80,52 +114,28 @@ impl PlanRun {
             .iter()
             .map(|(task, state, emission)| (task, state, emission))
             .collect();
-        let wave = compile::compile(&self.repo, head, round, &units)?;
+        let wave = compile::compile(&self.ground()?, head, round, &units)?;
         wave.write(&self.folder)?;
         self.recorder.record(&[Event::from(wave.event())])?;
         Ok(())
     }
 
-    /// One call of the substrate, watched for changes that no worker may make.
-    fn work(
+    /// The verdicts over a wave whose rows have ended.
+    pub(super) fn judge(
         &mut self,
         number: WaveNo,
+        floor: &mut Floor<'_, '_>,
         watcher: &mut dyn Watcher,
         stop: &Stop,
-    ) -> Result<Ending, RunError> {
-        let Some(wave) = self.state().wave(number).cloned() else {
-            return Ok(Ending::Finished);
-        };
-        let settings = self.job_settings(&wave.compiled, wave.job_id.clone())?;
-        snapshot::make(&self.repo, &self.folder.snapshot())?;
-        let before = Fingerprint::take(&self.repo, &[self.store.file()])?;
-        watcher.wave_begins(&wave.compiled);
-        let mut state = wave.job;
-        let (ending, _) = job::run(&settings, &mut state, &mut self.recorder, watcher, stop)?;
-        watcher.wave_ends(&wave.compiled, state.counts());
-        let paths = before.differences(&Fingerprint::take(&self.repo, &[self.store.file()])?);
-        if !paths.is_empty() {
-            let violation = Violation {
-                wave: number,
-                paths,
-                detail: "the work tree or the plan changed while workers ran".to_owned(),
-            };
-            watcher.warn(&format!(
-                "violation: {}: {:?}",
-                violation.detail, violation.paths
-            ));
-            self.recorder.record(&[Event::from(violation)])?;
-        }
-        Ok(ending)
-    }
-
-    fn judge(&mut self, number: WaveNo, watcher: &mut dyn Watcher) -> Result<(), RunError> {
+    ) -> Result<(), RunError> {
         let plan = self.store.read()?;
+        let ground = self.ground()?;
+        let plan_file = self.plan_file_in(&ground);
         let Some(wave) = self.state().wave(number).cloned() else {
             return Ok(());
         };
         let mut verdicts = Vec::new();
-        let mut is_refused = wave.refused > 0;
+        let mut is_refused = !wave.refused.is_empty();
         for id in wave
             .compiled
             .rows
@@ -141,11 +151,19 @@ impl PlanRun {
                 settings: &self.settings,
                 item: item_of(&plan, &key.unit)?,
                 task: &task,
-                repo: &self.repo,
-                plan_file: self.store.file(),
+                repo: &ground,
+                plan_file: &plan_file,
+                artifacts: self.folder.runs(),
                 folder: &folder,
             };
-            let verdict = collecting::judge(self.state(), &wave, id, &desk)?;
+            let mut verdict = collecting::judge(self.state(), &wave, id, &desk)?;
+            if self.settings.prevalidate && verdict.checks.is_some() {
+                let Some(shown) = self.preview(&task, &wave, id, floor, watcher, stop)? else {
+                    // Judged anew when the run goes on.
+                    return Ok(());
+                };
+                verdict.checks = verdict.checks.map(|checks| format!("{checks}\n{shown}"));
+            }
             is_refused |= verdict.verdict != VerdictKind::Accepted;
             verdicts.push(Event::from(verdict));
             self.keep_answer(&wave, id)?;
@@ -153,6 +171,7 @@ impl PlanRun {
         // With the verdicts, so that a kill leaves both or neither.
         verdicts.extend(self.press(&wave, is_refused, watcher).map(Event::from));
         self.recorder.record(&verdicts)?;
+        floor.set_number(self.concurrency());
         Ok(())
     }
 
@@ -180,6 +199,10 @@ impl PlanRun {
             causes.extend(is_there.then_some(cause));
         }
         let (full, from) = (self.settings.bounds.max_concurrency, self.concurrency());
+        if wave.compiled.max_concurrency != from {
+            // It was sent out under another number, and says nothing of this one.
+            return None;
+        }
         let to = next_number(full, from, &causes);
         if to == from {
             return None;
@@ -228,7 +251,7 @@ impl PlanRun {
         Ok(())
     }
 
-    fn job_settings(
+    pub(super) fn job_settings(
         &self,
         wave: &WaveCompiled,
         job_id: Option<JobId>,
@@ -279,4 +302,13 @@ impl PlanRun {
             logs: self.folder.logs(),
         })
     }
+}
+
+/// The longest remaining path of the wave's units, in thousandths of a task.
+fn behind(priority: &Priority, wave: &WaveCompiled) -> u64 {
+    let units = wave.rows.iter().filter_map(RowKey::parse);
+    let ids = units.filter_map(|key| ItemId::try_from(key.unit.to_string()).ok());
+    let remaining = ids.filter_map(|id| priority.remaining(&id));
+    // Saturates; no plan has so many tasks.
+    (remaining.fold(0.0, f64::max) * 1000.0) as u64
 }

@@ -3,7 +3,8 @@
 //! What such a task is to build on is not there yet. It may go ahead only where that can't matter to the patch: when it
 //! shares no path with any task that it waits for, directly or not. What can't be decided keeps it waiting.
 //!
-//! It says nothing of the plan file: the store refuses `in_progress` and `completed` over open dependencies.
+//! Only its rows go ahead. The plan does not say `in_progress` and nothing is integrated before its dependencies are
+//! completed, so that its validation proves it on top of them.
 
 use super::select::reach_of;
 use crate::plan::{Item, ItemId, Plan, Status};

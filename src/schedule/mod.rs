@@ -4,9 +4,16 @@
 
 mod backpressure;
 mod concurrency;
+mod dispatch;
 mod early;
+mod priority;
 mod select;
 
 pub use backpressure::{Cause, next_number};
 pub use concurrency::{Concurrency, Limits};
-pub use select::{Deps, Selected, Selection, SkipReason, Skipped, Wish, reach_of, select};
+pub use dispatch::Dispatch;
+pub use priority::Priority;
+pub use select::{
+    Deps, ReadTask, Selected, Selection, SkipReason, Skipped, Wish, reach_of, read_task, select,
+    select_longest_first, select_read,
+};

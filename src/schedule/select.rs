@@ -6,24 +6,52 @@
 //! One pass fills all places: items are read in blocks, on all cores, and claimed one after the other.
 
 use super::early::Early;
+use super::priority::Priority;
 use crate::model::UnitId;
 use crate::plan::metadata::{self, MetadataError};
 use crate::plan::{DepState, Item, ItemId, Metadata, Plan, Status};
 use crate::scope::{Claims, Reach, ScopeError};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
 
-/// How many items are read ahead of the claims; few enough to waste nothing on a plan of which one task is taken.
-const BLOCK: usize = 256;
+/// The least and the most items that are read ahead of the claims: enough for all cores where many places are to be filled,
+/// and few where most of what is read would be read for nothing.
+const BLOCK: RangeInclusive<usize> = 8..=256;
 
 /// What open dependencies mean for a task.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Deps {
     /// It waits until they are completed.
     #[default]
     Strict,
     /// It may go ahead after all ready ones, as [`early`](super::early) says.
     Advisory,
+}
+
+impl fmt::Display for Deps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Deps::Strict => "strict",
+            Deps::Advisory => "advisory",
+        })
+    }
+}
+
+impl FromStr for Deps {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "strict" => Ok(Deps::Strict),
+            "advisory" => Ok(Deps::Advisory),
+            _ => Err("must be strict or advisory".to_owned()),
+        }
+    }
 }
 
 /// What is asked of the plan.
@@ -95,14 +123,41 @@ pub struct Selection {
 /// A ready task that can't be worked is passed over; one that is `in_progress` already is not, since it stands before
 /// all others.
 pub fn select(plan: &Plan, wish: Wish<'_>) -> Selection {
+    let is_workable = wish.is_workable;
+    select_read(plan, wish, None, &|item| read_task(item, is_workable))
+}
+
+/// The same with the ready tasks in the order of `priority` instead of the plan's: for several tasks in flight, of which the
+/// longest chain decides when all are done. What is in progress still comes first, in plan order.
+pub fn select_longest_first(plan: &Plan, wish: Wish<'_>, priority: &Priority) -> Selection {
+    let is_workable = wish.is_workable;
+    let read = |item: &Item| read_task(item, is_workable);
+    select_read(plan, wish, Some(priority), &read)
+}
+
+/// The same for a caller who selects often and has read the tasks before, with [`read_task`].
+pub fn select_read(
+    plan: &Plan,
+    wish: Wish<'_>,
+    priority: Option<&Priority>,
+    read: &ReadTask<'_>,
+) -> Selection {
+    let mut line = in_line(plan, &wish);
+    if let Some(priority) = priority {
+        // Stable: tasks without a rank stay in plan order.
+        line.sort_by_cached_key(|item| match item.status() {
+            Status::InProgress => None,
+            _ => Some(priority.rank(item.id())),
+        });
+    }
     let mut selection = Selection::default();
     let mut claims = wish.claims.clone();
-    for block in in_line(plan, &wish).chunks(BLOCK) {
+    let block = wish.places.clamp(*BLOCK.start(), *BLOCK.end());
+    for block in line.chunks(block) {
         if selection.tasks.len() >= wish.places {
             break;
         }
-        let read = |item: &&Item| read(item, wish.is_workable);
-        let candidates: Vec<_> = block.par_iter().map(read).collect();
+        let candidates: Vec<_> = block.par_iter().map(|item| read(item)).collect();
         for (item, candidate) in block.iter().zip(candidates) {
             match candidate {
                 _ if selection.tasks.len() >= wish.places => return selection,
@@ -122,20 +177,26 @@ pub fn select(plan: &Plan, wish: Wish<'_>) -> Selection {
         }
     }
     if wish.deps == Deps::Advisory {
-        add_early(plan, &wish, &mut claims, &mut selection.tasks);
+        add_early(plan, &wish, read, &mut claims, &mut selection.tasks);
     }
     selection
 }
 
 /// Fills what places are left with tasks whose dependencies are open. One that can't be worked is not reported: its turn
 /// has not come.
-fn add_early(plan: &Plan, wish: &Wish<'_>, claims: &mut Claims, tasks: &mut Vec<Selected>) {
+fn add_early(
+    plan: &Plan,
+    wish: &Wish<'_>,
+    read: &ReadTask<'_>,
+    claims: &mut Claims,
+    tasks: &mut Vec<Selected>,
+) {
     let mut early = Early::new(plan, claims);
     for item in pending(plan, DepState::WaitingOnDeps).filter(|item| wish.lets_in(item)) {
         if tasks.len() >= wish.places {
             return;
         }
-        if let Ok((task, reach)) = read(item, wish.is_workable)
+        if let Ok((task, reach)) = read(item)
             && !claims.conflict_with(&reach)
             && early.may_begin(item, &reach)
         {
@@ -170,7 +231,11 @@ impl Wish<'_> {
     }
 }
 
-fn read(
+/// A task of an item with what it can touch, or why it can't be worked.
+pub type ReadTask<'r> = dyn Fn(&Item) -> Result<(Selected, Reach), SkipReason> + Sync + 'r;
+
+/// Reads one task, whether or not its turn has come.
+pub fn read_task(
     item: &Item,
     is_workable: &dyn Fn(&Selected) -> Result<(), String>,
 ) -> Result<(Selected, Reach), SkipReason> {
@@ -286,6 +351,31 @@ mod tests {
         ]));
         assert_eq!(pick(&items, &[], &["a.*"]), "b");
         assert_eq!(pick(&items, &[], &["*.rs"]), "");
+    }
+
+    #[test]
+    fn the_longest_chain_is_taken_up_first_but_what_is_in_progress_before_it() {
+        let items = plan(json!([
+            {"id": "short", "status": "pending", "deps": []},
+            {"id": "long", "status": "pending", "deps": []},
+            {"id": "after", "status": "pending", "deps": ["long"]},
+            {"id": "begun", "status": "in_progress", "deps": []},
+        ]));
+        let select = |places| {
+            let wish = Wish {
+                closure: None,
+                past: &BTreeSet::new(),
+                claims: Claims::new(reach(&[])),
+                places,
+                deps: Deps::Strict,
+                is_workable: &|_| Ok(()),
+            };
+            let selection = select_longest_first(&items, wish, &Priority::of_equals(&items));
+            let tasks = selection.tasks.iter().map(|task| task.id.to_string());
+            tasks.collect::<Vec<_>>()
+        };
+        assert_eq!(select(2), ["begun", "long"]);
+        assert_eq!(select(9), ["begun", "long", "short"]);
     }
 
     #[test]

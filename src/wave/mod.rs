@@ -3,8 +3,12 @@
 //! A wave is one round for one or more units and exactly one call of the substrate. Columns and call file:
 //! CONTRACT, section 3. What runs, and when, is decided elsewhere.
 
+mod call;
+mod export;
 mod lint;
 
+pub use call::Call;
+pub use export::{Exported, Runner, export};
 pub use lint::{Problem, lint};
 
 use crate::model::{Lane, Risk, RoundName, RowKey, RunId, WaveNo};

@@ -136,12 +136,13 @@ fn holding(texts: &[&str]) -> Vec<String> {
 }
 
 const NONE: [String; 0] = [];
-const PURE: [&str; 13] = [
+const PURE: [&str; 14] = [
     "invoke",
     "protocol",
     "schedule",
     "patch",
     "scope",
+    "simulate",
     "template",
     "wave",
     "learnings/draft",

@@ -63,7 +63,7 @@ fn five_tasks_are_completed_and_one_is_blocked_by_its_validation() {
     assert_eq!(demo.report["tasks"].as_array().map(Vec::len), Some(6));
     assert_eq!(
         demo.report["slots"],
-        json!({"spawned": 78, "closed": 78, "stragglers": 0})
+        json!({"spawned": 78, "closed": 78, "stragglers": 0, "straggler_rows": []})
     );
 }
 

@@ -25,6 +25,7 @@ fn a_healthy_place() {
     ok   tasks        1 can be worked, 1 without metadata, which a worker will propose
     ok   protocol     swarm: at most 5 rows at once for a task
     ok   workers      command: /bin/sh
+    ok   delivery     patches stay in the tree
     ok   integration  none under way
     ");
     assert_eq!(code, 0);
@@ -45,6 +46,7 @@ fn everything_that_is_wrong_at_once() {
     FAIL workers      adapter `command`
       caused by: worker program `no-such-agent` does not exist
          hint:        install it, put its folder on PATH, or give its path
+    ok   delivery     patches stay in the tree
     ok   integration  none under way
     ");
     assert_eq!(code, 1);
@@ -70,4 +72,17 @@ fn outside_of_a_repository_and_as_json() {
             .is_some_and(|hint| hint.contains("git init"))
     );
     assert_eq!(said.code, 1);
+}
+
+#[test]
+fn the_projects_own_protocols_are_looked_at_whichever_is_chosen() {
+    let bench = Bench::new(&[Task::new("a")]);
+    bench.write("mesh.yaml", "protocols: {mine: p.yaml, gone: q.yaml}\n");
+    bench.write("p.yaml", "name: p\nroles: [a]\nrounds:\n  - {name: r, roles: [b], lane: patch, prompt: hydrate.md, schema: synthesis.json}\n");
+    let (code, out) = said(&bench, &["--", "/bin/sh"]);
+    assert_eq!(code, 1);
+    let mine = "FAIL protocol     protocol `p.yaml`, line 4: round `r` has the unknown role `b`";
+    assert!(out.contains(mine), "{out}");
+    assert!(out.contains("FAIL protocol     `[root]/q.yaml`\n"), "{out}");
+    assert!(out.contains("ok   protocol     swarm"), "{out}");
 }

@@ -120,7 +120,7 @@ impl Sandbox {
         said.out
     }
 
-    /// Every file of the work tree but git's own and the plan's, with its content and mode.
+    /// Every file of the work tree but git's own, the plan's and the learnings, with its content and mode.
     pub fn tree(&self) -> Vec<(PathBuf, u32, Vec<u8>)> {
         let mut files = Vec::new();
         collect(&self.work(), &self.work(), &mut files);
@@ -204,6 +204,19 @@ pub fn redacted(text: &str) -> String {
     redacted
 }
 
+/// `text` with the time in every id of a learning as `TIME`: `lrn-TIME-1a2b3c4d`.
+pub fn without_learning_times(text: &str) -> String {
+    const TIME: usize = "20260213T015500Z".len();
+    let mut parts = text.split("lrn-");
+    let mut redacted = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.get(TIME..).filter(|rest| rest.starts_with('-'));
+        redacted.push_str("lrn-");
+        redacted.push_str(&rest.map_or(part.to_owned(), |rest| format!("TIME{rest}")));
+    }
+    redacted
+}
+
 /// The path of a program that makes a JSON string of its standard input.
 pub fn json_string() -> String {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -228,7 +241,10 @@ fn collect(root: &Path, folder: &Path, files: &mut Vec<(PathBuf, u32, Vec<u8>)>)
     for entry in std::fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
         let name = path.strip_prefix(root).expect("below").to_owned();
-        if name == Path::new(".git") || name == Path::new(".step") {
+        if [".git", ".step", ".learnings.jsonl"]
+            .iter()
+            .any(|own| name == Path::new(own))
+        {
             continue;
         }
         let metadata = std::fs::symlink_metadata(&path).expect("metadata");

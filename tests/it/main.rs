@@ -2,14 +2,18 @@
 
 mod agents;
 mod architecture;
+mod dags;
 mod demo;
+mod dispatch;
 mod doctor;
 mod env;
 mod examples;
 mod guardrails;
 mod integrate;
+mod integrator;
 mod invoke;
 mod learnings;
+mod patches;
 mod plan_fixture;
 mod resume;
 mod run;
@@ -17,4 +21,6 @@ mod run_bad_input;
 mod spawn;
 mod spawn_bad_input;
 mod st;
+mod steps;
 mod wave_lint;
+mod wave_simulate;

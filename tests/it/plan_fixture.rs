@@ -1,7 +1,7 @@
 //! A repository with a plan of small tasks and recorded answers for all of their rounds, so that a test of a run is
 //! five lines. Task `a` turns `a.txt` from `old` to `new` and everybody agrees, unless the test says otherwise.
 
-use crate::env::{Said, Sandbox, fake_agent, said};
+use crate::env::{Said, Sandbox, fake_agent, said, without_learning_times};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -346,11 +346,12 @@ impl Bench {
         self.item(id)["status"].as_str().expect("text").to_owned()
     }
 
-    /// The comments of an item, as texts.
+    /// The comments of an item, as texts, without times.
     pub fn comments(&self, id: &str) -> Vec<String> {
         let item = self.item(id);
         let comments = item["comments"].as_array().expect("comments");
-        let text = |comment: &Value| comment["text"].as_str().expect("text").to_owned();
+        let text =
+            |comment: &Value| without_learning_times(comment["text"].as_str().expect("text"));
         comments.iter().map(text).collect()
     }
 

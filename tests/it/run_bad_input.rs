@@ -281,7 +281,7 @@ fn a_protocol_that_nobody_knows() {
     let said = run_refused(&bench, 2, &["protocol=swarm7"]);
     assert!(
         said.contains(
-            "no protocol `swarm7`: neither built in (duo, solo, swarm, swarm3, tiered) nor a file"
+            "no protocol `swarm7`: neither known (duo, solo, swarm, swarm3, tiered) nor a file"
         ),
         "{said}"
     );

@@ -111,6 +111,7 @@ impl Reader<'_> {
                 item: self.item.clone(),
                 line: self.block.line,
                 keys,
+                said: Box::new(Metadata::from(given)),
             }),
         }
     }

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::{KEYS, SWARM_KEYS};
+use super::{KEYS, Metadata, SWARM_KEYS};
 use crate::plan::ItemId;
 
 /// Why an item has no usable metadata. Lines are counted from 1 within the notes.
@@ -27,6 +27,8 @@ pub enum MetadataError {
         line: usize,
         /// Those keys.
         keys: Vec<&'static str>,
+        /// What it says already; empty where a key is lacking.
+        said: Box<Metadata>,
     },
     /// The block is not the YAML it should be.
     #[error("item `{item}`: the `mesh` block is broken at line {line} of the notes: {message}")]

@@ -2,6 +2,7 @@
 
 mod adapters;
 mod answers;
+mod dispatch;
 mod hands_off;
 mod hydration;
 mod places;
@@ -12,7 +13,7 @@ mod selection;
 mod votes;
 mod waves;
 
-use crate::env::{Said, fake_agent, wait_for};
+use crate::env::{Said, fake_agent, wait_for, without_learning_times};
 use crate::plan_fixture::{Bench, PLAN, Task, WaveFile, create, edit, report, selected};
 use insta::assert_snapshot;
 use serde_json::{Value, json};

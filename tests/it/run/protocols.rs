@@ -151,3 +151,25 @@ fn prose_is_no_answer_where_only_json_is_wanted() {
     assert_eq!((&tally["agree"], &tally["absent"]), (&json!(4), &json!(1)));
     assert!(bench.events().iter().all(|(_, body)| body["via"] != "text"));
 }
+
+#[test]
+fn mesh_yaml_names_protocols_of_the_project() {
+    let bench = Bench::new(&[Task::new("a")]);
+    bench.write(
+        ".mesh/one.yaml",
+        "name: whatever\nroles: [author]\nrounds:\n  - {name: synthesis, roles: [author], lane: patch, prompt: own.md, schema: synthesis.json}\n",
+    );
+    bench.write(".mesh/own.md", "Own words for {task_id}.");
+    bench.write("mesh.yaml", "protocols:\n  one: .mesh/one.yaml\n");
+    bench.answer("a", "synthesis.author.1", &synthesis("a.txt", "new"));
+    let said = bench.run(&["protocol=one"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(
+        bench
+            .prompt("a.synthesis.author.1")
+            .contains("Own words for a.")
+    );
+    let unknown = bench.run(&["--dry-run", "protocol=two"]);
+    assert_eq!(unknown.code, 2);
+    assert!(unknown.err.contains(", one) nor a file"), "{}", unknown.err);
+}

@@ -49,9 +49,9 @@ fn no_more_tasks_than_asked_for() {
 }
 
 #[test]
-fn tasks_with_disjoint_scopes_share_their_waves() {
+fn in_lock_step_tasks_with_disjoint_scopes_share_their_waves() {
     let bench = Bench::new(&[Task::new("a"), Task::new("b")]);
-    let said = bench.run(&["max_tasks=2", "parallel_tasks=2"]);
+    let said = bench.run(&["max_tasks=2", "parallel_tasks=2", "dispatch=barrier"]);
     assert_eq!(
         (said.code, selected(&said).as_str()),
         (0, "a,b"),

@@ -71,7 +71,7 @@ fn a_third_vote_without_consensus_blocks() {
         (&task["reason"], &task["consensus_attempts"]),
         (&json!("no_consensus"), &json!(3))
     );
-    assert_snapshot!(bench.comments("a").join("\n"), @"[mesh] outcome: blocked; reason: no_consensus (3 of 5 agreed in vote 3); vote 3: 3 agree, 2 disagree; validation: none run; mesh_run_id=R");
+    assert_snapshot!(bench.comments("a").join("\n"), @"[mesh] outcome: blocked; reason: no_consensus (3 of 5 agreed in vote 3); vote 3: 3 agree, 2 disagree; validation: none run; learnings: lrn-TIME-18c27f09; mesh_run_id=R");
     assert_eq!(bench.tree(), before);
 }
 

@@ -1,0 +1,220 @@
+//! Committing exactly the paths of one patch, and nothing else that stands in the work tree or the index.
+//!
+//! The commit is made by `git commit`, so that author, signing and hooks are those of the repository, but from an index of its
+//! own: the commit that is checked out, with the touched paths as they stand in the tree. Afterwards those paths, and no
+//! others, are brought up to date in the real index.
+
+use super::{GitError, Repo, failed, path_of};
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What to commit.
+#[derive(Clone, Copy, Debug)]
+pub struct CommitOrder<'c> {
+    /// Paths from the root; they may be gone from the tree.
+    pub paths: &'c BTreeSet<String>,
+    /// The message with its trailers.
+    pub message: &'c str,
+    /// Where the commit's own index may stand while it is made.
+    pub index: &'c Path,
+    /// Whether the hooks that can refuse a commit are asked.
+    pub verify: bool,
+}
+
+impl Repo {
+    /// Commits; gives the new commit, or what git or a hook said against it. The real index is not touched.
+    pub fn commit(&self, order: &CommitOrder<'_>) -> Result<Result<String, String>, GitError> {
+        let run = |args: &[&str], input: Option<Vec<u8>>| {
+            let command = self.command_with(args, Some(order.index), input);
+            // Nobody sits there to write a message.
+            command
+                .env("GIT_EDITOR", "true")
+                .run()
+                .map_err(GitError::Run)
+        };
+        let done = |args: &[&str], input: Option<Vec<u8>>| {
+            let output = run(args, input)?;
+            match output.status.success() {
+                true => Ok(()),
+                false => Err(failed(args, &output)),
+            }
+        };
+        // Begun as a copy of the real one, which knows which files are unchanged: else git would read them all.
+        let real = self.absolute(&["rev-parse", "--git-path", "index"])?;
+        copy_with_time(&real, order.index).map_err(GitError::Run)?;
+        done(&["read-tree", "--reset", "HEAD"], None)?;
+        let args = [
+            "update-index",
+            "--add",
+            "--remove",
+            "--replace",
+            "-z",
+            "--stdin",
+        ];
+        let list = nul_separated(order.paths.iter().map(String::as_str));
+        done(&args, Some(list))?;
+        let mut args = vec!["commit", "--quiet", "--cleanup=whitespace", "--file=-"];
+        args.extend((!order.verify).then_some("--no-verify"));
+        let output = run(&args, Some(order.message.as_bytes().to_vec()))?;
+        if !output.status.success() {
+            let said = [&output.stderr[..], &output.stdout[..]].concat();
+            return Ok(Err(String::from_utf8_lossy(&said).trim().to_owned()));
+        }
+        self.head().map(Ok)
+    }
+
+    /// Makes the real index have the paths of `commit` as that commit has them; gives these paths.
+    pub fn settle_index(&self, commit: &str) -> Result<BTreeSet<String>, GitError> {
+        let range = format!("{commit}^");
+        let listed = self.read(&[
+            "diff-tree",
+            "-r",
+            "-z",
+            "--name-only",
+            "--no-renames",
+            &range,
+            commit,
+        ])?;
+        let paths: BTreeSet<String> = String::from_utf8_lossy(&listed)
+            .split('\0')
+            .filter(|path| !path.is_empty())
+            .map(str::to_owned)
+            .collect();
+        let args = [
+            "--literal-pathspecs",
+            "reset",
+            "--quiet",
+            "--pathspec-from-file=-",
+            "--pathspec-file-nul",
+        ];
+        let list = nul_separated(paths.iter().map(String::as_str));
+        let reset = self.command_with(&args, None, Some(list));
+        let output = reset.run().map_err(GitError::Run)?;
+        match output.status.success() {
+            true => Ok(paths),
+            false => Err(failed(&["reset"], &output)),
+        }
+    }
+
+    /// Those of `paths` where the tree or the index holds what the commit that is checked out does not: changed, staged,
+    /// untracked, also when ignored.
+    pub fn uncommitted(&self, paths: &BTreeSet<String>) -> Result<BTreeSet<String>, GitError> {
+        let mut found: BTreeSet<String> = self
+            .changes()?
+            .into_iter()
+            .map(|change| change.path.to_string_lossy().into_owned())
+            .filter(|path| paths.contains(path))
+            .collect();
+        let tracked = self.read(&["ls-files", "-z", "--cached"])?;
+        let tracked: BTreeSet<PathBuf> = tracked.split(|byte| *byte == 0).map(path_of).collect();
+        let is_ignored = |path: &&String| {
+            std::fs::symlink_metadata(self.root.join(path.as_str())).is_ok()
+                && !tracked.contains(Path::new(path.as_str()))
+        };
+        found.extend(paths.iter().filter(is_ignored).cloned());
+        Ok(found)
+    }
+
+    /// The commit after `base`, up to the one that is checked out, that has all of `trailers`.
+    pub fn commit_with(
+        &self,
+        base: &str,
+        trailers: &[(&str, &str)],
+    ) -> Result<Option<String>, GitError> {
+        let mut format = "--format=%H".to_owned();
+        for (key, _) in trailers {
+            format.push_str(&format!(
+                "%x00%(trailers:key={key},valueonly,separator=%x0a)"
+            ));
+        }
+        let range = format!("{base}..HEAD");
+        let listed = self.read(&["log", "-z", &format, &range])?;
+        let listed = String::from_utf8_lossy(&listed);
+        let fields: Vec<&str> = listed.split('\0').collect();
+        let mut commits = fields.chunks_exact(trailers.len() + 1);
+        let is_it = |commit: &&[&str]| {
+            let values = commit[1..].iter().zip(trailers);
+            values
+                .into_iter()
+                .all(|(found, (_, wanted))| found.trim() == *wanted)
+        };
+        Ok(commits
+            .find(is_it)
+            .map(|commit| commit[0].trim().to_owned()))
+    }
+
+    /// Takes the commit that is checked out in `other` and makes `branch` point to it: a new branch, or one that it comes
+    /// after. Gives git's own words when it does not.
+    pub fn take_branch(&self, other: &Repo, branch: &str) -> Result<Result<(), String>, GitError> {
+        let from = other.root.to_string_lossy();
+        let refspec = format!("HEAD:refs/heads/{branch}");
+        let args = [
+            "-c",
+            "maintenance.auto=false",
+            "-c",
+            "gc.auto=0",
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            "--no-write-fetch-head",
+            &from,
+            &refspec,
+        ];
+        let output = self.output(&args)?;
+        Ok(match output.status.success() {
+            true => Ok(()),
+            false => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+        })
+    }
+
+    /// The commit that `branch` points to, if there is one.
+    pub fn tip_of(&self, branch: &str) -> Result<Option<String>, GitError> {
+        let name = format!("refs/heads/{branch}");
+        self.read_if_any(&["rev-parse", "--verify", "--quiet", &name])
+    }
+
+    /// What git would write as the author of a commit; `Err` has its words when it does not know one.
+    pub fn author(&self) -> Result<Result<String, String>, GitError> {
+        let output = self.output(&["var", "GIT_AUTHOR_IDENT"])?;
+        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        Ok(match output.status.success() {
+            true => Ok(said(&output.stdout)),
+            false => Err(said(&output.stderr)),
+        })
+    }
+
+    /// A merge, cherry-pick, revert or rebase that is not finished: the next commit would belong to it.
+    pub fn under_way(&self) -> Result<Option<&'static str>, GitError> {
+        for (file, what) in [
+            ("MERGE_HEAD", "merge"),
+            ("CHERRY_PICK_HEAD", "cherry-pick"),
+            ("REVERT_HEAD", "revert"),
+            ("rebase-merge", "rebase"),
+            ("rebase-apply", "rebase"),
+        ] {
+            if self.absolute(&["rev-parse", "--git-path", file])?.exists() {
+                return Ok(Some(what));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// With the time of writing: a file that is younger than its index is compared by content, and a patch may have changed
+/// one within the second in which the index was written.
+fn copy_with_time(from: &Path, to: &Path) -> io::Result<()> {
+    let written = std::fs::metadata(from)?.modified()?;
+    std::fs::copy(from, to)?;
+    File::options().write(true).open(to)?.set_modified(written)
+}
+
+fn nul_separated<'p>(paths: impl Iterator<Item = &'p str>) -> Vec<u8> {
+    let mut list = Vec::new();
+    for path in paths {
+        list.extend_from_slice(path.as_bytes());
+        list.push(0);
+    }
+    list
+}

@@ -1,0 +1,129 @@
+//! The validation commands of one patch, run one after the other in one tree, each of them recorded.
+
+use super::allow::Command;
+use super::validate::{self, Limits, ValidationEnd, tail};
+use super::{IntegrateError, Order};
+use crate::job::{Journal, Stop};
+use crate::model::{Event, Stage, ValidationFinished, one_line};
+use crate::template;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Of the output of one command the voters see so much.
+const SHOWN_BYTES: u64 = 2048;
+
+/// Where the commands of an order are run, and what for.
+pub(super) struct Checks<'c> {
+    pub order: &'c Order<'c>,
+    pub stage: Stage,
+    /// The tree.
+    pub folder: &'c Path,
+    pub run_folder: &'c Path,
+    pub limits: &'c Limits,
+    pub stop: &'c Stop,
+}
+
+/// How they ended.
+#[derive(Debug)]
+pub(super) enum Checked {
+    /// All that were to be run were run.
+    Done(Vec<ValidationFinished>),
+    /// `mesh` was asked to stop at once.
+    Stopped,
+}
+
+impl Checks<'_> {
+    /// Runs the commands that `wanted` lets through. A failure ends the integration and nothing else: voters are told of
+    /// all commands.
+    pub fn run(
+        &self,
+        wanted: impl Fn(&Command) -> bool,
+        journal: &mut dyn Journal,
+    ) -> Result<Checked, IntegrateError> {
+        let mut all = Vec::new();
+        for (index, command) in self.order.commands.run.iter().enumerate() {
+            if !wanted(command) {
+                continue;
+            }
+            let number = index as u32 + 1;
+            let Some(finished) = self.run_one(number, command)? else {
+                return Ok(Checked::Stopped);
+            };
+            journal.record(&[Event::from(finished.clone())])?;
+            let is_over = self.stage == Stage::Integration && !finished.passed();
+            all.push(finished);
+            if is_over {
+                break;
+            }
+        }
+        Ok(Checked::Done(all))
+    }
+
+    fn run_one(
+        &self,
+        number: u32,
+        command: &Command,
+    ) -> Result<Option<ValidationFinished>, IntegrateError> {
+        let name = match self.stage {
+            Stage::Integration => "validation",
+            Stage::Before => "before",
+            Stage::Preview => "preview",
+        };
+        let units = Path::new("units").join(self.order.unit.file_name());
+        let log_path = units.join(format!("{name}-{number}.log"));
+        let log = self.run_folder.join(&log_path);
+        let end = validate::run(&command.text, self.folder, &log, self.limits, self.stop)?;
+        Ok(match end {
+            ValidationEnd::Stopped => None,
+            ValidationEnd::Finished(finished) => Some(ValidationFinished {
+                unit: self.order.unit.clone(),
+                number,
+                stage: self.stage,
+                proposed: command.proposed,
+                log_path,
+                ..*finished
+            }),
+        })
+    }
+}
+
+/// The first failure among `all`, in words.
+pub(super) fn failure_of(all: &[ValidationFinished]) -> Option<String> {
+    let failed = all.iter().find(|finished| !finished.passed())?;
+    Some(format!("`{}`: {}", failed.command, failed.outcome()))
+}
+
+/// What was found before the vote, for the voters.
+pub(super) fn shown(
+    all: &[ValidationFinished],
+    before: &BTreeMap<String, String>,
+    run_folder: &Path,
+) -> Result<String, IntegrateError> {
+    let mut text =
+        String::from("- the validation commands, run in a copy of the tree with the patch:");
+    if all.is_empty() {
+        text.push_str(" the task has none");
+    }
+    let mut outputs = String::new();
+    for run in all {
+        let command = one_line(&run.command);
+        let seconds = run.duration_ms as f64 / 1000.0;
+        text.push_str(&format!(
+            "\n  - `{command}`: {} in {seconds:.1} s",
+            run.outcome()
+        ));
+        if let Some(outcome) = before.get(&run.command) {
+            text.push_str(&format!(" (without the patch: {outcome})"));
+        }
+        let log = run_folder.join(&run.log_path);
+        let output = tail(&log, SHOWN_BYTES).map_err(IntegrateError::io(&log))?;
+        if !output.trim().is_empty() {
+            let output = output.trim_end();
+            let fence = template::fence_for(output);
+            outputs.push_str(&format!(
+                "\n\nEnd of the output of `{command}`:\n\n{fence}text\n{output}\n{fence}"
+            ));
+        }
+    }
+    Ok(text + &outputs)
+}

@@ -1,0 +1,305 @@
+//! Where a validated patch goes: it stays in the tree, or becomes a commit on the branch that is checked out, or one on a
+//! branch of the run that the user's tree knows nothing of. Never a push, never a merge.
+
+use super::IntegrateError;
+use crate::git::Repo;
+use crate::model::{CommitRecord, RunId, Tally, UnitId, one_line};
+use globset::{Glob, GlobSet, GlobSetBuilder};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::str::FromStr;
+
+/// What is to become of a validated patch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    /// It stays in the work tree, uncommitted.
+    #[default]
+    Patch,
+    /// A commit on the branch that is checked out.
+    Commit,
+    /// A commit on a branch of the run; the work tree stays as it is.
+    Branch,
+}
+
+/// Where a patch is applied and validated first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Isolation {
+    /// In the user's tree, which is restored when it fails.
+    #[default]
+    Tree,
+    /// In a scratch tree; only what has passed gets into the user's.
+    Worktree,
+}
+
+/// A word that is none of those that are allowed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{word}` is not {allowed}")]
+pub struct NotAWord {
+    word: String,
+    allowed: &'static str,
+}
+
+impl FromStr for Delivery {
+    type Err = NotAWord;
+
+    fn from_str(word: &str) -> Result<Self, NotAWord> {
+        match word {
+            "patch" => Ok(Self::Patch),
+            "commit" => Ok(Self::Commit),
+            "branch" => Ok(Self::Branch),
+            _ => Err(NotAWord {
+                word: word.to_owned(),
+                allowed: "`patch`, `commit` or `branch`",
+            }),
+        }
+    }
+}
+
+impl FromStr for Isolation {
+    type Err = NotAWord;
+
+    fn from_str(word: &str) -> Result<Self, NotAWord> {
+        match word {
+            "tree" => Ok(Self::Tree),
+            "worktree" => Ok(Self::Worktree),
+            _ => Err(NotAWord {
+                word: word.to_owned(),
+                allowed: "`tree` or `worktree`",
+            }),
+        }
+    }
+}
+
+/// Branches that get no commit, whatever else is protected.
+pub const PROTECTED: [&str; 2] = ["main", "master"];
+
+/// Why nothing could be delivered as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum DeliveryError {
+    /// The branch that is checked out is for people.
+    #[error("branch `{branch}` is protected, and `--delivery commit` would commit to it")]
+    Protected {
+        /// The branch.
+        branch: String,
+    },
+    /// A pattern of protected branches can't be read.
+    #[error("`protected_branches`: {0}")]
+    Pattern(String),
+    /// A bare commit is checked out.
+    #[error("no branch is checked out, so `--delivery commit` has none to commit to")]
+    NoBranch,
+    /// There is nothing to stack commits on.
+    #[error("the repository has no commit yet, so there is nothing to deliver on top of")]
+    NoCommit,
+    /// A commit now would end something else.
+    #[error("a {what} is under way in this repository; a commit would become part of it")]
+    UnderWay {
+        /// `merge`, `rebase`, …
+        what: &'static str,
+    },
+    /// A branch whose name is a folder of the run's branch.
+    #[error("a branch `mesh` is in the way of `mesh/<run id>`")]
+    InTheWay,
+    /// Git does not know in whose name to commit.
+    #[error("git does not know in whose name to commit: {said}")]
+    NoAuthor {
+        /// Git's own words.
+        said: String,
+    },
+}
+
+impl DeliveryError {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Protected { branch } => format!(
+                "git switch -c a-branch-of-yours, or --delivery branch; --allow-protected commits to `{branch}` all the same"
+            ),
+            Self::Pattern(_) => "names or globs, such as release/*".to_owned(),
+            Self::NoBranch => "git switch a-branch, or --delivery branch".to_owned(),
+            Self::NoCommit => "git commit first, or --delivery patch".to_owned(),
+            Self::UnderWay { what } => format!("finish the {what} first, or --delivery patch"),
+            Self::InTheWay => "git branch -m mesh another-name, or --delivery commit".to_owned(),
+            Self::NoAuthor { .. } => {
+                "git config user.name NAME && git config user.email ADDRESS".to_owned()
+            }
+        }
+    }
+}
+
+/// Refuses, before anything is started, what could not be delivered in the end; gives the branch that commits go to when
+/// it is the one that is checked out. `protected` names further branches, as names or globs.
+pub fn check(
+    repo: &Repo,
+    delivery: Delivery,
+    protected: &[String],
+    allow_protected: bool,
+) -> Result<Result<Option<String>, DeliveryError>, IntegrateError> {
+    if delivery == Delivery::Patch {
+        return Ok(Ok(None));
+    }
+    if repo.head()? == "unborn" {
+        return Ok(Err(DeliveryError::NoCommit));
+    }
+    if let Err(said) = repo.author()? {
+        let said = one_line(said.lines().last().unwrap_or_default());
+        return Ok(Err(DeliveryError::NoAuthor { said }));
+    }
+    if delivery == Delivery::Branch {
+        return Ok(match repo.tip_of("mesh")? {
+            Some(_) => Err(DeliveryError::InTheWay),
+            None => Ok(None),
+        });
+    }
+    if let Some(what) = repo.under_way()? {
+        return Ok(Err(DeliveryError::UnderWay { what }));
+    }
+    let Some(branch) = repo.branch()? else {
+        return Ok(Err(DeliveryError::NoBranch));
+    };
+    Ok(match protecting(protected) {
+        Err(error) => Err(error),
+        Ok(globs) if globs.is_match(&branch) && !allow_protected => {
+            Err(DeliveryError::Protected { branch })
+        }
+        Ok(_) => Ok(Some(branch)),
+    })
+}
+
+fn protecting(protected: &[String]) -> Result<GlobSet, DeliveryError> {
+    let pattern = |error: globset::Error| DeliveryError::Pattern(error.to_string());
+    let mut globs = GlobSetBuilder::new();
+    for glob in PROTECTED
+        .iter()
+        .copied()
+        .chain(protected.iter().map(String::as_str))
+    {
+        globs.add(Glob::new(glob).map_err(pattern)?);
+    }
+    globs.build().map_err(pattern)
+}
+
+/// The branch of a run under [`Delivery::Branch`].
+pub fn branch_of(run_id: &RunId) -> String {
+    format!("mesh/{run_id}")
+}
+
+/// Where commits of this run go.
+#[derive(Clone, Copy, Debug)]
+pub struct CommitTo<'c> {
+    /// The run.
+    pub run_id: &'c RunId,
+    /// The branch.
+    pub branch: &'c str,
+    /// The repository that the branch is in, when the integrator works in another one.
+    pub publish: Option<&'c Repo>,
+    /// Whether the repository's hooks may refuse.
+    pub verify: bool,
+}
+
+impl CommitTo<'_> {
+    /// Why nothing can be committed now, although it could when the run began.
+    pub(super) fn obstacle(
+        &self,
+        repo: &Repo,
+        paths: &BTreeSet<String>,
+    ) -> Result<Option<String>, IntegrateError> {
+        if self.publish.is_some() {
+            return Ok(None);
+        }
+        if let Some(what) = repo.under_way()? {
+            return Ok(Some(format!("a {what} is under way in the repository")));
+        }
+        let branch = repo.branch()?;
+        if branch.as_deref() != Some(self.branch) {
+            let there = branch.as_deref().unwrap_or("no branch");
+            let text = format!(
+                "`{there}` is checked out, and this run commits to `{}`",
+                self.branch
+            );
+            return Ok(Some(text));
+        }
+        let own: Vec<String> = repo.uncommitted(paths)?.into_iter().collect();
+        Ok((!own.is_empty()).then(|| {
+            format!(
+                "the patch touches {}, where there is uncommitted work that a commit would take along; commit or stash it, or deliver a patch",
+                own.join(", ")
+            )
+        }))
+    }
+
+    /// The message of the commit, with the trailers that it is found by.
+    pub(super) fn message(&self, unit: &UnitId, subject: &str, tally: Option<&Tally>) -> String {
+        let subject = subject_line(subject).unwrap_or_else(|| format!("Task {unit}"));
+        let [run, task] = self.trailers(unit);
+        let mut message = format!(
+            "{subject}\n\n{}: {}\n{}: {}\n",
+            run.0, run.1, task.0, task.1
+        );
+        if let Some(tally) = tally {
+            let all = tally.agree + tally.disagree + tally.absent;
+            message.push_str(&format!("Mesh-Votes: {}/{all}\n", tally.agree));
+        }
+        message
+    }
+
+    /// Both together are in no other commit.
+    pub(super) fn trailers(&self, unit: &UnitId) -> [(&'static str, String); 2] {
+        [
+            ("Mesh-Run", one_line(self.run_id.as_str())),
+            ("Mesh-Task", one_line(unit.as_str())),
+        ]
+    }
+
+    /// The commit that this run made for `unit` after `base`, if it got so far.
+    pub(super) fn find(
+        &self,
+        repo: &Repo,
+        unit: &UnitId,
+        base: &str,
+    ) -> Result<Option<String>, IntegrateError> {
+        let trailers = self.trailers(unit);
+        let trailers = [
+            (trailers[0].0, trailers[0].1.as_str()),
+            (trailers[1].0, trailers[1].1.as_str()),
+        ];
+        Ok(repo.commit_with(base, &trailers)?)
+    }
+
+    /// After the commit itself: the index, and the branch where that is in another repository. Doing it twice is doing it
+    /// once. Gives git's words when the branch does not take the commit.
+    pub(super) fn complete(
+        &self,
+        repo: &Repo,
+        id: String,
+    ) -> Result<Result<CommitRecord, String>, IntegrateError> {
+        repo.settle_index(&id)?;
+        crate::fault::integrator_point();
+        if let Some(real) = self.publish
+            && let Err(said) = real.take_branch(repo, self.branch)?
+        {
+            return Ok(Err(said));
+        }
+        let branch = self.branch.to_owned();
+        Ok(Ok(CommitRecord { id, branch }))
+    }
+}
+
+/// The first 72 characters of the first line.
+fn subject_line(text: &str) -> Option<String> {
+    const CHARS_MAX: usize = 72;
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
+    let line = one_line(line);
+    Some(match line.char_indices().nth(CHARS_MAX) {
+        Some(_) => line.chars().take(CHARS_MAX - 1).chain(['…']).collect(),
+        None => line,
+    })
+}
+
+/// Where the commit's own index stands while it is made.
+pub(super) fn index_in(unit_folder: &Path) -> std::path::PathBuf {
+    unit_folder.join("commit.index")
+}

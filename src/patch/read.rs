@@ -1,0 +1,291 @@
+//! The text of a model -> the sections of its diff, one for each file header. Prose, fences and mail around them are skipped.
+
+use super::PatchError;
+use super::hunk::{self, Hunk, Mark, is_blank, is_fence};
+use super::name::{self, NO_FILE};
+
+const NO_NAME: &str = "a path that does not parse: it is empty, longer than 4096 bytes, or its quotes or escapes are not those of git";
+
+/// What a diff says about one file, as it says it.
+#[derive(Debug, Default)]
+pub(super) struct Section {
+    /// Where it begins, 1-based.
+    pub line: usize,
+    /// Both names of its `diff --git` line, where they can be told apart.
+    pub git_names: Option<(String, String)>,
+    /// Behind `--- ` and `+++ `.
+    pub names: Option<(String, String)>,
+    /// The lines below `diff --git`.
+    pub extended: Extended,
+    pub hunks: Vec<Hunk>,
+    pub binary: Option<Binary>,
+    /// A hunk's counts were wrong.
+    pub is_recounted: bool,
+}
+
+/// Git's extended header: texts as they stand there.
+#[derive(Debug, Default)]
+pub(super) struct Extended {
+    pub old_mode: Option<String>,
+    pub new_mode: Option<String>,
+    pub added_mode: Option<String>,
+    pub deleted_mode: Option<String>,
+    pub rename_from: Option<String>,
+    pub rename_to: Option<String>,
+    pub copy_from: Option<String>,
+    pub copy_to: Option<String>,
+    /// `<id>..<id>` and, when the mode stays, the mode.
+    pub index: Option<String>,
+}
+
+/// The content of a binary file, as git encodes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Binary {
+    /// The full object ids before and after, which git insists on; empty when the diff has none.
+    pub index: String,
+    /// The change, and mostly its reverse; empty when the diff only says that the files differ.
+    pub blocks: Vec<Vec<String>>,
+}
+
+impl Section {
+    /// Whether it says that the file is new.
+    pub fn is_new(&self) -> bool {
+        let from_nothing = self.names.as_ref().is_some_and(|(old, _)| old == NO_FILE);
+        from_nothing || self.extended.added_mode.is_some()
+    }
+
+    fn object_ids(&self) -> String {
+        let index = self.extended.index.as_deref().unwrap_or_default();
+        index.split(' ').next().unwrap_or_default().to_owned()
+    }
+
+    /// Whether it has got nothing but a `diff --git` header so far.
+    fn awaits_names(&self) -> bool {
+        self.names.is_none() && self.hunks.is_empty() && self.binary.is_none()
+    }
+}
+
+/// All sections of `text`, in its order.
+pub(super) fn sections(text: &str) -> Result<Vec<Section>, PatchError> {
+    let mut lines: Vec<&str> = text.split('\n').collect();
+    // Behind the last line end there is no line.
+    if lines.last().is_some_and(|last| last.is_empty()) {
+        lines.pop();
+    }
+    let mut reader = Reader {
+        lines: &lines,
+        at: 0,
+        sections: Vec::new(),
+        is_inside: false,
+    };
+    while reader.at < lines.len() {
+        reader.step()?;
+    }
+    Ok(reader.sections)
+}
+
+struct Reader<'t> {
+    lines: &'t [&'t str],
+    /// The next line.
+    at: usize,
+    sections: Vec<Section>,
+    /// Below a file header, where a line that looks like one of a hunk is not prose.
+    is_inside: bool,
+}
+
+impl Reader<'_> {
+    /// Takes one line, or all lines of what begins with it.
+    fn step(&mut self) -> Result<(), PatchError> {
+        let line = self.lines[self.at];
+        if let Some(names) = line.strip_prefix("diff --git ") {
+            self.git_header(names)
+        } else if line.starts_with("diff --cc ") || line.starts_with("diff --combined ") {
+            Err(self.malformed(
+                "a combined diff of a merge can't be applied; give a diff against one state",
+            ))
+        } else if line.starts_with("--- ") && self.begins(1, "+++ ") {
+            self.file_header()
+        } else if line.starts_with("@@ ") || line == "@@" || line == "@@\r" {
+            self.hunk()
+        } else if line.trim_end() == "GIT binary patch" {
+            self.binary()
+        } else if line.starts_with("Binary files ") && line.trim_end().ends_with(" differ") {
+            self.at += 1;
+            let section = self.section("a binary file that no `diff --git` line names")?;
+            section.binary = Some(Binary {
+                index: section.object_ids(),
+                blocks: Vec::new(),
+            });
+            Ok(())
+        } else {
+            self.skip()
+        }
+    }
+
+    fn git_header(&mut self, names: &str) -> Result<(), PatchError> {
+        let mut section = Section {
+            line: self.at + 1,
+            git_names: name::read_both(names),
+            ..Section::default()
+        };
+        self.at += 1;
+        while let Some(line) = self.lines.get(self.at) {
+            if !section
+                .extended
+                .take(line)
+                .map_err(|message| self.malformed(message))?
+            {
+                break;
+            }
+            self.at += 1;
+        }
+        self.sections.push(section);
+        self.is_inside = true;
+        Ok(())
+    }
+
+    fn file_header(&mut self) -> Result<(), PatchError> {
+        let name = |offset: usize| {
+            let text = &self.lines[self.at + offset][4..];
+            name::read(text).ok_or_else(|| PatchError::at(self.at + offset + 1, NO_NAME))
+        };
+        let names = (name(0)?, name(1)?);
+        let line = self.at + 1;
+        self.at += 2;
+        let continued = self
+            .sections
+            .last_mut()
+            .filter(|last| self.is_inside && last.awaits_names());
+        match continued {
+            Some(section) => section.names = Some(names),
+            None => self.sections.push(Section {
+                line,
+                names: Some(names),
+                ..Section::default()
+            }),
+        }
+        self.is_inside = true;
+        Ok(())
+    }
+
+    fn hunk(&mut self) -> Result<(), PatchError> {
+        let (lines, at) = (self.lines, self.at);
+        let section =
+            self.section("a hunk without a file header (`--- a/path`, `+++ b/path`) above it")?;
+        let empty = if section.is_new() {
+            Mark::Added
+        } else {
+            Mark::Same
+        };
+        let read = hunk::read(lines, at, empty)?;
+        section.is_recounted |= read.is_recounted;
+        section.hunks.push(read.hunk);
+        self.at = read.next;
+        Ok(())
+    }
+
+    fn binary(&mut self) -> Result<(), PatchError> {
+        self.at += 1;
+        let mut blocks = Vec::new();
+        while let Some(block) = self.block()? {
+            blocks.push(block);
+        }
+        if blocks.is_empty() {
+            return Err(self.malformed(
+                "a binary patch needs `literal SIZE` or `delta SIZE` and its lines here",
+            ));
+        }
+        let section = self.section("a binary patch that no `diff --git` line names")?;
+        let index = section.object_ids();
+        section.binary = Some(Binary { index, blocks });
+        Ok(())
+    }
+
+    /// `literal SIZE` or `delta SIZE` and lines of base 85, up to an empty one.
+    fn block(&mut self) -> Result<Option<Vec<String>>, PatchError> {
+        let mut block: Vec<String> = Vec::new();
+        while let Some(line) = self.lines.get(self.at) {
+            let line = line.trim_end_matches('\r');
+            let begins = ["literal ", "delta "]
+                .iter()
+                .any(|word| line.starts_with(word));
+            if line.is_empty() || is_fence(line) || begins != block.is_empty() {
+                break;
+            }
+            if !begins && !line.bytes().all(|byte| byte.is_ascii_graphic()) {
+                return Err(self.malformed("no line of a binary patch"));
+            }
+            block.push(line.to_owned());
+            self.at += 1;
+        }
+        if !block.is_empty() && self.lines.get(self.at).is_some_and(|line| is_blank(line)) {
+            self.at += 1;
+        }
+        Ok((!block.is_empty()).then_some(block))
+    }
+
+    /// Prose, unless it looks like a part of the diff that would be lost.
+    fn skip(&mut self) -> Result<(), PatchError> {
+        let line = self.lines[self.at].trim_end_matches('\r');
+        if is_fence(line) {
+            self.is_inside = false;
+        }
+        let is_rule = line.bytes().all(|byte| byte == b'-') || line == "-- ";
+        let is_list_item = line.starts_with("- ");
+        if self.is_inside && line.starts_with(['+', '-']) && !is_rule && !is_list_item {
+            return Err(self.malformed(
+                "looks like a line of a hunk but belongs to none: it needs a header `@@ -12,7 +12,8 @@` above it that counts it; prose goes before the diff",
+            ));
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn section(&mut self, otherwise: &str) -> Result<&mut Section, PatchError> {
+        let line = self.at + 1;
+        let last = self.sections.last_mut().filter(|_| self.is_inside);
+        last.ok_or_else(|| PatchError::at(line, otherwise))
+    }
+
+    fn begins(&self, offset: usize, text: &str) -> bool {
+        let line = self.lines.get(self.at + offset);
+        line.is_some_and(|line| line.starts_with(text))
+    }
+
+    fn malformed(&self, message: impl Into<String>) -> PatchError {
+        PatchError::at(self.at + 1, message)
+    }
+}
+
+impl Extended {
+    /// Takes in one line; `false` when it is none of these.
+    fn take(&mut self, line: &str) -> Result<bool, &'static str> {
+        let line = line.trim_end_matches('\r');
+        let names: [(&str, &mut Option<String>); 4] = [
+            ("rename from ", &mut self.rename_from),
+            ("rename to ", &mut self.rename_to),
+            ("copy from ", &mut self.copy_from),
+            ("copy to ", &mut self.copy_to),
+        ];
+        for (keyword, slot) in names {
+            if let Some(text) = line.strip_prefix(keyword) {
+                *slot = Some(name::read(text).ok_or(NO_NAME)?);
+                return Ok(true);
+            }
+        }
+        let texts: [(&str, &mut Option<String>); 5] = [
+            ("old mode ", &mut self.old_mode),
+            ("new mode ", &mut self.new_mode),
+            ("new file mode ", &mut self.added_mode),
+            ("deleted file mode ", &mut self.deleted_mode),
+            ("index ", &mut self.index),
+        ];
+        for (keyword, slot) in texts {
+            if let Some(text) = line.strip_prefix(keyword) {
+                *slot = Some(text.trim().to_owned());
+                return Ok(true);
+            }
+        }
+        Ok(line.starts_with("similarity index ") || line.starts_with("dissimilarity index "))
+    }
+}

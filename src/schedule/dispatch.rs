@@ -1,0 +1,52 @@
+//! When a unit may go on: as soon as its own rows are done, or with all others.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// How the waves of several units in flight follow one another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dispatch {
+    /// A wave for each unit, as soon as that unit can go on; free places go to the longest remaining path.
+    #[default]
+    Rolling,
+    /// Lock step: one wave for all units in the same round, and nobody goes on before all waves have ended.
+    Barrier,
+}
+
+impl Dispatch {
+    /// Both, the usual one first.
+    pub const ALL: [Dispatch; 2] = [Dispatch::Rolling, Dispatch::Barrier];
+
+    /// As options and ledger have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Dispatch::Rolling => "rolling",
+            Dispatch::Barrier => "barrier",
+        }
+    }
+
+    /// What a ledger from before there was a choice means.
+    pub fn of_old() -> Self {
+        Dispatch::Barrier
+    }
+}
+
+impl fmt::Display for Dispatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Dispatch {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "rolling" => Ok(Dispatch::Rolling),
+            "barrier" => Ok(Dispatch::Barrier),
+            _ => Err("must be rolling or barrier".to_owned()),
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! How long rows are taken to take: what a file says, else what earlier runs took, else a default.
+
+use super::{Learned, Median, Times};
+use crate::model::{Role, RoundName, RowKey, UnitId};
+use std::collections::HashMap;
+
+/// What stands in the column `round` for applying and validating a patch.
+pub const INTEGRATION: &str = "integrate";
+
+/// Seconds of a row of which nothing is known.
+pub const ROW_SECONDS_DEFAULT: u64 = 60;
+
+/// More seconds than anything takes: some three hundred years.
+const SECONDS_MAX: f64 = 1e10;
+
+/// Why a table of durations was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DurationsError {
+    /// A column that has to be there is not.
+    #[error("no column `{0}`")]
+    NoColumn(&'static str),
+    /// A cell is not what it should be. Rows are counted from 1, without the header.
+    #[error("row {row}, column `{column}`: {message}")]
+    Cell {
+        /// The row.
+        row: usize,
+        /// The column.
+        column: &'static str,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+impl DurationsError {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        "columns are seconds, and round, role, task as far as they matter; a row without a round is a whole task"
+            .to_owned()
+    }
+}
+
+/// What a file of durations says.
+#[derive(Clone, Debug, Default)]
+pub struct Given {
+    /// Each row of the round, by task and role as far as they are named.
+    rows_ms: HashMap<RowsOf, u64>,
+    tasks_ms: HashMap<UnitId, u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct RowsOf {
+    task: Option<UnitId>,
+    round: RoundName,
+    role: Option<Role>,
+}
+
+impl Given {
+    /// Reads a table with the columns `seconds` and any of `task`, `round`, `role`; others are nobody's business here.
+    ///
+    /// A row with a round says how long each row of that round takes, everywhere or where `task` and `role` say; the
+    /// round `integrate` is applying and validating. A row with a task alone says how long that task takes from its first row to
+    /// its integration, if nothing keeps it.
+    pub fn read(header: &[String], rows: &[Vec<String>]) -> Result<Self, DurationsError> {
+        let column = |name: &str| header.iter().position(|column| column.trim() == name);
+        let seconds = column("seconds").ok_or(DurationsError::NoColumn("seconds"))?;
+        let [task, round, role] = ["task", "round", "role"].map(column);
+        if task.or(round).is_none() {
+            return Err(DurationsError::NoColumn("round"));
+        }
+        let mut given = Self::default();
+        for (index, cells) in rows.iter().enumerate() {
+            let cell = |at: Option<usize>| {
+                let text = cells.get(at?)?.trim();
+                (!text.is_empty()).then_some(text)
+            };
+            let line = Line {
+                row: index + 1,
+                task: cell(task).map(UnitId::new),
+                round: cell(round).map(RoundName::new),
+                role: cell(role).map(Role::new),
+            };
+            let ms = line.milliseconds(cell(Some(seconds)))?;
+            given.take_in(line, ms)?;
+        }
+        Ok(given)
+    }
+
+    fn take_in(&mut self, line: Line, ms: u64) -> Result<(), DurationsError> {
+        let twice = line.error("seconds", "this was said before".to_owned());
+        let before = match (&line.task, &line.round, &line.role) {
+            (None, None, _) => {
+                return Err(line.error("round", "names neither a round nor a task".to_owned()));
+            }
+            (_, None, Some(_)) => {
+                return Err(line.error("role", "a role needs its round".to_owned()));
+            }
+            (Some(task), None, None) => self.tasks_ms.insert(task.clone(), ms),
+            (task, Some(round), role) => self.rows_ms.insert(
+                RowsOf {
+                    task: task.clone(),
+                    round: round.clone(),
+                    role: role.clone(),
+                },
+                ms,
+            ),
+        };
+        before.map_or(Ok(()), |_| Err(twice))
+    }
+
+    /// The tasks that are named.
+    pub fn tasks(&self) -> impl Iterator<Item = &UnitId> {
+        let rows = self.rows_ms.keys().filter_map(|key| key.task.as_ref());
+        self.tasks_ms.keys().chain(rows)
+    }
+
+    /// The narrowest that fits, a task before a role.
+    fn row_ms(&self, task: Option<&UnitId>, round: &RoundName, role: Option<&Role>) -> Option<u64> {
+        let find = |task: Option<&UnitId>, role: Option<&Role>| {
+            let key = RowsOf {
+                task: task.cloned(),
+                round: round.clone(),
+                role: role.cloned(),
+            };
+            self.rows_ms.get(&key).copied()
+        };
+        find(task, role)
+            .or_else(|| find(task, None))
+            .or_else(|| find(None, role))
+            .or_else(|| find(None, None))
+    }
+}
+
+struct Line {
+    row: usize,
+    task: Option<UnitId>,
+    round: Option<RoundName>,
+    role: Option<Role>,
+}
+
+impl Line {
+    fn milliseconds(&self, seconds: Option<&str>) -> Result<u64, DurationsError> {
+        let seconds = seconds.unwrap_or_default();
+        let number = seconds.parse::<f64>().ok();
+        match number.filter(|number| (0.0..=SECONDS_MAX).contains(number)) {
+            Some(number) => Ok((number * 1000.0).round() as u64),
+            None => Err(self.error(
+                "seconds",
+                format!("`{seconds}` is no number of seconds, such as 90 or 2.5"),
+            )),
+        }
+    }
+
+    fn error(&self, column: &'static str, message: String) -> DurationsError {
+        DurationsError::Cell {
+            row: self.row,
+            column,
+            message,
+        }
+    }
+}
+
+/// Where a duration comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A file.
+    Given,
+    /// So many rows of earlier runs.
+    Learned(usize),
+    /// Nowhere.
+    Default,
+}
+
+/// All that is known of durations.
+#[derive(Clone, Debug)]
+pub struct Durations {
+    /// What a file says; goes before all else.
+    pub given: Given,
+    /// What earlier runs took.
+    pub learned: Learned,
+    /// Milliseconds of a row of which nothing is known. Of an integration it is 0.
+    pub row_default_ms: u64,
+}
+
+impl Durations {
+    /// How long a row of `round` takes, of whatever task, and who says so.
+    pub fn of_row(&self, round: &RoundName, role: &Role) -> (u64, Source) {
+        if let Some(ms) = self.given.row_ms(None, round, Some(role)) {
+            return (ms, Source::Given);
+        }
+        let learned = &self.learned;
+        let found = learned.row(round, role);
+        let found = found.or_else(|| learned.round(round));
+        match found.or_else(|| learned.any_row()) {
+            Some(Median { ms, samples }) => (ms, Source::Learned(samples)),
+            None => (self.row_default_ms, Source::Default),
+        }
+    }
+
+    /// How long an integration takes, of whatever task.
+    pub fn of_integration(&self) -> (u64, Source) {
+        let round = RoundName::new(INTEGRATION);
+        match (
+            self.given.row_ms(None, &round, None),
+            self.learned.integration(),
+        ) {
+            (Some(ms), _) => (ms, Source::Given),
+            (None, Some(Median { ms, samples })) => (ms, Source::Learned(samples)),
+            (None, None) => (0, Source::Default),
+        }
+    }
+}
+
+impl Times for Durations {
+    fn row_ms(&self, row: &RowKey) -> u64 {
+        let (task, role) = (Some(&row.unit), Some(&row.role));
+        let given = self.given.row_ms(task, &row.round, role);
+        given.unwrap_or_else(|| self.of_row(&row.round, &row.role).0)
+    }
+
+    fn integration_ms(&self, unit: &UnitId) -> u64 {
+        let round = RoundName::new(INTEGRATION);
+        let given = self.given.row_ms(Some(unit), &round, None);
+        given.unwrap_or_else(|| self.of_integration().0)
+    }
+
+    fn task_ms(&self, unit: &UnitId) -> Option<u64> {
+        self.given.tasks_ms.get(unit).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Given, DurationsError> {
+        let mut lines = text.lines().map(|line| {
+            let cells = line.split(',');
+            cells.map(str::to_owned).collect::<Vec<_>>()
+        });
+        let header = lines.next().expect("a header");
+        Given::read(&header, &lines.collect::<Vec<_>>())
+    }
+
+    fn known(text: &str) -> Durations {
+        Durations {
+            given: read(text).expect("usable"),
+            learned: Learned::default(),
+            row_default_ms: 60_000,
+        }
+    }
+
+    #[test]
+    fn the_narrowest_row_counts() {
+        let durations = known(
+            "task,round,role,seconds\n,vote,,1\n,vote,skeptic,2\na,vote,,3\na,vote,skeptic,4.5\nb,,,600\n,integrate,,7\na,integrate,,8\n",
+        );
+        let row = |unit: &str, round: &str, role: &str| {
+            durations.row_ms(&RowKey {
+                unit: UnitId::new(unit),
+                round: RoundName::new(round),
+                role: Role::new(role),
+                attempt: 1,
+            })
+        };
+        assert_eq!(row("a", "vote", "skeptic"), 4500);
+        assert_eq!(row("a", "vote", "proposer"), 3000);
+        assert_eq!(row("b", "vote", "skeptic"), 2000);
+        assert_eq!(row("b", "vote", "proposer"), 1000);
+        assert_eq!(row("b", "critique", "skeptic"), 60_000);
+        assert_eq!(durations.task_ms(&UnitId::new("b")), Some(600_000));
+        assert_eq!(durations.integration_ms(&UnitId::new("a")), 8000);
+        assert_eq!(durations.integration_ms(&UnitId::new("b")), 7000);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_by_row_and_column() {
+        let error = |text: &str| read(text).expect_err("not usable").to_string();
+        assert_eq!(error("round,minutes\n"), "no column `seconds`");
+        assert_eq!(error("seconds,role\n"), "no column `round`");
+        assert_eq!(
+            error("round,seconds\nvote,1\nvote,soon\n"),
+            "row 2, column `seconds`: `soon` is no number of seconds, such as 90 or 2.5"
+        );
+        for seconds in ["-1", "NaN", "inf", "1e99", ""] {
+            assert!(
+                error(&format!("round,seconds\nvote,{seconds}\n"))
+                    .starts_with("row 1, column `seconds`"),
+                "{seconds}"
+            );
+        }
+        assert_eq!(
+            error("round,seconds\nvote,1\nvote,2\n"),
+            "row 2, column `seconds`: this was said before"
+        );
+        assert_eq!(
+            error("round,task,seconds\n,,2\n"),
+            "row 1, column `round`: names neither a round nor a task"
+        );
+        assert_eq!(
+            error("round,role,task,seconds\n,skeptic,a,2\n"),
+            "row 1, column `role`: a role needs its round"
+        );
+    }
+}

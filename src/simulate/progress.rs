@@ -1,0 +1,110 @@
+//! How far the tasks are: the plan with its changed statuses, and the selection of the next ones. The same for both
+//! dispatches, but for the order in which places are filled.
+
+use super::{End, Simulation, Worked};
+use crate::model::UnitId;
+use crate::plan::{Item, ItemId, Plan, Status};
+use crate::schedule::{Deps, Dispatch, Skipped, Wish, select_read};
+use crate::scope::Claims;
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) struct Progress<'s> {
+    simulation: &'s Simulation<'s>,
+    dispatch: Dispatch,
+    plan: Plan,
+    past: BTreeSet<UnitId>,
+    /// Places in [`worked`](Self::worked) by place in the plan.
+    in_flight: BTreeMap<usize, usize>,
+    skipped: BTreeMap<ItemId, Skipped>,
+    /// In the order in which they were taken up; the end stands once it is reached.
+    pub worked: Vec<Worked>,
+}
+
+impl<'s> Progress<'s> {
+    pub fn new(simulation: &'s Simulation<'s>, dispatch: Dispatch) -> Self {
+        Self {
+            simulation,
+            dispatch,
+            plan: simulation.setup.plan.clone(),
+            past: BTreeSet::new(),
+            in_flight: BTreeMap::new(),
+            skipped: BTreeMap::new(),
+            worked: Vec::new(),
+        }
+    }
+
+    /// Fills the places for tasks; gives the places in the plan of those that are new.
+    pub fn take_up(&mut self, now_ms: u64) -> Vec<usize> {
+        let setup = &self.simulation.setup;
+        let places = setup.parallel_tasks.saturating_sub(self.in_flight.len());
+        let places = places.min(setup.max_tasks.saturating_sub(self.worked.len()));
+        if places == 0 {
+            return Vec::new();
+        }
+        let wish = Wish {
+            closure: setup.closure,
+            past: &self.past,
+            claims: self.claims(),
+            places,
+            deps: Deps::Strict,
+            // What can't be worked was found out when it was read.
+            is_workable: &|_| Ok(()),
+        };
+        let priority = match self.dispatch {
+            Dispatch::Rolling => Some(&self.simulation.priority),
+            Dispatch::Barrier => None,
+        };
+        let read = |item: &Item| self.simulation.read(item);
+        let selection = select_read(&self.plan, wish, priority, &read);
+        for skipped in selection.skipped {
+            self.skipped.insert(skipped.item.clone(), skipped);
+        }
+        let found = selection.tasks.iter();
+        let found = found.filter_map(|task| self.begin(&task.id, now_ms));
+        found.collect()
+    }
+
+    fn claims(&self) -> Claims {
+        let mut claims = self.simulation.no_claims.cleared();
+        let tasks = self.in_flight.keys();
+        for task in tasks.filter_map(|place| self.simulation.task(*place)) {
+            claims.add(task.reach.clone());
+        }
+        claims
+    }
+
+    fn begin(&mut self, id: &ItemId, now_ms: u64) -> Option<usize> {
+        let (place, task) = self.simulation.find(id)?;
+        // It is in the plan: it was selected from it.
+        self.plan.set_status(id, Status::InProgress).ok()?;
+        self.past.insert(task.unit.clone());
+        self.in_flight.insert(place, self.worked.len());
+        self.worked.push(Worked {
+            id: id.clone(),
+            begins_ms: now_ms,
+            ends_ms: now_ms,
+            end: task.script.end.clone(),
+        });
+        Some(place)
+    }
+
+    /// A task has reached its end.
+    pub fn end(&mut self, place: usize, now_ms: u64) {
+        let Some(worked) = self.in_flight.remove(&place) else {
+            return;
+        };
+        let worked = &mut self.worked[worked];
+        worked.ends_ms = now_ms;
+        let status = match worked.end {
+            End::Completed => Status::Completed,
+            End::Blocked(..) => Status::Blocked,
+        };
+        // It was in the plan when it began.
+        let _ = self.plan.set_status(&worked.id, status);
+    }
+
+    /// Tasks that were passed over, in the order of their ids.
+    pub fn skipped(&self) -> Vec<Skipped> {
+        self.skipped.values().cloned().collect()
+    }
+}

@@ -1,0 +1,235 @@
+//! Rolling dispatch: a task goes on as soon as it can, a free slot takes a row of the task with the longest remaining path.
+//!
+//! Discrete events. Between two of them nothing changes; at each, all that is due by then is taken in before anything new
+//! begins, so that what goes on at one moment in one round is one wave, and rows compete for the slots by their priority alone.
+//! Integrations are queued by the same priority for the one integrator; the workers go on beside it.
+
+use super::progress::Progress;
+use super::script::{Emitted, Step};
+use super::{Simulation, Wave};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
+
+/// Plays the plan through; gives the waves and the time at the end.
+pub(super) fn play(simulation: &Simulation<'_>, progress: &mut Progress<'_>) -> (Vec<Wave>, u64) {
+    let slots = simulation.setup.slots.get();
+    let mut floor = Floor {
+        simulation,
+        now_ms: 0,
+        free_slots: slots,
+        is_integrating: false,
+        units: HashMap::new(),
+        due: Queue::default(),
+        to_integrate: Queue::default(),
+        events: BinaryHeap::new(),
+        begun: 0,
+        waves: Vec::new(),
+        open_waves: HashMap::new(),
+    };
+    floor.take_up(progress);
+    loop {
+        floor.begin_all();
+        let Some(Reverse((time, ..))) = floor.events.peek() else {
+            return (floor.waves, floor.now_ms);
+        };
+        floor.now_ms = *time;
+        floor.open_waves.clear();
+        let mut has_ended = false;
+        while let Some(event) = floor.next_due() {
+            has_ended |= floor.take_in(event, progress);
+        }
+        if has_ended {
+            floor.take_up(progress);
+        }
+    }
+}
+
+/// What ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    /// A row of this wave.
+    Row(usize),
+    /// An integration.
+    Integration,
+}
+
+/// When, the how-manieth event (which is all that decides among those of one moment), which task, what.
+type Event = Reverse<(u64, u64, usize, What)>;
+
+/// A task in flight.
+#[derive(Clone, Copy, Debug, Default)]
+struct Unit {
+    step: usize,
+    open_rows: usize,
+}
+
+struct Floor<'s> {
+    simulation: &'s Simulation<'s>,
+    now_ms: u64,
+    free_slots: usize,
+    is_integrating: bool,
+    /// By place in the plan.
+    units: HashMap<usize, Unit>,
+    /// Rows that wait for a slot: task, wave, milliseconds.
+    due: Queue<(usize, usize, u64)>,
+    /// Tasks that wait for the integrator, with the milliseconds that they will take.
+    to_integrate: Queue<(usize, u64)>,
+    events: BinaryHeap<Event>,
+    /// How many events there were.
+    begun: u64,
+    waves: Vec<Wave>,
+    /// The waves of this moment, by protocol and round.
+    open_waves: HashMap<(&'s str, &'s str), usize>,
+}
+
+impl<'s> Floor<'s> {
+    fn take_up(&mut self, progress: &mut Progress<'_>) {
+        // A task without a step ends at once, which makes place for the next.
+        loop {
+            let places = progress.take_up(self.now_ms);
+            let mut has_ended = false;
+            for place in places {
+                self.units.insert(place, Unit::default());
+                has_ended |= self.go_on(place, progress);
+            }
+            if !has_ended {
+                return;
+            }
+        }
+    }
+
+    /// Begins rows and integrations until slots or queues are empty.
+    fn begin_all(&mut self) {
+        while self.free_slots > 0
+            && let Some((place, wave, ms)) = self.due.pop()
+        {
+            self.free_slots -= 1;
+            self.schedule(ms, place, What::Row(wave));
+        }
+        if !self.is_integrating
+            && let Some((place, ms)) = self.to_integrate.pop()
+        {
+            self.is_integrating = true;
+            self.schedule(ms, place, What::Integration);
+        }
+    }
+
+    fn schedule(&mut self, ms: u64, place: usize, what: What) {
+        self.begun += 1;
+        let ends_ms = self.now_ms.saturating_add(ms);
+        self.events
+            .push(Reverse((ends_ms, self.begun, place, what)));
+    }
+
+    /// The next event of this moment.
+    fn next_due(&mut self) -> Option<(usize, What)> {
+        let Reverse((time, ..)) = self.events.peek()?;
+        if *time > self.now_ms {
+            return None;
+        }
+        let Reverse((_, _, place, what)) = self.events.pop()?;
+        Some((place, what))
+    }
+
+    /// Whether a task ended with it.
+    fn take_in(&mut self, (place, what): (usize, What), progress: &mut Progress<'_>) -> bool {
+        let Some(unit) = self.units.get_mut(&place) else {
+            return false;
+        };
+        match what {
+            What::Row(wave) => {
+                self.free_slots += 1;
+                self.waves[wave].ends_ms = self.now_ms;
+                unit.open_rows -= 1;
+                if unit.open_rows > 0 {
+                    return false;
+                }
+            }
+            What::Integration => self.is_integrating = false,
+        }
+        unit.step += 1;
+        self.go_on(place, progress)
+    }
+
+    /// Queues what the task needs next; whether it has ended instead.
+    fn go_on(&mut self, place: usize, progress: &mut Progress<'_>) -> bool {
+        let simulation = self.simulation;
+        let unit = self.units.get_mut(&place);
+        let (Some(task), Some(unit)) = (simulation.task(place), unit) else {
+            return false;
+        };
+        // What waits behind it and what is left of itself.
+        let behind_ms = simulation.behind_ms(place);
+        let path_ms = behind_ms + task.rest_ms[unit.step];
+        match task.script.steps.get(unit.step) {
+            Some(Step::Rows(emitted)) => {
+                unit.open_rows = emitted.rows_ms.len();
+                self.queue_rows(place, path_ms, emitted);
+                false
+            }
+            Some(Step::Integrate(ms)) => {
+                self.to_integrate.push(path_ms, (place, *ms));
+                false
+            }
+            None => {
+                self.units.remove(&place);
+                progress.end(place, self.now_ms);
+                true
+            }
+        }
+    }
+
+    fn queue_rows(&mut self, place: usize, path_ms: u64, emitted: &'s Emitted) {
+        let key = (emitted.protocol.as_str(), emitted.round.as_str());
+        let waves = &mut self.waves;
+        let wave = *self.open_waves.entry(key).or_insert_with(|| {
+            waves.push(Wave {
+                round: emitted.round.clone(),
+                rows: 0,
+                begins_ms: self.now_ms,
+                ends_ms: self.now_ms,
+            });
+            waves.len() - 1
+        });
+        self.waves[wave].rows += emitted.rows_ms.len();
+        for ms in &emitted.rows_ms {
+            self.due.push(path_ms, (place, wave, *ms));
+        }
+    }
+}
+
+impl Simulation<'_> {
+    /// The estimated path behind a task, without the task itself.
+    fn behind_ms(&self, place: usize) -> u64 {
+        let item = self.setup.plan.items().get(place);
+        let path = item.and_then(|item| self.priority.remaining(item.id()));
+        let own = self.task(place).map_or(0, |task| task.rest_ms[0]);
+        (path.unwrap_or_default() as u64).saturating_sub(own)
+    }
+}
+
+/// Things that wait: the longest path first, of equals the one that came first.
+struct Queue<T> {
+    entries: BTreeMap<(Reverse<u64>, u64), T>,
+    pushed: u64,
+}
+
+impl<T> Default for Queue<T> {
+    fn default() -> Self {
+        Self {
+            entries: BTreeMap::new(),
+            pushed: 0,
+        }
+    }
+}
+
+impl<T> Queue<T> {
+    fn push(&mut self, path_ms: u64, what: T) {
+        self.pushed += 1;
+        self.entries.insert((Reverse(path_ms), self.pushed), what);
+    }
+
+    fn pop(&mut self) -> Option<T> {
+        self.entries.pop_first().map(|(_, what)| what)
+    }
+}

@@ -1,0 +1,272 @@
+//! What one task goes through when every answer is usable: the steps that the protocol asks for, with their times.
+//!
+//! It asks the real [`next`] until the task is done, so a protocol of one's own is predicted like a built-in one. The steps depend
+//! on the task alone and on nothing that happens beside it; when they happen is the dispatch's business.
+
+use super::{Setup, Times};
+use crate::model::{BlockReason, Role, RoundName, RowKey, UnitId};
+use crate::plan::{ItemId, Metadata};
+use crate::protocol::{
+    AGREE, Action, Answer, DISAGREE, Emission, Integration, Protocol, UnitState, next, tally,
+};
+use serde_json::{Value, json};
+
+/// More steps than any task of a sensible protocol has.
+const STEPS_MAX: usize = 10_000;
+
+/// The steps of a task in order, and how it ends.
+#[derive(Clone, Debug)]
+pub(super) struct Script {
+    pub steps: Vec<Step>,
+    pub end: End,
+}
+
+/// How a task ends.
+#[derive(Clone, Debug, PartialEq)]
+pub enum End {
+    /// Its patch stands.
+    Completed,
+    /// It is blocked, and nothing that waits for it begins.
+    Blocked(BlockReason, String),
+}
+
+/// One step of a task.
+#[derive(Clone, Debug)]
+pub(super) enum Step {
+    /// Rows of one round; over when the last one is.
+    Rows(Emitted),
+    /// The integrator at work for so many milliseconds.
+    Integrate(u64),
+}
+
+/// Rows that go out together.
+#[derive(Clone, Debug)]
+pub(super) struct Emitted {
+    /// Rows of the same protocol and round share a wave.
+    pub protocol: String,
+    pub round: RoundName,
+    pub roles: Vec<Role>,
+    /// Milliseconds of each row, in the order of the roles.
+    pub rows_ms: Vec<u64>,
+}
+
+impl Step {
+    /// How long it takes with a slot for every row.
+    pub fn alone_ms(&self) -> u64 {
+        match self {
+            Step::Rows(emitted) => emitted.rows_ms.iter().copied().max().unwrap_or(0),
+            Step::Integrate(ms) => *ms,
+        }
+    }
+
+    /// The sum over its rows.
+    pub fn work_ms(&self) -> u64 {
+        match self {
+            Step::Rows(emitted) => emitted.rows_ms.iter().sum(),
+            Step::Integrate(_) => 0,
+        }
+    }
+
+    fn each_ms(&mut self) -> &mut [u64] {
+        match self {
+            Step::Rows(emitted) => &mut emitted.rows_ms,
+            Step::Integrate(ms) => std::slice::from_mut(ms),
+        }
+    }
+}
+
+impl Script {
+    /// Plays the task through.
+    pub fn write(
+        id: &ItemId,
+        metadata: Option<&Metadata>,
+        setup: &Setup<'_>,
+        times: &dyn Times,
+    ) -> Result<Self, String> {
+        let mut writer = Writer {
+            id,
+            unit: UnitId::new(id.as_str()),
+            metadata: metadata.cloned(),
+            protocol: (setup.protocol_of)(id, metadata, None)?,
+            state: UnitState::default(),
+            setup,
+            times,
+            steps: Vec::new(),
+        };
+        for _ in 0..STEPS_MAX {
+            if let Some(end) = writer.step()? {
+                let mut script = Script {
+                    steps: writer.steps,
+                    end,
+                };
+                if let Some(total_ms) = times.task_ms(&writer.unit) {
+                    script.stretch(total_ms);
+                }
+                return Ok(script);
+            }
+        }
+        Err(format!("item `{id}` has more than {STEPS_MAX} steps"))
+    }
+
+    /// How long the task takes with a slot for every row.
+    pub fn alone_ms(&self) -> u64 {
+        self.steps.iter().map(Step::alone_ms).sum()
+    }
+
+    /// The same from the beginning of each step on; 0 behind the last.
+    pub fn rest_ms(&self) -> Vec<u64> {
+        let mut rest = vec![0];
+        for step in self.steps.iter().rev() {
+            rest.push(rest[rest.len() - 1] + step.alone_ms());
+        }
+        rest.reverse();
+        rest
+    }
+
+    /// Multiplies all times so that the task takes `total_ms`. Where all are 0, every step gets the same.
+    fn stretch(&mut self, total_ms: u64) {
+        if self.alone_ms() == 0 {
+            let all = self.steps.iter_mut().flat_map(Step::each_ms);
+            all.for_each(|ms| *ms = 1);
+        }
+        let (total, alone) = (u128::from(total_ms), u128::from(self.alone_ms().max(1)));
+        // What is cut off in one step is made up for in the next, so that the sum is exact.
+        let (mut before, mut given) = (0, 0);
+        for step in &mut self.steps {
+            let longest = u128::from(step.alone_ms());
+            before += longest;
+            let share = before * total / alone - given;
+            given += share;
+            for ms in step.each_ms() {
+                let stretched = u128::from(*ms) * share / longest.max(1);
+                *ms = u64::try_from(stretched).unwrap_or(u64::MAX);
+            }
+        }
+    }
+}
+
+struct Writer<'w> {
+    id: &'w ItemId,
+    unit: UnitId,
+    metadata: Option<Metadata>,
+    protocol: Protocol,
+    state: UnitState,
+    setup: &'w Setup<'w>,
+    times: &'w dyn Times,
+    steps: Vec<Step>,
+}
+
+impl Writer<'_> {
+    /// One action of the protocol; gives how the task ends when it does.
+    fn step(&mut self) -> Result<Option<End>, String> {
+        match next(&self.protocol, &self.state, self.metadata.is_some()) {
+            Action::Emit(emission) => self.emit(emission),
+            Action::Tally => self.tally(),
+            Action::Hydrate(_) => {
+                self.metadata = Some(hydrated());
+                self.read_protocol()?;
+            }
+            Action::Change(change) => {
+                self.state.changed(&change.to, change.keeps);
+                self.read_protocol()?;
+            }
+            Action::Integrate => self.integrate(),
+            Action::Complete => return Ok(Some(End::Completed)),
+            Action::Block(reason, detail) => return Ok(Some(End::Blocked(reason, detail))),
+            // Every row is answered where it is emitted.
+            Action::Await => return Err(format!("item `{}` waits for nothing", self.id)),
+        }
+        Ok(None)
+    }
+
+    fn read_protocol(&mut self) -> Result<(), String> {
+        let changed = self.state.protocol.as_deref();
+        self.protocol = (self.setup.protocol_of)(self.id, self.metadata.as_ref(), changed)?;
+        Ok(())
+    }
+
+    fn emit(&mut self, emission: Emission) {
+        let Emission {
+            round,
+            attempt,
+            roles,
+        } = emission;
+        let row_ms = |role: &Role| {
+            self.times.row_ms(&RowKey {
+                unit: self.unit.clone(),
+                round: round.clone(),
+                role: role.clone(),
+                attempt,
+            })
+        };
+        let rows_ms = roles.iter().map(row_ms).collect();
+        let answer = self.answer();
+        self.state.emitted(&round, attempt, roles.iter().cloned());
+        for role in &roles {
+            let answer = Answer::Accepted(answer.clone());
+            self.state.answered(&round, attempt, role, answer);
+        }
+        let protocol = self.protocol.name.clone();
+        self.steps.push(Step::Rows(Emitted {
+            protocol,
+            round,
+            roles,
+            rows_ms,
+        }));
+    }
+
+    /// What every worker says: nothing that the engine looks at, but a vote.
+    fn answer(&self) -> Value {
+        let retries = self
+            .protocol
+            .consensus
+            .as_ref()
+            .map_or(0, |gate| gate.retries);
+        let lost = self.setup.lost_votes.min(retries) as usize;
+        let vote = if self.state.tallies.len() < lost {
+            DISAGREE
+        } else {
+            AGREE
+        };
+        json!({"vote": vote, "reason": ""})
+    }
+
+    fn tally(&mut self) {
+        let answers = self.state.current_answers();
+        let votes = self.protocol.voters().iter().map(|role| {
+            let vote = match answers.get(role) {
+                Some(Answer::Accepted(value)) => Ok(value),
+                _ => Err("no vote"),
+            };
+            (role, vote)
+        });
+        let gate = self.protocol.consensus.as_ref();
+        let threshold = gate.map_or(0, |gate| gate.threshold);
+        let number = self.state.tallies.len() as u32 + 1;
+        let tally = tally(&self.unit, number, threshold, votes);
+        self.state.counted(tally);
+    }
+
+    /// Patch and validation are fine, unless there is no validation: that the integrator refuses.
+    fn integrate(&mut self) {
+        let metadata = self.metadata.as_ref();
+        let is_checked = metadata
+            .is_none_or(|metadata| !metadata.validation.is_empty() || metadata.allow_no_validation);
+        self.state.integration = if is_checked {
+            let ms = self.times.integration_ms(&self.unit);
+            self.steps.push(Step::Integrate(ms));
+            Integration::Applied
+        } else {
+            let detail = "the task has no validation command";
+            Integration::Failed(BlockReason::MissingValidation, detail.to_owned())
+        };
+    }
+}
+
+/// Metadata that a worker could have proposed.
+fn hydrated() -> Metadata {
+    Metadata {
+        allow_no_validation: true,
+        ..Metadata::default()
+    }
+}

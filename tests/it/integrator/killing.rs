@@ -1,0 +1,228 @@
+//! Killed at every step at which the integrator changes something or has just done so: the tree is then never between
+//! before and after for good, and a resume ends as if nothing had happened.
+
+use super::*;
+use std::os::unix::process::ExitStatusExt;
+use std::process::Output;
+
+/// One author and nobody else, so that a whole run takes little time.
+const ONE: &str = "\
+name: one
+roles: [synthesizer]
+rounds:
+  - {name: synthesis, roles: [synthesizer], lane: patch, prompt: synthesis.md, schema: synthesis.json}
+";
+
+/// The one that passes, and one that fails after it changed, made and removed files.
+fn bench() -> Bench {
+    let patch = [
+        edit("b.txt", "old", "new"),
+        create("made/by/patch", "x"),
+        "diff --git a/gone.txt b/gone.txt\ndeleted file mode 100644\n--- a/gone.txt\n+++ /dev/null\n@@ -1 +0,0 @@\n-gone\n".to_owned(),
+    ];
+    // What it writes into files outside of the patch would stay after a kill, and be named: a person may have done it.
+    let meddle = "echo y >left; rm mine.txt; chmod 755 b.txt; false";
+    let b = Task::new("b")
+        .scope(&["**"])
+        .patches(&[&patch.concat()])
+        .validation(&[meddle]);
+    let bench = Bench::with_files(
+        &[Task::new("a"), b],
+        &[("gone.txt", "gone\n"), ("one.yaml", ONE)],
+    );
+    bench.git(&["config", "user.name", "t"]);
+    bench.git(&["config", "user.email", "t@example.invalid"]);
+    bench.git(&["switch", "--quiet", "-c", "work"]);
+    bench.write("kept.txt", "changed by me\n");
+    bench.write("mine.txt", "untracked\n");
+    bench.write("staged.txt", "staged\n");
+    bench.git(&["add", "staged.txt"]);
+    bench
+}
+
+fn run(bench: &Bench, more: &[&str], wish: &str) -> Output {
+    let answers = bench.beside("answers").display().to_string();
+    let head: &[&str] = &[
+        "run",
+        "--run-id",
+        "R",
+        "--adapter",
+        "replay",
+        "--answers",
+        &answers,
+    ];
+    let mut command = bench.command(&[head, &["max_tasks=2", "protocol=one.yaml"], more].concat());
+    command
+        .env("MESH_FAULT_KILL", wish)
+        .output()
+        .expect("mesh starts")
+}
+
+/// Everything that must not depend on a kill.
+#[derive(Debug, PartialEq)]
+struct After {
+    tree: Vec<(std::path::PathBuf, u32, Vec<u8>)>,
+    plan: Vec<(String, usize)>,
+    commits: String,
+    status: String,
+    learnings: Vec<String>,
+}
+
+fn after(bench: &Bench) -> After {
+    let learnings = bench.read(".learnings.jsonl");
+    let learnings = learnings.lines().map(|line| {
+        let record: Value = serde_json::from_str(line).expect("JSON");
+        record["learning"].as_str().expect("text").to_owned()
+    });
+    After {
+        tree: bench.tree(),
+        plan: ["a", "b"]
+            .map(|id| (bench.status_of(id), bench.comments(id).len()))
+            .into(),
+        commits: bench.git(&[
+            "log",
+            "--all",
+            "--name-status",
+            "--format=%s",
+            "--source",
+            "main..",
+        ]),
+        status: bench.git(&["status", "--porcelain"]),
+        learnings: learnings.collect(),
+    }
+}
+
+/// Kills a run at every step that is `first` and a multiple of `stride` more, up to the end.
+fn killed(kind: &str, more: &[&str], first: usize, stride: usize) {
+    let untouched = bench();
+    let before = untouched.tree();
+    assert_eq!(run(&untouched, more, "").status.code(), Some(1));
+    let expected = after(&untouched);
+    let statuses: Vec<&str> = expected
+        .plan
+        .iter()
+        .map(|(status, _)| status.as_str())
+        .collect();
+    assert_eq!(statuses, ["completed", "blocked"]);
+    let mut steps = first;
+    loop {
+        let wish = format!("{kind}:{steps}");
+        let bench = bench();
+        let killed = run(&bench, more, &wish);
+        if killed.status.signal() != Some(9) {
+            assert_eq!(killed.status.code(), Some(1), "{wish}");
+            break;
+        }
+        let is_pending = bench.path(".git/mesh.pending").exists();
+        let doctor = bench.mesh(&["doctor", "--", "/bin/sh"]);
+        if is_pending {
+            let told = "was ended in the middle of an integration, and the tree is not settled";
+            assert!(doctor.out.contains(told), "{wish}: {}", doctor.out);
+            assert!(
+                doctor.out.contains("mesh resume R"),
+                "{wish}: {}",
+                doctor.out
+            );
+            assert_eq!(doctor.code, 1);
+            assert_eq!(
+                bench.mesh(&["run", "--run-id", "S", "--", "true"]).code,
+                3,
+                "{wish}"
+            );
+        } else {
+            // Nothing is between before and after where nobody is warned.
+            let tree = bench.tree();
+            assert!(tree == before || tree == expected.tree, "{wish}: {tree:?}");
+        }
+        let said = bench.mesh(&["resume", "R"]);
+        assert_eq!(said.code, 1, "{wish}: {}", said.err);
+        assert_eq!(after(&bench), expected, "{wish}");
+        assert!(!bench.path(".git/mesh.pending").exists());
+        steps += stride;
+    }
+    assert!(steps > 12, "{steps}");
+}
+
+macro_rules! killed {
+    ($($name:ident: $kind:literal $more:expr, $first:literal, $stride:literal;)*) => {$(
+        #[test]
+        fn $name() {
+            killed($kind, &$more, $first, $stride);
+        }
+    )*};
+}
+
+killed! {
+    killed_at_each_step_in_the_tree_from_1: "integrator" [], 1, 3;
+    killed_at_each_step_in_the_tree_from_2: "integrator" [], 2, 3;
+    killed_at_each_step_in_the_tree_from_3: "integrator" [], 3, 3;
+    killed_at_each_step_after_a_scratch_tree_from_1: "integrator" ["isolation=worktree"], 1, 3;
+    killed_at_each_step_after_a_scratch_tree_from_2: "integrator" ["isolation=worktree"], 2, 3;
+    killed_at_each_step_after_a_scratch_tree_from_3: "integrator" ["isolation=worktree"], 3, 3;
+    killed_at_each_step_of_a_commit_from_1: "integrator" ["delivery=commit"], 1, 3;
+    killed_at_each_step_of_a_commit_from_2: "integrator" ["delivery=commit"], 2, 3;
+    killed_at_each_step_of_a_commit_from_3: "integrator" ["delivery=commit"], 3, 3;
+    killed_at_each_step_of_a_branch_from_1: "integrator" ["delivery=branch"], 1, 3;
+    killed_at_each_step_of_a_branch_from_2: "integrator" ["delivery=branch"], 2, 3;
+    killed_at_each_step_of_a_branch_from_3: "integrator" ["delivery=branch"], 3, 3;
+    killed_while_files_are_written: "write" ["delivery=commit", "isolation=worktree"], 4, 11;
+}
+
+#[test]
+fn a_restore_that_was_killed_is_taken_up_where_it_was() {
+    let untouched = bench();
+    run(&untouched, &[], "");
+    let expected = after(&untouched);
+    // In the middle of the integration of `b`, and then at every step of the restore that a resume begins with.
+    let events = untouched.events();
+    let of_b =
+        |(name, body): &(String, Value)| name == "validation_finished" && body["unit"] == "b";
+    let at = events.iter().position(of_b).expect("a validation") + 1;
+    for step in 1..100 {
+        let bench = bench();
+        let killed = run(&bench, &[], &format!("before:{at}"));
+        assert_eq!(killed.status.signal(), Some(9));
+        let mut again = bench.command(&["resume", "R"]);
+        let again = again
+            .env("MESH_FAULT_KILL", format!("integrator:{step}"))
+            .output();
+        let is_over = again.expect("mesh starts").status.signal() != Some(9);
+        if !is_over {
+            assert_eq!(bench.mesh(&["resume", "R"]).code, 1, "{step}");
+        }
+        assert_eq!(after(&bench), expected, "{step}");
+        if is_over {
+            assert!(step > 10, "{step}");
+            return;
+        }
+    }
+    panic!("it never ends");
+}
+
+#[test]
+fn a_commit_by_the_user_after_the_kill_is_no_reason_for_a_second_one() {
+    let bench = bench();
+    let more = ["delivery=commit", "ids=a"];
+    // Right after the commit, before the ledger knows of it.
+    let finished = "integration_finished";
+    let probe = self::bench();
+    run(&probe, &more, "");
+    let at = probe.events().iter().position(|(name, _)| name == finished);
+    let at = at.expect("an end") + 1;
+    assert_eq!(
+        run(&bench, &more, &format!("before:{at}")).status.signal(),
+        Some(9)
+    );
+    assert_eq!(bench.git(&["log", "--format=%s", "main.."]), "Do a\n");
+    bench.git(&["commit", "--quiet", "--allow-empty", "-m", "mine"]);
+    let said = bench.mesh(&["resume", "R"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(bench.git(&["log", "--format=%s", "main.."]), "mine\nDo a\n");
+    assert_eq!(bench.status_of("a"), "completed");
+    let commit = bench.git(&["rev-parse", "HEAD^"]);
+    let ended = bench
+        .events()
+        .into_iter()
+        .rfind(|(name, _)| name == finished);
+    assert_eq!(ended.expect("an end").1["commit"]["id"], commit.trim());
+}

@@ -1,0 +1,321 @@
+//! A run one command at a time: `mesh wave next`, `mesh collect`, `mesh integrate`, and waves for other runners.
+
+use crate::env::{Said, fake_agent};
+use crate::plan_fixture::{Bench, Task, report};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+impl Bench {
+    fn next(&self, args: &[&str]) -> Value {
+        let said = self.mesh(&[&["wave", "next", "--json"], args].concat());
+        assert_eq!(said.code, 0, "{}", said.err);
+        report(&said)
+    }
+
+    /// Works a wave with the recorded answers.
+    fn work(&self, wave: &Value) {
+        let answers = self.beside("answers").display().to_string();
+        let call = wave["call_path"].as_str().expect("a path");
+        let args = ["spawn", "--call", call, "--adapter", "replay"];
+        let elsewhere = self.beside("elsewhere").display().to_string();
+        let more = ["--answers", &answers, "--artifacts", &elsewhere];
+        let said = self.mesh(&[&args[..], &more].concat());
+        assert!(said.code <= 1, "{}", said.err);
+    }
+
+    /// Steps run `R` to its end.
+    fn step_through(&self, args: &[&str]) -> Said {
+        let mut handed = self.next(&[&["--run-id", "R"], args].concat());
+        for _ in 0..40 {
+            for wave in handed["waves"].as_array().expect("waves") {
+                self.work(wave);
+                let number = wave["wave"].to_string();
+                let said = self.mesh(&["collect", "R", "--wave", &number]);
+                assert!(said.code <= 1, "{}", said.err);
+            }
+            if handed["to_integrate"] != json!([]) {
+                let said = self.mesh(&["integrate", "R", "--json"]);
+                if said.out.contains("plan_mutations") {
+                    return said;
+                }
+                assert_eq!(said.code, 0, "{}", said.err);
+            }
+            let said = self.mesh(&["wave", "next", "--json", "--run", "R"]);
+            handed = report(&said);
+            if handed
+                .get("waves")
+                .is_none_or(|waves| !waves[0].is_object())
+                && handed.get("to_integrate").is_none()
+            {
+                return said;
+            }
+        }
+        panic!("it does not end");
+    }
+
+    /// The ledger, without what depends on who works the rows and when.
+    fn fold(&self) -> Vec<String> {
+        let own = [
+            "v",
+            "seq",
+            "ts",
+            "via",
+            "duration_ms",
+            "completed_at",
+            "reported_at",
+            "job_id",
+            "exit_code",
+            "settings",
+            "key_line",
+            "log_path",
+            "csv_sha256",
+            "root",
+        ];
+        let line = |(name, mut record): (String, Value)| {
+            let fields = record.as_object_mut().expect("an object");
+            fields.retain(|key, _| !own.contains(&key.as_str()));
+            format!("{name} {record}")
+        };
+        self.events().into_iter().map(line).collect()
+    }
+}
+
+fn tasks() -> Vec<Task> {
+    vec![
+        Task::new("a").agree(&[3, 5]),
+        Task::new("b").after(&["a"]),
+        Task::new("c").validation(&["false"]),
+    ]
+}
+
+/// Everything that a run leaves in the repository.
+fn left(bench: &Bench) -> (Vec<String>, Vec<String>, Vec<String>) {
+    let ids = ["a", "b", "c"];
+    let files = ids.map(|id| bench.read(&format!("{id}.txt")));
+    let statuses = ids.map(|id| bench.status_of(id));
+    let comments = ids.map(|id| bench.comments(id).join("\n"));
+    (files.into(), statuses.into(), comments.into())
+}
+
+#[test]
+fn single_steps_are_the_run() {
+    let whole = Bench::new(&tasks());
+    let run = whole.run(&["max_tasks=3", "--json"]);
+    let stepped = Bench::new(&tasks());
+    let steps = stepped.step_through(&["max_tasks=3"]);
+    assert_eq!((run.code, steps.code), (1, 1), "{} {}", run.err, steps.err);
+    assert_eq!(left(&whole), left(&stepped));
+    assert_eq!(sorted(whole.fold()), sorted(stepped.fold()));
+    let states = |said: &Said| {
+        let tasks = report(said)["tasks"].clone();
+        let tasks = tasks.as_array().expect("tasks").clone();
+        let state = |task: &Value| format!("{} {} {}", task["id"], task["state"], task["reason"]);
+        tasks.iter().map(state).collect::<Vec<_>>()
+    };
+    assert_eq!(states(&run), states(&steps));
+}
+
+/// Within a wave, rows are worked at once in one and taken in one after the other in the other.
+fn sorted(mut lines: Vec<String>) -> Vec<String> {
+    lines.sort();
+    lines
+}
+
+#[test]
+fn the_wave_is_handed_out_again_until_it_is_answered() {
+    let bench = Bench::new(&[Task::new("a")]);
+    let first = bench.next(&["--run-id", "R"]);
+    assert_eq!(bench.status_of("a"), "in_progress");
+    assert_eq!(first["waves"][0]["rows"], json!(["a.proposal.proposer.1"]));
+    let snapshot = PathBuf::from(first["snapshot"].as_str().expect("a folder"));
+    let seen = std::fs::read_to_string(snapshot.join("a.txt"));
+    assert_eq!(seen.expect("a copy"), "old\n");
+    assert_eq!(bench.next(&["--run", "R"]), first);
+    let early = bench.mesh(&["integrate", "R"]);
+    assert_eq!((early.code, early.out.as_str()), (0, "0 tasks ended\n"));
+}
+
+#[test]
+fn answers_from_outside_are_believed_no_more_than_our_own() {
+    let bench = Bench::new(&[Task::new("a")]);
+    bench.next(&["--run-id", "R"]);
+    let answers = bench.beside("brought");
+    let bring = |name: &str, text: &str| {
+        std::fs::create_dir_all(&answers).expect("a folder");
+        std::fs::write(answers.join(name), text).expect("written");
+    };
+    let folder = answers.display().to_string();
+    bring("a.proposal.proposer.1.json", r#"Here: {"plan": 5}"#);
+    let refused = bench.mesh(&["collect", "R", &folder]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.out.contains("no_response"), "{}", refused.out);
+    bench.next(&["--run", "R"]);
+    bring(
+        "a.proposal.proposer.2.json",
+        r#"{"plan":["x"],"assumptions":[],"risk":"huge","risks":[]}"#,
+    );
+    let refused = bench.mesh(&["collect", "R", &folder]);
+    assert!(
+        refused
+            .out
+            .contains("a.proposal.proposer.2 refused: invalid_output_schema"),
+        "{}",
+        refused.out
+    );
+    let events = bench.trace(&["verdict"]);
+    assert_eq!(events.len(), 2);
+    let nothing = bench.mesh(&["collect", "R", &folder]);
+    assert_eq!(nothing.code, 2);
+    assert!(
+        nothing.err.contains("no wave waits for answers"),
+        "{}",
+        nothing.err
+    );
+}
+
+#[test]
+fn a_wave_waits_for_its_last_row_or_is_given_up() {
+    let bench = Bench::new(&[Task::new("a")]);
+    let first = bench.next(&["--run-id", "R"]);
+    bench.work(&first["waves"][0]);
+    assert_eq!(bench.mesh(&["collect", "R"]).code, 0);
+    bench.next(&["--run", "R"]);
+    let answers = bench.beside("answers").join("a");
+    std::fs::remove_file(answers.join("critique.skeptic.1.json")).expect("removed");
+    let folder = bench.beside("answers").display().to_string();
+    let partly = bench.mesh(&["collect", "R", &folder, "--json"]);
+    assert_eq!(partly.code, 1);
+    assert_eq!(report(&partly)["taken"], 2);
+    assert_eq!(report(&partly)["missing"], json!(["a.critique.skeptic.1"]));
+    assert!(
+        bench.trace(&["verdict"]).len() == 1,
+        "nothing is judged yet"
+    );
+    let given_up = bench.mesh(&["collect", "R", &folder, "--give-up", "--json"]);
+    assert_eq!(
+        report(&given_up)["refused"],
+        json!([{"id": "a.critique.skeptic.1", "code": "no_response"}])
+    );
+    assert_eq!(bench.trace(&["verdict"]).len(), 4);
+    let again = bench.next(&["--run", "R"]);
+    assert_eq!(again["waves"][0]["rows"], json!(["a.critique.skeptic.2"]));
+}
+
+#[test]
+fn an_output_of_another_wave_is_refused() {
+    let bench = Bench::new(&[Task::new("a")]);
+    bench.next(&["--run-id", "R"]);
+    bench.write(
+        "other.csv",
+        "item_id,status,result_json\nb.vote.x.1,completed,{}\n",
+    );
+    let said = bench.mesh(&["collect", "R", "other.csv"]);
+    assert_eq!(said.code, 2);
+    assert!(
+        said.err.contains("`b.vote.x.1` is no row of this wave"),
+        "{}",
+        said.err
+    );
+    bench.write("other.csv", "a,b\n1,2\n");
+    let said = bench.mesh(&["collect", "R", "other.csv"]);
+    assert!(said.err.contains("no column `id`"), "{}", said.err);
+    assert!(bench.trace(&["attempt_started"]).is_empty());
+}
+
+#[test]
+fn an_external_run_stops_where_answers_are_awaited() {
+    let bench = Bench::new(&[Task::new("a")]);
+    let said = bench.mesh(&["run", "--run-id", "R", "--adapter", "external"]);
+    assert_eq!(said.code, 4, "{}", said.err);
+    assert!(
+        said.out
+            .contains("answers from outside are awaited for: 001"),
+        "{}",
+        said.out
+    );
+    let folder = bench.beside("answers").display().to_string();
+    for _ in 0..4 {
+        assert_eq!(bench.mesh(&["collect", "R", &folder]).code, 0);
+        let said = bench.mesh(&["resume", "R"]);
+        assert!([0, 4].contains(&said.code), "{}", said.err);
+    }
+    assert_eq!(bench.status_of("a"), "completed");
+    assert_eq!(bench.read("a.txt"), "new\n");
+    let spawned = bench.mesh(&[
+        "spawn",
+        "a.txt",
+        "--instruction",
+        "x",
+        "--adapter",
+        "external",
+    ]);
+    assert_eq!(spawned.code, 2, "{}", spawned.err);
+}
+
+/// The wave CSV of the first wave of run `R`.
+fn first_wave(bench: &Bench) -> String {
+    let handed = bench.next(&["--run-id", "R"]);
+    let path = handed["waves"][0]["csv_path"].as_str();
+    path.expect("a path").to_owned()
+}
+
+#[test]
+fn an_exported_wave_is_worked_without_mesh() {
+    let bench = Bench::new(&[Task::new("a")]);
+    let wave = first_wave(&bench);
+    let answers = bench.beside("answers").display().to_string();
+    let folder = bench.beside("work dir").display().to_string();
+    let agent = fake_agent();
+    let args = ["wave", "export", &wave, &folder, "--to", "xargs", "--"];
+    let said = bench.mesh(&[&args[..], &[&agent, "--answers", &answers]].concat());
+    assert_eq!(said.code, 0, "{}", said.err);
+    let prompt = std::fs::read_to_string(Path::new(&folder).join("rows/00001/prompt.txt"));
+    assert!(prompt.expect("a prompt").contains("Do a"));
+    let run = |expected| {
+        let status = std::process::Command::new(format!("{folder}/run"))
+            .status()
+            .expect("it starts");
+        assert_eq!(status.success(), expected);
+    };
+    let answer = bench.beside("answers").join("a/proposal.proposer.1.json");
+    let text = std::fs::read(&answer).expect("an answer");
+    std::fs::remove_file(&answer).expect("removed");
+    run(false);
+    let failed = Path::new(&folder).join("results/a.proposal.proposer.1.error");
+    let failed = std::fs::read_to_string(failed).expect("an error");
+    assert!(failed.starts_with("worker_exit: exit code"), "{failed}");
+    std::fs::write(&answer, text).expect("written");
+    run(true);
+    let results = format!("{folder}/results");
+    let said = bench.mesh(&["collect", "R", &results]);
+    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+    assert!(
+        bench
+            .run_folder()
+            .join("waves/001-proposal.out.csv")
+            .exists()
+    );
+    let again = bench.mesh(&[&args[..], &["x"]].concat());
+    assert_eq!(again.code, 2);
+    assert!(again.err.contains("is there already"), "{}", again.err);
+}
+
+#[test]
+fn every_runner_gets_the_rows_and_the_number() {
+    let bench = Bench::new(&[Task::new("a")]);
+    let wave = first_wave(&bench);
+    for (runner, file, words) in [
+        ("parallel", "run", "seq 1 1 | parallel -j 5"),
+        ("xargs", "run", "seq 1 1 | xargs -P 5"),
+        ("slurm", "job.sbatch", "--array=1-1%5"),
+        ("kubernetes", "job.yaml", "parallelism: 5"),
+    ] {
+        let folder = bench.beside(runner).display().to_string();
+        let said = bench.mesh(&[
+            "wave", "export", &wave, &folder, "--to", runner, "--", "agent",
+        ]);
+        assert_eq!(said.code, 0, "{}", said.err);
+        let text = std::fs::read_to_string(Path::new(&folder).join(file)).expect("a file");
+        assert!(text.contains(words), "{text}");
+    }
+}

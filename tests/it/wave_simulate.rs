@@ -1,0 +1,322 @@
+//! `mesh wave simulate`: the run with made-up results. What it predicts is what `mesh run` does, and it starts and writes nothing.
+
+use crate::env::Said;
+use crate::plan_fixture::{Bench, PLAN, Task};
+use serde_json::{Value, json};
+
+impl Bench {
+    fn simulate(&self, args: &[&str]) -> Said {
+        self.mesh(&[&["wave", "simulate"], args].concat())
+    }
+
+    /// The predictions, rolling first.
+    fn predictions(&self, args: &[&str]) -> Vec<Value> {
+        let said = self.simulate(&[args, &["--json"]].concat());
+        assert_eq!(said.code, 0, "{}", said.err);
+        let all: Value = serde_json::from_str(&said.out).expect("one object");
+        all["predictions"].as_array().expect("a list").clone()
+    }
+}
+
+/// `round xrows` of every wave.
+fn waves(prediction: &Value) -> Vec<String> {
+    let waves = prediction["waves"].as_array().expect("waves");
+    let line = |wave: &Value| {
+        let round = wave["round"].as_str().expect("a round");
+        format!("{round} x{}", wave["rows"])
+    };
+    waves.iter().map(line).collect()
+}
+
+/// `id begin-end`, in seconds.
+fn times(prediction: &Value) -> Vec<String> {
+    let tasks = prediction["tasks"].as_array().expect("tasks");
+    let line = |task: &Value| {
+        let id = task["id"].as_str().expect("an id");
+        format!("{id} {}-{}", task["begins_seconds"], task["ends_seconds"])
+    };
+    tasks.iter().map(line).collect()
+}
+
+/// Dependencies, a conflict of scopes, a task of its own size, and a vote that is lost once.
+#[test]
+fn a_run_under_barriers_makes_the_waves_that_were_predicted() {
+    let disagree_once = [3, 5];
+    let task = |id: &str| Task::new(id).agree(&disagree_once);
+    let bench = Bench::new(&[
+        task("a"),
+        task("b").scope(&["b.txt", "x/**"]),
+        task("c").scope(&["c.txt", "x/y"]),
+        task("d").after(&["a"]),
+        task("e").after(&["d", "c"]).more("swarm: {roles: 3}"),
+        task("f"),
+    ]);
+    let settings = ["parallel_tasks=3", "max_tasks=5"];
+    let predicted = bench.predictions(&[&settings[..], &["lost_votes=1"]].concat());
+    let answers = bench.beside("answers").display().to_string();
+    let args = [
+        &[
+            "run",
+            "--run-id",
+            "R",
+            "--adapter",
+            "replay",
+            "--answers",
+            &answers,
+        ],
+        &settings[..],
+    ];
+    let mut mesh = bench.command(&args.concat());
+    mesh.env("MESH_DISPATCH", "barrier");
+    assert!(mesh.status().expect("mesh starts").success());
+    let worked = bench.waves();
+    let worked: Vec<String> = worked
+        .iter()
+        .map(|wave| format!("{} x{}", wave.rows[0]["round"], wave.rows.len()))
+        .collect();
+    assert!(worked.len() > 12, "{worked:?}");
+    assert_eq!(waves(&predicted[1]), worked);
+}
+
+#[test]
+fn a_free_slot_goes_to_the_longest_path_and_nobody_waits_for_a_wave() {
+    let bench = Bench::new(&[
+        Task::new("short"),
+        Task::new("first"),
+        Task::new("second").after(&["first"]),
+        Task::new("slow"),
+    ]);
+    bench.write(
+        "times.csv",
+        "task,round,seconds,remark\n,synthesis,10,\nslow,,35,all of it\n,integrate,1,\n",
+    );
+    let solo = [
+        "--protocol",
+        "solo",
+        "--durations",
+        "times.csv",
+        "parallel_tasks=4",
+        "-j2",
+    ];
+    let [rolling, barrier] = &bench.predictions(&solo)[..] else {
+        panic!("two predictions")
+    };
+    // `slow` is stretched: 35 s for its row and its integration, 10 to 1.
+    assert_eq!(
+        times(rolling),
+        [
+            "slow 0.0-35.0",
+            "first 0.0-11.0",
+            "short 0.0-21.0",
+            "second 11.0-31.0"
+        ]
+    );
+    assert_eq!(waves(rolling), ["synthesis x3", "synthesis x1"]);
+    assert_eq!(
+        times(barrier),
+        [
+            "short 0.0-42.818",
+            "first 0.0-43.818",
+            "slow 0.0-47.0",
+            "second 47.0-58.0"
+        ]
+    );
+    assert_eq!(rolling["lower_bound_seconds"], json!(35.0));
+    assert_eq!(rolling["ratio"], json!(1.0));
+}
+
+#[test]
+fn it_says_what_it_takes_for_granted() {
+    let bench = Bench::new(&[
+        Task::new("a"),
+        Task::new("b").after(&["a"]),
+        Task::new("unchecked")
+            .without_validation()
+            .more("allow_no_validation: false\nvalidation: []"),
+        Task::new("behind").after(&["unchecked"]),
+        Task::new("broken").notes("```mesh\nnonsense: 1\n```\n"),
+        Task::new("done").status("completed"),
+    ]);
+    let before = bench.read(PLAN);
+    let said = bench.simulate(&["parallel_tasks=2", "--cost-per-row", "0.5", "ids=b,behind"]);
+    assert_eq!((said.code, bench.read(PLAN)), (0, before));
+    assert!(!bench.mesh_home().exists(), "nothing was written");
+    insta::assert_snapshot!(said.out, @r#"
+    .step/st-plan.jsonl: 4 unfinished tasks, protocol swarm, 10 rows at once, parallel_tasks=2
+
+     DISPATCH  TASKS  WAVES  ROWS  MAKESPAN  BOUND  RATIO  BUSY
+     rolling       3      8    30     8m00s  8m00s   1.00   38%
+     barrier       3      8    30     8m00s  8m00s   1.00   38%
+
+    No dispatch is faster than the largest of critical path 8m00s, work / slots 3m00s
+    and integrations 0s. The critical path: a > b
+
+     ROUND      ROWS   MEAN  KNOWN FROM
+     proposal      3  1m00s  default
+     critique      9  1m00s  default
+     synthesis     3  1m00s  default
+     vote         15  1m00s  default
+     integrate     -     0s  default
+
+    Cost: 30 rows at 0.5 USD: 15.00 USD
+    "#);
+    insta::assert_snapshot!(said.err, @r#"
+    warning: item `unchecked` would be blocked: missing_validation: the task has no validation command
+    "#);
+    let said = bench.simulate(&[
+        "--waves",
+        "--dispatch",
+        "rolling",
+        "ids=a",
+        "--color",
+        "never",
+    ]);
+    insta::assert_snapshot!(said.out, @r#"
+    .step/st-plan.jsonl: 1 unfinished task, protocol swarm, 5 rows at once, parallel_tasks=1
+
+     DISPATCH  TASKS  WAVES  ROWS  MAKESPAN  BOUND  RATIO  BUSY
+     rolling       1      4    10     4m00s  4m00s   1.00   50%
+
+    No dispatch is faster than the largest of critical path 4m00s, work / slots 2m00s
+    and integrations 0s. The critical path: a
+
+     ROUND      ROWS   MEAN  KNOWN FROM
+     proposal      1  1m00s  default
+     critique      3  1m00s  default
+     synthesis     1  1m00s  default
+     vote          5  1m00s  default
+     integrate     -     0s  default
+
+    Waves, rolling:
+     WAVE  ROUND      ROWS  BEGINS   ENDS
+     1     proposal      1      0s  1m00s
+     2     critique      3   1m00s  2m00s
+     3     synthesis     1   2m00s  3m00s
+     4     vote          5   3m00s  4m00s
+    "#);
+    let said = bench.simulate(&[]);
+    assert!(said.err.contains("nonsense"), "{}", said.err);
+    assert!(said.err.contains("it is left out\n"), "{}", said.err);
+}
+
+#[test]
+fn earlier_runs_say_how_long_rows_take() {
+    let bench = Bench::new(&[Task::new("a"), Task::new("b")]);
+    let unknown = bench.simulate(&["--from-run", "R"]);
+    assert_eq!(unknown.code, 2);
+    assert!(unknown.err.contains("no run `R`"), "{}", unknown.err);
+    let nothing = bench.simulate(&["--learn"]);
+    assert_eq!(nothing.code, 0);
+    assert!(
+        nothing.err.contains("nothing is learned"),
+        "{}",
+        nothing.err
+    );
+
+    bench.run(&[]);
+    for args in [&["--from-run", "R"][..], &["--learn", "--from-run", "R"]] {
+        let said = bench.simulate(&[args, &["--json"]].concat());
+        let all: Value = serde_json::from_str(&said.out).expect("one object");
+        let durations = all["durations"].as_array().expect("a list").iter();
+        let origins = durations.map(|line| (line["round"].as_str(), line["from"].as_str()));
+        let expected = [
+            ("proposal", "learned (1)"),
+            ("critique", "learned (3)"),
+            ("synthesis", "learned (1)"),
+            ("vote", "learned (5)"),
+            ("integrate", "learned (1)"),
+        ];
+        let expected = expected.map(|(round, from)| (Some(round), Some(from)));
+        assert_eq!(origins.collect::<Vec<_>>(), expected);
+    }
+    bench.write(
+        "times.csv",
+        "round,role,seconds\nvote,,7\ncritique,skeptic,9\n",
+    );
+    let said = bench.simulate(&["learn=true", "--durations", "times.csv"]);
+    let origin = |round: &str| {
+        let line = said
+            .out
+            .lines()
+            .find(|line| line.trim_start().starts_with(round));
+        line.expect("a line")
+            .split("s ")
+            .last()
+            .expect("text")
+            .trim()
+            .to_owned()
+    };
+    assert_eq!(origin("vote"), "given");
+    assert_eq!(origin("critique"), "given, learned (2)");
+}
+
+#[test]
+fn what_can_not_be_used_is_named() {
+    let bench = Bench::new(&[Task::new("a")]);
+    let error = |args: &[&str]| {
+        let said = bench.simulate(args);
+        assert_eq!((said.code, said.out.as_str()), (2, ""), "{args:?}");
+        said.err
+    };
+    bench.write("times.csv", "round,seconds\nvote,1\nvote,soon\n");
+    insta::assert_snapshot!(error(&["durations=times.csv"]), @r#"
+    error: `times.csv`: row 2, column `seconds`: `soon` is no number of seconds, such as 90 or 2.5
+    hint: columns are seconds, and round, role, task as far as they matter; a row without a round is a whole task
+    "#);
+    insta::assert_snapshot!(error(&["retries=3x"]), @r#"
+    error: unexpected argument '--retries' found
+
+      tip: to pass '--retries' as a value, use '-- --retries'
+
+    Usage: mesh wave simulate [OPTIONS] [KEY=VALUE]...
+
+    For more information, try '--help'.
+    "#);
+    insta::assert_snapshot!(error(&["nonsense"]), @r#"
+    error: `nonsense` is not a setting of `mesh wave simulate`
+    hint: settings are key=value, such as max_tasks=2; see mesh wave simulate --help
+    "#);
+    insta::assert_snapshot!(error(&["cost_per_row=-1"]), @r#"
+    error: invalid value '-1' for '--cost-per-row <USD>': must be an amount, such as 0.12
+
+    For more information, try '--help'.
+    "#);
+    assert!(error(&["ids=z"]).contains("unknown id 'z'"));
+    assert!(error(&["--protocol", "none"]).contains("`none`"));
+    assert!(error(&["--durations", "none.csv"]).contains("`none.csv`"));
+    bench.write("times.csv", "task,seconds\ngone,1\nlost,2\na,3\n");
+    let said = bench.simulate(&["durations=times.csv", "-q"]);
+    assert_eq!(
+        (said.code, said.err.as_str()),
+        (
+            0,
+            "warning: the durations name task `gone` and 1 more, which the plan does not have\n"
+        )
+    );
+    assert!(said.out.contains(" 3s "), "{}", said.out);
+    assert!(said.out.contains("1 task has durations of its own"));
+}
+
+#[test]
+fn options_of_a_run_come_from_where_those_of_a_run_come_from() {
+    let bench = Bench::new(&[Task::new("a"), Task::new("b"), Task::new("c")]);
+    bench.write(
+        "mesh.yaml",
+        "protocol: solo\nparallel_tasks: 2\ndispatch: barrier\n",
+    );
+    let predictions = bench.predictions(&[]);
+    assert_eq!(predictions.len(), 1);
+    assert_eq!(predictions[0]["dispatch"], "barrier");
+    assert_eq!(waves(&predictions[0]), ["synthesis x2", "synthesis x1"]);
+    let predictions = bench.predictions(&["parallel_tasks=3", "dispatch=both"]);
+    assert_eq!(predictions.len(), 2);
+    assert_eq!(waves(&predictions[0]), ["synthesis x3"]);
+    let mut mesh = bench.command(&["wave", "simulate", "--json"]);
+    mesh.env("MESH_PROTOCOL", "duo");
+    let said = crate::env::said(mesh.output().expect("mesh starts"));
+    let all: Value = serde_json::from_str(&said.out).expect("one object");
+    assert_eq!(
+        waves(&all["predictions"][0])[..2],
+        ["synthesis x2", "vote x2"]
+    );
+}
