@@ -2,10 +2,12 @@
 
 use super::agent::{Agent, AgentSpec, Speaker};
 use super::command::CommandSpec;
+use super::select::agent_names;
 use super::*;
 use crate::job::{Call, Printed, Reading, Trouble};
 use crate::model::Usage;
 use serde_json::json;
+use std::path::Path;
 use std::time::Duration;
 
 fn speaker(name: &str) -> Speaker {

@@ -1,0 +1,132 @@
+//! Why nothing can work the rows, and what helps.
+
+use super::select::agent_names;
+use crate::job::JobError;
+use std::path::PathBuf;
+
+/// Why nothing can work the rows.
+#[derive(Debug, thiserror::Error)]
+pub enum AdapterError {
+    /// Nothing was named and nothing was found.
+    #[error(
+        "no usable adapter: looked for `-- COMMAND` on the command line, `--adapter`, `adapters` in mesh.yaml, and the \
+         programs {} on PATH",
+        agent_names().join(", ")
+    )]
+    NoneFound,
+    /// The name is not known.
+    #[error("unknown adapter `{name}`; known: {}", known.join(", "))]
+    Unknown {
+        /// As given.
+        name: String,
+        /// Built in, or from `mesh.yaml`.
+        known: Vec<String>,
+    },
+    /// Two ways at once.
+    #[error("`--adapter {name}` and a command after `--` say two different things")]
+    Both {
+        /// As given.
+        name: String,
+    },
+    /// An option that the adapter can't pass on.
+    #[error("adapter `{adapter}` takes no `{option}`")]
+    NoSuchOption {
+        /// Its name.
+        adapter: String,
+        /// `--model` or `--effort`.
+        option: &'static str,
+    },
+    /// `replay` without its folder.
+    #[error("adapter `replay` needs the folder of recorded answers")]
+    NoAnswers,
+    /// The folder is not there.
+    #[error("folder of recorded answers `{}` does not exist", path.display())]
+    AnswersMissing {
+        /// As given.
+        path: PathBuf,
+    },
+    /// A spawned CSV that nobody would work.
+    #[error(
+        "adapter `external` starts nothing, and a spawned CSV has no later step that brings answers"
+    )]
+    ExternalSpawn,
+    /// Several adapters in `mesh.yaml` want to be the preferred one.
+    #[error("mesh.yaml marks several adapters as preferred: {}", names.join(", "))]
+    SeveralPreferred {
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// The command can't be started.
+    #[error("adapter `{adapter}`")]
+    Worker {
+        /// Its name.
+        adapter: String,
+        /// Why.
+        #[source]
+        source: JobError,
+    },
+    /// The program of a built-in agent is not there.
+    #[error("adapter `{adapter}`: {what}")]
+    NotInstalled {
+        /// Its name.
+        adapter: String,
+        /// What was looked for.
+        what: String,
+        /// What installs it.
+        install: &'static str,
+    },
+    /// A budget that nobody could keep to.
+    #[error("adapter `{adapter}` does not say {what}, so `{option}` can't be kept")]
+    NoUsage {
+        /// Its name.
+        adapter: String,
+        /// What it does not say.
+        what: &'static str,
+        /// The budget.
+        option: &'static str,
+        /// Whether a price table would help.
+        wants_price: bool,
+    },
+    /// A run that goes on was begun with an adapter that this version does not know.
+    #[error("how the worker of this run is spoken to is not understood: {0}")]
+    Speaks(String),
+    /// This program's own path is unknown, so `replay` can't be started.
+    #[error("adapter `replay`: the path of this program is unknown")]
+    NoOwnPath(#[source] std::io::Error),
+}
+
+impl AdapterError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            AdapterError::NoneFound => Some(
+                "say what works a row after `--`, as in `… -- my-agent --json`; or try `mesh demo`, which needs no agent"
+                    .to_owned(),
+            ),
+            AdapterError::NoSuchOption { option, .. } => Some(format!(
+                "put it into the command itself, or leave `{option}` out"
+            )),
+            AdapterError::NoAnswers => Some("--adapter replay --answers DIR".to_owned()),
+            AdapterError::AnswersMissing { .. } => {
+                Some("record one during a real run with --record DIR".to_owned())
+            }
+            AdapterError::SeveralPreferred { .. } => {
+                Some("leave `preferred: true` at one of them, or choose with --adapter NAME".to_owned())
+            }
+            AdapterError::Worker { source, .. } => source.hint(),
+            AdapterError::NotInstalled { install, .. } => Some((*install).to_owned()),
+            AdapterError::NoUsage { wants_price: true, .. } => Some(
+                "say what the model costs in mesh.yaml, for a million tokens: prices: {MODEL: {input: 1.25, output: 10}}"
+                    .to_owned(),
+            ),
+            AdapterError::NoUsage { .. } => Some(
+                "in mesh.yaml, `usage` of the adapter says where its output has it; docs/adapters.md".to_owned(),
+            ),
+            AdapterError::ExternalSpawn => Some("name who works the rows, as in `… -- my-agent --json`".to_owned()),
+            AdapterError::Unknown { .. }
+            | AdapterError::Both { .. }
+            | AdapterError::Speaks(_)
+            | AdapterError::NoOwnPath(_) => None,
+        }
+    }
+}
