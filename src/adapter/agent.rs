@@ -52,6 +52,8 @@ pub struct Agent {
     pub name: &'static str,
     /// How it is installed.
     pub install: &'static str,
+    /// The version that `tests/agents/run` tries.
+    pub tried: &'static str,
     /// Variables that it needs where they are set.
     pub env: &'static [&'static str],
     /// Whether and how it takes a schema.

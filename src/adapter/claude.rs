@@ -19,6 +19,7 @@ const SCHEMA_BYTES_MAX: usize = 100 * 1024;
 pub(super) const AGENT: Agent = Agent {
     name: "claude",
     install: "npm install -g @anthropic-ai/claude-code",
+    tried: "2.1.329",
     env: &[
         "ANTHROPIC_*",
         "CLAUDE_CONFIG_DIR",

@@ -17,6 +17,7 @@ const SCHEMA_FILE: &str = "codex-schema.json";
 pub(super) const AGENT: Agent = Agent {
     name: "codex",
     install: "npm install -g @openai/codex",
+    tried: "0.169.0",
     env: &[
         "CODEX_HOME",
         "CODEX_API_KEY",

@@ -12,6 +12,7 @@ use serde_json::Value;
 pub(super) const AGENT: Agent = Agent {
     name: "gemini",
     install: "npm install -g @google/gemini-cli",
+    tried: "0.61.0",
     env: &["GEMINI_*", "GOOGLE_*"],
     schema: SchemaBy::Prompt,
     gives_cost: false,

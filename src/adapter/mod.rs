@@ -113,8 +113,8 @@ pub struct Listed {
     pub name: String,
     /// Where it comes from: `built in` or `mesh.yaml`.
     pub source: &'static str,
-    /// Its program is one that is known here.
-    pub is_agent: bool,
+    /// The version that was tried, where its program is one that is known here.
+    pub tried: Option<&'static str>,
     /// Its program, where that was found.
     pub program: Option<PathBuf>,
     /// What is missing, and what helps.
@@ -535,7 +535,7 @@ fn entry(
     Listed {
         name: name.to_owned(),
         source,
-        is_agent: config.agent(name).is_some(),
+        tried: config.agent(name).map(|agent| agent.tried),
         program,
         missing,
         capabilities,

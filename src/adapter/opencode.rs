@@ -13,6 +13,7 @@ use std::time::Duration;
 pub(super) const AGENT: Agent = Agent {
     name: "opencode",
     install: "npm install -g opencode-ai",
+    tried: "1.18.33",
     env: &[
         "OPENCODE_*",
         "OPENAI_*",

@@ -35,7 +35,7 @@ pub fn execute(context: &Context) -> Result<u8, CliError> {
 
 /// Only that of a built-in agent: what a command of the user's does with `--version` is not known.
 fn version(listed: &Listed) -> Option<String> {
-    let program = listed.program.as_ref().filter(|_| listed.is_agent)?;
+    let program = listed.program.as_ref().filter(|_| listed.tried.is_some())?;
     adapter::version(program)
 }
 
@@ -45,6 +45,7 @@ fn object(one: &Listed, version: Option<&str>, default: Option<&str>) -> serde_j
         "source": one.source,
         "program": one.program.as_ref().map(|path| path.to_string_lossy()),
         "version": version,
+        "tried_with": one.tried,
         "missing": one.missing,
         "is_default": default == Some(one.name.as_str()),
         "capabilities": one.capabilities,
@@ -56,10 +57,10 @@ fn show(one: &Listed, version: Option<&str>, context: &Context) -> Result<(), Cl
     let program = one.program.as_ref();
     let what = match (&one.missing, program) {
         (Some(missing), _) => terminal.out_tone(Tone::Note, &format!("missing: {missing}")),
-        (None, Some(program)) => [version.unwrap_or_default(), &program.display().to_string()]
-            .join(" ")
-            .trim_start()
-            .to_owned(),
+        (None, Some(program)) => {
+            let version = version.map_or(String::new(), |version| shown(version, one.tried));
+            format!("{version}{}", program.display())
+        }
         (None, None) => String::new(),
     };
     terminal.data(&format!("{:<10} {what}", one.name))?;
@@ -67,7 +68,15 @@ fn show(one: &Listed, version: Option<&str>, context: &Context) -> Result<(), Cl
     Ok(())
 }
 
-/// `fanout 8, same session, schema by the service, tokens, cost, report tool`
+/// With the version that was tried, where it is another one.
+fn shown(version: &str, tried: Option<&str>) -> String {
+    match tried.filter(|tried| *tried != version) {
+        Some(tried) => format!("{version} (tried with {tried}) "),
+        None => format!("{version} "),
+    }
+}
+
+/// `fanout 8, goes on in a session, schema by the service, tokens, cost, report tool`
 fn abilities(can: &Capabilities) -> String {
     let schema = match can.schema {
         SchemaBy::Prompt => "schema in the prompt",

@@ -2,7 +2,7 @@
 
 use super::terminal::{ProgressMode, Terminal, Tone};
 use crate::job::{Counts, Observer, RunningRow, Snapshot};
-use crate::model::{WaveCompiled, WaveNo, dollars, one_line, short as short_count};
+use crate::model::{Usage, WaveCompiled, WaveNo, dollars, one_line, short as short_count};
 use crate::plan::{Plan, mirror};
 use crate::run::Watcher;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -264,29 +264,31 @@ fn title(parts: &[Part]) -> String {
     }
 }
 
-/// `3 running (rate-limited to 4), 1 failed, 12.3k tokens, $0.42, 12.3/s, eta 12s`
+/// `3 running (limit 4), 1 failed, 12.3/s, eta 12s, $0.42`: the limit is that of a service which refused rows; without a
+/// cost, tokens.
 fn status(snapshot: &Snapshot) -> String {
     let mut text = format!("{} running", snapshot.counts.running);
     if snapshot.patience.is_cut {
-        text.push_str(&format!(" (rate-limited to {})", snapshot.patience.places));
+        text.push_str(&format!(" (limit {})", snapshot.patience.places));
     }
     if snapshot.counts.failed > 0 {
         text.push_str(&format!(", {} failed", snapshot.counts.failed));
-    }
-    if !snapshot.usage.is_none() {
-        text.push_str(&format!(
-            ", {} tokens",
-            short_count(snapshot.usage.tokens())
-        ));
-    }
-    if let Some(cost) = snapshot.usage.cost_usd {
-        text.push_str(&format!(", {}", dollars(cost)));
     }
     if snapshot.ended_here > 0 {
         text.push_str(&format!(", {}", rate(snapshot.rate())));
     }
     if let Some(eta) = snapshot.eta().filter(|eta| eta.as_secs() > 0) {
         text.push_str(&format!(", eta {}", short(eta)));
+    }
+    match snapshot.usage {
+        Usage {
+            cost_usd: Some(cost),
+            ..
+        } => text.push_str(&format!(", {}", dollars(cost))),
+        usage if usage.is_some() => {
+            text.push_str(&format!(", {} tokens", short_count(usage.tokens())));
+        }
+        _ => {}
     }
     text
 }

@@ -193,6 +193,10 @@ fn adapters_are_listed_with_what_they_can_do_and_what_is_missing() {
             .clone()
     };
     assert_eq!(one("codex")["version"], "9.9.9");
+    let tried = one("codex")["tried_with"]
+        .as_str()
+        .expect("text")
+        .to_owned();
     assert_eq!(
         (&one("codex")["is_default"], &one("fast")["is_default"]),
         (&json!(true), &json!(false))
@@ -219,6 +223,8 @@ fn adapters_are_listed_with_what_they_can_do_and_what_is_missing() {
             .contains("npm install -g @anthropic-ai/claude-code")
     );
     let text = world.mesh(&["adapters"]);
+    let codex = format!("codex      9.9.9 (tried with {tried}) /");
+    assert!(text.out.contains(&codex), "{}", text.out);
     assert!(
         text.out
             .contains("big        missing: worker program `no-such` does not exist\n"),

@@ -184,9 +184,40 @@ fn the_substrate_knows_no_plans_and_no_protocols() {
         "snapshot",
         "patch",
         "inspect",
+        "adapter",
+        "mcp",
         "cli",
     ];
     assert_eq!(breaches(&["job"], "crate", &above), NONE);
+}
+
+#[test]
+fn what_is_known_of_an_agent_is_data_and_pure_functions() {
+    let agents = [
+        "adapter/agent",
+        "adapter/claude",
+        "adapter/codex",
+        "adapter/command",
+        "adapter/config",
+        "adapter/gemini",
+        "adapter/opencode",
+        "adapter/price",
+        "adapter/strict",
+    ];
+    let impure = ["fs", "process", "env", "net", "thread", "os"];
+    assert_eq!(breaches(&agents, "std", &impure), NONE);
+    assert_eq!(
+        breaches(&["job/budget", "job/throttle"], "std", &impure),
+        NONE
+    );
+    assert_eq!(
+        breaches(
+            &["job/budget", "job/throttle"],
+            "std::time",
+            &["SystemTime", "Instant"]
+        ),
+        NONE
+    );
 }
 
 #[test]
