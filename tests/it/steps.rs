@@ -65,6 +65,7 @@ impl Bench {
             "reported_at",
             "job_id",
             "exit_code",
+            "head",
             "settings",
             "key_line",
             "log_path",
@@ -74,10 +75,20 @@ impl Bench {
         let line = |(name, mut record): (String, Value)| {
             let fields = record.as_object_mut().expect("an object");
             fields.retain(|key, _| !own.contains(&key.as_str()));
-            format!("{name} {record}")
+            undated(&format!("{name} {record}"))
         };
         self.events().into_iter().map(line).collect()
     }
+}
+
+/// Ids of learnings without the second in which they were captured.
+fn undated(text: &str) -> String {
+    let mut parts = text.split("lrn-");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        let (_time, rest) = part.split_at("20260213T015500Z".len());
+        format!("{text}lrn-TIME{rest}")
+    })
 }
 
 fn tasks() -> Vec<Task> {
@@ -93,7 +104,7 @@ fn left(bench: &Bench) -> (Vec<String>, Vec<String>, Vec<String>) {
     let ids = ["a", "b", "c"];
     let files = ids.map(|id| bench.read(&format!("{id}.txt")));
     let statuses = ids.map(|id| bench.status_of(id));
-    let comments = ids.map(|id| bench.comments(id).join("\n"));
+    let comments = ids.map(|id| undated(&bench.comments(id).join("\n")));
     (files.into(), statuses.into(), comments.into())
 }
 
