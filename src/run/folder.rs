@@ -238,7 +238,7 @@ impl RunFolder {
     pub fn tidy(&self) {
         // Left-overs are harmless and `mesh runs gc` takes them with the run.
         let _ = std::fs::remove_dir_all(self.scratch());
-        let _ = std::fs::remove_dir_all(self.branch_tree());
+        let _ = crate::snapshot::remove(&self.branch_tree());
         let _ = crate::snapshot::remove(&self.snapshot());
         let _ = crate::snapshot::remove(&self.trial());
     }
