@@ -89,7 +89,7 @@ HANGS = [
 ]
 PLAN = [
     ("out of scope", "a patch out of scope", "refused (`out_of_scope`); a second one within it is integrated"),
-    ("meddles", "writes into the repository", "its snapshot takes it; a change of the user's own tree is reported as a violation"),
+    ("meddles", "writes into the repository", "into its snapshot; who changes the user's own tree is reported, and its answer refused"),
 ]
 
 
@@ -135,40 +135,49 @@ def prepared(world):
         shutil.copytree(source, answers / "st-901")
         (answers / "st-901" / "synthesis.synthesizer.1.json").write_text(json.dumps(bad))
         (answers / "st-901" / "synthesis.synthesizer.2.json").write_text(json.dumps(good))
+        shutil.copy(source / "proposal.proposer.1.json", answers / "st-901" / "proposal.proposer.2.json")
     return answers
 
 
-def plan_part(world, adapter):
-    """One task through `mesh run`: its first patch leaves the scope; the fake agent also writes into the user's tree."""
+def plan_run(world, adapter, name, flags=()):
+    """The task through `mesh run`; gives its state, the codes of the refused answers, and the violations."""
     prepared(world)
-    folder = world.folder / f"plan-901-{adapter}"
+    folder = world.folder / name
     shutil.copytree(run.ROOT / "examples" / "demo" / "repo", folder)
     plan = (run.ROOT / "examples" / "demo" / "plan.jsonl").read_text().replace("st-001", "st-901")
     (folder / ".step").mkdir()
     (folder / ".step" / "st-plan.jsonl").write_text(plan)
-    fake = [str(run.HERE / "fake-agent"), "--meddle-at", "st-901.proposal.proposer.1", str(folder / "README.md")]
     config = json.loads(world.config())
+    fake = [str(run.HERE / "fake-agent"), *(flag.format(folder=folder) for flag in flags)]
     config["adapters"]["fake"] = {"command": [*fake, "--answers", str(world.folder / "answers")]}
     (folder / "mesh.yaml").write_text(json.dumps(config))
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.invalid"]
     for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "start"]):
         subprocess.run([*git, *command], cwd=folder, check=True, env=world.env)
     used = "fake" if adapter == "command" else adapter
-    args = ["run", "ids=st-901", "--adapter", used, "-j", "4", "--json", "--run-id", f"plan-901-{adapter}"]
-    code, out, err = world.run(args, folder)
-    report = json.loads(out.splitlines()[-1]) if out else {}
-    ledger = world.folder / "state" / "runs" / f"plan-901-{adapter}" / "ledger.jsonl"
+    _, out, err = world.run(["run", "ids=st-901", "--adapter", used, "-j", "4", "--json", "--run-id", name], folder)
+    run.check(out, f"{name}: no report", err)
+    report = json.loads(out.splitlines()[-1])
+    ledger = world.folder / "state" / "runs" / name / "ledger.jsonl"
     events = [json.loads(line) for line in ledger.read_text().splitlines()]
     codes = [event.get("code") for event in events if event["event"] == "verdict" and event["verdict"] != "accepted"]
-    state = report["tasks"][0]["state"] if report.get("tasks") else None
-    seen = {}
-    for name, holds in (
-        ("out of scope", codes == ["out_of_scope"] and state == "completed"),
-        ("meddles", bool(report.get("violations")) == (adapter == "command")),
-    ):
+    return report["tasks"][0]["state"], codes, report["violations"]
+
+
+def plan_part(world, adapter):
+    """A first patch that leaves the scope; and, for the fake agent, a write into the user's own tree."""
+    state, codes, violations = plan_run(world, adapter, f"scope-{adapter}")
+    seen = {
+        "out of scope": (state, codes) == ("completed", ["out_of_scope"]),
+        "meddles": not violations,
+    }
+    if adapter == "command":
+        flags = ["--meddle-at", "st-901.proposal.proposer.1", "{folder}/README.md"]
+        state, codes, violations = plan_run(world, adapter, f"meddles-{adapter}", flags)
+        seen["meddles"] = bool(violations) and codes[0] == "violation"
+    for name, holds in seen.items():
         if not holds:
-            run.say(f"FAILED {adapter}: {name}: exit code {code}, {state}, {codes}, {report.get('violations')}\n{out}\n{err}")
-        seen[name] = holds
+            run.say(f"FAILED {adapter}: {name}: {state}, {codes}, {violations}")
     return seen
 
 
