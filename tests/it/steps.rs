@@ -213,6 +213,23 @@ fn a_wave_waits_for_its_last_row_or_is_given_up() {
 }
 
 #[test]
+fn a_kill_between_answers_and_verdicts_loses_neither() {
+    let bench = Bench::new(&[Task::new("a")]);
+    let first = bench.next(&["--run-id", "R"]);
+    bench.work(&first["waves"][0]);
+    // The wave's start, and three events of its one attempt.
+    let before_verdict = bench.events().len() + 4 + 1;
+    let mut mesh = bench.command(&["collect", "R"]);
+    mesh.env("MESH_FAULT_KILL", format!("before:{before_verdict}"));
+    let killed = crate::env::said(mesh.output().expect("mesh starts"));
+    assert_eq!(killed.code, 128 + 9, "{}", killed.err);
+    assert_eq!(bench.trace(&["attempt_reported", "verdict"]).len(), 1);
+    let next = bench.next(&["--run", "R"]);
+    assert_eq!(next["waves"][0]["round"], "critique");
+    assert_eq!(bench.trace(&["attempt_reported", "verdict"]).len(), 2);
+}
+
+#[test]
 fn an_output_of_another_wave_is_refused() {
     let bench = Bench::new(&[Task::new("a")]);
     bench.next(&["--run-id", "R"]);
