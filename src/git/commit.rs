@@ -117,10 +117,11 @@ impl Repo {
         Ok(found)
     }
 
-    /// The commit after `base`, up to the one that is checked out, that has all of `trailers`.
+    /// The commit after `base`, up to `tip`, that has all of `trailers`.
     pub fn commit_with(
         &self,
         base: &str,
+        tip: &str,
         trailers: &[(&str, &str)],
     ) -> Result<Option<String>, GitError> {
         let mut format = "--format=%H".to_owned();
@@ -129,7 +130,7 @@ impl Repo {
                 "%x00%(trailers:key={key},valueonly,separator=%x0a)"
             ));
         }
-        let range = format!("{base}..HEAD");
+        let range = format!("{base}..{tip}");
         let listed = self.read(&["log", "-z", &format, &range])?;
         let listed = String::from_utf8_lossy(&listed);
         let fields: Vec<&str> = listed.split('\0').collect();

@@ -266,7 +266,15 @@ impl CommitTo<'_> {
             (trailers[0].0, trailers[0].1.as_str()),
             (trailers[1].0, trailers[1].1.as_str()),
         ];
-        Ok(repo.commit_with(base, &trailers)?)
+        // On the branch itself: somebody may have another one checked out by now.
+        let tip = match self.publish {
+            Some(_) => Some(repo.head()?),
+            None => repo.tip_of(self.branch)?,
+        };
+        Ok(match tip {
+            Some(tip) => repo.commit_with(base, &tip, &trailers)?,
+            None => None,
+        })
     }
 
     /// After the commit itself: the index, and the branch where that is in another repository. Doing it twice is doing it
@@ -276,7 +284,9 @@ impl CommitTo<'_> {
         repo: &Repo,
         id: String,
     ) -> Result<Result<CommitRecord, String>, IntegrateError> {
-        repo.settle_index(&id)?;
+        if self.publish.is_some() || repo.branch()?.as_deref() == Some(self.branch) {
+            repo.settle_index(&id)?;
+        }
         crate::fault::integrator_point();
         if let Some(real) = self.publish
             && let Err(said) = real.take_branch(repo, self.branch)?

@@ -254,7 +254,7 @@ impl RunFolder {
             }
         }
         let _ = std::fs::remove_dir_all(self.snapshots());
-        let _ = std::fs::remove_dir_all(self.branch_tree());
+        let _ = crate::snapshot::remove(&self.branch_tree());
         let _ = crate::snapshot::remove(&self.trial());
     }
 }

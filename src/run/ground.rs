@@ -12,6 +12,7 @@ use crate::integrate::{
 };
 use crate::job::Stop;
 use crate::model::{RowId, RunId, Tally};
+use crate::snapshot;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -66,12 +67,7 @@ impl PlanRun {
                 return Ok(there);
             }
         }
-        match std::fs::remove_dir_all(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(RunError::io(&path)(error));
-            }
-            _ => {}
-        }
+        snapshot::remove(&path).map_err(RunError::io(&path))?;
         std::fs::create_dir_all(&path).map_err(RunError::io(&path))?;
         let made = self.repo.borrowed(&path, &tip)?;
         made.check_out()?;

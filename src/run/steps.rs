@@ -89,6 +89,7 @@ impl PlanRun {
     ) -> Result<HandedOut, RunError> {
         self.roll_back(watcher, stop)?;
         self.with_floor(watcher, stop, |run, floor, watcher| {
+            run.judge_what_was_taken(floor, watcher, stop)?;
             if run.open_waves().next().is_none() {
                 run.settle(Steps::Thinking, floor, watcher, stop)?;
                 run.take_up(floor, watcher)?;
@@ -165,6 +166,22 @@ impl PlanRun {
             self.end_if_done(watcher)?;
         }
         Ok(ended)
+    }
+
+    /// A kill may have left a wave with all of its answers and without verdicts.
+    fn judge_what_was_taken(
+        &mut self,
+        floor: &mut Floor<'_, '_>,
+        watcher: &mut dyn Watcher,
+        stop: &Stop,
+    ) -> Result<(), RunError> {
+        let is_answered = |wave: &&Wave| ended(wave) == wave.compiled.rows.len();
+        let answered = self.open_waves().filter(is_answered);
+        let waves: Vec<WaveNo> = answered.map(|wave| wave.compiled.wave).collect();
+        for wave in waves {
+            self.judge(wave, floor, watcher, stop)?;
+        }
+        Ok(())
     }
 
     fn with_floor(

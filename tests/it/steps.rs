@@ -65,6 +65,7 @@ impl Bench {
             "reported_at",
             "job_id",
             "exit_code",
+            "head",
             "settings",
             "key_line",
             "log_path",
@@ -74,10 +75,20 @@ impl Bench {
         let line = |(name, mut record): (String, Value)| {
             let fields = record.as_object_mut().expect("an object");
             fields.retain(|key, _| !own.contains(&key.as_str()));
-            format!("{name} {record}")
+            undated(&format!("{name} {record}"))
         };
         self.events().into_iter().map(line).collect()
     }
+}
+
+/// Ids of learnings without the second in which they were captured.
+fn undated(text: &str) -> String {
+    let mut parts = text.split("lrn-");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        let (_time, rest) = part.split_at("20260213T015500Z".len());
+        format!("{text}lrn-TIME{rest}")
+    })
 }
 
 fn tasks() -> Vec<Task> {
@@ -93,7 +104,7 @@ fn left(bench: &Bench) -> (Vec<String>, Vec<String>, Vec<String>) {
     let ids = ["a", "b", "c"];
     let files = ids.map(|id| bench.read(&format!("{id}.txt")));
     let statuses = ids.map(|id| bench.status_of(id));
-    let comments = ids.map(|id| bench.comments(id).join("\n"));
+    let comments = ids.map(|id| undated(&bench.comments(id).join("\n")));
     (files.into(), statuses.into(), comments.into())
 }
 
@@ -199,6 +210,23 @@ fn a_wave_waits_for_its_last_row_or_is_given_up() {
     assert_eq!(bench.trace(&["verdict"]).len(), 4);
     let again = bench.next(&["--run", "R"]);
     assert_eq!(again["waves"][0]["rows"], json!(["a.critique.skeptic.2"]));
+}
+
+#[test]
+fn a_kill_between_answers_and_verdicts_loses_neither() {
+    let bench = Bench::new(&[Task::new("a")]);
+    let first = bench.next(&["--run-id", "R"]);
+    bench.work(&first["waves"][0]);
+    // The wave's start, and three events of its one attempt.
+    let before_verdict = bench.events().len() + 4 + 1;
+    let mut mesh = bench.command(&["collect", "R"]);
+    mesh.env("MESH_FAULT_KILL", format!("before:{before_verdict}"));
+    let killed = crate::env::said(mesh.output().expect("mesh starts"));
+    assert_eq!(killed.code, 128 + 9, "{}", killed.err);
+    assert_eq!(bench.trace(&["attempt_reported", "verdict"]).len(), 1);
+    let next = bench.next(&["--run", "R"]);
+    assert_eq!(next["waves"][0]["round"], "critique");
+    assert_eq!(bench.trace(&["attempt_reported", "verdict"]).len(), 2);
 }
 
 #[test]

@@ -199,30 +199,55 @@ fn a_restore_that_was_killed_is_taken_up_where_it_was() {
     panic!("it never ends");
 }
 
+/// Runs task `a` and is killed right after its commit, before the ledger knows of it.
+fn killed_after_the_commit(more: &[&str]) -> Bench {
+    let probe = bench();
+    run(&probe, more, "");
+    let at = probe
+        .events()
+        .iter()
+        .position(|(name, _)| name == "integration_finished");
+    let bench = bench();
+    let wish = format!("before:{}", at.expect("an end") + 1);
+    assert_eq!(run(&bench, more, &wish).status.signal(), Some(9));
+    assert_eq!(bench.git(&["log", "--format=%s", "main.."]), "Do a\n");
+    bench
+}
+
+/// The commit that the ledger names.
+fn recorded_commit(bench: &Bench) -> Value {
+    let events = bench.events();
+    let ended = events
+        .iter()
+        .rfind(|(name, _)| name == "integration_finished");
+    ended.expect("an end").1["commit"]["id"].clone()
+}
+
 #[test]
 fn a_commit_by_the_user_after_the_kill_is_no_reason_for_a_second_one() {
-    let bench = bench();
-    let more = ["delivery=commit", "ids=a"];
-    // Right after the commit, before the ledger knows of it.
-    let finished = "integration_finished";
-    let probe = self::bench();
-    run(&probe, &more, "");
-    let at = probe.events().iter().position(|(name, _)| name == finished);
-    let at = at.expect("an end") + 1;
-    assert_eq!(
-        run(&bench, &more, &format!("before:{at}")).status.signal(),
-        Some(9)
-    );
-    assert_eq!(bench.git(&["log", "--format=%s", "main.."]), "Do a\n");
+    let bench = killed_after_the_commit(&["delivery=commit", "ids=a"]);
     bench.git(&["commit", "--quiet", "--allow-empty", "-m", "mine"]);
     let said = bench.mesh(&["resume", "R"]);
     assert_eq!(said.code, 0, "{}", said.err);
     assert_eq!(bench.git(&["log", "--format=%s", "main.."]), "mine\nDo a\n");
     assert_eq!(bench.status_of("a"), "completed");
-    let commit = bench.git(&["rev-parse", "HEAD^"]);
-    let ended = bench
-        .events()
-        .into_iter()
-        .rfind(|(name, _)| name == finished);
-    assert_eq!(ended.expect("an end").1["commit"]["id"], commit.trim());
+    assert_eq!(
+        recorded_commit(&bench),
+        bench.git(&["rev-parse", "HEAD^"]).trim()
+    );
+}
+
+#[test]
+fn another_branch_that_is_checked_out_after_the_kill_stays_as_it_is() {
+    let bench = killed_after_the_commit(&["delivery=commit", "ids=a"]);
+    bench.git(&["switch", "--quiet", "main"]);
+    let before = (bench.tree(), bench.git_state());
+    let said = bench.mesh(&["resume", "R"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!((bench.tree(), bench.git_state()), before);
+    assert_eq!(bench.read("a.txt"), "old\n");
+    assert_eq!(
+        recorded_commit(&bench),
+        bench.git(&["rev-parse", "work"]).trim()
+    );
 }

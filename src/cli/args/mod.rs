@@ -1,0 +1,314 @@
+//! The arguments, as clap reads them, and what every command gets beside its own.
+
+mod run;
+mod spawn;
+mod values;
+mod wave;
+mod worker;
+
+pub use run::{IntegrateArgs, InvokeArgs, ReportFiles, RunArgs, RunOptions};
+pub use spawn::SpawnArgs;
+pub use values::at_least_one;
+pub use wave::{CollectArgs, ExportArgs, LintArgs, NextArgs, WaveCommand};
+pub use worker::{BudgetArgs, WorkerArgs};
+
+use super::learnings::LearningsArgs;
+use super::st::StArgs;
+use super::terminal::{GLOBAL, ShowArgs, Terminal};
+use crate::config::Config;
+use crate::model::RunId;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// A CSV-driven batch wave executor for coding agents.
+///
+/// `mesh run` takes ready tasks of a plan through propose, critique, synthesize and vote, integrates the accepted
+/// patch and validates it. `mesh spawn` runs one agent command over every row of a CSV, checked and resumable.
+#[derive(Debug, Parser)]
+#[command(
+    name = "mesh",
+    version,
+    after_help = "\
+Start here:
+  mesh demo        a whole run on a throw-away repository; no key, no network
+  mesh spawn rows.csv --instruction 'Summarize {path}' -- my-agent
+  mesh run max_tasks=2 -- my-agent
+
+Options of run and spawn are also read from MESH_<OPTION> and from mesh.yaml.
+
+Exit codes: 0 done, 1 a row failed or a task was blocked, 2 bad input,
+3 preflight refused, 4 ended early and resumable, 70 a defect, 128+n signal n."
+)]
+pub struct Cli {
+    /// Work as if started in this folder
+    #[arg(
+        short = 'C',
+        global = true,
+        value_name = "DIR",
+        default_value = ".",
+        hide_default_value = true,
+        help_heading = GLOBAL
+    )]
+    pub folder: PathBuf,
+    /// How to print
+    #[command(flatten)]
+    pub show: ShowArgs,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Take ready tasks of the plan through the protocol, integrate and validate
+    ///
+    /// Selects an in_progress task first, else the first ready one, and drives it wave by wave: proposal, critiques,
+    /// synthesis, votes. An accepted patch is applied by mesh alone, inside the task's scope, and kept only when the
+    /// task's validation commands pass; otherwise the tree is as before, byte for byte.
+    #[command(
+        after_help = "Examples:\n  mesh run -- my-agent --json       the next ready task\n  mesh run ids=st-003 max_tasks=3 -- my-agent\n  mesh run --dry-run -- my-agent    preflight and first wave; starts nothing\n\nKEY=VALUE is any option of this command, with underscores: max_tasks=2 is --max-tasks 2."
+    )]
+    Run(RunArgs),
+    /// Start a run when a person's message says so: the `$mesh` token gate
+    ///
+    /// A message with the token `$mesh` as a command, such as `$mesh ids=st-003 max_tasks=2`, does what `mesh run` does
+    /// with these settings. Any other message starts nothing and prints mesh_execution_skipped_reason=REASON: no_token,
+    /// pasted_skill, pasted_text, meta_request, no_instruction, several_invocations or misplaced_argument. When in
+    /// doubt it is skipped. A message can set ids, plan_file, max_tasks and parallel_tasks, and never the worker.
+    #[command(
+        after_help = "Examples:\n  mesh invoke '$mesh max_tasks=2' -- my-agent\n  printf '%s' \"$message\" | mesh invoke - --dry-run -- my-agent\n\nSingle quotes keep the shell from replacing $mesh. A message that somebody else wrote is best\ngiven on standard input, where it can't be mistaken for an option.\n\nExit codes: those of mesh run; 0 when skipped, 2 when an argument in the message is wrong."
+    )]
+    Invoke(InvokeArgs),
+    /// Run one agent command over every row of a CSV, schema-checked and resumable
+    ///
+    /// One worker process per row. It reads its prompt on standard input; {column} in the instruction and in COMMAND
+    /// stands for a cell. Its answer, one JSON object, comes back by `mesh report-result`, in the file named by
+    /// MESH_RESULT_FILE, or on standard output.
+    #[command(
+        after_help = "Example:\n  mesh spawn files.csv --id-column path --instruction 'Review {path}' \\\n    --output-schema review.json -j 8 -- my-agent --json\n\nThe output CSV has the input's columns and then: job_id, item_id, row_index, source_id,\nstatus, attempt_count, last_error, result_json, reported_at, completed_at."
+    )]
+    Spawn(SpawnArgs),
+    /// Hand out the next wave of a run, check wave CSVs, predict a run, write a wave for another runner
+    #[command(subcommand)]
+    Wave(WaveCommand),
+    /// Take the answers of a wave back into its run
+    ///
+    /// ANSWERS is an output CSV as `mesh spawn` writes it, or a folder with `<row id>.json` for each row: what the worker
+    /// printed. Every answer is measured like one of mesh's own workers', and the rows are judged when all are there. Exit
+    /// code 1 when an answer is missing or refused.
+    #[command(
+        after_help = "Example:\n  mesh wave next                      writes 001-proposal.csv and says where\n  mesh spawn --call 001-proposal.call.json -- my-agent\n  mesh collect 20260213T015500Z\n  mesh wave next --run 20260213T015500Z"
+    )]
+    Collect(CollectArgs),
+    /// Apply, validate and persist what a run has accepted
+    ///
+    /// The single writer's step of a run that is driven one command at a time.
+    #[command(after_help = "Example:\n  mesh integrate 20260213T015500Z")]
+    Integrate(OneRun),
+    /// Go on with a run where it stopped
+    #[command(after_help = "Example:\n  mesh runs list\n  mesh resume 20260213T015500Z")]
+    Resume(ResumeArgs),
+    /// Ask a run under way to stop: no further rows start, running ones end
+    ///
+    /// Works from another terminal. The run ends with exit code 4 and can be resumed.
+    #[command(
+        after_help = "Example:\n  mesh cancel 20260213T015500Z\n  mesh cancel --now 20260213T015500Z"
+    )]
+    Cancel(CancelArgs),
+    /// List runs, or show the report of one
+    Runs(RunsArgs),
+    /// Read and change the $st plan: a list of tasks with statuses and dependencies
+    ///
+    /// Every change happens under a lock, is checked as a whole and replaces the file in one step.
+    St(StArgs),
+    /// Capture what was learned, and find it again
+    ///
+    /// One JSON object a line in .learnings.jsonl at the repository's root. The file only grows; several programs may
+    /// append at once.
+    #[command(
+        after_help = "Example:\n  mesh learnings append --status do_more --learning 'Run the focused test first'\n  mesh learnings recall --query 'slow tests'"
+    )]
+    Learnings(LearningsArgs),
+    /// Hand back one result, exactly once (for workers)
+    ///
+    /// Reads its identity from the environment that mesh gave to the worker. Prints {"accepted":true}, or
+    /// {"accepted":false,"reason":...} and exits with 1; a result that breaks the schema may be mended and reported again.
+    #[command(
+        after_help = "Example:\n  mesh report-result --result '{\"answer\": 42}'\n  my-tool | mesh report-result --result -"
+    )]
+    ReportResult(ReportResultArgs),
+    /// Serve tools to an agent over standard input and output (Model Context Protocol)
+    ///
+    /// With --worker: the tool report_agent_job_result, by which an agent that works a row hands back its result. mesh gives it to
+    /// codex and claude by itself; any other agent that takes such servers can be given it the same way. It knows the
+    /// attempt by the variables that mesh set for the agent, which have to be passed on.
+    #[command(
+        after_help = "Example, in the configuration of an agent:\n  {\"command\": \"mesh\", \"args\": [\"mcp\", \"--worker\"]}"
+    )]
+    Mcp(McpArgs),
+    /// List what can work rows here, with its version and what it can do
+    ///
+    /// Built in are codex, claude, gemini and opencode, by their own programs and log-ins; mesh.yaml adds others and says
+    /// how these are called. Also the first one that a run takes when nobody says.
+    #[command(
+        after_help = "Example:\n  mesh adapters\n  mesh spawn rows.csv --instruction 'Review {path}' --adapter claude --model opus"
+    )]
+    Adapters,
+    /// Say what is wrong here and how to mend it, before a run does
+    ///
+    /// Looks at repository, plan, metadata of open tasks, protocol and its templates, the agent's program, and an integration
+    /// that a kill interrupted. Changes nothing. Takes the options of `mesh run`. Exit code 1 when something is wrong.
+    #[command(
+        after_help = "Example:\n  mesh doctor -- my-agent --json\n  mesh doctor --protocol my-protocol.yaml --plan-file .step/st-plan.jsonl"
+    )]
+    Doctor(RunOptions),
+    /// A whole run on a throw-away repository, with recorded answers
+    ///
+    /// Makes a small repository with a plan of six tasks in a temporary folder and runs it end to end with the built-in
+    /// replay worker: parallel tasks, a vote that fails twice, a validation that fails and is rolled back. No key, no
+    /// network.
+    Demo(DemoArgs),
+    /// Print one recorded answer (the replay adapter's worker)
+    #[command(name = crate::adapter::replay::WORKER_COMMAND, hide = true)]
+    ReplayWorker(ReplayWorkerArgs),
+}
+
+/// Where runs live.
+#[derive(Clone, Debug, Default, Args)]
+pub struct PlaceArgs {
+    /// The folder that holds runs [default: $MESH_HOME, else the state folder of the user]
+    #[arg(long, value_name = "DIR")]
+    pub artifacts: Option<PathBuf>,
+    /// The id of the new run [default: the time, as 20260213T015500Z]
+    #[arg(long, value_name = "ID", hide = true)]
+    pub run_id: Option<String>,
+}
+
+/// Arguments of `mesh resume`.
+#[derive(Clone, Debug, Args)]
+pub struct ResumeArgs {
+    /// Of a spawned CSV, work the failed rows once more as well
+    #[arg(long)]
+    pub retry_failed: bool,
+    /// Which run
+    #[command(flatten)]
+    pub run: OneRun,
+    /// Other budgets than the run began with, for this call
+    #[command(flatten)]
+    pub budget: BudgetArgs,
+}
+
+/// One run that is there.
+#[derive(Clone, Debug, Args)]
+pub struct OneRun {
+    /// The run, as `mesh runs list` names it
+    #[arg(value_name = "RUN")]
+    pub run: String,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// Arguments of `mesh cancel`.
+#[derive(Clone, Debug, Args)]
+pub struct CancelArgs {
+    /// End the running rows as well
+    #[arg(long)]
+    pub now: bool,
+    /// Which run
+    #[command(flatten)]
+    pub run: OneRun,
+}
+
+/// Arguments of `mesh runs`.
+#[derive(Clone, Debug, Args)]
+pub struct RunsArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub command: RunsCommand,
+}
+
+/// The commands of `mesh runs`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum RunsCommand {
+    /// All runs, oldest first
+    List(PlaceArgs),
+    /// The report of one run
+    #[command(
+        after_help = "Example:\n  mesh runs show 20260213T015500Z --junit mesh.xml --markdown \"$GITHUB_STEP_SUMMARY\""
+    )]
+    Show(ShowRunArgs),
+}
+
+/// Arguments of `mesh runs show`.
+#[derive(Clone, Debug, Args)]
+pub struct ShowRunArgs {
+    /// Which run
+    #[command(flatten)]
+    pub run: OneRun,
+    #[command(flatten)]
+    pub files: ReportFiles,
+}
+
+/// Arguments of `mesh report-result`.
+#[derive(Clone, Debug, Args)]
+pub struct ReportResultArgs {
+    /// The result object, @FILE, or - for standard input
+    #[arg(long, value_name = "JSON|@FILE|-", default_value = "-")]
+    pub result: String,
+    /// End the whole job: no further rows start
+    #[arg(long)]
+    pub stop: bool,
+}
+
+/// Arguments of `mesh mcp`.
+#[derive(Clone, Debug, Args)]
+pub struct McpArgs {
+    /// The worker's side: hand back the result of the one attempt that this process belongs to
+    #[arg(long, required = true)]
+    pub worker: bool,
+}
+
+/// Arguments of `mesh demo`.
+#[derive(Clone, Debug, Args)]
+pub struct DemoArgs {
+    /// Where to make the repository [default: a new temporary folder]
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// Arguments of the replay worker.
+#[derive(Clone, Debug, Args)]
+pub struct ReplayWorkerArgs {
+    /// The folder of recorded answers
+    pub answers: PathBuf,
+}
+
+/// What every command gets beside its own arguments.
+pub struct Context {
+    /// Where the command works, absolute.
+    pub folder: PathBuf,
+    /// `mesh.yaml`.
+    pub config: Config,
+    /// What was given on the command line of `run`, as `key=value`.
+    pub overrides: Vec<String>,
+    /// Where and how to print.
+    pub terminal: Terminal,
+}
+
+impl PlaceArgs {
+    /// The folder that holds runs.
+    pub fn home(&self, context: &Context) -> Result<PathBuf, crate::run::RunError> {
+        match &self.artifacts {
+            Some(folder) => Ok(context.folder.join(folder)),
+            None => crate::run::home(),
+        }
+    }
+
+    /// The id that a new run is to have.
+    pub fn wanted(&self) -> Option<RunId> {
+        self.run_id.clone().map(RunId::new)
+    }
+}
