@@ -9,7 +9,7 @@ use crate::job::{Backoff, Bounds, Budget};
 use crate::model::shell_word;
 use crate::patch;
 use crate::plan::SwarmOverrides;
-use crate::run::{self, Integrating, PlanRun, Request, RunError, RunFolder};
+use crate::run::{self, Integrating, PlanRun, Request, RunError, RunFolder, TaskBudget};
 use crate::schedule::{Deps, Dispatch};
 use crate::scope::SHARED_PATHS;
 use include_dir::{Dir, include_dir};
@@ -144,6 +144,7 @@ fn request(repo: &Path, answers: &Path) -> Request {
         adapters: Configured::default(),
         budget: Budget::default(),
         max_wall_seconds: None,
+        task_budget: TaskBudget::default(),
         bounds: Bounds {
             max_concurrency: 16,
             max_runtime_seconds: 60,

@@ -4,7 +4,7 @@ use super::args::{Context, OneRun, ResumeArgs};
 use super::error::CliError;
 use crate::ledger;
 use crate::model::{Event, RunId, RunKind};
-use crate::run::{PlanRun, RunError, RunFolder};
+use crate::run::{PlanRun, Raised, RunError, RunFolder};
 
 /// Goes on with a run.
 pub fn execute(args: &ResumeArgs, context: &Context) -> Result<u8, CliError> {
@@ -13,7 +13,10 @@ pub fn execute(args: &ResumeArgs, context: &Context) -> Result<u8, CliError> {
         Some(Event::RunStarted(body)) => Some(body.kind),
         _ => None,
     };
-    let raised = super::spawn::raised(&args.budget);
+    let raised = Raised {
+        task_budget: args.task_budget.budget(),
+        ..super::spawn::raised(&args.budget)
+    };
     match kind {
         Some(RunKind::Plan) => {
             let plan_run = PlanRun::resume(folder, raised)?;

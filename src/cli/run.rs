@@ -127,6 +127,7 @@ pub fn request(args: &RunOptions, context: &Context) -> Request {
         bounds: bounds(&args.worker),
         budget: args.budget.budget(),
         max_wall_seconds: args.budget.max_wall_seconds,
+        task_budget: args.task_budget.budget(),
         remaining: remaining(&args.worker),
         patch: patch::Limits {
             bytes_max: args.patch_bytes_max,

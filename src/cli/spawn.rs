@@ -10,7 +10,7 @@ use crate::adapter::{self, AdapterError};
 use crate::collect::schema::Schema;
 use crate::job::{self, Ending, Selection, Summary, Survey};
 use crate::model::{RunId, one_line};
-use crate::run::{self, Earlier, Raised, RunError, RunFolder, SpawnRun, SpawnSettings};
+use crate::run::{self, Earlier, Raised, RunError, RunFolder, SpawnRun, SpawnSettings, TaskBudget};
 use crate::schedule::{Concurrency, Limits};
 use crate::wave::Call;
 
@@ -114,6 +114,7 @@ pub fn raised(args: &BudgetArgs) -> Raised {
     Raised {
         budget: args.budget(),
         max_wall_seconds: args.max_wall_seconds,
+        task_budget: TaskBudget::default(),
     }
 }
 

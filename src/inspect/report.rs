@@ -318,7 +318,7 @@ impl TaskReport {
                 .iter()
                 .map(ValidationReport::of)
                 .collect(),
-            usage: said(unit.usage),
+            usage: said(unit.spent.usage),
             before_vote: unit.previews.iter().map(ValidationReport::of).collect(),
             passed_before: of_integration(|one| &one.passed_before),
             left_out: of_integration(|one| &one.left_out),

@@ -119,6 +119,28 @@ impl Purse {
         Room::Yes(reserve)
     }
 
+    /// The option that has no room for so many fresh rows at once, and its value.
+    pub fn lacking(&self, rows: u64) -> Option<(&'static str, Number)> {
+        let Budget {
+            max_cost_usd,
+            max_tokens,
+            max_rows,
+        } = self.budget;
+        let each = self.estimate(true);
+        let tokens = self.spent.usage.tokens() + self.reserved_tokens;
+        let tokens = tokens.saturating_add(each.tokens.saturating_mul(rows));
+        let usd = self.spent.usage.cost_usd.unwrap_or(0.0) + self.reserved_usd;
+        let usd = usd + each.usd * rows as f64;
+        if let Some(max) = max_rows.filter(|max| self.spent.rows + rows > *max) {
+            return Some(("max_rows", max.into()));
+        }
+        if let Some(max) = max_tokens.filter(|max| tokens > *max) {
+            return Some(("max_tokens", max.into()));
+        }
+        let max = max_cost_usd.filter(|max| usd > *max)?;
+        Some(("max_cost_usd", number(max)))
+    }
+
     /// The row's attempt is over, and whether it counts as one: it may not have begun after all.
     pub fn settle(&mut self, reserve: Reserve, usage: Option<Usage>, counts: bool) {
         self.release(reserve);
@@ -191,11 +213,15 @@ impl Purse {
         if let Some(max) = max_cost_usd
             && usd + self.reserved_usd + reserve.usd > max
         {
-            let limit = Number::from_f64(max).unwrap_or_else(|| 0.into());
-            return no(usd >= max, "max_cost_usd", limit);
+            return no(usd >= max, "max_cost_usd", number(max));
         }
         None
     }
+}
+
+fn number(usd: f64) -> Number {
+    // The command line takes nothing else.
+    Number::from_f64(usd).unwrap_or_else(|| 0.into())
 }
 
 #[cfg(test)]
@@ -271,6 +297,23 @@ mod tests {
             purse.settle(reserve, used(2_000, 0.0), true);
         }
         assert_eq!(reached(purse.reserve(true)), "max_tokens=50000");
+    }
+
+    #[test]
+    fn a_round_fits_as_a_whole_or_not_at_all() {
+        let budget = Budget {
+            max_tokens: Some(10_000),
+            max_rows: Some(9),
+            ..Budget::default()
+        };
+        let mut purse = purse(budget);
+        assert_eq!(purse.lacking(1), None, "one row may find out");
+        let first = yes(purse.reserve(true));
+        purse.settle(first, used(2_000, 0.0), true);
+        assert_eq!(purse.lacking(4), None);
+        let lacking = |rows| purse.lacking(rows).map(|(name, _)| name);
+        assert_eq!(lacking(5), Some("max_tokens"));
+        assert_eq!(lacking(9), Some("max_rows"));
     }
 
     #[test]

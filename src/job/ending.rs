@@ -63,7 +63,7 @@ impl Ending {
     /// each call.
     pub fn to_raise(&self) -> Option<String> {
         match self {
-            Ending::BudgetReached { budget, .. } if budget != "max_wall_seconds" => {
+            Ending::BudgetReached { budget, .. } if !budget.ends_with("max_wall_seconds") => {
                 Some(format!("--{}", budget.replace('_', "-")))
             }
             _ => None,

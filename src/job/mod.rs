@@ -34,7 +34,7 @@ mod throttle;
 mod worker;
 
 pub use backoff::Backoff;
-pub use budget::{Budget, FIRST_ROW_TOKENS, FIRST_ROW_USD, Spent};
+pub use budget::{Budget, FIRST_ROW_TOKENS, FIRST_ROW_USD, Purse, Spent};
 pub use cells::FormulaCells;
 pub use details::{Details, details};
 pub use dialect::{Call, Dialect, Invocation, Printed, PromptBy, Reading, SharedFile, Trouble};

@@ -387,6 +387,7 @@ impl<'p> Pool<'p> {
         turn.events.push(Event::from(BudgetReached {
             budget: budget.to_owned(),
             limit,
+            unit: None,
         }));
     }
 

@@ -345,6 +345,9 @@ pub struct BudgetReached {
     pub budget: String,
     /// Its value, with its unit in the option's name.
     pub limit: Number,
+    /// The task whose budget it is; nothing for that of the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<UnitId>,
 }
 
 /// Whether a report may be used.

@@ -10,6 +10,7 @@ use super::floor::Floor;
 use super::prepare::{closure, no_claims};
 use super::state::{State, Unit};
 use super::steps::Steps;
+use super::task_budget::Accounts;
 use super::terms::{Raised, Terms};
 use super::{Preflight, Protocols, Recorder, RunError, RunFolder, Settings, Shelf};
 use crate::git::Repo;
@@ -52,6 +53,8 @@ pub struct PlanRun {
     /// How the tree and the plan must look while workers run.
     pub(super) expected: Option<Fingerprint>,
     pub(super) terms: Terms,
+    /// Budgets of tasks that were reached in this call.
+    pub(super) accounts: Accounts,
     /// Tasks that the user was told about.
     warned: BTreeSet<ItemId>,
 }
@@ -83,6 +86,7 @@ impl PlanRun {
             recorder,
             lock,
             expected: None,
+            accounts: Accounts::default(),
             warned: BTreeSet::new(),
         })
     }
@@ -107,6 +111,7 @@ impl PlanRun {
         let mut settings: Settings = serde_json::from_value(started.settings)
             .map_err(|error| refuse(format!("its settings are not understood: {error}")))?;
         raised.apply(&mut settings.budget, &mut settings.max_wall_seconds);
+        settings.task_budget = raised.task_budget.or(settings.task_budget);
         let repo = Repo::find(&started.root)?;
         let lock = RepoLock::take(&repo, Some(folder.path()))?;
         let mut protocols = Protocols::load(
@@ -130,6 +135,7 @@ impl PlanRun {
             folder,
             lock,
             expected: None,
+            accounts: Accounts::default(),
             warned: BTreeSet::new(),
         })
     }
@@ -210,7 +216,7 @@ impl PlanRun {
             }
             if may_go_on && stop.urgency() == Urgency::None {
                 self.take_up(floor, watcher)?;
-                self.emit()?;
+                self.emit(watcher)?;
             }
             if stop.urgency() == Urgency::None && !self.settings.is_external() {
                 self.start_waves(floor, watcher)?;
@@ -218,7 +224,7 @@ impl PlanRun {
             if floor.is_clear() {
                 return Ok(match (early, stop.urgency()) {
                     (Some(early), _) => early,
-                    (None, Urgency::None) => self.external_end(),
+                    (None, Urgency::None) => self.own_end(),
                     (None, _) => Ending::of(stop),
                 });
             }
@@ -226,14 +232,17 @@ impl PlanRun {
         }
     }
 
-    /// Nothing is left to do here; perhaps somebody else has.
-    fn external_end(&self) -> Ending {
+    /// Nothing is left to do here; perhaps somebody else has, or a task may not go on.
+    pub(super) fn own_end(&self) -> Ending {
         let open: Vec<String> = self
             .open_waves()
             .map(|wave| wave.compiled.wave.to_string())
             .collect();
         match open.as_slice() {
-            [] => Ending::Finished,
+            [] => match self.accounts.first_reached().cloned() {
+                Some((budget, limit)) => Ending::BudgetReached { budget, limit },
+                None => Ending::Finished,
+            },
             open => Ending::Halted(format!(
                 "answers from outside are awaited for: {}",
                 open.join(", ")
@@ -243,7 +252,7 @@ impl PlanRun {
 
     /// Whether a task in flight has something to do, or another one can be taken up.
     pub(super) fn has_more(&self) -> Result<bool, RunError> {
-        if self.state().in_flight().any(|unit| !self.is_parked(unit)) {
+        if self.state().in_flight().any(|unit| !self.is_idle(unit)) {
             return Ok(true);
         }
         let places = self.free_places();
@@ -348,6 +357,12 @@ impl PlanRun {
         parallel
             .saturating_sub(at_work.count())
             .min(in_all.saturating_sub(state.units.len()))
+    }
+
+    /// Whether a task in flight has nothing to do in this call. One without budget keeps its place: the plan says
+    /// `in_progress` of it.
+    fn is_idle(&self, unit: &Unit) -> bool {
+        self.accounts.is_closed(&unit.id) || self.is_parked(unit)
     }
 
     /// Whether a task that was begun early has everything but its dependencies.

@@ -23,6 +23,7 @@ mod settle;
 mod spawn;
 mod state;
 mod steps;
+mod task_budget;
 mod terms;
 mod watch;
 mod waves;
@@ -39,6 +40,7 @@ pub use reuse::Earlier;
 pub use spawn::{SpawnRun, SpawnSettings, spool};
 pub use state::{Ended, State, Unit, Wave};
 pub use steps::{Collected, HandedOut};
+pub use task_budget::TaskBudget;
 pub use terms::Raised;
 
 use crate::integrate::{Delivery, Isolation};
@@ -120,6 +122,9 @@ pub struct Settings {
     /// Wall-clock budget of one call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_wall_seconds: Option<u64>,
+    /// What each task may use up.
+    #[serde(default, skip_serializing_if = "TaskBudget::is_none")]
+    pub task_budget: TaskBudget,
     /// Wall-clock limit of a validation command.
     pub validation_timeout_seconds: u64,
     /// Where answers are recorded for the replay adapter.

@@ -1,6 +1,6 @@
 //! Preflight: everything that can be known before the first worker, resolved once. Nothing is written here.
 
-use super::{Protocols, RunError, Settings, Shelf, select_next};
+use super::{Protocols, RunError, Settings, Shelf, TaskBudget, select_next};
 use crate::adapter::{self, Choice, Configured};
 use crate::git::Repo;
 use crate::integrate::{self, Delivery, Isolation};
@@ -55,6 +55,8 @@ pub struct Request {
     pub budget: Budget,
     /// `--max-wall-seconds`.
     pub max_wall_seconds: Option<u64>,
+    /// `--task-max-cost-usd` and its like.
+    pub task_budget: TaskBudget,
     /// `--remaining-five-hour`, `--remaining-weekly`, in percent.
     pub remaining: [Option<f64>; 2],
     /// `--patch-bytes-max`, `--allow-binary`.
@@ -145,6 +147,7 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
     let branch = integrating.check(&repo)?;
     let adapter = adapter::select(&request.choice, &request.adapters, &request.folder)?;
     adapter.check_budget(&request.budget)?;
+    adapter.check_budget(&request.task_budget.budget)?;
     let bounds = adapter.bounded(request.bounds);
     let mut notes = Vec::new();
     if integrating.delivery == Delivery::Branch && has_own_changes(&repo, &plan_file)? {
@@ -201,6 +204,7 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
         patch: request.patch,
         budget: request.budget,
         max_wall_seconds: request.max_wall_seconds,
+        task_budget: request.task_budget,
         validation_timeout_seconds: request.validation_timeout_seconds,
         record: request
             .record

@@ -3,9 +3,9 @@
 use crate::job::{self, AttemptCounts, Spent};
 use crate::ledger::{self, LedgerError, Record};
 use crate::model::{
-    AttemptEnd, AttemptFinished, AttemptReported, Backpressure, BlockReason, Event, Hydrated,
-    IntegrationFinished, IntegrationOutcome, IntegrationStarted, LearningAppended, PlanMutated,
-    ProtocolChanged, RowId, RowKey, RunFinished, RunKind, RunStarted, Stage, UnitId, Usage,
+    AttemptEnd, AttemptFinished, AttemptReported, AttemptStarted, Backpressure, BlockReason, Event,
+    Hydrated, IntegrationFinished, IntegrationOutcome, IntegrationStarted, LearningAppended,
+    PlanMutated, ProtocolChanged, RowId, RowKey, RunFinished, RunKind, RunStarted, Stage, UnitId,
     ValidationFinished, VerdictKind, VerdictRecord, Violation, WaveCompiled, WaveNo,
 };
 use crate::protocol::{Answer, Integration, UnitState};
@@ -37,8 +37,8 @@ pub struct Unit {
     pub open_integration: Option<IntegrationStarted>,
     /// The last integration that finished.
     pub integration: Option<IntegrationFinished>,
-    /// What its rows used.
-    pub usage: Usage,
+    /// What its rows used, and how many were begun.
+    pub spent: Spent,
     /// Validation commands that were run for the voters, in order.
     pub previews: Vec<ValidationFinished>,
     /// Answers that were not usable, in order.
@@ -156,6 +156,7 @@ impl State {
             Event::AttemptStarted(body) => {
                 // Of a spawned CSV nobody asks, and it may have a million rows.
                 if self.spawned.is_none() {
+                    self.row_began(body);
                     let key = (body.wave, body.row_index, body.attempt);
                     self.open_attempts.insert(key, body.item_id.clone());
                 }
@@ -276,6 +277,13 @@ impl State {
         }
     }
 
+    fn row_began(&mut self, body: &AttemptStarted) {
+        let key = RowKey::parse(&body.item_id).filter(|_| body.attempt == 1);
+        if let Some(unit) = key.and_then(|key| self.unit_mut(&key.unit)) {
+            unit.spent.rows += 1;
+        }
+    }
+
     fn attempt_finished(&mut self, body: &AttemptFinished, event: &Event, place: u64) {
         let key = (body.wave, body.row_index, body.attempt);
         self.open_attempts.remove(&key);
@@ -284,7 +292,8 @@ impl State {
             && let Some(key) = RowKey::parse(&body.item_id)
             && let Some(unit) = self.unit_mut(&key.unit)
         {
-            unit.usage += usage;
+            unit.spent.usage += usage;
+            unit.spent.attempts += 1;
         }
         if matches!(body.end, AttemptEnd::Failed | AttemptEnd::Retry)
             && let Some(wave) = self.wave_mut(body.wave)
@@ -420,7 +429,7 @@ impl State {
                 id: id.clone(),
                 state: UnitState::default(),
                 is_early: false,
-                usage: Usage::default(),
+                spent: Spent::default(),
                 open_integration: None,
                 integration: None,
                 previews: Vec::new(),

@@ -11,7 +11,7 @@ use super::{RunError, Settings};
 use crate::adapter::EXTERNAL;
 use crate::clock;
 use crate::collect::extract::Object;
-use crate::job::{self, Ending, Journal, Measure, Slots, Stop, Survey};
+use crate::job::{self, Journal, Measure, Slots, Stop, Survey};
 use crate::model::{
     AttemptEnd, AttemptFinished, AttemptReported, AttemptStarted, Event, JobId, ReportVia, RowId,
     UnitId, WaveCompiled, WaveNo, WaveStarted,
@@ -93,7 +93,7 @@ impl PlanRun {
             if run.open_waves().next().is_none() {
                 run.settle(Steps::Thinking, floor, watcher, stop)?;
                 run.take_up(floor, watcher)?;
-                run.emit()?;
+                run.emit(watcher)?;
             }
             Ok(())
         })?;
@@ -235,7 +235,8 @@ impl PlanRun {
             return Ok(false);
         }
         if self.state().finished.is_none() {
-            self.end(&Ending::Finished, watcher)?;
+            let end = self.own_end();
+            self.end(&end, watcher)?;
         }
         Ok(true)
     }

@@ -1,6 +1,6 @@
 //! What all waves of a run share: how its worker is spoken to, its budget, and the patience of the service behind it.
 
-use super::{RunError, Settings, State};
+use super::{RunError, Settings, State, TaskBudget};
 use crate::adapter;
 use crate::job::{Budget, Dialect, Ration};
 use std::sync::Arc;
@@ -32,6 +32,8 @@ pub struct Raised {
     pub budget: Budget,
     /// Time.
     pub max_wall_seconds: Option<u64>,
+    /// Those of each task of a plan.
+    pub task_budget: TaskBudget,
 }
 
 impl Raised {

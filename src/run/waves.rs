@@ -71,13 +71,15 @@ impl PlanRun {
 
     /// Compiles the rows that the units need: in rolling dispatch one wave for each unit, so that none waits for the rows of
     /// another; in lock step one for each round.
-    pub(super) fn emit(&mut self) -> Result<(), RunError> {
+    pub(super) fn emit(&mut self, watcher: &mut dyn Watcher) -> Result<(), RunError> {
         let plan = self.store.read()?;
         let units: Vec<Unit> = self.state().in_flight().cloned().collect();
         let mut emissions: Vec<(Task, UnitState, Emission)> = Vec::new();
         for unit in units {
             let task = self.task(&plan, &unit.id)?;
-            if let Action::Emit(emission) = task.next(&unit.state) {
+            if let Action::Emit(emission) = task.next(&unit.state)
+                && self.has_room(&unit, emission.roles.len(), watcher)?
+            {
                 emissions.push((task, unit.state, emission));
             }
         }

@@ -10,7 +10,7 @@ pub use run::{IntegrateArgs, InvokeArgs, ReportFiles, RunArgs, RunOptions};
 pub use spawn::SpawnArgs;
 pub use values::at_least_one;
 pub use wave::{CollectArgs, ExportArgs, LintArgs, NextArgs, WaveCommand};
-pub use worker::{BudgetArgs, WorkerArgs};
+pub use worker::{BudgetArgs, TaskBudgetArgs, WorkerArgs};
 
 use super::learnings::LearningsArgs;
 use super::st::StArgs;
@@ -197,6 +197,9 @@ pub struct ResumeArgs {
     /// Other budgets than the run began with, for this call
     #[command(flatten)]
     pub budget: BudgetArgs,
+    /// The same for each task of a plan
+    #[command(flatten)]
+    pub task_budget: TaskBudgetArgs,
 }
 
 /// One run that is there.

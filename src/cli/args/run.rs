@@ -1,7 +1,7 @@
 //! The arguments of `mesh run`, and of what else begins a plan run.
 
 use super::values::at_least_one;
-use super::{BudgetArgs, PlaceArgs, WorkerArgs};
+use super::{BudgetArgs, PlaceArgs, TaskBudgetArgs, WorkerArgs};
 use crate::integrate::{Delivery, Isolation};
 use crate::patch::PATCH_BYTES_MAX;
 use crate::schedule::{Deps, Dispatch};
@@ -97,6 +97,8 @@ pub struct RunOptions {
     pub dry_run: bool,
     #[command(flatten)]
     pub budget: BudgetArgs,
+    #[command(flatten)]
+    pub task_budget: TaskBudgetArgs,
     #[command(flatten)]
     pub integrate: IntegrateArgs,
     #[command(flatten)]

@@ -2,6 +2,7 @@
 
 use super::values::{at_least_one, dollars, variable};
 use crate::job::{Backoff, Budget};
+use crate::run::TaskBudget;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -86,6 +87,38 @@ impl BudgetArgs {
             max_cost_usd: self.max_cost_usd,
             max_tokens: self.max_tokens,
             max_rows: self.max_rows,
+        }
+    }
+}
+
+/// What each task of a plan may use up; for `run` and `resume`.
+#[derive(Clone, Copy, Debug, Default, Args)]
+#[command(next_help_heading = "Budgets of each task (reached: no further round of it starts)")]
+pub struct TaskBudgetArgs {
+    /// US dollars; a round starts when all of its rows fit
+    #[arg(long, value_name = "USD", value_parser = dollars)]
+    pub task_max_cost_usd: Option<f64>,
+    /// Tokens, in and out
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub task_max_tokens: Option<u64>,
+    /// Rows that are begun
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub task_max_rows: Option<u64>,
+    /// Wall-clock time in one call
+    #[arg(long, value_name = "S", value_parser = at_least_one)]
+    pub task_max_wall_seconds: Option<u64>,
+}
+
+impl TaskBudgetArgs {
+    /// All of it.
+    pub fn budget(&self) -> TaskBudget {
+        TaskBudget {
+            budget: Budget {
+                max_cost_usd: self.task_max_cost_usd,
+                max_tokens: self.task_max_tokens,
+                max_rows: self.task_max_rows,
+            },
+            max_wall_seconds: self.task_max_wall_seconds,
         }
     }
 }

@@ -10,6 +10,7 @@ mod preflight;
 mod protocols;
 mod report;
 mod selection;
+mod task_budgets;
 mod votes;
 mod waves;
 

@@ -1,0 +1,45 @@
+//! Budgets of single tasks: one task stops, the others go on.
+
+use super::*;
+
+#[test]
+fn a_task_that_used_up_its_rows_stops_before_a_round_and_others_go_on() {
+    // Two cycles of nine rows behind the proposal, against one.
+    let bench = Bench::new(&[
+        Task::new("a").agree(&[3, 5]),
+        Task::new("b"),
+        Task::new("c"),
+    ]);
+    let said = bench.run(&["max_tasks=3", "parallel_tasks=2", "task_max_rows=12"]);
+    assert_eq!(said.code, 4, "{}", said.err);
+    assert_eq!(
+        ["a", "b", "c"].map(|id| bench.status_of(id)),
+        ["in_progress", "completed", "completed"]
+    );
+    let reached: Vec<Value> = bench
+        .events()
+        .into_iter()
+        .filter(|(name, _)| name == "budget_reached")
+        .map(|(_, record)| json!([record["unit"], record["budget"], record["limit"]]))
+        .collect();
+    assert_eq!(reached, [json!(["a", "task_max_rows", 12])]);
+    let of_a = |rows: &[String]| rows.iter().filter(|row| row.starts_with("a.")).count();
+    assert_eq!(of_a(&bench.rows()), 10, "the three critiques did not fit");
+    assert!(
+        said.err.contains("mesh resume R --task-max-rows MORE"),
+        "{}",
+        said.err
+    );
+    let said = bench.mesh(&["resume", "R", "--task-max-rows", "19"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(bench.status_of("a"), "completed");
+    assert_eq!(of_a(&bench.rows()), 19);
+}
+
+#[test]
+fn a_budget_that_no_worker_could_tell_of_is_refused() {
+    let bench = Bench::new(&[Task::new("a")]);
+    let said = bench.run(&["task_max_tokens=1000"]);
+    assert_eq!(said.code, 3, "{}", said.err);
+    assert!(!bench.run_folder().exists());
+}
