@@ -126,6 +126,25 @@ fn single_steps_are_the_run() {
     assert_eq!(states(&run), states(&steps));
 }
 
+#[test]
+fn single_steps_make_the_same_commits() {
+    let args = ["max_tasks=3", "delivery=commit", "allow_protected=true"];
+    let named = || {
+        let bench = Bench::new(&tasks());
+        bench.git(&["config", "user.name", "A Person"]);
+        bench.git(&["config", "user.email", "person@example.org"]);
+        bench
+    };
+    let (whole, stepped) = (named(), named());
+    let run = whole.run(&args);
+    let steps = stepped.step_through(&args);
+    assert_eq!((run.code, steps.code), (1, 1), "{} {}", run.err, steps.err);
+    // Trees, authors and messages with their trailers; the times differ, and so do the names.
+    let commits = |bench: &Bench| bench.git(&["log", "--format=%T %an <%ae>%n%B"]);
+    assert_eq!(commits(&whole), commits(&stepped));
+    assert_eq!(commits(&whole).matches("Mesh-Task: ").count(), 2, "{}", run.err);
+}
+
 /// Within a wave, rows are worked at once in one and taken in one after the other in the other.
 fn sorted(mut lines: Vec<String>) -> Vec<String> {
     lines.sort();
