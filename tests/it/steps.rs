@@ -142,7 +142,12 @@ fn single_steps_make_the_same_commits() {
     // Trees, authors and messages with their trailers; the times differ, and so do the names.
     let commits = |bench: &Bench| bench.git(&["log", "--format=%T %an <%ae>%n%B"]);
     assert_eq!(commits(&whole), commits(&stepped));
-    assert_eq!(commits(&whole).matches("Mesh-Task: ").count(), 2, "{}", run.err);
+    assert_eq!(
+        commits(&whole).matches("Mesh-Task: ").count(),
+        2,
+        "{}",
+        run.err
+    );
 }
 
 /// Within a wave, rows are worked at once in one and taken in one after the other in the other.
