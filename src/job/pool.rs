@@ -36,7 +36,7 @@ use crate::model::{
 };
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use serde_json::Number;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -148,7 +148,7 @@ pub fn run(
         input: survey.rows(settings)?,
         queue: work.clone(),
         waiting: BTreeMap::new(),
-        held: None,
+        held: VecDeque::new(),
         running: HashMap::new(),
         share,
         freed: Vec::new(),
@@ -193,8 +193,9 @@ pub(super) struct Pool<'p> {
     pub queue: Receiver<Task>,
     /// The budget, and how many may run at once.
     pub ration: Arc<Ration>,
-    /// The next row, for which there is no room in the budget, or no place.
-    pub held: Option<Waiting>,
+    /// The next rows, for which there is no room in the budget, or no place. Further attempts that come due meanwhile stand
+    /// in front.
+    pub held: VecDeque<Waiting>,
     /// Rows to try again, by when and in which order.
     pub waiting: BTreeMap<(Instant, u64), Waiting>,
     pub running: HashMap<u64, Running<'p>>,
@@ -394,7 +395,7 @@ impl<'p> Pool<'p> {
     /// Whether rows are left for which it is too early.
     fn has_more(&self) -> bool {
         let is_held = self.is_on_hold() && self.state.counts().pending() > 0;
-        !self.waiting.is_empty() || self.held.is_some() || is_held
+        !self.waiting.is_empty() || !self.held.is_empty() || is_held
     }
 
     /// How many rows may run at once now.
@@ -449,11 +450,11 @@ impl<'p> Pool<'p> {
             };
             let place = self.share.as_ref().map(|share| share.take(&self.wake));
             if let Some(None) = place {
-                self.held = Some(next);
+                self.held.push_front(next);
                 return Ok(());
             }
             let Some(reserve) = self.reserve(&next, turn) else {
-                self.held = Some(next);
+                self.held.push_front(next);
                 return Ok(());
             };
             let row = next.row;
@@ -509,7 +510,7 @@ impl<'p> Pool<'p> {
         {
             return Ok(Some(first.remove()));
         }
-        if let Some(held) = self.held.take() {
+        if let Some(held) = self.held.pop_front() {
             return Ok(Some(held));
         }
         if self.waiting.len() >= WAITING_MAX {
@@ -580,7 +581,7 @@ impl<'p> Pool<'p> {
         }
         let has_place = self.running.len() < self.places() + self.ahead()
             && !self.is_stocked()
-            && self.held.is_none()
+            && self.held.is_empty()
             && !self.is_on_hold();
         let due = self.waiting.first_key_value().map(|((due, _), _)| *due);
         match due.filter(|_| has_place && self.may_start(stop)) {

@@ -122,8 +122,8 @@ fn every_wave_that_was_under_way_is_a_suspect() {
     let kept = bench.path("kept.txt").display().to_string();
     let script = format!(
         "case $MESH_ITEM_ID in
-        a.proposal.proposer.1) : >{gate}.a; until [ -e {gate}.b ]; do sleep 0.02; done; echo meddled >>{kept};;
-        b.proposal.proposer.1) : >{gate}.b; until [ -e {gate}.a ]; do sleep 0.02; done; sleep 0.5;;
+        a.proposal.proposer.1) until [ -e {gate}.b ]; do sleep 0.02; done; echo meddled >>{kept};;
+        b.proposal.proposer.1) : >{gate}.b; until grep -q meddled {kept}; do sleep 0.02; done;;
         esac; exec '{}' --answers '{}'",
         fake_agent(),
         bench.beside("answers").display(),
@@ -216,4 +216,29 @@ fn what_was_begun_early_is_left_pending_when_its_dependency_is_blocked() {
     assert_eq!(bench.read("b.txt"), "old\n");
     let states = report(&said)["tasks"].clone();
     assert_eq!(states[1]["state"], "pending");
+}
+
+#[test]
+fn rows_that_are_tried_again_and_rows_without_a_place_are_both_worked_in_the_end() {
+    let tasks: Vec<Task> = ["a", "b", "c", "d"].map(Task::new).into();
+    let bench = Bench::new(&tasks);
+    // Every first attempt says nothing.
+    let script = format!(
+        "cat >/dev/null; [ $MESH_ATTEMPT = 1 ] && exit 0; exec '{}' --answers '{}' </dev/null",
+        fake_agent(),
+        bench.beside("answers").display(),
+    );
+    let args = [
+        "run",
+        "--run-id",
+        "R",
+        "max_tasks=4",
+        "parallel_tasks=4",
+        "-j",
+        "2",
+    ];
+    let said = bench.mesh(&[&args[..], &["--", "sh", "-c", &script]].concat());
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(bench.trace(&["attempt_started"]).len(), 2 * 40);
+    assert_eq!(bench.trace(&["attempt_reported"]).len(), 40);
 }
