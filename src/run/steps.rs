@@ -17,6 +17,7 @@ use crate::model::{
     UnitId, WaveCompiled, WaveNo, WaveStarted,
 };
 use crate::protocol::Action;
+use crate::schedule::Dispatch;
 use crate::snapshot;
 use serde_json::Value;
 use std::path::PathBuf;
@@ -90,7 +91,8 @@ impl PlanRun {
         self.roll_back(watcher, stop)?;
         self.with_floor(watcher, stop, |run, floor, watcher| {
             run.judge_what_was_taken(floor, watcher, stop)?;
-            if run.open_waves().next().is_none() {
+            let is_rolling = run.settings.dispatch == Dispatch::Rolling;
+            if is_rolling || run.open_waves().next().is_none() {
                 run.settle(Steps::Thinking, floor, watcher, stop)?;
                 run.take_up(floor, watcher)?;
                 run.emit(watcher)?;

@@ -171,6 +171,31 @@ fn the_wave_is_handed_out_again_until_it_is_answered() {
 }
 
 #[test]
+fn a_task_goes_on_while_the_wave_of_another_one_waits() {
+    let bench = Bench::new(&[Task::new("a"), Task::new("b")]);
+    let args = ["--run-id", "R", "max_tasks=2", "parallel_tasks=2"];
+    let first = bench.next(&args);
+    assert_eq!(first["waves"].as_array().map(Vec::len), Some(2));
+    let unnamed = bench.mesh(&["collect", "R"]);
+    assert_eq!(unnamed.code, 2);
+    assert!(
+        unnamed.err.contains("name one with --wave"),
+        "{}",
+        unnamed.err
+    );
+    bench.work(&first["waves"][1]);
+    assert_eq!(bench.mesh(&["collect", "R", "--wave", "2"]).code, 0);
+    let next = bench.next(&["--run", "R"]);
+    let rounds: Vec<&Value> = next["waves"]
+        .as_array()
+        .expect("waves")
+        .iter()
+        .map(|wave| &wave["round"])
+        .collect();
+    assert_eq!(rounds, [&json!("proposal"), &json!("critique")]);
+}
+
+#[test]
 fn answers_from_outside_are_believed_no_more_than_our_own() {
     let bench = Bench::new(&[Task::new("a")]);
     bench.next(&["--run-id", "R"]);
