@@ -1,32 +1,54 @@
 //! Writing whole files so that a crash leaves the old one or the new one.
 //!
 //! Used for every file that is not append-only: the plan, wave CSVs, call files, output CSVs, artifacts. It knows
-//! nothing of their contents.
+//! nothing of their contents, but who may read them.
 
 use std::fs::{File, Permissions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::fault;
+use crate::{fault, private};
 
-/// Writes `path` through a temporary file in the same folder, which is made where it is missing. A file that is there
-/// keeps its mode; a symbolic link is replaced, not followed.
-///
-/// When this returns, the whole content and the name are on disk. Killed at any earlier step, a
-/// reader sees the previous file (or none) and at most a stray `.<name>.*.tmp` beside it; so too when it fails, as on
-/// a full disk, and then without the stray file.
+/// Who may read a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Readers {
+    /// Whom the umask lets, or who could read the file that is replaced: results at a path that the user named.
+    #[default]
+    Umask,
+    /// Its owner alone, as with the folders that are made for it: everything in a run's folder.
+    Owner,
+}
+
+/// Writes `path` for whom the umask lets; see [`replace`].
 pub fn write_with(
     path: &Path,
     fill: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
 ) -> io::Result<()> {
+    replace(path, Readers::Umask, fill)
+}
+
+/// Writes `path` through a temporary file in the same folder, which is made where it is missing. A file that is there
+/// keeps its mode, unless the owner alone may read it; a symbolic link is replaced, not followed.
+///
+/// When this returns, the whole content and the name are on disk. Killed at any earlier step, a
+/// reader sees the previous file (or none) and at most a stray `.<name>.*.tmp` beside it; so too when it fails, as on
+/// a full disk, and then without the stray file.
+pub fn replace(
+    path: &Path,
+    readers: Readers,
+    fill: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
+) -> io::Result<()> {
     let folder = parent(path);
-    std::fs::create_dir_all(folder)?;
+    match readers {
+        Readers::Umask => std::fs::create_dir_all(folder)?,
+        Readers::Owner => private::make_folders(folder)?,
+    }
     fault::write_point();
     let temporary = tempfile::Builder::new()
         .prefix(&temporary_prefix(path))
         .suffix(TEMPORARY_SUFFIX)
-        .permissions(permissions_of_a_new_file())
+        .permissions(Permissions::from_mode(readers.mode()))
         .tempfile_in(folder)?;
     fault::write_point();
     let mut writer = BufWriter::new(temporary.as_file());
@@ -34,7 +56,8 @@ pub fn write_with(
     fault::write_point();
     writer.flush()?;
     drop(writer);
-    if let Ok(there) = std::fs::symlink_metadata(path)
+    if readers == Readers::Umask
+        && let Ok(there) = std::fs::symlink_metadata(path)
         && there.is_file()
     {
         temporary.as_file().set_permissions(there.permissions())?;
@@ -77,6 +100,11 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     write_with(path, |writer| writer.write_all(content))
 }
 
+/// [`write`] for the owner alone.
+pub fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    replace(path, Readers::Owner, |writer| writer.write_all(content))
+}
+
 /// Makes the names in `folder` durable (a rename, a creation or a removal).
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
@@ -90,7 +118,12 @@ pub fn parent(path: &Path) -> &Path {
     }
 }
 
-/// `tempfile` makes files for their owner alone; ours are results that others read, so the umask decides.
-fn permissions_of_a_new_file() -> Permissions {
-    Permissions::from_mode(0o666)
+impl Readers {
+    /// The mode of a new file. `tempfile` would make it for its owner alone in any case.
+    fn mode(self) -> u32 {
+        match self {
+            Readers::Umask => 0o666,
+            Readers::Owner => private::FILE_MODE,
+        }
+    }
 }

@@ -119,7 +119,7 @@ pub struct Ledger {
 impl Ledger {
     /// Makes the ledger of a new run; fails when there is one already.
     pub fn create(path: &Path) -> Result<Self, LedgerError> {
-        let file = OpenOptions::new()
+        let file = crate::private::options()
             .append(true)
             .create_new(true)
             .open(path)

@@ -38,6 +38,7 @@ pub mod clock;
 pub mod durable;
 pub mod fault;
 pub mod git;
+pub mod private;
 pub mod process;
 
 pub mod cli;

@@ -5,9 +5,10 @@
 //! same path as a real one: a process per row, its prompt on standard input, its answer on standard output.
 
 use super::{Adapter, AdapterError, Capabilities, Choice};
+use crate::durable::{self, Readers};
 use crate::job::Worker;
 use crate::model::{RowId, RowKey, file_name};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// The hidden subcommand that prints one recorded answer.
@@ -52,9 +53,15 @@ pub fn recorded(answers: &Path, id: &RowId) -> io::Result<Vec<u8>> {
 }
 
 /// Records the answer of a row; indented, because people read and edit these files.
-pub fn record(answers: &Path, id: &RowId, result: &serde_json::Value) -> io::Result<()> {
+pub fn record(
+    answers: &Path,
+    readers: Readers,
+    id: &RowId,
+    result: &serde_json::Value,
+) -> io::Result<()> {
     let path = answers.join(answer_path(id));
-    crate::durable::write(&path, format!("{result:#}\n").as_bytes())
+    let text = format!("{result:#}\n");
+    durable::replace(&path, readers, |out| out.write_all(text.as_bytes()))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use crate::fault;
 use crate::git::Repo;
 use crate::learnings;
 use crate::model::{BeforeState, IntegrationStarted, TouchedPath};
+use crate::private;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::io;
@@ -60,7 +61,7 @@ impl Saved {
         plan_file: &Path,
         copies: &Path,
     ) -> Result<Self, IntegrateError> {
-        std::fs::create_dir_all(copies).map_err(IntegrateError::io(copies))?;
+        private::make_folders(copies).map_err(IntegrateError::io(copies))?;
         let plan_file = plan_file.strip_prefix(repo.root()).unwrap_or(plan_file);
         let mut saved = Self {
             paths: Vec::new(),
@@ -259,7 +260,7 @@ impl Saved {
 fn save(path: &Path, copies: &Path) -> io::Result<Option<BeforeState>> {
     let state = state_of(path)?;
     if let Some(BeforeState::File { sha256, .. }) = &state {
-        crate::durable::write(&copies.join(sha256), &std::fs::read(path)?)?;
+        crate::durable::write_private(&copies.join(sha256), &std::fs::read(path)?)?;
     }
     Ok(state)
 }
@@ -300,7 +301,7 @@ fn move_aside(root: &Path, path: &Path, aside: &Path) -> io::Result<bool> {
         Ok(_) => {}
     }
     let to = free_name(&aside.join(path));
-    std::fs::create_dir_all(crate::durable::parent(&to))?;
+    private::make_folders(crate::durable::parent(&to))?;
     match std::fs::rename(&from, &to) {
         // The run's folder is often on another file system.
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
@@ -312,13 +313,14 @@ fn move_aside(root: &Path, path: &Path, aside: &Path) -> io::Result<bool> {
         }
         other => other?,
     }
+    private::close(&to)?;
     Ok(true)
 }
 
 /// Copies the file or link at `path` into `aside`; what stands in the tree is not touched.
 fn copy_aside(root: &Path, path: &Path, aside: &Path) -> io::Result<bool> {
     let to = free_name(&aside.join(path));
-    std::fs::create_dir_all(crate::durable::parent(&to))?;
+    private::make_folders(crate::durable::parent(&to))?;
     copy_all(&root.join(path), &to)?;
     Ok(true)
 }
@@ -340,9 +342,9 @@ fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
         return symlink(std::fs::read_link(from)?, to);
     }
     if !kind.is_dir() {
-        return std::fs::copy(from, to).map(drop);
+        return private::copy(from, to);
     }
-    std::fs::create_dir_all(to)?;
+    private::make_folders(to)?;
     for entry in std::fs::read_dir(from)? {
         let entry = entry?;
         copy_all(&entry.path(), &to.join(entry.file_name()))?;

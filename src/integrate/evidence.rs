@@ -42,7 +42,8 @@ pub fn examine(
         Err(error) => return Ok(refused(error.code(), error.to_string())),
     };
     let file = folder.join("candidate.diff");
-    crate::durable::write(&file, patch.text().as_bytes()).map_err(IntegrateError::io(&file))?;
+    crate::durable::write_private(&file, patch.text().as_bytes())
+        .map_err(IntegrateError::io(&file))?;
     let by_git = match repo.check_patch(&file)? {
         Ok(report) => listed(&report),
         Err(message) => {

@@ -359,7 +359,7 @@ impl Integrator<'_> {
         self.lock.mark(self.run_folder)?;
         fault::integrator_point();
         let patch_path = folder.join("patch.diff");
-        crate::durable::write(&patch_path, patch.text().as_bytes())
+        crate::durable::write_private(&patch_path, patch.text().as_bytes())
             .map_err(IntegrateError::io(&patch_path))?;
         let started = IntegrationStarted {
             unit: order.unit.clone(),

@@ -8,7 +8,7 @@
 use super::IntegrateError;
 use crate::job::{Stop, Urgency};
 use crate::model::{Stage, UnitId, ValidationFinished, one_line};
-use crate::process;
+use crate::{private, process};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Pid;
 use std::fs::File;
@@ -53,8 +53,8 @@ pub fn run(
     stop: &Stop,
 ) -> Result<ValidationEnd, IntegrateError> {
     let failed = || IntegrateError::io(log);
-    std::fs::create_dir_all(crate::durable::parent(log)).map_err(failed())?;
-    let output = File::create(log).map_err(failed())?;
+    private::make_folders(crate::durable::parent(log)).map_err(failed())?;
+    let output = private::create(log).map_err(failed())?;
     let started = Instant::now();
     let shell = duct::cmd("/bin/sh", ["-c", command]);
     // Set where `mesh` runs in a hook of git; they would point the command's own git at another repository.

@@ -5,6 +5,7 @@
 //! is bounded by who read it.
 
 use crate::model::{RowId, WaveNo};
+use crate::private;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io;
@@ -104,11 +105,11 @@ impl LogFolder {
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        match std::fs::write(path, bytes) {
+        match private::write(path, bytes) {
             // The first file; asking for the folder before each would cost two calls more.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                std::fs::create_dir_all(&self.path)?;
-                std::fs::write(path, bytes)
+                private::make_folders(&self.path)?;
+                private::write(path, bytes)
             }
             written => written,
         }

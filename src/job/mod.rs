@@ -56,6 +56,7 @@ pub use worker::Worker;
 
 use crate::collect::extract::Object;
 use crate::collect::schema::SchemaError;
+use crate::durable::Readers;
 use crate::ledger::{LedgerError, Lines};
 use crate::model::{Event, JobId, RowId, RunId, Usage, WaveNo};
 use crate::table::{ReadOptions, TableError};
@@ -125,6 +126,9 @@ pub struct Settings {
     pub id_column: Option<String>,
     /// Where the rows go.
     pub output_csv_path: PathBuf,
+    /// Who may read them there.
+    #[serde(skip)]
+    pub output_readers: Readers,
     /// JSON Schema of a result.
     pub output_schema: Option<Value>,
     /// Which rows of the input.

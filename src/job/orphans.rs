@@ -47,7 +47,7 @@ pub(super) struct Roster {
 impl Roster {
     /// Begins the file anew, with nobody in it. To be called after [`end`].
     pub fn begin(path: &Path, slots: usize) -> io::Result<Self> {
-        let file = File::create(path)?;
+        let file = crate::private::create(path)?;
         let session = process::own().map_or(0, |own| own.session);
         let head = record(format_args!("{FORMAT} {session} {}", process::system()));
         let mut content = head.to_vec();

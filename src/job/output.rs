@@ -80,7 +80,7 @@ pub fn write_csv(
     };
     // What goes wrong in between is no fault of the output file.
     let mut failed = None;
-    let written = crate::durable::write_with(path, |sink| {
+    let written = crate::durable::replace(path, settings.output_readers, |sink| {
         let header = columns.header(survey);
         let mut writer = Writer::new(sink, header.iter().map(String::as_str))?;
         let rows = each_row(settings, survey, state, lines, |row, item, details| {

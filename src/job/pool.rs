@@ -101,7 +101,7 @@ pub fn run(
     let measure = Measure::of(settings)?;
     let slots = settings.bounds.max_concurrency.min(total.max(1) as usize);
     limits::make_room_for(slots)?;
-    std::fs::create_dir_all(&settings.scratch).map_err(JobError::Scratch)?;
+    crate::private::make_folders(&settings.scratch).map_err(JobError::Scratch)?;
     let (events, inbox) = unbounded();
     let hub = Hub::listen(&settings.scratch, events.clone(), measure.clone())
         .map_err(JobError::Scratch)?;

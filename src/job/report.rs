@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -88,6 +89,8 @@ impl Hub {
             _ => {}
         }
         let listener = UnixListener::bind(&path)?;
+        // The folder is its owner's alone already: nobody else gets here in between.
+        crate::private::close(&path)?;
         let shared = Arc::new(Shared {
             open: Mutex::new(HashMap::new()),
             told: Mutex::new(HashSet::new()),
@@ -152,7 +155,10 @@ fn socket_path(folder: &Path) -> io::Result<(PathBuf, Option<tempfile::TempDir>)
     if path.as_os_str().len() <= SOCKET_PATH_MAX {
         return Ok((path, None));
     }
-    let elsewhere = tempfile::Builder::new().prefix("mesh-").tempdir()?;
+    let elsewhere = tempfile::Builder::new()
+        .prefix("mesh-")
+        .permissions(std::fs::Permissions::from_mode(crate::private::FOLDER_MODE))
+        .tempdir()?;
     Ok((elsewhere.path().join("report.sock"), Some(elsewhere)))
 }
 

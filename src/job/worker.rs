@@ -121,12 +121,12 @@ impl<'s> Launcher<'s> {
     pub fn write_shared_files(&self) -> io::Result<()> {
         let settings = self.settings;
         if let Some(path) = &self.schema_file {
-            crate::durable::write(path, format!("{}\n", self.schema).as_bytes())?;
+            crate::durable::write_private(path, format!("{}\n", self.schema).as_bytes())?;
         }
         let dialect = settings.dialect.iter();
         let schema = settings.output_schema.as_ref();
         for (name, content) in dialect.flat_map(|dialect| dialect.files(schema)) {
-            crate::durable::write(&settings.scratch.join(name), content.as_bytes())?;
+            crate::durable::write_private(&settings.scratch.join(name), content.as_bytes())?;
         }
         Ok(())
     }
@@ -177,7 +177,7 @@ impl<'s> Launcher<'s> {
         }
         let prompt = match &paths.prompt {
             Some(path) => {
-                std::fs::write(path, &prompt)?;
+                crate::private::write(path, prompt.as_bytes())?;
                 command.env("MESH_PROMPT_FILE", path);
                 own_files.push(path.clone());
                 String::new()
@@ -189,7 +189,7 @@ impl<'s> Launcher<'s> {
             command.env("MESH_ROW_JSON", json);
         } else {
             let path = own("row.json");
-            std::fs::write(&path, json)?;
+            crate::private::write(&path, json.as_bytes())?;
             command.env("MESH_ROW_FILE", &path);
             own_files.push(path);
         }

@@ -105,7 +105,7 @@ impl CompiledWave {
     pub fn write(&self, folder: &RunFolder) -> Result<(), RunError> {
         let write = |name: PathBuf, bytes: &[u8]| {
             let path = folder.waves().join(name);
-            crate::durable::write(&path, bytes).map_err(RunError::io(&path))
+            crate::durable::write_private(&path, bytes).map_err(RunError::io(&path))
         };
         write(self.head.csv_name(), &self.csv)?;
         write(

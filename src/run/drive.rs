@@ -96,7 +96,7 @@ impl PlanRun {
         let mut state = State::default();
         let (ledger, _) = Ledger::open_with(&folder.ledger(), |record, place| {
             if place == 0 {
-                folder.drop_cancel();
+                folder.take_over();
             }
             state.take(&record, place);
         })?;

@@ -4,8 +4,11 @@ use super::RunError;
 use crate::clock;
 use crate::ledger;
 use crate::model::{RunId, UnitId, WaveNo};
+use crate::private;
 use crate::wave::WaveHead;
+use std::fs::Permissions;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// `$MESH_HOME`, else `$XDG_STATE_HOME/mesh`, else `~/.local/state/mesh`.
@@ -55,7 +58,7 @@ impl RunFolder {
             return Err(RunError::BadRunId { id: id.clone() });
         }
         let runs = home.join("runs");
-        std::fs::create_dir_all(&runs).map_err(RunError::io(&runs))?;
+        private::make_folders(&runs).map_err(RunError::io(&runs))?;
         let base = wanted
             .cloned()
             .unwrap_or_else(|| clock::run_id(clock::now()));
@@ -65,7 +68,7 @@ impl RunFolder {
                 _ => RunId::new(format!("{base}-{number}")),
             };
             let path = runs.join(id.as_str());
-            match std::fs::create_dir(&path) {
+            match private::make_folder(&path) {
                 Ok(()) => {
                     // What is durable in it must be found after a power failure.
                     for folder in [home, &runs] {
@@ -97,7 +100,7 @@ impl RunFolder {
             self.logs(),
             self.scratch(),
         ] {
-            std::fs::create_dir_all(&folder).map_err(RunError::io(&folder))?;
+            private::make_folders(&folder).map_err(RunError::io(&folder))?;
         }
         Ok(())
     }
@@ -219,13 +222,17 @@ impl RunFolder {
     /// Leaves a request for whoever drives the run.
     pub fn ask_to_cancel(&self, request: CancelRequest) -> Result<(), RunError> {
         let path = self.cancel(request);
-        std::fs::write(&path, "").map_err(RunError::io(&path))
+        private::write(&path, b"").map_err(RunError::io(&path))
     }
 
     /// Drops requests to an earlier driver of the run. To be called as soon as the ledger is held: before that they may
-    /// be for somebody else, and a little later they are for whoever holds it.
-    pub fn drop_cancel(&self) {
+    /// be for somebody else, and a little later they are for whoever holds it. From then on nobody else looks into the
+    /// folder either, also when an earlier version of the program made it.
+    pub fn take_over(&self) {
         self.take_cancel();
+        // Where that is refused, the folder is not ours, and neither is what its owner wants of it.
+        let closed = Permissions::from_mode(private::FOLDER_MODE);
+        let _ = std::fs::set_permissions(&self.path, closed);
     }
 
     /// Takes the requests that were left.

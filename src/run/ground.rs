@@ -68,7 +68,7 @@ impl PlanRun {
             }
         }
         snapshot::remove(&path).map_err(RunError::io(&path))?;
-        std::fs::create_dir_all(&path).map_err(RunError::io(&path))?;
+        crate::private::make_folders(&path).map_err(RunError::io(&path))?;
         let made = self.repo.borrowed(&path, &tip)?;
         made.check_out()?;
         // As git itself names it, behind links.

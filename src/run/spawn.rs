@@ -3,6 +3,7 @@
 
 use super::{Raised, RunError, RunFolder};
 use crate::adapter::{self, replay};
+use crate::durable::{self, Readers};
 use crate::git::Repo;
 use crate::job::{
     self, Bounds, Budget, Ending, FormulaCells, Halt, Journal, Logs, Observer, Selection, Settings,
@@ -174,6 +175,7 @@ impl SpawnSettings {
             instruction: self.instruction.clone(),
             id_column: self.id_column.clone(),
             output_csv_path: output,
+            output_readers: Readers::Umask,
             output_schema: self.output_schema.clone(),
             selection: self.selection.clone(),
             bounds: self.bounds,
@@ -243,8 +245,10 @@ impl SpawnRun {
         let copy = folder.path().join("input.csv");
         let mut input =
             File::open(&settings.input_path).map_err(RunError::io(&settings.csv_path))?;
-        crate::durable::write_with(&copy, |out| io::copy(&mut input, out).map(drop))
-            .map_err(RunError::io(&copy))?;
+        durable::replace(&copy, Readers::Owner, |out| {
+            io::copy(&mut input, out).map(drop)
+        })
+        .map_err(RunError::io(&copy))?;
         job.input_path = copy;
         let kept = Kept {
             job,
@@ -273,7 +277,7 @@ impl SpawnRun {
         let mut fold = Fold::default();
         let (ledger, _) = Ledger::open_with(&folder.ledger(), |record, place| {
             if place == 0 {
-                folder.drop_cancel();
+                folder.take_over();
             }
             fold.take(record, place);
         })?;
@@ -359,7 +363,8 @@ impl SpawnRun {
             let item = self.state.item(row.index).copied().unwrap_or_default();
             if let Some(text) = job::details(&item, lines)?.result {
                 let value = serde_json::from_str(&text).unwrap_or_default();
-                replay::record(folder, &row.id, &value).map_err(RunError::io(folder))?;
+                replay::record(folder, Readers::Umask, &row.id, &value)
+                    .map_err(RunError::io(folder))?;
             }
         }
         Ok(())

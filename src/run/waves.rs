@@ -7,6 +7,7 @@ use super::state::{Unit, Wave};
 use super::{RunError, collecting};
 use crate::adapter::replay;
 use crate::collect::prose;
+use crate::durable::Readers;
 use crate::job::{self, Bounds, Journal, Stop};
 use crate::model::{
     Backpressure, Event, JobId, RowId, RowKey, UnitId, VerdictKind, WaveCompiled, WaveNo,
@@ -244,11 +245,9 @@ impl PlanRun {
             return Ok(());
         };
         let units = self.folder.path().join("units");
-        for folder in [Some(&units), self.settings.record.as_ref()]
-            .into_iter()
-            .flatten()
-        {
-            replay::record(folder, id, value).map_err(RunError::io(folder))?;
+        replay::record(&units, Readers::Owner, id, value).map_err(RunError::io(&units))?;
+        if let Some(folder) = &self.settings.record {
+            replay::record(folder, Readers::Umask, id, value).map_err(RunError::io(folder))?;
         }
         Ok(())
     }
@@ -282,6 +281,7 @@ impl PlanRun {
             instruction: "{prompt}".to_owned(),
             id_column: Some("id".to_owned()),
             output_csv_path: self.folder.wave_output(&head),
+            output_readers: Readers::Owner,
             output_schema: Some(call["output_schema"].clone()),
             selection: job::Selection::default(),
             bounds: Bounds {

@@ -10,6 +10,7 @@
 
 use super::SnapshotError;
 use crate::git::Repo;
+use crate::private;
 use rayon::prelude::*;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
@@ -34,7 +35,7 @@ pub fn refresh(repo: &Repo, target: &Path, keep: &BTreeSet<PathBuf>) -> Result<(
     if index.is_none() {
         remove_tree(target).map_err(failed())?;
     }
-    fs::create_dir_all(target).map_err(failed())?;
+    private::make_folders(target).map_err(failed())?;
     let began_ns = now_of(target).map_err(failed())?;
     let files = repo.files()?;
     let folders = folders_of(&files);
@@ -43,7 +44,7 @@ pub fn refresh(repo: &Repo, target: &Path, keep: &BTreeSet<PathBuf>) -> Result<(
         wanted.clear(target, Path::new("")).map_err(failed())?;
     }
     for folder in &folders {
-        match fs::create_dir(target.join(folder)) {
+        match private::make_folder(&target.join(folder)) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                 return Err(SnapshotError::copy(folder)(error));
             }
@@ -168,7 +169,7 @@ impl Pass<'_> {
         let copy = match source.mode & 0o170_000 {
             0o120_000 => symlink(fs::read_link(&from)?, &to).and_then(|()| Stamp::of(&to))?,
             0o100_000 if source.size <= SMALL_BYTES => Some(copy_small(&from, &to, &source)?),
-            0o100_000 => fs::copy(&from, &to).and_then(|_| Stamp::of(&to))?,
+            0o100_000 => copy_large(&from, &to, &source)?,
             _ => return Ok(None),
         };
         let copy = copy.ok_or(io::ErrorKind::NotFound)?;
@@ -176,9 +177,20 @@ impl Pass<'_> {
     }
 }
 
-/// What [`fs::copy`] does, in half of the system calls. Sharing blocks would gain nothing here.
+/// The mode of the copy of a file: the owner's part, which is all that git knows of. Nobody else is to look into a copy.
+fn mode_of_copy(source: &Stamp) -> u32 {
+    source.mode & 0o700
+}
+
+fn copy_large(from: &Path, to: &Path, source: &Stamp) -> io::Result<Option<Stamp>> {
+    fs::copy(from, to)?;
+    fs::set_permissions(to, Permissions::from_mode(mode_of_copy(source)))?;
+    Stamp::of(to)
+}
+
+/// What [`copy_large`] does, in half of the system calls. Sharing blocks would gain nothing here.
 fn copy_small(from: &Path, to: &Path, source: &Stamp) -> io::Result<Stamp> {
-    let mode = source.mode & 0o7777;
+    let mode = mode_of_copy(source);
     let mut content = Vec::with_capacity(source.size as usize + 1);
     File::open(from)?.read_to_end(&mut content)?;
     let mut copy = OpenOptions::new()
@@ -241,7 +253,7 @@ impl Index {
             bytes.push(0);
         }
         bytes.extend_from_slice(HEAD);
-        fs::write(path, bytes)
+        private::write(path, &bytes)
     }
 
     /// `None` for none, one that is torn, or one of another tree.

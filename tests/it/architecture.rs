@@ -395,6 +395,54 @@ fn git_is_called_in_one_place() {
 }
 
 #[test]
+fn a_run_makes_files_only_for_their_owner() {
+    let making = [
+        "fs::write",
+        "fs::copy",
+        "fs::create_dir",
+        "fs::create_dir_all",
+        "File::create",
+        "File::create_new",
+        "OpenOptions::new",
+        "DirBuilder::new",
+        "durable::write(",
+        "durable::write_with(",
+        "Readers::Umask",
+    ];
+    let concerned = [
+        "adapter",
+        "integrate",
+        "job",
+        "ledger",
+        "run",
+        "snapshot",
+        "wave",
+    ];
+    let sources = sources();
+    let open = holding(&making).into_iter().filter(|path| {
+        let source = sources.iter().find(|source| source.path == *path);
+        let source = source.expect("a source");
+        concerned.iter().any(|module| source.is_in(module))
+    });
+    assert_eq!(
+        open.collect::<Vec<_>>(),
+        [
+            // The user's tree is put back as it was.
+            "integrate/before.rs",
+            // Lock and mark are in git's folder, for all who use the repository.
+            "integrate/lock.rs",
+            // Opened, not made.
+            "ledger.rs",
+            // The output CSV and recorded answers go where the user says.
+            "run/spawn.rs",
+            "run/waves.rs",
+            // Copies have the owner's part of their sources' modes.
+            "snapshot/kept.rs",
+        ]
+    );
+}
+
+#[test]
 fn processes_are_started_in_few_places() {
     // The demo counts the passing tests of its example; people are shown the versions of agent programs.
     let starting = holding(&["Command::new", "duct::cmd"]);

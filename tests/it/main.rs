@@ -15,6 +15,7 @@ mod invoke;
 mod learnings;
 mod patches;
 mod plan_fixture;
+mod privacy;
 mod resume;
 mod run;
 mod run_bad_input;
