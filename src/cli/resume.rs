@@ -2,22 +2,17 @@
 
 use super::args::{Context, OneRun, ResumeArgs};
 use super::error::CliError;
-use crate::ledger;
-use crate::model::{Event, RunId, RunKind};
+use crate::model::{RunId, RunKind};
 use crate::run::{PlanRun, Raised, RunError, RunFolder};
 
 /// Goes on with a run.
 pub fn execute(args: &ResumeArgs, context: &Context) -> Result<u8, CliError> {
     let folder = find(&args.run, context)?;
-    let kind = match ledger::first(&folder.ledger())?.map(|record| record.event) {
-        Some(Event::RunStarted(body)) => Some(body.kind),
-        _ => None,
-    };
     let raised = Raised {
         task_budget: args.task_budget.budget(),
         ..super::spawn::raised(&args.budget)
     };
-    match kind {
+    match folder.kind()? {
         Some(RunKind::Plan) => {
             let plan_run = PlanRun::resume(folder, raised)?;
             super::run::drive(plan_run, &context.terminal).map(|(code, _)| code)

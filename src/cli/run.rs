@@ -5,7 +5,7 @@ use super::error::CliError;
 use super::progress::{Display, rows};
 use super::stop;
 use super::terminal::{Terminal, Tone};
-use crate::adapter::Choice;
+use crate::adapter::{Choice, EXTERNAL};
 use crate::clock;
 use crate::inspect::Report;
 use crate::integrate::{RepoLock, VALIDATION_ALLOW};
@@ -15,6 +15,7 @@ use crate::model::RunId;
 use crate::patch;
 use crate::plan::SwarmOverrides;
 use crate::run::{self, Integrating, PlanRun, Preflight, Request, RunError, RunFolder, State};
+use crate::schedule::Dispatch;
 
 /// Preflight, run, report.
 pub fn execute(args: &RunOptions, context: &Context) -> Result<u8, CliError> {
@@ -106,7 +107,7 @@ pub fn request(args: &RunOptions, context: &Context) -> Request {
         ids: args.ids.clone(),
         max_tasks: args.max_tasks,
         parallel_tasks: args.parallel_tasks,
-        dispatch: args.dispatch,
+        dispatch: args.dispatch.unwrap_or(default_dispatch(&args.worker)),
         deps: args.deps,
         shared_paths: args.shared_paths.clone(),
         protocol: args.protocol.clone(),
@@ -137,6 +138,14 @@ pub fn request(args: &RunOptions, context: &Context) -> Request {
         integrating: integrating(&args.integrate),
         record: args.worker.record.clone(),
         overrides: context.overrides.clone(),
+    }
+}
+
+/// Who works waves by hand gets one for all tasks in the same round.
+fn default_dispatch(args: &WorkerArgs) -> Dispatch {
+    match args.adapter.as_deref() {
+        Some(EXTERNAL) => Dispatch::Barrier,
+        _ => Dispatch::Rolling,
     }
 }
 

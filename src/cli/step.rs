@@ -4,12 +4,17 @@ use super::args::{CollectArgs, Context, NextArgs, OneRun};
 use super::error::CliError;
 use super::progress::{Display, rows};
 use super::run::{announce, nothing_to_do, print_report, request};
+use super::terminal::Terminal;
 use super::{resume, stop};
 use crate::adapter::EXTERNAL;
 use crate::integrate::RepoLock;
-use crate::model::{WaveNo, one_line, shell_word};
-use crate::run::{self, HandedOut, PlanRun, Raised, RunError, RunFolder};
-use serde_json::json;
+use crate::model::{RowId, RunId, WaveCompiled, WaveNo, one_line, shell_word};
+use crate::run::{
+    self, Collect, Collected, CollectedWave, HandedOut, PlanRun, Raised, RunError, RunFolder,
+    WaitingWave,
+};
+use crate::schedule::Dispatch;
+use serde_json::{Value, json};
 use std::path::Path;
 
 /// Begins a run or goes on with one, and says which waves are to be worked.
@@ -37,6 +42,8 @@ pub fn next(args: &NextArgs, context: &Context) -> Result<u8, CliError> {
 /// A new run, or the exit code where none is to begin.
 fn begin(args: &NextArgs, context: &Context) -> Result<Result<PlanRun, u8>, CliError> {
     let mut request = request(&args.options, context);
+    // One wave for all tasks in the same round: whoever works waves by hand has one call to make, not one for each task.
+    request.dispatch = args.options.dispatch.unwrap_or(Dispatch::Barrier);
     let is_chosen = request.choice.name.is_some() || !request.choice.command.is_empty();
     if !is_chosen {
         request.choice.name = Some(EXTERNAL.to_owned());
@@ -97,14 +104,24 @@ fn show(plan_run: &PlanRun, handed: &HandedOut, context: &Context) -> Result<u8,
             terminal.data(&format!("  {name:<8} {}", path.display()))?;
         }
     }
-    match (&handed.snapshot, handed.waves.first()) {
-        (Some(snapshot), Some(wave)) => {
+    match &handed.snapshot {
+        Some(snapshot) if !handed.waves.is_empty() => {
             let word = |path: &Path| shell_word(&path.to_string_lossy());
+            let work = |wave: &WaveCompiled| {
+                format!(
+                    "\n  mesh -C {} spawn --call {} -- my-agent",
+                    word(snapshot),
+                    word(&folder.join(&wave.call_path))
+                )
+            };
+            let commands: String = handed.waves.iter().map(work).collect();
+            let (them, all) = match handed.waves.len() {
+                1 => ("it", ""),
+                _ => ("them", ", which takes what is there of any of them"),
+            };
             terminal.talk(&format!(
-                "\nWorkers may read the repository's copy in {}. Work it, for example, with\n  mesh -C {} spawn --call {} -- my-agent\nand then: mesh collect {id}",
+                "\nWorkers may read the repository's copy in {}. Work {them}, for example, with{commands}\nand then: mesh collect {id}{all}",
                 snapshot.display(),
-                word(snapshot),
-                word(&folder.join(&wave.call_path)),
             ));
         }
         _ => terminal.talk(&format!("no rows to work; next: mesh integrate {id}")),
@@ -134,47 +151,105 @@ pub fn collect(args: &CollectArgs, context: &Context) -> Result<u8, CliError> {
     let stop = stop::asked_for(plan_run.folder())?;
     let mut display = Display::for_run(terminal);
     let answers = args.answers.as_ref().map(|path| context.folder.join(path));
-    let collected = plan_run.collect(
-        args.wave.map(WaveNo),
-        answers.as_deref(),
-        args.give_up,
-        &mut display,
-        &stop,
-    )?;
+    let request = Collect {
+        wave: args.wave.map(WaveNo),
+        answers: answers.as_deref(),
+        gives_up: args.give_up,
+    };
+    let collected = plan_run.collect(request, &mut display, &stop)?;
     drop(display);
-    let id = plan_run.id();
-    let is_good = collected.missing.is_empty() && collected.refused.is_empty();
-    if terminal.json {
-        let refused: Vec<_> = collected
-            .refused
-            .iter()
-            .map(|(row, code)| json!({"id": row, "code": code}))
-            .collect();
-        let object = json!({
-            "mesh_run_id": id, "wave": collected.wave, "taken": collected.taken,
-            "missing": collected.missing, "refused": refused,
-        });
-        terminal.data(&object.to_string())?;
-        return Ok(u8::from(!is_good));
+    match terminal.json {
+        true => terminal.data(&collected_json(plan_run.id(), &collected).to_string())?,
+        false => show_collected(plan_run.id(), &collected, terminal)?,
     }
-    let taken = rows(collected.taken as u64);
-    terminal.data(&format!(
-        "wave {}: answers of {taken} taken",
-        collected.wave
-    ))?;
-    for row in &collected.missing {
-        terminal.data(&format!("  {} has none yet", one_line(row.as_str())))?;
-    }
-    for (row, code) in &collected.refused {
-        terminal.data(&format!("  {} refused: {code}", one_line(row.as_str())))?;
-    }
-    terminal.talk(&match collected.missing.len() {
-        0 => format!("next: mesh wave next --run {id}"),
-        _ => format!(
-            "the wave stays open; bring the rest, or give up on it: mesh collect {id} --give-up"
-        ),
-    });
+    let is_whole = |wave: &CollectedWave| wave.missing.is_empty() && wave.refused.is_empty();
+    let is_good = collected.refused_files.is_empty() && collected.waves.iter().all(is_whole);
     Ok(u8::from(!is_good))
+}
+
+fn collected_json(id: &RunId, collected: &Collected) -> Value {
+    let row = |(row, code): &(RowId, String)| json!({"id": row, "code": code});
+    let wave = |wave: &CollectedWave| {
+        let refused: Vec<_> = wave.refused.iter().map(row).collect();
+        json!({
+            "wave": wave.wave, "taken": wave.taken, "missing": wave.missing, "refused": refused,
+        })
+    };
+    let waiting = |waiting: &WaitingWave| {
+        json!({
+            "wave": waiting.wave, "rows": waiting.rows, "output_csv_path": waiting.output_csv_path,
+        })
+    };
+    let waves = &collected.waves;
+    let files = collected.refused_files.iter();
+    let only = Some(waves).filter(|waves| waves.len() == 1);
+    json!({
+        "mesh_run_id": id,
+        "wave": only.map(|waves| waves[0].wave),
+        "taken": waves.iter().map(|wave| wave.taken).sum::<usize>(),
+        "missing": waves.iter().flat_map(|wave| &wave.missing).collect::<Vec<_>>(),
+        "refused": waves.iter().flat_map(|wave| &wave.refused).map(row).collect::<Vec<_>>(),
+        "waves": waves.iter().map(wave).collect::<Vec<_>>(),
+        "waiting": collected.waiting.iter().map(waiting).collect::<Vec<_>>(),
+        "refused_files": files.map(|file| json!({"path": file.path, "why": file.why})).collect::<Vec<_>>(),
+        "unknown_files": collected.strays,
+    })
+}
+
+fn show_collected(id: &RunId, collected: &Collected, terminal: &Terminal) -> Result<(), CliError> {
+    for wave in &collected.waves {
+        let taken = rows(wave.taken as u64);
+        terminal.data(&format!("wave {}: answers of {taken} taken", wave.wave))?;
+        for row in &wave.missing {
+            terminal.data(&format!("  {} has none yet", one_line(row.as_str())))?;
+        }
+        for (row, code) in &wave.refused {
+            terminal.data(&format!("  {} refused: {code}", one_line(row.as_str())))?;
+        }
+    }
+    for waiting in &collected.waiting {
+        let path = waiting.output_csv_path.display();
+        terminal.data(&format!(
+            "wave {}: no new answers; looked for in {path}",
+            waiting.wave
+        ))?;
+    }
+    for file in &collected.refused_files {
+        let path = file.path.display();
+        terminal.warn(&format!("answers `{path}` refused: {}", file.why));
+    }
+    if !collected.strays.is_empty() {
+        let names = collected.strays.iter();
+        let names: Vec<String> = names
+            .map(|path| one_line(&path.to_string_lossy()))
+            .collect();
+        terminal.warn(&format!(
+            "no row of the run has these files, so they were not read: {}",
+            names.join(", ")
+        ));
+    }
+    let partly = collected
+        .waves
+        .iter()
+        .filter(|wave| !wave.missing.is_empty());
+    let open: Vec<WaveNo> = partly
+        .map(|wave| wave.wave)
+        .chain(collected.waiting.iter().map(|waiting| waiting.wave))
+        .collect();
+    if open.is_empty() {
+        terminal.talk(&format!("next: mesh wave next --run {id}"));
+        return Ok(());
+    }
+    terminal.talk(&format!(
+        "bring the rest and collect again, or judge it as no_response:{}",
+        give_up_commands(id, &open)
+    ));
+    Ok(())
+}
+
+fn give_up_commands(id: &RunId, waves: &[WaveNo]) -> String {
+    let command = |wave: &WaveNo| format!("\n  mesh collect {id} --wave {} --give-up", wave.0);
+    waves.iter().map(command).collect()
 }
 
 /// Applies, validates and persists.

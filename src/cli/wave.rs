@@ -5,9 +5,9 @@ use super::error::CliError;
 use super::terminal::Tone;
 use crate::job::JobError;
 use crate::model::shell_word;
-use crate::run::RunError;
+use crate::run::{self, RunError};
 use crate::table::{ReadOptions, Reader};
-use crate::wave::{self, Call, Problem, Runner, lint};
+use crate::wave::{self, Call, Label, Problem, Runner, lint};
 use serde_json::{Value, json};
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -69,7 +69,20 @@ fn export(args: &ExportArgs, context: &Context) -> Result<u8, CliError> {
     if is_taken {
         return Err(CliError::FolderInTheWay(args.into.clone()));
     }
-    for file in wave::export(args.to, &header, &rows, &call, &args.command) {
+    let bytes = std::fs::read(&path).map_err(|source| CliError::Read {
+        path: args.wave.clone(),
+        source,
+    })?;
+    let label = Label::of(&header, &rows, run::sha256(&bytes));
+    let files = wave::export(
+        args.to,
+        &header,
+        &rows,
+        label.as_ref(),
+        &call,
+        &args.command,
+    );
+    for file in files {
         let path = folder.join(&file.path);
         crate::durable::write(&path, file.text.as_bytes())?;
         if file.is_program {
@@ -85,8 +98,9 @@ fn export(args: &ExportArgs, context: &Context) -> Result<u8, CliError> {
             format!("name image and claim in {shown}/job.yaml, then kubectl apply -f it")
         }
     });
+    let run = label.map_or("RUN".to_owned(), |label| shell_word(&label.run_id));
     context.terminal.talk(&format!(
-        "then bring the answers back: mesh collect RUN {shown}/results"
+        "then bring the answers back: mesh collect {run} {shown}/results"
     ));
     Ok(0)
 }

@@ -1,21 +1,30 @@
-//! What an external runner brings back for a wave: an output CSV, or a folder with one file a row.
+//! What an external runner brings back for waves: an output CSV, or a folder with one file a row.
 //!
 //! Of a CSV the columns `item_id` (else `id`), `status`, `result_json`, `last_error`, `attempt_count` and `job_id` are read
 //! (CONTRACT, section 2). In a folder, `<row id>.json` holds what the worker printed, `<row id>.error` why there is
 //! nothing; the layout of recorded answers, `<unit>/<round>.<role>.<attempt>.json`, is read as well.
+//!
+//! Row ids are the same in every run over a task, so an id does not tell whose answer it is. The wave's own columns, which
+//! every output CSV repeats, and the label of an exported wave do: where they differ from the wave as it was compiled, the
+//! file is refused as a whole, since nobody knows what else in it is of another run.
 
 use super::RunError;
+use super::asked::{Asked, AskedWave};
 use crate::adapter::replay;
 use crate::collect::extract::{self, Object};
 use crate::job::{JobError, ReadText};
-use crate::model::{RowId, one_line};
+use crate::model::{RowId, WaveNo, one_line};
 use crate::table::{ReadOptions, Reader};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::wave::Label;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
 /// The largest file of a folder that is read as an answer.
 const ANSWER_BYTES_MAX: u64 = 8 << 20;
+
+/// The most faults of one file that are named.
+const FAULTS_MAX: usize = 5;
 
 /// What came back for one row.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,60 +46,96 @@ impl Brought {
     }
 }
 
-/// What came back for a wave.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Answers {
-    by_row: BTreeMap<RowId, Brought>,
-    job_id: Option<String>,
+/// A file or folder of which nothing is taken, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// What does not fit.
+    pub why: String,
 }
 
-impl Answers {
-    /// Reads what stands at `path` for `rows`.
-    pub fn read(
-        path: &Path,
-        rows: &[RowId],
-        read_text: Option<ReadText>,
-    ) -> Result<Self, RunError> {
-        match path.is_dir() {
-            true => of_folder(path, rows, read_text),
-            false => of_csv(path, rows),
+impl Refusal {
+    fn new(path: &Path, why: impl Into<String>) -> Self {
+        Self {
+            path: path.to_owned(),
+            why: why.into(),
         }
     }
 
-    /// The job that worked the rows, where the answers tell.
-    pub fn job_id(&self) -> Option<&str> {
-        self.job_id.as_deref()
-    }
-
-    /// Takes out what came back for a row.
-    pub fn take(&mut self, id: &RowId) -> Brought {
-        self.by_row.remove(id).unwrap_or(Brought::Nothing)
+    /// All faults of a file as one reason.
+    fn of_faults(path: &Path, faults: &[String]) -> Self {
+        let mut why = faults[..faults.len().min(FAULTS_MAX)].join("; ");
+        if faults.len() > FAULTS_MAX {
+            why.push_str(&format!("; and {} more", faults.len() - FAULTS_MAX));
+        }
+        Self::new(path, why)
     }
 }
 
-fn of_csv(path: &Path, rows: &[RowId]) -> Result<Answers, RunError> {
+/// What came back for waves.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Answers {
+    by_row: BTreeMap<RowId, Brought>,
+    jobs: BTreeMap<WaveNo, String>,
+    /// Rows of waves that do not wait for answers any more.
+    pub passed_over: usize,
+}
+
+impl Answers {
+    /// Reads what stands at `path` for the waves that are asked for. `Ok(Err(..))`: it is there and not to be believed.
+    pub fn read(
+        path: &Path,
+        asked: &Asked,
+        read_text: Option<ReadText>,
+    ) -> Result<Result<Self, Refusal>, RunError> {
+        match path.is_dir() {
+            true => of_folder(path, asked, read_text),
+            false => of_csv(path, asked),
+        }
+    }
+
+    /// The job that worked the rows of a wave, where the answers tell.
+    pub fn job_id(&self, wave: WaveNo) -> Option<&str> {
+        self.jobs.get(&wave).map(String::as_str)
+    }
+
+    /// What came back for a row.
+    pub fn of(&self, id: &RowId) -> &Brought {
+        self.by_row.get(id).unwrap_or(&Brought::Nothing)
+    }
+}
+
+fn of_csv(path: &Path, asked: &Asked) -> Result<Result<Answers, Refusal>, RunError> {
     let table = |error| RunError::from(JobError::Table(error));
     let mut reader = Reader::open(path, path, &ReadOptions::default()).map_err(table)?;
     let header = reader.header().to_vec();
     let column = |name: &str| header.iter().position(|column| column == name);
-    let bad = |why: String| RunError::BadAnswers {
-        path: path.to_owned(),
-        why,
+    let need = |name: &str| {
+        column(name).ok_or_else(|| Refusal::new(path, format!("it has no column `{name}`")))
     };
-    let need = |name: &str| column(name).ok_or_else(|| bad(format!("it has no column `{name}`")));
-    let id_at = column("item_id").map_or_else(|| need("id"), Ok)?;
-    let (status_at, result_at) = (need("status")?, need("result_json")?);
-    let known: BTreeSet<&RowId> = rows.iter().collect();
+    let places = column("item_id")
+        .map_or_else(|| need("id"), Ok)
+        .and_then(|id| Ok((id, need("status")?, need("result_json")?)));
+    let (id_at, status_at, result_at) = match places {
+        Ok(places) => places,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
     let mut answers = Answers::default();
+    let mut faults = Vec::new();
     while let Some(row) = reader.next_row().map_err(table)? {
         let cell = |at: Option<usize>| at.and_then(|at| row.get(at)).map_or("", String::as_str);
         let id = RowId::new(cell(Some(id_at)));
-        if !known.contains(&id) {
-            return Err(bad(format!(
-                "`{}` is no row of this wave",
-                one_line(id.as_str())
-            )));
-        }
+        let Some(wave) = asked.wave_of(&id) else {
+            match asked.is_past(&id) {
+                true => answers.passed_over += 1,
+                false => faults.push(format!("{} is no row of {}", shown(&id), asked.told())),
+            }
+            continue;
+        };
+        faults.extend(of_another(wave, &id, |name| {
+            column(name).map(|at| cell(Some(at)))
+        }));
         let attempts = cell(column("attempt_count")).parse().unwrap_or(1);
         let brought = of_cells(
             cell(Some(status_at)),
@@ -99,14 +144,49 @@ fn of_csv(path: &Path, rows: &[RowId]) -> Result<Answers, RunError> {
             attempts,
         );
         if answers.by_row.insert(id.clone(), brought).is_some() {
-            return Err(bad(format!("row `{id}` is there twice")));
+            faults.push(format!("row {} is there twice", shown(&id)));
         }
         let job_id = cell(column("job_id"));
         if !job_id.is_empty() {
-            answers.job_id.get_or_insert_with(|| one_line(job_id));
+            let job_id = one_line(job_id);
+            answers.jobs.entry(wave.number).or_insert(job_id);
         }
     }
-    Ok(answers)
+    Ok(match faults.is_empty() {
+        true => Ok(answers),
+        false => Err(Refusal::of_faults(path, &faults)),
+    })
+}
+
+fn shown(id: &RowId) -> String {
+    format!("`{}`", one_line(id.as_str()))
+}
+
+/// What of a row of a file is not what the wave asked.
+fn of_another<'c>(
+    wave: &AskedWave,
+    id: &RowId,
+    cell: impl Fn(&str) -> Option<&'c str>,
+) -> Option<String> {
+    let differs = |(name, asked): &(&str, &str)| {
+        cell(name).is_some_and(|found| unified(found) != unified(asked))
+    };
+    let (name, asked) = wave.cells(id).find(differs)?;
+    let found = cell(name).unwrap_or_default();
+    let row = shown(id);
+    Some(match name {
+        "prompt" => format!("row {row} answers another prompt than the one that was sent out"),
+        _ => format!(
+            "row {row} has {name} `{}`, and the wave has `{}`",
+            one_line(found),
+            one_line(asked)
+        ),
+    })
+}
+
+/// A spreadsheet writes other line ends.
+fn unified(text: &str) -> String {
+    text.replace("\r\n", "\n")
 }
 
 fn of_cells(status: &str, result: &str, error: &str, attempts: u32) -> Brought {
@@ -144,38 +224,67 @@ fn coded(error: &str) -> String {
 
 fn of_folder(
     folder: &Path,
-    rows: &[RowId],
+    asked: &Asked,
     read_text: Option<ReadText>,
-) -> Result<Answers, RunError> {
+) -> Result<Result<Answers, Refusal>, RunError> {
+    let labelled = match label(folder)? {
+        Some(label) => match asked.labelled(&label) {
+            Ok(wave) => Some(wave),
+            Err(why) => return Ok(Err(Refusal::new(&folder.join(Label::FILE_NAME), why))),
+        },
+        None => None,
+    };
     let mut answers = Answers::default();
-    for id in rows {
-        let brought = of_files(folder, id, read_text)?;
-        answers.by_row.insert(id.clone(), brought);
-    }
-    Ok(answers)
-}
-
-fn of_files(folder: &Path, id: &RowId, read_text: Option<ReadText>) -> Result<Brought, RunError> {
-    for path in candidates(folder, id) {
-        if let Some(bytes) = read(&path)? {
-            let found = extract::from_stdout(&bytes).or_else(|| {
-                let text = String::from_utf8_lossy(&bytes);
-                read_text.and_then(|read_text| read_text(&text))
-            });
-            return Ok(match found {
-                Some(result) => Brought::Result {
-                    result,
-                    attempts: 1,
-                },
-                None => Brought::failed("no_response: there is no JSON object in what came back"),
-            });
+    let is_meant = |wave: &&AskedWave| labelled.is_none_or(|number| number == wave.number);
+    for id in asked.waves().filter(is_meant).flat_map(|wave| &wave.rows) {
+        match of_files(folder, id, read_text)? {
+            Ok(brought) => {
+                answers.by_row.insert(id.clone(), brought);
+            }
+            Err(refusal) => return Ok(Err(refusal)),
         }
     }
+    Ok(Ok(answers))
+}
+
+/// The label that `mesh wave export` leaves where its answers go.
+fn label(folder: &Path) -> Result<Option<Result<Label, String>>, RunError> {
+    let path = folder.join(Label::FILE_NAME);
+    Ok(match read(&path)? {
+        Ok(Some(bytes)) => Some(Label::parse(&bytes)),
+        Ok(None) => None,
+        Err(refusal) => Some(Err(refusal.why)),
+    })
+}
+
+fn of_files(
+    folder: &Path,
+    id: &RowId,
+    read_text: Option<ReadText>,
+) -> Result<Result<Brought, Refusal>, RunError> {
+    for path in candidates(folder, id) {
+        let bytes = match read(&path)? {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => continue,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let found = extract::from_stdout(&bytes).or_else(|| {
+            let text = String::from_utf8_lossy(&bytes);
+            read_text.and_then(|read_text| read_text(&text))
+        });
+        return Ok(Ok(match found {
+            Some(result) => Brought::Result {
+                result,
+                attempts: 1,
+            },
+            None => Brought::failed("no_response: there is no JSON object in what came back"),
+        }));
+    }
     let error = read(&folder.join(format!("{}.error", id.file_name())))?;
-    Ok(match error {
+    Ok(error.map(|text| match text {
         Some(text) => Brought::failed(&coded(&String::from_utf8_lossy(&text))),
         None => Brought::Nothing,
-    })
+    }))
 }
 
 fn candidates(folder: &Path, id: &RowId) -> Vec<PathBuf> {
@@ -185,17 +294,28 @@ fn candidates(folder: &Path, id: &RowId) -> Vec<PathBuf> {
         .into()
 }
 
-/// The content of a file; `None` when it is not there.
-fn read(path: &Path) -> Result<Option<Vec<u8>>, RunError> {
+/// The content of a file; `None` when it is not there. A pipe or a device, which need not end, is refused.
+fn read(path: &Path) -> Result<Result<Option<Vec<u8>>, Refusal>, RunError> {
+    let refuse = |why: String| Ok(Err(Refusal::new(path, why)));
     match std::fs::metadata(path) {
-        Ok(metadata) if metadata.len() > ANSWER_BYTES_MAX => Err(RunError::BadAnswers {
-            path: path.to_owned(),
-            why: format!("it has more than {ANSWER_BYTES_MAX} bytes"),
-        }),
-        Ok(_) => std::fs::read(path).map(Some).map_err(RunError::io(path)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Ok(metadata) if !metadata.is_file() => refuse("it is no regular file".to_owned()),
+        Ok(metadata) if metadata.len() > ANSWER_BYTES_MAX => {
+            refuse(format!("it has more than {ANSWER_BYTES_MAX} bytes"))
+        }
+        Ok(_) => std::fs::read(path)
+            .map(|bytes| Ok(Some(bytes)))
+            .map_err(RunError::io(path)),
+        Err(error) if is_absent(&error) => Ok(Ok(None)),
         Err(error) => Err(RunError::io(path)(error)),
     }
+}
+
+/// Not there, or below something that is no folder.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
 }
 
 #[cfg(test)]

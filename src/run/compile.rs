@@ -116,7 +116,6 @@ impl CompiledWave {
 
     /// The event that says so.
     pub fn event(&self) -> WaveCompiled {
-        let digest = Sha256::digest(&self.csv);
         WaveCompiled {
             wave: self.head.wave,
             round: self.head.round.clone(),
@@ -124,10 +123,16 @@ impl CompiledWave {
             rows: self.rows.iter().map(|row| row.key.id()).collect(),
             csv_path: PathBuf::from("waves").join(self.head.csv_name()),
             call_path: PathBuf::from("waves").join(self.head.call_name()),
-            csv_sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            csv_sha256: sha256(&self.csv),
             max_concurrency: self.head.max_concurrency,
         }
     }
+}
+
+/// SHA-256 in hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Compiles one wave: the same round of `units`, in their order, roles in the protocol's order.

@@ -93,6 +93,7 @@ impl PlanRun {
 
     /// Takes up an earlier run from its ledger alone.
     pub fn resume(folder: RunFolder, raised: Raised) -> Result<Self, RunError> {
+        folder.must_be(RunKind::Plan)?;
         let mut state = State::default();
         let (ledger, _) = Ledger::open_with(&folder.ledger(), |record, place| {
             if place == 0 {

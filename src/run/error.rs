@@ -1,11 +1,12 @@
 //! Everything that can stop a run before or between its steps, with the kind that decides the exit code.
 
+use super::answers::Refusal;
 use crate::adapter::AdapterError;
 use crate::git::GitError;
 use crate::integrate::{DeliveryError, IntegrateError};
 use crate::job::JobError;
 use crate::ledger::LedgerError;
-use crate::model::RunId;
+use crate::model::{RunId, RunKind};
 use crate::plan::{Item, ItemId, MetadataError, PlanError, ResolveError};
 use crate::protocol::ProtocolError;
 use crate::schedule::SkipReason;
@@ -25,8 +26,18 @@ pub enum RunError {
     NoRun {
         /// As given.
         id: RunId,
+        /// The run whose id is most like it.
+        nearest: Option<RunId>,
         /// Where it was looked for.
         home: PathBuf,
+    },
+    /// What is to be done is done with runs of another kind.
+    #[error("run `{id}` is {}", other_kind(*.kind))]
+    OtherKind {
+        /// The run.
+        id: RunId,
+        /// Its kind.
+        kind: RunKind,
     },
     /// The id of a new run can't be a folder's name.
     #[error("run id `{id}` may hold only letters, digits, `-`, `_` and inner dots")]
@@ -55,15 +66,12 @@ pub enum RunError {
     NothingToCollect {
         /// What there is instead.
         why: String,
+        /// What to do.
+        hint: Option<String>,
     },
-    /// What was brought is not the answers of the wave.
-    #[error("answers `{}`: {why}", path.display())]
-    BadAnswers {
-        /// The file or folder.
-        path: PathBuf,
-        /// What does not fit.
-        why: String,
-    },
+    /// What was brought is not the answers of the waves.
+    #[error("{}", refused(.0))]
+    BadAnswers(Vec<Refusal>),
     /// A file of the run's folder can't be used.
     #[error("`{}`", path.display())]
     Io {
@@ -158,6 +166,21 @@ pub enum RunError {
     Delivery(#[from] DeliveryError),
 }
 
+fn other_kind(kind: RunKind) -> &'static str {
+    match kind {
+        RunKind::Spawn => {
+            "a CSV job (`mesh spawn`), not a run of a plan: it has no waves to hand out, collect or integrate"
+        }
+        RunKind::Plan => "a run of a plan (`mesh run`), not a CSV job (`mesh spawn`)",
+    }
+}
+
+/// Every refused file with its reason, a line each.
+fn refused(files: &[Refusal]) -> String {
+    let told = |file: &Refusal| format!("answers `{}`: {}", file.path.display(), file.why);
+    files.iter().map(told).collect::<Vec<_>>().join("\n  ")
+}
+
 /// The kinds that the exit codes distinguish (CONTRACT, "Exit codes").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blame {
@@ -219,9 +242,24 @@ impl RunError {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
+            RunError::NothingToCollect { hint, .. } => hint.clone(),
+            RunError::BadAnswers(_) => Some(
+                "nothing of a refused file is taken; mend it, or bring the answers of this run's own wave".to_owned(),
+            ),
             RunError::NoHome => Some("set MESH_HOME to a folder for runs".to_owned()),
             RunError::Output { hint, .. } => hint.map(str::to_owned),
-            RunError::NoRun { .. } => Some("mesh runs list".to_owned()),
+            RunError::NoRun { nearest: None, .. } => Some("mesh runs list shows all runs".to_owned()),
+            RunError::NoRun { nearest: Some(id), .. } => {
+                Some(format!("did you mean `{id}`? mesh runs list shows all runs"))
+            }
+            RunError::OtherKind { id, kind } => Some(match kind {
+                RunKind::Spawn => {
+                    format!("mesh resume {id} goes on with it, mesh runs show {id} shows it")
+                }
+                RunKind::Plan => format!(
+                    "mesh resume {id} goes on with it, mesh wave next --run {id} one step at a time"
+                ),
+            }),
             RunError::Resolve(error) => error.hint(),
             RunError::Plan(error) | RunError::PlanGate(error) => error.hint(),
             RunError::Integrate(IntegrateError::Plan(error)) => error.hint(),

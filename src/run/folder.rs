@@ -2,8 +2,8 @@
 
 use super::RunError;
 use crate::clock;
-use crate::ledger;
-use crate::model::{RunId, UnitId, WaveNo};
+use crate::ledger::{self, Record};
+use crate::model::{Event, RunId, RunKind, UnitId, WaveNo};
 use crate::private;
 use crate::wave::WaveHead;
 use std::fs::Permissions;
@@ -33,6 +33,22 @@ fn order(id: &str) -> (String, u32) {
         Some((base, number)) => (base.to_owned(), number),
         None => (id.to_owned(), 1),
     }
+}
+
+/// The run whose id is most like a mistyped one.
+fn nearest(home: &Path, id: &RunId) -> Option<RunId> {
+    const LIKE_ENOUGH: f64 = 0.8;
+    let entries = std::fs::read_dir(home.join("runs")).ok()?;
+    let names = entries.flatten().filter_map(|entry| {
+        let is_run = entry.path().join("ledger.jsonl").is_file();
+        entry.file_name().into_string().ok().filter(|_| is_run)
+    });
+    let likeness = |name: &String| strsim::normalized_damerau_levenshtein(name, id.as_str());
+    names
+        .map(|name| (likeness(&name), name))
+        .filter(|(likeness, _)| *likeness >= LIKE_ENOUGH)
+        .max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.cmp(&b.1)))
+        .map(|(_, name)| RunId::new(name))
 }
 
 /// How soon a run that is asked to stop is to end.
@@ -128,8 +144,31 @@ impl RunFolder {
         }
         Err(RunError::NoRun {
             id: id.clone(),
+            nearest: nearest(home, id),
             home: home.to_owned(),
         })
+    }
+
+    /// What kind of run it is; `None` for one that was ended before it began.
+    pub fn kind(&self) -> Result<Option<RunKind>, RunError> {
+        Ok(match ledger::first(&self.ledger())? {
+            Some(Record {
+                event: Event::RunStarted(started),
+                ..
+            }) => Some(started.kind),
+            _ => None,
+        })
+    }
+
+    /// Refuses a run of another kind than what is done can be done with.
+    pub(super) fn must_be(&self, wanted: RunKind) -> Result<(), RunError> {
+        match self.kind()? {
+            Some(kind) if kind != wanted => Err(RunError::OtherKind {
+                id: self.id.clone(),
+                kind,
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// All runs below `home`, oldest first.

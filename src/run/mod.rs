@@ -5,6 +5,7 @@
 //! ([`crate::protocol`], [`crate::schedule`]), work ([`crate::job`]) and write ([`crate::integrate`]); the run only connects them.
 
 mod answers;
+mod asked;
 mod collecting;
 mod compile;
 mod doctor;
@@ -14,6 +15,7 @@ mod floor;
 mod folder;
 mod ground;
 mod hydration;
+mod intake;
 mod learning;
 mod prepare;
 mod protocols;
@@ -23,23 +25,26 @@ mod settle;
 mod spawn;
 mod state;
 mod steps;
+mod strays;
 mod task_budget;
 mod terms;
 mod watch;
 mod waves;
 
-pub use compile::{CompiledWave, preview};
+pub use answers::Refusal;
+pub use compile::{CompiledWave, preview, sha256};
 pub use doctor::{Finding, examine};
 pub use drive::{PlanRun, Watcher};
 pub use error::{Blame, RunError};
 pub use folder::{CancelRequest, RunFolder, home};
+pub use intake::{Collect, Collected, CollectedWave, WaitingWave};
 pub use prepare::{Integrating, Preflight, Request, prepare};
 pub use protocols::{Protocols, Shelf};
 pub use record::Recorder;
 pub use reuse::Earlier;
 pub use spawn::{SpawnRun, SpawnSettings, spool};
 pub use state::{Ended, State, Unit, Wave};
-pub use steps::{Collected, HandedOut};
+pub use steps::HandedOut;
 pub use task_budget::TaskBudget;
 pub use terms::Raised;
 

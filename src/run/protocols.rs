@@ -73,6 +73,11 @@ impl Protocols {
         })
     }
 
+    /// Those that a task may go by, now or later.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Protocol> {
+        self.by_name.values()
+    }
+
     /// The most rows that one unit can have in one wave.
     pub fn widest_round(&self) -> usize {
         let first = match &self.chosen {

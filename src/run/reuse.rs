@@ -7,7 +7,9 @@ use crate::adapter;
 use crate::clock;
 use crate::job::{Measure, Row, Settings, State, Survey, details};
 use crate::ledger::{self, Lines};
-use crate::model::{AttemptEnd, AttemptFinished, AttemptReported, Event, ReportVia, RunId, WaveNo};
+use crate::model::{
+    AttemptEnd, AttemptFinished, AttemptReported, Event, ReportVia, RunId, RunKind, WaveNo,
+};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -30,6 +32,7 @@ impl Earlier {
     /// # Errors
     /// Not a spawned CSV, or its ledger can't be read.
     pub fn read(folder: &RunFolder) -> Result<Self, RunError> {
+        folder.must_be(RunKind::Spawn)?;
         let mut fold = Fold::default();
         ledger::scan(&folder.ledger(), |record, place| fold.take(record, place))?;
         let (kept, state) = fold.end(folder)?;

@@ -114,9 +114,6 @@ impl Fold {
         let started = self
             .started
             .ok_or_else(|| refuse("its ledger is empty".to_owned()))?;
-        if started.kind != RunKind::Spawn {
-            return Err(refuse("it is not a spawned CSV".to_owned()));
-        }
         let kept = serde_json::from_value(started.settings)
             .map_err(|error| refuse(format!("its settings are not understood: {error}")))?;
         Ok((kept, self.state))
@@ -274,6 +271,7 @@ impl SpawnRun {
 
     /// Takes up an earlier run from its ledger alone.
     pub fn resume(folder: RunFolder, raised: Raised) -> Result<Self, RunError> {
+        folder.must_be(RunKind::Spawn)?;
         let mut fold = Fold::default();
         let (ledger, _) = Ledger::open_with(&folder.ledger(), |record, place| {
             if place == 0 {

@@ -1,25 +1,20 @@
-//! A run one step at a time, each in a process of its own: hand out a wave, collect its answers, integrate.
+//! A run one step at a time, each in a process of its own: hand out waves, collect their answers ([`intake`](super::intake)),
+//! integrate.
 //!
 //! The steps are those of [`PlanRun::drive`] in the same order, over the same ledger; only who works the rows is
 //! somebody else, who brings back an output CSV or a folder of answers.
 
-use super::answers::{Answers, Brought};
 use super::drive::{PlanRun, Watcher};
 use super::floor::Floor;
+use super::intake::is_answered;
 use super::state::Wave;
 use super::{RunError, Settings};
 use crate::adapter::EXTERNAL;
-use crate::clock;
-use crate::collect::extract::Object;
-use crate::job::{self, Journal, Measure, Slots, Stop, Survey};
-use crate::model::{
-    AttemptEnd, AttemptFinished, AttemptReported, AttemptStarted, Event, JobId, ReportVia, RowId,
-    UnitId, WaveCompiled, WaveNo, WaveStarted,
-};
+use crate::job::{Slots, Stop};
+use crate::model::{UnitId, WaveCompiled, WaveNo};
 use crate::protocol::Action;
 use crate::schedule::Dispatch;
 use crate::snapshot;
-use serde_json::Value;
 use std::path::PathBuf;
 
 /// Which steps of a unit that need no rows are taken.
@@ -59,19 +54,6 @@ pub struct HandedOut {
     pub to_integrate: Vec<UnitId>,
     /// The run has nothing left to do.
     pub is_done: bool,
-}
-
-/// What was made of the answers of one wave.
-#[derive(Clone, Debug)]
-pub struct Collected {
-    /// The wave.
-    pub wave: WaveNo,
-    /// Rows whose answers were taken in now.
-    pub taken: usize,
-    /// Rows that have none yet.
-    pub missing: Vec<RowId>,
-    /// Rows with a verdict that is not `accepted`, with its code.
-    pub refused: Vec<(RowId, String)>,
 }
 
 impl Settings {
@@ -115,42 +97,6 @@ impl PlanRun {
         })
     }
 
-    /// Takes in what came back for a wave: the one that is named, else the only open one. When every row has an answer, or
-    /// `gives_up` on those without one, the rows are judged.
-    pub fn collect(
-        &mut self,
-        wave: Option<WaveNo>,
-        answers: Option<&std::path::Path>,
-        gives_up: bool,
-        watcher: &mut dyn Watcher,
-        stop: &Stop,
-    ) -> Result<Collected, RunError> {
-        let wave = self.to_collect(wave)?.clone();
-        let number = wave.compiled.wave;
-        let mut settings = self.job_settings(&wave.compiled, wave.job_id.clone())?;
-        let path = answers.unwrap_or(&settings.output_csv_path);
-        let reads_text = settings.read_text;
-        let answers = Answers::read(path, &wave.compiled.rows, reads_text)?;
-        if let (None, Some(job_id)) = (&wave.job_id, answers.job_id()) {
-            settings.job_id = JobId::new(job_id);
-        }
-        let (events, missing) = self.taken_in(&wave, &settings, answers, gives_up)?;
-        let taken = wave.compiled.rows.len() - missing.len() - ended(&wave);
-        self.recorder.record(&events)?;
-        self.write_output(number, &settings)?;
-        if missing.is_empty() {
-            self.with_floor(watcher, stop, |run, floor, watcher| {
-                run.judge(number, floor, watcher, stop)
-            })?;
-        }
-        Ok(Collected {
-            wave: number,
-            taken,
-            missing,
-            refused: self.refused(number),
-        })
-    }
-
     /// Integrates and persists every unit that is ready for it; gives their number.
     pub fn integrate_ready(
         &mut self,
@@ -177,8 +123,7 @@ impl PlanRun {
         watcher: &mut dyn Watcher,
         stop: &Stop,
     ) -> Result<(), RunError> {
-        let is_answered = |wave: &&Wave| ended(wave) == wave.compiled.rows.len();
-        let answered = self.open_waves().filter(is_answered);
+        let answered = self.open_waves().filter(|wave| is_answered(wave));
         let waves: Vec<WaveNo> = answered.map(|wave| wave.compiled.wave).collect();
         for wave in waves {
             self.judge(wave, floor, watcher, stop)?;
@@ -186,7 +131,7 @@ impl PlanRun {
         Ok(())
     }
 
-    fn with_floor(
+    pub(super) fn with_floor(
         &mut self,
         watcher: &mut dyn Watcher,
         stop: &Stop,
@@ -198,24 +143,6 @@ impl PlanRun {
 
     pub(super) fn open_waves(&self) -> impl Iterator<Item = &Wave> {
         self.state().waves.iter().filter(|wave| wave.is_open())
-    }
-
-    fn to_collect(&self, wanted: Option<WaveNo>) -> Result<&Wave, RunError> {
-        let refuse = |why: String| RunError::NothingToCollect { why };
-        let mut open = self.open_waves();
-        if let Some(number) = wanted {
-            let found = open.find(|wave| wave.compiled.wave == number);
-            return found.ok_or_else(|| refuse(format!("wave {number} is not open")));
-        }
-        let first = open.next();
-        let first = first.ok_or_else(|| refuse("no wave waits for answers".to_owned()))?;
-        match open.next() {
-            None => Ok(first),
-            Some(second) => Err(refuse(format!(
-                "several waves wait for answers: {}, {}, …; name one with --wave",
-                first.compiled.wave, second.compiled.wave
-            ))),
-        }
     }
 
     /// Tasks whose next step is the integrator's.
@@ -241,141 +168,5 @@ impl PlanRun {
             self.end(&end, watcher)?;
         }
         Ok(true)
-    }
-
-    /// The events of what came back, and the rows without an answer.
-    fn taken_in(
-        &self,
-        wave: &Wave,
-        settings: &job::Settings,
-        mut answers: Answers,
-        gives_up: bool,
-    ) -> Result<(Vec<Event>, Vec<RowId>), RunError> {
-        let measure = Measure::of(settings)?;
-        let mut events = Vec::new();
-        if wave.job_id.is_none() {
-            events.push(Event::from(WaveStarted {
-                wave: wave.compiled.wave,
-                job_id: settings.job_id.clone(),
-                items: wave.compiled.rows.len() as u64,
-                max_concurrency: wave.compiled.max_concurrency,
-            }));
-        }
-        let mut missing = Vec::new();
-        for (index, id) in wave.compiled.rows.iter().enumerate() {
-            if has_ended(wave, index) {
-                continue;
-            }
-            let brought = match answers.take(id) {
-                Brought::Nothing if !gives_up => {
-                    missing.push(id.clone());
-                    continue;
-                }
-                Brought::Nothing => Brought::failed("no_response: no answer came back"),
-                other => other,
-            };
-            let row = Taken {
-                wave: wave.compiled.wave,
-                id,
-                index: index as u64,
-            };
-            row.events(brought, &measure, &mut events);
-        }
-        Ok((events, missing))
-    }
-
-    /// The answers of a wave beside its rows, however they came.
-    fn write_output(&self, number: WaveNo, settings: &job::Settings) -> Result<(), RunError> {
-        let Some(wave) = self.state().wave(number) else {
-            return Ok(());
-        };
-        let survey = Survey::take(settings)?;
-        job::write_csv(settings, &survey, &wave.job, &self.recorder.lines()?)?;
-        Ok(())
-    }
-
-    fn refused(&self, number: WaveNo) -> Vec<(RowId, String)> {
-        let wave = self.state().wave(number);
-        wave.map_or(Vec::new(), |wave| wave.refused.clone())
-    }
-}
-
-fn has_ended(wave: &Wave, index: usize) -> bool {
-    let item = wave.job.item(index as u64);
-    item.is_some_and(|item| matches!(item.status, job::Status::Completed | job::Status::Failed))
-}
-
-fn ended(wave: &Wave) -> usize {
-    let rows = 0..wave.compiled.rows.len();
-    rows.filter(|index| has_ended(wave, *index)).count()
-}
-
-/// A row whose answer is taken in.
-struct Taken<'t> {
-    wave: WaveNo,
-    id: &'t RowId,
-    index: u64,
-}
-
-impl Taken<'_> {
-    /// What occurred elsewhere, as far as what came back tells: every attempt, and the outcome of the last one. A result
-    /// is measured like one of our own workers'.
-    fn events(&self, brought: Brought, measure: &Measure, events: &mut Vec<Event>) {
-        let (attempts, outcome) = match brought {
-            Brought::Nothing => return,
-            Brought::Result { result, attempts } => (attempts, self.measured(result, measure)),
-            Brought::Failed { error, attempts } => (attempts, Err(error)),
-        };
-        let attempts = attempts.max(1);
-        for attempt in 1..=attempts {
-            events.push(Event::from(AttemptStarted {
-                wave: self.wave,
-                item_id: self.id.clone(),
-                row_index: self.index,
-                attempt,
-            }));
-            if attempt < attempts {
-                events.push(self.finished(attempt, AttemptEnd::Retry, None));
-            }
-        }
-        match outcome {
-            Ok(result) => {
-                events.push(Event::from(AttemptReported {
-                    wave: self.wave,
-                    item_id: self.id.clone(),
-                    row_index: self.index,
-                    attempt: attempts,
-                    via: ReportVia::Collect,
-                    result: Value::Object(result),
-                    stop: false,
-                    reported_at: clock::csv_time(clock::now()),
-                }));
-                events.push(self.finished(attempts, AttemptEnd::Completed, None));
-            }
-            Err(error) => events.push(self.finished(attempts, AttemptEnd::Failed, Some(error))),
-        }
-    }
-
-    fn measured(&self, result: Object, measure: &Measure) -> Result<Object, String> {
-        let checked = measure.check(result);
-        checked.map_err(|(failure, text)| format!("{failure}: {text}"))
-    }
-
-    fn finished(&self, attempt: u32, end: AttemptEnd, error: Option<String>) -> Event {
-        Event::from(AttemptFinished {
-            wave: self.wave,
-            item_id: self.id.clone(),
-            row_index: self.index,
-            attempt,
-            end,
-            error,
-            exit_code: None,
-            signal: None,
-            leaked: Vec::new(),
-            session: None,
-            usage: None,
-            duration_ms: 0,
-            completed_at: clock::csv_time(clock::now()),
-        })
     }
 }

@@ -4,7 +4,7 @@ use super::compile::{self, Task};
 use super::drive::{PlanRun, Watcher, item_of};
 use super::floor::Floor;
 use super::state::{Unit, Wave};
-use super::{RunError, collecting};
+use super::{RunError, Settings, collecting};
 use crate::adapter::replay;
 use crate::collect::prose;
 use crate::durable::Readers;
@@ -18,6 +18,13 @@ use crate::schedule::{Cause, Dispatch, Priority, next_number};
 use crate::snapshot;
 use crate::wave::WaveHead;
 use std::sync::Arc;
+
+impl Settings {
+    /// How prose is read as an answer; not at all under `--strict`.
+    pub(super) fn read_text(&self) -> Option<job::ReadText> {
+        (!self.strict).then_some(prose::read as job::ReadText)
+    }
+}
 
 impl PlanRun {
     /// Begins with every wave that is compiled, not fully judged and not under way; in lock step with the first one, when
@@ -295,7 +302,7 @@ impl PlanRun {
             keep_logs: job::Logs::default(),
             result_bytes_max: job::RESULT_BYTES_MAX,
             output_bytes_max: job::OUTPUT_BYTES_MAX,
-            read_text: (!self.settings.strict).then_some(prose::read as job::ReadText),
+            read_text: self.settings.read_text(),
             budget: self.settings.budget,
             dialect: self.terms.dialect.clone(),
             ration: Some(Arc::clone(&self.terms.ration)),

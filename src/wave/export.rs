@@ -5,12 +5,12 @@
 //! DIR/schema.json  what an answer must fit
 //! DIR/run-row      works row N: COMMAND with the prompt on standard input
 //! DIR/run          or job.sbatch, or job.yaml: works all of them
-//! DIR/results/     <row id>.json, or <row id>.error; what `mesh collect` reads
+//! DIR/results/     <row id>.json, or <row id>.error; what `mesh collect` reads, with a label that says of which wave
 //! ```
 //!
 //! The scripts need a POSIX shell and nothing of `mesh`. Cells reach them as files alone, never as shell text.
 
-use super::Call;
+use super::{Call, Label};
 use crate::model::{RowId, shell_word};
 use serde_json::{Map, Value};
 use std::path::PathBuf;
@@ -59,6 +59,7 @@ pub fn export(
     runner: Runner,
     header: &[String],
     rows: &[Vec<String>],
+    label: Option<&Label>,
     call: &Call,
     command: &[String],
 ) -> Vec<Exported> {
@@ -66,7 +67,10 @@ pub fn export(
     let mut files = vec![
         program("run-row", run_row(call, command)),
         data("schema.json", format!("{schema:#}\n")),
-        data("results/.keep", String::new()),
+        match label {
+            Some(label) => data(&format!("results/{}", Label::FILE_NAME), label.text()),
+            None => data("results/.keep", String::new()),
+        },
         for_all(runner, rows.len(), call),
     ];
     for (index, row) in rows.iter().enumerate() {
@@ -228,7 +232,7 @@ mod tests {
         let command = ["my agent".to_owned(), "it's".to_owned()];
         for runner in ["parallel", "xargs", "slurm", "kubernetes"] {
             let runner = runner.parse().expect("a runner");
-            let files = export(runner, &header, &rows, &call, &command);
+            let files = export(runner, &header, &rows, None, &call, &command);
             for file in files.iter().filter(|file| !file.path.starts_with("rows")) {
                 assert!(!file.text.contains("touch"), "{file:?}");
                 assert!(!file.text.contains("rm -rf /"), "{file:?}");

@@ -5,10 +5,12 @@
 
 mod call;
 mod export;
+mod label;
 mod lint;
 
 pub use call::Call;
 pub use export::{Exported, Runner, export};
+pub use label::Label;
 pub use lint::{Problem, lint};
 
 use crate::model::{Lane, Risk, RoundName, RowKey, RunId, WaveNo};

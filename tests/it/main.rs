@@ -1,6 +1,7 @@
 //! The integration crate: everything through the real binary, each test in a world of its own.
 
 mod agents;
+mod answers;
 mod architecture;
 mod dags;
 mod demo;

@@ -92,13 +92,21 @@ pub enum Command {
     /// Hand out the next wave of a run, check wave CSVs, predict a run, write a wave for another runner
     #[command(subcommand)]
     Wave(WaveCommand),
-    /// Take the answers of a wave back into its run
+    /// Take the answers of waves back into their run
     ///
     /// ANSWERS is an output CSV as `mesh spawn` writes it, or a folder with `<row id>.json` for each row: what the worker
-    /// printed. Every answer is measured like one of mesh's own workers', and the rows are judged when all are there. Exit
-    /// code 1 when an answer is missing or refused.
+    /// printed. Every answer is measured like one of mesh's own workers', and the rows of a wave are judged when all are
+    /// there. Without ANSWERS every wave whose .out.csv is there is taken, and those that are missing are named.
+    ///
+    /// A file is refused as a whole when it has a row that the waves do not have, or one with another run_id, base_sha, prompt
+    /// or other cell than the wave that was sent out; a folder when the label that `mesh wave export` put there is of another
+    /// run or wave. The other files are taken all the same. Answers that were taken before change nothing; files of a folder
+    /// that no row has are named.
+    ///
+    /// Exit codes: 0 when all that came is accepted, also while other waves wait; 1 when a row of a wave that came is missing,
+    /// or an answer or a file is refused; 2 when nothing was taken.
     #[command(
-        after_help = "Example:\n  mesh wave next                      writes 001-proposal.csv and says where\n  mesh spawn --call 001-proposal.call.json -- my-agent\n  mesh collect 20260213T015500Z\n  mesh wave next --run 20260213T015500Z"
+        after_help = "Example:\n  mesh wave next                      writes 001-proposal.csv and says where\n  mesh spawn --call 001-proposal.call.json -- my-agent\n  mesh collect 20260213T015500Z\n  mesh wave next --run 20260213T015500Z\n\n  mesh collect 20260213T015500Z work/results\n  mesh collect 20260213T015500Z --wave 1 --give-up"
     )]
     Collect(CollectArgs),
     /// Apply, validate and persist what a run has accepted

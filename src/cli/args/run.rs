@@ -42,8 +42,9 @@ pub struct RunOptions {
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
     pub parallel_tasks: u32,
     /// When a task in flight goes on: `rolling`, as soon as its own rows are done, or `barrier`, in lock step with all others
-    #[arg(long, value_name = "HOW", default_value = "rolling")]
-    pub dispatch: Dispatch,
+    /// [default: rolling; barrier where you work the waves yourself]
+    #[arg(long, value_name = "HOW")]
+    pub dispatch: Option<Dispatch>,
     /// What open dependencies mean: `strict`, wait for them, or `advisory`
     ///
     /// With `advisory`, places that no ready task wants go to tasks whose dependencies are open, as long as their scopes share no

@@ -14,8 +14,13 @@ pub enum WaveCommand {
     /// Begins a run and writes its first wave, or goes on with one: takes up tasks, counts votes and writes the wave CSV
     /// and call file of what its tasks need next. The same as `mesh run` does between two waves. Whoever works the rows
     /// brings the answers back with `mesh collect`; `mesh integrate` applies what was accepted.
+    ///
+    /// Several tasks go in lock step: a wave has the rows of all tasks that are in the same round, and while a wave waits for
+    /// answers nothing further is handed out; waves that wait are shown again. With `dispatch=rolling` each task has waves of
+    /// its own and goes on as soon as they are collected. The run holds its tasks until they are done, it ends or is
+    /// cancelled: no other run takes them up.
     #[command(
-        after_help = "Examples:\n  mesh wave next ids=st-003          begins a run\n  mesh wave next --run 20260213T015500Z\n\nKEY=VALUE is any option of this command, with underscores, as for mesh run."
+        after_help = "Examples:\n  mesh wave next ids=st-003          begins a run\n  mesh wave next max_tasks=2 parallel_tasks=2    two tasks in one wave\n  mesh wave next --run 20260213T015500Z\n\nKEY=VALUE is any option of this command, with underscores, as for mesh run."
     )]
     Next(Box<NextArgs>),
     /// Write a wave as a folder that another runner can work: GNU parallel, xargs, Slurm, Kubernetes
@@ -82,13 +87,13 @@ pub struct CollectArgs {
     /// Which run
     #[command(flatten)]
     pub run: OneRun,
-    /// An output CSV, or a folder of answers [default: the wave's own .out.csv]
+    /// An output CSV, or a folder of answers, of any of the waves [default: the .out.csv beside each wave]
     #[arg(value_name = "ANSWERS")]
     pub answers: Option<PathBuf>,
-    /// Which wave [default: the only one that waits]
+    /// Only this wave [default: all that wait]
     #[arg(long, value_name = "N")]
     pub wave: Option<u32>,
-    /// Judge rows without an answer as no_response instead of waiting for them
+    /// Judge rows without an answer as no_response instead of waiting for them, also when nothing came back
     #[arg(long)]
     pub give_up: bool,
 }

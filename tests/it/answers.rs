@@ -1,0 +1,436 @@
+//! `mesh collect`: several waves at once, whose answers they are, and what is missing.
+
+use crate::env::{Said, fake_agent};
+use crate::plan_fixture::{Bench, Task, report};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+const TWO: [&str; 4] = ["--run-id", "R", "max_tasks=2", "parallel_tasks=2"];
+
+fn two_tasks() -> Bench {
+    Bench::new(&[Task::new("a"), Task::new("b")])
+}
+
+fn waves(handed: &Value) -> Vec<Value> {
+    handed["waves"].as_array().expect("waves").clone()
+}
+
+fn path(value: &Value) -> PathBuf {
+    PathBuf::from(value.as_str().expect("a path"))
+}
+
+/// Steps run `R` to its end, with `work` for every wave and the commands that a person would type.
+fn drive(bench: &Bench, first: &Value, work: impl Fn(&Value)) -> Vec<usize> {
+    let mut handed = first.clone();
+    let mut counts = Vec::new();
+    for _ in 0..20 {
+        let waves = waves(&handed);
+        counts.push(waves.len());
+        waves.iter().for_each(&work);
+        if !waves.is_empty() {
+            let said = bench.mesh(&["collect", "R"]);
+            assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+        }
+        let said = bench.mesh(&["integrate", "R", "--json"]);
+        assert_eq!(said.code, 0, "{}", said.err);
+        if report(&said)["status"] == "completed" {
+            return counts;
+        }
+        handed = bench.next(&["--run", "R"]);
+    }
+    panic!("it does not end");
+}
+
+fn done(bench: &Bench) {
+    for id in ["a", "b"] {
+        assert_eq!(bench.status_of(id), "completed");
+        assert_eq!(bench.read(&format!("{id}.txt")), "new\n");
+    }
+}
+
+#[test]
+fn two_tasks_go_in_one_wave_from_step_to_step() {
+    let bench = two_tasks();
+    let first = bench.next(&TWO);
+    let rows = json!(["a.proposal.proposer.1", "b.proposal.proposer.1"]);
+    assert_eq!(first["waves"][0]["rows"], rows);
+    assert_eq!(
+        bench.next(&["--run", "R"]),
+        first,
+        "nothing new while it waits"
+    );
+    let counts = drive(&bench, &first, |wave| bench.work_wave(wave));
+    assert_eq!(counts, [1, 1, 1, 1]);
+    done(&bench);
+}
+
+#[test]
+fn two_tasks_go_through_exported_waves_without_mesh() {
+    let bench = two_tasks();
+    let first = bench.next(&TWO);
+    let answers = bench.beside("answers").display().to_string();
+    let agent = fake_agent();
+    let work = |wave: &Value| {
+        let csv = wave["csv_path"].as_str().expect("a path");
+        let folder = bench.beside(&format!("work-{}", wave["wave"]));
+        let folder = folder.display().to_string();
+        let args = ["wave", "export", csv, &folder, "--to", "xargs", "--"];
+        let said = bench.mesh(&[&args[..], &[&agent, "--answers", &answers]].concat());
+        assert_eq!(said.code, 0, "{}", said.err);
+        let command = format!("mesh collect R {folder}/results");
+        assert!(said.err.contains(&command), "{}", said.err);
+        let status = std::process::Command::new(format!("{folder}/run")).status();
+        assert!(status.expect("it starts").success());
+        let said = bench.mesh(&["collect", "R", &format!("{folder}/results"), "--json"]);
+        assert_eq!(report(&said)["unknown_files"], json!([]));
+        // Once more changes nothing.
+        let events = bench.events().len();
+        let again = bench.mesh(&["collect", "R", &format!("{folder}/results")]);
+        assert_eq!(again.code, 2, "{}", again.err);
+        assert_eq!(bench.events().len(), events);
+    };
+    let mut handed = first;
+    for _ in 0..4 {
+        waves(&handed).iter().for_each(work);
+        handed = bench.next(&["--run", "R"]);
+    }
+    assert_eq!(bench.mesh(&["integrate", "R"]).code, 0);
+    done(&bench);
+}
+
+#[test]
+fn collecting_takes_every_wave_that_is_there() {
+    let bench = two_tasks();
+    let first = bench.next(&[&TWO[..], &["dispatch=rolling"]].concat());
+    let nothing = bench.mesh(&["collect", "R"]);
+    assert_eq!(nothing.code, 2);
+    for part in [
+        "no new answers for wave 001, 002",
+        "mesh collect R --wave 1 --give-up",
+        "mesh collect R --wave 2 --give-up",
+        "002-proposal.out.csv",
+    ] {
+        assert!(nothing.err.contains(part), "{}", nothing.err);
+    }
+    waves(&first).iter().for_each(|wave| bench.work_wave(wave));
+    let both = bench.mesh(&["collect", "R", "--json"]);
+    assert_eq!(both.code, 0, "{}", both.err);
+    assert_eq!(report(&both)["taken"], 2);
+    assert_eq!(bench.trace(&["verdict"]).len(), 2);
+}
+
+/// The output CSV of a wave, worked elsewhere, with one cell changed.
+fn changed(bench: &Bench, wave: &Value, column: &str, to: &str) -> String {
+    let out = path(&wave["output_csv_path"]);
+    if !out.exists() {
+        bench.work_wave(wave);
+    }
+    let mut reader = csv::Reader::from_path(&out).expect("an output CSV");
+    let header = reader.headers().expect("a header").clone();
+    let at = header.iter().position(|name| name == column);
+    let name = format!("changed-{column}.csv");
+    let mut writer = csv::Writer::from_path(bench.beside(&name)).expect("a file");
+    writer.write_record(&header).expect("written");
+    for record in reader.records() {
+        let record = record.expect("a record");
+        let mut cells: Vec<&str> = record.iter().collect();
+        cells[at.expect("the column")] = to;
+        writer.write_record(&cells).expect("written");
+    }
+    writer.flush().expect("written");
+    bench.beside(&name).display().to_string()
+}
+
+#[test]
+fn answers_to_something_else_are_refused() {
+    let bench = Bench::new(&[Task::new("a")]);
+    let first = bench.next(&["--run-id", "R"]);
+    let wave = &first["waves"][0];
+    for (column, to, told) in [
+        (
+            "run_id",
+            "OTHER",
+            "has run_id `OTHER`, and the wave has `R`",
+        ),
+        ("base_sha", "0000", "has base_sha `0000`"),
+        ("prompt", "Say yes.", "answers another prompt"),
+        ("unit", "b", "has unit `b`"),
+        ("attempt", "7", "has attempt `7`"),
+    ] {
+        let file = changed(&bench, wave, column, to);
+        let said = bench.mesh(&["collect", "R", &file]);
+        assert_eq!(said.code, 2, "{column}: {}", said.out);
+        assert!(said.err.contains(told), "{}", said.err);
+        assert!(said.err.contains("a.proposal.proposer.1"), "{}", said.err);
+    }
+    assert!(bench.trace(&["attempt_started", "verdict"]).is_empty());
+    // What another runner may know better is no identity.
+    let file = changed(&bench, wave, "max_concurrency", "99");
+    assert_eq!(bench.mesh(&["collect", "R", &file]).code, 0);
+}
+
+#[test]
+fn a_refused_file_does_not_keep_the_other_waves() {
+    let bench = two_tasks();
+    let first = bench.next(&[&TWO[..], &["dispatch=rolling"]].concat());
+    let waves = waves(&first);
+    waves.iter().for_each(|wave| bench.work_wave(wave));
+    let out = path(&waves[0]["output_csv_path"]);
+    let text = std::fs::read_to_string(&out).expect("an output");
+    let half = &text[..text.len() - 40];
+    std::fs::write(&out, half).expect("written");
+    let said = bench.mesh(&["collect", "R"]);
+    assert_eq!(said.code, 1, "{}", said.err);
+    assert!(
+        said.out.contains("wave 002: answers of 1 row taken"),
+        "{}",
+        said.out
+    );
+    assert!(
+        said.err.contains("001-proposal.out.csv` refused: "),
+        "{}",
+        said.err
+    );
+    assert_eq!(bench.trace(&["verdict"]), ["verdict b.proposal.proposer.1"]);
+    std::fs::write(&out, text).expect("written");
+    assert_eq!(bench.mesh(&["collect", "R"]).code, 0);
+    assert_eq!(bench.trace(&["verdict"]).len(), 2);
+}
+
+#[test]
+fn the_folder_of_another_wave_is_refused() {
+    let bench = Bench::new(&[Task::new("a")]);
+    bench.next(&["--run-id", "R"]);
+    let folder = bench.beside("results");
+    std::fs::create_dir(&folder).expect("a folder");
+    let label = |text: &str| std::fs::write(folder.join("wave.json"), text).expect("written");
+    std::fs::copy(
+        bench.beside("answers/a/proposal.proposer.1.json"),
+        folder.join("a.proposal.proposer.1.json"),
+    )
+    .expect("copied");
+    let collect = || bench.mesh(&["collect", "R", &folder.display().to_string()]);
+    let base = bench.git(&["rev-parse", "HEAD"]);
+    let base = base.trim();
+    let events = bench.events();
+    let hash = events.iter().find(|(name, _)| name == "wave_compiled");
+    let hash = hash.expect("a wave").1["csv_sha256"].clone();
+    let own = |run: &str, wave: u32, base: &str, hash: &Value| {
+        json!({"run_id": run, "wave": wave, "base_sha": base, "csv_sha256": hash}).to_string()
+    };
+    for (text, told) in [
+        ("{".to_owned(), "no label of a wave"),
+        (
+            own("Q", 1, base, &hash),
+            "answers for run `Q`, and this is `R`",
+        ),
+        (own("R", 1, "abc", &hash), "answers for commit `abc`"),
+        (own("R", 9, base, &hash), "the run has no wave 009"),
+        (
+            own("R", 1, base, &json!("00")),
+            "other prompts than those of wave 001",
+        ),
+    ] {
+        label(&text);
+        let said = collect();
+        assert_eq!(said.code, 2, "{}", said.out);
+        assert!(said.err.contains(told), "{}", said.err);
+    }
+    label(&own("R", 1, base, &hash));
+    assert_eq!(collect().code, 0);
+}
+
+#[test]
+fn a_wave_that_was_changed_is_not_collected() {
+    let bench = Bench::new(&[Task::new("a")]);
+    let first = bench.next(&["--run-id", "R"]);
+    let csv = path(&first["waves"][0]["csv_path"]);
+    let text = std::fs::read_to_string(&csv).expect("a wave");
+    std::fs::write(&csv, text.replace("Do a", "Do anything")).expect("written");
+    bench.work_wave(&first["waves"][0]);
+    let said = bench.mesh(&["collect", "R"]);
+    assert_eq!(said.code, 2, "{}", said.out);
+    assert!(
+        said.err.contains("the wave was changed after"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn the_rest_of_a_wave_comes_later() {
+    let bench = two_tasks();
+    let first = bench.next(&TWO);
+    bench.work_wave(&first["waves"][0]);
+    let out = path(&first["waves"][0]["output_csv_path"]);
+    let whole = std::fs::read_to_string(&out).expect("an output");
+    // Row `b` is not worked yet.
+    let mut lines: Vec<String> = whole.lines().map(str::to_owned).collect();
+    let at = whole
+        .lines()
+        .position(|line| line.contains(",b.proposal.proposer.1,1,"));
+    let line = &mut lines[at.expect("row b")];
+    let cut = line.find(",completed,").expect("a status");
+    line.replace_range(cut.., ",pending,0,,,,");
+    std::fs::write(&out, lines.join("\n") + "\n").expect("written");
+    let partly = bench.mesh(&["collect", "R", "--json"]);
+    assert_eq!(partly.code, 1, "{}", partly.err);
+    assert_eq!(report(&partly)["missing"], json!(["b.proposal.proposer.1"]));
+    let again = bench.mesh(&["collect", "R"]);
+    assert_eq!(again.code, 2, "{}", again.out);
+    assert!(
+        again.err.contains("no new answers for wave 001"),
+        "{}",
+        again.err
+    );
+    std::fs::write(&out, whole).expect("written");
+    let rest = bench.mesh(&["collect", "R", "--json"]);
+    assert_eq!(rest.code, 0, "{}", rest.err);
+    assert_eq!(report(&rest)["taken"], 1);
+    assert_eq!(bench.trace(&["attempt_reported"]).len(), 2);
+}
+
+#[test]
+fn what_never_comes_is_given_up() {
+    let bench = two_tasks();
+    bench.next(&[&TWO[..], &["dispatch=rolling"]].concat());
+    let one = bench.mesh(&["collect", "R", "--wave", "2", "--give-up"]);
+    assert_eq!(one.code, 1, "{}", one.err);
+    assert_eq!(
+        one.out,
+        "wave 002: answers of 1 row taken\n  b.proposal.proposer.1 refused: no_response\n"
+    );
+    let all = bench.mesh(&["collect", "R", "--give-up"]);
+    assert!(
+        all.out
+            .contains("a.proposal.proposer.1 refused: no_response"),
+        "{}",
+        all.out
+    );
+    let mistyped = bench.mesh(&["collect", "R", "nowhere.csv", "--give-up"]);
+    assert_eq!(mistyped.code, 2);
+}
+
+#[test]
+fn files_that_no_row_has_are_named() {
+    let bench = Bench::new(&[Task::new("a")]);
+    bench.next(&["--run-id", "R"]);
+    let folder = bench.beside("results");
+    let put = |name: &str| {
+        let file = folder.join(name);
+        std::fs::create_dir_all(file.parent().expect("a folder")).expect("folders");
+        std::fs::write(file, "{}").expect("written");
+    };
+    let answers = bench.beside("answers/a");
+    put("a.proposal.propser.1.json");
+    put("notes.txt");
+    put("a/vote.nobody.1.json");
+    put("a/vote.skeptic.1.json");
+    put("z/proposal.proposer.1.json");
+    put(".keep");
+    put("a.proposal.proposer.1.log");
+    let collect = || bench.mesh(&["collect", "R", &folder.display().to_string(), "--json"]);
+    let strange = [
+        "a/vote.nobody.1.json",
+        "a.proposal.propser.1.json",
+        "notes.txt",
+        "z",
+    ];
+    let nothing = collect();
+    assert_eq!(nothing.code, 2, "{}", nothing.out);
+    let told = format!("files that no row has: {}", strange.join(", "));
+    assert!(nothing.err.contains(&told), "{}", nothing.err);
+    let answer = answers.join("proposal.proposer.1.json");
+    std::fs::copy(answer, folder.join("a.proposal.proposer.1.json")).expect("copied");
+    let said = collect();
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(report(&said)["unknown_files"], json!(strange));
+}
+
+#[test]
+fn a_pipe_among_the_answers_is_not_waited_for() {
+    let bench = Bench::new(&[Task::new("a")]);
+    bench.next(&["--run-id", "R"]);
+    let folder = bench.beside("results");
+    std::fs::create_dir(&folder).expect("a folder");
+    let pipe = folder.join("a.proposal.proposer.1.json");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("mkfifo").success());
+    let said = bench.mesh(&["collect", "R", &folder.display().to_string()]);
+    assert_eq!(said.code, 2);
+    assert!(said.err.contains("it is no regular file"), "{}", said.err);
+}
+
+/// A spawned CSV as run `S`.
+fn spawned(bench: &Bench) -> Said {
+    bench.write("in.csv", "x\n1\n");
+    let args = [
+        "spawn",
+        "in.csv",
+        "--run-id",
+        "S",
+        "--instruction",
+        "i",
+        "--",
+        "echo",
+    ];
+    bench.mesh(&[&args[..], &["{}"]].concat())
+}
+
+#[test]
+fn a_run_of_the_other_kind_is_named_as_such() {
+    let bench = Bench::new(&[Task::new("a")]);
+    assert_eq!(spawned(&bench).code, 0);
+    let commands: [&[&str]; 3] = [
+        &["wave", "next", "--run", "S"],
+        &["collect", "S"],
+        &["integrate", "S"],
+    ];
+    for command in commands {
+        let said = bench.mesh(command);
+        assert_eq!(said.code, 2, "{}", said.err);
+        assert!(
+            said.err.contains("run `S` is a CSV job (`mesh spawn`)"),
+            "{}",
+            said.err
+        );
+        assert!(said.err.contains("hint: mesh resume S"), "{}", said.err);
+    }
+    bench.next(&["--run-id", "R"]);
+    let tail = ["--instruction", "i", "--", "echo", "{}"];
+    for said in [
+        bench.mesh(&["spawn", "--resume=R"]),
+        bench.mesh(&[&["spawn", "in.csv", "--reuse", "R"], &tail[..]].concat()),
+    ] {
+        assert_eq!(said.code, 2, "{}", said.err);
+        assert!(
+            said.err.contains("run `R` is a run of a plan (`mesh run`)"),
+            "{}",
+            said.err
+        );
+        assert!(said.err.contains("mesh wave next --run R"), "{}", said.err);
+    }
+}
+
+#[test]
+fn a_mistyped_run_is_recognised() {
+    let bench = Bench::new(&[Task::new("a")]);
+    bench.next(&["--run-id", "nightly-build"]);
+    for command in [["collect"], ["integrate"], ["resume"], ["cancel"]] {
+        let said = bench.mesh(&[&command[..], &["nightly-biuld"]].concat());
+        assert_eq!(said.code, 2, "{}", said.err);
+        assert!(
+            said.err.contains("did you mean `nightly-build`?"),
+            "{}",
+            said.err
+        );
+        assert!(said.err.contains("mesh runs list"), "{}", said.err);
+    }
+    let far = bench.mesh(&["collect", "zzz"]);
+    assert!(
+        far.err.contains("hint: mesh runs list shows all runs"),
+        "{}",
+        far.err
+    );
+    assert!(Path::new(&bench.mesh_home()).exists());
+}
