@@ -7,12 +7,13 @@ mod commit;
 
 pub use commit::CommitOrder;
 
-use duct::Expression;
+use crate::process::{Group, Input, Writers};
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
-use std::io;
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
 
 /// Why a git command did not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +50,69 @@ pub struct Change {
 #[derive(Clone, Debug)]
 pub struct Repo {
     root: PathBuf,
+    /// Where git commands that may write the tree are recorded.
+    writers: Option<Writers>,
 }
+
+/// What one git command needs beside its arguments.
+#[derive(Debug, Default)]
+struct Call<'c> {
+    /// An index of its own.
+    index: Option<&'c Path>,
+    /// Its standard input.
+    input: Option<Vec<u8>>,
+    /// Further variables.
+    variables: &'c [(&'c str, &'c str)],
+    /// Whether the user's hooks have a say.
+    hooks: Hooks,
+    /// Whether it may write the tree or a branch; then it is recorded before it begins.
+    writes: bool,
+}
+
+/// Whose hooks a git command runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Hooks {
+    /// Nobody's.
+    #[default]
+    None,
+    /// The user's, as in a commit of the user's own.
+    Users,
+}
+
+/// Variables by which git's own hooks point their children at a repository, and others by which the meaning of paths
+/// changes (`git rev-parse --local-env-vars`, without those that hold settings).
+pub const LOCAL_VARIABLES: [&str; 16] = [
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_DIR",
+    "GIT_GLOB_PATHSPECS",
+    "GIT_GRAFT_FILE",
+    "GIT_ICASE_PATHSPECS",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_INTERNAL_SUPER_PREFIX",
+    "GIT_LITERAL_PATHSPECS",
+    "GIT_NAMESPACE",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+];
+
+/// Beginnings of the variables that our own calls of git keep: who the user is, and where settings and programs are. All
+/// other variables of git could change what a command means.
+const KEPT_VARIABLES: [&str; 9] = [
+    "GIT_ASKPASS",
+    "GIT_AUTHOR_",
+    "GIT_CEILING_DIRECTORIES",
+    "GIT_COMMITTER_",
+    "GIT_CONFIG_",
+    "GIT_DISCOVERY_ACROSS_FILESYSTEM",
+    "GIT_EXEC_PATH",
+    "GIT_LFS_",
+    "GIT_SSH",
+];
 
 impl Repo {
     /// The repository that `folder` is in.
@@ -60,9 +123,7 @@ impl Repo {
         if !folder.is_dir() {
             return Err(no_repository());
         }
-        let here = Self {
-            root: folder.to_owned(),
-        };
+        let here = Self::at(folder);
         let output = here.output(&["rev-parse", "--show-toplevel"])?;
         if !output.status.success() {
             let message = String::from_utf8_lossy(&output.stderr);
@@ -75,16 +136,28 @@ impl Repo {
             });
         }
         let root = output.stdout.strip_suffix(b"\n").unwrap_or(&output.stdout);
-        Ok(Self {
-            root: path_of(root),
-        })
+        Ok(Self::at(&path_of(root)))
+    }
+
+    /// The work tree whose top is `root`.
+    fn at(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            writers: None,
+        }
+    }
+
+    /// The same, with every command that may write the tree in the record of `writers` before it begins.
+    pub fn recorded(&self, writers: &Writers) -> Self {
+        Self {
+            root: self.root.clone(),
+            writers: Some(writers.clone()),
+        }
     }
 
     /// A new repository with everything in `folder` in one commit. The same bytes and `time` give the same commit.
     pub fn create(folder: &Path, message: &str, time: &str) -> Result<Self, GitError> {
-        let repo = Self {
-            root: folder.to_owned(),
-        };
+        let repo = Self::at(folder);
         let settings = [
             "user.name=mesh demo",
             "user.email=demo@example.invalid",
@@ -103,11 +176,12 @@ impl Repo {
                 .flat_map(|one| ["-c", *one])
                 .chain(step.iter().copied())
                 .collect();
-            let command = repo
-                .command(&args)
-                .env("GIT_AUTHOR_DATE", time)
-                .env("GIT_COMMITTER_DATE", time);
-            let output = command.run().map_err(GitError::Run)?;
+            let dates = [("GIT_AUTHOR_DATE", time), ("GIT_COMMITTER_DATE", time)];
+            let call = Call {
+                variables: &dates,
+                ..Call::default()
+            };
+            let output = repo.call(&args, call)?;
             if !output.status.success() {
                 return Err(failed(step, &output));
             }
@@ -117,7 +191,8 @@ impl Repo {
 
     /// Whether git ignores `path`.
     pub fn ignores(&self, path: &Path) -> Result<bool, GitError> {
-        let args = ["check-ignore", "-q", "--", &path.to_string_lossy()];
+        let args = ["check-ignore", "-q", "--"].map(OsStr::new);
+        let args = [&args[..], &[path.as_os_str()]].concat();
         let output = self.output(&args)?;
         match output.status.code() {
             Some(0) => Ok(true),
@@ -215,14 +290,15 @@ impl Repo {
 
     /// Whether `patch` applies to the work tree: `Ok` has what git would do, `Err` its own words on why not.
     pub fn check_patch(&self, patch: &Path) -> Result<Result<PatchReport, String>, GitError> {
-        let output = self.apply_with(&["--check", "--numstat", "-z", "--summary"], patch)?;
+        let report = ["--check", "--numstat", "-z", "--summary"];
+        let output = self.apply_with(&report, patch, false)?;
         if !output.status.success() {
             let message = String::from_utf8_lossy(&output.stderr);
             return Ok(Err(message.trim().to_owned()));
         }
         let listed = output.stdout;
         // Backwards, what a rename or copy comes from is what it goes to.
-        let output = self.apply_with(&["--numstat", "-z", "-R"], patch)?;
+        let output = self.apply_with(&["--numstat", "-z", "-R"], patch, false)?;
         if !output.status.success() {
             return Err(failed(&["apply"], &output));
         }
@@ -234,7 +310,7 @@ impl Repo {
 
     /// Applies `patch` to the work tree; all of it or nothing.
     pub fn apply(&self, patch: &Path) -> Result<(), GitError> {
-        let output = self.apply_with(&[], patch)?;
+        let output = self.apply_with(&[], patch, true)?;
         match output.status.success() {
             true => Ok(()),
             false => Err(failed(&["apply"], &output)),
@@ -242,14 +318,18 @@ impl Repo {
     }
 
     /// The one way in which git reads a patch, to check it and to apply it: no setting of the user has a say.
-    fn apply_with(&self, what: &[&str], patch: &Path) -> Result<std::process::Output, GitError> {
-        let patch = patch.display().to_string();
+    fn apply_with(&self, what: &[&str], patch: &Path, writes: bool) -> Result<Output, GitError> {
         let settings = ["core.protectHFS=true", "apply.ignoreWhitespace=no"];
         let mut args: Vec<&str> = settings.iter().flat_map(|one| ["-c", *one]).collect();
         args.extend(["apply", "--whitespace=nowarn", "-p1"]);
         args.extend(what);
-        args.push(&patch);
-        self.output(&args)
+        let mut args: Vec<&OsStr> = args.into_iter().map(OsStr::new).collect();
+        args.push(patch.as_os_str());
+        let call = Call {
+            writes,
+            ..Call::default()
+        };
+        self.call(&args, call)
     }
 
     /// Brings tracked files back to what the index has.
@@ -267,7 +347,7 @@ impl Repo {
         self.read(&args).map(drop)
     }
 
-    fn read(&self, args: &[&str]) -> Result<Vec<u8>, GitError> {
+    fn read<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Vec<u8>, GitError> {
         let output = self.output(args)?;
         if output.status.success() {
             return Ok(output.stdout);
@@ -287,53 +367,88 @@ impl Repo {
         }
     }
 
-    fn output<S: AsRef<str>>(&self, args: &[S]) -> Result<std::process::Output, GitError> {
-        self.command(args).run().map_err(GitError::Run)
+    fn output<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Output, GitError> {
+        self.call(args, Call::default())
     }
 
-    fn command<S: AsRef<str>>(&self, args: &[S]) -> Expression {
-        self.command_with(args, None, None)
+    /// Runs git; how it ended is the caller's to judge.
+    fn call<S: AsRef<OsStr>>(&self, args: &[S], call: Call<'_>) -> Result<Output, GitError> {
+        self.run(args, call).map_err(GitError::Run)
     }
 
-    /// The same with an index of its own, and something on its standard input.
-    fn command_with<S: AsRef<str>>(
-        &self,
-        args: &[S],
-        index: Option<&Path>,
-        input: Option<Vec<u8>>,
-    ) -> Expression {
-        let args: Vec<&str> = args.iter().map(AsRef::as_ref).collect();
-        let command = duct::cmd("git", args);
-        // What is said first counts, so these stand before everything else.
-        let command = match index {
-            Some(index) => command.env("GIT_INDEX_FILE", index),
-            None => command.env_remove("GIT_INDEX_FILE"),
+    fn run<S: AsRef<OsStr>>(&self, args: &[S], call: Call<'_>) -> io::Result<Output> {
+        // What the user or a hook set up for other programs has no say in these calls.
+        let mut all: Vec<OsString> = ["-c", "core.fsmonitor=false"].map(OsString::from).into();
+        if call.hooks == Hooks::None {
+            all.extend(["-c", "core.hooksPath=/dev/null"].map(OsString::from));
+        }
+        all.extend(args.iter().map(|arg| arg.as_ref().to_owned()));
+        let group = match call.hooks {
+            Hooks::None => Group::Own,
+            Hooks::Users => Group::Shared,
         };
-        let command = match input {
-            Some(input) => command.stdin_bytes(input),
-            None => command.stdin_null(),
+        let writers = self.writers.as_ref().filter(|_| call.writes);
+        let mut command = match writers {
+            Some(writers) => writers.command("git", &all, Input::Pipe),
+            None => {
+                let mut command = Command::new("git");
+                command.args(&all);
+                command
+            }
         };
-        let command = command
-            .dir(&self.root)
-            .env("LC_ALL", "C")
-            .env("GIT_OPTIONAL_LOCKS", "0")
-            .stdout_capture()
-            .stderr_capture()
-            .unchecked();
-        // Set by git itself inside its hooks; they would point us at another repository.
-        ["GIT_DIR", "GIT_WORK_TREE", "GIT_PREFIX"]
-            .iter()
-            .fold(command, |command, name| command.env_remove(name))
+        self.surround(&mut command, &call);
+        let (child, stdin) = match writers {
+            Some(writers) => writers.start(command, group)?,
+            None => {
+                let mut child = command.stdin(Stdio::piped()).spawn()?;
+                let stdin = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
+                (child, stdin)
+            }
+        };
+        let input = call.input.unwrap_or_default();
+        let feeder = (!input.is_empty()).then(|| feed(stdin, input));
+        let output = child.wait_with_output()?;
+        // It fails where git ended before it had read everything, which its exit code tells better.
+        let _ = feeder.map(std::thread::JoinHandle::join);
+        Ok(output)
     }
+
+    /// Folder, environment and output of a call.
+    fn surround(&self, command: &mut Command, call: &Call<'_>) {
+        command
+            .current_dir(&self.root)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            let is_kept = KEPT_VARIABLES.iter().any(|kept| text.starts_with(kept));
+            if text.starts_with("GIT_") && !is_kept {
+                command.env_remove(&name);
+            }
+        }
+        command.env("LC_ALL", "C").env("GIT_OPTIONAL_LOCKS", "0");
+        if let Some(index) = call.index {
+            command.env("GIT_INDEX_FILE", index);
+        }
+        command.envs(call.variables.iter().copied());
+    }
+}
+
+/// In a thread of its own: git may answer before it has read everything.
+fn feed(mut stdin: std::process::ChildStdin, input: Vec<u8>) -> std::thread::JoinHandle<()> {
+    std::thread::spawn(move || {
+        let _ = stdin.write_all(&input);
+    })
 }
 
 fn path_of(bytes: &[u8]) -> PathBuf {
     OsStr::from_bytes(bytes).into()
 }
 
-fn failed(args: &[&str], output: &std::process::Output) -> GitError {
+fn failed<S: AsRef<OsStr>>(args: &[S], output: &Output) -> GitError {
+    let command = args.first().map(AsRef::as_ref).unwrap_or_default();
     GitError::Failed {
-        command: args.first().copied().unwrap_or_default().to_owned(),
+        command: command.to_string_lossy().into_owned(),
         message: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
     }
 }

@@ -5,6 +5,10 @@
 //! is known by its id together with its start time, because ids are used again. What other processes are comes from
 //! `/proc`, so only Linux can say it; elsewhere there seem to be none.
 
+mod writers;
+
+pub use writers::{Group, Input, Writers};
+
 use rustix::process::{
     Pid, Signal, getpriority_pgrp, kill_process_group, setpriority_process, test_kill_process_group,
 };
@@ -12,9 +16,9 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 #[cfg(not(target_os = "linux"))]
-pub use elsewhere::{all, boot_ticks, environment, own, signal, system};
+pub use elsewhere::{all, boot_ticks, environment, find, own, signal, system};
 #[cfg(target_os = "linux")]
-pub use linux::{all, boot_ticks, environment, own, signal, system};
+pub use linux::{all, boot_ticks, environment, find, own, signal, system};
 
 /// The lowest priority there is.
 const NICEST: i32 = 19;
@@ -110,6 +114,11 @@ mod linux {
             .collect()
     }
 
+    /// The process of this id, unless it has ended.
+    pub fn find(pid: Pid) -> Option<Process> {
+        look(pid)
+    }
+
     /// This process. (`getsid` and `getpgrp` of rustix have no value for a 0.)
     pub fn own() -> Option<Process> {
         look(rustix::process::getpid())
@@ -191,6 +200,11 @@ mod elsewhere {
     /// None: this system has no `/proc`.
     pub fn all() -> Vec<Process> {
         Vec::new()
+    }
+
+    /// Not known.
+    pub fn find(_pid: Pid) -> Option<Process> {
+        None
     }
 
     /// Not known.

@@ -4,8 +4,9 @@
 //! Rejected: `git worktree add`. A linked work tree shares all branches and the stash, so a validation command that
 //! stashes or commits would do it to the user.
 
-use super::{GitError, Repo, path_of};
+use super::{Call, GitError, Hooks, Repo, failed, path_of};
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,7 @@ impl Repo {
     pub fn borrowed(&self, folder: &Path, commit: &str) -> Result<Repo, GitError> {
         let made = Repo {
             root: folder.to_owned(),
+            writers: self.writers.clone(),
         };
         remove_git_folder(&folder.join(".git")).map_err(GitError::Run)?;
         let format = self.read(&["rev-parse", "--show-object-format"])?;
@@ -38,23 +40,18 @@ impl Repo {
     /// What stands in `folder`, a copy of this work tree, and is ignored by git: files, and folders as a whole.
     pub fn ignored_in(&self, folder: &Path) -> Result<BTreeSet<PathBuf>, GitError> {
         let git_dir = self.absolute(&["rev-parse", "--absolute-git-dir"])?;
-        let args = [
-            "--git-dir",
-            &git_dir.to_string_lossy(),
-            "--work-tree",
-            &folder.to_string_lossy(),
+        let mut args = ["--git-dir".as_ref(), git_dir.as_os_str()].to_vec();
+        args.extend(["--work-tree".as_ref(), folder.as_os_str()]);
+        let list = [
             "ls-files",
             "-z",
             "--others",
             "--ignored",
             "--exclude-standard",
             "--directory",
-        ]
-        .map(str::to_owned);
-        let there = Repo {
-            root: folder.to_owned(),
-        };
-        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        ];
+        args.extend(list.map(OsStr::new));
+        let there = Repo::at(folder);
         let listed = there.read(&args)?;
         let paths = listed
             .split(|byte| *byte == 0)
@@ -82,7 +79,7 @@ impl Repo {
             "[include]\n\tpath = {}\n[core]\n\tbare = false\n\tworktree = {}\n\thooksPath = {}\n\tsparseCheckout = false\n\tfsmonitor = false\n[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n",
             quoted(&ask(&["rev-parse", "--git-path", "config"])?),
             quoted(&made.root),
-            quoted(&ask(&["rev-parse", "--git-path", "hooks"])?),
+            quoted(&self.hooks().map_err(io::Error::other)?),
         );
         let path = git.join("config");
         let own = std::fs::read_to_string(&path)?;
@@ -94,6 +91,21 @@ impl Repo {
         let path = self.read(args)?;
         let path = path_of(path.strip_suffix(b"\n").unwrap_or(&path));
         Ok(self.root.join(path))
+    }
+
+    /// Where the user's hooks are. Nothing runs here: it is only asked.
+    fn hooks(&self) -> Result<PathBuf, GitError> {
+        let args = ["rev-parse", "--git-path", "hooks"];
+        let call = Call {
+            hooks: Hooks::Users,
+            ..Call::default()
+        };
+        let output = self.call(&args, call)?;
+        if !output.status.success() {
+            return Err(failed(&args, &output));
+        }
+        let path = output.stdout.strip_suffix(b"\n").unwrap_or(&output.stdout);
+        Ok(self.root.join(path_of(path)))
     }
 }
 

@@ -4,8 +4,9 @@
 //! own: the commit that is checked out, with the touched paths as they stand in the tree. Afterwards those paths, and no
 //! others, are brought up to date in the real index.
 
-use super::{GitError, Repo, failed, path_of};
+use super::{Call, GitError, Hooks, Repo, failed, path_of};
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,16 +27,19 @@ pub struct CommitOrder<'c> {
 impl Repo {
     /// Commits; gives the new commit, or what git or a hook said against it. The real index is not touched.
     pub fn commit(&self, order: &CommitOrder<'_>) -> Result<Result<String, String>, GitError> {
-        let run = |args: &[&str], input: Option<Vec<u8>>| {
-            let command = self.command_with(args, Some(order.index), input);
-            // Nobody sits there to write a message.
-            command
-                .env("GIT_EDITOR", "true")
-                .run()
-                .map_err(GitError::Run)
+        let run = |args: &[&str], input: Option<Vec<u8>>, hooks: Hooks| {
+            let call = Call {
+                index: Some(order.index),
+                input,
+                // Nobody sits there to write a message.
+                variables: &[("GIT_EDITOR", "true")],
+                hooks,
+                writes: true,
+            };
+            self.call(args, call)
         };
         let done = |args: &[&str], input: Option<Vec<u8>>| {
-            let output = run(args, input)?;
+            let output = run(args, input, Hooks::None)?;
             match output.status.success() {
                 true => Ok(()),
                 false => Err(failed(args, &output)),
@@ -57,7 +61,12 @@ impl Repo {
         done(&args, Some(list))?;
         let mut args = vec!["commit", "--quiet", "--cleanup=whitespace", "--file=-"];
         args.extend((!order.verify).then_some("--no-verify"));
-        let output = run(&args, Some(order.message.as_bytes().to_vec()))?;
+        let hooks = match order.verify {
+            true => Hooks::Users,
+            false => Hooks::None,
+        };
+        let message = order.message.as_bytes().to_vec();
+        let output = run(&args, Some(message), hooks)?;
         if !output.status.success() {
             let said = [&output.stderr[..], &output.stdout[..]].concat();
             return Ok(Err(String::from_utf8_lossy(&said).trim().to_owned()));
@@ -90,8 +99,12 @@ impl Repo {
             "--pathspec-file-nul",
         ];
         let list = nul_separated(paths.iter().map(String::as_str));
-        let reset = self.command_with(&args, None, Some(list));
-        let output = reset.run().map_err(GitError::Run)?;
+        let call = Call {
+            input: Some(list),
+            writes: true,
+            ..Call::default()
+        };
+        let output = self.call(&args, call)?;
         match output.status.success() {
             true => Ok(paths),
             false => Err(failed(&["reset"], &output)),
@@ -149,9 +162,8 @@ impl Repo {
     /// Takes the commit that is checked out in `other` and makes `branch` point to it: a new branch, or one that it comes
     /// after. Gives git's own words when it does not.
     pub fn take_branch(&self, other: &Repo, branch: &str) -> Result<Result<(), String>, GitError> {
-        let from = other.root.to_string_lossy();
         let refspec = format!("HEAD:refs/heads/{branch}");
-        let args = [
+        let options = [
             "-c",
             "maintenance.auto=false",
             "-c",
@@ -160,10 +172,14 @@ impl Repo {
             "--quiet",
             "--no-tags",
             "--no-write-fetch-head",
-            &from,
-            &refspec,
         ];
-        let output = self.output(&args)?;
+        let mut args: Vec<&OsStr> = options.map(OsStr::new).into();
+        args.extend([other.root.as_os_str(), OsStr::new(&refspec)]);
+        let call = Call {
+            writes: true,
+            ..Call::default()
+        };
+        let output = self.call(&args, call)?;
         Ok(match output.status.success() {
             true => Ok(()),
             false => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),

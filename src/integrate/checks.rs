@@ -5,6 +5,7 @@ use super::validate::{self, Limits, ValidationEnd, tail};
 use super::{IntegrateError, Order};
 use crate::job::{Journal, Stop};
 use crate::model::{Event, Stage, ValidationFinished, one_line};
+use crate::process::Writers;
 use crate::template;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,6 +21,7 @@ pub(super) struct Checks<'c> {
     pub folder: &'c Path,
     pub run_folder: &'c Path,
     pub limits: &'c Limits,
+    pub writers: &'c Writers,
     pub stop: &'c Stop,
 }
 
@@ -72,7 +74,14 @@ impl Checks<'_> {
         let units = Path::new("units").join(self.order.unit.file_name());
         let log_path = units.join(format!("{name}-{number}.log"));
         let log = self.run_folder.join(&log_path);
-        let end = validate::run(&command.text, self.folder, &log, self.limits, self.stop)?;
+        let end = validate::run(
+            &command.text,
+            self.folder,
+            &log,
+            self.limits,
+            self.writers,
+            self.stop,
+        )?;
         Ok(match end {
             ValidationEnd::Stopped => None,
             ValidationEnd::Finished(finished) => Some(ValidationFinished {

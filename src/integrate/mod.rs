@@ -39,12 +39,14 @@ use crate::model::{
 };
 use crate::patch::{self, Patch};
 use crate::plan::{Metadata, PlanError};
+use crate::process::{Process, Writers};
 use crate::scope::Scope;
 use crate::snapshot::SnapshotError;
 use checks::{Checked, Checks};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Why the integrator could not do its work. The tree is as before, or is restored at the next resume.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +71,21 @@ pub enum IntegrateError {
         /// What the file system said.
         #[source]
         source: io::Error,
+    },
+    /// A validation command could not be started, which says nothing about the patch.
+    #[error("the validation `{command}` could not be started")]
+    Start {
+        /// The command.
+        command: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// What a killed `mesh` left running can't be ended.
+    #[error("still running from an interrupted integration, and not to be ended from here: {}", processes.join(", "))]
+    StillRunning {
+        /// `process 7 (`name`)`.
+        processes: Vec<String>,
     },
     /// Some paths could not be brought back; a resume tries again.
     #[error("the tree could not be restored completely: {}", failures.join("; "))]
@@ -146,6 +163,8 @@ pub struct Integrator<'i> {
     pub limits: Limits,
     /// Being asked to stop.
     pub stop: &'i Stop,
+    /// Where every child that may write the tree is recorded.
+    pub writers: &'i Writers,
     /// The right to write.
     pub lock: &'i RepoLock,
     /// Where a patch is tried first.
@@ -154,6 +173,19 @@ pub struct Integrator<'i> {
     pub commit: Option<CommitTo<'i>>,
     /// How commands ended without any patch, as far as that is known for the tree as it is.
     pub before: BTreeMap<String, ValidationFinished>,
+}
+
+/// Ends what a killed `mesh` left running that may write the tree: validation commands, git with its hooks. To be
+/// called before anything is restored or begun.
+pub fn end_writers(writers: &Writers, grace: Duration) -> Result<(), IntegrateError> {
+    let left = writers.end(grace);
+    let named = |process: &Process| format!("process {} (`{}`)", process.pid, process.name);
+    match left.is_empty() {
+        true => Ok(()),
+        false => Err(IntegrateError::StillRunning {
+            processes: left.iter().map(named).collect(),
+        }),
+    }
 }
 
 /// What became of an integration that a kill interrupted.
@@ -337,6 +369,7 @@ impl Integrator<'_> {
             folder,
             run_folder: self.run_folder,
             limits: &self.limits,
+            writers: self.writers,
             stop: self.stop,
         }
     }

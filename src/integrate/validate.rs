@@ -8,12 +8,13 @@
 use super::IntegrateError;
 use crate::job::{Stop, Urgency};
 use crate::model::{Stage, UnitId, ValidationFinished, one_line};
-use crate::{private, process};
+use crate::process::{self, Group, Input, Writers};
+use crate::{git, private};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Pid;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,6 @@ const TICK: Duration = Duration::from_millis(50);
 
 /// So much of the end of the output is looked at for the key line.
 const KEY_BYTES: u64 = 64 * 1024;
-const GIT_VARIABLES: [&str; 4] = ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"];
 
 /// What one validation command may use.
 #[derive(Clone, Copy, Debug)]
@@ -44,49 +44,43 @@ pub enum ValidationEnd {
     Stopped,
 }
 
-/// Runs `command` in `folder`; everything it prints goes to `log`.
+/// Runs `command` in `folder`; everything it prints goes to `log`. It begins when it stands in the record of `writers`.
 pub fn run(
     command: &str,
     folder: &Path,
     log: &Path,
     limits: &Limits,
+    writers: &Writers,
     stop: &Stop,
 ) -> Result<ValidationEnd, IntegrateError> {
     let failed = || IntegrateError::io(log);
     private::make_folders(crate::durable::parent(log)).map_err(failed())?;
     let output = private::create(log).map_err(failed())?;
     let started = Instant::now();
-    let shell = duct::cmd("/bin/sh", ["-c", command]);
+    let mut shell = writers.command("/bin/sh", &["-c", command], Input::Null);
     // Set where `mesh` runs in a hook of git; they would point the command's own git at another repository.
-    let shell = GIT_VARIABLES
-        .iter()
-        .fold(shell, |shell, name| shell.env_remove(name));
-    let handle = shell
-        .dir(folder)
-        .stdin_null()
-        .stderr_to_stdout()
-        .stdout_file(output)
-        .unchecked()
-        .before_spawn(|command| {
-            command.process_group(0);
-            Ok(())
-        })
-        .start()
-        .map_err(failed())?;
-    let group = handle
-        .pids()
-        .first()
-        .and_then(|pid| Pid::from_raw(*pid as i32));
-    let cause = match group {
-        Some(group) => {
-            let cause = watch(group, started, log, limits, stop);
-            // Before the reaping below: what the command left running ends with it.
-            process::kill(group);
-            cause.map_err(failed())?
-        }
-        None => Cause::Ended,
-    };
-    let output = handle.wait().map_err(failed())?;
+    for name in git::LOCAL_VARIABLES {
+        shell.env_remove(name);
+    }
+    shell
+        .current_dir(folder)
+        .stderr(output.try_clone().map_err(failed())?)
+        .stdout(output);
+    let (mut child, gate) = writers
+        .start(shell, Group::Own)
+        .map_err(|source| IntegrateError::Start {
+            command: command.to_owned(),
+            source,
+        })?;
+    drop(gate);
+    let group = Pid::from_child(&child);
+    let cause = watch(group, started, log, limits, stop);
+    let duration = started.elapsed();
+    // Before the reaping: what the command left running ends with it, also when it left the group.
+    process::kill(group);
+    let status = child.wait().map_err(failed())?;
+    writers.end_marked();
+    let cause = cause.map_err(failed())?;
     if cause == Cause::Stopped {
         return Ok(ValidationEnd::Stopped);
     }
@@ -97,11 +91,11 @@ pub fn run(
         number: 0,
         stage: Stage::default(),
         proposed: false,
-        exit_code: output.status.code(),
-        signal: output.status.signal(),
+        exit_code: status.code(),
+        signal: status.signal(),
         timed_out: cause == Cause::TimedOut,
         too_much_output: cause == Cause::TooLong,
-        duration_ms: started.elapsed().as_millis() as u64,
+        duration_ms: duration.as_millis() as u64,
         key_line: String::new(),
         log_path: PathBuf::new(),
     };
@@ -233,7 +227,8 @@ mod tests {
         };
         let stop = Stop::new().expect("a pipe");
         let log = folder.path().join("v.log");
-        match run(command, folder.path(), &log, &limits, &stop).expect("ran") {
+        let writers = Writers::at(&folder.path().join("writers"));
+        match run(command, folder.path(), &log, &limits, &writers, &stop).expect("ran") {
             ValidationEnd::Finished(finished) => *finished,
             ValidationEnd::Stopped => panic!("nobody asked"),
         }

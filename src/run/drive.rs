@@ -79,8 +79,8 @@ impl PlanRun {
         Ok(Self {
             terms: Terms::of(&settings, recorder.state())?,
             store: Store::at(&settings.plan_file),
+            repo: preflight.repo.recorded(&folder.writers()),
             folder,
-            repo: preflight.repo,
             protocols: preflight.protocols,
             settings,
             recorder,
@@ -113,7 +113,7 @@ impl PlanRun {
             .map_err(|error| refuse(format!("its settings are not understood: {error}")))?;
         raised.apply(&mut settings.budget, &mut settings.max_wall_seconds);
         settings.task_budget = raised.task_budget.or(settings.task_budget);
-        let repo = Repo::find(&started.root)?;
+        let repo = Repo::find(&started.root)?.recorded(&folder.writers());
         let lock = RepoLock::take(&repo, Some(folder.path()))?;
         let mut protocols = Protocols::load(
             &settings.protocol,

@@ -217,9 +217,11 @@ impl RunError {
             ) => Blame::Input,
             RunError::Adapter(_)
             | RunError::Ledger(LedgerError::Locked { .. })
-            | RunError::Integrate(IntegrateError::Locked { .. } | IntegrateError::Pending { .. }) => {
-                Blame::Preflight
-            }
+            | RunError::Integrate(
+                IntegrateError::Locked { .. }
+                | IntegrateError::Pending { .. }
+                | IntegrateError::StillRunning { .. },
+            ) => Blame::Preflight,
             RunError::Io { .. } | RunError::Snapshot(_) => Blame::Machine,
             RunError::Git(GitError::Run(_) | GitError::Failed { .. }) => Blame::Machine,
             RunError::Integrate(IntegrateError::Plan(_)) => Blame::Input,
@@ -276,6 +278,9 @@ impl RunError {
             RunError::Git(GitError::NoRepository { .. }) => {
                 Some("git init, or name a repository with -C DIR".to_owned())
             }
+            RunError::Integrate(IntegrateError::StillRunning { .. }) => Some(
+                "end them, or wait for them; then go on with `mesh resume`".to_owned(),
+            ),
             RunError::Integrate(IntegrateError::Locked { .. })
             | RunError::Ledger(LedgerError::Locked { .. }) => {
                 Some("wait for it, or see it with `mesh runs list`".to_owned())

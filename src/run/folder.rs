@@ -5,6 +5,7 @@ use crate::clock;
 use crate::ledger::{self, Record};
 use crate::model::{Event, RunId, RunKind, UnitId, WaveNo};
 use crate::private;
+use crate::process::Writers;
 use crate::wave::WaveHead;
 use std::fs::Permissions;
 use std::io;
@@ -246,6 +247,11 @@ impl RunFolder {
     /// The tree of the run's own branch, when it delivers one.
     pub fn branch_tree(&self) -> PathBuf {
         self.path.join("branch")
+    }
+
+    /// The record of children that may write a tree.
+    pub fn writers(&self) -> Writers {
+        Writers::at(&self.path.join("writers"))
     }
 
     /// The output CSV of a wave.

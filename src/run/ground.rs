@@ -12,6 +12,7 @@ use crate::integrate::{
 };
 use crate::job::Stop;
 use crate::model::{RowId, RunId, Tally};
+use crate::process::Writers;
 use crate::snapshot;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -62,7 +63,7 @@ impl PlanRun {
         let tip = self.repo.tip_of(&self.settings.branch(self.folder.id()))?;
         let tip = tip.unwrap_or_else(|| self.settings.base_sha.clone());
         if path.join(".git").is_dir() {
-            let there = Repo::find(&path)?;
+            let there = Repo::find(&path)?.recorded(&self.folder.writers());
             if is_open(self.state()) || there.head()? == tip {
                 return Ok(there);
             }
@@ -72,7 +73,7 @@ impl PlanRun {
         let made = self.repo.borrowed(&path, &tip)?;
         made.check_out()?;
         // As git itself names it, behind links.
-        Ok(Repo::find(&path)?)
+        Ok(Repo::find(&path)?.recorded(&self.folder.writers()))
     }
 
     /// Where the plan file stands in `ground`, for the rule that no patch may touch it.
@@ -105,12 +106,14 @@ impl PlanRun {
         let commands = self.settings.commands(task, synthesis);
         let patch = synthesis["patch"].as_str().unwrap_or_default();
         let branch = self.settings.branch(self.folder.id());
+        let writers = self.folder.writers();
         let tools = Tools {
             ground: &ground,
             real: &self.repo,
             folder: &self.folder,
             settings: &self.settings,
             lock: &self.lock,
+            writers: &writers,
             branch: &branch,
         };
         let order = tools.order(task, &plan_file, &commands, patch, None);
@@ -128,6 +131,7 @@ pub(super) struct Tools<'t> {
     pub folder: &'t RunFolder,
     pub settings: &'t Settings,
     pub lock: &'t RepoLock,
+    pub writers: &'t Writers,
     pub branch: &'t str,
 }
 
@@ -168,6 +172,7 @@ impl<'t> Tools<'t> {
                 log_bytes_max: 16 * 1024 * 1024,
             },
             stop,
+            writers: self.writers,
             lock: self.lock,
             isolation: match delivery {
                 // Its tree is a scratch tree already.

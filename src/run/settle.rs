@@ -16,14 +16,18 @@ use crate::model::{
 };
 use crate::protocol::{self, Action, Answer, Change, UnitState};
 use serde_json::Value;
+use std::time::Duration;
 
 impl PlanRun {
-    /// A kill during an integration: the tree goes back to its before-state first of all.
+    /// A kill during an integration: what it left running is ended, then the tree goes back to its before-state, first
+    /// of all.
     pub(super) fn roll_back(
         &mut self,
         watcher: &mut dyn Watcher,
         stop: &Stop,
     ) -> Result<(), RunError> {
+        let grace = Duration::from_secs(self.settings.bounds.grace_seconds);
+        integrate::end_writers(&self.folder.writers(), grace)?;
         let open: Vec<_> = self
             .state()
             .units
@@ -58,12 +62,14 @@ impl PlanRun {
         let unit = self.state().unit(&started.unit);
         let passed = unit.map_or(Vec::new(), |unit| unit.state.validations.clone());
         let branch = self.settings.branch(self.folder.id());
+        let writers = self.folder.writers();
         let integrator = Tools {
             ground: &ground,
             real: &self.repo,
             folder: &self.folder,
             settings: &self.settings,
             lock: &self.lock,
+            writers: &writers,
             branch: &branch,
         }
         .integrator(self.recorder.state(), stop);
@@ -300,12 +306,14 @@ impl PlanRun {
             ));
         }
         let branch = self.settings.branch(self.folder.id());
+        let writers = self.folder.writers();
         let tools = Tools {
             ground: &ground,
             real: &self.repo,
             folder: &self.folder,
             settings: &self.settings,
             lock: &self.lock,
+            writers: &writers,
             branch: &branch,
         };
         let tally = state.tallies.last();

@@ -452,8 +452,8 @@ fn processes_are_started_in_few_places() {
             "adapter/version.rs",
             "cli/demo.rs",
             "git.rs",
-            "integrate/validate.rs",
-            "job/worker.rs"
+            "job/worker.rs",
+            "process/writers.rs"
         ]
     );
 }

@@ -5,6 +5,7 @@ mod isolation;
 mod killing;
 mod learned;
 mod locking;
+mod orphans;
 mod reports;
 mod violations;
 

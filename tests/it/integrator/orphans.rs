@@ -1,0 +1,198 @@
+//! What a killed `mesh` leaves running, and what of the user's settings has a say in git's commands.
+
+use super::*;
+use crate::env::wait_for;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
+
+/// Kills `mesh` while the first validation runs, resumes, and gives what the resume said. The first run of the
+/// validation is `first`, which must write a process id to `../pid`; every later one looks for the patch.
+fn killed_in(first: &str) -> (Bench, Said) {
+    let command = format!("if mkdir ../first; then {first}; else grep -q new a.txt; fi");
+    let bench = Bench::new(&[Task::new("a").validation(&[&command])]);
+    let answers = bench.beside("answers").display().to_string();
+    let args = [
+        "run",
+        "--run-id",
+        "R",
+        "--adapter",
+        "replay",
+        "--answers",
+        &answers,
+        "grace_seconds=1",
+    ];
+    let mut mesh = bench.command(&args);
+    let mut mesh = mesh
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("mesh starts");
+    let pid = bench.beside("pid");
+    wait_for("the validation", || {
+        std::fs::read_to_string(&pid).is_ok_and(|text| text.ends_with('\n'))
+    });
+    mesh.kill().expect("killed");
+    mesh.wait().expect("reaped");
+    assert!(is_running(&bench), "it outlives its mesh");
+    let said = bench.mesh(&["resume", "R"]);
+    (bench, said)
+}
+
+fn is_running(bench: &Bench) -> bool {
+    let pid = std::fs::read_to_string(bench.beside("pid")).expect("an id");
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
+    stat.is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_validation_that_outlives_a_killed_mesh_is_ended_before_the_tree_is_restored() {
+    for first in [
+        // Not impressed by TERM.
+        "trap '' TERM; echo $$ >../pid; sleep 600 & wait; sleep 600; echo undone >a.txt; exit 1",
+        // In a session of its own.
+        "setsid sh -c 'trap \"\" TERM; echo $$ >../pid; sleep 600; sleep 600; echo undone >a.txt' & wait",
+        // In the group, with an environment of its own.
+        "env -i sh -c 'echo $$ >../pid; sleep 600; echo undone >a.txt'; exit 1",
+    ] {
+        let (bench, said) = killed_in(first);
+        assert_eq!(said.code, 0, "{first}: {}", said.err);
+        assert!(!is_running(&bench), "{first}");
+        assert_eq!(bench.read("a.txt"), "new\n");
+        assert_eq!(bench.status_of("a"), "completed");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_validation_leaves_running_ends_with_it() {
+    let leave = "setsid sh -c 'echo $$ >../pid; sleep 600; echo late >a.txt' & while ! test -s ../pid; do sleep 0.01; done; grep -q new a.txt";
+    let bench = Bench::new(&[Task::new("a").validation(&[leave])]);
+    let said = bench.run(&[]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(!is_running(&bench));
+}
+
+/// Hooks of every kind that a work tree's git knows, each of which writes its name to `../hooked`.
+fn with_hooks(bench: &Bench) {
+    let hooks = bench.beside("hooks");
+    std::fs::create_dir_all(&hooks).expect("a folder");
+    for name in [
+        "applypatch-msg",
+        "commit-msg",
+        "fsmonitor-watchman",
+        "post-applypatch",
+        "post-checkout",
+        "post-commit",
+        "post-index-change",
+        "post-merge",
+        "post-rewrite",
+        "pre-auto-gc",
+        "pre-commit",
+        "prepare-commit-msg",
+        "reference-transaction",
+    ] {
+        let hook = hooks.join(name);
+        let hooked = bench.beside("hooked").display().to_string();
+        std::fs::write(&hook, format!("#!/bin/sh\necho {name} >>'{hooked}'\n")).expect("written");
+        std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).expect("a mode");
+    }
+    for (key, value) in [
+        ("core.hooksPath", hooks.display().to_string()),
+        (
+            "core.fsmonitor",
+            hooks.join("fsmonitor-watchman").display().to_string(),
+        ),
+        ("user.name", "t".to_owned()),
+        ("user.email", "t@example.invalid".to_owned()),
+    ] {
+        bench.git(&["config", key, &value]);
+    }
+}
+
+#[test]
+fn hooks_of_the_user_run_in_a_commit_and_nowhere_else() {
+    for (args, validation, code, expected) in [
+        (vec![], "grep -q new a.txt", 0, vec![]),
+        (vec![], "echo x >kept.txt; rm a.txt; false", 1, vec![]),
+        (vec!["isolation=worktree"], "grep -q new a.txt", 0, vec![]),
+        (
+            vec!["delivery=commit", "no_verify=true"],
+            "grep -q new a.txt",
+            0,
+            vec![],
+        ),
+        (
+            vec!["delivery=branch", "no_verify=true"],
+            "grep -q new a.txt",
+            0,
+            vec![],
+        ),
+        (
+            vec!["delivery=commit"],
+            "grep -q new a.txt",
+            0,
+            vec![
+                "commit-msg",
+                "post-commit",
+                "pre-commit",
+                "prepare-commit-msg",
+            ],
+        ),
+    ] {
+        let bench = Bench::new(&[Task::new("a").validation(&[validation])]);
+        bench.git(&["switch", "--quiet", "-c", "work"]);
+        with_hooks(&bench);
+        let said = bench.run(&args);
+        assert_eq!(said.code, code, "{args:?}: {}", said.err);
+        let hooked = std::fs::read_to_string(bench.beside("hooked")).unwrap_or_default();
+        // These two are about how git keeps its own files, and a commit has them too.
+        let internal = ["post-index-change", "reference-transaction"];
+        let mut seen: Vec<&str> = hooked
+            .lines()
+            .filter(|name| expected.is_empty() || !internal.contains(name))
+            .collect();
+        seen.sort_unstable();
+        assert_eq!(seen, expected, "{args:?}");
+    }
+}
+
+#[test]
+fn variables_of_git_do_not_turn_its_commands_to_something_else() {
+    let task = Task::new("a").validation(&[
+        "test -z \"$GIT_DIR$GIT_WORK_TREE$GIT_INDEX_FILE$GIT_LITERAL_PATHSPECS\" || exit 7; rm kept.txt; echo x >new.txt; false",
+    ]);
+    let bench = Bench::new(&[task]);
+    let before = (bench.tree(), bench.git_state());
+    let answers = bench.beside("answers").display().to_string();
+    let args = [
+        "run",
+        "--run-id",
+        "R",
+        "--adapter",
+        "replay",
+        "--answers",
+        &answers,
+    ];
+    let mut mesh = bench.command(&args);
+    for (name, value) in [
+        ("GIT_LITERAL_PATHSPECS", "1"),
+        ("GIT_ICASE_PATHSPECS", "1"),
+        ("GIT_DIR", "/nowhere"),
+        ("GIT_WORK_TREE", "/nowhere"),
+        ("GIT_COMMON_DIR", "/nowhere"),
+        ("GIT_INDEX_FILE", "/nowhere/index"),
+        ("GIT_OBJECT_DIRECTORY", "/nowhere/objects"),
+        ("GIT_NAMESPACE", "n"),
+        ("GIT_EXTERNAL_DIFF", "false"),
+        ("GIT_ATTR_SOURCE", "HEAD"),
+        ("GIT_TRACE", "1"),
+    ] {
+        mesh.env(name, value);
+    }
+    let said = crate::env::said(mesh.output().expect("mesh starts"));
+    assert_eq!(said.code, 1, "{}", said.err);
+    let ended = event(&bench, "validation_finished");
+    assert_eq!(ended["exit_code"], 1);
+    assert_eq!((bench.tree(), bench.git_state()), before);
+}
