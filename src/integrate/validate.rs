@@ -66,12 +66,13 @@ pub fn run(
         .current_dir(folder)
         .stderr(output.try_clone().map_err(failed())?)
         .stdout(output);
-    let (mut child, gate) = writers
-        .start(shell, Group::Own)
-        .map_err(|source| IntegrateError::Start {
-            command: command.to_owned(),
-            source,
-        })?;
+    let (mut child, gate) =
+        writers
+            .start(shell, Group::Own)
+            .map_err(|source| IntegrateError::Start {
+                command: command.to_owned(),
+                source,
+            })?;
     drop(gate);
     let group = Pid::from_child(&child);
     let cause = watch(group, started, log, limits, stop);

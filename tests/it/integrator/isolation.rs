@@ -175,10 +175,12 @@ fn a_scratch_tree_is_brought_back_between_uses_and_keeps_what_git_ignores() {
 
 /// `text` with `N` for every number of seconds.
 fn without_seconds(text: &str) -> String {
-    let parts = text.split(" in ").map(|part| match part.split_once(" s (") {
-        Some((seconds, rest)) if seconds.parse::<f64>().is_ok() => format!("N s ({rest}"),
-        _ => part.to_owned(),
-    });
+    let parts = text
+        .split(" in ")
+        .map(|part| match part.split_once(" s (") {
+            Some((seconds, rest)) if seconds.parse::<f64>().is_ok() => format!("N s ({rest}"),
+            _ => part.to_owned(),
+        });
     parts.collect::<Vec<_>>().join(" in ")
 }
 
