@@ -40,5 +40,6 @@ pub mod fault;
 pub mod git;
 pub mod private;
 pub mod process;
+pub mod redact;
 
 pub mod cli;

@@ -6,6 +6,7 @@ use super::{IntegrateError, Order};
 use crate::job::{Journal, Stop};
 use crate::model::{Event, Stage, ValidationFinished, one_line};
 use crate::process::Writers;
+use crate::redact::Redactor;
 use crate::template;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,6 +23,7 @@ pub(super) struct Checks<'c> {
     pub run_folder: &'c Path,
     pub limits: &'c Limits,
     pub writers: &'c Writers,
+    pub redactor: &'c Redactor,
     pub stop: &'c Stop,
 }
 
@@ -80,6 +82,7 @@ impl Checks<'_> {
             &log,
             self.limits,
             self.writers,
+            self.redactor,
             self.stop,
         )?;
         Ok(match end {

@@ -40,6 +40,7 @@ use crate::model::{
 use crate::patch::{self, Patch};
 use crate::plan::{Metadata, PlanError};
 use crate::process::{Process, Writers};
+use crate::redact::Redactor;
 use crate::scope::Scope;
 use crate::snapshot::SnapshotError;
 use checks::{Checked, Checks};
@@ -161,6 +162,8 @@ pub struct Integrator<'i> {
     pub run_folder: &'i Path,
     /// Bounds of a validation command.
     pub limits: Limits,
+    /// What is taken out of what they print.
+    pub redactor: Redactor,
     /// Being asked to stop.
     pub stop: &'i Stop,
     /// Where every child that may write the tree is recorded.
@@ -370,6 +373,7 @@ impl Integrator<'_> {
             run_folder: self.run_folder,
             limits: &self.limits,
             writers: self.writers,
+            redactor: &self.redactor,
             stop: self.stop,
         }
     }

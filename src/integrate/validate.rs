@@ -9,9 +9,11 @@ use super::IntegrateError;
 use crate::job::{Stop, Urgency};
 use crate::model::{Stage, UnitId, ValidationFinished, one_line};
 use crate::process::{self, Group, Input, Writers};
-use crate::{git, private};
+use crate::redact::{Cut, Redactor};
+use crate::{durable, git, private};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Pid;
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::process::ExitStatusExt;
@@ -51,6 +53,7 @@ pub fn run(
     log: &Path,
     limits: &Limits,
     writers: &Writers,
+    redactor: &Redactor,
     stop: &Stop,
 ) -> Result<ValidationEnd, IntegrateError> {
     let failed = || IntegrateError::io(log);
@@ -82,6 +85,7 @@ pub fn run(
     let status = child.wait().map_err(failed())?;
     writers.end_marked();
     let cause = cause.map_err(failed())?;
+    hide_secrets(log, redactor, limits.log_bytes_max).map_err(failed())?;
     if cause == Cause::Stopped {
         return Ok(ValidationEnd::Stopped);
     }
@@ -148,6 +152,20 @@ fn watch(
         };
         process::terminate(group);
         kill_at = Some(Instant::now() + limits.grace);
+    }
+}
+
+/// Takes secrets out of what was printed, before anybody quotes it.
+fn hide_secrets(log: &Path, redactor: &Redactor, bytes_max: u64) -> io::Result<()> {
+    let mut printed = Vec::new();
+    let length = File::open(log)?.take(bytes_max).read_to_end(&mut printed)?;
+    let cut = Cut {
+        tail: length as u64 == bytes_max,
+        ..Cut::default()
+    };
+    match redactor.bytes(&printed, cut) {
+        Cow::Borrowed(_) => Ok(()),
+        Cow::Owned(clean) => durable::write_private(log, &clean),
     }
 }
 
@@ -228,8 +246,21 @@ mod tests {
         };
         let stop = Stop::new().expect("a pipe");
         let log = folder.path().join("v.log");
-        let writers = Writers::at(&folder.path().join("writers"));
-        match run(command, folder.path(), &log, &limits, &writers, &stop).expect("ran") {
+        let (writers, redactor) = (
+            Writers::at(&folder.path().join("writers")),
+            Redactor::default(),
+        );
+        match run(
+            command,
+            folder.path(),
+            &log,
+            &limits,
+            &writers,
+            &redactor,
+            &stop,
+        )
+        .expect("ran")
+        {
             ValidationEnd::Finished(finished) => *finished,
             ValidationEnd::Stopped => panic!("nobody asked"),
         }

@@ -26,6 +26,7 @@ impl<'p> Pool<'p> {
             PoolEvent::Reported {
                 attempt,
                 result,
+                redacted,
                 stop,
                 acknowledge,
             } => {
@@ -38,6 +39,7 @@ impl<'p> Pool<'p> {
                     attempt: attempt.attempt,
                     via: ReportVia::Report,
                     result: Value::Object(result),
+                    redacted,
                     stop,
                     reported_at: clock::csv_time(clock::now()),
                 }));
@@ -95,6 +97,7 @@ impl<'p> Pool<'p> {
                         attempt,
                         via,
                         result: Value::Object(result),
+                        redacted: finished.redacted,
                         stop: false,
                         reported_at: clock::csv_time(clock::now()),
                     }));

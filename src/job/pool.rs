@@ -65,6 +65,8 @@ pub(super) enum PoolEvent {
     Reported {
         attempt: Open,
         result: Object,
+        /// What was taken out of it.
+        redacted: Vec<String>,
         stop: bool,
         acknowledge: Sender<()>,
     },
@@ -103,7 +105,9 @@ pub fn run(
     limits::make_room_for(slots)?;
     crate::private::make_folders(&settings.scratch).map_err(JobError::Scratch)?;
     let (events, inbox) = unbounded();
-    let hub = Hub::listen(&settings.scratch, events.clone(), measure.clone())
+    let redactor = super::redactor(&settings.worker);
+    let (about, secrets) = (measure.clone(), redactor.clone());
+    let hub = Hub::listen(&settings.scratch, events.clone(), about, secrets)
         .map_err(JobError::Scratch)?;
     let launcher = Launcher::new(settings, survey.header().to_vec(), hub.path().to_owned());
     launcher.write_shared_files().map_err(JobError::Scratch)?;
@@ -132,6 +136,7 @@ pub fn run(
         measure: &measure,
         roster: &roster,
         logs: &logs,
+        redactor: &redactor,
         stop,
     };
     let ration = settings.ration.clone().unwrap_or_else(|| {

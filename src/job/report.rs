@@ -9,8 +9,10 @@
 use super::PoolEvent;
 use super::measure::Measure;
 use super::outcome::Failure;
+use super::secrets::hide_in_object;
 use crate::collect::extract::Object;
 use crate::model::{ReportToken, RowId};
+use crate::redact::Redactor;
 use crossbeam_channel::{Sender, bounded};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -77,12 +79,18 @@ struct Shared {
     told: Mutex<HashSet<String>>,
     events: Sender<PoolEvent>,
     measure: Measure,
+    redactor: Redactor,
     closing: std::sync::atomic::AtomicBool,
 }
 
 impl Hub {
     /// Listens in `folder`.
-    pub fn listen(folder: &Path, events: Sender<PoolEvent>, measure: Measure) -> io::Result<Self> {
+    pub fn listen(
+        folder: &Path,
+        events: Sender<PoolEvent>,
+        measure: Measure,
+        redactor: Redactor,
+    ) -> io::Result<Self> {
         let (path, elsewhere) = socket_path(folder)?;
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -96,6 +104,7 @@ impl Hub {
             told: Mutex::new(HashSet::new()),
             events,
             measure,
+            redactor,
             closing: std::sync::atomic::AtomicBool::new(false),
         });
         let serving = Arc::clone(&shared);
@@ -228,9 +237,9 @@ impl Shared {
         if let Refusal::NotItsOwn(reason) = refusal {
             // Nobody waits for this to be on disk.
             let _ = self.events.send(PoolEvent::Refused {
-                item_id: item_id.to_string(),
+                item_id: self.redactor.text(item_id.as_str()).into_owned(),
                 attempt,
-                reason,
+                reason: self.redactor.text(&reason).into_owned(),
             });
         }
         reason
@@ -244,7 +253,8 @@ impl Shared {
             let reason = "the result must be a JSON object".to_owned();
             return Err(Refusal::Mendable(reason));
         };
-        let result = self.check_result(result).map_err(Refusal::Mendable)?;
+        let mut result = self.check_result(result).map_err(Refusal::Mendable)?;
+        let redacted = hide_in_object(&mut result, &self.redactor);
         let (acknowledge, acknowledged) = bounded(1);
         {
             let mut open = self.lock();
@@ -258,6 +268,7 @@ impl Shared {
                 .send(PoolEvent::Reported {
                     attempt: attempt.clone(),
                     result,
+                    redacted: redacted.into_iter().collect(),
                     stop: request.stop,
                     acknowledge,
                 })
@@ -276,6 +287,10 @@ impl Shared {
             Some(attempt) if attempt.item_id != request.item_id => Err(format!(
                 "this token belongs to item `{}`, not to `{}`",
                 attempt.item_id, request.item_id
+            )),
+            Some(attempt) if attempt.attempt != request.attempt => Err(format!(
+                "this token belongs to attempt {} of item `{}`, not to attempt {}",
+                attempt.attempt, attempt.item_id, request.attempt
             )),
             Some(_) => Ok(()),
             None if open

@@ -11,9 +11,11 @@ use super::orphans::{Roster, Slot};
 use super::outcome::{Failure, Outcome, Rules, judge};
 use super::pool::PoolEvent;
 use super::report::{Hub, Open};
+use super::secrets::{Printout, hide_in_outcome};
 use super::stop::{Stop, Urgency};
 use super::worker::Launcher;
 use crate::model::{ReportToken, Session, Usage};
+use crate::redact::Redactor;
 use crossbeam_channel::{Receiver, Sender};
 use rustix::fs::OFlags;
 use std::fs::File;
@@ -40,6 +42,8 @@ pub(super) struct Finished {
     pub row: Row,
     pub attempt: u32,
     pub outcome: Outcome,
+    /// What was taken out of a result.
+    pub redacted: Vec<String>,
     pub exit_code: Option<i32>,
     pub signal: Option<i32>,
     pub leaked: Vec<String>,
@@ -56,6 +60,7 @@ pub(super) struct WorkerThread<'p> {
     pub measure: &'p Measure,
     pub roster: &'p Roster,
     pub logs: &'p LogFolder,
+    pub redactor: &'p Redactor,
     pub stop: &'p Stop,
 }
 
@@ -125,30 +130,38 @@ impl WorkerThread<'_> {
         };
         let mut usage = None;
         let mut session = None;
-        let outcome = match &ended {
+        let mut outcome = match &ended {
             Ok((ended, file)) => {
+                let printout = Printout::of(ended, &limits, self.redactor);
                 let reading = self.read(ended, task.session.as_ref());
                 // An attempt that never got as far as a model says nothing about the cost of others.
                 usage = reading.usage.filter(Usage::is_some);
                 session = going_on(&reading, task.session);
-                judge(ended, &reading, report, file.as_deref(), &rules)
+                // Only what is quoted is taken from it; how much there was says the attempt itself.
+                let clean = match ended.cause {
+                    Cause::OutputTooLarge => None,
+                    _ => printout.instead(ended),
+                };
+                let shown = clean.as_ref().unwrap_or(ended);
+                let outcome = judge(shown, &reading, report, file.as_deref(), &rules);
+                let end = match outcome {
+                    Outcome::Result(..) => LogEnd::Completed,
+                    Outcome::Failed(..) | Outcome::RateLimited(..) => LogEnd::Failed,
+                };
+                let (item, attempt) = (&task.row.id, task.attempt);
+                self.logs
+                    .keep(item, attempt, end, &printout.stdout, &printout.stderr);
+                outcome
             }
             Err(error) => Outcome::Failed(Failure::SpawnFailed, error.to_string()),
         };
+        let redacted = hide_in_outcome(&mut outcome, self.redactor);
         let ended = ended.ok().map(|(ended, _)| ended);
-        if let Some(ended) = &ended {
-            let end = match outcome {
-                Outcome::Result(..) => LogEnd::Completed,
-                Outcome::Failed(..) | Outcome::RateLimited(..) => LogEnd::Failed,
-            };
-            let (stdout, stderr) = (&ended.stdout, &ended.stderr);
-            self.logs
-                .keep(&task.row.id, task.attempt, end, stdout, stderr);
-        }
         Finished {
             row: task.row,
             attempt: task.attempt,
             outcome,
+            redacted: redacted.into_iter().collect(),
             exit_code: ended.as_ref().and_then(|ended| ended.code),
             signal: ended.as_ref().and_then(|ended| ended.signal),
             leaked: ended

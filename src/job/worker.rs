@@ -286,6 +286,16 @@ fn inherited(further: &[String]) -> Vec<(OsString, OsString)> {
         .collect()
 }
 
+/// The variables that workers get because somebody named them, as text.
+pub(super) fn handed_in(further: &[String]) -> Vec<(String, String)> {
+    let named = std::env::vars_os().filter_map(|(name, value)| {
+        let name = name.into_string().ok()?;
+        let is_named = further.iter().any(|allowed| matches(allowed, &name));
+        is_named.then(|| (name, value.to_string_lossy().into_owned()))
+    });
+    named.collect()
+}
+
 /// Whether a variable is one of those that an entry stands for.
 fn matches(allowed: &str, name: &str) -> bool {
     match allowed.strip_suffix('*') {

@@ -238,6 +238,9 @@ pub struct AttemptReported {
     pub via: ReportVia,
     /// The result object, keys in the order in which they were reported.
     pub result: Value,
+    /// Names of the secrets that were taken out of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub redacted: Vec<String>,
     /// The worker asked to end the job.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stop: bool,

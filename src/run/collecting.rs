@@ -11,6 +11,7 @@ use crate::job;
 use crate::model::{Lane, RowId, RowKey, VerdictKind, VerdictRecord};
 use crate::plan::Item;
 use crate::protocol::{Answer, HYDRATION};
+use crate::redact::marker;
 use serde_json::Value;
 use std::path::Path;
 
@@ -67,7 +68,12 @@ pub(super) fn judge(
     match (item.map(|item| item.status), result, error) {
         (Some(job::Status::Completed), Some(Value::Object(result)), _) => {
             let again = second_chance(state, id);
-            match check(wave, result, desk)? {
+            let redacted = answer.map_or(&[][..], |answer| &answer.redacted);
+            let checked = match hidden_in_patch(result, redacted) {
+                Some(detail) => Err(("patch_invalid", detail)),
+                None => check(wave, result, desk)?,
+            };
+            match checked {
                 Ok(checks) => record.checks = checks,
                 Err((code, detail)) => refuse(again, code, detail),
             }
@@ -91,6 +97,17 @@ pub(super) fn judge(
         ),
     }
     Ok(record)
+}
+
+/// A patch that is not as its author wrote it must not be applied: it would write a placeholder into a file.
+fn hidden_in_patch(result: &Object, redacted: &[String]) -> Option<String> {
+    let patch = result.get("patch").and_then(Value::as_str)?;
+    let name = redacted.iter().find(|name| patch.contains(&marker(name)))?;
+    Some(format!(
+        "the patch holds a secret, or what looks like one: {} stands for it in all that is kept. Leave it out of the \
+         patch, also out of the context lines of its hunks; read a secret from the environment instead",
+        marker(name)
+    ))
 }
 
 type Checked = Result<Option<String>, (&'static str, String)>;

@@ -10,7 +10,7 @@ use crate::git::Repo;
 use crate::integrate::{
     self, Commands, CommitTo, Delivery, Integrator, Isolation, Order, RepoLock, Terms, is_allowed,
 };
-use crate::job::Stop;
+use crate::job::{self, Stop};
 use crate::model::{RowId, RunId, Tally};
 use crate::process::Writers;
 use crate::snapshot;
@@ -171,6 +171,7 @@ impl<'t> Tools<'t> {
                 grace: Duration::from_secs(self.settings.bounds.grace_seconds),
                 log_bytes_max: 16 * 1024 * 1024,
             },
+            redactor: job::redactor(&self.settings.worker),
             stop,
             writers: self.writers,
             lock: self.lock,

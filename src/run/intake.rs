@@ -262,7 +262,8 @@ impl PlanRun {
         if let (None, Some(job_id)) = (&wave.job_id, answers.job_id(number)) {
             settings.job_id = JobId::new(job_id);
         }
-        let (events, missing) = taken_in(wave, &settings, answers, gives_up)?;
+        let (mut events, missing) = taken_in(wave, &settings, answers, gives_up)?;
+        job::hide_in(&mut events, &job::redactor(&settings.worker));
         let before = (0..wave.compiled.rows.len()).filter(|index| has_ended(wave, *index));
         let taken = wave.compiled.rows.len() - missing.len() - before.count();
         self.recorder.record(&events)?;
@@ -398,6 +399,7 @@ impl Taken<'_> {
                     attempt: attempts,
                     via: ReportVia::Collect,
                     result: Value::Object(result),
+                    redacted: Vec::new(),
                     stop: false,
                     reported_at: clock::csv_time(clock::now()),
                 }));

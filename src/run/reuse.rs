@@ -131,6 +131,7 @@ impl SpawnRun {
         let found = earlier.results()?;
         let job = self.kept.job.clone();
         let measure = Measure::of(&job)?;
+        let redactor = crate::job::redactor(&job.worker);
         let survey = Survey::take(&job)?;
         let mut input = survey.rows(&job)?;
         let mut events = Vec::new();
@@ -141,7 +142,9 @@ impl SpawnRun {
             if let Some(index) = found.get(&key(survey.header(), &row))
                 && (item.attempts, item.reported, item.finished) == (0, None, None)
             {
-                let result = earlier.result(*index)?;
+                let mut result = earlier.result(*index)?;
+                // An earlier version may have kept more than it should.
+                redactor.value(&mut result);
                 if measure.fits(&result) {
                     events.extend(taken_over(job.wave, &row, result));
                     taken += 1;
@@ -166,6 +169,7 @@ fn taken_over(wave: WaveNo, row: &Row, result: Value) -> [Event; 2] {
             attempt: 0,
             via: ReportVia::Reuse,
             result,
+            redacted: Vec::new(),
             stop: false,
             reported_at: now.clone(),
         }),

@@ -71,6 +71,8 @@ pub struct Wave {
 pub struct RowAnswer {
     /// The result that was taken.
     pub result: Option<Value>,
+    /// Names of the secrets that were taken out of it.
+    pub redacted: Vec<String>,
     /// `code: text` of the last failed attempt.
     pub last_error: Option<String>,
 }
@@ -273,6 +275,7 @@ impl State {
         if let Some(wave) = self.wave_mut(body.wave) {
             let answer = wave.answers.entry(body.row_index).or_default();
             answer.result = Some(body.result.clone());
+            answer.redacted.clone_from(&body.redacted);
             answer.last_error = None;
         }
     }
