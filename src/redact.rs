@@ -436,7 +436,7 @@ fn shapes(text: &[u8]) -> Vec<Span> {
         let begins = |prefix: &&str| token.starts_with(prefix.as_bytes());
         let known = SHAPES
             .iter()
-            .find(|(_, prefixes)| prefixes.iter().any(|prefix| begins(prefix)));
+            .find(|(_, prefixes)| prefixes.iter().any(begins));
         let Some((name, _)) = known else { continue };
         // `sk-learn-compatible-estimators` is a name.
         if *name == "sk-key" && !token.iter().any(u8::is_ascii_digit) {
