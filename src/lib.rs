@@ -19,6 +19,8 @@ pub mod wave;
 
 pub mod table;
 
+pub mod refusal;
+
 pub mod adapter;
 pub mod job;
 pub mod snapshot;

@@ -168,8 +168,6 @@ fn trouble(end: &Value, patterns: &[String]) -> Option<Trouble> {
     if end["is_error"] != true {
         return None;
     }
-    Some(match end["api_error_status"].as_u64() {
-        Some(429 | 529) => Trouble::limited(&text, None),
-        _ => Trouble::of(&text, patterns),
-    })
+    let status = end["api_error_status"].as_u64();
+    Some(Trouble::with_status(status, &text, patterns))
 }

@@ -154,7 +154,7 @@ impl CommandSpec {
         let streams = [printed.stderr, printed.stdout];
         streams.into_iter().find_map(|bytes| {
             let trouble = Trouble::of(&end(bytes), &self.rate_limit_patterns);
-            matches!(trouble, Trouble::Limited(..)).then_some(trouble)
+            matches!(trouble, Trouble::Unavailable(..)).then_some(trouble)
         })
     }
 }

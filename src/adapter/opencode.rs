@@ -6,6 +6,7 @@ use super::SchemaBy;
 use super::agent::{Agent, Setting, count_at, events, from_stderr, text_at};
 use crate::job::{Call, Invocation, Printed, Reading, Trouble};
 use crate::model::Usage;
+use crate::refusal::Reset;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -105,11 +106,15 @@ fn trouble(event: &Value, patterns: &[String]) -> Trouble {
         .unwrap_or("it failed without a word");
     let wait = text_at(event, "/error/data/responseHeaders/retry-after");
     let wait = wait.and_then(|seconds| seconds.parse().ok());
-    match event
+    let reset = wait.map(|seconds| Reset::After(Duration::from_secs(seconds)));
+    let status = event
         .pointer("/error/data/statusCode")
-        .and_then(Value::as_u64)
-    {
-        Some(429 | 529) => Trouble::limited(message, wait.map(Duration::from_secs)),
-        _ => Trouble::of(message, patterns),
+        .and_then(Value::as_u64);
+    let body = text_at(event, "/error/data/responseBody").unwrap_or_default();
+    // The kind of a refusal may stand in the body alone: `FreeUsageLimitError`.
+    match Trouble::of(body, &[]) {
+        Trouble::Unavailable(_, refusal) => Trouble::Unavailable(message.to_owned(), refusal),
+        _ => Trouble::with_status(status, message, patterns),
     }
+    .until(reset)
 }

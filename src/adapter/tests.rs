@@ -5,7 +5,8 @@ use super::command::CommandSpec;
 use super::select::agent_names;
 use super::*;
 use crate::job::{Call, Printed, Reading, Trouble};
-use crate::model::Usage;
+use crate::model::{Fault, Usage};
+use crate::refusal::{Refusal, Reset};
 use serde_json::json;
 use std::path::Path;
 use std::time::Duration;
@@ -49,8 +50,13 @@ fn failed(text: &str) -> Option<Trouble> {
 }
 
 fn limited(text: &str, seconds: Option<u64>) -> Option<Trouble> {
-    let wait = seconds.map(Duration::from_secs);
-    Some(Trouble::Limited(text.to_owned(), wait))
+    unavailable(text, Fault::RateLimit, seconds)
+}
+
+fn unavailable(text: &str, fault: Fault, seconds: Option<u64>) -> Option<Trouble> {
+    let reset = seconds.map(|seconds| Reset::After(Duration::from_secs(seconds)));
+    let refusal = Refusal { fault, reset };
+    Some(Trouble::Unavailable(text.to_owned(), refusal))
 }
 
 const CODEX: &str = r#"{"type":"thread.started","thread_id":"01a2"}
@@ -166,7 +172,19 @@ fn claude_says_what_failed() {
         trouble(
             r#"{"type":"result","is_error":true,"api_error_status":null,"result":"You've hit your limit · resets 3pm"}"#
         ),
-        limited("You've hit your limit · resets 3pm", None)
+        Some(Trouble::of("You've hit your limit · resets 3pm", &[]))
+    );
+    for (text, fault) in [
+        ("You've reached your Opus weekly limit", Fault::Quota),
+        ("Credit balance is too low", Fault::Quota),
+        ("Invalid API key · Please run /login", Fault::LogIn),
+    ] {
+        let end = format!(r#"{{"type":"result","is_error":true,"result":"{text}"}}"#);
+        assert_eq!(trouble(&end), unavailable(text, fault, None));
+    }
+    assert_eq!(
+        trouble(r#"{"type":"result","is_error":true,"api_error_status":401,"result":"Failed"}"#),
+        unavailable("Failed", Fault::LogIn, None)
     );
     assert_eq!(
         trouble(
@@ -200,7 +218,7 @@ fn gemini_answers_at_the_end_and_fails_on_standard_error() {
     let stderr = "Attempt 1 failed with status 429. Retrying with backoff...\nYour quota will reset after 5s.";
     let trouble = speaker("gemini").read(&printed(false, "", stderr)).trouble;
     assert!(
-        matches!(trouble, Some(Trouble::Limited(_, Some(wait))) if wait.as_secs() == 5),
+        matches!(&trouble, Some(Trouble::Unavailable(_, refusal)) if refusal.reset == Some(Reset::After(Duration::from_secs(5)))),
         "{trouble:?}"
     );
     let empty = r#"{"session_id":"1","response":"","error":{"message":"empty response"}}"#;

@@ -43,7 +43,7 @@ const TYPED_ONLY: [&str; 14] = [
     "call",
 ];
 /// What `mesh spawn --resume` may be told; the rest stands in the run's ledger.
-const WITH_RESUME: [&str; 8] = [
+const WITH_RESUME: [&str; 9] = [
     "csv_path",
     "resume",
     "retry_failed",
@@ -52,6 +52,7 @@ const WITH_RESUME: [&str; 8] = [
     "max_tokens",
     "max_rows",
     "max_wall_seconds",
+    "rate_limit_wait_max",
 ];
 
 /// Reads the command line.
@@ -330,6 +331,7 @@ fn overrides(matches: &ArgMatches) -> Vec<String> {
         "max_tokens",
         "max_rows",
         "max_wall_seconds",
+        "rate_limit_wait_max",
         "task_max_cost_usd",
         "task_max_tokens",
         "task_max_rows",

@@ -5,7 +5,7 @@ use super::error::CliError;
 use crate::adapter::{Choice, Configured};
 use crate::git::Repo;
 use crate::integrate::RepoLock;
-use crate::job::{Backoff, Bounds, Budget};
+use crate::job::{Backoff, Bounds, Budget, RATE_LIMIT_WAIT_MAX_SECONDS};
 use crate::model::shell_word;
 use crate::patch;
 use crate::plan::SwarmOverrides;
@@ -152,6 +152,7 @@ fn request(repo: &Path, answers: &Path) -> Request {
             grace_seconds: 5,
             max_idle_seconds: None,
             retry_delay: Backoff::default(),
+            rate_limit_wait_max_seconds: RATE_LIMIT_WAIT_MAX_SECONDS,
         },
         remaining: [None, None],
         patch: patch::Limits::default(),

@@ -1,6 +1,7 @@
 //! Showing a run: a bar for each wave on a terminal, lines elsewhere, JSON Lines for scripts.
 
 use super::terminal::{ProgressMode, Terminal, Tone};
+use crate::clock;
 use crate::job::{Counts, Observer, RunningRow, Snapshot};
 use crate::model::{Usage, WaveCompiled, WaveNo, dollars, one_line, short as short_count};
 use crate::plan::{Plan, mirror};
@@ -33,6 +34,8 @@ pub struct Display {
     parts: Vec<Part>,
     last: Instant,
     last_json: Instant,
+    /// The wait that was last told of.
+    waiting: Option<String>,
 }
 
 /// A wave or job under way.
@@ -59,6 +62,7 @@ impl Display {
             parts: Vec::new(),
             last: Instant::now(),
             last_json: Instant::now(),
+            waiting: None,
         }
     }
 
@@ -158,6 +162,14 @@ impl Display {
         }
     }
 
+    /// Whether the wait that `snapshot` shows was not told of yet: an hour without a word would look like a hang.
+    fn begins_to_wait(&mut self, snapshot: &Snapshot) -> bool {
+        let waiting = waiting(snapshot);
+        let is_new = waiting.is_some() && waiting != self.waiting;
+        self.waiting = waiting;
+        is_new
+    }
+
     fn line(&self, text: &str) {
         match self.terminal.progress {
             ProgressMode::Bar => {
@@ -187,6 +199,9 @@ impl Display {
             "failed_items": counts.failed,
             "eta_seconds": snapshot.eta().map(|eta| eta.as_secs()),
         });
+        if let Some(until) = snapshot.patience.waits_until {
+            object["waiting_until"] = json!(clock::csv_time(until));
+        }
         if !snapshot.usage.is_none() {
             object["usage"] = json!(snapshot.usage);
         }
@@ -201,13 +216,14 @@ impl Observer for Display {
         if self.terminal.json {
             self.json(snapshot);
         }
+        let begins_to_wait = self.begins_to_wait(snapshot);
         if let Some(bar) = &self.bar {
             bar.set_length(snapshot.counts.total);
             bar.set_position(snapshot.counts.ended());
             bar.set_message(status(snapshot));
             self.show_slowest(&slowest(snapshot));
         } else if self.terminal.progress == ProgressMode::Plain
-            && self.last.elapsed() >= PLAIN_EVERY
+            && (self.last.elapsed() >= PLAIN_EVERY || begins_to_wait)
         {
             self.last = Instant::now();
             let counts = snapshot.counts;
@@ -268,6 +284,9 @@ fn title(parts: &[Part]) -> String {
 /// cost, tokens.
 fn status(snapshot: &Snapshot) -> String {
     let mut text = format!("{} running", snapshot.counts.running);
+    if let Some(waiting) = waiting(snapshot) {
+        text = format!("{waiting}, {text}");
+    }
     if snapshot.patience.is_cut {
         text.push_str(&format!(" (limit {})", snapshot.patience.places));
     }
@@ -291,6 +310,13 @@ fn status(snapshot: &Snapshot) -> String {
         _ => {}
     }
     text
+}
+
+/// `waiting for a rate limit until 14:05`, as the clock on the wall says it.
+fn waiting(snapshot: &Snapshot) -> Option<String> {
+    let until = snapshot.patience.waits_until?;
+    let until = clock::time_of_day(until, &clock::here());
+    Some(format!("waiting for a rate limit until {until}"))
 }
 
 /// Per second where that is a number that one can grasp, else per minute or hour.

@@ -1,6 +1,6 @@
 //! `mesh run`; `mesh invoke` ends here as well.
 
-use super::args::{Context, IntegrateArgs, RunOptions, WorkerArgs};
+use super::args::{BudgetArgs, Context, IntegrateArgs, RunOptions, WorkerArgs};
 use super::error::CliError;
 use super::progress::{Display, rows};
 use super::stop;
@@ -9,9 +9,8 @@ use crate::adapter::{Choice, EXTERNAL};
 use crate::clock;
 use crate::inspect::Report;
 use crate::integrate::{RepoLock, VALIDATION_ALLOW};
-use crate::job::Bounds;
-use crate::job::Ending;
-use crate::model::RunId;
+use crate::job::{Bounds, Ending, RATE_LIMIT_WAIT_MAX_SECONDS};
+use crate::model::{RunId, one_line};
 use crate::patch;
 use crate::plan::SwarmOverrides;
 use crate::run::{self, Integrating, PlanRun, Preflight, Request, RunError, RunFolder, State};
@@ -64,13 +63,10 @@ pub fn drive(mut plan_run: PlanRun, terminal: &Terminal) -> Result<(u8, Option<R
         }
     };
     let report = print_report(plan_run.state(), terminal)?;
-    if end != Ending::Finished {
-        let command = go_on_command(plan_run.id(), &end);
-        terminal.talk(&format!(
-            "{} {command}",
-            terminal.err_tone(Tone::Note, "go on with:")
-        ));
+    if let (Ending::Shut(_) | Ending::Unanswered(_), Some(why)) = (&end, end.job_error()) {
+        terminal.warn(&one_line(&why));
     }
+    say_how_to_go_on(plan_run.id(), &end, terminal);
     let code = plan_run
         .state()
         .finished
@@ -91,8 +87,33 @@ pub fn print_report(state: &State, terminal: &Terminal) -> Result<Option<Report>
     Ok(report)
 }
 
+/// What is to be done about a run that ended early, and when.
+pub fn say_how_to_go_on(run_id: &RunId, end: &Ending, terminal: &Terminal) {
+    if *end == Ending::Finished {
+        return;
+    }
+    if let Some(advice) = end.advice() {
+        terminal.talk(&format!(
+            "{} {advice}",
+            terminal.err_tone(Tone::Note, "hint:")
+        ));
+    }
+    let label = match end.goes_on_at() {
+        Some(time) => format!(
+            "go on at {} with:",
+            clock::time_of_day(time, &clock::here())
+        ),
+        None => "go on with:".to_owned(),
+    };
+    let command = go_on_command(run_id, end);
+    terminal.talk(&format!(
+        "{} {command}",
+        terminal.err_tone(Tone::Note, &label)
+    ));
+}
+
 /// The command that goes on with a run that ended so.
-pub fn go_on_command(run_id: &RunId, end: &Ending) -> String {
+fn go_on_command(run_id: &RunId, end: &Ending) -> String {
     let command = run::resume_command(run_id);
     match end.to_raise() {
         Some(option) => format!("{command} {option} MORE"),
@@ -125,7 +146,7 @@ pub fn request(args: &RunOptions, context: &Context) -> Request {
         strict: args.strict,
         choice: choice(&args.worker),
         adapters: context.config.adapters.clone(),
-        bounds: bounds(&args.worker),
+        bounds: bounds(&args.worker, &args.budget),
         budget: args.budget.budget(),
         max_wall_seconds: args.budget.max_wall_seconds,
         task_budget: args.task_budget.budget(),
@@ -162,7 +183,7 @@ fn integrating(args: &IntegrateArgs) -> Integrating {
 }
 
 /// How much at once, how long, how often.
-pub fn bounds(args: &WorkerArgs) -> Bounds {
+pub fn bounds(args: &WorkerArgs, budget: &BudgetArgs) -> Bounds {
     Bounds {
         max_concurrency: usize::try_from(args.max_concurrency).unwrap_or(usize::MAX),
         max_runtime_seconds: args.max_runtime_seconds,
@@ -170,6 +191,9 @@ pub fn bounds(args: &WorkerArgs) -> Bounds {
         grace_seconds: args.grace_seconds,
         max_idle_seconds: args.max_idle_seconds,
         retry_delay: args.retry_delay,
+        rate_limit_wait_max_seconds: budget
+            .rate_limit_wait_max
+            .unwrap_or(RATE_LIMIT_WAIT_MAX_SECONDS),
     }
 }
 

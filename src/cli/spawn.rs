@@ -8,7 +8,7 @@ use super::stop;
 use super::terminal::{Terminal, Tone};
 use crate::adapter::{self, AdapterError};
 use crate::collect::schema::Schema;
-use crate::job::{self, Ending, Selection, Summary, Survey};
+use crate::job::{self, Selection, Summary, Survey};
 use crate::model::{RunId, one_line};
 use crate::run::{self, Earlier, Raised, RunError, RunFolder, SpawnRun, SpawnSettings, TaskBudget};
 use crate::schedule::{Concurrency, Limits};
@@ -114,6 +114,7 @@ pub fn raised(args: &BudgetArgs) -> Raised {
     Raised {
         budget: args.budget(),
         max_wall_seconds: args.max_wall_seconds,
+        rate_limit_wait_max_seconds: args.rate_limit_wait_max,
         task_budget: TaskBudget::default(),
     }
 }
@@ -147,13 +148,7 @@ pub fn drive(mut spawn_run: SpawnRun, total: u64, terminal: &Terminal) -> Result
         running: 0,
     });
     print(&summary, terminal)?;
-    if end != Ending::Finished {
-        let command = super::run::go_on_command(spawn_run.folder().id(), &end);
-        terminal.talk(&format!(
-            "{} {command}",
-            terminal.err_tone(Tone::Note, "go on with:")
-        ));
-    }
+    super::run::say_how_to_go_on(spawn_run.folder().id(), &end, terminal);
     Ok(end
         .exit_code()
         .unwrap_or(u8::from(summary.failed_items > 0)))
@@ -233,7 +228,7 @@ fn own_settings(args: &SpawnArgs, context: &Context) -> Result<SpawnSettings, Cl
     }
     let budget = args.budget.budget();
     chosen.check_budget(&budget).map_err(RunError::from)?;
-    let mut bounds = chosen.bounded(bounds(&args.worker));
+    let mut bounds = chosen.bounded(bounds(&args.worker, &args.budget));
     let concurrency = Concurrency::preflight(&Limits {
         allowed: bounds.max_concurrency,
         fanout: chosen.capabilities.fanout,

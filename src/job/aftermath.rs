@@ -9,12 +9,14 @@ use super::pool::{Pool, PoolEvent, Running, Turn, Waiting};
 use super::thread::{Finished, Task};
 use crate::clock;
 use crate::model::{
-    AttemptEnd, AttemptFinished, AttemptReported, Event, RateLimited, ReportRefused, ReportVia,
-    one_line,
+    AttemptEnd, AttemptFault, AttemptFinished, AttemptReported, Event, Fault, RateLimited,
+    ReportRefused, ReportVia, one_line,
 };
+use jiff::Timestamp;
 use serde_json::Value;
+use std::time::Duration;
 
-/// A row that meets so many rate limits one after the other has failed: some hours of waiting did not help.
+/// When a row meets so many rate limits one after the other, some hours of waiting did not help, and the job ends.
 const RATE_LIMITS_MAX: u32 = 20;
 /// The most refused reports that are recorded of one job; more than that is a flood.
 const REFUSALS_MAX: u32 = 1000;
@@ -59,7 +61,7 @@ impl<'p> Pool<'p> {
                     }));
                 }
             }
-            PoolEvent::Declined(task) => self.withdrawn(*task, turn),
+            PoolEvent::Declined(task) => self.declined(*task, turn),
             PoolEvent::Finished(finished) => self.finish(*finished, turn),
             PoolEvent::Panicked(item) => return Err(JobError::Defect { item }),
             // The turn looks for what may start anyway.
@@ -85,7 +87,7 @@ impl<'p> Pool<'p> {
         let limits = running.rate_limits + 1;
         let average = self.average.unwrap_or(finished.duration);
         self.average = Some((average * 7 + finished.duration) / 8);
-        let mut said = None;
+        let said = finished.until.map(left_until);
         let mut session = None;
         let (end, error) = match outcome {
             Outcome::Result(result, via) => {
@@ -109,21 +111,36 @@ impl<'p> Pool<'p> {
                 let end = self.after_failure(failure, row.index);
                 (end, Some(format!("{failure}: {text}")))
             }
-            Outcome::RateLimited(text, wait) => {
-                said = wait;
-                self.ration.refused(said);
-                let error = format!("{}: {text}", Failure::RateLimited);
-                let end = match limits {
-                    ..RATE_LIMITS_MAX => AttemptEnd::RateLimited,
-                    RATE_LIMITS_MAX.. => AttemptEnd::Failed,
+            Outcome::Unavailable(text, refusal) => {
+                let (end, failure) = match refusal.fault {
+                    Fault::LogIn => (AttemptEnd::Unavailable, Failure::WorkerExit),
+                    _ => (AttemptEnd::RateLimited, Failure::RateLimited),
                 };
-                (end, Some(error))
+                if refusal.fault == Fault::RateLimit {
+                    self.ration.refused(said);
+                    if limits >= RATE_LIMITS_MAX {
+                        let text = format!("item `{}` met {limits} in a row: {text}", row.id);
+                        self.ration.breaker().wore_out(&text);
+                    }
+                }
+                (end, Some(format!("{failure}: {text}")))
             }
         };
         if end == AttemptEnd::Completed {
             self.ration.went_well(at_once);
         }
-        let counts = end != AttemptEnd::RateLimited;
+        let counts = !matches!(end, AttemptEnd::RateLimited | AttemptEnd::Unavailable);
+        let delayed = self.delayed(&row, attempt);
+        let wait = (end == AttemptEnd::RateLimited)
+            .then(|| self.wait(finished.fault, limits, said, delayed));
+        let fault = finished.fault.map(|kind| AttemptFault {
+            kind,
+            until: wait.map(|wait| clock::ledger_time(clock::now() + wait)),
+            feedback: running.feedback.clone().filter(|_| !counts),
+        });
+        if !counts {
+            session = running.session.clone();
+        }
         self.ration.settle(running.reserve, finished.usage, counts);
         turn.completed += u64::from(end == AttemptEnd::Completed);
         turn.failed += u64::from(end == AttemptEnd::Failed);
@@ -140,6 +157,7 @@ impl<'p> Pool<'p> {
             duration_ms: finished.duration.as_millis() as u64,
             usage: finished.usage,
             session: session.clone(),
+            fault,
             completed_at: clock::csv_time(clock::now()),
         }));
         match end {
@@ -155,30 +173,75 @@ impl<'p> Pool<'p> {
                         feedback: error,
                         session,
                         rate_limits: 0,
+                        was_locked_out: false,
                     },
                 ));
             }
             AttemptEnd::RateLimited => {
-                let delayed = self.delayed(&row, attempt);
-                let delay = backoff::after_rate_limit(limits, said, delayed);
+                let delay = wait.unwrap_or_default();
+                let account_until = self.ration.breaker().until();
                 turn.events.push(Event::from(RateLimited {
                     wave: self.settings.wave,
                     item_id: row.id.clone(),
                     row_index: row.index,
                     delay_ms: delay.as_millis() as u64,
                     places: Some(self.places()),
+                    account_until: account_until.map(clock::ledger_time),
                 }));
                 // It says nothing of the row: the next prompt has no word of it.
+                let is_quota = finished.fault == Some(Fault::Quota);
                 let waiting = Waiting {
                     row,
                     feedback: running.feedback,
                     session: running.session,
-                    rate_limits: limits,
+                    rate_limits: if is_quota {
+                        running.rate_limits
+                    } else {
+                        limits
+                    },
+                    was_locked_out: false,
                 };
+                // The breaker holds back a row that met a quota, and all others.
+                let delay = if is_quota { Duration::ZERO } else { delay };
                 turn.again.push((delay, waiting));
             }
             _ => {}
         }
+    }
+
+    /// Until a row that met a limit is tried again, as far as is known.
+    fn wait(
+        &self,
+        fault: Option<Fault>,
+        limits: u32,
+        said: Option<Duration>,
+        delayed: Delayed<'_>,
+    ) -> Duration {
+        let until = self.ration.breaker().until();
+        match until.filter(|_| fault == Some(Fault::Quota)) {
+            Some(until) => left_until(until),
+            None => backoff::after_rate_limit(limits, said, delayed),
+        }
+    }
+
+    /// A queued row that no thread began. Because of a limit it goes on later, else the job is over.
+    fn declined(&mut self, task: Task, turn: &mut Turn) {
+        let asks = self
+            .running
+            .get(&task.row.index)
+            .is_some_and(|running| running.asks);
+        if asks {
+            self.ration.breaker().withdrawn();
+        }
+        let again = self.running.get(&task.row.index).map(|running| Waiting {
+            row: task.row.clone(),
+            feedback: running.feedback.clone(),
+            session: running.session.clone(),
+            rate_limits: running.rate_limits,
+            was_locked_out: task.was_locked_out,
+        });
+        self.withdrawn(task, turn);
+        turn.again.extend(again.map(|row| (Duration::ZERO, row)));
     }
 
     /// Takes a row out of those under way; its place is free when its end is in the ledger.
@@ -224,6 +287,7 @@ impl<'p> Pool<'p> {
             duration_ms: 0,
             usage: None,
             session: None,
+            fault: None,
             completed_at: clock::csv_time(clock::now()),
         })
     }
@@ -256,7 +320,14 @@ impl<'p> Pool<'p> {
             duration_ms: 0,
             usage: None,
             session: None,
+            fault: None,
             completed_at: clock::csv_time(clock::now()),
         }));
     }
+}
+
+/// From now until `until`.
+fn left_until(until: Timestamp) -> Duration {
+    let left = until.duration_since(clock::now());
+    Duration::try_from(left).unwrap_or_default()
 }

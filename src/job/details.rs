@@ -1,8 +1,9 @@
 //! The texts of a row, read back from the ledger: its result, its error, its times. The state knows where they are.
 
 use super::state::{Item, Place, Status};
+use crate::clock;
 use crate::ledger::{LedgerError, Lines};
-use crate::model::Session;
+use crate::model::{AttemptFault, Fault, Session};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -13,8 +14,12 @@ pub struct Details {
     pub result: Option<String>,
     /// When the result was taken.
     pub reported_at: String,
-    /// `code: text` of the last failed attempt, unless there is a result.
+    /// `code: text` of the last failed attempt, or what the row waits for, unless there is a result.
     pub last_error: Option<String>,
+    /// What the next prompt says of the attempts before.
+    pub feedback: Option<String>,
+    /// What kept the last attempt from an answer, where that was not the row's.
+    pub fault: Option<Fault>,
     /// The conversation of that attempt, where a further one can go on with it.
     pub session: Option<Session>,
     /// When the row got its final status.
@@ -36,13 +41,33 @@ pub fn details(item: &Item, lines: &Lines) -> Result<Details, LedgerError> {
     if let Some(place) = item.finished {
         let line = lines.line_at(place.get())?;
         let finished: Finished = parse(lines, place, &line)?;
-        details.last_error = finished.error.filter(|_| item.reported.is_none());
+        let error = finished.error.filter(|_| item.reported.is_none());
+        let waits = finished.fault.filter(|_| item.status == Status::Pending);
+        details.fault = waits.as_ref().map(|fault| fault.kind);
+        (details.last_error, details.feedback) = match waits {
+            Some(fault) => (error.map(|error| waiting(&error, &fault)), fault.feedback),
+            None => (error.clone(), error),
+        };
         details.session = finished.session;
         if matches!(item.status, Status::Completed | Status::Failed) {
             details.completed_at = finished.completed_at;
         }
     }
     Ok(details)
+}
+
+/// `rate_limited: waiting for a rate limit until 14:05 UTC on 2026-02-13: exit code 1: …`.
+fn waiting(error: &str, fault: &AttemptFault) -> String {
+    match (
+        fault.until.as_deref().and_then(clock::read),
+        error.split_once(": "),
+    ) {
+        (Some(until), Some((code, text))) => {
+            let until = clock::utc_time_of_day(until);
+            format!("{code}: waiting for a rate limit until {until}: {text}")
+        }
+        _ => error.to_owned(),
+    }
 }
 
 fn parse<'l, T: Deserialize<'l>>(
@@ -66,6 +91,8 @@ struct Reported<'l> {
 struct Finished {
     #[serde(default)]
     error: Option<String>,
+    #[serde(default)]
+    fault: Option<AttemptFault>,
     #[serde(default)]
     session: Option<Session>,
     completed_at: String,

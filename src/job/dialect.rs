@@ -4,13 +4,12 @@
 //! from what was printed to an answer, its usage, its session and its troubles. What follows from them is decided here in
 //! `job`, alike for all.
 
-use super::rate_limit;
-use crate::model::Usage;
+use crate::model::{Fault, Usage};
+use crate::refusal::{self, Refusal, Reset};
 use serde_json::Value;
 use std::borrow::Cow;
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// The most that is said about one failure, in bytes.
 const TEXT_BYTES_MAX: usize = 2000;
@@ -109,8 +108,8 @@ pub struct Reading<'o> {
 /// What a program says went wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// The service asks to wait, and perhaps for how long.
-    Limited(String, Option<Duration>),
+    /// The service or the account refuses for now: nothing that the row is to blame for.
+    Unavailable(String, Refusal),
     /// The program's own check of the answer failed.
     Refused(String),
     /// Anything else.
@@ -118,18 +117,57 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    /// A message of a service or a program, taken for what it says.
+    /// A message of a service or a program, taken for what it says; `patterns` are a user's own words for a rate limit.
     pub fn of(message: &str, patterns: &[String]) -> Self {
         let is_ours = |pattern: &String| message.contains(pattern.as_str());
-        match rate_limit::is_rate_limit(message) || patterns.iter().any(is_ours) {
-            true => Self::limited(message, rate_limit::retry_after(message)),
-            false => Self::Failed(short(message)),
+        let found = refusal::read(message).filter(|refusal| refusal.fault != Fault::Network);
+        match found {
+            Some(refusal) => Self::Unavailable(short(message), refusal),
+            None if patterns.iter().any(is_ours) => Self::limited(message, None),
+            None => Self::Failed(short(message)),
         }
     }
 
-    /// A rate limit.
-    pub fn limited(message: &str, wait: Option<Duration>) -> Self {
-        Self::Limited(short(message), wait)
+    /// A message that comes with a status that says what it means: 401 and 403, 402, 429 and 529.
+    pub fn with_status(status: Option<u64>, message: &str, patterns: &[String]) -> Self {
+        let by_status = match status {
+            Some(429 | 529) => Fault::RateLimit,
+            Some(401 | 403) => Fault::LogIn,
+            Some(402) => Fault::Quota,
+            _ => return Self::of(message, patterns),
+        };
+        match Self::of(message, patterns) {
+            Self::Failed(text) => Self::Unavailable(
+                text,
+                Refusal {
+                    fault: by_status,
+                    reset: Reset::find(message),
+                },
+            ),
+            trouble => trouble,
+        }
+    }
+
+    /// A rate limit, perhaps with a time that does not stand in its text.
+    pub fn limited(message: &str, reset: Option<Reset>) -> Self {
+        let reset = reset.or_else(|| Reset::find(message));
+        let fault = Fault::RateLimit;
+        Self::Unavailable(short(message), Refusal { fault, reset })
+    }
+
+    /// The same trouble, with the time that a service named beside its message.
+    #[must_use]
+    pub fn until(self, reset: Option<Reset>) -> Self {
+        match (self, reset) {
+            (Self::Unavailable(text, refusal), Some(reset)) => Self::Unavailable(
+                text,
+                Refusal {
+                    reset: Some(reset),
+                    ..refusal
+                },
+            ),
+            (trouble, _) => trouble,
+        }
     }
 }
 

@@ -1,6 +1,9 @@
 //! How a call of the pool ended, and what that means for the summary and the exit code.
 
+use super::breaker::Shut;
 use super::stop::{Asker, Stop};
+use crate::clock;
+use jiff::Timestamp;
 use serde_json::Number;
 
 /// How a job ended.
@@ -19,6 +22,10 @@ pub enum Ending {
         /// Its value.
         limit: Number,
     },
+    /// A limit of the service holds for longer than may be waited, or nobody is logged in.
+    Shut(Shut),
+    /// Rows are left without an answer for a reason that is not theirs, in words.
+    Unanswered(String),
     /// Somebody asked with `mesh cancel`.
     Cancelled,
     /// A signal asked to end it.
@@ -41,6 +48,8 @@ impl Ending {
             Ending::Finished => None,
             Ending::StoppedByWorker
             | Ending::Halted(_)
+            | Ending::Shut(_)
+            | Ending::Unanswered(_)
             | Ending::BudgetReached { .. }
             | Ending::Cancelled => Some(4),
             Ending::Interrupted(signal) => Some(u8::try_from(128 + signal).unwrap_or(130)),
@@ -52,10 +61,27 @@ impl Ending {
         match self {
             Ending::Finished => None,
             Ending::StoppedByWorker => Some("cancelled by worker request".to_owned()),
-            Ending::Halted(reason) => Some(reason.clone()),
+            Ending::Halted(reason) | Ending::Unanswered(reason) => Some(reason.clone()),
+            Ending::Shut(shut) => Some(told(shut)),
             Ending::BudgetReached { budget, limit } => Some(format!("{budget} of {limit} reached")),
             Ending::Cancelled => Some("cancelled by mesh cancel".to_owned()),
             Ending::Interrupted(signal) => Some(format!("interrupted by signal {signal}")),
+        }
+    }
+
+    /// When going on is worth it, where a limit says so.
+    pub fn goes_on_at(&self) -> Option<Timestamp> {
+        match self {
+            Ending::Shut(Shut::TooLong { until, .. }) => *until,
+            _ => None,
+        }
+    }
+
+    /// What a person has to do before going on.
+    pub fn advice(&self) -> Option<&str> {
+        match self {
+            Ending::Shut(Shut::LogIn { advice, .. }) => Some(advice),
+            _ => None,
         }
     }
 
@@ -68,5 +94,19 @@ impl Ending {
             }
             _ => None,
         }
+    }
+}
+
+fn told(shut: &Shut) -> String {
+    match shut {
+        Shut::TooLong {
+            until: Some(until),
+            text,
+        } => format!(
+            "a rate limit holds until {}, longer than rate_limit_wait_max allows: {text}",
+            clock::utc_time_of_day(*until)
+        ),
+        Shut::TooLong { until: None, text } => format!("a rate limit does not end: {text}"),
+        Shut::LogIn { text, .. } => format!("the agent is not logged in: {text}"),
     }
 }

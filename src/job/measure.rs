@@ -38,6 +38,11 @@ impl Measure {
         })
     }
 
+    /// Whether a result has a form to fit.
+    pub(super) fn has_schema(&self) -> bool {
+        self.schema.is_some()
+    }
+
     /// Bound on a result's compact text.
     pub fn bytes_max(&self) -> usize {
         self.result_bytes_max

@@ -8,6 +8,7 @@
 mod aftermath;
 mod attempt;
 mod backoff;
+mod breaker;
 mod budget;
 mod cells;
 mod details;
@@ -22,7 +23,6 @@ mod orphans;
 mod outcome;
 mod output;
 mod pool;
-mod rate_limit;
 mod ration;
 mod report;
 mod secrets;
@@ -99,6 +99,23 @@ pub struct Bounds {
     /// Before the second attempt; doubles with each further one.
     #[serde(default)]
     pub retry_delay: Backoff,
+    /// A limit of the service that holds for longer ends the job.
+    #[serde(default = "rate_limit_wait_max_seconds")]
+    pub rate_limit_wait_max_seconds: u64,
+}
+
+/// Default of `--rate-limit-wait-max`, in seconds.
+pub const RATE_LIMIT_WAIT_MAX_SECONDS: u64 = 3600;
+
+fn rate_limit_wait_max_seconds() -> u64 {
+    RATE_LIMIT_WAIT_MAX_SECONDS
+}
+
+impl Bounds {
+    /// How long a limit is waited for.
+    pub fn rate_limit_wait_max(&self) -> Duration {
+        Duration::from_secs(self.rate_limit_wait_max_seconds)
+    }
 }
 
 /// Text -> the result that it stands for.

@@ -4,12 +4,15 @@ use super::ReadText;
 use super::attempt::{Cause, Ended};
 use super::dialect::{Reading, Trouble};
 use super::measure::Measure;
-use super::rate_limit;
 use crate::collect::extract::{self, Object};
-use crate::model::{ReportVia, one_line};
+use crate::model::{Fault, ReportVia, one_line};
+use crate::refusal::{self, Refusal, Reset};
 use serde_json::Value;
 use std::fmt;
 use std::time::Duration;
+
+/// The most that is repeated of a line.
+const LINE_CHARS_MAX: usize = 400;
 
 /// Why an attempt failed; `last_error` starts with the code (CONTRACT, section 2, "Failures").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,8 +82,36 @@ pub enum Outcome {
     Result(Object, ReportVia),
     /// None; the text does not repeat the code.
     Failed(Failure, String),
-    /// None, for now: the service behind the worker asks to wait, and perhaps for how long.
-    RateLimited(String, Option<Duration>),
+    /// None, for now: the service or the account behind the worker refuses, whatever the row is.
+    Unavailable(String, Refusal),
+}
+
+impl Outcome {
+    /// What kept the worker from an answer, where that was not the row's.
+    pub(super) fn fault(&self, ended: Option<&Ended>) -> Option<Fault> {
+        match self {
+            Outcome::Unavailable(_, refusal) => Some(refusal.fault),
+            // Too long an argument is the row's.
+            Outcome::Failed(Failure::SpawnFailed, text) => {
+                (!text.contains("rgument list too long")).then_some(Fault::Program)
+            }
+            Outcome::Failed(Failure::WorkerExit, text) => {
+                ended.and_then(|ended| fault(ended, text))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A kill that was not ours, or a service that is out of reach.
+fn fault(ended: &Ended, text: &str) -> Option<Fault> {
+    const KILLED: i32 = 9;
+    if ended.signal == Some(KILLED) || ended.code == Some(128 + KILLED) {
+        return Some(Fault::Memory);
+    }
+    let stderr = String::from_utf8_lossy(&ended.stderr);
+    let found = [text, &stderr].into_iter().find_map(refusal::read);
+    found.map(|refusal| refusal.fault)
 }
 
 /// What results are measured against.
@@ -133,6 +164,10 @@ pub(super) fn judge(
         return after_exit(ended, rules.is_known);
     }
     let found = found(reading, result_file, rules);
+    let envelope = match &found {
+        Ok((object, ReportVia::Stdout)) => refusal::read_envelope(object),
+        _ => None,
+    };
     let measured = found.and_then(|(result, via)| {
         if via == ReportVia::Stdout && (rules.is_own_answer)(&result) {
             let text = format!("its report was refused: {}", Value::Object(result));
@@ -140,10 +175,36 @@ pub(super) fn judge(
         }
         Ok((rules.measure.check(result)?, via))
     });
-    match measured {
-        Ok((result, via)) => Outcome::Result(result, via),
-        Err((failure, text)) => Outcome::Failed(failure, text),
+    let is_answer = rules.measure.has_schema() || envelope.is_none();
+    match (measured, envelope) {
+        (Ok((result, via)), _) if is_answer => Outcome::Result(result, via),
+        (_, Some(refusal)) => Outcome::Unavailable(last_line(&reading.text), refusal),
+        (Err((Failure::NoResponse, text)), _) => match instead_of_answer(ended, reading) {
+            Some((line, refusal)) => Outcome::Unavailable(line, refusal),
+            None => Outcome::Failed(Failure::NoResponse, text),
+        },
+        (Err((failure, text)), _) => Outcome::Failed(failure, text),
+        (Ok((result, via)), None) => Outcome::Result(result, via),
     }
+}
+
+/// What a worker that ended well printed in place of an answer, where that is a refusal.
+fn instead_of_answer(ended: &Ended, reading: &Reading<'_>) -> Option<(String, Refusal)> {
+    let streams = [&*reading.text, &ended.stdout, &ended.stderr];
+    streams.into_iter().find_map(|bytes| {
+        let refusal = refusal::read_instead_of_answer(&String::from_utf8_lossy(bytes))?;
+        Some((last_line(bytes), refusal))
+    })
+}
+
+fn last_line(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let line = text.lines().rev().find(|line| !line.trim().is_empty());
+    let mut line = one_line(line.unwrap_or_default().trim());
+    if let Some((cut, _)) = line.char_indices().nth(LINE_CHARS_MAX) {
+        line.truncate(cut);
+    }
+    line
 }
 
 fn found(
@@ -180,7 +241,7 @@ fn found(
 fn after_trouble(ended: &Ended, trouble: &Trouble) -> Outcome {
     let told = |text: &str| format!("{}: {}", how(ended), one_line(text));
     match trouble {
-        Trouble::Limited(text, wait) => Outcome::RateLimited(told(text), *wait),
+        Trouble::Unavailable(text, refusal) => Outcome::Unavailable(told(text), refusal.clone()),
         Trouble::Refused(text) => Outcome::Failed(Failure::InvalidOutputSchema, one_line(text)),
         Trouble::Failed(text) => Outcome::Failed(Failure::WorkerExit, told(text)),
     }
@@ -192,11 +253,11 @@ fn after_exit(ended: &Ended, is_known: bool) -> Outcome {
         return Outcome::Failed(Failure::WorkerExit, exit_text(ended));
     }
     let streams = [&ended.stderr, &ended.stdout].map(|bytes| String::from_utf8_lossy(bytes));
-    if streams.iter().any(|text| rate_limit::is_rate_limit(text)) {
-        let said = streams
-            .iter()
-            .find_map(|text| rate_limit::retry_after(text));
-        return Outcome::RateLimited(exit_text(ended), said);
+    let mut found = streams.iter().filter_map(|text| refusal::read(text));
+    if let Some(mut refusal) = found.find(|refusal| refusal.fault != Fault::Network) {
+        let said = || streams.iter().find_map(|text| Reset::find(text));
+        refusal.reset = refusal.reset.or_else(said);
+        return Outcome::Unavailable(exit_text(ended), refusal);
     }
     Outcome::Failed(Failure::WorkerExit, exit_text(ended))
 }
@@ -259,7 +320,7 @@ mod tests {
         match judge(ended, &reading, report, file.map(str::as_bytes), &rules) {
             Outcome::Result(result, via) => format!("{} {via:?}", Value::Object(result)),
             Outcome::Failed(failure, text) => format!("{failure}: {text}"),
-            Outcome::RateLimited(text, said) => format!("limited: {text} {said:?}"),
+            Outcome::Unavailable(text, refusal) => format!("{:?}: {text}", refusal.fault),
         }
     }
 
@@ -285,6 +346,50 @@ mod tests {
             judged(&out, None, None),
             "worker_exit: exit code 3: two \u{fffd}[31m"
         );
+    }
+
+    #[test]
+    fn what_is_printed_in_place_of_an_answer_may_be_a_refusal() {
+        let limit = "You've hit your limit · resets 11pm (UTC)";
+        let limited = format!("Quota: {limit}");
+        assert_eq!(judged(&ended(0, limit, ""), None, None), limited);
+        assert_eq!(judged(&ended(0, "", limit), None, None), limited);
+        assert_eq!(
+            judged(&ended(1, limit, ""), None, None),
+            "Quota: exit code 1",
+            "standard error is empty"
+        );
+        let envelope = format!("{{\"type\":\"result\",\"is_error\":true,\"result\":\"{limit}\"}}");
+        assert!(judged(&ended(0, &envelope, ""), None, None).starts_with("Quota: {"));
+        // An answer that fits is one, whatever it talks about and whatever stands beside it.
+        let talk = format!("{{\"n\":\"{limit}\"}}");
+        assert_eq!(
+            judged(&ended(0, &talk, limit), None, None),
+            format!("{talk} Stdout")
+        );
+        let odd = envelope.replace('}', ",\"n\":1}");
+        assert_eq!(
+            judged(&ended(0, &odd, ""), None, None),
+            format!("{odd} Stdout")
+        );
+    }
+
+    #[test]
+    fn what_is_not_the_rows_fault_is_known() {
+        let fault = |ended: &Ended| {
+            let outcome = Outcome::Failed(Failure::WorkerExit, exit_text(ended));
+            outcome.fault(Some(ended))
+        };
+        let mut killed = ended(0, "", "");
+        (killed.code, killed.signal) = (None, Some(9));
+        assert_eq!(fault(&killed), Some(Fault::Memory));
+        assert_eq!(fault(&ended(137, "", "Killed")), Some(Fault::Memory));
+        let refused = ended(1, "", "Error: connect ECONNREFUSED 127.0.0.1:1");
+        assert_eq!(fault(&refused), Some(Fault::Network));
+        assert_eq!(fault(&ended(1, "", "assertion failed")), None);
+        let spawn = |text: &str| Outcome::Failed(Failure::SpawnFailed, text.to_owned()).fault(None);
+        assert_eq!(spawn("No such file or directory"), Some(Fault::Program));
+        assert_eq!(spawn("Argument list too long (os error 7)"), None);
     }
 
     #[test]

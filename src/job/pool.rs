@@ -11,8 +11,9 @@
 //! after the death of this process it counts as one that was interrupted.
 
 use super::attempt::Pulse;
+use super::breaker::Admission;
 use super::budget::{Reserve, Room};
-use super::details::details;
+use super::details::{Details, details};
 use super::ending::Ending;
 use super::halt::{Halt, When};
 use super::input::{Input, Row, Survey};
@@ -20,7 +21,7 @@ use super::limits;
 use super::logs::LogFolder;
 use super::measure::Measure;
 use super::orphans::{self, Roster};
-use super::ration::Ration;
+use super::ration::{Patience, Ration};
 use super::report::{Hub, Open};
 use super::slots::{Place, Share};
 use super::state::{Counts, State, Status};
@@ -28,13 +29,15 @@ use super::stop::{Stop, Urgency};
 use super::thread::{Finished, Task, WorkerThread};
 use super::worker::Launcher;
 use super::{JobError, Journal, Observer, RunningRow, Settings, Snapshot};
+use crate::clock;
 use crate::collect::extract::Object;
 use crate::ledger::Lines;
 use crate::model::{
-    AttemptEnd, AttemptStarted, BudgetReached, Event, ReportToken, RowId, Session, WaveStarted,
-    one_line,
+    AttemptEnd, AttemptStarted, BudgetReached, Event, Fault, ReportToken, RowId, Session,
+    WaveStarted, one_line,
 };
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use jiff::Timestamp;
 use serde_json::Number;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -129,7 +132,17 @@ pub fn run(
     }
     let roster = Roster::begin(&roster, slots).map_err(JobError::Scratch)?;
     let logs = LogFolder::new(settings.keep_logs, &settings.logs, settings.wave);
+    let ration = settings.ration.clone().unwrap_or_else(|| {
+        let has_service = settings.dialect.as_ref().is_some_and(|it| it.has_service());
+        let most = settings.bounds.max_concurrency;
+        let wait_max = settings.bounds.rate_limit_wait_max();
+        let (budget, spent) = (settings.budget, state.spent);
+        let ration = Ration::new(budget, spent, most, has_service, wait_max);
+        ration.remember(state.account_until);
+        Arc::new(ration)
+    });
     let thread = WorkerThread {
+        ration: &ration,
         settings,
         launcher: &launcher,
         hub: &hub,
@@ -139,14 +152,9 @@ pub fn run(
         redactor: &redactor,
         stop,
     };
-    let ration = settings.ration.clone().unwrap_or_else(|| {
-        let has_service = settings.dialect.as_ref().is_some_and(|it| it.has_service());
-        let most = settings.bounds.max_concurrency;
-        Arc::new(Ration::new(settings.budget, state.spent, most, has_service))
-    });
     let mut pool = Pool {
         settings,
-        ration,
+        ration: Arc::clone(&ration),
         lines: journal.lines()?,
         state,
         journal,
@@ -154,6 +162,8 @@ pub fn run(
         queue: work.clone(),
         waiting: BTreeMap::new(),
         held: VecDeque::new(),
+        doubtful: VecDeque::new(),
+        is_withheld: false,
         running: HashMap::new(),
         share,
         freed: Vec::new(),
@@ -201,6 +211,11 @@ pub(super) struct Pool<'p> {
     /// The next rows, for which there is no room in the budget, or no place. Further attempts that come due meanwhile stand
     /// in front.
     pub held: VecDeque<Waiting>,
+    /// Rows that an earlier call took for ones that nobody was logged in for: they come last, when it is known whether
+    /// others are answered.
+    pub doubtful: VecDeque<Waiting>,
+    /// Rows may be left that this turn did not begin because of a limit.
+    pub is_withheld: bool,
     /// Rows to try again, by when and in which order.
     pub waiting: BTreeMap<(Instant, u64), Waiting>,
     pub running: HashMap<u64, Running<'p>>,
@@ -233,6 +248,8 @@ pub(super) struct Waiting {
     pub session: Option<Session>,
     /// Rate limits met in a row.
     pub rate_limits: u32,
+    /// An earlier call took it for one that nobody was logged in for.
+    pub was_locked_out: bool,
 }
 
 /// A row that is queued or under way.
@@ -249,6 +266,8 @@ pub(super) struct Running<'p> {
     pub rate_limits: u32,
     /// Its place among all jobs.
     pub place: Option<Place<'p>>,
+    /// It is to find out whether a limit still holds.
+    pub asks: bool,
 }
 
 /// What one turn of the loop is about to record, and what follows once it is on disk.
@@ -377,6 +396,9 @@ impl<'p> Pool<'p> {
                 stop.end_now();
             }
         }
+        if let Some(shut) = self.ration.shut() {
+            self.halted = Some(Ending::Shut(shut));
+        }
         if let Some(seconds) = self.settings.max_wall_seconds
             && self.ration.elapsed() >= Duration::from_secs(seconds)
         {
@@ -399,7 +421,7 @@ impl<'p> Pool<'p> {
 
     /// Whether rows are left for which it is too early.
     fn has_more(&self) -> bool {
-        let is_held = self.is_on_hold() && self.state.counts().pending() > 0;
+        let is_held = self.is_withheld && self.state.counts().pending() > 0;
         !self.waiting.is_empty() || !self.held.is_empty() || is_held
     }
 
@@ -410,7 +432,7 @@ impl<'p> Pool<'p> {
 
     /// Nothing is to start for a while, because a service said so.
     fn is_on_hold(&self) -> bool {
-        !self.ration.patience().held_for.is_zero()
+        !self.ration.would_admit()
     }
 
     /// How many rows are to be queued beyond the free slots.
@@ -442,14 +464,16 @@ impl<'p> Pool<'p> {
 
     /// Begins as many rows as there are free slots, and a few more while attempts are short.
     fn fill(&mut self, turn: &mut Turn) -> Result<(), JobError> {
-        if self.is_on_hold() {
-            return Ok(());
-        }
+        self.is_withheld = false;
         if let Some(share) = &self.share {
             share.bear(self.ration.patience().places);
         }
         let places = self.places() + self.ahead();
         while self.running.len() < places {
+            if self.is_on_hold() {
+                self.is_withheld = true;
+                return Ok(());
+            }
             let Some(next) = self.next_row()? else {
                 return Ok(());
             };
@@ -462,6 +486,15 @@ impl<'p> Pool<'p> {
                 self.held.push_front(next);
                 return Ok(());
             };
+            let admission = self.ration.admit();
+            if admission == Admission::Refused {
+                // Another job was told of a limit, or sent its own row to ask, just now.
+                self.ration.settle(reserve, None, false);
+                self.held.push_front(next);
+                self.is_withheld = true;
+                return Ok(());
+            }
+            let asks = admission == Admission::Asks;
             let row = next.row;
             let attempts = self.state.item(row.index).map_or(0, |item| item.attempts);
             let attempt = u32::from(attempts) + 1;
@@ -480,6 +513,7 @@ impl<'p> Pool<'p> {
                 reserve,
                 rate_limits: next.rate_limits,
                 place: place.flatten(),
+                asks,
             };
             self.running.insert(row.index, running);
             turn.start.push(Task {
@@ -489,6 +523,8 @@ impl<'p> Pool<'p> {
                 feedback: next.feedback,
                 session: next.session,
                 pulse,
+                asks,
+                was_locked_out: next.was_locked_out,
             });
         }
         Ok(())
@@ -527,21 +563,23 @@ impl<'p> Pool<'p> {
                 continue;
             }
             // Only a row of an earlier call has been tried before it is met here.
-            let (feedback, session) = match item.finished {
-                Some(_) => {
-                    let details = details(&item, &self.lines)?;
-                    (details.last_error, details.session)
-                }
-                None => (None, None),
+            let details = match item.finished {
+                Some(_) => details(&item, &self.lines)?,
+                None => Details::default(),
             };
-            return Ok(Some(Waiting {
+            let next = Waiting {
                 row,
-                feedback,
-                session,
+                feedback: details.feedback,
+                session: details.session,
                 rate_limits: 0,
-            }));
+                was_locked_out: details.fault == Some(Fault::LogIn),
+            };
+            match next.was_locked_out {
+                true => self.doubtful.push_back(next),
+                false => return Ok(Some(next)),
+            }
         }
-        Ok(None)
+        Ok(self.doubtful.pop_front())
     }
 
     /// Writes what this turn brought since it was last written.
@@ -627,8 +665,22 @@ impl<'p> Pool<'p> {
             running,
             elapsed: self.begun.elapsed(),
             usage: self.ration.spent(),
-            patience: self.ration.patience(),
+            patience: Patience {
+                waits_until: self.waits_until(),
+                ..self.ration.patience()
+            },
         }
+    }
+
+    /// Until when nothing starts because of a limit: that of the account, or those of the rows that are left.
+    fn waits_until(&self) -> Option<Timestamp> {
+        let of_rows = || {
+            let ((due, _), first) = self.waiting.first_key_value()?;
+            let is_all = self.running.is_empty() && first.rate_limits > 0;
+            let left = due.saturating_duration_since(Instant::now());
+            (is_all && !left.is_zero()).then(|| clock::now() + left)
+        };
+        self.ration.patience().waits_until.or_else(of_rows)
     }
 }
 

@@ -1,8 +1,13 @@
-//! What the jobs of one run share: the budget, and the patience of the service behind the workers.
+//! What the jobs of one run share: the budget, the patience of the service behind the workers, and the breaker of the
+//! account.
 
+use super::breaker::{Admission, Breaker, Shut};
 use super::budget::{Budget, Purse, Reserve, Room, Spent};
 use super::throttle::Throttle;
+use crate::clock;
 use crate::model::Usage;
+use jiff::Timestamp;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,6 +17,9 @@ pub struct Ration {
     begun: Instant,
     purse: Mutex<Purse>,
     throttle: Mutex<Throttle>,
+    breaker: Mutex<Breaker>,
+    /// A row was answered since this was made.
+    has_answered: AtomicBool,
 }
 
 /// How many rows may run at once, as people are shown it.
@@ -23,15 +31,32 @@ pub struct Patience {
     pub is_cut: bool,
     /// Nothing starts for so long.
     pub held_for: Duration,
+    /// Nothing starts until then, because of a limit; perhaps one row that asks whether it still holds.
+    pub waits_until: Option<Timestamp>,
 }
 
 impl Ration {
-    /// For at most `most` rows at once; `spent` is what the run used up before.
-    pub fn new(budget: Budget, spent: Spent, most: usize, has_service: bool) -> Self {
+    /// For at most `most` rows at once; `spent` is what the run used up before. A limit is waited for at most `wait_max`.
+    pub fn new(
+        budget: Budget,
+        spent: Spent,
+        most: usize,
+        has_service: bool,
+        wait_max: Duration,
+    ) -> Self {
         Self {
             begun: Instant::now(),
             purse: Mutex::new(Purse::new(budget, spent)),
             throttle: Mutex::new(Throttle::new(most, has_service)),
+            breaker: Mutex::new(Breaker::new(wait_max)),
+            has_answered: AtomicBool::new(false),
+        }
+    }
+
+    /// A quota that an earlier call met is used up until then.
+    pub fn remember(&self, until: Option<Timestamp>) {
+        if let Some(until) = until {
+            self.breaker().remember(clock::now(), until);
         }
     }
 
@@ -63,12 +88,51 @@ impl Ration {
 
     /// How many rows may run at once now.
     pub fn patience(&self) -> Patience {
+        let waits_until = self.breaker().waits_until();
         let throttle = self.throttle();
+        let held_for = throttle.held_for(self.elapsed());
+        let held = || (!held_for.is_zero()).then(|| clock::now() + held_for);
         Patience {
             places: throttle.places(),
             is_cut: throttle.is_cut(),
-            held_for: throttle.held_for(self.elapsed()),
+            held_for,
+            waits_until: waits_until.or_else(held),
         }
+    }
+
+    /// Whether a row could start now.
+    pub(super) fn would_admit(&self) -> bool {
+        let is_held = !self.throttle().held_for(self.elapsed()).is_zero();
+        !is_held && self.breaker().would_admit(clock::now())
+    }
+
+    /// Takes a row in.
+    pub(super) fn admit(&self) -> Admission {
+        self.breaker().admit(clock::now())
+    }
+
+    /// A row was answered, or failed by itself.
+    pub(super) fn answered(&self, asked: bool, has_result: bool) {
+        if asked {
+            self.breaker().answered();
+        }
+        if has_result {
+            self.has_answered.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a row was answered in this call.
+    pub(super) fn has_answered(&self) -> bool {
+        self.has_answered.load(Ordering::Relaxed)
+    }
+
+    /// Why nothing starts any more, if so.
+    pub(super) fn shut(&self) -> Option<Shut> {
+        self.breaker().shut().cloned()
+    }
+
+    pub(super) fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn purse(&self) -> MutexGuard<'_, Purse> {

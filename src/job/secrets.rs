@@ -50,7 +50,7 @@ pub(super) fn hide_in_object(object: &mut Object, redactor: &Redactor) -> BTreeS
 pub(super) fn hide_in_outcome(outcome: &mut Outcome, redactor: &Redactor) -> BTreeSet<String> {
     match outcome {
         Outcome::Result(result, _) => return hide_in_object(result, redactor),
-        Outcome::Failed(_, text) | Outcome::RateLimited(text, _) => hide_in_text(text, redactor),
+        Outcome::Failed(_, text) | Outcome::Unavailable(text, _) => hide_in_text(text, redactor),
     }
     BTreeSet::new()
 }

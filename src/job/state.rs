@@ -6,7 +6,9 @@
 
 use super::Failure;
 use super::budget::Spent;
+use crate::clock;
 use crate::model::{AttemptEnd, AttemptFinished, Event, WaveNo};
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
@@ -47,7 +49,7 @@ pub struct Item {
     pub failures: u16,
     /// The record of the result that was taken.
     pub reported: Option<Place>,
-    /// The record of the last end that says something about the row: its last failure, or its completion.
+    /// The record of the last end that says something about the row: its last failure, its completion, or what it waits for.
     pub finished: Option<Place>,
 }
 
@@ -126,6 +128,8 @@ pub struct State {
     pub stop_requested: bool,
     /// What was used up.
     pub spent: Spent,
+    /// Until then the account's quota is used up, as far as was last known.
+    pub account_until: Option<Timestamp>,
 }
 
 impl State {
@@ -138,6 +142,7 @@ impl State {
             attempts: AttemptCounts::default(),
             stop_requested: false,
             spent: Spent::default(),
+            account_until: None,
         }
     }
 
@@ -179,6 +184,10 @@ impl State {
                 self.change(body.row_index, |item| item.reported = place);
             }
             Event::AttemptFinished(body) if body.wave == self.wave => self.finish(body, place),
+            Event::RateLimited(body) => {
+                let until = body.account_until.as_deref().and_then(clock::read);
+                self.account_until = until.or(self.account_until);
+            }
             Event::RowsReopened(body) if body.wave == self.wave => {
                 for index in 0..self.items.len() {
                     if self.items[index].status == Status::Failed {
@@ -204,7 +213,7 @@ impl State {
             if matches!(end, AttemptEnd::Failed | AttemptEnd::Retry) {
                 item.failures = item.failures.saturating_add(1);
             }
-            if matches!(end, AttemptEnd::Withdrawn | AttemptEnd::RateLimited) {
+            if is_uncounted(end) {
                 item.attempts = item.attempts.saturating_sub(1);
             }
             item.status = match end {
@@ -213,18 +222,21 @@ impl State {
                 AttemptEnd::Retry
                 | AttemptEnd::Interrupted
                 | AttemptEnd::RateLimited
+                | AttemptEnd::Unavailable
                 | AttemptEnd::Withdrawn => Status::Pending,
             };
             if matches!(
                 end,
-                AttemptEnd::Completed | AttemptEnd::Failed | AttemptEnd::Retry
+                AttemptEnd::Completed
+                    | AttemptEnd::Failed
+                    | AttemptEnd::Retry
+                    | AttemptEnd::RateLimited
+                    | AttemptEnd::Unavailable
             ) {
                 item.finished = place;
             }
         });
-        if matches!(end, AttemptEnd::Withdrawn | AttemptEnd::RateLimited)
-            && !self.has_begun(body.row_index)
-        {
+        if is_uncounted(end) && !self.has_begun(body.row_index) {
             self.spent.rows = self.spent.rows.saturating_sub(1);
         }
     }
@@ -247,7 +259,10 @@ impl State {
             }
             AttemptEnd::Completed => counts.completed += 1,
             AttemptEnd::Retry => counts.retried += 1,
-            AttemptEnd::Failed | AttemptEnd::Interrupted | AttemptEnd::RateLimited => {}
+            AttemptEnd::Failed
+            | AttemptEnd::Interrupted
+            | AttemptEnd::RateLimited
+            | AttemptEnd::Unavailable => {}
         }
         counts.closed += 1;
         let timed_out = body.error.as_deref().is_some_and(Failure::is_timeout_text);
@@ -291,4 +306,12 @@ impl State {
             Status::Failed => Some(&mut self.counts.failed),
         }
     }
+}
+
+/// An attempt that was no try of the row.
+fn is_uncounted(end: AttemptEnd) -> bool {
+    matches!(
+        end,
+        AttemptEnd::Withdrawn | AttemptEnd::RateLimited | AttemptEnd::Unavailable
+    )
 }

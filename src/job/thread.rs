@@ -10,13 +10,17 @@ use super::measure::Measure;
 use super::orphans::{Roster, Slot};
 use super::outcome::{Failure, Outcome, Rules, judge};
 use super::pool::PoolEvent;
+use super::ration::Ration;
 use super::report::{Hub, Open};
 use super::secrets::{Printout, hide_in_outcome};
 use super::stop::{Stop, Urgency};
 use super::worker::Launcher;
-use crate::model::{ReportToken, Session, Usage};
+use crate::clock;
+use crate::model::{Fault, ReportToken, Session, Usage};
 use crate::redact::Redactor;
+use crate::refusal::{Refusal, log_in_advice};
 use crossbeam_channel::{Receiver, Sender};
+use jiff::Timestamp;
 use rustix::fs::OFlags;
 use std::fs::File;
 use std::io::{self, Read};
@@ -35,6 +39,10 @@ pub(super) struct Task {
     /// The conversation that the attempt goes on with.
     pub session: Option<Session>,
     pub pulse: Arc<Pulse>,
+    /// It is to find out whether a limit of the account still holds.
+    pub asks: bool,
+    /// An earlier call took its row for one that nobody was logged in for.
+    pub was_locked_out: bool,
 }
 
 /// One attempt that was seen through.
@@ -44,6 +52,10 @@ pub(super) struct Finished {
     pub outcome: Outcome,
     /// What was taken out of a result.
     pub redacted: Vec<String>,
+    /// What kept the worker from an answer, where that was not the row's.
+    pub fault: Option<Fault>,
+    /// When it is worth asking again, as far as the worker said.
+    pub until: Option<Timestamp>,
     pub exit_code: Option<i32>,
     pub signal: Option<i32>,
     pub leaked: Vec<String>,
@@ -62,6 +74,7 @@ pub(super) struct WorkerThread<'p> {
     pub logs: &'p LogFolder,
     pub redactor: &'p Redactor,
     pub stop: &'p Stop,
+    pub ration: &'p Ration,
 }
 
 impl WorkerThread<'_> {
@@ -69,8 +82,8 @@ impl WorkerThread<'_> {
     pub fn serve(&self, number: usize, work: &Receiver<Task>, events: &Sender<PoolEvent>) {
         let mut slot = self.roster.slot(number);
         for task in work {
-            if self.stop.urgency() != Urgency::None {
-                // Queued before somebody asked to stop: it has not begun, and must not.
+            if self.stop.urgency() != Urgency::None || !self.ration.breaker().may_begin(task.asks) {
+                // Queued before somebody asked to stop, or before a limit was met: it has not begun, and must not.
                 let _ = events.send(PoolEvent::Declined(Box::new(task)));
                 continue;
             }
@@ -146,7 +159,7 @@ impl WorkerThread<'_> {
                 let outcome = judge(shown, &reading, report, file.as_deref(), &rules);
                 let end = match outcome {
                     Outcome::Result(..) => LogEnd::Completed,
-                    Outcome::Failed(..) | Outcome::RateLimited(..) => LogEnd::Failed,
+                    Outcome::Failed(..) | Outcome::Unavailable(..) => LogEnd::Failed,
                 };
                 let (item, attempt) = (&task.row.id, task.attempt);
                 self.logs
@@ -157,11 +170,16 @@ impl WorkerThread<'_> {
         };
         let redacted = hide_in_outcome(&mut outcome, self.redactor);
         let ended = ended.ok().map(|(ended, _)| ended);
+        let outcome = self.believed(outcome, task.was_locked_out);
+        let fault = outcome.fault(ended.as_ref());
+        let until = self.tell_breaker(&outcome, task.asks);
         Finished {
             row: task.row,
             attempt: task.attempt,
             outcome,
             redacted: redacted.into_iter().collect(),
+            fault,
+            until,
             exit_code: ended.as_ref().and_then(|ended| ended.code),
             signal: ended.as_ref().and_then(|ended| ended.signal),
             leaked: ended
@@ -175,6 +193,57 @@ impl WorkerThread<'_> {
             usage,
             session,
         }
+    }
+
+    /// A row that is refused once more while others are answered is not refused for want of a log-in.
+    fn believed(&self, outcome: Outcome, was_locked_out: bool) -> Outcome {
+        match outcome {
+            Outcome::Unavailable(text, refusal)
+                if refusal.fault == Fault::LogIn
+                    && was_locked_out
+                    && self.ration.has_answered() =>
+            {
+                Outcome::Failed(Failure::WorkerExit, text)
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Lets the breaker know, before another thread begins a row; gives when it is worth asking again.
+    fn tell_breaker(&self, outcome: &Outcome, asked: bool) -> Option<Timestamp> {
+        match outcome {
+            Outcome::Unavailable(text, refusal) => self.refused(text, refusal, asked),
+            Outcome::Failed(Failure::Cancelled, _) if asked => {
+                self.ration.breaker().withdrawn();
+                None
+            }
+            Outcome::Failed(..) | Outcome::Result(..) => {
+                self.ration
+                    .answered(asked, matches!(outcome, Outcome::Result(..)));
+                None
+            }
+        }
+    }
+
+    fn refused(&self, text: &str, refusal: &Refusal, asked: bool) -> Option<Timestamp> {
+        let now = clock::here();
+        let until = refusal.reset.as_ref().and_then(|reset| reset.resolve(&now));
+        let now = now.timestamp();
+        match refusal.fault {
+            Fault::LogIn => {
+                let advice = log_in_advice(text);
+                self.ration.breaker().locked_out(text, advice);
+            }
+            Fault::Quota => self.ration.breaker().met(now, until, asked, text),
+            // A short limit is the row's to wait for, unless it was sent to ask, or the limit is no short one.
+            _ => {
+                let mut breaker = self.ration.breaker();
+                if asked || until.is_some_and(|until| breaker.is_too_far(now, until)) {
+                    breaker.met(now, until, asked, text);
+                }
+            }
+        }
+        until
     }
 
     /// What the worker printed, by who knows it, or as it stands.

@@ -3,7 +3,7 @@
 //! In the file an event is one JSON object; [`crate::ledger`] adds `v`, `seq`, `ts` and `event`
 //! in front of the fields below. An event name that this version does not know is kept and skipped.
 
-use super::{JobId, Lane, Role, RoundName, RowId, RunId, Session, UnitId, Usage, WaveNo};
+use super::{Fault, JobId, Lane, Role, RoundName, RowId, RunId, Session, UnitId, Usage, WaveNo};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 use std::path::PathBuf;
@@ -262,6 +262,8 @@ pub enum AttemptEnd {
     Interrupted,
     /// It met a rate limit and does not count; the row is pending again.
     RateLimited,
+    /// The agent could not be asked at all, and it does not count; the row is pending again.
+    Unavailable,
     /// It was never started, because the job stopped first, and does not count.
     Withdrawn,
 }
@@ -299,8 +301,24 @@ pub struct AttemptFinished {
     /// The conversation that a further attempt goes on with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<Session>,
+    /// What kept the worker from an answer, where that was not the row's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<AttemptFault>,
     /// Whole-second UTC time for the output CSV.
     pub completed_at: String,
+}
+
+/// What kept a worker from an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptFault {
+    /// What it was.
+    pub kind: Fault,
+    /// The row waits until then, as the ledger writes times.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// What the next prompt is to say of an earlier attempt: nothing of this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feedback: Option<String>,
 }
 
 /// Fields of `report_refused`.
@@ -330,6 +348,9 @@ pub struct RateLimited {
     /// How many rows may run at once from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub places: Option<usize>,
+    /// Until then no row of the account starts: its quota is used up. As the ledger writes times.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_until: Option<String>,
 }
 
 /// Fields of `rows_reopened`.
@@ -380,6 +401,9 @@ pub struct VerdictRecord {
     /// The reason in words; shown to the role when it answers again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// What kept the worker from an answer, where that was not the row's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Fault>,
     /// What the mechanical checks found (patch rows only); shown to the voters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checks: Option<String>,

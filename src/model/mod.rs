@@ -10,14 +10,14 @@ mod text;
 mod usage;
 
 pub use event::{
-    AttemptEnd, AttemptFinished, AttemptReported, AttemptStarted, Backpressure, BeforeState,
-    BeganEarly, BudgetReached, CommitRecord, Event, EventError, Hydrated, IntegrationFinished,
-    IntegrationOutcome, IntegrationStarted, LearningAppended, PlanMutated, ProtocolChanged,
-    RateLimited, ReportRefused, ReportVia, RowsReopened, RunFinished, RunKind, RunStarted, Stage,
-    Tally, TouchedPath, ValidationFinished, VerdictKind, VerdictRecord, Violation, VoteLine,
-    WaveCompiled, WaveStarted,
+    AttemptEnd, AttemptFault, AttemptFinished, AttemptReported, AttemptStarted, Backpressure,
+    BeforeState, BeganEarly, BudgetReached, CommitRecord, Event, EventError, Hydrated,
+    IntegrationFinished, IntegrationOutcome, IntegrationStarted, LearningAppended, PlanMutated,
+    ProtocolChanged, RateLimited, ReportRefused, ReportVia, RowsReopened, RunFinished, RunKind,
+    RunStarted, Stage, Tally, TouchedPath, ValidationFinished, VerdictKind, VerdictRecord,
+    Violation, VoteLine, WaveCompiled, WaveStarted,
 };
 pub use id::{JobId, ReportToken, Role, RoundName, RowId, RunId, UnitId, WaveNo, file_name};
-pub use row::{BlockReason, Lane, Risk, RowKey};
+pub use row::{BlockReason, Fault, Lane, Risk, RowKey};
 pub use text::{one_line, shell_word, visible};
 pub use usage::{Session, Usage, dollars, short};

@@ -120,6 +120,45 @@ impl RowKey {
     }
 }
 
+/// What kept a worker from an answer without being the row's fault: nothing that it could have said. Never a vote, never a
+/// critique.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// The service asks to wait a moment.
+    RateLimit,
+    /// The account has used up what it may use for now.
+    Quota,
+    /// The agent is not logged in, or may not.
+    LogIn,
+    /// The service is out of reach or broken.
+    Network,
+    /// The worker was killed from outside, as the kernel does when memory runs out.
+    Memory,
+    /// The program could not be started.
+    Program,
+}
+
+impl Fault {
+    /// In a few words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Fault::RateLimit => "a rate limit",
+            Fault::Quota => "a used-up quota",
+            Fault::LogIn => "a missing log-in",
+            Fault::Network => "a service out of reach",
+            Fault::Memory => "a worker killed from outside, as when memory runs out",
+            Fault::Program => "a program that can't be started",
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

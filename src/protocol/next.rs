@@ -4,6 +4,7 @@
 //! then the unit goes over to the fallback protocol, where there is one; too few agreeing votes go back to the critique,
 //! up to the retries; then integrate, or block with one reason. A unit of a tier goes up one tier instead of being blocked.
 
+use super::consensus::AGREE;
 use super::spec::{Consensus, Protocol, Round};
 use super::state::{Answer, Integration, UnitState};
 use crate::model::{BlockReason, Lane, Role, RoundName};
@@ -52,6 +53,8 @@ pub enum Action {
     Complete,
     /// Persist the task as blocked.
     Block(BlockReason, String),
+    /// Not to be gone on with for now: roles could not be asked, for this reason.
+    Halt(String),
 }
 
 /// The next step of a unit under `protocol`; `has_metadata` says whether its task can be worked as it stands in the plan.
@@ -80,8 +83,13 @@ pub fn next(protocol: &Protocol, state: &UnitState, has_metadata: bool) -> Actio
         .filter(|gate| gate.round == round.name);
     match (missing(round, state), gate) {
         (Missing::Open, _) => Action::Await,
+        (Missing::Fault(detail), gate) if gate.is_none_or(|gate| !is_decided(gate, state)) => {
+            Action::Halt(detail)
+        }
         (Missing::Again(roles), _) => again(round, state, roles),
         (_, Some(gate)) => after_vote(protocol, gate, state),
+        // A gate is none here.
+        (Missing::Fault(detail), None) => Action::Halt(detail),
         (Missing::Never(code, detail), None) => unusable(protocol, round, code, detail),
         (Missing::Nothing, None) => match protocol.rounds.get(position + 1) {
             Some(round) => emit(round, state),
@@ -108,6 +116,7 @@ fn hydrate(protocol: &Protocol, state: &UnitState) -> Action {
     }
     match missing(round, state) {
         Missing::Open => Action::Await,
+        Missing::Fault(detail) => Action::Halt(detail),
         Missing::Again(roles) => again(round, state, roles),
         Missing::Never(code, detail) => {
             Action::Block(BlockReason::NoResponse, format!("{code}: {detail}"))
@@ -123,6 +132,8 @@ fn hydrate(protocol: &Protocol, state: &UnitState) -> Action {
 enum Missing {
     Nothing,
     Open,
+    /// A role could not be asked, however often.
+    Fault(String),
     Again(Vec<Role>),
     Never(String, String),
 }
@@ -130,16 +141,30 @@ enum Missing {
 fn missing(round: &Round, state: &UnitState) -> Missing {
     let answers = state.current_answers();
     let mut again = Vec::new();
-    let mut never = None;
+    let (mut never, mut fault) = (None, None);
     for role in &round.roles {
         match answers.get(role) {
             Some(Answer::Open) => return Missing::Open,
-            None | Some(Answer::Retry { .. }) => again.push(role.clone()),
+            None
+            | Some(
+                Answer::Retry { .. }
+                | Answer::Fault {
+                    is_final: false, ..
+                },
+            ) => {
+                again.push(role.clone());
+            }
+            Some(Answer::Fault { detail, .. }) => {
+                fault.get_or_insert_with(|| format!("{role} could not be asked: {detail}"));
+            }
             Some(Answer::Rejected { code, detail }) => {
                 never.get_or_insert_with(|| (code.clone(), format!("{role}: {detail}")));
             }
             Some(Answer::Accepted(_)) => {}
         }
+    }
+    if let Some(detail) = fault {
+        return Missing::Fault(detail);
     }
     match never {
         _ if !again.is_empty() => Missing::Again(again),
@@ -174,6 +199,18 @@ fn up_or_block(protocol: &Protocol, reason: BlockReason, detail: String) -> Acti
     }
 }
 
+/// Whether the votes of roles that could not be asked would change nothing.
+fn is_decided(gate: &Consensus, state: &UnitState) -> bool {
+    let answers = state.current_answers();
+    let count =
+        |is_one: fn(&Answer) -> bool| answers.values().filter(|one| is_one(one)).count() as u32;
+    let agree = count(
+        |answer| matches!(answer, Answer::Accepted(vote) if vote.get("vote").and_then(Value::as_str) == Some(AGREE)),
+    );
+    let open = count(|answer| matches!(answer, Answer::Fault { .. }));
+    agree >= gate.threshold || agree + open < gate.threshold
+}
+
 fn after_vote(protocol: &Protocol, gate: &Consensus, state: &UnitState) -> Action {
     let Some(tally) = state.count() else {
         return Action::Tally;
@@ -198,7 +235,13 @@ fn after_vote(protocol: &Protocol, gate: &Consensus, state: &UnitState) -> Actio
         });
     }
     if cycle > gate.retries {
-        return up_or_block(protocol, BlockReason::NoConsensus, detail);
+        return match is_undecided {
+            true => {
+                let detail = format!("{detail}, {} gave no vote", tally.absent);
+                up_or_block(protocol, BlockReason::NoResponse, detail)
+            }
+            false => up_or_block(protocol, BlockReason::NoConsensus, detail),
+        };
     }
     match protocol.round(&gate.retry_from) {
         Some(round) => emit(round, state),
@@ -359,6 +402,65 @@ mod tests {
         step(&protocol, &mut state, one_bad);
         assert_eq!(step(&protocol, &mut state, good), "critique 2 x1");
         assert_eq!(step(&protocol, &mut state, good), "synthesis 1 x1");
+    }
+
+    fn fault(is_final: bool) -> Answer {
+        Answer::Fault {
+            detail: "worker_exit: killed".to_owned(),
+            is_final,
+        }
+    }
+
+    #[test]
+    fn who_could_not_be_asked_is_asked_again_and_then_the_task_waits() {
+        let protocol = swarm();
+        let mut state = UnitState::default();
+        step(&protocol, &mut state, good);
+        let one = |is_final| {
+            move |role: &Role| match role.as_str() {
+                "skeptic" => fault(is_final),
+                _ => Answer::Accepted(json!({})),
+            }
+        };
+        step(&protocol, &mut state, one(false));
+        assert_eq!(step(&protocol, &mut state, one(true)), "critique 2 x1");
+        let halt = Action::Halt("skeptic could not be asked: worker_exit: killed".to_owned());
+        assert_eq!(next(&protocol, &state, true), halt);
+        state.forget_faults();
+        assert_eq!(step(&protocol, &mut state, good), "critique 3 x1");
+        assert_eq!(step(&protocol, &mut state, good), "synthesis 1 x1");
+    }
+
+    #[test]
+    fn a_vote_that_could_not_be_asked_for_is_none_against() {
+        let votes = |agree: usize, faults: usize| {
+            let protocol = swarm();
+            let mut state = UnitState::default();
+            for _ in 0..3 {
+                step(&protocol, &mut state, good);
+            }
+            let place = |role: &Role| protocol.voters().iter().position(|one| one == role);
+            step(&protocol, &mut state, |role| match place(role) {
+                Some(n) if n < agree => Answer::Accepted(json!({"vote": "agree", "reason": "r"})),
+                Some(n) if n < agree + faults => fault(true),
+                _ => Answer::Accepted(json!({"vote": "disagree", "reason": "r"})),
+            });
+            next(&protocol, &state, true)
+        };
+        // Four of five have to agree.
+        for (agree, faults) in [(4, 1), (0, 3), (2, 1)] {
+            assert_eq!(
+                votes(agree, faults),
+                Action::Tally,
+                "{agree} agree, {faults} not asked"
+            );
+        }
+        for (agree, faults) in [(3, 1), (0, 5), (3, 2), (2, 2)] {
+            assert!(
+                matches!(votes(agree, faults), Action::Halt(_)),
+                "{agree} agree, {faults} not asked"
+            );
+        }
     }
 
     #[test]

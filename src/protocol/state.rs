@@ -28,6 +28,14 @@ pub enum Answer {
         /// The reason.
         detail: String,
     },
+    /// None, and nothing that the role said: a limit, a missing log-in, a network that is down, a worker killed from
+    /// outside. Never a vote and never a critique.
+    Fault {
+        /// What happened.
+        detail: String,
+        /// It was asked often enough.
+        is_final: bool,
+    },
 }
 
 /// One emission of a round.
@@ -108,6 +116,14 @@ impl UnitState {
     pub fn checked(&mut self, round: &RoundName, attempt: u32, checks: String) {
         if let Some(run) = self.run_mut(round, attempt) {
             run.checks = Some(checks);
+        }
+    }
+
+    /// Roles that were kept from an answer have not been asked.
+    pub fn forget_faults(&mut self) {
+        for run in &mut self.rounds {
+            run.answers
+                .retain(|_, answer| !matches!(answer, Answer::Fault { .. }));
         }
     }
 

@@ -8,7 +8,7 @@ use crate::collect::lane;
 use crate::git::Repo;
 use crate::integrate::{Evidence, Terms, examine};
 use crate::job;
-use crate::model::{Lane, RowId, RowKey, VerdictKind, VerdictRecord};
+use crate::model::{Fault, Lane, RowId, RowKey, VerdictKind, VerdictRecord};
 use crate::plan::Item;
 use crate::protocol::{Answer, HYDRATION};
 use crate::redact::marker;
@@ -51,6 +51,7 @@ pub(super) fn judge(
         verdict: VerdictKind::Accepted,
         code: None,
         detail: None,
+        fault: None,
         checks: None,
     };
     let mut refuse = |verdict, code: &str, detail: String| {
@@ -80,6 +81,11 @@ pub(super) fn judge(
         }
         (Some(_), _, Some(error)) => {
             let (code, detail) = error.split_once(": ").unwrap_or((error, error));
+            if let Some(fault) = answer.and_then(|answer| answer.fault).or(fault_of(code)) {
+                refuse(after_fault(state, id), code, format!("{detail} ({fault})"));
+                record.fault = Some(fault);
+                return Ok(record);
+            }
             // What the substrate tries again by itself was tried again; what can't start won't do so a second time.
             let attempts = item.map_or(0, |item| item.attempts);
             let is_final = attempts > 1 || code == "spawn_failed";
@@ -142,6 +148,36 @@ fn check(wave: &Wave, result: &Object, desk: &Desk<'_>) -> Result<Checked, RunEr
         Evidence::Applies { text, .. } => Ok(Some(text)),
         Evidence::Refused { code, detail } => Err((code, detail)),
     })
+}
+
+/// So often a role is asked again in a round when nothing that it said was wrong.
+const FAULTS_MAX: usize = 2;
+
+/// What a failure code says of rows that somebody else worked.
+fn fault_of(code: &str) -> Option<Fault> {
+    match code {
+        "rate_limited" => Some(Fault::RateLimit),
+        "spawn_failed" => Some(Fault::Program),
+        _ => None,
+    }
+}
+
+/// A role is asked again, a few times in a round. That is no word of its own, so it uses up none of its second chances.
+fn after_fault(state: &State, id: &RowId) -> VerdictKind {
+    let faults = || {
+        let key = RowKey::parse(id)?;
+        let runs = state.unit(&key.unit)?.state.current();
+        let is_fault = |answer: Option<&Answer>| matches!(answer, Some(Answer::Fault { .. }));
+        Some(
+            runs.iter()
+                .filter(|run| is_fault(run.answers.get(&key.role)))
+                .count(),
+        )
+    };
+    match faults() {
+        Some(..FAULTS_MAX) => VerdictKind::Retry,
+        _ => VerdictKind::Rejected,
+    }
 }
 
 /// An answer that breaks a rule may be mended once in each round under way, and not in one that is a last resort.

@@ -112,7 +112,10 @@ impl PlanRun {
         let mut settings: Settings = serde_json::from_value(started.settings)
             .map_err(|error| refuse(format!("its settings are not understood: {error}")))?;
         raised.apply(&mut settings.budget, &mut settings.max_wall_seconds);
+        raised.bound(&mut settings.bounds);
         settings.task_budget = raised.task_budget.or(settings.task_budget);
+        // What was not there may be there now.
+        state.forget_faults();
         let repo = Repo::find(&started.root)?.recorded(&folder.writers());
         let lock = RepoLock::take(&repo, Some(folder.path()))?;
         let mut protocols = Protocols::load(
@@ -242,13 +245,26 @@ impl PlanRun {
         match open.as_slice() {
             [] => match self.accounts.first_reached().cloned() {
                 Some((budget, limit)) => Ending::BudgetReached { budget, limit },
-                None => Ending::Finished,
+                None => self
+                    .unanswered()
+                    .map_or(Ending::Finished, Ending::Unanswered),
             },
             open => Ending::Halted(format!(
                 "answers from outside are awaited for: {}",
                 open.join(", ")
             )),
         }
+    }
+
+    /// Why a task in flight does not go on, where that is nothing that a worker said.
+    fn unanswered(&self) -> Option<String> {
+        let plan = self.store.read().ok()?;
+        self.state().in_flight().find_map(|unit| {
+            match self.task(&plan, &unit.id).ok()?.next(&unit.state) {
+                Action::Halt(detail) => Some(format!("{}: {detail}", unit.id)),
+                _ => None,
+            }
+        })
     }
 
     /// Whether a task in flight has something to do, or another one can be taken up.

@@ -426,6 +426,7 @@ impl Taken<'_> {
             signal: None,
             leaked: Vec::new(),
             session: None,
+            fault: None,
             usage: None,
             duration_ms: 0,
             completed_at: clock::csv_time(clock::now()),

@@ -186,6 +186,7 @@ fn taken_over(wave: WaveNo, row: &Row, result: Value) -> [Event; 2] {
             duration_ms: 0,
             usage: None,
             session: None,
+            fault: None,
             completed_at: now,
         }),
     ]

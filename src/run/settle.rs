@@ -144,7 +144,7 @@ impl PlanRun {
             return Ok(false);
         }
         match &action {
-            Action::Await | Action::Emit(_) => return Ok(false),
+            Action::Await | Action::Emit(_) | Action::Halt(_) => return Ok(false),
             Action::Change(change) => self.change(&task, change, watcher)?,
             Action::Tally => self.tally(&task, &unit.state, watcher)?,
             Action::Hydrate(_) | Action::Integrate | Action::Complete | Action::Block(..) => {
@@ -264,7 +264,7 @@ impl PlanRun {
                 Some(Answer::Rejected { code, .. } | Answer::Retry { code, .. }) => {
                     (role, Err(code.as_str()))
                 }
-                Some(Answer::Open) | None => (role, Err("no verdict")),
+                Some(Answer::Open | Answer::Fault { .. }) | None => (role, Err("no verdict")),
             });
         let number = state.tallies.len() as u32 + 1;
         let tally = protocol::tally(&task.unit, number, threshold, votes);

@@ -283,6 +283,7 @@ impl SpawnRun {
         let job = &mut kept.job;
         job.dialect = adapter::dialect(&job.worker)?;
         raised.apply(&mut job.budget, &mut job.max_wall_seconds);
+        raised.bound(&mut job.bounds);
         Ok(Self {
             folder,
             kept,

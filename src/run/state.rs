@@ -1,14 +1,16 @@
 //! What is known of a run: a fold over its ledger. Nothing else says what has happened.
 
+use crate::clock;
 use crate::job::{self, AttemptCounts, Spent};
 use crate::ledger::{self, LedgerError, Record};
 use crate::model::{
     AttemptEnd, AttemptFinished, AttemptReported, AttemptStarted, Backpressure, BlockReason, Event,
-    Hydrated, IntegrationFinished, IntegrationOutcome, IntegrationStarted, LearningAppended,
+    Fault, Hydrated, IntegrationFinished, IntegrationOutcome, IntegrationStarted, LearningAppended,
     PlanMutated, ProtocolChanged, RowId, RowKey, RunFinished, RunKind, RunStarted, Stage, UnitId,
     ValidationFinished, VerdictKind, VerdictRecord, Violation, WaveCompiled, WaveNo,
 };
 use crate::protocol::{Answer, Integration, UnitState};
+use jiff::Timestamp;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -75,6 +77,8 @@ pub struct RowAnswer {
     pub redacted: Vec<String>,
     /// `code: text` of the last failed attempt.
     pub last_error: Option<String>,
+    /// What kept its worker from an answer, where that was not the row's.
+    pub fault: Option<Fault>,
 }
 
 impl Wave {
@@ -113,6 +117,8 @@ pub struct State {
     pub learnings: Vec<LearningAppended>,
     /// Changes that nobody may make.
     pub violations: Vec<Violation>,
+    /// Until then the account's quota is used up, as far as was last known.
+    pub account_until: Option<Timestamp>,
     /// The rows of a spawned CSV.
     pub spawned: Option<job::State>,
     /// How it ended, if it did.
@@ -167,7 +173,12 @@ impl State {
             Event::AttemptReported(body) => self.reported(body, event, place),
             Event::AttemptFinished(body) => self.attempt_finished(body, event, place),
             Event::RowsReopened(body) => self.row_event(body.wave, event, place),
-            Event::ReportRefused(_) | Event::RateLimited(_) | Event::BudgetReached(_) => {}
+            Event::RateLimited(body) => {
+                let until = body.account_until.as_deref().and_then(clock::read);
+                self.account_until = until.or(self.account_until);
+                self.row_event(body.wave, event, place);
+            }
+            Event::ReportRefused(_) | Event::BudgetReached(_) => {}
             Event::Verdict(body) => self.judged(body),
             Event::Tally(body) => {
                 if let Some(unit) = self.unit_mut(&body.unit) {
@@ -213,6 +224,13 @@ impl State {
     /// The wave `number`.
     pub fn wave(&self, number: WaveNo) -> Option<&Wave> {
         self.waves.iter().find(|wave| wave.compiled.wave == number)
+    }
+
+    /// A run that goes on asks anew where nothing but the service or the machine kept a worker from an answer.
+    pub fn forget_faults(&mut self) {
+        for unit in &mut self.units {
+            unit.state.forget_faults();
+        }
     }
 
     /// Where the rows of a spawned CSV go.
@@ -308,6 +326,7 @@ impl State {
             wave.failures.extend(code.map(str::to_owned));
             let answer = wave.answers.entry(body.row_index).or_default();
             answer.last_error.clone_from(&body.error);
+            answer.fault = body.fault.as_ref().map(|fault| fault.kind);
         }
     }
 
@@ -356,6 +375,12 @@ impl State {
         let code = body.code.clone().unwrap_or_default();
         let detail = body.detail.clone().unwrap_or_default();
         let answer = match (body.verdict, result) {
+            (VerdictKind::Retry | VerdictKind::Rejected, _) if body.fault.is_some() => {
+                Answer::Fault {
+                    detail: format!("{code}: {detail}"),
+                    is_final: body.verdict == VerdictKind::Rejected,
+                }
+            }
             (VerdictKind::Accepted, Some(result)) => Answer::Accepted(result),
             (VerdictKind::Accepted, None) | (VerdictKind::Rejected, _) => {
                 Answer::Rejected { code, detail }

@@ -2,7 +2,7 @@
 
 use super::{RunError, Settings, State, TaskBudget};
 use crate::adapter;
-use crate::job::{Budget, Dialect, Ration};
+use crate::job::{Bounds, Budget, Dialect, Ration};
 use std::sync::Arc;
 
 /// Shared by every wave of a run.
@@ -17,7 +17,9 @@ impl Terms {
         let dialect = adapter::dialect(&settings.worker)?;
         let has_service = dialect.as_ref().is_some_and(|it| it.has_service());
         let most = settings.bounds.max_concurrency;
-        let ration = Ration::new(settings.budget, state.spent(), most, has_service);
+        let wait_max = settings.bounds.rate_limit_wait_max();
+        let ration = Ration::new(settings.budget, state.spent(), most, has_service, wait_max);
+        ration.remember(state.account_until);
         Ok(Self {
             dialect,
             ration: Arc::new(ration),
@@ -32,6 +34,8 @@ pub struct Raised {
     pub budget: Budget,
     /// Time.
     pub max_wall_seconds: Option<u64>,
+    /// How long a limit of the service is waited for.
+    pub rate_limit_wait_max_seconds: Option<u64>,
     /// Those of each task of a plan.
     pub task_budget: TaskBudget,
 }
@@ -41,5 +45,12 @@ impl Raised {
     pub(super) fn apply(&self, budget: &mut Budget, max_wall_seconds: &mut Option<u64>) {
         *budget = self.budget.or(*budget);
         *max_wall_seconds = self.max_wall_seconds.or(*max_wall_seconds);
+    }
+
+    /// The bounds of this call.
+    pub(super) fn bound(&self, bounds: &mut Bounds) {
+        if let Some(seconds) = self.rate_limit_wait_max_seconds {
+            bounds.rate_limit_wait_max_seconds = seconds;
+        }
     }
 }

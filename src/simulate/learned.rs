@@ -55,6 +55,7 @@ impl Learned {
                 AttemptEnd::Failed
                 | AttemptEnd::Interrupted
                 | AttemptEnd::RateLimited
+                | AttemptEnd::Unavailable
                 | AttemptEnd::Withdrawn => {}
             },
             Event::IntegrationStarted(body) => {

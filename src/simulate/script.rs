@@ -174,6 +174,7 @@ impl Writer<'_> {
             Action::Complete => return Ok(Some(End::Completed)),
             Action::Block(reason, detail) => return Ok(Some(End::Blocked(reason, detail))),
             // Every row is answered where it is emitted.
+            Action::Halt(detail) => return Err(format!("item `{}`: {detail}", self.id)),
             Action::Await => return Err(format!("item `{}` waits for nothing", self.id)),
         }
         Ok(None)

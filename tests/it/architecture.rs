@@ -136,8 +136,9 @@ fn holding(texts: &[&str]) -> Vec<String> {
 }
 
 const NONE: [String; 0] = [];
-const PURE: [&str; 14] = [
+const PURE: [&str; 15] = [
     "invoke",
+    "refusal",
     "protocol",
     "schedule",
     "patch",

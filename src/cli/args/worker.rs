@@ -78,6 +78,11 @@ pub struct BudgetArgs {
     /// Wall-clock time of one call
     #[arg(long, value_name = "S", value_parser = at_least_one)]
     pub max_wall_seconds: Option<u64>,
+    /// How long a limit of the service is waited for; a reset farther away ends the run [default: 3600]
+    ///
+    /// The message says when to go on. 0: never wait for a used-up quota.
+    #[arg(long, value_name = "S")]
+    pub rate_limit_wait_max: Option<u64>,
 }
 
 impl BudgetArgs {

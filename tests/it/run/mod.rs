@@ -3,6 +3,7 @@
 mod adapters;
 mod answers;
 mod dispatch;
+mod faults;
 mod hands_off;
 mod hydration;
 mod places;

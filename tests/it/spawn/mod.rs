@@ -10,6 +10,7 @@ mod going_on;
 mod halting;
 mod ids_and_output;
 mod killing;
+mod limits;
 mod odd_inputs;
 mod options;
 mod output_bounds;

@@ -1,0 +1,246 @@
+//! The files of patterns: `templates/limits/*.yaml`.
+//!
+//! ```yaml
+//! program: claude            # absent: what services say through any program
+//! log_in: run `claude` …     # what to do about a missing log-in
+//! patterns:
+//!   - means: quota           # quota, rate_limit, log_in or network
+//!     words: \bhit your limit\b   # a regular expression over lower-case words with one blank between them,
+//!     text: …                # or over the text as it stands, without regard to case
+//!     unless: \brate limit   # not where this is in what was found
+//!     alone: true            # the sentence is enough by itself, also where the program ended well
+//!     examples: [ … ]        # texts that it finds; the test
+//! counter_examples: [ … ]    # texts in which no file finds a thing
+//! ```
+//!
+//! Where several find something, a quota goes before a rate limit, that before a missing log-in, and the network comes
+//! last: services wrap what is special in what is general.
+
+use crate::model::Fault;
+use regex::{Regex, RegexBuilder};
+use serde::Deserialize;
+use std::sync::LazyLock;
+
+const FILES: [&str; 5] = [
+    include_str!("../../templates/limits/claude.yaml"),
+    include_str!("../../templates/limits/codex.yaml"),
+    include_str!("../../templates/limits/gemini.yaml"),
+    include_str!("../../templates/limits/opencode.yaml"),
+    include_str!("../../templates/limits/services.yaml"),
+];
+
+const PRECEDENCE: [Fault; 4] = [Fault::Quota, Fault::RateLimit, Fault::LogIn, Fault::Network];
+
+/// All files. They are part of the program and tested, so one that can't be read finds nothing rather than panics.
+pub(super) static BOOK: LazyLock<Book> = LazyLock::new(|| Book::parse(&FILES).unwrap_or_default());
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    program: Option<String>,
+    log_in: String,
+    patterns: Vec<Entry>,
+    #[cfg_attr(not(test), expect(dead_code, reason = "read by the test"))]
+    counter_examples: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    means: Fault,
+    #[serde(default)]
+    words: Option<String>,
+    #[serde(default)]
+    text: Option<String>,
+    #[serde(default)]
+    unless: Option<String>,
+    #[serde(default)]
+    alone: bool,
+    #[cfg_attr(not(test), expect(dead_code, reason = "read by the test"))]
+    examples: Vec<String>,
+}
+
+/// Every pattern of every program, in the order in which they are tried.
+#[derive(Debug, Default)]
+pub(super) struct Book {
+    patterns: Vec<Pattern>,
+    /// What to do about a missing log-in, by program.
+    log_ins: Vec<(Option<String>, &'static str)>,
+}
+
+#[derive(Debug)]
+struct Pattern {
+    means: Fault,
+    over: Over,
+    finds: Regex,
+    unless: Option<Regex>,
+    is_alone: bool,
+    program: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Over {
+    Words,
+    Text,
+}
+
+/// Where a pattern found something.
+pub(super) struct Place {
+    /// At which byte, of the text or of its words.
+    pub begins: usize,
+    /// Whether the sentence is enough by itself.
+    pub is_alone: bool,
+}
+
+impl Book {
+    fn parse(files: &[&str]) -> Result<Self, String> {
+        let mut book = Self::default();
+        for file in files {
+            let file: File = serde_yaml::from_str(file).map_err(|error| error.to_string())?;
+            let advice: &'static str = file.log_in.leak();
+            for entry in file.patterns {
+                book.patterns
+                    .push(Pattern::of(entry, file.program.clone())?);
+            }
+            book.log_ins.push((file.program, advice));
+        }
+        let rank = |pattern: &Pattern| PRECEDENCE.iter().position(|fault| *fault == pattern.means);
+        book.patterns.sort_by_key(rank);
+        Ok(book)
+    }
+
+    /// The first pattern that finds something where it `counts`.
+    pub fn find(&self, text: &str, counts: impl Fn(&Place) -> bool) -> Option<Fault> {
+        Some(self.first(text, counts)?.means)
+    }
+
+    /// How to log in to the program that says so in `text`.
+    pub fn log_in(&self, text: &str) -> &'static str {
+        let program = self
+            .first(text, |_| true)
+            .and_then(|pattern| pattern.program.clone());
+        let advice = self.log_ins.iter().find(|(name, _)| *name == program);
+        advice.map_or("log the agent in", |(_, advice)| advice)
+    }
+
+    fn first(&self, text: &str, counts: impl Fn(&Place) -> bool) -> Option<&Pattern> {
+        let plain = ESCAPES.replace_all(text, "");
+        let words = words(&plain);
+        self.patterns.iter().find(|pattern| {
+            let over = match pattern.over {
+                Over::Words => &words,
+                Over::Text => plain.as_ref(),
+            };
+            let mut found = pattern.finds.find_iter(over);
+            found.any(|found| {
+                let is_meant = |unless: &Regex| !unless.is_match(found.as_str());
+                pattern.unless.as_ref().is_none_or(is_meant)
+                    && counts(&Place {
+                        begins: found.start(),
+                        is_alone: pattern.is_alone,
+                    })
+            })
+        })
+    }
+}
+
+impl Pattern {
+    fn of(entry: Entry, program: Option<String>) -> Result<Self, String> {
+        let (over, source) = match (entry.words, entry.text) {
+            (Some(words), None) => (Over::Words, words),
+            (None, Some(text)) => (Over::Text, text),
+            _ => return Err("a pattern is over `words` or over `text`".to_owned()),
+        };
+        let compile = |source: &str| {
+            let regex = RegexBuilder::new(source).case_insensitive(true).build();
+            regex.map_err(|error| error.to_string())
+        };
+        Ok(Self {
+            means: entry.means,
+            over,
+            finds: compile(&source)?,
+            unless: entry.unless.as_deref().map(compile).transpose()?,
+            is_alone: entry.alone,
+            program,
+        })
+    }
+}
+
+/// Colours and the like; they would part the words. A constant that the tests compile.
+static ESCAPES: LazyLock<Regex> = LazyLock::new(|| {
+    #[expect(
+        clippy::unwrap_used,
+        reason = "a constant that every test of this module compiles"
+    )]
+    Regex::new("\x1b\\[[0-9;?]*[ -/]*[@-~]").unwrap()
+});
+
+/// Lower-case words with one blank between them, so that `rate_limit`, `Rate-Limit` and `rate limit` are one.
+fn words(text: &str) -> String {
+    let text = text.to_lowercase();
+    let words = text.split(|c: char| !c.is_alphanumeric());
+    words
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_is_read() {
+        let book = Book::parse(&FILES).expect("every file is understood");
+        assert_eq!(book.log_ins.len(), FILES.len());
+        for bad in [
+            "log_in: x\npatterns: [{means: quota, examples: []}]\ncounter_examples: []",
+            "log_in: x\npatterns: [{means: quota, words: '(', examples: []}]\ncounter_examples: []",
+            "log_in: x\npatterns: [{means: hunger, words: a, examples: []}]\ncounter_examples: []",
+        ] {
+            assert!(Book::parse(&[bad]).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn examples_are_found_for_what_they_mean() {
+        for source in FILES {
+            let file: File = serde_yaml::from_str(source).expect("a file");
+            for entry in file.patterns {
+                assert!(!entry.examples.is_empty(), "{entry:?}");
+                let (means, examples) = (entry.means, entry.examples.clone());
+                let pattern = Pattern::of(entry, None).expect("a pattern");
+                let alone = Book {
+                    patterns: vec![pattern],
+                    log_ins: Vec::new(),
+                };
+                for example in examples {
+                    assert!(alone.find(&example, |_| true).is_some(), "{example}");
+                    assert_eq!(BOOK.find(&example, |_| true), Some(means), "{example}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn counter_examples_are_not() {
+        for source in FILES {
+            let file: File = serde_yaml::from_str(source).expect("a file");
+            for text in file.counter_examples {
+                assert_eq!(BOOK.find(&text, |_| true), None, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn colours_do_not_hide_a_limit_and_advice_is_the_programs_own() {
+        let text = "\x1b[31mYou've hit your \x1b[1mlimit\x1b[0m · resets 3pm";
+        assert_eq!(BOOK.find(text, |_| true), Some(Fault::Quota));
+        assert!(
+            BOOK.log_in("Invalid API key · Please run /login")
+                .contains("claude")
+        );
+        assert!(BOOK.log_in("HTTP 401").contains("--env"));
+    }
+}

@@ -1,0 +1,166 @@
+//! What the service and the machine do is never a vote and never a critique: the run waits or ends, and goes on later.
+
+use super::*;
+
+const ROLES: [&str; 5] = ["proposer", "skeptic", "synthesizer", "critic_a", "critic_b"];
+
+/// One task, and a run in which rows whose id holds `part` do `how` as long as there is no file `mended`.
+fn run_failing_at(part: &str, how: &str) -> (Bench, Said) {
+    let bench = Bench::new(&[Task::new("a")]);
+    let mended = bench.beside("mended").display().to_string();
+    let said = bench.run_agent(&["--retries=0"], &["--fail-at", part, &mended, how]);
+    (bench, said)
+}
+
+fn mend_and_resume(bench: &Bench) -> Said {
+    std::fs::write(bench.beside("mended"), "").expect("written");
+    bench.mesh(&["resume", "R"])
+}
+
+fn rows_of(bench: &Bench, round: &str) -> usize {
+    let is_of = |row: &&String| row.contains(&format!(".{round}."));
+    bench.rows().iter().filter(is_of).count()
+}
+
+#[test]
+fn votes_that_memory_ran_out_for_are_asked_for_again() {
+    let (bench, said) = run_failing_at(".vote.", "kill -9 $$");
+    assert_eq!(said.code, 4, "{}", said.err);
+    assert!(
+        said.err
+            .contains("could not be asked: worker_exit: ended by signal 9"),
+        "{}",
+        said.err
+    );
+    assert!(
+        bench.trace(&["tally"]).is_empty(),
+        "{:?}",
+        bench.trace(&["tally"])
+    );
+    assert_eq!(
+        (rows_of(&bench, "vote"), bench.status_of("a").as_str()),
+        (15, "in_progress")
+    );
+    for role in ROLES {
+        bench.answer(
+            "a",
+            &format!("vote.{role}.4"),
+            r#"{"vote":"agree","reason":"r"}"#,
+        );
+    }
+    let said = mend_and_resume(&bench);
+    assert_eq!(
+        (said.code, bench.status_of("a").as_str()),
+        (0, "completed"),
+        "{}",
+        said.err
+    );
+    assert_eq!(bench.read("a.txt"), "new\n");
+}
+
+#[test]
+fn one_vote_that_is_missing_decides_nothing_where_the_others_do() {
+    let (bench, said) = run_failing_at(
+        ".vote.critic_b.",
+        "echo 'fetch failed: ECONNREFUSED' >&2; exit 1",
+    );
+    assert_eq!(
+        (said.code, bench.status_of("a").as_str()),
+        (0, "completed"),
+        "{}",
+        said.err
+    );
+    let tallies: Vec<Value> = bench
+        .events()
+        .into_iter()
+        .filter(|(name, _)| name == "tally")
+        .map(|(_, tally)| json!([tally["agree"], tally["disagree"], tally["absent"]]))
+        .collect();
+    assert_eq!(tallies, [json!([4, 0, 1])]);
+}
+
+#[test]
+fn without_a_log_in_no_round_is_spent() {
+    for part in [".proposal.", ".critique.", ".vote."] {
+        let (bench, said) = run_failing_at(
+            part,
+            "echo 'API Error: 401 authentication_error' >&2; exit 1",
+        );
+        assert_eq!(said.code, 4, "{part}: {}", said.err);
+        assert!(said.err.contains("hint: "), "{part}: {}", said.err);
+        assert_eq!(bench.status_of("a"), "in_progress", "{part}");
+        let said = mend_and_resume(&bench);
+        assert_eq!(
+            (said.code, bench.status_of("a").as_str()),
+            (0, "completed"),
+            "{part}: {}",
+            said.err
+        );
+        // No row of a second round was needed: none was counted.
+        assert!(
+            bench.rows().iter().all(|row| row.ends_with(".1")),
+            "{:?}",
+            bench.rows()
+        );
+    }
+}
+
+#[test]
+fn a_quota_holds_up_all_waves_of_a_run() {
+    let tasks = ["a", "b", "c"].map(Task::new);
+    let bench = Bench::new(&tasks);
+    let mended = bench.beside("mended").display().to_string();
+    let how = "echo \"You've hit your limit · resets Oct 9, 2099 5pm (UTC)\"; exit 1";
+    let options = ["max_tasks=3", "parallel_tasks=3"];
+    let said = bench.run_agent(&options, &["--fail-at", ".critique.", &mended, how]);
+    assert_eq!(said.code, 4, "{}", said.err);
+    assert!(
+        said.err.contains("until 17:00 UTC on 2099-10-09"),
+        "{}",
+        said.err
+    );
+    let count = |event: &str| {
+        bench
+            .events()
+            .iter()
+            .filter(|(name, _)| name == event)
+            .count()
+    };
+    let started = count("attempt_started");
+    assert!(said.err.contains("go on at "), "{}", said.err);
+    assert_eq!(
+        bench
+            .events()
+            .iter()
+            .filter(|(_, record)| record["end"] == "failed")
+            .count(),
+        0
+    );
+    let said = mend_and_resume(&bench);
+    assert_eq!(said.code, 4, "the limit holds: {}", said.err);
+    assert_eq!(count("attempt_started"), started);
+}
+
+#[test]
+fn a_short_quota_is_waited_for_and_every_task_completes() {
+    let bench = Bench::new(&["a", "b"].map(Task::new));
+    let until = bench.beside("until").display().to_string();
+    // From the first critique on, and for two seconds.
+    let how = format!(
+        "[ -e '{until}' ] || echo $(($(date +%s) + 2)) >'{until}'; [ \"$(date +%s)\" -ge \"$(cat '{until}')\" ] || {{ echo \"You've hit your usage limit. Try again in 4s\" >&2; exit 1; }}"
+    );
+    let options = ["max_tasks=2", "parallel_tasks=2"];
+    let mended = bench.beside("mended").display().to_string();
+    let said = bench.run_agent(&options, &["--fail-at", ".critique.", &mended, &how]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(
+        (bench.status_of("a"), bench.status_of("b")),
+        ("completed".into(), "completed".into())
+    );
+    let met = bench
+        .events()
+        .into_iter()
+        .filter(|(name, _)| name == "rate_limited")
+        .count();
+    assert!((1..=6).contains(&met), "{met} rows met it");
+}

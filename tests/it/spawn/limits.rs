@@ -1,0 +1,232 @@
+//! A used-up quota and a missing log-in are the account's: no row is started only to be refused, and none fails.
+
+use super::*;
+
+const COLUMNS: [&str; 3] = ["item_id", "status", "attempt_count"];
+
+fn numbered(rows: usize) -> Sandbox {
+    let numbers = (1..=rows).map(|n| format!("{n}\n"));
+    with_rows(&format!("id\n{}", numbers.collect::<String>()))
+}
+
+/// How many attempts ended so.
+fn ends(sandbox: &Sandbox, end: &str) -> usize {
+    let events = sandbox.events();
+    events
+        .iter()
+        .filter(|(name, record)| name == "attempt_finished" && record["end"] == end)
+        .count()
+}
+
+/// How many attempts were begun; those that were only queued are withdrawn.
+fn started(sandbox: &Sandbox) -> usize {
+    ledger(sandbox).matches("\"attempt_started\"").count() - ends(sandbox, "withdrawn")
+}
+
+#[test]
+fn a_quota_is_met_by_the_rows_in_flight_alone() {
+    let sandbox = numbered(500);
+    // It holds for two seconds; the time that is named is a little later.
+    let limit = "You've hit your limit · try again in 4s";
+    let options = ["-j", "16", "--retries", "0", "--progress", "plain"];
+    let said = spawn_agent(
+        &sandbox,
+        &options,
+        &["--quota", "row-20", "until", "2", limit],
+    );
+    assert_eq!(said.code, 0, "{}", said.err);
+    let refused = ends(&sandbox, "rate_limited");
+    assert!((1..=16).contains(&refused), "{refused} rows met it");
+    assert_eq!(
+        (ends(&sandbox, "completed"), ends(&sandbox, "failed")),
+        (500, 0)
+    );
+    let rows = rows(&sandbox);
+    assert!(
+        rows.iter()
+            .all(|row| row["attempt_count"] == "1" && row["last_error"].is_empty())
+    );
+    let waits = "waiting for a rate limit until ";
+    assert!(said.err.contains(waits), "{}", said.err);
+    let limited = sandbox
+        .events()
+        .into_iter()
+        .find(|(name, _)| name == "rate_limited");
+    assert!(limited.expect("an event").1["account_until"].is_string());
+}
+
+#[test]
+fn a_reset_that_is_far_away_ends_the_run_and_is_remembered() {
+    let sandbox = numbered(100);
+    let limit = "You've hit your session limit · resets Oct 9, 2099 at 5pm (UTC)";
+    let said = spawn_agent(
+        &sandbox,
+        &["-j", "4"],
+        &["--quota", "row-3", "until", "9999999999", limit],
+    );
+    assert_eq!(said.code, 4, "{}", said.err);
+    let told =
+        "a rate limit holds until 17:00 UTC on 2099-10-09, longer than rate_limit_wait_max allows";
+    assert!(said.err.contains(told), "{}", said.err);
+    let command = format!("on 2099-10-09 with: mesh resume {}", run_id(&sandbox));
+    assert!(
+        said.err.contains("go on at ") && said.err.contains(&command),
+        "{}",
+        said.err
+    );
+    let before = started(&sandbox);
+    assert!(before < 12, "{before} rows were started");
+    assert_eq!(ends(&sandbox, "failed"), 0);
+    let waiting =
+        "rate_limited: waiting for a rate limit until 17:00 UTC on 2099-10-09: exit code 1";
+    let errors: Vec<String> = rows(&sandbox)
+        .iter()
+        .map(|row| row["last_error"].clone())
+        .collect();
+    assert!(
+        errors.iter().any(|error| error.starts_with(waiting)),
+        "{errors:?}"
+    );
+
+    let said = resume(&sandbox);
+    assert_eq!(said.code, 4, "{}", said.err);
+    assert!(
+        said.err.contains("until 17:00 UTC on 2099-10-09"),
+        "{}",
+        said.err
+    );
+    assert_eq!(
+        started(&sandbox),
+        before,
+        "a row was started although the limit holds"
+    );
+}
+
+#[test]
+fn without_a_reset_nothing_is_waited_for_where_waiting_is_not_wanted() {
+    let sandbox = numbered(30);
+    let options = ["-j", "2", "--rate-limit-wait-max", "0"];
+    let agent = [
+        "--quota",
+        "row-3",
+        "until",
+        "1",
+        "Credit balance is too low",
+    ];
+    let said = spawn_agent(&sandbox, &options, &agent);
+    assert_eq!(said.code, 4, "{}", said.err);
+    assert!(
+        said.err.contains("longer than rate_limit_wait_max allows"),
+        "{}",
+        said.err
+    );
+    assert_eq!(ends(&sandbox, "failed"), 0);
+    // What is waited for may be said anew, also in a variable.
+    let mesh = sandbox.mesh(&["resume", &run_id(&sandbox), "--rate-limit-wait-max", "600"]);
+    assert_eq!(mesh.code, 0, "{}", mesh.err);
+    assert_eq!(ends(&sandbox, "completed"), 30);
+}
+
+#[test]
+fn time_spent_waiting_is_time() {
+    let sandbox = numbered(5);
+    let options = ["--max-wall-seconds", "1"];
+    let agent = [
+        "--quota",
+        "row-1",
+        "until",
+        "60",
+        "You've hit your limit · try again in 30 minutes",
+    ];
+    let said = spawn_agent(&sandbox, &options, &agent);
+    assert_eq!(said.code, 4, "{}", said.err);
+    assert!(
+        said.err.contains("max_wall_seconds of 1 reached"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn a_wait_is_shown_to_scripts_and_ends_when_asked() {
+    let sandbox = numbered(3);
+    let agent = fake_agent();
+    let limit = "5-hour limit reached · try again in 50 minutes";
+    let options = ["--json", "--max-runtime-seconds", "60"];
+    let mut mesh = sandbox.command(&arguments(
+        &options,
+        &[&agent, "--quota", "row-1", "until", "60", limit],
+    ));
+    let shown = std::fs::File::create(sandbox.path("shown")).expect("a file");
+    mesh.stdout(shown).stderr(Stdio::null());
+    let mesh = mesh.spawn().expect("mesh starts");
+    wait_for("it says that it waits", || {
+        sandbox.read("shown").contains("\"waiting_until\":\"20")
+    });
+    assert_eq!(sandbox.mesh(&["cancel", &run_id(&sandbox)]).code, 0);
+    assert_eq!(finish(mesh), 4);
+}
+
+#[test]
+fn without_a_log_in_no_further_row_is_started() {
+    let sandbox = numbered(200);
+    for said in [
+        "Invalid API key · Please run /login",
+        "unexpected status 401 Unauthorized: Missing bearer",
+    ] {
+        let sandbox = numbered(200);
+        let agent = fake_agent();
+        let mesh = spawn(&sandbox, &["-j", "4"], &[&agent, "--locked", "key", said]);
+        assert_eq!(mesh.code, 4, "{}", mesh.err);
+        assert!(
+            mesh.err.contains("the agent is not logged in: exit code 1"),
+            "{}",
+            mesh.err
+        );
+        assert!(mesh.err.contains("hint: "), "{}", mesh.err);
+        assert_eq!(ends(&sandbox, "failed"), 0);
+        let met = ends(&sandbox, "unavailable");
+        assert!((1..=4).contains(&met), "{met} rows were refused");
+        sandbox.write("key", "");
+        let mesh = resume(&sandbox);
+        assert_eq!(mesh.code, 0, "{}", mesh.err);
+        assert_eq!(ends(&sandbox, "completed"), 200);
+    }
+    // A row that is refused while all others are answered is refused for something else.
+    let script = r#"[ $MESH_ITEM_ID = row-1 ] && { echo 'API Error: 403 forbidden' >&2; exit 1; }; echo '{"n":1}'"#;
+    assert_eq!(spawn(&sandbox, &["-j", "2"], &["sh", "-c", script]).code, 4);
+    let said = resume(&sandbox);
+    assert_eq!(said.code, 1, "{}", said.err);
+    assert_eq!(
+        (ends(&sandbox, "completed"), ends(&sandbox, "failed")),
+        (199, 1)
+    );
+}
+
+#[test]
+fn a_limit_in_place_of_an_answer_is_one_and_in_an_answer_it_is_none() {
+    let far = "resets Oct 9, 2099 5pm (UTC)";
+    for text in [
+        format!("You've hit your limit · {far}"),
+        "Claude usage limit reached. Your limit will reset at Oct 9, 2099 5pm (UTC).".to_owned(),
+        format!(r#"{{"type":"result","is_error":true,"result":"You've hit your limit · {far}"}}"#),
+        r#"{"type":"turn.failed","error":{"message":"You've hit your usage limit. Try again at Oct 9th, 2099 5:00 PM."}}"#.to_owned(),
+    ] {
+        let sandbox = with_rows("id\na\n");
+        assert_eq!(spawn_agent(&sandbox, &[], &["--say", &text]).code, 4, "{text}");
+        assert_eq!(table(&sandbox, &COLUMNS), "row-1 | pending | 0", "{text}");
+    }
+    for (text, exit) in [
+        (r#"{"answer":"You've hit your limit · resets 3pm"}"#, 0),
+        ("It says:\n{\"answer\":\"429 Too Many Requests\"}", 0),
+        (
+            "I made a limiter; who has reached the rate limit gets 429 Too Many Requests",
+            1,
+        ),
+    ] {
+        let sandbox = with_rows("id\na\n");
+        let said = spawn_agent(&sandbox, &["--retries", "0"], &["--say", text]);
+        assert_eq!(said.code, exit, "{text}: {}", said.err);
+        assert!(!ledger(&sandbox).contains("\"rate_limited\""), "{text}");
+    }
+}
