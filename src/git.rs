@@ -317,6 +317,16 @@ impl Repo {
         }
     }
 
+    /// Whether git would store the same for the file at `path` of the tree and for the content of `other`, another file: attributes
+    /// and settings may have it write other line ends, or `$Id$`, than it was given.
+    pub fn stores_alike(&self, path: &str, other: &Path) -> Result<bool, GitError> {
+        let as_path = format!("--path={path}");
+        let other = other.display().to_string();
+        let here = self.root().join(path).display().to_string();
+        let id = |file: &str| self.read(&["hash-object", &as_path, "--", file]);
+        Ok(id(&here)? == id(&other)?)
+    }
+
     /// The one way in which git reads a patch, to check it and to apply it: no setting of the user has a say.
     fn apply_with(&self, what: &[&str], patch: &Path, writes: bool) -> Result<Output, GitError> {
         let settings = ["core.protectHFS=true", "apply.ignoreWhitespace=no"];

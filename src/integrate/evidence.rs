@@ -3,7 +3,8 @@
 
 use super::{IntegrateError, Terms};
 use crate::git::{PatchReport, Repo};
-use crate::patch::{Forbidden, Found, LineEnds, Listed, Mended, Patch, PatchError, Rules, Tree};
+use crate::learnings;
+use crate::patch::{Forbidden, Found, Listed, Patch, PatchError, Rules, Tree};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -34,6 +35,7 @@ pub fn examine(
     folder: &Path,
 ) -> Result<Evidence, IntegrateError> {
     let tree = OnDisk {
+        repo,
         root: repo.root(),
         submodules: repo.submodules()?,
     };
@@ -42,8 +44,7 @@ pub fn examine(
         Err(error) => return Ok(refused(error.code(), error.to_string())),
     };
     let file = folder.join("candidate.diff");
-    crate::durable::write_private(&file, patch.text().as_bytes())
-        .map_err(IntegrateError::io(&file))?;
+    crate::durable::write_private(&file, &patch.bytes()).map_err(IntegrateError::io(&file))?;
     let by_git = match repo.check_patch(&file)? {
         Ok(report) => listed(&report),
         Err(message) => {
@@ -60,7 +61,10 @@ pub fn examine(
 
 fn allowed(terms: &Terms<'_>, text: &str, tree: &OnDisk<'_>) -> Result<Patch, PatchError> {
     let patch = Patch::parse(text, &terms.limits)?;
-    let mut reserved = vec![(".step".to_owned(), Forbidden::Plan)];
+    let mut reserved = vec![
+        (".step".to_owned(), Forbidden::Plan),
+        (learnings::FILE_NAME.to_owned(), Forbidden::Learnings),
+    ];
     let own = [
         (terms.plan_file, Forbidden::Plan),
         (terms.artifacts, Forbidden::Artifacts),
@@ -127,19 +131,23 @@ fn listed(report: &PatchReport) -> Listed {
 
 fn found(patch: &Patch) -> String {
     let paths: Vec<String> = patch.paths().into_iter().collect();
-    let mended = patch.mended.iter().map(|mended| match mended {
-        Mended::Counts => "\n- the line counts of its hunk headers were wrong, and were put right",
-        Mended::LineEnds => "\n- its line ends were not those of the files, and were put right",
-    });
+    let mended = patch.mended.iter().take(MENDED_MAX);
+    let mut mended: String = mended.map(|mended| format!("\n- {mended}")).collect();
+    if let Some(more @ 1..) = patch.mended.len().checked_sub(MENDED_MAX) {
+        mended += &format!("\n- and {more} more of that kind");
+    }
     format!(
-        "- parses; touches: {}\n- every path is within the scope\n- `git apply --check`: exit 0{}",
+        "- parses; touches: {}\n- every path is within the scope\n- `git apply --check`: exit 0{mended}",
         paths.join(", "),
-        mended.collect::<String>()
     )
 }
 
+/// So many of the things that were put right are told to the voters.
+const MENDED_MAX: usize = 30;
+
 /// The user's tree.
 struct OnDisk<'r> {
+    repo: &'r Repo,
     root: &'r Path,
     submodules: BTreeSet<PathBuf>,
 }
@@ -166,10 +174,17 @@ impl Tree for OnDisk<'_> {
         }
     }
 
-    fn line_ends(&self, path: &str) -> LineEnds {
-        // What can't be read is git's to complain about.
-        let content = std::fs::read(self.root.join(path)).unwrap_or_default();
-        LineEnds::of(&content)
+    fn content(&self, path: &str) -> Option<Vec<u8>> {
+        std::fs::read(self.root.join(path)).ok()
+    }
+
+    fn paths(&self) -> Vec<String> {
+        // For a hint; without it the refusal is as right.
+        let paths = self.repo.files().unwrap_or_default();
+        let paths = paths.into_iter();
+        paths
+            .map(|path| path.to_string_lossy().into_owned())
+            .collect()
     }
 }
 

@@ -17,6 +17,7 @@ mod lock;
 mod persist;
 mod scratch;
 mod validate;
+mod verify;
 
 pub use allow::{Command, Commands, VALIDATION_ALLOW, is_allowed};
 pub use before::{Moment, Restored, Saved};
@@ -215,7 +216,7 @@ impl Integrator<'_> {
                 "the task has no validation command and does not say `allow_no_validation: true`";
             return self.refuse(order, BlockReason::MissingValidation, detail, journal);
         }
-        let patch = match self.examine(order)? {
+        let mut patch = match self.examine(order)? {
             Ok(applicable) => applicable,
             Err(detail) => {
                 return self.refuse(order, BlockReason::AmbiguousIntegration, &detail, journal);
@@ -234,6 +235,13 @@ impl Integrator<'_> {
                 }
                 Tried::Stopped => return self.interrupted(order, None, journal),
             }
+            // The tree is the user's, who may have gone on in it while the commands ran.
+            patch = match self.examine(order)? {
+                Ok(applicable) => applicable,
+                Err(detail) => {
+                    return self.refuse(order, BlockReason::AmbiguousIntegration, &detail, journal);
+                }
+            };
         }
         self.begin(order, &patch, journal)
     }
@@ -359,8 +367,8 @@ impl Integrator<'_> {
             }
         }
         let scratch = Scratch::of(self.repo, &folder)?;
-        let candidate = self.unit_folder(order.unit).join("candidate.diff");
-        scratch.apply(&candidate)?;
+        let unit_folder = self.unit_folder(order.unit);
+        scratch.apply(&unit_folder.join("candidate.diff"))?;
         self.checks(order, stage, scratch.root())
             .run(|_| true, journal)
     }
@@ -396,7 +404,7 @@ impl Integrator<'_> {
         self.lock.mark(self.run_folder)?;
         fault::integrator_point();
         let patch_path = folder.join("patch.diff");
-        crate::durable::write_private(&patch_path, patch.text().as_bytes())
+        crate::durable::write_private(&patch_path, &patch.bytes())
             .map_err(IntegrateError::io(&patch_path))?;
         let started = IntegrationStarted {
             unit: order.unit.clone(),
@@ -414,6 +422,10 @@ impl Integrator<'_> {
         if let Err(error) = applied {
             let reason = BlockReason::AmbiguousIntegration;
             return self.undo(order, &saved, reason, &error.to_string(), journal);
+        }
+        if let Some(why) = verify::difference(self.repo, patch, &folder)? {
+            let reason = BlockReason::AmbiguousIntegration;
+            return self.undo(order, &saved, reason, &why, journal);
         }
         self.settle(order, &saved, &started, journal)
     }

@@ -1,7 +1,7 @@
 //! A section of a diff -> the change that it means, or what is contradictory about it.
 
 use super::PatchError;
-use super::hunk::{Hunk, Mark};
+use super::hunk::{Hunk, Mark, Stated};
 use super::name::{self, NO_FILE, Side};
 use super::read::{Binary, Section};
 use super::rules::Forbidden;
@@ -84,6 +84,8 @@ pub struct Change {
     pub content: Content,
     /// Where in the model's text it begins, 1-based; for messages.
     pub line: usize,
+    /// The file goes whatever it holds (`*** Delete File:`); else a deletion lists every line.
+    pub is_whole: bool,
 }
 
 impl Change {
@@ -150,6 +152,7 @@ fn is_bare(section: &Section) -> bool {
 fn change(section: Section, are_bare: bool) -> Result<Option<Change>, PatchError> {
     let line = section.line;
     let kind = kind(&section)?;
+    let is_whole = kind == Kind::Delete && section.envelope.is_some();
     let path = path(&section, &kind, are_bare)?;
     let (old_mode, new_mode) = modes(&section, &kind, &path)?;
     let is_recreated = matches!(
@@ -167,6 +170,7 @@ fn change(section: Section, are_bare: bool) -> Result<Option<Change>, PatchError
         new_mode,
         content,
         line,
+        is_whole,
     };
     let is_change =
         is_recreated || new_mode.is_some() || change.content != Content::Hunks(Vec::new());
@@ -220,6 +224,17 @@ fn path(section: &Section, kind: &Kind, are_bare: bool) -> Result<String, PatchE
         return match section.names.iter().find(is_other) {
             Some((old, new)) => Err(disagree(section, &[from, to, old, new])),
             None => Ok(to.clone()),
+        };
+    }
+    if let Some(path) = &section.envelope {
+        let is_same = |(old, new): &(String, String)| {
+            let (stripped_old, stripped_new) = name::without_prefixes(old, new);
+            let is_ours = |name: &str| name == path || name == NO_FILE;
+            (is_ours(stripped_old) && is_ours(stripped_new)) || (is_ours(old) && is_ours(new))
+        };
+        return match section.names.iter().find(|names| !is_same(names)) {
+            Some((old, new)) => Err(disagree(section, &[path, old, new])),
+            None => Ok(path.clone()),
         };
     }
     let by_git = section
@@ -325,24 +340,15 @@ fn content(section: Section, kind: &Kind, new_mode: Option<Mode>) -> Result<Cont
     hunks.retain(|hunk| hunk.lines.iter().any(|line| line.mark != Mark::Same));
     let counts = |count: fn(&Hunk) -> usize| hunks.iter().map(count).sum::<usize>();
     match kind {
-        Kind::Add if hunks.len() > 1 || counts(Hunk::old_count) > 0 => Err(PatchError::at(
+        Kind::Add if counts(Hunk::old_count) > 0 => Err(PatchError::at(
             line,
-            "a new file has one hunk, of `+` lines alone",
+            "a new file has hunks of `+` lines alone",
         )),
         Kind::Delete if hunks.len() > 1 || counts(Hunk::new_count) > 0 => Err(PatchError::at(
             line,
             "a deleted file has one hunk, of `-` lines alone",
         )),
-        Kind::Add => {
-            for hunk in &mut hunks {
-                (hunk.old_start, hunk.new_start) = (0, 1);
-                // A line end in the target of a link is never meant; it is what remains when the mark was forgotten.
-                if let (Some(Mode::Link), Some(last)) = (new_mode, hunk.lines.last_mut()) {
-                    last.is_ended = false;
-                }
-            }
-            Ok(Content::Hunks(hunks))
-        }
+        Kind::Add => Ok(Content::Hunks(new_file(hunks, new_mode)?)),
         Kind::Delete => {
             hunks
                 .iter_mut()
@@ -351,4 +357,39 @@ fn content(section: Section, kind: &Kind, new_mode: Option<Mode>) -> Result<Cont
         }
         Kind::Edit | Kind::Rename { .. } | Kind::Copy { .. } => Ok(Content::Hunks(hunks)),
     }
+}
+
+/// The hunks of a new file as one; they have to follow each other without a gap.
+pub(super) fn new_file(hunks: Vec<Hunk>, mode: Option<Mode>) -> Result<Vec<Hunk>, PatchError> {
+    let mut hunks = hunks.into_iter();
+    let Some(mut whole) = hunks.next() else {
+        return Ok(Vec::new());
+    };
+    for hunk in hunks {
+        let next = whole.lines.len() as u64 + 1;
+        let is_numbered = matches!(hunk.stated, Stated::Line { .. });
+        if is_numbered && u64::from(hunk.new_start) != next {
+            let message = format!(
+                "the hunks of a new file have to follow each other: this one begins at line {}, and those above end before line {next}",
+                hunk.new_start
+            );
+            return Err(PatchError::at(hunk.line, message));
+        }
+        if whole.lines.last().is_some_and(|line| !line.is_ended) {
+            let message = "`\\ No newline at end of file` stands in a hunk above, so no further line can follow";
+            return Err(PatchError::at(hunk.line, message));
+        }
+        whole.lines.extend(hunk.lines);
+    }
+    if let Some((last, above)) = whole.lines.split_last_mut() {
+        if above.iter().any(|line| !line.is_ended) {
+            let message = "`\\ No newline at end of file` stands within the file";
+            return Err(PatchError::at(whole.line, message));
+        }
+        // A line end in the target of a link is never meant; it is what remains when the mark was forgotten.
+        last.is_ended &= mode != Some(Mode::Link);
+    }
+    (whole.old_start, whole.new_start) = (0, 1);
+    whole.stated = Stated::Line { is_insertion: true };
+    Ok(vec![whole])
 }

@@ -1,40 +1,17 @@
 //! A patch and the tree that it is for: what only the tree can tell.
 //!
-//! Whether a diff without `diff --git` makes a file or edits one, which line ends a file has, and what lies behind
-//! links and in submodules. The tree is asked through [`Tree`]; nothing here reads a file.
+//! Whether a diff without `diff --git` makes a file or edits one, where its hunks go, which bytes every path has
+//! afterwards, and what lies behind links and in submodules. The tree is asked through [`Tree`]; nothing here reads a file.
 
-use super::change::{Change, Content, Kind, Mode};
-use super::hunk::{Hunk, Line, Mark};
-use super::rules::Forbidden;
-use super::{Mended, Patch, PatchError, link};
+use super::change::{Change, Content, Kind, Mode, new_file};
+use super::compose::{Clash, Composed, compose};
+use super::ground::{Ground, links, source};
+use super::hunk::{Hunk, Line, Mark, Stated};
+use super::lines::{File, Likeness, Work, likeness};
+use super::misfit::{self, Misfit};
+use super::place::{Nowhere, Place, old_lines, place};
+use super::{Mended, Patch, PatchError, line_ends, link, near};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// How the lines of a file end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LineEnds {
-    /// `\n`, all of them.
-    Lf,
-    /// `\r\n`, all of them.
-    Crlf,
-    /// Some so and some so, or there is no line end at all.
-    Unclear,
-}
-
-impl LineEnds {
-    /// Those of `content`.
-    pub fn of(content: &[u8]) -> Self {
-        let (mut lf, mut crlf) = (false, false);
-        for line in content.split_inclusive(|byte| *byte == b'\n') {
-            crlf |= line.ends_with(b"\r\n");
-            lf |= line.ends_with(b"\n") && !line.ends_with(b"\r\n");
-        }
-        match (lf, crlf) {
-            (true, false) => LineEnds::Lf,
-            (false, true) => LineEnds::Crlf,
-            _ => LineEnds::Unclear,
-        }
-    }
-}
 
 /// What stands at a path of the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,8 +33,22 @@ pub trait Tree {
     /// What stands at `path`, relative to the root.
     fn at(&self, path: &str) -> Found;
 
-    /// How the lines of the file at `path` end.
-    fn line_ends(&self, path: &str) -> LineEnds;
+    /// The content of the file at `path`; `None` when it can't be read.
+    fn content(&self, path: &str) -> Option<Vec<u8>>;
+
+    /// All paths of the tree, for a refusal that names the nearest ones.
+    fn paths(&self) -> Vec<String>;
+}
+
+/// What stands at a path afterwards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// No file.
+    Absent,
+    /// A file with these bytes.
+    File(Vec<u8>),
+    /// A symbolic link with this target.
+    Link(Vec<u8>),
 }
 
 pub(super) fn fit(mut patch: Patch, tree: &dyn Tree) -> Result<Patch, PatchError> {
@@ -67,183 +58,427 @@ pub(super) fn fit(mut patch: Patch, tree: &dyn Tree) -> Result<Patch, PatchError
         let forbid = |why| PatchError::forbidden(path, why);
         link::check(path, target, &links, tree).map_err(forbid)?;
     }
-    // A file may be edited many times, and may be large.
-    let mut ends: BTreeMap<String, LineEnds> = BTreeMap::new();
-    for change in &mut patch.changes {
-        let found = source(change, tree);
-        if is_new(change, &found) {
-            change.kind = Kind::Add;
-            change.new_mode = change.new_mode.or(Some(Mode::Plain));
-            change.old_mode = None;
-        }
-        if found == Found::File && !change.hunks().is_empty() {
-            let path = change.source().unwrap_or(&change.path).to_owned();
-            let ends = ends
-                .entry(path)
-                .or_insert_with_key(|path| tree.line_ends(path));
-            if let Content::Hunks(hunks) = &mut change.content
-                && fit_line_ends(hunks, *ends)
-            {
-                patch.mended.insert(Mended::LineEnds);
-            }
-        }
+    let removed = patch.changes.iter().filter_map(Change::removes);
+    let mut fitter = Fitter {
+        tree,
+        removed: removed.map(str::to_owned).collect(),
+        mended: patch.mended,
+        work: Work::default(),
+        misfits: Vec::new(),
+        outcomes: BTreeMap::new(),
+    };
+    let mut changes = Vec::new();
+    for sections in by_file(patch.changes) {
+        changes.extend(fitter.file(sections)?);
     }
+    if !fitter.misfits.is_empty() {
+        let misfits = fitter.misfits;
+        return Err(PatchError::Misfit { misfits });
+    }
+    patch.changes = changes;
+    patch.mended = fitter.mended;
+    patch.outcomes = fitter.outcomes;
     Ok(patch)
 }
 
-/// Where files can stand: in the tree, and after the patch.
-struct Ground<'a> {
-    tree: &'a dyn Tree,
-    /// The links of the patch, with case folded: some file systems do so.
-    links: BTreeSet<String>,
-    removed: BTreeSet<&'a str>,
-    written: BTreeSet<&'a str>,
-}
-
-impl<'a> Ground<'a> {
-    fn new(changes: &'a [Change], links: &BTreeMap<String, String>, tree: &'a dyn Tree) -> Self {
-        Self {
-            tree,
-            links: links.keys().map(|link| link.to_lowercase()).collect(),
-            removed: changes.iter().filter_map(Change::removes).collect(),
-            written: changes.iter().filter_map(Change::writes).collect(),
-        }
-    }
-
-    /// Refuses paths where no file of this repository can stand.
-    fn check(&self, changes: &[Change]) -> Result<(), PatchError> {
-        for change in changes {
-            for path in change.paths() {
-                let mut folders = path.match_indices('/').map(|(end, _)| &path[..end]);
-                folders
-                    .try_for_each(|folder| self.above(folder))
-                    .and_then(|()| itself(path, change, self.tree))
-                    .map_err(|why| PatchError::forbidden(path, why))?;
+/// The changes in their order, but those that edit one file together.
+fn by_file(changes: Vec<Change>) -> Vec<Vec<Change>> {
+    let mut files: Vec<Vec<Change>> = Vec::new();
+    let mut edited: BTreeMap<String, usize> = BTreeMap::new();
+    for change in changes {
+        let known = edited.get(&change.path).copied();
+        match known.filter(|_| change.is_plain_edit()) {
+            Some(index) => files[index].push(change),
+            None => {
+                if change.is_plain_edit() {
+                    edited.insert(change.path.clone(), files.len());
+                }
+                files.push(vec![change]);
             }
         }
-        Ok(())
+    }
+    files
+}
+
+/// Fits change after change, and notes what does not fit: a worker mends all of it at once.
+struct Fitter<'t> {
+    tree: &'t dyn Tree,
+    /// Paths that go, so that others may take their place.
+    removed: BTreeSet<String>,
+    mended: BTreeSet<Mended>,
+    work: Work,
+    misfits: Vec<Misfit>,
+    outcomes: BTreeMap<String, Outcome>,
+}
+
+/// A file whose hunks are placed.
+struct Placed {
+    composed: Composed,
+    mended: BTreeSet<Mended>,
+}
+
+impl Fitter<'_> {
+    /// The changes of one file as they can be applied; nothing where they can't be.
+    fn file(&mut self, mut sections: Vec<Change>) -> Result<Vec<Change>, PatchError> {
+        if sections.len() > 1 {
+            return Ok(self.sections(sections));
+        }
+        match sections.pop() {
+            Some(change) => Ok(self.change(change)?.into_iter().collect()),
+            None => Ok(Vec::new()),
+        }
     }
 
-    /// Refuses what is not a folder of this repository.
-    fn above(&self, folder: &str) -> Result<(), Forbidden> {
-        let name = folder.to_owned();
-        let found = self.tree.at(folder);
+    fn change(&mut self, mut change: Change) -> Result<Option<Change>, PatchError> {
+        let found = source(&change, self.tree);
+        if is_new(&change, &found) {
+            change.kind = Kind::Add;
+            change.new_mode = change.new_mode.or(Some(Mode::Plain));
+            change.old_mode = None;
+            if let Content::Hunks(hunks) = &mut change.content {
+                *hunks = new_file(std::mem::take(hunks), change.new_mode)?;
+            }
+        }
+        let is_taken =
+            |path: &str| self.tree.at(path) != Found::Nothing && !self.removed.contains(path);
+        let is_made = !matches!(change.kind, Kind::Edit | Kind::Delete);
+        if is_made && is_taken(&change.path) {
+            self.exists(&change);
+            return Ok(None);
+        }
+        if found == Found::Nothing && change.kind != Kind::Add {
+            self.missing(&change);
+            return Ok(None);
+        }
+        if let Some(from) = change.removes() {
+            self.outcomes
+                .entry(from.to_owned())
+                .or_insert(Outcome::Absent);
+        }
+        if matches!(change.content, Content::Binary(_)) {
+            return Ok(Some(change));
+        }
+        Ok(match change.kind {
+            Kind::Add => self.add(change),
+            Kind::Delete => self.delete(change, &found),
+            Kind::Edit | Kind::Rename { .. } | Kind::Copy { .. } => self.edit(change, &found),
+        })
+    }
+
+    fn add(&mut self, change: Change) -> Option<Change> {
+        let mut content = Vec::new();
+        for line in change.hunks().iter().flat_map(|hunk| &hunk.lines) {
+            content.extend_from_slice(&line.text);
+            content.extend(line.is_ended.then_some(b'\n'));
+        }
+        let is_link = change.new_mode == Some(Mode::Link);
+        self.becomes(&change.path, is_link, content);
+        Some(change)
+    }
+
+    /// A deletion lists what goes, to the last line; then it is the tree's own lines that git is given.
+    fn delete(&mut self, mut change: Change, found: &Found) -> Option<Change> {
+        let content = self.content(&change, found)?;
+        let mut file = File::new(&content);
+        let none = Hunk {
+            old_start: 1,
+            new_start: 0,
+            stated: Stated::Line {
+                is_insertion: false,
+            },
+            line: change.line,
+            lines: Vec::new(),
+        };
+        let hunk = change.hunks().first().cloned().unwrap_or(none);
+        let old = old_lines(&hunk);
+        let is_all = old.len() == file.lines.len() && file.fits(&old, 0).is_some();
+        if !(is_all || change.is_whole) {
+            let why = match file.fits(&old, 0) {
+                Some(_) => format!(
+                    "the file has {}, and the hunk removes the first {}; a deletion lists all of them",
+                    lines(file.lines.len()),
+                    old.len()
+                ),
+                None => misfit::why(&hunk, &Nowhere::Differs, &mut file, &mut self.work),
+            };
+            self.misfit(&change, Some((1, &hunk)), why);
+            return None;
+        }
+        let lines = file.lines.iter().map(|line| Line {
+            mark: Mark::Removed,
+            text: line.text.to_vec(),
+            is_ended: line.is_ended,
+        });
+        let lines: Vec<Line> = lines.collect();
+        let hunk = Hunk { lines, ..hunk };
+        let hunks = Some(hunk).filter(|hunk| !hunk.lines.is_empty());
+        change.content = Content::Hunks(hunks.into_iter().collect());
+        Some(change)
+    }
+
+    fn edit(&mut self, mut change: Change, found: &Found) -> Option<Change> {
+        if change.kind == Kind::Edit && change.hunks().is_empty() {
+            return Some(change);
+        }
+        let content = self.content(&change, found)?;
+        let placed = match place_all(&content, &[&change], &mut self.work) {
+            Ok(placed) => placed,
+            Err(misfits) => {
+                self.misfits.extend(misfits);
+                return None;
+            }
+        };
+        self.mended.extend(placed.mended);
+        let is_link = matches!(found, Found::Link(_));
+        self.becomes(&change.path, is_link, placed.composed.content);
+        change.content = Content::Hunks(placed.composed.hunks);
+        Some(change)
+    }
+
+    /// Several sections for one file: their numbers count the lines of the file as it is, or, as git reads them, as the section
+    /// above leaves it. Where both can be and mean different things, neither is taken.
+    fn sections(&mut self, sections: Vec<Change>) -> Vec<Change> {
+        let Some(first) = sections.first().cloned() else {
+            return Vec::new();
+        };
+        let found = source(&first, self.tree);
+        if found == Found::Nothing {
+            self.missing(&first);
+            return Vec::new();
+        }
+        let Some(content) = self.content(&first, &found) else {
+            return Vec::new();
+        };
+        let all: Vec<&Change> = sections.iter().collect();
+        let together = place_all(&content, &all, &mut self.work);
+        let in_turn = place_in_turn(&content, &sections, &mut self.work);
+        match (together, in_turn) {
+            _ if self.work.is_spent() => {
+                let why = misfit::TOO_LARGE.to_owned();
+                self.misfit(&first, None, why);
+                Vec::new()
+            }
+            (Ok(together), Some((_, after, _))) if together.composed.content != after => {
+                let why = "its sections mean one thing when their line numbers count the lines of the file as it is, and another when each counts those that the section above leaves; put all hunks of the file below one header";
+                self.misfit(&first, None, why.to_owned());
+                Vec::new()
+            }
+            (Ok(together), _) => {
+                self.mended.extend(together.mended);
+                self.becomes(&first.path, false, together.composed.content);
+                let content = Content::Hunks(together.composed.hunks);
+                vec![Change { content, ..first }]
+            }
+            (Err(_), Some((sections, after, mended))) => {
+                self.mended.extend(mended);
+                self.becomes(&first.path, false, after);
+                sections
+            }
+            (Err(misfits), None) => {
+                self.misfits.extend(misfits);
+                Vec::new()
+            }
+        }
+    }
+
+    fn becomes(&mut self, path: &str, is_link: bool, content: Vec<u8>) {
+        let outcome = match is_link {
+            true => Outcome::Link(content),
+            false => Outcome::File(content),
+        };
+        self.outcomes.insert(path.to_owned(), outcome);
+    }
+
+    fn content(&mut self, change: &Change, found: &Found) -> Option<Vec<u8>> {
+        let content = match found {
+            Found::Link(target) => Some(target.clone().into_bytes()),
+            _ => self.tree.content(change.source().unwrap_or(&change.path)),
+        };
+        if content.is_none() {
+            self.misfit(change, None, "the file can't be read".to_owned());
+        }
+        content
+    }
+
+    fn exists(&mut self, change: &Change) {
+        let why = match self.tree.at(&change.path) {
+            Found::File => {
+                let content = self.tree.content(&change.path).unwrap_or_default();
+                let head = misfit::head(&File::new(&content));
+                format!(
+                    "the file exists, and the patch makes a new one. To change it, give a hunk with its old lines; {head}"
+                )
+            }
+            _ => {
+                "the patch makes a new file, and something that is no file stands there".to_owned()
+            }
+        };
+        self.misfit(change, None, why);
+    }
+
+    fn missing(&mut self, change: &Change) {
+        // Listing all paths takes its time; a patch that misses many files is told enough by the first ones.
+        let near = match self.misfits.len() < NEAREST_MAX {
+            true => near::nearest(change.source().unwrap_or(&change.path), self.tree.paths()),
+            false => Vec::new(),
+        };
+        let near: Vec<String> = near
+            .iter()
+            .map(|path| format!("`{}`", misfit::shown(path.as_bytes())))
+            .collect();
+        let why = match near.is_empty() {
+            true => {
+                "there is no such file; paths are relative to the root of the repository".to_owned()
+            }
+            false => format!(
+                "there is no such file; the nearest ones are {}",
+                near.join(", ")
+            ),
+        };
+        self.misfit(change, None, why);
+    }
+
+    fn misfit(&mut self, change: &Change, hunk: Option<(usize, &Hunk)>, why: String) {
+        self.misfits.push(misfit_of(change, hunk, why));
+    }
+}
+
+/// For so many missing files the nearest names are told.
+const NEAREST_MAX: usize = 5;
+
+fn misfit_of(change: &Change, hunk: Option<(usize, &Hunk)>, why: String) -> Misfit {
+    Misfit {
+        path: misfit::shown(change.source().unwrap_or(&change.path).as_bytes()),
+        hunk: hunk.map(|(number, hunk)| (number, misfit::header(hunk))),
+        line: hunk.map_or(change.line, |(_, hunk)| hunk.line),
+        why,
+    }
+}
+
+fn lines(count: usize) -> String {
+    match count {
+        1 => "1 line".to_owned(),
+        count => format!("{count} lines"),
+    }
+}
+
+/// Places all hunks of `sections` in one file.
+fn place_all(content: &[u8], sections: &[&Change], work: &mut Work) -> Result<Placed, Vec<Misfit>> {
+    let mut file = File::new(content);
+    let mut mended = BTreeSet::new();
+    let mut hunks: Vec<(&Change, Hunk)> = Vec::new();
+    for change in sections {
+        hunks.extend(change.hunks().iter().map(|hunk| (*change, hunk.clone())));
+    }
+    if line_ends::fit_file(
+        hunks.iter_mut().map(|(_, hunk)| hunk).collect(),
+        file.line_ends(),
+    ) {
+        mended.insert(Mended::LineEnds);
+    }
+    let mut shift = 0;
+    let mut placed = Vec::new();
+    let mut misfits = Vec::new();
+    for (index, (change, hunk)) in hunks.iter_mut().enumerate() {
+        let found = match place(hunk, &mut file, shift, work) {
+            Ok(found) => line_ends::fit_hunk(hunk, found.at, &file).map(|is_mended| {
+                mended.extend(is_mended.then_some(Mended::LineEnds));
+                found
+            }),
+            Err(nowhere) if misfits.len() < misfit::TOLD_MAX => {
+                Err(misfit::why(hunk, &nowhere, &mut file, work))
+            }
+            Err(_) => Err("it does not apply either".to_owned()),
+        };
+        shift += hunk.new_count() as i64 - hunk.old_count() as i64;
         match found {
-            Found::Submodule => return Err(Forbidden::InSubmodule { submodule: name }),
-            Found::Link(_) => return Err(Forbidden::BehindLink { link: name }),
-            Found::Nothing | Found::File | Found::Other => {}
+            Ok(found) => {
+                mended.extend(told(&change.path, hunk, found, &file));
+                placed.push((found.at, hunk.clone()));
+            }
+            Err(why) => misfits.push(misfit_of(change, Some((index + 1, hunk)), why)),
         }
-        if self.links.contains(&folder.to_lowercase()) {
-            return Err(Forbidden::BehindLink { link: name });
+    }
+    if !misfits.is_empty() {
+        return Err(misfits);
+    }
+    match compose(&file, &placed) {
+        Ok(composed) => {
+            if composed.is_end_kept {
+                let path = sections.first().map(|change| change.path.clone());
+                mended.extend(path.map(|path| Mended::OpenEnd { path }));
+            }
+            Ok(Placed { composed, mended })
         }
-        let stays = found == Found::File && !self.removed.contains(folder);
-        match stays || self.written.contains(folder) {
-            true => Err(Forbidden::BelowFile { file: name }),
-            false => Ok(()),
+        Err(clash) => {
+            let (at, why) = match clash {
+                Clash::Overlap { first, second } => (
+                    second,
+                    format!("it changes or keeps lines that hunk {} changes; make one hunk of both", first + 1),
+                ),
+                Clash::OpenLine { hunk } => (
+                    hunk,
+                    "`\\ No newline at end of file` stands below a line that is not the last one of the file; leave it out".to_owned(),
+                ),
+            };
+            Err(hunks
+                .get(at)
+                .map(|(change, hunk)| misfit_of(change, Some((at + 1, hunk)), why))
+                .into_iter()
+                .collect())
         }
     }
 }
 
-/// Refuses what is no file, and to take a link for one.
-fn itself(path: &str, change: &Change, tree: &dyn Tree) -> Result<(), Forbidden> {
-    let is_of_file =
-        matches!(change.kind, Kind::Edit | Kind::Delete) && change.old_mode != Some(Mode::Link);
-    match tree.at(path) {
-        Found::Submodule => Err(Forbidden::Submodule),
-        Found::Other => Err(Forbidden::NoFile),
-        Found::Link(_) if is_of_file => Err(Forbidden::IsLink),
-        Found::Nothing | Found::File | Found::Link(_) => Ok(()),
+type InTurn = (Vec<Change>, Vec<u8>, BTreeSet<Mended>);
+
+/// The sections as git would apply them: each to what the one above leaves.
+fn place_in_turn(content: &[u8], sections: &[Change], work: &mut Work) -> Option<InTurn> {
+    let mut content = content.to_vec();
+    let mut mended = BTreeSet::new();
+    let mut changes = Vec::new();
+    for change in sections {
+        work.take(1 + content.len() / 64)?;
+        let placed = place_all(&content, &[change], work).ok()?;
+        mended.extend(placed.mended);
+        content = placed.composed.content;
+        changes.push(Change {
+            content: Content::Hunks(placed.composed.hunks),
+            ..change.clone()
+        });
     }
+    Some((changes, content, mended))
+}
+
+/// What voters are told of how a hunk was placed.
+fn told(path: &str, hunk: &Hunk, found: Place, file: &File<'_>) -> Vec<Mended> {
+    let mut told = Vec::new();
+    let place = || Mended::Place {
+        path: path.to_owned(),
+        stated: hunk.old_start,
+        line: found.at as u64 + 1,
+    };
+    let is_unstated = matches!(hunk.stated, Stated::Nowhere { .. });
+    if found.is_moved || is_unstated {
+        told.push(place());
+    }
+    if found.likeness == Likeness::Blanks {
+        let here = file.lines.get(found.at..).unwrap_or_default();
+        let pairs = old_lines(hunk).into_iter().zip(here).zip(found.at..);
+        let differing =
+            pairs.filter(|((line, there), _)| likeness(line, there) == Some(Likeness::Blanks));
+        told.extend(differing.map(|(_, at)| Mended::Blanks {
+            path: path.to_owned(),
+            line: at as u64 + 1,
+        }));
+    }
+    told
 }
 
 /// `--- a/x`, `+++ b/x`, `@@ -0,0 +1 @@`, and there is no `x`: many a model writes a new file like this.
 fn is_new(change: &Change, found: &Found) -> bool {
-    let from_nothing = match change.hunks() {
-        [hunk] => hunk.old_count() == 0,
-        _ => false,
-    };
-    change.kind == Kind::Edit && from_nothing && *found == Found::Nothing
-}
-
-/// The links that the patch makes or sends elsewhere, with their targets.
-fn links(changes: &[Change], tree: &dyn Tree) -> Result<BTreeMap<String, String>, PatchError> {
-    let mut links = BTreeMap::new();
-    for change in changes {
-        let is_link = match change.kind {
-            Kind::Delete => false,
-            Kind::Add => change.new_mode == Some(Mode::Link),
-            Kind::Edit => change.old_mode == Some(Mode::Link),
-            Kind::Rename { .. } | Kind::Copy { .. } => {
-                change.old_mode == Some(Mode::Link)
-                    || matches!(source(change, tree), Found::Link(_))
-            }
-        };
-        if is_link {
-            let target = target(change, tree);
-            let target = target
-                .ok_or_else(|| PatchError::forbidden(&change.path, Forbidden::LinkContent))?;
-            links.insert(change.path.clone(), target);
-        }
-    }
-    Ok(links)
-}
-
-fn source(change: &Change, tree: &dyn Tree) -> Found {
-    tree.at(change.source().unwrap_or(&change.path))
-}
-
-/// Where a link points after `change`; `None` when its hunk does not say it in one line.
-fn target(change: &Change, tree: &dyn Tree) -> Option<String> {
-    let unended = |line: &Line, mark: Mark| line.mark == mark && !line.is_ended;
-    match (&change.content, &change.kind) {
-        (Content::Binary(_), _) => None,
-        (Content::Hunks(hunks), kind) => match (hunks.as_slice(), kind) {
-            ([], Kind::Rename { .. } | Kind::Copy { .. } | Kind::Edit) => {
-                match source(change, tree) {
-                    Found::Link(target) => Some(target),
-                    _ => None,
-                }
-            }
-            ([hunk], Kind::Add) => match hunk.lines.as_slice() {
-                [new] if unended(new, Mark::Added) => Some(new.text.clone()),
-                _ => None,
-            },
-            ([hunk], _) => match hunk.lines.as_slice() {
-                [old, new] if unended(old, Mark::Removed) && unended(new, Mark::Added) => {
-                    Some(new.text.clone())
-                }
-                _ => None,
-            },
-            _ => None,
-        },
-    }
-}
-
-/// Gives the lines of `hunks` the line ends of their file, when all of the one differ from all of the other. `true` when
-/// something was changed.
-fn fit_line_ends(hunks: &mut [Hunk], ends: LineEnds) -> bool {
-    let lines = || hunks.iter().flat_map(|hunk| &hunk.lines);
-    let is_ended = |line: &&Line| line.is_ended;
-    let is_crlf = |line: &Line| line.text.ends_with('\r');
-    let is_old = |line: &&Line| line.mark != Mark::Added;
-    match ends {
-        LineEnds::Crlf if lines().any(|line| line.is_ended) && !lines().any(is_crlf) => {
-            let all = hunks.iter_mut().flat_map(|hunk| &mut hunk.lines);
-            all.filter(|line| line.is_ended)
-                .for_each(|line| line.text.push('\r'));
-            true
-        }
-        // Lines that come may have what those that go have not; so only the old ones are asked.
-        LineEnds::Lf
-            if lines().filter(is_ended).any(|line| is_old(&line))
-                && lines().filter(is_ended).filter(is_old).all(is_crlf) =>
-        {
-            let all = hunks.iter_mut().flat_map(|hunk| &mut hunk.lines);
-            for line in all.filter(|line| is_crlf(line)) {
-                line.text.pop();
-            }
-            true
-        }
-        LineEnds::Lf | LineEnds::Crlf | LineEnds::Unclear => false,
-    }
+    let is_from_nothing = |hunk: &Hunk| hunk.old_count() == 0 && hunk.old_start <= 1;
+    let hunks = change.hunks();
+    let is_edit = change.kind == Kind::Edit && *found == Found::Nothing;
+    is_edit && !hunks.is_empty() && hunks.iter().all(is_from_nothing)
 }

@@ -1,7 +1,7 @@
-//! Hunks: reading them although their counts are wrong.
+//! Hunks: reading them although their counts are wrong, or there are no numbers at all.
 //!
-//! A hunk whose counts are right ends where they say. One whose counts are wrong ends where its lines do; where that
-//! can't be told from prose, it is refused.
+//! A hunk whose counts are right ends where they say. One whose counts are wrong or missing ends where its lines do; where
+//! that can't be told from prose, it is refused.
 
 use super::PatchError;
 
@@ -21,19 +21,42 @@ pub enum Mark {
 pub struct Line {
     /// What happens to it.
     pub mark: Mark,
-    /// Without its line end; with the `\r` of a file that has them.
-    pub text: String,
+    /// Without its line end; with the `\r` of a file that has them. Bytes, since lines of the tree may be in any encoding.
+    pub text: Vec<u8>,
     /// Whether a line end follows. `\ No newline at end of file` says that none does.
     pub is_ended: bool,
+}
+
+/// What a hunk says about its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stated {
+    /// `@@ -12,3 +12,4 @@`: the line number is in `old_start`.
+    Line {
+        /// It counts no old lines: its lines go behind that line.
+        is_insertion: bool,
+    },
+    /// `@@`, `@@ ... @@`, `@@ def load(path):`: no number.
+    Nowhere {
+        /// Lines that stand somewhere before it, in this order.
+        headings: Vec<String>,
+        /// Whether all of them must be found, as in the `*** Begin Patch` format; else they only choose among several places.
+        is_strict: bool,
+        /// `*** End of File`: it reaches to the end.
+        at_end: bool,
+    },
 }
 
 /// A run of changed lines with those around them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hunk {
-    /// Where it begins in the old file, 1-based; 0 in an empty one.
+    /// Where it begins in the old file, 1-based; 0 in an empty one, or where it says no number.
     pub old_start: u32,
     /// Where it begins in the new file.
     pub new_start: u32,
+    /// What it says about its place.
+    pub stated: Stated,
+    /// The line of its header in the model's text, 1-based; for messages.
+    pub line: usize,
     /// Its lines.
     pub lines: Vec<Line>,
 }
@@ -66,6 +89,7 @@ pub(super) struct Read {
 }
 
 /// The numbers of `@@ -1,3 +1,4 @@`.
+#[derive(Clone, Copy)]
 struct Ranges {
     old: (u32, u32),
     new: (u32, u32),
@@ -73,35 +97,68 @@ struct Ranges {
 
 /// Reads the hunk whose header is line `at`. `empty` is what a line without any character stands for: many a model drops
 /// the blank of an empty context line, and the `+` of an empty line in a new file.
-pub(super) fn read(lines: &[&str], at: usize, empty: Mark) -> Result<Read, PatchError> {
+pub(super) fn read(
+    lines: &[&str],
+    at: usize,
+    empty: Mark,
+    is_strict: bool,
+) -> Result<Read, PatchError> {
     let header = lines.get(at).copied().unwrap_or_default();
-    let ranges = ranges(header).ok_or_else(|| {
-        PatchError::at(
-            at + 1,
-            "a hunk header has to look like `@@ -12,7 +12,8 @@`, with the line numbers",
-        )
-    })?;
-    let body = Body {
+    match ranges(header) {
+        Some(ranges) => numbered(lines, at, empty, ranges),
+        None => {
+            let mut headings: Vec<String> = heading(header).into_iter().collect();
+            let mut begin = at + 1;
+            // `@@ class A` and below it `@@ def f`: the one within the other.
+            while let Some(line) = lines.get(begin).filter(|line| is_header(line)) {
+                if ranges(line).is_some() {
+                    break;
+                }
+                headings.extend(heading(line));
+                begin += 1;
+            }
+            unnumbered(lines, (at, begin), empty, headings, is_strict)
+        }
+    }
+}
+
+/// Reads a hunk that has no header, as the first one below `*** Update File:` may.
+pub(super) fn read_headless(lines: &[&str], at: usize, empty: Mark) -> Result<Read, PatchError> {
+    // The line above is the header of the file; it tells what the diff went through.
+    let mut read = unnumbered(lines, (at.saturating_sub(1), at), empty, Vec::new(), true)?;
+    read.hunk.line = at + 1;
+    Ok(read)
+}
+
+fn numbered(lines: &[&str], at: usize, empty: Mark, ranges: Ranges) -> Result<Read, PatchError> {
+    let body = |empty: Mark| Body {
         lines,
         begin: at + 1,
-        // Nothing can stay of what was not there.
-        empty: if ranges.old == (0, 0) {
-            Mark::Added
-        } else {
-            empty
-        },
-        is_crlf: header.ends_with('\r'),
+        empty,
+        is_crlf: lines[at].ends_with('\r'),
     };
-    let (read, next, is_recounted) = match body.counted(&ranges) {
-        Some((read, next)) => (read, next, false),
-        None => {
-            let (read, next) = body.uncounted(&ranges)?;
-            (read, next, true)
-        }
+    let read = |body: Body<'_>| {
+        Ok(match body.counted(&ranges) {
+            Some((read, next)) => (read, next, false),
+            None => {
+                let (read, next) = body.uncounted(Some(&ranges))?;
+                (read, next, true)
+            }
+        })
     };
+    // Nothing can stay of what was not there, unless the numbers are wrong altogether.
+    let from_nothing = ranges.old == (0, 0);
+    let mut found = read(body(if from_nothing { Mark::Added } else { empty }))?;
+    if from_nothing && found.0.iter().any(|line| line.mark != Mark::Added) {
+        found = read(body(empty))?;
+    }
+    let (read, next, is_recounted) = found;
+    let is_insertion = ranges.old.1 == 0 && read.iter().all(|line| line.mark == Mark::Added);
     let hunk = Hunk {
         old_start: ranges.old.0,
         new_start: ranges.new.0,
+        stated: Stated::Line { is_insertion },
+        line: at + 1,
         lines: read,
     };
     Ok(Read {
@@ -109,6 +166,51 @@ pub(super) fn read(lines: &[&str], at: usize, empty: Mark) -> Result<Read, Patch
         next,
         is_recounted,
     })
+}
+
+fn unnumbered(
+    lines: &[&str],
+    (at, begin): (usize, usize),
+    empty: Mark,
+    headings: Vec<String>,
+    is_strict: bool,
+) -> Result<Read, PatchError> {
+    let body = Body {
+        lines,
+        begin,
+        empty,
+        is_crlf: lines.get(at).is_some_and(|line| line.ends_with('\r')),
+    };
+    let (read, mut next) = body.uncounted(None)?;
+    let at_end = lines
+        .get(next)
+        .is_some_and(|line| line.trim_end() == END_OF_FILE);
+    next += usize::from(at_end);
+    let stated = Stated::Nowhere {
+        headings,
+        is_strict,
+        at_end,
+    };
+    let hunk = Hunk {
+        old_start: 0,
+        new_start: 0,
+        stated,
+        line: at + 1,
+        lines: read,
+    };
+    Ok(Read {
+        hunk,
+        next,
+        is_recounted: false,
+    })
+}
+
+/// The line of the `*** Begin Patch` format that says that a hunk reaches to the end.
+const END_OF_FILE: &str = "*** End of File";
+
+/// A line that begins a hunk, with numbers or without.
+pub(super) fn is_header(line: &str) -> bool {
+    line.starts_with("@@ ") || matches!(line, "@@" | "@@\r")
 }
 
 fn ranges(header: &str) -> Option<Ranges> {
@@ -122,6 +224,19 @@ fn ranges(header: &str) -> Option<Ranges> {
         old: range(old)?,
         new: range(new)?,
     })
+}
+
+/// What a header without numbers says stands before the hunk: behind the second `@@`, or behind the only one. `...` and
+/// `-XX,YY +XX,YY` stand for nothing.
+fn heading(header: &str) -> Option<String> {
+    let text = header.trim_end_matches('\r').strip_prefix("@@")?;
+    let (before, behind) = text.split_once("@@").unwrap_or((text, ""));
+    let is_said = |text: &&str| {
+        let is_numbers = text.starts_with('-') && text.contains(" +");
+        !text.is_empty() && !is_numbers && text.chars().any(|c| !".…?* ".contains(c))
+    };
+    let mut parts = [behind.trim(), before.trim()].into_iter();
+    parts.find(is_said).map(str::to_owned)
 }
 
 struct Body<'t> {
@@ -159,16 +274,21 @@ impl Body<'_> {
         let is_followed_by_more = self.line(at).is_some()
             && !is_blank(self.lines[at])
             && !is_file_header(self.lines, at)
+            && !is_lone_header(self.lines, at)
             && !is_signature(self.lines, at);
         (!is_followed_by_more).then_some((read, at))
     }
 
     /// All lines up to something that is none of a hunk.
-    fn uncounted(&self, ranges: &Ranges) -> Result<(Vec<Line>, usize), PatchError> {
+    fn uncounted(&self, ranges: Option<&Ranges>) -> Result<(Vec<Line>, usize), PatchError> {
         let mut read = Vec::new();
         let mut at = self.begin;
         let mut blanks = 0;
         while at < self.lines.len() && !self.is_end(at) {
+            if is_lone_header(self.lines, at) {
+                let message = "this may be a line of the hunk above or the header of another file; put right counts into the `@@` line above, or a `diff --git` line before this one";
+                return Err(PatchError::at(at + 1, message));
+            }
             if self.take_newline_mark(at, &mut read) {
                 at += 1;
                 continue;
@@ -187,28 +307,35 @@ impl Body<'_> {
         }
         // Empty lines at the end belong to the hunk when with them its header counts right after all.
         let (marks, counted) = match self.empty {
-            Mark::Added => ([Mark::Added, Mark::Added], ranges.new.1),
-            _ => ([Mark::Same, Mark::Removed], ranges.old.1),
+            Mark::Added => (
+                [Mark::Added, Mark::Added],
+                ranges.map(|ranges| ranges.new.1),
+            ),
+            _ => (
+                [Mark::Same, Mark::Removed],
+                ranges.map(|ranges| ranges.old.1),
+            ),
         };
         let count = read
             .iter()
             .filter(|line| marks.contains(&line.mark))
             .count();
-        let excess = count.checked_sub(counted as usize);
+        let excess = counted.and_then(|counted| count.checked_sub(counted as usize));
         let excess = excess.filter(|excess| *excess <= blanks).unwrap_or(blanks);
         read.truncate(read.len() - excess);
         Ok((read, at))
     }
 
     fn no_line(&self, at: usize) -> PatchError {
-        let message = "the hunk above counts its lines wrong, and this one begins with neither ` `, `+` nor `-`; put the right counts into its `@@` line, and end the diff with a blank line or a fence";
+        let message = "the hunk above counts its lines wrong or not at all, and this one begins with neither ` `, `+` nor `-`; put the right counts into its `@@` line, and end the diff with a blank line or a fence";
         PatchError::at(at + 1, message)
     }
 
     fn is_end(&self, at: usize) -> bool {
         let line = self.lines[at];
-        line.starts_with("@@ ")
+        is_header(line)
             || line.starts_with("diff ")
+            || line.starts_with("*** ")
             || is_fence(line)
             || is_file_header(self.lines, at)
             || is_signature(self.lines, at)
@@ -227,7 +354,7 @@ impl Body<'_> {
             Some(b'+') => (Mark::Added, &text[1..]),
             Some(_) => return None,
         };
-        let text = text.to_owned();
+        let text = text.as_bytes().to_vec();
         Some(Line {
             mark,
             text,
@@ -266,7 +393,14 @@ fn is_file_header(lines: &[&str], at: usize) -> bool {
         let line = lines.get(at + offset);
         line.is_some_and(|line| line.starts_with(text))
     };
-    begins(0, "--- ") && begins(1, "+++ ") && begins(2, "@@ ")
+    begins(0, "--- ") && begins(1, "+++ ") && begins(2, "@@")
+}
+
+/// One of the two header lines, with the other one forgotten, and a hunk below it.
+pub(super) fn is_lone_header(lines: &[&str], at: usize) -> bool {
+    let line = lines.get(at).copied().unwrap_or_default();
+    let is_name = line.starts_with("--- ") || line.starts_with("+++ ");
+    is_name && lines.get(at + 1).is_some_and(|line| is_header(line))
 }
 
 /// `-- ` and a version, as `git format-patch` ends its mails.

@@ -1,26 +1,41 @@
 //! A diff as a model wrote it -> the changes it makes, and one text that git reads in only one way.
 //!
-//! Text -> sections (`read`) -> changes (`change`) -> checked against rules that need no tree (`rules`) -> fitted
-//! to the tree (`fit`) -> text (`write`). What is applied is that last text, never the model's: it has every header
-//! spelled out and every count right, so nothing is left for git to guess. Pure: it knows the tree only
-//! through [`Tree`], and applies nothing. What it can't read without a guess it refuses, with the line.
+//! Text -> sections (`read`, `envelope`) -> changes (`change`) -> checked against rules that need no tree (`rules`) ->
+//! fitted to the tree (`fit`): every hunk placed (`place`), every result known (`compose`) -> text (`write`). What is applied
+//! is that last text, never the model's: it has every header spelled out, every count right and the tree's own lines around
+//! every change, so nothing is left for git to guess. Pure: it knows the tree only through [`Tree`], and applies nothing. What
+//! it can't read or place without a guess it refuses, with the line and with what the file has there.
 
+mod binary;
 mod change;
+mod compose;
+mod envelope;
 mod fit;
+mod ground;
 mod hunk;
+mod likeness;
+mod line_ends;
+mod lines;
 mod link;
+mod misfit;
 mod name;
+mod near;
+mod place;
+#[cfg(test)]
+mod placing;
 #[cfg(test)]
 mod properties;
 mod read;
 mod rules;
+mod spelling;
 #[cfg(test)]
 mod tests;
 mod write;
 
 pub use change::{Change, Content, Kind, Mode};
-pub use fit::{Found, LineEnds, Tree};
-pub use hunk::{Hunk, Line, Mark};
+pub use fit::{Found, Outcome, Tree};
+pub use hunk::{Hunk, Line, Mark, Stated};
+pub use misfit::Misfit;
 pub use read::Binary;
 pub use rules::{Forbidden, Rules};
 pub use write::Listed;
@@ -28,6 +43,7 @@ pub use write::Listed;
 use crate::model::one_line;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Display};
 
 /// What any patch may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +100,12 @@ pub enum PatchError {
         /// The rule.
         why: Forbidden,
     },
+    /// It does not go into the tree as it is; all that is wrong, since a worker mends all of it at once.
+    #[error("{}", misfit::told(misfits))]
+    Misfit {
+        /// In the order of the patch.
+        misfits: Vec<Misfit>,
+    },
     /// A path outside the task's scope.
     #[error("the patch touches `{path}`, which is outside the scope: {}", scope.join("; "))]
     OutOfScope {
@@ -99,6 +121,7 @@ impl PatchError {
     pub fn code(&self) -> &'static str {
         match self {
             PatchError::OutOfScope { .. } => "out_of_scope",
+            PatchError::Misfit { .. } => "does_not_apply",
             _ => "patch_invalid",
         }
     }
@@ -109,18 +132,82 @@ impl PatchError {
     }
 
     fn forbidden(path: &str, why: Forbidden) -> Self {
-        let path = one_line(path);
+        let path = one_line(&misfit::visible(path));
         Self::Forbidden { path, why }
     }
 }
 
 /// What was put right on the way from the model's text to the one that is applied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mended {
     /// Line counts in hunk headers were wrong.
     Counts,
     /// Line ends differed from the file's.
     LineEnds,
+    /// A hunk stated another line than the one where its old lines stand, or none.
+    Place {
+        /// The file.
+        path: String,
+        /// The line that it states; 0 when it states none.
+        stated: u32,
+        /// The line of its place.
+        line: u64,
+    },
+    /// A context line differed in trailing blanks; the file's stay.
+    Blanks {
+        /// The file.
+        path: String,
+        /// Its line.
+        line: u64,
+    },
+    /// The file has no line end at its end, of which the patch says nothing; it has none afterwards.
+    OpenEnd {
+        /// The file.
+        path: String,
+    },
+}
+
+impl Display for Mended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Mended::Counts => {
+                write!(
+                    f,
+                    "the line counts of its hunk headers were wrong, and were put right"
+                )
+            }
+            Mended::LineEnds => {
+                write!(
+                    f,
+                    "its line ends were not those of the files, and were put right"
+                )
+            }
+            Mended::Place {
+                path,
+                stated: 0,
+                line,
+            } => write!(
+                f,
+                "a hunk for `{}` has no line number; it goes to line {line}, the only place for it",
+                one_line(path)
+            ),
+            Mended::Place { path, stated, line } => write!(
+                f,
+                "a hunk for `{}` states line {stated}; it goes to line {line}, the only place where its old lines stand",
+                one_line(path)
+            ),
+            Mended::Blanks { path, line } => write!(
+                f,
+                "line {line} of `{}`, a context line, differed only in trailing white space; the file keeps its own",
+                one_line(path)
+            ),
+            Mended::OpenEnd { path } => write!(
+                f,
+                "`{}` has no newline at its end, of which the patch says nothing; it has none afterwards",
+                one_line(path)
+            ),
+        }
+    }
 }
 
 /// A patch: what it does to which path.
@@ -130,6 +217,8 @@ pub struct Patch {
     pub changes: Vec<Change>,
     /// What was put right.
     pub mended: BTreeSet<Mended>,
+    /// What every path is afterwards, once the patch is fitted to a tree; of binary content only git knows.
+    pub outcomes: BTreeMap<String, Outcome>,
 }
 
 impl Patch {
@@ -154,17 +243,23 @@ impl Patch {
             return Err(PatchError::NoChange);
         }
         each_path_once(&changes)?;
-        Ok(Self { changes, mended })
+        Ok(Self {
+            changes,
+            mended,
+            outcomes: BTreeMap::new(),
+        })
     }
 
     /// Refuses what no task may do, whatever the tree looks like, and paths outside the scope.
     pub fn check(&self, rules: &Rules<'_>) -> Result<(), PatchError> {
         self.changes
             .iter()
-            .try_for_each(|change| rules.check(change))
+            .try_for_each(|change| rules.check(change))?;
+        rules.check_size(&self.changes)
     }
 
-    /// Fits the patch to the tree that it is for; refuses what reaches through links, into submodules or out of it.
+    /// Fits the patch to the tree that it is for: places every hunk, and refuses what has no place, and what reaches through
+    /// links, into submodules or out of the tree.
     pub fn fit(self, tree: &dyn Tree) -> Result<Self, PatchError> {
         fit::fit(self, tree)
     }
@@ -179,8 +274,13 @@ impl Patch {
     }
 
     /// The text that git applies with `-p1`. Reading it again gives the same patch.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.changes.iter().flat_map(write::text).collect()
+    }
+
+    /// The same for messages: what is not UTF-8 is replaced.
     pub fn text(&self) -> String {
-        self.changes.iter().map(write::text).collect()
+        String::from_utf8_lossy(&self.bytes()).into_owned()
     }
 
     /// What git has to say about the text, when it reads it as we do.

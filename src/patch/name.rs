@@ -66,6 +66,21 @@ pub(super) fn without_prefix(name: &str, side: Side) -> &str {
     bare.or_else(|| name.strip_prefix("./")).unwrap_or(name)
 }
 
+/// Both names where only one is written, with the prefixes of a plain diff.
+pub(super) fn paired(name: String, side: Side) -> (String, String) {
+    let stripped = |prefix: &str| name.strip_prefix(prefix).map(str::to_owned);
+    match side {
+        Side::Old => {
+            let other = stripped("a/").map(|path| format!("b/{path}"));
+            (name.clone(), other.unwrap_or(name))
+        }
+        Side::New => {
+            let other = stripped("b/").map(|path| format!("a/{path}"));
+            (other.unwrap_or_else(|| name.clone()), name)
+        }
+    }
+}
+
 /// Which of two names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {

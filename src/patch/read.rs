@@ -4,7 +4,7 @@ use super::PatchError;
 use super::hunk::{self, Hunk, Mark, is_blank, is_fence};
 use super::name::{self, NO_FILE};
 
-const NO_NAME: &str = "a path that does not parse: it is empty, longer than 4096 bytes, or its quotes or escapes are not those of git";
+pub(super) const NO_NAME: &str = "a path that does not parse: it is empty, longer than 4096 bytes, or its quotes or escapes are not those of git";
 
 /// What a diff says about one file, as it says it.
 #[derive(Debug, Default)]
@@ -21,6 +21,8 @@ pub(super) struct Section {
     pub binary: Option<Binary>,
     /// A hunk's counts were wrong.
     pub is_recounted: bool,
+    /// The path as the `*** Begin Patch` format names it: without prefixes.
+    pub envelope: Option<String>,
 }
 
 /// Git's extended header: texts as they stand there.
@@ -54,6 +56,13 @@ impl Section {
         from_nothing || self.extended.added_mode.is_some()
     }
 
+    /// Adds a hunk; gives the line behind it.
+    pub(super) fn take(&mut self, read: hunk::Read) -> usize {
+        self.is_recounted |= read.is_recounted;
+        self.hunks.push(read.hunk);
+        read.next
+    }
+
     fn object_ids(&self) -> String {
         let index = self.extended.index.as_deref().unwrap_or_default();
         index.split(' ').next().unwrap_or_default().to_owned()
@@ -84,13 +93,13 @@ pub(super) fn sections(text: &str) -> Result<Vec<Section>, PatchError> {
     Ok(reader.sections)
 }
 
-struct Reader<'t> {
-    lines: &'t [&'t str],
+pub(super) struct Reader<'t> {
+    pub(super) lines: &'t [&'t str],
     /// The next line.
-    at: usize,
-    sections: Vec<Section>,
+    pub(super) at: usize,
+    pub(super) sections: Vec<Section>,
     /// Below a file header, where a line that looks like one of a hunk is not prose.
-    is_inside: bool,
+    pub(super) is_inside: bool,
 }
 
 impl Reader<'_> {
@@ -105,8 +114,12 @@ impl Reader<'_> {
             ))
         } else if line.starts_with("--- ") && self.begins(1, "+++ ") {
             self.file_header()
-        } else if line.starts_with("@@ ") || line == "@@" || line == "@@\r" {
+        } else if hunk::is_lone_header(self.lines, self.at) {
+            self.lone_header()
+        } else if hunk::is_header(line) {
             self.hunk()
+        } else if line.starts_with("*** ") {
+            self.envelope()
         } else if line.trim_end() == "GIT binary patch" {
             self.binary()
         } else if line.starts_with("Binary files ") && line.trim_end().ends_with(" differ") {
@@ -150,8 +163,37 @@ impl Reader<'_> {
             name::read(text).ok_or_else(|| PatchError::at(self.at + offset + 1, NO_NAME))
         };
         let names = (name(0)?, name(1)?);
-        let line = self.at + 1;
         self.at += 2;
+        self.named(names, self.at - 1);
+        Ok(())
+    }
+
+    /// One of the two header lines alone; the other name is that of the `diff --git` line, or the same.
+    fn lone_header(&mut self) -> Result<(), PatchError> {
+        let line = self.lines[self.at];
+        let name = name::read(&line[4..]).ok_or_else(|| self.malformed(NO_NAME))?;
+        let above = self.sections.last();
+        let above = above.filter(|last| self.is_inside && last.awaits_names());
+        let by_git = above.and_then(|section| section.git_names.clone());
+        let is_old = line.starts_with("--- ");
+        let names = match (by_git, is_old) {
+            (Some((old, _)), false) => (old, name),
+            (Some((_, new)), true) => (name, new),
+            (None, _) if name == NO_FILE => {
+                return Err(
+                    self.malformed("the other header line, which names the file, is missing")
+                );
+            }
+            (None, true) => name::paired(name, name::Side::Old),
+            (None, false) => name::paired(name, name::Side::New),
+        };
+        self.at += 1;
+        self.named(names, self.at);
+        Ok(())
+    }
+
+    /// Takes the names of a header that begins at `line`: of the section above, when that has none yet.
+    fn named(&mut self, names: (String, String), line: usize) {
         let continued = self
             .sections
             .last_mut()
@@ -165,7 +207,6 @@ impl Reader<'_> {
             }),
         }
         self.is_inside = true;
-        Ok(())
     }
 
     fn hunk(&mut self) -> Result<(), PatchError> {
@@ -177,10 +218,8 @@ impl Reader<'_> {
         } else {
             Mark::Same
         };
-        let read = hunk::read(lines, at, empty)?;
-        section.is_recounted |= read.is_recounted;
-        section.hunks.push(read.hunk);
-        self.at = read.next;
+        let read = hunk::read(lines, at, empty, section.envelope.is_some())?;
+        self.at = section.take(read);
         Ok(())
     }
 
@@ -225,7 +264,7 @@ impl Reader<'_> {
     }
 
     /// Prose, unless it looks like a part of the diff that would be lost.
-    fn skip(&mut self) -> Result<(), PatchError> {
+    pub(super) fn skip(&mut self) -> Result<(), PatchError> {
         let line = self.lines[self.at].trim_end_matches('\r');
         if is_fence(line) {
             self.is_inside = false;
@@ -252,7 +291,7 @@ impl Reader<'_> {
         line.is_some_and(|line| line.starts_with(text))
     }
 
-    fn malformed(&self, message: impl Into<String>) -> PatchError {
+    pub(super) fn malformed(&self, message: impl Into<String>) -> PatchError {
         PatchError::at(self.at + 1, message)
     }
 }

@@ -1,6 +1,9 @@
 //! What no patch may do, whatever the tree looks like; and the words for everything that is refused about a path.
 
+use super::binary::{Sizes, sizes};
 use super::change::{Change, Content};
+use super::read::Binary;
+use super::spelling::{is_codex_plan, is_in_git_folder, lies_below};
 use super::{Limits, PatchError};
 use crate::model::one_line;
 use crate::scope::Scope;
@@ -17,6 +20,12 @@ pub enum Forbidden {
     /// Line ends, escapes, bells.
     #[error("holds control characters")]
     Control,
+    /// Characters that turn the direction of text: the path would not look like what it is.
+    #[error("holds characters that change the direction of text")]
+    Direction,
+    /// The learnings, which only their store writes.
+    #[error("belongs to the learnings")]
+    Learnings,
     /// `.git`, or what some file system takes for it.
     #[error("belongs to git")]
     Git,
@@ -83,6 +92,9 @@ pub enum Forbidden {
         "is binary, and its `index` line does not hold two full object ids; `git diff --binary` writes them"
     )]
     BinaryWithoutIndex,
+    /// Its size can't be told, so it is not for git to find out.
+    #[error("is binary, and its content does not decode; `git diff --binary` writes it")]
+    BinaryBroken,
     /// A small patch may unpack to a large file.
     #[error("is binary and would unpack to {bytes} bytes; `--patch-bytes-max` allows {bytes_max}")]
     BinaryTooLarge {
@@ -128,15 +140,9 @@ impl Rules<'_> {
     }
 
     fn reserved(&self, path: &str) -> Option<Forbidden> {
-        // Some file systems fold case; nobody needs a second `.Step` beside the plan's.
-        let path = path.to_lowercase();
-        let is_below = |folder: &str| {
-            let rest = path.strip_prefix(&folder.to_lowercase());
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
         let mut reserved = self.reserved.iter();
         reserved
-            .find(|(folder, _)| is_below(folder))
+            .find(|(folder, _)| lies_below(path, folder))
             .map(|(_, why)| why.clone())
     }
 
@@ -161,18 +167,54 @@ impl Rules<'_> {
             return Some(Forbidden::BinaryWithoutIndex);
         }
         let bytes_max = self.limits.bytes_max;
-        let heads = binary
-            .blocks
-            .iter()
-            .filter_map(|block| block.first()?.split_once(' '));
-        heads
-            .map(|(_, size)| size)
-            .find(|size| !size.parse::<u64>().is_ok_and(|size| size <= bytes_max))
-            .map(|size| Forbidden::BinaryTooLarge {
-                bytes: one_line(size),
-                bytes_max,
-            })
+        let declared = |block: &Vec<String>| {
+            let size = block.first().and_then(|head| head.split_once(' '));
+            one_line(size.map_or("", |(_, size)| size))
+        };
+        let too_large = |bytes: String| Some(Forbidden::BinaryTooLarge { bytes, bytes_max });
+        for block in &binary.blocks {
+            let Some(sizes) = sizes(block) else {
+                let is_number = declared(block)
+                    .parse::<u64>()
+                    .is_ok_and(|size| size <= bytes_max);
+                return match is_number {
+                    true => Some(Forbidden::BinaryBroken),
+                    false => too_large(declared(block)),
+                };
+            };
+            if sizes.unpacked > bytes_max {
+                return too_large(declared(block));
+            }
+            if growth(&sizes) > bytes_max {
+                return too_large(sizes.result.to_string());
+            }
+        }
+        None
     }
+
+    /// Refuses binary content that is too large in all.
+    pub(super) fn check_size(&self, changes: &[Change]) -> Result<(), PatchError> {
+        let bytes_max = self.limits.bytes_max;
+        let mut bytes = 0_u64;
+        for change in changes {
+            let Content::Binary(Binary { blocks, .. }) = &change.content else {
+                continue;
+            };
+            let sizes = blocks.first().and_then(|block| sizes(block));
+            bytes = bytes.saturating_add(sizes.map_or(0, |sizes| growth(&sizes)));
+            if bytes > bytes_max {
+                let bytes = format!("{bytes} (with those above it)");
+                let why = Forbidden::BinaryTooLarge { bytes, bytes_max };
+                return Err(PatchError::forbidden(&change.path, why));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// By how many bytes a binary block makes the tree larger.
+fn growth(sizes: &Sizes) -> u64 {
+    sizes.result.saturating_sub(sizes.source)
 }
 
 fn forbidden(path: &str) -> Option<Forbidden> {
@@ -185,28 +227,19 @@ fn forbidden(path: &str) -> Option<Forbidden> {
         Some(Forbidden::Control)
     } else if is_in_git_folder(path) {
         Some(Forbidden::Git)
-    } else if path.to_ascii_lowercase().starts_with(".codex/st-plan") {
+    } else if path.chars().any(is_direction) {
+        Some(Forbidden::Direction)
+    } else if is_codex_plan(path) {
         Some(Forbidden::Plan)
     } else {
         None
     }
 }
 
-/// Whether some file system would take a part of `path` for `.git`, as git itself asks before a checkout
-/// (`verify_path`, with `core.protectHFS` and `core.protectNTFS`): any case; with code points that HFS+ ignores; as
-/// `git~1`, with dots, blanks or a stream behind it, or between backslashes, as NTFS does.
-pub(super) fn is_in_git_folder(path: &str) -> bool {
-    path.split(['/', '\\']).any(|part| {
-        let seen: String = part.chars().filter(|c| !is_ignored_by_hfs(*c)).collect();
-        let name = seen.split(':').next().unwrap_or_default();
-        let name = name.trim_end_matches([' ', '.']);
-        name.eq_ignore_ascii_case(".git") || name.eq_ignore_ascii_case("git~1")
-    })
-}
-
-fn is_ignored_by_hfs(c: char) -> bool {
+/// The characters with `Bidi_Control`.
+fn is_direction(c: char) -> bool {
     matches!(
         c,
-        '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}'
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
     )
 }

@@ -1,8 +1,8 @@
 use super::*;
 use crate::scope::Scope;
 
-/// A tree as a list of what is not a file with LF.
-struct Listing(Vec<(&'static str, Found, LineEnds)>);
+/// A tree as a list; nothing else stands in it.
+struct Listing(Vec<(&'static str, Found, &'static str)>);
 
 impl Tree for Listing {
     fn at(&self, path: &str) -> Found {
@@ -10,26 +10,29 @@ impl Tree for Listing {
         found.map_or(Found::Nothing, |(_, found, _)| found.clone())
     }
 
-    fn line_ends(&self, path: &str) -> LineEnds {
+    fn content(&self, path: &str) -> Option<Vec<u8>> {
         let found = self.0.iter().find(|(known, ..)| *known == path);
-        found.map_or(LineEnds::Unclear, |(.., ends)| *ends)
+        found.map(|(.., content)| content.as_bytes().to_vec())
+    }
+
+    fn paths(&self) -> Vec<String> {
+        self.0.iter().map(|(path, ..)| (*path).to_owned()).collect()
     }
 }
-
-const LF: LineEnds = LineEnds::Lf;
 
 fn tree() -> Listing {
     let link = |target: &str| Found::Link(target.to_owned());
     Listing(vec![
-        ("x", Found::File, LF),
-        ("dos", Found::File, LineEnds::Crlf),
-        ("dir", Found::Other, LF),
-        ("dir/inner", Found::File, LF),
-        ("l", link("x"), LF),
-        ("out", link("/etc"), LF),
-        ("up", link("dir/.."), LF),
-        ("loop", link("loop"), LF),
-        ("sub", Found::Submodule, LF),
+        ("x", Found::File, "x\n"),
+        ("r m", Found::File, "x\n"),
+        ("dos", Found::File, "x\r\n"),
+        ("dir", Found::Other, ""),
+        ("dir/inner", Found::File, "x\n"),
+        ("l", link("x"), ""),
+        ("out", link("/etc"), ""),
+        ("up", link("dir/.."), ""),
+        ("loop", link("loop"), ""),
+        ("sub", Found::Submodule, ""),
     ])
 }
 
@@ -57,6 +60,7 @@ fn examined(text: &str, globs: &[&str], limits: Limits) -> Result<Patch, PatchEr
         scope: &Scope::new(&globs).expect("globs"),
         reserved: &[
             ("plans/own.jsonl".to_owned(), Forbidden::Plan),
+            (".learnings.jsonl".to_owned(), Forbidden::Learnings),
             ("runs".to_owned(), Forbidden::Artifacts),
         ],
         limits,
@@ -331,16 +335,24 @@ fn what_is_no_diff_or_only_half_of_one() {
             "line 6 of the patch: the hunk above counts",
         ),
         (
-            "--- a/x\n+++ b/x\n@@ ... @@\n-x\n+y\n",
-            "line 3 of the patch: a hunk header has to look like",
+            "--- a/x\n+++ b/x\n@@ -1 +1,9 @@\n-x\n+y\n+++ b/y\n@@ -1 +1 @@\n-x\n+y\n",
+            "line 6 of the patch: this may be a line of the hunk above",
         ),
         (
-            "--- a/x\n+++ b/x\n@@\n-x\n+y\n",
-            "line 3 of the patch: a hunk header has to look like",
+            "+++ /dev/null\n@@ -1 +0,0 @@\n-x\n",
+            "line 1 of the patch: the other header line",
         ),
         (
-            "--- a/x\n+++ b/x\n@@ -99999999999 +1 @@\n-x\n+y\n",
-            "line 3 of the patch: a hunk header",
+            "*** Begin Patch\n*** Update File: x\n-x\n+y\n*** Move to: z\n",
+            "line 5 of the patch: `*** Move to:` has to stand right below",
+        ),
+        (
+            "*** Begin Patch\n*** Update File: x\n--- a/z\n+++ b/z\n@@\n-x\n+y\n",
+            "line 2 of the patch: the header names `x` and `a/z`",
+        ),
+        (
+            "*** Begin Patch\n*** Add File: z\n+x\nx\n",
+            "line 4 of the patch: the hunk above counts",
         ),
         (
             "@@ -1 +1 @@\n-x\n+y\n",
@@ -384,7 +396,7 @@ fn what_is_no_diff_or_only_half_of_one() {
         ),
         (
             "--- /dev/null\n+++ b/x\n@@ -1 +1 @@\n x\n+y\n",
-            "a new file has one hunk",
+            "a new file has hunks of `+` lines alone",
         ),
         (
             "--- a/x\n+++ /dev/null\n@@ -1 +1 @@\n-x\n+y\n",
@@ -492,6 +504,22 @@ fn paths_that_nobody_may_touch() {
         (".git::$INDEX_ALLOCATION/config", "belongs to git"),
         ("a\\.git\\config", "belongs to git"),
         (".codex/st-plan.jsonl", "belongs to the plan"),
+        (".CODEX./ST-PLA~1.JSO", "belongs to the plan"),
+        ("PLANS~1/own.jsonl", "belongs to the plan"),
+        ("plans\\own.jsonl::$DATA", "belongs to the plan"),
+        (".learnings.jsonl", "belongs to the learnings"),
+        (".Learning\u{17f}.jsonl", "belongs to the learnings"),
+        (".learnings.jsonl. ", "belongs to the learnings"),
+        ("LEARNI~1.JSO", "belongs to the learnings"),
+        (
+            "src/\u{202e}yp.x",
+            "holds characters that change the direction",
+        ),
+        (
+            "src/\u{2067}x",
+            "holds characters that change the direction",
+        ),
+        ("src/x\u{61c}", "holds characters that change the direction"),
         ("plans/own.jsonl", "belongs to the plan"),
         ("Plans/Own.jsonl", "belongs to the plan"),
         ("runs/1/ledger.jsonl", "belongs to the runs"),
@@ -504,7 +532,8 @@ fn paths_that_nobody_may_touch() {
         ("x/below", "lies below `x`, which is a file"),
     ] {
         let refused = forbidden(&edit(path));
-        assert!(refused.starts_with(&format!("{path}: {why}")), "{refused}");
+        let shown = misfit::visible(path);
+        assert!(refused.starts_with(&format!("{shown}: {why}")), "{refused}");
     }
     assert!(
         forbidden("--- /etc/passwd\n+++ /etc/passwd\n@@ -1 +1 @@\n-x\n+y\n")
@@ -520,7 +549,8 @@ fn paths_that_nobody_may_touch() {
         "runs.md",
         "x\u{200d}y",
     ] {
-        assert!(fitted(&edit(path)).is_ok(), "{path}");
+        let new = format!("--- /dev/null\n+++ b/{path}\n@@ -0,0 +1 @@\n+x\n");
+        assert!(fitted(&new).is_ok(), "{path}");
     }
 }
 
@@ -652,6 +682,39 @@ fn binary_content_only_when_it_is_allowed() {
     ] {
         assert!(why(&text.replace("literal 3", bomb), allowed).contains("would unpack to"));
     }
+    // A line of instructions that copy the same bytes again and again.
+    let delta = |source: u64, result: u64| {
+        let mut plain = [number(source), number(result)].concat();
+        plain.extend([0xf0, 0xff, 0xff, 0xff].repeat(40));
+        let block = format!("delta {}\n{}", plain.len(), packed(&plain));
+        text.replace("literal 3\nKcmZQzWC8#H2LJ>B\n", &block)
+    };
+    for (source, result) in [(3, 4_000_000_000), (3, 1 << 60), (0, PATCH_BYTES_MAX + 1)] {
+        let said = why(&delta(source, result), allowed);
+        assert!(
+            said.contains(&format!("would unpack to {result} bytes")),
+            "{said}"
+        );
+    }
+    for (source, result) in [(3, 4), (3_000_000_000, 3_000_000_100), (9, 0)] {
+        assert!(examined(&delta(source, result), &["**"], allowed).is_ok());
+    }
+    let broken = text.replace("literal 3\nKcmZ", "delta 3\nK0000");
+    assert!(why(&broken, allowed).contains("does not decode"));
+    // Each of them is small.
+    let many: String = (0..3)
+        .map(|number| {
+            text.replace("b.bin", &format!("{number}.bin"))
+                .replace("literal 3", "literal 400000")
+        })
+        .collect();
+    match examined(&many, &["**"], allowed) {
+        Err(error) => assert!(
+            error.to_string().contains("1200000 (with those above it)"),
+            "{error}"
+        ),
+        Ok(patch) => panic!("{patch:?}"),
+    }
     let named =
         "diff --git a/b.bin b/b.bin\nindex 1..2 100644\nBinary files a/b.bin and b/b.bin differ\n";
     assert_eq!(
@@ -660,4 +723,43 @@ fn binary_content_only_when_it_is_allowed() {
     );
     assert!(why(named, allowed).contains("`git diff --binary`"));
     assert!(refusal("Binary files a and b differ\n").contains("that no `diff --git` line names"));
+}
+
+/// A number as a delta begins with two of them.
+fn number(mut value: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while value > 0x7f {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+    bytes
+}
+
+/// Lines of git's base 85, of what zlib makes of `plain`.
+fn packed(plain: &[u8]) -> String {
+    const DIGITS: &[u8] =
+        b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~";
+    let mut lines = String::new();
+    for bytes in miniz_oxide::deflate::compress_to_vec_zlib(plain, 9).chunks(52) {
+        let length = bytes.len() as u8;
+        lines.push(char::from(if length > 26 {
+            b'a' + length - 27
+        } else {
+            b'A' + length - 1
+        }));
+        for group in bytes.chunks(4) {
+            let mut four = [0; 4];
+            four[..group.len()].copy_from_slice(group);
+            let mut value = u32::from_be_bytes(four);
+            let mut digits = [0; 5];
+            for digit in digits.iter_mut().rev() {
+                *digit = DIGITS[(value % 85) as usize];
+                value /= 85;
+            }
+            lines.extend(digits.map(char::from));
+        }
+        lines.push('\n');
+    }
+    lines
 }

@@ -1,13 +1,13 @@
 //! Changes -> the one text that git applies, and what git has to say about it.
 
 use super::change::{Change, Content, Kind, Mode};
-use super::hunk::{Hunk, Mark};
+use super::hunk::{Hunk, Mark, Stated};
 use super::name::quoted;
 use super::read::Binary;
 use std::fmt::{self, Display};
 
 /// The text of one change, as `git diff` would write it.
-pub(super) fn text(change: &Change) -> String {
+pub(super) fn text(change: &Change) -> Vec<u8> {
     let path = &change.path;
     let from = change.source().unwrap_or(path);
     let (old, new) = (quoted("a/", from), quoted("b/", path));
@@ -34,6 +34,7 @@ pub(super) fn text(change: &Change) -> String {
         // The ids are not looked at; the mode says that a link is meant.
         text += "index 0000000..0000000 120000\n";
     }
+    let mut body = Vec::new();
     match &change.content {
         Content::Binary(binary) => {
             if !binary.index.is_empty() {
@@ -56,9 +57,11 @@ pub(super) fn text(change: &Change) -> String {
             let old = none(change.kind == Kind::Add, old);
             let new = none(change.kind == Kind::Delete, new);
             text += &format!("--- {old}\n+++ {new}\n");
-            text.extend(hunks.iter().map(hunk_text));
+            body.extend(hunks.iter().flat_map(hunk_text));
         }
     }
+    let mut text = text.into_bytes();
+    text.extend(body);
     text
 }
 
@@ -66,24 +69,28 @@ fn or_plain(mode: Option<Mode>) -> &'static str {
     mode.unwrap_or(Mode::Plain).as_str()
 }
 
-fn hunk_text(hunk: &Hunk) -> String {
+/// A hunk without numbers, which no tree has placed yet, keeps none.
+fn hunk_text(hunk: &Hunk) -> Vec<u8> {
     let range = |start: u32, count: usize| match count {
         1 => start.to_string(),
         _ => format!("{start},{count}"),
     };
     let old = range(hunk.old_start, hunk.old_count());
     let new = range(hunk.new_start, hunk.new_count());
-    let mut text = format!("@@ -{old} +{new} @@\n");
+    let mut text = match hunk.stated {
+        Stated::Line { .. } => format!("@@ -{old} +{new} @@\n").into_bytes(),
+        Stated::Nowhere { .. } => b"@@\n".to_vec(),
+    };
     for line in &hunk.lines {
         text.push(match line.mark {
-            Mark::Same => ' ',
-            Mark::Removed => '-',
-            Mark::Added => '+',
+            Mark::Same => b' ',
+            Mark::Removed => b'-',
+            Mark::Added => b'+',
         });
-        text += &line.text;
-        text.push('\n');
+        text.extend_from_slice(&line.text);
+        text.push(b'\n');
         if !line.is_ended {
-            text += "\\ No newline at end of file\n";
+            text.extend_from_slice(b"\\ No newline at end of file\n");
         }
     }
     text

@@ -3,6 +3,7 @@
 mod corpus;
 mod history;
 mod hostile;
+mod placing;
 mod readings;
 mod shapes;
 
@@ -69,7 +70,7 @@ impl<'s> Desk<'s> {
 
     pub fn apply(&self, patch: &Patch) {
         let file = self.folder.join("patch.diff");
-        std::fs::write(&file, patch.text()).expect("written");
+        std::fs::write(&file, patch.bytes()).expect("written");
         self.repo.apply(&file).expect("applied");
     }
 }

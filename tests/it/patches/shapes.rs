@@ -115,9 +115,7 @@ fn the_settings_of_the_user_have_no_say() {
         "--- a/open\n+++ b/open\n@@ -1,2 +1,2 @@\n-one  \n+1\n two\n\\ No newline at end of file\n",
     );
     assert!(
-        said.starts_with(
-            "does_not_apply: `git apply --check` refuses it: error: patch failed: open:1"
-        ),
+        said.starts_with("does_not_apply: `open`, hunk 1 (`@@ -1,2 +1,2 @@`, line 3 of the patch): line 1 of the file differs, only in white space"),
         "{said}"
     );
 }
@@ -191,18 +189,24 @@ fn submodules_and_other_repositories() {
 }
 
 #[test]
-fn what_git_would_refuse_as_well() {
-    for patch in [
-        create("x", "x"),
-        edit("not-there", "x", "y"),
-        edit("x", "other", "y"),
+fn what_does_not_stand_in_the_tree() {
+    for (patch, why) in [
+        (
+            create("x", "x"),
+            "`x` (line 1 of the patch): the file exists",
+        ),
+        (edit("not-there", "x", "y"), "there is no such file"),
+        (edit("in", "x", "y"), "there is no such file"),
+        (edit("x", "other", "y"), "line 1 is `one`"),
     ] {
         let said = refusal(|_| {}, &patch);
         assert!(
-            said.starts_with("does_not_apply: `git apply --check` refuses it: error: "),
+            said.starts_with("does_not_apply: ") && said.contains(why),
             "{said}"
         );
     }
+    let said = refusal(|_| {}, &edit("inner", "one", "1"));
+    assert!(said.contains("the nearest ones are `dir/inner`"), "{said}");
 }
 
 #[test]

@@ -1,0 +1,77 @@
+//! The `*** Begin Patch` format: file headers in words, hunks without numbers. It becomes the same sections as a diff, and goes
+//! through the same checks.
+
+use super::PatchError;
+use super::hunk::{self, Mark, is_blank, is_fence};
+use super::name;
+use super::read::{NO_NAME, Reader, Section};
+
+impl Reader<'_> {
+    /// Takes a line that begins with `*** `.
+    pub(super) fn envelope(&mut self) -> Result<(), PatchError> {
+        let line = self.lines[self.at].trim_end();
+        if let Some(path) = line.strip_prefix("*** Update File: ") {
+            self.update(path)
+        } else if let Some(path) = line.strip_prefix("*** Add File: ") {
+            let mut section = self.named_in_words(path)?;
+            section.extended.added_mode = Some("100644".to_owned());
+            self.begin(section, Mark::Added)
+        } else if let Some(path) = line.strip_prefix("*** Delete File: ") {
+            let mut section = self.named_in_words(path)?;
+            section.extended.deleted_mode = Some("100644".to_owned());
+            self.at += 1;
+            self.push(section);
+            Ok(())
+        } else if line.starts_with("*** Move to: ") {
+            Err(self.malformed("`*** Move to:` has to stand right below `*** Update File:`"))
+        } else if line == "*** End Patch" || line == "*** Begin Patch" {
+            self.is_inside = false;
+            self.at += 1;
+            Ok(())
+        } else {
+            self.skip()
+        }
+    }
+
+    fn update(&mut self, path: &str) -> Result<(), PatchError> {
+        let mut section = self.named_in_words(path)?;
+        let below = self.lines.get(self.at + 1).copied().unwrap_or_default();
+        if let Some(to) = below.trim_end().strip_prefix("*** Move to: ") {
+            self.at += 1;
+            section.extended.rename_from = section.envelope.take();
+            let moved = self.named_in_words(to)?;
+            section.extended.rename_to = moved.envelope.clone();
+            section.envelope = moved.envelope;
+        }
+        self.begin(section, Mark::Same)
+    }
+
+    /// A section whose path the line at hand names.
+    fn named_in_words(&self, path: &str) -> Result<Section, PatchError> {
+        let path = name::read(path.trim()).ok_or_else(|| self.malformed(NO_NAME))?;
+        Ok(Section {
+            line: self.at + 1,
+            envelope: Some(path),
+            ..Section::default()
+        })
+    }
+
+    /// Begins `section`, with its first hunk where that has no header.
+    fn begin(&mut self, mut section: Section, empty: Mark) -> Result<(), PatchError> {
+        self.at += 1;
+        let line = self.lines.get(self.at).copied().unwrap_or_default();
+        let is_header = hunk::is_header(line) || line.starts_with("--- ");
+        let is_body = is_blank(line) || line.starts_with([' ', '+', '-']);
+        if is_body && !is_header && !is_fence(line) && self.at < self.lines.len() {
+            let read = hunk::read_headless(self.lines, self.at, empty)?;
+            self.at = section.take(read);
+        }
+        self.push(section);
+        Ok(())
+    }
+
+    fn push(&mut self, section: Section) {
+        self.sections.push(section);
+        self.is_inside = true;
+    }
+}

@@ -1,0 +1,135 @@
+//! Where a patch may stand in the tree: no path behind a link, in a submodule or below a file, and no link that leads out.
+
+use super::PatchError;
+use super::change::{Change, Content, Kind, Mode};
+use super::fit::{Found, Tree};
+use super::hunk::{Line, Mark};
+use super::rules::Forbidden;
+use super::spelling::folded;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Where files can stand: in the tree, and after the patch.
+pub(super) struct Ground<'a> {
+    tree: &'a dyn Tree,
+    /// The links of the patch, with case folded: some file systems do so.
+    links: BTreeSet<String>,
+    removed: BTreeSet<&'a str>,
+    written: BTreeSet<&'a str>,
+}
+
+impl<'a> Ground<'a> {
+    pub fn new(
+        changes: &'a [Change],
+        links: &BTreeMap<String, String>,
+        tree: &'a dyn Tree,
+    ) -> Self {
+        Self {
+            tree,
+            links: links.keys().map(|link| folded(link)).collect(),
+            removed: changes.iter().filter_map(Change::removes).collect(),
+            written: changes.iter().filter_map(Change::writes).collect(),
+        }
+    }
+
+    /// Refuses paths where no file of this repository can stand.
+    pub fn check(&self, changes: &[Change]) -> Result<(), PatchError> {
+        for change in changes {
+            for path in change.paths() {
+                let mut folders = path.match_indices('/').map(|(end, _)| &path[..end]);
+                folders
+                    .try_for_each(|folder| self.above(folder))
+                    .and_then(|()| itself(path, change, self.tree))
+                    .map_err(|why| PatchError::forbidden(path, why))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses what is not a folder of this repository.
+    fn above(&self, folder: &str) -> Result<(), Forbidden> {
+        let name = folder.to_owned();
+        let found = self.tree.at(folder);
+        match found {
+            Found::Submodule => return Err(Forbidden::InSubmodule { submodule: name }),
+            Found::Link(_) => return Err(Forbidden::BehindLink { link: name }),
+            Found::Nothing | Found::File | Found::Other => {}
+        }
+        if self.links.contains(&folded(folder)) {
+            return Err(Forbidden::BehindLink { link: name });
+        }
+        let stays = found == Found::File && !self.removed.contains(folder);
+        match stays || self.written.contains(folder) {
+            true => Err(Forbidden::BelowFile { file: name }),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Refuses what is no file, and to take a link for one.
+fn itself(path: &str, change: &Change, tree: &dyn Tree) -> Result<(), Forbidden> {
+    let is_of_file =
+        matches!(change.kind, Kind::Edit | Kind::Delete) && change.old_mode != Some(Mode::Link);
+    match tree.at(path) {
+        Found::Submodule => Err(Forbidden::Submodule),
+        Found::Other => Err(Forbidden::NoFile),
+        Found::Link(_) if is_of_file => Err(Forbidden::IsLink),
+        Found::Nothing | Found::File | Found::Link(_) => Ok(()),
+    }
+}
+
+/// The links that the patch makes or sends elsewhere, with their targets.
+pub(super) fn links(
+    changes: &[Change],
+    tree: &dyn Tree,
+) -> Result<BTreeMap<String, String>, PatchError> {
+    let mut links = BTreeMap::new();
+    for change in changes {
+        let is_link = match change.kind {
+            Kind::Delete => false,
+            Kind::Add => change.new_mode == Some(Mode::Link),
+            Kind::Edit => change.old_mode == Some(Mode::Link),
+            Kind::Rename { .. } | Kind::Copy { .. } => {
+                change.old_mode == Some(Mode::Link)
+                    || matches!(source(change, tree), Found::Link(_))
+            }
+        };
+        if is_link {
+            let target = target(change, tree);
+            let target = target
+                .ok_or_else(|| PatchError::forbidden(&change.path, Forbidden::LinkContent))?;
+            links.insert(change.path.clone(), target);
+        }
+    }
+    Ok(links)
+}
+
+/// What stands where `change` takes its content from.
+pub(super) fn source(change: &Change, tree: &dyn Tree) -> Found {
+    tree.at(change.source().unwrap_or(&change.path))
+}
+
+/// Where a link points after `change`; `None` when its hunk does not say it in one line.
+fn target(change: &Change, tree: &dyn Tree) -> Option<String> {
+    let unended = |line: &Line, mark: Mark| line.mark == mark && !line.is_ended;
+    let text = |line: &Line| String::from_utf8(line.text.clone()).ok();
+    match (&change.content, &change.kind) {
+        (Content::Binary(_), _) => None,
+        (Content::Hunks(hunks), kind) => match (hunks.as_slice(), kind) {
+            ([], Kind::Rename { .. } | Kind::Copy { .. } | Kind::Edit) => {
+                match source(change, tree) {
+                    Found::Link(target) => Some(target),
+                    _ => None,
+                }
+            }
+            ([hunk], Kind::Add) => match hunk.lines.as_slice() {
+                [new] if unended(new, Mark::Added) => text(new),
+                _ => None,
+            },
+            ([hunk], _) => match hunk.lines.as_slice() {
+                [old, new] if unended(old, Mark::Removed) && unended(new, Mark::Added) => text(new),
+                _ => None,
+            },
+            _ => None,
+        },
+    }
+}

@@ -1,0 +1,319 @@
+//! Why a hunk does not go in, in words that help to write it right: the first line that differs, what the file has there, and
+//! what kind of difference it is.
+
+use super::hunk::{Hunk, Line, Mark, Stated};
+use super::likeness::{Difference, skeleton};
+use super::lines::{File, FileLine, Work, likeness};
+use super::place::{Nowhere, old_lines, search, stated};
+use std::collections::BTreeSet;
+use std::fmt::{self, Display};
+
+/// As many are told.
+pub(super) const TOLD_MAX: usize = 12;
+/// What is said when the bound on searching is reached.
+pub(super) const TOO_LARGE: &str = "the old lines do not stand at the stated lines, and the file is too large to search for all such hunks; give the right line numbers, below one header";
+/// As many lines of a file.
+const HEAD_LINES: usize = 4;
+/// As many characters of a line.
+const CHARS_MAX: usize = 120;
+/// As many places are compared with a hunk to find the nearest.
+const GUESSES_MAX: usize = 200;
+
+/// A change that does not go into the tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misfit {
+    /// Which file, as a message shows it.
+    pub path: String,
+    /// Which hunk of it, from 1, and what its header says; `None` when the whole file is meant.
+    pub hunk: Option<(usize, String)>,
+    /// The line of the patch, 1-based.
+    pub line: usize,
+    /// What is wrong, and what the file has.
+    pub why: String,
+}
+
+impl Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", self.path)?;
+        match &self.hunk {
+            Some((number, header)) => write!(
+                f,
+                ", hunk {number} (`{header}`, line {} of the patch)",
+                self.line
+            )?,
+            None => write!(f, " (line {} of the patch)", self.line)?,
+        }
+        write!(f, ": {}", self.why)
+    }
+}
+
+/// All of them in one line, as far as that is of use.
+pub(super) fn told(misfits: &[Misfit]) -> String {
+    let shown = misfits.iter().take(TOLD_MAX).map(Misfit::to_string);
+    let mut told = shown.collect::<Vec<_>>().join("; ");
+    if let Some(more @ 1..) = misfits.len().checked_sub(TOLD_MAX) {
+        told += &format!("; and {more} more");
+    }
+    told
+}
+
+/// A text as a message shows it: on one line, bounded, and with everything visible that an eye would miss.
+pub(super) fn shown(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    let mut shown = String::new();
+    for (count, c) in text.chars().enumerate() {
+        if count == CHARS_MAX {
+            shown.push('…');
+            break;
+        }
+        let is_plain = c == ' ' || !(c.is_control() || c.is_whitespace() || is_invisible(c));
+        match is_plain {
+            true => shown.push(c),
+            false => shown.extend(c.escape_default()),
+        }
+    }
+    shown
+}
+
+/// `text` with everything visible that shows nothing of its own; on as many lines as before.
+pub(super) fn visible(text: &str) -> String {
+    let mut shown = String::new();
+    for c in text.chars() {
+        match is_invisible(c) {
+            true => shown.extend(c.escape_default()),
+            false => shown.push(c),
+        }
+    }
+    shown
+}
+
+/// Characters that show nothing of their own, or that turn the direction of what follows.
+pub(super) fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    )
+}
+
+/// The header of `hunk`, as far as it says something.
+pub(super) fn header(hunk: &Hunk) -> String {
+    match &hunk.stated {
+        Stated::Line { .. } => format!(
+            "@@ -{},{} +{},{} @@",
+            hunk.old_start,
+            hunk.old_count(),
+            hunk.new_start,
+            hunk.new_count()
+        ),
+        Stated::Nowhere { headings, .. } => match headings.last() {
+            Some(heading) => format!("@@ {}", shown(heading.as_bytes())),
+            None => "@@".to_owned(),
+        },
+    }
+}
+
+/// The first lines of a file.
+pub(super) fn head(file: &File<'_>) -> String {
+    let lines = file.lines.iter().take(HEAD_LINES);
+    let lines: Vec<String> = lines
+        .map(|line| format!("`{}`", shown(line.text)))
+        .collect();
+    match lines.is_empty() {
+        true => "it is empty".to_owned(),
+        false => format!("it begins with the lines {}", lines.join(", ")),
+    }
+}
+
+/// Why `hunk` has no place in `file`.
+pub(super) fn why(hunk: &Hunk, nowhere: &Nowhere, file: &mut File<'_>, work: &mut Work) -> String {
+    let length = file.lines.len();
+    match nowhere {
+        Nowhere::Differs => differs(hunk, file, work),
+        Nowhere::Several { places } => format!(
+            "its old lines stand at {}; say which by the line number in `@@ -LINE,COUNT +LINE,COUNT @@`, or by more lines of context",
+            listed(places)
+        ),
+        Nowhere::NotBehind { heading } => format!(
+            "no place where its old lines stand lies behind a line `{}`, as its `@@` says; give a whole line of the file that stands before them",
+            shown(heading.as_bytes())
+        ),
+        Nowhere::NotAtEnd { at } => format!(
+            "its old lines stand at line {}, which is not the end of the file, as `*** End of File` says; the file has {length} lines",
+            at + 1
+        ),
+        Nowhere::Exists => format!(
+            "the file exists; `@@ -0,0` makes a new one. To change it, give its old lines; {}",
+            head(file)
+        ),
+        Nowhere::Unanchored => {
+            "it has `+` lines alone, and nothing that says where they go; give the lines around them as context".to_owned()
+        }
+        Nowhere::BehindEnd { behind } => format!(
+            "it adds lines behind line {behind}, and the file has {length}; give the lines around them as context"
+        ),
+        Nowhere::Contradiction => format!(
+            "`-{},0 +{}` contradict each other: lines that are added behind line {0} begin at line {}; give the lines around them as context",
+            hunk.old_start,
+            hunk.new_start,
+            u64::from(hunk.old_start) + 1
+        ),
+        Nowhere::TooLarge => TOO_LARGE.to_owned(),
+    }
+}
+
+fn listed(places: &[usize]) -> String {
+    const LISTED_MAX: usize = 10;
+    let lines: Vec<String> = places
+        .iter()
+        .take(LISTED_MAX)
+        .map(|at| (at + 1).to_string())
+        .collect();
+    let count = match places.len() {
+        more if more > super::place::PLACES_MAX => format!("more than {} places", more - 1),
+        count => format!("{count} places"),
+    };
+    let more = if places.len() > LISTED_MAX {
+        ", …"
+    } else {
+        ""
+    };
+    format!("{count}: lines {}{more}", lines.join(", "))
+}
+
+fn differs(hunk: &Hunk, file: &mut File<'_>, work: &mut Work) -> String {
+    if let Some(at) = applied(hunk, file, work) {
+        return format!(
+            "the new lines are already there, at line {}; leave this hunk out, or look for what is still to be done",
+            at + 1
+        );
+    }
+    let old = old_lines(hunk);
+    let Some((at, alike)) = nearest(&old, stated(hunk), file) else {
+        let first = old.iter().find(|line| !line.text.trim_ascii().is_empty());
+        let first = first.or(old.first()).map_or(&[][..], |line| &line.text);
+        let there = stated(hunk).map(|at| match file.lines.get(at) {
+            Some(line) => format!("; line {} is `{}`", at + 1, shown(line.text)),
+            None => format!("; it has {} lines", file.lines.len()),
+        });
+        return format!(
+            "none of its old lines stands in the file, the first one being `{}`{}",
+            shown(first),
+            there.unwrap_or_default()
+        );
+    };
+    let unlike = |(index, line): &(usize, &&Line)| {
+        let there = file.lines.get(at + index);
+        there.is_none_or(|there| likeness(line, there).is_none())
+    };
+    let Some((index, line)) = old.iter().enumerate().find(unlike) else {
+        return "its old lines stand in the file, but not so that it can be applied".to_owned();
+    };
+    let told = match file.lines.get(at + index) {
+        Some(there) => difference(line, there, at + index + 1),
+        None => format!(
+            "the file ends with line {}; the patch goes on with `{}`",
+            file.lines.len(),
+            shown(&line.text)
+        ),
+    };
+    match old.len() {
+        1 => told,
+        count => format!(
+            "{told} ({alike} of its {count} old lines stand there, from line {})",
+            at + 1
+        ),
+    }
+}
+
+fn difference(line: &Line, there: &FileLine<'_>, number: usize) -> String {
+    let (ours, theirs) = (shown(&line.text), shown(there.text));
+    let both = format!("the patch has `{ours}`, the file has `{theirs}`");
+    match Difference::between(&line.text, there.text) {
+        Difference::Nothing => format!(
+            "line {number} of the file, `{theirs}`, has a line end; the patch says `\\ No newline at end of file`"
+        ),
+        Difference::WhiteSpace => {
+            format!("line {number} of the file differs, only in white space: {both}")
+        }
+        Difference::LookAlike(ours, theirs) => format!(
+            "line {number} of the file differs, only in characters that look alike: {both} (U+{:04X} in the patch, U+{:04X} in the file)",
+            u32::from(ours),
+            u32::from(theirs)
+        ),
+        Difference::Text => format!("line {number} of the file differs: {both}"),
+    }
+}
+
+/// Where the file already is as the hunk would make it, when there is no doubt about that.
+fn applied(hunk: &Hunk, file: &mut File<'_>, work: &mut Work) -> Option<usize> {
+    let new = hunk.lines.iter().filter(|line| line.mark != Mark::Removed);
+    let new: Vec<Line> = new
+        .map(|line| Line {
+            mark: Mark::Same,
+            ..line.clone()
+        })
+        .collect();
+    let added = hunk.lines.iter().filter(|line| line.mark == Mark::Added);
+    let is_telling = added.clone().any(|line| line.text.trim_ascii().len() > 2);
+    if !is_telling && (added.count() > 0 || new.len() < 2) {
+        return None;
+    }
+    let new: Vec<&Line> = new.iter().collect();
+    let places = search(&new, file, work)?;
+    let stated = stated(hunk).filter(|at| places.iter().any(|(place, _)| place == at));
+    match places.as_slice() {
+        [(at, _)] => Some(*at),
+        _ => stated,
+    }
+}
+
+/// The place that is most like the old lines, and how many of them stand there; nothing when there is none.
+fn nearest(old: &[&Line], stated: Option<usize>, file: &mut File<'_>) -> Option<(usize, usize)> {
+    // So many lines are enough to find the place.
+    let old = &old[..old.len().min(GUESSES_MAX)];
+    let wanted: Vec<String> = old.iter().map(|line| skeleton(&line.text)).collect();
+    let guesses = guesses(&wanted, stated, file);
+    let alike = |at: usize| {
+        let here = file.lines.get(at..).unwrap_or_default();
+        let pairs = old.iter().zip(&wanted).zip(here);
+        // A line that stands there counts for more than one that only looks like it, and an empty one for nothing.
+        let points = pairs.map(|((line, wanted), there)| match likeness(line, there) {
+            found if wanted.is_empty() => (0, usize::from(found.is_some())),
+            Some(_) => (2, 1),
+            None => (usize::from(*wanted == skeleton(there.text)), 0),
+        });
+        points.fold((0, 0), |sum, point| (sum.0 + point.0, sum.1 + point.1))
+    };
+    let scored = guesses.into_iter().map(|at| (alike(at), at));
+    let distance = |at: usize| stated.map_or(at, |stated| at.abs_diff(stated));
+    let ((points, count), at) =
+        scored.max_by_key(|((points, _), at)| (*points, std::cmp::Reverse(distance(*at))))?;
+    (points > 0).then_some((at, count))
+}
+
+/// Places where lines stand that look like one of `wanted`, those of the rarest ones first; not more than can be compared.
+fn guesses(wanted: &[String], stated: Option<usize>, file: &mut File<'_>) -> BTreeSet<usize> {
+    let mut rare: Vec<(usize, Vec<u32>)> = Vec::new();
+    for (index, text) in wanted
+        .iter()
+        .enumerate()
+        .filter(|(_, text)| !text.is_empty())
+    {
+        let places = file.looking_like(text);
+        // Of a line that stands everywhere, the place around the stated line is the one of interest.
+        let near = places.partition_point(|at| (*at as usize) < stated.unwrap_or_default());
+        let from = near.saturating_sub(GUESSES_MAX / 2);
+        let places = places[from..].iter().take(GUESSES_MAX).copied();
+        rare.push((index, places.collect()));
+    }
+    rare.sort_by_key(|(_, places)| places.len());
+    let mut guesses: BTreeSet<usize> = stated.into_iter().collect();
+    for (index, places) in rare {
+        let room = GUESSES_MAX.saturating_sub(guesses.len());
+        let starts = places
+            .iter()
+            .filter_map(|at| (*at as usize).checked_sub(index));
+        guesses.extend(starts.take(room));
+    }
+    guesses
+}

@@ -1,0 +1,34 @@
+//! The paths of a tree that a wrong path may have meant.
+
+/// As many are named.
+const NAMED_MAX: usize = 3;
+
+/// The nearest ones, the best first: the same file name elsewhere, or nearly the same path.
+pub(super) fn nearest(path: &str, paths: Vec<String>) -> Vec<String> {
+    let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_lowercase();
+    let wanted = name(path);
+    let mut ranked: Vec<(bool, usize, String)> = paths
+        .into_iter()
+        .filter_map(|other| {
+            let found = name(&other);
+            let is_same = found == wanted;
+            // Names of very different lengths are not worth comparing.
+            let is_near = || {
+                found.len().abs_diff(wanted.len()) <= 3
+                    && wanted.len() <= 100
+                    && strsim::osa_distance(&found, &wanted) <= 1 + wanted.len() / 5
+            };
+            (is_same || is_near()).then(|| (!is_same, distance(path, &other), other))
+        })
+        .collect();
+    ranked.sort();
+    let paths = ranked.into_iter().map(|(_, _, path)| path);
+    paths.take(NAMED_MAX).collect()
+}
+
+fn distance(path: &str, other: &str) -> usize {
+    match path.len().max(other.len()) {
+        0..=300 => strsim::osa_distance(path, other),
+        long => long,
+    }
+}

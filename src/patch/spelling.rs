@@ -1,0 +1,158 @@
+//! One name in all the spellings that some file system takes for it. Paths that no patch may touch are compared like this,
+//! wherever the repository lies: it may be checked out elsewhere next.
+//!
+//! After git's own guard of `.git` (`verify_path`, with `core.protectHFS` and `core.protectNTFS`, and `is_ntfs_dot_generic`), and
+//! beyond it where a file system goes further: any case, as Unicode folds it; composed or decomposed; with code points that HFS+
+//! ignores; with dots, blanks or a stream behind it, between backslashes, or as a short name, as NTFS does.
+
+use unicode_normalization::UnicodeNormalization;
+
+/// Whether `path` is `reserved` or lies below it, in any spelling. Both are relative to the root.
+pub(super) fn lies_below(path: &str, reserved: &str) -> bool {
+    let mut parts = parts(path);
+    let mut wanted = reserved
+        .split('/')
+        .filter(|name| !name.is_empty())
+        .peekable();
+    wanted.peek().is_some()
+        && wanted.all(|name| parts.next().is_some_and(|part| is_taken_for(part, name)))
+}
+
+/// Whether some part of `path` is `.git`, in any spelling.
+pub(super) fn is_in_git_folder(path: &str) -> bool {
+    parts(path).any(|part| is_taken_for(part, ".git"))
+}
+
+/// Whether `path` is one of the plan files that begin with `.codex/st-plan`, in any spelling.
+pub(super) fn is_codex_plan(path: &str) -> bool {
+    let mut parts = parts(path);
+    let is_folder = parts
+        .next()
+        .is_some_and(|part| is_taken_for(part, ".codex"));
+    let is_plan = |part: &str| {
+        bare(&folded(part)).starts_with("st-plan") || is_taken_for(part, "st-plan.jsonl")
+    };
+    is_folder && parts.next().is_some_and(is_plan)
+}
+
+/// `text` as file systems compare it that fold case and do not mind how characters are composed.
+pub(super) fn folded(text: &str) -> String {
+    let seen = text.chars().filter(|c| !is_ignored_by_hfs(*c));
+    // Upper case first: `ſ` and `ß` have no lower case of their own.
+    let upper = seen.nfd().flat_map(char::to_uppercase);
+    upper.flat_map(char::to_lowercase).nfd().collect()
+}
+
+fn parts(path: &str) -> impl Iterator<Item = &str> {
+    path.split(['/', '\\'])
+}
+
+fn is_taken_for(part: &str, name: &str) -> bool {
+    let (part, name) = (folded(part), folded(name));
+    bare(&part) == bare(&name) || is_short_name(bare(&part), &name)
+}
+
+/// Without what NTFS drops: a stream, and dots and blanks at the end.
+fn bare(name: &str) -> &str {
+    let name = name.split(':').next().unwrap_or_default();
+    name.trim_end_matches([' ', '.'])
+}
+
+/// Whether `part` may be the short name of `name`, as `GIT~1`, `LEARNI~1.JSO` or, after more of the same, `LE1A2B~1.JSO`.
+fn is_short_name(part: &str, name: &str) -> bool {
+    let name = name.trim_start_matches('.');
+    let (base, extension) = name.rsplit_once('.').unwrap_or((name, ""));
+    let base: Vec<char> = base.chars().filter(|c| !" .".contains(*c)).collect();
+    let (short, short_extension) = part.rsplit_once('.').unwrap_or((part, ""));
+    let Some((prefix, digits)) = short.split_once('~') else {
+        return false;
+    };
+    let is_number = (1..=6).contains(&digits.len()) && digits.bytes().all(|c| c.is_ascii_digit());
+    if !is_number || !extension.chars().take(3).eq(short_extension.chars()) {
+        return false;
+    }
+    let length = base.len().min(6).min(7_usize.saturating_sub(digits.len()));
+    let is_hashed = |prefix: &[char]| {
+        prefix.len() == 6
+            && prefix[..2] == base[..base.len().min(2)]
+            && prefix[2..].iter().all(char::is_ascii_hexdigit)
+    };
+    let prefix: Vec<char> = prefix.chars().collect();
+    prefix == base[..length] || is_hashed(&prefix)
+}
+
+fn is_ignored_by_hfs(c: char) -> bool {
+    matches!(
+        c,
+        '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}'
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_a_reserved_name() {
+        let name = ".learnings.jsonl";
+        for path in [
+            ".learnings.jsonl",
+            ".Learnings.JSONL",
+            ".learning\u{17f}.jsonl",
+            ".learnings\u{200c}.jsonl",
+            ".learnings.jsonl.",
+            ".learnings.jsonl . ",
+            ".learnings.jsonl::$DATA",
+            ".learnings.jsonl:stream",
+            "LEARNI~1.JSO",
+            "learni~4.jso",
+            "LEARN~12.JSO",
+            "LE1A2B~1.JSO",
+            ".learnings.jsonl/below",
+            ".learnings.jsonl\\below",
+        ] {
+            assert!(lies_below(path, name), "{path}");
+        }
+        for path in [
+            "learnings.jsonl",
+            ".learnings.json",
+            ".learnings.jsonl.bak",
+            "docs/.learnings.jsonl",
+            "LEARNI~1.TXT",
+            "LEARN~1.JSO",
+            "learni~.jso",
+            "learni~x.jso",
+            "a~1",
+        ] {
+            assert!(!lies_below(path, name), "{path}");
+        }
+    }
+
+    #[test]
+    fn composed_and_decomposed_names_are_one() {
+        for path in [
+            "größe/plan.jsonl",
+            "gro\u{308}ße/plan.jsonl",
+            "GRÖSSE/Plan.jsonl",
+        ] {
+            assert!(lies_below(path, "größe/plan.jsonl"), "{path}");
+        }
+        assert!(!lies_below("grosse/plan.jsonl", "größe/plan.jsonl"));
+        assert!(!lies_below("größe", "größe/plan.jsonl"));
+        assert!(!lies_below("x", ""));
+    }
+
+    #[test]
+    fn the_plan_files_of_codex() {
+        for path in [
+            ".codex/st-plan.jsonl",
+            ".CODEX/ST-plan",
+            ".codex./st-plan.v3.jsonl",
+            ".codex/ST-PLA~1.JSO",
+            "CODEX~1/st-plan",
+        ] {
+            assert!(is_codex_plan(path), "{path}");
+        }
+        assert!(!is_codex_plan(".codex/plan") && !is_codex_plan("st-plan"));
+    }
+}
