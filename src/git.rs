@@ -4,6 +4,7 @@
 
 mod borrowed;
 mod commit;
+mod past;
 
 pub use commit::CommitOrder;
 

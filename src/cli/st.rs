@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::clock;
+use crate::model::one_line;
 use crate::plan::{
-    Comment, Dep, InitOutcome, ItemId, MutateOptions, NewItem, PLAN_FILE_DEFAULT, Plan, PlanError,
-    Status, Store, mirror, snapshot, view,
+    Comment, Conflict, Dep, InitOutcome, ItemId, MutateOptions, NewItem, OnConflict, Origin,
+    PLAN_FILE_DEFAULT, Plan, PlanError, Status, Store, mirror, snapshot, view,
 };
 
 /// Read and change the `$st` plan: a list of tasks with statuses and dependencies, in one JSON
@@ -154,7 +155,10 @@ enum StCommand {
     Blocked(ViewArgs),
     /// Print the argument of an `update_plan` call, for a planning panel
     #[command(after_help = "Example:\n  mesh st emit-update-plan")]
-    EmitUpdatePlan,
+    EmitUpdatePlan {
+        #[command(flatten)]
+        policy: Policy,
+    },
     /// Print the plan for the planning panels of several agent programs
     #[command(after_help = "Example:\n  mesh st emit-plan-sync")]
     EmitPlanSync,
@@ -182,12 +186,27 @@ enum StCommand {
         #[command(flatten)]
         policy: Policy,
     },
-    /// Check the sequence numbers of the file
-    #[command(after_help = "Example:\n  mesh st doctor\n  mesh st doctor --repair-seq")]
+    /// Check the sequence numbers of the file, and whether git merged two branches into it
+    ///
+    /// A file that git merged line by line (`merge=union`, or conflict markers that were taken out) holds what both
+    /// branches did, and its last checkpoint hides one of them. --repair-seq keeps the items, statuses, comments, notes,
+    /// dependencies and other fields of both. Where the repository has the commits of both branches, their common
+    /// ancestor tells who changed or removed what.
+    ///
+    /// What both branches set differently is a conflict: all of them are named and nothing is written. With --force the
+    /// value that was written last stays, and the other one becomes a comment of its item; of two different items with
+    /// one id the later gets a new one; an item that one branch removed is kept; a completed item whose dependencies are
+    /// open becomes pending; a ring is opened. Each of these is named.
+    #[command(
+        after_help = "Example:\n  mesh st doctor\n  mesh st doctor --repair-seq\n  mesh st doctor --repair-seq --force"
+    )]
     Doctor {
-        /// Mend them by a rewrite with a new checkpoint; the items stay as they are
+        /// Mend it by a rewrite with a new checkpoint
         #[arg(long)]
         repair_seq: bool,
+        /// Decide conflicts between merged branches by the rules above
+        #[arg(long, requires = "repair_seq")]
+        force: bool,
         #[command(flatten)]
         policy: Policy,
     },
@@ -283,6 +302,10 @@ fn dispatch(args: &StArgs, root: &Path, json: bool, out: &mut dyn Write) -> Resu
         StCommand::Remove { id, policy } => {
             let id = item_id(id)?;
             session.change(*policy, &format!("removed {id}"), out, |plan| {
+                // A record may remove what is not there; whoever asks for it has mistyped the id.
+                if plan.get(&id).is_none() {
+                    return Err(PlanError::UnknownId { id });
+                }
                 plan.remove(&id);
                 Ok(())
             })
@@ -290,7 +313,9 @@ fn dispatch(args: &StArgs, root: &Path, json: bool, out: &mut dyn Write) -> Resu
         StCommand::Show(view) => session.view(view::Selection::All, view, out),
         StCommand::Ready(view) => session.view(view::Selection::Ready, view, out),
         StCommand::Blocked(view) => session.view(view::Selection::Blocked, view, out),
-        StCommand::EmitUpdatePlan => say(out, &mirror::update_plan(&session.store.read()?)),
+        StCommand::EmitUpdatePlan { policy } => {
+            say(out, &mirror::update_plan(&session.read(*policy)?))
+        }
         StCommand::EmitPlanSync => say(out, &mirror::plan_sync(&session.store.read()?)),
         StCommand::Export { output, policy } => session.export(output.as_deref(), *policy, out),
         StCommand::ImportPlan {
@@ -303,8 +328,15 @@ fn dispatch(args: &StArgs, root: &Path, json: bool, out: &mut dyn Write) -> Resu
         } => session.doctor(out),
         StCommand::Doctor {
             repair_seq: true,
+            force,
             policy,
-        } => session.repair(*policy, out),
+        } => {
+            let on_conflict = match force {
+                true => OnConflict::Decide,
+                false => OnConflict::Refuse,
+            };
+            session.repair(*policy, on_conflict, out)
+        }
     }
 }
 
@@ -424,29 +456,90 @@ impl Session<'_> {
     }
 
     fn doctor(&self, out: &mut dyn Write) -> Result<(), PlanError> {
-        let violations = self.store.violations()?;
-        if violations.is_empty() {
+        let found = self.store.diagnose()?;
+        let file = || self.store.file().to_owned();
+        if found.violations.is_empty() && found.sides.is_empty() {
             return say(out, &format!("seq contract ok: {}", self.name));
         }
-        say(out, &format!("seq contract invalid: {}", self.name))?;
-        for violation in &violations {
+        if !found.violations.is_empty() {
+            say(out, &format!("seq contract invalid: {}", self.name))?;
+        }
+        for violation in &found.violations {
             say(out, &format!("- {violation}"))?;
         }
+        self.say_merged(
+            "merged line by line",
+            &found.sides,
+            &found.taken,
+            &found.conflicts,
+            out,
+        )?;
+        if !found.conflicts.is_empty() {
+            return Err(PlanError::Conflicts {
+                file: file(),
+                sides: found.sides,
+                conflicts: found.conflicts,
+            });
+        }
+        if !found.sides.is_empty() {
+            return Err(PlanError::SeveralHistories {
+                file: file(),
+                sides: found.sides,
+            });
+        }
         Err(PlanError::SeqContract {
-            file: self.store.file().to_owned(),
-            violations,
+            file: file(),
+            violations: found.violations,
         })
     }
 
-    fn repair(&self, policy: Policy, out: &mut dyn Write) -> Result<(), PlanError> {
-        match self.store.repair_seq(policy.options())? {
-            (plan, Some(seq)) => say_changed(
-                out,
-                &format!("repaired seq contract via checkpoint seq {seq}"),
-                &plan,
-            ),
-            (_, None) => say(out, &format!("seq contract ok: {}", self.name)),
+    fn repair(
+        &self,
+        policy: Policy,
+        on_conflict: OnConflict,
+        out: &mut dyn Write,
+    ) -> Result<(), PlanError> {
+        let done = self.store.repair_seq(policy.options(), on_conflict)?;
+        let Some(seq) = done.seq else {
+            return say(out, &format!("seq contract ok: {}", self.name));
+        };
+        self.say_merged("merged", &done.sides, &done.taken, &done.conflicts, out)?;
+        say_changed(
+            out,
+            &format!("repaired seq contract via checkpoint seq {seq}"),
+            &done.plan,
+        )
+    }
+
+    /// What comes of several histories: a line for each thing that they differ in.
+    fn say_merged(
+        &self,
+        how: &str,
+        sides: &[Origin],
+        taken: &[String],
+        conflicts: &[Conflict],
+        out: &mut dyn Write,
+    ) -> Result<(), PlanError> {
+        if sides.is_empty() {
+            return Ok(());
         }
+        let shown: Vec<String> = sides.iter().map(Origin::in_full).collect();
+        let count = sides.len();
+        let shown = shown.join(" and ");
+        say(
+            out,
+            &format!("{how}: {} has {count} histories, {shown}", self.name),
+        )?;
+        for line in taken {
+            say(out, &format!("- {}", one_line(line)))?;
+        }
+        for Conflict { what, rule } in conflicts {
+            say(
+                out,
+                &format!("- conflict: {}; {}", one_line(what), one_line(rule)),
+            )?;
+        }
+        Ok(())
     }
 
     fn read(&self, policy: Policy) -> Result<Plan, PlanError> {

@@ -4,12 +4,15 @@
 //! them; the texts of our own follow the house style.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use super::histories::Origin;
+use super::merge::Conflict;
 use super::sequence::Violation;
 use super::{ItemId, Status};
+use crate::model::shell_word;
 
 /// Why a plan could not be read, judged or written.
 #[derive(Debug, Error)]
@@ -49,6 +52,38 @@ pub enum PlanError {
         line: usize,
         /// What the parser said.
         message: String,
+    },
+    /// The file was merged by git and nobody has resolved it.
+    #[error("git conflict marker at line {line}: `{text}`")]
+    ConflictMarker {
+        /// The line, counted from 1.
+        line: usize,
+        /// The marker.
+        text: String,
+    },
+    /// The file holds what several branches did, and its last checkpoint only one of them.
+    #[error(
+        "plan file `{}` was merged line by line and holds {} histories: {}; its last checkpoint hides {}",
+        file.display(), sides.len(), listed(sides), others(sides.len())
+    )]
+    SeveralHistories {
+        /// The plan file.
+        file: PathBuf,
+        /// Where each stands.
+        sides: Vec<Origin>,
+    },
+    /// The histories contradict each other, and nobody said that the rules may decide.
+    #[error(
+        "plan file `{}` is not repaired, nothing was written; {} between {}:{}",
+        file.display(), counted(conflicts.len()), listed(sides), bulleted(conflicts)
+    )]
+    Conflicts {
+        /// The plan file.
+        file: PathBuf,
+        /// Where each history stands.
+        sides: Vec<Origin>,
+        /// What they contradict each other in.
+        conflicts: Vec<Conflict>,
     },
     /// A record is wrong; the line belongs to the text of the cause.
     #[error("{cause} (line {line})")]
@@ -231,11 +266,23 @@ impl PlanError {
     pub fn hint(&self) -> Option<String> {
         match self {
             PlanError::NotFound { file } => {
-                Some(format!("run: mesh st init --file {}", file.display()))
+                Some(format!("run: mesh st init --file {}", word(file)))
             }
             PlanError::SeqContract { file, .. } => Some(format!(
                 "run: mesh st doctor --repair-seq --file {}",
-                file.display()
+                word(file)
+            )),
+            PlanError::ConflictMarker { .. } => Some(
+                "take the lines out that begin with <<<<<<<, |||||||, ======= and >>>>>>>, keep all others of both sides, then run: mesh st doctor"
+                    .to_owned(),
+            ),
+            PlanError::SeveralHistories { file, .. } => Some(format!(
+                "mesh st doctor shows what each has; to keep both, run: mesh st doctor --repair-seq --file {}",
+                word(file)
+            )),
+            PlanError::Conflicts { file, .. } => Some(format!(
+                "to have them decided as said above, run: mesh st doctor --repair-seq --force --file {}",
+                word(file)
             )),
             PlanError::MultipleInProgress { .. } => Some(
                 "set all but one of them to pending, or pass --allow-multiple-in-progress"
@@ -252,7 +299,9 @@ impl PlanError {
     /// Adds the line of the record that it happened in.
     pub(super) fn at_line(self, line: usize) -> PlanError {
         match self {
-            placed @ (PlanError::InvalidJson { .. } | PlanError::Record { .. }) => placed,
+            placed @ (PlanError::InvalidJson { .. }
+            | PlanError::ConflictMarker { .. }
+            | PlanError::Record { .. }) => placed,
             bare => PlanError::Record {
                 line,
                 cause: Box::new(bare),
@@ -272,6 +321,38 @@ impl PlanError {
             },
         }
     }
+}
+
+/// A path as a shell takes it.
+fn word(file: &Path) -> String {
+    shell_word(&file.to_string_lossy())
+}
+
+/// `records 1-2 and records 3-4`
+fn listed(sides: &[Origin]) -> String {
+    let sides: Vec<String> = sides.iter().map(Origin::in_full).collect();
+    sides.join(" and ")
+}
+
+fn others(sides: usize) -> &'static str {
+    match sides {
+        2 => "the other one",
+        _ => "the others",
+    }
+}
+
+fn counted(conflicts: usize) -> String {
+    match conflicts {
+        1 => "1 conflict".to_owned(),
+        many => format!("{many} conflicts"),
+    }
+}
+
+/// Each conflict on a line of its own, with what `--force` does.
+fn bulleted(conflicts: &[Conflict]) -> String {
+    let line =
+        |conflict: &Conflict| format!("\n- {}; with --force {}", conflict.what, conflict.rule);
+    conflicts.iter().map(line).collect()
 }
 
 fn joined(ids: &[ItemId], separator: &str) -> String {

@@ -18,13 +18,15 @@ pub(super) struct Stream {
     pub version: u8,
     /// The largest sequence number of the file.
     pub watermark: u64,
+    /// How many checkpoints there are.
+    pub checkpoints: usize,
     /// Where the file breaks the sequence contract.
     pub violations: Vec<Violation>,
     pub carried: Carried,
 }
 
 /// Foreign fields of records, to be written again on the lane where they stood.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Carried {
     pub event: Foreign,
     pub checkpoint: Foreign,
@@ -32,12 +34,22 @@ pub(super) struct Carried {
 
 impl Stream {
     /// Folds a file. An empty one is an empty plan.
+    ///
+    /// # Errors
+    /// What is wrong with a record; conflict markers of git go before everything else, because they explain it.
     pub(super) fn parse(bytes: &[u8]) -> Result<Stream, PlanError> {
+        Stream::of(lines(bytes)).map_err(|error| conflict_marker(bytes).unwrap_or(error))
+    }
+
+    /// Folds some lines of a file.
+    pub(super) fn of<'l>(
+        lines: impl Iterator<Item = (usize, &'l [u8])>,
+    ) -> Result<Stream, PlanError> {
         let mut state = State::default();
         let mut carried = Carried::default();
         let mut numbers: Vec<Numbered> = Vec::new();
         let mut newest = 0;
-        for (at, line) in lines(bytes) {
+        for (at, line) in lines {
             let record = Record::parse(utf8(line, at)?, at)?;
             if record.version == 2 && newest > 2 {
                 return Err(PlanError::VersionOrder { after: newest }.at_line(at));
@@ -49,7 +61,11 @@ impl Stream {
                 .apply(record.operation)
                 .map_err(|error| error.at_line(at))?;
         }
-        if !numbers.iter().any(|number| number.lane == Lane::Checkpoint) {
+        let checkpoints = numbers
+            .iter()
+            .filter(|number| number.lane == Lane::Checkpoint);
+        let checkpoints = checkpoints.count();
+        if checkpoints == 0 {
             carried.checkpoint.clone_from(&carried.event);
         }
         state.plan.settle();
@@ -57,6 +73,7 @@ impl Stream {
             plan: state.plan,
             version: newest.max(VERSION_WRITTEN),
             watermark: sequence::watermark(&numbers),
+            checkpoints,
             violations: sequence::violations(&numbers),
             carried,
         })
@@ -92,17 +109,7 @@ impl<'a> State<'a> {
             return self.replace(items);
         }
         self.text = None;
-        let plan = &mut self.plan;
-        match operation {
-            Operation::Init | Operation::Replace(_) => {}
-            Operation::Upsert(item) => plan.upsert(*item),
-            Operation::SetStatus(id, status) => plan.set_status(&id, status)?,
-            Operation::SetDeps(id, deps) => plan.set_deps(&id, deps)?,
-            Operation::SetNotes(id, notes) => plan.set_notes(&id, &notes)?,
-            Operation::AddComment(id, comment) => plan.add_comment(&id, comment)?,
-            Operation::Remove(id) => plan.remove(&id),
-        }
-        Ok(())
+        operation.apply(&mut self.plan)
     }
 
     fn replace(&mut self, items: &'a RawValue) -> Result<(), PlanError> {
@@ -117,8 +124,36 @@ impl<'a> State<'a> {
     }
 }
 
+impl Operation<'_> {
+    /// Does to `plan` what the record says.
+    pub(super) fn apply(self, plan: &mut Plan) -> Result<(), PlanError> {
+        match self {
+            Operation::Init => {}
+            Operation::Replace(items) => plan.replace(snapshot::items(items)?)?,
+            Operation::Upsert(item) => plan.upsert(*item),
+            Operation::SetStatus(id, status) => plan.set_status(&id, status)?,
+            Operation::SetDeps(id, deps) => plan.set_deps(&id, deps)?,
+            Operation::SetNotes(id, notes) => plan.set_notes(&id, &notes)?,
+            Operation::AddComment(id, comment) => plan.add_comment(&id, comment)?,
+            Operation::Remove(id) => plan.remove(&id),
+        }
+        Ok(())
+    }
+}
+
+/// The first conflict marker of git in a text: at least seven of one character at the beginning of a line.
+pub(super) fn conflict_marker(bytes: &[u8]) -> Option<PlanError> {
+    const MARKERS: [&[u8]; 4] = [b"<<<<<<<", b"|||||||", b"=======", b">>>>>>>"];
+    let found =
+        lines(bytes).find(|(_, line)| MARKERS.iter().any(|marker| line.starts_with(marker)));
+    found.map(|(line, text)| PlanError::ConflictMarker {
+        line,
+        text: String::from_utf8_lossy(text).chars().take(80).collect(),
+    })
+}
+
 /// The lines that are not blank, with their numbers from 1.
-fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     bytes
         .split(|&byte| byte == b'\n')
         .enumerate()
@@ -126,7 +161,7 @@ fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
         .filter(|(_, line)| !line.is_empty())
 }
 
-fn utf8(line: &[u8], at: usize) -> Result<&str, PlanError> {
+pub(super) fn utf8(line: &[u8], at: usize) -> Result<&str, PlanError> {
     std::str::from_utf8(line).map_err(|error| PlanError::InvalidJson {
         line: at,
         message: error.to_string(),

@@ -55,6 +55,31 @@ impl Foreign {
         serde_json::from_str(field.value.get()).ok()
     }
 
+    /// The names of the fields, in their order.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.fields.iter().map(|field| field.name.as_str())
+    }
+
+    /// The text of a field's value.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        let field = self.fields.iter().find(|field| field.name == name)?;
+        Some(field.value.get())
+    }
+
+    /// Takes a field over from `other`: with its value, or its absence.
+    pub(super) fn take_over(&mut self, name: &str, other: &Foreign) {
+        let theirs = other.fields.iter().find(|field| field.name == name);
+        let own = self.fields.iter_mut().find(|field| field.name == name);
+        match (own, theirs) {
+            (Some(own), Some(theirs)) => own.value.clone_from(&theirs.value),
+            (None, Some(theirs)) => {
+                self.fields.push(theirs.clone());
+                self.fields.sort_by_key(|field| field.place);
+            }
+            (_, None) => self.remove(&[name]),
+        }
+    }
+
     /// The name of the first field whose value no JSON reader with the usual bound on nesting could show again.
     pub(super) fn unreadable(&self) -> Option<&str> {
         let is_nested = |text: &str| text.starts_with(['[', '{']);

@@ -210,6 +210,31 @@ impl Item {
         self.comments.push(comment);
     }
 
+    pub(super) fn set_comments(&mut self, comments: Vec<Comment>) {
+        self.comments = comments;
+    }
+
+    /// The fields of other programs.
+    pub(super) fn foreign(&self) -> &Foreign {
+        &self.foreign
+    }
+
+    pub(super) fn foreign_mut(&mut self) -> &mut Foreign {
+        &mut self.foreign
+    }
+
+    /// This item under another id, and waiting for the item `new` where it waited for `old`.
+    pub(super) fn renamed(mut self, old: &ItemId, new: &ItemId) -> Item {
+        let rename = |id: &mut ItemId| {
+            if id == old {
+                id.clone_from(new);
+            }
+        };
+        rename(&mut self.id);
+        self.deps.iter_mut().for_each(|dep| rename(&mut dep.id));
+        self
+    }
+
     /// This item with every field of `newer` laid over it; fields that only this item has stay.
     pub(super) fn overlaid_with(&self, newer: Item) -> Item {
         let mut foreign = self.foreign.clone();

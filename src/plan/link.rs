@@ -133,6 +133,8 @@ impl FromStr for Dep {
 
     fn from_str(token: &str) -> Result<Dep, PlanError> {
         let (id, kind) = match token.rsplit_once(':') {
+            // `a:` names no type.
+            Some((id, kind)) if kind.trim().is_empty() => (id, DepKind::default()),
             Some((id, kind)) => (id, kind.parse()?),
             None => (token, DepKind::default()),
         };

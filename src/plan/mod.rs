@@ -18,12 +18,15 @@
 //!   stack.
 
 mod actor;
+mod ancestor;
 mod error;
 mod fold;
 mod foreign;
+mod histories;
 mod item;
 mod link;
 mod lock;
+mod merge;
 pub mod metadata;
 pub mod mirror;
 #[cfg(test)]
@@ -40,12 +43,16 @@ pub mod view;
 
 pub use actor::{Actor, comment_author};
 pub use error::PlanError;
+pub use histories::Origin;
 pub use item::{Item, ItemId};
 pub use link::{Comment, Dep, DepKind};
 pub use lock::check_lock_ignored;
+pub use merge::Conflict;
 pub use metadata::{Metadata, MetadataError, Risk, SwarmOverrides};
 pub use resolve::{PLAN_FILE_DEFAULT, ResolveError, resolve};
 pub use sequence::{Breach, Violation};
 pub use state::{NewItem, Plan};
 pub use status::{DepState, Status};
-pub use store::{InitOutcome, MutateOptions, PLAN_BYTES_MAX, Store};
+pub use store::{
+    Diagnosis, InitOutcome, MutateOptions, OnConflict, PLAN_BYTES_MAX, Repaired, Store,
+};

@@ -84,6 +84,20 @@ impl<'a> Record<'a> {
     }
 }
 
+/// When a record was written and by whom, as it says itself; each may be empty.
+pub(super) fn stamp(line: &str) -> (String, String) {
+    let fields: Fields = serde_json::from_str(line).unwrap_or_default();
+    let text = |fields: &Fields, name| fields.get(name).and_then(|value| foreign::text(value));
+    let mutation = fields
+        .get("mutation")
+        .and_then(|value| foreign::fields(value));
+    let actor = mutation.and_then(|mutation| text(&mutation, "actor"));
+    (
+        text(&fields, "ts").unwrap_or_default(),
+        actor.unwrap_or_default(),
+    )
+}
+
 /// Where the field that a known one becomes stands in a written record; `None` for a foreign field.
 fn written_position(name: &str, own: &[&str]) -> Option<usize> {
     let written = match name {

@@ -46,8 +46,10 @@ pub fn save(file: &Path, text: &str) -> Result<(), PlanError> {
 /// [`PlanError::InvalidJson`], [`PlanError::SnapshotShape`], [`PlanError::DuplicateItem`], or what
 /// is wrong in an item.
 pub fn parse(text: &str) -> Result<Vec<Item>, PlanError> {
-    let value: &RawValue =
-        serde_json::from_str(text).map_err(|error| invalid_json(&error, error.line()))?;
+    let value: &RawValue = serde_json::from_str(text).map_err(|error| {
+        let marker = super::fold::conflict_marker(text.as_bytes());
+        marker.unwrap_or_else(|| invalid_json(&error, error.line()))
+    })?;
     let list = match foreign::fields(value) {
         Some(fields) => fields.get("items").copied(),
         None => Some(value),

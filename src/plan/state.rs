@@ -229,23 +229,43 @@ impl Plan {
         Ok(&mut self.items[at])
     }
 
+    /// An id that is not taken, for an item that had `id` so far: the next number, or `id-2`, `id-3` and so on where it
+    /// is no numbered one.
+    pub(super) fn free_id(&self, id: &ItemId) -> ItemId {
+        if number_of(id).is_some() {
+            return self.next_id();
+        }
+        let free = |number: u64| {
+            let candidate = format!("{id}-{number}")
+                .parse()
+                .expect("the text is not blank");
+            self.get(&candidate).is_none().then_some(candidate)
+        };
+        (2..)
+            .find_map(free)
+            .expect("a plan has fewer items than there are numbers")
+    }
+
     /// One above the largest number of an `st-` or (older) `kt-` id, with at least three digits.
     fn next_id(&self) -> ItemId {
-        let number = |id: &ItemId| {
-            let text = id.as_str();
-            let digits = text
-                .strip_prefix("st-")
-                .or_else(|| text.strip_prefix("kt-"))?;
-            let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
-            // A number beyond 32 bits is somebody's hash or date, not a count.
-            digits.parse::<u32>().ok().filter(|_| is_number)
-        };
-        let largest = self.items.iter().filter_map(|item| number(item.id())).max();
+        let numbers = self.items.iter().filter_map(|item| number_of(item.id()));
+        let largest = numbers.max();
         let next = largest.map_or(1, |number| u64::from(number) + 1);
         format!("st-{next:03}")
             .parse()
             .expect("the text is not blank")
     }
+}
+
+/// The number of an `st-` or (older) `kt-` id.
+fn number_of(id: &ItemId) -> Option<u32> {
+    let text = id.as_str();
+    let digits = text
+        .strip_prefix("st-")
+        .or_else(|| text.strip_prefix("kt-"))?;
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    // A number beyond 32 bits is somebody's hash or date, not a count.
+    digits.parse().ok().filter(|_| is_number)
 }
 
 #[cfg(test)]

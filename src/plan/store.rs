@@ -12,10 +12,12 @@ use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::fold::Stream;
+use super::histories::{self, Histories, Origin};
 use super::lock::{Lock, check_lock_ignored};
+use super::merge::{self, Conflict};
 use super::record::{self, Envelope, Signature};
 use super::sequence::Lane;
-use super::{Actor, Plan, PlanError, Violation};
+use super::{Actor, Comment, Plan, PlanError, Violation, ancestor};
 use crate::{clock, durable};
 
 /// The largest plan file that is read.
@@ -43,6 +45,43 @@ pub enum InitOutcome {
     Created,
     /// There was one.
     AlreadyThere,
+}
+
+/// What is wrong with a plan file as a whole. Nothing, where all of it is empty.
+#[derive(Clone, Debug, Default)]
+pub struct Diagnosis {
+    /// Where the file breaks the sequence contract.
+    pub violations: Vec<Violation>,
+    /// The histories in it, where there is more than one.
+    pub sides: Vec<Origin>,
+    /// What a repair takes from which of them, a line each.
+    pub taken: Vec<String>,
+    /// What they contradict each other in.
+    pub conflicts: Vec<Conflict>,
+}
+
+/// What a repair does where two histories contradict each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnConflict {
+    /// Writes nothing.
+    Refuse,
+    /// Follows the rule of each conflict.
+    Decide,
+}
+
+/// What a repair did.
+#[derive(Debug, Default)]
+pub struct Repaired {
+    /// The plan as it is now.
+    pub plan: Plan,
+    /// The number of the new checkpoint; `None` when there was nothing to mend.
+    pub seq: Option<u64>,
+    /// The histories that were merged, where there were several.
+    pub sides: Vec<Origin>,
+    /// What was taken from which of them, a line each.
+    pub taken: Vec<String>,
+    /// The conflicts that their rules decided.
+    pub conflicts: Vec<Conflict>,
 }
 
 impl Store {
@@ -107,26 +146,58 @@ impl Store {
         self.rewrite(&lock, &options, change)
     }
 
-    /// Where the file breaks the sequence contract; empty when it does not.
+    /// What is wrong with the file beyond single records: its sequence numbers, and histories that git merged into it.
     ///
     /// # Errors
     /// The file is not there, not readable or not a plan file.
-    pub fn violations(&self) -> Result<Vec<Violation>, PlanError> {
-        Ok(self.stream()?.violations)
+    pub fn diagnose(&self) -> Result<Diagnosis, PlanError> {
+        let (bytes, stream) = self.bytes_and_stream()?;
+        let mut diagnosis = Diagnosis {
+            violations: stream.violations,
+            ..Diagnosis::default()
+        };
+        if let Some(histories) =
+            self.histories(&bytes, stream.checkpoints, &diagnosis.violations)?
+        {
+            diagnosis.sides = origins(&histories);
+            let merged = merge::merge(histories, &remark)?;
+            diagnosis.taken = merged.taken;
+            diagnosis.conflicts = merged.conflicts;
+        }
+        Ok(diagnosis)
     }
 
-    /// Mends the sequence numbers by a rewrite with a new checkpoint; the items stay as they are.
-    /// Gives the plan, and the checkpoint's number, or `None` when there was nothing to mend.
+    /// Mends the sequence numbers by a rewrite with a new checkpoint. The items stay as they are; those of several
+    /// histories become one plan that keeps all of them.
     ///
     /// # Errors
-    /// As [`mutate`](Store::mutate), a broken contract excepted.
-    pub fn repair_seq(&self, options: MutateOptions) -> Result<(Plan, Option<u64>), PlanError> {
+    /// As [`mutate`](Store::mutate), a broken contract excepted; [`PlanError::Conflicts`].
+    pub fn repair_seq(
+        &self,
+        options: MutateOptions,
+        on_conflict: OnConflict,
+    ) -> Result<Repaired, PlanError> {
         self.must_exist()?;
         check_lock_ignored(&self.file)?;
         let _lock = Lock::acquire(&self.file)?;
-        let stream = self.stream()?;
-        if stream.violations.is_empty() {
-            return Ok((stream.plan, None));
+        let (bytes, mut stream) = self.bytes_and_stream()?;
+        let mut repaired = Repaired::default();
+        let histories = self.histories(&bytes, stream.checkpoints, &stream.violations)?;
+        if let Some(histories) = histories {
+            repaired.sides = origins(&histories);
+            let merged = merge::merge(histories, &remark)?;
+            if on_conflict == OnConflict::Refuse && !merged.conflicts.is_empty() {
+                return Err(PlanError::Conflicts {
+                    file: self.file.clone(),
+                    sides: repaired.sides,
+                    conflicts: merged.conflicts,
+                });
+            }
+            (stream.plan, stream.carried) = (merged.plan, merged.carried);
+            (repaired.taken, repaired.conflicts) = (merged.taken, merged.conflicts);
+        } else if stream.violations.is_empty() {
+            repaired.plan = stream.plan;
+            return Ok(repaired);
         }
         let seq = next_seq(stream.watermark, 1)?;
         check(&stream.plan, &options)?;
@@ -138,7 +209,29 @@ impl Store {
                 ..signature(&options)
             },
         )?;
-        Ok((stream.plan, Some(seq)))
+        repaired.plan = stream.plan;
+        repaired.seq = Some(seq);
+        Ok(repaired)
+    }
+
+    /// The histories in the file, where there are several. Only a file with a second checkpoint or a broken contract
+    /// can have them, so others are not looked at twice.
+    fn histories(
+        &self,
+        bytes: &[u8],
+        checkpoints: usize,
+        violations: &[Violation],
+    ) -> Result<Option<Histories>, PlanError> {
+        if checkpoints < 2 && violations.is_empty() {
+            return Ok(None);
+        }
+        let Some(mut histories) = histories::find(bytes)? else {
+            return Ok(None);
+        };
+        if let Some(ancestor) = ancestor::find(&self.file, &histories.sides) {
+            histories.ancestor = Some(ancestor);
+        }
+        Ok(Some(histories))
     }
 
     fn rewrite(
@@ -183,24 +276,33 @@ impl Store {
     }
 
     fn sound_stream(&self) -> Result<Stream, PlanError> {
-        let mut stream = self.stream()?;
-        if stream.violations.is_empty() {
-            return Ok(stream);
+        let (bytes, mut stream) = self.bytes_and_stream()?;
+        if !stream.violations.is_empty() {
+            return Err(PlanError::SeqContract {
+                file: self.file.clone(),
+                violations: std::mem::take(&mut stream.violations),
+            });
         }
-        Err(PlanError::SeqContract {
-            file: self.file.clone(),
-            violations: std::mem::take(&mut stream.violations),
-        })
+        if stream.checkpoints > 1
+            && let Some(histories) = histories::find(&bytes)?
+        {
+            return Err(PlanError::SeveralHistories {
+                file: self.file.clone(),
+                sides: origins(&histories),
+            });
+        }
+        Ok(stream)
     }
 
-    fn stream(&self) -> Result<Stream, PlanError> {
+    fn bytes_and_stream(&self) -> Result<(Vec<u8>, Stream), PlanError> {
         let bytes = read_bounded(&self.file).map_err(|error| match error {
             PlanError::Io { cause, file, .. } if cause.kind() == io::ErrorKind::NotFound => {
                 PlanError::NotFound { file }
             }
             other => other,
         })?;
-        Stream::parse(&bytes)
+        let stream = Stream::parse(&bytes)?;
+        Ok((bytes, stream))
     }
 
     /// Keeps a mistyped path from leaving a lock file behind.
@@ -272,6 +374,16 @@ fn signature(options: &MutateOptions) -> Signature<'_> {
         pid: std::process::id(),
         is_repair: false,
     }
+}
+
+fn origins(histories: &Histories) -> Vec<Origin> {
+    let sides = histories.sides.iter();
+    sides.map(|side| side.origin.clone()).collect()
+}
+
+/// The comment that keeps what a merge could not keep in its place.
+fn remark(text: String) -> Result<Comment, PlanError> {
+    Comment::new(clock::now(), &super::comment_author(), &text)
 }
 
 fn next_seq(watermark: u64, events: u64) -> Result<u64, PlanError> {

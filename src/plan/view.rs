@@ -105,11 +105,12 @@ impl<'a> Row<'a> {
 
     fn mark(&self) -> &'static str {
         match self.item.status() {
-            Status::Pending => "[ ]",
+            // A canceled step is struck through instead.
+            Status::Pending | Status::Canceled => "[ ]",
             Status::InProgress => "[~]",
             Status::Completed => "[x]",
             Status::Blocked => "[!]",
-            Status::Deferred | Status::Canceled => "[-]",
+            Status::Deferred => "[-]",
         }
     }
 
@@ -163,9 +164,9 @@ fn ids_text(ids: &[ItemId]) -> String {
     )
 }
 
-/// Text for a view of lines: a line end or an escape sequence in a step must not forge one.
+/// Text for a view of lines: a line end or an escape sequence in a step must not forge one. A tab can't, and stays.
 fn one_line(text: &str) -> String {
-    text.replace(char::is_control, " ")
+    text.replace(|c: char| c.is_control() && c != '\t', " ")
 }
 
 const SECTIONS: [&str; 7] = [
@@ -272,7 +273,7 @@ mod tests {
 - [-] st-006 Rest (deps: st-005; waiting: st-005; status: deferred)
 
 ### Canceled
-- [-] st-007 ~~Gild~~ (status: canceled)
+- [ ] st-007 ~~Gild~~ (status: canceled)
 
 ### Completed
 - [x] st-001 Lay the base

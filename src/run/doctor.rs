@@ -80,10 +80,6 @@ fn plan(request: &Request, repo: &Repo) -> Result<(Plan, String), RunError> {
     let store = Store::at(&file);
     let plan = store.read()?;
     plan::check_lock_ignored(&file).map_err(RunError::PlanGate)?;
-    let violations = store.violations()?;
-    if !violations.is_empty() {
-        return Err(plan::PlanError::SeqContract { file, violations }.into());
-    }
     if request.parallel_tasks <= 1 {
         plan.check_single_in_progress()?;
     }

@@ -17,6 +17,7 @@ mod learnings;
 mod patches;
 mod plan_fixture;
 mod privacy;
+mod plan_merge;
 mod resume;
 mod run;
 mod run_bad_input;

@@ -285,7 +285,9 @@ fn a_kill_at_any_step_of_writing_leaves_the_old_plan_or_the_new_one() {
         assert_eq!(items > killed, bench.read(PLAN) != before, "step {step}");
         bench.ok(&["doctor"]);
         // Whatever the kill left, the next writer begins from the plan that is there, and cleans up.
-        bench.ok(&["remove", "--id", &format!("st-{:03}", killed + 1)]);
+        if items > killed {
+            bench.ok(&["remove", "--id", &format!("st-{:03}", killed + 1)]);
+        }
         bench.ok(&["add", "--step", &format!("after {step}")]);
         assert_eq!(
             bench.files(".step"),
@@ -620,4 +622,77 @@ fn every_name_of_a_plan_shares_one_lock() {
     bench.ok(&["--file", "link.jsonl", "add", "--step", "x"]);
     assert!(link.is_symlink() && !bench.folder.path().join("link.jsonl.lock").exists());
     assert_eq!(bench.ok(&["ready"]), "- st-001 x (dep_state: ready)\n");
+}
+
+#[test]
+fn removing_what_is_not_there_is_an_error_of_the_command_alone() {
+    let bench = Bench::with_plan();
+    assert_eq!(
+        bench.refused(&["remove", "--id", "X"]),
+        "error: unknown id 'X'"
+    );
+    let before = bench.read(PLAN);
+    let record = r#"{"v":3,"ts":"t","lane":"event","seq":2,"op":"remove","id":"X"}"#;
+    bench.write(PLAN, &format!("{before}{record}\n"));
+    assert_eq!(bench.ok(&["show"]), "- [ ] (empty plan)\n");
+}
+
+#[test]
+fn the_panel_is_held_to_one_item_in_progress_unless_allowed() {
+    let bench = Bench::with_plan();
+    for id in ["a", "b"] {
+        let begun = [
+            "add",
+            "--id",
+            id,
+            "--step",
+            id,
+            "--status",
+            "doing",
+            "--allow-multiple-in-progress",
+        ];
+        bench.ok(&begun);
+    }
+    let message = "error: multiple in_progress items found: a, b";
+    assert_eq!(bench.refused(&["emit-update-plan"]), message);
+    assert_eq!(
+        bench.ok(&["emit-update-plan", "--allow-multiple-in-progress"]),
+        "{\"plan\":[{\"step\":\"a\",\"status\":\"in_progress\"},{\"step\":\"b\",\"status\":\"in_progress\"}]}\n"
+    );
+    assert!(bench.ok(&["emit-plan-sync"]).starts_with("{\"version\":1,"));
+}
+
+#[test]
+fn marks_tabs_and_an_edge_without_a_type() {
+    let bench = Bench::with_plan();
+    for (id, status) in [
+        ("a", "deferred"),
+        ("b", "canceled"),
+        ("c", "blocked"),
+        ("d", "done"),
+    ] {
+        bench.ok(&["add", "--id", id, "--step", "x\ty", "--status", status]);
+    }
+    assert_eq!(
+        bench
+            .ok(&["add", "--id", "e", "--step", "z", "--deps", "d:, d :"])
+            .lines()
+            .next(),
+        Some("upserted e")
+    );
+    assert_eq!(
+        bench
+            .ok(&["set-deps", "--id", "e", "--deps", "d:"])
+            .lines()
+            .next(),
+        Some("updated e deps -> d")
+    );
+    assert_eq!(
+        bench.ok(&["show"]),
+        "### Ready\n- [ ] e z (dep_state: ready; deps: d)\n\n\
+         ### Blocked\n- [!] c x\ty (dep_state: blocked_manual; status: blocked)\n\n\
+         ### Deferred\n- [-] a x\ty (status: deferred)\n\n\
+         ### Canceled\n- [ ] b ~~x\ty~~ (status: canceled)\n\n\
+         ### Completed\n- [x] d x\ty\n"
+    );
 }
