@@ -224,7 +224,7 @@ impl Reader {
 
     /// The line on which the record begins. The parser's own count leaves out blank lines and takes CRLF for a record's
     /// end one byte early, so for a message the file is counted.
-    fn line(&self) -> u64 {
+    pub fn line(&self) -> u64 {
         let Some(position) = self.record.position() else {
             return 1;
         };

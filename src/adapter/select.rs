@@ -23,7 +23,19 @@ pub struct Listed {
     pub missing: Option<String>,
     /// What it can do.
     pub capabilities: Capabilities,
+    /// How to choose it, where its name alone is not enough.
+    pub usage: Option<&'static str>,
 }
+
+/// Those that are no program of their own, with how each is chosen.
+const WITHOUT_PROGRAM: [(&str, &str); 3] = [
+    ("command", "any program: its command line stands after `--`"),
+    ("replay", "recorded answers: --adapter replay --answers DIR"),
+    (
+        EXTERNAL,
+        "starts nothing: waves are written, `mesh collect` brings the answers",
+    ),
+];
 
 /// Finds who does the work: `-- COMMAND`, else `--adapter`, else the preferred one of `mesh.yaml`, else its only one, else
 /// the first built-in agent whose program is found.
@@ -229,7 +241,28 @@ pub fn list(configured: &Configured, folder: &Path) -> Vec<Listed> {
             listed.push(entry(agent.name, &config, "built in", configured, folder));
         }
     }
+    for (name, usage) in WITHOUT_PROGRAM {
+        if !configured.adapters.contains_key(name) {
+            listed.push(without_program(name, usage));
+        }
+    }
     listed
+}
+
+fn without_program(name: &str, usage: &'static str) -> Listed {
+    let capabilities = match name {
+        "command" => command::capabilities(&AdapterConfig::default(), None),
+        _ => Capabilities::default(),
+    };
+    Listed {
+        name: name.to_owned(),
+        source: "built in",
+        tried: None,
+        program: None,
+        missing: None,
+        capabilities,
+        usage: Some(usage),
+    }
 }
 
 fn entry(
@@ -263,5 +296,6 @@ fn entry(
         program,
         missing,
         capabilities,
+        usage: None,
     }
 }

@@ -47,6 +47,7 @@ fn object(one: &Listed, version: Option<&str>, default: Option<&str>) -> serde_j
         "version": version,
         "tried_with": one.tried,
         "missing": one.missing,
+        "usage": one.usage,
         "is_default": default == Some(one.name.as_str()),
         "capabilities": one.capabilities,
     })
@@ -61,7 +62,7 @@ fn show(one: &Listed, version: Option<&str>, context: &Context) -> Result<(), Cl
             let version = version.map_or(String::new(), |version| shown(version, one.tried));
             format!("{version}{}", program.display())
         }
-        (None, None) => String::new(),
+        (None, None) => one.usage.unwrap_or_default().to_owned(),
     };
     terminal.data(&format!("{:<10} {what}", one.name))?;
     terminal.data(&format!("           {}", abilities(&one.capabilities)))?;

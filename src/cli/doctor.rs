@@ -20,21 +20,19 @@ pub fn execute(args: &RunOptions, context: &Context) -> Result<u8, CliError> {
                 terminal.data(&format!("{good} {:<12} {text}", finding.what))?;
             }
             Err(error) => {
-                let bad = terminal.out_tone(Tone::Bad, "FAIL");
-                terminal.data(&format!(
-                    "{bad} {:<12} {}",
-                    finding.what,
-                    with_causes(error)
-                ))?;
+                let (label, more) = match finding.still_usable {
+                    Some(more) => (terminal.out_tone(Tone::Note, "warn"), format!("; {more}")),
+                    None => (terminal.out_tone(Tone::Bad, "FAIL"), String::new()),
+                };
+                let what = with_causes(error);
+                terminal.data(&format!("{label} {:<12} {what}{more}", finding.what))?;
                 if let Some(hint) = error.hint() {
                     terminal.data(&format!("     {:<12} {hint}", "hint:"))?;
                 }
             }
         }
     }
-    Ok(u8::from(
-        findings.iter().any(|finding| finding.found.is_err()),
-    ))
+    Ok(u8::from(findings.iter().any(Finding::is_failure)))
 }
 
 fn as_json(finding: &Finding) -> String {
@@ -42,5 +40,18 @@ fn as_json(finding: &Finding) -> String {
         Ok(text) => (text.clone(), None),
         Err(error) => (with_causes(error), error.hint()),
     };
-    serde_json::json!({"what": finding.what, "ok": finding.found.is_ok(), "detail": text, "hint": hint}).to_string()
+    let level = match &finding.found {
+        Ok(_) => "ok",
+        Err(_) if finding.is_failure() => "fail",
+        Err(_) => "warning",
+    };
+    serde_json::json!({
+        "what": finding.what,
+        "ok": finding.found.is_ok(),
+        "level": level,
+        "detail": text,
+        "still_usable": finding.still_usable,
+        "hint": hint,
+    })
+    .to_string()
 }

@@ -86,15 +86,9 @@ struct AppendArgs {
 
 #[derive(Clone, Debug, Args)]
 struct RecallArgs {
-    /// Only learnings with at least one of these words
-    #[arg(
-        long,
-        value_name = "TEXT",
-        default_value = "",
-        hide_default_value = true,
-        allow_hyphen_values = true
-    )]
-    query: String,
+    /// Only learnings with at least one of these words; none when there is no word in it
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    query: Option<String>,
     /// The most learnings to show
     #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
@@ -212,8 +206,12 @@ fn show(args: &RecallArgs, path: Option<PathBuf>, context: &Context) -> Result<(
         return Ok(terminal.data(&painted(&view::text(&found), terminal))?);
     }
     let file = shown(&store);
+    let asks_nothing = |text: &String| !text.contains(char::is_alphanumeric);
     terminal.talk(&match contents.records.len() {
         0 => format!("no learnings in {file}"),
+        _ if args.query.as_ref().is_some_and(asks_nothing) => format!(
+            "nothing found: there is no word in the query; leave --query out to see what {file} has"
+        ),
         1 => format!("nothing found; {file} has 1 learning"),
         all => format!("nothing found; {file} has {all} learnings"),
     });

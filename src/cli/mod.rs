@@ -9,6 +9,8 @@ mod defaults;
 mod demo;
 mod doctor;
 mod error;
+#[cfg(test)]
+mod hints;
 mod invoke;
 mod learnings;
 mod mcp;

@@ -36,9 +36,10 @@ pub fn execute(args: &RunOptions, context: &Context) -> Result<u8, CliError> {
     announce(&preflight, folder.id(), &context.terminal);
     let artifacts = format!("artifacts: {}", folder.path().display());
     context.terminal.detail(&artifacts);
+    let run_folder = folder.path().to_owned();
     let (code, report) = drive(PlanRun::begin(preflight, folder, lock)?, &context.terminal)?;
     if let Some(report) = report {
-        super::runs::write_files(&report, &args.report, context)?;
+        super::runs::write_files(&report, &run_folder, &args.report, context)?;
     }
     Ok(code)
 }
@@ -230,11 +231,18 @@ pub fn nothing_to_do(preflight: &Preflight, context: &Context) -> Result<u8, Cli
     let terminal = &context.terminal;
     terminal.talk(&preflight.line(&clock::run_id(clock::now())));
     let counts = preflight.counts();
+    let hint = preflight.way_on(&context.folder);
     if terminal.json {
-        let object = serde_json::json!({"status": "completed", "tasks": [], "detail": format!("no runnable tasks: {counts}")});
+        let detail = format!("no runnable tasks: {counts}");
+        let object =
+            serde_json::json!({"status": "completed", "tasks": [], "detail": detail, "hint": hint});
         terminal.data(&object.to_string())?;
     } else {
         terminal.data(&format!("No runnable tasks: {counts}"))?;
+        if let Some(hint) = &hint {
+            let label = terminal.err_tone(Tone::Note, "hint:");
+            terminal.talk(&format!("{label} {hint}"));
+        }
     }
     Ok(0)
 }

@@ -113,7 +113,7 @@ fn show(args: &ShowRunArgs, context: &Context) -> Result<u8, CliError> {
     let terminal = &context.terminal;
     let report = Report::of(&state);
     match &report {
-        Some(report) => write_files(report, &args.files, context)?,
+        Some(report) => write_files(report, folder.path(), &args.files, context)?,
         None if args.files.junit.is_some() || args.files.markdown.is_some() => {
             return Err(CliError::NotAPlanRun(folder.id().clone()));
         }
@@ -132,6 +132,7 @@ fn show(args: &ShowRunArgs, context: &Context) -> Result<u8, CliError> {
 /// Writes the report in the forms that were asked for.
 pub fn write_files(
     report: &Report,
+    run_folder: &Path,
     files: &ReportFiles,
     context: &Context,
 ) -> Result<(), CliError> {
@@ -141,7 +142,11 @@ pub fn write_files(
             .map_err(|source| CliError::Write { path, source })
     };
     if let Some(path) = &files.junit {
-        write(path, &report.junit()?)?;
+        let log = |path: &Path| {
+            let bytes = std::fs::read(run_folder.join(path)).ok()?;
+            Some(String::from_utf8_lossy(&bytes).into_owned())
+        };
+        write(path, &report.junit(&log)?)?;
     }
     if let Some(path) = &files.markdown {
         write(path, &report.markdown())?;

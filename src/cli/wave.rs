@@ -3,15 +3,18 @@
 use super::args::{Context, ExportArgs, LintArgs, WaveCommand};
 use super::error::CliError;
 use super::terminal::Tone;
+use crate::git::Repo;
 use crate::job::JobError;
-use crate::model::shell_word;
-use crate::run::{self, RunError};
+use crate::ledger;
+use crate::model::{Event, shell_word};
+use crate::plan::SwarmOverrides;
+use crate::run::{self, Protocols, RunError, Shelf};
 use crate::table::{ReadOptions, Reader};
-use crate::wave::{self, Call, Label, Problem, Runner, lint};
+use crate::wave::{self, Call, Label, Problem, Runner, Subject, Team, lint};
 use serde_json::{Value, json};
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Does what the subcommand says.
 pub fn execute(command: &WaveCommand, context: &Context) -> Result<u8, CliError> {
@@ -28,19 +31,23 @@ fn check(args: &LintArgs, context: &Context) -> Result<u8, CliError> {
     let terminal = &context.terminal;
     let mut is_good = true;
     for name in &args.waves {
-        let (rows, problems) = look(&context.folder.join(name), name)?;
+        let (rows, problems) = look(name, args.protocol.as_deref(), context)?;
         is_good &= problems.is_empty();
         if terminal.json {
             let problems: Vec<Value> = problems
                 .iter()
-                .map(|problem| json!({"row": problem.row, "column": problem.column, "message": problem.message}))
+                .map(|problem| as_json(problem, name))
                 .collect();
             terminal
                 .data(&json!({"wave": name, "rows": rows, "problems": problems}).to_string())?;
             continue;
         }
         for problem in &problems {
-            terminal.data(&format!("`{}`: {problem}", name.display()))?;
+            let file = file_of(problem, name);
+            let line = problem
+                .line
+                .map_or(String::new(), |line| format!(", line {line}"));
+            terminal.data(&format!("`{}`{line}: {problem}", file.display()))?;
         }
         if problems.is_empty() {
             let good = terminal.out_tone(Tone::Good, "ok");
@@ -57,7 +64,7 @@ fn check(args: &LintArgs, context: &Context) -> Result<u8, CliError> {
 /// Writes the folder for another runner.
 fn export(args: &ExportArgs, context: &Context) -> Result<u8, CliError> {
     let path = context.folder.join(&args.wave);
-    let (header, rows) = read_table(&path, &args.wave)?;
+    let Table { header, rows, .. } = read_table(&path, &args.wave)?;
     let call = call_of(&path)?.unwrap_or_default();
     let bad = |why| CliError::BadCall {
         path: path.with_extension("call.json"),
@@ -105,21 +112,94 @@ fn export(args: &ExportArgs, context: &Context) -> Result<u8, CliError> {
     Ok(0)
 }
 
-/// The number of rows, and what is wrong with them or with the call file beside them.
-fn look(path: &Path, name: &Path) -> Result<(usize, Vec<Problem>), CliError> {
-    let (header, rows) = read_table(path, name)?;
-    let call = call_of(path)?.map(|text| serde_json::from_str(&text).unwrap_or_default());
-    Ok((rows.len(), lint(&header, &rows, call.as_ref())))
+/// The file that a problem is in.
+fn file_of(problem: &Problem, wave: &Path) -> PathBuf {
+    match problem.in_call {
+        true => wave.with_extension("call.json"),
+        false => wave.to_owned(),
+    }
 }
 
-fn read_table(path: &Path, name: &Path) -> Result<(Vec<String>, Vec<Vec<String>>), CliError> {
+fn as_json(problem: &Problem, wave: &Path) -> Value {
+    json!({
+        "row": problem.row,
+        "column": problem.column,
+        "message": problem.message,
+        "item": problem.item,
+        "file": file_of(problem, wave),
+        "line": problem.line,
+    })
+}
+
+/// The number of rows, and what is wrong with them or with the call file beside them.
+fn look(
+    name: &Path,
+    protocol: Option<&str>,
+    context: &Context,
+) -> Result<(usize, Vec<Problem>), CliError> {
+    let path = context.folder.join(name);
+    let table = read_table(&path, name)?;
+    let call = call_of(&path)?;
+    let problems = lint(Subject {
+        csv: &path,
+        header: &table.header,
+        rows: &table.rows,
+        lines: &table.lines,
+        call: call.as_deref(),
+        teams: &teams(&path, protocol, context)?,
+    });
+    Ok((table.rows.len(), problems))
+}
+
+/// The rounds that a wave may be one of: those of the protocol that is named, else of the run whose folder it is in,
+/// else of every protocol that is known here.
+fn teams(wave: &Path, protocol: Option<&str>, context: &Context) -> Result<Vec<Team>, CliError> {
+    let folder = &context.folder;
+    let root = Repo::find(folder).map_or(folder.clone(), |repo| repo.root().to_owned());
+    let shelf = Shelf {
+        root: &root,
+        named: &context.config.protocols,
+    };
+    let load = |name: &str| Protocols::load(name, shelf, SwarmOverrides::default());
+    if let Some(name) = protocol {
+        return Ok(load(name)?.teams());
+    }
+    let ledger = wave.ancestors().nth(2).map(|run| run.join("ledger.jsonl"));
+    let first = ledger.and_then(|path| ledger::first(&path).ok().flatten());
+    let settings = match first.map(|record| record.event) {
+        Some(Event::RunStarted(body)) => body.settings,
+        _ => Value::Null,
+    };
+    let of_run = settings["protocol"]
+        .as_str()
+        .and_then(|name| load(name).ok());
+    Ok(match of_run {
+        Some(protocols) => protocols.teams(),
+        None => Protocols::known_teams(shelf),
+    })
+}
+
+/// A wave CSV.
+struct Table {
+    header: Vec<String>,
+    rows: Vec<Vec<String>>,
+    /// The line that each row begins on.
+    lines: Vec<u64>,
+}
+
+fn read_table(path: &Path, name: &Path) -> Result<Table, CliError> {
     let table = |error| RunError::from(JobError::Table(error));
     let mut reader = Reader::open(path, name, &ReadOptions::default()).map_err(table)?;
-    let mut rows = Vec::new();
+    let (mut rows, mut lines) = (Vec::new(), Vec::new());
     while let Some(row) = reader.next_row().map_err(table)? {
         rows.push(row);
+        lines.push(reader.line());
     }
-    Ok((reader.header().to_vec(), rows))
+    Ok(Table {
+        header: reader.header().to_vec(),
+        rows,
+        lines,
+    })
 }
 
 /// The text of the call file beside a wave CSV.
@@ -128,6 +208,8 @@ fn call_of(path: &Path) -> Result<Option<String>, CliError> {
     match std::fs::read_to_string(&call_path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        // Whatever it holds, it is no JSON.
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => Ok(Some(String::new())),
         Err(source) => Err(CliError::Read {
             path: call_path,
             source,

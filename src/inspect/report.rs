@@ -175,6 +175,9 @@ pub struct ValidationReport {
     pub duration_ms: u64,
     /// The most telling line of its output.
     pub key_line: String,
+    /// All of its output, relative to the run's folder.
+    #[serde(skip)]
+    pub log_path: PathBuf,
 }
 
 /// Workers of the run.
@@ -403,6 +406,7 @@ impl ValidationReport {
             passed: run.passed(),
             duration_ms: run.duration_ms,
             key_line: run.key_line.clone(),
+            log_path: run.log_path.clone(),
         }
     }
 }

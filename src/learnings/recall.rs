@@ -27,8 +27,9 @@ const SECONDS_PER_DAY: f64 = 86_400.0;
 /// What is looked for.
 #[derive(Clone, Debug)]
 pub struct Query {
-    /// Only records with at least one of these words; all records when there is no word in it.
-    pub text: String,
+    /// Only records with at least one of these words, so none when there is no word in it. `None` is no question at all:
+    /// all records.
+    pub text: Option<String>,
     /// Only records of these statuses; of any when empty.
     pub statuses: Vec<String>,
     /// The most records to give.
@@ -50,7 +51,7 @@ pub struct Found<'a> {
 
 /// The best records for `query`, best first.
 pub fn recall<'a>(records: &'a [Record<'a>], now: Timestamp, query: &Query) -> Vec<Found<'a>> {
-    let words = distinct_words(&query.text);
+    let words = distinct_words(query.text.as_deref().unwrap_or_default());
     let statuses: HashSet<String> = query.statuses.iter().map(|status| word(status)).collect();
     let superseding = superseding(records);
     let candidates: Vec<Candidate> = records
@@ -66,7 +67,7 @@ pub fn recall<'a>(records: &'a [Record<'a>], now: Timestamp, query: &Query) -> V
     let weights = Weights::of(&words, &candidates);
     let mut ranked: Vec<(Rank, Candidate)> = candidates
         .into_iter()
-        .filter(|candidate| words.is_empty() || !candidate.hits.is_empty())
+        .filter(|candidate| query.text.is_none() || !candidate.hits.is_empty())
         .map(|candidate| {
             let is_superseded = superseding.contains_key(candidate.record.id());
             (
@@ -253,9 +254,17 @@ mod tests {
 
     fn query(text: &str) -> Query {
         Query {
-            text: text.to_owned(),
+            text: Some(text.to_owned()),
             statuses: Vec::new(),
             limit: 100,
+        }
+    }
+
+    /// No question at all.
+    fn everything() -> Query {
+        Query {
+            text: None,
+            ..query("")
         }
     }
 
@@ -360,8 +369,10 @@ mod tests {
             record("codify", json!({"status": "codify_now"})),
         ];
         let order = ["codify", "more", "less", "unknown", "later", "old"];
-        assert_eq!(ids(&records, &query("")), order);
-        assert_eq!(ids(&records, &query(" ?! ")), order);
+        assert_eq!(ids(&records, &everything()), order);
+        for nothing in ["", "   ", "\t\n", " ?! "] {
+            assert_eq!(ids(&records, &query(nothing)), [""; 0], "{nothing:?}");
+        }
     }
 
     #[test]
@@ -374,7 +385,7 @@ mod tests {
                 json!({"captured_at": "2026-02-13T13:00:00+01:00"}),
             ),
         ];
-        assert_eq!(ids(&records, &query("")), ["future", "second", "first"]);
+        assert_eq!(ids(&records, &everything()), ["future", "second", "first"]);
     }
 
     #[test]
@@ -389,7 +400,7 @@ mod tests {
             ),
             record("lost", json!({"supersedes_id": "nobody"})),
         ];
-        let found = recall(&records, time(NOW), &query(""));
+        let found = recall(&records, time(NOW), &everything());
         let found: Vec<_> = found
             .iter()
             .map(|found| (found.record.id(), found.superseded_by))
@@ -413,7 +424,7 @@ mod tests {
             record("new", json!({"supersedes_id": "old", "status": "do_less"})),
             record("old", json!({})),
         ];
-        let mut only = query("");
+        let mut only = everything();
         only.statuses = vec!["Do More".to_owned()];
         let found = recall(&records, time(NOW), &only);
         assert_eq!(found.len(), 1);

@@ -27,6 +27,8 @@ mod item;
 mod link;
 mod lock;
 mod merge;
+#[cfg(test)]
+mod merge_properties;
 pub mod metadata;
 pub mod mirror;
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::record::{Envelope, Signature, write_state};
 use super::sequence::Lane;
 use super::{Actor, Comment, Dep, Item, ItemId, Plan, PlanError, Status};
 
-fn config() -> ProptestConfig {
+pub(super) fn config() -> ProptestConfig {
     ProptestConfig {
         failure_persistence: None,
         ..ProptestConfig::default()
@@ -18,7 +18,7 @@ fn config() -> ProptestConfig {
 
 /// One change, as a program asks for it.
 #[derive(Clone, Debug)]
-enum Change {
+pub(super) enum Change {
     Upsert(String, String),
     SetStatus(String, Status),
     SetDeps(String, Vec<String>),
@@ -34,7 +34,7 @@ fn id() -> impl Strategy<Value = String> {
     select(vec!["a", "b", "c", "st-001"]).prop_map(str::to_owned)
 }
 
-fn change() -> impl Strategy<Value = Change> {
+pub(super) fn change() -> impl Strategy<Value = Change> {
     let status = select(vec![
         Status::Pending,
         Status::InProgress,
@@ -107,7 +107,7 @@ impl Change {
     }
 
     /// The same, by a call.
-    fn make(&self, plan: &mut Plan) -> Result<(), PlanError> {
+    pub(super) fn make(&self, plan: &mut Plan) -> Result<(), PlanError> {
         let id = |id: &str| -> ItemId { id.parse().expect("not blank") };
         let item = |id: &str, step: &str| -> Item { item_text(id, step).parse().expect("an item") };
         match self {

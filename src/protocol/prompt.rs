@@ -16,6 +16,24 @@ use crate::template;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
+/// Every placeholder there is a value for; a template with another one is refused.
+pub const PLACEHOLDERS: [&str; 14] = [
+    "task_id",
+    "objective",
+    "mesh_meta",
+    "files",
+    "step",
+    "role",
+    "attempt",
+    "proposal",
+    "critiques",
+    "synthesis",
+    "patch",
+    "checks",
+    "dissent",
+    "feedback",
+];
+
 /// What a prompt says of the task itself.
 #[derive(Clone, Debug)]
 pub struct TaskContext {
@@ -38,24 +56,25 @@ pub fn render(
     task: &TaskContext,
     state: &UnitState,
 ) -> String {
+    // In the order of `PLACEHOLDERS`.
     let values = [
-        ("task_id", task.task_id.clone()),
-        ("objective", task.objective.clone()),
-        ("mesh_meta", task.mesh_meta.clone()),
-        ("files", task.files.clone()),
-        ("step", step(round).to_owned()),
-        ("role", role.to_string()),
-        ("attempt", attempt.to_string()),
-        ("proposal", answers(protocol, state, "proposal", round)),
-        ("critiques", answers(protocol, state, "critique", round)),
-        ("synthesis", answers(protocol, state, "synthesis", round)),
-        ("patch", patch(protocol, state)),
-        ("checks", checks(protocol, state)),
-        ("dissent", dissent(state)),
-        ("feedback", feedback(state, round, role)),
+        task.task_id.clone(),
+        task.objective.clone(),
+        task.mesh_meta.clone(),
+        task.files.clone(),
+        step(round).to_owned(),
+        role.to_string(),
+        attempt.to_string(),
+        answers(protocol, state, "proposal", round),
+        answers(protocol, state, "critique", round),
+        answers(protocol, state, "synthesis", round),
+        patch(protocol, state),
+        checks(protocol, state),
+        dissent(state),
+        feedback(state, round, role),
     ];
-    let values = values.map(|(name, value)| (name, inert(&value)));
-    let values = BTreeMap::from(values);
+    let values = values.map(|value| inert(&value));
+    let values: BTreeMap<&str, String> = PLACEHOLDERS.into_iter().zip(values).collect();
     round
         .prompt
         .render(|name| values.get(name).map(String::as_str))

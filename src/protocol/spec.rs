@@ -20,6 +20,7 @@
 //! `prompt` and `schema` name files beside the protocol file, or built-in templates. A protocol that can't
 //! work is refused with the file, the line and the reason.
 
+use super::prompt::PLACEHOLDERS;
 use crate::collect::schema::{Schema, SchemaError};
 use crate::model::{Lane, Role, RoundName};
 use crate::template::{Braces, Template};
@@ -59,6 +60,23 @@ pub enum ProtocolError {
         /// The template.
         name: String,
     },
+    /// A prompt asks for a value that there is none of.
+    #[error(
+        "template `{template}` of protocol `{file}`, line {line}: unknown placeholder `{{{name}}}`{}",
+        nearest(near)
+    )]
+    Placeholder {
+        /// The file or built-in.
+        file: String,
+        /// The template's file.
+        template: String,
+        /// The line in the template, counted from 1.
+        line: usize,
+        /// What stands between the braces.
+        name: String,
+        /// Known names that look like it, best first.
+        near: Vec<&'static str>,
+    },
     /// A result schema is not one.
     #[error("protocol `{file}`")]
     Schema {
@@ -68,6 +86,30 @@ pub enum ProtocolError {
         #[source]
         source: SchemaError,
     },
+}
+
+impl ProtocolError {
+    /// What helps.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            ProtocolError::Placeholder { name, .. } => {
+                let known = PLACEHOLDERS.map(|name| format!("{{{name}}}"));
+                let known = known.join(", ");
+                Some(format!(
+                    "known: {known}; for the text itself write {{{{{name}}}}}"
+                ))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn nearest(names: &[&str]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`{{{name}}}`")).collect();
+    match names.is_empty() {
+        true => String::new(),
+        false => format!("; nearest: {}", names.join(", ")),
+    }
 }
 
 /// Where prompt and schema texts come from; reading files is the caller's business.
@@ -304,14 +346,69 @@ fn load_round(
             source,
         }
     })?;
+    let prompt = template(&round.prompt)?;
+    if let Some((line, name)) = unknown_placeholder(&prompt) {
+        return Err(ProtocolError::Placeholder {
+            file: file.to_owned(),
+            template: beside(file, &round.prompt),
+            near: near(&name),
+            line,
+            name,
+        });
+    }
     Ok(Round {
-        prompt: Template::parse(&template(&round.prompt)?, Braces::Escaped),
+        prompt: Template::parse(&prompt, Braces::Escaped),
         schema,
         name: round.name,
         roles: round.roles,
         lane: round.lane,
         inputs: round.inputs,
     })
+}
+
+/// The first placeholder of a prompt that nothing has a value for, with its line. Only what reads as a name is one:
+/// templates show JSON to their readers, whose braces are text.
+fn unknown_placeholder(prompt: &str) -> Option<(usize, String)> {
+    let is_unknown = |name: &&str| {
+        let is_part = |c: char| c.is_alphanumeric() || "_-.".contains(c);
+        let word = name.trim();
+        let is_word =
+            word.starts_with(|c: char| c.is_alphabetic() || c == '_') && word.chars().all(is_part);
+        let is_name = is_word || PLACEHOLDERS.contains(&spelled(name).as_str());
+        is_name && !PLACEHOLDERS.contains(name)
+    };
+    // No placeholder goes over the end of a line.
+    prompt.lines().enumerate().find_map(|(index, line)| {
+        let template = Template::parse(line, Braces::Escaped);
+        let name = template.names().into_iter().find(is_unknown)?.to_owned();
+        Some((index + 1, name))
+    })
+}
+
+/// A name as the known ones are spelled.
+fn spelled(name: &str) -> String {
+    name.trim().to_lowercase().replace(['-', ' ', '.'], "_")
+}
+
+/// The known names that look like `name`, at most three, best first.
+fn near(name: &str) -> Vec<&'static str> {
+    const ALIKE: f64 = 0.75;
+    let name = spelled(name);
+    let mut near: Vec<(f64, &str)> = PLACEHOLDERS
+        .into_iter()
+        .map(|known| (strsim::jaro_winkler(known, &name), known))
+        .filter(|(alike, _)| *alike >= ALIKE)
+        .collect();
+    near.sort_by(|a, b| b.0.total_cmp(&a.0));
+    near.into_iter().take(3).map(|(_, known)| known).collect()
+}
+
+/// The name of a file beside `file`, as a message shows it.
+fn beside(file: &str, name: &str) -> String {
+    match file.rsplit_once('/') {
+        Some((folder, _)) => format!("{folder}/{name}"),
+        None => name.to_owned(),
+    }
 }
 
 /// `Err((culprit, reason))`: the word to look for in the file, and what is wrong with it.

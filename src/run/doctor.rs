@@ -6,7 +6,7 @@
 use super::prepare::{self, Request};
 use super::{Protocols, RunError};
 use crate::adapter;
-use crate::git::Repo;
+use crate::git::{GitError, Repo};
 use crate::integrate::{Delivery, RepoLock};
 use crate::plan::{self, Item, Plan, Status, Store, metadata};
 use crate::scope::Scope;
@@ -18,19 +18,33 @@ pub struct Finding {
     pub what: &'static str,
     /// What is well, or what is wrong with it.
     pub found: Result<String, RunError>,
+    /// What can be done all the same, where what is wrong does not stop everything.
+    pub still_usable: Option<&'static str>,
 }
+
+impl Finding {
+    /// Whether nothing can be done about what was looked at until it is mended.
+    pub fn is_failure(&self) -> bool {
+        self.found.is_err() && self.still_usable.is_none()
+    }
+}
+
+/// Outside of a repository rows of a CSV can be worked, and no plan.
+const ONLY_SPAWN: &str = "mesh spawn works here; mesh run needs a repository";
 
 /// Looks at everything that a run as requested would need.
 pub fn examine(request: &Request) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut add = |what, found| findings.push(Finding { what, found });
+    let mut add = |what, found| {
+        findings.push(Finding {
+            what,
+            found,
+            still_usable: None,
+        });
+    };
     let repo = match Repo::find(&request.folder) {
         Ok(repo) => repo,
-        Err(error) => {
-            add("repository", Err(error.into()));
-            add("workers", workers(request));
-            return findings;
-        }
+        Err(error) => return without_repository(error, workers(request)),
     };
     let root = repo.root().display().to_string();
     add(
@@ -73,6 +87,23 @@ pub fn examine(request: &Request) -> Vec<Finding> {
         .map_err(RunError::from),
     );
     findings
+}
+
+/// A folder that is simply in no repository is no fault of it, where workers are there for `mesh spawn`.
+fn without_repository(error: GitError, workers: Result<String, RunError>) -> Vec<Finding> {
+    let is_plain = matches!(error, GitError::NoRepository { .. });
+    vec![
+        Finding {
+            what: "repository",
+            found: Err(error.into()),
+            still_usable: (is_plain && workers.is_ok()).then_some(ONLY_SPAWN),
+        },
+        Finding {
+            what: "workers",
+            found: workers,
+            still_usable: None,
+        },
+    ]
 }
 
 fn plan(request: &Request, repo: &Repo) -> Result<(Plan, String), RunError> {

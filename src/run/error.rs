@@ -272,6 +272,7 @@ impl RunError {
                 let run = run_folder.file_name().unwrap_or_default().to_string_lossy();
                 Some(format!("bring the tree in order first: mesh resume {run}"))
             }
+            RunError::Protocol(error) => error.hint(),
             RunError::Delivery(error) => Some(error.hint()),
             RunError::Adapter(error) => error.hint(),
             RunError::Job(error) => error.hint(),

@@ -6,9 +6,9 @@ use crate::git::Repo;
 use crate::integrate::{self, Delivery, Isolation};
 use crate::job::{Bounds, Budget};
 use crate::learnings;
-use crate::model::RunId;
+use crate::model::{RunId, shell_word};
 use crate::patch;
-use crate::plan::{self, ItemId, Plan, ResolveError, Status, Store, SwarmOverrides};
+use crate::plan::{self, Item, ItemId, Plan, ResolveError, Status, Store, SwarmOverrides};
 use crate::schedule::{Concurrency, Deps, Dispatch, Limits, Selected, Selection, Skipped, Wish};
 use crate::scope::{Claims, Reach};
 use std::collections::{BTreeMap, BTreeSet};
@@ -340,5 +340,43 @@ impl Preflight {
             with(Status::Blocked),
             with(Status::Completed)
         )
+    }
+
+    /// How to go on where nothing can begin because tasks are blocked: the command for the first of those that hold up
+    /// others, else for the first one. `folder` is where the command would be typed.
+    pub fn way_on(&self, folder: &Path) -> Option<String> {
+        let is_blocked = |item: &&Item| item.status() == Status::Blocked;
+        let blocked: Vec<&Item> = self.plan.items().iter().filter(is_blocked).collect();
+        let holds_up = |one: &Item| {
+            let waits = |item: &Item| item.deps().iter().any(|dep| dep.id == *one.id());
+            let mut pending = self.plan.items().iter();
+            pending.any(|item| item.status() == Status::Pending && waits(item))
+        };
+        let first = blocked
+            .iter()
+            .find(|item| holds_up(item))
+            .or(blocked.first())?;
+        let is_ready = |item: &Item| {
+            item.status() == Status::Pending && self.plan.dep_state(item) == plan::DepState::Ready
+        };
+        if self.plan.items().iter().any(is_ready) {
+            return None;
+        }
+        let id = shell_word(first.id().as_str());
+        let usual = folder.join(plan::PLAN_FILE_DEFAULT);
+        let file = match is_same(&usual, &self.settings.plan_file) {
+            true => String::new(),
+            false => format!(
+                " --file {}",
+                shell_word(&self.settings.plan_file.to_string_lossy())
+            ),
+        };
+        let more = match blocked.len() {
+            1 => "1 task is blocked".to_owned(),
+            many => format!("{many} tasks are blocked"),
+        };
+        Some(format!(
+            "{more}; the comments of each say why. To have one worked again: mesh st set-status --id {id} --status pending{file}"
+        ))
     }
 }

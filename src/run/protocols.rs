@@ -3,8 +3,9 @@
 use super::RunError;
 use crate::model::Risk;
 use crate::plan::{ItemId, Metadata, SwarmOverrides};
-use crate::protocol::{Definition, Protocol, Templates, Tiers};
+use crate::protocol::{Definition, Protocol, Round, Templates, Tiers};
 use crate::schedule::Selected;
+use crate::wave::Team;
 use include_dir::{Dir, include_dir};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -86,6 +87,22 @@ impl Protocols {
         };
         let known = first.into_iter().filter_map(|name| self.by_name.get(name));
         known.map(Protocol::widest_round).max().unwrap_or(1)
+    }
+
+    /// Who answers in which round, for every protocol that a task may go by.
+    pub fn teams(&self) -> Vec<Team> {
+        self.by_name.values().flat_map(teams_of).collect()
+    }
+
+    /// The same of every protocol that is known here by name. One that can't be used has none.
+    pub fn known_teams(shelf: Shelf<'_>) -> Vec<Team> {
+        let is_protocol = |path: &Path| path.extension().is_some_and(|end| end == "yaml");
+        let built_in = BUILT_IN.files().map(|file| file.path());
+        let built_in = built_in.filter(|path| is_protocol(path));
+        let built_in = built_in.filter_map(|path| path.file_stem()?.to_str());
+        let names = built_in.chain(shelf.named.keys().map(String::as_str));
+        let protocols = names.filter_map(|name| load_rounds(name, shelf).ok());
+        protocols.flat_map(|protocol| teams_of(&protocol)).collect()
     }
 
     /// From now on the fallback of the chosen protocol is the chosen one; gives its name, where there is one.
@@ -187,6 +204,17 @@ impl Protocols {
                 )
             })
     }
+}
+
+fn teams_of(protocol: &Protocol) -> Vec<Team> {
+    let rounds = protocol.rounds.iter().chain(&protocol.hydration);
+    let team = |round: &Round| Team {
+        protocol: protocol.name.clone(),
+        round: round.name.clone(),
+        roles: round.roles.clone(),
+        lane: round.lane,
+    };
+    rounds.map(team).collect()
 }
 
 /// Adds `protocol` and the chain of those it falls back to.

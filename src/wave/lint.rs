@@ -1,21 +1,58 @@
 //! Checks a wave CSV and its call file: whoever works a wave, and whoever wrote it, must be able to rely on its shape.
 //!
-//! Pure: cells in, problems out. What is checked is what CONTRACT, section 3, promises: the columns, the ids, one round and
-//! one concurrency number throughout, a lane in every row with one author per unit, and units whose scopes share no path.
+//! Pure: text in, problems out. What is checked is what CONTRACT, section 3, promises: the columns, the ids, one round and
+//! one concurrency number throughout, a lane in every row with one author per unit, every role of the round, units whose
+//! scopes share no path, and a call file (in [`lint_call`](super::lint_call)) that says the same.
 
-use super::COLUMNS;
-use crate::model::{Lane, RowId, RowKey};
+use super::{COLUMNS, lint_call};
+use crate::model::{Lane, Role, RoundName, RowId, RowKey};
 use crate::protocol::HYDRATION;
 use crate::scope::{Claims, Reach};
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::Path;
+
+/// A wave to check.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'w> {
+    /// The wave CSV; what its call file names counts from the folder that it is in.
+    pub csv: &'w Path,
+    /// Its header.
+    pub header: &'w [String],
+    /// Its rows.
+    pub rows: &'w [Vec<String>],
+    /// The line that each row begins on.
+    pub lines: &'w [u64],
+    /// The text of the call file, where there is one.
+    pub call: Option<&'w str>,
+    /// The rounds that the wave may be one of.
+    pub teams: &'w [Team],
+}
+
+/// Who answers in a round of a protocol.
+#[derive(Clone, Debug)]
+pub struct Team {
+    /// The protocol.
+    pub protocol: String,
+    /// The round.
+    pub round: RoundName,
+    /// Who answers, one row each.
+    pub roles: Vec<Role>,
+    /// What the rows may return.
+    pub lane: Lane,
+}
 
 /// Something that is wrong with a wave.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problem {
+    /// Whether it is in the call file.
+    pub in_call: bool,
+    /// The line in the file, counted from 1, where it is known.
+    pub line: Option<u64>,
     /// The row, counted from 1 after the header; `None` for the header and the call file.
     pub row: Option<usize>,
+    /// The id of the row; `None` for the header and the call file.
+    pub item: Option<String>,
     /// The column, or the key of the call file.
     pub column: String,
     /// What is wrong there.
@@ -24,9 +61,18 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.row {
-            Some(row) => write!(f, "row {row}, column `{}`: {}", self.column, self.message),
-            None => write!(f, "`{}`: {}", self.column, self.message),
+        if let Some(row) = self.row {
+            write!(f, "row {row}, ")?;
+        }
+        if let Some(item) = &self.item {
+            write!(f, "item `{}`, ", crate::model::one_line(item))?;
+        }
+        if self.row.is_some() {
+            f.write_str("column ")?;
+        }
+        match self.column.is_empty() {
+            true => f.write_str(&self.message),
+            false => write!(f, "`{}`: {}", self.column, self.message),
         }
     }
 }
@@ -44,26 +90,57 @@ const SHARED: [&str; 7] = [
 /// Columns that hold a number from 1 on.
 const NUMBERS: [&str; 4] = ["attempt", "wave", "max_concurrency", "timeout_seconds"];
 
-/// Everything that is wrong with these rows, and with `call` where there is a call file.
-pub fn lint(header: &[String], rows: &[Vec<String>], call: Option<&Value>) -> Vec<Problem> {
-    if let Some(problem) = check_header(header) {
-        return vec![problem];
-    }
-    let rows: Vec<Row<'_>> = rows
+/// What the prompt of a task that needs no validation has of its metadata.
+const NO_VALIDATION: &str = "allow_no_validation: true";
+
+/// Everything that is wrong with a wave and its call file.
+pub fn lint(subject: Subject<'_>) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let is_readable = match check_header(subject.header) {
+        Some(problem) => {
+            problems.push(problem);
+            false
+        }
+        None => true,
+    };
+    let rows: Vec<Row<'_>> = subject
+        .rows
         .iter()
         .enumerate()
+        .filter(|_| is_readable)
         .map(|(index, cells)| Row {
             number: index + 1,
             cells,
         })
         .collect();
-    let mut problems = Vec::new();
+    if is_readable {
+        check_rows(&rows, subject.teams, &mut problems);
+    }
+    for problem in &mut problems {
+        let index = problem.row.map(|row| row - 1);
+        problem.line = match index {
+            Some(index) => subject.lines.get(index).copied(),
+            None => Some(1),
+        };
+        problem.item = index.and_then(|index| Some(rows.get(index)?.cell("id").to_owned()));
+    }
+    let number = |column: &str| rows.first()?.cell(column).parse().ok();
+    let wanted = lint_call::Wanted {
+        max_concurrency: number("max_concurrency"),
+        timeout_seconds: number("timeout_seconds"),
+    };
+    problems.extend(lint_call::check(subject.csv, subject.call, &wanted));
+    problems
+}
+
+fn check_rows(rows: &[Row<'_>], teams: &[Team], problems: &mut Vec<Problem>) {
     let Some(first) = rows.first() else {
-        return vec![at(None, "id", "the wave has no rows")];
+        problems.push(at(None, "id", "the wave has no rows"));
+        return;
     };
     let mut ids = BTreeSet::new();
-    for row in &rows {
-        check_row(row, &mut problems);
+    for row in rows {
+        check_row(row, problems);
         if !ids.insert(row.cell("id")) {
             problems.push(at(Some(row.number), "id", "is there twice"));
         }
@@ -78,11 +155,7 @@ pub fn lint(header: &[String], rows: &[Vec<String>], call: Option<&Value>) -> Ve
             }
         }
     }
-    check_units(&rows, &mut problems);
-    if let Some(call) = call {
-        check_call(call, first, &mut problems);
-    }
-    problems
+    check_units(rows, teams, problems);
 }
 
 struct Row<'r> {
@@ -111,6 +184,7 @@ fn at(row: Option<usize>, column: &str, message: &str) -> Problem {
         row,
         column: column.to_owned(),
         message: message.to_owned(),
+        ..Problem::default()
     }
 }
 
@@ -166,13 +240,30 @@ fn check_row(row: &Row<'_>, problems: &mut Vec<Problem>) {
             add(column, "is empty");
         }
     }
-    if row.cell("scope").is_empty() && row.cell("round") != HYDRATION {
+    for column in ["scope", "depends_on"] {
+        let cell = row.cell(column);
+        if !cell.is_empty() && cell.split(';').any(|part| part.trim().is_empty()) {
+            add(column, "has an empty part between its semicolons");
+        }
+    }
+    // What the task lacks is what that round asks for.
+    if row.cell("round") == HYDRATION {
+        return;
+    }
+    if row.cell("scope").is_empty() {
         add("scope", "is empty: nothing could be changed");
+    }
+    if row.cell("acceptance").trim().is_empty() {
+        add("acceptance", "is empty: nothing says when the task is done");
+    }
+    let may_lack = row.cell("prompt").contains(NO_VALIDATION);
+    if row.cell("validation").trim().is_empty() && !may_lack {
+        add("validation", "is empty: no command would prove the result");
     }
 }
 
 /// What holds between the rows of a unit, and between units.
-fn check_units(rows: &[Row<'_>], problems: &mut Vec<Problem>) {
+fn check_units(rows: &[Row<'_>], teams: &[Team], problems: &mut Vec<Problem>) {
     let mut units: BTreeMap<&str, Vec<&Row<'_>>> = BTreeMap::new();
     for row in rows {
         units.entry(row.cell("unit")).or_default().push(row);
@@ -181,6 +272,7 @@ fn check_units(rows: &[Row<'_>], problems: &mut Vec<Problem>) {
     let mut claims = Claims::default();
     for rows in units.values() {
         let first = rows[0];
+        check_team(rows, teams, problems);
         for row in &rows[1..] {
             if row.cell("lane") == Lane::Patch.as_str() {
                 problems.push(at(
@@ -221,33 +313,56 @@ fn meeting(row: &Row<'_>, reach: &Reach, others: &[(&Row<'_>, Reach)]) -> Proble
     )
 }
 
-fn check_call(call: &Value, first: &Row<'_>, problems: &mut Vec<Problem>) {
-    let number = |column: &str| {
-        first
-            .cell(column)
-            .parse::<u64>()
-            .map_or(Value::Null, Value::from)
+/// Whether every role of the round has its row, and the lane is the round's. Later attempts ask only those again whose
+/// answers were refused, so only a first one must be complete. A round that no protocol at hand has says nothing.
+fn check_team(rows: &[&Row<'_>], teams: &[Team], problems: &mut Vec<Problem>) {
+    let first = rows[0];
+    let of_round = |team: &&Team| team.round.as_str() == first.cell("round");
+    let has = |team: &Team, role: &str| team.roles.iter().any(|known| known.as_str() == role);
+    let fits = |team: &&Team| rows.iter().all(|row| has(team, row.cell("role")));
+    let teams = teams.iter().filter(of_round).filter(fits);
+    let Some(team) = teams.min_by_key(|team| team.roles.len()) else {
+        return;
     };
-    for (key, wanted) in [
-        ("instruction", Value::from("{prompt}")),
-        ("id_column", Value::from("id")),
-        ("max_concurrency", number("max_concurrency")),
-        ("max_runtime_seconds", number("timeout_seconds")),
-    ] {
-        if call[key] != wanted {
-            let message = format!("is {} in the call file; the wave wants {wanted}", call[key]);
-            problems.push(at(None, key, &message));
-        }
+    for row in rows
+        .iter()
+        .filter(|row| row.cell("lane") != team.lane.as_str())
+    {
+        let message = format!(
+            "is `{}`; round `{}` of protocol `{}` is `{}`",
+            row.cell("lane"),
+            team.round,
+            team.protocol,
+            team.lane.as_str()
+        );
+        problems.push(at(Some(row.number), "lane", &message));
     }
-    if !call["output_schema"].is_object() {
-        problems.push(at(None, "output_schema", "is no schema"));
+    if rows.iter().any(|row| row.cell("attempt") != "1") {
+        return;
+    }
+    let is_there = |role: &&Role| rows.iter().any(|row| row.cell("role") == role.as_str());
+    let missing: Vec<String> = team
+        .roles
+        .iter()
+        .filter(|role| !is_there(role))
+        .map(|role| format!("`{role}`"))
+        .collect();
+    if !missing.is_empty() {
+        let message = format!(
+            "unit `{}` has no row of {}, which answers in round `{}` of protocol `{}` too",
+            first.cell("unit"),
+            missing.join(" and "),
+            team.round,
+            team.protocol
+        );
+        problems.push(at(Some(first.number), "role", &message));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn header() -> Vec<String> {
         COLUMNS.map(str::to_owned).to_vec()
@@ -284,18 +399,51 @@ mod tests {
         COLUMNS.into_iter().zip(cells).map(cell).collect()
     }
 
+    fn good_call() -> Value {
+        json!({
+            "csv_path": "w.csv",
+            "instruction": "{prompt}",
+            "id_column": "id",
+            "output_csv_path": "w.out.csv",
+            "output_schema": {},
+            "max_concurrency": 5,
+            "max_runtime_seconds": 60,
+        })
+    }
+
+    fn found(header: &[String], rows: &[Vec<String>], call: Option<&str>) -> Vec<Problem> {
+        let team = Team {
+            protocol: "p".to_owned(),
+            round: RoundName::new("critique"),
+            roles: vec![
+                Role::new("critic"),
+                Role::new("other"),
+                Role::new("skeptic"),
+            ],
+            lane: Lane::ReadOnly,
+        };
+        let alone = Team {
+            roles: vec![Role::new("skeptic")],
+            ..team.clone()
+        };
+        lint(Subject {
+            csv: Path::new("/waves/w.csv"),
+            header,
+            rows,
+            lines: &[2, 7, 9],
+            call,
+            teams: &[team, alone],
+        })
+    }
+
     fn problems(rows: &[Vec<String>]) -> Vec<String> {
-        lint(&header(), rows, None)
-            .iter()
-            .map(ToString::to_string)
-            .collect()
+        let found = found(&header(), rows, Some(&good_call().to_string()));
+        found.iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn a_good_wave_has_no_problems() {
         assert_eq!(problems(&[row("a", &[]), row("b", &[])]), [""; 0]);
-        let call = json!({"instruction": "{prompt}", "id_column": "id", "max_concurrency": 5, "max_runtime_seconds": 60, "output_schema": {}});
-        assert_eq!(lint(&header(), &[row("a", &[])], Some(&call)), []);
     }
 
     #[test]
@@ -319,6 +467,21 @@ mod tests {
                 "column `timeout_seconds`: must be a number",
             ),
             (("prompt", " "), "column `prompt`: is empty"),
+            (("acceptance", " \n"), "column `acceptance`: is empty"),
+            (("validation", ""), "column `validation`: is empty"),
+            (
+                ("depends_on", "b;;c"),
+                "column `depends_on`: has an empty part",
+            ),
+            (
+                ("depends_on", "b; "),
+                "column `depends_on`: has an empty part",
+            ),
+            (("scope", "a/**;"), "column `scope`: has an empty part"),
+            (
+                ("lane", "patch"),
+                "column `lane`: is `patch`; round `critique` of protocol `p` is `read_only`",
+            ),
             (("scope", ""), "column `scope`: is empty"),
             (
                 ("scope", "../x"),
@@ -343,44 +506,88 @@ mod tests {
         assert_eq!(
             found,
             [
-                "row 2, column `max_concurrency`: is `6`, but `5` in row 1",
-                "row 3, column `id`: is there twice",
-                "row 2, column `scope`: may share a path with that of unit `a` in row 1",
+                "row 2, item `b.critique.skeptic.1`, column `max_concurrency`: is `6`, but `5` in row 1",
+                "row 3, item `a.critique.skeptic.1`, column `id`: is there twice",
+                "row 2, item `b.critique.skeptic.1`, column `scope`: may share a path with that of unit `a` in row 1",
             ]
         );
         let author = [("lane", "patch")];
-        assert!(problems(&[row("a", &author), row("a", &author)])[1].contains("a second author"));
+        let found = problems(&[row("a", &author), row("a", &author)]);
+        assert!(
+            found
+                .iter()
+                .any(|problem| problem.contains("a second author")),
+            "{found:?}"
+        );
     }
 
     #[test]
-    fn the_header_and_the_call_file_are_checked_too() {
+    fn every_role_of_the_round_has_a_row() {
+        let of = |role: &str, attempt: &str| {
+            let id = format!("a.critique.{role}.{attempt}");
+            row("a", &[("role", role), ("attempt", attempt), ("id", &id)])
+        };
+        let all = ["critic", "other", "skeptic"].map(|role| of(role, "1"));
+        assert_eq!(problems(&all), [""; 0]);
+        assert_eq!(
+            problems(&all[..2]),
+            [
+                "row 1, item `a.critique.critic.1`, column `role`: unit `a` has no row of `skeptic`, which answers in round `critique` of protocol `p` too"
+            ]
+        );
+        // Another protocol has the skeptic alone; and a later attempt asks only some again.
+        assert_eq!(problems(&all[2..]), [""; 0]);
+        assert_eq!(problems(&[of("critic", "2"), of("other", "2")]), [""; 0]);
+        // Nothing is known of a protocol with other roles.
+        assert_eq!(problems(&[of("judge", "1")]), [""; 0]);
+    }
+
+    #[test]
+    fn a_task_may_say_that_it_needs_no_validation() {
+        let metadata = [
+            ("validation", ""),
+            ("prompt", "scope: [a]\nallow_no_validation: true\n"),
+        ];
+        assert_eq!(problems(&[row("a", &metadata)]), [""; 0]);
+        let asked = [
+            ("round", HYDRATION),
+            ("id", "a.hydrate.skeptic.1"),
+            ("acceptance", ""),
+            ("validation", ""),
+            ("scope", ""),
+        ];
+        assert_eq!(problems(&[row("a", &asked)]), [""; 0]);
+    }
+
+    #[test]
+    fn a_problem_knows_its_line_and_its_item() {
+        let found = found(
+            &header(),
+            &[row("a", &[]), row("b", &[("risk", "x")])],
+            Some(&good_call().to_string()),
+        );
+        let [problem] = found.as_slice() else {
+            panic!("{found:?}");
+        };
+        let item = problem.item.as_deref();
+        assert_eq!(
+            (problem.line, item),
+            (Some(7), Some("b.critique.skeptic.1"))
+        );
+    }
+
+    #[test]
+    fn the_header_is_checked_too() {
+        let call = good_call().to_string();
+        let first = |header: &[String]| found(header, &[], Some(&call))[0].to_string();
         let mut other = header();
         other.swap(1, 2);
-        assert_eq!(
-            lint(&other, &[], None)[0].to_string(),
-            "`objective`: column 2 must be `unit`"
-        );
+        assert_eq!(first(&other), "`objective`: column 2 must be `unit`");
         other.truncate(1);
-        assert_eq!(
-            lint(&other, &[], None)[0].to_string(),
-            "`unit`: this column is missing"
-        );
+        assert_eq!(first(&other), "`unit`: this column is missing");
         other = header();
         other.push("more".to_owned());
-        assert_eq!(
-            lint(&other, &[], None)[0].to_string(),
-            "`more`: is no column of a wave"
-        );
-        assert_eq!(
-            lint(&header(), &[], None)[0].message,
-            "the wave has no rows"
-        );
-        let call = json!({"instruction": "{prompt}", "id_column": "id", "max_concurrency": 4, "max_runtime_seconds": 60, "output_schema": {}});
-        let found = lint(&header(), &[row("a", &[])], Some(&call));
-        assert_eq!(
-            found[0].to_string(),
-            "`max_concurrency`: is 4 in the call file; the wave wants 5"
-        );
-        assert_eq!(found.len(), 1);
+        assert_eq!(first(&other), "`more`: is no column of a wave");
+        assert_eq!(first(&header()), "`id`: the wave has no rows");
     }
 }

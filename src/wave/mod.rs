@@ -7,11 +7,12 @@ mod call;
 mod export;
 mod label;
 mod lint;
+mod lint_call;
 
 pub use call::Call;
 pub use export::{Exported, Runner, export};
 pub use label::Label;
-pub use lint::{Problem, lint};
+pub use lint::{Problem, Subject, Team, lint};
 
 use crate::model::{Lane, Risk, RoundName, RowKey, RunId, WaveNo};
 use crate::table::Writer;

@@ -222,7 +222,17 @@ fn adapters_are_listed_with_what_they_can_do_and_what_is_missing() {
             .expect("text")
             .contains("npm install -g @anthropic-ai/claude-code")
     );
+    for name in ["command", "replay", "external"] {
+        assert_eq!(one(name)["source"], "built in");
+        assert!(one(name)["usage"].is_string(), "{}", one(name));
+    }
     let text = world.mesh(&["adapters"]);
+    assert!(
+        text.out
+            .contains("\nreplay     recorded answers: --adapter replay --answers DIR\n"),
+        "{}",
+        text.out
+    );
     let codex = format!("codex      9.9.9 (tried with {tried}) /");
     assert!(text.out.contains(&codex), "{}", text.out);
     assert!(

@@ -71,7 +71,19 @@ fn outside_of_a_repository_and_as_json() {
             .as_str()
             .is_some_and(|hint| hint.contains("git init"))
     );
+    // Rows of a CSV can be worked anywhere.
+    assert_eq!((&lines[0]["level"], said.code), (&"warning".into(), 0));
+    let said = sandbox.mesh(&["doctor", "--", "/bin/sh"]);
+    assert!(said.out.starts_with("warn repository   `"), "{}", said.out);
+    assert!(
+        said.out
+            .contains("; mesh spawn works here; mesh run needs a repository\n"),
+        "{}",
+        said.out
+    );
+    let said = sandbox.mesh(&["doctor", "--", "no-such-agent"]);
     assert_eq!(said.code, 1);
+    assert_eq!(said.out.matches("FAIL ").count(), 2, "{}", said.out);
 }
 
 #[test]
@@ -85,4 +97,56 @@ fn the_projects_own_protocols_are_looked_at_whichever_is_chosen() {
     assert!(out.contains(mine), "{out}");
     assert!(out.contains("FAIL protocol     `[root]/q.yaml`\n"), "{out}");
     assert!(out.contains("ok   protocol     swarm"), "{out}");
+}
+
+#[test]
+fn a_template_with_an_unknown_placeholder_is_refused() {
+    let bench = Bench::new(&[Task::new("a")]);
+    let protocol = "name: p\nroles: [a]\nrounds:\n  - {name: r, roles: [a], lane: patch, prompt: mine.md, schema: synthesis.json}\n";
+    bench.write("protocols/p.yaml", protocol);
+    let message = "template `protocols/mine.md` of protocol `protocols/p.yaml`, line 3: unknown placeholder `{objektive}`; nearest: `{objective}`";
+    bench.write(
+        "protocols/mine.md",
+        "# {task_id}\n{{objektive}} { not one } {\"vote\": \"agree\"}\n{{{{x}}}} {objektive}\n",
+    );
+    let (code, out) = said(&bench, &["--protocol", "protocols/p.yaml", "--", "/bin/sh"]);
+    assert_eq!(code, 1);
+    assert!(
+        out.contains(&format!("FAIL protocol     {message}\n")),
+        "{out}"
+    );
+    assert!(
+        out.contains("hint:        known: {task_id}, {objective}, "),
+        "{out}"
+    );
+    for command in [
+        &["run"][..],
+        &["run", "--dry-run"],
+        &["wave", "next"],
+        &["wave", "simulate"],
+    ] {
+        let args = [
+            command,
+            &["--protocol", "protocols/p.yaml", "--", "/bin/sh"],
+        ]
+        .concat();
+        let args: Vec<&str> = match command {
+            ["wave", ..] => args[..4].to_vec(),
+            _ => args,
+        };
+        let said = bench.mesh(&args);
+        assert_eq!(said.code, 2, "{args:?}: {}", said.err);
+        assert!(
+            said.err.starts_with(&format!("error: {message}\n")),
+            "{args:?}: {}",
+            said.err
+        );
+    }
+    // Braces that are doubled, and what is no name at all, are text.
+    bench.write(
+        "protocols/mine.md",
+        "# {task_id}\n{{objektive}} {\"vote\": \"agree\"} {}\n",
+    );
+    let (code, out) = said(&bench, &["--protocol", "protocols/p.yaml", "--", "/bin/sh"]);
+    assert_eq!(code, 0, "{out}");
 }

@@ -498,6 +498,16 @@ fn nothing_found_is_said_and_no_failure() {
     assert_snapshot!(redacted(&sandbox, &said.err), @"nothing found; WORK/.learnings.jsonl has 4 learnings");
     let said = recall(&sandbox, &["--query", "zebra", "--json"]);
     assert_eq!((said.code, said.out.as_str()), (0, "{\"learnings\":[]}\n"));
+    for nothing in ["", "  ", "?!"] {
+        let said = recall(&sandbox, &["--query", nothing]);
+        assert_eq!((said.code, said.out.as_str()), (0, ""));
+        assert_eq!(
+            redacted(&sandbox, &said.err),
+            "nothing found: there is no word in the query; leave --query out to see what WORK/.learnings.jsonl has\n"
+        );
+        let said = recall(&sandbox, &["--query", nothing, "--json"]);
+        assert_eq!((said.code, said.out.as_str()), (0, "{\"learnings\":[]}\n"));
+    }
     let empty = Sandbox::new();
     let said = recall(&empty, &[]);
     assert_eq!((said.code, said.out.as_str()), (0, ""));

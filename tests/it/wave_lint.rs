@@ -44,13 +44,14 @@ fn what_is_wrong_is_named() {
     assert_eq!(said.code, 1);
     assert!(
         said.out
-            .contains("`w.csv`: row 1, column `lane`: must be `read_only` or `patch`\n"),
+            .contains("`w.csv`, line 2: row 1, item `a.critique.critic_a.1`, column `lane`: must be `read_only` or `patch`\n"),
         "{}",
         said.out
     );
     assert!(
-        said.out
-            .contains("`w.csv`: `id_column`: is null in the call file; the wave wants \"id\"\n"),
+        said.out.contains(
+            "`w.call.json`: `id_column`: is null in the call file; the wave wants \"id\"\n"
+        ),
         "{}",
         said.out
     );
@@ -66,9 +67,77 @@ fn what_is_wrong_is_named() {
     let said = bench.mesh(&["wave", "lint", "other.csv"]);
     assert_eq!(
         (said.code, said.out.as_str()),
-        (1, "`other.csv`: `prompt`: column 2 must be `unit`\n")
+        (
+            1,
+            "`other.csv`, line 1: `prompt`: column 2 must be `unit`\n`other.call.json`: is missing: nobody can be called for the wave without it\n"
+        )
     );
     let said = bench.mesh(&["wave", "lint", "none.csv"]);
     assert_eq!(said.code, 2);
     assert!(said.err.contains("`none.csv`"), "{}", said.err);
+}
+
+#[test]
+fn rows_and_call_file_must_be_those_of_the_whole_round() {
+    let bench = Bench::new(&[Task::new("a")]);
+    bench.run(&[]);
+    let waves = bench.run_folder().join("waves");
+    let wave = std::fs::read_to_string(waves.join("002-critique.csv")).expect("text");
+    let call = std::fs::read_to_string(waves.join("002-critique.call.json")).expect("text");
+    let lint = |csv: &str, call: Option<&str>, args: &[&str]| {
+        bench.write("002-critique.csv", csv);
+        let _ = std::fs::remove_file(bench.work().join("002-critique.call.json"));
+        if let Some(call) = call {
+            bench.write("002-critique.call.json", call);
+        }
+        let said = bench.mesh(&[&["wave", "lint", "002-critique.csv"], args].concat());
+        assert_eq!(said.err, "");
+        (said.code, said.out)
+    };
+    assert_eq!(lint(&wave, Some(&call), &[]).0, 0);
+
+    // Two critics of three: the last row begins with its id.
+    let last = wave.find("\na.critique.skeptic.1,").expect("the third row") + 1;
+    let (code, out) = lint(&wave[..last], Some(&call), &[]);
+    assert_eq!(code, 1);
+    assert_eq!(
+        out,
+        "`002-critique.csv`, line 2: row 1, item `a.critique.critic_a.1`, column `role`: unit `a` has no row of `skeptic`, which answers in round `critique` of protocol `swarm` too\n"
+    );
+    // By a protocol that has none of these roles nothing can be said.
+    assert_eq!(
+        lint(&wave[..last], Some(&call), &["--protocol", "solo"]).0,
+        0
+    );
+
+    for (broken, message) in [
+        (None, "`002-critique.call.json`: is missing"),
+        (
+            Some("{".to_owned()),
+            "`002-critique.call.json`, line 1: is not valid JSON",
+        ),
+        (
+            Some(call.replace("002-critique.csv", "001-proposal.csv")),
+            "`csv_path`: is \"001-proposal.csv\"",
+        ),
+        (
+            Some(call.replace("002-critique.out", "001-proposal.out")),
+            "`output_csv_path`: is \"001-proposal.out.csv\"",
+        ),
+        (
+            Some(
+                call.replace("\"type\":\"object\"", "\"type\":\"objekt\"")
+                    .replace("\"type\": \"object\"", "\"type\": \"objekt\""),
+            ),
+            "`output_schema`: is no valid schema",
+        ),
+        (
+            Some(call.replace("{prompt}", "{prompt}!")),
+            "`instruction`: is \"{prompt}!\"",
+        ),
+    ] {
+        let (code, out) = lint(&wave, broken.as_deref(), &[]);
+        assert_eq!(code, 1, "{message}");
+        assert!(out.contains(message), "{message}: {out}");
+    }
 }

@@ -35,7 +35,8 @@ pub enum WaveCommand {
     /// Check wave CSVs, and the call files beside them
     ///
     /// The columns and their order, the ids, one round and one concurrency number throughout, a lane in every row with one author
-    /// per unit, and that no two units may touch the same path. Exit code 1 when something is wrong.
+    /// per unit, a row for every role of the round, that no two units may touch the same path, and that the call file says
+    /// the same and leads to this wave. Exit code 1 when something is wrong.
     #[command(
         after_help = "Example:\n  mesh wave lint ~/.local/state/mesh/runs/20260213T015500Z/waves/001-proposal.csv"
     )]
@@ -104,4 +105,7 @@ pub struct LintArgs {
     /// The wave CSVs
     #[arg(value_name = "WAVE.csv", required = true)]
     pub waves: Vec<PathBuf>,
+    /// The protocol whose roles must be there [default: that of the run the wave is in, else any that is known]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub protocol: Option<String>,
 }

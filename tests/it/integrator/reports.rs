@@ -190,3 +190,31 @@ fn the_line_for_planning_panels_comes_with_every_change_of_the_plan() {
     let bench = Bench::new(&[Task::new("a")]);
     assert!(!bench.run(&[]).err.contains("update_plan"));
 }
+
+#[test]
+fn junit_is_xml_and_has_every_line_whatever_a_command_prints() {
+    let hostile = "printf 'one\\n\\033]0;never closed\\ntwo\\357\\277\\276\\357\\277\\277\\001\\000\\377\\nthree ]]> <&>\\r\\nfour'";
+    let task = Task::new("a").validation(&[hostile, "grep -q new a.txt"]);
+    let bench = Bench::new(&[task]);
+    let said = bench.run(&["junit=out/mesh.xml"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let xml = bench.read("out/mesh.xml");
+    let is_char = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
+    assert!(xml.chars().all(is_char), "{xml:?}");
+    for line in [
+        "<system-out>one\n",
+        "]0;never closed\n",
+        "two\u{fffd}",
+        "\nthree ]]",
+        "\nfour</system-out>",
+    ] {
+        assert!(xml.contains(line), "{line:?} in {xml}");
+    }
+    assert!(
+        bench
+            .mesh(&["runs", "show", "R", "--junit", "again.xml"])
+            .code
+            == 0
+    );
+    assert_eq!(bench.read("again.xml"), xml);
+}

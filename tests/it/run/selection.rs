@@ -157,4 +157,13 @@ fn nothing_runnable_is_no_failure() {
         (bench.read(PLAN), bench.run_folder().exists()),
         (before, false)
     );
+    // The command that is given is one that works.
+    let command = "mesh st set-status --id b --status pending";
+    let hint = format!(
+        "hint: 1 task is blocked; the comments of each say why. To have one worked again: {command}\n"
+    );
+    assert!(said.err.ends_with(&hint), "{}", said.err);
+    let args: Vec<&str> = command.split(' ').skip(1).collect();
+    assert_eq!(bench.mesh(&args).code, 0);
+    assert_eq!(bench.status_of("b"), "pending");
 }

@@ -1,0 +1,251 @@
+//! Checks the call file of a wave: it is there, it is one, and it says what the wave says.
+
+use super::{Call, Problem};
+use crate::collect::schema::Schema;
+use serde_json::Value;
+use std::path::{Component, Path, PathBuf};
+
+/// What the rows say that the call must say too; `None` where they say nothing that can be read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wanted {
+    pub max_concurrency: Option<u64>,
+    pub timeout_seconds: Option<u64>,
+}
+
+/// Everything that is wrong with the call file of the wave CSV `csv`.
+pub(super) fn check(csv: &Path, text: Option<&str>, wanted: &Wanted) -> Vec<Problem> {
+    let Some(text) = text else {
+        return vec![problem(
+            None,
+            "",
+            "is missing: nobody can be called for the wave without it",
+        )];
+    };
+    let call: Value = match serde_json::from_str(text) {
+        Ok(call) => call,
+        Err(error) => {
+            let (line, column) = (error.line(), error.column());
+            let message = format!("is not valid JSON: {}", without_place(&error));
+            let message = format!("{message} (column {column})");
+            return vec![problem(Some(line as u64), "", &message)];
+        }
+    };
+    if !call.is_object() {
+        return vec![problem(
+            Some(1),
+            "",
+            "is no object with the arguments of a call",
+        )];
+    }
+    let mut problems = check_values(text, &call, wanted);
+    problems.extend(check_paths(csv, text, &call));
+    problems.extend(check_schema(text, &call));
+    // What is left: keys that there are not, and values of another type.
+    if problems.is_empty()
+        && let Err(why) = Call::parse(text)
+    {
+        problems.push(problem(None, "", &format!("is no call: {why}")));
+    }
+    problems
+}
+
+fn check_values(text: &str, call: &Value, wanted: &Wanted) -> Vec<Problem> {
+    let values = [
+        ("instruction", Some(Value::from("{prompt}"))),
+        ("id_column", Some(Value::from("id"))),
+        ("max_concurrency", wanted.max_concurrency.map(Value::from)),
+        (
+            "max_runtime_seconds",
+            wanted.timeout_seconds.map(Value::from),
+        ),
+    ];
+    let differs = |(key, wanted): (&str, Option<Value>)| {
+        let wanted = wanted.filter(|wanted| call[key] != *wanted)?;
+        Some(other(text, call, key, &wanted))
+    };
+    values.into_iter().filter_map(differs).collect()
+}
+
+/// Both paths count from the file, and must lead to this wave: answers of one wave in the place of another are worse
+/// than none.
+fn check_paths(csv: &Path, text: &str, call: &Value) -> Vec<Problem> {
+    let folder = csv.parent().unwrap_or(Path::new(""));
+    let name = |path: &Path| Value::from(path.file_name().unwrap_or_default().to_string_lossy());
+    [
+        ("csv_path", csv.to_owned()),
+        ("output_csv_path", csv.with_extension("out.csv")),
+    ]
+    .into_iter()
+    .filter(|(key, wanted)| {
+        let named = call[*key].as_str().map(|path| plain(&folder.join(path)));
+        named.is_none_or(|named| named != plain(wanted))
+    })
+    .map(|(key, wanted)| other(text, call, key, &name(&wanted)))
+    .collect()
+}
+
+fn check_schema(text: &str, call: &Value) -> Option<Problem> {
+    const KEY: &str = "output_schema";
+    let line = line_of(text, KEY);
+    if !call[KEY].is_object() {
+        return Some(problem(line, KEY, "is no schema"));
+    }
+    let error = Schema::compile(KEY, call[KEY].clone()).err()?;
+    Some(problem(line, KEY, &format!("is no valid schema: {error}")))
+}
+
+fn other(text: &str, call: &Value, key: &str, wanted: &Value) -> Problem {
+    let message = format!("is {} in the call file; the wave wants {wanted}", call[key]);
+    problem(line_of(text, key), key, &message)
+}
+
+fn problem(line: Option<u64>, key: &str, message: &str) -> Problem {
+    Problem {
+        in_call: true,
+        line,
+        column: key.to_owned(),
+        message: message.to_owned(),
+        ..Problem::default()
+    }
+}
+
+/// The first line with the key; positions of single values are not kept by the parser.
+fn line_of(text: &str, key: &str) -> Option<u64> {
+    let key = format!("\"{key}\"");
+    let index = text.lines().position(|line| line.contains(&key))?;
+    Some(index as u64 + 1)
+}
+
+/// `path` without `.` and with `..` taken back, as text: nothing is looked up.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                plain.pop();
+            }
+            part => plain.push(part),
+        }
+    }
+    plain
+}
+
+fn without_place(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" at line ") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn found(text: Option<&str>) -> Vec<String> {
+        let wanted = Wanted {
+            max_concurrency: Some(5),
+            timeout_seconds: Some(60),
+        };
+        let found = check(Path::new("/waves/001-vote.csv"), text, &wanted);
+        let line = |problem: &Problem| problem.line.map_or("-".to_owned(), |line| line.to_string());
+        found
+            .iter()
+            .map(|one| format!("{}: {one}", line(one)))
+            .collect()
+    }
+
+    /// The good call with one value changed, indented.
+    fn changed(key: &str, value: Value) -> Vec<String> {
+        let mut call = json!({
+            "csv_path": "001-vote.csv",
+            "instruction": "{prompt}",
+            "id_column": "id",
+            "output_csv_path": "./001-vote.out.csv",
+            "output_schema": {"type": "object"},
+            "max_concurrency": 5,
+            "max_runtime_seconds": 60,
+        });
+        call[key] = value;
+        found(Some(&format!("{call:#}")))
+    }
+
+    #[test]
+    fn a_good_call_has_no_problems() {
+        assert_eq!(changed("id_column", "id".into()), [""; 0]);
+        assert_eq!(changed("csv_path", "../waves/001-vote.csv".into()), [""; 0]);
+        assert_eq!(changed("csv_path", "/waves/001-vote.csv".into()), [""; 0]);
+    }
+
+    #[test]
+    fn what_differs_from_the_wave_is_named_with_its_line() {
+        for (key, value, wanted) in [
+            (
+                "csv_path",
+                json!("002-vote.csv"),
+                "2: `csv_path`: is \"002-vote.csv\" in the call file; the wave wants \"001-vote.csv\"",
+            ),
+            (
+                "csv_path",
+                json!("../001-vote.csv"),
+                "2: `csv_path`: is \"../001-vote.csv\"",
+            ),
+            ("csv_path", json!(7), "2: `csv_path`: is 7 in the call file"),
+            (
+                "instruction",
+                json!("do {prompt}"),
+                "3: `instruction`: is \"do {prompt}\"",
+            ),
+            ("id_column", json!(null), "4: `id_column`: is null"),
+            (
+                "output_csv_path",
+                json!("001-critique.out.csv"),
+                "5: `output_csv_path`: is \"001-critique.out.csv\"",
+            ),
+            (
+                "output_schema",
+                json!({"type": "objekt"}),
+                "6: `output_schema`: is no valid schema: schema `output_schema` at /type: ",
+            ),
+            (
+                "output_schema",
+                json!([]),
+                "6: `output_schema`: is no schema",
+            ),
+            (
+                "max_concurrency",
+                json!(6),
+                "9: `max_concurrency`: is 6 in the call file; the wave wants 5",
+            ),
+            (
+                "max_runtime_seconds",
+                json!("60"),
+                "10: `max_runtime_seconds`: is \"60\"",
+            ),
+            ("more", json!(1), "-: is no call: unknown field `more`"),
+        ] {
+            let found = changed(key, value);
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert!(found[0].starts_with(wanted), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_call_file_that_is_missing_or_none_is_named() {
+        assert_eq!(
+            found(None),
+            ["-: is missing: nobody can be called for the wave without it"]
+        );
+        assert_eq!(
+            found(Some("{\n  \"csv_path\": \n}")),
+            ["3: is not valid JSON: expected value (column 1)"]
+        );
+        assert_eq!(
+            found(Some("[]")),
+            ["1: is no object with the arguments of a call"]
+        );
+        assert_eq!(found(Some("{}")).len(), 7);
+    }
+}
