@@ -6,7 +6,8 @@
 //!
 //! | where | looked at |
 //! | --- | --- |
-//! | `` `mesh …` ``, `run: mesh …`, a text or line that begins with `mesh …` | subcommands, options, number of arguments |
+//! | `` `mesh …` ``, `run: mesh …` | subcommands, options, number of arguments |
+//! | a text or line that begins with `mesh …` and a subcommand | all subcommands and options |
 //! | `mesh …` anywhere else, when a subcommand follows | the subcommand and the options up to the end of the clause |
 //! | `--option` without a command | some command has it |
 
@@ -80,7 +81,7 @@ fn what_does_not_exist_is_found() {
         "`mesh frobnicate`",
         "go on with mesh resume {run} --retry-faild, or leave it",
         "mesh runs list --al",
-        "mesh runs list one two",
+        "`mesh runs list one two`",
         "pass --allow-multiple",
         "give -q, or `mesh wave lint -z x.csv`",
         "Example:\n  mesh st remove --ids st-003",
@@ -205,7 +206,7 @@ fn check(line: &str, kind: Kind, root: &Command) -> Result<bool, String> {
             ));
         }
     }
-    if kind != Kind::Mention
+    if kind == Kind::Typed
         && let Err(error) = root.clone().try_get_matches_from(&words)
         && matches!(
             error.kind(),
