@@ -10,6 +10,7 @@ pub fn execute(args: &ResumeArgs, context: &Context) -> Result<u8, CliError> {
     let folder = find(&args.run, context)?;
     let raised = Raised {
         task_budget: args.task_budget.budget(),
+        ask_now: args.ask_now,
         ..super::spawn::raised(&args.budget)
     };
     match folder.kind()? {

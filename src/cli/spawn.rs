@@ -116,6 +116,7 @@ pub fn raised(args: &BudgetArgs) -> Raised {
         max_wall_seconds: args.max_wall_seconds,
         rate_limit_wait_max_seconds: args.rate_limit_wait_max,
         task_budget: TaskBudget::default(),
+        ask_now: false,
     }
 }
 

@@ -52,7 +52,7 @@ struct Open {
 pub enum Shut {
     /// The limit holds for longer than may be waited.
     TooLong {
-        /// Until then, as far as is known.
+        /// Until then, where the service said so.
         until: Option<Timestamp>,
         /// What the service said.
         text: String,
@@ -223,7 +223,7 @@ impl Breaker {
         let from = if open.is_said { now } else { open.since };
         if open.until.duration_since(from) > signed(self.wait_max) {
             self.state = State::Shut(Shut::TooLong {
-                until: Some(open.until),
+                until: Some(open.until).filter(|_| open.is_said),
                 text: open.text.clone(),
             });
         }

@@ -106,7 +106,9 @@ fn told(shut: &Shut) -> String {
             "a rate limit holds until {}, longer than rate_limit_wait_max allows: {text}",
             clock::utc_time_of_day(*until)
         ),
-        Shut::TooLong { until: None, text } => format!("a rate limit does not end: {text}"),
+        Shut::TooLong { until: None, text } => format!(
+            "a rate limit of unknown end was waited for as long as rate_limit_wait_max allows: {text}"
+        ),
         Shut::LogIn { text, .. } => format!("the agent is not logged in: {text}"),
     }
 }

@@ -253,11 +253,14 @@ fn after_exit(ended: &Ended, is_known: bool) -> Outcome {
         return Outcome::Failed(Failure::WorkerExit, exit_text(ended));
     }
     let streams = [&ended.stderr, &ended.stdout].map(|bytes| String::from_utf8_lossy(bytes));
-    let mut found = streams.iter().filter_map(|text| refusal::read(text));
-    if let Some(mut refusal) = found.find(|refusal| refusal.fault != Fault::Network) {
+    let mut found = streams
+        .iter()
+        .filter_map(|text| Some((text, refusal::read(text)?)));
+    if let Some((text, mut refusal)) = found.find(|(_, it)| it.fault != Fault::Network) {
         let said = || streams.iter().find_map(|text| Reset::find(text));
         refusal.reset = refusal.reset.or_else(said);
-        return Outcome::Unavailable(exit_text(ended), refusal);
+        let said = format!("{}: {}", how(ended), last_line(text.as_bytes()));
+        return Outcome::Unavailable(said, refusal);
     }
     Outcome::Failed(Failure::WorkerExit, exit_text(ended))
 }
@@ -356,8 +359,7 @@ mod tests {
         assert_eq!(judged(&ended(0, "", limit), None, None), limited);
         assert_eq!(
             judged(&ended(1, limit, ""), None, None),
-            "Quota: exit code 1",
-            "standard error is empty"
+            format!("Quota: exit code 1: {limit}")
         );
         let envelope = format!("{{\"type\":\"result\",\"is_error\":true,\"result\":\"{limit}\"}}");
         assert!(judged(&ended(0, &envelope, ""), None, None).starts_with("Quota: {"));

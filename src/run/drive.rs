@@ -116,6 +116,9 @@ impl PlanRun {
         settings.task_budget = raised.task_budget.or(settings.task_budget);
         // What was not there may be there now.
         state.forget_faults();
+        if raised.ask_now {
+            state.account_until = None;
+        }
         let repo = Repo::find(&started.root)?.recorded(&folder.writers());
         let lock = RepoLock::take(&repo, Some(folder.path()))?;
         let mut protocols = Protocols::load(

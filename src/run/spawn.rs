@@ -279,7 +279,10 @@ impl SpawnRun {
             }
             fold.take(record, place);
         })?;
-        let (mut kept, state) = fold.end(&folder)?;
+        let (mut kept, mut state) = fold.end(&folder)?;
+        if raised.ask_now {
+            state.account_until = None;
+        }
         let job = &mut kept.job;
         job.dialect = adapter::dialect(&job.worker)?;
         raised.apply(&mut job.budget, &mut job.max_wall_seconds);

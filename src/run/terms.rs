@@ -38,6 +38,8 @@ pub struct Raised {
     pub rate_limit_wait_max_seconds: Option<u64>,
     /// Those of each task of a plan.
     pub task_budget: TaskBudget,
+    /// A limit that was met before counts for nothing.
+    pub ask_now: bool,
 }
 
 impl Raised {

@@ -199,6 +199,9 @@ pub struct ResumeArgs {
     /// Of a spawned CSV, work the failed rows once more as well
     #[arg(long)]
     pub retry_failed: bool,
+    /// Ask the service although a limit that the run met still holds, as after a change of the plan
+    #[arg(long)]
+    pub ask_now: bool,
     /// Which run
     #[command(flatten)]
     pub run: OneRun,

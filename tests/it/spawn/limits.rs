@@ -100,6 +100,10 @@ fn a_reset_that_is_far_away_ends_the_run_and_is_remembered() {
         before,
         "a row was started although the limit holds"
     );
+    // It was lifted.
+    sandbox.write("until", "0");
+    let said = sandbox.mesh(&["resume", &run_id(&sandbox), "--ask-now"]);
+    assert_eq!(said.code, 0, "{}", said.err);
 }
 
 #[test]
@@ -116,7 +120,8 @@ fn without_a_reset_nothing_is_waited_for_where_waiting_is_not_wanted() {
     let said = spawn_agent(&sandbox, &options, &agent);
     assert_eq!(said.code, 4, "{}", said.err);
     assert!(
-        said.err.contains("longer than rate_limit_wait_max allows"),
+        said.err
+            .contains("of unknown end was waited for as long as rate_limit_wait_max allows: exit code 1: Credit"),
         "{}",
         said.err
     );
@@ -170,9 +175,12 @@ fn a_wait_is_shown_to_scripts_and_ends_when_asked() {
 #[test]
 fn without_a_log_in_no_further_row_is_started() {
     let sandbox = numbered(200);
-    for said in [
-        "Invalid API key · Please run /login",
-        "unexpected status 401 Unauthorized: Missing bearer",
+    for (said, hint) in [
+        ("Invalid API key · Please run /login", "hint: run `claude`"),
+        (
+            "unexpected status 401 Unauthorized: Missing bearer",
+            "hint: ",
+        ),
     ] {
         let sandbox = numbered(200);
         let agent = fake_agent();
@@ -183,7 +191,7 @@ fn without_a_log_in_no_further_row_is_started() {
             "{}",
             mesh.err
         );
-        assert!(mesh.err.contains("hint: "), "{}", mesh.err);
+        assert!(mesh.err.contains(hint), "{}", mesh.err);
         assert_eq!(ends(&sandbox, "failed"), 0);
         let met = ends(&sandbox, "unavailable");
         assert!((1..=4).contains(&met), "{met} rows were refused");

@@ -132,7 +132,7 @@ fn agents_tell_of_rate_limits_on_either_stream() {
     assert_eq!(finish(mesh), 4);
     assert_eq!(
         without_moment(&ended(&sandbox)),
-        "pending | 0 | rate_limited: waiting for a rate limit until TIME: exit code 1 |"
+        "pending | 0 | rate_limited: waiting for a rate limit until TIME: exit code 1: {\"error\":{\"type\":\"usage_limit_reached\",\"resets_in_seconds\":1800}} |"
     );
 }
 
