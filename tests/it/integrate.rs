@@ -232,6 +232,36 @@ fn a_patch_lands_at_the_line_that_it_states() {
 }
 
 #[test]
+fn what_git_writes_otherwise_than_computed_does_not_stay() {
+    let task = Task::new("a").validation(&["true"]);
+    let bench = Bench::with_files(&[task], &[(".gitattributes", "a.txt filter=odd\n")]);
+    bench.git(&["config", "filter.odd.smudge", "sed s/new/other/"]);
+    let said = bench.run(&["--json"]);
+    assert_eq!(
+        (said.code, reason(&said).as_str()),
+        (1, "ambiguous_integration"),
+        "{}",
+        said.err
+    );
+    let detail = report(&said)["tasks"][0]["detail"].to_string();
+    assert!(
+        detail.contains("`a.txt` is not what the patch makes of it"),
+        "{detail}"
+    );
+    assert_eq!(bench.read("a.txt"), "old\n");
+}
+
+#[test]
+fn line_ends_that_git_gives_a_file_by_its_attributes_stay() {
+    let task = Task::new("a").scope(&["dir/"]).validation(&["true"]);
+    let task = task.patches(&[&create("dir/n.bat", "x")]);
+    let bench = Bench::with_files(&[task], &[(".gitattributes", "*.bat text eol=crlf\n")]);
+    let said = bench.run(&[]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(bench.read("dir/n.bat"), "x\r\n");
+}
+
+#[test]
 fn a_patch_to_the_learnings_in_any_spelling() {
     for path in [
         ".learnings.jsonl",
