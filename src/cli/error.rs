@@ -7,12 +7,11 @@ use crate::invoke::{InvokeError, KEYS};
 use crate::job::JobError;
 use crate::learnings::LearningsError;
 use crate::ledger::LedgerError;
-use crate::model::RunId;
+use crate::model::{RunId, visible_lines};
 use crate::plan::PlanError;
 use crate::run::{Blame, RunError};
 use crate::simulate::DurationsError;
 use std::error::Error;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -116,6 +115,14 @@ pub enum CliError {
         #[source]
         source: std::io::Error,
     },
+    /// `--row` of a row that a run does not have.
+    #[error("run `{run}` has no row `{row}`")]
+    NoRow {
+        /// The run.
+        run: RunId,
+        /// As given.
+        row: String,
+    },
     /// A report in another form of a run that has none.
     #[error("run `{0}` is one of a spawned CSV: its report is the output CSV")]
     NotAPlanRun(RunId),
@@ -182,6 +189,7 @@ impl CliError {
             CliError::FlattenWhat => Some("name one with --output-schema F".to_owned()),
             CliError::ResumeWhat => Some("name the input, or --resume=RUN".to_owned()),
             CliError::NoRunOver(_) => Some("mesh runs list shows all runs; --resume=RUN names one".to_owned()),
+            CliError::NoRow { run, .. } => Some(format!("mesh runs show {run} --failed names those that failed")),
             CliError::NotAPlanRun(run) => Some(format!("mesh runs show {run} names it")),
             CliError::NotUnderWay(_) => Some("mesh runs list shows which have ended".to_owned()),
             CliError::Plan(error) => error.hint(),
@@ -196,7 +204,11 @@ impl CliError {
     pub fn report(&self, terminal: &Terminal) -> ExitCode {
         if let CliError::Usage(error) = self {
             // Help goes to standard output, usage errors to standard error; a closed pipe is neither's fault.
-            let _ = error.print();
+            let plain = error.render().to_string();
+            match visible_lines(&plain) {
+                visible if visible != plain => terminal.error(visible.trim_end()),
+                _ => drop(error.print()),
+            }
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
         let label = terminal.err_tone(Tone::Bad, "error:");
@@ -207,7 +219,7 @@ impl CliError {
                 terminal.err_tone(Tone::Note, "hint:")
             ));
         }
-        let _ = writeln!(std::io::stderr().lock(), "{text}");
+        terminal.error(&text);
         ExitCode::from(self.code())
     }
 }

@@ -18,6 +18,7 @@ mod progress;
 mod replay_worker;
 mod report_result;
 mod resume;
+mod rows;
 mod run;
 mod runs;
 mod simulate;
@@ -63,7 +64,8 @@ fn dispatch(cli: Cli, context: &args::Context) -> Result<u8, CliError> {
         Command::Runs(args) => runs::execute(&args, context),
         Command::St(args) => {
             let json = context.terminal.json;
-            st::run(&args, &context.folder, json, &mut std::io::stdout().lock())?;
+            let mut out = terminal::Pieces::new(std::io::stdout().lock());
+            st::run(&args, &context.folder, json, &mut out)?;
             Ok(0)
         }
         Command::Learnings(args) => learnings::execute(&args, context),

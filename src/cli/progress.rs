@@ -120,7 +120,7 @@ impl Display {
             bar
         });
         bar.set_length(self.parts.iter().map(|part| part.total).sum());
-        bar.set_prefix(title(&self.parts));
+        bar.set_prefix(self.terminal.err_text(&title(&self.parts)));
     }
 
     fn end(&mut self, wave: WaveNo, counts: Counts) {
@@ -158,7 +158,7 @@ impl Display {
             self.slow.push(bar);
         }
         for (bar, line) in self.slow.iter().zip(lines) {
-            bar.set_message(line.clone());
+            bar.set_message(self.terminal.err_text(line));
         }
     }
 
@@ -174,7 +174,7 @@ impl Display {
         match self.terminal.progress {
             ProgressMode::Bar => {
                 // Only fails when the terminal is gone.
-                let _ = self.bars.println(text);
+                let _ = self.bars.println(self.terminal.err_text(text));
             }
             ProgressMode::Plain => self.terminal.talk(text),
             ProgressMode::Auto | ProgressMode::None => {}
@@ -220,7 +220,7 @@ impl Observer for Display {
         if let Some(bar) = &self.bar {
             bar.set_length(snapshot.counts.total);
             bar.set_position(snapshot.counts.ended());
-            bar.set_message(status(snapshot));
+            bar.set_message(self.terminal.err_text(&status(snapshot)));
             self.show_slowest(&slowest(snapshot));
         } else if self.terminal.progress == ProgressMode::Plain
             && (self.last.elapsed() >= PLAIN_EVERY || begins_to_wait)

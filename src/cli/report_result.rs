@@ -42,7 +42,7 @@ pub fn identity() -> Result<Identity, CliError> {
 
 fn print(answer: &Answer, context: &Context) -> Result<u8, CliError> {
     let text = serde_json::to_string(answer).unwrap_or_default();
-    context.terminal.data(&text)?;
+    context.terminal.json(&text)?;
     Ok(u8::from(!answer.accepted))
 }
 

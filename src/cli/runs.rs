@@ -2,11 +2,13 @@
 
 use super::args::{Context, ReportFiles, RunsArgs, RunsCommand, ShowRunArgs};
 use super::error::CliError;
+use super::rows;
 use super::terminal::Terminal;
-use crate::inspect::Report;
+use crate::inspect::{FailedRow, Report};
+use crate::job::Counts;
 use crate::ledger;
 use crate::model::RunKind;
-use crate::run::{RunFolder, State};
+use crate::run::{RunFolder, State, Unit};
 use comfy_table::Table;
 use std::path::Path;
 
@@ -69,22 +71,16 @@ fn list(home: &std::path::Path, context: &Context) -> Result<u8, CliError> {
 
 fn line(folder: &RunFolder, state: &State) -> Line {
     let started = state.started.as_ref();
+    let is_under_way = ledger::is_in_use(&folder.ledger()).unwrap_or(false);
     let kind = match started.map(|started| started.kind) {
         Some(RunKind::Plan) => "plan",
         Some(RunKind::Spawn) => "spawn",
         None => "-",
     };
     let work = match kind {
-        "plan" => {
-            let done = state
-                .units
-                .iter()
-                .filter(|unit| unit.ended.is_some())
-                .count();
-            format!("{done}/{} tasks", state.units.len())
-        }
+        "plan" => tasks_done(state, is_under_way),
         _ => match &state.spawned {
-            Some(job) => format!("{}/{} rows", job.counts().ended(), job.counts().total),
+            Some(job) => rows_done(job.counts(), is_under_way),
             None => "no rows".to_owned(),
         },
     };
@@ -96,6 +92,50 @@ fn line(folder: &RunFolder, state: &State) -> Line {
         work,
         root: started.map_or_else(String::new, |started| started.root.display().to_string()),
     }
+}
+
+/// `198 ok, 2 failed, 3 running, 7 pending`, without what there is none of.
+fn rows_done(counts: Counts, is_under_way: bool) -> String {
+    // Nobody works what a killed run has left open.
+    let (running, pending) = match is_under_way {
+        true => (counts.running, counts.pending()),
+        false => (0, counts.pending() + counts.running),
+    };
+    counted(&[
+        (counts.completed, "ok"),
+        (counts.failed, "failed"),
+        (running, "running"),
+        (pending, "pending"),
+    ])
+    .unwrap_or_else(|| "no rows".to_owned())
+}
+
+/// `3 completed, 1 blocked, 1 running`.
+fn tasks_done(state: &State, is_under_way: bool) -> String {
+    let count =
+        |is_it: fn(&Unit) -> bool| state.units.iter().filter(|unit| is_it(unit)).count() as u64;
+    let blocked = count(|unit| {
+        unit.ended
+            .as_ref()
+            .is_some_and(|ended| ended.reason.is_some())
+    });
+    let completed = count(|unit| {
+        unit.ended
+            .as_ref()
+            .is_some_and(|ended| ended.reason.is_none())
+    });
+    let open = count(|unit| unit.ended.is_none());
+    let word = if is_under_way { "running" } else { "pending" };
+    counted(&[(completed, "completed"), (blocked, "blocked"), (open, word)])
+        .unwrap_or_else(|| "no tasks".to_owned())
+}
+
+fn counted(parts: &[(u64, &str)]) -> Option<String> {
+    let parts = parts.iter().filter(|(count, _)| *count > 0);
+    let parts: Vec<String> = parts
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 /// How it ended; while a process drives it, `under way`; else somebody killed it: `not ended`.
@@ -111,7 +151,16 @@ fn show(args: &ShowRunArgs, context: &Context) -> Result<u8, CliError> {
     let folder = super::resume::find(&args.run, context)?;
     let state = State::read(&folder.ledger())?;
     let terminal = &context.terminal;
-    let report = Report::of(&state);
+    if let Some(id) = &args.row {
+        rows::show(&folder, &state, id, context)?;
+        return Ok(0);
+    }
+    let failed = rows::failed(&folder)?;
+    let failed_text = rows::failed_text(&failed, folder.id(), args.failed, terminal);
+    let mut report = Report::of(&state);
+    if let Some(report) = &mut report {
+        report.failed_rows.clone_from(&failed);
+    }
     match &report {
         Some(report) => write_files(report, folder.path(), &args.files, context)?,
         None if args.files.junit.is_some() || args.files.markdown.is_some() => {
@@ -123,8 +172,21 @@ fn show(args: &ShowRunArgs, context: &Context) -> Result<u8, CliError> {
         Some(report) if terminal.json => {
             terminal.data(&serde_json::to_string(&report).unwrap_or_default())?
         }
-        Some(report) => terminal.data(&terminal.painted(&report.text()))?,
-        None => show_spawned(&folder, &state, terminal)?,
+        Some(report) => {
+            if !failed_text.is_empty() {
+                terminal.data(&format!("{}\n", failed_text.trim_start()))?;
+            }
+            let used = rows::usage_text(report.usage);
+            terminal.data(&format!("used: {used}\n"))?;
+            terminal.data(&terminal.painted(&report.text()))?;
+        }
+        None if terminal.json => show_spawned(&folder, &state, &failed, terminal)?,
+        None => {
+            show_spawned(&folder, &state, &failed, terminal)?;
+            if !failed_text.is_empty() {
+                terminal.data(&failed_text)?;
+            }
+        }
     }
     Ok(0)
 }
@@ -154,7 +216,12 @@ pub fn write_files(
     Ok(())
 }
 
-fn show_spawned(folder: &RunFolder, state: &State, terminal: &Terminal) -> Result<(), CliError> {
+fn show_spawned(
+    folder: &RunFolder,
+    state: &State,
+    failed: &[FailedRow],
+    terminal: &Terminal,
+) -> Result<(), CliError> {
     let status = status(folder, state);
     let job = state.spawned.as_ref();
     let counts = job.map(crate::job::State::counts).unwrap_or_default();
@@ -169,18 +236,19 @@ fn show_spawned(folder: &RunFolder, state: &State, terminal: &Terminal) -> Resul
             "completed_items": counts.completed,
             "failed_items": counts.failed,
             "output_csv_path": output,
+            "failed_rows": failed,
             "usage": usage,
             "folder": folder.path().to_string_lossy(),
         })
         .to_string()
     } else {
         format!(
-            "run {} {status}\nrows: {} of {} completed, {} failed\n{}output: {}\nfolder: {}",
+            "run {} {status}\nrows: {} of {} completed, {} failed\nused: {}\noutput: {}\nfolder: {}",
             folder.id(),
             counts.completed,
             counts.total,
             counts.failed,
-            usage.map_or_else(String::new, |usage| format!("used: {usage}\n")),
+            rows::usage_text(usage),
             output.unwrap_or("none"),
             folder.path().display()
         )

@@ -1,5 +1,10 @@
 //! Where and how to print: colour, progress, and a closed pipe that is no error.
+//!
+//! Nothing reaches a stream but through here, and nothing that a terminal would act on gets out of here but our own colours:
+//! a text is made visible as a whole, whoever wrote which part of it. A tone is therefore put on with marks that no visible text
+//! has, and they become colours last.
 
+use crate::model::{escaped_lines, is_hidden, visible_json, visible_lines};
 use clap::{Args, ValueEnum};
 use std::io::{self, IsTerminal, Write};
 
@@ -76,13 +81,23 @@ pub enum Tone {
     Note,
 }
 
+/// Marks in a text and the colours that they become. They are noncharacters, and [`visible_lines`] leaves none in a text
+/// from elsewhere.
+const MARKS: [(char, &str); 4] = [
+    ('\u{fdd0}', "\x1b[0m"),
+    ('\u{fdd1}', "\x1b[1;31m"),
+    ('\u{fdd2}', "\x1b[32m"),
+    ('\u{fdd3}', "\x1b[1;36m"),
+];
+
 impl Tone {
-    fn code(self) -> &'static str {
-        match self {
-            Tone::Bad => "\x1b[1;31m",
-            Tone::Good => "\x1b[32m",
-            Tone::Note => "\x1b[1;36m",
-        }
+    fn mark(self) -> char {
+        let at = match self {
+            Tone::Bad => 1,
+            Tone::Good => 2,
+            Tone::Note => 3,
+        };
+        MARKS[at].0
     }
 }
 
@@ -153,18 +168,78 @@ impl Terminal {
 
     /// Data: a line on standard output. A reader that went away is a quiet success.
     pub fn data(&self, text: &str) -> io::Result<()> {
-        let mut out = io::stdout().lock();
-        match writeln!(out, "{text}").and_then(|()| out.flush()) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            other => other,
-        }
+        let text = match self.json {
+            true => visible_json(text),
+            false => shown(text, self.colour_out),
+        };
+        line_out(&text)
     }
 
+    /// Data that is JSON in any case.
+    pub fn json(&self, text: &str) -> io::Result<()> {
+        line_out(&visible_json(text))
+    }
+
+    /// `text` as it may be written to standard error by somebody else, such as a progress bar.
+    pub fn err_text(&self, text: &str) -> String {
+        shown(text, self.colour_err)
+    }
+
+    /// An error: on standard error, whatever else is said there.
+    pub fn error(&self, text: &str) {
+        let _ = writeln!(io::stderr().lock(), "{}", self.err_text(text));
+    }
+}
+
+/// Standard output for programs that print piece by piece: text that programs read, with nothing hidden in it.
+pub struct Pieces<W: Write> {
+    out: W,
+    /// The beginning of a character whose end is still to come.
+    rest: Vec<u8>,
+}
+
+impl<W: Write> Pieces<W> {
+    /// What is written goes on to `out`.
+    pub fn new(out: W) -> Self {
+        Self {
+            out,
+            rest: Vec::new(),
+        }
+    }
+}
+
+impl<W: Write> Write for Pieces<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.rest.extend_from_slice(bytes);
+        let whole = match std::str::from_utf8(&self.rest) {
+            Err(error) if error.error_len().is_none() => error.valid_up_to(),
+            _ => self.rest.len(),
+        };
+        let text: Vec<u8> = self.rest.drain(..whole).collect();
+        let text = escaped_lines(&String::from_utf8_lossy(&text));
+        self.out.write_all(text.as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+fn line_out(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
+impl Terminal {
     /// Talk: a line on standard error, unless quiet.
     pub fn talk(&self, text: &str) {
         if !self.quiet {
             // Nobody is left to tell when standard error is gone.
-            let _ = writeln!(io::stderr().lock(), "{text}");
+            self.error(text);
         }
     }
 
@@ -178,13 +253,58 @@ impl Terminal {
     /// A warning: on standard error in any case.
     pub fn warn(&self, text: &str) {
         let label = self.err_tone(Tone::Note, "warning:");
-        let _ = writeln!(io::stderr().lock(), "{label} {text}");
+        self.error(&format!("{label} {text}"));
     }
 }
 
 fn toned(colour: bool, tone: Tone, text: &str) -> String {
+    let text = visible_lines(text);
     match colour {
-        true => format!("{}{text}\x1b[0m", tone.code()),
-        false => text.to_owned(),
+        true => format!("{}{text}{}", tone.mark(), MARKS[0].0),
+        false => text,
+    }
+}
+
+/// A text as a terminal may get it: everything visible, marks as the colours that they stand for.
+fn shown(text: &str, colour: bool) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let text = text.replace("\r\n", "\n");
+    for c in text.chars() {
+        match MARKS.iter().find(|(mark, _)| *mark == c && colour) {
+            Some((_, code)) => shown.push_str(code),
+            None if is_hidden(c) && c != '\n' && c != '\t' => shown.push('\u{fffd}'),
+            None => shown.push(c),
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_but_our_colours_gets_out() {
+        let bad = toned(true, Tone::Bad, "a\x1b[5mb\u{fdd2}\u{202e}");
+        assert_eq!(
+            shown(&bad, true),
+            "\x1b[1;31ma\u{fffd}[5mb\u{fffd}\u{fffd}\x1b[0m"
+        );
+        assert_eq!(shown("x\ty\r\nz\u{9b}1m", true), "x\ty\nz\u{fffd}1m");
+        assert_eq!(shown("\u{fdd1}", false), "\u{fffd}");
+    }
+
+    #[test]
+    fn characters_are_whole_however_they_are_written() {
+        let mut out = Vec::new();
+        let mut pieces = Pieces::new(&mut out);
+        for byte in "a\té\u{202e}\u{1b}\n".bytes() {
+            pieces.write_all(&[byte]).expect("written");
+        }
+        drop(pieces);
+        assert_eq!(
+            String::from_utf8(out).expect("text"),
+            "a\té\\u202e\\u001b\n"
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! The report of a plan run as Markdown, for the summary page of a continuous-integration service.
 
 use super::report::{Report, TaskReport};
+use crate::model::is_hidden;
 use std::fmt::{Result, Write};
 
 impl Report {
@@ -165,7 +166,7 @@ fn shown(text: &str, escaped: impl Fn(char) -> String) -> String {
             '<' => shown.push_str("&lt;"),
             '>' => shown.push_str("&gt;"),
             '\n' => shown.push_str("<br>"),
-            c if c.is_control() => shown.push('\u{fffd}'),
+            c if is_hidden(c) => shown.push('\u{fffd}'),
             c if MARKUP.contains(c) => shown.push_str(&escaped(c)),
             c => shown.push(c),
         }

@@ -4,6 +4,8 @@
 mod junit;
 mod markdown;
 mod report;
+mod rows;
 mod text;
 
 pub use report::{Report, TaskReport};
+pub use rows::{AttemptStory, FailedRow, RowStory, failed_rows, row_story};

@@ -1,6 +1,7 @@
 //! The facts of a plan run: the list under "Reporting" in the seed, folded from the ledger. Serialised it is the report as
 //! JSON; [`text`](super::text), [`junit`](super::junit) and [`markdown`](super::markdown) say the same in other forms.
 
+use super::rows::FailedRow;
 use crate::model::{
     CommitRecord, IntegrationFinished, LearningAppended, RunId, RunKind, Tally, Usage,
     ValidationFinished, VerdictRecord, VoteLine,
@@ -42,6 +43,9 @@ pub struct Report {
     /// The same for each wave, in their order; empty where nobody said.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub wave_usage: Vec<Usage>,
+    /// Rows that failed for good; only where they were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failed_rows: Vec<FailedRow>,
     /// The run.
     pub mesh_run_id: RunId,
 }
@@ -282,6 +286,7 @@ impl Report {
                 .iter()
                 .map(|wave| wave.compiled.csv_path.clone())
                 .collect(),
+            failed_rows: Vec::new(),
             mesh_run_id: started.run_id.clone(),
         })
     }

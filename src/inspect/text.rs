@@ -1,6 +1,7 @@
 //! The final report for a person, at most 80 columns where the content allows.
 
 use super::report::{Report, TaskReport, ValidationReport};
+use crate::model;
 use crate::run::CLOSING_LINE;
 use std::fmt::{Result, Write};
 
@@ -90,10 +91,8 @@ impl Report {
         section(out, "Hydrations", hydrations)?;
         let changes = self.protocol_changes.iter();
         let changes = changes.map(|one| {
-            format!(
-                "{}: {} -> {} ({}: {})",
-                one.id, one.from, one.to, one.code, one.detail
-            )
+            let why = model::coded(&one.code, &one.detail);
+            format!("{}: {} -> {} ({why})", one.id, one.from, one.to)
         });
         section(out, "Protocol changes", changes)?;
         writeln!(out, "\nPlan mutations")?;

@@ -10,7 +10,7 @@ use super::thread::{Finished, Task};
 use crate::clock;
 use crate::model::{
     AttemptEnd, AttemptFault, AttemptFinished, AttemptReported, Event, Fault, RateLimited,
-    ReportRefused, ReportVia, one_line,
+    ReportRefused, ReportVia, coded, one_line,
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -109,7 +109,7 @@ impl<'p> Pool<'p> {
             Outcome::Failed(failure, text) => {
                 session = finished.session.filter(|_| failure.is_mendable());
                 let end = self.after_failure(failure, row.index);
-                (end, Some(format!("{failure}: {text}")))
+                (end, Some(coded(failure.code(), &text)))
             }
             Outcome::Unavailable(text, refusal) => {
                 let (end, failure) = match refusal.fault {
@@ -123,7 +123,7 @@ impl<'p> Pool<'p> {
                         self.ration.breaker().wore_out(&text);
                     }
                 }
-                (end, Some(format!("{failure}: {text}")))
+                (end, Some(coded(failure.code(), &text)))
             }
         };
         if end == AttemptEnd::Completed {

@@ -209,11 +209,24 @@ impl Settings {
 
     /// The prompt that the first worker would read, without starting anything.
     pub fn first_prompt(&self, survey: &Survey) -> Result<Option<String>, JobError> {
-        let Some(row) = survey.rows(self)?.next_row()? else {
-            return Ok(None);
-        };
-        let launcher = worker::Launcher::new(self, survey.header().to_vec(), PathBuf::new());
-        Ok(Some(launcher.prompt(&row, None, false)))
+        self.prompt_of(survey, |_| true)
+    }
+
+    /// The prompt of the first row that is wanted, as its first attempt reads it.
+    pub fn prompt_of(
+        &self,
+        survey: &Survey,
+        is_wanted: impl Fn(&Row) -> bool,
+    ) -> Result<Option<String>, JobError> {
+        let mut rows = survey.rows(self)?;
+        while let Some(row) = rows.next_row()? {
+            if is_wanted(&row) {
+                let header = survey.header().to_vec();
+                let launcher = worker::Launcher::new(self, header, PathBuf::new());
+                return Ok(Some(launcher.prompt(&row, None, false)));
+            }
+        }
+        Ok(None)
     }
 
     /// The columns of `--flatten`, where it is wanted.

@@ -28,7 +28,7 @@ pub fn json(found: &[Found]) -> String {
 pub fn one_json_line(value: &Value) -> String {
     let mut line = String::new();
     for c in value.to_string().chars() {
-        match c.is_control() {
+        match crate::model::is_hidden(c) {
             true => line.push_str(&format!("\\u{:04x}", u32::from(c))),
             false => line.push(c),
         }

@@ -3,8 +3,8 @@
 /// The most characters that are kept.
 const CHARS_MAX: usize = 300;
 
-/// `text` as one line of at most 300 characters; control characters become U+FFFD, so that nothing a worker or a
-/// cell says can move a cursor, change a colour or break a table.
+/// `text` as one line of at most 300 characters; what is [hidden](is_hidden) becomes U+FFFD, so that nothing a worker or
+/// a cell says can move a cursor, change a colour, turn a line around or break a table.
 pub fn one_line(text: &str) -> String {
     match text.char_indices().nth(CHARS_MAX) {
         Some((end, _)) => visible(&text[..end]) + "…",
@@ -14,8 +14,69 @@ pub fn one_line(text: &str) -> String {
 
 /// The same without the bound, for text that is shown as a whole.
 pub fn visible(text: &str) -> String {
-    let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    let shown = |c: char| if is_hidden(c) { '\u{fffd}' } else { c };
     text.chars().map(shown).collect()
+}
+
+/// Whether a terminal acts on `c` instead of showing it: controls (C0, DEL, C1), the separators of lines and paragraphs,
+/// what changes the direction of the text around it, and the noncharacters by which [`cli`](crate::cli) marks colours.
+pub fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(c, '\u{fdd0}'..='\u{fdef}')
+}
+
+/// Text of several lines with nothing hidden in it but line breaks and tabs.
+pub fn visible_lines(text: &str) -> String {
+    text.replace("\r\n", "\n")
+        .chars()
+        .map(|c| {
+            if is_hidden(c) && c != '\n' && c != '\t' {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
+        .collect()
+}
+
+/// JSON with nothing hidden in it but the line breaks between its values: what JSON itself leaves as it is stands as
+/// `\u202e`. The value is the same.
+pub fn visible_json(json: &str) -> String {
+    escaped(json, |c| c == '\n')
+}
+
+/// Text of a format that programs read, with `\u202e` for what is hidden; line breaks and tabs stay.
+pub fn escaped_lines(text: &str) -> String {
+    escaped(text, |c| c == '\n' || c == '\t')
+}
+
+fn escaped(text: &str, stays: impl Fn(char) -> bool) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match is_hidden(c) && !stays(c) {
+            // All of them are in the basic plane.
+            true => escaped.push_str(&format!("\\u{:04x}", u32::from(c))),
+            false => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+/// `code: text`, with the code once, however often the text begins with it; the code alone where there is no more to say.
+pub fn coded(code: &str, text: &str) -> String {
+    let mut rest = text.trim();
+    while let Some(more) = rest.strip_prefix(code) {
+        match more.strip_prefix(':') {
+            Some(more) => rest = more.trim_start(),
+            None if more.is_empty() => rest = more,
+            None => break,
+        }
+    }
+    match rest {
+        "" => code.to_owned(),
+        rest => format!("{code}: {rest}"),
+    }
 }
 
 /// `text` as a person can paste it into a shell: as it is where that is safe, else in single quotes.
@@ -35,6 +96,36 @@ mod tests {
     fn escapes_and_line_breaks_become_visible() {
         assert_eq!(one_line("a\x1b[31m\nb"), "a\u{fffd}[31m\u{fffd}b");
         assert_eq!(one_line(&"x".repeat(400)).chars().count(), 301);
+        let odd = "\u{7f}\u{9b}\u{202e}\u{2066}\u{2028}\u{fdd1}";
+        assert_eq!(visible(odd), "\u{fffd}".repeat(6));
+        assert_eq!(
+            visible("\u{5d0}\u{200f}é\u{1f600}"),
+            "\u{5d0}\u{200f}é\u{1f600}"
+        );
+        assert_eq!(visible_lines("a\r\n\tb\rc"), "a\n\tb\u{fffd}c");
+    }
+
+    #[test]
+    fn a_code_stands_once() {
+        assert_eq!(
+            coded("timeout", "timeout: timeout: after 1s"),
+            "timeout: after 1s"
+        );
+        assert_eq!(coded("worker_exit", "worker_exit"), "worker_exit");
+        assert_eq!(coded("timeout", "timeouts: 3"), "timeout: timeouts: 3");
+        assert_eq!(coded("no_response", ""), "no_response");
+    }
+
+    #[test]
+    fn json_keeps_its_value() {
+        let value = serde_json::json!({"a\u{202e}": "\u{9b}31m\u{7f}\t\u{1b}", "b": 1});
+        let shown = visible_json(&value.to_string());
+        assert!(!shown.chars().any(is_hidden), "{shown}");
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&shown).expect("JSON"),
+            value
+        );
+        assert_eq!(escaped_lines("a\tb\u{202e}\n"), "a\tb\\u202e\n");
     }
 
     #[test]

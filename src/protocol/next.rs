@@ -118,13 +118,22 @@ fn hydrate(protocol: &Protocol, state: &UnitState) -> Action {
         Missing::Open => Action::Await,
         Missing::Fault(detail) => Action::Halt(detail),
         Missing::Again(roles) => again(round, state, roles),
-        Missing::Never(code, detail) => {
-            Action::Block(BlockReason::NoResponse, format!("{code}: {detail}"))
-        }
+        Missing::Never(code, detail) => Action::Block(
+            BlockReason::NoResponse,
+            coded_unless(BlockReason::NoResponse, &code, detail),
+        ),
         Missing::Nothing => {
             let answer = state.accepted(&round.name).into_values().next().cloned();
             Action::Hydrate(answer.unwrap_or_default())
         }
+    }
+}
+
+/// The code of an answer in front of what was wrong with it, unless it is the block reason, which is said anyway.
+fn coded_unless(reason: BlockReason, code: &str, detail: String) -> String {
+    match code == reason.as_str() {
+        true => detail,
+        false => format!("{code}: {detail}"),
     }
 }
 
@@ -158,7 +167,8 @@ fn missing(round: &Round, state: &UnitState) -> Missing {
                 fault.get_or_insert_with(|| format!("{role} could not be asked: {detail}"));
             }
             Some(Answer::Rejected { code, detail }) => {
-                never.get_or_insert_with(|| (code.clone(), format!("{role}: {detail}")));
+                let said = if detail.is_empty() { code } else { detail };
+                never.get_or_insert_with(|| (code.clone(), format!("{role}: {said}")));
             }
             Some(Answer::Accepted(_)) => {}
         }

@@ -13,7 +13,7 @@ use super::asked::{Asked, AskedWave};
 use crate::adapter::replay;
 use crate::collect::extract::{self, Object};
 use crate::job::{JobError, ReadText};
-use crate::model::{RowId, WaveNo, one_line};
+use crate::model::{self, RowId, WaveNo, one_line};
 use crate::table::{ReadOptions, Reader};
 use crate::wave::Label;
 use std::collections::BTreeMap;
@@ -216,7 +216,9 @@ fn coded(error: &str) -> String {
     };
     let error = one_line(error.trim());
     match error.split_once(": ") {
-        Some((code, _)) if is_code(code) => error,
+        Some((code, text)) if is_code(code) => model::coded(code, text),
+        None if error.contains('_') && is_code(&error) => error,
+        None if error == "timeout" || error == "cancelled" => error,
         _ if error.is_empty() => "no_response: it failed without a word".to_owned(),
         _ => format!("worker_exit: {error}"),
     }
@@ -341,6 +343,14 @@ mod tests {
         assert_eq!(
             of_cells("failed", "", "timeout: too long", 1),
             failed("timeout: too long")
+        );
+        assert_eq!(
+            of_cells("failed", "", "timeout: timeout: too long", 1),
+            failed("timeout: too long")
+        );
+        assert_eq!(
+            of_cells("failed", "", "worker_exit", 1),
+            failed("worker_exit")
         );
         assert_eq!(
             of_cells("failed", "", "Oh: no", 1),

@@ -80,9 +80,13 @@ pub(super) fn judge(
             }
         }
         (Some(_), _, Some(error)) => {
-            let (code, detail) = error.split_once(": ").unwrap_or((error, error));
+            let (code, detail) = error.split_once(": ").unwrap_or((error, ""));
             if let Some(fault) = answer.and_then(|answer| answer.fault).or(fault_of(code)) {
-                refuse(after_fault(state, id), code, format!("{detail} ({fault})"));
+                refuse(
+                    after_fault(state, id),
+                    code,
+                    format!("{detail} ({fault})").trim().to_owned(),
+                );
                 record.fault = Some(fault);
                 return Ok(record);
             }

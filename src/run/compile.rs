@@ -2,9 +2,11 @@
 
 use super::{Preflight, Protocols, RunError, RunFolder, Settings};
 use crate::git::Repo;
-use crate::model::{Lane, Risk, RowKey, RunId, UnitId, WaveCompiled, WaveNo};
+use crate::model::{BlockReason, Lane, Risk, RowKey, RunId, UnitId, WaveCompiled, WaveNo};
 use crate::plan::{Item, Metadata, metadata};
-use crate::protocol::{self, Action, Emission, Protocol, Round, TaskContext, UnitState};
+use crate::protocol::{
+    self, Action, Emission, Integration, Protocol, Round, TaskContext, UnitState,
+};
 use crate::scope::Scope;
 use crate::snapshot;
 use crate::wave::{self, WaveHead, WaveRow};
@@ -12,6 +14,10 @@ use rayon::prelude::*;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;
+
+/// Why a task without a validation command is not worked.
+const NO_VALIDATION: &str =
+    "the task has no validation command and does not say `allow_no_validation: true`";
 
 /// A task as a wave sees it.
 #[derive(Clone, Debug)]
@@ -62,6 +68,13 @@ impl Task {
 
     /// What its unit needs next.
     pub fn next(&self, state: &UnitState) -> Action {
+        let can_end_well = !self.has_metadata
+            || !self.metadata.validation.is_empty()
+            || self.metadata.allow_no_validation;
+        if !can_end_well && state.integration == Integration::None {
+            // Every further row would be paid for in vain.
+            return Action::Block(BlockReason::MissingValidation, NO_VALIDATION.to_owned());
+        }
         protocol::next(&self.protocol, state, self.has_metadata)
     }
 

@@ -3,7 +3,7 @@
 use super::RunError;
 use crate::clock;
 use crate::ledger::{self, Record};
-use crate::model::{Event, RunId, RunKind, UnitId, WaveNo};
+use crate::model::{Event, RowId, RunId, RunKind, UnitId, WaveNo};
 use crate::private;
 use crate::process::Writers;
 use crate::wave::WaveHead;
@@ -222,6 +222,14 @@ impl RunFolder {
     /// What failed attempts printed.
     pub fn logs(&self) -> PathBuf {
         self.path.join("logs")
+    }
+
+    /// What an attempt printed, as far as it was kept: its standard error first.
+    pub fn kept_logs(&self, wave: WaveNo, item: &RowId, attempt: u32) -> Vec<PathBuf> {
+        let folder = self.logs().join(wave.to_string());
+        let name = item.file_name();
+        let paths = ["err", "out"].map(|suffix| folder.join(format!("{name}.{attempt}.{suffix}")));
+        paths.into_iter().filter(|path| path.is_file()).collect()
     }
 
     /// Short-lived files; removed when the run ends.

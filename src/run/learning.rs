@@ -15,7 +15,7 @@ use crate::learnings::{
 };
 use crate::model::{
     BlockReason, Event, LearningAppended, RoundName, Tally, UnitId, ValidationFinished,
-    VerdictRecord, one_line,
+    VerdictRecord, coded, one_line,
 };
 use crate::plan::{Item, metadata};
 use crate::protocol::{ABSENT, AGREE, Answer};
@@ -126,6 +126,9 @@ fn is_of(store: &Store, id: &str, source: &str) -> Result<bool, LearningsError> 
 
 /// What a task teaches, if anything.
 fn of_task(item: &Item, unit: &Unit, reason: Option<BlockReason>, detail: &str) -> Option<Draft> {
+    if !has_answered(unit) {
+        return None;
+    }
     let action = match reason {
         Some(reason) => of_blocked(unit, reason, detail),
         None => of_completed(unit)?,
@@ -139,6 +142,36 @@ fn of_task(item: &Item, unit: &Unit, reason: Option<BlockReason>, detail: &str) 
         tags: vec!["mesh".to_owned(), outcome],
         ..Draft::default()
     })
+}
+
+/// Whether any worker of the task gave an answer. One that never did says nothing about the task: its program is missing,
+/// not logged in, or misspelt.
+fn has_answered(unit: &Unit) -> bool {
+    let answers = unit
+        .state
+        .rounds
+        .iter()
+        .flat_map(|run| run.answers.values());
+    answers
+        .into_iter()
+        .any(|answer| matches!(answer, Answer::Accepted(_)))
+        || unit
+            .refusals
+            .iter()
+            .any(|refusal| is_about_an_answer(refusal.code.as_deref()))
+}
+
+/// Whether an answer was refused, and not missing.
+fn is_about_an_answer(code: Option<&str>) -> bool {
+    const ABOUT_ANSWERS: [&str; 6] = [
+        "lane",
+        "patch_invalid",
+        "out_of_scope",
+        "does_not_apply",
+        "metadata_invalid",
+        "invalid_output_schema",
+    ];
+    code.is_some_and(|code| ABOUT_ANSWERS.contains(&code))
 }
 
 /// The action alone, as a sentence of its own.
@@ -256,9 +289,9 @@ fn evidence(unit: &Unit, reason: Option<BlockReason>, detail: &str) -> Vec<Strin
     let mut evidence = Vec::new();
     match reason {
         Some(reason) => evidence.push(format!(
-            "{}: blocked, {reason}: {}",
+            "{}: blocked, {}",
             unit.id,
-            quoted(detail)
+            coded(reason.as_str(), &quoted(detail))
         )),
         None => evidence.push(format!("{}: completed", unit.id)),
     }
@@ -273,7 +306,7 @@ fn evidence(unit: &Unit, reason: Option<BlockReason>, detail: &str) -> Vec<Strin
     evidence.extend(unit.refusals.iter().map(|refusal| {
         let code = refusal.code.as_deref().unwrap_or_default();
         let detail = quoted(refusal.detail.as_deref().unwrap_or_default());
-        format!("{} refused, {code}: {detail}", refusal.item_id)
+        format!("{} refused, {}", refusal.item_id, coded(code, &detail))
     }));
     evidence.extend(must_fix(unit));
     evidence.truncate(EVIDENCE_MAX);
@@ -310,6 +343,9 @@ fn must_fix(unit: &Unit) -> Vec<String> {
 
 /// What the run as a whole teaches, if anything.
 fn of_run(state: &State) -> Option<Draft> {
+    if !state.units.iter().any(has_answered) {
+        return None;
+    }
     let action = of_trouble(state)?;
     let of_tasks = state.learnings.iter().filter(|one| one.unit.is_some());
     Some(Draft {
@@ -331,6 +367,7 @@ fn of_trouble(state: &State) -> Option<String> {
         ));
     }
     let blocked: Vec<String> = blocked(state)
+        .filter(|(unit, _)| state.unit(unit).is_some_and(has_answered))
         .map(|(unit, reason)| format!("{unit} ({reason})"))
         .collect();
     if !blocked.is_empty() {

@@ -11,6 +11,7 @@ mod compile;
 mod doctor;
 mod drive;
 mod error;
+mod explain;
 mod floor;
 mod folder;
 mod ground;

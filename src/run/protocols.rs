@@ -143,28 +143,48 @@ impl Protocols {
             None => self.with_roles(self.usual(metadata), self.overrides.roles.or(swarm.roles)),
         };
         let mut protocol = found.map_err(refuse)?.clone();
+        let threshold = self.threshold(metadata, &protocol);
+        let overrides = &self.overrides;
         let voters = protocol.voters().len();
         let Some(gate) = &mut protocol.consensus else {
             return Ok(protocol);
         };
-        let overrides = &self.overrides;
-        let threshold = overrides.consensus_threshold.or(swarm.consensus_threshold);
-        match threshold {
-            Some(threshold) if (1..=voters).contains(&(threshold as usize)) => {
-                gate.threshold = threshold;
-            }
-            // What was said for a larger swarm means nothing for a smaller one.
-            Some(threshold) if changed.is_none() => {
+        if let Some((threshold, whose)) = threshold {
+            if !(1..=voters).contains(&(threshold as usize)) {
                 return Err(refuse(format!(
-                    "`swarm.consensus_threshold` is {threshold}, but there are {voters} voters"
+                    "{whose} is {threshold}, but there are {voters} voters"
                 )));
             }
-            _ => {}
+            gate.threshold = threshold;
         }
         if let Some(retries) = overrides.consensus_retries.or(swarm.consensus_retries) {
             gate.retries = retries;
         }
         Ok(protocol)
+    }
+
+    /// How many must agree in `protocol`, where the run or the task says so for a swarm of its size, and where that is said.
+    /// What was said for one of another size means nothing: two of three is not two of five.
+    fn threshold(
+        &self,
+        metadata: Option<&Metadata>,
+        protocol: &Protocol,
+    ) -> Option<(u32, &'static str)> {
+        const OF_RUN: &str =
+            "the consensus threshold of the run (consensus_threshold=, its variable, or mesh.yaml)";
+        const OF_TASK: &str = "`swarm.consensus_threshold` of the task";
+        let swarm = metadata.map(|metadata| metadata.swarm).unwrap_or_default();
+        let usual = self.usual(metadata);
+        let fits = |roles: Option<u32>| {
+            let meant = self.with_roles(usual, roles).unwrap_or(usual);
+            meant.voters().len() == protocol.voters().len()
+        };
+        let of_run = self.overrides.consensus_threshold;
+        let of_run = of_run.filter(|_| fits(self.overrides.roles.or(swarm.roles)));
+        let of_task = swarm.consensus_threshold.filter(|_| fits(swarm.roles));
+        of_run
+            .map(|threshold| (threshold, OF_RUN))
+            .or(of_task.map(|threshold| (threshold, OF_TASK)))
     }
 
     /// The chosen protocol, for a task of this risk.
@@ -394,8 +414,37 @@ mod tests {
         );
         assert_eq!(
             of(&protocols("swarm", NONE), Some(&asks(nine)), None),
-            "item `st-1`: `swarm.consensus_threshold` is 9, but there are 5 voters"
+            "item `st-1`: `swarm.consensus_threshold` of the task is 9, but there are 5 voters"
         );
+        assert_eq!(
+            of(&protocols("swarm", nine), Some(&asks(NONE)), None),
+            "item `st-1`: the consensus threshold of the run (consensus_threshold=, its variable, or mesh.yaml) is 9, but there are 5 voters"
+        );
+    }
+
+    #[test]
+    fn a_threshold_counts_for_the_size_that_it_was_said_for() {
+        let swarm = |roles, consensus_threshold| SwarmOverrides {
+            roles,
+            consensus_threshold,
+            consensus_retries: None,
+        };
+        let two_of_three = asks(swarm(Some(3), Some(2)));
+        let five = protocols("swarm", swarm(Some(5), None));
+        assert_eq!(of(&five, Some(&two_of_three), None), "swarm 4 2");
+        let five = protocols("swarm", swarm(Some(5), Some(5)));
+        assert_eq!(of(&five, Some(&two_of_three), None), "swarm 5 2");
+        let usual = protocols("swarm", NONE);
+        assert_eq!(of(&usual, Some(&two_of_three), None), "swarm3 2 2");
+        let three = protocols("swarm", swarm(Some(3), None));
+        assert_eq!(of(&three, Some(&two_of_three), None), "swarm3 2 2");
+        let of_five = asks(swarm(None, Some(2)));
+        assert_eq!(of(&three, Some(&of_five), None), "swarm3 3 2");
+        assert_eq!(of(&usual, Some(&of_five), Some("swarm3")), "swarm3 3 2");
+        let tiered = protocols("tiered", swarm(None, Some(1)));
+        let medium = Metadata::default();
+        assert_eq!(of(&tiered, Some(&medium), None), "duo 1 2");
+        assert_eq!(of(&tiered, Some(&medium), Some("swarm")), "swarm 4 2");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::integrate::{self, Persisted, Recovered, Restored};
 use crate::job::{Journal, Stop, Urgency};
 use crate::model::{
     BlockReason, CommitRecord, Event, Hydrated, IntegrationStarted, PlanMutated, ProtocolChanged,
-    RowId, RowKey, UnitId, one_line,
+    RowId, RowKey, UnitId, coded, one_line,
 };
 use crate::protocol::{self, Action, Answer, Change, UnitState};
 use serde_json::Value;
@@ -151,7 +151,8 @@ impl PlanRun {
                 self.own_change(floor, watcher, |run, floor, watcher| match &action {
                     Action::Hydrate(answer) => run.hydrate(&task, &unit, answer, watcher),
                     Action::Block(reason, detail) => {
-                        run.persist(&unit, Some(*reason), detail, watcher)
+                        let detail = run.explained(&task, &unit, *reason, detail)?;
+                        run.persist(&unit, Some(*reason), &detail, watcher)
                     }
                     Action::Complete => run.persist(&unit, None, "", watcher),
                     _ => {
@@ -229,8 +230,10 @@ impl PlanRun {
         watcher: &mut dyn Watcher,
     ) -> Result<(), RunError> {
         watcher.say(&format!(
-            "{}: goes on under protocol `{}` ({}: {})",
-            task.unit, change.to, change.code, change.detail
+            "{}: goes on under protocol `{}` ({})",
+            task.unit,
+            change.to,
+            coded(&change.code, &change.detail)
         ));
         self.recorder.record(&[Event::from(ProtocolChanged {
             unit: task.unit.clone(),
@@ -367,7 +370,9 @@ impl PlanRun {
         let options = self.mutate_options();
         let plan = integrate::persist(&self.store, item.id(), status, &text, options)?;
         watcher.mirror(&plan);
-        let why = reason.map_or(String::new(), |reason| format!(" ({reason}: {detail})"));
+        let why = reason.map_or(String::new(), |reason| {
+            format!(" ({})", coded(reason.as_str(), detail))
+        });
         watcher.say(&format!("{}: {}{why}", unit.id, status.as_str()));
         self.recorder.record(&[Event::from(PlanMutated {
             unit: unit.id.clone(),

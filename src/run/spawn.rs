@@ -306,6 +306,17 @@ impl SpawnRun {
         Some(std::fs::canonicalize(&path).unwrap_or(path))
     }
 
+    /// What the first attempt of row `id` read, from the folder of a spawned CSV's run alone; `None` when there is no such
+    /// row.
+    pub fn prompt_of(folder: &RunFolder, id: &str) -> Result<Option<String>, RunError> {
+        let mut fold = Fold::default();
+        ledger::scan(&folder.ledger(), |record, place| fold.take(record, place))?;
+        let (mut kept, _) = fold.end(folder)?;
+        kept.job.dialect = adapter::dialect(&kept.job.worker)?;
+        let survey = Survey::take(&kept.job)?;
+        Ok(kept.job.prompt_of(&survey, |row| row.id.as_str() == id)?)
+    }
+
     /// The job.
     pub fn job(&self) -> &Settings {
         &self.kept.job

@@ -260,6 +260,12 @@ pub struct ShowRunArgs {
     /// Which run
     #[command(flatten)]
     pub run: OneRun,
+    /// Name every row that failed, not only the first ones
+    #[arg(long)]
+    pub failed: bool,
+    /// Show one row in full: its prompt, each attempt, its answer, and the end of what it printed
+    #[arg(long, value_name = "ID", conflicts_with_all = ["failed", "junit", "markdown"])]
+    pub row: Option<String>,
     #[command(flatten)]
     pub files: ReportFiles,
 }

@@ -2,3 +2,4 @@
 
 mod modes;
 mod redaction;
+mod terminal;

@@ -14,6 +14,7 @@ mod selection;
 mod task_budgets;
 mod votes;
 mod waves;
+mod words;
 
 use crate::env::{Said, fake_agent, wait_for, without_learning_times};
 use crate::plan_fixture::{Bench, PLAN, Task, WaveFile, create, edit, report, selected};

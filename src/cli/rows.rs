@@ -1,0 +1,177 @@
+//! `mesh runs show` about single rows: those that failed, and one in full.
+
+use super::args::Context;
+use super::error::CliError;
+use super::terminal::{Terminal, Tone};
+use crate::inspect::{AttemptStory, FailedRow, RowStory, failed_rows, row_story};
+use crate::model::{RunId, Usage, one_line};
+use crate::run::{RunError, RunFolder, SpawnRun, State};
+use crate::table::{ReadOptions, Reader};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+/// How many failed rows are named unless all are asked for.
+const NAMED_MAX: usize = 20;
+/// How much of the end of a log is shown.
+const TAIL_BYTES: u64 = 4096;
+const TAIL_LINES: usize = 20;
+
+/// The rows that failed, each with the log of its last attempt.
+pub fn failed(folder: &RunFolder) -> Result<Vec<FailedRow>, CliError> {
+    let mut failed = failed_rows(&folder.ledger())?;
+    for row in &mut failed {
+        let logs = folder.kept_logs(row.wave, &row.item_id, row.attempt);
+        row.log_path = logs.into_iter().next();
+    }
+    Ok(failed)
+}
+
+/// Names failed rows with reason and log: the first ones, or all.
+pub fn failed_text(failed: &[FailedRow], run: &RunId, all: bool, terminal: &Terminal) -> String {
+    let mut text = String::new();
+    if failed.is_empty() {
+        return text;
+    }
+    text.push_str("\nFailed rows");
+    let named = if all { failed.len() } else { NAMED_MAX };
+    for row in failed.iter().take(named) {
+        let id = terminal.out_tone(Tone::Bad, &one_line(row.item_id.as_str()));
+        text.push_str(&format!("\n  {id}  {}", one_line(&row.last_error)));
+        match &row.log_path {
+            Some(path) => text.push_str(&format!("\n    log: {}", path.display())),
+            None => text.push_str("\n    log: none kept"),
+        }
+    }
+    if let Some(more @ 1..) = failed.len().checked_sub(named) {
+        text.push_str(&format!(
+            "\n  and {more} more: mesh runs show {run} --failed"
+        ));
+    }
+    text.push_str(&format!("\n  one in full: mesh runs show {run} --row ID"));
+    text
+}
+
+/// What the workers of a run used, or that they did not say.
+pub fn usage_text(usage: Option<Usage>) -> String {
+    match usage {
+        None => "not reported by this agent".to_owned(),
+        Some(usage) if usage.cost_usd.is_none() => {
+            format!("{usage}; cost not reported by this agent")
+        }
+        Some(usage) => usage.to_string(),
+    }
+}
+
+/// Shows one row in full.
+pub fn show(
+    folder: &RunFolder,
+    state: &State,
+    id: &str,
+    context: &Context,
+) -> Result<(), CliError> {
+    let prompt = match state.spawned {
+        Some(_) => SpawnRun::prompt_of(folder, id)?,
+        None => prompt_in_waves(folder, state, id)?,
+    };
+    let mut story = row_story(&folder.ledger(), id)?;
+    if prompt.is_none() && story.is_none() {
+        return Err(CliError::NoRow {
+            run: folder.id().clone(),
+            row: id.to_owned(),
+        });
+    }
+    for story in story.iter_mut() {
+        let (wave, item) = (story.wave, crate::model::RowId::new(id));
+        for attempt in &mut story.attempts {
+            attempt.log_paths = folder.kept_logs(wave, &item, attempt.attempt);
+        }
+    }
+    if context.terminal.json {
+        let object = serde_json::json!({"mesh_run_id": folder.id(), "item_id": id, "prompt": prompt, "row": story});
+        return Ok(context.terminal.data(&object.to_string())?);
+    }
+    let text = in_full(id, prompt.as_deref(), story.as_ref());
+    Ok(context.terminal.data(text.trim_end())?)
+}
+
+/// The prompt of a row of a plan's run, from the wave CSV that has it.
+fn prompt_in_waves(
+    folder: &RunFolder,
+    state: &State,
+    id: &str,
+) -> Result<Option<String>, CliError> {
+    let has_it = |rows: &[crate::model::RowId]| rows.iter().any(|row| row.as_str() == id);
+    let mut waves = state.waves.iter();
+    let Some(wave) = waves.find(|wave| has_it(&wave.compiled.rows)) else {
+        return Ok(None);
+    };
+    let path = folder.path().join(&wave.compiled.csv_path);
+    let table = |error| CliError::Run(RunError::from(crate::job::JobError::Table(error)));
+    let mut reader = Reader::open(&path, &path, &ReadOptions::default()).map_err(table)?;
+    let column = |name: &str| reader.header().iter().position(|column| column == name);
+    let (Some(id_at), Some(prompt_at)) = (column("id"), column("prompt")) else {
+        return Ok(None);
+    };
+    while let Some(row) = reader.next_row().map_err(table)? {
+        if row.get(id_at).is_some_and(|cell| cell == id) {
+            return Ok(row.get(prompt_at).cloned());
+        }
+    }
+    Ok(None)
+}
+
+fn in_full(id: &str, prompt: Option<&str>, story: Option<&RowStory>) -> String {
+    let status = story.map_or("pending", |story| story.status);
+    let mut text = format!("row {} {status}\n", one_line(id));
+    if let Some(prompt) = prompt {
+        text.push_str(&format!("\nPrompt\n{}\n", indented(prompt.trim_end())));
+    }
+    for attempt in story.iter().flat_map(|story| &story.attempts) {
+        text.push_str(&of_attempt(attempt));
+    }
+    if let Some(result) = story.and_then(|story| story.result.as_ref()) {
+        text.push_str(&format!("\nAnswer\n{}\n", indented(&format!("{result:#}"))));
+    }
+    text
+}
+
+fn of_attempt(attempt: &AttemptStory) -> String {
+    let end = match attempt.end {
+        None => "has not ended".to_owned(),
+        Some(end) => serde_json::to_value(end)
+            .ok()
+            .and_then(|name| name.as_str().map(|name| name.replace('_', " ")))
+            .unwrap_or_default(),
+    };
+    let seconds = attempt.duration_ms as f64 / 1000.0;
+    let mut text = format!("\nAttempt {}: {end} after {seconds:.1}s\n", attempt.attempt);
+    if let Some(error) = &attempt.error {
+        text.push_str(&format!("  {}\n", one_line(error)));
+    }
+    text.push_str(&format!("  used: {}\n", usage_text(attempt.usage)));
+    for path in &attempt.log_paths {
+        text.push_str(&format!("  log: {}\n", path.display()));
+    }
+    if let Some(tail) = attempt.log_paths.first().and_then(|path| tail(path)) {
+        text.push_str(&format!("  its end:\n{}\n", indented(&indented(&tail))));
+    }
+    text
+}
+
+/// The last lines of a log; nothing where it is empty or can't be read.
+fn tail(path: &Path) -> Option<String> {
+    let mut file = std::fs::File::open(path).ok()?;
+    let skipped = file.metadata().ok()?.len().saturating_sub(TAIL_BYTES);
+    file.seek(SeekFrom::Start(skipped)).ok()?;
+    let mut bytes = Vec::new();
+    file.take(TAIL_BYTES).read_to_end(&mut bytes).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.trim_end().lines().collect();
+    let last = &lines[lines.len().saturating_sub(TAIL_LINES)..];
+    (!last.is_empty()).then(|| last.join("\n"))
+}
+
+fn indented(text: &str) -> String {
+    let lines = text.lines().map(|line| format!("  {line}"));
+    lines.collect::<Vec<_>>().join("\n")
+}
