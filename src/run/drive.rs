@@ -222,7 +222,15 @@ impl PlanRun {
                 self.settle(Steps::All, floor, watcher, stop)?;
             }
             if may_go_on && stop.urgency() == Urgency::None {
-                self.take_up(floor, watcher)?;
+                let mut known = usize::MAX;
+                // A task that can't end well is blocked as soon as it is taken up, and leaves its place to another one.
+                while known != self.state().units.len() && stop.urgency() == Urgency::None {
+                    known = self.state().units.len();
+                    self.take_up(floor, watcher)?;
+                    if known != self.state().units.len() {
+                        self.settle(Steps::All, floor, watcher, stop)?;
+                    }
+                }
                 self.emit(watcher)?;
             }
             if stop.urgency() == Urgency::None && !self.settings.is_external() {

@@ -126,7 +126,7 @@ fn is_of(store: &Store, id: &str, source: &str) -> Result<bool, LearningsError> 
 
 /// What a task teaches, if anything.
 fn of_task(item: &Item, unit: &Unit, reason: Option<BlockReason>, detail: &str) -> Option<Draft> {
-    if !has_answered(unit) {
+    if reason == Some(BlockReason::NoResponse) && !has_answered(unit) {
         return None;
     }
     let action = match reason {
@@ -343,7 +343,11 @@ fn must_fix(unit: &Unit) -> Vec<String> {
 
 /// What the run as a whole teaches, if anything.
 fn of_run(state: &State) -> Option<Draft> {
-    if !state.units.iter().any(has_answered) {
+    let is_silent = |(unit, reason): (&UnitId, BlockReason)| {
+        reason == BlockReason::NoResponse && !state.unit(unit).is_some_and(has_answered)
+    };
+    let silent = blocked(state).filter(|one| is_silent(*one)).count();
+    if silent > 0 && silent == state.units.len() {
         return None;
     }
     let action = of_trouble(state)?;
@@ -367,7 +371,9 @@ fn of_trouble(state: &State) -> Option<String> {
         ));
     }
     let blocked: Vec<String> = blocked(state)
-        .filter(|(unit, _)| state.unit(unit).is_some_and(has_answered))
+        .filter(|(unit, reason)| {
+            *reason != BlockReason::NoResponse || state.unit(unit).is_some_and(has_answered)
+        })
         .map(|(unit, reason)| format!("{unit} ({reason})"))
         .collect();
     if !blocked.is_empty() {
