@@ -1,12 +1,14 @@
-//! The only place that calls `git`. Reads a lot, writes little: `apply` and `restore` to the work tree; a commit or a
+//! The only place that calls `git`. Reads a lot, writes little: `apply` to the work tree; a commit or a
 //! branch only in [`commit`], for a run that was told to deliver one; never a remote. [`Repo::create`] makes the demo's
 //! own repository, [`borrowed`] those of scratch copies.
 
 mod borrowed;
 mod commit;
+mod files;
 mod past;
 
 pub use commit::CommitOrder;
+pub use files::{Conversion, Tracked};
 
 use crate::process::{Group, Input, Writers};
 use std::collections::BTreeSet;
@@ -341,21 +343,6 @@ impl Repo {
             ..Call::default()
         };
         self.call(&args, call)
-    }
-
-    /// Brings tracked files back to what the index has.
-    pub fn restore(&self, paths: &[PathBuf]) -> Result<(), GitError> {
-        if paths.is_empty() {
-            return Ok(());
-        }
-        let mut args: Vec<String> = ["restore", "--worktree", "--"].map(str::to_owned).into();
-        args.extend(
-            paths
-                .iter()
-                .map(|path| format!(":(top,literal){}", path.display())),
-        );
-        let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        self.read(&args).map(drop)
     }
 
     fn read<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Vec<u8>, GitError> {

@@ -52,6 +52,11 @@ pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
     close(to)
 }
 
+/// Gives the file at `path` the owner's part of `mode`, so that a script stays one.
+pub fn keep_owners_mode(path: &Path, mode: u32) -> io::Result<()> {
+    std::fs::set_permissions(path, Permissions::from_mode(mode & 0o700 | 0o600))
+}
+
 /// Takes away what others may do with what stands at `path` and came from elsewhere, such as a file that was moved here.
 /// Links are left as they are.
 pub fn close(path: &Path) -> io::Result<()> {

@@ -10,12 +10,17 @@
 
 mod allow;
 mod before;
+mod beneath;
+mod census;
 mod checks;
 mod deliver;
 mod evidence;
+mod guard;
 mod lock;
+mod outputs;
 mod persist;
 mod scratch;
+mod store;
 mod validate;
 mod verify;
 
@@ -26,6 +31,7 @@ pub use deliver::{
 };
 pub use evidence::{Evidence, examine};
 pub use lock::{Holder, RepoLock};
+pub use outputs::own_outputs;
 pub use persist::{Persisted, comment, persist};
 pub use scratch::Scratch;
 pub use validate::{Limits, ValidationEnd, run as validate};
@@ -286,7 +292,7 @@ impl Integrator<'_> {
             return Ok(Recovered::Committed(commit));
         }
         let folder = self.unit_folder(&started.unit);
-        let saved = Saved::of(started, &folder.join("before"));
+        let saved = Saved::of(started, &self.kept());
         let restored = saved.restore(self.repo, &folder.join("aside"), Moment::Killed)?;
         // Nobody knows what was edited since the kill, so everything that gave way is named.
         let moved_aside = [&restored.moved_aside[..], &restored.overwritten[..]].concat();
@@ -398,7 +404,7 @@ impl Integrator<'_> {
             self.repo,
             &patch.paths(),
             order.terms.plan_file,
-            &folder.join("before"),
+            &self.kept(),
         )?;
         fault::integrator_point();
         self.lock.mark(self.run_folder)?;
@@ -607,6 +613,11 @@ impl Integrator<'_> {
 
     fn unit_folder(&self, unit: &UnitId) -> PathBuf {
         self.run_folder.join("units").join(unit.file_name())
+    }
+
+    /// Where the before-state is kept while an integration is under way; the next one finds there what is still so.
+    fn kept(&self) -> PathBuf {
+        self.run_folder.join("kept")
     }
 
     fn relative(&self, path: &Path) -> PathBuf {

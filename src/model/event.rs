@@ -3,6 +3,7 @@
 //! In the file an event is one JSON object; [`crate::ledger`] adds `v`, `seq`, `ts` and `event`
 //! in front of the fields below. An event name that this version does not know is kept and skipped.
 
+use super::path_text;
 use super::{Fault, JobId, Lane, Role, RoundName, RowId, RunId, Session, UnitId, Usage, WaveNo};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
@@ -153,6 +154,7 @@ pub struct RunStarted {
     /// Version of the program that began the run.
     pub mesh_version: String,
     /// The folder the command worked in: the repository's root for a plan.
+    #[serde(with = "path_text")]
     pub root: PathBuf,
     /// All settings, resolved: an object of `run::Settings` or `job::Settings`.
     pub settings: Value,
@@ -457,6 +459,7 @@ pub enum BeforeState {
     /// A symbolic link.
     Link {
         /// Where it points.
+        #[serde(with = "path_text")]
         target: PathBuf,
     },
 }
@@ -465,6 +468,7 @@ pub enum BeforeState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TouchedPath {
     /// Relative to the repository's root.
+    #[serde(with = "path_text")]
     pub path: PathBuf,
     /// What stood there.
     pub before: BeforeState,
@@ -480,10 +484,13 @@ pub struct IntegrationStarted {
     /// The paths of the patch, and every other changed or untracked path of the tree.
     pub paths: Vec<TouchedPath>,
     /// Those of them that the patch itself touches.
+    #[serde(with = "path_text::list")]
     pub patched: Vec<PathBuf>,
     /// Folders that the patch makes, outermost first; removed again on restore.
+    #[serde(with = "path_text::list")]
     pub new_folders: Vec<PathBuf>,
     /// Changed paths that are neither saved nor restored: the plan file, submodules, what is too large.
+    #[serde(with = "path_text::list")]
     pub left_alone: Vec<PathBuf>,
     /// The commit that was checked out; a commit of this integration comes after it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -590,13 +597,25 @@ pub struct IntegrationFinished {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
     /// Paths that the patch changed.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        with = "path_text::list"
+    )]
     pub paths: Vec<PathBuf>,
     /// What stood in the way of the before-state and was moved into the run's folder.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        with = "path_text::list"
+    )]
     pub moved_aside: Vec<PathBuf>,
     /// What a validation that passed changed or made outside of the patch, and git does not ignore; it stays.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        with = "path_text::list"
+    )]
     pub by_validation: Vec<PathBuf>,
     /// Validation commands that passed without the patch as well: weak evidence.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -728,6 +747,7 @@ pub struct Violation {
     /// The wave during which it happened.
     pub wave: WaveNo,
     /// The paths that changed.
+    #[serde(with = "path_text::list")]
     pub paths: Vec<PathBuf>,
     /// What it means.
     pub detail: String,

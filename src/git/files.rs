@@ -1,0 +1,189 @@
+//! What git knows of the files of a work tree, asked for all of them at once. Paths are bytes.
+
+use super::{Call, GitError, Repo, failed, path_of};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// An entry of the index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tracked {
+    /// Relative to the root.
+    pub path: PathBuf,
+    /// The object.
+    pub id: String,
+    /// It is a commit of a repository of its own.
+    pub is_repository: bool,
+    /// Git was told not to look whether it changed, or it is in conflict.
+    pub is_unsure: bool,
+}
+
+/// In what a file of the tree may differ from its object although git calls it unchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conversion {
+    /// In carriage returns at the ends of lines.
+    LineEnds,
+    /// In anything: keywords, encodings, filters.
+    Anything,
+}
+
+impl Repo {
+    /// The index, as git lists it.
+    pub fn index(&self) -> Result<Vec<u8>, GitError> {
+        self.read(&["ls-files", "-v", "--stage", "-z"])
+    }
+
+    /// The entries of such a list.
+    pub fn tracked(index: &[u8]) -> Vec<Tracked> {
+        index
+            .split(|byte| *byte == 0)
+            .filter_map(parsed)
+            .collect()
+    }
+
+    /// Untracked files that git does not ignore, relative to the root; a repository within this one as a folder.
+    pub fn untracked(&self) -> Result<BTreeSet<PathBuf>, GitError> {
+        let listed = self.read(&["ls-files", "-z", "--others", "--exclude-standard"])?;
+        let paths = listed.split(|byte| *byte == 0);
+        let paths = paths.filter(|path| !path.is_empty());
+        Ok(paths
+            .map(|path| path_of(path.strip_suffix(b"/").unwrap_or(path)))
+            .collect())
+    }
+
+    /// Which of `paths` may differ from their objects.
+    pub fn converted(
+        &self,
+        paths: &[&Path],
+    ) -> Result<BTreeMap<PathBuf, Conversion>, GitError> {
+        let by_setting = self.read_if_any(&["config", "--get", "core.autocrlf"])?;
+        let by_setting = by_setting.is_some_and(|value| {
+            let off = ["", "false", "no", "off", "0"];
+            !off.contains(&value.to_lowercase().as_str())
+        });
+        let mut input = Vec::new();
+        for path in paths {
+            input.extend_from_slice(path.as_os_str().as_bytes());
+            input.push(0);
+        }
+        let args = ["check-attr", "-z", "--stdin", "--all"];
+        let call = Call {
+            input: Some(input),
+            ..Call::default()
+        };
+        let output = self.call(&args, call)?;
+        if !output.status.success() {
+            return Err(failed(&args, &output));
+        }
+        let mut found = BTreeMap::new();
+        if by_setting {
+            found.extend(paths.iter().map(|path| ((*path).to_owned(), Conversion::LineEnds)));
+        }
+        let fields: Vec<&[u8]> = output.stdout.split(|byte| *byte == 0).collect();
+        for record in fields.chunks_exact(3) {
+            let is_off = record[2] == b"unset";
+            let conversion = match record[1] {
+                b"ident" | b"filter" | b"working-tree-encoding" => Conversion::Anything,
+                b"text" | b"eol" | b"crlf" => Conversion::LineEnds,
+                _ => continue,
+            };
+            let path = Path::new(OsStr::from_bytes(record[0]));
+            match (is_off, conversion) {
+                (true, Conversion::LineEnds) => {
+                    if found.get(path) == Some(&Conversion::LineEnds) {
+                        found.remove(path);
+                    }
+                }
+                (true, Conversion::Anything) => {}
+                (false, Conversion::Anything) => {
+                    found.insert(path.to_owned(), conversion);
+                }
+                (false, Conversion::LineEnds) => {
+                    found.entry(path.to_owned()).or_insert(conversion);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The contents of `ids`, as they are in the repository: nothing is converted or replaced. `None` for one that is not
+    /// there.
+    pub fn objects(&self, ids: &[&str]) -> Result<Vec<Option<Vec<u8>>>, GitError> {
+        let args = ["cat-file", "--batch"];
+        let call = Call {
+            input: Some(format!("{}\n", ids.join("\n")).into_bytes()),
+            variables: &[("GIT_NO_REPLACE_OBJECTS", "1")],
+            ..Call::default()
+        };
+        let output = self.call(&args, call)?;
+        if !output.status.success() {
+            return Err(failed(&args, &output));
+        }
+        let mut rest = output.stdout.as_slice();
+        Ok(ids.iter().map(|_| next_object(&mut rest)).collect())
+    }
+
+    /// The folder of this work tree's own index and HEAD.
+    pub fn git_dir(&self) -> Result<PathBuf, GitError> {
+        self.absolute(&["rev-parse", "--absolute-git-dir"])
+    }
+}
+
+/// `tag mode id stage TAB path`
+fn parsed(record: &[u8]) -> Option<Tracked> {
+    let at = record.iter().position(|byte| *byte == b'\t')?;
+    let head = std::str::from_utf8(&record[..at]).ok()?;
+    let mut words = head.split(' ');
+    let (tag, mode, id) = (words.next()?, words.next()?, words.next()?);
+    Some(Tracked {
+        path: path_of(&record[at + 1..]),
+        id: id.to_owned(),
+        is_repository: mode == "160000",
+        is_unsure: tag != "H",
+    })
+}
+
+/// `id type size LF content LF`, or `id missing LF`.
+fn next_object(rest: &mut &[u8]) -> Option<Vec<u8>> {
+    let end = rest.iter().position(|byte| *byte == b'\n')?;
+    let head = std::str::from_utf8(&rest[..end]).ok()?.to_owned();
+    *rest = &rest[end + 1..];
+    let size: usize = head.split(' ').nth(2)?.parse().ok()?;
+    let content = rest.get(..size)?.to_vec();
+    *rest = rest.get(size + 1..).unwrap_or_default();
+    Some(content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_is_read_with_its_marks() {
+        let list = b"H 100644 aa 0\ta b\0h 100644 bb 0\tc\0H 160000 cc 0\tsub\0M 100644 dd 1\td\0";
+        let found: Vec<_> = Repo::tracked(list)
+            .into_iter()
+            .map(|one| (one.path, one.is_repository, one.is_unsure))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("a b".into(), false, false),
+                ("c".into(), false, true),
+                ("sub".into(), true, false),
+                ("d".into(), false, true)
+            ]
+        );
+    }
+
+    #[test]
+    fn objects_that_are_missing_are_told_from_empty_ones() {
+        let mut rest: &[u8] = b"aa blob 3\na\nb\nbb missing\ncc blob 0\n\n";
+        let all: Vec<_> = (0..4).map(|_| next_object(&mut rest)).collect();
+        assert_eq!(
+            all,
+            [Some(b"a\nb".to_vec()), None, Some(Vec::new()), None]
+        );
+    }
+}

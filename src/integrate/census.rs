@@ -1,0 +1,470 @@
+//! What stands in the tree before an integration: every tracked file that git calls unchanged, with where its content is
+//! to be had, and every folder, also the empty ones, with its mode.
+//!
+//! No file is read for this but those that may differ from their objects although git calls them unchanged (line ends,
+//! keywords, filters), and these only once: the census of the last integration is asked first. A [`Stamp`] says later
+//! which files need a second look. Rejected: to ask git what changed; it calls a file unchanged that lost its carriage
+//! returns, and writes what a filter makes of it, not what was there.
+
+use super::beneath::{Beneath, entries, inner, is_absent};
+use super::store::{Store, object_id, sha256};
+use crate::git::{Conversion, Tracked};
+use crate::model::path_text;
+use rayon::prelude::*;
+use rustix::fs::{AtFlags, Dir, FileType, Stat, fstat, statat};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// Copies of tracked files take so many bytes in all; what is beyond is left alone.
+const COPIED_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// Folders within folders that hold nothing else are looked through to this depth.
+const DEPTH_MAX: usize = 64;
+
+/// What stood in the tree.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Census {
+    /// Tracked files that were unchanged.
+    pub files: Vec<Known>,
+    /// Folders with tracked or untracked files, and empty ones, with their permission bits; outermost first.
+    pub folders: BTreeMap<OsString, u32>,
+}
+
+/// One file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Known {
+    /// Relative to the root.
+    pub path: PathBuf,
+    /// As it was.
+    pub stamp: Stamp,
+    /// Where its content is.
+    pub content: Content,
+}
+
+/// Where the content of a file is to be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// It is this object of git, byte for byte.
+    Object(String),
+    /// A copy was kept.
+    Copy(String),
+    /// It is a symbolic link.
+    Link(PathBuf),
+}
+
+/// What tells that a file is as it was: nobody but the kernel sets the time of the last change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    /// With the kind of the file.
+    pub mode: u32,
+    written_ns: i128,
+    changed_ns: i128,
+}
+
+#[expect(
+    clippy::useless_conversion,
+    reason = "the types of these fields are not the same on all systems"
+)]
+impl From<&Stat> for Stamp {
+    fn from(stat: &Stat) -> Self {
+        let ns = |seconds: i64, ns: i128| i128::from(seconds) * 1_000_000_000 + ns;
+        Self {
+            device: stat.st_dev as u64,
+            inode: stat.st_ino.into(),
+            size: stat.st_size as u64,
+            mode: u32::from(stat.st_mode),
+            written_ns: ns(stat.st_mtime.into(), stat.st_mtime_nsec.into()),
+            changed_ns: ns(stat.st_ctime.into(), stat.st_ctime_nsec.into()),
+        }
+    }
+}
+
+impl Stamp {
+    /// Device and inode.
+    pub fn identity(&self) -> (u64, u64) {
+        (self.device, self.inode)
+    }
+
+    /// Its permission bits.
+    pub fn permissions(&self) -> u32 {
+        self.mode & 0o7777
+    }
+
+    pub fn kind(&self) -> FileType {
+        FileType::from_raw_mode(self.mode as rustix::fs::RawMode)
+    }
+
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+}
+
+impl Content {
+    /// Whether what stands at `path` now, of the kind that `stamp` says, is this.
+    pub fn is_at(&self, root: &Beneath, path: &Path, stamp: &Stamp) -> io::Result<bool> {
+        Ok(match (self, stamp.kind()) {
+            (Self::Object(id), FileType::RegularFile) => object_id(&root.read(path)?, id) == *id,
+            (Self::Copy(name), FileType::RegularFile) => sha256(&root.read(path)?) == *name,
+            (Self::Link(target), FileType::Symlink) => root.read_link(path)? == *target,
+            _ => false,
+        })
+    }
+}
+
+/// What was found in the tree.
+#[derive(Debug)]
+pub(super) struct Seen {
+    /// For every path that was asked for, in that order.
+    pub stamps: Vec<Option<Stamp>>,
+    /// As in [`Census::folders`].
+    pub folders: BTreeMap<OsString, u32>,
+}
+
+/// Looks at `paths` and at all folders above them, and for folders that hold nothing. `apart` are folders that are not
+/// entered.
+pub(super) fn look(
+    root: &Beneath,
+    paths: &[&Path],
+    apart: &HashSet<&OsStr>,
+) -> io::Result<Seen> {
+    let mut folders: HashMap<&OsStr, Vec<usize>> = HashMap::from([(OsStr::new(""), Vec::new())]);
+    for (number, path) in paths.iter().enumerate() {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        folders.entry(folder.as_os_str()).or_default().push(number);
+        for above in folder.ancestors().skip(1) {
+            if folders.contains_key(above.as_os_str()) {
+                break;
+            }
+            folders.insert(above.as_os_str(), Vec::new());
+        }
+    }
+    let is_other = |path: &OsStr| !folders.contains_key(path) && !apart.contains(path);
+    let looks = folders.par_iter().map(|(folder, numbers)| {
+        let names = numbers.iter().map(|number| (*number, paths[*number]));
+        look_into(root, folder, names, &is_other)
+    });
+    let looks: Vec<Option<Folder>> = looks.collect::<io::Result<_>>()?;
+    let mut seen = Seen {
+        stamps: vec![None; paths.len()],
+        folders: BTreeMap::new(),
+    };
+    for folder in looks.into_iter().flatten() {
+        for (number, stamp) in folder.stamps {
+            seen.stamps[number] = Some(stamp);
+        }
+        seen.folders.extend(folder.folders);
+    }
+    seen.folders.remove(OsStr::new(""));
+    Ok(seen)
+}
+
+struct Folder {
+    stamps: Vec<(usize, Stamp)>,
+    folders: Vec<(OsString, u32)>,
+}
+
+fn look_into<'p>(
+    root: &Beneath,
+    path: &OsStr,
+    names: impl Iterator<Item = (usize, &'p Path)>,
+    is_other: &impl Fn(&OsStr) -> bool,
+) -> io::Result<Option<Folder>> {
+    let folder = match root.folder(Path::new(path)) {
+        Err(error) if is_absent(&error) => return Ok(None),
+        opened => opened?,
+    };
+    let mut found = Folder {
+        stamps: Vec::new(),
+        folders: vec![(path.to_owned(), permissions(&folder)?)],
+    };
+    for (number, path) in names {
+        let Some(name) = path.file_name() else {
+            continue;
+        };
+        match statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => found.stamps.push((number, Stamp::from(&stat))),
+            Err(rustix::io::Errno::NOENT) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    for entry in Dir::read_from(&folder)? {
+        let entry = entry?;
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
+        let is_folder = match entry.file_type() {
+            FileType::Directory => true,
+            FileType::Unknown => statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW)
+                .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory),
+            _ => false,
+        };
+        if !is_folder || name == "." || name == ".." || name == ".git" {
+            continue;
+        }
+        let inside = Path::new(path).join(name);
+        if is_other(inside.as_os_str()) {
+            found
+                .folders
+                .extend(hollow(&folder, name, &inside, DEPTH_MAX).unwrap_or_default());
+        }
+    }
+    Ok(Some(found))
+}
+
+/// The folder with those in it, when there is nothing but folders.
+fn hollow(above: impl AsFd, name: &OsStr, path: &Path, depth: usize) -> Option<Vec<(OsString, u32)>> {
+    let folder = inner(above, name).ok()?;
+    let mut all = vec![(path.as_os_str().to_owned(), permissions(&folder).ok()?)];
+    for (name, kind) in entries(&folder).ok()? {
+        if kind != FileType::Directory || name == ".git" || depth == 0 {
+            return None;
+        }
+        all.extend(hollow(&folder, &name, &path.join(&name), depth - 1)?);
+    }
+    Some(all)
+}
+
+#[expect(
+    clippy::useless_conversion,
+    reason = "the type of the field is not the same on all systems"
+)]
+fn permissions(folder: &OwnedFd) -> io::Result<u32> {
+    Ok(u32::from(fstat(folder)?.st_mode) & 0o7777)
+}
+
+/// What a census is taken from.
+pub(super) struct Sources<'s> {
+    pub root: &'s Beneath,
+    pub store: &'s Store,
+    /// Tracked files that git calls unchanged.
+    pub clean: &'s [&'s Tracked],
+    /// How they look.
+    pub stamps: &'s [Option<Stamp>],
+    pub converted: &'s BTreeMap<PathBuf, Conversion>,
+    /// The census before this one.
+    pub last: &'s Census,
+}
+
+impl Sources<'_> {
+    /// The files of the census, and paths that could not be taken into it.
+    pub fn files(&self) -> io::Result<(Vec<Known>, Vec<PathBuf>)> {
+        let last: HashMap<&OsStr, &Known> = match self.converted.is_empty() {
+            true => HashMap::new(),
+            false => {
+                let last = self.last.files.iter();
+                last.map(|known| (known.path.as_os_str(), known)).collect()
+            }
+        };
+        let mut room = COPIED_BYTES_MAX;
+        let (mut files, mut left) = (Vec::with_capacity(self.clean.len()), Vec::new());
+        for (tracked, stamp) in self.clean.iter().zip(self.stamps) {
+            let Some(stamp) = *stamp else { continue };
+            let conversion = match tracked.is_unsure {
+                true => Some(Conversion::Anything),
+                false => self.converted.get(&tracked.path).copied(),
+            };
+            let known = last.get(tracked.path.as_os_str());
+            let content = match (stamp.kind(), conversion) {
+                (FileType::Symlink, _) => Content::Link(self.root.read_link(&tracked.path)?),
+                (FileType::RegularFile, None) => Content::Object(tracked.id.clone()),
+                (FileType::RegularFile, Some(conversion)) => {
+                    let known = known.filter(|known| known.is_still(&stamp, &tracked.id));
+                    let is_new = known.is_none();
+                    if is_new && stamp.size() > room {
+                        left.push(tracked.path.clone());
+                        continue;
+                    }
+                    match known {
+                        Some(known) => known.content.clone(),
+                        None => {
+                            let content = self.converted_content(tracked, conversion)?;
+                            if matches!(content, Content::Copy(_)) {
+                                room -= stamp.size();
+                            }
+                            content
+                        }
+                    }
+                }
+                _ => continue,
+            };
+            files.push(Known {
+                path: tracked.path.clone(),
+                stamp,
+                content,
+            });
+        }
+        Ok((files, left))
+    }
+
+    fn converted_content(
+        &self,
+        tracked: &Tracked,
+        conversion: Conversion,
+    ) -> io::Result<Content> {
+        let content = self.root.read(&tracked.path)?;
+        // Of a file without carriage returns git takes none away.
+        let is_object = conversion == Conversion::LineEnds && !content.contains(&b'\r');
+        Ok(match is_object {
+            true => Content::Object(tracked.id.clone()),
+            false => Content::Copy(self.store.put(&content)?),
+        })
+    }
+}
+
+impl Known {
+    fn is_still(&self, stamp: &Stamp, id: &str) -> bool {
+        let is_it = match &self.content {
+            Content::Object(own) => own == id,
+            Content::Copy(_) | Content::Link(_) => true,
+        };
+        self.stamp == *stamp && is_it
+    }
+}
+
+const HEAD: &str = "mesh census 1";
+
+impl Census {
+    /// As bytes for a file.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        use std::io::Write;
+        let mut bytes = Vec::with_capacity(self.files.len() * 200);
+        let mut line = |parts: std::fmt::Arguments<'_>, path: &OsStr| {
+            let _ = bytes.write_fmt(parts);
+            bytes.extend_from_slice(path.as_bytes());
+            bytes.push(0);
+        };
+        line(format_args!("{HEAD}"), OsStr::new(""));
+        for (folder, mode) in &self.folders {
+            line(format_args!("d {mode} "), folder);
+        }
+        for Known {
+            path,
+            stamp,
+            content,
+        } in &self.files
+        {
+            let (kind, name) = match content {
+                Content::Object(id) => ("o", id.clone()),
+                Content::Copy(name) => ("c", name.clone()),
+                Content::Link(target) => ("l", path_text::hex_of(target)),
+            };
+            let Stamp {
+                device,
+                inode,
+                size,
+                mode,
+                written_ns,
+                changed_ns,
+            } = stamp;
+            line(
+                format_args!(
+                    "{kind} {mode} {device} {inode} {size} {written_ns} {changed_ns} {name} "
+                ),
+                path.as_os_str(),
+            );
+        }
+        line(format_args!("{HEAD}"), OsStr::new(""));
+        bytes
+    }
+
+    /// Nothing for bytes that are torn or were never written by [`Census::to_bytes`].
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let mut lines = bytes.strip_suffix(b"\0")?.split(|byte| *byte == 0);
+        let is_whole = lines.next()? == HEAD.as_bytes() && lines.next_back()? == HEAD.as_bytes();
+        let mut census = Self::default();
+        for line in lines {
+            let (kind, rest) = line.split_at_checked(2)?;
+            let words = if kind == b"d " { 2 } else { 8 };
+            let mut words: Vec<&[u8]> = rest.splitn(words, |byte| *byte == b' ').collect();
+            let path = OsStr::from_bytes(words.pop()?);
+            let text = |at: usize| std::str::from_utf8(words.get(at)?).ok();
+            let mode: u32 = text(0)?.parse().ok()?;
+            if kind == b"d " {
+                census.folders.insert(path.to_owned(), mode);
+                continue;
+            }
+            let stamp = Stamp {
+                mode,
+                device: text(1)?.parse().ok()?,
+                inode: text(2)?.parse().ok()?,
+                size: text(3)?.parse().ok()?,
+                written_ns: text(4)?.parse().ok()?,
+                changed_ns: text(5)?.parse().ok()?,
+            };
+            let name = text(6)?;
+            census.files.push(Known {
+                path: path.into(),
+                stamp,
+                content: match kind {
+                    b"o " => Content::Object(name.to_owned()),
+                    b"c " => Content::Copy(name.to_owned()),
+                    b"l " => Content::Link(path_text::path_of_hex(name)?),
+                    _ => return None,
+                },
+            });
+        }
+        is_whole.then_some(census)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamp(mode: u32) -> Stamp {
+        Stamp {
+            device: 1,
+            inode: 2,
+            size: 3,
+            mode,
+            written_ns: -4,
+            changed_ns: 5,
+        }
+    }
+
+    #[test]
+    fn a_census_is_read_as_it_was_written_and_not_when_it_is_torn() {
+        let odd = OsStr::from_bytes(b"a b/\xff \n1 2");
+        let known = |content: Content| Known {
+            path: odd.into(),
+            stamp: stamp(0o100_644),
+            content,
+        };
+        let census = Census {
+            files: vec![
+                known(Content::Object("aa".to_owned())),
+                known(Content::Copy("bb".to_owned())),
+                known(Content::Link(odd.into())),
+            ],
+            folders: BTreeMap::from([(odd.to_owned(), 0o755), ("x".into(), 0)]),
+        };
+        let bytes = census.to_bytes();
+        assert_eq!(Census::from_bytes(&bytes), Some(census));
+        for cut in 0..bytes.len() {
+            assert_eq!(Census::from_bytes(&bytes[..cut]), None, "{cut}");
+        }
+    }
+
+    #[test]
+    fn folders_that_hold_nothing_are_seen_and_others_are_not_entered() {
+        let root = tempfile::tempdir().expect("a folder");
+        for folder in ["known", "known/empty/deep", "ignored/empty", "hollow", "sub/empty", "n/.git"] {
+            std::fs::create_dir_all(root.path().join(folder)).expect("folders");
+        }
+        for file in ["known/f", "ignored/f"] {
+            std::fs::write(root.path().join(file), "x").expect("written");
+        }
+        let beneath = Beneath::open(root.path()).expect("opened");
+        let paths = [Path::new("known/f"), Path::new("known/gone"), Path::new("gone/f")];
+        let apart = HashSet::from([OsStr::new("sub")]);
+        let seen = look(&beneath, &paths, &apart).expect("seen");
+        let is_there: Vec<bool> = seen.stamps.iter().map(Option::is_some).collect();
+        assert_eq!(is_there, [true, false, false]);
+        let folders: Vec<&OsStr> = seen.folders.keys().map(OsString::as_os_str).collect();
+        assert_eq!(folders, ["hollow", "known", "known/empty", "known/empty/deep"]);
+    }
+}

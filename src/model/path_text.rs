@@ -1,0 +1,133 @@
+//! Paths in JSON. A path is bytes, JSON is Unicode: a path that is not UTF-8 is written as git quotes one, in double quotes
+//! with a backslash before octal digits, so that nothing is lost. One that begins with a double quote itself is quoted
+//! too; every other path stands as it is.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+/// `path` as text that [`path_of`] turns back.
+pub fn text_of(path: &Path) -> String {
+    match path.to_str() {
+        Some(text) if !text.starts_with('"') => text.to_owned(),
+        _ => quoted(path.as_os_str().as_bytes()),
+    }
+}
+
+fn quoted(bytes: &[u8]) -> String {
+    let mut text = "\"".to_owned();
+    for byte in bytes {
+        match byte {
+            b'"' | b'\\' => text.extend(['\\', char::from(*byte)]),
+            b' '..=b'~' => text.push(char::from(*byte)),
+            _ => text.push_str(&format!("\\{byte:03o}")),
+        }
+    }
+    text.push('"');
+    text
+}
+
+/// The path that `text` stands for.
+pub fn path_of(text: &str) -> PathBuf {
+    let Some(inner) = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) else {
+        return text.into();
+    };
+    let mut bytes = Vec::new();
+    let mut rest = inner.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        rest = after;
+        if *first != b'\\' {
+            bytes.push(*first);
+            continue;
+        }
+        let octal = rest.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
+        match octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &rest[3..];
+            }
+            None => {
+                bytes.extend(rest.first());
+                rest = rest.get(1..).unwrap_or_default();
+            }
+        }
+    }
+    OsString::from_vec(bytes).into()
+}
+
+/// `path` as hexadecimal digits, for formats in which no byte of it may stand as it is.
+pub fn hex_of(path: &Path) -> String {
+    let bytes = path.as_os_str().as_bytes();
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The path that [`hex_of`] wrote.
+pub fn path_of_hex(hex: &str) -> Option<PathBuf> {
+    let pairs = hex.as_bytes().chunks(2).map(|pair| {
+        let pair = std::str::from_utf8(pair).ok()?;
+        u8::from_str_radix(pair, 16).ok()
+    });
+    let bytes: Option<Vec<u8>> = pairs.collect();
+    Some(OsString::from_vec(bytes?).into())
+}
+
+/// For serde, one path.
+pub fn serialize<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&text_of(path))
+}
+
+/// For serde, one path.
+pub fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<PathBuf, D::Error> {
+    Ok(path_of(&String::deserialize(from)?))
+}
+
+/// For serde, a list of paths.
+pub mod list {
+    use super::*;
+
+    /// Writes the list.
+    pub fn serialize<S: Serializer>(paths: &[PathBuf], to: S) -> Result<S::Ok, S::Error> {
+        let texts: Vec<String> = paths.iter().map(|path| text_of(path)).collect();
+        texts.serialize(to)
+    }
+
+    /// Reads it back.
+    pub fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<Vec<PathBuf>, D::Error> {
+        let texts = Vec::<String>::deserialize(from)?;
+        Ok(texts.iter().map(|text| path_of(text)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn only_what_has_to_be_is_quoted() {
+        for (path, text) in [
+            (&b"src/a b.rs"[..], "src/a b.rs"),
+            ("\u{e4}/\\".as_bytes(), "\u{e4}/\\"),
+            (b"a\xff\n", r#""a\377\012""#),
+            (b"\"a\"", r#""\"a\"""#),
+        ] {
+            let path = PathBuf::from(OsString::from_vec(path.to_vec()));
+            assert_eq!((text_of(&path).as_str(), path_of(text)), (text, path));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_path_comes_back(bytes in proptest::collection::vec(any::<u8>(), 0..20)) {
+            let path = PathBuf::from(OsString::from_vec(bytes));
+            prop_assert_eq!(path_of(&text_of(&path)), path);
+        }
+
+        #[test]
+        fn no_text_is_too_odd(text in ".*") {
+            path_of(&text);
+            path_of(&format!("\"{text}\""));
+        }
+    }
+}
