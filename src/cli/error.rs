@@ -153,6 +153,7 @@ impl CliError {
             CliError::Run(error) => match error.blame() {
                 Blame::Input => 2,
                 Blame::Preflight => 3,
+                Blame::Resumable => 4,
                 Blame::Machine => 70,
             },
             CliError::Ledger(LedgerError::Locked { .. }) => 3,

@@ -16,6 +16,9 @@ pub fn execute(args: &ResumeArgs, context: &Context) -> Result<u8, CliError> {
     match folder.kind()? {
         Some(RunKind::Plan) => {
             let plan_run = PlanRun::resume(folder, raised)?;
+            if args.abandon {
+                return super::run::abandon(plan_run, &context.terminal);
+            }
             super::run::drive(plan_run, &context.terminal).map(|(code, _)| code)
         }
         Some(RunKind::Spawn) => {

@@ -76,6 +76,24 @@ pub fn drive(mut plan_run: PlanRun, terminal: &Terminal) -> Result<(u8, Option<R
     Ok((code, report))
 }
 
+/// Gives up what a run could not restore.
+pub fn abandon(mut plan_run: PlanRun, terminal: &Terminal) -> Result<u8, CliError> {
+    let stop = stop::asked_for(plan_run.folder())?;
+    let mut display = Display::for_run(terminal);
+    let count = plan_run.abandon(&mut display, &stop);
+    drop(display);
+    if count? == 0 {
+        terminal.talk("no integration of this run is open; nothing was changed");
+        return Ok(0);
+    }
+    terminal.talk(&format!(
+        "{} {}",
+        terminal.err_tone(Tone::Note, "go on with:"),
+        run::resume_command(plan_run.id())
+    ));
+    Ok(1)
+}
+
 /// Prints the report of a plan run.
 pub fn print_report(state: &State, terminal: &Terminal) -> Result<Option<Report>, CliError> {
     let report = Report::of(state);

@@ -36,10 +36,7 @@ impl Repo {
 
     /// The entries of such a list.
     pub fn tracked(index: &[u8]) -> Vec<Tracked> {
-        index
-            .split(|byte| *byte == 0)
-            .filter_map(parsed)
-            .collect()
+        index.split(|byte| *byte == 0).filter_map(parsed).collect()
     }
 
     /// Untracked files that git does not ignore, relative to the root; a repository within this one as a folder.
@@ -53,10 +50,7 @@ impl Repo {
     }
 
     /// Which of `paths` may differ from their objects.
-    pub fn converted(
-        &self,
-        paths: &[&Path],
-    ) -> Result<BTreeMap<PathBuf, Conversion>, GitError> {
+    pub fn converted(&self, paths: &[&Path]) -> Result<BTreeMap<PathBuf, Conversion>, GitError> {
         let by_setting = self.read_if_any(&["config", "--get", "core.autocrlf"])?;
         let by_setting = by_setting.is_some_and(|value| {
             let off = ["", "false", "no", "off", "0"];
@@ -78,7 +72,11 @@ impl Repo {
         }
         let mut found = BTreeMap::new();
         if by_setting {
-            found.extend(paths.iter().map(|path| ((*path).to_owned(), Conversion::LineEnds)));
+            found.extend(
+                paths
+                    .iter()
+                    .map(|path| ((*path).to_owned(), Conversion::LineEnds)),
+            );
         }
         let fields: Vec<&[u8]> = output.stdout.split(|byte| *byte == 0).collect();
         for record in fields.chunks_exact(3) {
@@ -181,9 +179,6 @@ mod tests {
     fn objects_that_are_missing_are_told_from_empty_ones() {
         let mut rest: &[u8] = b"aa blob 3\na\nb\nbb missing\ncc blob 0\n\n";
         let all: Vec<_> = (0..4).map(|_| next_object(&mut rest)).collect();
-        assert_eq!(
-            all,
-            [Some(b"a\nb".to_vec()), None, Some(Vec::new()), None]
-        );
+        assert_eq!(all, [Some(b"a\nb".to_vec()), None, Some(Vec::new()), None]);
     }
 }

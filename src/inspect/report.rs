@@ -66,10 +66,13 @@ pub struct TaskReport {
     /// Every tally.
     pub tallies: Vec<TallyReport>,
     /// Paths that the applied patch changed.
+    #[serde(with = "crate::model::path_text::list")]
     pub changed_paths: Vec<PathBuf>,
     /// Files that a failed validation left and that were moved into the run's folder.
+    #[serde(with = "crate::model::path_text::list")]
     pub moved_aside: Vec<PathBuf>,
     /// Files that a validation that passed changed or made outside of the patch.
+    #[serde(with = "crate::model::path_text::list")]
     pub by_validation: Vec<PathBuf>,
     /// Commands with outcomes.
     pub validation: Vec<ValidationReport>,

@@ -45,6 +45,8 @@ pub struct Saved {
     guard: Guard,
     /// Repositories within the tree with what they looked like, where that is known.
     repositories: BTreeMap<PathBuf, Option<Fingerprint>>,
+    /// As in [`Seen::git_folders`].
+    git_folders: BTreeSet<PathBuf>,
 }
 
 /// When a restore happens, which decides what it may take for granted.
@@ -92,6 +94,7 @@ impl Saved {
             census: Census::default(),
             guard,
             repositories: BTreeMap::new(),
+            git_folders: BTreeSet::new(),
         };
         let within = tracked.iter().filter(|entry| entry.is_repository);
         for path in within.map(|entry| entry.path.clone()) {
@@ -187,6 +190,7 @@ impl Saved {
         };
         let (files, left) = sources.files().map_err(failed())?;
         self.left_alone.extend(left);
+        self.git_folders = seen.git_folders;
         self.census = Census {
             files,
             folders: seen.folders,
@@ -220,6 +224,7 @@ impl Saved {
                 .and_then(|bytes| serde_json::from_slice(&bytes).ok())
                 .unwrap_or_default(),
             repositories: BTreeMap::new(),
+            git_folders: BTreeSet::new(),
             store,
         }
     }
@@ -229,10 +234,14 @@ impl Saved {
             BeforeState::File { sha256, .. } => Some(sha256.as_str()),
             _ => None,
         });
-        let census = self.census.files.iter().filter_map(|known| match &known.content {
-            Content::Copy(name) => Some(name.as_str()),
-            _ => None,
-        });
+        let census = self
+            .census
+            .files
+            .iter()
+            .filter_map(|known| match &known.content {
+                Content::Copy(name) => Some(name.as_str()),
+                _ => None,
+            });
         paths.chain(census).chain(self.guard.copies())
     }
 
@@ -245,13 +254,18 @@ impl Saved {
 
     /// Folders that are not looked into.
     fn apart(&self) -> HashSet<&OsStr> {
-        self.left_alone.iter().map(|path| path.as_os_str()).collect()
+        self.left_alone
+            .iter()
+            .map(|path| path.as_os_str())
+            .collect()
     }
 
     /// Paths that were looked at, or left out on purpose, when this was saved; without the census.
     fn known(&self) -> HashSet<&OsStr> {
         let saved = self.paths.iter().map(|touched| touched.path.as_os_str());
-        saved.chain(self.left_alone.iter().map(|path| path.as_os_str())).collect()
+        saved
+            .chain(self.left_alone.iter().map(|path| path.as_os_str()))
+            .collect()
     }
 
     /// Brings the tree back, as far as it can: a path that fails does not keep the others from being restored.
@@ -292,8 +306,18 @@ impl Saved {
             restored, failures, ..
         } = self.guard.mend_stores(repo, &self.store, aside);
         match failures.is_empty() {
-            true => Ok(restored.into_iter().map(|path| relative(repo, path)).collect()),
-            false => Err(IntegrateError::Restore { failures }),
+            true => Ok(restored
+                .into_iter()
+                .map(|path| relative(repo, path))
+                .collect()),
+            false => Err(self.not_restored(failures)),
+        }
+    }
+
+    fn not_restored(&self, failures: Vec<String>) -> IntegrateError {
+        IntegrateError::Restore {
+            run_folder: crate::durable::parent(self.store.folder()).to_owned(),
+            failures,
         }
     }
 
@@ -310,7 +334,9 @@ impl Saved {
                 differing.push(touched.path.clone());
             }
         }
-        let seen = self.look_again(&root).map_err(IntegrateError::io(repo.root()))?;
+        let seen = self
+            .look_again(&root)
+            .map_err(IntegrateError::io(repo.root()))?;
         for (known, stamp) in self.census.files.iter().zip(&seen.stamps) {
             if self.standing(&root, known, stamp.as_ref()) != Standing::AsBefore {
                 differing.push(known.path.clone());
@@ -356,7 +382,10 @@ impl Saved {
         let outputs = own_outputs();
         let mut new = Vec::new();
         for path in repo.untracked()? {
-            let is_within = || path.ancestors().any(|above| self.repositories.contains_key(above));
+            let is_within = || {
+                path.ancestors()
+                    .any(|above| self.repositories.contains_key(above))
+            };
             let is_output = || {
                 let stamp = stamp_of(root, &path).ok().flatten();
                 stamp.is_some_and(|stamp| outputs.contains(&stamp.identity()))
@@ -365,7 +394,8 @@ impl Saved {
                 continue;
             }
             let is_folder_of_old = self.census.folders.contains_key(path.as_os_str())
-                && state_of(root, &path.join(".git")).is_ok_and(|state| state != Some(BeforeState::Absent));
+                && state_of(root, &path.join(".git"))
+                    .is_ok_and(|state| state != Some(BeforeState::Absent));
             new.push(match is_folder_of_old {
                 true => path.join(".git"),
                 false => path,
@@ -406,16 +436,23 @@ impl Saved {
                 wanted.push((touched.path.clone(), content));
             }
         }
-        let seen = self.look_again(&root).map_err(IntegrateError::io(repo.root()))?;
+        let seen = self
+            .look_again(&root)
+            .map_err(IntegrateError::io(repo.root()))?;
         for (known, stamp) in self.census.files.iter().zip(&seen.stamps) {
-            if [Standing::Gone, Standing::Other].contains(&self.standing(&root, known, stamp.as_ref())) {
+            if [Standing::Gone, Standing::Other].contains(&self.standing(
+                &root,
+                known,
+                stamp.as_ref(),
+            )) {
                 wanted.push((known.path.clone(), known.content.clone()));
             }
         }
         let mut laid_out = Vec::new();
         for (path, content) in wanted {
             let to = folder.join(&path);
-            crate::private::make_folders(crate::durable::parent(&to)).map_err(IntegrateError::io(&to))?;
+            crate::private::make_folders(crate::durable::parent(&to))
+                .map_err(IntegrateError::io(&to))?;
             let bytes = match content {
                 Content::Copy(name) => self.store.get(&name).ok(),
                 Content::Object(id) => self.object(repo, &id),
@@ -463,7 +500,9 @@ impl Restore<'_> {
         let Saved { guard, store, .. } = self.saved;
         let mended = guard.mend(self.repo, store, self.aside, self.moment);
         let name = |path| relative(self.repo, path);
-        self.restored.moved_aside.extend(mended.restored.into_iter().map(name));
+        self.restored
+            .moved_aside
+            .extend(mended.restored.into_iter().map(name));
         self.restored.kept.extend(mended.kept.into_iter().map(name));
         self.failures.extend(mended.failures);
     }
@@ -499,7 +538,12 @@ impl Restore<'_> {
     }
 
     fn bring_back_saved(&mut self) {
-        let Saved { paths, patched, store, .. } = self.saved;
+        let Saved {
+            paths,
+            patched,
+            store,
+            ..
+        } = self.saved;
         for TouchedPath { path, before } in paths {
             let is_foreign = self.moment == Moment::Killed && !patched.contains(path);
             if is_foreign && self.must_stay(path, before) {
@@ -560,8 +604,16 @@ impl Restore<'_> {
                     }
                     Content::Copy(name) => self.bring(known, &self.saved.store.get(name)),
                     Content::Link(target) => {
-                        let before = BeforeState::Link { target: target.clone() };
-                        let put = put_back(self.root, &known.path, &before, &self.saved.store, self.aside);
+                        let before = BeforeState::Link {
+                            target: target.clone(),
+                        };
+                        let put = put_back(
+                            self.root,
+                            &known.path,
+                            &before,
+                            &self.saved.store,
+                            self.aside,
+                        );
                         self.count_in(known, put);
                     }
                 },
@@ -590,7 +642,8 @@ impl Restore<'_> {
         };
         for ((known, id), object) in files.iter().zip(ids).zip(objects) {
             let sound = object.filter(|content| object_id(content, id) == id);
-            let missing = || io::Error::other(format!("git does not have its content {id} any more"));
+            let missing =
+                || io::Error::other(format!("git does not have its content {id} any more"));
             self.bring(known, &sound.ok_or_else(missing));
         }
     }
@@ -629,7 +682,10 @@ impl Restore<'_> {
             }
             for folder in path.ancestors().skip(1) {
                 let is_old = self.saved.census.folders.contains_key(folder.as_os_str());
-                if folder.as_os_str().is_empty() || is_old || self.root.remove_folder(folder).is_err() {
+                if folder.as_os_str().is_empty()
+                    || is_old
+                    || self.root.remove_folder(folder).is_err()
+                {
                     break;
                 }
             }
@@ -641,8 +697,17 @@ impl Restore<'_> {
         if self.moment == Moment::Validated
             && let Ok(seen) = self.saved.look_again(self.root)
         {
+            for path in seen.git_folders.difference(&self.saved.git_folders) {
+                match put_aside(self.root, path, self.aside) {
+                    Ok(_) => self.restored.moved_aside.push(path.clone()),
+                    Err(error) => self.failed(path, &error),
+                }
+            }
             let old = &self.saved.census.folders;
-            let new = seen.folders.keys().filter(|folder| !old.contains_key(*folder));
+            let new = seen
+                .folders
+                .keys()
+                .filter(|folder| !old.contains_key(*folder));
             for folder in new.rev() {
                 // Fails where something git does not see stands in it.
                 let _ = self.root.remove_folder(Path::new(folder));
@@ -663,11 +728,22 @@ impl Restore<'_> {
         self.restored.moved_aside.dedup();
         match self.failures.is_empty() {
             true => Ok(self.restored),
-            false => Err(IntegrateError::Restore {
-                failures: self.failures,
-            }),
+            false => Err(self.saved.not_restored(self.failures)),
         }
     }
+}
+
+/// What stands at `paths` now.
+pub(super) fn states(
+    repo: &Repo,
+    paths: &BTreeSet<String>,
+) -> Result<Vec<Option<BeforeState>>, IntegrateError> {
+    let root = open_root(repo)?;
+    let states = paths.iter().map(|path| {
+        let path = Path::new(path);
+        state_of(&root, path).map_err(IntegrateError::io(path))
+    });
+    states.collect()
 }
 
 fn open_root(repo: &Repo) -> Result<Beneath, IntegrateError> {
@@ -785,7 +861,10 @@ fn free_name(path: &Path) -> PathBuf {
 fn make_room(root: &Beneath, path: &Path, aside: &Path) -> io::Result<()> {
     let mut above: Vec<&Path> = path.ancestors().skip(1).collect();
     above.reverse();
-    for folder in above.into_iter().filter(|folder| !folder.as_os_str().is_empty()) {
+    for folder in above
+        .into_iter()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
         let now = stamp_of(root, folder)?;
         if now.is_some_and(|now| now.kind() == FileType::Directory) {
             continue;

@@ -12,7 +12,7 @@ use crate::git::{Conversion, Tracked};
 use crate::model::path_text;
 use rayon::prelude::*;
 use rustix::fs::{AtFlags, Dir, FileType, Stat, fstat, statat};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -69,6 +69,7 @@ pub(super) struct Stamp {
 
 #[expect(
     clippy::useless_conversion,
+    clippy::unnecessary_cast,
     reason = "the types of these fields are not the same on all systems"
 )]
 impl From<&Stat> for Stamp {
@@ -124,15 +125,13 @@ pub(super) struct Seen {
     pub stamps: Vec<Option<Stamp>>,
     /// As in [`Census::folders`].
     pub folders: BTreeMap<OsString, u32>,
+    /// What makes a folder with files of this repository one of its own, below the root.
+    pub git_folders: BTreeSet<PathBuf>,
 }
 
 /// Looks at `paths` and at all folders above them, and for folders that hold nothing. `apart` are folders that are not
 /// entered.
-pub(super) fn look(
-    root: &Beneath,
-    paths: &[&Path],
-    apart: &HashSet<&OsStr>,
-) -> io::Result<Seen> {
+pub(super) fn look(root: &Beneath, paths: &[&Path], apart: &HashSet<&OsStr>) -> io::Result<Seen> {
     let mut folders: HashMap<&OsStr, Vec<usize>> = HashMap::from([(OsStr::new(""), Vec::new())]);
     for (number, path) in paths.iter().enumerate() {
         let folder = path.parent().unwrap_or(Path::new(""));
@@ -153,12 +152,14 @@ pub(super) fn look(
     let mut seen = Seen {
         stamps: vec![None; paths.len()],
         folders: BTreeMap::new(),
+        git_folders: BTreeSet::new(),
     };
     for folder in looks.into_iter().flatten() {
         for (number, stamp) in folder.stamps {
             seen.stamps[number] = Some(stamp);
         }
         seen.folders.extend(folder.folders);
+        seen.git_folders.extend(folder.git_folder);
     }
     seen.folders.remove(OsStr::new(""));
     Ok(seen)
@@ -167,6 +168,7 @@ pub(super) fn look(
 struct Folder {
     stamps: Vec<(usize, Stamp)>,
     folders: Vec<(OsString, u32)>,
+    git_folder: Option<PathBuf>,
 }
 
 fn look_into<'p>(
@@ -182,6 +184,7 @@ fn look_into<'p>(
     let mut found = Folder {
         stamps: Vec::new(),
         folders: vec![(path.to_owned(), permissions(&folder)?)],
+        git_folder: None,
     };
     for (number, path) in names {
         let Some(name) = path.file_name() else {
@@ -202,7 +205,11 @@ fn look_into<'p>(
                 .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory),
             _ => false,
         };
-        if !is_folder || name == "." || name == ".." || name == ".git" {
+        if !is_folder || name == "." || name == ".." {
+            continue;
+        }
+        if name == ".git" {
+            found.git_folder = (!path.is_empty()).then(|| Path::new(path).join(name));
             continue;
         }
         let inside = Path::new(path).join(name);
@@ -216,7 +223,12 @@ fn look_into<'p>(
 }
 
 /// The folder with those in it, when there is nothing but folders.
-fn hollow(above: impl AsFd, name: &OsStr, path: &Path, depth: usize) -> Option<Vec<(OsString, u32)>> {
+fn hollow(
+    above: impl AsFd,
+    name: &OsStr,
+    path: &Path,
+    depth: usize,
+) -> Option<Vec<(OsString, u32)>> {
     let folder = inner(above, name).ok()?;
     let mut all = vec![(path.as_os_str().to_owned(), permissions(&folder).ok()?)];
     for (name, kind) in entries(&folder).ok()? {
@@ -300,11 +312,7 @@ impl Sources<'_> {
         Ok((files, left))
     }
 
-    fn converted_content(
-        &self,
-        tracked: &Tracked,
-        conversion: Conversion,
-    ) -> io::Result<Content> {
+    fn converted_content(&self, tracked: &Tracked, conversion: Conversion) -> io::Result<Content> {
         let content = self.root.read(&tracked.path)?;
         // Of a file without carriage returns git takes none away.
         let is_object = conversion == Conversion::LineEnds && !content.contains(&b'\r');
@@ -452,19 +460,33 @@ mod tests {
     #[test]
     fn folders_that_hold_nothing_are_seen_and_others_are_not_entered() {
         let root = tempfile::tempdir().expect("a folder");
-        for folder in ["known", "known/empty/deep", "ignored/empty", "hollow", "sub/empty", "n/.git"] {
+        for folder in [
+            "known",
+            "known/empty/deep",
+            "ignored/empty",
+            "hollow",
+            "sub/empty",
+            "n/.git",
+        ] {
             std::fs::create_dir_all(root.path().join(folder)).expect("folders");
         }
         for file in ["known/f", "ignored/f"] {
             std::fs::write(root.path().join(file), "x").expect("written");
         }
         let beneath = Beneath::open(root.path()).expect("opened");
-        let paths = [Path::new("known/f"), Path::new("known/gone"), Path::new("gone/f")];
+        let paths = [
+            Path::new("known/f"),
+            Path::new("known/gone"),
+            Path::new("gone/f"),
+        ];
         let apart = HashSet::from([OsStr::new("sub")]);
         let seen = look(&beneath, &paths, &apart).expect("seen");
         let is_there: Vec<bool> = seen.stamps.iter().map(Option::is_some).collect();
         assert_eq!(is_there, [true, false, false]);
         let folders: Vec<&OsStr> = seen.folders.keys().map(OsString::as_os_str).collect();
-        assert_eq!(folders, ["hollow", "known", "known/empty", "known/empty/deep"]);
+        assert_eq!(
+            folders,
+            ["hollow", "known", "known/empty", "known/empty/deep"]
+        );
     }
 }

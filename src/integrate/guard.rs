@@ -182,7 +182,9 @@ impl Guard {
     pub fn differing(&self) -> Vec<PathBuf> {
         let differs = |file: &&Guarded| file.rule == Rule::Same && !file.is_as_before();
         let known = self.files.iter().filter(differs).map(Guarded::name);
-        known.chain(self.new_hooks().map(|(_, name)| name)).collect()
+        known
+            .chain(self.new_hooks().map(|(_, name)| name))
+            .collect()
     }
 
     fn mend_one(
@@ -213,7 +215,9 @@ impl Guard {
             return;
         }
         match file.put_back(store, aside) {
-            Ok(()) => mended.restored.push(file.name()),
+            Ok(true) => mended.restored.push(file.name()),
+            // Nothing gave way: it was gone.
+            Ok(false) => {}
             Err(error) => mended
                 .failures
                 .push(format!("{}: {error}", file.name().display())),
@@ -226,7 +230,10 @@ impl Guard {
     }
 
     fn new_hooks(&self) -> impl Iterator<Item = (&Path, PathBuf)> {
-        let config = self.files.iter().find(|file| file.path == Path::new("config"));
+        let config = self
+            .files
+            .iter()
+            .find(|file| file.path == Path::new("config"));
         let common = config.map(|file| file.folder.as_path());
         let known: BTreeSet<PathBuf> = self.files.iter().map(Guarded::name).collect();
         let all = common.into_iter().flat_map(|common| {
@@ -322,13 +329,13 @@ impl Guarded {
         before.is_ok_and(|before| now.is_ok_and(|now| now.starts_with(&before)))
     }
 
-    fn put_back(&self, store: &Store, aside: &Path) -> io::Result<()> {
+    fn put_back(&self, store: &Store, aside: &Path) -> io::Result<bool> {
         if self.before != BeforeState::Absent {
             std::fs::create_dir_all(&self.folder)?;
         }
         let folder = Beneath::open(&self.folder)?;
         let aside = aside.join("git");
-        put_back(&folder, &self.path, &self.before, store, &aside).map(drop)
+        put_back(&folder, &self.path, &self.before, store, &aside)
     }
 }
 

@@ -10,10 +10,13 @@ use crate::git::Repo;
 use crate::process;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
+use std::ffi::OsStr;
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Whoever holds the lock, or held it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +86,22 @@ fn host() -> String {
         .into_owned()
 }
 
+/// How long another git command may take to give the index back.
+const INDEX_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Waits until no git command holds the index; one that was killed leaves its lock for ever.
+pub(super) fn wait_for_index(repo: &Repo) -> Result<(), IntegrateError> {
+    let path = repo.git_dir()?.join("index.lock");
+    let begun = Instant::now();
+    while std::fs::symlink_metadata(&path).is_ok() {
+        if begun.elapsed() >= INDEX_PATIENCE {
+            return Err(IntegrateError::IndexLocked { path });
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
 /// Held for as long as a run may change the repository.
 #[derive(Debug)]
 pub struct RepoLock {
@@ -127,7 +146,9 @@ impl RepoLock {
                     run_folder: pending,
                 })
             }
-            _ => Ok(lock),
+            // A restore takes away what an interrupted integration left.
+            Some(_) => Ok(lock),
+            None => wait_for_index(repo).map(|()| lock),
         }
     }
 
@@ -153,8 +174,11 @@ impl RepoLock {
     }
 
     fn pending_run(&self) -> Result<Option<PathBuf>, IntegrateError> {
-        match std::fs::read_to_string(&self.pending) {
-            Ok(text) => Ok(Some(PathBuf::from(text.trim_end_matches('\n')))),
+        match std::fs::read(&self.pending) {
+            Ok(bytes) => {
+                let bytes = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+                Ok(Some(PathBuf::from(OsStr::from_bytes(bytes))))
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(IntegrateError::io(&self.pending)(error)),
         }

@@ -98,8 +98,16 @@ pub enum IntegrateError {
     /// Some paths could not be brought back; a resume tries again.
     #[error("the tree could not be restored completely: {}", failures.join("; "))]
     Restore {
+        /// The folder of the run.
+        run_folder: PathBuf,
         /// `path: reason`.
         failures: Vec<String>,
+    },
+    /// Another git command is at work, or one was killed.
+    #[error("`{}` is there: another git command is at work in this repository, or one was killed", path.display())]
+    IndexLocked {
+        /// The lock.
+        path: PathBuf,
     },
     /// An earlier run was ended in the middle of an integration.
     #[error("the run in `{}` was ended in the middle of an integration, and the tree is not settled", run_folder.display())]
@@ -207,6 +215,15 @@ pub enum Recovered {
     Committed(CommitRecord),
 }
 
+/// What was given up.
+#[derive(Debug)]
+pub struct Abandoned {
+    /// Where everything is.
+    pub detail: String,
+    /// The paths that are not as they were.
+    pub paths: Vec<PathBuf>,
+}
+
 impl Integrator<'_> {
     /// Applies the patch and validates it; on failure the tree is as before, byte for byte.
     ///
@@ -234,8 +251,11 @@ impl Integrator<'_> {
             return self.refuse(order, BlockReason::AmbiguousIntegration, &why, journal);
         }
         if self.isolation == Isolation::Worktree {
-            match self.try_out(order, journal)? {
+            match self.try_out(order, &patch, journal)? {
                 Tried::Passed => {}
+                Tried::Overtaken(why) => {
+                    return self.refuse(order, BlockReason::AmbiguousIntegration, &why, journal);
+                }
                 Tried::Failed(why) => {
                     return self.refuse(order, BlockReason::ValidationFailed, &why, journal);
                 }
@@ -306,6 +326,34 @@ impl Integrator<'_> {
         Ok(Recovered::Restored(restored))
     }
 
+    /// Gives up the restore of an integration that a kill interrupted or that failed: the tree stays as it is, but for
+    /// the plan and the learnings. What stood before at each path that differs is laid out in a folder of the unit.
+    pub fn abandon(
+        &self,
+        started: &IntegrationStarted,
+        journal: &mut dyn Journal,
+    ) -> Result<Abandoned, IntegrateError> {
+        let folder = self.unit_folder(&started.unit);
+        let saved = Saved::of(started, &self.kept());
+        let aside = folder.join("aside");
+        saved.mend_stores(self.repo, &aside)?;
+        let before = folder.join("before");
+        let paths = saved.lay_out(self.repo, &before)?;
+        let detail = format!(
+            "the restore of an interrupted integration was given up; what stood before is in {}, what was moved away in {}",
+            before.display(),
+            aside.display()
+        );
+        let finished = IntegrationFinished {
+            reason: Some(BlockReason::AmbiguousIntegration),
+            detail: Some(detail.clone()),
+            by_validation: paths.clone(),
+            ..IntegrationFinished::new(&started.unit, IntegrationOutcome::Abandoned)
+        };
+        self.finish(finished, journal)?;
+        Ok(Abandoned { detail, paths })
+    }
+
     /// The commit that a killed process made, brought to its end.
     fn committed(
         &self,
@@ -337,8 +385,37 @@ impl Integrator<'_> {
         )
     }
 
-    /// Validates the patch where nothing of the user's can be touched.
+    /// Validates the patch where nothing of the user's can be touched. What is validated is what will be applied: when
+    /// somebody edits a file of the patch meanwhile, it is tried once more with that.
     fn try_out(
+        &mut self,
+        order: &Order<'_>,
+        patch: &Patch,
+        journal: &mut dyn Journal,
+    ) -> Result<Tried, IntegrateError> {
+        const TRIES: usize = 3;
+        let paths = patch.paths();
+        for _ in 0..TRIES {
+            let before = before::states(self.repo, &paths)?;
+            let tried = self.try_once(order, journal)?;
+            if !matches!(tried, Tried::Passed | Tried::Failed(_))
+                || before::states(self.repo, &paths)? == before
+            {
+                return Ok(tried);
+            }
+            if let Err(detail) = self.examine(order)? {
+                let why =
+                    format!("a file of the patch was edited while it was validated: {detail}");
+                return Ok(Tried::Overtaken(why));
+            }
+        }
+        let why = format!(
+            "files of the patch were edited each time while it was validated, {TRIES} times"
+        );
+        Ok(Tried::Overtaken(why))
+    }
+
+    fn try_once(
         &mut self,
         order: &Order<'_>,
         journal: &mut dyn Journal,
@@ -400,6 +477,7 @@ impl Integrator<'_> {
         journal: &mut dyn Journal,
     ) -> Result<(), IntegrateError> {
         let folder = self.unit_folder(order.unit);
+        lock::wait_for_index(self.repo)?;
         let saved = Saved::take(
             self.repo,
             &patch.paths(),
@@ -453,8 +531,11 @@ impl Integrator<'_> {
                 return self.undo(order, saved, BlockReason::ValidationFailed, &why, journal);
             }
         }
+        let aside = self.unit_folder(order.unit).join("aside");
+        let put_back = saved.mend_stores(self.repo, &aside)?;
         // A commit may tidy up, by its hooks; what they do is no validation's.
         let by_validation = saved.differing(self.repo)?;
+        let moved_aside = put_back;
         let commit = match self.deliver(order, started)? {
             Ok(commit) => commit,
             Err(why) => {
@@ -465,6 +546,7 @@ impl Integrator<'_> {
         let finished = IntegrationFinished {
             paths: started.patched.clone(),
             by_validation,
+            moved_aside,
             passed_before: self.passed_before(commands),
             left_out: order.commands.left_out.clone(),
             commit,
@@ -534,14 +616,19 @@ impl Integrator<'_> {
         commands.filter(passed).cloned().collect()
     }
 
-    /// Restores the tree; of what gave way, the patch's own paths need no mention.
-    fn restore(&self, order: &Order<'_>, saved: &Saved) -> Result<Vec<PathBuf>, IntegrateError> {
+    /// Restores the tree; of what gave way, the patch's own paths need no mention. Gives what was moved aside, and what
+    /// was left as the validation left it.
+    fn restore(
+        &self,
+        order: &Order<'_>,
+        saved: &Saved,
+    ) -> Result<(Vec<PathBuf>, Vec<PathBuf>), IntegrateError> {
         let folder = self.unit_folder(order.unit);
         let restored = saved.restore(self.repo, &folder.join("aside"), Moment::Validated)?;
         let mut moved = restored.moved_aside;
         let overwritten = restored.overwritten.into_iter();
         moved.extend(overwritten.filter(|path| !saved.patched.contains(path)));
-        Ok(moved)
+        Ok((moved, restored.kept))
     }
 
     fn undo(
@@ -552,10 +639,12 @@ impl Integrator<'_> {
         detail: &str,
         journal: &mut dyn Journal,
     ) -> Result<(), IntegrateError> {
+        let (moved_aside, by_validation) = self.restore(order, saved)?;
         let finished = IntegrationFinished {
             reason: Some(reason),
             detail: Some(detail.to_owned()),
-            moved_aside: self.restore(order, saved)?,
+            moved_aside,
+            by_validation,
             left_out: order.commands.left_out.clone(),
             ..IntegrationFinished::new(order.unit, IntegrationOutcome::Restored)
         };
@@ -569,13 +658,14 @@ impl Integrator<'_> {
         saved: Option<&Saved>,
         journal: &mut dyn Journal,
     ) -> Result<(), IntegrateError> {
-        let moved_aside = match saved {
+        let (moved_aside, by_validation) = match saved {
             Some(saved) => self.restore(order, saved)?,
-            None => Vec::new(),
+            None => Default::default(),
         };
         let finished = IntegrationFinished {
             detail: Some("stopped during validation".to_owned()),
             moved_aside,
+            by_validation,
             ..IntegrationFinished::new(order.unit, IntegrationOutcome::RolledBack)
         };
         self.finish(finished, journal)
@@ -630,6 +720,8 @@ impl Integrator<'_> {
 /// What became of a patch in a scratch tree.
 enum Tried {
     Passed,
+    /// The user's tree changed meanwhile.
+    Overtaken(String),
     Failed(String),
     Stopped,
 }

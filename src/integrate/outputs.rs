@@ -31,7 +31,9 @@ fn written_by_readers(pipes: &HashSet<(u64, u64)>) -> HashSet<(u64, u64)> {
     let mut files = HashSet::new();
     for process in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
         let name = process.file_name();
-        let is_process = name.to_str().is_some_and(|name| name.parse::<u32>().is_ok());
+        let is_process = name
+            .to_str()
+            .is_some_and(|name| name.parse::<u32>().is_ok());
         if !is_process || name == own.as_str() {
             continue;
         }
@@ -42,7 +44,9 @@ fn written_by_readers(pipes: &HashSet<(u64, u64)>) -> HashSet<(u64, u64)> {
         if !reads {
             continue;
         }
-        let metadata = open.iter().filter_map(|fd| std::fs::metadata(fd.path()).ok());
+        let metadata = open
+            .iter()
+            .filter_map(|fd| std::fs::metadata(fd.path()).ok());
         let regular = metadata.filter(std::fs::Metadata::is_file);
         files.extend(regular.map(|file| (file.dev(), file.ino())));
     }

@@ -27,6 +27,11 @@ impl Store {
         }
     }
 
+    /// Where it is.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// A file of the store's folder that is no content.
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)

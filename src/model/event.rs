@@ -581,6 +581,8 @@ pub enum IntegrationOutcome {
     Refused,
     /// `mesh` was ended in between; the tree is as it was before and the integration starts again.
     RolledBack,
+    /// It could not be undone and is to be left; the tree is as a person finds it.
+    Abandoned,
 }
 
 /// Fields of `integration_finished`.

@@ -30,7 +30,10 @@ fn quoted(bytes: &[u8]) -> String {
 
 /// The path that `text` stands for.
 pub fn path_of(text: &str) -> PathBuf {
-    let Some(inner) = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) else {
+    let Some(inner) = text
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'))
+    else {
         return text.into();
     };
     let mut bytes = Vec::new();
@@ -41,7 +44,9 @@ pub fn path_of(text: &str) -> PathBuf {
             bytes.push(*first);
             continue;
         }
-        let octal = rest.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
+        let octal = rest
+            .get(..3)
+            .and_then(|digits| std::str::from_utf8(digits).ok());
         match octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
             Some(byte) => {
                 bytes.push(byte);

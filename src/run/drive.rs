@@ -173,6 +173,11 @@ impl PlanRun {
         let end = std::thread::scope(|scope| {
             let mut floor = Floor::new(scope, &slots, stop);
             let end = self.turns(&mut floor, watcher, stop);
+            // It was sound when the run began.
+            let end = end.map_err(|error| match error {
+                RunError::Plan(error) => RunError::PlanLost(error),
+                other => other,
+            });
             if end.is_err() {
                 stop.end_now();
             }

@@ -6,6 +6,7 @@ use crate::git::GitError;
 use crate::integrate::{DeliveryError, IntegrateError};
 use crate::job::JobError;
 use crate::ledger::LedgerError;
+use crate::model::shell_word;
 use crate::model::{RunId, RunKind};
 use crate::plan::{Item, ItemId, MetadataError, PlanError, ResolveError};
 use crate::protocol::ProtocolError;
@@ -158,6 +159,9 @@ pub enum RunError {
     /// The snapshot can't be made.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    /// The plan became unusable while the run was under way.
+    #[error(transparent)]
+    PlanLost(PlanError),
     /// The integrator could not do its work.
     #[error(transparent)]
     Integrate(#[from] IntegrateError),
@@ -188,6 +192,8 @@ pub enum Blame {
     Input,
     /// Exit 3.
     Preflight,
+    /// Exit 4: the run can go on when the cause is gone.
+    Resumable,
     /// Exit 70: the machine or `mesh` itself.
     Machine,
 }
@@ -220,12 +226,13 @@ impl RunError {
             | RunError::Integrate(
                 IntegrateError::Locked { .. }
                 | IntegrateError::Pending { .. }
+                | IntegrateError::IndexLocked { .. }
                 | IntegrateError::StillRunning { .. },
             ) => Blame::Preflight,
             RunError::Io { .. } | RunError::Snapshot(_) => Blame::Machine,
             RunError::Git(GitError::Run(_) | GitError::Failed { .. }) => Blame::Machine,
-            RunError::Integrate(IntegrateError::Plan(_)) => Blame::Input,
-            RunError::Integrate(_) => Blame::Machine,
+            // The work so far is in the ledger; when the cause is gone, the run goes on.
+            RunError::Integrate(_) | RunError::PlanLost(_) => Blame::Resumable,
             RunError::Job(JobError::NoProgram { .. } | JobError::Descriptors { .. }) => {
                 Blame::Preflight
             }
@@ -263,7 +270,9 @@ impl RunError {
                 ),
             }),
             RunError::Resolve(error) => error.hint(),
-            RunError::Plan(error) | RunError::PlanGate(error) => error.hint(),
+            RunError::Plan(error) | RunError::PlanGate(error) | RunError::PlanLost(error) => {
+                error.hint()
+            }
             RunError::Integrate(IntegrateError::Plan(error)) => error.hint(),
             RunError::Metadata(error) | RunError::Unusable(SkipReason::Metadata(error)) => {
                 error.hint()
@@ -278,6 +287,16 @@ impl RunError {
             RunError::Job(error) => error.hint(),
             RunError::Git(GitError::NoRepository { .. }) => {
                 Some("git init, or name a repository with -C DIR".to_owned())
+            }
+            RunError::Integrate(IntegrateError::IndexLocked { path }) => Some(format!(
+                "wait for it; when no git command runs: rm {}",
+                shell_word(&path.to_string_lossy())
+            )),
+            RunError::Integrate(IntegrateError::Restore { run_folder, .. }) => {
+                let run = run_folder.file_name().unwrap_or_default().to_string_lossy();
+                Some(format!(
+                    "mesh resume {run} tries again; mesh resume {run} --abandon leaves the tree as it is and keeps every copy"
+                ))
             }
             RunError::Integrate(IntegrateError::StillRunning { .. }) => Some(
                 "end them, or wait for them; then go on with `mesh resume`".to_owned(),

@@ -53,6 +53,40 @@ impl PlanRun {
         Ok(self.lock.settled()?)
     }
 
+    /// Leaves what an interrupted integration did to the tree as it is; its task is blocked. Gives how many there were.
+    pub fn abandon(&mut self, watcher: &mut dyn Watcher, stop: &Stop) -> Result<usize, RunError> {
+        let grace = Duration::from_secs(self.settings.bounds.grace_seconds);
+        integrate::end_writers(&self.folder.writers(), grace)?;
+        let open = |unit: &Unit| unit.open_integration.clone();
+        let open: Vec<_> = self.state().units.iter().filter_map(open).collect();
+        for started in &open {
+            let ground = self.ground()?;
+            let branch = self.settings.branch(self.folder.id());
+            let writers = self.folder.writers();
+            let integrator = Tools {
+                ground: &ground,
+                real: &self.repo,
+                folder: &self.folder,
+                settings: &self.settings,
+                lock: &self.lock,
+                writers: &writers,
+                branch: &branch,
+            }
+            .integrator(self.recorder.state(), stop);
+            let abandoned = integrator.abandon(started, &mut self.recorder)?;
+            watcher.warn(&format!("{}: {}", started.unit, abandoned.detail));
+            for path in &abandoned.paths {
+                watcher.say(&format!("not as before: {}", path.display()));
+            }
+            if let Some(unit) = self.state().unit(&started.unit).cloned() {
+                let reason = BlockReason::AmbiguousIntegration;
+                self.persist(&unit, Some(reason), &abandoned.detail, watcher)?;
+            }
+        }
+        self.lock.settled()?;
+        Ok(open.len())
+    }
+
     fn recover(
         &mut self,
         started: &IntegrationStarted,

@@ -7,10 +7,12 @@
 use super::RunError;
 use super::drive::{PlanRun, Watcher};
 use super::floor::Floor;
+use crate::integrate::own_outputs;
 use crate::job::Journal;
 use crate::model::{Event, Violation, WaveNo};
 use crate::snapshot::{Fingerprint, SnapshotError};
 use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt;
 
 impl PlanRun {
     /// From now on the tree is to look as it looks now.
@@ -30,6 +32,13 @@ impl PlanRun {
         let mut paths = before.map_or(Vec::new(), |before| before.differences(&now));
         // Where somebody keeps the runs in the repository, `mesh` itself writes there all the time.
         paths.retain(|path| !self.repo.root().join(path).starts_with(self.folder.runs()));
+        if !paths.is_empty() {
+            let outputs = own_outputs();
+            paths.retain(|path| {
+                let there = std::fs::symlink_metadata(self.repo.root().join(path));
+                !there.is_ok_and(|there| outputs.contains(&(there.dev(), there.ino())))
+            });
+        }
         if paths.is_empty() || floor.is_clear() {
             return Ok(());
         }

@@ -59,7 +59,11 @@ pub fn refresh(repo: &Repo, target: &Path, keep: &BTreeSet<PathBuf>) -> Result<(
     let files: Vec<PathBuf> = files.into_iter().collect();
     let entries = files
         .par_iter()
-        .map(|path| pass.bring(path).map_err(SnapshotError::copy(path)))
+        .map(|path| match pass.bring(path) {
+            // Somebody removed it while it was copied.
+            Err(error) if is_absent(&error) => Ok(None),
+            brought => brought.map_err(SnapshotError::copy(path)),
+        })
         .collect::<Result<Vec<_>, _>>()?;
     let ended_ns = now_of(target).map_err(failed())?;
     let index = Index {

@@ -202,6 +202,10 @@ pub struct ResumeArgs {
     /// Ask the service although a limit that the run met still holds, as after a change of the plan
     #[arg(long)]
     pub ask_now: bool,
+    /// Give up the restore of an interrupted integration: the tree stays as it is, what stood before is laid out in the
+    /// run's folder, and the task is blocked; nothing else is done
+    #[arg(long, conflicts_with = "retry_failed")]
+    pub abandon: bool,
     /// Which run
     #[command(flatten)]
     pub run: OneRun,

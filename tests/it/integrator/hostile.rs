@@ -1,0 +1,524 @@
+//! A validation that damages what it can reach and fails: everything is as before, byte for byte, and nothing is lost.
+
+use super::*;
+use crate::plan_fixture::PLAN;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::{Path, PathBuf};
+
+/// Everything below `folder` but git's own, the plan's and the learnings: files, links, folders, with modes.
+fn whole(folder: &Path) -> Vec<(PathBuf, u32, Vec<u8>)> {
+    let mut open = vec![folder.to_owned()];
+    let mut found = Vec::new();
+    while let Some(here) = open.pop() {
+        for entry in std::fs::read_dir(&here).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let name = path.strip_prefix(folder).expect("below").to_owned();
+            if [".git", ".step", ".learnings.jsonl"]
+                .iter()
+                .any(|own| name == Path::new(own))
+            {
+                continue;
+            }
+            let metadata = std::fs::symlink_metadata(&path).expect("there");
+            let content = if metadata.is_symlink() {
+                let target = std::fs::read_link(&path).expect("a link");
+                target.as_os_str().as_bytes().to_vec()
+            } else if metadata.is_dir() {
+                open.push(path);
+                Vec::new()
+            } else {
+                std::fs::read(&path).expect("readable")
+            };
+            found.push((name, metadata.mode(), content));
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Runs task `a` with a validation that fails; everything must be as before.
+fn restored(prepare: impl Fn(&Bench), validation: &str) -> Bench {
+    let task = Task::new("a").validation(&[validation]);
+    let bench = Bench::with_files(&[task], &[("src/s.txt", "s\n"), ("src/t.txt", "t\n")]);
+    prepare(&bench);
+    let before = (
+        whole(&bench.work()),
+        bench.git_state(),
+        bench.git(&["config", "--list", "--local"]),
+    );
+    let said = bench.run(&["--json"]);
+    assert_eq!(said.code, 1, "{validation}: {}", said.err);
+    assert_eq!(report(&said)["tasks"][0]["reason"], "validation_failed");
+    let after = (
+        whole(&bench.work()),
+        bench.git_state(),
+        bench.git(&["config", "--list", "--local"]),
+    );
+    assert_eq!(after, before, "{validation}");
+    assert!(!bench.path(".git/mesh.pending").exists());
+    bench
+}
+
+fn nothing(_: &Bench) {}
+
+fn commit_all(bench: &Bench) {
+    bench.git(&["add", "--all", "."]);
+    bench.git(&["commit", "--quiet", "-m", "more"]);
+}
+
+fn outside(bench: &Bench) {
+    std::fs::create_dir_all(bench.beside("elsewhere")).expect("a folder");
+    for name in ["s.txt", "t.txt", "theirs"] {
+        std::fs::write(bench.beside("elsewhere").join(name), "theirs").expect("written");
+    }
+}
+
+#[test]
+fn nothing_outside_is_moved_or_written_through_a_link_that_took_a_folders_place() {
+    for validation in [
+        "rm -r src; ln -s ../elsewhere src; false",
+        "rm -r src; ln -s \"$(cd ../elsewhere; pwd)\" src; false",
+        "mv src ../moved; ln -s ../moved src; rm src/s.txt; echo x >src/new; false",
+    ] {
+        let bench = restored(outside, validation);
+        let theirs = whole(&bench.beside("elsewhere"));
+        assert_eq!(theirs.len(), 3, "{theirs:?}");
+        assert!(theirs.iter().all(|(_, _, content)| content == b"theirs"));
+    }
+}
+
+#[test]
+fn a_folder_of_the_patch_that_became_a_link_leads_nowhere() {
+    let task = Task::new("a")
+        .scope(&["**"])
+        .patches(&[&[edit("src/s.txt", "s", "new"), create("src/made", "x")].concat()])
+        .validation(&["rm -r src; ln -s ../elsewhere src; false"]);
+    let bench = Bench::with_files(&[task], &[("src/s.txt", "s\n")]);
+    outside(&bench);
+    let before = whole(&bench.work());
+    assert_eq!(bench.run(&[]).code, 1);
+    assert_eq!(whole(&bench.work()), before);
+    assert_eq!(whole(&bench.beside("elsewhere")).len(), 3);
+}
+
+#[test]
+fn paths_are_bytes() {
+    let odd = |bench: &Bench| {
+        for name in [&b"b\xffd"[..], b"src/\xfe", b"n\n\"q\""] {
+            std::fs::write(bench.work().join(OsStr::from_bytes(name)), "x").expect("written");
+        }
+        commit_all(bench);
+        std::fs::write(bench.work().join(OsStr::from_bytes(b"u\xfd")), "mine").expect("written");
+    };
+    let bench = restored(
+        odd,
+        r#"echo z >"$(printf 'b\377d')"; rm "$(printf 'src/\376')" "$(printf 'u\375')"; echo n >"$(printf 'new\374')"; echo q >"$(printf 'n\n"q"')"; false"#,
+    );
+    let finished = event(&bench, "integration_finished");
+    assert_eq!(
+        finished["moved_aside"],
+        json!(["\"b\\377d\"", "n\n\"q\"", "\"new\\374\""])
+    );
+}
+
+#[test]
+fn what_git_would_write_otherwise_comes_back_as_it_was() {
+    let crlf = |bench: &Bench| {
+        bench.write(".gitattributes", "* text=auto eol=crlf\n");
+        bench.write("c.txt", "a\r\nb\r\n");
+        bench.write("mixed.txt", "a\r\nb\n");
+        commit_all(bench);
+    };
+    restored(
+        crlf,
+        "printf 'a\\nb\\n' >c.txt; printf 'a\\nb\\n' >mixed.txt; rm src/s.txt; false",
+    );
+    let setting = |bench: &Bench| {
+        bench.git(&["config", "core.autocrlf", "true"]);
+        bench.write("c.txt", "a\r\nb\r\n");
+        bench.write("lf.txt", "a\nb\n");
+        commit_all(bench);
+    };
+    restored(
+        setting,
+        "printf 'a\\nb\\n' >c.txt; printf 'a\\r\\nb\\r\\n' >lf.txt; rm src/s.txt; false",
+    );
+    let filters = |bench: &Bench| {
+        bench.git(&["config", "filter.up.clean", "tr A-Z a-z"]);
+        bench.git(&["config", "filter.up.smudge", "tr a-z A-Z"]);
+        bench.write(
+            ".gitattributes",
+            "i.txt ident\nf.txt filter=up\nw.txt working-tree-encoding=UTF-16LE-BOM\n",
+        );
+        bench.write("i.txt", "$Id: mine$\n");
+        bench.write("f.txt", "Mixed Case\n");
+        std::fs::write(bench.path("w.txt"), b"\xff\xfea\0\n\0").expect("written");
+        commit_all(bench);
+    };
+    restored(filters, "echo x >i.txt; rm f.txt; printf x >w.txt; false");
+    let failing = |bench: &Bench| {
+        bench.git(&["config", "filter.bad.clean", "cat"]);
+        bench.git(&["config", "filter.bad.smudge", "false"]);
+        bench.git(&["config", "filter.bad.required", "true"]);
+        bench.write(".gitattributes", "f.txt filter=bad\n");
+        bench.write("f.txt", "content\n");
+        commit_all(bench);
+    };
+    restored(failing, "echo x >f.txt; rm src/s.txt; false");
+}
+
+#[test]
+fn files_that_git_was_told_not_to_look_at_come_back() {
+    let unlooked = |bench: &Bench| {
+        bench.git(&["update-index", "--assume-unchanged", "src/s.txt"]);
+        bench.git(&["update-index", "--skip-worktree", "src/t.txt"]);
+        bench.write("src/s.txt", "mine\n");
+        bench.write("src/t.txt", "mine as well\n");
+    };
+    restored(unlooked, "rm -r src; false");
+}
+
+#[test]
+fn permission_bits_of_files_and_folders_come_back() {
+    let modes = |bench: &Bench| {
+        use std::os::unix::fs::PermissionsExt;
+        for (path, mode) in [("src", 0o750), ("src/s.txt", 0o640)] {
+            let mode = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(bench.path(path), mode).expect("a mode");
+        }
+    };
+    restored(modes, "chmod 644 src/s.txt; chmod 777 src; false");
+    restored(modes, "rm src/s.txt; chmod 0 src/t.txt src; false");
+}
+
+#[test]
+fn empty_folders_that_stood_before_stand_after_and_others_go() {
+    let empty = |bench: &Bench| {
+        std::fs::create_dir_all(bench.path("empty/deep")).expect("folders");
+        std::fs::create_dir_all(bench.path("src/hollow")).expect("folders");
+    };
+    restored(
+        empty,
+        "rmdir empty/deep empty src/hollow; mkdir -p fresh/deep src/fresh; false",
+    );
+    restored(
+        empty,
+        "echo x >empty/deep/new; echo x >src/hollow/new; false",
+    );
+    restored(nothing, "rm -rf *; false");
+    let bench = restored(nothing, "echo x >src/new; git init -q src; false");
+    assert!(!bench.path("src/.git").exists());
+}
+
+#[test]
+fn what_git_knows_of_the_tree_is_put_back() {
+    for validation in [
+        "rm .git/index src/s.txt; echo n >new; false",
+        "echo garbage >.git/index; rm src/s.txt; false",
+        "rm .git/HEAD src/s.txt; echo n >new; false",
+        "echo garbage >.git/config; rm src/s.txt; false",
+        "touch .git/index.lock; rm src/s.txt; false",
+        "git add --all; git rm -q --cached src/t.txt; false",
+        "git add --all; git -c user.name=x -c user.email=x commit -qm sneaked; false",
+        "git checkout -q --detach; git config core.bare true; false",
+        "git symbolic-ref HEAD refs/heads/other; echo ignored >.git/info/exclude; echo ignored >x; false",
+        "echo '*' >.gitignore; echo x >hidden; false",
+    ] {
+        restored(nothing, validation);
+    }
+    let bench = restored(
+        nothing,
+        "mkdir -p .git/hooks; echo x >.git/hooks/pre-commit; false",
+    );
+    assert!(!bench.path(".git/hooks/pre-commit").exists());
+    assert!(
+        bench
+            .run_folder()
+            .join("units/a/aside/git/hooks/pre-commit")
+            .exists()
+    );
+}
+
+/// A submodule `sub` and an untracked repository `nested`, both clean.
+fn with_repositories(bench: &Bench) {
+    let sub = bench.beside("sub");
+    std::fs::create_dir_all(&sub).expect("a folder");
+    for folder in [sub.as_path(), &bench.path("nested")] {
+        std::fs::create_dir_all(folder).expect("a folder");
+        std::fs::write(folder.join("f"), "f\n").expect("written");
+        let at = folder.display().to_string();
+        bench.git(&["-C", &at, "init", "--quiet"]);
+        bench.git(&["-C", &at, "add", "f"]);
+        bench.git(&["-C", &at, "commit", "--quiet", "-m", "1"]);
+    }
+    let sub = sub.display().to_string();
+    let add = ["submodule", "--quiet", "add", &sub, "sub"];
+    bench.git(&[&["-c", "protocol.file.allow=always"][..], &add].concat());
+    bench.git(&["commit", "--quiet", "-m", "sub"]);
+}
+
+#[test]
+fn repositories_within_the_tree_are_left_as_they_are_and_named() {
+    let task = Task::new("a")
+        .validation(&["echo x >>sub/f; echo new >sub/new; echo x >>nested/f; rm src/s.txt; false"]);
+    let bench = Bench::with_files(&[task], &[("src/s.txt", "s\n")]);
+    with_repositories(&bench);
+    let said = bench.run(&[]);
+    assert_eq!(said.code, 1, "{}", said.err);
+    let finished = event(&bench, "integration_finished");
+    assert_eq!(
+        finished["by_validation"],
+        json!(["nested/f", "sub/f", "sub/new"])
+    );
+    assert_eq!(finished["moved_aside"], Value::Null);
+    assert_eq!(
+        ["sub/f", "sub/new", "nested/f", "src/s.txt"].map(|path| bench.read(path)),
+        ["f\nx\n", "new\n", "f\nx\n", "s\n"]
+    );
+    assert!(bench.path("sub/.git").exists() && bench.path("nested/.git").exists());
+    assert!(
+        said.out.contains("left by the validation: sub/new"),
+        "{}",
+        said.out
+    );
+}
+
+#[test]
+fn a_plan_that_a_validation_damages_is_put_back_and_the_run_goes_on() {
+    for (damage, end) in [
+        ("rm .step/st-plan.jsonl", "false"),
+        ("rm -r .step", "grep -q new a.txt"),
+        (
+            "echo '<<<<<<< ours' >>.step/st-plan.jsonl",
+            "grep -q new a.txt",
+        ),
+        (": >.step/st-plan.jsonl", "false"),
+        ("rm -r .step; ln -s ../elsewhere .step", "grep -q new a.txt"),
+    ] {
+        let command = format!("{damage}; {end}");
+        let bench = Bench::new(&[Task::new("a").validation(&[&command]), Task::new("b")]);
+        outside(&bench);
+        let said = bench.run(&["max_tasks=2"]);
+        let (code, status) = match end {
+            "false" => (1, "blocked"),
+            _ => (0, "completed"),
+        };
+        assert_eq!(said.code, code, "{command}: {}", said.err);
+        let statuses = ["a", "b"].map(|id| bench.status_of(id));
+        assert_eq!(statuses, [status, "completed"], "{command}");
+        assert!(!bench.path(PLAN).is_symlink());
+    }
+}
+
+#[test]
+fn learnings_that_a_validation_removes_are_put_back() {
+    let task = Task::new("a").validation(&["rm .learnings.jsonl; grep -q new a.txt"]);
+    let bench = Bench::new(&[task]);
+    let learned = bench.mesh(&["learnings", "append", "--learning", "Do x before y when z"]);
+    let before = std::fs::read(bench.path(".learnings.jsonl"));
+    let Ok(before) = before else {
+        panic!("{}", learned.err);
+    };
+    assert_eq!(bench.run(&[]).code, 0);
+    let after = std::fs::read(bench.path(".learnings.jsonl")).expect("it is back");
+    assert!(after.starts_with(&before));
+}
+
+#[test]
+fn a_lock_of_the_index_that_stays_is_named_before_anything_starts() {
+    let bench = Bench::new(&[Task::new("a")]);
+    bench.write(".git/index.lock", "");
+    let said = bench.run(&[]);
+    assert_eq!(said.code, 3, "{}", said.err);
+    assert!(said.err.contains(".git/index.lock"), "{}", said.err);
+    assert!(said.err.contains("hint: "), "{}", said.err);
+    assert!(!bench.mesh_home().join("runs/R").exists());
+    // One that goes away is waited for.
+    let lock = bench.path(".git/index.lock");
+    let waiter = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        std::fs::remove_file(lock).expect("removed");
+    });
+    assert_eq!(bench.run(&[]).code, 0);
+    waiter.join().expect("ended");
+}
+
+#[test]
+fn a_lock_that_appears_under_way_is_named_and_the_run_goes_on_without_it() {
+    let first = Task::new("a").validation(&["touch .git/index.lock; grep -q new a.txt"]);
+    let bench = Bench::new(&[first, Task::new("b")]);
+    let said = bench.run(&["max_tasks=2"]);
+    assert_eq!(said.code, 3, "{}", said.err);
+    assert!(said.err.contains("index.lock"), "{}", said.err);
+    std::fs::remove_file(bench.path(".git/index.lock")).expect("removed");
+    assert_eq!(bench.mesh(&["resume", "R"]).code, 0);
+    assert_eq!(
+        ["a", "b"].map(|id| bench.status_of(id)),
+        ["completed", "completed"]
+    );
+}
+
+#[test]
+fn an_edit_by_the_user_while_a_scratch_tree_is_validated_is_no_defect() {
+    let work = "\"$(cd ../../../../work; pwd)\"";
+    // The patch still fits: it is validated again with that. It does not fit any more: it is refused.
+    for (edit, code, content, reason) in [
+        ("chmod 755 W/a.txt", 0, "new\n", Value::Null),
+        (
+            "echo mine >W/a.txt",
+            1,
+            "mine\n",
+            json!("ambiguous_integration"),
+        ),
+        ("echo x >>W/kept.txt", 0, "new\n", Value::Null),
+    ] {
+        let edit = edit.replace('W', work);
+        let command = format!(
+            "if mkdir ../../../../once 2>/dev/null; then :; elif mkdir ../../../../edited 2>/dev/null; then {edit}; fi; grep -q new a.txt"
+        );
+        let bench = Bench::new(&[Task::new("a").validation(&[&command])]);
+        let said = bench.run(&["--json", "isolation=worktree"]);
+        assert_eq!(said.code, code, "{edit}: {}", said.err);
+        assert_eq!(bench.read("a.txt"), content, "{edit}");
+        assert_eq!(report(&said)["tasks"][0]["reason"], reason);
+    }
+}
+
+#[test]
+fn a_log_of_the_run_in_the_repository_is_nobodys_change() {
+    let mesh = env!("CARGO_BIN_EXE_mesh");
+    for script in [
+        "\"$0\" \"$@\" >run.out 2>run.log",
+        "\"$0\" \"$@\" 2>&1 | tee run.log >run.out",
+    ] {
+        let bench = Bench::new(&[
+            Task::new("a").validation(&["echo x >kept.txt; false"]),
+            Task::new("b"),
+        ]);
+        let own = bench.beside("answers").display().to_string();
+        let args = [
+            "run",
+            "--run-id",
+            "R",
+            "--adapter",
+            "replay",
+            "--answers",
+            &own,
+            "max_tasks=2",
+            "--progress",
+            "plain",
+        ];
+        let mut shell = std::process::Command::new("/bin/sh");
+        let model = bench.command(&[]);
+        shell
+            .args(["-c", script, mesh])
+            .args(args)
+            .current_dir(bench.work())
+            .env_clear();
+        shell.envs(
+            model
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+        shell.output().expect("a shell");
+        let log = bench.read("run.log");
+        assert!(log.contains("b: completed"), "{script}: {log}");
+        assert!(bench.trace(&["violation"]).is_empty(), "{log}");
+        let moved: Vec<Value> = bench
+            .events()
+            .into_iter()
+            .filter(|(name, _)| name == "integration_finished")
+            .map(|(_, body)| body["moved_aside"].clone())
+            .collect();
+        assert_eq!(moved, [json!(["kept.txt"]), Value::Null], "{script}");
+    }
+}
+
+/// Kills a run in the middle of an integration after a validation that removed git's objects.
+fn wedged() -> Bench {
+    let damage = "rm src/s.txt; mv .git/objects ../objects; mkdir .git/objects; false";
+    let command = format!("if mkdir ../once; then {damage}; else grep -q new a.txt; fi");
+    let task = Task::new("a").validation(&[&command]);
+    let bench = Bench::with_files(&[task], &[("src/s.txt", "s\n")]);
+    bench.write("kept.txt", "mine\n");
+    let said = bench.run(&[]);
+    assert_eq!(said.code, 4, "{}", said.err);
+    assert!(said.err.contains("src/s.txt"), "{}", said.err);
+    assert!(said.err.contains("mesh resume R --abandon"), "{}", said.err);
+    bench
+}
+
+#[test]
+fn a_restore_that_failed_is_done_by_a_resume_when_the_cause_is_gone() {
+    let bench = wedged();
+    assert_eq!(bench.mesh(&["run", "--run-id", "S"]).code, 3);
+    assert_eq!(bench.mesh(&["resume", "R"]).code, 4);
+    std::fs::remove_dir(bench.path(".git/objects")).expect("removed");
+    std::fs::rename(bench.beside("objects"), bench.path(".git/objects")).expect("put back");
+    let said = bench.mesh(&["resume", "R"]);
+    assert!(!bench.path(".git/mesh.pending").exists(), "{}", said.err);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(
+        ["a.txt", "kept.txt", "src/s.txt"].map(|path| bench.read(path)),
+        ["new\n", "mine\n", "s\n"]
+    );
+}
+
+#[test]
+fn what_cannot_be_restored_can_be_abandoned_and_every_copy_is_kept() {
+    let bench = wedged();
+    bench.write("kept.txt", "damaged\n");
+    let said = bench.mesh(&["resume", "R", "--abandon"]);
+    assert_eq!(said.code, 1, "{}", said.err);
+    assert!(!bench.path(".git/mesh.pending").exists());
+    let before = bench.run_folder().join("units/a/before");
+    assert!(
+        said.err.contains(&before.display().to_string()),
+        "{}",
+        said.err
+    );
+    assert_eq!(
+        std::fs::read(before.join("kept.txt")).expect("kept"),
+        b"mine\n"
+    );
+    assert_eq!(
+        (
+            bench.status_of("a").as_str(),
+            bench.read("kept.txt").as_str()
+        ),
+        ("blocked", "damaged\n")
+    );
+    assert!(bench.comments("a")[0].contains("ambiguous_integration"));
+    // Once is enough.
+    let again = bench.mesh(&["resume", "R", "--abandon"]);
+    assert_eq!(again.code, 0, "{}", again.err);
+}
+
+#[test]
+fn a_validation_that_passed_and_meddled_with_git_is_named() {
+    let task = Task::new("a").validation(&[
+        "git config x.y z; mkdir -p .git/hooks; echo x >.git/hooks/pre-commit; git status -s; grep -q new a.txt",
+    ]);
+    let bench = Bench::new(&[task]);
+    assert_eq!(bench.run(&[]).code, 0);
+    let finished = event(&bench, "integration_finished");
+    assert_eq!(
+        finished["by_validation"],
+        json!([".git/config", ".git/hooks/pre-commit"])
+    );
+}
+
+#[test]
+fn links_that_are_tracked_come_back_as_links() {
+    let links = |bench: &Bench| {
+        symlink("../outside/nowhere", bench.path("l")).expect("a link");
+        symlink("src", bench.path("dir")).expect("a link");
+        commit_all(bench);
+    };
+    restored(
+        links,
+        "rm l dir; mkdir dir; echo x >dir/s.txt; echo x >l; false",
+    );
+}
