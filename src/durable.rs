@@ -9,6 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::{fault, private};
+use tempfile::NamedTempFile;
 
 /// Who may read a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,6 +40,19 @@ pub fn replace(
     readers: Readers,
     fill: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
 ) -> io::Result<()> {
+    let staged = stage(path, readers, fill)?;
+    staged.persist(path).map_err(|error| error.error)?;
+    fault::write_point();
+    sync_folder(parent(path))
+}
+
+/// The first half of [`replace`]: the whole content is on disk under a temporary name beside `path`, and goes again
+/// unless it is given a name.
+pub fn stage(
+    path: &Path,
+    readers: Readers,
+    fill: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
+) -> io::Result<NamedTempFile> {
     let folder = parent(path);
     match readers {
         Readers::Umask => std::fs::create_dir_all(folder)?,
@@ -65,9 +79,7 @@ pub fn replace(
     fault::write_point();
     temporary.as_file().sync_all()?;
     fault::write_point();
-    temporary.persist(path).map_err(|error| error.error)?;
-    fault::write_point();
-    sync_folder(folder)
+    Ok(temporary)
 }
 
 /// Removes what writers of `path` that were killed have left beside it. Only for one who holds the lock under which

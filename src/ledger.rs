@@ -31,10 +31,12 @@ pub enum LedgerError {
         source: io::Error,
     },
     /// Another process writes this ledger.
-    #[error("ledger `{}` is in use by another `mesh`", path.display())]
+    #[error("ledger `{}` is in use by another `mesh`{}", path.display(), holder.map_or(String::new(), |pid| format!(", process {pid}")))]
     Locked {
         /// The file.
         path: PathBuf,
+        /// The process, where it is known.
+        holder: Option<u32>,
     },
     /// A line before the last one is not a ledger record.
     #[error("ledger `{}`, line {line}: {what}", path.display())]
@@ -254,6 +256,7 @@ impl Ledger {
             }),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(LedgerError::Locked {
                 path: path.to_owned(),
+                holder: (file.metadata().ok()).and_then(|it| crate::process::lock_holder(&it)),
             }),
             Err(errno) => Err(io_error(path, errno.into())),
         }

@@ -36,7 +36,9 @@ pub mod run;
 pub mod inspect;
 pub mod mcp;
 
+pub mod claim;
 pub mod clock;
+pub mod digest;
 pub mod durable;
 pub mod fault;
 pub mod git;

@@ -16,9 +16,9 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 #[cfg(not(target_os = "linux"))]
-pub use elsewhere::{all, boot_ticks, environment, find, own, signal, system};
+pub use elsewhere::{all, boot_ticks, environment, find, lock_holder, own, signal, system};
 #[cfg(target_os = "linux")]
-pub use linux::{all, boot_ticks, environment, find, own, signal, system};
+pub use linux::{all, boot_ticks, environment, find, lock_holder, own, signal, system};
 
 /// The lowest priority there is.
 const NICEST: i32 = 19;
@@ -103,6 +103,7 @@ mod linux {
     use rustix::io::Errno;
     use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
     use rustix::time::{ClockId, clock_gettime};
+    use std::os::unix::fs::MetadataExt;
     use std::path::{Path, PathBuf};
 
     /// All processes of this system that have not ended and can be seen from here. Costs some 10 µs for each.
@@ -148,6 +149,34 @@ mod linux {
     /// Nothing for a process of another user.
     pub fn environment(pid: Pid) -> Vec<u8> {
         std::fs::read(file_of(pid, "environ")).unwrap_or_default()
+    }
+
+    /// The process that holds a `flock` on the file, as far as that can be seen from here.
+    pub fn lock_holder(file: &std::fs::Metadata) -> Option<u32> {
+        let locks = std::fs::read_to_string("/proc/locks").ok()?;
+        holder_among(&locks, file.dev(), file.ino())
+    }
+
+    /// `1: FLOCK  ADVISORY  WRITE 4711 fe:01:131 0 EOF`: device numbers in hexadecimal, the file's number in decimal.
+    fn holder_among(locks: &str, device: u64, inode: u64) -> Option<u32> {
+        let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+        let file = format!("{major:02x}:{minor:02x}:{inode}");
+        locks.lines().find_map(|line| {
+            let mut words = line.split_whitespace().skip(1);
+            let is_held = words.next() == Some("FLOCK");
+            let pid = words.nth(2)?.parse().ok()?;
+            (is_held && words.next() == Some(&file) && pid > 0).then_some(pid)
+        })
+    }
+
+    #[test]
+    fn the_holder_of_a_lock_is_found_by_the_numbers_of_its_file() {
+        let locks = "1: POSIX  ADVISORY  WRITE 11 fe:01:131 0 EOF\n\
+                     2: -> FLOCK  ADVISORY  WRITE 12 fe:01:131 0 EOF\n\
+                     3: FLOCK  ADVISORY  WRITE 13 fe:01:131 0 EOF\n";
+        let device = rustix::fs::makedev(0xfe, 1);
+        assert_eq!(holder_among(locks, device, 131), Some(13));
+        assert_eq!(holder_among(locks, device, 13), None);
     }
 
     /// Which boot of which machine, and which of its process tables: ids and start times mean something only there.
@@ -215,6 +244,11 @@ mod elsewhere {
     /// Nothing: there is no certainty about any process.
     pub fn signal(_process: &Process, _signal: Signal) -> rustix::io::Result<()> {
         Ok(())
+    }
+
+    /// Nothing.
+    pub fn lock_holder(_file: &std::fs::Metadata) -> Option<u32> {
+        None
     }
 
     /// Nothing.

@@ -26,7 +26,7 @@ const CONFIGURABLE: [&str; 6] = [
 /// Those that take options as `KEY=VALUE`.
 const WITH_SETTINGS: [&str; 3] = ["run", "wave next", "wave simulate"];
 /// Options that make sense only where they are typed.
-const TYPED_ONLY: [&str; 14] = [
+const TYPED_ONLY: [&str; 15] = [
     "help",
     "version",
     "folder",
@@ -38,23 +38,11 @@ const TYPED_ONLY: [&str; 14] = [
     "csv_path",
     "resume",
     "retry_failed",
+    "input_changed",
     "reuse",
     "run",
     "call",
 ];
-/// What `mesh spawn --resume` may be told; the rest stands in the run's ledger.
-const WITH_RESUME: [&str; 9] = [
-    "csv_path",
-    "resume",
-    "retry_failed",
-    "artifacts",
-    "max_cost_usd",
-    "max_tokens",
-    "max_rows",
-    "max_wall_seconds",
-    "rate_limit_wait_max",
-];
-
 /// Reads the command line.
 pub fn parse(args: Vec<OsString>) -> Result<(Cli, Context), CliError> {
     // A first, lenient look: which folder, so which mesh.yaml; and which arguments are KEY=VALUE.
@@ -90,7 +78,7 @@ pub fn parse(args: Vec<OsString>) -> Result<(Cli, Context), CliError> {
         match args.resume {
             None if args.call.is_some() => {}
             None => one_instruction(args, matches)?,
-            Some(_) => told_nothing_else(matches)?,
+            Some(_) => args.typed = typed(matches),
         }
     }
     let terminal = Terminal::new(&cli.show);
@@ -258,25 +246,15 @@ fn spelled_out(
     Ok(spelled)
 }
 
-/// A run that goes on has its options from its beginning: one that is typed would be ignored.
-fn told_nothing_else(matches: &ArgMatches) -> Result<(), CliError> {
-    let command = Cli::command();
-    let own = command
-        .find_subcommand("spawn")
-        .into_iter()
-        .flat_map(clap::Command::get_arguments)
-        .filter(|arg| !WITH_RESUME.contains(&arg.get_id().as_str()));
-    for arg in own {
-        let id = arg.get_id().as_str();
-        let is_known = matches.try_contains_id(id).is_ok();
-        if is_known && matches.value_source(id) == Some(ValueSource::CommandLine) {
-            let option = arg.get_long().map(|long| format!("--{long}"));
-            return Err(CliError::ToldAgain(
-                option.unwrap_or_else(|| id.to_uppercase()),
-            ));
-        }
-    }
-    Ok(())
+/// The options of `mesh spawn` that stand on the command line. A run that is resumed has its settings from its beginning, so only
+/// these say something about it.
+fn typed(matches: &ArgMatches) -> Vec<String> {
+    let is_typed = |id: &&clap::Id| {
+        let is_known = matches.try_contains_id(id.as_str()).is_ok();
+        is_known && matches.value_source(id.as_str()) == Some(ValueSource::CommandLine)
+    };
+    let ids = matches.ids().filter(is_typed);
+    ids.map(|id| id.as_str().to_owned()).collect()
 }
 
 /// `--instruction` and `--instruction-file` are two ways to say one thing: the one from the stronger source counts.

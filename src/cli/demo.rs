@@ -144,6 +144,7 @@ fn request(repo: &Path, answers: &Path) -> Request {
         adapters: Configured::default(),
         budget: Budget::default(),
         max_wall_seconds: None,
+        wall_hard: false,
         task_budget: TaskBudget::default(),
         bounds: Bounds {
             max_concurrency: 16,

@@ -1,6 +1,6 @@
 //! Errors -> one message, its causes, a hint, and an exit code.
 
-use super::terminal::{Terminal, Tone};
+use super::terminal::{NotPrinted, Terminal, Tone};
 use crate::collect::schema::SchemaError;
 use crate::config::ConfigError;
 use crate::invoke::{InvokeError, KEYS};
@@ -78,7 +78,10 @@ pub enum CliError {
     Learnings(#[from] LearningsError),
     /// An option of a new run with `--resume`.
     #[error("`{0}` can't be changed: a run that goes on has it from its beginning")]
-    ToldAgain(String),
+    ToldAgain(&'static str),
+    /// An option of a spawned CSV for a run of a plan.
+    #[error("`{0}` is for spawned CSVs; run `{1}` is one of a plan")]
+    NotASpawnedRun(&'static str, RunId),
     /// `--flatten` without a schema.
     #[error("--flatten makes columns of the properties of a schema, and there is none")]
     FlattenWhat,
@@ -126,6 +129,18 @@ pub enum CliError {
     /// A report in another form of a run that has none.
     #[error("run `{0}` is one of a spawned CSV: its report is the output CSV")]
     NotAPlanRun(RunId),
+    /// Standard output did not take what was to be printed.
+    #[error(transparent)]
+    NotPrinted(#[from] NotPrinted),
+    /// The same at the end of a run, whose results are kept elsewhere.
+    #[error("standard output can't be written; nothing is lost: {kept}")]
+    Unsaid {
+        /// Where they are.
+        kept: String,
+        /// What the stream said.
+        #[source]
+        source: std::io::Error,
+    },
     /// A stream or a temporary file failed.
     #[error("input or output failed")]
     Io(#[from] std::io::Error),
@@ -138,6 +153,17 @@ pub enum CliError {
     /// The demo's tests did not behave as they must.
     #[error("the demo did not end as it must: {0}")]
     Demo(String),
+}
+
+/// The exit code of work that is done: its own, unless that is success and what it came to could not be told.
+pub fn code_of_done(told: Result<(), CliError>, code: u8, terminal: &Terminal) -> u8 {
+    match told {
+        Ok(()) => code,
+        Err(error) => {
+            error.report(terminal);
+            code.max(1)
+        }
+    }
 }
 
 impl From<JobError> for CliError {
@@ -159,6 +185,8 @@ impl CliError {
             CliError::Ledger(LedgerError::Locked { .. }) => 3,
             // The `$learnings` programs end with 1 here.
             CliError::Learnings(LearningsError::Empty) => 1,
+            // The work is done, but what it came to did not arrive.
+            CliError::NotPrinted(_) | CliError::Unsaid { .. } => 1,
             CliError::Io(_) | CliError::Demo(_) => 70,
             _ => 2,
         }

@@ -9,6 +9,7 @@ mod defaults;
 mod demo;
 mod doctor;
 mod error;
+mod going_on;
 #[cfg(test)]
 mod hints;
 mod invoke;

@@ -2,28 +2,37 @@
 
 use super::args::{Context, OneRun, ResumeArgs};
 use super::error::CliError;
-use crate::model::{RunId, RunKind};
-use crate::run::{PlanRun, Raised, RunError, RunFolder};
+use super::going_on;
+use crate::ledger;
+use crate::model::{Event, RunId, RunKind};
+use crate::run::{PlanRun, RunError, RunFolder};
 
 /// Goes on with a run.
 pub fn execute(args: &ResumeArgs, context: &Context) -> Result<u8, CliError> {
     let folder = find(&args.run, context)?;
-    let raised = Raised {
-        task_budget: args.task_budget.budget(),
-        ask_now: args.ask_now,
-        ..super::spawn::raised(&args.budget)
+    let started = match ledger::first(&folder.ledger())?.map(|record| record.event) {
+        Some(Event::RunStarted(body)) => Some(body),
+        _ => None,
     };
-    match folder.kind()? {
+    match started.as_ref().map(|started| started.kind) {
         Some(RunKind::Plan) => {
+            if let Some(option) = args.of_spawned() {
+                return Err(CliError::NotASpawnedRun(option, folder.id().clone()));
+            }
+            let mut raised = args.raised();
+            let adapter = started.map(|started| started.settings["adapter"].clone());
+            let adapter = adapter.and_then(|name| name.as_str().map(str::to_owned));
+            let can = going_on::capabilities(&adapter.unwrap_or_default(), context);
+            raised.max_concurrency = raised
+                .max_concurrency
+                .map(|wanted| wanted.min(can.fanout.unwrap_or(usize::MAX)));
             let plan_run = PlanRun::resume(folder, raised)?;
             if args.abandon {
                 return super::run::abandon(plan_run, &context.terminal);
             }
             super::run::drive(plan_run, &context.terminal).map(|(code, _)| code)
         }
-        Some(RunKind::Spawn) => {
-            super::spawn::go_on(folder, args.retry_failed, raised, &context.terminal)
-        }
+        Some(RunKind::Spawn) => going_on::by_id(args, folder, context),
         None => Err(RunError::NotResumable {
             id: folder.id().clone(),
             why: "its ledger is empty: it was ended before it began, and nothing was started"

@@ -1,10 +1,10 @@
 //! `mesh run`; `mesh invoke` ends here as well.
 
 use super::args::{BudgetArgs, Context, IntegrateArgs, RunOptions, WorkerArgs};
-use super::error::CliError;
+use super::error::{CliError, code_of_done};
 use super::progress::{Display, rows};
 use super::stop;
-use super::terminal::{Terminal, Tone};
+use super::terminal::{NotPrinted, Terminal, Tone};
 use crate::adapter::{Choice, EXTERNAL};
 use crate::clock;
 use crate::inspect::Report;
@@ -13,11 +13,13 @@ use crate::job::{Bounds, Ending, RATE_LIMIT_WAIT_MAX_SECONDS};
 use crate::model::{RunId, one_line};
 use crate::patch;
 use crate::plan::SwarmOverrides;
-use crate::run::{self, Integrating, PlanRun, Preflight, Request, RunError, RunFolder, State};
+use crate::run::{self, Integrating, PlanRun, Preflight, Request, RunError, RunFolder};
 use crate::schedule::Dispatch;
+use std::path::Path;
 
 /// Preflight, run, report.
 pub fn execute(args: &RunOptions, context: &Context) -> Result<u8, CliError> {
+    check_outputs(args, context)?;
     let preflight = run::prepare(&request(args, context))?;
     for skipped in &preflight.skipped {
         context
@@ -38,10 +40,31 @@ pub fn execute(args: &RunOptions, context: &Context) -> Result<u8, CliError> {
     context.terminal.detail(&artifacts);
     let run_folder = folder.path().to_owned();
     let (code, report) = drive(PlanRun::begin(preflight, folder, lock)?, &context.terminal)?;
-    if let Some(report) = report {
-        super::runs::write_files(&report, &run_folder, &args.report, context)?;
+    let written = report.map_or(Ok(()), |report| {
+        super::runs::write_files(&report, &run_folder, &args.report, context)
+    });
+    Ok(code_of_done(written, code, &context.terminal))
+}
+
+/// Whether the report and the recorded answers can be written where they are wanted, before anything starts.
+pub fn check_outputs(args: &RunOptions, context: &Context) -> Result<(), CliError> {
+    let at = |path: &Path| context.folder.join(path);
+    let mut in_use = super::spawn::in_use_by_all(context);
+    if let Some(plan) = &args.plan_file {
+        in_use.file("is the plan", at(plan));
     }
-    Ok(code)
+    in_use.file("is the protocol", at(Path::new(&args.protocol)));
+    if let Some(answers) = &args.worker.answers {
+        in_use.folder("lies in the folder of answers", at(answers));
+    }
+    in_use.command(
+        args.worker.command.iter().map(String::as_str),
+        &context.folder,
+    );
+    if let Some(folder) = &args.worker.record {
+        in_use.check_folder(&at(folder), "--record")?;
+    }
+    super::runs::check_files(&args.report, in_use, context)
 }
 
 /// Drives a run to its end and prints the report; also for `resume` and `demo`.
@@ -63,7 +86,11 @@ pub fn drive(mut plan_run: PlanRun, terminal: &Terminal) -> Result<(u8, Option<R
             return Err(error.into());
         }
     };
-    let report = print_report(plan_run.state(), terminal)?;
+    let report = Report::of(plan_run.state());
+    let printed = print_report(report.as_ref(), terminal).map_err(|error| CliError::Unsaid {
+        kept: format!("mesh runs show {} prints the report", plan_run.id()),
+        source: error.0,
+    });
     if let (Ending::Shut(_) | Ending::Unanswered(_), Some(why)) = (&end, end.job_error()) {
         terminal.warn(&one_line(&why));
     }
@@ -73,7 +100,7 @@ pub fn drive(mut plan_run: PlanRun, terminal: &Terminal) -> Result<(u8, Option<R
         .finished
         .as_ref()
         .map_or(70, |finished| finished.exit_code);
-    Ok((code, report))
+    Ok((code_of_done(printed, code, terminal), report))
 }
 
 /// Gives up what a run could not restore.
@@ -95,15 +122,14 @@ pub fn abandon(mut plan_run: PlanRun, terminal: &Terminal) -> Result<u8, CliErro
 }
 
 /// Prints the report of a plan run.
-pub fn print_report(state: &State, terminal: &Terminal) -> Result<Option<Report>, CliError> {
-    let report = Report::of(state);
-    if let Some(report) = &report {
-        match terminal.json {
-            true => terminal.data(&serde_json::to_string(report).unwrap_or_default())?,
-            false => terminal.data(&format!("\n{}", terminal.painted(&report.text())))?,
+pub fn print_report(report: Option<&Report>, terminal: &Terminal) -> Result<(), NotPrinted> {
+    match report {
+        None => Ok(()),
+        Some(report) if terminal.json => {
+            terminal.data(&serde_json::to_string(report).unwrap_or_default())
         }
+        Some(report) => terminal.data(&format!("\n{}", terminal.painted(&report.text()))),
     }
-    Ok(report)
 }
 
 /// What is to be done about a run that ended early, and when.
@@ -168,6 +194,7 @@ pub fn request(args: &RunOptions, context: &Context) -> Request {
         bounds: bounds(&args.worker, &args.budget),
         budget: args.budget.budget(),
         max_wall_seconds: args.budget.max_wall_seconds,
+        wall_hard: args.budget.wall_hard,
         task_budget: args.task_budget.budget(),
         remaining: remaining(&args.worker),
         patch: patch::Limits {

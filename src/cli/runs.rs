@@ -8,7 +8,7 @@ use crate::inspect::{FailedRow, Report};
 use crate::job::Counts;
 use crate::ledger;
 use crate::model::RunKind;
-use crate::run::{RunFolder, State, Unit};
+use crate::run::{InUse, RunFolder, State, Unit};
 use comfy_table::Table;
 use std::path::Path;
 
@@ -148,6 +148,7 @@ fn status(folder: &RunFolder, state: &State) -> String {
 }
 
 fn show(args: &ShowRunArgs, context: &Context) -> Result<u8, CliError> {
+    check_files(&args.files, super::spawn::in_use_by_all(context), context)?;
     let folder = super::resume::find(&args.run, context)?;
     let state = State::read(&folder.ledger())?;
     let terminal = &context.terminal;
@@ -189,6 +190,23 @@ fn show(args: &ShowRunArgs, context: &Context) -> Result<u8, CliError> {
         }
     }
     Ok(0)
+}
+
+/// Whether the report can be written where it is wanted.
+pub fn check_files(
+    files: &ReportFiles,
+    mut in_use: InUse,
+    context: &Context,
+) -> Result<(), CliError> {
+    let at = |path: &Path| context.folder.join(path);
+    if let Some(path) = &files.junit {
+        in_use.check(&at(path), "--junit")?;
+        in_use.reserve("is the file of --junit", at(path));
+    }
+    if let Some(path) = &files.markdown {
+        in_use.check(&at(path), "--markdown")?;
+    }
+    Ok(())
 }
 
 /// Writes the report in the forms that were asked for.
@@ -235,7 +253,7 @@ fn show_spawned(
             "total_items": counts.total,
             "completed_items": counts.completed,
             "failed_items": counts.failed,
-            "output_csv_path": output,
+            "output_csv_path": output.map(Path::to_string_lossy),
             "failed_rows": failed,
             "usage": usage,
             "folder": folder.path().to_string_lossy(),
@@ -249,7 +267,7 @@ fn show_spawned(
             counts.total,
             counts.failed,
             rows::usage_text(usage),
-            output.unwrap_or("none"),
+            output.map_or("none".to_owned(), |path| path.display().to_string()),
             folder.path().display()
         )
     };

@@ -1,33 +1,26 @@
 //! `mesh spawn`.
 
-use super::args::{BudgetArgs, Context, SpawnArgs};
-use super::error::CliError;
+use super::args::{Context, SpawnArgs};
+use super::error::{CliError, code_of_done};
+use super::going_on;
 use super::progress::{Display, rows};
 use super::run::{bounds, choice, remaining};
 use super::stop;
-use super::terminal::{Terminal, Tone};
+use super::terminal::{NotPrinted, Terminal, Tone};
 use crate::adapter::{self, AdapterError};
 use crate::collect::schema::Schema;
-use crate::job::{self, Selection, Summary, Survey};
+use crate::job::{self, Selection, Summary, Survey, Worker};
 use crate::model::{RunId, one_line};
-use crate::run::{self, Earlier, Raised, RunError, RunFolder, SpawnRun, SpawnSettings, TaskBudget};
+use crate::run::{self, Earlier, InUse, RunError, RunFolder, SpawnRun, SpawnSettings};
 use crate::schedule::{Concurrency, Limits};
 use crate::wave::Call;
+use std::path::PathBuf;
 
 /// Checks everything, then runs the rows.
 pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
     let home = args.place.home(context)?;
     if let Some(run) = &args.resume {
-        let folder = match run.as_str() {
-            "" => last_run(&home, args, context)?,
-            id => RunFolder::find(&home, &RunId::new(id))?,
-        };
-        return go_on(
-            folder,
-            args.retry_failed,
-            raised(&args.budget),
-            &context.terminal,
-        );
+        return going_on::by_input(args, run, &home, context);
     }
     let call = args
         .call
@@ -58,8 +51,9 @@ pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
     if let Some(earlier) = &earlier {
         earlier.check(&looked_at, &context.folder)?;
     }
+    let claim = settings.claim_output()?;
     let folder = RunFolder::create(&home, args.place.wanted().as_ref())?;
-    let mut spawn_run = SpawnRun::begin(&settings, folder, &context.folder)?;
+    let mut spawn_run = SpawnRun::begin(&settings, claim, folder, &context.folder)?;
     context.terminal.talk(&format!(
         "mesh_spawn mesh_run_id={} job_id={} rows={total} adapter={} concurrency={}",
         spawn_run.folder().id(),
@@ -73,7 +67,8 @@ pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
     drive(spawn_run, total, &context.terminal)
 }
 
-fn take_over(
+/// Takes results over from an earlier run, and says of how many rows.
+pub fn take_over(
     spawn_run: &mut SpawnRun,
     earlier: &Earlier,
     terminal: &Terminal,
@@ -84,79 +79,34 @@ fn take_over(
     Ok(())
 }
 
-/// Takes up a spawned job where it stopped.
-pub fn go_on(
-    folder: RunFolder,
-    retry_failed: bool,
-    raised: Raised,
-    terminal: &Terminal,
-) -> Result<u8, CliError> {
-    let mut spawn_run = SpawnRun::resume(folder, raised)?;
-    if let Some(id) = spawn_run.reused() {
-        // It may have been stopped before all of them were taken over.
-        match spawn_run.folder().sibling(id) {
-            Ok(folder) => take_over(&mut spawn_run, &Earlier::read(&folder)?, terminal)?,
-            Err(_) => terminal.warn(&format!(
-                "run {id} is gone: what was not taken over from it yet is worked"
-            )),
-        }
-    }
-    if retry_failed {
-        let reopened = rows(spawn_run.reopen_failed()?);
-        terminal.talk(&format!("{reopened} that failed will be worked once more"));
-    }
-    let survey = Survey::take(spawn_run.job()).map_err(RunError::from)?;
-    drive(spawn_run, survey.total(), terminal)
-}
-
-/// Other budgets for a run that goes on.
-pub fn raised(args: &BudgetArgs) -> Raised {
-    Raised {
-        budget: args.budget(),
-        max_wall_seconds: args.max_wall_seconds,
-        rate_limit_wait_max_seconds: args.rate_limit_wait_max,
-        task_budget: TaskBudget::default(),
-        ask_now: false,
-    }
-}
-
-/// The last run over the input that is named.
-fn last_run(
-    home: &std::path::Path,
-    args: &SpawnArgs,
-    context: &Context,
-) -> Result<RunFolder, CliError> {
-    let path = args.csv_path.as_ref().ok_or(CliError::ResumeWhat)?;
-    let path = context.folder.join(path);
-    let path = std::fs::canonicalize(&path).unwrap_or(path);
-    let folders = RunFolder::list(home)?;
-    let over_it =
-        |folder: &&RunFolder| SpawnRun::input_of(folder).is_some_and(|input| input == path);
-    let last = folders.iter().rev().find(over_it);
-    last.cloned().ok_or(CliError::NoRunOver(path))
-}
-
 /// Drives a spawned job to its end and prints the summary; also for `resume`.
 pub fn drive(mut spawn_run: SpawnRun, total: u64, terminal: &Terminal) -> Result<u8, CliError> {
     let stop = stop::asked_for(spawn_run.folder())?;
     let job_id = spawn_run.job().job_id.to_string();
     let mut display = Display::for_job(terminal, &job_id, "job", total);
-    let (end, summary) = spawn_run.drive(&mut display, &stop)?;
+    let driven = spawn_run.drive(&mut display, &stop);
+    let (end, summary) = driven.inspect_err(|_| {
+        let command = run::resume_command(spawn_run.folder().id());
+        terminal.talk(&format!("the run is resumable: {command}"));
+    })?;
     display.finish(job::Counts {
         total: summary.total_items,
         completed: summary.completed_items,
         failed: summary.failed_items,
         running: 0,
     });
-    print(&summary, terminal)?;
+    let printed = print(&summary, terminal).map_err(|error| CliError::Unsaid {
+        kept: format!("the rows are in `{}`", summary.output_csv_path.display()),
+        source: error.0,
+    });
     super::run::say_how_to_go_on(spawn_run.folder().id(), &end, terminal);
-    Ok(end
-        .exit_code()
-        .unwrap_or(u8::from(summary.failed_items > 0)))
+    let by_rows = u8::from(summary.failed_items > 0);
+    let code = end.exit_code().unwrap_or(by_rows);
+    Ok(code_of_done(printed, code, terminal))
 }
 
 /// The arguments in a call file, with its paths as they count from here.
-fn call(path: &std::path::Path, context: &Context) -> Result<Call, CliError> {
+pub fn call(path: &std::path::Path, context: &Context) -> Result<Call, CliError> {
     let full = context.folder.join(path);
     let text = std::fs::read_to_string(&full).map_err(|source| CliError::Read {
         path: path.to_owned(),
@@ -182,6 +132,8 @@ fn settings(
         return Ok(settings);
     };
     let schema = call.output_schema;
+    let mut in_use = settings.in_use;
+    in_use.file("is the input", call.csv_path.clone());
     let mut bounds = settings.bounds;
     bounds.max_concurrency = call
         .max_concurrency
@@ -200,19 +152,14 @@ fn settings(
         output_csv_path: settings.output_csv_path.clone().or(call.output_csv_path),
         output_schema: schema,
         bounds,
+        in_use,
         ..settings
     })
 }
 
 fn own_settings(args: &SpawnArgs, context: &Context) -> Result<SpawnSettings, CliError> {
     let at = |path: &std::path::Path| context.folder.join(path);
-    let instruction = match (&args.instruction, &args.instruction_file) {
-        (_, Some(path)) => std::fs::read_to_string(at(path)).map_err(|source| CliError::Read {
-            path: path.clone(),
-            source,
-        })?,
-        (text, None) => text.clone().unwrap_or_default(),
-    };
+    let instruction = instruction(args, context)?;
     let output_schema = match &args.output_schema {
         Some(path) => Some(Schema::read(&at(path))?.source().clone()),
         None if args.flatten && args.call.is_none() => return Err(CliError::FlattenWhat),
@@ -247,6 +194,7 @@ fn own_settings(args: &SpawnArgs, context: &Context) -> Result<SpawnSettings, Cl
         id_column: args.id_column.clone(),
         output_csv_path: args.output_csv_path.as_ref().map(|path| at(path)),
         force: args.force,
+        in_use: in_use(args, &chosen.worker, context),
         output_schema,
         selection: Selection {
             rows: args.rows.clone(),
@@ -255,6 +203,7 @@ fn own_settings(args: &SpawnArgs, context: &Context) -> Result<SpawnSettings, Cl
         bounds,
         halt: args.halt,
         max_wall_seconds: args.budget.max_wall_seconds,
+        wall_hard: args.budget.wall_hard,
         budget,
         flatten: args.flatten,
         formula_cells: args.formula_cells,
@@ -265,6 +214,48 @@ fn own_settings(args: &SpawnArgs, context: &Context) -> Result<SpawnSettings, Cl
         record: args.worker.record.as_ref().map(|path| at(path)),
         reuse: args.reuse.as_deref().map(RunId::new),
     })
+}
+
+/// The text of `--instruction`, or of the file.
+pub fn instruction(args: &SpawnArgs, context: &Context) -> Result<String, CliError> {
+    let Some(path) = &args.instruction_file else {
+        return Ok(args.instruction.clone().unwrap_or_default());
+    };
+    std::fs::read_to_string(context.folder.join(path)).map_err(|source| CliError::Read {
+        path: path.clone(),
+        source,
+    })
+}
+
+/// What the output can't be, as it is read or belongs to somebody else.
+pub fn in_use(args: &SpawnArgs, worker: &Worker, context: &Context) -> InUse {
+    let mut in_use = in_use_by_all(context);
+    let at = |path: &PathBuf| context.folder.join(path);
+    let files = [
+        ("is the input", &args.csv_path),
+        ("is the instruction", &args.instruction_file),
+        ("is the schema", &args.output_schema),
+        ("is the call file", &args.call),
+    ];
+    for (what, path) in files {
+        if let Some(path) = path {
+            in_use.file(what, at(path));
+        }
+    }
+    if let Some(folder) = &args.worker.answers {
+        in_use.folder("lies in the folder of answers", at(folder));
+    }
+    in_use.command(worker.program.to_str(), &context.folder);
+    let words = worker.fixed_args.iter().chain(&worker.args);
+    in_use.command(words.map(String::as_str), &context.folder);
+    in_use
+}
+
+/// What no output of any command can be.
+pub fn in_use_by_all(context: &Context) -> InUse {
+    let config = context.config.path.as_deref();
+    let root = config.map_or(context.folder.as_path(), crate::durable::parent);
+    InUse::around(&context.folder, root)
 }
 
 /// Things that are allowed and probably not meant.
@@ -306,9 +297,9 @@ fn dry_run(job: &job::Settings, survey: &Survey, context: &Context) -> Result<u8
     Ok(0)
 }
 
-fn print(summary: &Summary, terminal: &Terminal) -> Result<(), CliError> {
+fn print(summary: &Summary, terminal: &Terminal) -> Result<(), NotPrinted> {
     if terminal.json {
-        return Ok(terminal.data(&serde_json::to_string(summary).unwrap_or_default())?);
+        return terminal.data(&serde_json::to_string(summary).unwrap_or_default());
     }
     terminal.talk(&format!(
         "job {}: {} of {} rows completed, {} failed{}",
@@ -335,5 +326,5 @@ fn print(summary: &Summary, terminal: &Terminal) -> Result<(), CliError> {
     if summary.failed_items > listed {
         terminal.talk(&format!("  and {} more", summary.failed_items - listed));
     }
-    Ok(terminal.data(&summary.output_csv_path.display().to_string())?)
+    terminal.data(&summary.output_csv_path.display().to_string())
 }

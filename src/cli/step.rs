@@ -7,6 +7,7 @@ use super::run::{announce, nothing_to_do, print_report, request};
 use super::terminal::Terminal;
 use super::{resume, stop};
 use crate::adapter::EXTERNAL;
+use crate::inspect::Report;
 use crate::integrate::RepoLock;
 use crate::model::{RowId, RunId, WaveCompiled, WaveNo, one_line, shell_word};
 use crate::run::{
@@ -64,7 +65,7 @@ fn show(plan_run: &PlanRun, handed: &HandedOut, context: &Context) -> Result<u8,
     let id = plan_run.id();
     let folder = plan_run.folder().path();
     if handed.is_done {
-        print_report(plan_run.state(), terminal)?;
+        print_report(Report::of(plan_run.state()).as_ref(), terminal)?;
         let finished = plan_run.state().finished.as_ref();
         return Ok(finished.map_or(0, |finished| finished.exit_code));
     }
@@ -261,7 +262,7 @@ pub fn integrate(args: &OneRun, context: &Context) -> Result<u8, CliError> {
     let ended = plan_run.integrate_ready(&mut display, &stop)?;
     drop(display);
     if let Some(finished) = plan_run.state().finished.as_ref() {
-        print_report(plan_run.state(), terminal)?;
+        print_report(Report::of(plan_run.state()).as_ref(), terminal)?;
         return Ok(finished.exit_code);
     }
     let id = plan_run.id();

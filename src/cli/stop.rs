@@ -2,17 +2,17 @@
 
 use crate::job::{Asker, Stop, Urgency};
 use crate::run::{CancelRequest, RunFolder};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A [`Stop`] that the signals of this process ask: Ctrl-C once lets running rows end, twice ends them; TERM and HUP
-/// end them at once.
+/// A [`Stop`] that the signals of this process ask: Ctrl-C once lets running rows end, twice ends them; TERM, HUP and
+/// QUIT end them at once.
 fn on_signals() -> io::Result<Arc<Stop>> {
     let stop = Arc::new(Stop::new()?);
-    let heard = [SIGINT, SIGTERM, SIGHUP]
+    let heard = [SIGINT, SIGTERM, SIGHUP, SIGQUIT]
         .into_iter()
         .filter(|signal| !is_ignored(*signal));
     let mut signals = Signals::new(heard)?;

@@ -70,6 +70,11 @@ pub struct Terminal {
     colour_err: bool,
 }
 
+/// Standard output did not take it.
+#[derive(Debug, thiserror::Error)]
+#[error("standard output can't be written")]
+pub struct NotPrinted(#[source] pub io::Error);
+
 /// A meaning, not a colour: it survives without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
@@ -167,7 +172,7 @@ impl Terminal {
     }
 
     /// Data: a line on standard output. A reader that went away is a quiet success.
-    pub fn data(&self, text: &str) -> io::Result<()> {
+    pub fn data(&self, text: &str) -> Result<(), NotPrinted> {
         let text = match self.json {
             true => visible_json(text),
             false => shown(text, self.colour_out),
@@ -176,7 +181,7 @@ impl Terminal {
     }
 
     /// Data that is JSON in any case.
-    pub fn json(&self, text: &str) -> io::Result<()> {
+    pub fn json(&self, text: &str) -> Result<(), NotPrinted> {
         line_out(&visible_json(text))
     }
 
@@ -226,11 +231,11 @@ impl<W: Write> Write for Pieces<W> {
     }
 }
 
-fn line_out(text: &str) -> io::Result<()> {
+fn line_out(text: &str) -> Result<(), NotPrinted> {
     let mut out = io::stdout().lock();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => other,
+        other => other.map_err(NotPrinted),
     }
 }
 

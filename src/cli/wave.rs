@@ -76,6 +76,7 @@ fn export(args: &ExportArgs, context: &Context) -> Result<u8, CliError> {
     if is_taken {
         return Err(CliError::FolderInTheWay(args.into.clone()));
     }
+    super::spawn::in_use_by_all(context).check_folder(&folder, "DIR")?;
     let bytes = std::fs::read(&path).map_err(|source| CliError::Read {
         path: args.wave.clone(),
         source,

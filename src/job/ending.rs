@@ -21,6 +21,8 @@ pub enum Ending {
         budget: String,
         /// Its value.
         limit: Number,
+        /// Whether running rows were ended because of it.
+        is_hard: bool,
     },
     /// A limit of the service holds for longer than may be waited, or nobody is logged in.
     Shut(Shut),
@@ -63,7 +65,18 @@ impl Ending {
             Ending::StoppedByWorker => Some("cancelled by worker request".to_owned()),
             Ending::Halted(reason) | Ending::Unanswered(reason) => Some(reason.clone()),
             Ending::Shut(shut) => Some(told(shut)),
-            Ending::BudgetReached { budget, limit } => Some(format!("{budget} of {limit} reached")),
+            Ending::BudgetReached {
+                budget,
+                limit,
+                is_hard,
+            } => {
+                let running = match (budget.as_str(), is_hard) {
+                    ("max_wall_seconds", false) => "; running rows ended by themselves",
+                    ("max_wall_seconds", true) => "; running rows were ended",
+                    _ => "",
+                };
+                Some(format!("{budget} of {limit} reached{running}"))
+            }
             Ending::Cancelled => Some("cancelled by mesh cancel".to_owned()),
             Ending::Interrupted(signal) => Some(format!("interrupted by signal {signal}")),
         }

@@ -22,6 +22,7 @@ mod measure;
 mod orphans;
 mod outcome;
 mod output;
+mod placement;
 mod pool;
 mod ration;
 mod report;
@@ -45,7 +46,8 @@ pub use input::{Input, Row, Survey};
 pub use logs::Logs;
 pub use measure::Measure;
 pub use outcome::Failure;
-pub use output::{COLUMNS, ItemError, Summary, summarize, write_csv};
+pub use output::{COLUMNS, ItemError, Summary, stage_csv, summarize, write_csv};
+pub use placement::{Placed, Placement, fingerprint, place};
 pub use pool::run;
 pub use ration::{Patience, Ration};
 pub use report::{Answer, Request, send};
@@ -158,6 +160,9 @@ pub struct Settings {
     pub halt: Halt,
     /// Wall-clock budget of one call.
     pub max_wall_seconds: Option<u64>,
+    /// Whether running rows are ended then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub wall_hard: bool,
     /// The other budgets of the run.
     #[serde(default, skip_serializing_if = "Budget::is_none")]
     pub budget: Budget,

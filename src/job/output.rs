@@ -6,12 +6,14 @@ use super::input::{Row, Survey};
 use super::state::{Item, State, Status};
 use super::{JobError, Settings};
 use crate::collect::extract::Object;
+use crate::digest::Hashed;
 use crate::ledger::Lines;
 use crate::model::Usage;
 use crate::table::Writer;
 use serde::Serialize;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
 
 /// The columns that follow the input's own, in this order.
 pub const COLUMNS: [&str; 10] = [
@@ -75,14 +77,31 @@ pub fn write_csv(
     lines: &Lines,
 ) -> Result<(), JobError> {
     let path = &settings.output_csv_path;
+    let (staged, _) = stage_csv(settings, survey, state, lines)?;
+    let placed = staged.persist(path).map_err(|error| error.error);
+    placed
+        .and_then(|_| crate::durable::sync_folder(crate::durable::parent(path)))
+        .map_err(output_failed(path))
+}
+
+/// [`write_csv`] up to the point where the file gets its name; with the SHA-256 of its content.
+pub fn stage_csv(
+    settings: &Settings,
+    survey: &Survey,
+    state: &State,
+    lines: &Lines,
+) -> Result<(NamedTempFile, String), JobError> {
+    let path = &settings.output_csv_path;
     let columns = Columns {
         results: settings.result_columns()?,
     };
     // What goes wrong in between is no fault of the output file.
     let mut failed = None;
-    let written = crate::durable::replace(path, settings.output_readers, |sink| {
+    let mut sha256 = String::new();
+    let staged = crate::durable::stage(path, settings.output_readers, |sink| {
         let header = columns.header(survey);
-        let mut writer = Writer::new(sink, header.iter().map(String::as_str))?;
+        let mut sink = Hashed::new(sink);
+        let mut writer = Writer::new(&mut sink, header.iter().map(String::as_str))?;
         let rows = each_row(settings, survey, state, lines, |row, item, details| {
             Ok(columns.write(&mut writer, settings, &row, item, &details)?)
         });
@@ -90,17 +109,22 @@ pub fn write_csv(
             failed = Some(error);
             io::Error::other("rows")
         })?;
-        writer.finish()
+        writer.finish()?;
+        sha256 = sink.sha256();
+        Ok(())
     });
-    let output_failed = |source| JobError::Output {
-        path: path.clone(),
-        source,
-    };
-    match (failed, written) {
+    match (failed, staged) {
         (Some(Trouble::Job(error)), _) => Err(error),
-        (Some(Trouble::Output(source)), _) | (None, Err(source)) => Err(output_failed(source)),
-        (None, Ok(())) => Ok(()),
+        (Some(Trouble::Output(source)), _) | (None, Err(source)) => {
+            Err(output_failed(path)(source))
+        }
+        (None, Ok(staged)) => Ok((staged, sha256)),
     }
+}
+
+pub(super) fn output_failed(path: &Path) -> impl FnOnce(io::Error) -> JobError {
+    let path = path.to_owned();
+    move |source| JobError::Output { path, source }
 }
 
 /// Why the rows could not all be written.

@@ -89,7 +89,7 @@ pub(super) enum PoolEvent {
     PlaceFree,
 }
 
-/// Runs the rows of a job that still need it, writes the output CSV, and says how it ended and what the input holds.
+/// Runs the rows of a job that still need it, and says how it ended and what the input holds. The output CSV is its caller's.
 ///
 /// `state` is what the ledger already holds of this job; empty for a new one. With a `share`, each of its rows also takes one
 /// of the places that several jobs have in common.
@@ -193,8 +193,7 @@ pub fn run(
         while pool.queue.try_recv().is_ok() {}
         ending
     })?;
-    let (state, lines) = pool.into_record();
-    super::output::write_csv(settings, &survey, state, &lines)?;
+    drop(pool);
     Ok((ending, survey))
 }
 
@@ -286,11 +285,6 @@ pub(super) struct Turn {
 }
 
 impl<'p> Pool<'p> {
-    /// What the output CSV is made of.
-    fn into_record(self) -> (&'p mut State, Lines) {
-        (self.state, self.lines)
-    }
-
     /// The main loop: take in what came, start what fits, make it durable, let it happen; until nothing runs and nothing
     /// may start.
     fn work(
@@ -377,6 +371,7 @@ impl<'p> Pool<'p> {
 
     /// The job's own rules for ending early. What this turn brings counts already.
     fn check_rules(&mut self, stop: &Stop, turn: &mut Turn) {
+        self.check_time(stop, turn);
         if self.halted.is_some() {
             return;
         }
@@ -399,10 +394,20 @@ impl<'p> Pool<'p> {
         if let Some(shut) = self.ration.shut() {
             self.halted = Some(Ending::Shut(shut));
         }
-        if let Some(seconds) = self.settings.max_wall_seconds
-            && self.ration.elapsed() >= Duration::from_secs(seconds)
-        {
+    }
+
+    /// The budget of time; a hard one also ends rows that another rule lets run on.
+    fn check_time(&mut self, stop: &Stop, turn: &mut Turn) {
+        let limit = self.settings.max_wall_seconds;
+        let is_over = |seconds| self.ration.elapsed() >= Duration::from_secs(seconds);
+        let Some(seconds) = limit.filter(|seconds| is_over(*seconds)) else {
+            return;
+        };
+        if self.halted.is_none() {
             self.reached("max_wall_seconds", seconds.into(), turn);
+        }
+        if self.settings.wall_hard && stop.urgency() != Urgency::Now {
+            stop.end_now();
         }
     }
 
@@ -411,6 +416,7 @@ impl<'p> Pool<'p> {
         self.halted = Some(Ending::BudgetReached {
             budget: budget.to_owned(),
             limit: limit.clone(),
+            is_hard: budget == "max_wall_seconds" && self.settings.wall_hard,
         });
         turn.events.push(Event::from(BudgetReached {
             budget: budget.to_owned(),

@@ -74,6 +74,8 @@ macro_rules! events {
 events! {
     /// The run exists, with everything that is needed to go on with it.
     "run_started" RunStarted(RunStarted),
+    /// The run goes on with other settings, which hold from now on.
+    "run_resumed" RunResumed(RunResumed),
     /// A wave CSV and its call file are on disk.
     "wave_compiled" WaveCompiled(WaveCompiled),
     /// The substrate begins with a wave or a spawned CSV.
@@ -90,6 +92,8 @@ events! {
     "rate_limited" RateLimited(RateLimited),
     /// Failed rows are to be worked once more.
     "rows_reopened" RowsReopened(RowsReopened),
+    /// The rows of a spawned CSV are about to be given their name (durable before they have it).
+    "output_written" OutputWritten(OutputWritten),
     /// A budget is used up; nothing more starts.
     "budget_reached" BudgetReached(BudgetReached),
     /// What the collector makes of a row's report.
@@ -158,6 +162,69 @@ pub struct RunStarted {
     pub root: PathBuf,
     /// All settings, resolved: an object of `run::Settings` or `job::Settings`.
     pub settings: Value,
+}
+
+impl RunStarted {
+    /// Takes over what a resumed run was told.
+    pub fn change(&mut self, resumed: &RunResumed) {
+        merge(&mut self.settings, &resumed.changed);
+    }
+}
+
+/// Fields of `run_resumed`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunResumed {
+    /// Those fields of `settings` that have another value from now on; objects are merged.
+    pub changed: Value,
+}
+
+impl RunResumed {
+    /// What leads from the settings `old` to `new`; `None` when they are the same.
+    pub fn between(old: &Value, new: &Value) -> Option<Self> {
+        difference(old, new).map(|changed| Self { changed })
+    }
+
+    /// Whether a spawned CSV has another output from now on.
+    pub fn names_output(&self) -> bool {
+        !self.changed["job"]["output_csv_path"].is_null()
+    }
+}
+
+/// The fields of `new` that differ from those of `old`; one that is gone is null.
+fn difference(old: &Value, new: &Value) -> Option<Value> {
+    let (Value::Object(old), Value::Object(new)) = (old, new) else {
+        return (old != new).then(|| new.clone());
+    };
+    let mut changed = Map::new();
+    for (key, value) in new {
+        if let Some(value) = difference(old.get(key).unwrap_or(&Value::Null), value) {
+            changed.insert(key.clone(), value);
+        }
+    }
+    for key in old.keys().filter(|key| !new.contains_key(*key)) {
+        changed.insert(key.clone(), Value::Null);
+    }
+    (!changed.is_empty()).then_some(Value::Object(changed))
+}
+
+fn merge(settings: &mut Value, changed: &Value) {
+    match (settings, changed) {
+        (Value::Object(settings), Value::Object(changed)) => {
+            for (key, value) in changed {
+                merge(settings.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (settings, changed) => *settings = changed.clone(),
+    }
+}
+
+/// Fields of `output_written`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OutputWritten {
+    /// The file; another than the settings say when something else stood there.
+    pub path: PathBuf,
+    /// SHA-256 of its content, in hexadecimal: by that it is known again.
+    pub sha256: String,
 }
 
 /// Fields of `wave_compiled`.

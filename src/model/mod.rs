@@ -13,10 +13,10 @@ mod usage;
 pub use event::{
     AttemptEnd, AttemptFault, AttemptFinished, AttemptReported, AttemptStarted, Backpressure,
     BeforeState, BeganEarly, BudgetReached, CommitRecord, Event, EventError, Hydrated,
-    IntegrationFinished, IntegrationOutcome, IntegrationStarted, LearningAppended, PlanMutated,
-    ProtocolChanged, RateLimited, ReportRefused, ReportVia, RowsReopened, RunFinished, RunKind,
-    RunStarted, Stage, Tally, TouchedPath, ValidationFinished, VerdictKind, VerdictRecord,
-    Violation, VoteLine, WaveCompiled, WaveStarted,
+    IntegrationFinished, IntegrationOutcome, IntegrationStarted, LearningAppended, OutputWritten,
+    PlanMutated, ProtocolChanged, RateLimited, ReportRefused, ReportVia, RowsReopened, RunFinished,
+    RunKind, RunResumed, RunStarted, Stage, Tally, TouchedPath, ValidationFinished, VerdictKind,
+    VerdictRecord, Violation, VoteLine, WaveCompiled, WaveStarted,
 };
 pub use id::{JobId, ReportToken, Role, RoundName, RowId, RunId, UnitId, WaveNo, file_name};
 pub use row::{BlockReason, Fault, Lane, Risk, RowKey};

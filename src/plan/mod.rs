@@ -51,7 +51,7 @@ pub use link::{Comment, Dep, DepKind};
 pub use lock::check_lock_ignored;
 pub use merge::Conflict;
 pub use metadata::{Metadata, MetadataError, Risk, SwarmOverrides};
-pub use resolve::{PLAN_FILE_DEFAULT, ResolveError, resolve};
+pub use resolve::{PLAN_FILE_CODEX, PLAN_FILE_DEFAULT, ResolveError, resolve};
 pub use sequence::{Breach, Violation};
 pub use state::{NewItem, Plan};
 pub use status::{DepState, Status};

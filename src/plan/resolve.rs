@@ -11,7 +11,7 @@ use crate::model::shell_word;
 pub const PLAN_FILE_DEFAULT: &str = ".step/st-plan.jsonl";
 
 /// Where an older layout keeps it.
-const PLAN_FILE_CODEX: &str = ".codex/st-plan.jsonl";
+pub const PLAN_FILE_CODEX: &str = ".codex/st-plan.jsonl";
 
 /// Why there is no one plan file.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

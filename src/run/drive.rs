@@ -18,7 +18,8 @@ use crate::integrate::RepoLock;
 use crate::job::{self, Ending, Journal, Observer, Slots, Stop, Urgency};
 use crate::ledger::Ledger;
 use crate::model::{
-    BeganEarly, Event, PlanMutated, RunFinished, RunId, RunKind, RunStarted, UnitId, WaveCompiled,
+    BeganEarly, Event, PlanMutated, RunFinished, RunId, RunKind, RunResumed, RunStarted, UnitId,
+    WaveCompiled,
 };
 use crate::plan::{DepState, Item, ItemId, MutateOptions, Plan, Status, Store};
 use crate::protocol::Action;
@@ -111,9 +112,15 @@ impl PlanRun {
             .ok_or_else(|| refuse("its ledger is empty".to_owned()))?;
         let mut settings: Settings = serde_json::from_value(started.settings)
             .map_err(|error| refuse(format!("its settings are not understood: {error}")))?;
-        raised.apply(&mut settings.budget, &mut settings.max_wall_seconds);
-        raised.bound(&mut settings.bounds);
+        let before = serde_json::to_value(&settings).unwrap_or_default();
+        raised.apply(
+            &mut settings.budget,
+            &mut settings.max_wall_seconds,
+            &mut settings.wall_hard,
+            &mut settings.bounds,
+        );
         settings.task_budget = raised.task_budget.or(settings.task_budget);
+        let now = serde_json::to_value(&settings).unwrap_or_default();
         // What was not there may be there now.
         state.forget_faults();
         if raised.ask_now {
@@ -132,13 +139,19 @@ impl PlanRun {
         if settings.is_reduced {
             protocols.reduce();
         }
+        let terms = Terms::of(&settings, &state)?;
+        let mut recorder = Recorder::new(ledger, state);
+        // What was told once holds for later calls as well.
+        if let Some(resumed) = RunResumed::between(&before, &now) {
+            recorder.record(&[Event::from(resumed)])?;
+        }
         Ok(Self {
-            terms: Terms::of(&settings, &state)?,
+            terms,
             store: Store::at(&settings.plan_file),
             protocols,
             repo,
             settings,
-            recorder: Recorder::new(ledger, state),
+            recorder,
             folder,
             lock,
             expected: None,
@@ -260,7 +273,11 @@ impl PlanRun {
             .collect();
         match open.as_slice() {
             [] => match self.accounts.first_reached().cloned() {
-                Some((budget, limit)) => Ending::BudgetReached { budget, limit },
+                Some((budget, limit)) => Ending::BudgetReached {
+                    budget,
+                    limit,
+                    is_hard: false,
+                },
                 None => self
                     .unanswered()
                     .map_or(Ending::Finished, Ending::Unanswered),

@@ -1,7 +1,10 @@
 //! Everything that can stop a run before or between its steps, with the kind that decides the exit code.
 
 use super::answers::Refusal;
+use super::changes::Difference;
 use crate::adapter::AdapterError;
+use crate::claim::ClaimError;
+use crate::digest;
 use crate::git::GitError;
 use crate::integrate::{DeliveryError, IntegrateError};
 use crate::job::JobError;
@@ -88,9 +91,32 @@ pub enum RunError {
         /// As given.
         path: PathBuf,
         /// The rule.
-        why: &'static str,
+        why: String,
         /// What to do.
-        hint: Option<&'static str>,
+        hint: Option<String>,
+    },
+    /// Another run writes the output.
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
+    /// The input is another than the one that the run has a copy of.
+    #[error("`{}` has changed since run `{id}` began: its sha256 was {}… and is {}…", path.display(), digest::short(was), digest::short(is))]
+    InputChanged {
+        /// The run.
+        id: RunId,
+        /// The input, as given.
+        path: PathBuf,
+        /// The hash of what the run works on.
+        was: String,
+        /// The hash of what is there now.
+        is: String,
+    },
+    /// A resumed run was told to ask something else of its rows.
+    #[error("`{}` can't be changed: run `{id}` has another one\n  {}", difference.option, difference.shown)]
+    AskedElse {
+        /// The run.
+        id: RunId,
+        /// What differs, and how.
+        difference: Difference,
     },
     /// No plan file, or two.
     #[error(transparent)]
@@ -223,6 +249,7 @@ impl RunError {
             ) => Blame::Input,
             RunError::Adapter(_)
             | RunError::Ledger(LedgerError::Locked { .. })
+            | RunError::Claim(ClaimError::Held { .. })
             | RunError::Integrate(
                 IntegrateError::Locked { .. }
                 | IntegrateError::Pending { .. }
@@ -256,7 +283,6 @@ impl RunError {
                 "nothing of a refused file is taken; mend it, or bring the answers of this run's own wave".to_owned(),
             ),
             RunError::NoHome => Some("set MESH_HOME to a folder for runs".to_owned()),
-            RunError::Output { hint, .. } => hint.map(str::to_owned),
             RunError::NoRun { nearest: None, .. } => Some("mesh runs list shows all runs".to_owned()),
             RunError::NoRun { nearest: Some(id), .. } => {
                 Some(format!("did you mean `{id}`? mesh runs list shows all runs"))
@@ -269,6 +295,17 @@ impl RunError {
                     "mesh resume {id} goes on with it, mesh wave next --run {id} one step at a time"
                 ),
             }),
+            RunError::Output { hint, .. } => hint.clone(),
+            RunError::Claim(ClaimError::Held { .. }) => {
+                Some("wait for it, or name another file with -o".to_owned())
+            }
+            RunError::Claim(ClaimError::Io { .. }) => Some("name another file with -o".to_owned()),
+            RunError::InputChanged { id, .. } => Some(format!(
+                "`mesh resume {id} --input-changed ignore` goes on with the run's own copy; `--reuse {id}` in a new run takes over the results of rows that are the same"
+            )),
+            RunError::AskedElse { id, .. } => Some(format!(
+                "leave it out to go on, or begin a new run with --reuse {id}"
+            )),
             RunError::Resolve(error) => error.hint(),
             RunError::Plan(error) | RunError::PlanGate(error) | RunError::PlanLost(error) => {
                 error.hint()

@@ -158,7 +158,11 @@ impl<'scope, 'env> Floor<'scope, 'env> {
                 stop,
                 Some(slots.share(rank)),
             );
-            departure.result = Some(result.map(|(ending, _)| (ending, state.counts())));
+            let result = result.and_then(|(ending, survey)| {
+                job::write_csv(&settings, &survey, &state, &journal.lines()?)?;
+                Ok((ending, state.counts()))
+            });
+            departure.result = Some(result);
         });
     }
 

@@ -6,6 +6,7 @@
 
 mod answers;
 mod asked;
+mod changes;
 mod collecting;
 mod compile;
 mod doctor;
@@ -18,9 +19,11 @@ mod ground;
 mod hydration;
 mod intake;
 mod learning;
+mod outputs;
 mod prepare;
 mod protocols;
 mod record;
+mod resumed;
 mod reuse;
 mod settle;
 mod spawn;
@@ -33,15 +36,18 @@ mod watch;
 mod waves;
 
 pub use answers::Refusal;
+pub use changes::Difference;
 pub use compile::{CompiledWave, preview, sha256};
 pub use doctor::{Finding, examine};
 pub use drive::{PlanRun, Watcher};
 pub use error::{Blame, RunError};
 pub use folder::{CancelRequest, RunFolder, home};
 pub use intake::{Collect, Collected, CollectedWave, WaitingWave};
+pub use outputs::InUse;
 pub use prepare::{Integrating, Preflight, Request, prepare};
 pub use protocols::{Protocols, Shelf};
 pub use record::Recorder;
+pub use resumed::InputChanged;
 pub use reuse::Earlier;
 pub use spawn::{SpawnRun, SpawnSettings, spool};
 pub use state::{Ended, State, Unit, Wave};
@@ -128,6 +134,9 @@ pub struct Settings {
     /// Wall-clock budget of one call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_wall_seconds: Option<u64>,
+    /// Whether running rows are ended then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub wall_hard: bool,
     /// What each task may use up.
     #[serde(default, skip_serializing_if = "TaskBudget::is_none")]
     pub task_budget: TaskBudget,

@@ -55,6 +55,8 @@ pub struct Request {
     pub budget: Budget,
     /// `--max-wall-seconds`.
     pub max_wall_seconds: Option<u64>,
+    /// `--wall-hard`.
+    pub wall_hard: bool,
     /// `--task-max-cost-usd` and its like.
     pub task_budget: TaskBudget,
     /// `--remaining-five-hour`, `--remaining-weekly`, in percent.
@@ -204,6 +206,7 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
         patch: request.patch,
         budget: request.budget,
         max_wall_seconds: request.max_wall_seconds,
+        wall_hard: request.wall_hard,
         task_budget: request.task_budget,
         validation_timeout_seconds: request.validation_timeout_seconds,
         record: request

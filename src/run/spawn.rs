@@ -1,23 +1,25 @@
 //! `mesh spawn` as a run: one CSV, one job, one ledger. The input is copied into the run's folder first, so that
 //! resuming and the output CSV rest on the same bytes, whatever happens to the user's file.
 
-use super::{Raised, RunError, RunFolder};
+use super::{InUse, RunError, RunFolder};
 use crate::adapter::{self, replay};
+use crate::claim::Claim;
+use crate::digest::Hashed;
 use crate::durable::{self, Readers};
 use crate::git::Repo;
 use crate::job::{
-    self, Bounds, Budget, Ending, FormulaCells, Halt, Journal, Logs, Observer, Selection, Settings,
-    State, Stop, Summary, Survey, Worker,
+    self, Bounds, Budget, Ending, FormulaCells, Halt, JobError, Journal, Logs, Observer, Placed,
+    Placement, Selection, Settings, State, Stop, Summary, Survey, Worker,
 };
 use crate::ledger::{self, Ledger, LedgerError, Lines, Record};
-use crate::model::{Event, JobId, RowsReopened, RunFinished, RunId, RunKind, RunStarted, WaveNo};
+use crate::model::{
+    Event, JobId, OutputWritten, RowsReopened, RunFinished, RunId, RunKind, RunStarted, WaveNo,
+};
 use crate::table;
-use rustix::fs::{Access, access};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fs::File;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// What the user asked for.
@@ -41,6 +43,8 @@ pub struct SpawnSettings {
     pub output_csv_path: Option<PathBuf>,
     /// An existing output may be replaced.
     pub force: bool,
+    /// What no output may be.
+    pub in_use: InUse,
     /// The schema of a result.
     pub output_schema: Option<Value>,
     /// Which rows.
@@ -51,6 +55,8 @@ pub struct SpawnSettings {
     pub halt: Halt,
     /// Wall-clock budget of one call.
     pub max_wall_seconds: Option<u64>,
+    /// Whether running rows are ended then.
+    pub wall_hard: bool,
     /// The other budgets.
     pub budget: Budget,
     /// The result's properties as columns.
@@ -76,17 +82,36 @@ pub struct SpawnSettings {
 #[serde(deny_unknown_fields)]
 pub(super) struct Kept {
     pub job: Settings,
-    record: Option<PathBuf>,
+    pub record: Option<PathBuf>,
     /// The commit that was checked out at the start, in a repository.
     pub base_sha: Option<String>,
     /// The run whose results this one takes over.
     pub reuse: Option<RunId>,
+    /// The hash of the input as it was when it was copied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_sha256: Option<String>,
+    /// The input came through a pipe: there is nothing to look at again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_streamed: bool,
+    /// The hash of what stood at the output and may be replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<String>,
 }
 
 /// A spawned CSV's ledger, being read.
 pub(super) struct Fold {
     started: Option<RunStarted>,
     state: State,
+    output: Output,
+}
+
+/// What is known of the output.
+#[derive(Default)]
+pub(super) struct Output {
+    /// Where the rows were written last.
+    pub path: Option<PathBuf>,
+    /// The hashes of all that was written.
+    written: Vec<String>,
 }
 
 impl Default for Fold {
@@ -94,6 +119,7 @@ impl Default for Fold {
         Self {
             started: None,
             state: State::new(WaveNo(1)),
+            output: Output::default(),
         }
     }
 }
@@ -101,12 +127,30 @@ impl Default for Fold {
 impl Fold {
     pub(super) fn take(&mut self, record: Record, place: u64) {
         self.state.apply(&record.event, place);
-        if let Event::RunStarted(body) = record.event {
-            self.started = Some(body);
+        match record.event {
+            Event::RunStarted(body) => self.started = Some(body),
+            Event::RunResumed(body) => {
+                if body.names_output() {
+                    self.output.path = None;
+                }
+                if let Some(started) = &mut self.started {
+                    started.change(&body);
+                }
+            }
+            Event::OutputWritten(body) => {
+                self.output.path = Some(body.path);
+                self.output.written.push(body.sha256);
+            }
+            _ => {}
         }
     }
 
     pub(super) fn end(self, folder: &RunFolder) -> Result<(Kept, State), RunError> {
+        let (kept, state, _) = self.end_with_output(folder)?;
+        Ok((kept, state))
+    }
+
+    fn end_with_output(self, folder: &RunFolder) -> Result<(Kept, State, Output), RunError> {
         let refuse = |why: String| RunError::NotResumable {
             id: folder.id().clone(),
             why,
@@ -116,16 +160,19 @@ impl Fold {
             .ok_or_else(|| refuse("its ledger is empty".to_owned()))?;
         let kept = serde_json::from_value(started.settings)
             .map_err(|error| refuse(format!("its settings are not understood: {error}")))?;
-        Ok((kept, self.state))
+        Ok((kept, self.state, self.output))
     }
 }
 
 /// One spawned CSV.
 pub struct SpawnRun {
-    folder: RunFolder,
+    pub(super) folder: RunFolder,
     pub(super) kept: Kept,
     ledger: LedgerJournal,
     pub(super) state: State,
+    pub(super) output: Output,
+    /// Held until the run is dropped.
+    pub(super) claim: Option<Claim>,
 }
 
 struct LedgerJournal(Ledger);
@@ -150,20 +197,15 @@ impl SpawnSettings {
     /// # Errors
     /// The worker is not understood.
     pub fn job(&self, folder: &RunFolder) -> Result<Settings, RunError> {
-        let job_id = uuid::Uuid::new_v4().to_string();
-        let output = self.output_csv_path.clone().unwrap_or_else(|| {
-            let stem = self
-                .csv_path
-                .file_stem()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            let name = format!("{stem}.agent-job-{}.csv", &job_id[..8]);
-            self.output_folder.join(name)
+        let job_id = JobId::new(uuid::Uuid::new_v4().to_string());
+        let output = self.output_csv_path.clone();
+        let output = output.unwrap_or_else(|| {
+            self.output_folder
+                .join(default_name(&self.csv_path, &job_id))
         });
         Ok(Settings {
             run_id: folder.id().clone(),
-            job_id: JobId::new(job_id),
+            job_id,
             wave: WaveNo(1),
             csv_path: self.csv_path.clone(),
             input_path: self.input_path.clone(),
@@ -178,6 +220,7 @@ impl SpawnSettings {
             bounds: self.bounds,
             halt: self.halt,
             max_wall_seconds: self.max_wall_seconds,
+            wall_hard: self.wall_hard,
             dialect: adapter::dialect(&self.worker)?,
             flatten: self.flatten,
             formula_cells: self.formula_cells,
@@ -195,63 +238,76 @@ impl SpawnSettings {
 
     /// Everything about the output that can be refused before anything starts.
     pub fn check_output(&self) -> Result<(), RunError> {
-        let Some(output) = &self.output_csv_path else {
-            return Ok(());
-        };
-        let refuse = |why: &'static str, hint: Option<&'static str>| {
-            Err(RunError::Output {
-                path: output.clone(),
-                why,
-                hint,
-            })
-        };
-        if is_same_file(output, &self.csv_path) {
-            return refuse("is the input", Some("name another file with -o"));
+        if let Some(folder) = &self.record {
+            self.in_use.check_folder(folder, "--record")?;
         }
-        if output.is_dir() || output.as_os_str().as_bytes().ends_with(b"/") {
-            return refuse("is a folder", Some("name a file in it with -o"));
+        match &self.output_csv_path {
+            Some(output) => check_output(output, &self.in_use, self.force),
+            None => Ok(()),
         }
-        let above = output.ancestors().skip(1).find(|folder| folder.exists());
-        if above.is_some_and(|folder| !folder.is_dir()) {
-            return refuse("lies below a file", Some("name another file with -o"));
-        }
-        if above.is_some_and(|folder| access(folder, Access::WRITE_OK).is_err()) {
-            return refuse(
-                "lies in a folder that is not writable",
-                Some("name another file with -o"),
-            );
-        }
-        if output.exists() && !self.force {
-            return refuse(
-                "exists already",
-                Some("replace it with --force, or name another file with -o"),
-            );
-        }
-        Ok(())
+    }
+
+    /// [`check_output`](Self::check_output) once more with the output claimed, so that what holds then holds until the run ends.
+    ///
+    /// # Errors
+    /// Another run has claimed it, or has written it in the meantime.
+    pub fn claim_output(&self) -> Result<Option<Claim>, RunError> {
+        let output = self.output_csv_path.as_deref();
+        let claim = output.map(Claim::take).transpose()?;
+        self.check_output()?;
+        Ok(claim)
     }
 }
 
+pub(super) fn check_output(output: &Path, in_use: &InUse, force: bool) -> Result<(), RunError> {
+    in_use.check(output, "-o")?;
+    // Also a link to nowhere is something that would be replaced.
+    if std::fs::symlink_metadata(output).is_ok() && !force {
+        return Err(RunError::Output {
+            path: output.to_owned(),
+            why: "exists already".to_owned(),
+            hint: Some(
+                "--resume goes on with the run that wrote it, --force replaces it, -o names another file"
+                    .to_owned(),
+            ),
+        });
+    }
+    Ok(())
+}
+
 impl SpawnRun {
-    /// Begins a run: the input is copied, checked, and in the ledger.
+    /// Begins a run: the input is copied, checked, and in the ledger. `claim` is that of a named output.
     pub fn begin(
         settings: &SpawnSettings,
+        claim: Option<Claim>,
         folder: RunFolder,
         root: &Path,
     ) -> Result<Self, RunError> {
         let mut job = settings.job(&folder)?;
+        let claim = match claim {
+            Some(claim) => claim,
+            None => Claim::take(&job.output_csv_path)?,
+        };
+        claim.sign(folder.id());
         let copy = folder.path().join("input.csv");
-        let mut input =
-            File::open(&settings.input_path).map_err(RunError::io(&settings.csv_path))?;
+        let input = File::open(&settings.input_path).map_err(RunError::io(&settings.csv_path))?;
+        let mut input = Hashed::new(input);
         durable::replace(&copy, Readers::Owner, |out| {
             io::copy(&mut input, out).map(drop)
         })
         .map_err(RunError::io(&copy))?;
         job.input_path = copy;
+        let output = job.output_csv_path.as_path();
+        let stands = std::fs::symlink_metadata(output).is_ok();
+        let replaces = stands.then(|| job::fingerprint(output)).transpose();
         let kept = Kept {
+            replaces: replaces.map_err(RunError::io(output))?,
             job,
             record: settings.record.clone(),
             base_sha: base_sha(root),
             reuse: settings.reuse.clone(),
+            input_sha256: Some(input.sha256()),
+            is_streamed: settings.input_path != settings.csv_path,
         };
         let mut ledger = LedgerJournal(Ledger::create(&folder.ledger())?);
         ledger.record(&[Event::from(RunStarted {
@@ -266,11 +322,13 @@ impl SpawnRun {
             state: State::new(kept.job.wave),
             kept,
             ledger,
+            output: Output::default(),
+            claim: Some(claim),
         })
     }
 
     /// Takes up an earlier run from its ledger alone.
-    pub fn resume(folder: RunFolder, raised: Raised) -> Result<Self, RunError> {
+    pub fn resume(folder: RunFolder) -> Result<Self, RunError> {
         folder.must_be(RunKind::Spawn)?;
         let mut fold = Fold::default();
         let (ledger, _) = Ledger::open_with(&folder.ledger(), |record, place| {
@@ -279,19 +337,15 @@ impl SpawnRun {
             }
             fold.take(record, place);
         })?;
-        let (mut kept, mut state) = fold.end(&folder)?;
-        if raised.ask_now {
-            state.account_until = None;
-        }
-        let job = &mut kept.job;
-        job.dialect = adapter::dialect(&job.worker)?;
-        raised.apply(&mut job.budget, &mut job.max_wall_seconds);
-        raised.bound(&mut job.bounds);
+        let (mut kept, state, output) = fold.end_with_output(&folder)?;
+        kept.job.dialect = adapter::dialect(&kept.job.worker)?;
         Ok(Self {
             folder,
             kept,
             ledger: LedgerJournal(ledger),
             state,
+            output,
+            claim: None,
         })
     }
 
@@ -345,7 +399,7 @@ impl SpawnRun {
         Ok(())
     }
 
-    /// Works the rows that still need it.
+    /// Works the rows that still need it, and writes the output.
     pub fn drive(
         &mut self,
         observer: &mut dyn Observer,
@@ -355,7 +409,11 @@ impl SpawnRun {
         let (ending, survey) =
             job::run(job, &mut self.state, &mut self.ledger, observer, stop, None)?;
         let lines = self.ledger.lines()?;
-        let summary = job::summarize(job, &survey, &self.state, &lines, ending.job_error())?;
+        let placed = self.write_output(&survey, &lines)?;
+        tell_where(&placed, &self.kept.job, observer);
+        let job = &self.kept.job;
+        let mut summary = job::summarize(job, &survey, &self.state, &lines, ending.job_error())?;
+        summary.output_csv_path = placed.path;
         self.record_answers(&survey, &lines)?;
         let by_rows = u8::from(summary.failed_items > 0);
         self.ledger.record(&[Event::from(RunFinished {
@@ -365,6 +423,39 @@ impl SpawnRun {
         })])?;
         self.folder.tidy();
         Ok((ending, summary))
+    }
+
+    /// Writes the rows to where they are wanted, and replaces nothing there but what this run wrote or may replace.
+    fn write_output(&mut self, survey: &Survey, lines: &Lines) -> Result<Placed, RunError> {
+        let job = &self.kept.job;
+        let (staged, sha256) = job::stage_csv(job, survey, &self.state, lines)?;
+        let path = self.output.path.as_ref().unwrap_or(&job.output_csv_path);
+        let mut known = self.output.written.clone();
+        known.extend(self.kept.replaces.clone());
+        let placement = Placement {
+            path,
+            other: &path.with_file_name(default_name(path, &job.job_id)),
+            known: &known,
+        };
+        let ledger = &mut self.ledger;
+        let placed = job::place(staged, placement, |path| {
+            let written = Event::from(OutputWritten {
+                path: path.to_owned(),
+                sha256: sha256.clone(),
+            });
+            // Before the file has its name: otherwise a kill could leave an output that looks edited.
+            ledger
+                .record(&[written])
+                .map(drop)
+                .map_err(PlaceError::Ledger)
+        });
+        placed.map_err(|error| match error {
+            PlaceError::Ledger(error) => error.into(),
+            PlaceError::Io(source) => RunError::from(JobError::Output {
+                path: path.clone(),
+                source,
+            }),
+        })
     }
 
     fn record_answers(&self, survey: &Survey, lines: &Lines) -> Result<(), RunError> {
@@ -382,6 +473,39 @@ impl SpawnRun {
         }
         Ok(())
     }
+}
+
+enum PlaceError {
+    Ledger(LedgerError),
+    Io(io::Error),
+}
+
+impl From<io::Error> for PlaceError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+fn tell_where(placed: &Placed, job: &Settings, observer: &mut dyn Observer) {
+    let wanted = job.output_csv_path.display();
+    if let Some(edited) = &placed.edited {
+        let edited = edited.display();
+        observer.warn(&format!(
+            "`{wanted}` was edited since this run wrote it; the edited file is kept as `{edited}`"
+        ));
+    }
+    if placed.path != job.output_csv_path {
+        let path = placed.path.display();
+        observer.warn(&format!(
+            "`{wanted}` is another program's: it was not there when the run began; the rows are in `{path}`"
+        ));
+    }
+}
+
+/// `<stem>.agent-job-<first 8 of the job's id>.csv`.
+fn default_name(input: &Path, job_id: &JobId) -> String {
+    let stem = input.file_stem().unwrap_or_default().to_string_lossy();
+    format!("{stem}.agent-job-{:.8}.csv", job_id.as_str())
 }
 
 /// The commit that is checked out; none outside a repository.
@@ -422,22 +546,4 @@ fn copy_lines(mut from: impl io::Read, to: &mut impl io::Write) -> io::Result<()
         }
     }
     Ok(())
-}
-
-/// The same file, also through a link.
-fn is_same_file(a: &Path, b: &Path) -> bool {
-    match (std::fs::canonicalize(a), std::fs::canonicalize(b)) {
-        (Ok(a), Ok(b)) => a == b || same_inode(&a, &b),
-        _ => false,
-    }
-}
-
-fn same_inode(a: &Path, b: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let id = |path: &Path| {
-        std::fs::metadata(path)
-            .map(|meta| (meta.dev(), meta.ino()))
-            .ok()
-    };
-    id(a).is_some() && id(a) == id(b)
 }

@@ -13,7 +13,7 @@ use crate::protocol::{Answer, Integration, UnitState};
 use jiff::Timestamp;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// How a task ended in this run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +95,8 @@ pub struct State {
     pub started: Option<RunStarted>,
     /// When, as the ledger has it.
     pub started_at: String,
+    /// Where the rows of a spawned CSV were written last.
+    output: Option<PathBuf>,
     /// Attempts that began and were not seen to end, by wave, row and number.
     open_attempts: BTreeMap<(WaveNo, u64, u32), RowId>,
     /// Tasks, in the order in which they were taken up.
@@ -151,6 +153,15 @@ impl State {
                 self.spawned = is_spawn.then(|| job::State::new(WaveNo(1)));
                 self.started = Some(body.clone());
             }
+            Event::RunResumed(body) => {
+                if let Some(started) = &mut self.started {
+                    started.change(body);
+                }
+                if body.names_output() {
+                    self.output = None;
+                }
+            }
+            Event::OutputWritten(body) => self.output = Some(body.path.clone()),
             Event::WaveCompiled(body) => self.compiled(body),
             Event::WaveStarted(body) => {
                 if let Some(job) = &mut self.spawned {
@@ -234,9 +245,10 @@ impl State {
     }
 
     /// Where the rows of a spawned CSV go.
-    pub fn spawned_output(&self) -> Option<&str> {
+    pub fn spawned_output(&self) -> Option<&Path> {
         let settings = &self.started.as_ref()?.settings;
-        settings["job"]["output_csv_path"].as_str()
+        let wanted = settings["job"]["output_csv_path"].as_str().map(Path::new);
+        self.output.as_deref().or(wanted)
     }
 
     /// The number of the next wave.

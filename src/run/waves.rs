@@ -297,6 +297,7 @@ impl PlanRun {
             },
             halt: job::Halt::default(),
             max_wall_seconds: self.settings.max_wall_seconds,
+            wall_hard: self.settings.wall_hard,
             flatten: false,
             formula_cells: job::FormulaCells::default(),
             keep_logs: job::Logs::default(),

@@ -142,7 +142,7 @@ fn the_output_is_no_folder_and_replaces_nothing_without_force() {
     ");
     assert_snapshot!(to("old/old.csv", &[]), @r"
     error: output `old/old.csv` exists already
-    hint: replace it with --force, or name another file with -o
+    hint: --resume goes on with the run that wrote it, --force replaces it, -o names another file
     ");
 }
 

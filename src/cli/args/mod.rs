@@ -1,11 +1,13 @@
 //! The arguments, as clap reads them, and what every command gets beside its own.
 
+mod resume;
 mod run;
 mod spawn;
 mod values;
 mod wave;
 mod worker;
 
+pub use resume::ResumeArgs;
 pub use run::{IntegrateArgs, InvokeArgs, ReportFiles, RunArgs, RunOptions};
 pub use spawn::SpawnArgs;
 pub use values::at_least_one;
@@ -115,7 +117,11 @@ pub enum Command {
     #[command(after_help = "Example:\n  mesh integrate 20260213T015500Z")]
     Integrate(OneRun),
     /// Go on with a run where it stopped
-    #[command(after_help = "Example:\n  mesh runs list\n  mesh resume 20260213T015500Z")]
+    ///
+    /// What is given here holds from now on, for later calls as well. It can't change what a row is asked.
+    #[command(
+        after_help = "Examples:\n  mesh runs list\n  mesh resume 20260213T015500Z\n  mesh resume 20260213T015500Z --retry-failed -j 4"
+    )]
     Resume(ResumeArgs),
     /// Ask a run under way to stop: no further rows start, running ones end
     ///
@@ -191,30 +197,6 @@ pub struct PlaceArgs {
     /// The id of the new run [default: the time, as 20260213T015500Z]
     #[arg(long, value_name = "ID", hide = true)]
     pub run_id: Option<String>,
-}
-
-/// Arguments of `mesh resume`.
-#[derive(Clone, Debug, Args)]
-pub struct ResumeArgs {
-    /// Of a spawned CSV, work the failed rows once more as well
-    #[arg(long)]
-    pub retry_failed: bool,
-    /// Ask the service although a limit that the run met still holds, as after a change of the plan
-    #[arg(long)]
-    pub ask_now: bool,
-    /// Give up the restore of an interrupted integration: the tree stays as it is, what stood before is laid out in the
-    /// run's folder, and the task is blocked; nothing else is done
-    #[arg(long, conflicts_with = "retry_failed")]
-    pub abandon: bool,
-    /// Which run
-    #[command(flatten)]
-    pub run: OneRun,
-    /// Other budgets than the run began with, for this call
-    #[command(flatten)]
-    pub budget: BudgetArgs,
-    /// The same for each task of a plan
-    #[command(flatten)]
-    pub task_budget: TaskBudgetArgs,
 }
 
 /// One run that is there.

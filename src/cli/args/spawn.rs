@@ -3,6 +3,7 @@
 use super::values::{at_least_one, one_byte, pair};
 use super::{BudgetArgs, PlaceArgs, WorkerArgs};
 use crate::job::{FormulaCells, Halt, Logs, Rows};
+use crate::run::InputChanged;
 use clap::Args;
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
@@ -72,14 +73,24 @@ pub struct SpawnArgs {
     #[arg(long, value_name = "RUN")]
     pub reuse: Option<String>,
     /// Go on with this run, or with the last one of INPUT.csv
+    ///
+    /// Options of the first call may be repeated. What does not change what a row is asked may also change, and holds from then
+    /// on: -j, retries, delays, limits on time, size and output, halt, budgets, logs, --flatten, -o. Variables and mesh.yaml
+    /// change nothing.
     #[arg(long, value_name = "RUN", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     pub resume: Option<String>,
     /// With --resume: work the failed rows once more as well
     #[arg(long, requires = "resume")]
     pub retry_failed: bool,
+    /// With --resume, when the input has changed: refuse, or ignore, to go on with the run's own copy [default: refuse]
+    #[arg(long, value_name = "HOW", requires = "resume")]
+    pub input_changed: Option<InputChanged>,
     /// Show the first prompt and the number of rows, start nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// The options that stand on the command line, by their names here
+    #[arg(skip)]
+    pub typed: Vec<String>,
     #[command(flatten)]
     pub worker: WorkerArgs,
     #[command(flatten)]

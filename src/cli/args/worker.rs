@@ -75,9 +75,12 @@ pub struct BudgetArgs {
     /// Rows that are begun, further attempts not counted
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub max_rows: Option<u64>,
-    /// Wall-clock time of one call
+    /// Wall-clock time of one call; running rows then end by themselves, unless --wall-hard is given
     #[arg(long, value_name = "S", value_parser = at_least_one)]
     pub max_wall_seconds: Option<u64>,
+    /// At --max-wall-seconds, end running rows as well: they get at most --grace-seconds more
+    #[arg(long)]
+    pub wall_hard: bool,
     /// How long a limit of the service is waited for; a reset farther away ends the run [default: 3600]
     ///
     /// The message says when to go on. 0: never wait for a used-up quota.

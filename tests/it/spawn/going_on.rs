@@ -170,27 +170,6 @@ fn a_run_that_is_not_there_is_refused() {
 }
 
 #[test]
-fn a_run_that_goes_on_can_be_told_nothing_else() {
-    let sandbox = stopped();
-    let before = ledger(&sandbox);
-    for (option, named) in [
-        (&["--instruction", "other"][..], "`--instruction`"),
-        (&["-o", "other.csv"], "`--output-csv-path`"),
-        (&["-j", "4"], "`--max-concurrency`"),
-        (&["--rows", "1"], "`--rows`"),
-        (&["--halt", "never"], "`--halt`"),
-        (&["--reuse", "x"], "`--reuse`"),
-        (&["--dry-run"], "`--dry-run`"),
-        (&["--", "true"], "`COMMAND`"),
-    ] {
-        let said = sandbox.mesh(&[&["spawn", "in.csv", "--resume"], option].concat());
-        assert_eq!(said.code, 2, "{option:?}: {}", said.err);
-        assert!(said.err.contains(named), "{option:?}: {}", said.err);
-        assert_eq!(ledger(&sandbox), before, "{option:?}");
-    }
-}
-
-#[test]
 fn what_stands_outside_of_the_command_line_changes_no_run_that_goes_on() {
     let sandbox = stopped();
     sandbox.write(

@@ -200,13 +200,39 @@ fn a_budget_of_time_lets_running_rows_end_and_starts_no_other() {
         "1 | completed | 1\n2 | pending | 0"
     );
     let talk = sandbox.read("talk");
-    assert!(talk.contains("max_wall_seconds of 1 reached"), "{talk}");
+    assert!(
+        talk.contains("max_wall_seconds of 1 reached; running rows ended by themselves"),
+        "{talk}"
+    );
     let said = resume(&sandbox);
     assert_eq!(said.code, 0, "{}", said.err);
     assert_eq!(
         table(&sandbox, &COLUMNS),
         "1 | completed | 1\n2 | completed | 1"
     );
+}
+
+#[test]
+fn a_hard_budget_of_time_ends_running_rows() {
+    let sandbox = with_rows("id\n1\n2\n");
+    let agent = fake_agent();
+    let options = ["--id-column", "id", "-j", "1", "--max-wall-seconds", "1"];
+    let hard = ["--wall-hard", "--grace-seconds", "0"];
+    let options = [&options[..], &hard].concat();
+    // Nobody opens the gate: without the end from outside this would take a minute, and fail the row.
+    let mesh = start(&sandbox, &options, &[&agent, "--gate", "."]);
+    assert_eq!(finish(mesh), 4, "{}", sandbox.read("talk"));
+    assert_eq!(
+        table(&sandbox, &COLUMNS),
+        "1 | pending | 1\n2 | pending | 0"
+    );
+    let talk = sandbox.read("talk");
+    assert!(
+        talk.contains("max_wall_seconds of 1 reached; running rows were ended"),
+        "{talk}"
+    );
+    sandbox.write("open", "");
+    assert_eq!(resume(&sandbox).code, 0);
 }
 
 #[test]

@@ -4,8 +4,8 @@ use super::*;
 use std::collections::BTreeSet;
 
 const ROWS: usize = 8;
-/// Records of such a job: its begin, that of its wave, three of each row, its end.
-const RECORDS: usize = 2 + 3 * ROWS + 1;
+/// Records of such a job: its begin, that of its wave, three of each row, its output, its end.
+const RECORDS: usize = 2 + 3 * ROWS + 2;
 
 /// Starts the job, to be killed once record `seq` is on disk; gives the exit code.
 fn killed_after(seq: usize, sandbox: &Sandbox) -> i32 {

@@ -2,7 +2,9 @@
 //!
 //! The files in `cases/` are inputs and outputs recorded from the tool that this substrate re-opens.
 
+mod at_once;
 mod cancelling;
+mod changed_behind;
 mod edges;
 mod failures;
 mod flattening;

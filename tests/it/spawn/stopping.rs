@@ -95,7 +95,7 @@ fn a_run_under_way_is_not_taken_twice() {
     assert_eq!(finish(mesh), 0);
     assert_eq!(refused.code, 3, "{}", refused.err);
     assert!(
-        refused.err.contains("in use by another `mesh`"),
+        refused.err.contains("in use by another `mesh`, process "),
         "{}",
         refused.err
     );
@@ -114,6 +114,28 @@ fn going_on_with_a_finished_run_starts_nothing() {
 }
 
 #[test]
+fn quit_and_hang_up_end_as_orderly_as_term() {
+    for (signal_sent, code) in [(Signal::QUIT, 131), (Signal::HUP, 129)] {
+        let sandbox = with_rows("id,mock\n1,good\n2,gate\n3,good\n");
+        let agent = fake_agent();
+        let options = ["--id-column", "id", "-j", "1"];
+        let mesh = start(&sandbox, &options, &[&agent, "--as", "{mock}", "."]);
+        wait_for("the second row has begun", || {
+            sandbox.path("began.2").exists()
+        });
+        signal(&mesh, signal_sent);
+        assert_eq!(finish(mesh), code);
+        assert_eq!(
+            table(&sandbox, &["id", "status"]),
+            "1 | completed\n2 | pending\n3 | pending"
+        );
+        assert_eq!(occurred(&sandbox, "attempt_finished", "2"), 1);
+        sandbox.write("open", "");
+        assert_eq!(resume(&sandbox).code, 0);
+    }
+}
+
+#[test]
 fn the_input_may_change_after_the_start() {
     let sandbox = with_rows("id,mock\n1,good\n2,gate\n3,good\n");
     let agent = fake_agent();
@@ -126,7 +148,8 @@ fn the_input_may_change_after_the_start() {
     assert_eq!(finish(mesh), 143);
     sandbox.write("in.csv", "other\nx\n");
     sandbox.write("open", "");
-    assert_eq!(resume(&sandbox).code, 0);
+    let args = ["resume", &run_id(&sandbox), "--input-changed", "ignore"];
+    assert_eq!(sandbox.mesh(&args).code, 0);
     assert_eq!(
         table(&sandbox, &["id", "mock", "status"]),
         "1 | good | completed\n2 | gate | completed\n3 | good | completed"

@@ -1,0 +1,313 @@
+//! State that changed behind a run: its input, its output, and what a call that goes on says of it.
+
+use super::*;
+
+/// A job whose second of three rows stops it, and the arguments of its first call.
+fn stopped() -> (Sandbox, Vec<String>) {
+    let sandbox = with_schema("id,mock\n1,good\n2,stop\n3,good\n");
+    let agent = fake_agent();
+    let options = [
+        "--id-column",
+        "id",
+        "-j",
+        "1",
+        "--env",
+        "MESH",
+        "--output-schema",
+        "schema.json",
+        "--instruction",
+        "work\non {id}",
+    ];
+    let args = arguments(&options, &[&agent, "--log", "log", "--as", "{mock}"]);
+    let said = sandbox.mesh(&args);
+    assert_eq!(said.code, 4, "{}", said.err);
+    std::fs::remove_file(sandbox.path("log")).expect("rows were worked");
+    let args = args.into_iter().map(str::to_owned).collect();
+    (sandbox, args)
+}
+
+/// The same call with further options in front of the command.
+fn again(sandbox: &Sandbox, args: &[String], more: &[&str]) -> Said {
+    let end = args.iter().position(|arg| arg == "--").expect("a command");
+    let mut args: Vec<&str> = args.iter().map(String::as_str).collect();
+    args.splice(end..end, more.iter().copied());
+    sandbox.mesh(&args)
+}
+
+fn settings_changed(sandbox: &Sandbox) -> Vec<Value> {
+    let events = sandbox.events().into_iter();
+    let resumed = events.filter(|(name, _)| name == "run_resumed");
+    resumed
+        .map(|(_, record)| record["changed"].clone())
+        .collect()
+}
+
+#[test]
+fn another_input_is_refused_with_both_hashes_and_two_ways_on() {
+    let (sandbox, args) = stopped();
+    sandbox.write("in.csv", "id,mock\n9,good\n2,stop\n3,good\n");
+    let before = ledger(&sandbox);
+    let run = run_id(&sandbox);
+    let by_id = ["resume", &run];
+    for said in [again(&sandbox, &args, &["--resume"]), sandbox.mesh(&by_id)] {
+        assert_eq!(said.code, 2, "{}", said.err);
+        for part in [
+            "has changed since run",
+            "its sha256 was ",
+            "and is ",
+            &format!("`mesh resume {run} --input-changed ignore`"),
+            &format!("`--reuse {run}`"),
+        ] {
+            assert!(said.err.contains(part), "{part}: {}", said.err);
+        }
+        assert_eq!(ledger(&sandbox), before);
+        assert!(!sandbox.path("log").exists());
+    }
+    let said = again(&sandbox, &args, &["--resume", "--input-changed", "ignore"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(
+        said.err.contains("goes on with its own copy"),
+        "{}",
+        said.err
+    );
+    assert_eq!(
+        table(&sandbox, &["id", "status"]),
+        "1 | completed\n2 | completed\n3 | completed"
+    );
+}
+
+#[test]
+fn another_file_with_the_same_rows_is_the_same_input() {
+    let (sandbox, _) = stopped();
+    sandbox.write("copy.csv", &sandbox.read("in.csv"));
+    sandbox.write("other.csv", "id,mock\n1,good\n");
+    let resume = format!("--resume={}", run_id(&sandbox));
+    assert_eq!(sandbox.mesh(&["spawn", "other.csv", &resume]).code, 2);
+    assert_eq!(sandbox.mesh(&["spawn", "copy.csv", &resume]).code, 0);
+}
+
+#[test]
+fn an_input_that_is_gone_is_named() {
+    let (sandbox, _) = stopped();
+    std::fs::remove_file(sandbox.path("in.csv")).expect("it was there");
+    let said = resume(&sandbox);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(
+        said.err.contains("is gone; the run goes on"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn the_same_command_line_goes_on_and_changes_nothing() {
+    let (sandbox, args) = stopped();
+    let said = again(&sandbox, &args, &["--resume"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(settings_changed(&sandbox), [Value::Null; 0]);
+    assert_eq!(sandbox.read("log"), "3\n");
+}
+
+#[test]
+fn what_a_row_is_asked_stays_and_the_difference_is_shown() {
+    let (sandbox, args) = stopped();
+    sandbox.write("other.json", "{\"type\":\"object\"}");
+    let before = ledger(&sandbox);
+    let refused = |said: Said, parts: &[&str]| {
+        assert_eq!(said.code, 2, "{}", said.err);
+        for part in parts {
+            assert!(said.err.contains(part), "{part}: {}", said.err);
+        }
+        assert_eq!(ledger(&sandbox), before, "{parts:?}");
+    };
+    let resume = |more: &[&str]| sandbox.mesh(&[&["spawn", "in.csv", "--resume"], more].concat());
+    refused(
+        resume(&["--instruction", "work\nup {id}"]),
+        &["`--instruction`", "from line 2:\n  - on {id}\n  + up {id}"],
+    );
+    refused(
+        resume(&["--output-schema", "other.json"]),
+        &["`--output-schema`", "\n  - "],
+    );
+    refused(
+        resume(&["--id-column", "mock"]),
+        &["`--id-column`", "was: id\n  now: mock"],
+    );
+    refused(
+        resume(&["--rows", "1-2"]),
+        &["`--rows`", "was: all\n  now: 1-2"],
+    );
+    refused(resume(&["--sample", "2"]), &["`--sample`"]);
+    refused(
+        resume(&["--delimiter", ";"]),
+        &["`--delimiter`", "was: ,\n  now: ;"],
+    );
+    refused(
+        resume(&["--rename", "id=key"]),
+        &["`--rename`", "now: id=key"],
+    );
+    refused(
+        resume(&["--formula-cells", "reject"]),
+        &["`--formula-cells reject`"],
+    );
+    refused(resume(&["--", "true"]), &["`COMMAND`", "now: command: "]);
+    refused(resume(&["--reuse", "x"]), &["`--reuse`"]);
+    refused(resume(&["--dry-run"]), &["`--dry-run`"]);
+    // The schema file itself may change as long as nobody names it: the run has its own.
+    sandbox.write("schema.json", "{\"type\":\"object\"}");
+    refused(
+        again(&sandbox, &args, &["--resume"]),
+        &["`--output-schema`"],
+    );
+    assert_eq!(resume(&[]).code, 0);
+}
+
+#[test]
+fn what_does_not_change_the_question_may_change_and_lasts() {
+    let (sandbox, _) = stopped();
+    let options = [
+        "-j",
+        "3",
+        "--retries",
+        "4",
+        "--retry-delay",
+        "1",
+        "--max-runtime-seconds",
+        "77",
+        "--grace-seconds",
+        "2",
+        "--halt",
+        "soon,fail=9",
+        "--logs",
+        "all",
+        "--flatten",
+        "--max-rows",
+        "50",
+        "--max-wall-seconds",
+        "500",
+        "-o",
+        "second.csv",
+    ];
+    let said = sandbox.mesh(&[&["spawn", "in.csv", "--resume"], &options[..]].concat());
+    assert_eq!(said.code, 0, "{}", said.err);
+    let second = sandbox.read("second.csv");
+    assert!(
+        second
+            .lines()
+            .next()
+            .expect("a header")
+            .ends_with("result.answer")
+    );
+    let changed = settings_changed(&sandbox);
+    let job = &changed[0]["job"];
+    assert_eq!(job["bounds"]["max_concurrency"], 3);
+    assert_eq!(job["bounds"]["retries"], 4);
+    assert_eq!(job["budget"]["max_rows"], 50);
+    assert!(job["instruction"].is_null(), "{job}");
+    // It lasts: the same once more is no change, and the output stays where it is.
+    let said = sandbox.mesh(&["resume", &run_id(&sandbox), "-j", "3", "--retries", "4"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(said.out.ends_with("second.csv\n"), "{}", said.out);
+    assert_eq!(settings_changed(&sandbox).len(), 1);
+}
+
+#[test]
+fn a_budget_that_is_raised_stays_so() {
+    let sandbox = with_rows("id\n1\n2\n3\n");
+    let said = spawn_agent(&sandbox, &["-j", "1", "--max-rows", "1"], &["--good"]);
+    assert_eq!(said.code, 4);
+    let said = sandbox.mesh(&["resume", &run_id(&sandbox), "--max-rows", "2"]);
+    assert_eq!(said.code, 4, "{}", said.err);
+    let said = resume(&sandbox);
+    assert_eq!(said.code, 4, "{}", said.err);
+    assert!(said.err.contains("max_rows of 2 reached"), "{}", said.err);
+    assert_eq!(
+        table(&sandbox, &["id", "status"]),
+        "1 | completed\n2 | completed\n3 | pending"
+    );
+}
+
+#[test]
+fn an_edited_output_is_kept_beside() {
+    let (sandbox, args) = stopped();
+    for name in ["out.edited.csv", "out.edited-2.csv"] {
+        let edited = format!("{}edited for {name}\n", sandbox.read("out.csv"));
+        sandbox.write("out.csv", &edited);
+        let said = again(&sandbox, &args, &["--resume", "--force"]);
+        assert_eq!(said.code, 0, "{}", said.err);
+        assert!(said.err.contains(name), "{}", said.err);
+        assert_eq!(sandbox.read(name), edited);
+        assert_eq!(rows(&sandbox).len(), 3);
+    }
+    assert_eq!(resume(&sandbox).code, 0);
+    assert!(!sandbox.path("out.edited-3.csv").exists());
+}
+
+#[test]
+fn a_kill_around_the_rename_leaves_no_output_that_looks_edited() {
+    // Records: start, wave, attempt begun, reported, finished, output, end.
+    for point in ["before:6", "after:6", "before:7", "after:7"] {
+        let sandbox = with_rows("id\na\n");
+        let agent = fake_agent();
+        let mut mesh = sandbox.command(&arguments(&["--env", "MESH"], &[&agent, "--good"]));
+        mesh.env("MESH_FAULT_KILL", point);
+        assert_eq!(
+            said(mesh.output().expect("mesh starts")).code,
+            137,
+            "{point}"
+        );
+        assert_eq!(
+            sandbox.path("out.csv").exists(),
+            point.ends_with('7'),
+            "{point}"
+        );
+        let said = resume(&sandbox);
+        assert_eq!(said.code, 0, "{point}: {}", said.err);
+        assert_eq!(table(&sandbox, &["status"]), "completed", "{point}");
+        assert!(!sandbox.path("out.edited.csv").exists(), "{point}");
+    }
+}
+
+#[test]
+fn a_file_that_somebody_wrote_meanwhile_stays() {
+    let sandbox = with_rows("id\n1\n");
+    let agent = fake_agent();
+    let mesh = start(&sandbox, &["--id-column", "id"], &[&agent, "--gate", "."]);
+    wait_for("the row has begun", || sandbox.path("began.1").exists());
+    sandbox.write("out.csv", "theirs\n");
+    sandbox.write("open", "");
+    assert_eq!(finish(mesh), 0, "{}", sandbox.read("talk"));
+    assert_eq!(sandbox.read("out.csv"), "theirs\n");
+    let talk = sandbox.read("talk");
+    assert!(talk.contains("is another program's"), "{talk}");
+    let said = resume(&sandbox);
+    let output = said.out.trim_end();
+    assert!(output.contains("out.agent-job-"), "{output}");
+    let text = std::fs::read_to_string(output).expect("an output");
+    assert!(text.contains("completed"), "{text}");
+    assert_eq!(sandbox.read("out.csv"), "theirs\n");
+}
+
+#[test]
+fn the_rows_are_not_lost_when_standard_output_is_full() {
+    let (sandbox, args) = stopped();
+    let mut args: Vec<&str> = args.iter().map(String::as_str).collect();
+    args.insert(2, "--resume");
+    for json in [&[][..], &["--json"]] {
+        let mut mesh = sandbox.command(&[json, &args].concat());
+        let full = std::fs::File::create("/dev/full").expect("a device");
+        let said = said(mesh.stdout(full).output().expect("mesh starts"));
+        assert_eq!(said.code, 1, "{}", said.err);
+        assert!(
+            said.err.contains("nothing is lost: the rows are in `"),
+            "{}",
+            said.err
+        );
+        assert_eq!(rows(&sandbox).len(), 3);
+        let last = sandbox.events().pop().expect("an event");
+        assert_eq!(
+            (last.0.as_str(), &last.1["exit_code"]),
+            ("run_finished", &Value::from(0))
+        );
+    }
+}
