@@ -6,13 +6,29 @@
 use super::args::{CancelArgs, Context};
 use super::error::CliError;
 use crate::ledger;
-use crate::run::CancelRequest;
+use crate::run::{self, CancelRequest, RunFolder};
+
+/// Ends a run that nobody drives, so that its tasks are free.
+fn release(folder: &RunFolder, context: &Context) -> Result<u8, CliError> {
+    let (id, terminal) = (folder.id(), &context.terminal);
+    if !run::release(folder)? {
+        return Err(CliError::NotUnderWay(id.clone()));
+    }
+    if terminal.json {
+        let object = serde_json::json!({"mesh_run_id": id, "asked": "released"});
+        return Ok(terminal.data(&object.to_string()).map(|()| 0)?);
+    }
+    terminal.talk(&format!(
+        "run {id} is cancelled: other runs may take up its tasks, which stay in_progress in the plan; mesh resume {id} goes on with it as long as none has"
+    ));
+    Ok(0)
+}
 
 /// Asks, and says what will happen.
 pub fn execute(args: &CancelArgs, context: &Context) -> Result<u8, CliError> {
     let folder = super::resume::find(&args.run, context)?;
     if !ledger::is_in_use(&folder.ledger())? {
-        return Err(CliError::NotUnderWay(folder.id().clone()));
+        return release(&folder, context);
     }
     let (request, how, effect) = match args.now {
         true => (CancelRequest::Now, "now", "running rows are ended"),

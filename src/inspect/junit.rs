@@ -44,8 +44,8 @@ impl Report {
 fn of_task(task: &TaskReport) -> TestCase {
     let status = match task.state.as_str() {
         "completed" => TestCaseStatus::success(),
-        "blocked" => failure(
-            task.reason.as_deref().unwrap_or("blocked"),
+        state @ ("blocked" | "plan_conflict") => failure(
+            task.reason.as_deref().unwrap_or(state),
             task.detail.as_deref().unwrap_or_default(),
         ),
         state => {

@@ -55,7 +55,8 @@ pub struct Report {
 pub struct TaskReport {
     /// The plan item.
     pub id: String,
-    /// `completed`, `blocked`, or `pending` when its outcome is not persisted.
+    /// `completed`, `blocked`, `pending` when its outcome is not persisted, or `plan_conflict` when somebody else changed its
+    /// status and the run left it alone.
     pub state: String,
     /// The block reason.
     pub reason: Option<String>,
@@ -310,7 +311,10 @@ impl TaskReport {
         Self {
             id: unit.id.to_string(),
             state: ended
-                .map_or("pending", |ended| ended.status.as_str())
+                .map_or("pending", |ended| match ended.is_conflict {
+                    true => "plan_conflict",
+                    false => ended.status.as_str(),
+                })
                 .to_owned(),
             reason: ended
                 .and_then(|ended| ended.reason)

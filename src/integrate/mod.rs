@@ -32,7 +32,7 @@ pub use deliver::{
 pub use evidence::{Evidence, examine};
 pub use lock::{Holder, RepoLock};
 pub use outputs::own_outputs;
-pub use persist::{Persisted, comment, persist};
+pub use persist::{Outcome, Persisted, comment, is_outcome_of, persist};
 pub use scratch::Scratch;
 pub use validate::{Limits, ValidationEnd, run as validate};
 

@@ -4,7 +4,7 @@ use super::IntegrateError;
 use crate::clock;
 use crate::fault;
 use crate::model::{BlockReason, IntegrationFinished, RunId, Tally, ValidationFinished};
-use crate::plan::{Comment, ItemId, MutateOptions, Plan, PlanError, Status, Store};
+use crate::plan::{Comment, ItemId, MutateOptions, Plan, Status, Store};
 
 /// What a task came to.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +37,7 @@ impl Persisted<'_> {
 
 /// The text of the `[mesh]` comment (seed, "Persistence requirements").
 pub fn comment(outcome: &Persisted<'_>) -> String {
-    let mut parts = vec![format!("[mesh] outcome: {}", outcome.status().as_str())];
+    let mut parts = vec![format!("{OUTCOME}{}", outcome.status().as_str())];
     if let Some(reason) = outcome.reason {
         parts.push(format!("reason: {reason} ({})", outcome.detail));
     }
@@ -64,8 +64,32 @@ pub fn comment(outcome: &Persisted<'_>) -> String {
     if !outcome.learnings.is_empty() {
         parts.push(format!("learnings: {}", outcome.learnings.join(", ")));
     }
-    parts.push(format!("mesh_run_id={}", outcome.run_id));
+    parts.push(of_run(outcome.run_id));
     parts.join("; ")
+}
+
+/// How the comment of an outcome begins.
+const OUTCOME: &str = "[mesh] outcome: ";
+
+/// How it ends.
+fn of_run(run_id: &RunId) -> String {
+    format!("mesh_run_id={run_id}")
+}
+
+/// Whether a comment is that of an outcome which this run wrote.
+pub fn is_outcome_of(text: &str, run_id: &RunId) -> bool {
+    let rest = text.strip_prefix(OUTCOME);
+    let last = rest.and_then(|rest| rest.rsplit("; ").next());
+    last.is_some_and(|last| last == of_run(run_id))
+}
+
+/// What became of an outcome.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It stands in the plan, which is like this now.
+    Persisted(Plan),
+    /// Somebody else has decided about the item meanwhile; the plan says this of it, and is as it was.
+    Overtaken(String),
 }
 
 /// What else is to be said of an integration.
@@ -88,27 +112,38 @@ fn integrated(integration: &IntegrationFinished) -> Vec<String> {
     parts
 }
 
-/// Writes status and comment, both or neither. Done twice, it is done once: the comment names the run, and one that is
-/// there already is not added again. Gives the plan as it is then.
+/// Writes status and comment, both or neither, when the status of the item is still one that `is_known` to the run: what
+/// somebody else wrote is never overwritten. Done twice, it is done once: the comment names the run.
 pub fn persist(
     store: &Store,
     id: &ItemId,
     status: Status,
     text: &str,
+    is_known: impl Fn(Status) -> bool,
+    run_id: &RunId,
     options: MutateOptions,
-) -> Result<Plan, IntegrateError> {
+) -> Result<Outcome, IntegrateError> {
     fault::integrator_point();
+    let mut overtaken = None;
     let plan = store.mutate(options, |plan| {
-        let item = plan
-            .get(id)
-            .ok_or_else(|| PlanError::UnknownId { id: id.clone() })?;
-        let has_comment = item.comments().iter().any(|one| one.text == text);
-        plan.set_status(id, status)?;
-        if !has_comment {
-            plan.add_comment(id, Comment::new(clock::now(), "mesh", text)?)?;
+        let Some(item) = plan.get(id) else {
+            overtaken = Some("removed".to_owned());
+            return Ok(());
+        };
+        let mut comments = item.comments().iter();
+        if comments.any(|one| is_outcome_of(&one.text, run_id)) {
+            return Ok(());
         }
-        Ok(())
+        if !is_known(item.status()) {
+            overtaken = Some(item.status().as_str().to_owned());
+            return Ok(());
+        }
+        plan.set_status(id, status)?;
+        plan.add_comment(id, Comment::new(clock::now(), "mesh", text)?)
     })?;
     fault::integrator_point();
-    Ok(plan)
+    Ok(match overtaken {
+        Some(found) => Outcome::Overtaken(found),
+        None => Outcome::Persisted(plan),
+    })
 }

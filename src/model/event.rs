@@ -116,6 +116,8 @@ events! {
     "began_early" BeganEarly(BeganEarly),
     /// The plan file was changed.
     "plan_mutated" PlanMutated(PlanMutated),
+    /// Somebody else decided about a task in flight; the run leaves it alone.
+    "plan_conflict" PlanConflict(PlanConflict),
     /// A learning stands in the learnings file.
     "learning_appended" LearningAppended(LearningAppended),
     /// Something changed that no worker may change.
@@ -793,6 +795,25 @@ pub struct PlanMutated {
     /// The block reason in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+}
+
+/// Fields of `plan_conflict`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PlanConflict {
+    /// The task.
+    pub unit: UnitId,
+    /// The status that somebody gave it, or `removed`.
+    pub found: String,
+}
+
+impl PlanConflict {
+    /// The same in words.
+    pub fn told(&self) -> String {
+        format!(
+            "the plan says `{}`, which this run did not write; it is left as it is",
+            super::one_line(&self.found)
+        )
+    }
 }
 
 /// Fields of `learning_appended`.

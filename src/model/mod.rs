@@ -14,9 +14,9 @@ pub use event::{
     AttemptEnd, AttemptFault, AttemptFinished, AttemptReported, AttemptStarted, Backpressure,
     BeforeState, BeganEarly, BudgetReached, CommitRecord, Event, EventError, Hydrated,
     IntegrationFinished, IntegrationOutcome, IntegrationStarted, LearningAppended, OutputWritten,
-    PlanMutated, ProtocolChanged, RateLimited, ReportRefused, ReportVia, RowsReopened, RunFinished,
-    RunKind, RunResumed, RunStarted, Stage, Tally, TouchedPath, ValidationFinished, VerdictKind,
-    VerdictRecord, Violation, VoteLine, WaveCompiled, WaveStarted,
+    PlanConflict, PlanMutated, ProtocolChanged, RateLimited, ReportRefused, ReportVia,
+    RowsReopened, RunFinished, RunKind, RunResumed, RunStarted, Stage, Tally, TouchedPath,
+    ValidationFinished, VerdictKind, VerdictRecord, Violation, VoteLine, WaveCompiled, WaveStarted,
 };
 pub use id::{JobId, ReportToken, Role, RoundName, RowId, RunId, UnitId, WaveNo, file_name};
 pub use row::{BlockReason, Fault, Lane, Risk, RowKey};

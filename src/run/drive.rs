@@ -7,6 +7,7 @@
 
 use super::compile::Task;
 use super::floor::Floor;
+use super::holds::{self, Holds};
 use super::prepare::{closure, no_claims};
 use super::state::{State, Unit};
 use super::steps::Steps;
@@ -51,6 +52,8 @@ pub struct PlanRun {
     pub(super) settings: Settings,
     pub(super) recorder: Recorder,
     pub(super) lock: RepoLock,
+    /// What other runs hold; nobody else can begin or end one while this process has the lock.
+    pub(super) holds: Holds,
     /// How the tree and the plan must look while workers run.
     pub(super) expected: Option<Fingerprint>,
     pub(super) terms: Terms,
@@ -69,23 +72,38 @@ impl PlanRun {
     ) -> Result<Self, RunError> {
         let mut settings = preflight.settings;
         settings.worker.folder = folder.snapshots();
+        let repo = preflight.repo;
+        // Preflight had no lock: since then another run may have taken the tasks up.
+        let holds = Holds::read(&repo, &settings.plan_file, Some(folder.path()))?;
+        let wanted = preflight
+            .selected
+            .iter()
+            .map(|task| UnitId::new(task.id.as_str()));
+        let refusals: Vec<RunError> = wanted.filter_map(|unit| holds.refusal(&unit)).collect();
+        if refusals.len() == preflight.selected.len()
+            && let Some(refusal) = refusals.into_iter().next()
+        {
+            return Err(refusal);
+        }
         let mut recorder = Recorder::new(Ledger::create(&folder.ledger())?, State::default());
         recorder.record(&[Event::from(RunStarted {
             run_id: folder.id().clone(),
             kind: RunKind::Plan,
             mesh_version: env!("CARGO_PKG_VERSION").to_owned(),
-            root: preflight.repo.root().to_owned(),
+            root: repo.root().to_owned(),
             settings: serde_json::to_value(&settings).unwrap_or_default(),
         })])?;
+        holds::enter(&repo, &folder, &lock)?;
         Ok(Self {
             terms: Terms::of(&settings, recorder.state())?,
             store: Store::at(&settings.plan_file),
-            repo: preflight.repo.recorded(&folder.writers()),
+            repo: repo.recorded(&folder.writers()),
             folder,
             protocols: preflight.protocols,
             settings,
             recorder,
             lock,
+            holds,
             expected: None,
             accounts: Accounts::default(),
             warned: BTreeSet::new(),
@@ -128,6 +146,17 @@ impl PlanRun {
         }
         let repo = Repo::find(&started.root)?.recorded(&folder.writers());
         let lock = RepoLock::take(&repo, Some(folder.path()))?;
+        let holds = Holds::read(&repo, &settings.plan_file, Some(folder.path()))?;
+        if let Some(refusal) = state.in_flight().find_map(|unit| holds.refusal(&unit.id)) {
+            return Err(refusal);
+        }
+        let is_over = state
+            .finished
+            .as_ref()
+            .is_some_and(|end| end.status == COMPLETED);
+        if !is_over {
+            holds::enter(&repo, &folder, &lock)?;
+        }
         let mut protocols = Protocols::load(
             &settings.protocol,
             Shelf {
@@ -154,6 +183,7 @@ impl PlanRun {
             recorder,
             folder,
             lock,
+            holds,
             expected: None,
             accounts: Accounts::default(),
             warned: BTreeSet::new(),
@@ -209,6 +239,10 @@ impl PlanRun {
         let finished = self.finished(end);
         self.recorder.record(&[Event::from(finished)])?;
         self.folder.tidy();
+        // One that stopped where answers are awaited keeps its tasks.
+        if !self.settings.is_external() || self.open_waves().next().is_none() {
+            holds::leave(&self.repo, &self.folder, &self.lock)?;
+        }
         Ok(())
     }
 
@@ -354,13 +388,21 @@ impl PlanRun {
         ids: &[ItemId],
         watcher: &mut dyn Watcher,
     ) -> Result<(), RunError> {
+        let mut begun = Vec::new();
         let changed = self.store.mutate(self.mutate_options(), |plan| {
-            let mut ids = ids.iter();
-            ids.try_for_each(|id| plan.set_status(id, Status::InProgress))
+            for id in ids {
+                // Between reading the plan and locking it, somebody may have decided about the task.
+                let status = plan.get(id).map(Item::status);
+                if matches!(status, Some(Status::Pending | Status::InProgress)) {
+                    plan.set_status(id, Status::InProgress)?;
+                    begun.push(id);
+                }
+            }
+            Ok(())
         })?;
         watcher.mirror(&changed);
         let mut events = Vec::new();
-        for id in ids {
+        for id in begun {
             let unit = UnitId::new(id.as_str());
             watcher.say(&format!("{unit}: in progress"));
             events.push(Event::from(PlanMutated {
@@ -434,9 +476,11 @@ impl PlanRun {
             claims.add(reach.map_err(RunError::Unusable)?);
         }
         let closure = closure(plan, &self.settings.ids)?;
+        let mut past = self.holds.units();
+        past.extend(state.units.iter().map(|unit| unit.id.clone()));
         let wish = Wish {
             closure: closure.as_ref(),
-            past: &state.units.iter().map(|unit| unit.id.clone()).collect(),
+            past: &past,
             claims,
             places,
             deps: self.settings.deps,
@@ -452,8 +496,15 @@ impl PlanRun {
     }
 
     pub(super) fn mutate_options(&self) -> MutateOptions {
+        // The tasks of other runs, and what a person did meanwhile, are no reason to stop in the middle.
+        let is_crowded = || {
+            let plan = self.store.read();
+            plan.is_ok_and(|plan| plan.check_single_in_progress().is_err())
+        };
         MutateOptions {
-            allow_multiple_in_progress: self.settings.parallel_tasks > 1,
+            allow_multiple_in_progress: self.settings.parallel_tasks > 1
+                || !self.holds.is_empty()
+                || is_crowded(),
             ..MutateOptions::default()
         }
     }
@@ -463,7 +514,7 @@ impl PlanRun {
         // One that was begun early and whose dependencies are still open is not done either.
         let blocked = state.units.iter().any(|unit| {
             let ended = unit.ended.as_ref();
-            ended.is_none_or(|ended| ended.reason.is_some())
+            ended.is_none_or(|ended| ended.reason.is_some() || ended.is_conflict)
         });
         let attempts = state.attempts();
         let unclean = attempts.spawned != attempts.closed || !state.violations.is_empty();

@@ -9,8 +9,7 @@ use crate::git::GitError;
 use crate::integrate::{DeliveryError, IntegrateError};
 use crate::job::JobError;
 use crate::ledger::LedgerError;
-use crate::model::shell_word;
-use crate::model::{RunId, RunKind};
+use crate::model::{RunId, RunKind, UnitId, shell_word};
 use crate::plan::{Item, ItemId, MetadataError, PlanError, ResolveError};
 use crate::protocol::ProtocolError;
 use crate::schedule::SkipReason;
@@ -34,6 +33,16 @@ pub enum RunError {
         nearest: Option<RunId>,
         /// Where it was looked for.
         home: PathBuf,
+    },
+    /// Another run has taken the task up.
+    #[error("task `{unit}` is held by run `{run}`, which has not ended")]
+    Held {
+        /// The task.
+        unit: UnitId,
+        /// The run.
+        run: RunId,
+        /// Somebody else works its waves.
+        is_external: bool,
     },
     /// What is to be done is done with runs of another kind.
     #[error("run `{id}` is {}", other_kind(*.kind))]
@@ -239,9 +248,10 @@ impl RunError {
     pub fn blame(&self) -> Blame {
         match self {
             RunError::Delivery(DeliveryError::Pattern(_)) => Blame::Input,
-            RunError::Resolve(_) | RunError::PlanGate(_) | RunError::Delivery(_) => {
-                Blame::Preflight
-            }
+            RunError::Held { .. }
+            | RunError::Resolve(_)
+            | RunError::PlanGate(_)
+            | RunError::Delivery(_) => Blame::Preflight,
             RunError::Adapter(
                 AdapterError::Both { .. }
                 | AdapterError::Unknown { .. }
@@ -286,6 +296,17 @@ impl RunError {
             RunError::NoRun { nearest: None, .. } => Some("mesh runs list shows all runs".to_owned()),
             RunError::NoRun { nearest: Some(id), .. } => {
                 Some(format!("did you mean `{id}`? mesh runs list shows all runs"))
+            }
+            RunError::Held {
+                run, is_external, ..
+            } => {
+                let go_on = match is_external {
+                    true => format!("mesh wave next --run {run}"),
+                    false => format!("mesh resume {run}"),
+                };
+                Some(format!(
+                    "go on with it: {go_on}; or let go of its tasks: mesh cancel {run}"
+                ))
             }
             RunError::OtherKind { id, kind } => Some(match kind {
                 RunKind::Spawn => {

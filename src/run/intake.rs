@@ -88,6 +88,7 @@ impl PlanRun {
         watcher: &mut dyn Watcher,
         stop: &Stop,
     ) -> Result<Collected, RunError> {
+        self.let_go_of_changed(watcher)?;
         let waves = self.to_collect(request.wave)?;
         let mut collected = Collected::default();
         if let Some(folder) = request.answers.filter(|path| path.is_dir()) {
@@ -349,7 +350,12 @@ fn taken_in(
     Ok((events, missing))
 }
 
+/// Whether nothing more is awaited for a row: it has an answer or a reason why there is none, or was judged without.
 fn has_ended(wave: &Wave, index: usize) -> bool {
+    let id = wave.compiled.rows.get(index);
+    if id.is_some_and(|id| wave.judged.contains(id)) {
+        return true;
+    }
     let item = wave.job.item(index as u64);
     item.is_some_and(|item| matches!(item.status, job::Status::Completed | job::Status::Failed))
 }

@@ -1,12 +1,13 @@
 //! Preflight: everything that can be known before the first worker, resolved once. Nothing is written here.
 
+use super::holds::Holds;
 use super::{Protocols, RunError, Settings, Shelf, TaskBudget, select_next};
 use crate::adapter::{self, Choice, Configured};
 use crate::git::Repo;
 use crate::integrate::{self, Delivery, Isolation};
 use crate::job::{Bounds, Budget};
 use crate::learnings;
-use crate::model::{RunId, shell_word};
+use crate::model::{RunId, UnitId, shell_word};
 use crate::patch;
 use crate::plan::{self, Item, ItemId, Plan, ResolveError, Status, Store, SwarmOverrides};
 use crate::schedule::{Concurrency, Deps, Dispatch, Limits, Selected, Selection, Skipped, Wish};
@@ -141,8 +142,12 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
         .map(|id| ItemId::try_from(id.clone()))
         .collect::<Result<_, _>>()?;
     let mut protocols = Protocols::load(&request.protocol, request.shelf(&repo), request.swarm)?;
-    let (selected, skipped) = first_tasks(&plan, &ids, &protocols, request)?;
-    if request.parallel_tasks <= 1 {
+    let holds = Holds::between_steps(&repo, &plan_file)?;
+    if let Some(refusal) = ids.iter().find_map(|id| refusal(&holds, id)) {
+        return Err(refusal);
+    }
+    let (selected, skipped) = first_tasks(&plan, &ids, &protocols, request, &holds)?;
+    if request.parallel_tasks <= 1 && holds.is_empty() {
         plan.check_single_in_progress()?;
     }
     let integrating = &request.integrating;
@@ -151,7 +156,11 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
     adapter.check_budget(&request.budget)?;
     adapter.check_budget(&request.task_budget.budget)?;
     let bounds = adapter.bounded(request.bounds);
-    let mut notes = Vec::new();
+    let mut notes: Vec<String> = holds
+        .units()
+        .iter()
+        .filter_map(|unit| Some(format!("{}; it is left to that run", holds.refusal(unit)?)))
+        .collect();
     if integrating.delivery == Delivery::Branch && has_own_changes(&repo, &plan_file)? {
         notes.push("uncommitted changes are no part of the branch that is delivered, and workers do not see them".to_owned());
     }
@@ -263,11 +272,12 @@ fn first_tasks(
     ids: &[ItemId],
     protocols: &Protocols,
     request: &Request,
+    holds: &Holds,
 ) -> Result<(Vec<Selected>, Vec<Skipped>), RunError> {
     let closure = closure(plan, ids)?;
     let wish = Wish {
         closure: closure.as_ref(),
-        past: &BTreeSet::new(),
+        past: &holds.units(),
         claims: no_claims(&request.shared_paths)?,
         places: request.parallel_tasks.min(request.max_tasks) as usize,
         deps: request.deps,
@@ -277,8 +287,21 @@ fn first_tasks(
         select_next(request.dispatch, request.parallel_tasks, plan, wish);
     match skipped.first() {
         Some(first) if tasks.is_empty() => Err(RunError::Unusable(first.why.clone())),
+        None if tasks.is_empty() => {
+            // What other runs hold is all that there would be, or what the rest waits for.
+            let lets_in = |id: &&ItemId| closure.as_ref().is_none_or(|ids| ids.contains(*id));
+            let mut ids = plan.items().iter().map(Item::id).filter(lets_in);
+            match ids.find_map(|id| refusal(holds, id)) {
+                Some(refusal) => Err(refusal),
+                None => Ok((tasks, skipped)),
+            }
+        }
         _ => Ok((tasks, skipped)),
     }
+}
+
+fn refusal(holds: &Holds, id: &ItemId) -> Option<RunError> {
+    holds.refusal(&UnitId::new(id.as_str()))
 }
 
 /// Nothing is in flight.

@@ -2,13 +2,14 @@
 
 use super::RunError;
 use super::compile::Task;
+use super::conflict::is_known;
 use super::drive::{PlanRun, Watcher, item_of};
 use super::floor::Floor;
 use super::ground::Tools;
 use super::hydration::Hydration;
 use super::state::Unit;
 use super::steps::Steps;
-use crate::integrate::{self, Persisted, Recovered, Restored};
+use crate::integrate::{self, Outcome, Persisted, Recovered, Restored};
 use crate::job::{Journal, Stop, Urgency};
 use crate::model::{
     BlockReason, CommitRecord, Event, Hydrated, IntegrationStarted, PlanMutated, ProtocolChanged,
@@ -135,6 +136,7 @@ impl PlanRun {
         watcher: &mut dyn Watcher,
         stop: &Stop,
     ) -> Result<(), RunError> {
+        self.let_go_of_changed(watcher)?;
         let mut has_moved = true;
         // What one unit completes another one may wait for.
         while std::mem::take(&mut has_moved) {
@@ -164,6 +166,7 @@ impl PlanRun {
         watcher: &mut dyn Watcher,
         stop: &Stop,
     ) -> Result<bool, RunError> {
+        self.let_go_of_changed(watcher)?;
         let in_flight = self.state().in_flight().find(|unit| unit.id == *id);
         let Some(unit) = in_flight.cloned() else {
             return Ok(false);
@@ -193,6 +196,10 @@ impl PlanRun {
                         if unit.is_early {
                             let id = item_of(&plan, &unit.id)?.id().clone();
                             run.set_in_progress(&[id], watcher)?;
+                            if run.state().unit(&unit.id).is_some_and(|unit| unit.is_early) {
+                                // Somebody else was faster; the next step sees it.
+                                return Ok(());
+                            }
                         }
                         run.integrate(&task, &unit.state, floor, watcher, stop)
                     }
@@ -402,7 +409,20 @@ impl PlanRun {
         let plan = self.store.read()?;
         let item = item_of(&plan, &unit.id)?;
         let options = self.mutate_options();
-        let plan = integrate::persist(&self.store, item.id(), status, &text, options)?;
+        let known = |status| is_known(status, unit.is_early);
+        let outcome = integrate::persist(
+            &self.store,
+            item.id(),
+            status,
+            &text,
+            known,
+            &run_id,
+            options,
+        )?;
+        let plan = match outcome {
+            Outcome::Persisted(plan) => plan,
+            Outcome::Overtaken(found) => return self.let_go(&unit.id, &found, watcher),
+        };
         watcher.mirror(&plan);
         let why = reason.map_or(String::new(), |reason| {
             format!(" ({})", coded(reason.as_str(), detail))

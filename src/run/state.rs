@@ -6,8 +6,8 @@ use crate::ledger::{self, LedgerError, Record};
 use crate::model::{
     AttemptEnd, AttemptFinished, AttemptReported, AttemptStarted, Backpressure, BlockReason, Event,
     Fault, Hydrated, IntegrationFinished, IntegrationOutcome, IntegrationStarted, LearningAppended,
-    PlanMutated, ProtocolChanged, RowId, RowKey, RunFinished, RunKind, RunStarted, Stage, UnitId,
-    ValidationFinished, VerdictKind, VerdictRecord, Violation, WaveCompiled, WaveNo,
+    PlanConflict, PlanMutated, ProtocolChanged, RowId, RowKey, RunFinished, RunKind, RunStarted,
+    Stage, UnitId, ValidationFinished, VerdictKind, VerdictRecord, Violation, WaveCompiled, WaveNo,
 };
 use crate::protocol::{Answer, Integration, UnitState};
 use jiff::Timestamp;
@@ -24,6 +24,8 @@ pub struct Ended {
     pub reason: Option<BlockReason>,
     /// The block reason in words.
     pub detail: Option<String>,
+    /// Somebody else gave it its status, and the run left it alone.
+    pub is_conflict: bool,
 }
 
 /// A task that was taken up.
@@ -215,6 +217,7 @@ impl State {
                 self.taken_up(&body.unit).is_early = true;
             }
             Event::PlanMutated(body) => self.mutated(body),
+            Event::PlanConflict(body) => self.let_go(body),
             Event::LearningAppended(body) => self.learnings.push(body.clone()),
             Event::Violation(body) => self.violations.push(body.clone()),
             Event::RunFinished(body) => self.finished = Some(body.clone()),
@@ -490,6 +493,18 @@ impl State {
                 status: body.status.clone(),
                 reason: body.reason,
                 detail: body.detail.clone(),
+                is_conflict: false,
+            });
+        }
+    }
+
+    fn let_go(&mut self, body: &PlanConflict) {
+        if let Some(unit) = self.unit_mut(&body.unit) {
+            unit.ended = Some(Ended {
+                status: body.found.clone(),
+                reason: None,
+                detail: Some(body.told()),
+                is_conflict: true,
             });
         }
     }

@@ -71,6 +71,7 @@ impl PlanRun {
         stop: &Stop,
     ) -> Result<HandedOut, RunError> {
         self.roll_back(watcher, stop)?;
+        self.let_go_of_changed(watcher)?;
         self.with_floor(watcher, stop, |run, floor, watcher| {
             run.judge_what_was_taken(floor, watcher, stop)?;
             let is_rolling = run.settings.dispatch == Dispatch::Rolling;

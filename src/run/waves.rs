@@ -138,6 +138,7 @@ impl PlanRun {
         watcher: &mut dyn Watcher,
         stop: &Stop,
     ) -> Result<(), RunError> {
+        self.let_go_of_changed(watcher)?;
         let plan = self.store.read()?;
         let ground = self.ground()?;
         let plan_file = self.plan_file_in(&ground);

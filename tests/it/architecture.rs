@@ -428,12 +428,14 @@ fn a_run_makes_files_only_for_their_owner() {
     assert_eq!(
         open.collect::<Vec<_>>(),
         [
-            // The user's tree is put back as it was.
-            "integrate/before.rs",
+            // The user's folders (git's, the plan's) are put back as they were.
+            "integrate/guard.rs",
             // Lock and mark are in git's folder, for all who use the repository.
             "integrate/lock.rs",
             // Opened, not made.
             "ledger.rs",
+            // The list of runs is there as well.
+            "run/holds.rs",
             // The output CSV and recorded answers go where the user says.
             "run/spawn.rs",
             "run/waves.rs",

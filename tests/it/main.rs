@@ -10,6 +10,7 @@ mod doctor;
 mod env;
 mod examples;
 mod guardrails;
+mod holds;
 mod integrate;
 mod integrator;
 mod invoke;

@@ -126,6 +126,9 @@ pub enum Command {
     /// Ask a run under way to stop: no further rows start, running ones end
     ///
     /// Works from another terminal. The run ends with exit code 4 and can be resumed.
+    ///
+    /// A run of a plan that waits between two steps, or whose process was killed, ends at once, and no longer holds its tasks.
+    /// They stay in_progress in the plan, so that the next run takes them up first.
     #[command(
         after_help = "Example:\n  mesh cancel 20260213T015500Z\n  mesh cancel --now 20260213T015500Z"
     )]
