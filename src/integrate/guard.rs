@@ -248,7 +248,7 @@ impl Guard {
         for (common, name) in self.new_hooks() {
             let path = name.strip_prefix(common).unwrap_or(&name);
             let moved = Beneath::open(common)
-                .and_then(|folder| put_aside(&folder, path, &aside.join("git")));
+                .and_then(|folder| put_aside(&folder, path, &aside.join("git-folder")));
             match moved {
                 Ok(_) => removed.push(name),
                 Err(error) => failures.push(format!("{}: {error}", name.display())),
@@ -334,7 +334,7 @@ impl Guarded {
             std::fs::create_dir_all(&self.folder)?;
         }
         let folder = Beneath::open(&self.folder)?;
-        let aside = aside.join("git");
+        let aside = aside.join("git-folder");
         put_back(&folder, &self.path, &self.before, store, &aside)
     }
 }
