@@ -5,7 +5,7 @@
 //! exclusive `flock`), `seq` rises by one, a line is either whole or cut off at the next open.
 
 use crate::clock;
-use crate::model::{Event, EventError};
+use crate::model::{Event, EventError, json};
 use rustix::fs::{FlockOperation, flock};
 use serde_json::{Map, Value};
 use std::cell::RefCell;
@@ -412,8 +412,12 @@ fn parse(path: &Path, line: u64, text: &[u8]) -> Result<Record, LedgerError> {
         line,
         what,
     };
-    let mut fields: Map<String, Value> =
-        serde_json::from_slice(text).map_err(|error| broken(format!("not JSON: {error}")))?;
+    let not_json = |error: String| broken(format!("not JSON: {error}"));
+    let text = std::str::from_utf8(text).map_err(|error| not_json(error.to_string()))?;
+    let mut fields = match json::parse(text).map_err(|error| not_json(error.to_string()))? {
+        Value::Object(fields) => fields,
+        _ => return Err(not_json("not an object".to_owned())),
+    };
     let version = take_number(&mut fields, "v").ok_or_else(|| broken("no version".to_owned()))?;
     if version > VERSION {
         return Err(LedgerError::Newer {

@@ -4,9 +4,16 @@
 //! quotes only where a field needs them. Columns have names and order here, but no meaning.
 //! Rules: CONTRACT, section 2, `csv_path`; recorded cases in the tests.
 
-use std::collections::HashSet;
-use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
+mod header;
+mod quotes;
+mod source;
+
+pub use header::Repeated;
+pub use source::{Encoding, encoding_named};
+
+use crate::model::shell_word;
+use source::{CHUNK_BYTES, Source};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Why a CSV file was refused. Lines and columns are 1-based.
@@ -27,19 +34,57 @@ pub enum TableError {
         /// The file.
         path: PathBuf,
     },
-    /// Two columns with one name.
-    #[error("`{}`, line {line}, column {column}: header `{name}` is there twice (first as column {first})", path.display())]
-    DuplicateHeader {
+    /// A workbook or an archive.
+    #[error("`{}` is {what}, and no CSV", path.display())]
+    NoText {
+        /// The file.
+        path: PathBuf,
+        /// What it is, by its first bytes.
+        what: &'static str,
+        /// What to do about it.
+        hint: &'static str,
+    },
+    /// UTF-16 that does not say so.
+    #[error("`{}` looks like {encoding} without a byte-order mark", path.display())]
+    Utf16 {
+        /// The file.
+        path: PathBuf,
+        /// Its byte order.
+        encoding: &'static str,
+    },
+    /// Bytes that stand for no character in the encoding.
+    #[error("`{}`, line {line}: holds bytes that are no character in {encoding}", path.display())]
+    Undecodable {
+        /// The file.
+        path: PathBuf,
+        /// The line on which they stand.
+        line: u64,
+        /// The encoding.
+        encoding: &'static str,
+    },
+    /// A quoted field that takes in what follows it.
+    #[error("`{}`, line {line}, column {column}: the quote that is opened here {what}", path.display())]
+    UnclosedQuote {
+        /// The file.
+        path: PathBuf,
+        /// The line of the opening quote.
+        line: u64,
+        /// Its field.
+        column: usize,
+        /// What becomes of it.
+        what: &'static str,
+    },
+    /// Columns with one name.
+    #[error("`{}`, line {line}, {}", path.display(), repeated.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    DuplicateHeaders {
         /// The file.
         path: PathBuf,
         /// The header's line.
         line: u64,
-        /// The second column of that name.
-        column: usize,
-        /// The first column of that name.
-        first: usize,
-        /// The name.
-        name: String,
+        /// Every column whose name an earlier one has.
+        repeated: Vec<Repeated>,
+        /// Changes that make all names differ, in order.
+        rename: Vec<(String, String)>,
     },
     /// A column to rename that is not there.
     #[error("`{}` has no column `{name}` to rename; its columns are: {}", path.display(), columns.join(", "))]
@@ -60,7 +105,8 @@ pub enum TableError {
         line: u64,
     },
     /// Another number of fields than the header.
-    #[error("`{}`, line {line}, column {column}: row {row} has {found} fields but the header has {expected}", path.display())]
+    #[error("`{}`, line {line}, column {column}: row {row} has {found} {} but the header has {expected}{}",
+        path.display(), if *found == 1 { "field" } else { "fields" }, reaching(*quote_line))]
     Ragged {
         /// The file.
         path: PathBuf,
@@ -74,110 +120,155 @@ pub enum TableError {
         found: usize,
         /// Fields of the header.
         expected: usize,
+        /// The line of a quote that is opened in the row and reaches over several lines.
+        quote_line: Option<u64>,
     },
     /// Bytes that are not UTF-8.
-    #[error("`{}`, line {line}, column {column}: not valid UTF-8", path.display())]
+    #[error("`{}`, line {line}, column {column}: not valid UTF-8 (byte 0x{byte:02X})", path.display())]
     NotUtf8 {
         /// The file.
         path: PathBuf,
-        /// The line on which the row begins.
+        /// The line on which they stand.
         line: u64,
         /// The field.
         column: usize,
+        /// The first of them.
+        byte: u8,
     },
+    /// The same of a file that no option says how to read.
+    #[error(transparent)]
+    Fixed(Box<TableError>),
 }
 
 impl TableError {
-    /// What to do about it.
+    /// Of a file that is always UTF-8 with commas, such as a wave: the options of `mesh spawn` are no help with it.
+    pub fn fixed(self) -> Self {
+        TableError::Fixed(Box::new(self))
+    }
+
+    /// What to do about it, with the options of `mesh spawn`.
     pub fn hint(&self) -> Option<String> {
+        match self {
+            TableError::Fixed(error) => error.hint_without_options(),
+            TableError::DuplicateHeaders { rename, .. } => {
+                let options = rename.iter().map(|(old, new)| rename_option(old, new));
+                let options: Vec<String> = options.collect();
+                Some(format!(
+                    "give the columns different names, or add: {}",
+                    options.join(" ")
+                ))
+            }
+            TableError::Ragged {
+                quote_line: None, ..
+            } => Some(
+                "quote fields that hold the separator, or name another one with --delimiter"
+                    .to_owned(),
+            ),
+            TableError::NotUtf8 { .. } => {
+                Some("name its encoding, for example: --encoding windows-1252".to_owned())
+            }
+            TableError::Undecodable { .. } => Some(
+                "name the encoding that it has, for example: --encoding windows-1252".to_owned(),
+            ),
+            TableError::Utf16 { encoding, .. } => {
+                Some(format!("--encoding {}", encoding.to_ascii_lowercase()))
+            }
+            _ => self.hint_without_options(),
+        }
+    }
+
+    fn hint_without_options(&self) -> Option<String> {
         match self {
             TableError::RecordTooLarge { .. } => {
                 Some("look there for a quote that is never closed".to_owned())
             }
-            TableError::DuplicateHeader { name, .. } => Some(format!(
-                "give the columns different names, or rename the first one while reading: --rename '{name}={name}_1'"
-            )),
-            TableError::Ragged { .. } => Some(
-                "quote fields that hold the separator, or name another one with --delimiter"
+            TableError::UnclosedQuote { .. } => Some(
+                "close it at the end of its field; a quote that belongs to the text is doubled, and the field quoted: \"5\"\" pipe\""
                     .to_owned(),
             ),
-            TableError::NotUtf8 { path, .. } => Some(format!(
-                "convert it: iconv -f LATIN1 -t UTF-8 '{}' > utf8.csv",
-                path.display()
-            )),
+            TableError::Ragged { quote_line: Some(line), .. } => {
+                Some(format!("look at the quote that is opened on line {line}"))
+            }
+            TableError::Ragged { .. } => Some("quote fields that hold the separator".to_owned()),
+            TableError::DuplicateHeaders { .. } => {
+                Some("give the columns different names".to_owned())
+            }
+            TableError::NotUtf8 { path, .. } | TableError::Undecodable { path, .. } => {
+                Some(format!("convert it: iconv -f WINDOWS-1252 -t UTF-8 {} > utf8.csv", shown(path)))
+            }
+            TableError::Utf16 { path, encoding } => {
+                Some(format!("convert it: iconv -f {encoding} -t UTF-8 {} > utf8.csv", shown(path)))
+            }
+            TableError::NoText { hint, .. } => Some((*hint).to_owned()),
             TableError::NoColumn { .. } => Some("names are case-sensitive".to_owned()),
+            TableError::Fixed(error) => error.hint_without_options(),
             TableError::NoHeader { .. } | TableError::Io { .. } => None,
         }
     }
 }
 
+fn reaching(quote_line: Option<u64>) -> String {
+    quote_line.map_or(String::new(), |line| {
+        format!("; the quote that is opened on line {line} reaches over several lines")
+    })
+}
+
+fn shown(path: &Path) -> String {
+    shell_word(&path.to_string_lossy())
+}
+
+fn rename_option(old: &str, new: &str) -> String {
+    let pair = format!("{old}={new}");
+    match old.starts_with('-') {
+        true => shell_word(&format!("--rename={pair}")),
+        false => format!("--rename {}", shell_word(&pair)),
+    }
+}
+
 /// How a file is read.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ReadOptions {
-    /// The separator, one byte.
-    pub delimiter: u8,
+    /// The separator, one byte; else what a first line `sep=` says, else a comma.
+    pub delimiter: Option<u8>,
+    /// The encoding of a file without a byte-order mark; UTF-8 by default.
+    pub encoding: Option<&'static Encoding>,
     /// `(old, new)`: header names to change, applied to the first column of that name.
     pub rename: Vec<(String, String)>,
 }
 
-impl Default for ReadOptions {
-    fn default() -> Self {
-        Self {
-            delimiter: b',',
-            rename: Vec::new(),
-        }
-    }
-}
-
-/// The largest record, in bytes of the file.
+/// The largest record, in bytes.
 pub const RECORD_BYTES_MAX: u64 = 16 << 20;
-
-/// A file that gives no more than what one record may have: a quote that is never closed, or a file without line ends,
-/// would else end up in memory as a whole.
-struct Bounded {
-    file: File,
-    read: u64,
-    until: u64,
-}
-
-impl Read for Bounded {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.read >= self.until {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        let length = self.file.read(buffer)?;
-        self.read += length as u64;
-        Ok(length)
-    }
-}
 
 /// A CSV file being read, row by row.
 pub struct Reader {
     path: PathBuf,
     header: Vec<String>,
-    rows: csv::Reader<Bounded>,
+    delimiter: u8,
+    rows: csv::Reader<Source>,
     record: csv::ByteRecord,
+    /// Where the record begins and ends, in what the source gave.
+    span: (u64, u64),
     row: u64,
 }
 
 impl Reader {
     /// Opens `path` and reads its header; `name` is what messages call it, for a copy the path of the original.
     pub fn open(path: &Path, name: &Path, options: &ReadOptions) -> Result<Self, TableError> {
-        let file = File::open(path).map_err(|source| io_error(name, source))?;
+        let (source, said) = Source::open(path, name, options.encoding)?;
+        let delimiter = options.delimiter.or(said).unwrap_or(b',');
         let rows = csv::ReaderBuilder::new()
-            .delimiter(options.delimiter)
+            .delimiter(delimiter)
             .has_headers(false)
             .flexible(true)
-            .from_reader(Bounded {
-                file,
-                read: 0,
-                until: 0,
-            });
+            .buffer_capacity(CHUNK_BYTES)
+            .from_reader(source);
         let mut reader = Self {
             path: name.to_owned(),
             header: Vec::new(),
+            delimiter,
             rows,
             record: csv::ByteRecord::new(),
+            span: (0, 0),
             row: 0,
         };
         if !reader.advance()? {
@@ -196,6 +287,11 @@ impl Reader {
         &self.header
     }
 
+    /// The separator.
+    pub fn delimiter(&self) -> u8 {
+        self.delimiter
+    }
+
     /// The next row that has any content; rows whose fields are all empty are passed over.
     pub fn next_row(&mut self) -> Result<Option<Vec<String>>, TableError> {
         while self.advance()? {
@@ -210,25 +306,84 @@ impl Reader {
 
     fn advance(&mut self) -> Result<bool, TableError> {
         let begin = self.rows.position().byte();
-        let until = begin.saturating_add(RECORD_BYTES_MAX);
-        self.rows.get_mut().until = until;
+        self.rows.get_mut().begin_record(begin);
         let advanced = self.rows.read_byte_record(&mut self.record);
-        advanced.map_err(|error| match self.rows.get_ref().read >= until {
-            true => TableError::RecordTooLarge {
-                path: self.path.clone(),
-                line: line_at(&self.path, begin).unwrap_or(1),
+        match advanced {
+            Ok(false) => Ok(false),
+            Ok(true) => {
+                self.span = (begin, self.rows.position().byte());
+                self.check_quotes()?;
+                Ok(true)
+            }
+            Err(error) => Err(self.broken(begin, error.into())),
+        }
+    }
+
+    fn broken(&self, begin: u64, error: io::Error) -> TableError {
+        let source = self.rows.get_ref();
+        let path = self.path.clone();
+        if let Some(undecodable) = source.undecodable() {
+            return TableError::Undecodable {
+                path,
+                line: undecodable.line,
+                encoding: undecodable.encoding,
+            };
+        }
+        if !source.is_full() {
+            return io_error(&self.path, error);
+        }
+        let raw = source.raw(begin, u64::MAX);
+        let line = self.line_of(begin);
+        match quotes::look(raw, self.delimiter).unclosed {
+            Some(quote) => TableError::UnclosedQuote {
+                path,
+                line: source.line_at(begin) + quote.lines_before,
+                column: quote.column,
+                what: "is not closed within 16 MiB",
             },
-            false => io_error(&self.path, error.into()),
+            None => TableError::RecordTooLarge { path, line },
+        }
+    }
+
+    /// A quote that is never closed makes the rest of the file one field, or all up to the next quote. The parser takes
+    /// either without a word, so the bytes of records that could hold one are looked at once more.
+    fn check_quotes(&self) -> Result<(), TableError> {
+        let raw = self.raw();
+        let is_break = |byte: &u8| matches!(byte, b'\n' | b'\r');
+        let ends_line = raw.last().is_some_and(is_break);
+        if ends_line && !self.record.as_slice().iter().any(is_break) {
+            return Ok(());
+        }
+        let found = quotes::look(raw, self.delimiter);
+        let (quote, what) = match (found.unclosed, found.stray) {
+            (Some(quote), _) => (quote, "is never closed"),
+            (None, Some(quote)) => (quote, "is closed on a later line, in the middle of a field"),
+            (None, None) => return Ok(()),
+        };
+        Err(TableError::UnclosedQuote {
+            path: self.path.clone(),
+            line: self.rows.get_ref().line_at(self.span.0) + quote.lines_before,
+            column: quote.column,
+            what,
         })
     }
 
+    /// The bytes of the record.
+    fn raw(&self) -> &[u8] {
+        self.rows.get_ref().raw(self.span.0, self.span.1)
+    }
+
     /// The line on which the record begins. The parser's own count leaves out blank lines and takes CRLF for a record's
-    /// end one byte early, so for a message the file is counted.
+    /// end one byte early, so for a message the bytes are counted.
     pub fn line(&self) -> u64 {
-        let Some(position) = self.record.position() else {
-            return 1;
-        };
-        line_at(&self.path, position.byte()).unwrap_or(position.line())
+        self.line_of(self.span.0)
+    }
+
+    fn line_of(&self, begin: u64) -> u64 {
+        let source = self.rows.get_ref();
+        let raw = source.raw(begin, u64::MAX);
+        let blank = raw.iter().take_while(|byte| matches!(byte, b'\n' | b'\r'));
+        source.line_at(begin) + blank.filter(|byte| **byte == b'\n').count() as u64
     }
 
     fn fields(&self) -> Result<Vec<String>, TableError> {
@@ -236,13 +391,21 @@ impl Reader {
             .iter()
             .enumerate()
             .map(|(index, field)| {
-                String::from_utf8(field.to_vec()).map_err(|_| TableError::NotUtf8 {
-                    path: self.path.clone(),
-                    line: self.line(),
-                    column: index + 1,
-                })
+                String::from_utf8(field.to_vec()).map_err(|_| self.not_utf8(index + 1))
             })
             .collect()
+    }
+
+    fn not_utf8(&self, column: usize) -> TableError {
+        let raw = self.raw();
+        let valid = std::str::from_utf8(raw).map_or_else(|error| error.valid_up_to(), str::len);
+        let before = raw[..valid].iter().filter(|byte| **byte == b'\n');
+        TableError::NotUtf8 {
+            path: self.path.clone(),
+            line: self.rows.get_ref().line_at(self.span.0) + before.count() as u64,
+            column,
+            byte: raw.get(valid).copied().unwrap_or_default(),
+        }
     }
 
     fn check_width(&self) -> Result<(), TableError> {
@@ -250,6 +413,8 @@ impl Reader {
         if found == expected {
             return Ok(());
         }
+        let spanning = quotes::look(self.raw(), self.delimiter).spanning;
+        let begin = self.rows.get_ref().line_at(self.span.0);
         Err(TableError::Ragged {
             path: self.path.clone(),
             line: self.line(),
@@ -257,13 +422,14 @@ impl Reader {
             row: self.row,
             found,
             expected,
+            quote_line: spanning.map(|quote| begin + quote.lines_before),
         })
     }
 
     fn rename(&mut self, pairs: &[(String, String)]) -> Result<(), TableError> {
         for (old, new) in pairs {
-            match self.header.iter_mut().find(|name| *name == old) {
-                Some(name) => name.clone_from(new),
+            match header::renamed(&self.header, old, new) {
+                Some((index, new)) => self.header[index] = new,
                 None => {
                     return Err(TableError::NoColumn {
                         path: self.path.clone(),
@@ -277,20 +443,16 @@ impl Reader {
     }
 
     fn check_header(&self) -> Result<(), TableError> {
-        let mut seen = HashSet::new();
-        for (index, name) in self.header.iter().enumerate() {
-            if !seen.insert(name) {
-                let first = self.header.iter().position(|other| other == name);
-                return Err(TableError::DuplicateHeader {
-                    path: self.path.clone(),
-                    line: self.line(),
-                    column: index + 1,
-                    first: first.map_or(1, |index| index + 1),
-                    name: name.clone(),
-                });
-            }
+        let repeated = header::repeated(&self.header);
+        if repeated.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        Err(TableError::DuplicateHeaders {
+            path: self.path.clone(),
+            line: self.line(),
+            repeated,
+            rename: header::renames(&self.header),
+        })
     }
 }
 
@@ -322,23 +484,6 @@ impl<W: Write> Writer<W> {
     }
 }
 
-/// The line of the first byte from `offset` on that ends no line.
-fn line_at(path: &Path, offset: u64) -> Option<u64> {
-    let mut bytes = BufReader::new(File::open(path).ok()?).bytes();
-    let mut line = 1;
-    for _ in 0..offset {
-        line += u64::from(bytes.next()?.ok()? == b'\n');
-    }
-    for byte in bytes {
-        match byte.ok()? {
-            b'\n' => line += 1,
-            b'\r' => {}
-            _ => break,
-        }
-    }
-    Some(line)
-}
-
 fn io_error(path: &Path, source: io::Error) -> TableError {
     TableError::Io {
         path: path.to_owned(),
@@ -350,11 +495,25 @@ fn io_error(path: &Path, source: io::Error) -> TableError {
 mod tests {
     use super::*;
 
-    fn read(content: &[u8]) -> Result<(Vec<String>, Vec<Vec<String>>), TableError> {
+    type Table = (Vec<String>, Vec<Vec<String>>);
+
+    fn read(content: &[u8]) -> Result<Table, TableError> {
+        read_with(content, &ReadOptions::default())
+    }
+
+    fn read_as(encoding: &str, content: &[u8]) -> Result<Table, TableError> {
+        let options = ReadOptions {
+            encoding: Some(encoding_named(encoding).expect("an encoding")),
+            ..ReadOptions::default()
+        };
+        read_with(content, &options)
+    }
+
+    fn read_with(content: &[u8], options: &ReadOptions) -> Result<Table, TableError> {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join("t.csv");
         std::fs::write(&path, content).expect("written");
-        let mut reader = Reader::open(&path, &path, &ReadOptions::default())?;
+        let mut reader = Reader::open(&path, &path, options)?;
         let mut rows = Vec::new();
         while let Some(row) = reader.next_row()? {
             rows.push(row);
@@ -387,11 +546,11 @@ mod tests {
         );
         assert_eq!(
             refusal(b"id,mock\n1,ok\n2\n"),
-            ", line 3, column 2: row 2 has 1 fields but the header has 2"
+            ", line 3, column 2: row 2 has 1 field but the header has 2"
         );
         assert_eq!(
             refusal(b"id,m\r\n1,a\r\n\r\n\r\n2\r\n"),
-            ", line 5, column 2: row 2 has 1 fields but the header has 2"
+            ", line 5, column 2: row 2 has 1 field but the header has 2"
         );
         assert_eq!(
             refusal(b"id,id,mock\n"),
@@ -399,8 +558,122 @@ mod tests {
         );
         assert_eq!(
             refusal(b"id,t\n1,caf\xE9\n"),
-            ", line 2, column 2: not valid UTF-8"
+            ", line 2, column 2: not valid UTF-8 (byte 0xE9)"
         );
+    }
+
+    #[test]
+    fn a_quote_that_takes_in_other_rows_is_refused_where_it_is_opened() {
+        for content in [
+            "path,topic\na.rs,\"x\nb.rs,y\nc.rs,z\n",
+            "path,topic\na.rs,\"x\nb.rs,y",
+            "path,topic\na.rs,\"x",
+            "path,topic\r\na.rs,\"x\r\nb.rs,y\r\n",
+        ] {
+            assert_eq!(
+                refusal(content.as_bytes()),
+                ", line 2, column 2: the quote that is opened here is never closed",
+                "{content}"
+            );
+        }
+        assert_eq!(
+            refusal(b"path,\"topic\na.rs,x\n"),
+            ", line 1, column 2: the quote that is opened here is never closed"
+        );
+        assert_eq!(
+            refusal(b"path,topic\n\nz,z\na.rs,\"x\nb.rs,\"y\"\nc.rs,z\n"),
+            ", line 4, column 2: the quote that is opened here is closed on a later line, in the middle of a field"
+        );
+        assert_eq!(
+            refusal(b"path,topic\na.rs,\"x\nb.rs,y\",z\n"),
+            ", line 2, column 3: row 1 has 3 fields but the header has 2; the quote that is opened on line 2 reaches over several lines"
+        );
+    }
+
+    #[test]
+    fn quotes_that_are_closed_or_are_text_stay() {
+        let content = b"a,b\n5\" pipe, \"x\n\"a\"b,\"c \"\"d\"\"\n\n, e\"\n\"\",\"z\"";
+        let (_, rows) = read(content).expect("read");
+        assert_eq!(
+            rows,
+            [["5\" pipe", " \"x"], ["ab", "c \"d\"\n\n, e"], ["", "z"]]
+        );
+    }
+
+    #[test]
+    fn the_encoding_is_known_by_its_mark_or_by_name() {
+        let utf16 = |order: fn(u16) -> [u8; 2], text: &str| -> Vec<u8> {
+            text.encode_utf16().flat_map(order).collect()
+        };
+        let text = "a,b\r\n1,\u{e4}\u{1f600}\r\n";
+        let rows = [["1".to_owned(), "\u{e4}\u{1f600}".to_owned()]];
+        for order in [u16::to_le_bytes, u16::to_be_bytes] {
+            let marked = utf16(order, &format!("\u{feff}{text}"));
+            assert_eq!(read(&marked).expect("read").1, rows);
+            let bare = utf16(order, text);
+            let message = refusal(&bare);
+            assert!(message.contains("without a byte-order mark"), "{message}");
+            assert_eq!(read_as("utf-16", &bare).expect("read").1, rows);
+        }
+        let cp1252 = b"a,b\n1,caf\xE9 \x80\n";
+        assert_eq!(
+            read_as("cp1252", cp1252).expect("read").1,
+            [["1", "caf\u{e9} \u{20ac}"]]
+        );
+        for (name, bytes) in [
+            ("windows-1252", b"a,b\n1,x\n2,\x81\n".as_slice()),
+            ("shift_jis", b"a,b\n1,x\n2,\x81\x00\n"),
+            ("utf-16le", b"a\0,\0b\0\n\0x\0,\0y\0\n\0\x00\xd8x\0"),
+        ] {
+            let message = read_as(name, bytes).expect_err(name).to_string();
+            assert!(
+                message.contains(", line 3: holds bytes that are no character in "),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
+    fn many_chunks_in_another_encoding_keep_their_lines() {
+        let mut bytes = b"a,b\n".to_vec();
+        for _ in 0..40_000 {
+            bytes.extend_from_slice(b"\xE9,\"x\n\xE9\"\n");
+        }
+        let (_, rows) = read_as("latin-1", &bytes).expect("read");
+        assert_eq!(rows.len(), 40_000);
+        assert!(rows.iter().all(|row| *row == ["\u{e9}", "x\n\u{e9}"]));
+        bytes.extend_from_slice(b"1\n");
+        let message = read_as("latin1", &bytes).expect_err("ragged").to_string();
+        assert!(
+            message.contains("line 80002, column 2: row 40001"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_first_line_may_name_the_separator() {
+        for content in [
+            "sep=;\r\na;b\r\n1,5;2\r\n",
+            "\u{feff}sep=;\na;b\n1,5;2\n",
+            "\"sep=;\"\na;b\n1,5;2\n",
+            "SEP=;\na;b\n1,5;2\n",
+        ] {
+            let (header, rows) = read(content.as_bytes()).expect(content);
+            assert_eq!(
+                (header, rows),
+                (
+                    vec!["a".to_owned(), "b".to_owned()],
+                    vec![vec!["1,5".to_owned(), "2".to_owned()]]
+                ),
+                "{content}"
+            );
+        }
+        assert_eq!(
+            refusal(b"sep=;\na;b\n1\n"),
+            ", line 3, column 2: row 1 has 1 field but the header has 2"
+        );
+        assert!(refusal(b"sep=;\n").contains("the file is empty"));
+        assert_eq!(read(b"sep=,x\n1,2\n").expect("a header").0, ["sep=", "x"]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use super::price::Price;
 use super::{Capabilities, SchemaBy, claude, codex, gemini, opencode};
 use crate::job::{Call, Dialect, Invocation, Printed, Reading, SharedFile, Trouble};
+use crate::model::json;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -171,7 +172,7 @@ impl Dialect for Speaker {
 pub(super) fn events(output: &[u8]) -> impl Iterator<Item = Value> {
     output
         .split(|byte| *byte == b'\n')
-        .filter_map(|line| serde_json::from_slice::<Value>(line).ok())
+        .filter_map(|line| json::parse(std::str::from_utf8(line).ok()?).ok())
         .filter(Value::is_object)
 }
 

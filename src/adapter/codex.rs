@@ -7,6 +7,7 @@ use super::agent::{
     Agent, REPORT_VARIABLES, Setting, count_at, events, from_stderr, text_at, unwrapped,
 };
 use super::{SchemaBy, strict};
+use crate::collect::extract;
 use crate::job::{Call, Invocation, Printed, Reading, SharedFile, Trouble};
 use crate::model::Usage;
 use serde_json::{Value, json};
@@ -144,7 +145,7 @@ fn usage(event: &Value) -> Usage {
 /// An answer to the strict derivative as one to the schema.
 fn relaxed<'o>(mut reading: Reading<'o>, schema: Option<&Value>) -> Reading<'o> {
     if let Some(schema) = schema
-        && let Ok(mut answer) = serde_json::from_slice::<Value>(&reading.text)
+        && let Ok(mut answer) = extract::value(&reading.text)
     {
         strict::relax(schema, &mut answer);
         reading.text = answer.to_string().into_bytes().into();

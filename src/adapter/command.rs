@@ -3,7 +3,7 @@
 use super::config::{AdapterConfig, PromptBy, ResultBy, UsagePointers};
 use super::price::Price;
 use super::{Adapter, AdapterError, Capabilities, Choice, SchemaBy, Speaks};
-use crate::collect::extract;
+use crate::collect::extract::{self, Wanted};
 use crate::job::{self, Call, Dialect, Invocation, Printed, Reading, Trouble, Worker};
 use crate::model::Usage;
 use serde::{Deserialize, Serialize};
@@ -132,7 +132,20 @@ impl Dialect for CommandSpec {
 impl CommandSpec {
     fn usage(&self, stdout: &[u8]) -> Option<Usage> {
         let pointers = self.usage.as_ref()?;
-        let printed = Value::Object(extract::from_stdout(stdout)?);
+        let wanted = [
+            &pointers.input_tokens,
+            &pointers.output_tokens,
+            &pointers.cost_usd,
+        ];
+        let tells = |value: &Value| {
+            let mut pointers = wanted.into_iter().flatten();
+            pointers.any(|pointer| value.pointer(pointer).is_some())
+        };
+        let wanted = Wanted {
+            fits: &tells,
+            prose: None,
+        };
+        let printed = Value::Object(extract::pick(stdout, &wanted).ok()?.object);
         let at = |pointer: &Option<String>| printed.pointer(pointer.as_deref()?);
         let count = |pointer| at(pointer).and_then(Value::as_u64);
         let usage = Usage {

@@ -255,6 +255,7 @@ fn tell_rows(args: &SpawnArgs, told: &mut Settings, context: &Context) -> Result
     set(&mut told.selection.rows, typed("rows"), args.rows.clone());
     set(&mut told.selection.sample, typed("sample"), args.sample);
     set(&mut told.delimiter, typed("delimiter"), args.delimiter);
+    set(&mut told.encoding, typed("encoding"), args.encoding.clone());
     set(&mut told.rename, typed("rename"), args.rename.clone());
     Ok(())
 }

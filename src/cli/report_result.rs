@@ -2,6 +2,7 @@
 
 use super::args::{Context, ReportResultArgs};
 use super::error::CliError;
+use crate::collect::extract;
 use crate::job::Answer;
 use crate::mcp::worker::Identity;
 use crate::model::{ReportToken, RowId};
@@ -10,10 +11,10 @@ use std::io::Read;
 /// Sends one result and prints the answer; exit code 1 when it was refused.
 pub fn execute(args: &ReportResultArgs, context: &Context) -> Result<u8, CliError> {
     let identity = identity()?;
-    let result = match serde_json::from_str(&result_text(&args.result)?) {
+    let result = match extract::value(&result_text(&args.result)?) {
         Ok(result) => result,
         Err(error) => {
-            let reason = Some(format!("the result is not JSON: {error}"));
+            let reason = Some(error.to_string());
             return print(
                 &Answer {
                     accepted: false,
@@ -23,7 +24,7 @@ pub fn execute(args: &ReportResultArgs, context: &Context) -> Result<u8, CliErro
             );
         }
     };
-    print(&identity.report(result, args.stop)?, context)
+    print(&identity.report(&result, args.stop)?, context)
 }
 
 /// Which attempt this process belongs to.
@@ -46,17 +47,17 @@ fn print(answer: &Answer, context: &Context) -> Result<u8, CliError> {
     Ok(u8::from(!answer.accepted))
 }
 
-fn result_text(argument: &str) -> Result<String, CliError> {
+fn result_text(argument: &str) -> Result<Vec<u8>, CliError> {
     if argument == "-" {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text)?;
+        let mut text = Vec::new();
+        std::io::stdin().read_to_end(&mut text)?;
         return Ok(text);
     }
     match argument.strip_prefix('@') {
-        Some(path) => std::fs::read_to_string(path).map_err(|source| CliError::Read {
+        Some(path) => std::fs::read(path).map_err(|source| CliError::Read {
             path: path.into(),
             source,
         }),
-        None => Ok(argument.to_owned()),
+        None => Ok(argument.as_bytes().to_vec()),
     }
 }

@@ -15,7 +15,7 @@ use crate::simulate::{
     Durations, End, Given, INTEGRATION, Learned, Prediction, ROW_SECONDS_DEFAULT, Setup,
     Simulation, Source,
 };
-use crate::table::{ReadOptions, Reader};
+use crate::table::{ReadOptions, Reader, TableError};
 use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table};
 use serde_json::{Value, json};
@@ -240,7 +240,7 @@ fn durations(args: &SimulateArgs, plan: &Plan, context: &Context) -> Result<Dura
 }
 
 fn given(name: &Path, context: &Context) -> Result<Given, CliError> {
-    let table = |error| RunError::from(crate::job::JobError::Table(error));
+    let table = |error: TableError| RunError::from(crate::job::JobError::Table(error.fixed()));
     let path = context.folder.join(name);
     let mut reader = Reader::open(&path, name, &ReadOptions::default()).map_err(table)?;
     let mut rows = Vec::new();

@@ -38,6 +38,7 @@ pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
     let looked_at = settings.job(&RunFolder::unmade())?;
     looked_at.result_columns().map_err(RunError::from)?;
     let survey = Survey::take(&looked_at).map_err(RunError::from)?;
+    looked_at.check_delimiter(&survey).map_err(RunError::from)?;
     let total = survey.total();
     warn_of_oddities(survey.header(), &looked_at, &context.terminal);
     if args.dry_run {
@@ -189,6 +190,7 @@ fn own_settings(args: &SpawnArgs, context: &Context) -> Result<SpawnSettings, Cl
         output_folder: crate::durable::parent(&at(args.input())).to_owned(),
         csv_path: at(args.input()),
         delimiter: args.delimiter,
+        encoding: args.encoding.clone(),
         rename: args.rename.clone(),
         instruction,
         id_column: args.id_column.clone(),
@@ -266,16 +268,18 @@ fn warn_of_oddities(header: &[String], job: &job::Settings, terminal: &Terminal)
             header.join(", ")
         ));
     }
-    let other = [';', '\t', '|']
-        .into_iter()
-        .find(|c| header.len() == 1 && header[0].contains(*c));
+    let other = match header {
+        [only] => job::delimiter::probable(std::slice::from_ref(only), b',', &[]),
+        _ => None,
+    };
     if let Some(other) = other {
-        let shown = if other == '\t' {
-            "\\t".to_owned()
-        } else {
-            other.to_string()
-        };
-        terminal.warn(&format!("the header is one column that contains `{shown}`; if that is the separator: --delimiter '{shown}'"));
+        let (shown, option) = (
+            job::delimiter::shown(other.separator),
+            job::delimiter::option(other.separator),
+        );
+        terminal.warn(&format!(
+            "the header is one column that contains `{shown}`; if that is the separator: {option}"
+        ));
     }
 }
 

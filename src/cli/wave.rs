@@ -9,7 +9,7 @@ use crate::ledger;
 use crate::model::{Event, shell_word};
 use crate::plan::SwarmOverrides;
 use crate::run::{self, Protocols, RunError, Shelf};
-use crate::table::{ReadOptions, Reader};
+use crate::table::{ReadOptions, Reader, TableError};
 use crate::wave::{self, Call, Label, Problem, Runner, Subject, Team, lint};
 use serde_json::{Value, json};
 use std::fs::Permissions;
@@ -189,7 +189,7 @@ struct Table {
 }
 
 fn read_table(path: &Path, name: &Path) -> Result<Table, CliError> {
-    let table = |error| RunError::from(JobError::Table(error));
+    let table = |error: TableError| RunError::from(JobError::Table(error.fixed()));
     let mut reader = Reader::open(path, name, &ReadOptions::default()).map_err(table)?;
     let (mut rows, mut lines) = (Vec::new(), Vec::new());
     while let Some(row) = reader.next_row().map_err(table)? {

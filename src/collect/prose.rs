@@ -13,6 +13,7 @@
 //! What is read is measured against the schema like any other answer.
 
 use super::extract::Object;
+use super::fence::{self, Block};
 use serde_json::{Value, json};
 
 /// Headings, in lower case, and the property that what follows becomes. The first that a line begins with counts.
@@ -67,7 +68,7 @@ pub fn read(text: &str) -> Option<Object> {
         blocks
             .iter()
             .filter(is_it)
-            .map(|block| block.text)
+            .map(|block| &text[block.body.clone()])
             .collect()
     };
     match of_kind(&["diff", "patch"]).as_slice() {
@@ -95,62 +96,19 @@ pub fn read(text: &str) -> Option<Object> {
     is_one.then_some(object)
 }
 
-struct Block<'t> {
-    info: &'t str,
-    text: &'t str,
-}
-
 /// The lines outside of fenced blocks, and the closed blocks. What stands behind a fence that is never closed is neither: it
 /// was shown, and perhaps cut off.
 fn apart(text: &str) -> (Vec<&str>, Vec<Block<'_>>) {
+    let mut blocks = fence::blocks(text);
     let mut prose = Vec::new();
-    let mut blocks = Vec::new();
-    let mut open: Option<Opening<'_>> = None;
-    let mut offset = 0;
-    for line in text.split_inclusive('\n') {
-        let begin = offset;
-        offset += line.len();
-        let bare = line.trim();
-        let mark = bare.chars().next().filter(|mark| "`~".contains(*mark));
-        let info = mark.map_or(bare, |mark| bare.trim_start_matches(mark));
-        let fence = &bare[..bare.len() - info.len()];
-        let indent = line.len() - line.trim_start().len();
-        match open {
-            // A context line of a diff stands one blank further in than the fence around it.
-            Some(opening)
-                if info.is_empty()
-                    && fence.starts_with(opening.fence)
-                    && indent <= opening.indent =>
-            {
-                blocks.push(Block {
-                    info: opening.info,
-                    text: &text[opening.end..begin],
-                });
-                open = None;
-            }
-            Some(_) => {}
-            None if fence.len() >= 3 => {
-                open = Some(Opening {
-                    fence,
-                    info: info.trim(),
-                    indent,
-                    end: offset,
-                });
-            }
-            None => prose.push(bare),
-        }
+    let mut from = 0;
+    for block in &blocks {
+        prose.extend(text[from..block.span.start].lines().map(str::trim));
+        from = block.span.end;
     }
+    prose.extend(text[from..].lines().map(str::trim));
+    blocks.retain(|block| block.is_closed);
     (prose, blocks)
-}
-
-/// A line that opens a block.
-#[derive(Clone, Copy)]
-struct Opening<'t> {
-    fence: &'t str,
-    info: &'t str,
-    indent: usize,
-    /// Where the line ends.
-    end: usize,
 }
 
 /// `vote` and `reason`; `None` when there are votes for and against.

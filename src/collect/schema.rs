@@ -1,6 +1,7 @@
 //! Checking a result against its JSON Schema, with every violation and its JSON pointer.
 
-use crate::model::one_line;
+use super::plain;
+use crate::model::{json, one_line};
 use serde_json::Value;
 use std::path::Path;
 
@@ -20,7 +21,7 @@ pub enum SchemaError {
         source: std::io::Error,
     },
     /// It is not JSON.
-    #[error("schema `{name}`, line {line}, column {column}: {message}")]
+    #[error("schema `{name}`, line {line}, column {column}: not valid JSON: {message}")]
     NotJson {
         /// The file or template.
         name: String,
@@ -54,20 +55,32 @@ impl Schema {
     /// Reads and compiles the schema file at `path`.
     pub fn read(path: &Path) -> Result<Self, SchemaError> {
         let name = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|source| SchemaError::Io {
+        let bytes = std::fs::read(path).map_err(|source| SchemaError::Io {
             name: name.clone(),
             source,
         })?;
-        Self::parse(&name, &text)
+        match plain::strict(&bytes) {
+            Ok(text) => Self::parse(&name, text),
+            Err(found) => Err(SchemaError::NotJson {
+                name,
+                line: found.line,
+                column: found.column,
+                message: format!("byte 0x{:02X} is not UTF-8", found.byte),
+            }),
+        }
     }
 
     /// Compiles schema text; `name` is for messages.
     pub fn parse(name: &str, text: &str) -> Result<Self, SchemaError> {
-        let source = serde_json::from_str(text).map_err(|error| SchemaError::NotJson {
+        let source = json::parse(text).map_err(|error| SchemaError::NotJson {
             name: name.to_owned(),
-            line: error.line(),
-            column: error.column(),
-            message: without_position(&error),
+            line: error.line,
+            // An empty file has no columns.
+            column: error.column.max(1),
+            message: match text.trim() {
+                "" => "it is empty".to_owned(),
+                _ => error.message,
+            },
         })?;
         Self::compile(name, source)
     }
@@ -97,6 +110,11 @@ impl Schema {
         &self.source
     }
 
+    /// Whether `result` fits.
+    pub fn is_valid(&self, result: &Value) -> bool {
+        self.validator.is_valid(result)
+    }
+
     /// `Err` has one line with every violation: `/pointer: what is wrong; …`.
     pub fn check(&self, result: &Value) -> Result<(), String> {
         let mut violations: Vec<String> = self
@@ -122,14 +140,6 @@ impl Schema {
 /// The root has an empty pointer, which reads badly in a message.
 fn pointer(path: &str) -> &str {
     if path.is_empty() { "/" } else { path }
-}
-
-fn without_position(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    match text.rfind(" at line ") {
-        Some(at) => text[..at].to_owned(),
-        None => text,
-    }
 }
 
 #[cfg(test)]
@@ -159,7 +169,14 @@ mod tests {
                 .expect_err("refused")
                 .to_string()
         };
-        assert!(message("{\n \"type\": }").starts_with("schema `s.json`, line 2, column 10: "));
+        assert!(
+            message("{\n \"type\": }")
+                .starts_with("schema `s.json`, line 2, column 10: not valid JSON: ")
+        );
+        assert_eq!(
+            message(""),
+            "schema `s.json`, line 1, column 1: not valid JSON: it is empty"
+        );
         assert!(message("{\"type\": \"objekt\"}").starts_with("schema `s.json` at /type: "));
         let remote = message("{\"$ref\": \"http://example.invalid/s.json\"}");
         assert!(remote.starts_with("schema `s.json`"), "{remote}");

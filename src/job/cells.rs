@@ -172,7 +172,7 @@ mod tests {
     use serde_json::json;
 
     fn object(text: &str) -> Object {
-        serde_json::from_str(text).expect("an object")
+        crate::collect::extract::object(text.as_bytes()).expect("an object")
     }
 
     fn columns(names: &[&str]) -> ResultColumns {
@@ -219,7 +219,9 @@ mod tests {
             ("false", "false"),
             ("-5", "-5"),
             ("1.0", "1.0"),
-            ("1e3", "1e+3"),
+            ("1e3", "1e3"),
+            ("1E-3", "1E-3"),
+            ("-0.0", "-0.0"),
             ("1e+3", "1e+3"),
             ("0.10", "0.10"),
             ("12345678901234567890123", "12345678901234567890123"),

@@ -9,6 +9,7 @@ use super::selection::Selection;
 use super::{JobError, Settings};
 use crate::model::RowId;
 use crate::table::Reader;
+use crate::template::{Braces, Template};
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -29,6 +30,7 @@ pub struct Row {
 #[derive(Clone, Debug)]
 pub struct Survey {
     header: Vec<String>,
+    delimiter: u8,
     kept: u64,
     selection: Selection,
     /// The numbers behind repeated ids, by row.
@@ -41,8 +43,18 @@ impl Survey {
         let mut reader = open(settings)?;
         let id_index = id_index(&reader, settings)?;
         let mut ids = Ids::default();
+        let guarded = Guarded::of(settings, reader.header(), id_index);
+        let mut nul_cells = Vec::new();
         let mut kept = 0;
         while let Some(fields) = reader.next_row()? {
+            if let Some((column, what)) = guarded.nul_in(&fields) {
+                nul_cells.push(NulCell {
+                    index: kept,
+                    line: reader.line(),
+                    column,
+                    what,
+                });
+            }
             if id_index.is_some() {
                 ids.claim(kept, &wanted(kept, id_index, &fields));
             }
@@ -51,8 +63,20 @@ impl Survey {
         if let Some(row) = settings.selection.beyond(kept) {
             return Err(JobError::NoSuchRow { row, rows: kept });
         }
+        let is_picked = |cell: &&NulCell| settings.selection.picks(cell.index, kept);
+        if let Some(cell) = nul_cells.iter().find(is_picked) {
+            return Err(JobError::NulCell {
+                path: settings.csv_path.clone(),
+                line: cell.line,
+                column: cell.column + 1,
+                name: reader.header()[cell.column].clone(),
+                row: cell.index + 1,
+                what: cell.what,
+            });
+        }
         Ok(Self {
             header: reader.header().to_vec(),
+            delimiter: reader.delimiter(),
             kept,
             selection: settings.selection.clone(),
             suffixes: ids.suffixes,
@@ -62,6 +86,11 @@ impl Survey {
     /// The column names.
     pub fn header(&self) -> &[String] {
         &self.header
+    }
+
+    /// The separator that the input was read with.
+    pub fn delimiter(&self) -> u8 {
+        self.delimiter
     }
 
     /// How many rows are picked.
@@ -119,6 +148,36 @@ impl Input<'_> {
             }));
         }
         Ok(None)
+    }
+}
+
+/// A cell with a NUL byte, where none may be.
+struct NulCell {
+    index: u64,
+    line: u64,
+    column: usize,
+    what: &'static str,
+}
+
+/// The columns whose cells become arguments or variables of a worker's process: the system ends those at a NUL byte.
+struct Guarded(Vec<(usize, &'static str)>);
+
+impl Guarded {
+    fn of(settings: &Settings, header: &[String], id_index: Option<usize>) -> Self {
+        let args = settings.worker.args.iter();
+        let args: Vec<Template> = args
+            .map(|arg| Template::parse(arg, Braces::Plain))
+            .collect();
+        let names = args.iter().flat_map(Template::names);
+        let columns = names.filter_map(|name| header.iter().position(|column| column == name));
+        let arguments = columns.map(|column| (column, "an argument of the command"));
+        let id = id_index.map(|column| (column, "an item id"));
+        Self(arguments.chain(id).collect())
+    }
+
+    fn nul_in(&self, fields: &[String]) -> Option<(usize, &'static str)> {
+        let mut guarded = self.0.iter().copied();
+        guarded.find(|(column, _)| fields[*column].contains('\0'))
     }
 }
 

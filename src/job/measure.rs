@@ -2,8 +2,8 @@
 
 use super::cells::{FormulaCells, ResultColumns};
 use super::outcome::Failure;
-use super::{JobError, Settings};
-use crate::collect::extract::Object;
+use super::{JobError, ReadText, Settings};
+use crate::collect::extract::{self, NoAnswer, Object, Picked, Wanted};
 use crate::collect::schema::{Schema, VIOLATIONS_MAX};
 use crate::model::one_line;
 use serde_json::Value;
@@ -46,6 +46,35 @@ impl Measure {
     /// Bound on a result's compact text.
     pub fn bytes_max(&self) -> usize {
         self.result_bytes_max
+    }
+
+    /// Finds the result in what a worker wrote: the last object that fits the schema, else the last one.
+    pub fn pick(&self, bytes: &[u8], prose: Option<ReadText>) -> Result<Picked, (Failure, String)> {
+        let fits = |value: &Value| {
+            let schema = self.schema.as_ref();
+            schema.is_none_or(|schema| schema.is_valid(value))
+        };
+        let wanted = Wanted { fits: &fits, prose };
+        extract::pick(bytes, &wanted).map_err(|error| {
+            let failure = match error {
+                NoAnswer::Nothing { .. } => Failure::NoResponse,
+                NoAnswer::Near(_) | NoAnswer::NotUtf8(_) => Failure::InvalidOutputSchema,
+            };
+            (failure, error.to_string())
+        })
+    }
+
+    /// Passes what was picked, or says what is wrong with it and with what stands behind it.
+    pub fn check_picked(&self, picked: Picked) -> Result<Object, (Failure, String)> {
+        let near = picked.near;
+        self.check(picked.object)
+            .map_err(|(failure, text)| match near {
+                Some(near) if failure == Failure::InvalidOutputSchema => {
+                    let text = format!("{near}; the object before it does not fit: {text}");
+                    (failure, text)
+                }
+                _ => (failure, text),
+            })
     }
 
     /// Passes a result, or says everything that is wrong with it.

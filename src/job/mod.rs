@@ -11,6 +11,7 @@ mod backoff;
 mod breaker;
 mod budget;
 mod cells;
+pub mod delimiter;
 mod details;
 mod dialect;
 mod ending;
@@ -63,7 +64,7 @@ use crate::collect::schema::SchemaError;
 use crate::durable::Readers;
 use crate::ledger::{LedgerError, Lines};
 use crate::model::{Event, JobId, RowId, RunId, Usage, WaveNo};
-use crate::table::{ReadOptions, TableError};
+use crate::table::{self, ReadOptions, TableError};
 use crate::template::{Braces, Template};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -137,8 +138,11 @@ pub struct Settings {
     pub csv_path: PathBuf,
     /// The file that is read: the run's own copy, or the wave CSV.
     pub input_path: PathBuf,
-    /// The separator.
-    pub delimiter: char,
+    /// The separator, where it is named; see [`ReadOptions`].
+    pub delimiter: Option<char>,
+    /// The encoding of the input, where it is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
     /// Header names to change while reading.
     pub rename: Vec<(String, String)>,
     /// The instruction with its `{column}` placeholders.
@@ -197,7 +201,8 @@ impl Settings {
     /// How the input is read.
     pub fn read_options(&self) -> ReadOptions {
         ReadOptions {
-            delimiter: u8::try_from(self.delimiter).unwrap_or(b','),
+            delimiter: self.delimiter.and_then(|c| u8::try_from(c).ok()),
+            encoding: self.encoding.as_deref().and_then(table::encoding_named),
             rename: self.rename.clone(),
         }
     }
@@ -232,6 +237,29 @@ impl Settings {
             }
         }
         Ok(None)
+    }
+
+    /// Whether the input is probably separated by something else than it was read with: the instruction has placeholders, none is a
+    /// column, and another separator stands in the header.
+    ///
+    /// # Errors
+    /// [`JobError::Delimiter`] names that separator.
+    pub fn check_delimiter(&self, survey: &Survey) -> Result<(), JobError> {
+        let header = survey.header();
+        let instruction = Template::parse(&self.instruction, Braces::Escaped);
+        let names = instruction.names();
+        let is_column = |name: &&str| header.iter().any(|column| column == name);
+        if names.is_empty() || names.iter().any(is_column) {
+            return Ok(());
+        }
+        match delimiter::probable(header, survey.delimiter(), &names) {
+            Some(found) => Err(JobError::Delimiter {
+                path: self.csv_path.clone(),
+                columns: header.to_vec(),
+                other: found.separator,
+            }),
+            None => Ok(()),
+        }
     }
 
     /// The columns of `--flatten`, where it is wanted.
@@ -357,6 +385,32 @@ pub enum JobError {
         /// The columns there are.
         columns: Vec<String>,
     },
+    /// The header was read with the wrong separator.
+    #[error("`{}`: no placeholder is a column, and the header holds `{}`: it is read as {}", path.display(), delimiter::shown(*other), columns.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "))]
+    Delimiter {
+        /// The input.
+        path: PathBuf,
+        /// The columns as they were read.
+        columns: Vec<String>,
+        /// The separator that it probably has.
+        other: char,
+    },
+    /// A cell that can't be handed to a worker's process.
+    #[error("`{}`, line {line}, column {column} (`{name}`): row {row} has a NUL byte there, which can't be part of {what}", path.display())]
+    NulCell {
+        /// The input.
+        path: PathBuf,
+        /// The line on which the row begins.
+        line: u64,
+        /// The field, 1-based.
+        column: usize,
+        /// Its name.
+        name: String,
+        /// The row, 1-based over kept rows.
+        row: u64,
+        /// What the cell would become.
+        what: &'static str,
+    },
     /// No worker command.
     #[error("no worker command")]
     NoCommand,
@@ -403,6 +457,17 @@ impl JobError {
     pub fn hint(&self) -> Option<String> {
         match self {
             JobError::Table(error) => error.hint(),
+            JobError::Delimiter { other, .. } => Some(delimiter::option(*other)),
+            JobError::NulCell { .. } => Some(
+                "take the NUL byte out of the cell, or hand it over in the instruction, which travels by standard input"
+                    .to_owned(),
+            ),
+            JobError::NoIdColumn { name, columns, .. }
+                if let Some(found) = delimiter::probable(columns, 0, &[name])
+                    && found.gives_column =>
+            {
+                Some(delimiter::option(found.separator))
+            }
             JobError::NoIdColumn { .. } => {
                 Some("names are case-sensitive; leave --id-column out to number the rows".to_owned())
             }

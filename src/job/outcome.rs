@@ -4,7 +4,7 @@ use super::ReadText;
 use super::attempt::{Cause, Ended};
 use super::dialect::{Reading, Trouble};
 use super::measure::Measure;
-use crate::collect::extract::{self, Object};
+use crate::collect::extract::{Object, Picked};
 use crate::model::{Fault, ReportVia, one_line};
 use crate::refusal::{self, Refusal, Reset};
 use serde_json::Value;
@@ -164,25 +164,28 @@ pub(super) fn judge(
         return after_exit(ended, rules.is_known);
     }
     let found = found(reading, result_file, rules);
+    let is_missing = found.is_err() && result_file.is_none();
     let envelope = match &found {
-        Ok((object, ReportVia::Stdout)) => refusal::read_envelope(object),
+        Ok((picked, ReportVia::Stdout)) => refusal::read_envelope(&picked.object),
         _ => None,
     };
-    let measured = found.and_then(|(result, via)| {
-        if via == ReportVia::Stdout && (rules.is_own_answer)(&result) {
-            let text = format!("its report was refused: {}", Value::Object(result));
+    let measured = found.and_then(|(picked, via)| {
+        if via == ReportVia::Stdout && (rules.is_own_answer)(&picked.object) {
+            let text = format!("its report was refused: {}", Value::Object(picked.object));
             return Err((Failure::NoResponse, text));
         }
-        Ok((rules.measure.check(result)?, via))
+        Ok((rules.measure.check_picked(picked)?, via))
     });
     let is_answer = rules.measure.has_schema() || envelope.is_none();
     match (measured, envelope) {
         (Ok((result, via)), _) if is_answer => Outcome::Result(result, via),
         (_, Some(refusal)) => Outcome::Unavailable(last_line(&reading.text), refusal),
-        (Err((Failure::NoResponse, text)), _) => match instead_of_answer(ended, reading) {
-            Some((line, refusal)) => Outcome::Unavailable(line, refusal),
-            None => Outcome::Failed(Failure::NoResponse, text),
-        },
+        (Err((failure, text)), _) if is_missing || failure == Failure::NoResponse => {
+            match instead_of_answer(ended, reading) {
+                Some((line, refusal)) => Outcome::Unavailable(line, refusal),
+                None => Outcome::Failed(failure, text),
+            }
+        }
         (Err((failure, text)), _) => Outcome::Failed(failure, text),
         (Ok((result, via)), None) => Outcome::Result(result, via),
     }
@@ -211,30 +214,33 @@ fn found(
     reading: &Reading<'_>,
     result_file: Option<&[u8]>,
     rules: &Rules<'_>,
-) -> Result<(Object, ReportVia), (Failure, String)> {
-    let result_bytes_max = rules.measure.bytes_max();
+) -> Result<(Picked, ReportVia), (Failure, String)> {
+    let measure = rules.measure;
     if let Some(bytes) = result_file {
-        if bytes.len() > result_bytes_max {
-            let text = format!("the result file has more than {result_bytes_max} bytes");
+        let bytes_max = measure.bytes_max();
+        if bytes.len() > bytes_max {
+            let text = format!("the result file has more than {bytes_max} bytes");
             return Err((Failure::OutputTooLarge, text));
         }
-        return extract::object(bytes)
-            .map(|result| (result, ReportVia::ResultFile))
-            .map_err(|error| {
-                (
-                    Failure::InvalidOutputSchema,
-                    format!("result file: {error}"),
-                )
-            });
+        let picked = measure.pick(bytes, rules.read_text);
+        return picked
+            .map(|picked| (picked, ReportVia::ResultFile))
+            .map_err(|(_, text)| (Failure::InvalidOutputSchema, format!("result file: {text}")));
     }
-    let from_text = || {
-        let read = rules.read_text?;
-        read(&String::from_utf8_lossy(&reading.text)).map(|result| (result, ReportVia::Text))
+    let picked = measure.pick(&reading.text, rules.read_text);
+    let via = |picked: &Picked| match picked.is_prose {
+        true => ReportVia::Text,
+        false => ReportVia::Stdout,
     };
-    extract::from_stdout(&reading.text)
-        .map(|result| (result, ReportVia::Stdout))
-        .or_else(from_text)
-        .ok_or_else(|| (Failure::NoResponse, no_response_text(&reading.text)))
+    picked
+        .map(|picked| {
+            let via = via(&picked);
+            (picked, via)
+        })
+        .map_err(|(failure, text)| match failure {
+            Failure::NoResponse => (failure, no_response_text(&reading.text, &text)),
+            _ => (failure, text),
+        })
 }
 
 /// What a program says went wrong.
@@ -265,10 +271,10 @@ fn after_exit(ended: &Ended, is_known: bool) -> Outcome {
     Outcome::Failed(Failure::WorkerExit, exit_text(ended))
 }
 
-fn no_response_text(text: &[u8]) -> String {
-    match text.len() {
+fn no_response_text(output: &[u8], why: &str) -> String {
+    match output.len() {
         0 => "the worker ended without a report, a result file or any output".to_owned(),
-        bytes => format!("no JSON object in {bytes} bytes of standard output, and no report"),
+        _ => format!("{why} of standard output, and no report"),
     }
 }
 
@@ -315,7 +321,8 @@ mod tests {
             is_known: false,
             is_own_answer: &|_| false,
         };
-        let report = report.map(|text| extract::object(text.as_bytes()).expect("an object"));
+        let report =
+            report.map(|text| crate::collect::extract::object(text.as_bytes()).expect("an object"));
         let reading = Reading {
             text: ended.stdout.as_slice().into(),
             ..Reading::default()
@@ -410,7 +417,7 @@ mod tests {
         );
         assert_eq!(
             judged(&ended(0, "", ""), None, Some("[1]")),
-            "invalid_output_schema: result file: the result must be a JSON object, not an array"
+            "invalid_output_schema: result file: no complete JSON object: a JSON array; an object is asked for (line 1 column 1)"
         );
         let large = format!("{{\"n\":\"{}\"}}", "x".repeat(200));
         assert!(

@@ -5,7 +5,7 @@ use super::details::{Details, details};
 use super::input::{Row, Survey};
 use super::state::{Item, State, Status};
 use super::{JobError, Settings};
-use crate::collect::extract::Object;
+use crate::collect::extract;
 use crate::digest::Hashed;
 use crate::ledger::Lines;
 use crate::model::Usage;
@@ -203,7 +203,7 @@ impl Columns {
         };
         let result = details.result.as_deref();
         // It was written from an object, so it reads back as one.
-        let result: Option<Object> = result.and_then(|text| serde_json::from_str(text).ok());
+        let result = result.and_then(|text| extract::object(text.as_bytes()).ok());
         columns.cells(result.as_ref(), settings.formula_cells)
     }
 }

@@ -10,12 +10,13 @@ use super::PoolEvent;
 use super::measure::Measure;
 use super::outcome::Failure;
 use super::secrets::hide_in_object;
-use crate::collect::extract::Object;
+use crate::collect::extract::{self, Object};
 use crate::model::{ReportToken, RowId};
 use crate::redact::Redactor;
 use crossbeam_channel::{Sender, bounded};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use std::collections::{HashMap, HashSet};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -38,8 +39,8 @@ pub struct Request {
     pub item_id: RowId,
     /// `MESH_ATTEMPT`.
     pub attempt: u32,
-    /// The result; anything but an object is refused.
-    pub result: Value,
+    /// The result, as it was written; anything but an object is refused.
+    pub result: Box<RawValue>,
     /// End the job early.
     #[serde(default)]
     pub stop: bool,
@@ -144,7 +145,9 @@ impl Hub {
             .unwrap_or_else(PoisonError::into_inner);
         object.len() == 2
             && object.get("accepted") == Some(&Value::Bool(false))
-            && reason.is_some_and(|reason| told.contains(reason) || reason.starts_with(NOT_JSON))
+            && reason.is_some_and(|reason| {
+                told.contains(reason) || NOT_JSON.iter().any(|begin| reason.starts_with(begin))
+            })
     }
 }
 
@@ -249,10 +252,8 @@ impl Shared {
     fn take(&self, request: Request) -> Result<(), Refusal> {
         let over = || Refusal::NotItsOwn(ATTEMPT_OVER.to_owned());
         self.check_identity(&request).map_err(Refusal::NotItsOwn)?;
-        let Value::Object(result) = request.result else {
-            let reason = "the result must be a JSON object".to_owned();
-            return Err(Refusal::Mendable(reason));
-        };
+        let result = extract::object(request.result.get().as_bytes())
+            .map_err(|error| Refusal::Mendable(error.to_string()))?;
         let mut result = self.check_result(result).map_err(Refusal::Mendable)?;
         let redacted = hide_in_object(&mut result, &self.redactor);
         let (acknowledge, acknowledged) = bounded(1);
@@ -325,8 +326,8 @@ enum Refusal {
 
 /// How many different reasons are remembered.
 const TOLD_MAX: usize = 1000;
-/// How the reason begins that `report-result` gives by itself, without asking (see [`crate::collect::extract`]).
-const NOT_JSON: &str = "the result is not JSON";
+/// How the reasons begin that `report-result` gives by itself, without asking (see [`crate::collect::extract`]).
+const NOT_JSON: [&str; 2] = ["the result is not JSON", "the result is not valid UTF-8"];
 const ATTEMPT_OVER: &str = "this attempt is over";
 const ALREADY_REPORTED: &str = "a result was already reported for this attempt";
 

@@ -2,6 +2,7 @@
 //!
 //! Source: the specification of the Model Context Protocol, "Lifecycle" and "Tools", versions 2024-11-05 to 2025-11-25.
 
+use crate::collect::extract;
 use serde_json::{Value, json};
 use std::io::{self, BufRead, Read, Write};
 
@@ -62,7 +63,7 @@ fn answer(line: &[u8], tools: &mut dyn Tools) -> Option<Value> {
     if line.is_empty() {
         return None;
     }
-    let message: Value = match serde_json::from_slice(line) {
+    let message = match extract::value(line) {
         Ok(message) => message,
         Err(error) => return Some(failure(&Value::Null, PARSE_ERROR, &error.to_string())),
     };

@@ -3,7 +3,7 @@
 use super::rpc::{Outcome, Tools};
 use crate::adapter::REPORT_TOOL;
 use crate::job::{Answer, Request, send};
-use crate::model::{ReportToken, RowId};
+use crate::model::{ReportToken, RowId, json as exact};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -25,12 +25,12 @@ impl Identity {
     ///
     /// # Errors
     /// The channel failed; a refusal is an answer.
-    pub fn report(&self, result: Value, stop: bool) -> std::io::Result<Answer> {
+    pub fn report(&self, result: &Value, stop: bool) -> std::io::Result<Answer> {
         let request = Request {
             token: self.token.clone(),
             item_id: self.item_id.clone(),
             attempt: self.attempt,
-            result,
+            result: serde_json::value::to_raw_value(result)?,
             stop,
         };
         send(&self.socket, &request)
@@ -99,7 +99,7 @@ impl Worker {
         };
         // Some models give an object as its text.
         let result = match result {
-            Value::String(text) => serde_json::from_str(text).unwrap_or_else(|_| result.clone()),
+            Value::String(text) => exact::parse(text).unwrap_or_else(|_| result.clone()),
             other => other.clone(),
         };
         let mut identity = identity.clone();
@@ -108,7 +108,7 @@ impl Worker {
         }
         let stop = arguments["stop"] == true;
         identity
-            .report(result, stop)
+            .report(&result, stop)
             .unwrap_or_else(|error| refused(format!("the report could not be sent: {error}")))
     }
 

@@ -53,7 +53,18 @@ macro_rules! events {
             }
 
             /// Reads the fields of the event called `name`.
-            pub fn parse(name: &str, body: Map<String, Value>) -> Result<Self, EventError> {
+            pub fn parse(name: &str, mut body: Map<String, Value>) -> Result<Self, EventError> {
+                // Reading a number rewrites its exponent, so a result goes around it.
+                let result = body.get_mut("result").filter(|_| name == "attempt_reported");
+                let result = result.map(Value::take);
+                let mut event = Self::parse_rest(name, body)?;
+                if let (Some(result), Event::AttemptReported(reported)) = (result, &mut event) {
+                    reported.result = result;
+                }
+                Ok(event)
+            }
+
+            fn parse_rest(name: &str, body: Map<String, Value>) -> Result<Self, EventError> {
                 match name {
                     $($name => serde_json::from_value(Value::Object(body))
                         .map(Event::$variant)

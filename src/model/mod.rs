@@ -5,6 +5,7 @@
 
 mod event;
 mod id;
+pub mod json;
 pub mod path_text;
 mod row;
 mod text;

@@ -12,9 +12,9 @@ use super::RunError;
 use super::asked::{Asked, AskedWave};
 use crate::adapter::replay;
 use crate::collect::extract::{self, Object};
-use crate::job::{JobError, ReadText};
+use crate::job::JobError;
 use crate::model::{self, RowId, WaveNo, one_line};
-use crate::table::{ReadOptions, Reader};
+use crate::table::{ReadOptions, Reader, TableError};
 use crate::wave::Label;
 use std::collections::BTreeMap;
 use std::io;
@@ -31,6 +31,8 @@ const FAULTS_MAX: usize = 5;
 pub(super) enum Brought {
     /// Nothing yet.
     Nothing,
+    /// What a worker wrote, not read yet.
+    Written(Vec<u8>),
     /// An object, not measured yet.
     Result { result: Object, attempts: u32 },
     /// `code: text`.
@@ -84,13 +86,9 @@ pub(super) struct Answers {
 
 impl Answers {
     /// Reads what stands at `path` for the waves that are asked for. `Ok(Err(..))`: it is there and not to be believed.
-    pub fn read(
-        path: &Path,
-        asked: &Asked,
-        read_text: Option<ReadText>,
-    ) -> Result<Result<Self, Refusal>, RunError> {
+    pub fn read(path: &Path, asked: &Asked) -> Result<Result<Self, Refusal>, RunError> {
         match path.is_dir() {
-            true => of_folder(path, asked, read_text),
+            true => of_folder(path, asked),
             false => of_csv(path, asked),
         }
     }
@@ -107,7 +105,7 @@ impl Answers {
 }
 
 fn of_csv(path: &Path, asked: &Asked) -> Result<Result<Answers, Refusal>, RunError> {
-    let table = |error| RunError::from(JobError::Table(error));
+    let table = |error: TableError| RunError::from(JobError::Table(error.fixed()));
     let mut reader = Reader::open(path, path, &ReadOptions::default()).map_err(table)?;
     let header = reader.header().to_vec();
     let column = |name: &str| header.iter().position(|column| column == name);
@@ -224,11 +222,7 @@ fn coded(error: &str) -> String {
     }
 }
 
-fn of_folder(
-    folder: &Path,
-    asked: &Asked,
-    read_text: Option<ReadText>,
-) -> Result<Result<Answers, Refusal>, RunError> {
+fn of_folder(folder: &Path, asked: &Asked) -> Result<Result<Answers, Refusal>, RunError> {
     let labelled = match label(folder)? {
         Some(label) => match asked.labelled(&label) {
             Ok(wave) => Some(wave),
@@ -239,7 +233,7 @@ fn of_folder(
     let mut answers = Answers::default();
     let is_meant = |wave: &&AskedWave| labelled.is_none_or(|number| number == wave.number);
     for id in asked.waves().filter(is_meant).flat_map(|wave| &wave.rows) {
-        match of_files(folder, id, read_text)? {
+        match of_files(folder, id)? {
             Ok(brought) => {
                 answers.by_row.insert(id.clone(), brought);
             }
@@ -259,28 +253,13 @@ fn label(folder: &Path) -> Result<Option<Result<Label, String>>, RunError> {
     })
 }
 
-fn of_files(
-    folder: &Path,
-    id: &RowId,
-    read_text: Option<ReadText>,
-) -> Result<Result<Brought, Refusal>, RunError> {
+fn of_files(folder: &Path, id: &RowId) -> Result<Result<Brought, Refusal>, RunError> {
     for path in candidates(folder, id) {
-        let bytes = match read(&path)? {
-            Ok(Some(bytes)) => bytes,
-            Ok(None) => continue,
+        match read(&path)? {
+            Ok(Some(bytes)) => return Ok(Ok(Brought::Written(bytes))),
+            Ok(None) => {}
             Err(refusal) => return Ok(Err(refusal)),
-        };
-        let found = extract::from_stdout(&bytes).or_else(|| {
-            let text = String::from_utf8_lossy(&bytes);
-            read_text.and_then(|read_text| read_text(&text))
-        });
-        return Ok(Ok(match found {
-            Some(result) => Brought::Result {
-                result,
-                attempts: 1,
-            },
-            None => Brought::failed("no_response: there is no JSON object in what came back"),
-        }));
+        }
     }
     let error = read(&folder.join(format!("{}.error", id.file_name())))?;
     Ok(error.map(|text| match text {

@@ -6,7 +6,7 @@ use super::state::Wave;
 use super::{RunError, RunFolder, State};
 use crate::job::JobError;
 use crate::model::{RowId, RunId, WaveNo, one_line};
-use crate::table::{ReadOptions, Reader};
+use crate::table::{ReadOptions, Reader, TableError};
 use crate::wave::{COLUMNS, Label};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -123,7 +123,7 @@ impl AskedWave {
                 why: "the wave was changed after it was compiled, so no answer to it can be told from one to another prompt".to_owned(),
             }]));
         }
-        let table = |error| RunError::from(JobError::Table(error));
+        let table = |error: TableError| RunError::from(JobError::Table(error.fixed()));
         let mut reader = Reader::open(&path, &path, &ReadOptions::default()).map_err(table)?;
         let header = reader.header().to_vec();
         let id_at = header.iter().position(|name| name == "id");

@@ -43,6 +43,8 @@ pub fn difference(old: &Settings, new: &Settings) -> Option<Difference> {
             .collect::<Vec<_>>()
             .join(" ")
     };
+    let delimiter = |it: &Settings| it.delimiter.unwrap_or(',').to_string();
+    let encoding = |it: &Settings| it.encoding.clone().unwrap_or_else(|| "utf-8".to_owned());
     let id_column = |it: &Settings| it.id_column.clone().unwrap_or_else(|| "none".to_owned());
     let strict = |it: &Settings| (it.formula_cells == FormulaCells::Reject).to_string();
     instruction(old, new)
@@ -51,13 +53,8 @@ pub fn difference(old: &Settings, new: &Settings) -> Option<Difference> {
         .or_else(|| differs("--id-column", id_column(old), id_column(new)))
         .or_else(|| differs("--rows", rows(old), rows(new)))
         .or_else(|| differs("--sample", sample(old), sample(new)))
-        .or_else(|| {
-            differs(
-                "--delimiter",
-                old.delimiter.to_string(),
-                new.delimiter.to_string(),
-            )
-        })
+        .or_else(|| differs("--delimiter", delimiter(old), delimiter(new)))
+        .or_else(|| differs("--encoding", encoding(old), encoding(new)))
         .or_else(|| differs("--rename", rename(old), rename(new)))
         .or_else(|| differs("--formula-cells reject", strict(old), strict(new)))
 }

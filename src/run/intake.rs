@@ -10,7 +10,6 @@ use super::drive::{PlanRun, Watcher};
 use super::state::Wave;
 use super::strays::Names;
 use crate::clock;
-use crate::collect::extract::Object;
 use crate::job::{self, Journal, Measure, Stop, Survey};
 use crate::model::{
     AttemptEnd, AttemptFinished, AttemptReported, AttemptStarted, Event, JobId, ReportVia, RowId,
@@ -164,9 +163,8 @@ impl PlanRun {
     ) -> Result<Vec<(&'w Wave, Found)>, RunError> {
         let base_sha = &self.settings.base_sha;
         let asked = |waves: &[Wave]| Asked::read(&self.folder, self.state(), base_sha, waves);
-        let read_text = self.settings.read_text();
         if let Some(path) = request.answers {
-            let read = Answers::read(path, &asked(waves)?, read_text)?;
+            let read = Answers::read(path, &asked(waves)?)?;
             let found = |wave| match &read {
                 Ok(answers) => (wave, Found::Answers(answers.clone())),
                 Err(refusal) => (wave, Found::Refused(refusal.clone())),
@@ -179,8 +177,8 @@ impl PlanRun {
             if is_answered(wave) || !path.exists() {
                 return Ok((wave, Found::Nothing));
             }
-            let read = asked(std::slice::from_ref(wave))
-                .and_then(|asked| Answers::read(&path, &asked, read_text));
+            let read =
+                asked(std::slice::from_ref(wave)).and_then(|asked| Answers::read(&path, &asked));
             Ok((
                 wave,
                 match read {
@@ -345,7 +343,7 @@ fn taken_in(
             id,
             index: index as u64,
         };
-        row.events(brought, &measure, &mut events);
+        row.events(brought, settings.read_text, &measure, &mut events);
     }
     Ok((events, missing))
 }
@@ -376,11 +374,23 @@ struct Taken<'t> {
 impl Taken<'_> {
     /// What occurred elsewhere, as far as what came back tells: every attempt, and the outcome of the last one. A result
     /// is measured like one of our own workers'.
-    fn events(&self, brought: &Brought, measure: &Measure, events: &mut Vec<Event>) {
+    fn events(
+        &self,
+        brought: &Brought,
+        prose: Option<job::ReadText>,
+        measure: &Measure,
+        events: &mut Vec<Event>,
+    ) {
+        let told = |(failure, text): (job::Failure, String)| format!("{failure}: {text}");
         let (attempts, outcome) = match brought {
             Brought::Nothing => return,
+            Brought::Written(bytes) => {
+                let picked = measure.pick(bytes, prose);
+                let checked = picked.and_then(|picked| measure.check_picked(picked));
+                (1, checked.map_err(told))
+            }
             Brought::Result { result, attempts } => {
-                (*attempts, self.measured(result.clone(), measure))
+                (*attempts, measure.check(result.clone()).map_err(told))
             }
             Brought::Failed { error, attempts } => (*attempts, Err(error.clone())),
         };
@@ -413,11 +423,6 @@ impl Taken<'_> {
             }
             Err(error) => events.push(self.finished(attempts, AttemptEnd::Failed, Some(error))),
         }
-    }
-
-    fn measured(&self, result: Object, measure: &Measure) -> Result<Object, String> {
-        let checked = measure.check(result);
-        checked.map_err(|(failure, text)| format!("{failure}: {text}"))
     }
 
     fn finished(&self, attempt: u32, end: AttemptEnd, error: Option<String>) -> Event {

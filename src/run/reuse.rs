@@ -7,6 +7,7 @@ use crate::adapter;
 use crate::clock;
 use crate::job::{Measure, Row, Settings, State, Survey, details};
 use crate::ledger::{self, Lines};
+use crate::model::json;
 use crate::model::{
     AttemptEnd, AttemptFinished, AttemptReported, Event, ReportVia, RunId, RunKind, WaveNo,
 };
@@ -82,7 +83,7 @@ impl Earlier {
         let item = self.state.item(index).copied().unwrap_or_default();
         let text = details(&item, &self.lines)?.result.unwrap_or_default();
         // It was written from a value, so it reads back as one.
-        Ok(serde_json::from_str(&text).unwrap_or_default())
+        Ok(json::parse(&text).unwrap_or_default())
     }
 }
 

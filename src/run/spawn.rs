@@ -12,6 +12,7 @@ use crate::job::{
     Placement, Selection, Settings, State, Stop, Summary, Survey, Worker,
 };
 use crate::ledger::{self, Ledger, LedgerError, Lines, Record};
+use crate::model::json;
 use crate::model::{
     Event, JobId, OutputWritten, RowsReopened, RunFinished, RunId, RunKind, RunStarted, WaveNo,
 };
@@ -31,8 +32,10 @@ pub struct SpawnSettings {
     pub input_path: PathBuf,
     /// Where the output goes by default.
     pub output_folder: PathBuf,
-    /// The separator.
-    pub delimiter: char,
+    /// The separator, where it is named.
+    pub delimiter: Option<char>,
+    /// The encoding, where it is named.
+    pub encoding: Option<String>,
     /// Header names to change.
     pub rename: Vec<(String, String)>,
     /// The instruction.
@@ -210,6 +213,7 @@ impl SpawnSettings {
             csv_path: self.csv_path.clone(),
             input_path: self.input_path.clone(),
             delimiter: self.delimiter,
+            encoding: self.encoding.clone(),
             rename: self.rename.clone(),
             instruction: self.instruction.clone(),
             id_column: self.id_column.clone(),
@@ -466,7 +470,7 @@ impl SpawnRun {
         while let Some(row) = input.next_row()? {
             let item = self.state.item(row.index).copied().unwrap_or_default();
             if let Some(text) = job::details(&item, lines)?.result {
-                let value = serde_json::from_str(&text).unwrap_or_default();
+                let value = json::parse(&text).unwrap_or_default();
                 replay::record(folder, Readers::Umask, &row.id, &value)
                     .map_err(RunError::io(folder))?;
             }

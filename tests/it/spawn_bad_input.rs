@@ -52,7 +52,7 @@ fn options(code: i32, options: &[&str]) -> String {
 fn the_recorded_inputs() {
     assert_snapshot!(recorded("dup_header.csv"), @r"
     error: `in.csv`, line 1, column 2: header `id` is there twice (first as column 1)
-    hint: give the columns different names, or rename the first one while reading: --rename 'id=id_1'
+    hint: give the columns different names, or add: --rename 'id=id_1'
     ");
     assert_snapshot!(recorded("empty.csv"), @"error: `in.csv`, line 1: the file is empty; a CSV needs a header row");
     assert_snapshot!(recorded("ragged_long.csv"), @r"
@@ -60,12 +60,12 @@ fn the_recorded_inputs() {
     hint: quote fields that hold the separator, or name another one with --delimiter
     ");
     assert_snapshot!(recorded("ragged_short.csv"), @r"
-    error: `in.csv`, line 3, column 2: row 2 has 1 fields but the header has 2
+    error: `in.csv`, line 3, column 2: row 2 has 1 field but the header has 2
     hint: quote fields that hold the separator, or name another one with --delimiter
     ");
     assert_snapshot!(recorded("latin1.csv"), @r"
-    error: `in.csv`, line 2, column 3: not valid UTF-8
-    hint: convert it: iconv -f LATIN1 -t UTF-8 'in.csv' > utf8.csv
+    error: `in.csv`, line 2, column 3: not valid UTF-8 (byte 0xE9)
+    hint: name its encoding, for example: --encoding windows-1252
     ");
 }
 
@@ -159,6 +159,8 @@ fn numbers_below_one() {
     }
     assert!(options(2, &["-j", "many"]).contains("must be a whole number"));
     assert!(options(2, &["--delimiter", ";;"]).contains("one ASCII character"));
+    let said = options(2, &["--encoding", "windows-9"]);
+    assert!(said.contains("for example: windows-1252"), "{said}");
 }
 
 #[test]

@@ -213,7 +213,11 @@ fn answers_from_outside_are_believed_no_more_than_our_own() {
     bring("a.proposal.proposer.1.json", r#"Here: {"plan": 5}"#);
     let refused = bench.mesh(&["collect", "R", &folder]);
     assert_eq!(refused.code, 1);
-    assert!(refused.out.contains("no_response"), "{}", refused.out);
+    assert!(
+        refused.out.contains("invalid_output_schema"),
+        "{}",
+        refused.out
+    );
     bench.next(&["--run", "R"]);
     bring(
         "a.proposal.proposer.2.json",

@@ -1,6 +1,6 @@
 //! The arguments of `mesh spawn`.
 
-use super::values::{at_least_one, one_byte, pair};
+use super::values::{at_least_one, encoding, pair, separator};
 use super::{BudgetArgs, PlaceArgs, WorkerArgs};
 use crate::job::{FormulaCells, Halt, Logs, Rows};
 use crate::run::InputChanged;
@@ -35,9 +35,12 @@ pub struct SpawnArgs {
     /// JSON Schema that every result must fit
     #[arg(long, value_name = "F")]
     pub output_schema: Option<PathBuf>,
-    /// The separator of the input
-    #[arg(long, value_name = "C", default_value = ",", value_parser = one_byte)]
-    pub delimiter: char,
+    /// The separator of the input: a character, or tab, comma, semicolon, pipe, space [default: what a first line sep= says, else a comma]
+    #[arg(long, value_name = "C", value_parser = separator)]
+    pub delimiter: Option<char>,
+    /// The encoding of an input without a byte-order mark, such as windows-1252 or utf-16le [default: UTF-8]
+    #[arg(long, value_name = "NAME", value_parser = encoding)]
+    pub encoding: Option<String>,
     /// Rename an input column; may be repeated
     #[arg(long, value_name = "OLD=NEW", value_parser = pair)]
     pub rename: Vec<(String, String)>,

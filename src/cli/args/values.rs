@@ -1,5 +1,8 @@
 //! Values of options that need a look of their own.
 
+use crate::job::delimiter;
+use crate::table;
+
 pub fn at_least_one(text: &str) -> Result<u64, String> {
     match text.parse() {
         Ok(0) => Err("must be at least 1".to_owned()),
@@ -15,12 +18,17 @@ pub fn dollars(text: &str) -> Result<f64, String> {
     }
 }
 
-pub fn one_byte(text: &str) -> Result<char, String> {
-    let text = if text == "\\t" { "\t" } else { text };
-    match text.as_bytes() {
-        [byte] if byte.is_ascii() && !b"\"\r\n".contains(byte) => Ok(char::from(*byte)),
-        _ => Err("must be one ASCII character (\\t for a tab)".to_owned()),
-    }
+pub fn separator(text: &str) -> Result<char, String> {
+    let wanted = "must be one ASCII character, or tab, comma, semicolon, pipe or space";
+    delimiter::named(text).ok_or_else(|| wanted.to_owned())
+}
+
+pub fn encoding(text: &str) -> Result<String, String> {
+    let found = table::encoding_named(text.trim());
+    found.map(|encoding| encoding.name().to_ascii_lowercase()).ok_or_else(|| {
+        "is no encoding that is known here; for example: windows-1252, iso-8859-15, utf-16le, shift_jis, macintosh"
+            .to_owned()
+    })
 }
 
 pub fn variable(text: &str) -> Result<String, String> {

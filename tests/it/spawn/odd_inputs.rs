@@ -161,20 +161,18 @@ fn a_nul_byte_is_a_character_like_others_where_it_can_be() {
 }
 
 #[test]
-fn a_nul_byte_that_can_not_be_handed_over_fails_its_row_alone() {
+fn a_nul_byte_that_can_not_be_handed_over_is_refused_before_anything_starts() {
     for (options, command) in [
         (&[][..], &["echo", r#"{"text":"{text}"}"#][..]),
         (&["--id-column", "text"], &["echo", "{}"]),
     ] {
         let sandbox = with_rows("id,text\n1,a\0b\n2,c\n");
         let said = spawn(&sandbox, options, command);
-        assert_eq!(said.code, 1, "{}", said.err);
-        let rows = rows(&sandbox);
-        assert_eq!(rows[0]["status"], "failed");
-        let error = &rows[0]["last_error"];
-        assert!(error.starts_with("spawn_failed: "), "{error}");
-        assert_eq!(rows[1]["status"], "completed");
+        assert_eq!(said.code, 2, "{}", said.err);
+        let place = "line 2, column 2 (`text`): row 1 has a NUL byte";
+        assert!(said.err.contains(place), "{}", said.err);
         assert!(!said.err.contains('\0'), "{:?}", said.err);
+        assert!(!sandbox.path("out.csv").exists());
     }
 }
 

@@ -34,8 +34,8 @@ fn a_report_counts_before_the_file_and_the_file_before_the_output() {
 }
 
 #[test]
-fn in_prose_the_last_fence_counts_and_then_the_last_line() {
-    let fences = "```json\n{\"n\":1}\n```\n```json\n{\"n\":2}\n```\n{\"n\":3}\n";
+fn in_prose_the_last_object_counts() {
+    let fences = "```json\n{\"n\":1}\n```\n```json\n{\"n\":2}\n```\nbye\n";
     let lines = "log\n{\"n\":1}\n{\"n\":2}\nbye\n";
     for text in [fences, lines] {
         let sandbox = with_rows("id\na\n");
@@ -118,7 +118,7 @@ fn a_report_that_is_no_object_is_refused() {
     spawn(&sandbox, &["--env", "MESH"], &["sh", "-c", script]);
     assert_eq!(
         sandbox.read("answer"),
-        "{\"accepted\":false,\"reason\":\"the result must be a JSON object\"}\n1\n"
+        "{\"accepted\":false,\"reason\":\"the result must be a JSON object, not an array\"}\n1\n"
     );
 }
 

@@ -1,0 +1,109 @@
+//! Where quotes are opened in the bytes of a record: the states of the `csv` parser, which itself tells nothing of them.
+
+/// An opening quote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Quote {
+    /// Line ends in the bytes before it.
+    pub lines_before: u64,
+    /// Its field, 1-based.
+    pub column: usize,
+}
+
+/// What a record tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Quotes {
+    /// One that is open at the end.
+    pub unclosed: Option<Quote>,
+    /// The first whose field reaches over several lines.
+    pub spanning: Option<Quote>,
+    /// The first such one that is closed in the middle of a field: by a quote that was to open another field.
+    pub stray: Option<Quote>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    FieldStart,
+    Unquoted,
+    Quoted(Quote),
+    /// Behind a quote inside a quoted field, which closes it unless another one follows.
+    Closing(Quote),
+}
+
+/// Looks through the bytes of one record; blank lines may stand in front of it.
+pub(super) fn look(raw: &[u8], delimiter: u8) -> Quotes {
+    let mut found = Quotes::default();
+    let mut state = State::FieldStart;
+    let (mut lines, mut column) = (0, 1);
+    let mut spans = false;
+    for byte in raw {
+        let is_break = matches!(byte, b'\n' | b'\r');
+        state = match state {
+            State::FieldStart if *byte == b'"' => {
+                spans = false;
+                State::Quoted(Quote {
+                    lines_before: lines,
+                    column,
+                })
+            }
+            State::Quoted(quote) if *byte == b'"' => State::Closing(quote),
+            State::Quoted(quote) => {
+                if is_break {
+                    spans = true;
+                    found.spanning.get_or_insert(quote);
+                }
+                State::Quoted(quote)
+            }
+            State::Closing(quote) if *byte == b'"' => State::Quoted(quote),
+            _ if *byte == delimiter => {
+                column += 1;
+                State::FieldStart
+            }
+            _ if is_break => State::FieldStart,
+            State::Closing(quote) => {
+                if spans {
+                    found.stray.get_or_insert(quote);
+                }
+                State::Unquoted
+            }
+            State::FieldStart | State::Unquoted => State::Unquoted,
+        };
+        lines += u64::from(*byte == b'\n');
+    }
+    if let State::Quoted(quote) = state {
+        found.unclosed = Some(quote);
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(lines_before: u64, column: usize) -> Option<Quote> {
+        Some(Quote {
+            lines_before,
+            column,
+        })
+    }
+
+    #[test]
+    fn quotes_are_found_where_the_parser_takes_them_for_quotes() {
+        let look = |raw: &str| look(raw.as_bytes(), b',');
+        for good in [
+            "a,b\n",
+            "a,\"b\"",
+            "a,\"b \"\"c\"\"\"",
+            "5\" pipe, \"x\n",
+            "\"a\"b,c\n",
+            "a,\"\"\n",
+        ] {
+            assert_eq!(look(good), Quotes::default(), "{good}");
+        }
+        assert_eq!(look("\n\na,\"x\nb\n").unclosed, at(2, 2));
+        assert_eq!(look("\"a\nb\",\"c").unclosed, at(1, 2));
+        let spanning = look("a,\"b\nc\",d\n");
+        assert_eq!((spanning.unclosed, spanning.stray), (None, None));
+        assert_eq!(spanning.spanning, at(0, 2));
+        assert_eq!(look("a,\"x\nb,\"y\"\n").stray, at(0, 2));
+    }
+}

@@ -1,0 +1,366 @@
+//! The bytes of a CSV file as UTF-8, whatever encoding they are in, with what messages need to know of them.
+//!
+//! UTF-8 passes as it is, checked later field by field; anything else is decoded chunk by chunk. The bytes of the record that is
+//! being read are kept, and the lines in front of it are counted, so that a fault has its line without reading the file again. One
+//! record is bounded: a file without line ends would else end up in memory as a whole.
+
+use super::{RECORD_BYTES_MAX, TableError, io_error};
+pub use encoding_rs::Encoding;
+use encoding_rs::{Decoder, DecoderResult, UTF_8, UTF_16BE, UTF_16LE};
+use std::fs::File;
+use std::io::{self, Chain, Cursor, Read};
+use std::path::Path;
+
+/// How much is read at once.
+pub(super) const CHUNK_BYTES: usize = 64 * 1024;
+/// How much is looked at to find out what a file is.
+const LOOK_BYTES: usize = 4096;
+/// The longest line that names a separator.
+const SEP_LINE_BYTES_MAX: usize = 16;
+
+/// The encoding of a name, in the spelling of the web (`windows-1252`, `latin1`, `shift_jis`) or close to it.
+pub fn encoding_named(name: &str) -> Option<&'static Encoding> {
+    let spellings = [
+        name.to_owned(),
+        name.replace('_', "-"),
+        name.replace(['-', '_'], ""),
+    ];
+    let found = spellings
+        .iter()
+        .find_map(|name| Encoding::for_label(name.as_bytes()));
+    // The web decodes some with nothing but replacement characters.
+    found.filter(|encoding| *encoding != encoding_rs::REPLACEMENT)
+}
+
+/// Files of which people think that they are CSV, by their first bytes.
+const NO_TEXT: [(&[u8], &str, &str); 6] = [
+    (
+        b"PK\x03\x04",
+        "a workbook (.xlsx) or an archive",
+        "save it from the spreadsheet program as \"CSV UTF-8 (comma delimited)\"",
+    ),
+    (
+        b"\xD0\xCF\x11\xE0",
+        "a workbook (.xls)",
+        "save it from the spreadsheet program as \"CSV UTF-8 (comma delimited)\"",
+    ),
+    (
+        b"\x1F\x8B",
+        "compressed (gzip)",
+        "unpack it: gunzip -k FILE",
+    ),
+    (
+        b"\x28\xB5\x2F\xFD",
+        "compressed (zstd)",
+        "unpack it: unzstd FILE",
+    ),
+    (
+        b"\xFF\xFE\x00\x00",
+        "UTF-32",
+        "convert it: iconv -f UTF-32 -t UTF-8 FILE > utf8.csv",
+    ),
+    (
+        b"\x00\x00\xFE\xFF",
+        "UTF-32",
+        "convert it: iconv -f UTF-32 -t UTF-8 FILE > utf8.csv",
+    ),
+];
+
+/// Bytes that could not be decoded.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Undecodable {
+    /// 1-based.
+    pub line: u64,
+    /// The name of the encoding.
+    pub encoding: &'static str,
+}
+
+/// The bytes of a file.
+pub(super) struct Source {
+    raw: Chain<Cursor<Vec<u8>>, File>,
+    decoding: Option<Decoding>,
+    /// What was read to look for a separator, and is given first.
+    front: Vec<u8>,
+    undecodable: Option<Undecodable>,
+    /// From the record that is being read on.
+    kept: Vec<u8>,
+    /// Where `kept` begins, in what was given.
+    kept_from: u64,
+    /// Line ends in front of `kept`.
+    lines_before: u64,
+    given: u64,
+    begin: u64,
+}
+
+impl Source {
+    /// Opens `path`; also gives the separator that a first line names.
+    pub fn open(
+        path: &Path,
+        name: &Path,
+        encoding: Option<&'static Encoding>,
+    ) -> Result<(Self, Option<u8>), TableError> {
+        let failed = |source| io_error(name, source);
+        let mut file = File::open(path).map_err(failed)?;
+        let mut head = Vec::new();
+        let look = &mut (&mut file).take(LOOK_BYTES as u64);
+        look.read_to_end(&mut head).map_err(failed)?;
+        let encoding = encoding_of(&mut head, name, encoding)?;
+        let mut source = Self {
+            raw: Cursor::new(head).chain(file),
+            decoding: (encoding != UTF_8).then(|| Decoding::new(encoding)),
+            front: Vec::new(),
+            undecodable: None,
+            kept: Vec::new(),
+            kept_from: 0,
+            lines_before: 0,
+            given: 0,
+            begin: 0,
+        };
+        let separator = source.separator().map_err(failed)?;
+        Ok((source, separator))
+    }
+
+    /// A record begins at `begin`; what stands before it is forgotten by and by.
+    pub fn begin_record(&mut self, begin: u64) {
+        self.begin = begin;
+    }
+
+    /// Whether the record is as long as one may be.
+    pub fn is_full(&self) -> bool {
+        self.given >= self.begin.saturating_add(RECORD_BYTES_MAX)
+    }
+
+    /// What could not be decoded.
+    pub fn undecodable(&self) -> Option<Undecodable> {
+        self.undecodable
+    }
+
+    /// The bytes in a range of what was given, as far as they are kept.
+    pub fn raw(&self, begin: u64, end: u64) -> &[u8] {
+        let place = |offset: u64| {
+            let place = usize::try_from(offset.saturating_sub(self.kept_from));
+            place.map_or(self.kept.len(), |place| place.min(self.kept.len()))
+        };
+        let begin = place(begin);
+        &self.kept[begin..place(end).max(begin)]
+    }
+
+    /// The line of a byte that is kept.
+    pub fn line_at(&self, offset: u64) -> u64 {
+        self.lines_before + 1 + line_ends(self.raw(self.kept_from, offset))
+    }
+
+    fn separator(&mut self) -> io::Result<Option<u8>> {
+        let mut chunk = [0; 64];
+        while self.front.len() < SEP_LINE_BYTES_MAX {
+            let mut length = 0;
+            if self.undecodable.is_none() {
+                length = self.fill(&mut chunk)?;
+            }
+            if length == 0 {
+                break;
+            }
+            self.front.extend_from_slice(&chunk[..length]);
+        }
+        let Some((separator, length)) = sep_line(&self.front) else {
+            return Ok(None);
+        };
+        self.front.drain(..length);
+        self.lines_before = 1;
+        Ok(Some(separator))
+    }
+
+    fn forget(&mut self) {
+        let done = usize::try_from(self.begin - self.kept_from).unwrap_or_default();
+        let done = done.min(self.kept.len());
+        self.lines_before += line_ends(&self.kept[..done]);
+        self.kept.drain(..done);
+        self.kept_from += done as u64;
+    }
+
+    fn fill(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(decoding) = &mut self.decoding else {
+            return self.raw.read(buffer);
+        };
+        let length = decoding.fill(&mut self.raw, buffer)?;
+        if length == 0 && decoding.is_broken {
+            self.undecodable = Some(Undecodable {
+                line: self.lines_before + 1 + line_ends(&self.kept) + line_ends(&self.front),
+                encoding: decoding.encoding.name(),
+            });
+        }
+        Ok(length)
+    }
+}
+
+impl Read for Source {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.is_full() {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.forget();
+        let length = match self.front.len() {
+            0 => self.fill(buffer)?,
+            front => {
+                let length = front.min(buffer.len());
+                buffer[..length].copy_from_slice(&self.front[..length]);
+                self.front.drain(..length);
+                length
+            }
+        };
+        if self.undecodable.is_some() && length == 0 {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        self.kept.extend_from_slice(&buffer[..length]);
+        self.given += length as u64;
+        Ok(length)
+    }
+}
+
+/// Bytes on their way to UTF-8.
+struct Decoding {
+    encoding: &'static Encoding,
+    decoder: Decoder,
+    chunk: Vec<u8>,
+    from: usize,
+    is_at_end: bool,
+    /// All was given; the decoder may not be asked again.
+    is_done: bool,
+    /// The next bytes are no character.
+    is_broken: bool,
+}
+
+impl Decoding {
+    fn new(encoding: &'static Encoding) -> Self {
+        Self {
+            encoding,
+            decoder: encoding.new_decoder_without_bom_handling(),
+            chunk: Vec::new(),
+            from: 0,
+            is_at_end: false,
+            is_done: false,
+            is_broken: false,
+        }
+    }
+
+    fn fill(&mut self, raw: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+        while !self.is_broken && !self.is_done {
+            if self.from == self.chunk.len() && !self.is_at_end {
+                self.refill(raw)?;
+            }
+            let source = &self.chunk[self.from..];
+            let (result, read, written) =
+                self.decoder
+                    .decode_to_utf8_without_replacement(source, buffer, self.is_at_end);
+            self.from += read;
+            self.is_broken = matches!(result, DecoderResult::Malformed(..));
+            let written = self.up_to_no_character(&buffer[..written]);
+            self.is_done = self.is_at_end && matches!(result, DecoderResult::InputEmpty);
+            if written > 0 {
+                return Ok(written);
+            }
+        }
+        Ok(0)
+    }
+
+    fn refill(&mut self, raw: &mut impl Read) -> io::Result<()> {
+        self.chunk.resize(CHUNK_BYTES, 0);
+        self.from = 0;
+        let length = loop {
+            match raw.read(&mut self.chunk) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                length => break length?,
+            }
+        };
+        self.chunk.truncate(length);
+        self.is_at_end = length == 0;
+        Ok(())
+    }
+
+    /// Code pages of Windows have bytes without a character; the web's tables give control characters for them, which nobody
+    /// means.
+    fn up_to_no_character(&mut self, text: &[u8]) -> usize {
+        if !self.encoding.name().starts_with("windows-") {
+            return text.len();
+        }
+        let is_control = |pair: &[u8]| pair[0] == 0xC2 && pair[1] < 0xA0;
+        match text.windows(2).position(is_control) {
+            Some(end) => {
+                self.is_broken = true;
+                end
+            }
+            None => text.len(),
+        }
+    }
+}
+
+/// What a file is in: what its mark says, else what is asked for, else UTF-8. Cuts off the mark.
+fn encoding_of(
+    head: &mut Vec<u8>,
+    name: &Path,
+    asked: Option<&'static Encoding>,
+) -> Result<&'static Encoding, TableError> {
+    let path = || name.to_owned();
+    let no_text = NO_TEXT.iter().find(|(begin, ..)| head.starts_with(begin));
+    if let Some((_, what, hint)) = no_text {
+        return Err(TableError::NoText {
+            path: path(),
+            what,
+            hint,
+        });
+    }
+    if let Some((encoding, mark)) = Encoding::for_bom(head) {
+        head.drain(..mark);
+        return Ok(encoding);
+    }
+    let order = byte_order(head);
+    match (asked, order) {
+        (None, Some(encoding)) => Err(TableError::Utf16 {
+            path: path(),
+            encoding: encoding.name(),
+        }),
+        // `utf-16` names no byte order.
+        (Some(asked), Some(order)) if asked == UTF_16LE || asked == UTF_16BE => Ok(order),
+        (asked, _) => Ok(asked.unwrap_or(UTF_8)),
+    }
+}
+
+/// The byte order of UTF-16 without a mark: of text in any language, line ends and separators have a zero byte on one
+/// side.
+fn byte_order(head: &[u8]) -> Option<&'static Encoding> {
+    let zeros = |side: usize| {
+        let bytes = head.iter().skip(side).step_by(2);
+        bytes.filter(|byte| **byte == 0).count()
+    };
+    // Some characters have a zero byte on the other side.
+    let (high, low) = (zeros(0), zeros(1));
+    let is_plain = |many: usize, few: usize| many * 8 >= head.len() && many > few * 4;
+    match (is_plain(low, high), is_plain(high, low)) {
+        (true, _) => Some(UTF_16LE),
+        (_, true) => Some(UTF_16BE),
+        _ => None,
+    }
+}
+
+/// The separator that a first line `sep=;` or `"sep=;"` names, and the length of that line.
+fn sep_line(front: &[u8]) -> Option<(u8, usize)> {
+    let end = front.iter().position(|byte| *byte == b'\n');
+    let length = end.map_or(front.len(), |end| end + 1);
+    let line = &front[..end.unwrap_or(front.len())];
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let bare = line
+        .strip_prefix(b"\"")
+        .and_then(|line| line.strip_suffix(b"\""));
+    let line = bare.unwrap_or(line);
+    let (name, value) = line.split_at_checked(4)?;
+    match value {
+        [separator] if separator.is_ascii() && !b"\"\r\n".contains(separator) => name
+            .eq_ignore_ascii_case(b"sep=")
+            .then_some((*separator, length)),
+        _ => None,
+    }
+}
+
+fn line_ends(bytes: &[u8]) -> u64 {
+    bytes.iter().filter(|byte| **byte == b'\n').count() as u64
+}
