@@ -236,7 +236,7 @@ fn what_git_knows_of_the_tree_is_put_back() {
     assert!(
         bench
             .run_folder()
-            .join("units/a/aside/git/hooks/pre-commit")
+            .join("units/a/aside/git-folder/hooks/pre-commit")
             .exists()
     );
 }
