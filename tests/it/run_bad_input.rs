@@ -192,7 +192,7 @@ fn a_swarm_that_no_protocol_has() {
         ("{consensus_threshold: 6}", "there are 5 voters"),
         (
             "{consensus_threshold: 0}",
-            "`swarm.consensus_threshold` is 0",
+            "`swarm.consensus_threshold` of the task is 0",
         ),
     ] {
         let bench = Bench::new(&[Task::new("a").more(&format!("swarm: {swarm}"))]);

@@ -101,7 +101,7 @@ fn what_a_worker_does_to_its_copy_does_not_reach_the_next_wave() {
     let work = bench.work().display().to_string();
     let script = format!(
         "case $MESH_ITEM_ID in a.proposal.*) \
-           echo spoilt >kept.txt; echo more >new.txt; mkdir -p made/deep; echo x >made/deep/y; rm run.sh; chmod 600 a.txt; \
+           echo spoilt >kept.txt; echo more >new.txt; mkdir -p made/deep; echo x >made/deep/y; rm run.sh; chmod 700 a.txt; \
            rm -r src; ln -s '{work}/src' src; ln -f '{work}/.gitignore' linked; chmod 500 .;; \
          *) {{ cat kept.txt a.txt src/deep/x.txt; stat -c %a a.txt; ls -A; test -L src && echo a link; }} >'{log}'.$MESH_ITEM_ID 2>&1;; esac; \
          exec '{}' --answers '{answers}'",
@@ -110,7 +110,7 @@ fn what_a_worker_does_to_its_copy_does_not_reach_the_next_wave() {
     let before = bench.tree();
     let said = bench.mesh(&["run", "--run-id", "R", "--", "sh", "-c", &script]);
     assert_eq!(said.code, 0, "{}", said.err);
-    let expected = "kept\nold\nx\n644\n.gitignore\n.step\na.txt\nkept.txt\nrun.sh\nsrc\n";
+    let expected = "kept\nold\nx\n600\n.gitignore\n.step\na.txt\nkept.txt\nrun.sh\nsrc\n";
     for row in [
         "a.critique.skeptic.1",
         "a.synthesis.synthesizer.1",

@@ -32,8 +32,10 @@ fn walk(root: &Path, files: &mut usize, open: &mut Vec<String>) {
     if metadata.is_symlink() {
         return;
     }
-    // A copy of a program of the user's is a program.
-    let is_copy = root.components().any(|part| part.as_os_str() == "snapshot");
+    // A copy of a program of the user's is a program, and one that was moved aside stays one.
+    let is_copy = root
+        .components()
+        .any(|part| part.as_os_str() == "snapshot" || part.as_os_str() == "aside");
     let wanted = match metadata.is_dir() || is_copy {
         true => 0o700,
         false => 0o600,
