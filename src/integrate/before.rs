@@ -200,8 +200,7 @@ impl Saved {
 
     fn write(&self) -> io::Result<()> {
         let census = self.store.file(CENSUS);
-        crate::private::write(&census.with_extension("new"), &self.census.to_bytes())?;
-        std::fs::rename(census.with_extension("new"), &census)?;
+        crate::durable::write_private(&census, &self.census.to_bytes())?;
         let guard = serde_json::to_vec(&self.guard).map_err(io::Error::from)?;
         crate::durable::write_private(&self.store.file(GUARD), &guard)?;
         self.store.sync()

@@ -4,14 +4,21 @@ use crate::private;
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A folder of contents.
 #[derive(Clone, Debug)]
 pub(super) struct Store {
     folder: PathBuf,
+    /// How many contents were put that were not there.
+    fresh: Arc<AtomicUsize>,
 }
+
+/// So many new contents are made durable one by one; beyond that, the whole file system at once takes less.
+const SYNCED_MAX: usize = 256;
 
 impl Store {
     /// The store in `folder`, which is made where it is missing.
@@ -24,6 +31,7 @@ impl Store {
     pub fn at(folder: &Path) -> Self {
         Self {
             folder: folder.to_owned(),
+            fresh: Arc::default(),
         }
     }
 
@@ -46,7 +54,11 @@ impl Store {
             .is_ok_and(|metadata| metadata.len() == content.len() as u64);
         if !is_there {
             let temporary = self.folder.join(format!("{name}.new"));
-            private::write(&temporary, content)?;
+            let mut file = private::create(&temporary)?;
+            file.write_all(content)?;
+            if self.fresh.fetch_add(1, Ordering::Relaxed) < SYNCED_MAX {
+                file.sync_data()?;
+            }
             std::fs::rename(temporary, path)?;
         }
         Ok(name)
@@ -74,13 +86,16 @@ impl Store {
         Ok(())
     }
 
-    /// Makes everything in the store durable: all of the file system at once, which is much less than file by file.
+    /// Makes everything in the store durable. Not by the whole file system as long as that can be helped: others may
+    /// have a lot to write there.
     pub fn sync(&self) -> io::Result<()> {
         let folder = File::open(&self.folder)?;
-        #[cfg(target_os = "linux")]
-        rustix::fs::syncfs(&folder)?;
-        #[cfg(not(target_os = "linux"))]
-        rustix::fs::sync();
+        if self.fresh.load(Ordering::Relaxed) > SYNCED_MAX {
+            #[cfg(target_os = "linux")]
+            rustix::fs::syncfs(&folder)?;
+            #[cfg(not(target_os = "linux"))]
+            rustix::fs::sync();
+        }
         folder.sync_all()
     }
 }
