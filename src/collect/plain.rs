@@ -123,10 +123,11 @@ impl<'b> Plain<'b> {
     }
 }
 
-/// Text that says by its mark that it is UTF-16, as a shell of Windows writes it.
+/// Text that says by its mark that it is UTF-16, as a shell of Windows writes it. Every character of JSON's own has a zero byte
+/// there; without one, the mark is two bytes that are not UTF-8.
 fn utf16(bytes: &[u8]) -> Option<Cow<'_, str>> {
     let (encoding, mark) = Encoding::for_bom(bytes)?;
-    if encoding == encoding_rs::UTF_8 {
+    if encoding == encoding_rs::UTF_8 || !bytes.contains(&0) {
         return None;
     }
     encoding.decode_without_bom_handling_and_without_replacement(&bytes[mark..])
@@ -217,6 +218,7 @@ mod tests {
         }
         assert_eq!(plain(b"\xff\xfe{\0}\0"), "{}");
         assert_eq!(plain(b"\xfe\xff\0{\0}"), "{}");
+        assert_eq!(plain(b"\xff\xfe{\"n\":"), "\u{fffd}\u{fffd}{\"n\":");
     }
 
     #[test]

@@ -203,7 +203,13 @@ fn runs_are_listed_and_shown() {
     assert_snapshot!(show, @r"
     run RUN completed
     rows: 1 of 2 completed, 1 failed
+    used: not reported by this agent
     output: WORK/out.csv
     folder: STATE/runs/RUN
+
+    Failed rows
+      b  no_response: the worker ended without a report, a result file or any output
+        log: none kept
+      one in full: mesh runs show RUN --row ID
     ");
 }
