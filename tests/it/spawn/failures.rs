@@ -18,7 +18,7 @@ fn ends(options: &[&str], behaviour: &[&str]) -> String {
 #[test]
 fn each_has_its_code_and_says_what_was_wrong() {
     assert_snapshot!(ends(&["--retries", "0"], &["--never"]), @"failed | 1 | no_response: the worker ended without a report, a result file or any output |");
-    assert_snapshot!(ends(&["--retries", "0"], &["--broken"]), @"failed | 1 | no_response: no JSON object in 12 bytes of standard output, and no report |");
+    assert_snapshot!(ends(&["--retries", "0"], &["--broken"]), @"failed | 1 | invalid_output_schema: the answer is not valid UTF-8: byte 0xFF at line 1 column 1 (byte offset 0) |");
     assert_snapshot!(ends(&["--retries", "0"], &["--bad"]), @r#"failed | 1 | invalid_output_schema: /answer: value is not of type "string" |"#);
     assert_snapshot!(ends(&[], &["--exit", "3"]), @"failed | 1 | worker_exit: exit code 3 |");
     assert_snapshot!(ends(&[], &["--flood"]), @"failed | 1 | output_too_large: more than 8388608 bytes on standard output |");
