@@ -5,7 +5,7 @@ use super::JobError;
 use super::backoff::{self, Delayed};
 use super::input::Row;
 use super::outcome::{Failure, Outcome};
-use super::pool::{Pool, PoolEvent, Running, Turn, Waiting};
+use super::pool::{Kept, Pool, PoolEvent, Running, Turn, Waiting};
 use super::thread::{Finished, Task};
 use crate::clock;
 use crate::model::{
@@ -16,8 +16,11 @@ use jiff::Timestamp;
 use serde_json::Value;
 use std::time::Duration;
 
-/// When a row meets so many rate limits one after the other, some hours of waiting did not help, and the job ends.
+/// When a row meets so many rate limits one after the other, more than an hour of waiting did not help: the job ends; or
+/// the row fails alone, where others were answered meanwhile.
 const RATE_LIMITS_MAX: u32 = 20;
+/// So often a row is tried once more after the network or the machine kept it from an answer.
+const OUTAGES_MAX: u32 = 3;
 /// The most refused reports that are recorded of one job; more than that is a flood.
 const REFUSALS_MAX: u32 = 1000;
 
@@ -84,7 +87,8 @@ impl<'p> Pool<'p> {
         let Some(running) = self.no_longer_running(row.index) else {
             return;
         };
-        let limits = running.rate_limits + 1;
+        let kept = self.kept_by_a_limit(running.kept);
+        let limits = kept.rate_limits;
         let average = self.average.unwrap_or(finished.duration);
         self.average = Some((average * 7 + finished.duration) / 8);
         let said = finished.until.map(left_until);
@@ -108,17 +112,23 @@ impl<'p> Pool<'p> {
             }
             Outcome::Failed(failure, text) => {
                 session = finished.session.filter(|_| failure.is_mendable());
-                let end = self.after_failure(failure, row.index);
+                let end = match self.is_worth_waiting(finished.fault, running.kept.outages) {
+                    true => AttemptEnd::Unavailable,
+                    false => self.after_failure(failure, row.index),
+                };
                 (end, Some(coded(failure.code(), &text)))
             }
             Outcome::Unavailable(text, refusal) => {
+                let is_worn_out = limits >= RATE_LIMITS_MAX;
+                let is_alone = is_worn_out && self.ration.answers() > kept.answers_before;
                 let (end, failure) = match refusal.fault {
-                    Fault::LogIn => (AttemptEnd::Unavailable, Failure::WorkerExit),
+                    Fault::LogIn | Fault::Credit => (AttemptEnd::Unavailable, Failure::WorkerExit),
+                    Fault::RateLimit if is_alone => (AttemptEnd::Failed, Failure::RateLimited),
                     _ => (AttemptEnd::RateLimited, Failure::RateLimited),
                 };
                 if refusal.fault == Fault::RateLimit {
                     self.ration.refused(said);
-                    if limits >= RATE_LIMITS_MAX {
+                    if is_worn_out && !is_alone {
                         let text = format!("item `{}` met {limits} in a row: {text}", row.id);
                         self.ration.breaker().wore_out(&text);
                     }
@@ -172,7 +182,10 @@ impl<'p> Pool<'p> {
                         row,
                         feedback: error,
                         session,
-                        rate_limits: 0,
+                        kept: Kept {
+                            rate_limits: 0,
+                            ..running.kept
+                        },
                         was_locked_out: false,
                     },
                 ));
@@ -194,18 +207,47 @@ impl<'p> Pool<'p> {
                     row,
                     feedback: running.feedback,
                     session: running.session,
-                    rate_limits: if is_quota {
-                        running.rate_limits
-                    } else {
-                        limits
-                    },
+                    kept: if is_quota { running.kept } else { kept },
                     was_locked_out: false,
                 };
                 // The breaker holds back a row that met a quota, and all others.
                 let delay = if is_quota { Duration::ZERO } else { delay };
                 turn.again.push((delay, waiting));
             }
+            // Who is not logged in or does not pay is asked by a later call.
+            AttemptEnd::Unavailable if is_outage(finished.fault) => {
+                let outages = running.kept.outages + 1;
+                let delayed = self.delayed(&row, attempt);
+                let ours = self.settings.bounds.retry_delay;
+                let delay = backoff::after_outage(outages, ours, delayed);
+                let waiting = Waiting {
+                    row,
+                    feedback: running.feedback,
+                    session: running.session,
+                    kept: Kept {
+                        rate_limits: 0,
+                        outages,
+                        ..running.kept
+                    },
+                    was_locked_out: false,
+                };
+                turn.again.push((delay, waiting));
+            }
             _ => {}
+        }
+    }
+
+    /// What is kept in mind of a row once it met a rate limit more.
+    fn kept_by_a_limit(&self, before: Kept) -> Kept {
+        let is_first = before.rate_limits == 0;
+        Kept {
+            rate_limits: before.rate_limits + 1,
+            answers_before: if is_first {
+                self.ration.answers()
+            } else {
+                before.answers_before
+            },
+            ..before
         }
     }
 
@@ -237,7 +279,7 @@ impl<'p> Pool<'p> {
             row: task.row.clone(),
             feedback: running.feedback.clone(),
             session: running.session.clone(),
-            rate_limits: running.rate_limits,
+            kept: running.kept,
             was_locked_out: task.was_locked_out,
         });
         self.withdrawn(task, turn);
@@ -257,6 +299,15 @@ impl<'p> Pool<'p> {
             row_index: row.index,
             attempt,
         }
+    }
+
+    /// Whether a row is tried once more, without using up an attempt, because the network or the machine failed and not the
+    /// row. A program that has started for no row will start for none. `--retries 0` is the word of somebody who
+    /// wants every row to be tried once.
+    fn is_worth_waiting(&self, fault: Option<Fault>, outages: u32) -> bool {
+        let may_pass = fault != Some(Fault::Program) || self.ration.has_answered();
+        let has_some_left = outages < OUTAGES_MAX && self.settings.bounds.retries > 0;
+        is_outage(fault) && may_pass && has_some_left
     }
 
     fn after_failure(&self, failure: Failure, index: u64) -> AttemptEnd {
@@ -324,6 +375,11 @@ impl<'p> Pool<'p> {
             completed_at: clock::csv_time(clock::now()),
         }));
     }
+}
+
+/// The network or the machine failed.
+fn is_outage(fault: Option<Fault>) -> bool {
+    matches!(fault, Some(Fault::Network | Fault::Memory | Fault::Program))
 }
 
 /// From now until `until`.

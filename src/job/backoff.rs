@@ -15,6 +15,8 @@ use std::time::Duration;
 const DELAY_MAX: Duration = Duration::from_secs(300);
 /// The first delay after a rate limit for which the worker gave no time.
 const RATE_LIMIT_DELAY: Duration = Duration::from_secs(15);
+/// The first delay after the network or the machine failed.
+const OUTAGE_DELAY: Duration = Duration::from_secs(2);
 /// The first lower bound where it gave one.
 const RATE_LIMIT_DELAY_MIN: Duration = Duration::from_secs(1);
 
@@ -70,6 +72,13 @@ pub fn after_rate_limit(streak: u32, said: Option<Duration>, delayed: Delayed<'_
         }
         None => jittered(doubled(RATE_LIMIT_DELAY, streak), delayed, streak),
     }
+}
+
+/// The delay after the network or the machine kept a row from an answer `nth` times in a row (1-based): 2 s, doubling, of
+/// which the jitter leaves a half to the whole; or what `--retry-delay` makes of it, where that is longer.
+pub fn after_outage(nth: u32, ours: Backoff, delayed: Delayed<'_>) -> Duration {
+    let outage = jittered(doubled(OUTAGE_DELAY, nth), delayed, nth);
+    outage.max(ours.after_failure(nth, delayed))
 }
 
 /// `base * 2^(nth - 1)`, bounded.
@@ -235,6 +244,20 @@ mod tests {
         ] {
             let delay = after_rate_limit(streak, None, delayed(&job, 3));
             assert!(seconds(range, delay), "{streak} {delay:?}");
+        }
+    }
+
+    #[test]
+    fn after_an_outage_the_longer_delay_counts() {
+        let job = job();
+        for (nth, ours, range) in [
+            (1, "0", 1.0..2.0),
+            (3, "0", 4.0..8.0),
+            (2, "20", 20.0..40.0),
+        ] {
+            let ours = ours.parse().expect("seconds");
+            let delay = after_outage(nth, ours, delayed(&job, 3));
+            assert!(seconds(range, delay), "{nth} {delay:?}");
         }
     }
 

@@ -1,5 +1,5 @@
-//! The breaker of an account: open while its quota is used up or nobody is logged in, so that no row is started only to
-//! be refused.
+//! The breaker of an account: open while its quota is used up, nobody is logged in or no credit is left, so that no row
+//! is started only to be refused.
 //!
 //! One for all jobs of a run, as they share the account. Open, it lets nothing start until the time that the service
 //! named, else for 15 s, doubling to 15 min; then one row at a time asks. Its answer closes the breaker, another refusal
@@ -57,6 +57,11 @@ pub enum Shut {
         /// What the service said.
         text: String,
     },
+    /// Somebody has to pay, or to raise what may be spent.
+    Credit {
+        /// What the service said.
+        text: String,
+    },
     /// The agent has to be logged in.
     LogIn {
         /// What it said.
@@ -90,7 +95,11 @@ impl Breaker {
     pub fn would_admit(&self, now: Timestamp) -> bool {
         match &self.state {
             State::Closed => true,
-            State::Open(open) => !open.is_asked && now >= open.until,
+            State::Open(open) => {
+                // No wait is longer than may be waited: where one seems to be, the clock was set back meanwhile.
+                let is_due = now >= open.until || self.is_too_far(now, open.until);
+                !open.is_asked && is_due
+            }
             State::Shut(_) => false,
         }
     }
@@ -162,6 +171,14 @@ impl Breaker {
             text: text.to_owned(),
             advice: advice.to_owned(),
         });
+    }
+
+    /// The account has no credit.
+    pub fn ran_out(&mut self, text: &str) {
+        if !matches!(self.state, State::Shut(_)) {
+            let text = text.to_owned();
+            self.state = State::Shut(Shut::Credit { text });
+        }
     }
 
     /// A row met rate limits over and over.
@@ -358,6 +375,29 @@ mod tests {
         breaker.answered();
         assert_eq!(breaker.admit(at(9999)), Admission::Refused);
         assert!(matches!(breaker.shut(), Some(Shut::LogIn { .. })));
+    }
+
+    #[test]
+    fn without_credit_nothing_starts() {
+        let mut breaker = breaker();
+        breaker.ran_out("credit balance is too low");
+        breaker.met(at(0), Some(at(5)), true, "x");
+        breaker.answered();
+        assert_eq!(breaker.admit(at(9999)), Admission::Refused);
+        assert_eq!(breaker.waits_until(), None);
+        let text = "credit balance is too low".to_owned();
+        assert_eq!(breaker.shut(), Some(&Shut::Credit { text }));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_keeps_no_row_waiting_for_longer_than_may_be_waited() {
+        let mut breaker = breaker();
+        breaker.met(at(0), Some(at(3000)), false, "x");
+        assert_eq!(breaker.admit(at(-500)), Admission::Refused);
+        assert_eq!(breaker.admit(at(-86_400)), Admission::Asks);
+        breaker.met(at(-86_399), Some(at(-86_000)), true, "x");
+        assert_eq!(breaker.admit(at(-86_100)), Admission::Refused);
+        assert_eq!(breaker.admit(at(-86_000)), Admission::Asks);
     }
 
     #[test]

@@ -94,6 +94,9 @@ impl Ending {
     pub fn advice(&self) -> Option<&str> {
         match self {
             Ending::Shut(Shut::LogIn { advice, .. }) => Some(advice),
+            Ending::Shut(Shut::Credit { .. }) => {
+                Some("add credit to the account, or raise what it may spend, and go on then")
+            }
             _ => None,
         }
     }
@@ -122,6 +125,7 @@ fn told(shut: &Shut) -> String {
         Shut::TooLong { until: None, text } => format!(
             "a rate limit of unknown end was waited for as long as rate_limit_wait_max allows: {text}"
         ),
+        Shut::Credit { text } => format!("the account has no credit left: {text}"),
         Shut::LogIn { text, .. } => format!("the agent is not logged in: {text}"),
     }
 }

@@ -98,9 +98,21 @@ impl Outcome {
             Outcome::Failed(Failure::WorkerExit, text) => {
                 ended.and_then(|ended| fault(ended, text))
             }
+            Outcome::Failed(Failure::NoResponse, _) => {
+                let is_down =
+                    ended.is_some_and(|ended| tells_of_an_outage(&ended.stdout, &ended.stderr));
+                is_down.then_some(Fault::Network)
+            }
             _ => None,
         }
     }
+}
+
+/// Whether the last thing that a program said in place of an answer is that it reached nobody.
+fn tells_of_an_outage(stdout: &[u8], stderr: &[u8]) -> bool {
+    [stdout, stderr]
+        .into_iter()
+        .any(|bytes| refusal::is_outage(&last_line(bytes)))
 }
 
 /// A kill that was not ours, or a service that is out of reach.
@@ -136,6 +148,10 @@ pub(super) fn judge(
 ) -> Outcome {
     if let Some(result) = report {
         return Outcome::Result(result, ReportVia::Report);
+    }
+    if let (Cause::TimedOut | Cause::Idle, Some((line, refusal))) = (ended.cause, waited_for(ended))
+    {
+        return Outcome::Unavailable(line, refusal);
     }
     match ended.cause {
         Cause::Stopped => {
@@ -198,6 +214,16 @@ fn instead_of_answer(ended: &Ended, reading: &Reading<'_>) -> Option<(String, Re
         let refusal = refusal::read_instead_of_answer(&String::from_utf8_lossy(bytes))?;
         Some((last_line(bytes), refusal))
     })
+}
+
+/// The limit that a worker waited for by itself until its time was up: the last that it said.
+fn waited_for(ended: &Ended) -> Option<(String, Refusal)> {
+    [&ended.stdout, &ended.stderr]
+        .into_iter()
+        .find_map(|bytes| {
+            let line = last_line(bytes);
+            Some((line.clone(), refusal::read_instead_of_answer(&line)?))
+        })
 }
 
 fn last_line(bytes: &[u8]) -> String {

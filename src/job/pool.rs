@@ -210,7 +210,7 @@ pub(super) struct Pool<'p> {
     /// The next rows, for which there is no room in the budget, or no place. Further attempts that come due meanwhile stand
     /// in front.
     pub held: VecDeque<Waiting>,
-    /// Rows that an earlier call took for ones that nobody was logged in for: they come last, when it is known whether
+    /// Rows that an earlier call took for ones that nobody was logged in for, or that nobody paid for: they come last, when it is known whether
     /// others are answered.
     pub doubtful: VecDeque<Waiting>,
     /// Rows may be left that this turn did not begin because of a limit.
@@ -245,10 +245,21 @@ pub(super) struct Waiting {
     pub feedback: Option<String>,
     /// The conversation to go on with.
     pub session: Option<Session>,
+    /// What kept it from an answer before.
+    pub kept: Kept,
+    /// An earlier call took it for one that nobody was logged in for, or that nobody paid for.
+    pub was_locked_out: bool,
+}
+
+/// What kept a row from an answer in this call, though the row was not to blame.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Kept {
     /// Rate limits met in a row.
     pub rate_limits: u32,
-    /// An earlier call took it for one that nobody was logged in for.
-    pub was_locked_out: bool,
+    /// How many rows were answered before the first of these.
+    pub answers_before: u64,
+    /// How often the network or the machine failed.
+    pub outages: u32,
 }
 
 /// A row that is queued or under way.
@@ -261,8 +272,8 @@ pub(super) struct Running<'p> {
     pub session: Option<Session>,
     /// What is put aside for it.
     pub reserve: Reserve,
-    /// Rate limits met in a row.
-    pub rate_limits: u32,
+    /// What kept it from an answer before.
+    pub kept: Kept,
     /// Its place among all jobs.
     pub place: Option<Place<'p>>,
     /// It is to find out whether a limit still holds.
@@ -517,7 +528,7 @@ impl<'p> Pool<'p> {
                 feedback: next.feedback.clone(),
                 session: next.session.clone(),
                 reserve,
-                rate_limits: next.rate_limits,
+                kept: next.kept,
                 place: place.flatten(),
                 asks,
             };
@@ -577,8 +588,8 @@ impl<'p> Pool<'p> {
                 row,
                 feedback: details.feedback,
                 session: details.session,
-                rate_limits: 0,
-                was_locked_out: details.fault == Some(Fault::LogIn),
+                kept: Kept::default(),
+                was_locked_out: matches!(details.fault, Some(Fault::LogIn | Fault::Credit)),
             };
             match next.was_locked_out {
                 true => self.doubtful.push_back(next),
@@ -682,7 +693,7 @@ impl<'p> Pool<'p> {
     fn waits_until(&self) -> Option<Timestamp> {
         let of_rows = || {
             let ((due, _), first) = self.waiting.first_key_value()?;
-            let is_all = self.running.is_empty() && first.rate_limits > 0;
+            let is_all = self.running.is_empty() && first.kept.rate_limits > 0;
             let left = due.saturating_duration_since(Instant::now());
             (is_all && !left.is_zero()).then(|| clock::now() + left)
         };

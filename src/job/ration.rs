@@ -7,7 +7,7 @@ use super::throttle::Throttle;
 use crate::clock;
 use crate::model::Usage;
 use jiff::Timestamp;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,8 +18,8 @@ pub struct Ration {
     purse: Mutex<Purse>,
     throttle: Mutex<Throttle>,
     breaker: Mutex<Breaker>,
-    /// A row was answered since this was made.
-    has_answered: AtomicBool,
+    /// Rows that were answered since this was made.
+    answers: AtomicU64,
 }
 
 /// How many rows may run at once, as people are shown it.
@@ -49,7 +49,7 @@ impl Ration {
             purse: Mutex::new(Purse::new(budget, spent)),
             throttle: Mutex::new(Throttle::new(most, has_service)),
             breaker: Mutex::new(Breaker::new(wait_max)),
-            has_answered: AtomicBool::new(false),
+            answers: AtomicU64::new(0),
         }
     }
 
@@ -117,13 +117,18 @@ impl Ration {
             self.breaker().answered();
         }
         if has_result {
-            self.has_answered.store(true, Ordering::Relaxed);
+            self.answers.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Whether a row was answered in this call.
+    /// Rows that were answered in this call.
+    pub(super) fn answers(&self) -> u64 {
+        self.answers.load(Ordering::Relaxed)
+    }
+
+    /// Whether there is one.
     pub(super) fn has_answered(&self) -> bool {
-        self.has_answered.load(Ordering::Relaxed)
+        self.answers() > 0
     }
 
     /// Why nothing starts any more, if so.

@@ -41,7 +41,7 @@ pub(super) struct Task {
     pub pulse: Arc<Pulse>,
     /// It is to find out whether a limit of the account still holds.
     pub asks: bool,
-    /// An earlier call took its row for one that nobody was logged in for.
+    /// An earlier call took its row for one that nobody was logged in for, or that nobody paid for.
     pub was_locked_out: bool,
 }
 
@@ -195,11 +195,11 @@ impl WorkerThread<'_> {
         }
     }
 
-    /// A row that is refused once more while others are answered is not refused for want of a log-in.
+    /// A row that is refused once more while others are answered is not refused for want of a log-in or of credit.
     fn believed(&self, outcome: Outcome, was_locked_out: bool) -> Outcome {
         match outcome {
             Outcome::Unavailable(text, refusal)
-                if refusal.fault == Fault::LogIn
+                if matches!(refusal.fault, Fault::LogIn | Fault::Credit)
                     && was_locked_out
                     && self.ration.has_answered() =>
             {
@@ -234,6 +234,7 @@ impl WorkerThread<'_> {
                 let advice = log_in_advice(text);
                 self.ration.breaker().locked_out(text, advice);
             }
+            Fault::Credit => self.ration.breaker().ran_out(text),
             Fault::Quota => self.ration.breaker().met(now, until, asked, text),
             // A short limit is the row's to wait for, unless it was sent to ask, or the limit is no short one.
             _ => {

@@ -129,6 +129,8 @@ pub enum Fault {
     RateLimit,
     /// The account has used up what it may use for now.
     Quota,
+    /// The account has no money left, and no time mends that: somebody has to pay, or to raise a limit.
+    Credit,
     /// The agent is not logged in, or may not.
     LogIn,
     /// The service is out of reach or broken.
@@ -145,6 +147,7 @@ impl Fault {
         match self {
             Fault::RateLimit => "a rate limit",
             Fault::Quota => "a used-up quota",
+            Fault::Credit => "an account without credit",
             Fault::LogIn => "a missing log-in",
             Fault::Network => "a service out of reach",
             Fault::Memory => "a worker killed from outside, as when memory runs out",

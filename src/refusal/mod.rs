@@ -1,22 +1,23 @@
 //! What agents and the services behind them print instead of an answer: a limit, a used-up quota, a missing log-in, a
-//! network that is down. And until when a limit holds, as far as the text says.
+//! network that is down, an account without credit. And until when a limit holds, as far as the text says.
 //!
 //! Data and pure functions: the words are in `templates/limits/`, one file for each program, with examples that are the
 //! tests. To be asked only about an attempt without a usable answer. Agents also print the code and the tests that they
-//! work on, in which `overloaded`, `rate_limit` and `429` are common words; hence only the last 8 KiB count, and every
-//! pattern asks for more than such a word. No clock here: a time of day becomes a moment in [`Reset::resolve`].
+//! work on, in which `overloaded`, `rate_limit` and `429` are common words; hence only the last lines count, those of test
+//! runners and compilers do not ([`mod@lines`]), and every pattern asks for more than such a word. No clock here: a time of
+//! day becomes a moment in [`Reset::resolve`].
 
+mod lines;
 mod pattern;
 mod reset;
 
 pub use reset::Reset;
 
 use crate::model::Fault;
+use lines::{end, is_error, is_markup, plain, without_tools};
 use pattern::BOOK;
 use serde_json::{Map, Value};
 
-/// How much of the end of a text is looked at.
-const TAIL_BYTES: usize = 8 * 1024;
 /// A sentence of a program begins its line, behind a mark or two.
 const LEAD_BYTES_MAX: usize = 24;
 
@@ -29,29 +30,50 @@ pub struct Refusal {
     pub reset: Option<Reset>,
 }
 
+impl Refusal {
+    /// An account that can be asked again at a time is no account without credit.
+    fn of(fault: Fault, text: &str) -> Self {
+        let reset = Reset::find(text);
+        let fault = match fault {
+            Fault::Credit if reset.is_some() => Fault::Quota,
+            fault => fault,
+        };
+        Self { fault, reset }
+    }
+}
+
 /// What `text`, the end of what a failed agent printed, tells of; nothing where it is an ordinary failure.
 pub fn read(text: &str) -> Option<Refusal> {
-    let text = tail(text);
-    let fault = BOOK.find(text, |_| true)?;
-    Some(Refusal {
-        fault,
-        reset: Reset::find(text),
-    })
+    let text = plain(text);
+    let text = end(&text);
+    let fault = BOOK.find(&without_tools(text), |_| true)?;
+    Some(Refusal::of(fault, text))
 }
 
 /// The same of an agent that ended well and left no answer. It may have talked about limits in prose, so the line has to
 /// be the program's own: it begins with the sentence, or with the word `error`.
 pub fn read_instead_of_answer(text: &str) -> Option<Refusal> {
-    let text = tail(text);
-    let found = text.lines().find_map(|line| {
-        let is_error = is_error_line(line);
-        BOOK.find(line, |place| {
-            is_error || (place.is_alone && place.begins <= LEAD_BYTES_MAX)
-        })
-    })?;
-    (found != Fault::Network).then(|| Refusal {
-        fault: found,
-        reset: Reset::find(text),
+    let text = plain(text);
+    let text = end(&text);
+    let said = without_tools(text);
+    let own_lines = said.lines().filter(|line| !is_markup(line));
+    let faults = own_lines.filter_map(of_own_line);
+    let fault = faults.into_iter().find(|fault| *fault != Fault::Network)?;
+    Some(Refusal::of(fault, text))
+}
+
+/// Whether `line` is the word of a program that reached nobody.
+pub fn is_outage(line: &str) -> bool {
+    let line = plain(line);
+    let line = without_tools(&line);
+    !is_markup(&line) && of_own_line(&line) == Some(Fault::Network)
+}
+
+/// What a line says that begins with the sentence, or with the word `error`.
+fn of_own_line(line: &str) -> Option<Fault> {
+    let is_error = is_error(line);
+    BOOK.find(line, |place| {
+        is_error || (place.is_alone && place.begins <= LEAD_BYTES_MAX)
     })
 }
 
@@ -78,39 +100,29 @@ fn is_envelope(object: &Map<String, Value>) -> bool {
             "request_id",
             "session_id",
         ]);
-    is_failed_result || is_event || is_body
+    // `{"statusCode":429,"message":"…"}` of a gateway.
+    let status = ["statusCode", "status", "code"];
+    let has_failed = |key: &str| {
+        let number = object.get(key).and_then(Value::as_u64);
+        number.is_some_and(|number| (400..600).contains(&number))
+    };
+    let is_gateways = status.into_iter().any(has_failed)
+        && object.contains_key("message")
+        && holds(&[
+            "statusCode",
+            "status",
+            "code",
+            "message",
+            "error",
+            "path",
+            "timestamp",
+        ]);
+    is_failed_result || is_event || is_body || is_gateways
 }
 
 /// How to log in to what speaks in `text`.
 pub fn log_in_advice(text: &str) -> &'static str {
-    BOOK.log_in(tail(text))
-}
-
-fn is_error_line(line: &str) -> bool {
-    let line = line.trim_start_matches(|c: char| !c.is_alphanumeric());
-    let begins = |word: &str| {
-        line.get(..word.len())
-            .is_some_and(|lead| lead.eq_ignore_ascii_case(word))
-    };
-    [
-        "error",
-        "api error",
-        "openai api error",
-        "http",
-        "fatal",
-        "exception",
-        "throttlingexception",
-    ]
-    .iter()
-    .any(|word| begins(word))
-}
-
-fn tail(text: &str) -> &str {
-    let mut from = text.len().saturating_sub(TAIL_BYTES);
-    while !text.is_char_boundary(from) {
-        from += 1;
-    }
-    &text[from..]
+    BOOK.log_in(&without_tools(end(&plain(text))))
 }
 
 #[cfg(test)]
@@ -159,6 +171,36 @@ mod tests {
     }
 
     #[test]
+    fn money_that_is_missing_is_no_quota_unless_a_time_is_named() {
+        let found = |text: &str| read(text).map(|it| (it.fault, it.reset.is_some()));
+        let plan = "You exceeded your current quota, please check your plan and billing details.";
+        for text in [
+            plan,
+            "Credit balance is too low",
+            "Billing hard limit has been reached",
+            r#"{"error":{"code":"insufficient_quota"}}"#,
+        ] {
+            assert_eq!(found(text), Some((Fault::Credit, false)), "{text}");
+            let text = format!("{text} Please retry in 34.07s.");
+            assert_eq!(found(&text), Some((Fault::Quota, true)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_network_that_is_down_is_told_by_a_line_of_the_programs_own() {
+        assert!(is_outage("API Error: Connection error."));
+        assert!(is_outage("Error: connect ECONNREFUSED 127.0.0.1:443"));
+        for line in [
+            "The client retries after ECONNREFUSED.",
+            "- error: connect ECONNREFUSED is retried",
+            "API Error: 429 Too Many Requests",
+            "done",
+        ] {
+            assert!(!is_outage(line), "{line}");
+        }
+    }
+
+    #[test]
     fn an_envelope_of_a_failure_is_no_answer() {
         let fault = |text: &str| {
             let object: Map<String, Value> = serde_json::from_str(text).expect("an object");
@@ -168,6 +210,7 @@ mod tests {
             r#"{"type":"result","is_error":true,"result":"You've hit your limit · resets 3pm"}"#,
             r#"{"type":"turn.failed","error":{"message":"You've hit your usage limit."}}"#,
             r#"{"error":{"type":"usage_limit_reached","message":"x"}}"#,
+            r#"{"statusCode":429,"message":"quota exceeded"}"#,
         ] {
             assert_eq!(fault(text), Some(Fault::Quota), "{text}");
         }
@@ -175,6 +218,8 @@ mod tests {
             r#"{"type":"result","is_error":false,"result":"You've hit your limit"}"#,
             r#"{"answer":"You've hit your limit · resets 3pm"}"#,
             r#"{"error":"rate limit exceeded","answer":1}"#,
+            r#"{"code":7,"message":"quota exceeded"}"#,
+            r#"{"code":429,"message":"quota exceeded","answer":1}"#,
         ] {
             assert_eq!(fault(text), None, "{text}");
         }

@@ -4,7 +4,7 @@
 //! program: claude            # absent: what services say through any program
 //! log_in: run `claude` …     # what to do about a missing log-in
 //! patterns:
-//!   - means: quota           # quota, rate_limit, log_in or network
+//!   - means: quota           # credit, quota, rate_limit, log_in or network
 //!     words: \bhit your limit\b   # a regular expression over lower-case words with one blank between them,
 //!     text: …                # or over the text as it stands, without regard to case
 //!     unless: \brate limit   # not where this is in what was found
@@ -13,8 +13,8 @@
 //! counter_examples: [ … ]    # texts in which no file finds a thing
 //! ```
 //!
-//! Where several find something, a quota goes before a rate limit, that before a missing log-in, and the network comes
-//! last: services wrap what is special in what is general.
+//! Where several find something, missing credit goes before a quota, that before a rate limit, that before a missing
+//! log-in, and the network comes last: services wrap what is special in what is general.
 
 use crate::model::Fault;
 use regex::{Regex, RegexBuilder};
@@ -29,7 +29,13 @@ const FILES: [&str; 5] = [
     include_str!("../../templates/limits/services.yaml"),
 ];
 
-const PRECEDENCE: [Fault; 4] = [Fault::Quota, Fault::RateLimit, Fault::LogIn, Fault::Network];
+const PRECEDENCE: [Fault; 5] = [
+    Fault::Credit,
+    Fault::Quota,
+    Fault::RateLimit,
+    Fault::LogIn,
+    Fault::Network,
+];
 
 /// All files. They are part of the program and tested, so one that can't be read finds nothing rather than panics.
 pub(super) static BOOK: LazyLock<Book> = LazyLock::new(|| Book::parse(&FILES).unwrap_or_default());
@@ -125,12 +131,11 @@ impl Book {
     }
 
     fn first(&self, text: &str, counts: impl Fn(&Place) -> bool) -> Option<&Pattern> {
-        let plain = ESCAPES.replace_all(text, "");
-        let words = words(&plain);
+        let words = words(text);
         self.patterns.iter().find(|pattern| {
             let over = match pattern.over {
                 Over::Words => &words,
-                Over::Text => plain.as_ref(),
+                Over::Text => text,
             };
             let mut found = pattern.finds.find_iter(over);
             found.any(|found| {
@@ -166,15 +171,6 @@ impl Pattern {
         })
     }
 }
-
-/// Colours and the like; they would part the words. A constant that the tests compile.
-static ESCAPES: LazyLock<Regex> = LazyLock::new(|| {
-    #[expect(
-        clippy::unwrap_used,
-        reason = "a constant that every test of this module compiles"
-    )]
-    Regex::new("\x1b\\[[0-9;?]*[ -/]*[@-~]").unwrap()
-});
 
 /// Lower-case words with one blank between them, so that `rate_limit`, `Rate-Limit` and `rate limit` are one.
 fn words(text: &str) -> String {
@@ -228,7 +224,7 @@ mod tests {
         for source in FILES {
             let file: File = serde_yaml::from_str(source).expect("a file");
             for text in file.counter_examples {
-                assert_eq!(BOOK.find(&text, |_| true), None, "{text}");
+                assert_eq!(crate::refusal::read(&text), None, "{text}");
             }
         }
     }
@@ -236,7 +232,8 @@ mod tests {
     #[test]
     fn colours_do_not_hide_a_limit_and_advice_is_the_programs_own() {
         let text = "\x1b[31mYou've hit your \x1b[1mlimit\x1b[0m · resets 3pm";
-        assert_eq!(BOOK.find(text, |_| true), Some(Fault::Quota));
+        let found = crate::refusal::read(text).map(|refusal| refusal.fault);
+        assert_eq!(found, Some(Fault::Quota));
         assert!(
             BOOK.log_in("Invalid API key · Please run /login")
                 .contains("claude")

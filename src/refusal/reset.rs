@@ -12,13 +12,16 @@ use std::time::Duration;
 
 /// A moment that has just passed is now: texts round to the minute, and so does reading them take its time.
 const JUST_PASSED_SECONDS: i64 = 90;
+/// A time of day without a day that passed no longer ago is not meant for tomorrow: the message is as old as that, or a
+/// clock is wrong. One row that asks too early costs less than a day.
+const NOT_TOMORROW_SECONDS: i64 = 10 * 60;
 /// No span is longer; more than that is a mistake.
 const SPAN_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 /// "Retrying in 5s" is what a program does by itself; so long it waits for a service.
 const OWN_RETRY_SECONDS_MAX: f64 = 60.0;
 
 /// After these comes a span.
-const SPAN_MARKERS: [&str; 19] = [
+const SPAN_MARKERS: [&str; 21] = [
     "retry-after",
     "retry_after",
     "retry after",
@@ -38,10 +41,12 @@ const SPAN_MARKERS: [&str; 19] = [
     "reset-after",
     "resetsin",
     "resetin",
+    "reset-requests",
+    "reset-tokens",
 ];
 
 /// After these comes a moment; of two at one place the longer one counts.
-const MOMENT_MARKERS: [&str; 20] = [
+const MOMENT_MARKERS: [&str; 22] = [
     "resets_at",
     "reset_at",
     "resetsat",
@@ -54,6 +59,8 @@ const MOMENT_MARKERS: [&str; 20] = [
     "reset on",
     "resets",
     "reset",
+    "try again",
+    "wait until",
     "try again at",
     "try again on",
     "try again after",
@@ -193,6 +200,10 @@ impl Moment {
         let moment = at(first)?;
         if is_ahead(moment, now.timestamp()) {
             return Some(moment);
+        }
+        let passed = now.timestamp().as_second() - moment.as_second();
+        if self.day.is_none() && passed <= NOT_TOMORROW_SECONDS {
+            return None;
         }
         at(self.next_day(first)?)
     }
@@ -621,6 +632,15 @@ mod tests {
                 5_000,
             ),
             ("try again in 20s. 3 retries left", 20_000),
+            ("try again in 1h23m45s", 5_025_000),
+            ("resets in 2 days", 172_800_000),
+            ("resets in 2d 4h", 187_200_000),
+            ("x-ratelimit-reset-requests: 6m0s", 360_000),
+            ("Please wait 30 seconds.", 30_000),
+            (
+                "Please wait a moment, try again in about 2 hours",
+                7_200_000,
+            ),
             // The last one is the newest.
             ("try again in 4s\nretry-after: 9\ntry again in 7s", 7_000),
             ("try again in 4s\nretry-after: soon", 4_000),
@@ -715,6 +735,26 @@ mod tests {
                 "Retry-After: Wed, 02 Dec 2026 07:28:00 GMT",
                 "2026-12-02T07:28:00Z",
             ),
+            ("resets Dec 5 at 9am", "2026-12-05T08:00:00Z"),
+            ("resets Oct 5 at 9am (UTC)", "2027-10-05T09:00:00Z"),
+            (
+                "resets at 11:30pm (America/New_York)",
+                "2026-11-30T04:30:00Z",
+            ),
+            (
+                "Daily limit reached. Try again tomorrow at 9am (UTC).",
+                "2026-11-30T09:00:00Z",
+            ),
+            ("Try again tomorrow.", "2026-11-29T23:00:00Z"),
+            ("please wait until 15:45", "2026-11-29T14:45:00Z"),
+            ("x-ratelimit-reset: 1796000000", "2026-11-30T00:53:20Z"),
+            (
+                "anthropic-ratelimit-requests-reset: 2026-12-05T20:19:00Z",
+                "2026-12-05T20:19:00Z",
+            ),
+            ("resets 1pm", "2026-11-30T12:00:00Z"),
+            // It is half past two in Berlin.
+            ("resets 2:29pm", "2026-11-29T13:29:00Z"),
             ("usage limit reached|1796000000", "2026-11-30T00:53:20Z"),
             (r#"{"resets_at":1796000000}"#, "2026-11-30T00:53:20Z"),
             (r#"{"resetsAt": 1796000000000}"#, "2026-11-30T00:53:20Z"),
@@ -729,6 +769,7 @@ mod tests {
             "Claude AI usage limit reached|1760000000",
             "try again at Oct 14th, 2025 8:53 AM.",
             "Retry-After: Wed, 21 Oct 2015 07:28:00 GMT",
+            "resets 2:25pm",
         ] {
             assert!(Reset::find(text).is_some(), "{text}");
             assert_eq!(resolved(text), None, "{text}");

@@ -175,7 +175,8 @@ impl PlanRun {
                 };
                 verdict.checks = verdict.checks.map(|checks| format!("{checks}\n{shown}"));
             }
-            is_refused |= verdict.verdict != VerdictKind::Accepted;
+            // What the service or the machine did says nothing of the number.
+            is_refused |= verdict.verdict != VerdictKind::Accepted && verdict.fault.is_none();
             verdicts.push(Event::from(verdict));
             self.keep_answer(&wave, id)?;
         }

@@ -164,3 +164,25 @@ fn a_short_quota_is_waited_for_and_every_task_completes() {
         .count();
     assert!((1..=6).contains(&met), "{met} rows met it");
 }
+
+#[test]
+fn what_the_machine_does_is_no_reason_to_run_less_at_once() {
+    let bench = Bench::new(&[Task::new("a")]);
+    let critique = r#"{"findings":[],"must_fix":[],"flip_conditions":[],"risk":"low"}"#;
+    bench.answer("a", "critique.critic_a.2", critique);
+    let mended = bench.beside("mended").display().to_string();
+    let fails = ["--fail-at", ".critique.critic_a.1", &mended, "kill -9 $$"];
+    let said = bench.run_agent(&["--retries=0"], &fails);
+    assert_eq!(
+        (said.code, bench.status_of("a").as_str()),
+        (0, "completed"),
+        "{}",
+        said.err
+    );
+    assert!(
+        bench.rows().contains(&"a.critique.critic_a.2".to_owned()),
+        "{:?}",
+        bench.rows()
+    );
+    assert_eq!(bench.trace(&["backpressure"]), Vec::<String>::new());
+}

@@ -115,13 +115,13 @@ fn without_a_reset_nothing_is_waited_for_where_waiting_is_not_wanted() {
         "row-3",
         "until",
         "1",
-        "Credit balance is too low",
+        "You have reached your usage limit.",
     ];
     let said = spawn_agent(&sandbox, &options, &agent);
     assert_eq!(said.code, 4, "{}", said.err);
     assert!(
         said.err
-            .contains("of unknown end was waited for as long as rate_limit_wait_max allows: exit code 1: Credit"),
+            .contains("of unknown end was waited for as long as rate_limit_wait_max allows: exit code 1: You have"),
         "{}",
         said.err
     );
@@ -236,5 +236,94 @@ fn a_limit_in_place_of_an_answer_is_one_and_in_an_answer_it_is_none() {
         let said = spawn_agent(&sandbox, &["--retries", "0"], &["--say", text]);
         assert_eq!(said.code, exit, "{text}: {}", said.err);
         assert!(!ledger(&sandbox).contains("\"rate_limited\""), "{text}");
+    }
+}
+
+#[test]
+fn without_credit_nothing_is_probed_and_the_run_says_what_to_do() {
+    for text in [
+        "Credit balance is too low",
+        "Billing hard limit has been reached",
+        "Error: 429 You exceeded your current quota, please check your plan and billing details.",
+    ] {
+        let sandbox = numbered(100);
+        let agent = ["--quota", "row-3", "until", "9999999999", text];
+        let said = spawn_agent(&sandbox, &["-j", "4"], &agent);
+        assert_eq!(said.code, 4, "{text}: {}", said.err);
+        for part in [
+            "the account has no credit left: exit code 1: ",
+            "hint: add credit to the account",
+            &format!("mesh resume {}", run_id(&sandbox)),
+        ] {
+            assert!(said.err.contains(part), "{part}: {}", said.err);
+        }
+        let met = ends(&sandbox, "unavailable");
+        assert!((1..=4).contains(&met), "{met} rows were refused");
+        assert_eq!(
+            (ends(&sandbox, "failed"), ends(&sandbox, "rate_limited")),
+            (0, 0)
+        );
+        // Somebody paid.
+        sandbox.write("until", "0");
+        let said = resume(&sandbox);
+        assert_eq!(said.code, 0, "{text}: {}", said.err);
+        assert_eq!(ends(&sandbox, "completed"), 100);
+    }
+}
+
+#[test]
+fn a_limit_that_a_worker_waits_for_by_itself_is_no_timeout() {
+    let sandbox = with_rows("id\na\n");
+    let script = "echo 'Error: Free usage exceeded, subscribe to Go retrying in 6h16m - attempt #1' >&2; exec sleep 600";
+    let options = ["--max-runtime-seconds", "1", "--retries", "0"];
+    let said = spawn(&sandbox, &options, &["sh", "-c", script]);
+    assert_eq!(said.code, 4, "{}", said.err);
+    assert_eq!(table(&sandbox, &COLUMNS), "row-1 | pending | 0");
+    let script = "echo 'I will try again after HTTP 429' >&2; exec sleep 600";
+    let sandbox = with_rows("id\na\n");
+    assert_eq!(spawn(&sandbox, &options, &["sh", "-c", script]).code, 1);
+    assert_eq!(table(&sandbox, &COLUMNS), "row-1 | failed | 1");
+}
+
+#[test]
+fn what_the_network_or_the_machine_did_is_tried_again_and_uses_up_no_attempt() {
+    for (how, code) in [
+        ("echo 'API Error: Connection error.' >&2; exit 1", 0),
+        ("echo 'API Error: Connection error.'; exit 0", 0),
+        ("kill -9 $$", 0),
+        ("exit 137", 0),
+        ("echo 'assertion failed: connected' >&2; exit 1", 1),
+    ] {
+        let script = format!("[ -e met ] && {{ echo '{{}}'; exit; }}; : >met; {how}");
+        let sandbox = with_rows("id\na\n");
+        let said = spawn(&sandbox, &[], &["sh", "-c", &script]);
+        assert_eq!(said.code, code, "{how}: {}", said.err);
+        let status = if code == 0 { "completed" } else { "failed" };
+        assert_eq!(
+            table(&sandbox, &COLUMNS),
+            format!("row-1 | {status} | 1"),
+            "{how}"
+        );
+    }
+    // Somebody wants every row to be tried once.
+    let sandbox = with_rows("id\na\n");
+    let script = "[ -e met ] && { echo '{}'; exit; }; : >met; kill -9 $$";
+    let said = spawn(&sandbox, &["--retries", "0"], &["sh", "-c", script]);
+    assert_eq!(said.code, 1, "{}", said.err);
+}
+
+#[test]
+fn what_tests_and_compilers_say_of_limits_is_no_limit() {
+    for text in [
+        "FAILED tests/test_quota.py::test_quota_exceeded - AssertionError: assert 200 == 429",
+        "src/quota.rs:12: error: cannot find function `quota_exceeded`",
+        "test limits::rate_limit_exceeded ... FAILED",
+        "expected 401 Unauthorized, got 200",
+    ] {
+        let sandbox = with_rows("id\na\n");
+        let script = r#"printf '%s\n' "$0" >&2; exit 1"#;
+        let said = spawn(&sandbox, &["--retries", "0"], &["sh", "-c", script, text]);
+        assert_eq!(said.code, 1, "{text}: {}", said.err);
+        assert_eq!(table(&sandbox, &COLUMNS), "row-1 | failed | 1", "{text}");
     }
 }

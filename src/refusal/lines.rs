@@ -1,0 +1,176 @@
+//! Which lines of a text a program itself may have said: the last ones, without those of test runners and compilers.
+
+use regex::{Regex, RegexBuilder};
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+/// How much of the end of a text is looked at.
+const TAIL_BYTES: usize = 8 * 1024;
+/// And how many lines that are not blank: a failure and its stack trace, not the work before it.
+const TAIL_LINES: usize = 30;
+/// A program that tries again said so last, or it went on.
+const RETRY_LINES: usize = 3;
+
+/// `text` without colours and the like, which would part the words.
+pub(super) fn plain(text: &str) -> Cow<'_, str> {
+    ESCAPES.replace_all(text, "")
+}
+
+/// The end of `text`.
+pub(super) fn end(text: &str) -> &str {
+    let mut from = text.len().saturating_sub(TAIL_BYTES);
+    while !text.is_char_boundary(from) {
+        from += 1;
+    }
+    let text = &text[from..];
+    let is_blank = |line: &&str| line.trim().is_empty();
+    let lines = text.split_inclusive('\n').rev();
+    let mut full = lines.clone().filter(|line| !is_blank(line));
+    let Some(first) = full.nth(TAIL_LINES - 1) else {
+        return text;
+    };
+    // Both are parts of the same text.
+    let at = first.as_ptr() as usize - text.as_ptr() as usize;
+    &text[at..]
+}
+
+/// `text` without lines that tell of tests, of sources and of tries that were followed by others.
+pub(super) fn without_tools(text: &str) -> Cow<'_, str> {
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
+    let late = lines.len().saturating_sub(RETRY_LINES);
+    let is_said = |(number, line): (usize, &&str)| {
+        !TOOL.is_match(line) && (number >= late || !RETRY.is_match(line))
+    };
+    if lines.iter().enumerate().all(is_said) {
+        return text.into();
+    }
+    let said = lines.iter().enumerate().filter(|line| is_said(*line));
+    let said: Vec<&str> = said.map(|(_, line)| *line).collect();
+    said.join("\n").into()
+}
+
+/// An item of a list, a heading, a quotation: part of an answer in prose.
+pub(super) fn is_markup(line: &str) -> bool {
+    let line = line.trim_start();
+    let is_item = ["- ", "* ", "+ ", "> ", "#", "|", "`"];
+    is_item.iter().any(|mark| line.starts_with(mark))
+}
+
+/// Whether a line begins as programs begin the message of a failure: `Error:`, `x.y.ThrottlingException:`, `API Error (529`,
+/// `429 Too Many Requests`.
+pub(super) fn is_error(line: &str) -> bool {
+    ERROR.is_match(line)
+}
+
+static ESCAPES: LazyLock<Regex> = LazyLock::new(|| {
+    regex(concat!(
+        "\x1b\\[[0-9;?]*[ -/]*[@-~]",
+        "|\x1b\\][^\x07\x1b]*(\x07|\x1b\\\\)"
+    ))
+});
+
+static TOOL: LazyLock<Regex> = LazyLock::new(|| {
+    regex(concat!(
+        r"^\s*(test |FAILED |PASSED |ok \d|not ok |--- (FAIL|PASS)|=== |E {2,})",
+        r"|^\S+\.[a-z]{1,5}:\d+(:\d+)?: ",
+        r"|\bassert(ion|ionerror|_\w+)?\b|\bpanicked at\b",
+        r"|\bexpected\b.{0,80}\b(got|found|received|but was)\b",
+    ))
+});
+
+static RETRY: LazyLock<Regex> = LazyLock::new(|| regex(r"\bretr(ying|ied)\b"));
+
+static ERROR: LazyLock<Regex> = LazyLock::new(|| {
+    regex(concat!(
+        r"^\W*(",
+        r"(\w+ ){0,2}[\w.]*(error|exception)(\s*[:(\[]|\s+code\b|\s+\d{3}\b)",
+        r"|(fatal|failed|curl|an error occurred)\s*[:(\[]",
+        r"|http(/[\d.]+)?\s+[45]\d\d\b",
+        r"|([\w.]+:\s+)?[45]\d\d\b",
+        r")",
+    ))
+});
+
+fn regex(source: &str) -> Regex {
+    #[expect(
+        clippy::unwrap_used,
+        reason = "constants that the tests of this module compile"
+    )]
+    RegexBuilder::new(source)
+        .case_insensitive(true)
+        .build()
+        .unwrap()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_is_bounded_in_bytes_and_in_lines() {
+        let long = format!("first\n{}", "ä".repeat(5000));
+        assert!(end(&long).len() <= TAIL_BYTES && end(&long).starts_with('ä'));
+        let lines = |count: usize| "line\n\n".repeat(count);
+        assert!(end(&format!("first\n{}", lines(TAIL_LINES - 1))).starts_with("first"));
+        assert!(end(&format!("first\n{}", lines(TAIL_LINES))).starts_with("line"));
+        assert_eq!(end(""), "");
+    }
+
+    #[test]
+    fn what_tools_report_is_left_out() {
+        for line in [
+            "test limits::quota_exceeded ... FAILED",
+            "FAILED tests/test_quota.py::test_quota_exceeded",
+            "src/quota.rs:12: error: quota exceeded is not handled",
+            "thread 'main' panicked at src/a.rs:1:2: rate limit exceeded",
+            "AssertionError: quota exceeded",
+            "assert_eq!(status, 429)",
+            "expected 401 Unauthorized, got 200 OK",
+        ] {
+            assert_eq!(without_tools(line), "", "{line}");
+        }
+        for line in [
+            "Error: quota exceeded",
+            "botocore.exceptions.ClientError: An error occurred (Throttling)",
+            "exceeded retry limit, last status: 429 Too Many Requests",
+            "retrying in 6h16m",
+        ] {
+            assert_eq!(without_tools(line), line);
+        }
+        let went_on = "429, retrying\na\nb\nc";
+        assert_eq!(without_tools(went_on), "a\nb\nc");
+    }
+
+    #[test]
+    fn the_message_of_a_failure_is_known_by_its_beginning() {
+        for line in [
+            "Error: x",
+            "✕ [API Error: x",
+            "API Error (529 x",
+            "openai.RateLimitError: Error code: 429",
+            "ThrottlingException: x",
+            "Error code: 429",
+            "An error occurred (Throttling) when",
+            "HTTP/1.1 429",
+            "429 Too Many Requests",
+            "google.api_core.exceptions.ResourceExhausted: 429 Resource has been exhausted",
+            "curl: (22) x",
+        ] {
+            assert!(is_error(line), "{line}");
+        }
+        for line in [
+            "Error handling: 429 is retried",
+            "Errors: none",
+            "The errors are mapped",
+            "4290 rows",
+            "I wrote it",
+        ] {
+            assert!(!is_error(line), "{line}");
+        }
+        assert!(is_markup("- Rate limit reached: a banner") && is_markup("# Limits"));
+        assert!(!is_markup("■ You've hit your usage limit"));
+    }
+}
