@@ -48,7 +48,9 @@ impl Reader<'_> {
 
     /// A section whose path the line at hand names.
     fn named_in_words(&self, path: &str) -> Result<Section, PatchError> {
-        let path = name::read(path.trim()).ok_or_else(|| self.malformed(NO_NAME))?;
+        let path = path.trim();
+        let path = name::read(path.strip_prefix("./").unwrap_or(path));
+        let path = path.ok_or_else(|| self.malformed(NO_NAME))?;
         Ok(Section {
             line: self.at + 1,
             envelope: Some(path),

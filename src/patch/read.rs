@@ -108,6 +108,8 @@ impl Reader<'_> {
         let line = self.lines[self.at];
         if let Some(names) = line.strip_prefix("diff --git ") {
             self.git_header(names)
+        } else if self.is_lone_extended() {
+            self.lone_extended()
         } else if line.starts_with("diff --cc ") || line.starts_with("diff --combined ") {
             Err(self.malformed(
                 "a combined diff of a merge can't be applied; give a diff against one state",
@@ -136,25 +138,81 @@ impl Reader<'_> {
     }
 
     fn git_header(&mut self, names: &str) -> Result<(), PatchError> {
-        let mut section = Section {
-            line: self.at + 1,
+        let line = self.at + 1;
+        self.at += 1;
+        let section = Section {
+            line,
             git_names: name::read_both(names),
+            extended: self.extended()?,
             ..Section::default()
         };
-        self.at += 1;
+        self.sections.push(section);
+        self.is_inside = true;
+        Ok(())
+    }
+
+    /// The lines of git's extended header that begin here.
+    fn extended(&mut self) -> Result<Extended, PatchError> {
+        let mut extended = Extended::default();
         while let Some(line) = self.lines.get(self.at) {
-            if !section
-                .extended
-                .take(line)
-                .map_err(|message| self.malformed(message))?
-            {
+            let is_taken = extended.take(line);
+            if !is_taken.map_err(|message| self.malformed(message))? {
                 break;
             }
             self.at += 1;
         }
+        Ok(extended)
+    }
+
+    /// Whether an extended header begins here whose `diff --git` line was left out. Prose seldom has a mode of six digits,
+    /// or both halves of a move in two lines.
+    fn is_lone_extended(&self) -> bool {
+        let line = self.lines[self.at].trim_end();
+        let modes = [
+            "new file mode ",
+            "deleted file mode ",
+            "old mode ",
+            "new mode ",
+        ];
+        let mut modes = modes.iter().filter_map(|word| line.strip_prefix(word));
+        let is_move = |from: &str, to: &str| line.starts_with(from) && self.begins(1, to);
+        modes.any(|mode| mode.len() == 6 && mode.bytes().all(|byte| byte.is_ascii_digit()))
+            || is_move("rename from ", "rename to ")
+            || is_move("copy from ", "copy to ")
+    }
+
+    /// An extended header without its `diff --git` line: what it says must not be lost, so something has to name the file.
+    fn lone_extended(&mut self) -> Result<(), PatchError> {
+        let line = self.at + 1;
+        let mut section = Section {
+            line,
+            extended: self.extended()?,
+            ..Section::default()
+        };
+        section.names = match section.extended.moved() {
+            Some(moved) => Some(moved).filter(|moved| !self.names_below(moved)),
+            None if self.begins(0, "--- ") || self.begins(0, "+++ ") => None,
+            None => {
+                let message = "nothing names the file of this header; put `diff --git a/path b/path` above it";
+                return Err(PatchError::at(line, message));
+            }
+        };
         self.sections.push(section);
         self.is_inside = true;
         Ok(())
+    }
+
+    /// Whether a file header stands here that has these two names.
+    fn names_below(&self, (from, to): &(String, String)) -> bool {
+        let name = |offset: usize, mark: &str| {
+            let line = self.lines.get(self.at + offset)?;
+            name::read(line.strip_prefix(mark)?)
+        };
+        name(0, "--- ")
+            .zip(name(1, "+++ "))
+            .is_some_and(|(old, new)| {
+                (&old, &new) == (from, to) || name::without_prefixes(&old, &new) == (from, to)
+            })
     }
 
     fn file_header(&mut self) -> Result<(), PatchError> {
@@ -269,6 +327,11 @@ impl Reader<'_> {
         if is_fence(line) {
             self.is_inside = false;
         }
+        if self.is_inside && self.is_lost(line) {
+            return Err(self.malformed(
+                "belongs to no file: between `*** Begin Patch` and `*** End Patch` every line is a header or begins with ` `, `+` or `-`",
+            ));
+        }
         let is_rule = line.bytes().all(|byte| byte == b'-') || line == "-- ";
         let is_list_item = line.starts_with("- ");
         if self.is_inside && line.starts_with(['+', '-']) && !is_rule && !is_list_item {
@@ -278,6 +341,23 @@ impl Reader<'_> {
         }
         self.at += 1;
         Ok(())
+    }
+
+    /// Whether a line would be lost within the `*** Begin Patch` format: it stands before the end of that, or right below the
+    /// header or the lines of a new file.
+    fn is_lost(&self, line: &str) -> bool {
+        let last = self.sections.last();
+        let Some(section) = last.filter(|last| last.envelope.is_some()) else {
+            return false;
+        };
+        if is_blank(line) || is_fence(line) || line.trim_end() == "*** End of File" {
+            return false;
+        }
+        let is_mark =
+            |line: &&&str| line.starts_with("*** Begin ") || line.starts_with("*** End Patch");
+        let mark = self.lines[self.at..].iter().find(is_mark);
+        let is_below = self.at > 0 && !is_blank(self.lines[self.at - 1]);
+        mark.is_some_and(|line| line.starts_with("*** End ")) || section.is_new() && is_below
     }
 
     fn section(&mut self, otherwise: &str) -> Result<&mut Section, PatchError> {
@@ -297,6 +377,12 @@ impl Reader<'_> {
 }
 
 impl Extended {
+    /// The old and the new path of a rename or copy.
+    fn moved(&self) -> Option<(String, String)> {
+        let renamed = self.rename_from.clone().zip(self.rename_to.clone());
+        renamed.or_else(|| self.copy_from.clone().zip(self.copy_to.clone()))
+    }
+
     /// Takes in one line; `false` when it is none of these.
     fn take(&mut self, line: &str) -> Result<bool, &'static str> {
         let line = line.trim_end_matches('\r');

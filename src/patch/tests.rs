@@ -180,6 +180,78 @@ fn empty_lines_that_lost_their_blank() {
 }
 
 #[test]
+fn an_extended_header_without_its_first_line_says_what_it_says() {
+    let with_first = |line: &str, text: &str| format!("diff --git {line}\n{text}");
+    let edit = "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-x\n+y\n";
+    let renamed = "similarity index 100%\nrename from r m\nrename to n\n";
+    let modes = format!("old mode 100644\nnew mode 100755\n{edit}");
+    let new = "new file mode 100755\nindex 0000000..1\n--- /dev/null\n+++ b/e\n@@ -0,0 +1 @@\n+x\n";
+    for (first, text) in [
+        ("a/r m b/n", renamed),
+        ("a/r m b/n", "rename from r m\r\nrename to n\r\n"),
+        (
+            "a/r m b/n",
+            &format!("{renamed}--- a/r m\n+++ b/n\n@@ -1 +1 @@\n-x\n+y\n"),
+        ),
+        ("a/x b/y", "copy from x\ncopy to y\n"),
+        ("a/x b/x", &modes),
+        ("a/e b/e", new),
+    ] {
+        let wanted = read(&with_first(first, text)).text();
+        assert_eq!(read(text).text(), wanted, "{text}");
+        let behind = format!("{}{text}", edit.replace("/x", "/dos"));
+        assert!(read(&behind).text().ends_with(&wanted), "{behind}");
+    }
+    // A file that follows a rename is not the renamed one.
+    assert_eq!(paths(&format!("{renamed}{edit}")), ["n", "r m", "x"]);
+    for header in [
+        "new file mode 100644",
+        "deleted file mode 100644",
+        "old mode 100644",
+    ] {
+        for rest in ["", "diff --git a/x b/x\nold mode 100644\nnew mode 100755\n"] {
+            let said = refusal(&format!("{edit}{header}\n{rest}"));
+            assert!(
+                said.starts_with("line 6 of the patch: nothing names the file"),
+                "{said}"
+            );
+        }
+    }
+    assert_eq!(
+        paths(&format!(
+            "rename from the old name\nold mode is gone\n{edit}"
+        )),
+        ["x"]
+    );
+}
+
+#[test]
+fn no_line_of_a_patch_in_words_is_lost() {
+    for body in [
+        "*** Add File: n\nhello\nworld\n",
+        "*** Add File: n\n+a\nhello\n",
+        "*** Add File: n\n+a\n\nhello\n",
+        "*** Delete File: x\nhello\n",
+        "*** Update File: x\n@@\n-x\n+y\n*** Rename File: x\n",
+    ] {
+        let said = refusal(&format!("*** Begin Patch\n{body}*** End Patch\n"));
+        assert!(
+            said.contains("belongs to no file") || said.contains("begins with neither"),
+            "{said}\n{body}"
+        );
+    }
+    refusal("*** Add File: n\nhello\n");
+    for text in [
+        "*** Begin Patch\n*** Update File: ./x\n@@\n-x\n+y\n\n*** End of File\n*** End Patch\n\nDone.\n",
+        "*** Update File: x\n-x\n+y\n\nThat is all.\n",
+        "```\n*** Update File: x\n-x\n+y\n```\nThat is all.\n",
+    ] {
+        assert_eq!(paths(text), ["x"], "{text}");
+    }
+    assert_eq!(paths("*** Add File: n\n+a\n\nThat is all.\n"), ["n"]);
+}
+
+#[test]
 fn hunk_lines_that_look_like_headers_are_none() {
     let text = "--- a/x\n+++ b/x\n@@ -1,4 +1,4 @@\n x\n--- a/minus\n+++ b/plus\n ```\n y\n";
     assert_eq!(paths(text), ["x"]);
