@@ -345,20 +345,28 @@ impl Reader {
         }
     }
 
-    /// A quote that is never closed makes the rest of the file one field, or all up to the next quote. The parser takes
-    /// either without a word, so the bytes of records that could hold one are looked at once more.
+    /// A quote that is never closed makes the rest of the file one field, or all up to the next quote; one behind a
+    /// backslash closes a field that was to go on. The parser takes all of them without a word, so the bytes of records that
+    /// could hold one are looked at once more.
     fn check_quotes(&self) -> Result<(), TableError> {
         let raw = self.raw();
         let is_break = |byte: &u8| matches!(byte, b'\n' | b'\r');
         let ends_line = raw.last().is_some_and(is_break);
-        if ends_line && !self.record.as_slice().iter().any(is_break) {
+        let is_suspect = |byte: &u8| is_break(byte) || *byte == b'\\';
+        if ends_line && !self.record.as_slice().iter().any(is_suspect) {
             return Ok(());
         }
         let found = quotes::look(raw, self.delimiter);
-        let (quote, what) = match (found.unclosed, found.stray) {
-            (Some(quote), _) => (quote, "is never closed"),
-            (None, Some(quote)) => (quote, "is closed on a later line, in the middle of a field"),
-            (None, None) => return Ok(()),
+        let (quote, what) = match (found.escaped, found.unclosed, found.stray) {
+            (Some(quote), ..) => (
+                quote,
+                "is closed behind a backslash, in the middle of a field; CSV has no backslash escapes",
+            ),
+            (None, Some(quote), _) => (quote, "is never closed"),
+            (None, None, Some(quote)) => {
+                (quote, "is closed on a later line, in the middle of a field")
+            }
+            (None, None, None) => return Ok(()),
         };
         Err(TableError::UnclosedQuote {
             path: self.path.clone(),
@@ -563,6 +571,29 @@ mod tests {
     }
 
     #[test]
+    fn a_quote_behind_a_backslash_that_closes_its_field_early_is_refused() {
+        for cell in [
+            r#""say \"so\"""#,
+            r#""{\"a\":1, \"b\":2}""#,
+            r#""\"so\", she said""#,
+        ] {
+            assert_eq!(
+                refusal(format!("id,text\n1,x\n2,{cell}\n").as_bytes()),
+                ", line 3, column 2: the quote that is opened here is closed behind a backslash, in the middle of a field; CSV has no backslash escapes",
+                "{cell}"
+            );
+        }
+        let (_, rows) = read(
+            br#"id,text
+1,"C:\dir\"
+"C:\",\"x\"
+"#,
+        )
+        .expect("no escapes");
+        assert_eq!(rows, [["1", r"C:\dir\"], [r"C:\", r#"\"x\""#]]);
+    }
+
+    #[test]
     fn a_quote_that_takes_in_other_rows_is_refused_where_it_is_opened() {
         for content in [
             "path,topic\na.rs,\"x\nb.rs,y\nc.rs,z\n",
@@ -657,6 +688,9 @@ mod tests {
             "\u{feff}sep=;\na;b\n1,5;2\n",
             "\"sep=;\"\na;b\n1,5;2\n",
             "SEP=;\na;b\n1,5;2\n",
+            "sep=;;;\na;b\n1,5;2\n",
+            "\"sep=;\";\t \r\na;b\n1,5;2\n",
+            &format!("sep=;{}\na;b\n1,5;2\n", ";".repeat(900)),
         ] {
             let (header, rows) = read(content.as_bytes()).expect(content);
             assert_eq!(
@@ -674,6 +708,9 @@ mod tests {
         );
         assert!(refusal(b"sep=;\n").contains("the file is empty"));
         assert_eq!(read(b"sep=,x\n1,2\n").expect("a header").0, ["sep=", "x"]);
+        // Cut in two, it would be a header of its own.
+        let long = format!("sep=,{}\n", ",".repeat(5000));
+        assert!(refusal(long.as_bytes()).contains("is there twice"));
     }
 
     #[test]

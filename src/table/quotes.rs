@@ -18,6 +18,8 @@ pub(super) struct Quotes {
     pub spanning: Option<Quote>,
     /// The first such one that is closed in the middle of a field: by a quote that was to open another field.
     pub stray: Option<Quote>,
+    /// The first whose field is closed behind a backslash, in the middle: `"say \"so\""`, where the writer meant to go on.
+    pub escaped: Option<Quote>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -35,6 +37,7 @@ pub(super) fn look(raw: &[u8], delimiter: u8) -> Quotes {
     let mut state = State::FieldStart;
     let (mut lines, mut column) = (0, 1);
     let mut spans = false;
+    let (mut previous, mut is_behind_backslash) = (0, false);
     for byte in raw {
         let is_break = matches!(byte, b'\n' | b'\r');
         state = match state {
@@ -45,7 +48,10 @@ pub(super) fn look(raw: &[u8], delimiter: u8) -> Quotes {
                     column,
                 })
             }
-            State::Quoted(quote) if *byte == b'"' => State::Closing(quote),
+            State::Quoted(quote) if *byte == b'"' => {
+                is_behind_backslash = previous == b'\\';
+                State::Closing(quote)
+            }
             State::Quoted(quote) => {
                 if is_break {
                     spans = true;
@@ -63,11 +69,15 @@ pub(super) fn look(raw: &[u8], delimiter: u8) -> Quotes {
                 if spans {
                     found.stray.get_or_insert(quote);
                 }
+                if is_behind_backslash {
+                    found.escaped.get_or_insert(quote);
+                }
                 State::Unquoted
             }
             State::FieldStart | State::Unquoted => State::Unquoted,
         };
         lines += u64::from(*byte == b'\n');
+        previous = *byte;
     }
     if let State::Quoted(quote) = state {
         found.unclosed = Some(quote);
@@ -96,6 +106,10 @@ mod tests {
             "5\" pipe, \"x\n",
             "\"a\"b,c\n",
             "a,\"\"\n",
+            "a,\"C:\\\",b\n",
+            "a,\"C:\\\"\n",
+            "a,\"\\\"\" b\"\n",
+            "a,b \\\"c\\\"\n",
         ] {
             assert_eq!(look(good), Quotes::default(), "{good}");
         }
@@ -105,5 +119,7 @@ mod tests {
         assert_eq!((spanning.unclosed, spanning.stray), (None, None));
         assert_eq!(spanning.spanning, at(0, 2));
         assert_eq!(look("a,\"x\nb,\"y\"\n").stray, at(0, 2));
+        assert_eq!(look("a,\"b \\\"c\\\" d\"\n").escaped, at(0, 2));
+        assert_eq!(look("\na,\"{\\\"b\\\", 1}\"\n").escaped, at(1, 2));
     }
 }

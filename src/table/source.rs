@@ -15,8 +15,8 @@ use std::path::Path;
 pub(super) const CHUNK_BYTES: usize = 64 * 1024;
 /// How much is looked at to find out what a file is.
 const LOOK_BYTES: usize = 4096;
-/// The longest line that names a separator.
-const SEP_LINE_BYTES_MAX: usize = 16;
+/// The longest line that names a separator: it is padded to the width of the table where a program took it for a row.
+const SEP_LINE_BYTES_MAX: usize = 1024;
 
 /// The encoding of a name, in the spelling of the web (`windows-1252`, `latin1`, `shift_jis`) or close to it.
 pub fn encoding_named(name: &str) -> Option<&'static Encoding> {
@@ -345,20 +345,24 @@ fn byte_order(head: &[u8]) -> Option<&'static Encoding> {
 /// The separator that a first line `sep=;` or `"sep=;"` names, and the length of that line.
 fn sep_line(front: &[u8]) -> Option<(u8, usize)> {
     let end = front.iter().position(|byte| *byte == b'\n');
-    let length = end.map_or(front.len(), |end| end + 1);
+    if end.is_none() && front.len() >= SEP_LINE_BYTES_MAX {
+        return None;
+    }
     let line = &front[..end.unwrap_or(front.len())];
     let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let bare = line
-        .strip_prefix(b"\"")
-        .and_then(|line| line.strip_suffix(b"\""));
-    let line = bare.unwrap_or(line);
-    let (name, value) = line.split_at_checked(4)?;
-    match value {
-        [separator] if separator.is_ascii() && !b"\"\r\n".contains(separator) => name
-            .eq_ignore_ascii_case(b"sep=")
-            .then_some((*separator, length)),
-        _ => None,
-    }
+    let bare = line.strip_prefix(b"\"");
+    let (name, value) = bare.unwrap_or(line).split_at_checked(4)?;
+    let (separator, padding) = value.split_first()?;
+    let padding = match bare {
+        Some(_) => padding.strip_prefix(b"\"")?,
+        None => padding,
+    };
+    let is_padding = |byte: &u8| byte == separator || matches!(byte, b' ' | b'\t');
+    let is_named = name.eq_ignore_ascii_case(b"sep=")
+        && separator.is_ascii()
+        && !b"\"\r\n".contains(separator)
+        && padding.iter().all(is_padding);
+    is_named.then(|| (*separator, end.map_or(front.len(), |end| end + 1)))
 }
 
 fn line_ends(bytes: &[u8]) -> u64 {
