@@ -79,6 +79,9 @@ pub enum CliError {
     /// An option of a new run with `--resume`.
     #[error("`{0}` can't be changed: a run that goes on has it from its beginning")]
     ToldAgain(&'static str),
+    /// A dry run of a run that goes on.
+    #[error("--dry-run shows how a run would begin, and --resume goes on with one")]
+    DryResume,
     /// An option of a spawned CSV for a run of a plan.
     #[error("`{0}` is for spawned CSVs; run `{1}` is one of a plan")]
     NotASpawnedRun(&'static str, RunId),
@@ -215,6 +218,7 @@ impl CliError {
             CliError::DemoInTheWay(_) => Some("name another folder with --dir, or leave --dir out".to_owned()),
             CliError::TwoInstructions => Some("give one of them".to_owned()),
             CliError::ToldAgain(_) => Some("leave it out, or begin a new run with --reuse RUN".to_owned()),
+            CliError::DryResume => Some("leave out one of the two; `mesh runs show RUN` says how far a run is".to_owned()),
             CliError::FlattenWhat => Some("name one with --output-schema F".to_owned()),
             CliError::ResumeWhat => Some("name the input, or --resume=RUN".to_owned()),
             CliError::NoRunOver(_) => Some("mesh runs list shows all runs; --resume=RUN names one".to_owned()),

@@ -47,7 +47,7 @@ pub fn by_id(args: &ResumeArgs, folder: RunFolder, context: &Context) -> Result<
     job.keep_logs = given.logs.unwrap_or(job.keep_logs);
     let mut in_use = spawn::in_use_by_all(context);
     in_use.file("is the input", job.csv_path.clone());
-    in_use.command(job.worker.program.to_str(), &context.folder);
+    in_use.extend(spawn_run.in_use());
     let told = Told {
         job,
         record: spawn_run.recorded().cloned(),
@@ -66,7 +66,7 @@ pub fn by_input(
     context: &Context,
 ) -> Result<u8, CliError> {
     if args.dry_run {
-        return Err(CliError::ToldAgain("--dry-run"));
+        return Err(CliError::DryResume);
     }
     let call = args.call.as_deref().map(|path| spawn::call(path, context));
     let call = call.transpose()?;
@@ -104,7 +104,8 @@ pub fn by_input(
         Some(path) if is_typed(args, "record") => Some(context.folder.join(path)),
         _ => spawn_run.recorded().cloned(),
     };
-    let in_use = spawn::in_use(args, &job.worker, context);
+    let mut in_use = spawn::in_use(args, &job.worker, context);
+    in_use.extend(spawn_run.in_use());
     let told = Told {
         job,
         record,
@@ -133,13 +134,16 @@ fn go_on(
     context: &Context,
 ) -> Result<u8, CliError> {
     let terminal = &context.terminal;
+    let mended = spawn_run.check_copy()?;
+    let survey = Survey::take(spawn_run.job()).map_err(RunError::from)?;
+    spawn_run.check_worker(&told.job, survey.total(), told.retry_failed)?;
     if told.record.as_ref() != spawn_run.recorded()
         && let Some(folder) = &told.record
     {
         told.in_use.check_folder(folder, "--record")?;
     }
     spawn_run.change(told.job, told.record, &told.in_use, told.force)?;
-    if let Some(note) = note {
+    for note in [note, mended].into_iter().flatten() {
         terminal.warn(&note);
     }
     if let Some(id) = spawn_run.reused() {
@@ -157,7 +161,6 @@ fn go_on(
         let reopened = rows(spawn_run.reopen_failed()?);
         terminal.talk(&format!("{reopened} that failed will be worked once more"));
     }
-    let survey = Survey::take(spawn_run.job()).map_err(RunError::from)?;
     spawn::drive(spawn_run, survey.total(), terminal)
 }
 
@@ -266,12 +269,14 @@ fn tell_worker(args: &SpawnArgs, told: &mut Settings, context: &Context) -> Resu
         let adapters = &context.config.adapters;
         let chosen = adapter::select(&choice(&args.worker), adapters, &context.folder);
         let worker = chosen.map_err(RunError::from)?.worker;
-        // Its folder is the one that the run began in, wherever it is resumed.
+        // Its folder is the one that the run began in, wherever it is resumed; what its workers see is not taken from them.
         told.worker = Worker {
             folder: told.worker.folder.clone(),
+            env_names: told.worker.env_names.clone(),
             ..worker
         };
-    } else if is_typed(args, "env_names") {
+    }
+    if is_typed(args, "env_names") {
         let mut names = args.worker.env_names.clone();
         names.retain(|name| !told.worker.env_names.contains(name));
         told.worker.env_names.extend(names);

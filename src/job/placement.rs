@@ -121,7 +121,7 @@ fn look(path: &Path, known: &[String]) -> io::Result<Found> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
         Err(error) => return Err(error),
     };
-    if known.is_empty() {
+    if known.is_empty() || there.is_dir() {
         return Ok(Found::Foreign);
     }
     let hash = fingerprint(path)?;

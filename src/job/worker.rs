@@ -49,6 +49,20 @@ pub struct Worker {
 }
 
 impl Worker {
+    /// Whether its program is still where it was found.
+    ///
+    /// # Errors
+    /// [`JobError::NoProgram`].
+    pub fn check(&self) -> Result<(), JobError> {
+        match which::which(&self.program) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(JobError::NoProgram {
+                name: self.program.display().to_string(),
+                exists: self.program.exists(),
+            }),
+        }
+    }
+
     /// Finds `command[0]` on `PATH` (or relative to `folder`), before anything starts.
     pub fn find(
         adapter: &str,

@@ -40,13 +40,17 @@ pub fn difference(old: &Settings, new: &Settings) -> Option<Difference> {
         it.rename
             .iter()
             .map(|(old, new)| format!("{old}={new}"))
-            .collect::<Vec<_>>()
-            .join(" ")
+            .reduce(|all, next| format!("{all} {next}"))
+            .unwrap_or_else(|| "none".to_owned())
     };
     let delimiter = |it: &Settings| it.delimiter.unwrap_or(',').to_string();
     let encoding = |it: &Settings| it.encoding.clone().unwrap_or_else(|| "utf-8".to_owned());
     let id_column = |it: &Settings| it.id_column.clone().unwrap_or_else(|| "none".to_owned());
-    let strict = |it: &Settings| (it.formula_cells == FormulaCells::Reject).to_string();
+    // Only `reject` decides over an answer; the others say how it is written.
+    let formula_cells = |it: &Settings| match it.formula_cells {
+        FormulaCells::Reject => "reject".to_owned(),
+        FormulaCells::Keep | FormulaCells::Quote => "keep or quote".to_owned(),
+    };
     instruction(old, new)
         .or_else(|| schema(old, new))
         .or_else(|| differs("COMMAND", command(&old.worker), command(&new.worker)))
@@ -56,7 +60,7 @@ pub fn difference(old: &Settings, new: &Settings) -> Option<Difference> {
         .or_else(|| differs("--delimiter", delimiter(old), delimiter(new)))
         .or_else(|| differs("--encoding", encoding(old), encoding(new)))
         .or_else(|| differs("--rename", rename(old), rename(new)))
-        .or_else(|| differs("--formula-cells reject", strict(old), strict(new)))
+        .or_else(|| differs("--formula-cells", formula_cells(old), formula_cells(new)))
 }
 
 fn instruction(old: &Settings, new: &Settings) -> Option<Difference> {

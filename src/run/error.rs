@@ -108,7 +108,7 @@ pub enum RunError {
     #[error(transparent)]
     Claim(#[from] ClaimError),
     /// The input is another than the one that the run has a copy of.
-    #[error("`{}` has changed since run `{id}` began: its sha256 was {}… and is {}…", path.display(), digest::short(was), digest::short(is))]
+    #[error("`{}` has changed since run `{id}` began: its sha256 was {}… and {is}", path.display(), digest::short(was))]
     InputChanged {
         /// The run.
         id: RunId,
@@ -116,7 +116,7 @@ pub enum RunError {
         path: PathBuf,
         /// The hash of what the run works on.
         was: String,
-        /// The hash of what is there now.
+        /// `is …`, the hash of what is there now, or why there is none.
         is: String,
     },
     /// A resumed run was told to ask something else of its rows.

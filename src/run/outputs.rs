@@ -4,12 +4,13 @@
 use super::RunError;
 use crate::plan::{PLAN_FILE_CODEX, PLAN_FILE_DEFAULT};
 use rustix::fs::{Access, access};
+use serde::{Deserialize, Serialize};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// The files and folders that a command reads, or that others keep their state in.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InUse {
     files: Vec<(String, PathBuf)>,
     folders: Vec<(String, PathBuf)>,
@@ -18,15 +19,15 @@ pub struct InUse {
 
 impl InUse {
     /// What is never an output of a command that works in `folder`: the plans and learnings there and at the `root`, and the
-    /// configuration.
+    /// configuration. Also where there is none yet: rows would be read as one by the next command.
     pub fn around(folder: &Path, root: &Path) -> Self {
         let mut in_use = Self::default();
         for folder in [folder, root] {
             for plan in [PLAN_FILE_DEFAULT, PLAN_FILE_CODEX] {
-                in_use.file("is the plan", folder.join(plan));
+                in_use.reserve("is the plan", folder.join(plan));
             }
-            in_use.file("holds the learnings", folder.join(".learnings.jsonl"));
-            in_use.file(
+            in_use.reserve("holds the learnings", folder.join(".learnings.jsonl"));
+            in_use.reserve(
                 "is the configuration",
                 folder.join(crate::config::FILE_NAME),
             );
@@ -49,14 +50,24 @@ impl InUse {
         self.folders.push((what.to_owned(), path));
     }
 
-    /// Adds those words of a worker's command that name a file.
+    /// Adds the files that a worker's command names: as a word, or within one, as in `--rules=F`, `@F` and `sh -c 'agent <F'`.
     pub fn command<'w>(&mut self, words: impl IntoIterator<Item = &'w str>, folder: &Path) {
+        let within = |c: char| c.is_whitespace() || "=@'\"`<>|&;(){},:".contains(c);
         for word in words {
-            let path = folder.join(word);
-            if path.is_file() {
-                self.file("belongs to the worker's command", path);
+            for part in std::iter::once(word).chain(word.split(within)) {
+                let path = folder.join(part);
+                if !part.is_empty() && path.is_file() {
+                    self.file("belongs to the worker's command", path);
+                }
             }
         }
+    }
+
+    /// Adds what another list has.
+    pub fn extend(&mut self, other: &Self) {
+        self.files.extend_from_slice(&other.files);
+        self.folders.extend_from_slice(&other.folders);
+        self.reserved.extend_from_slice(&other.reserved);
     }
 
     /// Whether a file can be written to `output`, which `option` names, without harm.
@@ -104,7 +115,10 @@ impl InUse {
     /// [`RunError::Output`], as for a file.
     pub fn check_folder(&self, folder: &Path, option: &str) -> Result<(), RunError> {
         match folder.is_dir() {
-            true => self.check(&folder.join("answer.json"), option),
+            true => {
+                self.check_answers(folder, option)?;
+                self.check(&folder.join("answer.json"), option)
+            }
             false if folder.exists() => Err(RunError::Output {
                 path: folder.to_owned(),
                 why: "is no folder".to_owned(),
@@ -112,6 +126,22 @@ impl InUse {
             }),
             false => self.check(folder, option),
         }
+    }
+
+    /// An answer is named after its row, so that any file of answers in `folder` may be written.
+    fn check_answers(&self, folder: &Path, option: &str) -> Result<(), RunError> {
+        let is_answer = |path: &Path| path.extension().is_some_and(|it| it == "json");
+        let folder_of = |path: &Path| place_of(path).parent().map(Path::to_owned);
+        let mut files = self.files.iter().chain(&self.reserved);
+        let inside = std::fs::canonicalize(folder).ok();
+        let read = files.find(|(_, path)| is_answer(path) && folder_of(path) == inside);
+        read.map_or(Ok(()), |(what, path)| {
+            Err(RunError::Output {
+                path: folder.to_owned(),
+                why: format!("is a folder with a file that {what}: `{}`", path.display()),
+                hint: Some(format!("name a folder of its own with {option}")),
+            })
+        })
     }
 
     fn what_it_is(&self, output: &Path) -> Option<String> {
@@ -168,11 +198,18 @@ fn is_same_file(a: &Path, b: &Path) -> bool {
     id(a).is_some() && id(a) == id(b)
 }
 
-/// The name in its folder, as far as that is known.
-fn place_of(path: &Path) -> PathBuf {
-    let folder = crate::durable::parent(path);
-    let folder = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
-    folder.join(path.file_name().unwrap_or_default())
+/// The name in its folder, as far as that is known: two spellings of one place are equal.
+pub(super) fn place_of(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut place = PathBuf::new();
+    for part in path.parent().unwrap_or(&path).components() {
+        match part {
+            Component::ParentDir => drop(place.pop()),
+            part => place.push(part),
+        }
+        place = std::fs::canonicalize(&place).unwrap_or(place);
+    }
+    place.join(path.file_name().unwrap_or_default())
 }
 
 /// The standard stream that goes to this file.
@@ -235,6 +272,8 @@ mod tests {
             ("new/", Some("is a folder")),
             ("free.csv", None),
             ("-x", None),
+            (".learnings.jsonl", Some("holds the learnings")),
+            (".step/../.step/st-plan.jsonl", Some("is the plan")),
             ("new/folder/out.csv", None),
         ] {
             assert_eq!(why(&in_use, &at(output)).as_deref(), expected, "{output}");
@@ -247,5 +286,22 @@ mod tests {
         assert!(in_use.check_folder(&at("answers"), "--record").is_err());
         assert!(in_use.check_folder(&at("free.csv"), "--record").is_err());
         assert!(in_use.check_folder(&at("new/record"), "--record").is_ok());
+        assert!(in_use.check_folder(folder.path(), "--record").is_err());
+    }
+
+    #[test]
+    fn a_file_that_a_word_of_the_command_holds_is_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        for name in ["a", "b", "c", "d", "free"] {
+            std::fs::write(at(name), "").expect("written");
+        }
+        let mut in_use = InUse::default();
+        let words = ["--rules=a", "@b", "agent <c; cat 'd'|tee", "{id}"];
+        in_use.command(words, folder.path());
+        for name in ["a", "b", "c", "d"] {
+            assert!(why(&in_use, &at(name)).is_some(), "{name}");
+        }
+        assert_eq!(why(&in_use, &at("free")), None);
     }
 }

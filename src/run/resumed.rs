@@ -1,10 +1,12 @@
 //! Going on with a spawned CSV: whether its input is still the same, and what this call says otherwise than the first.
 
 use super::changes;
+use super::outputs::place_of;
 use super::spawn::{self, Kept, SpawnRun};
 use super::{InUse, RunError};
 use crate::claim::Claim;
 use crate::digest;
+use crate::durable::{self, Readers};
 use crate::job::{self, Settings};
 use crate::model::{Event, RunResumed};
 use std::io;
@@ -55,21 +57,18 @@ impl SpawnRun {
         };
         let shown = path.display();
         let is = match digest::sha256_of_file(source) {
-            Ok(is) => is,
+            Ok(is) if is == *was => return Ok(None),
+            Ok(is) => format!("is {}…", digest::short(&is)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Ok(Some(format!(
                     "`{shown}` is gone; the run goes on with its own copy"
                 )));
             }
-            Err(error) => return Err(RunError::io(path)(error)),
+            Err(error) => format!("can't be told: {error}"),
         };
-        if is == *was {
-            return Ok(None);
-        }
         if changed == InputChanged::Ignore {
-            let is = digest::short(&is);
             return Ok(Some(format!(
-                "`{shown}` has changed (sha256 {is}…); the run goes on with its own copy ({}…)",
+                "`{shown}` has changed: its sha256 was {}… and {is}; the run goes on with its own copy",
                 digest::short(was)
             )));
         }
@@ -81,13 +80,62 @@ impl SpawnRun {
         })
     }
 
+    /// Whether the run's own copy of its input is still what was copied. A copy that is not is made anew from the input, as long
+    /// as that is the same; says so then.
+    ///
+    /// # Errors
+    /// [`RunError::NotResumable`]: other rows would be worked under the names of those that are done.
+    pub fn check_copy(&self) -> Result<Option<String>, RunError> {
+        let (copy, input) = (&self.kept.job.input_path, &self.kept.job.csv_path);
+        let Some(was) = &self.kept.input_sha256 else {
+            return Ok(None);
+        };
+        let is = |path: &Path| digest::sha256_of_file(path).is_ok_and(|is| is == *was);
+        if is(copy) {
+            return Ok(None);
+        }
+        let shown = copy.display();
+        if !self.kept.is_streamed && is(input) {
+            let mut from = std::fs::File::open(input).map_err(RunError::io(input))?;
+            durable::replace(copy, Readers::Owner, |out| {
+                io::copy(&mut from, out).map(drop)
+            })
+            .map_err(RunError::io(copy))?;
+            return Ok(Some(format!(
+                "the run's own copy of its input was damaged and is made anew: `{shown}`"
+            )));
+        }
+        Err(RunError::NotResumable {
+            id: self.folder.id().clone(),
+            why: format!("its own copy of its input is damaged or gone: `{shown}`"),
+        })
+    }
+
+    /// What the call that began the run read.
+    pub fn in_use(&self) -> &InUse {
+        &self.kept.in_use
+    }
+
+    /// Whether there is a program for the rows that are still to be worked.
+    ///
+    /// # Errors
+    /// [`JobError::NoProgram`](job::JobError::NoProgram).
+    pub fn check_worker(&self, job: &Settings, total: u64, reopens: bool) -> Result<(), RunError> {
+        let counts = self.state.counts();
+        let done = counts.completed + if reopens { 0 } else { counts.failed };
+        match done < total {
+            true => Ok(job.worker.check()?),
+            false => Ok(()),
+        }
+    }
+
     /// Goes on with other settings, which hold from now on, and claims the output.
     ///
     /// # Errors
     /// The rows would be asked something else, or the output is in use, or stands there already; nothing is changed then.
     pub fn change(
         &mut self,
-        job: Settings,
+        mut job: Settings,
         record: Option<PathBuf>,
         in_use: &InUse,
         force: bool,
@@ -98,11 +146,17 @@ impl SpawnRun {
                 difference,
             });
         }
-        let is_elsewhere = job.output_csv_path != self.kept.job.output_csv_path;
+        let place = |job: &Settings| place_of(&job.output_csv_path);
+        let is_elsewhere = place(&job) != place(&self.kept.job);
+        if !is_elsewhere {
+            job.output_csv_path
+                .clone_from(&self.kept.job.output_csv_path);
+        }
         let output = match &self.output.path {
             Some(path) if !is_elsewhere => path.clone(),
             _ => job.output_csv_path.clone(),
         };
+        in_use.check(&output, "-o")?;
         let claim = Claim::take(&output)?;
         claim.sign(self.folder.id());
         let mut kept = Kept {

@@ -99,6 +99,13 @@ pub(super) struct Kept {
     /// The hash of what stood at the output and may be replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<String>,
+    /// What the call that began the run read, so that no later call writes over it.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub in_use: InUse,
+}
+
+fn is_none(in_use: &InUse) -> bool {
+    *in_use == InUse::default()
 }
 
 /// A spawned CSV's ledger, being read.
@@ -243,7 +250,11 @@ impl SpawnSettings {
     /// Everything about the output that can be refused before anything starts.
     pub fn check_output(&self) -> Result<(), RunError> {
         if let Some(folder) = &self.record {
-            self.in_use.check_folder(folder, "--record")?;
+            let mut in_use = self.in_use.clone();
+            if let Some(output) = &self.output_csv_path {
+                in_use.reserve("is the output", output.clone());
+            }
+            in_use.check_folder(folder, "--record")?;
         }
         match &self.output_csv_path {
             Some(output) => check_output(output, &self.in_use, self.force),
@@ -312,6 +323,7 @@ impl SpawnRun {
             reuse: settings.reuse.clone(),
             input_sha256: Some(input.sha256()),
             is_streamed: settings.input_path != settings.csv_path,
+            in_use: settings.in_use.clone(),
         };
         let mut ledger = LedgerJournal(Ledger::create(&folder.ledger())?);
         ledger.record(&[Event::from(RunStarted {

@@ -589,6 +589,29 @@ fn a_run_that_went_on_after_a_kill_can_end_well() {
 }
 
 #[test]
+fn a_budget_that_is_raised_stays_so() {
+    let bench = Bench::with_files(&[Task::new("a")], &[("duo.yaml", DUO)]);
+    let said = bench.run(&["protocol=duo.yaml", "--max-rows", "1"]);
+    assert_eq!(said.code, 4, "{}", said.err);
+    let changes = || {
+        let events = bench.events().into_iter();
+        let resumed = events.filter(|(name, _)| name == "run_resumed");
+        let changes = resumed.map(|(_, record)| record["changed"].clone());
+        changes.collect::<Vec<_>>()
+    };
+    let rows = || bench.trace(&["attempt_started"]).len();
+    assert_eq!((changes().len(), rows()), (0, 1));
+    let told = |rows: u64| json!({"budget": {"max_rows": rows}});
+    assert_eq!(bench.mesh(&["resume", "R", "--max-rows", "2"]).code, 4);
+    assert_eq!((changes(), rows()), (vec![told(2)], 2));
+    assert_eq!(bench.mesh(&["resume", "R"]).code, 4);
+    assert_eq!((changes(), rows()), (vec![told(2)], 2));
+    assert_eq!(bench.mesh(&["resume", "R", "--max-rows", "9"]).code, 0);
+    assert_eq!((changes(), rows()), (vec![told(2), told(9)], 3));
+    assert_eq!(bench.status_of("a"), "completed");
+}
+
+#[test]
 fn resuming_a_finished_run_writes_nothing() {
     let bench = two_tasks();
     bench.run(&["max_tasks=2"]);

@@ -136,6 +136,28 @@ fn no_answers_are_recorded_where_they_come_from() {
 }
 
 #[test]
+fn no_answers_are_recorded_over_what_is_read_or_written() {
+    let sandbox = with_schema("id\nschema\n");
+    let before = sandbox.tree();
+    for (record, what) in [(".", "is the schema"), ("out.csv", "is the output")] {
+        let said = sandbox.mesh(&arguments(
+            &[
+                "--id-column",
+                "id",
+                "--output-schema",
+                "schema.json",
+                "--record",
+                record,
+            ],
+            &["true"],
+        ));
+        assert_eq!(said.code, 2, "{record}: {}", said.err);
+        assert!(said.err.contains(what), "{record}: {}", said.err);
+        assert!(sandbox.tree() == before && !sandbox.mesh_home().exists());
+    }
+}
+
+#[test]
 fn the_report_of_a_run_is_checked_before_anything_starts() {
     let sandbox = Sandbox::with_repo(&[("README.md", ""), ("mesh.yaml", "retries: 0\n")]);
     std::os::unix::fs::symlink("README.md", sandbox.path("link")).expect("a link");

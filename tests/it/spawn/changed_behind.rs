@@ -143,16 +143,20 @@ fn what_a_row_is_asked_stays_and_the_difference_is_shown() {
         &["`--delimiter`", "was: ,\n  now: ;"],
     );
     refused(
+        resume(&["--encoding", "windows-1252"]),
+        &["`--encoding`", "was: utf-8\n  now: windows-1252"],
+    );
+    refused(
         resume(&["--rename", "id=key"]),
-        &["`--rename`", "now: id=key"],
+        &["`--rename`", "was: none\n  now: id=key"],
     );
     refused(
         resume(&["--formula-cells", "reject"]),
-        &["`--formula-cells reject`"],
+        &["`--formula-cells`", "now: reject"],
     );
     refused(resume(&["--", "true"]), &["`COMMAND`", "now: command: "]);
     refused(resume(&["--reuse", "x"]), &["`--reuse`"]);
-    refused(resume(&["--dry-run"]), &["`--dry-run`"]);
+    refused(resume(&["--dry-run"]), &["--dry-run shows"]);
     // The schema file itself may change as long as nobody names it: the run has its own.
     sandbox.write("schema.json", "{\"type\":\"object\"}");
     refused(
@@ -310,4 +314,112 @@ fn the_rows_are_not_lost_when_standard_output_is_full() {
             ("run_finished", &Value::from(0))
         );
     }
+}
+
+#[test]
+fn what_can_not_be_read_as_the_input_is_another_input() {
+    let (sandbox, args) = stopped();
+    std::fs::remove_file(sandbox.path("in.csv")).expect("it was there");
+    std::fs::create_dir(sandbox.path("in.csv")).expect("a folder");
+    let said = again(&sandbox, &args, &["--resume"]);
+    assert_eq!(said.code, 2, "{}", said.err);
+    assert!(said.err.contains("has changed"), "{}", said.err);
+    let said = again(&sandbox, &args, &["--resume", "--input-changed", "ignore"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+}
+
+#[test]
+fn a_damaged_copy_of_the_input_is_made_anew_or_refused() {
+    for damaged in ["id,mock\n1,good\n", "id,mock\n1,good\n2,stop\n4,good\n"] {
+        let (sandbox, _) = stopped();
+        let run = run_id(&sandbox);
+        let copy = sandbox
+            .mesh_home()
+            .join("runs")
+            .join(&run)
+            .join("input.csv");
+        let before = ledger(&sandbox);
+        let damage = || std::fs::write(&copy, damaged).expect("written");
+        damage();
+        let given = sandbox.read("in.csv");
+        sandbox.write("in.csv", "id,mock\n7,good\n");
+        let said = sandbox.mesh(&["resume", &run, "--input-changed", "ignore"]);
+        assert_eq!(said.code, 2, "{}", said.err);
+        assert!(said.err.contains("damaged or gone"), "{}", said.err);
+        assert_eq!(ledger(&sandbox), before);
+        sandbox.write("in.csv", &given);
+        let said = sandbox.mesh(&["resume", &run]);
+        assert_eq!(said.code, 0, "{}", said.err);
+        assert!(said.err.contains("is made anew"), "{}", said.err);
+        assert_eq!(
+            table(&sandbox, &["id", "status"]),
+            "1 | completed\n2 | completed\n3 | completed"
+        );
+    }
+}
+
+#[test]
+fn what_the_first_call_read_is_no_output_of_a_later_one() {
+    let (sandbox, _) = stopped();
+    let schema = sandbox.read("schema.json");
+    let run = run_id(&sandbox);
+    let moved = ["-o", "schema.json", "--force"];
+    for call in [&["spawn", "in.csv", "--resume"][..], &["resume", &run]] {
+        let said = sandbox.mesh(&[call, &moved].concat());
+        assert_eq!(said.code, 2, "{}", said.err);
+        assert!(said.err.contains("is the schema"), "{}", said.err);
+        assert_eq!(sandbox.read("schema.json"), schema);
+    }
+}
+
+#[test]
+fn an_output_that_became_a_folder_is_refused_before_anything_starts() {
+    let (sandbox, args) = stopped();
+    let before = ledger(&sandbox);
+    std::fs::remove_file(sandbox.path("out.csv")).expect("it was there");
+    std::fs::create_dir(sandbox.path("out.csv")).expect("a folder");
+    let said = again(&sandbox, &args, &["--resume"]);
+    assert_eq!(said.code, 2, "{}", said.err);
+    assert!(said.err.contains("is a folder"), "{}", said.err);
+    assert_eq!(ledger(&sandbox), before);
+    assert!(!sandbox.path("log").exists());
+    let said = sandbox.mesh(&["spawn", "in.csv", "--resume", "-o", "other.csv"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(sandbox.read("other.csv").contains("completed"));
+}
+
+#[test]
+fn the_output_is_the_same_however_its_path_is_spelled() {
+    let (sandbox, _) = stopped();
+    std::fs::create_dir(sandbox.path("sub")).expect("a folder");
+    let said = sandbox.mesh(&["spawn", "in.csv", "--resume", "-o", "sub/../out.csv"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(settings_changed(&sandbox), [Value::Null; 0]);
+}
+
+#[test]
+fn a_worker_that_is_gone_costs_no_row() {
+    let sandbox = with_rows("id\n1\n2\n");
+    sandbox.write("agent.sh", "#!/bin/sh\ncat >/dev/null\necho '{}'\n");
+    let agent = sandbox.path("agent.sh");
+    let all = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&agent, all).expect("a program");
+    let args = arguments(&["--max-rows", "1", "-j", "1"], &["./agent.sh"]);
+    assert_eq!(sandbox.mesh(&args).code, 4);
+    std::fs::remove_file(&agent).expect("it was there");
+    let (run, before) = (run_id(&sandbox), ledger(&sandbox));
+    let said = sandbox.mesh(&["resume", &run, "--max-rows", "9"]);
+    assert_eq!(said.code, 3, "{}", said.err);
+    assert!(said.err.contains("does not exist"), "{}", said.err);
+    assert_eq!(ledger(&sandbox), before);
+}
+
+#[test]
+fn a_repeated_command_takes_no_variable_from_its_workers() {
+    let (sandbox, _) = stopped();
+    let agent = fake_agent();
+    let command = ["--", &agent, "--log", "log", "--as", "{mock}"];
+    let said = sandbox.mesh(&[&["spawn", "in.csv", "--resume"][..], &command].concat());
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert_eq!(settings_changed(&sandbox), [Value::Null; 0]);
 }
