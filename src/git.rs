@@ -320,14 +320,13 @@ impl Repo {
         }
     }
 
-    /// Whether git would store the same for the file at `path` of the tree and for the content of `other`, another file: attributes
+    /// Whether git would store the same for the contents of the files `one` and `other` at `path` of the tree: attributes
     /// and settings may have it write other line ends, or `$Id$`, than it was given.
-    pub fn stores_alike(&self, path: &str, other: &Path) -> Result<bool, GitError> {
+    pub fn stores_alike(&self, path: &str, one: &Path, other: &Path) -> Result<bool, GitError> {
         let as_path = format!("--path={path}");
-        let other = other.display().to_string();
-        let here = self.root().join(path).display().to_string();
-        let id = |file: &str| self.read(&["hash-object", &as_path, "--", file]);
-        Ok(id(&here)? == id(&other)?)
+        let args = ["hash-object", &as_path, "--"].map(OsStr::new);
+        let id = |file: &Path| self.read(&[&args[..], &[file.as_os_str()]].concat());
+        Ok(id(one)? == id(other)?)
     }
 
     /// The one way in which git reads a patch, to check it and to apply it: no setting of the user has a say.

@@ -58,7 +58,7 @@ pub fn keep_owners_mode(path: &Path, mode: u32) -> io::Result<()> {
 }
 
 /// Takes away what others may do with what stands at `path` and came from elsewhere, such as a file that was moved here.
-/// Links are left as they are.
+/// Links are left as they are. What lies too deep for a path is behind a folder that was closed.
 pub fn close(path: &Path) -> io::Result<()> {
     let metadata = std::fs::symlink_metadata(path)?;
     if metadata.is_symlink() {
@@ -70,7 +70,10 @@ pub fn close(path: &Path) -> io::Result<()> {
     }
     if metadata.is_dir() {
         for entry in std::fs::read_dir(path)? {
-            close(&entry?.path())?;
+            match close(&entry?.path()) {
+                Err(error) if error.kind() == io::ErrorKind::InvalidFilename => {}
+                closed => closed?,
+            }
         }
     }
     Ok(())

@@ -103,6 +103,9 @@ pub enum CliError {
     /// A run can't start or go on.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// A run that is under way can't go on.
+    #[error(transparent)]
+    UnderWay(RunError),
     /// A file that was named can't be read.
     #[error("`{}` can't be read", path.display())]
     Read {
@@ -179,18 +182,21 @@ impl CliError {
     /// The exit code (CONTRACT, "Exit codes").
     fn code(&self) -> u8 {
         match self {
-            CliError::Run(error) => match error.blame() {
+            CliError::Run(error) | CliError::UnderWay(error) => match error.blame() {
                 Blame::Input => 2,
                 Blame::Preflight => 3,
                 Blame::Resumable => 4,
-                Blame::Machine => 70,
+                Blame::Machine if matches!(self, CliError::UnderWay(_)) => 4,
+                Blame::Machine => 3,
+                Blame::Defect => 70,
             },
             CliError::Ledger(LedgerError::Locked { .. }) => 3,
             // The `$learnings` programs end with 1 here.
             CliError::Learnings(LearningsError::Empty) => 1,
             // The work is done, but what it came to did not arrive.
             CliError::NotPrinted(_) | CliError::Unsaid { .. } => 1,
-            CliError::Io(_) | CliError::Demo(_) => 70,
+            CliError::Io(_) => 3,
+            CliError::Demo(_) => 70,
             _ => 2,
         }
     }
@@ -228,7 +234,7 @@ impl CliError {
             CliError::Plan(error) => error.hint(),
             CliError::Durations { source, .. } => Some(source.hint()),
             CliError::Learnings(error) => error.hint(),
-            CliError::Run(error) => error.hint(),
+            CliError::Run(error) | CliError::UnderWay(error) => error.hint(),
             _ => None,
         }
     }

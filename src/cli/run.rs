@@ -83,7 +83,7 @@ pub fn drive(mut plan_run: PlanRun, terminal: &Terminal) -> Result<(u8, Option<R
                 "the run is resumable: {}",
                 run::resume_command(plan_run.id())
             ));
-            return Err(error.into());
+            return Err(CliError::UnderWay(error));
         }
     };
     let report = Report::of(plan_run.state());

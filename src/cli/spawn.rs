@@ -86,9 +86,10 @@ pub fn drive(mut spawn_run: SpawnRun, total: u64, terminal: &Terminal) -> Result
     let job_id = spawn_run.job().job_id.to_string();
     let mut display = Display::for_job(terminal, &job_id, "job", total);
     let driven = spawn_run.drive(&mut display, &stop);
-    let (end, summary) = driven.inspect_err(|_| {
+    let (end, summary) = driven.map_err(|error| {
         let command = run::resume_command(spawn_run.folder().id());
         terminal.talk(&format!("the run is resumable: {command}"));
+        CliError::UnderWay(error)
     })?;
     display.finish(job::Counts {
         total: summary.total_items,

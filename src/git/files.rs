@@ -122,6 +122,16 @@ impl Repo {
         Ok(ids.iter().map(|_| next_object(&mut rest)).collect())
     }
 
+    /// Branches, tags, the stash and everything else that has a name, with the objects that they point to.
+    pub fn refs(&self) -> Result<BTreeMap<String, String>, GitError> {
+        let listed = self.read(&["for-each-ref", "--format=%(objectname) %(refname)"])?;
+        let listed = String::from_utf8_lossy(&listed);
+        let parts = listed.lines().filter_map(|line| line.split_once(' '));
+        Ok(parts
+            .map(|(id, name)| (name.to_owned(), id.to_owned()))
+            .collect())
+    }
+
     /// The folder of this work tree's own index and HEAD.
     pub fn git_dir(&self) -> Result<PathBuf, GitError> {
         self.absolute(&["rev-parse", "--absolute-git-dir"])

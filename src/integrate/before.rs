@@ -47,6 +47,8 @@ pub struct Saved {
     repositories: BTreeMap<PathBuf, Option<Fingerprint>>,
     /// As in [`Seen::git_folders`].
     git_folders: BTreeSet<PathBuf>,
+    /// As in [`Seen::unlisted`].
+    unlisted: BTreeSet<PathBuf>,
 }
 
 /// When a restore happens, which decides what it may take for granted.
@@ -95,6 +97,7 @@ impl Saved {
             guard,
             repositories: BTreeMap::new(),
             git_folders: BTreeSet::new(),
+            unlisted: BTreeSet::new(),
         };
         let within = tracked.iter().filter(|entry| entry.is_repository);
         for path in within.map(|entry| entry.path.clone()) {
@@ -191,6 +194,7 @@ impl Saved {
         let (files, left) = sources.files().map_err(failed())?;
         self.left_alone.extend(left);
         self.git_folders = seen.git_folders;
+        self.unlisted = seen.unlisted;
         self.census = Census {
             files,
             folders: seen.folders,
@@ -224,6 +228,7 @@ impl Saved {
                 .unwrap_or_default(),
             repositories: BTreeMap::new(),
             git_folders: BTreeSet::new(),
+            unlisted: BTreeSet::new(),
             store,
         }
     }
@@ -291,6 +296,7 @@ impl Saved {
         work.bring_back_folders();
         work.bring_back_saved();
         work.bring_back_counted();
+        work.clear_unlisted();
         work.clear_new();
         work.clear_folders();
         if moment == Moment::Validated {
@@ -341,9 +347,10 @@ impl Saved {
                 differing.push(known.path.clone());
             }
         }
+        differing.extend(seen.unlisted.difference(&self.unlisted).cloned());
         differing.extend(self.new_paths(repo, &root)?);
         differing.extend(self.changed_repositories(repo));
-        let guarded = self.guard.differing().into_iter();
+        let guarded = self.guard.differing(repo).into_iter();
         differing.extend(guarded.map(|path| relative(repo, path)));
         differing.sort();
         differing.dedup();
@@ -665,6 +672,35 @@ impl Restore<'_> {
         }
     }
 
+    /// What git does not list, or what may keep it from listing others.
+    fn clear_unlisted(&mut self) {
+        if self.moment == Moment::Killed {
+            return;
+        }
+        let Ok(seen) = self.saved.look_again(self.root) else {
+            return;
+        };
+        for path in seen.unlisted.difference(&self.saved.unlisted) {
+            match put_aside(self.root, path, self.aside) {
+                Ok(_) => self.restored.moved_aside.push(path.clone()),
+                Err(error) => self.failed(path, &error),
+            }
+        }
+    }
+
+    /// The part of a new path that can be moved: of one that is longer than the system takes, the first folder that is new.
+    fn movable<'p>(&self, path: &'p Path) -> &'p Path {
+        const BYTES_MAX: usize = 2048;
+        if path.as_os_str().len() <= BYTES_MAX {
+            return path;
+        }
+        let is_new = |folder: &&Path| {
+            !folder.as_os_str().is_empty()
+                && !self.saved.census.folders.contains_key(folder.as_os_str())
+        };
+        path.ancestors().filter(is_new).last().unwrap_or(path)
+    }
+
     /// What validation made: it goes aside, with folders that hold nothing else.
     fn clear_new(&mut self) {
         let new = match self.saved.new_paths(self.repo, self.root) {
@@ -672,6 +708,7 @@ impl Restore<'_> {
             Err(error) => return self.failures.push(error.to_string()),
         };
         for path in new {
+            let path = self.movable(&path).to_owned();
             let moved = put_aside(self.root, &path, self.aside);
             fault::integrator_point();
             match moved {
@@ -723,6 +760,10 @@ impl Restore<'_> {
     }
 
     fn end(mut self) -> Result<Restored, IntegrateError> {
+        if !self.failures.is_empty() && self.repo.git_dir().is_err() {
+            let git = ".git: git finds no repository here any more; its history is not kept elsewhere, so bring it back from a copy or a clone first";
+            self.failures.insert(0, git.to_owned());
+        }
         self.restored.moved_aside.sort();
         self.restored.moved_aside.dedup();
         match self.failures.is_empty() {

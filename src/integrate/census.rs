@@ -127,6 +127,9 @@ pub(super) struct Seen {
     pub folders: BTreeMap<OsString, u32>,
     /// What makes a folder with files of this repository one of its own, below the root.
     pub git_folders: BTreeSet<PathBuf>,
+    /// In folders with files of this repository: what is neither file, link nor folder, which git never lists, and files that
+    /// keep git from listing others.
+    pub unlisted: BTreeSet<PathBuf>,
 }
 
 /// Looks at `paths` and at all folders above them, and for folders that hold nothing. `apart` are folders that are not
@@ -153,6 +156,7 @@ pub(super) fn look(root: &Beneath, paths: &[&Path], apart: &HashSet<&OsStr>) -> 
         stamps: vec![None; paths.len()],
         folders: BTreeMap::new(),
         git_folders: BTreeSet::new(),
+        unlisted: BTreeSet::new(),
     };
     for folder in looks.into_iter().flatten() {
         for (number, stamp) in folder.stamps {
@@ -160,6 +164,7 @@ pub(super) fn look(root: &Beneath, paths: &[&Path], apart: &HashSet<&OsStr>) -> 
         }
         seen.folders.extend(folder.folders);
         seen.git_folders.extend(folder.git_folder);
+        seen.unlisted.extend(folder.unlisted);
     }
     seen.folders.remove(OsStr::new(""));
     Ok(seen)
@@ -169,6 +174,7 @@ struct Folder {
     stamps: Vec<(usize, Stamp)>,
     folders: Vec<(OsString, u32)>,
     git_folder: Option<PathBuf>,
+    unlisted: Vec<PathBuf>,
 }
 
 fn look_into<'p>(
@@ -185,6 +191,7 @@ fn look_into<'p>(
         stamps: Vec::new(),
         folders: vec![(path.to_owned(), permissions(&folder)?)],
         git_folder: None,
+        unlisted: Vec::new(),
     };
     for (number, path) in names {
         let Some(name) = path.file_name() else {
@@ -199,13 +206,24 @@ fn look_into<'p>(
     for entry in Dir::read_from(&folder)? {
         let entry = entry?;
         let name = OsStr::from_bytes(entry.file_name().to_bytes());
-        let is_folder = match entry.file_type() {
-            FileType::Directory => true,
+        let kind = match entry.file_type() {
             FileType::Unknown => statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW)
-                .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory),
-            _ => false,
+                .map_or(FileType::Unknown, |stat| {
+                    FileType::from_raw_mode(stat.st_mode)
+                }),
+            kind => kind,
         };
-        if !is_folder || name == "." || name == ".." {
+        let is_unlisted = match kind {
+            FileType::Fifo
+            | FileType::Socket
+            | FileType::CharacterDevice
+            | FileType::BlockDevice => true,
+            _ => name == ".gitignore" && kind != FileType::Directory,
+        };
+        if is_unlisted {
+            found.unlisted.push(Path::new(path).join(name));
+        }
+        if kind != FileType::Directory || name == "." || name == ".." {
             continue;
         }
         if name == ".git" {

@@ -1,15 +1,17 @@
 //! The validation commands of one patch, run one after the other in one tree, each of them recorded.
 
 use super::allow::Command;
+use super::guard::Guard;
+use super::store::Store;
 use super::validate::{self, Limits, ValidationEnd, tail};
-use super::{IntegrateError, Order};
+use super::{IntegrateError, Order, Stores};
 use crate::job::{Journal, Stop};
 use crate::model::{Event, Stage, ValidationFinished, one_line};
 use crate::process::Writers;
 use crate::redact::Redactor;
 use crate::template;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Of the output of one command the voters see so much.
 const SHOWN_BYTES: u64 = 2048;
@@ -25,6 +27,10 @@ pub(super) struct Checks<'c> {
     pub writers: &'c Writers,
     pub redactor: &'c Redactor,
     pub stop: &'c Stop,
+    /// What is watched although the tree is another one.
+    pub stores: Option<Stores<'c>>,
+    /// Where copies of it are kept meanwhile.
+    pub kept: PathBuf,
 }
 
 /// How they ended.
@@ -40,6 +46,34 @@ impl Checks<'_> {
     /// Runs the commands that `wanted` lets through. A failure ends the integration and nothing else: voters are told of
     /// all commands.
     pub fn run(
+        &self,
+        wanted: impl Fn(&Command) -> bool,
+        journal: &mut dyn Journal,
+    ) -> Result<Checked, IntegrateError> {
+        let Some(stores) = self.stores else {
+            return self.run_all(wanted, journal);
+        };
+        let store = Store::open(&self.kept).map_err(IntegrateError::io(&self.kept))?;
+        let guard = Guard::of_stores(stores.repo.root(), stores.plan_file, &store)
+            .map_err(|(path, source)| IntegrateError::Io { path, source })?;
+        let checked = self.run_all(wanted, journal);
+        let aside = self.unit_folder().join("aside");
+        let mended = guard.mend_stores(stores.repo, &store, &aside);
+        match mended.failures.is_empty() {
+            true => checked,
+            false => Err(IntegrateError::Restore {
+                run_folder: self.run_folder.to_owned(),
+                failures: mended.failures,
+            }),
+        }
+    }
+
+    fn unit_folder(&self) -> PathBuf {
+        let units = self.run_folder.join("units");
+        units.join(self.order.unit.file_name())
+    }
+
+    fn run_all(
         &self,
         wanted: impl Fn(&Command) -> bool,
         journal: &mut dyn Journal,

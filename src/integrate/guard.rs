@@ -2,8 +2,8 @@
 //! and hooks, the plan, the learnings.
 //!
 //! They are put back by their bytes, for git may not even start without them. Of branches only the one that is checked
-//! out is put back; others may have moved because somebody works on them in another work tree. A commit that a
-//! validation made stays in git's log of the branch.
+//! out is put back; others, tags and the stash may have moved because somebody works on them in another work tree, so
+//! they are named. A commit that a validation made stays in git's log of the branch.
 
 use super::before::{Moment, put_aside, put_back, state_of};
 use super::beneath::Beneath;
@@ -13,7 +13,7 @@ use crate::learnings;
 use crate::model::{BeforeState, path_text};
 use crate::plan;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -52,6 +52,9 @@ pub(super) struct Guard {
     files: Vec<Guarded>,
     /// SHA-256 of what git listed.
     index: String,
+    /// Branches, tags and the stash: the object that each of them points to.
+    #[serde(default)]
+    refs: BTreeMap<String, String>,
 }
 
 /// What was done about them.
@@ -109,6 +112,7 @@ impl Guard {
             (&own, "index.lock"),
             (&own, "HEAD.lock"),
             (&common, "config.lock"),
+            (&common, "packed-refs.lock"),
         ] {
             add(folder, path, Rule::Lock);
         }
@@ -122,28 +126,28 @@ impl Guard {
         if repo.root().join(".git").is_file() {
             wanted.push((repo.root(), ".git".into(), Rule::Same));
         }
-        wanted.push((repo.root(), learnings::FILE_NAME.into(), Rule::Longer));
-        let place = |file: &'f Path| match file.strip_prefix(repo.root()) {
-            Ok(path) => (repo.root(), path.to_owned()),
-            Err(_) => {
-                let name = file.file_name().unwrap_or_default();
-                (crate::durable::parent(file), name.into())
-            }
-        };
-        if plan_file.is_symlink() {
-            let (folder, path) = place(plan_file);
-            wanted.push((folder, path, Rule::Same));
-        }
-        let (folder, path) = place(real_plan);
-        wanted.push((folder, path, Rule::Plan));
-        let files = wanted
-            .into_iter()
-            .map(|(folder, path, rule)| Guarded::take(folder, path, rule, store))
-            .collect::<Result<Vec<_>, _>>();
+        wanted.extend(stores(repo.root(), plan_file, real_plan));
+        let refs = repo.refs()?;
+        let files = take_all(wanted, store);
         Ok(files.map(|files| Self {
-            files: files.into_iter().flatten().collect(),
+            files,
             index: super::store::sha256(index),
+            refs,
         }))
+    }
+
+    /// Of the plan and the learnings alone, for commands that are run elsewhere: they may reach these all the same.
+    pub fn of_stores(
+        root: &Path,
+        plan_file: &Path,
+        store: &Store,
+    ) -> Result<Self, (PathBuf, io::Error)> {
+        let real = plan_file.canonicalize();
+        let real = real.as_deref().unwrap_or(plan_file);
+        Ok(Self {
+            files: take_all(stores(root, plan_file, real), store)?,
+            ..Self::default()
+        })
     }
 
     /// The copies that it needs.
@@ -164,6 +168,7 @@ impl Guard {
             Moment::Validated => self.remove_new_hooks(aside, &mut mended.failures),
             Moment::Killed => Vec::new(),
         });
+        mended.kept.extend(self.changed_refs(repo));
         mended
     }
 
@@ -179,12 +184,28 @@ impl Guard {
     }
 
     /// Names of what is not as before. The index is not one of them: git rewrites it at any time.
-    pub fn differing(&self) -> Vec<PathBuf> {
+    pub fn differing(&self, repo: &Repo) -> Vec<PathBuf> {
         let differs = |file: &&Guarded| file.rule == Rule::Same && !file.is_as_before();
         let known = self.files.iter().filter(differs).map(Guarded::name);
         known
             .chain(self.new_hooks().map(|(_, name)| name))
+            .chain(self.changed_refs(repo))
             .collect()
+    }
+
+    /// Branches, tags and the stash that were made, moved or removed; but for the branch that is checked out, which is one
+    /// of the files. They are named and stay: somebody may work with them in another work tree.
+    fn changed_refs(&self, repo: &Repo) -> Vec<PathBuf> {
+        let Ok(now) = repo.refs() else {
+            return Vec::new();
+        };
+        let watched: BTreeSet<&Path> = self.files.iter().map(|file| file.path.as_path()).collect();
+        let names: BTreeSet<&String> = self.refs.keys().chain(now.keys()).collect();
+        let is_changed = |name: &&String| {
+            self.refs.get(*name) != now.get(*name) && !watched.contains(Path::new(name))
+        };
+        let changed = names.into_iter().filter(is_changed);
+        changed.map(|name| Path::new(".git").join(name)).collect()
     }
 
     fn mend_one(
@@ -308,6 +329,10 @@ impl Guarded {
         let BeforeState::File { sha256, .. } = &self.before else {
             return true;
         };
+        // Nothing is read through a link, or from a pipe, that stands there now.
+        if !matches!(self.now(), Ok(Some(BeforeState::File { .. }))) {
+            return false;
+        }
         // A plan that could not be read before can't be told from a damaged one.
         let Ok(before) = plan::Store::at(store.file(sha256)).read() else {
             return true;
@@ -337,6 +362,40 @@ impl Guarded {
         let aside = aside.join("git-folder");
         put_back(&folder, &self.path, &self.before, store, &aside)
     }
+}
+
+/// The plan and the learnings, as `(folder, path, rule)`.
+fn stores<'f>(
+    root: &'f Path,
+    plan_file: &'f Path,
+    real_plan: &'f Path,
+) -> Vec<(&'f Path, PathBuf, Rule)> {
+    let place = |file: &'f Path| match file.strip_prefix(root) {
+        Ok(path) => (root, path.to_owned()),
+        Err(_) => {
+            let name = file.file_name().unwrap_or_default();
+            (crate::durable::parent(file), name.into())
+        }
+    };
+    let mut stores = vec![(root, learnings::FILE_NAME.into(), Rule::Longer)];
+    if plan_file.is_symlink() {
+        let (folder, path) = place(plan_file);
+        stores.push((folder, path, Rule::Same));
+    }
+    let (folder, path) = place(real_plan);
+    stores.push((folder, path, Rule::Plan));
+    stores
+}
+
+fn take_all(
+    wanted: Vec<(&Path, PathBuf, Rule)>,
+    store: &Store,
+) -> Result<Vec<Guarded>, (PathBuf, io::Error)> {
+    let files = wanted
+        .into_iter()
+        .map(|(folder, path, rule)| Guarded::take(folder, path, rule, store));
+    let files = files.collect::<Result<Vec<_>, _>>()?;
+    Ok(files.into_iter().flatten().collect())
 }
 
 /// Names in the folder of hooks; a folder elsewhere behind a link is not ours to watch.

@@ -169,6 +169,15 @@ pub struct Order<'o> {
     pub tally: Option<&'o Tally>,
 }
 
+/// Where plan and learnings stand.
+#[derive(Clone, Copy, Debug)]
+pub struct Stores<'s> {
+    /// The repository of the run.
+    pub repo: &'s Repo,
+    /// The plan.
+    pub plan_file: &'s Path,
+}
+
 /// The writer of one run.
 pub struct Integrator<'i> {
     /// The repository that patches are applied to.
@@ -177,6 +186,8 @@ pub struct Integrator<'i> {
     pub run_folder: &'i Path,
     /// Bounds of a validation command.
     pub limits: Limits,
+    /// The work tree and the plan that the run is about; validations elsewhere can reach them too.
+    pub stores: Stores<'i>,
     /// What is taken out of what they print.
     pub redactor: Redactor,
     /// Being asked to stop.
@@ -466,6 +477,8 @@ impl Integrator<'_> {
             writers: self.writers,
             redactor: &self.redactor,
             stop: self.stop,
+            stores: (folder != self.stores.repo.root()).then_some(self.stores),
+            kept: self.kept(),
         }
     }
 
@@ -511,13 +524,14 @@ impl Integrator<'_> {
             let reason = BlockReason::AmbiguousIntegration;
             return self.undo(order, &saved, reason, &why, journal);
         }
-        self.settle(order, &saved, &started, journal)
+        self.settle(order, patch, &saved, &started, journal)
     }
 
     /// The patch is in the tree: validate, then keep and deliver, or restore.
     fn settle(
         &self,
         order: &Order<'_>,
+        patch: &Patch,
         saved: &Saved,
         started: &IntegrationStarted,
         journal: &mut dyn Journal,
@@ -534,7 +548,11 @@ impl Integrator<'_> {
         let aside = self.unit_folder(order.unit).join("aside");
         let put_back = saved.mend_stores(self.repo, &aside)?;
         // A commit may tidy up, by its hooks; what they do is no validation's.
-        let by_validation = saved.differing(self.repo)?;
+        let mut by_validation = saved.differing(self.repo)?;
+        let folder = self.unit_folder(order.unit);
+        by_validation.extend(verify::differing(self.repo, patch, &folder)?);
+        by_validation.sort();
+        by_validation.dedup();
         let moved_aside = put_back;
         let commit = match self.deliver(order, started)? {
             Ok(commit) => commit,
@@ -689,9 +707,13 @@ impl Integrator<'_> {
 
     fn finish(
         &self,
-        finished: IntegrationFinished,
+        mut finished: IntegrationFinished,
         journal: &mut dyn Journal,
     ) -> Result<(), IntegrateError> {
+        // Git and the hooks of a commit say what they like.
+        if let Some(detail) = &mut finished.detail {
+            *detail = self.redactor.text(detail).into_owned();
+        }
         fault::integrator_point();
         journal.record(&[Event::from(finished)])?;
         fault::integrator_point();

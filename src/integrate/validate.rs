@@ -13,7 +13,6 @@ use crate::redact::{Cut, Redactor};
 use crate::{durable, git, private};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Pid;
-use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::process::ExitStatusExt;
@@ -46,7 +45,11 @@ pub enum ValidationEnd {
     Stopped,
 }
 
-/// Runs `command` in `folder`; everything it prints goes to `log`. It begins when it stands in the record of `writers`.
+/// Runs `command` in `folder`; everything it prints is in `log` afterwards, without secrets. It begins when it stands in the
+/// record of `writers`.
+///
+/// While it runs, its output is in a file that has no name: what is not yet redacted can't be read by others, and goes with
+/// a killed `mesh`. Rejected: to redact it as it is printed; a secret may be printed in parts, or over several lines.
 pub fn run(
     command: &str,
     folder: &Path,
@@ -58,7 +61,10 @@ pub fn run(
 ) -> Result<ValidationEnd, IntegrateError> {
     let failed = || IntegrateError::io(log);
     private::make_folders(crate::durable::parent(log)).map_err(failed())?;
-    let output = private::create(log).map_err(failed())?;
+    // That of an earlier time tells nothing about this one.
+    private::create(log).map_err(failed())?;
+    let printed = tempfile::tempfile_in(crate::durable::parent(log)).map_err(failed())?;
+    let output = || appending(&printed).map_err(failed());
     let started = Instant::now();
     let mut shell = writers.command("/bin/sh", &["-c", command], Input::Null);
     // Set where `mesh` runs in a hook of git; they would point the command's own git at another repository.
@@ -67,8 +73,8 @@ pub fn run(
     }
     shell
         .current_dir(folder)
-        .stderr(output.try_clone().map_err(failed())?)
-        .stdout(output);
+        .stderr(output()?)
+        .stdout(output()?);
     let (mut child, gate) =
         writers
             .start(shell, Group::Own)
@@ -78,18 +84,17 @@ pub fn run(
             })?;
     drop(gate);
     let group = Pid::from_child(&child);
-    let cause = watch(group, started, log, limits, stop);
+    let cause = watch(group, started, &printed, limits, stop);
     let duration = started.elapsed();
     // Before the reaping: what the command left running ends with it, also when it left the group.
     process::kill(group);
     let status = child.wait().map_err(failed())?;
     writers.end_marked();
     let cause = cause.map_err(failed())?;
-    hide_secrets(log, redactor, limits.log_bytes_max).map_err(failed())?;
+    keep(&printed, log, redactor, limits.log_bytes_max).map_err(failed())?;
     if cause == Cause::Stopped {
         return Ok(ValidationEnd::Stopped);
     }
-    cut(log, limits.log_bytes_max).map_err(failed())?;
     let mut finished = ValidationFinished {
         unit: UnitId::new(""),
         command: command.to_owned(),
@@ -109,6 +114,13 @@ pub fn run(
     Ok(ValidationEnd::Finished(Box::new(finished)))
 }
 
+/// The same open file for a child. Both of its streams go to its end, whatever this process reads of it.
+fn appending(file: &File) -> io::Result<File> {
+    use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+    fcntl_setfl(file, fcntl_getfl(file)? | OFlags::APPEND)?;
+    file.try_clone()
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cause {
     Ended,
@@ -120,7 +132,7 @@ enum Cause {
 fn watch(
     group: Pid,
     started: Instant,
-    log: &Path,
+    printed: &File,
     limits: &Limits,
     stop: &Stop,
 ) -> io::Result<Cause> {
@@ -145,7 +157,7 @@ fn watch(
             Cause::Stopped
         } else if started.elapsed() >= limits.timeout {
             Cause::TimedOut
-        } else if std::fs::metadata(log)?.len() > limits.log_bytes_max {
+        } else if printed.metadata()?.len() > limits.log_bytes_max {
             Cause::TooLong
         } else {
             continue;
@@ -155,27 +167,17 @@ fn watch(
     }
 }
 
-/// Takes secrets out of what was printed, before anybody quotes it.
-fn hide_secrets(log: &Path, redactor: &Redactor, bytes_max: u64) -> io::Result<()> {
-    let mut printed = Vec::new();
-    let length = File::open(log)?.take(bytes_max).read_to_end(&mut printed)?;
+/// Writes what was printed to the log: no more than `bytes_max`, and no secrets.
+fn keep(printed: &File, log: &Path, redactor: &Redactor, bytes_max: u64) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    let mut printed = printed;
+    printed.rewind()?;
+    printed.take(bytes_max).read_to_end(&mut bytes)?;
     let cut = Cut {
-        tail: length as u64 == bytes_max,
+        tail: bytes.len() as u64 == bytes_max,
         ..Cut::default()
     };
-    match redactor.bytes(&printed, cut) {
-        Cow::Borrowed(_) => Ok(()),
-        Cow::Owned(clean) => durable::write_private(log, &clean),
-    }
-}
-
-/// What was printed between two looks at its size is too much as well.
-fn cut(log: &Path, bytes_max: u64) -> io::Result<()> {
-    let file = File::options().write(true).open(log)?;
-    match file.metadata()?.len() > bytes_max {
-        true => file.set_len(bytes_max),
-        false => Ok(()),
-    }
+    durable::write_private(log, &redactor.bytes(&bytes, cut))
 }
 
 /// The last `bytes_max` bytes of a log, from the beginning of a line where that is possible.
@@ -236,6 +238,7 @@ fn names_a_failure(line: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
 
     fn run_here(command: &str, timeout: Duration) -> ValidationFinished {
         let folder = tempfile::tempdir().expect("temporary folder");
@@ -322,9 +325,11 @@ mod tests {
     fn a_log_is_cut_at_its_bound() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let log = folder.path().join("v.log");
-        std::fs::write(&log, "one\ntwo\nthree\n").expect("written");
+        let mut printed = tempfile::tempfile().expect("a file");
+        printed.write_all(b"one\ntwo\nthree\n").expect("written");
+        keep(&printed, &log, &Redactor::default(), 100).expect("kept");
         assert_eq!(tail(&log, 8).expect("read"), "three\n");
-        cut(&log, 5).expect("cut");
+        keep(&printed, &log, &Redactor::default(), 5).expect("kept");
         assert_eq!(tail(&log, 100).expect("read"), "one\nt");
     }
 }

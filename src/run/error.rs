@@ -229,8 +229,10 @@ pub enum Blame {
     Preflight,
     /// Exit 4: the run can go on when the cause is gone.
     Resumable,
-    /// Exit 70: the machine or `mesh` itself.
+    /// Exit 3 before anything started, 4 afterwards: the machine or the repository did not do its part.
     Machine,
+    /// Exit 70: `mesh` itself.
+    Defect,
 }
 
 impl RunError {
@@ -274,10 +276,10 @@ impl RunError {
                 Blame::Preflight
             }
             RunError::Job(JobError::Ledger(LedgerError::Locked { .. })) => Blame::Preflight,
+            RunError::Job(JobError::Defect { .. }) => Blame::Defect,
             RunError::Ledger(LedgerError::Io { .. })
             | RunError::Job(
                 JobError::Scratch(_)
-                | JobError::Defect { .. }
                 | JobError::Output { .. }
                 | JobError::Ledger(LedgerError::Io { .. }),
             ) => Blame::Machine,

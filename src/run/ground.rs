@@ -8,7 +8,8 @@ use super::state::{State, Wave};
 use super::{RunError, RunFolder, Settings};
 use crate::git::Repo;
 use crate::integrate::{
-    self, Commands, CommitTo, Delivery, Integrator, Isolation, Order, RepoLock, Terms, is_allowed,
+    self, Commands, CommitTo, Delivery, Integrator, Isolation, Order, RepoLock, Stores, Terms,
+    is_allowed,
 };
 use crate::job::{self, Stop};
 use crate::model::{RowId, RunId, Tally};
@@ -170,6 +171,10 @@ impl<'t> Tools<'t> {
                 timeout: Duration::from_secs(self.settings.validation_timeout_seconds),
                 grace: Duration::from_secs(self.settings.bounds.grace_seconds),
                 log_bytes_max: 16 * 1024 * 1024,
+            },
+            stores: Stores {
+                repo: self.real,
+                plan_file: &self.settings.plan_file,
             },
             redactor: job::redactor(&self.settings.worker),
             stop,

@@ -522,3 +522,86 @@ fn links_that_are_tracked_come_back_as_links() {
         "rm l dir; mkdir dir; echo x >dir/s.txt; echo x >l; false",
     );
 }
+
+#[test]
+fn a_plan_that_is_reached_from_elsewhere_is_put_back() {
+    for option in ["delivery=branch", "isolation=worktree"] {
+        for damage in [
+            "rm -r .step",
+            "cd .step && rm st-plan.jsonl && mkfifo st-plan.jsonl",
+        ] {
+            // The validation runs in another tree, and knows where the real one is.
+            let command = format!("cd \"$MESH_HOME/../work\" && {damage}; false");
+            let tasks = [Task::new("a").validation(&[&command]), Task::new("b")];
+            let bench = Bench::new(&tasks);
+            bench.git(&["config", "user.name", "t"]);
+            bench.git(&["config", "user.email", "t@example.invalid"]);
+            let said = bench.run(&[option, "max_tasks=2"]);
+            assert_eq!(said.code, 1, "{option} {damage}: {}", said.err);
+            let statuses = ["a", "b"].map(|id| bench.status_of(id));
+            assert_eq!(statuses, ["blocked", "completed"], "{option} {damage}");
+        }
+    }
+}
+
+#[test]
+fn a_plan_behind_a_folder_that_became_a_link_is_put_back() {
+    let command = "mv .step ../elsewhere; ln -s ../elsewhere .step; false";
+    let bench = Bench::new(&[Task::new("a").validation(&[command])]);
+    let said = bench.run(&[]);
+    assert_eq!(said.code, 1, "{}", said.err);
+    assert_eq!(bench.status_of("a"), "blocked");
+    assert!(!bench.path(".step").is_symlink());
+}
+
+#[test]
+fn what_git_does_not_list_goes_as_well() {
+    restored(nothing, "mkfifo pipe src/pipe; false");
+    restored(nothing, "rm src/s.txt; mkfifo src/s.txt; false");
+    // It hides itself, and others.
+    restored(nothing, "echo '*' >src/.gitignore; echo n >src/new; false");
+    let deep = "for i in $(seq 300); do mkdir ddddddddddddddd; cd ddddddddddddddd; done";
+    restored(nothing, &format!("rm src/s.txt; {deep}; echo x >f; false"));
+}
+
+#[test]
+fn branches_and_tags_that_a_validation_made_are_named() {
+    for end in ["grep -q new a.txt", "false"] {
+        let command = format!("git branch made; git tag -f mark; git branch -D old; {end}");
+        let bench = Bench::new(&[Task::new("a").validation(&[&command])]);
+        bench.git(&["branch", "old"]);
+        bench.run(&[]);
+        let finished = event(&bench, "integration_finished");
+        let named = json!([
+            ".git/refs/heads/made",
+            ".git/refs/heads/old",
+            ".git/refs/tags/mark"
+        ]);
+        assert_eq!(finished["by_validation"], named, "{command}");
+    }
+}
+
+#[test]
+fn a_file_of_the_patch_that_a_validation_changed_again_is_named() {
+    for change in [
+        "echo more >>a.txt",
+        "mv a.txt ../elsewhere; ln -s ../elsewhere a.txt",
+        "rm a.txt; mkfifo a.txt",
+    ] {
+        let bench = Bench::new(&[Task::new("a").validation(&[change])]);
+        let said = bench.run(&[]);
+        assert_eq!(said.code, 0, "{change}: {}", said.err);
+        let finished = event(&bench, "integration_finished");
+        assert_eq!(finished["by_validation"], json!(["a.txt"]), "{change}");
+    }
+}
+
+#[test]
+fn a_repository_that_is_gone_is_named_first() {
+    let task = Task::new("a").validation(&["rm -rf .git; rm src/s.txt; false"]);
+    let bench = Bench::with_files(&[task], &[("src/s.txt", "s\n")]);
+    let said = bench.run(&[]);
+    assert_eq!(said.code, 4, "{}", said.err);
+    let message = "could not be restored completely: .git: git finds no repository here any more";
+    assert!(said.err.contains(message), "{}", said.err);
+}

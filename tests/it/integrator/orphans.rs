@@ -8,6 +8,13 @@ use std::process::Stdio;
 /// Kills `mesh` while the first validation runs, resumes, and gives what the resume said. The first run of the
 /// validation is `first`, which must write a process id to `../pid`; every later one looks for the patch.
 fn killed_in(first: &str) -> (Bench, Said) {
+    let bench = killed(first);
+    let said = bench.mesh(&["resume", "R"]);
+    (bench, said)
+}
+
+/// The same without the resume.
+fn killed(first: &str) -> Bench {
     let command = format!("if mkdir ../first; then {first}; else grep -q new a.txt; fi");
     let bench = Bench::new(&[Task::new("a").validation(&[&command])]);
     let answers = bench.beside("answers").display().to_string();
@@ -34,8 +41,7 @@ fn killed_in(first: &str) -> (Bench, Said) {
     mesh.kill().expect("killed");
     mesh.wait().expect("reaped");
     assert!(is_running(&bench), "it outlives its mesh");
-    let said = bench.mesh(&["resume", "R"]);
-    (bench, said)
+    bench
 }
 
 fn is_running(bench: &Bench) -> bool {
@@ -195,4 +201,23 @@ fn variables_of_git_do_not_turn_its_commands_to_something_else() {
     let ended = event(&bench, "validation_finished");
     assert_eq!(ended["exit_code"], 1);
     assert_eq!((bench.tree(), bench.git_state()), before);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_validation_printed_is_on_no_disk_before_it_was_redacted() {
+    let token = "ghp_0123456789abcdefghijklmnopqrstuvwxyz";
+    let print = "printf '%s%s' ghp_ 0123456789abcdefghijklmnopqrstuvwxyz";
+    let bench = killed(&format!("{print}; echo $$ >../pid; sleep 600"));
+    let folder = bench.run_folder().join("units/a");
+    let assert_clean = || {
+        for entry in std::fs::read_dir(&folder).expect("a folder").flatten() {
+            let content = std::fs::read(entry.path()).expect("readable");
+            let content = String::from_utf8_lossy(&content).into_owned();
+            assert!(!content.contains(token), "{}", entry.path().display());
+        }
+    };
+    assert_clean();
+    assert_eq!(bench.mesh(&["resume", "R"]).code, 0);
+    assert_clean();
 }

@@ -260,6 +260,35 @@ fn a_validation_that_prints_a_secret_is_kept_without_it() {
 }
 
 #[test]
+fn what_a_hook_says_is_kept_without_secrets() {
+    let bench = Bench::new(&[Task::new("a")]);
+    for (name, value) in [
+        ("user.name", "t"),
+        ("user.email", "t@example.invalid"),
+        ("core.hooksPath", "../hooks"),
+    ] {
+        bench.git(&["config", name, value]);
+    }
+    bench.git(&["switch", "--quiet", "-c", "work"]);
+    let hook = bench.beside("hooks").join("pre-commit");
+    std::fs::create_dir_all(bench.beside("hooks")).expect("a folder");
+    std::fs::write(&hook, format!("#!/bin/sh\necho no: {GITHUB}\nexit 1\n")).expect("written");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&hook, mode).expect("a mode");
+    let ended = bench.run(&["--json", "delivery=commit"]);
+    assert_eq!(ended.code, 1, "{}", ended.err);
+    let detail = &report(&ended)["tasks"][0]["detail"];
+    assert!(
+        detail
+            .as_str()
+            .is_some_and(|text| text.contains("no: [redacted:github-token]")),
+        "{detail}"
+    );
+    assert_eq!(holding(&bench.mesh_home(), &["ghp_0123"]), [""; 0]);
+    assert!(!bench.read(crate::plan_fixture::PLAN).contains(GITHUB));
+}
+
+#[test]
 fn an_answer_from_elsewhere_is_cleaned_as_well() {
     let bench = Bench::new(&[Task::new("a")]);
     let next = bench.mesh(&["wave", "next", "--run-id", "R", "--adapter", "external"]);
