@@ -93,13 +93,15 @@ impl Fingerprint {
 /// A digest of what stands at `path`; of a link, of where it points. `None` where nothing can be read.
 fn content_of(path: &Path) -> Option<[u8; 32]> {
     use std::os::unix::ffi::OsStrExt;
-    let is_link = std::fs::symlink_metadata(path).ok()?.is_symlink();
-    let bytes = match is_link {
+    let found = std::fs::symlink_metadata(path).ok()?;
+    let bytes = match found.is_symlink() {
         true => std::fs::read_link(path)
             .ok()?
             .as_os_str()
             .as_bytes()
             .to_vec(),
+        // Reading a pipe would wait for somebody to write.
+        false if !found.is_file() => return None,
         false => std::fs::read(path).ok()?,
     };
     Some(Sha256::digest(&bytes).into())
@@ -132,7 +134,13 @@ pub fn scope_as_markdown(
         if !scope.covers(&name) {
             continue;
         }
-        match std::fs::read_to_string(repo.root().join(&path)) {
+        let full = repo.root().join(&path);
+        // Reading a pipe in a file's place would wait for somebody to write.
+        let content = match full.is_file() {
+            true => std::fs::read_to_string(full),
+            false => Err(std::io::ErrorKind::InvalidInput.into()),
+        };
+        match content {
             Ok(content) if text.len() + content.len() <= BYTES_MAX => {
                 let fence = template::fence_for(&content);
                 text.push_str(&format!("`{name}`:\n\n{fence}\n{content}"));

@@ -132,12 +132,9 @@ pub fn execute(args: &SimulateArgs, context: &Context) -> Result<u8, CliError> {
     let explicit = explicit.map(|path| context.folder.join(path));
     let plan_file = plan::resolve(&root, explicit.as_deref()).map_err(|error| match error {
         // The command that mends it is typed where this one was.
-        ResolveError::Missing { file } => ResolveError::Missing {
-            file: match root == context.folder {
-                true => file,
-                false => root.join(file),
-            },
-        },
+        ResolveError::Missing { file, .. } if root != context.folder => {
+            ResolveError::missing(&root, &root.join(file))
+        }
         other => other,
     });
     let plan_file = plan_file.map_err(RunError::from)?;

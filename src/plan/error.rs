@@ -23,6 +23,8 @@ pub enum PlanError {
     NotFound {
         /// The path that was tried.
         file: PathBuf,
+        /// What a shell runs to make it.
+        init: String,
     },
     /// A file of the store could not be read, written, locked or renamed.
     #[error("cannot {action} `{}`: {cause}", file.display())]
@@ -265,9 +267,7 @@ impl PlanError {
     /// The command that mends it, where there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
-            PlanError::NotFound { file } => {
-                Some(format!("run: mesh st init --file {}", word(file)))
-            }
+            PlanError::NotFound { init, .. } => Some(format!("run: {init}")),
             PlanError::SeqContract { file, .. } => Some(format!(
                 "run: mesh st doctor --repair-seq --file {}",
                 word(file)

@@ -46,13 +46,46 @@ impl Lock {
 /// # Errors
 /// [`PlanError::LockNotIgnored`] with the command that mends it.
 pub fn check_lock_ignored(plan_file: &Path) -> Result<(), PlanError> {
+    match seen_lock(plan_file) {
+        None => Ok(()),
+        Some(SeenLock { root, lock }) => Err(PlanError::LockNotIgnored {
+            lock: shell_word(&lock.to_string_lossy()),
+            root: shell_word(&root.to_string_lossy()),
+        }),
+    }
+}
+
+/// What a shell runs to make the plan `file`, named as `shown`: with the line in `.gitignore` first where `init` would
+/// ask for it, so that the command works the first time.
+pub(super) fn init_command(file: &Path, shown: &Path) -> String {
+    let init = format!(
+        "mesh st init --file {}",
+        shell_word(&shown.to_string_lossy())
+    );
+    match seen_lock(file) {
+        None => init,
+        Some(SeenLock { root, lock }) => format!(
+            "echo {} >> {} && {init}",
+            shell_word(&lock.to_string_lossy()),
+            shell_word(&root.join(".gitignore").to_string_lossy()),
+        ),
+    }
+}
+
+/// A lock that git does not ignore.
+struct SeenLock {
+    /// The root of its repository.
+    root: PathBuf,
+    /// Relative to that.
+    lock: PathBuf,
+}
+
+fn seen_lock(plan_file: &Path) -> Option<SeenLock> {
     let lock = absolute(&lock_path(plan_file));
     let folder = existing_ancestor(&lock);
-    let Ok(repo) = Repo::find(&folder) else {
-        return Ok(());
-    };
+    let repo = Repo::find(&folder).ok()?;
     if repo.ignores(&lock).unwrap_or(true) {
-        return Ok(());
+        return None;
     }
     let root = repo.root();
     let folder_real = fs::canonicalize(&folder).unwrap_or_else(|_| folder.clone());
@@ -60,9 +93,9 @@ pub fn check_lock_ignored(plan_file: &Path) -> Result<(), PlanError> {
         .strip_prefix(&folder)
         .map_or_else(|_| lock.clone(), |rest| folder_real.join(rest));
     let shown = lock_real.strip_prefix(root).unwrap_or(&lock_real);
-    Err(PlanError::LockNotIgnored {
-        lock: shell_word(&shown.to_string_lossy()),
-        root: shell_word(&root.to_string_lossy()),
+    Some(SeenLock {
+        root: root.to_owned(),
+        lock: shown.to_owned(),
     })
 }
 

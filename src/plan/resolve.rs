@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use super::lock::init_command;
 use crate::model::shell_word;
 
 /// Where a new plan goes, relative to the repository.
@@ -26,6 +27,8 @@ pub enum ResolveError {
     Missing {
         /// Where it was looked for: as it was named, or the default.
         file: PathBuf,
+        /// What a shell runs to make it.
+        init: String,
     },
 }
 
@@ -34,13 +37,16 @@ impl ResolveError {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             ResolveError::Both => format!("pass plan_file={PLAN_FILE_DEFAULT}"),
-            ResolveError::Missing { file } => {
-                format!(
-                    "run: mesh st init --file {}",
-                    shell_word(&file.to_string_lossy())
-                )
-            }
+            ResolveError::Missing { init, .. } => format!("run: {init}"),
         })
+    }
+
+    /// There is no `file`, which is relative to `root` or absolute.
+    pub fn missing(root: &Path, file: &Path) -> ResolveError {
+        ResolveError::Missing {
+            file: file.to_owned(),
+            init: init_command(&root.join(file), file),
+        }
     }
 }
 
@@ -53,9 +59,7 @@ impl ResolveError {
 pub fn resolve(root: &Path, explicit: Option<&Path>) -> Result<PathBuf, ResolveError> {
     let there = |name: &Path| Some(root.join(name)).filter(|path| path.is_file());
     if let Some(file) = explicit {
-        return there(file).ok_or_else(|| ResolveError::Missing {
-            file: file.to_owned(),
-        });
+        return there(file).ok_or_else(|| ResolveError::missing(root, file));
     }
     match (
         there(Path::new(PLAN_FILE_CODEX)),
@@ -63,9 +67,7 @@ pub fn resolve(root: &Path, explicit: Option<&Path>) -> Result<PathBuf, ResolveE
     ) {
         (Some(_), Some(_)) => Err(ResolveError::Both),
         (Some(file), None) | (None, Some(file)) => Ok(file),
-        (None, None) => Err(ResolveError::Missing {
-            file: PLAN_FILE_DEFAULT.into(),
-        }),
+        (None, None) => Err(ResolveError::missing(root, Path::new(PLAN_FILE_DEFAULT))),
     }
 }
 

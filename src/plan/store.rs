@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use super::fold::Stream;
 use super::histories::{self, Histories, Origin};
-use super::lock::{Lock, check_lock_ignored};
+use super::lock::{Lock, check_lock_ignored, init_command};
 use super::merge::{self, Conflict};
 use super::record::{self, Envelope, Signature};
 use super::sequence::Lane;
@@ -295,9 +295,9 @@ impl Store {
     }
 
     fn bytes_and_stream(&self) -> Result<(Vec<u8>, Stream), PlanError> {
-        let bytes = read_bounded(&self.file).map_err(|error| match error {
+        let bytes = read_regular(&self.file).map_err(|error| match error {
             PlanError::Io { cause, file, .. } if cause.kind() == io::ErrorKind::NotFound => {
-                PlanError::NotFound { file }
+                not_found(&file)
             }
             other => other,
         })?;
@@ -310,11 +310,26 @@ impl Store {
         if self.file.exists() {
             Ok(())
         } else {
-            Err(PlanError::NotFound {
-                file: self.file.clone(),
-            })
+            Err(not_found(&self.file))
         }
     }
+}
+
+fn not_found(file: &Path) -> PlanError {
+    PlanError::NotFound {
+        file: file.to_owned(),
+        init: init_command(file, file),
+    }
+}
+
+/// A plan file's bytes. A pipe or a device in its place is refused without waiting for anybody at its other end.
+fn read_regular(path: &Path) -> Result<Vec<u8>, PlanError> {
+    let is_other = std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir());
+    if is_other {
+        let cause = io::Error::other("it is not a regular file");
+        return Err(io_error("read", path, cause));
+    }
+    read_bounded(path)
 }
 
 /// A whole file of at most [`PLAN_BYTES_MAX`].

@@ -78,12 +78,22 @@ impl Task {
         protocol::next(&self.protocol, state, self.has_metadata)
     }
 
+    /// What the task says about itself. One that lists no acceptance statements, as an item with fields of its own in
+    /// place of a block may, is done when its step is: no round goes without a statement to judge by.
+    fn metadata(&self) -> Metadata {
+        let mut metadata = self.metadata.clone();
+        if self.has_metadata && metadata.acceptance.is_empty() {
+            metadata.acceptance = vec![self.objective.clone()];
+        }
+        metadata
+    }
+
     fn context(&self, repo: &Repo) -> Result<TaskContext, RunError> {
         Ok(TaskContext {
             task_id: self.unit.to_string(),
             objective: self.objective.clone(),
             mesh_meta: match self.has_metadata {
-                true => self.metadata.to_yaml(),
+                true => self.metadata().to_yaml(),
                 // Words and half a block are worth keeping.
                 false if self.notes.trim().is_empty() => "MISSING".to_owned(),
                 false => format!(
@@ -174,7 +184,7 @@ pub(super) fn compile(
             objective: task.objective.clone(),
             lane: round.lane,
             scope: task.metadata.scope.clone(),
-            acceptance: task.metadata.acceptance.clone(),
+            acceptance: task.metadata().acceptance,
             validation: task.metadata.validation.clone(),
             risk: task.metadata.risk.unwrap_or(Risk::Medium),
             depends_on: task.depends_on.clone(),

@@ -253,10 +253,10 @@ pub(super) fn plan_file(request: &Request, root: &Path) -> Result<PathBuf, RunEr
         .map(|path| request.folder.join(path));
     plan::resolve(root, explicit.as_deref()).map_err(|error| match error {
         // The command that mends it is typed where this one was.
-        ResolveError::Missing { file } if explicit.is_none() && !is_same(&request.folder, root) => {
-            RunError::Resolve(ResolveError::Missing {
-                file: root.join(file),
-            })
+        ResolveError::Missing { file, .. }
+            if explicit.is_none() && !is_same(&request.folder, root) =>
+        {
+            RunError::Resolve(ResolveError::missing(root, &root.join(file)))
         }
         other => RunError::Resolve(other),
     })

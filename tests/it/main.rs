@@ -25,6 +25,7 @@ mod run_bad_input;
 mod spawn;
 mod spawn_bad_input;
 mod st;
+mod st_model;
 mod steps;
 mod wave_lint;
 mod wave_simulate;

@@ -404,6 +404,31 @@ fn a_lock_that_git_would_see_is_refused() {
 }
 
 #[test]
+fn the_hint_of_a_missing_plan_is_all_that_it_takes() {
+    for (folder, file) in [("", PLAN), ("", "my plans/p.jsonl"), ("it's here", PLAN)] {
+        let bench = Bench::new();
+        let root = bench.folder.path().join(folder);
+        fs::create_dir_all(&root).expect("a folder");
+        let run = |program: &str, args: &[&str]| {
+            let mut command = bench.command(program);
+            command.current_dir(&root).args(args);
+            Said::from(command.output().expect("starts"))
+        };
+        assert_eq!(run("git", &["init", "-q"]).code, Some(0));
+        let mesh = env!("CARGO_BIN_EXE_mesh");
+        let add = ["st", "add", "--step", "x", "--file", file];
+        let said = run(mesh, &add);
+        assert_eq!(said.code, Some(2));
+        let hint = said.err.split("hint: run: ").nth(1).expect("a hint");
+        assert!(hint.contains("/.gitignore"), "{hint}");
+        let script = format!("mesh() {{ '{mesh}' \"$@\"; }}; cd /; {hint}");
+        let said = run("sh", &["-c", &script]);
+        assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{hint}");
+        assert_eq!(run(mesh, &add).code, Some(0), "{hint}");
+    }
+}
+
+#[test]
 fn what_breaks_a_rule_changes_nothing() {
     let bench = Bench::with_plan();
     bench.ok(&["add", "--id", "a", "--step", "A"]);

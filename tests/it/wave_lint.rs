@@ -33,6 +33,21 @@ fn compiled_waves_pass_also_with_several_units() {
 }
 
 #[test]
+fn a_task_without_acceptance_statements_is_done_when_its_step_is() {
+    let notes = "```mesh\nscope: [src/a.txt]\nacceptance: []\nvalidation: ['true']\n```";
+    let bench = Bench::new(&[Task::new("a").notes(notes)]);
+    bench.run(&[]);
+    let waves = bench.waves();
+    assert!(waves.len() > 1, "{} waves", waves.len());
+    for wave in waves {
+        assert_eq!(wave.column("acceptance"), wave.column("objective"));
+        let path = bench.run_folder().join("waves").join(&wave.name);
+        let said = bench.mesh(&["wave", "lint", &path.display().to_string()]);
+        assert_eq!(said.code, 0, "{}", said.out);
+    }
+}
+
+#[test]
 fn what_is_wrong_is_named() {
     let bench = Bench::new(&[Task::new("a")]);
     bench.run(&[]);

@@ -296,6 +296,31 @@ fn a_plan_that_a_validation_damages_is_put_back_and_the_run_goes_on() {
         ),
         (": >.step/st-plan.jsonl", "false"),
         ("rm -r .step; ln -s ../elsewhere .step", "grep -q new a.txt"),
+        (
+            "rm .step/st-plan.jsonl; mkdir -p .step/st-plan.jsonl/x",
+            "grep -q new a.txt",
+        ),
+        (
+            "rm .step/st-plan.jsonl; mkfifo .step/st-plan.jsonl",
+            "false",
+        ),
+        ("rm -r .step; mkfifo .step", "grep -q new a.txt"),
+        ("ln -sf /dev/null .step/st-plan.jsonl", "grep -q new a.txt"),
+        ("ln -sf st-plan.jsonl .step/st-plan.jsonl", "false"),
+        ("chmod 000 .step/st-plan.jsonl .step", "grep -q new a.txt"),
+        (
+            "printf '\\377\\376\\000' >.step/st-plan.jsonl",
+            "grep -q new a.txt",
+        ),
+        // An older state, as a checkout of another commit brings it.
+        (
+            r#"echo '{"v":3,"ts":"2026-02-09T20:02:00Z","lane":"event","seq":1,"op":"init"}' >.step/st-plan.jsonl"#,
+            "false",
+        ),
+        (
+            "sed -i s/completed/pending/ .step/st-plan.jsonl; rm -f .step/st-plan.jsonl.lock",
+            "grep -q new a.txt",
+        ),
     ] {
         let command = format!("{damage}; {end}");
         let bench = Bench::new(&[Task::new("a").validation(&[&command]), Task::new("b")]);
