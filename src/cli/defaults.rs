@@ -3,7 +3,7 @@
 //! One mechanism for all options of `run`, `invoke` and `spawn` and the global ones: clap knows the names; the variable
 //! `MESH_<OPTION>` and the key in `mesh.yaml` are attached to each of them here.
 
-use super::args::{Cli, Command, Context, SpawnArgs};
+use super::args::{Cli, Command, Context, SpawnArgs, WaveCommand};
 use super::error::CliError;
 use super::terminal::Terminal;
 use crate::config::Config;
@@ -80,6 +80,9 @@ pub fn parse(args: Vec<OsString>) -> Result<(Cli, Context), CliError> {
             None => one_instruction(args, matches)?,
             Some(_) => args.typed = typed(matches),
         }
+    }
+    if let Command::Wave(WaveCommand::Next(args)) = &mut cli.command {
+        args.typed = typed(innermost(&matches));
     }
     let terminal = Terminal::new(&cli.show);
     let context = Context {
@@ -246,8 +249,8 @@ fn spelled_out(
     Ok(spelled)
 }
 
-/// The options of `mesh spawn` that stand on the command line. A run that is resumed has its settings from its beginning, so only
-/// these say something about it.
+/// The options of a command that stand on the command line. A run that goes on has its settings from its beginning, so only these
+/// say something about it.
 fn typed(matches: &ArgMatches) -> Vec<String> {
     let is_typed = |id: &&clap::Id| {
         let is_known = matches.try_contains_id(id.as_str()).is_ok();

@@ -82,6 +82,22 @@ pub enum CliError {
     /// A dry run of a run that goes on.
     #[error("--dry-run shows how a run would begin, and --resume goes on with one")]
     DryResume,
+    /// Settings of a run for one that has begun.
+    #[error("{} can't be set any more: run `{run}` has its settings from its beginning", options.join(", "))]
+    Settled {
+        /// `--max-tasks`, in code marks.
+        options: Vec<String>,
+        /// The run.
+        run: RunId,
+    },
+    /// An option of `mesh run` that a run of single steps has no use for.
+    #[error("`{0}` is for mesh run: a run of single steps has no report before it ends")]
+    NoReportYet(&'static str),
+    /// `--abandon` for a spawned CSV.
+    #[error(
+        "`--abandon` is for runs of a plan; run `{0}` is one of a spawned CSV, which changes no tree"
+    )]
+    NothingToAbandon(RunId),
     /// An option of a spawned CSV for a run of a plan.
     #[error("`{0}` is for spawned CSVs; run `{1}` is one of a plan")]
     NotASpawnedRun(&'static str, RunId),
@@ -228,9 +244,16 @@ impl CliError {
             CliError::FlattenWhat => Some("name one with --output-schema F".to_owned()),
             CliError::ResumeWhat => Some("name the input, or --resume=RUN".to_owned()),
             CliError::NoRunOver(_) => Some("mesh runs list shows all runs; --resume=RUN names one".to_owned()),
-            CliError::NoRow { run, .. } => Some(format!("mesh runs show {run} --failed names those that failed")),
+            CliError::NoRow { run, .. } => Some(format!("those that failed: mesh runs show {run} --failed")),
             CliError::NotAPlanRun(run) => Some(format!("mesh runs show {run} names it")),
-            CliError::NotUnderWay(_) => Some("mesh runs list shows which have ended".to_owned()),
+            CliError::NotUnderWay(_) => Some("which runs have ended: mesh runs list".to_owned()),
+            CliError::Settled { run, .. } => Some(format!(
+                "leave it out: mesh wave next --run {run}; budgets, limits and concurrency may change: mesh resume --help"
+            )),
+            CliError::NoReportYet(option) => Some(format!(
+                "leave it out, and when the run has ended: mesh runs show RUN {option} FILE"
+            )),
+            CliError::NothingToAbandon(run) => Some(format!("leave it out: mesh resume {run}")),
             CliError::Plan(error) => error.hint(),
             CliError::Durations { source, .. } => Some(source.hint()),
             CliError::Learnings(error) => error.hint(),

@@ -3,7 +3,7 @@
 use super::terminal::{ProgressMode, Terminal, Tone};
 use crate::clock;
 use crate::job::{Counts, Observer, RunningRow, Snapshot};
-use crate::model::{Usage, WaveCompiled, WaveNo, dollars, one_line, short as short_count};
+use crate::model::{Usage, WaveCompiled, WaveNo, counted, dollars, one_line, short as short_count};
 use crate::plan::{Plan, mirror};
 use crate::run::Watcher;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -354,8 +354,5 @@ fn short(time: Duration) -> String {
 
 /// `1 row`, `2 rows`.
 pub fn rows(total: u64) -> String {
-    match total {
-        1 => "1 row".to_owned(),
-        total => format!("{total} rows"),
-    }
+    counted(total, "row")
 }

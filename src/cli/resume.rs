@@ -32,6 +32,9 @@ pub fn execute(args: &ResumeArgs, context: &Context) -> Result<u8, CliError> {
             }
             super::run::drive(plan_run, &context.terminal).map(|(code, _)| code)
         }
+        Some(RunKind::Spawn) if args.abandon => {
+            Err(CliError::NothingToAbandon(folder.id().clone()))
+        }
         Some(RunKind::Spawn) => going_on::by_id(args, folder, context),
         None => Err(RunError::NotResumable {
             id: folder.id().clone(),

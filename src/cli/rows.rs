@@ -4,7 +4,7 @@ use super::args::Context;
 use super::error::CliError;
 use super::terminal::{Terminal, Tone};
 use crate::inspect::{AttemptStory, FailedRow, RowStory, failed_rows, row_story};
-use crate::model::{RunId, Usage, one_line};
+use crate::model::{RunId, Usage, one_line, shell_word};
 use crate::run::{RunError, RunFolder, SpawnRun, State};
 use crate::table::{ReadOptions, Reader};
 use std::io::{Read, Seek, SeekFrom};
@@ -47,7 +47,12 @@ pub fn failed_text(failed: &[FailedRow], run: &RunId, all: bool, terminal: &Term
             "\n  and {more} more: mesh runs show {run} --failed"
         ));
     }
-    text.push_str(&format!("\n  one in full: mesh runs show {run} --row ID"));
+    if let Some(first) = failed.first() {
+        let row = shell_word(first.item_id.as_str());
+        text.push_str(&format!(
+            "\n  one in full: mesh runs show {run} --row {row}"
+        ));
+    }
     text
 }
 
@@ -145,6 +150,14 @@ fn of_attempt(attempt: &AttemptStory) -> String {
     };
     let seconds = attempt.duration_ms as f64 / 1000.0;
     let mut text = format!("\nAttempt {}: {end} after {seconds:.1}s\n", attempt.attempt);
+    if let Some(told) = &attempt.told {
+        let how = match told.instead_of_prompt {
+            true => "its prompt, in the session of the attempt before",
+            false => "its prompt also said",
+        };
+        let told = indented(&indented(told.text.trim_end()));
+        text.push_str(&format!("  {how}:\n{told}\n"));
+    }
     if let Some(error) = &attempt.error {
         text.push_str(&format!("  {}\n", one_line(error)));
     }

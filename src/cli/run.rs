@@ -94,7 +94,10 @@ pub fn drive(mut plan_run: PlanRun, terminal: &Terminal) -> Result<(u8, Option<R
     if let (Ending::Shut(_) | Ending::Unanswered(_), Some(why)) = (&end, end.job_error()) {
         terminal.warn(&one_line(&why));
     }
-    say_how_to_go_on(plan_run.id(), &end, terminal);
+    match plan_run.awaits_answers() {
+        true => say_what_is_awaited(plan_run.id(), terminal),
+        false => say_how_to_go_on(plan_run.id(), &end, terminal),
+    }
     let code = plan_run
         .state()
         .finished
@@ -154,6 +157,17 @@ pub fn say_how_to_go_on(run_id: &RunId, end: &Ending, terminal: &Terminal) {
     terminal.talk(&format!(
         "{} {command}",
         terminal.err_tone(Tone::Note, &label)
+    ));
+}
+
+/// The same for a run that stopped where answers from outside are awaited.
+fn say_what_is_awaited(run_id: &RunId, terminal: &Terminal) {
+    let label = terminal.err_tone(Tone::Note, "how to work the rows:");
+    terminal.talk(&format!("{label} mesh wave next --run {run_id}"));
+    let label = terminal.err_tone(Tone::Note, "when their answers are there:");
+    terminal.talk(&format!(
+        "{label} mesh collect {run_id} && {}",
+        run::resume_command(run_id)
     ));
 }
 
@@ -292,13 +306,25 @@ pub fn nothing_to_do(preflight: &Preflight, context: &Context) -> Result<u8, Cli
     Ok(0)
 }
 
-fn dry_run(preflight: &Preflight, context: &Context) -> Result<u8, CliError> {
+pub fn dry_run(preflight: &Preflight, context: &Context) -> Result<u8, CliError> {
     let terminal = &context.terminal;
     let run_id = clock::run_id(clock::now());
-    let Some(wave) = run::preview(preflight, &run_id)? else {
+    if preflight.selected.is_empty() {
         return nothing_to_do(preflight, context);
-    };
+    }
     announce(preflight, &run_id, terminal);
+    let blocked = run::hopeless(preflight)?;
+    for (unit, why) in &blocked {
+        terminal.warn(&format!("{unit}: would be blocked ({why})"));
+    }
+    let Some(wave) = run::preview(preflight, &run_id)? else {
+        if terminal.json {
+            let object = serde_json::json!({"call": null, "rows": []});
+            terminal.data(&object.to_string())?;
+        }
+        terminal.talk("\nDry run: nothing was started, and no row would be.");
+        return Ok(0);
+    };
     if terminal.json {
         let rows: Vec<_> = wave
             .rows

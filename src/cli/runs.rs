@@ -3,12 +3,12 @@
 use super::args::{Context, ReportFiles, RunsArgs, RunsCommand, ShowRunArgs};
 use super::error::CliError;
 use super::rows;
-use super::terminal::Terminal;
+use super::terminal::{Terminal, Tone};
 use crate::inspect::{FailedRow, Report};
 use crate::job::Counts;
 use crate::ledger;
 use crate::model::RunKind;
-use crate::run::{InUse, RunFolder, State, Unit};
+use crate::run::{InUse, RunFolder, State, Unit, resume_command};
 use comfy_table::Table;
 use std::path::Path;
 
@@ -125,7 +125,11 @@ fn tasks_done(state: &State, is_under_way: bool) -> String {
             .is_some_and(|ended| ended.reason.is_none())
     });
     let open = count(|unit| unit.ended.is_none());
-    let word = if is_under_way { "running" } else { "pending" };
+    let word = if is_under_way {
+        "running"
+    } else {
+        "in progress"
+    };
     counted(&[(completed, "completed"), (blocked, "blocked"), (open, word)])
         .unwrap_or_else(|| "no tasks".to_owned())
 }
@@ -138,13 +142,16 @@ fn counted(parts: &[(u64, &str)]) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
+/// Nobody drives it and it has no end: it was killed, or goes on one command at a time.
+const NOT_ENDED: &str = "not ended";
+
 /// How it ended; while a process drives it, `under way`; else somebody killed it: `not ended`.
 fn status(folder: &RunFolder, state: &State) -> String {
     if ledger::is_in_use(&folder.ledger()).unwrap_or(false) {
         return "under way".to_owned();
     }
     let ended = state.finished.as_ref().map(|finished| &finished.status);
-    ended.map_or("not ended".to_owned(), String::clone)
+    ended.map_or(NOT_ENDED.to_owned(), String::clone)
 }
 
 fn show(args: &ShowRunArgs, context: &Context) -> Result<u8, CliError> {
@@ -161,6 +168,13 @@ fn show(args: &ShowRunArgs, context: &Context) -> Result<u8, CliError> {
     let mut report = Report::of(&state);
     if let Some(report) = &mut report {
         report.failed_rows.clone_from(&failed);
+        let is_driven = ledger::is_in_use(&folder.ledger()).unwrap_or(false);
+        match (&state.finished, is_driven) {
+            // It is going on again.
+            (_, true) => report.status = "running".to_owned(),
+            (None, false) => report.status = NOT_ENDED.to_owned(),
+            (Some(_), false) => {}
+        }
     }
     match &report {
         Some(report) => write_files(report, folder.path(), &args.files, context)?,
@@ -180,6 +194,7 @@ fn show(args: &ShowRunArgs, context: &Context) -> Result<u8, CliError> {
             let used = rows::usage_text(report.usage);
             terminal.data(&format!("used: {used}\n"))?;
             terminal.data(&terminal.painted(&report.text()))?;
+            say_what_is_next(&folder, &state, &report.status, terminal);
         }
         None if terminal.json => show_spawned(&folder, &state, &failed, terminal)?,
         None => {
@@ -190,6 +205,17 @@ fn show(args: &ShowRunArgs, context: &Context) -> Result<u8, CliError> {
         }
     }
     Ok(0)
+}
+
+/// How to go on with a run of a plan that has something left to do.
+fn say_what_is_next(folder: &RunFolder, state: &State, status: &str, terminal: &Terminal) {
+    let id = folder.id();
+    let label = terminal.err_tone(Tone::Note, "go on with:");
+    match status {
+        "running" | "completed" => {}
+        _ if state.is_external() => terminal.talk(&format!("{label} mesh wave next --run {id}")),
+        _ => terminal.talk(&format!("{label} {}", resume_command(id))),
+    }
 }
 
 /// Whether the report can be written where it is wanted.

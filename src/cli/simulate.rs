@@ -5,7 +5,7 @@ use super::error::{CliError, with_causes};
 use super::terminal::Tone;
 use crate::git::Repo;
 use crate::ledger;
-use crate::model::{RoundName, RunId};
+use crate::model::{RoundName, RunId, counted};
 use crate::plan::{self, ItemId, Metadata, Plan, ResolveError, Store, SwarmOverrides};
 use crate::run::{Protocols, RunError, RunFolder, Shelf};
 use crate::schedule::Dispatch;
@@ -410,7 +410,10 @@ impl Outcome<'_> {
         }
         if let Some(cost) = self.cost(first) {
             let (rows, each) = (first.rows(), self.args.cost_per_row.unwrap_or_default());
-            parts.push(format!("Cost: {rows} rows at {each} USD: {cost:.2} USD"));
+            parts.push(format!(
+                "Cost: {} at {each} USD: {cost:.2} USD",
+                counted(rows as u64, "row")
+            ));
         }
         if self.args.waves {
             parts.extend(self.predictions.iter().map(waves_text));

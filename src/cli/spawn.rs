@@ -307,10 +307,10 @@ fn print(summary: &Summary, terminal: &Terminal) -> Result<(), NotPrinted> {
         return terminal.data(&serde_json::to_string(summary).unwrap_or_default());
     }
     terminal.talk(&format!(
-        "job {}: {} of {} rows completed, {} failed{}",
+        "job {}: {} of {} completed, {} failed{}",
         summary.status,
         summary.completed_items,
-        summary.total_items,
+        rows(summary.total_items),
         summary.failed_items,
         summary
             .job_error

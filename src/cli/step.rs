@@ -1,6 +1,6 @@
 //! `mesh wave next`, `mesh collect` and `mesh integrate`: a run, one command at a time.
 
-use super::args::{CollectArgs, Context, NextArgs, OneRun};
+use super::args::{Cli, CollectArgs, Context, NextArgs, OneRun};
 use super::error::CliError;
 use super::progress::{Display, rows};
 use super::run::{announce, nothing_to_do, print_report, request};
@@ -9,12 +9,13 @@ use super::{resume, stop};
 use crate::adapter::EXTERNAL;
 use crate::inspect::Report;
 use crate::integrate::RepoLock;
-use crate::model::{RowId, RunId, WaveCompiled, WaveNo, one_line, shell_word};
+use crate::model::{RowId, RunId, WaveCompiled, WaveNo, counted, one_line, shell_word};
 use crate::run::{
     self, Collect, Collected, CollectedWave, HandedOut, PlanRun, Raised, RunError, RunFolder,
     WaitingWave,
 };
 use crate::schedule::Dispatch;
+use clap::CommandFactory;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -22,6 +23,7 @@ use std::path::Path;
 pub fn next(args: &NextArgs, context: &Context) -> Result<u8, CliError> {
     let mut plan_run = match &args.run {
         Some(run) => {
+            settled(args, run)?;
             let run = OneRun {
                 run: run.clone(),
                 place: args.options.place.clone(),
@@ -37,7 +39,49 @@ pub fn next(args: &NextArgs, context: &Context) -> Result<u8, CliError> {
     let mut display = Display::for_run(&context.terminal);
     let handed = plan_run.hand_out(&mut display, &stop)?;
     drop(display);
-    show(&plan_run, &handed, context)
+    let id = plan_run.id();
+    let kept = match handed.is_done {
+        true => format!("mesh runs show {id} prints the report"),
+        false => format!("mesh wave next --run {id} shows the waves again"),
+    };
+    said(show(&plan_run, &handed, context), kept)
+}
+
+/// What was done stands in the ledger, also where nobody can be told.
+fn said<T>(shown: Result<T, CliError>, kept: String) -> Result<T, CliError> {
+    shown.map_err(|error| match error {
+        CliError::NotPrinted(error) => CliError::Unsaid {
+            kept,
+            source: error.0,
+        },
+        other => other,
+    })
+}
+
+/// Refuses settings for a run that has them from its beginning.
+fn settled(args: &NextArgs, run: &str) -> Result<(), CliError> {
+    let mesh = Cli::command();
+    let wave = mesh.find_subcommand("wave");
+    let own = wave.and_then(|wave| wave.find_subcommand("next"));
+    let is_own = |id: &str| {
+        let mut arguments = own.into_iter().flat_map(clap::Command::get_arguments);
+        arguments.any(|arg| arg.get_id() == id)
+    };
+    let says_where = |id: &str| ["run", "artifacts"].contains(&id);
+    let settings = args.typed.iter();
+    let settings = settings.filter(|id| is_own(id) && !says_where(id));
+    let named = |id: &String| match id.as_str() {
+        "command" => "the agent's command".to_owned(),
+        id => format!("`--{}`", id.replace('_', "-")),
+    };
+    let named: Vec<String> = settings.map(named).collect();
+    match named.is_empty() {
+        true => Ok(()),
+        false => Err(CliError::Settled {
+            options: named,
+            run: RunId::new(run),
+        }),
+    }
 }
 
 /// A new run, or the exit code where none is to begin.
@@ -49,7 +93,22 @@ fn begin(args: &NextArgs, context: &Context) -> Result<Result<PlanRun, u8>, CliE
     if !is_chosen {
         request.choice.name = Some(EXTERNAL.to_owned());
     }
+    for (file, option) in [
+        (&args.options.report.junit, "--junit"),
+        (&args.options.report.markdown, "--markdown"),
+    ] {
+        if file.is_some()
+            && args
+                .typed
+                .contains(&option.trim_start_matches('-').to_owned())
+        {
+            return Err(CliError::NoReportYet(option));
+        }
+    }
     let preflight = run::prepare(&request)?;
+    if args.options.dry_run {
+        return super::run::dry_run(&preflight, context).map(Err);
+    }
     if preflight.selected.is_empty() {
         return Ok(Err(nothing_to_do(&preflight, context)?));
     }
@@ -159,10 +218,18 @@ pub fn collect(args: &CollectArgs, context: &Context) -> Result<u8, CliError> {
     };
     let collected = plan_run.collect(request, &mut display, &stop)?;
     drop(display);
-    match terminal.json {
-        true => terminal.data(&collected_json(plan_run.id(), &collected).to_string())?,
-        false => show_collected(plan_run.id(), &collected, terminal)?,
-    }
+    let shown = match terminal.json {
+        true => {
+            let object = collected_json(plan_run.id(), &collected).to_string();
+            terminal.data(&object).map_err(CliError::from)
+        }
+        false => show_collected(plan_run.id(), &collected, terminal),
+    };
+    let id = plan_run.id();
+    said(
+        shown,
+        format!("the answers are taken; mesh wave next --run {id} goes on"),
+    )?;
     let is_whole = |wave: &CollectedWave| wave.missing.is_empty() && wave.refused.is_empty();
     let is_good = collected.refused_files.is_empty() && collected.waves.iter().all(is_whole);
     Ok(u8::from(!is_good))
@@ -261,6 +328,12 @@ pub fn integrate(args: &OneRun, context: &Context) -> Result<u8, CliError> {
     let mut display = Display::for_run(terminal);
     let ended = plan_run.integrate_ready(&mut display, &stop)?;
     drop(display);
+    let id = plan_run.id();
+    let kept = format!("what was integrated stands; mesh runs show {id} prints the report");
+    said(show_integrated(&plan_run, ended, terminal), kept)
+}
+
+fn show_integrated(plan_run: &PlanRun, ended: usize, terminal: &Terminal) -> Result<u8, CliError> {
     if let Some(finished) = plan_run.state().finished.as_ref() {
         print_report(Report::of(plan_run.state()).as_ref(), terminal)?;
         return Ok(finished.exit_code);
@@ -269,8 +342,7 @@ pub fn integrate(args: &OneRun, context: &Context) -> Result<u8, CliError> {
     if terminal.json {
         terminal.data(&json!({"mesh_run_id": id, "ended": ended}).to_string())?;
     } else {
-        let tasks = if ended == 1 { "task" } else { "tasks" };
-        terminal.data(&format!("{ended} {tasks} ended"))?;
+        terminal.data(&format!("{} ended", counted(ended as u64, "task")))?;
         terminal.talk(&format!("next: mesh wave next --run {id}"));
     }
     Ok(0)

@@ -1,7 +1,7 @@
 //! The report of a plan run as Markdown, for the summary page of a continuous-integration service.
 
 use super::report::{Report, TaskReport};
-use crate::model::is_hidden;
+use crate::model::{counted, is_hidden};
 use std::fmt::{Result, Write};
 
 impl Report {
@@ -34,11 +34,11 @@ impl Report {
         let adapter = &self.adapter;
         writeln!(
             out,
-            "\n{} waves with adapter {}, at most {} at once: {} workers spawned, {} closed, {} retried, {} timed out.",
-            self.waves.len(),
+            "\n{} with adapter {}, at most {} at once: {} spawned, {} closed, {} retried, {} timed out.",
+            counted(self.waves.len() as u64, "wave"),
             code(&adapter.name),
             adapter.max_concurrency,
-            self.slots.spawned,
+            counted(self.slots.spawned, "worker"),
             self.slots.closed,
             adapter.workers_retried,
             adapter.workers_timed_out,

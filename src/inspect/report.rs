@@ -6,6 +6,7 @@ use crate::model::{
     CommitRecord, IntegrationFinished, LearningAppended, RunId, RunKind, Tally, Usage,
     ValidationFinished, VerdictRecord, VoteLine,
 };
+use crate::plan::Status;
 use crate::run::{State, Unit};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -13,7 +14,8 @@ use std::path::PathBuf;
 /// Everything that a run has to say in the end.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// `completed`, `cancelled`, or `running` when the ledger has no end.
+    /// `completed`, `cancelled`, `waiting` for answers from outside, or `running` when the ledger has no end; `not ended` where it
+    /// is known that nobody drives the run.
     pub status: String,
     /// Why it ended early.
     pub detail: Option<String>,
@@ -311,7 +313,7 @@ impl TaskReport {
         Self {
             id: unit.id.to_string(),
             state: ended
-                .map_or("pending", |ended| match ended.is_conflict {
+                .map_or(status_of_open(unit), |ended| match ended.is_conflict {
                     true => "plan_conflict",
                     false => ended.status.as_str(),
                 })
@@ -340,6 +342,14 @@ impl TaskReport {
             refusals: unit.refusals.iter().map(RefusalReport::of).collect(),
             commit: integration.and_then(|one| one.commit.clone()),
         }
+    }
+}
+
+/// What the plan says of a task that has not ended.
+fn status_of_open(unit: &Unit) -> &'static str {
+    match unit.is_early {
+        true => Status::Pending.as_str(),
+        false => Status::InProgress.as_str(),
     }
 }
 

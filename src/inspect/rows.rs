@@ -1,6 +1,7 @@
 //! Single rows of a run: which ones failed, and everything that is known of one. Folds over a ledger, for spawned CSVs and
 //! for the waves of a plan alike.
 
+use crate::job;
 use crate::ledger::{self, LedgerError};
 use crate::model::{AttemptEnd, AttemptFinished, Event, RowId, Usage, WaveNo};
 use serde::Serialize;
@@ -61,6 +62,18 @@ pub struct RowStory {
     pub attempts: Vec<AttemptStory>,
     /// What it answered.
     pub result: Option<Value>,
+    /// What the next attempt will be told of the last one.
+    #[serde(skip)]
+    next_told: Option<Told>,
+}
+
+/// What an attempt was told beyond the row's prompt.
+#[derive(Clone, Debug, Serialize)]
+pub struct Told {
+    /// As it was told.
+    pub text: String,
+    /// In the session of the attempt before, so without the row's prompt.
+    pub instead_of_prompt: bool,
 }
 
 /// One attempt.
@@ -68,6 +81,8 @@ pub struct RowStory {
 pub struct AttemptStory {
     /// Its number, from 1; 0 for a result that was taken over from another run.
     pub attempt: u32,
+    /// What it was told of the attempt before; nothing for the first one.
+    pub told: Option<Told>,
     /// How it ended; nothing while it runs, or when `mesh` was killed.
     pub end: Option<AttemptEnd>,
     /// `code: text`.
@@ -96,7 +111,10 @@ pub fn row_story(ledger: &Path, id: &str) -> Result<Option<RowStory>, LedgerErro
                 ..RowStory::default()
             });
             story.status = "running";
-            story.attempts.push(AttemptStory::begun(body.attempt));
+            story.attempts.push(AttemptStory {
+                told: story.next_told.clone(),
+                ..AttemptStory::begun(body.attempt)
+            });
         }
         Event::AttemptReported(body) if body.item_id.as_str() == id => {
             let story = story.get_or_insert_with(|| RowStory {
@@ -139,6 +157,15 @@ impl RowStory {
                 &mut self.attempts[last]
             }
         };
+        self.next_told = match (body.end, &body.error) {
+            (AttemptEnd::Retry, Some(error)) => Some(Told {
+                text: job::once_more(error, body.session.is_some()),
+                instead_of_prompt: body.session.is_some(),
+            }),
+            // It says nothing of the answer before.
+            (AttemptEnd::RateLimited, _) => attempt.told.clone(),
+            _ => None,
+        };
         attempt.end = Some(body.end);
         attempt.error = body.error;
         attempt.exit_code = body.exit_code;
@@ -152,6 +179,7 @@ impl AttemptStory {
     fn begun(attempt: u32) -> Self {
         Self {
             attempt,
+            told: None,
             end: None,
             error: None,
             exit_code: None,

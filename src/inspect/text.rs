@@ -15,9 +15,14 @@ impl Report {
     }
 
     fn write(&self, out: &mut String) -> Result {
-        write!(out, "Run {}", self.status)?;
-        if let Some(detail) = &self.detail {
-            write!(out, " ({detail})")?;
+        match (self.status.as_str(), &self.detail) {
+            ("running", _) => write!(out, "Run under way")?,
+            // The detail says it again, and by whom.
+            (status, Some(detail)) if detail.starts_with(&format!("{status} ")) => {
+                write!(out, "Run {detail}")?
+            }
+            (status, Some(detail)) => write!(out, "Run {status} ({detail})")?,
+            (status, None) => write!(out, "Run {status}")?,
         }
         writeln!(out, "\n\nTasks")?;
         if self.tasks.is_empty() {
@@ -37,10 +42,10 @@ impl Report {
         let adapter = &self.adapter;
         writeln!(
             out,
-            "\nWorkers\n  adapter {}, concurrency {}, {} waves",
+            "\nWorkers\n  adapter {}, concurrency {}, {}",
             adapter.name,
             adapter.max_concurrency,
-            self.waves.len()
+            model::counted(self.waves.len() as u64, "wave")
         )?;
         writeln!(
             out,
@@ -54,9 +59,13 @@ impl Report {
             writeln!(out, "  used {usage}")?;
         }
         let slots = &self.slots;
+        let open = match self.status.as_str() {
+            "running" => "running now",
+            _ => "never seen to end",
+        };
         let stragglers = match slots.stragglers {
             0 => String::new(),
-            number => format!(", {number} never seen to end"),
+            number => format!(", {number} {open}"),
         };
         let (spawned, closed) = (slots.spawned, slots.closed);
         writeln!(
@@ -64,7 +73,7 @@ impl Report {
             "  slots: {spawned} spawned, {closed} closed{stragglers}"
         )?;
         for row in &slots.straggler_rows {
-            writeln!(out, "    never seen to end: {row}")?;
+            writeln!(out, "    {open}: {row}")?;
         }
         for pressure in &self.backpressure {
             let (wave, from, to) = (pressure.wave, pressure.from, pressure.to);

@@ -40,6 +40,8 @@ pub(super) enum Checked {
     Done(Vec<ValidationFinished>),
     /// `mesh` was asked to stop at once.
     Stopped,
+    /// Somebody edited the tree meanwhile, and the patch does not apply any more; why.
+    Overtaken(String),
 }
 
 impl Checks<'_> {

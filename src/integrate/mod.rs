@@ -204,6 +204,15 @@ pub struct Integrator<'i> {
     pub before: BTreeMap<String, ValidationFinished>,
 }
 
+/// For the voters.
+fn does_not_apply(detail: &str) -> String {
+    format!("- it does not apply any more: {detail}")
+}
+
+fn edited_meanwhile(detail: &str) -> String {
+    format!("a file of the patch was edited while it was validated: {detail}")
+}
+
 /// Ends what a killed `mesh` left running that may write the tree: validation commands, git with its hooks. To be
 /// called before anything is restored or begun.
 pub fn end_writers(writers: &Writers, grace: Duration) -> Result<(), IntegrateError> {
@@ -291,10 +300,11 @@ impl Integrator<'_> {
         journal: &mut dyn Journal,
     ) -> Result<Option<String>, IntegrateError> {
         if let Err(detail) = self.examine(order)? {
-            return Ok(Some(format!("- it does not apply any more: {detail}")));
+            return Ok(Some(does_not_apply(&detail)));
         }
         match self.in_scratch(order, Stage::Preview, journal)? {
             Checked::Stopped => Ok(None),
+            Checked::Overtaken(why) => Ok(Some(does_not_apply(&why))),
             Checked::Done(all) => {
                 let outcomes = self.before.iter();
                 let outcomes = outcomes.map(|(command, run)| (command.clone(), run.outcome()));
@@ -415,9 +425,7 @@ impl Integrator<'_> {
                 return Ok(tried);
             }
             if let Err(detail) = self.examine(order)? {
-                let why =
-                    format!("a file of the patch was edited while it was validated: {detail}");
-                return Ok(Tried::Overtaken(why));
+                return Ok(Tried::Overtaken(edited_meanwhile(&detail)));
             }
         }
         let why = format!(
@@ -433,6 +441,7 @@ impl Integrator<'_> {
     ) -> Result<Tried, IntegrateError> {
         Ok(match self.in_scratch(order, Stage::Integration, journal)? {
             Checked::Stopped => Tried::Stopped,
+            Checked::Overtaken(why) => Tried::Overtaken(edited_meanwhile(&why)),
             Checked::Done(all) => match checks::failure_of(&all) {
                 Some(why) => Tried::Failed(why),
                 None => Tried::Passed,
@@ -453,18 +462,43 @@ impl Integrator<'_> {
             let scratch = Scratch::of(self.repo, &folder)?;
             let checks = self.checks(order, Stage::Before, scratch.root());
             match checks.run(|command| !is_known(command), journal)? {
-                Checked::Stopped => return Ok(Checked::Stopped),
+                early @ (Checked::Stopped | Checked::Overtaken(_)) => return Ok(early),
                 Checked::Done(all) => {
                     let all = all.into_iter().map(|run| (run.command.clone(), run));
                     self.before.extend(all);
                 }
             }
         }
-        let scratch = Scratch::of(self.repo, &folder)?;
-        let unit_folder = self.unit_folder(order.unit);
-        scratch.apply(&unit_folder.join("candidate.diff"))?;
-        self.checks(order, stage, scratch.root())
-            .run(|_| true, journal)
+        match self.patched(order, &folder)? {
+            Ok(scratch) => self
+                .checks(order, stage, scratch.root())
+                .run(|_| true, journal),
+            Err(why) => Ok(Checked::Overtaken(why)),
+        }
+    }
+
+    /// A scratch tree with the patch, placed anew: the user may have gone on since it was examined, while commands ran.
+    fn patched(
+        &self,
+        order: &Order<'_>,
+        folder: &Path,
+    ) -> Result<Result<Scratch, String>, IntegrateError> {
+        const TRIES: usize = 3;
+        let candidate = self.unit_folder(order.unit).join("candidate.diff");
+        let mut tries = 0;
+        loop {
+            let scratch = Scratch::of(self.repo, folder)?;
+            if let Err(detail) = self.examine(order)? {
+                return Ok(Err(detail));
+            }
+            tries += 1;
+            match scratch.apply(&candidate) {
+                Ok(()) => return Ok(Ok(scratch)),
+                // An edit came between the copy and the look at the tree.
+                Err(IntegrateError::Git(GitError::Failed { .. })) if tries < TRIES => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     fn checks<'c>(&'c self, order: &'c Order<'c>, stage: Stage, folder: &'c Path) -> Checks<'c> {

@@ -7,6 +7,7 @@
 //! Differences: a limit is at least 1 or 1%, and the old short forms (`1`, `-2`, `5%`) are refused.
 //! Knows counts, not rows; the caller asks after every row that ended.
 
+use crate::model::counted;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -82,9 +83,8 @@ impl Halt {
         };
         let count = rule.why.count(completed, failed);
         let rows = match (rule.limit, count) {
-            (Limit::Percent(_), _) => format!("{count} of {total} rows"),
-            (Limit::Rows(_), 1) => "1 row".to_owned(),
-            (Limit::Rows(_), _) => format!("{count} rows"),
+            (Limit::Percent(_), _) => format!("{count} of {}", counted(total, "row")),
+            (Limit::Rows(_), _) => counted(count, "row"),
         };
         let did = match rule.why {
             Why::Fail => "failed",

@@ -57,7 +57,7 @@ pub use selection::{Rows, Selection};
 pub use slots::{Rank, Share, Slots};
 pub use state::{AttemptCounts, Counts, Item, Place, State, Status};
 pub use stop::{Asker, Stop, Urgency};
-pub use worker::Worker;
+pub use worker::{Worker, once_more};
 
 use crate::collect::extract::Object;
 use crate::collect::schema::SchemaError;

@@ -231,11 +231,7 @@ impl<'s> Launcher<'s> {
     /// has been said.
     pub fn prompt(&self, row: &Row, feedback: Option<&str>, goes_on: bool) -> String {
         if let Some(feedback) = feedback.filter(|_| goes_on) {
-            return format!(
-                "Your answer was refused:\n\n{feedback}\n\n\
-                 Mend exactly that, and hand the whole result back once more, as one JSON object that fits the schema, in \
-                 the same way as before.\n"
-            );
+            return once_more(feedback, true);
         }
         let instruction = self.instruction.render(|name| self.cell(row, name));
         let shown = self.instruction.names();
@@ -261,9 +257,8 @@ impl<'s> Launcher<'s> {
             self.hand_back(),
         );
         if let Some(feedback) = feedback {
-            prompt.push_str(&format!(
-                "\n# Your previous attempt failed\n\n{feedback}\n\nMend exactly that.\n"
-            ));
+            prompt.push('\n');
+            prompt.push_str(&once_more(feedback, false));
         }
         prompt
     }
@@ -284,6 +279,18 @@ impl<'s> Launcher<'s> {
         pairs
             .map(|(name, field)| (name.clone(), Value::String(cell(name, field))))
             .collect()
+    }
+}
+
+/// What a further attempt is told beyond the row's prompt, or instead of it where the same session `goes_on`.
+pub fn once_more(feedback: &str, goes_on: bool) -> String {
+    match goes_on {
+        true => format!(
+            "Your answer was refused:\n\n{feedback}\n\n\
+             Mend exactly that, and hand the whole result back once more, as one JSON object that fits the schema, in \
+             the same way as before.\n"
+        ),
+        false => format!("# Your previous attempt failed\n\n{feedback}\n\nMend exactly that.\n"),
     }
 }
 

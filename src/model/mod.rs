@@ -22,6 +22,7 @@ pub use event::{
 pub use id::{JobId, ReportToken, Role, RoundName, RowId, RunId, UnitId, WaveNo, file_name};
 pub use row::{BlockReason, Fault, Lane, Risk, RowKey};
 pub use text::{
-    coded, escaped_lines, is_hidden, one_line, shell_word, visible, visible_json, visible_lines,
+    coded, counted, escaped_lines, is_hidden, one_line, shell_word, visible, visible_json,
+    visible_lines,
 };
 pub use usage::{Session, Usage, dollars, short};

@@ -18,6 +18,14 @@ pub fn visible(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
+/// `1 row`, `2 rows`: a number of things that have a plural in `s`.
+pub fn counted(number: u64, thing: &str) -> String {
+    match number {
+        1 => format!("1 {thing}"),
+        _ => format!("{number} {thing}s"),
+    }
+}
+
 /// Whether a terminal acts on `c` instead of showing it: controls (C0, DEL, C1), the separators of lines and paragraphs,
 /// what changes the direction of the text around it, and the noncharacters by which [`cli`](crate::cli) marks colours.
 pub fn is_hidden(c: char) -> bool {

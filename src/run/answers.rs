@@ -1,12 +1,13 @@
 //! What an external runner brings back for waves: an output CSV, or a folder with one file a row.
 //!
-//! Of a CSV the columns `item_id` (else `id`), `status`, `result_json`, `last_error`, `attempt_count` and `job_id` are read
+//! Of a CSV, which a person may have written by hand, the columns `item_id` (else `id`), `status`, `result_json`, `last_error`, `attempt_count` and `job_id` are read
 //! (CONTRACT, section 2). In a folder, `<row id>.json` holds what the worker printed, `<row id>.error` why there is
 //! nothing; the layout of recorded answers, `<unit>/<round>.<role>.<attempt>.json`, is read as well.
 //!
 //! Row ids are the same in every run over a task, so an id does not tell whose answer it is. The wave's own columns, which
-//! every output CSV repeats, and the label of an exported wave do: where they differ from the wave as it was compiled, the
-//! file is refused as a whole, since nobody knows what else in it is of another run.
+//! every output CSV repeats, the label of an exported wave and a wave's number in a file's name do: where they differ from the wave
+//! as it was compiled, the file is refused as a whole, since nobody knows what else in it is of another run. A CSV that has none of
+//! them is taken by its row ids alone: it is somebody's own, and whoever names it on the command line vouches for it.
 
 use super::RunError;
 use super::asked::{Asked, AskedWave};
@@ -109,16 +110,15 @@ fn of_csv(path: &Path, asked: &Asked) -> Result<Result<Answers, Refusal>, RunErr
     let mut reader = Reader::open(path, path, &ReadOptions::default()).map_err(table)?;
     let header = reader.header().to_vec();
     let column = |name: &str| header.iter().position(|column| column == name);
-    let need = |name: &str| {
-        column(name).ok_or_else(|| Refusal::new(path, format!("it has no column `{name}`")))
+    let id_at = column("item_id").or_else(|| column("id"));
+    let places = (id_at, column("status"), column("result_json"));
+    let (Some(id_at), Some(status_at), Some(result_at)) = places else {
+        return Ok(Err(Refusal::new(path, columns_missing(places))));
     };
-    let places = column("item_id")
-        .map_or_else(|| need("id"), Ok)
-        .and_then(|id| Ok((id, need("status")?, need("result_json")?)));
-    let (id_at, status_at, result_at) = match places {
-        Ok(places) => places,
-        Err(refusal) => return Ok(Err(refusal)),
-    };
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if let Some(why) = asked.misnamed(&name) {
+        return Ok(Err(Refusal::new(path, why)));
+    }
     let mut answers = Answers::default();
     let mut faults = Vec::new();
     while let Some(row) = reader.next_row().map_err(table)? {
@@ -135,12 +135,9 @@ fn of_csv(path: &Path, asked: &Asked) -> Result<Result<Answers, Refusal>, RunErr
             column(name).map(|at| cell(Some(at)))
         }));
         let attempts = cell(column("attempt_count")).parse().unwrap_or(1);
-        let brought = of_cells(
-            cell(Some(status_at)),
-            cell(Some(result_at)),
-            cell(column("last_error")),
-            attempts,
-        );
+        let (status, result) = (cell(Some(status_at)), cell(Some(result_at)));
+        faults.extend(no_status(&id, status, result));
+        let brought = of_cells(status, result, cell(column("last_error")), attempts);
         if answers.by_row.insert(id.clone(), brought).is_some() {
             faults.push(format!("row {} is there twice", shown(&id)));
         }
@@ -154,6 +151,38 @@ fn of_csv(path: &Path, asked: &Asked) -> Result<Result<Answers, Refusal>, RunErr
         true => Ok(answers),
         false => Err(Refusal::of_faults(path, &faults)),
     })
+}
+
+/// Which of the columns that are read first are not there: those of the id, the status and the result.
+fn columns_missing(places: (Option<usize>, Option<usize>, Option<usize>)) -> String {
+    let named = [
+        (places.0, "`item_id` or `id`"),
+        (places.1, "`status`"),
+        (places.2, "`result_json`"),
+    ];
+    let missing = named.iter().filter(|(place, _)| place.is_none());
+    let missing: Vec<&str> = missing.map(|(_, name)| *name).collect();
+    format!("it has no column {}", missing.join(", nor "))
+}
+
+/// A status that says nothing of the answer beside it: one that nobody knows, or one of a row that has none yet.
+fn no_status(id: &RowId, status: &str, result: &str) -> Option<String> {
+    let is_known = ["pending", "running", "completed", "failed"].contains(&status);
+    let is_contradicted = ["pending", "running"].contains(&status) && !result.trim().is_empty();
+    let is_blank = status.is_empty() && result.trim().is_empty();
+    if (is_known && !is_contradicted) || is_blank {
+        return None;
+    }
+    Some(format!(
+        "row {} has the status `{}`{}; it must be completed, failed, running or pending",
+        shown(id),
+        one_line(status),
+        if result.trim().is_empty() {
+            ""
+        } else {
+            " and a result"
+        },
+    ))
 }
 
 fn shown(id: &RowId) -> String {

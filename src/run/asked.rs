@@ -7,11 +7,11 @@ use super::{RunError, RunFolder, State};
 use crate::job::JobError;
 use crate::model::{RowId, RunId, WaveNo, one_line};
 use crate::table::{ReadOptions, Reader, TableError};
-use crate::wave::{COLUMNS, Label};
+use crate::wave::{COLUMNS, Label, WaveHead};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Columns that say how a row is worked and not what it asks: another runner may know better.
-const NOT_ASKED: [&str; 3] = ["wave", "max_concurrency", "timeout_seconds"];
+const NOT_ASKED: [&str; 2] = ["max_concurrency", "timeout_seconds"];
 
 /// The waves that are asked for.
 #[derive(Debug)]
@@ -75,6 +75,16 @@ impl Asked {
     /// Whether it is a row of a wave that is not asked for.
     pub fn is_past(&self, id: &RowId) -> bool {
         self.past.contains(id)
+    }
+
+    /// Why a CSV called `name` is none of these waves, where its name is that of a wave's output (`002-critique.out.csv`).
+    pub fn misnamed(&self, name: &str) -> Option<String> {
+        let number = WaveHead::number_in(name)?;
+        let is_asked = self.waves().any(|wave| wave.number == number);
+        let is_own = is_asked || self.past_waves.contains_key(&number);
+        (!is_own).then(|| {
+            format!("by its name these are answers to wave {number}, and the run has no such wave")
+        })
     }
 
     /// The waves in words.

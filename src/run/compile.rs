@@ -2,7 +2,7 @@
 
 use super::{Preflight, Protocols, RunError, RunFolder, Settings};
 use crate::git::Repo;
-use crate::model::{BlockReason, Lane, Risk, RowKey, RunId, UnitId, WaveCompiled, WaveNo};
+use crate::model::{BlockReason, Lane, Risk, RowKey, RunId, UnitId, WaveCompiled, WaveNo, coded};
 use crate::plan::{Item, Metadata, metadata};
 use crate::protocol::{
     self, Action, Emission, Integration, Protocol, Round, TaskContext, UnitState,
@@ -31,6 +31,8 @@ pub(super) struct Task {
     pub notes: String,
     /// Whether it says enough to work by.
     pub has_metadata: bool,
+    /// Whether a worker of this run has proposed what was missing.
+    pub is_hydrated: bool,
     pub scope: Scope,
     pub protocol: Protocol,
 }
@@ -61,6 +63,7 @@ impl Task {
             metadata: metadata.unwrap_or_default(),
             notes: item.notes().to_owned(),
             has_metadata,
+            is_hydrated: false,
             scope,
             protocol,
         })
@@ -68,7 +71,9 @@ impl Task {
 
     /// What its unit needs next.
     pub fn next(&self, state: &UnitState) -> Action {
-        let can_end_well = !self.has_metadata
+        // What a worker proposed lacks commands only where none of them was allowed: asking again would bring the same.
+        let is_settled = self.has_metadata || self.is_hydrated;
+        let can_end_well = !is_settled
             || !self.metadata.validation.is_empty()
             || self.metadata.allow_no_validation;
         if !can_end_well && state.integration == Integration::None {
@@ -217,6 +222,21 @@ pub(super) fn head(
         timeout_seconds: settings.bounds.max_runtime_seconds,
         base_sha: settings.base_sha.clone(),
     }
+}
+
+/// The tasks that would be blocked as soon as they are taken up, each with the reason in words: for `--dry-run`.
+pub fn hopeless(preflight: &Preflight) -> Result<Vec<(UnitId, String)>, RunError> {
+    let mut found = Vec::new();
+    for selected in &preflight.selected {
+        let Some(item) = preflight.plan.get(&selected.id) else {
+            continue;
+        };
+        let task = Task::read(item, &preflight.protocols, None)?;
+        if let Action::Block(reason, detail) = task.next(&UnitState::default()) {
+            found.push((task.unit, coded(reason.as_str(), &detail)));
+        }
+    }
+    Ok(found)
 }
 
 /// The first wave of a run that is not begun: what `--dry-run` shows.

@@ -3,6 +3,7 @@
 //! The same functions as in preflight do the looking, so that a healthy report means a run that begins. Nothing is
 //! changed; the repository's lock is taken for a moment.
 
+use super::holds::Holds;
 use super::prepare::{self, Request};
 use super::{Protocols, RunError};
 use crate::adapter;
@@ -111,7 +112,7 @@ fn plan(request: &Request, repo: &Repo) -> Result<(Plan, String), RunError> {
     let store = Store::at(&file);
     let plan = store.read()?;
     plan::check_lock_ignored(&file).map_err(RunError::PlanGate)?;
-    if request.parallel_tasks <= 1 {
+    if request.parallel_tasks <= 1 && Holds::between_steps(repo, &file)?.is_empty() {
         plan.check_single_in_progress()?;
     }
     let open = plan.items().iter().filter(|item| is_open(item)).count();

@@ -43,6 +43,9 @@ pub trait Watcher: Observer {
 /// The status of a run that has nothing left to do.
 const COMPLETED: &str = "completed";
 
+/// The status of a run that stopped where answers from outside are awaited; it keeps its tasks.
+const WAITING: &str = "waiting";
+
 /// A plan run that holds its repository.
 pub struct PlanRun {
     pub(super) folder: RunFolder,
@@ -240,7 +243,7 @@ impl PlanRun {
         self.recorder.record(&[Event::from(finished)])?;
         self.folder.tidy();
         // One that stopped where answers are awaited keeps its tasks.
-        if !self.settings.is_external() || self.open_waves().next().is_none() {
+        if !self.awaits_answers() {
             holds::leave(&self.repo, &self.folder, &self.lock)?;
         }
         Ok(())
@@ -274,15 +277,7 @@ impl PlanRun {
                 self.settle(Steps::All, floor, watcher, stop)?;
             }
             if may_go_on && stop.urgency() == Urgency::None {
-                let mut known = usize::MAX;
-                // A task that can't end well is blocked as soon as it is taken up, and leaves its place to another one.
-                while known != self.state().units.len() && stop.urgency() == Urgency::None {
-                    known = self.state().units.len();
-                    self.take_up(floor, watcher)?;
-                    if known != self.state().units.len() {
-                        self.settle(Steps::All, floor, watcher, stop)?;
-                    }
-                }
+                self.fill_places(Steps::All, floor, watcher, stop)?;
                 self.emit(watcher)?;
             }
             if stop.urgency() == Urgency::None && !self.settings.is_external() {
@@ -344,9 +339,28 @@ impl PlanRun {
         Ok(places > 0 && !self.select(&plan, places)?.tasks.is_empty())
     }
 
+    /// Takes up tasks until no place is free. One that can't end well is blocked at once and leaves its place to another one.
+    pub(super) fn fill_places(
+        &mut self,
+        steps: Steps,
+        floor: &mut Floor<'_, '_>,
+        watcher: &mut dyn Watcher,
+        stop: &Stop,
+    ) -> Result<(), RunError> {
+        let mut known = usize::MAX;
+        while known != self.state().units.len() && stop.urgency() == Urgency::None {
+            known = self.state().units.len();
+            self.take_up(floor, watcher)?;
+            if known != self.state().units.len() {
+                self.settle(steps, floor, watcher, stop)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Fills the places for tasks: `in_progress` in the plan first, then in the ledger. A kill in between leaves items
     /// that stand before all others, so they are the ones that are taken up next.
-    pub(super) fn take_up(
+    fn take_up(
         &mut self,
         floor: &mut Floor<'_, '_>,
         watcher: &mut dyn Watcher,
@@ -492,7 +506,9 @@ impl PlanRun {
     pub(super) fn task(&self, plan: &Plan, unit: &UnitId) -> Result<Task, RunError> {
         let known = self.state().unit(unit);
         let changed = known.and_then(|unit| unit.state.protocol.as_deref());
-        Task::read(item_of(plan, unit)?, &self.protocols, changed)
+        let mut task = Task::read(item_of(plan, unit)?, &self.protocols, changed)?;
+        task.is_hydrated = self.state().hydrations.iter().any(|one| one.unit == *unit);
+        Ok(task)
     }
 
     pub(super) fn mutate_options(&self) -> MutateOptions {
@@ -519,6 +535,9 @@ impl PlanRun {
         let attempts = state.attempts();
         let unclean = attempts.spawned != attempts.closed || !state.violations.is_empty();
         let (status, exit_code) = match end.exit_code() {
+            Some(code) if self.awaits_answers() && matches!(end, Ending::Halted(_)) => {
+                (WAITING, code)
+            }
             Some(code) => ("cancelled", code),
             None => (COMPLETED, u8::from(blocked || unclean)),
         };

@@ -295,9 +295,9 @@ impl RunError {
                 "nothing of a refused file is taken; mend it, or bring the answers of this run's own wave".to_owned(),
             ),
             RunError::NoHome => Some("set MESH_HOME to a folder for runs".to_owned()),
-            RunError::NoRun { nearest: None, .. } => Some("mesh runs list shows all runs".to_owned()),
+            RunError::NoRun { nearest: None, .. } => Some("all runs: mesh runs list".to_owned()),
             RunError::NoRun { nearest: Some(id), .. } => {
-                Some(format!("did you mean `{id}`? mesh runs list shows all runs"))
+                Some(format!("did you mean `{id}`? All runs: mesh runs list"))
             }
             RunError::Held {
                 run, is_external, ..
@@ -312,10 +312,10 @@ impl RunError {
             }
             RunError::OtherKind { id, kind } => Some(match kind {
                 RunKind::Spawn => {
-                    format!("mesh resume {id} goes on with it, mesh runs show {id} shows it")
+                    format!("to go on with it: mesh resume {id}; to see it: mesh runs show {id}")
                 }
                 RunKind::Plan => format!(
-                    "mesh resume {id} goes on with it, mesh wave next --run {id} one step at a time"
+                    "to go on with it: mesh resume {id}; one step at a time: mesh wave next --run {id}"
                 ),
             }),
             RunError::Output { hint, .. } => hint.clone(),
@@ -355,7 +355,7 @@ impl RunError {
             RunError::Integrate(IntegrateError::Restore { run_folder, .. }) => {
                 let run = run_folder.file_name().unwrap_or_default().to_string_lossy();
                 Some(format!(
-                    "mesh resume {run} tries again; mesh resume {run} --abandon leaves the tree as it is and keeps every copy"
+                    "to try again: mesh resume {run}; to leave the tree as it is and keep every copy: mesh resume {run} --abandon"
                 ))
             }
             RunError::Integrate(IntegrateError::StillRunning { .. }) => Some(

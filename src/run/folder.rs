@@ -44,7 +44,13 @@ fn nearest(home: &Path, id: &RunId) -> Option<RunId> {
         let is_run = entry.path().join("ledger.jsonl").is_file();
         entry.file_name().into_string().ok().filter(|_| is_run)
     });
+    let (beginnings, names): (Vec<String>, Vec<String>) =
+        names.partition(|name| !id.as_str().is_empty() && name.starts_with(id.as_str()));
+    if let [name] = beginnings.as_slice() {
+        return Some(RunId::new(name.clone()));
+    }
     let likeness = |name: &String| strsim::normalized_damerau_levenshtein(name, id.as_str());
+    let names = beginnings.into_iter().chain(names);
     names
         .map(|name| (likeness(&name), name))
         .filter(|(likeness, _)| *likeness >= LIKE_ENOUGH)

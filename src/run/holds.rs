@@ -117,14 +117,16 @@ fn is_same(a: &Path, b: &Path) -> bool {
 }
 
 impl State {
+    /// Whether somebody else works its waves.
+    pub fn is_external(&self) -> bool {
+        let started = self.started.as_ref();
+        started.is_some_and(|one| one.settings["adapter"] == EXTERNAL)
+    }
+
     /// Whether somebody is still to go on with the run. One that stopped where answers from outside are awaited has an end in
     /// its ledger and waits all the same.
     fn is_going_on(&self) -> bool {
-        let awaits = || {
-            let started = self.started.as_ref();
-            let is_external = started.is_some_and(|one| one.settings["adapter"] == EXTERNAL);
-            is_external && self.waves.iter().any(|wave| wave.is_open())
-        };
+        let awaits = || self.is_external() && self.waves.iter().any(|wave| wave.is_open());
         self.finished
             .as_ref()
             .is_none_or(|end| !end.is_released() && awaits())

@@ -42,6 +42,8 @@ pub struct Collected {
     pub strays: Vec<PathBuf>,
     /// Rows of the answers whose waves do not wait any more.
     pub passed_over: usize,
+    /// Rows of waves that wait which have had an answer before; the first one stands.
+    pub known: usize,
 }
 
 /// What was made of the answers of one wave.
@@ -107,6 +109,7 @@ impl PlanRun {
                 Found::Answers(answers) => answers,
                 Found::Nothing => Answers::default(),
             };
+            collected.known += known_before(wave, &answers);
             match request.gives_up || is_answered(wave) || has_new(wave, &answers) {
                 true => to_take.push((wave, answers)),
                 false => collected.waiting.push(self.waiting(wave)),
@@ -124,10 +127,16 @@ impl PlanRun {
 
     /// The waves that are meant, all of which wait for answers.
     fn to_collect(&self, wanted: Option<WaveNo>) -> Result<Vec<Wave>, RunError> {
+        let id = self.id();
+        let is_over = self.state().in_flight().next().is_none();
+        let hint = match is_over && self.state().finished.is_some() {
+            true => format!("the run has ended: mesh runs show {id}"),
+            false => format!("go on with it: mesh wave next --run {id}"),
+        };
         let refuse = |why: String| {
             Err(RunError::NothingToCollect {
                 why,
-                hint: Some(format!("mesh wave next --run {}", self.id())),
+                hint: Some(hint.clone()),
             })
         };
         let open: Vec<Wave> = self.open_waves().cloned().collect();
@@ -229,16 +238,22 @@ impl PlanRun {
                 collected.passed_over
             ));
         }
+        if collected.known > 0 {
+            why.push_str(&format!(
+                "; rows that had an answer before, which stands: {}",
+                collected.known
+            ));
+        }
         if !collected.strays.is_empty() {
             why.push_str("; files that no row has: ");
             why.push_str(&names(&collected.strays));
         }
         let id = self.id();
-        let mut hint = format!("mesh wave next --run {id} shows how to work them");
+        let mut hint = format!("how to work them: mesh wave next --run {id}");
         for waiting in &collected.waiting {
             let (wave, path) = (waiting.wave.0, waiting.output_csv_path.display());
             hint.push_str(&format!(
-                "\n  mesh collect {id} --wave {wave}              when `{path}` is there\n  mesh collect {id} --wave {wave} --give-up    judges its rows as no_response"
+                "\n  when `{path}` is there: mesh collect {id} --wave {wave}\n  to judge its rows as no_response: mesh collect {id} --wave {wave} --give-up"
             ));
         }
         RunError::NothingToCollect {
@@ -305,6 +320,13 @@ fn names(paths: &[PathBuf]) -> String {
 fn has_new(wave: &Wave, answers: &Answers) -> bool {
     let mut rows = wave.compiled.rows.iter().enumerate();
     rows.any(|(index, id)| !has_ended(wave, index) && *answers.of(id) != Brought::Nothing)
+}
+
+/// Rows that are answered once more.
+fn known_before(wave: &Wave, answers: &Answers) -> usize {
+    let rows = wave.compiled.rows.iter().enumerate();
+    rows.filter(|(index, id)| has_ended(wave, *index) && *answers.of(id) != Brought::Nothing)
+        .count()
 }
 
 /// The events of what came back, and the rows without an answer.

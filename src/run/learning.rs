@@ -15,7 +15,7 @@ use crate::learnings::{
 };
 use crate::model::{
     BlockReason, Event, LearningAppended, RoundName, Tally, UnitId, ValidationFinished,
-    VerdictRecord, coded, one_line,
+    VerdictRecord, coded, counted, one_line,
 };
 use crate::plan::{Item, metadata};
 use crate::protocol::{ABSENT, AGREE, Answer};
@@ -412,7 +412,10 @@ fn telemetry(state: &State) -> Vec<String> {
     }
     let tasks = state.units.len();
     let completed = tasks - blocked(state).count();
-    let mut evidence = vec![format!("{completed} of {tasks} tasks completed")];
+    let mut evidence = vec![format!(
+        "{completed} of {} completed",
+        counted(tasks as u64, "task")
+    )];
     evidence.extend(
         reasons
             .iter()

@@ -39,7 +39,7 @@ mod waves;
 
 pub use answers::Refusal;
 pub use changes::Difference;
-pub use compile::{CompiledWave, preview, sha256};
+pub use compile::{CompiledWave, hopeless, preview, sha256};
 pub use doctor::{Finding, examine};
 pub use drive::{PlanRun, Watcher};
 pub use error::{Blame, RunError};

@@ -368,27 +368,50 @@ impl Preflight {
         )
     }
 
-    /// How to go on where nothing can begin because tasks are blocked: the command for the first of those that hold up
-    /// others, else for the first one. `folder` is where the command would be typed.
+    /// How to go on where nothing can begin because tasks that may be worked are blocked, or wait for one that is put off or
+    /// given up: the command for the first of those that hold up others, else for the first one that is blocked. `folder` is
+    /// where the command would be typed.
     pub fn way_on(&self, folder: &Path) -> Option<String> {
-        let is_blocked = |item: &&Item| item.status() == Status::Blocked;
-        let blocked: Vec<&Item> = self.plan.items().iter().filter(is_blocked).collect();
-        let holds_up = |one: &Item| {
-            let waits = |item: &Item| item.deps().iter().any(|dep| dep.id == *one.id());
-            let mut pending = self.plan.items().iter();
-            pending.any(|item| item.status() == Status::Pending && waits(item))
-        };
-        let first = blocked
-            .iter()
-            .find(|item| holds_up(item))
-            .or(blocked.first())?;
-        let is_ready = |item: &Item| {
-            item.status() == Status::Pending && self.plan.dep_state(item) == plan::DepState::Ready
-        };
-        if self.plan.items().iter().any(is_ready) {
+        let closure = closure(&self.plan, &self.settings.ids).ok()?;
+        let is_meant = |item: &&Item| closure.as_ref().is_none_or(|ids| ids.contains(item.id()));
+        let items: Vec<&Item> = self.plan.items().iter().filter(is_meant).collect();
+        let is_pending = |item: &&&Item| item.status() == Status::Pending;
+        let is_ready = |item: &&Item| self.plan.dep_state(item) == plan::DepState::Ready;
+        if items.iter().filter(is_pending).any(is_ready) {
             return None;
         }
-        let id = shell_word(first.id().as_str());
+        let waits = |one: &Item| {
+            let is_it = |item: &&&Item| item.deps().iter().any(|dep| dep.id == *one.id());
+            items.iter().filter(is_pending).find(is_it).copied()
+        };
+        let blocked: Vec<&Item> = with(&items, Status::Blocked);
+        let first = blocked.iter().find(|one| waits(one).is_some());
+        if let Some(first) = first.or(blocked.first()) {
+            let more = match blocked.len() {
+                1 => "1 task is blocked".to_owned(),
+                many => format!("{many} tasks are blocked"),
+            };
+            return Some(format!(
+                "{more}; the comments of each say why. To have one worked again: {}",
+                self.set_pending(first, folder)
+            ));
+        }
+        let mut idle = with(&items, Status::Deferred);
+        idle.extend(with(&items, Status::Canceled));
+        idle.into_iter().find_map(|one| {
+            let waiting = waits(one)?;
+            Some(format!(
+                "`{}` waits for `{}`, which is {}. To have that worked: {}",
+                waiting.id(),
+                one.id(),
+                one.status().as_str(),
+                self.set_pending(one, folder)
+            ))
+        })
+    }
+
+    /// The command that makes an item pending, as it is typed in `folder`.
+    fn set_pending(&self, item: &Item, folder: &Path) -> String {
         let usual = folder.join(plan::PLAN_FILE_DEFAULT);
         let file = match is_same(&usual, &self.settings.plan_file) {
             true => String::new(),
@@ -397,12 +420,12 @@ impl Preflight {
                 shell_word(&self.settings.plan_file.to_string_lossy())
             ),
         };
-        let more = match blocked.len() {
-            1 => "1 task is blocked".to_owned(),
-            many => format!("{many} tasks are blocked"),
-        };
-        Some(format!(
-            "{more}; the comments of each say why. To have one worked again: mesh st set-status --id {id} --status pending{file}"
-        ))
+        let id = shell_word(item.id().as_str());
+        format!("mesh st set-status --id {id} --status pending{file}")
     }
+}
+
+fn with<'i>(items: &[&'i Item], status: Status) -> Vec<&'i Item> {
+    let found = items.iter().filter(|item| item.status() == status);
+    found.copied().collect()
 }

@@ -11,7 +11,7 @@ use super::state::Wave;
 use super::{RunError, Settings};
 use crate::adapter::EXTERNAL;
 use crate::job::{Slots, Stop};
-use crate::model::{UnitId, WaveCompiled, WaveNo};
+use crate::model::{BlockReason, UnitId, WaveCompiled, WaveNo};
 use crate::protocol::Action;
 use crate::schedule::Dispatch;
 use crate::snapshot;
@@ -22,7 +22,7 @@ use std::path::PathBuf;
 pub(super) enum Steps {
     /// All.
     All,
-    /// Those that lead to the next rows: metadata, votes, changes of protocol.
+    /// Those that lead to the next rows: metadata, votes, changes of protocol; and the end of a task that nothing can come of.
     Thinking,
     /// Those that end a task: integrate, and say so in the plan.
     Writing,
@@ -31,10 +31,13 @@ pub(super) enum Steps {
 impl Steps {
     /// Whether `action` is one of them.
     pub fn include(self, action: &Action) -> bool {
-        let writes = matches!(
+        // Of a task without a way to prove a patch no row is worth its price, whoever works it.
+        let is_hopeless = matches!(action, Action::Block(BlockReason::MissingValidation, _));
+        let ends = matches!(
             action,
             Action::Integrate | Action::Complete | Action::Block(..)
         );
+        let writes = ends && !is_hopeless;
         match self {
             Steps::All => true,
             Steps::Thinking => !writes,
@@ -77,7 +80,7 @@ impl PlanRun {
             let is_rolling = run.settings.dispatch == Dispatch::Rolling;
             if is_rolling || run.open_waves().next().is_none() {
                 run.settle(Steps::Thinking, floor, watcher, stop)?;
-                run.take_up(floor, watcher)?;
+                run.fill_places(Steps::Thinking, floor, watcher, stop)?;
                 run.emit(watcher)?;
             }
             Ok(())
@@ -140,6 +143,11 @@ impl PlanRun {
     ) -> Result<(), RunError> {
         let slots = Slots::new(self.concurrency());
         std::thread::scope(|scope| step(self, &mut Floor::new(scope, &slots, stop), watcher))
+    }
+
+    /// Whether somebody else has rows of this run to work.
+    pub fn awaits_answers(&self) -> bool {
+        self.settings.is_external() && self.open_waves().next().is_some()
     }
 
     pub(super) fn open_waves(&self) -> impl Iterator<Item = &Wave> {

@@ -221,7 +221,7 @@ impl PlanRun {
         }
         let causes: Vec<String> = causes.iter().map(ToString::to_string).collect();
         watcher.say(&match causes.as_slice() {
-            [] => format!("wave {number} was clean: {to} rows at once again"),
+            [] => format!("wave {number} was clean: {to} at once again"),
             causes => format!("wave {number} was not clean ({}): the next one runs {to} at once instead of {from}", causes.join(", ")),
         });
         Some(Backpressure {

@@ -97,6 +97,15 @@ impl WaveHead {
         format!("{}.call.json", self.stem()).into()
     }
 
+    /// The wave that a file's name says it is of: `002-critique.out.csv`, also with other words in its middle.
+    pub fn number_in(file_name: &str) -> Option<WaveNo> {
+        let (number, rest) = file_name.split_once('-')?;
+        let is_number = number.len() >= 3 && number.bytes().all(|byte| byte.is_ascii_digit());
+        let is_output = rest.ends_with(".out.csv");
+        let number = number.parse().ok().filter(|_| is_number && is_output);
+        number.map(WaveNo)
+    }
+
     /// The name of the output CSV.
     pub fn out_name(&self) -> PathBuf {
         format!("{}.out.csv", self.stem()).into()

@@ -394,7 +394,7 @@ fn a_run_of_the_other_kind_is_named_as_such() {
             "{}",
             said.err
         );
-        assert!(said.err.contains("hint: mesh resume S"), "{}", said.err);
+        assert!(said.err.contains(": mesh resume S"), "{}", said.err);
     }
     bench.next(&["--run-id", "R"]);
     let tail = ["--instruction", "i", "--", "echo", "{}"];
@@ -428,9 +428,108 @@ fn a_mistyped_run_is_recognised() {
     }
     let far = bench.mesh(&["collect", "zzz"]);
     assert!(
-        far.err.contains("hint: mesh runs list shows all runs"),
+        far.err.contains("hint: all runs: mesh runs list"),
         "{}",
         far.err
     );
     assert!(Path::new(&bench.mesh_home()).exists());
+}
+
+/// A CSV of answers to the one row of the first wave, as somebody writes it by hand.
+fn by_hand(bench: &Bench, name: &str, header: &str, row: &str) -> String {
+    let path = bench.beside(name);
+    std::fs::write(&path, format!("{header}\n{row}\n")).expect("written");
+    path.display().to_string()
+}
+
+#[test]
+fn what_contradicts_itself_in_a_csv_by_hand_is_named() {
+    let bench = Bench::new(&[Task::new("a")]);
+    bench.next(&["--run-id", "R"]);
+    let plain = "id,status,result_json";
+    for (name, header, row, told) in [
+        (
+            "a.csv",
+            plain,
+            "a.proposal.proposer.1,done,{}",
+            "has the status `done` and a result",
+        ),
+        (
+            "b.csv",
+            plain,
+            "a.proposal.proposer.1,pending,{}",
+            "has the status `pending` and a result",
+        ),
+        (
+            "c.csv",
+            "id,status,result_json,wave",
+            "a.proposal.proposer.1,failed,,7",
+            "has wave `7`",
+        ),
+        (
+            "007-vote.out.csv",
+            plain,
+            "a.proposal.proposer.1,failed,",
+            "by its name these are answers to wave 007",
+        ),
+        (
+            "d.csv",
+            "id,answer",
+            "a.proposal.proposer.1,{}",
+            "it has no column `status`, nor `result_json`",
+        ),
+        (
+            "e.csv",
+            "key,status,result_json",
+            "a,failed,",
+            "it has no column `item_id` or `id`",
+        ),
+    ] {
+        let file = by_hand(&bench, name, header, row);
+        let said = bench.mesh(&["collect", "R", &file]);
+        assert_eq!(said.code, 2, "{name}: {}", said.out);
+        assert!(said.err.contains(told), "{name}: {}", said.err);
+    }
+    assert!(
+        bench.trace(&["attempt_started"]).is_empty(),
+        "nothing is taken"
+    );
+    let file = by_hand(
+        &bench,
+        "001-proposal.out.csv",
+        plain,
+        "a.proposal.proposer.1,failed,",
+    );
+    assert_eq!(bench.mesh(&["collect", "R", &file]).code, 1);
+}
+
+#[test]
+fn an_answer_that_comes_twice_is_named_and_the_first_one_stands() {
+    let bench = two_tasks();
+    bench.next(&TWO);
+    let row = "a.proposal.proposer.1,failed,";
+    let file = by_hand(&bench, "a.csv", "id,status,result_json", row);
+    assert_eq!(bench.mesh(&["collect", "R", &file]).code, 1);
+    let again = bench.mesh(&["collect", "R", &file]);
+    assert_eq!(again.code, 2, "{}", again.out);
+    assert!(
+        again
+            .err
+            .contains("rows that had an answer before, which stands: 1"),
+        "{}",
+        again.err
+    );
+}
+
+#[test]
+fn the_beginning_of_a_run_id_is_recognised() {
+    let bench = two_tasks();
+    bench.next(&["--run-id", "20260213T015500Z"]);
+    let said = bench.mesh(&["collect", "2026"]);
+    assert_eq!(said.code, 2);
+    assert!(
+        said.err.contains("did you mean `20260213T015500Z`?"),
+        "{}",
+        said.err
+    );
 }

@@ -304,7 +304,11 @@ fn an_output_of_another_wave_is_refused() {
     );
     bench.write("other.csv", "a,b\n1,2\n");
     let said = bench.mesh(&["collect", "R", "other.csv"]);
-    assert!(said.err.contains("no column `id`"), "{}", said.err);
+    assert!(
+        said.err.contains("no column `item_id` or `id`"),
+        "{}",
+        said.err
+    );
     assert!(bench.trace(&["attempt_started"]).is_empty());
 }
 
@@ -404,4 +408,89 @@ fn every_runner_gets_the_rows_and_the_number() {
         let text = std::fs::read_to_string(Path::new(&folder).join(file)).expect("a file");
         assert!(text.contains(words), "{text}");
     }
+}
+
+#[test]
+fn a_run_that_has_begun_takes_no_settings() {
+    let bench = Bench::new(&[Task::new("a"), Task::new("b")]);
+    bench.next(&["--run-id", "R"]);
+    for (args, named) in [
+        (&["max_tasks=2"][..], "`--max-tasks` can't be set any more"),
+        (&["--run-id", "Q"], "`--run-id` can't"),
+        (&["--", "my-agent"], "the agent's command can't"),
+    ] {
+        let said = bench.mesh(&[&["wave", "next", "--run", "R"], args].concat());
+        assert_eq!(said.code, 2, "{args:?}: {}", said.out);
+        assert!(said.err.contains(named), "{args:?}: {}", said.err);
+    }
+    let home = bench.mesh_home().display().to_string();
+    bench.next(&["--run", "R", "--artifacts", &home]);
+}
+
+#[test]
+fn a_dry_run_of_a_step_starts_nothing() {
+    let bench = Bench::new(&[Task::new("a")]);
+    let said = bench.mesh(&["wave", "next", "--dry-run"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(
+        said.out.contains("First wave: 001-proposal"),
+        "{}",
+        said.out
+    );
+    assert_eq!(bench.status_of("a"), "pending");
+    assert!(!bench.mesh_home().join("runs").exists());
+    let bench = Bench::new(&[Task::new("a").validation(&[])]);
+    let said = bench.mesh(&["wave", "next", "--dry-run"]);
+    assert!(
+        said.err
+            .contains("a: would be blocked (missing_validation: "),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn a_task_that_could_only_lack_a_validation_gets_no_wave() {
+    let bench = Bench::new(&[Task::new("a").validation(&[]), Task::new("b")]);
+    let first = bench.next(&["--run-id", "R", "max_tasks=2"]);
+    assert_eq!(first["waves"][0]["rows"], json!(["b.proposal.proposer.1"]));
+    assert_eq!(first["to_integrate"], json!([]));
+    assert_eq!(
+        ["a", "b"].map(|id| bench.status_of(id)),
+        ["blocked", "in_progress"]
+    );
+}
+
+#[test]
+fn a_run_that_stopped_for_answers_is_said_to_wait() {
+    let bench = Bench::new(&[Task::new("a")]);
+    let said = bench.mesh(&["run", "--run-id", "R", "--adapter", "external"]);
+    assert_eq!(said.code, 4, "{}", said.err);
+    assert!(said.out.contains("Run waiting (answers"), "{}", said.out);
+    assert!(
+        said.out.contains("  a          in_progress"),
+        "{}",
+        said.out
+    );
+    assert!(
+        said.err.contains("mesh collect R && mesh resume R"),
+        "{}",
+        said.err
+    );
+    let listed = bench.mesh(&["runs", "list"]).out;
+    assert!(listed.contains("waiting"), "{listed}");
+    let shown = bench.mesh(&["runs", "show", "R"]);
+    assert!(
+        shown.err.contains("go on with: mesh wave next --run R"),
+        "{}",
+        shown.err
+    );
+}
+
+#[test]
+fn a_run_between_its_steps_is_not_said_to_run() {
+    let bench = Bench::new(&[Task::new("a")]);
+    bench.next(&["--run-id", "R"]);
+    let shown = bench.mesh(&["runs", "show", "R"]);
+    assert!(shown.out.contains("Run not ended"), "{}", shown.out);
 }

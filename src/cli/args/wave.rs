@@ -58,11 +58,14 @@ pub struct NextArgs {
     /// Any option of this command as key=value
     #[arg(value_name = "KEY=VALUE")]
     pub settings: Vec<String>,
-    /// Go on with this run; without it a new one begins
+    /// Go on with this run, which has its settings from its beginning; without it a new one begins
     #[arg(long, value_name = "RUN")]
     pub run: Option<String>,
     #[command(flatten)]
     pub options: RunOptions,
+    /// What stands on the command line, as `max_tasks`
+    #[arg(skip)]
+    pub typed: Vec<String>,
 }
 
 /// Arguments of `mesh wave export`.

@@ -87,25 +87,42 @@ pub fn write(item: &Item, metadata: &Metadata) -> Result<String, MetadataError> 
         Err(error) if !error.wants_hydration() => return Err(error),
         _ => {}
     }
-    let old = only_block(item.id(), item.notes())?;
-    let notes = fence::put(item.notes(), old.as_ref(), &metadata.to_yaml());
+    let notes = put(item, &metadata.to_yaml())?;
     // The metadata may come from a worker's answer.
     read_notes(item.id(), &notes)?;
     Ok(notes)
 }
 
+/// The same without the key `validation`, which is left for somebody else to fill in.
+///
+/// # Errors
+/// As [`write`], but for that gap.
+pub fn write_without_validation(item: &Item, metadata: &Metadata) -> Result<String, MetadataError> {
+    match read(item) {
+        Err(error) if !error.wants_hydration() => return Err(error),
+        _ => {}
+    }
+    let written = Written {
+        validation: None,
+        ..Written::of(metadata)
+    };
+    let notes = put(item, &written.to_yaml())?;
+    match read_notes(item.id(), &notes) {
+        Err(MetadataError::Incomplete { keys, .. }) if keys == ["validation"] => Ok(notes),
+        Err(error) => Err(error),
+        Ok(_) => Ok(notes),
+    }
+}
+
+fn put(item: &Item, yaml: &str) -> Result<String, MetadataError> {
+    let old = only_block(item.id(), item.notes())?;
+    Ok(fence::put(item.notes(), old.as_ref(), yaml))
+}
+
 impl Metadata {
     /// The text of the block, without its fence.
     pub fn to_yaml(&self) -> String {
-        let written = Written {
-            scope: &self.scope,
-            acceptance: &self.acceptance,
-            validation: &self.validation,
-            risk: self.risk,
-            swarm: (self.swarm != SwarmOverrides::default()).then_some(self.swarm),
-            allow_no_validation: self.allow_no_validation.then_some(true),
-        };
-        serde_yaml::to_string(&written).expect("lists of texts and numbers are YAML")
+        Written::of(self).to_yaml()
     }
 }
 
@@ -127,13 +144,32 @@ const SWARM_KEYS: [&str; 3] = ["roles", "consensus_threshold", "consensus_retrie
 struct Written<'a> {
     scope: &'a [String],
     acceptance: &'a [String],
-    validation: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    validation: Option<&'a [String]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     risk: Option<Risk>,
     #[serde(skip_serializing_if = "Option::is_none")]
     swarm: Option<SwarmOverrides>,
     #[serde(skip_serializing_if = "Option::is_none")]
     allow_no_validation: Option<bool>,
+}
+
+impl<'a> Written<'a> {
+    fn of(metadata: &'a Metadata) -> Self {
+        let swarm = metadata.swarm;
+        Self {
+            scope: &metadata.scope,
+            acceptance: &metadata.acceptance,
+            validation: Some(&metadata.validation),
+            risk: metadata.risk,
+            swarm: (swarm != SwarmOverrides::default()).then_some(swarm),
+            allow_no_validation: metadata.allow_no_validation.then_some(true),
+        }
+    }
+
+    fn to_yaml(&self) -> String {
+        serde_yaml::to_string(self).expect("lists of texts and numbers are YAML")
+    }
 }
 
 /// What the notes say, if they have a block.

@@ -296,3 +296,21 @@ fn a_word_that_is_no_isolation_is_refused() {
         said.err
     );
 }
+
+#[test]
+fn an_edit_while_the_commands_run_without_the_patch_is_no_defect() {
+    let bench = Bench::new(&[Task::new("a").validation(&["sh edit.sh"])]);
+    let file = bench.path("a.txt");
+    bench.write("edit.sh", &format!("echo mine > '{}'\n", file.display()));
+    let said = bench.run(&["--isolation", "worktree", "--json"]);
+    assert_eq!(said.code, 1, "{}", said.err);
+    let task = &report(&said)["tasks"][0];
+    assert_eq!(task["reason"], "ambiguous_integration", "{task}");
+    let detail = task["detail"].as_str().expect("text");
+    assert!(
+        detail.contains("your uncommitted edit of `a.txt` touches the same lines")
+            && detail.contains("edited while it was validated"),
+        "{detail}"
+    );
+    assert_eq!(bench.read("a.txt"), "mine\n");
+}

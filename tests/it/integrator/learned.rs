@@ -69,7 +69,7 @@ fn a_blocked_task_and_its_run_teach_one_thing_each_with_evidence() {
     assert_eq!(run["related_ids"], json!([task["id"]]));
     assert_eq!(
         run["evidence"],
-        json!(["0 of 1 tasks completed", "1 blocked: validation_failed"])
+        json!(["0 of 1 task completed", "1 blocked: validation_failed"])
     );
     let reported: Vec<Value> = report(&said)["learnings"]
         .as_array()

@@ -187,3 +187,24 @@ fn a_kill_after_the_plan_has_it_does_not_ask_again() {
         "{rows:?}"
     );
 }
+
+#[test]
+fn commands_that_were_refused_are_asked_for_again_once_they_are_allowed() {
+    let bench = Bench::new(&[Task::new("a").notes("Words.")]);
+    let commands = proposal(&["a.txt"], &["grep -q new a.txt"]);
+    bench.answer("a", "hydrate.proposer.1", &commands);
+    assert_eq!(bench.run(&[]).code, 1);
+    assert_eq!(bench.rows(), ["a.hydrate.proposer.1"], "asked once");
+    assert!(
+        !notes(&bench, "a").contains("validation"),
+        "{}",
+        notes(&bench, "a")
+    );
+    bench.mesh(&["st", "set-status", "--id", "a", "--status", "pending"]);
+    let answers = bench.beside("answers").display().to_string();
+    let run = ["run", "--adapter", "replay", "--answers", &answers];
+    let allowed = ["--validation-allow", "grep -q new a.txt"];
+    let said = bench.mesh(&[&run[..], &allowed].concat());
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(notes(&bench, "a").contains("- grep -q new a.txt"));
+}

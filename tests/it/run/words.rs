@@ -32,7 +32,7 @@ fn runs_are_listed_with_what_their_rows_came_to() {
         "used: not reported by this agent",
         "row-2  worker_exit: exit code 1: why it failed",
         &format!("log: {}", log.display()),
-        "--row ID",
+        "--row row-2",
     ] {
         assert!(shown.out.contains(wanted), "{wanted}: {}", shown.out);
     }

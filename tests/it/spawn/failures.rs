@@ -140,3 +140,18 @@ fn a_program_that_starts_for_no_row_fails_every_row() {
     assert_eq!(spawn(&sandbox, &[], &["./agent"]).code, 1);
     assert!(ended(&sandbox).starts_with("failed | 1 | spawn_failed: "));
 }
+
+#[test]
+fn a_row_in_full_has_what_each_further_attempt_was_told() {
+    let sandbox = with_schema("id\na\n");
+    let options = ["--id-column", "id", "--output-schema", "schema.json"];
+    spawn_agent(&sandbox, &options, &["--heal"]);
+    let shown = sandbox.mesh(&["runs", "show", &run_id(&sandbox), "--row", "a"]);
+    let (first, second) = shown.out.split_once("\nAttempt 2: ").expect("two attempts");
+    assert!(!first.contains("Your previous attempt failed"), "{first}");
+    assert!(
+        second.contains("its prompt also said:\n    # Your previous attempt failed\n")
+            && second.contains("invalid_output_schema"),
+        "{second}"
+    );
+}
