@@ -335,8 +335,11 @@ impl Snapshot {
         self.ended_here as f64 / self.elapsed.as_secs_f64().max(0.001)
     }
 
-    /// Time left at the present rate; nothing until a row has ended.
+    /// Time left at the present rate; nothing until a row has ended, nor while a limit is waited for.
     pub fn eta(&self) -> Option<Duration> {
+        if self.patience.waits_until.is_some() {
+            return None;
+        }
         let left = self.counts.total - self.counts.ended();
         let per_row = self.elapsed.as_secs_f64() / self.ended_here as f64;
         Duration::try_from_secs_f64(per_row * left as f64).ok()

@@ -168,6 +168,12 @@ fn a_wait_is_shown_to_scripts_and_ends_when_asked() {
     wait_for("it says that it waits", || {
         sandbox.read("shown").contains("\"waiting_until\":\"20")
     });
+    let shown = sandbox.read("shown");
+    let waits = |line: &&str| line.contains("\"waiting_until\":\"20");
+    for line in shown.lines().filter(waits) {
+        let shown: Value = serde_json::from_str(line).expect("JSON");
+        assert_eq!(shown["eta_seconds"], Value::Null, "{line}");
+    }
     assert_eq!(sandbox.mesh(&["cancel", &run_id(&sandbox)]).code, 0);
     assert_eq!(finish(mesh), 4);
 }
