@@ -357,7 +357,18 @@ fn is_ancestor(tip: &Tip, heads: &[Tip]) -> bool {
             };
             let changed = |own: String, their: String| (own != their).then_some(their);
             let deps = |item: &super::Item| super::view::deps_text(item.deps());
+            // Comments are only ever added: one that a head lacks was written beside it, not before it.
+            let has_comments = |head: &&super::Item| {
+                let is_there = |one: &super::Comment| {
+                    let is_it = |own: &super::Comment| {
+                        (&own.ts, &own.author, &own.text) == (&one.ts, &one.author, &one.text)
+                    };
+                    head.comments().iter().any(is_it)
+                };
+                item.comments().iter().all(is_there)
+            };
             !theirs.is_empty()
+                && theirs.iter().all(has_comments)
                 && !agree(&|one| changed(item.status().to_string(), one.status().to_string()))
                 && !agree(&|one| changed(item.step().to_owned(), one.step().to_owned()))
                 && !agree(&|one| changed(item.notes().to_owned(), one.notes().to_owned()))
