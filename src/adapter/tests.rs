@@ -176,7 +176,7 @@ fn claude_says_what_failed() {
     );
     for (text, fault) in [
         ("You've reached your Opus weekly limit", Fault::Quota),
-        ("Credit balance is too low", Fault::Quota),
+        ("Credit balance is too low", Fault::Credit),
         ("Invalid API key · Please run /login", Fault::LogIn),
     ] {
         let end = format!(r#"{{"type":"result","is_error":true,"result":"{text}"}}"#);
