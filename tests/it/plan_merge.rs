@@ -378,6 +378,25 @@ fn however_the_lines_of_both_branches_lie_nothing_is_lost() {
 }
 
 #[test]
+fn a_comment_that_the_later_states_lack_is_one_side_of_the_merge() {
+    let said = |text: &str| {
+        let comment = format!(r#"{{"ts":"2026-01-01T00:00:00Z","author":"x","text":"{text}"}}"#);
+        item("a", &format!(r#","comments":[{comment}]"#))
+    };
+    let lines = [(3, "first"), (4, "second"), (5, "third")].map(|(seq, text)| {
+        let event = state("event", seq, &said(text), "");
+        format!("{event}\n{}\n", state("checkpoint", seq, &said(text), ""))
+    });
+    let sandbox = Sandbox::new();
+    sandbox.write(PLAN, &lines.concat());
+    ok(&sandbox, "doctor --repair-seq");
+    let comments = items(&sandbox)[0]["comments"].to_string();
+    for text in ["first", "second", "third"] {
+        assert!(comments.contains(text), "{text}: {comments}");
+    }
+}
+
+#[test]
 fn events_of_two_branches_behind_one_checkpoint_are_told_apart() {
     let event =
         |seq: u64, rest: &str| format!(r#"{{"v":3,"ts":"t","lane":"event","seq":{seq},{rest}}}"#);
