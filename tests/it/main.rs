@@ -15,6 +15,7 @@ mod integrate;
 mod integrator;
 mod invoke;
 mod learnings;
+mod manual;
 mod patches;
 mod plan_fixture;
 mod plan_merge;
