@@ -74,6 +74,15 @@ pub struct TaskReport {
     /// Files that a failed validation left and that were moved into the run's folder.
     #[serde(with = "crate::model::path_text::list")]
     pub moved_aside: Vec<PathBuf>,
+    /// Where those are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moved_to: Option<String>,
+    /// Paths of the user's tree that changed while commands ran in another one; who did it can't be told.
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        with = "crate::model::path_text::list"
+    )]
+    pub changed_meanwhile: Vec<PathBuf>,
     /// Files that a validation that passed changed or made outside of the patch.
     #[serde(with = "crate::model::path_text::list")]
     pub by_validation: Vec<PathBuf>,
@@ -328,6 +337,10 @@ impl TaskReport {
             moved_aside: integration
                 .map(|integration| integration.moved_aside.clone())
                 .unwrap_or_default(),
+            moved_to: integration
+                .filter(|integration| !integration.moved_aside.is_empty())
+                .map(|integration| format!("units/{}/aside", integration.unit.file_name())),
+            changed_meanwhile: unit.changed_meanwhile.iter().cloned().collect(),
             by_validation: integration.map_or(Vec::new(), |one| one.by_validation.clone()),
             validation: unit
                 .state

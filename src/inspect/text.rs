@@ -190,6 +190,16 @@ impl TaskReport {
         for path in &self.moved_aside {
             writeln!(out, "    moved aside {}", path.display())?;
         }
+        if let Some(folder) = &self.moved_to {
+            writeln!(out, "    moved to {folder} in the run's folder")?;
+        }
+        for path in &self.changed_meanwhile {
+            writeln!(
+                out,
+                "    changed while commands ran elsewhere: {}",
+                path.display()
+            )?;
+        }
         match &self.detail {
             Some(detail) if !self.says_why(detail) => writeln!(out, "    {detail}"),
             _ => Ok(()),

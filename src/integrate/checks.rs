@@ -1,8 +1,7 @@
 //! The validation commands of one patch, run one after the other in one tree, each of them recorded.
 
 use super::allow::Command;
-use super::guard::Guard;
-use super::store::Store;
+use super::elsewhere::Watch;
 use super::validate::{self, Limits, ValidationEnd, tail};
 use super::{IntegrateError, Order, Stores};
 use crate::job::{Journal, Stop};
@@ -53,21 +52,13 @@ impl Checks<'_> {
         journal: &mut dyn Journal,
     ) -> Result<Checked, IntegrateError> {
         let Some(stores) = self.stores else {
-            return self.run_all(wanted, journal);
+            return self.run_all(wanted, None, journal);
         };
-        let store = Store::open(&self.kept).map_err(IntegrateError::io(&self.kept))?;
-        let guard = Guard::of_stores(stores.repo.root(), stores.plan_file, &store)
-            .map_err(|(path, source)| IntegrateError::Io { path, source })?;
-        let checked = self.run_all(wanted, journal);
         let aside = self.unit_folder().join("aside");
-        let mended = guard.mend_stores(stores.repo, &store, &aside);
-        match mended.failures.is_empty() {
-            true => checked,
-            false => Err(IntegrateError::Restore {
-                run_folder: self.run_folder.to_owned(),
-                failures: mended.failures,
-            }),
-        }
+        let mut watch = Watch::begin(stores, self.run_folder, &self.kept, &aside)?;
+        let checked = self.run_all(wanted, Some(&mut watch), journal);
+        watch.end()?;
+        checked
     }
 
     fn unit_folder(&self) -> PathBuf {
@@ -78,6 +69,7 @@ impl Checks<'_> {
     fn run_all(
         &self,
         wanted: impl Fn(&Command) -> bool,
+        mut watch: Option<&mut Watch<'_>>,
         journal: &mut dyn Journal,
     ) -> Result<Checked, IntegrateError> {
         let mut all = Vec::new();
@@ -86,9 +78,12 @@ impl Checks<'_> {
                 continue;
             }
             let number = index as u32 + 1;
-            let Some(finished) = self.run_one(number, command)? else {
+            let Some(mut finished) = self.run_one(number, command)? else {
                 return Ok(Checked::Stopped);
             };
+            if let Some(watch) = &mut watch {
+                finished.changed_meanwhile = watch.look()?;
+            }
             journal.record(&[Event::from(finished.clone())])?;
             let is_over = self.stage == Stage::Integration && !finished.passed();
             all.push(finished);

@@ -40,7 +40,7 @@ enum Rule {
     Index,
     /// A lock of git that nobody holds any more.
     Lock,
-    /// Another plan in which every item under way still stands.
+    /// The same plan or a later state of it, in which every item under way still stands.
     Plan,
     /// Longer.
     Longer,
@@ -334,14 +334,16 @@ impl Guarded {
             return false;
         }
         // A plan that could not be read before can't be told from a damaged one.
-        let Ok(before) = plan::Store::at(store.file(sha256)).read() else {
+        let Ok((before, known)) = plan::Store::at(store.file(sha256)).read_numbered() else {
             return true;
         };
-        let now = plan::Store::at(self.name()).read();
-        now.is_ok_and(|now| {
+        let now = plan::Store::at(self.name()).read_numbered();
+        // Every change of a plan raises its sequence number, so a lower one is an older state, such as a checkout
+        // brings: it would take back what the run and others have written since.
+        now.is_ok_and(|(now, number)| {
             let under_way = |item: &&plan::Item| item.status() == plan::Status::InProgress;
             let mut items = before.items().iter().filter(under_way);
-            items.all(|item| now.get(item.id()).is_some())
+            number >= known && items.all(|item| now.get(item.id()).is_some())
         })
     }
 

@@ -14,6 +14,7 @@ mod beneath;
 mod census;
 mod checks;
 mod deliver;
+mod elsewhere;
 mod evidence;
 mod guard;
 mod lock;
@@ -51,7 +52,7 @@ use crate::redact::Redactor;
 use crate::scope::Scope;
 use crate::snapshot::SnapshotError;
 use checks::{Checked, Checks};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -224,6 +225,19 @@ pub fn end_writers(writers: &Writers, grace: Duration) -> Result<(), IntegrateEr
             processes: left.iter().map(named).collect(),
         }),
     }
+}
+
+/// After a kill while validation commands ran in another tree than that of `repo`: puts back the plan and the learnings
+/// where they are damaged. Gives what was put back, and the folder that holds what stood there.
+pub fn recover_stores(
+    repo: &Repo,
+    run_folder: &Path,
+) -> Result<Option<(Vec<PathBuf>, PathBuf)>, IntegrateError> {
+    elsewhere::recover(repo, run_folder, &kept_in(run_folder))
+}
+
+fn kept_in(run_folder: &Path) -> PathBuf {
+    run_folder.join("kept")
 }
 
 /// What became of an integration that a kill interrupted.
@@ -552,11 +566,11 @@ impl Integrator<'_> {
         fault::integrator_point();
         if let Err(error) = applied {
             let reason = BlockReason::AmbiguousIntegration;
-            return self.undo(order, &saved, reason, &error.to_string(), journal);
+            return self.undo(order, patch, &saved, reason, &error.to_string(), journal);
         }
         if let Some(why) = verify::difference(self.repo, patch, &folder)? {
             let reason = BlockReason::AmbiguousIntegration;
-            return self.undo(order, &saved, reason, &why, journal);
+            return self.undo(order, patch, &saved, reason, &why, journal);
         }
         self.settle(order, patch, &saved, &started, journal)
     }
@@ -573,10 +587,17 @@ impl Integrator<'_> {
         if self.isolation == Isolation::Tree {
             let checks = self.checks(order, Stage::Integration, self.repo.root());
             let Checked::Done(all) = checks.run(|_| true, journal)? else {
-                return self.interrupted(order, Some(saved), journal);
+                return self.interrupted(order, Some((patch, saved)), journal);
             };
             if let Some(why) = checks::failure_of(&all) {
-                return self.undo(order, saved, BlockReason::ValidationFailed, &why, journal);
+                return self.undo(
+                    order,
+                    patch,
+                    saved,
+                    BlockReason::ValidationFailed,
+                    &why,
+                    journal,
+                );
             }
         }
         let aside = self.unit_folder(order.unit).join("aside");
@@ -591,7 +612,14 @@ impl Integrator<'_> {
         let commit = match self.deliver(order, started)? {
             Ok(commit) => commit,
             Err(why) => {
-                return self.undo(order, saved, BlockReason::ValidationFailed, &why, journal);
+                return self.undo(
+                    order,
+                    patch,
+                    saved,
+                    BlockReason::ValidationFailed,
+                    &why,
+                    journal,
+                );
             }
         };
         let commands = order.commands.run.iter().map(|command| &command.text);
@@ -668,30 +696,40 @@ impl Integrator<'_> {
         commands.filter(passed).cloned().collect()
     }
 
-    /// Restores the tree; of what gave way, the patch's own paths need no mention. Gives what was moved aside, and what
+    /// Restores the tree; of what gave way, the patch's own results need no mention. Gives what was moved aside, and what
     /// was left as the validation left it.
     fn restore(
         &self,
         order: &Order<'_>,
+        patch: &Patch,
         saved: &Saved,
     ) -> Result<(Vec<PathBuf>, Vec<PathBuf>), IntegrateError> {
         let folder = self.unit_folder(order.unit);
+        // Something else than the patch's result may be an edit of the user's. Where that can't be told, all may be.
+        let edited: Option<BTreeSet<PathBuf>> = verify::differing(self.repo, patch, &folder)
+            .ok()
+            .map(|paths| paths.into_iter().collect());
+        let is_result = |path: &PathBuf| {
+            let is_edited = edited.as_ref().is_none_or(|edited| edited.contains(path));
+            saved.patched.contains(path) && !is_edited
+        };
         let restored = saved.restore(self.repo, &folder.join("aside"), Moment::Validated)?;
         let mut moved = restored.moved_aside;
         let overwritten = restored.overwritten.into_iter();
-        moved.extend(overwritten.filter(|path| !saved.patched.contains(path)));
+        moved.extend(overwritten.filter(|path| !is_result(path)));
         Ok((moved, restored.kept))
     }
 
     fn undo(
         &self,
         order: &Order<'_>,
+        patch: &Patch,
         saved: &Saved,
         reason: BlockReason,
         detail: &str,
         journal: &mut dyn Journal,
     ) -> Result<(), IntegrateError> {
-        let (moved_aside, by_validation) = self.restore(order, saved)?;
+        let (moved_aside, by_validation) = self.restore(order, patch, saved)?;
         let finished = IntegrationFinished {
             reason: Some(reason),
             detail: Some(detail.to_owned()),
@@ -707,11 +745,11 @@ impl Integrator<'_> {
     fn interrupted(
         &self,
         order: &Order<'_>,
-        saved: Option<&Saved>,
+        saved: Option<(&Patch, &Saved)>,
         journal: &mut dyn Journal,
     ) -> Result<(), IntegrateError> {
         let (moved_aside, by_validation) = match saved {
-            Some(saved) => self.restore(order, saved)?,
+            Some((patch, saved)) => self.restore(order, patch, saved)?,
             None => Default::default(),
         };
         let finished = IntegrationFinished {
@@ -763,7 +801,7 @@ impl Integrator<'_> {
 
     /// Where the before-state is kept while an integration is under way; the next one finds there what is still so.
     fn kept(&self) -> PathBuf {
-        self.run_folder.join("kept")
+        kept_in(self.run_folder)
     }
 
     fn relative(&self, path: &Path) -> PathBuf {

@@ -108,6 +108,7 @@ pub fn run(
         duration_ms: duration.as_millis() as u64,
         key_line: String::new(),
         log_path: PathBuf::new(),
+        changed_meanwhile: Vec::new(),
     };
     let tail = tail(log, KEY_BYTES).map_err(failed())?;
     finished.key_line = key_line(&tail, finished.passed());

@@ -629,6 +629,14 @@ pub struct ValidationFinished {
     pub key_line: String,
     /// The whole output, relative to the run's folder.
     pub log_path: PathBuf,
+    /// It ran in another tree than the user's, and these paths of the user's changed meanwhile. Nobody can tell whether the
+    /// command or a person did it.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        with = "path_text::list"
+    )]
+    pub changed_meanwhile: Vec<PathBuf>,
 }
 
 impl ValidationFinished {

@@ -102,9 +102,17 @@ impl Store {
     /// The file is not there, not readable, not a plan file, breaks the sequence contract, or its
     /// state breaks a rule.
     pub fn read(&self) -> Result<Plan, PlanError> {
-        let plan = self.sound_stream()?.plan;
-        plan.check()?;
-        Ok(plan)
+        self.read_numbered().map(|(plan, _)| plan)
+    }
+
+    /// The same with the largest sequence number of the file: of two states of one plan, the later one has the larger.
+    ///
+    /// # Errors
+    /// As [`read`](Store::read).
+    pub fn read_numbered(&self) -> Result<(Plan, u64), PlanError> {
+        let stream = self.sound_stream()?;
+        stream.plan.check()?;
+        Ok((stream.plan, stream.watermark))
     }
 
     /// Makes the file, unless it is there. With `replace`, an existing plan is emptied.

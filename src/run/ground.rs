@@ -119,9 +119,12 @@ impl PlanRun {
         };
         let order = tools.order(task, &plan_file, &commands, patch, None);
         let mut integrator = tools.integrator(self.recorder.state(), stop);
-        floor.meanwhile(&mut self.recorder, watcher, |journal| {
+        let known = self.changed_meanwhile(&task.unit);
+        let shown = floor.meanwhile(&mut self.recorder, watcher, |journal| {
             Ok(integrator.preview(&order, journal)?)
-        })
+        })?;
+        self.say_what_changed(&task.unit, &known, watcher);
+        Ok(shown)
     }
 }
 

@@ -14,8 +14,8 @@ use crate::learnings::{
     Contents, Draft, Duplicates, LearningsError, NewRecord, Outcome, Place, Store,
 };
 use crate::model::{
-    BlockReason, Event, LearningAppended, RoundName, Tally, UnitId, ValidationFinished,
-    VerdictRecord, coded, counted, one_line,
+    BlockReason, Event, IntegrationOutcome, LearningAppended, RoundName, Tally, UnitId,
+    ValidationFinished, VerdictRecord, coded, counted, one_line,
 };
 use crate::plan::{Item, metadata};
 use crate::protocol::{ABSENT, AGREE, Answer};
@@ -129,6 +129,10 @@ fn of_task(item: &Item, unit: &Unit, reason: Option<BlockReason>, detail: &str) 
     if reason == Some(BlockReason::NoResponse) && !has_answered(unit) {
         return None;
     }
+    // A kill and a person's choice say nothing about the task.
+    if was_abandoned(unit) {
+        return None;
+    }
     let action = match reason {
         Some(reason) => of_blocked(unit, reason, detail),
         None => of_completed(unit)?,
@@ -142,6 +146,12 @@ fn of_task(item: &Item, unit: &Unit, reason: Option<BlockReason>, detail: &str) 
         tags: vec!["mesh".to_owned(), outcome],
         ..Draft::default()
     })
+}
+
+/// Whether the restore of its last integration was given up.
+fn was_abandoned(unit: &Unit) -> bool {
+    let integration = unit.integration.as_ref();
+    integration.is_some_and(|one| one.outcome == IntegrationOutcome::Abandoned)
 }
 
 /// Whether any worker of the task gave an answer. One that never did says nothing about the task: its program is missing,

@@ -17,6 +17,8 @@ use crate::model::{
 };
 use crate::protocol::{self, Action, Answer, Change, UnitState};
 use serde_json::Value;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
 impl PlanRun {
@@ -29,6 +31,7 @@ impl PlanRun {
     ) -> Result<(), RunError> {
         let grace = Duration::from_secs(self.settings.bounds.grace_seconds);
         integrate::end_writers(&self.folder.writers(), grace)?;
+        self.recover_stores(watcher)?;
         let open: Vec<_> = self
             .state()
             .units
@@ -58,6 +61,7 @@ impl PlanRun {
     pub fn abandon(&mut self, watcher: &mut dyn Watcher, stop: &Stop) -> Result<usize, RunError> {
         let grace = Duration::from_secs(self.settings.bounds.grace_seconds);
         integrate::end_writers(&self.folder.writers(), grace)?;
+        self.recover_stores(watcher)?;
         let open = |unit: &Unit| unit.open_integration.clone();
         let open: Vec<_> = self.state().units.iter().filter_map(open).collect();
         for started in &open {
@@ -86,6 +90,55 @@ impl PlanRun {
         }
         self.lock.settled()?;
         Ok(open.len())
+    }
+
+    /// What a command in another tree did to the plan or the learnings before a kill.
+    fn recover_stores(&self, watcher: &mut dyn Watcher) -> Result<(), RunError> {
+        let put_back = integrate::recover_stores(&self.repo, self.folder.path())?;
+        if let Some((paths, aside)) = put_back {
+            watcher.warn(&format!(
+                "damaged before `mesh` was ended, and put back: {paths:?}; what stood there is in {}",
+                aside.display()
+            ));
+        }
+        Ok(())
+    }
+
+    /// Names what changed in the user's tree while commands ran in another one, beyond what is `known`.
+    pub(super) fn say_what_changed(
+        &self,
+        id: &UnitId,
+        known: &BTreeSet<PathBuf>,
+        watcher: &mut dyn Watcher,
+    ) {
+        let Some(unit) = self.state().unit(id) else {
+            return;
+        };
+        let changed: Vec<_> = unit.changed_meanwhile.difference(known).collect();
+        if !changed.is_empty() {
+            watcher.warn(&format!(
+                "{id}: changed in the work tree while commands ran elsewhere, by them or by somebody else: {changed:?}"
+            ));
+        }
+    }
+
+    /// What [`say_what_changed`](Self::say_what_changed) has said.
+    pub(super) fn changed_meanwhile(&self, id: &UnitId) -> BTreeSet<PathBuf> {
+        let unit = self.state().unit(id);
+        unit.map_or_else(BTreeSet::new, |unit| unit.changed_meanwhile.clone())
+    }
+
+    /// Names what gave way to a restore, and where it is.
+    fn say_what_was_moved(&self, id: &UnitId, watcher: &mut dyn Watcher) {
+        let unit = self.state().unit(id);
+        let integration = unit.and_then(|unit| unit.integration.as_ref());
+        let moved = integration.map_or(&[][..], |one| &one.moved_aside);
+        if !moved.is_empty() {
+            watcher.warn(&format!(
+                "{id}: not what the patch made, and gave way when the tree was restored: {moved:?}; it is in {}",
+                self.folder.unit(id).join("aside").display()
+            ));
+        }
     }
 
     fn recover(
@@ -362,10 +415,13 @@ impl PlanRun {
         };
         let tally = state.tallies.last();
         let order = tools.order(task, &plan_file, &commands, patch, tally);
+        let known = self.changed_meanwhile(&task.unit);
         let mut integrator = tools.integrator(self.recorder.state(), stop);
         floor.meanwhile(&mut self.recorder, watcher, |journal| {
             Ok(integrator.integrate(&order, journal)?)
         })?;
+        self.say_what_changed(&task.unit, &known, watcher);
+        self.say_what_was_moved(&task.unit, watcher);
         if let Some(unit) = self.state().unit(&task.unit) {
             for run in &unit.state.validations {
                 watcher.say(&format!(

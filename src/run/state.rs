@@ -45,6 +45,8 @@ pub struct Unit {
     pub spent: Spent,
     /// Validation commands that were run for the voters, in order.
     pub previews: Vec<ValidationFinished>,
+    /// Paths of the user's tree that changed while its commands ran in another one.
+    pub changed_meanwhile: BTreeSet<PathBuf>,
     /// Answers that were not usable, in order.
     pub refusals: Vec<VerdictRecord>,
     /// Set when the outcome is persisted.
@@ -430,6 +432,8 @@ impl State {
         let Some(unit) = self.unit_mut(&body.unit) else {
             return;
         };
+        let changed = body.changed_meanwhile.iter().cloned();
+        unit.changed_meanwhile.extend(changed);
         let runs = match body.stage {
             Stage::Before => return,
             Stage::Preview => &mut unit.previews,
@@ -476,6 +480,7 @@ impl State {
                 open_integration: None,
                 integration: None,
                 previews: Vec::new(),
+                changed_meanwhile: BTreeSet::new(),
                 refusals: Vec::new(),
                 ended: None,
             });

@@ -6,6 +6,7 @@ mod isolation;
 mod killing;
 mod learned;
 mod locking;
+mod meanwhile;
 mod orphans;
 mod reports;
 mod violations;

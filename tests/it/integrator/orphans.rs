@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::env::wait_for;
+use crate::plan_fixture::PLAN;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
@@ -15,8 +16,16 @@ fn killed_in(first: &str) -> (Bench, Said) {
 
 /// The same without the resume.
 fn killed(first: &str) -> Bench {
+    killed_with(first, &[])
+}
+
+/// The same with further arguments. In another tree than the user's, `first` has to find its own way.
+fn killed_with(first: &str, more: &[&str]) -> Bench {
     let command = format!("if mkdir ../first; then {first}; else grep -q new a.txt; fi");
     let bench = Bench::new(&[Task::new("a").validation(&[&command])]);
+    bench.git(&["config", "user.name", "t"]);
+    bench.git(&["config", "user.email", "t@example.invalid"]);
+    std::fs::copy(bench.path(PLAN), bench.beside("older")).expect("copied");
     let answers = bench.beside("answers").display().to_string();
     let args = [
         "run",
@@ -28,7 +37,7 @@ fn killed(first: &str) -> Bench {
         &answers,
         "grace_seconds=1",
     ];
-    let mut mesh = bench.command(&args);
+    let mut mesh = bench.command(&[&args[..], more].concat());
     let mut mesh = mesh
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -66,6 +75,29 @@ fn a_validation_that_outlives_a_killed_mesh_is_ended_before_the_tree_is_restored
         assert!(!is_running(&bench), "{first}");
         assert_eq!(bench.read("a.txt"), "new\n");
         assert_eq!(bench.status_of("a"), "completed");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_plan_that_was_damaged_from_another_tree_before_a_kill_is_put_back() {
+    for option in ["isolation=worktree", "delivery=branch"] {
+        for damage in [
+            "rm .step/st-plan.jsonl",
+            ": >.step/st-plan.jsonl",
+            "cp ../older .step/st-plan.jsonl",
+        ] {
+            let first =
+                format!("cd \"$MESH_HOME/../work\"; {damage}; echo $$ >../pid; sleep 600; exit 1");
+            let bench = killed_with(&first, &[option]);
+            let said = bench.mesh(&["resume", "R"]);
+            assert_eq!(said.code, 0, "{option} {damage}: {}", said.err);
+            // Of one that was removed there is nothing to keep, and so nothing to say.
+            let is_told = said.err.contains("put back");
+            assert_eq!(is_told, !damage.starts_with("rm"), "{}", said.err);
+            assert_eq!(bench.status_of("a"), "completed", "{option} {damage}");
+            assert!(!bench.run_folder().join("kept/stores.json").exists());
+        }
     }
 }
 
