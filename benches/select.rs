@@ -13,7 +13,7 @@ const TASKS: usize = 10_000;
 const PASSES: usize = 5;
 
 fn main() {
-    println!("| 10,000 ready tasks with five globs each | places | selected | median |");
+    println!("| 10,000 ready tasks with five globs each | slots | selected | median |");
     println!("| --- | --- | --- | --- |");
     let crates = |n: usize| {
         [
@@ -26,7 +26,7 @@ fn main() {
         .map(|glob| format!("crates/c{n}/{glob}"))
     };
     measure("a folder each", TASKS, crates);
-    measure("the same, few places", 4, crates);
+    measure("the same, few slots", 4, crates);
     measure("paths without wild cards", TASKS, |n| {
         ["a.rs", "b.rs", "tests/a.rs", "docs/a.md", "c.json"]
             .map(|name| format!("m{}/{n}/{name}", n % 7))

@@ -1,8 +1,11 @@
-//! The README and the pages of `docs/` say what is so: links lead somewhere, and options exist.
+//! The README and the pages of `docs/` say what is so: links lead somewhere, options exist, the quick starts run, and errors
+//! are quoted as they are.
 
-use crate::env::Sandbox;
+use crate::env::{Said, Sandbox, said};
 use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 /// Options of other programs in the examples of the manual.
 const FOREIGN: [&str; 8] = [
@@ -157,4 +160,110 @@ fn options_in_the_manual_exist() {
         }
     }
     assert!(count >= 60, "{count} options");
+}
+
+/// The lines of the first indented block below a heading.
+fn commands_below(page: &str, heading: &str) -> Vec<String> {
+    let (_, rest) = page.split_once(heading).expect("the heading");
+    let block = rest.lines().skip_while(|line| !line.starts_with("    "));
+    let block = block.take_while(|line| line.starts_with("    "));
+    block.map(|line| line.trim().to_owned()).collect()
+}
+
+/// Runs one line of a quick start as a user would, with `mesh` and what is in `bin` on PATH.
+fn in_a_shell(sandbox: &Sandbox, line: &str) -> Said {
+    let program = Path::new(env!("CARGO_BIN_EXE_mesh"));
+    let mut paths = vec![
+        sandbox.path("bin"),
+        program.parent().expect("a folder").to_owned(),
+    ];
+    let inherited = std::env::var_os("PATH").unwrap_or_default();
+    paths.extend(std::env::split_paths(&inherited));
+    let output = Command::new("sh")
+        .args(["-c", line])
+        .current_dir(sandbox.path("."))
+        .env("PATH", std::env::join_paths(paths).expect("a PATH"))
+        .env("HOME", sandbox.mesh_home())
+        .env("MESH_HOME", sandbox.mesh_home())
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .stdin(Stdio::null())
+        .output()
+        .expect("sh starts");
+    let said = said(output);
+    assert_eq!(said.code, 0, "{line}: {}{}", said.out, said.err);
+    said
+}
+
+#[test]
+fn the_quick_start_with_a_csv_does_what_it_says() {
+    let readme = text(&project().join("README.md"));
+    let lines = commands_below(&readme, "## Run an agent over a CSV");
+    assert_eq!(lines.len(), 5, "{lines:?}");
+    let sandbox = Sandbox::new();
+    for line in &lines {
+        in_a_shell(&sandbox, line);
+    }
+    let output = sandbox.read("out.csv");
+    for city in ["Oslo", "Lima"] {
+        let result = format!(r#"completed,1,,"{{""hi"":""{city}""}}","#);
+        assert!(output.contains(&result), "{output}");
+    }
+}
+
+/// Answers for every round, chosen by the row id: the validation command is one that needs no permission.
+const MY_AGENT: &str = r#"#!/bin/sh
+cat >/dev/null
+case $MESH_ITEM_ID in
+*.hydrate.*) printf '%s\n' '{"mesh":{"scope":["parser.txt"],"acceptance":["it says so"],"validation":["./gradlew test"]},"plan":["x"],"assumptions":[],"risk":"low","risks":[]}' ;;
+*.proposal.*) printf '%s\n' '{"plan":["x"],"assumptions":[],"risk":"low","risks":[]}' ;;
+*.critique.*) printf '%s\n' '{"findings":[],"must_fix":[],"flip_conditions":[],"risk":"low"}' ;;
+*.synthesis.*) printf '%s\n' '{"decision_log":[],"patch":"--- a/parser.txt\n+++ b/parser.txt\n@@ -1 +1,2 @@\n names\n+no empty ones\n","validation":[],"residual_risk":"low"}' ;;
+*.vote.*) printf '%s\n' '{"vote":"agree","reason":"it does"}' ;;
+esac
+"#;
+
+#[test]
+fn the_quick_start_with_a_plan_does_what_it_says() {
+    let readme = text(&project().join("README.md"));
+    let lines = commands_below(&readme, "## Run an agent on a plan");
+    assert_eq!(lines.len(), 5, "{lines:?}");
+    let sandbox = Sandbox::new();
+    sandbox.write("parser.txt", "names\n");
+    sandbox.write("bin/my-agent", MY_AGENT);
+    sandbox.write("gradlew", "#!/bin/sh\ngrep -q empty parser.txt\n");
+    for script in ["bin/my-agent", "gradlew"] {
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(sandbox.path(script), mode).expect("executable");
+    }
+    sandbox.git(&["init", "--quiet"]);
+    sandbox.git(&["add", "--all"]);
+    sandbox.git(&["commit", "--quiet", "-m", "start"]);
+    for line in &lines {
+        in_a_shell(&sandbox, line);
+    }
+    assert_eq!(sandbox.read("parser.txt"), "names\nno empty ones\n");
+}
+
+/// Whether a page quotes what the program says, with the folder of the test as `/tmp/demo`.
+fn assert_quoted(sandbox: &Sandbox, page: &str, args: &[&str]) {
+    let said = sandbox.mesh(args);
+    assert_ne!(said.code, 0, "{args:?}");
+    let work = std::fs::canonicalize(sandbox.path(".")).expect("a folder");
+    let manual = text(&project().join("docs").join(page));
+    for line in said.err.lines().filter(|line| !line.is_empty()) {
+        let line = line.replace(&work.display().to_string(), "/tmp/demo");
+        assert!(manual.contains(&line), "docs/{page} does not quote: {line}");
+    }
+}
+
+#[test]
+fn the_manual_quotes_errors_as_they_are() {
+    let sandbox = Sandbox::with_repo(&[("cities.csv", "city,country\nLima,Peru,South\n")]);
+    let spawn = ["spawn", "cities.csv", "--instruction", "x", "--", "true"];
+    assert_quoted(&sandbox, "csv-jobs.md", &spawn);
+    sandbox.write(".gitignore", "");
+    assert_quoted(&sandbox, "exit-codes.md", &["run", "--", "true"]);
+    sandbox.write("mesh.yaml", "max_concurrency: 4\nmax_runtime_secs: 3\n");
+    assert_quoted(&sandbox, "configuration.md", &["run", "--", "true"]);
 }
