@@ -239,6 +239,18 @@ pub struct ReadOptions {
 /// The largest record, in bytes.
 pub const RECORD_BYTES_MAX: u64 = 16 << 20;
 
+/// A cell that perhaps holds rows: a quote opened it by mistake, and another one closed it some lines later. Lines and columns are
+/// 1-based.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowsInCell {
+    /// Where the record begins.
+    pub line: u64,
+    /// Where it ends.
+    pub last_line: u64,
+    /// Its first cell over several lines.
+    pub column: usize,
+}
+
 /// A CSV file being read, row by row.
 pub struct Reader {
     path: PathBuf,
@@ -249,6 +261,7 @@ pub struct Reader {
     /// Where the record begins and ends, in what the source gave.
     span: (u64, u64),
     row: u64,
+    rows_in_cells: (Option<RowsInCell>, u64),
 }
 
 impl Reader {
@@ -270,6 +283,7 @@ impl Reader {
             record: csv::ByteRecord::new(),
             span: (0, 0),
             row: 0,
+            rows_in_cells: (None, 0),
         };
         if !reader.advance()? {
             return Err(TableError::NoHeader {
@@ -302,6 +316,12 @@ impl Reader {
             }
         }
         Ok(None)
+    }
+
+    /// The first of the cells so far that perhaps hold rows, and how many more there are.
+    pub fn rows_in_cells(&self) -> Option<(RowsInCell, u64)> {
+        let (first, count) = &self.rows_in_cells;
+        first.clone().map(|first| (first, count - 1))
     }
 
     fn advance(&mut self) -> Result<bool, TableError> {
@@ -348,7 +368,7 @@ impl Reader {
     /// A quote that is never closed makes the rest of the file one field, or all up to the next quote; one behind a
     /// backslash closes a field that was to go on. The parser takes all of them without a word, so the bytes of records that
     /// could hold one are looked at once more.
-    fn check_quotes(&self) -> Result<(), TableError> {
+    fn check_quotes(&mut self) -> Result<(), TableError> {
         let raw = self.raw();
         let is_break = |byte: &u8| matches!(byte, b'\n' | b'\r');
         let ends_line = raw.last().is_some_and(is_break);
@@ -366,7 +386,12 @@ impl Reader {
             (None, None, Some(quote)) => {
                 (quote, "is closed on a later line, in the middle of a field")
             }
-            (None, None, None) => return Ok(()),
+            (None, None, None) => {
+                if let Some(quote) = found.spanning {
+                    self.note_rows_in_cell(quote.column);
+                }
+                return Ok(());
+            }
         };
         Err(TableError::UnclosedQuote {
             path: self.path.clone(),
@@ -374,6 +399,22 @@ impl Reader {
             column: quote.column,
             what,
         })
+    }
+
+    /// Nothing is wrong with such a cell as far as CSV goes, so it is remembered and not refused.
+    fn note_rows_in_cell(&mut self, column: usize) {
+        if !quotes::reads_like_rows(self.raw(), self.delimiter, self.header.len()) {
+            return;
+        }
+        let line = self.line();
+        let within = self.raw().trim_ascii().iter();
+        let rows_in_cell = RowsInCell {
+            line,
+            last_line: line + within.filter(|byte| **byte == b'\n').count() as u64,
+            column,
+        };
+        self.rows_in_cells.0.get_or_insert(rows_in_cell);
+        self.rows_in_cells.1 += 1;
     }
 
     /// The bytes of the record.

@@ -13,8 +13,9 @@ use crate::job::{self, Selection, Summary, Survey, Worker};
 use crate::model::{RunId, one_line};
 use crate::run::{self, Earlier, InUse, RunError, RunFolder, SpawnRun, SpawnSettings};
 use crate::schedule::{Concurrency, Limits};
+use crate::table::RowsInCell;
 use crate::wave::Call;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Checks everything, then runs the rows.
 pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
@@ -40,7 +41,7 @@ pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
     let survey = Survey::take(&looked_at).map_err(RunError::from)?;
     looked_at.check_delimiter(&survey).map_err(RunError::from)?;
     let total = survey.total();
-    warn_of_oddities(survey.header(), &looked_at, &context.terminal);
+    warn_of_oddities(&survey, &looked_at, &context.terminal);
     if args.dry_run {
         return dry_run(&looked_at, &survey, context);
     }
@@ -262,7 +263,11 @@ pub fn in_use_by_all(context: &Context) -> InUse {
 }
 
 /// Things that are allowed and probably not meant.
-fn warn_of_oddities(header: &[String], job: &job::Settings, terminal: &Terminal) {
+fn warn_of_oddities(survey: &Survey, job: &job::Settings, terminal: &Terminal) {
+    let header = survey.header();
+    if let Some((cell, more)) = survey.rows_in_cells() {
+        terminal.warn(&rows_in_cell(cell, *more, header, &job.csv_path));
+    }
     for name in job.unknown_placeholders(header) {
         terminal.warn(&format!(
             "the instruction's {{{name}}} is no column and stays as it is; columns: {}",
@@ -282,6 +287,20 @@ fn warn_of_oddities(header: &[String], job: &job::Settings, terminal: &Terminal)
             "the header is one column that contains `{shown}`; if that is the separator: {option}"
         ));
     }
+}
+
+fn rows_in_cell(cell: &RowsInCell, more: u64, header: &[String], path: &Path) -> String {
+    let (first, last) = (cell.line, cell.last_line);
+    let name = header.get(cell.column - 1).map_or("", String::as_str);
+    let more = match more {
+        0 => String::new(),
+        more => format!(" (and {more} more like it)"),
+    };
+    format!(
+        "{}:{first}: lines {first} to {last} are one row, with a cell over several lines in column {} ({name}), but each of them reads like a row of its own{more}; if a stray quote did that, double it (\"\") and quote its field; if the cell is meant so, all is well",
+        path.display(),
+        cell.column
+    )
 }
 
 fn dry_run(job: &job::Settings, survey: &Survey, context: &Context) -> Result<u8, CliError> {

@@ -3,6 +3,10 @@
 //! What stands in them is a draft, so it is blanked out before anything is looked for. Line breaks stay: places in the
 //! text remain what they were. A closing tag alone ends a block that the prompt had opened; one that is never closed goes on to
 //! the end of the text. Tags in the strings of a JSON object, and in the lines of a diff, are data.
+//!
+//! Some models write channels instead (`<|channel|>analysis<|message|>…<|end|>`): each such header begins a section, which the
+//! next header or an ending token closes. Every channel but `final` is a draft. Where there is a final one, nothing outside
+//! of it counts, whichever comes last.
 
 use super::fence::{self, Block};
 use super::scan;
@@ -22,6 +26,12 @@ const NAMES: [&str; 6] = [
 const BRACKETS: [(char, char); 3] = [('<', '>'), ('[', ']'), ('◁', '▷')];
 /// The longest tag, with attributes.
 const TAG_BYTES_MAX: usize = 200;
+
+/// What begins a channel's header, and what ends the header.
+const CHANNEL: &str = "<|channel|>";
+const MESSAGE: &str = "<|message|>";
+/// What ends a channel's message, but for the next header.
+const SECTION_ENDS: [&str; 4] = ["<|end|>", "<|return|>", "<|call|>", "<|start|>"];
 
 /// A text without its reasoning.
 pub struct Blanked<'t> {
@@ -50,23 +60,32 @@ pub fn blank(text: &str) -> Blanked<'_> {
     let mut opened: Option<usize> = None;
     // The bytes in front of this were blanked by an earlier lone tag.
     let mut blanked = 0;
-    for tag in tags {
-        match (tag.closes, opened) {
-            (false, None) => opened = Some(tag.span.start),
-            (false, Some(_)) => {}
-            (true, Some(start)) => {
+    for tag in &tags {
+        match (tag.mark, opened) {
+            (Mark::Opens, None) => opened = Some(tag.span.start),
+            (Mark::Opens, Some(_)) => {}
+            (Mark::Closes, None) => {
+                blank(blanked..tag.span.end);
+                blanked = tag.span.end;
+            }
+            (Mark::Closes | Mark::SectionEnds, Some(start)) => {
                 blank(start..tag.span.end);
                 opened = None;
             }
-            (true, None) => {
-                blank(blanked..tag.span.end);
-                blanked = tag.span.end;
+            (Mark::SectionEnds, None) => blank(tag.span.clone()),
+            (Mark::Draft, draft) => opened = Some(draft.unwrap_or(tag.span.start)),
+            (Mark::Final, draft) => {
+                blank(draft.unwrap_or(tag.span.start)..tag.span.end);
+                opened = None;
             }
         }
     }
     if let Some(start) = opened {
         blank(start..text.len());
     }
+    outside_of_final(&tags, text.len())
+        .into_iter()
+        .for_each(&mut blank);
     // Whole characters were blanked, byte by byte, so it is text still.
     let text = String::from_utf8(kept).unwrap_or_default();
     Blanked {
@@ -75,9 +94,51 @@ pub fn blank(text: &str) -> Blanked<'_> {
     }
 }
 
+/// What stands outside of the final channel's messages; nothing where there is no such channel.
+fn outside_of_final(tags: &[Tag], length: usize) -> Vec<Range<usize>> {
+    let mut outside = Vec::new();
+    // Where what is outside began, when we are there.
+    let mut from = Some(0);
+    for tag in tags {
+        match tag.mark {
+            Mark::Final => outside.extend(from.take().map(|from| from..tag.span.start)),
+            Mark::Draft | Mark::SectionEnds => _ = from.get_or_insert(tag.span.start),
+            Mark::Opens | Mark::Closes => {}
+        }
+    }
+    if !outside.is_empty() {
+        outside.extend(from.map(|from| from..length));
+    }
+    outside
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    /// `<think>`
+    Opens,
+    /// `</think>`
+    Closes,
+    /// The header of a channel that holds no answer.
+    Draft,
+    /// The header of the channel that holds the answer.
+    Final,
+    /// A token that ends a channel's message.
+    SectionEnds,
+}
+
+impl Mark {
+    /// Whether this one ends what `open` began.
+    fn ends(self, open: Self) -> bool {
+        match open {
+            Self::Opens => self == Self::Closes,
+            _ => matches!(self, Self::Draft | Self::Final | Self::SectionEnds),
+        }
+    }
+}
+
 struct Tag {
     span: Range<usize>,
-    closes: bool,
+    mark: Mark,
 }
 
 /// The tags that count, in order.
@@ -94,10 +155,11 @@ fn tags(text: &str) -> Vec<Tag> {
             line_start = at;
             continue;
         }
-        let is_inside = tags.last().is_some_and(|tag| !tag.closes);
+        let open = tags.last().map(|tag| tag.mark);
+        let open = open.filter(|mark| matches!(mark, Mark::Opens | Mark::Draft));
         if text.as_bytes()[at] == b'{' {
             // In a block, braces mean nothing, however its drafts look.
-            let end = (!is_inside && at >= braces_from).then(|| scan::object_at(text, at));
+            let end = (open.is_none() && at >= braces_from).then(|| scan::object_at(text, at));
             match end {
                 Some(Some(Ok(end))) => {
                     let last = text[at..end].rfind('\n');
@@ -112,7 +174,7 @@ fn tags(text: &str) -> Vec<Tag> {
             }
             continue;
         }
-        let Some(tag) = tag_at(text, at) else {
+        let Some(tag) = channel_at(text, at).or_else(|| tag_at(text, at)) else {
             at += text[at..].chars().next().map_or(1, char::len_utf8);
             continue;
         };
@@ -123,10 +185,10 @@ fn tags(text: &str) -> Vec<Tag> {
                 .filter(|block| block.is_closed && block.is_patch())
                 .collect()
         });
-        // Inside, only a closing tag counts, wherever it stands.
-        let counts = match is_inside {
-            true => tag.closes,
-            false => !is_patch_line(text, patches, line_start),
+        // Inside, only what ends the block counts, wherever it stands.
+        let counts = match open {
+            Some(open) => tag.mark.ends(open),
+            None => !is_patch_line(text, patches, line_start),
         };
         if counts {
             tags.push(tag);
@@ -135,12 +197,17 @@ fn tags(text: &str) -> Vec<Tag> {
     tags
 }
 
-fn tag_at(text: &str, at: usize) -> Option<Tag> {
+/// As much of `text` from `at` on as a tag can take.
+fn window(text: &str, at: usize) -> &str {
     let mut end = text.len().min(at + TAG_BYTES_MAX);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    let window = &text[at..end];
+    &text[at..end]
+}
+
+fn tag_at(text: &str, at: usize) -> Option<Tag> {
+    let window = window(text, at);
     let (open, close) = BRACKETS
         .into_iter()
         .find(|(open, _)| window.starts_with(*open))?;
@@ -160,7 +227,34 @@ fn tag_at(text: &str, at: usize) -> Option<Tag> {
     let length = open.len_utf8() + usize::from(closes) + inner.len() + close.len_utf8();
     (is_tag && is_name).then(|| Tag {
         span: at..at + length,
-        closes,
+        mark: if closes { Mark::Closes } else { Mark::Opens },
+    })
+}
+
+/// A channel's header, up to its message, or a token that ends one.
+fn channel_at(text: &str, at: usize) -> Option<Tag> {
+    let rest = window(text, at);
+    if let Some(token) = SECTION_ENDS.iter().find(|token| rest.starts_with(**token)) {
+        return Some(Tag {
+            span: at..at + token.len(),
+            mark: Mark::SectionEnds,
+        });
+    }
+    let header = rest.strip_prefix(CHANNEL)?.trim_start_matches(' ');
+    let name_end = header.find(|c: char| !c.is_ascii_alphabetic());
+    let name = &header[..name_end.unwrap_or(header.len())];
+    let behind = &header[name.len()..];
+    // `to=…` and `<|constrain|>json` may stand in front of the message.
+    let line = behind
+        .find(['\n', '{'])
+        .map_or(behind, |end| &behind[..end]);
+    let message = line.find(MESSAGE).map_or(0, |at| at + MESSAGE.len());
+    (!name.is_empty()).then(|| Tag {
+        span: at..at + rest.len() - behind.len() + message,
+        mark: match name.eq_ignore_ascii_case("final") {
+            true => Mark::Final,
+            false => Mark::Draft,
+        },
     })
 }
 
@@ -212,6 +306,44 @@ mod tests {
     }
 
     #[test]
+    fn only_the_final_channel_counts_wherever_it_stands() {
+        const DRAFT: &str = "<|channel|>analysis<|message|>{\"n\":0} </think><|end|>";
+        const LAST: &str = "<|channel|>final <|constrain|>json<|message|>{\"n\":1}";
+        for (text, rest) in [
+            (
+                format!("{DRAFT}<|start|>assistant{LAST}<|return|>"),
+                "{\"n\":1}",
+            ),
+            (
+                format!("{LAST}<|end|><|start|>assistant{DRAFT}"),
+                "{\"n\":1}",
+            ),
+            (format!("{LAST}{DRAFT}\n{{\"tokens\":5}}\n"), "{\"n\":1}"),
+            (
+                format!("{LAST}\n<|channel|>commentary to=x\n{{\"n\":2}}"),
+                "{\"n\":1}",
+            ),
+            (format!("{{\"n\":3}}\n{DRAFT}{LAST}"), "{\"n\":1}"),
+            (
+                format!("<|channel|>analysis<|message|>{{\"n\":0}}{LAST}"),
+                "{\"n\":1}",
+            ),
+            (format!("{LAST}<|end|>{LAST}"), "{\"n\":1} {\"n\":1}"),
+            (format!("{DRAFT}{{\"n\":4}}"), "{\"n\":4}"),
+            (DRAFT.to_owned(), ""),
+            (
+                "<think><|end|></think>{\"n\":1}<|end|>".to_owned(),
+                "{\"n\":1}",
+            ),
+        ] {
+            assert_eq!(left(&text), rest, "{text}");
+        }
+        let data = r#"{"s":"<|channel|>analysis<|message|>x"}"#;
+        assert_eq!(blank(data).text, data);
+        assert!(blank("<|channel|>analysis<|message|>{}").is_unfinished);
+    }
+
+    #[test]
     fn tags_in_strings_and_in_patches_are_data() {
         for text in [
             r#"{"s":"</think>"}"#,
@@ -238,6 +370,9 @@ mod tests {
             "{\"a\":",
             "{\"a\n",
             "<think></think>",
+            "<|channel|>final<|message|>",
+            "<|channel|>final",
+            "<|channel|>a<|end|>",
         ] {
             let text = piece.repeat((1 << 20) / piece.len());
             assert_eq!(blank(&text).text.len(), text.len());

@@ -8,7 +8,7 @@
 use super::selection::Selection;
 use super::{JobError, Settings};
 use crate::model::RowId;
-use crate::table::Reader;
+use crate::table::{Reader, RowsInCell};
 use crate::template::{Braces, Template};
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -33,6 +33,7 @@ pub struct Survey {
     delimiter: u8,
     kept: u64,
     selection: Selection,
+    rows_in_cells: Option<(RowsInCell, u64)>,
     /// The numbers behind repeated ids, by row.
     suffixes: HashMap<u64, u32>,
 }
@@ -79,6 +80,7 @@ impl Survey {
             delimiter: reader.delimiter(),
             kept,
             selection: settings.selection.clone(),
+            rows_in_cells: reader.rows_in_cells(),
             suffixes: ids.suffixes,
         })
     }
@@ -91,6 +93,11 @@ impl Survey {
     /// The separator that the input was read with.
     pub fn delimiter(&self) -> u8 {
         self.delimiter
+    }
+
+    /// The first cell that perhaps holds rows which a stray quote took in, and how many more there are.
+    pub fn rows_in_cells(&self) -> Option<&(RowsInCell, u64)> {
+        self.rows_in_cells.as_ref()
     }
 
     /// How many rows are picked.

@@ -85,9 +85,46 @@ pub(super) fn look(raw: &[u8], delimiter: u8) -> Quotes {
     found
 }
 
+/// Whether each line of a record over several lines reads like a row of its own: `columns` fields when quotes mean nothing, as when
+/// a stray quote took them all in up to the next stray one. A blank behind a separator is how prose goes on, not rows.
+pub(super) fn reads_like_rows(raw: &[u8], delimiter: u8, columns: usize) -> bool {
+    let lines = raw.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
+    let mut lines = lines.filter(|line| !line.is_empty()).peekable();
+    let is_row = |line: &[u8]| {
+        let mut fields = line.split(|byte| *byte == delimiter);
+        let first = fields.next().is_some();
+        let mut count = usize::from(first);
+        fields.all(|field| {
+            count += 1;
+            !field.starts_with(b" ")
+        }) && count == columns
+    };
+    columns > 1 && lines.peek().is_some() && lines.all(is_row)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_within_a_cell_are_told_from_prose() {
+        for (raw, columns, is_rows) in [
+            ("1,\"abc,x\n2,def,y\n3,ghi\",z\n", 3, true),
+            ("\r\n1,\"abc,x\r\n2,def,y\r\n3,ghi\",z\r\n", 3, true),
+            ("1,\"a\n2,b\"\n", 2, true),
+            ("1,\"Look at this, please\nand that\"\n", 2, false),
+            ("1,\"Look\nat this, please\"\n", 2, false),
+            ("1,\"- one\n- two\"\n", 2, false),
+            ("\"a\nb\"\n", 1, false),
+            ("1,\"def f(a,b):\n  return a,b\"\n", 2, false),
+        ] {
+            assert_eq!(
+                reads_like_rows(raw.as_bytes(), b',', columns),
+                is_rows,
+                "{raw}"
+            );
+        }
+    }
 
     fn at(lines_before: u64, column: usize) -> Option<Quote> {
         Some(Quote {

@@ -48,6 +48,26 @@ fn an_unknown_placeholder_is_warned_of() {
 }
 
 #[test]
+fn rows_that_stray_quotes_took_into_a_cell_are_warned_of() {
+    let options = ["--dry-run", "--instruction", "{id}"];
+    let told = |rows: &str| {
+        let sandbox = with_rows(rows);
+        let said = spawn(&sandbox, &options, &["true"]);
+        assert_eq!(said.code, 0, "{}", said.err);
+        said.err
+    };
+    let swallowed = told("id,name,size\n1,\"5 inch,a\n2,x,b\n3,y\",c\n4,z,d\n");
+    assert!(
+        swallowed.contains(
+            ":2: lines 2 to 4 are one row, with a cell over several lines in column 2 (name)"
+        ),
+        "{swallowed}"
+    );
+    let meant = told("id,prompt\n1,\"Read this, please,\nand that\"\n2,\"a\n\nb\"\n");
+    assert!(!meant.contains("warning"), "{meant}");
+}
+
+#[test]
 fn the_whole_prompt() {
     let sandbox = with_rows("path,note\na.rs,\"say \"\"hi\"\"\"\n");
     sandbox.write("schema.json", r#"{"required":["answer"]}"#);
