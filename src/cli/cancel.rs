@@ -18,7 +18,7 @@ fn release(folder: &RunFolder, context: &Context) -> Result<u8, CliError> {
         let object = serde_json::json!({"mesh_run_id": id, "asked": "released"});
         return Ok(terminal.data(&object.to_string()).map(|()| 0)?);
     }
-    terminal.talk(&format!(
+    terminal.advise(&format!(
         "run {id} is cancelled: other runs may take up its tasks, which stay in_progress in the plan; mesh resume {id} goes on with it as long as none has"
     ));
     Ok(0)

@@ -5,6 +5,7 @@
 
 use super::args::{Cli, Command, Context, SpawnArgs, WaveCommand};
 use super::error::CliError;
+use super::place::Place;
 use super::terminal::Terminal;
 use crate::config::Config;
 use crate::git::Repo;
@@ -84,7 +85,7 @@ pub fn parse(args: Vec<OsString>) -> Result<(Cli, Context), CliError> {
     if let Command::Wave(WaveCommand::Next(args)) = &mut cli.command {
         args.typed = typed(innermost(&matches));
     }
-    let terminal = Terminal::new(&cli.show);
+    let terminal = Terminal::new(&cli.show, Place::of(&cli.folder, &matches));
     let context = Context {
         folder,
         config,

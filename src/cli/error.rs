@@ -274,12 +274,15 @@ impl CliError {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
         let label = terminal.err_tone(Tone::Bad, "error:");
-        let mut text = format!("{label} {}", with_causes(self));
+        let message = match self {
+            CliError::Unsaid { .. } => terminal.pasteable(&with_causes(self)),
+            _ => with_causes(self),
+        };
+        let mut text = format!("{label} {message}");
         if let Some(hint) = self.hint() {
-            text.push_str(&format!(
-                "\n{} {hint}",
-                terminal.err_tone(Tone::Note, "hint:")
-            ));
+            let hint = terminal.pasteable(&hint);
+            let label = terminal.err_tone(Tone::Note, "hint:");
+            text.push_str(&format!("\n{label} {hint}"));
         }
         terminal.error(&text);
         ExitCode::from(self.code())

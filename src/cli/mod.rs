@@ -15,6 +15,7 @@ mod hints;
 mod invoke;
 mod learnings;
 mod mcp;
+mod place;
 mod progress;
 mod replay_worker;
 mod report_result;

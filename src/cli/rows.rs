@@ -43,15 +43,13 @@ pub fn failed_text(failed: &[FailedRow], run: &RunId, all: bool, terminal: &Term
         }
     }
     if let Some(more @ 1..) = failed.len().checked_sub(named) {
-        text.push_str(&format!(
-            "\n  and {more} more: mesh runs show {run} --failed"
-        ));
+        let command = terminal.pasteable(&format!("mesh runs show {run} --failed"));
+        text.push_str(&format!("\n  and {more} more: {command}"));
     }
     if let Some(first) = failed.first() {
         let row = shell_word(first.item_id.as_str());
-        text.push_str(&format!(
-            "\n  one in full: mesh runs show {run} --row {row}"
-        ));
+        let command = terminal.pasteable(&format!("mesh runs show {run} --row {row}"));
+        text.push_str(&format!("\n  one in full: {command}"));
     }
     text
 }

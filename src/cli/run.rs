@@ -79,7 +79,7 @@ pub fn drive(mut plan_run: PlanRun, terminal: &Terminal) -> Result<(u8, Option<R
     let end = match end {
         Ok(end) => end,
         Err(error) => {
-            terminal.talk(&format!(
+            terminal.advise(&format!(
                 "the run is resumable: {}",
                 run::resume_command(plan_run.id())
             ));
@@ -116,7 +116,7 @@ pub fn abandon(mut plan_run: PlanRun, terminal: &Terminal) -> Result<u8, CliErro
         terminal.talk("no integration of this run is open; nothing was changed");
         return Ok(0);
     }
-    terminal.talk(&format!(
+    terminal.advise(&format!(
         "{} {}",
         terminal.err_tone(Tone::Note, "go on with:"),
         run::resume_command(plan_run.id())
@@ -154,7 +154,7 @@ pub fn say_how_to_go_on(run_id: &RunId, end: &Ending, terminal: &Terminal) {
         None => "go on with:".to_owned(),
     };
     let command = go_on_command(run_id, end);
-    terminal.talk(&format!(
+    terminal.advise(&format!(
         "{} {command}",
         terminal.err_tone(Tone::Note, &label)
     ));
@@ -163,9 +163,9 @@ pub fn say_how_to_go_on(run_id: &RunId, end: &Ending, terminal: &Terminal) {
 /// The same for a run that stopped where answers from outside are awaited.
 fn say_what_is_awaited(run_id: &RunId, terminal: &Terminal) {
     let label = terminal.err_tone(Tone::Note, "how to work the rows:");
-    terminal.talk(&format!("{label} mesh wave next --run {run_id}"));
+    terminal.advise(&format!("{label} mesh wave next --run {run_id}"));
     let label = terminal.err_tone(Tone::Note, "when their answers are there:");
-    terminal.talk(&format!(
+    terminal.advise(&format!(
         "{label} mesh collect {run_id} && {}",
         run::resume_command(run_id)
     ));
@@ -291,16 +291,16 @@ pub fn nothing_to_do(preflight: &Preflight, context: &Context) -> Result<u8, Cli
     terminal.talk(&preflight.line(&clock::run_id(clock::now())));
     let counts = preflight.counts();
     let hint = preflight.way_on(&context.folder);
+    let json_hint = hint.as_ref().map(|hint| terminal.pasteable(hint));
     if terminal.json {
         let detail = format!("no runnable tasks: {counts}");
-        let object =
-            serde_json::json!({"status": "completed", "tasks": [], "detail": detail, "hint": hint});
+        let object = serde_json::json!({"status": "completed", "tasks": [], "detail": detail, "hint": json_hint});
         terminal.data(&object.to_string())?;
     } else {
         terminal.data(&format!("No runnable tasks: {counts}"))?;
         if let Some(hint) = &hint {
             let label = terminal.err_tone(Tone::Note, "hint:");
-            terminal.talk(&format!("{label} {hint}"));
+            terminal.advise(&format!("{label} {hint}"));
         }
     }
     Ok(0)

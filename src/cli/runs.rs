@@ -213,8 +213,8 @@ fn say_what_is_next(folder: &RunFolder, state: &State, status: &str, terminal: &
     let label = terminal.err_tone(Tone::Note, "go on with:");
     match status {
         "running" | "completed" => {}
-        _ if state.is_external() => terminal.talk(&format!("{label} mesh wave next --run {id}")),
-        _ => terminal.talk(&format!("{label} {}", resume_command(id))),
+        _ if state.is_external() => terminal.advise(&format!("{label} mesh wave next --run {id}")),
+        _ => terminal.advise(&format!("{label} {}", resume_command(id))),
     }
 }
 

@@ -89,7 +89,7 @@ pub fn drive(mut spawn_run: SpawnRun, total: u64, terminal: &Terminal) -> Result
     let driven = spawn_run.drive(&mut display, &stop);
     let (end, summary) = driven.map_err(|error| {
         let command = run::resume_command(spawn_run.folder().id());
-        terminal.talk(&format!("the run is resumable: {command}"));
+        terminal.advise(&format!("the run is resumable: {command}"));
         CliError::UnderWay(error)
     })?;
     display.finish(job::Counts {

@@ -179,12 +179,12 @@ fn show(plan_run: &PlanRun, handed: &HandedOut, context: &Context) -> Result<u8,
                 1 => ("it", ""),
                 _ => ("them", ", which takes what is there of any of them"),
             };
-            terminal.talk(&format!(
+            terminal.advise(&format!(
                 "\nWorkers may read the repository's copy in {}. Work {them}, for example, with{commands}\nand then: mesh collect {id}{all}",
                 snapshot.display(),
             ));
         }
-        _ => terminal.talk(&format!("no rows to work; next: mesh integrate {id}")),
+        _ => terminal.advise(&format!("no rows to work; next: mesh integrate {id}")),
     }
     if !handed.to_integrate.is_empty() && !handed.waves.is_empty() {
         let units: Vec<String> = handed
@@ -192,7 +192,7 @@ fn show(plan_run: &PlanRun, handed: &HandedOut, context: &Context) -> Result<u8,
             .iter()
             .map(ToString::to_string)
             .collect();
-        terminal.talk(&format!(
+        terminal.advise(&format!(
             "accepted: {}; apply with mesh integrate {id}",
             units.join(", ")
         ));
@@ -305,10 +305,10 @@ fn show_collected(id: &RunId, collected: &Collected, terminal: &Terminal) -> Res
         .chain(collected.waiting.iter().map(|waiting| waiting.wave))
         .collect();
     if open.is_empty() {
-        terminal.talk(&format!("next: mesh wave next --run {id}"));
+        terminal.advise(&format!("next: mesh wave next --run {id}"));
         return Ok(());
     }
-    terminal.talk(&format!(
+    terminal.advise(&format!(
         "bring the rest and collect again, or judge it as no_response:{}",
         give_up_commands(id, &open)
     ));
@@ -343,7 +343,7 @@ fn show_integrated(plan_run: &PlanRun, ended: usize, terminal: &Terminal) -> Res
         terminal.data(&json!({"mesh_run_id": id, "ended": ended}).to_string())?;
     } else {
         terminal.data(&format!("{} ended", counted(ended as u64, "task")))?;
-        terminal.talk(&format!("next: mesh wave next --run {id}"));
+        terminal.advise(&format!("next: mesh wave next --run {id}"));
     }
     Ok(0)
 }

@@ -4,6 +4,7 @@
 //! a text is made visible as a whole, whoever wrote which part of it. A tone is therefore put on with marks that no visible text
 //! has, and they become colours last.
 
+use super::place::Place;
 use crate::model::{escaped_lines, is_hidden, visible_json, visible_lines};
 use clap::{Args, ValueEnum};
 use std::io::{self, IsTerminal, Write};
@@ -68,6 +69,7 @@ pub struct Terminal {
     pub progress: ProgressMode,
     colour_out: bool,
     colour_err: bool,
+    place: Option<&'static Place>,
 }
 
 /// Standard output did not take it.
@@ -107,8 +109,9 @@ impl Tone {
 }
 
 impl Terminal {
-    /// As the command line and the environment say.
-    pub fn new(show: &ShowArgs) -> Self {
+    /// As the command line and the environment say; commands that are suggested are completed for `place`, which is kept
+    /// for as long as the process lives.
+    pub fn new(show: &ShowArgs, place: Place) -> Self {
         let colour = |is_terminal: bool| match show.color {
             When::Always => true,
             When::Never => false,
@@ -132,6 +135,7 @@ impl Terminal {
             progress,
             colour_out: colour(io::stdout().is_terminal()),
             colour_err: colour(io::stderr().is_terminal()),
+            place: Some(Box::leak(Box::new(place))),
         }
     }
 
@@ -144,6 +148,7 @@ impl Terminal {
             progress: ProgressMode::None,
             colour_out: false,
             colour_err: false,
+            place: None,
         }
     }
 
@@ -245,6 +250,19 @@ impl Terminal {
         if !self.quiet {
             // Nobody is left to tell when standard error is gone.
             self.error(text);
+        }
+    }
+
+    /// Talk of our own words that suggests commands: they work from where this call was made.
+    pub fn advise(&self, text: &str) {
+        self.talk(&self.pasteable(text));
+    }
+
+    /// `text`, in which every suggested command works from where this call was made. Not for the words of a worker.
+    pub fn pasteable(&self, text: &str) -> String {
+        match self.place {
+            Some(place) => place.complete(text),
+            None => text.to_owned(),
         }
     }
 

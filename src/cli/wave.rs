@@ -107,7 +107,7 @@ fn export(args: &ExportArgs, context: &Context) -> Result<u8, CliError> {
         }
     });
     let run = label.map_or("RUN".to_owned(), |label| shell_word(&label.run_id));
-    context.terminal.talk(&format!(
+    context.terminal.advise(&format!(
         "then bring the answers back: mesh collect {run} {shown}/results"
     ));
     Ok(0)

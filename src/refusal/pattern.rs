@@ -21,12 +21,28 @@ use regex::{Regex, RegexBuilder};
 use serde::Deserialize;
 use std::sync::LazyLock;
 
-const FILES: [&str; 5] = [
-    include_str!("../../templates/limits/claude.yaml"),
-    include_str!("../../templates/limits/codex.yaml"),
-    include_str!("../../templates/limits/gemini.yaml"),
-    include_str!("../../templates/limits/opencode.yaml"),
-    include_str!("../../templates/limits/services.yaml"),
+/// The files with their names below `templates/limits/`.
+const FILES: [(&str, &str); 5] = [
+    (
+        "claude.yaml",
+        include_str!("../../templates/limits/claude.yaml"),
+    ),
+    (
+        "codex.yaml",
+        include_str!("../../templates/limits/codex.yaml"),
+    ),
+    (
+        "gemini.yaml",
+        include_str!("../../templates/limits/gemini.yaml"),
+    ),
+    (
+        "opencode.yaml",
+        include_str!("../../templates/limits/opencode.yaml"),
+    ),
+    (
+        "services.yaml",
+        include_str!("../../templates/limits/services.yaml"),
+    ),
 ];
 
 const PRECEDENCE: [Fault; 5] = [
@@ -37,8 +53,48 @@ const PRECEDENCE: [Fault; 5] = [
     Fault::Network,
 ];
 
-/// All files. They are part of the program and tested, so one that can't be read finds nothing rather than panics.
-pub(super) static BOOK: LazyLock<Book> = LazyLock::new(|| Book::parse(&FILES).unwrap_or_default());
+/// All files. They are part of the program, and a test proves that each is understood. An empty book in place of a broken
+/// one would take every limit for a failure of a row; compiling the patterns at each start would cost every job time.
+pub(super) static BOOK: LazyLock<Book> = LazyLock::new(|| {
+    #[expect(clippy::panic, reason = "a test proves that the built-in files parse")]
+    Book::parse(&FILES).unwrap_or_else(|error| panic!("{error}"))
+});
+
+/// A file that is not understood.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("templates/limits/{file}:{line}:{column}: {why}")]
+struct BadFile {
+    file: String,
+    /// 1-based, as `column`.
+    line: usize,
+    column: usize,
+    why: String,
+}
+
+impl BadFile {
+    fn of_yaml(file: &str, error: &serde_yaml::Error) -> Self {
+        let place = error.location();
+        Self {
+            file: file.to_owned(),
+            line: place.as_ref().map_or(1, |place| place.line()),
+            column: place.as_ref().map_or(1, |place| place.column()),
+            why: error.to_string(),
+        }
+    }
+
+    /// Where `expression` stands in the `source` of the file.
+    fn of_expression(file: &str, source: &str, expression: &str, why: String) -> Self {
+        let lines = source.lines().enumerate();
+        let mut places = lines.filter_map(|(line, text)| Some((line, text.find(expression)?)));
+        let (line, column) = places.next().unwrap_or_default();
+        Self {
+            file: file.to_owned(),
+            line: line + 1,
+            column: column + 1,
+            why,
+        }
+    }
+}
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -100,14 +156,17 @@ pub(super) struct Place {
 }
 
 impl Book {
-    fn parse(files: &[&str]) -> Result<Self, String> {
+    fn parse(files: &[(&str, &str)]) -> Result<Self, BadFile> {
         let mut book = Self::default();
-        for file in files {
-            let file: File = serde_yaml::from_str(file).map_err(|error| error.to_string())?;
+        for (name, source) in files {
+            let file: File =
+                serde_yaml::from_str(source).map_err(|error| BadFile::of_yaml(name, &error))?;
             let advice: &'static str = file.log_in.leak();
             for entry in file.patterns {
-                book.patterns
-                    .push(Pattern::of(entry, file.program.clone())?);
+                let pattern = Pattern::of(entry, file.program.clone());
+                book.patterns.push(pattern.map_err(|(expression, why)| {
+                    BadFile::of_expression(name, source, &expression, why)
+                })?);
             }
             book.log_ins.push((file.program, advice));
         }
@@ -151,15 +210,19 @@ impl Book {
 }
 
 impl Pattern {
-    fn of(entry: Entry, program: Option<String>) -> Result<Self, String> {
+    /// Else the expression that is refused, and why.
+    fn of(entry: Entry, program: Option<String>) -> Result<Self, (String, String)> {
         let (over, source) = match (entry.words, entry.text) {
             (Some(words), None) => (Over::Words, words),
             (None, Some(text)) => (Over::Text, text),
-            _ => return Err("a pattern is over `words` or over `text`".to_owned()),
+            (both, _) => {
+                let why = "a pattern is over `words` or over `text`".to_owned();
+                return Err((both.unwrap_or("means:".to_owned()), why));
+            }
         };
         let compile = |source: &str| {
             let regex = RegexBuilder::new(source).case_insensitive(true).build();
-            regex.map_err(|error| error.to_string())
+            regex.map_err(|error| (source.to_owned(), error.to_string()))
         };
         Ok(Self {
             means: entry.means,
@@ -190,18 +253,41 @@ mod tests {
     fn every_file_is_read() {
         let book = Book::parse(&FILES).expect("every file is understood");
         assert_eq!(book.log_ins.len(), FILES.len());
-        for bad in [
-            "log_in: x\npatterns: [{means: quota, examples: []}]\ncounter_examples: []",
-            "log_in: x\npatterns: [{means: quota, words: '(', examples: []}]\ncounter_examples: []",
-            "log_in: x\npatterns: [{means: hunger, words: a, examples: []}]\ncounter_examples: []",
+    }
+
+    #[test]
+    fn a_broken_file_is_named_with_line_and_column() {
+        for (entry, place, why) in [
+            (
+                "{means: quota, examples: []}",
+                "3:6",
+                "`words` or over `text`",
+            ),
+            (
+                "{means: quota, words: '(a', examples: []}",
+                "3:28",
+                "unclosed group",
+            ),
+            (
+                "{means: quota, words: a, unless: '[b', examples: []}",
+                "3:39",
+                "unclosed",
+            ),
+            ("{means: hunger, words: a, examples: []}", "3:", "hunger"),
+            ("{means: quota", "", "patterns"),
         ] {
-            assert!(Book::parse(&[bad]).is_err(), "{bad}");
+            let source = format!("log_in: x\npatterns:\n  - {entry}\ncounter_examples: []\n");
+            let error = Book::parse(&[("x.yaml", &source)])
+                .expect_err(entry)
+                .to_string();
+            let begins = format!("templates/limits/x.yaml:{place}");
+            assert!(error.starts_with(&begins) && error.contains(why), "{error}");
         }
     }
 
     #[test]
     fn examples_are_found_for_what_they_mean() {
-        for source in FILES {
+        for (_, source) in FILES {
             let file: File = serde_yaml::from_str(source).expect("a file");
             for entry in file.patterns {
                 assert!(!entry.examples.is_empty(), "{entry:?}");
@@ -221,7 +307,7 @@ mod tests {
 
     #[test]
     fn counter_examples_are_not() {
-        for source in FILES {
+        for (_, source) in FILES {
             let file: File = serde_yaml::from_str(source).expect("a file");
             for text in file.counter_examples {
                 assert_eq!(crate::refusal::read(&text), None, "{text}");

@@ -294,6 +294,11 @@ impl RunError {
             RunError::BadAnswers(_) => Some(
                 "nothing of a refused file is taken; mend it, or bring the answers of this run's own wave".to_owned(),
             ),
+            // The folder that holds all runs, not a file of one of them.
+            RunError::Io { path, .. } if path.ends_with("runs") => Some(
+                "name a folder for runs that can be written, with MESH_HOME or --artifacts DIR"
+                    .to_owned(),
+            ),
             RunError::NoHome => Some("set MESH_HOME to a folder for runs".to_owned()),
             RunError::NoRun { nearest: None, .. } => Some("all runs: mesh runs list".to_owned()),
             RunError::NoRun { nearest: Some(id), .. } => {

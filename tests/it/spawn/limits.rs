@@ -333,3 +333,28 @@ fn what_tests_and_compilers_say_of_limits_is_no_limit() {
         assert_eq!(table(&sandbox, &COLUMNS), "row-1 | failed | 1", "{text}");
     }
 }
+
+#[test]
+fn a_suggested_command_finds_the_run_where_the_runs_are() {
+    let sandbox = with_rows("id\na\n");
+    let far = "You've hit your limit · resets Oct 9, 2099 5pm (UTC)";
+    let options = ["--artifacts", "my runs"];
+    let said = spawn_agent(&sandbox, &options, &["--say", far]);
+    assert_eq!(said.code, 4, "{}", said.err);
+    let bare = "mesh resume --artifacts 'my runs' ";
+    let (_, rest) = said.err.split_once(bare).expect(&said.err);
+    let id = rest.split_whitespace().next().expect("a run");
+    let said = sandbox.mesh(&["resume", "--artifacts", "my runs", id]);
+    assert_eq!(said.code, 4, "{}", said.err);
+    let said = sandbox.mesh(&["resume", "--artifacts", "my runs", "nothing"]);
+    let hint = "mesh runs list --artifacts 'my runs'";
+    assert!(said.err.contains(hint), "{}", said.err);
+}
+
+#[test]
+fn a_folder_for_runs_that_can_not_be_made_is_no_riddle() {
+    let sandbox = with_rows("id\na\n");
+    let said = spawn_agent(&sandbox, &["--artifacts", "/proc/x"], &["--say", "{}"]);
+    let hint = "hint: name a folder for runs";
+    assert!(said.err.contains(hint), "{}", said.err);
+}
