@@ -1,8 +1,7 @@
 //! Who can work rows beside a plain command: agents that are spoken to in their own way, commands described in
 //! `mesh.yaml`, the report tool; and what they use up.
 
-use crate::env::{Said, Sandbox, fake_agent, said, wait_for};
-use crate::plan_fixture::{Bench, Task, report};
+use crate::fixture::*;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -31,31 +30,24 @@ impl WithCodex {
         Self { sandbox, path }
     }
 
-    fn mesh(&self, args: &[&str]) -> Said {
-        let mut mesh = self.sandbox.command(args);
-        mesh.env("PATH", &self.path)
+    fn mesh(&self, args: impl Into<Args>) -> Said {
+        self.sandbox
+            .command(args)
+            .env("PATH", &self.path)
             .env("CODEX_HOME", beside(&self.sandbox, "codex-home"))
             .env("OPENAI_API_KEY", "key")
-            .env("OTHER_KEY", "secret");
-        said(mesh.output().expect("mesh starts"))
+            .env("OTHER_KEY", "secret")
+            .run_to_end()
     }
 
-    fn spawn(&self, more: &[&str]) -> Said {
-        let head = ["spawn", "in.csv", "-o", "out.csv", "--id-column", "id"];
-        let tail = [
-            "--instruction",
-            "Do {id}",
-            "--output-schema",
-            "schema.json",
-            "-j",
-            "1",
-        ];
-        self.mesh(&[&head[..], &tail, more].concat())
+    fn spawn(&self, more: impl Into<Args>) -> Said {
+        let head = "spawn in.csv -o out.csv --id-column id --instruction 'Do {id}' --output-schema schema.json -j 1";
+        self.mesh(Args::from(head).and(more))
     }
 
     fn kept(&self, name: &str) -> String {
         let path = beside(&self.sandbox, "codex-home").join(name);
-        std::fs::read_to_string(path).expect("kept")
+        read_file(path)
     }
 }
 
@@ -68,8 +60,9 @@ fn finished(sandbox: &Sandbox) -> Vec<Value> {
 #[test]
 fn a_refused_answer_is_mended_in_the_same_session() {
     let world = WithCodex::new("id\none\n");
-    let said = world.spawn(&["--adapter", "codex", "--model", "m-1", "--effort", "low"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    world
+        .spawn("--adapter codex --model m-1 --effort low")
+        .exits(0);
     let args = world.kept("args");
     let args: Vec<&str> = args.lines().collect();
     assert!(
@@ -83,16 +76,14 @@ fn a_refused_answer_is_mended_in_the_same_session() {
                 && args.ends_with(" -"),
             "{args}"
         );
-        assert!(
-            args.contains("model_reasoning_effort=\"low\"") && args.contains("/codex-schema.json"),
-            "{args}"
-        );
+        assert_contains(args, "model_reasoning_effort=\"low\"");
+        assert_contains(args, "/codex-schema.json");
     }
     let prompts = world.kept("prompts");
     let (first, second) = prompts.split_once("====\n").expect("two prompts");
-    assert!(
-        first.contains("by the tool `report_agent_job_result`, or as your last message"),
-        "{first}"
+    assert_contains(
+        first,
+        "by the tool `report_agent_job_result`, or as your last message",
     );
     assert_snapshot!(second.trim_end_matches("====\n"), @r#"
     Your answer was refused:
@@ -125,48 +116,48 @@ fn a_refused_answer_is_mended_in_the_same_session() {
 #[test]
 fn an_agent_sees_its_own_variables_and_no_others() {
     let world = WithCodex::new("id\none\n");
-    assert_eq!(world.spawn(&[]).code, 0);
+    world.spawn("").exits(0);
     let env = world.kept("env");
-    assert!(
-        env.contains("OPENAI_API_KEY=key\n") && !env.contains("OTHER_KEY"),
-        "{env}"
-    );
+    assert_contains(&env, "OPENAI_API_KEY=key\n");
+    assert_lacks(&env, "OTHER_KEY");
 }
 
 #[test]
 fn a_session_is_gone_on_with_by_a_later_call_as_well() {
     let world = WithCodex::new("id\none\n");
-    assert_eq!(world.spawn(&["--retries", "0"]).code, 1);
+    world.spawn("--retries 0").exits(1);
     assert!(
         world.kept("args").contains(" --ephemeral "),
         "nobody was to go on with it"
     );
     let world = WithCodex::new("id\none\n");
     // The conversation is named in the ledger when the retry is recorded; the kill comes right behind.
-    let mut mesh = world.sandbox.command(&[
-        "spawn",
-        "in.csv",
-        "-o",
-        "out.csv",
-        "--id-column",
-        "id",
-        "--instruction",
-        "Do {id}",
-        "--output-schema",
-        "schema.json",
-    ]);
-    mesh.env("PATH", &world.path)
+    world
+        .sandbox
+        .command(&[
+            "spawn",
+            "in.csv",
+            "-o",
+            "out.csv",
+            "--id-column",
+            "id",
+            "--instruction",
+            "Do {id}",
+            "--output-schema",
+            "schema.json",
+        ])
+        .env("PATH", &world.path)
         .env("CODEX_HOME", beside(&world.sandbox, "codex-home"))
-        .env("MESH_FAULT_KILL", "after:4");
-    assert_eq!(said(mesh.output().expect("mesh starts")).code, 128 + 9);
+        .env("MESH_FAULT_KILL", "after:4")
+        .run_to_end()
+        .exits(128 + 9);
     let run = world.sandbox.only_run();
     let id = run
         .file_name()
         .expect("a name")
         .to_string_lossy()
         .into_owned();
-    let resumed = world.mesh(&["resume", &id]);
-    assert_eq!(resumed.code, 0, "{}", resumed.err);
+    world.mesh(&["resume", &id]).exits(0);
     let args = world.kept("args");
     assert!(
         args.lines()
@@ -182,8 +173,7 @@ fn adapters_are_listed_with_what_they_can_do_and_what_is_missing() {
     let world = WithCodex::new("id\n");
     world.sandbox.write("mesh.yaml", "adapters:\n  mine: {command: [./mine], fanout: 3}\n  fast: {agent: codex, model: m}\n  big: {command: [no-such]}\nprices:\n  m: {input: 1, output: 2}\n");
     world.sandbox.write("mine", "#!/bin/sh\n");
-    let said = world.mesh(&["adapters", "--json"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    let said = world.mesh("adapters --json").exits(0);
     let listed: Value = serde_json::from_str(&said.out).expect("JSON");
     let one = |name: &str| {
         let all = listed["adapters"].as_array().expect("a list");
@@ -226,33 +216,19 @@ fn adapters_are_listed_with_what_they_can_do_and_what_is_missing() {
         assert_eq!(one(name)["source"], "built in");
         assert!(one(name)["usage"].is_string(), "{}", one(name));
     }
-    let text = world.mesh(&["adapters"]);
-    assert!(
-        text.out
-            .contains("\nreplay     recorded answers: --adapter replay --answers DIR\n"),
-        "{}",
-        text.out
-    );
+    let text = world.mesh("adapters");
+    text.out_has("\nreplay     recorded answers: --adapter replay --answers DIR\n");
     let codex = format!("codex      9.9.9 (tried with {tried}) /");
-    assert!(text.out.contains(&codex), "{}", text.out);
-    assert!(
-        text.out
-            .contains("big        missing: worker program `no-such` does not exist\n"),
-        "{}",
-        text.out
-    );
-    assert!(
-        text.err.contains("Taken when nobody says: codex"),
-        "{}",
-        text.err
-    );
+    text.out_has(&codex);
+    text.out_has("big        missing: worker program `no-such` does not exist\n");
+    text.err_has("Taken when nobody says: codex");
 }
 
 #[test]
 fn the_first_agent_that_is_there_is_taken_when_nobody_says() {
     let world = WithCodex::new("id\none\n");
-    let said = world.spawn(&["--json"]);
-    assert!(said.err.contains(" adapter=codex "), "{}", said.err);
+    let said = world.spawn("--json");
+    said.err_has(" adapter=codex ");
     let summary: Value =
         serde_json::from_str(said.out.lines().last().expect("a line")).expect("JSON");
     assert_eq!(
@@ -264,24 +240,20 @@ fn the_first_agent_that_is_there_is_taken_when_nobody_says() {
 #[test]
 fn what_an_agent_can_not_do_is_refused_before_anything_starts() {
     let world = WithCodex::new("id\none\n");
-    let refused = |args: &[&str]| {
-        let said = world.spawn(args);
-        assert_eq!(said.code, 3, "{}", said.err);
-        said.err
-    };
-    assert_snapshot!(refused(&["--adapter", "claude"]), @r"
+    let refused = |args: &str| world.spawn(args).exits(3).err;
+    assert_snapshot!(refused("--adapter claude"), @r"
     error: adapter `claude`: its program `claude` is not on PATH
     hint: npm install -g @anthropic-ai/claude-code
     ");
-    assert_snapshot!(refused(&["--max-cost-usd", "1"]), @"
+    assert_snapshot!(refused("--max-cost-usd 1"), @"
     error: adapter `codex` does not say what it cost, so `--max-cost-usd` can't be kept
     hint: say what the model costs in mesh.yaml, for a million tokens: prices: {MODEL: {input: 1.25, output: 10}}
     ");
-    assert_snapshot!(refused(&["--max-tokens", "1", "--", "cat"]), @"
+    assert_snapshot!(refused("--max-tokens 1 -- cat"), @"
     error: adapter `command` does not say how many tokens it used, so `--max-tokens` can't be kept
     hint: in mesh.yaml, `usage` of the adapter says where its output has it; docs/adapters.md
     ");
-    assert_snapshot!(refused(&["--effort", "high", "--", "cat"]), @"
+    assert_snapshot!(refused("--effort high -- cat"), @"
     error: adapter `command` takes no `--effort`
     hint: put it into the command itself, or leave `--effort` out
     ");
@@ -311,10 +283,11 @@ fn workers_have_a_tool_to_report_with() {
         &agent,
         "--tool",
     ];
-    let mut mesh = sandbox.command(&args);
-    mesh.env("SAID", sandbox.path("said"));
-    let ended = said(mesh.output().expect("mesh starts"));
-    assert_eq!(ended.code, 0, "{}", ended.err);
+    sandbox
+        .command(&args)
+        .env("SAID", sandbox.path("said"))
+        .run_to_end()
+        .exits(0);
     let answers: Vec<Value> = sandbox
         .read("said")
         .lines()
@@ -356,17 +329,13 @@ fn workers_have_a_tool_to_report_with() {
 fn the_tool_outside_of_a_worker_says_what_is_missing() {
     let sandbox = Sandbox::new();
     sandbox.write("messages", "{\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"report_agent_job_result\",\"arguments\":{\"result\":{}}}}\n");
-    let mut mesh = sandbox.command(&["mcp", "--worker"]);
+    let mut mesh = sandbox.command("mcp --worker");
     mesh.stdin(std::fs::File::open(sandbox.path("messages")).expect("a file"));
-    let said = said(mesh.output().expect("mesh starts"));
-    assert_eq!((said.code, said.err.as_str()), (0, ""));
-    assert!(
-        said.out.contains("`MESH_REPORT_SOCKET` is not set")
-            && said.out.contains("\"isError\":true"),
-        "{}",
-        said.out
-    );
-    assert_eq!(sandbox.mesh(&["mcp"]).code, 2);
+    let said = mesh.run_to_end().exits(0);
+    assert_eq!(said.err, "");
+    said.out_has("`MESH_REPORT_SOCKET` is not set");
+    said.out_has("\"isError\":true");
+    sandbox.mesh("mcp").exits(2);
 }
 
 /// A command that says what it used, for ten rows.
@@ -383,20 +352,9 @@ fn with_usage() -> Sandbox {
     sandbox
 }
 
-fn budgeted(sandbox: &Sandbox, option: &[&str]) -> Said {
-    let head = [
-        "spawn",
-        "in.csv",
-        "-o",
-        "out.csv",
-        "--id-column",
-        "id",
-        "--instruction",
-        "x",
-        "--run-id",
-        "R",
-    ];
-    sandbox.mesh(&[&head[..], option].concat())
+fn budgeted(sandbox: &Sandbox, option: impl Into<Args>) -> Said {
+    let head = "spawn in.csv -o out.csv --id-column id --instruction x --run-id R";
+    sandbox.mesh(Args::from(head).and(option))
 }
 
 #[test]
@@ -407,22 +365,12 @@ fn a_budget_ends_a_job_before_it_is_exceeded_and_a_raised_one_goes_on() {
         ("--max-cost-usd", "2.25", "3.25", 4),
     ] {
         let sandbox = with_usage();
-        let said = budgeted(&sandbox, &[option, value, "-j", "2"]);
-        assert_eq!(said.code, 4, "{}", said.err);
+        let said = budgeted(&sandbox, &[option, value, "-j", "2"]).exits(4);
         let name = option.trim_start_matches("--").replace('-', "_");
-        assert!(
-            said.err.contains(&format!(
-                "{rows} of 10 rows completed, 0 failed ({name} of {value} reached)"
-            )),
-            "{}",
-            said.err
-        );
-        assert!(
-            said.err
-                .ends_with(&format!("mesh resume R {option} MORE\n")),
-            "{}",
-            said.err
-        );
+        said.err_has(&format!(
+            "{rows} of 10 rows completed, 0 failed ({name} of {value} reached)"
+        ));
+        said.err_ends_with(&format!("mesh resume R {option} MORE\n"));
         let reached = sandbox
             .events()
             .into_iter()
@@ -435,7 +383,7 @@ fn a_budget_ends_a_job_before_it_is_exceeded_and_a_raised_one_goes_on() {
             ),
             (Some(name.as_str()), value)
         );
-        let same = sandbox.mesh(&["resume", "R"]);
+        let same = sandbox.mesh("resume R");
         assert!(
             same.code == 4 && same.err.contains(&format!("{rows} of 10 rows")),
             "{}",
@@ -447,47 +395,35 @@ fn a_budget_ends_a_job_before_it_is_exceeded_and_a_raised_one_goes_on() {
             "{}",
             raised.err
         );
-        let done = sandbox.mesh(&["spawn", "--resume=R", option, "100000"]);
-        assert_eq!(done.code, 0, "{}", done.err);
-        assert!(
-            done.err.contains("used: 9.0k tokens in, 1.0k out, $5.00\n"),
-            "{}",
-            done.err
-        );
+        let done = sandbox
+            .mesh(&["spawn", "--resume=R", option, "100000"])
+            .exits(0);
+        done.err_has("used: 9.0k tokens in, 1.0k out, $5.00\n");
     }
 }
 
 #[test]
 fn a_budget_that_is_not_reached_ends_nothing() {
     let sandbox = with_usage();
-    let said = budgeted(
+    budgeted(
         &sandbox,
-        &[
-            "--max-rows",
-            "10",
-            "--max-tokens",
-            "10000",
-            "--max-cost-usd",
-            "5",
-        ],
-    );
-    assert_eq!(said.code, 0, "{}", said.err);
+        "--max-rows 10 --max-tokens 10000 --max-cost-usd 5",
+    )
+    .exits(0);
 }
 
 #[test]
 fn rows_that_wait_for_room_in_the_budget_start_when_there_is_some() {
     let sandbox = with_usage();
     // Room for the estimates of two rows at first, and for all ten in the end.
-    let said = budgeted(&sandbox, &["--max-tokens", "45000", "-j", "10"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    budgeted(&sandbox, "--max-tokens 45000 -j 10").exits(0);
 }
 
 #[test]
 fn a_plan_run_keeps_to_its_budget_over_all_waves_and_goes_on() {
     let bench = Bench::new(&[Task::new("a")]);
-    let first = bench.run(&["--max-rows", "3"]);
-    assert_eq!(first.code, 4, "{}", first.err);
-    assert!(first.out.contains("max_rows of 3 reached"), "{}", first.out);
+    let first = bench.run("--max-rows 3").exits(4);
+    first.out_has("max_rows of 3 reached");
     let started = || {
         bench
             .events()
@@ -496,8 +432,7 @@ fn a_plan_run_keeps_to_its_budget_over_all_waves_and_goes_on() {
             .count()
     };
     assert_eq!(started(), 3, "one proposal, and two of the critics");
-    let done = bench.mesh(&["resume", "R", "--max-rows", "100", "--json"]);
-    assert_eq!(done.code, 0, "{}", done.err);
+    let done = bench.mesh("resume R --max-rows 100 --json").exits(0);
     assert_eq!(report(&done)["tasks"][0]["state"], "completed");
     assert_eq!(started(), 10);
 }
@@ -505,7 +440,7 @@ fn a_plan_run_keeps_to_its_budget_over_all_waves_and_goes_on() {
 #[test]
 fn the_report_of_a_plan_run_says_what_was_used() {
     let bench = Bench::new(&[Task::new("a")]);
-    let answers = bench.beside("answers").display().to_string();
+    let answers = bench.answers();
     // The keys are kept with the answer, as unknown ones are; here they are the usage.
     let script = format!(
         "{} --answers {answers} | sed '1s/{{/{{\"used\": {{\"in\": 90, \"out\": 10}}, /'",
@@ -513,8 +448,7 @@ fn the_report_of_a_plan_run_says_what_was_used() {
     );
     let config = json!({"adapters": {"counted": {"command": ["/bin/sh", "-c", script], "usage": {"input_tokens": "/used/in", "output_tokens": "/used/out"}}}, "prices": {"*": {"input": 10000, "output": 10000}}});
     bench.write("mesh.yaml", &config.to_string());
-    let said = bench.mesh(&["run", "--run-id", "R", "--json"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    let said = bench.mesh("run --run-id R --json").exits(0);
     let report = report(&said);
     assert_eq!(
         report["usage"],
@@ -528,14 +462,8 @@ fn the_report_of_a_plan_run_says_what_was_used() {
         .map(|it| it["output_tokens"].clone())
         .collect();
     assert_eq!(waves, [10, 30, 10, 50]);
-    let shown = bench.mesh(&["runs", "show", "R"]);
-    assert!(
-        shown
-            .out
-            .contains("  used 900 tokens in, 100 out, $10.00\n"),
-        "{}",
-        shown.out
-    );
+    let shown = bench.mesh("runs show R");
+    shown.out_has("  used 900 tokens in, 100 out, $10.00\n");
 }
 
 #[test]
@@ -545,19 +473,9 @@ fn a_commands_own_words_for_a_rate_limit_cost_no_attempt() {
     let marker = sandbox.path("marker").display().to_string();
     let config = json!({"adapters": {"mine": {"command": [fake_agent(), "--limited", marker, "the line is busy, try again in 1s"], "rate_limit_patterns": ["line is busy"]}}});
     sandbox.write("mesh.yaml", &config.to_string());
-    let said = sandbox.mesh(&[
-        "spawn",
-        "in.csv",
-        "-o",
-        "out.csv",
-        "--id-column",
-        "id",
-        "--instruction",
-        "x",
-        "-j",
-        "4",
-    ]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    sandbox
+        .mesh("spawn in.csv -o out.csv --id-column id --instruction x -j 4")
+        .exits(0);
     assert_eq!(
         finished(&sandbox)
             .iter()
@@ -583,17 +501,9 @@ fn a_prompt_can_come_in_a_file_and_a_result_go_into_one() {
     let script = r#"read line && exit 9; printf '{"answer": "%s"}' "$(grep -c '^Item: one$' "$1")" >"$2"; echo '{"answer": "not this"}'; cp "$1" prompt"#;
     let config = json!({"adapters": {"mine": {"command": ["/bin/sh", "-c", script, "sh", "{MESH_PROMPT_FILE}", "{MESH_RESULT_FILE}"], "prompt": "file", "result": "file"}}});
     sandbox.write("mesh.yaml", &config.to_string());
-    let said = sandbox.mesh(&[
-        "spawn",
-        "in.csv",
-        "-o",
-        "out.csv",
-        "--id-column",
-        "id",
-        "--instruction",
-        "x",
-    ]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    sandbox
+        .mesh("spawn in.csv -o out.csv --id-column id --instruction x")
+        .exits(0);
     assert!(
         sandbox.read("out.csv").contains(r#""{""answer"":""1""}""#),
         "{}",
@@ -615,18 +525,10 @@ fn standard_output_is_no_answer_where_a_file_or_a_report_is_wanted() {
         sandbox.write("in.csv", "id\none\n");
         let config = json!({"adapters": {"mine": {"command": [fake_agent(), "--good"], "result": result, "timeout_seconds": 30}}});
         sandbox.write("mesh.yaml", &config.to_string());
-        let said = sandbox.mesh(&[
-            "spawn",
-            "in.csv",
-            "-o",
-            "out.csv",
-            "--instruction",
-            "x",
-            "--retries",
-            "0",
-        ]);
-        assert_eq!(said.code, 1, "{}", said.err);
-        assert!(said.err.contains("no_response: "), "{}", said.err);
+        let said = sandbox
+            .mesh("spawn in.csv -o out.csv --instruction x --retries 0")
+            .exits(1);
+        said.err_has("no_response: ");
     }
 }
 
@@ -637,22 +539,7 @@ fn a_commands_own_time_can_not_be_raised() {
     let config =
         json!({"adapters": {"mine": {"command": ["/bin/sleep", "60"], "timeout_seconds": 1}}});
     sandbox.write("mesh.yaml", &config.to_string());
-    let said = sandbox.mesh(&[
-        "spawn",
-        "in.csv",
-        "-o",
-        "out.csv",
-        "--instruction",
-        "x",
-        "--retries",
-        "0",
-        "--max-runtime-seconds",
-        "600",
-    ]);
-    assert!(
-        said.err
-            .contains("timeout: worker exceeded max runtime of 1s"),
-        "{}",
-        said.err
-    );
+    let said = sandbox
+        .mesh("spawn in.csv -o out.csv --instruction x --retries 0 --max-runtime-seconds 600");
+    said.err_has("timeout: worker exceeded max runtime of 1s");
 }

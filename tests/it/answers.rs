@@ -1,7 +1,6 @@
 //! `mesh collect`: several waves at once, whose answers they are, and what is missing.
 
-use crate::env::{Said, fake_agent};
-use crate::plan_fixture::{Bench, Task, report};
+use crate::fixture::*;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -28,15 +27,13 @@ fn drive(bench: &Bench, first: &Value, work: impl Fn(&Value)) -> Vec<usize> {
         counts.push(waves.len());
         waves.iter().for_each(&work);
         if !waves.is_empty() {
-            let said = bench.mesh(&["collect", "R"]);
-            assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+            bench.mesh("collect R").exits(0);
         }
-        let said = bench.mesh(&["integrate", "R", "--json"]);
-        assert_eq!(said.code, 0, "{}", said.err);
+        let said = bench.mesh("integrate R --json").exits(0);
         if report(&said)["status"] == "completed" {
             return counts;
         }
-        handed = bench.next(&["--run", "R"]);
+        handed = bench.next("--run R");
     }
     panic!("it does not end");
 }
@@ -54,11 +51,7 @@ fn two_tasks_go_in_one_wave_from_step_to_step() {
     let first = bench.next(&TWO);
     let rows = json!(["a.proposal.proposer.1", "b.proposal.proposer.1"]);
     assert_eq!(first["waves"][0]["rows"], rows);
-    assert_eq!(
-        bench.next(&["--run", "R"]),
-        first,
-        "nothing new while it waits"
-    );
+    assert_eq!(bench.next("--run R"), first, "nothing new while it waits");
     let counts = drive(&bench, &first, |wave| bench.work_wave(wave));
     assert_eq!(counts, [1, 1, 1, 1]);
     done(&bench);
@@ -68,55 +61,55 @@ fn two_tasks_go_in_one_wave_from_step_to_step() {
 fn two_tasks_go_through_exported_waves_without_mesh() {
     let bench = two_tasks();
     let first = bench.next(&TWO);
-    let answers = bench.beside("answers").display().to_string();
+    let answers = bench.answers();
     let agent = fake_agent();
     let work = |wave: &Value| {
         let csv = wave["csv_path"].as_str().expect("a path");
         let folder = bench.beside(&format!("work-{}", wave["wave"]));
         let folder = folder.display().to_string();
         let args = ["wave", "export", csv, &folder, "--to", "xargs", "--"];
-        let said = bench.mesh(&[&args[..], &[&agent, "--answers", &answers]].concat());
-        assert_eq!(said.code, 0, "{}", said.err);
+        let said = bench
+            .mesh(Args::from(&args[..]).and(&[&agent, "--answers", &answers]))
+            .exits(0);
         let command = format!("mesh collect R {folder}/results");
-        assert!(said.err.contains(&command), "{}", said.err);
+        said.err_has(&command);
         let status = std::process::Command::new(format!("{folder}/run")).status();
         assert!(status.expect("it starts").success());
         let said = bench.mesh(&["collect", "R", &format!("{folder}/results"), "--json"]);
         assert_eq!(report(&said)["unknown_files"], json!([]));
         // Once more changes nothing.
         let events = bench.events().len();
-        let again = bench.mesh(&["collect", "R", &format!("{folder}/results")]);
-        assert_eq!(again.code, 2, "{}", again.err);
+        bench
+            .mesh(&["collect", "R", &format!("{folder}/results")])
+            .exits(2);
         assert_eq!(bench.events().len(), events);
     };
     let mut handed = first;
     for _ in 0..4 {
         waves(&handed).iter().for_each(work);
-        handed = bench.next(&["--run", "R"]);
+        handed = bench.next("--run R");
     }
-    assert_eq!(bench.mesh(&["integrate", "R"]).code, 0);
+    bench.mesh("integrate R").exits(0);
     done(&bench);
 }
 
 #[test]
 fn collecting_takes_every_wave_that_is_there() {
     let bench = two_tasks();
-    let first = bench.next(&[&TWO[..], &["dispatch=rolling"]].concat());
-    let nothing = bench.mesh(&["collect", "R"]);
-    assert_eq!(nothing.code, 2);
+    let first = bench.next(Args::from(&TWO[..]).and("dispatch=rolling"));
+    let nothing = bench.mesh("collect R").exits(2);
     for part in [
         "no new answers for wave 001, 002",
         "mesh collect R --wave 1 --give-up",
         "mesh collect R --wave 2 --give-up",
         "002-proposal.out.csv",
     ] {
-        assert!(nothing.err.contains(part), "{}", nothing.err);
+        nothing.err_has(part);
     }
     waves(&first).iter().for_each(|wave| bench.work_wave(wave));
-    let both = bench.mesh(&["collect", "R", "--json"]);
-    assert_eq!(both.code, 0, "{}", both.err);
+    let both = bench.mesh("collect R --json").exits(0);
     assert_eq!(report(&both)["taken"], 2);
-    assert_eq!(bench.trace(&["verdict"]).len(), 2);
+    assert_eq!(bench.trace("verdict").len(), 2);
 }
 
 /// The output CSV of a wave, worked elsewhere, with one cell changed.
@@ -144,7 +137,7 @@ fn changed(bench: &Bench, wave: &Value, column: &str, to: &str) -> String {
 #[test]
 fn answers_to_something_else_are_refused() {
     let bench = Bench::new(&[Task::new("a")]);
-    let first = bench.next(&["--run-id", "R"]);
+    let first = bench.next("--run-id R");
     let wave = &first["waves"][0];
     for (column, to, told) in [
         (
@@ -160,47 +153,38 @@ fn answers_to_something_else_are_refused() {
         let file = changed(&bench, wave, column, to);
         let said = bench.mesh(&["collect", "R", &file]);
         assert_eq!(said.code, 2, "{column}: {}", said.out);
-        assert!(said.err.contains(told), "{}", said.err);
-        assert!(said.err.contains("a.proposal.proposer.1"), "{}", said.err);
+        said.err_has(told);
+        said.err_has("a.proposal.proposer.1");
     }
-    assert!(bench.trace(&["attempt_started", "verdict"]).is_empty());
+    assert!(bench.trace("attempt_started verdict").is_empty());
     // What another runner may know better is no identity.
     let file = changed(&bench, wave, "max_concurrency", "99");
-    assert_eq!(bench.mesh(&["collect", "R", &file]).code, 0);
+    bench.mesh(&["collect", "R", &file]).exits(0);
 }
 
 #[test]
 fn a_refused_file_does_not_keep_the_other_waves() {
     let bench = two_tasks();
-    let first = bench.next(&[&TWO[..], &["dispatch=rolling"]].concat());
+    let first = bench.next(Args::from(&TWO[..]).and("dispatch=rolling"));
     let waves = waves(&first);
     waves.iter().for_each(|wave| bench.work_wave(wave));
     let out = path(&waves[0]["output_csv_path"]);
-    let text = std::fs::read_to_string(&out).expect("an output");
+    let text = read_file(&out);
     let half = &text[..text.len() - 40];
     std::fs::write(&out, half).expect("written");
-    let said = bench.mesh(&["collect", "R"]);
-    assert_eq!(said.code, 1, "{}", said.err);
-    assert!(
-        said.out.contains("wave 002: answers of 1 row taken"),
-        "{}",
-        said.out
-    );
-    assert!(
-        said.err.contains("001-proposal.out.csv` refused: "),
-        "{}",
-        said.err
-    );
-    assert_eq!(bench.trace(&["verdict"]), ["verdict b.proposal.proposer.1"]);
+    let said = bench.mesh("collect R").exits(1);
+    said.out_has("wave 002: answers of 1 row taken");
+    said.err_has("001-proposal.out.csv` refused: ");
+    assert_eq!(bench.trace("verdict"), ["verdict b.proposal.proposer.1"]);
     std::fs::write(&out, text).expect("written");
-    assert_eq!(bench.mesh(&["collect", "R"]).code, 0);
-    assert_eq!(bench.trace(&["verdict"]).len(), 2);
+    bench.mesh("collect R").exits(0);
+    assert_eq!(bench.trace("verdict").len(), 2);
 }
 
 #[test]
 fn the_folder_of_another_wave_is_refused() {
     let bench = Bench::new(&[Task::new("a")]);
-    bench.next(&["--run-id", "R"]);
+    bench.next("--run-id R");
     let folder = bench.beside("results");
     std::fs::create_dir(&folder).expect("a folder");
     let label = |text: &str| std::fs::write(folder.join("wave.json"), text).expect("written");
@@ -210,7 +194,7 @@ fn the_folder_of_another_wave_is_refused() {
     )
     .expect("copied");
     let collect = || bench.mesh(&["collect", "R", &folder.display().to_string()]);
-    let base = bench.git(&["rev-parse", "HEAD"]);
+    let base = bench.git("rev-parse HEAD");
     let base = base.trim();
     let events = bench.events();
     let hash = events.iter().find(|(name, _)| name == "wave_compiled");
@@ -232,29 +216,23 @@ fn the_folder_of_another_wave_is_refused() {
         ),
     ] {
         label(&text);
-        let said = collect();
-        assert_eq!(said.code, 2, "{}", said.out);
-        assert!(said.err.contains(told), "{}", said.err);
+        let said = collect().exits(2);
+        said.err_has(told);
     }
     label(&own("R", 1, base, &hash));
-    assert_eq!(collect().code, 0);
+    collect().exits(0);
 }
 
 #[test]
 fn a_wave_that_was_changed_is_not_collected() {
     let bench = Bench::new(&[Task::new("a")]);
-    let first = bench.next(&["--run-id", "R"]);
+    let first = bench.next("--run-id R");
     let csv = path(&first["waves"][0]["csv_path"]);
-    let text = std::fs::read_to_string(&csv).expect("a wave");
+    let text = read_file(&csv);
     std::fs::write(&csv, text.replace("Do a", "Do anything")).expect("written");
     bench.work_wave(&first["waves"][0]);
-    let said = bench.mesh(&["collect", "R"]);
-    assert_eq!(said.code, 2, "{}", said.out);
-    assert!(
-        said.err.contains("the wave was changed after"),
-        "{}",
-        said.err
-    );
+    let said = bench.mesh("collect R").exits(2);
+    said.err_has("the wave was changed after");
 }
 
 #[test]
@@ -263,7 +241,7 @@ fn the_rest_of_a_wave_comes_later() {
     let first = bench.next(&TWO);
     bench.work_wave(&first["waves"][0]);
     let out = path(&first["waves"][0]["output_csv_path"]);
-    let whole = std::fs::read_to_string(&out).expect("an output");
+    let whole = read_file(&out);
     // Row `b` is not worked yet.
     let mut lines: Vec<String> = whole.lines().map(str::to_owned).collect();
     let at = whole
@@ -273,48 +251,34 @@ fn the_rest_of_a_wave_comes_later() {
     let cut = line.find(",completed,").expect("a status");
     line.replace_range(cut.., ",pending,0,,,,");
     std::fs::write(&out, lines.join("\n") + "\n").expect("written");
-    let partly = bench.mesh(&["collect", "R", "--json"]);
-    assert_eq!(partly.code, 1, "{}", partly.err);
+    let partly = bench.mesh("collect R --json").exits(1);
     assert_eq!(report(&partly)["missing"], json!(["b.proposal.proposer.1"]));
-    let again = bench.mesh(&["collect", "R"]);
-    assert_eq!(again.code, 2, "{}", again.out);
-    assert!(
-        again.err.contains("no new answers for wave 001"),
-        "{}",
-        again.err
-    );
+    let again = bench.mesh("collect R").exits(2);
+    again.err_has("no new answers for wave 001");
     std::fs::write(&out, whole).expect("written");
-    let rest = bench.mesh(&["collect", "R", "--json"]);
-    assert_eq!(rest.code, 0, "{}", rest.err);
+    let rest = bench.mesh("collect R --json").exits(0);
     assert_eq!(report(&rest)["taken"], 1);
-    assert_eq!(bench.trace(&["attempt_reported"]).len(), 2);
+    assert_eq!(bench.trace("attempt_reported").len(), 2);
 }
 
 #[test]
 fn what_never_comes_is_given_up() {
     let bench = two_tasks();
-    bench.next(&[&TWO[..], &["dispatch=rolling"]].concat());
-    let one = bench.mesh(&["collect", "R", "--wave", "2", "--give-up"]);
-    assert_eq!(one.code, 1, "{}", one.err);
+    bench.next(Args::from(&TWO[..]).and("dispatch=rolling"));
+    let one = bench.mesh("collect R --wave 2 --give-up").exits(1);
     assert_eq!(
         one.out,
         "wave 002: answers of 1 row taken\n  b.proposal.proposer.1 refused: no_response\n"
     );
-    let all = bench.mesh(&["collect", "R", "--give-up"]);
-    assert!(
-        all.out
-            .contains("a.proposal.proposer.1 refused: no_response"),
-        "{}",
-        all.out
-    );
-    let mistyped = bench.mesh(&["collect", "R", "nowhere.csv", "--give-up"]);
-    assert_eq!(mistyped.code, 2);
+    let all = bench.mesh("collect R --give-up");
+    all.out_has("a.proposal.proposer.1 refused: no_response");
+    bench.mesh("collect R nowhere.csv --give-up").exits(2);
 }
 
 #[test]
 fn files_that_no_row_has_are_named() {
     let bench = Bench::new(&[Task::new("a")]);
-    bench.next(&["--run-id", "R"]);
+    bench.next("--run-id R");
     let folder = bench.beside("results");
     let put = |name: &str| {
         let file = folder.join(name);
@@ -336,102 +300,76 @@ fn files_that_no_row_has_are_named() {
         "notes.txt",
         "z",
     ];
-    let nothing = collect();
-    assert_eq!(nothing.code, 2, "{}", nothing.out);
+    let nothing = collect().exits(2);
     let told = format!("files that no row has: {}", strange.join(", "));
-    assert!(nothing.err.contains(&told), "{}", nothing.err);
+    nothing.err_has(&told);
     let answer = answers.join("proposal.proposer.1.json");
     std::fs::copy(answer, folder.join("a.proposal.proposer.1.json")).expect("copied");
-    let said = collect();
-    assert_eq!(said.code, 0, "{}", said.err);
+    let said = collect().exits(0);
     assert_eq!(report(&said)["unknown_files"], json!(strange));
 }
 
 #[test]
 fn a_pipe_among_the_answers_is_not_waited_for() {
     let bench = Bench::new(&[Task::new("a")]);
-    bench.next(&["--run-id", "R"]);
+    bench.next("--run-id R");
     let folder = bench.beside("results");
     std::fs::create_dir(&folder).expect("a folder");
     let pipe = folder.join("a.proposal.proposer.1.json");
     let made = std::process::Command::new("mkfifo").arg(&pipe).status();
     assert!(made.expect("mkfifo").success());
-    let said = bench.mesh(&["collect", "R", &folder.display().to_string()]);
-    assert_eq!(said.code, 2);
-    assert!(said.err.contains("it is no regular file"), "{}", said.err);
+    let said = bench
+        .mesh(&["collect", "R", &folder.display().to_string()])
+        .exits(2);
+    said.err_has("it is no regular file");
 }
 
 /// A spawned CSV as run `S`.
 fn spawned(bench: &Bench) -> Said {
     bench.write("in.csv", "x\n1\n");
-    let args = [
-        "spawn",
-        "in.csv",
-        "--run-id",
-        "S",
-        "--instruction",
-        "i",
-        "--",
-        "echo",
-    ];
-    bench.mesh(&[&args[..], &["{}"]].concat())
+    let args = "spawn in.csv --run-id S --instruction i -- echo";
+    bench.mesh(Args::from(args).and("{}"))
 }
 
 #[test]
 fn a_run_of_the_other_kind_is_named_as_such() {
     let bench = Bench::new(&[Task::new("a")]);
-    assert_eq!(spawned(&bench).code, 0);
+    spawned(&bench).exits(0);
     let commands: [&[&str]; 3] = [
         &["wave", "next", "--run", "S"],
         &["collect", "S"],
         &["integrate", "S"],
     ];
     for command in commands {
-        let said = bench.mesh(command);
-        assert_eq!(said.code, 2, "{}", said.err);
-        assert!(
-            said.err.contains("run `S` is a CSV job (`mesh spawn`)"),
-            "{}",
-            said.err
-        );
-        assert!(said.err.contains(": mesh resume S"), "{}", said.err);
+        let said = bench.mesh(command).exits(2);
+        said.err_has("run `S` is a CSV job (`mesh spawn`)");
+        said.err_has(": mesh resume S");
     }
-    bench.next(&["--run-id", "R"]);
-    let tail = ["--instruction", "i", "--", "echo", "{}"];
+    bench.next("--run-id R");
+    let tail = "--instruction i -- echo {}";
     for said in [
-        bench.mesh(&["spawn", "--resume=R"]),
-        bench.mesh(&[&["spawn", "in.csv", "--reuse", "R"], &tail[..]].concat()),
+        bench.mesh("spawn --resume=R"),
+        bench.mesh(Args::from("spawn in.csv --reuse R").and(tail)),
     ] {
         assert_eq!(said.code, 2, "{}", said.err);
-        assert!(
-            said.err.contains("run `R` is a run of a plan (`mesh run`)"),
-            "{}",
-            said.err
-        );
-        assert!(said.err.contains("mesh wave next --run R"), "{}", said.err);
+        said.err_has("run `R` is a run of a plan (`mesh run`)");
+        said.err_has("mesh wave next --run R");
     }
 }
 
 #[test]
 fn a_mistyped_run_is_recognised() {
     let bench = Bench::new(&[Task::new("a")]);
-    bench.next(&["--run-id", "nightly-build"]);
+    bench.next("--run-id nightly-build");
     for command in [["collect"], ["integrate"], ["resume"], ["cancel"]] {
-        let said = bench.mesh(&[&command[..], &["nightly-biuld"]].concat());
-        assert_eq!(said.code, 2, "{}", said.err);
-        assert!(
-            said.err.contains("did you mean `nightly-build`?"),
-            "{}",
-            said.err
-        );
-        assert!(said.err.contains("mesh runs list"), "{}", said.err);
+        let said = bench
+            .mesh(Args::from(&command[..]).and("nightly-biuld"))
+            .exits(2);
+        said.err_has("did you mean `nightly-build`?");
+        said.err_has("mesh runs list");
     }
-    let far = bench.mesh(&["collect", "zzz"]);
-    assert!(
-        far.err.contains("hint: all runs: mesh runs list"),
-        "{}",
-        far.err
-    );
+    let far = bench.mesh("collect zzz");
+    far.err_has("hint: all runs: mesh runs list");
     assert!(Path::new(&bench.mesh_home()).exists());
 }
 
@@ -445,7 +383,7 @@ fn by_hand(bench: &Bench, name: &str, header: &str, row: &str) -> String {
 #[test]
 fn what_contradicts_itself_in_a_csv_by_hand_is_named() {
     let bench = Bench::new(&[Task::new("a")]);
-    bench.next(&["--run-id", "R"]);
+    bench.next("--run-id R");
     let plain = "id,status,result_json";
     for (name, header, row, told) in [
         (
@@ -491,7 +429,7 @@ fn what_contradicts_itself_in_a_csv_by_hand_is_named() {
         assert!(said.err.contains(told), "{name}: {}", said.err);
     }
     assert!(
-        bench.trace(&["attempt_started"]).is_empty(),
+        bench.trace("attempt_started").is_empty(),
         "nothing is taken"
     );
     let file = by_hand(
@@ -500,7 +438,7 @@ fn what_contradicts_itself_in_a_csv_by_hand_is_named() {
         plain,
         "a.proposal.proposer.1,failed,",
     );
-    assert_eq!(bench.mesh(&["collect", "R", &file]).code, 1);
+    bench.mesh(&["collect", "R", &file]).exits(1);
 }
 
 #[test]
@@ -509,27 +447,15 @@ fn an_answer_that_comes_twice_is_named_and_the_first_one_stands() {
     bench.next(&TWO);
     let row = "a.proposal.proposer.1,failed,";
     let file = by_hand(&bench, "a.csv", "id,status,result_json", row);
-    assert_eq!(bench.mesh(&["collect", "R", &file]).code, 1);
-    let again = bench.mesh(&["collect", "R", &file]);
-    assert_eq!(again.code, 2, "{}", again.out);
-    assert!(
-        again
-            .err
-            .contains("rows that had an answer before, which stands: 1"),
-        "{}",
-        again.err
-    );
+    bench.mesh(&["collect", "R", &file]).exits(1);
+    let again = bench.mesh(&["collect", "R", &file]).exits(2);
+    again.err_has("rows that had an answer before, which stands: 1");
 }
 
 #[test]
 fn the_beginning_of_a_run_id_is_recognised() {
     let bench = two_tasks();
-    bench.next(&["--run-id", "20260213T015500Z"]);
-    let said = bench.mesh(&["collect", "2026"]);
-    assert_eq!(said.code, 2);
-    assert!(
-        said.err.contains("did you mean `20260213T015500Z`?"),
-        "{}",
-        said.err
-    );
+    bench.next("--run-id 20260213T015500Z");
+    let said = bench.mesh("collect 2026").exits(2);
+    said.err_has("did you mean `20260213T015500Z`?");
 }

@@ -1,7 +1,6 @@
 //! `mesh demo`: the whole pipeline over the example's plan, with recorded answers.
 
-use crate::env::Sandbox;
-use crate::plan_fixture::WaveFile;
+use crate::fixture::*;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -15,15 +14,9 @@ struct Demo {
 
 fn demo() -> Demo {
     let sandbox = Sandbox::new();
-    let said = sandbox.mesh(&[
-        "demo",
-        "--dir",
-        "a folder with blanks",
-        "--run-id",
-        "R",
-        "--json",
-    ]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    let said = sandbox
+        .mesh("demo --dir 'a folder with blanks' --run-id R --json")
+        .exits(0);
     let report = serde_json::from_str(&said.out).expect("JSON");
     Demo {
         sandbox,
@@ -156,25 +149,22 @@ fn the_tree_of_the_blocked_task_is_as_before() {
     let demo = demo();
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/demo/repo/lib/stats.sh");
     let stats = demo.sandbox.read("a folder with blanks/repo/lib/stats.sh");
-    assert_eq!(
-        stats,
-        std::fs::read_to_string(example).expect("the example")
-    );
+    assert_eq!(stats, read_file(example));
 }
 
 #[test]
 fn without_a_folder_the_demo_makes_one_of_its_own() {
     let sandbox = Sandbox::new();
-    let mut command = sandbox.command(&["demo"]);
+    let mut command = sandbox.command("demo");
     let temporary = sandbox.path("tmp");
     std::fs::create_dir_all(&temporary).expect("a folder");
-    let said = crate::env::said(
+    let said = said(
         command
             .env("TMPDIR", &temporary)
             .output()
             .expect("mesh starts"),
-    );
-    assert_eq!(said.code, 0, "{}", said.err);
+    )
+    .exits(0);
     let last = said.out.trim_end().lines().last();
     assert_eq!(
         last,
@@ -195,28 +185,22 @@ fn without_a_folder_the_demo_makes_one_of_its_own() {
 #[test]
 fn a_second_demo_in_one_folder_is_refused() {
     let sandbox = Sandbox::new();
-    assert_eq!(sandbox.mesh(&["demo", "--dir", "d"]).code, 0);
-    let said = sandbox.mesh(&["demo", "--dir", "d"]);
-    assert_eq!(said.code, 2, "{}", said.err);
+    sandbox.mesh("demo --dir d").exits(0);
+    sandbox.mesh("demo --dir d").exits(2);
 }
 
 #[test]
 fn the_demo_writes_over_nothing() {
     let sandbox = Sandbox::new();
     sandbox.write("repo/README.md", "my own\n");
-    let said = sandbox.mesh(&["demo", "--dir", "."]);
-    assert_eq!(
-        (said.code, sandbox.read("repo/README.md").as_str()),
-        (2, "my own\n"),
-        "{}",
-        said.err
-    );
+    sandbox.mesh("demo --dir .").exits(2);
+    assert_eq!(sandbox.read("repo/README.md"), "my own\n");
 }
 
 #[test]
 fn the_commands_it_prints_can_be_pasted() {
     let sandbox = Sandbox::new();
-    let said = sandbox.mesh(&["demo", "--dir", "a b"]);
+    let said = sandbox.mesh("demo --dir 'a b'");
     let line = said
         .err
         .lines()
@@ -234,6 +218,5 @@ fn the_commands_it_prints_can_be_pasted() {
 #[test]
 fn a_folder_name_in_braces_is_no_placeholder() {
     let sandbox = Sandbox::new();
-    let said = sandbox.mesh(&["demo", "--dir", "a{unit}b"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    sandbox.mesh("demo --dir a{unit}b").exits(0);
 }

@@ -1,12 +1,11 @@
 //! `mesh doctor`: what it says of a healthy place, and that it goes on after the first thing that is wrong.
 
-use crate::env::Sandbox;
-use crate::plan_fixture::{Bench, Task};
+use crate::fixture::*;
 use insta::assert_snapshot;
 use serde_json::Value;
 
-fn said(bench: &Bench, args: &[&str]) -> (i32, String) {
-    let said = bench.mesh(&[&["doctor"], args].concat());
+fn said(bench: &Bench, args: impl Into<Args>) -> (i32, String) {
+    let said = bench.mesh(Args::from("doctor").and(args));
     let root = bench.work().display().to_string();
     (said.code, said.out.replace(&root, "[root]"))
 }
@@ -18,7 +17,7 @@ fn a_healthy_place() {
         Task::new("b").notes("words"),
         Task::new("c").status("completed"),
     ]);
-    let (code, out) = said(&bench, &["--", "/bin/sh"]);
+    let (code, out) = said(&bench, "-- /bin/sh");
     assert_snapshot!(out, @r"
     ok   repository   [root]
     ok   plan         .step/st-plan.jsonl: 3 tasks, 2 open
@@ -35,7 +34,7 @@ fn a_healthy_place() {
 fn everything_that_is_wrong_at_once() {
     let bench = Bench::new(&[Task::new("a").more("unknown: 1"), Task::new("b")]);
     bench.write("p.yaml", "name: p\nroles: [a]\nrounds:\n  - {name: r, roles: [b], lane: patch, prompt: x.md, schema: synthesis.json}\n");
-    let (code, out) = said(&bench, &["--protocol", "p.yaml", "--", "no-such-agent"]);
+    let (code, out) = said(&bench, "--protocol p.yaml -- no-such-agent");
     assert_snapshot!(out, @r"
     ok   repository   [root]
     ok   plan         .step/st-plan.jsonl: 2 tasks, 2 open
@@ -55,7 +54,7 @@ fn everything_that_is_wrong_at_once() {
 #[test]
 fn outside_of_a_repository_and_as_json() {
     let sandbox = Sandbox::new();
-    let said = sandbox.mesh(&["--json", "doctor", "--", "/bin/sh"]);
+    let said = sandbox.mesh("--json doctor -- /bin/sh");
     let lines: Vec<Value> = said
         .out
         .lines()
@@ -73,16 +72,10 @@ fn outside_of_a_repository_and_as_json() {
     );
     // Rows of a CSV can be worked anywhere.
     assert_eq!((&lines[0]["level"], said.code), (&"warning".into(), 0));
-    let said = sandbox.mesh(&["doctor", "--", "/bin/sh"]);
-    assert!(said.out.starts_with("warn repository   `"), "{}", said.out);
-    assert!(
-        said.out
-            .contains("; mesh spawn works here; mesh run needs a repository\n"),
-        "{}",
-        said.out
-    );
-    let said = sandbox.mesh(&["doctor", "--", "no-such-agent"]);
-    assert_eq!(said.code, 1);
+    let said = sandbox.mesh("doctor -- /bin/sh");
+    said.out_starts_with("warn repository   `");
+    said.out_has("; mesh spawn works here; mesh run needs a repository\n");
+    let said = sandbox.mesh("doctor -- no-such-agent").exits(1);
     assert_eq!(said.out.matches("FAIL ").count(), 2, "{}", said.out);
 }
 
@@ -91,7 +84,7 @@ fn the_projects_own_protocols_are_looked_at_whichever_is_chosen() {
     let bench = Bench::new(&[Task::new("a")]);
     bench.write("mesh.yaml", "protocols: {mine: p.yaml, gone: q.yaml}\n");
     bench.write("p.yaml", "name: p\nroles: [a]\nrounds:\n  - {name: r, roles: [b], lane: patch, prompt: hydrate.md, schema: synthesis.json}\n");
-    let (code, out) = said(&bench, &["--", "/bin/sh"]);
+    let (code, out) = said(&bench, "-- /bin/sh");
     assert_eq!(code, 1);
     let mine = "FAIL protocol     protocol `p.yaml`, line 4: round `r` has the unknown role `b`";
     assert!(out.contains(mine), "{out}");
@@ -109,16 +102,10 @@ fn a_template_with_an_unknown_placeholder_is_refused() {
         "protocols/mine.md",
         "# {task_id}\n{{objektive}} { not one } {\"vote\": \"agree\"}\n{{{{x}}}} {objektive}\n",
     );
-    let (code, out) = said(&bench, &["--protocol", "protocols/p.yaml", "--", "/bin/sh"]);
+    let (code, out) = said(&bench, "--protocol protocols/p.yaml -- /bin/sh");
     assert_eq!(code, 1);
-    assert!(
-        out.contains(&format!("FAIL protocol     {message}\n")),
-        "{out}"
-    );
-    assert!(
-        out.contains("hint:        known: {task_id}, {objective}, "),
-        "{out}"
-    );
+    assert_contains(&out, &format!("FAIL protocol     {message}\n"));
+    assert_contains(&out, "hint:        known: {task_id}, {objective}, ");
     for command in [
         &["run"][..],
         &["run", "--dry-run"],
@@ -147,6 +134,6 @@ fn a_template_with_an_unknown_placeholder_is_refused() {
         "protocols/mine.md",
         "# {task_id}\n{{objektive}} {\"vote\": \"agree\"} {}\n",
     );
-    let (code, out) = said(&bench, &["--protocol", "protocols/p.yaml", "--", "/bin/sh"]);
+    let (code, out) = said(&bench, "--protocol protocols/p.yaml -- /bin/sh");
     assert_eq!(code, 0, "{out}");
 }

@@ -1,6 +1,6 @@
 //! The examples are real: they run as their READMEs say.
 
-use crate::env::Sandbox;
+use crate::fixture::*;
 use std::path::Path;
 
 fn project() -> &'static Path {
@@ -11,7 +11,7 @@ fn project() -> &'static Path {
 fn facts_about_this_repository_are_found_for_every_row() {
     let sandbox = Sandbox::new();
     let output = sandbox.path("facts.csv");
-    let said = sandbox
+    sandbox
         .command(&[
             "spawn",
             "examples/repo-facts/files.csv",
@@ -30,9 +30,9 @@ fn facts_about_this_repository_are_found_for_every_row() {
         ])
         .current_dir(project())
         .output()
-        .map(crate::env::said)
-        .expect("mesh starts");
-    assert_eq!(said.code, 0, "{}", said.err);
+        .map(said)
+        .expect("mesh starts")
+        .exits(0);
     let mut rows = csv::Reader::from_path(&output).expect("an output");
     let header = rows.headers().expect("a header").clone();
     let at = |name: &str| {
@@ -93,7 +93,7 @@ fn commands_of_ones_own_work_rows_by_file_and_by_report() {
 /// The Table Schema of the waves names the columns that are written.
 #[test]
 fn the_table_schema_has_the_columns_of_a_wave() {
-    let text = std::fs::read_to_string(project().join("waves/wave.schema.json")).expect("a schema");
+    let text = read_file(project().join("waves/wave.schema.json"));
     let schema: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     let fields = schema["fields"].as_array().expect("fields");
     let names: Vec<_> = fields

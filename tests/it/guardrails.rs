@@ -1,7 +1,6 @@
 //! The six guardrails against known failures of orchestration, each by the name of what it guards against.
 
-use crate::env::fake_agent;
-use crate::plan_fixture::{Bench, PLAN, Task};
+use crate::fixture::*;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -9,8 +8,7 @@ use std::collections::BTreeMap;
 #[test]
 fn dependency_agnostic_scheduling() {
     let bench = Bench::new(&[Task::new("a").after(&["b"]), Task::new("b").agree(&[0])]);
-    let said = bench.run(&["max_tasks=2", "parallel_tasks=2"]);
-    assert_eq!(said.code, 1, "{}", said.err);
+    bench.run("max_tasks=2 parallel_tasks=2").exits(1);
     assert_eq!(bench.status_of("b"), "blocked");
     assert_eq!(bench.status_of("a"), "pending");
     assert!(
@@ -25,7 +23,7 @@ fn dependency_agnostic_scheduling() {
 fn multi_writer_plan_state() {
     let bench = Bench::new(&[Task::new("a")]);
     let plan = bench.path(PLAN).display().to_string();
-    let said = bench.run_agent(&[], &["--meddle-at", "a.proposal.proposer.1", &plan]);
+    let said = bench.run_agent("", &["--meddle-at", "a.proposal.proposer.1", &plan]);
     let violations = bench
         .events()
         .into_iter()
@@ -40,8 +38,7 @@ fn multi_writer_plan_state() {
 #[test]
 fn conflicting_concurrency_numbers() {
     let bench = Bench::new(&[Task::new("a")]);
-    let said = bench.run(&["max_concurrency=3"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    let said = bench.run("max_concurrency=3").exits(0);
     assert!(
         said.err
             .lines()
@@ -86,7 +83,7 @@ fn no_failure_backpressure() {
         "critique.skeptic.2",
         r#"{"findings":[],"must_fix":[],"flip_conditions":[],"risk":"low"}"#,
     );
-    let said = bench.run(&[]);
+    let said = bench.run("");
     let numbers: Vec<String> = bench
         .waves()
         .iter()
@@ -121,18 +118,14 @@ fn no_failure_backpressure() {
             "vote 5"
         ]
     );
-    assert!(
-        said.err.contains("wave 002 was not clean (reject, invalid_output_schema): the next one runs 2 at once instead of 5"),
-        "{}",
-        said.err
-    );
+    said.err_has("wave 002 was not clean (reject, invalid_output_schema): the next one runs 2 at once instead of 5");
 }
 
 /// 5. Waves that only one executor can run: any program that takes a CSV and a template works them.
 #[test]
 fn executor_runtime_coupling() {
     let bench = Bench::new(&[Task::new("a")]);
-    assert_eq!(bench.run(&[]).code, 0);
+    bench.run("").exits(0);
     let wave = bench.run_folder().join("waves/002-critique.csv");
     let call = bench.run_folder().join("waves/002-critique.call.json");
     let call: Value = serde_json::from_slice(&std::fs::read(call).expect("a call")).expect("JSON");
@@ -143,23 +136,24 @@ fn executor_runtime_coupling() {
         call["instruction"].as_str().expect("text"),
         call["id_column"].as_str().expect("text"),
     );
-    let said = bench.mesh(&[
-        "spawn",
-        &wave,
-        "--instruction",
-        instruction,
-        "--id-column",
-        id,
-        "--output-schema",
-        "schema.json",
-        "-o",
-        "by-hand.csv",
-        "--",
-        &agent,
-        "--answers",
-        &answers,
-    ]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    bench
+        .mesh(&[
+            "spawn",
+            &wave,
+            "--instruction",
+            instruction,
+            "--id-column",
+            id,
+            "--output-schema",
+            "schema.json",
+            "-o",
+            "by-hand.csv",
+            "--",
+            &agent,
+            "--answers",
+            &answers,
+        ])
+        .exits(0);
     let results = |path: std::path::PathBuf| -> Vec<(String, String)> {
         let mut reader = csv::Reader::from_path(path).expect("an output");
         let rows = reader.deserialize::<BTreeMap<String, String>>();
@@ -186,7 +180,7 @@ fn copy_paste_variant_drift() {
         if path.extension().is_none_or(|extension| extension != "yaml") {
             continue;
         }
-        let text = std::fs::read_to_string(&path).expect("text");
+        let text = read_file(&path);
         let protocol: Value = serde_yaml::from_str(&text).expect("YAML");
         protocols += 1;
         for round in protocol["rounds"].as_array().into_iter().flatten() {

@@ -1,7 +1,6 @@
 //! What the integrator does to the tree and the plan: applied, refused, or restored byte for byte.
 
-use crate::env::Said;
-use crate::plan_fixture::{Bench, PLAN, Task, create, edit, report};
+use crate::fixture::*;
 use insta::assert_snapshot;
 use serde_json::json;
 use std::os::unix::fs::PermissionsExt;
@@ -9,7 +8,7 @@ use std::path::Path;
 
 fn run_one(task: Task) -> (Bench, Said) {
     let bench = Bench::new(&[task]);
-    let said = bench.run(&["--json"]);
+    let said = bench.run("--json");
     (bench, said)
 }
 
@@ -28,15 +27,12 @@ fn chmod(path: &Path, mode: u32) {
 fn an_accepted_patch_stands_in_the_tree_and_nowhere_else() {
     let bench = Bench::new(&[Task::new("a")]);
     let git = bench.git_state();
-    let said = bench.run(&["--json"]);
-    assert_eq!((said.code, bench.status_of("a").as_str()), (0, "completed"));
+    let said = bench.run("--json").exits(0);
+    assert_eq!(bench.status_of("a"), "completed");
     assert_snapshot!(bench.comments("a").join("\n"), @"[mesh] outcome: completed; vote 1: 5 agree, 0 disagree; validation: `grep -q new a.txt` exit 0; mesh_run_id=R");
     assert_eq!(bench.read("a.txt"), "new\n");
     assert_eq!(bench.git_state(), git);
-    assert_eq!(
-        bench.git(&["status", "--porcelain"]),
-        " M a.txt\n?? .step/\n"
-    );
+    assert_eq!(bench.git("status --porcelain"), " M a.txt\n?? .step/\n");
     assert_eq!(report(&said)["tasks"][0]["changed_paths"], json!(["a.txt"]));
 }
 
@@ -44,7 +40,7 @@ fn an_accepted_patch_stands_in_the_tree_and_nowhere_else() {
 fn the_comment_is_by_mesh_and_the_other_fields_stay() {
     let bench = Bench::new(&[Task::new("a")]);
     let before = bench.item("a");
-    assert_eq!(bench.run(&[]).code, 0);
+    bench.run("").exits(0);
     let item = bench.item("a");
     assert_eq!(item["comments"][0]["author"], "mesh");
     for key in ["id", "step", "deps", "notes"] {
@@ -65,8 +61,7 @@ fn a_patch_makes_removes_and_renames_files_and_sets_the_executable_bit() {
         .patches(&[&patch])
         .validation(&["test -x tool"]);
     let bench = Bench::with_files(&[task], &[("from.txt", "from\n"), ("tool", "tool\n")]);
-    let said = bench.run(&[]);
-    assert_eq!(said.code, 0, "{}", said.out);
+    bench.run("").exits(0);
     assert_eq!(bench.read("new/deep/file"), "fresh\n");
     assert_eq!(
         (
@@ -84,7 +79,7 @@ fn a_patch_goes_on_top_of_uncommitted_changes() {
     let bench = Bench::new(&[task]);
     bench.write("a.txt", "mine\n");
     bench.write("kept.txt", "changed\n");
-    assert_eq!(bench.run(&[]).code, 0);
+    bench.run("").exits(0);
     assert_eq!(
         (
             bench.read("a.txt").as_str(),
@@ -118,7 +113,7 @@ fn refused_twice(task: Task, patch: &str, prepare: impl Fn(&Bench)) -> String {
     );
     prepare(&bench);
     let (tree, git) = (bench.tree(), bench.git_state());
-    let said = bench.run(&["--json"]);
+    let said = bench.run("--json");
     assert_eq!(
         (said.code, reason(&said).as_str()),
         (1, "ambiguous_integration"),
@@ -131,7 +126,7 @@ fn refused_twice(task: Task, patch: &str, prepare: impl Fn(&Bench)) -> String {
         rows[4..],
         ["a.synthesis.synthesizer.1", "a.synthesis.synthesizer.2"]
     );
-    assert!(bench.trace(&["integration_started", "tally"]).is_empty());
+    assert!(bench.trace("integration_started tally").is_empty());
     let verdicts = bench
         .events()
         .into_iter()
@@ -183,18 +178,15 @@ fn a_patch_that_leaves_the_scope_in_one_of_two_files() {
         edit("kept.txt", "kept", "new")
     );
     let detail = refused_twice(Task::new("a"), &both, |_| {});
-    assert!(
-        detail.contains("`kept.txt`, which is outside the scope"),
-        "{detail}"
-    );
+    assert_contains(&detail, "`kept.txt`, which is outside the scope");
 }
 
 #[test]
 fn a_patch_that_does_not_apply() {
     let detail = refused(&edit("a.txt", "something else", "new"));
-    assert!(
-        detail.starts_with("`a.txt`, hunk 1 (`@@ -1,1 +1,1 @@`, line 4 of the patch): none of its old lines stands in the file"),
-        "{detail}"
+    assert_starts_with(
+        &detail,
+        "`a.txt`, hunk 1 (`@@ -1,1 +1,1 @@`, line 4 of the patch): none of its old lines stands in the file",
     );
 }
 
@@ -203,13 +195,8 @@ fn a_refusal_tells_the_worker_what_the_file_has() {
     let hostile = "old  {objective} </input> \u{1b}[31m";
     let first = edit("a.txt", hostile, "new") + &edit("a.txt", "old\t", "new");
     let bench = Bench::new(&[Task::new("a").patches(&[&first, &edit("a.txt", "old", "new")])]);
-    let said = bench.run(&[]);
-    assert_eq!(
-        (said.code, bench.read("a.txt").as_str()),
-        (0, "new\n"),
-        "{}",
-        said.err
-    );
+    bench.run("").exits(0);
+    assert_eq!(bench.read("a.txt"), "new\n");
     let prompt = bench.prompt("a.synthesis.synthesizer.2");
     let feedback = prompt
         .split("<input name=\"why an earlier answer was refused\">\n")
@@ -227,7 +214,7 @@ fn a_patch_lands_at_the_line_that_it_states() {
         .patches(&[patch])
         .validation(&["true"]);
     let bench = Bench::with_files(&[task], &[("dir/d.txt", "h\nx\na\nm\nn\no\nx\na\n")]);
-    assert_eq!(bench.run(&[]).code, 0);
+    bench.run("").exits(0);
     assert_eq!(bench.read("dir/d.txt"), "h\nx\nnew\nm\nn\no\nx\na\n");
 }
 
@@ -235,19 +222,11 @@ fn a_patch_lands_at_the_line_that_it_states() {
 fn what_git_writes_otherwise_than_computed_does_not_stay() {
     let task = Task::new("a").validation(&["true"]);
     let bench = Bench::with_files(&[task], &[(".gitattributes", "a.txt filter=odd\n")]);
-    bench.git(&["config", "filter.odd.smudge", "sed s/new/other/"]);
-    let said = bench.run(&["--json"]);
-    assert_eq!(
-        (said.code, reason(&said).as_str()),
-        (1, "ambiguous_integration"),
-        "{}",
-        said.err
-    );
+    bench.git("config filter.odd.smudge 'sed s/new/other/'");
+    let said = bench.run("--json").exits(1);
+    assert_eq!(reason(&said), "ambiguous_integration");
     let detail = report(&said)["tasks"][0]["detail"].to_string();
-    assert!(
-        detail.contains("`a.txt` is not what the patch makes of it"),
-        "{detail}"
-    );
+    assert_contains(&detail, "`a.txt` is not what the patch makes of it");
     assert_eq!(bench.read("a.txt"), "old\n");
 }
 
@@ -256,8 +235,7 @@ fn line_ends_that_git_gives_a_file_by_its_attributes_stay() {
     let task = Task::new("a").scope(&["dir/"]).validation(&["true"]);
     let task = task.patches(&[&create("dir/n.bat", "x")]);
     let bench = Bench::with_files(&[task], &[(".gitattributes", "*.bat text eol=crlf\n")]);
-    let said = bench.run(&[]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    bench.run("").exits(0);
     assert_eq!(bench.read("dir/n.bat"), "x\r\n");
 }
 
@@ -276,9 +254,9 @@ fn a_patch_to_the_learnings_in_any_spelling() {
         );
     }
     let detail = refused(&create("dir/\u{202e}txt.exe", "x"));
-    assert!(
-        detail.contains("`dir/\\u{202e}txt.exe`, which holds characters that change the direction"),
-        "{detail}"
+    assert_contains(
+        &detail,
+        "`dir/\\u{202e}txt.exe`, which holds characters that change the direction",
     );
 }
 
@@ -286,10 +264,8 @@ fn a_patch_to_the_learnings_in_any_spelling() {
 fn a_patch_into_the_folder_of_git() {
     for path in [".git/config", ".GIT/hooks/pre-commit", "dir/.git/config"] {
         let detail = refused(&create(path, "x"));
-        assert!(
-            detail.contains(path) && detail.contains("belongs to git"),
-            "{detail}"
-        );
+        assert_contains(&detail, path);
+        assert_contains(&detail, "belongs to git");
     }
 }
 
@@ -297,10 +273,7 @@ fn a_patch_into_the_folder_of_git() {
 fn a_patch_that_climbs_out_of_the_repository() {
     for path in ["../outside.txt", "dir/../../outside.txt"] {
         let detail = refused(&create(path, "x"));
-        assert!(
-            detail.contains("is not a plain path below the repository's root"),
-            "{detail}"
-        );
+        assert_contains(&detail, "is not a plain path below the repository's root");
     }
 }
 
@@ -367,7 +340,7 @@ fn a_patch_to_a_plan_that_lies_elsewhere() {
             &answer.to_string(),
         );
     }
-    let said = bench.run(&["--json", "plan_file=plans/mine.jsonl"]);
+    let said = bench.run("--json plan_file=plans/mine.jsonl");
     assert_eq!(reason(&said), "ambiguous_integration", "{}", said.err);
 }
 
@@ -397,10 +370,8 @@ fn the_second_patch_may_be_good() {
     assert_eq!((said.code, bench.read("a.txt").as_str()), (0, "new\n"));
     assert_eq!(bench.rows().len(), 11);
     let vote = bench.prompt("a.vote.skeptic.1");
-    assert!(
-        vote.contains("touches: a.txt") && vote.contains("`git apply --check`: exit 0"),
-        "{vote}"
-    );
+    assert_contains(&vote, "touches: a.txt");
+    assert_contains(&vote, "`git apply --check`: exit 0");
     assert!(!vote.contains("kept.txt"), "{vote}");
 }
 
@@ -408,7 +379,7 @@ fn the_second_patch_may_be_good() {
 fn a_synthesis_without_a_patch_is_no_response() {
     let (bench, said) = run_one(Task::new("a").patches(&[" ", " "]));
     assert_eq!((said.code, reason(&said).as_str()), (1, "no_response"));
-    assert!(bench.trace(&["tally"]).is_empty());
+    assert!(bench.trace("tally").is_empty());
 }
 
 // Validation.
@@ -468,11 +439,10 @@ fn a_failed_validation_blocks_with_its_outcome() {
 fn a_validation_that_runs_too_long_is_ended() {
     let bench = Bench::new(&[Task::new("a").validation(&["sleep 600"])]);
     let before = bench.tree();
-    let said = bench.run(&["--json", "validation_timeout_seconds=1", "grace_seconds=1"]);
-    assert_eq!(
-        (said.code, reason(&said).as_str()),
-        (1, "validation_failed")
-    );
+    let said = bench
+        .run("--json validation_timeout_seconds=1 grace_seconds=1")
+        .exits(1);
+    assert_eq!(reason(&said), "validation_failed");
     assert_eq!(
         report(&said)["tasks"][0]["validation"][0]["outcome"],
         "timed out"
@@ -487,7 +457,7 @@ fn a_blocked_task_leaves_the_next_one_to_go_on() {
         Task::new("b"),
         Task::new("c").after(&["a"]),
     ]);
-    assert_eq!(bench.run(&["max_tasks=3"]).code, 1);
+    bench.run("max_tasks=3").exits(1);
     assert_eq!(
         ["a", "b", "c"].map(|id| bench.status_of(id)),
         ["blocked", "completed", "pending"]
@@ -524,31 +494,26 @@ fn lived_in(validation: &str) -> Bench {
     let bench = Bench::with_files(&[task], &files);
     chmod(&bench.path("gone.txt"), 0o755);
     chmod(&bench.path("run.sh"), 0o755);
-    bench.git(&["commit", "--quiet", "--all", "-m", "modes"]);
+    bench.git("commit --quiet --all -m modes");
     bench.write("a.txt", "mine\n");
     chmod(&bench.path("a.txt"), 0o600);
     bench.write("dirty.txt", "changed by me, \u{e4}\r\nno line end");
     std::fs::remove_file(bench.path("deleted.txt")).expect("removed");
     bench.write("staged.txt", "staged\n");
-    bench.git(&["add", "staged.txt"]);
+    bench.git("add staged.txt");
     bench.write("staged.txt", "staged and changed\n");
     bench.write("untracked-in-scope.txt", "loose\n");
     bench.write("notes/untracked.txt", "my notes\n");
     std::os::unix::fs::symlink("kept.txt", bench.path("linked")).expect("a link");
-    bench.git(&["add", "linked"]);
+    bench.git("add linked");
     bench
 }
 
 fn restored(validation: &str) -> Bench {
     let bench = lived_in(validation);
     let (tree, git) = (bench.tree(), bench.git_state());
-    let said = bench.run(&["--json"]);
-    assert_eq!(
-        (said.code, reason(&said).as_str()),
-        (1, "validation_failed"),
-        "{}",
-        said.err
-    );
+    let said = bench.run("--json").exits(1);
+    assert_eq!(reason(&said), "validation_failed");
     let after = bench.tree();
     let differing: Vec<_> = tree
         .iter()
@@ -635,7 +600,7 @@ fn a_file_that_git_ignores_is_restored_when_the_patch_touched_it() {
     let bench = Bench::new(&[task.validation(&["grep -q t secret.lock && false"])]);
     bench.write("secret.lock", "s\n");
     let before = bench.tree();
-    let said = bench.run(&["--json"]);
+    let said = bench.run("--json");
     assert_eq!(reason(&said), "validation_failed");
     assert_eq!(bench.tree(), before);
 }
@@ -720,7 +685,7 @@ fn an_empty_file_is_deleted() {
         &[Task::new("a").scope(&["**"]).patches(&[&patch])],
         &[("empty.py", "")],
     );
-    let said = bench.run(&["--json"]);
+    let said = bench.run("--json");
     assert_eq!(said.code, 0, "{:?}", bench.comments("a"));
     assert!(!bench.path("empty.py").exists());
 }
@@ -751,7 +716,7 @@ fn a_plan_file_elsewhere_is_out_of_bounds() {
         &json!({"decision_log": [], "patch": patch, "validation": [], "residual_risk": "low"})
             .to_string(),
     );
-    let said = bench.run(&["--json", "plan_file=plans/p.jsonl"]);
+    let said = bench.run("--json plan_file=plans/p.jsonl");
     assert_eq!(
         reason(&said),
         "ambiguous_integration",
@@ -764,7 +729,7 @@ fn a_plan_file_elsewhere_is_out_of_bounds() {
 #[test]
 fn the_report_says_why() {
     let (_bench, said) = run_one(Task::new("a").agree(&[1, 1, 1]));
-    assert!(said.out.contains("1 of 5 agreed in vote 3"), "{}", said.out);
+    said.out_has("1 of 5 agreed in vote 3");
 }
 
 #[test]
@@ -795,16 +760,11 @@ fn a_dirty_submodule_is_left_alone() {
         &sub.display().to_string(),
         "sub",
     ]);
-    bench.git(&["commit", "-q", "-m", "sub", "sub", ".gitmodules"]);
+    bench.git("commit -q -m sub sub .gitmodules");
     std::fs::write(bench.path("sub/new.txt"), "x").expect("it works");
     let before = bench.tree();
-    let said = bench.run(&["--json"]);
-    assert_eq!(
-        (said.code, reason(&said).as_str()),
-        (1, "validation_failed"),
-        "{}",
-        said.err
-    );
+    let said = bench.run("--json").exits(1);
+    assert_eq!(reason(&said), "validation_failed");
     assert_eq!(
         (bench.tree() == before, bench.read("sub/new.txt").as_str()),
         (true, "x")

@@ -1,23 +1,24 @@
 //! `mesh invoke`: which messages start a run, and what the others are told.
 
-use crate::env::{Said, Sandbox, said};
-use crate::plan_fixture::{Bench, Task, report, selected};
+use crate::fixture::*;
 use insta::assert_snapshot;
 use std::io::Write;
 use std::process::Stdio;
 
 /// `mesh invoke` as run `R` with the recorded answers.
-fn invoke(bench: &Bench, args: &[&str]) -> Said {
-    let answers = bench.beside("answers").display().to_string();
-    let head: &[&str] = &["invoke", "--run-id", "R", "--adapter", "replay"];
-    bench.mesh(&[head, &["--answers", &answers], args].concat())
+fn invoke(bench: &Bench, args: impl Into<Args>) -> Said {
+    let head = format!(
+        "invoke --run-id R --adapter replay --answers {}",
+        bench.answers()
+    );
+    bench.mesh(Args::from(&head).and(args))
 }
 
 /// The same with the message on standard input.
-fn invoke_by_input(bench: &Bench, message: &[u8], args: &[&str]) -> Said {
-    let answers = bench.beside("answers").display().to_string();
+fn invoke_by_input(bench: &Bench, message: &[u8], args: impl Into<Args>) -> Said {
+    let answers = bench.answers();
     let head: &[&str] = &["invoke", "-", "--run-id", "R", "--adapter", "replay"];
-    let mut command = bench.command(&[head, &["--answers", &answers], args].concat());
+    let mut command = bench.command(Args::from(head).and(&["--answers", &answers]).and(args));
     command.stdin(Stdio::piped());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("mesh starts");
@@ -31,8 +32,7 @@ fn invoke_by_input(bench: &Bench, message: &[u8], args: &[&str]) -> Said {
 #[test]
 fn the_token_with_arguments_runs_tasks() {
     let bench = Bench::new(&[Task::new("a"), Task::new("b"), Task::new("c")]);
-    let said = invoke(&bench, &["Ok, tests pass. $mesh ids=c,b max_tasks=2!"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    let said = invoke(&bench, "'Ok, tests pass. $mesh ids=c,b max_tasks=2!'").exits(0);
     assert_snapshot!(said.err.lines().next().unwrap_or_default(), @"mesh_preflight mesh_run_id=R plan_file=.step/st-plan.jsonl adapter=replay ids=b overrides=ids=c+b,max_tasks=2 concurrency=5");
     let states = ["a", "b", "c"].map(|id| bench.status_of(id));
     assert_eq!(states, ["pending", "completed", "completed"]);
@@ -41,7 +41,7 @@ fn the_token_with_arguments_runs_tasks() {
 #[test]
 fn the_bare_token_runs_the_next_task() {
     let bench = Bench::new(&[Task::new("a"), Task::new("b")]);
-    let done = report(&invoke(&bench, &["--json", "$mesh"]));
+    let done = report(&invoke(&bench, "--json $mesh"));
     assert_eq!(done["mesh_run_id"], "R");
     assert_eq!(
         ["a", "b"].map(|id| bench.status_of(id)),
@@ -52,20 +52,17 @@ fn the_bare_token_runs_the_next_task() {
 #[test]
 fn a_blocked_task_is_exit_code_1_as_for_run() {
     let bench = Bench::new(&[Task::new("a").validation(&["false"])]);
-    assert_eq!(invoke(&bench, &["$mesh"]).code, 1);
+    invoke(&bench, "$mesh").exits(1);
 }
 
 #[test]
 fn the_agent_after_two_dashes() {
     let bench = Bench::new(&[Task::new("a"), Task::new("b")]);
-    let said = bench.mesh(&["invoke", "--dry-run", "$mesh ids=b", "--", "true"]);
-    assert_eq!(
-        (said.code, selected(&said).as_str()),
-        (0, "b"),
-        "{}",
-        said.err
-    );
-    assert!(said.out.starts_with("First wave: "), "{}", said.out);
+    let said = bench
+        .mesh("invoke --dry-run '$mesh ids=b' -- true")
+        .exits(0);
+    assert_eq!(selected(&said), "b");
+    said.out_starts_with("First wave: ");
     assert!(!bench.mesh_home().exists());
 }
 
@@ -75,9 +72,12 @@ fn the_message_goes_before_environment_and_mesh_yaml() {
     let bench = Bench::new(&tasks);
     bench.write("mesh.yaml", "parallel_tasks: 2\nmax_tasks: 9\n");
     let ids = |message: &str, variable: &str| {
-        let mut command = bench.command(&["invoke", "--dry-run", message, "--", "true"]);
-        command.env("MESH_PARALLEL_TASKS", variable);
-        selected(&said(command.output().expect("mesh starts")))
+        selected(
+            &bench
+                .command(&["invoke", "--dry-run", message, "--", "true"])
+                .env("MESH_PARALLEL_TASKS", variable)
+                .run_to_end(),
+        )
     };
     assert_eq!(ids("$mesh", "3"), "a,b,c");
     assert_eq!(ids("$mesh parallel_tasks=1", "3"), "a");
@@ -85,9 +85,9 @@ fn the_message_goes_before_environment_and_mesh_yaml() {
 }
 
 /// Nothing is started and nothing is written; gives what is said.
-fn not_run(message: &str, args: &[&str]) -> Said {
+fn not_run(message: &str, args: impl Into<Args>) -> Said {
     let bench = Bench::new(&[Task::new("a")]);
-    let said = invoke(&bench, &[args, &[message]].concat());
+    let said = invoke(&bench, args.into().and(&[message]));
     assert!(!bench.mesh_home().exists(), "{message:?} left a run");
     assert_eq!(bench.status_of("a"), "pending");
     said
@@ -95,40 +95,35 @@ fn not_run(message: &str, args: &[&str]) -> Said {
 
 #[test]
 fn a_request_about_the_skill_is_skipped() {
-    let said = not_run("Please review $mesh and update mesh/SKILL.md.", &[]);
-    assert_eq!(said.code, 0);
+    let said = not_run("Please review $mesh and update mesh/SKILL.md.", "").exits(0);
     assert_snapshot!(said.out, @"mesh_execution_skipped_reason=meta_request");
     assert_snapshot!(said.err, @"nothing was started: the message is about `$mesh`; `$mesh ids=st-003`, on a line of its own, runs a task");
 }
 
 #[test]
 fn an_acknowledgement_is_skipped() {
-    let said = not_run("yep, ship it", &[]);
-    assert_eq!(said.code, 0);
+    let said = not_run("yep, ship it", "").exits(0);
     assert_snapshot!(said.out, @"mesh_execution_skipped_reason=no_token");
     assert_snapshot!(said.err, @"nothing was started: the message has no `$mesh` of its own; `$mesh ids=st-003` runs a task; in a shell it stands in single quotes");
 }
 
 #[test]
 fn a_skipped_run_as_json() {
-    let said = not_run("how does $mesh work?", &["--json", "--quiet"]);
-    assert_eq!((said.code, said.err.as_str()), (0, ""));
+    let said = not_run("how does $mesh work?", "--json --quiet").exits(0);
+    assert_eq!(said.err, "");
     assert_snapshot!(said.out, @r#"{"executed":false,"skipped_reason":"meta_request"}"#);
 }
 
 #[test]
 fn a_skipped_run_needs_no_repository_and_no_plan() {
-    let said = Sandbox::new().mesh(&["invoke", "go"]);
-    assert_eq!(
-        (said.code, said.out.as_str()),
-        (0, "mesh_execution_skipped_reason=no_token\n")
-    );
+    let said = Sandbox::new().mesh("invoke go").exits(0);
+    assert_eq!(said.out, "mesh_execution_skipped_reason=no_token\n");
 }
 
 #[test]
 fn an_unknown_key_is_bad_input() {
-    let said = not_run("$mesh max_tasks=1 adapter=evil", &[]);
-    assert_eq!((said.code, said.out.as_str()), (2, ""));
+    let said = not_run("$mesh max_tasks=1 adapter=evil", "").exits(2);
+    assert_eq!(said.out, "");
     assert_snapshot!(said.err, @"
     error: `adapter` can't be set from a message
     hint: a message can set ids, plan_file, max_tasks, parallel_tasks
@@ -150,7 +145,7 @@ fn values_that_are_none_are_bad_input() {
         ("$mesh ids=--dry-run", "--dry-run"),
         ("$mesh ids=$(touch${IFS}pwned)", "$(touch${IFS}pwned"),
     ] {
-        let said = not_run(message, &[]);
+        let said = not_run(message, "");
         assert_eq!((said.code, said.out.as_str()), (2, ""), "{message}");
         assert!(said.err.contains(what), "{message}: {}", said.err);
     }
@@ -160,8 +155,7 @@ fn values_that_are_none_are_bad_input() {
 fn a_message_on_standard_input() {
     let bench = Bench::new(&[Task::new("a"), Task::new("b")]);
     let message = b"> --adapter=evil $mesh\r\n\xff\xfe\r\n- run `$mesh ids=b`, please\r\n";
-    let said = invoke_by_input(&bench, message, &[]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    invoke_by_input(&bench, message, "").exits(0);
     assert_eq!(
         ["a", "b"].map(|id| bench.status_of(id)),
         ["pending", "completed"]
@@ -171,21 +165,18 @@ fn a_message_on_standard_input() {
 #[test]
 fn a_message_without_end_is_refused() {
     let bench = Bench::new(&[Task::new("a")]);
-    let said = invoke_by_input(&bench, &vec![b'\n'; (16 << 20) + 1], &[]);
-    assert_eq!((said.code, said.out.as_str()), (2, ""));
+    let said = invoke_by_input(&bench, &vec![b'\n'; (16 << 20) + 1], "").exits(2);
+    assert_eq!(said.out, "");
     assert_snapshot!(said.err, @"error: the message is longer than 16777216 bytes");
 }
 
 #[test]
 fn a_plan_whose_name_has_a_blank() {
     let bench = Bench::new(&[Task::new("a")]);
-    bench.write("my plan.jsonl", &bench.read(crate::plan_fixture::PLAN));
+    bench.write("my plan.jsonl", &bench.read(PLAN));
     let message = "$mesh plan_file=\"my plan.jsonl\".";
-    let said = bench.mesh(&["invoke", "--dry-run", message, "--", "true"]);
-    assert_eq!(
-        (said.code, selected(&said).as_str()),
-        (0, "a"),
-        "{}",
-        said.err
-    );
+    let said = bench
+        .mesh(&["invoke", "--dry-run", message, "--", "true"])
+        .exits(0);
+    assert_eq!(selected(&said), "a");
 }

@@ -1,6 +1,6 @@
 //! `mesh learnings` through the real binary: exact records and outputs, damage, writers at once, hostile text.
 
-use crate::env::{Said, Sandbox, said};
+use crate::fixture::*;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 use std::process::Stdio;
@@ -15,18 +15,18 @@ fn repo() -> Sandbox {
     sandbox
 }
 
-fn append(sandbox: &Sandbox, args: &[&str]) -> Said {
-    sandbox.mesh(&[&["learnings", "append"], args].concat())
+fn append(sandbox: &Sandbox, args: impl Into<Args>) -> Said {
+    sandbox.mesh(Args::from("learnings append").and(args))
 }
 
-fn recall(sandbox: &Sandbox, args: &[&str]) -> Said {
-    sandbox.mesh(&[&["learnings", "recall"], args].concat())
+fn recall(sandbox: &Sandbox, args: impl Into<Args>) -> Said {
+    sandbox.mesh(Args::from("learnings recall").and(args))
 }
 
 /// Appends a learning, which has to succeed without a word on standard error.
-fn learn(sandbox: &Sandbox, learning: &str, args: &[&str]) -> Value {
-    let said = append(sandbox, &[&["--learning", learning], args].concat());
-    assert_eq!((said.code, said.err.as_str()), (0, ""), "{args:?}");
+fn learn(sandbox: &Sandbox, learning: &str, args: impl Into<Args>) -> Value {
+    let said = append(sandbox, Args::from(&["--learning", learning]).and(args)).exits(0);
+    assert_eq!(said.err, "");
     records(sandbox).pop().expect("a record")
 }
 
@@ -75,7 +75,7 @@ fn a_learning_is_one_line_with_its_context() {
     let sandbox = repo();
     sandbox.write("sub/b.txt", "staged\n");
     sandbox.write("new.txt", "staged\n");
-    sandbox.git(&["add", "sub/b.txt", "new.txt"]);
+    sandbox.git("add sub/b.txt new.txt");
     sandbox.write("a.txt", "not staged\n");
     sandbox.write("untracked.txt", "x\n");
     let said = append(&sandbox, &["--learning", " Größe \n zählt "]);
@@ -83,7 +83,7 @@ fn a_learning_is_one_line_with_its_context() {
     assert_snapshot!(redacted(&sandbox, &(said.out + &said.err)), @"appended: id=lrn-TIME-5bf6bfbf status=review_later path=WORK/.learnings.jsonl");
     assert_snapshot!(redacted(&sandbox, &sandbox.read(FILE)), @r#"{"id":"lrn-TIME-5bf6bfbf","captured_at":"TIME","status":"review_later","learning":"Größe zählt","evidence":["none_provided"],"application":"capture_follow_up_later","context":{"repo":"acme/widget","branch":"main","paths":["a.txt","new.txt","sub/b.txt"]},"source":"skill:learnings","fingerprint":"5bf6bfbf7b27b1f6"}"#);
     assert!(sandbox.read(FILE).ends_with("}\n"));
-    let untracked = sandbox.git(&["status", "--porcelain"]);
+    let untracked = sandbox.git("status --porcelain");
     assert_eq!(
         untracked, " M a.txt\nA  new.txt\nM  sub/b.txt\n?? .learnings.jsonl\n?? untracked.txt\n",
         "no file beside it"
@@ -128,25 +128,24 @@ fn everything_that_is_given_stands_in_the_record() {
 #[test]
 fn the_file_stands_at_the_root_of_the_repository() {
     let sandbox = repo();
-    learn(&sandbox, "one", &["-C", "sub"]);
-    learn(&sandbox, "two", &[]);
+    learn(&sandbox, "one", "-C sub");
+    learn(&sandbox, "two", "");
     assert_eq!(records(&sandbox).len(), 2);
     let path = ["--path", "b.jsonl", "-C", "sub"];
-    let said = append(&sandbox, &[&["--learning", "three"], &path[..]].concat());
-    assert_eq!(said.code, 0, "{}", said.err);
+    append(&sandbox, Args::from("--learning three").and(&path[..])).exits(0);
     assert_eq!(sandbox.read("sub/b.jsonl").lines().count(), 1);
-    let found = sandbox.mesh(&["learnings", "--path", "sub/b.jsonl", "recall"]);
-    assert!(found.out.contains("\n  three\n"), "{}", found.out);
+    let found = sandbox.mesh("learnings --path sub/b.jsonl recall");
+    found.out_has("\n  three\n");
     assert_eq!(records(&sandbox).len(), 2);
 }
 
 #[test]
 fn a_tracked_learnings_file_is_not_among_the_changed_ones() {
     let sandbox = repo();
-    learn(&sandbox, "one", &[]);
+    learn(&sandbox, "one", "");
     sandbox.git(&["add", FILE]);
     sandbox.write("a.txt", "changed\n");
-    let record = learn(&sandbox, "two", &["-C", "sub"]);
+    let record = learn(&sandbox, "two", "-C sub");
     assert_eq!(record["context"]["paths"], json!(["a.txt"]));
 }
 
@@ -155,23 +154,23 @@ fn no_record_names_more_than_200_files() {
     let files: Vec<String> = (0..250).map(|n| format!("f{n:03}")).collect();
     let sandbox = Sandbox::with_repo(&[]);
     files.iter().for_each(|file| sandbox.write(file, ""));
-    sandbox.git(&["add", "--all"]);
-    let record = learn(&sandbox, "many", &[]);
+    sandbox.git("add --all");
+    let record = learn(&sandbox, "many", "");
     assert_eq!(record["context"]["paths"], json!(files[..200]));
 }
 
 #[test]
 fn without_origin_branch_or_repository_the_rest_is_written() {
     let sandbox = Sandbox::new();
-    let record = learn(&sandbox, "outside", &["-C", "../work/."]);
+    let record = learn(&sandbox, "outside", "-C ../work/.");
     let outside = json!({"repo": "work", "branch": "", "paths": []});
     assert_eq!(record["context"], outside);
-    sandbox.git(&["init", "--quiet", "--initial-branch=unborn"]);
-    let record = learn(&sandbox, "no commit", &[]);
+    sandbox.git("init --quiet --initial-branch=unborn");
+    let record = learn(&sandbox, "no commit", "");
     assert_eq!(record["context"]["branch"], "unborn");
-    sandbox.git(&["commit", "--quiet", "--allow-empty", "-m", "start"]);
-    sandbox.git(&["checkout", "--quiet", "--detach"]);
-    let record = learn(&sandbox, "detached", &[]);
+    sandbox.git("commit --quiet --allow-empty -m start");
+    sandbox.git("checkout --quiet --detach");
+    let record = learn(&sandbox, "detached", "");
     assert_eq!(record["context"], outside);
 }
 
@@ -179,18 +178,14 @@ fn without_origin_branch_or_repository_the_rest_is_written() {
 fn without_git_nothing_is_written_to_a_wrong_place() {
     let sandbox = repo();
     let said = sandbox
-        .command(&["learnings", "append", "--learning", "x", "-C", "sub"])
+        .command("learnings append --learning x -C sub")
         .env("PATH", "/nonexistent")
         .output()
         .map(said)
-        .expect("mesh starts");
-    assert_eq!(said.code, 2);
-    assert!(
-        said.err.starts_with(
-            "error: cannot find out where the learning belongs\n  caused by: git could not be run\n"
-        ),
-        "{}",
-        said.err
+        .expect("mesh starts")
+        .exits(2);
+    said.err_starts_with(
+        "error: cannot find out where the learning belongs\n  caused by: git could not be run\n",
     );
     assert!(!sandbox.path("sub/.learnings.jsonl").exists());
 }
@@ -200,21 +195,21 @@ fn without_git_nothing_is_written_to_a_wrong_place() {
 #[test]
 fn the_same_learning_is_skipped_unless_allowed() {
     let sandbox = repo();
-    let first = learn(&sandbox, "Run it first", &["--status", "do_more"]);
+    let first = learn(&sandbox, "Run it first", "--status do_more");
     let before = sandbox.read(FILE);
     let again = ["--learning", " run IT\tfirst", "--status", "Do-More"];
-    let said = append(&sandbox, &again);
-    assert_eq!((said.code, said.out.as_str()), (0, ""));
+    let said = append(&sandbox, &again).exits(0);
+    assert_eq!(said.out, "");
     assert_snapshot!(redacted(&sandbox, &said.err), @"duplicate-skip: fingerprint=e7aef7c59922d17b existing_id=lrn-TIME-e7aef7c5 path=WORK/.learnings.jsonl");
     assert_eq!(sandbox.read(FILE), before);
-    let quiet = append(&sandbox, &[&again[..], &["-q"]].concat());
-    assert_eq!((quiet.code, quiet.out + &quiet.err), (0, String::new()));
-    let second = learn(&sandbox, "run it first", &["--status", "do_less"]);
+    let quiet = append(&sandbox, Args::from(&again[..]).and("-q")).exits(0);
+    assert_eq!(quiet.out + &quiet.err, String::new());
+    let second = learn(&sandbox, "run it first", "--status do_less");
     assert_ne!(first["fingerprint"], second["fingerprint"]);
     let third = learn(
         &sandbox,
         "run it first",
-        &["--status", "do_more", "--allow-duplicate"],
+        "--status do_more --allow-duplicate",
     );
     assert_eq!(first["fingerprint"], third["fingerprint"]);
     assert_eq!(records(&sandbox).len(), 3);
@@ -223,14 +218,14 @@ fn the_same_learning_is_skipped_unless_allowed() {
 #[test]
 fn an_empty_learning_is_refused_with_one_and_bad_usage_with_two() {
     let sandbox = repo();
-    let said = append(&sandbox, &["--learning", " \n\t"]);
-    assert_eq!((said.code, said.out.as_str()), (1, ""));
+    let said = append(&sandbox, &["--learning", " \n\t"]).exits(1);
+    assert_eq!(said.out, "");
     assert_snapshot!(said.err, @r"
     error: learning is empty
     hint: say in a sentence what was learned: --learning TEXT
     ");
-    assert_eq!(append(&sandbox, &[]).code, 2);
-    assert_eq!(recall(&sandbox, &["--limit", "0"]).code, 2);
+    append(&sandbox, "").exits(2);
+    recall(&sandbox, "--limit 0").exits(2);
     assert!(!sandbox.path(FILE).exists());
 }
 
@@ -253,8 +248,7 @@ fn what_is_no_file_is_refused_and_not_waited_for() {
             );
         }
     }
-    let said = append(&sandbox, &["--learning", "x", "--path", "no where/l.jsonl"]);
-    assert_eq!(said.code, 2);
+    let said = append(&sandbox, "--learning x --path 'no where/l.jsonl'").exits(2);
     assert_snapshot!(said.err.replace(&work, "WORK"), @r"
     error: cannot open `WORK/no where/l.jsonl`
       caused by: No such file or directory (os error 2)
@@ -267,7 +261,7 @@ fn what_is_no_file_is_refused_and_not_waited_for() {
 #[test]
 fn a_line_that_a_kill_cut_short_is_named_and_kept() {
     let sandbox = repo();
-    learn(&sandbox, "first", &[]);
+    learn(&sandbox, "first", "");
     // The kernel ends the process in the middle of its write, where the file would get larger than the limit.
     let long = "long ".repeat(1000);
     let killed = std::process::Command::new("sh")
@@ -284,16 +278,12 @@ fn a_line_that_a_kill_cut_short_is_named_and_kept() {
     assert_eq!(lines.len(), 2, "the write had begun");
     assert!(lines[1].starts_with("{\"id\":") && !torn.ends_with('\n'));
 
-    let said = append(&sandbox, &["--learning", "third"]);
-    assert_eq!(said.code, 0);
+    let said = append(&sandbox, "--learning third").exits(0);
     assert_snapshot!(redacted(&sandbox, &said.err), @"warning: `WORK/.learnings.jsonl`, line 2: torn off, no line end; kept and skipped");
     let mended = sandbox.read(FILE);
-    assert!(
-        mended.starts_with(&format!("{torn}\n{{\"id\":")),
-        "{mended}"
-    );
-    let said = recall(&sandbox, &["--json"]);
-    assert!(said.err.contains(", line 2, column "), "{}", said.err);
+    assert_starts_with(&mended, &format!("{torn}\n{{\"id\":"));
+    let said = recall(&sandbox, "--json");
+    said.err_has(", line 2, column ");
     assert_eq!(learnings(&said.out), ["third", "first"]);
 }
 
@@ -312,16 +302,16 @@ fn a_torn_last_line_is_named_by_recall_and_a_whole_one_is_no_damage() {
     let whole = line("a", "do_more", "whole");
     let torn = &whole[..whole.len() / 2];
     sandbox.write(FILE, &format!("{whole}{torn}"));
-    let said = recall(&sandbox, &["--json"]);
+    let said = recall(&sandbox, "--json");
     assert_eq!(learnings(&said.out), ["whole"]);
     assert_snapshot!(redacted(&sandbox, &said.err), @"warning: `WORK/.learnings.jsonl`, line 2: torn off, no line end; kept and skipped");
 
     sandbox.write(FILE, whole.trim_end());
-    let said = append(&sandbox, &["--learning", "next"]);
-    assert_eq!((said.code, said.err.as_str()), (0, ""));
+    let said = append(&sandbox, "--learning next").exits(0);
+    assert_eq!(said.err, "");
     assert!(sandbox.read(FILE).starts_with(&format!("{whole}{{")));
-    let said = append(&sandbox, &["--learning", "Whole", "--status", "do_more"]);
-    assert!(said.err.contains("existing_id=a"), "{}", said.err);
+    let said = append(&sandbox, "--learning Whole --status do_more");
+    said.err_has("existing_id=a");
 }
 
 #[test]
@@ -331,8 +321,8 @@ fn bad_lines_are_named_skipped_and_kept() {
     bytes.extend(line("a", "do_more", "good").bytes());
     bytes.extend(b"{\"status\":\"x\"}\n{}\n{}\n{}\n");
     std::fs::write(sandbox.path(FILE), &bytes).expect("written");
-    let said = append(&sandbox, &["--learning", "GOOD", "--status", "do_more"]);
-    assert_eq!((said.code, said.out.as_str()), (0, ""));
+    let said = append(&sandbox, "--learning GOOD --status do_more").exits(0);
+    assert_eq!(said.out, "");
     assert_snapshot!(redacted(&sandbox, &said.err), @r"
     warning: `WORK/.learnings.jsonl`, line 1, column 2: not JSON; kept and skipped
     warning: `WORK/.learnings.jsonl`, line 2: no object with a `learning`; kept and skipped
@@ -342,11 +332,10 @@ fn bad_lines_are_named_skipped_and_kept() {
     warning: `WORK/.learnings.jsonl`: 2 more such lines
     duplicate-skip: fingerprint=90cfcc49d89f951b existing_id=a path=WORK/.learnings.jsonl
     ");
-    let said = append(&sandbox, &["--learning", "other"]);
-    assert_eq!(said.code, 0);
+    append(&sandbox, "--learning other").exits(0);
     let after = std::fs::read(sandbox.path(FILE)).expect("readable");
     assert!(after.starts_with(&bytes), "nothing is removed");
-    assert_eq!(learnings(&recall(&sandbox, &["--json"]).out).len(), 2);
+    assert_eq!(learnings(&recall(&sandbox, "--json").out).len(), 2);
 }
 
 // Writers at once.
@@ -360,8 +349,8 @@ fn eight_writers_at_once_lose_nothing() {
             scope.spawn(move || {
                 for n in 0..12 {
                     let learning = format!("writer {writer} learning {n}");
-                    let said = append(sandbox, &["--learning", &learning]);
-                    assert_eq!((said.code, said.err.as_str()), (0, ""));
+                    let said = append(sandbox, &["--learning", &learning]).exits(0);
+                    assert_eq!(said.err, "");
                 }
             });
         }
@@ -381,7 +370,7 @@ fn eight_writers_of_one_learning_write_it_once() {
     let sandbox = Sandbox::new();
     let said: Vec<Said> = std::thread::scope(|scope| {
         let writers: Vec<_> = (0..8)
-            .map(|_| scope.spawn(|| append(&sandbox, &["--learning", "the same"])))
+            .map(|_| scope.spawn(|| append(&sandbox, "--learning 'the same'")))
             .collect();
         let said = writers.into_iter().map(|writer| writer.join());
         said.map(|said| said.expect("no panic")).collect()
@@ -399,7 +388,7 @@ fn every_name_of_a_file_is_the_same_file() {
     sandbox.write("notes/real.jsonl", "");
     let link = sandbox.path(FILE);
     std::os::unix::fs::symlink("notes/real.jsonl", &link).expect("a link");
-    learn(&sandbox, "through the link", &[]);
+    learn(&sandbox, "through the link", "");
     assert!(link.is_symlink());
     assert_eq!(sandbox.read("notes/real.jsonl").lines().count(), 1);
 }
@@ -425,8 +414,8 @@ fn with_learnings() -> Sandbox {
 #[test]
 fn what_is_found_reads_well_at_80_columns() {
     let sandbox = with_learnings();
-    let said = recall(&sandbox, &["--query", "Which TEST of the parser?"]);
-    assert_eq!((said.code, said.err.as_str()), (0, ""));
+    let said = recall(&sandbox, "--query 'Which TEST of the parser?'").exits(0);
+    assert_eq!(said.err, "");
     assert_snapshot!(said.out, @r"
     lrn-2  do_more  2020-02-03
       Run the focused test of the parser before the whole suite, because the whole
@@ -467,8 +456,8 @@ fn five_are_shown_unless_another_number_is_asked_for() {
     let sandbox = Sandbox::new();
     let text: String = (0..9).map(|n| line(&format!("l{n}"), "s", "x")).collect();
     sandbox.write(FILE, &text);
-    assert_eq!(learnings(&recall(&sandbox, &["--json"]).out).len(), 5);
-    let nine = recall(&sandbox, &["--json", "--limit", "99"]);
+    assert_eq!(learnings(&recall(&sandbox, "--json").out).len(), 5);
+    let nine = recall(&sandbox, "--json --limit 99");
     assert_eq!(learnings(&nine.out).len(), 9);
 }
 
@@ -477,40 +466,34 @@ fn json_has_the_records_as_they_stand_with_score_and_words() {
     let sandbox = with_learnings();
     let said = recall(
         &sandbox,
-        &[
-            "--query",
-            "parser network",
-            "--json",
-            "--status",
-            "codify_now",
-        ],
+        "--query 'parser network' --json --status codify_now",
     );
     assert_snapshot!(said.out, @r#"{"learnings":[{"id":"lrn-3","captured_at":"2020-01-02T03:04:05Z","status":"codify_now","learning":"Parser tests need no network","score":0.75,"matched":["parser","network"],"superseded_by":"lrn-4"}]}"#);
-    let said = recall(&sandbox, &["--query", "minutes", "--json"]);
-    assert!(said.out.contains(r#""new":1.50,"score":"#), "{}", said.out);
+    let said = recall(&sandbox, "--query minutes --json");
+    said.out_has(r#""new":1.50,"score":"#);
 }
 
 #[test]
 fn nothing_found_is_said_and_no_failure() {
     let sandbox = with_learnings();
-    let said = recall(&sandbox, &["--query", "zebra"]);
-    assert_eq!((said.code, said.out.as_str()), (0, ""));
+    let said = recall(&sandbox, "--query zebra").exits(0);
+    assert_eq!(said.out, "");
     assert_snapshot!(redacted(&sandbox, &said.err), @"nothing found; WORK/.learnings.jsonl has 4 learnings");
-    let said = recall(&sandbox, &["--query", "zebra", "--json"]);
-    assert_eq!((said.code, said.out.as_str()), (0, "{\"learnings\":[]}\n"));
+    let said = recall(&sandbox, "--query zebra --json").exits(0);
+    assert_eq!(said.out, "{\"learnings\":[]}\n");
     for nothing in ["", "  ", "?!"] {
-        let said = recall(&sandbox, &["--query", nothing]);
-        assert_eq!((said.code, said.out.as_str()), (0, ""));
+        let said = recall(&sandbox, &["--query", nothing]).exits(0);
+        assert_eq!(said.out, "");
         assert_eq!(
             redacted(&sandbox, &said.err),
             "nothing found: there is no word in the query; leave --query out to see what WORK/.learnings.jsonl has\n"
         );
-        let said = recall(&sandbox, &["--query", nothing, "--json"]);
-        assert_eq!((said.code, said.out.as_str()), (0, "{\"learnings\":[]}\n"));
+        let said = recall(&sandbox, &["--query", nothing, "--json"]).exits(0);
+        assert_eq!(said.out, "{\"learnings\":[]}\n");
     }
     let empty = Sandbox::new();
-    let said = recall(&empty, &[]);
-    assert_eq!((said.code, said.out.as_str()), (0, ""));
+    let said = recall(&empty, "").exits(0);
+    assert_eq!(said.out, "");
     assert_snapshot!(redacted(&empty, &said.err), @"no learnings in WORK/.learnings.jsonl");
     assert!(!empty.path(FILE).exists(), "asking makes no file");
 }
@@ -518,12 +501,11 @@ fn nothing_found_is_said_and_no_failure() {
 #[test]
 fn append_answers_in_json_too() {
     let sandbox = Sandbox::new();
-    let args = ["--learning", "x", "--json"];
-    let said = append(&sandbox, &args);
+    let args = "--learning x --json";
+    let said = append(&sandbox, args);
     assert_snapshot!(redacted(&sandbox, &said.out), @r#"{"appended":true,"id":"lrn-TIME-76bffc5e","status":"review_later","fingerprint":"76bffc5ebf6aeecb","path":"WORK/.learnings.jsonl"}"#);
-    let said = append(&sandbox, &args);
-    assert_eq!(said.code, 0);
-    assert!(said.err.starts_with("duplicate-skip: "), "{}", said.err);
+    let said = append(&sandbox, args).exits(0);
+    said.err_starts_with("duplicate-skip: ");
     assert_snapshot!(redacted(&sandbox, &said.out), @r#"{"appended":false,"fingerprint":"76bffc5ebf6aeecb","existing_id":"lrn-TIME-76bffc5e","path":"WORK/.learnings.jsonl"}"#);
 }
 
@@ -538,17 +520,13 @@ fn what_a_record_says_moves_no_cursor() {
     let other = json!({"id": hostile, "learning": "y", "supersedes_id": hostile});
     let bad = format!("{hostile}\n");
     sandbox.write(FILE, &format!("{record}\n{other}\n{bad}"));
-    let duplicate = append(&sandbox, &["--learning", "y", "--status", "review later"]);
-    assert!(
-        duplicate.err.contains("duplicate-skip"),
-        "{}",
-        duplicate.err
-    );
+    let duplicate = append(&sandbox, "--learning y --status 'review later'");
+    duplicate.err_has("duplicate-skip");
     for said in [
-        recall(&sandbox, &[]),
-        recall(&sandbox, &["--query", "31m"]),
-        recall(&sandbox, &["--json"]),
-        append(&sandbox, &["--learning", "y", "--json"]),
+        recall(&sandbox, ""),
+        recall(&sandbox, "--query 31m"),
+        recall(&sandbox, "--json"),
+        append(&sandbox, "--learning y --json"),
         duplicate,
     ] {
         let text = said.out + &said.err;
@@ -561,8 +539,8 @@ fn what_a_record_says_moves_no_cursor() {
 #[test]
 fn colour_is_only_decoration() {
     let sandbox = with_learnings();
-    let plain = recall(&sandbox, &[]).out;
-    let coloured = recall(&sandbox, &["--color", "always"]).out;
+    let plain = recall(&sandbox, "").out;
+    let coloured = recall(&sandbox, "--color always").out;
     assert!(coloured.starts_with("\x1b[1;36mlrn-4  codify_now  2020-03-01\x1b[0m\n"));
     assert_eq!(
         coloured.replace("\x1b[1;36m", "").replace("\x1b[0m", ""),
@@ -580,8 +558,10 @@ fn nobody_reading_is_a_quiet_success() {
     ] {
         let (reader, writer) = std::io::pipe().expect("a pipe");
         drop(reader);
-        let mut mesh = sandbox.command(&[&["learnings"], args].concat());
-        let said = said(mesh.stdout(writer).output().expect("mesh starts"));
+        let said = sandbox
+            .command(Args::from("learnings").and(args))
+            .stdout(writer)
+            .run_to_end();
         assert_eq!((said.code, said.err.as_str()), (0, ""), "{args:?}");
     }
     assert_eq!(records(&sandbox).len(), 5);

@@ -1,7 +1,7 @@
 //! The README and the pages of `docs/` say what is so: links lead somewhere, options exist, the quick starts run, and errors
 //! are quoted as they are.
 
-use crate::env::{Said, Sandbox, said};
+use crate::fixture::*;
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -136,7 +136,7 @@ fn commands(help: &str) -> Vec<String> {
 }
 
 fn add_options_of(sandbox: &Sandbox, path: &[&str], found: &mut BTreeSet<String>) {
-    let said = sandbox.mesh(&[path, &["--help"]].concat());
+    let said = sandbox.mesh(Args::from(path).and("--help"));
     assert_eq!(said.code, 0, "{path:?}: {}", said.err);
     found.extend(options(&said.out));
     for command in commands(&said.out) {
@@ -236,9 +236,9 @@ fn the_quick_start_with_a_plan_does_what_it_says() {
         let mode = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(sandbox.path(script), mode).expect("executable");
     }
-    sandbox.git(&["init", "--quiet"]);
-    sandbox.git(&["add", "--all"]);
-    sandbox.git(&["commit", "--quiet", "-m", "start"]);
+    sandbox.git("init --quiet");
+    sandbox.git("add --all");
+    sandbox.git("commit --quiet -m start");
     for line in &lines {
         in_a_shell(&sandbox, line);
     }

@@ -1,6 +1,6 @@
 //! Plan files that git merged line by line: `mesh st doctor` says so, and its repair keeps what both branches did.
 
-use crate::env::{Said, Sandbox};
+use crate::fixture::*;
 
 const PLAN: &str = ".step/st-plan.jsonl";
 
@@ -27,16 +27,16 @@ fn merged(common: &[&str], ours: &[&str], theirs: &[&str]) -> Sandbox {
     let sandbox = Sandbox::with_repo(&[(".gitattributes", "*.jsonl merge=union\n")]);
     let work = |lines: &[&str], branch: &str| {
         lines.iter().for_each(|line| drop(ok(&sandbox, line)));
-        sandbox.git(&["add", "--all"]);
+        sandbox.git("add --all");
         sandbox.git(&["commit", "--quiet", "--allow-empty", "-m", branch]);
     };
     ok(&sandbox, "init");
     work(common, "common");
-    sandbox.git(&["checkout", "--quiet", "-b", "other"]);
+    sandbox.git("checkout --quiet -b other");
     work(theirs, "theirs");
-    sandbox.git(&["checkout", "--quiet", "main"]);
+    sandbox.git("checkout --quiet main");
     work(ours, "ours");
-    sandbox.git(&["merge", "--quiet", "-m", "merged", "other"]);
+    sandbox.git("merge --quiet -m merged other");
     assert_eq!(
         sandbox.read(PLAN).lines().count(),
         4,
@@ -106,31 +106,15 @@ fn what_both_branches_did_is_kept_with_and_without_the_ancestor() {
             assert!(said.err.contains("mesh st doctor"), "{line}: {}", said.err);
         }
         let before = sandbox.read(PLAN);
-        let said = st(sandbox, "doctor");
-        assert_eq!(said.code, 2);
-        assert!(
-            said.out.contains("has 2 histories, records "),
-            "{}",
-            said.out
-        );
-        assert!(
-            said.out.contains("status of 'st-001' is `completed`"),
-            "{}",
-            said.out
-        );
-        assert!(
-            said.err.contains("hint: mesh st doctor shows"),
-            "{}",
-            said.err
-        );
+        let said = st(sandbox, "doctor").exits(2);
+        said.out_has("has 2 histories, records ");
+        said.out_has("status of 'st-001' is `completed`");
+        said.err_has("hint: mesh st doctor shows");
         assert_eq!(sandbox.read(PLAN), before);
 
         let out = ok(sandbox, "doctor --repair-seq");
         assert!(out.contains("'ours' is only in records"), "{out}");
-        assert!(
-            out.contains("\nrepaired seq contract via checkpoint seq "),
-            "{out}"
-        );
+        assert_contains(&out, "\nrepaired seq contract via checkpoint seq ");
         let mut all: Vec<String> = statuses(sandbox).split(' ').map(str::to_owned).collect();
         all.sort();
         assert_eq!(
@@ -203,8 +187,7 @@ fn a_contradiction_is_named_and_decided_only_by_force() {
     );
     let before = sandbox.read(PLAN);
     for line in ["doctor", "doctor --repair-seq"] {
-        let said = st(&sandbox, line);
-        assert_eq!(said.code, 2);
+        let said = st(&sandbox, line).exits(2);
         for named in [
             "3 conflicts between records ",
             "'st-004' is `",
@@ -259,15 +242,9 @@ fn what_breaks_a_rule_only_together_is_a_contradiction_too() {
             "set-deps --id st-001 --deps st-002",
         ],
     );
-    let said = st(&sandbox, "doctor --repair-seq");
-    assert_eq!(said.code, 2);
-    assert!(said.err.contains("make a ring: "), "{}", said.err);
-    assert!(
-        said.err
-            .contains("'st-003' is completed on one side, and depends on "),
-        "{}",
-        said.err
-    );
+    let said = st(&sandbox, "doctor --repair-seq").exits(2);
+    said.err_has("make a ring: ");
+    said.err_has("'st-003' is completed on one side, and depends on ");
     let out = ok(&sandbox, "doctor --repair-seq --force");
     assert!(out.contains("- conflict: 'st-003' is completed"), "{out}");
     ok(&sandbox, "show");
@@ -283,14 +260,8 @@ fn what_breaks_a_rule_only_together_is_a_contradiction_too() {
         &["set-status --id st-001 --status doing"],
         &["set-status --id st-002 --status doing"],
     );
-    let said = st(&sandbox, "doctor --repair-seq");
-    assert_eq!(said.code, 2);
-    assert!(
-        said.err
-            .contains("multiple in_progress items found: st-001, st-002"),
-        "{}",
-        said.err
-    );
+    let said = st(&sandbox, "doctor --repair-seq").exits(2);
+    said.err_has("multiple in_progress items found: st-001, st-002");
     ok(&sandbox, "doctor --repair-seq --allow-multiple-in-progress");
     assert_eq!(
         statuses(&sandbox),
@@ -420,16 +391,8 @@ fn events_of_two_branches_behind_one_checkpoint_are_told_apart() {
         event(8, r#""op":"remove","id":"z""#),
     ]);
     let said = st(&sandbox, "doctor");
-    assert!(
-        said.out.starts_with("seq contract invalid: "),
-        "{}",
-        said.out
-    );
-    assert!(
-        said.out.contains("has 2 histories, records 1-3"),
-        "{}",
-        said.out
-    );
+    said.out_starts_with("seq contract invalid: ");
+    said.out_has("has 2 histories, records 1-3");
     ok(&sandbox, "doctor --repair-seq");
     assert_eq!(statuses(&sandbox), "a:completed b:pending c:blocked");
 
@@ -438,14 +401,8 @@ fn events_of_two_branches_behind_one_checkpoint_are_told_apart() {
         event(6, &set("a", "done")),
         event(6, &set("a", "blocked")),
     ]);
-    let said = st(&sandbox, "doctor --repair-seq");
-    assert_eq!(said.code, 2);
-    assert!(
-        said.err
-            .contains("status of 'a' is `completed` in records 1-2"),
-        "{}",
-        said.err
-    );
+    let said = st(&sandbox, "doctor --repair-seq").exits(2);
+    said.err_has("status of 'a' is `completed` in records 1-2");
 }
 
 #[test]
@@ -507,13 +464,8 @@ fn fields_of_records_that_differ_are_named() {
     };
     let sandbox = Sandbox::new();
     sandbox.write(PLAN, &format!("{}\n{}\n", pair(4, "a"), pair(5, "b")));
-    let said = st(&sandbox, "doctor --repair-seq");
-    assert_eq!(said.code, 2);
-    assert!(
-        said.err.contains("the records' field `graph` differs"),
-        "{}",
-        said.err
-    );
+    let said = st(&sandbox, "doctor --repair-seq").exits(2);
+    said.err_has("the records' field `graph` differs");
     ok(&sandbox, "doctor --repair-seq --force");
     assert!(sandbox.read(PLAN).contains(r#""graph":{"of":"b"}"#));
     assert_eq!(statuses(&sandbox), "a:pending b:pending");
@@ -557,21 +509,10 @@ fn conflict_markers_are_named_with_their_line_by_every_command() {
             let said = st(&sandbox, command);
             assert_eq!(said.code, 2, "{command}");
             assert!(said.err.starts_with(&message), "{command}: {}", said.err);
-            assert!(
-                said.err
-                    .contains("\nhint: take the lines out that begin with <<<<<<<"),
-                "{}",
-                said.err
-            );
+            said.err_has("\nhint: take the lines out that begin with <<<<<<<");
         }
-        let said = sandbox.mesh(&["doctor", "--", "/bin/sh"]);
-        assert_eq!(said.code, 1);
-        assert!(
-            said.out
-                .contains("FAIL plan         git conflict marker at line 2"),
-            "{}",
-            said.out
-        );
+        let said = sandbox.mesh("doctor -- /bin/sh").exits(1);
+        said.out_has("FAIL plan         git conflict marker at line 2");
     }
     // An earlier record that is broken does not hide it.
     sandbox.write(PLAN, &format!("{{\n{event}\n=======\n{checkpoint}"));
@@ -583,12 +524,7 @@ fn conflict_markers_are_named_with_their_line_by_every_command() {
     sandbox.write(PLAN, &plan);
     sandbox.write("in.json", "{\n<<<<<<< HEAD\n\"items\":[]\n}");
     let said = st(&sandbox, "import-plan --input in.json");
-    assert!(
-        said.err
-            .starts_with("error: git conflict marker at line 2: `<<<<<<< HEAD`\n"),
-        "{}",
-        said.err
-    );
+    said.err_starts_with("error: git conflict marker at line 2: `<<<<<<< HEAD`\n");
 }
 
 #[test]
@@ -598,17 +534,12 @@ fn the_doctor_of_runs_reports_a_merged_plan() {
         &["add --step 'Ours'"],
         &["add --id t --step 'Theirs'"],
     );
-    let said = sandbox.mesh(&["doctor", "--", "/bin/sh"]);
-    assert_eq!(said.code, 1);
-    assert!(said.out.contains("FAIL plan "), "{}", said.out);
+    let said = sandbox.mesh("doctor -- /bin/sh").exits(1);
+    said.out_has("FAIL plan ");
     assert!(
         said.out.contains("histories") || said.out.contains("seq contract invalid"),
         "{}",
         said.out
     );
-    assert!(
-        said.out.contains("mesh st doctor --repair-seq"),
-        "{}",
-        said.out
-    );
+    said.out_has("mesh st doctor --repair-seq");
 }

@@ -1,7 +1,6 @@
 //! `mesh resume`: a run that was killed at any event of its ledger ends as if it had not been.
 
-use crate::env::{Said, Sandbox, wait_for, without_learning_times};
-use crate::plan_fixture::{Bench, PLAN, Task, report};
+use crate::fixture::*;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
@@ -81,15 +80,9 @@ fn nothing_ran_twice(events: &[(String, Value)]) {
     }
 }
 
-fn run_until(bench: &Bench, wish: &str) -> Option<i32> {
-    let answers = bench.beside("answers").display().to_string();
-    let head: &[&str] = &["run", "--run-id", "R", "--adapter", "replay"];
-    let mut command = bench.command(&[head, &["--answers", &answers], &RUN].concat());
-    let output = command
-        .env("MESH_FAULT_KILL", wish)
-        .output()
-        .expect("mesh starts");
-    output.status.signal()
+fn run_until(bench: &Bench, fault: &str) -> Option<i32> {
+    let code = bench.run_with_kill(&RUN, fault).code;
+    Some(code).filter(|code| *code > 128).map(|code| code - 128)
 }
 
 /// Kills the run at every fourth event, beginning with `first`.
@@ -112,7 +105,7 @@ fn killed_at(side: &str, first: usize) {
         let bench = two_tasks();
         let git = bench.git_state();
         assert_eq!(run_until(&bench, &wish), Some(9), "{wish}");
-        let said = bench.mesh(&["resume", "R", "--json"]);
+        let said = bench.mesh("resume R --json");
         assert_eq!(said.code, 1, "{wish}: {}", said.err);
         assert_eq!(outcome(&bench, &said), expected, "{wish}");
         assert_eq!(bench.git_state(), git, "{wish}");
@@ -146,31 +139,25 @@ fn a_run_that_was_killed_before_its_first_event_never_began() {
     let bench = two_tasks();
     let before = (bench.tree(), bench.read(PLAN));
     assert_eq!(run_until(&bench, "before:1"), Some(9));
-    let said = bench.mesh(&["resume", "R"]);
-    assert_eq!(said.code, 2);
-    assert!(
-        said.err
-            .contains("its ledger is empty: it was ended before it began"),
-        "{}",
-        said.err
-    );
+    let said = bench.mesh("resume R").exits(2);
+    said.err_has("its ledger is empty: it was ended before it began");
     assert_eq!((bench.tree(), bench.read(PLAN)), before);
-    assert_eq!(bench.mesh(&["runs", "list"]).code, 0);
+    bench.mesh("runs list").exits(0);
 }
 
 /// Two tasks whose waves are under way at once; which event is which differs from run to run.
 fn killed_while_rolling(side: &str) {
-    let args = ["max_tasks=2", "parallel_tasks=2"];
+    let args = "max_tasks=2 parallel_tasks=2";
     for point in (3..75).step_by(9) {
         let bench = Bench::new(&[Task::new("a"), Task::new("b")]);
-        let answers = bench.beside("answers").display().to_string();
+        let answers = bench.answers();
         let head: &[&str] = &["run", "--run-id", "R", "--adapter", "replay"];
-        let mut command = bench.command(&[head, &["--answers", &answers], &args].concat());
+        let mut command = bench.command(Args::from(head).and(&["--answers", &answers]).and(args));
         let wish = format!("{side}:{point}");
         command.env("MESH_FAULT_KILL", &wish);
         let output = command.output().expect("mesh starts");
         assert_eq!(output.status.signal(), Some(9), "{wish}");
-        let said = bench.mesh(&["resume", "R"]);
+        let said = bench.mesh("resume R");
         assert_eq!(said.code, 0, "{wish}: {}", said.err);
         assert_eq!(bench.read("a.txt") + &bench.read("b.txt"), "new\nnew\n");
         let comments = ["a", "b"].map(|id| (bench.status_of(id), bench.comments(id).len()));
@@ -205,14 +192,14 @@ fn killed_twice_in_the_same_integration() {
         + 1;
     let bench = two_tasks();
     assert_eq!(run_until(&bench, &format!("before:{at}")), Some(9));
-    let mut again = bench.command(&["resume", "R"]);
+    let mut again = bench.command("resume R");
     let again = again
         .env("MESH_FAULT_KILL", format!("before:{}", at + 3))
         .output()
         .expect("mesh starts");
     assert_eq!(again.status.signal(), Some(9));
-    let said = bench.mesh(&["resume", "R", "--json"]);
-    assert_eq!((said.code, outcome(&bench, &said)), (1, expected));
+    let said = bench.mesh("resume R --json").exits(1);
+    assert_eq!(outcome(&bench, &said), expected);
 }
 
 // The same over the demo.
@@ -229,9 +216,7 @@ impl Demo {
     }
 
     fn run(&self, wish: &str) -> std::process::Output {
-        let mut command = self
-            .sandbox
-            .command(&["demo", "--dir", "demo", "--run-id", "R", "--json"]);
+        let mut command = self.sandbox.command("demo --dir demo --run-id R --json");
         command
             .env("MESH_FAULT_KILL", wish)
             .output()
@@ -282,7 +267,7 @@ fn demo_killed(side: &str, points: [usize; 6]) {
         let wish = format!("{side}:{point}");
         let demo = Demo::new();
         assert_eq!(demo.run(&wish).status.signal(), Some(9), "{wish}");
-        let said = demo.sandbox.mesh(&["resume", "R", "--json"]);
+        let said = demo.sandbox.mesh("resume R --json");
         assert_eq!(said.code, 1, "{wish}: {}", said.err);
         assert_eq!(demo.outcome(&said.out), expected, "{wish}");
         nothing_ran_twice(&demo.sandbox.events());
@@ -306,10 +291,10 @@ fn a_torn_last_line_is_cut_off() {
     let bench = two_tasks();
     assert_eq!(run_until(&bench, "after:25"), Some(9));
     let ledger = bench.run_folder().join("ledger.jsonl");
-    let whole = std::fs::read_to_string(&ledger).expect("a ledger");
+    let whole = read_file(&ledger);
     std::fs::write(&ledger, format!("{whole}{{\"v\":1,\"seq\":9")).expect("written");
-    assert_eq!(bench.mesh(&["resume", "R"]).code, 1);
-    let after = std::fs::read_to_string(&ledger).expect("a ledger");
+    bench.mesh("resume R").exits(1);
+    let after = read_file(&ledger);
     assert!(after.starts_with(&whole) && !after.contains("\"seq\":9{"));
     nothing_ran_twice(&bench.events());
     assert_eq!(
@@ -323,17 +308,16 @@ fn a_torn_line_before_the_last_is_an_error_that_names_it() {
     let bench = two_tasks();
     assert_eq!(run_until(&bench, "after:25"), Some(9));
     let ledger = bench.run_folder().join("ledger.jsonl");
-    let text = std::fs::read_to_string(&ledger).expect("a ledger");
+    let text = read_file(&ledger);
     let mut lines: Vec<&str> = text.lines().collect();
     lines[6] = &lines[6][..20];
     let broken = lines.join("\n") + "\n";
     std::fs::write(&ledger, &broken).expect("written");
     let before = (bench.tree(), bench.read(PLAN));
-    let said = bench.mesh(&["resume", "R"]);
-    assert_eq!(said.code, 2);
-    assert!(said.err.contains("line 7: not JSON"), "{}", said.err);
+    let said = bench.mesh("resume R").exits(2);
+    said.err_has("line 7: not JSON");
     assert_eq!((bench.tree(), bench.read(PLAN)), before);
-    assert_eq!(std::fs::read_to_string(&ledger).expect("a ledger"), broken);
+    assert_eq!(read_file(&ledger), broken);
 }
 
 #[test]
@@ -341,7 +325,7 @@ fn an_event_of_a_later_version_is_kept_and_skipped_and_a_later_format_refused() 
     let bench = two_tasks();
     assert_eq!(run_until(&bench, "after:25"), Some(9));
     let ledger = bench.run_folder().join("ledger.jsonl");
-    let text = std::fs::read_to_string(&ledger).expect("a ledger");
+    let text = read_file(&ledger);
     let next = text.lines().count() + 1;
     let line = |version: u32| {
         format!(
@@ -349,15 +333,10 @@ fn an_event_of_a_later_version_is_kept_and_skipped_and_a_later_format_refused() 
         )
     };
     std::fs::write(&ledger, text.clone() + &line(2)).expect("written");
-    let said = bench.mesh(&["resume", "R"]);
-    assert_eq!(said.code, 2);
-    assert!(
-        said.err.contains("version 2 is newer than 1"),
-        "{}",
-        said.err
-    );
+    let said = bench.mesh("resume R").exits(2);
+    said.err_has("version 2 is newer than 1");
     std::fs::write(&ledger, text + &line(1)).expect("written");
-    assert_eq!(bench.mesh(&["resume", "R"]).code, 1);
+    bench.mesh("resume R").exits(1);
     assert_eq!(bench.events()[next - 1].0, "from_later");
 }
 
@@ -366,20 +345,15 @@ fn a_finished_run_is_reported_again_and_nothing_else() {
     let bench = two_tasks();
     let first = bench.run(&RUN);
     let state = || {
-        let attempts = bench.trace(&[
-            "attempt_started",
-            "verdict",
-            "tally",
-            "validation_finished",
-            "plan_mutated",
-        ]);
+        let attempts =
+            bench.trace("attempt_started verdict tally validation_finished plan_mutated");
         (bench.tree(), bench.git_state(), bench.read(PLAN), attempts)
     };
     let before = state();
-    let again = bench.mesh(&["resume", "R"]);
-    assert_eq!((again.code, again.out), (first.code, first.out));
+    let again = bench.mesh("resume R").exits(first.code);
+    assert_eq!(again.out, first.out);
     assert_eq!(state(), before);
-    assert_eq!(bench.mesh(&["runs", "show", "R"]).code, 0);
+    bench.mesh("runs show R").exits(0);
 }
 
 #[test]
@@ -388,7 +362,7 @@ fn a_run_that_is_not_there() {
     for name in ["R", "../R", ""] {
         let said = bench.mesh(&["resume", name]);
         assert_eq!(said.code, 2, "{name}: {}", said.err);
-        assert!(said.err.contains("no run `"), "{}", said.err);
+        said.err_has("no run `");
     }
 }
 
@@ -399,8 +373,7 @@ fn stopped(bench: &Bench, held: &str, stop: impl Fn(u32, &Path)) -> std::process
     let gate = bench.beside("gate");
     let text = gate.display().to_string();
     let log = bench.beside("log").display().to_string();
-    let args = bench.agent_args(&["-j", "1"], &["--log", &log, "--hold-at", held, &text]);
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let args = bench.agent_args("-j 1", &["--log", &log, "--hold-at", held, &text]);
     let stderr = bench.beside("stderr");
     let file = std::fs::File::create(&stderr).expect("a file");
     let mut child = bench
@@ -415,13 +388,6 @@ fn stopped(bench: &Bench, held: &str, stop: impl Fn(u32, &Path)) -> std::process
     child.wait().expect("ended")
 }
 
-fn signal(process: u32, name: &str) {
-    let sent = std::process::Command::new("kill")
-        .args([name, &process.to_string()])
-        .status();
-    assert!(sent.expect("kill starts").success());
-}
-
 fn signal_and_wait(process: u32, name: &str, stderr: &Path, text: &str) {
     signal(process, name);
     wait_for(text, || {
@@ -431,7 +397,7 @@ fn signal_and_wait(process: u32, name: &str, stderr: &Path, text: &str) {
 
 /// How often each row was started.
 fn started(bench: &Bench, row: &str) -> usize {
-    let log = std::fs::read_to_string(bench.beside("log")).expect("a log");
+    let log = read_file(bench.beside("log"));
     log.lines().filter(|line| *line == row).count()
 }
 
@@ -447,7 +413,7 @@ fn an_interrupt_lets_the_running_rows_end_and_the_run_goes_on_later() {
         (name.as_str(), &last["status"], &last["exit_code"]),
         ("run_finished", &json!("cancelled"), &json!(130))
     );
-    let said = std::fs::read_to_string(bench.beside("stderr")).expect("talk");
+    let said = read_file(bench.beside("stderr"));
     assert!(said.contains("go on with: mesh resume R"), "{said}");
     assert_eq!(
         (
@@ -458,13 +424,8 @@ fn an_interrupt_lets_the_running_rows_end_and_the_run_goes_on_later() {
     );
     assert_eq!(bench.status_of("a"), "in_progress");
 
-    let said = bench.mesh(&["resume", "R"]);
-    assert_eq!(
-        (said.code, bench.status_of("a").as_str()),
-        (0, "completed"),
-        "{}",
-        said.err
-    );
+    bench.mesh("resume R").exits(0);
+    assert_eq!(bench.status_of("a"), "completed");
     assert_eq!(
         (
             started(&bench, "a.critique.critic_a.1"),
@@ -481,11 +442,11 @@ fn a_second_interrupt_ends_the_running_rows() {
     let status = stopped(&bench, "a.critique.critic_a.1", |process, stderr| {
         signal_and_wait(process, "-INT", stderr, "stopping: no further rows start");
         signal_and_wait(process, "-INT", stderr, "stopping: ending the running rows");
-        let ended = || bench.trace(&["attempt_finished"]).len() == 2;
+        let ended = || bench.trace("attempt_finished").len() == 2;
         wait_for("the end of the row", ended);
     });
     assert_eq!(status.code(), Some(130));
-    assert_eq!(bench.mesh(&["resume", "R"]).code, 0);
+    bench.mesh("resume R").exits(0);
     assert_eq!(started(&bench, "a.critique.critic_a.1"), 2);
 }
 
@@ -500,11 +461,11 @@ fn a_termination_ends_the_run_with_its_own_code() {
             "stopping: ending the running rows",
         );
         wait_for("the end of the row", || {
-            bench.trace(&["attempt_finished"]).len() == 2
+            bench.trace("attempt_finished").len() == 2
         });
     });
     assert_eq!(status.code(), Some(143));
-    assert_eq!(bench.mesh(&["resume", "R"]).code, 0);
+    bench.mesh("resume R").exits(0);
 }
 
 #[test]
@@ -514,7 +475,7 @@ fn a_worker_that_outlives_a_killed_run_does_no_harm() {
         signal(process, "-KILL")
     });
     assert_eq!(status.signal(), Some(9));
-    let said = bench.mesh(&["resume", "R"]);
+    let said = bench.mesh("resume R");
     assert_eq!(bench.status_of("a"), "completed", "{}", said.err);
     assert_eq!(
         (bench.read("a.txt").as_str(), bench.comments("a").len()),
@@ -528,18 +489,8 @@ fn a_validation_that_was_interrupted_is_rolled_back_and_run_again() {
     let gate = "while [ ! -e ../go ]; do : >../validating; sleep 0.05; done";
     let bench = Bench::new(&[Task::new("a").validation(&[gate])]);
     let before = bench.tree();
-    let answers = bench.beside("answers").display().to_string();
-    let args = [
-        "run",
-        "--run-id",
-        "R",
-        "--adapter",
-        "replay",
-        "--answers",
-        &answers,
-    ];
     let mut child = bench
-        .command(&args)
+        .replay_command("")
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -552,61 +503,45 @@ fn a_validation_that_was_interrupted_is_rolled_back_and_run_again() {
         (before, "in_progress")
     );
     std::fs::write(bench.beside("go"), "").expect("opened");
-    assert_eq!(bench.mesh(&["resume", "R"]).code, 0);
+    bench.mesh("resume R").exits(0);
     assert_eq!(
         (bench.read("a.txt").as_str(), bench.comments("a").len()),
         ("new\n", 1)
     );
-    assert_eq!(bench.trace(&["integration_finished"]).len(), 2);
+    assert_eq!(bench.trace("integration_finished").len(), 2);
 }
 
 #[test]
 fn a_run_that_went_on_after_a_kill_can_end_well() {
     let bench = Bench::new(&[Task::new("a")]);
-    let answers = bench.beside("answers").display().to_string();
-    let args = [
-        "run",
-        "--run-id",
-        "R",
-        "--adapter",
-        "replay",
-        "--answers",
-        &answers,
-    ];
     let out = bench
-        .command(&args)
+        .replay_command("")
         .env("MESH_FAULT_KILL", "after:5")
         .output()
         .expect("it works");
     assert_eq!(out.status.signal(), Some(9));
-    let said = bench.mesh(&["resume", "R"]);
-    assert_eq!(
-        (said.code, bench.status_of("a").as_str()),
-        (0, "completed"),
-        "{}",
-        said.out
-    );
+    bench.mesh("resume R").exits(0);
+    assert_eq!(bench.status_of("a"), "completed");
 }
 
 #[test]
 fn a_budget_that_is_raised_stays_so() {
     let bench = Bench::with_files(&[Task::new("a")], &[("duo.yaml", DUO)]);
-    let said = bench.run(&["protocol=duo.yaml", "--max-rows", "1"]);
-    assert_eq!(said.code, 4, "{}", said.err);
+    bench.run("protocol=duo.yaml --max-rows 1").exits(4);
     let changes = || {
         let events = bench.events().into_iter();
         let resumed = events.filter(|(name, _)| name == "run_resumed");
         let changes = resumed.map(|(_, record)| record["changed"].clone());
         changes.collect::<Vec<_>>()
     };
-    let rows = || bench.trace(&["attempt_started"]).len();
+    let rows = || bench.trace("attempt_started").len();
     assert_eq!((changes().len(), rows()), (0, 1));
     let told = |rows: u64| json!({"budget": {"max_rows": rows}});
-    assert_eq!(bench.mesh(&["resume", "R", "--max-rows", "2"]).code, 4);
+    bench.mesh("resume R --max-rows 2").exits(4);
     assert_eq!((changes(), rows()), (vec![told(2)], 2));
-    assert_eq!(bench.mesh(&["resume", "R"]).code, 4);
+    bench.mesh("resume R").exits(4);
     assert_eq!((changes(), rows()), (vec![told(2)], 2));
-    assert_eq!(bench.mesh(&["resume", "R", "--max-rows", "9"]).code, 0);
+    bench.mesh("resume R --max-rows 9").exits(0);
     assert_eq!((changes(), rows()), (vec![told(2), told(9)], 3));
     assert_eq!(bench.status_of("a"), "completed");
 }
@@ -614,19 +549,18 @@ fn a_budget_that_is_raised_stays_so() {
 #[test]
 fn resuming_a_finished_run_writes_nothing() {
     let bench = two_tasks();
-    bench.run(&["max_tasks=2"]);
+    bench.run("max_tasks=2");
     let n = bench.events().len();
-    bench.mesh(&["resume", "R"]);
+    bench.mesh("resume R");
     assert_eq!(bench.events().len(), n);
 }
 
 #[test]
 fn resuming_a_finished_run_takes_up_nothing_new() {
     let bench = Bench::new(&[Task::new("a"), Task::new("b").status("deferred")]);
-    bench.run(&["max_tasks=5"]);
-    let said = bench.mesh(&["st", "set-status", "--id", "b", "--status", "pending"]);
-    assert_eq!(said.code, 0, "{}", said.err);
-    bench.mesh(&["resume", "R"]);
+    bench.run("max_tasks=5");
+    bench.mesh("st set-status --id b --status pending").exits(0);
+    bench.mesh("resume R");
     assert_eq!(bench.status_of("b"), "pending");
 }
 
@@ -636,19 +570,18 @@ fn an_edit_made_after_the_kill_stays() {
     bench.write("kept.txt", "mine 1\n");
     bench.run_killed_before("validation_finished");
     bench.write("kept.txt", "mine 2\n");
-    bench.mesh(&["resume", "R"]);
+    bench.mesh("resume R");
     assert_eq!(bench.read("kept.txt"), "mine 2\n");
 }
 
 #[test]
 fn a_comment_made_after_the_kill_stays_in_the_plan() {
     let bench = Bench::new(&[Task::new("a")]);
-    bench.git(&["add", "--all"]);
-    bench.git(&["commit", "-qm", "plan"]);
+    bench.git("add --all");
+    bench.git("commit -qm plan");
     bench.run_killed_before("validation_finished");
-    let said = bench.mesh(&["st", "add-comment", "--id", "a", "--text", "by me"]);
-    assert_eq!(said.code, 0, "{}", said.err);
-    let said = bench.mesh(&["resume", "R"]);
+    bench.mesh("st add-comment --id a --text 'by me'").exits(0);
+    let said = bench.mesh("resume R");
     assert!(
         bench.comments("a").iter().any(|c| c == "by me"),
         "{:?} {}",
@@ -666,11 +599,6 @@ fn what_a_killed_validation_made_or_removed_does_not_stay() {
     let before = bench.tree();
     bench.run_killed_before("validation_finished");
     assert!(bench.path("nested").exists() && !bench.path("mine.txt").exists());
-    let said = bench.mesh(&["resume", "R"]);
-    assert_eq!(
-        (said.code, bench.tree() == before),
-        (1, true),
-        "{}",
-        said.err
-    );
+    bench.mesh("resume R").exits(1);
+    assert!((bench.tree() == before));
 }

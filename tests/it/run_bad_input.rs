@@ -1,35 +1,29 @@
 //! `mesh run` with what can't be run: a message that names the culprit, the right exit code, and nothing started.
 
-use crate::env::{Said, Sandbox, fake_agent, said};
-use crate::plan_fixture::{Bench, PLAN, Task, plan_text};
+use crate::fixture::*;
 use insta::assert_snapshot;
 use serde_json::json;
 
 /// Runs, expects a refusal with `code`, and that nothing was started or written. Gives what was said.
-fn refused(sandbox: &Sandbox, code: i32, args: &[&str]) -> String {
+fn refused(sandbox: &Sandbox, code: i32, args: impl Into<Args>) -> String {
     let state = || (sandbox.tree(), std::fs::read(sandbox.path(PLAN)).ok());
     let before = state();
-    let Said {
-        code: got,
-        out,
-        err,
-    } = sandbox.mesh(args);
-    assert_eq!((got, out.as_str()), (code, ""), "{args:?}: {err}");
-    assert!(state() == before, "{args:?} changed something");
+    let said = sandbox.mesh(args).exits(code);
+    assert_eq!(said.out, "");
+    assert!(state() == before, "something changed: {said}");
     assert!(
         !sandbox.mesh_home().join("runs").exists(),
-        "{args:?} left a run"
+        "a run is left: {said}"
     );
-    assert!(err.starts_with("error: "), "{err}");
-    err
+    said.err_starts_with("error: ");
+    said.err
 }
 
 /// The same for a bench whose adapter is fine.
-fn run_refused(bench: &Bench, code: i32, args: &[&str]) -> String {
-    let agent = fake_agent();
+fn run_refused(bench: &Bench, code: i32, args: impl Into<Args>) -> String {
     let log = bench.beside("log").display().to_string();
-    let all = [&["run"], args, &["--", &agent, "--log", &log, "--good"]].concat();
-    let said = refused(bench, code, &all);
+    let worker = ["--", &fake_agent(), "--log", &log, "--good"];
+    let said = refused(bench, code, Args::from("run").and(args).and(&worker));
     assert!(!bench.beside("log").exists(), "a worker was started");
     said
 }
@@ -43,37 +37,34 @@ fn noted(notes: &str) -> Bench {
 #[test]
 fn no_plan_gives_the_command_that_makes_one() {
     let sandbox = Sandbox::with_repo(&[("a.txt", "old\n")]);
-    let said = refused(&sandbox, 3, &["run", "--", "true"]);
+    let said = refused(&sandbox, 3, "run -- true");
     assert_snapshot!(said, @r"
     error: no plan file at `.step/st-plan.jsonl`; create it with: mesh st init --file .step/st-plan.jsonl
     hint: run: mesh st init --file .step/st-plan.jsonl
     ");
     let command = said.split("run: ").nth(1).expect("a command").trim();
     let args: Vec<&str> = command.split(' ').skip(1).collect();
-    assert_eq!(sandbox.mesh(&args).code, 0);
-    assert_eq!(
-        sandbox.mesh(&["run", "--", "true"]).code,
-        0,
-        "{command} was enough"
-    );
+    sandbox.mesh(&args).exits(0);
+    assert_eq!(sandbox.mesh("run -- true").code, 0, "{command} was enough");
 }
 
 #[test]
 fn two_plans_are_a_question() {
     let bench = Bench::new(&[Task::new("a")]);
     bench.write(".codex/st-plan.jsonl", &bench.read(PLAN));
-    assert_snapshot!(run_refused(&bench, 3, &[]), @r"
+    assert_snapshot!(run_refused(&bench, 3, ""), @r"
     error: both `.codex/st-plan.jsonl` and `.step/st-plan.jsonl` exist; choose one, recommended: plan_file=.step/st-plan.jsonl
     hint: pass plan_file=.step/st-plan.jsonl
     ");
-    let said = bench.run(&["--dry-run", "plan_file=.step/st-plan.jsonl"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    bench
+        .run("--dry-run plan_file=.step/st-plan.jsonl")
+        .exits(0);
 }
 
 #[test]
 fn a_named_plan_that_is_not_there() {
     let bench = Bench::new(&[Task::new("a")]);
-    let said = run_refused(&bench, 3, &["plan_file=other.jsonl"]);
+    let said = run_refused(&bench, 3, "plan_file=other.jsonl");
     assert!(said.contains("other.jsonl"), "{said}");
 }
 
@@ -81,10 +72,10 @@ fn a_named_plan_that_is_not_there() {
 fn a_lock_that_git_would_see() {
     let bench = Bench::new(&[Task::new("a")]);
     bench.write(".gitignore", "");
-    let said = run_refused(&bench, 3, &[]);
-    assert!(
-        said.contains("lock sidecar '.step/st-plan.jsonl.lock' is not gitignored; run: cd "),
-        "{said}"
+    let said = run_refused(&bench, 3, "");
+    assert_contains(
+        &said,
+        "lock sidecar '.step/st-plan.jsonl.lock' is not gitignored; run: cd ",
     );
 }
 
@@ -99,35 +90,29 @@ fn items(items: &[serde_json::Value]) -> Bench {
 #[test]
 fn a_ring_of_dependencies() {
     let item = |id: &str, dep: &str| json!({"id": id, "step": "s", "status": "pending", "deps": [{"id": dep, "type": "blocks"}], "notes": "", "comments": []});
-    let said = run_refused(&items(&[item("a", "b"), item("b", "a")]), 2, &[]);
-    assert!(
-        said.contains("dependency cycle detected: a -> b -> a"),
-        "{said}"
-    );
+    let said = run_refused(&items(&[item("a", "b"), item("b", "a")]), 2, "");
+    assert_contains(&said, "dependency cycle detected: a -> b -> a");
 }
 
 #[test]
 fn a_dependency_that_is_not_there() {
     let item = json!({"id": "a", "step": "s", "status": "pending", "deps": [{"id": "ghost", "type": "blocks"}], "notes": "", "comments": []});
-    let said = run_refused(&items(&[item]), 2, &[]);
-    assert!(
-        said.contains("item 'a' references unknown dependency 'ghost'"),
-        "{said}"
-    );
+    let said = run_refused(&items(&[item]), 2, "");
+    assert_contains(&said, "item 'a' references unknown dependency 'ghost'");
 }
 
 #[test]
 fn a_line_that_is_not_json() {
     let bench = Bench::new(&[Task::new("a")]);
     bench.write(PLAN, &format!("{}{{\"v\":3,\n", bench.read(PLAN)));
-    let said = run_refused(&bench, 2, &[]);
+    let said = run_refused(&bench, 2, "");
     assert!(said.contains("invalid JSON at line 3"), "{said}");
 }
 
 #[test]
 fn ids_that_are_not_in_the_plan() {
     let bench = Bench::new(&[Task::new("a")]);
-    let said = run_refused(&bench, 2, &["ids=a,ghost"]);
+    let said = run_refused(&bench, 2, "ids=a,ghost");
     assert!(said.contains("unknown id 'ghost'"), "{said}");
 }
 
@@ -138,23 +123,18 @@ fn a_block_that_is_not_yaml() {
     let said = run_refused(
         &noted("Words.\n\n```mesh\nscope: [a.txt]\nacceptance: [\nvalidation: []\n```"),
         2,
-        &[],
+        "",
     );
-    assert!(
-        said.contains("item `a`: the `mesh` block is broken at line "),
-        "{said}"
-    );
+    assert_contains(&said, "item `a`: the `mesh` block is broken at line ");
 }
 
 #[test]
 fn a_block_with_an_unknown_key() {
     let notes = "```mesh\nscope: [a.txt]\nacceptance: []\nvalidaton: [make]\nvalidation: []\n```";
-    let said = run_refused(&noted(notes), 2, &[]);
-    assert!(
-        said.contains(
-            "item `a`: unknown key `validaton` in the `mesh` block at line 4 of the notes"
-        ),
-        "{said}"
+    let said = run_refused(&noted(notes), 2, "");
+    assert_contains(
+        &said,
+        "item `a`: unknown key `validaton` in the `mesh` block at line 4 of the notes",
     );
 }
 
@@ -166,23 +146,18 @@ fn a_scope_that_is_none() {
         ("src/[a", ""),
     ] {
         let notes = format!("```mesh\nscope: ['{glob}']\nacceptance: []\nvalidation: [make]\n```");
-        let said = run_refused(&noted(&notes), 2, &[]);
-        assert!(
-            said.contains("item `a`")
-                && said.contains(&format!("scope `{glob}`"))
-                && said.contains(why),
-            "{said}"
-        );
+        let said = run_refused(&noted(&notes), 2, "");
+        assert_contains(&said, "item `a`");
+        assert_contains(&said, &format!("scope `{glob}`"));
+        assert_contains(&said, why);
     }
 }
 
 #[test]
 fn a_shared_path_that_is_none() {
-    let said = run_refused(&Bench::new(&[Task::new("a")]), 2, &["shared_paths=../x"]);
-    assert!(
-        said.contains("`shared_paths` can't be used") && said.contains("leaves the repository"),
-        "{said}"
-    );
+    let said = run_refused(&Bench::new(&[Task::new("a")]), 2, "shared_paths=../x");
+    assert_contains(&said, "`shared_paths` can't be used");
+    assert_contains(&said, "leaves the repository");
 }
 
 #[test]
@@ -196,7 +171,7 @@ fn a_swarm_that_no_protocol_has() {
         ),
     ] {
         let bench = Bench::new(&[Task::new("a").more(&format!("swarm: {swarm}"))]);
-        let said = run_refused(&bench, 2, &[]);
+        let said = run_refused(&bench, 2, "");
         assert!(said.contains("item `a`") && said.contains(what), "{said}");
     }
 }
@@ -219,15 +194,14 @@ fn with_protocol(from: &str, to: &str) -> String {
     bench.write("duo.yaml", &text);
     bench.write("broken.json", "{\n  \"type\": \n}\n");
     bench.write("odd.json", "{\"type\": \"nothing\"}");
-    run_refused(&bench, 2, &["protocol=duo.yaml"])
+    run_refused(&bench, 2, "protocol=duo.yaml")
 }
 
 #[test]
 fn a_protocol_file_of_ones_own_is_used() {
     let bench = Bench::new(&[Task::new("a")]);
     bench.write("duo.yaml", PROTOCOL);
-    let said = bench.run(&["protocol=duo.yaml"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    bench.run("protocol=duo.yaml").exits(0);
     assert_eq!(
         bench.rows(),
         ["a.synthesis.synthesizer.1", "a.vote.skeptic.1"]
@@ -243,20 +217,17 @@ fn a_protocol_with_an_unknown_role() {
 #[test]
 fn a_protocol_without_its_template() {
     let said = with_protocol("vote.md", "ballot.md");
-    assert!(
-        said.contains("protocol `duo.yaml`, line 5: no template `ballot.md` beside it or built in"),
-        "{said}"
+    assert_contains(
+        &said,
+        "protocol `duo.yaml`, line 5: no template `ballot.md` beside it or built in",
     );
 }
 
 #[test]
 fn a_protocol_with_a_bad_schema() {
     let said = with_protocol("vote.json", "broken.json");
-    assert!(
-        said.contains("protocol `duo.yaml`")
-            && said.contains("schema `broken.json`, line 3, column 1"),
-        "{said}"
-    );
+    assert_contains(&said, "protocol `duo.yaml`");
+    assert_contains(&said, "schema `broken.json`, line 3, column 1");
     let said = with_protocol("vote.json", "odd.json");
     assert!(said.contains("schema `odd.json` at /type"), "{said}");
 }
@@ -269,21 +240,17 @@ fn a_protocol_that_is_not_yaml() {
     );
     assert!(said.contains("protocol `duo.yaml`, line "), "{said}");
     let said = with_protocol("retries: 0", "retrys: 0");
-    assert!(
-        said.contains("protocol `duo.yaml`, line 6") && said.contains("retrys"),
-        "{said}"
-    );
+    assert_contains(&said, "protocol `duo.yaml`, line 6");
+    assert_contains(&said, "retrys");
 }
 
 #[test]
 fn a_protocol_that_nobody_knows() {
     let bench = Bench::new(&[Task::new("a")]);
-    let said = run_refused(&bench, 2, &["protocol=swarm7"]);
-    assert!(
-        said.contains(
-            "no protocol `swarm7`: neither known (duo, solo, swarm, swarm3, tiered) nor a file"
-        ),
-        "{said}"
+    let said = run_refused(&bench, 2, "protocol=swarm7");
+    assert_contains(
+        &said,
+        "no protocol `swarm7`: neither known (duo, solo, swarm, swarm3, tiered) nor a file",
     );
 }
 
@@ -292,10 +259,10 @@ fn a_protocol_that_nobody_knows() {
 #[test]
 fn nobody_to_do_the_work() {
     let bench = Bench::new(&[Task::new("a")]);
-    let mut mesh = bench.command(&["run"]);
+    let mut mesh = bench.command("run");
     mesh.env("PATH", bench.path_with(&["git"]));
-    let said = said(mesh.output().expect("mesh starts"));
-    assert_eq!((said.code, said.out.as_str()), (3, ""));
+    let said = mesh.run_to_end().exits(3);
+    assert_eq!(said.out, "");
     assert_snapshot!(said.err, @"
     error: no usable adapter: looked for `-- COMMAND` on the command line, `--adapter`, `adapters` in mesh.yaml, and the programs codex, claude, gemini, opencode on PATH
     hint: say what works a row after `--`, as in `… -- my-agent --json`; or try `mesh demo`, which needs no agent
@@ -306,29 +273,22 @@ fn nobody_to_do_the_work() {
 #[test]
 fn a_program_that_is_not_there() {
     let bench = Bench::new(&[Task::new("a")]);
-    let said = refused(&bench, 3, &["run", "--", "no-such-agent", "--json"]);
-    assert!(
-        said.contains("worker program `no-such-agent` does not exist"),
-        "{said}"
-    );
+    let said = refused(&bench, 3, "run -- no-such-agent --json");
+    assert_contains(&said, "worker program `no-such-agent` does not exist");
     bench.write("agent", "#!/bin/sh\n");
-    let said = refused(&bench, 3, &["run", "--", "./agent"]);
-    assert!(
-        said.contains("`./agent` is not executable") && said.contains("hint: chmod +x './agent'"),
-        "{said}"
-    );
+    let said = refused(&bench, 3, "run -- ./agent");
+    assert_contains(&said, "`./agent` is not executable");
+    assert_contains(&said, "hint: chmod +x './agent'");
 }
 
 #[test]
 fn an_adapter_that_nobody_knows() {
     let bench = Bench::new(&[Task::new("a")]);
     bench.write("mesh.yaml", "adapters:\n  mine: {command: ['true']}\n");
-    let said = refused(&bench, 2, &["run", "adapter=other"]);
-    assert!(
-        said.contains(
-            "unknown adapter `other`; known: mine, codex, claude, gemini, opencode, replay"
-        ),
-        "{said}"
+    let said = refused(&bench, 2, "run adapter=other");
+    assert_contains(
+        &said,
+        "unknown adapter `other`; known: mine, codex, claude, gemini, opencode, replay",
     );
 }
 
@@ -336,29 +296,23 @@ fn an_adapter_that_nobody_knows() {
 fn two_adapters_that_are_preferred() {
     let bench = Bench::new(&[Task::new("a")]);
     bench.write("mesh.yaml", "adapters:\n  one: {command: ['true'], preferred: true}\n  two: {command: ['true'], preferred: true}\n");
-    let said = refused(&bench, 3, &["run"]);
-    assert!(
-        said.contains("several adapters as preferred: one, two"),
-        "{said}"
-    );
+    let said = refused(&bench, 3, "run");
+    assert_contains(&said, "several adapters as preferred: one, two");
 }
 
 #[test]
 fn an_adapter_and_a_command() {
     let bench = Bench::new(&[Task::new("a")]);
-    let said = refused(&bench, 2, &["run", "--adapter", "replay", "--", "true"]);
+    let said = refused(&bench, 2, "run --adapter replay -- true");
     assert!(said.contains("say two different things"), "{said}");
 }
 
 #[test]
 fn replay_without_answers() {
     let bench = Bench::new(&[Task::new("a")]);
-    let said = refused(&bench, 3, &["run", "adapter=replay"]);
-    assert!(
-        said.contains("hint: --adapter replay --answers DIR"),
-        "{said}"
-    );
-    let said = refused(&bench, 3, &["run", "adapter=replay", "answers=nowhere"]);
+    let said = refused(&bench, 3, "run adapter=replay");
+    assert_contains(&said, "hint: --adapter replay --answers DIR");
+    let said = refused(&bench, 3, "run adapter=replay answers=nowhere");
     assert!(said.contains("nowhere` does not exist"), "{said}");
 }
 
@@ -367,17 +321,15 @@ fn replay_without_answers() {
 #[test]
 fn outside_of_a_repository() {
     let sandbox = Sandbox::new();
-    let said = refused(&sandbox, 2, &["run", "--", "true"]);
-    assert!(
-        said.contains("is not inside a git repository") && said.contains("hint: git init"),
-        "{said}"
-    );
+    let said = refused(&sandbox, 2, "run -- true");
+    assert_contains(&said, "is not inside a git repository");
+    assert_contains(&said, "hint: git init");
 }
 
 #[test]
 fn a_folder_that_is_not_there() {
     let bench = Bench::new(&[Task::new("a")]);
-    let said = refused(&bench, 2, &["-C", "missing", "run", "--", "true"]);
+    let said = refused(&bench, 2, "-C missing run -- true");
     assert_snapshot!(said, @"error: `missing` is not a folder");
 }
 
@@ -388,9 +340,9 @@ fn settings_that_are_none() {
     let bench = Bench::new(&[Task::new("a")]);
     for setting in ["max_task=2", "max-tasks", "maxtasks=2", "=2"] {
         let said = run_refused(&bench, 2, &[setting]);
-        assert!(
-            said.contains(&format!("`{setting}` is not a setting of `mesh run`")),
-            "{said}"
+        assert_contains(
+            &said,
+            &format!("`{setting}` is not a setting of `mesh run`"),
         );
     }
 }
@@ -413,7 +365,7 @@ fn values_that_are_none() {
 fn a_variable_with_a_bad_value() {
     let bench = Bench::new(&[Task::new("a")]);
     let output = bench
-        .command(&["run", "--", "true"])
+        .command("run -- true")
         .env("MESH_MAX_TASKS", "abc")
         .output()
         .expect("mesh starts");
@@ -438,7 +390,7 @@ fn a_mesh_yaml_that_is_wrong() {
         ("- a\n", "must be a mapping"),
     ] {
         bench.write("mesh.yaml", yaml);
-        let said = run_refused(&bench, 2, &[]);
+        let said = run_refused(&bench, 2, "");
         assert!(said.contains(what), "{yaml}: {said}");
         assert!(
             said.contains("mesh.yaml") || yaml.contains("abc"),
@@ -457,12 +409,12 @@ fn precedence_of_settings() {
     ]);
     bench.write("mesh.yaml", "parallel_tasks: 2\nmax_tasks: 9\n");
     let ids = |args: &[&str], variable: &str| {
-        let mut command = bench.command(&[&["run", "--dry-run"], args, &["--", "true"]].concat());
+        let mut command = bench.command(Args::from("run --dry-run").and(args).and("-- true"));
         if !variable.is_empty() {
             command.env("MESH_PARALLEL_TASKS", variable);
         }
-        let said = crate::env::said(command.output().expect("mesh starts"));
-        crate::plan_fixture::selected(&said)
+        let said = command.run_to_end();
+        selected(&said)
     };
     assert_eq!(ids(&[], ""), "a,b");
     assert_eq!(ids(&[], "3"), "a,b,c");
@@ -475,14 +427,8 @@ fn precedence_of_settings() {
 #[test]
 fn a_later_task_with_broken_metadata_is_named_and_left_alone() {
     let bench = Bench::new(&[Task::new("a"), Task::new("b").more("nonsense: 1")]);
-    let said = bench.run(&["max_tasks=2"]);
-    assert_eq!(said.code, 0, "{}", said.err);
-    assert!(
-        said.err
-            .contains("item `b`: unknown key `nonsense` in the `mesh` block at line 7 of the notes; it is left for later"),
-        "{}",
-        said.err
-    );
+    let said = bench.run("max_tasks=2").exits(0);
+    said.err_has("item `b`: unknown key `nonsense` in the `mesh` block at line 7 of the notes; it is left for later");
     assert_eq!(
         ["a", "b"].map(|id| bench.status_of(id)),
         ["completed", "pending"]
@@ -493,27 +439,22 @@ fn a_later_task_with_broken_metadata_is_named_and_left_alone() {
 fn a_repository_without_a_commit_is_good_enough() {
     let bench = Bench::new(&[Task::new("a")]);
     std::fs::remove_dir_all(bench.path(".git")).expect("removed");
-    bench.git(&["init", "--quiet"]);
-    let said = bench.run(&[]);
-    assert_eq!(
-        (said.code, bench.read("a.txt").as_str()),
-        (0, "new\n"),
-        "{}",
-        said.err
-    );
+    bench.git("init --quiet");
+    bench.run("").exits(0);
+    assert_eq!(bench.read("a.txt"), "new\n");
     assert_eq!(bench.waves()[0].column("base_sha"), ["unborn"]);
 }
 
 #[test]
 fn no_tasks_at_once_is_refused() {
     let bench = Bench::new(&[Task::new("a")]);
-    run_refused(&bench, 2, &["parallel_tasks=0"]);
+    run_refused(&bench, 2, "parallel_tasks=0");
 }
 
 #[test]
 fn a_later_task_with_a_bad_swarm_does_not_end_the_run() {
     let bench = Bench::new(&[Task::new("a"), Task::new("b").more("swarm: {roles: 4}")]);
-    let said = bench.run(&["max_tasks=2"]);
+    let said = bench.run("max_tasks=2");
     assert_eq!(
         (
             bench.status_of("a").as_str(),
@@ -533,14 +474,14 @@ fn an_unusable_task_does_not_hide_a_good_one() {
         Task::new("b").notes("words"),
         Task::new("c"),
     ]);
-    bench.run(&["max_tasks=3"]);
+    bench.run("max_tasks=3");
     assert_eq!(bench.status_of("c"), "completed");
 }
 
 #[test]
 fn the_init_command_works_where_it_is_shown() {
     let sandbox = Sandbox::with_repo(&[("sub/a.txt", "old\n")]);
-    let said = sandbox.mesh(&["-C", "sub", "run", "--", "true"]);
+    let said = sandbox.mesh("-C sub run -- true");
     let command = said
         .err
         .split("run: ")
@@ -549,21 +490,18 @@ fn the_init_command_works_where_it_is_shown() {
         .trim()
         .to_owned();
     let args: Vec<&str> = command.split(' ').skip(1).collect();
-    assert_eq!(
-        sandbox
-            .mesh(&[&["-C", "sub"], args.as_slice()].concat())
-            .code,
-        0
-    );
-    let said = sandbox.mesh(&["-C", "sub", "run", "--", "true"]);
+    sandbox
+        .mesh(&[&["-C", "sub"], args.as_slice()].concat())
+        .exits(0);
+    let said = sandbox.mesh("-C sub run -- true");
     assert_eq!(said.code, 0, "{command}: {}", said.err);
 }
 
 #[test]
 fn the_init_command_can_be_pasted() {
     let sandbox = Sandbox::with_repo(&[("sub/a.txt", "old\n")]);
-    let said = sandbox.mesh(&["run", "plan_file=my plan.jsonl", "--", "true"]);
-    assert!(said.err.contains("my plan.jsonl'\n"), "{}", said.err);
+    let said = sandbox.mesh("run 'plan_file=my plan.jsonl' -- true");
+    said.err_has("my plan.jsonl'\n");
 }
 
 #[test]
@@ -573,11 +511,11 @@ fn a_file_name_that_is_not_utf8_works() {
     let bench = Bench::new(&[Task::new("a").validation(&["echo x >>caf*; false"])]);
     let name = std::ffi::OsStr::from_bytes(b"caf\xe9.txt");
     std::fs::write(bench.work().join(name), "x\n").expect("it works");
-    bench.git(&["add", "--all"]);
-    bench.git(&["commit", "-qm", "x"]);
+    bench.git("add --all");
+    bench.git("commit -qm x");
     let tree = bench.tree();
-    let said = bench.run(&[]);
-    assert_eq!((said.code, bench.tree() == tree), (1, true), "{}", said.err);
+    bench.run("").exits(1);
+    assert!((bench.tree() == tree));
 }
 
 #[test]
@@ -587,7 +525,7 @@ fn workers_see_files_whose_names_are_not_utf8() {
     let bench = Bench::new(&[Task::new("a")]);
     let name = std::ffi::OsStr::from_bytes(b"caf\xe9.txt");
     std::fs::write(bench.work().join(name), "x\n").expect("it works");
-    let answers = bench.beside("answers").display().to_string();
+    let answers = bench.answers();
     let seen = bench.beside("seen").display().to_string();
     let look = format!(
         "cat >/dev/null; ls >{seen}; exec {} --answers {answers} </dev/null",

@@ -1,34 +1,25 @@
 //! What `mesh spawn` refuses before anything starts: exit code 2 or 3, a message with its place, no run, no worker.
 
-use crate::env::{Said, Sandbox};
+use crate::fixture::*;
 use insta::assert_snapshot;
 use std::path::Path;
 
 /// What was said to a command that has to be refused with `code`; paths of the sandbox are cut off.
-fn refused(sandbox: &Sandbox, code: i32, args: &[&str]) -> String {
+fn refused(sandbox: &Sandbox, code: i32, args: impl Into<Args>) -> String {
     let before = sandbox.tree();
-    let mut all = vec!["spawn"];
-    all.extend(args);
-    let Said {
-        code: found,
-        out,
-        err,
-    } = sandbox.mesh(&all);
-    assert_eq!((found, out.as_str()), (code, ""), "{err}");
-    assert!(!sandbox.mesh_home().exists(), "a run was begun: {err}");
-    assert_eq!(sandbox.tree(), before, "something was written: {err}");
-    err.replace(&format!("{}/", sandbox.work().display()), "")
+    let said = sandbox.mesh(Args::from("spawn").and(args)).exits(code);
+    assert_eq!(said.out, "");
+    assert!(!sandbox.mesh_home().exists(), "a run was begun: {said}");
+    assert_eq!(sandbox.tree(), before, "something was written: {said}");
+    said.err
+        .replace(&format!("{}/", sandbox.work().display()), "")
 }
 
 /// What is said to an input.
 fn input(content: &[u8]) -> String {
     let sandbox = Sandbox::new();
     std::fs::write(sandbox.path("in.csv"), content).expect("written");
-    refused(
-        &sandbox,
-        2,
-        &["in.csv", "--instruction", "x", "--", "touch", "started"],
-    )
+    refused(&sandbox, 2, "in.csv --instruction x -- touch started")
 }
 
 fn recorded(name: &str) -> String {
@@ -37,15 +28,14 @@ fn recorded(name: &str) -> String {
 }
 
 /// What is said to options, with a good input.
-fn options(code: i32, options: &[&str]) -> String {
+fn options(code: i32, options: impl Into<Args>) -> String {
     let sandbox = Sandbox::new();
     sandbox.write("in.csv", "id,mock\n1,ok\n");
-    let mut args = vec!["in.csv", "--instruction", "x"];
-    args.extend(options);
-    if !options.contains(&"--") && !options.contains(&"--adapter") {
-        args.extend(["--", "touch", "started"]);
+    let mut args = Args::from("in.csv --instruction x").and(options);
+    if !args.contains("--") && !args.contains("--adapter") {
+        args = args.and("-- touch started");
     }
-    refused(&sandbox, code, &args)
+    refused(&sandbox, code, args)
 }
 
 #[test]
@@ -82,7 +72,7 @@ fn only_a_byte_order_mark_is_an_empty_file() {
 #[test]
 fn an_input_that_is_not_there() {
     let sandbox = Sandbox::new();
-    let said = refused(&sandbox, 2, &["no.csv", "--instruction", "x", "--", "true"]);
+    let said = refused(&sandbox, 2, "no.csv --instruction x -- true");
     assert_snapshot!(said, @r"
     error: `no.csv` can't be read
       caused by: No such file or directory (os error 2)
@@ -91,7 +81,7 @@ fn an_input_that_is_not_there() {
 
 #[test]
 fn an_id_column_that_is_not_there() {
-    assert_snapshot!(options(2, &["--id-column", "Id"]), @r"
+    assert_snapshot!(options(2, "--id-column Id"), @r"
     error: `in.csv` has no column `Id`; its columns are: id, mock
     hint: names are case-sensitive; leave --id-column out to number the rows
     ");
@@ -106,21 +96,9 @@ fn the_output_is_never_the_input() {
     std::fs::hard_link(sandbox.path("in.csv"), sandbox.path("hard.csv")).expect("a link");
     for output in ["in.csv", "./sub/../in.csv", "link.csv", "hard.csv"] {
         for input in ["in.csv", "link.csv"] {
-            let args = [
-                input,
-                "--instruction",
-                "x",
-                "--force",
-                "-o",
-                output,
-                "--",
-                "true",
-            ];
+            let args = format!("'{input}' --instruction x --force -o '{output}' -- true");
             let said = refused(&sandbox, 2, &args);
-            assert!(
-                said.contains("is the input\nhint: name another file with -o"),
-                "{said}"
-            );
+            assert_contains(&said, "is the input\nhint: name another file with -o");
         }
     }
 }
@@ -157,9 +135,9 @@ fn numbers_below_one() {
         let said = options(2, &[option, "0"]);
         assert!(said.contains("must be at least 1"), "{option}: {said}");
     }
-    assert!(options(2, &["-j", "many"]).contains("must be a whole number"));
-    assert!(options(2, &["--delimiter", ";;"]).contains("one ASCII character"));
-    let said = options(2, &["--encoding", "windows-9"]);
+    assert!(options(2, "-j many").contains("must be a whole number"));
+    assert!(options(2, "--delimiter ;;").contains("one ASCII character"));
+    let said = options(2, "--encoding windows-9");
     assert!(said.contains("for example: windows-1252"), "{said}");
 }
 
@@ -178,8 +156,7 @@ fn a_variable_and_a_file_are_checked_like_the_command_line() {
     ];
     let mut mesh = sandbox.command(&args);
     mesh.env("MESH_MAX_CONCURRENCY", "0");
-    let said = crate::env::said(mesh.output().expect("mesh starts"));
-    assert_eq!(said.code, 2, "{}", said.err);
+    mesh.run_to_end().exits(2);
     sandbox.write("mesh.yaml", "\nmax_concurrency: 0\n");
     let said = refused(&sandbox, 2, &args[1..]);
     assert!(said.contains("must be at least 1"), "{said}");
@@ -187,20 +164,17 @@ fn a_variable_and_a_file_are_checked_like_the_command_line() {
     assert_snapshot!(refused(&sandbox, 2, &args[1..]), @"error: `mesh.yaml`, line 2: unknown key `max_concurency`");
     sandbox.write("mesh.yaml", "adapters:\n  x: {comand: [true]}\n");
     let said = refused(&sandbox, 2, &args[1..]);
-    assert!(
-        said.starts_with("error: `mesh.yaml`, line 1: `adapters`"),
-        "{said}"
-    );
+    assert_starts_with(&said, "error: `mesh.yaml`, line 1: `adapters`");
 }
 
 #[test]
 fn no_instruction() {
     let sandbox = Sandbox::new();
     sandbox.write("in.csv", "id\n1\n");
-    let said = refused(&sandbox, 2, &["in.csv", "--", "true"]);
+    let said = refused(&sandbox, 2, "in.csv -- true");
     assert!(said.contains("--instruction"), "{said}");
-    let args = ["in.csv", "--instruction-file", "no.md", "--", "true"];
-    assert!(refused(&sandbox, 2, &args).contains("no.md` can't be read"));
+    let args = "in.csv --instruction-file no.md -- true";
+    assert!(refused(&sandbox, 2, args).contains("no.md` can't be read"));
 }
 
 #[test]
@@ -216,31 +190,21 @@ fn a_schema_that_is_none() {
         ),
     ] {
         sandbox.write("schema.json", text);
-        let args = [
-            "in.csv",
-            "--instruction",
-            "x",
-            "--output-schema",
-            "schema.json",
-            "--",
-            "true",
-        ];
-        let said = refused(&sandbox, 2, &args);
-        assert!(
-            said.starts_with("error: schema `schema.json`") && said.contains(place),
-            "{said}"
-        );
+        let args = "in.csv --instruction x --output-schema schema.json -- true";
+        let said = refused(&sandbox, 2, args);
+        assert_starts_with(&said, "error: schema `schema.json`");
+        assert_contains(&said, place);
     }
 }
 
 #[test]
 fn a_program_that_is_not_there_or_not_executable() {
-    assert_snapshot!(options(3, &["--", "no-such-agent"]), @r"
+    assert_snapshot!(options(3, "-- no-such-agent"), @r"
     error: adapter `command`
       caused by: worker program `no-such-agent` does not exist
     hint: install it, put its folder on PATH, or give its path
     ");
-    assert_snapshot!(options(3, &["--", "./in.csv"]), @r"
+    assert_snapshot!(options(3, "-- ./in.csv"), @r"
     error: adapter `command`
       caused by: worker program `./in.csv` is not executable
     hint: chmod +x './in.csv'
@@ -251,23 +215,18 @@ fn a_program_that_is_not_there_or_not_executable() {
 fn no_adapter_or_an_unknown_one() {
     let sandbox = Sandbox::new();
     sandbox.write("in.csv", "id\n1\n");
-    let mut mesh = sandbox.command(&["spawn", "in.csv", "--instruction", "x"]);
-    mesh.env("PATH", sandbox.path_with(&["git"]));
-    let said = crate::env::said(mesh.output().expect("mesh starts"));
-    assert_eq!((said.code, said.out.as_str()), (3, ""));
-    assert!(
-        said.err
-            .starts_with("error: no usable adapter: looked for "),
-        "{}",
-        said.err
-    );
+    let said = sandbox
+        .command("spawn in.csv --instruction x")
+        .env("PATH", sandbox.path_with(&["git"]))
+        .run_to_end()
+        .exits(3);
+    assert_eq!(said.out, "");
+    said.err_starts_with("error: no usable adapter: looked for ");
     assert!(!sandbox.mesh_home().exists());
-    let said = options(2, &["--adapter", "nobody"]);
-    assert!(
-        said.starts_with(
-            "error: unknown adapter `nobody`; known: codex, claude, gemini, opencode, replay"
-        ),
-        "{said}"
+    let said = options(2, "--adapter nobody");
+    assert_starts_with(
+        &said,
+        "error: unknown adapter `nobody`; known: codex, claude, gemini, opencode, replay",
     );
 }
 

@@ -1,95 +1,77 @@
 //! `mesh st` through the real binary: exact outputs, error exits, writers at once, what survives.
 
+use crate::fixture::*;
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Output};
+use std::ops::Deref;
+use std::process::Command;
 
-use tempfile::TempDir;
-
-/// An empty folder outside every git repository, with an environment of its own.
+/// A sandbox outside every git repository, with a name for who works in it.
 struct Bench {
-    folder: TempDir,
+    sandbox: Sandbox,
 }
 
-/// What a command said: exit code, standard output, standard error.
-#[derive(Debug, PartialEq, Eq)]
-struct Said {
-    code: Option<i32>,
-    out: String,
-    err: String,
+impl Deref for Bench {
+    type Target = Sandbox;
+    fn deref(&self) -> &Sandbox {
+        &self.sandbox
+    }
 }
 
 impl Bench {
     fn new() -> Bench {
         Bench {
-            folder: TempDir::new().expect("a temporary folder"),
+            sandbox: Sandbox::new(),
         }
     }
 
     fn with_plan() -> Bench {
         let bench = Bench::new();
-        bench.ok(&["init"]);
+        bench.ok("init");
         bench
     }
 
-    fn command(&self, program: &str) -> Command {
+    /// Another program with the environment of `mesh st`.
+    fn other(&self, program: &str) -> Command {
         let mut command = Command::new(program);
+        let st = self.st_command("");
+        command.current_dir(self.work()).env_clear();
+        command.envs(
+            st.get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
         command
-            .current_dir(self.folder.path())
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOME", self.folder.path())
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .env("GIT_CONFIG_SYSTEM", "/dev/null")
-            .env(
-                "GIT_CEILING_DIRECTORIES",
-                self.folder.path().parent().unwrap_or(Path::new("/")),
-            )
+    }
+
+    fn st_command(&self, args: impl Into<Args>) -> Command {
+        let mut command = self.command(Args::from("st").and(args));
+        command
             .env("ST_ACTOR", "tester")
             .env("ST_COMMENT_AUTHOR", "ann");
         command
     }
 
-    fn mesh(&self, args: &[&str]) -> Command {
-        let mut command = self.command(env!("CARGO_BIN_EXE_mesh"));
-        command.arg("st").args(args);
-        command
-    }
-
-    fn st(&self, args: &[&str]) -> Said {
-        Said::from(self.mesh(args).output().expect("mesh starts"))
+    fn st(&self, args: impl Into<Args>) -> Said {
+        self.st_command(args).run_to_end()
     }
 
     /// The standard output of a command that must succeed.
-    fn ok(&self, args: &[&str]) -> String {
-        let said = self.st(args);
-        assert_eq!(
-            (said.code, said.err.as_str()),
-            (Some(0), ""),
-            "mesh st {args:?}"
-        );
+    #[track_caller]
+    fn ok(&self, args: impl Into<Args>) -> String {
+        let said = self.st(args).exits(0);
+        assert_eq!(said.err, "");
         said.out
     }
 
     /// The first line of standard error of a command that must be refused.
-    fn refused(&self, args: &[&str]) -> String {
-        let said = self.st(args);
-        assert_eq!(said.code, Some(2), "mesh st {args:?}: {said:?}");
+    #[track_caller]
+    fn refused(&self, args: impl Into<Args>) -> String {
+        let said = self.st(args).exits(2);
         said.err.lines().next().unwrap_or_default().to_owned()
-    }
-
-    fn git(&self, args: &[&str]) {
-        let output = self.command("git").args(args).output().expect("git starts");
-        assert!(output.status.success(), "git {args:?}: {output:?}");
-    }
-
-    fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.folder.path().join(name)).expect(name)
     }
 
     /// The names in a folder, sorted.
     fn files(&self, name: &str) -> Vec<String> {
-        let entries = fs::read_dir(self.folder.path().join(name)).expect(name);
+        let entries = fs::read_dir(self.path(name)).expect(name);
         let name = |entry: std::io::Result<fs::DirEntry>| entry.expect("readable").file_name();
         let mut names: Vec<String> = entries
             .map(|entry| name(entry).into_string().expect("UTF-8"))
@@ -97,31 +79,12 @@ impl Bench {
         names.sort();
         names
     }
-
-    fn write(&self, name: &str, text: &str) {
-        let path = self.folder.path().join(name);
-        fs::create_dir_all(path.parent().expect("has a folder")).expect("a folder");
-        fs::write(path, text).expect(name);
-    }
 }
-
-impl From<Output> for Said {
-    fn from(output: Output) -> Said {
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
-        Said {
-            code: output.status.code(),
-            out: text(output.stdout),
-            err: text(output.stderr),
-        }
-    }
-}
-
-const PLAN: &str = ".step/st-plan.jsonl";
 
 #[test]
 fn init_says_what_it_found() {
     let bench = Bench::new();
-    assert_eq!(bench.ok(&["init"]), "initialized .step/st-plan.jsonl\n");
+    assert_eq!(bench.ok("init"), "initialized .step/st-plan.jsonl\n");
     let text = bench.read(PLAN);
     assert!(
         text.starts_with(r#"{"v":3,"ts":""#)
@@ -129,27 +92,27 @@ fn init_says_what_it_found() {
         "{text}"
     );
     assert_eq!(
-        bench.ok(&["init"]),
+        bench.ok("init"),
         "already initialized: .step/st-plan.jsonl\n"
     );
-    bench.ok(&["add", "--step", "x"]);
+    bench.ok("add --step x");
     assert_eq!(
-        bench.ok(&["init", "--replace"]),
+        bench.ok("init --replace"),
         "already initialized: .step/st-plan.jsonl\ncleared plan in .step/st-plan.jsonl\n"
     );
-    assert_eq!(bench.ok(&["show"]), "- [ ] (empty plan)\n");
+    assert_eq!(bench.ok("show"), "- [ ] (empty plan)\n");
 }
 
 #[test]
 fn changes_say_what_they_did_and_mirror_the_plan() {
     let bench = Bench::with_plan();
     assert_eq!(
-        bench.ok(&["add", "--step", "Lay the base"]),
+        bench.ok("add --step 'Lay the base'"),
         "upserted st-001\nupdate_plan: {\"plan\":[{\"step\":\"Lay the base\",\"status\":\"pending\"}]}\n"
     );
-    bench.ok(&["add", "--step", "Paint", "--deps", "st-001"]);
+    bench.ok("add --step Paint --deps st-001");
     assert_eq!(
-        bench.ok(&["set-status", "--id", "st-001", "--status", "DONE"]),
+        bench.ok("set-status --id st-001 --status DONE"),
         "updated st-001 -> completed\nupdate_plan: {\"plan\":[{\"step\":\"Lay the base\",\"status\":\"completed\"},{\"step\":\"Paint\",\"status\":\"pending\"}]}\n"
     );
     let first = |args: &[&str]| bench.ok(args).lines().next().unwrap_or_default().to_owned();
@@ -176,10 +139,10 @@ fn changes_say_what_they_did_and_mirror_the_plan() {
         "added comment to st-002"
     );
     assert_eq!(first(&["remove", "--id", "st-001"]), "removed st-001");
-    assert_eq!(bench.ok(&["ready"]), "- st-002 Paint (dep_state: ready)\n");
-    assert_eq!(bench.ok(&["blocked"]), "- (none)\n");
+    assert_eq!(bench.ok("ready"), "- st-002 Paint (dep_state: ready)\n");
+    assert_eq!(bench.ok("blocked"), "- (none)\n");
     assert_eq!(
-        bench.ok(&["emit-update-plan"]),
+        bench.ok("emit-update-plan"),
         "{\"plan\":[{\"step\":\"Paint\",\"status\":\"pending\"}]}\n"
     );
 }
@@ -187,7 +150,7 @@ fn changes_say_what_they_did_and_mirror_the_plan() {
 #[test]
 fn a_rewrite_is_an_event_and_a_checkpoint_at_one_number() {
     let bench = Bench::with_plan();
-    bench.ok(&["add", "--id", "é", "--step", "s"]);
+    bench.ok("add --id é --step s");
     let text = bench.read(PLAN);
     let lines: Vec<&str> = text.lines().collect();
     let state = r#","items":[{"id":"\u00e9","step":"s","status":"pending","deps":[],"notes":"","comments":[]}],"mutation":{"allow_multiple_in_progress":false,"actor":"tester","pid":"#;
@@ -200,10 +163,7 @@ fn a_rewrite_is_an_event_and_a_checkpoint_at_one_number() {
         lines[1].contains(&format!(r#""lane":"checkpoint","seq":2{state}"#)),
         "{text}"
     );
-    assert_eq!(
-        bench.ok(&["doctor"]),
-        "seq contract ok: .step/st-plan.jsonl\n"
-    );
+    assert_eq!(bench.ok("doctor"), "seq contract ok: .step/st-plan.jsonl\n");
     assert_eq!(
         bench.files(".step"),
         ["st-plan.jsonl", "st-plan.jsonl.lock"]
@@ -220,8 +180,8 @@ fn what_other_programs_wrote_survives() {
         r#"{{"v":4,"ts":"t","lane":"checkpoint","seq":7,"items":[{item}],"graph":{{"nodes":[1e400]}}}}"#
     );
     bench.write(PLAN, &format!("{event}\n{checkpoint}\n"));
-    bench.ok(&["add", "--id", "b", "--step", "after", "--deps", "a"]);
-    bench.ok(&["add", "--id", "a", "--step", "s"]);
+    bench.ok("add --id b --step after --deps a");
+    bench.ok("add --id a --step s");
     let text = bench.read(PLAN);
     let lines: Vec<&str> = text.lines().collect();
     assert!(
@@ -254,36 +214,33 @@ fn writers_at_once_lose_nothing() {
             });
         }
     });
-    let shown = bench.ok(&["show", "--format", "table"]);
+    let shown = bench.ok("show --format table");
     assert_eq!(shown.lines().count(), 2 + 800);
     assert!(shown.contains("\nst-800 "), "{shown}");
     for writer in 0..8 {
         assert_eq!(shown.matches(&format!("writer {writer}, ")).count(), 100);
     }
-    assert_eq!(
-        bench.ok(&["doctor"]),
-        "seq contract ok: .step/st-plan.jsonl\n"
-    );
+    assert_eq!(bench.ok("doctor"), "seq contract ok: .step/st-plan.jsonl\n");
 }
 
 #[cfg(debug_assertions)]
 #[test]
 fn a_kill_at_any_step_of_writing_leaves_the_old_plan_or_the_new_one() {
     let bench = Bench::with_plan();
-    bench.ok(&["add", "--step", "x"]);
+    bench.ok("add --step x");
     let mut killed = 0;
     for step in 1.. {
         let before = bench.read(PLAN);
-        let mut adding = bench.mesh(&["add", "--step", "y"]);
+        let mut adding = bench.st_command("add --step y");
         adding.env("MESH_FAULT_KILL", format!("write:{step}"));
-        let said = Said::from(adding.output().expect("mesh starts"));
-        if said.code.is_some() {
+        let said = adding.run_to_end();
+        if said.code != KILLED {
             break;
         }
         killed += 1;
-        let items = bench.ok(&["show", "--format", "table"]).lines().count() - 2;
+        let items = bench.ok("show --format table").lines().count() - 2;
         assert_eq!(items > killed, bench.read(PLAN) != before, "step {step}");
-        bench.ok(&["doctor"]);
+        bench.ok("doctor");
         // Whatever the kill left, the next writer begins from the plan that is there, and cleans up.
         if items > killed {
             bench.ok(&["remove", "--id", &format!("st-{:03}", killed + 1)]);
@@ -303,12 +260,10 @@ fn a_full_disk_leaves_the_old_plan_and_says_so() {
     bench.ok(&["add", "--step", &"long ".repeat(2000)]);
     let before = bench.read(PLAN);
     // A bound on the size of files is a full disk that needs no disk of its own.
-    let script = r#"trap '' XFSZ; ulimit -f 8; exec "$0" "$@""#;
-    let mesh = env!("CARGO_BIN_EXE_mesh");
-    let mut adding = bench.command("sh");
-    adding.args(["-c", script, mesh, "st", "add", "--step", "one more"]);
-    let said = Said::from(adding.output().expect("sh starts"));
-    assert_eq!(said.code, Some(2), "{said:?}");
+    let script = r#"trap '' XFSZ; ulimit -f 8; exec "$@""#;
+    let adding = bench.st_command("add --step 'one more'");
+    let said = under_shell(script, &adding).run_to_end();
+    assert_eq!(said.code, 2, "{said:?}");
     assert!(
         said.err.starts_with("error: cannot write `") && said.err.contains("File too large"),
         "{said:?}"
@@ -338,21 +293,12 @@ fn what_other_programs_put_into_single_records_survives_as_well() {
             "\n",
         ),
     );
-    bench.ok(&["set-notes", "--id", "b", "--notes", "n"]);
+    bench.ok("set-notes --id b --notes n");
     let text = bench.read(PLAN);
     for line in text.lines() {
-        assert!(
-            line.contains(r#""deps":[{"id":"a","why":"x","type":"blocks"}]"#),
-            "{line}"
-        );
-        assert!(
-            line.contains(r#"{"ts":"t","mood":7,"author":"u","text":"v"}"#),
-            "{line}"
-        );
-        assert!(
-            line.contains(r#"{"ts":"t","author":"u","text":"w"}"#),
-            "{line}"
-        );
+        assert_contains(line, r#""deps":[{"id":"a","why":"x","type":"blocks"}]"#);
+        assert_contains(line, r#"{"ts":"t","mood":7,"author":"u","text":"v"}"#);
+        assert_contains(line, r#"{"ts":"t","author":"u","text":"w"}"#);
         assert!(line.contains(r#"],"note":1e3,"mutation":{"#), "{line}");
     }
 }
@@ -378,61 +324,58 @@ fn a_chain_of_100_000_items_fits_into_300_mib_and_into_the_stack() {
         ),
     );
     // In KiB, of all the memory it maps, which is more than it uses; some systems have no such bound.
-    let script = r#"ulimit -v 307200 2>/dev/null; exec "$0" "$@""#;
-    let mut ready = bench.command("sh");
-    ready.args(["-c", script, env!("CARGO_BIN_EXE_mesh"), "st", "ready"]);
-    let said = Said::from(ready.output().expect("sh starts"));
+    let script = r#"ulimit -v 307200 2>/dev/null; exec "$@""#;
+    let said = under_shell(script, &bench.st_command("ready")).run_to_end();
     assert_eq!(said.out, "- i99999 s (dep_state: ready)\n", "{}", said.err);
 }
 
 #[test]
 fn a_lock_that_git_would_see_is_refused() {
     let bench = Bench::new();
-    bench.git(&["init", "-q"]);
-    let root = fs::canonicalize(bench.folder.path()).expect("a real path");
+    bench.git("init -q");
+    let root = fs::canonicalize(bench.work()).expect("a real path");
     let message = format!(
         "error: lock sidecar '.step/st-plan.jsonl.lock' is not gitignored; run: cd {0} && echo .step/st-plan.jsonl.lock >> .gitignore",
         root.display()
     );
-    assert_eq!(bench.refused(&["init"]), message);
-    assert!(!bench.folder.path().join(".step").exists());
+    assert_eq!(bench.refused("init"), message);
+    assert!(!bench.path(".step").exists());
     bench.write(".gitignore", ".step/st-plan.jsonl.lock\n");
-    bench.ok(&["init"]);
+    bench.ok("init");
     bench.write(".gitignore", "");
-    assert_eq!(bench.refused(&["add", "--step", "x"]), message);
-    assert_eq!(bench.ok(&["show"]), "- [ ] (empty plan)\n");
+    assert_eq!(bench.refused("add --step x"), message);
+    assert_eq!(bench.ok("show"), "- [ ] (empty plan)\n");
 }
 
 #[test]
 fn the_hint_of_a_missing_plan_is_all_that_it_takes() {
     for (folder, file) in [("", PLAN), ("", "my plans/p.jsonl"), ("it's here", PLAN)] {
         let bench = Bench::new();
-        let root = bench.folder.path().join(folder);
+        let root = bench.path(folder);
         fs::create_dir_all(&root).expect("a folder");
         let run = |program: &str, args: &[&str]| {
-            let mut command = bench.command(program);
+            let mut command = bench.other(program);
             command.current_dir(&root).args(args);
-            Said::from(command.output().expect("starts"))
+            command.run_to_end()
         };
-        assert_eq!(run("git", &["init", "-q"]).code, Some(0));
+        run("git", &["init", "-q"]).exits(0);
         let mesh = env!("CARGO_BIN_EXE_mesh");
         let add = ["st", "add", "--step", "x", "--file", file];
-        let said = run(mesh, &add);
-        assert_eq!(said.code, Some(2));
+        let said = run(mesh, &add).exits(2);
         let hint = said.err.split("hint: run: ").nth(1).expect("a hint");
         assert!(hint.contains("/.gitignore"), "{hint}");
         let script = format!("mesh() {{ '{mesh}' \"$@\"; }}; cd /; {hint}");
         let said = run("sh", &["-c", &script]);
-        assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{hint}");
-        assert_eq!(run(mesh, &add).code, Some(0), "{hint}");
+        assert_eq!((said.code, said.err.as_str()), (0, ""), "{hint}");
+        assert_eq!(run(mesh, &add).code, 0, "{hint}");
     }
 }
 
 #[test]
 fn what_breaks_a_rule_changes_nothing() {
     let bench = Bench::with_plan();
-    bench.ok(&["add", "--id", "a", "--step", "A"]);
-    bench.ok(&["add", "--id", "b", "--step", "B", "--deps", "a"]);
+    bench.ok("add --id a --step A");
+    bench.ok("add --id b --step B --deps a");
     let before = bench.read(PLAN);
     for (args, message) in [
         (
@@ -489,31 +432,24 @@ fn what_breaks_a_rule_changes_nothing() {
 #[test]
 fn several_in_progress_need_the_flag() {
     let bench = Bench::with_plan();
-    let begin = ["add", "--step", "x", "--status", "doing"];
-    bench.ok(&begin);
+    let begin = "add --step x --status doing";
+    bench.ok(begin);
     assert_eq!(
-        bench.refused(&begin),
+        bench.refused(begin),
         "error: multiple in_progress items found: st-001, st-002"
     );
-    bench.ok(&[
-        "add",
-        "--step",
-        "x",
-        "--status",
-        "doing",
-        "--allow-multiple-in-progress",
-    ]);
+    bench.ok("add --step x --status doing --allow-multiple-in-progress");
     assert_eq!(
-        bench.refused(&["show"]),
+        bench.refused("show"),
         "error: multiple in_progress items found: st-001, st-002"
     );
     assert!(
         bench
-            .ok(&["show", "--allow-multiple-in-progress"])
+            .ok("show --allow-multiple-in-progress")
             .starts_with("### In Progress\n- [~] st-001 x")
     );
-    bench.ok(&["set-status", "--id", "st-001", "--status", "pending"]);
-    bench.ok(&["show"]);
+    bench.ok("set-status --id st-001 --status pending");
+    bench.ok("show");
 }
 
 #[test]
@@ -523,8 +459,7 @@ fn a_broken_sequence_stops_everything_but_the_doctor() {
         format!("{{\"v\":3,\"ts\":\"t\",\"lane\":\"event\",\"seq\":{seq},\"op\":\"init\"}}\n")
     };
     bench.write(PLAN, &[4, 4, 3, 2, 1].map(line).concat());
-    let said = bench.st(&["doctor"]);
-    assert_eq!(said.code, Some(2));
+    let said = bench.st("doctor").exits(2);
     assert_eq!(
         said.out,
         "seq contract invalid: .step/st-plan.jsonl\n\
@@ -545,7 +480,7 @@ fn a_broken_sequence_stops_everything_but_the_doctor() {
         );
     }
     assert_eq!(
-        bench.ok(&["doctor", "--repair-seq"]),
+        bench.ok("doctor --repair-seq"),
         "repaired seq contract via checkpoint seq 5\nupdate_plan: {\"plan\":[]}\n"
     );
     assert!(
@@ -555,7 +490,7 @@ fn a_broken_sequence_stops_everything_but_the_doctor() {
             .all(|line| line.ends_with(r#","repair":{"op":"doctor_repair_seq"}}"#))
     );
     assert_eq!(
-        bench.ok(&["doctor", "--repair-seq"]),
+        bench.ok("doctor --repair-seq"),
         "seq contract ok: .step/st-plan.jsonl\n"
     );
 }
@@ -572,33 +507,27 @@ fn export_and_import_are_inverse() {
         first(&["import-plan", "--input", "in.json"]),
         "imported 2 item(s) from in.json"
     );
-    assert_eq!(
-        bench.ok(&["export", "--output", "out.json"]),
-        "wrote out.json\n"
-    );
-    assert_eq!(bench.read("out.json"), bench.ok(&["export"]));
+    assert_eq!(bench.ok("export --output out.json"), "wrote out.json\n");
+    assert_eq!(bench.read("out.json"), bench.ok("export"));
     bench.write(
         "some.json",
         r#"{"items":[{"id":"a","step":"A2","deps":[]}]}"#,
     );
-    bench.ok(&["import-plan", "--input", "some.json"]);
-    let shown = bench.ok(&["show", "--format", "json"]);
-    assert!(
-        shown.contains("\"A2\"")
-            && shown.contains("\"priority\": \"low\"")
-            && shown.contains("\"B\""),
-        "{shown}"
-    );
+    bench.ok("import-plan --input some.json");
+    let shown = bench.ok("show --format json");
+    assert_contains(&shown, "\"A2\"");
+    assert_contains(&shown, "\"priority\": \"low\"");
+    assert_contains(&shown, "\"B\"");
     assert_eq!(
         first(&["import-plan", "--input", "out.json", "--replace"]),
         "replaced plan from out.json"
     );
-    assert_eq!(bench.ok(&["export"]), bench.read("out.json"));
+    assert_eq!(bench.ok("export"), bench.read("out.json"));
     assert_eq!(
-        bench.refused(&["import-plan", "--input", "nobody.json"]),
+        bench.refused("import-plan --input nobody.json"),
         format!(
             "error: cannot open `{}`: No such file or directory (os error 2)",
-            bench.folder.path().join("nobody.json").display()
+            bench.path("nobody.json").display()
         )
     );
 }
@@ -618,10 +547,10 @@ fn a_file_that_is_not_there_or_not_a_plan_is_refused() {
             "{args:?}"
         );
     }
-    assert!(!bench.folder.path().join(".step").exists());
+    assert!(!bench.path(".step").exists());
     bench.write(PLAN, "{\"v\":3,\n");
     assert_eq!(
-        bench.refused(&["show"]),
+        bench.refused("show"),
         "error: invalid JSON at line 1: EOF while parsing a value (column 7)"
     );
 }
@@ -630,61 +559,47 @@ fn a_file_that_is_not_there_or_not_a_plan_is_refused() {
 fn another_file_can_be_named_on_either_side() {
     let bench = Bench::new();
     assert_eq!(
-        bench.ok(&["init", "--file", "deep/er/plan.jsonl"]),
+        bench.ok("init --file deep/er/plan.jsonl"),
         "initialized deep/er/plan.jsonl\n"
     );
-    assert_eq!(
-        bench.ok(&["--file", "deep/er/plan.jsonl", "ready"]),
-        "- (none)\n"
-    );
+    assert_eq!(bench.ok("--file deep/er/plan.jsonl ready"), "- (none)\n");
 }
 
 #[test]
 fn every_name_of_a_plan_shares_one_lock() {
     let bench = Bench::with_plan();
-    let link = bench.folder.path().join("link.jsonl");
+    let link = bench.path("link.jsonl");
     std::os::unix::fs::symlink(PLAN, &link).expect("a link");
-    bench.ok(&["--file", "link.jsonl", "add", "--step", "x"]);
-    assert!(link.is_symlink() && !bench.folder.path().join("link.jsonl.lock").exists());
-    assert_eq!(bench.ok(&["ready"]), "- st-001 x (dep_state: ready)\n");
+    bench.ok("--file link.jsonl add --step x");
+    assert!(link.is_symlink() && !bench.path("link.jsonl.lock").exists());
+    assert_eq!(bench.ok("ready"), "- st-001 x (dep_state: ready)\n");
 }
 
 #[test]
 fn removing_what_is_not_there_is_an_error_of_the_command_alone() {
     let bench = Bench::with_plan();
-    assert_eq!(
-        bench.refused(&["remove", "--id", "X"]),
-        "error: unknown id 'X'"
-    );
+    assert_eq!(bench.refused("remove --id X"), "error: unknown id 'X'");
     let before = bench.read(PLAN);
     let record = r#"{"v":3,"ts":"t","lane":"event","seq":2,"op":"remove","id":"X"}"#;
     bench.write(PLAN, &format!("{before}{record}\n"));
-    assert_eq!(bench.ok(&["show"]), "- [ ] (empty plan)\n");
+    assert_eq!(bench.ok("show"), "- [ ] (empty plan)\n");
 }
 
 #[test]
 fn the_panel_is_held_to_one_item_in_progress_unless_allowed() {
     let bench = Bench::with_plan();
     for id in ["a", "b"] {
-        let begun = [
-            "add",
-            "--id",
-            id,
-            "--step",
-            id,
-            "--status",
-            "doing",
-            "--allow-multiple-in-progress",
-        ];
+        let begun =
+            format!("add --id {id} --step {id} --status doing --allow-multiple-in-progress");
         bench.ok(&begun);
     }
     let message = "error: multiple in_progress items found: a, b";
-    assert_eq!(bench.refused(&["emit-update-plan"]), message);
+    assert_eq!(bench.refused("emit-update-plan"), message);
     assert_eq!(
-        bench.ok(&["emit-update-plan", "--allow-multiple-in-progress"]),
+        bench.ok("emit-update-plan --allow-multiple-in-progress"),
         "{\"plan\":[{\"step\":\"a\",\"status\":\"in_progress\"},{\"step\":\"b\",\"status\":\"in_progress\"}]}\n"
     );
-    assert!(bench.ok(&["emit-plan-sync"]).starts_with("{\"version\":1,"));
+    assert!(bench.ok("emit-plan-sync").starts_with("{\"version\":1,"));
 }
 
 #[test]
@@ -700,20 +615,17 @@ fn marks_tabs_and_an_edge_without_a_type() {
     }
     assert_eq!(
         bench
-            .ok(&["add", "--id", "e", "--step", "z", "--deps", "d:, d :"])
+            .ok("add --id e --step z --deps 'd:, d :'")
             .lines()
             .next(),
         Some("upserted e")
     );
     assert_eq!(
-        bench
-            .ok(&["set-deps", "--id", "e", "--deps", "d:"])
-            .lines()
-            .next(),
+        bench.ok("set-deps --id e --deps d:").lines().next(),
         Some("updated e deps -> d")
     );
     assert_eq!(
-        bench.ok(&["show"]),
+        bench.ok("show"),
         "### Ready\n- [ ] e z (dep_state: ready; deps: d)\n\n\
          ### Blocked\n- [!] c x\ty (dep_state: blocked_manual; status: blocked)\n\n\
          ### Deferred\n- [-] a x\ty (status: deferred)\n\n\

@@ -1,31 +1,29 @@
 //! A run one command at a time: `mesh wave next`, `mesh collect`, `mesh integrate`, and waves for other runners.
 
-use crate::env::{Said, fake_agent};
-use crate::plan_fixture::{Bench, Task, report};
+use crate::fixture::*;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 impl Bench {
-    pub fn next(&self, args: &[&str]) -> Value {
-        let said = self.mesh(&[&["wave", "next", "--json"], args].concat());
-        assert_eq!(said.code, 0, "{}", said.err);
+    pub fn next(&self, args: impl Into<Args>) -> Value {
+        let said = self.mesh(Args::from("wave next --json").and(args)).exits(0);
         report(&said)
     }
 
     /// Works a wave with the recorded answers.
     pub fn work_wave(&self, wave: &Value) {
-        let answers = self.beside("answers").display().to_string();
+        let answers = self.answers();
         let call = wave["call_path"].as_str().expect("a path");
         let args = ["spawn", "--call", call, "--adapter", "replay"];
         let elsewhere = self.beside("elsewhere").display().to_string();
         let more = ["--answers", &answers, "--artifacts", &elsewhere];
-        let said = self.mesh(&[&args[..], &more].concat());
+        let said = self.mesh(Args::from(&args[..]).and(&more));
         assert!(said.code <= 1, "{}", said.err);
     }
 
     /// Steps run `R` to its end.
-    fn step_through(&self, args: &[&str]) -> Said {
-        let mut handed = self.next(&[&["--run-id", "R"], args].concat());
+    fn step_through(&self, args: impl Into<Args>) -> Said {
+        let mut handed = self.next(Args::from("--run-id R").and(args));
         for _ in 0..40 {
             for wave in handed["waves"].as_array().expect("waves") {
                 self.work_wave(wave);
@@ -34,13 +32,13 @@ impl Bench {
                 assert!(said.code <= 1, "{}", said.err);
             }
             if handed["to_integrate"] != json!([]) {
-                let said = self.mesh(&["integrate", "R", "--json"]);
+                let said = self.mesh("integrate R --json");
                 if said.out.contains("plan_mutations") {
                     return said;
                 }
                 assert_eq!(said.code, 0, "{}", said.err);
             }
-            let said = self.mesh(&["wave", "next", "--json", "--run", "R"]);
+            let said = self.mesh("wave next --json --run R");
             handed = report(&said);
             if handed
                 .get("waves")
@@ -111,9 +109,9 @@ fn left(bench: &Bench) -> (Vec<String>, Vec<String>, Vec<String>) {
 #[test]
 fn single_steps_are_the_run() {
     let whole = Bench::new(&tasks());
-    let run = whole.run(&["max_tasks=3", "--json"]);
+    let run = whole.run("max_tasks=3 --json");
     let stepped = Bench::new(&tasks());
-    let steps = stepped.step_through(&["max_tasks=3"]);
+    let steps = stepped.step_through("max_tasks=3");
     assert_eq!((run.code, steps.code), (1, 1), "{} {}", run.err, steps.err);
     assert_eq!(left(&whole), left(&stepped));
     assert_eq!(sorted(whole.fold()), sorted(stepped.fold()));
@@ -128,19 +126,19 @@ fn single_steps_are_the_run() {
 
 #[test]
 fn single_steps_make_the_same_commits() {
-    let args = ["max_tasks=3", "delivery=commit", "allow_protected=true"];
+    let args = "max_tasks=3 delivery=commit allow_protected=true";
     let named = || {
         let bench = Bench::new(&tasks());
-        bench.git(&["config", "user.name", "A Person"]);
-        bench.git(&["config", "user.email", "person@example.org"]);
+        bench.git("config user.name 'A Person'");
+        bench.git("config user.email person@example.org");
         bench
     };
     let (whole, stepped) = (named(), named());
-    let run = whole.run(&args);
-    let steps = stepped.step_through(&args);
+    let run = whole.run(args);
+    let steps = stepped.step_through(args);
     assert_eq!((run.code, steps.code), (1, 1), "{} {}", run.err, steps.err);
     // Trees, authors and messages with their trailers; the times differ, and so do the names.
-    let commits = |bench: &Bench| bench.git(&["log", "--format=%T %an <%ae>%n%B"]);
+    let commits = |bench: &Bench| bench.git("log '--format=%T %an <%ae>%n%B'");
     assert_eq!(commits(&whole), commits(&stepped));
     assert_eq!(
         commits(&whole).matches("Mesh-Task: ").count(),
@@ -159,38 +157,28 @@ fn sorted(mut lines: Vec<String>) -> Vec<String> {
 #[test]
 fn the_wave_is_handed_out_again_until_it_is_answered() {
     let bench = Bench::new(&[Task::new("a")]);
-    let first = bench.next(&["--run-id", "R"]);
+    let first = bench.next("--run-id R");
     assert_eq!(bench.status_of("a"), "in_progress");
     assert_eq!(first["waves"][0]["rows"], json!(["a.proposal.proposer.1"]));
     let snapshot = PathBuf::from(first["snapshot"].as_str().expect("a folder"));
     let seen = std::fs::read_to_string(snapshot.join("a.txt"));
     assert_eq!(seen.expect("a copy"), "old\n");
-    assert_eq!(bench.next(&["--run", "R"]), first);
-    let early = bench.mesh(&["integrate", "R"]);
-    assert_eq!((early.code, early.out.as_str()), (0, "0 tasks ended\n"));
+    assert_eq!(bench.next("--run R"), first);
+    let early = bench.mesh("integrate R").exits(0);
+    assert_eq!(early.out, "0 tasks ended\n");
 }
 
 #[test]
 fn a_task_goes_on_while_the_wave_of_another_one_waits() {
     let bench = Bench::new(&[Task::new("a"), Task::new("b")]);
-    let args = ["--run-id", "R", "max_tasks=2", "parallel_tasks=2"];
-    let first = bench.next(&[&args[..], &["dispatch=rolling"]].concat());
+    let args = "--run-id R max_tasks=2 parallel_tasks=2";
+    let first = bench.next(Args::from(args).and("dispatch=rolling"));
     assert_eq!(first["waves"].as_array().map(Vec::len), Some(2));
     bench.work_wave(&first["waves"][1]);
-    let said = bench.mesh(&["collect", "R"]);
-    assert_eq!(said.code, 0, "{}", said.err);
-    assert!(
-        said.out
-            .contains("wave 002: answers of 1 row taken\nwave 001: no new answers; looked for in "),
-        "{}",
-        said.out
-    );
-    assert!(
-        said.err.contains("mesh collect R --wave 1 --give-up"),
-        "{}",
-        said.err
-    );
-    let next = bench.next(&["--run", "R"]);
+    let said = bench.mesh("collect R").exits(0);
+    said.out_has("wave 002: answers of 1 row taken\nwave 001: no new answers; looked for in ");
+    said.err_has("mesh collect R --wave 1 --give-up");
+    let next = bench.next("--run R");
     let rounds: Vec<&Value> = next["waves"]
         .as_array()
         .expect("waves")
@@ -203,7 +191,7 @@ fn a_task_goes_on_while_the_wave_of_another_one_waits() {
 #[test]
 fn answers_from_outside_are_believed_no_more_than_our_own() {
     let bench = Bench::new(&[Task::new("a")]);
-    bench.next(&["--run-id", "R"]);
+    bench.next("--run-id R");
     let answers = bench.beside("brought");
     let bring = |name: &str, text: &str| {
         std::fs::create_dir_all(&answers).expect("a folder");
@@ -211,140 +199,100 @@ fn answers_from_outside_are_believed_no_more_than_our_own() {
     };
     let folder = answers.display().to_string();
     bring("a.proposal.proposer.1.json", r#"Here: {"plan": 5}"#);
-    let refused = bench.mesh(&["collect", "R", &folder]);
-    assert_eq!(refused.code, 1);
-    assert!(
-        refused.out.contains("invalid_output_schema"),
-        "{}",
-        refused.out
-    );
-    bench.next(&["--run", "R"]);
+    let refused = bench.mesh(&["collect", "R", &folder]).exits(1);
+    refused.out_has("invalid_output_schema");
+    bench.next("--run R");
     bring(
         "a.proposal.proposer.2.json",
         r#"{"plan":["x"],"assumptions":[],"risk":"huge","risks":[]}"#,
     );
     let refused = bench.mesh(&["collect", "R", &folder]);
-    assert!(
-        refused
-            .out
-            .contains("a.proposal.proposer.2 refused: invalid_output_schema"),
-        "{}",
-        refused.out
-    );
-    let events = bench.trace(&["verdict"]);
+    refused.out_has("a.proposal.proposer.2 refused: invalid_output_schema");
+    let events = bench.trace("verdict");
     assert_eq!(events.len(), 2);
-    let nothing = bench.mesh(&["collect", "R", &folder]);
-    assert_eq!(nothing.code, 2);
-    assert!(
-        nothing.err.contains("no wave waits for answers"),
-        "{}",
-        nothing.err
-    );
+    let nothing = bench.mesh(&["collect", "R", &folder]).exits(2);
+    nothing.err_has("no wave waits for answers");
 }
 
 #[test]
 fn a_wave_waits_for_its_last_row_or_is_given_up() {
     let bench = Bench::new(&[Task::new("a")]);
-    let first = bench.next(&["--run-id", "R"]);
+    let first = bench.next("--run-id R");
     bench.work_wave(&first["waves"][0]);
-    assert_eq!(bench.mesh(&["collect", "R"]).code, 0);
-    bench.next(&["--run", "R"]);
+    bench.mesh("collect R").exits(0);
+    bench.next("--run R");
     let answers = bench.beside("answers").join("a");
     std::fs::remove_file(answers.join("critique.skeptic.1.json")).expect("removed");
-    let folder = bench.beside("answers").display().to_string();
-    let partly = bench.mesh(&["collect", "R", &folder, "--json"]);
-    assert_eq!(partly.code, 1);
+    let folder = bench.answers();
+    let partly = bench.mesh(&["collect", "R", &folder, "--json"]).exits(1);
     assert_eq!(report(&partly)["taken"], 2);
     assert_eq!(report(&partly)["missing"], json!(["a.critique.skeptic.1"]));
-    assert!(
-        bench.trace(&["verdict"]).len() == 1,
-        "nothing is judged yet"
-    );
+    assert!(bench.trace("verdict").len() == 1, "nothing is judged yet");
     let given_up = bench.mesh(&["collect", "R", &folder, "--give-up", "--json"]);
     assert_eq!(
         report(&given_up)["refused"],
         json!([{"id": "a.critique.skeptic.1", "code": "no_response"}])
     );
-    assert_eq!(bench.trace(&["verdict"]).len(), 4);
-    let again = bench.next(&["--run", "R"]);
+    assert_eq!(bench.trace("verdict").len(), 4);
+    let again = bench.next("--run R");
     assert_eq!(again["waves"][0]["rows"], json!(["a.critique.skeptic.2"]));
 }
 
 #[test]
 fn a_kill_between_answers_and_verdicts_loses_neither() {
     let bench = Bench::new(&[Task::new("a")]);
-    let first = bench.next(&["--run-id", "R"]);
+    let first = bench.next("--run-id R");
     bench.work_wave(&first["waves"][0]);
     // The wave's start, and three events of its one attempt.
     let before_verdict = bench.events().len() + 4 + 1;
-    let mut mesh = bench.command(&["collect", "R"]);
-    mesh.env("MESH_FAULT_KILL", format!("before:{before_verdict}"));
-    let killed = crate::env::said(mesh.output().expect("mesh starts"));
-    assert_eq!(killed.code, 128 + 9, "{}", killed.err);
-    assert_eq!(bench.trace(&["attempt_reported", "verdict"]).len(), 1);
-    let next = bench.next(&["--run", "R"]);
+    bench
+        .command("collect R")
+        .env("MESH_FAULT_KILL", format!("before:{before_verdict}"))
+        .run_to_end()
+        .exits(128 + 9);
+    assert_eq!(bench.trace("attempt_reported verdict").len(), 1);
+    let next = bench.next("--run R");
     assert_eq!(next["waves"][0]["round"], "critique");
-    assert_eq!(bench.trace(&["attempt_reported", "verdict"]).len(), 2);
+    assert_eq!(bench.trace("attempt_reported verdict").len(), 2);
 }
 
 #[test]
 fn an_output_of_another_wave_is_refused() {
     let bench = Bench::new(&[Task::new("a")]);
-    bench.next(&["--run-id", "R"]);
+    bench.next("--run-id R");
     bench.write(
         "other.csv",
         "item_id,status,result_json\nb.vote.x.1,completed,{}\n",
     );
-    let said = bench.mesh(&["collect", "R", "other.csv"]);
-    assert_eq!(said.code, 2);
-    assert!(
-        said.err.contains("`b.vote.x.1` is no row of this wave"),
-        "{}",
-        said.err
-    );
+    let said = bench.mesh("collect R other.csv").exits(2);
+    said.err_has("`b.vote.x.1` is no row of this wave");
     bench.write("other.csv", "a,b\n1,2\n");
-    let said = bench.mesh(&["collect", "R", "other.csv"]);
-    assert!(
-        said.err.contains("no column `item_id` or `id`"),
-        "{}",
-        said.err
-    );
-    assert!(bench.trace(&["attempt_started"]).is_empty());
+    let said = bench.mesh("collect R other.csv");
+    said.err_has("no column `item_id` or `id`");
+    assert!(bench.trace("attempt_started").is_empty());
 }
 
 #[test]
 fn an_external_run_stops_where_answers_are_awaited() {
     let bench = Bench::new(&[Task::new("a")]);
-    let said = bench.mesh(&["run", "--run-id", "R", "--adapter", "external"]);
-    assert_eq!(said.code, 4, "{}", said.err);
-    assert!(
-        said.out
-            .contains("answers from outside are awaited for: 001"),
-        "{}",
-        said.out
-    );
-    let folder = bench.beside("answers").display().to_string();
+    let said = bench.mesh("run --run-id R --adapter external").exits(4);
+    said.out_has("answers from outside are awaited for: 001");
+    let folder = bench.answers();
     for _ in 0..4 {
-        assert_eq!(bench.mesh(&["collect", "R", &folder]).code, 0);
-        let said = bench.mesh(&["resume", "R"]);
+        bench.mesh(&["collect", "R", &folder]).exits(0);
+        let said = bench.mesh("resume R");
         assert!([0, 4].contains(&said.code), "{}", said.err);
     }
     assert_eq!(bench.status_of("a"), "completed");
     assert_eq!(bench.read("a.txt"), "new\n");
-    let spawned = bench.mesh(&[
-        "spawn",
-        "a.txt",
-        "--instruction",
-        "x",
-        "--adapter",
-        "external",
-    ]);
-    assert_eq!(spawned.code, 2, "{}", spawned.err);
+    bench
+        .mesh("spawn a.txt --instruction x --adapter external")
+        .exits(2);
 }
 
 /// The wave CSV of the first wave of run `R`.
 fn first_wave(bench: &Bench) -> String {
-    let handed = bench.next(&["--run-id", "R"]);
+    let handed = bench.next("--run-id R");
     let path = handed["waves"][0]["csv_path"].as_str();
     path.expect("a path").to_owned()
 }
@@ -353,12 +301,13 @@ fn first_wave(bench: &Bench) -> String {
 fn an_exported_wave_is_worked_without_mesh() {
     let bench = Bench::new(&[Task::new("a")]);
     let wave = first_wave(&bench);
-    let answers = bench.beside("answers").display().to_string();
+    let answers = bench.answers();
     let folder = bench.beside("work dir").display().to_string();
     let agent = fake_agent();
     let args = ["wave", "export", &wave, &folder, "--to", "xargs", "--"];
-    let said = bench.mesh(&[&args[..], &[&agent, "--answers", &answers]].concat());
-    assert_eq!(said.code, 0, "{}", said.err);
+    bench
+        .mesh(Args::from(&args[..]).and(&[&agent, "--answers", &answers]))
+        .exits(0);
     let prompt = std::fs::read_to_string(Path::new(&folder).join("rows/00001/prompt.txt"));
     assert!(prompt.expect("a prompt").contains("Do a"));
     let run = |expected| {
@@ -372,22 +321,20 @@ fn an_exported_wave_is_worked_without_mesh() {
     std::fs::remove_file(&answer).expect("removed");
     run(false);
     let failed = Path::new(&folder).join("results/a.proposal.proposer.1.error");
-    let failed = std::fs::read_to_string(failed).expect("an error");
+    let failed = read_file(failed);
     assert!(failed.starts_with("worker_exit: exit code"), "{failed}");
     std::fs::write(&answer, text).expect("written");
     run(true);
     let results = format!("{folder}/results");
-    let said = bench.mesh(&["collect", "R", &results]);
-    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+    bench.mesh(&["collect", "R", &results]).exits(0);
     assert!(
         bench
             .run_folder()
             .join("waves/001-proposal.out.csv")
             .exists()
     );
-    let again = bench.mesh(&[&args[..], &["x"]].concat());
-    assert_eq!(again.code, 2);
-    assert!(again.err.contains("is there already"), "{}", again.err);
+    let again = bench.mesh(Args::from(&args[..]).and("x")).exits(2);
+    again.err_has("is there already");
 }
 
 #[test]
@@ -401,11 +348,12 @@ fn every_runner_gets_the_rows_and_the_number() {
         ("kubernetes", "job.yaml", "parallelism: 5"),
     ] {
         let folder = bench.beside(runner).display().to_string();
-        let said = bench.mesh(&[
-            "wave", "export", &wave, &folder, "--to", runner, "--", "agent",
-        ]);
-        assert_eq!(said.code, 0, "{}", said.err);
-        let text = std::fs::read_to_string(Path::new(&folder).join(file)).expect("a file");
+        bench
+            .mesh(&format!(
+                "wave export '{wave}' {folder} --to '{runner}' -- agent"
+            ))
+            .exits(0);
+        let text = read_file(Path::new(&folder).join(file));
         assert!(text.contains(words), "{text}");
     }
 }
@@ -413,13 +361,13 @@ fn every_runner_gets_the_rows_and_the_number() {
 #[test]
 fn a_run_that_has_begun_takes_no_settings() {
     let bench = Bench::new(&[Task::new("a"), Task::new("b")]);
-    bench.next(&["--run-id", "R"]);
+    bench.next("--run-id R");
     for (args, named) in [
         (&["max_tasks=2"][..], "`--max-tasks` can't be set any more"),
         (&["--run-id", "Q"], "`--run-id` can't"),
         (&["--", "my-agent"], "the agent's command can't"),
     ] {
-        let said = bench.mesh(&[&["wave", "next", "--run", "R"], args].concat());
+        let said = bench.mesh(Args::from("wave next --run R").and(args));
         assert_eq!(said.code, 2, "{args:?}: {}", said.out);
         assert!(said.err.contains(named), "{args:?}: {}", said.err);
     }
@@ -430,29 +378,19 @@ fn a_run_that_has_begun_takes_no_settings() {
 #[test]
 fn a_dry_run_of_a_step_starts_nothing() {
     let bench = Bench::new(&[Task::new("a")]);
-    let said = bench.mesh(&["wave", "next", "--dry-run"]);
-    assert_eq!(said.code, 0, "{}", said.err);
-    assert!(
-        said.out.contains("First wave: 001-proposal"),
-        "{}",
-        said.out
-    );
+    let said = bench.mesh("wave next --dry-run").exits(0);
+    said.out_has("First wave: 001-proposal");
     assert_eq!(bench.status_of("a"), "pending");
     assert!(!bench.mesh_home().join("runs").exists());
     let bench = Bench::new(&[Task::new("a").validation(&[])]);
-    let said = bench.mesh(&["wave", "next", "--dry-run"]);
-    assert!(
-        said.err
-            .contains("a: would be blocked (missing_validation: "),
-        "{}",
-        said.err
-    );
+    let said = bench.mesh("wave next --dry-run");
+    said.err_has("a: would be blocked (missing_validation: ");
 }
 
 #[test]
 fn a_task_that_could_only_lack_a_validation_gets_no_wave() {
     let bench = Bench::new(&[Task::new("a").validation(&[]), Task::new("b")]);
-    let first = bench.next(&["--run-id", "R", "max_tasks=2"]);
+    let first = bench.next("--run-id R max_tasks=2");
     assert_eq!(first["waves"][0]["rows"], json!(["b.proposal.proposer.1"]));
     assert_eq!(first["to_integrate"], json!([]));
     assert_eq!(
@@ -464,33 +402,20 @@ fn a_task_that_could_only_lack_a_validation_gets_no_wave() {
 #[test]
 fn a_run_that_stopped_for_answers_is_said_to_wait() {
     let bench = Bench::new(&[Task::new("a")]);
-    let said = bench.mesh(&["run", "--run-id", "R", "--adapter", "external"]);
-    assert_eq!(said.code, 4, "{}", said.err);
-    assert!(said.out.contains("Run waiting (answers"), "{}", said.out);
-    assert!(
-        said.out.contains("  a          in_progress"),
-        "{}",
-        said.out
-    );
-    assert!(
-        said.err.contains("mesh collect R && mesh resume R"),
-        "{}",
-        said.err
-    );
-    let listed = bench.mesh(&["runs", "list"]).out;
+    let said = bench.mesh("run --run-id R --adapter external").exits(4);
+    said.out_has("Run waiting (answers");
+    said.out_has("  a          in_progress");
+    said.err_has("mesh collect R && mesh resume R");
+    let listed = bench.mesh("runs list").out;
     assert!(listed.contains("waiting"), "{listed}");
-    let shown = bench.mesh(&["runs", "show", "R"]);
-    assert!(
-        shown.err.contains("go on with: mesh wave next --run R"),
-        "{}",
-        shown.err
-    );
+    let shown = bench.mesh("runs show R");
+    shown.err_has("go on with: mesh wave next --run R");
 }
 
 #[test]
 fn a_run_between_its_steps_is_not_said_to_run() {
     let bench = Bench::new(&[Task::new("a")]);
-    bench.next(&["--run-id", "R"]);
-    let shown = bench.mesh(&["runs", "show", "R"]);
-    assert!(shown.out.contains("Run not ended"), "{}", shown.out);
+    bench.next("--run-id R");
+    let shown = bench.mesh("runs show R");
+    shown.out_has("Run not ended");
 }

@@ -1,6 +1,6 @@
 //! `mesh wave lint`: every wave that `mesh` compiles passes, and what is wrong with others is named by row and column.
 
-use crate::plan_fixture::{Bench, Task};
+use crate::fixture::*;
 
 #[test]
 fn compiled_waves_pass_also_with_several_units() {
@@ -9,7 +9,7 @@ fn compiled_waves_pass_also_with_several_units() {
         Task::new("b"),
         Task::new("c").notes(""),
     ]);
-    bench.run(&["max_tasks=3", "parallel_tasks=2"]);
+    bench.run("max_tasks=3 parallel_tasks=2");
     let folder = bench.run_folder().join("waves");
     let paths: Vec<String> = bench
         .waves()
@@ -21,8 +21,8 @@ fn compiled_waves_pass_also_with_several_units() {
         .into_iter()
         .chain(paths.iter().map(String::as_str))
         .collect();
-    let said = bench.mesh(&args);
-    assert_eq!((said.code, said.err.as_str()), (0, ""), "{}", said.out);
+    let said = bench.mesh(&args).exits(0);
+    assert_eq!(said.err, "");
     assert_eq!(
         said.out
             .lines()
@@ -36,76 +36,55 @@ fn compiled_waves_pass_also_with_several_units() {
 fn a_task_without_acceptance_statements_is_done_when_its_step_is() {
     let notes = "```mesh\nscope: [src/a.txt]\nacceptance: []\nvalidation: ['true']\n```";
     let bench = Bench::new(&[Task::new("a").notes(notes)]);
-    bench.run(&[]);
+    bench.run("");
     let waves = bench.waves();
     assert!(waves.len() > 1, "{} waves", waves.len());
     for wave in waves {
         assert_eq!(wave.column("acceptance"), wave.column("objective"));
         let path = bench.run_folder().join("waves").join(&wave.name);
-        let said = bench.mesh(&["wave", "lint", &path.display().to_string()]);
-        assert_eq!(said.code, 0, "{}", said.out);
+        bench
+            .mesh(&["wave", "lint", &path.display().to_string()])
+            .exits(0);
     }
 }
 
 #[test]
 fn what_is_wrong_is_named() {
     let bench = Bench::new(&[Task::new("a")]);
-    bench.run(&[]);
-    let wave =
-        std::fs::read_to_string(bench.run_folder().join("waves/002-critique.csv")).expect("text");
+    bench.run("");
+    let wave = read_file(bench.run_folder().join("waves/002-critique.csv"));
     bench.write("w.csv", &wave.replacen("read_only", "write", 1));
     bench.write("w.call.json", "{}");
-    let said = bench.mesh(&["wave", "lint", "w.csv"]);
-    assert_eq!(said.code, 1);
-    assert!(
-        said.out
-            .contains("`w.csv`, line 2: row 1, item `a.critique.critic_a.1`, column `lane`: must be `read_only` or `patch`\n"),
-        "{}",
-        said.out
-    );
-    assert!(
-        said.out.contains(
-            "`w.call.json`: `id_column`: is null in the call file; the wave wants \"id\"\n"
-        ),
-        "{}",
-        said.out
-    );
-    let said = bench.mesh(&["--json", "wave", "lint", "w.csv"]);
-    assert!(
-        said.out
-            .starts_with(r#"{"wave":"w.csv","rows":3,"problems":[{"row":1,"column":"lane","#),
-        "{}",
-        said.out
-    );
+    let said = bench.mesh("wave lint w.csv").exits(1);
+    said.out_has("`w.csv`, line 2: row 1, item `a.critique.critic_a.1`, column `lane`: must be `read_only` or `patch`\n");
+    said.out_has("`w.call.json`: `id_column`: is null in the call file; the wave wants \"id\"\n");
+    let said = bench.mesh("--json wave lint w.csv");
+    said.out_starts_with(r#"{"wave":"w.csv","rows":3,"problems":[{"row":1,"column":"lane","#);
 
     bench.write("other.csv", "id,prompt\n1,x\n");
-    let said = bench.mesh(&["wave", "lint", "other.csv"]);
+    let said = bench.mesh("wave lint other.csv").exits(1);
     assert_eq!(
-        (said.code, said.out.as_str()),
-        (
-            1,
-            "`other.csv`, line 1: `prompt`: column 2 must be `unit`\n`other.call.json`: is missing: nobody can be called for the wave without it\n"
-        )
+        said.out,
+        "`other.csv`, line 1: `prompt`: column 2 must be `unit`\n`other.call.json`: is missing: nobody can be called for the wave without it\n"
     );
-    let said = bench.mesh(&["wave", "lint", "none.csv"]);
-    assert_eq!(said.code, 2);
-    assert!(said.err.contains("`none.csv`"), "{}", said.err);
+    let said = bench.mesh("wave lint none.csv").exits(2);
+    said.err_has("`none.csv`");
 }
 
 #[test]
 fn rows_and_call_file_must_be_those_of_the_whole_round() {
     let bench = Bench::new(&[Task::new("a")]);
-    bench.run(&[]);
+    bench.run("");
     let waves = bench.run_folder().join("waves");
-    let wave = std::fs::read_to_string(waves.join("002-critique.csv")).expect("text");
-    let call = std::fs::read_to_string(waves.join("002-critique.call.json")).expect("text");
+    let wave = read_file(waves.join("002-critique.csv"));
+    let call = read_file(waves.join("002-critique.call.json"));
     let lint = |csv: &str, call: Option<&str>, args: &[&str]| {
         bench.write("002-critique.csv", csv);
         let _ = std::fs::remove_file(bench.work().join("002-critique.call.json"));
         if let Some(call) = call {
             bench.write("002-critique.call.json", call);
         }
-        let said = bench.mesh(&[&["wave", "lint", "002-critique.csv"], args].concat());
+        let said = bench.mesh(Args::from("wave lint 002-critique.csv").and(args));
         assert_eq!(said.err, "");
         (said.code, said.out)
     };

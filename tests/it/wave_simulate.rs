@@ -1,18 +1,16 @@
 //! `mesh wave simulate`: the run with made-up results. What it predicts is what `mesh run` does, and it starts and writes nothing.
 
-use crate::env::Said;
-use crate::plan_fixture::{Bench, PLAN, Task};
+use crate::fixture::*;
 use serde_json::{Value, json};
 
 impl Bench {
-    fn simulate(&self, args: &[&str]) -> Said {
-        self.mesh(&[&["wave", "simulate"], args].concat())
+    fn simulate(&self, args: impl Into<Args>) -> Said {
+        self.mesh(Args::from("wave simulate").and(args))
     }
 
     /// The predictions, rolling first.
-    fn predictions(&self, args: &[&str]) -> Vec<Value> {
-        let said = self.simulate(&[args, &["--json"]].concat());
-        assert_eq!(said.code, 0, "{}", said.err);
+    fn predictions(&self, args: impl Into<Args>) -> Vec<Value> {
+        let said = self.simulate(args.into().and("--json")).exits(0);
         let all: Value = serde_json::from_str(&said.out).expect("one object");
         all["predictions"].as_array().expect("a list").clone()
     }
@@ -52,8 +50,8 @@ fn a_run_under_barriers_makes_the_waves_that_were_predicted() {
         task("f"),
     ]);
     let settings = ["parallel_tasks=3", "max_tasks=5"];
-    let predicted = bench.predictions(&[&settings[..], &["lost_votes=1"]].concat());
-    let answers = bench.beside("answers").display().to_string();
+    let predicted = bench.predictions(Args::from(&settings[..]).and("lost_votes=1"));
+    let answers = bench.answers();
     let args = [
         &[
             "run",
@@ -90,15 +88,8 @@ fn a_free_slot_goes_to_the_longest_path_and_nobody_waits_for_a_wave() {
         "times.csv",
         "task,round,seconds,remark\n,synthesis,10,\nslow,,35,all of it\n,integrate,1,\n",
     );
-    let solo = [
-        "--protocol",
-        "solo",
-        "--durations",
-        "times.csv",
-        "parallel_tasks=4",
-        "-j2",
-    ];
-    let [rolling, barrier] = &bench.predictions(&solo)[..] else {
+    let solo = "--protocol solo --durations times.csv parallel_tasks=4 -j2";
+    let [rolling, barrier] = &bench.predictions(solo)[..] else {
         panic!("two predictions")
     };
     // `slow` is stretched: 35 s for its row and its integration, 10 to 1.
@@ -138,8 +129,10 @@ fn it_says_what_it_takes_for_granted() {
         Task::new("done").status("completed"),
     ]);
     let before = bench.read(PLAN);
-    let said = bench.simulate(&["parallel_tasks=2", "--cost-per-row", "0.5", "ids=b,behind"]);
-    assert_eq!((said.code, bench.read(PLAN)), (0, before));
+    let said = bench
+        .simulate("parallel_tasks=2 --cost-per-row 0.5 ids=b,behind")
+        .exits(0);
+    assert_eq!(bench.read(PLAN), before);
     assert!(!bench.mesh_home().exists(), "nothing was written");
     insta::assert_snapshot!(said.out, @r#"
     .step/st-plan.jsonl: 4 unfinished tasks, protocol swarm, 10 rows at once, parallel_tasks=2
@@ -163,14 +156,7 @@ fn it_says_what_it_takes_for_granted() {
     insta::assert_snapshot!(said.err, @r#"
     warning: item `unchecked` would be blocked: missing_validation: the task has no validation command
     "#);
-    let said = bench.simulate(&[
-        "--waves",
-        "--dispatch",
-        "rolling",
-        "ids=a",
-        "--color",
-        "never",
-    ]);
+    let said = bench.simulate("--waves --dispatch rolling ids=a --color never");
     insta::assert_snapshot!(said.out, @r#"
     .step/st-plan.jsonl: 1 unfinished task, protocol swarm, 5 rows at once, parallel_tasks=1
 
@@ -194,28 +180,22 @@ fn it_says_what_it_takes_for_granted() {
      3     synthesis     1   2m00s  3m00s
      4     vote          5   3m00s  4m00s
     "#);
-    let said = bench.simulate(&[]);
-    assert!(said.err.contains("nonsense"), "{}", said.err);
-    assert!(said.err.contains("it is left out\n"), "{}", said.err);
+    let said = bench.simulate("");
+    said.err_has("nonsense");
+    said.err_has("it is left out\n");
 }
 
 #[test]
 fn earlier_runs_say_how_long_rows_take() {
     let bench = Bench::new(&[Task::new("a"), Task::new("b")]);
-    let unknown = bench.simulate(&["--from-run", "R"]);
-    assert_eq!(unknown.code, 2);
-    assert!(unknown.err.contains("no run `R`"), "{}", unknown.err);
-    let nothing = bench.simulate(&["--learn"]);
-    assert_eq!(nothing.code, 0);
-    assert!(
-        nothing.err.contains("nothing is learned"),
-        "{}",
-        nothing.err
-    );
+    let unknown = bench.simulate("--from-run R").exits(2);
+    unknown.err_has("no run `R`");
+    let nothing = bench.simulate("--learn").exits(0);
+    nothing.err_has("nothing is learned");
 
-    bench.run(&[]);
+    bench.run("");
     for args in [&["--from-run", "R"][..], &["--learn", "--from-run", "R"]] {
-        let said = bench.simulate(&[args, &["--json"]].concat());
+        let said = bench.simulate(Args::from(args).and("--json"));
         let all: Value = serde_json::from_str(&said.out).expect("one object");
         let durations = all["durations"].as_array().expect("a list").iter();
         let origins = durations.map(|line| (line["round"].as_str(), line["from"].as_str()));
@@ -233,7 +213,7 @@ fn earlier_runs_say_how_long_rows_take() {
         "times.csv",
         "round,role,seconds\nvote,,7\ncritique,skeptic,9\n",
     );
-    let said = bench.simulate(&["learn=true", "--durations", "times.csv"]);
+    let said = bench.simulate("learn=true --durations times.csv");
     let origin = |round: &str| {
         let line = said
             .out
@@ -285,16 +265,13 @@ fn what_can_not_be_used_is_named() {
     assert!(error(&["--protocol", "none"]).contains("`none`"));
     assert!(error(&["--durations", "none.csv"]).contains("`none.csv`"));
     bench.write("times.csv", "task,seconds\ngone,1\nlost,2\na,3\n");
-    let said = bench.simulate(&["durations=times.csv", "-q"]);
+    let said = bench.simulate("durations=times.csv -q").exits(0);
     assert_eq!(
-        (said.code, said.err.as_str()),
-        (
-            0,
-            "warning: the durations name task `gone` and 1 more, which the plan does not have\n"
-        )
+        said.err,
+        "warning: the durations name task `gone` and 1 more, which the plan does not have\n"
     );
-    assert!(said.out.contains(" 3s "), "{}", said.out);
-    assert!(said.out.contains("1 task has durations of its own"));
+    said.out_has(" 3s ");
+    said.out_has("1 task has durations of its own");
 }
 
 #[test]
@@ -304,16 +281,17 @@ fn options_of_a_run_come_from_where_those_of_a_run_come_from() {
         "mesh.yaml",
         "protocol: solo\nparallel_tasks: 2\ndispatch: barrier\n",
     );
-    let predictions = bench.predictions(&[]);
+    let predictions = bench.predictions("");
     assert_eq!(predictions.len(), 1);
     assert_eq!(predictions[0]["dispatch"], "barrier");
     assert_eq!(waves(&predictions[0]), ["synthesis x2", "synthesis x1"]);
-    let predictions = bench.predictions(&["parallel_tasks=3", "dispatch=both"]);
+    let predictions = bench.predictions("parallel_tasks=3 dispatch=both");
     assert_eq!(predictions.len(), 2);
     assert_eq!(waves(&predictions[0]), ["synthesis x3"]);
-    let mut mesh = bench.command(&["wave", "simulate", "--json"]);
-    mesh.env("MESH_PROTOCOL", "duo");
-    let said = crate::env::said(mesh.output().expect("mesh starts"));
+    let said = bench
+        .command("wave simulate --json")
+        .env("MESH_PROTOCOL", "duo")
+        .run_to_end();
     let all: Value = serde_json::from_str(&said.out).expect("one object");
     assert_eq!(
         waves(&all["predictions"][0])[..2],

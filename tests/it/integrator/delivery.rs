@@ -6,9 +6,9 @@ use std::os::unix::fs::PermissionsExt;
 /// A repository that knows an author, with branch `work` checked out.
 fn committing(tasks: &[Task]) -> Bench {
     let bench = Bench::new(tasks);
-    bench.git(&["config", "user.name", "A Person"]);
-    bench.git(&["config", "user.email", "person@example.invalid"]);
-    bench.git(&["switch", "--quiet", "-c", "work"]);
+    bench.git("config user.name 'A Person'");
+    bench.git("config user.email person@example.invalid");
+    bench.git("switch --quiet -c work");
     bench
 }
 
@@ -27,28 +27,21 @@ fn a_commit_holds_the_patch_and_nothing_else() {
         Task::new("b"),
     ]);
     bench.write("staged.txt", "staged\n");
-    bench.git(&["add", "staged.txt"]);
+    bench.git("add staged.txt");
     bench.write("staged.txt", "staged and changed\n");
     bench.write("b.txt", "my change\n");
-    let staged = bench.git(&["ls-files", "--stage", "staged.txt"]);
-    let head = bench.git(&["rev-parse", "HEAD"]);
-    let said = bench.run(&["--json", "delivery=commit", "ids=a"]);
-    assert_eq!(said.code, 0, "{}", said.err);
-    assert_eq!(bench.git(&["rev-parse", "HEAD^"]), head);
+    let staged = bench.git("ls-files --stage staged.txt");
+    let head = bench.git("rev-parse HEAD");
+    let said = bench.run("--json delivery=commit ids=a").exits(0);
+    assert_eq!(bench.git("rev-parse HEAD^"), head);
     assert_eq!(
-        bench.git(&[
-            "show",
-            "--no-renames",
-            "--name-status",
-            "--format=%an <%ae>%n%B",
-            "HEAD"
-        ]),
+        bench.git("show --no-renames --name-status '--format=%an <%ae>%n%B' HEAD"),
         "A Person <person@example.invalid>\nDo a\n\nMesh-Run: R\nMesh-Task: a\nMesh-Votes: 4/5\n\n\nM\ta.txt\nD\tkept.txt\nA\tmade/new.txt\n"
     );
-    assert_eq!(bench.git(&["ls-files", "--stage", "staged.txt"]), staged);
-    let status = bench.git(&["status", "--porcelain", "--", ":!.step"]);
+    assert_eq!(bench.git("ls-files --stage staged.txt"), staged);
+    let status = bench.git("status --porcelain -- :!.step");
     assert_eq!(status, " M b.txt\nAM staged.txt\n?? .learnings.jsonl\n");
-    let commit = bench.git(&["rev-parse", "HEAD"]);
+    let commit = bench.git("rev-parse HEAD");
     let finished = event(&bench, "integration_finished");
     assert_eq!(
         finished["commit"],
@@ -56,10 +49,7 @@ fn a_commit_holds_the_patch_and_nothing_else() {
     );
     assert_eq!(report(&said)["tasks"][0]["commit"]["id"], commit.trim());
     let comment = bench.comments("a").join("\n");
-    assert!(
-        comment.contains(&format!("commit {} on work", commit.trim())),
-        "{comment}"
-    );
+    assert_contains(&comment, &format!("commit {} on work", commit.trim()));
 }
 
 #[test]
@@ -80,26 +70,20 @@ fn protected_branches_get_no_commits_unless_told() {
             bench.write("mesh.yaml", more);
         }
         let before = bench.git_state();
-        let said = bench.run(&["delivery=commit"]);
+        let said = bench.run("delivery=commit");
         if !is_protected {
             assert_eq!(said.code, 0, "{}", said.err);
             continue;
         }
         assert_eq!(said.code, 3, "{branch}: {}", said.err);
-        assert!(
-            said.err
-                .contains(&format!("branch `{branch}` is protected")),
-            "{}",
-            said.err
-        );
-        assert!(said.err.contains("hint: git switch -c"), "{}", said.err);
+        said.err_has(&format!("branch `{branch}` is protected"));
+        said.err_has("hint: git switch -c");
         assert_eq!(
             (bench.git_state(), bench.mesh_home().exists()),
             (before, false)
         );
-        let said = bench.run(&["delivery=commit", "allow_protected=true"]);
-        assert_eq!(said.code, 0, "{}", said.err);
-        assert_eq!(bench.git(&["log", "-1", "--format=%s"]), "Do a\n");
+        bench.run("delivery=commit allow_protected=true").exits(0);
+        assert_eq!(bench.git("log -1 --format=%s"), "Do a\n");
     }
 }
 
@@ -110,27 +94,27 @@ fn what_can_not_be_delivered_is_refused_before_anything_starts() {
         prepare(&bench);
         let said = bench.run(&[delivery]);
         assert_eq!(said.code, 3, "{message}: {}", said.err);
-        assert!(said.err.contains(message), "{}", said.err);
-        assert!(said.err.contains("hint: "), "{}", said.err);
+        said.err_has(message);
+        said.err_has("hint: ");
         assert!(!bench.mesh_home().exists());
-        let doctor = bench.mesh(&[
-            "doctor",
-            "--delivery",
-            delivery.split_once('=').expect("a value").1,
-            "--",
-            "/bin/sh",
-        ]);
-        assert_eq!(doctor.code, 1);
-        assert!(doctor.out.contains(message), "{}", doctor.out);
+        let doctor = bench
+            .mesh(&[
+                "doctor",
+                "--delivery",
+                delivery.split_once('=').expect("a value").1,
+                "--",
+                "/bin/sh",
+            ])
+            .exits(1);
+        doctor.out_has(message);
     };
-    let detached = |bench: &Bench| drop(bench.git(&["checkout", "--quiet", "--detach"]));
+    let detached = |bench: &Bench| drop(bench.git("checkout --quiet --detach"));
     refused(&detached, "delivery=commit", "no branch is checked out");
-    let merging =
-        |bench: &Bench| bench.write(".git/MERGE_HEAD", &bench.git(&["rev-parse", "HEAD"]));
+    let merging = |bench: &Bench| bench.write(".git/MERGE_HEAD", &bench.git("rev-parse HEAD"));
     refused(&merging, "delivery=commit", "a merge is under way");
     let nobody = |bench: &Bench| {
-        bench.git(&["config", "user.useConfigOnly", "true"]);
-        bench.git(&["config", "--unset", "user.email"]);
+        bench.git("config user.useConfigOnly true");
+        bench.git("config --unset user.email");
     };
     refused(
         &nobody,
@@ -142,7 +126,7 @@ fn what_can_not_be_delivered_is_refused_before_anything_starts() {
         "delivery=branch",
         "git does not know in whose name to commit",
     );
-    let in_the_way = |bench: &Bench| drop(bench.git(&["branch", "mesh"]));
+    let in_the_way = |bench: &Bench| drop(bench.git("branch mesh"));
     refused(
         &in_the_way,
         "delivery=branch",
@@ -155,7 +139,7 @@ fn a_commit_never_takes_uncommitted_work_along() {
     let changed = |bench: &Bench| bench.write("a.txt", "old\nmine\n");
     let staged = |bench: &Bench| {
         bench.write("a.txt", "old\nmine\n");
-        bench.git(&["add", "a.txt"]);
+        bench.git("add a.txt");
         bench.write("a.txt", "old\n");
     };
     let ignored = |bench: &Bench| bench.write("x.lock", "mine\n");
@@ -170,13 +154,12 @@ fn a_commit_never_takes_uncommitted_work_along() {
         let bench = committing(&[Task::new("a").scope(&["**"]).patches(&[patch])]);
         prepare(&bench);
         let before = (bench.tree(), bench.git_state());
-        let said = bench.run(&["--json", "delivery=commit"]);
-        assert_eq!(said.code, 1, "{}", said.err);
+        let said = bench.run("--json delivery=commit").exits(1);
         assert_eq!(report(&said)["tasks"][0]["reason"], "ambiguous_integration");
         let why = detail(&said);
-        assert!(
-            why.contains(&format!("touches {path}, where there is uncommitted work")),
-            "{why}"
+        assert_contains(
+            &why,
+            &format!("touches {path}, where there is uncommitted work"),
         );
         assert_eq!((bench.tree(), bench.git_state()), before);
     }
@@ -192,8 +175,7 @@ fn a_hook_that_refuses_is_a_failed_integration() {
         "echo formatted >>a.txt; echo x >>kept.txt; git add a.txt; echo 'lint: a.txt is wrong' >&2; exit 1",
     );
     let before = (bench.tree(), bench.git_state());
-    let said = bench.run(&["--json", "delivery=commit"]);
-    assert_eq!(said.code, 1, "{}", said.err);
+    let said = bench.run("--json delivery=commit").exits(1);
     assert_eq!(report(&said)["tasks"][0]["reason"], "validation_failed");
     assert!(
         detail(&said).contains("`git commit` refused: lint: a.txt is wrong"),
@@ -206,9 +188,8 @@ fn a_hook_that_refuses_is_a_failed_integration() {
     let bench = committing(&[Task::new("a")]);
     hook(&bench, "pre-commit", "exit 1");
     hook(&bench, "commit-msg", "exit 1");
-    let said = bench.run(&["delivery=commit", "no_verify=true"]);
-    assert_eq!(said.code, 0, "{}", said.err);
-    assert_eq!(bench.git(&["log", "-1", "--format=%s"]), "Do a\n");
+    bench.run("delivery=commit no_verify=true").exits(0);
+    assert_eq!(bench.git("log -1 --format=%s"), "Do a\n");
 }
 
 #[test]
@@ -219,10 +200,10 @@ fn a_hook_that_adds_to_the_commit_leaves_a_clean_index() {
         "pre-commit",
         "echo formatted >>a.txt; echo more >>kept.txt; git add a.txt kept.txt",
     );
-    assert_eq!(bench.run(&["delivery=commit"]).code, 0);
-    assert_eq!(bench.git(&["show", "HEAD:a.txt"]), "new\nformatted\n");
-    assert_eq!(bench.git(&["show", "HEAD:kept.txt"]), "kept\nmore\n");
-    assert_eq!(bench.git(&["status", "--porcelain"]), "?? .step/\n");
+    bench.run("delivery=commit").exits(0);
+    assert_eq!(bench.git("show HEAD:a.txt"), "new\nformatted\n");
+    assert_eq!(bench.git("show HEAD:kept.txt"), "kept\nmore\n");
+    assert_eq!(bench.git("status --porcelain"), "?? .step/\n");
 }
 
 #[test]
@@ -230,14 +211,13 @@ fn a_branch_that_was_switched_during_the_run_gets_no_commit() {
     let bench =
         committing(&[Task::new("a")
             .validation(&["git switch -q -c other; git commit -q --allow-empty -m x"])]);
-    let said = bench.run(&["--json", "delivery=commit"]);
-    assert_eq!(said.code, 1, "{}", said.err);
+    let said = bench.run("--json delivery=commit").exits(1);
     assert!(
         detail(&said).contains("another commit was checked out"),
         "{}",
         detail(&said)
     );
-    assert_eq!(bench.git(&["log", "--all", "--grep", "Mesh-Run"]), "");
+    assert_eq!(bench.git("log --all --grep Mesh-Run"), "");
     assert_eq!(bench.read("a.txt"), "old\n");
 }
 
@@ -252,42 +232,36 @@ fn commits_are_stacked_on_a_branch_of_the_run_and_the_tree_stays_as_it_is() {
     let bench = committing(&[Task::new("a"), second]);
     bench.write("kept.txt", "changed by me\n");
     bench.write("untracked.txt", "mine\n");
-    bench.git(&["add", "kept.txt"]);
-    let head = bench.git(&["rev-parse", "HEAD"]);
+    bench.git("add kept.txt");
+    let head = bench.git("rev-parse HEAD");
     let before = (
         bench.tree(),
-        bench.git(&["status", "--porcelain", "--", ":!.step"]),
-        bench.git(&["symbolic-ref", "HEAD"]),
+        bench.git("status --porcelain -- :!.step"),
+        bench.git("symbolic-ref HEAD"),
     );
-    let said = bench.run(&["--json", "delivery=branch", "max_tasks=2"]);
-    assert_eq!(said.code, 0, "{}", said.err);
-    assert!(
-        said.err
-            .contains("uncommitted changes are no part of the branch"),
-        "{}",
-        said.err
-    );
+    let said = bench.run("--json delivery=branch max_tasks=2").exits(0);
+    said.err_has("uncommitted changes are no part of the branch");
     assert_eq!(
         (
             bench.tree(),
-            bench.git(&["status", "--porcelain", "--", ":!.step"]),
-            bench.git(&["symbolic-ref", "HEAD"])
+            bench.git("status --porcelain -- :!.step"),
+            bench.git("symbolic-ref HEAD")
         ),
         before
     );
     assert_eq!(
-        bench.git(&["rev-parse", "HEAD", "mesh/R~2"]),
+        bench.git("rev-parse HEAD mesh/R~2"),
         format!("{head}{head}")
     );
     assert_eq!(
-        bench.git(&["log", "--reverse", "--format=%s|%an", "HEAD..mesh/R"]),
+        bench.git("log --reverse --format=%s|%an HEAD..mesh/R"),
         "Do a|A Person\nDo b|A Person\n"
     );
     assert_eq!(
-        bench.git(&["show", "mesh/R:a.txt", "mesh/R:kept.txt"]),
+        bench.git("show mesh/R:a.txt mesh/R:kept.txt"),
         "newer\nkept\n"
     );
-    assert_eq!(bench.git(&["fsck", "--strict", "--no-dangling"]), "");
+    assert_eq!(bench.git("fsck --strict --no-dangling"), "");
     assert_eq!(report(&said)["tasks"][1]["commit"]["branch"], "mesh/R");
     // The second task's workers saw what the first had made.
     assert!(
@@ -300,17 +274,17 @@ fn commits_are_stacked_on_a_branch_of_the_run_and_the_tree_stays_as_it_is() {
 fn hooks_are_asked_for_a_branch_as_well() {
     let bench = committing(&[Task::new("a")]);
     // A folder of hooks that git ignores, as husky and others make it.
-    bench.git(&["config", "core.hooksPath", "hooks.lock"]);
+    bench.git("config core.hooksPath hooks.lock");
     bench.write("hooks.lock/pre-commit", "#!/bin/sh\necho no >&2\nexit 1\n");
     let mode = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(bench.path("hooks.lock/pre-commit"), mode).expect("a mode");
-    let said = bench.run(&["--json", "delivery=branch"]);
+    let said = bench.run("--json delivery=branch");
     assert!(
         detail(&said).contains("`git commit` refused: no"),
         "{}",
         detail(&said)
     );
-    assert_eq!(bench.git(&["branch", "--list", "mesh/*"]), "");
+    assert_eq!(bench.git("branch --list mesh/*"), "");
 }
 
 #[test]
@@ -319,31 +293,31 @@ fn a_failed_task_leaves_nothing_on_the_branch() {
         Task::new("a").validation(&["git commit -qam sneaked; false"]),
         Task::new("b"),
     ]);
-    let said = bench.run(&["delivery=branch", "max_tasks=2"]);
-    assert_eq!(said.code, 1, "{}", said.err);
-    assert_eq!(bench.git(&["log", "--format=%s", "HEAD..mesh/R"]), "Do b\n");
-    assert_eq!(bench.git(&["show", "mesh/R:a.txt"]), "old\n");
+    bench.run("delivery=branch max_tasks=2").exits(1);
+    assert_eq!(bench.git("log --format=%s HEAD..mesh/R"), "Do b\n");
+    assert_eq!(bench.git("show mesh/R:a.txt"), "old\n");
 }
 
 #[test]
 fn a_branch_that_somebody_else_moved_is_not_overwritten() {
     let bench = committing(&[Task::new("a")]);
-    bench.git(&["switch", "--quiet", "-c", "mesh/R"]);
-    bench.git(&["commit", "--quiet", "--allow-empty", "-m", "not mine"]);
-    bench.git(&["switch", "--quiet", "work"]);
-    let tip = bench.git(&["rev-parse", "mesh/R"]);
-    let said = bench.run(&["delivery=branch"]);
+    bench.git("switch --quiet -c mesh/R");
+    bench.git("commit --quiet --allow-empty -m 'not mine'");
+    bench.git("switch --quiet work");
+    let tip = bench.git("rev-parse mesh/R");
+    let said = bench.run("delivery=branch");
     // What is there is built upon, as it would be after a resume.
     assert_eq!(said.code, 0, "{}", said.err);
-    assert_eq!(bench.git(&["rev-parse", "mesh/R^"]), tip);
+    assert_eq!(bench.git("rev-parse mesh/R^"), tip);
 }
 
 #[test]
 fn isolation_and_delivery_go_together() {
     let bench = committing(&[Task::new("a").validation(&["grep -q new a.txt"])]);
-    let said = bench.run(&["delivery=commit", "isolation=worktree", "prevalidate=true"]);
-    assert_eq!(said.code, 0, "{}", said.err);
-    assert_eq!(bench.git(&["log", "-1", "--format=%s"]), "Do a\n");
+    bench
+        .run("delivery=commit isolation=worktree prevalidate=true")
+        .exits(0);
+    assert_eq!(bench.git("log -1 --format=%s"), "Do a\n");
     assert_eq!(
         validations(&bench),
         [

@@ -1,7 +1,6 @@
 //! A validation that damages what it can reach and fails: everything is as before, byte for byte, and nothing is lost.
 
 use super::*;
-use crate::plan_fixture::PLAN;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, symlink};
@@ -46,15 +45,15 @@ fn restored(prepare: impl Fn(&Bench), validation: &str) -> Bench {
     let before = (
         whole(&bench.work()),
         bench.git_state(),
-        bench.git(&["config", "--list", "--local"]),
+        bench.git("config --list --local"),
     );
-    let said = bench.run(&["--json"]);
+    let said = bench.run("--json");
     assert_eq!(said.code, 1, "{validation}: {}", said.err);
     assert_eq!(report(&said)["tasks"][0]["reason"], "validation_failed");
     let after = (
         whole(&bench.work()),
         bench.git_state(),
-        bench.git(&["config", "--list", "--local"]),
+        bench.git("config --list --local"),
     );
     assert_eq!(after, before, "{validation}");
     assert!(!bench.path(".git/mesh.pending").exists());
@@ -64,8 +63,8 @@ fn restored(prepare: impl Fn(&Bench), validation: &str) -> Bench {
 fn nothing(_: &Bench) {}
 
 fn commit_all(bench: &Bench) {
-    bench.git(&["add", "--all", "."]);
-    bench.git(&["commit", "--quiet", "-m", "more"]);
+    bench.git("add --all .");
+    bench.git("commit --quiet -m more");
 }
 
 fn outside(bench: &Bench) {
@@ -98,7 +97,7 @@ fn a_folder_of_the_patch_that_became_a_link_leads_nowhere() {
     let bench = Bench::with_files(&[task], &[("src/s.txt", "s\n")]);
     outside(&bench);
     let before = whole(&bench.work());
-    assert_eq!(bench.run(&[]).code, 1);
+    bench.run("").exits(1);
     assert_eq!(whole(&bench.work()), before);
     assert_eq!(whole(&bench.beside("elsewhere")).len(), 3);
 }
@@ -136,7 +135,7 @@ fn what_git_would_write_otherwise_comes_back_as_it_was() {
         "printf 'a\\nb\\n' >c.txt; printf 'a\\nb\\n' >mixed.txt; rm src/s.txt; false",
     );
     let setting = |bench: &Bench| {
-        bench.git(&["config", "core.autocrlf", "true"]);
+        bench.git("config core.autocrlf true");
         bench.write("c.txt", "a\r\nb\r\n");
         bench.write("lf.txt", "a\nb\n");
         commit_all(bench);
@@ -146,8 +145,8 @@ fn what_git_would_write_otherwise_comes_back_as_it_was() {
         "printf 'a\\nb\\n' >c.txt; printf 'a\\r\\nb\\r\\n' >lf.txt; rm src/s.txt; false",
     );
     let filters = |bench: &Bench| {
-        bench.git(&["config", "filter.up.clean", "tr A-Z a-z"]);
-        bench.git(&["config", "filter.up.smudge", "tr a-z A-Z"]);
+        bench.git("config filter.up.clean 'tr A-Z a-z'");
+        bench.git("config filter.up.smudge 'tr a-z A-Z'");
         bench.write(
             ".gitattributes",
             "i.txt ident\nf.txt filter=up\nw.txt working-tree-encoding=UTF-16LE-BOM\n",
@@ -159,9 +158,9 @@ fn what_git_would_write_otherwise_comes_back_as_it_was() {
     };
     restored(filters, "echo x >i.txt; rm f.txt; printf x >w.txt; false");
     let failing = |bench: &Bench| {
-        bench.git(&["config", "filter.bad.clean", "cat"]);
-        bench.git(&["config", "filter.bad.smudge", "false"]);
-        bench.git(&["config", "filter.bad.required", "true"]);
+        bench.git("config filter.bad.clean cat");
+        bench.git("config filter.bad.smudge false");
+        bench.git("config filter.bad.required true");
         bench.write(".gitattributes", "f.txt filter=bad\n");
         bench.write("f.txt", "content\n");
         commit_all(bench);
@@ -172,8 +171,8 @@ fn what_git_would_write_otherwise_comes_back_as_it_was() {
 #[test]
 fn files_that_git_was_told_not_to_look_at_come_back() {
     let unlooked = |bench: &Bench| {
-        bench.git(&["update-index", "--assume-unchanged", "src/s.txt"]);
-        bench.git(&["update-index", "--skip-worktree", "src/t.txt"]);
+        bench.git("update-index --assume-unchanged src/s.txt");
+        bench.git("update-index --skip-worktree src/t.txt");
         bench.write("src/s.txt", "mine\n");
         bench.write("src/t.txt", "mine as well\n");
     };
@@ -256,7 +255,7 @@ fn with_repositories(bench: &Bench) {
     let sub = sub.display().to_string();
     let add = ["submodule", "--quiet", "add", &sub, "sub"];
     bench.git(&[&["-c", "protocol.file.allow=always"][..], &add].concat());
-    bench.git(&["commit", "--quiet", "-m", "sub"]);
+    bench.git("commit --quiet -m sub");
 }
 
 #[test]
@@ -265,8 +264,7 @@ fn repositories_within_the_tree_are_left_as_they_are_and_named() {
         .validation(&["echo x >>sub/f; echo new >sub/new; echo x >>nested/f; rm src/s.txt; false"]);
     let bench = Bench::with_files(&[task], &[("src/s.txt", "s\n")]);
     with_repositories(&bench);
-    let said = bench.run(&[]);
-    assert_eq!(said.code, 1, "{}", said.err);
+    let said = bench.run("").exits(1);
     let finished = event(&bench, "integration_finished");
     assert_eq!(
         finished["by_validation"],
@@ -278,11 +276,7 @@ fn repositories_within_the_tree_are_left_as_they_are_and_named() {
         ["f\nx\n", "new\n", "f\nx\n", "s\n"]
     );
     assert!(bench.path("sub/.git").exists() && bench.path("nested/.git").exists());
-    assert!(
-        said.out.contains("left by the validation: sub/new"),
-        "{}",
-        said.out
-    );
+    said.out_has("left by the validation: sub/new");
 }
 
 #[test]
@@ -325,7 +319,7 @@ fn a_plan_that_a_validation_damages_is_put_back_and_the_run_goes_on() {
         let command = format!("{damage}; {end}");
         let bench = Bench::new(&[Task::new("a").validation(&[&command]), Task::new("b")]);
         outside(&bench);
-        let said = bench.run(&["max_tasks=2"]);
+        let said = bench.run("max_tasks=2");
         let (code, status) = match end {
             "false" => (1, "blocked"),
             _ => (0, "completed"),
@@ -341,12 +335,12 @@ fn a_plan_that_a_validation_damages_is_put_back_and_the_run_goes_on() {
 fn learnings_that_a_validation_removes_are_put_back() {
     let task = Task::new("a").validation(&["rm .learnings.jsonl; grep -q new a.txt"]);
     let bench = Bench::new(&[task]);
-    let learned = bench.mesh(&["learnings", "append", "--learning", "Do x before y when z"]);
+    let learned = bench.mesh("learnings append --learning 'Do x before y when z'");
     let before = std::fs::read(bench.path(".learnings.jsonl"));
     let Ok(before) = before else {
         panic!("{}", learned.err);
     };
-    assert_eq!(bench.run(&[]).code, 0);
+    bench.run("").exits(0);
     let after = std::fs::read(bench.path(".learnings.jsonl")).expect("it is back");
     assert!(after.starts_with(&before));
 }
@@ -355,10 +349,9 @@ fn learnings_that_a_validation_removes_are_put_back() {
 fn a_lock_of_the_index_that_stays_is_named_before_anything_starts() {
     let bench = Bench::new(&[Task::new("a")]);
     bench.write(".git/index.lock", "");
-    let said = bench.run(&[]);
-    assert_eq!(said.code, 3, "{}", said.err);
-    assert!(said.err.contains(".git/index.lock"), "{}", said.err);
-    assert!(said.err.contains("hint: "), "{}", said.err);
+    let said = bench.run("").exits(3);
+    said.err_has(".git/index.lock");
+    said.err_has("hint: ");
     assert!(!bench.mesh_home().join("runs/R").exists());
     // One that goes away is waited for.
     let lock = bench.path(".git/index.lock");
@@ -366,7 +359,7 @@ fn a_lock_of_the_index_that_stays_is_named_before_anything_starts() {
         std::thread::sleep(std::time::Duration::from_millis(300));
         std::fs::remove_file(lock).expect("removed");
     });
-    assert_eq!(bench.run(&[]).code, 0);
+    bench.run("").exits(0);
     waiter.join().expect("ended");
 }
 
@@ -374,11 +367,10 @@ fn a_lock_of_the_index_that_stays_is_named_before_anything_starts() {
 fn a_lock_that_appears_under_way_is_named_and_the_run_goes_on_without_it() {
     let first = Task::new("a").validation(&["touch .git/index.lock; grep -q new a.txt"]);
     let bench = Bench::new(&[first, Task::new("b")]);
-    let said = bench.run(&["max_tasks=2"]);
-    assert_eq!(said.code, 3, "{}", said.err);
-    assert!(said.err.contains("index.lock"), "{}", said.err);
+    let said = bench.run("max_tasks=2").exits(3);
+    said.err_has("index.lock");
     std::fs::remove_file(bench.path(".git/index.lock")).expect("removed");
-    assert_eq!(bench.mesh(&["resume", "R"]).code, 0);
+    bench.mesh("resume R").exits(0);
     assert_eq!(
         ["a", "b"].map(|id| bench.status_of(id)),
         ["completed", "completed"]
@@ -404,7 +396,7 @@ fn an_edit_by_the_user_while_a_scratch_tree_is_validated_is_no_defect() {
             "if mkdir ../../../../once 2>/dev/null; then :; elif mkdir ../../../../edited 2>/dev/null; then {edit}; fi; grep -q new a.txt"
         );
         let bench = Bench::new(&[Task::new("a").validation(&[&command])]);
-        let said = bench.run(&["--json", "isolation=worktree"]);
+        let said = bench.run("--json isolation=worktree");
         assert_eq!(said.code, code, "{edit}: {}", said.err);
         assert_eq!(bench.read("a.txt"), content, "{edit}");
         assert_eq!(report(&said)["tasks"][0]["reason"], reason);
@@ -413,44 +405,19 @@ fn an_edit_by_the_user_while_a_scratch_tree_is_validated_is_no_defect() {
 
 #[test]
 fn a_log_of_the_run_in_the_repository_is_nobodys_change() {
-    let mesh = env!("CARGO_BIN_EXE_mesh");
     for script in [
-        "\"$0\" \"$@\" >run.out 2>run.log",
-        "\"$0\" \"$@\" 2>&1 | tee run.log >run.out",
+        "\"$@\" >run.out 2>run.log",
+        "\"$@\" 2>&1 | tee run.log >run.out",
     ] {
         let bench = Bench::new(&[
             Task::new("a").validation(&["echo x >kept.txt; false"]),
             Task::new("b"),
         ]);
-        let own = bench.beside("answers").display().to_string();
-        let args = [
-            "run",
-            "--run-id",
-            "R",
-            "--adapter",
-            "replay",
-            "--answers",
-            &own,
-            "max_tasks=2",
-            "--progress",
-            "plain",
-        ];
-        let mut shell = std::process::Command::new("/bin/sh");
-        let model = bench.command(&[]);
-        shell
-            .args(["-c", script, mesh])
-            .args(args)
-            .current_dir(bench.work())
-            .env_clear();
-        shell.envs(
-            model
-                .get_envs()
-                .filter_map(|(name, value)| Some((name, value?))),
-        );
-        shell.output().expect("a shell");
+        let mesh = bench.replay_command("max_tasks=2 --progress plain");
+        under_shell(script, &mesh).run_to_end();
         let log = bench.read("run.log");
         assert!(log.contains("b: completed"), "{script}: {log}");
-        assert!(bench.trace(&["violation"]).is_empty(), "{log}");
+        assert!(bench.trace("violation").is_empty(), "{log}");
         let moved: Vec<Value> = bench
             .events()
             .into_iter()
@@ -468,21 +435,20 @@ fn wedged() -> Bench {
     let task = Task::new("a").validation(&[&command]);
     let bench = Bench::with_files(&[task], &[("src/s.txt", "s\n")]);
     bench.write("kept.txt", "mine\n");
-    let said = bench.run(&[]);
-    assert_eq!(said.code, 4, "{}", said.err);
-    assert!(said.err.contains("src/s.txt"), "{}", said.err);
-    assert!(said.err.contains("mesh resume R --abandon"), "{}", said.err);
+    let said = bench.run("").exits(4);
+    said.err_has("src/s.txt");
+    said.err_has("mesh resume R --abandon");
     bench
 }
 
 #[test]
 fn a_restore_that_failed_is_done_by_a_resume_when_the_cause_is_gone() {
     let bench = wedged();
-    assert_eq!(bench.mesh(&["run", "--run-id", "S"]).code, 3);
-    assert_eq!(bench.mesh(&["resume", "R"]).code, 4);
+    bench.mesh("run --run-id S").exits(3);
+    bench.mesh("resume R").exits(4);
     std::fs::remove_dir(bench.path(".git/objects")).expect("removed");
     std::fs::rename(bench.beside("objects"), bench.path(".git/objects")).expect("put back");
-    let said = bench.mesh(&["resume", "R"]);
+    let said = bench.mesh("resume R");
     assert!(!bench.path(".git/mesh.pending").exists(), "{}", said.err);
     assert_eq!(said.code, 0, "{}", said.err);
     assert_eq!(
@@ -495,15 +461,10 @@ fn a_restore_that_failed_is_done_by_a_resume_when_the_cause_is_gone() {
 fn what_cannot_be_restored_can_be_abandoned_and_every_copy_is_kept() {
     let bench = wedged();
     bench.write("kept.txt", "damaged\n");
-    let said = bench.mesh(&["resume", "R", "--abandon"]);
-    assert_eq!(said.code, 1, "{}", said.err);
+    let said = bench.mesh("resume R --abandon").exits(1);
     assert!(!bench.path(".git/mesh.pending").exists());
     let before = bench.run_folder().join("units/a/before");
-    assert!(
-        said.err.contains(&before.display().to_string()),
-        "{}",
-        said.err
-    );
+    said.err_has(&before.display().to_string());
     assert_eq!(
         std::fs::read(before.join("kept.txt")).expect("kept"),
         b"mine\n"
@@ -519,8 +480,7 @@ fn what_cannot_be_restored_can_be_abandoned_and_every_copy_is_kept() {
     // What a kill and a person's choice led to teaches nothing about the task.
     assert!(!bench.path(".learnings.jsonl").exists(), "{}", said.err);
     // Once is enough.
-    let again = bench.mesh(&["resume", "R", "--abandon"]);
-    assert_eq!(again.code, 0, "{}", again.err);
+    bench.mesh("resume R --abandon").exits(0);
 }
 
 #[test]
@@ -529,7 +489,7 @@ fn a_validation_that_passed_and_meddled_with_git_is_named() {
         "git config x.y z; mkdir -p .git/hooks; echo x >.git/hooks/pre-commit; git status -s; grep -q new a.txt",
     ]);
     let bench = Bench::new(&[task]);
-    assert_eq!(bench.run(&[]).code, 0);
+    bench.run("").exits(0);
     let finished = event(&bench, "integration_finished");
     assert_eq!(
         finished["by_validation"],
@@ -561,8 +521,8 @@ fn a_plan_that_is_reached_from_elsewhere_is_put_back() {
             let command = format!("cd \"$MESH_HOME/../work\" && {damage}; false");
             let tasks = [Task::new("a").validation(&[&command]), Task::new("b")];
             let bench = Bench::new(&tasks);
-            bench.git(&["config", "user.name", "t"]);
-            bench.git(&["config", "user.email", "t@example.invalid"]);
+            bench.git("config user.name t");
+            bench.git("config user.email t@example.invalid");
             let said = bench.run(&[option, "max_tasks=2"]);
             assert_eq!(said.code, 1, "{option} {damage}: {}", said.err);
             let statuses = ["a", "b"].map(|id| bench.status_of(id));
@@ -575,8 +535,7 @@ fn a_plan_that_is_reached_from_elsewhere_is_put_back() {
 fn a_plan_behind_a_folder_that_became_a_link_is_put_back() {
     let command = "mv .step ../elsewhere; ln -s ../elsewhere .step; false";
     let bench = Bench::new(&[Task::new("a").validation(&[command])]);
-    let said = bench.run(&[]);
-    assert_eq!(said.code, 1, "{}", said.err);
+    bench.run("").exits(1);
     assert_eq!(bench.status_of("a"), "blocked");
     assert!(!bench.path(".step").is_symlink());
 }
@@ -596,8 +555,8 @@ fn branches_and_tags_that_a_validation_made_are_named() {
     for end in ["grep -q new a.txt", "false"] {
         let command = format!("git branch made; git tag -f mark; git branch -D old; {end}");
         let bench = Bench::new(&[Task::new("a").validation(&[&command])]);
-        bench.git(&["branch", "old"]);
-        bench.run(&[]);
+        bench.git("branch old");
+        bench.run("");
         let finished = event(&bench, "integration_finished");
         let named = json!([
             ".git/refs/heads/made",
@@ -616,7 +575,7 @@ fn a_file_of_the_patch_that_a_validation_changed_again_is_named() {
         "rm a.txt; mkfifo a.txt",
     ] {
         let bench = Bench::new(&[Task::new("a").validation(&[change])]);
-        let said = bench.run(&[]);
+        let said = bench.run("");
         assert_eq!(said.code, 0, "{change}: {}", said.err);
         let finished = event(&bench, "integration_finished");
         assert_eq!(finished["by_validation"], json!(["a.txt"]), "{change}");
@@ -627,8 +586,7 @@ fn a_file_of_the_patch_that_a_validation_changed_again_is_named() {
 fn a_repository_that_is_gone_is_named_first() {
     let task = Task::new("a").validation(&["rm -rf .git; rm src/s.txt; false"]);
     let bench = Bench::with_files(&[task], &[("src/s.txt", "s\n")]);
-    let said = bench.run(&[]);
-    assert_eq!(said.code, 4, "{}", said.err);
+    let said = bench.run("").exits(4);
     let message = "could not be restored completely: .git: git finds no repository here any more";
-    assert!(said.err.contains(message), "{}", said.err);
+    said.err_has(message);
 }

@@ -2,8 +2,6 @@
 //! before and after for good, and a resume ends as if nothing had happened.
 
 use super::*;
-use std::os::unix::process::ExitStatusExt;
-use std::process::Output;
 
 /// One author and nobody else, so that a whole run takes little time.
 const ONE: &str = "\
@@ -30,32 +28,18 @@ fn bench() -> Bench {
         &[Task::new("a"), b],
         &[("gone.txt", "gone\n"), ("one.yaml", ONE)],
     );
-    bench.git(&["config", "user.name", "t"]);
-    bench.git(&["config", "user.email", "t@example.invalid"]);
-    bench.git(&["switch", "--quiet", "-c", "work"]);
+    bench.git("config user.name t");
+    bench.git("config user.email t@example.invalid");
+    bench.git("switch --quiet -c work");
     bench.write("kept.txt", "changed by me\n");
     bench.write("mine.txt", "untracked\n");
     bench.write("staged.txt", "staged\n");
-    bench.git(&["add", "staged.txt"]);
+    bench.git("add staged.txt");
     bench
 }
 
-fn run(bench: &Bench, more: &[&str], wish: &str) -> Output {
-    let answers = bench.beside("answers").display().to_string();
-    let head: &[&str] = &[
-        "run",
-        "--run-id",
-        "R",
-        "--adapter",
-        "replay",
-        "--answers",
-        &answers,
-    ];
-    let mut command = bench.command(&[head, &["max_tasks=2", "protocol=one.yaml"], more].concat());
-    command
-        .env("MESH_FAULT_KILL", wish)
-        .output()
-        .expect("mesh starts")
+fn run(bench: &Bench, more: impl Into<Args>, fault: &str) -> Said {
+    bench.run_with_kill(Args::from("max_tasks=2 protocol=one.yaml").and(more), fault)
 }
 
 /// Everything that must not depend on a kill.
@@ -79,24 +63,18 @@ fn after(bench: &Bench) -> After {
         plan: ["a", "b"]
             .map(|id| (bench.status_of(id), bench.comments(id).len()))
             .into(),
-        commits: bench.git(&[
-            "log",
-            "--all",
-            "--name-status",
-            "--format=%s",
-            "--source",
-            "main..",
-        ]),
-        status: bench.git(&["status", "--porcelain"]),
+        commits: bench.git("log --all --name-status --format=%s --source main.."),
+        status: bench.git("status --porcelain"),
         learnings: learnings.collect(),
     }
 }
 
 /// Kills a run at every step that is `first` and a multiple of `stride` more, up to the end.
-fn killed(kind: &str, more: &[&str], first: usize, stride: usize) {
+fn killed(kind: &str, more: impl Into<Args>, first: usize, stride: usize) {
+    let more = more.into();
     let untouched = bench();
     let before = untouched.tree();
-    assert_eq!(run(&untouched, more, "").status.code(), Some(1));
+    run(&untouched, &more, "").exits(1);
     let expected = after(&untouched);
     let statuses: Vec<&str> = expected
         .plan
@@ -108,13 +86,13 @@ fn killed(kind: &str, more: &[&str], first: usize, stride: usize) {
     loop {
         let wish = format!("{kind}:{steps}");
         let bench = bench();
-        let killed = run(&bench, more, &wish);
-        if killed.status.signal() != Some(9) {
-            assert_eq!(killed.status.code(), Some(1), "{wish}");
+        let killed = run(&bench, &more, &wish);
+        if killed.code != KILLED {
+            assert_eq!(killed.code, 1, "{wish}");
             break;
         }
         let is_pending = bench.path(".git/mesh.pending").exists();
-        let doctor = bench.mesh(&["doctor", "--", "/bin/sh"]);
+        let doctor = bench.mesh("doctor -- /bin/sh");
         if is_pending {
             let told = "was ended in the middle of an integration, and the tree is not settled";
             assert!(doctor.out.contains(told), "{wish}: {}", doctor.out);
@@ -124,17 +102,13 @@ fn killed(kind: &str, more: &[&str], first: usize, stride: usize) {
                 doctor.out
             );
             assert_eq!(doctor.code, 1);
-            assert_eq!(
-                bench.mesh(&["run", "--run-id", "S", "--", "true"]).code,
-                3,
-                "{wish}"
-            );
+            assert_eq!(bench.mesh("run --run-id S -- true").code, 3, "{wish}");
         } else {
             // Nothing is between before and after where nobody is warned.
             let tree = bench.tree();
             assert!(tree == before || tree == expected.tree, "{wish}: {tree:?}");
         }
-        let said = bench.mesh(&["resume", "R"]);
+        let said = bench.mesh("resume R");
         assert_eq!(said.code, 1, "{wish}: {}", said.err);
         assert_eq!(after(&bench), expected, "{wish}");
         assert!(!bench.path(".git/mesh.pending").exists());
@@ -147,31 +121,31 @@ macro_rules! killed {
     ($($name:ident: $kind:literal $more:expr, $first:literal, $stride:literal;)*) => {$(
         #[test]
         fn $name() {
-            killed($kind, &$more, $first, $stride);
+            killed($kind, $more, $first, $stride);
         }
     )*};
 }
 
 killed! {
-    killed_at_each_step_in_the_tree_from_1: "integrator" [], 1, 3;
-    killed_at_each_step_in_the_tree_from_2: "integrator" [], 2, 3;
-    killed_at_each_step_in_the_tree_from_3: "integrator" [], 3, 3;
-    killed_at_each_step_after_a_scratch_tree_from_1: "integrator" ["isolation=worktree"], 1, 3;
-    killed_at_each_step_after_a_scratch_tree_from_2: "integrator" ["isolation=worktree"], 2, 3;
-    killed_at_each_step_after_a_scratch_tree_from_3: "integrator" ["isolation=worktree"], 3, 3;
-    killed_at_each_step_of_a_commit_from_1: "integrator" ["delivery=commit"], 1, 3;
-    killed_at_each_step_of_a_commit_from_2: "integrator" ["delivery=commit"], 2, 3;
-    killed_at_each_step_of_a_commit_from_3: "integrator" ["delivery=commit"], 3, 3;
-    killed_at_each_step_of_a_branch_from_1: "integrator" ["delivery=branch"], 1, 3;
-    killed_at_each_step_of_a_branch_from_2: "integrator" ["delivery=branch"], 2, 3;
-    killed_at_each_step_of_a_branch_from_3: "integrator" ["delivery=branch"], 3, 3;
-    killed_while_files_are_written: "write" ["delivery=commit", "isolation=worktree"], 4, 11;
+    killed_at_each_step_in_the_tree_from_1: "integrator" "", 1, 3;
+    killed_at_each_step_in_the_tree_from_2: "integrator" "", 2, 3;
+    killed_at_each_step_in_the_tree_from_3: "integrator" "", 3, 3;
+    killed_at_each_step_after_a_scratch_tree_from_1: "integrator" "isolation=worktree", 1, 3;
+    killed_at_each_step_after_a_scratch_tree_from_2: "integrator" "isolation=worktree", 2, 3;
+    killed_at_each_step_after_a_scratch_tree_from_3: "integrator" "isolation=worktree", 3, 3;
+    killed_at_each_step_of_a_commit_from_1: "integrator" "delivery=commit", 1, 3;
+    killed_at_each_step_of_a_commit_from_2: "integrator" "delivery=commit", 2, 3;
+    killed_at_each_step_of_a_commit_from_3: "integrator" "delivery=commit", 3, 3;
+    killed_at_each_step_of_a_branch_from_1: "integrator" "delivery=branch", 1, 3;
+    killed_at_each_step_of_a_branch_from_2: "integrator" "delivery=branch", 2, 3;
+    killed_at_each_step_of_a_branch_from_3: "integrator" "delivery=branch", 3, 3;
+    killed_while_files_are_written: "write" "delivery=commit isolation=worktree", 4, 11;
 }
 
 #[test]
 fn a_restore_that_was_killed_is_taken_up_where_it_was() {
     let untouched = bench();
-    run(&untouched, &[], "");
+    run(&untouched, "", "");
     let expected = after(&untouched);
     // In the middle of the integration of `b`, and then at every step of the restore that a resume begins with.
     let events = untouched.events();
@@ -180,15 +154,12 @@ fn a_restore_that_was_killed_is_taken_up_where_it_was() {
     let at = events.iter().position(of_b).expect("a validation") + 1;
     for step in 1..100 {
         let bench = bench();
-        let killed = run(&bench, &[], &format!("before:{at}"));
-        assert_eq!(killed.status.signal(), Some(9));
-        let mut again = bench.command(&["resume", "R"]);
-        let again = again
-            .env("MESH_FAULT_KILL", format!("integrator:{step}"))
-            .output();
-        let is_over = again.expect("mesh starts").status.signal() != Some(9);
+        run(&bench, "", &format!("before:{at}")).exits(KILLED);
+        let mut again = bench.command("resume R");
+        again.env("MESH_FAULT_KILL", format!("integrator:{step}"));
+        let is_over = again.run_to_end().code != KILLED;
         if !is_over {
-            assert_eq!(bench.mesh(&["resume", "R"]).code, 1, "{step}");
+            assert_eq!(bench.mesh("resume R").code, 1, "{step}");
         }
         assert_eq!(after(&bench), expected, "{step}");
         if is_over {
@@ -200,7 +171,7 @@ fn a_restore_that_was_killed_is_taken_up_where_it_was() {
 }
 
 /// Runs task `a` and is killed right after its commit, before the ledger knows of it.
-fn killed_after_the_commit(more: &[&str]) -> Bench {
+fn killed_after_the_commit(more: &str) -> Bench {
     let probe = bench();
     run(&probe, more, "");
     let at = probe
@@ -209,8 +180,8 @@ fn killed_after_the_commit(more: &[&str]) -> Bench {
         .position(|(name, _)| name == "integration_finished");
     let bench = bench();
     let wish = format!("before:{}", at.expect("an end") + 1);
-    assert_eq!(run(&bench, more, &wish).status.signal(), Some(9));
-    assert_eq!(bench.git(&["log", "--format=%s", "main.."]), "Do a\n");
+    run(&bench, more, &wish).exits(KILLED);
+    assert_eq!(bench.git("log --format=%s main.."), "Do a\n");
     bench
 }
 
@@ -225,29 +196,21 @@ fn recorded_commit(bench: &Bench) -> Value {
 
 #[test]
 fn a_commit_by_the_user_after_the_kill_is_no_reason_for_a_second_one() {
-    let bench = killed_after_the_commit(&["delivery=commit", "ids=a"]);
-    bench.git(&["commit", "--quiet", "--allow-empty", "-m", "mine"]);
-    let said = bench.mesh(&["resume", "R"]);
-    assert_eq!(said.code, 0, "{}", said.err);
-    assert_eq!(bench.git(&["log", "--format=%s", "main.."]), "mine\nDo a\n");
+    let bench = killed_after_the_commit("delivery=commit ids=a");
+    bench.git("commit --quiet --allow-empty -m mine");
+    bench.mesh("resume R").exits(0);
+    assert_eq!(bench.git("log --format=%s main.."), "mine\nDo a\n");
     assert_eq!(bench.status_of("a"), "completed");
-    assert_eq!(
-        recorded_commit(&bench),
-        bench.git(&["rev-parse", "HEAD^"]).trim()
-    );
+    assert_eq!(recorded_commit(&bench), bench.git("rev-parse HEAD^").trim());
 }
 
 #[test]
 fn another_branch_that_is_checked_out_after_the_kill_stays_as_it_is() {
-    let bench = killed_after_the_commit(&["delivery=commit", "ids=a"]);
-    bench.git(&["switch", "--quiet", "main"]);
+    let bench = killed_after_the_commit("delivery=commit ids=a");
+    bench.git("switch --quiet main");
     let before = (bench.tree(), bench.git_state());
-    let said = bench.mesh(&["resume", "R"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    bench.mesh("resume R").exits(0);
     assert_eq!((bench.tree(), bench.git_state()), before);
     assert_eq!(bench.read("a.txt"), "old\n");
-    assert_eq!(
-        recorded_commit(&bench),
-        bench.git(&["rev-parse", "work"]).trim()
-    );
+    assert_eq!(recorded_commit(&bench), bench.git("rev-parse work").trim());
 }

@@ -25,15 +25,10 @@ fn texts(bench: &Bench) -> Vec<String> {
 #[test]
 fn a_task_that_went_through_teaches_nothing() {
     let bench = Bench::new(&[Task::new("a")]);
-    let said = bench.run(&[]);
-    assert_eq!(said.code, 0);
+    let said = bench.run("").exits(0);
     assert!(!bench.path(FILE).exists());
-    assert!(
-        said.out.contains("Learnings\n  none appended"),
-        "{}",
-        said.out
-    );
-    assert!(bench.trace(&["learning_appended"]).is_empty());
+    said.out_has("Learnings\n  none appended");
+    assert!(bench.trace("learning_appended").is_empty());
 }
 
 #[test]
@@ -44,8 +39,7 @@ fn a_blocked_task_and_its_run_teach_one_thing_each_with_evidence() {
         "critique.skeptic.1",
         r#"{"findings":["f"],"must_fix":["handle empty input"],"flip_conditions":[],"risk":"low"}"#,
     );
-    let said = bench.run(&["--json"]);
-    assert_eq!(said.code, 1);
+    let said = bench.run("--json").exits(1);
     assert_eq!(
         texts(&bench),
         [
@@ -88,13 +82,8 @@ fn a_blocked_task_and_its_run_teach_one_thing_each_with_evidence() {
             ))
     );
     // Found again the usual way.
-    let recalled = bench.mesh(&[
-        "learnings",
-        "recall",
-        "--query",
-        "touch a.txt before the vote",
-    ]);
-    assert!(recalled.out.contains("do run `echo"), "{}", recalled.out);
+    let recalled = bench.mesh("learnings recall --query 'touch a.txt before the vote'");
+    recalled.out_has("do run `echo");
 }
 
 #[test]
@@ -139,20 +128,13 @@ fn every_way_to_have_trouble_says_what_to_do() {
 #[test]
 fn the_same_thing_is_learned_once() {
     let bench = Bench::new(&[Task::new("a").validation(&["false"])]);
-    bench.run(&[]);
+    bench.run("");
     let first = bench.read(FILE);
-    bench.mesh(&["st", "set-status", "--id", "a", "--status", "pending"]);
-    let answers = bench.beside("answers").display().to_string();
-    let again = bench.mesh(&[
-        "run",
-        "--run-id",
-        "S",
-        "--json",
-        "--adapter",
-        "replay",
-        "--answers",
-        &answers,
-    ]);
+    bench.mesh("st set-status --id a --status pending");
+    let answers = bench.answers();
+    let again = bench.mesh(&format!(
+        "run --run-id S --json --adapter replay --answers {answers}"
+    ));
     assert_eq!(bench.read(FILE), first);
     let learnings = report(&again)["learnings"].clone();
     assert_eq!(
@@ -166,7 +148,7 @@ fn the_same_thing_is_learned_once() {
 #[test]
 fn nothing_is_added_when_that_is_not_wanted() {
     let bench = Bench::new(&[Task::new("a").validation(&["false"])]);
-    assert_eq!(bench.run(&["no_learnings=true"]).code, 1);
+    bench.run("no_learnings=true").exits(1);
     assert!(!bench.path(FILE).exists());
 }
 
@@ -174,13 +156,9 @@ fn nothing_is_added_when_that_is_not_wanted() {
 fn a_learnings_file_that_can_not_be_written_stops_nothing() {
     let bench = Bench::new(&[Task::new("a").validation(&["false"])]);
     std::fs::create_dir(bench.path(FILE)).expect("a folder in its place");
-    let said = bench.run(&[]);
-    assert_eq!((said.code, bench.status_of("a").as_str()), (1, "blocked"));
-    assert!(
-        said.err.contains("nothing was added to the learnings"),
-        "{}",
-        said.err
-    );
+    let said = bench.run("").exits(1);
+    assert_eq!(bench.status_of("a"), "blocked");
+    said.err_has("nothing was added to the learnings");
 }
 
 #[test]
@@ -192,13 +170,12 @@ fn learnings_are_no_violation_and_no_part_of_a_commit_and_survive_a_rollback() {
             .validation(&["echo '{\"learning\":\"by the way\"}' >>.learnings.jsonl; false"]),
         Task::new("c"),
     ]);
-    bench.git(&["config", "user.name", "t"]);
-    bench.git(&["config", "user.email", "t@example.invalid"]);
-    bench.git(&["switch", "--quiet", "-c", "work"]);
-    let said = bench.run(&["--json", "max_tasks=3", "delivery=commit"]);
-    assert_eq!(said.code, 1, "{}", said.err);
+    bench.git("config user.name t");
+    bench.git("config user.email t@example.invalid");
+    bench.git("switch --quiet -c work");
+    let said = bench.run("--json max_tasks=3 delivery=commit").exits(1);
     assert_eq!(report(&said)["violations"], json!([]));
-    assert_eq!(bench.git(&["log", "--format=%s", "main.."]), "Do c\nDo a\n");
+    assert_eq!(bench.git("log --format=%s main.."), "Do c\nDo a\n");
     assert_eq!(bench.git(&["ls-files", FILE]), "");
     assert!(texts(&bench).contains(&"by the way".to_owned()));
     assert_eq!(texts(&bench).len(), 4);

@@ -1,7 +1,6 @@
 //! One writer for each repository, by name.
 
 use super::*;
-use crate::env::wait_for;
 use std::process::Stdio;
 
 #[test]
@@ -9,8 +8,7 @@ fn the_holder_of_the_repository_is_named() {
     let bench = Bench::new(&[Task::new("a")]);
     let gate = bench.beside("gate");
     let text = gate.display().to_string();
-    let args = bench.agent_args(&[], &["--hold-at", "a.proposal.proposer.1", &text]);
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let args = bench.agent_args("", &["--hold-at", "a.proposal.proposer.1", &text]);
     let mut first = bench
         .command(&args)
         .stdout(Stdio::null())
@@ -18,8 +16,8 @@ fn the_holder_of_the_repository_is_named() {
         .spawn()
         .expect("started");
     wait_for("the worker", || bench.beside("gate.held").exists());
-    let second = bench.mesh(&["run", "--run-id", "S", "--", "true"]);
-    let doctor = bench.mesh(&["doctor", "--", "/bin/sh"]);
+    let second = bench.mesh("run --run-id S -- true");
+    let doctor = bench.mesh("doctor -- /bin/sh");
     std::fs::write(&gate, "").expect("opened");
     assert!(first.wait().expect("ended").success());
     let named = format!(
@@ -27,10 +25,10 @@ fn the_holder_of_the_repository_is_named() {
         first.id()
     );
     assert_eq!(second.code, 3);
-    assert!(second.err.contains(&named), "{}", second.err);
-    assert!(second.err.contains("hint: wait for it"), "{}", second.err);
+    second.err_has(&named);
+    second.err_has("hint: wait for it");
     assert_eq!(doctor.code, 1);
-    assert!(doctor.out.contains(&named), "{}", doctor.out);
+    doctor.out_has(&named);
     assert_eq!(bench.read(".git/mesh.lock"), "", "given back");
 }
 
@@ -39,17 +37,12 @@ fn the_lock_of_a_dead_holder_is_taken_over_with_a_word_about_it() {
     let bench = Bench::new(&[Task::new("a")]);
     bench.run_killed_before("integration_started");
     let left: Value = serde_json::from_str(&bench.read(".git/mesh.lock")).expect("a holder");
-    let said = bench.mesh(&["resume", "R"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    let said = bench.mesh("resume R").exits(0);
     let pid = &left["pid"];
     let note = format!("took over the lock of process {pid} on ");
-    assert!(said.err.contains(&note), "{}", said.err);
-    assert!(
-        said.err.contains("ended without giving it back"),
-        "{}",
-        said.err
-    );
-    assert!(!bench.mesh(&["resume", "R"]).err.contains("took over"));
+    said.err_has(&note);
+    said.err_has("ended without giving it back");
+    assert!(!bench.mesh("resume R").err.contains("took over"));
 }
 
 #[test]
@@ -57,20 +50,14 @@ fn a_record_of_another_machine_is_pointed_out() {
     let bench = Bench::new(&[Task::new("a")]);
     let record = json!({"pid": 7, "start_ticks": 1, "host": "elsewhere.example", "since": "2026-02-13T01:55:00Z"});
     bench.write(".git/mesh.lock", &record.to_string());
-    let said = bench.run(&[]);
-    assert_eq!(said.code, 0, "{}", said.err);
-    assert!(
-        said.err.contains("process 7 on elsewhere.example, since 2026-02-13T01:55:00Z, which does not hold it as far as can be seen from here"),
-        "{}",
-        said.err
-    );
+    let said = bench.run("").exits(0);
+    said.err_has("process 7 on elsewhere.example, since 2026-02-13T01:55:00Z, which does not hold it as far as can be seen from here");
 }
 
 #[test]
 fn what_is_not_to_be_understood_in_the_lock_file_stops_nobody() {
     let bench = Bench::new(&[Task::new("a")]);
     bench.write(".git/mesh.lock", "\u{0}garbage");
-    let said = bench.run(&[]);
-    assert_eq!(said.code, 0, "{}", said.err);
-    assert!(!said.err.contains("took over"), "{}", said.err);
+    let said = bench.run("").exits(0);
+    said.err_lacks("took over");
 }

@@ -11,8 +11,7 @@ mod orphans;
 mod reports;
 mod violations;
 
-use crate::env::Said;
-use crate::plan_fixture::{Bench, Task, create, edit, report};
+use crate::fixture::*;
 use serde_json::{Value, json};
 
 /// The only event called `name`.

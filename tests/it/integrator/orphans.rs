@@ -1,8 +1,6 @@
 //! What a killed `mesh` leaves running, and what of the user's settings has a say in git's commands.
 
 use super::*;
-use crate::env::wait_for;
-use crate::plan_fixture::PLAN;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
@@ -10,7 +8,7 @@ use std::process::Stdio;
 /// validation is `first`, which must write a process id to `../pid`; every later one looks for the patch.
 fn killed_in(first: &str) -> (Bench, Said) {
     let bench = killed(first);
-    let said = bench.mesh(&["resume", "R"]);
+    let said = bench.mesh("resume R");
     (bench, said)
 }
 
@@ -23,21 +21,12 @@ fn killed(first: &str) -> Bench {
 fn killed_with(first: &str, more: &[&str]) -> Bench {
     let command = format!("if mkdir ../first; then {first}; else grep -q new a.txt; fi");
     let bench = Bench::new(&[Task::new("a").validation(&[&command])]);
-    bench.git(&["config", "user.name", "t"]);
-    bench.git(&["config", "user.email", "t@example.invalid"]);
+    bench.git("config user.name t");
+    bench.git("config user.email t@example.invalid");
     std::fs::copy(bench.path(PLAN), bench.beside("older")).expect("copied");
-    let answers = bench.beside("answers").display().to_string();
-    let args = [
-        "run",
-        "--run-id",
-        "R",
-        "--adapter",
-        "replay",
-        "--answers",
-        &answers,
-        "grace_seconds=1",
-    ];
-    let mut mesh = bench.command(&[&args[..], more].concat());
+    let answers = bench.answers();
+    let args = format!("run --run-id R --adapter replay --answers {answers} grace_seconds=1");
+    let mut mesh = bench.command(Args::from(&args).and(more));
     let mut mesh = mesh
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -90,7 +79,7 @@ fn a_plan_that_was_damaged_from_another_tree_before_a_kill_is_put_back() {
             let first =
                 format!("cd \"$MESH_HOME/../work\"; {damage}; echo $$ >../pid; sleep 600; exit 1");
             let bench = killed_with(&first, &[option]);
-            let said = bench.mesh(&["resume", "R"]);
+            let said = bench.mesh("resume R");
             assert_eq!(said.code, 0, "{option} {damage}: {}", said.err);
             // Of one that was removed there is nothing to keep, and so nothing to say.
             let is_told = said.err.contains("put back");
@@ -106,8 +95,7 @@ fn a_plan_that_was_damaged_from_another_tree_before_a_kill_is_put_back() {
 fn what_a_validation_leaves_running_ends_with_it() {
     let leave = "setsid sh -c 'echo $$ >../pid; sleep 600; echo late >a.txt' & while ! test -s ../pid; do sleep 0.01; done; grep -q new a.txt";
     let bench = Bench::new(&[Task::new("a").validation(&[leave])]);
-    let said = bench.run(&[]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    bench.run("").exits(0);
     assert!(!is_running(&bench));
 }
 
@@ -179,7 +167,7 @@ fn hooks_of_the_user_run_in_a_commit_and_nowhere_else() {
         ),
     ] {
         let bench = Bench::new(&[Task::new("a").validation(&[validation])]);
-        bench.git(&["switch", "--quiet", "-c", "work"]);
+        bench.git("switch --quiet -c work");
         with_hooks(&bench);
         let said = bench.run(&args);
         assert_eq!(said.code, code, "{args:?}: {}", said.err);
@@ -202,17 +190,7 @@ fn variables_of_git_do_not_turn_its_commands_to_something_else() {
     ]);
     let bench = Bench::new(&[task]);
     let before = (bench.tree(), bench.git_state());
-    let answers = bench.beside("answers").display().to_string();
-    let args = [
-        "run",
-        "--run-id",
-        "R",
-        "--adapter",
-        "replay",
-        "--answers",
-        &answers,
-    ];
-    let mut mesh = bench.command(&args);
+    let mut mesh = bench.replay_command("");
     for (name, value) in [
         ("GIT_LITERAL_PATHSPECS", "1"),
         ("GIT_ICASE_PATHSPECS", "1"),
@@ -228,8 +206,7 @@ fn variables_of_git_do_not_turn_its_commands_to_something_else() {
     ] {
         mesh.env(name, value);
     }
-    let said = crate::env::said(mesh.output().expect("mesh starts"));
-    assert_eq!(said.code, 1, "{}", said.err);
+    mesh.run_to_end().exits(1);
     let ended = event(&bench, "validation_finished");
     assert_eq!(ended["exit_code"], 1);
     assert_eq!((bench.tree(), bench.git_state()), before);
@@ -251,6 +228,6 @@ fn what_a_validation_printed_is_on_no_disk_before_it_was_redacted() {
         }
     };
     assert_clean();
-    assert_eq!(bench.mesh(&["resume", "R"]).code, 0);
+    bench.mesh("resume R").exits(0);
     assert_clean();
 }

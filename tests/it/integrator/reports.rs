@@ -11,8 +11,7 @@ fn troubled() -> Bench {
 #[test]
 fn junit_has_a_case_for_each_task_and_each_command() {
     let bench = troubled();
-    let said = bench.run(&["max_tasks=2", "junit=out/mesh.xml"]);
-    assert_eq!(said.code, 1, "{}", said.err);
+    bench.run("max_tasks=2 junit=out/mesh.xml").exits(1);
     let xml = bench.read("out/mesh.xml");
     for part in [
         r#"<testsuite name="mesh run R" tests="4" skipped="0" errors="0" failures="2">"#,
@@ -27,16 +26,16 @@ fn junit_has_a_case_for_each_task_and_each_command() {
         assert!(xml.contains(part), "{part}: {xml}");
     }
     // From the ledger alone, later and elsewhere.
-    let said = bench.mesh(&["runs", "show", "R", "--junit", "again.xml"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    bench.mesh("runs show R --junit again.xml").exits(0);
     assert_eq!(bench.read("again.xml"), xml);
 }
 
 #[test]
 fn markdown_shows_what_was_said_and_never_becomes_markup() {
     let bench = troubled();
-    let said = bench.run(&["max_tasks=2", "markdown=summary.md", "isolation=worktree"]);
-    assert_eq!(said.code, 1, "{}", said.err);
+    bench
+        .run("max_tasks=2 markdown=summary.md isolation=worktree")
+        .exits(1);
     let text = bench.read("summary.md");
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[0], "## mesh run R: completed");
@@ -59,44 +58,23 @@ fn markdown_shows_what_was_said_and_never_becomes_markup() {
         lines[5]
     );
     assert!(!text.contains("<script>"), "{text}");
-    assert!(
-        text.contains("### Learnings") && text.contains("### Plan mutations"),
-        "{text}"
-    );
+    assert_contains(&text, "### Learnings");
+    assert_contains(&text, "### Plan mutations");
     assert!(text.ends_with("`mesh_run_id=R`\n"), "{text}");
 }
 
 #[test]
 fn a_report_that_can_not_be_written_says_where() {
     let bench = Bench::new(&[Task::new("a")]);
-    let said = bench.run(&["junit=a.txt/x.xml"]);
-    assert_eq!(said.code, 2);
-    assert!(
-        said.err.contains("a.txt/x.xml` lies below a file"),
-        "{}",
-        said.err
-    );
+    let said = bench.run("junit=a.txt/x.xml").exits(2);
+    said.err_has("a.txt/x.xml` lies below a file");
     assert_eq!(bench.status_of("a"), "pending", "nothing was started");
     bench.write("rows.csv", "x\n1\n");
-    let spawned = bench.mesh(&[
-        "spawn",
-        "rows.csv",
-        "--run-id",
-        "S",
-        "--instruction",
-        "do {x}",
-        "--",
-        "echo",
-        "{}",
-    ]);
-    assert_eq!(spawned.code, 0, "{}", spawned.err);
-    let said = bench.mesh(&["runs", "show", "S", "--junit", "s.xml"]);
-    assert_eq!(said.code, 2);
-    assert!(
-        said.err.contains("run `S` is one of a spawned CSV"),
-        "{}",
-        said.err
-    );
+    bench
+        .mesh("spawn rows.csv --run-id S --instruction 'do {x}' -- echo {}")
+        .exits(0);
+    let said = bench.mesh("runs show S --junit s.xml").exits(2);
+    said.err_has("run `S` is one of a spawned CSV");
 }
 
 #[test]
@@ -107,11 +85,7 @@ fn what_only_some_runs_have_is_in_all_forms_of_the_report() {
     for attempt in ["1", "2"] {
         bench.answer("a", &format!("critique.critic_a.{attempt}"), "[]");
     }
-    let said = bench.run(&[
-        "markdown=m.md",
-        "trust_proposed_validation=true",
-        "retries=0",
-    ]);
+    let said = bench.run("markdown=m.md trust_proposed_validation=true retries=0");
     let text = &said.out;
     for part in [
         "Hydrations\n  a: metadata proposed by a worker",
@@ -125,7 +99,7 @@ fn what_only_some_runs_have_is_in_all_forms_of_the_report() {
     for part in ["### Hydrations", "### Protocol changes", "### Backpressure"] {
         assert!(markdown.contains(part), "{part}: {markdown}");
     }
-    let json = bench.mesh(&["runs", "show", "R", "--json"]);
+    let json = bench.mesh("runs show R --json");
     let json = report(&json);
     assert_eq!(json["hydrations"][0]["id"], "a");
     assert_eq!(json["protocol_changes"][0]["to"], "swarm3");
@@ -140,41 +114,25 @@ fn what_only_some_runs_have_is_in_all_forms_of_the_report() {
 fn attempts_that_were_never_seen_to_end_are_named() {
     let bench = Bench::new(&[Task::new("a")]);
     let probe = Bench::new(&[Task::new("a")]);
-    probe.run(&[]);
+    probe.run("");
     let started = probe
         .events()
         .iter()
         .position(|(name, _)| name == "attempt_started");
     let seq = started.expect("an attempt") + 1;
-    let answers = bench.beside("answers").display().to_string();
-    let args = [
-        "run",
-        "--run-id",
-        "R",
-        "--adapter",
-        "replay",
-        "--answers",
-        &answers,
-    ];
     let killed = bench
-        .command(&args)
+        .replay_command("")
         .env("MESH_FAULT_KILL", format!("after:{seq}"))
         .output();
     assert_eq!(killed.expect("mesh starts").status.code(), None);
-    let said = bench.mesh(&["runs", "show", "R"]);
-    assert!(
-        said.out.contains(
-            "0 closed, 1 never seen to end\n    never seen to end: a.proposal.proposer.1\n"
-        ),
-        "{}",
-        said.out
-    );
+    let said = bench.mesh("runs show R");
+    said.out_has("0 closed, 1 never seen to end\n    never seen to end: a.proposal.proposer.1\n");
 }
 
 #[test]
 fn the_line_for_planning_panels_comes_with_every_change_of_the_plan() {
     let bench = Bench::new(&[Task::new("a")]);
-    let said = bench.run(&["-v"]);
+    let said = bench.run("-v");
     let lines: Vec<&str> = said
         .err
         .lines()
@@ -188,7 +146,7 @@ fn the_line_for_planning_panels_comes_with_every_change_of_the_plan() {
         ]
     );
     let bench = Bench::new(&[Task::new("a")]);
-    assert!(!bench.run(&[]).err.contains("update_plan"));
+    assert!(!bench.run("").err.contains("update_plan"));
 }
 
 #[test]
@@ -196,8 +154,7 @@ fn junit_is_xml_and_has_every_line_whatever_a_command_prints() {
     let hostile = "printf 'one\\n\\033]0;never closed\\ntwo\\357\\277\\276\\357\\277\\277\\001\\000\\377\\nthree ]]> <&>\\r\\nfour'";
     let task = Task::new("a").validation(&[hostile, "grep -q new a.txt"]);
     let bench = Bench::new(&[task]);
-    let said = bench.run(&["junit=out/mesh.xml"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    bench.run("junit=out/mesh.xml").exits(0);
     let xml = bench.read("out/mesh.xml");
     let is_char = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
     assert!(xml.chars().all(is_char), "{xml:?}");
@@ -210,11 +167,6 @@ fn junit_is_xml_and_has_every_line_whatever_a_command_prints() {
     ] {
         assert!(xml.contains(line), "{line:?} in {xml}");
     }
-    assert!(
-        bench
-            .mesh(&["runs", "show", "R", "--junit", "again.xml"])
-            .code
-            == 0
-    );
+    assert!(bench.mesh("runs show R --junit again.xml").code == 0);
     assert_eq!(bench.read("again.xml"), xml);
 }

@@ -1,7 +1,6 @@
 //! Workers that change what is not theirs: seen, shown, and nothing of their wave is accepted.
 
 use super::*;
-use crate::env::fake_agent;
 
 fn verdicts(bench: &Bench, wave: u64) -> Vec<(String, String)> {
     let verdicts = bench.events().into_iter();
@@ -22,7 +21,7 @@ fn violation() -> (String, String) {
 fn nothing_of_a_wave_is_accepted_in_which_the_tree_was_changed() {
     let bench = Bench::new(&[Task::new("a").agree(&[5, 5])]);
     let kept = bench.path("kept.txt").display().to_string();
-    let said = bench.run_agent(&["--json"], &["--meddle-at", "a.critique.skeptic.1", &kept]);
+    let said = bench.run_agent("--json", &["--meddle-at", "a.critique.skeptic.1", &kept]);
     // Three critics ran at once, and nobody can tell which of them it was: all are asked once more.
     assert_eq!(verdicts(&bench, 2), vec![violation(); 3]);
     assert_eq!(
@@ -34,10 +33,9 @@ fn nothing_of_a_wave_is_accepted_in_which_the_tree_was_changed() {
         ]
     );
     let feedback = bench.prompt("a.critique.critic_a.2");
-    assert!(
-        feedback
-            .contains("violation: the work tree or the plan changed while workers ran: kept.txt"),
-        "{feedback}"
+    assert_contains(
+        &feedback,
+        "violation: the work tree or the plan changed while workers ran: kept.txt",
     );
     // The second answers are good, and so the task goes on; the run is not a clean one.
     assert_eq!(
@@ -56,27 +54,24 @@ fn nothing_of_a_wave_is_accepted_in_which_the_tree_was_changed() {
 #[test]
 fn a_worker_that_does_it_again_gets_no_third_chance() {
     let bench = Bench::new(&[Task::new("a").agree(&[5, 5])]);
-    let answers = bench.beside("answers").display().to_string();
+    let answers = bench.answers();
     let script = format!(
         "case $MESH_ITEM_ID in a.synthesis.*) echo x >>'{}';; esac; exec '{}' --answers '{answers}'",
         bench.path("kept.txt").display(),
         fake_agent()
     );
-    let said = bench.mesh(&["run", "--run-id", "R", "--json", "--", "sh", "-c", &script]);
-    assert_eq!(
-        (said.code, bench.status_of("a").as_str()),
-        (1, "blocked"),
-        "{}",
-        said.err
-    );
-    assert!(bench.trace(&["tally", "integration_started"]).is_empty());
+    bench
+        .mesh(&["run", "--run-id", "R", "--json", "--", "sh", "-c", &script])
+        .exits(1);
+    assert_eq!(bench.status_of("a"), "blocked");
+    assert!(bench.trace("tally integration_started").is_empty());
     assert_eq!(bench.read("a.txt"), "old\n");
 }
 
 #[test]
 fn a_commit_or_a_checkout_by_a_worker_is_seen_although_the_tree_is_clean() {
     let bench = Bench::new(&[Task::new("a").agree(&[5, 5])]);
-    let answers = bench.beside("answers").display().to_string();
+    let answers = bench.answers();
     let git = "git -c user.name=w -c user.email=w@example.invalid";
     let script = format!(
         "[ $MESH_ITEM_ID = a.proposal.proposer.1 ] && {git} -C '{}' commit -q --allow-empty -m sneaked; exec '{}' --answers '{answers}'",
@@ -95,7 +90,7 @@ fn what_a_worker_does_to_its_copy_does_not_reach_the_next_wave() {
         &[Task::new("a")],
         &[("src/deep/x.txt", "x\n"), ("run.sh", "#!/bin/sh\n")],
     );
-    let answers = bench.beside("answers").display().to_string();
+    let answers = bench.answers();
     let log = bench.beside("log").display().to_string();
     // The proposer spoils the copy in every way; each later worker says what it sees.
     let work = bench.work().display().to_string();
@@ -108,15 +103,16 @@ fn what_a_worker_does_to_its_copy_does_not_reach_the_next_wave() {
         fake_agent()
     );
     let before = bench.tree();
-    let said = bench.mesh(&["run", "--run-id", "R", "--", "sh", "-c", &script]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    bench
+        .mesh(&["run", "--run-id", "R", "--", "sh", "-c", &script])
+        .exits(0);
     let expected = "kept\nold\nx\n600\n.gitignore\n.step\na.txt\nkept.txt\nrun.sh\nsrc\n";
     for row in [
         "a.critique.skeptic.1",
         "a.synthesis.synthesizer.1",
         "a.vote.critic_a.1",
     ] {
-        let seen = std::fs::read_to_string(format!("{log}.{row}")).expect("a log");
+        let seen = read_file(format!("{log}.{row}"));
         assert_eq!(seen, expected, "{row}");
     }
     let mut expected = before;
@@ -131,23 +127,15 @@ fn what_a_worker_does_to_its_copy_does_not_reach_the_next_wave() {
 #[test]
 fn what_the_user_does_between_waves_reaches_the_next_one() {
     let bench = Bench::new(&[Task::new("a"), Task::new("b")]);
-    let answers = bench.beside("answers").display().to_string();
+    let answers = bench.answers();
     let log = bench.beside("log").display().to_string();
     // The integration of `a` changes a.txt; a worker of `b` sees it.
     let script = format!(
         "[ $MESH_ITEM_ID = b.proposal.proposer.1 ] && cat a.txt >'{log}'; exec '{}' --answers '{answers}'",
         fake_agent()
     );
-    let said = bench.mesh(&[
-        "run",
-        "--run-id",
-        "R",
-        "max_tasks=2",
-        "--",
-        "sh",
-        "-c",
-        &script,
-    ]);
-    assert_eq!(said.code, 0, "{}", said.err);
-    assert_eq!(std::fs::read_to_string(log).expect("a log"), "new\n");
+    bench
+        .mesh(Args::from("run --run-id R max_tasks=2 -- sh -c").and(&[script.as_str()]))
+        .exits(0);
+    assert_eq!(read_file(log), "new\n");
 }

@@ -2,7 +2,7 @@
 
 use super::history::{self, Commit};
 use super::{Desk, globs, hostile};
-use crate::env::Sandbox;
+use crate::fixture::*;
 use mesh::integrate::Evidence;
 use mesh::patch::Limits;
 
@@ -79,9 +79,9 @@ fn replay(sandbox: &Sandbox, commits: &[Commit]) -> usize {
                 panic!("{number}: {code}: {detail}\n{}", start(&text))
             }
         }
-        sandbox.git(&["add", "--all"]);
+        sandbox.git("add --all");
         assert_eq!(
-            sandbox.git(&["write-tree"]).trim_end(),
+            sandbox.git("write-tree").trim_end(),
             commit.tree,
             "{number}: {}",
             start(&text)
@@ -102,7 +102,7 @@ fn a_made_up_history_leads_to_the_same_trees() {
     history::make_up(&origin, COMMITS);
     let commits = history::commits(&origin.work(), COMMITS);
     let sandbox = Sandbox::new();
-    sandbox.git(&["init", "--quiet"]);
+    sandbox.git("init --quiet");
     let applied = replay(&sandbox, &commits);
     assert!(applied >= 200, "{applied}");
     // What it is made up for is in it.
@@ -133,7 +133,7 @@ fn the_history_of_this_project_leads_to_the_same_trees() {
     };
     let commits = history::commits(&own, OWN_COMMITS);
     let sandbox = Sandbox::new();
-    sandbox.git(&["init", "--quiet"]);
+    sandbox.git("init --quiet");
     history::check_out_start(&sandbox, &own, OWN_COMMITS);
     assert!(replay(&sandbox, &commits) > 0);
 }

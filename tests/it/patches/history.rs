@@ -1,6 +1,6 @@
 //! Histories to make patches from: one that is made up, the same one every time, and this project's own.
 
-use crate::env::Sandbox;
+use crate::fixture::*;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -29,7 +29,7 @@ pub fn commits(repo: &Path, count: usize) -> Vec<Commit> {
             "--diff-merges=first-parent",
         ];
         let head = [&head[..], &["--format=%x01commit%x01%T", "-n", &count]].concat();
-        let log = git(repo, &[&head[..], args].concat());
+        let log = git(repo, Args::from(&head[..]).and(args));
         let commits = log.split("\u{1}commit\u{1}").skip(1);
         commits.map(str::to_owned).collect()
     };
@@ -82,15 +82,7 @@ pub fn own() -> Option<PathBuf> {
 
 /// Lets `sandbox` have the objects of `repo`, and gives it the tree that the first of the newest `count` commits goes out from.
 pub fn check_out_start(sandbox: &Sandbox, repo: &Path, count: usize) {
-    let objects = git(
-        repo,
-        &[
-            "rev-parse",
-            "--path-format=absolute",
-            "--git-path",
-            "objects",
-        ],
-    );
+    let objects = git(repo, "rev-parse --path-format=absolute --git-path objects");
     sandbox.write(".git/objects/info/alternates", &objects);
     let parents = git(
         repo,
@@ -114,17 +106,12 @@ pub fn check_out(sandbox: &Sandbox, tree: &str) {
     sandbox.git(&["read-tree", "-u", "--reset", tree]);
 }
 
-fn git(repo: &Path, args: &[&str]) -> String {
-    let output = Command::new("git")
-        .args(args)
-        .current_dir(repo)
-        .env("GIT_CONFIG_NOSYSTEM", "1")
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .output()
-        .expect("git starts");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "git {args:?}: {said}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
+fn git(repo: &Path, args: impl Into<Args>) -> String {
+    let mut git = Command::new("git");
+    git.args(args.into().as_slice()).current_dir(repo);
+    git.env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("GIT_CONFIG_GLOBAL", "/dev/null");
+    git.run_to_end().exits(0).out
 }
 
 /// A made-up history in `sandbox`, as long as asked for.
@@ -140,7 +127,7 @@ pub fn make_up(sandbox: &Sandbox, commits: usize) {
     }
     sandbox.write("../stream", "");
     std::fs::write(sandbox.path("../stream"), &author.stream).expect("written");
-    sandbox.git(&["init", "--quiet", "--initial-branch=main"]);
+    sandbox.git("init --quiet --initial-branch=main");
     let stream = std::fs::File::open(sandbox.path("../stream")).expect("the stream");
     let status = Command::new("git")
         .args(["fast-import", "--quiet"])
@@ -148,7 +135,7 @@ pub fn make_up(sandbox: &Sandbox, commits: usize) {
         .stdin(stream)
         .status();
     assert!(status.expect("git starts").success());
-    sandbox.git(&["reset", "--quiet", "--hard"]);
+    sandbox.git("reset --quiet --hard");
 }
 
 /// xorshift64*; enough to make the same history every time.

@@ -7,7 +7,7 @@ mod placing;
 mod readings;
 mod shapes;
 
-use crate::env::Sandbox;
+use crate::fixture::*;
 use mesh::git::Repo;
 use mesh::integrate::{Evidence, Terms, examine};
 use mesh::patch::{Limits, Patch};

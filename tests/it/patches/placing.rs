@@ -2,7 +2,7 @@
 
 use super::Desk;
 use super::history::Random;
-use crate::env::Sandbox;
+use crate::fixture::*;
 use mesh::integrate::Evidence;
 use mesh::patch::{Limits, Outcome};
 

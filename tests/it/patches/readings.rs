@@ -1,7 +1,7 @@
 //! What is made of any lines that mean something in a diff, git reads as it was read here.
 
 use super::history::Random;
-use crate::env::Sandbox;
+use crate::fixture::*;
 use mesh::patch::{Limits, Patch, Rules};
 use mesh::scope::Scope;
 use std::collections::BTreeMap;

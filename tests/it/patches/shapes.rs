@@ -1,8 +1,7 @@
 //! Single patches: what stands in the tree afterwards, and what only a tree can make hostile.
 
 use super::Desk;
-use crate::env::Sandbox;
-use crate::plan_fixture::{Bench, Task, create, edit, report};
+use crate::fixture::*;
 use mesh::integrate::Evidence;
 use mesh::patch::Limits;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -17,8 +16,8 @@ fn repository() -> Sandbox {
         ("dir/inner", "one\n"),
     ]);
     symlink("dir/inner", sandbox.path("link")).expect("a link");
-    sandbox.git(&["add", "--all"]);
-    sandbox.git(&["commit", "--quiet", "-m", "a link"]);
+    sandbox.git("add --all");
+    sandbox.git("commit --quiet -m 'a link'");
     sandbox
 }
 
@@ -114,9 +113,9 @@ fn the_settings_of_the_user_have_no_say() {
     let said = desk.refusal(
         "--- a/open\n+++ b/open\n@@ -1,2 +1,2 @@\n-one  \n+1\n two\n\\ No newline at end of file\n",
     );
-    assert!(
-        said.starts_with("does_not_apply: `open`, hunk 1 (`@@ -1,2 +1,2 @@`, line 3 of the patch): line 1 of the file differs, only in white space"),
-        "{said}"
+    assert_starts_with(
+        &said,
+        "does_not_apply: `open`, hunk 1 (`@@ -1,2 +1,2 @@`, line 3 of the patch): line 1 of the file differs, only in white space",
     );
 }
 
@@ -124,12 +123,12 @@ fn the_settings_of_the_user_have_no_say() {
 fn line_ends_that_git_converts_stay_converted() {
     let sandbox = repository();
     sandbox.write(".gitattributes", "*.bat text eol=crlf\n");
-    sandbox.git(&["add", "--all", "--renormalize"]);
-    sandbox.git(&["commit", "--quiet", "-m", "attributes"]);
+    sandbox.git("add --all --renormalize");
+    sandbox.git("commit --quiet -m attributes");
     Desk::new(&sandbox)
         .take("--- a/dos.bat\n+++ b/dos.bat\n@@ -1,3 +1,3 @@\n one\n-two\n+2\n three\n");
     assert_eq!(sandbox.read("dos.bat"), "one\r\n2\r\nthree\r\n");
-    assert!(sandbox.git(&["diff"]).contains("\n-two\n+2\n"));
+    assert!(sandbox.git("diff").contains("\n-two\n+2\n"));
 }
 
 // Refused because of what stands in the tree.
@@ -138,9 +137,9 @@ fn line_ends_that_git_converts_stay_converted() {
 fn links_of_the_repository() {
     let nothing = |_: &Sandbox| {};
     let said = refusal(nothing, &edit("link", "one", "1"));
-    assert!(
-        said.contains("`link`, which is a symbolic link; the diff has to say so"),
-        "{said}"
+    assert_contains(
+        &said,
+        "`link`, which is a symbolic link; the diff has to say so",
     );
     let outside = |sandbox: &Sandbox| {
         symlink("/etc", sandbox.path("out")).expect("a link");
@@ -152,9 +151,9 @@ fn links_of_the_repository() {
     }
     let through = "diff --git a/k b/k\nnew file mode 120000\n--- /dev/null\n+++ b/k\n@@ -0,0 +1 @@\n+out/passwd\n";
     let said = refusal(outside, through);
-    assert!(
-        said.contains("`k`, which would be a symbolic link to `out/passwd`, which is absolute"),
-        "{said}"
+    assert_contains(
+        &said,
+        "`k`, which would be a symbolic link to `out/passwd`, which is absolute",
     );
 }
 
@@ -166,23 +165,18 @@ fn submodules_and_other_repositories() {
         sandbox.git(&["update-index", "--add", "--cacheinfo", &entry]);
     };
     let said = refusal(not_checked_out, &create("vendor/sub/x", "x"));
-    assert!(
-        said.contains(
-            "`vendor/sub/x`, which lies in `vendor/sub`, which is a repository of its own"
-        ),
-        "{said}"
+    assert_contains(
+        &said,
+        "`vendor/sub/x`, which lies in `vendor/sub`, which is a repository of its own",
     );
     let moved = format!(
         "--- a/vendor/sub\n+++ b/vendor/sub\n@@ -1 +1 @@\n-Subproject commit {id}\n+Subproject commit {}\n",
         "2".repeat(40)
     );
     let said = refusal(not_checked_out, &moved);
-    assert!(
-        said.contains("`vendor/sub`, which is a submodule"),
-        "{said}"
-    );
+    assert_contains(&said, "`vendor/sub`, which is a submodule");
     let nested = |sandbox: &Sandbox| {
-        sandbox.git(&["init", "--quiet", "nested"]);
+        sandbox.git("init --quiet nested");
     };
     let said = refusal(nested, &create("nested/x", "x"));
     assert!(said.contains("lies in `nested`"), "{said}");
@@ -200,10 +194,8 @@ fn what_does_not_stand_in_the_tree() {
         (edit("x", "other", "y"), "line 1 is `one`"),
     ] {
         let said = refusal(|_| {}, &patch);
-        assert!(
-            said.starts_with("does_not_apply: ") && said.contains(why),
-            "{said}"
-        );
+        assert_starts_with(&said, "does_not_apply: ");
+        assert_contains(&said, why);
     }
     let said = refusal(|_| {}, &edit("inner", "one", "1"));
     assert!(said.contains("the nearest ones are `dir/inner`"), "{said}");
@@ -259,15 +251,15 @@ fn voters_are_told_what_was_put_right() {
 fn binary_content_and_its_bound_are_settings() {
     let origin = Sandbox::with_repo(&[("x", "")]);
     std::fs::write(origin.path("b.bin"), [0, 1, 2, 255]).expect("written");
-    origin.git(&["add", "--all"]);
-    let patch = origin.git(&["diff", "--cached", "--binary"]);
+    origin.git("add --all");
+    let patch = origin.git("diff --cached --binary");
     let tried = |args: &[&str]| {
         let task = Task::new("a")
             .scope(&["**"])
             .patches(&[&patch, &patch])
             .validation(&["true"]);
         let bench = Bench::new(&[task]);
-        let said = bench.run(&[&["--json"], args].concat());
+        let said = bench.run(Args::from("--json").and(args));
         let content = std::fs::read(bench.path("b.bin")).ok();
         let detail = report(&said)["tasks"][0]["detail"]
             .as_str()
@@ -277,9 +269,9 @@ fn binary_content_and_its_bound_are_settings() {
     };
     let (said, detail, content) = tried(&[]);
     assert_eq!((said.code, content), (1, None));
-    assert!(
-        detail.contains("`b.bin`, which is binary; `--allow-binary` lets that through"),
-        "{detail}"
+    assert_contains(
+        &detail,
+        "`b.bin`, which is binary; `--allow-binary` lets that through",
     );
     let (said, _, content) = tried(&["allow_binary=true", "patch_bytes_max=500"]);
     assert_eq!(
@@ -288,19 +280,15 @@ fn binary_content_and_its_bound_are_settings() {
         "{}",
         said.err
     );
-    assert!(
-        said.err.contains("allow_binary=true,patch_bytes_max=500"),
-        "{}",
-        said.err
-    );
+    said.err_has("allow_binary=true,patch_bytes_max=500");
     let (said, detail, content) = tried(&["--allow-binary", "--patch-bytes-max", "50"]);
     assert_eq!((said.code, content), (1, None));
-    assert!(
-        detail.contains(&format!(
+    assert_contains(
+        &detail,
+        &format!(
             "the patch has {} bytes; `--patch-bytes-max` allows 50",
             patch.len()
-        )),
-        "{detail}"
+        ),
     );
 }
 
@@ -310,11 +298,11 @@ fn runs_that_keep_their_files_in_the_repository() {
         let patch = create(path, "x");
         let task = Task::new("a").scope(&["**"]).patches(&[&patch, &patch]);
         let bench = Bench::new(&[task]);
-        let answers = bench.beside("answers").display().to_string();
-        let head = ["run", "--json", "--run-id", "R", "--adapter", "replay"];
-        let mut mesh = bench.command(&[&head[..], &["--answers", &answers]].concat());
+        let answers = bench.answers();
+        let head = "run --json --run-id R --adapter replay";
+        let mut mesh = bench.command(Args::from(head).and(&["--answers", &answers]));
         mesh.env("MESH_HOME", bench.path(home));
-        let said = crate::env::said(mesh.output().expect("mesh starts"));
+        let said = mesh.run_to_end();
         let detail = report(&said)["tasks"][0]["detail"].to_string();
         let why = format!("`{path}`, which belongs to the runs of `mesh`");
         assert!(detail.contains(&why), "{detail} {}", said.err);

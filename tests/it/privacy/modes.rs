@@ -1,24 +1,13 @@
 //! Run folders are 0700 and their files 0600, whatever the umask.
 
-use crate::env::{Said, Sandbox, said};
-use crate::plan_fixture::{Bench, Task, edit};
+use crate::fixture::*;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Runs a command of the sandbox under a umask.
 fn under_umask(umask: &str, command: &Command) -> Said {
-    let mut shell = Command::new("/bin/sh");
-    shell
-        .args(["-c", "umask $0 && exec \"$@\"", umask])
-        .arg(command.get_program())
-        .args(command.get_args())
-        .env_clear()
-        .current_dir(command.get_current_dir().expect("a folder"));
-    for (name, value) in command.get_envs() {
-        shell.env(name, value.expect("a value"));
-    }
-    said(shell.output().expect("a shell"))
+    under_shell(&format!("umask {umask} && exec \"$@\""), command).run_to_end()
 }
 
 fn mode(path: &Path) -> u32 {
@@ -90,8 +79,7 @@ fn a_spawned_csv_leaves_nothing_that_others_can_read() {
             LOOKS,
         ]);
         command.env("STATE", sandbox.mesh_home());
-        let ended = under_umask(umask, &command);
-        assert_eq!(ended.code, 1, "{}", ended.err);
+        under_umask(umask, &command).exits(1);
         assert_private(&sandbox.mesh_home(), 3);
         let logs = sandbox.only_run().join("logs/001");
         for log in ["row-1.1.err", "row-2.1.err"] {
@@ -124,23 +112,12 @@ fn an_artifacts_folder_is_as_private() {
         "/bin/echo",
         "{}",
     ]);
-    let ended = under_umask("000", &command);
-    assert_eq!(ended.code, 0, "{}", ended.err);
+    under_umask("000", &command).exits(0);
     assert_private(&folder, 2);
 }
 
-fn run(bench: &Bench, umask: &str, args: &[&str]) -> Said {
-    let answers = bench.beside("answers").display().to_string();
-    let head: &[&str] = &[
-        "run",
-        "--run-id",
-        "R",
-        "--adapter",
-        "replay",
-        "--answers",
-        &answers,
-    ];
-    under_umask(umask, &bench.command(&[head, args].concat()))
+fn run(bench: &Bench, umask: &str, args: impl Into<Args>) -> Said {
+    under_umask(umask, &bench.replay_command(args))
 }
 
 #[test]
@@ -153,9 +130,8 @@ fn a_plan_run_leaves_nothing_that_others_can_read() {
         ]);
         let b = bench.path("b.txt");
         std::fs::set_permissions(&b, std::fs::Permissions::from_mode(0o754)).expect("set");
-        bench.git(&["commit", "--quiet", "--all", "-m", "executable"]);
-        let ended = run(&bench, umask, &["max_tasks=2"]);
-        assert_eq!(ended.code, 1, "{}", ended.err);
+        bench.git("commit --quiet --all -m executable");
+        run(&bench, umask, "max_tasks=2").exits(1);
         assert_private(&bench.mesh_home(), 20);
         assert!(bench.run_folder().join("units/b/aside/left.txt").is_file());
         assert_eq!(mode(&b), 0o754, "what is restored keeps its own mode");
@@ -168,27 +144,16 @@ fn a_killed_run_that_is_resumed_is_closed_again() {
     bench.run_killed_before("integration_finished");
     let folder = bench.run_folder();
     std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o755)).expect("set");
-    let ended = under_umask("000", &bench.command(&["resume", "R"]));
-    assert_eq!(ended.code, 0, "{}", ended.err);
+    under_umask("000", &bench.command("resume R")).exits(0);
     assert_private(&bench.mesh_home(), 10);
 }
 
 #[test]
 fn handed_out_waves_are_private() {
     let bench = Bench::new(&[Task::new("a")]);
-    let answers = bench.beside("answers").display().to_string();
-    let args = [
-        "wave",
-        "next",
-        "--run-id",
-        "R",
-        "--adapter",
-        "replay",
-        "--answers",
-        &answers,
-    ];
-    let ended = under_umask("000", &bench.command(&args));
-    assert_eq!(ended.code, 0, "{}", ended.err);
+    let answers = bench.answers();
+    let args = format!("wave next --run-id R --adapter replay --answers {answers}");
+    under_umask("000", &bench.command(&args)).exits(0);
     assert_private(&bench.mesh_home(), 3);
     let path: PathBuf = bench.run_folder().join("waves");
     assert!(path.is_dir());

@@ -1,7 +1,6 @@
 //! Secrets that workers were handed, and what looks like a token, stand in nothing that is kept or shown.
 
-use crate::env::{Said, Sandbox, said};
-use crate::plan_fixture::{Bench, Task, edit, report};
+use crate::fixture::*;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -27,7 +26,7 @@ fn holding(folder: &Path, texts: &[&str]) -> Vec<String> {
     found
 }
 
-fn spawn(sandbox: &Sandbox, options: &[&str], script: &str) -> Said {
+fn spawn(sandbox: &Sandbox, options: impl Into<Args>, script: &str) -> Said {
     sandbox.write("work.sh", script);
     let head = [
         "spawn",
@@ -43,12 +42,13 @@ fn spawn(sandbox: &Sandbox, options: &[&str], script: &str) -> Said {
         "--env",
         "DB_PASSWORD,CITY,MESH",
     ];
-    let tail = ["--", "/bin/sh", "work.sh"];
-    let mut mesh = sandbox.command(&[&head[..], options, &tail[..]].concat());
-    mesh.env("API_KEY", KEY)
+    let tail = "-- /bin/sh work.sh";
+    sandbox
+        .command(Args::from(&head[..]).and(options).and(tail))
+        .env("API_KEY", KEY)
         .env("DB_PASSWORD", WORD)
-        .env("CITY", "Amsterdam");
-    said(mesh.output().expect("mesh starts"))
+        .env("CITY", "Amsterdam")
+        .run_to_end()
 }
 
 /// Parts of the secrets: nothing of them is to be left.
@@ -83,22 +83,13 @@ fn answers_and_logs_are_kept_without_secrets() {
     sandbox.write("answer.json", &answer.to_string());
     let script =
         format!("cat answer.json; printf '%s\\n' \"$API_KEY\" '{GITHUB}' >&2; cat answer.json >&2");
-    let ended = spawn(
-        &sandbox,
-        &["--flatten", "--output-schema", "schema.json"],
-        &script,
-    );
+    let ended = spawn(&sandbox, "--flatten --output-schema schema.json", &script);
     assert_eq!(ended.code, 2, "the schema is not there yet: {}", ended.err);
     sandbox.write(
         "schema.json",
         r#"{"type":"object","properties":{"key":{"type":"string","minLength":15}}}"#,
     );
-    let ended = spawn(
-        &sandbox,
-        &["--flatten", "--output-schema", "schema.json"],
-        &script,
-    );
-    assert_eq!(ended.code, 0, "{}", ended.err);
+    let ended = spawn(&sandbox, "--flatten --output-schema schema.json", &script).exits(0);
     assert_nothing_kept(&sandbox, &ended);
     assert_eq!(
         result(&sandbox, 0),
@@ -109,12 +100,8 @@ fn answers_and_logs_are_kept_without_secrets() {
             "[redacted:DB_PASSWORD]": 1,
         })
     );
-    let log =
-        std::fs::read_to_string(sandbox.only_run().join("logs/001/row-1.1.err")).expect("a log");
-    assert!(
-        log.starts_with("[redacted:API_KEY]\n[redacted:github-token]\n"),
-        "{log}"
-    );
+    let log = read_file(sandbox.only_run().join("logs/001/row-1.1.err"));
+    assert_starts_with(&log, "[redacted:API_KEY]\n[redacted:github-token]\n");
     let shown = sandbox.mesh(&[
         "runs",
         "show",
@@ -142,8 +129,7 @@ fn every_way_back_is_cleaned() {
         let sandbox = Sandbox::new();
         sandbox.write("in.csv", "n\n1\n");
         sandbox.write("answer.json", &json!({ "a": KEY }).to_string());
-        let ended = spawn(&sandbox, &[], script);
-        assert_eq!(ended.code, 0, "{}", ended.err);
+        let ended = spawn(&sandbox, "", script).exits(0);
         assert_nothing_kept(&sandbox, &ended);
         assert_eq!(result(&sandbox, 0), json!({"a": "[redacted:API_KEY]"}));
         let reported = sandbox
@@ -193,8 +179,7 @@ fn what_failed_is_told_without_secrets() {
             "wrong.json",
             &json!({"n": format!("not {WORD}")}).to_string(),
         );
-        let ended = spawn(&sandbox, &["--output-schema", "schema.json"], script);
-        assert_eq!(ended.code, 1, "{}", ended.err);
+        let ended = spawn(&sandbox, "--output-schema schema.json", script).exits(1);
         assert!(
             ended.err.contains(told) || sandbox.read("out.csv").contains(told),
             "{script}: {}",
@@ -209,8 +194,7 @@ fn what_the_user_gave_is_not_changed() {
     let sandbox = Sandbox::new();
     let csv = format!("n\n{GITHUB}\n");
     sandbox.write("in.csv", &csv);
-    let ended = spawn(&sandbox, &[], "grep -q ghp_0123 && echo '{\"seen\":true}'");
-    assert_eq!(ended.code, 0, "{}", ended.err);
+    spawn(&sandbox, "", "grep -q ghp_0123 && echo '{\"seen\":true}'").exits(0);
     assert_eq!(result(&sandbox, 0), json!({"seen": true}));
     assert!(sandbox.read("out.csv").contains(&format!("\n{GITHUB},")));
 }
@@ -220,15 +204,11 @@ fn a_patch_with_a_secret_is_refused_and_never_applied_with_a_placeholder() {
     let patch = edit("a.txt", "old", &format!("new {GITHUB}"));
     let bench = Bench::new(&[Task::new("a").patches(&[&patch, &patch])]);
     let before = bench.tree();
-    let ended = bench.run(&["--json"]);
-    assert_eq!(ended.code, 1, "{}", ended.err);
+    let ended = bench.run("--json").exits(1);
     let task = &report(&ended)["tasks"][0];
     assert_eq!(task["reason"], "ambiguous_integration");
     let detail = task["detail"].as_str().expect("a detail");
-    assert!(
-        detail.contains("[redacted:github-token] stands for it"),
-        "{detail}"
-    );
+    assert_contains(detail, "[redacted:github-token] stands for it");
     assert_eq!(bench.tree(), before);
     assert_eq!(holding(&bench.mesh_home(), &["ghp_0123"]), [""; 0]);
 }
@@ -236,27 +216,15 @@ fn a_patch_with_a_secret_is_refused_and_never_applied_with_a_placeholder() {
 #[test]
 fn a_validation_that_prints_a_secret_is_kept_without_it() {
     let bench = Bench::new(&[Task::new("a").validation(&["echo failed: $DEPLOY_TOKEN; false"])]);
-    let answers = bench.beside("answers").display().to_string();
-    let args = [
-        "run",
-        "--run-id",
-        "R",
-        "--adapter",
-        "replay",
-        "--answers",
-        &answers,
-        "--env",
-        "DEPLOY_TOKEN",
-        "--json",
-    ];
-    let mut mesh = bench.command(&args);
-    mesh.env("DEPLOY_TOKEN", WORD);
-    let ended = said(mesh.output().expect("mesh starts"));
-    assert_eq!(ended.code, 1, "{}", ended.err);
+    let ended = bench
+        .replay_command("--env DEPLOY_TOKEN --json")
+        .env("DEPLOY_TOKEN", WORD)
+        .run_to_end()
+        .exits(1);
     let run = &report(&ended)["tasks"][0]["validation"][0];
     assert_eq!(run["key_line"], "failed: [redacted:DEPLOY_TOKEN]");
     assert_eq!(holding(&bench.mesh_home(), &[WORD]), [""; 0]);
-    assert!(!bench.read(crate::plan_fixture::PLAN).contains(WORD));
+    assert!(!bench.read(PLAN).contains(WORD));
 }
 
 #[test]
@@ -269,14 +237,13 @@ fn what_a_hook_says_is_kept_without_secrets() {
     ] {
         bench.git(&["config", name, value]);
     }
-    bench.git(&["switch", "--quiet", "-c", "work"]);
+    bench.git("switch --quiet -c work");
     let hook = bench.beside("hooks").join("pre-commit");
     std::fs::create_dir_all(bench.beside("hooks")).expect("a folder");
     std::fs::write(&hook, format!("#!/bin/sh\necho no: {GITHUB}\nexit 1\n")).expect("written");
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&hook, mode).expect("a mode");
-    let ended = bench.run(&["--json", "delivery=commit"]);
-    assert_eq!(ended.code, 1, "{}", ended.err);
+    let ended = bench.run("--json delivery=commit").exits(1);
     let detail = &report(&ended)["tasks"][0]["detail"];
     assert!(
         detail
@@ -285,14 +252,15 @@ fn what_a_hook_says_is_kept_without_secrets() {
         "{detail}"
     );
     assert_eq!(holding(&bench.mesh_home(), &["ghp_0123"]), [""; 0]);
-    assert!(!bench.read(crate::plan_fixture::PLAN).contains(GITHUB));
+    assert!(!bench.read(PLAN).contains(GITHUB));
 }
 
 #[test]
 fn an_answer_from_elsewhere_is_cleaned_as_well() {
     let bench = Bench::new(&[Task::new("a")]);
-    let next = bench.mesh(&["wave", "next", "--run-id", "R", "--adapter", "external"]);
-    assert_eq!(next.code, 0, "{}", next.err);
+    bench
+        .mesh("wave next --run-id R --adapter external")
+        .exits(0);
     let brought = bench.beside("brought");
     std::fs::create_dir_all(&brought).expect("a folder");
     let answer =
@@ -302,8 +270,9 @@ fn an_answer_from_elsewhere_is_cleaned_as_well() {
         answer.to_string(),
     )
     .expect("written");
-    let collected = bench.mesh(&["collect", "R", &brought.display().to_string()]);
-    assert_eq!(collected.code, 0, "{}", collected.err);
+    bench
+        .mesh(&["collect", "R", &brought.display().to_string()])
+        .exits(0);
     assert_eq!(holding(&bench.mesh_home(), &["ghp_0123"]), [""; 0]);
 }
 
@@ -313,8 +282,7 @@ fn a_report_with_the_number_of_another_attempt_is_refused() {
     sandbox.write("in.csv", "n\n1\n");
     let script =
         "MESH_ATTEMPT=2 \"$MESH\" report-result --result '{\"a\":1}' > told; echo '{\"a\":2}'";
-    let ended = spawn(&sandbox, &[], script);
-    assert_eq!(ended.code, 0, "{}", ended.err);
+    spawn(&sandbox, "", script).exits(0);
     let reason = "this token belongs to attempt 1 of item `row-1`, not to attempt 2";
     let told: Value = serde_json::from_str(&sandbox.read("told")).expect("JSON");
     assert_eq!(told, json!({"accepted": false, "reason": reason}));

@@ -1,7 +1,6 @@
 //! Nothing that a terminal would act on gets out, whoever wrote it.
 
-use crate::env::{Said, Sandbox};
-use crate::plan_fixture::{Bench, Task};
+use crate::fixture::*;
 use serde_json::{Value, json};
 
 /// An escape that clears the screen, one in C1, a bidirectional override, a bell, a carriage return.
@@ -34,32 +33,22 @@ fn rows_answers_and_errors_of_a_spawned_csv() {
     let sandbox = Sandbox::new();
     sandbox.write("in.csv", &format!("id,n\n{EVIL},{EVIL}\nb,2\n"));
     let script = format!("printf '%s' '{EVIL}' >&2; test $MESH_ITEM_ID = b && echo '{{\"a\":1}}'");
-    let spawn = |more: &[&str]| {
-        let args = [
-            "spawn",
-            "in.csv",
-            "-o",
-            "out.csv",
-            "--force",
-            "--id-column",
-            "id",
-            "--instruction",
-            "{n} {\u{202e}}",
-        ];
-        sandbox.mesh(&[&args[..], more, &["--", "/bin/sh", "-c", &script]].concat())
+    let spawn = |more: &str| {
+        let head = "spawn in.csv -o out.csv --force --id-column id --instruction '{n} \u{202e}'";
+        let worker = ["--", "/bin/sh", "-c", &script];
+        sandbox.mesh(Args::from(head).and(more).and(&worker))
     };
-    let ended = spawn(&["--run-id", "R"]);
-    assert_eq!(ended.code, 1, "{}", ended.err);
-    assert!(ended.err.contains("ev\u{fffd}[2J"), "{}", ended.err);
+    let ended = spawn("--run-id R").exits(1);
+    ended.err_has("ev\u{fffd}[2J");
     assert_clean("spawn", &ended);
-    let ended = spawn(&["--json", "--run-id", "S"]);
+    let ended = spawn("--json --run-id S");
     assert_clean("spawn --json", &ended);
     let summary = objects(&ended).pop().expect("a summary");
     assert_eq!(
         summary["failed_item_errors"][0]["item_id"], EVIL,
         "JSON keeps its value"
     );
-    assert_clean("dry run", &spawn(&["--dry-run"]));
+    assert_clean("dry run", &spawn("--dry-run"));
     for args in [
         &["runs", "list"] as &[&str],
         &["runs", "list", "--json"],
@@ -98,8 +87,7 @@ fn plans_votes_and_waves() {
         "vote.skeptic.1",
         &json!({"vote": "disagree", "reason": EVIL}).to_string(),
     );
-    let ended = bench.run(&["max_tasks=2"]);
-    assert_eq!(ended.code, 1, "{}", ended.err);
+    let ended = bench.run("max_tasks=2").exits(1);
     assert_clean("run", &ended);
     let wave = bench
         .run_folder()
@@ -125,7 +113,7 @@ fn plans_votes_and_waves() {
     ] {
         assert_clean(&format!("{args:?}"), &bench.mesh(args));
     }
-    let shown = bench.mesh(&["st", "show", "--format", "json"]);
+    let shown = bench.mesh("st show --format json");
     let plan: Value = serde_json::from_str(&shown.out).expect("JSON");
     let items = plan["items"].as_array().expect("items");
     let item = items

@@ -6,14 +6,9 @@ use super::*;
 fn a_command_after_two_dashes_works_the_rows() {
     let bench = Bench::new(&[Task::new("a")]);
     let log = bench.beside("log").display().to_string();
-    let said = bench.run_agent(&[], &["--log", &log]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    let said = bench.run_agent("", &["--log", &log]).exits(0);
     assert!(preflight(&said).contains(" adapter=command "));
-    let mut worked: Vec<String> = std::fs::read_to_string(log)
-        .expect("a log")
-        .lines()
-        .map(str::to_owned)
-        .collect();
+    let mut worked: Vec<String> = read_file(log).lines().map(str::to_owned).collect();
     let mut rows = bench.rows();
     worked.sort();
     rows.sort();
@@ -21,7 +16,7 @@ fn a_command_after_two_dashes_works_the_rows() {
 }
 
 fn mesh_yaml(bench: &Bench, flags: &[(&str, &str)]) {
-    let answers = bench.beside("answers").display().to_string();
+    let answers = bench.answers();
     let mut yaml = "adapters:\n".to_owned();
     for (name, more) in flags {
         let command = json!([fake_agent(), "--answers", answers]);
@@ -37,8 +32,7 @@ fn mesh_yaml_names_adapters_and_the_preferred_one_is_taken() {
         &bench,
         &[("one", ""), ("two", ", preferred: true, fanout: 2")],
     );
-    let said = bench.mesh(&["run", "--run-id", "R"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    let said = bench.mesh("run --run-id R").exits(0);
     assert!(
         preflight(&said).contains(" adapter=two ") && preflight(&said).ends_with(" concurrency=2"),
         "{}",
@@ -51,17 +45,12 @@ fn mesh_yaml_names_adapters_and_the_preferred_one_is_taken() {
 fn an_adapter_too_narrow_for_five_roles_gets_three() {
     let bench = Bench::new(&[Task::new("a")]);
     mesh_yaml(&bench, &[("one", ", fanout: 2")]);
-    let said = bench.mesh(&["run", "--run-id", "R"]);
-    assert_eq!(said.code, 0, "{}", said.err);
-    assert!(
-        said.err.contains("warning: adapter_capacity: `one` runs 2 at once, too few for protocol `swarm`; `swarm3` instead\n"),
-        "{}",
-        said.err
-    );
+    let said = bench.mesh("run --run-id R").exits(0);
+    said.err_has("warning: adapter_capacity: `one` runs 2 at once, too few for protocol `swarm`; `swarm3` instead\n");
     assert_eq!(bench.waves()[1].column("role"), ["skeptic"]);
     let wide = Bench::new(&[Task::new("a")]);
     mesh_yaml(&wide, &[("one", ", fanout: 5")]);
-    assert_eq!(wide.mesh(&["run", "--run-id", "R"]).code, 0);
+    wide.mesh("run --run-id R").exits(0);
     assert_eq!(wide.waves()[1].column("role").len(), 3);
 }
 
@@ -69,7 +58,7 @@ fn an_adapter_too_narrow_for_five_roles_gets_three() {
 fn the_command_line_goes_before_the_preferred_adapter() {
     let bench = Bench::new(&[Task::new("a")]);
     mesh_yaml(&bench, &[("one", ""), ("two", ", preferred: true")]);
-    let said = bench.mesh(&["run", "--dry-run", "adapter=one"]);
+    let said = bench.mesh("run --dry-run adapter=one");
     assert!(preflight(&said).contains(" adapter=one "), "{}", said.err);
 }
 
@@ -82,7 +71,7 @@ fn recorded_answers_replay() {
     let before = bench.tree();
     let plan = bench.read(PLAN);
     let record = bench.beside("recorded").display().to_string();
-    let first = bench.run_agent(&["max_tasks=2", "--record", &record], &[]);
+    let first = bench.run_agent(&["max_tasks=2", "--record", &record], "");
     let after = bench.tree();
     assert_eq!(first.code, 1, "{}", first.err);
     let rows = bench.rows();
@@ -98,19 +87,15 @@ fn recorded_answers_replay() {
         );
     }
 
-    bench.git(&["checkout", "--quiet", "."]);
+    bench.git("checkout --quiet .");
     bench.write(PLAN, &plan);
     assert_eq!(bench.tree(), before);
     std::fs::remove_dir_all(bench.mesh_home()).expect("removed");
-    let second = bench.mesh(&[
-        "run",
-        "--run-id",
-        "R",
-        "max_tasks=2",
-        "--adapter",
-        "replay",
-        "--answers",
-        &record,
-    ]);
-    assert_eq!((second.code, bench.tree(), bench.rows()), (1, after, rows));
+    bench
+        .mesh(&format!(
+            "run --run-id R max_tasks=2 --adapter replay --answers {record}"
+        ))
+        .exits(1);
+    assert_eq!(bench.tree(), after);
+    assert_eq!(bench.rows(), rows);
 }

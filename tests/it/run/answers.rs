@@ -6,19 +6,13 @@ use super::*;
 fn a_critic_that_never_answers_is_done_without_after_a_retry() {
     let bench = Bench::new(&[Task::new("a")]);
     bench.answer("a", "critique.critic_b.1", "");
-    let said = bench.run(&[]);
-    assert_eq!((said.code, bench.status_of("a").as_str()), (0, "completed"));
+    let said = bench.run("").exits(0);
+    assert_eq!(bench.status_of("a"), "completed");
     let attempts = bench.events().into_iter().filter(|(name, record)| {
         name == "attempt_started" && record["item_id"] == "a.critique.critic_b.1"
     });
     assert_eq!(attempts.count(), 2);
-    assert!(
-        said.err.contains(
-            "a: goes on under protocol `swarm3` (no_response: critic_b: the worker ended"
-        ),
-        "{}",
-        said.err
-    );
+    said.err_has("a: goes on under protocol `swarm3` (no_response: critic_b: the worker ended");
     let changed: Vec<Value> = bench
         .events()
         .into_iter()
@@ -42,8 +36,8 @@ fn a_role_that_never_answers_among_three_either_blocks() {
     let bench = Bench::new(&[Task::new("a")]);
     bench.answer("a", "critique.skeptic.1", "");
     bench.answer("a", "critique.skeptic.2", "");
-    let said = bench.run(&["--json"]);
-    assert_eq!((said.code, bench.status_of("a").as_str()), (1, "blocked"));
+    let said = bench.run("--json").exits(1);
+    assert_eq!(bench.status_of("a"), "blocked");
     assert_eq!(report(&said)["tasks"][0]["reason"], "no_response");
     assert!(
         !bench.rows().iter().any(|id| id.contains("synthesis")),
@@ -63,8 +57,7 @@ fn a_role_that_never_answers_among_three_either_blocks() {
 fn a_missing_vote_counts_like_one_against() {
     let bench = Bench::new(&[Task::new("a").agree(&[4])]);
     bench.answer("a", "vote.critic_b.1", "");
-    let said = bench.run(&["--json"]);
-    assert_eq!(said.code, 0);
+    let said = bench.run("--json").exits(0);
     let tally = &report(&said)["tasks"][0]["tallies"][0];
     assert_eq!(
         [&tally["agree"], &tally["disagree"], &tally["absent"]].map(Value::as_u64),
@@ -82,7 +75,7 @@ fn a_patch_from_a_reader_is_refused_and_asked_for_again_once() {
         "critique.skeptic.2",
         r#"{"findings":["without"],"must_fix":[],"flip_conditions":[],"risk":"low"}"#,
     );
-    assert_eq!(bench.run(&[]).code, 0);
+    bench.run("").exits(0);
     assert_eq!(bench.waves()[2].column("id"), ["a.critique.skeptic.2"]);
     assert!(
         bench
@@ -90,10 +83,8 @@ fn a_patch_from_a_reader_is_refused_and_asked_for_again_once() {
             .contains("lane: this lane is read_only")
     );
     let synthesis = bench.prompt("a.synthesis.synthesizer.1");
-    assert!(
-        synthesis.contains("without") && synthesis.contains("finding of critic_a"),
-        "{synthesis}"
-    );
+    assert_contains(&synthesis, "without");
+    assert_contains(&synthesis, "finding of critic_a");
     assert!(!synthesis.contains("sneaked in"), "{synthesis}");
     let verdicts: Vec<_> = bench
         .events()
@@ -112,10 +103,10 @@ fn a_reader_that_insists_on_a_patch_blocks_its_task() {
     bench.answer("a", "critique.skeptic.1", with_patch);
     bench.answer("a", "critique.skeptic.2", with_patch);
     bench.answer("a", "critique.skeptic.3", with_patch);
-    let said = bench.run(&["--json"]);
+    let said = bench.run("--json").exits(1);
     assert_eq!(
-        (said.code, report(&said)["tasks"][0]["reason"].as_str()),
-        (1, Some("no_response"))
+        report(&said)["tasks"][0]["reason"].as_str(),
+        Some("no_response")
     );
     // Once more, and once more as one of three.
     assert_eq!(
@@ -128,7 +119,7 @@ fn a_reader_that_insists_on_a_patch_blocks_its_task() {
 fn an_answer_that_breaks_the_schema_is_asked_for_again_with_the_reason() {
     let bench = Bench::new(&[Task::new("a")]);
     bench.answer("a", "vote.critic_a.1", r#"{"vote":"maybe","reason":"r"}"#);
-    let said = bench.run(&["--json"]);
+    let said = bench.run("--json");
     let tally = &report(&said)["tasks"][0]["tallies"][0];
     assert_eq!(
         (said.code, &tally["agree"], &tally["absent"]),

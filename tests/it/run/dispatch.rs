@@ -17,7 +17,6 @@ impl Held {
             &["max_tasks=2", "parallel_tasks=2", dispatch],
             &["--hold-at", "a.proposal.proposer.1", &gate],
         );
-        let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let mut command = bench.command(&args);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mesh = command.spawn().expect("started");
@@ -29,7 +28,7 @@ impl Held {
     fn open(self) -> (Bench, Said) {
         std::fs::write(self.bench.beside("gate"), "").expect("opened");
         let output = self.mesh.wait_with_output().expect("ended");
-        (self.bench, crate::env::said(output))
+        (self.bench, said(output))
     }
 }
 
@@ -52,7 +51,7 @@ fn rolling_a_task_is_done_while_another_ones_first_row_still_runs() {
 fn in_lock_step_nobody_goes_on_before_the_wave_has_ended() {
     let held = Held::new("dispatch=barrier");
     let is_done = || {
-        let reported = held.bench.trace(&["attempt_finished"]);
+        let reported = held.bench.trace("attempt_finished");
         reported == ["attempt_finished b.proposal.proposer.1"]
     };
     wait_for("b's proposal", is_done);
@@ -75,8 +74,7 @@ fn in_lock_step_nobody_goes_on_before_the_wave_has_ended() {
 fn all_waves_share_the_one_number() {
     let tasks: Vec<Task> = ["a", "b", "c", "d"].map(Task::new).into();
     let bench = Bench::new(&tasks);
-    let said = bench.run(&["max_tasks=4", "parallel_tasks=4", "-j", "3"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    bench.run("max_tasks=4 parallel_tasks=4 -j 3").exits(0);
     let mut under_way = 0;
     let mut most = 0;
     for (name, record) in bench.events() {
@@ -111,7 +109,7 @@ fn the_longest_chain_is_taken_up_first() {
 #[test]
 fn with_one_task_at_a_time_the_plans_order_counts() {
     let tasks = [Task::new("a"), Task::new("b"), Task::new("c").after(&["b"])];
-    let said = Bench::new(&tasks).run(&["--dry-run", "max_tasks=3"]);
+    let said = Bench::new(&tasks).run("--dry-run max_tasks=3");
     assert_eq!(selected(&said), "a");
 }
 
@@ -135,9 +133,10 @@ fn every_wave_that_was_under_way_is_a_suspect() {
             r#"{"plan":["again"],"assumptions":[],"risk":"low","risks":[]}"#,
         );
     }
-    let args = ["run", "--run-id", "R", "max_tasks=2", "parallel_tasks=2"];
-    let said = bench.mesh(&[&args[..], &["--", "sh", "-c", &script]].concat());
-    assert_eq!(said.code, 1, "{}", said.err);
+    let args = "run --run-id R max_tasks=2 parallel_tasks=2";
+    bench
+        .mesh(Args::from(args).and(&["--", "sh", "-c", &script]))
+        .exits(1);
     assert_eq!(violations(&bench), [json!(1), json!(2)]);
     let refused = |row: &str| {
         let events = bench.events();
@@ -174,22 +173,20 @@ fn with_advisory_dependencies_rows_go_ahead_and_the_patch_waits() {
     let args = ["max_tasks=3", "parallel_tasks=3", "deps=advisory"];
     let behaviour = ["--hold-at", "a.proposal.proposer.1", &gate];
     let args = bench.agent_args(&args, &behaviour);
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let mut command = bench.command(&args);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mesh = command.spawn().expect("started");
     wait_for("the held worker", || bench.beside("gate.held").exists());
-    wait_for("b's votes", || bench.trace(&["tally"]) == ["tally b"]);
+    wait_for("b's votes", || bench.trace("tally") == ["tally b"]);
     assert_eq!(
         ["a", "b", "c"].map(|id| bench.status_of(id)),
         ["in_progress", "pending", "pending"]
     );
     assert_eq!(bench.read("b.txt"), "old\n");
     std::fs::write(&gate, "").expect("opened");
-    let said = crate::env::said(mesh.wait_with_output().expect("ended"));
-    assert_eq!(said.code, 0, "{}", said.err);
+    said(mesh.wait_with_output().expect("ended")).exits(0);
     assert_eq!(
-        bench.trace(&["began_early", "plan_mutated"]),
+        bench.trace("began_early plan_mutated"),
         [
             "plan_mutated a in_progress",
             "began_early b",
@@ -207,8 +204,9 @@ fn what_was_begun_early_is_left_pending_when_its_dependency_is_blocked() {
     let mut tasks = early_tasks();
     tasks[0] = Task::new("a").agree(&[0]);
     let bench = Bench::new(&tasks);
-    let said = bench.run(&["max_tasks=3", "parallel_tasks=2", "deps=advisory", "--json"]);
-    assert_eq!(said.code, 1, "{}", said.err);
+    let said = bench
+        .run("max_tasks=3 parallel_tasks=2 deps=advisory --json")
+        .exits(1);
     assert_eq!(
         ["a", "b"].map(|id| bench.status_of(id)),
         ["blocked", "pending"]
@@ -228,17 +226,10 @@ fn rows_that_are_tried_again_and_rows_without_a_place_are_both_worked_in_the_end
         fake_agent(),
         bench.beside("answers").display(),
     );
-    let args = [
-        "run",
-        "--run-id",
-        "R",
-        "max_tasks=4",
-        "parallel_tasks=4",
-        "-j",
-        "2",
-    ];
-    let said = bench.mesh(&[&args[..], &["--", "sh", "-c", &script]].concat());
-    assert_eq!(said.code, 0, "{}", said.err);
-    assert_eq!(bench.trace(&["attempt_started"]).len(), 2 * 40);
-    assert_eq!(bench.trace(&["attempt_reported"]).len(), 40);
+    let args = "run --run-id R max_tasks=4 parallel_tasks=4 -j 2";
+    bench
+        .mesh(Args::from(args).and(&["--", "sh", "-c", &script]))
+        .exits(0);
+    assert_eq!(bench.trace("attempt_started").len(), 2 * 40);
+    assert_eq!(bench.trace("attempt_reported").len(), 40);
 }

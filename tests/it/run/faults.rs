@@ -8,13 +8,13 @@ const ROLES: [&str; 5] = ["proposer", "skeptic", "synthesizer", "critic_a", "cri
 fn run_failing_at(part: &str, how: &str) -> (Bench, Said) {
     let bench = Bench::new(&[Task::new("a")]);
     let mended = bench.beside("mended").display().to_string();
-    let said = bench.run_agent(&["--retries=0"], &["--fail-at", part, &mended, how]);
+    let said = bench.run_agent("--retries=0", &["--fail-at", part, &mended, how]);
     (bench, said)
 }
 
 fn mend_and_resume(bench: &Bench) -> Said {
     std::fs::write(bench.beside("mended"), "").expect("written");
-    bench.mesh(&["resume", "R"])
+    bench.mesh("resume R")
 }
 
 fn rows_of(bench: &Bench, round: &str) -> usize {
@@ -26,16 +26,11 @@ fn rows_of(bench: &Bench, round: &str) -> usize {
 fn votes_that_memory_ran_out_for_are_asked_for_again() {
     let (bench, said) = run_failing_at(".vote.", "kill -9 $$");
     assert_eq!(said.code, 4, "{}", said.err);
+    said.err_has("could not be asked: worker_exit: ended by signal 9");
     assert!(
-        said.err
-            .contains("could not be asked: worker_exit: ended by signal 9"),
-        "{}",
-        said.err
-    );
-    assert!(
-        bench.trace(&["tally"]).is_empty(),
+        bench.trace("tally").is_empty(),
         "{:?}",
-        bench.trace(&["tally"])
+        bench.trace("tally")
     );
     assert_eq!(
         (rows_of(&bench, "vote"), bench.status_of("a").as_str()),
@@ -48,13 +43,8 @@ fn votes_that_memory_ran_out_for_are_asked_for_again() {
             r#"{"vote":"agree","reason":"r"}"#,
         );
     }
-    let said = mend_and_resume(&bench);
-    assert_eq!(
-        (said.code, bench.status_of("a").as_str()),
-        (0, "completed"),
-        "{}",
-        said.err
-    );
+    mend_and_resume(&bench).exits(0);
+    assert_eq!(bench.status_of("a"), "completed");
     assert_eq!(bench.read("a.txt"), "new\n");
 }
 
@@ -111,14 +101,11 @@ fn a_quota_holds_up_all_waves_of_a_run() {
     let bench = Bench::new(&tasks);
     let mended = bench.beside("mended").display().to_string();
     let how = "echo \"You've hit your limit · resets Oct 9, 2099 5pm (UTC)\"; exit 1";
-    let options = ["max_tasks=3", "parallel_tasks=3"];
-    let said = bench.run_agent(&options, &["--fail-at", ".critique.", &mended, how]);
-    assert_eq!(said.code, 4, "{}", said.err);
-    assert!(
-        said.err.contains("until 17:00 UTC on 2099-10-09"),
-        "{}",
-        said.err
-    );
+    let options = "max_tasks=3 parallel_tasks=3";
+    let said = bench
+        .run_agent(options, &["--fail-at", ".critique.", &mended, how])
+        .exits(4);
+    said.err_has("until 17:00 UTC on 2099-10-09");
     let count = |event: &str| {
         bench
             .events()
@@ -127,7 +114,7 @@ fn a_quota_holds_up_all_waves_of_a_run() {
             .count()
     };
     let started = count("attempt_started");
-    assert!(said.err.contains("go on at "), "{}", said.err);
+    said.err_has("go on at ");
     assert_eq!(
         bench
             .events()
@@ -149,10 +136,11 @@ fn a_short_quota_is_waited_for_and_every_task_completes() {
     let how = format!(
         "[ -e '{until}' ] || echo $(($(date +%s) + 2)) >'{until}'; [ \"$(date +%s)\" -ge \"$(cat '{until}')\" ] || {{ echo \"You've hit your usage limit. Try again in 4s\" >&2; exit 1; }}"
     );
-    let options = ["max_tasks=2", "parallel_tasks=2"];
+    let options = "max_tasks=2 parallel_tasks=2";
     let mended = bench.beside("mended").display().to_string();
-    let said = bench.run_agent(&options, &["--fail-at", ".critique.", &mended, &how]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    bench
+        .run_agent(options, &["--fail-at", ".critique.", &mended, &how])
+        .exits(0);
     assert_eq!(
         (bench.status_of("a"), bench.status_of("b")),
         ("completed".into(), "completed".into())
@@ -172,17 +160,12 @@ fn what_the_machine_does_is_no_reason_to_run_less_at_once() {
     bench.answer("a", "critique.critic_a.2", critique);
     let mended = bench.beside("mended").display().to_string();
     let fails = ["--fail-at", ".critique.critic_a.1", &mended, "kill -9 $$"];
-    let said = bench.run_agent(&["--retries=0"], &fails);
-    assert_eq!(
-        (said.code, bench.status_of("a").as_str()),
-        (0, "completed"),
-        "{}",
-        said.err
-    );
+    bench.run_agent("--retries=0", &fails).exits(0);
+    assert_eq!(bench.status_of("a"), "completed");
     assert!(
         bench.rows().contains(&"a.critique.critic_a.2".to_owned()),
         "{:?}",
         bench.rows()
     );
-    assert_eq!(bench.trace(&["backpressure"]), Vec::<String>::new());
+    assert_eq!(bench.trace("backpressure"), Vec::<String>::new());
 }

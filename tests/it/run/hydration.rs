@@ -11,7 +11,7 @@ fn proposal(scope: &[&str], validation: &[&str]) -> String {
 }
 
 fn notes(bench: &Bench, id: &str) -> String {
-    let said = bench.mesh(&["st", "show", "--format", "json"]);
+    let said = bench.mesh("st show --format json");
     let plan: Value = serde_json::from_str(&said.out).expect("JSON");
     let items = plan["items"].as_array().expect("items");
     let item = items
@@ -30,13 +30,8 @@ fn metadata_are_proposed_stored_and_worked_by() {
         "hydrate.proposer.1",
         &proposal(&["a.txt"], &["make test", "sh -c 'touch hacked'"]),
     );
-    let said = bench.run(&[]);
-    assert_eq!(
-        (said.code, bench.read("a.txt").as_str()),
-        (0, "new\n"),
-        "{}",
-        said.err
-    );
+    let said = bench.run("").exits(0);
+    assert_eq!(bench.read("a.txt"), "new\n");
     let rounds: Vec<String> = bench
         .waves()
         .iter()
@@ -47,12 +42,9 @@ fn metadata_are_proposed_stored_and_worked_by() {
         ["hydrate", "proposal", "critique", "synthesis", "vote"]
     );
     let prompt = bench.prompt("a.hydrate.proposer.1");
-    assert!(
-        prompt.contains("round `hydrate_meta`")
-            && prompt.contains("Words before.")
-            && prompt.contains("- `a.txt`"),
-        "{prompt}"
-    );
+    assert_contains(&prompt, "round `hydrate_meta`");
+    assert_contains(&prompt, "Words before.");
+    assert_contains(&prompt, "- `a.txt`");
     assert_snapshot!(notes(&bench, "a"), @r"
     ```mesh
     scope:
@@ -66,11 +58,7 @@ fn metadata_are_proposed_stored_and_worked_by() {
 
     Words before.
     ");
-    assert!(
-        said.err.contains("a: proposed validation commands that validation_allow does not cover were left out: sh -c 'touch hacked'"),
-        "{}",
-        said.err
-    );
+    said.err_has("a: proposed validation commands that validation_allow does not cover were left out: sh -c 'touch hacked'");
     assert!(!bench.path("hacked").exists());
     let hydrated: Vec<Value> = bench
         .events()
@@ -103,7 +91,7 @@ fn commands_that_nobody_vouches_for_are_not_run() {
             "hydrate.proposer.1",
             &proposal(&["a.txt"], &["grep -q new a.txt"]),
         );
-        let said = bench.run(&[options, &["--json"]].concat());
+        let said = bench.run(Args::from(options).and("--json"));
         assert_eq!(
             (said.code, bench.status_of("a").as_str()),
             (code, status),
@@ -129,17 +117,16 @@ fn a_proposal_that_can_not_be_stored_is_asked_for_once_more() {
         "hydrate.proposer.2",
         &proposal(&["/etc/passwd"], &["make test"]),
     );
-    let said = bench.run(&["--json"]);
-    assert_eq!(said.code, 1);
+    let said = bench.run("--json").exits(1);
     assert_eq!(report(&said)["tasks"][0]["reason"], "no_response");
     assert_eq!(
         bench.rows(),
         ["a.hydrate.proposer.1", "a.hydrate.proposer.2"]
     );
     let prompt = bench.prompt("a.hydrate.proposer.2");
-    assert!(
-        prompt.contains("metadata_invalid: scope `../outside`: leaves the repository"),
-        "{prompt}"
+    assert_contains(
+        &prompt,
+        "metadata_invalid: scope `../outside`: leaves the repository",
     );
     assert_eq!(notes(&bench, "a"), "");
 }
@@ -153,33 +140,16 @@ fn a_kill_after_the_plan_has_it_does_not_ask_again() {
         "hydrate.proposer.1",
         &proposal(&["a.txt"], &["make test"]),
     );
-    let answers = bench.beside("answers").display().to_string();
-    let mut probe = bench.command(&[
-        "run",
-        "--run-id",
-        "R",
-        "--adapter",
-        "replay",
-        "--answers",
-        &answers,
-    ]);
+    let mut probe = bench.replay_command("");
     // run_started, plan_mutated, wave_compiled, wave_started, three of the attempt, verdict: then `hydrated` is due.
     probe.env("MESH_FAULT_KILL", "before:9");
-    assert_eq!(
-        crate::env::said(probe.output().expect("mesh starts")).code,
-        137
-    );
+    probe.run_to_end().exits(137);
     assert!(
         notes(&bench, "a").contains("make test"),
         "the plan was first"
     );
-    let said = bench.mesh(&["resume", "R"]);
-    assert_eq!(
-        (said.code, bench.read("a.txt").as_str()),
-        (0, "new\n"),
-        "{}",
-        said.err
-    );
+    bench.mesh("resume R").exits(0);
+    assert_eq!(bench.read("a.txt"), "new\n");
     let rows = bench.rows();
     assert_eq!(
         rows.iter().filter(|row| row.contains("hydrate")).count(),
@@ -193,18 +163,17 @@ fn commands_that_were_refused_are_asked_for_again_once_they_are_allowed() {
     let bench = Bench::new(&[Task::new("a").notes("Words.")]);
     let commands = proposal(&["a.txt"], &["grep -q new a.txt"]);
     bench.answer("a", "hydrate.proposer.1", &commands);
-    assert_eq!(bench.run(&[]).code, 1);
+    bench.run("").exits(1);
     assert_eq!(bench.rows(), ["a.hydrate.proposer.1"], "asked once");
     assert!(
         !notes(&bench, "a").contains("validation"),
         "{}",
         notes(&bench, "a")
     );
-    bench.mesh(&["st", "set-status", "--id", "a", "--status", "pending"]);
-    let answers = bench.beside("answers").display().to_string();
+    bench.mesh("st set-status --id a --status pending");
+    let answers = bench.answers();
     let run = ["run", "--adapter", "replay", "--answers", &answers];
-    let allowed = ["--validation-allow", "grep -q new a.txt"];
-    let said = bench.mesh(&[&run[..], &allowed].concat());
-    assert_eq!(said.code, 0, "{}", said.err);
+    let allowed = "--validation-allow 'grep -q new a.txt'";
+    bench.mesh(Args::from(&run[..]).and(allowed)).exits(0);
     assert!(notes(&bench, "a").contains("- grep -q new a.txt"));
 }

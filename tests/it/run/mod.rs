@@ -16,8 +16,7 @@ mod votes;
 mod waves;
 mod words;
 
-use crate::env::{Said, fake_agent, wait_for, without_learning_times};
-use crate::plan_fixture::{Bench, PLAN, Task, WaveFile, create, edit, report, selected};
+use crate::fixture::*;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 

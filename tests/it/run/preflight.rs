@@ -5,20 +5,20 @@ use super::*;
 #[test]
 fn the_preflight_line_is_the_first_word() {
     let bench = Bench::new(&[Task::new("a"), Task::new("b")]);
-    let said = bench.run(&["max_tasks=2", "--parallel-tasks", "2"]);
+    let said = bench.run("max_tasks=2 --parallel-tasks 2");
     assert_snapshot!(preflight(&said), @"mesh_preflight mesh_run_id=R plan_file=.step/st-plan.jsonl adapter=replay ids=a,b overrides=max_tasks=2,parallel_tasks=2 concurrency=10");
 }
 
 #[test]
 fn the_preflight_line_without_overrides() {
     let bench = Bench::new(&[Task::new("a")]);
-    assert_snapshot!(preflight(&bench.run(&[])), @"mesh_preflight mesh_run_id=R plan_file=.step/st-plan.jsonl adapter=replay ids=a overrides=none concurrency=5");
+    assert_snapshot!(preflight(&bench.run("")), @"mesh_preflight mesh_run_id=R plan_file=.step/st-plan.jsonl adapter=replay ids=a overrides=none concurrency=5");
 }
 
 #[test]
 fn run_ids_are_times_and_do_not_collide() {
     let bench = Bench::new(&[Task::new("a"), Task::new("b")]);
-    let answers = bench.beside("answers").display().to_string();
+    let answers = bench.answers();
     for _ in 0..2 {
         let said = bench.mesh(&["run", "--adapter", "replay", "--answers", &answers]);
         let id = preflight(&said)
@@ -39,7 +39,7 @@ fn run_ids_are_times_and_do_not_collide() {
                 .join("ledger.jsonl")
                 .is_file()
         );
-        assert!(said.out.contains(&format!("\nmesh_run_id={id}\n")));
+        said.out_has(&format!("\nmesh_run_id={id}\n"));
     }
 }
 
@@ -61,19 +61,10 @@ fn a_dry_run_shows_the_first_wave_and_leaves_no_trace() {
     };
     let before = state();
     let log = bench.beside("log").display().to_string();
-    let said = bench.run_agent(&["--dry-run"], &["--log", &log]);
-    assert_eq!(said.code, 0, "{}", said.err);
-    assert!(
-        said.out
-            .starts_with("First wave: 001-proposal (1 row)\n\na.proposal.proposer.1 [read_only]\n"),
-        "{}",
-        said.out
-    );
-    assert!(
-        said.out.contains("Do a") && said.out.contains("`a.txt`:\n\n```\nold\n```"),
-        "{}",
-        said.out
-    );
+    let said = bench.run_agent("--dry-run", &["--log", &log]).exits(0);
+    said.out_starts_with("First wave: 001-proposal (1 row)\n\na.proposal.proposer.1 [read_only]\n");
+    said.out_has("Do a");
+    said.out_has("`a.txt`:\n\n```\nold\n```");
     assert_eq!(state(), before);
     assert!(!bench.mesh_home().exists() && !bench.beside("log").exists());
 }
@@ -81,7 +72,7 @@ fn a_dry_run_shows_the_first_wave_and_leaves_no_trace() {
 #[test]
 fn a_dry_run_as_json_is_the_call_and_its_rows() {
     let bench = Bench::new(&[Task::new("a")]);
-    let shown = report(&bench.run(&["--dry-run", "--json"]));
+    let shown = report(&bench.run("--dry-run --json"));
     assert_eq!(shown["call"]["csv_path"], "001-proposal.csv");
     assert_eq!(shown["rows"][0]["id"], "a.proposal.proposer.1");
 }

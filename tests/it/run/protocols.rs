@@ -13,8 +13,8 @@ const DISAGREE: &str = r#"{"vote":"disagree","reason":"r"}"#;
 fn one_author_is_enough_for_low_risk() {
     let bench = Bench::new(&[Task::new("a").more("risk: low")]);
     bench.answer("a", "synthesis.author.1", &synthesis("a.txt", "new"));
-    let said = bench.run(&["protocol=tiered"]);
-    assert_eq!((said.code, bench.status_of("a").as_str()), (0, "completed"));
+    bench.run("protocol=tiered").exits(0);
+    assert_eq!(bench.status_of("a"), "completed");
     assert_eq!(bench.rows(), ["a.synthesis.author.1"]);
     assert_eq!(bench.read("a.txt"), "new\n");
     assert!(
@@ -41,8 +41,7 @@ fn a_failed_gate_takes_a_task_up_tier_by_tier() {
     for role in ["proposer", "skeptic", "synthesizer", "critic_a", "critic_b"] {
         bench.answer("a", &format!("vote.{role}.4"), AGREE);
     }
-    let said = bench.run(&["protocol=tiered"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    bench.run("protocol=tiered").exits(0);
     let changes: Vec<String> = bench
         .events()
         .into_iter()
@@ -84,8 +83,7 @@ fn a_task_that_no_tier_can_do_is_blocked_by_the_last_one() {
     let bench = Bench::new(&[Task::new("a").more("risk: high")]);
     bench.answer("a", "synthesis.synthesizer.1", "");
     bench.answer("a", "synthesis.synthesizer.2", "");
-    let said = bench.run(&["protocol=tiered", "--json"]);
-    assert_eq!(said.code, 1);
+    let said = bench.run("protocol=tiered --json").exits(1);
     assert_eq!(report(&said)["tasks"][0]["reason"], "no_response");
 }
 
@@ -94,11 +92,10 @@ fn the_command_line_goes_before_the_task() {
     let bench = Bench::new(&[Task::new("a")
         .agree(&[3])
         .more("swarm: {consensus_threshold: 5}")]);
-    let said = bench.run(&["consensus_threshold=3", "--json"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    let said = bench.run("consensus_threshold=3 --json").exits(0);
     assert_eq!(report(&said)["tasks"][0]["tallies"][0]["threshold"], 3);
     let three = Bench::new(&[Task::new("a")]);
-    assert_eq!(three.run(&["swarm_roles=3"]).code, 0);
+    three.run("swarm_roles=3").exits(0);
     assert_eq!(three.waves()[1].column("role"), ["skeptic"]);
 }
 
@@ -120,8 +117,7 @@ fn votes_and_critiques_may_come_as_prose() {
         "1) Decision log\n- skeptic: edge case -> accepted: covered\n\n2) Patch\n```diff\n{patch}```\n\n3) Validation\n- `grep -q new a.txt`\n\n4) Residual risk: low\n"
     );
     bench.answer("a", "synthesis.synthesizer.1", &prose);
-    let said = bench.run(&[]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    bench.run("").exits(0);
     assert_eq!(bench.read("a.txt"), "new\n");
     assert!(
         bench
@@ -146,7 +142,7 @@ fn prose_is_no_answer_where_only_json_is_wanted() {
     let vote = "vote: agree\nreason: r\n";
     bench.answer("a", "vote.skeptic.1", vote);
     bench.answer("a", "vote.skeptic.2", vote);
-    let said = bench.run(&["--strict", "--json"]);
+    let said = bench.run("--strict --json");
     let tally = &report(&said)["tasks"][0]["tallies"][0];
     assert_eq!((&tally["agree"], &tally["absent"]), (&json!(4), &json!(1)));
     assert!(bench.events().iter().all(|(_, body)| body["via"] != "text"));
@@ -162,14 +158,12 @@ fn mesh_yaml_names_protocols_of_the_project() {
     bench.write(".mesh/own.md", "Own words for {task_id}.");
     bench.write("mesh.yaml", "protocols:\n  one: .mesh/one.yaml\n");
     bench.answer("a", "synthesis.author.1", &synthesis("a.txt", "new"));
-    let said = bench.run(&["protocol=one"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    bench.run("protocol=one").exits(0);
     assert!(
         bench
             .prompt("a.synthesis.author.1")
             .contains("Own words for a.")
     );
-    let unknown = bench.run(&["--dry-run", "protocol=two"]);
-    assert_eq!(unknown.code, 2);
-    assert!(unknown.err.contains(", one) nor a file"), "{}", unknown.err);
+    let unknown = bench.run("--dry-run protocol=two").exits(2);
+    unknown.err_has(", one) nor a file");
 }

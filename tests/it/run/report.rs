@@ -8,8 +8,7 @@ fn the_report_of_a_completed_and_a_blocked_task() {
         Task::new("a").agree(&[3, 4]),
         Task::new("b").validation(&["echo it is wrong; exit 3"]),
     ]);
-    let said = bench.run(&["max_tasks=2"]);
-    assert_eq!(said.code, 1);
+    let said = bench.run("max_tasks=2").exits(1);
     let out = without_learning_times(&without_times(&said.out));
     assert_snapshot!(out, @r"
     Run completed
@@ -56,7 +55,7 @@ fn the_report_of_a_completed_and_a_blocked_task() {
 #[test]
 fn the_report_as_json_has_the_same_facts() {
     let bench = Bench::new(&[Task::new("a"), Task::new("b").validation(&["exit 3"])]);
-    let said = bench.run(&["max_tasks=2", "--json"]);
+    let said = bench.run("max_tasks=2 --json");
     assert_eq!(said.out.lines().count(), 1);
     let report = report(&said);
     assert_eq!(
@@ -117,7 +116,7 @@ fn the_report_as_json_has_the_same_facts() {
 #[test]
 fn the_ledger_has_the_events_of_the_contract_in_order() {
     let bench = Bench::new(&[Task::new("a").more("swarm: {roles: 3}")]);
-    assert_eq!(bench.run(&["-j", "1"]).code, 0);
+    bench.run("-j 1").exits(0);
     let mut names: Vec<String> = Vec::new();
     for (index, (name, record)) in bench.events().into_iter().enumerate() {
         assert_eq!(
@@ -179,7 +178,7 @@ fn the_ledger_has_the_events_of_the_contract_in_order() {
 #[test]
 fn the_artifacts_of_a_task_stand_in_its_folder() {
     let bench = Bench::new(&[Task::new("a")]);
-    assert_eq!(bench.run(&[]).code, 0);
+    bench.run("").exits(0);
     let unit = bench.run_folder().join("units/a");
     for name in [
         "proposal.proposer.1.json",
@@ -191,7 +190,7 @@ fn the_artifacts_of_a_task_stand_in_its_folder() {
     ] {
         assert!(unit.join(name).is_file(), "{name}");
     }
-    let patch = std::fs::read_to_string(unit.join("patch.diff")).expect("a patch");
+    let patch = read_file(unit.join("patch.diff"));
     assert!(
         patch.ends_with("--- a/a.txt\n+++ b/a.txt\n@@ -1 +1 @@\n-old\n+new\n"),
         "{patch}"
@@ -201,8 +200,7 @@ fn the_artifacts_of_a_task_stand_in_its_folder() {
 #[test]
 fn artifacts_go_where_they_are_sent() {
     let bench = Bench::new(&[Task::new("a")]);
-    let said = bench.run(&["--artifacts", "../elsewhere"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    bench.run("--artifacts ../elsewhere").exits(0);
     assert!(bench.beside("elsewhere/runs/R/ledger.jsonl").is_file() && !bench.mesh_home().exists());
 }
 
@@ -214,13 +212,12 @@ fn ids_with_unusual_characters_run_to_their_end() {
         .validation(&["grep -q new kept.txt"]);
     let bench = Bench::new(&[task]);
     let log = bench.beside("recorded").display().to_string();
-    let said = bench.mesh(&["run", "--run-id", "R", "--record", &log, "--", "sh", "-c",
+    bench.mesh(&["run", "--run-id", "R", "--record", &log, "--", "sh", "-c",
         "cat >/dev/null; case $MESH_ITEM_ID in \
          *.proposal.*) echo '{\"plan\":[\"p\"],\"assumptions\":[],\"risk\":\"low\",\"risks\":[]}';; \
          *.critique.*) echo '{\"findings\":[],\"must_fix\":[],\"flip_conditions\":[],\"risk\":\"low\"}';; \
          *.synthesis.*) printf '%s' '{\"decision_log\":[],\"validation\":[],\"residual_risk\":\"low\",\"patch\":\"--- a/kept.txt\\n+++ b/kept.txt\\n@@ -1 +1 @@\\n-kept\\n+new\\n\"}';; \
-         *) echo '{\"vote\":\"agree\",\"reason\":\"r\"}';; esac"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+         *) echo '{\"vote\":\"agree\",\"reason\":\"r\"}';; esac"]).exits(0);
     assert_eq!(
         (
             bench.status_of("v1.2/x y").as_str(),

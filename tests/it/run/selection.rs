@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn the_task_in_progress_goes_first() {
     let bench = Bench::new(&[Task::new("a"), Task::new("b").status("in_progress")]);
-    assert_eq!(selected(&bench.run(&["--dry-run"])), "b");
+    assert_eq!(selected(&bench.run("--dry-run")), "b");
 }
 
 #[test]
@@ -16,7 +16,7 @@ fn else_the_first_task_that_waits_for_nothing() {
         Task::new("c"),
         Task::new("d"),
     ];
-    assert_eq!(selected(&Bench::new(&tasks).run(&["--dry-run"])), "c");
+    assert_eq!(selected(&Bench::new(&tasks).run("--dry-run")), "c");
 }
 
 #[test]
@@ -28,13 +28,8 @@ fn ids_let_in_what_the_named_task_depends_on_and_nothing_else() {
         Task::new("d").after(&["c"]),
     ];
     let bench = Bench::new(&tasks);
-    let said = bench.run(&["ids=c", "max_tasks=9"]);
-    assert_eq!(
-        (said.code, selected(&said).as_str()),
-        (0, "b"),
-        "{}",
-        said.err
-    );
+    let said = bench.run("ids=c max_tasks=9").exits(0);
+    assert_eq!(selected(&said), "b");
     let statuses = ["a", "b", "c", "d"].map(|id| bench.status_of(id));
     assert_eq!(statuses, ["pending", "completed", "completed", "pending"]);
 }
@@ -43,7 +38,7 @@ fn ids_let_in_what_the_named_task_depends_on_and_nothing_else() {
 fn no_more_tasks_than_asked_for() {
     let tasks = [Task::new("a"), Task::new("b"), Task::new("c")];
     let bench = Bench::new(&tasks);
-    assert_eq!(bench.run(&["max_tasks=2"]).code, 0);
+    bench.run("max_tasks=2").exits(0);
     let statuses = ["a", "b", "c"].map(|id| bench.status_of(id));
     assert_eq!(statuses, ["completed", "completed", "pending"]);
 }
@@ -51,13 +46,10 @@ fn no_more_tasks_than_asked_for() {
 #[test]
 fn in_lock_step_tasks_with_disjoint_scopes_share_their_waves() {
     let bench = Bench::new(&[Task::new("a"), Task::new("b")]);
-    let said = bench.run(&["max_tasks=2", "parallel_tasks=2", "dispatch=barrier"]);
-    assert_eq!(
-        (said.code, selected(&said).as_str()),
-        (0, "a,b"),
-        "{}",
-        said.err
-    );
+    let said = bench
+        .run("max_tasks=2 parallel_tasks=2 dispatch=barrier")
+        .exits(0);
+    assert_eq!(selected(&said), "a,b");
     let sizes: Vec<usize> = bench.waves().iter().map(|wave| wave.rows.len()).collect();
     assert_eq!(sizes, [2, 6, 2, 10]);
     assert_eq!(
@@ -84,14 +76,9 @@ fn tasks_with_overlapping_scopes_are_never_under_way_together() {
             .validation(&["grep -q new other/c"]),
     ];
     let bench = Bench::new(&tasks);
-    let said = bench.run(&["max_tasks=3", "parallel_tasks=3"]);
-    assert_eq!(
-        (said.code, selected(&said).as_str()),
-        (0, "a,c"),
-        "{}",
-        said.err
-    );
-    let mutations = bench.trace(&["plan_mutated"]);
+    let said = bench.run("max_tasks=3 parallel_tasks=3").exits(0);
+    assert_eq!(selected(&said), "a,c");
+    let mutations = bench.trace("plan_mutated");
     let place = |line: &str| mutations.iter().position(|found| found == line);
     assert!(
         place("plan_mutated a completed") < place("plan_mutated b in_progress"),
@@ -114,8 +101,8 @@ fn two_shared_paths_are_for_one_task_at_a_time() {
     ];
     let bench = Bench::new(&tasks);
     let ids = |more: &[&str]| {
-        let args = ["--dry-run", "max_tasks=3", "parallel_tasks=3"];
-        selected(&bench.run(&[&args, more].concat()))
+        let args = "--dry-run max_tasks=3 parallel_tasks=3";
+        selected(&bench.run(Args::from(args).and(more)))
     };
     assert_eq!(ids(&[]), "a,c");
     assert_eq!(ids(&["shared_paths=[ac].txt"]), "a,b");
@@ -128,9 +115,9 @@ fn two_shared_paths_are_for_one_task_at_a_time() {
 #[test]
 fn one_task_at_a_time_unless_asked_otherwise() {
     let bench = Bench::new(&[Task::new("a"), Task::new("b")]);
-    assert_eq!(bench.run(&["max_tasks=2"]).code, 0);
+    bench.run("max_tasks=2").exits(0);
     assert_eq!(
-        bench.trace(&["plan_mutated"]),
+        bench.trace("plan_mutated"),
         [
             "plan_mutated a in_progress",
             "plan_mutated a completed",
@@ -149,8 +136,7 @@ fn nothing_runnable_is_no_failure() {
     ];
     let bench = Bench::new(&tasks);
     let before = bench.read(PLAN);
-    let said = bench.run(&[]);
-    assert_eq!(said.code, 0);
+    let said = bench.run("").exits(0);
     assert_snapshot!(said.out, @"No runnable tasks: ready=0 waiting=1 blocked=1 completed=1");
     assert_eq!(selected(&said), "none");
     assert_eq!(
@@ -162,8 +148,8 @@ fn nothing_runnable_is_no_failure() {
     let hint = format!(
         "hint: 1 task is blocked; the comments of each say why. To have one worked again: {command}\n"
     );
-    assert!(said.err.ends_with(&hint), "{}", said.err);
+    said.err_ends_with(&hint);
     let args: Vec<&str> = command.split(' ').skip(1).collect();
-    assert_eq!(bench.mesh(&args).code, 0);
+    bench.mesh(&args).exits(0);
     assert_eq!(bench.status_of("b"), "pending");
 }

@@ -10,8 +10,9 @@ fn a_task_that_used_up_its_rows_stops_before_a_round_and_others_go_on() {
         Task::new("b"),
         Task::new("c"),
     ]);
-    let said = bench.run(&["max_tasks=3", "parallel_tasks=2", "task_max_rows=12"]);
-    assert_eq!(said.code, 4, "{}", said.err);
+    let said = bench
+        .run("max_tasks=3 parallel_tasks=2 task_max_rows=12")
+        .exits(4);
     assert_eq!(
         ["a", "b", "c"].map(|id| bench.status_of(id)),
         ["in_progress", "completed", "completed"]
@@ -25,13 +26,8 @@ fn a_task_that_used_up_its_rows_stops_before_a_round_and_others_go_on() {
     assert_eq!(reached, [json!(["a", "task_max_rows", 12])]);
     let of_a = |rows: &[String]| rows.iter().filter(|row| row.starts_with("a.")).count();
     assert_eq!(of_a(&bench.rows()), 10, "the three critiques did not fit");
-    assert!(
-        said.err.contains("mesh resume R --task-max-rows MORE"),
-        "{}",
-        said.err
-    );
-    let said = bench.mesh(&["resume", "R", "--task-max-rows", "19"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    said.err_has("mesh resume R --task-max-rows MORE");
+    bench.mesh("resume R --task-max-rows 19").exits(0);
     assert_eq!(bench.status_of("a"), "completed");
     assert_eq!(of_a(&bench.rows()), 19);
 }
@@ -39,7 +35,6 @@ fn a_task_that_used_up_its_rows_stops_before_a_round_and_others_go_on() {
 #[test]
 fn a_budget_that_no_worker_could_tell_of_is_refused() {
     let bench = Bench::new(&[Task::new("a")]);
-    let said = bench.run(&["task_max_tokens=1000"]);
-    assert_eq!(said.code, 3, "{}", said.err);
+    bench.run("task_max_tokens=1000").exits(3);
     assert!(!bench.run_folder().exists());
 }

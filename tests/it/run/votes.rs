@@ -5,8 +5,8 @@ use super::*;
 #[test]
 fn four_of_five_are_enough() {
     let bench = Bench::new(&[Task::new("a").agree(&[4])]);
-    let said = bench.run(&["--json"]);
-    assert_eq!((said.code, bench.status_of("a").as_str()), (0, "completed"));
+    let said = bench.run("--json").exits(0);
+    assert_eq!(bench.status_of("a"), "completed");
     let dissent =
         json!([{"role": "critic_b", "vote": "disagree", "reason": "critic_b in cycle 1"}]);
     assert_eq!(
@@ -21,7 +21,7 @@ fn three_of_five_go_back_to_the_critique_with_the_dissent() {
     let bench = Bench::new(&[Task::new("a")
         .agree(&[3, 5])
         .patches(&[&edit("a.txt", "old", "new"), &second])]);
-    assert_eq!(bench.run(&[]).code, 0);
+    bench.run("").exits(0);
     let sizes: Vec<(String, usize)> = bench
         .waves()
         .into_iter()
@@ -63,8 +63,8 @@ fn three_of_five_go_back_to_the_critique_with_the_dissent() {
 fn a_third_vote_without_consensus_blocks() {
     let bench = Bench::new(&[Task::new("a").agree(&[3, 2, 3])]);
     let before = bench.tree();
-    let said = bench.run(&["--json"]);
-    assert_eq!((said.code, bench.status_of("a").as_str()), (1, "blocked"));
+    let said = bench.run("--json").exits(1);
+    assert_eq!(bench.status_of("a"), "blocked");
     assert_eq!(bench.rows().len(), 1 + 3 * 9);
     let task = &report(&said)["tasks"][0];
     assert_eq!(
@@ -78,8 +78,7 @@ fn a_third_vote_without_consensus_blocks() {
 #[test]
 fn a_task_may_ask_for_three_roles() {
     let bench = Bench::new(&[Task::new("a").more("swarm: {roles: 3}").agree(&[2, 3])]);
-    let said = bench.run(&["--json"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    let said = bench.run("--json").exits(0);
     assert_eq!(
         bench.rows(),
         [
@@ -109,7 +108,7 @@ fn a_task_may_set_its_own_threshold_and_retries() {
             .more("swarm: {consensus_retries: 0}")
             .agree(&[3, 5]),
     ]);
-    assert_eq!(bench.run(&["max_tasks=2"]).code, 1);
+    bench.run("max_tasks=2").exits(1);
     assert_eq!(
         ["a", "b"].map(|id| bench.status_of(id)),
         ["completed", "blocked"]

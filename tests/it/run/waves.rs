@@ -7,7 +7,7 @@ const COLUMNS: &str = "id,unit,objective,round,role,lane,scope,acceptance,valida
 #[test]
 fn a_task_takes_four_waves_of_one_three_one_and_five_rows() {
     let bench = Bench::new(&[Task::new("a")]);
-    assert_eq!(bench.run(&[]).code, 0);
+    bench.run("").exits(0);
     let waves = bench.waves();
     let names: Vec<&str> = waves.iter().map(|wave| wave.name.as_str()).collect();
     assert_eq!(
@@ -64,8 +64,8 @@ fn a_row_carries_what_the_task_says_of_itself() {
             .more("risk: high"),
     ];
     let bench = Bench::new(&tasks);
-    assert_eq!(bench.run(&["--max-runtime-seconds", "77"]).code, 0);
-    let head = bench.git(&["rev-parse", "HEAD"]);
+    bench.run("--max-runtime-seconds 77").exits(0);
+    let head = bench.git("rev-parse HEAD");
     for row in bench.waves().iter().flat_map(|wave| &wave.rows) {
         let cells = [
             "unit",
@@ -100,7 +100,7 @@ fn a_row_carries_what_the_task_says_of_itself() {
 #[test]
 fn the_call_file_is_the_arguments_of_the_tool() {
     let bench = Bench::new(&[Task::new("a")]);
-    assert_eq!(bench.run(&[]).code, 0);
+    bench.run("").exits(0);
     let folder = bench.run_folder().join("waves");
     for round in ["001-proposal", "002-critique", "003-synthesis", "004-vote"] {
         let text = std::fs::read_to_string(folder.join(format!("{round}.call.json")));
@@ -139,7 +139,7 @@ fn the_call_file_is_the_arguments_of_the_tool() {
 #[test]
 fn the_concurrency_is_one_number_everywhere() {
     let bench = Bench::new(&[Task::new("a")]);
-    let said = bench.run(&["-j", "3", "--json"]);
+    let said = bench.run("-j 3 --json");
     assert!(preflight(&said).ends_with("concurrency=3"), "{}", said.err);
     assert_eq!(report(&said)["adapter"]["max_concurrency"], 3);
     for wave in bench.waves() {
@@ -164,7 +164,7 @@ fn the_concurrency_is_one_number_everywhere() {
 #[test]
 fn the_answers_of_a_wave_stand_beside_its_rows() {
     let bench = Bench::new(&[Task::new("a").agree(&[4])]);
-    assert_eq!(bench.run(&[]).code, 0);
+    bench.run("").exits(0);
     let folder = bench.run_folder().join("waves");
     let rows = WaveFile::read(&folder.join("004-vote.csv"));
     let out = WaveFile::read(&folder.join("004-vote.out.csv"));
@@ -212,11 +212,9 @@ fn the_answers_of_a_wave_stand_beside_its_rows() {
 fn the_same_state_compiles_to_the_same_bytes() {
     let wave = || {
         let bench = Bench::new(&[Task::new("a")]);
-        assert_eq!(bench.run(&[]).code, 0);
-        let base = bench.git(&["rev-parse", "HEAD"]);
-        let read = |name: &str| {
-            std::fs::read_to_string(bench.run_folder().join("waves").join(name)).expect("a file")
-        };
+        bench.run("").exits(0);
+        let base = bench.git("rev-parse HEAD");
+        let read = |name: &str| read_file(bench.run_folder().join("waves").join(name));
         [
             "001-proposal.csv",
             "003-synthesis.csv",
@@ -234,7 +232,7 @@ fn an_answer_is_never_expanded_again() {
     let proposal =
         r#"{"plan":["say {unit} and {{prompt}}"],"assumptions":[],"risk":"low","risks":[]}"#;
     bench.answer("a", "proposal.proposer.1", proposal);
-    assert_eq!(bench.run(&[]).code, 0);
+    bench.run("").exits(0);
     assert!(
         bench
             .prompt("a.critique.skeptic.1")

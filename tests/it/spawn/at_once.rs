@@ -5,7 +5,7 @@ use super::*;
 /// A job under way, whose only row waits for the file `open`.
 fn under_way(sandbox: &Sandbox) -> Child {
     let agent = fake_agent();
-    let mesh = start(sandbox, &["--id-column", "id"], &[&agent, "--gate", "."]);
+    let mesh = start(sandbox, "--id-column id", &[&agent, "--gate", "."]);
     wait_for("the row has begun", || sandbox.path("began.1").exists());
     mesh
 }
@@ -24,7 +24,7 @@ fn an_output_is_one_runs_whatever_its_name() {
         "here/../work/out.csv",
     ] {
         for force in [&[][..], &["--force"]] {
-            let said = spawn(&sandbox, &[&["-o", output], force].concat(), &["true"]);
+            let said = spawn(&sandbox, Args::from(&["-o", output]).and(force), "true");
             assert_eq!(said.code, 3, "{output}: {}", said.err);
             let holder = format!("in use by run {run} (process {process})");
             assert!(said.err.contains(&holder), "{output}: {}", said.err);
@@ -33,20 +33,22 @@ fn an_output_is_one_runs_whatever_its_name() {
     assert_eq!(run_id(&sandbox), run, "no other run was begun");
     sandbox.write("open", "");
     assert_eq!(finish(mesh), 0);
-    assert_eq!(table(&sandbox, &["status"]), "completed");
+    assert_eq!(table(&sandbox, "status"), "completed");
     assert!(!sandbox.path(".out.csv.mesh-lock").exists());
-    assert_eq!(spawn_agent(&sandbox, &["--force"], &["--good"]).code, 0);
+    spawn_agent(&sandbox, "--force", "--good").exits(0);
 }
 
 #[test]
 fn a_killed_run_keeps_nobody_out_and_goes_on() {
     let sandbox = with_rows("id\n1\n");
     let agent = fake_agent();
-    let mut mesh = sandbox.command(&arguments(&["--env", "MESH"], &[&agent, "--good"]));
-    mesh.env("MESH_FAULT_KILL", "after:3");
-    assert_eq!(said(mesh.output().expect("mesh starts")).code, 137);
+    sandbox
+        .command(arguments("--env MESH", &[&agent, "--good"]))
+        .env("MESH_FAULT_KILL", "after:3")
+        .run_to_end()
+        .exits(137);
     assert!(sandbox.path(".out.csv.mesh-lock").exists());
-    assert_eq!(resume(&sandbox).code, 0);
+    resume(&sandbox).exits(0);
     assert!(!sandbox.path(".out.csv.mesh-lock").exists());
 }
 
@@ -54,16 +56,13 @@ fn a_killed_run_keeps_nobody_out_and_goes_on() {
 fn a_run_that_is_resumed_twice_at_once_goes_on_once() {
     let sandbox = with_rows("id\n1\n");
     let mesh = under_way(&sandbox);
-    let refused = [
-        resume(&sandbox),
-        sandbox.mesh(&["spawn", "in.csv", "--resume"]),
-    ];
+    let refused = [resume(&sandbox), sandbox.mesh("spawn in.csv --resume")];
     let process = format!("process {}", mesh.id());
     sandbox.write("open", "");
     assert_eq!(finish(mesh), 0);
     for refused in refused {
         assert_eq!(refused.code, 3, "{}", refused.err);
-        assert!(refused.err.contains(&process), "{}", refused.err);
+        refused.err_has(&process);
     }
 }
 
@@ -115,22 +114,12 @@ fn no_output_is_a_file_that_is_being_read() {
 fn no_answers_are_recorded_where_they_come_from() {
     let sandbox = with_rows("id\n1\n");
     sandbox.write("answers/row-1.json", "{}");
-    let args = [
-        "spawn",
-        "in.csv",
-        "--instruction",
-        "x",
-        "--adapter",
-        "replay",
-    ];
+    let args = "spawn in.csv --instruction x --adapter replay";
     for wrong in [&["-o", "answers/out.csv"][..], &["--record", "answers"]] {
-        let said = sandbox.mesh(&[&args[..], &["--answers", "answers"], wrong].concat());
-        assert_eq!(said.code, 2, "{}", said.err);
-        assert!(
-            said.err.contains("lies in the folder of answers"),
-            "{}",
-            said.err
-        );
+        let said = sandbox
+            .mesh(Args::from(args).and("--answers answers").and(wrong))
+            .exits(2);
+        said.err_has("lies in the folder of answers");
         assert!(!sandbox.mesh_home().exists());
     }
 }
@@ -140,16 +129,9 @@ fn no_answers_are_recorded_over_what_is_read_or_written() {
     let sandbox = with_schema("id\nschema\n");
     let before = sandbox.tree();
     for (record, what) in [(".", "is the schema"), ("out.csv", "is the output")] {
-        let said = sandbox.mesh(&arguments(
-            &[
-                "--id-column",
-                "id",
-                "--output-schema",
-                "schema.json",
-                "--record",
-                record,
-            ],
-            &["true"],
+        let said = sandbox.mesh(arguments(
+            &format!("--id-column id --output-schema schema.json --record {record}"),
+            "true",
         ));
         assert_eq!(said.code, 2, "{record}: {}", said.err);
         assert!(said.err.contains(what), "{record}: {}", said.err);
@@ -172,7 +154,7 @@ fn the_report_of_a_run_is_checked_before_anything_starts() {
         ),
         (&["--record", "README.md"], "is no folder"),
     ] {
-        let said = sandbox.mesh(&[&["run"], options, &["--", "true"]].concat());
+        let said = sandbox.mesh(Args::from("run").and(options).and("-- true"));
         assert_eq!(said.code, 2, "{options:?}: {}", said.err);
         assert!(said.err.contains(what), "{options:?}: {}", said.err);
         assert!(!sandbox.path("new").exists() && !sandbox.mesh_home().exists());

@@ -9,14 +9,14 @@ const COLUMNS: [&str; 3] = ["item_id", "status", "attempt_count"];
 fn under_way() -> (Sandbox, Child) {
     let sandbox = with_rows("id\n1\n2\n3\n");
     let agent = fake_agent();
-    let options = ["--id-column", "id", "-j", "1"];
-    let mesh = start(&sandbox, &options, &[&agent, "--gate", "."]);
+    let options = "--id-column id -j 1";
+    let mesh = start(&sandbox, options, &[&agent, "--gate", "."]);
     wait_for("a row has begun", || sandbox.path("began.1").exists());
     (sandbox, mesh)
 }
 
-fn cancel(sandbox: &Sandbox, options: &[&str]) -> Said {
-    sandbox.mesh(&[&["cancel", &run_id(sandbox)], options].concat())
+fn cancel(sandbox: &Sandbox, options: impl Into<Args>) -> Said {
+    sandbox.mesh(Args::from(&["cancel", &run_id(sandbox)]).and(options))
 }
 
 /// Waits until the job has heard `count` requests.
@@ -30,14 +30,11 @@ fn heard(sandbox: &Sandbox, count: usize) {
 fn running_rows_end_and_the_rest_can_go_on() {
     let (sandbox, mesh) = under_way();
     let id = run_id(&sandbox);
-    let asked = cancel(&sandbox, &[]);
+    let asked = cancel(&sandbox, "").exits(0);
+    assert_eq!(asked.out, "");
     assert_eq!(
-        (asked.code, asked.out.as_str(), asked.err),
-        (
-            0,
-            "",
-            format!("asked run {id} to stop: no further rows start, running rows may end\n")
-        )
+        asked.err,
+        format!("asked run {id} to stop: no further rows start, running rows may end\n")
     );
     heard(&sandbox, 1);
     sandbox.write("open", "");
@@ -54,8 +51,7 @@ fn running_rows_end_and_the_rest_can_go_on() {
     let talk = sandbox.read("talk");
     assert!(talk.contains(&format!("mesh resume {id}")), "{talk}");
 
-    let said = resume(&sandbox);
-    assert_eq!(said.code, 0, "{}", said.err);
+    resume(&sandbox).exits(0);
     assert_eq!(
         table(&sandbox, &COLUMNS),
         "1 | completed | 1\n2 | completed | 1\n3 | completed | 1"
@@ -65,7 +61,7 @@ fn running_rows_end_and_the_rest_can_go_on() {
 #[test]
 fn now_ends_running_rows_as_well() {
     let (sandbox, mesh) = under_way();
-    assert_eq!(cancel(&sandbox, &["--now"]).code, 0);
+    cancel(&sandbox, "--now").exits(0);
     // The gate was never opened.
     assert_eq!(finish(mesh), 4);
     assert_eq!(
@@ -73,7 +69,7 @@ fn now_ends_running_rows_as_well() {
         "1 | pending | 1\n2 | pending | 0\n3 | pending | 0"
     );
     sandbox.write("open", "");
-    assert_eq!(resume(&sandbox).code, 0);
+    resume(&sandbox).exits(0);
     assert_eq!(
         table(&sandbox, &COLUMNS),
         "1 | completed | 2\n2 | completed | 1\n3 | completed | 1"
@@ -83,9 +79,9 @@ fn now_ends_running_rows_as_well() {
 #[test]
 fn now_may_follow_when_running_rows_take_too_long() {
     let (sandbox, mesh) = under_way();
-    assert_eq!(cancel(&sandbox, &[]).code, 0);
+    cancel(&sandbox, "").exits(0);
     heard(&sandbox, 1);
-    assert_eq!(cancel(&sandbox, &["--now"]).code, 0);
+    cancel(&sandbox, "--now").exits(0);
     assert_eq!(finish(mesh), 4);
     assert_eq!(
         table(&sandbox, &COLUMNS),
@@ -97,7 +93,7 @@ fn now_may_follow_when_running_rows_take_too_long() {
 fn asking_twice_is_asking_once() {
     let (sandbox, mesh) = under_way();
     for count in 1..=2 {
-        assert_eq!(cancel(&sandbox, &[]).code, 0);
+        cancel(&sandbox, "").exits(0);
         heard(&sandbox, count);
     }
     sandbox.write("open", "");
@@ -111,12 +107,12 @@ fn asking_twice_is_asking_once() {
 #[test]
 fn a_row_that_waits_for_its_next_attempt_is_not_waited_for() {
     let sandbox = with_rows("id\n1\n");
-    let options = ["--id-column", "id", "--retry-delay", "300"];
-    let mesh = start(&sandbox, &options, &["true"]);
+    let options = "--id-column id --retry-delay 300";
+    let mesh = start(&sandbox, options, "true");
     wait_for("the first attempt is over", || {
         ledger(&sandbox).contains("\"attempt_finished\"")
     });
-    assert_eq!(cancel(&sandbox, &[]).code, 0);
+    cancel(&sandbox, "").exits(0);
     assert_eq!(finish(mesh), 4);
     assert_eq!(table(&sandbox, &COLUMNS), "1 | pending | 1");
 }
@@ -124,7 +120,7 @@ fn a_row_that_waits_for_its_next_attempt_is_not_waited_for() {
 #[test]
 fn a_job_that_goes_on_can_be_cancelled_too() {
     let (sandbox, mesh) = under_way();
-    assert_eq!(cancel(&sandbox, &["--now"]).code, 0);
+    cancel(&sandbox, "--now").exits(0);
     assert_eq!(finish(mesh), 4);
     std::fs::remove_file(sandbox.path("began.1")).expect("it was there");
     let talk = std::fs::File::create(sandbox.path("talk")).expect("a file");
@@ -132,7 +128,7 @@ fn a_job_that_goes_on_can_be_cancelled_too() {
     let mesh = mesh.stdout(Stdio::null()).stderr(talk).spawn();
     let mesh = mesh.expect("mesh starts");
     wait_for("the row has begun", || sandbox.path("began.1").exists());
-    assert_eq!(cancel(&sandbox, &["--now"]).code, 0);
+    cancel(&sandbox, "--now").exits(0);
     assert_eq!(finish(mesh), 4);
     assert_eq!(
         table(&sandbox, &COLUMNS),
@@ -144,17 +140,15 @@ fn a_job_that_goes_on_can_be_cancelled_too() {
 fn a_run_that_is_not_under_way_is_refused_and_goes_on_all_the_same() {
     let sandbox = with_rows("id,mock\n1,stop\n2,good\n");
     let options = ["--id-column", "id", "-j", "1"];
-    assert_eq!(spawn_agent(&sandbox, &options, &["--as", "{mock}"]).code, 4);
+    spawn_agent(&sandbox, &options, "--as {mock}").exits(4);
     for options in [&[][..], &["--now"]] {
-        let refused = cancel(&sandbox, options);
-        assert_eq!(refused.code, 2, "{}", refused.err);
-        assert!(refused.err.contains("is not under way"), "{}", refused.err);
+        let refused = cancel(&sandbox, options).exits(2);
+        refused.err_has("is not under way");
     }
-    assert_eq!(resume(&sandbox).code, 0);
-    assert_eq!(table(&sandbox, &["status"]), "completed\ncompleted");
-    let unknown = sandbox.mesh(&["cancel", "nope"]);
-    assert_eq!(unknown.code, 2);
-    assert!(unknown.err.contains("no run `nope`"), "{}", unknown.err);
+    resume(&sandbox).exits(0);
+    assert_eq!(table(&sandbox, "status"), "completed\ncompleted");
+    let unknown = sandbox.mesh("cancel nope").exits(2);
+    unknown.err_has("no run `nope`");
 }
 
 #[test]
@@ -162,25 +156,21 @@ fn a_request_to_a_run_that_was_killed_before_it_heard_stops_nothing_later() {
     let (sandbox, mut mesh) = under_way();
     let pid = Pid::from_child(&mesh);
     kill_process(pid, Signal::STOP).expect("there");
-    assert_eq!(cancel(&sandbox, &["--now"]).code, 0);
+    cancel(&sandbox, "--now").exits(0);
     kill_process(pid, Signal::KILL).expect("there");
     mesh.wait().expect("mesh ends");
     sandbox.write("open", "");
-    let said = resume(&sandbox);
-    assert_eq!(said.code, 0, "{}", said.err);
-    assert_eq!(
-        table(&sandbox, &["status"]),
-        "completed\ncompleted\ncompleted"
-    );
+    resume(&sandbox).exits(0);
+    assert_eq!(table(&sandbox, "status"), "completed\ncompleted\ncompleted");
 }
 
 #[test]
 fn a_cancelled_run_is_listed_as_such() {
     let (sandbox, mesh) = under_way();
-    assert_eq!(cancel(&sandbox, &["--now"]).code, 0);
+    cancel(&sandbox, "--now").exits(0);
     assert_eq!(finish(mesh), 4);
     let (id, work) = (run_id(&sandbox), sandbox.work().display().to_string());
-    let list = sandbox.mesh(&["runs", "list", "--json"]);
+    let list = sandbox.mesh("runs list --json");
     assert_snapshot!(list.out.replace(&id, "RUN").replace(&work, "WORK"), @r#"{"mesh_run_id":"RUN","kind":"spawn","status":"cancelled","exit_code":4,"work":"3 pending","root":"WORK"}"#);
 }
 
@@ -188,13 +178,13 @@ fn a_cancelled_run_is_listed_as_such() {
 fn a_result_that_was_reported_stands_when_its_worker_is_ended() {
     let sandbox = with_rows("id\n1\n2\n");
     let script = r#""$MESH" report-result --result '{"n":1}'; : >reported; until [ -e open ]; do sleep 0.02; done"#;
-    let options = ["--id-column", "id", "-j", "1", "--env", "MESH"];
-    let mesh = start(&sandbox, &options, &["sh", "-c", script]);
+    let options = "--id-column id -j 1 --env MESH";
+    let mesh = start(&sandbox, options, &["sh", "-c", script]);
     wait_for("it has reported", || sandbox.path("reported").exists());
-    assert_eq!(cancel(&sandbox, &["--now"]).code, 0);
+    cancel(&sandbox, "--now").exits(0);
     assert_eq!(finish(mesh), 4);
     assert_eq!(
-        table(&sandbox, &["status", "attempt_count", "result_json"]),
+        table(&sandbox, "status attempt_count result_json"),
         "completed | 1 | {\"n\":1}\npending | 0 |"
     );
 }
@@ -204,25 +194,14 @@ fn a_run_that_is_only_about_to_start_its_rows_hears_it_too() {
     let ids: String = (1..=50_000).map(|n| format!("{n}\n")).collect();
     let sandbox = with_rows(&format!("id\n{ids}"));
     let agent = fake_agent();
-    let options = [
-        "--id-column",
-        "id",
-        "-j",
-        "1",
-        "--halt",
-        "soon,done=1",
-        "--max-runtime-seconds",
-        "60",
-        "--retries",
-        "0",
-    ];
+    let options = "--id-column id -j 1 --halt soon,done=1 --max-runtime-seconds 60 --retries 0";
     let command = [
         "sh",
         "-c",
         r#"[ -e first ] && exec "$@"; : >first; echo '{}'"#,
     ];
     let command = [&command[..], &["sh", &agent, "--gate", "."]].concat();
-    assert_eq!(spawn(&sandbox, &options, &command).code, 4);
+    spawn(&sandbox, options, &command).exits(4);
 
     let talk = std::fs::File::create(sandbox.path("talk")).expect("a file");
     let mut mesh = sandbox.command(&["resume", &run_id(&sandbox), "--retry-failed"]);
@@ -232,7 +211,7 @@ fn a_run_that_is_only_about_to_start_its_rows_hears_it_too() {
     wait_for("it is under way", || {
         sandbox.read("talk").contains("will be worked once more")
     });
-    assert_eq!(cancel(&sandbox, &["--now"]).code, 0);
+    cancel(&sandbox, "--now").exits(0);
     wait_for("it has stopped", || {
         ledger(&sandbox).matches("\"run_finished\"").count() == 2
     });
@@ -244,7 +223,7 @@ fn a_request_is_heard_although_somebody_tries_to_go_on_meanwhile() {
     let (sandbox, mesh) = under_way();
     let pid = Pid::from_child(&mesh);
     kill_process(pid, Signal::STOP).expect("there");
-    assert_eq!(cancel(&sandbox, &["--now"]).code, 0);
+    cancel(&sandbox, "--now").exits(0);
     let refused = resume(&sandbox);
     kill_process(pid, Signal::CONT).expect("there");
     assert_eq!(refused.code, 3, "{}", refused.err);
@@ -259,7 +238,7 @@ fn a_request_is_heard_although_somebody_tries_to_go_on_meanwhile() {
 #[test]
 fn a_script_gets_an_object() {
     let (sandbox, mesh) = under_way();
-    let asked = cancel(&sandbox, &["--json"]);
+    let asked = cancel(&sandbox, "--json");
     let wanted = format!(
         "{{\"mesh_run_id\":\"{}\",\"asked\":\"soon\"}}\n",
         run_id(&sandbox)
@@ -273,19 +252,21 @@ fn a_script_gets_an_object() {
 #[test]
 fn a_cancelled_run_that_went_on_and_was_killed_has_not_ended() {
     let (sandbox, mesh) = under_way();
-    cancel(&sandbox, &[]);
+    cancel(&sandbox, "");
     heard(&sandbox, 1);
     sandbox.write("open", "");
     assert_eq!(finish(mesh), 4);
     let status = || {
-        let said = sandbox.mesh(&["--json", "runs", "list"]);
+        let said = sandbox.mesh("--json runs list");
         let line: Value = serde_json::from_str(said.out.trim()).expect("JSON");
         line["status"].as_str().expect("text").to_owned()
     };
     assert_eq!(status(), "cancelled");
     let records = sandbox.events().len();
-    let mut mesh = sandbox.command(&["resume", &run_id(&sandbox)]);
-    mesh.env("MESH_FAULT_KILL", format!("after:{}", records + 2));
-    assert_eq!(said(mesh.output().expect("mesh starts")).code, 137);
+    sandbox
+        .command(&["resume", &run_id(&sandbox)])
+        .env("MESH_FAULT_KILL", format!("after:{}", records + 2))
+        .run_to_end()
+        .exits(137);
     assert_eq!(status(), "not ended");
 }

@@ -3,43 +3,31 @@
 use super::*;
 
 /// A job whose second of three rows stops it, and the arguments of its first call.
-fn stopped() -> (Sandbox, Vec<String>) {
+fn stopped() -> (Sandbox, Args) {
     let sandbox = with_schema("id,mock\n1,good\n2,stop\n3,good\n");
     let agent = fake_agent();
-    let options = [
-        "--id-column",
-        "id",
-        "-j",
-        "1",
-        "--env",
-        "MESH",
-        "--output-schema",
-        "schema.json",
-        "--instruction",
-        "work\non {id}",
-    ];
-    let args = arguments(&options, &[&agent, "--log", "log", "--as", "{mock}"]);
-    let said = sandbox.mesh(&args);
-    assert_eq!(said.code, 4, "{}", said.err);
+    let options =
+        "--id-column id -j 1 --env MESH --output-schema schema.json --instruction 'work\non {id}'";
+    let args = arguments(options, &[&agent, "--log", "log", "--as", "{mock}"]);
+    sandbox.mesh(&args).exits(4);
     std::fs::remove_file(sandbox.path("log")).expect("rows were worked");
-    let args = args.into_iter().map(str::to_owned).collect();
     (sandbox, args)
 }
 
 /// The same call with further options in front of the command.
-fn again(sandbox: &Sandbox, args: &[String], more: &[&str]) -> Said {
-    let end = args.iter().position(|arg| arg == "--").expect("a command");
-    let mut args: Vec<&str> = args.iter().map(String::as_str).collect();
-    args.splice(end..end, more.iter().copied());
-    sandbox.mesh(&args)
+fn again(sandbox: &Sandbox, args: &Args, more: impl Into<Args>) -> Said {
+    sandbox.mesh(with_options(args, more))
+}
+
+fn with_options(args: &Args, more: impl Into<Args>) -> Args {
+    let all = args.as_slice();
+    let end = all.iter().position(|arg| arg == "--").expect("a command");
+    Args::from(&all[..end]).and(more).and(&all[end..])
 }
 
 fn settings_changed(sandbox: &Sandbox) -> Vec<Value> {
-    let events = sandbox.events().into_iter();
-    let resumed = events.filter(|(name, _)| name == "run_resumed");
-    resumed
-        .map(|(_, record)| record["changed"].clone())
-        .collect()
+    let resumed = sandbox.events_named("run_resumed").into_iter();
+    resumed.map(|record| record["changed"].clone()).collect()
 }
 
 #[test]
@@ -49,7 +37,7 @@ fn another_input_is_refused_with_both_hashes_and_two_ways_on() {
     let before = ledger(&sandbox);
     let run = run_id(&sandbox);
     let by_id = ["resume", &run];
-    for said in [again(&sandbox, &args, &["--resume"]), sandbox.mesh(&by_id)] {
+    for said in [again(&sandbox, &args, "--resume"), sandbox.mesh(&by_id)] {
         assert_eq!(said.code, 2, "{}", said.err);
         for part in [
             "has changed since run",
@@ -63,15 +51,10 @@ fn another_input_is_refused_with_both_hashes_and_two_ways_on() {
         assert_eq!(ledger(&sandbox), before);
         assert!(!sandbox.path("log").exists());
     }
-    let said = again(&sandbox, &args, &["--resume", "--input-changed", "ignore"]);
-    assert_eq!(said.code, 0, "{}", said.err);
-    assert!(
-        said.err.contains("goes on with its own copy"),
-        "{}",
-        said.err
-    );
+    let said = again(&sandbox, &args, "--resume --input-changed ignore").exits(0);
+    said.err_has("goes on with its own copy");
     assert_eq!(
-        table(&sandbox, &["id", "status"]),
+        table(&sandbox, "id status"),
         "1 | completed\n2 | completed\n3 | completed"
     );
 }
@@ -82,28 +65,22 @@ fn another_file_with_the_same_rows_is_the_same_input() {
     sandbox.write("copy.csv", &sandbox.read("in.csv"));
     sandbox.write("other.csv", "id,mock\n1,good\n");
     let resume = format!("--resume={}", run_id(&sandbox));
-    assert_eq!(sandbox.mesh(&["spawn", "other.csv", &resume]).code, 2);
-    assert_eq!(sandbox.mesh(&["spawn", "copy.csv", &resume]).code, 0);
+    sandbox.mesh(&["spawn", "other.csv", &resume]).exits(2);
+    sandbox.mesh(&["spawn", "copy.csv", &resume]).exits(0);
 }
 
 #[test]
 fn an_input_that_is_gone_is_named() {
     let (sandbox, _) = stopped();
     std::fs::remove_file(sandbox.path("in.csv")).expect("it was there");
-    let said = resume(&sandbox);
-    assert_eq!(said.code, 0, "{}", said.err);
-    assert!(
-        said.err.contains("is gone; the run goes on"),
-        "{}",
-        said.err
-    );
+    let said = resume(&sandbox).exits(0);
+    said.err_has("is gone; the run goes on");
 }
 
 #[test]
 fn the_same_command_line_goes_on_and_changes_nothing() {
     let (sandbox, args) = stopped();
-    let said = again(&sandbox, &args, &["--resume"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    again(&sandbox, &args, "--resume").exits(0);
     assert_eq!(settings_changed(&sandbox), [Value::Null; 0]);
     assert_eq!(sandbox.read("log"), "3\n");
 }
@@ -120,7 +97,7 @@ fn what_a_row_is_asked_stays_and_the_difference_is_shown() {
         }
         assert_eq!(ledger(&sandbox), before, "{parts:?}");
     };
-    let resume = |more: &[&str]| sandbox.mesh(&[&["spawn", "in.csv", "--resume"], more].concat());
+    let resume = |more: &[&str]| sandbox.mesh(Args::from("spawn in.csv --resume").and(more));
     refused(
         resume(&["--instruction", "work\nup {id}"]),
         &["`--instruction`", "from line 2:\n  - on {id}\n  + up {id}"],
@@ -159,11 +136,8 @@ fn what_a_row_is_asked_stays_and_the_difference_is_shown() {
     refused(resume(&["--dry-run"]), &["--dry-run shows"]);
     // The schema file itself may change as long as nobody names it: the run has its own.
     sandbox.write("schema.json", "{\"type\":\"object\"}");
-    refused(
-        again(&sandbox, &args, &["--resume"]),
-        &["`--output-schema`"],
-    );
-    assert_eq!(resume(&[]).code, 0);
+    refused(again(&sandbox, &args, "--resume"), &["`--output-schema`"]);
+    resume(&[]).exits(0);
 }
 
 #[test]
@@ -192,8 +166,9 @@ fn what_does_not_change_the_question_may_change_and_lasts() {
         "-o",
         "second.csv",
     ];
-    let said = sandbox.mesh(&[&["spawn", "in.csv", "--resume"], &options[..]].concat());
-    assert_eq!(said.code, 0, "{}", said.err);
+    sandbox
+        .mesh(Args::from("spawn in.csv --resume").and(&options[..]))
+        .exits(0);
     let second = sandbox.read("second.csv");
     assert!(
         second
@@ -209,24 +184,24 @@ fn what_does_not_change_the_question_may_change_and_lasts() {
     assert_eq!(job["budget"]["max_rows"], 50);
     assert!(job["instruction"].is_null(), "{job}");
     // It lasts: the same once more is no change, and the output stays where it is.
-    let said = sandbox.mesh(&["resume", &run_id(&sandbox), "-j", "3", "--retries", "4"]);
-    assert_eq!(said.code, 0, "{}", said.err);
-    assert!(said.out.ends_with("second.csv\n"), "{}", said.out);
+    let said = sandbox
+        .mesh(&["resume", &run_id(&sandbox), "-j", "3", "--retries", "4"])
+        .exits(0);
+    said.out_ends_with("second.csv\n");
     assert_eq!(settings_changed(&sandbox).len(), 1);
 }
 
 #[test]
 fn a_budget_that_is_raised_stays_so() {
     let sandbox = with_rows("id\n1\n2\n3\n");
-    let said = spawn_agent(&sandbox, &["-j", "1", "--max-rows", "1"], &["--good"]);
-    assert_eq!(said.code, 4);
-    let said = sandbox.mesh(&["resume", &run_id(&sandbox), "--max-rows", "2"]);
-    assert_eq!(said.code, 4, "{}", said.err);
-    let said = resume(&sandbox);
-    assert_eq!(said.code, 4, "{}", said.err);
-    assert!(said.err.contains("max_rows of 2 reached"), "{}", said.err);
+    spawn_agent(&sandbox, "-j 1 --max-rows 1", "--good").exits(4);
+    sandbox
+        .mesh(&["resume", &run_id(&sandbox), "--max-rows", "2"])
+        .exits(4);
+    let said = resume(&sandbox).exits(4);
+    said.err_has("max_rows of 2 reached");
     assert_eq!(
-        table(&sandbox, &["id", "status"]),
+        table(&sandbox, "id status"),
         "1 | completed\n2 | completed\n3 | pending"
     );
 }
@@ -237,13 +212,12 @@ fn an_edited_output_is_kept_beside() {
     for name in ["out.edited.csv", "out.edited-2.csv"] {
         let edited = format!("{}edited for {name}\n", sandbox.read("out.csv"));
         sandbox.write("out.csv", &edited);
-        let said = again(&sandbox, &args, &["--resume", "--force"]);
-        assert_eq!(said.code, 0, "{}", said.err);
-        assert!(said.err.contains(name), "{}", said.err);
+        let said = again(&sandbox, &args, "--resume --force").exits(0);
+        said.err_has(name);
         assert_eq!(sandbox.read(name), edited);
         assert_eq!(rows(&sandbox).len(), 3);
     }
-    assert_eq!(resume(&sandbox).code, 0);
+    resume(&sandbox).exits(0);
     assert!(!sandbox.path("out.edited-3.csv").exists());
 }
 
@@ -253,13 +227,9 @@ fn a_kill_around_the_rename_leaves_no_output_that_looks_edited() {
     for point in ["before:6", "after:6", "before:7", "after:7"] {
         let sandbox = with_rows("id\na\n");
         let agent = fake_agent();
-        let mut mesh = sandbox.command(&arguments(&["--env", "MESH"], &[&agent, "--good"]));
+        let mut mesh = sandbox.command(arguments("--env MESH", &[&agent, "--good"]));
         mesh.env("MESH_FAULT_KILL", point);
-        assert_eq!(
-            said(mesh.output().expect("mesh starts")).code,
-            137,
-            "{point}"
-        );
+        assert_eq!(mesh.run_to_end().code, 137, "{point}");
         assert_eq!(
             sandbox.path("out.csv").exists(),
             point.ends_with('7'),
@@ -267,7 +237,7 @@ fn a_kill_around_the_rename_leaves_no_output_that_looks_edited() {
         );
         let said = resume(&sandbox);
         assert_eq!(said.code, 0, "{point}: {}", said.err);
-        assert_eq!(table(&sandbox, &["status"]), "completed", "{point}");
+        assert_eq!(table(&sandbox, "status"), "completed", "{point}");
         assert!(!sandbox.path("out.edited.csv").exists(), "{point}");
     }
 }
@@ -276,7 +246,7 @@ fn a_kill_around_the_rename_leaves_no_output_that_looks_edited() {
 fn a_file_that_somebody_wrote_meanwhile_stays() {
     let sandbox = with_rows("id\n1\n");
     let agent = fake_agent();
-    let mesh = start(&sandbox, &["--id-column", "id"], &[&agent, "--gate", "."]);
+    let mesh = start(&sandbox, "--id-column id", &[&agent, "--gate", "."]);
     wait_for("the row has begun", || sandbox.path("began.1").exists());
     sandbox.write("out.csv", "theirs\n");
     sandbox.write("open", "");
@@ -287,7 +257,7 @@ fn a_file_that_somebody_wrote_meanwhile_stays() {
     let said = resume(&sandbox);
     let output = said.out.trim_end();
     assert!(output.contains("out.agent-job-"), "{output}");
-    let text = std::fs::read_to_string(output).expect("an output");
+    let text = read_file(output);
     assert!(text.contains("completed"), "{text}");
     assert_eq!(sandbox.read("out.csv"), "theirs\n");
 }
@@ -295,18 +265,11 @@ fn a_file_that_somebody_wrote_meanwhile_stays() {
 #[test]
 fn the_rows_are_not_lost_when_standard_output_is_full() {
     let (sandbox, args) = stopped();
-    let mut args: Vec<&str> = args.iter().map(String::as_str).collect();
-    args.insert(2, "--resume");
-    for json in [&[][..], &["--json"]] {
-        let mut mesh = sandbox.command(&[json, &args].concat());
+    for options in ["--resume", "--resume --json"] {
+        let mut mesh = sandbox.command(with_options(&args, options));
         let full = std::fs::File::create("/dev/full").expect("a device");
-        let said = said(mesh.stdout(full).output().expect("mesh starts"));
-        assert_eq!(said.code, 1, "{}", said.err);
-        assert!(
-            said.err.contains("nothing is lost: the rows are in `"),
-            "{}",
-            said.err
-        );
+        let said = mesh.stdout(full).run_to_end().exits(1);
+        said.err_has("nothing is lost: the rows are in `");
         assert_eq!(rows(&sandbox).len(), 3);
         let last = sandbox.events().pop().expect("an event");
         assert_eq!(
@@ -321,11 +284,9 @@ fn what_can_not_be_read_as_the_input_is_another_input() {
     let (sandbox, args) = stopped();
     std::fs::remove_file(sandbox.path("in.csv")).expect("it was there");
     std::fs::create_dir(sandbox.path("in.csv")).expect("a folder");
-    let said = again(&sandbox, &args, &["--resume"]);
-    assert_eq!(said.code, 2, "{}", said.err);
-    assert!(said.err.contains("has changed"), "{}", said.err);
-    let said = again(&sandbox, &args, &["--resume", "--input-changed", "ignore"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    let said = again(&sandbox, &args, "--resume").exits(2);
+    said.err_has("has changed");
+    again(&sandbox, &args, "--resume --input-changed ignore").exits(0);
 }
 
 #[test]
@@ -343,16 +304,16 @@ fn a_damaged_copy_of_the_input_is_made_anew_or_refused() {
         damage();
         let given = sandbox.read("in.csv");
         sandbox.write("in.csv", "id,mock\n7,good\n");
-        let said = sandbox.mesh(&["resume", &run, "--input-changed", "ignore"]);
-        assert_eq!(said.code, 2, "{}", said.err);
-        assert!(said.err.contains("damaged or gone"), "{}", said.err);
+        let said = sandbox
+            .mesh(&["resume", &run, "--input-changed", "ignore"])
+            .exits(2);
+        said.err_has("damaged or gone");
         assert_eq!(ledger(&sandbox), before);
         sandbox.write("in.csv", &given);
-        let said = sandbox.mesh(&["resume", &run]);
-        assert_eq!(said.code, 0, "{}", said.err);
-        assert!(said.err.contains("is made anew"), "{}", said.err);
+        let said = sandbox.mesh(&["resume", &run]).exits(0);
+        said.err_has("is made anew");
         assert_eq!(
-            table(&sandbox, &["id", "status"]),
+            table(&sandbox, "id status"),
             "1 | completed\n2 | completed\n3 | completed"
         );
     }
@@ -363,11 +324,10 @@ fn what_the_first_call_read_is_no_output_of_a_later_one() {
     let (sandbox, _) = stopped();
     let schema = sandbox.read("schema.json");
     let run = run_id(&sandbox);
-    let moved = ["-o", "schema.json", "--force"];
+    let moved = "-o schema.json --force";
     for call in [&["spawn", "in.csv", "--resume"][..], &["resume", &run]] {
-        let said = sandbox.mesh(&[call, &moved].concat());
-        assert_eq!(said.code, 2, "{}", said.err);
-        assert!(said.err.contains("is the schema"), "{}", said.err);
+        let said = sandbox.mesh(Args::from(call).and(moved)).exits(2);
+        said.err_has("is the schema");
         assert_eq!(sandbox.read("schema.json"), schema);
     }
 }
@@ -378,13 +338,11 @@ fn an_output_that_became_a_folder_is_refused_before_anything_starts() {
     let before = ledger(&sandbox);
     std::fs::remove_file(sandbox.path("out.csv")).expect("it was there");
     std::fs::create_dir(sandbox.path("out.csv")).expect("a folder");
-    let said = again(&sandbox, &args, &["--resume"]);
-    assert_eq!(said.code, 2, "{}", said.err);
-    assert!(said.err.contains("is a folder"), "{}", said.err);
+    let said = again(&sandbox, &args, "--resume").exits(2);
+    said.err_has("is a folder");
     assert_eq!(ledger(&sandbox), before);
     assert!(!sandbox.path("log").exists());
-    let said = sandbox.mesh(&["spawn", "in.csv", "--resume", "-o", "other.csv"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    sandbox.mesh("spawn in.csv --resume -o other.csv").exits(0);
     assert!(sandbox.read("other.csv").contains("completed"));
 }
 
@@ -392,8 +350,9 @@ fn an_output_that_became_a_folder_is_refused_before_anything_starts() {
 fn the_output_is_the_same_however_its_path_is_spelled() {
     let (sandbox, _) = stopped();
     std::fs::create_dir(sandbox.path("sub")).expect("a folder");
-    let said = sandbox.mesh(&["spawn", "in.csv", "--resume", "-o", "sub/../out.csv"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    sandbox
+        .mesh("spawn in.csv --resume -o sub/../out.csv")
+        .exits(0);
     assert_eq!(settings_changed(&sandbox), [Value::Null; 0]);
 }
 
@@ -404,13 +363,12 @@ fn a_worker_that_is_gone_costs_no_row() {
     let agent = sandbox.path("agent.sh");
     let all = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&agent, all).expect("a program");
-    let args = arguments(&["--max-rows", "1", "-j", "1"], &["./agent.sh"]);
-    assert_eq!(sandbox.mesh(&args).code, 4);
+    let args = arguments("--max-rows 1 -j 1", "./agent.sh");
+    sandbox.mesh(&args).exits(4);
     std::fs::remove_file(&agent).expect("it was there");
     let (run, before) = (run_id(&sandbox), ledger(&sandbox));
-    let said = sandbox.mesh(&["resume", &run, "--max-rows", "9"]);
-    assert_eq!(said.code, 3, "{}", said.err);
-    assert!(said.err.contains("does not exist"), "{}", said.err);
+    let said = sandbox.mesh(&["resume", &run, "--max-rows", "9"]).exits(3);
+    said.err_has("does not exist");
     assert_eq!(ledger(&sandbox), before);
 }
 
@@ -419,7 +377,8 @@ fn a_repeated_command_takes_no_variable_from_its_workers() {
     let (sandbox, _) = stopped();
     let agent = fake_agent();
     let command = ["--", &agent, "--log", "log", "--as", "{mock}"];
-    let said = sandbox.mesh(&[&["spawn", "in.csv", "--resume"][..], &command].concat());
-    assert_eq!(said.code, 0, "{}", said.err);
+    sandbox
+        .mesh(&[&["spawn", "in.csv", "--resume"][..], &command].concat())
+        .exits(0);
     assert_eq!(settings_changed(&sandbox), [Value::Null; 0]);
 }

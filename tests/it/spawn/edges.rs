@@ -6,12 +6,11 @@ use rustix::process::{Pid, Signal, kill_process};
 #[test]
 fn a_stopped_job_can_go_on() {
     let sandbox = with_rows("id,mock\n1,good\n2,stop\n3,good\n4,good\n");
-    let options = ["--id-column", "id", "-j", "1"];
-    assert_eq!(spawn_agent(&sandbox, &options, &["--as", "{mock}"]).code, 4);
-    let said = resume(&sandbox);
-    assert_eq!(said.code, 0, "{}", said.err);
+    let options = "--id-column id -j 1";
+    spawn_agent(&sandbox, options, "--as {mock}").exits(4);
+    resume(&sandbox).exits(0);
     assert_eq!(
-        table(&sandbox, &["item_id", "status", "attempt_count"]),
+        table(&sandbox, "item_id status attempt_count"),
         "1 | completed | 1\n2 | completed | 1\n3 | completed | 1\n4 | completed | 1"
     );
 }
@@ -42,7 +41,7 @@ fn output_that_was_cut_off_is_never_a_result() {
     let sandbox = with_rows("id\n1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n");
     let script =
         r#"echo '{"stale":1}'; head -c 8388700 /dev/zero | tr '\0' x; echo; echo '{"final":2}'"#;
-    spawn(&sandbox, &["-j", "2"], &["sh", "-c", script]);
+    spawn(&sandbox, "-j 2", &["sh", "-c", script]);
     for row in rows(&sandbox) {
         assert_eq!(row["result_json"], "", "{row:?}");
         assert_eq!(
@@ -57,30 +56,12 @@ fn too_few_file_descriptors_for_the_pool_are_refused_before_a_row_starts() {
     let sandbox = Sandbox::new();
     let ids: String = (1..=120).map(|n| format!("{n}\n")).collect();
     sandbox.write("in.csv", &format!("id\n{ids}"));
-    let ours = sandbox.command(&[]);
-    let mut shell = Command::new("sh");
-    shell
-        .args([
-            "-c",
-            "ulimit -n 256; exec \"$@\"",
-            "sh",
-            env!("CARGO_BIN_EXE_mesh"),
-        ])
-        .args(arguments(&["-j", "120"], &["touch", "started"]))
-        .current_dir(sandbox.work())
-        .env_clear()
-        .envs(
-            ours.get_envs()
-                .filter_map(|(name, value)| Some((name, value?))),
-        );
-    let said = said(shell.output().expect("sh starts"));
-    assert_eq!(said.code, 3, "{}", said.err);
-    assert!(
-        said.err
-            .contains("120 workers at once need 1024 open files"),
-        "{}",
-        said.err
-    );
+    let args = arguments("-j 120", "touch started");
+    let said = sandbox
+        .shell("ulimit -n 256; exec \"$@\"", args)
+        .run_to_end()
+        .exits(3);
+    said.err_has("120 workers at once need 1024 open files");
     assert!(!sandbox.path("started").exists());
 }
 
@@ -90,11 +71,11 @@ fn a_relative_home_works_in_another_folder() {
         let sandbox = Sandbox::new();
         sandbox.write("sub/in.csv", "id\na\n");
         let agent = fake_agent();
-        let mut args = vec!["-C", "sub"];
-        args.extend(arguments(&["--env", "MESH"], &[&agent, way]));
-        let mut mesh = sandbox.command(&args);
-        mesh.env("MESH_HOME", "state");
-        let said = said(mesh.output().expect("mesh starts"));
+        let args = Args::from("-C sub").and(arguments("--env MESH", &[&agent, way]));
+        let said = sandbox
+            .command(&args)
+            .env("MESH_HOME", "state")
+            .run_to_end();
         assert_eq!(said.code, 0, "{way}: {}", said.err);
     }
 }
@@ -128,9 +109,10 @@ fn the_command_line_counts_before_the_file_also_for_the_instruction() {
         let mut args = vec!["spawn", "in.csv", "--dry-run"];
         args.extend(options);
         args.extend(["--", "true"]);
-        let mut mesh = sandbox.command(&args);
-        mesh.envs(variable.map(|value| ("MESH_INSTRUCTION", value)));
-        let said = said(mesh.output().expect("mesh starts"));
+        let said = sandbox
+            .command(&args)
+            .envs(variable.map(|value| ("MESH_INSTRUCTION", value)))
+            .run_to_end();
         assert!(
             said.out.contains(&format!("\n\n{wanted}\n\n")),
             "{yaml} {options:?}: {}{}",
@@ -144,11 +126,7 @@ fn the_command_line_counts_before_the_file_also_for_the_instruction() {
 fn a_large_result_file_is_too_large() {
     let sandbox = with_rows("id\na\n");
     let script = r#"printf '{"a":"%0200d"}' 1 >"$MESH_RESULT_FILE""#;
-    spawn(
-        &sandbox,
-        &["--result-bytes-max", "100"],
-        &["sh", "-c", script],
-    );
+    spawn(&sandbox, "--result-bytes-max 100", &["sh", "-c", script]);
     assert!(
         ended(&sandbox).starts_with("failed | 1 | output_too_large: "),
         "{}",
@@ -160,7 +138,7 @@ fn a_large_result_file_is_too_large() {
 fn the_last_line_of_much_standard_error_is_the_last() {
     let sandbox = with_rows("id\na\n");
     let script = "yes noise | head -n 20000 >&2; echo 'the real error' >&2; exit 3";
-    spawn(&sandbox, &[], &["sh", "-c", script]);
+    spawn(&sandbox, "", &["sh", "-c", script]);
     assert_eq!(
         ended(&sandbox),
         "failed | 1 | worker_exit: exit code 3: the real error |"
@@ -171,7 +149,7 @@ fn the_last_line_of_much_standard_error_is_the_last() {
 fn an_output_below_a_file_is_refused_at_the_start() {
     for output in ["in.csv/out.csv", "new/"] {
         let sandbox = with_rows("id\na\n");
-        let said = spawn(&sandbox, &["-o", output], &["touch", "started"]);
+        let said = spawn(&sandbox, &["-o", output], "touch started");
         assert_eq!(said.code, 2, "{output}: {}", said.err);
         assert!(!sandbox.path("started").exists(), "{output}");
     }
@@ -184,7 +162,7 @@ fn line_numbers_count_blank_lines_and_both_line_ends() {
         ("id,m\r\n1,a\r\n2,b\r\n3\r\n", 4),
     ] {
         let sandbox = with_rows(input);
-        let said = spawn(&sandbox, &[], &["true"]);
+        let said = spawn(&sandbox, "", "true");
         assert!(
             said.err.contains(&format!("line {line},")),
             "{input:?}: {}",
@@ -197,25 +175,10 @@ fn line_numbers_count_blank_lines_and_both_line_ends() {
 fn an_ignored_hang_up_stays_ignored() {
     let sandbox = with_rows("id\n1\n");
     let agent = fake_agent();
-    let ours = sandbox.command(&[]);
-    let mut shell = Command::new("sh");
     let talk = std::fs::File::create(sandbox.path("talk")).expect("a file");
-    shell
-        .args([
-            "-c",
-            "trap '' HUP; exec \"$@\"",
-            "sh",
-            env!("CARGO_BIN_EXE_mesh"),
-        ])
-        .args(arguments(&["--id-column", "id"], &[&agent, "--gate", "."]))
-        .current_dir(sandbox.work())
-        .env_clear()
-        .envs(
-            ours.get_envs()
-                .filter_map(|(name, value)| Some((name, value?))),
-        )
-        .stderr(talk);
-    let mesh = shell.spawn().expect("sh starts");
+    let args = arguments("--id-column id", &[&agent, "--gate", "."]);
+    let mut shell = sandbox.shell("trap '' HUP; exec \"$@\"", args);
+    let mesh = shell.stderr(talk).spawn().expect("sh starts");
     wait_for("the row has begun", || sandbox.path("began.1").exists());
     kill_process(Pid::from_child(&mesh), Signal::HUP).expect("there");
     sandbox.write("open", "");
@@ -225,7 +188,7 @@ fn an_ignored_hang_up_stays_ignored() {
 #[test]
 fn a_run_is_shown_as_json() {
     let sandbox = with_rows("id\na\n");
-    spawn_agent(&sandbox, &[], &["--good"]);
+    spawn_agent(&sandbox, "", "--good");
     let said = sandbox.mesh(&["runs", "show", &run_id(&sandbox), "--json"]);
     let object: Value = serde_json::from_str(&said.out).expect("one object");
     assert_eq!(object["mesh_run_id"], run_id(&sandbox).as_str());
@@ -238,17 +201,10 @@ fn nothing_of_a_worker_or_a_cell_controls_the_terminal() {
         "schema.json",
         r#"{"additionalProperties":{"type":"string"}}"#,
     );
-    let options = [
-        "--id-column",
-        "id",
-        "--output-schema",
-        "schema.json",
-        "--retries",
-        "0",
-    ];
+    let options = "--id-column id --output-schema schema.json --retries 0";
     let said = spawn(
         &sandbox,
-        &options,
+        options,
         &["printf", "%s", r#"{"\u001b[32m\nY":1}"#],
     );
     assert!(!said.err.contains('\x1b'), "{:?}", said.err);
@@ -258,41 +214,18 @@ fn nothing_of_a_worker_or_a_cell_controls_the_terminal() {
 #[test]
 fn an_input_may_be_a_pipe() {
     let sandbox = with_rows("id\na\n");
-    let ours = sandbox.command(&[]);
-    let mut shell = Command::new("sh");
-    shell
-        .args([
-            "-c",
-            "cat in.csv | \"$@\"",
-            "sh",
-            env!("CARGO_BIN_EXE_mesh"),
-        ])
-        .args([
-            "spawn",
-            "/dev/stdin",
-            "--instruction",
-            "x",
-            "-o",
-            "out.csv",
-            "--",
-            "echo",
-            "{}",
-        ])
-        .current_dir(sandbox.work())
-        .env_clear()
-        .envs(
-            ours.get_envs()
-                .filter_map(|(name, value)| Some((name, value?))),
-        );
-    let said = said(shell.output().expect("sh starts"));
-    assert_eq!(said.code, 0, "{}", said.err);
+    let args = "spawn /dev/stdin --instruction x -o out.csv -- echo {}";
+    sandbox
+        .shell("cat in.csv | \"$@\"", args)
+        .run_to_end()
+        .exits(0);
 }
 
 #[test]
 fn a_result_is_reported_when_it_is_reported() {
     let sandbox = with_rows("id\na\n");
     let script = r#""$MESH" report-result --result '{}' && sleep 2"#;
-    spawn(&sandbox, &["--env", "MESH"], &["sh", "-c", script]);
+    spawn(&sandbox, "--env MESH", &["sh", "-c", script]);
     let row = &rows(&sandbox)[0];
     assert!(row["reported_at"] < row["completed_at"], "{row:?}");
 }
@@ -300,41 +233,22 @@ fn a_result_is_reported_when_it_is_reported() {
 #[test]
 fn a_ledger_that_cannot_be_written_is_not_the_users_input() {
     let sandbox = with_rows("id\n1\n2\n3\n4\n");
-    let ours = sandbox.command(&[]);
-    let mut shell = Command::new("sh");
-    shell
-        .args([
-            "-c",
-            "trap '' XFSZ; ulimit -f 8; exec \"$@\"",
-            "sh",
-            env!("CARGO_BIN_EXE_mesh"),
-        ])
-        .args(arguments(
-            &["-j", "2"],
-            &["sh", "-c", "printf '{\"a\":\"%03000d\"}' 0"],
-        ))
-        .current_dir(sandbox.work())
-        .env_clear()
-        .envs(
-            ours.get_envs()
-                .filter_map(|(name, value)| Some((name, value?))),
-        );
-    let said = said(shell.output().expect("sh starts"));
-    assert_eq!(said.code, 4, "{}", said.err);
-    assert!(said.err.contains("the run is resumable"), "{}", said.err);
+    let args = arguments("-j 2", &["sh", "-c", "printf '{\"a\":\"%03000d\"}' 0"]);
+    let script = "trap '' XFSZ; ulimit -f 8; exec \"$@\"";
+    let said = sandbox.shell(script, args).run_to_end().exits(4);
+    said.err_has("the run is resumable");
 }
 
 #[test]
 fn renaming_a_column_that_is_not_there_is_refused() {
     let sandbox = with_rows("id\na\n");
-    let said = spawn(&sandbox, &["--rename", "Id=x"], &["true"]);
-    assert_eq!(said.code, 2, "{}", said.err);
+    spawn(&sandbox, "--rename Id=x", "true").exits(2);
 }
 #[test]
 fn a_report_that_is_not_json_is_answered() {
     let sandbox = with_rows("id\na\n");
     let script = r#""$MESH" report-result --result 'oops' >answer; echo $? >>answer"#;
-    spawn(&sandbox, &["--env", "MESH"], &["sh", "-c", script]);
+    spawn(&sandbox, "--env MESH", &["sh", "-c", script]);
     let answer = sandbox.read("answer");
     assert!(
         answer.starts_with("{\"accepted\":false,\"reason\":") && answer.ends_with("\n1\n"),

@@ -18,19 +18,9 @@ fn with_results(properties: &str, results: &[&str]) -> Sandbox {
     sandbox
 }
 
-fn flatten(sandbox: &Sandbox, options: &[&str]) -> Said {
-    let options = [
-        &[
-            "--output-schema",
-            "schema.json",
-            "--flatten",
-            "--retries",
-            "0",
-        ],
-        options,
-    ]
-    .concat();
-    spawn(sandbox, &options, &SAY)
+fn flatten(sandbox: &Sandbox, options: impl Into<Args>) -> Said {
+    let head = Args::from("--output-schema schema.json --flatten --retries 0");
+    spawn(sandbox, head.and(options), &SAY)
 }
 
 #[test]
@@ -38,11 +28,8 @@ fn properties_are_columns_after_the_ten_in_the_order_of_the_schema() {
     let sandbox = with_rows("id,mock\n1,good\n2,exit\n3,stop\n4,good\n");
     let properties = r#"{"n":{"type":"integer"},"absent":{},"answer":{"type":"string"}}"#;
     sandbox.write("schema.json", &format!(r#"{{"properties":{properties}}}"#));
-    let options = ["--output-schema", "schema.json", "--flatten", "-j", "1"];
-    assert_eq!(
-        spawn_agent(&sandbox, &options, &["--as", "{mock}", "3"]).code,
-        4
-    );
+    let options = "--output-schema schema.json --flatten -j 1";
+    spawn_agent(&sandbox, options, "--as {mock} 3").exits(4);
     assert_snapshot!(redacted(&sandbox.read("out.csv")), @r#"
     id,mock,job_id,item_id,row_index,source_id,status,attempt_count,last_error,result_json,reported_at,completed_at,result.n,result.absent,result.answer
     1,good,JOB,row-1,0,,completed,1,,"{""answer"":""row-1"",""n"":1}",TIME,TIME,1,,row-1
@@ -50,7 +37,7 @@ fn properties_are_columns_after_the_ten_in_the_order_of_the_schema() {
     3,stop,JOB,row-3,2,,completed,1,,"{""answer"":""row-3"",""n"":1}",TIME,TIME,1,,row-3
     4,good,JOB,row-4,3,,pending,0,,,,,,,
     "#);
-    assert_eq!(resume(&sandbox).code, 1);
+    resume(&sandbox).exits(1);
     let last = sandbox.read("out.csv");
     let last = last.lines().last().expect("a line");
     assert!(last.ends_with(",1,,row-4"), "{last}");
@@ -71,7 +58,7 @@ fn cells_say_what_the_worker_said() {
             r#"{"other":1}"#,
         ],
     );
-    assert_eq!(flatten(&sandbox, &[]).code, 0);
+    flatten(&sandbox, "").exits(0);
     let cells: Vec<String> = rows(&sandbox)
         .into_iter()
         .map(|row| row["result.v"].clone())
@@ -104,7 +91,7 @@ const FORMULAS: [&str; 7] = [
 #[test]
 fn what_a_spreadsheet_would_execute_is_quoted_and_nothing_else_is_touched() {
     let sandbox = with_results(r#"{"v":{}}"#, &FORMULAS);
-    assert_eq!(flatten(&sandbox, &[]).code, 0);
+    flatten(&sandbox, "").exits(0);
     let cells: Vec<[String; 3]> = rows(&sandbox)
         .into_iter()
         .map(|row| ["r", "result_json", "result.v"].map(|column| row[column].clone()))
@@ -127,19 +114,10 @@ fn what_a_spreadsheet_would_execute_is_quoted_and_nothing_else_is_touched() {
 fn input_columns_and_ids_are_never_changed() {
     let sandbox = with_rows("=id,@x\n=1+1,+2\n");
     sandbox.write("schema.json", r#"{"properties":{"answer":{}}}"#);
-    let options = [
-        "--output-schema",
-        "schema.json",
-        "--flatten",
-        "--id-column",
-        "=id",
-    ];
-    assert_eq!(spawn_agent(&sandbox, &options, &["--good"]).code, 0);
+    let options = "--output-schema schema.json --flatten --id-column =id";
+    spawn_agent(&sandbox, options, "--good").exits(0);
     assert_eq!(
-        table(
-            &sandbox,
-            &["=id", "@x", "item_id", "source_id", "result.answer"]
-        ),
+        table(&sandbox, "=id @x item_id source_id result.answer"),
         "=1+1 | +2 | =1+1 | =1+1 | '=1+1"
     );
 }
@@ -147,7 +125,7 @@ fn input_columns_and_ids_are_never_changed() {
 #[test]
 fn formulas_can_be_kept() {
     let sandbox = with_results(r#"{"v":{}}"#, &FORMULAS);
-    assert_eq!(flatten(&sandbox, &["--formula-cells", "keep"]).code, 0);
+    flatten(&sandbox, "--formula-cells keep").exits(0);
     let cells: Vec<String> = rows(&sandbox)
         .into_iter()
         .map(|row| row["result.v"].clone())
@@ -175,8 +153,8 @@ fn a_result_that_would_make_a_formula_can_be_rejected() {
             r#"{"v":-1,"other":"=1","a/b":["=1"]}"#,
         ],
     );
-    assert_eq!(flatten(&sandbox, &["--formula-cells", "reject"]).code, 1);
-    assert_snapshot!(table(&sandbox, &["status", "last_error"]), @r"
+    flatten(&sandbox, "--formula-cells reject").exits(1);
+    assert_snapshot!(table(&sandbox, "status last_error"), @r"
     failed | invalid_output_schema: /v: begins with `=`, so a spreadsheet would take it for a formula; /a~1b: begins with `@`, so a spreadsheet would take it for a formula
     completed |
     ");
@@ -185,57 +163,37 @@ fn a_result_that_would_make_a_formula_can_be_rejected() {
 #[test]
 fn a_worker_can_mend_a_formula_within_its_attempt_or_in_the_next() {
     let sandbox = with_schema("id\na\n");
-    let options = [
-        "--output-schema",
-        "schema.json",
-        "--flatten",
-        "--formula-cells",
-        "reject",
-        "--env",
-        "MESH",
-    ];
+    let options = "--output-schema schema.json --flatten --formula-cells reject --env MESH";
     let script = r#""$MESH" report-result --result '{"answer":"=1"}' >answers
         "$MESH" report-result --result '{"answer":"one"}' >>answers"#;
-    assert_eq!(spawn(&sandbox, &options, &["sh", "-c", script]).code, 0);
+    spawn(&sandbox, options, &["sh", "-c", script]).exits(0);
     assert_snapshot!(sandbox.read("answers"), @r#"
     {"accepted":false,"reason":"the result does not fit the schema: /answer: begins with `=`, so a spreadsheet would take it for a formula"}
     {"accepted":true}
     "#);
-    assert_eq!(
-        table(&sandbox, &["attempt_count", "result.answer"]),
-        "1 | one"
-    );
+    assert_eq!(table(&sandbox, "attempt_count result.answer"), "1 | one");
 
     let sandbox = with_schema("id\na\n");
     let script = r#"if [ $MESH_ATTEMPT = 1 ]; then echo '{"answer":"=1"}'; else printf '{"answer":%s}' "$("$0")"; fi"#;
-    let said = spawn(&sandbox, &options, &["sh", "-c", script, &json_string()]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    spawn(&sandbox, options, &["sh", "-c", script, &json_string()]).exits(0);
     let prompt = rows(&sandbox)[0]["result.answer"].clone();
-    assert!(
-        prompt.contains("invalid_output_schema: /answer: begins with `=`"),
-        "{prompt}"
-    );
+    assert_contains(&prompt, "invalid_output_schema: /answer: begins with `=`");
 }
 
 #[test]
 fn without_flatten_there_is_no_cell_to_reject() {
     let sandbox = with_results(r#"{"v":{}}"#, &[r#"{"v":"=1"}"#]);
-    let options = [
-        "--output-schema",
-        "schema.json",
-        "--formula-cells",
-        "reject",
-    ];
-    assert_eq!(spawn(&sandbox, &options, &SAY).code, 0);
-    assert_eq!(table(&sandbox, &["result_json"]), r#"{"v":"=1"}"#);
+    let options = "--output-schema schema.json --formula-cells reject";
+    spawn(&sandbox, options, &SAY).exits(0);
+    assert_eq!(table(&sandbox, "result_json"), r#"{"v":"=1"}"#);
 }
 
 #[test]
 fn a_column_of_the_input_with_such_a_name_stays_beside_ours() {
     let sandbox = with_rows("result.answer\nmine\n");
     sandbox.write("schema.json", SCHEMA);
-    let options = ["--output-schema", "schema.json", "--flatten"];
-    assert_eq!(spawn_agent(&sandbox, &options, &["--good"]).code, 0);
+    let options = "--output-schema schema.json --flatten";
+    spawn_agent(&sandbox, options, "--good").exits(0);
     let output = sandbox.read("out.csv");
     let lines: Vec<&str> = output.lines().collect();
     assert!(lines[0].starts_with("result.answer,job_id,") && lines[0].ends_with(",result.answer"));
@@ -258,7 +216,7 @@ fn a_schema_without_properties_or_none_is_refused() {
     ] {
         let sandbox = with_rows("id\na\n");
         sandbox.write("schema.json", schema);
-        let said = spawn(&sandbox, options, &["touch", "started"]);
+        let said = spawn(&sandbox, options, "touch started");
         assert_eq!(said.code, 2, "{schema} {options:?}: {}", said.err);
         assert!(!sandbox.path("started").exists() && !sandbox.mesh_home().exists());
     }
@@ -267,8 +225,7 @@ fn a_schema_without_properties_or_none_is_refused() {
 #[test]
 fn without_a_schema_there_is_nothing_to_make_columns_of() {
     let sandbox = with_rows("id\n1\n");
-    let said = spawn(&sandbox, &["--flatten"], &["true"]);
-    assert_eq!(said.code, 2);
+    let said = spawn(&sandbox, "--flatten", "true").exits(2);
     assert_eq!(
         said.err,
         "error: --flatten makes columns of the properties of a schema, and there is none\nhint: name one with --output-schema F\n"

@@ -5,28 +5,24 @@ use super::*;
 const WANTED: &str = r#"{"type":"object","required":["n","s"],"properties":{"n":{"type":"integer"},"s":{"type":"string"}}}"#;
 const ANSWER: &str = r#"completed | 1 |  | {"n":1,"s":"a"}"#;
 
-fn answered(text: &[u8], options: &[&str], command: &[&str]) -> Sandbox {
+fn answered(text: &[u8], options: impl Into<Args>, command: impl Into<Args>) -> Sandbox {
     let sandbox = with_rows("id\na\n");
     sandbox.write("schema.json", WANTED);
     std::fs::write(sandbox.path("text"), text).expect("written");
-    let options = [
-        &["--output-schema", "schema.json", "--retries", "0"],
-        options,
-    ]
-    .concat();
-    spawn(&sandbox, &options, command);
+    let options = Args::from("--output-schema schema.json --retries 0").and(options);
+    spawn(&sandbox, options, command);
     sandbox
 }
 
 fn printed(text: impl AsRef<[u8]>) -> String {
-    ended(&answered(text.as_ref(), &[], &["cat", "text"]))
+    ended(&answered(text.as_ref(), "", "cat text"))
 }
 
 /// The error of the only row.
 fn refused(text: impl AsRef<[u8]>) -> String {
-    let sandbox = answered(text.as_ref(), &[], &["cat", "text"]);
-    assert_eq!(table(&sandbox, &["status", "result_json"]), "failed |");
-    table(&sandbox, &["last_error"])
+    let sandbox = answered(text.as_ref(), "", "cat text");
+    assert_eq!(table(&sandbox, "status result_json"), "failed |");
+    table(&sandbox, "last_error")
 }
 
 #[test]
@@ -53,7 +49,7 @@ fn the_last_object_that_stands_on_its_own_and_fits_is_the_answer() {
 fn the_result_file_obeys_the_same_rule() {
     let text = b"<thinking>{\"n\":9,\"s\":\"b\"}</thinking>\n```\n{\"n\": 1, \"s\": \"a\"}\n```\n";
     let script = r#"cp text "$MESH_RESULT_FILE"; echo '{"n":3,"s":"c"}'"#;
-    assert_eq!(ended(&answered(text, &[], &["sh", "-c", script])), ANSWER);
+    assert_eq!(ended(&answered(text, "", &["sh", "-c", script])), ANSWER);
 }
 
 #[test]
@@ -95,12 +91,9 @@ fn the_retry_prompt_says_it_too() {
     let text = b"{\"n\": 1, \"s\": \"a\",}\n";
     let sandbox = with_rows("id\na\n");
     std::fs::write(sandbox.path("text"), text).expect("written");
-    spawn(&sandbox, &["--retries", "1"], &["sh", "-c", script]);
+    spawn(&sandbox, "--retries 1", &["sh", "-c", script]);
     let prompt = sandbox.read("prompt2");
-    assert!(
-        prompt.contains("trailing comma at line 1 column 19"),
-        "{prompt}"
-    );
+    assert_contains(&prompt, "trailing comma at line 1 column 19");
 }
 
 #[test]
@@ -108,18 +101,14 @@ fn bytes_that_are_no_text_are_refused_with_their_place() {
     let text = b"{\"n\": 1, \"s\": \"caf\xe9\"}\n";
     let place = "not valid UTF-8: byte 0xE9 at line 1 column 19 (byte offset 18)";
     let said = refused(text);
-    assert!(
-        said.starts_with("invalid_output_schema: ") && said.contains(place),
-        "{said}"
-    );
-    let file = answered(text, &[], &["sh", "-c", r#"cp text "$MESH_RESULT_FILE""#]);
-    let said = table(&file, &["last_error"]);
-    assert!(
-        said.starts_with("invalid_output_schema: ") && said.contains(place),
-        "{said}"
-    );
+    assert_starts_with(&said, "invalid_output_schema: ");
+    assert_contains(&said, place);
+    let file = answered(text, "", &["sh", "-c", r#"cp text "$MESH_RESULT_FILE""#]);
+    let said = table(&file, "last_error");
+    assert_starts_with(&said, "invalid_output_schema: ");
+    assert_contains(&said, place);
     let script = r#""$MESH" report-result --result @text >said; true"#;
-    let report = answered(text, &["--env", "MESH"], &["sh", "-c", script]);
+    let report = answered(text, "--env MESH", &["sh", "-c", script]);
     assert!(
         report.read("said").contains(place),
         "{}",
@@ -133,7 +122,7 @@ fn numbers_come_back_as_they_were_written() {
     let spaced = object.replace(':', " : ").replace(',', " ,\n");
     let report = r#""$MESH" report-result --result "$(cat text)" >/dev/null"#;
     for command in [&["cat", "text"][..], &["sh", "-c", report][..]] {
-        let sandbox = answered(spaced.as_bytes(), &["--env", "MESH"], command);
+        let sandbox = answered(spaced.as_bytes(), "--env MESH", command);
         assert_eq!(rows(&sandbox)[0]["result_json"], object);
     }
 }

@@ -6,7 +6,7 @@ const COLUMNS: [&str; 3] = ["item_id", "status", "attempt_count"];
 
 /// The runs there are, oldest first.
 fn runs(sandbox: &Sandbox) -> Vec<String> {
-    let list = sandbox.mesh(&["runs", "list", "--json"]).out;
+    let list = sandbox.mesh("runs list --json").out;
     let id = |line: &str| {
         let run: Value = serde_json::from_str(line).expect("an object");
         run["mesh_run_id"].as_str().expect("a name").to_owned()
@@ -17,7 +17,7 @@ fn runs(sandbox: &Sandbox) -> Vec<String> {
 /// The ledger of one run.
 fn ledger_of(sandbox: &Sandbox, run: &str) -> String {
     let runs = sandbox.mesh_home().join("runs");
-    std::fs::read_to_string(runs.join(run).join("ledger.jsonl")).expect("a ledger")
+    read_file(runs.join(run).join("ledger.jsonl"))
 }
 
 /// Which rows were worked since this was asked last, sorted.
@@ -33,8 +33,8 @@ fn worked(sandbox: &Sandbox) -> String {
 /// A job whose second of three rows stops it.
 fn stopped() -> Sandbox {
     let sandbox = with_rows("id,mock\n1,good\n2,stop\n3,good\n");
-    let options = ["--id-column", "id", "-j", "1"];
-    assert_eq!(spawn_agent(&sandbox, &options, &["--as", "{mock}"]).code, 4);
+    let options = "--id-column id -j 1";
+    spawn_agent(&sandbox, options, "--as {mock}").exits(4);
     sandbox
 }
 
@@ -59,25 +59,22 @@ fn a_run_is_found_by_its_id_alone_and_from_another_folder() {
     let sandbox = stopped();
     sandbox.write("sub/other", "");
     let resume = format!("--resume={}", run_id(&sandbox));
-    let said = sandbox.mesh(&["-C", "sub", "spawn", &resume, "--json"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    let said = sandbox
+        .mesh(&["-C", "sub", "spawn", &resume, "--json"])
+        .exits(0);
     let summary: Value =
         serde_json::from_str(said.out.lines().last().expect("a line")).expect("an object");
     assert_eq!(summary["completed_items"], 3);
-    assert_eq!(
-        table(&sandbox, &["status"]),
-        "completed\ncompleted\ncompleted"
-    );
+    assert_eq!(table(&sandbox, "status"), "completed\ncompleted\ncompleted");
 }
 
 #[test]
 fn a_run_goes_on_although_its_input_is_gone() {
     let sandbox = stopped();
     std::fs::remove_file(sandbox.path("in.csv")).expect("it was there");
-    let said = sandbox.mesh(&["spawn", "in.csv", "--resume"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    sandbox.mesh("spawn in.csv --resume").exits(0);
     assert_eq!(
-        table(&sandbox, &["id", "status"]),
+        table(&sandbox, "id status"),
         "1 | completed\n2 | completed\n3 | completed"
     );
 }
@@ -85,13 +82,12 @@ fn a_run_goes_on_although_its_input_is_gone() {
 #[test]
 fn a_run_is_found_where_its_artifacts_are() {
     let sandbox = with_rows("id,mock\n1,stop\n2,good\n");
-    let options = ["--artifacts", "runs here", "-j", "1"];
-    assert_eq!(spawn_agent(&sandbox, &options, &["--as", "{mock}"]).code, 4);
-    assert_eq!(sandbox.mesh(&["spawn", "in.csv", "--resume"]).code, 2);
-    let args = ["spawn", "in.csv", "--resume", "--artifacts", "runs here"];
-    let said = sandbox.mesh(&args);
-    assert_eq!(said.code, 0, "{}", said.err);
-    assert_eq!(table(&sandbox, &["status"]), "completed\ncompleted");
+    let options = "--artifacts 'runs here' -j 1";
+    spawn_agent(&sandbox, options, "--as {mock}").exits(4);
+    sandbox.mesh("spawn in.csv --resume").exits(2);
+    let args = "spawn in.csv --resume --artifacts 'runs here'";
+    sandbox.mesh(args).exits(0);
+    assert_eq!(table(&sandbox, "status"), "completed\ncompleted");
 }
 
 #[test]
@@ -115,12 +111,11 @@ fn of_several_runs_the_last_one_over_the_input_goes_on() {
         args.extend([
             "--run-id", name, "-o", &output, "--", &agent, "--as", "{mock}",
         ]);
-        assert_eq!(sandbox.mesh(&args).code, 4);
+        sandbox.mesh(&args).exits(4);
     }
     let before = ["b", "c"].map(|run| ledger_of(&sandbox, run));
-    let said = sandbox.mesh(&["spawn", "in.csv", "--resume"]);
-    assert_eq!(said.code, 0, "{}", said.err);
-    assert!(said.out.ends_with("a.out.csv\n"), "{}", said.out);
+    let said = sandbox.mesh("spawn in.csv --resume").exits(0);
+    said.out_ends_with("a.out.csv\n");
     assert_eq!(["b", "c"].map(|run| ledger_of(&sandbox, run)), before);
 }
 
@@ -128,7 +123,7 @@ fn of_several_runs_the_last_one_over_the_input_goes_on() {
 fn a_run_that_is_not_there_is_refused() {
     let sandbox = with_rows("id\na\n");
     sandbox.write("other.csv", "id\na\n");
-    spawn_agent(&sandbox, &[], &["--good"]);
+    spawn_agent(&sandbox, "", "--good");
     for (args, why) in [
         (&["spawn", "--resume"][..], "which run is to go on?"),
         (&["spawn", "other.csv", "--resume"], "no run over "),
@@ -176,11 +171,12 @@ fn what_stands_outside_of_the_command_line_changes_no_run_that_goes_on() {
         "mesh.yaml",
         "rows: '1'\nflatten: true\nmax_concurrency: 4\n",
     );
-    let mut mesh = sandbox.command(&["spawn", "in.csv", "--resume"]);
-    mesh.env("MESH_HALT", "now,done=1")
-        .env("MESH_INSTRUCTION", "x");
-    let said = said(mesh.output().expect("mesh starts"));
-    assert_eq!(said.code, 0, "{}", said.err);
+    sandbox
+        .command("spawn in.csv --resume")
+        .env("MESH_HALT", "now,done=1")
+        .env("MESH_INSTRUCTION", "x")
+        .run_to_end()
+        .exits(0);
     assert_eq!(rows(&sandbox).len(), 3);
 }
 
@@ -189,11 +185,10 @@ fn failed() -> Sandbox {
     let sandbox = with_rows("id\n1\n2\n3\n");
     sandbox.write("needed.1", "");
     sandbox.write("needed.3", "");
-    let options = ["--id-column", "id", "--instruction", "work {id}"];
+    let options = "--id-column id --instruction 'work {id}'";
     let agent = fake_agent();
     let command = [&agent, "--log", "log", "--needs", "needed.{id}", "--echo"];
-    let said = spawn(&sandbox, &options, &command);
-    assert_eq!(said.code, 1, "{}", said.err);
+    spawn(&sandbox, options, &command).exits(1);
     assert_eq!(
         table(&sandbox, &COLUMNS),
         "1 | completed | 1\n2 | failed | 1\n3 | completed | 1"
@@ -209,16 +204,11 @@ fn only_failed_rows_are_worked_once_more() {
         let before = rows(&sandbox);
         sandbox.write("needed.2", "");
         let said = match by_input {
-            true => sandbox.mesh(&["spawn", "in.csv", "--resume", "--retry-failed"]),
+            true => sandbox.mesh("spawn in.csv --resume --retry-failed"),
             false => sandbox.mesh(&["resume", &run_id(&sandbox), "--retry-failed"]),
         };
         assert_eq!(said.code, 0, "{}", said.err);
-        assert!(
-            said.err
-                .contains("1 row that failed will be worked once more"),
-            "{}",
-            said.err
-        );
+        said.err_has("1 row that failed will be worked once more");
         assert_eq!(worked(&sandbox), "2");
         assert_eq!(
             table(&sandbox, &COLUMNS),
@@ -236,14 +226,12 @@ fn only_failed_rows_are_worked_once_more() {
 #[test]
 fn a_row_that_fails_again_has_failed_and_its_retries_count_afresh() {
     let sandbox = with_rows("id\na\n");
-    assert_eq!(
-        spawn_agent(&sandbox, &["--retries", "1"], &["--never"]).code,
-        1
-    );
+    spawn_agent(&sandbox, "--retries 1", "--never").exits(1);
     assert_eq!(table(&sandbox, &COLUMNS), "row-1 | failed | 2");
     for attempts in ["4", "6"] {
-        let said = sandbox.mesh(&["resume", &run_id(&sandbox), "--retry-failed"]);
-        assert_eq!(said.code, 1, "{}", said.err);
+        sandbox
+            .mesh(&["resume", &run_id(&sandbox), "--retry-failed"])
+            .exits(1);
         assert_eq!(
             table(&sandbox, &COLUMNS),
             format!("row-1 | failed | {attempts}")
@@ -254,10 +242,11 @@ fn a_row_that_fails_again_has_failed_and_its_retries_count_afresh() {
 #[test]
 fn without_failed_rows_nothing_is_worked_once_more() {
     let sandbox = with_rows("id\n1\n2\n");
-    spawn_agent(&sandbox, &[], &["--good"]);
+    spawn_agent(&sandbox, "", "--good");
     let before = sandbox.read("out.csv");
-    let said = sandbox.mesh(&["resume", &run_id(&sandbox), "--retry-failed"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    sandbox
+        .mesh(&["resume", &run_id(&sandbox), "--retry-failed"])
+        .exits(0);
     assert_eq!(sandbox.read("out.csv"), before);
     assert_eq!(occurred(&sandbox, "attempt_started", "row-1"), 1);
 }
@@ -265,10 +254,11 @@ fn without_failed_rows_nothing_is_worked_once_more() {
 #[test]
 fn failed_and_pending_rows_go_on_together() {
     let sandbox = with_rows("id,mock\n1,never\n2,stop\n3,good\n");
-    let options = ["--id-column", "id", "-j", "1", "--retries", "0"];
-    assert_eq!(spawn_agent(&sandbox, &options, &["--as", "{mock}"]).code, 4);
-    let said = sandbox.mesh(&["spawn", "in.csv", "--resume", "--retry-failed"]);
-    assert_eq!(said.code, 1, "{}", said.err);
+    let options = "--id-column id -j 1 --retries 0";
+    spawn_agent(&sandbox, options, "--as {mock}").exits(4);
+    sandbox
+        .mesh("spawn in.csv --resume --retry-failed")
+        .exits(1);
     assert_eq!(
         table(&sandbox, &COLUMNS),
         "1 | failed | 2\n2 | completed | 1\n3 | completed | 1"
@@ -276,15 +266,15 @@ fn failed_and_pending_rows_go_on_together() {
 }
 
 /// `mesh spawn in.csv --reuse RUN`, whose workers write down what they work.
-fn reuse(sandbox: &Sandbox, run: &str, options: &[&str]) -> Said {
-    let options = [&["--force", "--reuse", run], options].concat();
-    spawn_agent(sandbox, &options, &["--log", "log", "--as", "{mock}"])
+fn reuse(sandbox: &Sandbox, run: &str, options: impl Into<Args>) -> Said {
+    let options = Args::from(&["--force", "--reuse", run]).and(options);
+    spawn_agent(sandbox, options, "--log log --as {mock}")
 }
 
 /// A sandbox with the outcome of a first run, and the name of that.
-fn with_first_run(input: &str, options: &[&str]) -> (Sandbox, String) {
+fn with_first_run(input: &str, options: impl Into<Args>) -> (Sandbox, String) {
     let sandbox = with_rows(input);
-    spawn_agent(&sandbox, options, &["--log", "log", "--as", "{mock}"]);
+    spawn_agent(&sandbox, options, "--log log --as {mock}");
     worked(&sandbox);
     let run = run_id(&sandbox);
     (sandbox, run)
@@ -292,48 +282,38 @@ fn with_first_run(input: &str, options: &[&str]) -> (Sandbox, String) {
 
 #[test]
 fn rows_that_ask_the_same_are_taken_over_without_a_worker() {
-    let (sandbox, run) = with_first_run("mock\ngood\nreport\nfile\n", &[]);
-    let columns = ["item_id", "status", "last_error", "result_json"];
-    let before = table(&sandbox, &columns);
-    let said = reuse(&sandbox, &run, &[]);
-    assert_eq!(said.code, 0, "{}", said.err);
-    assert!(
-        said.err
-            .contains(&format!("results of 3 rows taken over from run {run}")),
-        "{}",
-        said.err
-    );
+    let (sandbox, run) = with_first_run("mock\ngood\nreport\nfile\n", "");
+    let columns = "item_id status last_error result_json";
+    let before = table(&sandbox, columns);
+    let said = reuse(&sandbox, &run, "").exits(0);
+    said.err_has(&format!("results of 3 rows taken over from run {run}"));
     assert_eq!(worked(&sandbox), "");
-    assert_eq!(table(&sandbox, &columns), before);
-    assert_eq!(table(&sandbox, &["attempt_count"]), "0\n0\n0");
+    assert_eq!(table(&sandbox, columns), before);
+    assert_eq!(table(&sandbox, "attempt_count"), "0\n0\n0");
     let second = runs(&sandbox).pop().expect("a run");
     let ledger = ledger_of(&sandbox, &second);
     assert_eq!(ledger.matches(r#""via":"reuse""#).count(), 3);
     // And what was taken over can be taken over.
-    let said = reuse(&sandbox, &second, &[]);
-    assert_eq!((said.code, worked(&sandbox).as_str()), (0, ""));
-    assert_eq!(table(&sandbox, &columns), before);
+    reuse(&sandbox, &second, "").exits(0);
+    assert_eq!(worked(&sandbox), "");
+    assert_eq!(table(&sandbox, columns), before);
 }
 
 #[test]
 fn only_rows_that_are_new_changed_or_without_a_result_are_worked() {
     let (sandbox, run) = with_first_run(
         "id,mock\n1,good\n2,never\n3,good\n4,good\n",
-        &["--id-column", "id", "--retries", "0"],
+        "--id-column id --retries 0",
     );
     // 3 moved to the front, 4 changed, 5 is new.
     sandbox.write(
         "in.csv",
         "id,mock\n3,good\n1,good\n2,never\n4,prose\n5,good\n",
     );
-    let said = reuse(&sandbox, &run, &["--id-column", "id", "--retries", "0"]);
-    assert_eq!(said.code, 1, "{}", said.err);
+    reuse(&sandbox, &run, "--id-column id --retries 0").exits(1);
     assert_eq!(worked(&sandbox), "2 4 5");
     assert_eq!(
-        table(
-            &sandbox,
-            &["item_id", "status", "attempt_count", "result_json"]
-        ),
+        table(&sandbox, "item_id status attempt_count result_json"),
         "3 | completed | 0 | {\"answer\":\"3\",\"n\":1}\n\
          1 | completed | 0 | {\"answer\":\"1\",\"n\":1}\n\
          2 | failed | 1 |\n\
@@ -344,9 +324,9 @@ fn only_rows_that_are_new_changed_or_without_a_result_are_worked() {
 
 #[test]
 fn another_header_is_another_question() {
-    let (sandbox, run) = with_first_run("id,mock\n1,good\n", &[]);
+    let (sandbox, run) = with_first_run("id,mock\n1,good\n", "");
     sandbox.write("in.csv", "key,mock\n1,good\n");
-    assert_eq!(reuse(&sandbox, &run, &[]).code, 0);
+    reuse(&sandbox, &run, "").exits(0);
     assert_eq!(worked(&sandbox), "row-1");
 }
 
@@ -354,27 +334,29 @@ fn another_header_is_another_question() {
 fn results_are_taken_over_as_they_were_reported() {
     let sandbox =
         with_rows("r\n\"{\"\"z\"\":1.0,\"\"a\"\":12345678901234567890,\"\"e\"\":\"\"ü\"\"}\"\n");
-    let command = ["printf", "%s", "{r}"];
-    spawn(&sandbox, &[], &command);
-    let before = table(&sandbox, &["result_json"]);
+    let command = "printf %s {r}";
+    spawn(&sandbox, "", command);
+    let before = table(&sandbox, "result_json");
     let run = run_id(&sandbox);
-    assert_eq!(
-        spawn(&sandbox, &["--force", "--reuse", &run], &command).code,
-        0
-    );
-    assert_eq!(table(&sandbox, &["result_json"]), before);
+    spawn(&sandbox, &["--force", "--reuse", &run], command).exits(0);
+    assert_eq!(table(&sandbox, "result_json"), before);
     assert_eq!(before, r#"{"z":1.0,"a":12345678901234567890,"e":"ü"}"#);
 }
 
 /// Asks a second run for something else, and expects to hear what.
-fn not_reused(options: &[&str], agent: &[&str], what: &str, between: impl FnOnce(&Sandbox)) {
+fn not_reused(
+    options: impl Into<Args>,
+    agent: impl Into<Args>,
+    what: &str,
+    between: impl FnOnce(&Sandbox),
+) {
     let sandbox = Sandbox::with_repo(&[("in.csv", "id\na\n"), ("schema.json", SCHEMA)]);
-    spawn_agent(&sandbox, &[], &["--good"]);
+    spawn_agent(&sandbox, "", "--good");
     let run = run_id(&sandbox);
     let before = sandbox.read("out.csv");
     between(&sandbox);
-    let options = [&["--force", "--reuse", &run], options].concat();
-    let said = spawn_agent(&sandbox, &options, agent);
+    let options = Args::from(&["--force", "--reuse", &run]).and(options);
+    let said = spawn_agent(&sandbox, options, agent);
     assert_eq!(said.code, 2, "{what}: {}", said.err);
     let why = format!("nothing of run `{run}` can be reused: its {what} was another");
     assert!(said.err.contains(&why), "{what}: {}", said.err);
@@ -385,29 +367,20 @@ fn not_reused(options: &[&str], agent: &[&str], what: &str, between: impl FnOnce
 #[test]
 fn a_run_that_was_asked_something_else_is_refused() {
     let nothing = |_: &Sandbox| ();
-    not_reused(&["--instruction", "x"], &["--good"], "instruction", nothing);
+    not_reused("--instruction x", "--good", "instruction", nothing);
     let schema = ["--output-schema", "schema.json"];
-    not_reused(&schema, &["--good"], "output schema", nothing);
-    not_reused(&[], &["--prose"], "worker command", nothing);
-    not_reused(&[], &["--good"], "base commit", |sandbox| {
-        sandbox.git(&["commit", "--quiet", "--allow-empty", "-m", "next"]);
+    not_reused(&schema, "--good", "output schema", nothing);
+    not_reused("", "--prose", "worker command", nothing);
+    not_reused("", "--good", "base commit", |sandbox| {
+        sandbox.git("commit --quiet --allow-empty -m next");
     });
 }
 
 #[test]
 fn what_says_nothing_of_the_result_hinders_no_reuse() {
-    let (sandbox, run) = with_first_run("id,mock\n1,good\n2,good\n3,good\n", &[]);
-    let options = [
-        "-j",
-        "1",
-        "--retries",
-        "3",
-        "--id-column",
-        "id",
-        "--rows",
-        "2-",
-    ];
-    assert_eq!(reuse(&sandbox, &run, &options).code, 0);
+    let (sandbox, run) = with_first_run("id,mock\n1,good\n2,good\n3,good\n", "");
+    let options = "-j 1 --retries 3 --id-column id --rows 2-";
+    reuse(&sandbox, &run, options).exits(0);
     assert_eq!(worked(&sandbox), "");
     assert_eq!(
         table(&sandbox, &COLUMNS),
@@ -417,24 +390,24 @@ fn what_says_nothing_of_the_result_hinders_no_reuse() {
 
 #[test]
 fn a_reusing_run_that_is_killed_can_go_on() {
-    let (sandbox, run) = with_first_run("id,mock\n1,good\n2,good\n", &["--id-column", "id"]);
+    let (sandbox, run) = with_first_run("id,mock\n1,good\n2,good\n", "--id-column id");
     sandbox.write("in.csv", "id,mock\n1,good\n2,good\n3,good\n4,good\n");
     let agent = fake_agent();
     let options = ["--force", "--reuse", &run, "--id-column", "id", "-j", "1"];
     // Record 1 begins the run, 2 to 5 are what is taken over.
     for seq in 2..=10 {
-        let mut args = arguments(&options, &[&agent, "--log", "log", "--as", "{mock}"]);
         let id = format!("second-{seq}");
-        args.splice(2..2, ["--run-id", &id]);
+        let options = Args::from(&["--run-id", &id]).and(&options);
+        let args = arguments(options, &[&agent, "--log", "log", "--as", "{mock}"]);
         let mut mesh = sandbox.command(&args);
         mesh.env("MESH_FAULT_KILL", format!("after:{seq}"))
             .env("MESH", "");
-        let code = said(mesh.output().expect("mesh starts")).code;
+        let code = mesh.run_to_end().code;
         assert_eq!(code, 137, "{seq}");
         let said = sandbox.mesh(&["resume", &id]);
         assert_eq!(said.code, 0, "{seq}: {}", said.err);
         assert_eq!(
-            table(&sandbox, &["item_id", "status"]),
+            table(&sandbox, "item_id status"),
             "1 | completed\n2 | completed\n3 | completed\n4 | completed",
             "{seq}"
         );
@@ -449,7 +422,7 @@ fn a_reuse_that_is_killed_half_way_asks_nobody_for_the_rest() {
     let script = r#"echo "$MESH_ITEM_ID" >>log; echo '{"n":1}'"#;
     let (options, command) = (["--id-column", "id", "-j", "8"], ["sh", "-c", script]);
     let sandbox = with_rows(&format!("id\n{ids}"));
-    assert_eq!(spawn(&sandbox, &options, &command).code, 0);
+    spawn(&sandbox, &options, &command).exits(0);
     let first = run_id(&sandbox);
     let worked = sandbox.read("log");
     let again = [
@@ -457,12 +430,13 @@ fn a_reuse_that_is_killed_half_way_asks_nobody_for_the_rest() {
         &["--force", "--reuse", &first, "--run-id", "second"],
     ]
     .concat();
-    let mut mesh = sandbox.command(&arguments(&again, &command));
-    mesh.env("MESH_FAULT_KILL", "after:100");
-    assert_eq!(said(mesh.output().expect("mesh starts")).code, 137);
-    let said = sandbox.mesh(&["resume", "second"]);
-    assert_eq!(said.code, 0, "{}", said.err);
-    assert!(said.err.contains("taken over from run"), "{}", said.err);
+    sandbox
+        .command(arguments(&again, &command))
+        .env("MESH_FAULT_KILL", "after:100")
+        .run_to_end()
+        .exits(137);
+    let said = sandbox.mesh("resume second").exits(0);
+    said.err_has("taken over from run");
     assert_eq!(sandbox.read("log"), worked, "nobody was asked again");
     assert!(
         rows(&sandbox)
@@ -474,25 +448,11 @@ fn a_reuse_that_is_killed_half_way_asks_nobody_for_the_rest() {
 #[test]
 fn a_result_that_the_new_job_would_refuse_is_not_taken_over() {
     let sandbox = with_schema("id\n1\n");
-    let options = ["--id-column", "id", "--output-schema", "schema.json"];
+    let options = "--id-column id --output-schema schema.json";
     let command = ["sh", "-c", r#"echo "{\"answer\":\"=1+1\"}""#];
-    assert_eq!(spawn(&sandbox, &options, &command).code, 0);
+    spawn(&sandbox, options, &command).exits(0);
     let first = run_id(&sandbox);
-    let strict = [
-        "--force",
-        "--reuse",
-        &first,
-        "--flatten",
-        "--formula-cells",
-        "reject",
-        "--retries",
-        "0",
-    ];
-    let said = spawn(&sandbox, &[&options[..], &strict].concat(), &command);
-    assert_eq!(said.code, 1, "{}", said.err);
-    assert!(
-        said.err.contains("results of 0 rows taken over"),
-        "{}",
-        said.err
-    );
+    let strict = format!("--force --reuse {first} --flatten --formula-cells reject --retries 0");
+    let said = spawn(&sandbox, Args::from(options).and(&strict), &command).exits(1);
+    said.err_has("results of 0 rows taken over");
 }

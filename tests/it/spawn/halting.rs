@@ -9,10 +9,10 @@ fn halted(rule: &str, mocks: &[&str]) -> (i32, String, Value) {
     let rows: String = mocks.iter().map(|mock| format!("{mock}\n")).collect();
     let sandbox = with_rows(&format!("mock\n{rows}"));
     let options = ["--json", "-j", "1", "--retries", "0", "--halt", rule];
-    let said = spawn_agent(&sandbox, &options, &["--as", "{mock}", "1"]);
+    let said = spawn_agent(&sandbox, &options, "--as {mock} 1");
     let last = said.out.lines().last().expect("a line");
     let summary: Value = serde_json::from_str(last).expect("an object");
-    let statuses = table(&sandbox, &["status"]).replace('\n', " ");
+    let statuses = table(&sandbox, "status").replace('\n', " ");
     (said.code, statuses, summary["job_error"].clone())
 }
 
@@ -72,9 +72,8 @@ fn a_rule_that_no_row_or_only_the_last_one_meets_ends_nothing_early() {
 #[test]
 fn an_attempt_that_is_tried_again_is_no_failed_row() {
     let sandbox = with_schema("id\na\nb\n");
-    let options = ["--output-schema", "schema.json", "--halt", "now,fail=1"];
-    let said = spawn_agent(&sandbox, &options, &["--heal"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    let options = "--output-schema schema.json --halt now,fail=1";
+    spawn_agent(&sandbox, options, "--heal").exits(0);
     assert_eq!(
         table(&sandbox, &COLUMNS),
         "row-1 | completed | 2\nrow-2 | completed | 2"
@@ -87,16 +86,7 @@ fn beside_a_gate(rule: &str) -> (Sandbox, Child) {
     let agent = fake_agent();
     let script =
         r#"[ $MESH_ITEM_ID != 2 ] || until [ -e began.1 ]; do sleep 0.02; done; exec "$@""#;
-    let options = [
-        "--id-column",
-        "id",
-        "-j",
-        "2",
-        "--retries",
-        "0",
-        "--halt",
-        rule,
-    ];
+    let options = format!("--id-column id -j 2 --retries 0 --halt '{rule}'");
     let command = ["sh", "-c", script, "sh", &agent, "--as", "{mock}", "."];
     let mesh = start(&sandbox, &options, &command);
     (sandbox, mesh)
@@ -124,8 +114,8 @@ fn now_ends_running_rows_and_they_can_go_on() {
     let (sandbox, mesh) = beside_a_gate("now,fail=1");
     // The gate is not opened: only being ended lets row 1 end.
     assert_eq!(finish(mesh), 4, "{}", sandbox.read("talk"));
-    let columns = ["item_id", "status", "attempt_count", "last_error"];
-    assert_snapshot!(table(&sandbox, &columns), @r"
+    let columns = "item_id status attempt_count last_error";
+    assert_snapshot!(table(&sandbox, columns), @r"
     1 | pending | 1 |
     2 | failed | 1 | no_response: the worker ended without a report, a result file or any output
     3 | pending | 0 |
@@ -136,7 +126,7 @@ fn now_ends_running_rows_and_they_can_go_on() {
     assert_eq!(ended["detail"], "halted: 1 row failed (now,fail=1)");
 
     sandbox.write("open", "");
-    assert_eq!(resume(&sandbox).code, 1);
+    resume(&sandbox).exits(1);
     assert_eq!(
         table(&sandbox, &COLUMNS),
         "1 | completed | 2\n2 | failed | 1\n3 | completed | 1"
@@ -146,13 +136,13 @@ fn now_ends_running_rows_and_they_can_go_on() {
 #[test]
 fn a_job_that_goes_on_counts_afresh() {
     let sandbox = with_rows("id\n1\n2\n3\n");
-    let options = ["-j", "1", "--halt", "soon,fail=1"];
-    assert_eq!(spawn(&sandbox, &options, &["false"]).code, 4);
-    assert_eq!(table(&sandbox, &["status"]), "failed\npending\npending");
-    assert_eq!(resume(&sandbox).code, 4);
-    assert_eq!(table(&sandbox, &["status"]), "failed\nfailed\npending");
-    assert_eq!(resume(&sandbox).code, 1);
-    assert_eq!(table(&sandbox, &["status"]), "failed\nfailed\nfailed");
+    let options = "-j 1 --halt soon,fail=1";
+    spawn(&sandbox, options, "false").exits(4);
+    assert_eq!(table(&sandbox, "status"), "failed\npending\npending");
+    resume(&sandbox).exits(4);
+    assert_eq!(table(&sandbox, "status"), "failed\nfailed\npending");
+    resume(&sandbox).exits(1);
+    assert_eq!(table(&sandbox, "status"), "failed\nfailed\nfailed");
 }
 
 #[test]
@@ -173,13 +163,9 @@ fn a_rule_that_is_none_is_refused() {
         "soon,fail=1,done=2",
     ] {
         let sandbox = with_rows("id\na\n");
-        let said = spawn(&sandbox, &["--halt", rule], &["touch", "started"]);
+        let said = spawn(&sandbox, &["--halt", rule], "touch started");
         assert_eq!(said.code, 2, "{rule}: {}", said.err);
-        assert!(
-            said.err.contains("for example: soon,fail=3"),
-            "{}",
-            said.err
-        );
+        said.err_has("for example: soon,fail=3");
         assert!(!sandbox.path("started").exists() && !sandbox.mesh_home().exists());
     }
 }
@@ -188,8 +174,8 @@ fn a_rule_that_is_none_is_refused() {
 fn a_budget_of_time_lets_running_rows_end_and_starts_no_other() {
     let sandbox = with_rows("id\n1\n2\n");
     let agent = fake_agent();
-    let options = ["--id-column", "id", "-j", "1", "--max-wall-seconds", "1"];
-    let mesh = start(&sandbox, &options, &[&agent, "--gate", "."]);
+    let options = "--id-column id -j 1 --max-wall-seconds 1";
+    let mesh = start(&sandbox, options, &[&agent, "--gate", "."]);
     wait_for("the budget is used up", || {
         ledger(&sandbox).contains("\"budget_reached\"")
     });
@@ -200,12 +186,11 @@ fn a_budget_of_time_lets_running_rows_end_and_starts_no_other() {
         "1 | completed | 1\n2 | pending | 0"
     );
     let talk = sandbox.read("talk");
-    assert!(
-        talk.contains("max_wall_seconds of 1 reached; running rows ended by themselves"),
-        "{talk}"
+    assert_contains(
+        &talk,
+        "max_wall_seconds of 1 reached; running rows ended by themselves",
     );
-    let said = resume(&sandbox);
-    assert_eq!(said.code, 0, "{}", said.err);
+    resume(&sandbox).exits(0);
     assert_eq!(
         table(&sandbox, &COLUMNS),
         "1 | completed | 1\n2 | completed | 1"
@@ -227,20 +212,20 @@ fn a_hard_budget_of_time_ends_running_rows() {
         "1 | pending | 1\n2 | pending | 0"
     );
     let talk = sandbox.read("talk");
-    assert!(
-        talk.contains("max_wall_seconds of 1 reached; running rows were ended"),
-        "{talk}"
+    assert_contains(
+        &talk,
+        "max_wall_seconds of 1 reached; running rows were ended",
     );
     sandbox.write("open", "");
-    assert_eq!(resume(&sandbox).code, 0);
+    resume(&sandbox).exits(0);
 }
 
 #[test]
 fn a_budget_of_time_waits_for_no_delayed_row() {
     let sandbox = with_rows("id\na\n");
-    let options = ["--retry-delay", "300", "--max-wall-seconds", "1"];
+    let options = "--retry-delay 300 --max-wall-seconds 1";
     // Without the budget this job would wait for minutes.
-    assert_eq!(spawn_agent(&sandbox, &options, &["--never"]).code, 4);
+    spawn_agent(&sandbox, options, "--never").exits(4);
     assert_eq!(table(&sandbox, &COLUMNS), "row-1 | pending | 1");
     let budgets: Vec<Value> = sandbox
         .events()
@@ -255,9 +240,8 @@ fn a_budget_of_time_waits_for_no_delayed_row() {
 #[test]
 fn a_budget_of_no_time_is_refused() {
     let sandbox = with_rows("id\na\n");
-    let said = spawn(&sandbox, &["--max-wall-seconds", "0"], &["true"]);
-    assert_eq!(said.code, 2);
-    assert!(said.err.contains("must be at least 1"), "{}", said.err);
+    let said = spawn(&sandbox, "--max-wall-seconds 0", "true").exits(2);
+    said.err_has("must be at least 1");
 }
 
 #[test]
@@ -268,13 +252,12 @@ fn rows_that_were_queued_ahead_and_never_begun_are_withdrawn() {
     let sandbox = with_rows(&format!("id,mock\n{short}61,gate\n62,gate\n{late}"));
     let script = r#"echo $MESH_ITEM_ID >>log
         if [ $1 = gate ]; then : >began.$MESH_ITEM_ID; until [ -e open ]; do sleep 0.02; done; fi; echo '{}'"#;
-    let options = ["--id-column", "id", "-j", "2"];
-    let mesh = start(&sandbox, &options, &["sh", "-c", script, "sh", "{mock}"]);
+    let options = "--id-column id -j 2";
+    let mesh = start(&sandbox, options, &["sh", "-c", script, "sh", "{mock}"]);
     wait_for("both slots are taken", || {
         sandbox.path("began.61").exists() && sandbox.path("began.62").exists()
     });
-    let asked = sandbox.mesh(&["cancel", &run_id(&sandbox)]);
-    assert_eq!(asked.code, 0, "{}", asked.err);
+    sandbox.mesh(&["cancel", &run_id(&sandbox)]).exits(0);
     wait_for("it has arrived", || {
         sandbox.read("talk").contains("stopping")
     });
@@ -297,8 +280,7 @@ fn rows_that_were_queued_ahead_and_never_begun_are_withdrawn() {
             "{item}"
         );
     }
-    let said = resume(&sandbox);
-    assert_eq!(said.code, 0, "{}", said.err);
+    resume(&sandbox).exits(0);
     assert!(
         rows(&sandbox)
             .iter()

@@ -5,9 +5,8 @@ use super::*;
 #[test]
 fn repeated_and_blank_ids() {
     let sandbox = with_rows("id\na\na\na-2\na\n\" \"\nrow-7\n\" \"\n");
-    let said = spawn_agent(&sandbox, &["--id-column", "id"], &["--good"]);
-    assert_eq!(said.code, 0, "{}", said.err);
-    assert_snapshot!(table(&sandbox, &["row_index", "item_id", "source_id"]), @r"
+    spawn_agent(&sandbox, "--id-column id", "--good").exits(0);
+    assert_snapshot!(table(&sandbox, "row_index item_id source_id"), @r"
     0 | a | a
     1 | a-2 | a
     2 | a-2-2 | a-2
@@ -22,7 +21,7 @@ fn repeated_and_blank_ids() {
 fn input_columns_stay_as_they_are_also_one_named_like_ours() {
     let sandbox =
         with_rows("status,\"a,b\"\r\n x ,\"say \"\"hi\"\"\"\r\nplain,\"two\r\nlines\"\r\n");
-    spawn_agent(&sandbox, &[], &["--good"]);
+    spawn_agent(&sandbox, "", "--good");
     assert_eq!(
         redacted(&sandbox.read("out.csv")),
         "status,\"a,b\",job_id,item_id,row_index,source_id,status,attempt_count,last_error,result_json,reported_at,completed_at\n \
@@ -35,7 +34,7 @@ fn input_columns_stay_as_they_are_also_one_named_like_ours() {
 fn results_keep_their_keys_and_large_numbers() {
     let sandbox = with_rows("id\na\n");
     let reported = "{\"z\": 1.0, \"a\": 12345678901234567890,\n \"é\": \"ü\"}";
-    spawn(&sandbox, &[], &["printf", "%s", reported]);
+    spawn(&sandbox, "", &["printf", "%s", reported]);
     assert_eq!(
         rows(&sandbox)[0]["result_json"],
         r#"{"z":1.0,"a":12345678901234567890,"é":"ü"}"#
@@ -46,7 +45,7 @@ fn results_keep_their_keys_and_large_numbers() {
 fn the_default_output_is_beside_the_input_and_named_after_the_job() {
     let sandbox = Sandbox::new();
     sandbox.write("data/in.csv", "id\na\n");
-    let said = sandbox.mesh(&["spawn", "data/in.csv", "--instruction", "x", "--", "true"]);
+    let said = sandbox.mesh("spawn data/in.csv --instruction x -- true");
     let path = sandbox.path("data").join(
         std::fs::read_dir(sandbox.path("data"))
             .expect("a folder")
@@ -55,7 +54,7 @@ fn the_default_output_is_beside_the_input_and_named_after_the_job() {
             .expect("an output"),
     );
     assert_eq!(said.out, format!("{}\n", path.display()));
-    let text = std::fs::read_to_string(&path).expect("an output");
+    let text = read_file(&path);
     let job = text.split(',').nth(11).expect("a job id");
     assert!(
         path.ends_with(format!("in.agent-job-{}.csv", &job[..8])),
@@ -66,59 +65,50 @@ fn the_default_output_is_beside_the_input_and_named_after_the_job() {
 #[test]
 fn folders_of_the_output_are_made_and_an_old_one_is_replaced_only_by_force() {
     let sandbox = with_rows("id\na\n");
-    let output = ["-o", "new/folder/out.csv"];
-    assert_eq!(spawn_agent(&sandbox, &output, &["--good"]).code, 0);
+    let output = "-o new/folder/out.csv";
+    spawn_agent(&sandbox, output, "--good").exits(0);
     let first = sandbox.read("new/folder/out.csv");
-    let refused = spawn_agent(&sandbox, &output, &["--good"]);
-    assert_eq!(refused.code, 2);
+    spawn_agent(&sandbox, output, "--good").exits(2);
     assert_eq!(sandbox.read("new/folder/out.csv"), first);
-    let options = ["-o", "new/folder/out.csv", "--force"];
-    assert_eq!(spawn_agent(&sandbox, &options, &["--never"]).code, 1);
+    let options = "-o new/folder/out.csv --force";
+    spawn_agent(&sandbox, options, "--never").exits(1);
     assert!(sandbox.read("new/folder/out.csv").contains("no_response"));
 }
 
 #[test]
 fn a_table_without_rows_is_done_at_once() {
     let sandbox = with_rows("id,mock\n");
-    let said = spawn(&sandbox, &[], &["touch", "started"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    spawn(&sandbox, "", "touch started").exits(0);
     assert!(!sandbox.path("started").exists());
 }
 
 #[test]
 fn another_separator() {
     let sandbox = with_rows("id;mock\n1;ok\n");
-    let warned = spawn_agent(&sandbox, &["--dry-run"], &["--good"]);
-    assert!(warned.err.contains("--delimiter ';'"), "{}", warned.err);
+    let warned = spawn_agent(&sandbox, "--dry-run", "--good");
+    warned.err_has("--delimiter ';'");
     sandbox.write("in.csv", "id;mock\n1;a,b\n");
-    let said = spawn_agent(&sandbox, &["--delimiter", ";"], &["--good"]);
-    assert!(!said.err.contains("warning"), "{}", said.err);
-    assert_snapshot!(table(&sandbox, &["id", "mock", "status"]), @"1 | a,b | completed");
+    let said = spawn_agent(&sandbox, "--delimiter ;", "--good");
+    said.err_lacks("warning");
+    assert_snapshot!(table(&sandbox, "id mock status"), @"1 | a,b | completed");
 }
 
 #[test]
 fn an_output_can_be_fed_back_with_its_columns_renamed() {
     let sandbox = with_rows("id,job_id\n1,x\n");
-    spawn_agent(&sandbox, &[], &["--good"]);
+    spawn_agent(&sandbox, "", "--good");
     std::fs::rename(sandbox.path("out.csv"), sandbox.path("in.csv")).expect("renamed");
-    let refused = spawn_agent(&sandbox, &[], &["--good"]);
-    assert_eq!(refused.code, 2);
-    assert!(
-        refused.err.contains("--rename 'job_id=job_id_1'"),
-        "{}",
-        refused.err
-    );
-    let said = spawn_agent(&sandbox, &["--rename", "job_id=old"], &["--good"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    let refused = spawn_agent(&sandbox, "", "--good").exits(2);
+    refused.err_has("--rename 'job_id=job_id_1'");
+    spawn_agent(&sandbox, "--rename job_id=old", "--good").exits(0);
     assert!(sandbox.read("out.csv").starts_with("id,old,job_id,"));
 }
 
 #[test]
 fn the_json_summary() {
     let sandbox = with_rows("id,mock\na,good\nb,never\nc,exit\n");
-    let options = ["--json", "--id-column", "id", "--retries", "0"];
-    let said = spawn_agent(&sandbox, &options, &["--as", "{mock}", "7"]);
-    assert_eq!(said.code, 1);
+    let options = "--json --id-column id --retries 0";
+    let said = spawn_agent(&sandbox, options, "--as {mock} 7").exits(1);
     let last = said.out.lines().last().expect("a line");
     let work = sandbox.work().display().to_string();
     let summary = redacted(last).replace(&work, "WORK");
@@ -133,7 +123,7 @@ fn the_json_summary() {
 #[test]
 fn the_summary_names_five_failures_at_most() {
     let sandbox = with_rows("id\n1\n2\n3\n4\n5\n6\n7\n");
-    let said = spawn(&sandbox, &["--json"], &["false"]);
+    let said = spawn(&sandbox, "--json", "false");
     let last = said.out.lines().last().expect("a line");
     let summary: Value = serde_json::from_str(last).expect("an object");
     let errors = summary["failed_item_errors"].as_array().expect("a list");
@@ -142,7 +132,7 @@ fn the_summary_names_five_failures_at_most() {
         (5, &Value::from(7))
     );
     let sandbox = with_rows("id\n1\n");
-    let said = spawn_agent(&sandbox, &["--json"], &["--good"]);
+    let said = spawn_agent(&sandbox, "--json", "--good");
     let last = said.out.lines().last().expect("a line");
     let summary: Value = serde_json::from_str(last).expect("an object");
     assert_eq!(summary["failed_item_errors"], Value::Null);
@@ -151,8 +141,8 @@ fn the_summary_names_five_failures_at_most() {
 #[test]
 fn to_a_person_the_path_is_data_and_everything_else_is_talk() {
     let sandbox = with_rows("id,mock\na,good\nb,never\n");
-    let options = ["--id-column", "id", "--progress", "none"];
-    let said = spawn_agent(&sandbox, &options, &["--as", "{mock}"]);
+    let options = "--id-column id --progress none";
+    let said = spawn_agent(&sandbox, options, "--as {mock}");
     assert_eq!(said.out, format!("{}\n", sandbox.path("out.csv").display()));
     let talk = redacted(&said.err).replace(&run_id(&sandbox), "RUN");
     assert_snapshot!(talk, @r"
@@ -161,7 +151,7 @@ fn to_a_person_the_path_is_data_and_everything_else_is_talk() {
       b no_response: the worker ended without a report, a result file or any output
     ");
     let sandbox = with_rows("id\na\n");
-    let said = spawn_agent(&sandbox, &["-q"], &["--good"]);
+    let said = spawn_agent(&sandbox, "-q", "--good");
     assert_eq!(said.err, "");
 }
 
@@ -172,14 +162,13 @@ fn nobody_reading_is_a_quiet_success() {
         let (reader, writer) = std::io::pipe().expect("a pipe");
         drop(reader);
         let agent = fake_agent();
-        let mut mesh = sandbox.command(&arguments(options, &[&agent, "--good"]));
-        let said = said(mesh.stdout(writer).output().expect("mesh starts"));
-        assert_eq!(said.code, 0, "{}", said.err);
-        assert!(
-            !said.err.contains("panicked") && !said.err.contains("error"),
-            "{}",
-            said.err
-        );
+        let said = sandbox
+            .command(arguments(options, &[&agent, "--good"]))
+            .stdout(writer)
+            .run_to_end()
+            .exits(0);
+        said.err_lacks("panicked");
+        said.err_lacks("error");
         assert_eq!(rows(&sandbox)[0]["status"], "completed");
     }
 }
@@ -187,11 +176,11 @@ fn nobody_reading_is_a_quiet_success() {
 #[test]
 fn runs_are_listed_and_shown() {
     let sandbox = with_rows("id,mock\na,good\nb,never\n");
-    let options = ["--id-column", "id", "--retries", "0"];
-    spawn_agent(&sandbox, &options, &["--as", "{mock}"]);
+    let options = "--id-column id --retries 0";
+    spawn_agent(&sandbox, options, "--as {mock}");
     let id = run_id(&sandbox);
     let work = sandbox.work().display().to_string();
-    let list = sandbox.mesh(&["runs", "list", "--json"]);
+    let list = sandbox.mesh("runs list --json");
     assert_snapshot!(list.out.replace(&id, "RUN").replace(&work, "WORK"), @r#"{"mesh_run_id":"RUN","kind":"spawn","status":"completed","exit_code":1,"work":"1 ok, 1 failed","root":"WORK"}"#);
     let state = sandbox.mesh_home().display().to_string();
     let show = sandbox.mesh(&["runs", "show", &id]);

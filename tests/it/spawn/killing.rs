@@ -10,10 +10,12 @@ const RECORDS: usize = 2 + 3 * ROWS + 2;
 /// Starts the job, to be killed once record `seq` is on disk; gives the exit code.
 fn killed_after(seq: usize, sandbox: &Sandbox) -> i32 {
     let script = r#"echo $MESH_ITEM_ID >>log; echo "{\"n\":$MESH_ITEM_ID}""#;
-    let options = ["--id-column", "id", "-j", "4"];
-    let mut mesh = sandbox.command(&arguments(&options, &["sh", "-c", script]));
-    mesh.env("MESH_FAULT_KILL", format!("after:{seq}"));
-    said(mesh.output().expect("mesh starts")).code
+    let options = "--id-column id -j 4";
+    sandbox
+        .command(arguments(options, &["sh", "-c", script]))
+        .env("MESH_FAULT_KILL", format!("after:{seq}"))
+        .run_to_end()
+        .code
 }
 
 fn job(rows: usize) -> Sandbox {
@@ -39,8 +41,8 @@ fn goes_on_after(seq: usize) {
     let wanted: Vec<String> = (1..=ROWS)
         .map(|n| format!("{n} | {n} | completed |  | {{\"n\":{n}}}"))
         .collect();
-    let columns = ["id", "item_id", "status", "last_error", "result_json"];
-    assert_eq!(table(&sandbox, &columns), wanted.join("\n"), "{seq}");
+    let columns = "id item_id status last_error result_json";
+    assert_eq!(table(&sandbox, columns), wanted.join("\n"), "{seq}");
     let log = sandbox.read("log");
     for row in rows(&sandbox) {
         let item = &row["item_id"];
@@ -83,7 +85,7 @@ fn again_and_again_comes_to_the_same_end() {
         let mut mesh = sandbox.command(&["resume", &run_id(&sandbox)]);
         // Late enough for each call to close what the last one left open, to begin rows, and to end at least one.
         mesh.env("MESH_FAULT_KILL", format!("after:{}", records + 20));
-        match said(mesh.output().expect("mesh starts")).code {
+        match mesh.run_to_end().code {
             0 => break,
             code => assert_eq!(code, 137),
         }
@@ -99,26 +101,17 @@ fn again_and_again_comes_to_the_same_end() {
 #[test]
 fn what_the_job_was_asked_outlives_it() {
     let sandbox = with_schema("id\n1\n2\n3\n4\n5\n6\n");
-    let options = [
-        "--rows",
-        "2-5",
-        "--flatten",
-        "--output-schema",
-        "schema.json",
-        "--id-column",
-        "id",
-        "-j",
-        "4",
-    ];
+    let options = "--rows 2-5 --flatten --output-schema schema.json --id-column id -j 4";
     let agent = fake_agent();
-    let mut mesh = sandbox.command(&arguments(&options, &[&agent, "--good"]));
-    mesh.env("MESH_FAULT_KILL", "after:7");
-    assert_eq!(said(mesh.output().expect("mesh starts")).code, 137);
+    sandbox
+        .command(arguments(options, &[&agent, "--good"]))
+        .env("MESH_FAULT_KILL", "after:7")
+        .run_to_end()
+        .exits(137);
     assert!(!sandbox.path("out.csv").exists());
-    let said = resume(&sandbox);
-    assert_eq!(said.code, 0, "{}", said.err);
+    resume(&sandbox).exits(0);
     assert_eq!(
-        table(&sandbox, &["item_id", "status", "result.answer"]),
+        table(&sandbox, "item_id status result.answer"),
         "2 | completed | 2\n3 | completed | 3\n4 | completed | 4\n5 | completed | 5"
     );
 }

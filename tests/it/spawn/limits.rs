@@ -28,13 +28,13 @@ fn a_quota_is_met_by_the_rows_in_flight_alone() {
     let sandbox = numbered(500);
     // It holds for two seconds; the time that is named is a little later.
     let limit = "You've hit your limit · try again in 4s";
-    let options = ["-j", "16", "--retries", "0", "--progress", "plain"];
+    let options = "-j 16 --retries 0 --progress plain";
     let said = spawn_agent(
         &sandbox,
-        &options,
+        options,
         &["--quota", "row-20", "until", "2", limit],
-    );
-    assert_eq!(said.code, 0, "{}", said.err);
+    )
+    .exits(0);
     let refused = ends(&sandbox, "rate_limited");
     assert!((1..=16).contains(&refused), "{refused} rows met it");
     assert_eq!(
@@ -47,7 +47,7 @@ fn a_quota_is_met_by_the_rows_in_flight_alone() {
             .all(|row| row["attempt_count"] == "1" && row["last_error"].is_empty())
     );
     let waits = "waiting for a rate limit until ";
-    assert!(said.err.contains(waits), "{}", said.err);
+    said.err_has(waits);
     let limited = sandbox
         .events()
         .into_iter()
@@ -61,19 +61,16 @@ fn a_reset_that_is_far_away_ends_the_run_and_is_remembered() {
     let limit = "You've hit your session limit · resets Oct 9, 2099 at 5pm (UTC)";
     let said = spawn_agent(
         &sandbox,
-        &["-j", "4"],
+        "-j 4",
         &["--quota", "row-3", "until", "9999999999", limit],
-    );
-    assert_eq!(said.code, 4, "{}", said.err);
+    )
+    .exits(4);
     let told =
         "a rate limit holds until 17:00 UTC on 2099-10-09, longer than rate_limit_wait_max allows";
-    assert!(said.err.contains(told), "{}", said.err);
+    said.err_has(told);
     let command = format!("on 2099-10-09 with: mesh resume {}", run_id(&sandbox));
-    assert!(
-        said.err.contains("go on at ") && said.err.contains(&command),
-        "{}",
-        said.err
-    );
+    said.err_has("go on at ");
+    said.err_has(&command);
     let before = started(&sandbox);
     assert!(before < 12, "{before} rows were started");
     assert_eq!(ends(&sandbox, "failed"), 0);
@@ -88,13 +85,8 @@ fn a_reset_that_is_far_away_ends_the_run_and_is_remembered() {
         "{errors:?}"
     );
 
-    let said = resume(&sandbox);
-    assert_eq!(said.code, 4, "{}", said.err);
-    assert!(
-        said.err.contains("until 17:00 UTC on 2099-10-09"),
-        "{}",
-        said.err
-    );
+    let said = resume(&sandbox).exits(4);
+    said.err_has("until 17:00 UTC on 2099-10-09");
     assert_eq!(
         started(&sandbox),
         before,
@@ -102,40 +94,30 @@ fn a_reset_that_is_far_away_ends_the_run_and_is_remembered() {
     );
     // It was lifted.
     sandbox.write("until", "0");
-    let said = sandbox.mesh(&["resume", &run_id(&sandbox), "--ask-now"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    sandbox
+        .mesh(&["resume", &run_id(&sandbox), "--ask-now"])
+        .exits(0);
 }
 
 #[test]
 fn without_a_reset_nothing_is_waited_for_where_waiting_is_not_wanted() {
     let sandbox = numbered(30);
-    let options = ["-j", "2", "--rate-limit-wait-max", "0"];
-    let agent = [
-        "--quota",
-        "row-3",
-        "until",
-        "1",
-        "You have reached your usage limit.",
-    ];
-    let said = spawn_agent(&sandbox, &options, &agent);
-    assert_eq!(said.code, 4, "{}", said.err);
-    assert!(
-        said.err
-            .contains("of unknown end was waited for as long as rate_limit_wait_max allows: exit code 1: You have"),
-        "{}",
-        said.err
-    );
+    let options = "-j 2 --rate-limit-wait-max 0";
+    let agent = "--quota row-3 until 1 'You have reached your usage limit.'";
+    let said = spawn_agent(&sandbox, options, agent).exits(4);
+    said.err_has("of unknown end was waited for as long as rate_limit_wait_max allows: exit code 1: You have");
     assert_eq!(ends(&sandbox, "failed"), 0);
     // What is waited for may be said anew, also in a variable.
-    let mesh = sandbox.mesh(&["resume", &run_id(&sandbox), "--rate-limit-wait-max", "600"]);
-    assert_eq!(mesh.code, 0, "{}", mesh.err);
+    sandbox
+        .mesh(&["resume", &run_id(&sandbox), "--rate-limit-wait-max", "600"])
+        .exits(0);
     assert_eq!(ends(&sandbox, "completed"), 30);
 }
 
 #[test]
 fn time_spent_waiting_is_time() {
     let sandbox = numbered(5);
-    let options = ["--max-wall-seconds", "1"];
+    let options = "--max-wall-seconds 1";
     let agent = [
         "--quota",
         "row-1",
@@ -143,13 +125,8 @@ fn time_spent_waiting_is_time() {
         "60",
         "You've hit your limit · try again in 30 minutes",
     ];
-    let said = spawn_agent(&sandbox, &options, &agent);
-    assert_eq!(said.code, 4, "{}", said.err);
-    assert!(
-        said.err.contains("max_wall_seconds of 1 reached"),
-        "{}",
-        said.err
-    );
+    let said = spawn_agent(&sandbox, options, &agent).exits(4);
+    said.err_has("max_wall_seconds of 1 reached");
 }
 
 #[test]
@@ -157,9 +134,9 @@ fn a_wait_is_shown_to_scripts_and_ends_when_asked() {
     let sandbox = numbered(3);
     let agent = fake_agent();
     let limit = "5-hour limit reached · try again in 50 minutes";
-    let options = ["--json", "--max-runtime-seconds", "60"];
-    let mut mesh = sandbox.command(&arguments(
-        &options,
+    let options = "--json --max-runtime-seconds 60";
+    let mut mesh = sandbox.command(arguments(
+        options,
         &[&agent, "--quota", "row-1", "until", "60", limit],
     ));
     let shown = std::fs::File::create(sandbox.path("shown")).expect("a file");
@@ -174,7 +151,7 @@ fn a_wait_is_shown_to_scripts_and_ends_when_asked() {
         let shown: Value = serde_json::from_str(line).expect("JSON");
         assert_eq!(shown["eta_seconds"], Value::Null, "{line}");
     }
-    assert_eq!(sandbox.mesh(&["cancel", &run_id(&sandbox)]).code, 0);
+    sandbox.mesh(&["cancel", &run_id(&sandbox)]).exits(0);
     assert_eq!(finish(mesh), 4);
 }
 
@@ -190,27 +167,20 @@ fn without_a_log_in_no_further_row_is_started() {
     ] {
         let sandbox = numbered(200);
         let agent = fake_agent();
-        let mesh = spawn(&sandbox, &["-j", "4"], &[&agent, "--locked", "key", said]);
-        assert_eq!(mesh.code, 4, "{}", mesh.err);
-        assert!(
-            mesh.err.contains("the agent is not logged in: exit code 1"),
-            "{}",
-            mesh.err
-        );
-        assert!(mesh.err.contains(hint), "{}", mesh.err);
+        let mesh = spawn(&sandbox, "-j 4", &[&agent, "--locked", "key", said]).exits(4);
+        mesh.err_has("the agent is not logged in: exit code 1");
+        mesh.err_has(hint);
         assert_eq!(ends(&sandbox, "failed"), 0);
         let met = ends(&sandbox, "unavailable");
         assert!((1..=4).contains(&met), "{met} rows were refused");
         sandbox.write("key", "");
-        let mesh = resume(&sandbox);
-        assert_eq!(mesh.code, 0, "{}", mesh.err);
+        resume(&sandbox).exits(0);
         assert_eq!(ends(&sandbox, "completed"), 200);
     }
     // A row that is refused while all others are answered is refused for something else.
     let script = r#"[ $MESH_ITEM_ID = row-1 ] && { echo 'API Error: 403 forbidden' >&2; exit 1; }; echo '{"n":1}'"#;
-    assert_eq!(spawn(&sandbox, &["-j", "2"], &["sh", "-c", script]).code, 4);
-    let said = resume(&sandbox);
-    assert_eq!(said.code, 1, "{}", said.err);
+    spawn(&sandbox, "-j 2", &["sh", "-c", script]).exits(4);
+    resume(&sandbox).exits(1);
     assert_eq!(
         (ends(&sandbox, "completed"), ends(&sandbox, "failed")),
         (199, 1)
@@ -227,7 +197,7 @@ fn a_limit_in_place_of_an_answer_is_one_and_in_an_answer_it_is_none() {
         r#"{"type":"turn.failed","error":{"message":"You've hit your usage limit. Try again at Oct 9th, 2099 5:00 PM."}}"#.to_owned(),
     ] {
         let sandbox = with_rows("id\na\n");
-        assert_eq!(spawn_agent(&sandbox, &[], &["--say", &text]).code, 4, "{text}");
+        assert_eq!(spawn_agent(&sandbox, "", &["--say", &text]).code, 4, "{text}");
         assert_eq!(table(&sandbox, &COLUMNS), "row-1 | pending | 0", "{text}");
     }
     for (text, exit) in [
@@ -239,7 +209,7 @@ fn a_limit_in_place_of_an_answer_is_one_and_in_an_answer_it_is_none() {
         ),
     ] {
         let sandbox = with_rows("id\na\n");
-        let said = spawn_agent(&sandbox, &["--retries", "0"], &["--say", text]);
+        let said = spawn_agent(&sandbox, "--retries 0", &["--say", text]);
         assert_eq!(said.code, exit, "{text}: {}", said.err);
         assert!(!ledger(&sandbox).contains("\"rate_limited\""), "{text}");
     }
@@ -254,7 +224,7 @@ fn without_credit_nothing_is_probed_and_the_run_says_what_to_do() {
     ] {
         let sandbox = numbered(100);
         let agent = ["--quota", "row-3", "until", "9999999999", text];
-        let said = spawn_agent(&sandbox, &["-j", "4"], &agent);
+        let said = spawn_agent(&sandbox, "-j 4", &agent);
         assert_eq!(said.code, 4, "{text}: {}", said.err);
         for part in [
             "the account has no credit left: exit code 1: ",
@@ -281,13 +251,12 @@ fn without_credit_nothing_is_probed_and_the_run_says_what_to_do() {
 fn a_limit_that_a_worker_waits_for_by_itself_is_no_timeout() {
     let sandbox = with_rows("id\na\n");
     let script = "echo 'Error: Free usage exceeded, subscribe to Go retrying in 6h16m - attempt #1' >&2; exec sleep 600";
-    let options = ["--max-runtime-seconds", "1", "--retries", "0"];
-    let said = spawn(&sandbox, &options, &["sh", "-c", script]);
-    assert_eq!(said.code, 4, "{}", said.err);
+    let options = "--max-runtime-seconds 1 --retries 0";
+    spawn(&sandbox, options, &["sh", "-c", script]).exits(4);
     assert_eq!(table(&sandbox, &COLUMNS), "row-1 | pending | 0");
     let script = "echo 'I will try again after HTTP 429' >&2; exec sleep 600";
     let sandbox = with_rows("id\na\n");
-    assert_eq!(spawn(&sandbox, &options, &["sh", "-c", script]).code, 1);
+    spawn(&sandbox, options, &["sh", "-c", script]).exits(1);
     assert_eq!(table(&sandbox, &COLUMNS), "row-1 | failed | 1");
 }
 
@@ -302,7 +271,7 @@ fn what_the_network_or_the_machine_did_is_tried_again_and_uses_up_no_attempt() {
     ] {
         let script = format!("[ -e met ] && {{ echo '{{}}'; exit; }}; : >met; {how}");
         let sandbox = with_rows("id\na\n");
-        let said = spawn(&sandbox, &[], &["sh", "-c", &script]);
+        let said = spawn(&sandbox, "", &["sh", "-c", &script]);
         assert_eq!(said.code, code, "{how}: {}", said.err);
         let status = if code == 0 { "completed" } else { "failed" };
         assert_eq!(
@@ -314,8 +283,7 @@ fn what_the_network_or_the_machine_did_is_tried_again_and_uses_up_no_attempt() {
     // Somebody wants every row to be tried once.
     let sandbox = with_rows("id\na\n");
     let script = "[ -e met ] && { echo '{}'; exit; }; : >met; kill -9 $$";
-    let said = spawn(&sandbox, &["--retries", "0"], &["sh", "-c", script]);
-    assert_eq!(said.code, 1, "{}", said.err);
+    spawn(&sandbox, "--retries 0", &["sh", "-c", script]).exits(1);
 }
 
 #[test]
@@ -328,7 +296,7 @@ fn what_tests_and_compilers_say_of_limits_is_no_limit() {
     ] {
         let sandbox = with_rows("id\na\n");
         let script = r#"printf '%s\n' "$0" >&2; exit 1"#;
-        let said = spawn(&sandbox, &["--retries", "0"], &["sh", "-c", script, text]);
+        let said = spawn(&sandbox, "--retries 0", &["sh", "-c", script, text]);
         assert_eq!(said.code, 1, "{text}: {}", said.err);
         assert_eq!(table(&sandbox, &COLUMNS), "row-1 | failed | 1", "{text}");
     }
@@ -338,23 +306,23 @@ fn what_tests_and_compilers_say_of_limits_is_no_limit() {
 fn a_suggested_command_finds_the_run_where_the_runs_are() {
     let sandbox = with_rows("id\na\n");
     let far = "You've hit your limit · resets Oct 9, 2099 5pm (UTC)";
-    let options = ["--artifacts", "my runs"];
-    let said = spawn_agent(&sandbox, &options, &["--say", far]);
-    assert_eq!(said.code, 4, "{}", said.err);
+    let options = "--artifacts 'my runs'";
+    let said = spawn_agent(&sandbox, options, &["--say", far]).exits(4);
     let bare = "mesh resume --artifacts 'my runs' ";
     let (_, rest) = said.err.split_once(bare).expect(&said.err);
     let id = rest.split_whitespace().next().expect("a run");
-    let said = sandbox.mesh(&["resume", "--artifacts", "my runs", id]);
-    assert_eq!(said.code, 4, "{}", said.err);
-    let said = sandbox.mesh(&["resume", "--artifacts", "my runs", "nothing"]);
+    sandbox
+        .mesh(&["resume", "--artifacts", "my runs", id])
+        .exits(4);
+    let said = sandbox.mesh("resume --artifacts 'my runs' nothing");
     let hint = "mesh runs list --artifacts 'my runs'";
-    assert!(said.err.contains(hint), "{}", said.err);
+    said.err_has(hint);
 }
 
 #[test]
 fn a_folder_for_runs_that_can_not_be_made_is_no_riddle() {
     let sandbox = with_rows("id\na\n");
-    let said = spawn_agent(&sandbox, &["--artifacts", "/proc/x"], &["--say", "{}"]);
+    let said = spawn_agent(&sandbox, "--artifacts /proc/x", "--say {}");
     let hint = "hint: name a folder for runs";
-    assert!(said.err.contains(hint), "{}", said.err);
+    said.err_has(hint);
 }

@@ -27,7 +27,7 @@ mod stopping;
 mod ways_back;
 mod what_a_worker_gets;
 
-use crate::env::{Said, Sandbox, fake_agent, json_string, redacted, said, wait_for};
+use crate::fixture::*;
 use insta::assert_snapshot;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -38,37 +38,29 @@ const SCHEMA: &str =
     r#"{"type":"object","required":["answer"],"properties":{"answer":{"type":"string"}}}"#;
 
 /// `mesh spawn in.csv -o out.csv --instruction work OPTIONS -- COMMAND`.
-fn arguments<'a>(options: &[&'a str], command: &[&'a str]) -> Vec<&'a str> {
-    let mut args = vec!["spawn", "in.csv"];
+fn arguments(options: impl Into<Args>, command: impl Into<Args>) -> Args {
+    let options = options.into();
+    let mut args = Args::from("spawn in.csv");
     for (name, value) in [("-o", "out.csv"), ("--instruction", "work")] {
-        let is_given = options.iter().any(|option| option.starts_with(name));
-        if !is_given {
-            args.extend([name, value]);
+        if !options.as_slice().iter().any(|own| own.starts_with(name)) {
+            args = args.and(&[name, value]);
         }
     }
-    args.extend(options);
-    args.push("--");
-    args.extend(command);
-    args
+    args.and(options).and("--").and(command)
 }
 
-fn spawn(sandbox: &Sandbox, options: &[&str], command: &[&str]) -> Said {
-    sandbox.mesh(&arguments(options, command))
+fn spawn(sandbox: &Sandbox, options: impl Into<Args>, command: impl Into<Args>) -> Said {
+    sandbox.mesh(arguments(options, command))
 }
 
 /// The same with the fake agent, which may use `mesh report-result` and leaves its standard error in `said`.
-fn spawn_agent(sandbox: &Sandbox, options: &[&str], behaviour: &[&str]) -> Said {
-    let agent = fake_agent();
-    let command: Vec<&str> = std::iter::once(agent.as_str())
-        .chain(behaviour.iter().copied())
-        .collect();
-    let options: Vec<&str> = ["--env", "MESH", "--env", "SAID"]
-        .into_iter()
-        .chain(options.iter().copied())
-        .collect();
-    let mut mesh = sandbox.command(&arguments(&options, &command));
-    mesh.env("SAID", sandbox.path("said"));
-    said(mesh.output().expect("mesh starts"))
+fn spawn_agent(sandbox: &Sandbox, options: impl Into<Args>, behaviour: impl Into<Args>) -> Said {
+    let options = Args::from("--env MESH --env SAID").and(options);
+    let command = Args::from(&[fake_agent().as_str()]).and(behaviour);
+    sandbox
+        .command(arguments(options, command))
+        .env("SAID", sandbox.path("said"))
+        .run_to_end()
 }
 
 /// A sandbox with `in.csv`.
@@ -92,13 +84,14 @@ fn rows(sandbox: &Sandbox) -> Vec<BTreeMap<String, String>> {
 }
 
 /// Some columns of the output, a line for each row.
-fn table(sandbox: &Sandbox, columns: &[&str]) -> String {
-    let line = |row: &BTreeMap<String, String>| {
-        let cells: Vec<&str> = columns.iter().map(|column| row[*column].as_str()).collect();
-        cells.join(" | ").trim_end().to_owned()
+fn table(sandbox: &Sandbox, columns: impl Into<Args>) -> String {
+    let columns = columns.into();
+    let line = |row: BTreeMap<String, String>| {
+        let cells = columns.as_slice().iter().map(|column| row[column].as_str());
+        cells.collect::<Vec<_>>().join(" | ").trim_end().to_owned()
     };
     rows(sandbox)
-        .iter()
+        .into_iter()
         .map(line)
         .collect::<Vec<_>>()
         .join("\n")
@@ -106,10 +99,7 @@ fn table(sandbox: &Sandbox, columns: &[&str]) -> String {
 
 /// How the only row ended: status, attempts, error and result.
 fn ended(sandbox: &Sandbox) -> String {
-    table(
-        sandbox,
-        &["status", "attempt_count", "last_error", "result_json"],
-    )
+    table(sandbox, "status attempt_count last_error result_json")
 }
 
 /// The result of the only row.
@@ -131,9 +121,9 @@ fn ledger(sandbox: &Sandbox) -> String {
 
 /// How often an event occurred for an item.
 fn occurred(sandbox: &Sandbox, event: &str, item: &str) -> usize {
-    let events = sandbox.events();
-    let is_it = |(name, record): &&(String, Value)| name == event && record["item_id"] == item;
-    events.iter().filter(is_it).count()
+    let mut records = sandbox.events_named(event);
+    records.retain(|record| record["item_id"] == item);
+    records.len()
 }
 
 fn run_id(sandbox: &Sandbox) -> String {
@@ -146,15 +136,15 @@ fn run_id(sandbox: &Sandbox) -> String {
 }
 
 fn resume(sandbox: &Sandbox) -> Said {
-    sandbox.mesh(&["resume", &run_id(sandbox)])
+    sandbox.mesh(&format!("resume {}", run_id(sandbox)))
 }
 
 /// Starts `mesh spawn` with its standard error in the file `talk`.
-fn start(sandbox: &Sandbox, options: &[&str], command: &[&str]) -> Child {
+fn start(sandbox: &Sandbox, options: impl Into<Args>, command: impl Into<Args>) -> Child {
     let talk = std::fs::File::create(sandbox.path("talk")).expect("a file");
-    // A worker whose test has failed waits for nobody: its time is bounded.
-    let options = [options, &["--max-runtime-seconds", "60"]].concat();
-    let mut mesh = sandbox.command(&arguments(&options, command));
+    // The time of the worker of a failed test is bounded.
+    let options = options.into().and("--max-runtime-seconds 60");
+    let mut mesh = sandbox.command(arguments(options, command));
     mesh.stdout(Stdio::null()).stderr(talk);
     mesh.spawn().expect("mesh starts")
 }

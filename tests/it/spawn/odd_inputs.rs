@@ -4,15 +4,11 @@ use super::*;
 use std::os::unix::fs::PermissionsExt;
 
 /// What is said to a command line that has to be refused before anything starts.
-fn refused(sandbox: &Sandbox, args: &[&str]) -> String {
-    let said = sandbox.mesh(args);
-    assert_eq!((said.code, said.out.as_str()), (2, ""), "{}", said.err);
-    assert!(
-        !sandbox.mesh_home().exists(),
-        "a run was begun: {}",
-        said.err
-    );
-    assert!(!sandbox.path("started").exists(), "{}", said.err);
+fn refused(sandbox: &Sandbox, args: impl Into<Args>) -> String {
+    let said = sandbox.mesh(args).exits(2);
+    assert_eq!(said.out, "");
+    assert!(!sandbox.mesh_home().exists(), "a run was begun: {said}");
+    assert!(!sandbox.path("started").exists(), "{said}");
     said.err
         .replace(&format!("{}/", sandbox.work().display()), "")
 }
@@ -21,16 +17,8 @@ fn refused(sandbox: &Sandbox, args: &[&str]) -> String {
 fn a_folder_is_no_table() {
     let sandbox = Sandbox::new();
     sandbox.write("folder/in.csv", "id\n1\n");
-    let args = [
-        "spawn",
-        "folder",
-        "--instruction",
-        "x",
-        "--",
-        "touch",
-        "started",
-    ];
-    assert_snapshot!(refused(&sandbox, &args), @r"
+    let args = "spawn folder --instruction x -- touch started";
+    assert_snapshot!(refused(&sandbox, args), @r"
     error: `folder` can't be read
       caused by: Is a directory (os error 21)
     ");
@@ -45,7 +33,7 @@ fn a_file_that_may_not_be_read_is_named() {
     };
     mode(&sandbox.path("in.csv"), 0o000);
     let work = sandbox.work();
-    let mut mesh = sandbox.command(&arguments(&[], &["touch", "started"]));
+    let mut mesh = sandbox.command(arguments("", "touch started"));
     if std::fs::File::open(sandbox.path("in.csv")).is_ok() {
         // Root may read everything, so somebody else has to try, with a copy of the program within reach.
         let root = work.parent().expect("a root");
@@ -54,8 +42,7 @@ fn a_file_that_may_not_be_read_is_named() {
         std::fs::copy(env!("CARGO_BIN_EXE_mesh"), root.join("mesh")).expect("copied");
         mesh = somebody(&mesh, &root.join("mesh"));
     }
-    let said = said(mesh.output().expect("mesh starts"));
-    assert_eq!(said.code, 2, "{}", said.err);
+    let said = mesh.run_to_end().exits(2);
     let talk = said.err.replace(&format!("{}/", work.display()), "");
     assert_snapshot!(talk, @r"
     error: `in.csv` can't be read
@@ -92,23 +79,10 @@ fn a_record_without_an_end_is_refused_within_bounded_memory() {
         // Two gigabytes on one line, of which the disk holds next to nothing.
         file.and_then(|file| file.set_len(2 << 30))
             .expect("a sparse file");
-        let ours = sandbox.command(&[]);
-        let mut shell = Command::new("sh");
-        shell
-            .args([
-                "-c",
-                "ulimit -v 1000000 2>/dev/null; exec \"$@\"",
-                "sh",
-                env!("CARGO_BIN_EXE_mesh"),
-            ])
-            .args(arguments(&[], &["touch", "started"]))
-            .current_dir(sandbox.work())
-            .env_clear()
-            .envs(
-                ours.get_envs()
-                    .filter_map(|(name, value)| Some((name, value?))),
-            );
-        let said = said(shell.output().expect("sh starts"));
+        let script = "ulimit -v 1000000 2>/dev/null; exec \"$@\"";
+        let said = sandbox
+            .shell(script, arguments("", "touch started"))
+            .run_to_end();
         assert_eq!(said.code, 2, "{head:?}: {}", said.err);
         let line = head.lines().count().max(1) + usize::from(head == "id\n");
         let place = format!("in.csv`, line {line}");
@@ -124,15 +98,13 @@ fn a_named_pipe_is_read_once_and_the_job_can_go_on_without_it() {
     let made = Command::new("mkfifo").arg(&pipe).status();
     assert!(made.expect("mkfifo starts").success());
     let writer = std::thread::spawn(move || std::fs::write(pipe, "id,mock\n1,stop\n2,good\n"));
-    let options = ["--id-column", "id", "-j", "1"];
-    let said = spawn_agent(&sandbox, &options, &["--as", "{mock}"]);
-    assert_eq!(said.code, 4, "{}", said.err);
+    let options = "--id-column id -j 1";
+    spawn_agent(&sandbox, options, "--as {mock}").exits(4);
     writer.join().expect("no panic").expect("written");
     // Nobody writes into it any more.
-    let said = resume(&sandbox);
-    assert_eq!(said.code, 0, "{}", said.err);
+    resume(&sandbox).exits(0);
     assert_eq!(
-        table(&sandbox, &["item_id", "mock", "status"]),
+        table(&sandbox, "item_id mock status"),
         "1 | stop | completed\n2 | good | completed"
     );
 }
@@ -140,8 +112,9 @@ fn a_named_pipe_is_read_once_and_the_job_can_go_on_without_it() {
 #[test]
 fn a_stream_without_lines_and_without_end_is_refused() {
     let sandbox = Sandbox::new();
-    let said = sandbox.mesh(&["spawn", "/dev/zero", "--instruction", "work", "--", "true"]);
-    assert_eq!(said.code, 2);
+    let said = sandbox
+        .mesh("spawn /dev/zero --instruction work -- true")
+        .exits(2);
     assert_eq!(
         said.err,
         "error: `/dev/zero`, line 1: a record of more than 16777216 bytes begins here\nhint: look there for a quote that is never closed\n"
@@ -152,10 +125,9 @@ fn a_stream_without_lines_and_without_end_is_refused() {
 fn a_nul_byte_is_a_character_like_others_where_it_can_be() {
     let sandbox = with_rows("id,text\n1,a\0b\n2,c\n");
     let script = r#"printf %s "$MESH_ROW_JSON""#;
-    let said = spawn(&sandbox, &[], &["sh", "-c", script]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    spawn(&sandbox, "", &["sh", "-c", script]).exits(0);
     assert_eq!(
-        table(&sandbox, &["text", "result_json"]),
+        table(&sandbox, "text result_json"),
         "a\0b | {\"id\":\"1\",\"text\":\"a\\u0000b\"}\nc | {\"id\":\"2\",\"text\":\"c\"}"
     );
 }
@@ -167,10 +139,9 @@ fn a_nul_byte_that_can_not_be_handed_over_is_refused_before_anything_starts() {
         (&["--id-column", "text"], &["echo", "{}"]),
     ] {
         let sandbox = with_rows("id,text\n1,a\0b\n2,c\n");
-        let said = spawn(&sandbox, options, command);
-        assert_eq!(said.code, 2, "{}", said.err);
+        let said = spawn(&sandbox, options, command).exits(2);
         let place = "line 2, column 2 (`text`): row 1 has a NUL byte";
-        assert!(said.err.contains(place), "{}", said.err);
+        said.err_has(place);
         assert!(!said.err.contains('\0'), "{:?}", said.err);
         assert!(!sandbox.path("out.csv").exists());
     }
@@ -241,11 +212,10 @@ fn a_schema_of_an_older_draft_is_read_by_its_own_rules() {
         r##"{"$schema":"http://json-schema.org/draft-07/schema#","definitions":{"s":{"type":"string"}},
             "properties":{"v":{"items":[{"$ref":"#/definitions/s"},{}],"additionalItems":false}}}"##,
     );
-    let options = ["--output-schema", "schema.json", "--retries", "0"];
-    let said = spawn(&sandbox, &options, &["printf", "%s", "{r}"]);
-    assert_eq!(said.code, 1, "{}", said.err);
-    assert_eq!(table(&sandbox, &["status"]), "completed\nfailed\nfailed");
-    let errors = table(&sandbox, &["last_error"]);
+    let options = "--output-schema schema.json --retries 0";
+    spawn(&sandbox, options, "printf %s {r}").exits(1);
+    assert_eq!(table(&sandbox, "status"), "completed\nfailed\nfailed");
+    let errors = table(&sandbox, "last_error");
     assert!(errors.contains("invalid_output_schema: /v/0: "), "{errors}");
     assert!(errors.contains("invalid_output_schema: /v: "), "{errors}");
 }
@@ -253,9 +223,8 @@ fn a_schema_of_an_older_draft_is_read_by_its_own_rules() {
 #[test]
 fn an_id_that_looks_like_a_generated_one() {
     let sandbox = with_rows("id,x\n\" \",1\nrow-1,2\nrow-4,3\n,4\nrow-4-2,5\n");
-    let said = spawn_agent(&sandbox, &["--id-column", "id"], &["--good"]);
-    assert_eq!(said.code, 0, "{}", said.err);
-    assert_snapshot!(table(&sandbox, &["row_index", "item_id", "source_id"]), @r"
+    spawn_agent(&sandbox, "--id-column id", "--good").exits(0);
+    assert_snapshot!(table(&sandbox, "row_index item_id source_id"), @r"
     0 | row-1 |
     1 | row-1-2 | row-1
     2 | row-4 | row-4
@@ -267,11 +236,10 @@ fn an_id_that_looks_like_a_generated_one() {
 #[test]
 fn twenty_thousand_rows_of_one_id_have_an_id_each() {
     let sandbox = with_rows(&format!("id\n{}", "same\n".repeat(20_000)));
-    let options = ["--id-column", "id", "--rows", "1,2,19999-"];
-    let said = spawn_agent(&sandbox, &options, &["--good"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    let options = "--id-column id --rows 1,2,19999-";
+    spawn_agent(&sandbox, options, "--good").exits(0);
     assert_eq!(
-        table(&sandbox, &["row_index", "item_id"]),
+        table(&sandbox, "row_index item_id"),
         "0 | same\n1 | same-2\n19998 | same-19999\n19999 | same-20000"
     );
 }

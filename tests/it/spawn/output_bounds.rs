@@ -31,7 +31,7 @@ fn as_much_as_the_bound_is_not_too_much() {
 fn it_bounds_neither_a_report_nor_a_result_file() {
     for way in ["--report", "--file"] {
         let sandbox = with_rows("id\na\n");
-        let said = spawn_agent(&sandbox, &["--output-bytes-max", "1"], &[way]);
+        let said = spawn_agent(&sandbox, "--output-bytes-max 1", &[way]);
         assert_eq!(said.code, 0, "{way}: {}", said.err);
     }
 }
@@ -40,9 +40,8 @@ fn it_bounds_neither_a_report_nor_a_result_file() {
 fn a_report_stands_although_too_much_is_printed_after_it() {
     let sandbox = with_rows("id\na\n");
     let script = r#""$MESH" report-result --result '{"n":1}'; yes"#;
-    let options = ["--output-bytes-max", "1000", "--env", "MESH"];
-    let said = spawn(&sandbox, &options, &["sh", "-c", script]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    let options = "--output-bytes-max 1000 --env MESH";
+    spawn(&sandbox, options, &["sh", "-c", script]).exits(0);
     assert_eq!(ended(&sandbox), r#"completed | 1 |  | {"n":1}"#);
 }
 
@@ -50,17 +49,13 @@ fn a_report_stands_although_too_much_is_printed_after_it() {
 fn of_standard_error_the_end_is_kept_within_the_bound() {
     let sandbox = with_rows("id\na\n");
     let script = "yes noise | head -n 5000 >&2; echo 'the real error' >&2; exit 3";
-    spawn(
-        &sandbox,
-        &["--output-bytes-max", "100"],
-        &["sh", "-c", script],
-    );
+    spawn(&sandbox, "--output-bytes-max 100", &["sh", "-c", script]);
     assert_eq!(
         ended(&sandbox),
         "failed | 1 | worker_exit: exit code 3: the real error |"
     );
     let log = sandbox.only_run().join("logs/001/row-1.1.err");
-    let log = std::fs::read_to_string(log).expect("a log");
+    let log = read_file(log);
     assert!(log.ends_with("noise\nthe real error\n"), "{log:?}");
     assert!(log.len() <= 100, "{} bytes", log.len());
 }
@@ -70,7 +65,7 @@ fn a_bound_that_is_none_is_refused() {
     for bound in ["0", "-1", "much"] {
         let sandbox = with_rows("id\na\n");
         let option = format!("--output-bytes-max={bound}");
-        let said = spawn(&sandbox, &[&option], &["touch", "started"]);
+        let said = spawn(&sandbox, &[&option], "touch started");
         assert_eq!(said.code, 2, "{bound}: {}", said.err);
         assert!(!sandbox.path("started").exists());
     }
@@ -82,7 +77,6 @@ fn a_bound_may_be_as_large_as_a_number() {
     let sandbox = with_rows("id\na\n");
     let script = "echo talk >&2; echo '{\"n\":1}'";
     let options = ["--output-bytes-max", &most, "--max-wall-seconds", &most];
-    let said = spawn(&sandbox, &options, &["sh", "-c", script]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    spawn(&sandbox, &options, &["sh", "-c", script]).exits(0);
     assert_eq!(ended(&sandbox), r#"completed | 1 |  | {"n":1}"#);
 }

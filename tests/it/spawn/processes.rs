@@ -10,7 +10,7 @@ fn logs(sandbox: &Sandbox) -> BTreeMap<String, String> {
     let files = std::fs::read_dir(folder).into_iter().flatten();
     let content = |path: PathBuf| {
         let name = path.file_name().expect("a name").to_string_lossy();
-        let text = std::fs::read_to_string(&path).expect("text");
+        let text = read_file(&path);
         (name.into_owned(), text)
     };
     files
@@ -19,13 +19,12 @@ fn logs(sandbox: &Sandbox) -> BTreeMap<String, String> {
 }
 
 /// A row that succeeds and one that fails at its second attempt as well.
-fn printed(options: &[&str]) -> BTreeMap<String, String> {
+fn printed(options: impl Into<Args>) -> BTreeMap<String, String> {
     let sandbox = with_rows("id\ngood\nbad\n");
     let script =
         r#"echo "$1 $MESH_ATTEMPT" >&2; if [ "$1" = good ]; then echo '{"n":1}'; else echo no; fi"#;
-    let options = [&["--id-column", "id", "--retry-delay", "0"], options].concat();
-    let said = spawn(&sandbox, &options, &["sh", "-c", script, "sh", "{id}"]);
-    assert_eq!(said.code, 1, "{}", said.err);
+    let options = Args::from("--id-column id --retry-delay 0").and(options);
+    spawn(&sandbox, options, &["sh", "-c", script, "sh", "{id}"]).exits(1);
     logs(&sandbox)
 }
 
@@ -38,19 +37,19 @@ fn what_failed_attempts_print_is_kept() {
         ("bad.2.out", "no\n"),
     ];
     let wanted = wanted.map(|(name, text)| (name.to_owned(), text.to_owned()));
-    let kept = printed(&["--retries", "1"]);
+    let kept = printed("--retries 1");
     assert_eq!(kept, BTreeMap::from(wanted));
 }
 
 #[test]
 fn what_all_attempts_print_is_kept_where_that_is_wanted_and_nothing_where_not() {
-    let kept = printed(&["--logs", "all", "--retries", "0"]);
+    let kept = printed("--logs all --retries 0");
     let names: Vec<&str> = kept.keys().map(String::as_str).collect();
     assert_eq!(
         names,
         ["bad.1.err", "bad.1.out", "good.1.err", "good.1.out"]
     );
-    let kept = printed(&["--logs", "none", "--retries", "0"]);
+    let kept = printed("--logs none --retries 0");
     assert_eq!(kept, BTreeMap::new());
 }
 
@@ -59,10 +58,9 @@ fn a_silent_worker_is_ended_and_a_talking_one_is_not() {
     let sandbox = with_rows("id\nsilent\ntalking\n");
     let script = r#"if [ $1 = silent ]; then exec sleep 600; fi
         for n in 1 2 3 4 5 6; do sleep 0.4; echo $n; done; echo '{"n":1}'"#;
-    let options = ["--id-column", "id", "--max-idle-seconds", "2"];
-    let said = spawn(&sandbox, &options, &["sh", "-c", script, "sh", "{id}"]);
-    assert_eq!(said.code, 1, "{}", said.err);
-    assert_snapshot!(table(&sandbox, &["item_id", "status", "last_error"]), @r"
+    let options = "--id-column id --max-idle-seconds 2";
+    spawn(&sandbox, options, &["sh", "-c", script, "sh", "{id}"]).exits(1);
+    assert_snapshot!(table(&sandbox, "item_id status last_error"), @r"
     silent | failed | timeout: worker printed nothing for 2s
     talking | completed |
     ");
@@ -88,12 +86,11 @@ fn what_a_worker_leaves_behind_is_ended_and_named() {
     let sandbox = with_rows("id\n1\n");
     let script = r#"sleep 600 >/dev/null 2>&1 & echo $! >pid
         while [ "$(cat /proc/$!/comm)" != sleep ]; do sleep 0.01; done; echo '{"n":1}'"#;
-    let said = spawn(&sandbox, &["--id-column", "id"], &["sh", "-c", script]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    let said = spawn(&sandbox, "--id-column id", &["sh", "-c", script]).exits(0);
     let pid = sandbox.read("pid");
     let pid = pid.trim();
     let wanted = format!("item `1` left processes behind, which were ended: sleep ({pid})");
-    assert!(said.err.contains(&wanted), "{}", said.err);
+    said.err_has(&wanted);
     wait_for("it ends", || !runs(pid));
 }
 
@@ -102,8 +99,8 @@ fn what_a_worker_leaves_behind_is_ended_and_named() {
 fn workers_of_a_killed_mesh_are_ended_before_their_rows_are_worked_again() {
     let sandbox = with_rows("id\n1\n2\n");
     let script = r#"echo $$ >>"pids.$MESH_ITEM_ID"; [ -e open ] || exec sleep 600; echo '{"n":1}'"#;
-    let options = ["--id-column", "id", "-j", "2"];
-    let mut mesh = start(&sandbox, &options, &["sh", "-c", script]);
+    let options = "--id-column id -j 2";
+    let mut mesh = start(&sandbox, options, &["sh", "-c", script]);
     let pid_files = ["pids.1", "pids.2"];
     let is_written = |name: &str| {
         std::fs::read_to_string(sandbox.path(name)).is_ok_and(|text| text.ends_with('\n'))
@@ -117,17 +114,16 @@ fn workers_of_a_killed_mesh_are_ended_before_their_rows_are_worked_again() {
     wait_for("both sleep", || workers.iter().all(is_asleep));
 
     sandbox.write("open", "");
-    let said = resume(&sandbox);
-    assert_eq!(said.code, 0, "{}", said.err);
+    let said = resume(&sandbox).exits(0);
     for (pid, item) in workers.iter().zip(["1", "2"]) {
         let wanted = format!(
             "ended what a killed mesh left behind: process {pid} (`sleep`) of item `{item}`"
         );
-        assert!(said.err.contains(&wanted), "{}", said.err);
+        said.err_has(&wanted);
         assert!(!runs(pid));
     }
     assert_eq!(
-        table(&sandbox, &["item_id", "status", "attempt_count"]),
+        table(&sandbox, "item_id status attempt_count"),
         "1 | completed | 2\n2 | completed | 2"
     );
 }

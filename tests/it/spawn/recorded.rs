@@ -5,13 +5,13 @@
 use super::*;
 
 /// Runs the recorded input with a worker that does what the model did, and compares the whole output.
-fn agrees(name: &str, options: &[&str], code: u8, changed: &[(&str, &str)]) {
+fn agrees(name: &str, options: impl Into<Args>, code: u8, changed: &[(&str, &str)]) {
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/cases");
     let sandbox = Sandbox::new();
     let input = std::fs::read(cases.join(format!("{name}.csv"))).expect("an input");
     std::fs::write(sandbox.path("in.csv"), input).expect("written");
-    let options: Vec<&str> = ["--retries", "0"].iter().chain(options).copied().collect();
-    let said = spawn_agent(&sandbox, &options, &["--recorded", "{mock}"]);
+    let options = Args::from("--retries 0").and(options);
+    let said = spawn_agent(&sandbox, options, "--recorded {mock}");
     assert_eq!(said.code, i32::from(code), "{name}: {}", said.err);
     let recorded = std::fs::read_to_string(cases.join(format!("{name}.out.csv")));
     let mut expected = redacted(&recorded.expect("an output"));
@@ -33,7 +33,7 @@ fn inputs_of_every_shape() {
         "semicolon",
         "ws_header",
     ] {
-        agrees(name, &[], 0, &[]);
+        agrees(name, "", 0, &[]);
     }
 }
 
@@ -44,7 +44,7 @@ fn a_missing_report() {
         "\"no_response: the worker ended without a report, a result file or any output\"",
     );
     for name in ["missing_report", "nest"] {
-        agrees(name, &["--id-column", "id"], 1, &[ours]);
+        agrees(name, "--id-column id", 1, &[ours]);
     }
 }
 
@@ -55,11 +55,11 @@ fn a_time_out() {
         "worker exceeded max runtime of 1s",
         "timeout: worker exceeded max runtime of 2s",
     );
-    let options = ["--id-column", "id", "--max-runtime-seconds", "2"];
-    agrees("timeout", &options, 1, &[ours]);
+    let options = "--id-column id --max-runtime-seconds 2";
+    agrees("timeout", options, 1, &[ours]);
 }
 
 #[test]
 fn a_stop() {
-    agrees("stop", &["--id-column", "id", "-j", "1"], 4, &[]);
+    agrees("stop", "--id-column id -j 1", 4, &[]);
 }

@@ -28,7 +28,7 @@ fn variable(identity: &str, name: &str) -> String {
 #[test]
 fn a_repeated_report() {
     let sandbox = with_rows("id\na\n");
-    assert_eq!(spawn_agent(&sandbox, &[], &["--twice"]).code, 0);
+    spawn_agent(&sandbox, "", "--twice").exits(0);
     assert_snapshot!(refusals(&sandbox), @"row-1 1: a result was already reported for this attempt");
     assert_eq!(
         ended(&sandbox),
@@ -43,10 +43,7 @@ fn a_report_with_a_wrong_token_or_for_another_item() {
         MESH_ITEM_ID=other "$MESH" report-result --result '{"n":2}' >>answers
         MESH_ATTEMPT=7 MESH_REPORT_TOKEN=wrong "$MESH" report-result --result '{"n":3}' >>answers
         echo '{"n":4}'"#;
-    assert_eq!(
-        spawn(&sandbox, &["--env", "MESH"], &["sh", "-c", script]).code,
-        0
-    );
+    spawn(&sandbox, "--env MESH", &["sh", "-c", script]).exits(0);
     assert_snapshot!(refusals(&sandbox), @r"
     row-1 1: wrong token for this attempt
     other 1: this token belongs to item `row-1`, not to `other`
@@ -63,10 +60,7 @@ fn a_report_of_an_earlier_attempt_while_the_next_one_is_at_work() {
         MESH_ATTEMPT=1 MESH_REPORT_TOKEN=$(sed -n 's/^MESH_REPORT_TOKEN=//p' identity) \
             "$MESH" report-result --result '{"late":1}' >answer
         echo '{"n":2}'"#;
-    assert_eq!(
-        spawn(&sandbox, &["--env", "MESH"], &["sh", "-c", script]).code,
-        0
-    );
+    spawn(&sandbox, "--env MESH", &["sh", "-c", script]).exits(0);
     assert_snapshot!(refusals(&sandbox), @"row-1 1: this attempt is over");
     assert_eq!(ended(&sandbox), r#"completed | 2 |  | {"n":2}"#);
 }
@@ -81,19 +75,10 @@ fn a_report_for_a_neighbour_fails_the_row_of_its_sender() {
             until [ -e began ]; do sleep 0.02; done
             MESH_ITEM_ID=2 "$MESH" report-result --result '{"stolen":1}' >answer; : >reported
         fi"#;
-    let options = [
-        "--id-column",
-        "id",
-        "-j",
-        "2",
-        "--retries",
-        "0",
-        "--env",
-        "MESH",
-    ];
-    assert_eq!(spawn(&sandbox, &options, &["sh", "-c", script]).code, 1);
+    let options = "--id-column id -j 2 --retries 0 --env MESH";
+    spawn(&sandbox, options, &["sh", "-c", script]).exits(1);
     assert_eq!(
-        table(&sandbox, &["item_id", "status", "result_json"]),
+        table(&sandbox, "item_id status result_json"),
         "1 | failed |\n2 | completed | {\"own\":2}"
     );
     assert_eq!(
@@ -114,12 +99,12 @@ fn what_the_sender_is_told_is_not_its_result() {
         r#""$MESH" report-result --result '[1]'; "$MESH" report-result --result 'oops'"#,
     ] {
         let sandbox = with_rows("id\na\n");
-        let options = ["--retries", "0", "--env", "MESH"];
+        let options = "--retries 0 --env MESH";
         let script = format!("{report}; exit 0");
-        let said = spawn(&sandbox, &options, &["sh", "-c", &script]);
+        let said = spawn(&sandbox, options, &["sh", "-c", &script]);
         assert_eq!(said.code, 1, "{report}: {}", ended(&sandbox));
         assert_eq!(
-            table(&sandbox, &["status", "result_json"]),
+            table(&sandbox, "status result_json"),
             "failed |",
             "{report}"
         );
@@ -131,28 +116,26 @@ fn a_refused_stop_stops_nothing() {
     let sandbox = with_rows("id\n1\n2\n");
     let script =
         r#"MESH_REPORT_TOKEN=wrong "$MESH" report-result --stop --result '{}'; echo '{"n":1}'"#;
-    let options = ["-j", "1", "--env", "MESH"];
-    let said = spawn(&sandbox, &options, &["sh", "-c", script]);
-    assert_eq!(said.code, 0, "{}", said.err);
-    assert_eq!(table(&sandbox, &["status"]), "completed\ncompleted");
+    let options = "-j 1 --env MESH";
+    spawn(&sandbox, options, &["sh", "-c", script]).exits(0);
+    assert_eq!(table(&sandbox, "status"), "completed\ncompleted");
 }
 
 #[test]
 fn a_run_with_refused_reports_goes_on() {
     let sandbox = with_rows("id,mock\n1,twice\n2,stop\n3,twice\n");
-    let options = ["--id-column", "id", "-j", "1"];
-    assert_eq!(spawn_agent(&sandbox, &options, &["--as", "{mock}"]).code, 4);
-    let said = resume(&sandbox);
-    assert_eq!(said.code, 0, "{}", said.err);
+    let options = "--id-column id -j 1";
+    spawn_agent(&sandbox, options, "--as {mock}").exits(4);
+    resume(&sandbox).exits(0);
     assert_eq!(occurred(&sandbox, "report_refused", "1"), 1);
-    assert_eq!(table(&sandbox, &["attempt_count"]), "1\n1\n1");
+    assert_eq!(table(&sandbox, "attempt_count"), "1\n1\n1");
 }
 
 #[test]
 fn a_flood_of_them_is_refused_to_its_end_and_recorded_up_to_a_bound() {
     let sandbox = with_rows("id\n1\n");
     let script = "env >identity.new; mv identity.new identity; until [ -e open ]; do sleep 0.02; done; echo '{}'";
-    let mesh = start(&sandbox, &["--id-column", "id"], &["sh", "-c", script]);
+    let mesh = start(&sandbox, "--id-column id", &["sh", "-c", script]);
     wait_for("the row has begun", || sandbox.path("identity").exists());
     let socket = variable(&sandbox.read("identity"), "MESH_REPORT_SOCKET");
     for _ in 0..1100 {
@@ -179,8 +162,7 @@ fn what_is_recorded_of_one_is_bounded() {
     let script = r#"name=$(head -c 100000 /dev/zero | tr '\0' x)
         MESH_ITEM_ID=$name "$MESH" report-result --result '{"n":1}' >answer
         echo '{"n":2}'"#;
-    let said = spawn(&sandbox, &["--env", "MESH"], &["sh", "-c", script]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    spawn(&sandbox, "--env MESH", &["sh", "-c", script]).exits(0);
     assert!(sandbox.read("answer").contains("false"));
     let events = sandbox.events();
     let refused: Vec<&Value> = events
@@ -196,7 +178,7 @@ fn what_is_recorded_of_one_is_bounded() {
 fn nonsense_on_the_socket_is_answered_and_harms_nothing() {
     let sandbox = with_rows("id\n1\n");
     let script = "env >identity.new; mv identity.new identity; until [ -e open ]; do sleep 0.02; done; echo '{}'";
-    let mesh = start(&sandbox, &["--id-column", "id"], &["sh", "-c", script]);
+    let mesh = start(&sandbox, "--id-column id", &["sh", "-c", script]);
     wait_for("the row has begun", || sandbox.path("identity").exists());
     let socket = variable(&sandbox.read("identity"), "MESH_REPORT_SOCKET");
     for line in ["hello", "{}", "[]", "\u{0}", r#"{"token":5}"#] {
@@ -212,14 +194,14 @@ fn nonsense_on_the_socket_is_answered_and_harms_nothing() {
     drop(UnixStream::connect(&socket).expect("a listener"));
     sandbox.write("open", "");
     assert_eq!(finish(mesh), 0, "{}", sandbox.read("talk"));
-    assert_eq!(table(&sandbox, &["status"]), "completed");
+    assert_eq!(table(&sandbox, "status"), "completed");
 }
 
 #[test]
 fn of_many_at_once_one_is_taken_and_all_others_are_recorded() {
     let sandbox = with_rows("id\n1\n");
     let script = "env >identity.new; mv identity.new identity; until [ -e open ]; do sleep 0.02; done; echo '{}'";
-    let mesh = start(&sandbox, &["--id-column", "id"], &["sh", "-c", script]);
+    let mesh = start(&sandbox, "--id-column id", &["sh", "-c", script]);
     wait_for("the row has begun", || sandbox.path("identity").exists());
     let identity = sandbox.read("identity");
     let socket = variable(&identity, "MESH_REPORT_SOCKET");
@@ -249,7 +231,7 @@ fn of_many_at_once_one_is_taken_and_all_others_are_recorded() {
     sandbox.write("open", "");
     assert_eq!(finish(mesh), 0);
     assert_eq!(taken.len(), 1);
-    assert_eq!(table(&sandbox, &["result_json"]), taken[0]);
+    assert_eq!(table(&sandbox, "result_json"), taken[0]);
     assert_eq!(occurred(&sandbox, "attempt_reported", "1"), 1);
     assert_eq!(occurred(&sandbox, "report_refused", "1"), 63);
 }

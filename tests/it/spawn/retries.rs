@@ -36,9 +36,8 @@ fn a_rate_limit_consumes_no_attempt_and_is_no_fault_of_the_row() {
     let sandbox = with_rows("id\na\n");
     // As short as a wait may be: one second.
     let script = r#"if [ -e met ]; then printf '{"prompt":%s}' "$("$0")"; else : >met; echo 'HTTP 429, retry-after: 0' >&2; exit 1; fi"#;
-    let options = ["--retries", "0", "--halt", "soon,fail=1"];
-    let said = spawn(&sandbox, &options, &["sh", "-c", script, &json_string()]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    let options = "--retries 0 --halt soon,fail=1";
+    spawn(&sandbox, options, &["sh", "-c", script, &json_string()]).exits(0);
     assert_eq!(table(&sandbox, &COLUMNS), "row-1 | completed | 1 |");
     assert_snapshot!(history(&sandbox, "row-1"), @r"
     attempt_started 1
@@ -62,13 +61,13 @@ fn a_row_that_waits_holds_up_no_other_and_can_go_on_later() {
     let sandbox = with_rows("id,mock\n1,limited\n2,good\n3,good\n");
     let agent = fake_agent();
     let limit = "API Error: 529 Overloaded, try again in 50 minutes";
-    let options = ["--id-column", "id", "-j", "1", "--retries", "0"];
+    let options = "--id-column id -j 1 --retries 0";
     let command = [&agent, "--log", "log", "--as", "{mock}", "met", limit];
-    let mesh = start(&sandbox, &options, &command);
+    let mesh = start(&sandbox, options, &command);
     wait_for("the others are done", || {
         ledger(&sandbox).matches("\"completed\"").count() == 2
     });
-    assert_eq!(sandbox.mesh(&["cancel", &run_id(&sandbox)]).code, 0);
+    sandbox.mesh(&["cancel", &run_id(&sandbox)]).exits(0);
     assert_eq!(finish(mesh), 4);
     assert_eq!(
         without_moment(&table(&sandbox, &COLUMNS)),
@@ -86,8 +85,7 @@ fn a_row_that_waits_holds_up_no_other_and_can_go_on_later() {
     let delay = limited["delay_ms"].as_u64().expect("a number");
     assert!((3_000_000..3_300_000).contains(&delay), "{delay}");
 
-    let said = resume(&sandbox);
-    assert_eq!(said.code, 0, "{}", said.err);
+    resume(&sandbox).exits(0);
     assert_eq!(
         table(&sandbox, &COLUMNS),
         "1 | completed | 1 |\n2 | completed | 1 |\n3 | completed | 1 |"
@@ -112,8 +110,8 @@ fn only_a_failed_attempt_meets_a_rate_limit() {
         ),
     ] {
         let sandbox = with_rows("id\na\n");
-        let options = ["--env", "MESH", "--max-wall-seconds", "20"];
-        spawn(&sandbox, &options, &["sh", "-c", script]);
+        let options = "--env MESH --max-wall-seconds 20";
+        spawn(&sandbox, options, &["sh", "-c", script]);
         assert_eq!(ended(&sandbox), wanted, "{script}");
         assert!(!ledger(&sandbox).contains("\"rate_limited\""), "{script}");
     }
@@ -124,11 +122,11 @@ fn agents_tell_of_rate_limits_on_either_stream() {
     let sandbox = with_rows("id\na\n");
     let script =
         r#"echo '{"error":{"type":"usage_limit_reached","resets_in_seconds":1800}}'; exit 1"#;
-    let mesh = start(&sandbox, &[], &["sh", "-c", script]);
+    let mesh = start(&sandbox, "", &["sh", "-c", script]);
     wait_for("it is known as one", || {
         ledger(&sandbox).contains("\"rate_limited\"")
     });
-    assert_eq!(sandbox.mesh(&["cancel", &run_id(&sandbox)]).code, 0);
+    sandbox.mesh(&["cancel", &run_id(&sandbox)]).exits(0);
     assert_eq!(finish(mesh), 4);
     assert_eq!(
         without_moment(&ended(&sandbox)),
@@ -141,36 +139,31 @@ fn a_delayed_retry_holds_up_no_other_row_and_knows_the_reason_also_later() {
     let sandbox = with_rows("id\n1\n2\n3\n");
     let script = r#"echo $MESH_ITEM_ID >>log
         if [ $MESH_ITEM_ID.$MESH_ATTEMPT = 1.1 ]; then echo hello; else printf '{"prompt":%s}' "$("$0")"; fi"#;
-    let options = ["--id-column", "id", "-j", "1", "--retry-delay", "300"];
-    let mesh = start(&sandbox, &options, &["sh", "-c", script, &json_string()]);
+    let options = "--id-column id -j 1 --retry-delay 300";
+    let mesh = start(&sandbox, options, &["sh", "-c", script, &json_string()]);
     wait_for("the others are done", || {
         ledger(&sandbox).matches("\"completed\"").count() == 2
     });
-    assert_eq!(sandbox.mesh(&["cancel", &run_id(&sandbox)]).code, 0);
+    sandbox.mesh(&["cancel", &run_id(&sandbox)]).exits(0);
     assert_eq!(finish(mesh), 4);
     assert_snapshot!(table(&sandbox, &COLUMNS), @r"
     1 | pending | 1 | no_response: no JSON object in 6 bytes of standard output, and no report
     2 | completed | 1 |
     3 | completed | 1 |
     ");
-    let said = resume(&sandbox);
-    assert_eq!(said.code, 0, "{}", said.err);
+    resume(&sandbox).exits(0);
     assert_eq!(sandbox.read("log"), "1\n2\n3\n1\n");
-    assert_eq!(table(&sandbox, &["attempt_count"]), "2\n1\n1");
+    assert_eq!(table(&sandbox, "attempt_count"), "2\n1\n1");
     let prompt = &rows(&sandbox)[0]["result_json"];
-    assert!(
-        prompt.contains("no_response: no JSON object in 6 bytes"),
-        "{prompt}"
-    );
+    assert_contains(prompt, "no_response: no JSON object in 6 bytes");
 }
 
 #[test]
 fn a_short_delay_is_over_soon() {
     let sandbox = with_schema("id\na\nb\n");
-    let options = ["--output-schema", "schema.json", "--retry-delay", "0.05"];
-    let said = spawn_agent(&sandbox, &options, &["--heal"]);
-    assert_eq!(said.code, 0, "{}", said.err);
-    assert_eq!(table(&sandbox, &["attempt_count"]), "2\n2");
+    let options = "--output-schema schema.json --retry-delay 0.05";
+    spawn_agent(&sandbox, options, "--heal").exits(0);
+    assert_eq!(table(&sandbox, "attempt_count"), "2\n2");
 }
 
 #[test]
@@ -185,7 +178,7 @@ fn a_delay_that_is_none_is_refused() {
     ] {
         let sandbox = with_rows("id\na\n");
         let option = format!("--retry-delay={delay}");
-        let said = spawn(&sandbox, &[&option], &["touch", "started"]);
+        let said = spawn(&sandbox, &[&option], "touch started");
         assert_eq!(said.code, 2, "{delay}: {}", said.err);
         assert!(said.err.contains(why), "{delay}: {}", said.err);
         assert!(!sandbox.path("started").exists() && !sandbox.mesh_home().exists());

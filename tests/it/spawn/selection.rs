@@ -5,22 +5,20 @@ use super::*;
 const COLUMNS: [&str; 3] = ["row_index", "item_id", "status"];
 
 /// What is said to options that are refused before anything starts.
-fn refused(input: &str, options: &[&str]) -> String {
+fn refused(input: &str, options: impl Into<Args>) -> String {
     let sandbox = with_rows(input);
-    let said = spawn(&sandbox, options, &["touch", "started"]);
-    assert_eq!(said.code, 2, "{options:?}: {}", said.err);
+    let said = spawn(&sandbox, options, "touch started").exits(2);
     let names: Vec<_> = sandbox.tree().into_iter().map(|(name, ..)| name).collect();
-    assert_eq!(names, [Path::new("in.csv")], "{options:?}");
-    assert!(!sandbox.mesh_home().exists(), "{options:?}");
+    assert_eq!(names, [Path::new("in.csv")], "{said}");
+    assert!(!sandbox.mesh_home().exists(), "{said}");
     said.err
 }
 
 #[test]
 fn only_the_named_rows_are_worked_under_the_ids_that_they_always_have() {
     let sandbox = with_rows("id\nx\nx\nx\n\" \"\nz\nz\n");
-    let options = ["--id-column", "id", "--rows", "4-,2, 2-3"];
-    let said = spawn_agent(&sandbox, &options, &["--log", "log", "--good"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    let options = "--id-column id --rows '4-,2, 2-3'";
+    spawn_agent(&sandbox, options, "--log log --good").exits(0);
     assert_snapshot!(redacted(&sandbox.read("out.csv")), @r#"
     id,job_id,item_id,row_index,source_id,status,attempt_count,last_error,result_json,reported_at,completed_at
     x,JOB,x-2,1,x,completed,1,,"{""answer"":""x-2"",""n"":1}",TIME,TIME
@@ -43,9 +41,9 @@ fn a_sample_is_spread_over_the_input_and_over_the_named_rows() {
         (&["--rows", "9", "--sample", "2"], "8"),
     ] {
         let sandbox = with_rows("id\n1\n2\n3\n4\n5\n6\n7\n8\n9\n");
-        let said = spawn_agent(&sandbox, options, &["--good"]);
+        let said = spawn_agent(&sandbox, options, "--good");
         assert_eq!(said.code, 0, "{options:?}: {}", said.err);
-        let found = table(&sandbox, &["row_index"]).replace('\n', " ");
+        let found = table(&sandbox, "row_index").replace('\n', " ");
         assert_eq!(found, picked, "{options:?}");
     }
 }
@@ -66,11 +64,11 @@ fn rows_that_are_not_there_are_refused() {
         );
     }
     assert_eq!(
-        refused("id\n1\n", &["--rows", "2"]),
+        refused("id\n1\n", "--rows 2"),
         "error: row 2 is not there; the input has 1 row\n"
     );
     assert_eq!(
-        refused("id\n", &["--rows", "1"]),
+        refused("id\n", "--rows 1"),
         "error: row 1 is not there; the input has 0 rows\n"
     );
 }
@@ -90,7 +88,7 @@ fn a_list_that_is_none_is_refused() {
         let said = refused("id\n1\n", &[&format!("--rows={list}")]);
         assert!(said.contains(why), "{list}: {said}");
     }
-    assert!(refused("id\n1\n", &["--rows=-5"]).contains("write 1-5"));
+    assert!(refused("id\n1\n", "--rows=-5").contains("write 1-5"));
     for sample in ["0", "-1", "some"] {
         let said = refused("id\n1\n", &[&format!("--sample={sample}")]);
         assert!(said.contains("--sample"), "{said}");
@@ -99,15 +97,14 @@ fn a_list_that_is_none_is_refused() {
 
 #[test]
 fn a_bad_row_is_refused_also_where_it_is_not_picked() {
-    let said = refused("id,m\n1,a\n2\n", &["--rows", "1"]);
+    let said = refused("id,m\n1,a\n2\n", "--rows 1");
     assert!(said.contains("line 3, column 2: row 2"), "{said}");
 }
 
 #[test]
 fn a_sample_of_no_rows_is_done_at_once() {
     let sandbox = with_rows("id\n");
-    let said = spawn(&sandbox, &["--sample", "5"], &["touch", "started"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    spawn(&sandbox, "--sample 5", "touch started").exits(0);
     assert!(!sandbox.path("started").exists());
     assert_eq!(sandbox.read("out.csv").lines().count(), 1);
 }
@@ -115,15 +112,8 @@ fn a_sample_of_no_rows_is_done_at_once() {
 #[test]
 fn a_dry_run_shows_the_first_picked_row() {
     let sandbox = with_rows("id\none\ntwo\nthree\nfour\n");
-    let options = [
-        "--dry-run",
-        "--json",
-        "--rows",
-        "3-",
-        "--instruction",
-        "<{id}>",
-    ];
-    let said = spawn(&sandbox, &options, &["true"]);
+    let options = "--dry-run --json --rows 3- --instruction <{id}>";
+    let said = spawn(&sandbox, options, "true");
     let object: Value = serde_json::from_str(&said.out).expect("one object");
     assert_eq!(object["total_items"], 2);
     let prompt = object["first_prompt"].as_str().expect("a prompt");
@@ -134,33 +124,27 @@ fn a_dry_run_shows_the_first_picked_row() {
 #[test]
 fn the_summary_counts_picked_rows() {
     let sandbox = with_rows("id,mock\n1,good\n2,never\n3,good\n");
-    let options = ["--json", "--retries", "0", "--rows", "2-"];
-    let said = spawn_agent(&sandbox, &options, &["--as", "{mock}"]);
-    assert_eq!(said.code, 1);
+    let options = "--json --retries 0 --rows 2-";
+    let said = spawn_agent(&sandbox, options, "--as {mock}").exits(1);
     let last = said.out.lines().last().expect("a line");
     let summary: Value = serde_json::from_str(last).expect("an object");
     let counts = ["total_items", "completed_items", "failed_items"].map(|key| &summary[key]);
     assert_eq!(counts, [2, 1, 1]);
     assert_eq!(summary["failed_item_errors"][0]["item_id"], "row-2");
-    let list = sandbox.mesh(&["runs", "list", "--json"]);
-    assert!(
-        list.out.contains(r#""work":"1 ok, 1 failed""#),
-        "{}",
-        list.out
-    );
+    let list = sandbox.mesh("runs list --json");
+    list.out_has(r#""work":"1 ok, 1 failed""#);
 }
 
 #[test]
 fn a_job_that_goes_on_keeps_its_selection() {
     let sandbox = with_rows("id,mock\n1,good\n2,stop\n3,good\n4,good\n5,good\n");
-    let options = ["-j", "1", "--rows", "2-5", "--sample", "2"];
-    assert_eq!(spawn_agent(&sandbox, &options, &["--as", "{mock}"]).code, 4);
+    let options = "-j 1 --rows 2-5 --sample 2";
+    spawn_agent(&sandbox, options, "--as {mock}").exits(4);
     assert_eq!(
         table(&sandbox, &COLUMNS),
         "1 | row-2 | completed\n3 | row-4 | pending"
     );
-    let said = resume(&sandbox);
-    assert_eq!(said.code, 0, "{}", said.err);
+    resume(&sandbox).exits(0);
     assert_eq!(
         table(&sandbox, &COLUMNS),
         "1 | row-2 | completed\n3 | row-4 | completed"
@@ -174,9 +158,10 @@ fn a_job_that_goes_on_keeps_its_selection() {
 fn the_environment_and_the_file_can_select() {
     let sandbox = with_rows("id\n1\n2\n3\n4\n");
     sandbox.write("mesh.yaml", "sample: 1\n");
-    let mut mesh = sandbox.command(&arguments(&[], &["echo", "{}"]));
-    mesh.env("MESH_ROWS", "3-4");
-    let said = said(mesh.output().expect("mesh starts"));
-    assert_eq!(said.code, 0, "{}", said.err);
+    sandbox
+        .command(arguments("", "echo {}"))
+        .env("MESH_ROWS", "3-4")
+        .run_to_end()
+        .exits(0);
     assert_eq!(table(&sandbox, &COLUMNS), "2 | row-3 | completed");
 }

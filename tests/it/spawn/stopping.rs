@@ -11,8 +11,8 @@ fn signal(mesh: &Child, signal: Signal) {
 fn an_interrupt_lets_running_rows_end_and_the_rest_can_go_on() {
     let sandbox = with_rows("id\n1\n2\n3\n4\n");
     let agent = fake_agent();
-    let options = ["--id-column", "id", "-j", "2"];
-    let mesh = start(&sandbox, &options, &[&agent, "--gate", "."]);
+    let options = "--id-column id -j 2";
+    let mesh = start(&sandbox, options, &[&agent, "--gate", "."]);
     wait_for("two rows have begun", || {
         sandbox.path("began.1").exists() && sandbox.path("began.2").exists()
     });
@@ -22,8 +22,8 @@ fn an_interrupt_lets_running_rows_end_and_the_rest_can_go_on() {
     });
     sandbox.write("open", "");
     assert_eq!(finish(mesh), 130);
-    let columns = ["item_id", "status", "attempt_count"];
-    assert_snapshot!(table(&sandbox, &columns), @r"
+    let columns = "item_id status attempt_count";
+    assert_snapshot!(table(&sandbox, columns), @r"
     1 | completed | 1
     2 | completed | 1
     3 | pending | 0
@@ -35,9 +35,8 @@ fn an_interrupt_lets_running_rows_end_and_the_rest_can_go_on() {
             .contains(&format!("mesh resume {}", run_id(&sandbox)))
     );
 
-    let said = resume(&sandbox);
-    assert_eq!(said.code, 0, "{}", said.err);
-    assert_snapshot!(table(&sandbox, &columns), @r"
+    resume(&sandbox).exits(0);
+    assert_snapshot!(table(&sandbox, columns), @r"
     1 | completed | 1
     2 | completed | 1
     3 | completed | 1
@@ -56,8 +55,8 @@ fn a_second_interrupt_and_a_termination_end_running_rows_at_once() {
     ] {
         let sandbox = with_rows("id\n1\n2\n");
         let agent = fake_agent();
-        let options = ["--id-column", "id", "-j", "1"];
-        let mesh = start(&sandbox, &options, &[&agent, "--gate", "."]);
+        let options = "--id-column id -j 1";
+        let mesh = start(&sandbox, options, &[&agent, "--gate", "."]);
         wait_for("a row has begun", || sandbox.path("began.1").exists());
         signal(&mesh, first);
         wait_for("the signal has arrived", || {
@@ -68,17 +67,13 @@ fn a_second_interrupt_and_a_termination_end_running_rows_at_once() {
         }
         assert_eq!(finish(mesh), code);
         assert_eq!(
-            table(
-                &sandbox,
-                &["item_id", "status", "attempt_count", "result_json"]
-            ),
+            table(&sandbox, "item_id status attempt_count result_json"),
             "1 | pending | 1 |\n2 | pending | 0 |"
         );
         sandbox.write("open", "");
-        let said = resume(&sandbox);
-        assert_eq!(said.code, 0, "{}", said.err);
+        resume(&sandbox).exits(0);
         assert_eq!(
-            table(&sandbox, &["item_id", "status", "attempt_count"]),
+            table(&sandbox, "item_id status attempt_count"),
             "1 | completed | 2\n2 | completed | 1"
         );
     }
@@ -88,26 +83,22 @@ fn a_second_interrupt_and_a_termination_end_running_rows_at_once() {
 fn a_run_under_way_is_not_taken_twice() {
     let sandbox = with_rows("id\n1\n");
     let agent = fake_agent();
-    let mesh = start(&sandbox, &["--id-column", "id"], &[&agent, "--gate", "."]);
+    let mesh = start(&sandbox, "--id-column id", &[&agent, "--gate", "."]);
     wait_for("the row has begun", || sandbox.path("began.1").exists());
     let refused = resume(&sandbox);
     sandbox.write("open", "");
     assert_eq!(finish(mesh), 0);
     assert_eq!(refused.code, 3, "{}", refused.err);
-    assert!(
-        refused.err.contains("in use by another `mesh`, process "),
-        "{}",
-        refused.err
-    );
+    refused.err_has("in use by another `mesh`, process ");
 }
 
 #[test]
 fn going_on_with_a_finished_run_starts_nothing() {
     let sandbox = with_rows("id,mock\n1,good\n2,never\n");
-    let options = ["--id-column", "id", "--retries", "0"];
-    assert_eq!(spawn_agent(&sandbox, &options, &["--as", "{mock}"]).code, 1);
+    let options = "--id-column id --retries 0";
+    spawn_agent(&sandbox, options, "--as {mock}").exits(1);
     let before = sandbox.read("out.csv");
-    assert_eq!(resume(&sandbox).code, 1);
+    resume(&sandbox).exits(1);
     assert_eq!(sandbox.read("out.csv"), before);
     assert_eq!(occurred(&sandbox, "attempt_started", "1"), 1);
     assert_eq!(occurred(&sandbox, "attempt_started", "2"), 1);
@@ -118,20 +109,20 @@ fn quit_and_hang_up_end_as_orderly_as_term() {
     for (signal_sent, code) in [(Signal::QUIT, 131), (Signal::HUP, 129)] {
         let sandbox = with_rows("id,mock\n1,good\n2,gate\n3,good\n");
         let agent = fake_agent();
-        let options = ["--id-column", "id", "-j", "1"];
-        let mesh = start(&sandbox, &options, &[&agent, "--as", "{mock}", "."]);
+        let options = "--id-column id -j 1";
+        let mesh = start(&sandbox, options, &[&agent, "--as", "{mock}", "."]);
         wait_for("the second row has begun", || {
             sandbox.path("began.2").exists()
         });
         signal(&mesh, signal_sent);
         assert_eq!(finish(mesh), code);
         assert_eq!(
-            table(&sandbox, &["id", "status"]),
+            table(&sandbox, "id status"),
             "1 | completed\n2 | pending\n3 | pending"
         );
         assert_eq!(occurred(&sandbox, "attempt_finished", "2"), 1);
         sandbox.write("open", "");
-        assert_eq!(resume(&sandbox).code, 0);
+        resume(&sandbox).exits(0);
     }
 }
 
@@ -139,8 +130,8 @@ fn quit_and_hang_up_end_as_orderly_as_term() {
 fn the_input_may_change_after_the_start() {
     let sandbox = with_rows("id,mock\n1,good\n2,gate\n3,good\n");
     let agent = fake_agent();
-    let options = ["--id-column", "id", "-j", "1"];
-    let mesh = start(&sandbox, &options, &[&agent, "--as", "{mock}", "."]);
+    let options = "--id-column id -j 1";
+    let mesh = start(&sandbox, options, &[&agent, "--as", "{mock}", "."]);
     wait_for("the second row has begun", || {
         sandbox.path("began.2").exists()
     });
@@ -149,9 +140,9 @@ fn the_input_may_change_after_the_start() {
     sandbox.write("in.csv", "other\nx\n");
     sandbox.write("open", "");
     let args = ["resume", &run_id(&sandbox), "--input-changed", "ignore"];
-    assert_eq!(sandbox.mesh(&args).code, 0);
+    sandbox.mesh(&args).exits(0);
     assert_eq!(
-        table(&sandbox, &["id", "mock", "status"]),
+        table(&sandbox, "id mock status"),
         "1 | good | completed\n2 | gate | completed\n3 | good | completed"
     );
 }
@@ -162,11 +153,13 @@ fn killed_at_every_record(side: &str) {
         assert!(seq < 50, "never came to an end");
         let sandbox = with_rows("id,mock\n1,good\n2,report\n3,file\n");
         let agent = fake_agent();
-        let options = ["--id-column", "id", "-j", "2", "--env", "MESH"];
+        let options = "--id-column id -j 2 --env MESH";
         let command = [agent.as_str(), "--as", "{mock}"];
-        let mut mesh = sandbox.command(&arguments(&options, &command));
-        mesh.env("MESH_FAULT_KILL", format!("{side}:{seq}"));
-        let code = said(mesh.output().expect("mesh starts")).code;
+        let code = sandbox
+            .command(arguments(options, &command))
+            .env("MESH_FAULT_KILL", format!("{side}:{seq}"))
+            .run_to_end()
+            .code;
         if code == 0 {
             // Past the last record: nothing was left to be killed at.
             assert!(seq > 10, "only {seq} records");
@@ -176,19 +169,12 @@ fn killed_at_every_record(side: &str) {
         let resumed = resume(&sandbox);
         if (side, seq) == ("before", 1) {
             assert_eq!(resumed.code, 2, "{}", resumed.err);
-            assert!(
-                resumed.err.contains("nothing was started"),
-                "{}",
-                resumed.err
-            );
+            resumed.err_has("nothing was started");
             continue;
         }
         assert_eq!(resumed.code, 0, "{side}:{seq}: {}", resumed.err);
         assert_eq!(
-            table(
-                &sandbox,
-                &["item_id", "status", "last_error", "result_json"]
-            ),
+            table(&sandbox, "item_id status last_error result_json"),
             "1 | completed |  | {\"answer\":\"1\",\"n\":1}\n\
              2 | completed |  | {\"answer\":\"2\",\"n\":1}\n\
              3 | completed |  | {\"answer\":\"3\",\"n\":1}",
@@ -235,10 +221,10 @@ fn a_kill_after_any_record_loses_no_row() {
 #[test]
 fn a_torn_last_record_is_cut_off() {
     let sandbox = with_rows("id\n1\n2\n");
-    let options = ["--id-column", "id"];
-    assert_eq!(spawn_agent(&sandbox, &options, &["--good"]).code, 0);
+    let options = "--id-column id";
+    spawn_agent(&sandbox, options, "--good").exits(0);
     let ledger = sandbox.only_run().join("ledger.jsonl");
-    let whole = std::fs::read_to_string(&ledger).expect("a ledger");
+    let whole = read_file(&ledger);
     let lines: Vec<&str> = whole.lines().collect();
     // Every cut in the middle of a record, after the first two.
     for count in 2..lines.len() {
@@ -247,7 +233,7 @@ fn a_torn_last_record_is_cut_off() {
         let said = resume(&sandbox);
         assert_eq!(said.code, 0, "{count}: {}", said.err);
         assert_eq!(
-            table(&sandbox, &["item_id", "status"]),
+            table(&sandbox, "item_id status"),
             "1 | completed\n2 | completed"
         );
     }

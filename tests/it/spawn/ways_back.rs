@@ -6,8 +6,8 @@ use super::*;
 fn every_way_gives_the_same_result() {
     for way in ["--good", "--file", "--report", "--prose"] {
         let sandbox = with_schema("id\na\n");
-        let options = ["--output-schema", "schema.json"];
-        let said = spawn_agent(&sandbox, &options, &[way]);
+        let options = "--output-schema schema.json";
+        let said = spawn_agent(&sandbox, options, &[way]);
         assert_eq!(said.code, 0, "{way}: {}", said.err);
         assert_eq!(
             ended(&sandbox),
@@ -28,7 +28,7 @@ fn a_report_counts_before_the_file_and_the_file_before_the_output() {
         (output.to_owned(), "output"),
     ] {
         let sandbox = with_rows("id\na\n");
-        spawn(&sandbox, &["--env", "MESH"], &["sh", "-c", &script]);
+        spawn(&sandbox, "--env MESH", &["sh", "-c", &script]);
         assert_eq!(result(&sandbox)["via"], via);
     }
 }
@@ -39,7 +39,7 @@ fn in_prose_the_last_object_counts() {
     let lines = "log\n{\"n\":1}\n{\"n\":2}\nbye\n";
     for text in [fences, lines] {
         let sandbox = with_rows("id\na\n");
-        spawn(&sandbox, &[], &["printf", "%s", text]);
+        spawn(&sandbox, "", &["printf", "%s", text]);
         assert_eq!(ended(&sandbox), r#"completed | 1 |  | {"n":2}"#);
     }
 }
@@ -47,8 +47,7 @@ fn in_prose_the_last_object_counts() {
 #[test]
 fn an_accepted_report_stands_whatever_the_exit_code() {
     let sandbox = with_rows("id\na\n");
-    let said = spawn_agent(&sandbox, &[], &["--report-then-exit", "9"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    spawn_agent(&sandbox, "", "--report-then-exit 9").exits(0);
     assert_eq!(
         ended(&sandbox),
         r#"completed | 1 |  | {"answer":"row-1","n":1}"#
@@ -59,7 +58,7 @@ fn an_accepted_report_stands_whatever_the_exit_code() {
 #[test]
 fn only_the_first_report_counts() {
     let sandbox = with_rows("id\na\n");
-    spawn_agent(&sandbox, &[], &["--twice"]);
+    spawn_agent(&sandbox, "", "--twice");
     assert_eq!(
         ended(&sandbox),
         r#"completed | 1 |  | {"answer":"row-1","n":1}"#
@@ -73,10 +72,9 @@ fn only_the_first_report_counts() {
 #[test]
 fn a_foreign_token_is_refused() {
     let sandbox = with_rows("id\na\n");
-    let said = spawn_agent(&sandbox, &["--retries", "0"], &["--foreign"]);
-    assert_eq!(said.code, 1);
+    spawn_agent(&sandbox, "--retries 0", "--foreign").exits(1);
     // The last command of the worker failed, and with it the worker.
-    assert_eq!(table(&sandbox, &["status", "result_json"]), "failed |");
+    assert_eq!(table(&sandbox, "status result_json"), "failed |");
     assert_eq!(
         sandbox.read("said"),
         "{\"accepted\":false,\"reason\":\"wrong token for this attempt\"}\n"
@@ -87,8 +85,8 @@ fn a_foreign_token_is_refused() {
 fn a_report_for_another_item_is_refused() {
     let sandbox = with_rows("id\na\n");
     let script = r#"MESH_ITEM_ID=other "$MESH" report-result --result '{}' >answer"#;
-    let options = ["--retries", "0", "--env", "MESH"];
-    assert_eq!(spawn(&sandbox, &options, &["sh", "-c", script]).code, 1);
+    let options = "--retries 0 --env MESH";
+    spawn(&sandbox, options, &["sh", "-c", script]).exits(1);
     assert_eq!(
         sandbox.read("answer"),
         "{\"accepted\":false,\"reason\":\"this token belongs to item `row-1`, not to `other`\"}\n"
@@ -98,9 +96,8 @@ fn a_report_for_another_item_is_refused() {
 #[test]
 fn a_report_that_breaks_the_schema_may_be_mended() {
     let sandbox = with_schema("id\na\n");
-    let options = ["--output-schema", "schema.json"];
-    let said = spawn_agent(&sandbox, &options, &["--fix"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    let options = "--output-schema schema.json";
+    spawn_agent(&sandbox, options, "--fix").exits(0);
     assert_eq!(
         ended(&sandbox),
         r#"completed | 1 |  | {"answer":"row-1","n":1}"#
@@ -115,7 +112,7 @@ fn a_report_that_breaks_the_schema_may_be_mended() {
 fn a_report_that_is_no_object_is_refused() {
     let sandbox = with_rows("id\na\n");
     let script = r#"echo '[1]' | "$MESH" report-result >answer; echo $? >>answer"#;
-    spawn(&sandbox, &["--env", "MESH"], &["sh", "-c", script]);
+    spawn(&sandbox, "--env MESH", &["sh", "-c", script]);
     assert_eq!(
         sandbox.read("answer"),
         "{\"accepted\":false,\"reason\":\"the result must be a JSON object, not an array\"}\n1\n"
@@ -132,7 +129,7 @@ fn a_report_from_a_file_and_from_standard_input() {
         let sandbox = with_rows("id\na\n");
         sandbox.write("answer.json", "{\"from\":\"file\"}\n");
         let script = format!(r#""$MESH" report-result {how}"#);
-        spawn(&sandbox, &["--env", "MESH"], &["sh", "-c", &script]);
+        spawn(&sandbox, "--env MESH", &["sh", "-c", &script]);
         assert_eq!(
             ended(&sandbox),
             r#"completed | 1 |  | {"from":"file"}"#,
@@ -145,16 +142,17 @@ fn a_report_from_a_file_and_from_standard_input() {
 fn a_report_after_the_attempt_is_refused() {
     let sandbox = with_rows("id\n1\n2\n");
     let script = r#"if [ $MESH_ITEM_ID = 1 ]; then env >identity; else until [ -e open ]; do sleep 0.02; done; echo '{}'; fi"#;
-    let options = ["--id-column", "id", "--retries", "0"];
-    let mesh = start(&sandbox, &options, &["sh", "-c", script]);
+    let options = "--id-column id --retries 0";
+    let mesh = start(&sandbox, options, &["sh", "-c", script]);
     wait_for("the first row is over", || {
         ledger(&sandbox).contains("\"attempt_finished\"")
     });
     let identity = sandbox.read("identity");
     let variables = identity.lines().filter_map(|line| line.split_once('='));
-    let mut report = sandbox.command(&["report-result", "--result", "{}"]);
-    report.envs(variables.filter(|(name, _)| name.starts_with("MESH_")));
-    let late = said(report.output().expect("mesh starts"));
+    let late = sandbox
+        .command("report-result --result {}")
+        .envs(variables.filter(|(name, _)| name.starts_with("MESH_")))
+        .run_to_end();
     sandbox.write("open", "");
     assert_eq!(finish(mesh), 1);
     assert_eq!(late.code, 1);
@@ -163,12 +161,13 @@ fn a_report_after_the_attempt_is_refused() {
         "{\"accepted\":false,\"reason\":\"this attempt is over\"}\n"
     );
     assert_eq!(
-        table(&sandbox, &["item_id", "status"]),
+        table(&sandbox, "item_id status"),
         "1 | failed\n2 | completed"
     );
-    let mut report = sandbox.command(&["report-result", "--result", "{}"]);
-    report.envs(identity.lines().filter_map(|line| line.split_once('=')));
-    let later = said(report.output().expect("mesh starts"));
+    let later = sandbox
+        .command("report-result --result {}")
+        .envs(identity.lines().filter_map(|line| line.split_once('=')))
+        .run_to_end();
     assert_eq!(
         (later.code, later.out),
         (late.code, late.out),
@@ -179,41 +178,32 @@ fn a_report_after_the_attempt_is_refused() {
 #[test]
 fn a_report_outside_of_a_worker_is_refused() {
     let sandbox = Sandbox::new();
-    let said = sandbox.mesh(&["report-result", "--result", "{}"]);
-    assert_eq!(said.code, 2);
-    assert!(
-        said.err.contains("works only inside a worker"),
-        "{}",
-        said.err
-    );
+    let said = sandbox.mesh("report-result --result {}").exits(2);
+    said.err_has("works only inside a worker");
 }
 
 #[test]
 fn a_stop_ends_the_job_early() {
     let sandbox = with_rows("id,mock\n1,good\n2,stop\n3,good\n");
-    let options = ["--id-column", "id", "-j", "1", "--json"];
-    let said = spawn_agent(&sandbox, &options, &["--as", "{mock}"]);
-    assert_eq!(said.code, 4);
+    let options = "--id-column id -j 1 --json";
+    let said = spawn_agent(&sandbox, options, "--as {mock}").exits(4);
     assert_eq!(
-        table(&sandbox, &["item_id", "status", "attempt_count"]),
+        table(&sandbox, "item_id status attempt_count"),
         "1 | completed | 1\n2 | completed | 1\n3 | pending | 0"
     );
     let summary: Value =
         serde_json::from_str(said.out.lines().last().expect("a line")).expect("an object");
     assert_eq!(summary["status"], "cancelled");
     assert_eq!(summary["job_error"], "cancelled by worker request");
-    assert!(
-        said.err
-            .contains(&format!("mesh resume {}", run_id(&sandbox)))
-    );
+    said.err_has(&format!("mesh resume {}", run_id(&sandbox)));
 }
 
 #[test]
 fn recorded_answers_give_the_same_results() {
     let sandbox = with_rows("id\na\nb/c\nunit.vote.critic.1\n");
-    let options = ["--id-column", "id", "--record", "answers"];
-    assert_eq!(spawn_agent(&sandbox, &options, &["--good"]).code, 0);
-    let first = table(&sandbox, &["item_id", "status", "result_json"]);
+    let options = "--id-column id --record answers";
+    spawn_agent(&sandbox, options, "--good").exits(0);
+    let first = table(&sandbox, "item_id status result_json");
     let mut args = vec!["spawn", "in.csv", "--instruction", "x", "--id-column", "id"];
     args.extend([
         "-o",
@@ -224,10 +214,6 @@ fn recorded_answers_give_the_same_results() {
         "--answers",
         "answers",
     ]);
-    let said = sandbox.mesh(&args);
-    assert_eq!(said.code, 0, "{}", said.err);
-    assert_eq!(
-        table(&sandbox, &["item_id", "status", "result_json"]),
-        first
-    );
+    sandbox.mesh(&args).exits(0);
+    assert_eq!(table(&sandbox, "item_id status result_json"), first);
 }

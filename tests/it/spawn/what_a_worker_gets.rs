@@ -7,9 +7,9 @@ fn rendered(sandbox: &Sandbox, instruction: &str) -> String {
     let said = spawn(
         sandbox,
         &["--dry-run", "--json", "--instruction", instruction],
-        &["true"],
-    );
-    assert_eq!(said.code, 0, "{}", said.err);
+        "true",
+    )
+    .exits(0);
     let object: Value = serde_json::from_str(&said.out).expect("one object");
     let prompt = object["first_prompt"].as_str().expect("a prompt");
     let after = prompt
@@ -38,8 +38,8 @@ fn placeholders_are_filled_in_one_pass() {
 #[test]
 fn an_unknown_placeholder_is_warned_of() {
     let sandbox = with_rows("path\na\n");
-    let options = ["--dry-run", "--instruction", "{Path} {path} {{x}}"];
-    let said = spawn(&sandbox, &options, &["true"]);
+    let options = "--dry-run --instruction '{Path} {path} {{x}}'";
+    let said = spawn(&sandbox, options, "true");
     assert_snapshot!(said.err, @r"
     warning: the instruction's {Path} is no column and stays as it is; columns: path
 
@@ -49,19 +49,16 @@ fn an_unknown_placeholder_is_warned_of() {
 
 #[test]
 fn rows_that_stray_quotes_took_into_a_cell_are_warned_of() {
-    let options = ["--dry-run", "--instruction", "{id}"];
+    let options = "--dry-run --instruction {id}";
     let told = |rows: &str| {
         let sandbox = with_rows(rows);
-        let said = spawn(&sandbox, &options, &["true"]);
-        assert_eq!(said.code, 0, "{}", said.err);
+        let said = spawn(&sandbox, options, "true").exits(0);
         said.err
     };
     let swallowed = told("id,name,size\n1,\"5 inch,a\n2,x,b\n3,y\",c\n4,z,d\n");
-    assert!(
-        swallowed.contains(
-            ":2: lines 2 to 4 are one row, with a cell over several lines in column 2 (name)"
-        ),
-        "{swallowed}"
+    assert_contains(
+        &swallowed,
+        ":2: lines 2 to 4 are one row, with a cell over several lines in column 2 (name)",
     );
     let meant = told("id,prompt\n1,\"Read this, please,\nand that\"\n2,\"a\n\nb\"\n");
     assert!(!meant.contains("warning"), "{meant}");
@@ -71,16 +68,9 @@ fn rows_that_stray_quotes_took_into_a_cell_are_warned_of() {
 fn the_whole_prompt() {
     let sandbox = with_rows("path,note\na.rs,\"say \"\"hi\"\"\"\n");
     sandbox.write("schema.json", r#"{"required":["answer"]}"#);
-    let options = [
-        "--dry-run",
-        "--id-column",
-        "path",
-        "--instruction",
-        "Read {path}.",
-        "--output-schema",
-        "schema.json",
-    ];
-    let said = spawn(&sandbox, &options, &["true"]);
+    let options =
+        "--dry-run --id-column path --instruction 'Read {path}.' --output-schema schema.json";
+    let said = spawn(&sandbox, options, "true");
     assert_snapshot!(redacted(&said.out), @r#"
     You are working one item of a batch job. Do this item only.
 
@@ -119,8 +109,7 @@ fn the_whole_prompt() {
 #[test]
 fn a_dry_run_starts_and_writes_nothing() {
     let sandbox = with_rows("path\na\n");
-    let said = spawn(&sandbox, &["--dry-run"], &["touch", "started"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    spawn(&sandbox, "--dry-run", "touch started").exits(0);
     let names: Vec<_> = sandbox.tree().into_iter().map(|(name, ..)| name).collect();
     assert_eq!(names, [Path::new("in.csv")]);
     assert!(!sandbox.mesh_home().exists());
@@ -131,9 +120,8 @@ fn an_instruction_from_a_file_may_be_long() {
     let sandbox = with_rows("path\na.rs\n");
     let long = "x".repeat(100_000);
     sandbox.write("instruction.md", &format!("{long} {{path}}"));
-    let options = ["--instruction-file", "instruction.md"];
-    let said = spawn_agent(&sandbox, &options, &["--echo"]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    let options = "--instruction-file instruction.md";
+    spawn_agent(&sandbox, options, "--echo").exits(0);
     let prompt = result(&sandbox)["prompt"].to_string();
     assert!(prompt.contains(&format!("{long} a.rs")), "{}", prompt.len());
 }
@@ -165,8 +153,7 @@ fn cells_reach_the_worker_as_they_are_and_never_through_a_shell() {
     let command = [
         "sh", "-c", script, "sh", &json, "{cell}", "<{cell}>", "{none}",
     ];
-    let said = spawn(&sandbox, &[], &command);
-    assert_eq!(said.code, 0, "{}", said.err);
+    spawn(&sandbox, "", &command).exits(0);
     for (row, cell) in rows(&sandbox).iter().zip(cells) {
         let got: Value = serde_json::from_str(&row["result_json"]).expect("an object");
         let wanted = serde_json::json!({"args": [cell, format!("<{cell}>"), "{none}"]});
@@ -178,22 +165,16 @@ fn cells_reach_the_worker_as_they_are_and_never_through_a_shell() {
 #[test]
 fn the_environment_is_an_allow_list() {
     let sandbox = with_schema("id,text\na,\"x\"\"y\"\n");
-    let options = [
-        "--id-column",
-        "id",
-        "--output-schema",
-        "schema.json",
-        "--env",
-        "WANTED",
-    ];
+    let options = "--id-column id --output-schema schema.json --env WANTED";
     let script = r#"printf '{"answer":%s}\n' "$(env | "$0")""#;
-    let mut mesh = sandbox.command(&arguments(&options, &["sh", "-c", script, &json_string()]));
-    mesh.env("SECRET", "s")
+    sandbox
+        .command(arguments(options, &["sh", "-c", script, &json_string()]))
+        .env("SECRET", "s")
         .env("WANTED", "w")
         .env("LC_ALL", "C")
-        .env("MESH_QUIET", "1");
-    let said = said(mesh.output().expect("mesh starts"));
-    assert_eq!(said.code, 0, "{}", said.err);
+        .env("MESH_QUIET", "1")
+        .run_to_end()
+        .exits(0);
     let result = result(&sandbox);
     let lines = result["answer"].as_str().expect("a text").lines();
     let env: BTreeMap<&str, &str> = lines.filter_map(|line| line.split_once('=')).collect();
@@ -232,8 +213,7 @@ fn the_environment_is_an_allow_list() {
 fn a_large_row_travels_in_a_file() {
     let sandbox = with_rows(&format!("text\n{}\n", "é".repeat(40_000)));
     let script = r#"printf '{"bytes":%d,"inline":"%s"}\n' "$(($(wc -c <"$MESH_ROW_FILE")))" "${MESH_ROW_JSON-none}""#;
-    let said = spawn(&sandbox, &[], &["sh", "-c", script]);
-    assert_eq!(said.code, 0, "{}", said.err);
+    spawn(&sandbox, "", &["sh", "-c", script]).exits(0);
     assert_eq!(
         result(&sandbox).to_string(),
         r#"{"bytes":80011,"inline":"none"}"#
@@ -246,7 +226,7 @@ fn the_schema_is_there_as_a_file() {
     let script = r#"printf '{"answer":%s}\n' "$("$0" <"$MESH_SCHEMA_FILE")""#;
     spawn(
         &sandbox,
-        &["--output-schema", "schema.json"],
+        "--output-schema schema.json",
         &["sh", "-c", script, &json_string()],
     );
     let result = result(&sandbox);

@@ -10,7 +10,7 @@ use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value, json};
 
 use self::model::{Item, Model};
-use crate::env::Sandbox;
+use crate::fixture::*;
 
 mod model;
 
