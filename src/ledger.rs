@@ -4,13 +4,14 @@
 //! ledger does not know what an event means; folds do. Invariants: one writer at a time (an
 //! exclusive `flock`), `seq` rises by one, a line is either whole or cut off at the next open.
 
-use crate::clock;
 use crate::model::{Event, EventError, json};
+use crate::platform::clock;
 use rustix::fs::{FlockOperation, flock};
 use serde_json::{Map, Value};
 use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
+use std::io;
+use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -121,12 +122,12 @@ pub struct Ledger {
 impl Ledger {
     /// Makes the ledger of a new run; fails when there is one already.
     pub fn create(path: &Path) -> Result<Self, LedgerError> {
-        let file = crate::private::options()
+        let file = crate::platform::options()
             .append(true)
             .create_new(true)
             .open(path)
             .and_then(|file| {
-                crate::durable::sync_folder(crate::durable::parent(path))?;
+                crate::platform::sync_folder(crate::platform::parent(path))?;
                 Ok(file)
             })
             .map_err(|source| io_error(path, source))?;
@@ -188,11 +189,11 @@ impl Ledger {
         if self.buffer.is_empty() {
             return Ok(places);
         }
-        crate::fault::ledger_point(self.next_seq, "before");
+        crate::platform::ledger_point(self.next_seq, "before");
         self.file
             .write_all(&self.buffer)
             .map_err(|source| io_error(&self.path, source))?;
-        crate::fault::ledger_point(self.next_seq, "after");
+        crate::platform::ledger_point(self.next_seq, "after");
         self.bytes += self.buffer.len() as u64;
         self.is_synced = false;
         Ok(places)
@@ -256,7 +257,7 @@ impl Ledger {
             }),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(LedgerError::Locked {
                 path: path.to_owned(),
-                holder: (file.metadata().ok()).and_then(|it| crate::process::lock_holder(&it)),
+                holder: (file.metadata().ok()).and_then(|it| crate::platform::lock_holder(&it)),
             }),
             Err(errno) => Err(io_error(path, errno.into())),
         }

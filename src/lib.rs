@@ -22,28 +22,22 @@ pub mod table;
 pub mod refusal;
 
 pub mod adapter;
+pub mod executor;
 pub mod job;
-pub mod snapshot;
+pub mod workspace;
 
-pub mod collect;
 pub mod integrate;
 pub mod patch;
+pub mod verdict;
 
 pub mod learnings;
 pub mod ledger;
 pub mod run;
 
-pub mod inspect;
 pub mod mcp;
+pub mod report;
 
-pub mod claim;
-pub mod clock;
-pub mod digest;
-pub mod durable;
-pub mod fault;
-pub mod git;
-pub mod private;
-pub mod process;
+pub mod platform;
 pub mod redact;
 
 pub mod cli;

@@ -1,8 +1,8 @@
 //! The agent programs that are built in: for each its name, what it needs of the environment, what it can do, and pure
 //! functions from an attempt to arguments and from its output to an answer. What they share is here.
 
+use super::capabilities::{Capabilities, SchemaBy};
 use super::price::Price;
-use super::{Capabilities, SchemaBy, claude, codex, gemini, opencode};
 use crate::job::{Call, Dialect, Invocation, Printed, Reading, SharedFile, Trouble};
 use crate::model::json;
 use serde::{Deserialize, Serialize};
@@ -36,14 +36,6 @@ const ENV_SHARED: [&str; 15] = [
     "XDG_CONFIG_HOME",
     "XDG_DATA_HOME",
     "XDG_STATE_HOME",
-];
-
-/// All of them, in the order in which one is looked for.
-pub(super) const AGENTS: [&Agent; 4] = [
-    &codex::AGENT,
-    &claude::AGENT,
-    &gemini::AGENT,
-    &opencode::AGENT,
 ];
 
 /// What is known of an agent program.
@@ -97,11 +89,6 @@ pub(super) struct Setting<'s> {
 }
 
 impl Agent {
-    /// The built-in agent of that name.
-    pub fn named(name: &str) -> Option<&'static Self> {
-        AGENTS.into_iter().find(|agent| agent.name == name)
-    }
-
     /// What it can do.
     pub fn capabilities(&self) -> Capabilities {
         Capabilities {

@@ -3,10 +3,10 @@
 //! Read-only by its list of tools. No settings of user or project are loaded, so no hooks and no servers of theirs;
 //! the log-in is the user's.
 
-use super::SchemaBy;
 use super::agent::{
     Agent, REPORT_TOOL, REPORT_VARIABLES, Setting, count_at, events, from_stderr, text_at,
 };
+use super::capabilities::SchemaBy;
 use crate::job::{Call, Invocation, Printed, Reading, SharedFile, Trouble};
 use crate::model::Usage;
 use serde_json::{Map, Value, json};

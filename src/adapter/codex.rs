@@ -6,10 +6,11 @@
 use super::agent::{
     Agent, REPORT_VARIABLES, Setting, count_at, events, from_stderr, text_at, unwrapped,
 };
-use super::{SchemaBy, strict};
-use crate::collect::extract;
+use super::capabilities::SchemaBy;
+use super::strict;
 use crate::job::{Call, Invocation, Printed, Reading, SharedFile, Trouble};
 use crate::model::Usage;
+use crate::verdict::extract;
 use serde_json::{Value, json};
 
 const SCHEMA_FILE: &str = "codex-schema.json";

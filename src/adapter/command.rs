@@ -2,18 +2,17 @@
 
 use super::config::{AdapterConfig, PromptBy, ResultBy, UsagePointers};
 use super::price::Price;
-use super::{Adapter, AdapterError, Capabilities, Choice, SchemaBy, Speaks};
-use crate::collect::extract::{self, Wanted};
-use crate::job::{self, Call, Dialect, Invocation, Printed, Reading, Trouble, Worker};
+use crate::job;
+use crate::job::{Call, Dialect, Invocation, Printed, Reading, Trouble};
 use crate::model::Usage;
+use crate::verdict::{Wanted, extract};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::path::Path;
 
 /// How a command is spoken to; kept in the ledger.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct CommandSpec {
+pub(crate) struct CommandSpec {
     #[serde(default)]
     pub prompt: PromptBy,
     #[serde(default)]
@@ -27,7 +26,7 @@ pub(super) struct CommandSpec {
 }
 
 impl CommandSpec {
-    fn of(config: &AdapterConfig, price: Option<Price>) -> Self {
+    pub(crate) fn of(config: &AdapterConfig, price: Option<Price>) -> Self {
         Self {
             prompt: config.prompt,
             result: config.result,
@@ -38,55 +37,9 @@ impl CommandSpec {
     }
 
     /// Whether it says something that the substrate does not do by itself.
-    fn is_special(&self) -> bool {
+    pub(crate) fn is_special(&self) -> bool {
         *self != Self::default()
     }
-}
-
-/// What an entry of `mesh.yaml`, or a command line, can do.
-pub(super) fn capabilities(config: &AdapterConfig, price: Option<Price>) -> Capabilities {
-    let usage = config.usage.clone().unwrap_or_default();
-    let tokens = usage.input_tokens.is_some() && usage.output_tokens.is_some();
-    Capabilities {
-        fanout: config.fanout,
-        lifecycle: true,
-        follow_up: false,
-        schema: SchemaBy::Prompt,
-        tokens,
-        cost: usage.cost_usd.is_some() || (tokens && price.is_some()),
-        tool: false,
-        max_runtime_seconds: config.timeout_seconds,
-    }
-}
-
-pub(super) fn adapter(
-    name: &str,
-    config: &AdapterConfig,
-    price: Option<Price>,
-    choice: &Choice,
-    folder: &Path,
-) -> Result<Adapter, AdapterError> {
-    let env_names = config
-        .env
-        .iter()
-        .chain(&choice.env_names)
-        .cloned()
-        .collect();
-    let mut worker = Worker::find(name, &config.command, folder, env_names).map_err(|source| {
-        AdapterError::Worker {
-            adapter: name.to_owned(),
-            source,
-        }
-    })?;
-    let spec = CommandSpec::of(config, price);
-    if spec.is_special() {
-        worker.speaks = Speaks::Command(spec).to_value();
-    }
-    Ok(Adapter {
-        name: name.to_owned(),
-        worker,
-        capabilities: capabilities(config, price),
-    })
 }
 
 impl Dialect for CommandSpec {

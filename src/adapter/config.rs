@@ -12,8 +12,9 @@
 //!   gpt-5: {input: 1.25, cached_input: 0.125, output: 10}
 //! ```
 
-use super::agent::{AGENTS, Agent};
+use super::agent::Agent;
 use super::price::Prices;
+use super::registry::{AGENTS, agent_named};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -134,7 +135,7 @@ impl AdapterConfig {
     /// The built-in agent that an entry of that name is about; none for a command.
     pub(super) fn agent(&self, name: &str) -> Option<&'static Agent> {
         match self.command.is_empty() {
-            true => Agent::named(self.agent.as_deref().unwrap_or(name)),
+            true => agent_named(self.agent.as_deref().unwrap_or(name)),
             false => None,
         }
     }

@@ -1,6 +1,6 @@
 //! Why nothing can work the rows, and what helps.
 
-use super::select::agent_names;
+use super::registry::agent_names;
 use crate::job::JobError;
 use std::path::PathBuf;
 

@@ -2,8 +2,8 @@
 //!
 //! Read-only by its plan mode. The log-in and the settings are the user's.
 
-use super::SchemaBy;
 use super::agent::{Agent, Setting, count_at, from_stderr, text_at, unwrapped};
+use super::capabilities::SchemaBy;
 use crate::job::{Call, Invocation, Printed, Reading, Trouble};
 use crate::model::Usage;
 use serde_json::Value;

@@ -2,8 +2,8 @@
 //!
 //! Read-only by its permissions: everything is denied but reading. The log-in and the providers are the user's.
 
-use super::SchemaBy;
 use super::agent::{Agent, Setting, count_at, events, from_stderr, text_at};
+use super::capabilities::SchemaBy;
 use crate::job::{Call, Invocation, Printed, Reading, Trouble};
 use crate::model::Usage;
 use crate::refusal::Reset;

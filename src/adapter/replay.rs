@@ -4,11 +4,14 @@
 //! other row in `<item id>.json`. The worker is this very program, so a replayed run takes the
 //! same path as a real one: a process per row, its prompt on standard input, its answer on standard output.
 
-use super::{Adapter, AdapterError, Capabilities, Choice};
-use crate::durable::{self, Readers};
+use super::capabilities::Capabilities;
+use super::error::AdapterError;
+use super::spec::{Adapter, Choice};
 use crate::job::Worker;
 use crate::model::{RowId, RowKey, file_name};
-use std::io::{self, Write};
+use crate::platform::{Readers, durable};
+use std::io;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The hidden subcommand that prints one recorded answer.

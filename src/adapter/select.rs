@@ -1,9 +1,14 @@
 //! Which adapter it is: by the command line, `mesh.yaml`, or what is installed here; and all that there are.
 
-use super::agent::{AGENTS, Agent, AgentSpec};
+use super::agent::{Agent, AgentSpec};
+use super::capabilities::Capabilities;
 use super::config::{AdapterConfig, Configured};
-use super::price::{self, Price};
-use super::{Adapter, AdapterError, Capabilities, Choice, EXTERNAL, Speaks, command, replay};
+use super::error::AdapterError;
+use super::price::Price;
+use super::registry::{AGENTS, agent_names};
+use super::speaking::Speaks;
+use super::spec::{Adapter, Choice, EXTERNAL};
+use super::{price, replay};
 use crate::job::Worker;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -53,7 +58,7 @@ pub fn select(
             ..AdapterConfig::default()
         };
         refuse_agent_options("command", choice)?;
-        return command::adapter("command", &config, None, choice, folder);
+        return crate::adapter::command_adapter::adapter("command", &config, None, choice, folder);
     }
     let name = match &choice.name {
         Some(name) => name.clone(),
@@ -77,7 +82,7 @@ pub fn select(
                 None => {
                     refuse_agent_options(&name, choice)?;
                     let price = price::of(&configured.prices, config.model.as_deref());
-                    command::adapter(&name, &config, price, choice, folder)
+                    crate::adapter::command_adapter::adapter(&name, &config, price, choice, folder)
                 }
             }
         }
@@ -99,10 +104,6 @@ fn external(folder: &Path) -> Adapter {
         },
         capabilities: Capabilities::default(),
     }
-}
-
-pub(super) fn agent_names() -> Vec<&'static str> {
-    AGENTS.iter().map(|agent| agent.name).collect()
 }
 
 fn unknown(name: String, configured: &Configured) -> AdapterError {
@@ -251,7 +252,7 @@ pub fn list(configured: &Configured, folder: &Path) -> Vec<Listed> {
 
 fn without_program(name: &str, usage: &'static str) -> Listed {
     let capabilities = match name {
-        "command" => command::capabilities(&AdapterConfig::default(), None),
+        "command" => crate::adapter::command_adapter::capabilities(&AdapterConfig::default(), None),
         _ => Capabilities::default(),
     };
     Listed {
@@ -286,7 +287,11 @@ fn entry(
             let found = Worker::find(name, &config.command, folder, Vec::new());
             let missing = found.as_ref().err().map(ToString::to_string);
             let program = found.ok().map(|worker| worker.program);
-            (program, missing, command::capabilities(config, price))
+            (
+                program,
+                missing,
+                crate::adapter::command_adapter::capabilities(config, price),
+            )
         }
     };
     Listed {

@@ -214,7 +214,7 @@ pub(super) fn relax(schema: &Value, answer: &mut Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collect::schema::Schema;
+    use crate::verdict::Schema;
 
     fn schema(text: &str) -> Value {
         serde_json::from_str(text).expect("JSON")

@@ -1,19 +1,20 @@
 //! What agent programs print, as recorded from the versions that `tests/agents/run` pins, and what is made of it.
 
-use super::agent::{Agent, AgentSpec, Speaker};
+use super::agent::{AgentSpec, Speaker};
 use super::command::CommandSpec;
-use super::select::agent_names;
-use super::*;
-use crate::job::{Call, Printed, Reading, Trouble};
+use super::price::Price;
+use super::registry::{agent_named, agent_names};
+use super::speaking::{Speaks, asked, dialect};
+use crate::job::{Call, Dialect, Printed, Reading, Trouble, Worker};
 use crate::model::{Fault, Usage};
 use crate::refusal::{Refusal, Reset};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
 
 fn speaker(name: &str) -> Speaker {
     Speaker {
-        agent: Agent::named(name).expect("built in"),
+        agent: agent_named(name).expect("built in"),
         spec: AgentSpec {
             agent: name.to_owned(),
             ..AgentSpec::default()

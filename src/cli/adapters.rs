@@ -1,9 +1,10 @@
 //! `mesh adapters`.
 
-use super::args::Context;
+use super::context::Context;
 use super::error::CliError;
 use super::terminal::Tone;
-use crate::adapter::{self, Capabilities, Listed, SchemaBy};
+use crate::adapter;
+use crate::adapter::{Capabilities, Listed, SchemaBy};
 use rayon::prelude::*;
 
 /// Lists them, each with its version.

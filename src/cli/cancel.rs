@@ -3,10 +3,11 @@
 //! The request is a file in the run's folder, which the run looks for: nothing is signalled, so no process that merely
 //! has a dead run's number can be hit.
 
-use super::args::{CancelArgs, Context};
+use super::args::CancelArgs;
+use super::context::Context;
 use super::error::CliError;
-use crate::ledger;
-use crate::run::{self, CancelRequest, RunFolder};
+use crate::run::{CancelRequest, RunFolder};
+use crate::{ledger, run};
 
 /// Ends a run that nobody drives, so that its tasks are free.
 fn release(folder: &RunFolder, context: &Context) -> Result<u8, CliError> {
@@ -26,7 +27,7 @@ fn release(folder: &RunFolder, context: &Context) -> Result<u8, CliError> {
 
 /// Asks, and says what will happen.
 pub fn execute(args: &CancelArgs, context: &Context) -> Result<u8, CliError> {
-    let folder = super::resume::find(&args.run, context)?;
+    let folder = super::find_run::find(&args.run, context)?;
     if !ledger::is_in_use(&folder.ledger())? {
         return release(&folder, context);
     }

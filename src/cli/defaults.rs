@@ -3,12 +3,13 @@
 //! One mechanism for all options of `run`, `invoke` and `spawn` and the global ones: clap knows the names; the variable
 //! `MESH_<OPTION>` and the key in `mesh.yaml` are attached to each of them here.
 
-use super::args::{Cli, Command, Context, SpawnArgs, WaveCommand};
+use super::args::{Cli, Command, SpawnArgs, WaveCommand};
+use super::context::Context;
 use super::error::CliError;
 use super::place::Place;
 use super::terminal::Terminal;
 use crate::config::Config;
-use crate::git::Repo;
+use crate::platform::Repo;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches};
 use std::cmp::Ordering;
@@ -85,7 +86,7 @@ pub fn parse(args: Vec<OsString>) -> Result<(Cli, Context), CliError> {
     if let Command::Wave(WaveCommand::Next(args)) = &mut cli.command {
         args.typed = typed(innermost(&matches));
     }
-    let terminal = Terminal::new(&cli.show, Place::of(&cli.folder, &matches));
+    let terminal = Terminal::new(&cli.show, Place::of(&cli.folder, &matches, Cli::command));
     let context = Context {
         folder,
         config,

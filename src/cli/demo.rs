@@ -1,17 +1,18 @@
 //! `mesh demo`: the example repository and plan, run end to end with recorded answers.
 
-use super::args::{Context, DemoArgs};
+use super::args::DemoArgs;
+use super::context::Context;
 use super::error::CliError;
 use crate::adapter::{Choice, Configured};
-use crate::git::Repo;
 use crate::integrate::RepoLock;
 use crate::job::{Backoff, Bounds, Budget, RATE_LIMIT_WAIT_MAX_SECONDS};
 use crate::model::shell_word;
-use crate::patch;
 use crate::plan::SwarmOverrides;
-use crate::run::{self, Integrating, PlanRun, Request, RunError, RunFolder, TaskBudget};
+use crate::platform::Repo;
+use crate::run::{Integrating, PlanRun, Request, RunError, RunFolder, TaskBudget};
 use crate::schedule::{Deps, Dispatch};
 use crate::scope::SHARED_PATHS;
+use crate::{patch, run};
 use include_dir::{Dir, include_dir};
 use std::collections::BTreeMap;
 use std::io;
@@ -53,7 +54,7 @@ pub fn execute(args: &DemoArgs, context: &Context) -> Result<u8, CliError> {
     let folder = RunFolder::create(&home, args.place.wanted().as_ref())?;
     terminal.talk(&preflight.line(folder.id()));
     let plan_run = PlanRun::begin(preflight, folder.clone(), lock)?;
-    let (code, report) = super::run::drive(plan_run, terminal)?;
+    let (code, report) = super::plan_run::drive(plan_run, terminal)?;
     if code > 1 {
         return Ok(code);
     }
@@ -175,7 +176,7 @@ fn unpack(repo: &Path, answers: &Path) -> Result<(), CliError> {
         .get_file("plan.jsonl")
         .map(include_dir::File::contents)
         .unwrap_or_default();
-    crate::durable::write(&repo.join(".step/st-plan.jsonl"), plan)?;
+    crate::platform::write(&repo.join(".step/st-plan.jsonl"), plan)?;
     let message = "The text toolkit before its tasks";
     Repo::create(repo, message, "2026-02-13T01:50:00Z").map_err(RunError::from)?;
     Ok(())
@@ -194,7 +195,7 @@ fn extract(from: &Dir<'_>, name: &str, to: &Path) -> io::Result<()> {
                     .strip_prefix(folder.path())
                     .unwrap_or(file.path()),
             );
-            std::fs::create_dir_all(crate::durable::parent(&path))?;
+            std::fs::create_dir_all(crate::platform::parent(&path))?;
             std::fs::write(&path, file.contents())?;
             if file.contents().starts_with(b"#!") {
                 std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;

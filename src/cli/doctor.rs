@@ -1,9 +1,11 @@
 //! `mesh doctor`.
 
-use super::args::{Context, RunOptions};
+use super::args::RunOptions;
+use super::context::Context;
 use super::error::{CliError, with_causes};
 use super::terminal::Tone;
-use crate::run::{self, Finding};
+use crate::run;
+use crate::run::Finding;
 
 /// Prints a line for everything that was looked at; exit code 1 when something is wrong.
 pub fn execute(args: &RunOptions, context: &Context) -> Result<u8, CliError> {

@@ -1,7 +1,6 @@
 //! Errors -> one message, its causes, a hint, and an exit code.
 
 use super::terminal::{NotPrinted, Terminal, Tone};
-use crate::collect::schema::SchemaError;
 use crate::config::ConfigError;
 use crate::invoke::{InvokeError, KEYS};
 use crate::job::JobError;
@@ -11,6 +10,7 @@ use crate::model::{RunId, visible_lines};
 use crate::plan::PlanError;
 use crate::run::{Blame, RunError};
 use crate::simulate::DurationsError;
+use crate::verdict::SchemaError;
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;

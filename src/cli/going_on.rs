@@ -1,16 +1,17 @@
 //! Going on with a spawned CSV: by its input (`mesh spawn INPUT --resume`) or by its id (`mesh resume RUN`).
 
-use super::args::{Context, ResumeArgs, SpawnArgs};
+use super::args::{ResumeArgs, SpawnArgs};
+use super::context::Context;
 use super::error::CliError;
 use super::progress::rows;
-use super::run::{bounds, choice, remaining};
-use super::spawn;
-use crate::adapter::{self, Capabilities, Choice};
-use crate::collect::schema::Schema;
+use super::worker_options::{bounds, choice, remaining};
+use crate::adapter::{Capabilities, Choice};
 use crate::job::{Settings, Survey, Worker};
 use crate::model::RunId;
-use crate::run::{self, Earlier, InputChanged, RunError, RunFolder, SpawnRun};
+use crate::run::{Earlier, InputChanged, RunError, RunFolder, SpawnRun};
 use crate::schedule::{Concurrency, Limits};
+use crate::verdict::Schema;
+use crate::{adapter, run};
 use std::path::{Path, PathBuf};
 
 /// What this call says of the run.
@@ -45,7 +46,7 @@ pub fn by_id(args: &ResumeArgs, folder: RunFolder, context: &Context) -> Result<
     }
     job.halt = given.halt.unwrap_or(job.halt);
     job.keep_logs = given.logs.unwrap_or(job.keep_logs);
-    let mut in_use = spawn::in_use_by_all(context);
+    let mut in_use = crate::cli::files_in_use::in_use_by_all(context);
     in_use.file("is the input", job.csv_path.clone());
     in_use.extend(spawn_run.in_use());
     let told = Told {
@@ -68,7 +69,10 @@ pub fn by_input(
     if args.dry_run {
         return Err(CliError::DryResume);
     }
-    let call = args.call.as_deref().map(|path| spawn::call(path, context));
+    let call = args
+        .call
+        .as_deref()
+        .map(|path| crate::cli::spawn_input::call(path, context));
     let call = call.transpose()?;
     let named = call.as_ref().map(|call| &call.csv_path);
     let input = named.or(args.csv_path.as_ref());
@@ -104,7 +108,7 @@ pub fn by_input(
         Some(path) if is_typed(args, "record") => Some(context.folder.join(path)),
         _ => spawn_run.recorded().cloned(),
     };
-    let mut in_use = spawn::in_use(args, &job.worker, context);
+    let mut in_use = crate::cli::files_in_use::in_use(args, &job.worker, context);
     in_use.extend(spawn_run.in_use());
     let told = Told {
         job,
@@ -150,7 +154,7 @@ fn go_on(
         // It may have been stopped before all of them were taken over.
         match spawn_run.folder().sibling(id) {
             Ok(folder) => {
-                spawn::take_over(&mut spawn_run, &Earlier::read(&folder)?, terminal)?;
+                crate::cli::csv_run::take_over(&mut spawn_run, &Earlier::read(&folder)?, terminal)?;
             }
             Err(_) => terminal.warn(&format!(
                 "run {id} is gone: what was not taken over from it yet is worked"
@@ -161,7 +165,7 @@ fn go_on(
         let reopened = rows(spawn_run.reopen_failed()?);
         terminal.talk(&format!("{reopened} that failed will be worked once more"));
     }
-    spawn::drive(spawn_run, survey.total(), terminal)
+    crate::cli::csv_run::drive(spawn_run, survey.total(), terminal)
 }
 
 fn is_typed(args: &SpawnArgs, id: &str) -> bool {
@@ -241,7 +245,7 @@ fn tell_rows(args: &SpawnArgs, told: &mut Settings, context: &Context) -> Result
     match (typed("instruction"), typed("instruction_file")) {
         (true, true) => return Err(CliError::TwoInstructions),
         (true, false) => told.instruction = args.instruction.clone().unwrap_or_default(),
-        (false, true) => told.instruction = spawn::instruction(args, context)?,
+        (false, true) => told.instruction = crate::cli::spawn_input::instruction(args, context)?,
         (false, false) => {}
     }
     if typed("output_schema")

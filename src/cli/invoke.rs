@@ -3,11 +3,13 @@
 //! What the message sets becomes options of this command line, which is then read once more: their checks, their
 //! precedence and the run itself are those of `mesh run`.
 
-use super::args::{Command, Context, InvokeArgs};
+use super::args::{Command, InvokeArgs};
+use super::context::Context;
 use super::error::CliError;
 use super::terminal::{Terminal, Tone};
 use super::{defaults, run};
-use crate::invoke::{self, Argument, Invocation, SkipReason};
+use crate::invoke;
+use crate::invoke::{Argument, Invocation, SkipReason};
 use std::io::Read;
 
 /// The most that is read of standard input. A message that is cut off could be another one, so it is refused.

@@ -2,9 +2,9 @@
 
 use super::error::CliError;
 use super::report_result;
-use crate::mcp::rpc;
-use crate::mcp::worker::Worker;
-use std::io::{self, ErrorKind};
+use crate::mcp::{Worker, rpc};
+use std::io;
+use std::io::ErrorKind;
 
 /// Serves until standard input ends.
 pub fn execute() -> Result<u8, CliError> {

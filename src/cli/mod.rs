@@ -5,10 +5,14 @@
 mod adapters;
 mod args;
 mod cancel;
+mod context;
+mod csv_run;
 mod defaults;
 mod demo;
 mod doctor;
 mod error;
+mod files_in_use;
+mod find_run;
 mod going_on;
 #[cfg(test)]
 mod hints;
@@ -16,8 +20,10 @@ mod invoke;
 mod learnings;
 mod mcp;
 mod place;
+mod plan_run;
 mod progress;
 mod replay_worker;
+mod report_files;
 mod report_result;
 mod resume;
 mod rows;
@@ -25,11 +31,13 @@ mod run;
 mod runs;
 mod simulate;
 mod spawn;
+mod spawn_input;
 mod st;
 mod step;
 mod stop;
 mod terminal;
 mod wave;
+mod worker_options;
 
 use args::{Cli, Command};
 use error::CliError;
@@ -56,7 +64,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn dispatch(cli: Cli, context: &args::Context) -> Result<u8, CliError> {
+fn dispatch(cli: Cli, context: &context::Context) -> Result<u8, CliError> {
     match cli.command {
         Command::Run(args) => run::execute(&args.options, context),
         Command::Invoke(args) => invoke::execute(&args, context),

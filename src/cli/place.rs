@@ -4,14 +4,15 @@
 //! elsewhere. Only texts of our own pass through here, never the words of a worker. Variables such as `MESH_HOME` hold
 //! for the pasted command anyway and are not repeated.
 
-use super::args::Cli;
 use crate::model::shell_word;
-use clap::{ArgMatches, Command, CommandFactory};
+use clap::{ArgMatches, Command};
 use std::path::{Path, PathBuf};
 
 /// Where this call was told to work.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Place {
+    /// All commands, with their options.
+    commands: fn() -> Command,
     /// `-C`, as given.
     folder: Option<PathBuf>,
     /// `--artifacts`, as given.
@@ -20,8 +21,9 @@ pub struct Place {
 
 impl Place {
     /// As the command line says.
-    pub fn of(folder: &Path, matches: &ArgMatches) -> Self {
+    pub fn of(folder: &Path, matches: &ArgMatches, commands: fn() -> Command) -> Self {
         Self {
+            commands,
             folder: (folder != Path::new(".")).then(|| folder.to_owned()),
             artifacts: artifacts(matches),
         }
@@ -29,10 +31,10 @@ impl Place {
 
     /// `text`, in which every command of `mesh` works from where this call was made.
     pub fn complete(&self, text: &str) -> String {
-        if *self == Self::default() {
+        if self.folder.is_none() && self.artifacts.is_none() {
             return text.to_owned();
         }
-        let root = Cli::command();
+        let root = (self.commands)();
         let mut whole = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(at) = rest.find("mesh ") {
@@ -107,9 +109,12 @@ fn word(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::args::Cli;
+    use clap::CommandFactory;
 
     fn place(folder: Option<&str>, artifacts: Option<&str>) -> Place {
         Place {
+            commands: Cli::command,
             folder: folder.map(PathBuf::from),
             artifacts: artifacts.map(PathBuf::from),
         }

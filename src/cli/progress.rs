@@ -1,10 +1,10 @@
 //! Showing a run: a bar for each wave on a terminal, lines elsewhere, JSON Lines for scripts.
 
 use super::terminal::{ProgressMode, Terminal, Tone};
-use crate::clock;
 use crate::job::{Counts, Observer, RunningRow, Snapshot};
 use crate::model::{Usage, WaveCompiled, WaveNo, counted, dollars, one_line, short as short_count};
 use crate::plan::{Plan, mirror};
+use crate::platform::clock;
 use crate::run::Watcher;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;

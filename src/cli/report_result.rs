@@ -1,11 +1,12 @@
 //! `mesh report-result`: the worker's side of the report channel.
 
-use super::args::{Context, ReportResultArgs};
+use super::args::ReportResultArgs;
+use super::context::Context;
 use super::error::CliError;
-use crate::collect::extract;
-use crate::job::Answer;
-use crate::mcp::worker::Identity;
+use crate::executor::Answer;
+use crate::mcp::Identity;
 use crate::model::{ReportToken, RowId};
+use crate::verdict::extract;
 use std::io::Read;
 
 /// Sends one result and prints the answer; exit code 1 when it was refused.

@@ -1,11 +1,13 @@
 //! `mesh resume`: the ledger says what kind of run it is and everything else.
 
-use super::args::{Context, OneRun, ResumeArgs};
+use super::args::ResumeArgs;
+use super::context::Context;
 use super::error::CliError;
+use super::find_run::find;
 use super::going_on;
 use crate::ledger;
-use crate::model::{Event, RunId, RunKind};
-use crate::run::{PlanRun, RunError, RunFolder};
+use crate::model::{Event, RunKind};
+use crate::run::{PlanRun, RunError};
 
 /// Goes on with a run.
 pub fn execute(args: &ResumeArgs, context: &Context) -> Result<u8, CliError> {
@@ -28,9 +30,9 @@ pub fn execute(args: &ResumeArgs, context: &Context) -> Result<u8, CliError> {
                 .map(|wanted| wanted.min(can.fanout.unwrap_or(usize::MAX)));
             let plan_run = PlanRun::resume(folder, raised)?;
             if args.abandon {
-                return super::run::abandon(plan_run, &context.terminal);
+                return super::plan_run::abandon(plan_run, &context.terminal);
             }
-            super::run::drive(plan_run, &context.terminal).map(|(code, _)| code)
+            super::plan_run::drive(plan_run, &context.terminal).map(|(code, _)| code)
         }
         Some(RunKind::Spawn) if args.abandon => {
             Err(CliError::NothingToAbandon(folder.id().clone()))
@@ -43,10 +45,4 @@ pub fn execute(args: &ResumeArgs, context: &Context) -> Result<u8, CliError> {
         }
         .into()),
     }
-}
-
-/// The folder of the run that is named.
-pub fn find(args: &OneRun, context: &Context) -> Result<RunFolder, CliError> {
-    let home = args.place.home(context)?;
-    Ok(RunFolder::find(&home, &RunId::new(args.run.clone()))?)
 }

@@ -1,10 +1,10 @@
 //! `mesh runs show` about single rows: those that failed, and one in full.
 
-use super::args::Context;
+use super::context::Context;
 use super::error::CliError;
 use super::terminal::{Terminal, Tone};
-use crate::inspect::{AttemptStory, FailedRow, RowStory, failed_rows, row_story};
 use crate::model::{RunId, Usage, one_line, shell_word};
+use crate::report::{AttemptStory, FailedRow, RowStory, failed_rows, row_story};
 use crate::run::{RunError, RunFolder, SpawnRun, State};
 use crate::table::{ReadOptions, Reader};
 use std::io::{Read, Seek, SeekFrom};

@@ -1,20 +1,20 @@
 //! `mesh run`; `mesh invoke` ends here as well.
 
-use super::args::{BudgetArgs, Context, IntegrateArgs, RunOptions, WorkerArgs};
+use super::args::{IntegrateArgs, RunOptions, WorkerArgs};
+use super::context::Context;
 use super::error::{CliError, code_of_done};
-use super::progress::{Display, rows};
-use super::stop;
-use super::terminal::{NotPrinted, Terminal, Tone};
-use crate::adapter::{Choice, EXTERNAL};
-use crate::clock;
-use crate::inspect::Report;
+use super::plan_run::drive;
+use super::progress::rows;
+use super::terminal::{Terminal, Tone};
+use super::worker_options::{bounds, choice, remaining};
+use crate::adapter::EXTERNAL;
 use crate::integrate::{RepoLock, VALIDATION_ALLOW};
-use crate::job::{Bounds, Ending, RATE_LIMIT_WAIT_MAX_SECONDS};
-use crate::model::{RunId, one_line};
-use crate::patch;
+use crate::model::RunId;
 use crate::plan::SwarmOverrides;
-use crate::run::{self, Integrating, PlanRun, Preflight, Request, RunError, RunFolder};
+use crate::platform::clock;
+use crate::run::{Integrating, PlanRun, Preflight, Request, RunError, RunFolder};
 use crate::schedule::Dispatch;
+use crate::{patch, run};
 use std::path::Path;
 
 /// Preflight, run, report.
@@ -41,7 +41,7 @@ pub fn execute(args: &RunOptions, context: &Context) -> Result<u8, CliError> {
     let run_folder = folder.path().to_owned();
     let (code, report) = drive(PlanRun::begin(preflight, folder, lock)?, &context.terminal)?;
     let written = report.map_or(Ok(()), |report| {
-        super::runs::write_files(&report, &run_folder, &args.report, context)
+        super::report_files::write_files(&report, &run_folder, &args.report, context)
     });
     Ok(code_of_done(written, code, &context.terminal))
 }
@@ -49,7 +49,7 @@ pub fn execute(args: &RunOptions, context: &Context) -> Result<u8, CliError> {
 /// Whether the report and the recorded answers can be written where they are wanted, before anything starts.
 pub fn check_outputs(args: &RunOptions, context: &Context) -> Result<(), CliError> {
     let at = |path: &Path| context.folder.join(path);
-    let mut in_use = super::spawn::in_use_by_all(context);
+    let mut in_use = super::files_in_use::in_use_by_all(context);
     if let Some(plan) = &args.plan_file {
         in_use.file("is the plan", at(plan));
     }
@@ -64,120 +64,7 @@ pub fn check_outputs(args: &RunOptions, context: &Context) -> Result<(), CliErro
     if let Some(folder) = &args.worker.record {
         in_use.check_folder(&at(folder), "--record")?;
     }
-    super::runs::check_files(&args.report, in_use, context)
-}
-
-/// Drives a run to its end and prints the report; also for `resume` and `demo`.
-pub fn drive(mut plan_run: PlanRun, terminal: &Terminal) -> Result<(u8, Option<Report>), CliError> {
-    if let Some(note) = plan_run.lock_note() {
-        terminal.warn(note);
-    }
-    let stop = stop::asked_for(plan_run.folder())?;
-    let mut display = Display::for_run(terminal);
-    let end = plan_run.drive(&mut display, &stop);
-    drop(display);
-    let end = match end {
-        Ok(end) => end,
-        Err(error) => {
-            terminal.advise(&format!(
-                "the run is resumable: {}",
-                run::resume_command(plan_run.id())
-            ));
-            return Err(CliError::UnderWay(error));
-        }
-    };
-    let report = Report::of(plan_run.state());
-    let printed = print_report(report.as_ref(), terminal).map_err(|error| CliError::Unsaid {
-        kept: format!("mesh runs show {} prints the report", plan_run.id()),
-        source: error.0,
-    });
-    if let (Ending::Shut(_) | Ending::Unanswered(_), Some(why)) = (&end, end.job_error()) {
-        terminal.warn(&one_line(&why));
-    }
-    match plan_run.awaits_answers() {
-        true => say_what_is_awaited(plan_run.id(), terminal),
-        false => say_how_to_go_on(plan_run.id(), &end, terminal),
-    }
-    let code = plan_run
-        .state()
-        .finished
-        .as_ref()
-        .map_or(70, |finished| finished.exit_code);
-    Ok((code_of_done(printed, code, terminal), report))
-}
-
-/// Gives up what a run could not restore.
-pub fn abandon(mut plan_run: PlanRun, terminal: &Terminal) -> Result<u8, CliError> {
-    let stop = stop::asked_for(plan_run.folder())?;
-    let mut display = Display::for_run(terminal);
-    let count = plan_run.abandon(&mut display, &stop);
-    drop(display);
-    if count? == 0 {
-        terminal.talk("no integration of this run is open; nothing was changed");
-        return Ok(0);
-    }
-    terminal.advise(&format!(
-        "{} {}",
-        terminal.err_tone(Tone::Note, "go on with:"),
-        run::resume_command(plan_run.id())
-    ));
-    Ok(1)
-}
-
-/// Prints the report of a plan run.
-pub fn print_report(report: Option<&Report>, terminal: &Terminal) -> Result<(), NotPrinted> {
-    match report {
-        None => Ok(()),
-        Some(report) if terminal.json => {
-            terminal.data(&serde_json::to_string(report).unwrap_or_default())
-        }
-        Some(report) => terminal.data(&format!("\n{}", terminal.painted(&report.text()))),
-    }
-}
-
-/// What is to be done about a run that ended early, and when.
-pub fn say_how_to_go_on(run_id: &RunId, end: &Ending, terminal: &Terminal) {
-    if *end == Ending::Finished {
-        return;
-    }
-    if let Some(advice) = end.advice() {
-        terminal.talk(&format!(
-            "{} {advice}",
-            terminal.err_tone(Tone::Note, "hint:")
-        ));
-    }
-    let label = match end.goes_on_at() {
-        Some(time) => format!(
-            "go on at {} with:",
-            clock::time_of_day(time, &clock::here())
-        ),
-        None => "go on with:".to_owned(),
-    };
-    let command = go_on_command(run_id, end);
-    terminal.advise(&format!(
-        "{} {command}",
-        terminal.err_tone(Tone::Note, &label)
-    ));
-}
-
-/// The same for a run that stopped where answers from outside are awaited.
-fn say_what_is_awaited(run_id: &RunId, terminal: &Terminal) {
-    let label = terminal.err_tone(Tone::Note, "how to work the rows:");
-    terminal.advise(&format!("{label} mesh wave next --run {run_id}"));
-    let label = terminal.err_tone(Tone::Note, "when their answers are there:");
-    terminal.advise(&format!(
-        "{label} mesh collect {run_id} && {}",
-        run::resume_command(run_id)
-    ));
-}
-
-/// The command that goes on with a run that ended so.
-fn go_on_command(run_id: &RunId, end: &Ending) -> String {
-    let command = run::resume_command(run_id);
-    match end.to_raise() {
-        Some(option) => format!("{command} {option} MORE"),
-        None => command,
-    }
+    super::report_files::check_files(&args.report, in_use, context)
 }
 
 pub fn request(args: &RunOptions, context: &Context) -> Request {
@@ -239,42 +126,6 @@ fn integrating(args: &IntegrateArgs) -> Integrating {
         allow_protected: args.allow_protected,
         no_verify: args.no_verify,
         no_learnings: args.no_learnings,
-    }
-}
-
-/// How much at once, how long, how often.
-pub fn bounds(args: &WorkerArgs, budget: &BudgetArgs) -> Bounds {
-    Bounds {
-        max_concurrency: usize::try_from(args.max_concurrency).unwrap_or(usize::MAX),
-        max_runtime_seconds: args.max_runtime_seconds,
-        retries: args.retries,
-        grace_seconds: args.grace_seconds,
-        max_idle_seconds: args.max_idle_seconds,
-        retry_delay: args.retry_delay,
-        rate_limit_wait_max_seconds: budget
-            .rate_limit_wait_max
-            .unwrap_or(RATE_LIMIT_WAIT_MAX_SECONDS),
-    }
-}
-
-/// What is left of the budget with the agent's service.
-pub fn remaining(args: &WorkerArgs) -> [Option<f64>; 2] {
-    let percent = |left: Option<u8>| left.map(f64::from);
-    [
-        percent(args.remaining_five_hour),
-        percent(args.remaining_weekly),
-    ]
-}
-
-/// Who works the rows.
-pub fn choice(args: &WorkerArgs) -> Choice {
-    Choice {
-        name: args.adapter.clone(),
-        command: args.command.clone(),
-        answers: args.answers.clone(),
-        env_names: args.env_names.clone(),
-        model: args.model.clone(),
-        effort: args.effort.clone(),
     }
 }
 

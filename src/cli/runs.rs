@@ -1,14 +1,16 @@
 //! `mesh runs`.
 
-use super::args::{Context, ReportFiles, RunsArgs, RunsCommand, ShowRunArgs};
+use super::args::{RunsArgs, RunsCommand, ShowRunArgs};
+use super::context::Context;
 use super::error::CliError;
+use super::report_files::{check_files, write_files};
 use super::rows;
 use super::terminal::{Terminal, Tone};
-use crate::inspect::{FailedRow, Report};
 use crate::job::Counts;
 use crate::ledger;
 use crate::model::RunKind;
-use crate::run::{InUse, RunFolder, State, Unit, resume_command};
+use crate::report::{FailedRow, Report};
+use crate::run::{RunFolder, State, Unit, resume_command};
 use comfy_table::Table;
 use std::path::Path;
 
@@ -155,8 +157,12 @@ fn status(folder: &RunFolder, state: &State) -> String {
 }
 
 fn show(args: &ShowRunArgs, context: &Context) -> Result<u8, CliError> {
-    check_files(&args.files, super::spawn::in_use_by_all(context), context)?;
-    let folder = super::resume::find(&args.run, context)?;
+    check_files(
+        &args.files,
+        super::files_in_use::in_use_by_all(context),
+        context,
+    )?;
+    let folder = super::find_run::find(&args.run, context)?;
     let state = State::read(&folder.ledger())?;
     let terminal = &context.terminal;
     if let Some(id) = &args.row {
@@ -216,48 +222,6 @@ fn say_what_is_next(folder: &RunFolder, state: &State, status: &str, terminal: &
         _ if state.is_external() => terminal.advise(&format!("{label} mesh wave next --run {id}")),
         _ => terminal.advise(&format!("{label} {}", resume_command(id))),
     }
-}
-
-/// Whether the report can be written where it is wanted.
-pub fn check_files(
-    files: &ReportFiles,
-    mut in_use: InUse,
-    context: &Context,
-) -> Result<(), CliError> {
-    let at = |path: &Path| context.folder.join(path);
-    if let Some(path) = &files.junit {
-        in_use.check(&at(path), "--junit")?;
-        in_use.reserve("is the file of --junit", at(path));
-    }
-    if let Some(path) = &files.markdown {
-        in_use.check(&at(path), "--markdown")?;
-    }
-    Ok(())
-}
-
-/// Writes the report in the forms that were asked for.
-pub fn write_files(
-    report: &Report,
-    run_folder: &Path,
-    files: &ReportFiles,
-    context: &Context,
-) -> Result<(), CliError> {
-    let write = |path: &Path, text: &str| {
-        let path = context.folder.join(path);
-        crate::durable::write(&path, text.as_bytes())
-            .map_err(|source| CliError::Write { path, source })
-    };
-    if let Some(path) = &files.junit {
-        let log = |path: &Path| {
-            let bytes = std::fs::read(run_folder.join(path)).ok()?;
-            Some(String::from_utf8_lossy(&bytes).into_owned())
-        };
-        write(path, &report.junit(&log)?)?;
-    }
-    if let Some(path) = &files.markdown {
-        write(path, &report.markdown())?;
-    }
-    Ok(())
 }
 
 fn show_spawned(

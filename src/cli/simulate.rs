@@ -1,21 +1,21 @@
 //! `mesh wave simulate`.
 
-use super::args::{Context, PlaceArgs, at_least_one};
+use super::args::{PlaceArgs, at_least_one};
+use super::context::Context;
 use super::error::{CliError, with_causes};
 use super::terminal::Tone;
-use crate::git::Repo;
-use crate::ledger;
 use crate::model::{RoundName, RunId, counted};
-use crate::plan::{self, ItemId, Metadata, Plan, ResolveError, Store, SwarmOverrides};
+use crate::plan::{ItemId, Metadata, Plan, ResolveError, Store, SwarmOverrides};
+use crate::platform::Repo;
 use crate::run::{Protocols, RunError, RunFolder, Shelf};
-use crate::schedule::Dispatch;
-use crate::schedule::{Concurrency, Limits};
+use crate::schedule::{Concurrency, Dispatch, Limits};
 use crate::scope::{Reach, SHARED_PATHS};
 use crate::simulate::{
     Durations, End, Given, INTEGRATION, Learned, Prediction, ROW_SECONDS_DEFAULT, Setup,
     Simulation, Source,
 };
 use crate::table::{ReadOptions, Reader, TableError};
+use crate::{ledger, plan};
 use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, Table};
 use serde_json::{Value, json};

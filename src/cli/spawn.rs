@@ -1,21 +1,25 @@
 //! `mesh spawn`.
 
-use super::args::{Context, SpawnArgs};
-use super::error::{CliError, code_of_done};
+use super::args::SpawnArgs;
+use super::context::Context;
+use super::csv_run::{drive, take_over};
+use super::error::CliError;
+use super::files_in_use::in_use;
 use super::going_on;
-use super::progress::{Display, rows};
-use super::run::{bounds, choice, remaining};
-use super::stop;
-use super::terminal::{NotPrinted, Terminal, Tone};
-use crate::adapter::{self, AdapterError};
-use crate::collect::schema::Schema;
-use crate::job::{self, Selection, Summary, Survey, Worker};
-use crate::model::{RunId, one_line};
-use crate::run::{self, Earlier, InUse, RunError, RunFolder, SpawnRun, SpawnSettings};
+use super::progress::rows;
+use super::spawn_input::{call, instruction};
+use super::terminal::Terminal;
+use super::worker_options::{bounds, choice, remaining};
+use crate::adapter::AdapterError;
+use crate::job::{Selection, Survey};
+use crate::model::RunId;
+use crate::run::{Earlier, RunError, RunFolder, SpawnRun, SpawnSettings};
 use crate::schedule::{Concurrency, Limits};
 use crate::table::RowsInCell;
+use crate::verdict::Schema;
 use crate::wave::Call;
-use std::path::{Path, PathBuf};
+use crate::{adapter, job, run};
+use std::path::Path;
 
 /// Checks everything, then runs the rows.
 pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
@@ -69,62 +73,6 @@ pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
     drive(spawn_run, total, &context.terminal)
 }
 
-/// Takes results over from an earlier run, and says of how many rows.
-pub fn take_over(
-    spawn_run: &mut SpawnRun,
-    earlier: &Earlier,
-    terminal: &Terminal,
-) -> Result<(), CliError> {
-    let taken = spawn_run.reuse(earlier)?;
-    let (taken, id) = (rows(taken), earlier.id());
-    terminal.talk(&format!("results of {taken} taken over from run {id}"));
-    Ok(())
-}
-
-/// Drives a spawned job to its end and prints the summary; also for `resume`.
-pub fn drive(mut spawn_run: SpawnRun, total: u64, terminal: &Terminal) -> Result<u8, CliError> {
-    let stop = stop::asked_for(spawn_run.folder())?;
-    let job_id = spawn_run.job().job_id.to_string();
-    let mut display = Display::for_job(terminal, &job_id, "job", total);
-    let driven = spawn_run.drive(&mut display, &stop);
-    let (end, summary) = driven.map_err(|error| {
-        let command = run::resume_command(spawn_run.folder().id());
-        terminal.advise(&format!("the run is resumable: {command}"));
-        CliError::UnderWay(error)
-    })?;
-    display.finish(job::Counts {
-        total: summary.total_items,
-        completed: summary.completed_items,
-        failed: summary.failed_items,
-        running: 0,
-    });
-    let printed = print(&summary, terminal).map_err(|error| CliError::Unsaid {
-        kept: format!("the rows are in `{}`", summary.output_csv_path.display()),
-        source: error.0,
-    });
-    super::run::say_how_to_go_on(spawn_run.folder().id(), &end, terminal);
-    let by_rows = u8::from(summary.failed_items > 0);
-    let code = end.exit_code().unwrap_or(by_rows);
-    Ok(code_of_done(printed, code, terminal))
-}
-
-/// The arguments in a call file, with its paths as they count from here.
-pub fn call(path: &std::path::Path, context: &Context) -> Result<Call, CliError> {
-    let full = context.folder.join(path);
-    let text = std::fs::read_to_string(&full).map_err(|source| CliError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
-    let mut call = Call::parse(&text).map_err(|why| CliError::BadCall {
-        path: path.to_owned(),
-        why,
-    })?;
-    let folder = crate::durable::parent(&full);
-    call.csv_path = folder.join(&call.csv_path);
-    call.output_csv_path = call.output_csv_path.map(|path| folder.join(path));
-    Ok(call)
-}
-
 fn settings(
     args: &SpawnArgs,
     call: Option<Call>,
@@ -148,7 +96,7 @@ fn settings(
         .max(1);
     Ok(SpawnSettings {
         input_path: call.csv_path.clone(),
-        output_folder: crate::durable::parent(&call.csv_path).to_owned(),
+        output_folder: crate::platform::parent(&call.csv_path).to_owned(),
         csv_path: call.csv_path,
         instruction: call.instruction,
         id_column: call.id_column,
@@ -189,7 +137,7 @@ fn own_settings(args: &SpawnArgs, context: &Context) -> Result<SpawnSettings, Cl
     bounds.max_concurrency = concurrency.get();
     Ok(SpawnSettings {
         input_path: at(args.input()),
-        output_folder: crate::durable::parent(&at(args.input())).to_owned(),
+        output_folder: crate::platform::parent(&at(args.input())).to_owned(),
         csv_path: at(args.input()),
         delimiter: args.delimiter,
         encoding: args.encoding.clone(),
@@ -220,48 +168,6 @@ fn own_settings(args: &SpawnArgs, context: &Context) -> Result<SpawnSettings, Cl
     })
 }
 
-/// The text of `--instruction`, or of the file.
-pub fn instruction(args: &SpawnArgs, context: &Context) -> Result<String, CliError> {
-    let Some(path) = &args.instruction_file else {
-        return Ok(args.instruction.clone().unwrap_or_default());
-    };
-    std::fs::read_to_string(context.folder.join(path)).map_err(|source| CliError::Read {
-        path: path.clone(),
-        source,
-    })
-}
-
-/// What the output can't be, as it is read or belongs to somebody else.
-pub fn in_use(args: &SpawnArgs, worker: &Worker, context: &Context) -> InUse {
-    let mut in_use = in_use_by_all(context);
-    let at = |path: &PathBuf| context.folder.join(path);
-    let files = [
-        ("is the input", &args.csv_path),
-        ("is the instruction", &args.instruction_file),
-        ("is the schema", &args.output_schema),
-        ("is the call file", &args.call),
-    ];
-    for (what, path) in files {
-        if let Some(path) = path {
-            in_use.file(what, at(path));
-        }
-    }
-    if let Some(folder) = &args.worker.answers {
-        in_use.folder("lies in the folder of answers", at(folder));
-    }
-    in_use.command(worker.program.to_str(), &context.folder);
-    let words = worker.fixed_args.iter().chain(&worker.args);
-    in_use.command(words.map(String::as_str), &context.folder);
-    in_use
-}
-
-/// What no output of any command can be.
-pub fn in_use_by_all(context: &Context) -> InUse {
-    let config = context.config.path.as_deref();
-    let root = config.map_or(context.folder.as_path(), crate::durable::parent);
-    InUse::around(&context.folder, root)
-}
-
 /// Things that are allowed and probably not meant.
 fn warn_of_oddities(survey: &Survey, job: &job::Settings, terminal: &Terminal) {
     let header = survey.header();
@@ -275,13 +181,13 @@ fn warn_of_oddities(survey: &Survey, job: &job::Settings, terminal: &Terminal) {
         ));
     }
     let other = match header {
-        [only] => job::delimiter::probable(std::slice::from_ref(only), b',', &[]),
+        [only] => crate::table::probable(std::slice::from_ref(only), b',', &[]),
         _ => None,
     };
     if let Some(other) = other {
         let (shown, option) = (
-            job::delimiter::shown(other.separator),
-            job::delimiter::option(other.separator),
+            crate::table::shown(other.separator),
+            crate::table::option(other.separator),
         );
         terminal.warn(&format!(
             "the header is one column that contains `{shown}`; if that is the separator: {option}"
@@ -319,36 +225,4 @@ fn dry_run(job: &job::Settings, survey: &Survey, context: &Context) -> Result<u8
         ));
     }
     Ok(0)
-}
-
-fn print(summary: &Summary, terminal: &Terminal) -> Result<(), NotPrinted> {
-    if terminal.json {
-        return terminal.data(&serde_json::to_string(summary).unwrap_or_default());
-    }
-    terminal.talk(&format!(
-        "job {}: {} of {} completed, {} failed{}",
-        summary.status,
-        summary.completed_items,
-        rows(summary.total_items),
-        summary.failed_items,
-        summary
-            .job_error
-            .as_ref()
-            .map_or(String::new(), |error| format!(" ({error})")),
-    ));
-    if let Some(usage) = &summary.usage {
-        terminal.talk(&format!("used: {usage}"));
-    }
-    for error in summary.failed_item_errors.iter().flatten() {
-        terminal.talk(&format!(
-            "  {} {}",
-            terminal.err_tone(Tone::Bad, &one_line(&error.item_id)),
-            error.last_error
-        ));
-    }
-    let listed = summary.failed_item_errors.as_ref().map_or(0, Vec::len) as u64;
-    if summary.failed_items > listed {
-        terminal.talk(&format!("  and {} more", summary.failed_items - listed));
-    }
-    terminal.data(&summary.output_csv_path.display().to_string())
 }

@@ -3,17 +3,16 @@
 //! Arguments become calls of [`plan`](crate::plan), and their answers become text on standard
 //! output. Whoever calls [`run`] turns an error into `error: …` on standard error and exit code 2.
 
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-
-use clap::{Args, Subcommand, ValueEnum};
-
-use crate::clock;
 use crate::model::one_line;
 use crate::plan::{
     Comment, Conflict, Dep, InitOutcome, ItemId, MutateOptions, NewItem, OnConflict, Origin,
     PLAN_FILE_DEFAULT, Plan, PlanError, Status, Store, mirror, snapshot, view,
 };
+use crate::platform::clock;
+use clap::{Args, Subcommand, ValueEnum};
+use std::io;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 /// Read and change the `$st` plan: a list of tasks with statuses and dependencies, in one JSON
 /// Lines file.

@@ -1,18 +1,20 @@
 //! `mesh wave next`, `mesh collect` and `mesh integrate`: a run, one command at a time.
 
-use super::args::{Cli, CollectArgs, Context, NextArgs, OneRun};
+use super::args::{Cli, CollectArgs, NextArgs, OneRun};
+use super::context::Context;
 use super::error::CliError;
+use super::plan_run::print_report;
 use super::progress::{Display, rows};
-use super::run::{announce, nothing_to_do, print_report, request};
+use super::run::{announce, nothing_to_do, request};
+use super::stop;
 use super::terminal::Terminal;
-use super::{resume, stop};
 use crate::adapter::EXTERNAL;
-use crate::inspect::Report;
 use crate::integrate::RepoLock;
 use crate::model::{RowId, RunId, WaveCompiled, WaveNo, counted, one_line, shell_word};
+use crate::report::Report;
+use crate::run;
 use crate::run::{
-    self, Collect, Collected, CollectedWave, HandedOut, PlanRun, Raised, RunError, RunFolder,
-    WaitingWave,
+    Collect, Collected, CollectedWave, HandedOut, PlanRun, Raised, RunError, RunFolder, WaitingWave,
 };
 use crate::schedule::Dispatch;
 use clap::CommandFactory;
@@ -28,7 +30,10 @@ pub fn next(args: &NextArgs, context: &Context) -> Result<u8, CliError> {
                 run: run.clone(),
                 place: args.options.place.clone(),
             };
-            PlanRun::resume(resume::find(&run, context)?, Raised::default())?
+            PlanRun::resume(
+                crate::cli::find_run::find(&run, context)?,
+                Raised::default(),
+            )?
         }
         None => match begin(args, context)? {
             Ok(plan_run) => plan_run,
@@ -207,7 +212,10 @@ fn output_of(folder: &Path, csv_path: &Path) -> std::path::PathBuf {
 /// Takes answers in and judges them.
 pub fn collect(args: &CollectArgs, context: &Context) -> Result<u8, CliError> {
     let terminal = &context.terminal;
-    let mut plan_run = PlanRun::resume(resume::find(&args.run, context)?, Raised::default())?;
+    let mut plan_run = PlanRun::resume(
+        crate::cli::find_run::find(&args.run, context)?,
+        Raised::default(),
+    )?;
     let stop = stop::asked_for(plan_run.folder())?;
     let mut display = Display::for_run(terminal);
     let answers = args.answers.as_ref().map(|path| context.folder.join(path));
@@ -323,7 +331,10 @@ fn give_up_commands(id: &RunId, waves: &[WaveNo]) -> String {
 /// Applies, validates and persists.
 pub fn integrate(args: &OneRun, context: &Context) -> Result<u8, CliError> {
     let terminal = &context.terminal;
-    let mut plan_run = PlanRun::resume(resume::find(args, context)?, Raised::default())?;
+    let mut plan_run = PlanRun::resume(
+        crate::cli::find_run::find(args, context)?,
+        Raised::default(),
+    )?;
     let stop = stop::asked_for(plan_run.folder())?;
     let mut display = Display::for_run(terminal);
     let ended = plan_run.integrate_ready(&mut display, &stop)?;

@@ -7,7 +7,8 @@
 use super::place::Place;
 use crate::model::{escaped_lines, is_hidden, visible_json, visible_lines};
 use clap::{Args, ValueEnum};
-use std::io::{self, IsTerminal, Write};
+use std::io;
+use std::io::{IsTerminal, Write};
 
 /// Heading of the options that every command has.
 pub const GLOBAL: &str = "Global options";

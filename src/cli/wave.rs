@@ -1,16 +1,17 @@
 //! `mesh wave`.
 
-use super::args::{Context, ExportArgs, LintArgs, WaveCommand};
+use super::args::{ExportArgs, LintArgs, WaveCommand};
+use super::context::Context;
 use super::error::CliError;
 use super::terminal::Tone;
-use crate::git::Repo;
 use crate::job::JobError;
-use crate::ledger;
 use crate::model::{Event, shell_word};
 use crate::plan::SwarmOverrides;
-use crate::run::{self, Protocols, RunError, Shelf};
+use crate::platform::Repo;
+use crate::run::{Protocols, RunError, Shelf};
 use crate::table::{ReadOptions, Reader, TableError};
-use crate::wave::{self, Call, Label, Problem, Runner, Subject, Team, lint};
+use crate::wave::{Call, Label, Problem, Runner, Subject, Team, lint};
+use crate::{ledger, wave};
 use serde_json::{Value, json};
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -76,12 +77,12 @@ fn export(args: &ExportArgs, context: &Context) -> Result<u8, CliError> {
     if is_taken {
         return Err(CliError::FolderInTheWay(args.into.clone()));
     }
-    super::spawn::in_use_by_all(context).check_folder(&folder, "DIR")?;
+    super::files_in_use::in_use_by_all(context).check_folder(&folder, "DIR")?;
     let bytes = std::fs::read(&path).map_err(|source| CliError::Read {
         path: args.wave.clone(),
         source,
     })?;
-    let label = Label::of(&header, &rows, run::sha256(&bytes));
+    let label = Label::of(&header, &rows, crate::platform::sha256(&bytes));
     let files = wave::export(
         args.to,
         &header,
@@ -92,7 +93,7 @@ fn export(args: &ExportArgs, context: &Context) -> Result<u8, CliError> {
     );
     for file in files {
         let path = folder.join(&file.path);
-        crate::durable::write(&path, file.text.as_bytes())?;
+        crate::platform::write(&path, file.text.as_bytes())?;
         if file.is_program {
             std::fs::set_permissions(&path, Permissions::from_mode(0o755))?;
         }

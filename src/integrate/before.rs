@@ -5,17 +5,18 @@
 //! whatever a restore overwrites is copied there first: after a kill it may hold an edit that a person made since.
 //! Nothing here follows a symbolic link ([`Beneath`]), and git is asked for nothing but whole objects and names.
 
-use super::IntegrateError;
 use super::beneath::{Beneath, is_absent};
 use super::census::{Census, Content, Known, Seen, Sources, Stamp, look};
+use super::error::IntegrateError;
 use super::guard::{Guard, Mended};
 use super::outputs::own_outputs;
-use super::store::{Store, object_id, sha256};
-use crate::fault;
-use crate::git::Repo;
+use super::put_back::{put_aside, put_back, put_file};
+use super::state::{Moment, open_root, stamp_of, state_of};
+use super::store::{Store, object_id};
 use crate::learnings;
 use crate::model::{BeforeState, IntegrationStarted, TouchedPath};
-use crate::snapshot::Fingerprint;
+use crate::platform::{Repo, fault};
+use crate::workspace::Fingerprint;
 use rustix::fs::FileType;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::OsStr;
@@ -49,15 +50,6 @@ pub struct Saved {
     git_folders: BTreeSet<PathBuf>,
     /// As in [`Seen::unlisted`].
     unlisted: BTreeSet<PathBuf>,
-}
-
-/// When a restore happens, which decides what it may take for granted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moment {
-    /// Right after the validation: whatever differs was changed by it.
-    Validated,
-    /// Some time after a kill: a file outside the patch may differ because a person edited it since, so it stays.
-    Killed,
 }
 
 /// What a restore did beside bringing paths back.
@@ -169,11 +161,11 @@ impl Saved {
         &mut self,
         repo: &Repo,
         root: &Beneath,
-        tracked: &[crate::git::Tracked],
+        tracked: &[crate::platform::Tracked],
     ) -> Result<(), IntegrateError> {
         let failed = || IntegrateError::io(repo.root());
         let known = self.known();
-        let is_clean = |entry: &&crate::git::Tracked| {
+        let is_clean = |entry: &&crate::platform::Tracked| {
             !entry.is_repository && !known.contains(entry.path.as_os_str())
         };
         let clean: Vec<_> = tracked.iter().filter(is_clean).collect();
@@ -204,9 +196,9 @@ impl Saved {
 
     fn write(&self) -> io::Result<()> {
         let census = self.store.file(CENSUS);
-        crate::durable::write_private(&census, &self.census.to_bytes())?;
+        crate::platform::write_private(&census, &self.census.to_bytes())?;
         let guard = serde_json::to_vec(&self.guard).map_err(io::Error::from)?;
-        crate::durable::write_private(&self.store.file(GUARD), &guard)?;
+        crate::platform::write_private(&self.store.file(GUARD), &guard)?;
         self.store.sync()
     }
 
@@ -321,7 +313,7 @@ impl Saved {
 
     fn not_restored(&self, failures: Vec<String>) -> IntegrateError {
         IntegrateError::Restore {
-            run_folder: crate::durable::parent(self.store.folder()).to_owned(),
+            run_folder: crate::platform::parent(self.store.folder()).to_owned(),
             failures,
         }
     }
@@ -457,7 +449,7 @@ impl Saved {
         let mut laid_out = Vec::new();
         for (path, content) in wanted {
             let to = folder.join(&path);
-            crate::private::make_folders(crate::durable::parent(&to))
+            crate::platform::make_folders(crate::platform::parent(&to))
                 .map_err(IntegrateError::io(&to))?;
             let bytes = match content {
                 Content::Copy(name) => self.store.get(&name).ok(),
@@ -465,7 +457,7 @@ impl Saved {
                 Content::Link(target) => Some(target.into_os_string().into_encoded_bytes()),
             };
             if let Some(bytes) = bytes {
-                crate::private::write(&to, &bytes).map_err(IntegrateError::io(&to))?;
+                crate::platform::private::write(&to, &bytes).map_err(IntegrateError::io(&to))?;
                 laid_out.push(path);
             }
         }
@@ -773,146 +765,12 @@ impl Restore<'_> {
     }
 }
 
-/// What stands at `paths` now.
-pub(super) fn states(
-    repo: &Repo,
-    paths: &BTreeSet<String>,
-) -> Result<Vec<Option<BeforeState>>, IntegrateError> {
-    let root = open_root(repo)?;
-    let states = paths.iter().map(|path| {
-        let path = Path::new(path);
-        state_of(&root, path).map_err(IntegrateError::io(path))
-    });
-    states.collect()
-}
-
-fn open_root(repo: &Repo) -> Result<Beneath, IntegrateError> {
-    Beneath::open(repo.root()).map_err(IntegrateError::io(repo.root()))
-}
-
 /// A name for people: from the root where it is below it.
 fn relative(repo: &Repo, path: PathBuf) -> PathBuf {
     match path.strip_prefix(repo.root()) {
         Ok(below) => below.to_owned(),
         Err(_) => path,
     }
-}
-
-fn stamp_of(root: &Beneath, path: &Path) -> io::Result<Option<Stamp>> {
-    Ok(root.stat(path)?.map(|stat| Stamp::from(&stat)))
-}
-
-/// What stands at `path`; `None` for what is neither file nor link.
-pub(super) fn state_of(root: &Beneath, path: &Path) -> io::Result<Option<BeforeState>> {
-    let Some(stamp) = stamp_of(root, path)? else {
-        return Ok(Some(BeforeState::Absent));
-    };
-    Ok(match stamp.kind() {
-        FileType::Symlink => Some(BeforeState::Link {
-            target: root.read_link(path)?,
-        }),
-        FileType::RegularFile => Some(BeforeState::File {
-            mode: stamp.permissions(),
-            sha256: sha256(&root.read(path)?),
-        }),
-        _ => None,
-    })
-}
-
-/// Makes `path` what it was. `true` when something else stood there; it is in `aside` now.
-pub(super) fn put_back(
-    root: &Beneath,
-    path: &Path,
-    before: &BeforeState,
-    store: &Store,
-    aside: &Path,
-) -> io::Result<bool> {
-    if state_of(root, path).ok().flatten().as_ref() == Some(before) {
-        return Ok(false);
-    }
-    match before {
-        BeforeState::Absent => put_aside(root, path, aside),
-        BeforeState::File { mode, sha256 } => {
-            put_file(root, path, &store.get(sha256)?, *mode, aside)
-        }
-        BeforeState::Link { target } => {
-            let was_there = put_aside(root, path, aside)?;
-            fault::integrator_point();
-            make_room(root, path, aside)?;
-            root.symlink(target, path)?;
-            Ok(was_there)
-        }
-    }
-}
-
-/// The same for a file. It is replaced in one step, so a kill in between leaves one or the other, never nothing.
-fn put_file(
-    root: &Beneath,
-    path: &Path,
-    content: &[u8],
-    mode: u32,
-    aside: &Path,
-) -> io::Result<bool> {
-    let now = stamp_of(root, path)?;
-    let was_there = match now.map(|now| now.kind()) {
-        None => false,
-        Some(FileType::Directory) => put_aside(root, path, aside)?,
-        Some(_) => {
-            root.copy_out(path, &free_name(&aside.join(path)))?;
-            true
-        }
-    };
-    fault::integrator_point();
-    make_room(root, path, aside)?;
-    root.write(path, content, mode)?;
-    Ok(was_there)
-}
-
-/// Moves whatever stands at `path` into `aside`; `false` when nothing did.
-pub(super) fn put_aside(root: &Beneath, path: &Path, aside: &Path) -> io::Result<bool> {
-    if root.stat(path)?.is_none() {
-        return Ok(false);
-    }
-    root.move_out(path, &free_name(&aside.join(path)))?;
-    Ok(true)
-}
-
-/// `path`, or the first of `path.1`, `path.2`, … that is free: nothing put aside earlier is overwritten. Where something
-/// that is no folder is in the way of one above it, that one gets the number.
-fn free_name(path: &Path) -> PathBuf {
-    let plain: PathBuf = path.components().collect();
-    let is_free = |candidate: &PathBuf| {
-        let seen = std::fs::symlink_metadata(candidate);
-        seen.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
-    };
-    let numbered = (1..10_000).map(|number| {
-        let mut name = plain.clone().into_os_string();
-        name.push(format!(".{number}"));
-        PathBuf::from(name)
-    });
-    let free = std::iter::once(plain.clone()).chain(numbered).find(is_free);
-    free.unwrap_or_else(|| match (plain.parent(), plain.file_name()) {
-        (Some(above), Some(name)) => free_name(above).join(name),
-        _ => plain,
-    })
-}
-
-/// Moves aside whatever stands in the way of the folders above `path`, and makes them.
-fn make_room(root: &Beneath, path: &Path, aside: &Path) -> io::Result<()> {
-    let mut above: Vec<&Path> = path.ancestors().skip(1).collect();
-    above.reverse();
-    for folder in above
-        .into_iter()
-        .filter(|folder| !folder.as_os_str().is_empty())
-    {
-        let now = stamp_of(root, folder)?;
-        if now.is_some_and(|now| now.kind() == FileType::Directory) {
-            continue;
-        }
-        put_aside(root, folder, aside)?;
-        root.make_folder(folder)?;
-    }
-    Ok(())
 }
 
 /// Folders on the way to `touched` that do not exist, outermost first.

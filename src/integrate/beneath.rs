@@ -4,7 +4,7 @@
 //! call, a restore would then write, or move away, files outside of the repository. Here a path behind a link does not
 //! exist: [`Beneath::stat`] finds nothing there, and everything else is refused.
 
-use crate::private;
+use crate::platform::private;
 use rustix::fs::{
     AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fchmod, fsync, mkdirat, openat, readlinkat,
     renameat, statat, symlinkat, unlinkat,
@@ -12,7 +12,8 @@ use rustix::fs::{
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io;
+use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
@@ -109,7 +110,7 @@ impl Beneath {
             .and_then(|()| Ok(fchmod(&file, Mode::from_raw_mode(mode & 0o7777))?))
             .and_then(|()| Ok(fsync(&file)?))
             .and_then(|()| {
-                crate::fault::integrator_point();
+                crate::platform::integrator_point();
                 Ok(renameat(&folder, &temporary, &folder, name)?)
             });
         if written.is_err() {
@@ -163,7 +164,7 @@ impl Beneath {
     /// Moves whatever stands at `path` to `to`, which is outside and free.
     pub fn move_out(&self, path: &Path, to: &Path) -> io::Result<()> {
         let (folder, name) = self.place(path)?;
-        private::make_folders(crate::durable::parent(to))?;
+        private::make_folders(crate::platform::parent(to))?;
         match renameat(&folder, name, CWD, to) {
             // The run's folder is often on another file system.
             Err(Errno::XDEV) => {
@@ -178,7 +179,7 @@ impl Beneath {
     /// Copies the file or link at `path` to `to`, which is outside and free.
     pub fn copy_out(&self, path: &Path, to: &Path) -> io::Result<()> {
         let (folder, name) = self.place(path)?;
-        private::make_folders(crate::durable::parent(to))?;
+        private::make_folders(crate::platform::parent(to))?;
         copy_tree(&folder, name, to)
     }
 }

@@ -8,8 +8,8 @@
 
 use super::beneath::{Beneath, entries, inner, is_absent};
 use super::store::{Store, object_id, sha256};
-use crate::git::{Conversion, Tracked};
 use crate::model::path_text;
+use crate::platform::{Conversion, Tracked};
 use rayon::prelude::*;
 use rustix::fs::{AtFlags, Dir, FileType, Stat, fstat, statat};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};

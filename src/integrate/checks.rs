@@ -2,11 +2,13 @@
 
 use super::allow::Command;
 use super::elsewhere::Watch;
-use super::validate::{self, Limits, ValidationEnd, tail};
-use super::{IntegrateError, Order, Stores};
+use super::error::IntegrateError;
+use super::request::Order;
+use super::validate::{Limits, ValidationEnd, tail};
+use super::{Stores, validate};
 use crate::job::{Journal, Stop};
 use crate::model::{Event, Stage, ValidationFinished, one_line};
-use crate::process::Writers;
+use crate::platform::Writers;
 use crate::redact::Redactor;
 use crate::template;
 use std::collections::BTreeMap;

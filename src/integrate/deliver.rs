@@ -1,9 +1,9 @@
 //! Where a validated patch goes: it stays in the tree, or becomes a commit on the branch that is checked out, or one on a
 //! branch of the run that the user's tree knows nothing of. Never a push, never a merge.
 
-use super::IntegrateError;
-use crate::git::Repo;
+use super::error::IntegrateError;
 use crate::model::{CommitRecord, RunId, Tally, UnitId, one_line};
+use crate::platform::Repo;
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -287,7 +287,7 @@ impl CommitTo<'_> {
         if self.publish.is_some() || repo.branch()?.as_deref() == Some(self.branch) {
             repo.settle_index(&id)?;
         }
-        crate::fault::integrator_point();
+        crate::platform::integrator_point();
         if let Some(real) = self.publish
             && let Err(said) = real.take_branch(repo, self.branch)?
         {

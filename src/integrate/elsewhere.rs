@@ -5,13 +5,14 @@
 //! user may work in the tree meanwhile, and nobody can tell whose change it was. The guard is durable before the first
 //! command starts, so that a resume puts back what a command damaged before a kill.
 
+use super::error::IntegrateError;
 use super::guard::{Guard, Mended};
 use super::outputs::own_outputs;
 use super::store::Store;
-use super::{IntegrateError, Stores};
-use crate::git::Repo;
+use super::stores::{Stores, kept_in};
 use crate::model::path_text;
-use crate::snapshot::Fingerprint;
+use crate::platform::Repo;
+use crate::workspace::Fingerprint;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::io;
@@ -57,7 +58,7 @@ impl<'w> Watch<'w> {
         let write = || {
             let bytes = serde_json::to_vec(&record)?;
             store.sync()?;
-            crate::durable::write_private(&path, &bytes)
+            crate::platform::write_private(&path, &bytes)
         };
         write().map_err(IntegrateError::io(&path))?;
         let before = Some(Fingerprint::take(stores.repo, &[])?);
@@ -101,7 +102,7 @@ impl<'w> Watch<'w> {
             let there = std::fs::symlink_metadata(path);
             there.is_ok_and(|there| outputs.contains(&(there.dev(), there.ino())))
         };
-        let runs = crate::durable::parent(self.run_folder);
+        let runs = crate::platform::parent(self.run_folder);
         let is_told = |path: &PathBuf| {
             let path = root.join(path);
             !path.starts_with(runs) && path != self.stores.plan_file && !is_own(&path)
@@ -136,12 +137,11 @@ impl Record {
 
 /// After a kill while commands ran in another tree than that of `repo`: puts back the plan and the learnings where they
 /// are damaged. Gives their names, and the folder that holds what gave way.
-pub(super) fn recover(
+pub fn recover_stores(
     repo: &Repo,
     run_folder: &Path,
-    kept: &Path,
 ) -> Result<Option<(Vec<PathBuf>, PathBuf)>, IntegrateError> {
-    let store = Store::at(kept);
+    let store = Store::at(&kept_in(run_folder));
     let Ok(bytes) = std::fs::read(store.file(STORES)) else {
         return Ok(None);
     };

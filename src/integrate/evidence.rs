@@ -1,10 +1,11 @@
 //! The mechanical checks of a patch: does it parse, stay in scope, and apply. Facts, gathered before the vote, shown
 //! to the voters, and gathered again before the tree is touched.
 
-use super::{IntegrateError, Terms};
-use crate::git::{PatchReport, Repo};
+use super::error::IntegrateError;
+use super::request::Terms;
 use crate::learnings;
 use crate::patch::{Forbidden, Found, Listed, Patch, PatchError, Rules, Tree};
+use crate::platform::{PatchReport, Repo};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -44,7 +45,7 @@ pub fn examine(
         Err(error) => return Ok(refused(error.code(), error.to_string())),
     };
     let file = folder.join("candidate.diff");
-    crate::durable::write_private(&file, &patch.bytes()).map_err(IntegrateError::io(&file))?;
+    crate::platform::write_private(&file, &patch.bytes()).map_err(IntegrateError::io(&file))?;
     let by_git = match repo.check_patch(&file)? {
         Ok(report) => listed(&report),
         Err(message) => {

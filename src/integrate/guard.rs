@@ -5,13 +5,13 @@
 //! out is put back; others, tags and the stash may have moved because somebody works on them in another work tree, so
 //! they are named. A commit that a validation made stays in git's log of the branch.
 
-use super::before::{Moment, put_aside, put_back, state_of};
 use super::beneath::Beneath;
+use super::put_back::{put_aside, put_back};
+use super::state::{Moment, state_of};
 use super::store::Store;
-use crate::git::{GitError, Repo};
-use crate::learnings;
 use crate::model::{BeforeState, path_text};
-use crate::plan;
+use crate::platform::{GitError, Repo};
+use crate::{learnings, plan};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -376,7 +376,7 @@ fn stores<'f>(
         Ok(path) => (root, path.to_owned()),
         Err(_) => {
             let name = file.file_name().unwrap_or_default();
-            (crate::durable::parent(file), name.into())
+            (crate::platform::parent(file), name.into())
         }
     };
     let mut stores = vec![(root, learnings::FILE_NAME.into(), Rule::Longer)];

@@ -4,19 +4,17 @@
 //! says who holds it, so that others can be told; an orderly end takes that away again. Beside it,
 //! `mesh.pending` names the run whose integration is under way; while it is there, only that run may go on.
 
-use super::IntegrateError;
-use crate::clock;
-use crate::git::Repo;
-use crate::process;
+use super::error::IntegrateError;
+use crate::platform::{Repo, clock, process};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsStr;
-use std::fmt;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use std::{fmt, io};
 
 /// Whoever holds the lock, or held it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -160,7 +158,7 @@ impl RepoLock {
     /// From now on until [`RepoLock::settled`], only the run in `run_folder` may go on in this repository.
     pub(super) fn mark(&self, run_folder: &Path) -> Result<(), IntegrateError> {
         let text = run_folder.as_os_str().as_encoded_bytes();
-        crate::durable::write(&self.pending, text).map_err(IntegrateError::io(&self.pending))
+        crate::platform::write(&self.pending, text).map_err(IntegrateError::io(&self.pending))
     }
 
     /// The tree is whole again.

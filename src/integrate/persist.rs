@@ -1,10 +1,9 @@
 //! Persisting an outcome in the plan: status and `[mesh]` comment in one rewrite of the file.
 
-use super::IntegrateError;
-use crate::clock;
-use crate::fault;
+use super::error::IntegrateError;
 use crate::model::{BlockReason, IntegrationFinished, RunId, Tally, ValidationFinished};
 use crate::plan::{Comment, ItemId, MutateOptions, Plan, Status, Store};
+use crate::platform::{clock, fault};
 
 /// What a task came to.
 #[derive(Clone, Copy, Debug)]

@@ -4,9 +4,8 @@
 //! It holds HEAD, the uncommitted changes, and untracked files that git does not ignore. What git ignores stays in the
 //! scratch tree from one use to the next, as it does in a work tree, so that a build need not begin from nothing.
 
-use super::IntegrateError;
-use crate::git::Repo;
-use crate::snapshot;
+use super::error::IntegrateError;
+use crate::platform::Repo;
 use std::path::Path;
 
 /// A scratch tree that is like the user's.
@@ -22,7 +21,7 @@ impl Scratch {
             true => real.ignored_in(folder)?,
             false => Default::default(),
         };
-        snapshot::refresh(real, folder, &keep)?;
+        crate::workspace::refresh(real, folder, &keep)?;
         // Anew each time: a command may have committed, or set a hook.
         let repo = real.borrowed(folder, &real.head()?)?;
         Ok(Self { repo })

@@ -1,10 +1,11 @@
 //! Contents that a restore may need, kept under the run's folder by their SHA-256.
 
-use crate::private;
+use crate::platform::private;
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -5,16 +5,16 @@
 //! `error`, `failed` or `panicked`, which names a failing test or a place in a file; else, and of one that passed, the last
 //! that is not blank, where test runners put their sums.
 
-use super::IntegrateError;
+use super::error::IntegrateError;
 use crate::job::{Stop, Urgency};
 use crate::model::{Stage, UnitId, ValidationFinished, one_line};
-use crate::process::{self, Group, Input, Writers};
+use crate::platform::{Group, Input, Writers, durable, git, private, process};
 use crate::redact::{Cut, Redactor};
-use crate::{durable, git, private};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Pid;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
+use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -60,10 +60,10 @@ pub fn run(
     stop: &Stop,
 ) -> Result<ValidationEnd, IntegrateError> {
     let failed = || IntegrateError::io(log);
-    private::make_folders(crate::durable::parent(log)).map_err(failed())?;
+    private::make_folders(crate::platform::parent(log)).map_err(failed())?;
     // That of an earlier time tells nothing about this one.
     private::create(log).map_err(failed())?;
-    let printed = tempfile::tempfile_in(crate::durable::parent(log)).map_err(failed())?;
+    let printed = tempfile::tempfile_in(crate::platform::parent(log)).map_err(failed())?;
     let output = || appending(&printed).map_err(failed());
     let started = Instant::now();
     let mut shell = writers.command("/bin/sh", &["-c", command], Input::Null);

@@ -1,12 +1,12 @@
 //! After `git apply`: whether the tree is what the patch was found to make of it, byte for byte. Git places hunks by rules of its
 //! own; whatever those do, nothing but the computed result stays. After a validation: which of these files it changed again.
 
-use super::IntegrateError;
-use super::before::state_of;
 use super::beneath::Beneath;
-use crate::git::Repo;
+use super::error::IntegrateError;
+use super::state::state_of;
 use crate::model::{BeforeState, one_line};
 use crate::patch::{Outcome, Patch};
+use crate::platform::Repo;
 use std::path::{Path, PathBuf};
 
 /// The first path that is not as computed, in words; `None` when all are. `folder` takes files for git to compare.
@@ -73,7 +73,7 @@ fn is_stored_alike(
 ) -> Result<bool, IntegrateError> {
     let files = [folder.join("found"), folder.join("computed")];
     for (file, content) in files.iter().zip([found, computed]) {
-        crate::durable::write_private(file, content).map_err(IntegrateError::io(file))?;
+        crate::platform::write_private(file, content).map_err(IntegrateError::io(file))?;
     }
     let is_alike = repo.stores_alike(path, &files[0], &files[1])?;
     for file in &files {

@@ -4,8 +4,8 @@
 //! value belongs to the sentence, unless it is all there is or stands behind a slash (`plan_file=..`); a name that ends
 //! in punctuation is quoted.
 
+use super::invocation::{InvokeError, KEYS};
 use super::words::{Ends, split_tail};
-use super::{InvokeError, KEYS};
 
 /// The most bytes of a key; what is longer is no key.
 const KEY_BYTES_MAX: usize = 64;
@@ -65,13 +65,13 @@ impl<'a> Arguments<'a> {
     }
 
     /// As a run takes them.
-    pub fn checked(&self) -> Result<Vec<super::Argument>, InvokeError> {
+    pub fn checked(&self) -> Result<Vec<super::invocation::Argument>, InvokeError> {
         if let Some(key) = self.open_quote {
             return Err(InvokeError::OpenQuote(key.to_owned()));
         }
         let checked = self.pairs.iter().map(|(key, value)| {
             match KEYS.into_iter().find(|known| known == key) {
-                Some(key) => Ok(super::Argument {
+                Some(key) => Ok(super::invocation::Argument {
                     key,
                     value: (*value).to_owned(),
                 }),

@@ -8,12 +8,13 @@
 //! Every word is looked at once, and what is looked ahead is bounded, so the time is linear.
 
 use super::arguments::{Arguments, is_stray};
+use super::invocation::{Invocation, InvokeError, SkipReason};
 use super::vocabulary::{
     ANALYSIS, FOLLOW, FOLLOW_COMMAND, HEDGE, LEAD, LEAD_PHRASES, NEGATION, OBJECT, POLITE,
     QUESTION, RETRACTION, RUN, RUN_NOUNS,
 };
-use super::words::{self, Ends, TokenForm, Word};
-use super::{Invocation, InvokeError, SkipReason};
+use super::words;
+use super::words::{Ends, TokenForm, Word};
 
 /// Where in a sentence the next word stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

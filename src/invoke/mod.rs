@@ -20,101 +20,16 @@
 
 mod arguments;
 mod intent;
+mod invocation;
 mod pasted;
+#[cfg(test)]
+mod tests;
 mod vocabulary;
 mod words;
 
+pub use invocation::{Argument, Invocation, InvokeError, KEYS, SkipReason};
+
 use pasted::{Origin, Part};
-use std::fmt;
-
-/// The token, as the seed's "Invocation" has it.
-pub const TOKEN: &str = "$mesh";
-/// The keys that a message may set, from the same place.
-pub const KEYS: [&str; 4] = ["ids", "plan_file", "max_tasks", "parallel_tasks"];
-
-/// What a message asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Invocation {
-    /// A run with these arguments, in the order in which they were written.
-    Run(Vec<Argument>),
-    /// No run.
-    Skipped(SkipReason),
-}
-
-/// `key=value` behind the token.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Argument {
-    /// One of [`KEYS`].
-    pub key: &'static str,
-    /// As it was written, without quotes around it.
-    pub value: String,
-}
-
-/// Why a message starts no run. Where several hold, the first one in this order is given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SkipReason {
-    /// There is no token anywhere.
-    NoToken,
-    /// The token stands in a pasted `<skill>` block and not in the author's own words.
-    PastedSkill,
-    /// The same for code fences and quotes.
-    PastedText,
-    /// The message is about `$mesh`: it asks, analyses, changes or forbids it, or names the skill's own file.
-    MetaRequest,
-    /// The token is mentioned; nothing says to run it, or to run it now.
-    NoInstruction,
-    /// Two commands with different arguments. Which one?
-    SeveralInvocations,
-    /// An argument or a task's id that does not stand right behind the token: a run without it would be another one.
-    MisplacedArgument,
-}
-
-impl SkipReason {
-    /// The word behind `mesh_execution_skipped_reason=`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            SkipReason::NoToken => "no_token",
-            SkipReason::PastedSkill => "pasted_skill",
-            SkipReason::PastedText => "pasted_text",
-            SkipReason::MetaRequest => "meta_request",
-            SkipReason::NoInstruction => "no_instruction",
-            SkipReason::SeveralInvocations => "several_invocations",
-            SkipReason::MisplacedArgument => "misplaced_argument",
-        }
-    }
-}
-
-impl fmt::Display for SkipReason {
-    /// What was seen, as a sentence.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            SkipReason::NoToken => "the message has no `$mesh` of its own",
-            SkipReason::PastedSkill => "`$mesh` stands only in a pasted skill block",
-            SkipReason::PastedText => "`$mesh` stands only in quoted or fenced text",
-            SkipReason::MetaRequest => "the message is about `$mesh`",
-            SkipReason::NoInstruction => {
-                "the message mentions `$mesh`, and does not say to run it now"
-            }
-            SkipReason::SeveralInvocations => {
-                "the message says to run `$mesh` in two different ways"
-            }
-            SkipReason::MisplacedArgument => {
-                "the message names tasks or settings that do not stand right behind `$mesh`"
-            }
-        })
-    }
-}
-
-/// A message that means to start a run and says it wrongly.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvokeError {
-    /// A key that a message may not set.
-    #[error("`{0}` can't be set from a message")]
-    UnknownKey(String),
-    /// A quote that is not closed on its line, or text right behind the closing one.
-    #[error("the value of `{0}` begins with a quote and does not end with it")]
-    OpenQuote(String),
-}
 
 /// Reads a message.
 pub fn read(message: &str) -> Result<Invocation, InvokeError> {
@@ -146,6 +61,3 @@ fn without_own_token(parts: &[Part]) -> SkipReason {
         SkipReason::NoToken
     }
 }
-
-#[cfg(test)]
-mod tests;

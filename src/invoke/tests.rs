@@ -1,5 +1,6 @@
 //! Messages and what becomes of them.
 
+use super::invocation::{Invocation, TOKEN};
 use super::*;
 use proptest::prelude::*;
 

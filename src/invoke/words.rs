@@ -1,6 +1,6 @@
 //! The words of a line, apart from the punctuation around them.
 
-use super::TOKEN;
+use super::invocation::TOKEN;
 use super::vocabulary::ABBREVIATIONS;
 
 /// What may stand in front of a word.

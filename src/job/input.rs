@@ -5,8 +5,9 @@
 //! pass has to remember ids: two passes over the same bytes give the same rows, which is what resuming and the output
 //! CSV rest on.
 
+use super::error::JobError;
 use super::selection::Selection;
-use super::{JobError, Settings};
+use super::settings::Settings;
 use crate::model::RowId;
 use crate::table::{Reader, RowsInCell};
 use crate::template::{Braces, Template};

@@ -3,13 +3,12 @@
 //! An attempt's outcome is cleaned where it comes about, in the attempt's own thread or in that of its report, so that
 //! ledger, output CSV, logs, retry prompts and everything that is shown have never seen them.
 
-use super::Worker;
-use super::attempt::{Cause, Ended, Limits};
-use super::outcome::Outcome;
-use super::worker::handed_in;
-use crate::collect::extract::Object;
+use super::attempt_limits::Limits;
+use super::result::{Cause, Ended, Outcome};
+use super::worker_command::{Worker, handed_in};
 use crate::model::Event;
 use crate::redact::{Cut, Redactor};
+use crate::verdict::Object;
 use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -37,7 +36,7 @@ pub fn hide_in(events: &mut [Event], redactor: &Redactor) {
 }
 
 /// Takes secrets out of an object; gives the names of what was found.
-pub(super) fn hide_in_object(object: &mut Object, redactor: &Redactor) -> BTreeSet<String> {
+pub(crate) fn hide_in_object(object: &mut Object, redactor: &Redactor) -> BTreeSet<String> {
     let mut value = Value::Object(std::mem::take(object));
     let found = redactor.value(&mut value);
     if let Value::Object(clean) = value {
@@ -47,7 +46,7 @@ pub(super) fn hide_in_object(object: &mut Object, redactor: &Redactor) -> BTreeS
 }
 
 /// Takes secrets out of an outcome; gives the names of what was found in a result.
-pub(super) fn hide_in_outcome(outcome: &mut Outcome, redactor: &Redactor) -> BTreeSet<String> {
+pub(crate) fn hide_in_outcome(outcome: &mut Outcome, redactor: &Redactor) -> BTreeSet<String> {
     match outcome {
         Outcome::Result(result, _) => return hide_in_object(result, redactor),
         Outcome::Failed(_, text) | Outcome::Unavailable(text, _) => hide_in_text(text, redactor),
@@ -62,7 +61,7 @@ fn hide_in_text(text: &mut String, redactor: &Redactor) {
 }
 
 /// What an attempt printed, as it may be kept.
-pub(super) struct Printout<'e> {
+pub(crate) struct Printout<'e> {
     pub stdout: Cow<'e, [u8]>,
     pub stderr: Cow<'e, [u8]>,
 }

@@ -2,12 +2,12 @@
 //!
 //! The pool changes it by recording events, a resumed job gets it by reading them; both go through
 //! [`State::apply`], so the two can't disagree. A row takes a few bytes: texts stay in the ledger, and the state knows
-//! where ([`details`](super::details)).
+//! where ([`details`](super::row_record::details)).
 
-use super::Failure;
-use super::budget::Spent;
-use crate::clock;
+use super::policy::Spent;
+use super::result::Failure;
 use crate::model::{AttemptEnd, AttemptFinished, Event, WaveNo};
+use crate::platform::clock;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;

@@ -97,7 +97,7 @@ impl Stop {
     }
 
     /// Readable from [`Urgency::Now`] on.
-    pub(super) fn wake_fd(&self) -> BorrowedFd<'_> {
+    pub(crate) fn wake_fd(&self) -> BorrowedFd<'_> {
         self.wake.as_fd()
     }
 }

@@ -3,8 +3,8 @@
 //! Asks git through [`Repo`]; the name of a repository is made of its address by a pure function. Works outside of a
 //! repository as well.
 
-use super::LearningsError;
-use crate::git::{GitError, Repo};
+use super::error::LearningsError;
+use crate::platform::{GitError, Repo};
 use serde::Serialize;
 use std::fs;
 use std::path::{Path, PathBuf};

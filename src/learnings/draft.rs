@@ -2,7 +2,8 @@
 //!
 //! Values only; it does not know files. Invariant: a [`NewRecord`] has a `learning` that is not blank.
 
-use super::{Context, LearningsError};
+use super::context::Context;
+use super::error::LearningsError;
 use jiff::Timestamp;
 use serde::Serialize;
 use sha1::{Digest, Sha1};

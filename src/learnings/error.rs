@@ -1,11 +1,11 @@
 //! Why a learning could not be appended or recalled.
 
-use crate::git::GitError;
 use crate::model::shell_word;
+use crate::platform::GitError;
 use std::io;
 use std::path::PathBuf;
 
-/// Why a learning could not be appended or recalled. Damaged lines are no reason: see [`BadLine`](super::BadLine).
+/// Why a learning could not be appended or recalled. Damaged lines are no reason: see [`BadLine`](super::lines::BadLine).
 #[derive(Debug, thiserror::Error)]
 pub enum LearningsError {
     /// Nothing but white space was to be learned.

@@ -2,7 +2,7 @@
 //!
 //! Pure, and it never fails: a line that can't be read is a [`BadLine`]. Blank lines are neither.
 
-use super::Record;
+use super::record::{Flaw, Record};
 use std::fmt;
 
 /// What a learnings file holds.
@@ -21,22 +21,6 @@ pub struct BadLine {
     pub line: usize,
     /// What is wrong with it.
     pub flaw: Flaw,
-}
-
-/// Why a line is no record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flaw {
-    /// The last line, without its end and not JSON: a write that a kill or a full disk cut short.
-    Torn,
-    /// Bytes that are not UTF-8.
-    NotUtf8,
-    /// Not JSON from this byte of the line on, 1-based.
-    NotJson {
-        /// 1-based, in bytes.
-        column: usize,
-    },
-    /// JSON, but no object with a `learning` that is not blank.
-    NoLearning,
 }
 
 impl fmt::Display for BadLine {

@@ -12,8 +12,8 @@
 //! Order: records that no other one supersedes, then the superseded; within each by score, highest first; ties by
 //! `captured_at`, newest first, then the later line first. Linear in the text but for the sort.
 
-use super::Record;
 use super::draft::word;
+use super::record::Record;
 use jiff::Timestamp;
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};

@@ -3,8 +3,8 @@
 //! Tolerant, because other programs write here too: unknown fields, unknown statuses and fields of another type are
 //! no errors; of a key that stands twice the last counts. Invariant: a [`Record`] has a `learning` that is not blank.
 
-use super::draft::{self, one_spaced, status_of};
-use super::lines::Flaw;
+use super::draft;
+use super::draft::{one_spaced, status_of};
 use super::loose::Loose;
 use jiff::Timestamp;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
@@ -30,7 +30,7 @@ pub struct Record<'a> {
 
 impl<'a> Record<'a> {
     /// The record on `line`.
-    pub(super) fn parse(line: &'a str) -> Result<Self, Flaw> {
+    pub(crate) fn parse(line: &'a str) -> Result<Self, Flaw> {
         match serde_json::from_str::<Record>(line) {
             Ok(record) if record.learning.trim().is_empty() => Err(Flaw::NoLearning),
             Ok(record) => Ok(Self { line, ..record }),
@@ -138,6 +138,22 @@ impl<'de> Visitor<'de> for RecordVisitor {
         }
         Ok(record)
     }
+}
+
+/// Why a line is no record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// The last line, without its end and not JSON: a write that a kill or a full disk cut short.
+    Torn,
+    /// Bytes that are not UTF-8.
+    NotUtf8,
+    /// Not JSON from this byte of the line on, 1-based.
+    NotJson {
+        /// 1-based, in bytes.
+        column: usize,
+    },
+    /// JSON, but no object with a `learning` that is not blank.
+    NoLearning,
 }
 
 #[cfg(test)]

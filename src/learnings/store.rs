@@ -6,13 +6,17 @@
 //! When [`Store::append`] returns `Ok`, the record is on the disk (file and folder are synced). Killed at any earlier
 //! step, the file holds the whole new line, none of it, or a torn last line; earlier lines are never written again.
 
-use super::{BadLine, Contents, LearningsError, NewRecord, Record};
-use crate::durable;
+use super::draft::NewRecord;
+use super::error::LearningsError;
+use super::lines::{BadLine, Contents};
+use super::record::Record;
+use crate::platform::durable;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::retry_on_intr;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 /// The largest learnings file that is read or written: some 200,000 records.
 pub const LEARNINGS_BYTES_MAX: u64 = 128 << 20;
@@ -180,7 +184,9 @@ fn find<'r, 'a>(records: &'r [Record<'a>], fingerprint: &str) -> Option<&'r Reco
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::learnings::{Context, Draft, Flaw};
+    use crate::learnings::context::Context;
+    use crate::learnings::draft::Draft;
+    use crate::learnings::record::Flaw;
     use tempfile::TempDir;
 
     fn record(learning: &str) -> NewRecord {

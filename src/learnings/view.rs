@@ -126,7 +126,7 @@ fn object(found: &Found) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::learnings::Record;
+    use crate::learnings::record::Record;
 
     fn found<'a>(record: &'a Record<'a>) -> Found<'a> {
         Found {

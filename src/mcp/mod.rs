@@ -7,4 +7,6 @@
 //! SDK brings an asynchronous runtime into every build.
 
 pub mod rpc;
-pub mod worker;
+mod worker;
+
+pub use worker::{Identity, Worker};

@@ -2,9 +2,10 @@
 //!
 //! Source: the specification of the Model Context Protocol, "Lifecycle" and "Tools", versions 2024-11-05 to 2025-11-25.
 
-use crate::collect::extract;
+use crate::verdict::extract;
 use serde_json::{Value, json};
-use std::io::{self, BufRead, Read, Write};
+use std::io;
+use std::io::{BufRead, Read, Write};
 
 /// The versions of the protocol that are spoken here, the newest first.
 const VERSIONS: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];

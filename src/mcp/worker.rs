@@ -2,7 +2,7 @@
 
 use super::rpc::{Outcome, Tools};
 use crate::adapter::REPORT_TOOL;
-use crate::job::{Answer, Request, send};
+use crate::executor::{Answer, Request, send};
 use crate::model::{ReportToken, RowId, json as exact};
 use serde_json::{Value, json};
 use std::path::PathBuf;

@@ -3,8 +3,10 @@
 //! In the file an event is one JSON object; [`crate::ledger`] adds `v`, `seq`, `ts` and `event`
 //! in front of the fields below. An event name that this version does not know is kept and skipped.
 
+use super::id::{JobId, Role, RoundName, RowId, RunId, UnitId, WaveNo};
 use super::path_text;
-use super::{Fault, JobId, Lane, Role, RoundName, RowId, RunId, Session, UnitId, Usage, WaveNo};
+use super::row::{Fault, Lane};
+use super::usage::{Session, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 use std::path::PathBuf;
@@ -682,7 +684,7 @@ pub struct IntegrationFinished {
     pub outcome: IntegrationOutcome,
     /// The block reason, unless applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<super::BlockReason>,
+    pub reason: Option<super::row::BlockReason>,
     /// The reason in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
@@ -810,7 +812,7 @@ pub struct PlanMutated {
     pub comment: Option<String>,
     /// The block reason, when blocked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<super::BlockReason>,
+    pub reason: Option<super::row::BlockReason>,
     /// The block reason in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
@@ -830,7 +832,7 @@ impl PlanConflict {
     pub fn told(&self) -> String {
         format!(
             "the plan says `{}`, which this run did not write; it is left as it is",
-            super::one_line(&self.found)
+            super::text::one_line(&self.found)
         )
     }
 }

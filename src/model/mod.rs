@@ -20,6 +20,7 @@ pub use event::{
     ValidationFinished, VerdictKind, VerdictRecord, Violation, VoteLine, WaveCompiled, WaveStarted,
 };
 pub use id::{JobId, ReportToken, Role, RoundName, RowId, RunId, UnitId, WaveNo, file_name};
+pub use json::NotJson;
 pub use row::{BlockReason, Fault, Lane, Risk, RowKey};
 pub use text::{
     coded, counted, escaped_lines, is_hidden, one_line, shell_word, visible, visible_json,

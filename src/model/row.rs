@@ -1,6 +1,6 @@
 //! What identifies a wave row, and the small closed vocabularies its columns use.
 
-use super::{Role, RoundName, RowId, UnitId};
+use super::id::{Role, RoundName, RowId, UnitId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 

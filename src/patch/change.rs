@@ -1,10 +1,11 @@
 //! A section of a diff -> the change that it means, or what is contradictory about it.
 
-use super::PatchError;
+use super::error::PatchError;
+use super::forbidden::Forbidden;
 use super::hunk::{Hunk, Mark, Stated};
-use super::name::{self, NO_FILE, Side};
+use super::name;
+use super::name::{NO_FILE, Side};
 use super::read::{Binary, Section};
-use super::rules::Forbidden;
 use crate::model::one_line;
 
 /// What a file may be. There are no other modes: no set-uid bits, no submodules.

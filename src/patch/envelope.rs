@@ -1,10 +1,10 @@
 //! The `*** Begin Patch` format: file headers in words, hunks without numbers. It becomes the same sections as a diff, and goes
 //! through the same checks.
 
-use super::PatchError;
-use super::hunk::{self, Mark, is_blank, is_fence};
-use super::name;
+use super::error::PatchError;
+use super::hunk::{Mark, is_blank, is_fence};
 use super::read::{NO_NAME, Reader, Section};
+use super::{hunk, name};
 
 impl Reader<'_> {
     /// Takes a line that begins with `*** `.

@@ -5,51 +5,17 @@
 
 use super::change::{Change, Content, Kind, Mode, new_file};
 use super::compose::{Clash, Composed, compose};
+use super::error::PatchError;
 use super::ground::{Ground, links, source};
 use super::hunk::{Hunk, Line, Mark, Stated};
 use super::lines::{File, Likeness, Work, likeness};
-use super::misfit::{self, Misfit};
+use super::mended::Mended;
+use super::misfit::Misfit;
+use super::parsed::Patch;
 use super::place::{Nowhere, Place, old_lines, place};
-use super::{Mended, Patch, PatchError, line_ends, link, near};
+use super::tree::{Found, Outcome, Tree};
+use super::{line_ends, link, misfit, near};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// What stands at a path of the tree.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// Nothing.
-    Nothing,
-    /// A file.
-    File,
-    /// A symbolic link, and where it points.
-    Link(String),
-    /// A submodule, or another repository within this one.
-    Submodule,
-    /// A folder, or something stranger.
-    Other,
-}
-
-/// The tree that a patch is for.
-pub trait Tree {
-    /// What stands at `path`, relative to the root.
-    fn at(&self, path: &str) -> Found;
-
-    /// The content of the file at `path`; `None` when it can't be read.
-    fn content(&self, path: &str) -> Option<Vec<u8>>;
-
-    /// All paths of the tree, for a refusal that names the nearest ones.
-    fn paths(&self) -> Vec<String>;
-}
-
-/// What stands at a path afterwards.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// No file.
-    Absent,
-    /// A file with these bytes.
-    File(Vec<u8>),
-    /// A symbolic link with this target.
-    Link(Vec<u8>),
-}
 
 pub(super) fn fit(mut patch: Patch, tree: &dyn Tree) -> Result<Patch, PatchError> {
     let links = links(&patch.changes, tree)?;

@@ -1,11 +1,11 @@
 //! Where a patch may stand in the tree: no path behind a link, in a submodule or below a file, and no link that leads out.
 
-use super::PatchError;
 use super::change::{Change, Content, Kind, Mode};
-use super::fit::{Found, Tree};
+use super::error::PatchError;
+use super::forbidden::Forbidden;
 use super::hunk::{Line, Mark};
-use super::rules::Forbidden;
 use super::spelling::folded;
+use super::tree::{Found, Tree};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where files can stand: in the tree, and after the patch.

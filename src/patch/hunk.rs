@@ -3,7 +3,7 @@
 //! A hunk whose counts are right ends where they say. One whose counts are wrong or missing ends where its lines do; where
 //! that can't be told from prose, it is refused.
 
-use super::PatchError;
+use super::error::PatchError;
 
 /// What happens to a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use unicode_normalization::UnicodeNormalization;
 
 /// What kind of difference it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Difference {
+pub(crate) enum Difference {
     /// The texts are the same.
     Nothing,
     /// Blanks, tabs, and what other white space there is.
@@ -46,7 +46,7 @@ impl Difference {
 }
 
 /// What an eye sees of a line: without white space, and with every character as the plain one that looks like it.
-pub(super) fn skeleton(text: &[u8]) -> String {
+pub(crate) fn skeleton(text: &[u8]) -> String {
     if text.is_ascii() {
         let text = text.iter().filter(|byte| !byte.is_ascii_whitespace());
         return text.map(|byte| plain(char::from(*byte))).collect();
@@ -54,7 +54,7 @@ pub(super) fn skeleton(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
     let seen = text
         .nfkc()
-        .filter(|c| !c.is_whitespace() && !super::misfit::is_invisible(*c));
+        .filter(|c| !c.is_whitespace() && !super::likeness::is_invisible(*c));
     seen.map(plain).collect()
 }
 
@@ -102,6 +102,14 @@ fn plain(c: char) -> char {
         'Ζ' => 'Z',
         other => other,
     }
+}
+
+/// Characters that show nothing of their own, or that turn the direction of what follows.
+pub(crate) fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    )
 }
 
 #[cfg(test)]

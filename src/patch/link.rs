@@ -1,8 +1,8 @@
 //! Where a symbolic link that a patch makes would lead: followed part by part, as the kernel would.
 
-use super::fit::{Found, Tree};
-use super::rules::Forbidden;
+use super::forbidden::Forbidden;
 use super::spelling::is_in_git_folder;
+use super::tree::{Found, Tree};
 use crate::model::one_line;
 use std::collections::{BTreeMap, VecDeque};
 

@@ -2,11 +2,12 @@
 //! what kind of difference it is.
 
 use super::hunk::{Hunk, Line, Mark, Stated};
-use super::likeness::{Difference, skeleton};
+use super::likeness::{Difference, is_invisible, skeleton};
 use super::lines::{File, FileLine, Work, likeness};
 use super::place::{Nowhere, old_lines, search, stated};
 use std::collections::BTreeSet;
-use std::fmt::{self, Display};
+use std::fmt;
+use std::fmt::Display;
 
 /// As many are told.
 pub(super) const TOLD_MAX: usize = 12;
@@ -85,14 +86,6 @@ pub(super) fn visible(text: &str) -> String {
         }
     }
     shown
-}
-
-/// Characters that show nothing of their own, or that turn the direction of what follows.
-pub(super) fn is_invisible(c: char) -> bool {
-    matches!(
-        c,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-    )
 }
 
 /// The header of `hunk`, as far as it says something.

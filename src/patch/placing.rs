@@ -1,7 +1,13 @@
 //! Where patches land: inputs with one right outcome each, and the property that there is never a third tree.
 
+use super::error::PatchError;
+use super::limits::Limits;
+use super::mended::Mended;
+use super::parsed::Patch;
+use super::tree::{Found, Outcome, Tree};
 use super::*;
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 /// Files by path.
 struct Files(BTreeMap<String, Vec<u8>>);

@@ -1,8 +1,12 @@
 //! Properties of the reader: it never panics, and what it writes it reads back.
 
-use super::hunk::{Hunk, Line, Mark};
-use super::*;
+use super::change::{Change, Content, Kind};
+use super::hunk::{Hunk, Line, Mark, Stated};
+use super::limits::{Limits, PATCH_BYTES_MAX};
+use super::parsed::Patch;
+use super::tree::{Found, Tree};
 use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
 
 const LIMITS: Limits = Limits {
     bytes_max: PATCH_BYTES_MAX,

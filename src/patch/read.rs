@@ -1,8 +1,9 @@
 //! The text of a model -> the sections of its diff, one for each file header. Prose, fences and mail around them are skipped.
 
-use super::PatchError;
-use super::hunk::{self, Hunk, Mark, is_blank, is_fence};
-use super::name::{self, NO_FILE};
+use super::error::PatchError;
+use super::hunk::{Hunk, Mark, is_blank, is_fence};
+use super::name::NO_FILE;
+use super::{hunk, name};
 
 pub(super) const NO_NAME: &str = "a path that does not parse: it is empty, longer than 4096 bytes, or its quotes or escapes are not those of git";
 

@@ -1,3 +1,10 @@
+use super::error::PatchError;
+use super::forbidden::Forbidden;
+use super::limits::{Limits, PATCH_BYTES_MAX};
+use super::mended::Mended;
+use super::parsed::Patch;
+use super::rules::Rules;
+use super::tree::{Found, Tree};
 use super::*;
 use crate::scope::Scope;
 

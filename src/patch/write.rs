@@ -4,7 +4,8 @@ use super::change::{Change, Content, Kind, Mode};
 use super::hunk::{Hunk, Mark, Stated};
 use super::name::quoted;
 use super::read::Binary;
-use std::fmt::{self, Display};
+use std::fmt;
+use std::fmt::Display;
 
 /// The text of one change, as `git diff` would write it.
 pub(super) fn text(change: &Change) -> Vec<u8> {

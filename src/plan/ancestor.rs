@@ -6,10 +6,10 @@
 
 use std::path::Path;
 
-use super::Plan;
-use super::fold::{self, Stream};
+use super::fold::Stream;
 use super::histories::Side;
-use crate::git::Repo;
+use super::state::Plan;
+use crate::platform::Repo;
 
 /// How many versions of the file are looked at, newest first.
 const VERSIONS_MAX: usize = 400;
@@ -25,7 +25,9 @@ pub(super) fn find(file: &Path, sides: &[Side]) -> Option<Plan> {
         let Ok(Some(version)) = repo.file_at(&commit, path) else {
             continue;
         };
-        let lines: Vec<&[u8]> = fold::lines(&version).map(|(_, line)| line).collect();
+        let lines: Vec<&[u8]> = crate::plan::lines::lines(&version)
+            .map(|(_, line)| line)
+            .collect();
         for (side, found) in sides.iter().zip(&mut of_sides) {
             if found.is_none() && side.lines == lines {
                 *found = Some(commit.clone());

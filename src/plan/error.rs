@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::histories::Origin;
+use super::id::ItemId;
 use super::merge::Conflict;
 use super::sequence::Violation;
-use super::{ItemId, Status};
+use super::status::Status;
 use crate::model::shell_word;
 
 /// Why a plan could not be read, judged or written.

@@ -3,12 +3,14 @@
 //! Pure: takes bytes, gives a [`Stream`]. It does not judge the state; that is
 //! [`rules`](super::rules).
 
-use serde_json::value::RawValue;
-
+use super::error::PlanError;
 use super::foreign::Foreign;
+use super::lines::{conflict_marker, lines, utf8};
 use super::record::{Operation, Record, VERSION_WRITTEN};
-use super::sequence::{self, Lane, Numbered, Violation};
-use super::{Plan, PlanError, snapshot};
+use super::sequence;
+use super::sequence::{Lane, Numbered, Violation};
+use super::state::Plan;
+use serde_json::value::RawValue;
 
 /// A plan file, read: its state, and what the next writer must know of it.
 #[derive(Debug)]
@@ -118,7 +120,7 @@ impl<'a> State<'a> {
         }
         // The old items go first, so that a large plan is never in memory twice.
         self.plan = Plan::default();
-        self.plan = Plan::from_items(snapshot::items(items)?)?;
+        self.plan = Plan::from_items(crate::plan::json::items(items)?)?;
         self.text = Some(items.get());
         Ok(())
     }
@@ -129,7 +131,7 @@ impl Operation<'_> {
     pub(super) fn apply(self, plan: &mut Plan) -> Result<(), PlanError> {
         match self {
             Operation::Init => {}
-            Operation::Replace(items) => plan.replace(snapshot::items(items)?)?,
+            Operation::Replace(items) => plan.replace(crate::plan::json::items(items)?)?,
             Operation::Upsert(item) => plan.upsert(*item),
             Operation::SetStatus(id, status) => plan.set_status(&id, status)?,
             Operation::SetDeps(id, deps) => plan.set_deps(&id, deps)?,
@@ -139,33 +141,6 @@ impl Operation<'_> {
         }
         Ok(())
     }
-}
-
-/// The first conflict marker of git in a text: at least seven of one character at the beginning of a line.
-pub(super) fn conflict_marker(bytes: &[u8]) -> Option<PlanError> {
-    const MARKERS: [&[u8]; 4] = [b"<<<<<<<", b"|||||||", b"=======", b">>>>>>>"];
-    let found =
-        lines(bytes).find(|(_, line)| MARKERS.iter().any(|marker| line.starts_with(marker)));
-    found.map(|(line, text)| PlanError::ConflictMarker {
-        line,
-        text: String::from_utf8_lossy(text).chars().take(80).collect(),
-    })
-}
-
-/// The lines that are not blank, with their numbers from 1.
-pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
-    bytes
-        .split(|&byte| byte == b'\n')
-        .enumerate()
-        .map(|(at, line)| (at + 1, line.trim_ascii()))
-        .filter(|(_, line)| !line.is_empty())
-}
-
-pub(super) fn utf8(line: &[u8], at: usize) -> Result<&str, PlanError> {
-    std::str::from_utf8(line).map_err(|error| PlanError::InvalidJson {
-        line: at,
-        message: error.to_string(),
-    })
 }
 
 #[cfg(test)]

@@ -12,10 +12,12 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use super::fold::{self, Carried, Stream};
-use super::record::{self, Operation, Record};
+use super::error::PlanError;
+use super::fold::{Carried, Stream};
+use super::record;
+use super::record::{Operation, Record};
 use super::sequence::Lane;
-use super::{Plan, PlanError};
+use super::state::Plan;
 
 /// More of them are not told apart: the file was not merged, its numbers are broken.
 const TIPS_MAX: usize = 16;
@@ -83,7 +85,7 @@ impl fmt::Display for Origin {
 
 /// The histories of a file; `None` when its records are one.
 pub(super) fn find(bytes: &[u8]) -> Result<Option<Histories>, PlanError> {
-    let lines: Vec<(usize, &[u8])> = fold::lines(bytes).collect();
+    let lines: Vec<(usize, &[u8])> = crate::plan::lines::lines(bytes).collect();
     let mut tree = Tree::new(&lines)?;
     for index in 0..lines.len() {
         tree.take(index)?;
@@ -124,10 +126,10 @@ struct Tip {
 impl<'a> Tree<'a> {
     fn new(lines: &'a [(usize, &'a [u8])]) -> Result<Tree<'a>, PlanError> {
         let node = |&(at, line): &(usize, &'a [u8])| {
-            let record = Record::parse(fold::utf8(line, at)?, at)?;
+            let record = Record::parse(crate::plan::lines::utf8(line, at)?, at)?;
             let state = match &record.operation {
                 Operation::Replace(items) => {
-                    let items = super::snapshot::items(items).map_err(|error| error.at_line(at))?;
+                    let items = super::json::items(items).map_err(|error| error.at_line(at))?;
                     Some(Plan::from_items(items).map_err(|error| error.at_line(at))?)
                 }
                 _ => None,
@@ -236,7 +238,7 @@ impl<'a> Tree<'a> {
             }
         }
         let (at, line) = self.lines[index];
-        let operation = Record::parse(fold::utf8(line, at)?, at)?.operation;
+        let operation = Record::parse(crate::plan::lines::utf8(line, at)?, at)?.operation;
         let tip = self.current;
         self.is_unclear |= operation.apply(&mut self.tips[tip].plan).is_err();
         self.push(tip, index);
@@ -324,7 +326,7 @@ impl<'a> Tree<'a> {
         records.dedup();
         let stream = self.fold(&records)?;
         let (at, line) = self.lines[records[records.len() - 1]];
-        let (ts, actor) = record::stamp(fold::utf8(line, at)?);
+        let (ts, actor) = record::stamp(crate::plan::lines::utf8(line, at)?);
         Ok(Side {
             plan: stream.plan,
             carried: stream.carried,
@@ -350,17 +352,17 @@ fn is_ancestor(tip: &Tip, heads: &[Tip]) -> bool {
                 .iter()
                 .filter_map(|head| head.plan.get(item.id()))
                 .collect();
-            let agree = |differs: &dyn Fn(&super::Item) -> Option<String>| {
+            let agree = |differs: &dyn Fn(&super::item::Item) -> Option<String>| {
                 let all: HashSet<Option<String>> =
                     theirs.iter().map(|item| differs(item)).collect();
                 theirs.len() > 1 && all.len() == 1 && !all.contains(&None)
             };
             let changed = |own: String, their: String| (own != their).then_some(their);
-            let deps = |item: &super::Item| super::view::deps_text(item.deps());
+            let deps = |item: &super::item::Item| super::view::deps_text(item.deps());
             // Comments are only ever added: one that a head lacks was written beside it, not before it.
-            let has_comments = |head: &&super::Item| {
-                let is_there = |one: &super::Comment| {
-                    let is_it = |own: &super::Comment| {
+            let has_comments = |head: &&super::item::Item| {
+                let is_there = |one: &super::link::Comment| {
+                    let is_it = |own: &super::link::Comment| {
                         (&own.ts, &own.author, &own.text) == (&one.ts, &one.author, &one.text)
                     };
                     head.comments().iter().any(is_it)

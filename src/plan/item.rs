@@ -4,22 +4,17 @@
 //! missing lists are filled in, an id and a step are trimmed, a status gets its own name: nothing else of an item that
 //! nobody changes is ever written differently from how it was read.
 
-use std::collections::{HashMap, HashSet};
-use std::fmt;
-use std::str::FromStr;
-
-use serde::{Deserialize, Serialize, Serializer};
+use super::error::PlanError;
+use super::foreign;
+use super::foreign::{Fields, Foreign, ObjectWriter};
+use super::id::ItemId;
+use super::link::{Comment, Dep, position};
+use super::status::Status;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
-
-use super::foreign::{self, Fields, Foreign, ObjectWriter};
-use super::link::position;
-use super::{Comment, Dep, PlanError, Status};
-
-/// The id of an item, trimmed and not empty.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct ItemId(String);
+use std::collections::{HashMap, HashSet};
+use std::str::FromStr;
 
 /// One task of the plan.
 #[derive(Clone, Debug)]
@@ -38,44 +33,6 @@ const FIELDS: [&str; 6] = ["id", "step", "status", "deps", "notes", "comments"];
 
 /// The fields that views derive. They are not taken in again from an exported view.
 pub(super) const DERIVED: [&str; 2] = ["dep_state", "waiting_on"];
-
-impl ItemId {
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for ItemId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl AsRef<str> for ItemId {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for ItemId {
-    type Err = PlanError;
-
-    fn from_str(text: &str) -> Result<ItemId, PlanError> {
-        match text.trim() {
-            "" => Err(PlanError::EmptyId),
-            trimmed => Ok(ItemId(trimmed.to_owned())),
-        }
-    }
-}
-
-impl TryFrom<String> for ItemId {
-    type Error = PlanError;
-
-    fn try_from(text: String) -> Result<ItemId, PlanError> {
-        text.parse()
-    }
-}
 
 impl From<ItemId> for String {
     fn from(id: ItemId) -> String {
@@ -269,7 +226,7 @@ impl FromStr for Item {
     /// Reads the file's form, one JSON object.
     fn from_str(text: &str) -> Result<Item, PlanError> {
         let value = serde_json::from_str(text)
-            .map_err(|error| super::snapshot::invalid_json(&error, error.line()))?;
+            .map_err(|error| super::lines::invalid_json(&error, error.line()))?;
         Item::read(value, 1)
     }
 }

@@ -9,8 +9,10 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::foreign::{self, Fields, Foreign, ObjectWriter};
-use super::{ItemId, PlanError};
+use super::error::PlanError;
+use super::foreign;
+use super::foreign::{Fields, Foreign, ObjectWriter};
+use super::id::ItemId;
 
 /// One dependency: the item waits until the item `id` is completed. Two of the same id and kind are equal.
 #[derive(Clone, Debug)]

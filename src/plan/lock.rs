@@ -3,15 +3,14 @@
 //! `flock` on `<plan file>.lock`, as the other `$st` programs take it. The kernel gives it back
 //! when the process ends, however it ends, so there is no stale lock to clean up.
 
-use std::fs::{self, File, OpenOptions};
-use std::path::{Path, PathBuf};
-
+use super::error::PlanError;
+use crate::model::shell_word;
+use crate::platform::Repo;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::retry_on_intr;
-
-use super::PlanError;
-use crate::git::Repo;
-use crate::model::shell_word;
+use std::fs;
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
 
 /// The exclusive right to change one plan file; ends when dropped.
 #[derive(Debug)]

@@ -12,10 +12,15 @@
 
 use std::collections::HashMap;
 
+use super::error::PlanError;
 use super::fold::Carried;
 use super::foreign::Foreign;
 use super::histories::{Histories, Origin, Side};
-use super::{Comment, Dep, Item, ItemId, Plan, PlanError, Status};
+use super::id::ItemId;
+use super::item::Item;
+use super::link::{Comment, Dep};
+use super::state::Plan;
+use super::status::Status;
 
 /// What both sides changed differently.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,9 +4,11 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::histories::{Histories, Origin, Side};
+use super::item::Item;
+use super::link::Comment;
 use super::merge::{Merged, merge};
 use super::properties::{Change, change, config};
-use super::{Comment, Item, Plan};
+use super::state::Plan;
 
 /// The plan after those of the changes that leave it valid.
 fn changed(from: &Plan, changes: &[Change]) -> Plan {

@@ -4,8 +4,11 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::view::{self, Row, Selection};
-use super::{DepState, Item, Plan, Status};
+use super::item::Item;
+use super::state::Plan;
+use super::status::{DepState, Status};
+use super::view;
+use super::view::{Row, Selection};
 
 /// The argument of an `update_plan` call: `{"plan":[{"step":…,"status":…}]}`, compact.
 ///

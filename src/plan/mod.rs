@@ -20,10 +20,14 @@
 mod actor;
 mod ancestor;
 mod error;
+mod file;
 mod fold;
 mod foreign;
 mod histories;
+mod id;
 mod item;
+mod json;
+mod lines;
 mod link;
 mod lock;
 mod merge;
@@ -43,18 +47,16 @@ mod status;
 mod store;
 pub mod view;
 
-pub use actor::{Actor, comment_author};
+pub use actor::comment_author;
 pub use error::PlanError;
 pub use histories::Origin;
-pub use item::{Item, ItemId};
-pub use link::{Comment, Dep, DepKind};
+pub use id::ItemId;
+pub use item::Item;
+pub use link::{Comment, Dep};
 pub use lock::check_lock_ignored;
 pub use merge::Conflict;
-pub use metadata::{Metadata, MetadataError, Risk, SwarmOverrides};
+pub use metadata::{Metadata, MetadataError, SwarmOverrides};
 pub use resolve::{PLAN_FILE_CODEX, PLAN_FILE_DEFAULT, ResolveError, resolve};
-pub use sequence::{Breach, Violation};
 pub use state::{NewItem, Plan};
 pub use status::{DepState, Status};
-pub use store::{
-    Diagnosis, InitOutcome, MutateOptions, OnConflict, PLAN_BYTES_MAX, Repaired, Store,
-};
+pub use store::{InitOutcome, MutateOptions, OnConflict, Store};

@@ -4,10 +4,16 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use super::actor::Actor;
+use super::error::PlanError;
 use super::fold::Stream;
+use super::id::ItemId;
+use super::item::Item;
+use super::link::{Comment, Dep};
 use super::record::{Envelope, Signature, write_state};
 use super::sequence::Lane;
-use super::{Actor, Comment, Dep, Item, ItemId, Plan, PlanError, Status};
+use super::state::Plan;
+use super::status::Status;
 
 pub(super) fn config() -> ProptestConfig {
     ProptestConfig {

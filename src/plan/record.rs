@@ -3,17 +3,21 @@
 //!
 //! Knows the shape of a record and nothing of what the records add up to.
 
-use std::io::{self, Write};
-
+use super::actor::Actor;
+use super::error::PlanError;
+use super::foreign;
+use super::foreign::{Fields, Foreign, ObjectWriter};
+use super::id::ItemId;
+use super::item::Item;
+use super::link::{COMMENT_FIELDS, Comment, Dep, position, utc_seconds};
+use super::sequence::{Lane, Numbered};
+use super::status::Status;
 use jiff::Timestamp;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::ser::Formatter;
 use serde_json::value::RawValue;
-
-use super::foreign::{self, Fields, Foreign, ObjectWriter};
-use super::link::{COMMENT_FIELDS, position, utc_seconds};
-use super::sequence::{Lane, Numbered};
-use super::{Actor, Comment, Dep, Item, ItemId, PlanError, Status, snapshot};
+use std::io;
+use std::io::Write;
 
 /// The version of new files. A file of a later version keeps its own.
 pub(super) const VERSION_WRITTEN: u8 = 3;
@@ -59,7 +63,7 @@ impl<'a> Record<'a> {
             });
         }
         let fields: Fields =
-            serde_json::from_str(text).map_err(|error| snapshot::invalid_json(&error, line))?;
+            serde_json::from_str(text).map_err(|error| super::lines::invalid_json(&error, line))?;
         Record::from_fields(&fields).map_err(|error| error.at_line(line))
     }
 

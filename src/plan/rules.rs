@@ -2,7 +2,12 @@
 //!
 //! Everything here is linear in items plus dependencies and works without recursion.
 
-use super::{Dep, Item, ItemId, Plan, PlanError, Status};
+use super::error::PlanError;
+use super::id::ItemId;
+use super::item::Item;
+use super::link::Dep;
+use super::state::Plan;
+use super::status::Status;
 
 impl Plan {
     /// Checks every rule but the one on how many items may be in progress, in this order: an item

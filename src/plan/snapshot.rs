@@ -1,15 +1,16 @@
 //! A list of items outside a plan file: what `export` writes and `import-plan` reads.
 
-use std::collections::HashSet;
-use std::io::Write;
-use std::path::Path;
-
+use super::error::PlanError;
+use super::file::{read_bounded, write_atomically};
+use super::foreign;
+use super::item::Item;
+use super::json::items;
+use super::lines::invalid_json;
+use super::state::Plan;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
-
-use super::foreign;
-use super::store::{read_bounded, write_atomically};
-use super::{Item, Plan, PlanError};
+use std::io::Write;
+use std::path::Path;
 
 /// Reads a snapshot file; see [`parse`].
 ///
@@ -47,7 +48,7 @@ pub fn save(file: &Path, text: &str) -> Result<(), PlanError> {
 /// is wrong in an item.
 pub fn parse(text: &str) -> Result<Vec<Item>, PlanError> {
     let value: &RawValue = serde_json::from_str(text).map_err(|error| {
-        let marker = super::fold::conflict_marker(text.as_bytes());
+        let marker = super::lines::conflict_marker(text.as_bytes());
         marker.unwrap_or_else(|| invalid_json(&error, error.line()))
     })?;
     let list = match foreign::fields(value) {
@@ -82,34 +83,6 @@ impl Serialize for Indentable<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let value = serde_json::to_value(self.0).map_err(serde::ser::Error::custom)?;
         value.serialize(serializer)
-    }
-}
-
-/// Reads the items of a list, each id once.
-pub(super) fn items(list: &RawValue) -> Result<Vec<Item>, PlanError> {
-    let values = foreign::list(list).unwrap_or_default();
-    let items = values
-        .into_iter()
-        .enumerate()
-        .map(|(at, value)| Item::read(value, at + 1));
-    let items = items.collect::<Result<Vec<Item>, PlanError>>()?;
-    let mut seen = HashSet::with_capacity(items.len());
-    match items.iter().find(|item| !seen.insert(item.id())) {
-        Some(twice) => Err(PlanError::DuplicateItem {
-            id: twice.id().clone(),
-        }),
-        None => Ok(items),
-    }
-}
-
-/// A parser's complaint, with the line that the reader of the message counts.
-pub(super) fn invalid_json(error: &serde_json::Error, line: usize) -> PlanError {
-    let text = error.to_string();
-    let place = format!(" at line {} column {}", error.line(), error.column());
-    let reason = text.strip_suffix(&place).unwrap_or(&text);
-    PlanError::InvalidJson {
-        line,
-        message: format!("{reason} (column {})", error.column()),
     }
 }
 

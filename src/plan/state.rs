@@ -7,7 +7,11 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::{Comment, Dep, DepState, Item, ItemId, PlanError, Status};
+use super::error::PlanError;
+use super::id::ItemId;
+use super::item::Item;
+use super::link::{Comment, Dep};
+use super::status::{DepState, Status};
 
 /// The items of a plan, each id once, in file order.
 #[derive(Clone, Debug, Default)]

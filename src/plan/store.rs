@@ -7,21 +7,21 @@
 //! and a crash does not lose it; before that, a crash leaves the old state, and perhaps a
 //! `.<name>.*.tmp` that nobody reads and the next writer removes.
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Read, Write};
-use std::path::{Path, PathBuf};
-
+use super::actor::Actor;
+use super::error::PlanError;
+use super::file::{behind_links, io_error, read_bounded, refuse_too_large, write_atomically};
 use super::fold::Stream;
-use super::histories::{self, Histories, Origin};
+use super::histories::{Histories, Origin};
+use super::link::Comment;
 use super::lock::{Lock, check_lock_ignored, init_command};
-use super::merge::{self, Conflict};
-use super::record::{self, Envelope, Signature};
-use super::sequence::Lane;
-use super::{Actor, Comment, Plan, PlanError, Violation, ancestor};
-use crate::{clock, durable};
-
-/// The largest plan file that is read.
-pub const PLAN_BYTES_MAX: u64 = 256 << 20;
+use super::merge::Conflict;
+use super::record::{Envelope, Signature};
+use super::sequence::{Lane, Violation};
+use super::state::Plan;
+use super::{ancestor, histories, merge, record};
+use crate::platform::{clock, durable};
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 /// One plan file.
 #[derive(Clone, Debug)]
@@ -340,48 +340,6 @@ fn read_regular(path: &Path) -> Result<Vec<u8>, PlanError> {
     read_bounded(path)
 }
 
-/// A whole file of at most [`PLAN_BYTES_MAX`].
-pub(super) fn read_bounded(path: &Path) -> Result<Vec<u8>, PlanError> {
-    let file = File::open(path).map_err(|cause| io_error("open", path, cause))?;
-    let mut bytes = Vec::new();
-    let read = file.take(PLAN_BYTES_MAX + 1).read_to_end(&mut bytes);
-    read.map_err(|cause| io_error("read", path, cause))?;
-    if bytes.len() as u64 > PLAN_BYTES_MAX {
-        return Err(PlanError::TooLarge {
-            file: path.to_owned(),
-            bytes_max: PLAN_BYTES_MAX,
-        });
-    }
-    Ok(bytes)
-}
-
-/// Keeps a plan from growing beyond what would be read again.
-fn refuse_too_large(out: &mut BufWriter<&File>) -> io::Result<()> {
-    out.flush()?;
-    if out.get_ref().metadata()?.len() > PLAN_BYTES_MAX {
-        let message = format!("the plan would be larger than {PLAN_BYTES_MAX} bytes");
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
-    }
-    Ok(())
-}
-
-/// Replaces `path` as a whole by what `content` writes; see the head of this file for what survives
-/// a crash. Behind a symbolic link, the file it points to is replaced.
-///
-/// # Errors
-/// [`PlanError::Io`]; the file is then as it was.
-pub(super) fn write_atomically(
-    path: &Path,
-    content: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
-) -> Result<(), PlanError> {
-    durable::write_with(&behind_links(path), content)
-        .map_err(|cause| io_error("write", path, cause))
-}
-
-fn behind_links(path: &Path) -> PathBuf {
-    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
-}
-
 fn check(plan: &Plan, options: &MutateOptions) -> Result<(), PlanError> {
     plan.check()?;
     if options.allow_multiple_in_progress {
@@ -406,19 +364,11 @@ fn origins(histories: &Histories) -> Vec<Origin> {
 
 /// The comment that keeps what a merge could not keep in its place.
 fn remark(text: String) -> Result<Comment, PlanError> {
-    Comment::new(clock::now(), &super::comment_author(), &text)
+    Comment::new(clock::now(), &super::actor::comment_author(), &text)
 }
 
 fn next_seq(watermark: u64, events: u64) -> Result<u64, PlanError> {
     watermark
         .checked_add(events)
         .ok_or(PlanError::SeqExhausted { watermark })
-}
-
-fn io_error(action: &'static str, file: &Path, cause: io::Error) -> PlanError {
-    PlanError::Io {
-        action,
-        file: file.to_owned(),
-        cause,
-    }
 }

@@ -4,7 +4,12 @@
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
-use super::{Dep, DepState, Item, ItemId, Plan, Status, snapshot};
+use super::id::ItemId;
+use super::item::Item;
+use super::link::Dep;
+use super::snapshot;
+use super::state::Plan;
+use super::status::{DepState, Status};
 
 /// Which items a view shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,8 +12,6 @@ mod state;
 
 pub use consensus::{ABSENT, AGREE, DISAGREE, tally};
 pub use next::{Action, Change, Emission, next};
-pub use prompt::{TaskContext, latest_patch, latest_synthesis, render};
-pub use spec::{
-    Consensus, Definition, HYDRATION, Protocol, ProtocolError, Round, Templates, Tiers,
-};
-pub use state::{Answer, Integration, RoundRun, UnitState};
+pub use prompt::{TaskContext, latest_synthesis, render};
+pub use spec::{Definition, HYDRATION, Protocol, ProtocolError, Round, Templates, Tiers};
+pub use state::{Answer, Integration, UnitState};

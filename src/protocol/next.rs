@@ -297,7 +297,8 @@ fn reason_of(round: &Round, code: &str) -> BlockReason {
 mod tests {
     use super::*;
     use crate::model::UnitId;
-    use crate::protocol::{Templates, tally};
+    use crate::protocol::consensus::tally;
+    use crate::protocol::spec::Templates;
     use serde_json::{Value, json};
 
     struct Fixed;

@@ -9,30 +9,12 @@
 //! | `dissent` | the last tally and the reasons against |
 //! | `feedback` | why the previous answer of this role was refused |
 
-use super::spec::{HYDRATION, Protocol, Round};
+use super::spec::{HYDRATION, PLACEHOLDERS, Protocol, Round};
 use super::state::{Answer, UnitState};
 use crate::model::{Lane, Role, RoundName};
 use crate::template;
 use serde_json::Value;
 use std::collections::BTreeMap;
-
-/// Every placeholder there is a value for; a template with another one is refused.
-pub const PLACEHOLDERS: [&str; 14] = [
-    "task_id",
-    "objective",
-    "mesh_meta",
-    "files",
-    "step",
-    "role",
-    "attempt",
-    "proposal",
-    "critiques",
-    "synthesis",
-    "patch",
-    "checks",
-    "dissent",
-    "feedback",
-];
 
 /// What a prompt says of the task itself.
 #[derive(Clone, Debug)]
@@ -148,7 +130,10 @@ fn dissent(state: &UnitState) -> String {
     let Some(tally) = state.tallies.last() else {
         return "none: this is the first vote cycle".to_owned();
     };
-    let against = tally.votes.iter().filter(|line| line.vote != super::AGREE);
+    let against = tally
+        .votes
+        .iter()
+        .filter(|line| line.vote != super::consensus::AGREE);
     let lines = against.map(|line| format!("- {} ({}): {}", line.role, line.vote, line.reason));
     format!(
         "Vote {}: {} agree, {} disagree, {} absent; {} needed.\n\n{}",

@@ -20,10 +20,9 @@
 //! `prompt` and `schema` name files beside the protocol file, or built-in templates. A protocol that can't
 //! work is refused with the file, the line and the reason.
 
-use super::prompt::PLACEHOLDERS;
-use crate::collect::schema::{Schema, SchemaError};
 use crate::model::{Lane, Role, RoundName};
 use crate::template::{Braces, Template};
+use crate::verdict::{Schema, SchemaError};
 use serde::Deserialize;
 use std::collections::HashSet;
 
@@ -569,6 +568,24 @@ fn yaml_error(file: &str, error: &serde_yaml::Error) -> ProtocolError {
         message,
     }
 }
+
+/// Every placeholder there is a value for; a template with another one is refused.
+pub const PLACEHOLDERS: [&str; 14] = [
+    "task_id",
+    "objective",
+    "mesh_meta",
+    "files",
+    "step",
+    "role",
+    "attempt",
+    "proposal",
+    "critiques",
+    "synthesis",
+    "patch",
+    "checks",
+    "dissent",
+    "feedback",
+];
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 //! What is known of one unit: the rounds that were emitted with their answers, the tallies, the integration.
 //!
-//! A fold over ledger events, changed only through its methods; what happens next is [`super::next`]'s business.
+//! A fold over ledger events, changed only through its methods; what happens next is [`super::next::next`]'s business.
 
 use crate::model::{BlockReason, Role, RoundName, Tally, ValidationFinished};
 use serde_json::Value;

@@ -1,20 +1,18 @@
 //! Everything that can stop a run before or between its steps, with the kind that decides the exit code.
 
-use super::answers::Refusal;
-use super::changes::Difference;
+use super::csv_run::Difference;
+use super::refusal::Refusal;
 use crate::adapter::AdapterError;
-use crate::claim::ClaimError;
-use crate::digest;
-use crate::git::GitError;
 use crate::integrate::{DeliveryError, IntegrateError};
 use crate::job::JobError;
 use crate::ledger::LedgerError;
 use crate::model::{RunId, RunKind, UnitId, shell_word};
 use crate::plan::{Item, ItemId, MetadataError, PlanError, ResolveError};
+use crate::platform::{ClaimError, GitError, digest};
 use crate::protocol::ProtocolError;
 use crate::schedule::SkipReason;
 use crate::scope::ScopeError;
-use crate::snapshot::SnapshotError;
+use crate::workspace::SnapshotError;
 use std::io;
 use std::path::{Path, PathBuf};
 

@@ -6,7 +6,7 @@
 //! Only its rows go ahead. The plan does not say `in_progress` and nothing is integrated before its dependencies are
 //! completed, so that its validation proves it on top of them.
 
-use super::select::reach_of;
+use super::scopes::reach_of;
 use crate::plan::{Item, ItemId, Plan, Status};
 use crate::scope::{Claims, Reach};
 use std::collections::{BTreeMap, BTreeSet};

@@ -7,13 +7,16 @@ mod concurrency;
 mod dispatch;
 mod early;
 mod priority;
+mod scopes;
 mod select;
+mod skip_reason;
 
 pub use backpressure::{Cause, next_number};
 pub use concurrency::{Concurrency, Limits};
 pub use dispatch::Dispatch;
 pub use priority::Priority;
+pub use scopes::reach_of;
 pub use select::{
-    Deps, ReadTask, Selected, Selection, SkipReason, Skipped, Wish, reach_of, read_task, select,
-    select_longest_first, select_read,
+    Deps, Selected, Selection, Skipped, Wish, read_task, select, select_longest_first, select_read,
 };
+pub use skip_reason::SkipReason;

@@ -7,10 +7,11 @@
 
 use super::early::Early;
 use super::priority::Priority;
+use super::scopes::{metadata_of, reach};
+use super::skip_reason::SkipReason;
 use crate::model::UnitId;
-use crate::plan::metadata::{self, MetadataError};
 use crate::plan::{DepState, Item, ItemId, Metadata, Plan, Status};
-use crate::scope::{Claims, Reach, ScopeError};
+use crate::scope::{Claims, Reach};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -88,25 +89,6 @@ pub struct Skipped {
     pub item: ItemId,
     /// What keeps it.
     pub why: SkipReason,
-}
-
-/// What keeps a task from being worked.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum SkipReason {
-    /// Its metadata is broken.
-    #[error(transparent)]
-    Metadata(#[from] MetadataError),
-    /// Its scope is none.
-    #[error("item `{item}`: {source}")]
-    Scope {
-        /// The plan item.
-        item: ItemId,
-        /// What is wrong with it.
-        source: ScopeError,
-    },
-    /// The caller can't work what it asks for.
-    #[error("{0}")]
-    Refused(String),
 }
 
 /// What the plan offers.
@@ -248,29 +230,6 @@ pub fn read_task(
     };
     is_workable(&task).map_err(SkipReason::Refused)?;
     Ok((task, reach))
-}
-
-/// What an item's task can touch.
-pub fn reach_of(item: &Item) -> Result<Reach, SkipReason> {
-    reach(item, metadata_of(item)?.as_ref())
-}
-
-fn metadata_of(item: &Item) -> Result<Option<Metadata>, MetadataError> {
-    match metadata::read(item) {
-        Ok(metadata) => Ok(Some(metadata)),
-        Err(error) if error.wants_hydration() => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// A task that says nothing of itself may touch anything.
-fn reach(item: &Item, metadata: Option<&Metadata>) -> Result<Reach, SkipReason> {
-    let anything = ["**".to_owned()];
-    let globs = metadata.map_or(&anything[..], |metadata| &metadata.scope);
-    Reach::new(globs).map_err(|source| SkipReason::Scope {
-        item: item.id().clone(),
-        source,
-    })
 }
 
 #[cfg(test)]

@@ -58,7 +58,8 @@ pub const SHARED_PATHS: [&str; 47] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scope::{Claims, Reach};
+    use crate::scope::Reach;
+    use crate::scope::claims::Claims;
 
     fn conflict(a: &str, b: &str) -> bool {
         let shared = SHARED_PATHS.map(str::to_owned);

@@ -3,7 +3,7 @@
 
 use super::progress::Progress;
 use super::script::Step;
-use super::{Simulation, Wave};
+use super::simulation::{Simulation, Wave};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 

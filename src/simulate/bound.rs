@@ -1,7 +1,7 @@
 //! What no dispatch can be faster than.
 
 use super::script::{Script, Step};
-use super::{Simulation, Worked};
+use super::simulation::{Simulation, Worked};
 use crate::plan::{Item, ItemId};
 use crate::schedule::Priority;
 use std::collections::{HashMap, HashSet};

@@ -1,6 +1,7 @@
 //! How long rows are taken to take: what a file says, else what earlier runs took, else a default.
 
-use super::{Learned, Median, Times};
+use super::learned::{Learned, Median};
+use super::setup::Times;
 use crate::model::{Role, RoundName, RowKey, UnitId};
 use std::collections::HashMap;
 

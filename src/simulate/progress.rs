@@ -1,7 +1,8 @@
 //! How far the tasks are: the plan with its changed statuses, and the selection of the next ones. The same for both
 //! dispatches, but for the order in which places are filled.
 
-use super::{End, Simulation, Worked};
+use super::setup::End;
+use super::simulation::{Simulation, Worked};
 use crate::model::UnitId;
 use crate::plan::{Item, ItemId, Plan, Status};
 use crate::schedule::{Deps, Dispatch, Skipped, Wish, select_read};

@@ -6,7 +6,7 @@
 
 use super::progress::Progress;
 use super::script::{Emitted, Step};
-use super::{Simulation, Wave};
+use super::simulation::{Simulation, Wave};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 

@@ -3,7 +3,7 @@
 //! It asks the real [`next`] until the task is done, so a protocol of one's own is predicted like a built-in one. The steps depend
 //! on the task alone and on nothing that happens beside it; when they happen is the dispatch's business.
 
-use super::{Setup, Times};
+use super::setup::{End, Setup, Times};
 use crate::model::{BlockReason, Role, RoundName, RowKey, UnitId};
 use crate::plan::{ItemId, Metadata};
 use crate::protocol::{
@@ -19,15 +19,6 @@ const STEPS_MAX: usize = 10_000;
 pub(super) struct Script {
     pub steps: Vec<Step>,
     pub end: End,
-}
-
-/// How a task ends.
-#[derive(Clone, Debug, PartialEq)]
-pub enum End {
-    /// Its patch stands.
-    Completed,
-    /// It is blocked, and nothing that waits for it begins.
-    Blocked(BlockReason, String),
 }
 
 /// One step of a task.

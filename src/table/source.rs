@@ -4,11 +4,12 @@
 //! being read are kept, and the lines in front of it are counted, so that a fault has its line without reading the file again. One
 //! record is bounded: a file without line ends would else end up in memory as a whole.
 
-use super::{RECORD_BYTES_MAX, TableError, io_error};
+use super::error::{RECORD_BYTES_MAX, TableError, io_error};
 pub use encoding_rs::Encoding;
 use encoding_rs::{Decoder, DecoderResult, UTF_8, UTF_16BE, UTF_16LE};
 use std::fs::File;
-use std::io::{self, Chain, Cursor, Read};
+use std::io;
+use std::io::{Chain, Cursor, Read};
 use std::path::Path;
 
 /// How much is read at once.

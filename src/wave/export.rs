@@ -10,7 +10,8 @@
 //!
 //! The scripts need a POSIX shell and nothing of `mesh`. Cells reach them as files alone, never as shell text.
 
-use super::{Call, Label};
+use super::call::Call;
+use super::label::Label;
 use crate::model::{RowId, shell_word};
 use serde_json::{Map, Value};
 use std::path::PathBuf;

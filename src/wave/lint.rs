@@ -4,12 +4,12 @@
 //! one concurrency number throughout, a lane in every row with one author per unit, every role of the round, units whose
 //! scopes share no path, and a call file (in [`lint_call`](super::lint_call)) that says the same.
 
+use super::problem::Problem;
 use super::{COLUMNS, lint_call};
 use crate::model::{Lane, Role, RoundName, RowId, RowKey};
 use crate::protocol::HYDRATION;
 use crate::scope::{Claims, Reach};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::path::Path;
 
 /// A wave to check.
@@ -40,41 +40,6 @@ pub struct Team {
     pub roles: Vec<Role>,
     /// What the rows may return.
     pub lane: Lane,
-}
-
-/// Something that is wrong with a wave.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Problem {
-    /// Whether it is in the call file.
-    pub in_call: bool,
-    /// The line in the file, counted from 1, where it is known.
-    pub line: Option<u64>,
-    /// The row, counted from 1 after the header; `None` for the header and the call file.
-    pub row: Option<usize>,
-    /// The id of the row; `None` for the header and the call file.
-    pub item: Option<String>,
-    /// The column, or the key of the call file.
-    pub column: String,
-    /// What is wrong there.
-    pub message: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(row) = self.row {
-            write!(f, "row {row}, ")?;
-        }
-        if let Some(item) = &self.item {
-            write!(f, "item `{}`, ", crate::model::one_line(item))?;
-        }
-        if self.row.is_some() {
-            f.write_str("column ")?;
-        }
-        match self.column.is_empty() {
-            true => f.write_str(&self.message),
-            false => write!(f, "`{}`: {}", self.column, self.message),
-        }
-    }
 }
 
 /// Columns in which all rows of a wave say the same.

@@ -1,7 +1,8 @@
 //! Checks the call file of a wave: it is there, it is one, and it says what the wave says.
 
-use super::{Call, Problem};
-use crate::collect::schema::Schema;
+use super::call::Call;
+use super::problem::Problem;
+use crate::verdict::Schema;
 use serde_json::Value;
 use std::path::{Component, Path, PathBuf};
 

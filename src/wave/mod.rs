@@ -8,11 +8,13 @@ mod export;
 mod label;
 mod lint;
 mod lint_call;
+mod problem;
 
 pub use call::Call;
-pub use export::{Exported, Runner, export};
+pub use export::{Runner, export};
 pub use label::Label;
-pub use lint::{Problem, Subject, Team, lint};
+pub use lint::{Subject, Team, lint};
+pub use problem::Problem;
 
 use crate::model::{Lane, Risk, RoundName, RowKey, RunId, WaveNo};
 use crate::table::Writer;

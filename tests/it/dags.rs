@@ -5,8 +5,7 @@
 use mesh::model::{RowKey, UnitId};
 use mesh::plan::{ItemId, Metadata, Plan, SwarmOverrides};
 use mesh::run::{Protocols, Shelf};
-use mesh::schedule::Dispatch;
-use mesh::schedule::{Concurrency, Limits};
+use mesh::schedule::{Concurrency, Dispatch, Limits};
 use mesh::scope::Reach;
 use mesh::simulate::{Prediction, Setup, Simulation, Times};
 use std::collections::BTreeMap;

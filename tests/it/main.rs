@@ -11,6 +11,7 @@ mod examples;
 mod fixture;
 mod guardrails;
 mod holds;
+mod imports;
 mod integrate;
 mod integrator;
 mod invoke;

@@ -1,5 +1,6 @@
 //! The arguments, as clap reads them, and what every command gets beside its own.
 
+mod learnings;
 mod resume;
 mod run;
 mod spawn;
@@ -7,19 +8,19 @@ mod values;
 mod wave;
 mod worker;
 
+pub use learnings::LearningsArgs;
+pub(crate) use learnings::{AppendArgs, LearningsCommand, RecallArgs};
 pub use resume::ResumeArgs;
-pub use run::{IntegrateArgs, InvokeArgs, ReportFiles, RunArgs, RunOptions};
+pub use run::{IntegrateArgs, InvokeArgs, ReportFiles, RunOptions};
 pub use spawn::SpawnArgs;
-pub use values::at_least_one;
+pub use values::{OneRun, PlaceArgs, at_least_one};
 pub use wave::{CollectArgs, ExportArgs, LintArgs, NextArgs, WaveCommand};
-pub use worker::{BudgetArgs, TaskBudgetArgs, WorkerArgs};
+pub use worker::{BudgetArgs, WorkerArgs};
 
-use super::learnings::LearningsArgs;
 use super::st::StArgs;
-use super::terminal::{GLOBAL, ShowArgs, Terminal};
-use crate::config::Config;
-use crate::model::RunId;
+use super::terminal::{GLOBAL, ShowArgs};
 use clap::{Args, Parser, Subcommand};
+use run::RunArgs;
 use std::path::PathBuf;
 
 /// A CSV-driven batch wave executor for coding agents.
@@ -187,29 +188,8 @@ pub enum Command {
     /// network.
     Demo(DemoArgs),
     /// Print one recorded answer (the replay adapter's worker)
-    #[command(name = crate::adapter::replay::WORKER_COMMAND, hide = true)]
+    #[command(name = crate::adapter::WORKER_COMMAND, hide = true)]
     ReplayWorker(ReplayWorkerArgs),
-}
-
-/// Where runs live.
-#[derive(Clone, Debug, Default, Args)]
-pub struct PlaceArgs {
-    /// The folder that holds runs [default: $MESH_HOME, else the state folder of the user]
-    #[arg(long, value_name = "DIR")]
-    pub artifacts: Option<PathBuf>,
-    /// The id of the new run [default: the time, as 20260213T015500Z]
-    #[arg(long, value_name = "ID", hide = true)]
-    pub run_id: Option<String>,
-}
-
-/// One run that is there.
-#[derive(Clone, Debug, Args)]
-pub struct OneRun {
-    /// The run, as `mesh runs list` names it
-    #[arg(value_name = "RUN")]
-    pub run: String,
-    #[command(flatten)]
-    pub place: PlaceArgs,
 }
 
 /// Arguments of `mesh cancel`.
@@ -293,31 +273,4 @@ pub struct DemoArgs {
 pub struct ReplayWorkerArgs {
     /// The folder of recorded answers
     pub answers: PathBuf,
-}
-
-/// What every command gets beside its own arguments.
-pub struct Context {
-    /// Where the command works, absolute.
-    pub folder: PathBuf,
-    /// `mesh.yaml`.
-    pub config: Config,
-    /// What was given on the command line of `run`, as `key=value`.
-    pub overrides: Vec<String>,
-    /// Where and how to print.
-    pub terminal: Terminal,
-}
-
-impl PlaceArgs {
-    /// The folder that holds runs.
-    pub fn home(&self, context: &Context) -> Result<PathBuf, crate::run::RunError> {
-        match &self.artifacts {
-            Some(folder) => Ok(context.folder.join(folder)),
-            None => crate::run::home(),
-        }
-    }
-
-    /// The id that a new run is to have.
-    pub fn wanted(&self) -> Option<RunId> {
-        self.run_id.clone().map(RunId::new)
-    }
 }

@@ -1,7 +1,7 @@
 //! The arguments of `mesh resume`.
 
-use super::values::at_least_one;
-use super::{BudgetArgs, OneRun, TaskBudgetArgs};
+use super::values::{OneRun, at_least_one};
+use super::worker::{BudgetArgs, TaskBudgetArgs};
 use crate::job::{Backoff, Halt, Logs};
 use crate::run::{InputChanged, Raised};
 use clap::Args;

@@ -1,7 +1,7 @@
 //! The arguments of `mesh run`, and of what else begins a plan run.
 
-use super::values::at_least_one;
-use super::{BudgetArgs, PlaceArgs, TaskBudgetArgs, WorkerArgs};
+use super::values::{PlaceArgs, at_least_one};
+use super::worker::{BudgetArgs, TaskBudgetArgs, WorkerArgs};
 use crate::integrate::{Delivery, Isolation};
 use crate::patch::PATCH_BYTES_MAX;
 use crate::schedule::{Deps, Dispatch};

@@ -1,7 +1,7 @@
 //! The arguments of `mesh spawn`.
 
-use super::values::{at_least_one, encoding, pair, separator};
-use super::{BudgetArgs, PlaceArgs, WorkerArgs};
+use super::values::{PlaceArgs, at_least_one, encoding, pair, separator};
+use super::worker::{BudgetArgs, WorkerArgs};
 use crate::job::{FormulaCells, Halt, Logs, Rows};
 use crate::run::InputChanged;
 use clap::Args;

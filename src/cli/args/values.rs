@@ -1,7 +1,11 @@
 //! Values of options that need a look of their own.
 
-use crate::job::delimiter;
+use crate::cli::context::Context;
+use crate::model::RunId;
 use crate::table;
+use crate::table::delimiter;
+use clap::Args;
+use std::path::PathBuf;
 
 pub fn at_least_one(text: &str) -> Result<u64, String> {
     match text.parse() {
@@ -45,5 +49,41 @@ pub fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((old, new)) if !new.is_empty() => Ok((old.to_owned(), new.to_owned())),
         _ => Err("must be OLD=NEW".to_owned()),
+    }
+}
+
+/// Where runs live.
+#[derive(Clone, Debug, Default, Args)]
+pub struct PlaceArgs {
+    /// The folder that holds runs [default: $MESH_HOME, else the state folder of the user]
+    #[arg(long, value_name = "DIR")]
+    pub artifacts: Option<PathBuf>,
+    /// The id of the new run [default: the time, as 20260213T015500Z]
+    #[arg(long, value_name = "ID", hide = true)]
+    pub run_id: Option<String>,
+}
+
+/// One run that is there.
+#[derive(Clone, Debug, Args)]
+pub struct OneRun {
+    /// The run, as `mesh runs list` names it
+    #[arg(value_name = "RUN")]
+    pub run: String,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+impl PlaceArgs {
+    /// The folder that holds runs.
+    pub fn home(&self, context: &Context) -> Result<PathBuf, crate::run::RunError> {
+        match &self.artifacts {
+            Some(folder) => Ok(context.folder.join(folder)),
+            None => crate::run::home(),
+        }
+    }
+
+    /// The id that a new run is to have.
+    pub fn wanted(&self) -> Option<RunId> {
+        self.run_id.clone().map(RunId::new)
     }
 }

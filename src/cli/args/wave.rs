@@ -1,6 +1,7 @@
 //! The arguments of `mesh wave` and `mesh collect`.
 
-use super::{OneRun, RunOptions};
+use super::run::RunOptions;
+use super::values::OneRun;
 use crate::cli::simulate::SimulateArgs;
 use crate::wave::Runner;
 use clap::{Args, Subcommand};

@@ -4,14 +4,15 @@
 //! the bytes times the depth of the brackets, so both are bounded before it is asked. It goes
 //! through a good block four times rather than once, because each question has its own answer.
 
+use super::error::MetadataError;
+use super::fence::Block;
+use super::fields::{Metadata, SwarmOverrides};
+use super::shape::Misfit;
+use super::{shape, yaml};
+use crate::model::{Risk, one_line};
+use crate::plan::id::ItemId;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-
-use super::fence::Block;
-use super::shape::{self, Misfit};
-use super::{Metadata, MetadataError, Risk, SwarmOverrides, yaml};
-use crate::model::one_line;
-use crate::plan::ItemId;
 
 /// The largest block that is read. One that people or agents write has a few hundred bytes.
 pub const BLOCK_BYTES_MAX: usize = 64 << 10;
@@ -228,8 +229,8 @@ impl From<Given> for Metadata {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fence;
     use super::*;
+    use crate::plan::metadata::fence;
 
     const REST: &str = "acceptance: []\nvalidation: []\n";
 

@@ -2,8 +2,8 @@
 
 use thiserror::Error;
 
-use super::{KEYS, Metadata, SWARM_KEYS};
-use crate::plan::ItemId;
+use super::fields::{KEYS, Metadata, SWARM_KEYS};
+use crate::plan::id::ItemId;
 
 /// Why an item has no usable metadata. Lines are counted from 1 within the notes.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -76,7 +76,7 @@ pub enum MetadataError {
         /// The lines of the opening fences.
         lines: Vec<usize>,
     },
-    /// The block is larger than [`BLOCK_BYTES_MAX`](super::BLOCK_BYTES_MAX).
+    /// The block is larger than [`BLOCK_BYTES_MAX`](super::block::BLOCK_BYTES_MAX).
     #[error(
         "item `{item}`: the `mesh` block that opens at line {line} of the notes is larger than {bytes_max} bytes"
     )]

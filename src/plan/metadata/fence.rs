@@ -11,7 +11,7 @@
 use std::iter;
 use std::ops::Range;
 
-use super::KEYS;
+use super::fields::KEYS;
 
 /// A block of notes that is metadata by its place.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,54 +11,23 @@
 //! Invariant: notes that are written here read back as what was written, and a block that can't be
 //! read is never overwritten.
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-
 mod block;
 mod error;
 mod fence;
+mod fields;
+#[cfg(test)]
+mod properties;
 mod shape;
 mod yaml;
 
-pub use block::BLOCK_BYTES_MAX;
 pub use error::MetadataError;
+pub use fields::{Metadata, SwarmOverrides};
 
-pub use crate::model::Risk;
-
-use super::{Item, ItemId};
+use super::id::ItemId;
+use super::item::Item;
 use fence::Block;
-
-/// How a task wants to be executed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Metadata {
-    /// Paths and globs the task may change; never empty.
-    pub scope: Vec<String>,
-    /// What must hold when it is done.
-    pub acceptance: Vec<String>,
-    /// Shell commands that must succeed when it is done.
-    pub validation: Vec<String>,
-    /// How much can go wrong.
-    pub risk: Option<Risk>,
-    /// The task's own swarm settings.
-    pub swarm: SwarmOverrides,
-    /// Whether an empty `validation` is meant.
-    pub allow_no_validation: bool,
-}
-
-/// What a task sets for its own swarm; `None` leaves it to the run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SwarmOverrides {
-    /// How many roles work on it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub roles: Option<u32>,
-    /// How many of them must agree.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub consensus_threshold: Option<u32>,
-    /// How often critique, synthesis and vote are repeated without consensus.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub consensus_retries: Option<u32>,
-}
+use fields::{Written, broken_field, missing, texts};
+use serde_json::Value;
 
 /// The metadata of an item.
 ///
@@ -119,59 +88,6 @@ fn put(item: &Item, yaml: &str) -> Result<String, MetadataError> {
     Ok(fence::put(item.notes(), old.as_ref(), yaml))
 }
 
-impl Metadata {
-    /// The text of the block, without its fence.
-    pub fn to_yaml(&self) -> String {
-        Written::of(self).to_yaml()
-    }
-}
-
-/// The keys of the block.
-const KEYS: [&str; 6] = [
-    "scope",
-    "acceptance",
-    "validation",
-    "risk",
-    "swarm",
-    "allow_no_validation",
-];
-
-/// The keys of its `swarm` mapping.
-const SWARM_KEYS: [&str; 3] = ["roles", "consensus_threshold", "consensus_retries"];
-
-/// The block's keys, as written.
-#[derive(Serialize)]
-struct Written<'a> {
-    scope: &'a [String],
-    acceptance: &'a [String],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    validation: Option<&'a [String]>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    risk: Option<Risk>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    swarm: Option<SwarmOverrides>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    allow_no_validation: Option<bool>,
-}
-
-impl<'a> Written<'a> {
-    fn of(metadata: &'a Metadata) -> Self {
-        let swarm = metadata.swarm;
-        Self {
-            scope: &metadata.scope,
-            acceptance: &metadata.acceptance,
-            validation: Some(&metadata.validation),
-            risk: metadata.risk,
-            swarm: (swarm != SwarmOverrides::default()).then_some(swarm),
-            allow_no_validation: metadata.allow_no_validation.then_some(true),
-        }
-    }
-
-    fn to_yaml(&self) -> String {
-        serde_yaml::to_string(self).expect("lists of texts and numbers are YAML")
-    }
-}
-
 /// What the notes say, if they have a block.
 fn read_notes(item: &ItemId, notes: &str) -> Result<Option<Metadata>, MetadataError> {
     let block = only_block(item, notes)?;
@@ -219,37 +135,13 @@ fn read_fields(item: &Item) -> Result<Metadata, MetadataError> {
     })
 }
 
-fn texts(
-    item: &Item,
-    field: &'static str,
-    entries: &[Value],
-) -> Result<Vec<String>, MetadataError> {
-    let text = |entry: &Value| match entry.as_str().map(str::trim) {
-        None | Some("") => None,
-        Some(text) => Some(text.to_owned()),
-    };
-    let texts: Option<Vec<String>> = entries.iter().map(text).collect();
-    texts.ok_or_else(|| broken_field(item, field))
-}
-
-fn missing(item: &Item) -> MetadataError {
-    let item = item.id().clone();
-    MetadataError::Missing { item }
-}
-
-fn broken_field(item: &Item, field: &'static str) -> MetadataError {
-    let item = item.id().clone();
-    MetadataError::BrokenField { item, field }
-}
-
-#[cfg(test)]
-mod properties;
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::model::Risk;
+    use fields::SwarmOverrides;
 
     fn item(fields: serde_json::Value) -> Item {
         let mut object = json!({"id": "st-001", "step": "s", "deps": []});

@@ -5,8 +5,11 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::{Metadata, MetadataError, Risk, SwarmOverrides, fence, only_block, read, write};
-use crate::plan::Item;
+use super::error::MetadataError;
+use super::fields::{Metadata, SwarmOverrides};
+use super::{fence, only_block, read, write};
+use crate::model::Risk;
+use crate::plan::item::Item;
 
 fn config() -> ProptestConfig {
     ProptestConfig {

@@ -9,7 +9,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
 
-use super::{KEYS, SWARM_KEYS};
+use super::fields::{KEYS, SWARM_KEYS};
 
 /// What a list should have been, at the end of the message about it.
 pub(super) const LIST: &str = "expected a list of texts";

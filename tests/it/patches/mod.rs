@@ -8,10 +8,10 @@ mod readings;
 mod shapes;
 
 use crate::fixture::*;
-use mesh::git::Repo;
 use mesh::integrate::{Evidence, Terms, examine};
 use mesh::patch::{Limits, Patch};
 use mesh::plan::Metadata;
+use mesh::platform::Repo;
 use mesh::scope::Scope;
 use std::path::PathBuf;
 

@@ -1,0 +1,38 @@
+//! The files that a command reads, so that no output replaces one of them.
+
+use super::args::SpawnArgs;
+use super::context::Context;
+use crate::job::Worker;
+use crate::run::InUse;
+use std::path::PathBuf;
+
+/// What the output can't be, as it is read or belongs to somebody else.
+pub fn in_use(args: &SpawnArgs, worker: &Worker, context: &Context) -> InUse {
+    let mut in_use = in_use_by_all(context);
+    let at = |path: &PathBuf| context.folder.join(path);
+    let files = [
+        ("is the input", &args.csv_path),
+        ("is the instruction", &args.instruction_file),
+        ("is the schema", &args.output_schema),
+        ("is the call file", &args.call),
+    ];
+    for (what, path) in files {
+        if let Some(path) = path {
+            in_use.file(what, at(path));
+        }
+    }
+    if let Some(folder) = &args.worker.answers {
+        in_use.folder("lies in the folder of answers", at(folder));
+    }
+    in_use.command(worker.program.to_str(), &context.folder);
+    let words = worker.fixed_args.iter().chain(&worker.args);
+    in_use.command(words.map(String::as_str), &context.folder);
+    in_use
+}
+
+/// What no output of any command can be.
+pub fn in_use_by_all(context: &Context) -> InUse {
+    let config = context.config.path.as_deref();
+    let root = config.map_or(context.folder.as_path(), crate::platform::parent);
+    InUse::around(&context.folder, root)
+}

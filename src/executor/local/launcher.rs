@@ -1,0 +1,230 @@
+//! From a row to the process that works it: arguments, environment, prompt, files.
+
+use crate::job::{
+    CELL_SHOWN_TWICE_MAX, Call, HAND_BACK, Invocation, JobError, Paths, PromptBy,
+    ROW_JSON_BYTES_MAX, Row, Settings, Survey, inherited, once_more,
+};
+use crate::model::{ReportToken, Session};
+use crate::template::{Braces, Template};
+use serde_json::{Map, Value};
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// What the attempts of one job have in common, prepared once.
+pub(crate) struct Launcher<'s> {
+    settings: &'s Settings,
+    header: Vec<String>,
+    instruction: Template,
+    args: Vec<Template>,
+    /// The variables of the allow-list that are set here.
+    inherited: Vec<(OsString, OsString)>,
+    socket: PathBuf,
+    schema_file: Option<PathBuf>,
+    /// The schema as prompts show it.
+    schema: String,
+}
+
+/// One attempt, ready to start.
+pub(crate) struct Launch {
+    pub command: Command,
+    /// For its standard input.
+    pub prompt: String,
+    pub result_file: PathBuf,
+    /// Files of this attempt alone, to remove when it is over.
+    pub own_files: Vec<PathBuf>,
+}
+
+impl<'s> Launcher<'s> {
+    pub fn new(settings: &'s Settings, header: Vec<String>, socket: PathBuf) -> Self {
+        let schema = settings.output_schema.as_ref();
+        let args = settings.worker.args.iter();
+        Self {
+            settings,
+            header,
+            instruction: Template::parse(&settings.instruction, Braces::Escaped),
+            args: args
+                .map(|arg| Template::parse(arg, Braces::Plain))
+                .collect(),
+            inherited: inherited(&settings.worker.env_names),
+            socket,
+            schema_file: schema.map(|_| settings.scratch.join("schema.json")),
+            schema: schema.map_or_else(|| "{}".to_owned(), |schema| format!("{schema:#}")),
+        }
+    }
+
+    /// Writes what all attempts share: the file named by `MESH_SCHEMA_FILE`, and those of the worker's dialect.
+    pub fn write_shared_files(&self) -> io::Result<()> {
+        let settings = self.settings;
+        if let Some(path) = &self.schema_file {
+            crate::platform::write_private(path, format!("{}\n", self.schema).as_bytes())?;
+        }
+        let dialect = settings.dialect.iter();
+        let schema = settings.output_schema.as_ref();
+        for (name, content) in dialect.flat_map(|dialect| dialect.files(schema)) {
+            crate::platform::write_private(&settings.scratch.join(name), content.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Prepares attempt number `attempt` of `row`; `feedback` says what was wrong with the one before, `session` is its
+    /// conversation, where this one goes on with it.
+    pub fn launch(
+        &self,
+        row: &Row,
+        attempt: u32,
+        token: &ReportToken,
+        feedback: Option<&str>,
+        session: Option<&Session>,
+    ) -> io::Result<Launch> {
+        let settings = self.settings;
+        let own = |what: &str| settings.scratch.join(format!("{token}.{what}"));
+        let invocation = self.invocation(session);
+        let prompt = self.prompt(row, feedback, session.is_some());
+        let paths = Paths {
+            prompt: (invocation.prompt == PromptBy::File).then(|| own("prompt.md")),
+            result: own("result.json"),
+            schema: self.schema_file.clone(),
+        };
+        let mut own_files = Vec::new();
+        let mut command = Command::new(&settings.worker.program);
+        command
+            .args(&settings.worker.fixed_args)
+            .args(&invocation.args)
+            .args(
+                self.args.iter().map(|arg| {
+                    arg.render(|name| self.cell(row, name).or_else(|| paths.named(name)))
+                }),
+            )
+            .current_dir(&settings.worker.folder)
+            .env_clear()
+            .envs(invocation.defaults)
+            .envs(self.inherited.iter().map(|(name, value)| (name, value)))
+            .envs(invocation.env)
+            .env("MESH_RUN_ID", settings.run_id.as_str())
+            .env("MESH_JOB_ID", settings.job_id.as_str())
+            .env("MESH_ITEM_ID", row.id.as_str())
+            .env("MESH_ATTEMPT", attempt.to_string())
+            .env("MESH_REPORT_TOKEN", token.as_str())
+            .env("MESH_REPORT_SOCKET", &self.socket)
+            .env("MESH_RESULT_FILE", &paths.result);
+        if let Some(path) = &self.schema_file {
+            command.env("MESH_SCHEMA_FILE", path);
+        }
+        let prompt = match &paths.prompt {
+            Some(path) => {
+                crate::platform::private::write(path, prompt.as_bytes())?;
+                command.env("MESH_PROMPT_FILE", path);
+                own_files.push(path.clone());
+                String::new()
+            }
+            None => prompt,
+        };
+        let json = Value::Object(self.row_object(row, |_, cell| cell.to_owned())).to_string();
+        if json.len() <= ROW_JSON_BYTES_MAX {
+            command.env("MESH_ROW_JSON", json);
+        } else {
+            let path = own("row.json");
+            crate::platform::private::write(&path, json.as_bytes())?;
+            command.env("MESH_ROW_FILE", &path);
+            own_files.push(path);
+        }
+        Ok(Launch {
+            command,
+            prompt,
+            result_file: paths.result,
+            own_files,
+        })
+    }
+
+    fn invocation(&self, session: Option<&Session>) -> Invocation {
+        let settings = self.settings;
+        let call = Call {
+            folder: &settings.scratch,
+            schema: settings.output_schema.as_ref(),
+            session: session.map(|session| session.id.as_str()),
+            may_follow: settings.bounds.retries > 0,
+        };
+        let dialect = settings.dialect.as_ref();
+        dialect.map_or_else(Invocation::default, |dialect| dialect.call(&call))
+    }
+
+    /// The worker prompt: who, what, the row, the schema, and how to answer. In a conversation that goes on, all of that
+    /// has been said.
+    pub fn prompt(&self, row: &Row, feedback: Option<&str>, goes_on: bool) -> String {
+        if let Some(feedback) = feedback.filter(|_| goes_on) {
+            return once_more(feedback, true);
+        }
+        let instruction = self.instruction.render(|name| self.cell(row, name));
+        let shown = self.instruction.names();
+        let cells = self.row_object(row, |name, cell| {
+            if cell.len() > CELL_SHOWN_TWICE_MAX && shown.contains(&name) {
+                "(shown in full in the instruction)".to_owned()
+            } else {
+                cell.to_owned()
+            }
+        });
+        let schema = &self.schema;
+        let mut prompt = format!(
+            "You are working one item of a batch job. Do this item only.\n\n\
+             Job: {}\nItem: {}\n\n\
+             # Instruction\n\n{instruction}\n\n\
+             # The row of this item, as data\n\n```json\n{:#}\n```\n\n\
+             # The result\n\n\
+             Hand back exactly one JSON object that fits this JSON Schema:\n\n```json\n{schema}\n```\n\n\
+             {}\n",
+            self.settings.job_id,
+            row.id,
+            Value::Object(cells),
+            self.hand_back(),
+        );
+        if let Some(feedback) = feedback {
+            prompt.push('\n');
+            prompt.push_str(&once_more(feedback, false));
+        }
+        prompt
+    }
+
+    fn hand_back(&self) -> &str {
+        let dialect = self.settings.dialect.as_ref();
+        let own = dialect.and_then(|dialect| dialect.hand_back());
+        own.unwrap_or(HAND_BACK)
+    }
+
+    fn cell<'r>(&self, row: &'r Row, name: &str) -> Option<&'r str> {
+        let at = self.header.iter().position(|column| column == name)?;
+        row.fields.get(at).map(String::as_str)
+    }
+
+    fn row_object(&self, row: &Row, cell: impl Fn(&str, &str) -> String) -> Map<String, Value> {
+        let pairs = self.header.iter().zip(&row.fields);
+        pairs
+            .map(|(name, field)| (name.clone(), Value::String(cell(name, field))))
+            .collect()
+    }
+}
+
+impl Settings {
+    /// The prompt that the first worker would read, without starting anything.
+    pub fn first_prompt(&self, survey: &Survey) -> Result<Option<String>, JobError> {
+        self.prompt_of(survey, |_| true)
+    }
+
+    /// The prompt of the first row that is wanted, as its first attempt reads it.
+    pub fn prompt_of(
+        &self,
+        survey: &Survey,
+        is_wanted: impl Fn(&Row) -> bool,
+    ) -> Result<Option<String>, JobError> {
+        let mut rows = survey.rows(self)?;
+        while let Some(row) = rows.next_row()? {
+            if is_wanted(&row) {
+                let header = survey.header().to_vec();
+                let launcher = Launcher::new(self, header, PathBuf::new());
+                return Ok(Some(launcher.prompt(&row, None, false)));
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,353 @@
+//! The report channel: how a worker hands back its result explicitly, exactly once.
+//!
+//! A Unix socket in the run's folder. A request is one line of JSON `{"token","item_id","attempt","result","stop"}`,
+//! the answer one line `{"accepted":true}` or `{"accepted":false,"reason":"…"}`. The token is the identity; it is
+//! valid from the start of its attempt to its end. A result that breaks the schema is refused with every
+//! violation, and the worker may try again until its attempt ends. An accepted result is on disk before the
+//! worker is told so.
+
+use super::pool_event::{Open, PoolEvent};
+use crate::job::{Failure, Measure, hide_in_object};
+use crate::model::{ReportToken, RowId};
+use crate::redact::Redactor;
+use crate::verdict::{Object, extract};
+use crossbeam_channel::{Sender, bounded};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How long a connection may take to send its line, so that a silent one can't hold a thread for ever.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Socket paths have about 100 bytes on every Unix; a longer one moves to the temporary folder.
+const SOCKET_PATH_MAX: usize = 100;
+
+/// What a worker sends.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Request {
+    /// `MESH_REPORT_TOKEN`.
+    pub token: ReportToken,
+    /// `MESH_ITEM_ID`.
+    pub item_id: RowId,
+    /// `MESH_ATTEMPT`.
+    pub attempt: u32,
+    /// The result, as it was written; anything but an object is refused.
+    pub result: Box<RawValue>,
+    /// End the job early.
+    #[serde(default)]
+    pub stop: bool,
+}
+
+/// What it is told.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Answer {
+    /// Whether the result was taken.
+    pub accepted: bool,
+    /// Why not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// The listening side.
+pub(crate) struct Hub {
+    path: PathBuf,
+    shared: Arc<Shared>,
+    // Keeps a socket outside the run's folder for as long as the hub.
+    _elsewhere: Option<tempfile::TempDir>,
+}
+
+struct Shared {
+    open: Mutex<HashMap<ReportToken, Open>>,
+    /// The reasons that senders were given.
+    told: Mutex<HashSet<String>>,
+    events: Sender<PoolEvent>,
+    measure: Measure,
+    redactor: Redactor,
+    closing: std::sync::atomic::AtomicBool,
+}
+
+impl Hub {
+    /// Listens in `folder`.
+    pub fn listen(
+        folder: &Path,
+        events: Sender<PoolEvent>,
+        measure: Measure,
+        redactor: Redactor,
+    ) -> io::Result<Self> {
+        let (path, elsewhere) = socket_path(folder)?;
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let listener = UnixListener::bind(&path)?;
+        // The folder is its owner's alone already: nobody else gets here in between.
+        crate::platform::close(&path)?;
+        let shared = Arc::new(Shared {
+            open: Mutex::new(HashMap::new()),
+            told: Mutex::new(HashSet::new()),
+            events,
+            measure,
+            redactor,
+            closing: std::sync::atomic::AtomicBool::new(false),
+        });
+        let serving = Arc::clone(&shared);
+        std::thread::Builder::new()
+            .name("reports".to_owned())
+            .spawn(move || serve(&listener, &serving))?;
+        Ok(Self {
+            path,
+            shared,
+            _elsewhere: elsewhere,
+        })
+    }
+
+    /// `MESH_REPORT_SOCKET`.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// From now on the holder of `token` may report.
+    pub fn open(&self, token: &ReportToken, attempt: Open) {
+        self.shared.lock().insert(token.clone(), attempt);
+    }
+
+    /// The attempt is over: later reports are refused. Gives the result that was taken, if one was.
+    pub fn close(&self, token: &ReportToken) -> Option<Object> {
+        self.shared.lock().remove(token)?.taken
+    }
+
+    /// Whether an object is what `mesh report-result` printed on a refusal: an answer of ours that a worker passed on,
+    /// and nobody's result.
+    pub fn is_own_answer(&self, object: &Object) -> bool {
+        let reason = object.get("reason").and_then(Value::as_str);
+        let told = self
+            .shared
+            .told
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        object.len() == 2
+            && object.get("accepted") == Some(&Value::Bool(false))
+            && reason.is_some_and(|reason| {
+                told.contains(reason) || NOT_JSON.iter().any(|begin| reason.starts_with(begin))
+            })
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        self.shared
+            .closing
+            .store(true, std::sync::atomic::Ordering::SeqCst);
+        // Wakes the accept loop; without it the thread would wait for a connection for ever.
+        let _ = UnixStream::connect(&self.path);
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+fn socket_path(folder: &Path) -> io::Result<(PathBuf, Option<tempfile::TempDir>)> {
+    let path = folder.join("report.sock");
+    if path.as_os_str().len() <= SOCKET_PATH_MAX {
+        return Ok((path, None));
+    }
+    let elsewhere = tempfile::Builder::new()
+        .prefix("mesh-")
+        .permissions(std::fs::Permissions::from_mode(
+            crate::platform::FOLDER_MODE,
+        ))
+        .tempdir()?;
+    Ok((elsewhere.path().join("report.sock"), Some(elsewhere)))
+}
+
+fn serve(listener: &UnixListener, shared: &Arc<Shared>) {
+    for connection in listener.incoming() {
+        if shared.closing.load(std::sync::atomic::Ordering::SeqCst) {
+            return;
+        }
+        let Ok(connection) = connection else { continue };
+        let shared = Arc::clone(shared);
+        // A thread for a connection: they are as many as the running workers and short.
+        let _ = std::thread::Builder::new()
+            .name("report".to_owned())
+            .spawn(move || converse(&connection, &shared));
+    }
+}
+
+fn converse(connection: &UnixStream, shared: &Shared) {
+    let answer = match read_request(connection, shared.measure.bytes_max()) {
+        Ok(request) => {
+            let claimed = (request.item_id.clone(), request.attempt);
+            let taken = shared.take(request);
+            taken.map_err(|refusal| shared.refuse(claimed, refusal))
+        }
+        Err(reason) => Err(reason),
+    };
+    let answer = Answer {
+        accepted: answer.is_ok(),
+        reason: answer.err(),
+    };
+    if let Ok(mut line) = serde_json::to_vec(&answer) {
+        line.push(b'\n');
+        let _ = (&*connection).write_all(&line);
+    }
+}
+
+fn read_request(connection: &UnixStream, result_bytes_max: usize) -> Result<Request, String> {
+    let unreadable = |error: io::Error| format!("the report could not be read: {error}");
+    connection
+        .set_read_timeout(Some(PATIENCE))
+        .map_err(unreadable)?;
+    // The envelope adds a few hundred bytes; a wide margin keeps the exact check with the result itself.
+    let bound = (result_bytes_max as u64)
+        .saturating_mul(2)
+        .saturating_add(64 * 1024);
+    let mut line = Vec::new();
+    BufReader::new(connection.take(bound))
+        .read_until(b'\n', &mut line)
+        .map_err(unreadable)?;
+    serde_json::from_slice(&line).map_err(|error| format!("the report is not understood: {error}"))
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, HashMap<ReportToken, Open>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers what the sender is told, and has it recorded when the report was not its to give. Gives the reason.
+    fn refuse(&self, (item_id, attempt): (RowId, u32), refusal: Refusal) -> String {
+        let reason = match &refusal {
+            Refusal::Mendable(reason) | Refusal::NotItsOwn(reason) => reason.clone(),
+        };
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.len() < TOLD_MAX {
+            told.insert(reason.clone());
+        }
+        if let Refusal::NotItsOwn(reason) = refusal {
+            // Nobody waits for this to be on disk.
+            let _ = self.events.send(PoolEvent::Refused {
+                item_id: self.redactor.text(item_id.as_str()).into_owned(),
+                attempt,
+                reason: self.redactor.text(&reason).into_owned(),
+            });
+        }
+        reason
+    }
+
+    /// Takes the result of a running attempt, or says why not.
+    fn take(&self, request: Request) -> Result<(), Refusal> {
+        let over = || Refusal::NotItsOwn(ATTEMPT_OVER.to_owned());
+        self.check_identity(&request).map_err(Refusal::NotItsOwn)?;
+        let result = extract::object(request.result.get().as_bytes())
+            .map_err(|error| Refusal::Mendable(error.to_string()))?;
+        let mut result = self.check_result(result).map_err(Refusal::Mendable)?;
+        let redacted = hide_in_object(&mut result, &self.redactor);
+        let (acknowledge, acknowledged) = bounded(1);
+        {
+            let mut open = self.lock();
+            let attempt = open.get_mut(&request.token).ok_or_else(over)?;
+            if attempt.taken.is_some() {
+                return Err(Refusal::NotItsOwn(ALREADY_REPORTED.to_owned()));
+            }
+            attempt.taken = Some(result.clone());
+            // Sent under the lock, so that it is in the queue before the end of its attempt.
+            self.events
+                .send(PoolEvent::Reported {
+                    attempt: attempt.clone(),
+                    result,
+                    redacted: redacted.into_iter().collect(),
+                    stop: request.stop,
+                    acknowledge,
+                })
+                .map_err(|_| over())?;
+        }
+        let unsafe_end = "the run ended before the result was safe";
+        acknowledged
+            .recv()
+            .map_err(|_| Refusal::Mendable(unsafe_end.to_owned()))
+    }
+
+    fn check_identity(&self, request: &Request) -> Result<(), String> {
+        let open = self.lock();
+        match open.get(&request.token) {
+            Some(attempt) if attempt.taken.is_some() => Err(ALREADY_REPORTED.to_owned()),
+            Some(attempt) if attempt.item_id != request.item_id => Err(format!(
+                "this token belongs to item `{}`, not to `{}`",
+                attempt.item_id, request.item_id
+            )),
+            Some(attempt) if attempt.attempt != request.attempt => Err(format!(
+                "this token belongs to attempt {} of item `{}`, not to attempt {}",
+                attempt.attempt, attempt.item_id, request.attempt
+            )),
+            Some(_) => Ok(()),
+            None if open
+                .values()
+                .any(|a| a.item_id == request.item_id && a.attempt == request.attempt) =>
+            {
+                Err("wrong token for this attempt".to_owned())
+            }
+            None => Err(ATTEMPT_OVER.to_owned()),
+        }
+    }
+
+    fn check_result(&self, result: Object) -> Result<Object, String> {
+        self.measure
+            .check(result)
+            .map_err(|(failure, text)| match failure {
+                Failure::InvalidOutputSchema => {
+                    format!("the result does not fit the schema: {text}")
+                }
+                _ => text,
+            })
+    }
+}
+
+/// Why a report was not taken.
+enum Refusal {
+    /// The worker may mend its result and report again.
+    Mendable(String),
+    /// Late, repeated, or for somebody else.
+    NotItsOwn(String),
+}
+
+/// How many different reasons are remembered.
+const TOLD_MAX: usize = 1000;
+/// How the reasons begin that `report-result` gives by itself, without asking (see [`crate::verdict::extract`]).
+const NOT_JSON: [&str; 2] = ["the result is not JSON", "the result is not valid UTF-8"];
+const ATTEMPT_OVER: &str = "this attempt is over";
+const ALREADY_REPORTED: &str = "a result was already reported for this attempt";
+
+/// The worker's side: sends one request and waits for the answer.
+pub fn send(socket: &Path, request: &Request) -> io::Result<Answer> {
+    let mut connection = match UnixStream::connect(socket) {
+        Ok(connection) => connection,
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+            ) =>
+        {
+            return Ok(Answer {
+                accepted: false,
+                reason: Some(ATTEMPT_OVER.to_owned()),
+            });
+        }
+        Err(error) => return Err(error),
+    };
+    let mut line = serde_json::to_vec(request)?;
+    line.push(b'\n');
+    // A run that refuses early closes its side; what it answered is still there to read.
+    let _ = connection.write_all(&line);
+    let mut answer = String::new();
+    BufReader::new(connection).read_line(&mut answer)?;
+    // A run that dies in between closes the connection without a word.
+    Ok(serde_json::from_str(&answer).unwrap_or_else(|_| Answer {
+        accepted: false,
+        reason: Some("the run ended before the result was safe".to_owned()),
+    }))
+}

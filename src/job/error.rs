@@ -1,0 +1,144 @@
+//! Everything that keeps a job from starting or going on, with a hint that says what to do.
+
+use crate::ledger::LedgerError;
+use crate::model::RowId;
+use crate::table::TableError;
+use crate::verdict::SchemaError;
+use std::io;
+use std::path::PathBuf;
+
+/// Why a job can't be done.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// The input is not a usable table.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// The schema is not one.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// No columns to flatten a result into.
+    #[error(transparent)]
+    NoProperties(#[from] crate::job::result::NoProperties),
+    /// The ledger can't be written.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// A row that was asked for is not there.
+    #[error("row {row} is not there; the input has {rows} {}", if *rows == 1 { "row" } else { "rows" })]
+    NoSuchRow {
+        /// 1-based, as asked for.
+        row: u64,
+        /// How many rows are kept.
+        rows: u64,
+    },
+    /// The id column is not in the header.
+    #[error("`{}` has no column `{name}`; its columns are: {}", path.display(), columns.join(", "))]
+    NoIdColumn {
+        /// The input.
+        path: PathBuf,
+        /// The column asked for.
+        name: String,
+        /// The columns there are.
+        columns: Vec<String>,
+    },
+    /// The header was read with the wrong separator.
+    #[error("`{}`: no placeholder is a column, and the header holds `{}`: it is read as {}", path.display(), crate::table::shown(*other), columns.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "))]
+    Delimiter {
+        /// The input.
+        path: PathBuf,
+        /// The columns as they were read.
+        columns: Vec<String>,
+        /// The separator that it probably has.
+        other: char,
+    },
+    /// A cell that can't be handed to a worker's process.
+    #[error("`{}`, line {line}, column {column} (`{name}`): row {row} has a NUL byte there, which can't be part of {what}", path.display())]
+    NulCell {
+        /// The input.
+        path: PathBuf,
+        /// The line on which the row begins.
+        line: u64,
+        /// The field, 1-based.
+        column: usize,
+        /// Its name.
+        name: String,
+        /// The row, 1-based over kept rows.
+        row: u64,
+        /// What the cell would become.
+        what: &'static str,
+    },
+    /// No worker command.
+    #[error("no worker command")]
+    NoCommand,
+    /// The worker program is not there.
+    #[error("worker program `{name}` {}", if *exists { "is not executable" } else { "does not exist" })]
+    NoProgram {
+        /// As given.
+        name: String,
+        /// A file of that name is there, but can't be executed.
+        exists: bool,
+    },
+    /// The output CSV can't be written.
+    #[error("output `{}` can't be written", path.display())]
+    Output {
+        /// The file.
+        path: PathBuf,
+        /// What the file system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Not enough file descriptors for so many workers.
+    #[error("{slots} workers at once need {needed} open files; this process may have {allowed}")]
+    Descriptors {
+        /// Workers at once.
+        slots: usize,
+        /// Descriptors that they need.
+        needed: u64,
+        /// The hard limit.
+        allowed: u64,
+    },
+    /// `mesh` itself went wrong while it worked a row; the run is resumable.
+    #[error("a defect of mesh while it worked item `{item}`")]
+    Defect {
+        /// The row.
+        item: RowId,
+    },
+    /// The run's folder can't be used.
+    #[error("the run's folder can't be used")]
+    Scratch(#[source] io::Error),
+}
+
+impl JobError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            JobError::Table(error) => error.hint(),
+            JobError::Delimiter { other, .. } => Some(crate::table::option(*other)),
+            JobError::NulCell { .. } => Some(
+                "take the NUL byte out of the cell, or hand it over in the instruction, which travels by standard input"
+                    .to_owned(),
+            ),
+            JobError::NoIdColumn { name, columns, .. }
+                if let Some(found) = crate::table::probable(columns, 0, &[name])
+                    && found.gives_column =>
+            {
+                Some(crate::table::option(found.separator))
+            }
+            JobError::NoIdColumn { .. } => {
+                Some("names are case-sensitive; leave --id-column out to number the rows".to_owned())
+            }
+            JobError::Descriptors { .. } => Some("lower -j, or raise the limit: ulimit -n".to_owned()),
+            JobError::NoCommand => Some(
+                "say what works a row after `--`, for example: mesh spawn rows.csv --instruction 'Read {path}' -- my-agent"
+                    .to_owned(),
+            ),
+            JobError::NoProgram { name, exists: true } => Some(format!("chmod +x '{name}'")),
+            JobError::NoProgram { name, exists: false } if name.contains('/') => {
+                Some("relative paths count from the folder of the command, or of -C".to_owned())
+            }
+            JobError::NoProgram { .. } => {
+                Some("install it, put its folder on PATH, or give its path".to_owned())
+            }
+            _ => None,
+        }
+    }
+}

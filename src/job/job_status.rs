@@ -1,0 +1,131 @@
+//! How a call of the pool ended, and what that means for the summary and the exit code.
+
+use super::policy::Shut;
+use super::stop::{Asker, Stop};
+use crate::platform::clock;
+use jiff::Timestamp;
+use serde_json::Number;
+
+/// How a job ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Every row has its result or failed.
+    Finished,
+    /// A worker asked to end the job.
+    StoppedByWorker,
+    /// A halt rule ended it, in words.
+    Halted(String),
+    /// A budget is used up.
+    BudgetReached {
+        /// The option that set it, with underscores.
+        budget: String,
+        /// Its value.
+        limit: Number,
+        /// Whether running rows were ended because of it.
+        is_hard: bool,
+    },
+    /// A limit of the service holds for longer than may be waited, or nobody is logged in.
+    Shut(Shut),
+    /// Rows are left without an answer for a reason that is not theirs, in words.
+    Unanswered(String),
+    /// Somebody asked with `mesh cancel`.
+    Cancelled,
+    /// A signal asked to end it.
+    Interrupted(i32),
+}
+
+impl Ending {
+    /// How a job ended that was asked to, by a signal or by `mesh cancel`.
+    pub fn of(stop: &Stop) -> Self {
+        match stop.asker() {
+            Some(Asker::Signal(signal)) => Ending::Interrupted(signal),
+            Some(Asker::Cancel) => Ending::Cancelled,
+            None => Ending::StoppedByWorker,
+        }
+    }
+
+    /// The exit code of an early end (CONTRACT, "Exit codes"); the rows decide over the others.
+    pub fn exit_code(&self) -> Option<u8> {
+        match self {
+            Ending::Finished => None,
+            Ending::StoppedByWorker
+            | Ending::Halted(_)
+            | Ending::Shut(_)
+            | Ending::Unanswered(_)
+            | Ending::BudgetReached { .. }
+            | Ending::Cancelled => Some(4),
+            Ending::Interrupted(signal) => Some(u8::try_from(128 + signal).unwrap_or(130)),
+        }
+    }
+
+    /// The summary's `job_error`.
+    pub fn job_error(&self) -> Option<String> {
+        match self {
+            Ending::Finished => None,
+            Ending::StoppedByWorker => Some("cancelled by worker request".to_owned()),
+            Ending::Halted(reason) | Ending::Unanswered(reason) => Some(reason.clone()),
+            Ending::Shut(shut) => Some(told(shut)),
+            Ending::BudgetReached {
+                budget,
+                limit,
+                is_hard,
+            } => {
+                let running = match (budget.as_str(), is_hard) {
+                    ("max_wall_seconds", false) => "; running rows ended by themselves",
+                    ("max_wall_seconds", true) => "; running rows were ended",
+                    _ => "",
+                };
+                Some(format!("{budget} of {limit} reached{running}"))
+            }
+            Ending::Cancelled => Some("cancelled by mesh cancel".to_owned()),
+            Ending::Interrupted(signal) => Some(format!("interrupted by signal {signal}")),
+        }
+    }
+
+    /// When going on is worth it, where a limit says so.
+    pub fn goes_on_at(&self) -> Option<Timestamp> {
+        match self {
+            Ending::Shut(Shut::TooLong { until, .. }) => *until,
+            _ => None,
+        }
+    }
+
+    /// What a person has to do before going on.
+    pub fn advice(&self) -> Option<&str> {
+        match self {
+            Ending::Shut(Shut::LogIn { advice, .. }) => Some(advice),
+            Ending::Shut(Shut::Credit { .. }) => {
+                Some("add credit to the account, or raise what it may spend, and go on then")
+            }
+            _ => None,
+        }
+    }
+
+    /// The option without which a further call would end at once: what was used up stays so. The time counts anew in
+    /// each call.
+    pub fn to_raise(&self) -> Option<String> {
+        match self {
+            Ending::BudgetReached { budget, .. } if !budget.ends_with("max_wall_seconds") => {
+                Some(format!("--{}", budget.replace('_', "-")))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn told(shut: &Shut) -> String {
+    match shut {
+        Shut::TooLong {
+            until: Some(until),
+            text,
+        } => format!(
+            "a rate limit holds until {}, longer than rate_limit_wait_max allows: {text}",
+            clock::utc_time_of_day(*until)
+        ),
+        Shut::TooLong { until: None, text } => format!(
+            "a rate limit of unknown end was waited for as long as rate_limit_wait_max allows: {text}"
+        ),
+        Shut::Credit { text } => format!("the account has no credit left: {text}"),
+        Shut::LogIn { text, .. } => format!("the agent is not logged in: {text}"),
+    }
+}

@@ -1,0 +1,18 @@
+//! When a row starts, waits, is retried or is given up.
+//!
+//!     slots -> shared_limits (budget, concurrency_control, breaker) -> row -> backoff or halt
+//!
+//! Pure decisions: whoever asks passes the time in.
+
+pub mod backoff;
+mod breaker;
+mod budget;
+mod concurrency_control;
+mod halt;
+mod shared_limits;
+
+pub use backoff::{Backoff, Delayed};
+pub use breaker::{Admission, Shut};
+pub use budget::{Budget, Purse, Reserve, Room, Spent};
+pub use halt::{Halt, When};
+pub use shared_limits::{Patience, Ration};

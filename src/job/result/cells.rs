@@ -1,0 +1,312 @@
+//! `--flatten` and `--formula-cells`: results as cells of the output CSV.
+//!
+//! With `--flatten` every property of the schema's own top-level `properties` is a column `result.<name>` after the ten,
+//! in schema order. `$ref` and `allOf` are not followed: which columns a file has must be plain from reading its schema.
+//! A spreadsheet takes text that begins with certain characters for a formula and executes it; `result.*` cells and
+//! error text are guarded against that (OWASP, "CSV Injection"), and nothing else: input columns are the user's, and
+//! `result_json` begins with a brace. Knows values and text, neither files nor rows.
+
+use crate::verdict::Object;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::fmt;
+use std::str::FromStr;
+
+/// What every such column begins with.
+const PREFIX: &str = "result.";
+
+/// The columns that `--flatten` adds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResultColumns(Vec<String>);
+
+/// Why there are no such columns.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the output schema has no `properties` at its top level to make columns of; `$ref` and `allOf` are not followed"
+)]
+pub struct NoProperties;
+
+/// What to do with a result's text that a spreadsheet would execute. As text, also in JSON: `keep`, `quote`, `reject`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FormulaCells {
+    /// Write it as it is.
+    Keep,
+    /// Write it with a `'` in front, which a spreadsheet shows as text.
+    #[default]
+    Quote,
+    /// Refuse the result while its worker can still mend it. Text that nobody can mend (errors) is quoted.
+    Reject,
+}
+
+/// A word that is no [`FormulaCells`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not `keep`, `quote` or `reject`")]
+pub struct NotFormulaCells(String);
+
+/// A property that a spreadsheet would execute. Shown like a schema violation: `/name: begins with …`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Formula {
+    /// JSON pointer of the property.
+    pub pointer: String,
+    /// What its text begins with.
+    pub begins_with: char,
+}
+
+impl ResultColumns {
+    /// The columns of `schema`; an error when there would be none.
+    pub fn of(schema: &Value) -> Result<Self, NoProperties> {
+        match schema.get("properties").and_then(Value::as_object) {
+            Some(properties) if !properties.is_empty() => {
+                Ok(Self(properties.keys().cloned().collect()))
+            }
+            _ => Err(NoProperties),
+        }
+    }
+
+    /// The headers, `result.<name>`.
+    pub fn headers(&self) -> Vec<String> {
+        self.0
+            .iter()
+            .map(|name| format!("{PREFIX}{name}"))
+            .collect()
+    }
+
+    /// A cell for each column; all empty without a result.
+    pub fn cells(&self, result: Option<&Object>, formula_cells: FormulaCells) -> Vec<String> {
+        let value = |name: &String| result.and_then(|result| result.get(name));
+        let cell = |name| value(name).map_or(String::new(), |value| cell(value, formula_cells));
+        self.0.iter().map(cell).collect()
+    }
+
+    /// The properties of `result` that would become formulas, in column order; for [`FormulaCells::Reject`].
+    pub fn formulas(&self, result: &Object) -> Vec<Formula> {
+        let formula = |name: &String| {
+            let text = result.get(name)?.as_str()?;
+            Some(Formula {
+                pointer: pointer(name),
+                begins_with: formula_start(text)?,
+            })
+        };
+        self.0.iter().filter_map(formula).collect()
+    }
+}
+
+/// Text as it is; numbers (with the digits of `result_json`), `true` and `false` as in JSON; arrays and objects as compact
+/// JSON. `null` is an empty cell, like an absent property and as in jq's `@csv`; `result_json` tells the two apart.
+fn cell(value: &Value, formula_cells: FormulaCells) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => formula_cells.guard(text),
+        // -5 begins with a minus and is a number; nothing else here can begin with one.
+        value => value.to_string(),
+    }
+}
+
+impl FormulaCells {
+    /// `text` as it may stand in a cell of its own.
+    pub fn guard(self, text: &str) -> String {
+        match (self, formula_start(text)) {
+            (FormulaCells::Keep, _) | (_, None) => text.to_owned(),
+            (FormulaCells::Quote | FormulaCells::Reject, Some(_)) => format!("'{text}"),
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            FormulaCells::Keep => "keep",
+            FormulaCells::Quote => "quote",
+            FormulaCells::Reject => "reject",
+        }
+    }
+}
+
+/// The character for which a spreadsheet would execute `text`: `=`, `+`, `-` or `@`, also after blanks, which some
+/// importers trim; or a leading control character, of which tab, CR and LF are known to be passed over. Text like `-5`
+/// counts: a worker that means a number can write one.
+fn formula_start(text: &str) -> Option<char> {
+    let first = text.chars().next().filter(|c| c.is_control());
+    first.or_else(|| {
+        text.trim_start()
+            .chars()
+            .next()
+            .filter(|c| "=+-@".contains(*c))
+    })
+}
+
+/// RFC 6901.
+fn pointer(name: &str) -> String {
+    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
+impl fmt::Display for Formula {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (pointer, start) = (&self.pointer, self.begins_with.escape_default());
+        write!(
+            f,
+            "{pointer}: begins with `{start}`, so a spreadsheet would take it for a formula"
+        )
+    }
+}
+
+impl FromStr for FormulaCells {
+    type Err = NotFormulaCells;
+
+    fn from_str(text: &str) -> Result<Self, NotFormulaCells> {
+        [Self::Keep, Self::Quote, Self::Reject]
+            .into_iter()
+            .find(|known| known.as_str() == text)
+            .ok_or_else(|| NotFormulaCells(text.to_owned()))
+    }
+}
+
+impl fmt::Display for FormulaCells {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn object(text: &str) -> Object {
+        crate::verdict::object(text.as_bytes()).expect("an object")
+    }
+
+    fn columns(names: &[&str]) -> ResultColumns {
+        let properties: Object = names
+            .iter()
+            .map(|name| (name.to_string(), json!({})))
+            .collect();
+        ResultColumns::of(&json!({"properties": properties})).expect("columns")
+    }
+
+    #[test]
+    fn columns_follow_the_schema_and_only_its_own_properties() {
+        let schema = json!({"properties": {"b": {}, "a": {"properties": {"inner": {}}}, "with space": true}});
+        let columns = ResultColumns::of(&schema).expect("columns");
+        assert_eq!(
+            columns.headers(),
+            ["result.b", "result.a", "result.with space"]
+        );
+        for schema in [
+            json!({}),
+            json!(true),
+            json!({"properties": {}}),
+            json!({"properties": 3}),
+            json!({"$ref": "#/$defs/r", "$defs": {"r": {"properties": {"a": {}}}}}),
+            json!({"allOf": [{"properties": {"a": {}}}]}),
+        ] {
+            assert_eq!(ResultColumns::of(&schema), Err(NoProperties), "{schema}");
+        }
+        assert!(
+            NoProperties
+                .to_string()
+                .contains("`$ref` and `allOf` are not followed")
+        );
+    }
+
+    #[test]
+    fn cells_keep_what_the_worker_wrote() {
+        for (value, cell) in [
+            ("\"a, \\\"b\\\"\\nc\"", "a, \"b\"\nc"),
+            ("\"\"", ""),
+            ("\"null\"", "null"),
+            ("null", ""),
+            ("true", "true"),
+            ("false", "false"),
+            ("-5", "-5"),
+            ("1.0", "1.0"),
+            ("1e3", "1e3"),
+            ("1E-3", "1E-3"),
+            ("-0.0", "-0.0"),
+            ("1e+3", "1e+3"),
+            ("0.10", "0.10"),
+            ("12345678901234567890123", "12345678901234567890123"),
+            ("[1, \"=x\"]", "[1,\"=x\"]"),
+            ("{ \"b\": 1, \"a\": [] }", "{\"b\":1,\"a\":[]}"),
+        ] {
+            let result = object(&format!("{{\"v\": {value}}}"));
+            let cells = columns(&["absent", "v"]).cells(Some(&result), FormulaCells::Quote);
+            assert_eq!(cells, ["", cell], "{value}");
+        }
+        assert_eq!(
+            columns(&["a", "b"]).cells(None, FormulaCells::Keep),
+            ["", ""]
+        );
+    }
+
+    #[test]
+    fn text_that_a_spreadsheet_would_execute_is_quoted() {
+        for (text, is_formula) in [
+            ("=1+1", true),
+            ("+49 30 1234", true),
+            ("-5", true),
+            ("- a list", true),
+            ("@SUM(A1)", true),
+            ("\tx", true),
+            ("\rx", true),
+            ("\nx", true),
+            ("\0=1", true),
+            ("  =1", true),
+            ("\u{a0}@x", true),
+            ("", false),
+            ("  ", false),
+            ("a=1", false),
+            ("'=1", false),
+            ("#x", false),
+            ("ä", false),
+        ] {
+            let quoted = if is_formula {
+                format!("'{text}")
+            } else {
+                text.to_owned()
+            };
+            assert_eq!(FormulaCells::Keep.guard(text), text);
+            assert_eq!(FormulaCells::Quote.guard(text), quoted);
+            assert_eq!(FormulaCells::Reject.guard(text), quoted);
+            let result = object(&json!({"v": text}).to_string());
+            assert_eq!(
+                !columns(&["v"]).formulas(&result).is_empty(),
+                is_formula,
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn rejection_names_each_column_and_nothing_else() {
+        let result =
+            object(r#"{"ok":"x","n":-5,"a/b~":"=1","deep":{"t":"=1"},"other":"=1","t":"\tx"}"#);
+        let formulas = columns(&["t", "ok", "n", "absent", "a/b~", "deep"]).formulas(&result);
+        let shown: Vec<String> = formulas.iter().map(Formula::to_string).collect();
+        assert_eq!(
+            shown,
+            [
+                "/t: begins with `\\t`, so a spreadsheet would take it for a formula",
+                "/a~1b~0: begins with `=`, so a spreadsheet would take it for a formula",
+            ]
+        );
+    }
+
+    #[test]
+    fn words_and_json_come_back_as_they_were() {
+        for word in ["keep", "quote", "reject"] {
+            let read: FormulaCells = word.parse().expect(word);
+            assert_eq!(read.to_string(), word);
+            assert_eq!(serde_json::to_value(read).expect("JSON"), json!(word));
+            assert_eq!(
+                serde_json::from_value::<FormulaCells>(json!(word)).expect(word),
+                read
+            );
+        }
+        assert_eq!(FormulaCells::default(), FormulaCells::Quote);
+        let error = "Quote".parse::<FormulaCells>().expect_err("refused");
+        assert_eq!(
+            error.to_string(),
+            "`Quote` is not `keep`, `quote` or `reject`"
+        );
+    }
+}

@@ -1,0 +1,293 @@
+//! Giving a finished output its name without destroying what somebody else wrote there.
+//!
+//! An output is known again by its hash: each one is in the ledger before it gets its name, so there is no moment at which a kill
+//! leaves an output that its run does not know. What stands there and is not known was edited, and is kept beside. Where nothing
+//! of the run has ever stood, the file is somebody else's: it stays, and the output gets another name.
+
+use crate::platform::{sha256_of_bytes, sha256_of_file};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
+
+/// How often a file may change between the look at it and the rename.
+const TRIES: u32 = 10;
+
+/// What is known of the place of an output.
+#[derive(Clone, Copy, Debug)]
+pub struct Placement<'p> {
+    /// The wanted name.
+    pub path: &'p Path,
+    /// The name to take where somebody else's file stands.
+    pub other: &'p Path,
+    /// The hashes of everything that may be replaced.
+    pub known: &'p [String],
+}
+
+/// Where an output is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// The output.
+    pub path: PathBuf,
+    /// Where the edited file is that stood there.
+    pub edited: Option<PathBuf>,
+}
+
+/// What stands at the wanted name.
+enum Found {
+    Nothing,
+    /// It may be replaced, as long as it stays like this.
+    Known(Stamp),
+    Edited(Stamp),
+    /// It was never this run's.
+    Foreign,
+}
+
+/// A file as it was when it was looked at.
+type Stamp = ((u64, u64), u64, (i64, i64));
+
+/// Gives `staged` its name. `announce` makes its path durable before it gets there.
+///
+/// # Errors
+/// The file system's; nothing that stood there is lost then.
+pub fn place<E: From<io::Error>>(
+    mut staged: NamedTempFile,
+    placement: Placement<'_>,
+    mut announce: impl FnMut(&Path) -> Result<(), E>,
+) -> Result<Placed, E> {
+    let path = placement.path;
+    for _ in 0..TRIES {
+        let found = look(path, placement.known)?;
+        let target = match found {
+            Found::Foreign => free_name(placement.other),
+            _ => path.to_owned(),
+        };
+        announce(&target)?;
+        let mut edited = None;
+        let stamp = match found {
+            Found::Nothing | Found::Foreign => None,
+            Found::Known(stamp) => Some(stamp),
+            Found::Edited(stamp) => {
+                edited = Some(keep_beside(path)?);
+                Some(stamp)
+            }
+        };
+        let renamed = match stamp {
+            // The file may have been taken away instead of copied.
+            Some(stamp) if is_still(path, stamp) => staged.persist(&target),
+            Some(_) if edited.is_none() => continue,
+            _ => staged.persist_noclobber(&target),
+        };
+        match renamed {
+            Ok(_) => {
+                crate::platform::sync_folder(crate::platform::parent(&target))?;
+                return Ok(Placed {
+                    path: target,
+                    edited,
+                });
+            }
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
+                staged = error.file;
+            }
+            Err(error) => return Err(error.error.into()),
+        }
+    }
+    Err(io::Error::other("it changes all the time").into())
+}
+
+/// `out.csv`, `out-2.csv`, …: the first that is free.
+pub fn free_name(wanted: &Path) -> PathBuf {
+    let stem = wanted.file_stem().unwrap_or_default();
+    let numbered = |number: u32| {
+        let mut name = stem.to_owned();
+        name.push(format!("-{number}"));
+        if let Some(extension) = wanted.extension() {
+            name.push(".");
+            name.push(extension);
+        }
+        wanted.with_file_name(name)
+    };
+    let names = std::iter::once(wanted.to_owned()).chain((2..).map(numbered));
+    let mut free = names.filter(|name| std::fs::symlink_metadata(name).is_err());
+    free.next().unwrap_or_else(|| wanted.to_owned())
+}
+
+fn look(path: &Path, known: &[String]) -> io::Result<Found> {
+    let there = match std::fs::symlink_metadata(path) {
+        Ok(there) => there,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(error) => return Err(error),
+    };
+    if known.is_empty() || there.is_dir() {
+        return Ok(Found::Foreign);
+    }
+    let hash = fingerprint(path)?;
+    Ok(match known.contains(&hash) {
+        true => Found::Known(stamp(&there)),
+        false => Found::Edited(stamp(&there)),
+    })
+}
+
+/// The hash by which a file is known again; of a symbolic link, that of the link.
+pub fn fingerprint(path: &Path) -> io::Result<String> {
+    match std::fs::symlink_metadata(path)?.is_symlink() {
+        true => {
+            let target = std::fs::read_link(path)?;
+            Ok(sha256_of_bytes(
+                &[b"link ", target.as_os_str().as_bytes()].concat(),
+            ))
+        }
+        false => sha256_of_file(path),
+    }
+}
+
+/// Gives the file at `path` the name `<stem>.edited.csv` as well, or a numbered one. A second name and not a copy: a program that
+/// is about to write into it writes into what is kept.
+fn keep_beside(path: &Path) -> io::Result<PathBuf> {
+    let stem = path.file_stem().unwrap_or_default();
+    let mut name = stem.to_owned();
+    name.push(".edited");
+    if let Some(extension) = path.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    for _ in 0..TRIES {
+        let beside = free_name(&path.with_file_name(&name));
+        // Without hard links on this file system, it is moved.
+        let linked = std::fs::hard_link(path, &beside).or_else(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound => Err(error),
+            _ => Ok(renameat_with(
+                CWD,
+                path,
+                CWD,
+                &beside,
+                RenameFlags::NOREPLACE,
+            )?),
+        });
+        match linked {
+            Ok(()) => return Ok(beside),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+fn is_still(path: &Path, before: Stamp) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|there| stamp(&there) == before)
+}
+
+/// Without the time of the last status change: a second name changes that.
+fn stamp(there: &Metadata) -> Stamp {
+    let place = (there.dev(), there.ino());
+    (place, there.size(), (there.mtime(), there.mtime_nsec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::Readers;
+    use std::io::Write;
+
+    struct Bench(tempfile::TempDir);
+
+    impl Bench {
+        fn at(&self, name: &str) -> PathBuf {
+            self.0.path().join(name)
+        }
+
+        fn write(&self, name: &str, text: &str) -> String {
+            std::fs::write(self.at(name), text).expect("written");
+            fingerprint(&self.at(name)).expect("read")
+        }
+
+        /// Places the text `new`, whatever stands there.
+        fn place(&self, known: &[String]) -> (String, Option<String>) {
+            let staged = crate::platform::stage(&self.at("out.csv"), Readers::Umask, |out| {
+                out.write_all(b"new")
+            });
+            let placement = Placement {
+                path: &self.at("out.csv"),
+                other: &self.at("other.csv"),
+                known,
+            };
+            let announce = |_: &Path| Ok::<_, io::Error>(());
+            let placed = place(staged.expect("staged"), placement, announce).expect("placed");
+            assert_eq!(std::fs::read_to_string(&placed.path).expect("there"), "new");
+            let name = |path: &Path| path.file_name().expect("a name").display().to_string();
+            (name(&placed.path), placed.edited.as_deref().map(name))
+        }
+
+        fn read(&self, name: &str) -> String {
+            std::fs::read_to_string(self.at(name)).expect("there")
+        }
+    }
+
+    fn bench() -> Bench {
+        Bench(tempfile::tempdir().expect("a folder"))
+    }
+
+    #[test]
+    fn an_output_takes_a_free_name_or_replaces_what_is_known() {
+        let bench = bench();
+        assert_eq!(bench.place(&[]), ("out.csv".to_owned(), None));
+        let known = bench.write("out.csv", "mine");
+        assert_eq!(bench.place(&[known]), ("out.csv".to_owned(), None));
+        assert_eq!(std::fs::read_dir(bench.0.path()).expect("there").count(), 1);
+    }
+
+    #[test]
+    fn what_was_edited_is_kept_beside() {
+        let bench = bench();
+        let known = [bench.write("out.csv", "mine")];
+        for (round, name) in ["out.edited.csv", "out.edited-2.csv"].iter().enumerate() {
+            let text = format!("edited {round}");
+            bench.write("out.csv", &text);
+            let edited = Some((*name).to_owned());
+            assert_eq!(bench.place(&known), ("out.csv".to_owned(), edited));
+            assert_eq!(bench.read(name), text);
+        }
+    }
+
+    #[test]
+    fn what_somebody_else_wrote_stays() {
+        let bench = bench();
+        bench.write("out.csv", "theirs");
+        assert_eq!(bench.place(&[]), ("other.csv".to_owned(), None));
+        assert_eq!(bench.place(&[]), ("other-2.csv".to_owned(), None));
+        assert_eq!(bench.read("out.csv"), "theirs");
+    }
+
+    #[test]
+    fn what_comes_between_the_look_and_the_rename_is_not_replaced() {
+        let bench = bench();
+        let out = bench.at("out.csv");
+        let staged = crate::platform::stage(&out, Readers::Umask, |out| out.write_all(b"new"))
+            .expect("staged");
+        let placement = Placement {
+            path: &out,
+            other: &bench.at("other.csv"),
+            known: &[],
+        };
+        let announce = |path: &Path| {
+            if path == out {
+                std::fs::write(&out, "theirs")?;
+            }
+            Ok::<_, io::Error>(())
+        };
+        let placed = place(staged, placement, announce).expect("placed");
+        assert_eq!(placed.path, bench.at("other.csv"));
+        assert_eq!(bench.read("out.csv"), "theirs");
+    }
+
+    #[test]
+    fn a_link_is_known_by_itself() {
+        let bench = bench();
+        std::os::unix::fs::symlink("nowhere", bench.at("out.csv")).expect("a link");
+        let known = fingerprint(&bench.at("out.csv")).expect("a link");
+        assert_eq!(bench.place(&[known]), ("out.csv".to_owned(), None));
+    }
+}

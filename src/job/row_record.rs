@@ -1,0 +1,99 @@
+//! The texts of a row, read back from the ledger: its result, its error, its times. The state knows where they are.
+
+use super::state::{Item, Place, Status};
+use crate::ledger::{LedgerError, Lines};
+use crate::model::{AttemptFault, Fault, Session};
+use crate::platform::clock;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// What the ledger has of a row beyond its state.
+#[derive(Clone, Debug, Default)]
+pub struct Details {
+    /// The result, compact, as it was reported.
+    pub result: Option<String>,
+    /// When the result was taken.
+    pub reported_at: String,
+    /// `code: text` of the last failed attempt, or what the row waits for, unless there is a result.
+    pub last_error: Option<String>,
+    /// What the next prompt says of the attempts before.
+    pub feedback: Option<String>,
+    /// What kept the last attempt from an answer, where that was not the row's.
+    pub fault: Option<Fault>,
+    /// The conversation of that attempt, where a further one can go on with it.
+    pub session: Option<Session>,
+    /// When the row got its final status.
+    pub completed_at: String,
+}
+
+/// Reads the texts of a row.
+///
+/// # Errors
+/// The ledger can't be read, or is not the one that the state was folded from.
+pub fn details(item: &Item, lines: &Lines) -> Result<Details, LedgerError> {
+    let mut details = Details::default();
+    if let Some(place) = item.reported {
+        let line = lines.line_at(place.get())?;
+        let reported: Reported = parse(lines, place, &line)?;
+        details.result = Some(reported.result.get().to_owned());
+        details.reported_at = reported.reported_at;
+    }
+    if let Some(place) = item.finished {
+        let line = lines.line_at(place.get())?;
+        let finished: Finished = parse(lines, place, &line)?;
+        let error = finished.error.filter(|_| item.reported.is_none());
+        let waits = finished.fault.filter(|_| item.status == Status::Pending);
+        details.fault = waits.as_ref().map(|fault| fault.kind);
+        (details.last_error, details.feedback) = match waits {
+            Some(fault) => (error.map(|error| waiting(&error, &fault)), fault.feedback),
+            None => (error.clone(), error),
+        };
+        details.session = finished.session;
+        if matches!(item.status, Status::Completed | Status::Failed) {
+            details.completed_at = finished.completed_at;
+        }
+    }
+    Ok(details)
+}
+
+/// `rate_limited: waiting for a rate limit until 14:05 UTC on 2026-02-13: exit code 1: …`.
+fn waiting(error: &str, fault: &AttemptFault) -> String {
+    match (
+        fault.until.as_deref().and_then(clock::read),
+        error.split_once(": "),
+    ) {
+        (Some(until), Some((code, text))) => {
+            let until = clock::utc_time_of_day(until);
+            format!("{code}: waiting for a rate limit until {until}: {text}")
+        }
+        _ => error.to_owned(),
+    }
+}
+
+fn parse<'l, T: Deserialize<'l>>(
+    lines: &Lines,
+    place: Place,
+    line: &'l str,
+) -> Result<T, LedgerError> {
+    serde_json::from_str(line).map_err(|error| lines.broken(place.get(), &error))
+}
+
+/// The fields of `attempt_reported` that are texts of its row.
+#[derive(Deserialize)]
+struct Reported<'l> {
+    #[serde(borrow)]
+    result: &'l RawValue,
+    reported_at: String,
+}
+
+/// The fields of `attempt_finished` that are texts of its row.
+#[derive(Deserialize)]
+struct Finished {
+    #[serde(default)]
+    error: Option<String>,
+    #[serde(default)]
+    fault: Option<AttemptFault>,
+    #[serde(default)]
+    session: Option<Session>,
+    completed_at: String,
+}

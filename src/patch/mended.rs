@@ -1,0 +1,78 @@
+//! What was mended in a patch, told to the voters.
+
+use crate::model::one_line;
+use std::fmt;
+use std::fmt::Display;
+
+/// What was put right on the way from the model's text to the one that is applied.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mended {
+    /// Line counts in hunk headers were wrong.
+    Counts,
+    /// Line ends differed from the file's.
+    LineEnds,
+    /// A hunk stated another line than the one where its old lines stand, or none.
+    Place {
+        /// The file.
+        path: String,
+        /// The line that it states; 0 when it states none.
+        stated: u32,
+        /// The line of its place.
+        line: u64,
+    },
+    /// A context line differed in trailing blanks; the file's stay.
+    Blanks {
+        /// The file.
+        path: String,
+        /// Its line.
+        line: u64,
+    },
+    /// The file has no line end at its end, of which the patch says nothing; it has none afterwards.
+    OpenEnd {
+        /// The file.
+        path: String,
+    },
+}
+
+impl Display for Mended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Mended::Counts => {
+                write!(
+                    f,
+                    "the line counts of its hunk headers were wrong, and were put right"
+                )
+            }
+            Mended::LineEnds => {
+                write!(
+                    f,
+                    "its line ends were not those of the files, and were put right"
+                )
+            }
+            Mended::Place {
+                path,
+                stated: 0,
+                line,
+            } => write!(
+                f,
+                "a hunk for `{}` has no line number; it goes to line {line}, the only place for it",
+                one_line(path)
+            ),
+            Mended::Place { path, stated, line } => write!(
+                f,
+                "a hunk for `{}` states line {stated}; it goes to line {line}, the only place where its old lines stand",
+                one_line(path)
+            ),
+            Mended::Blanks { path, line } => write!(
+                f,
+                "line {line} of `{}`, a context line, differed only in trailing white space; the file keeps its own",
+                one_line(path)
+            ),
+            Mended::OpenEnd { path } => write!(
+                f,
+                "`{}` has no newline at its end, of which the patch says nothing; it has none afterwards",
+                one_line(path)
+            ),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Where tests kill `mesh`, to prove what a kill leaves behind. In release builds every point is empty.
+//!
+//! `MESH_FAULT_KILL` names the point: `before:17` or `after:17` for record 17 of a ledger, `write:3` for the third
+//! step at which a whole file is written ([`durable`](super::durable)), `integrator:3` for the third step at which the
+//! integrator changes something or has just done so.
+
+#[cfg(debug_assertions)]
+pub use armed::{integrator_point, ledger_point, write_point};
+#[cfg(not(debug_assertions))]
+pub use unarmed::{integrator_point, ledger_point, write_point};
+
+#[cfg(debug_assertions)]
+mod armed {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    static WRITE_STEPS: AtomicU64 = AtomicU64::new(0);
+    static INTEGRATOR_STEPS: AtomicU64 = AtomicU64::new(0);
+
+    /// One side of appending the records up to, and without, `next_seq`.
+    pub fn ledger_point(next_seq: u64, side: &str) {
+        if wish(side).is_some_and(|seq| next_seq > seq) {
+            die();
+        }
+    }
+
+    /// One step of writing a whole file, counted over the life of the process.
+    pub fn write_point() {
+        counted_point("write", &WRITE_STEPS);
+    }
+
+    /// One step of the integrator, counted over the life of the process.
+    pub fn integrator_point() {
+        counted_point("integrator", &INTEGRATOR_STEPS);
+    }
+
+    fn counted_point(kind: &str, steps: &AtomicU64) {
+        let Some(due) = wish(kind) else { return };
+        if steps.fetch_add(1, Ordering::Relaxed) + 1 == due {
+            die();
+        }
+    }
+
+    fn wish(kind: &str) -> Option<u64> {
+        let wish = std::env::var("MESH_FAULT_KILL").ok()?;
+        wish.strip_prefix(kind)?.strip_prefix(':')?.parse().ok()
+    }
+
+    fn die() {
+        let _ =
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+    }
+}
+
+#[cfg(not(debug_assertions))]
+mod unarmed {
+    /// Nothing.
+    pub fn ledger_point(_next_seq: u64, _side: &str) {}
+
+    /// Nothing.
+    pub fn write_point() {}
+
+    /// Nothing.
+    pub fn integrator_point() {}
+}

@@ -1,0 +1,128 @@
+//! A repository of its own for a copy of the work tree: it borrows the objects, settings and hooks of the real one, and
+//! nothing that is done in it can reach the real one's index, branches or stash.
+//!
+//! Rejected: `git worktree add`. A linked work tree shares all branches and the stash, so a validation command that
+//! stashes or commits would do it to the user.
+
+use super::{Call, GitError, Hooks, Repo, failed, path_of};
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
+
+impl Repo {
+    /// Makes `folder` such a repository, in place of any that is there, with `commit` checked out as far as git is
+    /// concerned: the files of the folder stay as they are. `unborn` is a repository without a commit.
+    pub fn borrowed(&self, folder: &Path, commit: &str) -> Result<Repo, GitError> {
+        let made = Repo {
+            root: folder.to_owned(),
+            writers: self.writers.clone(),
+        };
+        remove_git_folder(&folder.join(".git")).map_err(GitError::Run)?;
+        let format = self.read(&["rev-parse", "--show-object-format"])?;
+        let format = String::from_utf8_lossy(&format).trim().to_owned();
+        let format = format!("--object-format={format}");
+        made.read(&["init", "--quiet", "--template=", &format])?;
+        self.lend(&made).map_err(GitError::Run)?;
+        if commit != "unborn" {
+            made.read(&["update-ref", "--no-deref", "HEAD", commit])?;
+            made.read(&["read-tree", "HEAD"])?;
+        }
+        Ok(made)
+    }
+
+    /// Writes the files of the commit that is checked out, over whatever stands in their way.
+    pub fn check_out(&self) -> Result<(), GitError> {
+        self.read(&["checkout-index", "--all", "--force", "--quiet"])
+            .map(drop)
+    }
+
+    /// What stands in `folder`, a copy of this work tree, and is ignored by git: files, and folders as a whole.
+    pub fn ignored_in(&self, folder: &Path) -> Result<BTreeSet<PathBuf>, GitError> {
+        let git_dir = self.absolute(&["rev-parse", "--absolute-git-dir"])?;
+        let mut args = ["--git-dir".as_ref(), git_dir.as_os_str()].to_vec();
+        args.extend(["--work-tree".as_ref(), folder.as_os_str()]);
+        let list = [
+            "ls-files",
+            "-z",
+            "--others",
+            "--ignored",
+            "--exclude-standard",
+            "--directory",
+        ];
+        args.extend(list.map(OsStr::new));
+        let there = Repo::at(folder);
+        let listed = there.read(&args)?;
+        let paths = listed
+            .split(|byte| *byte == 0)
+            .filter(|path| !path.is_empty())
+            .map(|path| path_of(path.strip_suffix(b"/").unwrap_or(path)));
+        Ok(paths.collect())
+    }
+
+    fn lend(&self, made: &Repo) -> io::Result<()> {
+        let ask = |args: &[&str]| self.absolute(args).map_err(io::Error::other);
+        let git = made.root.join(".git");
+        let objects = ask(&["rev-parse", "--git-path", "objects"])?;
+        std::fs::create_dir_all(git.join("objects/info"))?;
+        std::fs::write(
+            git.join("objects/info/alternates"),
+            format!("{}\n", objects.display()),
+        )?;
+        let shallow = ask(&["rev-parse", "--git-path", "shallow"])?;
+        if shallow.is_file() {
+            std::fs::copy(shallow, git.join("shallow"))?;
+        }
+        // The real settings with who the author is; then what must be otherwise. A relative path to hooks would
+        // count from here, where only tracked files are.
+        let settings = format!(
+            "[include]\n\tpath = {}\n[core]\n\tbare = false\n\tworktree = {}\n\thooksPath = {}\n\tsparseCheckout = false\n\tfsmonitor = false\n[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n",
+            quoted(&ask(&["rev-parse", "--git-path", "config"])?),
+            quoted(&made.root),
+            quoted(&self.hooks().map_err(io::Error::other)?),
+        );
+        let path = git.join("config");
+        let own = std::fs::read_to_string(&path)?;
+        std::fs::write(path, own + &settings)
+    }
+
+    /// The path that git answers with, from the root.
+    pub(crate) fn absolute(&self, args: &[&str]) -> Result<PathBuf, GitError> {
+        let path = self.read(args)?;
+        let path = path_of(path.strip_suffix(b"\n").unwrap_or(&path));
+        Ok(self.root.join(path))
+    }
+
+    /// Where the user's hooks are. Nothing runs here: it is only asked.
+    fn hooks(&self) -> Result<PathBuf, GitError> {
+        let args = ["rev-parse", "--git-path", "hooks"];
+        let call = Call {
+            hooks: Hooks::Users,
+            ..Call::default()
+        };
+        let output = self.call(&args, call)?;
+        if !output.status.success() {
+            return Err(failed(&args, &output));
+        }
+        let path = output.stdout.strip_suffix(b"\n").unwrap_or(&output.stdout);
+        Ok(self.root.join(path_of(path)))
+    }
+}
+
+/// A value of git's configuration format.
+fn quoted(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+fn remove_git_folder(path: &Path) -> io::Result<()> {
+    let removed = match std::fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => std::fs::remove_dir_all(path),
+        Ok(_) => std::fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,461 @@
+//! The only place that calls `git`. Reads a lot, writes little: `apply` to the work tree; a commit or a
+//! branch only in [`commit`], for a run that was told to deliver one; never a remote. [`Repo::create`] makes the demo's
+//! own repository, [`borrowed`] those of scratch copies.
+
+mod borrowed;
+mod commit;
+mod files;
+mod past;
+
+pub use commit::CommitOrder;
+pub use files::{Conversion, Tracked};
+
+use super::process::{Group, Input, Writers};
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// Why a git command did not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum GitError {
+    /// Not inside a work tree.
+    #[error("`{}` is not inside a git repository", folder.display())]
+    NoRepository {
+        /// Where it was looked for.
+        folder: PathBuf,
+    },
+    /// The program is missing or could not run.
+    #[error("git could not be run")]
+    Run(#[source] io::Error),
+    /// It ran and failed.
+    #[error("`git {command}` failed: {message}")]
+    Failed {
+        /// The arguments.
+        command: String,
+        /// What it wrote to standard error.
+        message: String,
+    },
+}
+
+/// One entry of `git status`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Change {
+    /// Relative to the root.
+    pub path: PathBuf,
+    /// Git does not know the file.
+    pub untracked: bool,
+}
+
+/// A repository's work tree.
+#[derive(Clone, Debug)]
+pub struct Repo {
+    root: PathBuf,
+    /// Where git commands that may write the tree are recorded.
+    writers: Option<Writers>,
+}
+
+/// What one git command needs beside its arguments.
+#[derive(Debug, Default)]
+pub(crate) struct Call<'c> {
+    /// An index of its own.
+    index: Option<&'c Path>,
+    /// Its standard input.
+    input: Option<Vec<u8>>,
+    /// Further variables.
+    variables: &'c [(&'c str, &'c str)],
+    /// Whether the user's hooks have a say.
+    hooks: Hooks,
+    /// Whether it may write the tree or a branch; then it is recorded before it begins.
+    writes: bool,
+}
+
+/// Whose hooks a git command runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Hooks {
+    /// Nobody's.
+    #[default]
+    None,
+    /// The user's, as in a commit of the user's own.
+    Users,
+}
+
+/// Variables by which git's own hooks point their children at a repository, and others by which the meaning of paths
+/// changes (`git rev-parse --local-env-vars`, without those that hold settings).
+pub const LOCAL_VARIABLES: [&str; 16] = [
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_DIR",
+    "GIT_GLOB_PATHSPECS",
+    "GIT_GRAFT_FILE",
+    "GIT_ICASE_PATHSPECS",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_INTERNAL_SUPER_PREFIX",
+    "GIT_LITERAL_PATHSPECS",
+    "GIT_NAMESPACE",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+];
+
+/// Beginnings of the variables that our own calls of git keep: who the user is, and where settings and programs are. All
+/// other variables of git could change what a command means.
+const KEPT_VARIABLES: [&str; 9] = [
+    "GIT_ASKPASS",
+    "GIT_AUTHOR_",
+    "GIT_CEILING_DIRECTORIES",
+    "GIT_COMMITTER_",
+    "GIT_CONFIG_",
+    "GIT_DISCOVERY_ACROSS_FILESYSTEM",
+    "GIT_EXEC_PATH",
+    "GIT_LFS_",
+    "GIT_SSH",
+];
+
+impl Repo {
+    /// The repository that `folder` is in.
+    pub fn find(folder: &Path) -> Result<Self, GitError> {
+        let no_repository = || GitError::NoRepository {
+            folder: folder.to_owned(),
+        };
+        if !folder.is_dir() {
+            return Err(no_repository());
+        }
+        let here = Self::at(folder);
+        let output = here.output(&["rev-parse", "--show-toplevel"])?;
+        if !output.status.success() {
+            let message = String::from_utf8_lossy(&output.stderr);
+            let is_none = ["not a git repository", "work tree"]
+                .iter()
+                .any(|text| message.contains(text));
+            return Err(match is_none {
+                true => no_repository(),
+                false => failed(&["rev-parse"], &output),
+            });
+        }
+        let root = output.stdout.strip_suffix(b"\n").unwrap_or(&output.stdout);
+        Ok(Self::at(&path_of(root)))
+    }
+
+    /// The work tree whose top is `root`.
+    fn at(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            writers: None,
+        }
+    }
+
+    /// The same, with every command that may write the tree in the record of `writers` before it begins.
+    pub fn recorded(&self, writers: &Writers) -> Self {
+        Self {
+            root: self.root.clone(),
+            writers: Some(writers.clone()),
+        }
+    }
+
+    /// A new repository with everything in `folder` in one commit. The same bytes and `time` give the same commit.
+    pub fn create(folder: &Path, message: &str, time: &str) -> Result<Self, GitError> {
+        let repo = Self::at(folder);
+        let settings = [
+            "user.name=mesh demo",
+            "user.email=demo@example.invalid",
+            "commit.gpgsign=false",
+            "core.hooksPath=/dev/null",
+            "core.autocrlf=false",
+        ];
+        let steps: [&[&str]; 3] = [
+            &["init", "--quiet", "--initial-branch=main"],
+            &["add", "--all"],
+            &["commit", "--quiet", "--message", message],
+        ];
+        for step in steps {
+            let args: Vec<&str> = settings
+                .iter()
+                .flat_map(|one| ["-c", *one])
+                .chain(step.iter().copied())
+                .collect();
+            let dates = [("GIT_AUTHOR_DATE", time), ("GIT_COMMITTER_DATE", time)];
+            let call = Call {
+                variables: &dates,
+                ..Call::default()
+            };
+            let output = repo.call(&args, call)?;
+            if !output.status.success() {
+                return Err(failed(step, &output));
+            }
+        }
+        Ok(repo)
+    }
+
+    /// Whether git ignores `path`.
+    pub fn ignores(&self, path: &Path) -> Result<bool, GitError> {
+        let args = ["check-ignore", "-q", "--"].map(OsStr::new);
+        let args = [&args[..], &[path.as_os_str()]].concat();
+        let output = self.output(&args)?;
+        match output.status.code() {
+            Some(0) => Ok(true),
+            Some(1) => Ok(false),
+            _ => Err(failed(&args, &output)),
+        }
+    }
+
+    /// The top of the work tree.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The folder that all work trees of the repository share.
+    pub fn common_dir(&self) -> Result<PathBuf, GitError> {
+        let path = self.read(&["rev-parse", "--git-common-dir"])?;
+        Ok(self
+            .root
+            .join(path_of(path.strip_suffix(b"\n").unwrap_or(&path))))
+    }
+
+    /// The commit that is checked out; `unborn` before the first one.
+    pub fn head(&self) -> Result<String, GitError> {
+        let output = self.output(&["rev-parse", "--verify", "--quiet", "HEAD"])?;
+        let sha = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        Ok(if sha.is_empty() {
+            "unborn".to_owned()
+        } else {
+            sha
+        })
+    }
+
+    /// The branch that is checked out, also before its first commit; `None` when a bare commit is.
+    pub fn branch(&self) -> Result<Option<String>, GitError> {
+        self.read_if_any(&["symbolic-ref", "--quiet", "--short", "HEAD"])
+    }
+
+    /// The address of the remote `origin`, as it is configured; may hold a password.
+    pub fn origin(&self) -> Result<Option<String>, GitError> {
+        self.read_if_any(&["config", "--get", "remote.origin.url"])
+    }
+
+    /// Tracked files, and untracked ones that git does not ignore, that exist in the tree.
+    pub fn files(&self) -> Result<BTreeSet<PathBuf>, GitError> {
+        let args = [
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+        ];
+        let listed = self.read(&args)?;
+        let paths = listed
+            .split(|byte| *byte == 0)
+            .filter(|path| !path.is_empty());
+        Ok(paths.map(path_of).collect())
+    }
+
+    /// What differs from the commit that is checked out, untracked files one by one.
+    pub fn changes(&self) -> Result<Vec<Change>, GitError> {
+        self.status("--untracked-files=all")
+    }
+
+    /// Tracked files that differ from the commit that is checked out, staged or not. Untracked ones are not looked
+    /// for, which is much faster where there are many.
+    pub fn changed_tracked(&self) -> Result<Vec<PathBuf>, GitError> {
+        let changes = self.status("--untracked-files=no")?;
+        Ok(changes.into_iter().map(|change| change.path).collect())
+    }
+
+    fn status(&self, untracked: &str) -> Result<Vec<Change>, GitError> {
+        let args = ["status", "--porcelain=v1", "-z", untracked, "--no-renames"];
+        let listed = self.read(&args)?;
+        let entries = listed
+            .split(|byte| *byte == 0)
+            .filter(|entry| entry.len() > 3);
+        Ok(entries
+            .map(|entry| Change {
+                // An untracked repository within this one is listed with a slash at its end.
+                path: path_of(entry[3..].strip_suffix(b"/").unwrap_or(&entry[3..])),
+                untracked: entry.starts_with(b"??"),
+            })
+            .collect())
+    }
+
+    /// Entries of the index that are repositories of their own.
+    pub fn submodules(&self) -> Result<BTreeSet<PathBuf>, GitError> {
+        let listed = self.read(&["ls-files", "--stage", "-z"])?;
+        // `mode id stage TAB path`
+        let entries = listed.split(|byte| *byte == 0);
+        let links = entries.filter(|entry| entry.starts_with(b"160000 "));
+        let path = |entry: &[u8]| Some(path_of(entry.splitn(2, |byte| *byte == b'\t').nth(1)?));
+        Ok(links.filter_map(path).collect())
+    }
+
+    /// Whether `patch` applies to the work tree: `Ok` has what git would do, `Err` its own words on why not.
+    pub fn check_patch(&self, patch: &Path) -> Result<Result<PatchReport, String>, GitError> {
+        let report = ["--check", "--numstat", "-z", "--summary"];
+        let output = self.apply_with(&report, patch, false)?;
+        if !output.status.success() {
+            let message = String::from_utf8_lossy(&output.stderr);
+            return Ok(Err(message.trim().to_owned()));
+        }
+        let listed = output.stdout;
+        // Backwards, what a rename or copy comes from is what it goes to.
+        let output = self.apply_with(&["--numstat", "-z", "-R"], patch, false)?;
+        if !output.status.success() {
+            return Err(failed(&["apply"], &output));
+        }
+        Ok(Ok(PatchReport {
+            forwards: String::from_utf8_lossy(&listed).into_owned(),
+            backwards: String::from_utf8_lossy(&output.stdout).into_owned(),
+        }))
+    }
+
+    /// Applies `patch` to the work tree; all of it or nothing.
+    pub fn apply(&self, patch: &Path) -> Result<(), GitError> {
+        let output = self.apply_with(&[], patch, true)?;
+        match output.status.success() {
+            true => Ok(()),
+            false => Err(failed(&["apply"], &output)),
+        }
+    }
+
+    /// Whether git would store the same for the contents of the files `one` and `other` at `path` of the tree: attributes
+    /// and settings may have it write other line ends, or `$Id$`, than it was given.
+    pub fn stores_alike(&self, path: &str, one: &Path, other: &Path) -> Result<bool, GitError> {
+        let as_path = format!("--path={path}");
+        let args = ["hash-object", &as_path, "--"].map(OsStr::new);
+        let id = |file: &Path| self.read(&[&args[..], &[file.as_os_str()]].concat());
+        Ok(id(one)? == id(other)?)
+    }
+
+    /// The one way in which git reads a patch, to check it and to apply it: no setting of the user has a say.
+    fn apply_with(&self, what: &[&str], patch: &Path, writes: bool) -> Result<Output, GitError> {
+        let settings = ["core.protectHFS=true", "apply.ignoreWhitespace=no"];
+        let mut args: Vec<&str> = settings.iter().flat_map(|one| ["-c", *one]).collect();
+        args.extend(["apply", "--whitespace=nowarn", "-p1"]);
+        args.extend(what);
+        let mut args: Vec<&OsStr> = args.into_iter().map(OsStr::new).collect();
+        args.push(patch.as_os_str());
+        let call = Call {
+            writes,
+            ..Call::default()
+        };
+        self.call(&args, call)
+    }
+
+    fn read<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Vec<u8>, GitError> {
+        let output = self.output(args)?;
+        if output.status.success() {
+            return Ok(output.stdout);
+        }
+        Err(failed(args, &output))
+    }
+
+    /// One line; `None` when the command says by exit code 1 that there is none.
+    fn read_if_any(&self, args: &[&str]) -> Result<Option<String>, GitError> {
+        let output = self.output(args)?;
+        match output.status.code() {
+            Some(0) => Ok(Some(
+                String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+            )),
+            Some(1) => Ok(None),
+            _ => Err(failed(args, &output)),
+        }
+    }
+
+    fn output<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Output, GitError> {
+        self.call(args, Call::default())
+    }
+
+    /// Runs git; how it ended is the caller's to judge.
+    fn call<S: AsRef<OsStr>>(&self, args: &[S], call: Call<'_>) -> Result<Output, GitError> {
+        self.run(args, call).map_err(GitError::Run)
+    }
+
+    fn run<S: AsRef<OsStr>>(&self, args: &[S], call: Call<'_>) -> io::Result<Output> {
+        // What the user or a hook set up for other programs has no say in these calls.
+        let mut all: Vec<OsString> = ["-c", "core.fsmonitor=false"].map(OsString::from).into();
+        if call.hooks == Hooks::None {
+            all.extend(["-c", "core.hooksPath=/dev/null"].map(OsString::from));
+        }
+        all.extend(args.iter().map(|arg| arg.as_ref().to_owned()));
+        let group = match call.hooks {
+            Hooks::None => Group::Own,
+            Hooks::Users => Group::Shared,
+        };
+        let writers = self.writers.as_ref().filter(|_| call.writes);
+        let mut command = match writers {
+            Some(writers) => writers.command("git", &all, Input::Pipe),
+            None => {
+                let mut command = Command::new("git");
+                command.args(&all);
+                command
+            }
+        };
+        self.surround(&mut command, &call);
+        let (child, stdin) = match writers {
+            Some(writers) => writers.start(command, group)?,
+            None => {
+                let mut child = command.stdin(Stdio::piped()).spawn()?;
+                let stdin = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
+                (child, stdin)
+            }
+        };
+        let input = call.input.unwrap_or_default();
+        let feeder = (!input.is_empty()).then(|| feed(stdin, input));
+        let output = child.wait_with_output()?;
+        // It fails where git ended before it had read everything, which its exit code tells better.
+        let _ = feeder.map(std::thread::JoinHandle::join);
+        Ok(output)
+    }
+
+    /// Folder, environment and output of a call.
+    fn surround(&self, command: &mut Command, call: &Call<'_>) {
+        command
+            .current_dir(&self.root)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            let is_kept = KEPT_VARIABLES.iter().any(|kept| text.starts_with(kept));
+            if text.starts_with("GIT_") && !is_kept {
+                command.env_remove(&name);
+            }
+        }
+        command.env("LC_ALL", "C").env("GIT_OPTIONAL_LOCKS", "0");
+        if let Some(index) = call.index {
+            command.env("GIT_INDEX_FILE", index);
+        }
+        command.envs(call.variables.iter().copied());
+    }
+}
+
+/// In a thread of its own: git may answer before it has read everything.
+fn feed(mut stdin: std::process::ChildStdin, input: Vec<u8>) -> std::thread::JoinHandle<()> {
+    std::thread::spawn(move || {
+        let _ = stdin.write_all(&input);
+    })
+}
+
+pub(crate) fn path_of(bytes: &[u8]) -> PathBuf {
+    OsStr::from_bytes(bytes).into()
+}
+
+pub(crate) fn failed<S: AsRef<OsStr>>(args: &[S], output: &Output) -> GitError {
+    let command = args.first().map(AsRef::as_ref).unwrap_or_default();
+    GitError::Failed {
+        command: command.to_string_lossy().into_owned(),
+        message: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+    }
+}
+
+/// What git says about a patch that applies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PatchReport {
+    /// `added TAB deleted TAB path NUL` for each file, then the lines of `--summary`.
+    pub forwards: String,
+    /// The same records for its reverse, last one first.
+    pub backwards: String,
+}

@@ -1,0 +1,18 @@
+//! What the machine offers: clock, durable files, git, processes. Nothing here knows what it is used for.
+
+pub mod clock;
+pub mod digest;
+pub mod durable;
+pub mod fault;
+pub mod git;
+mod output_claim;
+pub mod private;
+pub mod process;
+
+pub use digest::{Hashed, sha256, sha256_of_bytes, sha256_of_file};
+pub use durable::{Readers, parent, stage, sync_folder, write, write_private};
+pub use fault::{integrator_point, ledger_point};
+pub use git::{CommitOrder, Conversion, GitError, PatchReport, Repo, Tracked};
+pub use output_claim::{Claim, ClaimError};
+pub use private::{FOLDER_MODE, close, create, make_folders, options};
+pub use process::{Group, Input, Process, Writers, lock_holder, number};

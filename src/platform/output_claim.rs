@@ -1,0 +1,261 @@
+//! The claim on a file that a run is going to write: one run at a time, whatever its name is spelled like.
+//!
+//! A `flock` on `.<name>.mesh-lock` beside the file; the kernel releases it when its holder dies. The lock file says which
+//! run and process hold it, so that others can be told, and an orderly end removes it. It is not the file itself, which
+//! may not exist yet and is replaced as a whole.
+
+use super::digest::sha256_of_bytes;
+use crate::model::RunId;
+use rustix::fs::{FlockOperation, flock};
+use std::ffi::OsStr;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Why a file can't be claimed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClaimError {
+    /// Another run is going to write it.
+    #[error("output `{}` is in use by {holder}", path.display())]
+    Held {
+        /// The file, as given.
+        path: PathBuf,
+        /// `run 20260213T015500Z (process 4711)`.
+        holder: String,
+    },
+    /// The lock file can't be made.
+    #[error("output `{}` can't be written", path.display())]
+    Io {
+        /// The file, as given.
+        path: PathBuf,
+        /// What the file system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Held for as long as a run may write the file.
+#[derive(Debug)]
+pub struct Claim {
+    locks: Vec<LockFile>,
+    /// Folders that were made for the file, innermost first.
+    made: Vec<PathBuf>,
+}
+
+#[derive(Debug)]
+struct LockFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl Claim {
+    /// Claims `output`, and behind a symbolic link also the file that it names. The folder is made where it is missing, and
+    /// goes again with the claim when nothing was written into it.
+    pub fn take(output: &Path) -> Result<Self, ClaimError> {
+        let failed = |source| ClaimError::Io {
+            path: output.to_owned(),
+            source,
+        };
+        let folder = super::durable::parent(output);
+        let mut claim = Self {
+            locks: Vec::new(),
+            made: missing(folder),
+        };
+        std::fs::create_dir_all(folder).map_err(failed)?;
+        for path in lock_paths(output).map_err(failed)? {
+            match LockFile::take(&path).map_err(failed)? {
+                Ok(lock) => claim.locks.push(lock),
+                Err(holder) => {
+                    return Err(ClaimError::Held {
+                        path: output.to_owned(),
+                        holder,
+                    });
+                }
+            }
+        }
+        Ok(claim)
+    }
+
+    /// Names the run in the lock file. That it can't is no reason to end: the lock itself holds.
+    pub fn sign(&self, run: &RunId) {
+        for lock in &self.locks {
+            let _ = lock.write(&format!("run {run} ({})", this_process()));
+        }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        for lock in &self.locks {
+            if lock.is_current() {
+                let _ = std::fs::remove_file(&lock.path);
+            }
+        }
+        // Only empty folders can be removed.
+        for folder in &self.made {
+            let _ = std::fs::remove_dir(folder);
+        }
+    }
+}
+
+impl LockFile {
+    /// Takes the lock, or gives the words of who holds it.
+    fn take(path: &Path) -> io::Result<Result<Self, String>> {
+        loop {
+            let file = OpenOptions::new()
+                .create(true)
+                .truncate(false)
+                .read(true)
+                .write(true)
+                .open(path)?;
+            let lock = Self {
+                path: path.to_owned(),
+                file,
+            };
+            match flock(&lock.file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => {}
+                Err(rustix::io::Errno::WOULDBLOCK) => return Ok(Err(lock.holder())),
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(errno) => return Err(errno.into()),
+            }
+            // Its holder may have removed it between the two calls: then it keeps nobody out.
+            if lock.is_current() {
+                lock.write(&this_process())?;
+                return Ok(Ok(lock));
+            }
+        }
+    }
+
+    /// Whether the lock file still has its name.
+    fn is_current(&self) -> bool {
+        let id = |meta: std::fs::Metadata| (meta.dev(), meta.ino());
+        let named = std::fs::symlink_metadata(&self.path).map(id).ok();
+        named.is_some() && named == self.file.metadata().map(id).ok()
+    }
+
+    fn holder(&self) -> String {
+        const BYTES_MAX: u64 = 256;
+        let mut text = String::new();
+        let read = (&self.file).take(BYTES_MAX).read_to_string(&mut text);
+        match (read, text.lines().next()) {
+            (Ok(_), Some(line)) => crate::model::one_line(line),
+            _ => "another mesh".to_owned(),
+        }
+    }
+
+    fn write(&self, holder: &str) -> io::Result<()> {
+        let mut file = &self.file;
+        file.set_len(0)?;
+        file.seek(SeekFrom::Start(0))?;
+        file.write_all(format!("{holder}\n").as_bytes())
+    }
+}
+
+fn this_process() -> String {
+    format!("process {}", std::process::id())
+}
+
+/// The folders from `folder` upwards that do not exist.
+fn missing(folder: &Path) -> Vec<PathBuf> {
+    let above = folder.ancestors();
+    let missing = above.take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+    missing.map(Path::to_owned).collect()
+}
+
+/// The lock file of `output`, whose folder exists; behind a link also that of its target.
+fn lock_paths(output: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths = vec![lock_path(output)?];
+    if let Ok(target) = std::fs::read_link(output) {
+        let target = std::fs::canonicalize(output)
+            .unwrap_or_else(|_| super::durable::parent(output).join(target));
+        // A link to nowhere names no file that anybody could write.
+        paths.extend(lock_path(&target).ok());
+    }
+    paths.sort();
+    paths.dedup();
+    Ok(paths)
+}
+
+fn lock_path(output: &Path) -> io::Result<PathBuf> {
+    let folder = std::fs::canonicalize(super::durable::parent(output))?;
+    let name = output.file_name().unwrap_or_default();
+    Ok(folder.join(lock_name(name)))
+}
+
+/// `.<name>.mesh-lock`; of a name that would get too long, its hash.
+fn lock_name(name: &OsStr) -> std::ffi::OsString {
+    const BYTES_MAX: usize = 200;
+    let mut lock = std::ffi::OsString::from(".");
+    match name.len() <= BYTES_MAX {
+        true => lock.push(name),
+        false => lock.push(sha256_of_bytes(name.as_bytes())),
+    }
+    lock.push(".mesh-lock");
+    lock
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holder(output: &Path) -> Option<String> {
+        match Claim::take(output) {
+            Ok(_) => None,
+            Err(ClaimError::Held { holder, .. }) => Some(holder),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn every_spelling_of_a_path_is_one_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir(at("real")).expect("a folder");
+        std::os::unix::fs::symlink("real", at("linked")).expect("a link");
+        std::os::unix::fs::symlink("real/out.csv", at("link.csv")).expect("a link");
+        let claim = Claim::take(&at("real/out.csv")).expect("free");
+        claim.sign(&RunId::new("r1"));
+        let words = format!("run r1 (process {})", std::process::id());
+        for name in ["real/out.csv", "real/../linked/./out.csv", "linked/out.csv"] {
+            assert_eq!(holder(&at(name)).as_deref(), Some(words.as_str()), "{name}");
+        }
+        std::fs::write(at("real/out.csv"), "").expect("written");
+        assert!(holder(&at("link.csv")).is_some());
+        assert!(holder(&at("real/other.csv")).is_none());
+        drop(claim);
+        assert!(holder(&at("linked/out.csv")).is_none());
+        std::fs::remove_file(at("real/out.csv")).expect("removed");
+        assert_eq!(std::fs::read_dir(at("real")).expect("a folder").count(), 0);
+    }
+
+    #[test]
+    fn a_folder_that_was_made_for_nothing_goes_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let output = folder.path().join("a/b/out.csv");
+        drop(Claim::take(&output).expect("free"));
+        assert!(!folder.path().join("a").exists());
+        let claim = Claim::take(&output).expect("free");
+        std::fs::write(&output, "rows").expect("written");
+        drop(claim);
+        assert!(output.exists());
+    }
+
+    #[test]
+    fn a_long_name_has_a_lock_of_its_own() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let long = |end: char| folder.path().join(format!("{}{end}", "x".repeat(254)));
+        let _claim = Claim::take(&long('a')).expect("free");
+        assert!(holder(&long('a')).is_some());
+        assert!(holder(&long('b')).is_none());
+    }
+
+    #[test]
+    fn a_lock_file_that_a_dead_process_left_keeps_nobody_out() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join(".out.csv.mesh-lock"), "process 1\n").expect("written");
+        assert!(holder(&folder.path().join("out.csv")).is_none());
+    }
+}

@@ -1,0 +1,301 @@
+//! Children that may change a tree, recorded before they begin, so that the next `mesh` can end those that a killed one
+//! left running.
+//!
+//! Such a child waits behind a gate: a shell that reads one line and then becomes the program. The line is written when the
+//! child's id and start time stand in the record; when `mesh` dies before that, the shell finds the end of its input and
+//! begins nothing. Nothing is synced: what a killed process wrote is in the system's memory, and a power failure ends the
+//! children as well.
+//!
+//! [`Writers::end`] ends what is surely ours: the recorded process and the group that it leads, known by id and start time;
+//! and whatever has the mark in its environment, also in a session of its own. A process that left both the group and the
+//! environment behind can't be told from any other. Only Linux gives such proof; elsewhere nothing is signalled.
+
+use super::Process;
+use rustix::process::{Pid, Signal};
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The name of the variable that every recorded child has; its value is the path of the record.
+const MARK: &str = "MESH_WRITER";
+/// The start times of the record and of `/proc` may fall on two sides of a tick.
+const TICKS_OFF: u64 = 1;
+/// Between two looks at processes that were asked to end.
+const PAUSE: Duration = Duration::from_millis(20);
+/// How long a killed process may take to be gone.
+const KILL_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The record of one run's children.
+#[derive(Clone, Debug)]
+pub struct Writers {
+    file: PathBuf,
+}
+
+/// What a child gets on its standard input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Nothing.
+    Null,
+    /// What is written to the pipe that [`Writers::start`] gives back.
+    Pipe,
+}
+
+/// Whose process group a child is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// One of its own.
+    Own,
+    /// That of `mesh`: it may ask for a passphrase at the terminal.
+    Shared,
+}
+
+impl Writers {
+    /// The record in `file`, which need not exist yet.
+    pub fn at(file: &Path) -> Self {
+        Self {
+            file: file.to_owned(),
+        }
+    }
+
+    /// A command that will run `program` once it is recorded. To be started by [`Writers::start`].
+    pub fn command<S: AsRef<OsStr>>(&self, program: &str, args: &[S], input: Input) -> Command {
+        let script = match input {
+            Input::Null => r#"IFS= read -r go && exec "$@" </dev/null"#,
+            // A shell reads no byte beyond the line.
+            Input::Pipe => r#"IFS= read -r go && exec "$@""#,
+        };
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script, "sh", program]).args(args);
+        command.env(MARK, &self.file);
+        command
+    }
+
+    /// Starts `command`, records it, and lets it begin.
+    pub fn start(&self, mut command: Command, group: Group) -> io::Result<(Child, ChildStdin)> {
+        if group == Group::Own {
+            command.process_group(0);
+        }
+        let mut record = self.open()?;
+        let mut child = command.stdin(Stdio::piped()).spawn()?;
+        let begun = record_child(&mut record, &child).and_then(|()| {
+            let mut stdin = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
+            stdin.write_all(b"go\n")?;
+            Ok(stdin)
+        });
+        match begun {
+            Ok(stdin) => Ok((child, stdin)),
+            Err(error) => {
+                // Behind the gate it finds the end of its input.
+                drop(child.stdin.take());
+                child.wait()?;
+                Err(error)
+            }
+        }
+    }
+
+    /// The record, with its first line.
+    fn open(&self) -> io::Result<File> {
+        let mut file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(&self.file)?;
+        if file.metadata()?.len() == 0 {
+            writeln!(file, "{}", super::system())?;
+        }
+        Ok(file)
+    }
+
+    /// Ends everything that is recorded or marked: TERM, `grace`, KILL. Gives those that are still there. To be called
+    /// only by one who holds the run's lock: the children of a living `mesh` look the same.
+    pub fn end(&self, grace: Duration) -> Vec<Process> {
+        let Ok(bytes) = std::fs::read(&self.file) else {
+            return Vec::new();
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        let mut lines = text.lines();
+        let left = match lines.next() == Some(super::system().as_str()) {
+            true => self.end_all(&lines.filter_map(Entry::parse).collect::<Vec<_>>(), grace),
+            // Of another boot or machine: none of them runs.
+            false => Vec::new(),
+        };
+        if left.is_empty() {
+            // One that stays names processes that are gone.
+            let _ = std::fs::remove_file(&self.file);
+        }
+        left
+    }
+
+    /// Ends at once what a child that has ended left running, in whatever group or session.
+    pub fn end_marked(&self) {
+        self.end_all(&[], Duration::ZERO);
+    }
+
+    fn end_all(&self, entries: &[Entry], grace: Duration) -> Vec<Process> {
+        let begun = Instant::now();
+        let mut told: Vec<(Pid, u64)> = Vec::new();
+        loop {
+            let ours = self.ours(entries);
+            if ours.is_empty() || begun.elapsed() >= grace + KILL_PATIENCE {
+                return ours;
+            }
+            let is_due = begun.elapsed() >= grace;
+            for process in &ours {
+                let identity = (process.pid, process.start_ticks);
+                if is_due {
+                    let _ = super::signal(process, Signal::KILL);
+                } else if !told.contains(&identity) {
+                    let _ = super::signal(process, Signal::TERM);
+                    told.push(identity);
+                }
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    /// The processes that run and are ours, but for this one and those that it was started from.
+    fn ours(&self, entries: &[Entry]) -> Vec<Process> {
+        let all = super::all();
+        let own = super::own();
+        let is_own = |process: &Process| {
+            own.as_ref()
+                .is_some_and(|own| own.pid == process.pid || own.group == process.group)
+        };
+        let is_recorded = |process: &Process| {
+            let mut leaders = all.iter().filter(|leader| {
+                leader.pid == process.pid || super::number(leader.pid) == process.group
+            });
+            leaders.any(|leader| entries.iter().any(|entry| entry.is(leader)))
+        };
+        let is_ours = |process: &&Process| {
+            !is_own(process) && (is_recorded(process) || self.has_mark(process))
+        };
+        all.iter().filter(is_ours).cloned().collect()
+    }
+
+    fn has_mark(&self, process: &Process) -> bool {
+        let mut mark = OsString::from(format!("{MARK}="));
+        mark.push(&self.file);
+        let environment = super::environment(process.pid);
+        let mut entries = environment.split(|byte| *byte == 0);
+        entries.any(|entry| entry == mark.as_bytes())
+    }
+}
+
+/// One recorded child.
+struct Entry {
+    pid: u32,
+    start_ticks: u64,
+}
+
+impl Entry {
+    fn parse(line: &str) -> Option<Self> {
+        let (pid, ticks) = line.split_once(' ')?;
+        Some(Self {
+            pid: pid.parse().ok()?,
+            start_ticks: ticks.parse().ok()?,
+        })
+    }
+
+    fn is(&self, process: &Process) -> bool {
+        super::number(process.pid) == self.pid
+            && process.start_ticks.abs_diff(self.start_ticks) <= TICKS_OFF
+    }
+}
+
+fn record_child(record: &mut File, child: &Child) -> io::Result<()> {
+    let found = super::find(Pid::from_child(child));
+    let ticks = found.map_or_else(super::boot_ticks, |process| process.start_ticks);
+    // In one write: a line is there as a whole or not at all.
+    record.write_all(format!("{} {ticks}\n", child.id()).as_bytes())
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    fn start(writers: &Writers, script: &str) -> Child {
+        let mut command = writers.command("/bin/sh", &["-c", script], Input::Null);
+        command.stdout(Stdio::piped());
+        writers.start(command, Group::Own).expect("started").0
+    }
+
+    fn first_byte(child: &mut Child) {
+        let stdout = child.stdout.as_mut().expect("a pipe");
+        stdout.read_exact(&mut [0]).expect("it says that it runs");
+    }
+
+    #[test]
+    fn a_child_begins_when_it_is_recorded_and_not_when_nobody_lets_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let writers = Writers::at(&folder.path().join("writers"));
+        let seen = folder.path().join("seen");
+        let script = ["-c".to_owned(), format!("echo x >{}", seen.display())];
+        let mut alone = writers.command("/bin/sh", &script, Input::Null);
+        let mut alone = alone.stdin(Stdio::piped()).spawn().expect("started");
+        drop(alone.stdin.take());
+        assert!(!alone.wait().expect("ended").success());
+        assert!(!seen.exists());
+
+        let mut child = start(&writers, "cat; echo done");
+        let record = std::fs::read_to_string(folder.path().join("writers")).expect("a record");
+        assert!(record.contains(&format!("\n{} ", child.id())), "{record}");
+        let mut out = String::new();
+        let stdout = child.stdout.as_mut().expect("a pipe");
+        stdout.read_to_string(&mut out).expect("read");
+        assert_eq!(
+            (out.as_str(), child.wait().expect("ended").success()),
+            ("done\n", true)
+        );
+    }
+
+    #[test]
+    fn what_follows_on_the_pipe_is_the_childs() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let writers = Writers::at(&folder.path().join("writers"));
+        let mut command = writers.command("cat", &[""; 0], Input::Pipe);
+        command.stdout(Stdio::piped());
+        let (child, mut stdin) = writers.start(command, Group::Own).expect("started");
+        stdin.write_all(b"one\ntwo").expect("written");
+        drop(stdin);
+        let output = child.wait_with_output().expect("ended");
+        assert_eq!(output.stdout, b"one\ntwo");
+    }
+
+    #[test]
+    fn a_group_and_what_left_it_are_ended_and_others_are_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let writers = Writers::at(&folder.path().join("writers"));
+        let other = Writers::at(&folder.path().join("others"));
+        let mut bystander = start(&other, "echo; sleep 600");
+        first_byte(&mut bystander);
+        // One of the group has thrown away its environment; one of the marked has a session of its own.
+        let mut grouped = start(
+            &writers,
+            "trap '' TERM; env -i sleep 600 & echo; wait; sleep 600",
+        );
+        first_byte(&mut grouped);
+        let mut leaving = start(&writers, "setsid sleep 600 >/dev/null & echo");
+        first_byte(&mut leaving);
+        leaving.wait().expect("ended");
+        let grouped_group = crate::platform::process::number(Pid::from_child(&grouped));
+        let left = writers.end(Duration::from_millis(200));
+        assert_eq!(left, []);
+        assert!(!grouped.wait().expect("ended").success());
+        let all = crate::platform::process::all();
+        assert!(!all.iter().any(|process| process.group == grouped_group));
+        assert!(writers.ours(&[]).is_empty());
+        assert!(!folder.path().join("writers").exists());
+        assert!(bystander.try_wait().expect("ours").is_none());
+        assert_eq!(other.end(Duration::ZERO), []);
+        bystander.wait().expect("ended");
+    }
+}

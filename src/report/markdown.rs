@@ -1,0 +1,175 @@
+//! The report of a plan run as Markdown, for the summary page of a continuous-integration service.
+
+use super::plan_report::{Report, TaskReport};
+use crate::model::{counted, is_hidden};
+use std::fmt::{Result, Write};
+
+impl Report {
+    /// The report as Markdown. What workers and commands said can't become markup.
+    pub fn markdown(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string can't fail.
+        let _ = self.write_markdown(&mut text);
+        text
+    }
+
+    fn write_markdown(&self, out: &mut String) -> Result {
+        writeln!(
+            out,
+            "## mesh run {}: {}\n",
+            plain(self.mesh_run_id.as_str()),
+            plain(&self.status)
+        )?;
+        if let Some(detail) = &self.detail {
+            writeln!(out, "{}\n", plain(detail))?;
+        }
+        writeln!(
+            out,
+            "| task | state | votes | validation | changed | commit |"
+        )?;
+        writeln!(out, "| --- | --- | --- | --- | --- | --- |")?;
+        for task in &self.tasks {
+            writeln!(out, "{}", row(task))?;
+        }
+        let adapter = &self.adapter;
+        writeln!(
+            out,
+            "\n{} with adapter {}, at most {} at once: {} spawned, {} closed, {} retried, {} timed out.",
+            counted(self.waves.len() as u64, "wave"),
+            code(&adapter.name),
+            adapter.max_concurrency,
+            counted(self.slots.spawned, "worker"),
+            self.slots.closed,
+            adapter.workers_retried,
+            adapter.workers_timed_out,
+        )?;
+        self.write_lists(out)?;
+        writeln!(out, "\n`mesh_run_id={}`", self.mesh_run_id)
+    }
+
+    fn write_lists(&self, out: &mut String) -> Result {
+        let stragglers = &self.slots.straggler_rows;
+        list(
+            out,
+            "Never seen to end",
+            stragglers.iter().map(|row| code(row)),
+        )?;
+        list(
+            out,
+            "Violations",
+            self.violations.iter().map(|one| plain(one)),
+        )?;
+        let pressure = self.backpressure.iter().map(|one| {
+            let why = if one.causes.is_empty() {
+                "clean".to_owned()
+            } else {
+                plain(&one.causes.join(", "))
+            };
+            format!(
+                "after wave {:03} ({why}): {} at once instead of {}",
+                one.wave, one.to, one.from
+            )
+        });
+        list(out, "Backpressure", pressure)?;
+        let hydrations = self.hydrations.iter();
+        let hydrations =
+            hydrations.map(|one| format!("{}: metadata proposed by a worker", plain(&one.id)));
+        list(out, "Hydrations", hydrations)?;
+        let changes = self.protocol_changes.iter().map(|one| {
+            let (from, to) = (plain(&one.from), plain(&one.to));
+            format!("{}: {from} → {to} ({})", plain(&one.id), plain(&one.code))
+        });
+        list(out, "Protocol changes", changes)?;
+        let mutations = self.plan_mutations.iter();
+        let mutations = mutations.map(|one| format!("{} → {}", plain(&one.id), plain(&one.status)));
+        list(out, "Plan mutations", mutations)?;
+        let learnings = self.learnings.iter();
+        let learnings = learnings.map(|one| format!("{}: {}", code(&one.id), plain(&one.learning)));
+        list(out, "Learnings", learnings)
+    }
+}
+
+fn row(task: &TaskReport) -> String {
+    let mut state = plain(&task.state);
+    if let Some(reason) = &task.reason {
+        state.push_str(&format!(": {}", plain(reason)));
+    }
+    if let Some(detail) = &task.detail {
+        state.push_str(&format!("<br>{}", plain(detail)));
+    }
+    let votes = task.tallies.iter().map(|tally| {
+        let all = tally.agree + tally.disagree + tally.absent;
+        format!("{}/{all}", tally.agree)
+    });
+    let runs = task.validation.iter().map(|run| {
+        let weak = match task.passed_before.contains(&run.command) {
+            true => " (before the patch as well)",
+            false => "",
+        };
+        format!("{} {}{weak}", code(&run.command), plain(&run.outcome))
+    });
+    let paths = task
+        .changed_paths
+        .iter()
+        .map(|path| code(&path.display().to_string()));
+    let commit = task.commit.iter();
+    let commit = commit.map(|one| {
+        format!(
+            "{} on {}",
+            code(&one.id[..12.min(one.id.len())]),
+            code(&one.branch)
+        )
+    });
+    format!(
+        "| {} | {state} | {} | {} | {} | {} |",
+        plain(&task.id),
+        joined(votes),
+        joined(runs),
+        joined(paths),
+        joined(commit)
+    )
+}
+
+fn joined(parts: impl Iterator<Item = String>) -> String {
+    parts.collect::<Vec<_>>().join("<br>")
+}
+
+fn list(out: &mut String, name: &str, lines: impl Iterator<Item = String>) -> Result {
+    for (index, line) in lines.enumerate() {
+        if index == 0 {
+            writeln!(out, "\n### {name}\n")?;
+        }
+        writeln!(out, "- {line}")?;
+    }
+    Ok(())
+}
+
+/// What Markdown, or a service that shows it, would read: `@` mentions people, `#` tickets, `$` begins a formula.
+const MARKUP: &str = "\\`*_[]|~#@!$";
+
+/// Text that is shown as it is, in a cell or outside of one.
+fn plain(text: &str) -> String {
+    shown(text, |c| format!("\\{c}"))
+}
+
+/// Text in a code span, in a cell or outside of one. HTML, because a bar ends a cell even between backticks.
+fn code(text: &str) -> String {
+    let inner = shown(text, |c| format!("&#{};", u32::from(c)));
+    format!("<code>{inner}</code>")
+}
+
+fn shown(text: &str, escaped: impl Fn(char) -> String) -> String {
+    let mut shown = String::new();
+    for c in text.chars() {
+        match c {
+            '&' => shown.push_str("&amp;"),
+            '<' => shown.push_str("&lt;"),
+            '>' => shown.push_str("&gt;"),
+            '\n' => shown.push_str("<br>"),
+            c if is_hidden(c) => shown.push('\u{fffd}'),
+            c if MARKUP.contains(c) => shown.push_str(&escaped(c)),
+            c => shown.push(c),
+        }
+    }
+    shown
+}

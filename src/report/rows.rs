@@ -1,0 +1,192 @@
+//! Single rows of a run: which ones failed, and everything that is known of one. Folds over a ledger, for spawned CSVs and
+//! for the waves of a plan alike.
+
+use crate::ledger::LedgerError;
+use crate::model::{AttemptEnd, AttemptFinished, Event, RowId, Usage, WaveNo};
+use crate::{job, ledger};
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// A row that failed for good.
+#[derive(Clone, Debug, Serialize)]
+pub struct FailedRow {
+    /// Its id.
+    pub item_id: RowId,
+    /// Its wave; 1 for a spawned CSV.
+    pub wave: WaveNo,
+    /// The number of its last attempt.
+    pub attempt: u32,
+    /// `code: text`.
+    pub last_error: String,
+    /// What that attempt printed, where it was kept; for whoever has the folder to fill in.
+    pub log_path: Option<PathBuf>,
+}
+
+/// The rows that failed and were not taken up again, by wave and in input order.
+pub fn failed_rows(ledger: &Path) -> Result<Vec<FailedRow>, LedgerError> {
+    let mut failed: BTreeMap<(WaveNo, u64), FailedRow> = BTreeMap::new();
+    ledger::scan(ledger, |record, _| match record.event {
+        Event::AttemptStarted(body) => {
+            failed.remove(&(body.wave, body.row_index));
+        }
+        Event::RowsReopened(body) => failed.retain(|(wave, _), _| *wave != body.wave),
+        Event::AttemptFinished(body) if body.end == AttemptEnd::Failed => {
+            let row = FailedRow {
+                item_id: body.item_id,
+                wave: body.wave,
+                attempt: body.attempt,
+                last_error: body.error.unwrap_or_default(),
+                log_path: None,
+            };
+            failed.insert((body.wave, body.row_index), row);
+        }
+        _ => {}
+    })?;
+    Ok(failed.into_values().collect())
+}
+
+/// Everything that the ledger has of one row.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct RowStory {
+    /// Its id.
+    pub item_id: String,
+    /// Its wave.
+    pub wave: WaveNo,
+    /// 0-based place of the row in its wave or input.
+    pub row_index: u64,
+    /// `pending`, `running`, `completed` or `failed`.
+    pub status: &'static str,
+    /// Every attempt that began, in order.
+    pub attempts: Vec<AttemptStory>,
+    /// What it answered.
+    pub result: Option<Value>,
+    /// What the next attempt will be told of the last one.
+    #[serde(skip)]
+    next_told: Option<Told>,
+}
+
+/// What an attempt was told beyond the row's prompt.
+#[derive(Clone, Debug, Serialize)]
+pub struct Told {
+    /// As it was told.
+    pub text: String,
+    /// In the session of the attempt before, so without the row's prompt.
+    pub instead_of_prompt: bool,
+}
+
+/// One attempt.
+#[derive(Clone, Debug, Serialize)]
+pub struct AttemptStory {
+    /// Its number, from 1; 0 for a result that was taken over from another run.
+    pub attempt: u32,
+    /// What it was told of the attempt before; nothing for the first one.
+    pub told: Option<Told>,
+    /// How it ended; nothing while it runs, or when `mesh` was killed.
+    pub end: Option<AttemptEnd>,
+    /// `code: text`.
+    pub error: Option<String>,
+    /// The worker's exit code.
+    pub exit_code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// From start to reaping.
+    pub duration_ms: u64,
+    /// Tokens and money, where the worker said.
+    pub usage: Option<Usage>,
+    /// What it printed, where it was kept; for whoever has the folder to fill in.
+    pub log_paths: Vec<PathBuf>,
+}
+
+/// The row called `id`; `None` when nothing of it has begun.
+pub fn row_story(ledger: &Path, id: &str) -> Result<Option<RowStory>, LedgerError> {
+    let mut story: Option<RowStory> = None;
+    ledger::scan(ledger, |record, _| match record.event {
+        Event::AttemptStarted(body) if body.item_id.as_str() == id => {
+            let story = story.get_or_insert_with(|| RowStory {
+                item_id: id.to_owned(),
+                wave: body.wave,
+                row_index: body.row_index,
+                ..RowStory::default()
+            });
+            story.status = "running";
+            story.attempts.push(AttemptStory {
+                told: story.next_told.clone(),
+                ..AttemptStory::begun(body.attempt)
+            });
+        }
+        Event::AttemptReported(body) if body.item_id.as_str() == id => {
+            let story = story.get_or_insert_with(|| RowStory {
+                item_id: id.to_owned(),
+                wave: body.wave,
+                row_index: body.row_index,
+                ..RowStory::default()
+            });
+            story.result = Some(body.result);
+        }
+        Event::AttemptFinished(body) if body.item_id.as_str() == id => {
+            if let Some(story) = &mut story {
+                story.finish(body);
+            }
+        }
+        _ => {}
+    })?;
+    Ok(story)
+}
+
+impl RowStory {
+    fn finish(&mut self, body: AttemptFinished) {
+        self.status = match body.end {
+            AttemptEnd::Completed => "completed",
+            AttemptEnd::Failed => "failed",
+            _ => "pending",
+        };
+        let number = body.attempt;
+        if body.end == AttemptEnd::Withdrawn {
+            self.attempts
+                .retain(|one| one.attempt != number || one.end.is_some());
+            return;
+        }
+        let open = |one: &&mut AttemptStory| one.attempt == number && one.end.is_none();
+        let attempt = match self.attempts.iter_mut().rev().find(open) {
+            Some(attempt) => attempt,
+            None => {
+                self.attempts.push(AttemptStory::begun(number));
+                let last = self.attempts.len() - 1;
+                &mut self.attempts[last]
+            }
+        };
+        self.next_told = match (body.end, &body.error) {
+            (AttemptEnd::Retry, Some(error)) => Some(Told {
+                text: job::once_more(error, body.session.is_some()),
+                instead_of_prompt: body.session.is_some(),
+            }),
+            // It says nothing of the answer before.
+            (AttemptEnd::RateLimited, _) => attempt.told.clone(),
+            _ => None,
+        };
+        attempt.end = Some(body.end);
+        attempt.error = body.error;
+        attempt.exit_code = body.exit_code;
+        attempt.signal = body.signal;
+        attempt.duration_ms = body.duration_ms;
+        attempt.usage = body.usage;
+    }
+}
+
+impl AttemptStory {
+    fn begun(attempt: u32) -> Self {
+        Self {
+            attempt,
+            told: None,
+            end: None,
+            error: None,
+            exit_code: None,
+            signal: None,
+            duration_ms: 0,
+            usage: None,
+            log_paths: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! A spawned CSV as a run: started, resumed, and results taken over from an earlier one.
+
+mod changes;
+mod resume;
+mod reuse;
+mod spawn;
+
+pub use changes::Difference;
+pub use resume::InputChanged;
+pub use reuse::Earlier;
+pub use spawn::{SpawnRun, SpawnSettings, spool};

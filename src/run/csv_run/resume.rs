@@ -1,0 +1,192 @@
+//! Going on with a spawned CSV: whether its input is still the same, and what this call says otherwise than the first.
+
+use super::spawn::{Kept, SpawnRun};
+use super::{changes, spawn};
+use crate::job;
+use crate::job::Settings;
+use crate::model::{Event, RunResumed};
+use crate::platform::{Claim, Readers, digest, durable};
+use crate::run::error::RunError;
+use crate::run::preflight::{InUse, place_of};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// What to do when the input is not as it was when the run began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum InputChanged {
+    /// Refuse to go on.
+    #[default]
+    Refuse,
+    /// Go on with the run's own copy.
+    Ignore,
+}
+
+impl FromStr for InputChanged {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "refuse" => Ok(Self::Refuse),
+            "ignore" => Ok(Self::Ignore),
+            _ => Err("must be refuse or ignore"),
+        }
+    }
+}
+
+impl SpawnRun {
+    /// Whether the input is still what the run has a copy of; what is to be said about it when it goes on all the same. `given` is
+    /// the input that the call names, to be read from the second path.
+    ///
+    /// # Errors
+    /// [`RunError::InputChanged`], unless that is to be ignored.
+    pub fn check_input(
+        &self,
+        given: Option<(&Path, &Path)>,
+        changed: InputChanged,
+    ) -> Result<Option<String>, RunError> {
+        let own = self.kept.job.csv_path.as_path();
+        let (path, source) = match given {
+            Some(given) => given,
+            None if self.kept.is_streamed => return Ok(None),
+            None => (own, own),
+        };
+        let Some(was) = &self.kept.input_sha256 else {
+            return Ok(None);
+        };
+        let shown = path.display();
+        let is = match digest::sha256_of_file(source) {
+            Ok(is) if is == *was => return Ok(None),
+            Ok(is) => format!("is {}…", digest::short(&is)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Some(format!(
+                    "`{shown}` is gone; the run goes on with its own copy"
+                )));
+            }
+            Err(error) => format!("can't be told: {error}"),
+        };
+        if changed == InputChanged::Ignore {
+            return Ok(Some(format!(
+                "`{shown}` has changed: its sha256 was {}… and {is}; the run goes on with its own copy",
+                digest::short(was)
+            )));
+        }
+        Err(RunError::InputChanged {
+            id: self.folder.id().clone(),
+            path: path.to_owned(),
+            was: was.clone(),
+            is,
+        })
+    }
+
+    /// Whether the run's own copy of its input is still what was copied. A copy that is not is made anew from the input, as long
+    /// as that is the same; says so then.
+    ///
+    /// # Errors
+    /// [`RunError::NotResumable`]: other rows would be worked under the names of those that are done.
+    pub fn check_copy(&self) -> Result<Option<String>, RunError> {
+        let (copy, input) = (&self.kept.job.input_path, &self.kept.job.csv_path);
+        let Some(was) = &self.kept.input_sha256 else {
+            return Ok(None);
+        };
+        let is = |path: &Path| digest::sha256_of_file(path).is_ok_and(|is| is == *was);
+        if is(copy) {
+            return Ok(None);
+        }
+        let shown = copy.display();
+        if !self.kept.is_streamed && is(input) {
+            let mut from = std::fs::File::open(input).map_err(RunError::io(input))?;
+            durable::replace(copy, Readers::Owner, |out| {
+                io::copy(&mut from, out).map(drop)
+            })
+            .map_err(RunError::io(copy))?;
+            return Ok(Some(format!(
+                "the run's own copy of its input was damaged and is made anew: `{shown}`"
+            )));
+        }
+        Err(RunError::NotResumable {
+            id: self.folder.id().clone(),
+            why: format!("its own copy of its input is damaged or gone: `{shown}`"),
+        })
+    }
+
+    /// What the call that began the run read.
+    pub fn in_use(&self) -> &InUse {
+        &self.kept.in_use
+    }
+
+    /// Whether there is a program for the rows that are still to be worked.
+    ///
+    /// # Errors
+    /// [`JobError::NoProgram`](job::JobError::NoProgram).
+    pub fn check_worker(&self, job: &Settings, total: u64, reopens: bool) -> Result<(), RunError> {
+        let counts = self.state.counts();
+        let done = counts.completed + if reopens { 0 } else { counts.failed };
+        match done < total {
+            true => Ok(job.worker.check()?),
+            false => Ok(()),
+        }
+    }
+
+    /// Goes on with other settings, which hold from now on, and claims the output.
+    ///
+    /// # Errors
+    /// The rows would be asked something else, or the output is in use, or stands there already; nothing is changed then.
+    pub fn change(
+        &mut self,
+        mut job: Settings,
+        record: Option<PathBuf>,
+        in_use: &InUse,
+        force: bool,
+    ) -> Result<(), RunError> {
+        if let Some(difference) = changes::difference(&self.kept.job, &job) {
+            return Err(RunError::AskedElse {
+                id: self.folder.id().clone(),
+                difference,
+            });
+        }
+        let place = |job: &Settings| place_of(&job.output_csv_path);
+        let is_elsewhere = place(&job) != place(&self.kept.job);
+        if !is_elsewhere {
+            job.output_csv_path
+                .clone_from(&self.kept.job.output_csv_path);
+        }
+        let output = match &self.output.path {
+            Some(path) if !is_elsewhere => path.clone(),
+            _ => job.output_csv_path.clone(),
+        };
+        in_use.check(&output, "-o")?;
+        let claim = Claim::take(&output)?;
+        claim.sign(self.folder.id());
+        let mut kept = Kept {
+            job,
+            record,
+            ..self.kept.clone()
+        };
+        if is_elsewhere {
+            spawn::check_output(&output, in_use, force)?;
+            let stands = std::fs::symlink_metadata(&output).is_ok();
+            let replaces = stands.then(|| job::fingerprint(&output)).transpose();
+            kept.replaces = replaces.map_err(RunError::io(&output))?;
+            self.output.path = None;
+        }
+        let [before, now] =
+            [&self.kept, &kept].map(|kept| serde_json::to_value(kept).unwrap_or_default());
+        self.kept = kept;
+        self.claim = Some(claim);
+        if let Some(resumed) = RunResumed::between(&before, &now) {
+            self.record(&[Event::from(resumed)])?;
+        }
+        Ok(())
+    }
+
+    /// Asks the service in spite of a limit that the run met.
+    pub fn ask_now(&mut self) {
+        self.state.account_until = None;
+    }
+
+    /// Where answers are recorded.
+    pub fn recorded(&self) -> Option<&PathBuf> {
+        self.kept.record.as_ref()
+    }
+}

@@ -1,0 +1,195 @@
+//! Taking over results of an earlier spawned CSV for rows that ask exactly the same: same instruction, schema, worker,
+//! commit, columns and cells. A result is found by the hash of its row, and is recorded in the new run like any other.
+
+use super::spawn;
+use super::spawn::{Fold, Kept, SpawnRun};
+use crate::job::{Measure, Row, Settings, State, Survey, details};
+use crate::ledger::Lines;
+use crate::model::{
+    AttemptEnd, AttemptFinished, AttemptReported, Event, ReportVia, RunId, RunKind, WaveNo, json,
+};
+use crate::platform::clock;
+use crate::run::error::RunError;
+use crate::run::store::RunFolder;
+use crate::{adapter, ledger};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
+
+/// Rows that are recorded with one sync.
+const BATCH: usize = 500;
+
+/// An earlier run that was asked the same of each row.
+pub struct Earlier {
+    id: RunId,
+    kept: Kept,
+    state: State,
+    lines: Lines,
+}
+
+impl Earlier {
+    /// Reads the run's ledger; the run may still be under way.
+    ///
+    /// # Errors
+    /// Not a spawned CSV, or its ledger can't be read.
+    pub fn read(folder: &RunFolder) -> Result<Self, RunError> {
+        folder.must_be(RunKind::Spawn)?;
+        let mut fold = Fold::default();
+        ledger::scan(&folder.ledger(), |record, place| fold.take(record, place))?;
+        let (kept, state) = fold.end(folder)?;
+        Ok(Self {
+            id: folder.id().clone(),
+            kept,
+            state,
+            lines: Lines::open(&folder.ledger())?,
+        })
+    }
+
+    /// The run.
+    pub fn id(&self) -> &RunId {
+        &self.id
+    }
+
+    /// Whether a new job in `root` asks the same.
+    ///
+    /// # Errors
+    /// [`RunError::NotReusable`] names what the earlier run was asked differently.
+    pub fn check(&self, job: &Settings, root: &Path) -> Result<(), RunError> {
+        let commit = spawn::base_sha(root);
+        match difference(&self.kept, job, commit.as_deref()) {
+            None => Ok(()),
+            Some(what) => Err(RunError::NotReusable {
+                id: self.id.clone(),
+                what,
+            }),
+        }
+    }
+
+    /// The rows that have a result, by what they ask.
+    fn results(&self) -> Result<HashMap<u128, u64>, RunError> {
+        let survey = Survey::take(&self.kept.job)?;
+        let mut input = survey.rows(&self.kept.job)?;
+        let mut found = HashMap::new();
+        while let Some(row) = input.next_row()? {
+            let item = self.state.item(row.index);
+            if item.is_some_and(|item| item.reported.is_some()) {
+                found.insert(key(survey.header(), &row), row.index);
+            }
+        }
+        Ok(found)
+    }
+
+    fn result(&self, index: u64) -> Result<Value, RunError> {
+        let item = self.state.item(index).copied().unwrap_or_default();
+        let text = details(&item, &self.lines)?.result.unwrap_or_default();
+        // It was written from a value, so it reads back as one.
+        Ok(json::parse(&text).unwrap_or_default())
+    }
+}
+
+/// What a row asks, as far as it is the row's own: names and cells. 128 bits of it, as practically no two rows share.
+fn key(header: &[String], row: &Row) -> u128 {
+    let half = |seed: u8| {
+        let mut hasher = DefaultHasher::new();
+        (seed, header, &row.fields).hash(&mut hasher);
+        u128::from(hasher.finish())
+    };
+    half(0) << 64 | half(1)
+}
+
+/// The first thing that two runs ask differently of every row.
+fn difference(earlier: &Kept, now: &Settings, commit: Option<&str>) -> Option<&'static str> {
+    let (a, b) = (&earlier.job, now);
+    let worker = |job: &Settings| {
+        let worker = &job.worker;
+        (
+            worker.adapter.clone(),
+            worker.program.clone(),
+            worker.fixed_args.clone(),
+            worker.args.clone(),
+            adapter::asked(worker),
+        )
+    };
+    let differences = [
+        ("instruction", a.instruction != b.instruction),
+        ("output schema", a.output_schema != b.output_schema),
+        ("worker command", worker(a) != worker(b)),
+        ("base commit", earlier.base_sha.as_deref() != commit),
+    ];
+    let first = differences.into_iter().find(|(_, differs)| *differs);
+    first.map(|(what, _)| what)
+}
+
+impl SpawnRun {
+    /// The run whose results this one takes over.
+    pub fn reused(&self) -> Option<&RunId> {
+        self.kept.reuse.as_ref()
+    }
+
+    /// Takes over what an earlier run, which was [checked](Earlier::check), has for the same rows; gives their number. Only for rows
+    /// that nothing is known of yet, and only results that a worker could give as well.
+    pub fn reuse(&mut self, earlier: &Earlier) -> Result<u64, RunError> {
+        let found = earlier.results()?;
+        let job = self.kept.job.clone();
+        let measure = Measure::of(&job)?;
+        let redactor = crate::job::redactor(&job.worker);
+        let survey = Survey::take(&job)?;
+        let mut input = survey.rows(&job)?;
+        let mut events = Vec::new();
+        let mut taken = 0;
+        while let Some(row) = input.next_row()? {
+            // A resumed run has some of them already.
+            let item = self.state.item(row.index).copied().unwrap_or_default();
+            if let Some(index) = found.get(&key(survey.header(), &row))
+                && (item.attempts, item.reported, item.finished) == (0, None, None)
+            {
+                let mut result = earlier.result(*index)?;
+                // An earlier version may have kept more than it should.
+                redactor.value(&mut result);
+                if measure.fits(&result) {
+                    events.extend(taken_over(job.wave, &row, result));
+                    taken += 1;
+                }
+            }
+            if events.len() >= BATCH {
+                self.record(&std::mem::take(&mut events))?;
+            }
+        }
+        self.record(&events)?;
+        Ok(taken)
+    }
+}
+
+fn taken_over(wave: WaveNo, row: &Row, result: Value) -> [Event; 2] {
+    let now = clock::csv_time(clock::now());
+    [
+        Event::from(AttemptReported {
+            wave,
+            item_id: row.id.clone(),
+            row_index: row.index,
+            attempt: 0,
+            via: ReportVia::Reuse,
+            result,
+            redacted: Vec::new(),
+            stop: false,
+            reported_at: now.clone(),
+        }),
+        Event::from(AttemptFinished {
+            wave,
+            item_id: row.id.clone(),
+            row_index: row.index,
+            attempt: 0,
+            end: AttemptEnd::Completed,
+            error: None,
+            exit_code: None,
+            signal: None,
+            leaked: Vec::new(),
+            duration_ms: 0,
+            usage: None,
+            session: None,
+            fault: None,
+            completed_at: now,
+        }),
+    ]
+}

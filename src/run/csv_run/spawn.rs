@@ -1,0 +1,564 @@
+//! `mesh spawn` as a run: one CSV, one job, one ledger. The input is copied into the run's folder first, so that
+//! resuming and the output CSV rest on the same bytes, whatever happens to the user's file.
+
+use crate::adapter::replay;
+use crate::job::{
+    Bounds, Budget, Ending, FormulaCells, Halt, JobError, Journal, Logs, Observer, Placed,
+    Placement, Selection, Settings, State, Stop, Summary, Survey, Worker,
+};
+use crate::ledger::{Ledger, LedgerError, Lines, Record};
+use crate::model::{
+    Event, JobId, OutputWritten, RowsReopened, RunFinished, RunId, RunKind, RunStarted, WaveNo,
+    json,
+};
+use crate::platform::{Claim, Hashed, Readers, Repo, durable};
+use crate::run::error::RunError;
+use crate::run::preflight::InUse;
+use crate::run::store::RunFolder;
+use crate::{adapter, job, ledger, table};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What the user asked for.
+#[derive(Clone, Debug)]
+pub struct SpawnSettings {
+    /// The input, as given.
+    pub csv_path: PathBuf,
+    /// The file to read it from: the same, or what came through a pipe.
+    pub input_path: PathBuf,
+    /// Where the output goes by default.
+    pub output_folder: PathBuf,
+    /// The separator, where it is named.
+    pub delimiter: Option<char>,
+    /// The encoding, where it is named.
+    pub encoding: Option<String>,
+    /// Header names to change.
+    pub rename: Vec<(String, String)>,
+    /// The instruction.
+    pub instruction: String,
+    /// The id column.
+    pub id_column: Option<String>,
+    /// The output; beside the input by default.
+    pub output_csv_path: Option<PathBuf>,
+    /// An existing output may be replaced.
+    pub force: bool,
+    /// What no output may be.
+    pub in_use: InUse,
+    /// The schema of a result.
+    pub output_schema: Option<Value>,
+    /// Which rows.
+    pub selection: Selection,
+    /// Slots, time and tries.
+    pub bounds: Bounds,
+    /// When to end early.
+    pub halt: Halt,
+    /// Wall-clock budget of one call.
+    pub max_wall_seconds: Option<u64>,
+    /// Whether running rows are ended then.
+    pub wall_hard: bool,
+    /// The other budgets.
+    pub budget: Budget,
+    /// The result's properties as columns.
+    pub flatten: bool,
+    /// What to do with a result that a spreadsheet would execute.
+    pub formula_cells: FormulaCells,
+    /// Whose output is kept.
+    pub keep_logs: Logs,
+    /// Bound on a result.
+    pub result_bytes_max: usize,
+    /// Bound on an attempt's output.
+    pub output_bytes_max: usize,
+    /// Who does the work.
+    pub worker: Worker,
+    /// Where answers are recorded.
+    pub record: Option<PathBuf>,
+    /// The run whose results are taken over.
+    pub reuse: Option<RunId>,
+}
+
+/// The settings in the ledger.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Kept {
+    pub job: Settings,
+    pub record: Option<PathBuf>,
+    /// The commit that was checked out at the start, in a repository.
+    pub base_sha: Option<String>,
+    /// The run whose results this one takes over.
+    pub reuse: Option<RunId>,
+    /// The hash of the input as it was when it was copied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_sha256: Option<String>,
+    /// The input came through a pipe: there is nothing to look at again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_streamed: bool,
+    /// The hash of what stood at the output and may be replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<String>,
+    /// What the call that began the run read, so that no later call writes over it.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub in_use: InUse,
+}
+
+fn is_none(in_use: &InUse) -> bool {
+    *in_use == InUse::default()
+}
+
+/// A spawned CSV's ledger, being read.
+pub(crate) struct Fold {
+    started: Option<RunStarted>,
+    state: State,
+    output: Output,
+}
+
+/// What is known of the output.
+#[derive(Default)]
+pub(crate) struct Output {
+    /// Where the rows were written last.
+    pub path: Option<PathBuf>,
+    /// The hashes of all that was written.
+    written: Vec<String>,
+}
+
+impl Default for Fold {
+    fn default() -> Self {
+        Self {
+            started: None,
+            state: State::new(WaveNo(1)),
+            output: Output::default(),
+        }
+    }
+}
+
+impl Fold {
+    pub(crate) fn take(&mut self, record: Record, place: u64) {
+        self.state.apply(&record.event, place);
+        match record.event {
+            Event::RunStarted(body) => self.started = Some(body),
+            Event::RunResumed(body) => {
+                if body.names_output() {
+                    self.output.path = None;
+                }
+                if let Some(started) = &mut self.started {
+                    started.change(&body);
+                }
+            }
+            Event::OutputWritten(body) => {
+                self.output.path = Some(body.path);
+                self.output.written.push(body.sha256);
+            }
+            _ => {}
+        }
+    }
+
+    pub(crate) fn end(self, folder: &RunFolder) -> Result<(Kept, State), RunError> {
+        let (kept, state, _) = self.end_with_output(folder)?;
+        Ok((kept, state))
+    }
+
+    fn end_with_output(self, folder: &RunFolder) -> Result<(Kept, State, Output), RunError> {
+        let refuse = |why: String| RunError::NotResumable {
+            id: folder.id().clone(),
+            why,
+        };
+        let started = self
+            .started
+            .ok_or_else(|| refuse("its ledger is empty".to_owned()))?;
+        let kept = serde_json::from_value(started.settings)
+            .map_err(|error| refuse(format!("its settings are not understood: {error}")))?;
+        Ok((kept, self.state, self.output))
+    }
+}
+
+/// One spawned CSV.
+pub struct SpawnRun {
+    pub(crate) folder: RunFolder,
+    pub(crate) kept: Kept,
+    ledger: LedgerJournal,
+    pub(crate) state: State,
+    pub(crate) output: Output,
+    /// Held until the run is dropped.
+    pub(crate) claim: Option<Claim>,
+}
+
+struct LedgerJournal(Ledger);
+
+impl Journal for LedgerJournal {
+    fn write(&mut self, events: &[Event]) -> Result<Vec<u64>, LedgerError> {
+        self.0.write(events)
+    }
+
+    fn sync(&mut self) -> Result<(), LedgerError> {
+        self.0.sync()
+    }
+
+    fn lines(&self) -> Result<Lines, LedgerError> {
+        self.0.lines()
+    }
+}
+
+impl SpawnSettings {
+    /// The job in a run's folder; `folder` is only named, not touched.
+    ///
+    /// # Errors
+    /// The worker is not understood.
+    pub fn job(&self, folder: &RunFolder) -> Result<Settings, RunError> {
+        let job_id = JobId::new(uuid::Uuid::new_v4().to_string());
+        let output = self.output_csv_path.clone();
+        let output = output.unwrap_or_else(|| {
+            self.output_folder
+                .join(default_name(&self.csv_path, &job_id))
+        });
+        Ok(Settings {
+            run_id: folder.id().clone(),
+            job_id,
+            wave: WaveNo(1),
+            csv_path: self.csv_path.clone(),
+            input_path: self.input_path.clone(),
+            delimiter: self.delimiter,
+            encoding: self.encoding.clone(),
+            rename: self.rename.clone(),
+            instruction: self.instruction.clone(),
+            id_column: self.id_column.clone(),
+            output_csv_path: output,
+            output_readers: Readers::Umask,
+            output_schema: self.output_schema.clone(),
+            selection: self.selection.clone(),
+            bounds: self.bounds,
+            halt: self.halt,
+            max_wall_seconds: self.max_wall_seconds,
+            wall_hard: self.wall_hard,
+            dialect: adapter::dialect(&self.worker)?,
+            flatten: self.flatten,
+            formula_cells: self.formula_cells,
+            keep_logs: self.keep_logs,
+            result_bytes_max: self.result_bytes_max,
+            output_bytes_max: self.output_bytes_max,
+            read_text: None,
+            budget: self.budget,
+            ration: None,
+            worker: self.worker.clone(),
+            scratch: folder.scratch(),
+            logs: folder.logs(),
+        })
+    }
+
+    /// Everything about the output that can be refused before anything starts.
+    pub fn check_output(&self) -> Result<(), RunError> {
+        if let Some(folder) = &self.record {
+            let mut in_use = self.in_use.clone();
+            if let Some(output) = &self.output_csv_path {
+                in_use.reserve("is the output", output.clone());
+            }
+            in_use.check_folder(folder, "--record")?;
+        }
+        match &self.output_csv_path {
+            Some(output) => check_output(output, &self.in_use, self.force),
+            None => Ok(()),
+        }
+    }
+
+    /// [`check_output`](Self::check_output) once more with the output claimed, so that what holds then holds until the run ends.
+    ///
+    /// # Errors
+    /// Another run has claimed it, or has written it in the meantime.
+    pub fn claim_output(&self) -> Result<Option<Claim>, RunError> {
+        let output = self.output_csv_path.as_deref();
+        let claim = output.map(Claim::take).transpose()?;
+        self.check_output()?;
+        Ok(claim)
+    }
+}
+
+pub(crate) fn check_output(output: &Path, in_use: &InUse, force: bool) -> Result<(), RunError> {
+    in_use.check(output, "-o")?;
+    // Also a link to nowhere is something that would be replaced.
+    if std::fs::symlink_metadata(output).is_ok() && !force {
+        return Err(RunError::Output {
+            path: output.to_owned(),
+            why: "exists already".to_owned(),
+            hint: Some(
+                "--resume goes on with the run that wrote it, --force replaces it, -o names another file"
+                    .to_owned(),
+            ),
+        });
+    }
+    Ok(())
+}
+
+impl SpawnRun {
+    /// Begins a run: the input is copied, checked, and in the ledger. `claim` is that of a named output.
+    pub fn begin(
+        settings: &SpawnSettings,
+        claim: Option<Claim>,
+        folder: RunFolder,
+        root: &Path,
+    ) -> Result<Self, RunError> {
+        let mut job = settings.job(&folder)?;
+        let claim = match claim {
+            Some(claim) => claim,
+            None => Claim::take(&job.output_csv_path)?,
+        };
+        claim.sign(folder.id());
+        let copy = folder.path().join("input.csv");
+        let input = File::open(&settings.input_path).map_err(RunError::io(&settings.csv_path))?;
+        let mut input = Hashed::new(input);
+        durable::replace(&copy, Readers::Owner, |out| {
+            io::copy(&mut input, out).map(drop)
+        })
+        .map_err(RunError::io(&copy))?;
+        job.input_path = copy;
+        let output = job.output_csv_path.as_path();
+        let stands = std::fs::symlink_metadata(output).is_ok();
+        let replaces = stands.then(|| job::fingerprint(output)).transpose();
+        let kept = Kept {
+            replaces: replaces.map_err(RunError::io(output))?,
+            job,
+            record: settings.record.clone(),
+            base_sha: base_sha(root),
+            reuse: settings.reuse.clone(),
+            input_sha256: Some(input.sha256()),
+            is_streamed: settings.input_path != settings.csv_path,
+            in_use: settings.in_use.clone(),
+        };
+        let mut ledger = LedgerJournal(Ledger::create(&folder.ledger())?);
+        ledger.record(&[Event::from(RunStarted {
+            run_id: folder.id().clone(),
+            kind: RunKind::Spawn,
+            mesh_version: env!("CARGO_PKG_VERSION").to_owned(),
+            root: root.to_owned(),
+            settings: serde_json::to_value(&kept).unwrap_or_default(),
+        })])?;
+        Ok(Self {
+            folder,
+            state: State::new(kept.job.wave),
+            kept,
+            ledger,
+            output: Output::default(),
+            claim: Some(claim),
+        })
+    }
+
+    /// Takes up an earlier run from its ledger alone.
+    pub fn resume(folder: RunFolder) -> Result<Self, RunError> {
+        folder.must_be(RunKind::Spawn)?;
+        let mut fold = Fold::default();
+        let (ledger, _) = Ledger::open_with(&folder.ledger(), |record, place| {
+            if place == 0 {
+                folder.take_over();
+            }
+            fold.take(record, place);
+        })?;
+        let (mut kept, state, output) = fold.end_with_output(&folder)?;
+        kept.job.dialect = adapter::dialect(&kept.job.worker)?;
+        Ok(Self {
+            folder,
+            kept,
+            ledger: LedgerJournal(ledger),
+            state,
+            output,
+            claim: None,
+        })
+    }
+
+    /// The input of a spawned CSV's run, as it was named; `None` for another kind of run.
+    pub fn input_of(folder: &RunFolder) -> Option<PathBuf> {
+        let first = ledger::first(&folder.ledger()).ok()??;
+        let Event::RunStarted(started) = first.event else {
+            return None;
+        };
+        let kept: Kept = serde_json::from_value(started.settings).ok()?;
+        let path = started.root.join(kept.job.csv_path);
+        Some(std::fs::canonicalize(&path).unwrap_or(path))
+    }
+
+    /// What the first attempt of row `id` read, from the folder of a spawned CSV's run alone; `None` when there is no such
+    /// row.
+    pub fn prompt_of(folder: &RunFolder, id: &str) -> Result<Option<String>, RunError> {
+        let mut fold = Fold::default();
+        ledger::scan(&folder.ledger(), |record, place| fold.take(record, place))?;
+        let (mut kept, _) = fold.end(folder)?;
+        kept.job.dialect = adapter::dialect(&kept.job.worker)?;
+        let survey = Survey::take(&kept.job)?;
+        Ok(kept.job.prompt_of(&survey, |row| row.id.as_str() == id)?)
+    }
+
+    /// The job.
+    pub fn job(&self) -> &Settings {
+        &self.kept.job
+    }
+
+    /// The run's folder.
+    pub fn folder(&self) -> &RunFolder {
+        &self.folder
+    }
+
+    /// Makes the failed rows pending again; gives their number.
+    pub fn reopen_failed(&mut self) -> Result<u64, RunError> {
+        let rows = self.state.counts().failed;
+        if rows > 0 {
+            let wave = self.kept.job.wave;
+            self.record(&[Event::from(RowsReopened { wave, rows })])?;
+        }
+        Ok(rows)
+    }
+
+    pub(crate) fn record(&mut self, events: &[Event]) -> Result<(), RunError> {
+        let places = self.ledger.record(events)?;
+        for (event, place) in events.iter().zip(places) {
+            self.state.apply(event, place);
+        }
+        Ok(())
+    }
+
+    /// Works the rows that still need it, and writes the output.
+    pub fn drive(
+        &mut self,
+        observer: &mut dyn Observer,
+        stop: &Stop,
+    ) -> Result<(Ending, Summary), RunError> {
+        let job = &self.kept.job;
+        let (ending, survey) =
+            crate::executor::run(job, &mut self.state, &mut self.ledger, observer, stop, None)?;
+        let lines = self.ledger.lines()?;
+        let placed = self.write_output(&survey, &lines)?;
+        tell_where(&placed, &self.kept.job, observer);
+        let job = &self.kept.job;
+        let mut summary = job::summarize(job, &survey, &self.state, &lines, ending.job_error())?;
+        summary.output_csv_path = placed.path;
+        self.record_answers(&survey, &lines)?;
+        let by_rows = u8::from(summary.failed_items > 0);
+        self.ledger.record(&[Event::from(RunFinished {
+            status: summary.status.clone(),
+            exit_code: ending.exit_code().unwrap_or(by_rows),
+            detail: summary.job_error.clone(),
+        })])?;
+        self.folder.tidy();
+        Ok((ending, summary))
+    }
+
+    /// Writes the rows to where they are wanted, and replaces nothing there but what this run wrote or may replace.
+    fn write_output(&mut self, survey: &Survey, lines: &Lines) -> Result<Placed, RunError> {
+        let job = &self.kept.job;
+        let (staged, sha256) = job::stage_csv(job, survey, &self.state, lines)?;
+        let path = self.output.path.as_ref().unwrap_or(&job.output_csv_path);
+        let mut known = self.output.written.clone();
+        known.extend(self.kept.replaces.clone());
+        let placement = Placement {
+            path,
+            other: &path.with_file_name(default_name(path, &job.job_id)),
+            known: &known,
+        };
+        let ledger = &mut self.ledger;
+        let placed = job::place(staged, placement, |path| {
+            let written = Event::from(OutputWritten {
+                path: path.to_owned(),
+                sha256: sha256.clone(),
+            });
+            // Before the file has its name: otherwise a kill could leave an output that looks edited.
+            ledger
+                .record(&[written])
+                .map(drop)
+                .map_err(PlaceError::Ledger)
+        });
+        placed.map_err(|error| match error {
+            PlaceError::Ledger(error) => error.into(),
+            PlaceError::Io(source) => RunError::from(JobError::Output {
+                path: path.clone(),
+                source,
+            }),
+        })
+    }
+
+    fn record_answers(&self, survey: &Survey, lines: &Lines) -> Result<(), RunError> {
+        let Some(folder) = &self.kept.record else {
+            return Ok(());
+        };
+        let mut input = survey.rows(&self.kept.job)?;
+        while let Some(row) = input.next_row()? {
+            let item = self.state.item(row.index).copied().unwrap_or_default();
+            if let Some(text) = job::details(&item, lines)?.result {
+                let value = json::parse(&text).unwrap_or_default();
+                replay::record(folder, Readers::Umask, &row.id, &value)
+                    .map_err(RunError::io(folder))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+enum PlaceError {
+    Ledger(LedgerError),
+    Io(io::Error),
+}
+
+impl From<io::Error> for PlaceError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+fn tell_where(placed: &Placed, job: &Settings, observer: &mut dyn Observer) {
+    let wanted = job.output_csv_path.display();
+    if let Some(edited) = &placed.edited {
+        let edited = edited.display();
+        observer.warn(&format!(
+            "`{wanted}` was edited since this run wrote it; the edited file is kept as `{edited}`"
+        ));
+    }
+    if placed.path != job.output_csv_path {
+        let path = placed.path.display();
+        observer.warn(&format!(
+            "`{wanted}` is another program's: it was not there when the run began; the rows are in `{path}`"
+        ));
+    }
+}
+
+/// `<stem>.agent-job-<first 8 of the job's id>.csv`.
+fn default_name(input: &Path, job_id: &JobId) -> String {
+    let stem = input.file_stem().unwrap_or_default().to_string_lossy();
+    format!("{stem}.agent-job-{:.8}.csv", job_id.as_str())
+}
+
+/// The commit that is checked out; none outside a repository.
+pub(crate) fn base_sha(root: &Path) -> Option<String> {
+    Repo::find(root).and_then(|repo| repo.head()).ok()
+}
+
+/// What comes through a pipe can be read only once, so it is kept in a file; `None` for a file or a folder.
+pub fn spool(path: &Path) -> Result<Option<tempfile::NamedTempFile>, RunError> {
+    let is_stream = std::fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir());
+    if !is_stream {
+        return Ok(None);
+    }
+    let copied = || {
+        let mut spooled = tempfile::NamedTempFile::new()?;
+        copy_lines(File::open(path)?, spooled.as_file_mut())?;
+        Ok(spooled)
+    };
+    copied().map(Some).map_err(RunError::io(path))
+}
+
+/// Copies up to a line that no record may hold: who reads the copy finds out, and an endless line has not filled the disk.
+fn copy_lines(mut from: impl io::Read, to: &mut impl io::Write) -> io::Result<()> {
+    let mut chunk = vec![0; 64 * 1024];
+    let mut line_bytes = 0;
+    while line_bytes <= table::RECORD_BYTES_MAX {
+        let length = match from.read(&mut chunk) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            length => length?,
+        };
+        if length == 0 {
+            break;
+        }
+        to.write_all(&chunk[..length])?;
+        match chunk[..length].iter().rposition(|byte| *byte == b'\n') {
+            Some(end) => line_bytes = (length - end - 1) as u64,
+            None => line_bytes += length as u64,
+        }
+    }
+    Ok(())
+}

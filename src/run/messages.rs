@@ -1,0 +1,11 @@
+//! Sentences that several commands end with.
+
+use crate::model::RunId;
+
+/// The last line of a report to a person (seed, "Ergonomics").
+pub const CLOSING_LINE: &str = "Reply with $mesh to run the next ready task from the $st plan.";
+
+/// The command that goes on with a run.
+pub fn resume_command(run_id: &RunId) -> String {
+    format!("mesh resume {run_id}")
+}

@@ -1,0 +1,498 @@
+//! Everything of a plan run that needs no rows: counting votes, integrating, persisting, and undoing what a kill interrupted.
+
+use super::checkout::Tools;
+use super::compile::Task;
+use super::hydration::Hydration;
+use super::in_flight::Floor;
+use super::main_loop::{PlanRun, item_of};
+use super::phase::Steps;
+use super::plan_conflict::is_known;
+use crate::integrate::{Outcome, Persisted, Recovered, Restored};
+use crate::job::{Journal, Stop, Urgency};
+use crate::model::{
+    BlockReason, CommitRecord, Event, Hydrated, IntegrationStarted, PlanMutated, ProtocolChanged,
+    RowId, RowKey, UnitId, coded, one_line,
+};
+use crate::protocol::{Action, Answer, Change, UnitState};
+use crate::run::error::RunError;
+use crate::run::store::Unit;
+use crate::run::watcher::Watcher;
+use crate::{integrate, protocol};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+impl PlanRun {
+    /// A kill during an integration: what it left running is ended, then the tree goes back to its before-state, first
+    /// of all.
+    pub(crate) fn roll_back(
+        &mut self,
+        watcher: &mut dyn Watcher,
+        stop: &Stop,
+    ) -> Result<(), RunError> {
+        let grace = Duration::from_secs(self.settings.bounds.grace_seconds);
+        integrate::end_writers(&self.folder.writers(), grace)?;
+        self.recover_stores(watcher)?;
+        let open: Vec<_> = self
+            .state()
+            .units
+            .iter()
+            .filter_map(|unit| unit.open_integration.clone())
+            .collect();
+        for started in open {
+            watcher.say(&format!(
+                "{}: an interrupted integration is rolled back, or completed when it was committed",
+                started.unit
+            ));
+            match self.recover(&started, stop)? {
+                Recovered::Committed(commit) => {
+                    let (id, branch) = (commit.id, commit.branch);
+                    watcher.say(&format!("{}: commit {id} on {branch}", started.unit));
+                }
+                Recovered::Restored(restored) => {
+                    self.say_restored(&started.unit, &restored, watcher)
+                }
+            }
+        }
+        // A kill between the mark and `integration_started` leaves the mark alone: nothing was changed.
+        Ok(self.lock.settled()?)
+    }
+
+    /// Leaves what an interrupted integration did to the tree as it is; its task is blocked. Gives how many there were.
+    pub fn abandon(&mut self, watcher: &mut dyn Watcher, stop: &Stop) -> Result<usize, RunError> {
+        let grace = Duration::from_secs(self.settings.bounds.grace_seconds);
+        integrate::end_writers(&self.folder.writers(), grace)?;
+        self.recover_stores(watcher)?;
+        let open = |unit: &Unit| unit.open_integration.clone();
+        let open: Vec<_> = self.state().units.iter().filter_map(open).collect();
+        for started in &open {
+            let ground = self.ground()?;
+            let branch = self.settings.branch(self.folder.id());
+            let writers = self.folder.writers();
+            let integrator = Tools {
+                ground: &ground,
+                real: &self.repo,
+                folder: &self.folder,
+                settings: &self.settings,
+                lock: &self.lock,
+                writers: &writers,
+                branch: &branch,
+            }
+            .integrator(self.recorder.state(), stop);
+            let abandoned = integrator.abandon(started, &mut self.recorder)?;
+            watcher.warn(&format!("{}: {}", started.unit, abandoned.detail));
+            for path in &abandoned.paths {
+                watcher.say(&format!("not as before: {}", path.display()));
+            }
+            if let Some(unit) = self.state().unit(&started.unit).cloned() {
+                let reason = BlockReason::AmbiguousIntegration;
+                self.persist(&unit, Some(reason), &abandoned.detail, watcher)?;
+            }
+        }
+        self.lock.settled()?;
+        Ok(open.len())
+    }
+
+    /// What a command in another tree did to the plan or the learnings before a kill.
+    fn recover_stores(&self, watcher: &mut dyn Watcher) -> Result<(), RunError> {
+        let put_back = integrate::recover_stores(&self.repo, self.folder.path())?;
+        if let Some((paths, aside)) = put_back {
+            watcher.warn(&format!(
+                "damaged before `mesh` was ended, and put back: {paths:?}; what stood there is in {}",
+                aside.display()
+            ));
+        }
+        Ok(())
+    }
+
+    /// Names what changed in the user's tree while commands ran in another one, beyond what is `known`.
+    pub(crate) fn say_what_changed(
+        &self,
+        id: &UnitId,
+        known: &BTreeSet<PathBuf>,
+        watcher: &mut dyn Watcher,
+    ) {
+        let Some(unit) = self.state().unit(id) else {
+            return;
+        };
+        let changed: Vec<_> = unit.changed_meanwhile.difference(known).collect();
+        if !changed.is_empty() {
+            watcher.warn(&format!(
+                "{id}: changed in the work tree while commands ran elsewhere, by them or by somebody else: {changed:?}"
+            ));
+        }
+    }
+
+    /// What [`say_what_changed`](Self::say_what_changed) has said.
+    pub(crate) fn changed_meanwhile(&self, id: &UnitId) -> BTreeSet<PathBuf> {
+        let unit = self.state().unit(id);
+        unit.map_or_else(BTreeSet::new, |unit| unit.changed_meanwhile.clone())
+    }
+
+    /// Names what gave way to a restore, and where it is.
+    fn say_what_was_moved(&self, id: &UnitId, watcher: &mut dyn Watcher) {
+        let unit = self.state().unit(id);
+        let integration = unit.and_then(|unit| unit.integration.as_ref());
+        let moved = integration.map_or(&[][..], |one| &one.moved_aside);
+        if !moved.is_empty() {
+            watcher.warn(&format!(
+                "{id}: not what the patch made, and gave way when the tree was restored: {moved:?}; it is in {}",
+                self.folder.unit(id).join("aside").display()
+            ));
+        }
+    }
+
+    fn recover(
+        &mut self,
+        started: &IntegrationStarted,
+        stop: &Stop,
+    ) -> Result<Recovered, RunError> {
+        let ground = self.ground()?;
+        let unit = self.state().unit(&started.unit);
+        let passed = unit.map_or(Vec::new(), |unit| unit.state.validations.clone());
+        let branch = self.settings.branch(self.folder.id());
+        let writers = self.folder.writers();
+        let integrator = Tools {
+            ground: &ground,
+            real: &self.repo,
+            folder: &self.folder,
+            settings: &self.settings,
+            lock: &self.lock,
+            writers: &writers,
+            branch: &branch,
+        }
+        .integrator(self.recorder.state(), stop);
+        Ok(integrator.recover(started, &passed, &mut self.recorder)?)
+    }
+
+    fn say_restored(&self, unit: &UnitId, restored: &Restored, watcher: &mut dyn Watcher) {
+        let aside = self.folder.unit(unit).join("aside");
+        let given_way = [&restored.moved_aside[..], &restored.overwritten[..]].concat();
+        if !given_way.is_empty() {
+            watcher.say(&format!(
+                "what stood at {given_way:?} is in {}",
+                aside.display()
+            ));
+        }
+        if !restored.kept.is_empty() {
+            watcher.warn(&format!(
+                "changed since the integration began, and left as they are: {:?}",
+                restored.kept
+            ));
+        }
+    }
+
+    /// Does what needs no rows, unit by unit: count votes, integrate, persist.
+    pub(crate) fn settle(
+        &mut self,
+        steps: Steps,
+        floor: &mut Floor<'_, '_>,
+        watcher: &mut dyn Watcher,
+        stop: &Stop,
+    ) -> Result<(), RunError> {
+        self.let_go_of_changed(watcher)?;
+        let mut has_moved = true;
+        // What one unit completes another one may wait for.
+        while std::mem::take(&mut has_moved) {
+            let ids: Vec<UnitId> = self
+                .state()
+                .in_flight()
+                .map(|unit| unit.id.clone())
+                .collect();
+            for id in ids {
+                // A stop is looked at between steps: each of them is whole by itself.
+                while stop.urgency() == Urgency::None
+                    && self.step(steps, &id, floor, watcher, stop)?
+                {
+                    has_moved = true;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One step of one unit; `false` when it needs rows, or nothing any more.
+    fn step(
+        &mut self,
+        steps: Steps,
+        id: &UnitId,
+        floor: &mut Floor<'_, '_>,
+        watcher: &mut dyn Watcher,
+        stop: &Stop,
+    ) -> Result<bool, RunError> {
+        self.let_go_of_changed(watcher)?;
+        let in_flight = self.state().in_flight().find(|unit| unit.id == *id);
+        let Some(unit) = in_flight.cloned() else {
+            return Ok(false);
+        };
+        let plan = self.store.read()?;
+        let task = self.task(&plan, id)?;
+        let action = task.next(&unit.state);
+        if !steps.include(&action) {
+            return Ok(false);
+        }
+        if action == Action::Integrate && self.has_to_wait(&plan, &unit)? {
+            return Ok(false);
+        }
+        match &action {
+            Action::Await | Action::Emit(_) | Action::Halt(_) => return Ok(false),
+            Action::Change(change) => self.change(&task, change, watcher)?,
+            Action::Tally => self.tally(&task, &unit.state, watcher)?,
+            Action::Hydrate(_) | Action::Integrate | Action::Complete | Action::Block(..) => {
+                self.own_change(floor, watcher, |run, floor, watcher| match &action {
+                    Action::Hydrate(answer) => run.hydrate(&task, &unit, answer, watcher),
+                    Action::Block(reason, detail) => {
+                        let detail = run.explained(&task, &unit, *reason, detail)?;
+                        run.persist(&unit, Some(*reason), &detail, watcher)
+                    }
+                    Action::Complete => run.persist(&unit, None, "", watcher),
+                    _ => {
+                        if unit.is_early {
+                            let id = item_of(&plan, &unit.id)?.id().clone();
+                            run.set_in_progress(&[id], watcher)?;
+                            if run.state().unit(&unit.id).is_some_and(|unit| unit.is_early) {
+                                // Somebody else was faster; the next step sees it.
+                                return Ok(());
+                            }
+                        }
+                        run.integrate(&task, &unit.state, floor, watcher, stop)
+                    }
+                })?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Stores the metadata that a worker proposed, without the commands that nobody vouches for.
+    fn hydrate(
+        &mut self,
+        task: &Task,
+        unit: &Unit,
+        answer: &Value,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), RunError> {
+        let plan = self.store.read()?;
+        let item = item_of(&plan, &task.unit)?;
+        let stored = self.settings.hydration(item, answer);
+        // It could be stored when it was judged; the item was edited since.
+        let Hydration {
+            metadata,
+            notes,
+            left_out,
+        } = stored.map_err(|why| RunError::Swarm {
+            item: item.id().clone(),
+            why,
+        })?;
+        let changed = self.store.mutate(self.mutate_options(), |plan| {
+            plan.set_notes(item.id(), &notes)
+        })?;
+        watcher.mirror(&changed);
+        watcher.say(&format!("{}: metadata stored", task.unit));
+        if !left_out.is_empty() {
+            watcher.warn(&format!(
+                "{}: proposed validation commands that validation_allow does not cover were left out: {}",
+                task.unit,
+                one_line(&left_out.join("; "))
+            ));
+        }
+        let run = unit.state.rounds.last();
+        let row = run.and_then(|run| {
+            let role = run.answers.keys().next()?.clone();
+            let (unit, round, attempt) = (task.unit.clone(), run.round.clone(), run.attempt);
+            Some(
+                RowKey {
+                    unit,
+                    round,
+                    role,
+                    attempt,
+                }
+                .id(),
+            )
+        });
+        self.recorder.record(&[Event::from(Hydrated {
+            unit: task.unit.clone(),
+            item_id: row.unwrap_or_else(|| RowId::new(task.unit.as_str())),
+            mesh: metadata.to_yaml(),
+            left_out,
+        })])?;
+        Ok(())
+    }
+
+    fn change(
+        &mut self,
+        task: &Task,
+        change: &Change,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), RunError> {
+        watcher.say(&format!(
+            "{}: goes on under protocol `{}` ({})",
+            task.unit,
+            change.to,
+            coded(&change.code, &change.detail)
+        ));
+        self.recorder.record(&[Event::from(ProtocolChanged {
+            unit: task.unit.clone(),
+            from: task.protocol.name.clone(),
+            to: change.to.clone(),
+            keeps: change.keeps,
+            code: change.code.clone(),
+            detail: change.detail.clone(),
+        })])?;
+        Ok(())
+    }
+
+    fn tally(
+        &mut self,
+        task: &Task,
+        state: &UnitState,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), RunError> {
+        let threshold = task
+            .protocol
+            .consensus
+            .as_ref()
+            .map_or(0, |gate| gate.threshold);
+        let answers = state.current_answers();
+        let votes = task
+            .protocol
+            .voters()
+            .iter()
+            .map(|role| match answers.get(role) {
+                Some(Answer::Accepted(value)) => (role, Ok(value)),
+                Some(Answer::Rejected { code, .. } | Answer::Retry { code, .. }) => {
+                    (role, Err(code.as_str()))
+                }
+                Some(Answer::Open | Answer::Fault { .. }) | None => (role, Err("no verdict")),
+            });
+        let number = state.tallies.len() as u32 + 1;
+        let tally = protocol::tally(&task.unit, number, threshold, votes);
+        watcher.say(&format!(
+            "{}: vote {number}: {} agree, {} disagree{} ({} needed)",
+            task.unit,
+            tally.agree,
+            tally.disagree,
+            if tally.absent > 0 {
+                format!(", {} absent", tally.absent)
+            } else {
+                String::new()
+            },
+            tally.threshold,
+        ));
+        self.recorder.record(&[Event::from(tally)])?;
+        Ok(())
+    }
+
+    fn integrate(
+        &mut self,
+        task: &Task,
+        state: &UnitState,
+        floor: &mut Floor<'_, '_>,
+        watcher: &mut dyn Watcher,
+        stop: &Stop,
+    ) -> Result<(), RunError> {
+        let nothing = Value::Null;
+        let synthesis = protocol::latest_synthesis(&task.protocol, state).unwrap_or(&nothing);
+        let ground = self.ground()?;
+        let plan_file = self.plan_file_in(&ground);
+        let commands = self.settings.commands(task, synthesis);
+        let patch = synthesis["patch"].as_str().unwrap_or_default();
+        if !commands.left_out.is_empty() {
+            watcher.warn(&format!(
+                "{}: validation commands that the synthesis proposed and validation_allow does not cover were not run: {}",
+                task.unit,
+                one_line(&commands.left_out.join("; "))
+            ));
+        }
+        let branch = self.settings.branch(self.folder.id());
+        let writers = self.folder.writers();
+        let tools = Tools {
+            ground: &ground,
+            real: &self.repo,
+            folder: &self.folder,
+            settings: &self.settings,
+            lock: &self.lock,
+            writers: &writers,
+            branch: &branch,
+        };
+        let tally = state.tallies.last();
+        let order = tools.order(task, &plan_file, &commands, patch, tally);
+        let known = self.changed_meanwhile(&task.unit);
+        let mut integrator = tools.integrator(self.recorder.state(), stop);
+        floor.meanwhile(&mut self.recorder, watcher, |journal| {
+            Ok(integrator.integrate(&order, journal)?)
+        })?;
+        self.say_what_changed(&task.unit, &known, watcher);
+        self.say_what_was_moved(&task.unit, watcher);
+        if let Some(unit) = self.state().unit(&task.unit) {
+            for run in &unit.state.validations {
+                watcher.say(&format!(
+                    "{}: `{}`: {}",
+                    task.unit,
+                    run.command,
+                    run.outcome()
+                ));
+            }
+            let commit = unit
+                .integration
+                .as_ref()
+                .and_then(|one| one.commit.as_ref());
+            if let Some(CommitRecord { id, branch }) = commit {
+                watcher.say(&format!("{}: commit {id} on {branch}", task.unit));
+            }
+        }
+        Ok(())
+    }
+
+    fn persist(
+        &mut self,
+        unit: &Unit,
+        reason: Option<BlockReason>,
+        detail: &str,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), RunError> {
+        let run_id = self.id().clone();
+        let learnings = self.learn_from_task(unit, reason, detail, watcher)?;
+        let outcome = Persisted {
+            run_id: &run_id,
+            reason,
+            detail,
+            tally: unit.state.tallies.last(),
+            validations: &unit.state.validations,
+            integration: unit.integration.as_ref(),
+            learnings: &learnings,
+        };
+        let text = integrate::comment(&outcome);
+        let status = outcome.status();
+        let plan = self.store.read()?;
+        let item = item_of(&plan, &unit.id)?;
+        let options = self.mutate_options();
+        let known = |status| is_known(status, unit.is_early);
+        let outcome = integrate::persist(
+            &self.store,
+            item.id(),
+            status,
+            &text,
+            known,
+            &run_id,
+            options,
+        )?;
+        let plan = match outcome {
+            Outcome::Persisted(plan) => plan,
+            Outcome::Overtaken(found) => return self.let_go(&unit.id, &found, watcher),
+        };
+        watcher.mirror(&plan);
+        let why = reason.map_or(String::new(), |reason| {
+            format!(" ({})", coded(reason.as_str(), detail))
+        });
+        watcher.say(&format!("{}: {}{why}", unit.id, status.as_str()));
+        self.recorder.record(&[Event::from(PlanMutated {
+            unit: unit.id.clone(),
+            status: status.as_str().to_owned(),
+            comment: Some(text),
+            reason,
+            detail: reason.map(|_| detail.to_owned()),
+        })])?;
+        Ok(())
+    }
+}

@@ -1,0 +1,278 @@
+//! What a unit needs next -> a wave: rows, prompts, CSV and call file. The same state gives the same bytes.
+
+use crate::model::{BlockReason, Lane, Risk, RowKey, RunId, UnitId, WaveCompiled, WaveNo, coded};
+use crate::plan::{Item, Metadata, metadata};
+use crate::platform::{Repo, sha256};
+use crate::protocol::{Action, Emission, Integration, Protocol, Round, TaskContext, UnitState};
+use crate::run::error::RunError;
+use crate::run::preflight::{Preflight, Protocols};
+use crate::run::settings::Settings;
+use crate::run::store::RunFolder;
+use crate::scope::Scope;
+use crate::wave::{WaveHead, WaveRow};
+use crate::workspace::checkout;
+use crate::{protocol, wave};
+use rayon::prelude::*;
+use serde_json::Value;
+use std::path::PathBuf;
+
+/// Why a task without a validation command is not worked.
+const NO_VALIDATION: &str =
+    "the task has no validation command and does not say `allow_no_validation: true`";
+
+/// A task as a wave sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct Task {
+    pub unit: UnitId,
+    pub objective: String,
+    pub depends_on: Vec<String>,
+    /// What the plan says; empty for a task that has none.
+    pub metadata: Metadata,
+    /// The notes that it stands in.
+    pub notes: String,
+    /// Whether it says enough to work by.
+    pub has_metadata: bool,
+    /// Whether a worker of this run has proposed what was missing.
+    pub is_hydrated: bool,
+    pub scope: Scope,
+    pub protocol: Protocol,
+}
+
+impl Task {
+    /// A task without metadata may touch anything, until it has some.
+    pub fn read(
+        item: &Item,
+        protocols: &Protocols,
+        changed: Option<&str>,
+    ) -> Result<Self, RunError> {
+        let metadata = match metadata::read(item) {
+            Ok(metadata) => Some(metadata),
+            Err(error) if error.wants_hydration() => None,
+            Err(error) => return Err(error.into()),
+        };
+        let everything = ["**".to_owned()];
+        let globs = metadata
+            .as_ref()
+            .map_or(&everything[..], |metadata| &metadata.scope);
+        let scope = Scope::new(globs).map_err(RunError::scope(item))?;
+        let protocol = protocols.of_task(item.id(), metadata.as_ref(), changed)?;
+        let has_metadata = metadata.is_some();
+        Ok(Self {
+            unit: UnitId::new(item.id().as_str()),
+            objective: item.step().to_owned(),
+            depends_on: item.deps().iter().map(|dep| dep.id.to_string()).collect(),
+            metadata: metadata.unwrap_or_default(),
+            notes: item.notes().to_owned(),
+            has_metadata,
+            is_hydrated: false,
+            scope,
+            protocol,
+        })
+    }
+
+    /// What its unit needs next.
+    pub fn next(&self, state: &UnitState) -> Action {
+        // What a worker proposed lacks commands only where none of them was allowed: asking again would bring the same.
+        let is_settled = self.has_metadata || self.is_hydrated;
+        let can_end_well = !is_settled
+            || !self.metadata.validation.is_empty()
+            || self.metadata.allow_no_validation;
+        if !can_end_well && state.integration == Integration::None {
+            // Every further row would be paid for in vain.
+            return Action::Block(BlockReason::MissingValidation, NO_VALIDATION.to_owned());
+        }
+        protocol::next(&self.protocol, state, self.has_metadata)
+    }
+
+    /// What the task says about itself. One that lists no acceptance statements, as an item with fields of its own in
+    /// place of a block may, is done when its step is: no round goes without a statement to judge by.
+    fn metadata(&self) -> Metadata {
+        let mut metadata = self.metadata.clone();
+        if self.has_metadata && metadata.acceptance.is_empty() {
+            metadata.acceptance = vec![self.objective.clone()];
+        }
+        metadata
+    }
+
+    fn context(&self, repo: &Repo) -> Result<TaskContext, RunError> {
+        Ok(TaskContext {
+            task_id: self.unit.to_string(),
+            objective: self.objective.clone(),
+            mesh_meta: match self.has_metadata {
+                true => self.metadata().to_yaml(),
+                // Words and half a block are worth keeping.
+                false if self.notes.trim().is_empty() => "MISSING".to_owned(),
+                false => format!(
+                    "MISSING or incomplete; the notes of the task:\n\n{}",
+                    self.notes
+                ),
+            },
+            files: match self.has_metadata {
+                true => checkout::scope_as_markdown(repo, &self.scope)?,
+                false => checkout::names_as_markdown(repo)?,
+            },
+        })
+    }
+}
+
+/// A wave before it is written.
+#[derive(Clone, Debug)]
+pub struct CompiledWave {
+    /// What its rows share.
+    pub head: WaveHead,
+    /// What its rows may return.
+    pub lane: Lane,
+    /// The rows.
+    pub rows: Vec<WaveRow>,
+    /// The call file.
+    pub call: Value,
+    csv: Vec<u8>,
+}
+
+impl CompiledWave {
+    /// Writes wave CSV and call file; both are whole and durable when this returns.
+    pub fn write(&self, folder: &RunFolder) -> Result<(), RunError> {
+        let write = |name: PathBuf, bytes: &[u8]| {
+            let path = folder.waves().join(name);
+            crate::platform::write_private(&path, bytes).map_err(RunError::io(&path))
+        };
+        write(self.head.csv_name(), &self.csv)?;
+        write(
+            self.head.call_name(),
+            format!("{:#}\n", self.call).as_bytes(),
+        )
+    }
+
+    /// The event that says so.
+    pub fn event(&self) -> WaveCompiled {
+        WaveCompiled {
+            wave: self.head.wave,
+            round: self.head.round.clone(),
+            lane: self.lane,
+            rows: self.rows.iter().map(|row| row.key.id()).collect(),
+            csv_path: PathBuf::from("waves").join(self.head.csv_name()),
+            call_path: PathBuf::from("waves").join(self.head.call_name()),
+            csv_sha256: sha256(&self.csv),
+            max_concurrency: self.head.max_concurrency,
+        }
+    }
+}
+
+/// Compiles one wave: the same round of `units`, in their order, roles in the protocol's order.
+pub(crate) fn compile(
+    repo: &Repo,
+    head: WaveHead,
+    round: &Round,
+    units: &[(&Task, &UnitState, &Emission)],
+) -> Result<CompiledWave, RunError> {
+    let mut wanted = Vec::new();
+    for (task, state, emission) in units {
+        let context = task.context(repo)?;
+        for role in &emission.roles {
+            wanted.push((*task, *state, emission.attempt, role, context.clone()));
+        }
+    }
+    let rows: Vec<WaveRow> = wanted
+        .par_iter()
+        .map(|(task, state, attempt, role, context)| WaveRow {
+            key: RowKey {
+                unit: task.unit.clone(),
+                round: round.name.clone(),
+                role: (*role).clone(),
+                attempt: *attempt,
+            },
+            objective: task.objective.clone(),
+            lane: round.lane,
+            scope: task.metadata.scope.clone(),
+            acceptance: task.metadata().acceptance,
+            validation: task.metadata.validation.clone(),
+            risk: task.metadata.risk.unwrap_or(Risk::Medium),
+            depends_on: task.depends_on.clone(),
+            prompt: protocol::render(&task.protocol, round, role, *attempt, context, state),
+        })
+        .collect();
+    let csv = wave::csv(&head, &rows).map_err(RunError::io(&head.csv_name()))?;
+    Ok(CompiledWave {
+        call: wave::call(&head, round.schema.source()),
+        lane: round.lane,
+        head,
+        rows,
+        csv,
+    })
+}
+
+/// What the settings say of every wave.
+pub(crate) fn head(
+    settings: &Settings,
+    run_id: &RunId,
+    wave: WaveNo,
+    round: &Round,
+    max_concurrency: usize,
+) -> WaveHead {
+    WaveHead {
+        run_id: run_id.clone(),
+        wave,
+        round: round.name.clone(),
+        max_concurrency,
+        timeout_seconds: settings.bounds.max_runtime_seconds,
+        base_sha: settings.base_sha.clone(),
+    }
+}
+
+/// The tasks that would be blocked as soon as they are taken up, each with the reason in words: for `--dry-run`.
+pub fn hopeless(preflight: &Preflight) -> Result<Vec<(UnitId, String)>, RunError> {
+    let mut found = Vec::new();
+    for selected in &preflight.selected {
+        let Some(item) = preflight.plan.get(&selected.id) else {
+            continue;
+        };
+        let task = Task::read(item, &preflight.protocols, None)?;
+        if let Action::Block(reason, detail) = task.next(&UnitState::default()) {
+            found.push((task.unit, coded(reason.as_str(), &detail)));
+        }
+    }
+    Ok(found)
+}
+
+/// The first wave of a run that is not begun: what `--dry-run` shows.
+pub fn preview(preflight: &Preflight, run_id: &RunId) -> Result<Option<CompiledWave>, RunError> {
+    let mut tasks = Vec::new();
+    for selected in &preflight.selected {
+        let Some(item) = preflight.plan.get(&selected.id) else {
+            continue;
+        };
+        tasks.push(Task::read(item, &preflight.protocols, None)?);
+    }
+    let fresh = UnitState::default();
+    let emissions: Vec<(&Task, Emission)> = tasks
+        .iter()
+        .filter_map(|task| match task.next(&fresh) {
+            Action::Emit(emission) => Some((task, emission)),
+            _ => None,
+        })
+        .collect();
+    let Some((first, emission)) = emissions.first() else {
+        return Ok(None);
+    };
+    let Some(round) = first.protocol.round(&emission.round) else {
+        return Ok(None);
+    };
+    let head = head(
+        &preflight.settings,
+        run_id,
+        WaveNo(1),
+        round,
+        preflight.settings.bounds.max_concurrency,
+    );
+    let same_round = emissions
+        .iter()
+        .filter(|(task, _)| task.protocol.name == first.protocol.name)
+        .map(|(task, emission)| (*task, &fresh, emission));
+    compile(
+        &preflight.repo,
+        head,
+        round,
+        &same_round.collect::<Vec<_>>(),
+    )
+    .map(Some)
+}

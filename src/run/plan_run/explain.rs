@@ -1,0 +1,156 @@
+//! Why a task is blocked, in words that say what to do: what the rules found, with what only the run knows.
+
+use super::compile::Task;
+use super::main_loop::PlanRun;
+use crate::model::{BlockReason, one_line, shell_word};
+use crate::protocol;
+use crate::run::error::RunError;
+use crate::run::store::Unit;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// How many refused commands are named.
+const COMMANDS_MAX: usize = 3;
+
+impl PlanRun {
+    /// `detail`, the reason in words, with what else there is to say of it.
+    pub(crate) fn explained(
+        &self,
+        task: &Task,
+        unit: &Unit,
+        reason: BlockReason,
+        detail: &str,
+    ) -> Result<String, RunError> {
+        Ok(match reason {
+            BlockReason::MissingValidation => self.with_refused_commands(unit, detail),
+            BlockReason::AmbiguousIntegration => self.with_edits(task, unit, detail)?,
+            _ => detail.to_owned(),
+        })
+    }
+
+    /// Which commands a worker proposed in vain, and how to let them in.
+    fn with_refused_commands(&self, unit: &Unit, detail: &str) -> String {
+        const OWN: &str = "name one in the `mesh` block of its notes (mesh st set-notes)";
+        let mut hydrations = self.state().hydrations.iter();
+        let hydrated = hydrations.find(|one| one.unit == unit.id);
+        let left_out = hydrated.map_or(&[][..], |one| &one.left_out);
+        let Some(first) = left_out.first() else {
+            return format!("{detail}; {OWN}");
+        };
+        let named = left_out.iter().take(COMMANDS_MAX);
+        let named: Vec<String> = named
+            .map(|command| format!("`{}`", one_line(command)))
+            .collect();
+        let more = match left_out.len().saturating_sub(COMMANDS_MAX) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        format!(
+            "{detail}: refused, as validation_allow does not cover it: {}{more}; allow it with --validation-allow {}, take \
+             all that workers propose with --trust-proposed-validation, or {OWN}",
+            named.join(", "),
+            shell_word(&one_line(first))
+        )
+    }
+
+    /// Whose change stands where the patch was to go, when that is why it does not apply.
+    fn with_edits(&self, task: &Task, unit: &Unit, detail: &str) -> Result<String, RunError> {
+        let code = unit
+            .refusals
+            .last()
+            .and_then(|refusal| refusal.code.as_deref());
+        // What was refused before anybody voted has a code; later a patch is refused for one reason.
+        if code.is_some_and(|code| code != "does_not_apply") && unit.integration.is_none() {
+            return Ok(detail.to_owned());
+        }
+        let ground = self.ground()?;
+        let synthesis = protocol::latest_synthesis(&task.protocol, &unit.state);
+        let refused = self.last_patch(unit);
+        let patch = synthesis.and_then(|answer| answer["patch"].as_str().map(str::to_owned));
+        let Some(patch) = patch.or(refused) else {
+            return Ok(detail.to_owned());
+        };
+        let changed = ground.changes()?.into_iter().map(|change| change.path);
+        let touched: BTreeSet<PathBuf> = changed.filter(|path| names(&patch, path)).collect();
+        let by_others = |path: &PathBuf| {
+            let mut others = self
+                .state()
+                .units
+                .iter()
+                .filter(|other| other.id != unit.id);
+            others.find(|other| other.state.changed_paths.contains(path))
+        };
+        let told = touched.iter().map(|path| match by_others(path) {
+            Some(other) => format!(
+                "the patch of `{}`, which was applied before, touches the same lines of `{}`",
+                other.id,
+                path.display()
+            ),
+            None => format!(
+                "your uncommitted edit of `{}` touches the same lines",
+                path.display()
+            ),
+        });
+        let told: Vec<String> = told.take(COMMANDS_MAX).collect();
+        Ok(match told.is_empty() {
+            true => detail.to_owned(),
+            false => format!("{}: {detail}", told.join("; ")),
+        })
+    }
+
+    /// The patch of the last answer that had one, whether it was of use or not.
+    fn last_patch(&self, unit: &Unit) -> Option<String> {
+        let row = &unit.refusals.last()?.item_id;
+        let mut waves = self.state().waves.iter().rev();
+        let (wave, at) = waves.find_map(|wave| {
+            let at = wave.compiled.rows.iter().position(|id| id == row)?;
+            Some((wave, at))
+        })?;
+        let answer = wave.answers.get(&(at as u64))?.result.as_ref()?;
+        answer
+            .get("patch")
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+    }
+}
+
+/// Whether a header line of a patch names `path`.
+fn names(patch: &str, path: &Path) -> bool {
+    const HEADERS: [&str; 6] = [
+        "--- ",
+        "+++ ",
+        "diff --git ",
+        "*** Update File: ",
+        "*** Delete File: ",
+        "rename from ",
+    ];
+    let Some(path) = path.to_str() else {
+        return false;
+    };
+    let ends_so = |word: &str| {
+        let before = word.strip_suffix(path);
+        before.is_some_and(|before| before.is_empty() || before.ends_with('/'))
+    };
+    patch.lines().any(|line| {
+        let header = HEADERS.iter().find_map(|header| line.strip_prefix(header));
+        header.is_some_and(|rest| {
+            let rest = rest.trim_end();
+            ends_so(rest.split('\t').next().unwrap_or(rest)) || rest.split(' ').any(ends_so)
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_name_paths() {
+        let named = |patch: &str| names(patch, Path::new("src/a b.rs"));
+        assert!(named("--- a/src/a b.rs\n+++ b/src/a b.rs\t2026\n"));
+        assert!(named("*** Update File: src/a b.rs\n"));
+        assert!(!named("+++ b/xsrc/a b.rs\n+src/a b.rs\n"));
+        assert!(names("diff --git a/x b/x", Path::new("x")));
+    }
+}

@@ -1,0 +1,164 @@
+//! Metadata that a worker proposed: what of it goes into the plan. Its commands only do when they are on the list of
+//! [`is_allowed`], or when the user said `--trust-proposed-validation`.
+
+use crate::integrate::is_allowed;
+use crate::model::Risk;
+use crate::plan::{Item, Metadata, MetadataError, metadata};
+use crate::run::settings::Settings;
+use crate::scope::Scope;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The part of a hydration answer that becomes metadata; other keys are not taken over.
+#[derive(Deserialize)]
+struct Proposed {
+    mesh: Block,
+}
+
+#[derive(Deserialize)]
+struct Block {
+    scope: Vec<String>,
+    acceptance: Vec<String>,
+    validation: Vec<String>,
+    risk: Option<Risk>,
+}
+
+/// What goes into the plan.
+pub(crate) struct Hydration {
+    /// As the plan will have it.
+    pub metadata: Metadata,
+    /// The notes of the item with it.
+    pub notes: String,
+    /// Commands that were left out.
+    pub left_out: Vec<String>,
+}
+
+impl Settings {
+    /// What `answer` proposes for `item`, or what is wrong with it, in words for the worker.
+    pub(crate) fn hydration(&self, item: &Item, answer: &Value) -> Result<Hydration, String> {
+        proposed(item, answer, |command| {
+            self.trust_proposed_validation || is_allowed(command, &self.validation_allow)
+        })
+    }
+}
+
+fn proposed(
+    item: &Item,
+    answer: &Value,
+    is_allowed: impl Fn(&String) -> bool,
+) -> Result<Hydration, String> {
+    let block = read(answer)?;
+    Scope::new(&block.scope).map_err(|error| error.to_string())?;
+    let (validation, left_out) = block.validation.into_iter().partition(is_allowed);
+    let proposed = Metadata {
+        scope: block.scope,
+        acceptance: block.acceptance,
+        validation,
+        risk: block.risk,
+        ..Metadata::default()
+    };
+    let metadata = under_what_is_said(item, proposed);
+    // Refuses what could not be read back: an empty scope, a block beyond all bounds.
+    // Commands that nobody vouches for stay a gap: a later run that allows them has it filled.
+    let is_gap = metadata.validation.is_empty() && !left_out.is_empty();
+    let notes = match is_gap && !metadata.allow_no_validation {
+        true => metadata::write_without_validation(item, &metadata),
+        false => metadata::write(item, &metadata),
+    };
+    let notes = notes.map_err(|error| error.to_string())?;
+    Ok(Hydration {
+        metadata,
+        notes,
+        left_out,
+    })
+}
+
+/// What the task says already stands; a worker fills only the gaps.
+fn under_what_is_said(item: &Item, proposed: Metadata) -> Metadata {
+    let Err(MetadataError::Incomplete { keys, said, .. }) = metadata::read(item) else {
+        return proposed;
+    };
+    let choose = |key, said, proposed| if keys.contains(&key) { proposed } else { said };
+    Metadata {
+        scope: choose("scope", said.scope, proposed.scope),
+        acceptance: choose("acceptance", said.acceptance, proposed.acceptance),
+        validation: choose("validation", said.validation, proposed.validation),
+        risk: said.risk.or(proposed.risk),
+        swarm: said.swarm,
+        allow_no_validation: said.allow_no_validation,
+    }
+}
+
+fn read(answer: &Value) -> Result<Block, String> {
+    Proposed::deserialize(answer)
+        .map(|proposed| proposed.mesh)
+        .map_err(|error| format!("the answer has no usable `mesh` object: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_the_task_says_itself_stands() {
+        let notes =
+            "```mesh\nscope: [src/a.rs]\nacceptance: [mine]\nswarm: {roles: 3}\nrisk: high\n```\n";
+        let item = json!({"id": "a", "step": "s", "status": "pending", "deps": [], "notes": notes});
+        let item: Item = item.to_string().parse().expect("an item");
+        let answer = json!({"mesh": {"scope": ["**"], "acceptance": ["theirs"], "validation": ["make"], "risk": "low"}});
+        let stored = proposed(&item, &answer, |_| true).expect("usable").metadata;
+        assert_eq!(
+            (
+                &stored.scope[..],
+                &stored.acceptance[..],
+                &stored.validation[..]
+            ),
+            (
+                &["src/a.rs".to_owned()][..],
+                &["mine".to_owned()][..],
+                &["make".to_owned()][..]
+            )
+        );
+        assert_eq!(
+            (stored.swarm.roles, stored.risk),
+            (Some(3), Some(Risk::High))
+        );
+    }
+
+    #[test]
+    fn an_answer_must_have_a_block_that_can_be_stored() {
+        let item =
+            json!({"id": "a", "step": "s", "status": "pending", "deps": [], "notes": "Words."});
+        let item: Item = item.to_string().parse().expect("an item");
+        let take = |answer: &Value| proposed(&item, answer, |command| command == "make");
+        let good = json!({"mesh": {"scope": ["src/**"], "acceptance": ["x"], "validation": ["make", "rm"]}});
+        let stored = take(&good).expect("usable");
+        assert_eq!(stored.metadata.validation, ["make"]);
+        assert_eq!(stored.left_out, ["rm"]);
+        assert!(stored.notes.ends_with("\nWords."), "{}", stored.notes);
+        let long = vec!["a/long/path"; 10_000];
+        for (answer, why) in [
+            (
+                json!({"mesh": {"scope": long, "acceptance": ["x"], "validation": []}}),
+                "65536 bytes",
+            ),
+            (json!({}), "no usable `mesh` object"),
+            (
+                json!({"mesh": {"scope": [], "acceptance": [], "validation": []}}),
+                "lacks `scope`",
+            ),
+            (
+                json!({"mesh": {"scope": ["../x"], "acceptance": [], "validation": []}}),
+                "leaves the repository",
+            ),
+            (
+                json!({"mesh": {"scope": ["x"], "acceptance": [], "validation": [], "risk": "none"}}),
+                "unknown variant",
+            ),
+        ] {
+            let refused = take(&answer).err().expect("refused");
+            assert!(refused.contains(why), "{refused}");
+        }
+    }
+}

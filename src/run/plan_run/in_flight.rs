@@ -1,0 +1,429 @@
+//! The waves under way: each is one call of the substrate in a thread of its own, and all of them share the places of the one
+//! concurrency number.
+//!
+//! The loop of the run owns ledger and state alone. What the threads want to write down reaches it as a message, and it
+//! answers when the write is done: everything that has come is written before one sync serves all (group commit). So the
+//! loop must listen ([`Floor::listen`]) as long as anything runs, and whatever takes long runs in a thread as well
+//! ([`Floor::meanwhile`]).
+
+use crate::executor::{Rank, Slots};
+use crate::job;
+use crate::job::{Counts, Ending, JobError, Journal, Observer, RunningRow, Snapshot, Stop};
+use crate::ledger::{LedgerError, Lines};
+use crate::model::{Event, RowId, WaveCompiled, WaveNo};
+use crate::run::error::RunError;
+use crate::run::store::Recorder;
+use crate::run::watcher::Watcher;
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::thread::Scope;
+
+/// As many rows are named to somebody who watches.
+const SHOWN_MAX: usize = 8;
+
+/// What the threads tell the loop.
+enum Message {
+    Write {
+        events: Vec<Event>,
+        reply: Sender<Result<Vec<u64>, LedgerError>>,
+    },
+    Sync {
+        reply: Sender<Result<(), LedgerError>>,
+    },
+    Lines {
+        reply: Sender<Result<Lines, LedgerError>>,
+    },
+    Progress {
+        wave: WaveNo,
+        snapshot: Snapshot,
+    },
+    Warn {
+        text: String,
+    },
+    Ended {
+        wave: WaveNo,
+        result: Result<(Ending, Counts), JobError>,
+    },
+    /// What the loop waits for in [`Floor::meanwhile`] is done.
+    Done,
+}
+
+/// A wave whose rows have ended, not judged yet.
+pub(crate) struct EndedWave {
+    pub compiled: WaveCompiled,
+    pub result: Result<(Ending, Counts), JobError>,
+}
+
+struct Running {
+    compiled: WaveCompiled,
+    snapshot: Snapshot,
+    /// The copy of the repository that its workers see.
+    place: usize,
+}
+
+/// The waves under way. `'scope` is the life of their threads, `'env` of what they share.
+pub(crate) struct Floor<'scope, 'env> {
+    scope: &'scope Scope<'scope, 'env>,
+    slots: &'env Slots,
+    stop: &'env Stop,
+    sender: Sender<Message>,
+    inbox: Receiver<Message>,
+    running: BTreeMap<WaveNo, Running>,
+    ended: Vec<EndedWave>,
+}
+
+impl<'scope, 'env> Floor<'scope, 'env> {
+    /// Nothing is under way.
+    pub fn new(scope: &'scope Scope<'scope, 'env>, slots: &'env Slots, stop: &'env Stop) -> Self {
+        let (sender, inbox) = unbounded();
+        Self {
+            scope,
+            slots,
+            stop,
+            sender,
+            inbox,
+            running: BTreeMap::new(),
+            ended: Vec::new(),
+        }
+    }
+
+    /// How many rows may run at once from now on.
+    pub fn set_number(&self, number: usize) {
+        self.slots.set_limit(number);
+    }
+
+    /// Whether nothing runs and everything that ended was taken.
+    pub fn is_clear(&self) -> bool {
+        self.running.is_empty() && self.ended.is_empty()
+    }
+
+    /// Whether `wave` is under way, or ended and not taken.
+    pub fn has(&self, wave: WaveNo) -> bool {
+        self.waves().any(|known| known == wave)
+    }
+
+    /// The waves that are under way, or ended and not taken.
+    pub fn waves(&self) -> impl Iterator<Item = WaveNo> {
+        let ended = self.ended.iter().map(|ended| ended.compiled.wave);
+        self.running.keys().copied().chain(ended)
+    }
+
+    /// The first copy of the repository that no wave uses.
+    pub fn free_place(&self) -> usize {
+        let is_used = |place: &usize| self.running.values().any(|wave| wave.place == *place);
+        (1..).find(|place| !is_used(place)).unwrap_or(1)
+    }
+
+    /// Begins with a wave; `state` is what the ledger already holds of it, `behind` the length of the remaining path of its
+    /// unit, in thousandths of a task.
+    pub fn start(
+        &mut self,
+        compiled: WaveCompiled,
+        place: usize,
+        settings: job::Settings,
+        mut state: job::State,
+        behind: u64,
+    ) {
+        let wave = compiled.wave;
+        let running = Running {
+            compiled,
+            snapshot: Snapshot {
+                counts: state.counts(),
+                ..Snapshot::default()
+            },
+            place,
+        };
+        self.running.insert(wave, running);
+        let wire = Wire {
+            wave,
+            sender: self.sender.clone(),
+        };
+        let (slots, stop) = (self.slots, self.stop);
+        self.scope.spawn(move || {
+            let rank = Rank {
+                behind: std::cmp::Reverse(behind),
+                number: wave.0,
+            };
+            let mut departure = Departure {
+                wire: wire.clone(),
+                result: None,
+            };
+            let (mut journal, mut observer) = (wire.clone(), wire);
+            let result = crate::executor::run(
+                &settings,
+                &mut state,
+                &mut journal,
+                &mut observer,
+                stop,
+                Some(slots.share(rank)),
+            );
+            let result = result.and_then(|(ending, survey)| {
+                job::write_csv(&settings, &survey, &state, &journal.lines()?)?;
+                Ok((ending, state.counts()))
+            });
+            departure.result = Some(result);
+        });
+    }
+
+    /// Serves the threads until a wave has ended; at once when nothing runs.
+    pub fn listen(&mut self, recorder: &mut Recorder, watcher: &mut dyn Watcher) {
+        while self.ended.is_empty() && !self.running.is_empty() {
+            if let Ok(first) = self.inbox.recv() {
+                self.serve(first, recorder, watcher);
+            }
+        }
+    }
+
+    /// Whether a wave has ended and was not taken.
+    pub fn has_ended(&self) -> bool {
+        !self.ended.is_empty()
+    }
+
+    /// Takes the waves whose rows have ended, in their order.
+    pub fn take_ended(&mut self) -> Vec<EndedWave> {
+        let mut ended = std::mem::take(&mut self.ended);
+        ended.sort_by_key(|wave| wave.compiled.wave);
+        ended
+    }
+
+    /// Serves the threads until all waves have ended.
+    pub fn wind_up(&mut self, recorder: &mut Recorder, watcher: &mut dyn Watcher) {
+        while !self.running.is_empty() {
+            if let Ok(first) = self.inbox.recv() {
+                self.serve(first, recorder, watcher);
+            }
+        }
+    }
+
+    /// Does something that takes long in a thread of its own, with a journal, and serves all threads until it is done.
+    pub fn meanwhile<T: Send>(
+        &mut self,
+        recorder: &mut Recorder,
+        watcher: &mut dyn Watcher,
+        work: impl FnOnce(&mut dyn Journal) -> Result<T, RunError> + Send,
+    ) -> Result<T, RunError> {
+        let mut wire = Wire {
+            wave: WaveNo(0),
+            sender: self.sender.clone(),
+        };
+        std::thread::scope(|scope| {
+            let worker = scope.spawn(move || {
+                let bell = Bell(wire.sender.clone());
+                let result = work(&mut wire);
+                drop(bell);
+                result
+            });
+            while let Ok(message) = self.inbox.recv() {
+                if self.serve(message, recorder, watcher) {
+                    break;
+                }
+            }
+            match worker.join() {
+                Ok(result) => result,
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        })
+    }
+
+    /// Takes in a message and all that have come with it. `true`: what [`Floor::meanwhile`] waits for is done.
+    fn serve(
+        &mut self,
+        first: Message,
+        recorder: &mut Recorder,
+        watcher: &mut dyn Watcher,
+    ) -> bool {
+        let mut is_done = false;
+        let mut waiting = Vec::new();
+        let came: Vec<Message> = std::iter::once(first)
+            .chain(self.inbox.try_iter())
+            .collect();
+        for message in came {
+            match message {
+                // A thread that is gone needs no answer.
+                Message::Write { events, reply } => drop(reply.send(recorder.write(&events))),
+                Message::Sync { reply } => waiting.push(reply),
+                Message::Lines { reply } => drop(reply.send(recorder.lines())),
+                Message::Progress { wave, snapshot } => {
+                    if let Some(running) = self.running.get_mut(&wave) {
+                        running.snapshot = snapshot;
+                    }
+                    watcher.progress(&self.merged());
+                }
+                Message::Warn { text } => watcher.warn(&text),
+                Message::Ended { wave, result } => self.end(wave, result, watcher),
+                Message::Done => is_done = true,
+            }
+        }
+        if !waiting.is_empty() {
+            let mut synced = recorder.sync();
+            for reply in waiting {
+                // After a failure each one gets its own.
+                let is_good = synced.is_ok();
+                let answer = std::mem::replace(&mut synced, Ok(()));
+                drop(reply.send(answer));
+                if !is_good {
+                    synced = recorder.sync();
+                }
+            }
+        }
+        is_done
+    }
+
+    fn end(
+        &mut self,
+        wave: WaveNo,
+        result: Result<(Ending, Counts), JobError>,
+        watcher: &mut dyn Watcher,
+    ) {
+        let Some(running) = self.running.remove(&wave) else {
+            return;
+        };
+        let counts = match &result {
+            Ok((_, counts)) => *counts,
+            Err(_) => running.snapshot.counts,
+        };
+        watcher.wave_ends(&running.compiled, counts);
+        self.ended.push(EndedWave {
+            compiled: running.compiled,
+            result,
+        });
+    }
+
+    /// One picture of all waves under way.
+    fn merged(&self) -> Snapshot {
+        let snapshots = self.running.values().map(|wave| &wave.snapshot);
+        merge(snapshots)
+    }
+}
+
+fn merge<'s>(snapshots: impl Iterator<Item = &'s Snapshot>) -> Snapshot {
+    let mut all = Snapshot::default();
+    for snapshot in snapshots {
+        all.counts += snapshot.counts;
+        all.ended_here += snapshot.ended_here;
+        all.elapsed = all.elapsed.max(snapshot.elapsed);
+        all.running.extend(snapshot.running.iter().cloned());
+        // Both are of the run as a whole; the one with the most tokens is the latest.
+        if snapshot.usage.tokens() >= all.usage.tokens() {
+            all.usage = snapshot.usage;
+            all.patience = snapshot.patience;
+        }
+    }
+    let longest_first = |a: &RunningRow, b: &RunningRow| b.age.cmp(&a.age).then(a.id.cmp(&b.id));
+    all.running.sort_by(longest_first);
+    all.running.truncate(SHOWN_MAX);
+    all
+}
+
+/// A thread's way to the loop.
+#[derive(Clone)]
+struct Wire {
+    wave: WaveNo,
+    sender: Sender<Message>,
+}
+
+impl Wire {
+    fn ask<T>(
+        &self,
+        message: impl FnOnce(Sender<Result<T, LedgerError>>) -> Message,
+    ) -> Result<T, LedgerError> {
+        let (reply, answer) = bounded(1);
+        // The loop listens as long as a thread lives; if it does not, nothing may count any more.
+        let gone = || LedgerError::Io {
+            path: PathBuf::from("ledger.jsonl"),
+            source: io::ErrorKind::BrokenPipe.into(),
+        };
+        self.sender.send(message(reply)).map_err(|_| gone())?;
+        answer.recv().map_err(|_| gone())?
+    }
+}
+
+impl Journal for Wire {
+    fn write(&mut self, events: &[Event]) -> Result<Vec<u64>, LedgerError> {
+        let events = events.to_vec();
+        self.ask(|reply| Message::Write { events, reply })
+    }
+
+    fn sync(&mut self) -> Result<(), LedgerError> {
+        self.ask(|reply| Message::Sync { reply })
+    }
+
+    fn lines(&self) -> Result<Lines, LedgerError> {
+        self.ask(|reply| Message::Lines { reply })
+    }
+}
+
+impl Observer for Wire {
+    fn progress(&mut self, snapshot: &Snapshot) {
+        let (wave, snapshot) = (self.wave, snapshot.clone());
+        let _ = self.sender.send(Message::Progress { wave, snapshot });
+    }
+
+    fn warn(&mut self, text: &str) {
+        let text = text.to_owned();
+        let _ = self.sender.send(Message::Warn { text });
+    }
+}
+
+/// Says that a wave has ended, also when its thread panicked.
+struct Departure {
+    wire: Wire,
+    result: Option<Result<(Ending, Counts), JobError>>,
+}
+
+impl Drop for Departure {
+    fn drop(&mut self) {
+        let wave = self.wire.wave;
+        let defect = JobError::Defect {
+            item: RowId::new(format!("wave {wave}")),
+        };
+        let result = self.result.take().unwrap_or(Err(defect));
+        let _ = self.wire.sender.send(Message::Ended { wave, result });
+    }
+}
+
+/// Rings when it is dropped.
+struct Bell(Sender<Message>);
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        let _ = self.0.send(Message::Done);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn several_waves_make_one_picture() {
+        let row = |id: &str, seconds| RunningRow {
+            id: RowId::new(id),
+            age: Duration::from_secs(seconds),
+            quiet: Duration::ZERO,
+        };
+        let wave = |total, running: Vec<RunningRow>| Snapshot {
+            counts: Counts {
+                total,
+                running: running.len() as u64,
+                ..Counts::default()
+            },
+            ended_here: 1,
+            running,
+            elapsed: Duration::from_secs(total),
+            ..Snapshot::default()
+        };
+        let (one, two) = (
+            wave(3, vec![row("a", 1)]),
+            wave(5, vec![row("b", 9), row("c", 1)]),
+        );
+        let all = merge([&one, &two].into_iter());
+        assert_eq!((all.counts.total, all.counts.running), (8, 3));
+        assert_eq!((all.ended_here, all.elapsed.as_secs()), (2, 5));
+        let ids: Vec<&str> = all.running.iter().map(|row| row.id.as_str()).collect();
+        assert_eq!(ids, ["b", "a", "c"]);
+    }
+}

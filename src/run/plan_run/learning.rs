@@ -1,0 +1,453 @@
+//! What a task or a run teaches: at most one record each in the learnings file, in the form "When …, do …".
+//!
+//! Every word of it comes from the ledger: votes against, refused answers, failed commands, what critics called a must.
+//! A task that went through without any of these teaches nothing, and nothing is made up for it. The same ledger
+//! gives the same record, so a kill between the file and the event leaves one record, not two.
+
+use super::main_loop::PlanRun;
+use crate::job::Journal;
+use crate::learnings::{
+    Contents, Draft, Duplicates, LearningsError, NewRecord, Outcome, Place, Store,
+};
+use crate::model::{
+    BlockReason, Event, IntegrationOutcome, LearningAppended, RoundName, Tally, UnitId,
+    ValidationFinished, VerdictRecord, coded, counted, one_line,
+};
+use crate::plan::{Item, metadata};
+use crate::platform::{clock, fault};
+use crate::protocol::{ABSENT, AGREE, Answer};
+use crate::run::error::RunError;
+use crate::run::store::{State, Unit};
+use crate::run::watcher::Watcher;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// A record is bounded, however much there is to tell.
+const EVIDENCE_MAX: usize = 12;
+const QUOTED_CHARS_MAX: usize = 160;
+
+impl PlanRun {
+    /// Captures what there is to learn from a task that ends now; gives the ids of the records.
+    pub(crate) fn learn_from_task(
+        &mut self,
+        unit: &Unit,
+        reason: Option<BlockReason>,
+        detail: &str,
+        watcher: &mut dyn Watcher,
+    ) -> Result<Vec<String>, RunError> {
+        if !self.has_learned(Some(&unit.id)) {
+            let plan = self.store.read()?;
+            let item = super::main_loop::item_of(&plan, &unit.id)?;
+            if let Some(draft) = of_task(item, unit, reason, detail) {
+                self.learn(Some(&unit.id), draft, watcher)?;
+            }
+        }
+        let of_unit = self.state().learnings.iter();
+        let of_unit = of_unit.filter(|one| one.unit.as_ref() == Some(&unit.id));
+        Ok(of_unit.map(|one| one.id.clone()).collect())
+    }
+
+    /// Captures what there is to learn from the run as a whole.
+    pub(crate) fn learn_from_run(&mut self, watcher: &mut dyn Watcher) -> Result<(), RunError> {
+        if self.has_learned(None) {
+            return Ok(());
+        }
+        match of_run(self.state()) {
+            Some(draft) => self.learn(None, draft, watcher),
+            None => Ok(()),
+        }
+    }
+
+    fn has_learned(&self, unit: Option<&UnitId>) -> bool {
+        let mut learnings = self.state().learnings.iter();
+        learnings.any(|one| one.unit.as_ref() == unit)
+    }
+
+    /// A learnings file that can't be written is no reason to lose a task that is done.
+    fn learn(
+        &mut self,
+        unit: Option<&UnitId>,
+        draft: Draft,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), RunError> {
+        if self.settings.no_learnings {
+            return Ok(());
+        }
+        let draft = Draft {
+            source: format!("mesh:{}", self.id()),
+            ..draft
+        };
+        match self.append(&draft) {
+            Err(error) => watcher.warn(&format!("nothing was added to the learnings: {error}")),
+            Ok((id, known)) => {
+                fault::integrator_point();
+                self.recorder.record(&[Event::from(LearningAppended {
+                    unit: unit.cloned(),
+                    id: id.clone(),
+                    learning: draft.learning.clone(),
+                    known,
+                })])?;
+                watcher.say(&format!("learned {id}: {}", one_line(&draft.learning)));
+            }
+        }
+        Ok(())
+    }
+
+    /// The id of the record, and whether it was there before.
+    fn append(&self, draft: &Draft) -> Result<(String, bool), LearningsError> {
+        let place = Place::of(self.repo.root())?;
+        let store = Store::at(place.file());
+        let context = place.context(store.file())?;
+        let record = NewRecord::new(draft, context, clock::now())?;
+        fault::integrator_point();
+        let appended = store.append(&record, Duplicates::Skip)?;
+        Ok(match appended.outcome {
+            Outcome::Appended => (record.id().to_owned(), false),
+            Outcome::Duplicate { existing_id } => {
+                let known = !is_of(&store, &existing_id, &draft.source)?;
+                (existing_id, known)
+            }
+        })
+    }
+}
+
+/// Whether the record `id` is this run's own: then it was appended right before a kill.
+fn is_of(store: &Store, id: &str, source: &str) -> Result<bool, LearningsError> {
+    let bytes = store.read()?;
+    let contents = Contents::parse(&bytes);
+    let record = contents.records.iter().find(|record| record.id() == id);
+    Ok(record.is_some_and(|record| {
+        record
+            .fields()
+            .get("source")
+            .is_some_and(|own| own == source)
+    }))
+}
+
+/// What a task teaches, if anything.
+fn of_task(item: &Item, unit: &Unit, reason: Option<BlockReason>, detail: &str) -> Option<Draft> {
+    if reason == Some(BlockReason::NoResponse) && !has_answered(unit) {
+        return None;
+    }
+    // A kill and a person's choice say nothing about the task.
+    if was_abandoned(unit) {
+        return None;
+    }
+    let action = match reason {
+        Some(reason) => of_blocked(unit, reason, detail),
+        None => of_completed(unit)?,
+    };
+    let outcome = reason.map_or("completed".to_owned(), |reason| reason.to_string());
+    Some(Draft {
+        status: action.status.to_owned(),
+        learning: format!("When {}, {}.", condition(item), action.text),
+        evidence: evidence(unit, reason, detail),
+        application: advice(&action.text),
+        tags: vec!["mesh".to_owned(), outcome],
+        ..Draft::default()
+    })
+}
+
+/// Whether the restore of its last integration was given up.
+fn was_abandoned(unit: &Unit) -> bool {
+    let integration = unit.integration.as_ref();
+    integration.is_some_and(|one| one.outcome == IntegrationOutcome::Abandoned)
+}
+
+/// Whether any worker of the task gave an answer. One that never did says nothing about the task: its program is missing,
+/// not logged in, or misspelt.
+fn has_answered(unit: &Unit) -> bool {
+    let answers = unit
+        .state
+        .rounds
+        .iter()
+        .flat_map(|run| run.answers.values());
+    answers
+        .into_iter()
+        .any(|answer| matches!(answer, Answer::Accepted(_)))
+        || unit
+            .refusals
+            .iter()
+            .any(|refusal| is_about_an_answer(refusal.code.as_deref()))
+}
+
+/// Whether an answer was refused, and not missing.
+fn is_about_an_answer(code: Option<&str>) -> bool {
+    const ABOUT_ANSWERS: [&str; 6] = [
+        "lane",
+        "patch_invalid",
+        "out_of_scope",
+        "does_not_apply",
+        "metadata_invalid",
+        "invalid_output_schema",
+    ];
+    code.is_some_and(|code| ABOUT_ANSWERS.contains(&code))
+}
+
+/// The action alone, as a sentence of its own.
+fn advice(action: &str) -> String {
+    let action = action.strip_prefix("do ").unwrap_or(action);
+    let mut letters = action.chars();
+    let first = letters.next().map(|c| c.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
+}
+
+struct Action {
+    status: &'static str,
+    text: String,
+}
+
+fn do_more(text: String) -> Action {
+    Action {
+        status: "do_more",
+        text,
+    }
+}
+
+/// `a task may touch src/a.rs`, or the task in words where it has no scope.
+fn condition(item: &Item) -> String {
+    const GLOBS_MAX: usize = 3;
+    match metadata::read(item) {
+        Ok(metadata) => {
+            let mut globs: Vec<&str> = metadata.scope.iter().map(String::as_str).collect();
+            if globs.len() > GLOBS_MAX {
+                globs.truncate(GLOBS_MAX);
+                globs.push("…");
+            }
+            format!("a task may touch {}", globs.join(", "))
+        }
+        Err(_) => format!("a task is \"{}\"", quoted(item.step())),
+    }
+}
+
+fn of_blocked(unit: &Unit, reason: BlockReason, detail: &str) -> Action {
+    let detail = quoted(detail);
+    match reason {
+        BlockReason::ValidationFailed => of_failed_validation(unit, &detail),
+        BlockReason::NoConsensus => do_more(match last_objection(&unit.state.tallies) {
+            Some(objection) => format!("do settle this before asking for a patch: {objection}"),
+            None => format!("do find out why the voters did not agree: {detail}"),
+        }),
+        BlockReason::MissingValidation => do_more(
+            "do give the task a validation command, or say allow_no_validation: without either nothing is integrated".to_owned(),
+        ),
+        BlockReason::NoResponse => {
+            do_more(format!("do check first that the workers can answer: {detail}"))
+        }
+        BlockReason::AmbiguousIntegration => {
+            do_more(format!("do see to it that its patch can be applied: {detail}"))
+        }
+    }
+}
+
+fn of_failed_validation(unit: &Unit, detail: &str) -> Action {
+    let failed = unit.state.validations.iter().find(|run| !run.passed());
+    do_more(match failed {
+        None => format!("do make a patch that can be delivered: {detail}"),
+        Some(run) if unit.previews.is_empty() => format!(
+            "do run `{}` before the vote: a patch that was accepted without it failed it",
+            quoted(&run.command)
+        ),
+        Some(run) => format!(
+            "do not accept a patch that fails `{}`: it was shown to fail and failed",
+            quoted(&run.command)
+        ),
+    })
+}
+
+/// `None` when nobody objected and nothing had to be done twice.
+fn of_completed(unit: &Unit) -> Option<Action> {
+    let tallies = &unit.state.tallies;
+    let failed = tallies.iter().filter(|tally| !tally.consensus);
+    if let Some(objection) = failed.rev().find_map(objection) {
+        let text = format!("do see to this before the first vote: {objection}");
+        return Some(do_more(text));
+    }
+    let of_patch = |refusal: &&VerdictRecord| {
+        let code = refusal.code.as_deref().unwrap_or_default();
+        ["out_of_scope", "patch_invalid", "does_not_apply"].contains(&code)
+    };
+    let refusals = &unit.refusals;
+    if let Some(refusal) = refusals.iter().find(of_patch).or(refusals.first()) {
+        let why = quoted(refusal.detail.as_deref().unwrap_or_default());
+        let code = refusal.code.as_deref().unwrap_or_default();
+        let text = format!("do mind what made an answer unusable ({code}): {why}");
+        return Some(do_more(text));
+    }
+    let objection = last_objection(tallies)?;
+    Some(Action {
+        status: "review_later",
+        text: format!("do look again at what one who voted against it said: {objection}"),
+    })
+}
+
+fn last_objection(tallies: &[Tally]) -> Option<String> {
+    tallies.iter().rev().find_map(objection)
+}
+
+/// The first reason against, with who gave it.
+fn objection(tally: &Tally) -> Option<String> {
+    let is_against = |vote: &&str| ![AGREE, ABSENT].contains(vote);
+    let line = tally
+        .votes
+        .iter()
+        .find(|line| is_against(&line.vote.as_str()))?;
+    Some(format!("{} ({})", quoted(&line.reason), line.role))
+}
+
+fn evidence(unit: &Unit, reason: Option<BlockReason>, detail: &str) -> Vec<String> {
+    let mut evidence = Vec::new();
+    match reason {
+        Some(reason) => evidence.push(format!(
+            "{}: blocked, {}",
+            unit.id,
+            coded(reason.as_str(), &quoted(detail))
+        )),
+        None => evidence.push(format!("{}: completed", unit.id)),
+    }
+    evidence.extend(unit.state.validations.iter().map(outcome_of));
+    for tally in &unit.state.tallies {
+        let (number, agree, disagree) = (tally.attempt, tally.agree, tally.disagree);
+        let why = objection(tally).map_or(String::new(), |why| format!(": {why}"));
+        evidence.push(format!(
+            "vote {number}: {agree} agree, {disagree} disagree{why}"
+        ));
+    }
+    evidence.extend(unit.refusals.iter().map(|refusal| {
+        let code = refusal.code.as_deref().unwrap_or_default();
+        let detail = quoted(refusal.detail.as_deref().unwrap_or_default());
+        format!("{} refused, {}", refusal.item_id, coded(code, &detail))
+    }));
+    evidence.extend(must_fix(unit));
+    evidence.truncate(EVIDENCE_MAX);
+    evidence
+}
+
+fn outcome_of(run: &ValidationFinished) -> String {
+    let command = quoted(&run.command);
+    let line = match run.key_line.as_str() {
+        "" => String::new(),
+        line => format!(": {}", quoted(line)),
+    };
+    format!("`{command}`: {}{line}", run.outcome())
+}
+
+/// What the critics of the last cycle called a must.
+fn must_fix(unit: &Unit) -> Vec<String> {
+    let critique = RoundName::new("critique");
+    let last = unit.state.rounds.iter().rev();
+    let Some(round) = last.clone().find(|run| run.round == critique) else {
+        return Vec::new();
+    };
+    let mut musts = Vec::new();
+    for (role, answer) in &round.answers {
+        let Answer::Accepted(value) = answer else {
+            continue;
+        };
+        let texts = value["must_fix"].as_array().into_iter().flatten();
+        let texts = texts.filter_map(Value::as_str);
+        musts.extend(texts.map(|text| format!("{role} must fix: {}", quoted(text))));
+    }
+    musts
+}
+
+/// What the run as a whole teaches, if anything.
+fn of_run(state: &State) -> Option<Draft> {
+    let is_silent = |(unit, reason): (&UnitId, BlockReason)| {
+        reason == BlockReason::NoResponse && !state.unit(unit).is_some_and(has_answered)
+    };
+    let silent = blocked(state).filter(|one| is_silent(*one)).count();
+    if silent > 0 && silent == state.units.len() {
+        return None;
+    }
+    let action = of_trouble(state)?;
+    let of_tasks = state.learnings.iter().filter(|one| one.unit.is_some());
+    Some(Draft {
+        status: "do_more".to_owned(),
+        learning: format!("When tasks of this plan are run, {action}."),
+        evidence: telemetry(state),
+        application: advice(&action),
+        tags: vec!["mesh".to_owned(), "run".to_owned()],
+        related_ids: of_tasks.map(|one| one.id.clone()).collect(),
+        ..Draft::default()
+    })
+}
+
+fn of_trouble(state: &State) -> Option<String> {
+    if let Some(violation) = state.violations.first() {
+        let told = quoted(&violation.told());
+        return Some(format!(
+            "do start the workers where they can't write to the repository: {told}"
+        ));
+    }
+    let blocked: Vec<String> = blocked(state)
+        .filter(|(unit, reason)| {
+            *reason != BlockReason::NoResponse || state.unit(unit).is_some_and(has_answered)
+        })
+        .map(|(unit, reason)| format!("{unit} ({reason})"))
+        .collect();
+    if !blocked.is_empty() {
+        let blocked = quoted(&blocked.join(", "));
+        return Some(format!("do mend first what blocked {blocked}"));
+    }
+    let causes: Vec<&String> = state.pressures.iter().flat_map(|one| &one.causes).collect();
+    if let Some(cause) = causes.first() {
+        return Some(format!(
+            "do expect answers that must be asked for again: {cause}"
+        ));
+    }
+    let repeated = state
+        .units
+        .iter()
+        .filter(|unit| unit.state.tallies.len() > 1);
+    let repeated: Vec<String> = repeated.map(|unit| unit.id.to_string()).collect();
+    (!repeated.is_empty()).then(|| {
+        let repeated = quoted(&repeated.join(", "));
+        format!("do allow for more than one vote, as {repeated} needed")
+    })
+}
+
+fn blocked(state: &State) -> impl Iterator<Item = (&UnitId, BlockReason)> {
+    let ended = state
+        .units
+        .iter()
+        .filter_map(|unit| Some((&unit.id, unit.ended.as_ref()?.reason?)));
+    ended.into_iter()
+}
+
+fn telemetry(state: &State) -> Vec<String> {
+    let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
+    for (_, reason) in blocked(state) {
+        *reasons.entry(reason.to_string()).or_default() += 1;
+    }
+    let tasks = state.units.len();
+    let completed = tasks - blocked(state).count();
+    let mut evidence = vec![format!(
+        "{completed} of {} completed",
+        counted(tasks as u64, "task")
+    )];
+    evidence.extend(
+        reasons
+            .iter()
+            .map(|(reason, count)| format!("{count} blocked: {reason}")),
+    );
+    evidence.extend(
+        state
+            .pressures
+            .iter()
+            .filter(|one| !one.causes.is_empty())
+            .map(|one| format!("wave {} was not clean: {}", one.wave, one.causes.join(", "))),
+    );
+    evidence.truncate(EVIDENCE_MAX);
+    evidence
+}
+
+/// A worker's or a command's words, on one short line, without the full stop that follows anyway.
+fn quoted(text: &str) -> String {
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty());
+    let line = one_line(line.unwrap_or_default());
+    match line.char_indices().nth(QUOTED_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.trim_end_matches('.').to_owned(),
+    }
+}

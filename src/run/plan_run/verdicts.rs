@@ -1,0 +1,203 @@
+//! A wave's answers -> verdicts. Facts first: a row that failed is no answer, a patch must stay in scope and apply.
+
+use super::compile::Task;
+use crate::integrate::{Evidence, Terms, examine};
+use crate::job;
+use crate::model::{Fault, Lane, RowId, RowKey, VerdictKind, VerdictRecord};
+use crate::plan::Item;
+use crate::platform::Repo;
+use crate::protocol::{Answer, HYDRATION};
+use crate::redact::marker;
+use crate::run::error::RunError;
+use crate::run::settings::Settings;
+use crate::run::store::{State, Wave};
+use crate::verdict::{Object, lane};
+use serde_json::Value;
+use std::path::Path;
+
+/// What a verdict is made with.
+pub(crate) struct Desk<'d> {
+    /// The run's settings.
+    pub settings: &'d Settings,
+    /// The plan item of the row.
+    pub item: &'d Item,
+    /// Its task.
+    pub task: &'d Task,
+    /// The repository, which is only read.
+    pub repo: &'d Repo,
+    /// The plan file, which no patch may touch.
+    pub plan_file: &'d Path,
+    /// Where runs keep their files, which no patch may touch either.
+    pub artifacts: &'d Path,
+    /// The unit's folder, for the patch file that git reads.
+    pub folder: &'d Path,
+}
+
+/// The verdict over row `id` of `wave`.
+pub(crate) fn judge(
+    state: &State,
+    wave: &Wave,
+    id: &RowId,
+    desk: &Desk<'_>,
+) -> Result<VerdictRecord, RunError> {
+    let index = wave.compiled.rows.iter().position(|row| row == id);
+    let item = index.and_then(|index| wave.job.item(index as u64));
+    let answer = index.and_then(|index| wave.answers.get(&(index as u64)));
+    let result = answer.and_then(|answer| answer.result.as_ref());
+    let error = answer.and_then(|answer| answer.last_error.as_deref());
+    let mut record = VerdictRecord {
+        wave: wave.compiled.wave,
+        item_id: id.clone(),
+        verdict: VerdictKind::Accepted,
+        code: None,
+        detail: None,
+        fault: None,
+        checks: None,
+    };
+    let mut refuse = |verdict, code: &str, detail: String| {
+        record.verdict = verdict;
+        record.code = Some(code.to_owned());
+        record.detail = Some(detail);
+    };
+    let number = wave.compiled.wave;
+    let violation = state.violations.iter().find(|found| found.wave == number);
+    if let Some(violation) = violation {
+        // Nobody knows which worker it was, so none of them is believed.
+        refuse(second_chance(state, id), "violation", violation.told());
+        return Ok(record);
+    }
+    match (item.map(|item| item.status), result, error) {
+        (Some(job::Status::Completed), Some(Value::Object(result)), _) => {
+            let again = second_chance(state, id);
+            let redacted = answer.map_or(&[][..], |answer| &answer.redacted);
+            let checked = match hidden_in_patch(result, redacted) {
+                Some(detail) => Err(("patch_invalid", detail)),
+                None => check(wave, result, desk)?,
+            };
+            match checked {
+                Ok(checks) => record.checks = checks,
+                Err((code, detail)) => refuse(again, code, detail),
+            }
+        }
+        (Some(_), _, Some(error)) => {
+            let (code, detail) = error.split_once(": ").unwrap_or((error, ""));
+            if let Some(fault) = answer.and_then(|answer| answer.fault).or(fault_of(code)) {
+                refuse(
+                    after_fault(state, id),
+                    code,
+                    format!("{detail} ({fault})").trim().to_owned(),
+                );
+                record.fault = Some(fault);
+                return Ok(record);
+            }
+            // What the substrate tries again by itself was tried again; what can't start won't do so a second time.
+            let attempts = item.map_or(0, |item| item.attempts);
+            let is_final = attempts > 1 || code == "spawn_failed";
+            let verdict = if is_final {
+                VerdictKind::Rejected
+            } else {
+                second_chance(state, id)
+            };
+            refuse(verdict, code, detail.to_owned());
+        }
+        _ => refuse(
+            VerdictKind::Rejected,
+            "no_response",
+            "the row has no result".to_owned(),
+        ),
+    }
+    Ok(record)
+}
+
+/// A patch that is not as its author wrote it must not be applied: it would write a placeholder into a file.
+fn hidden_in_patch(result: &Object, redacted: &[String]) -> Option<String> {
+    let patch = result.get("patch").and_then(Value::as_str)?;
+    let name = redacted.iter().find(|name| patch.contains(&marker(name)))?;
+    Some(format!(
+        "the patch holds a secret, or what looks like one: {} stands for it in all that is kept. Leave it out of the \
+         patch, also out of the context lines of its hunks; read a secret from the environment instead",
+        marker(name)
+    ))
+}
+
+type Checked = Result<Option<String>, (&'static str, String)>;
+
+fn check(wave: &Wave, result: &Object, desk: &Desk<'_>) -> Result<Checked, RunError> {
+    let kind = wave.compiled.lane;
+    if let Err(detail) = lane::check(kind, result) {
+        return Ok(Err(("lane", detail)));
+    }
+    if wave.compiled.round.as_str() == HYDRATION {
+        let answer = Value::Object(result.clone());
+        return Ok(match desk.settings.hydration(desk.item, &answer) {
+            Ok(_) => Ok(None),
+            Err(detail) => Err(("metadata_invalid", detail)),
+        });
+    }
+    let Some(patch) = result
+        .get("patch")
+        .and_then(Value::as_str)
+        .filter(|_| kind == Lane::Patch)
+    else {
+        return Ok(Ok(None));
+    };
+    let terms = Terms {
+        metadata: &desk.task.metadata,
+        scope: &desk.task.scope,
+        plan_file: desk.plan_file,
+        artifacts: desk.artifacts,
+        limits: desk.settings.patch,
+    };
+    Ok(match examine(desk.repo, &terms, patch, desk.folder)? {
+        Evidence::Applies { text, .. } => Ok(Some(text)),
+        Evidence::Refused { code, detail } => Err((code, detail)),
+    })
+}
+
+/// So often a role is asked again in a round when nothing that it said was wrong.
+const FAULTS_MAX: usize = 2;
+
+/// What a failure code says of rows that somebody else worked.
+fn fault_of(code: &str) -> Option<Fault> {
+    match code {
+        "rate_limited" => Some(Fault::RateLimit),
+        "spawn_failed" => Some(Fault::Program),
+        _ => None,
+    }
+}
+
+/// A role is asked again, a few times in a round. That is no word of its own, so it uses up none of its second chances.
+fn after_fault(state: &State, id: &RowId) -> VerdictKind {
+    let faults = || {
+        let key = RowKey::parse(id)?;
+        let runs = state.unit(&key.unit)?.state.current();
+        let is_fault = |answer: Option<&Answer>| matches!(answer, Some(Answer::Fault { .. }));
+        Some(
+            runs.iter()
+                .filter(|run| is_fault(run.answers.get(&key.role)))
+                .count(),
+        )
+    };
+    match faults() {
+        Some(..FAULTS_MAX) => VerdictKind::Retry,
+        _ => VerdictKind::Rejected,
+    }
+}
+
+/// An answer that breaks a rule may be mended once in each round under way, and not in one that is a last resort.
+fn second_chance(state: &State, id: &RowId) -> VerdictKind {
+    let had_one = || {
+        let key = RowKey::parse(id)?;
+        let unit = &state.unit(&key.unit)?.state;
+        let is_retry = |answer: Option<&Answer>| matches!(answer, Some(Answer::Retry { .. }));
+        let had_retry = unit
+            .current()
+            .iter()
+            .any(|run| is_retry(run.answers.get(&key.role)));
+        Some(had_retry || unit.fell_back_in.as_ref() == Some(&key.round))
+    };
+    match had_one() {
+        Some(false) => VerdictKind::Retry,
+        _ => VerdictKind::Rejected,
+    }
+}

@@ -1,0 +1,331 @@
+//! A plan run's waves: compiled for what the units need, worked as one call of the substrate each, judged row by row.
+
+use super::compile::Task;
+use super::in_flight::Floor;
+use super::main_loop::{PlanRun, item_of};
+use super::{compile, verdicts};
+use crate::adapter::replay;
+use crate::job;
+use crate::job::{Bounds, Journal, Stop};
+use crate::model::{
+    Backpressure, Event, JobId, RowId, RowKey, UnitId, VerdictKind, WaveCompiled, WaveNo,
+};
+use crate::plan::{ItemId, Plan};
+use crate::platform::Readers;
+use crate::protocol::{Action, Emission, UnitState};
+use crate::run::error::RunError;
+use crate::run::settings::Settings;
+use crate::run::store::{Unit, Wave};
+use crate::run::watcher::Watcher;
+use crate::schedule::{Cause, Dispatch, Priority, next_number};
+use crate::verdict::prose;
+use crate::wave::WaveHead;
+use crate::workspace::checkout;
+use std::sync::Arc;
+
+impl Settings {
+    /// How prose is read as an answer; not at all under `--strict`.
+    pub(crate) fn read_text(&self) -> Option<job::ReadText> {
+        (!self.strict).then_some(prose::read as job::ReadText)
+    }
+}
+
+impl PlanRun {
+    /// Begins with every wave that is compiled, not fully judged and not under way; in lock step with the first one, when
+    /// none is under way.
+    pub(crate) fn start_waves(
+        &mut self,
+        floor: &mut Floor<'_, '_>,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), RunError> {
+        let state = self.state();
+        let open = state.waves.iter().filter(|wave| wave.is_open());
+        let new = open.filter(|wave| !floor.has(wave.compiled.wave));
+        let waves: Vec<Wave> = match self.settings.dispatch {
+            Dispatch::Rolling => new.cloned().collect(),
+            Dispatch::Barrier => new.take(usize::from(floor.is_clear())).cloned().collect(),
+        };
+        if waves.is_empty() {
+            return Ok(());
+        }
+        let priority = self.priority(&self.store.read()?);
+        for wave in waves {
+            if floor.is_clear() {
+                self.keep_watch()?;
+            }
+            let place = floor.free_place();
+            let snapshot = self.folder.snapshot(place);
+            checkout::make(&self.ground()?, &snapshot)?;
+            let mut settings = self.job_settings(&wave.compiled, wave.job_id)?;
+            settings.worker.folder = snapshot;
+            let behind = behind(&priority, &wave.compiled);
+            watcher.wave_begins(&wave.compiled);
+            floor.start(wave.compiled, place, settings, wave.job, behind);
+        }
+        Ok(())
+    }
+
+    /// The remaining paths as far as they are known: what is left of a task in flight are its rounds to come.
+    fn priority(&self, plan: &Plan) -> Priority {
+        Priority::of(plan, |item| {
+            let unit = self.state().unit(&UnitId::new(item.id().as_str()));
+            let left = unit.and_then(|unit| self.share_left(plan, unit));
+            Some(left.unwrap_or(1.0))
+        })
+    }
+
+    fn share_left(&self, plan: &Plan, unit: &Unit) -> Option<f64> {
+        let task = self.task(plan, &unit.id).ok()?;
+        let last = unit.state.rounds.last()?;
+        let done = task.protocol.position(&last.round)?;
+        Some(1.0 - done as f64 / task.protocol.rounds.len() as f64)
+    }
+
+    /// Compiles the rows that the units need: in rolling dispatch one wave for each unit, so that none waits for the rows of
+    /// another; in lock step one for each round.
+    pub(crate) fn emit(&mut self, watcher: &mut dyn Watcher) -> Result<(), RunError> {
+        let plan = self.store.read()?;
+        let units: Vec<Unit> = self.state().in_flight().cloned().collect();
+        let mut emissions: Vec<(Task, UnitState, Emission)> = Vec::new();
+        for unit in units {
+            let task = self.task(&plan, &unit.id)?;
+            if let Action::Emit(emission) = task.next(&unit.state)
+                && self.has_room(&unit, emission.roles.len(), watcher)?
+            {
+                emissions.push((task, unit.state, emission));
+            }
+        }
+        while let Some((first, _, emission)) = emissions.first() {
+            let unit =
+                Some(first.unit.clone()).filter(|_| self.settings.dispatch == Dispatch::Rolling);
+            let key = (first.protocol.name.clone(), emission.round.clone());
+            let (group, rest): (Vec<_>, Vec<_>) =
+                emissions.into_iter().partition(|(task, _, emission)| {
+                    (&task.protocol.name, &emission.round) == (&key.0, &key.1)
+                        && unit.as_ref().is_none_or(|unit| *unit == task.unit)
+                });
+            self.compile(&group)?;
+            emissions = rest;
+        }
+        Ok(())
+    }
+
+    fn compile(&mut self, group: &[(Task, UnitState, Emission)]) -> Result<(), RunError> {
+        let Some((first, _, emission)) = group.first() else {
+            return Ok(());
+        };
+        let Some(round) = first.protocol.round(&emission.round) else {
+            return Ok(());
+        };
+        let head = compile::head(
+            &self.settings,
+            self.id(),
+            self.state().next_wave(),
+            round,
+            self.concurrency(),
+        );
+        let units: Vec<_> = group
+            .iter()
+            .map(|(task, state, emission)| (task, state, emission))
+            .collect();
+        let wave = compile::compile(&self.ground()?, head, round, &units)?;
+        wave.write(&self.folder)?;
+        self.recorder.record(&[Event::from(wave.event())])?;
+        Ok(())
+    }
+
+    /// The verdicts over a wave whose rows have ended.
+    pub(crate) fn judge(
+        &mut self,
+        number: WaveNo,
+        floor: &mut Floor<'_, '_>,
+        watcher: &mut dyn Watcher,
+        stop: &Stop,
+    ) -> Result<(), RunError> {
+        self.let_go_of_changed(watcher)?;
+        let plan = self.store.read()?;
+        let ground = self.ground()?;
+        let plan_file = self.plan_file_in(&ground);
+        let Some(wave) = self.state().wave(number).cloned() else {
+            return Ok(());
+        };
+        let mut verdicts = Vec::new();
+        let mut is_refused = !wave.refused.is_empty();
+        for id in wave
+            .compiled
+            .rows
+            .iter()
+            .filter(|id| !wave.judged.contains(id))
+        {
+            let Some(key) = RowKey::parse(id) else {
+                continue;
+            };
+            let task = self.task(&plan, &key.unit)?;
+            let folder = self.folder.unit(&key.unit);
+            let desk = verdicts::Desk {
+                settings: &self.settings,
+                item: item_of(&plan, &key.unit)?,
+                task: &task,
+                repo: &ground,
+                plan_file: &plan_file,
+                artifacts: self.folder.runs(),
+                folder: &folder,
+            };
+            let mut verdict = verdicts::judge(self.state(), &wave, id, &desk)?;
+            if self.settings.prevalidate && verdict.checks.is_some() {
+                let Some(shown) = self.preview(&task, &wave, id, floor, watcher, stop)? else {
+                    // Judged anew when the run goes on.
+                    return Ok(());
+                };
+                verdict.checks = verdict.checks.map(|checks| format!("{checks}\n{shown}"));
+            }
+            // What the service or the machine did says nothing of the number.
+            is_refused |= verdict.verdict != VerdictKind::Accepted && verdict.fault.is_none();
+            verdicts.push(Event::from(verdict));
+            self.keep_answer(&wave, id)?;
+        }
+        // With the verdicts, so that a kill leaves both or neither.
+        verdicts.extend(self.press(&wave, is_refused, watcher).map(Event::from));
+        self.recorder.record(&verdicts)?;
+        floor.set_number(self.concurrency());
+        Ok(())
+    }
+
+    /// Backpressure: what the wave says about the number of the next one.
+    fn press(
+        &self,
+        wave: &Wave,
+        is_refused: bool,
+        watcher: &mut dyn Watcher,
+    ) -> Option<Backpressure> {
+        let number = wave.compiled.wave;
+        let mut causes: Vec<Cause> = Vec::new();
+        for (cause, is_there) in [
+            (Cause::Reject, is_refused),
+            (Cause::Timeout, wave.failures.contains("timeout")),
+            (
+                Cause::LifecycleMismatch,
+                wave.job.attempts.spawned != wave.job.attempts.closed,
+            ),
+            (
+                Cause::InvalidOutputSchema,
+                wave.failures.contains("invalid_output_schema"),
+            ),
+        ] {
+            causes.extend(is_there.then_some(cause));
+        }
+        let (full, from) = (self.settings.bounds.max_concurrency, self.concurrency());
+        if wave.compiled.max_concurrency != from {
+            // It was sent out under another number, and says nothing of this one.
+            return None;
+        }
+        let to = next_number(full, from, &causes);
+        if to == from {
+            return None;
+        }
+        let causes: Vec<String> = causes.iter().map(ToString::to_string).collect();
+        watcher.say(&match causes.as_slice() {
+            [] => format!("wave {number} was clean: {to} at once again"),
+            causes => format!("wave {number} was not clean ({}): the next one runs {to} at once instead of {from}", causes.join(", ")),
+        });
+        Some(Backpressure {
+            wave: number,
+            causes,
+            from,
+            to,
+        })
+    }
+
+    /// The number of the next wave.
+    pub(crate) fn concurrency(&self) -> usize {
+        let full = self.settings.bounds.max_concurrency;
+        self.state().pressed.unwrap_or(full)
+    }
+
+    /// The answer as an artifact of its unit, and in the folder of recorded answers where one is kept.
+    fn keep_answer(&self, wave: &Wave, id: &RowId) -> Result<(), RunError> {
+        let index = wave
+            .compiled
+            .rows
+            .iter()
+            .position(|row| row == id)
+            .unwrap_or_default();
+        let Some(value) = wave
+            .answers
+            .get(&(index as u64))
+            .and_then(|row| row.result.as_ref())
+        else {
+            return Ok(());
+        };
+        let units = self.folder.path().join("units");
+        replay::record(&units, Readers::Owner, id, value).map_err(RunError::io(&units))?;
+        if let Some(folder) = &self.settings.record {
+            replay::record(folder, Readers::Umask, id, value).map_err(RunError::io(folder))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn job_settings(
+        &self,
+        wave: &WaveCompiled,
+        job_id: Option<JobId>,
+    ) -> Result<job::Settings, RunError> {
+        let csv_path = self.folder.path().join(&wave.csv_path);
+        let call_path = self.folder.path().join(&wave.call_path);
+        let call = std::fs::read(&call_path).map_err(RunError::io(&call_path))?;
+        let call: serde_json::Value = serde_json::from_slice(&call)
+            .map_err(|error| RunError::io(&call_path)(error.into()))?;
+        let head = WaveHead {
+            run_id: self.id().clone(),
+            wave: wave.wave,
+            round: wave.round.clone(),
+            max_concurrency: wave.max_concurrency,
+            timeout_seconds: self.settings.bounds.max_runtime_seconds,
+            base_sha: self.settings.base_sha.clone(),
+        };
+        Ok(job::Settings {
+            run_id: self.id().clone(),
+            job_id: job_id.unwrap_or_else(|| JobId::new(uuid::Uuid::new_v4().to_string())),
+            wave: wave.wave,
+            input_path: csv_path.clone(),
+            csv_path,
+            delimiter: None,
+            encoding: None,
+            rename: Vec::new(),
+            instruction: "{prompt}".to_owned(),
+            id_column: Some("id".to_owned()),
+            output_csv_path: self.folder.wave_output(&head),
+            output_readers: Readers::Owner,
+            output_schema: Some(call["output_schema"].clone()),
+            selection: job::Selection::default(),
+            bounds: Bounds {
+                max_concurrency: wave.max_concurrency,
+                ..self.settings.bounds
+            },
+            halt: job::Halt::default(),
+            max_wall_seconds: self.settings.max_wall_seconds,
+            wall_hard: self.settings.wall_hard,
+            flatten: false,
+            formula_cells: job::FormulaCells::default(),
+            keep_logs: job::Logs::default(),
+            result_bytes_max: job::RESULT_BYTES_MAX,
+            output_bytes_max: job::OUTPUT_BYTES_MAX,
+            read_text: self.settings.read_text(),
+            budget: self.settings.budget,
+            dialect: self.terms.dialect.clone(),
+            ration: Some(Arc::clone(&self.terms.ration)),
+            worker: self.settings.worker.clone(),
+            scratch: self.folder.wave_scratch(wave.wave),
+            logs: self.folder.logs(),
+        })
+    }
+}
+
+/// The longest remaining path of the wave's units, in thousandths of a task.
+fn behind(priority: &Priority, wave: &WaveCompiled) -> u64 {
+    let units = wave.rows.iter().filter_map(RowKey::parse);
+    let ids = units.filter_map(|key| ItemId::try_from(key.unit.to_string()).ok());
+    let remaining = ids.filter_map(|id| priority.remaining(&id));
+    // Saturates; no plan has so many tasks.
+    (remaining.fold(0.0, f64::max) * 1000.0) as u64
+}

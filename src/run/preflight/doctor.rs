@@ -1,0 +1,175 @@
+//! `mesh doctor`: everything that preflight would trip over, looked at to the end instead of up to the first error.
+//!
+//! The same functions as in preflight do the looking, so that a healthy report means a run that begins. Nothing is
+//! changed; the repository's lock is taken for a moment.
+
+use super::prepare;
+use super::prepare::Request;
+use super::protocols::Protocols;
+use crate::integrate::{Delivery, RepoLock};
+use crate::plan::{Item, Plan, Status, Store, metadata};
+use crate::platform::{GitError, Repo};
+use crate::run::error::RunError;
+use crate::run::store::Holds;
+use crate::scope::Scope;
+use crate::{adapter, plan};
+
+/// What was looked at, and what was found.
+#[derive(Debug)]
+pub struct Finding {
+    /// `repository`, `plan`, `task`, `protocol`, `workers`, `delivery` or `integration`.
+    pub what: &'static str,
+    /// What is well, or what is wrong with it.
+    pub found: Result<String, RunError>,
+    /// What can be done all the same, where what is wrong does not stop everything.
+    pub still_usable: Option<&'static str>,
+}
+
+impl Finding {
+    /// Whether nothing can be done about what was looked at until it is mended.
+    pub fn is_failure(&self) -> bool {
+        self.found.is_err() && self.still_usable.is_none()
+    }
+}
+
+/// Outside of a repository rows of a CSV can be worked, and no plan.
+const ONLY_SPAWN: &str = "mesh spawn works here; mesh run needs a repository";
+
+/// Looks at everything that a run as requested would need.
+pub fn examine(request: &Request) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut add = |what, found| {
+        findings.push(Finding {
+            what,
+            found,
+            still_usable: None,
+        });
+    };
+    let repo = match Repo::find(&request.folder) {
+        Ok(repo) => repo,
+        Err(error) => return without_repository(error, workers(request)),
+    };
+    let root = repo.root().display().to_string();
+    add(
+        "repository",
+        repo.head().map(|_| root).map_err(RunError::from),
+    );
+    match plan(request, &repo) {
+        Ok((plan, text)) => {
+            add("plan", Ok(text));
+            for (what, found) in tasks(&plan) {
+                add(what, found);
+            }
+        }
+        Err(error) => add("plan", Err(error)),
+    }
+    let own = request
+        .protocols
+        .keys()
+        .filter(|name| **name != request.protocol);
+    for name in std::iter::once(&request.protocol).chain(own) {
+        add("protocol", protocol(name, request, &repo));
+    }
+    add("workers", workers(request));
+    let branch = request.integrating.check(&repo);
+    add(
+        "delivery",
+        branch.map(|branch| match (request.integrating.delivery, branch) {
+            (Delivery::Patch, _) => "patches stay in the tree".to_owned(),
+            (_, Some(branch)) => format!("commits on `{branch}`"),
+            (_, None) => "commits on a branch of the run".to_owned(),
+        }),
+    );
+    let lock = RepoLock::take(&repo, None);
+    add(
+        "integration",
+        lock.map(|lock| match lock.note() {
+            None => "none under way".to_owned(),
+            Some(note) => format!("none under way; {note}"),
+        })
+        .map_err(RunError::from),
+    );
+    findings
+}
+
+/// A folder that is simply in no repository is no fault of it, where workers are there for `mesh spawn`.
+fn without_repository(error: GitError, workers: Result<String, RunError>) -> Vec<Finding> {
+    let is_plain = matches!(error, GitError::NoRepository { .. });
+    vec![
+        Finding {
+            what: "repository",
+            found: Err(error.into()),
+            still_usable: (is_plain && workers.is_ok()).then_some(ONLY_SPAWN),
+        },
+        Finding {
+            what: "workers",
+            found: workers,
+            still_usable: None,
+        },
+    ]
+}
+
+fn plan(request: &Request, repo: &Repo) -> Result<(Plan, String), RunError> {
+    let file = prepare::plan_file(request, repo.root())?;
+    let store = Store::at(&file);
+    let plan = store.read()?;
+    plan::check_lock_ignored(&file).map_err(RunError::PlanGate)?;
+    if request.parallel_tasks <= 1 && Holds::between_steps(repo, &file)?.is_empty() {
+        plan.check_single_in_progress()?;
+    }
+    let open = plan.items().iter().filter(|item| is_open(item)).count();
+    let tasks = match plan.items().len() {
+        1 => "1 task".to_owned(),
+        many => format!("{many} tasks"),
+    };
+    let name = file.strip_prefix(repo.root()).unwrap_or(&file);
+    let text = format!("{}: {tasks}, {open} open", name.display());
+    Ok((plan, text))
+}
+
+fn is_open(item: &Item) -> bool {
+    matches!(item.status(), Status::Pending | Status::InProgress)
+}
+
+/// One finding for each open task that can't be worked, and one for all that can.
+fn tasks(plan: &Plan) -> Vec<(&'static str, Result<String, RunError>)> {
+    let mut findings = Vec::new();
+    let (mut workable, mut bare) = (0, 0);
+    for item in plan.items().iter().filter(|item| is_open(item)) {
+        let checked = metadata::read(item)
+            .map_err(RunError::from)
+            .and_then(|metadata| Scope::new(&metadata.scope).map_err(RunError::scope(item)));
+        match checked {
+            Ok(_) => workable += 1,
+            Err(RunError::Metadata(error)) if error.wants_hydration() => bare += 1,
+            Err(error) => findings.push(("task", Err(error))),
+        }
+    }
+    let more = match bare {
+        0 => String::new(),
+        bare => format!(", {bare} without metadata, which a worker will propose"),
+    };
+    findings.push(("tasks", Ok(format!("{workable} can be worked{more}"))));
+    findings
+}
+
+fn protocol(name: &str, request: &Request, repo: &Repo) -> Result<String, RunError> {
+    let protocols = Protocols::load(name, request.shelf(repo), request.swarm)?;
+    let rows = match protocols.widest_round() {
+        1 => "1 row".to_owned(),
+        rows => format!("{rows} rows"),
+    };
+    Ok(format!("{name}: at most {rows} at once for a task"))
+}
+
+fn workers(request: &Request) -> Result<String, RunError> {
+    let adapter = adapter::select(&request.choice, &request.adapters, &request.folder)?;
+    if adapter.name == adapter::EXTERNAL {
+        return Ok("external: answers come by `mesh collect`".to_owned());
+    }
+    Ok(format!(
+        "{}: {}",
+        adapter.name,
+        adapter.worker.program.display()
+    ))
+}

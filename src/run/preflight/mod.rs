@@ -1,0 +1,14 @@
+//! Everything that can be known before the first worker starts. Writes nothing.
+
+mod closure;
+mod doctor;
+mod outputs;
+mod prepare;
+mod protocols;
+
+pub(crate) use closure::{closure, no_claims};
+pub use doctor::{Finding, examine};
+pub use outputs::InUse;
+pub(crate) use outputs::place_of;
+pub use prepare::{Integrating, Preflight, Request, prepare};
+pub use protocols::{Protocols, Shelf};

@@ -1,0 +1,307 @@
+//! What an output may not be: a file that is being read, whatever its name is spelled like, or a place where no file can be
+//! written. Everything is looked at and nothing is made, so that a refusal leaves no trace.
+
+use crate::plan::{PLAN_FILE_CODEX, PLAN_FILE_DEFAULT};
+use crate::run::error::RunError;
+use rustix::fs::{Access, access};
+use serde::{Deserialize, Serialize};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+/// The files and folders that a command reads, or that others keep their state in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InUse {
+    files: Vec<(String, PathBuf)>,
+    folders: Vec<(String, PathBuf)>,
+    reserved: Vec<(String, PathBuf)>,
+}
+
+impl InUse {
+    /// What is never an output of a command that works in `folder`: the plans and learnings there and at the `root`, and the
+    /// configuration. Also where there is none yet: rows would be read as one by the next command.
+    pub fn around(folder: &Path, root: &Path) -> Self {
+        let mut in_use = Self::default();
+        for folder in [folder, root] {
+            for plan in [PLAN_FILE_DEFAULT, PLAN_FILE_CODEX] {
+                in_use.reserve("is the plan", folder.join(plan));
+            }
+            in_use.reserve("holds the learnings", folder.join(".learnings.jsonl"));
+            in_use.reserve(
+                "is the configuration",
+                folder.join(crate::config::FILE_NAME),
+            );
+        }
+        in_use
+    }
+
+    /// Adds a file, with what an output that is the same is told: `is the input`.
+    pub fn file(&mut self, what: &str, path: PathBuf) {
+        self.files.push((what.to_owned(), path));
+    }
+
+    /// Adds a file that is going to be written, and need not exist yet.
+    pub fn reserve(&mut self, what: &str, path: PathBuf) {
+        self.reserved.push((what.to_owned(), path));
+    }
+
+    /// Adds a folder, with what an output below it is told: `lies in the folder of answers`.
+    pub fn folder(&mut self, what: &str, path: PathBuf) {
+        self.folders.push((what.to_owned(), path));
+    }
+
+    /// Adds the files that a worker's command names: as a word, or within one, as in `--rules=F`, `@F` and `sh -c 'agent <F'`.
+    pub fn command<'w>(&mut self, words: impl IntoIterator<Item = &'w str>, folder: &Path) {
+        let within = |c: char| c.is_whitespace() || "=@'\"`<>|&;(){},:".contains(c);
+        for word in words {
+            for part in std::iter::once(word).chain(word.split(within)) {
+                let path = folder.join(part);
+                if !part.is_empty() && path.is_file() {
+                    self.file("belongs to the worker's command", path);
+                }
+            }
+        }
+    }
+
+    /// Adds what another list has.
+    pub fn extend(&mut self, other: &Self) {
+        self.files.extend_from_slice(&other.files);
+        self.folders.extend_from_slice(&other.folders);
+        self.reserved.extend_from_slice(&other.reserved);
+    }
+
+    /// Whether a file can be written to `output`, which `option` names, without harm.
+    ///
+    /// # Errors
+    /// [`RunError::Output`] says what it is instead, or why it can't be written.
+    pub fn check(&self, output: &Path, option: &str) -> Result<(), RunError> {
+        let refuse = |why: String, what: &str| {
+            Err(RunError::Output {
+                path: output.to_owned(),
+                why,
+                hint: Some(format!("name {what} with {option}")),
+            })
+        };
+        if output.is_dir() || output.as_os_str().as_bytes().ends_with(b"/") {
+            return refuse("is a folder".to_owned(), "a file in it");
+        }
+        if let Some(what) = self.what_it_is(output) {
+            return refuse(what, "another file");
+        }
+        if std::fs::metadata(output).is_ok_and(|there| !there.is_file()) {
+            return refuse("is no regular file".to_owned(), "another file");
+        }
+        let above = output.ancestors().skip(1);
+        let mut above = above.map(|folder| match folder.as_os_str().is_empty() {
+            true => Path::new("."),
+            false => folder,
+        });
+        let above = above.find(|folder| folder.exists());
+        if above.is_some_and(|folder| !folder.is_dir()) {
+            return refuse("lies below a file".to_owned(), "another file");
+        }
+        if above.is_some_and(|folder| access(folder, Access::WRITE_OK).is_err()) {
+            return refuse(
+                "lies in a folder that is not writable".to_owned(),
+                "another file",
+            );
+        }
+        Ok(())
+    }
+
+    /// Whether answers can be recorded in `folder`.
+    ///
+    /// # Errors
+    /// [`RunError::Output`], as for a file.
+    pub fn check_folder(&self, folder: &Path, option: &str) -> Result<(), RunError> {
+        match folder.is_dir() {
+            true => {
+                self.check_answers(folder, option)?;
+                self.check(&folder.join("answer.json"), option)
+            }
+            false if folder.exists() => Err(RunError::Output {
+                path: folder.to_owned(),
+                why: "is no folder".to_owned(),
+                hint: Some(format!("name a folder with {option}")),
+            }),
+            false => self.check(folder, option),
+        }
+    }
+
+    /// An answer is named after its row, so that any file of answers in `folder` may be written.
+    fn check_answers(&self, folder: &Path, option: &str) -> Result<(), RunError> {
+        let is_answer = |path: &Path| path.extension().is_some_and(|it| it == "json");
+        let folder_of = |path: &Path| place_of(path).parent().map(Path::to_owned);
+        let mut files = self.files.iter().chain(&self.reserved);
+        let inside = std::fs::canonicalize(folder).ok();
+        let read = files.find(|(_, path)| is_answer(path) && folder_of(path) == inside);
+        read.map_or(Ok(()), |(what, path)| {
+            Err(RunError::Output {
+                path: folder.to_owned(),
+                why: format!("is a folder with a file that {what}: `{}`", path.display()),
+                hint: Some(format!("name a folder of its own with {option}")),
+            })
+        })
+    }
+
+    fn what_it_is(&self, output: &Path) -> Option<String> {
+        let same = |(_, path): &&(String, PathBuf)| is_same_file(output, path);
+        if let Some((what, _)) = self.files.iter().find(same) {
+            return Some(what.clone());
+        }
+        let same_name = |it: &&(String, PathBuf)| same(it) || place_of(output) == place_of(&it.1);
+        if let Some((what, _)) = self.reserved.iter().find(same_name) {
+            return Some(what.clone());
+        }
+        if let Some(stream) = stream_behind(output) {
+            return Some(format!("is {stream} of this command"));
+        }
+        if output.components().any(|part| part.as_os_str() == ".git") {
+            return Some("lies in git's own folder".to_owned());
+        }
+        if is_of_a_run(output) {
+            return Some("belongs to a run".to_owned());
+        }
+        self.folder_of(crate::platform::parent(output))
+    }
+
+    /// What the folder is, or lies in.
+    fn folder_of(&self, folder: &Path) -> Option<String> {
+        let folder = std::fs::canonicalize(folder).ok()?;
+        let holds = |(_, path): &&(String, PathBuf)| {
+            std::fs::canonicalize(path).is_ok_and(|path| folder.starts_with(path))
+        };
+        self.folders
+            .iter()
+            .find(holds)
+            .map(|(what, _)| what.clone())
+    }
+}
+
+/// Ledger and input copy of a run; its waves lie in a folder of their own and may be written.
+fn is_of_a_run(output: &Path) -> bool {
+    const FILES: [&str; 2] = ["ledger.jsonl", "input.csv"];
+    let folder = crate::platform::parent(output);
+    let is_run = folder.join("ledger.jsonl").exists() && folder.join("logs").is_dir();
+    is_run
+        && FILES
+            .iter()
+            .any(|name| output.file_name() == Some(name.as_ref()))
+}
+
+/// The same file, also through a link.
+fn is_same_file(a: &Path, b: &Path) -> bool {
+    let id = |path: &Path| {
+        let there = std::fs::metadata(path).ok()?;
+        Some((there.dev(), there.ino()))
+    };
+    id(a).is_some() && id(a) == id(b)
+}
+
+/// The name in its folder, as far as that is known: two spellings of one place are equal.
+pub(crate) fn place_of(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut place = PathBuf::new();
+    for part in path.parent().unwrap_or(&path).components() {
+        match part {
+            Component::ParentDir => drop(place.pop()),
+            part => place.push(part),
+        }
+        place = std::fs::canonicalize(&place).unwrap_or(place);
+    }
+    place.join(path.file_name().unwrap_or_default())
+}
+
+/// The standard stream that goes to this file.
+fn stream_behind(output: &Path) -> Option<&'static str> {
+    if !output.is_file() {
+        return None;
+    }
+    let streams = [
+        ("/dev/fd/0", "standard input"),
+        ("/dev/fd/1", "standard output"),
+        ("/dev/fd/2", "standard error"),
+    ];
+    let is_it = |it: &(&str, &str)| is_same_file(output, Path::new(it.0));
+    streams.into_iter().find(is_it).map(|it| it.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn why(in_use: &InUse, output: &Path) -> Option<String> {
+        match in_use.check(output, "-o") {
+            Ok(()) => None,
+            Err(RunError::Output { why, .. }) => Some(why),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn an_output_is_no_file_in_use_by_any_name_and_no_folder() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        for name in ["schema.json", "mesh.yaml", "agent", "free.csv"] {
+            std::fs::write(at(name), "").expect("written");
+        }
+        for name in [".git", "answers/st-1", "runs/r/logs"] {
+            std::fs::create_dir_all(at(name)).expect("a folder");
+        }
+        std::fs::write(at("runs/r/ledger.jsonl"), "").expect("written");
+        std::os::unix::fs::symlink("schema.json", at("link")).expect("a link");
+        std::fs::hard_link(at("schema.json"), at("hard")).expect("a link");
+        std::os::unix::fs::symlink("answers", at("linked")).expect("a link");
+        let mut in_use = InUse::around(folder.path(), folder.path());
+        in_use.file("is the schema", at("schema.json"));
+        in_use.folder("lies in the folder of answers", at("answers"));
+        in_use.command(["agent", "-x"], folder.path());
+        for (output, expected) in [
+            ("schema.json", Some("is the schema")),
+            ("./answers/../schema.json", Some("is the schema")),
+            ("link", Some("is the schema")),
+            ("hard", Some("is the schema")),
+            ("mesh.yaml", Some("is the configuration")),
+            ("agent", Some("belongs to the worker's command")),
+            ("answers", Some("is a folder")),
+            ("answers/a.json", Some("lies in the folder of answers")),
+            ("linked/st-1/a.json", Some("lies in the folder of answers")),
+            (".git/index", Some("lies in git's own folder")),
+            ("runs/r/ledger.jsonl", Some("belongs to a run")),
+            ("free.csv/x", Some("lies below a file")),
+            ("new/", Some("is a folder")),
+            ("free.csv", None),
+            ("-x", None),
+            (".learnings.jsonl", Some("holds the learnings")),
+            (".step/../.step/st-plan.jsonl", Some("is the plan")),
+            ("new/folder/out.csv", None),
+        ] {
+            assert_eq!(why(&in_use, &at(output)).as_deref(), expected, "{output}");
+        }
+        assert_eq!(
+            why(&in_use, Path::new("/dev/null")).as_deref(),
+            Some("is no regular file")
+        );
+        assert!(!at("new").exists());
+        assert!(in_use.check_folder(&at("answers"), "--record").is_err());
+        assert!(in_use.check_folder(&at("free.csv"), "--record").is_err());
+        assert!(in_use.check_folder(&at("new/record"), "--record").is_ok());
+        assert!(in_use.check_folder(folder.path(), "--record").is_err());
+    }
+
+    #[test]
+    fn a_file_that_a_word_of_the_command_holds_is_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        for name in ["a", "b", "c", "d", "free"] {
+            std::fs::write(at(name), "").expect("written");
+        }
+        let mut in_use = InUse::default();
+        let words = ["--rules=a", "@b", "agent <c; cat 'd'|tee", "{id}"];
+        in_use.command(words, folder.path());
+        for name in ["a", "b", "c", "d"] {
+            assert!(why(&in_use, &at(name)).is_some(), "{name}");
+        }
+        assert_eq!(why(&in_use, &at("free")), None);
+    }
+}

@@ -1,0 +1,474 @@
+//! The protocols at hand: built in, or a file with its templates beside it; and which of them a task goes by.
+
+use crate::model::Risk;
+use crate::plan::{ItemId, Metadata, SwarmOverrides};
+use crate::protocol::{Definition, Protocol, Round, Templates, Tiers};
+use crate::run::error::RunError;
+use crate::schedule::Selected;
+use crate::wave::Team;
+use include_dir::{Dir, include_dir};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates");
+
+/// Template files beside a protocol file, then the built-in ones.
+struct Beside(Option<PathBuf>);
+
+impl Templates for Beside {
+    fn text(&self, name: &str) -> Option<String> {
+        let beside = self
+            .0
+            .as_ref()
+            .and_then(|folder| std::fs::read_to_string(folder.join(name)).ok());
+        beside.or_else(|| Some(BUILT_IN.get_file(name)?.contents_utf8()?.to_owned()))
+    }
+}
+
+/// Where protocols are found: by the names that `mesh.yaml` gives to files, built in, or as a file.
+#[derive(Clone, Copy, Debug)]
+pub struct Shelf<'s> {
+    /// What relative paths count from.
+    pub root: &'s Path,
+    /// `protocols` of `mesh.yaml`: name -> file.
+    pub named: &'s BTreeMap<String, PathBuf>,
+}
+
+/// The protocols that a run may need: the one it was told to use, and those that it leads to.
+#[derive(Clone, Debug)]
+pub struct Protocols {
+    chosen: Chosen,
+    by_name: BTreeMap<String, Protocol>,
+    /// What the run says for all tasks; goes before what a task says.
+    overrides: SwarmOverrides,
+}
+
+#[derive(Clone, Debug)]
+enum Chosen {
+    One(String),
+    ByRisk(Tiers),
+}
+
+/// The protocol of a task that asks for three roles.
+const THREE_ROLES: &str = "swarm3";
+
+impl Protocols {
+    /// Loads the protocol called `name`, and all that it names.
+    pub fn load(name: &str, shelf: Shelf<'_>, overrides: SwarmOverrides) -> Result<Self, RunError> {
+        let mut by_name = BTreeMap::new();
+        let chosen = match load(name, shelf)? {
+            Definition::Rounds(protocol) => {
+                let name = protocol.name.clone();
+                take_in(*protocol, shelf, &mut by_name)?;
+                Chosen::One(name)
+            }
+            Definition::Tiers(tiers) => Chosen::ByRisk(take_in_tiers(&tiers, shelf, &mut by_name)?),
+        };
+        if !by_name.contains_key(THREE_ROLES) {
+            take_in(load_rounds(THREE_ROLES, shelf)?, shelf, &mut by_name)?;
+        }
+        Ok(Self {
+            chosen,
+            by_name,
+            overrides,
+        })
+    }
+
+    /// Those that a task may go by, now or later.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Protocol> {
+        self.by_name.values()
+    }
+
+    /// The most rows that one unit can have in one wave.
+    pub fn widest_round(&self) -> usize {
+        let first = match &self.chosen {
+            Chosen::One(name) => vec![name],
+            Chosen::ByRisk(tiers) => vec![&tiers.low, &tiers.medium, &tiers.high],
+        };
+        let known = first.into_iter().filter_map(|name| self.by_name.get(name));
+        known.map(Protocol::widest_round).max().unwrap_or(1)
+    }
+
+    /// Who answers in which round, for every protocol that a task may go by.
+    pub fn teams(&self) -> Vec<Team> {
+        self.by_name.values().flat_map(teams_of).collect()
+    }
+
+    /// The same of every protocol that is known here by name. One that can't be used has none.
+    pub fn known_teams(shelf: Shelf<'_>) -> Vec<Team> {
+        let is_protocol = |path: &Path| path.extension().is_some_and(|end| end == "yaml");
+        let built_in = BUILT_IN.files().map(|file| file.path());
+        let built_in = built_in.filter(|path| is_protocol(path));
+        let built_in = built_in.filter_map(|path| path.file_stem()?.to_str());
+        let names = built_in.chain(shelf.named.keys().map(String::as_str));
+        let protocols = names.filter_map(|name| load_rounds(name, shelf).ok());
+        protocols.flat_map(|protocol| teams_of(&protocol)).collect()
+    }
+
+    /// From now on the fallback of the chosen protocol is the chosen one; gives its name, where there is one.
+    pub fn reduce(&mut self) -> Option<String> {
+        let Chosen::One(name) = &self.chosen else {
+            return None;
+        };
+        let fallback = self.by_name.get(name)?.fallback.clone()?;
+        self.chosen = Chosen::One(fallback.clone());
+        Some(fallback)
+    }
+
+    /// Whether there is a protocol for what the task asks.
+    pub fn check(&self, task: &Selected) -> Result<(), String> {
+        match self.of_task(&task.id, task.metadata.as_ref(), None) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// The protocol of one task: the one that its unit went over to (`changed`), else by the run's settings, then its own,
+    /// then its risk. `metadata` is `None` for a task that has none yet.
+    pub fn of_task(
+        &self,
+        item: &ItemId,
+        metadata: Option<&Metadata>,
+        changed: Option<&str>,
+    ) -> Result<Protocol, RunError> {
+        let refuse = |why: String| RunError::Swarm {
+            item: item.clone(),
+            why,
+        };
+        let swarm = metadata.map(|metadata| metadata.swarm).unwrap_or_default();
+        let found = match changed {
+            Some(name) => self.by_name.get(name).ok_or_else(|| {
+                format!("it went over to protocol `{name}`, which is not there any more")
+            }),
+            None => self.with_roles(self.usual(metadata), self.overrides.roles.or(swarm.roles)),
+        };
+        let mut protocol = found.map_err(refuse)?.clone();
+        let threshold = self.threshold(metadata, &protocol);
+        let overrides = &self.overrides;
+        let voters = protocol.voters().len();
+        let Some(gate) = &mut protocol.consensus else {
+            return Ok(protocol);
+        };
+        if let Some((threshold, whose)) = threshold {
+            if !(1..=voters).contains(&(threshold as usize)) {
+                return Err(refuse(format!(
+                    "{whose} is {threshold}, but there are {voters} voters"
+                )));
+            }
+            gate.threshold = threshold;
+        }
+        if let Some(retries) = overrides.consensus_retries.or(swarm.consensus_retries) {
+            gate.retries = retries;
+        }
+        Ok(protocol)
+    }
+
+    /// How many must agree in `protocol`, where the run or the task says so for a swarm of its size, and where that is said.
+    /// What was said for one of another size means nothing: two of three is not two of five.
+    fn threshold(
+        &self,
+        metadata: Option<&Metadata>,
+        protocol: &Protocol,
+    ) -> Option<(u32, &'static str)> {
+        const OF_RUN: &str =
+            "the consensus threshold of the run (consensus_threshold=, its variable, or mesh.yaml)";
+        const OF_TASK: &str = "`swarm.consensus_threshold` of the task";
+        let swarm = metadata.map(|metadata| metadata.swarm).unwrap_or_default();
+        let usual = self.usual(metadata);
+        let fits = |roles: Option<u32>| {
+            let meant = self.with_roles(usual, roles).unwrap_or(usual);
+            meant.voters().len() == protocol.voters().len()
+        };
+        let of_run = self.overrides.consensus_threshold;
+        let of_run = of_run.filter(|_| fits(self.overrides.roles.or(swarm.roles)));
+        let of_task = swarm.consensus_threshold.filter(|_| fits(swarm.roles));
+        of_run
+            .map(|threshold| (threshold, OF_RUN))
+            .or(of_task.map(|threshold| (threshold, OF_TASK)))
+    }
+
+    /// The chosen protocol, for a task of this risk.
+    fn usual(&self, metadata: Option<&Metadata>) -> &Protocol {
+        let name = match &self.chosen {
+            Chosen::One(name) => name,
+            Chosen::ByRisk(tiers) => match metadata.map(|metadata| metadata.risk) {
+                Some(Some(Risk::Low)) => &tiers.low,
+                Some(Some(Risk::High)) | None => &tiers.high,
+                Some(_) => &tiers.medium,
+            },
+        };
+        &self.by_name[name]
+    }
+
+    /// `usual`, or one with as many roles as wanted.
+    fn with_roles<'p>(
+        &'p self,
+        usual: &'p Protocol,
+        roles: Option<u32>,
+    ) -> Result<&'p Protocol, String> {
+        let Some(roles) = roles else {
+            return Ok(usual);
+        };
+        let three = self.by_name.get(THREE_ROLES);
+        let known = [Some(usual), three].into_iter().flatten();
+        let mut known = known.chain(self.by_name.values());
+        known
+            .find(|protocol| protocol.roles.len() == roles as usize)
+            .ok_or_else(|| {
+                let have = self.by_name.values().map(|protocol| protocol.roles.len());
+                let have: BTreeSet<usize> = have.collect();
+                let have: Vec<String> = have.iter().rev().map(ToString::to_string).collect();
+                format!(
+                    "`swarm.roles` is {roles}; there are protocols for {} roles",
+                    have.join(" and ")
+                )
+            })
+    }
+}
+
+fn teams_of(protocol: &Protocol) -> Vec<Team> {
+    let rounds = protocol.rounds.iter().chain(&protocol.hydration);
+    let team = |round: &Round| Team {
+        protocol: protocol.name.clone(),
+        round: round.name.clone(),
+        roles: round.roles.clone(),
+        lane: round.lane,
+    };
+    rounds.map(team).collect()
+}
+
+/// Adds `protocol` and the chain of those it falls back to.
+fn take_in(
+    protocol: Protocol,
+    shelf: Shelf<'_>,
+    by_name: &mut BTreeMap<String, Protocol>,
+) -> Result<(), RunError> {
+    let mut next = Some(protocol);
+    while let Some(protocol) = next {
+        let fallback = protocol.fallback.clone();
+        by_name.insert(protocol.name.clone(), protocol);
+        next = match fallback {
+            Some(name) if !by_name.contains_key(&name) => Some(load_rounds(&name, shelf)?),
+            _ => None,
+        };
+    }
+    Ok(())
+}
+
+/// Adds the protocols of all tiers, each of which leads to the one above it.
+fn take_in_tiers(
+    tiers: &Tiers,
+    shelf: Shelf<'_>,
+    by_name: &mut BTreeMap<String, Protocol>,
+) -> Result<Tiers, RunError> {
+    let [low, medium, high] =
+        [&tiers.low, &tiers.medium, &tiers.high].map(|name| load_rounds(name, shelf));
+    let (mut low, mut medium, high) = (low?, medium?, high?);
+    let names = Tiers {
+        low: low.name.clone(),
+        medium: medium.name.clone(),
+        high: high.name.clone(),
+    };
+    low.promotion = Some(names.medium.clone()).filter(|name| *name != low.name);
+    medium.promotion = Some(names.high.clone()).filter(|name| *name != medium.name);
+    for tier in [&mut low, &mut medium] {
+        // Where there is a way up, nobody goes aside.
+        tier.fallback = tier.fallback.take().filter(|_| tier.promotion.is_none());
+    }
+    for protocol in [low, medium, high] {
+        take_in(protocol, shelf, by_name)?;
+    }
+    Ok(names)
+}
+
+fn load_rounds(name: &str, shelf: Shelf<'_>) -> Result<Protocol, RunError> {
+    match load(name, shelf)? {
+        Definition::Rounds(protocol) => Ok(*protocol),
+        Definition::Tiers(_) => Err(RunError::NoRounds {
+            name: name.to_owned(),
+        }),
+    }
+}
+
+fn load(name: &str, shelf: Shelf<'_>) -> Result<Definition, RunError> {
+    if let Some(file) = shelf.named.get(name) {
+        let path = shelf.root.join(file);
+        let text = std::fs::read_to_string(&path).map_err(RunError::io(&path))?;
+        let folder = path.parent().map(Path::to_owned);
+        let mut found = Definition::parse(&file.to_string_lossy(), &text, &Beside(folder))?;
+        if let Definition::Rounds(protocol) = &mut found {
+            // What other protocols and the ledger call it.
+            name.clone_into(&mut protocol.name);
+        }
+        return Ok(found);
+    }
+    if let Some(file) = BUILT_IN.get_file(format!("{name}.yaml")) {
+        let text = file.contents_utf8().unwrap_or_default();
+        return Ok(Definition::parse(name, text, &Beside(None))?);
+    }
+    let path = shelf.root.join(name);
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        let known = BUILT_IN
+            .files()
+            .filter(|file| file.path().extension().is_some_and(|e| e == "yaml"));
+        return Err(RunError::NoProtocol {
+            name: name.to_owned(),
+            known: known
+                .filter_map(|file| Some(file.path().file_stem()?.to_str()?.to_owned()))
+                .chain(shelf.named.keys().cloned())
+                .collect(),
+        });
+    };
+    let folder = path.parent().map(Path::to_owned);
+    Ok(Definition::parse(name, &text, &Beside(folder))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn protocols(name: &str, overrides: SwarmOverrides) -> Protocols {
+        let shelf = Shelf {
+            root: Path::new("/nowhere"),
+            named: &BTreeMap::new(),
+        };
+        Protocols::load(name, shelf, overrides).expect("built in")
+    }
+
+    /// The protocol of a task: name, threshold, retries.
+    fn of(protocols: &Protocols, metadata: Option<&Metadata>, changed: Option<&str>) -> String {
+        let item = ItemId::try_from("st-1".to_owned()).expect("an id");
+        match protocols.of_task(&item, metadata, changed) {
+            Ok(protocol) => match protocol.consensus {
+                Some(gate) => format!("{} {} {}", protocol.name, gate.threshold, gate.retries),
+                None => protocol.name,
+            },
+            Err(error) => error.to_string(),
+        }
+    }
+
+    fn asks(swarm: SwarmOverrides) -> Metadata {
+        Metadata {
+            swarm,
+            ..Metadata::default()
+        }
+    }
+
+    const NONE: SwarmOverrides = SwarmOverrides {
+        roles: None,
+        consensus_threshold: None,
+        consensus_retries: None,
+    };
+
+    #[test]
+    fn the_run_goes_before_the_task_and_the_task_before_the_protocol() {
+        let three = SwarmOverrides {
+            roles: Some(3),
+            consensus_retries: Some(0),
+            ..NONE
+        };
+        let one_retry = SwarmOverrides {
+            consensus_retries: Some(1),
+            ..NONE
+        };
+        assert_eq!(
+            of(&protocols("swarm", NONE), Some(&asks(NONE)), None),
+            "swarm 4 2"
+        );
+        assert_eq!(
+            of(&protocols("swarm", NONE), Some(&asks(three)), None),
+            "swarm3 3 0"
+        );
+        assert_eq!(
+            of(&protocols("swarm", one_retry), Some(&asks(three)), None),
+            "swarm3 3 1"
+        );
+        assert_eq!(
+            of(&protocols("swarm", three), Some(&asks(one_retry)), None),
+            "swarm3 3 0"
+        );
+        let seven = SwarmOverrides {
+            roles: Some(7),
+            ..NONE
+        };
+        assert_eq!(
+            of(&protocols("swarm", NONE), Some(&asks(seven)), None),
+            "item `st-1`: `swarm.roles` is 7; there are protocols for 5 and 3 roles"
+        );
+        let nine = SwarmOverrides {
+            consensus_threshold: Some(9),
+            ..NONE
+        };
+        assert_eq!(
+            of(&protocols("swarm", NONE), Some(&asks(nine)), Some("swarm3")),
+            "swarm3 3 2",
+            "what is too much for a fallback is left out"
+        );
+        assert_eq!(
+            of(
+                &protocols("swarm", one_retry),
+                Some(&asks(NONE)),
+                Some("swarm3")
+            ),
+            "swarm3 3 1"
+        );
+        assert_eq!(
+            of(&protocols("swarm", NONE), Some(&asks(nine)), None),
+            "item `st-1`: `swarm.consensus_threshold` of the task is 9, but there are 5 voters"
+        );
+        assert_eq!(
+            of(&protocols("swarm", nine), Some(&asks(NONE)), None),
+            "item `st-1`: the consensus threshold of the run (consensus_threshold=, its variable, or mesh.yaml) is 9, but there are 5 voters"
+        );
+    }
+
+    #[test]
+    fn a_threshold_counts_for_the_size_that_it_was_said_for() {
+        let swarm = |roles, consensus_threshold| SwarmOverrides {
+            roles,
+            consensus_threshold,
+            consensus_retries: None,
+        };
+        let two_of_three = asks(swarm(Some(3), Some(2)));
+        let five = protocols("swarm", swarm(Some(5), None));
+        assert_eq!(of(&five, Some(&two_of_three), None), "swarm 4 2");
+        let five = protocols("swarm", swarm(Some(5), Some(5)));
+        assert_eq!(of(&five, Some(&two_of_three), None), "swarm 5 2");
+        let usual = protocols("swarm", NONE);
+        assert_eq!(of(&usual, Some(&two_of_three), None), "swarm3 2 2");
+        let three = protocols("swarm", swarm(Some(3), None));
+        assert_eq!(of(&three, Some(&two_of_three), None), "swarm3 2 2");
+        let of_five = asks(swarm(None, Some(2)));
+        assert_eq!(of(&three, Some(&of_five), None), "swarm3 3 2");
+        assert_eq!(of(&usual, Some(&of_five), Some("swarm3")), "swarm3 3 2");
+        let tiered = protocols("tiered", swarm(None, Some(1)));
+        let medium = Metadata::default();
+        assert_eq!(of(&tiered, Some(&medium), None), "duo 1 2");
+        assert_eq!(of(&tiered, Some(&medium), Some("swarm")), "swarm 4 2");
+    }
+
+    #[test]
+    fn tiers_go_by_risk_and_lead_upwards() {
+        let tiered = protocols("tiered", NONE);
+        let risk = |risk| Metadata {
+            risk,
+            ..Metadata::default()
+        };
+        assert_eq!(of(&tiered, Some(&risk(Some(Risk::Low))), None), "solo");
+        assert_eq!(of(&tiered, Some(&risk(None)), None), "duo 1 2");
+        assert_eq!(
+            of(&tiered, Some(&risk(Some(Risk::High))), None),
+            "swarm 4 2"
+        );
+        assert_eq!(of(&tiered, None, None), "swarm 4 2");
+        assert_eq!(
+            of(&tiered, Some(&risk(Some(Risk::Low))), Some("duo")),
+            "duo 1 2"
+        );
+        assert_eq!(tiered.by_name["solo"].promotion.as_deref(), Some("duo"));
+        assert_eq!(tiered.by_name["duo"].promotion.as_deref(), Some("swarm"));
+        assert_eq!(tiered.by_name["swarm"].promotion, None);
+        assert_eq!(tiered.by_name["swarm"].fallback.as_deref(), Some("swarm3"));
+        assert_eq!(tiered.widest_round(), 5);
+    }
+}

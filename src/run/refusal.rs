@@ -1,0 +1,33 @@
+//! Why an answer from outside is not taken.
+
+use std::path::{Path, PathBuf};
+
+/// The most faults of one file that are named.
+const FAULTS_MAX: usize = 5;
+
+/// A file or folder of which nothing is taken, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// What does not fit.
+    pub why: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(path: &Path, why: impl Into<String>) -> Self {
+        Self {
+            path: path.to_owned(),
+            why: why.into(),
+        }
+    }
+
+    /// All faults of a file as one reason.
+    pub(crate) fn of_faults(path: &Path, faults: &[String]) -> Self {
+        let mut why = faults[..faults.len().min(FAULTS_MAX)].join("; ");
+        if faults.len() > FAULTS_MAX {
+            why.push_str(&format!("; and {} more", faults.len() - FAULTS_MAX));
+        }
+        Self::new(path, why)
+    }
+}

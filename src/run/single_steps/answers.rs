@@ -1,0 +1,341 @@
+//! What an external runner brings back for waves: an output CSV, or a folder with one file a row.
+//!
+//! Of a CSV, which a person may have written by hand, the columns `item_id` (else `id`), `status`, `result_json`, `last_error`, `attempt_count` and `job_id` are read
+//! (CONTRACT, section 2). In a folder, `<row id>.json` holds what the worker printed, `<row id>.error` why there is
+//! nothing; the layout of recorded answers, `<unit>/<round>.<role>.<attempt>.json`, is read as well.
+//!
+//! Row ids are the same in every run over a task, so an id does not tell whose answer it is. The wave's own columns, which
+//! every output CSV repeats, the label of an exported wave and a wave's number in a file's name do: where they differ from the wave
+//! as it was compiled, the file is refused as a whole, since nobody knows what else in it is of another run. A CSV that has none of
+//! them is taken by its row ids alone: it is somebody's own, and whoever names it on the command line vouches for it.
+
+use super::awaited::{Asked, AskedWave};
+use crate::adapter::replay;
+use crate::job::JobError;
+use crate::model;
+use crate::model::{RowId, WaveNo, one_line};
+use crate::run::error::RunError;
+use crate::run::refusal::Refusal;
+use crate::table::{ReadOptions, Reader, TableError};
+use crate::verdict::{Object, extract};
+use crate::wave::Label;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The largest file of a folder that is read as an answer.
+const ANSWER_BYTES_MAX: u64 = 8 << 20;
+
+/// What came back for one row.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Brought {
+    /// Nothing yet.
+    Nothing,
+    /// What a worker wrote, not read yet.
+    Written(Vec<u8>),
+    /// An object, not measured yet.
+    Result { result: Object, attempts: u32 },
+    /// `code: text`.
+    Failed { error: String, attempts: u32 },
+}
+
+impl Brought {
+    pub fn failed(error: &str) -> Self {
+        Brought::Failed {
+            error: error.to_owned(),
+            attempts: 1,
+        }
+    }
+}
+
+/// What came back for waves.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Answers {
+    by_row: BTreeMap<RowId, Brought>,
+    jobs: BTreeMap<WaveNo, String>,
+    /// Rows of waves that do not wait for answers any more.
+    pub passed_over: usize,
+}
+
+impl Answers {
+    /// Reads what stands at `path` for the waves that are asked for. `Ok(Err(..))`: it is there and not to be believed.
+    pub fn read(path: &Path, asked: &Asked) -> Result<Result<Self, Refusal>, RunError> {
+        match path.is_dir() {
+            true => of_folder(path, asked),
+            false => of_csv(path, asked),
+        }
+    }
+
+    /// The job that worked the rows of a wave, where the answers tell.
+    pub fn job_id(&self, wave: WaveNo) -> Option<&str> {
+        self.jobs.get(&wave).map(String::as_str)
+    }
+
+    /// What came back for a row.
+    pub fn of(&self, id: &RowId) -> &Brought {
+        self.by_row.get(id).unwrap_or(&Brought::Nothing)
+    }
+}
+
+fn of_csv(path: &Path, asked: &Asked) -> Result<Result<Answers, Refusal>, RunError> {
+    let table = |error: TableError| RunError::from(JobError::Table(error.fixed()));
+    let mut reader = Reader::open(path, path, &ReadOptions::default()).map_err(table)?;
+    let header = reader.header().to_vec();
+    let column = |name: &str| header.iter().position(|column| column == name);
+    let id_at = column("item_id").or_else(|| column("id"));
+    let places = (id_at, column("status"), column("result_json"));
+    let (Some(id_at), Some(status_at), Some(result_at)) = places else {
+        return Ok(Err(Refusal::new(path, columns_missing(places))));
+    };
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if let Some(why) = asked.misnamed(&name) {
+        return Ok(Err(Refusal::new(path, why)));
+    }
+    let mut answers = Answers::default();
+    let mut faults = Vec::new();
+    while let Some(row) = reader.next_row().map_err(table)? {
+        let cell = |at: Option<usize>| at.and_then(|at| row.get(at)).map_or("", String::as_str);
+        let id = RowId::new(cell(Some(id_at)));
+        let Some(wave) = asked.wave_of(&id) else {
+            match asked.is_past(&id) {
+                true => answers.passed_over += 1,
+                false => faults.push(format!("{} is no row of {}", shown(&id), asked.told())),
+            }
+            continue;
+        };
+        faults.extend(of_another(wave, &id, |name| {
+            column(name).map(|at| cell(Some(at)))
+        }));
+        let attempts = cell(column("attempt_count")).parse().unwrap_or(1);
+        let (status, result) = (cell(Some(status_at)), cell(Some(result_at)));
+        faults.extend(no_status(&id, status, result));
+        let brought = of_cells(status, result, cell(column("last_error")), attempts);
+        if answers.by_row.insert(id.clone(), brought).is_some() {
+            faults.push(format!("row {} is there twice", shown(&id)));
+        }
+        let job_id = cell(column("job_id"));
+        if !job_id.is_empty() {
+            let job_id = one_line(job_id);
+            answers.jobs.entry(wave.number).or_insert(job_id);
+        }
+    }
+    Ok(match faults.is_empty() {
+        true => Ok(answers),
+        false => Err(Refusal::of_faults(path, &faults)),
+    })
+}
+
+/// Which of the columns that are read first are not there: those of the id, the status and the result.
+fn columns_missing(places: (Option<usize>, Option<usize>, Option<usize>)) -> String {
+    let named = [
+        (places.0, "`item_id` or `id`"),
+        (places.1, "`status`"),
+        (places.2, "`result_json`"),
+    ];
+    let missing = named.iter().filter(|(place, _)| place.is_none());
+    let missing: Vec<&str> = missing.map(|(_, name)| *name).collect();
+    format!("it has no column {}", missing.join(", nor "))
+}
+
+/// A status that says nothing of the answer beside it: one that nobody knows, or one of a row that has none yet.
+fn no_status(id: &RowId, status: &str, result: &str) -> Option<String> {
+    let is_known = ["pending", "running", "completed", "failed"].contains(&status);
+    let is_contradicted = ["pending", "running"].contains(&status) && !result.trim().is_empty();
+    let is_blank = status.is_empty() && result.trim().is_empty();
+    if (is_known && !is_contradicted) || is_blank {
+        return None;
+    }
+    Some(format!(
+        "row {} has the status `{}`{}; it must be completed, failed, running or pending",
+        shown(id),
+        one_line(status),
+        if result.trim().is_empty() {
+            ""
+        } else {
+            " and a result"
+        },
+    ))
+}
+
+fn shown(id: &RowId) -> String {
+    format!("`{}`", one_line(id.as_str()))
+}
+
+/// What of a row of a file is not what the wave asked.
+fn of_another<'c>(
+    wave: &AskedWave,
+    id: &RowId,
+    cell: impl Fn(&str) -> Option<&'c str>,
+) -> Option<String> {
+    let differs = |(name, asked): &(&str, &str)| {
+        cell(name).is_some_and(|found| unified(found) != unified(asked))
+    };
+    let (name, asked) = wave.cells(id).find(differs)?;
+    let found = cell(name).unwrap_or_default();
+    let row = shown(id);
+    Some(match name {
+        "prompt" => format!("row {row} answers another prompt than the one that was sent out"),
+        _ => format!(
+            "row {row} has {name} `{}`, and the wave has `{}`",
+            one_line(found),
+            one_line(asked)
+        ),
+    })
+}
+
+/// A spreadsheet writes other line ends.
+fn unified(text: &str) -> String {
+    text.replace("\r\n", "\n")
+}
+
+fn of_cells(status: &str, result: &str, error: &str, attempts: u32) -> Brought {
+    match status {
+        "completed" => match extract::object(result.as_bytes()) {
+            Ok(result) => Brought::Result { result, attempts },
+            Err(error) => Brought::Failed {
+                error: format!("no_response: {error}"),
+                attempts,
+            },
+        },
+        "failed" => Brought::Failed {
+            error: coded(error),
+            attempts,
+        },
+        _ => Brought::Nothing,
+    }
+}
+
+/// `code: text`, as the ledger has errors.
+fn coded(error: &str) -> String {
+    let is_code = |code: &str| {
+        !code.is_empty()
+            && code
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    };
+    let error = one_line(error.trim());
+    match error.split_once(": ") {
+        Some((code, text)) if is_code(code) => model::coded(code, text),
+        None if error.contains('_') && is_code(&error) => error,
+        None if error == "timeout" || error == "cancelled" => error,
+        _ if error.is_empty() => "no_response: it failed without a word".to_owned(),
+        _ => format!("worker_exit: {error}"),
+    }
+}
+
+fn of_folder(folder: &Path, asked: &Asked) -> Result<Result<Answers, Refusal>, RunError> {
+    let labelled = match label(folder)? {
+        Some(label) => match asked.labelled(&label) {
+            Ok(wave) => Some(wave),
+            Err(why) => return Ok(Err(Refusal::new(&folder.join(Label::FILE_NAME), why))),
+        },
+        None => None,
+    };
+    let mut answers = Answers::default();
+    let is_meant = |wave: &&AskedWave| labelled.is_none_or(|number| number == wave.number);
+    for id in asked.waves().filter(is_meant).flat_map(|wave| &wave.rows) {
+        match of_files(folder, id)? {
+            Ok(brought) => {
+                answers.by_row.insert(id.clone(), brought);
+            }
+            Err(refusal) => return Ok(Err(refusal)),
+        }
+    }
+    Ok(Ok(answers))
+}
+
+/// The label that `mesh wave export` leaves where its answers go.
+fn label(folder: &Path) -> Result<Option<Result<Label, String>>, RunError> {
+    let path = folder.join(Label::FILE_NAME);
+    Ok(match read(&path)? {
+        Ok(Some(bytes)) => Some(Label::parse(&bytes)),
+        Ok(None) => None,
+        Err(refusal) => Some(Err(refusal.why)),
+    })
+}
+
+fn of_files(folder: &Path, id: &RowId) -> Result<Result<Brought, Refusal>, RunError> {
+    for path in candidates(folder, id) {
+        match read(&path)? {
+            Ok(Some(bytes)) => return Ok(Ok(Brought::Written(bytes))),
+            Ok(None) => {}
+            Err(refusal) => return Ok(Err(refusal)),
+        }
+    }
+    let error = read(&folder.join(format!("{}.error", id.file_name())))?;
+    Ok(error.map(|text| match text {
+        Some(text) => Brought::failed(&coded(&String::from_utf8_lossy(&text))),
+        None => Brought::Nothing,
+    }))
+}
+
+fn candidates(folder: &Path, id: &RowId) -> Vec<PathBuf> {
+    let flat = PathBuf::from(format!("{}.json", id.file_name()));
+    [flat, replay::answer_path(id)]
+        .map(|name| folder.join(name))
+        .into()
+}
+
+/// The content of a file; `None` when it is not there. A pipe or a device, which need not end, is refused.
+fn read(path: &Path) -> Result<Result<Option<Vec<u8>>, Refusal>, RunError> {
+    let refuse = |why: String| Ok(Err(Refusal::new(path, why)));
+    match std::fs::metadata(path) {
+        Ok(metadata) if !metadata.is_file() => refuse("it is no regular file".to_owned()),
+        Ok(metadata) if metadata.len() > ANSWER_BYTES_MAX => {
+            refuse(format!("it has more than {ANSWER_BYTES_MAX} bytes"))
+        }
+        Ok(_) => std::fs::read(path)
+            .map(|bytes| Ok(Some(bytes)))
+            .map_err(RunError::io(path)),
+        Err(error) if is_absent(&error) => Ok(Ok(None)),
+        Err(error) => Err(RunError::io(path)(error)),
+    }
+}
+
+/// Not there, or below something that is no folder.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_of_an_output_csv_is_a_result_a_failure_or_nothing_yet() {
+        let object = |text: &str| extract::object(text.as_bytes()).expect("an object");
+        let result = |attempts| Brought::Result {
+            result: object(r#"{"a":1}"#),
+            attempts,
+        };
+        let failed = |error: &str| Brought::Failed {
+            error: error.to_owned(),
+            attempts: 1,
+        };
+        assert_eq!(of_cells("completed", r#"{"a":1}"#, "", 2), result(2));
+        assert_eq!(
+            of_cells("completed", "[1]", "", 1),
+            failed("no_response: the result must be a JSON object, not an array")
+        );
+        assert_eq!(
+            of_cells("failed", "", "timeout: too long", 1),
+            failed("timeout: too long")
+        );
+        assert_eq!(
+            of_cells("failed", "", "timeout: timeout: too long", 1),
+            failed("timeout: too long")
+        );
+        assert_eq!(
+            of_cells("failed", "", "worker_exit", 1),
+            failed("worker_exit")
+        );
+        assert_eq!(
+            of_cells("failed", "", "Oh: no", 1),
+            failed("worker_exit: Oh: no")
+        );
+        assert_eq!(of_cells("pending", "", "", 0), Brought::Nothing);
+    }
+}

@@ -1,0 +1,163 @@
+//! The waves that answers are taken for, as they were compiled.
+
+use crate::job::JobError;
+use crate::model::{RowId, RunId, WaveNo, one_line};
+use crate::platform::sha256;
+use crate::run::error::RunError;
+use crate::run::refusal::Refusal;
+use crate::run::store::{RunFolder, State, Wave};
+use crate::table::{ReadOptions, Reader, TableError};
+use crate::wave::{COLUMNS, Label, WaveHead};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Columns that say how a row is worked and not what it asks: another runner may know better.
+const NOT_ASKED: [&str; 2] = ["max_concurrency", "timeout_seconds"];
+
+/// The waves that are asked for.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    run: RunId,
+    base_sha: String,
+    waves: Vec<AskedWave>,
+    /// The rows of the run's other waves.
+    past: BTreeSet<RowId>,
+    /// The other waves, by what their CSVs hash to.
+    past_waves: BTreeMap<WaveNo, String>,
+}
+
+/// One of them.
+#[derive(Debug)]
+pub(crate) struct AskedWave {
+    /// Its number.
+    pub number: WaveNo,
+    /// Its rows.
+    pub rows: Vec<RowId>,
+    csv_sha256: String,
+    header: Vec<String>,
+    cells: BTreeMap<RowId, Vec<String>>,
+}
+
+impl Asked {
+    /// Reads what `wanted` waves of the run asked.
+    pub fn read(
+        folder: &RunFolder,
+        state: &State,
+        base_sha: &str,
+        wanted: &[Wave],
+    ) -> Result<Self, RunError> {
+        let is_wanted = |number| wanted.iter().any(|wave| wave.compiled.wave == number);
+        let waves = wanted.iter().map(|wave| AskedWave::read(folder, wave));
+        let others = || {
+            let all = state.waves.iter().map(|wave| &wave.compiled);
+            all.filter(|wave| !is_wanted(wave.wave))
+        };
+        Ok(Self {
+            run: folder.id().clone(),
+            base_sha: base_sha.to_owned(),
+            waves: waves.collect::<Result<_, _>>()?,
+            past: others().flat_map(|wave| wave.rows.clone()).collect(),
+            past_waves: others()
+                .map(|wave| (wave.wave, wave.csv_sha256.clone()))
+                .collect(),
+        })
+    }
+
+    /// The waves, in order.
+    pub fn waves(&self) -> impl Iterator<Item = &AskedWave> {
+        self.waves.iter()
+    }
+
+    /// The wave that a row belongs to.
+    pub fn wave_of(&self, id: &RowId) -> Option<&AskedWave> {
+        self.waves().find(|wave| wave.cells.contains_key(id))
+    }
+
+    /// Whether it is a row of a wave that is not asked for.
+    pub fn is_past(&self, id: &RowId) -> bool {
+        self.past.contains(id)
+    }
+
+    /// Why a CSV called `name` is none of these waves, where its name is that of a wave's output (`002-critique.out.csv`).
+    pub fn misnamed(&self, name: &str) -> Option<String> {
+        let number = WaveHead::number_in(name)?;
+        let is_asked = self.waves().any(|wave| wave.number == number);
+        let is_own = is_asked || self.past_waves.contains_key(&number);
+        (!is_own).then(|| {
+            format!("by its name these are answers to wave {number}, and the run has no such wave")
+        })
+    }
+
+    /// The waves in words.
+    pub fn told(&self) -> &'static str {
+        match self.waves.len() {
+            1 => "this wave",
+            _ => "the waves that wait",
+        }
+    }
+
+    /// The wave whose label it is, or why the label is not of this run.
+    pub fn labelled(&self, label: &Result<Label, String>) -> Result<WaveNo, String> {
+        let label = label.as_ref().map_err(Clone::clone)?;
+        let differs = |what: &str, found: &str, own: &str| {
+            Err(format!(
+                "these are answers for {what} `{}`, and this is `{own}`",
+                one_line(found)
+            ))
+        };
+        if label.run_id != self.run.as_str() {
+            return differs("run", &label.run_id, self.run.as_str());
+        }
+        if label.base_sha != self.base_sha {
+            return differs("commit", &label.base_sha, &self.base_sha);
+        }
+        let number = WaveNo(label.wave);
+        let asked = self.waves().find(|wave| wave.number == number);
+        let known = asked.map(|wave| &wave.csv_sha256);
+        match known.or_else(|| self.past_waves.get(&number)) {
+            None => Err(format!("the run has no wave {number}")),
+            Some(own) if *own != label.csv_sha256 => Err(format!(
+                "these are answers to other prompts than those of wave {number}"
+            )),
+            Some(_) => Ok(number),
+        }
+    }
+}
+
+impl AskedWave {
+    fn read(folder: &RunFolder, wave: &Wave) -> Result<Self, RunError> {
+        let path = folder.path().join(&wave.compiled.csv_path);
+        let bytes = std::fs::read(&path).map_err(RunError::io(&path))?;
+        if sha256(&bytes) != wave.compiled.csv_sha256 {
+            return Err(RunError::BadAnswers(vec![Refusal {
+                path,
+                why: "the wave was changed after it was compiled, so no answer to it can be told from one to another prompt".to_owned(),
+            }]));
+        }
+        let table = |error: TableError| RunError::from(JobError::Table(error.fixed()));
+        let mut reader = Reader::open(&path, &path, &ReadOptions::default()).map_err(table)?;
+        let header = reader.header().to_vec();
+        let id_at = header.iter().position(|name| name == "id");
+        let mut cells = BTreeMap::new();
+        while let Some(row) = reader.next_row().map_err(table)? {
+            let id = id_at.and_then(|at| row.get(at)).cloned();
+            cells.insert(RowId::new(id.unwrap_or_default()), row);
+        }
+        Ok(Self {
+            number: wave.compiled.wave,
+            rows: wave.compiled.rows.clone(),
+            csv_sha256: wave.compiled.csv_sha256.clone(),
+            header,
+            cells,
+        })
+    }
+
+    /// What a row asks: column and cell.
+    pub fn cells(&self, id: &RowId) -> impl Iterator<Item = (&str, &str)> {
+        let cells = self.cells.get(id).into_iter().flatten();
+        let named = self.header.iter().zip(cells);
+        let is_asked = |name: &str| COLUMNS.contains(&name) && !NOT_ASKED.contains(&name);
+        named
+            .filter(move |(name, _)| is_asked(name))
+            .map(|(name, cell)| (name.as_str(), cell.as_str()))
+    }
+}

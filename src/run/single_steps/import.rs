@@ -1,0 +1,471 @@
+//! `mesh collect`: what came back for the waves that wait -> events and verdicts.
+//!
+//! Everything is read and checked before anything is recorded. A file that is refused is refused as a whole; the other waves
+//! are taken all the same. Taking the same answers once more changes nothing: a row has the first answer that came.
+
+use super::answers::{Answers, Brought};
+use super::awaited::Asked;
+use super::unknown_files::Names;
+use crate::job;
+use crate::job::{Journal, Measure, Stop, Survey};
+use crate::model::{
+    AttemptEnd, AttemptFinished, AttemptReported, AttemptStarted, Event, JobId, ReportVia, RowId,
+    WaveNo, WaveStarted,
+};
+use crate::platform::clock;
+use crate::run::error::RunError;
+use crate::run::plan_run::PlanRun;
+use crate::run::refusal::Refusal;
+use crate::run::store::Wave;
+use crate::run::watcher::Watcher;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+/// What is to be collected.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Collect<'c> {
+    /// This wave alone; `None`: all that wait.
+    pub wave: Option<WaveNo>,
+    /// An output CSV or a folder; `None`: the output CSV beside each wave.
+    pub answers: Option<&'c Path>,
+    /// Rows without an answer are judged as `no_response`.
+    pub gives_up: bool,
+}
+
+/// What was made of the answers.
+#[derive(Clone, Debug, Default)]
+pub struct Collected {
+    /// The waves of which something was taken, or that were given up.
+    pub waves: Vec<CollectedWave>,
+    /// Waves of which nothing is there yet.
+    pub waiting: Vec<WaitingWave>,
+    /// Files of which nothing was taken.
+    pub refused_files: Vec<Refusal>,
+    /// Files that no row of the run has, relative to the folder of answers.
+    pub strays: Vec<PathBuf>,
+    /// Rows of the answers whose waves do not wait any more.
+    pub passed_over: usize,
+    /// Rows of waves that wait which have had an answer before; the first one stands.
+    pub known: usize,
+}
+
+/// What was made of the answers of one wave.
+#[derive(Clone, Debug)]
+pub struct CollectedWave {
+    /// The wave.
+    pub wave: WaveNo,
+    /// Rows whose answers were taken in now.
+    pub taken: usize,
+    /// Rows that have none yet.
+    pub missing: Vec<RowId>,
+    /// Rows with a verdict that is not `accepted`, with its code.
+    pub refused: Vec<(RowId, String)>,
+}
+
+/// A wave of which nothing is there yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitingWave {
+    /// The wave.
+    pub wave: WaveNo,
+    /// Its rows without an answer.
+    pub rows: Vec<RowId>,
+    /// Where its output CSV is looked for.
+    pub output_csv_path: PathBuf,
+}
+
+/// What was found for a wave.
+enum Found {
+    Answers(Answers),
+    Nothing,
+    Refused(Refusal),
+}
+
+impl PlanRun {
+    /// Takes in what came back. A wave of which every row has an answer, or a reason why there is none, is judged.
+    ///
+    /// # Errors
+    /// [`RunError::NothingToCollect`] when nothing new is there, [`RunError::BadAnswers`] when all of it is refused. Nothing was
+    /// recorded then.
+    pub fn collect(
+        &mut self,
+        request: Collect<'_>,
+        watcher: &mut dyn Watcher,
+        stop: &Stop,
+    ) -> Result<Collected, RunError> {
+        self.let_go_of_changed(watcher)?;
+        let waves = self.to_collect(request.wave)?;
+        let mut collected = Collected::default();
+        if let Some(folder) = request.answers.filter(|path| path.is_dir()) {
+            let plan = self.store.read()?;
+            let names = Names::of(self.state(), &plan, &self.protocols);
+            collected.strays = names.strays(folder);
+        }
+        let mut to_take = Vec::new();
+        for (wave, found) in self.find(&waves, request, &mut collected)? {
+            let answers = match found {
+                Found::Refused(refusal) => {
+                    if !collected.refused_files.contains(&refusal) {
+                        collected.refused_files.push(refusal);
+                    }
+                    continue;
+                }
+                Found::Answers(answers) => answers,
+                Found::Nothing => Answers::default(),
+            };
+            collected.known += known_before(wave, &answers);
+            match request.gives_up || is_answered(wave) || has_new(wave, &answers) {
+                true => to_take.push((wave, answers)),
+                false => collected.waiting.push(self.waiting(wave)),
+            }
+        }
+        if to_take.is_empty() {
+            return Err(self.nothing_taken(collected));
+        }
+        for (wave, answers) in to_take {
+            let done = self.take(wave, &answers, request.gives_up, watcher, stop)?;
+            collected.waves.push(done);
+        }
+        Ok(collected)
+    }
+
+    /// The waves that are meant, all of which wait for answers.
+    fn to_collect(&self, wanted: Option<WaveNo>) -> Result<Vec<Wave>, RunError> {
+        let id = self.id();
+        let is_over = self.state().in_flight().next().is_none();
+        let hint = match is_over && self.state().finished.is_some() {
+            true => format!("the run has ended: mesh runs show {id}"),
+            false => format!("go on with it: mesh wave next --run {id}"),
+        };
+        let refuse = |why: String| {
+            Err(RunError::NothingToCollect {
+                why,
+                hint: Some(hint.clone()),
+            })
+        };
+        let open: Vec<Wave> = self.open_waves().cloned().collect();
+        let Some(number) = wanted else {
+            return match open.is_empty() {
+                true => refuse("no wave waits for answers".to_owned()),
+                false => Ok(open),
+            };
+        };
+        if let Some(wave) = open.iter().find(|wave| wave.compiled.wave == number) {
+            return Ok(vec![wave.clone()]);
+        }
+        let others: Vec<String> = open
+            .iter()
+            .map(|wave| wave.compiled.wave.to_string())
+            .collect();
+        refuse(match (self.state().wave(number), others.as_slice()) {
+            (Some(_), _) => format!("wave {number} is not open: its rows were judged before"),
+            (None, []) => format!("wave {number} is not open: the run has no such wave"),
+            (None, others) => format!(
+                "wave {number} is not open: the run has no such wave; these wait: {}",
+                others.join(", ")
+            ),
+        })
+    }
+
+    /// Reads what is there for each of the waves.
+    fn find<'w>(
+        &self,
+        waves: &'w [Wave],
+        request: Collect<'_>,
+        collected: &mut Collected,
+    ) -> Result<Vec<(&'w Wave, Found)>, RunError> {
+        let base_sha = &self.settings.base_sha;
+        let asked = |waves: &[Wave]| Asked::read(&self.folder, self.state(), base_sha, waves);
+        if let Some(path) = request.answers {
+            let read = Answers::read(path, &asked(waves)?)?;
+            let found = |wave| match &read {
+                Ok(answers) => (wave, Found::Answers(answers.clone())),
+                Err(refusal) => (wave, Found::Refused(refusal.clone())),
+            };
+            collected.passed_over = read.as_ref().map_or(0, |answers| answers.passed_over);
+            return Ok(waves.iter().map(found).collect());
+        }
+        let own = |wave: &'w Wave| {
+            let path = self.output_of(wave);
+            if is_answered(wave) || !path.exists() {
+                return Ok((wave, Found::Nothing));
+            }
+            let read =
+                asked(std::slice::from_ref(wave)).and_then(|asked| Answers::read(&path, &asked));
+            Ok((
+                wave,
+                match read {
+                    Ok(Ok(answers)) => Found::Answers(answers),
+                    Ok(Err(refusal)) => Found::Refused(refusal),
+                    Err(RunError::Job(error @ job::JobError::Table(_))) => {
+                        Found::Refused(Refusal {
+                            why: error.to_string(),
+                            path,
+                        })
+                    }
+                    Err(error) => return Err(error),
+                },
+            ))
+        };
+        waves.iter().map(own).collect()
+    }
+
+    fn output_of(&self, wave: &Wave) -> PathBuf {
+        let csv = self.folder.path().join(&wave.compiled.csv_path);
+        csv.with_extension("out.csv")
+    }
+
+    fn waiting(&self, wave: &Wave) -> WaitingWave {
+        let rows = wave.compiled.rows.iter().enumerate();
+        let open = rows.filter(|(index, _)| !has_ended(wave, *index));
+        WaitingWave {
+            wave: wave.compiled.wave,
+            rows: open.map(|(_, id)| id.clone()).collect(),
+            output_csv_path: self.output_of(wave),
+        }
+    }
+
+    /// Why nothing was taken, with every way on.
+    fn nothing_taken(&self, collected: Collected) -> RunError {
+        if !collected.refused_files.is_empty() {
+            return RunError::BadAnswers(collected.refused_files);
+        }
+        let numbers: Vec<String> = collected
+            .waiting
+            .iter()
+            .map(|waiting| waiting.wave.to_string())
+            .collect();
+        let mut why = format!("no new answers for wave {}", numbers.join(", "));
+        if collected.passed_over > 0 {
+            why.push_str(&format!(
+                "; rows of other waves, or judged before: {}",
+                collected.passed_over
+            ));
+        }
+        if collected.known > 0 {
+            why.push_str(&format!(
+                "; rows that had an answer before, which stands: {}",
+                collected.known
+            ));
+        }
+        if !collected.strays.is_empty() {
+            why.push_str("; files that no row has: ");
+            why.push_str(&names(&collected.strays));
+        }
+        let id = self.id();
+        let mut hint = format!("how to work them: mesh wave next --run {id}");
+        for waiting in &collected.waiting {
+            let (wave, path) = (waiting.wave.0, waiting.output_csv_path.display());
+            hint.push_str(&format!(
+                "\n  when `{path}` is there: mesh collect {id} --wave {wave}\n  to judge its rows as no_response: mesh collect {id} --wave {wave} --give-up"
+            ));
+        }
+        RunError::NothingToCollect {
+            why,
+            hint: Some(hint),
+        }
+    }
+
+    /// Takes in the answers of one wave.
+    fn take(
+        &mut self,
+        wave: &Wave,
+        answers: &Answers,
+        gives_up: bool,
+        watcher: &mut dyn Watcher,
+        stop: &Stop,
+    ) -> Result<CollectedWave, RunError> {
+        let number = wave.compiled.wave;
+        let mut settings = self.job_settings(&wave.compiled, wave.job_id.clone())?;
+        if let (None, Some(job_id)) = (&wave.job_id, answers.job_id(number)) {
+            settings.job_id = JobId::new(job_id);
+        }
+        let (mut events, missing) = taken_in(wave, &settings, answers, gives_up)?;
+        job::hide_in(&mut events, &job::redactor(&settings.worker));
+        let before = (0..wave.compiled.rows.len()).filter(|index| has_ended(wave, *index));
+        let taken = wave.compiled.rows.len() - missing.len() - before.count();
+        self.recorder.record(&events)?;
+        if missing.is_empty() {
+            // Not before: whoever works the other rows still has to write this file.
+            self.write_output(number, &settings)?;
+            self.with_floor(watcher, stop, |run, floor, watcher| {
+                run.judge(number, floor, watcher, stop)
+            })?;
+        }
+        let wave = self.state().wave(number);
+        Ok(CollectedWave {
+            wave: number,
+            taken,
+            missing,
+            refused: wave.map_or(Vec::new(), |wave| wave.refused.clone()),
+        })
+    }
+
+    /// The answers of a wave beside its rows, however they came.
+    fn write_output(&self, number: WaveNo, settings: &job::Settings) -> Result<(), RunError> {
+        let Some(wave) = self.state().wave(number) else {
+            return Ok(());
+        };
+        let survey = Survey::take(settings)?;
+        job::write_csv(settings, &survey, &wave.job, &self.recorder.lines()?)?;
+        Ok(())
+    }
+}
+
+/// File names in a line.
+fn names(paths: &[PathBuf]) -> String {
+    let shown = paths
+        .iter()
+        .map(|path| crate::model::one_line(&path.to_string_lossy()));
+    shown.collect::<Vec<_>>().join(", ")
+}
+
+/// Whether there is an answer for a row that has none yet.
+fn has_new(wave: &Wave, answers: &Answers) -> bool {
+    let mut rows = wave.compiled.rows.iter().enumerate();
+    rows.any(|(index, id)| !has_ended(wave, index) && *answers.of(id) != Brought::Nothing)
+}
+
+/// Rows that are answered once more.
+fn known_before(wave: &Wave, answers: &Answers) -> usize {
+    let rows = wave.compiled.rows.iter().enumerate();
+    rows.filter(|(index, id)| has_ended(wave, *index) && *answers.of(id) != Brought::Nothing)
+        .count()
+}
+
+/// The events of what came back, and the rows without an answer.
+fn taken_in(
+    wave: &Wave,
+    settings: &job::Settings,
+    answers: &Answers,
+    gives_up: bool,
+) -> Result<(Vec<Event>, Vec<RowId>), RunError> {
+    let measure = Measure::of(settings)?;
+    let mut events = Vec::new();
+    if wave.job_id.is_none() {
+        events.push(Event::from(WaveStarted {
+            wave: wave.compiled.wave,
+            job_id: settings.job_id.clone(),
+            items: wave.compiled.rows.len() as u64,
+            max_concurrency: wave.compiled.max_concurrency,
+        }));
+    }
+    let given_up = Brought::failed("no_response: no answer came back");
+    let mut missing = Vec::new();
+    for (index, id) in wave.compiled.rows.iter().enumerate() {
+        if has_ended(wave, index) {
+            continue;
+        }
+        let brought = match answers.of(id) {
+            Brought::Nothing if !gives_up => {
+                missing.push(id.clone());
+                continue;
+            }
+            Brought::Nothing => &given_up,
+            other => other,
+        };
+        let row = Taken {
+            wave: wave.compiled.wave,
+            id,
+            index: index as u64,
+        };
+        row.events(brought, settings.read_text, &measure, &mut events);
+    }
+    Ok((events, missing))
+}
+
+/// Whether nothing more is awaited for a row: it has an answer or a reason why there is none, or was judged without.
+fn has_ended(wave: &Wave, index: usize) -> bool {
+    let id = wave.compiled.rows.get(index);
+    if id.is_some_and(|id| wave.judged.contains(id)) {
+        return true;
+    }
+    let item = wave.job.item(index as u64);
+    item.is_some_and(|item| matches!(item.status, job::Status::Completed | job::Status::Failed))
+}
+
+/// Whether every row has an answer, or the code of why it has none.
+pub(crate) fn is_answered(wave: &Wave) -> bool {
+    let rows = 0..wave.compiled.rows.len();
+    rows.into_iter().all(|index| has_ended(wave, index))
+}
+
+/// A row whose answer is taken in.
+struct Taken<'t> {
+    wave: WaveNo,
+    id: &'t RowId,
+    index: u64,
+}
+
+impl Taken<'_> {
+    /// What occurred elsewhere, as far as what came back tells: every attempt, and the outcome of the last one. A result
+    /// is measured like one of our own workers'.
+    fn events(
+        &self,
+        brought: &Brought,
+        prose: Option<job::ReadText>,
+        measure: &Measure,
+        events: &mut Vec<Event>,
+    ) {
+        let told = |(failure, text): (job::Failure, String)| format!("{failure}: {text}");
+        let (attempts, outcome) = match brought {
+            Brought::Nothing => return,
+            Brought::Written(bytes) => {
+                let picked = measure.pick(bytes, prose);
+                let checked = picked.and_then(|picked| measure.check_picked(picked));
+                (1, checked.map_err(told))
+            }
+            Brought::Result { result, attempts } => {
+                (*attempts, measure.check(result.clone()).map_err(told))
+            }
+            Brought::Failed { error, attempts } => (*attempts, Err(error.clone())),
+        };
+        let attempts = attempts.max(1);
+        for attempt in 1..=attempts {
+            events.push(Event::from(AttemptStarted {
+                wave: self.wave,
+                item_id: self.id.clone(),
+                row_index: self.index,
+                attempt,
+            }));
+            if attempt < attempts {
+                events.push(self.finished(attempt, AttemptEnd::Retry, None));
+            }
+        }
+        match outcome {
+            Ok(result) => {
+                events.push(Event::from(AttemptReported {
+                    wave: self.wave,
+                    item_id: self.id.clone(),
+                    row_index: self.index,
+                    attempt: attempts,
+                    via: ReportVia::Collect,
+                    result: Value::Object(result),
+                    redacted: Vec::new(),
+                    stop: false,
+                    reported_at: clock::csv_time(clock::now()),
+                }));
+                events.push(self.finished(attempts, AttemptEnd::Completed, None));
+            }
+            Err(error) => events.push(self.finished(attempts, AttemptEnd::Failed, Some(error))),
+        }
+    }
+
+    fn finished(&self, attempt: u32, end: AttemptEnd, error: Option<String>) -> Event {
+        Event::from(AttemptFinished {
+            wave: self.wave,
+            item_id: self.id.clone(),
+            row_index: self.index,
+            attempt,
+            end,
+            error,
+            exit_code: None,
+            signal: None,
+            leaked: Vec::new(),
+            session: None,
+            fault: None,
+            usage: None,
+            duration_ms: 0,
+            completed_at: clock::csv_time(clock::now()),
+        })
+    }
+}

@@ -1,0 +1,104 @@
+//! Files in a folder of answers that belong to no row: a misspelt name would else be an answer that never comes.
+
+use crate::model::{Role, RoundName, RowId, RowKey, UnitId};
+use crate::plan::Plan;
+use crate::run::preflight::Protocols;
+use crate::run::store::State;
+use crate::wave::Label;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::fs::DirEntry;
+use std::path::{Path, PathBuf};
+
+/// The most files that are named.
+pub(crate) const STRAYS_MAX: usize = 50;
+
+/// What a row leaves beside its answer: `run-row` of an exported wave writes them.
+const OF_A_ROW: [&str; 5] = ["json", "error", "log", "printed", "result"];
+
+/// The names that a folder of answers may hold.
+pub(crate) struct Names<'n> {
+    rows: BTreeSet<String>,
+    units: BTreeMap<String, UnitId>,
+    protocols: &'n Protocols,
+}
+
+impl<'n> Names<'n> {
+    /// Those of the rows that the run has, and of recorded answers for any task of the plan.
+    pub fn of(state: &State, plan: &Plan, protocols: &'n Protocols) -> Self {
+        let rows = state.waves.iter().flat_map(|wave| &wave.compiled.rows);
+        let items = plan.items().iter();
+        let units = items.map(|item| UnitId::new(item.id().as_str()));
+        Self {
+            rows: rows.map(RowId::file_name).collect(),
+            units: units.map(|unit| (unit.file_name(), unit)).collect(),
+            protocols,
+        }
+    }
+
+    /// What stands in `folder` and is not known, by names relative to it; at most [`STRAYS_MAX`].
+    pub fn strays(&self, folder: &Path) -> Vec<PathBuf> {
+        let mut strays = Vec::new();
+        for entry in sorted(folder) {
+            let name = entry.file_name();
+            let is_folder = entry.path().is_dir();
+            match name.to_str().and_then(|name| self.units.get(name)) {
+                Some(unit) if is_folder => {
+                    let inside = sorted(&entry.path());
+                    let unknown = inside.iter().filter(|file| !self.is_recorded(unit, file));
+                    strays.extend(unknown.map(|file| Path::new(&name).join(file.file_name())));
+                }
+                _ if is_folder || !self.is_of_a_row(&name) => strays.push(PathBuf::from(name)),
+                _ => {}
+            }
+            if strays.len() >= STRAYS_MAX {
+                strays.truncate(STRAYS_MAX);
+                break;
+            }
+        }
+        strays
+    }
+
+    fn is_of_a_row(&self, name: &OsStr) -> bool {
+        let Some(name) = name.to_str() else {
+            return false;
+        };
+        let is_row =
+            |(row, kind): (&str, &str)| OF_A_ROW.contains(&kind) && self.rows.contains(row);
+        // Hidden files and the log of a Slurm task are nobody's answer.
+        name == Label::FILE_NAME
+            || name.starts_with('.')
+            || (name.starts_with("slurm-") && name.ends_with(".log"))
+            || name.rsplit_once('.').is_some_and(is_row)
+    }
+
+    /// An answer in the layout of recordings, to a row that the unit has or may come to have.
+    fn is_recorded(&self, unit: &UnitId, file: &DirEntry) -> bool {
+        let name = file.file_name();
+        let Some(stem) = name.to_str().and_then(|name| name.strip_suffix(".json")) else {
+            return name.to_string_lossy().starts_with('.');
+        };
+        let key = RowKey::parse(&RowId::new(format!("{unit}.{stem}")));
+        key.is_some_and(|key| key.unit == *unit && self.protocols.has_row(&key.round, &key.role))
+    }
+}
+
+fn sorted(folder: &Path) -> Vec<DirEntry> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let mut entries: Vec<DirEntry> = entries.flatten().collect();
+    entries.sort_by_key(DirEntry::file_name);
+    entries
+}
+
+impl Protocols {
+    /// Whether a task may ever have a row of `role` in `round`.
+    fn has_row(&self, round: &RoundName, role: &Role) -> bool {
+        let mut protocols = self.all();
+        protocols.any(|protocol| {
+            let found = protocol.round(round);
+            found.is_some_and(|round| round.roles.contains(role))
+        })
+    }
+}

@@ -1,0 +1,11 @@
+//! The files of a run: its folder, its ledger folded into a state, and which tasks it holds.
+
+mod recorder;
+mod run_folder;
+mod state;
+pub mod task_holds;
+
+pub use recorder::Recorder;
+pub use run_folder::{CancelRequest, RunFolder, home};
+pub use state::{State, Unit, Wave};
+pub use task_holds::{Holds, release};

@@ -1,0 +1,325 @@
+//! Where a run keeps its files: `$MESH_HOME/runs/<run id>/` with ledger, waves, units and logs, outside the work tree.
+
+use crate::ledger;
+use crate::ledger::Record;
+use crate::model::{Event, RowId, RunId, RunKind, UnitId, WaveNo};
+use crate::platform::{Writers, clock, private};
+use crate::run::error::RunError;
+use crate::wave::WaveHead;
+use std::fs::Permissions;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// `$MESH_HOME`, else `$XDG_STATE_HOME/mesh`, else `~/.local/state/mesh`.
+pub fn home() -> Result<PathBuf, RunError> {
+    let folder = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    folder("MESH_HOME")
+        .or_else(|| folder("XDG_STATE_HOME").map(|state| state.join("mesh")))
+        .or_else(|| folder("HOME").map(|home| home.join(".local/state/mesh")))
+        // Workers start in another folder and get paths below it.
+        .map(|home| std::path::absolute(&home).unwrap_or(home))
+        .ok_or(RunError::NoHome)
+}
+
+/// Run ids of one second are numbered from the second one on: `…Z`, `…Z-2`, …, `…Z-10`.
+fn order(id: &str) -> (String, u32) {
+    let numbered = id.rsplit_once('-').filter(|(base, _)| base.ends_with('Z'));
+    match numbered.and_then(|(base, number)| Some((base, number.parse().ok()?))) {
+        Some((base, number)) => (base.to_owned(), number),
+        None => (id.to_owned(), 1),
+    }
+}
+
+/// The run whose id is most like a mistyped one.
+fn nearest(home: &Path, id: &RunId) -> Option<RunId> {
+    const LIKE_ENOUGH: f64 = 0.8;
+    let entries = std::fs::read_dir(home.join("runs")).ok()?;
+    let names = entries.flatten().filter_map(|entry| {
+        let is_run = entry.path().join("ledger.jsonl").is_file();
+        entry.file_name().into_string().ok().filter(|_| is_run)
+    });
+    let (beginnings, names): (Vec<String>, Vec<String>) =
+        names.partition(|name| !id.as_str().is_empty() && name.starts_with(id.as_str()));
+    if let [name] = beginnings.as_slice() {
+        return Some(RunId::new(name.clone()));
+    }
+    let likeness = |name: &String| strsim::normalized_damerau_levenshtein(name, id.as_str());
+    let names = beginnings.into_iter().chain(names);
+    names
+        .map(|name| (likeness(&name), name))
+        .filter(|(likeness, _)| *likeness >= LIKE_ENOUGH)
+        .max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.cmp(&b.1)))
+        .map(|(_, name)| RunId::new(name))
+}
+
+/// How soon a run that is asked to stop is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CancelRequest {
+    /// Running rows may end.
+    Soon,
+    /// Running rows are ended.
+    Now,
+}
+
+/// One run's folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunFolder {
+    path: PathBuf,
+    id: RunId,
+}
+
+impl RunFolder {
+    /// Makes a folder below `home` for a run that begins now, or that is to be called `wanted`.
+    pub fn create(home: &Path, wanted: Option<&RunId>) -> Result<Self, RunError> {
+        if let Some(id) = wanted.filter(|id| crate::model::file_name(id.as_str()) != id.as_str()) {
+            return Err(RunError::BadRunId { id: id.clone() });
+        }
+        let runs = home.join("runs");
+        private::make_folders(&runs).map_err(RunError::io(&runs))?;
+        let base = wanted
+            .cloned()
+            .unwrap_or_else(|| clock::run_id(clock::now()));
+        for number in 1..1000 {
+            let id = match number {
+                1 => base.clone(),
+                _ => RunId::new(format!("{base}-{number}")),
+            };
+            let path = runs.join(id.as_str());
+            match private::make_folder(&path) {
+                Ok(()) => {
+                    // What is durable in it must be found after a power failure.
+                    for folder in [home, &runs] {
+                        crate::platform::sync_folder(folder).map_err(RunError::io(folder))?;
+                    }
+                    let folder = Self { path, id };
+                    folder.fill()?;
+                    return Ok(folder);
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && wanted.is_none() => {}
+                Err(error) => return Err(RunError::io(&path)(error)),
+            }
+        }
+        Err(RunError::io(&runs)(io::ErrorKind::AlreadyExists.into()))
+    }
+
+    /// A stand-in for a run that does not exist: for checks and dry runs, which write nothing into it.
+    pub fn unmade() -> Self {
+        Self {
+            path: std::env::temp_dir(),
+            id: RunId::new("dry-run"),
+        }
+    }
+
+    fn fill(&self) -> Result<(), RunError> {
+        for folder in [
+            self.waves(),
+            self.path.join("units"),
+            self.logs(),
+            self.scratch(),
+        ] {
+            private::make_folders(&folder).map_err(RunError::io(&folder))?;
+        }
+        Ok(())
+    }
+
+    /// Where the runs of its home are.
+    pub fn runs(&self) -> &Path {
+        self.path.parent().unwrap_or(&self.path)
+    }
+
+    /// Another run of the same home.
+    pub fn sibling(&self, id: &RunId) -> Result<Self, RunError> {
+        let home = self.runs().parent().unwrap_or(&self.path);
+        Self::find(home, id)
+    }
+
+    /// The folder of an earlier run.
+    pub fn find(home: &Path, id: &RunId) -> Result<Self, RunError> {
+        let is_name = !id.as_str().is_empty() && !id.as_str().contains('/') && id.as_str() != "..";
+        let path = home.join("runs").join(id.as_str());
+        if is_name && path.join("ledger.jsonl").is_file() {
+            return Ok(Self {
+                path,
+                id: id.clone(),
+            });
+        }
+        Err(RunError::NoRun {
+            id: id.clone(),
+            nearest: nearest(home, id),
+            home: home.to_owned(),
+        })
+    }
+
+    /// What kind of run it is; `None` for one that was ended before it began.
+    pub fn kind(&self) -> Result<Option<RunKind>, RunError> {
+        Ok(match ledger::first(&self.ledger())? {
+            Some(Record {
+                event: Event::RunStarted(started),
+                ..
+            }) => Some(started.kind),
+            _ => None,
+        })
+    }
+
+    /// Refuses a run of another kind than what is done can be done with.
+    pub(crate) fn must_be(&self, wanted: RunKind) -> Result<(), RunError> {
+        match self.kind()? {
+            Some(kind) if kind != wanted => Err(RunError::OtherKind {
+                id: self.id.clone(),
+                kind,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// All runs below `home`, oldest first.
+    pub fn list(home: &Path) -> Result<Vec<Self>, RunError> {
+        let runs = home.join("runs");
+        let pattern = format!(
+            "{}/*/ledger.jsonl",
+            glob::Pattern::escape(&runs.to_string_lossy())
+        );
+        let ledgers =
+            glob::glob(&pattern).map_err(|error| RunError::io(&runs)(io::Error::other(error)))?;
+        let folders = ledgers.flatten().filter_map(|ledger| {
+            let path = ledger.parent()?.to_owned();
+            let id = RunId::new(path.file_name()?.to_str()?);
+            Some(Self { path, id })
+        });
+        let mut folders: Vec<Self> = folders.collect();
+        folders.sort_by_cached_key(|folder| {
+            let first = ledger::first(&folder.ledger()).ok().flatten();
+            (first.map(|record| record.ts), order(folder.id.as_str()))
+        });
+        Ok(folders)
+    }
+
+    /// The run.
+    pub fn id(&self) -> &RunId {
+        &self.id
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The ledger.
+    pub fn ledger(&self) -> PathBuf {
+        self.path.join("ledger.jsonl")
+    }
+
+    /// The wave CSVs with their call files and outputs.
+    pub fn waves(&self) -> PathBuf {
+        self.path.join("waves")
+    }
+
+    /// The artifacts of a unit.
+    pub fn unit(&self, unit: &UnitId) -> PathBuf {
+        self.path.join("units").join(unit.file_name())
+    }
+
+    /// What failed attempts printed.
+    pub fn logs(&self) -> PathBuf {
+        self.path.join("logs")
+    }
+
+    /// What an attempt printed, as far as it was kept: its standard error first.
+    pub fn kept_logs(&self, wave: WaveNo, item: &RowId, attempt: u32) -> Vec<PathBuf> {
+        let folder = self.logs().join(wave.to_string());
+        let name = item.file_name();
+        let paths = ["err", "out"].map(|suffix| folder.join(format!("{name}.{attempt}.{suffix}")));
+        paths.into_iter().filter(|path| path.is_file()).collect()
+    }
+
+    /// Short-lived files; removed when the run ends.
+    pub fn scratch(&self) -> PathBuf {
+        self.path.join("scratch")
+    }
+
+    /// The copies of the repository for workers.
+    pub fn snapshots(&self) -> PathBuf {
+        self.path.join("snapshot")
+    }
+
+    /// One of them; each wave under way has its own.
+    pub fn snapshot(&self, place: usize) -> PathBuf {
+        self.snapshots().join(place.to_string())
+    }
+
+    /// Where a patch is tried before it touches the user's tree.
+    pub fn trial(&self) -> PathBuf {
+        self.path.join("trial")
+    }
+
+    /// The tree of the run's own branch, when it delivers one.
+    pub fn branch_tree(&self) -> PathBuf {
+        self.path.join("branch")
+    }
+
+    /// The record of children that may write a tree.
+    pub fn writers(&self) -> Writers {
+        Writers::at(&self.path.join("writers"))
+    }
+
+    /// The output CSV of a wave.
+    pub fn wave_output(&self, head: &WaveHead) -> PathBuf {
+        self.waves().join(head.out_name())
+    }
+
+    /// The folder of a wave's short-lived files.
+    pub fn wave_scratch(&self, wave: WaveNo) -> PathBuf {
+        self.scratch().join(wave.to_string())
+    }
+
+    /// Leaves a request for whoever drives the run.
+    pub fn ask_to_cancel(&self, request: CancelRequest) -> Result<(), RunError> {
+        let path = self.cancel(request);
+        private::write(&path, b"").map_err(RunError::io(&path))
+    }
+
+    /// Drops requests to an earlier driver of the run. To be called as soon as the ledger is held: before that they may
+    /// be for somebody else, and a little later they are for whoever holds it. From then on nobody else looks into the
+    /// folder either, also when an earlier version of the program made it.
+    pub fn take_over(&self) {
+        self.take_cancel();
+        // Where that is refused, the folder is not ours, and neither is what its owner wants of it.
+        let closed = Permissions::from_mode(private::FOLDER_MODE);
+        let _ = std::fs::set_permissions(&self.path, closed);
+    }
+
+    /// Takes the requests that were left.
+    pub fn take_cancel(&self) -> Option<CancelRequest> {
+        let taken = |request| std::fs::remove_file(self.cancel(request)).is_ok();
+        let soon = taken(CancelRequest::Soon).then_some(CancelRequest::Soon);
+        taken(CancelRequest::Now)
+            .then_some(CancelRequest::Now)
+            .or(soon)
+    }
+
+    fn cancel(&self, request: CancelRequest) -> PathBuf {
+        self.path.join(match request {
+            CancelRequest::Soon => "cancel",
+            CancelRequest::Now => "cancel-now",
+        })
+    }
+
+    /// Removes what only a run under way needs.
+    pub fn tidy(&self) {
+        // Left-overs are harmless and `mesh runs gc` takes them with the run.
+        let _ = std::fs::remove_dir_all(self.scratch());
+        if let Ok(places) = std::fs::read_dir(self.snapshots()) {
+            for place in places.flatten() {
+                let _ = crate::workspace::remove(&place.path());
+            }
+        }
+        let _ = std::fs::remove_dir_all(self.snapshots());
+        let _ = crate::workspace::remove(&self.branch_tree());
+        let _ = crate::workspace::remove(&self.trial());
+    }
+}

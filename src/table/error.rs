@@ -1,0 +1,225 @@
+//! What makes a CSV unreadable, with line and column and how to mend it.
+
+use super::header::Repeated;
+use crate::model::shell_word;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a CSV file was refused. Lines and columns are 1-based.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    /// It can't be opened or read.
+    #[error("`{}` can't be read", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the file system said.
+        #[source]
+        source: io::Error,
+    },
+    /// No header row.
+    #[error("`{}`, line 1: the file is empty; a CSV needs a header row", path.display())]
+    NoHeader {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A workbook or an archive.
+    #[error("`{}` is {what}, and no CSV", path.display())]
+    NoText {
+        /// The file.
+        path: PathBuf,
+        /// What it is, by its first bytes.
+        what: &'static str,
+        /// What to do about it.
+        hint: &'static str,
+    },
+    /// UTF-16 that does not say so.
+    #[error("`{}` looks like {encoding} without a byte-order mark", path.display())]
+    Utf16 {
+        /// The file.
+        path: PathBuf,
+        /// Its byte order.
+        encoding: &'static str,
+    },
+    /// Bytes that stand for no character in the encoding.
+    #[error("`{}`, line {line}: holds bytes that are no character in {encoding}", path.display())]
+    Undecodable {
+        /// The file.
+        path: PathBuf,
+        /// The line on which they stand.
+        line: u64,
+        /// The encoding.
+        encoding: &'static str,
+    },
+    /// A quoted field that takes in what follows it.
+    #[error("`{}`, line {line}, column {column}: the quote that is opened here {what}", path.display())]
+    UnclosedQuote {
+        /// The file.
+        path: PathBuf,
+        /// The line of the opening quote.
+        line: u64,
+        /// Its field.
+        column: usize,
+        /// What becomes of it.
+        what: &'static str,
+    },
+    /// Columns with one name.
+    #[error("`{}`, line {line}, {}", path.display(), repeated.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    DuplicateHeaders {
+        /// The file.
+        path: PathBuf,
+        /// The header's line.
+        line: u64,
+        /// Every column whose name an earlier one has.
+        repeated: Vec<Repeated>,
+        /// Changes that make all names differ, in order.
+        rename: Vec<(String, String)>,
+    },
+    /// A column to rename that is not there.
+    #[error("`{}` has no column `{name}` to rename; its columns are: {}", path.display(), columns.join(", "))]
+    NoColumn {
+        /// The file.
+        path: PathBuf,
+        /// The name asked for.
+        name: String,
+        /// The columns there are.
+        columns: Vec<String>,
+    },
+    /// A record without an end, or a file that is no CSV.
+    #[error("`{}`, line {line}: a record of more than {RECORD_BYTES_MAX} bytes begins here", path.display())]
+    RecordTooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The line on which the record begins.
+        line: u64,
+    },
+    /// Another number of fields than the header.
+    #[error("`{}`, line {line}, column {column}: row {row} has {found} {} but the header has {expected}{}",
+        path.display(), if *found == 1 { "field" } else { "fields" }, reaching(*quote_line))]
+    Ragged {
+        /// The file.
+        path: PathBuf,
+        /// The line on which the row begins.
+        line: u64,
+        /// The first field that is missing or too many.
+        column: usize,
+        /// 1-based over all records after the header.
+        row: u64,
+        /// Fields found.
+        found: usize,
+        /// Fields of the header.
+        expected: usize,
+        /// The line of a quote that is opened in the row and reaches over several lines.
+        quote_line: Option<u64>,
+    },
+    /// Bytes that are not UTF-8.
+    #[error("`{}`, line {line}, column {column}: not valid UTF-8 (byte 0x{byte:02X})", path.display())]
+    NotUtf8 {
+        /// The file.
+        path: PathBuf,
+        /// The line on which they stand.
+        line: u64,
+        /// The field.
+        column: usize,
+        /// The first of them.
+        byte: u8,
+    },
+    /// The same of a file that no option says how to read.
+    #[error(transparent)]
+    Fixed(Box<TableError>),
+}
+
+impl TableError {
+    /// Of a file that is always UTF-8 with commas, such as a wave: the options of `mesh spawn` are no help with it.
+    pub fn fixed(self) -> Self {
+        TableError::Fixed(Box::new(self))
+    }
+
+    /// What to do about it, with the options of `mesh spawn`.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            TableError::Fixed(error) => error.hint_without_options(),
+            TableError::DuplicateHeaders { rename, .. } => {
+                let options = rename.iter().map(|(old, new)| rename_option(old, new));
+                let options: Vec<String> = options.collect();
+                Some(format!(
+                    "give the columns different names, or add: {}",
+                    options.join(" ")
+                ))
+            }
+            TableError::Ragged {
+                quote_line: None, ..
+            } => Some(
+                "quote fields that hold the separator, or name another one with --delimiter"
+                    .to_owned(),
+            ),
+            TableError::NotUtf8 { .. } => {
+                Some("name its encoding, for example: --encoding windows-1252".to_owned())
+            }
+            TableError::Undecodable { .. } => Some(
+                "name the encoding that it has, for example: --encoding windows-1252".to_owned(),
+            ),
+            TableError::Utf16 { encoding, .. } => {
+                Some(format!("--encoding {}", encoding.to_ascii_lowercase()))
+            }
+            _ => self.hint_without_options(),
+        }
+    }
+
+    fn hint_without_options(&self) -> Option<String> {
+        match self {
+            TableError::RecordTooLarge { .. } => {
+                Some("look there for a quote that is never closed".to_owned())
+            }
+            TableError::UnclosedQuote { .. } => Some(
+                "close it at the end of its field; a quote that belongs to the text is doubled, and the field quoted: \"5\"\" pipe\""
+                    .to_owned(),
+            ),
+            TableError::Ragged { quote_line: Some(line), .. } => {
+                Some(format!("look at the quote that is opened on line {line}"))
+            }
+            TableError::Ragged { .. } => Some("quote fields that hold the separator".to_owned()),
+            TableError::DuplicateHeaders { .. } => {
+                Some("give the columns different names".to_owned())
+            }
+            TableError::NotUtf8 { path, .. } | TableError::Undecodable { path, .. } => {
+                Some(format!("convert it: iconv -f WINDOWS-1252 -t UTF-8 {} > utf8.csv", shown(path)))
+            }
+            TableError::Utf16 { path, encoding } => {
+                Some(format!("convert it: iconv -f {encoding} -t UTF-8 {} > utf8.csv", shown(path)))
+            }
+            TableError::NoText { hint, .. } => Some((*hint).to_owned()),
+            TableError::NoColumn { .. } => Some("names are case-sensitive".to_owned()),
+            TableError::Fixed(error) => error.hint_without_options(),
+            TableError::NoHeader { .. } | TableError::Io { .. } => None,
+        }
+    }
+}
+
+fn reaching(quote_line: Option<u64>) -> String {
+    quote_line.map_or(String::new(), |line| {
+        format!("; the quote that is opened on line {line} reaches over several lines")
+    })
+}
+
+fn shown(path: &Path) -> String {
+    shell_word(&path.to_string_lossy())
+}
+
+fn rename_option(old: &str, new: &str) -> String {
+    let pair = format!("{old}={new}");
+    match old.starts_with('-') {
+        true => shell_word(&format!("--rename={pair}")),
+        false => format!("--rename {}", shell_word(&pair)),
+    }
+}
+
+/// The largest record, in bytes.
+pub const RECORD_BYTES_MAX: u64 = 16 << 20;
+
+pub(crate) fn io_error(path: &Path, source: io::Error) -> TableError {
+    TableError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}

@@ -1,0 +1,272 @@
+//! Reading a CSV record by record, with the line of each.
+
+use super::RowsInCell;
+use super::error::{TableError, io_error};
+use super::source::{CHUNK_BYTES, Encoding, Source};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// How a file is read.
+#[derive(Clone, Debug, Default)]
+pub struct ReadOptions {
+    /// The separator, one byte; else what a first line `sep=` says, else a comma.
+    pub delimiter: Option<u8>,
+    /// The encoding of a file without a byte-order mark; UTF-8 by default.
+    pub encoding: Option<&'static Encoding>,
+    /// `(old, new)`: header names to change, applied to the first column of that name.
+    pub rename: Vec<(String, String)>,
+}
+
+/// A CSV file being read, row by row.
+pub struct Reader {
+    path: PathBuf,
+    header: Vec<String>,
+    delimiter: u8,
+    rows: csv::Reader<Source>,
+    record: csv::ByteRecord,
+    /// Where the record begins and ends, in what the source gave.
+    span: (u64, u64),
+    row: u64,
+    rows_in_cells: (Option<RowsInCell>, u64),
+}
+
+impl Reader {
+    /// Opens `path` and reads its header; `name` is what messages call it, for a copy the path of the original.
+    pub fn open(path: &Path, name: &Path, options: &ReadOptions) -> Result<Self, TableError> {
+        let (source, said) = Source::open(path, name, options.encoding)?;
+        let delimiter = options.delimiter.or(said).unwrap_or(b',');
+        let rows = csv::ReaderBuilder::new()
+            .delimiter(delimiter)
+            .has_headers(false)
+            .flexible(true)
+            .buffer_capacity(CHUNK_BYTES)
+            .from_reader(source);
+        let mut reader = Self {
+            path: name.to_owned(),
+            header: Vec::new(),
+            delimiter,
+            rows,
+            record: csv::ByteRecord::new(),
+            span: (0, 0),
+            row: 0,
+            rows_in_cells: (None, 0),
+        };
+        if !reader.advance()? {
+            return Err(TableError::NoHeader {
+                path: name.to_owned(),
+            });
+        }
+        reader.header = reader.fields()?;
+        reader.rename(&options.rename)?;
+        reader.check_header()?;
+        Ok(reader)
+    }
+
+    /// The column names, in order.
+    pub fn header(&self) -> &[String] {
+        &self.header
+    }
+
+    /// The separator.
+    pub fn delimiter(&self) -> u8 {
+        self.delimiter
+    }
+
+    /// The next row that has any content; rows whose fields are all empty are passed over.
+    pub fn next_row(&mut self) -> Result<Option<Vec<String>>, TableError> {
+        while self.advance()? {
+            self.row += 1;
+            self.check_width()?;
+            if self.record.iter().any(|field| !field.is_empty()) {
+                return self.fields().map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first of the cells so far that perhaps hold rows, and how many more there are.
+    pub fn rows_in_cells(&self) -> Option<(RowsInCell, u64)> {
+        let (first, count) = &self.rows_in_cells;
+        first.clone().map(|first| (first, count - 1))
+    }
+
+    fn advance(&mut self) -> Result<bool, TableError> {
+        let begin = self.rows.position().byte();
+        self.rows.get_mut().begin_record(begin);
+        let advanced = self.rows.read_byte_record(&mut self.record);
+        match advanced {
+            Ok(false) => Ok(false),
+            Ok(true) => {
+                self.span = (begin, self.rows.position().byte());
+                self.check_quotes()?;
+                Ok(true)
+            }
+            Err(error) => Err(self.broken(begin, error.into())),
+        }
+    }
+
+    fn broken(&self, begin: u64, error: io::Error) -> TableError {
+        let source = self.rows.get_ref();
+        let path = self.path.clone();
+        if let Some(undecodable) = source.undecodable() {
+            return TableError::Undecodable {
+                path,
+                line: undecodable.line,
+                encoding: undecodable.encoding,
+            };
+        }
+        if !source.is_full() {
+            return io_error(&self.path, error);
+        }
+        let raw = source.raw(begin, u64::MAX);
+        let line = self.line_of(begin);
+        match crate::table::quotes::look(raw, self.delimiter).unclosed {
+            Some(quote) => TableError::UnclosedQuote {
+                path,
+                line: source.line_at(begin) + quote.lines_before,
+                column: quote.column,
+                what: "is not closed within 16 MiB",
+            },
+            None => TableError::RecordTooLarge { path, line },
+        }
+    }
+
+    /// A quote that is never closed makes the rest of the file one field, or all up to the next quote; one behind a
+    /// backslash closes a field that was to go on. The parser takes all of them without a word, so the bytes of records that
+    /// could hold one are looked at once more.
+    fn check_quotes(&mut self) -> Result<(), TableError> {
+        let raw = self.raw();
+        let is_break = |byte: &u8| matches!(byte, b'\n' | b'\r');
+        let ends_line = raw.last().is_some_and(is_break);
+        let is_suspect = |byte: &u8| is_break(byte) || *byte == b'\\';
+        if ends_line && !self.record.as_slice().iter().any(is_suspect) {
+            return Ok(());
+        }
+        let found = crate::table::quotes::look(raw, self.delimiter);
+        let (quote, what) = match (found.escaped, found.unclosed, found.stray) {
+            (Some(quote), ..) => (
+                quote,
+                "is closed behind a backslash, in the middle of a field; CSV has no backslash escapes",
+            ),
+            (None, Some(quote), _) => (quote, "is never closed"),
+            (None, None, Some(quote)) => {
+                (quote, "is closed on a later line, in the middle of a field")
+            }
+            (None, None, None) => {
+                if let Some(quote) = found.spanning {
+                    self.note_rows_in_cell(quote.column);
+                }
+                return Ok(());
+            }
+        };
+        Err(TableError::UnclosedQuote {
+            path: self.path.clone(),
+            line: self.rows.get_ref().line_at(self.span.0) + quote.lines_before,
+            column: quote.column,
+            what,
+        })
+    }
+
+    /// Nothing is wrong with such a cell as far as CSV goes, so it is remembered and not refused.
+    fn note_rows_in_cell(&mut self, column: usize) {
+        if !crate::table::quotes::reads_like_rows(self.raw(), self.delimiter, self.header.len()) {
+            return;
+        }
+        let line = self.line();
+        let within = self.raw().trim_ascii().iter();
+        let rows_in_cell = RowsInCell {
+            line,
+            last_line: line + within.filter(|byte| **byte == b'\n').count() as u64,
+            column,
+        };
+        self.rows_in_cells.0.get_or_insert(rows_in_cell);
+        self.rows_in_cells.1 += 1;
+    }
+
+    /// The bytes of the record.
+    fn raw(&self) -> &[u8] {
+        self.rows.get_ref().raw(self.span.0, self.span.1)
+    }
+
+    /// The line on which the record begins. The parser's own count leaves out blank lines and takes CRLF for a record's
+    /// end one byte early, so for a message the bytes are counted.
+    pub fn line(&self) -> u64 {
+        self.line_of(self.span.0)
+    }
+
+    fn line_of(&self, begin: u64) -> u64 {
+        let source = self.rows.get_ref();
+        let raw = source.raw(begin, u64::MAX);
+        let blank = raw.iter().take_while(|byte| matches!(byte, b'\n' | b'\r'));
+        source.line_at(begin) + blank.filter(|byte| **byte == b'\n').count() as u64
+    }
+
+    fn fields(&self) -> Result<Vec<String>, TableError> {
+        self.record
+            .iter()
+            .enumerate()
+            .map(|(index, field)| {
+                String::from_utf8(field.to_vec()).map_err(|_| self.not_utf8(index + 1))
+            })
+            .collect()
+    }
+
+    fn not_utf8(&self, column: usize) -> TableError {
+        let raw = self.raw();
+        let valid = std::str::from_utf8(raw).map_or_else(|error| error.valid_up_to(), str::len);
+        let before = raw[..valid].iter().filter(|byte| **byte == b'\n');
+        TableError::NotUtf8 {
+            path: self.path.clone(),
+            line: self.rows.get_ref().line_at(self.span.0) + before.count() as u64,
+            column,
+            byte: raw.get(valid).copied().unwrap_or_default(),
+        }
+    }
+
+    fn check_width(&self) -> Result<(), TableError> {
+        let (found, expected) = (self.record.len(), self.header.len());
+        if found == expected {
+            return Ok(());
+        }
+        let spanning = crate::table::quotes::look(self.raw(), self.delimiter).spanning;
+        let begin = self.rows.get_ref().line_at(self.span.0);
+        Err(TableError::Ragged {
+            path: self.path.clone(),
+            line: self.line(),
+            column: found.min(expected) + 1,
+            row: self.row,
+            found,
+            expected,
+            quote_line: spanning.map(|quote| begin + quote.lines_before),
+        })
+    }
+
+    fn rename(&mut self, pairs: &[(String, String)]) -> Result<(), TableError> {
+        for (old, new) in pairs {
+            match crate::table::header::renamed(&self.header, old, new) {
+                Some((index, new)) => self.header[index] = new,
+                None => {
+                    return Err(TableError::NoColumn {
+                        path: self.path.clone(),
+                        name: old.clone(),
+                        columns: self.header.clone(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_header(&self) -> Result<(), TableError> {
+        let repeated = crate::table::header::repeated(&self.header);
+        if repeated.is_empty() {
+            return Ok(());
+        }
+        Err(TableError::DuplicateHeaders {
+            path: self.path.clone(),
+            line: self.line(),
+            repeated,
+            rename: crate::table::header::renames(&self.header),
+        })
+    }
+}

@@ -1,0 +1,18 @@
+//! Bytes -> Report -> Verdict.
+//!
+//! What a worker hands back is data from a stranger: it becomes plain text ([`plain`]) without reasoning ([`reasoning`]), in
+//! which the answer is found ([`extract`], by [`scan`], or [`prose`]); it is checked against the schema ([`schema`]) and, for
+//! rows of a wave, against its lane ([`lane`]). Nothing here writes anything, starts anything or decides what runs next.
+
+pub mod extract;
+mod fence;
+pub mod lane;
+mod near;
+mod plain;
+pub mod prose;
+mod reasoning;
+mod scan;
+mod schema;
+
+pub use extract::{NoAnswer, Object, Picked, Wanted, object};
+pub use schema::{Schema, SchemaError, VIOLATIONS_MAX};

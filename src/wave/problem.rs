@@ -1,0 +1,38 @@
+//! What is wrong with a wave, and where.
+
+use std::fmt;
+
+/// Something that is wrong with a wave.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Problem {
+    /// Whether it is in the call file.
+    pub in_call: bool,
+    /// The line in the file, counted from 1, where it is known.
+    pub line: Option<u64>,
+    /// The row, counted from 1 after the header; `None` for the header and the call file.
+    pub row: Option<usize>,
+    /// The id of the row; `None` for the header and the call file.
+    pub item: Option<String>,
+    /// The column, or the key of the call file.
+    pub column: String,
+    /// What is wrong there.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(row) = self.row {
+            write!(f, "row {row}, ")?;
+        }
+        if let Some(item) = &self.item {
+            write!(f, "item `{}`, ", crate::model::one_line(item))?;
+        }
+        if self.row.is_some() {
+            f.write_str("column ")?;
+        }
+        match self.column.is_empty() {
+            true => f.write_str(&self.message),
+            false => write!(f, "`{}`: {}", self.column, self.message),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Copies of the repository outside of it, and the watch over the user's own tree.
+//!
+//! Workers of a plan never run in the user's tree: they get HEAD plus uncommitted changes plus untracked files that
+//! git does not ignore, copied. After a wave the tree and the plan file are compared with before.
+
+use super::error::SnapshotError;
+use super::kept_copy::refresh;
+use crate::platform::Repo;
+use crate::{learnings, template};
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// Makes `target` the workers' copy of the work tree, whatever stood there: nothing of what an earlier wave did to it is
+/// left.
+pub fn make(repo: &Repo, target: &Path) -> Result<(), SnapshotError> {
+    refresh(repo, target, &BTreeSet::new())
+}
+
+/// What the user's tree looked like: the commit that is checked out, every changed path with its content, and the plan
+/// file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fingerprint {
+    files: BTreeMap<PathBuf, Option<[u8; 32]>>,
+}
+
+/// Stands among the paths for the commit: a commit or a checkout changes what counts as changed.
+const COMMIT: &str = "HEAD";
+
+impl Fingerprint {
+    /// Takes the fingerprint of `repo`, with `watched` files in any case. The learnings are left out: that file only
+    /// grows, and everybody may append to it at any time.
+    pub fn take(repo: &Repo, watched: &[&Path]) -> Result<Self, SnapshotError> {
+        let changed = repo.changes()?.into_iter().map(|change| change.path);
+        let watched = watched
+            .iter()
+            .map(|path| path.strip_prefix(repo.root()).unwrap_or(path).to_owned());
+        let paths: BTreeSet<PathBuf> = changed
+            .chain(watched)
+            .filter(|path| path != Path::new(learnings::FILE_NAME))
+            .collect();
+        let mut files: BTreeMap<_, _> = paths
+            .into_par_iter()
+            .map(|path| {
+                let digest = content_of(&repo.root().join(&path));
+                (path, digest)
+            })
+            .collect();
+        let commit = Sha256::digest(repo.head()?.as_bytes());
+        files.insert(COMMIT.into(), Some(commit.into()));
+        Ok(Self { files })
+    }
+
+    /// The paths that differ between the two.
+    pub fn differences(&self, other: &Self) -> Vec<PathBuf> {
+        let paths: BTreeSet<&PathBuf> = self.files.keys().chain(other.files.keys()).collect();
+        let differing = paths
+            .into_iter()
+            .filter(|path| self.files.get(*path) != other.files.get(*path));
+        differing.cloned().collect()
+    }
+}
+
+/// A digest of what stands at `path`; of a link, of where it points. `None` where nothing can be read.
+fn content_of(path: &Path) -> Option<[u8; 32]> {
+    use std::os::unix::ffi::OsStrExt;
+    let found = std::fs::symlink_metadata(path).ok()?;
+    let bytes = match found.is_symlink() {
+        true => std::fs::read_link(path)
+            .ok()?
+            .as_os_str()
+            .as_bytes()
+            .to_vec(),
+        // Reading a pipe would wait for somebody to write.
+        false if !found.is_file() => return None,
+        false => std::fs::read(path).ok()?,
+    };
+    Some(Sha256::digest(&bytes).into())
+}
+
+/// The names of the repository's files, as Markdown for a prompt that asks which of them matter.
+pub fn names_as_markdown(repo: &Repo) -> Result<String, SnapshotError> {
+    const NAMES_MAX: usize = 2000;
+    let files = repo.files()?;
+    let names = files
+        .iter()
+        .take(NAMES_MAX)
+        .map(|path| format!("- `{}`\n", path.display()));
+    let mut text: String = names.collect();
+    if files.len() > NAMES_MAX {
+        text.push_str(&format!("- and {} more\n", files.len() - NAMES_MAX));
+    }
+    Ok(text)
+}
+
+/// The files of a scope with their contents, as Markdown for a prompt: names always, contents up to a bound.
+pub fn scope_as_markdown(
+    repo: &Repo,
+    scope: &crate::scope::Scope,
+) -> Result<String, SnapshotError> {
+    const BYTES_MAX: usize = 48 * 1024;
+    let mut text = String::new();
+    for path in repo.files()? {
+        let name = path.display().to_string();
+        if !scope.covers(&name) {
+            continue;
+        }
+        let full = repo.root().join(&path);
+        // Reading a pipe in a file's place would wait for somebody to write.
+        let content = match full.is_file() {
+            true => std::fs::read_to_string(full),
+            false => Err(std::io::ErrorKind::InvalidInput.into()),
+        };
+        match content {
+            Ok(content) if text.len() + content.len() <= BYTES_MAX => {
+                let fence = template::fence_for(&content);
+                text.push_str(&format!("`{name}`:\n\n{fence}\n{content}"));
+                if !content.ends_with('\n') {
+                    text.push('\n');
+                }
+                text.push_str(&format!("{fence}\n\n"));
+            }
+            Ok(content) => {
+                text.push_str(&format!("`{name}`: {} bytes, not shown\n\n", content.len()))
+            }
+            Err(_) => text.push_str(&format!("`{name}`: not text\n\n")),
+        }
+    }
+    if text.is_empty() {
+        text.push_str("No file of the scope exists yet.\n");
+    }
+    Ok(text)
+}

@@ -1,0 +1,464 @@
+//! A copy of the work tree that is kept: made once, then brought up to date instead of copied anew.
+//!
+//! Beside the copy lies an index with a [`Stamp`] of every file and of its copy. What neither side changed since is not
+//! read again; whatever a worker changed, added, removed or put elsewhere in the copy is undone before the next one
+//! sees it. No content is compared and nothing in the copy is trusted: inode, size, mode and both times must be those
+//! that this module left behind, and nobody but the kernel sets the time of the last change.
+//!
+//! Rejected: hard links (a worker would write through them into the user's file), and one index in memory (each step of
+//! a run may be a process of its own). Where the file system can share blocks, [`std::fs::copy`] does so.
+
+use super::error::SnapshotError;
+use crate::platform::{Repo, private};
+use rayon::prelude::*;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ffi::OsStr;
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+/// A file of the user that changed within so many nanoseconds before it was copied may change once more without a
+/// trace: file systems are not that exact, and two machines' clocks differ.
+const SOURCE_RACE_NS: i128 = 2_000_000_000;
+/// Files of at most so many bytes are read and written as a whole.
+const SMALL_BYTES: u64 = 128 * 1024;
+
+/// Makes `target` a copy of the work tree of `repo`; whatever else is in there goes, but for `keep`: files and folders,
+/// relative to `target`.
+pub fn refresh(repo: &Repo, target: &Path, keep: &BTreeSet<PathBuf>) -> Result<(), SnapshotError> {
+    let failed = || SnapshotError::copy(target);
+    let index_path = index_of(target);
+    let index = Index::read(&index_path, repo.root()).filter(|_| target.is_dir());
+    if index.is_none() {
+        remove_tree(target).map_err(failed())?;
+    }
+    private::make_folders(target).map_err(failed())?;
+    let began_ns = now_of(target).map_err(failed())?;
+    let files = repo.files()?;
+    let folders = folders_of(&files);
+    if index.is_some() {
+        let wanted = Wanted::new(&files, &folders, keep);
+        wanted.clear(target, Path::new("")).map_err(failed())?;
+    }
+    for folder in &folders {
+        match private::make_folder(&target.join(folder)) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(SnapshotError::copy(folder)(error));
+            }
+            _ => {}
+        }
+    }
+    let pass = Pass {
+        root: repo.root(),
+        target,
+        old: index.as_ref(),
+    };
+    let files: Vec<PathBuf> = files.into_iter().collect();
+    let entries = files
+        .par_iter()
+        .map(|path| match pass.bring(path) {
+            // Somebody removed it while it was copied.
+            Err(error) if is_absent(&error) => Ok(None),
+            brought => brought.map_err(SnapshotError::copy(path)),
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let ended_ns = now_of(target).map_err(failed())?;
+    let index = Index {
+        began_ns,
+        ended_ns,
+        entries: files
+            .into_iter()
+            .zip(entries)
+            .filter_map(|(path, entry)| Some((path, entry?)))
+            .collect(),
+    };
+    index.write(&index_path, repo.root()).map_err(failed())
+}
+
+/// Removes the copy at `target` with its index.
+pub fn remove(target: &Path) -> io::Result<()> {
+    remove_tree(target)?;
+    match fs::remove_file(index_of(target)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Beside the copy, where a worker has no business.
+fn index_of(target: &Path) -> PathBuf {
+    target.with_extension("index")
+}
+
+/// The time by the clock of the file system that `target` is on.
+fn now_of(target: &Path) -> io::Result<i128> {
+    let probe = tempfile::tempfile_in(crate::platform::parent(target))?;
+    Ok(changed_ns(&probe.metadata()?))
+}
+
+fn changed_ns(metadata: &fs::Metadata) -> i128 {
+    i128::from(metadata.ctime()) * 1_000_000_000 + i128::from(metadata.ctime_nsec())
+}
+
+/// What tells that a file is as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    inode: u64,
+    size: u64,
+    mode: u32,
+    written_ns: i128,
+    changed_ns: i128,
+}
+
+impl Stamp {
+    /// `None` where nothing stands.
+    fn of(path: &Path) -> io::Result<Option<Self>> {
+        match fs::symlink_metadata(path) {
+            Ok(metadata) => Ok(Some(Self::from(&metadata))),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl From<&fs::Metadata> for Stamp {
+    fn from(metadata: &fs::Metadata) -> Self {
+        Self {
+            inode: metadata.ino(),
+            size: metadata.size(),
+            mode: metadata.mode(),
+            written_ns: i128::from(metadata.mtime()) * 1_000_000_000
+                + i128::from(metadata.mtime_nsec()),
+            changed_ns: changed_ns(metadata),
+        }
+    }
+}
+
+/// A file and its copy, as they were right after the copying.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Entry {
+    source: Stamp,
+    copy: Stamp,
+}
+
+/// Bringing files up to date.
+struct Pass<'p> {
+    root: &'p Path,
+    target: &'p Path,
+    /// `None`: nothing stands in the target.
+    old: Option<&'p Index>,
+}
+
+impl Pass<'_> {
+    /// Brings one file; `None` for what is no file or link: a submodule, a socket, or what is gone from the tree but not
+    /// yet from git's index.
+    fn bring(&self, path: &Path) -> io::Result<Option<Entry>> {
+        let (from, to) = (self.root.join(path), self.target.join(path));
+        let source = Stamp::of(&from)?;
+        if let (Some(index), Some(source)) = (self.old, source)
+            && let Some(old) = index.entries.get(path)
+            && index.is_settled(old, source, Stamp::of(&to)?)
+        {
+            return Ok(Some(*old));
+        }
+        if self.old.is_some() {
+            // What stands there may be a link to anywhere, so it is replaced, never written to.
+            remove_tree(&to)?;
+        }
+        let Some(source) = source else {
+            return Ok(None);
+        };
+        let copy = match source.mode & 0o170_000 {
+            0o120_000 => symlink(fs::read_link(&from)?, &to).and_then(|()| Stamp::of(&to))?,
+            0o100_000 if source.size <= SMALL_BYTES => Some(copy_small(&from, &to, &source)?),
+            0o100_000 => copy_large(&from, &to, &source)?,
+            _ => return Ok(None),
+        };
+        let copy = copy.ok_or(io::ErrorKind::NotFound)?;
+        Ok(Some(Entry { source, copy }))
+    }
+}
+
+/// The mode of the copy of a file: the owner's part, which is all that git knows of. Nobody else is to look into a copy.
+fn mode_of_copy(source: &Stamp) -> u32 {
+    source.mode & 0o700
+}
+
+fn copy_large(from: &Path, to: &Path, source: &Stamp) -> io::Result<Option<Stamp>> {
+    fs::copy(from, to)?;
+    fs::set_permissions(to, Permissions::from_mode(mode_of_copy(source)))?;
+    Stamp::of(to)
+}
+
+/// What [`copy_large`] does, in half of the system calls. Sharing blocks would gain nothing here.
+fn copy_small(from: &Path, to: &Path, source: &Stamp) -> io::Result<Stamp> {
+    let mode = mode_of_copy(source);
+    let mut content = Vec::with_capacity(source.size as usize + 1);
+    File::open(from)?.read_to_end(&mut content)?;
+    let mut copy = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(to)?;
+    copy.write_all(&content)?;
+    let stamp = Stamp::from(&copy.metadata()?);
+    if stamp.mode & 0o7777 == mode {
+        return Ok(stamp);
+    }
+    // The umask took something away.
+    copy.set_permissions(Permissions::from_mode(mode))?;
+    Ok(Stamp::from(&copy.metadata()?))
+}
+
+/// What a pass found and left.
+#[derive(Debug, PartialEq)]
+struct Index {
+    began_ns: i128,
+    ended_ns: i128,
+    entries: HashMap<PathBuf, Entry>,
+}
+
+const HEAD: &[u8] = b"mesh copy 1";
+
+impl Index {
+    /// Whether both sides are as they were, and could not have changed unseen.
+    fn is_settled(&self, old: &Entry, source: Stamp, copy: Option<Stamp>) -> bool {
+        old.source == source
+            && Some(old.copy) == copy
+            && old.source.changed_ns < self.began_ns - SOURCE_RACE_NS
+            // A worker starts after the end of the pass: within the same tick it could change what was copied last.
+            && old.copy.changed_ns < self.ended_ns
+    }
+
+    /// Not durable: one that is torn or missing costs a whole copy, nothing else.
+    fn write(&self, path: &Path, root: &Path) -> io::Result<()> {
+        let mut bytes = Vec::with_capacity(self.entries.len() * 160);
+        for record in [HEAD, root.as_os_str().as_bytes()] {
+            bytes.extend_from_slice(record);
+            bytes.push(0);
+        }
+        let times = format!("{} {}\0", self.began_ns, self.ended_ns);
+        bytes.extend_from_slice(times.as_bytes());
+        for (path, entry) in &self.entries {
+            for stamp in [&entry.source, &entry.copy] {
+                let Stamp {
+                    inode,
+                    size,
+                    mode,
+                    written_ns,
+                    changed_ns,
+                } = stamp;
+                let text = format!("{inode} {size} {mode} {written_ns} {changed_ns} ");
+                bytes.extend_from_slice(text.as_bytes());
+            }
+            bytes.extend_from_slice(path.as_os_str().as_bytes());
+            bytes.push(0);
+        }
+        bytes.extend_from_slice(HEAD);
+        private::write(path, &bytes)
+    }
+
+    /// `None` for none, one that is torn, or one of another tree.
+    fn read(path: &Path, root: &Path) -> Option<Self> {
+        let bytes = fs::read(path).ok()?;
+        let mut records = bytes.strip_suffix(HEAD)?.split(|byte| *byte == 0);
+        if records.next()? != HEAD || records.next()? != root.as_os_str().as_bytes() {
+            return None;
+        }
+        let times = std::str::from_utf8(records.next()?).ok()?;
+        let (began, ended) = times.split_once(' ')?;
+        let entries = records.filter(|record| !record.is_empty()).map(parsed);
+        Some(Self {
+            began_ns: began.parse().ok()?,
+            ended_ns: ended.parse().ok()?,
+            entries: entries.collect::<Option<_>>()?,
+        })
+    }
+}
+
+/// Ten numbers and a path, which may hold anything.
+fn parsed(record: &[u8]) -> Option<(PathBuf, Entry)> {
+    let mut words = record.splitn(11, |byte| *byte == b' ');
+    let mut stamp = || {
+        let mut number = || {
+            std::str::from_utf8(words.next()?)
+                .ok()?
+                .parse::<i128>()
+                .ok()
+        };
+        Some(Stamp {
+            inode: number()?.try_into().ok()?,
+            size: number()?.try_into().ok()?,
+            mode: number()?.try_into().ok()?,
+            written_ns: number()?,
+            changed_ns: number()?,
+        })
+    };
+    let (source, copy) = (stamp()?, stamp()?);
+    let path = OsStr::from_bytes(words.next()?).into();
+    Some((path, Entry { source, copy }))
+}
+
+/// What may stand in the copy.
+struct Wanted<'w> {
+    files: HashSet<&'w OsStr>,
+    folders: HashSet<&'w OsStr>,
+    keep: &'w BTreeSet<PathBuf>,
+}
+
+impl<'w> Wanted<'w> {
+    fn new(
+        files: &'w BTreeSet<PathBuf>,
+        folders: &'w BTreeSet<PathBuf>,
+        keep: &'w BTreeSet<PathBuf>,
+    ) -> Self {
+        let names = |paths: &'w BTreeSet<PathBuf>| paths.iter().map(|path| path.as_os_str());
+        Self {
+            files: names(files).collect(),
+            folders: names(folders).collect(),
+            keep,
+        }
+    }
+
+    /// Removes everything else below `folder`. Only real folders are entered.
+    fn clear(&self, target: &Path, folder: &Path) -> io::Result<()> {
+        let here = target.join(folder);
+        enter(&here)?;
+        for entry in fs::read_dir(&here)? {
+            let entry = entry?;
+            let path = folder.join(entry.file_name());
+            let is_folder = entry.file_type()?.is_dir();
+            if self.keep.contains(&path) {
+                continue;
+            }
+            if is_folder && self.leads_somewhere(&path) {
+                self.clear(target, &path)?;
+            } else if is_folder || !self.files.contains(path.as_os_str()) {
+                remove_tree(&target.join(path))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn leads_somewhere(&self, folder: &Path) -> bool {
+        let is_below = |path: &&PathBuf| path.starts_with(folder);
+        self.folders.contains(folder.as_os_str())
+            || self
+                .keep
+                .range(folder.to_owned()..)
+                .next()
+                .filter(is_below)
+                .is_some()
+    }
+}
+
+/// All folders above `files`, outermost first.
+fn folders_of(files: &BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
+    let mut folders = BTreeSet::new();
+    for file in files {
+        for folder in file.ancestors().skip(1) {
+            if folder.as_os_str().is_empty() || !folders.insert(folder.to_owned()) {
+                break;
+            }
+        }
+    }
+    folders
+}
+
+/// Somebody may have taken away the right to read or change a folder of the copy.
+fn enter(folder: &Path) -> io::Result<()> {
+    let mode = fs::symlink_metadata(folder)?.mode();
+    match mode & 0o700 {
+        0o700 => Ok(()),
+        _ => fs::set_permissions(folder, Permissions::from_mode(mode | 0o700)),
+    }
+}
+
+/// Removes whatever stands at `path`, folders without rights too; nothing there is no error. Links are not followed.
+fn remove_tree(path: &Path) -> io::Result<()> {
+    let metadata = match fs::symlink_metadata(path) {
+        Err(error) if is_absent(&error) => return Ok(()),
+        other => other?,
+    };
+    if !metadata.is_dir() {
+        return fs::remove_file(path);
+    }
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+        other => return other,
+    }
+    enter(path)?;
+    for entry in fs::read_dir(path)? {
+        remove_tree(&entry?.path())?;
+    }
+    fs::remove_dir(path)
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamp(number: u64) -> Stamp {
+        Stamp {
+            inode: number,
+            size: 3,
+            mode: 0o100_644,
+            written_ns: -5,
+            changed_ns: i128::from(number) * 1_000_000_007,
+        }
+    }
+
+    #[test]
+    fn an_index_is_read_as_it_was_written_and_not_when_it_is_torn_or_of_another_tree() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("x.index");
+        let entry = Entry {
+            source: stamp(1),
+            copy: stamp(2),
+        };
+        let odd = PathBuf::from(OsStr::from_bytes(b"a b/\xff \n1 2"));
+        let index = Index {
+            began_ns: 7,
+            ended_ns: 8,
+            entries: HashMap::from([(odd, entry), ("plain".into(), entry)]),
+        };
+        let root = Path::new("/some/root");
+        index.write(&path, root).expect("written");
+        assert_eq!(Index::read(&path, root).as_ref(), Some(&index));
+        assert_eq!(Index::read(&path, Path::new("/other")), None);
+        let bytes = fs::read(&path).expect("read");
+        for cut in 0..bytes.len() {
+            fs::write(&path, &bytes[..cut]).expect("written");
+            assert_eq!(Index::read(&path, root), None, "{cut}");
+        }
+    }
+
+    #[test]
+    fn what_may_have_changed_within_a_tick_is_not_settled() {
+        let entry = Entry {
+            source: stamp(1),
+            copy: stamp(100),
+        };
+        let index = |began_ns, ended_ns| Index {
+            began_ns,
+            ended_ns,
+            entries: HashMap::new(),
+        };
+        let long_ago = entry.source.changed_ns + SOURCE_RACE_NS + 1;
+        let later = entry.copy.changed_ns + 1;
+        let is_settled = |index: Index, copy| index.is_settled(&entry, entry.source, Some(copy));
+        assert!(is_settled(index(long_ago, later), entry.copy));
+        assert!(!is_settled(index(long_ago - 1, later), entry.copy));
+        assert!(!is_settled(index(long_ago, later - 1), entry.copy));
+        assert!(!is_settled(index(long_ago, later), stamp(101)));
+    }
+}
