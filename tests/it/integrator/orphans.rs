@@ -92,6 +92,16 @@ fn a_plan_that_was_damaged_from_another_tree_before_a_kill_is_put_back() {
 
 #[cfg(target_os = "linux")]
 #[test]
+fn a_restore_that_was_abandoned_teaches_nothing() {
+    let bench = killed("echo $$ >../pid; sleep 600");
+    let said = bench.mesh(&["resume", "R", "--abandon"]);
+    assert_eq!(said.code, 1, "{}", said.err);
+    assert_eq!(bench.status_of("a"), "blocked");
+    assert!(!bench.path(".learnings.jsonl").exists(), "{}", said.err);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
 fn what_a_validation_leaves_running_ends_with_it() {
     let leave = "setsid sh -c 'echo $$ >../pid; sleep 600; echo late >a.txt' & while ! test -s ../pid; do sleep 0.01; done; grep -q new a.txt";
     let bench = Bench::new(&[Task::new("a").validation(&[leave])]);
