@@ -58,7 +58,7 @@ fn finished(sandbox: &Sandbox) -> Vec<Value> {
 }
 
 #[test]
-fn a_refused_answer_is_mended_in_the_same_session() {
+fn a_refused_answer_is_corrected_in_the_same_session() {
     let world = WithCodex::new("id\none\n");
     world
         .spawn("--adapter codex --model m-1 --effort low")
@@ -123,7 +123,7 @@ fn an_agent_sees_its_own_variables_and_no_others() {
 }
 
 #[test]
-fn a_session_is_gone_on_with_by_a_later_call_as_well() {
+fn a_session_is_resumed_by_a_later_call() {
     let world = WithCodex::new("id\none\n");
     world.spawn("--retries 0").exits(1);
     assert!(
@@ -225,7 +225,7 @@ fn adapters_are_listed_with_what_they_can_do_and_what_is_missing() {
 }
 
 #[test]
-fn the_first_agent_that_is_there_is_taken_when_nobody_says() {
+fn the_first_available_agent_is_the_default() {
     let world = WithCodex::new("id\none\n");
     let said = world.spawn("--json");
     said.err_has(" adapter=codex ");
@@ -238,7 +238,7 @@ fn the_first_agent_that_is_there_is_taken_when_nobody_says() {
 }
 
 #[test]
-fn what_an_agent_can_not_do_is_refused_before_anything_starts() {
+fn unsupported_agent_options_are_refused_before_anything_starts() {
     let world = WithCodex::new("id\none\n");
     let refused = |args: &str| world.spawn(args).exits(3).err;
     assert_snapshot!(refused("--adapter claude"), @r"
@@ -358,7 +358,7 @@ fn budgeted(sandbox: &Sandbox, option: impl Into<Args>) -> Said {
 }
 
 #[test]
-fn a_budget_ends_a_job_before_it_is_exceeded_and_a_raised_one_goes_on() {
+fn a_job_stops_before_it_exceeds_its_budget_and_resumes_with_a_raised_one() {
     for (option, value, more, rows) in [
         ("--max-rows", "3", "5", 3),
         ("--max-tokens", "4500", "6500", 4),
@@ -403,7 +403,7 @@ fn a_budget_ends_a_job_before_it_is_exceeded_and_a_raised_one_goes_on() {
 }
 
 #[test]
-fn a_budget_that_is_not_reached_ends_nothing() {
+fn a_budget_that_is_not_reached_stops_nothing() {
     let sandbox = with_usage();
     budgeted(
         &sandbox,
@@ -413,14 +413,14 @@ fn a_budget_that_is_not_reached_ends_nothing() {
 }
 
 #[test]
-fn rows_that_wait_for_room_in_the_budget_start_when_there_is_some() {
+fn rows_waiting_for_budget_start_when_it_is_freed() {
     let sandbox = with_usage();
     // Room for the estimates of two rows at first, and for all ten in the end.
     budgeted(&sandbox, "--max-tokens 45000 -j 10").exits(0);
 }
 
 #[test]
-fn a_plan_run_keeps_to_its_budget_over_all_waves_and_goes_on() {
+fn a_plan_run_keeps_its_budget_across_waves_and_resumes() {
     let bench = Bench::new(&[Task::new("a")]);
     let first = bench.run("--max-rows 3").exits(4);
     first.out_has("max_rows of 3 reached");
@@ -467,7 +467,7 @@ fn the_report_of_a_plan_run_says_what_was_used() {
 }
 
 #[test]
-fn a_commands_own_words_for_a_rate_limit_cost_no_attempt() {
+fn a_rate_limit_matched_by_a_custom_pattern_costs_no_attempt() {
     let sandbox = Sandbox::new();
     sandbox.write("in.csv", "id\none\n");
     let marker = sandbox.path("marker").display().to_string();
@@ -533,7 +533,7 @@ fn standard_output_is_no_answer_where_a_file_or_a_report_is_wanted() {
 }
 
 #[test]
-fn a_commands_own_time_can_not_be_raised() {
+fn a_command_cannot_raise_its_own_timeout() {
     let sandbox = Sandbox::new();
     sandbox.write("in.csv", "id\none\n");
     let config =

@@ -94,7 +94,7 @@ fn two_tasks_go_through_exported_waves_without_mesh() {
 }
 
 #[test]
-fn collecting_takes_every_wave_that_is_there() {
+fn collect_takes_every_available_wave() {
     let bench = two_tasks();
     let first = bench.next(Args::from(&TWO[..]).and("dispatch=rolling"));
     let nothing = bench.mesh("collect R").exits(2);
@@ -163,7 +163,7 @@ fn answers_to_something_else_are_refused() {
 }
 
 #[test]
-fn a_refused_file_does_not_keep_the_other_waves() {
+fn a_refused_file_does_not_block_the_other_waves() {
     let bench = two_tasks();
     let first = bench.next(Args::from(&TWO[..]).and("dispatch=rolling"));
     let waves = waves(&first);
@@ -262,7 +262,7 @@ fn the_rest_of_a_wave_comes_later() {
 }
 
 #[test]
-fn what_never_comes_is_given_up() {
+fn a_wave_without_answers_can_be_given_up() {
     let bench = two_tasks();
     bench.next(Args::from(&TWO[..]).and("dispatch=rolling"));
     let one = bench.mesh("collect R --wave 2 --give-up").exits(1);
@@ -276,7 +276,7 @@ fn what_never_comes_is_given_up() {
 }
 
 #[test]
-fn files_that_no_row_has_are_named() {
+fn files_that_belong_to_no_row_are_reported() {
     let bench = Bench::new(&[Task::new("a")]);
     bench.next("--run-id R");
     let folder = bench.beside("results");
@@ -310,7 +310,7 @@ fn files_that_no_row_has_are_named() {
 }
 
 #[test]
-fn a_pipe_among_the_answers_is_not_waited_for() {
+fn a_named_pipe_among_the_answers_does_not_block() {
     let bench = Bench::new(&[Task::new("a")]);
     bench.next("--run-id R");
     let folder = bench.beside("results");
@@ -442,7 +442,7 @@ fn what_contradicts_itself_in_a_csv_by_hand_is_named() {
 }
 
 #[test]
-fn an_answer_that_comes_twice_is_named_and_the_first_one_stands() {
+fn a_duplicate_answer_is_reported_and_the_first_is_kept() {
     let bench = two_tasks();
     bench.next(&TWO);
     let row = "a.proposal.proposer.1,failed,";

@@ -155,7 +155,7 @@ const PURE: [&str; 15] = [
 ];
 
 #[test]
-fn the_rules_can_see() {
+fn the_architecture_rules_see_violations() {
     let source = |text: &str| Source {
         path: "x.rs".to_owned(),
         code: code(text),
@@ -246,7 +246,7 @@ fn the_pure_core_touches_no_files_processes_or_variables() {
 }
 
 #[test]
-fn the_pure_core_knows_nothing_that_does() {
+fn the_pure_core_imports_nothing_with_effects() {
     let shell = [
         "job",
         "run",
@@ -299,7 +299,7 @@ fn the_learnings_know_no_plans_and_no_runs() {
 }
 
 #[test]
-fn the_nouns_do_nothing() {
+fn commands_without_a_subcommand_do_nothing() {
     assert_eq!(
         breaches(
             &["model"],

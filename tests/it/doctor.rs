@@ -11,7 +11,7 @@ fn said(bench: &Bench, args: impl Into<Args>) -> (i32, String) {
 }
 
 #[test]
-fn a_healthy_place() {
+fn doctor_passes_in_a_healthy_repository() {
     let bench = Bench::new(&[
         Task::new("a"),
         Task::new("b").notes("words"),
@@ -31,7 +31,7 @@ fn a_healthy_place() {
 }
 
 #[test]
-fn everything_that_is_wrong_at_once() {
+fn all_errors_are_reported_together() {
     let bench = Bench::new(&[Task::new("a").more("unknown: 1"), Task::new("b")]);
     bench.write("p.yaml", "name: p\nroles: [a]\nrounds:\n  - {name: r, roles: [b], lane: patch, prompt: x.md, schema: synthesis.json}\n");
     let (code, out) = said(&bench, "--protocol p.yaml -- no-such-agent");

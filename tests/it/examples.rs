@@ -56,7 +56,7 @@ fn facts_about_this_repository_are_found_for_every_row() {
 
 /// The folder is copied, as its README says, because `mesh.yaml` counts at the root of a repository.
 #[test]
-fn commands_of_ones_own_work_rows_by_file_and_by_report() {
+fn custom_commands_report_by_file_or_by_tool() {
     let sandbox = Sandbox::new();
     for entry in std::fs::read_dir(project().join("examples/own-command")).expect("a folder") {
         let entry = entry.expect("an entry");

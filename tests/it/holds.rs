@@ -79,7 +79,7 @@ fn a_task_that_a_waiting_run_holds_is_refused_to_others() {
 }
 
 #[test]
-fn another_run_works_what_is_free_beside_it() {
+fn another_run_takes_only_free_tasks() {
     let bench = Bench::new(&[Task::new("a"), Task::new("b")]);
     bench.next("--run-id R");
     let said = bench.other_run("Q", "max_tasks=5").exits(0);
@@ -92,7 +92,7 @@ fn another_run_works_what_is_free_beside_it() {
 }
 
 #[test]
-fn two_stepped_runs_go_on_side_by_side() {
+fn two_stepped_runs_proceed_side_by_side() {
     let bench = Bench::new(&[Task::new("a"), Task::new("b")]);
     bench.next("--run-id R");
     bench.next("--run-id Q");
@@ -163,7 +163,7 @@ fn what_is_completed_by_another_run_stays_completed() {
 }
 
 #[test]
-fn a_cancelled_run_does_not_go_on_with_what_another_one_holds() {
+fn resuming_a_cancelled_run_skips_tasks_held_by_another_run() {
     let bench = Bench::new(&[Task::new("a")]);
     bench.next("--run-id R");
     bench.mesh("cancel R").exits(0);
@@ -179,7 +179,7 @@ fn a_cancelled_run_does_not_go_on_with_what_another_one_holds() {
 }
 
 #[test]
-fn what_a_person_decides_meanwhile_stands() {
+fn a_status_set_by_the_user_during_the_run_is_kept() {
     for (status, step) in [
         ("completed", "integrate"),
         ("blocked", "next"),
@@ -220,7 +220,7 @@ fn what_a_person_decides_meanwhile_stands() {
 }
 
 #[test]
-fn a_run_that_is_completed_or_fails_holds_nothing() {
+fn a_completed_or_failed_run_holds_no_task() {
     let bench = Bench::new(&[Task::new("a").validation(&["false"]), Task::new("b")]);
     bench.run("").exits(1);
     assert_eq!(bench.read(".git/mesh.runs"), "");

@@ -24,7 +24,7 @@ fn chmod(path: &Path, mode: u32) {
 // Applied.
 
 #[test]
-fn an_accepted_patch_stands_in_the_tree_and_nowhere_else() {
+fn an_accepted_patch_is_applied_to_the_tree_only() {
     let bench = Bench::new(&[Task::new("a")]);
     let git = bench.git_state();
     let said = bench.run("--json").exits(0);
@@ -74,7 +74,7 @@ fn a_patch_makes_removes_and_renames_files_and_sets_the_executable_bit() {
 }
 
 #[test]
-fn a_patch_goes_on_top_of_uncommitted_changes() {
+fn a_patch_applies_on_top_of_uncommitted_changes() {
     let task = Task::new("a").patches(&[&edit("a.txt", "mine", "new")]);
     let bench = Bench::new(&[task]);
     bench.write("a.txt", "mine\n");
@@ -207,7 +207,7 @@ fn a_refusal_tells_the_worker_what_the_file_has() {
 }
 
 #[test]
-fn a_patch_lands_at_the_line_that_it_states() {
+fn a_hunk_applies_at_its_stated_line() {
     let patch = "--- a/dir/d.txt\n+++ b/dir/d.txt\n@@ -2,2 +2,2 @@\n x\n-a\n+new\n";
     let task = Task::new("a")
         .scope(&["dir/"])
@@ -231,7 +231,7 @@ fn what_git_writes_otherwise_than_computed_does_not_stay() {
 }
 
 #[test]
-fn line_ends_that_git_gives_a_file_by_its_attributes_stay() {
+fn line_endings_set_by_gitattributes_are_kept() {
     let task = Task::new("a").scope(&["dir/"]).validation(&["true"]);
     let task = task.patches(&[&create("dir/n.bat", "x")]);
     let bench = Bench::with_files(&[task], &[(".gitattributes", "*.bat text eol=crlf\n")]);
@@ -451,7 +451,7 @@ fn a_validation_that_runs_too_long_is_ended() {
 }
 
 #[test]
-fn a_blocked_task_leaves_the_next_one_to_go_on() {
+fn a_blocked_task_does_not_stop_the_next_one() {
     let bench = Bench::new(&[
         Task::new("a").validation(&["false"]),
         Task::new("b"),
@@ -589,7 +589,7 @@ fn a_link_that_a_patch_must_not_touch_is_restored() {
 }
 
 #[test]
-fn a_failed_validation_takes_the_folders_of_the_patch_with_it() {
+fn a_failed_validation_removes_directories_the_patch_created() {
     restored("echo more >made/by/validation; test -f made/by/patch.txt && false");
 }
 
@@ -636,12 +636,12 @@ fn a_patched_file_that_became_a_folder_comes_back() {
 }
 
 #[test]
-fn a_changed_file_that_became_a_folder_comes_back() {
+fn a_changed_file_replaced_by_a_directory_is_restored() {
     restored("rm dirty.txt; mkdir dirty.txt; echo x >dirty.txt/x; false");
 }
 
 #[test]
-fn a_folder_that_validation_removed_comes_back() {
+fn a_directory_removed_by_the_validation_is_restored() {
     restored("rm -r notes; false");
 }
 
@@ -661,7 +661,7 @@ fn a_new_empty_file_is_integrated() {
 }
 
 #[test]
-fn a_mere_change_of_mode_is_integrated() {
+fn a_mode_only_change_is_integrated() {
     let patch = format!(
         "{}diff --git a/kept.txt b/kept.txt\nold mode 100644\nnew mode 100755\n",
         edit("a.txt", "old", "new")
@@ -733,7 +733,7 @@ fn the_report_says_why() {
 }
 
 #[test]
-fn a_dirty_submodule_is_left_alone() {
+fn a_dirty_submodule_is_not_touched() {
     let bench = lived_in("false");
     let sub = bench.beside("sub");
     std::fs::create_dir_all(&sub).expect("it works");

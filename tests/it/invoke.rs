@@ -30,7 +30,7 @@ fn invoke_by_input(bench: &Bench, message: &[u8], args: impl Into<Args>) -> Said
 }
 
 #[test]
-fn the_token_with_arguments_runs_tasks() {
+fn the_token_accepts_run_arguments() {
     let bench = Bench::new(&[Task::new("a"), Task::new("b"), Task::new("c")]);
     let said = invoke(&bench, "'Ok, tests pass. $mesh ids=c,b max_tasks=2!'").exits(0);
     assert_snapshot!(said.err.lines().next().unwrap_or_default(), @"mesh_preflight mesh_run_id=R plan_file=.step/st-plan.jsonl adapter=replay ids=b overrides=ids=c+b,max_tasks=2 concurrency=5");
@@ -56,7 +56,7 @@ fn a_blocked_task_is_exit_code_1_as_for_run() {
 }
 
 #[test]
-fn the_agent_after_two_dashes() {
+fn the_command_after_a_double_dash_is_the_agent() {
     let bench = Bench::new(&[Task::new("a"), Task::new("b")]);
     let said = bench
         .mesh("invoke --dry-run '$mesh ids=b' -- true")
@@ -131,7 +131,7 @@ fn an_unknown_key_is_bad_input() {
 }
 
 #[test]
-fn values_that_are_none_are_bad_input() {
+fn invalid_values_are_bad_input() {
     for (message, what) in [
         ("$mesh max_tasks=many", "'many' for '--max-tasks"),
         (
@@ -171,7 +171,7 @@ fn a_message_without_end_is_refused() {
 }
 
 #[test]
-fn a_plan_whose_name_has_a_blank() {
+fn a_plan_file_name_may_contain_a_space() {
     let bench = Bench::new(&[Task::new("a")]);
     bench.write("my plan.jsonl", &bench.read(PLAN));
     let message = "$mesh plan_file=\"my plan.jsonl\".";

@@ -91,7 +91,7 @@ fn a_learning_is_one_line_with_its_context() {
 }
 
 #[test]
-fn everything_that_is_given_stands_in_the_record() {
+fn every_given_field_is_recorded() {
     let sandbox = repo();
     let record = learn(
         &sandbox,
@@ -126,7 +126,7 @@ fn everything_that_is_given_stands_in_the_record() {
 }
 
 #[test]
-fn the_file_stands_at_the_root_of_the_repository() {
+fn the_learnings_file_is_at_the_repository_root() {
     let sandbox = repo();
     learn(&sandbox, "one", "-C sub");
     learn(&sandbox, "two", "");
@@ -230,7 +230,7 @@ fn an_empty_learning_is_refused_with_one_and_bad_usage_with_two() {
 }
 
 #[test]
-fn what_is_no_file_is_refused_and_not_waited_for() {
+fn a_non_file_is_refused_without_blocking() {
     let sandbox = repo();
     let fifo = std::process::Command::new("mkfifo")
         .arg(sandbox.path("fifo"))
@@ -297,7 +297,7 @@ fn learnings(json: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_torn_last_line_is_named_by_recall_and_a_whole_one_is_no_damage() {
+fn recall_reports_a_torn_last_line_but_not_a_missing_newline() {
     let sandbox = Sandbox::new();
     let whole = line("a", "do_more", "whole");
     let torn = &whole[..whole.len() / 2];
@@ -341,7 +341,7 @@ fn bad_lines_are_named_skipped_and_kept() {
 // Writers at once.
 
 #[test]
-fn eight_writers_at_once_lose_nothing() {
+fn eight_concurrent_writers_lose_nothing() {
     let sandbox = Sandbox::new();
     std::thread::scope(|scope| {
         for writer in 0..8 {
@@ -452,7 +452,7 @@ fn without_a_query_the_firmest_come_first() {
 }
 
 #[test]
-fn five_are_shown_unless_another_number_is_asked_for() {
+fn recall_shows_five_learnings_by_default() {
     let sandbox = Sandbox::new();
     let text: String = (0..9).map(|n| line(&format!("l{n}"), "s", "x")).collect();
     sandbox.write(FILE, &text);
@@ -462,7 +462,7 @@ fn five_are_shown_unless_another_number_is_asked_for() {
 }
 
 #[test]
-fn json_has_the_records_as_they_stand_with_score_and_words() {
+fn recall_json_has_the_records_with_score_and_matched_words() {
     let sandbox = with_learnings();
     let said = recall(
         &sandbox,
@@ -474,7 +474,7 @@ fn json_has_the_records_as_they_stand_with_score_and_words() {
 }
 
 #[test]
-fn nothing_found_is_said_and_no_failure() {
+fn recall_without_matches_says_so_and_succeeds() {
     let sandbox = with_learnings();
     let said = recall(&sandbox, "--query zebra").exits(0);
     assert_eq!(said.out, "");
@@ -510,7 +510,7 @@ fn append_answers_in_json_too() {
 }
 
 #[test]
-fn what_a_record_says_moves_no_cursor() {
+fn control_characters_in_records_are_escaped() {
     let sandbox = Sandbox::new();
     let hostile = "\u{1b}[2J\u{9b}31m\u{7}\r\u{7f}x";
     let record = json!({
@@ -549,7 +549,7 @@ fn colour_is_only_decoration() {
 }
 
 #[test]
-fn nobody_reading_is_a_quiet_success() {
+fn a_closed_standard_output_is_a_quiet_success() {
     let sandbox = with_learnings();
     for args in [
         &["recall"][..],

@@ -169,7 +169,7 @@ fn the_ancestor_tells_what_was_removed_and_what_was_set_back() {
 }
 
 #[test]
-fn a_contradiction_is_named_and_decided_only_by_force() {
+fn a_conflict_is_reported_and_resolved_only_with_force() {
     let sandbox = merged(
         &COMMON,
         &[
@@ -287,7 +287,7 @@ fn item(id: &str, more: &str) -> String {
 }
 
 #[test]
-fn however_the_lines_of_both_branches_lie_nothing_is_lost() {
+fn nothing_is_lost_whatever_the_order_of_merged_lines() {
     let base = item("a", "");
     let ours = format!(
         "{},{}",
@@ -406,7 +406,7 @@ fn events_of_two_branches_behind_one_checkpoint_are_told_apart() {
 }
 
 #[test]
-fn one_history_with_several_checkpoints_is_none_of_a_merge() {
+fn several_checkpoints_in_one_history_are_not_a_merge() {
     let event =
         |seq: u64, rest: &str| format!(r#"{{"v":3,"ts":"t","lane":"event","seq":{seq},{rest}}}"#);
     let add = |seq, id: &str| event(seq, &format!(r#""op":"upsert","item":{}"#, item(id, "")));

@@ -341,7 +341,7 @@ fn an_event_of_a_later_version_is_kept_and_skipped_and_a_later_format_refused() 
 }
 
 #[test]
-fn a_finished_run_is_reported_again_and_nothing_else() {
+fn resuming_a_finished_run_only_reports_it_again() {
     let bench = two_tasks();
     let first = bench.run(&RUN);
     let state = || {
@@ -357,7 +357,7 @@ fn a_finished_run_is_reported_again_and_nothing_else() {
 }
 
 #[test]
-fn a_run_that_is_not_there() {
+fn a_missing_run_is_refused() {
     let bench = two_tasks();
     for name in ["R", "../R", ""] {
         let said = bench.mesh(&["resume", name]);
@@ -368,7 +368,7 @@ fn a_run_that_is_not_there() {
 
 // Stopped from outside.
 
-/// Starts a run whose row `held` waits, does `stop` to it, lets the row go on, and gives the exit status.
+/// Starts a run whose row `held` blocks, calls `stop`, unblocks the row, and returns the exit status.
 fn stopped(bench: &Bench, held: &str, stop: impl Fn(u32, &Path)) -> std::process::ExitStatus {
     let gate = bench.beside("gate");
     let text = gate.display().to_string();
@@ -402,7 +402,7 @@ fn started(bench: &Bench, row: &str) -> usize {
 }
 
 #[test]
-fn an_interrupt_lets_the_running_rows_end_and_the_run_goes_on_later() {
+fn an_interrupt_lets_running_rows_finish_and_the_run_can_be_resumed() {
     let bench = Bench::new(&[Task::new("a")]);
     let status = stopped(&bench, "a.critique.critic_a.1", |process, stderr| {
         signal_and_wait(process, "-INT", stderr, "stopping: no further rows start");
@@ -512,7 +512,7 @@ fn a_validation_that_was_interrupted_is_rolled_back_and_run_again() {
 }
 
 #[test]
-fn a_run_that_went_on_after_a_kill_can_end_well() {
+fn a_run_resumed_after_a_kill_can_succeed() {
     let bench = Bench::new(&[Task::new("a")]);
     let out = bench
         .replay_command("")
@@ -525,7 +525,7 @@ fn a_run_that_went_on_after_a_kill_can_end_well() {
 }
 
 #[test]
-fn a_budget_that_is_raised_stays_so() {
+fn a_raised_budget_persists() {
     let bench = Bench::with_files(&[Task::new("a")], &[("duo.yaml", DUO)]);
     bench.run("protocol=duo.yaml --max-rows 1").exits(4);
     let changes = || {
@@ -565,7 +565,7 @@ fn resuming_a_finished_run_takes_up_nothing_new() {
 }
 
 #[test]
-fn an_edit_made_after_the_kill_stays() {
+fn an_edit_made_after_a_kill_is_kept() {
     let bench = Bench::new(&[Task::new("a")]);
     bench.write("kept.txt", "mine 1\n");
     bench.run_killed_before("validation_finished");

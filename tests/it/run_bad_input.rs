@@ -49,7 +49,7 @@ fn no_plan_gives_the_command_that_makes_one() {
 }
 
 #[test]
-fn two_plans_are_a_question() {
+fn two_candidate_plans_are_refused() {
     let bench = Bench::new(&[Task::new("a")]);
     bench.write(".codex/st-plan.jsonl", &bench.read(PLAN));
     assert_snapshot!(run_refused(&bench, 3, ""), @r"
@@ -62,7 +62,7 @@ fn two_plans_are_a_question() {
 }
 
 #[test]
-fn a_named_plan_that_is_not_there() {
+fn a_missing_plan_file_is_refused() {
     let bench = Bench::new(&[Task::new("a")]);
     let said = run_refused(&bench, 3, "plan_file=other.jsonl");
     assert!(said.contains("other.jsonl"), "{said}");
@@ -88,21 +88,21 @@ fn items(items: &[serde_json::Value]) -> Bench {
 }
 
 #[test]
-fn a_ring_of_dependencies() {
+fn a_dependency_cycle_is_refused() {
     let item = |id: &str, dep: &str| json!({"id": id, "step": "s", "status": "pending", "deps": [{"id": dep, "type": "blocks"}], "notes": "", "comments": []});
     let said = run_refused(&items(&[item("a", "b"), item("b", "a")]), 2, "");
     assert_contains(&said, "dependency cycle detected: a -> b -> a");
 }
 
 #[test]
-fn a_dependency_that_is_not_there() {
+fn a_dependency_on_a_missing_item_is_refused() {
     let item = json!({"id": "a", "step": "s", "status": "pending", "deps": [{"id": "ghost", "type": "blocks"}], "notes": "", "comments": []});
     let said = run_refused(&items(&[item]), 2, "");
     assert_contains(&said, "item 'a' references unknown dependency 'ghost'");
 }
 
 #[test]
-fn a_line_that_is_not_json() {
+fn a_line_that_is_not_json_is_refused() {
     let bench = Bench::new(&[Task::new("a")]);
     bench.write(PLAN, &format!("{}{{\"v\":3,\n", bench.read(PLAN)));
     let said = run_refused(&bench, 2, "");
@@ -139,7 +139,7 @@ fn a_block_with_an_unknown_key() {
 }
 
 #[test]
-fn a_scope_that_is_none() {
+fn an_invalid_scope_is_refused() {
     for (glob, why) in [
         ("../x", "leaves the repository"),
         ("/etc/*", "is absolute"),
@@ -154,7 +154,7 @@ fn a_scope_that_is_none() {
 }
 
 #[test]
-fn a_shared_path_that_is_none() {
+fn an_invalid_shared_path_is_refused() {
     let said = run_refused(&Bench::new(&[Task::new("a")]), 2, "shared_paths=../x");
     assert_contains(&said, "`shared_paths` can't be used");
     assert_contains(&said, "leaves the repository");
@@ -198,7 +198,7 @@ fn with_protocol(from: &str, to: &str) -> String {
 }
 
 #[test]
-fn a_protocol_file_of_ones_own_is_used() {
+fn a_custom_protocol_file_is_used() {
     let bench = Bench::new(&[Task::new("a")]);
     bench.write("duo.yaml", PROTOCOL);
     bench.run("protocol=duo.yaml").exits(0);
@@ -245,7 +245,7 @@ fn a_protocol_that_is_not_yaml() {
 }
 
 #[test]
-fn a_protocol_that_nobody_knows() {
+fn an_unknown_protocol_is_refused() {
     let bench = Bench::new(&[Task::new("a")]);
     let said = run_refused(&bench, 2, "protocol=swarm7");
     assert_contains(
@@ -257,7 +257,7 @@ fn a_protocol_that_nobody_knows() {
 // Who does the work.
 
 #[test]
-fn nobody_to_do_the_work() {
+fn a_missing_agent_is_reported() {
     let bench = Bench::new(&[Task::new("a")]);
     let mut mesh = bench.command("run");
     mesh.env("PATH", bench.path_with(&["git"]));
@@ -271,7 +271,7 @@ fn nobody_to_do_the_work() {
 }
 
 #[test]
-fn a_program_that_is_not_there() {
+fn a_missing_program_is_refused() {
     let bench = Bench::new(&[Task::new("a")]);
     let said = refused(&bench, 3, "run -- no-such-agent --json");
     assert_contains(&said, "worker program `no-such-agent` does not exist");
@@ -282,7 +282,7 @@ fn a_program_that_is_not_there() {
 }
 
 #[test]
-fn an_adapter_that_nobody_knows() {
+fn an_unknown_adapter_is_refused() {
     let bench = Bench::new(&[Task::new("a")]);
     bench.write("mesh.yaml", "adapters:\n  mine: {command: ['true']}\n");
     let said = refused(&bench, 2, "run adapter=other");
@@ -319,7 +319,7 @@ fn replay_without_answers() {
 // Where.
 
 #[test]
-fn outside_of_a_repository() {
+fn outside_a_repository_mesh_run_is_refused() {
     let sandbox = Sandbox::new();
     let said = refused(&sandbox, 2, "run -- true");
     assert_contains(&said, "is not inside a git repository");
@@ -327,7 +327,7 @@ fn outside_of_a_repository() {
 }
 
 #[test]
-fn a_folder_that_is_not_there() {
+fn a_missing_directory_is_refused() {
     let bench = Bench::new(&[Task::new("a")]);
     let said = refused(&bench, 2, "-C missing run -- true");
     assert_snapshot!(said, @"error: `missing` is not a folder");
@@ -336,7 +336,7 @@ fn a_folder_that_is_not_there() {
 // Settings.
 
 #[test]
-fn settings_that_are_none() {
+fn invalid_settings_are_refused() {
     let bench = Bench::new(&[Task::new("a")]);
     for setting in ["max_task=2", "max-tasks", "maxtasks=2", "=2"] {
         let said = run_refused(&bench, 2, &[setting]);
@@ -348,7 +348,7 @@ fn settings_that_are_none() {
 }
 
 #[test]
-fn values_that_are_none() {
+fn invalid_values_are_refused() {
     let bench = Bench::new(&[Task::new("a")]);
     for (setting, option) in [
         ("max_tasks=abc", "--max-tasks"),
@@ -376,7 +376,7 @@ fn a_variable_with_a_bad_value() {
 }
 
 #[test]
-fn a_mesh_yaml_that_is_wrong() {
+fn an_invalid_mesh_yaml_is_refused() {
     let bench = Bench::new(&[Task::new("a")]);
     for (yaml, what) in [
         (
@@ -425,7 +425,7 @@ fn precedence_of_settings() {
 // Tasks that come later.
 
 #[test]
-fn a_later_task_with_broken_metadata_is_named_and_left_alone() {
+fn a_later_task_with_invalid_metadata_is_reported_and_skipped() {
     let bench = Bench::new(&[Task::new("a"), Task::new("b").more("nonsense: 1")]);
     let said = bench.run("max_tasks=2").exits(0);
     said.err_has("item `b`: unknown key `nonsense` in the `mesh` block at line 7 of the notes; it is left for later");
@@ -446,7 +446,7 @@ fn a_repository_without_a_commit_is_good_enough() {
 }
 
 #[test]
-fn no_tasks_at_once_is_refused() {
+fn zero_parallel_tasks_are_refused() {
     let bench = Bench::new(&[Task::new("a")]);
     run_refused(&bench, 2, "parallel_tasks=0");
 }
@@ -496,7 +496,7 @@ fn the_init_command_can_be_pasted() {
 
 #[test]
 #[cfg(target_os = "linux")] // macOS refuses such names.
-fn a_file_name_that_is_not_utf8_works() {
+fn a_non_utf8_file_name_works() {
     use std::os::unix::ffi::OsStrExt;
     let bench = Bench::new(&[Task::new("a").validation(&["echo x >>caf*; false"])]);
     let name = std::ffi::OsStr::from_bytes(b"caf\xe9.txt");

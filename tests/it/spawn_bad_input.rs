@@ -70,7 +70,7 @@ fn only_a_byte_order_mark_is_an_empty_file() {
 }
 
 #[test]
-fn an_input_that_is_not_there() {
+fn a_missing_input_is_refused() {
     let sandbox = Sandbox::new();
     let said = refused(&sandbox, 2, "no.csv --instruction x -- true");
     assert_snapshot!(said, @r"
@@ -80,7 +80,7 @@ fn an_input_that_is_not_there() {
 }
 
 #[test]
-fn an_id_column_that_is_not_there() {
+fn a_missing_id_column_is_refused() {
     assert_snapshot!(options(2, "--id-column Id"), @r"
     error: `in.csv` has no column `Id`; its columns are: id, mock
     hint: names are case-sensitive; leave --id-column out to number the rows
@@ -125,7 +125,7 @@ fn the_output_is_no_folder_and_replaces_nothing_without_force() {
 }
 
 #[test]
-fn numbers_below_one() {
+fn numbers_below_one_are_refused() {
     for option in [
         "-j",
         "--max-concurrency",
@@ -178,7 +178,7 @@ fn no_instruction() {
 }
 
 #[test]
-fn a_schema_that_is_none() {
+fn an_invalid_schema_is_refused() {
     let sandbox = Sandbox::new();
     sandbox.write("in.csv", "id\n1\n");
     for (text, place) in [
@@ -198,7 +198,7 @@ fn a_schema_that_is_none() {
 }
 
 #[test]
-fn a_program_that_is_not_there_or_not_executable() {
+fn a_missing_or_non_executable_program_is_refused() {
     assert_snapshot!(options(3, "-- no-such-agent"), @r"
     error: adapter `command`
       caused by: worker program `no-such-agent` does not exist

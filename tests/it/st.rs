@@ -202,7 +202,7 @@ fn what_other_programs_wrote_survives() {
 }
 
 #[test]
-fn writers_at_once_lose_nothing() {
+fn concurrent_writers_lose_nothing() {
     let bench = Bench::with_plan();
     std::thread::scope(|scope| {
         for writer in 0..8 {
@@ -348,7 +348,7 @@ fn a_lock_that_git_would_see_is_refused() {
 }
 
 #[test]
-fn the_hint_of_a_missing_plan_is_all_that_it_takes() {
+fn the_hint_for_a_missing_plan_works_as_printed() {
     for (folder, file) in [("", PLAN), ("", "my plans/p.jsonl"), ("it's here", PLAN)] {
         let bench = Bench::new();
         let root = bench.path(folder);
@@ -372,7 +372,7 @@ fn the_hint_of_a_missing_plan_is_all_that_it_takes() {
 }
 
 #[test]
-fn what_breaks_a_rule_changes_nothing() {
+fn a_rule_violation_changes_nothing() {
     let bench = Bench::with_plan();
     bench.ok("add --id a --step A");
     bench.ok("add --id b --step B --deps a");
@@ -453,7 +453,7 @@ fn several_in_progress_need_the_flag() {
 }
 
 #[test]
-fn a_broken_sequence_stops_everything_but_the_doctor() {
+fn a_broken_sequence_stops_every_command_except_doctor() {
     let bench = Bench::new();
     let line = |seq: u64| {
         format!("{{\"v\":3,\"ts\":\"t\",\"lane\":\"event\",\"seq\":{seq},\"op\":\"init\"}}\n")
@@ -533,7 +533,7 @@ fn export_and_import_are_inverse() {
 }
 
 #[test]
-fn a_file_that_is_not_there_or_not_a_plan_is_refused() {
+fn a_missing_file_or_one_that_is_not_a_plan_is_refused() {
     let bench = Bench::new();
     for args in [
         vec!["show"],
@@ -586,7 +586,7 @@ fn removing_what_is_not_there_is_an_error_of_the_command_alone() {
 }
 
 #[test]
-fn the_panel_is_held_to_one_item_in_progress_unless_allowed() {
+fn one_item_may_be_in_progress_unless_more_are_allowed() {
     let bench = Bench::with_plan();
     for id in ["a", "b"] {
         let begun =

@@ -107,7 +107,7 @@ fn left(bench: &Bench) -> (Vec<String>, Vec<String>, Vec<String>) {
 }
 
 #[test]
-fn single_steps_are_the_run() {
+fn single_steps_equal_a_whole_run() {
     let whole = Bench::new(&tasks());
     let run = whole.run("max_tasks=3 --json");
     let stepped = Bench::new(&tasks());
@@ -169,7 +169,7 @@ fn the_wave_is_handed_out_again_until_it_is_answered() {
 }
 
 #[test]
-fn a_task_goes_on_while_the_wave_of_another_one_waits() {
+fn a_task_continues_while_the_wave_of_another_waits() {
     let bench = Bench::new(&[Task::new("a"), Task::new("b")]);
     let args = "--run-id R max_tasks=2 parallel_tasks=2";
     let first = bench.next(Args::from(args).and("dispatch=rolling"));
@@ -273,7 +273,7 @@ fn an_output_of_another_wave_is_refused() {
 }
 
 #[test]
-fn an_external_run_stops_where_answers_are_awaited() {
+fn an_external_run_stops_when_it_waits_for_answers() {
     let bench = Bench::new(&[Task::new("a")]);
     let said = bench.mesh("run --run-id R --adapter external").exits(4);
     said.out_has("answers from outside are awaited for: 001");
@@ -298,7 +298,7 @@ fn first_wave(bench: &Bench) -> String {
 }
 
 #[test]
-fn an_exported_wave_is_worked_without_mesh() {
+fn an_exported_wave_runs_without_mesh() {
     let bench = Bench::new(&[Task::new("a")]);
     let wave = first_wave(&bench);
     let answers = bench.answers();
@@ -359,7 +359,7 @@ fn every_runner_gets_the_rows_and_the_number() {
 }
 
 #[test]
-fn a_run_that_has_begun_takes_no_settings() {
+fn a_started_run_accepts_no_new_settings() {
     let bench = Bench::new(&[Task::new("a"), Task::new("b")]);
     bench.next("--run-id R");
     for (args, named) in [
@@ -388,7 +388,7 @@ fn a_dry_run_of_a_step_starts_nothing() {
 }
 
 #[test]
-fn a_task_that_could_only_lack_a_validation_gets_no_wave() {
+fn a_task_that_must_fail_for_lack_of_validation_gets_no_wave() {
     let bench = Bench::new(&[Task::new("a").validation(&[]), Task::new("b")]);
     let first = bench.next("--run-id R max_tasks=2");
     assert_eq!(first["waves"][0]["rows"], json!(["b.proposal.proposer.1"]));
@@ -413,7 +413,7 @@ fn a_run_that_stopped_for_answers_is_said_to_wait() {
 }
 
 #[test]
-fn a_run_between_its_steps_is_not_said_to_run() {
+fn a_run_between_single_steps_is_not_listed_as_running() {
     let bench = Bench::new(&[Task::new("a")]);
     bench.next("--run-id R");
     let shown = bench.mesh("runs show R");

@@ -49,7 +49,7 @@ fn a_task_without_acceptance_statements_is_done_when_its_step_is() {
 }
 
 #[test]
-fn what_is_wrong_is_named() {
+fn doctor_reports_every_problem() {
     let bench = Bench::new(&[Task::new("a")]);
     bench.run("");
     let wave = read_file(bench.run_folder().join("waves/002-critique.csv"));
@@ -72,7 +72,7 @@ fn what_is_wrong_is_named() {
 }
 
 #[test]
-fn rows_and_call_file_must_be_those_of_the_whole_round() {
+fn the_csv_and_call_file_must_cover_the_whole_round() {
     let bench = Bench::new(&[Task::new("a")]);
     bench.run("");
     let waves = bench.run_folder().join("waves");

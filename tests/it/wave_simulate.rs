@@ -77,7 +77,7 @@ fn a_run_under_barriers_makes_the_waves_that_were_predicted() {
 }
 
 #[test]
-fn a_free_slot_goes_to_the_longest_path_and_nobody_waits_for_a_wave() {
+fn a_free_slot_goes_to_the_longest_path_without_waiting_for_a_wave() {
     let bench = Bench::new(&[
         Task::new("short"),
         Task::new("first"),
@@ -117,7 +117,7 @@ fn a_free_slot_goes_to_the_longest_path_and_nobody_waits_for_a_wave() {
 }
 
 #[test]
-fn it_says_what_it_takes_for_granted() {
+fn simulate_prints_its_assumptions() {
     let bench = Bench::new(&[
         Task::new("a"),
         Task::new("b").after(&["a"]),
@@ -231,7 +231,7 @@ fn earlier_runs_say_how_long_rows_take() {
 }
 
 #[test]
-fn what_can_not_be_used_is_named() {
+fn unusable_input_is_reported() {
     let bench = Bench::new(&[Task::new("a")]);
     let error = |args: &[&str]| {
         let said = bench.simulate(args);
@@ -275,7 +275,7 @@ fn what_can_not_be_used_is_named() {
 }
 
 #[test]
-fn options_of_a_run_come_from_where_those_of_a_run_come_from() {
+fn simulate_reads_run_options_from_the_same_sources_as_run() {
     let bench = Bench::new(&[Task::new("a"), Task::new("b"), Task::new("c")]);
     bench.write(
         "mesh.yaml",

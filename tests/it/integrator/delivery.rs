@@ -20,7 +20,7 @@ fn hook(bench: &Bench, name: &str, script: &str) {
 }
 
 #[test]
-fn a_commit_holds_the_patch_and_nothing_else() {
+fn a_commit_contains_only_the_patch() {
     let patch = [edit("a.txt", "old", "new"), create("made/new.txt", "fresh"), "diff --git a/kept.txt b/kept.txt\ndeleted file mode 100644\n--- a/kept.txt\n+++ /dev/null\n@@ -1 +0,0 @@\n-kept\n".to_owned()].concat();
     let bench = committing(&[
         Task::new("a").scope(&["**"]).patches(&[&patch]).agree(&[4]),
@@ -53,7 +53,7 @@ fn a_commit_holds_the_patch_and_nothing_else() {
 }
 
 #[test]
-fn protected_branches_get_no_commits_unless_told() {
+fn protected_branches_get_commits_only_with_an_override() {
     for (branch, more, is_protected) in [
         ("main", None, true),
         ("master", None, true),
@@ -135,7 +135,7 @@ fn what_can_not_be_delivered_is_refused_before_anything_starts() {
 }
 
 #[test]
-fn a_commit_never_takes_uncommitted_work_along() {
+fn a_commit_never_includes_uncommitted_work() {
     let changed = |bench: &Bench| bench.write("a.txt", "old\nmine\n");
     let staged = |bench: &Bench| {
         bench.write("a.txt", "old\nmine\n");
@@ -271,7 +271,7 @@ fn commits_are_stacked_on_a_branch_of_the_run_and_the_tree_stays_as_it_is() {
 }
 
 #[test]
-fn hooks_are_asked_for_a_branch_as_well() {
+fn hooks_run_for_a_branch_commit_too() {
     let bench = committing(&[Task::new("a")]);
     // A folder of hooks that git ignores, as husky and others make it.
     bench.git("config core.hooksPath hooks.lock");
@@ -299,7 +299,7 @@ fn a_failed_task_leaves_nothing_on_the_branch() {
 }
 
 #[test]
-fn a_branch_that_somebody_else_moved_is_not_overwritten() {
+fn a_branch_moved_during_the_run_is_not_overwritten() {
     let bench = committing(&[Task::new("a")]);
     bench.git("switch --quiet -c mesh/R");
     bench.git("commit --quiet --allow-empty -m 'not mine'");

@@ -89,7 +89,7 @@ fn nothing_outside_is_moved_or_written_through_a_link_that_took_a_folders_place(
 }
 
 #[test]
-fn a_folder_of_the_patch_that_became_a_link_leads_nowhere() {
+fn a_patched_directory_replaced_by_a_link_is_not_followed() {
     let task = Task::new("a")
         .scope(&["**"])
         .patches(&[&[edit("src/s.txt", "s", "new"), create("src/made", "x")].concat()])
@@ -169,7 +169,7 @@ fn what_git_would_write_otherwise_comes_back_as_it_was() {
 }
 
 #[test]
-fn files_that_git_was_told_not_to_look_at_come_back() {
+fn files_marked_assume_unchanged_are_restored() {
     let unlooked = |bench: &Bench| {
         bench.git("update-index --assume-unchanged src/s.txt");
         bench.git("update-index --skip-worktree src/t.txt");
@@ -193,7 +193,7 @@ fn permission_bits_of_files_and_folders_come_back() {
 }
 
 #[test]
-fn empty_folders_that_stood_before_stand_after_and_others_go() {
+fn existing_empty_directories_are_kept_and_new_ones_removed() {
     let empty = |bench: &Bench| {
         std::fs::create_dir_all(bench.path("empty/deep")).expect("folders");
         std::fs::create_dir_all(bench.path("src/hollow")).expect("folders");
@@ -280,7 +280,7 @@ fn repositories_within_the_tree_are_left_as_they_are_and_named() {
 }
 
 #[test]
-fn a_plan_that_a_validation_damages_is_put_back_and_the_run_goes_on() {
+fn a_plan_damaged_by_a_validation_is_restored_and_the_run_continues() {
     for (damage, end) in [
         ("rm .step/st-plan.jsonl", "false"),
         ("rm -r .step", "grep -q new a.txt"),
@@ -332,7 +332,7 @@ fn a_plan_that_a_validation_damages_is_put_back_and_the_run_goes_on() {
 }
 
 #[test]
-fn learnings_that_a_validation_removes_are_put_back() {
+fn learnings_removed_by_a_validation_are_restored() {
     let task = Task::new("a").validation(&["rm .learnings.jsonl; grep -q new a.txt"]);
     let bench = Bench::new(&[task]);
     let learned = bench.mesh("learnings append --learning 'Do x before y when z'");
@@ -364,7 +364,7 @@ fn a_lock_of_the_index_that_stays_is_named_before_anything_starts() {
 }
 
 #[test]
-fn a_lock_that_appears_under_way_is_named_and_the_run_goes_on_without_it() {
+fn a_lock_that_appears_during_the_run_is_reported_and_the_run_can_be_resumed() {
     let first = Task::new("a").validation(&["touch .git/index.lock; grep -q new a.txt"]);
     let bench = Bench::new(&[first, Task::new("b")]);
     let said = bench.run("max_tasks=2").exits(3);
@@ -378,7 +378,7 @@ fn a_lock_that_appears_under_way_is_named_and_the_run_goes_on_without_it() {
 }
 
 #[test]
-fn an_edit_by_the_user_while_a_scratch_tree_is_validated_is_no_defect() {
+fn a_user_edit_during_validation_in_a_scratch_tree_is_not_an_error() {
     let work = "\"$(cd ../../../../work; pwd)\"";
     // The patch still fits: it is validated again with that. It does not fit any more: it is refused.
     for (edit, code, content, reason) in [
@@ -404,7 +404,7 @@ fn an_edit_by_the_user_while_a_scratch_tree_is_validated_is_no_defect() {
 }
 
 #[test]
-fn a_log_of_the_run_in_the_repository_is_nobodys_change() {
+fn a_log_file_in_the_repository_is_not_a_violation() {
     for script in [
         "\"$@\" >run.out 2>run.log",
         "\"$@\" 2>&1 | tee run.log >run.out",
@@ -442,7 +442,7 @@ fn wedged() -> Bench {
 }
 
 #[test]
-fn a_restore_that_failed_is_done_by_a_resume_when_the_cause_is_gone() {
+fn a_failed_restore_is_completed_by_resume_once_its_cause_is_gone() {
     let bench = wedged();
     bench.mesh("run --run-id S").exits(3);
     bench.mesh("resume R").exits(4);
@@ -482,7 +482,7 @@ fn what_cannot_be_restored_can_be_abandoned_and_every_copy_is_kept() {
 }
 
 #[test]
-fn a_validation_that_passed_and_meddled_with_git_is_named() {
+fn a_passing_validation_that_changed_git_state_is_reported() {
     let task = Task::new("a").validation(&[
         "git config x.y z; mkdir -p .git/hooks; echo x >.git/hooks/pre-commit; git status -s; grep -q new a.txt",
     ]);
@@ -509,7 +509,7 @@ fn links_that_are_tracked_come_back_as_links() {
 }
 
 #[test]
-fn a_plan_that_is_reached_from_elsewhere_is_put_back() {
+fn a_plan_changed_through_another_path_is_restored() {
     for option in ["delivery=branch", "isolation=worktree"] {
         for damage in [
             "rm -r .step",
@@ -530,7 +530,7 @@ fn a_plan_that_is_reached_from_elsewhere_is_put_back() {
 }
 
 #[test]
-fn a_plan_behind_a_folder_that_became_a_link_is_put_back() {
+fn a_plan_is_restored_when_its_directory_became_a_link() {
     let command = "mv .step ../elsewhere; ln -s ../elsewhere .step; false";
     let bench = Bench::new(&[Task::new("a").validation(&[command])]);
     bench.run("").exits(1);
@@ -539,7 +539,7 @@ fn a_plan_behind_a_folder_that_became_a_link_is_put_back() {
 }
 
 #[test]
-fn what_git_does_not_list_goes_as_well() {
+fn untracked_leftovers_that_git_does_not_list_are_removed() {
     restored(nothing, "mkfifo pipe src/pipe; false");
     restored(nothing, "rm src/s.txt; mkfifo src/s.txt; false");
     // It hides itself, and others.
@@ -566,7 +566,7 @@ fn branches_and_tags_that_a_validation_made_are_named() {
 }
 
 #[test]
-fn a_file_of_the_patch_that_a_validation_changed_again_is_named() {
+fn a_patched_file_changed_by_the_validation_is_reported() {
     for change in [
         "echo more >>a.txt",
         "mv a.txt ../elsewhere; ln -s ../elsewhere a.txt",

@@ -32,7 +32,7 @@ fn times(bench: &Bench) -> Vec<std::time::SystemTime> {
 }
 
 #[test]
-fn a_restore_leaves_the_times_of_untouched_files_as_they_were() {
+fn a_restore_keeps_the_mtimes_of_untouched_files() {
     let task = Task::new("a").validation(&["echo x >>b.txt; echo x >new.txt; false"]);
     let bench = Bench::new(&[task, Task::new("b"), Task::new("c")]);
     bench.write("kept.txt", "mine\n");
@@ -218,7 +218,7 @@ fn an_output_can_neither_flood_a_prompt_nor_close_its_input() {
 }
 
 #[test]
-fn a_command_that_the_synthesis_adds_runs_when_somebody_vouches_for_it() {
+fn a_validation_command_added_by_the_synthesis_runs_when_it_is_allowed() {
     let added = |trust: &str| {
         let bench = Bench::with_files(
             &[Task::new("a")],
@@ -260,14 +260,14 @@ fn a_proposed_command_does_not_take_the_place_of_one_that_is_missing() {
 }
 
 #[test]
-fn a_word_that_is_no_isolation_is_refused() {
+fn an_unknown_isolation_is_refused() {
     let bench = Bench::new(&[Task::new("a")]);
     let said = bench.run("isolation=container").exits(2);
     said.err_has("`container` is not `tree` or `worktree`");
 }
 
 #[test]
-fn an_edit_while_the_commands_run_without_the_patch_is_no_defect() {
+fn an_edit_during_prevalidation_is_not_an_error() {
     let bench = Bench::new(&[Task::new("a").validation(&["sh edit.sh"])]);
     let file = bench.path("a.txt");
     bench.write("edit.sh", &format!("echo mine > '{}'\n", file.display()));

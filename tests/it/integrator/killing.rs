@@ -143,7 +143,7 @@ killed! {
 }
 
 #[test]
-fn a_restore_that_was_killed_is_taken_up_where_it_was() {
+fn a_killed_restore_continues_where_it_stopped() {
     let untouched = bench();
     run(&untouched, "", "");
     let expected = after(&untouched);
@@ -195,7 +195,7 @@ fn recorded_commit(bench: &Bench) -> Value {
 }
 
 #[test]
-fn a_commit_by_the_user_after_the_kill_is_no_reason_for_a_second_one() {
+fn a_user_commit_after_a_kill_does_not_cause_a_second_mesh_commit() {
     let bench = killed_after_the_commit("delivery=commit ids=a");
     bench.git("commit --quiet --allow-empty -m mine");
     bench.mesh("resume R").exits(0);
@@ -205,7 +205,7 @@ fn a_commit_by_the_user_after_the_kill_is_no_reason_for_a_second_one() {
 }
 
 #[test]
-fn another_branch_that_is_checked_out_after_the_kill_stays_as_it_is() {
+fn a_branch_checked_out_after_a_kill_is_not_changed() {
     let bench = killed_after_the_commit("delivery=commit ids=a");
     bench.git("switch --quiet main");
     let before = (bench.tree(), bench.git_state());

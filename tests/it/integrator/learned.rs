@@ -23,7 +23,7 @@ fn texts(bench: &Bench) -> Vec<String> {
 }
 
 #[test]
-fn a_task_that_went_through_teaches_nothing() {
+fn a_completed_task_records_no_learning() {
     let bench = Bench::new(&[Task::new("a")]);
     let said = bench.run("").exits(0);
     assert!(!bench.path(FILE).exists());
@@ -87,7 +87,7 @@ fn a_blocked_task_and_its_run_teach_one_thing_each_with_evidence() {
 }
 
 #[test]
-fn every_way_to_have_trouble_says_what_to_do() {
+fn every_failure_records_what_to_do() {
     let say = |task: Task, args: &[&str]| {
         let bench = Bench::new(&[task]);
         bench.run(args);
@@ -146,7 +146,7 @@ fn the_same_thing_is_learned_once() {
 }
 
 #[test]
-fn nothing_is_added_when_that_is_not_wanted() {
+fn learnings_are_not_added_when_disabled() {
     let bench = Bench::new(&[Task::new("a").validation(&["false"])]);
     bench.run("no_learnings=true").exits(1);
     assert!(!bench.path(FILE).exists());

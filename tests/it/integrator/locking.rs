@@ -33,7 +33,7 @@ fn the_holder_of_the_repository_is_named() {
 }
 
 #[test]
-fn the_lock_of_a_dead_holder_is_taken_over_with_a_word_about_it() {
+fn a_stale_lock_is_replaced_with_a_warning() {
     let bench = Bench::new(&[Task::new("a")]);
     bench.run_killed_before("integration_started");
     let left: Value = serde_json::from_str(&bench.read(".git/mesh.lock")).expect("a holder");
@@ -46,7 +46,7 @@ fn the_lock_of_a_dead_holder_is_taken_over_with_a_word_about_it() {
 }
 
 #[test]
-fn a_record_of_another_machine_is_pointed_out() {
+fn a_record_from_another_machine_is_reported() {
     let bench = Bench::new(&[Task::new("a")]);
     let record = json!({"pid": 7, "start_ticks": 1, "host": "elsewhere.example", "since": "2026-02-13T01:55:00Z"});
     bench.write(".git/mesh.lock", &record.to_string());
@@ -55,7 +55,7 @@ fn a_record_of_another_machine_is_pointed_out() {
 }
 
 #[test]
-fn what_is_not_to_be_understood_in_the_lock_file_stops_nobody() {
+fn an_unreadable_lock_file_blocks_no_command() {
     let bench = Bench::new(&[Task::new("a")]);
     bench.write(".git/mesh.lock", "\u{0}garbage");
     let said = bench.run("").exits(0);

@@ -29,7 +29,7 @@ fn an_older_state_of_the_plan_is_put_back() {
 }
 
 #[test]
-fn a_later_state_of_the_plan_stays() {
+fn a_newer_plan_is_kept() {
     for option in ["isolation=tree", "isolation=worktree"] {
         let mesh = env!("CARGO_BIN_EXE_mesh");
         let command = format!(
@@ -62,7 +62,7 @@ fn an_edit_of_a_patched_file_that_gives_way_to_a_restore_is_named_with_its_place
 }
 
 #[test]
-fn the_result_of_the_patch_gives_way_without_a_word() {
+fn the_patched_file_is_rolled_back_without_a_warning() {
     let bench = Bench::new(&[Task::new("a").validation(&["false"])]);
     let said = bench.run("").exits(1);
     assert_eq!(

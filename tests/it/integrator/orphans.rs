@@ -102,7 +102,7 @@ fn a_restore_that_was_abandoned_teaches_nothing() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn what_a_validation_leaves_running_ends_with_it() {
+fn processes_left_by_a_validation_are_ended() {
     let leave = "setsid sh -c 'echo $$ >../pid; sleep 600; echo late >a.txt' & while ! test -s ../pid; do sleep 0.01; done; grep -q new a.txt";
     let bench = Bench::new(&[Task::new("a").validation(&[leave])]);
     bench.run("").exits(0);

@@ -64,7 +64,7 @@ fn markdown_shows_what_was_said_and_never_becomes_markup() {
 }
 
 #[test]
-fn a_report_that_can_not_be_written_says_where() {
+fn a_report_that_cannot_be_written_names_its_path() {
     let bench = Bench::new(&[Task::new("a")]);
     let said = bench.run("junit=a.txt/x.xml").exits(2);
     said.err_has("a.txt/x.xml` lies below a file");
@@ -78,7 +78,7 @@ fn a_report_that_can_not_be_written_says_where() {
 }
 
 #[test]
-fn what_only_some_runs_have_is_in_all_forms_of_the_report() {
+fn optional_facts_appear_in_every_report_format() {
     // No metadata, and a first answer that is none.
     let bench = Bench::new(&[Task::new("a").notes("Words.")]);
     bench.answer("a", "hydrate.proposer.1", r#"{"mesh":{"scope":["a.txt"],"acceptance":["x"],"validation":["cargo --version","grep -q new a.txt"]},"plan":["p"],"assumptions":[],"risk":"low","risks":[]}"#);
@@ -111,7 +111,7 @@ fn what_only_some_runs_have_is_in_all_forms_of_the_report() {
 }
 
 #[test]
-fn attempts_that_were_never_seen_to_end_are_named() {
+fn attempts_without_a_recorded_end_are_listed() {
     let bench = Bench::new(&[Task::new("a")]);
     let probe = Bench::new(&[Task::new("a")]);
     probe.run("");

@@ -52,7 +52,7 @@ fn nothing_of_a_wave_is_accepted_in_which_the_tree_was_changed() {
 }
 
 #[test]
-fn a_worker_that_does_it_again_gets_no_third_chance() {
+fn a_second_violation_by_a_worker_blocks_the_task() {
     let bench = Bench::new(&[Task::new("a").agree(&[5, 5])]);
     let answers = bench.answers();
     let script = format!(
@@ -69,7 +69,7 @@ fn a_worker_that_does_it_again_gets_no_third_chance() {
 }
 
 #[test]
-fn a_commit_or_a_checkout_by_a_worker_is_seen_although_the_tree_is_clean() {
+fn a_commit_or_checkout_by_a_worker_is_detected_even_when_the_tree_is_clean() {
     let bench = Bench::new(&[Task::new("a").agree(&[5, 5])]);
     let answers = bench.answers();
     let git = "git -c user.name=w -c user.email=w@example.invalid";

@@ -97,7 +97,7 @@ fn start(text: &str) -> String {
 }
 
 #[test]
-fn a_made_up_history_leads_to_the_same_trees() {
+fn a_generated_history_replays_to_the_same_trees() {
     let origin = Sandbox::new();
     history::make_up(&origin, COMMITS);
     let commits = history::commits(&origin.work(), COMMITS);

@@ -88,7 +88,7 @@ fn cases() -> Vec<((&'static str, &'static str, &'static str), Right)> {
 }
 
 #[test]
-fn the_shapes_that_models_write() {
+fn the_patch_shapes_that_models_write_are_accepted() {
     for ((name, files, patch), right) in cases() {
         let files: serde_json::Map<String, serde_json::Value> =
             serde_json::from_str(files).expect("JSON");
@@ -151,7 +151,7 @@ fn git_places_hunks_where_they_were_placed() {
 }
 
 #[test]
-fn a_line_that_is_no_utf_8_is_context_as_any_other() {
+fn a_non_utf8_line_can_be_context() {
     let sandbox = Sandbox::with_repo(&[("f", "a\n")]);
     std::fs::write(sandbox.path("f"), b"x\na\n\xff\xfe\nx\na\n").expect("written");
     Desk::new(&sandbox).take("--- a/f\n+++ b/f\n@@ -1,2 +1,2 @@\n x\n-a\n+A\n");

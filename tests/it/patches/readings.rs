@@ -87,7 +87,7 @@ fn record(path: &str, counts: &str) -> String {
 }
 
 #[test]
-fn git_reads_them_alike() {
+fn git_reads_the_patches_alike() {
     let sandbox = Sandbox::with_repo(&[]);
     let patches = patches(1500);
     let (mut files, mut forwards, mut sources) = (Vec::new(), String::new(), Vec::new());

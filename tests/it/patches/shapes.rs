@@ -40,7 +40,7 @@ fn refusal(prepare: impl Fn(&Sandbox), patch: &str) -> String {
 // Applied.
 
 #[test]
-fn files_end_as_they_should() {
+fn patches_with_odd_file_endings_apply_exactly() {
     const TWO: &str = "@@ -1,3 +1,3 @@\n one\n-two\n+2\n three\n";
     for (patch, path, content) in [
         (format!("--- a/x\n+++ b/x\n{TWO}"), "x", "one\n2\nthree\n"),
@@ -65,7 +65,7 @@ fn files_end_as_they_should() {
 }
 
 #[test]
-fn files_go_and_change_their_kind() {
+fn patches_delete_files_and_change_their_type() {
     let sandbox = taken("--- a/x\n+++ /dev/null\n@@ -1,3 +0,0 @@\n-one\n-two\n-three\n");
     assert!(!sandbox.path("x").exists());
     let sandbox = taken("diff --git a/x b/x\nnew mode 100755\n");
@@ -98,7 +98,7 @@ fn files_go_and_change_their_kind() {
 }
 
 #[test]
-fn the_settings_of_the_user_have_no_say() {
+fn git_settings_of_the_user_have_no_effect() {
     let sandbox = repository();
     for (key, value) in [
         ("apply.ignoreWhitespace", "change"),
@@ -120,7 +120,7 @@ fn the_settings_of_the_user_have_no_say() {
 }
 
 #[test]
-fn line_ends_that_git_converts_stay_converted() {
+fn line_endings_converted_by_git_stay_converted() {
     let sandbox = repository();
     sandbox.write(".gitattributes", "*.bat text eol=crlf\n");
     sandbox.git("add --all --renormalize");
@@ -183,7 +183,7 @@ fn submodules_and_other_repositories() {
 }
 
 #[test]
-fn what_does_not_stand_in_the_tree() {
+fn a_patch_against_missing_content_is_refused() {
     for (patch, why) in [
         (
             create("x", "x"),
@@ -202,7 +202,7 @@ fn what_does_not_stand_in_the_tree() {
 }
 
 #[test]
-fn what_git_would_find_out_too_late() {
+fn conflicts_that_git_would_find_too_late_are_refused() {
     let both = create("n", "x") + &create("n/below", "x");
     for (patch, why) in [
         (edit("dir", "x", "y"), "`dir`, which is a folder"),
@@ -222,7 +222,7 @@ fn what_git_would_find_out_too_late() {
 }
 
 #[test]
-fn the_plan_behind_a_link() {
+fn a_plan_behind_a_link_is_handled() {
     let prepare = |sandbox: &Sandbox| {
         sandbox.write("elsewhere/st.jsonl", "{}\n");
         symlink("elsewhere", sandbox.path("plan")).expect("a link");
@@ -232,7 +232,7 @@ fn the_plan_behind_a_link() {
 }
 
 #[test]
-fn voters_are_told_what_was_put_right() {
+fn voters_see_what_was_normalized() {
     let sandbox = repository();
     let patch = edit("dos.bat", "one", "1").replace("@@ -1 +1 @@", "@@ -1,3 +1,9 @@");
     let patch = patch + " two\n";

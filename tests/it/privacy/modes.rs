@@ -94,7 +94,7 @@ fn a_spawned_csv_leaves_nothing_that_others_can_read() {
 }
 
 #[test]
-fn an_artifacts_folder_is_as_private() {
+fn an_artifacts_directory_is_private_too() {
     let sandbox = Sandbox::new();
     sandbox.write("in.csv", "n\n1\n");
     let folder = sandbox.path("deep/artifacts");

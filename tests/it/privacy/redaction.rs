@@ -121,7 +121,7 @@ fn answers_and_logs_are_kept_without_secrets() {
 }
 
 #[test]
-fn every_way_back_is_cleaned() {
+fn every_source_of_answers_is_redacted() {
     for script in [
         "cat answer.json > \"$MESH_RESULT_FILE\"",
         "\"$MESH\" report-result --result @answer.json",
@@ -144,7 +144,7 @@ fn every_way_back_is_cleaned() {
 }
 
 #[test]
-fn what_failed_is_told_without_secrets() {
+fn failures_are_reported_without_secrets() {
     // The error, the summary, the next prompt (which the second attempt repeats on its standard error) and the refusals.
     for (script, told) in [
         (
@@ -190,7 +190,7 @@ fn what_failed_is_told_without_secrets() {
 }
 
 #[test]
-fn what_the_user_gave_is_not_changed() {
+fn user_supplied_metadata_is_not_changed() {
     let sandbox = Sandbox::new();
     let csv = format!("n\n{GITHUB}\n");
     sandbox.write("in.csv", &csv);
@@ -214,7 +214,7 @@ fn a_patch_with_a_secret_is_refused_and_never_applied_with_a_placeholder() {
 }
 
 #[test]
-fn a_validation_that_prints_a_secret_is_kept_without_it() {
+fn validation_output_is_kept_without_secrets() {
     let bench = Bench::new(&[Task::new("a").validation(&["echo failed: $DEPLOY_TOKEN; false"])]);
     let ended = bench
         .replay_command("--env DEPLOY_TOKEN --json")

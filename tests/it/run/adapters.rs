@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_command_after_two_dashes_works_the_rows() {
+fn the_command_after_a_double_dash_is_the_worker() {
     let bench = Bench::new(&[Task::new("a")]);
     let log = bench.beside("log").display().to_string();
     let said = bench.run_agent("", &["--log", &log]).exits(0);

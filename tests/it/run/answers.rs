@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_critic_that_never_answers_is_done_without_after_a_retry() {
+fn a_critic_that_never_answers_is_dropped_after_one_retry() {
     let bench = Bench::new(&[Task::new("a")]);
     bench.answer("a", "critique.critic_b.1", "");
     let said = bench.run("").exits(0);

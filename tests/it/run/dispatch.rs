@@ -33,7 +33,7 @@ impl Held {
 }
 
 #[test]
-fn rolling_a_task_is_done_while_another_ones_first_row_still_runs() {
+fn with_rolling_dispatch_a_task_completes_while_another_still_runs_its_first_row() {
     let held = Held::new("dispatch=rolling");
     wait_for("task b", || held.bench.status_of("b") == "completed");
     assert_eq!(held.bench.status_of("a"), "in_progress");
@@ -48,7 +48,7 @@ fn rolling_a_task_is_done_while_another_ones_first_row_still_runs() {
 }
 
 #[test]
-fn in_lock_step_nobody_goes_on_before_the_wave_has_ended() {
+fn with_barriers_no_task_continues_before_the_wave_ends() {
     let held = Held::new("dispatch=barrier");
     let is_done = || {
         let reported = held.bench.trace("attempt_finished");
@@ -71,7 +71,7 @@ fn in_lock_step_nobody_goes_on_before_the_wave_has_ended() {
 }
 
 #[test]
-fn all_waves_share_the_one_number() {
+fn all_waves_share_one_concurrency_limit() {
     let tasks: Vec<Task> = ["a", "b", "c", "d"].map(Task::new).into();
     let bench = Bench::new(&tasks);
     bench.run("max_tasks=4 parallel_tasks=4 -j 3").exits(0);
@@ -90,7 +90,7 @@ fn all_waves_share_the_one_number() {
 }
 
 #[test]
-fn the_longest_chain_is_taken_up_first() {
+fn the_longest_chain_is_started_first() {
     let tasks = [
         Task::new("a"),
         Task::new("b"),
@@ -114,7 +114,7 @@ fn with_one_task_at_a_time_the_plans_order_counts() {
 }
 
 #[test]
-fn every_wave_that_was_under_way_is_a_suspect() {
+fn every_wave_in_flight_is_suspected() {
     let bench = Bench::new(&[Task::new("a"), Task::new("b")]);
     let gate = bench.beside("gate").display().to_string();
     let kept = bench.path("kept.txt").display().to_string();
@@ -217,7 +217,7 @@ fn what_was_begun_early_is_left_pending_when_its_dependency_is_blocked() {
 }
 
 #[test]
-fn rows_that_are_tried_again_and_rows_without_a_place_are_both_worked_in_the_end() {
+fn retried_rows_and_queued_rows_all_run_eventually() {
     let tasks: Vec<Task> = ["a", "b", "c", "d"].map(Task::new).into();
     let bench = Bench::new(&tasks);
     // Every first attempt says nothing.

@@ -49,7 +49,7 @@ fn votes_that_memory_ran_out_for_are_asked_for_again() {
 }
 
 #[test]
-fn one_vote_that_is_missing_decides_nothing_where_the_others_do() {
+fn a_missing_vote_does_not_decide_when_the_others_do() {
     let (bench, said) = run_failing_at(
         ".vote.critic_b.",
         "echo 'fetch failed: ECONNREFUSED' >&2; exit 1",
@@ -96,7 +96,7 @@ fn without_a_log_in_no_round_is_spent() {
 }
 
 #[test]
-fn a_quota_holds_up_all_waves_of_a_run() {
+fn a_quota_pauses_every_wave_of_a_run() {
     let tasks = ["a", "b", "c"].map(Task::new);
     let bench = Bench::new(&tasks);
     let mended = bench.beside("mended").display().to_string();
@@ -154,7 +154,7 @@ fn a_short_quota_is_waited_for_and_every_task_completes() {
 }
 
 #[test]
-fn what_the_machine_does_is_no_reason_to_run_less_at_once() {
+fn machine_failures_do_not_reduce_concurrency() {
     let bench = Bench::new(&[Task::new("a")]);
     let critique = r#"{"findings":[],"must_fix":[],"flip_conditions":[],"risk":"low"}"#;
     bench.answer("a", "critique.critic_a.2", critique);

@@ -22,7 +22,7 @@ fn notes(bench: &Bench, id: &str) -> String {
 }
 
 #[test]
-fn metadata_are_proposed_stored_and_worked_by() {
+fn missing_metadata_is_proposed_stored_and_used() {
     let bench = Bench::new(&[Task::new("a").notes("Words before.\n")]);
     bench.write("Makefile", "test:\n\tgrep -q new a.txt\n");
     bench.answer(
@@ -79,7 +79,7 @@ fn metadata_are_proposed_stored_and_worked_by() {
 }
 
 #[test]
-fn commands_that_nobody_vouches_for_are_not_run() {
+fn commands_that_are_not_allowed_are_not_run() {
     for (options, code, status) in [
         (&[][..], 1, "blocked"),
         (&["trust_proposed_validation=true"][..], 0, "completed"),
@@ -105,7 +105,7 @@ fn commands_that_nobody_vouches_for_are_not_run() {
 }
 
 #[test]
-fn a_proposal_that_can_not_be_stored_is_asked_for_once_more() {
+fn a_proposal_that_cannot_be_stored_is_requested_once_more() {
     let bench = Bench::new(&[Task::new("a").notes("")]);
     bench.answer(
         "a",
@@ -132,7 +132,7 @@ fn a_proposal_that_can_not_be_stored_is_asked_for_once_more() {
 }
 
 #[test]
-fn a_kill_after_the_plan_has_it_does_not_ask_again() {
+fn a_kill_after_the_plan_was_hydrated_does_not_repeat_the_proposal() {
     let bench = Bench::new(&[Task::new("a").notes("")]);
     bench.write("Makefile", "test:\n\tgrep -q new a.txt\n");
     bench.answer(
@@ -159,7 +159,7 @@ fn a_kill_after_the_plan_has_it_does_not_ask_again() {
 }
 
 #[test]
-fn commands_that_were_refused_are_asked_for_again_once_they_are_allowed() {
+fn refused_commands_are_requested_again_once_allowed() {
     let bench = Bench::new(&[Task::new("a").notes("Words.")]);
     let commands = proposal(&["a.txt"], &["grep -q new a.txt"]);
     bench.answer("a", "hydrate.proposer.1", &commands);

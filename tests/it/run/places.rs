@@ -69,7 +69,7 @@ fn a_blocked_task_that_is_set_pending_again_starts_afresh() {
 }
 
 #[test]
-fn two_in_progress_are_refused_before_the_run_begins() {
+fn two_tasks_in_progress_are_refused_before_the_run_starts() {
     let bench = Bench::new(&[
         Task::new("a").status("in_progress"),
         Task::new("b").status("in_progress"),
@@ -79,7 +79,7 @@ fn two_in_progress_are_refused_before_the_run_begins() {
 }
 
 #[test]
-fn a_run_that_a_worker_stopped_goes_on() {
+fn a_run_stopped_by_a_worker_can_be_resumed() {
     let bench = Bench::new(&[Task::new("a")]);
     let answers = bench.answers();
     let gate = bench.beside("stopped").display().to_string();
@@ -95,7 +95,7 @@ fn a_run_that_a_worker_stopped_goes_on() {
 }
 
 #[test]
-fn a_new_run_does_not_build_on_a_half_done_integration() {
+fn a_new_run_is_refused_while_an_integration_is_unfinished() {
     let bench = Bench::new(&[Task::new("a")]);
     bench.run_killed_before("validation_finished");
     let answers = bench.answers();

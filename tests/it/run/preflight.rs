@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn the_preflight_line_is_the_first_word() {
+fn the_preflight_line_comes_first() {
     let bench = Bench::new(&[Task::new("a"), Task::new("b")]);
     let said = bench.run("max_tasks=2 --parallel-tasks 2");
     assert_snapshot!(preflight(&said), @"mesh_preflight mesh_run_id=R plan_file=.step/st-plan.jsonl adapter=replay ids=a,b overrides=max_tasks=2,parallel_tasks=2 concurrency=10");

@@ -25,7 +25,7 @@ fn one_author_is_enough_for_low_risk() {
 }
 
 #[test]
-fn a_failed_gate_takes_a_task_up_tier_by_tier() {
+fn a_failed_gate_escalates_a_task_one_tier_at_a_time() {
     let bench = Bench::new(&[Task::new("a").more("risk: low")]);
     // Fails its validation, then finds no consensus, then everybody is asked.
     bench.answer("a", "synthesis.author.1", &synthesis("a.txt", "wrong"));

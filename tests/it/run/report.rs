@@ -198,7 +198,7 @@ fn the_artifacts_of_a_task_stand_in_its_folder() {
 }
 
 #[test]
-fn artifacts_go_where_they_are_sent() {
+fn artifacts_are_written_to_the_given_directory() {
     let bench = Bench::new(&[Task::new("a")]);
     bench.run("--artifacts ../elsewhere").exits(0);
     assert!(bench.beside("elsewhere/runs/R/ledger.jsonl").is_file() && !bench.mesh_home().exists());

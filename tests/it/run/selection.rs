@@ -9,7 +9,7 @@ fn the_task_in_progress_goes_first() {
 }
 
 #[test]
-fn else_the_first_task_that_waits_for_nothing() {
+fn otherwise_the_first_ready_task_is_selected() {
     let tasks = [
         Task::new("a").after(&["c"]),
         Task::new("b").status("blocked"),
@@ -44,7 +44,7 @@ fn no_more_tasks_than_asked_for() {
 }
 
 #[test]
-fn in_lock_step_tasks_with_disjoint_scopes_share_their_waves() {
+fn with_barriers_tasks_with_disjoint_scopes_share_waves() {
     let bench = Bench::new(&[Task::new("a"), Task::new("b")]);
     let said = bench
         .run("max_tasks=2 parallel_tasks=2 dispatch=barrier")

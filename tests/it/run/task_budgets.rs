@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_task_that_used_up_its_rows_stops_before_a_round_and_others_go_on() {
+fn a_task_that_used_up_its_row_budget_stops_and_others_continue() {
     // Two cycles of nine rows behind the proposal, against one.
     let bench = Bench::new(&[
         Task::new("a").agree(&[3, 5]),
@@ -33,7 +33,7 @@ fn a_task_that_used_up_its_rows_stops_before_a_round_and_others_go_on() {
 }
 
 #[test]
-fn a_budget_that_no_worker_could_tell_of_is_refused() {
+fn a_budget_that_the_adapter_cannot_measure_is_refused() {
     let bench = Bench::new(&[Task::new("a")]);
     bench.run("task_max_tokens=1000").exits(3);
     assert!(!bench.run_folder().exists());

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn four_of_five_are_enough() {
+fn four_of_five_votes_are_enough() {
     let bench = Bench::new(&[Task::new("a").agree(&[4])]);
     let said = bench.run("--json").exits(0);
     assert_eq!(bench.status_of("a"), "completed");

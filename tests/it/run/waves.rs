@@ -53,7 +53,7 @@ fn a_task_takes_four_waves_of_one_three_one_and_five_rows() {
 }
 
 #[test]
-fn a_row_carries_what_the_task_says_of_itself() {
+fn a_row_carries_the_metadata_of_its_task() {
     let tasks = [
         Task::new("a").status("completed"),
         Task::new("b").status("completed"),

@@ -119,7 +119,7 @@ fn an_uncommitted_edit_in_the_way_is_named() {
 }
 
 #[test]
-fn a_task_that_could_only_lack_a_validation_costs_no_rows() {
+fn a_task_that_must_fail_for_lack_of_validation_costs_no_rows() {
     let bench = Bench::new(&[Task::new("a").notes("")]);
     let proposal = json!({
         "mesh": {"scope": ["a.txt"], "acceptance": ["x"], "validation": ["./check it"], "risk": "low"},

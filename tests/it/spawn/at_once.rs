@@ -11,7 +11,7 @@ fn under_way(sandbox: &Sandbox) -> Child {
 }
 
 #[test]
-fn an_output_is_one_runs_whatever_its_name() {
+fn an_output_file_belongs_to_one_run_under_any_name() {
     let sandbox = with_rows("id\n1\n");
     std::os::unix::fs::symlink(".", sandbox.path("here")).expect("a link");
     let mesh = under_way(&sandbox);
@@ -39,7 +39,7 @@ fn an_output_is_one_runs_whatever_its_name() {
 }
 
 #[test]
-fn a_killed_run_keeps_nobody_out_and_goes_on() {
+fn a_killed_run_releases_its_lock_and_can_be_resumed() {
     let sandbox = with_rows("id\n1\n");
     let agent = fake_agent();
     sandbox
@@ -53,7 +53,7 @@ fn a_killed_run_keeps_nobody_out_and_goes_on() {
 }
 
 #[test]
-fn a_run_that_is_resumed_twice_at_once_goes_on_once() {
+fn a_run_resumed_twice_concurrently_runs_once() {
     let sandbox = with_rows("id\n1\n");
     let mesh = under_way(&sandbox);
     let refused = [resume(&sandbox), sandbox.mesh("spawn in.csv --resume")];

@@ -27,7 +27,7 @@ fn heard(sandbox: &Sandbox, count: usize) {
 }
 
 #[test]
-fn running_rows_end_and_the_rest_can_go_on() {
+fn running_rows_finish_and_the_rest_can_be_resumed() {
     let (sandbox, mesh) = under_way();
     let id = run_id(&sandbox);
     let asked = cancel(&sandbox, "").exits(0);
@@ -59,7 +59,7 @@ fn running_rows_end_and_the_rest_can_go_on() {
 }
 
 #[test]
-fn now_ends_running_rows_as_well() {
+fn a_halt_with_now_ends_running_rows() {
     let (sandbox, mesh) = under_way();
     cancel(&sandbox, "--now").exits(0);
     // The gate was never opened.
@@ -77,7 +77,7 @@ fn now_ends_running_rows_as_well() {
 }
 
 #[test]
-fn now_may_follow_when_running_rows_take_too_long() {
+fn cancelling_now_may_follow_a_soft_cancel() {
     let (sandbox, mesh) = under_way();
     cancel(&sandbox, "").exits(0);
     heard(&sandbox, 1);
@@ -90,7 +90,7 @@ fn now_may_follow_when_running_rows_take_too_long() {
 }
 
 #[test]
-fn asking_twice_is_asking_once() {
+fn cancelling_twice_equals_cancelling_once() {
     let (sandbox, mesh) = under_way();
     for count in 1..=2 {
         cancel(&sandbox, "").exits(0);
@@ -105,7 +105,7 @@ fn asking_twice_is_asking_once() {
 }
 
 #[test]
-fn a_row_that_waits_for_its_next_attempt_is_not_waited_for() {
+fn a_stopping_job_does_not_wait_for_a_delayed_retry() {
     let sandbox = with_rows("id\n1\n");
     let options = "--id-column id --retry-delay 300";
     let mesh = start(&sandbox, options, "true");
@@ -118,7 +118,7 @@ fn a_row_that_waits_for_its_next_attempt_is_not_waited_for() {
 }
 
 #[test]
-fn a_job_that_goes_on_can_be_cancelled_too() {
+fn a_resumed_job_can_be_cancelled() {
     let (sandbox, mesh) = under_way();
     cancel(&sandbox, "--now").exits(0);
     assert_eq!(finish(mesh), 4);
@@ -137,7 +137,7 @@ fn a_job_that_goes_on_can_be_cancelled_too() {
 }
 
 #[test]
-fn a_run_that_is_not_under_way_is_refused_and_goes_on_all_the_same() {
+fn cancelling_a_run_that_is_not_running_is_refused_and_it_can_be_resumed() {
     let sandbox = with_rows("id,mock\n1,stop\n2,good\n");
     let options = ["--id-column", "id", "-j", "1"];
     spawn_agent(&sandbox, &options, "--as {mock}").exits(4);
@@ -152,7 +152,7 @@ fn a_run_that_is_not_under_way_is_refused_and_goes_on_all_the_same() {
 }
 
 #[test]
-fn a_request_to_a_run_that_was_killed_before_it_heard_stops_nothing_later() {
+fn a_cancel_request_missed_by_a_killed_run_does_not_stop_its_resume() {
     let (sandbox, mut mesh) = under_way();
     let pid = Pid::from_child(&mesh);
     kill_process(pid, Signal::STOP).expect("there");
@@ -165,7 +165,7 @@ fn a_request_to_a_run_that_was_killed_before_it_heard_stops_nothing_later() {
 }
 
 #[test]
-fn a_cancelled_run_is_listed_as_such() {
+fn a_cancelled_run_is_listed_as_cancelled() {
     let (sandbox, mesh) = under_way();
     cancel(&sandbox, "--now").exits(0);
     assert_eq!(finish(mesh), 4);
@@ -175,7 +175,7 @@ fn a_cancelled_run_is_listed_as_such() {
 }
 
 #[test]
-fn a_result_that_was_reported_stands_when_its_worker_is_ended() {
+fn a_reported_result_is_kept_when_its_worker_is_killed() {
     let sandbox = with_rows("id\n1\n2\n");
     let script = r#""$MESH" report-result --result '{"n":1}'; : >reported; until [ -e open ]; do sleep 0.02; done"#;
     let options = "--id-column id -j 1 --env MESH";
@@ -190,7 +190,7 @@ fn a_result_that_was_reported_stands_when_its_worker_is_ended() {
 }
 
 #[test]
-fn a_run_that_is_only_about_to_start_its_rows_hears_it_too() {
+fn a_run_that_is_about_to_start_its_rows_receives_the_request() {
     let ids: String = (1..=50_000).map(|n| format!("{n}\n")).collect();
     let sandbox = with_rows(&format!("id\n{ids}"));
     let agent = fake_agent();
@@ -219,7 +219,7 @@ fn a_run_that_is_only_about_to_start_its_rows_hears_it_too() {
 }
 
 #[test]
-fn a_request_is_heard_although_somebody_tries_to_go_on_meanwhile() {
+fn a_cancel_request_is_received_despite_a_concurrent_resume() {
     let (sandbox, mesh) = under_way();
     let pid = Pid::from_child(&mesh);
     kill_process(pid, Signal::STOP).expect("there");

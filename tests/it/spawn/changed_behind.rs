@@ -31,7 +31,7 @@ fn settings_changed(sandbox: &Sandbox) -> Vec<Value> {
 }
 
 #[test]
-fn another_input_is_refused_with_both_hashes_and_two_ways_on() {
+fn a_changed_input_is_refused_with_both_hashes_and_two_options() {
     let (sandbox, args) = stopped();
     sandbox.write("in.csv", "id,mock\n9,good\n2,stop\n3,good\n");
     let before = ledger(&sandbox);
@@ -70,7 +70,7 @@ fn another_file_with_the_same_rows_is_the_same_input() {
 }
 
 #[test]
-fn an_input_that_is_gone_is_named() {
+fn a_deleted_input_is_reported() {
     let (sandbox, _) = stopped();
     std::fs::remove_file(sandbox.path("in.csv")).expect("it was there");
     let said = resume(&sandbox).exits(0);
@@ -78,7 +78,7 @@ fn an_input_that_is_gone_is_named() {
 }
 
 #[test]
-fn the_same_command_line_goes_on_and_changes_nothing() {
+fn the_same_command_line_resumes_without_changes() {
     let (sandbox, args) = stopped();
     again(&sandbox, &args, "--resume").exits(0);
     assert_eq!(settings_changed(&sandbox), [Value::Null; 0]);
@@ -86,7 +86,7 @@ fn the_same_command_line_goes_on_and_changes_nothing() {
 }
 
 #[test]
-fn what_a_row_is_asked_stays_and_the_difference_is_shown() {
+fn a_changed_question_is_refused_with_the_difference() {
     let (sandbox, args) = stopped();
     sandbox.write("other.json", "{\"type\":\"object\"}");
     let before = ledger(&sandbox);
@@ -141,7 +141,7 @@ fn what_a_row_is_asked_stays_and_the_difference_is_shown() {
 }
 
 #[test]
-fn what_does_not_change_the_question_may_change_and_lasts() {
+fn options_outside_the_question_may_change_and_persist() {
     let (sandbox, _) = stopped();
     let options = [
         "-j",
@@ -192,7 +192,7 @@ fn what_does_not_change_the_question_may_change_and_lasts() {
 }
 
 #[test]
-fn a_budget_that_is_raised_stays_so() {
+fn a_raised_budget_persists() {
     let sandbox = with_rows("id\n1\n2\n3\n");
     spawn_agent(&sandbox, "-j 1 --max-rows 1", "--good").exits(4);
     sandbox
@@ -243,7 +243,7 @@ fn a_kill_around_the_rename_leaves_no_output_that_looks_edited() {
 }
 
 #[test]
-fn a_file_that_somebody_wrote_meanwhile_stays() {
+fn an_output_written_during_the_job_is_kept() {
     let sandbox = with_rows("id\n1\n");
     let agent = fake_agent();
     let mesh = start(&sandbox, "--id-column id", &[&agent, "--gate", "."]);
@@ -280,7 +280,7 @@ fn the_rows_are_not_lost_when_standard_output_is_full() {
 }
 
 #[test]
-fn what_can_not_be_read_as_the_input_is_another_input() {
+fn an_unreadable_input_is_a_changed_input() {
     let (sandbox, args) = stopped();
     std::fs::remove_file(sandbox.path("in.csv")).expect("it was there");
     std::fs::create_dir(sandbox.path("in.csv")).expect("a folder");
@@ -290,7 +290,7 @@ fn what_can_not_be_read_as_the_input_is_another_input() {
 }
 
 #[test]
-fn a_damaged_copy_of_the_input_is_made_anew_or_refused() {
+fn a_damaged_input_copy_is_rebuilt_or_refused() {
     for damaged in ["id,mock\n1,good\n", "id,mock\n1,good\n2,stop\n4,good\n"] {
         let (sandbox, _) = stopped();
         let run = run_id(&sandbox);
@@ -320,7 +320,7 @@ fn a_damaged_copy_of_the_input_is_made_anew_or_refused() {
 }
 
 #[test]
-fn what_the_first_call_read_is_no_output_of_a_later_one() {
+fn an_input_of_the_first_call_is_not_an_output_of_a_later_one() {
     let (sandbox, _) = stopped();
     let schema = sandbox.read("schema.json");
     let run = run_id(&sandbox);
@@ -357,7 +357,7 @@ fn the_output_is_the_same_however_its_path_is_spelled() {
 }
 
 #[test]
-fn a_worker_that_is_gone_costs_no_row() {
+fn a_missing_worker_program_is_refused_before_rows_resume() {
     let sandbox = with_rows("id\n1\n2\n");
     sandbox.write("agent.sh", "#!/bin/sh\ncat >/dev/null\necho '{}'\n");
     let agent = sandbox.path("agent.sh");

@@ -4,7 +4,7 @@ use super::*;
 use rustix::process::{Pid, Signal, kill_process};
 
 #[test]
-fn a_stopped_job_can_go_on() {
+fn a_stopped_job_can_be_resumed() {
     let sandbox = with_rows("id,mock\n1,good\n2,stop\n3,good\n4,good\n");
     let options = "--id-column id -j 1";
     spawn_agent(&sandbox, options, "--as {mock}").exits(4);
@@ -16,7 +16,7 @@ fn a_stopped_job_can_go_on() {
 }
 
 #[test]
-fn limits_may_be_as_large_as_a_number() {
+fn numeric_limits_may_be_u64_max() {
     let most = u64::MAX.to_string();
     for name in [
         "--max-runtime-seconds",
@@ -135,7 +135,7 @@ fn a_large_result_file_is_too_large() {
 }
 
 #[test]
-fn the_last_line_of_much_standard_error_is_the_last() {
+fn the_last_line_of_long_standard_error_is_reported() {
     let sandbox = with_rows("id\na\n");
     let script = "yes noise | head -n 20000 >&2; echo 'the real error' >&2; exit 3";
     spawn(&sandbox, "", &["sh", "-c", script]);
@@ -186,7 +186,7 @@ fn an_ignored_hang_up_stays_ignored() {
 }
 
 #[test]
-fn a_run_is_shown_as_json() {
+fn runs_show_prints_json() {
     let sandbox = with_rows("id\na\n");
     spawn_agent(&sandbox, "", "--good");
     let said = sandbox.mesh(&["runs", "show", &run_id(&sandbox), "--json"]);
@@ -222,7 +222,7 @@ fn an_input_may_be_a_pipe() {
 }
 
 #[test]
-fn a_result_is_reported_when_it_is_reported() {
+fn reported_at_is_the_time_of_the_report() {
     let sandbox = with_rows("id\na\n");
     let script = r#""$MESH" report-result --result '{}' && sleep 2"#;
     spawn(&sandbox, "--env MESH", &["sh", "-c", script]);
@@ -240,7 +240,7 @@ fn a_ledger_that_cannot_be_written_is_not_the_users_input() {
 }
 
 #[test]
-fn renaming_a_column_that_is_not_there_is_refused() {
+fn renaming_a_missing_column_is_refused() {
     let sandbox = with_rows("id\na\n");
     spawn(&sandbox, "--rename Id=x", "true").exits(2);
 }

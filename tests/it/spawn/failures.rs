@@ -11,7 +11,7 @@ fn ends(options: impl Into<Args>, behaviour: impl Into<Args>) -> String {
 }
 
 #[test]
-fn each_has_its_code_and_says_what_was_wrong() {
+fn each_failure_has_its_code_and_message() {
     assert_snapshot!(ends("--retries 0", "--never"), @"failed | 1 | no_response: the worker ended without a report, a result file or any output |");
     assert_snapshot!(ends("--retries 0", "--broken"), @"failed | 1 | invalid_output_schema: the answer is not valid UTF-8: byte 0xFF at line 1 column 1 (byte offset 0) |");
     assert_snapshot!(ends("--retries 0", "--bad"), @r#"failed | 1 | invalid_output_schema: /answer: value is not of type "string" |"#);
@@ -35,7 +35,7 @@ fn an_exit_code_comes_with_the_last_line_of_standard_error() {
 }
 
 #[test]
-fn a_signal_is_named() {
+fn a_worker_killed_by_a_signal_is_reported_with_it() {
     let sandbox = with_rows("id\na\n");
     spawn(&sandbox, "", "sh -c 'kill -9 $$'");
     assert_eq!(
@@ -45,7 +45,7 @@ fn a_signal_is_named() {
 }
 
 #[test]
-fn retries_are_bounded_and_only_for_what_may_pass() {
+fn retries_are_limited_to_transient_failures() {
     assert!(ends("", "--never").starts_with("failed | 2 | no_response: "));
     assert!(ends("--retries 2", "--bad").starts_with("failed | 3 | invalid_output_schema: "));
     assert!(ends("--retries 2", "--exit 1").starts_with("failed | 1 | worker_exit: "));
@@ -91,7 +91,7 @@ fn all_gone(sandbox: &Sandbox) -> bool {
 }
 
 #[test]
-fn a_worker_that_ignores_being_ended_goes_with_its_children() {
+fn a_worker_that_ignores_sigterm_is_killed_with_its_children() {
     let sandbox = with_rows("id\na\n");
     let script =
         "trap '' TERM; sleep 600 & echo $$ $! | tr ' ' '\\n' >pids; while :; do sleep 1; done";
@@ -105,7 +105,7 @@ fn a_worker_that_ignores_being_ended_goes_with_its_children() {
 }
 
 #[test]
-fn what_a_worker_leaves_behind_is_ended_and_delays_nothing() {
+fn processes_left_by_a_worker_are_ended_without_delay() {
     let sandbox = with_rows("id\na\n");
     let script = "sleep 600 & echo $$ $! | tr ' ' '\\n' >pids; echo '{}'";
     spawn(&sandbox, "", &["sh", "-c", script]).exits(0);
@@ -115,7 +115,7 @@ fn what_a_worker_leaves_behind_is_ended_and_delays_nothing() {
 }
 
 #[test]
-fn a_program_that_starts_for_no_row_fails_every_row() {
+fn a_program_that_cannot_start_fails_every_row() {
     use std::os::unix::fs::PermissionsExt;
     let sandbox = with_rows("id\na\n");
     sandbox.write("agent", "#!/nonexistent/interpreter\n");
@@ -126,7 +126,7 @@ fn a_program_that_starts_for_no_row_fails_every_row() {
 }
 
 #[test]
-fn a_row_in_full_has_what_each_further_attempt_was_told() {
+fn a_row_shown_in_full_has_the_prompt_of_every_retry() {
     let sandbox = with_schema("id\na\n");
     let options = "--id-column id --output-schema schema.json";
     spawn_agent(&sandbox, options, "--heal");

@@ -44,7 +44,7 @@ fn properties_are_columns_after_the_ten_in_the_order_of_the_schema() {
 }
 
 #[test]
-fn cells_say_what_the_worker_said() {
+fn output_cells_contain_what_the_worker_reported() {
     let sandbox = with_results(
         r#"{"v":{}}"#,
         &[
@@ -123,7 +123,7 @@ fn input_columns_and_ids_are_never_changed() {
 }
 
 #[test]
-fn formulas_can_be_kept() {
+fn formula_cells_can_be_kept() {
     let sandbox = with_results(r#"{"v":{}}"#, &FORMULAS);
     flatten(&sandbox, "--formula-cells keep").exits(0);
     let cells: Vec<String> = rows(&sandbox)
@@ -161,7 +161,7 @@ fn a_result_that_would_make_a_formula_can_be_rejected() {
 }
 
 #[test]
-fn a_worker_can_mend_a_formula_within_its_attempt_or_in_the_next() {
+fn a_worker_can_correct_a_formula_in_the_same_or_the_next_attempt() {
     let sandbox = with_schema("id\na\n");
     let options = "--output-schema schema.json --flatten --formula-cells reject --env MESH";
     let script = r#""$MESH" report-result --result '{"answer":"=1"}' >answers
@@ -181,7 +181,7 @@ fn a_worker_can_mend_a_formula_within_its_attempt_or_in_the_next() {
 }
 
 #[test]
-fn without_flatten_there_is_no_cell_to_reject() {
+fn without_flatten_formulas_are_not_rejected() {
     let sandbox = with_results(r#"{"v":{}}"#, &[r#"{"v":"=1"}"#]);
     let options = "--output-schema schema.json --formula-cells reject";
     spawn(&sandbox, options, &SAY).exits(0);
@@ -189,7 +189,7 @@ fn without_flatten_there_is_no_cell_to_reject() {
 }
 
 #[test]
-fn a_column_of_the_input_with_such_a_name_stays_beside_ours() {
+fn an_input_column_with_a_reserved_name_is_kept() {
     let sandbox = with_rows("result.answer\nmine\n");
     sandbox.write("schema.json", SCHEMA);
     let options = "--output-schema schema.json --flatten";
@@ -223,7 +223,7 @@ fn a_schema_without_properties_or_none_is_refused() {
 }
 
 #[test]
-fn without_a_schema_there_is_nothing_to_make_columns_of() {
+fn flatten_without_a_schema_is_refused() {
     let sandbox = with_rows("id\n1\n");
     let said = spawn(&sandbox, "--flatten", "true").exits(2);
     assert_eq!(

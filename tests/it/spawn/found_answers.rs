@@ -26,7 +26,7 @@ fn refused(text: impl AsRef<[u8]>) -> String {
 }
 
 #[test]
-fn the_last_object_that_stands_on_its_own_and_fits_is_the_answer() {
+fn the_last_standalone_object_that_fits_the_schema_is_the_answer() {
     for text in [
         "Here is my answer:\n```\n{\n  \"n\": 1,\n  \"s\": \"a\"\n}\n```\n",
         "x\n```jsonc\n{\n  \"n\": 1,\n  \"s\": \"a\"\n}\n```\n",
@@ -97,7 +97,7 @@ fn the_retry_prompt_says_it_too() {
 }
 
 #[test]
-fn bytes_that_are_no_text_are_refused_with_their_place() {
+fn undecodable_bytes_are_refused_with_their_position() {
     let text = b"{\"n\": 1, \"s\": \"caf\xe9\"}\n";
     let place = "not valid UTF-8: byte 0xE9 at line 1 column 19 (byte offset 18)";
     let said = refused(text);

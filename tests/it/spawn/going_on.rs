@@ -69,7 +69,7 @@ fn a_run_is_found_by_its_id_alone_and_from_another_folder() {
 }
 
 #[test]
-fn a_run_goes_on_although_its_input_is_gone() {
+fn a_run_resumes_without_its_input_file() {
     let sandbox = stopped();
     std::fs::remove_file(sandbox.path("in.csv")).expect("it was there");
     sandbox.mesh("spawn in.csv --resume").exits(0);
@@ -91,7 +91,7 @@ fn a_run_is_found_where_its_artifacts_are() {
 }
 
 #[test]
-fn of_several_runs_the_last_one_over_the_input_goes_on() {
+fn of_several_runs_the_latest_over_the_input_is_resumed() {
     let sandbox = with_rows("id,mock\n1,stop\n2,good\n");
     sandbox.write("other.csv", "id,mock\n1,stop\n2,good\n");
     let agent = fake_agent();
@@ -120,7 +120,7 @@ fn of_several_runs_the_last_one_over_the_input_goes_on() {
 }
 
 #[test]
-fn a_run_that_is_not_there_is_refused() {
+fn cancelling_a_missing_run_is_refused() {
     let sandbox = with_rows("id\na\n");
     sandbox.write("other.csv", "id\na\n");
     spawn_agent(&sandbox, "", "--good");
@@ -165,7 +165,7 @@ fn a_run_that_is_not_there_is_refused() {
 }
 
 #[test]
-fn what_stands_outside_of_the_command_line_changes_no_run_that_goes_on() {
+fn settings_outside_the_command_line_do_not_change_a_resumed_run() {
     let sandbox = stopped();
     sandbox.write(
         "mesh.yaml",
@@ -198,7 +198,7 @@ fn failed() -> Sandbox {
 }
 
 #[test]
-fn only_failed_rows_are_worked_once_more() {
+fn only_failed_rows_are_retried() {
     for by_input in [false, true] {
         let sandbox = failed();
         let before = rows(&sandbox);
@@ -224,7 +224,7 @@ fn only_failed_rows_are_worked_once_more() {
 }
 
 #[test]
-fn a_row_that_fails_again_has_failed_and_its_retries_count_afresh() {
+fn a_row_that_fails_again_is_failed_and_its_retries_start_over() {
     let sandbox = with_rows("id\na\n");
     spawn_agent(&sandbox, "--retries 1", "--never").exits(1);
     assert_eq!(table(&sandbox, &COLUMNS), "row-1 | failed | 2");
@@ -240,7 +240,7 @@ fn a_row_that_fails_again_has_failed_and_its_retries_count_afresh() {
 }
 
 #[test]
-fn without_failed_rows_nothing_is_worked_once_more() {
+fn without_failed_rows_retry_starts_nothing() {
     let sandbox = with_rows("id\n1\n2\n");
     spawn_agent(&sandbox, "", "--good");
     let before = sandbox.read("out.csv");
@@ -252,7 +252,7 @@ fn without_failed_rows_nothing_is_worked_once_more() {
 }
 
 #[test]
-fn failed_and_pending_rows_go_on_together() {
+fn failed_and_pending_rows_are_retried_together() {
     let sandbox = with_rows("id,mock\n1,never\n2,stop\n3,good\n");
     let options = "--id-column id -j 1 --retries 0";
     spawn_agent(&sandbox, options, "--as {mock}").exits(4);
@@ -281,7 +281,7 @@ fn with_first_run(input: &str, options: impl Into<Args>) -> (Sandbox, String) {
 }
 
 #[test]
-fn rows_that_ask_the_same_are_taken_over_without_a_worker() {
+fn rows_with_the_same_question_are_reused_without_a_worker() {
     let (sandbox, run) = with_first_run("mock\ngood\nreport\nfile\n", "");
     let columns = "item_id status last_error result_json";
     let before = table(&sandbox, columns);
@@ -300,7 +300,7 @@ fn rows_that_ask_the_same_are_taken_over_without_a_worker() {
 }
 
 #[test]
-fn only_rows_that_are_new_changed_or_without_a_result_are_worked() {
+fn only_new_changed_or_unfinished_rows_are_run() {
     let (sandbox, run) = with_first_run(
         "id,mock\n1,good\n2,never\n3,good\n4,good\n",
         "--id-column id --retries 0",
@@ -323,7 +323,7 @@ fn only_rows_that_are_new_changed_or_without_a_result_are_worked() {
 }
 
 #[test]
-fn another_header_is_another_question() {
+fn a_changed_header_is_a_changed_question() {
     let (sandbox, run) = with_first_run("id,mock\n1,good\n", "");
     sandbox.write("in.csv", "key,mock\n1,good\n");
     reuse(&sandbox, &run, "").exits(0);
@@ -331,7 +331,7 @@ fn another_header_is_another_question() {
 }
 
 #[test]
-fn results_are_taken_over_as_they_were_reported() {
+fn reused_results_are_copied_unchanged() {
     let sandbox =
         with_rows("r\n\"{\"\"z\"\":1.0,\"\"a\"\":12345678901234567890,\"\"e\"\":\"\"ü\"\"}\"\n");
     let command = "printf %s {r}";
@@ -365,7 +365,7 @@ fn not_reused(
 }
 
 #[test]
-fn a_run_that_was_asked_something_else_is_refused() {
+fn reusing_a_run_with_another_question_is_refused() {
     let nothing = |_: &Sandbox| ();
     not_reused("--instruction x", "--good", "instruction", nothing);
     let schema = ["--output-schema", "schema.json"];
@@ -377,7 +377,7 @@ fn a_run_that_was_asked_something_else_is_refused() {
 }
 
 #[test]
-fn what_says_nothing_of_the_result_hinders_no_reuse() {
+fn options_that_do_not_affect_results_allow_reuse() {
     let (sandbox, run) = with_first_run("id,mock\n1,good\n2,good\n3,good\n", "");
     let options = "-j 1 --retries 3 --id-column id --rows 2-";
     reuse(&sandbox, &run, options).exits(0);
@@ -389,7 +389,7 @@ fn what_says_nothing_of_the_result_hinders_no_reuse() {
 }
 
 #[test]
-fn a_reusing_run_that_is_killed_can_go_on() {
+fn a_killed_reusing_run_can_be_resumed() {
     let (sandbox, run) = with_first_run("id,mock\n1,good\n2,good\n", "--id-column id");
     sandbox.write("in.csv", "id,mock\n1,good\n2,good\n3,good\n4,good\n");
     let agent = fake_agent();
@@ -417,7 +417,7 @@ fn a_reusing_run_that_is_killed_can_go_on() {
 }
 
 #[test]
-fn a_reuse_that_is_killed_half_way_asks_nobody_for_the_rest() {
+fn a_killed_reuse_completes_on_resume_without_starting_workers() {
     let ids: String = (1..=600).map(|n| format!("{n}\n")).collect();
     let script = r#"echo "$MESH_ITEM_ID" >>log; echo '{"n":1}'"#;
     let (options, command) = (["--id-column", "id", "-j", "8"], ["sh", "-c", script]);
@@ -446,7 +446,7 @@ fn a_reuse_that_is_killed_half_way_asks_nobody_for_the_rest() {
 }
 
 #[test]
-fn a_result_that_the_new_job_would_refuse_is_not_taken_over() {
+fn a_result_that_the_new_job_would_refuse_is_not_reused() {
     let sandbox = with_schema("id\n1\n");
     let options = "--id-column id --output-schema schema.json";
     let command = ["sh", "-c", r#"echo "{\"answer\":\"=1+1\"}""#];

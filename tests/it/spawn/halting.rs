@@ -56,7 +56,7 @@ fn rows_are_counted_by_how_they_ended() {
 }
 
 #[test]
-fn a_rule_that_no_row_or_only_the_last_one_meets_ends_nothing_early() {
+fn a_halt_rule_met_by_no_row_or_only_the_last_does_not_halt_early() {
     for (rule, mocks, code, statuses) in [
         ("never", ["exit", "exit"], 1, "failed failed"),
         ("soon,fail=2", ["good", "exit"], 1, "completed failed"),
@@ -70,7 +70,7 @@ fn a_rule_that_no_row_or_only_the_last_one_meets_ends_nothing_early() {
 }
 
 #[test]
-fn an_attempt_that_is_tried_again_is_no_failed_row() {
+fn a_retried_attempt_is_not_a_failed_row() {
     let sandbox = with_schema("id\na\nb\n");
     let options = "--output-schema schema.json --halt now,fail=1";
     spawn_agent(&sandbox, options, "--heal").exits(0);
@@ -93,7 +93,7 @@ fn beside_a_gate(rule: &str) -> (Sandbox, Child) {
 }
 
 #[test]
-fn soon_lets_running_rows_end() {
+fn a_halt_with_soon_lets_running_rows_finish() {
     let (sandbox, mesh) = beside_a_gate("soon,fail=1");
     wait_for("row 2 has failed", || {
         ledger(&sandbox).contains("\"attempt_finished\"")
@@ -110,7 +110,7 @@ fn soon_lets_running_rows_end() {
 }
 
 #[test]
-fn now_ends_running_rows_and_they_can_go_on() {
+fn cancelling_now_ends_running_rows_and_they_can_be_resumed() {
     let (sandbox, mesh) = beside_a_gate("now,fail=1");
     // The gate is not opened: only being ended lets row 1 end.
     assert_eq!(finish(mesh), 4, "{}", sandbox.read("talk"));
@@ -134,7 +134,7 @@ fn now_ends_running_rows_and_they_can_go_on() {
 }
 
 #[test]
-fn a_job_that_goes_on_counts_afresh() {
+fn a_resumed_job_counts_failures_afresh() {
     let sandbox = with_rows("id\n1\n2\n3\n");
     let options = "-j 1 --halt soon,fail=1";
     spawn(&sandbox, options, "false").exits(4);
@@ -146,7 +146,7 @@ fn a_job_that_goes_on_counts_afresh() {
 }
 
 #[test]
-fn a_rule_that_is_none_is_refused() {
+fn an_invalid_halt_rule_is_refused() {
     for rule in [
         "",
         "1",
@@ -171,7 +171,7 @@ fn a_rule_that_is_none_is_refused() {
 }
 
 #[test]
-fn a_budget_of_time_lets_running_rows_end_and_starts_no_other() {
+fn when_the_time_budget_is_used_up_running_rows_finish_and_no_row_starts() {
     let sandbox = with_rows("id\n1\n2\n");
     let agent = fake_agent();
     let options = "--id-column id -j 1 --max-wall-seconds 1";
@@ -221,7 +221,7 @@ fn a_hard_budget_of_time_ends_running_rows() {
 }
 
 #[test]
-fn a_budget_of_time_waits_for_no_delayed_row() {
+fn a_time_budget_does_not_wait_for_a_delayed_retry() {
     let sandbox = with_rows("id\na\n");
     let options = "--retry-delay 300 --max-wall-seconds 1";
     // Without the budget this job would wait for minutes.
@@ -238,14 +238,14 @@ fn a_budget_of_time_waits_for_no_delayed_row() {
 }
 
 #[test]
-fn a_budget_of_no_time_is_refused() {
+fn a_time_budget_of_zero_is_refused() {
     let sandbox = with_rows("id\na\n");
     let said = spawn(&sandbox, "--max-wall-seconds 0", "true").exits(2);
     said.err_has("must be at least 1");
 }
 
 #[test]
-fn rows_that_were_queued_ahead_and_never_begun_are_withdrawn() {
+fn queued_rows_that_never_started_are_withdrawn() {
     // Rows of a millisecond, so that further ones are queued ahead, and then two that fill both slots.
     let short: String = (1..=60).map(|n| format!("{n},good\n")).collect();
     let late: String = (63..=70).map(|n| format!("{n},good\n")).collect();

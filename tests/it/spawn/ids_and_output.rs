@@ -76,14 +76,14 @@ fn folders_of_the_output_are_made_and_an_old_one_is_replaced_only_by_force() {
 }
 
 #[test]
-fn a_table_without_rows_is_done_at_once() {
+fn a_csv_without_rows_completes_immediately() {
     let sandbox = with_rows("id,mock\n");
     spawn(&sandbox, "", "touch started").exits(0);
     assert!(!sandbox.path("started").exists());
 }
 
 #[test]
-fn another_separator() {
+fn another_delimiter_is_accepted() {
     let sandbox = with_rows("id;mock\n1;ok\n");
     let warned = spawn_agent(&sandbox, "--dry-run", "--good");
     warned.err_has("--delimiter ';'");
@@ -156,7 +156,7 @@ fn to_a_person_the_path_is_data_and_everything_else_is_talk() {
 }
 
 #[test]
-fn nobody_reading_is_a_quiet_success() {
+fn a_closed_standard_output_is_a_quiet_success() {
     for options in [&["--json"][..], &[]] {
         let sandbox = with_rows("id\na\n");
         let (reader, writer) = std::io::pipe().expect("a pipe");

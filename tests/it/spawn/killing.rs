@@ -58,24 +58,24 @@ fn goes_on_after(seq: usize) {
 }
 
 #[test]
-fn early_on_loses_no_row_and_repeats_none() {
+fn a_kill_early_in_a_job_loses_and_repeats_no_row() {
     (1..=RECORDS / 3).for_each(goes_on_after);
 }
 
 #[test]
-fn halfway_loses_no_row_and_repeats_none() {
+fn a_kill_halfway_through_a_job_loses_and_repeats_no_row() {
     (RECORDS / 3 + 1..=RECORDS * 2 / 3).for_each(goes_on_after);
 }
 
 #[test]
-fn towards_the_end_loses_no_row_and_repeats_none() {
+fn a_kill_late_in_a_job_loses_and_repeats_no_row() {
     (RECORDS * 2 / 3 + 1..=RECORDS).for_each(goes_on_after);
     // There is no later record to be killed at.
     assert_eq!(killed_after(RECORDS + 1, &job(ROWS)), 0);
 }
 
 #[test]
-fn again_and_again_comes_to_the_same_end() {
+fn repeated_kills_reach_the_same_end() {
     let sandbox = job(24);
     assert_eq!(killed_after(3, &sandbox), 137);
     let mut kills = 0;
@@ -99,7 +99,7 @@ fn again_and_again_comes_to_the_same_end() {
 }
 
 #[test]
-fn what_the_job_was_asked_outlives_it() {
+fn the_question_of_a_job_is_kept_in_its_run() {
     let sandbox = with_schema("id\n1\n2\n3\n4\n5\n6\n");
     let options = "--rows 2-5 --flatten --output-schema schema.json --id-column id -j 4";
     let agent = fake_agent();

@@ -24,7 +24,7 @@ fn started(sandbox: &Sandbox) -> usize {
 }
 
 #[test]
-fn a_quota_is_met_by_the_rows_in_flight_alone() {
+fn only_rows_in_flight_hit_a_quota() {
     let sandbox = numbered(500);
     // It holds for two seconds; the time that is named is a little later.
     let limit = "You've hit your limit · try again in 4s";
@@ -56,7 +56,7 @@ fn a_quota_is_met_by_the_rows_in_flight_alone() {
 }
 
 #[test]
-fn a_reset_that_is_far_away_ends_the_run_and_is_remembered() {
+fn a_distant_quota_reset_ends_the_run_and_is_remembered() {
     let sandbox = numbered(100);
     let limit = "You've hit your session limit · resets Oct 9, 2099 at 5pm (UTC)";
     let said = spawn_agent(
@@ -130,7 +130,7 @@ fn time_spent_waiting_is_time() {
 }
 
 #[test]
-fn a_wait_is_shown_to_scripts_and_ends_when_asked() {
+fn a_wait_is_visible_to_scripts_and_can_be_interrupted() {
     let sandbox = numbered(3);
     let agent = fake_agent();
     let limit = "5-hour limit reached · try again in 50 minutes";
@@ -188,7 +188,7 @@ fn without_a_log_in_no_further_row_is_started() {
 }
 
 #[test]
-fn a_limit_in_place_of_an_answer_is_one_and_in_an_answer_it_is_none() {
+fn a_rate_limit_message_counts_only_when_there_is_no_answer() {
     let far = "resets Oct 9, 2099 5pm (UTC)";
     for text in [
         format!("You've hit your limit · {far}"),
@@ -248,7 +248,7 @@ fn without_credit_nothing_is_probed_and_the_run_says_what_to_do() {
 }
 
 #[test]
-fn a_limit_that_a_worker_waits_for_by_itself_is_no_timeout() {
+fn a_worker_waiting_for_a_rate_limit_does_not_time_out() {
     let sandbox = with_rows("id\na\n");
     let script = "echo 'Error: Free usage exceeded, subscribe to Go retrying in 6h16m - attempt #1' >&2; exec sleep 600";
     let options = "--max-runtime-seconds 1 --retries 0";
@@ -261,7 +261,7 @@ fn a_limit_that_a_worker_waits_for_by_itself_is_no_timeout() {
 }
 
 #[test]
-fn what_the_network_or_the_machine_did_is_tried_again_and_uses_up_no_attempt() {
+fn transient_machine_failures_are_retried_without_using_an_attempt() {
     for (how, code) in [
         ("echo 'API Error: Connection error.' >&2; exit 1", 0),
         ("echo 'API Error: Connection error.'; exit 0", 0),
@@ -287,7 +287,7 @@ fn what_the_network_or_the_machine_did_is_tried_again_and_uses_up_no_attempt() {
 }
 
 #[test]
-fn what_tests_and_compilers_say_of_limits_is_no_limit() {
+fn test_and_compiler_output_about_limits_is_not_a_rate_limit() {
     for text in [
         "FAILED tests/test_quota.py::test_quota_exceeded - AssertionError: assert 200 == 429",
         "src/quota.rs:12: error: cannot find function `quota_exceeded`",

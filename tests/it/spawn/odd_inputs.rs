@@ -14,7 +14,7 @@ fn refused(sandbox: &Sandbox, args: impl Into<Args>) -> String {
 }
 
 #[test]
-fn a_folder_is_no_table() {
+fn a_directory_is_not_a_csv_file() {
     let sandbox = Sandbox::new();
     sandbox.write("folder/in.csv", "id\n1\n");
     let args = "spawn folder --instruction x -- touch started";
@@ -25,7 +25,7 @@ fn a_folder_is_no_table() {
 }
 
 #[test]
-fn a_file_that_may_not_be_read_is_named() {
+fn an_unreadable_file_is_named() {
     let sandbox = with_rows("id\n1\n");
     let mode = |path: &Path, mode| {
         let mode = std::fs::Permissions::from_mode(mode);
@@ -92,7 +92,7 @@ fn a_record_without_an_end_is_refused_within_bounded_memory() {
 }
 
 #[test]
-fn a_named_pipe_is_read_once_and_the_job_can_go_on_without_it() {
+fn a_named_pipe_is_read_once_and_the_job_resumes_without_it() {
     let sandbox = Sandbox::new();
     let pipe = sandbox.path("in.csv");
     let made = Command::new("mkfifo").arg(&pipe).status();
@@ -122,7 +122,7 @@ fn a_stream_without_lines_and_without_end_is_refused() {
 }
 
 #[test]
-fn a_nul_byte_is_a_character_like_others_where_it_can_be() {
+fn a_nul_byte_is_accepted_where_it_can_be_passed_on() {
     let sandbox = with_rows("id,text\n1,a\0b\n2,c\n");
     let script = r#"printf %s "$MESH_ROW_JSON""#;
     spawn(&sandbox, "", &["sh", "-c", script]).exits(0);
@@ -133,7 +133,7 @@ fn a_nul_byte_is_a_character_like_others_where_it_can_be() {
 }
 
 #[test]
-fn a_nul_byte_that_can_not_be_handed_over_is_refused_before_anything_starts() {
+fn a_nul_byte_that_cannot_be_passed_on_is_refused_before_anything_starts() {
     for (options, command) in [
         (&[][..], &["echo", r#"{"text":"{text}"}"#][..]),
         (&["--id-column", "text"], &["echo", "{}"]),
@@ -221,7 +221,7 @@ fn a_schema_of_an_older_draft_is_read_by_its_own_rules() {
 }
 
 #[test]
-fn an_id_that_looks_like_a_generated_one() {
+fn an_id_that_looks_generated_gets_a_suffix() {
     let sandbox = with_rows("id,x\n\" \",1\nrow-1,2\nrow-4,3\n,4\nrow-4-2,5\n");
     spawn_agent(&sandbox, "--id-column id", "--good").exits(0);
     assert_snapshot!(table(&sandbox, "row_index item_id source_id"), @r"

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn no_more_run_at_once_than_allowed() {
+fn no_more_rows_run_concurrently_than_allowed() {
     let sandbox = with_rows("id\n1\n2\n3\n4\n5\n6\n7\n8\n");
     let options = "--id-column id -j 2 --max-runtime-seconds 30";
     spawn_agent(&sandbox, options, "--crowd 2 crowd").exits(0);

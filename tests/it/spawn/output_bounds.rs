@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn as_much_as_the_bound_is_not_too_much() {
+fn output_of_exactly_the_limit_is_accepted() {
     let result = r#"{"n":1234567}"#;
     for (max, wanted) in [
         (13, format!("completed | 1 |  | {result}")),
@@ -28,7 +28,7 @@ fn as_much_as_the_bound_is_not_too_much() {
 }
 
 #[test]
-fn it_bounds_neither_a_report_nor_a_result_file() {
+fn the_output_limit_does_not_apply_to_reports_or_result_files() {
     for way in ["--report", "--file"] {
         let sandbox = with_rows("id\na\n");
         let said = spawn_agent(&sandbox, "--output-bytes-max 1", &[way]);
@@ -37,7 +37,7 @@ fn it_bounds_neither_a_report_nor_a_result_file() {
 }
 
 #[test]
-fn a_report_stands_although_too_much_is_printed_after_it() {
+fn a_report_is_kept_when_the_worker_prints_too_much_afterwards() {
     let sandbox = with_rows("id\na\n");
     let script = r#""$MESH" report-result --result '{"n":1}'; yes"#;
     let options = "--output-bytes-max 1000 --env MESH";
@@ -46,7 +46,7 @@ fn a_report_stands_although_too_much_is_printed_after_it() {
 }
 
 #[test]
-fn of_standard_error_the_end_is_kept_within_the_bound() {
+fn the_tail_of_standard_error_is_kept_within_the_limit() {
     let sandbox = with_rows("id\na\n");
     let script = "yes noise | head -n 5000 >&2; echo 'the real error' >&2; exit 3";
     spawn(&sandbox, "--output-bytes-max 100", &["sh", "-c", script]);
@@ -61,7 +61,7 @@ fn of_standard_error_the_end_is_kept_within_the_bound() {
 }
 
 #[test]
-fn a_bound_that_is_none_is_refused() {
+fn an_invalid_output_limit_is_refused() {
     for bound in ["0", "-1", "much"] {
         let sandbox = with_rows("id\na\n");
         let option = format!("--output-bytes-max={bound}");
@@ -72,7 +72,7 @@ fn a_bound_that_is_none_is_refused() {
 }
 
 #[test]
-fn a_bound_may_be_as_large_as_a_number() {
+fn a_limit_may_be_u64_max() {
     let most = u64::MAX.to_string();
     let sandbox = with_rows("id\na\n");
     let script = "echo talk >&2; echo '{\"n\":1}'";

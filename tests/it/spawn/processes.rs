@@ -54,7 +54,7 @@ fn what_all_attempts_print_is_kept_where_that_is_wanted_and_nothing_where_not() 
 }
 
 #[test]
-fn a_silent_worker_is_ended_and_a_talking_one_is_not() {
+fn an_idle_worker_is_ended_and_an_active_one_is_not() {
     let sandbox = with_rows("id\nsilent\ntalking\n");
     let script = r#"if [ $1 = silent ]; then exec sleep 600; fi
         for n in 1 2 3 4 5 6; do sleep 0.4; echo $n; done; echo '{"n":1}'"#;
@@ -82,7 +82,7 @@ fn name(pid: &str) -> String {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn what_a_worker_leaves_behind_is_ended_and_named() {
+fn processes_left_by_a_worker_are_ended_and_reported() {
     let sandbox = with_rows("id\n1\n");
     let script = r#"sleep 600 >/dev/null 2>&1 & echo $! >pid
         while [ "$(cat /proc/$!/comm)" != sleep ]; do sleep 0.01; done; echo '{"n":1}'"#;
@@ -96,7 +96,7 @@ fn what_a_worker_leaves_behind_is_ended_and_named() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn workers_of_a_killed_mesh_are_ended_before_their_rows_are_worked_again() {
+fn orphaned_workers_are_ended_before_their_rows_run_again() {
     let sandbox = with_rows("id\n1\n2\n");
     let script = r#"echo $$ >>"pids.$MESH_ITEM_ID"; [ -e open ] || exec sleep 600; echo '{"n":1}'"#;
     let options = "--id-column id -j 2";

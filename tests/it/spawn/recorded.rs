@@ -49,7 +49,7 @@ fn a_missing_report() {
 }
 
 #[test]
-fn a_time_out() {
+fn a_recorded_timeout_gives_the_recorded_output() {
     // Two seconds, so that the rows that do answer have time to on a busy machine.
     let ours = (
         "worker exceeded max runtime of 1s",
@@ -60,6 +60,6 @@ fn a_time_out() {
 }
 
 #[test]
-fn a_stop() {
+fn a_recorded_stop_gives_the_recorded_output() {
     agrees("stop", "--id-column id -j 1", 4, &[]);
 }

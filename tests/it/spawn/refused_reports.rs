@@ -54,7 +54,7 @@ fn a_report_with_a_wrong_token_or_for_another_item() {
 }
 
 #[test]
-fn a_report_of_an_earlier_attempt_while_the_next_one_is_at_work() {
+fn a_report_for_an_earlier_attempt_is_refused_while_the_next_one_runs() {
     let sandbox = with_rows("id\na\n");
     let script = r#"if [ $MESH_ATTEMPT = 1 ]; then env >identity; exit 0; fi
         MESH_ATTEMPT=1 MESH_REPORT_TOKEN=$(sed -n 's/^MESH_REPORT_TOKEN=//p' identity) \
@@ -88,7 +88,7 @@ fn a_report_for_a_neighbour_fails_the_row_of_its_sender() {
 }
 
 #[test]
-fn what_the_sender_is_told_is_not_its_result() {
+fn the_reply_to_a_report_is_not_its_result() {
     // As an agent would call it: the answer goes where the agent's own output goes.
     for report in [
         r#"MESH_REPORT_TOKEN=wrong "$MESH" report-result --result '{"n":1}'"#,
@@ -112,7 +112,7 @@ fn what_the_sender_is_told_is_not_its_result() {
 }
 
 #[test]
-fn a_refused_stop_stops_nothing() {
+fn a_refused_stop_report_does_not_stop_the_job() {
     let sandbox = with_rows("id\n1\n2\n");
     let script =
         r#"MESH_REPORT_TOKEN=wrong "$MESH" report-result --stop --result '{}'; echo '{"n":1}'"#;
@@ -122,7 +122,7 @@ fn a_refused_stop_stops_nothing() {
 }
 
 #[test]
-fn a_run_with_refused_reports_goes_on() {
+fn a_run_with_refused_reports_can_be_resumed() {
     let sandbox = with_rows("id,mock\n1,twice\n2,stop\n3,twice\n");
     let options = "--id-column id -j 1";
     spawn_agent(&sandbox, options, "--as {mock}").exits(4);
@@ -132,7 +132,7 @@ fn a_run_with_refused_reports_goes_on() {
 }
 
 #[test]
-fn a_flood_of_them_is_refused_to_its_end_and_recorded_up_to_a_bound() {
+fn a_flood_of_refused_reports_is_recorded_up_to_a_limit() {
     let sandbox = with_rows("id\n1\n");
     let script = "env >identity.new; mv identity.new identity; until [ -e open ]; do sleep 0.02; done; echo '{}'";
     let mesh = start(&sandbox, "--id-column id", &["sh", "-c", script]);
@@ -157,7 +157,7 @@ fn a_flood_of_them_is_refused_to_its_end_and_recorded_up_to_a_bound() {
 }
 
 #[test]
-fn what_is_recorded_of_one_is_bounded() {
+fn the_record_of_a_refused_report_is_bounded() {
     let sandbox = with_rows("id\n1\n");
     let script = r#"name=$(head -c 100000 /dev/zero | tr '\0' x)
         MESH_ITEM_ID=$name "$MESH" report-result --result '{"n":1}' >answer
@@ -175,7 +175,7 @@ fn what_is_recorded_of_one_is_bounded() {
 }
 
 #[test]
-fn nonsense_on_the_socket_is_answered_and_harms_nothing() {
+fn garbage_on_the_report_socket_is_answered_and_ignored() {
     let sandbox = with_rows("id\n1\n");
     let script = "env >identity.new; mv identity.new identity; until [ -e open ]; do sleep 0.02; done; echo '{}'";
     let mesh = start(&sandbox, "--id-column id", &["sh", "-c", script]);
@@ -198,7 +198,7 @@ fn nonsense_on_the_socket_is_answered_and_harms_nothing() {
 }
 
 #[test]
-fn of_many_at_once_one_is_taken_and_all_others_are_recorded() {
+fn of_concurrent_reports_one_is_accepted_and_the_rest_are_recorded() {
     let sandbox = with_rows("id\n1\n");
     let script = "env >identity.new; mv identity.new identity; until [ -e open ]; do sleep 0.02; done; echo '{}'";
     let mesh = start(&sandbox, "--id-column id", &["sh", "-c", script]);

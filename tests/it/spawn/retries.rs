@@ -32,7 +32,7 @@ fn history(sandbox: &Sandbox, item: &str) -> String {
 }
 
 #[test]
-fn a_rate_limit_consumes_no_attempt_and_is_no_fault_of_the_row() {
+fn a_rate_limit_consumes_no_attempt_and_is_not_a_row_failure() {
     let sandbox = with_rows("id\na\n");
     // As short as a wait may be: one second.
     let script = r#"if [ -e met ]; then printf '{"prompt":%s}' "$("$0")"; else : >met; echo 'HTTP 429, retry-after: 0' >&2; exit 1; fi"#;
@@ -57,7 +57,7 @@ fn a_rate_limit_consumes_no_attempt_and_is_no_fault_of_the_row() {
 }
 
 #[test]
-fn a_row_that_waits_holds_up_no_other_and_can_go_on_later() {
+fn a_delayed_row_blocks_no_other_and_can_be_resumed() {
     let sandbox = with_rows("id,mock\n1,limited\n2,good\n3,good\n");
     let agent = fake_agent();
     let limit = "API Error: 529 Overloaded, try again in 50 minutes";
@@ -135,7 +135,7 @@ fn agents_tell_of_rate_limits_on_either_stream() {
 }
 
 #[test]
-fn a_delayed_retry_holds_up_no_other_row_and_knows_the_reason_also_later() {
+fn a_delayed_retry_blocks_no_other_row_and_keeps_its_reason_across_a_resume() {
     let sandbox = with_rows("id\n1\n2\n3\n");
     let script = r#"echo $MESH_ITEM_ID >>log
         if [ $MESH_ITEM_ID.$MESH_ATTEMPT = 1.1 ]; then echo hello; else printf '{"prompt":%s}' "$("$0")"; fi"#;
@@ -159,7 +159,7 @@ fn a_delayed_retry_holds_up_no_other_row_and_knows_the_reason_also_later() {
 }
 
 #[test]
-fn a_short_delay_is_over_soon() {
+fn a_short_retry_delay_is_waited_out() {
     let sandbox = with_schema("id\na\nb\n");
     let options = "--output-schema schema.json --retry-delay 0.05";
     spawn_agent(&sandbox, options, "--heal").exits(0);
@@ -167,7 +167,7 @@ fn a_short_delay_is_over_soon() {
 }
 
 #[test]
-fn a_delay_that_is_none_is_refused() {
+fn an_invalid_retry_delay_is_refused() {
     for (delay, why) in [
         ("", "is not a number of seconds"),
         ("soon", "`soon` is not a number of seconds"),

@@ -15,7 +15,7 @@ fn refused(input: &str, options: impl Into<Args>) -> String {
 }
 
 #[test]
-fn only_the_named_rows_are_worked_under_the_ids_that_they_always_have() {
+fn only_the_selected_rows_run_and_keep_their_ids() {
     let sandbox = with_rows("id\nx\nx\nx\n\" \"\nz\nz\n");
     let options = "--id-column id --rows '4-,2, 2-3'";
     spawn_agent(&sandbox, options, "--log log --good").exits(0);
@@ -74,7 +74,7 @@ fn rows_that_are_not_there_are_refused() {
 }
 
 #[test]
-fn a_list_that_is_none_is_refused() {
+fn an_invalid_row_list_is_refused() {
     for (list, why) in [
         ("", "a row number is missing"),
         ("1,,2", "a row number is missing"),
@@ -96,13 +96,13 @@ fn a_list_that_is_none_is_refused() {
 }
 
 #[test]
-fn a_bad_row_is_refused_also_where_it_is_not_picked() {
+fn a_malformed_row_is_refused_even_when_it_is_not_selected() {
     let said = refused("id,m\n1,a\n2\n", "--rows 1");
     assert!(said.contains("line 3, column 2: row 2"), "{said}");
 }
 
 #[test]
-fn a_sample_of_no_rows_is_done_at_once() {
+fn a_sample_of_an_empty_input_completes_immediately() {
     let sandbox = with_rows("id\n");
     spawn(&sandbox, "--sample 5", "touch started").exits(0);
     assert!(!sandbox.path("started").exists());
@@ -136,7 +136,7 @@ fn the_summary_counts_picked_rows() {
 }
 
 #[test]
-fn a_job_that_goes_on_keeps_its_selection() {
+fn a_resumed_job_keeps_its_row_selection() {
     let sandbox = with_rows("id,mock\n1,good\n2,stop\n3,good\n4,good\n5,good\n");
     let options = "-j 1 --rows 2-5 --sample 2";
     spawn_agent(&sandbox, options, "--as {mock}").exits(4);

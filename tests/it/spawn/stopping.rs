@@ -8,7 +8,7 @@ fn signal(mesh: &Child, signal: Signal) {
 }
 
 #[test]
-fn an_interrupt_lets_running_rows_end_and_the_rest_can_go_on() {
+fn an_interrupt_lets_running_rows_finish_and_the_rest_can_be_resumed() {
     let sandbox = with_rows("id\n1\n2\n3\n4\n");
     let agent = fake_agent();
     let options = "--id-column id -j 2";
@@ -48,7 +48,7 @@ fn an_interrupt_lets_running_rows_end_and_the_rest_can_go_on() {
 }
 
 #[test]
-fn a_second_interrupt_and_a_termination_end_running_rows_at_once() {
+fn a_second_interrupt_or_sigterm_ends_running_rows_immediately() {
     for (first, second, code) in [
         (Signal::INT, Some(Signal::INT), 130),
         (Signal::TERM, None, 143),
@@ -80,7 +80,7 @@ fn a_second_interrupt_and_a_termination_end_running_rows_at_once() {
 }
 
 #[test]
-fn a_run_under_way_is_not_taken_twice() {
+fn a_running_run_cannot_be_resumed_again() {
     let sandbox = with_rows("id\n1\n");
     let agent = fake_agent();
     let mesh = start(&sandbox, "--id-column id", &[&agent, "--gate", "."]);
@@ -93,7 +93,7 @@ fn a_run_under_way_is_not_taken_twice() {
 }
 
 #[test]
-fn going_on_with_a_finished_run_starts_nothing() {
+fn resuming_a_finished_run_starts_nothing() {
     let sandbox = with_rows("id,mock\n1,good\n2,never\n");
     let options = "--id-column id --retries 0";
     spawn_agent(&sandbox, options, "--as {mock}").exits(1);
@@ -105,7 +105,7 @@ fn going_on_with_a_finished_run_starts_nothing() {
 }
 
 #[test]
-fn quit_and_hang_up_end_as_orderly_as_term() {
+fn sigquit_and_sighup_end_the_job_like_sigterm() {
     for (signal_sent, code) in [(Signal::QUIT, 131), (Signal::HUP, 129)] {
         let sandbox = with_rows("id,mock\n1,good\n2,gate\n3,good\n");
         let agent = fake_agent();

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn every_way_gives_the_same_result() {
+fn every_reporting_channel_gives_the_same_result() {
     for way in ["--good", "--file", "--report", "--prose"] {
         let sandbox = with_schema("id\na\n");
         let options = "--output-schema schema.json";
@@ -34,7 +34,7 @@ fn a_report_counts_before_the_file_and_the_file_before_the_output() {
 }
 
 #[test]
-fn in_prose_the_last_object_counts() {
+fn the_last_json_object_in_prose_is_the_answer() {
     let fences = "```json\n{\"n\":1}\n```\n```json\n{\"n\":2}\n```\nbye\n";
     let lines = "log\n{\"n\":1}\n{\"n\":2}\nbye\n";
     for text in [fences, lines] {
@@ -45,7 +45,7 @@ fn in_prose_the_last_object_counts() {
 }
 
 #[test]
-fn an_accepted_report_stands_whatever_the_exit_code() {
+fn an_accepted_report_is_kept_whatever_the_exit_code() {
     let sandbox = with_rows("id\na\n");
     spawn_agent(&sandbox, "", "--report-then-exit 9").exits(0);
     assert_eq!(
@@ -70,7 +70,7 @@ fn only_the_first_report_counts() {
 }
 
 #[test]
-fn a_foreign_token_is_refused() {
+fn a_report_with_the_wrong_token_is_refused() {
     let sandbox = with_rows("id\na\n");
     spawn_agent(&sandbox, "--retries 0", "--foreign").exits(1);
     // The last command of the worker failed, and with it the worker.
@@ -94,7 +94,7 @@ fn a_report_for_another_item_is_refused() {
 }
 
 #[test]
-fn a_report_that_breaks_the_schema_may_be_mended() {
+fn a_report_that_violates_the_schema_can_be_corrected() {
     let sandbox = with_schema("id\na\n");
     let options = "--output-schema schema.json";
     spawn_agent(&sandbox, options, "--fix").exits(0);
@@ -109,7 +109,7 @@ fn a_report_that_breaks_the_schema_may_be_mended() {
 }
 
 #[test]
-fn a_report_that_is_no_object_is_refused() {
+fn a_report_that_is_not_an_object_is_refused() {
     let sandbox = with_rows("id\na\n");
     let script = r#"echo '[1]' | "$MESH" report-result >answer; echo $? >>answer"#;
     spawn(&sandbox, "--env MESH", &["sh", "-c", script]);

@@ -65,7 +65,7 @@ fn rows_that_stray_quotes_took_into_a_cell_are_warned_of() {
 }
 
 #[test]
-fn the_whole_prompt() {
+fn the_rendered_prompt() {
     let sandbox = with_rows("path,note\na.rs,\"say \"\"hi\"\"\"\n");
     sandbox.write("schema.json", r#"{"required":["answer"]}"#);
     let options =
@@ -221,7 +221,7 @@ fn a_large_row_travels_in_a_file() {
 }
 
 #[test]
-fn the_schema_is_there_as_a_file() {
+fn the_schema_is_given_as_a_file() {
     let sandbox = with_schema("id\na\n");
     let script = r#"printf '{"answer":%s}\n' "$("$0" <"$MESH_SCHEMA_FILE")""#;
     spawn(
