@@ -4,7 +4,7 @@
 //! Usage: `cargo bench --bench select`
 
 use mesh::plan::Plan;
-use mesh::schedule::{Deps, Wish, select};
+use mesh::schedule::{Deps, SelectionRequest, select};
 use mesh::scope::{Claims, Reach, SHARED_PATHS};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -73,7 +73,7 @@ fn measure(shape: &str, places: usize, globs: impl Fn(usize) -> [String; 5]) {
 }
 
 fn pass(plan: &Plan, places: usize) -> usize {
-    let wish = Wish {
+    let wish = SelectionRequest {
         closure: None,
         past: &BTreeSet::new(),
         claims: Claims::new(Reach::new(&SHARED_PATHS.map(str::to_owned)).expect("globs")),

@@ -3,7 +3,7 @@
 
 use super::capabilities::{Capabilities, SchemaBy};
 use super::price::Price;
-use crate::job::{Call, Dialect, Invocation, Printed, Reading, SharedFile, Trouble};
+use crate::job::{AgentFailure, AgentProtocol, Call, Invocation, Printed, Reading, SharedFile};
 use crate::model::json;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -127,7 +127,7 @@ impl Speaker {
     }
 }
 
-impl Dialect for Speaker {
+impl AgentProtocol for Speaker {
     fn files(&self, schema: Option<&Value>) -> Vec<SharedFile> {
         (self.agent.files)(&self.setting(), schema)
     }
@@ -177,7 +177,7 @@ pub(super) fn count_at(value: &Value, pointer: &str) -> u64 {
 }
 
 /// What went wrong, of a program that failed without a word of its own about it: the end of its standard error.
-pub(super) fn from_stderr(printed: &Printed<'_>, patterns: &[String]) -> Option<Trouble> {
+pub(super) fn from_stderr(printed: &Printed<'_>, patterns: &[String]) -> Option<AgentFailure> {
     if printed.is_success {
         return None;
     }
@@ -189,7 +189,7 @@ pub(super) fn from_stderr(printed: &Printed<'_>, patterns: &[String]) -> Option<
     let end = lines[lines.len().saturating_sub(5)..].join("; ");
     match end.as_str() {
         "" => None,
-        end => Some(Trouble::of(end, patterns)),
+        end => Some(AgentFailure::of(end, patterns)),
     }
 }
 

@@ -7,7 +7,7 @@ use super::agent::{
     Agent, REPORT_TOOL, REPORT_VARIABLES, Setting, count_at, events, from_stderr, text_at,
 };
 use super::capabilities::SchemaBy;
-use crate::job::{Call, Invocation, Printed, Reading, SharedFile, Trouble};
+use crate::job::{AgentFailure, Call, Invocation, Printed, Reading, SharedFile};
 use crate::model::Usage;
 use serde_json::{Map, Value, json};
 
@@ -155,7 +155,7 @@ fn total(end: &Value) -> Usage {
     total
 }
 
-fn trouble(end: &Value, patterns: &[String]) -> Option<Trouble> {
+fn trouble(end: &Value, patterns: &[String]) -> Option<AgentFailure> {
     let errors = end["errors"].as_array().into_iter().flatten();
     let errors: Vec<&str> = errors.filter_map(Value::as_str).collect();
     let text = match (errors.as_slice(), text_at(end, "/result")) {
@@ -163,11 +163,11 @@ fn trouble(end: &Value, patterns: &[String]) -> Option<Trouble> {
         (errors, _) => errors.join("; "),
     };
     if text_at(end, "/subtype") == Some("error_max_structured_output_retries") {
-        return Some(Trouble::Refused(text));
+        return Some(AgentFailure::Refused(text));
     }
     if end["is_error"] != true {
         return None;
     }
     let status = end["api_error_status"].as_u64();
-    Some(Trouble::with_status(status, &text, patterns))
+    Some(AgentFailure::with_status(status, &text, patterns))
 }

@@ -8,7 +8,7 @@ use super::agent::{
 };
 use super::capabilities::SchemaBy;
 use super::strict;
-use crate::job::{Call, Invocation, Printed, Reading, SharedFile, Trouble};
+use crate::job::{AgentFailure, Call, Invocation, Printed, Reading, SharedFile};
 use crate::model::Usage;
 use crate::verdict::extract;
 use serde_json::{Value, json};
@@ -128,7 +128,7 @@ fn read<'o>(printed: &Printed<'o>, patterns: &[String]) -> Reading<'o> {
     }
     let said = failed.or(last_error.filter(|_| !printed.is_success));
     reading.trouble = match said {
-        Some(text) => Some(Trouble::of(&text, patterns)),
+        Some(text) => Some(AgentFailure::of(&text, patterns)),
         None => from_stderr(printed, patterns),
     };
     relaxed(reading, printed.schema)

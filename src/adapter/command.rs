@@ -3,7 +3,7 @@
 use super::config::{AdapterConfig, PromptBy, ResultBy, UsagePointers};
 use super::price::Price;
 use crate::job;
-use crate::job::{Call, Dialect, Invocation, Printed, Reading, Trouble};
+use crate::job::{AgentFailure, AgentProtocol, Call, Invocation, Printed, Reading};
 use crate::model::Usage;
 use crate::verdict::{Wanted, extract};
 use serde::{Deserialize, Serialize};
@@ -42,7 +42,7 @@ impl CommandSpec {
     }
 }
 
-impl Dialect for CommandSpec {
+impl AgentProtocol for CommandSpec {
     fn call(&self, _: &Call<'_>) -> Invocation {
         Invocation {
             prompt: match self.prompt {
@@ -113,14 +113,14 @@ impl CommandSpec {
 
     /// A failure that tells of a rate limit, in the user's words or in those of services; any other one is left to the
     /// substrate's own words.
-    fn trouble(&self, printed: &Printed<'_>) -> Option<Trouble> {
+    fn trouble(&self, printed: &Printed<'_>) -> Option<AgentFailure> {
         if printed.is_success {
             return None;
         }
         let streams = [printed.stderr, printed.stdout];
         streams.into_iter().find_map(|bytes| {
-            let trouble = Trouble::of(&end(bytes), &self.rate_limit_patterns);
-            matches!(trouble, Trouble::Unavailable(..)).then_some(trouble)
+            let trouble = AgentFailure::of(&end(bytes), &self.rate_limit_patterns);
+            matches!(trouble, AgentFailure::Unavailable(..)).then_some(trouble)
         })
     }
 }

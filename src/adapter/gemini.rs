@@ -4,7 +4,7 @@
 
 use super::agent::{Agent, Setting, count_at, from_stderr, text_at, unwrapped};
 use super::capabilities::SchemaBy;
-use crate::job::{Call, Invocation, Printed, Reading, Trouble};
+use crate::job::{AgentFailure, Call, Invocation, Printed, Reading};
 use crate::model::Usage;
 use serde_json::Value;
 
@@ -65,7 +65,7 @@ fn read<'o>(printed: &Printed<'o>, patterns: &[String]) -> Reading<'o> {
         usage: usage(&end),
         session: session.map(str::to_owned),
         trouble: match error {
-            Some(message) => Some(Trouble::of(&unwrapped(message), patterns)),
+            Some(message) => Some(AgentFailure::of(&unwrapped(message), patterns)),
             None => from_stderr(printed, patterns),
         },
     }

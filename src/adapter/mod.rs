@@ -4,12 +4,12 @@
 //!
 //! | verb | carried by |
 //! | --- | --- |
-//! | `fanout` | [`crate::executor::run`] over [`Adapter::worker`], one process per row |
-//! | `collect` | [`crate::verdict`] over what [`Dialect::read`] makes of the process's output |
+//! | `fanout` | [`crate::executor::run`] over `Adapter::worker`, one process per row |
+//! | `collect` | [`crate::verdict`] over what `AgentProtocol::read` makes of the process's output |
 //! | `retry` | the job's `--retries`: a new process with the reason in its prompt |
 //! | `follow_up` | a new process in the same session ([`crate::job::Call::session`]), where the agent keeps one |
 //! | `close` | the end of the attempt: the process group is gone before the row counts |
-//! | `capabilities` | [`Adapter::capabilities`] |
+//! | `capabilities` | `Adapter::capabilities` |
 //!
 //! An adapter never retries by itself and knows nothing of waves or plans. What is known of a program is data and pure
 //! functions; the one process that is started here asks a program for its version ([`version`]).
@@ -41,6 +41,6 @@ pub use config::{AdapterConfig, Configured};
 pub use error::AdapterError;
 pub use replay::WORKER_COMMAND;
 pub use select::{Listed, default_name, list, select};
-pub use speaking::{asked, dialect};
+pub use speaking::{agent_protocol, asked};
 pub use spec::{Choice, EXTERNAL};
 pub use version::version;

@@ -4,7 +4,7 @@
 
 use super::agent::{Agent, Setting, count_at, events, from_stderr, text_at};
 use super::capabilities::SchemaBy;
-use crate::job::{Call, Invocation, Printed, Reading, Trouble};
+use crate::job::{AgentFailure, Call, Invocation, Printed, Reading};
 use crate::model::Usage;
 use crate::refusal::Reset;
 use serde_json::Value;
@@ -100,7 +100,7 @@ fn usage(event: &Value) -> Usage {
     }
 }
 
-fn trouble(event: &Value, patterns: &[String]) -> Trouble {
+fn trouble(event: &Value, patterns: &[String]) -> AgentFailure {
     let message = text_at(event, "/error/data/message")
         .or_else(|| text_at(event, "/error/name"))
         .unwrap_or("it failed without a word");
@@ -112,9 +112,11 @@ fn trouble(event: &Value, patterns: &[String]) -> Trouble {
         .and_then(Value::as_u64);
     let body = text_at(event, "/error/data/responseBody").unwrap_or_default();
     // The kind of a refusal may stand in the body alone: `FreeUsageLimitError`.
-    match Trouble::of(body, &[]) {
-        Trouble::Unavailable(_, refusal) => Trouble::Unavailable(message.to_owned(), refusal),
-        _ => Trouble::with_status(status, message, patterns),
+    match AgentFailure::of(body, &[]) {
+        AgentFailure::Unavailable(_, refusal) => {
+            AgentFailure::Unavailable(message.to_owned(), refusal)
+        }
+        _ => AgentFailure::with_status(status, message, patterns),
     }
     .until(reset)
 }

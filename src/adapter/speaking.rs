@@ -4,7 +4,7 @@ use super::agent::{AgentSpec, Speaker};
 use super::command::CommandSpec;
 use super::error::AdapterError;
 use super::registry::agent_named;
-use crate::job::{Dialect, Worker};
+use crate::job::{AgentProtocol, Worker};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ impl Speaks {
 ///
 /// # Errors
 /// [`AdapterError::Speaks`] for a ledger of another version.
-pub fn dialect(worker: &Worker) -> Result<Option<Arc<dyn Dialect>>, AdapterError> {
+pub fn agent_protocol(worker: &Worker) -> Result<Option<Arc<dyn AgentProtocol>>, AdapterError> {
     if worker.speaks.is_null() {
         return Ok(None);
     }

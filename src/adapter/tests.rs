@@ -4,8 +4,8 @@ use super::agent::{AgentSpec, Speaker};
 use super::command::CommandSpec;
 use super::price::Price;
 use super::registry::{agent_named, agent_names};
-use super::speaking::{Speaks, asked, dialect};
-use crate::job::{Call, Dialect, Printed, Reading, Trouble, Worker};
+use super::speaking::{Speaks, agent_protocol, asked};
+use crate::job::{AgentFailure, AgentProtocol, Call, Printed, Reading, Worker};
 use crate::model::{Fault, Usage};
 use crate::refusal::{Refusal, Reset};
 use serde_json::{Value, json};
@@ -46,18 +46,18 @@ fn text<'r>(reading: &'r Reading<'_>) -> &'r str {
     std::str::from_utf8(&reading.text).expect("text")
 }
 
-fn failed(text: &str) -> Option<Trouble> {
-    Some(Trouble::Failed(text.to_owned()))
+fn failed(text: &str) -> Option<AgentFailure> {
+    Some(AgentFailure::Failed(text.to_owned()))
 }
 
-fn limited(text: &str, seconds: Option<u64>) -> Option<Trouble> {
+fn limited(text: &str, seconds: Option<u64>) -> Option<AgentFailure> {
     unavailable(text, Fault::RateLimit, seconds)
 }
 
-fn unavailable(text: &str, fault: Fault, seconds: Option<u64>) -> Option<Trouble> {
+fn unavailable(text: &str, fault: Fault, seconds: Option<u64>) -> Option<AgentFailure> {
     let reset = seconds.map(|seconds| Reset::After(Duration::from_secs(seconds)));
     let refusal = Refusal { fault, reset };
-    Some(Trouble::Unavailable(text.to_owned(), refusal))
+    Some(AgentFailure::Unavailable(text.to_owned(), refusal))
 }
 
 const CODEX: &str = r#"{"type":"thread.started","thread_id":"01a2"}
@@ -154,7 +154,7 @@ fn claude_says_what_failed() {
         trouble(
             r#"{"type":"result","subtype":"error_max_structured_output_retries","is_error":true,"errors":["after 5 attempts: /a: must be string"]}"#
         ),
-        Some(Trouble::Refused(
+        Some(AgentFailure::Refused(
             "after 5 attempts: /a: must be string".to_owned()
         ))
     );
@@ -173,7 +173,7 @@ fn claude_says_what_failed() {
         trouble(
             r#"{"type":"result","is_error":true,"api_error_status":null,"result":"You've hit your limit · resets 3pm"}"#
         ),
-        Some(Trouble::of("You've hit your limit · resets 3pm", &[]))
+        Some(AgentFailure::of("You've hit your limit · resets 3pm", &[]))
     );
     for (text, fault) in [
         ("You've reached your Opus weekly limit", Fault::Quota),
@@ -219,7 +219,7 @@ fn gemini_answers_at_the_end_and_fails_on_standard_error() {
     let stderr = "Attempt 1 failed with status 429. Retrying with backoff...\nYour quota will reset after 5s.";
     let trouble = speaker("gemini").read(&printed(false, "", stderr)).trouble;
     assert!(
-        matches!(&trouble, Some(Trouble::Unavailable(_, refusal)) if refusal.reset == Some(Reset::After(Duration::from_secs(5)))),
+        matches!(&trouble, Some(AgentFailure::Unavailable(_, refusal)) if refusal.reset == Some(Reset::After(Duration::from_secs(5)))),
         "{trouble:?}"
     );
     let empty = r#"{"session_id":"1","response":"","error":{"message":"empty response"}}"#;
@@ -424,9 +424,15 @@ fn what_is_kept_of_an_adapter_gives_its_dialect_again() {
         env_names: Vec::new(),
         speaks,
     };
-    assert!(dialect(&worker(Value::Null)).expect("none").is_none());
+    assert!(
+        agent_protocol(&worker(Value::Null))
+            .expect("none")
+            .is_none()
+    );
     let speaks = Speaks::Agent(speaker("claude").spec).to_value();
-    let there = dialect(&worker(speaks)).expect("known").expect("one");
+    let there = agent_protocol(&worker(speaks))
+        .expect("known")
+        .expect("one");
     assert!(there.has_service() && there.hand_back().is_some());
     let priced = |price| {
         let mut spec = speaker("codex").spec;
@@ -439,7 +445,11 @@ fn what_is_kept_of_an_adapter_gives_its_dialect_again() {
         output: 2.0,
     };
     assert_eq!(priced(Some(price)), priced(None), "a price asks nothing");
-    let message = |speaks| dialect(&worker(speaks)).expect_err("refused").to_string();
+    let message = |speaks| {
+        agent_protocol(&worker(speaks))
+            .expect_err("refused")
+            .to_string()
+    };
     assert!(message(json!({"agent": {"agent": "gpt"}})).ends_with("there is no agent `gpt`"));
     assert!(message(json!({"alien": {}})).contains("unknown variant `alien`"));
 }

@@ -6,13 +6,13 @@ use super::stop;
 use super::terminal::{NotPrinted, Terminal, Tone};
 use crate::job::Summary;
 use crate::model::one_line;
-use crate::run::{Earlier, SpawnRun};
+use crate::run::{EarlierRun, SpawnRun};
 use crate::{job, run};
 
 /// Takes results over from an earlier run, and says of how many rows.
 pub fn take_over(
     spawn_run: &mut SpawnRun,
-    earlier: &Earlier,
+    earlier: &EarlierRun,
     terminal: &Terminal,
 ) -> Result<(), CliError> {
     let taken = spawn_run.reuse(earlier)?;

@@ -4,9 +4,9 @@
 //! `MESH_<OPTION>` and the key in `mesh.yaml` are attached to each of them here.
 
 use super::args::{Cli, Command, SpawnArgs, WaveCommand};
+use super::call_location::CallLocation;
 use super::context::Context;
 use super::error::CliError;
-use super::place::Place;
 use super::terminal::Terminal;
 use crate::config::Config;
 use crate::platform::Repo;
@@ -86,7 +86,10 @@ pub fn parse(args: Vec<OsString>) -> Result<(Cli, Context), CliError> {
     if let Command::Wave(WaveCommand::Next(args)) = &mut cli.command {
         args.typed = typed(innermost(&matches));
     }
-    let terminal = Terminal::new(&cli.show, Place::of(&cli.folder, &matches, Cli::command));
+    let terminal = Terminal::new(
+        &cli.show,
+        CallLocation::of(&cli.folder, &matches, Cli::command),
+    );
     let context = Context {
         folder,
         config,

@@ -8,7 +8,7 @@ use crate::learnings::LearningsError;
 use crate::ledger::LedgerError;
 use crate::model::{RunId, visible_lines};
 use crate::plan::PlanError;
-use crate::run::{Blame, RunError};
+use crate::run::{ErrorKind, RunError};
 use crate::simulate::DurationsError;
 use crate::verdict::SchemaError;
 use std::error::Error;
@@ -198,13 +198,13 @@ impl CliError {
     /// The exit code (CONTRACT, "Exit codes").
     fn code(&self) -> u8 {
         match self {
-            CliError::Run(error) | CliError::UnderWay(error) => match error.blame() {
-                Blame::Input => 2,
-                Blame::Preflight => 3,
-                Blame::Resumable => 4,
-                Blame::Machine if matches!(self, CliError::UnderWay(_)) => 4,
-                Blame::Machine => 3,
-                Blame::Defect => 70,
+            CliError::Run(error) | CliError::UnderWay(error) => match error.kind() {
+                ErrorKind::Input => 2,
+                ErrorKind::Preflight => 3,
+                ErrorKind::Resumable => 4,
+                ErrorKind::Machine if matches!(self, CliError::UnderWay(_)) => 4,
+                ErrorKind::Machine => 3,
+                ErrorKind::Defect => 70,
             },
             CliError::Ledger(LedgerError::Locked { .. }) => 3,
             // The `$learnings` programs end with 1 here.

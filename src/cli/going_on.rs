@@ -8,7 +8,7 @@ use super::worker_options::{bounds, choice, remaining};
 use crate::adapter::{Capabilities, Choice};
 use crate::job::{Settings, Survey, Worker};
 use crate::model::RunId;
-use crate::run::{Earlier, InputChanged, RunError, RunFolder, SpawnRun};
+use crate::run::{EarlierRun, InputChanged, RunError, RunFolder, SpawnRun};
 use crate::schedule::{Concurrency, Limits};
 use crate::verdict::Schema;
 use crate::{adapter, run};
@@ -154,7 +154,11 @@ fn go_on(
         // It may have been stopped before all of them were taken over.
         match spawn_run.folder().sibling(id) {
             Ok(folder) => {
-                crate::cli::csv_run::take_over(&mut spawn_run, &Earlier::read(&folder)?, terminal)?;
+                crate::cli::csv_run::take_over(
+                    &mut spawn_run,
+                    &EarlierRun::read(&folder)?,
+                    terminal,
+                )?;
             }
             Err(_) => terminal.warn(&format!(
                 "run {id} is gone: what was not taken over from it yet is worked"

@@ -4,6 +4,7 @@
 
 mod adapters;
 mod args;
+mod call_location;
 mod cancel;
 mod context;
 mod csv_run;
@@ -19,7 +20,6 @@ mod hints;
 mod invoke;
 mod learnings;
 mod mcp;
-mod place;
 mod plan_run;
 mod progress;
 mod replay_worker;

@@ -4,7 +4,7 @@ use super::error::{CliError, code_of_done};
 use super::progress::Display;
 use super::stop;
 use super::terminal::{NotPrinted, Terminal, Tone};
-use crate::job::Ending;
+use crate::job::JobStatus;
 use crate::model::{RunId, one_line};
 use crate::platform::clock;
 use crate::report::Report;
@@ -35,7 +35,7 @@ pub fn drive(mut plan_run: PlanRun, terminal: &Terminal) -> Result<(u8, Option<R
         kept: format!("mesh runs show {} prints the report", plan_run.id()),
         source: error.0,
     });
-    if let (Ending::Shut(_) | Ending::Unanswered(_), Some(why)) = (&end, end.job_error()) {
+    if let (JobStatus::Shut(_) | JobStatus::Unanswered(_), Some(why)) = (&end, end.job_error()) {
         terminal.warn(&one_line(&why));
     }
     match plan_run.awaits_answers() {
@@ -80,8 +80,8 @@ pub fn print_report(report: Option<&Report>, terminal: &Terminal) -> Result<(), 
 }
 
 /// What is to be done about a run that ended early, and when.
-pub fn say_how_to_go_on(run_id: &RunId, end: &Ending, terminal: &Terminal) {
-    if *end == Ending::Finished {
+pub fn say_how_to_go_on(run_id: &RunId, end: &JobStatus, terminal: &Terminal) {
+    if *end == JobStatus::Finished {
         return;
     }
     if let Some(advice) = end.advice() {
@@ -116,7 +116,7 @@ fn say_what_is_awaited(run_id: &RunId, terminal: &Terminal) {
 }
 
 /// The command that goes on with a run that ended so.
-fn go_on_command(run_id: &RunId, end: &Ending) -> String {
+fn go_on_command(run_id: &RunId, end: &JobStatus) -> String {
     let command = run::resume_command(run_id);
     match end.to_raise() {
         Some(option) => format!("{command} {option} MORE"),

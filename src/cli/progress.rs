@@ -1,7 +1,7 @@
 //! Showing a run: a bar for each wave on a terminal, lines elsewhere, JSON Lines for scripts.
 
 use super::terminal::{ProgressMode, Terminal, Tone};
-use crate::job::{Counts, Observer, RunningRow, Snapshot};
+use crate::job::{Counts, Observer, Progress, RunningRow};
 use crate::model::{Usage, WaveCompiled, WaveNo, counted, dollars, one_line, short as short_count};
 use crate::plan::{Plan, mirror};
 use crate::platform::clock;
@@ -163,7 +163,7 @@ impl Display {
     }
 
     /// Whether the wait that `snapshot` shows was not told of yet: an hour without a word would look like a hang.
-    fn begins_to_wait(&mut self, snapshot: &Snapshot) -> bool {
+    fn begins_to_wait(&mut self, snapshot: &Progress) -> bool {
         let waiting = waiting(snapshot);
         let is_new = waiting.is_some() && waiting != self.waiting;
         self.waiting = waiting;
@@ -181,7 +181,7 @@ impl Display {
         }
     }
 
-    fn json(&mut self, snapshot: &Snapshot) {
+    fn json(&mut self, snapshot: &Progress) {
         let Some(job_id) = self
             .job_id
             .as_ref()
@@ -199,7 +199,7 @@ impl Display {
             "failed_items": counts.failed,
             "eta_seconds": snapshot.eta().map(|eta| eta.as_secs()),
         });
-        if let Some(until) = snapshot.patience.waits_until {
+        if let Some(until) = snapshot.capacity.waits_until {
             object["waiting_until"] = json!(clock::csv_time(until));
         }
         if !snapshot.usage.is_none() {
@@ -212,7 +212,7 @@ impl Display {
 }
 
 impl Observer for Display {
-    fn progress(&mut self, snapshot: &Snapshot) {
+    fn progress(&mut self, snapshot: &Progress) {
         if self.terminal.json {
             self.json(snapshot);
         }
@@ -282,13 +282,13 @@ fn title(parts: &[Part]) -> String {
 
 /// `3 running (limit 4), 1 failed, 12.3/s, eta 12s, $0.42`: the limit is that of a service which refused rows; without a
 /// cost, tokens.
-fn status(snapshot: &Snapshot) -> String {
+fn status(snapshot: &Progress) -> String {
     let mut text = format!("{} running", snapshot.counts.running);
     if let Some(waiting) = waiting(snapshot) {
         text = format!("{waiting}, {text}");
     }
-    if snapshot.patience.is_cut {
-        text.push_str(&format!(" (limit {})", snapshot.patience.places));
+    if snapshot.capacity.is_cut {
+        text.push_str(&format!(" (limit {})", snapshot.capacity.places));
     }
     if snapshot.counts.failed > 0 {
         text.push_str(&format!(", {} failed", snapshot.counts.failed));
@@ -313,8 +313,8 @@ fn status(snapshot: &Snapshot) -> String {
 }
 
 /// `waiting for a rate limit until 14:05`, as the clock on the wall says it.
-fn waiting(snapshot: &Snapshot) -> Option<String> {
-    let until = snapshot.patience.waits_until?;
+fn waiting(snapshot: &Progress) -> Option<String> {
+    let until = snapshot.capacity.waits_until?;
     let until = clock::time_of_day(until, &clock::here());
     Some(format!("waiting for a rate limit until {until}"))
 }
@@ -330,7 +330,7 @@ fn rate(per_second: f64) -> String {
 }
 
 /// The rows that have been at it longest: `st-001.vote.skeptic 4m10s, quiet for 48s`.
-fn slowest(snapshot: &Snapshot) -> Vec<String> {
+fn slowest(snapshot: &Progress) -> Vec<String> {
     let is_slow = |row: &&RunningRow| row.age >= SLOW;
     let line = |row: &RunningRow| {
         let id = one_line(row.id.as_str());

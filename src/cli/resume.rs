@@ -21,14 +21,14 @@ pub fn execute(args: &ResumeArgs, context: &Context) -> Result<u8, CliError> {
             if let Some(option) = args.of_spawned() {
                 return Err(CliError::NotASpawnedRun(option, folder.id().clone()));
             }
-            let mut raised = args.raised();
+            let mut overrides = args.raised();
             let adapter = started.map(|started| started.settings["adapter"].clone());
             let adapter = adapter.and_then(|name| name.as_str().map(str::to_owned));
             let can = going_on::capabilities(&adapter.unwrap_or_default(), context);
-            raised.max_concurrency = raised
+            overrides.max_concurrency = overrides
                 .max_concurrency
                 .map(|wanted| wanted.min(can.fanout.unwrap_or(usize::MAX)));
-            let plan_run = PlanRun::resume(folder, raised)?;
+            let plan_run = PlanRun::resume(folder, overrides)?;
             if args.abandon {
                 return super::plan_run::abandon(plan_run, &context.terminal);
             }

@@ -7,7 +7,7 @@ use super::terminal::Tone;
 use crate::model::{RoundName, RunId, counted};
 use crate::plan::{ItemId, Metadata, Plan, ResolveError, Store, SwarmOverrides};
 use crate::platform::Repo;
-use crate::run::{Protocols, RunError, RunFolder, Shelf};
+use crate::run::{ProtocolSearchPath, Protocols, RunError, RunFolder};
 use crate::schedule::{Concurrency, Dispatch, Limits};
 use crate::scope::{Reach, SHARED_PATHS};
 use crate::simulate::{
@@ -195,11 +195,11 @@ fn protocols(args: &SimulateArgs, context: &Context, root: &Path) -> Result<Prot
         consensus_threshold: args.consensus_threshold,
         consensus_retries: args.consensus_retries,
     };
-    let shelf = Shelf {
+    let search_path = ProtocolSearchPath {
         root,
         named: &context.config.protocols,
     };
-    Protocols::load(&args.protocol, shelf, overrides)
+    Protocols::load(&args.protocol, search_path, overrides)
 }
 
 /// The one number, as preflight would have it.

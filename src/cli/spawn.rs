@@ -13,7 +13,7 @@ use super::worker_options::{bounds, choice, remaining};
 use crate::adapter::AdapterError;
 use crate::job::{Selection, Survey};
 use crate::model::RunId;
-use crate::run::{Earlier, RunError, RunFolder, SpawnRun, SpawnSettings};
+use crate::run::{EarlierRun, RunError, RunFolder, SpawnRun, SpawnSettings};
 use crate::schedule::{Concurrency, Limits};
 use crate::table::RowsInCell;
 use crate::verdict::Schema;
@@ -51,7 +51,7 @@ pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
     }
     drop(survey);
     let earlier = match &args.reuse {
-        Some(id) => Some(Earlier::read(&RunFolder::find(&home, &RunId::new(id))?)?),
+        Some(id) => Some(EarlierRun::read(&RunFolder::find(&home, &RunId::new(id))?)?),
         None => None,
     };
     if let Some(earlier) = &earlier {

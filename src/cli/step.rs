@@ -14,7 +14,8 @@ use crate::model::{RowId, RunId, WaveCompiled, WaveNo, counted, one_line, shell_
 use crate::report::Report;
 use crate::run;
 use crate::run::{
-    Collect, Collected, CollectedWave, HandedOut, PlanRun, Raised, RunError, RunFolder, WaitingWave,
+    BudgetOverrides, Collect, Collected, CollectedWave, NextWaves, PlanRun, RunError, RunFolder,
+    WaitingWave,
 };
 use crate::schedule::Dispatch;
 use clap::CommandFactory;
@@ -32,7 +33,7 @@ pub fn next(args: &NextArgs, context: &Context) -> Result<u8, CliError> {
             };
             PlanRun::resume(
                 crate::cli::find_run::find(&run, context)?,
-                Raised::default(),
+                BudgetOverrides::default(),
             )?
         }
         None => match begin(args, context)? {
@@ -42,7 +43,7 @@ pub fn next(args: &NextArgs, context: &Context) -> Result<u8, CliError> {
     };
     let stop = stop::asked_for(plan_run.folder())?;
     let mut display = Display::for_run(&context.terminal);
-    let handed = plan_run.hand_out(&mut display, &stop)?;
+    let handed = plan_run.next_waves(&mut display, &stop)?;
     drop(display);
     let id = plan_run.id();
     let kept = match handed.is_done {
@@ -124,7 +125,7 @@ fn begin(args: &NextArgs, context: &Context) -> Result<Result<PlanRun, u8>, CliE
     Ok(Ok(PlanRun::begin(preflight, folder, lock)?))
 }
 
-fn show(plan_run: &PlanRun, handed: &HandedOut, context: &Context) -> Result<u8, CliError> {
+fn show(plan_run: &PlanRun, handed: &NextWaves, context: &Context) -> Result<u8, CliError> {
     let terminal = &context.terminal;
     let id = plan_run.id();
     let folder = plan_run.folder().path();
@@ -214,7 +215,7 @@ pub fn collect(args: &CollectArgs, context: &Context) -> Result<u8, CliError> {
     let terminal = &context.terminal;
     let mut plan_run = PlanRun::resume(
         crate::cli::find_run::find(&args.run, context)?,
-        Raised::default(),
+        BudgetOverrides::default(),
     )?;
     let stop = stop::asked_for(plan_run.folder())?;
     let mut display = Display::for_run(terminal);
@@ -333,7 +334,7 @@ pub fn integrate(args: &OneRun, context: &Context) -> Result<u8, CliError> {
     let terminal = &context.terminal;
     let mut plan_run = PlanRun::resume(
         crate::cli::find_run::find(args, context)?,
-        Raised::default(),
+        BudgetOverrides::default(),
     )?;
     let stop = stop::asked_for(plan_run.folder())?;
     let mut display = Display::for_run(terminal);

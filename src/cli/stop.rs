@@ -1,6 +1,6 @@
 //! Signals -> being asked to stop.
 
-use crate::job::{Asker, Stop, Urgency};
+use crate::job::{Stop, StopSource, Urgency};
 use crate::run::{CancelRequest, RunFolder};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -22,9 +22,9 @@ fn on_signals() -> io::Result<Arc<Stop>> {
         .name("signals".to_owned())
         .spawn(move || {
             for signal in signals.forever() {
-                asked.ask(Asker::Signal(signal));
+                asked.ask(StopSource::Signal(signal));
                 if signal != SIGINT {
-                    asked.ask(Asker::Signal(signal));
+                    asked.ask(StopSource::Signal(signal));
                 }
                 let text = match asked.urgency() {
                     Urgency::Now => "stopping: ending the running rows",
@@ -57,7 +57,7 @@ pub fn asked_for(folder: &RunFolder) -> io::Result<Arc<Stop>> {
                 };
                 // Asking for the same twice is asking once.
                 while asked.urgency() < wanted {
-                    asked.ask(Asker::Cancel);
+                    asked.ask(StopSource::Cancel);
                 }
                 let _ = writeln!(io::stderr().lock(), "stopping: asked by mesh cancel");
             }

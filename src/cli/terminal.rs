@@ -4,7 +4,7 @@
 //! a text is made visible as a whole, whoever wrote which part of it. A tone is therefore put on with marks that no visible text
 //! has, and they become colours last.
 
-use super::place::Place;
+use super::call_location::CallLocation;
 use crate::model::{escaped_lines, is_hidden, visible_json, visible_lines};
 use clap::{Args, ValueEnum};
 use std::io;
@@ -70,7 +70,7 @@ pub struct Terminal {
     pub progress: ProgressMode,
     colour_out: bool,
     colour_err: bool,
-    place: Option<&'static Place>,
+    place: Option<&'static CallLocation>,
 }
 
 /// Standard output did not take it.
@@ -112,7 +112,7 @@ impl Tone {
 impl Terminal {
     /// As the command line and the environment say; commands that are suggested are completed for `place`, which is kept
     /// for as long as the process lives.
-    pub fn new(show: &ShowArgs, place: Place) -> Self {
+    pub fn new(show: &ShowArgs, place: CallLocation) -> Self {
         let colour = |is_terminal: bool| match show.color {
             When::Always => true,
             When::Never => false,

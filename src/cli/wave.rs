@@ -8,7 +8,7 @@ use crate::job::JobError;
 use crate::model::{Event, shell_word};
 use crate::plan::SwarmOverrides;
 use crate::platform::Repo;
-use crate::run::{Protocols, RunError, Shelf};
+use crate::run::{ProtocolSearchPath, Protocols, RunError};
 use crate::table::{ReadOptions, Reader, TableError};
 use crate::wave::{Call, Label, Problem, Runner, Subject, Team, lint};
 use crate::{ledger, wave};
@@ -158,11 +158,11 @@ fn look(
 fn teams(wave: &Path, protocol: Option<&str>, context: &Context) -> Result<Vec<Team>, CliError> {
     let folder = &context.folder;
     let root = Repo::find(folder).map_or(folder.clone(), |repo| repo.root().to_owned());
-    let shelf = Shelf {
+    let search_path = ProtocolSearchPath {
         root: &root,
         named: &context.config.protocols,
     };
-    let load = |name: &str| Protocols::load(name, shelf, SwarmOverrides::default());
+    let load = |name: &str| Protocols::load(name, search_path, SwarmOverrides::default());
     if let Some(name) = protocol {
         return Ok(load(name)?.teams());
     }
@@ -177,7 +177,7 @@ fn teams(wave: &Path, protocol: Option<&str>, context: &Context) -> Result<Vec<T
         .and_then(|name| load(name).ok());
     Ok(match of_run {
         Some(protocols) => protocols.teams(),
-        None => Protocols::known_teams(shelf),
+        None => Protocols::known_teams(search_path),
     })
 }
 

@@ -3,7 +3,7 @@
 use super::allow::Command;
 use super::elsewhere::Watch;
 use super::error::IntegrateError;
-use super::request::Order;
+use super::request::IntegrationRequest;
 use super::validate::{Limits, ValidationEnd, tail};
 use super::{Stores, validate};
 use crate::job::{Journal, Stop};
@@ -19,7 +19,7 @@ const SHOWN_BYTES: u64 = 2048;
 
 /// Where the commands of an order are run, and what for.
 pub(super) struct Checks<'c> {
-    pub order: &'c Order<'c>,
+    pub request: &'c IntegrationRequest<'c>,
     pub stage: Stage,
     /// The tree.
     pub folder: &'c Path,
@@ -65,7 +65,7 @@ impl Checks<'_> {
 
     fn unit_folder(&self) -> PathBuf {
         let units = self.run_folder.join("units");
-        units.join(self.order.unit.file_name())
+        units.join(self.request.unit.file_name())
     }
 
     fn run_all(
@@ -75,7 +75,7 @@ impl Checks<'_> {
         journal: &mut dyn Journal,
     ) -> Result<Checked, IntegrateError> {
         let mut all = Vec::new();
-        for (index, command) in self.order.commands.run.iter().enumerate() {
+        for (index, command) in self.request.commands.run.iter().enumerate() {
             if !wanted(command) {
                 continue;
             }
@@ -106,7 +106,7 @@ impl Checks<'_> {
             Stage::Before => "before",
             Stage::Preview => "preview",
         };
-        let units = Path::new("units").join(self.order.unit.file_name());
+        let units = Path::new("units").join(self.request.unit.file_name());
         let log_path = units.join(format!("{name}-{number}.log"));
         let log = self.run_folder.join(&log_path);
         let end = validate::run(
@@ -121,7 +121,7 @@ impl Checks<'_> {
         Ok(match end {
             ValidationEnd::Stopped => None,
             ValidationEnd::Finished(finished) => Some(ValidationFinished {
-                unit: self.order.unit.clone(),
+                unit: self.request.unit.clone(),
                 number,
                 stage: self.stage,
                 proposed: command.proposed,

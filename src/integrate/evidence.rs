@@ -2,7 +2,7 @@
 //! to the voters, and gathered again before the tree is touched.
 
 use super::error::IntegrateError;
-use super::request::Terms;
+use super::request::PatchPolicy;
 use crate::learnings;
 use crate::patch::{Forbidden, Found, Listed, Patch, PatchError, Rules, Tree};
 use crate::platform::{PatchReport, Repo};
@@ -31,7 +31,7 @@ pub enum Evidence {
 /// Checks `text` against its terms and the user's tree, which is only read. `folder` takes the patch file for git.
 pub fn examine(
     repo: &Repo,
-    terms: &Terms<'_>,
+    policy: &PatchPolicy<'_>,
     text: &str,
     folder: &Path,
 ) -> Result<Evidence, IntegrateError> {
@@ -40,7 +40,7 @@ pub fn examine(
         root: repo.root(),
         submodules: repo.submodules()?,
     };
-    let patch = match allowed(terms, text, &tree) {
+    let patch = match allowed(policy, text, &tree) {
         Ok(patch) => patch,
         Err(error) => return Ok(refused(error.code(), error.to_string())),
     };
@@ -60,25 +60,25 @@ pub fn examine(
     Ok(Evidence::Applies { patch, text })
 }
 
-fn allowed(terms: &Terms<'_>, text: &str, tree: &OnDisk<'_>) -> Result<Patch, PatchError> {
-    let patch = Patch::parse(text, &terms.limits)?;
+fn allowed(policy: &PatchPolicy<'_>, text: &str, tree: &OnDisk<'_>) -> Result<Patch, PatchError> {
+    let patch = Patch::parse(text, &policy.limits)?;
     let mut reserved = vec![
         (".step".to_owned(), Forbidden::Plan),
         (learnings::FILE_NAME.to_owned(), Forbidden::Learnings),
     ];
     let own = [
-        (terms.plan_file, Forbidden::Plan),
-        (terms.artifacts, Forbidden::Artifacts),
+        (policy.plan_file, Forbidden::Plan),
+        (policy.artifacts, Forbidden::Artifacts),
     ];
     for (path, why) in own {
         let paths = below(tree.root, path);
         reserved.extend(paths.into_iter().map(|path| (path, why.clone())));
     }
     patch.check(&Rules {
-        globs: &terms.metadata.scope,
-        scope: terms.scope,
+        globs: &policy.metadata.scope,
+        scope: policy.scope,
         reserved: &reserved,
-        limits: terms.limits,
+        limits: policy.limits,
     })?;
     patch.fit(tree)
 }

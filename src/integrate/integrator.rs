@@ -13,7 +13,7 @@ use super::error::IntegrateError;
 use super::evidence::{Evidence, examine};
 use super::lock::RepoLock;
 use super::messages::{does_not_apply, edited_meanwhile};
-use super::request::Order;
+use super::request::IntegrationRequest;
 use super::scratch::Scratch;
 use super::state::Moment;
 use super::stores::{Stores, kept_in};
@@ -94,58 +94,65 @@ impl Integrator<'_> {
     /// interrupted.
     pub fn integrate(
         &mut self,
-        order: &Order<'_>,
+        request: &IntegrationRequest<'_>,
         journal: &mut dyn Journal,
     ) -> Result<(), IntegrateError> {
-        if order.terms.metadata.validation.is_empty() && !order.terms.metadata.allow_no_validation {
+        if request.policy.metadata.validation.is_empty()
+            && !request.policy.metadata.allow_no_validation
+        {
             let detail =
                 "the task has no validation command and does not say `allow_no_validation: true`";
-            return self.refuse(order, BlockReason::MissingValidation, detail, journal);
+            return self.refuse(request, BlockReason::MissingValidation, detail, journal);
         }
-        let mut patch = match self.examine(order)? {
+        let mut patch = match self.examine(request)? {
             Ok(applicable) => applicable,
             Err(detail) => {
-                return self.refuse(order, BlockReason::AmbiguousIntegration, &detail, journal);
+                return self.refuse(request, BlockReason::AmbiguousIntegration, &detail, journal);
             }
         };
         if let Some(commit) = &self.commit
             && let Some(why) = commit.obstacle(self.repo, &patch.paths())?
         {
-            return self.refuse(order, BlockReason::AmbiguousIntegration, &why, journal);
+            return self.refuse(request, BlockReason::AmbiguousIntegration, &why, journal);
         }
         if self.isolation == Isolation::Worktree {
-            match self.try_out(order, &patch, journal)? {
+            match self.try_out(request, &patch, journal)? {
                 Tried::Passed => {}
                 Tried::Overtaken(why) => {
-                    return self.refuse(order, BlockReason::AmbiguousIntegration, &why, journal);
+                    return self.refuse(request, BlockReason::AmbiguousIntegration, &why, journal);
                 }
                 Tried::Failed(why) => {
-                    return self.refuse(order, BlockReason::ValidationFailed, &why, journal);
+                    return self.refuse(request, BlockReason::ValidationFailed, &why, journal);
                 }
-                Tried::Stopped => return self.interrupted(order, None, journal),
+                Tried::Stopped => return self.interrupted(request, None, journal),
             }
             // The tree is the user's, who may have gone on in it while the commands ran.
-            patch = match self.examine(order)? {
+            patch = match self.examine(request)? {
                 Ok(applicable) => applicable,
                 Err(detail) => {
-                    return self.refuse(order, BlockReason::AmbiguousIntegration, &detail, journal);
+                    return self.refuse(
+                        request,
+                        BlockReason::AmbiguousIntegration,
+                        &detail,
+                        journal,
+                    );
                 }
             };
         }
-        self.begin(order, &patch, journal)
+        self.begin(request, &patch, journal)
     }
 
     /// Runs the commands without the patch and with it, in a scratch tree, for the voters; `None` when `mesh` was asked to
     /// stop. The user's tree is only read.
     pub fn preview(
         &mut self,
-        order: &Order<'_>,
+        request: &IntegrationRequest<'_>,
         journal: &mut dyn Journal,
     ) -> Result<Option<String>, IntegrateError> {
-        if let Err(detail) = self.examine(order)? {
+        if let Err(detail) = self.examine(request)? {
             return Ok(Some(does_not_apply(&detail)));
         }
-        match self.in_scratch(order, Stage::Preview, journal)? {
+        match self.in_scratch(request, Stage::Preview, journal)? {
             Checked::Stopped => Ok(None),
             Checked::Overtaken(why) => Ok(Some(does_not_apply(&why))),
             Checked::Done(all) => {
@@ -240,10 +247,13 @@ impl Integrator<'_> {
     }
 
     /// The patch as it can be applied now, or why it can't be.
-    fn examine(&self, order: &Order<'_>) -> Result<Result<Patch, String>, IntegrateError> {
-        let folder = self.unit_folder(order.unit);
+    fn examine(
+        &self,
+        request: &IntegrationRequest<'_>,
+    ) -> Result<Result<Patch, String>, IntegrateError> {
+        let folder = self.unit_folder(request.unit);
         Ok(
-            match examine(self.repo, &order.terms, order.patch, &folder)? {
+            match examine(self.repo, &request.policy, request.patch, &folder)? {
                 Evidence::Applies { patch, .. } => Ok(patch),
                 Evidence::Refused { detail, .. } => Err(detail),
             },
@@ -254,7 +264,7 @@ impl Integrator<'_> {
     /// somebody edits a file of the patch meanwhile, it is tried once more with that.
     fn try_out(
         &mut self,
-        order: &Order<'_>,
+        request: &IntegrationRequest<'_>,
         patch: &Patch,
         journal: &mut dyn Journal,
     ) -> Result<Tried, IntegrateError> {
@@ -262,13 +272,13 @@ impl Integrator<'_> {
         let paths = patch.paths();
         for _ in 0..TRIES {
             let before = crate::integrate::state::states(self.repo, &paths)?;
-            let tried = self.try_once(order, journal)?;
+            let tried = self.try_once(request, journal)?;
             if !matches!(tried, Tried::Passed | Tried::Failed(_))
                 || crate::integrate::state::states(self.repo, &paths)? == before
             {
                 return Ok(tried);
             }
-            if let Err(detail) = self.examine(order)? {
+            if let Err(detail) = self.examine(request)? {
                 return Ok(Tried::Overtaken(edited_meanwhile(&detail)));
             }
         }
@@ -280,31 +290,33 @@ impl Integrator<'_> {
 
     fn try_once(
         &mut self,
-        order: &Order<'_>,
+        request: &IntegrationRequest<'_>,
         journal: &mut dyn Journal,
     ) -> Result<Tried, IntegrateError> {
-        Ok(match self.in_scratch(order, Stage::Integration, journal)? {
-            Checked::Stopped => Tried::Stopped,
-            Checked::Overtaken(why) => Tried::Overtaken(edited_meanwhile(&why)),
-            Checked::Done(all) => match crate::integrate::checks::failure_of(&all) {
-                Some(why) => Tried::Failed(why),
-                None => Tried::Passed,
+        Ok(
+            match self.in_scratch(request, Stage::Integration, journal)? {
+                Checked::Stopped => Tried::Stopped,
+                Checked::Overtaken(why) => Tried::Overtaken(edited_meanwhile(&why)),
+                Checked::Done(all) => match crate::integrate::checks::failure_of(&all) {
+                    Some(why) => Tried::Failed(why),
+                    None => Tried::Passed,
+                },
             },
-        })
+        )
     }
 
     /// The commands in a scratch tree: those that were never run without the patch, then all of them with it.
     fn in_scratch(
         &mut self,
-        order: &Order<'_>,
+        request: &IntegrationRequest<'_>,
         stage: Stage,
         journal: &mut dyn Journal,
     ) -> Result<Checked, IntegrateError> {
         let folder = self.run_folder.join("trial");
         let is_known = |command: &Command| self.before.contains_key(&command.text);
-        if !order.commands.run.iter().all(is_known) {
+        if !request.commands.run.iter().all(is_known) {
             let scratch = Scratch::of(self.repo, &folder)?;
-            let checks = self.checks(order, Stage::Before, scratch.root());
+            let checks = self.checks(request, Stage::Before, scratch.root());
             match checks.run(|command| !is_known(command), journal)? {
                 early @ (Checked::Stopped | Checked::Overtaken(_)) => return Ok(early),
                 Checked::Done(all) => {
@@ -313,9 +325,9 @@ impl Integrator<'_> {
                 }
             }
         }
-        match self.patched(order, &folder)? {
+        match self.patched(request, &folder)? {
             Ok(scratch) => self
-                .checks(order, stage, scratch.root())
+                .checks(request, stage, scratch.root())
                 .run(|_| true, journal),
             Err(why) => Ok(Checked::Overtaken(why)),
         }
@@ -324,15 +336,15 @@ impl Integrator<'_> {
     /// A scratch tree with the patch, placed anew: the user may have gone on since it was examined, while commands ran.
     fn patched(
         &self,
-        order: &Order<'_>,
+        request: &IntegrationRequest<'_>,
         folder: &Path,
     ) -> Result<Result<Scratch, String>, IntegrateError> {
         const TRIES: usize = 3;
-        let candidate = self.unit_folder(order.unit).join("candidate.diff");
+        let candidate = self.unit_folder(request.unit).join("candidate.diff");
         let mut tries = 0;
         loop {
             let scratch = Scratch::of(self.repo, folder)?;
-            if let Err(detail) = self.examine(order)? {
+            if let Err(detail) = self.examine(request)? {
                 return Ok(Err(detail));
             }
             tries += 1;
@@ -345,9 +357,14 @@ impl Integrator<'_> {
         }
     }
 
-    fn checks<'c>(&'c self, order: &'c Order<'c>, stage: Stage, folder: &'c Path) -> Checks<'c> {
+    fn checks<'c>(
+        &'c self,
+        request: &'c IntegrationRequest<'c>,
+        stage: Stage,
+        folder: &'c Path,
+    ) -> Checks<'c> {
         Checks {
-            order,
+            request,
             stage,
             folder,
             run_folder: self.run_folder,
@@ -363,16 +380,16 @@ impl Integrator<'_> {
     /// The transaction on the tree itself.
     fn begin(
         &self,
-        order: &Order<'_>,
+        request: &IntegrationRequest<'_>,
         patch: &Patch,
         journal: &mut dyn Journal,
     ) -> Result<(), IntegrateError> {
-        let folder = self.unit_folder(order.unit);
+        let folder = self.unit_folder(request.unit);
         crate::integrate::lock::wait_for_index(self.repo)?;
         let saved = Saved::take(
             self.repo,
             &patch.paths(),
-            order.terms.plan_file,
+            request.policy.plan_file,
             &self.kept(),
         )?;
         fault::integrator_point();
@@ -382,7 +399,7 @@ impl Integrator<'_> {
         crate::platform::write_private(&patch_path, &patch.bytes())
             .map_err(IntegrateError::io(&patch_path))?;
         let started = IntegrationStarted {
-            unit: order.unit.clone(),
+            unit: request.unit.clone(),
             patch_path: self.relative(&patch_path),
             paths: saved.paths.clone(),
             patched: saved.patched.iter().cloned().collect(),
@@ -396,32 +413,32 @@ impl Integrator<'_> {
         fault::integrator_point();
         if let Err(error) = applied {
             let reason = BlockReason::AmbiguousIntegration;
-            return self.undo(order, patch, &saved, reason, &error.to_string(), journal);
+            return self.undo(request, patch, &saved, reason, &error.to_string(), journal);
         }
         if let Some(why) = crate::integrate::verify::difference(self.repo, patch, &folder)? {
             let reason = BlockReason::AmbiguousIntegration;
-            return self.undo(order, patch, &saved, reason, &why, journal);
+            return self.undo(request, patch, &saved, reason, &why, journal);
         }
-        self.settle(order, patch, &saved, &started, journal)
+        self.settle(request, patch, &saved, &started, journal)
     }
 
     /// The patch is in the tree: validate, then keep and deliver, or restore.
     fn settle(
         &self,
-        order: &Order<'_>,
+        request: &IntegrationRequest<'_>,
         patch: &Patch,
         saved: &Saved,
         started: &IntegrationStarted,
         journal: &mut dyn Journal,
     ) -> Result<(), IntegrateError> {
         if self.isolation == Isolation::Tree {
-            let checks = self.checks(order, Stage::Integration, self.repo.root());
+            let checks = self.checks(request, Stage::Integration, self.repo.root());
             let Checked::Done(all) = checks.run(|_| true, journal)? else {
-                return self.interrupted(order, Some((patch, saved)), journal);
+                return self.interrupted(request, Some((patch, saved)), journal);
             };
             if let Some(why) = crate::integrate::checks::failure_of(&all) {
                 return self.undo(
-                    order,
+                    request,
                     patch,
                     saved,
                     BlockReason::ValidationFailed,
@@ -430,22 +447,22 @@ impl Integrator<'_> {
                 );
             }
         }
-        let aside = self.unit_folder(order.unit).join("aside");
+        let aside = self.unit_folder(request.unit).join("aside");
         let put_back = saved.mend_stores(self.repo, &aside)?;
         // A commit may tidy up, by its hooks; what they do is no validation's.
         let mut by_validation = saved.differing(self.repo)?;
-        let folder = self.unit_folder(order.unit);
+        let folder = self.unit_folder(request.unit);
         by_validation.extend(crate::integrate::verify::differing(
             self.repo, patch, &folder,
         )?);
         by_validation.sort();
         by_validation.dedup();
         let moved_aside = put_back;
-        let commit = match self.deliver(order, started)? {
+        let commit = match self.deliver(request, started)? {
             Ok(commit) => commit,
             Err(why) => {
                 return self.undo(
-                    order,
+                    request,
                     patch,
                     saved,
                     BlockReason::ValidationFailed,
@@ -454,15 +471,15 @@ impl Integrator<'_> {
                 );
             }
         };
-        let commands = order.commands.run.iter().map(|command| &command.text);
+        let commands = request.commands.run.iter().map(|command| &command.text);
         let finished = IntegrationFinished {
             paths: started.patched.clone(),
             by_validation,
             moved_aside,
             passed_before: self.passed_before(commands),
-            left_out: order.commands.left_out.clone(),
+            left_out: request.commands.left_out.clone(),
             commit,
-            ..IntegrationFinished::new(order.unit, IntegrationOutcome::Applied)
+            ..IntegrationFinished::new(request.unit, IntegrationOutcome::Applied)
         };
         self.finish(finished, journal)
     }
@@ -470,7 +487,7 @@ impl Integrator<'_> {
     /// Commits where that is asked for; `Err` is why it was refused, and then there is no commit.
     fn deliver(
         &self,
-        order: &Order<'_>,
+        request: &IntegrationRequest<'_>,
         started: &IntegrationStarted,
     ) -> Result<Result<Option<CommitRecord>, String>, IntegrateError> {
         let Some(commit) = &self.commit else {
@@ -482,11 +499,11 @@ impl Integrator<'_> {
         }
         let paths = started.patched.iter();
         let paths = paths.map(|path| path.to_string_lossy().into_owned());
-        let index = crate::integrate::deliver::index_in(&self.unit_folder(order.unit));
+        let index = crate::integrate::deliver::index_in(&self.unit_folder(request.unit));
         fault::integrator_point();
         let made = self.repo.commit(&CommitOrder {
             paths: &paths.collect(),
-            message: &commit.message(order.unit, order.subject, order.tally),
+            message: &commit.message(request.unit, request.subject, request.tally),
             index: &index,
             verify: commit.verify,
         })?;
@@ -532,11 +549,11 @@ impl Integrator<'_> {
     /// was left as the validation left it.
     fn restore(
         &self,
-        order: &Order<'_>,
+        request: &IntegrationRequest<'_>,
         patch: &Patch,
         saved: &Saved,
     ) -> Result<(Vec<PathBuf>, Vec<PathBuf>), IntegrateError> {
-        let folder = self.unit_folder(order.unit);
+        let folder = self.unit_folder(request.unit);
         // Something else than the patch's result may be an edit of the user's. Where that can't be told, all may be.
         let edited: Option<BTreeSet<PathBuf>> =
             crate::integrate::verify::differing(self.repo, patch, &folder)
@@ -555,21 +572,21 @@ impl Integrator<'_> {
 
     fn undo(
         &self,
-        order: &Order<'_>,
+        request: &IntegrationRequest<'_>,
         patch: &Patch,
         saved: &Saved,
         reason: BlockReason,
         detail: &str,
         journal: &mut dyn Journal,
     ) -> Result<(), IntegrateError> {
-        let (moved_aside, by_validation) = self.restore(order, patch, saved)?;
+        let (moved_aside, by_validation) = self.restore(request, patch, saved)?;
         let finished = IntegrationFinished {
             reason: Some(reason),
             detail: Some(detail.to_owned()),
             moved_aside,
             by_validation,
-            left_out: order.commands.left_out.clone(),
-            ..IntegrationFinished::new(order.unit, IntegrationOutcome::Restored)
+            left_out: request.commands.left_out.clone(),
+            ..IntegrationFinished::new(request.unit, IntegrationOutcome::Restored)
         };
         self.finish(finished, journal)
     }
@@ -577,26 +594,26 @@ impl Integrator<'_> {
     /// `saved` is `None` where nothing was touched yet.
     fn interrupted(
         &self,
-        order: &Order<'_>,
+        request: &IntegrationRequest<'_>,
         saved: Option<(&Patch, &Saved)>,
         journal: &mut dyn Journal,
     ) -> Result<(), IntegrateError> {
         let (moved_aside, by_validation) = match saved {
-            Some((patch, saved)) => self.restore(order, patch, saved)?,
+            Some((patch, saved)) => self.restore(request, patch, saved)?,
             None => Default::default(),
         };
         let finished = IntegrationFinished {
             detail: Some("stopped during validation".to_owned()),
             moved_aside,
             by_validation,
-            ..IntegrationFinished::new(order.unit, IntegrationOutcome::RolledBack)
+            ..IntegrationFinished::new(request.unit, IntegrationOutcome::RolledBack)
         };
         self.finish(finished, journal)
     }
 
     fn refuse(
         &self,
-        order: &Order<'_>,
+        request: &IntegrationRequest<'_>,
         reason: BlockReason,
         detail: &str,
         journal: &mut dyn Journal,
@@ -604,8 +621,8 @@ impl Integrator<'_> {
         let finished = IntegrationFinished {
             reason: Some(reason),
             detail: Some(detail.to_owned()),
-            left_out: order.commands.left_out.clone(),
-            ..IntegrationFinished::new(order.unit, IntegrationOutcome::Refused)
+            left_out: request.commands.left_out.clone(),
+            ..IntegrationFinished::new(request.unit, IntegrationOutcome::Refused)
         };
         self.finish(finished, journal)
     }
@@ -623,7 +640,7 @@ impl Integrator<'_> {
         journal.record(&[Event::from(finished)])?;
         fault::integrator_point();
         // Only now may another run begin: the tree is whole, and the ledger says so.
-        self.lock.settled()?;
+        self.lock.clear_pending()?;
         fault::integrator_point();
         Ok(())
     }

@@ -155,14 +155,14 @@ impl RepoLock {
         self.note.as_deref()
     }
 
-    /// From now on until [`RepoLock::settled`], only the run in `run_folder` may go on in this repository.
+    /// From now on until [`RepoLock::clear_pending`], only the run in `run_folder` may go on in this repository.
     pub(super) fn mark(&self, run_folder: &Path) -> Result<(), IntegrateError> {
         let text = run_folder.as_os_str().as_encoded_bytes();
         crate::platform::write(&self.pending, text).map_err(IntegrateError::io(&self.pending))
     }
 
     /// The tree is whole again.
-    pub fn settled(&self) -> Result<(), IntegrateError> {
+    pub fn clear_pending(&self) -> Result<(), IntegrateError> {
         match std::fs::remove_file(&self.pending) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(IntegrateError::io(&self.pending)(error))

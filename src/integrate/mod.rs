@@ -42,6 +42,6 @@ pub use integrator::{Integrator, Recovered, end_writers};
 pub use lock::RepoLock;
 pub use outputs::own_outputs;
 pub use persist::{Outcome, Persisted, comment, is_outcome_of, persist};
-pub use request::{Order, Terms};
+pub use request::{IntegrationRequest, PatchPolicy};
 pub use stores::Stores;
 pub use validate::Limits;

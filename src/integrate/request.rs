@@ -9,7 +9,7 @@ use std::path::Path;
 
 /// What a patch of a task is measured against.
 #[derive(Clone, Copy, Debug)]
-pub struct Terms<'t> {
+pub struct PatchPolicy<'t> {
     /// Scope and validation commands.
     pub metadata: &'t Metadata,
     /// The compiled scope.
@@ -24,13 +24,13 @@ pub struct Terms<'t> {
 
 /// One accepted patch and what its task says about it.
 #[derive(Clone, Copy, Debug)]
-pub struct Order<'o> {
+pub struct IntegrationRequest<'o> {
     /// The task.
     pub unit: &'o UnitId,
     /// The task in words; the subject of a commit.
     pub subject: &'o str,
     /// What the patch is measured against.
-    pub terms: Terms<'o>,
+    pub policy: PatchPolicy<'o>,
     /// What validates it.
     pub commands: &'o Commands,
     /// The patch as the synthesizer gave it.

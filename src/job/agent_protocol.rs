@@ -1,6 +1,6 @@
 //! How the program behind a row is spoken to, where that is not simply "prompt in, JSON object out".
 //!
-//! The substrate knows no agent. Whoever does gives it a [`Dialect`]: pure functions from an attempt to arguments, and
+//! The substrate knows no agent. Whoever does gives it a [`AgentProtocol`]: pure functions from an attempt to arguments, and
 //! from what was printed to an answer, its usage, its session and its troubles. What follows from them is decided here in
 //! `job`, alike for all.
 
@@ -20,7 +20,7 @@ const TEXT_BYTES_MAX: usize = 2000;
 pub type SharedFile = (&'static str, String);
 
 /// One program's ways.
-pub trait Dialect: Debug + Send + Sync {
+pub trait AgentProtocol: Debug + Send + Sync {
     /// Files that all attempts of a job share: names and contents.
     fn files(&self, _schema: Option<&Value>) -> Vec<SharedFile> {
         Vec::new()
@@ -104,12 +104,12 @@ pub struct Reading<'o> {
     /// The conversation, where it can be gone on with.
     pub session: Option<String>,
     /// What went wrong, whatever the exit code says.
-    pub trouble: Option<Trouble>,
+    pub trouble: Option<AgentFailure>,
 }
 
 /// What a program says went wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub enum AgentFailure {
     /// The service or the account refuses for now: nothing that the row is to blame for.
     Unavailable(String, Refusal),
     /// The program's own check of the answer failed.
@@ -118,7 +118,7 @@ pub enum Trouble {
     Failed(String),
 }
 
-impl Trouble {
+impl AgentFailure {
     /// A message of a service or a program, taken for what it says; `patterns` are a user's own words for a rate limit.
     pub fn of(message: &str, patterns: &[String]) -> Self {
         let is_ours = |pattern: &String| message.contains(pattern.as_str());

@@ -1,14 +1,14 @@
 //! How a call of the pool ended, and what that means for the summary and the exit code.
 
 use super::policy::Shut;
-use super::stop::{Asker, Stop};
+use super::stop::{Stop, StopSource};
 use crate::platform::clock;
 use jiff::Timestamp;
 use serde_json::Number;
 
 /// How a job ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub enum JobStatus {
     /// Every row has its result or failed.
     Finished,
     /// A worker asked to end the job.
@@ -34,38 +34,38 @@ pub enum Ending {
     Interrupted(i32),
 }
 
-impl Ending {
+impl JobStatus {
     /// How a job ended that was asked to, by a signal or by `mesh cancel`.
     pub fn of(stop: &Stop) -> Self {
-        match stop.asker() {
-            Some(Asker::Signal(signal)) => Ending::Interrupted(signal),
-            Some(Asker::Cancel) => Ending::Cancelled,
-            None => Ending::StoppedByWorker,
+        match stop.source() {
+            Some(StopSource::Signal(signal)) => JobStatus::Interrupted(signal),
+            Some(StopSource::Cancel) => JobStatus::Cancelled,
+            None => JobStatus::StoppedByWorker,
         }
     }
 
     /// The exit code of an early end (CONTRACT, "Exit codes"); the rows decide over the others.
     pub fn exit_code(&self) -> Option<u8> {
         match self {
-            Ending::Finished => None,
-            Ending::StoppedByWorker
-            | Ending::Halted(_)
-            | Ending::Shut(_)
-            | Ending::Unanswered(_)
-            | Ending::BudgetReached { .. }
-            | Ending::Cancelled => Some(4),
-            Ending::Interrupted(signal) => Some(u8::try_from(128 + signal).unwrap_or(130)),
+            JobStatus::Finished => None,
+            JobStatus::StoppedByWorker
+            | JobStatus::Halted(_)
+            | JobStatus::Shut(_)
+            | JobStatus::Unanswered(_)
+            | JobStatus::BudgetReached { .. }
+            | JobStatus::Cancelled => Some(4),
+            JobStatus::Interrupted(signal) => Some(u8::try_from(128 + signal).unwrap_or(130)),
         }
     }
 
     /// The summary's `job_error`.
     pub fn job_error(&self) -> Option<String> {
         match self {
-            Ending::Finished => None,
-            Ending::StoppedByWorker => Some("cancelled by worker request".to_owned()),
-            Ending::Halted(reason) | Ending::Unanswered(reason) => Some(reason.clone()),
-            Ending::Shut(shut) => Some(told(shut)),
-            Ending::BudgetReached {
+            JobStatus::Finished => None,
+            JobStatus::StoppedByWorker => Some("cancelled by worker request".to_owned()),
+            JobStatus::Halted(reason) | JobStatus::Unanswered(reason) => Some(reason.clone()),
+            JobStatus::Shut(shut) => Some(told(shut)),
+            JobStatus::BudgetReached {
                 budget,
                 limit,
                 is_hard,
@@ -77,15 +77,15 @@ impl Ending {
                 };
                 Some(format!("{budget} of {limit} reached{running}"))
             }
-            Ending::Cancelled => Some("cancelled by mesh cancel".to_owned()),
-            Ending::Interrupted(signal) => Some(format!("interrupted by signal {signal}")),
+            JobStatus::Cancelled => Some("cancelled by mesh cancel".to_owned()),
+            JobStatus::Interrupted(signal) => Some(format!("interrupted by signal {signal}")),
         }
     }
 
     /// When going on is worth it, where a limit says so.
     pub fn goes_on_at(&self) -> Option<Timestamp> {
         match self {
-            Ending::Shut(Shut::TooLong { until, .. }) => *until,
+            JobStatus::Shut(Shut::TooLong { until, .. }) => *until,
             _ => None,
         }
     }
@@ -93,8 +93,8 @@ impl Ending {
     /// What a person has to do before going on.
     pub fn advice(&self) -> Option<&str> {
         match self {
-            Ending::Shut(Shut::LogIn { advice, .. }) => Some(advice),
-            Ending::Shut(Shut::Credit { .. }) => {
+            JobStatus::Shut(Shut::LogIn { advice, .. }) => Some(advice),
+            JobStatus::Shut(Shut::Credit { .. }) => {
                 Some("add credit to the account, or raise what it may spend, and go on then")
             }
             _ => None,
@@ -105,7 +105,7 @@ impl Ending {
     /// each call.
     pub fn to_raise(&self) -> Option<String> {
         match self {
-            Ending::BudgetReached { budget, .. } if !budget.ends_with("max_wall_seconds") => {
+            JobStatus::BudgetReached { budget, .. } if !budget.ends_with("max_wall_seconds") => {
                 Some(format!("--{}", budget.replace('_', "-")))
             }
             _ => None,

@@ -24,22 +24,23 @@ mod worker_command;
 
 pub(crate) use agent_protocol::Paths;
 pub use agent_protocol::{
-    Call, Dialect, Invocation, Printed, PromptBy, ReadText, Reading, SharedFile, Trouble,
+    AgentFailure, AgentProtocol, Call, Invocation, Printed, PromptBy, ReadText, Reading, SharedFile,
 };
 pub use attempt_limits::Limits;
 pub use error::JobError;
 pub use input::{Input, Row, Survey};
-pub use job_status::Ending;
+pub use job_status::JobStatus;
 pub use policy::{
-    Admission, Backoff, Budget, Delayed, Halt, Patience, Purse, Ration, Reserve, Room, Spent, When,
+    Admission, Backoff, Budget, BudgetTracker, Capacity, Delayed, Halt, Reserve, Room,
+    SharedLimits, Spent, When,
 };
-pub use progress::{Journal, Observer, RunningRow, Snapshot};
+pub use progress::{Journal, Observer, Progress, RunningRow};
 pub use result::{
-    Cause, Ended, Failure, FormulaCells, Leaked, Logs, Measure, Outcome, Placed, Placement,
+    Cause, Ended, Failure, FormulaCells, Leaked, Logs, Outcome, Placed, Placement, ResultCheck,
     Summary, fingerprint, place, stage_csv, summarize, write_csv,
 };
 pub(crate) use result::{LogEnd, LogFolder, Rules, judge};
-pub use row_record::{Details, details};
+pub use row_record::{RowRecord, details};
 pub(crate) use secrets::{Printout, hide_in_object, hide_in_outcome};
 pub use secrets::{hide_in, redactor};
 pub use selection::{Rows, Selection};
@@ -47,6 +48,6 @@ pub use settings::{
     Bounds, OUTPUT_BYTES_MAX, RATE_LIMIT_WAIT_MAX_SECONDS, RESULT_BYTES_MAX, Settings,
 };
 pub use state::{AttemptCounts, Counts, State, Status};
-pub use stop::{Asker, Stop, Urgency};
+pub use stop::{Stop, StopSource, Urgency};
 pub(crate) use worker_command::{CELL_SHOWN_TWICE_MAX, HAND_BACK, ROW_JSON_BYTES_MAX, inherited};
 pub use worker_command::{Worker, once_more};

@@ -1,6 +1,6 @@
 //! What a job tells while it runs: events to its journal, counts to its observer.
 
-use super::policy::Patience;
+use super::policy::Capacity;
 use super::state::Counts;
 use crate::ledger::{LedgerError, Lines};
 use crate::model::{Event, RowId, Usage};
@@ -28,7 +28,7 @@ pub trait Journal {
 
 /// What the pool shows while it works.
 #[derive(Clone, Debug, Default)]
-pub struct Snapshot {
+pub struct Progress {
     /// Rows by status.
     pub counts: Counts,
     /// Rows that ended since this call of the pool began; what the rate is made of.
@@ -40,7 +40,7 @@ pub struct Snapshot {
     /// What the run used up so far, as far as workers say.
     pub usage: Usage,
     /// How many rows may run at once.
-    pub patience: Patience,
+    pub capacity: Capacity,
 }
 
 /// A row under way.
@@ -54,7 +54,7 @@ pub struct RunningRow {
     pub quiet: Duration,
 }
 
-impl Snapshot {
+impl Progress {
     /// Rows that ended in a second, on average.
     pub fn rate(&self) -> f64 {
         self.ended_here as f64 / self.elapsed.as_secs_f64().max(0.001)
@@ -62,7 +62,7 @@ impl Snapshot {
 
     /// Time left at the present rate; nothing until a row has ended, nor while a limit is waited for.
     pub fn eta(&self) -> Option<Duration> {
-        if self.patience.waits_until.is_some() {
+        if self.capacity.waits_until.is_some() {
             return None;
         }
         let left = self.counts.total - self.counts.ended();
@@ -74,7 +74,7 @@ impl Snapshot {
 /// Somebody who watches a job.
 pub trait Observer {
     /// Called often; cheap to ignore.
-    fn progress(&mut self, snapshot: &Snapshot);
+    fn progress(&mut self, snapshot: &Progress);
 
     /// One line that something is wrong, though the job goes on.
     fn warn(&mut self, text: &str);

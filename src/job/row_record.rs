@@ -1,6 +1,6 @@
 //! The texts of a row, read back from the ledger: its result, its error, its times. The state knows where they are.
 
-use super::state::{Item, Place, Status};
+use super::state::{Item, LedgerOffset, Status};
 use crate::ledger::{LedgerError, Lines};
 use crate::model::{AttemptFault, Fault, Session};
 use crate::platform::clock;
@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 /// What the ledger has of a row beyond its state.
 #[derive(Clone, Debug, Default)]
-pub struct Details {
+pub struct RowRecord {
     /// The result, compact, as it was reported.
     pub result: Option<String>,
     /// When the result was taken.
@@ -30,8 +30,8 @@ pub struct Details {
 ///
 /// # Errors
 /// The ledger can't be read, or is not the one that the state was folded from.
-pub fn details(item: &Item, lines: &Lines) -> Result<Details, LedgerError> {
-    let mut details = Details::default();
+pub fn details(item: &Item, lines: &Lines) -> Result<RowRecord, LedgerError> {
+    let mut details = RowRecord::default();
     if let Some(place) = item.reported {
         let line = lines.line_at(place.get())?;
         let reported: Reported = parse(lines, place, &line)?;
@@ -72,7 +72,7 @@ fn waiting(error: &str, fault: &AttemptFault) -> String {
 
 fn parse<'l, T: Deserialize<'l>>(
     lines: &Lines,
-    place: Place,
+    place: LedgerOffset,
     line: &'l str,
 ) -> Result<T, LedgerError> {
     serde_json::from_str(line).map_err(|error| lines.broken(place.get(), &error))

@@ -1,7 +1,7 @@
 //! The settings of a job: resolved before it starts, kept in the ledger, the same after a resume.
 
-use super::agent_protocol::{Dialect, ReadText};
-use super::policy::{Backoff, Budget, Halt, Ration};
+use super::agent_protocol::{AgentProtocol, ReadText};
+use super::policy::{Backoff, Budget, Halt, SharedLimits};
 use super::result::{FormulaCells, Logs};
 use super::selection::Selection;
 use super::worker_command::Worker;
@@ -73,7 +73,7 @@ pub struct Settings {
     pub csv_path: PathBuf,
     /// The file that is read: the run's own copy, or the wave CSV.
     pub input_path: PathBuf,
-    /// The separator, where it is named; see [`ReadOptions`].
+    /// The separator, where it is named; see `ReadOptions`.
     pub delimiter: Option<char>,
     /// The encoding of the input, where it is named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -120,10 +120,10 @@ pub struct Settings {
     pub read_text: Option<ReadText>,
     /// How the worker is spoken to, where that needs knowledge of it; see [`Worker::speaks`].
     #[serde(skip)]
-    pub dialect: Option<Arc<dyn Dialect>>,
+    pub agent_protocol: Option<Arc<dyn AgentProtocol>>,
     /// What the jobs of one run share; a job alone makes its own.
     #[serde(skip)]
-    pub ration: Option<Arc<Ration>>,
+    pub limits: Option<Arc<SharedLimits>>,
     /// The command that works a row.
     pub worker: Worker,
     /// A folder for the job's short-lived files.

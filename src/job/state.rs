@@ -48,13 +48,13 @@ pub struct Item {
     /// Attempts that failed by themselves; these are what `--retries` bounds.
     pub failures: u16,
     /// The record of the result that was taken.
-    pub reported: Option<Place>,
+    pub reported: Option<LedgerOffset>,
     /// The record of the last end that says something about the row: its last failure, its completion, or what it waits for.
-    pub finished: Option<Place>,
+    pub finished: Option<LedgerOffset>,
 }
 
 /// Where a record's line begins in the ledger.
-pub type Place = NonZeroU64;
+pub type LedgerOffset = NonZeroU64;
 
 /// Rows by status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -166,7 +166,7 @@ impl State {
     /// Takes in what occurred, and where the ledger has it; events of other waves are passed over.
     pub fn apply(&mut self, event: &Event, place: u64) {
         // The first record of every ledger is the run's own, so no event of a row stands at 0.
-        let place = Place::new(place);
+        let place = LedgerOffset::new(place);
         match event {
             Event::WaveStarted(body) if body.wave == self.wave => self.expect(body.items),
             Event::AttemptStarted(body) if body.wave == self.wave => {
@@ -202,7 +202,7 @@ impl State {
         }
     }
 
-    fn finish(&mut self, body: &AttemptFinished, place: Option<Place>) {
+    fn finish(&mut self, body: &AttemptFinished, place: Option<LedgerOffset>) {
         let end = body.end;
         self.count_attempt(body);
         if let Some(usage) = body.usage {

@@ -18,7 +18,7 @@ pub enum Urgency {
 
 /// Who asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asker {
+pub enum StopSource {
     /// A signal.
     Signal(i32),
     /// `mesh cancel`, from another process.
@@ -30,7 +30,7 @@ pub enum Asker {
 pub struct Stop {
     asked: AtomicU8,
     /// A signal's number, [`CANCEL`], or 0 as long as nobody has asked.
-    asker: AtomicI32,
+    source: AtomicI32,
     // The read end becomes readable (end of file) for every poller at once when the write end is dropped.
     wake: OwnedFd,
     hold: Mutex<Option<OwnedFd>>,
@@ -45,19 +45,19 @@ impl Stop {
         let (wake, hold) = io::pipe()?;
         Ok(Self {
             asked: AtomicU8::new(0),
-            asker: AtomicI32::new(0),
+            source: AtomicI32::new(0),
             wake: wake.into(),
             hold: Mutex::new(Some(hold.into())),
         })
     }
 
     /// Asks once more.
-    pub fn ask(&self, asker: Asker) {
-        let code = match asker {
-            Asker::Signal(signal) => signal,
-            Asker::Cancel => CANCEL,
+    pub fn ask(&self, source: StopSource) {
+        let code = match source {
+            StopSource::Signal(signal) => signal,
+            StopSource::Cancel => CANCEL,
         };
-        self.asker.store(code, Ordering::SeqCst);
+        self.source.store(code, Ordering::SeqCst);
         if self.asked.fetch_add(1, Ordering::SeqCst) >= 1
             && let Ok(mut hold) = self.hold.lock()
         {
@@ -88,11 +88,11 @@ impl Stop {
     }
 
     /// Who asked last.
-    pub fn asker(&self) -> Option<Asker> {
-        match self.asker.load(Ordering::SeqCst) {
+    pub fn source(&self) -> Option<StopSource> {
+        match self.source.load(Ordering::SeqCst) {
             0 => None,
-            CANCEL => Some(Asker::Cancel),
-            signal => Some(Asker::Signal(signal)),
+            CANCEL => Some(StopSource::Cancel),
+            signal => Some(StopSource::Signal(signal)),
         }
     }
 

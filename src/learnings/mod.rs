@@ -1,7 +1,7 @@
 //! The `$learnings` store: what was learned while working, one JSON object a line, kept with the repository.
 //!
-//! A [`Draft`] and the [`Context`] it was captured in become a [`NewRecord`]; a [`Store`] appends it; [`recall`]
-//! ranks the [`Record`]s of a file for somebody who begins something similar; [`view`] makes text of them. What this
+//! A [`Draft`] and the `Context` it was captured in become a [`NewRecord`]; a [`Store`] appends it; [`recall`]
+//! ranks the `Record`s of a file for somebody who begins something similar; [`view`] makes text of them. What this
 //! module deliberately does not know: plans, runs, rounds, and why anybody captures a learning.
 //!
 //! Invariants:

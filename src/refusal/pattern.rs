@@ -55,9 +55,9 @@ const PRECEDENCE: [Fault; 5] = [
 
 /// All files. They are part of the program, and a test proves that each is understood. An empty book in place of a broken
 /// one would take every limit for a failure of a row; compiling the patterns at each start would cost every job time.
-pub(super) static BOOK: LazyLock<Book> = LazyLock::new(|| {
+pub(super) static BOOK: LazyLock<PatternSet> = LazyLock::new(|| {
     #[expect(clippy::panic, reason = "a test proves that the built-in files parse")]
-    Book::parse(&FILES).unwrap_or_else(|error| panic!("{error}"))
+    PatternSet::parse(&FILES).unwrap_or_else(|error| panic!("{error}"))
 });
 
 /// A file that is not understood.
@@ -125,7 +125,7 @@ struct Entry {
 
 /// Every pattern of every program, in the order in which they are tried.
 #[derive(Debug, Default)]
-pub(super) struct Book {
+pub(super) struct PatternSet {
     patterns: Vec<Pattern>,
     /// What to do about a missing log-in, by program.
     log_ins: Vec<(Option<String>, &'static str)>,
@@ -155,24 +155,24 @@ pub(super) struct Place {
     pub is_alone: bool,
 }
 
-impl Book {
+impl PatternSet {
     fn parse(files: &[(&str, &str)]) -> Result<Self, BadFile> {
-        let mut book = Self::default();
+        let mut patterns = Self::default();
         for (name, source) in files {
             let file: File =
                 serde_yaml::from_str(source).map_err(|error| BadFile::of_yaml(name, &error))?;
             let advice: &'static str = file.log_in.leak();
             for entry in file.patterns {
                 let pattern = Pattern::of(entry, file.program.clone());
-                book.patterns.push(pattern.map_err(|(expression, why)| {
+                patterns.patterns.push(pattern.map_err(|(expression, why)| {
                     BadFile::of_expression(name, source, &expression, why)
                 })?);
             }
-            book.log_ins.push((file.program, advice));
+            patterns.log_ins.push((file.program, advice));
         }
         let rank = |pattern: &Pattern| PRECEDENCE.iter().position(|fault| *fault == pattern.means);
-        book.patterns.sort_by_key(rank);
-        Ok(book)
+        patterns.patterns.sort_by_key(rank);
+        Ok(patterns)
     }
 
     /// The first pattern that finds something where it `counts`.
@@ -251,8 +251,8 @@ mod tests {
 
     #[test]
     fn every_file_is_read() {
-        let book = Book::parse(&FILES).expect("every file is understood");
-        assert_eq!(book.log_ins.len(), FILES.len());
+        let patterns = PatternSet::parse(&FILES).expect("every file is understood");
+        assert_eq!(patterns.log_ins.len(), FILES.len());
     }
 
     #[test]
@@ -277,7 +277,7 @@ mod tests {
             ("{means: quota", "", "patterns"),
         ] {
             let source = format!("log_in: x\npatterns:\n  - {entry}\ncounter_examples: []\n");
-            let error = Book::parse(&[("x.yaml", &source)])
+            let error = PatternSet::parse(&[("x.yaml", &source)])
                 .expect_err(entry)
                 .to_string();
             let begins = format!("templates/limits/x.yaml:{place}");
@@ -293,7 +293,7 @@ mod tests {
                 assert!(!entry.examples.is_empty(), "{entry:?}");
                 let (means, examples) = (entry.means, entry.examples.clone());
                 let pattern = Pattern::of(entry, None).expect("a pattern");
-                let alone = Book {
+                let alone = PatternSet {
                     patterns: vec![pattern],
                     log_ins: Vec::new(),
                 };

@@ -6,7 +6,7 @@ use crate::job::{Backoff, Bounds, Budget};
 /// What a call that goes on with a run sets anew, and what holds from then on; nothing leaves it as it was. None of it changes
 /// what a row is asked.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Raised {
+pub struct BudgetOverrides {
     /// Money, tokens, rows.
     pub budget: Budget,
     /// Time.
@@ -33,7 +33,7 @@ pub struct Raised {
     pub grace_seconds: Option<u64>,
 }
 
-impl Raised {
+impl BudgetOverrides {
     /// The terms of a job or a run with what is set anew.
     pub fn apply(
         &self,

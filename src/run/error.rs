@@ -220,7 +220,7 @@ fn refused(files: &[Refusal]) -> String {
 
 /// The kinds that the exit codes distinguish (CONTRACT, "Exit codes").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Blame {
+pub enum ErrorKind {
     /// Exit 2.
     Input,
     /// Exit 3.
@@ -245,18 +245,18 @@ impl RunError {
     }
 
     /// Whose matter it is.
-    pub fn blame(&self) -> Blame {
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            RunError::Delivery(DeliveryError::Pattern(_)) => Blame::Input,
+            RunError::Delivery(DeliveryError::Pattern(_)) => ErrorKind::Input,
             RunError::Held { .. }
             | RunError::Resolve(_)
             | RunError::PlanGate(_)
-            | RunError::Delivery(_) => Blame::Preflight,
+            | RunError::Delivery(_) => ErrorKind::Preflight,
             RunError::Adapter(
                 AdapterError::Both { .. }
                 | AdapterError::Unknown { .. }
                 | AdapterError::ExternalSpawn,
-            ) => Blame::Input,
+            ) => ErrorKind::Input,
             RunError::Adapter(_)
             | RunError::Ledger(LedgerError::Locked { .. })
             | RunError::Claim(ClaimError::Held { .. })
@@ -265,23 +265,23 @@ impl RunError {
                 | IntegrateError::Pending { .. }
                 | IntegrateError::IndexLocked { .. }
                 | IntegrateError::StillRunning { .. },
-            ) => Blame::Preflight,
-            RunError::Io { .. } | RunError::Snapshot(_) => Blame::Machine,
-            RunError::Git(GitError::Run(_) | GitError::Failed { .. }) => Blame::Machine,
+            ) => ErrorKind::Preflight,
+            RunError::Io { .. } | RunError::Snapshot(_) => ErrorKind::Machine,
+            RunError::Git(GitError::Run(_) | GitError::Failed { .. }) => ErrorKind::Machine,
             // The work so far is in the ledger; when the cause is gone, the run goes on.
-            RunError::Integrate(_) | RunError::PlanLost(_) => Blame::Resumable,
+            RunError::Integrate(_) | RunError::PlanLost(_) => ErrorKind::Resumable,
             RunError::Job(JobError::NoProgram { .. } | JobError::Descriptors { .. }) => {
-                Blame::Preflight
+                ErrorKind::Preflight
             }
-            RunError::Job(JobError::Ledger(LedgerError::Locked { .. })) => Blame::Preflight,
-            RunError::Job(JobError::Defect { .. }) => Blame::Defect,
+            RunError::Job(JobError::Ledger(LedgerError::Locked { .. })) => ErrorKind::Preflight,
+            RunError::Job(JobError::Defect { .. }) => ErrorKind::Defect,
             RunError::Ledger(LedgerError::Io { .. })
             | RunError::Job(
                 JobError::Scratch(_)
                 | JobError::Output { .. }
                 | JobError::Ledger(LedgerError::Io { .. }),
-            ) => Blame::Machine,
-            _ => Blame::Input,
+            ) => ErrorKind::Machine,
+            _ => ErrorKind::Input,
         }
     }
 

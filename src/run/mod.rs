@@ -17,15 +17,16 @@ mod store;
 mod task_budget;
 mod watcher;
 
-pub use budget_overrides::Raised;
-pub use csv_run::{Earlier, InputChanged, SpawnRun, SpawnSettings, spool};
-pub use error::{Blame, RunError};
+pub use budget_overrides::BudgetOverrides;
+pub use csv_run::{EarlierRun, InputChanged, SpawnRun, SpawnSettings, spool};
+pub use error::{ErrorKind, RunError};
 pub use messages::{CLOSING_LINE, resume_command};
 pub use plan_run::{PlanRun, hopeless, preview};
 pub use preflight::{
-    Finding, InUse, Integrating, Preflight, Protocols, Request, Shelf, examine, prepare,
+    Finding, InUse, Integrating, Preflight, ProtocolSearchPath, Protocols, Request, examine,
+    prepare,
 };
-pub use single_steps::{Collect, Collected, CollectedWave, HandedOut, WaitingWave};
+pub use single_steps::{Collect, Collected, CollectedWave, NextWaves, WaitingWave};
 pub use store::{CancelRequest, RunFolder, State, Unit, home, release};
 pub use task_budget::TaskBudget;
 pub use watcher::Watcher;

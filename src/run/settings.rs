@@ -5,7 +5,9 @@ use crate::integrate::{Delivery, Isolation};
 use crate::job::{Bounds, Budget, Worker};
 use crate::patch;
 use crate::plan::{ItemId, Plan, SwarmOverrides};
-use crate::schedule::{Deps, Dispatch, Priority, Selection, Wish, select, select_longest_first};
+use crate::schedule::{
+    Deps, Dispatch, Priority, Selection, SelectionRequest, select, select_longest_first,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -98,7 +100,7 @@ pub struct Settings {
 impl Settings {
     /// The next tasks: in plan order, as the seed has it; with several in flight, of the ready ones those first behind which
     /// the most waits.
-    pub(crate) fn select(&self, plan: &Plan, wish: Wish<'_>) -> Selection {
+    pub(crate) fn select(&self, plan: &Plan, wish: SelectionRequest<'_>) -> Selection {
         select_next(self.dispatch, self.parallel_tasks, plan, wish)
     }
 }
@@ -107,7 +109,7 @@ pub(crate) fn select_next(
     dispatch: Dispatch,
     parallel_tasks: u32,
     plan: &Plan,
-    wish: Wish<'_>,
+    wish: SelectionRequest<'_>,
 ) -> Selection {
     match dispatch {
         Dispatch::Rolling if parallel_tasks > 1 => {

@@ -17,6 +17,7 @@ pub use dispatch::Dispatch;
 pub use priority::Priority;
 pub use scopes::reach_of;
 pub use select::{
-    Deps, Selected, Selection, Skipped, Wish, read_task, select, select_longest_first, select_read,
+    Deps, Selected, Selection, SelectionRequest, Skipped, read_task, select, select_longest_first,
+    select_read,
 };
 pub use skip_reason::SkipReason;

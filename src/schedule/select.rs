@@ -56,7 +56,7 @@ impl FromStr for Deps {
 }
 
 /// What is asked of the plan.
-pub struct Wish<'w> {
+pub struct SelectionRequest<'w> {
     /// The tasks that `ids=` lets in; `None` is no restriction.
     pub closure: Option<&'w BTreeSet<ItemId>>,
     /// Tasks that this run has taken up before.
@@ -104,14 +104,18 @@ pub struct Selection {
 ///
 /// A ready task that can't be worked is passed over; one that is `in_progress` already is not, since it stands before
 /// all others.
-pub fn select(plan: &Plan, wish: Wish<'_>) -> Selection {
+pub fn select(plan: &Plan, wish: SelectionRequest<'_>) -> Selection {
     let is_workable = wish.is_workable;
     select_read(plan, wish, None, &|item| read_task(item, is_workable))
 }
 
 /// The same with the ready tasks in the order of `priority` instead of the plan's: for several tasks in flight, of which the
 /// longest chain decides when all are done. What is in progress still comes first, in plan order.
-pub fn select_longest_first(plan: &Plan, wish: Wish<'_>, priority: &Priority) -> Selection {
+pub fn select_longest_first(
+    plan: &Plan,
+    wish: SelectionRequest<'_>,
+    priority: &Priority,
+) -> Selection {
     let is_workable = wish.is_workable;
     let read = |item: &Item| read_task(item, is_workable);
     select_read(plan, wish, Some(priority), &read)
@@ -120,7 +124,7 @@ pub fn select_longest_first(plan: &Plan, wish: Wish<'_>, priority: &Priority) ->
 /// The same for a caller who selects often and has read the tasks before, with [`read_task`].
 pub fn select_read(
     plan: &Plan,
-    wish: Wish<'_>,
+    wish: SelectionRequest<'_>,
     priority: Option<&Priority>,
     read: &ReadTask<'_>,
 ) -> Selection {
@@ -168,7 +172,7 @@ pub fn select_read(
 /// has not come.
 fn add_early(
     plan: &Plan,
-    wish: &Wish<'_>,
+    wish: &SelectionRequest<'_>,
     read: &ReadTask<'_>,
     claims: &mut Claims,
     tasks: &mut Vec<Selected>,
@@ -192,7 +196,7 @@ fn add_early(
 }
 
 /// The items that could be taken up, in the order in which they are asked.
-fn in_line<'p>(plan: &'p Plan, wish: &Wish<'_>) -> Vec<&'p Item> {
+fn in_line<'p>(plan: &'p Plan, wish: &SelectionRequest<'_>) -> Vec<&'p Item> {
     let items = plan.items().iter();
     items
         .filter(|item| item.status() == Status::InProgress)
@@ -206,7 +210,7 @@ fn pending(plan: &Plan, state: DepState) -> impl Iterator<Item = &Item> {
     items.filter(move |item| item.status() == Status::Pending && plan.dep_state(item) == state)
 }
 
-impl Wish<'_> {
+impl SelectionRequest<'_> {
     fn lets_in(&self, item: &Item) -> bool {
         self.closure.is_none_or(|ids| ids.contains(item.id()))
             && !self.past.contains(&UnitId::new(item.id().as_str()))
@@ -271,7 +275,7 @@ mod tests {
         for glob in in_flight {
             claims.add(reach(&[(*glob).to_owned()]));
         }
-        let wish = Wish {
+        let wish = SelectionRequest {
             closure: None,
             past: &past.iter().map(|id| UnitId::new(*id)).collect(),
             claims,
@@ -321,7 +325,7 @@ mod tests {
             {"id": "begun", "status": "in_progress", "deps": []},
         ]));
         let select = |places| {
-            let wish = Wish {
+            let wish = SelectionRequest {
                 closure: None,
                 past: &BTreeSet::new(),
                 claims: Claims::new(reach(&[])),

@@ -5,7 +5,7 @@ use super::setup::End;
 use super::simulation::{Simulation, Worked};
 use crate::model::UnitId;
 use crate::plan::{Item, ItemId, Plan, Status};
-use crate::schedule::{Deps, Dispatch, Skipped, Wish, select_read};
+use crate::schedule::{Deps, Dispatch, SelectionRequest, Skipped, select_read};
 use crate::scope::Claims;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,7 +42,7 @@ impl<'s> Progress<'s> {
         if places == 0 {
             return Vec::new();
         }
-        let wish = Wish {
+        let wish = SelectionRequest {
             closure: setup.closure,
             past: &self.past,
             claims: self.claims(),

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap};
 /// Plays the plan through; gives the waves and the time at the end.
 pub(super) fn play(simulation: &Simulation<'_>, progress: &mut Progress<'_>) -> (Vec<Wave>, u64) {
     let slots = simulation.setup.slots.get();
-    let mut floor = Floor {
+    let mut pool = SimulatedPool {
         simulation,
         now_ms: 0,
         free_slots: slots,
@@ -26,20 +26,20 @@ pub(super) fn play(simulation: &Simulation<'_>, progress: &mut Progress<'_>) -> 
         waves: Vec::new(),
         open_waves: HashMap::new(),
     };
-    floor.take_up(progress);
+    pool.take_up(progress);
     loop {
-        floor.begin_all();
-        let Some(Reverse((time, ..))) = floor.events.peek() else {
-            return (floor.waves, floor.now_ms);
+        pool.begin_all();
+        let Some(Reverse((time, ..))) = pool.events.peek() else {
+            return (pool.waves, pool.now_ms);
         };
-        floor.now_ms = *time;
-        floor.open_waves.clear();
+        pool.now_ms = *time;
+        pool.open_waves.clear();
         let mut has_ended = false;
-        while let Some(event) = floor.next_due() {
-            has_ended |= floor.take_in(event, progress);
+        while let Some(event) = pool.next_due() {
+            has_ended |= pool.take_in(event, progress);
         }
         if has_ended {
-            floor.take_up(progress);
+            pool.take_up(progress);
         }
     }
 }
@@ -63,7 +63,7 @@ struct Unit {
     open_rows: usize,
 }
 
-struct Floor<'s> {
+struct SimulatedPool<'s> {
     simulation: &'s Simulation<'s>,
     now_ms: u64,
     free_slots: usize,
@@ -82,7 +82,7 @@ struct Floor<'s> {
     open_waves: HashMap<(&'s str, &'s str), usize>,
 }
 
-impl<'s> Floor<'s> {
+impl<'s> SimulatedPool<'s> {
     fn take_up(&mut self, progress: &mut Progress<'_>) {
         // A task without a step ends at once, which makes place for the next.
         loop {

@@ -4,7 +4,7 @@
 
 use mesh::model::{RowKey, UnitId};
 use mesh::plan::{ItemId, Metadata, Plan, SwarmOverrides};
-use mesh::run::{Protocols, Shelf};
+use mesh::run::{ProtocolSearchPath, Protocols};
 use mesh::schedule::{Concurrency, Dispatch, Limits};
 use mesh::scope::Reach;
 use mesh::simulate::{Prediction, Setup, Simulation, Times};
@@ -217,7 +217,7 @@ impl Played<'_> {
     /// Rolling, barrier.
     pub fn predictions(&self) -> [Prediction; 2] {
         let overrides = SwarmOverrides::default();
-        let shelf = Shelf {
+        let shelf = ProtocolSearchPath {
             root: Path::new("."),
             named: &BTreeMap::new(),
         };

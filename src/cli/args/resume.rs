@@ -3,7 +3,7 @@
 use super::values::{OneRun, at_least_one};
 use super::worker::{BudgetArgs, TaskBudgetArgs};
 use crate::job::{Backoff, Halt, Logs};
-use crate::run::{InputChanged, Raised};
+use crate::run::{BudgetOverrides, InputChanged};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -84,7 +84,7 @@ pub struct SpawnedArgs {
 
 impl ResumeArgs {
     /// What is to be otherwise than before, of a run of either kind.
-    pub fn raised(&self) -> Raised {
+    pub fn raised(&self) -> BudgetOverrides {
         let TermsArgs {
             max_concurrency,
             max_runtime_seconds,
@@ -93,7 +93,7 @@ impl ResumeArgs {
             max_idle_seconds,
             grace_seconds,
         } = self.terms;
-        Raised {
+        BudgetOverrides {
             budget: self.budget.budget(),
             max_wall_seconds: self.budget.max_wall_seconds,
             wall_hard: self.budget.wall_hard.then_some(true),

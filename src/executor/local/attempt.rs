@@ -35,14 +35,14 @@ const LEAKED_MAX: usize = 16;
 
 /// What other threads may see of an attempt while it runs. Reading and writing it takes no lock.
 #[derive(Debug)]
-pub struct Pulse {
+pub struct Heartbeat {
     made: Instant,
-    /// Milliseconds after `made`; [`Pulse::NEVER`] before the process exists.
+    /// Milliseconds after `made`; [`Heartbeat::NEVER`] before the process exists.
     started_ms: AtomicU64,
     heard_ms: AtomicU64,
 }
 
-impl Pulse {
+impl Heartbeat {
     const NEVER: u64 = u64::MAX;
 
     /// Of an attempt that is to start.
@@ -91,7 +91,7 @@ pub fn run(
     stdin: &[u8],
     limits: &Limits,
     stop: &Stop,
-    pulse: &Pulse,
+    heartbeat: &Heartbeat,
     on_start: impl FnOnce(Pid),
 ) -> io::Result<Ended> {
     let input = holding(stdin)?;
@@ -105,9 +105,10 @@ pub fn run(
     // With it goes our end of the standard input.
     drop(command);
     let group = Pid::from_child(&child);
-    pulse.start(started);
+    heartbeat.start(started);
     on_start(group);
-    let seen = Watch::begin(&mut child, started, limits, stop, pulse).and_then(Watch::see_through);
+    let seen = Supervisor::begin(&mut child, started, limits, stop, heartbeat)
+        .and_then(Supervisor::wait_for_end);
     let ended_itself = seen.as_ref().is_ok_and(|seen| seen.by_itself);
     let leaked = if ended_itself {
         leaked(group)
@@ -182,11 +183,11 @@ struct Watched {
 }
 
 /// A worker that runs.
-struct Watch<'a> {
+struct Supervisor<'a> {
     group: Pid,
     limits: &'a Limits,
     stop: &'a Stop,
-    pulse: &'a Pulse,
+    heartbeat: &'a Heartbeat,
     exited: OwnedFd,
     stdout: Pipe,
     stderr: Pipe,
@@ -195,13 +196,13 @@ struct Watch<'a> {
     asked: Option<Cause>,
 }
 
-impl<'a> Watch<'a> {
+impl<'a> Supervisor<'a> {
     fn begin(
         child: &mut Child,
         started: Instant,
         limits: &'a Limits,
         stop: &'a Stop,
-        pulse: &'a Pulse,
+        heartbeat: &'a Heartbeat,
     ) -> io::Result<Self> {
         let group = Pid::from_child(child);
         let stdout = child.stdout.take().map(OwnedFd::from);
@@ -210,7 +211,7 @@ impl<'a> Watch<'a> {
             group,
             limits,
             stop,
-            pulse,
+            heartbeat,
             exited: process::exit_watch(group)?,
             stdout: Pipe::new(stdout, Keep::Head, limits.stdout_bytes_max),
             stderr: Pipe::new(stderr, Keep::Tail, limits.stderr_bytes_max),
@@ -220,7 +221,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Reads both pipes until the leader has exited, ending its group when it is time.
-    fn see_through(mut self) -> io::Result<Watched> {
+    fn wait_for_end(mut self) -> io::Result<Watched> {
         let mut has_exited = self.first_look()?;
         while !has_exited {
             has_exited = self.turn()?;
@@ -266,7 +267,7 @@ impl<'a> Watch<'a> {
         let now = Instant::now();
         if heard > 0 {
             self.times.heard = now;
-            self.pulse.hear(now);
+            self.heartbeat.hear(now);
         }
         self.end_what_is_due(now);
         Ok(false)
@@ -461,7 +462,7 @@ impl Pipe {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::Asker;
+    use crate::job::StopSource;
 
     const LIMITS: Limits = Limits {
         max_runtime: Duration::from_secs(20),
@@ -475,7 +476,7 @@ mod tests {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", script]);
         let stop = Stop::new().expect("a pipe");
-        run(command, stdin, limits, &stop, &Pulse::new(), |_| {}).expect("started")
+        run(command, stdin, limits, &stop, &Heartbeat::new(), |_| {}).expect("started")
     }
 
     fn text(bytes: &[u8]) -> String {
@@ -623,44 +624,47 @@ mod tests {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", "exec sleep 600"]);
         let stop = Stop::new().expect("a pipe");
-        let ended = run(command, b"", &LIMITS, &stop, &Pulse::new(), |_| {
-            stop.ask(Asker::Cancel);
-            stop.ask(Asker::Cancel);
+        let ended = run(command, b"", &LIMITS, &stop, &Heartbeat::new(), |_| {
+            stop.ask(StopSource::Cancel);
+            stop.ask(StopSource::Cancel);
         });
         assert_eq!(ended.expect("started").cause, Cause::Stopped);
         let mut command = Command::new("/bin/sh");
         command.args(["-c", "sleep 1"]);
         let stop = Stop::new().expect("a pipe");
-        let ended = run(command, b"", &LIMITS, &stop, &Pulse::new(), |_| {
-            stop.ask(Asker::Cancel)
+        let ended = run(command, b"", &LIMITS, &stop, &Heartbeat::new(), |_| {
+            stop.ask(StopSource::Cancel)
         });
         assert_eq!(ended.expect("started").cause, Cause::Exited);
     }
 
     #[test]
     fn the_pulse_begins_with_the_process_and_quickens_with_its_output() {
-        let pulse = Pulse::new();
-        assert_eq!((pulse.running_for(), pulse.quiet_for()), (None, None));
+        let heartbeat = Heartbeat::new();
+        assert_eq!(
+            (heartbeat.running_for(), heartbeat.quiet_for()),
+            (None, None)
+        );
         let mut command = Command::new("/bin/sh");
         command.args(["-c", "echo $$; sleep 1; echo; sleep 1"]);
         let stop = Stop::new().expect("a pipe");
         let mut group = None;
-        let ended = run(command, b"", &LIMITS, &stop, &pulse, |pid| {
-            assert!(pulse.running_for().is_some() && pulse.quiet_for().is_some());
+        let ended = run(command, b"", &LIMITS, &stop, &heartbeat, |pid| {
+            assert!(heartbeat.running_for().is_some() && heartbeat.quiet_for().is_some());
             group = Some(pid.to_string());
         });
         assert_eq!(group, Some(text(&ended.expect("started").stdout)));
-        assert!(pulse.running_for() > pulse.quiet_for());
+        assert!(heartbeat.running_for() > heartbeat.quiet_for());
     }
 
     #[test]
     fn what_can_not_start_has_no_process() {
         let stop = Stop::new().expect("a pipe");
-        let pulse = Pulse::new();
+        let heartbeat = Heartbeat::new();
         let command = Command::new("/nowhere/agent");
         let never = |_| panic!("there is no process");
-        run(command, b"", &LIMITS, &stop, &pulse, never).expect_err("not there");
-        assert_eq!(pulse.running_for(), None);
+        run(command, b"", &LIMITS, &stop, &heartbeat, never).expect_err("not there");
+        assert_eq!(heartbeat.running_for(), None);
     }
 
     #[test]

@@ -24,7 +24,11 @@ const REFUSALS_MAX: u32 = 1000;
 
 impl<'p> Pool<'p> {
     /// Adds what came from a thread or a worker to the turn.
-    pub(crate) fn take_in(&mut self, event: PoolEvent, turn: &mut Turn) -> Result<(), JobError> {
+    pub(crate) fn handle_event(
+        &mut self,
+        event: PoolEvent,
+        turn: &mut Turn,
+    ) -> Result<(), JobError> {
         match event {
             PoolEvent::Reported {
                 attempt,
@@ -118,24 +122,24 @@ impl<'p> Pool<'p> {
             }
             Outcome::Unavailable(text, refusal) => {
                 let is_worn_out = limits >= RATE_LIMITS_MAX;
-                let is_alone = is_worn_out && self.ration.answers() > kept.answers_before;
+                let is_alone = is_worn_out && self.limits.answers() > kept.answers_before;
                 let (end, failure) = match refusal.fault {
                     Fault::LogIn | Fault::Credit => (AttemptEnd::Unavailable, Failure::WorkerExit),
                     Fault::RateLimit if is_alone => (AttemptEnd::Failed, Failure::RateLimited),
                     _ => (AttemptEnd::RateLimited, Failure::RateLimited),
                 };
                 if refusal.fault == Fault::RateLimit {
-                    self.ration.refused(said);
+                    self.limits.refused(said);
                     if is_worn_out && !is_alone {
                         let text = format!("item `{}` met {limits} in a row: {text}", row.id);
-                        self.ration.breaker().wore_out(&text);
+                        self.limits.breaker().wore_out(&text);
                     }
                 }
                 (end, Some(coded(failure.code(), &text)))
             }
         };
         if end == AttemptEnd::Completed {
-            self.ration.went_well(at_once);
+            self.limits.went_well(at_once);
         }
         let counts = !matches!(end, AttemptEnd::RateLimited | AttemptEnd::Unavailable);
         let delayed = self.delayed(&row, attempt);
@@ -149,7 +153,7 @@ impl<'p> Pool<'p> {
         if !counts {
             session = running.session.clone();
         }
-        self.ration.settle(running.reserve, finished.usage, counts);
+        self.limits.charge(running.reserve, finished.usage, counts);
         turn.completed += u64::from(end == AttemptEnd::Completed);
         turn.failed += u64::from(end == AttemptEnd::Failed);
         turn.events.push(Event::from(AttemptFinished {
@@ -190,7 +194,7 @@ impl<'p> Pool<'p> {
             }
             AttemptEnd::RateLimited => {
                 let delay = wait.unwrap_or_default();
-                let account_until = self.ration.breaker().until();
+                let account_until = self.limits.breaker().until();
                 turn.events.push(Event::from(RateLimited {
                     wave: self.settings.wave,
                     item_id: row.id.clone(),
@@ -241,7 +245,7 @@ impl<'p> Pool<'p> {
         Kept {
             rate_limits: before.rate_limits + 1,
             answers_before: if is_first {
-                self.ration.answers()
+                self.limits.answers()
             } else {
                 before.answers_before
             },
@@ -257,7 +261,7 @@ impl<'p> Pool<'p> {
         said: Option<Duration>,
         delayed: Delayed<'_>,
     ) -> Duration {
-        let until = self.ration.breaker().until();
+        let until = self.limits.breaker().until();
         match until.filter(|_| fault == Some(Fault::Quota)) {
             Some(until) => left_until(until),
             None => backoff::after_rate_limit(limits, said, delayed),
@@ -271,7 +275,7 @@ impl<'p> Pool<'p> {
             .get(&task.row.index)
             .is_some_and(|running| running.asks);
         if asks {
-            self.ration.breaker().withdrawn();
+            self.limits.breaker().withdrawn();
         }
         let again = self.running.get(&task.row.index).map(|running| Waiting {
             row: task.row.clone(),
@@ -303,7 +307,7 @@ impl<'p> Pool<'p> {
     /// row. A program that has started for no row will start for none. `--retries 0` is the word of somebody who
     /// wants every row to be tried once.
     fn is_worth_waiting(&self, fault: Option<Fault>, outages: u32) -> bool {
-        let may_pass = fault != Some(Fault::Program) || self.ration.has_answered();
+        let may_pass = fault != Some(Fault::Program) || self.limits.has_answered();
         let has_some_left = outages < OUTAGES_MAX && self.settings.bounds.retries > 0;
         is_outage(fault) && may_pass && has_some_left
     }
@@ -354,7 +358,7 @@ impl<'p> Pool<'p> {
 
     fn withdrawn(&mut self, task: Task, turn: &mut Turn) {
         if let Some(Running { reserve, .. }) = self.no_longer_running(task.row.index) {
-            self.ration.settle(reserve, None, false);
+            self.limits.charge(reserve, None, false);
         }
         turn.events.push(Event::from(AttemptFinished {
             wave: self.settings.wave,

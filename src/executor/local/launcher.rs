@@ -60,9 +60,11 @@ impl<'s> Launcher<'s> {
         if let Some(path) = &self.schema_file {
             crate::platform::write_private(path, format!("{}\n", self.schema).as_bytes())?;
         }
-        let dialect = settings.dialect.iter();
+        let agent_protocol = settings.agent_protocol.iter();
         let schema = settings.output_schema.as_ref();
-        for (name, content) in dialect.flat_map(|dialect| dialect.files(schema)) {
+        for (name, content) in
+            agent_protocol.flat_map(|agent_protocol| agent_protocol.files(schema))
+        {
             crate::platform::write_private(&settings.scratch.join(name), content.as_bytes())?;
         }
         Ok(())
@@ -146,8 +148,10 @@ impl<'s> Launcher<'s> {
             session: session.map(|session| session.id.as_str()),
             may_follow: settings.bounds.retries > 0,
         };
-        let dialect = settings.dialect.as_ref();
-        dialect.map_or_else(Invocation::default, |dialect| dialect.call(&call))
+        let agent_protocol = settings.agent_protocol.as_ref();
+        agent_protocol.map_or_else(Invocation::default, |agent_protocol| {
+            agent_protocol.call(&call)
+        })
     }
 
     /// The worker prompt: who, what, the row, the schema, and how to answer. In a conversation that goes on, all of that
@@ -187,8 +191,8 @@ impl<'s> Launcher<'s> {
     }
 
     fn hand_back(&self) -> &str {
-        let dialect = self.settings.dialect.as_ref();
-        let own = dialect.and_then(|dialect| dialect.hand_back());
+        let agent_protocol = self.settings.agent_protocol.as_ref();
+        let own = agent_protocol.and_then(|agent_protocol| agent_protocol.hand_back());
         own.unwrap_or(HAND_BACK)
     }
 

@@ -1,6 +1,6 @@
 //! Ending the workers that a killed `mesh` left running, before their rows are worked again.
 //!
-//! While a job runs, each thread of its pool keeps one record on file ([`Roster`]): the process it sees through and when
+//! While a job runs, each thread of its pool keeps one record on file ([`WorkerRegistry`]): the process it sees through and when
 //! that was started. Nothing is synced: what a killed process wrote is in the system's memory, and a power failure ends the
 //! workers as well. At resume [`end`] reads the file and ends what is surely ours. An id alone proves nothing, because
 //! ids are used again; each of these does, in the same boot and process table:
@@ -40,11 +40,11 @@ const PAUSE: Duration = Duration::from_millis(20);
 const KILL_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The file in which the pool records its running workers.
-pub(crate) struct Roster {
+pub(crate) struct WorkerRegistry {
     file: File,
 }
 
-impl Roster {
+impl WorkerRegistry {
     /// Begins the file anew, with nobody in it. To be called after [`end`].
     pub fn begin(path: &Path, slots: usize) -> io::Result<Self> {
         let file = crate::platform::create(path)?;
@@ -67,7 +67,7 @@ impl Roster {
     }
 }
 
-/// The place of one thread in the [`Roster`]. Its writes take a microsecond and can be lost without harm to the job: the job
+/// The place of one thread in the [`WorkerRegistry`]. Its writes take a microsecond and can be lost without harm to the job: the job
 /// id in the worker's environment makes up for most of it.
 pub(crate) struct Slot<'r> {
     file: &'r File,
@@ -108,7 +108,7 @@ fn record(content: fmt::Arguments<'_>) -> [u8; RECORD_BYTES] {
 
 /// What came of looking for orphans.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Swept {
+pub(crate) struct SweepReport {
     /// Ended, one for each process group.
     pub ended: Vec<Orphan>,
     /// Perhaps still running.
@@ -175,15 +175,15 @@ impl fmt::Display for Doubt {
 /// KILL. Returns when it is gone; nothing happens when there is no such file, or one of another boot.
 ///
 /// Only for one who holds the run's lock: the workers of a living `mesh` look the same.
-pub(crate) fn end(path: &Path, job: &JobId, grace: Duration, stop: &Stop) -> Swept {
-    let Some(book) = Book::read(path) else {
-        return Swept::default();
+pub(crate) fn end(path: &Path, job: &JobId, grace: Duration, stop: &Stop) -> SweepReport {
+    let Some(registry) = RegistryFile::read(path) else {
+        return SweepReport::default();
     };
     if !cfg!(target_os = "linux") {
-        return book.unproved();
+        return registry.unproved();
     }
-    let mut swept = Swept::default();
-    let targets = book.targets(job, &process::all(), &mut swept);
+    let mut swept = SweepReport::default();
+    let targets = registry.targets(job, &process::all(), &mut swept);
     end_targets(targets, grace, stop, &mut swept);
     if !swept.left.is_empty() {
         // What was left alone for one reason may have been ended for another.
@@ -196,7 +196,7 @@ pub(crate) fn end(path: &Path, job: &JobId, grace: Duration, stop: &Stop) -> Swe
 }
 
 /// What the file of a dead `mesh` says.
-struct Book {
+struct RegistryFile {
     session: u32,
     entries: Vec<Entry>,
 }
@@ -210,7 +210,7 @@ struct Entry {
     item: String,
 }
 
-impl Book {
+impl RegistryFile {
     /// Nothing when there is no file, or it is of another system or boot. Records that make no sense are passed over.
     fn read(path: &Path) -> Option<Self> {
         use std::io::Read;
@@ -231,7 +231,7 @@ impl Book {
     }
 
     /// The groups that hold something of ours; where that is not sure it goes into `swept`.
-    fn targets(&self, job: &JobId, all: &[Process], swept: &mut Swept) -> Vec<Target> {
+    fn targets(&self, job: &JobId, all: &[Process], swept: &mut SweepReport) -> Vec<Target> {
         let mut targets: Vec<Target> = Vec::new();
         for entry in &self.entries {
             match entry.claim(all) {
@@ -261,12 +261,12 @@ impl Book {
     }
 
     /// Where nothing can be proved.
-    fn unproved(self) -> Swept {
+    fn unproved(self) -> SweepReport {
         let there = self
             .entries
             .into_iter()
             .filter(|entry| process::group_exists(entry.pid));
-        Swept {
+        SweepReport {
             ended: Vec::new(),
             left: there
                 .map(|entry| (entry.orphan(""), Doubt::NotLinux))
@@ -417,7 +417,7 @@ impl Target {
 }
 
 /// Ends `targets` until nothing of ours is left in them or it is no use.
-fn end_targets(mut targets: Vec<Target>, grace: Duration, stop: &Stop, swept: &mut Swept) {
+fn end_targets(mut targets: Vec<Target>, grace: Duration, stop: &Stop, swept: &mut SweepReport) {
     let begun = Instant::now();
     let mut killing: Option<Instant> = None;
     while !targets.is_empty() {
@@ -482,7 +482,7 @@ mod tests {
     /// A dead `mesh` with one job.
     struct Scene {
         folder: TempDir,
-        roster: Roster,
+        registry: WorkerRegistry,
         job: JobId,
         token: ReportToken,
         item: RowId,
@@ -491,10 +491,11 @@ mod tests {
     impl Scene {
         fn new() -> Self {
             let folder = tempfile::tempdir().expect("a folder");
-            let roster = Roster::begin(&folder.path().join("workers"), 3).expect("a file");
+            let registry =
+                WorkerRegistry::begin(&folder.path().join("workers"), 3).expect("a file");
             Self {
                 folder,
-                roster,
+                registry,
                 job: JobId::new(uuid::Uuid::new_v4().to_string()),
                 token: ReportToken::new(uuid::Uuid::new_v4().simple().to_string()),
                 item: RowId::new("item 7"),
@@ -520,14 +521,14 @@ mod tests {
 
         /// Starts a worker and records it.
         fn recorded(&self, mut command: Command) -> Child {
-            let mut slot = self.roster.slot(1);
+            let mut slot = self.registry.slot(1);
             slot.prepare();
             let child = command.spawn().expect("started");
             slot.fill(Pid::from_child(&child), &self.token, &self.item);
             child
         }
 
-        fn sweep(&self) -> Swept {
+        fn sweep(&self) -> SweepReport {
             let stop = Stop::new().expect("a pipe");
             end(&self.path(), &self.job, GRACE, &stop)
         }
@@ -568,28 +569,28 @@ mod tests {
         let scene = Scene::new();
         let pid = rustix::process::getpid();
         scene
-            .roster
+            .registry
             .slot(0)
             .fill(pid, &scene.token, &RowId::new("ä".repeat(300)));
         let garbage = [b'\xff'; 100];
-        let file = &scene.roster.file;
+        let file = &scene.registry.file;
         file.write_all_at(&garbage, 2 * RECORD_BYTES as u64 + 10)
             .expect("written");
-        scene.roster.slot(2).fill(pid, &scene.token, &scene.item);
-        scene.roster.slot(2).clear();
+        scene.registry.slot(2).fill(pid, &scene.token, &scene.item);
+        scene.registry.slot(2).clear();
         file.write_all_at(b"7 8 9 torn", 4 * RECORD_BYTES as u64)
             .expect("written");
-        let book = Book::read(&scene.path()).expect("a roster");
-        let items: Vec<_> = book.entries.iter().map(|entry| &entry.item).collect();
+        let registry = RegistryFile::read(&scene.path()).expect("a roster");
+        let items: Vec<_> = registry.entries.iter().map(|entry| &entry.item).collect();
         assert_eq!(items.len(), 1);
         assert!(items[0].starts_with("ää"), "{items:?}");
-        assert_eq!(book.entries[0].pid, pid);
-        assert_eq!(book.entries[0].token, scene.token.as_str());
+        assert_eq!(registry.entries[0].pid, pid);
+        assert_eq!(registry.entries[0].token, scene.token.as_str());
 
         std::fs::write(scene.path(), "something else").expect("written");
-        assert!(Book::read(&scene.path()).is_none());
+        assert!(RegistryFile::read(&scene.path()).is_none());
         std::fs::remove_file(scene.path()).expect("removed");
-        assert_eq!(scene.sweep(), Swept::default());
+        assert_eq!(scene.sweep(), SweepReport::default());
     }
 
     #[cfg(not(target_os = "linux"))]
@@ -626,7 +627,7 @@ mod tests {
             // Its end is the end of the last process that held it.
             let mut rest = Vec::new();
             io::Read::read_to_end(&mut stdout, &mut rest).expect("read");
-            assert_eq!(scene.sweep(), Swept::default());
+            assert_eq!(scene.sweep(), SweepReport::default());
         }
 
         #[test]
@@ -647,11 +648,11 @@ mod tests {
             let pid = Pid::from_child(&child);
             let start = process::all().into_iter().find(|one| one.pid == pid);
             let start = start.expect("it runs").start_ticks;
-            let slot = scene.roster.slot(0);
+            let slot = scene.registry.slot(0);
             for (since, until) in [(0, start - 2), (start + 2, start + 1000)] {
                 let (token, item) = (&scene.token, &scene.item);
                 slot.write(format_args!("{pid} {since} {until} {token} {item}"));
-                assert_eq!(scene.sweep(), Swept::default());
+                assert_eq!(scene.sweep(), SweepReport::default());
                 assert!(is_running(&mut child));
             }
             let (token, item) = (&scene.token, &scene.item);
@@ -666,9 +667,9 @@ mod tests {
             let mut child = scene.recorded(scene.sleeper());
             let session = process::own().expect("it runs").session;
             let head = record(format_args!("{FORMAT} {session} another-boot"));
-            let file = &scene.roster.file;
+            let file = &scene.registry.file;
             file.write_all_at(&head, 0).expect("written");
-            assert_eq!(scene.sweep(), Swept::default());
+            assert_eq!(scene.sweep(), SweepReport::default());
             assert!(is_running(&mut child));
             put_away(child);
         }
@@ -677,8 +678,8 @@ mod tests {
         fn a_cleared_record_means_nothing() {
             let scene = Scene::new();
             let mut child = scene.recorded(scene.sleeper());
-            scene.roster.slot(1).clear();
-            assert_eq!(scene.sweep(), Swept::default());
+            scene.registry.slot(1).clear();
+            assert_eq!(scene.sweep(), SweepReport::default());
             assert!(is_running(&mut child));
             put_away(child);
         }
@@ -740,12 +741,12 @@ mod tests {
         fn another_session_is_not_searched() {
             let scene = Scene::new();
             let head = record(format_args!("{FORMAT} {} {}", u32::MAX, process::system()));
-            let file = &scene.roster.file;
+            let file = &scene.registry.file;
             file.write_all_at(&head, 0).expect("written");
             let mut command = scene.sleeper();
             command.env("MESH_JOB_ID", scene.job.as_str());
             let mut child = command.spawn().expect("started");
-            assert_eq!(scene.sweep(), Swept::default());
+            assert_eq!(scene.sweep(), SweepReport::default());
             assert!(is_running(&mut child));
             put_away(child);
         }

@@ -10,18 +10,18 @@
 //! and the turn goes on. A queued row that is not started after all, because the job stops, is recorded as withdrawn;
 //! after the death of this process it counts as one that was interrupted.
 
-use super::attempt::Pulse;
+use super::attempt::Heartbeat;
 use super::launcher::Launcher;
-use super::orphan_reaper::Roster;
+use super::orphan_reaper::WorkerRegistry;
 use super::pool_event::{PoolEvent, Task};
 use super::report_socket::Hub;
-use super::slots::{Place, Share};
+use super::slots::{Share, SlotPermit};
 use super::worker_thread::WorkerThread;
 use super::{descriptors, orphan_reaper};
 use crate::job::{
-    Admission, Counts, Details, Ending, Halt, Input, JobError, Journal, LogFolder, Measure,
-    Observer, Patience, Ration, Reserve, Room, Row, RunningRow, Settings, Snapshot, State, Status,
-    Stop, Survey, Urgency, When, details,
+    Admission, Capacity, Counts, Halt, Input, JobError, JobStatus, Journal, LogFolder, Observer,
+    Progress, Reserve, ResultCheck, Room, Row, RowRecord, RunningRow, Settings, SharedLimits,
+    State, Status, Stop, Survey, Urgency, When, details,
 };
 use crate::ledger::Lines;
 use crate::model::{
@@ -66,24 +66,24 @@ pub fn run(
     observer: &mut dyn Observer,
     stop: &Stop,
     share: Option<Share<'_>>,
-) -> Result<(Ending, Survey), JobError> {
+) -> Result<(JobStatus, Survey), JobError> {
     let survey = Survey::take(settings)?;
     let total = survey.total();
-    let measure = Measure::of(settings)?;
+    let check = ResultCheck::of(settings)?;
     let slots = settings.bounds.max_concurrency.min(total.max(1) as usize);
     descriptors::make_room_for(slots)?;
     crate::platform::make_folders(&settings.scratch).map_err(JobError::Scratch)?;
     let (events, inbox) = unbounded();
     let redactor = crate::job::redactor(&settings.worker);
-    let (about, secrets) = (measure.clone(), redactor.clone());
+    let (about, secrets) = (check.clone(), redactor.clone());
     let hub = Hub::listen(&settings.scratch, events.clone(), about, secrets)
         .map_err(JobError::Scratch)?;
     let launcher = Launcher::new(settings, survey.header().to_vec(), hub.path().to_owned());
     launcher.write_shared_files().map_err(JobError::Scratch)?;
     let (tasks, work) = bounded(slots + AHEAD_MAX);
-    let roster = settings.scratch.join("workers");
+    let registry = settings.scratch.join("workers");
     let swept = orphan_reaper::end(
-        &roster,
+        &registry,
         &settings.job_id,
         Duration::from_secs(settings.bounds.grace_seconds),
         stop,
@@ -96,31 +96,34 @@ pub fn run(
             "what a killed mesh started may still run: {orphan}; it was left alone: {doubt}"
         ));
     }
-    let roster = Roster::begin(&roster, slots).map_err(JobError::Scratch)?;
+    let registry = WorkerRegistry::begin(&registry, slots).map_err(JobError::Scratch)?;
     let logs = LogFolder::new(settings.keep_logs, &settings.logs, settings.wave);
-    let ration = settings.ration.clone().unwrap_or_else(|| {
-        let has_service = settings.dialect.as_ref().is_some_and(|it| it.has_service());
+    let limits = settings.limits.clone().unwrap_or_else(|| {
+        let has_service = settings
+            .agent_protocol
+            .as_ref()
+            .is_some_and(|it| it.has_service());
         let most = settings.bounds.max_concurrency;
         let wait_max = settings.bounds.rate_limit_wait_max();
         let (budget, spent) = (settings.budget, state.spent);
-        let ration = Ration::new(budget, spent, most, has_service, wait_max);
-        ration.remember(state.account_until);
-        Arc::new(ration)
+        let limits = SharedLimits::new(budget, spent, most, has_service, wait_max);
+        limits.remember(state.account_until);
+        Arc::new(limits)
     });
     let thread = WorkerThread {
-        ration: &ration,
+        limits: &limits,
         settings,
         launcher: &launcher,
         hub: &hub,
-        measure: &measure,
-        roster: &roster,
+        check: &check,
+        registry: &registry,
         logs: &logs,
         redactor: &redactor,
         stop,
     };
     let mut pool = Pool {
         settings,
-        ration: Arc::clone(&ration),
+        limits: Arc::clone(&limits),
         lines: journal.lines()?,
         state,
         journal,
@@ -172,7 +175,7 @@ pub(crate) struct Pool<'p> {
     /// The far end of the threads' queue, to take back what no thread has begun.
     pub queue: Receiver<Task>,
     /// The budget, and how many may run at once.
-    pub ration: Arc<Ration>,
+    pub limits: Arc<SharedLimits>,
     /// The next rows, for which there is no room in the budget, or no place. Further attempts that come due meanwhile stand
     /// in front.
     pub held: VecDeque<Waiting>,
@@ -187,7 +190,7 @@ pub(crate) struct Pool<'p> {
     /// The places that other jobs want as well.
     pub share: Option<Share<'p>>,
     /// Those of rows whose end is not in the ledger yet.
-    pub freed: Vec<Place<'p>>,
+    pub freed: Vec<SlotPermit<'p>>,
     /// Where this loop hears of a free one.
     pub wake: Sender<PoolEvent>,
     /// What an attempt takes, the last ones weighing most.
@@ -202,7 +205,7 @@ pub(crate) struct Pool<'p> {
     /// A worker asked to end the job; perhaps not on disk yet.
     pub stop_seen: bool,
     /// Why no further row starts, when a rule of the job says so.
-    pub halted: Option<Ending>,
+    pub halted: Option<JobStatus>,
 }
 
 /// A row whose next attempt is due later.
@@ -231,7 +234,7 @@ pub(crate) struct Kept {
 /// A row that is queued or under way.
 pub(crate) struct Running<'p> {
     pub id: RowId,
-    pub pulse: Arc<Pulse>,
+    pub heartbeat: Arc<Heartbeat>,
     /// What its prompt says of the attempt before.
     pub feedback: Option<String>,
     /// The conversation that it goes on with.
@@ -241,7 +244,7 @@ pub(crate) struct Running<'p> {
     /// What kept it from an answer before.
     pub kept: Kept,
     /// Its place among all jobs.
-    pub place: Option<Place<'p>>,
+    pub place: Option<SlotPermit<'p>>,
     /// It is to find out whether a limit still holds.
     pub asks: bool,
 }
@@ -271,14 +274,14 @@ impl<'p> Pool<'p> {
         inbox: &Receiver<PoolEvent>,
         observer: &mut dyn Observer,
         stop: &Stop,
-    ) -> Result<Ending, JobError> {
+    ) -> Result<JobStatus, JobError> {
         self.begin(survey)?;
         let mut came = Vec::new();
         let mut turn = Turn::default();
         loop {
             for event in came.drain(..) {
                 tell_of_leaks(&event, observer);
-                self.take_in(event, &mut turn)?;
+                self.handle_event(event, &mut turn)?;
             }
             self.check_rules(stop, &mut turn);
             if self.may_go_on(&turn, stop) {
@@ -302,7 +305,7 @@ impl<'p> Pool<'p> {
             if turn.since.is_some() {
                 std::thread::sleep(GATHER);
             }
-            match inbox.recv_timeout(self.patience(&turn, stop)) {
+            match inbox.recv_timeout(self.poll_timeout(&turn, stop)) {
                 Ok(event) => came.push(event),
                 Err(RecvTimeoutError::Timeout) => {}
                 // The threads live as long as `tasks`, which outlives this loop.
@@ -363,20 +366,20 @@ impl<'p> Pool<'p> {
         let failed = failed + turn.failed - self.before.failed;
         if let Some(when) = self.settings.halt.due(completed, failed, total) {
             let reason = self.settings.halt.reason(completed, failed, total);
-            self.halted = Some(Ending::Halted(reason));
+            self.halted = Some(JobStatus::Halted(reason));
             if when == When::Now {
                 stop.end_now();
             }
         }
-        if let Some(shut) = self.ration.shut() {
-            self.halted = Some(Ending::Shut(shut));
+        if let Some(shut) = self.limits.shut() {
+            self.halted = Some(JobStatus::Shut(shut));
         }
     }
 
     /// The budget of time; a hard one also ends rows that another rule lets run on.
     fn check_time(&mut self, stop: &Stop, turn: &mut Turn) {
         let limit = self.settings.max_wall_seconds;
-        let is_over = |seconds| self.ration.elapsed() >= Duration::from_secs(seconds);
+        let is_over = |seconds| self.limits.elapsed() >= Duration::from_secs(seconds);
         let Some(seconds) = limit.filter(|seconds| is_over(*seconds)) else {
             return;
         };
@@ -390,7 +393,7 @@ impl<'p> Pool<'p> {
 
     /// A budget is used up.
     fn reached(&mut self, budget: &str, limit: Number, turn: &mut Turn) {
-        self.halted = Some(Ending::BudgetReached {
+        self.halted = Some(JobStatus::BudgetReached {
             budget: budget.to_owned(),
             limit: limit.clone(),
             is_hard: budget == "max_wall_seconds" && self.settings.wall_hard,
@@ -410,16 +413,16 @@ impl<'p> Pool<'p> {
 
     /// How many rows may run at once now.
     pub(crate) fn places(&self) -> usize {
-        self.slots.min(self.ration.patience().places)
+        self.slots.min(self.limits.capacity().places)
     }
 
     /// Nothing is to start for a while, because a service said so.
     fn is_on_hold(&self) -> bool {
-        !self.ration.would_admit()
+        !self.limits.would_admit()
     }
 
     /// How many rows are to be queued beyond the free slots.
-    fn ahead(&self) -> usize {
+    fn prefetch(&self) -> usize {
         // One at a time is one at a time, neither a halt rule nor a budget is to be overtaken, and a shared place is not
         // to be sat on.
         let is_bounded = !self.settings.budget.is_none() || self.settings.halt != Halt::default();
@@ -437,21 +440,21 @@ impl<'p> Pool<'p> {
     /// Whether nobody waits for what this turn brought: no thread runs dry soon, and no worker waits for its receipt.
     fn may_go_on(&self, turn: &Turn, stop: &Stop) -> bool {
         let is_fresh = turn.since.is_none_or(|since| since.elapsed() < TURN_MAX);
-        self.is_stocked() && is_fresh && turn.acknowledge.is_empty() && self.may_start(stop)
+        self.has_backlog() && is_fresh && turn.acknowledge.is_empty() && self.may_start(stop)
     }
 
     /// Whether more than half of what is queued ahead is left.
-    fn is_stocked(&self) -> bool {
-        self.queue.len() > self.ahead() / 2
+    fn has_backlog(&self) -> bool {
+        self.queue.len() > self.prefetch() / 2
     }
 
     /// Begins as many rows as there are free slots, and a few more while attempts are short.
     fn fill(&mut self, turn: &mut Turn) -> Result<(), JobError> {
         self.is_withheld = false;
         if let Some(share) = &self.share {
-            share.bear(self.ration.patience().places);
+            share.set_capacity(self.limits.capacity().places);
         }
-        let places = self.places() + self.ahead();
+        let places = self.places() + self.prefetch();
         while self.running.len() < places {
             if self.is_on_hold() {
                 self.is_withheld = true;
@@ -469,10 +472,10 @@ impl<'p> Pool<'p> {
                 self.held.push_front(next);
                 return Ok(());
             };
-            let admission = self.ration.admit();
+            let admission = self.limits.admit();
             if admission == Admission::Refused {
                 // Another job was told of a limit, or sent its own row to ask, just now.
-                self.ration.settle(reserve, None, false);
+                self.limits.charge(reserve, None, false);
                 self.held.push_front(next);
                 self.is_withheld = true;
                 return Ok(());
@@ -487,10 +490,10 @@ impl<'p> Pool<'p> {
                 row_index: row.index,
                 attempt,
             }));
-            let pulse = Arc::new(Pulse::new());
+            let heartbeat = Arc::new(Heartbeat::new());
             let running = Running {
                 id: row.id.clone(),
-                pulse: Arc::clone(&pulse),
+                heartbeat: Arc::clone(&heartbeat),
                 feedback: next.feedback.clone(),
                 session: next.session.clone(),
                 reserve,
@@ -505,7 +508,7 @@ impl<'p> Pool<'p> {
                 token: ReportToken::new(uuid::Uuid::new_v4().simple().to_string()),
                 feedback: next.feedback,
                 session: next.session,
-                pulse,
+                heartbeat,
                 asks,
                 was_locked_out: next.was_locked_out,
             });
@@ -515,7 +518,7 @@ impl<'p> Pool<'p> {
 
     /// Puts aside what a row may use, where the budget has room for it.
     fn reserve(&mut self, next: &Waiting, turn: &mut Turn) -> Option<Reserve> {
-        match self.ration.reserve(!self.state.has_begun(next.row.index)) {
+        match self.limits.reserve(!self.state.has_begun(next.row.index)) {
             Room::Yes(reserve) => Some(reserve),
             Room::Wait => None,
             // A row that was begun may have its further attempts first.
@@ -548,7 +551,7 @@ impl<'p> Pool<'p> {
             // Only a row of an earlier call has been tried before it is met here.
             let details = match item.finished {
                 Some(_) => details(&item, &self.lines)?,
-                None => Details::default(),
+                None => RowRecord::default(),
             };
             let next = Waiting {
                 row,
@@ -601,12 +604,12 @@ impl<'p> Pool<'p> {
 
     /// Until there is something to do at the latest. A row whose time has come is something to do only where it could
     /// start: the end of another one is heard of anyway.
-    fn patience(&self, turn: &Turn, stop: &Stop) -> Duration {
+    fn poll_timeout(&self, turn: &Turn, stop: &Stop) -> Duration {
         if turn.since.is_some() {
             return TURN_MAX;
         }
-        let has_place = self.running.len() < self.places() + self.ahead()
-            && !self.is_stocked()
+        let has_place = self.running.len() < self.places() + self.prefetch()
+            && !self.has_backlog()
             && self.held.is_empty()
             && !self.is_on_hold();
         let due = self.waiting.first_key_value().map(|((due, _), _)| *due);
@@ -616,18 +619,18 @@ impl<'p> Pool<'p> {
         }
     }
 
-    fn ending(&self, stop: &Stop) -> Ending {
+    fn ending(&self, stop: &Stop) -> JobStatus {
         let counts = self.state.counts();
         if counts.ended() == counts.total {
-            return Ending::Finished;
+            return JobStatus::Finished;
         }
         match &self.halted {
             Some(halted) => halted.clone(),
-            None => Ending::of(stop),
+            None => JobStatus::of(stop),
         }
     }
 
-    fn snapshot(&self) -> Snapshot {
+    fn snapshot(&self) -> Progress {
         let counts = self.state.counts();
         let mut running: Vec<_> = self
             .running
@@ -635,22 +638,22 @@ impl<'p> Pool<'p> {
             .filter_map(|row| {
                 Some(RunningRow {
                     id: row.id.clone(),
-                    age: row.pulse.running_for()?,
-                    quiet: row.pulse.quiet_for()?,
+                    age: row.heartbeat.running_for()?,
+                    quiet: row.heartbeat.quiet_for()?,
                 })
             })
             .collect();
         running.sort_by(|a, b| b.age.cmp(&a.age).then_with(|| a.id.cmp(&b.id)));
         running.truncate(SHOWN_MAX);
-        Snapshot {
+        Progress {
             counts,
             ended_here: counts.ended() - self.before.ended(),
             running,
             elapsed: self.begun.elapsed(),
-            usage: self.ration.spent(),
-            patience: Patience {
+            usage: self.limits.spent(),
+            capacity: Capacity {
                 waits_until: self.waits_until(),
-                ..self.ration.patience()
+                ..self.limits.capacity()
             },
         }
     }
@@ -663,7 +666,7 @@ impl<'p> Pool<'p> {
             let left = due.saturating_duration_since(Instant::now());
             (is_all && !left.is_zero()).then(|| clock::now() + left)
         };
-        self.ration.patience().waits_until.or_else(of_rows)
+        self.limits.capacity().waits_until.or_else(of_rows)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What reaches the pool's loop: reports, ended attempts, free slots.
 
-use super::attempt::Pulse;
+use super::attempt::Heartbeat;
 use crate::job::{Outcome, Row};
 use crate::model::{Fault, ReportToken, RowId, Session, Usage};
 use crate::verdict::Object;
@@ -54,7 +54,7 @@ pub(crate) struct Task {
     pub feedback: Option<String>,
     /// The conversation that the attempt goes on with.
     pub session: Option<Session>,
-    pub pulse: Arc<Pulse>,
+    pub heartbeat: Arc<Heartbeat>,
     /// It is to find out whether a limit of the account still holds.
     pub asks: bool,
     /// An earlier call took its row for one that nobody was logged in for, or that nobody paid for.

@@ -7,7 +7,7 @@
 //! worker is told so.
 
 use super::pool_event::{Open, PoolEvent};
-use crate::job::{Failure, Measure, hide_in_object};
+use crate::job::{Failure, ResultCheck, hide_in_object};
 use crate::model::{ReportToken, RowId};
 use crate::redact::Redactor;
 use crate::verdict::{Object, extract};
@@ -68,7 +68,7 @@ struct Shared {
     /// The reasons that senders were given.
     told: Mutex<HashSet<String>>,
     events: Sender<PoolEvent>,
-    measure: Measure,
+    check: ResultCheck,
     redactor: Redactor,
     closing: std::sync::atomic::AtomicBool,
 }
@@ -78,7 +78,7 @@ impl Hub {
     pub fn listen(
         folder: &Path,
         events: Sender<PoolEvent>,
-        measure: Measure,
+        check: ResultCheck,
         redactor: Redactor,
     ) -> io::Result<Self> {
         let (path, elsewhere) = socket_path(folder)?;
@@ -93,7 +93,7 @@ impl Hub {
             open: Mutex::new(HashMap::new()),
             told: Mutex::new(HashSet::new()),
             events,
-            measure,
+            check,
             redactor,
             closing: std::sync::atomic::AtomicBool::new(false),
         });
@@ -180,7 +180,7 @@ fn serve(listener: &UnixListener, shared: &Arc<Shared>) {
 }
 
 fn converse(connection: &UnixStream, shared: &Shared) {
-    let answer = match read_request(connection, shared.measure.bytes_max()) {
+    let answer = match read_request(connection, shared.check.bytes_max()) {
         Ok(request) => {
             let claimed = (request.item_id.clone(), request.attempt);
             let taken = shared.take(request);
@@ -296,7 +296,7 @@ impl Shared {
     }
 
     fn check_result(&self, result: Object) -> Result<Object, String> {
-        self.measure
+        self.check
             .check(result)
             .map_err(|(failure, text)| match failure {
                 Failure::InvalidOutputSchema => {

@@ -13,7 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rank {
     /// How much work hangs on the job, in any unit that all jobs have in common.
-    pub behind: Reverse<u64>,
+    pub remaining_path: Reverse<u64>,
     /// The job's number.
     pub number: u32,
 }
@@ -28,7 +28,7 @@ pub struct Slots {
 struct Inner {
     limit: usize,
     /// What the service behind the workers bears; changes while jobs run.
-    borne: usize,
+    capacity: usize,
     taken: usize,
     waiting: BTreeMap<Rank, Sender<PoolEvent>>,
 }
@@ -39,7 +39,7 @@ impl Slots {
         Self {
             inner: Mutex::new(Inner {
                 limit,
-                borne: usize::MAX,
+                capacity: usize::MAX,
                 taken: 0,
                 waiting: BTreeMap::new(),
             }),
@@ -66,7 +66,7 @@ impl Slots {
 
 impl Inner {
     fn is_free(&self) -> bool {
-        self.taken < self.limit.min(self.borne)
+        self.taken < self.limit.min(self.capacity)
     }
 
     /// Tells the most urgent job that waits that a place is free.
@@ -87,7 +87,7 @@ pub struct Share<'s> {
 
 impl<'s> Share<'s> {
     /// A place, unless all are taken or a more urgent job waits; then `wake` hears when to ask again.
-    pub(crate) fn take(&self, wake: &Sender<PoolEvent>) -> Option<Place<'s>> {
+    pub(crate) fn take(&self, wake: &Sender<PoolEvent>) -> Option<SlotPermit<'s>> {
         let mut inner = self.slots.lock();
         let first = inner.waiting.first_key_value();
         let is_first = first.is_none_or(|(rank, _)| self.rank <= *rank);
@@ -98,14 +98,14 @@ impl<'s> Share<'s> {
         inner.taken += 1;
         inner.waiting.remove(&self.rank);
         inner.wake_next();
-        Some(Place { slots: self.slots })
+        Some(SlotPermit { slots: self.slots })
     }
 
     /// No more at once than the service bears, over all jobs; it is asked again and again.
-    pub(crate) fn bear(&self, most: usize) {
+    pub(crate) fn set_capacity(&self, most: usize) {
         let mut inner = self.slots.lock();
-        let has_grown = most > inner.borne;
-        inner.borne = most;
+        let has_grown = most > inner.capacity;
+        inner.capacity = most;
         if has_grown {
             inner.wake_next();
         }
@@ -133,11 +133,11 @@ impl Drop for Share<'_> {
 
 /// Held for as long as a row is under way.
 #[derive(Debug)]
-pub(crate) struct Place<'s> {
+pub(crate) struct SlotPermit<'s> {
     slots: &'s Slots,
 }
 
-impl Drop for Place<'_> {
+impl Drop for SlotPermit<'_> {
     fn drop(&mut self) {
         let mut inner = self.slots.lock();
         inner.taken -= 1;
@@ -150,9 +150,9 @@ mod tests {
     use super::*;
     use crossbeam_channel::{Receiver, unbounded};
 
-    fn rank(behind: u64, number: u32) -> Rank {
+    fn rank(remaining_path: u64, number: u32) -> Rank {
         Rank {
-            behind: Reverse(behind),
+            remaining_path: Reverse(remaining_path),
             number,
         }
     }

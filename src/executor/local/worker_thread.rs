@@ -3,12 +3,12 @@
 
 use super::attempt;
 use super::launcher::Launcher;
-use super::orphan_reaper::{Roster, Slot};
+use super::orphan_reaper::{Slot, WorkerRegistry};
 use super::pool_event::{Finished, Open, PoolEvent, Task};
 use super::report_socket::Hub;
 use crate::job::{
-    Cause, Ended, Failure, LogEnd, LogFolder, Measure, Outcome, Printed, Printout, Ration, Reading,
-    Rules, Settings, Stop, Urgency, hide_in_outcome, judge,
+    Cause, Ended, Failure, LogEnd, LogFolder, Outcome, Printed, Printout, Reading, ResultCheck,
+    Rules, Settings, SharedLimits, Stop, Urgency, hide_in_outcome, judge,
 };
 use crate::model::{Fault, Session, Usage};
 use crate::platform::clock;
@@ -30,27 +30,27 @@ pub(crate) struct WorkerThread<'p> {
     pub settings: &'p Settings,
     pub launcher: &'p Launcher<'p>,
     pub hub: &'p Hub,
-    pub measure: &'p Measure,
-    pub roster: &'p Roster,
+    pub check: &'p ResultCheck,
+    pub registry: &'p WorkerRegistry,
     pub logs: &'p LogFolder,
     pub redactor: &'p Redactor,
     pub stop: &'p Stop,
-    pub ration: &'p Ration,
+    pub limits: &'p SharedLimits,
 }
 
 impl WorkerThread<'_> {
     /// Sees attempts through, one after the other, until there are no more.
     pub fn serve(&self, number: usize, work: &Receiver<Task>, events: &Sender<PoolEvent>) {
-        let mut slot = self.roster.slot(number);
+        let mut slot = self.registry.slot(number);
         for task in work {
-            if self.stop.urgency() != Urgency::None || !self.ration.breaker().may_begin(task.asks) {
+            if self.stop.urgency() != Urgency::None || !self.limits.breaker().may_begin(task.asks) {
                 // Queued before somebody asked to stop, or before a limit was met: it has not begun, and must not.
                 let _ = events.send(PoolEvent::Declined(Box::new(task)));
                 continue;
             }
             let item = task.row.id.clone();
             // A panic must not leave the loop waiting for a row whose thread is gone.
-            let seen = catch_unwind(AssertUnwindSafe(|| self.see_through(task, &mut slot)));
+            let seen = catch_unwind(AssertUnwindSafe(|| self.run_attempt(task, &mut slot)));
             let event = match seen {
                 Ok(finished) => PoolEvent::Finished(Box::new(finished)),
                 Err(_) => PoolEvent::Panicked(item),
@@ -62,7 +62,7 @@ impl WorkerThread<'_> {
         slot.clear();
     }
 
-    fn see_through(&self, task: Task, slot: &mut Slot<'_>) -> Finished {
+    fn run_attempt(&self, task: Task, slot: &mut Slot<'_>) -> Finished {
         let opened = Open {
             item_id: task.row.id.clone(),
             row_index: task.row.index,
@@ -85,7 +85,7 @@ impl WorkerThread<'_> {
                 launch.prompt.as_bytes(),
                 &limits,
                 self.stop,
-                &task.pulse,
+                &task.heartbeat,
                 |process| slot.fill(process, &task.token, &task.row.id),
             );
             let file = take_result_file(&launch.result_file, self.settings.result_bytes_max);
@@ -95,11 +95,11 @@ impl WorkerThread<'_> {
         let report = self.hub.close(&task.token);
         let limits = self.settings.limits();
         let rules = Rules {
-            measure: self.measure,
+            check: self.check,
             max_runtime: limits.max_runtime,
             max_idle: limits.max_idle,
             read_text: self.settings.read_text,
-            is_known: self.settings.dialect.is_some(),
+            is_known: self.settings.agent_protocol.is_some(),
             is_own_answer: &|object| self.hub.is_own_answer(object),
         };
         let mut usage = None;
@@ -162,7 +162,7 @@ impl WorkerThread<'_> {
             Outcome::Unavailable(text, refusal)
                 if matches!(refusal.fault, Fault::LogIn | Fault::Credit)
                     && was_locked_out
-                    && self.ration.has_answered() =>
+                    && self.limits.has_answered() =>
             {
                 Outcome::Failed(Failure::WorkerExit, text)
             }
@@ -175,11 +175,11 @@ impl WorkerThread<'_> {
         match outcome {
             Outcome::Unavailable(text, refusal) => self.refused(text, refusal, asked),
             Outcome::Failed(Failure::Cancelled, _) if asked => {
-                self.ration.breaker().withdrawn();
+                self.limits.breaker().withdrawn();
                 None
             }
             Outcome::Failed(..) | Outcome::Result(..) => {
-                self.ration
+                self.limits
                     .answered(asked, matches!(outcome, Outcome::Result(..)));
                 None
             }
@@ -193,13 +193,13 @@ impl WorkerThread<'_> {
         match refusal.fault {
             Fault::LogIn => {
                 let advice = log_in_advice(text);
-                self.ration.breaker().locked_out(text, advice);
+                self.limits.breaker().locked_out(text, advice);
             }
-            Fault::Credit => self.ration.breaker().ran_out(text),
-            Fault::Quota => self.ration.breaker().met(now, until, asked, text),
+            Fault::Credit => self.limits.breaker().ran_out(text),
+            Fault::Quota => self.limits.breaker().met(now, until, asked, text),
             // A short limit is the row's to wait for, unless it was sent to ask, or the limit is no short one.
             _ => {
-                let mut breaker = self.ration.breaker();
+                let mut breaker = self.limits.breaker();
                 if asked || until.is_some_and(|until| breaker.is_too_far(now, until)) {
                     breaker.met(now, until, asked, text);
                 }
@@ -217,8 +217,8 @@ impl WorkerThread<'_> {
             schema: self.settings.output_schema.as_ref(),
             used_before: session.map_or_else(Usage::default, |session| session.used),
         };
-        match &self.settings.dialect {
-            Some(dialect) => dialect.read(&printed),
+        match &self.settings.agent_protocol {
+            Some(agent_protocol) => agent_protocol.read(&printed),
             None => Reading {
                 text: printed.stdout.into(),
                 ..Reading::default()

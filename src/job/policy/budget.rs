@@ -83,7 +83,7 @@ pub enum Room {
 
 /// The account of a run.
 #[derive(Clone, Debug, Default)]
-pub struct Purse {
+pub struct BudgetTracker {
     budget: Budget,
     spent: Spent,
     open: u64,
@@ -91,7 +91,7 @@ pub struct Purse {
     reserved_usd: f64,
 }
 
-impl Purse {
+impl BudgetTracker {
     /// An account with a history.
     pub fn new(budget: Budget, spent: Spent) -> Self {
         Self {
@@ -142,7 +142,7 @@ impl Purse {
     }
 
     /// The row's attempt is over, and whether it counts as one: it may not have begun after all.
-    pub fn settle(&mut self, reserve: Reserve, usage: Option<Usage>, counts: bool) {
+    pub fn charge(&mut self, reserve: Reserve, usage: Option<Usage>, counts: bool) {
         self.release(reserve);
         self.spent.rows -= u64::from(reserve.is_fresh && !counts);
         if let Some(usage) = usage {
@@ -237,8 +237,8 @@ mod tests {
         })
     }
 
-    fn purse(budget: Budget) -> Purse {
-        Purse::new(budget, Spent::default())
+    fn purse(budget: Budget) -> BudgetTracker {
+        BudgetTracker::new(budget, Spent::default())
     }
 
     fn yes(room: Room) -> Reserve {
@@ -257,46 +257,50 @@ mod tests {
 
     #[test]
     fn no_budget_always_has_room() {
-        let mut purse = purse(Budget::default());
+        let mut tracker = purse(Budget::default());
         for _ in 0..1000 {
-            yes(purse.reserve(true));
+            yes(tracker.reserve(true));
         }
     }
 
     #[test]
     fn rows_are_counted_when_they_begin_and_not_again_when_they_are_retried() {
-        let mut purse = purse(Budget {
+        let mut tracker = purse(Budget {
             max_rows: Some(2),
             ..Budget::default()
         });
-        let first = yes(purse.reserve(true));
-        let second = yes(purse.reserve(true));
-        assert_eq!(purse.reserve(true), Room::Wait);
-        purse.settle(first, None, true);
-        let again = yes(purse.reserve(false));
-        purse.settle(second, None, false);
-        let third = yes(purse.reserve(true));
-        purse.settle(again, None, true);
-        purse.settle(third, None, true);
-        assert_eq!(reached(purse.reserve(true)), "max_rows=2");
+        let first = yes(tracker.reserve(true));
+        let second = yes(tracker.reserve(true));
+        assert_eq!(tracker.reserve(true), Room::Wait);
+        tracker.charge(first, None, true);
+        let again = yes(tracker.reserve(false));
+        tracker.charge(second, None, false);
+        let third = yes(tracker.reserve(true));
+        tracker.charge(again, None, true);
+        tracker.charge(third, None, true);
+        assert_eq!(reached(tracker.reserve(true)), "max_rows=2");
     }
 
     #[test]
     fn the_first_rows_reserve_a_default_and_later_ones_the_mean() {
-        let mut purse = purse(Budget {
+        let mut tracker = purse(Budget {
             max_tokens: Some(50_000),
             ..Budget::default()
         });
-        let (one, two) = (yes(purse.reserve(true)), yes(purse.reserve(true)));
-        assert_eq!(purse.reserve(true), Room::Wait, "three times 20,000");
-        purse.settle(one, used(1_000, 0.0), true);
-        purse.settle(two, used(3_000, 0.0), true);
-        let open: Vec<Reserve> = (0..23).map(|_| yes(purse.reserve(true))).collect();
-        assert_eq!(purse.reserve(true), Room::Wait, "4,000 and 23 times 2,000");
+        let (one, two) = (yes(tracker.reserve(true)), yes(tracker.reserve(true)));
+        assert_eq!(tracker.reserve(true), Room::Wait, "three times 20,000");
+        tracker.charge(one, used(1_000, 0.0), true);
+        tracker.charge(two, used(3_000, 0.0), true);
+        let open: Vec<Reserve> = (0..23).map(|_| yes(tracker.reserve(true))).collect();
+        assert_eq!(
+            tracker.reserve(true),
+            Room::Wait,
+            "4,000 and 23 times 2,000"
+        );
         for reserve in open {
-            purse.settle(reserve, used(2_000, 0.0), true);
+            tracker.charge(reserve, used(2_000, 0.0), true);
         }
-        assert_eq!(reached(purse.reserve(true)), "max_tokens=50000");
+        assert_eq!(reached(tracker.reserve(true)), "max_tokens=50000");
     }
 
     #[test]
@@ -306,28 +310,28 @@ mod tests {
             max_rows: Some(9),
             ..Budget::default()
         };
-        let mut purse = purse(budget);
-        assert_eq!(purse.lacking(1), None, "one row may find out");
-        let first = yes(purse.reserve(true));
-        purse.settle(first, used(2_000, 0.0), true);
-        assert_eq!(purse.lacking(4), None);
-        let lacking = |rows| purse.lacking(rows).map(|(name, _)| name);
+        let mut tracker = purse(budget);
+        assert_eq!(tracker.lacking(1), None, "one row may find out");
+        let first = yes(tracker.reserve(true));
+        tracker.charge(first, used(2_000, 0.0), true);
+        assert_eq!(tracker.lacking(4), None);
+        let lacking = |rows| tracker.lacking(rows).map(|(name, _)| name);
         assert_eq!(lacking(5), Some("max_tokens"));
         assert_eq!(lacking(9), Some("max_rows"));
     }
 
     #[test]
     fn a_budget_that_is_used_up_is_reached_although_others_still_run() {
-        let mut purse = purse(Budget {
+        let mut tracker = purse(Budget {
             max_cost_usd: Some(0.25),
             ..Budget::default()
         });
-        let (one, two) = (yes(purse.reserve(true)), yes(purse.reserve(true)));
-        assert_eq!(purse.reserve(true), Room::Wait);
-        purse.settle(one, used(10, 0.3), true);
-        assert_eq!(reached(purse.reserve(true)), "max_cost_usd=0.25");
-        purse.settle(two, None, true);
-        assert_eq!(purse.spent().cost_usd, Some(0.3));
+        let (one, two) = (yes(tracker.reserve(true)), yes(tracker.reserve(true)));
+        assert_eq!(tracker.reserve(true), Room::Wait);
+        tracker.charge(one, used(10, 0.3), true);
+        assert_eq!(reached(tracker.reserve(true)), "max_cost_usd=0.25");
+        tracker.charge(two, None, true);
+        assert_eq!(tracker.spent().cost_usd, Some(0.3));
     }
 
     #[test]
@@ -339,28 +343,28 @@ mod tests {
         let mut small = purse(budget);
         let first = yes(small.reserve(true));
         assert_eq!(small.reserve(true), Room::Wait);
-        small.settle(first, used(10, 0.03), true);
+        small.charge(first, used(10, 0.03), true);
         assert_eq!(reached(small.reserve(true)), "max_cost_usd=0.05");
         let spent = Spent {
             usage: used(100, 0.02).expect("some"),
             attempts: 2,
             rows: 2,
         };
-        let mut purse = Purse::new(budget, spent);
+        let mut tracker = BudgetTracker::new(budget, spent);
         for _ in 0..3 {
-            let reserve = yes(purse.reserve(true));
-            purse.settle(reserve, used(50, 0.01), true);
+            let reserve = yes(tracker.reserve(true));
+            tracker.charge(reserve, used(50, 0.01), true);
         }
-        assert_eq!(reached(purse.reserve(true)), "max_cost_usd=0.05");
+        assert_eq!(reached(tracker.reserve(true)), "max_cost_usd=0.05");
     }
 
     #[test]
     fn nothing_is_left_reserved_when_all_have_ended() {
-        let mut purse = purse(Budget::default());
-        let open: Vec<Reserve> = (0..7).map(|_| yes(purse.reserve(true))).collect();
+        let mut tracker = purse(Budget::default());
+        let open: Vec<Reserve> = (0..7).map(|_| yes(tracker.reserve(true))).collect();
         for reserve in open {
-            purse.settle(reserve, used(3, 0.1), true);
+            tracker.charge(reserve, used(3, 0.1), true);
         }
-        assert_eq!((purse.reserved_tokens, purse.reserved_usd), (0, 0.0));
+        assert_eq!((tracker.reserved_tokens, tracker.reserved_usd), (0, 0.0));
     }
 }

@@ -14,7 +14,7 @@ const COOL_DOWN: Duration = Duration::from_secs(15);
 
 /// One adapter's number.
 #[derive(Clone, Debug)]
-pub struct Throttle {
+pub struct ConcurrencyControl {
     most: usize,
     has_service: bool,
     /// Between 1 and `most`; the fraction is progress towards the next whole number.
@@ -25,7 +25,7 @@ pub struct Throttle {
     hold: Duration,
 }
 
-impl Throttle {
+impl ConcurrencyControl {
     /// For at most `most` rows at once; `has_service` when the workers are known to share one that may refuse them.
     pub fn new(most: usize, has_service: bool) -> Self {
         let most = most.max(1);
@@ -95,76 +95,76 @@ mod tests {
             (100, false, 100),
             (0, true, 1),
         ] {
-            let throttle = Throttle::new(most, has_service);
-            assert_eq!(throttle.places(), places);
-            assert!(!throttle.is_cut());
+            let control = ConcurrencyControl::new(most, has_service);
+            assert_eq!(control.places(), places);
+            assert!(!control.is_cut());
         }
     }
 
     #[test]
     fn a_burst_of_refusals_is_one_cut_and_a_later_one_is_another() {
-        let mut throttle = Throttle::new(10, true);
+        let mut control = ConcurrencyControl::new(10, true);
         for second in [3, 3, 4, 9] {
-            throttle.refused(at(second), None);
+            control.refused(at(second), None);
         }
-        assert_eq!((throttle.places(), throttle.is_cut()), (8, true));
+        assert_eq!((control.places(), control.is_cut()), (8, true));
         // The last of the burst was at 9: it is calm from 24 on.
-        throttle.refused(at(23), None);
-        assert_eq!(throttle.places(), 8);
-        throttle.refused(at(38), None);
-        assert_eq!(throttle.places(), 6);
+        control.refused(at(23), None);
+        assert_eq!(control.places(), 8);
+        control.refused(at(38), None);
+        assert_eq!(control.places(), 6);
         for second in 0..100 {
-            throttle.refused(at(1000 + 100 * second), None);
+            control.refused(at(1000 + 100 * second), None);
         }
-        assert_eq!(throttle.places(), 1);
+        assert_eq!(control.places(), 1);
     }
 
     #[test]
     fn what_the_service_says_holds_everything_and_lengthens_the_cool_down() {
-        let mut throttle = Throttle::new(10, true);
-        throttle.refused(at(10), Some(at(40)));
-        assert_eq!(throttle.held_for(at(10)), at(40));
-        assert_eq!(throttle.held_for(at(49)), at(1));
-        assert_eq!(throttle.held_for(at(51)), Duration::ZERO);
-        throttle.refused(at(49), Some(at(1)));
-        assert_eq!((throttle.places(), throttle.held_for(at(49))), (8, at(1)));
+        let mut control = ConcurrencyControl::new(10, true);
+        control.refused(at(10), Some(at(40)));
+        assert_eq!(control.held_for(at(10)), at(40));
+        assert_eq!(control.held_for(at(49)), at(1));
+        assert_eq!(control.held_for(at(51)), Duration::ZERO);
+        control.refused(at(49), Some(at(1)));
+        assert_eq!((control.places(), control.held_for(at(49))), (8, at(1)));
         // A short time is no reason for a short cool-down.
-        throttle.refused(at(63), None);
-        assert_eq!(throttle.places(), 8);
-        let mut unknown = Throttle::new(10, false);
+        control.refused(at(63), None);
+        assert_eq!(control.places(), 8);
+        let mut unknown = ConcurrencyControl::new(10, false);
         unknown.refused(at(10), Some(at(40)));
         assert_eq!((unknown.places(), unknown.held_for(at(10))), (8, at(0)));
     }
 
     #[test]
     fn it_grows_by_one_a_full_round_and_only_when_all_places_are_taken() {
-        let mut throttle = Throttle::new(10, true);
-        throttle.refused(at(0), None);
+        let mut control = ConcurrencyControl::new(10, true);
+        control.refused(at(0), None);
         for _ in 0..100 {
-            throttle.went_well(at(14), 8);
-            throttle.went_well(at(20), 7);
+            control.went_well(at(14), 8);
+            control.went_well(at(20), 7);
         }
-        assert_eq!(throttle.places(), 8);
-        let rounds = |throttle: &mut Throttle| {
-            let before = throttle.places();
+        assert_eq!(control.places(), 8);
+        let rounds = |control: &mut ConcurrencyControl| {
+            let before = control.places();
             (1..100)
                 .find(|_| {
-                    throttle.went_well(at(20), before);
-                    throttle.places() > before
+                    control.went_well(at(20), before);
+                    control.places() > before
                 })
                 .expect("it grows")
         };
         for size in [8, 9] {
-            assert_eq!(throttle.places(), size);
-            let took = rounds(&mut throttle);
+            assert_eq!(control.places(), size);
+            let took = rounds(&mut control);
             assert!(
                 (size..=size + 1).contains(&took),
                 "{took} rows for {size} places"
             );
         }
         for _ in 0..100 {
-            throttle.went_well(at(20), 10);
+            control.went_well(at(20), 10);
         }
-        assert_eq!((throttle.places(), throttle.is_cut()), (10, false));
+        assert_eq!((control.places(), control.is_cut()), (10, false));
     }
 }

@@ -13,6 +13,6 @@ mod shared_limits;
 
 pub use backoff::{Backoff, Delayed};
 pub use breaker::{Admission, Shut};
-pub use budget::{Budget, Purse, Reserve, Room, Spent};
+pub use budget::{Budget, BudgetTracker, Reserve, Room, Spent};
 pub use halt::{Halt, When};
-pub use shared_limits::{Patience, Ration};
+pub use shared_limits::{Capacity, SharedLimits};

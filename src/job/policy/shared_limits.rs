@@ -2,8 +2,8 @@
 //! account.
 
 use super::breaker::{Admission, Breaker, Shut};
-use super::budget::{Budget, Purse, Reserve, Room, Spent};
-use super::concurrency_control::Throttle;
+use super::budget::{Budget, BudgetTracker, Reserve, Room, Spent};
+use super::concurrency_control::ConcurrencyControl;
 use crate::model::Usage;
 use crate::platform::clock;
 use jiff::Timestamp;
@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 
 /// Shared by every pool of a run.
 #[derive(Debug)]
-pub struct Ration {
+pub struct SharedLimits {
     begun: Instant,
-    purse: Mutex<Purse>,
-    throttle: Mutex<Throttle>,
+    budget: Mutex<BudgetTracker>,
+    concurrency: Mutex<ConcurrencyControl>,
     breaker: Mutex<Breaker>,
     /// Rows that were answered since this was made.
     answers: AtomicU64,
@@ -24,7 +24,7 @@ pub struct Ration {
 
 /// How many rows may run at once, as people are shown it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Patience {
+pub struct Capacity {
     /// So many.
     pub places: usize,
     /// Fewer than the job allows, because a service refused some.
@@ -35,7 +35,7 @@ pub struct Patience {
     pub waits_until: Option<Timestamp>,
 }
 
-impl Ration {
+impl SharedLimits {
     /// For at most `most` rows at once; `spent` is what the run used up before. A limit is waited for at most `wait_max`.
     pub fn new(
         budget: Budget,
@@ -46,8 +46,8 @@ impl Ration {
     ) -> Self {
         Self {
             begun: Instant::now(),
-            purse: Mutex::new(Purse::new(budget, spent)),
-            throttle: Mutex::new(Throttle::new(most, has_service)),
+            budget: Mutex::new(BudgetTracker::new(budget, spent)),
+            concurrency: Mutex::new(ConcurrencyControl::new(most, has_service)),
             breaker: Mutex::new(Breaker::new(wait_max)),
             answers: AtomicU64::new(0),
         }
@@ -67,34 +67,34 @@ impl Ration {
 
     /// What the run used up so far.
     pub fn spent(&self) -> Usage {
-        self.purse().spent()
+        self.budget().spent()
     }
 
     pub(crate) fn reserve(&self, is_fresh: bool) -> Room {
-        self.purse().reserve(is_fresh)
+        self.budget().reserve(is_fresh)
     }
 
-    pub(crate) fn settle(&self, reserve: Reserve, usage: Option<Usage>, counts: bool) {
-        self.purse().settle(reserve, usage, counts);
+    pub(crate) fn charge(&self, reserve: Reserve, usage: Option<Usage>, counts: bool) {
+        self.budget().charge(reserve, usage, counts);
     }
 
     pub(crate) fn refused(&self, said: Option<Duration>) {
-        self.throttle().refused(self.elapsed(), said);
+        self.concurrency().refused(self.elapsed(), said);
     }
 
     pub(crate) fn went_well(&self, running: usize) {
-        self.throttle().went_well(self.elapsed(), running);
+        self.concurrency().went_well(self.elapsed(), running);
     }
 
     /// How many rows may run at once now.
-    pub fn patience(&self) -> Patience {
+    pub fn capacity(&self) -> Capacity {
         let waits_until = self.breaker().waits_until();
-        let throttle = self.throttle();
-        let held_for = throttle.held_for(self.elapsed());
+        let concurrency = self.concurrency();
+        let held_for = concurrency.held_for(self.elapsed());
         let held = || (!held_for.is_zero()).then(|| clock::now() + held_for);
-        Patience {
-            places: throttle.places(),
-            is_cut: throttle.is_cut(),
+        Capacity {
+            places: concurrency.places(),
+            is_cut: concurrency.is_cut(),
             held_for,
             waits_until: waits_until.or_else(held),
         }
@@ -102,7 +102,7 @@ impl Ration {
 
     /// Whether a row could start now.
     pub(crate) fn would_admit(&self) -> bool {
-        let is_held = !self.throttle().held_for(self.elapsed()).is_zero();
+        let is_held = !self.concurrency().held_for(self.elapsed()).is_zero();
         !is_held && self.breaker().would_admit(clock::now())
     }
 
@@ -140,11 +140,13 @@ impl Ration {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn purse(&self) -> MutexGuard<'_, Purse> {
-        self.purse.lock().unwrap_or_else(PoisonError::into_inner)
+    fn budget(&self) -> MutexGuard<'_, BudgetTracker> {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn throttle(&self) -> MutexGuard<'_, Throttle> {
-        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
+    fn concurrency(&self) -> MutexGuard<'_, ConcurrencyControl> {
+        self.concurrency
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }

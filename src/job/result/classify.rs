@@ -2,8 +2,8 @@
 
 use super::attempt_end::{Cause, Ended};
 use super::failure::Failure;
-use super::result_check::Measure;
-use crate::job::agent_protocol::{ReadText, Reading, Trouble};
+use super::result_check::ResultCheck;
+use crate::job::agent_protocol::{AgentFailure, ReadText, Reading};
 use crate::model::{Fault, ReportVia, one_line};
 use crate::refusal;
 use crate::refusal::{Refusal, Reset};
@@ -67,7 +67,7 @@ fn fault(ended: &Ended, text: &str) -> Option<Fault> {
 
 /// What results are measured against.
 pub(crate) struct Rules<'s> {
-    pub measure: &'s Measure,
+    pub check: &'s ResultCheck,
     pub max_runtime: Duration,
     pub max_idle: Option<Duration>,
     pub read_text: Option<ReadText>,
@@ -129,9 +129,9 @@ pub(crate) fn judge(
             let text = format!("its report was refused: {}", Value::Object(picked.object));
             return Err((Failure::NoResponse, text));
         }
-        Ok((rules.measure.check_picked(picked)?, via))
+        Ok((rules.check.check_picked(picked)?, via))
     });
-    let is_answer = rules.measure.has_schema() || envelope.is_none();
+    let is_answer = rules.check.has_schema() || envelope.is_none();
     match (measured, envelope) {
         (Ok((result, via)), _) if is_answer => Outcome::Result(result, via),
         (_, Some(refusal)) => Outcome::Unavailable(last_line(&reading.text), refusal),
@@ -180,19 +180,19 @@ fn found(
     result_file: Option<&[u8]>,
     rules: &Rules<'_>,
 ) -> Result<(Picked, ReportVia), (Failure, String)> {
-    let measure = rules.measure;
+    let check = rules.check;
     if let Some(bytes) = result_file {
-        let bytes_max = measure.bytes_max();
+        let bytes_max = check.bytes_max();
         if bytes.len() > bytes_max {
             let text = format!("the result file has more than {bytes_max} bytes");
             return Err((Failure::OutputTooLarge, text));
         }
-        let picked = measure.pick(bytes, rules.read_text);
+        let picked = check.pick(bytes, rules.read_text);
         return picked
             .map(|picked| (picked, ReportVia::ResultFile))
             .map_err(|(_, text)| (Failure::InvalidOutputSchema, format!("result file: {text}")));
     }
-    let picked = measure.pick(&reading.text, rules.read_text);
+    let picked = check.pick(&reading.text, rules.read_text);
     let via = |picked: &Picked| match picked.is_prose {
         true => ReportVia::Text,
         false => ReportVia::Stdout,
@@ -209,12 +209,16 @@ fn found(
 }
 
 /// What a program says went wrong.
-fn after_trouble(ended: &Ended, trouble: &Trouble) -> Outcome {
+fn after_trouble(ended: &Ended, trouble: &AgentFailure) -> Outcome {
     let told = |text: &str| format!("{}: {}", how(ended), one_line(text));
     match trouble {
-        Trouble::Unavailable(text, refusal) => Outcome::Unavailable(told(text), refusal.clone()),
-        Trouble::Refused(text) => Outcome::Failed(Failure::InvalidOutputSchema, one_line(text)),
-        Trouble::Failed(text) => Outcome::Failed(Failure::WorkerExit, told(text)),
+        AgentFailure::Unavailable(text, refusal) => {
+            Outcome::Unavailable(told(text), refusal.clone())
+        }
+        AgentFailure::Refused(text) => {
+            Outcome::Failed(Failure::InvalidOutputSchema, one_line(text))
+        }
+        AgentFailure::Failed(text) => Outcome::Failed(Failure::WorkerExit, told(text)),
     }
 }
 
@@ -277,9 +281,9 @@ mod tests {
     }
 
     fn judged(ended: &Ended, report: Option<&str>, file: Option<&str>) -> String {
-        let measure = Measure::by(r#"{"required":["n"]}"#, 100);
+        let check = ResultCheck::by(r#"{"required":["n"]}"#, 100);
         let rules = Rules {
-            measure: &measure,
+            check: &check,
             max_runtime: Duration::from_secs(1),
             max_idle: None,
             read_text: None,

@@ -20,4 +20,4 @@ pub use logs::Logs;
 pub(crate) use logs::{LogEnd, LogFolder};
 pub use output_csv::{Summary, stage_csv, summarize, write_csv};
 pub use placement::{Placed, Placement, fingerprint, place};
-pub use result_check::Measure;
+pub use result_check::ResultCheck;

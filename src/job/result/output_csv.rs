@@ -3,7 +3,7 @@
 use super::cells::ResultColumns;
 use crate::job::error::JobError;
 use crate::job::input::{Row, Survey};
-use crate::job::row_record::{Details, details};
+use crate::job::row_record::{RowRecord, details};
 use crate::job::settings::Settings;
 use crate::job::state::{Item, State, Status};
 use crate::ledger::Lines;
@@ -145,7 +145,7 @@ fn each_row(
     survey: &Survey,
     state: &State,
     lines: &Lines,
-    mut write: impl FnMut(Row, &Item, Details) -> Result<(), Trouble>,
+    mut write: impl FnMut(Row, &Item, RowRecord) -> Result<(), Trouble>,
 ) -> Result<(), Trouble> {
     let mut input = survey.rows(settings).map_err(Trouble::Job)?;
     while let Some(row) = input.next_row().map_err(Trouble::Job)? {
@@ -176,7 +176,7 @@ impl Columns {
         settings: &Settings,
         row: &Row,
         item: &Item,
-        details: &Details,
+        details: &RowRecord,
     ) -> io::Result<()> {
         let (index, attempts) = (row.index.to_string(), item.attempts.to_string());
         let error = details.last_error.as_deref().unwrap_or_default();
@@ -198,7 +198,7 @@ impl Columns {
         writer.row(own.chain(ours).chain(flat.iter().map(String::as_str)))
     }
 
-    fn flat(&self, settings: &Settings, details: &Details) -> Vec<String> {
+    fn flat(&self, settings: &Settings, details: &RowRecord) -> Vec<String> {
         let Some(columns) = &self.results else {
             return Vec::new();
         };

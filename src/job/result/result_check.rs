@@ -11,14 +11,14 @@ use serde_json::Value;
 
 /// The measure of a job's results.
 #[derive(Clone)]
-pub struct Measure {
+pub struct ResultCheck {
     schema: Option<Schema>,
     result_bytes_max: usize,
     /// Columns in which no formula may stand.
     guarded: Option<ResultColumns>,
 }
 
-impl Measure {
+impl ResultCheck {
     /// Whether a result from elsewhere could have come from a worker of this job.
     pub fn fits(&self, result: &Value) -> bool {
         let object = result.as_object().cloned();
@@ -116,7 +116,7 @@ impl Measure {
 }
 
 #[cfg(test)]
-impl Measure {
+impl ResultCheck {
     /// A schema and a bound alone.
     pub fn by(schema: &str, result_bytes_max: usize) -> Self {
         Self {

@@ -7,5 +7,5 @@ mod spawn;
 
 pub use changes::Difference;
 pub use resume::InputChanged;
-pub use reuse::Earlier;
+pub use reuse::EarlierRun;
 pub use spawn::{SpawnRun, SpawnSettings, spool};

@@ -1,6 +1,6 @@
 //! Going on with a spawned CSV: whether its input is still the same, and what this call says otherwise than the first.
 
-use super::spawn::{Kept, SpawnRun};
+use super::spawn::{RecordedSettings, SpawnRun};
 use super::{changes, spawn};
 use crate::job;
 use crate::job::Settings;
@@ -158,7 +158,7 @@ impl SpawnRun {
         in_use.check(&output, "-o")?;
         let claim = Claim::take(&output)?;
         claim.sign(self.folder.id());
-        let mut kept = Kept {
+        let mut kept = RecordedSettings {
             job,
             record,
             ..self.kept.clone()

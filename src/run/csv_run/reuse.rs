@@ -2,8 +2,8 @@
 //! commit, columns and cells. A result is found by the hash of its row, and is recorded in the new run like any other.
 
 use super::spawn;
-use super::spawn::{Fold, Kept, SpawnRun};
-use crate::job::{Measure, Row, Settings, State, Survey, details};
+use super::spawn::{Fold, RecordedSettings, SpawnRun};
+use crate::job::{ResultCheck, Row, Settings, State, Survey, details};
 use crate::ledger::Lines;
 use crate::model::{
     AttemptEnd, AttemptFinished, AttemptReported, Event, ReportVia, RunId, RunKind, WaveNo, json,
@@ -21,14 +21,14 @@ use std::path::Path;
 const BATCH: usize = 500;
 
 /// An earlier run that was asked the same of each row.
-pub struct Earlier {
+pub struct EarlierRun {
     id: RunId,
-    kept: Kept,
+    kept: RecordedSettings,
     state: State,
     lines: Lines,
 }
 
-impl Earlier {
+impl EarlierRun {
     /// Reads the run's ledger; the run may still be under way.
     ///
     /// # Errors
@@ -99,7 +99,11 @@ fn key(header: &[String], row: &Row) -> u128 {
 }
 
 /// The first thing that two runs ask differently of every row.
-fn difference(earlier: &Kept, now: &Settings, commit: Option<&str>) -> Option<&'static str> {
+fn difference(
+    earlier: &RecordedSettings,
+    now: &Settings,
+    commit: Option<&str>,
+) -> Option<&'static str> {
     let (a, b) = (&earlier.job, now);
     let worker = |job: &Settings| {
         let worker = &job.worker;
@@ -129,10 +133,10 @@ impl SpawnRun {
 
     /// Takes over what an earlier run, which was [checked](Earlier::check), has for the same rows; gives their number. Only for rows
     /// that nothing is known of yet, and only results that a worker could give as well.
-    pub fn reuse(&mut self, earlier: &Earlier) -> Result<u64, RunError> {
+    pub fn reuse(&mut self, earlier: &EarlierRun) -> Result<u64, RunError> {
         let found = earlier.results()?;
         let job = self.kept.job.clone();
-        let measure = Measure::of(&job)?;
+        let check = ResultCheck::of(&job)?;
         let redactor = crate::job::redactor(&job.worker);
         let survey = Survey::take(&job)?;
         let mut input = survey.rows(&job)?;
@@ -147,8 +151,8 @@ impl SpawnRun {
                 let mut result = earlier.result(*index)?;
                 // An earlier version may have kept more than it should.
                 redactor.value(&mut result);
-                if measure.fits(&result) {
-                    events.extend(taken_over(job.wave, &row, result));
+                if check.fits(&result) {
+                    events.extend(reused_events(job.wave, &row, result));
                     taken += 1;
                 }
             }
@@ -161,7 +165,7 @@ impl SpawnRun {
     }
 }
 
-fn taken_over(wave: WaveNo, row: &Row, result: Value) -> [Event; 2] {
+fn reused_events(wave: WaveNo, row: &Row, result: Value) -> [Event; 2] {
     let now = clock::csv_time(clock::now());
     [
         Event::from(AttemptReported {

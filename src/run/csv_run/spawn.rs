@@ -3,7 +3,7 @@
 
 use crate::adapter::replay;
 use crate::job::{
-    Bounds, Budget, Ending, FormulaCells, Halt, JobError, Journal, Logs, Observer, Placed,
+    Bounds, Budget, FormulaCells, Halt, JobError, JobStatus, Journal, Logs, Observer, Placed,
     Placement, Selection, Settings, State, Stop, Summary, Survey, Worker,
 };
 use crate::ledger::{Ledger, LedgerError, Lines, Record};
@@ -82,7 +82,7 @@ pub struct SpawnSettings {
 /// The settings in the ledger.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Kept {
+pub(crate) struct RecordedSettings {
     pub job: Settings,
     pub record: Option<PathBuf>,
     /// The commit that was checked out at the start, in a repository.
@@ -154,12 +154,15 @@ impl Fold {
         }
     }
 
-    pub(crate) fn end(self, folder: &RunFolder) -> Result<(Kept, State), RunError> {
+    pub(crate) fn end(self, folder: &RunFolder) -> Result<(RecordedSettings, State), RunError> {
         let (kept, state, _) = self.end_with_output(folder)?;
         Ok((kept, state))
     }
 
-    fn end_with_output(self, folder: &RunFolder) -> Result<(Kept, State, Output), RunError> {
+    fn end_with_output(
+        self,
+        folder: &RunFolder,
+    ) -> Result<(RecordedSettings, State, Output), RunError> {
         let refuse = |why: String| RunError::NotResumable {
             id: folder.id().clone(),
             why,
@@ -176,7 +179,7 @@ impl Fold {
 /// One spawned CSV.
 pub struct SpawnRun {
     pub(crate) folder: RunFolder,
-    pub(crate) kept: Kept,
+    pub(crate) kept: RecordedSettings,
     ledger: LedgerJournal,
     pub(crate) state: State,
     pub(crate) output: Output,
@@ -231,7 +234,7 @@ impl SpawnSettings {
             halt: self.halt,
             max_wall_seconds: self.max_wall_seconds,
             wall_hard: self.wall_hard,
-            dialect: adapter::dialect(&self.worker)?,
+            agent_protocol: adapter::agent_protocol(&self.worker)?,
             flatten: self.flatten,
             formula_cells: self.formula_cells,
             keep_logs: self.keep_logs,
@@ -239,7 +242,7 @@ impl SpawnSettings {
             output_bytes_max: self.output_bytes_max,
             read_text: None,
             budget: self.budget,
-            ration: None,
+            limits: None,
             worker: self.worker.clone(),
             scratch: folder.scratch(),
             logs: folder.logs(),
@@ -314,7 +317,7 @@ impl SpawnRun {
         let output = job.output_csv_path.as_path();
         let stands = std::fs::symlink_metadata(output).is_ok();
         let replaces = stands.then(|| job::fingerprint(output)).transpose();
-        let kept = Kept {
+        let kept = RecordedSettings {
             replaces: replaces.map_err(RunError::io(output))?,
             job,
             record: settings.record.clone(),
@@ -353,7 +356,7 @@ impl SpawnRun {
             fold.take(record, place);
         })?;
         let (mut kept, state, output) = fold.end_with_output(&folder)?;
-        kept.job.dialect = adapter::dialect(&kept.job.worker)?;
+        kept.job.agent_protocol = adapter::agent_protocol(&kept.job.worker)?;
         Ok(Self {
             folder,
             kept,
@@ -370,7 +373,7 @@ impl SpawnRun {
         let Event::RunStarted(started) = first.event else {
             return None;
         };
-        let kept: Kept = serde_json::from_value(started.settings).ok()?;
+        let kept: RecordedSettings = serde_json::from_value(started.settings).ok()?;
         let path = started.root.join(kept.job.csv_path);
         Some(std::fs::canonicalize(&path).unwrap_or(path))
     }
@@ -381,7 +384,7 @@ impl SpawnRun {
         let mut fold = Fold::default();
         ledger::scan(&folder.ledger(), |record, place| fold.take(record, place))?;
         let (mut kept, _) = fold.end(folder)?;
-        kept.job.dialect = adapter::dialect(&kept.job.worker)?;
+        kept.job.agent_protocol = adapter::agent_protocol(&kept.job.worker)?;
         let survey = Survey::take(&kept.job)?;
         Ok(kept.job.prompt_of(&survey, |row| row.id.as_str() == id)?)
     }
@@ -419,7 +422,7 @@ impl SpawnRun {
         &mut self,
         observer: &mut dyn Observer,
         stop: &Stop,
-    ) -> Result<(Ending, Summary), RunError> {
+    ) -> Result<(JobStatus, Summary), RunError> {
         let job = &self.kept.job;
         let (ending, survey) =
             crate::executor::run(job, &mut self.state, &mut self.ledger, observer, stop, None)?;

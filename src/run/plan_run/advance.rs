@@ -1,11 +1,11 @@
 //! Everything of a plan run that needs no rows: counting votes, integrating, persisting, and undoing what a kill interrupted.
 
-use super::checkout::Tools;
+use super::checkout::IntegratorFactory;
 use super::compile::Task;
 use super::hydration::Hydration;
-use super::in_flight::Floor;
+use super::in_flight::WavesInFlight;
 use super::main_loop::{PlanRun, item_of};
-use super::phase::Steps;
+use super::phase::Phase;
 use super::plan_conflict::is_known;
 use crate::integrate::{Outcome, Persisted, Recovered, Restored};
 use crate::job::{Journal, Stop, Urgency};
@@ -56,7 +56,7 @@ impl PlanRun {
             }
         }
         // A kill between the mark and `integration_started` leaves the mark alone: nothing was changed.
-        Ok(self.lock.settled()?)
+        Ok(self.lock.clear_pending()?)
     }
 
     /// Leaves what an interrupted integration did to the tree as it is; its task is blocked. Gives how many there were.
@@ -67,12 +67,12 @@ impl PlanRun {
         let open = |unit: &Unit| unit.open_integration.clone();
         let open: Vec<_> = self.state().units.iter().filter_map(open).collect();
         for started in &open {
-            let ground = self.ground()?;
+            let checkout = self.checkout()?;
             let branch = self.settings.branch(self.folder.id());
             let writers = self.folder.writers();
-            let integrator = Tools {
-                ground: &ground,
-                real: &self.repo,
+            let integrator = IntegratorFactory {
+                checkout: &checkout,
+                repo: &self.repo,
                 folder: &self.folder,
                 settings: &self.settings,
                 lock: &self.lock,
@@ -90,7 +90,7 @@ impl PlanRun {
                 self.persist(&unit, Some(reason), &abandoned.detail, watcher)?;
             }
         }
-        self.lock.settled()?;
+        self.lock.clear_pending()?;
         Ok(open.len())
     }
 
@@ -148,14 +148,14 @@ impl PlanRun {
         started: &IntegrationStarted,
         stop: &Stop,
     ) -> Result<Recovered, RunError> {
-        let ground = self.ground()?;
+        let checkout = self.checkout()?;
         let unit = self.state().unit(&started.unit);
         let passed = unit.map_or(Vec::new(), |unit| unit.state.validations.clone());
         let branch = self.settings.branch(self.folder.id());
         let writers = self.folder.writers();
-        let integrator = Tools {
-            ground: &ground,
-            real: &self.repo,
+        let integrator = IntegratorFactory {
+            checkout: &checkout,
+            repo: &self.repo,
             folder: &self.folder,
             settings: &self.settings,
             lock: &self.lock,
@@ -184,14 +184,14 @@ impl PlanRun {
     }
 
     /// Does what needs no rows, unit by unit: count votes, integrate, persist.
-    pub(crate) fn settle(
+    pub(crate) fn advance_units(
         &mut self,
-        steps: Steps,
-        floor: &mut Floor<'_, '_>,
+        steps: Phase,
+        in_flight: &mut WavesInFlight<'_, '_>,
         watcher: &mut dyn Watcher,
         stop: &Stop,
     ) -> Result<(), RunError> {
-        self.let_go_of_changed(watcher)?;
+        self.release_changed_units(watcher)?;
         let mut has_moved = true;
         // What one unit completes another one may wait for.
         while std::mem::take(&mut has_moved) {
@@ -203,7 +203,7 @@ impl PlanRun {
             for id in ids {
                 // A stop is looked at between steps: each of them is whole by itself.
                 while stop.urgency() == Urgency::None
-                    && self.step(steps, &id, floor, watcher, stop)?
+                    && self.step(steps, &id, in_flight, watcher, stop)?
                 {
                     has_moved = true;
                 }
@@ -215,15 +215,15 @@ impl PlanRun {
     /// One step of one unit; `false` when it needs rows, or nothing any more.
     fn step(
         &mut self,
-        steps: Steps,
+        steps: Phase,
         id: &UnitId,
-        floor: &mut Floor<'_, '_>,
+        in_flight: &mut WavesInFlight<'_, '_>,
         watcher: &mut dyn Watcher,
         stop: &Stop,
     ) -> Result<bool, RunError> {
-        self.let_go_of_changed(watcher)?;
-        let in_flight = self.state().in_flight().find(|unit| unit.id == *id);
-        let Some(unit) = in_flight.cloned() else {
+        self.release_changed_units(watcher)?;
+        let found = self.state().in_flight().find(|unit| unit.id == *id);
+        let Some(unit) = found.cloned() else {
             return Ok(false);
         };
         let plan = self.store.read()?;
@@ -240,23 +240,25 @@ impl PlanRun {
             Action::Change(change) => self.change(&task, change, watcher)?,
             Action::Tally => self.tally(&task, &unit.state, watcher)?,
             Action::Hydrate(_) | Action::Integrate | Action::Complete | Action::Block(..) => {
-                self.own_change(floor, watcher, |run, floor, watcher| match &action {
-                    Action::Hydrate(answer) => run.hydrate(&task, &unit, answer, watcher),
-                    Action::Block(reason, detail) => {
-                        let detail = run.explained(&task, &unit, *reason, detail)?;
-                        run.persist(&unit, Some(*reason), &detail, watcher)
-                    }
-                    Action::Complete => run.persist(&unit, None, "", watcher),
-                    _ => {
-                        if unit.is_early {
-                            let id = item_of(&plan, &unit.id)?.id().clone();
-                            run.set_in_progress(&[id], watcher)?;
-                            if run.state().unit(&unit.id).is_some_and(|unit| unit.is_early) {
-                                // Somebody else was faster; the next step sees it.
-                                return Ok(());
-                            }
+                self.with_expected_change(in_flight, watcher, |run, in_flight, watcher| {
+                    match &action {
+                        Action::Hydrate(answer) => run.hydrate(&task, &unit, answer, watcher),
+                        Action::Block(reason, detail) => {
+                            let detail = run.explained(&task, &unit, *reason, detail)?;
+                            run.persist(&unit, Some(*reason), &detail, watcher)
                         }
-                        run.integrate(&task, &unit.state, floor, watcher, stop)
+                        Action::Complete => run.persist(&unit, None, "", watcher),
+                        _ => {
+                            if unit.is_early {
+                                let id = item_of(&plan, &unit.id)?.id().clone();
+                                run.set_in_progress(&[id], watcher)?;
+                                if run.state().unit(&unit.id).is_some_and(|unit| unit.is_early) {
+                                    // Somebody else was faster; the next step sees it.
+                                    return Ok(());
+                                }
+                            }
+                            run.integrate(&task, &unit.state, in_flight, watcher, stop)
+                        }
                     }
                 })?;
             }
@@ -387,14 +389,14 @@ impl PlanRun {
         &mut self,
         task: &Task,
         state: &UnitState,
-        floor: &mut Floor<'_, '_>,
+        in_flight: &mut WavesInFlight<'_, '_>,
         watcher: &mut dyn Watcher,
         stop: &Stop,
     ) -> Result<(), RunError> {
         let nothing = Value::Null;
         let synthesis = protocol::latest_synthesis(&task.protocol, state).unwrap_or(&nothing);
-        let ground = self.ground()?;
-        let plan_file = self.plan_file_in(&ground);
+        let checkout = self.checkout()?;
+        let plan_file = self.plan_file_in(&checkout);
         let commands = self.settings.commands(task, synthesis);
         let patch = synthesis["patch"].as_str().unwrap_or_default();
         if !commands.left_out.is_empty() {
@@ -406,9 +408,9 @@ impl PlanRun {
         }
         let branch = self.settings.branch(self.folder.id());
         let writers = self.folder.writers();
-        let tools = Tools {
-            ground: &ground,
-            real: &self.repo,
+        let factory = IntegratorFactory {
+            checkout: &checkout,
+            repo: &self.repo,
             folder: &self.folder,
             settings: &self.settings,
             lock: &self.lock,
@@ -416,11 +418,11 @@ impl PlanRun {
             branch: &branch,
         };
         let tally = state.tallies.last();
-        let order = tools.order(task, &plan_file, &commands, patch, tally);
+        let request = factory.request(task, &plan_file, &commands, patch, tally);
         let known = self.changed_meanwhile(&task.unit);
-        let mut integrator = tools.integrator(self.recorder.state(), stop);
-        floor.meanwhile(&mut self.recorder, watcher, |journal| {
-            Ok(integrator.integrate(&order, journal)?)
+        let mut integrator = factory.integrator(self.recorder.state(), stop);
+        in_flight.run_blocking(&mut self.recorder, watcher, |journal| {
+            Ok(integrator.integrate(&request, journal)?)
         })?;
         self.say_what_changed(&task.unit, &known, watcher);
         self.say_what_was_moved(&task.unit, watcher);
@@ -479,7 +481,7 @@ impl PlanRun {
         )?;
         let plan = match outcome {
             Outcome::Persisted(plan) => plan,
-            Outcome::Overtaken(found) => return self.let_go(&unit.id, &found, watcher),
+            Outcome::Overtaken(found) => return self.release_unit(&unit.id, &found, watcher),
         };
         watcher.mirror(&plan);
         let why = reason.map_or(String::new(), |reason| {

@@ -2,10 +2,11 @@
 //! the integrator for it, with everything that the run's settings say.
 
 use super::compile::Task;
-use super::in_flight::Floor;
+use super::in_flight::WavesInFlight;
 use super::main_loop::PlanRun;
 use crate::integrate::{
-    Commands, CommitTo, Delivery, Integrator, Isolation, Order, RepoLock, Stores, Terms, is_allowed,
+    Commands, CommitTo, Delivery, IntegrationRequest, Integrator, Isolation, PatchPolicy, RepoLock,
+    Stores, is_allowed,
 };
 use crate::job::Stop;
 use crate::model::{RowId, RunId, Tally};
@@ -50,7 +51,7 @@ impl PlanRun {
     ///
     /// A branch is built up in a tree of its own, which holds exactly what is committed there: what is validated is what
     /// is delivered. It is made anew when it does not stand at the tip of the branch; an open integration keeps it as it is.
-    pub(crate) fn ground(&self) -> Result<Repo, RunError> {
+    pub(crate) fn checkout(&self) -> Result<Repo, RunError> {
         if self.settings.delivery != Delivery::Branch {
             return Ok(self.repo.clone());
         }
@@ -77,11 +78,11 @@ impl PlanRun {
         Ok(Repo::find(&path)?.recorded(&self.folder.writers()))
     }
 
-    /// Where the plan file stands in `ground`, for the rule that no patch may touch it.
-    pub(crate) fn plan_file_in(&self, ground: &Repo) -> PathBuf {
+    /// Where the plan file stands in `checkout`, for the rule that no patch may touch it.
+    pub(crate) fn plan_file_in(&self, checkout: &Repo) -> PathBuf {
         let plan = self.store.file();
         match plan.strip_prefix(self.repo.root()) {
-            Ok(path) => ground.root().join(path),
+            Ok(path) => checkout.root().join(path),
             Err(_) => plan.to_owned(),
         }
     }
@@ -92,7 +93,7 @@ impl PlanRun {
         task: &Task,
         wave: &Wave,
         id: &RowId,
-        floor: &mut Floor<'_, '_>,
+        in_flight: &mut WavesInFlight<'_, '_>,
         watcher: &mut dyn Watcher,
         stop: &Stop,
     ) -> Result<Option<String>, RunError> {
@@ -102,26 +103,26 @@ impl PlanRun {
         let synthesis = answer
             .and_then(|answer| answer.result.as_ref())
             .unwrap_or(&nothing);
-        let ground = self.ground()?;
-        let plan_file = self.plan_file_in(&ground);
+        let checkout = self.checkout()?;
+        let plan_file = self.plan_file_in(&checkout);
         let commands = self.settings.commands(task, synthesis);
         let patch = synthesis["patch"].as_str().unwrap_or_default();
         let branch = self.settings.branch(self.folder.id());
         let writers = self.folder.writers();
-        let tools = Tools {
-            ground: &ground,
-            real: &self.repo,
+        let factory = IntegratorFactory {
+            checkout: &checkout,
+            repo: &self.repo,
             folder: &self.folder,
             settings: &self.settings,
             lock: &self.lock,
             writers: &writers,
             branch: &branch,
         };
-        let order = tools.order(task, &plan_file, &commands, patch, None);
-        let mut integrator = tools.integrator(self.recorder.state(), stop);
+        let request = factory.request(task, &plan_file, &commands, patch, None);
+        let mut integrator = factory.integrator(self.recorder.state(), stop);
         let known = self.changed_meanwhile(&task.unit);
-        let shown = floor.meanwhile(&mut self.recorder, watcher, |journal| {
-            Ok(integrator.preview(&order, journal)?)
+        let shown = in_flight.run_blocking(&mut self.recorder, watcher, |journal| {
+            Ok(integrator.preview(&request, journal)?)
         })?;
         self.say_what_changed(&task.unit, &known, watcher);
         Ok(shown)
@@ -129,9 +130,9 @@ impl PlanRun {
 }
 
 /// What an integrator of a run is made of.
-pub(crate) struct Tools<'t> {
-    pub ground: &'t Repo,
-    pub real: &'t Repo,
+pub(crate) struct IntegratorFactory<'t> {
+    pub checkout: &'t Repo,
+    pub repo: &'t Repo,
     pub folder: &'t RunFolder,
     pub settings: &'t Settings,
     pub lock: &'t RepoLock,
@@ -139,20 +140,20 @@ pub(crate) struct Tools<'t> {
     pub branch: &'t str,
 }
 
-impl<'t> Tools<'t> {
+impl<'t> IntegratorFactory<'t> {
     /// An integrator's order for a patch of `task`.
-    pub fn order(
+    pub fn request(
         &self,
         task: &'t Task,
         plan_file: &'t Path,
         commands: &'t Commands,
         patch: &'t str,
         tally: Option<&'t Tally>,
-    ) -> Order<'t> {
-        Order {
+    ) -> IntegrationRequest<'t> {
+        IntegrationRequest {
             unit: &task.unit,
             subject: &task.objective,
-            terms: Terms {
+            policy: PatchPolicy {
                 metadata: &task.metadata,
                 scope: &task.scope,
                 plan_file,
@@ -168,7 +169,7 @@ impl<'t> Tools<'t> {
     pub fn integrator(&self, state: &State, stop: &'t Stop) -> Integrator<'t> {
         let delivery = self.settings.delivery;
         Integrator {
-            repo: self.ground,
+            repo: self.checkout,
             run_folder: self.folder.path(),
             limits: integrate::Limits {
                 timeout: Duration::from_secs(self.settings.validation_timeout_seconds),
@@ -176,7 +177,7 @@ impl<'t> Tools<'t> {
                 log_bytes_max: 16 * 1024 * 1024,
             },
             stores: Stores {
-                repo: self.real,
+                repo: self.repo,
                 plan_file: &self.settings.plan_file,
             },
             redactor: job::redactor(&self.settings.worker),
@@ -191,7 +192,7 @@ impl<'t> Tools<'t> {
             commit: (delivery != Delivery::Patch).then_some(CommitTo {
                 run_id: self.folder.id(),
                 branch: self.branch,
-                publish: (delivery == Delivery::Branch).then_some(self.real),
+                publish: (delivery == Delivery::Branch).then_some(self.repo),
                 verify: !self.settings.no_verify,
             }),
             before: state.before.clone(),

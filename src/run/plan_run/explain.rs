@@ -64,14 +64,14 @@ impl PlanRun {
         if code.is_some_and(|code| code != "does_not_apply") && unit.integration.is_none() {
             return Ok(detail.to_owned());
         }
-        let ground = self.ground()?;
+        let checkout = self.checkout()?;
         let synthesis = protocol::latest_synthesis(&task.protocol, &unit.state);
         let refused = self.last_patch(unit);
         let patch = synthesis.and_then(|answer| answer["patch"].as_str().map(str::to_owned));
         let Some(patch) = patch.or(refused) else {
             return Ok(detail.to_owned());
         };
-        let changed = ground.changes()?.into_iter().map(|change| change.path);
+        let changed = checkout.changes()?.into_iter().map(|change| change.path);
         let touched: BTreeSet<PathBuf> = changed.filter(|path| names(&patch, path)).collect();
         let by_others = |path: &PathBuf| {
             let mut others = self

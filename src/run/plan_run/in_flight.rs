@@ -3,12 +3,12 @@
 //!
 //! The loop of the run owns ledger and state alone. What the threads want to write down reaches it as a message, and it
 //! answers when the write is done: everything that has come is written before one sync serves all (group commit). So the
-//! loop must listen ([`Floor::listen`]) as long as anything runs, and whatever takes long runs in a thread as well
-//! ([`Floor::meanwhile`]).
+//! loop must listen ([`WavesInFlight::wait_for_wave`]) as long as anything runs, and whatever takes long runs in a thread as well
+//! ([`WavesInFlight::run_blocking`]).
 
 use crate::executor::{Rank, Slots};
 use crate::job;
-use crate::job::{Counts, Ending, JobError, Journal, Observer, RunningRow, Snapshot, Stop};
+use crate::job::{Counts, JobError, JobStatus, Journal, Observer, Progress, RunningRow, Stop};
 use crate::ledger::{LedgerError, Lines};
 use crate::model::{Event, RowId, WaveCompiled, WaveNo};
 use crate::run::error::RunError;
@@ -24,7 +24,7 @@ use std::thread::Scope;
 const SHOWN_MAX: usize = 8;
 
 /// What the threads tell the loop.
-enum Message {
+enum LoopMessage {
     Write {
         events: Vec<Event>,
         reply: Sender<Result<Vec<u64>, LedgerError>>,
@@ -37,44 +37,44 @@ enum Message {
     },
     Progress {
         wave: WaveNo,
-        snapshot: Snapshot,
+        snapshot: Progress,
     },
     Warn {
         text: String,
     },
     Ended {
         wave: WaveNo,
-        result: Result<(Ending, Counts), JobError>,
+        result: Result<(JobStatus, Counts), JobError>,
     },
-    /// What the loop waits for in [`Floor::meanwhile`] is done.
+    /// What the loop waits for in [`WavesInFlight::run_blocking`] is done.
     Done,
 }
 
 /// A wave whose rows have ended, not judged yet.
 pub(crate) struct EndedWave {
     pub compiled: WaveCompiled,
-    pub result: Result<(Ending, Counts), JobError>,
+    pub result: Result<(JobStatus, Counts), JobError>,
 }
 
-struct Running {
+struct RunningWave {
     compiled: WaveCompiled,
-    snapshot: Snapshot,
+    snapshot: Progress,
     /// The copy of the repository that its workers see.
-    place: usize,
+    workspace_no: usize,
 }
 
 /// The waves under way. `'scope` is the life of their threads, `'env` of what they share.
-pub(crate) struct Floor<'scope, 'env> {
+pub(crate) struct WavesInFlight<'scope, 'env> {
     scope: &'scope Scope<'scope, 'env>,
     slots: &'env Slots,
     stop: &'env Stop,
-    sender: Sender<Message>,
-    inbox: Receiver<Message>,
-    running: BTreeMap<WaveNo, Running>,
+    sender: Sender<LoopMessage>,
+    inbox: Receiver<LoopMessage>,
+    running: BTreeMap<WaveNo, RunningWave>,
     ended: Vec<EndedWave>,
 }
 
-impl<'scope, 'env> Floor<'scope, 'env> {
+impl<'scope, 'env> WavesInFlight<'scope, 'env> {
     /// Nothing is under way.
     pub fn new(scope: &'scope Scope<'scope, 'env>, slots: &'env Slots, stop: &'env Stop) -> Self {
         let (sender, inbox) = unbounded();
@@ -90,12 +90,12 @@ impl<'scope, 'env> Floor<'scope, 'env> {
     }
 
     /// How many rows may run at once from now on.
-    pub fn set_number(&self, number: usize) {
+    pub fn set_concurrency(&self, number: usize) {
         self.slots.set_limit(number);
     }
 
     /// Whether nothing runs and everything that ended was taken.
-    pub fn is_clear(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.running.is_empty() && self.ended.is_empty()
     }
 
@@ -111,12 +111,16 @@ impl<'scope, 'env> Floor<'scope, 'env> {
     }
 
     /// The first copy of the repository that no wave uses.
-    pub fn free_place(&self) -> usize {
-        let is_used = |place: &usize| self.running.values().any(|wave| wave.place == *place);
+    pub fn free_workspace(&self) -> usize {
+        let is_used = |place: &usize| {
+            self.running
+                .values()
+                .any(|wave| wave.workspace_no == *place)
+        };
         (1..).find(|place| !is_used(place)).unwrap_or(1)
     }
 
-    /// Begins with a wave; `state` is what the ledger already holds of it, `behind` the length of the remaining path of its
+    /// Begins with a wave; `state` is what the ledger already holds of it, `remaining_path` the length of the remaining path of its
     /// unit, in thousandths of a task.
     pub fn start(
         &mut self,
@@ -124,33 +128,33 @@ impl<'scope, 'env> Floor<'scope, 'env> {
         place: usize,
         settings: job::Settings,
         mut state: job::State,
-        behind: u64,
+        remaining_path: u64,
     ) {
         let wave = compiled.wave;
-        let running = Running {
+        let running = RunningWave {
             compiled,
-            snapshot: Snapshot {
+            snapshot: Progress {
                 counts: state.counts(),
-                ..Snapshot::default()
+                ..Progress::default()
             },
-            place,
+            workspace_no: place,
         };
         self.running.insert(wave, running);
-        let wire = Wire {
+        let handle = LoopHandle {
             wave,
             sender: self.sender.clone(),
         };
         let (slots, stop) = (self.slots, self.stop);
         self.scope.spawn(move || {
             let rank = Rank {
-                behind: std::cmp::Reverse(behind),
+                remaining_path: std::cmp::Reverse(remaining_path),
                 number: wave.0,
             };
-            let mut departure = Departure {
-                wire: wire.clone(),
+            let mut guard = EndGuard {
+                handle: handle.clone(),
                 result: None,
             };
-            let (mut journal, mut observer) = (wire.clone(), wire);
+            let (mut journal, mut observer) = (handle.clone(), handle);
             let result = crate::executor::run(
                 &settings,
                 &mut state,
@@ -163,15 +167,15 @@ impl<'scope, 'env> Floor<'scope, 'env> {
                 job::write_csv(&settings, &survey, &state, &journal.lines()?)?;
                 Ok((ending, state.counts()))
             });
-            departure.result = Some(result);
+            guard.result = Some(result);
         });
     }
 
     /// Serves the threads until a wave has ended; at once when nothing runs.
-    pub fn listen(&mut self, recorder: &mut Recorder, watcher: &mut dyn Watcher) {
+    pub fn wait_for_wave(&mut self, recorder: &mut Recorder, watcher: &mut dyn Watcher) {
         while self.ended.is_empty() && !self.running.is_empty() {
             if let Ok(first) = self.inbox.recv() {
-                self.serve(first, recorder, watcher);
+                self.handle_messages(first, recorder, watcher);
             }
         }
     }
@@ -189,34 +193,34 @@ impl<'scope, 'env> Floor<'scope, 'env> {
     }
 
     /// Serves the threads until all waves have ended.
-    pub fn wind_up(&mut self, recorder: &mut Recorder, watcher: &mut dyn Watcher) {
+    pub fn drain(&mut self, recorder: &mut Recorder, watcher: &mut dyn Watcher) {
         while !self.running.is_empty() {
             if let Ok(first) = self.inbox.recv() {
-                self.serve(first, recorder, watcher);
+                self.handle_messages(first, recorder, watcher);
             }
         }
     }
 
     /// Does something that takes long in a thread of its own, with a journal, and serves all threads until it is done.
-    pub fn meanwhile<T: Send>(
+    pub fn run_blocking<T: Send>(
         &mut self,
         recorder: &mut Recorder,
         watcher: &mut dyn Watcher,
         work: impl FnOnce(&mut dyn Journal) -> Result<T, RunError> + Send,
     ) -> Result<T, RunError> {
-        let mut wire = Wire {
+        let mut handle = LoopHandle {
             wave: WaveNo(0),
             sender: self.sender.clone(),
         };
         std::thread::scope(|scope| {
             let worker = scope.spawn(move || {
-                let bell = Bell(wire.sender.clone());
-                let result = work(&mut wire);
-                drop(bell);
+                let guard = DoneGuard(handle.sender.clone());
+                let result = work(&mut handle);
+                drop(guard);
                 result
             });
             while let Ok(message) = self.inbox.recv() {
-                if self.serve(message, recorder, watcher) {
+                if self.handle_messages(message, recorder, watcher) {
                     break;
                 }
             }
@@ -227,33 +231,33 @@ impl<'scope, 'env> Floor<'scope, 'env> {
         })
     }
 
-    /// Takes in a message and all that have come with it. `true`: what [`Floor::meanwhile`] waits for is done.
-    fn serve(
+    /// Takes in a message and all that have come with it. `true`: what [`WavesInFlight::run_blocking`] waits for is done.
+    fn handle_messages(
         &mut self,
-        first: Message,
+        first: LoopMessage,
         recorder: &mut Recorder,
         watcher: &mut dyn Watcher,
     ) -> bool {
         let mut is_done = false;
         let mut waiting = Vec::new();
-        let came: Vec<Message> = std::iter::once(first)
+        let came: Vec<LoopMessage> = std::iter::once(first)
             .chain(self.inbox.try_iter())
             .collect();
         for message in came {
             match message {
                 // A thread that is gone needs no answer.
-                Message::Write { events, reply } => drop(reply.send(recorder.write(&events))),
-                Message::Sync { reply } => waiting.push(reply),
-                Message::Lines { reply } => drop(reply.send(recorder.lines())),
-                Message::Progress { wave, snapshot } => {
+                LoopMessage::Write { events, reply } => drop(reply.send(recorder.write(&events))),
+                LoopMessage::Sync { reply } => waiting.push(reply),
+                LoopMessage::Lines { reply } => drop(reply.send(recorder.lines())),
+                LoopMessage::Progress { wave, snapshot } => {
                     if let Some(running) = self.running.get_mut(&wave) {
                         running.snapshot = snapshot;
                     }
-                    watcher.progress(&self.merged());
+                    watcher.progress(&self.progress());
                 }
-                Message::Warn { text } => watcher.warn(&text),
-                Message::Ended { wave, result } => self.end(wave, result, watcher),
-                Message::Done => is_done = true,
+                LoopMessage::Warn { text } => watcher.warn(&text),
+                LoopMessage::Ended { wave, result } => self.end(wave, result, watcher),
+                LoopMessage::Done => is_done = true,
             }
         }
         if !waiting.is_empty() {
@@ -274,7 +278,7 @@ impl<'scope, 'env> Floor<'scope, 'env> {
     fn end(
         &mut self,
         wave: WaveNo,
-        result: Result<(Ending, Counts), JobError>,
+        result: Result<(JobStatus, Counts), JobError>,
         watcher: &mut dyn Watcher,
     ) {
         let Some(running) = self.running.remove(&wave) else {
@@ -292,14 +296,14 @@ impl<'scope, 'env> Floor<'scope, 'env> {
     }
 
     /// One picture of all waves under way.
-    fn merged(&self) -> Snapshot {
+    fn progress(&self) -> Progress {
         let snapshots = self.running.values().map(|wave| &wave.snapshot);
         merge(snapshots)
     }
 }
 
-fn merge<'s>(snapshots: impl Iterator<Item = &'s Snapshot>) -> Snapshot {
-    let mut all = Snapshot::default();
+fn merge<'s>(snapshots: impl Iterator<Item = &'s Progress>) -> Progress {
+    let mut all = Progress::default();
     for snapshot in snapshots {
         all.counts += snapshot.counts;
         all.ended_here += snapshot.ended_here;
@@ -308,7 +312,7 @@ fn merge<'s>(snapshots: impl Iterator<Item = &'s Snapshot>) -> Snapshot {
         // Both are of the run as a whole; the one with the most tokens is the latest.
         if snapshot.usage.tokens() >= all.usage.tokens() {
             all.usage = snapshot.usage;
-            all.patience = snapshot.patience;
+            all.capacity = snapshot.capacity;
         }
     }
     let longest_first = |a: &RunningRow, b: &RunningRow| b.age.cmp(&a.age).then(a.id.cmp(&b.id));
@@ -319,15 +323,15 @@ fn merge<'s>(snapshots: impl Iterator<Item = &'s Snapshot>) -> Snapshot {
 
 /// A thread's way to the loop.
 #[derive(Clone)]
-struct Wire {
+struct LoopHandle {
     wave: WaveNo,
-    sender: Sender<Message>,
+    sender: Sender<LoopMessage>,
 }
 
-impl Wire {
+impl LoopHandle {
     fn ask<T>(
         &self,
-        message: impl FnOnce(Sender<Result<T, LedgerError>>) -> Message,
+        message: impl FnOnce(Sender<Result<T, LedgerError>>) -> LoopMessage,
     ) -> Result<T, LedgerError> {
         let (reply, answer) = bounded(1);
         // The loop listens as long as a thread lives; if it does not, nothing may count any more.
@@ -340,56 +344,56 @@ impl Wire {
     }
 }
 
-impl Journal for Wire {
+impl Journal for LoopHandle {
     fn write(&mut self, events: &[Event]) -> Result<Vec<u64>, LedgerError> {
         let events = events.to_vec();
-        self.ask(|reply| Message::Write { events, reply })
+        self.ask(|reply| LoopMessage::Write { events, reply })
     }
 
     fn sync(&mut self) -> Result<(), LedgerError> {
-        self.ask(|reply| Message::Sync { reply })
+        self.ask(|reply| LoopMessage::Sync { reply })
     }
 
     fn lines(&self) -> Result<Lines, LedgerError> {
-        self.ask(|reply| Message::Lines { reply })
+        self.ask(|reply| LoopMessage::Lines { reply })
     }
 }
 
-impl Observer for Wire {
-    fn progress(&mut self, snapshot: &Snapshot) {
+impl Observer for LoopHandle {
+    fn progress(&mut self, snapshot: &Progress) {
         let (wave, snapshot) = (self.wave, snapshot.clone());
-        let _ = self.sender.send(Message::Progress { wave, snapshot });
+        let _ = self.sender.send(LoopMessage::Progress { wave, snapshot });
     }
 
     fn warn(&mut self, text: &str) {
         let text = text.to_owned();
-        let _ = self.sender.send(Message::Warn { text });
+        let _ = self.sender.send(LoopMessage::Warn { text });
     }
 }
 
 /// Says that a wave has ended, also when its thread panicked.
-struct Departure {
-    wire: Wire,
-    result: Option<Result<(Ending, Counts), JobError>>,
+struct EndGuard {
+    handle: LoopHandle,
+    result: Option<Result<(JobStatus, Counts), JobError>>,
 }
 
-impl Drop for Departure {
+impl Drop for EndGuard {
     fn drop(&mut self) {
-        let wave = self.wire.wave;
+        let wave = self.handle.wave;
         let defect = JobError::Defect {
             item: RowId::new(format!("wave {wave}")),
         };
         let result = self.result.take().unwrap_or(Err(defect));
-        let _ = self.wire.sender.send(Message::Ended { wave, result });
+        let _ = self.handle.sender.send(LoopMessage::Ended { wave, result });
     }
 }
 
 /// Rings when it is dropped.
-struct Bell(Sender<Message>);
+struct DoneGuard(Sender<LoopMessage>);
 
-impl Drop for Bell {
+impl Drop for DoneGuard {
     fn drop(&mut self) {
-        let _ = self.0.send(Message::Done);
+        let _ = self.0.send(LoopMessage::Done);
     }
 }
 
@@ -405,7 +409,7 @@ mod tests {
             age: Duration::from_secs(seconds),
             quiet: Duration::ZERO,
         };
-        let wave = |total, running: Vec<RunningRow>| Snapshot {
+        let wave = |total, running: Vec<RunningRow>| Progress {
             counts: Counts {
                 total,
                 running: running.len() as u64,
@@ -414,7 +418,7 @@ mod tests {
             ended_here: 1,
             running,
             elapsed: Duration::from_secs(total),
-            ..Snapshot::default()
+            ..Progress::default()
         };
         let (one, two) = (
             wave(3, vec![row("a", 1)]),

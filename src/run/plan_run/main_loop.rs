@@ -6,13 +6,13 @@
 //! one is under way; rows that run go on.
 
 use super::compile::Task;
-use super::in_flight::Floor;
-use super::phase::Steps;
-use super::run_limits::Terms;
+use super::in_flight::WavesInFlight;
+use super::phase::Phase;
+use super::run_limits::RunLimits;
 use super::task_accounts::Accounts;
 use crate::executor::Slots;
 use crate::integrate::RepoLock;
-use crate::job::{Ending, Journal, Stop, Urgency};
+use crate::job::{JobStatus, Journal, Stop, Urgency};
 use crate::ledger::Ledger;
 use crate::model::{
     BeganEarly, Event, PlanMutated, RunFinished, RunId, RunKind, RunResumed, RunStarted, UnitId,
@@ -20,13 +20,13 @@ use crate::model::{
 use crate::plan::{DepState, Item, ItemId, MutateOptions, Plan, Status, Store};
 use crate::platform::Repo;
 use crate::protocol::Action;
-use crate::run::budget_overrides::Raised;
+use crate::run::budget_overrides::BudgetOverrides;
 use crate::run::error::RunError;
-use crate::run::preflight::{Preflight, Protocols, Shelf, closure, no_claims};
+use crate::run::preflight::{Preflight, ProtocolSearchPath, Protocols, closure, no_claims};
 use crate::run::settings::Settings;
-use crate::run::store::{Holds, Recorder, RunFolder, State, Unit, task_holds};
+use crate::run::store::{Recorder, RunFolder, State, TaskHolds, Unit, task_holds};
 use crate::run::watcher::Watcher;
-use crate::schedule::{Dispatch, Selection, Wish, reach_of};
+use crate::schedule::{Dispatch, Selection, SelectionRequest, reach_of};
 use crate::workspace::Fingerprint;
 use std::collections::BTreeSet;
 
@@ -46,10 +46,10 @@ pub struct PlanRun {
     pub(crate) recorder: Recorder,
     pub(crate) lock: RepoLock,
     /// What other runs hold; nobody else can begin or end one while this process has the lock.
-    pub(crate) holds: Holds,
+    pub(crate) holds: TaskHolds,
     /// How the tree and the plan must look while workers run.
     pub(crate) expected: Option<Fingerprint>,
-    pub(crate) terms: Terms,
+    pub(crate) run_limits: RunLimits,
     /// Budgets of tasks that were reached in this call.
     pub(crate) accounts: Accounts,
     /// Tasks that the user was told about.
@@ -67,7 +67,7 @@ impl PlanRun {
         settings.worker.folder = folder.snapshots();
         let repo = preflight.repo;
         // Preflight had no lock: since then another run may have taken the tasks up.
-        let holds = Holds::read(&repo, &settings.plan_file, Some(folder.path()))?;
+        let holds = TaskHolds::read(&repo, &settings.plan_file, Some(folder.path()))?;
         let wanted = preflight
             .selected
             .iter()
@@ -88,7 +88,7 @@ impl PlanRun {
         })])?;
         task_holds::enter(&repo, &folder, &lock)?;
         Ok(Self {
-            terms: Terms::of(&settings, recorder.state())?,
+            run_limits: RunLimits::of(&settings, recorder.state())?,
             store: Store::at(&settings.plan_file),
             repo: repo.recorded(&folder.writers()),
             folder,
@@ -104,7 +104,7 @@ impl PlanRun {
     }
 
     /// Takes up an earlier run from its ledger alone.
-    pub fn resume(folder: RunFolder, raised: Raised) -> Result<Self, RunError> {
+    pub fn resume(folder: RunFolder, overrides: BudgetOverrides) -> Result<Self, RunError> {
         folder.must_be(RunKind::Plan)?;
         let mut state = State::default();
         let (ledger, _) = Ledger::open_with(&folder.ledger(), |record, place| {
@@ -124,22 +124,22 @@ impl PlanRun {
         let mut settings: Settings = serde_json::from_value(started.settings)
             .map_err(|error| refuse(format!("its settings are not understood: {error}")))?;
         let before = serde_json::to_value(&settings).unwrap_or_default();
-        raised.apply(
+        overrides.apply(
             &mut settings.budget,
             &mut settings.max_wall_seconds,
             &mut settings.wall_hard,
             &mut settings.bounds,
         );
-        settings.task_budget = raised.task_budget.or(settings.task_budget);
+        settings.task_budget = overrides.task_budget.or(settings.task_budget);
         let now = serde_json::to_value(&settings).unwrap_or_default();
         // What was not there may be there now.
         state.forget_faults();
-        if raised.ask_now {
+        if overrides.ask_now {
             state.account_until = None;
         }
         let repo = Repo::find(&started.root)?.recorded(&folder.writers());
         let lock = RepoLock::take(&repo, Some(folder.path()))?;
-        let holds = Holds::read(&repo, &settings.plan_file, Some(folder.path()))?;
+        let holds = TaskHolds::read(&repo, &settings.plan_file, Some(folder.path()))?;
         if let Some(refusal) = state.in_flight().find_map(|unit| holds.refusal(&unit.id)) {
             return Err(refusal);
         }
@@ -152,7 +152,7 @@ impl PlanRun {
         }
         let mut protocols = Protocols::load(
             &settings.protocol,
-            Shelf {
+            ProtocolSearchPath {
                 root: repo.root(),
                 named: &settings.protocols,
             },
@@ -161,14 +161,14 @@ impl PlanRun {
         if settings.is_reduced {
             protocols.reduce();
         }
-        let terms = Terms::of(&settings, &state)?;
+        let terms = RunLimits::of(&settings, &state)?;
         let mut recorder = Recorder::new(ledger, state);
         // What was told once holds for later calls as well.
         if let Some(resumed) = RunResumed::between(&before, &now) {
             recorder.record(&[Event::from(resumed)])?;
         }
         Ok(Self {
-            terms,
+            run_limits: terms,
             store: Store::at(&settings.plan_file),
             protocols,
             repo,
@@ -199,16 +199,16 @@ impl PlanRun {
     }
 
     /// Drives the run until nothing is left to do or it is asked to stop, and records how it ended.
-    pub fn drive(&mut self, watcher: &mut dyn Watcher, stop: &Stop) -> Result<Ending, RunError> {
+    pub fn drive(&mut self, watcher: &mut dyn Watcher, stop: &Stop) -> Result<JobStatus, RunError> {
         let ended = self.state().finished.as_ref();
         if ended.is_some_and(|ended| ended.status == COMPLETED) {
-            return Ok(Ending::Finished);
+            return Ok(JobStatus::Finished);
         }
         self.roll_back(watcher, stop)?;
         let slots = Slots::new(self.concurrency());
         let end = std::thread::scope(|scope| {
-            let mut floor = Floor::new(scope, &slots, stop);
-            let end = self.turns(&mut floor, watcher, stop);
+            let mut in_flight = WavesInFlight::new(scope, &slots, stop);
+            let end = self.turns(&mut in_flight, watcher, stop);
             // It was sound when the run began.
             let end = end.map_err(|error| match error {
                 RunError::Plan(error) => RunError::PlanLost(error),
@@ -217,7 +217,7 @@ impl PlanRun {
             if end.is_err() {
                 stop.end_now();
             }
-            floor.wind_up(&mut self.recorder, watcher);
+            in_flight.drain(&mut self.recorder, watcher);
             end
         })?;
         self.end(&end, watcher)?;
@@ -225,8 +225,12 @@ impl PlanRun {
     }
 
     /// Records how the run ended, and before that what was learned from one that is through.
-    pub(crate) fn end(&mut self, end: &Ending, watcher: &mut dyn Watcher) -> Result<(), RunError> {
-        if *end == Ending::Finished {
+    pub(crate) fn end(
+        &mut self,
+        end: &JobStatus,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), RunError> {
+        if *end == JobStatus::Finished {
             self.learn_from_run(watcher)?;
         }
         let finished = self.finished(end);
@@ -241,19 +245,19 @@ impl PlanRun {
 
     fn turns(
         &mut self,
-        floor: &mut Floor<'_, '_>,
+        in_flight: &mut WavesInFlight<'_, '_>,
         watcher: &mut dyn Watcher,
         stop: &Stop,
-    ) -> Result<Ending, RunError> {
+    ) -> Result<JobStatus, RunError> {
         let mut early = None;
         loop {
-            if floor.has_ended() {
-                self.watch(floor, watcher)?;
+            if in_flight.has_ended() {
+                self.check_for_tampering(in_flight, watcher)?;
             }
-            for wave in floor.take_ended() {
+            for wave in in_flight.take_ended() {
                 match wave.result? {
-                    (Ending::Finished, _) => {
-                        self.judge(wave.compiled.wave, floor, watcher, stop)?;
+                    (JobStatus::Finished, _) => {
+                        self.judge(wave.compiled.wave, in_flight, watcher, stop)?;
                     }
                     (ending, _) => {
                         stop.drain();
@@ -264,44 +268,44 @@ impl PlanRun {
             let is_rolling = self.settings.dispatch == Dispatch::Rolling;
             let may_go_on = is_rolling || self.open_waves().next().is_none();
             if may_go_on && stop.urgency() == Urgency::None {
-                self.settle(Steps::All, floor, watcher, stop)?;
+                self.advance_units(Phase::All, in_flight, watcher, stop)?;
             }
             if may_go_on && stop.urgency() == Urgency::None {
-                self.fill_places(Steps::All, floor, watcher, stop)?;
+                self.fill_free_slots(Phase::All, in_flight, watcher, stop)?;
                 self.emit(watcher)?;
             }
             if stop.urgency() == Urgency::None && !self.settings.is_external() {
-                self.start_waves(floor, watcher)?;
+                self.start_waves(in_flight, watcher)?;
             }
-            if floor.is_clear() {
+            if in_flight.is_empty() {
                 return Ok(match (early, stop.urgency()) {
                     (Some(early), _) => early,
-                    (None, Urgency::None) => self.own_end(),
-                    (None, _) => Ending::of(stop),
+                    (None, Urgency::None) => self.final_status(),
+                    (None, _) => JobStatus::of(stop),
                 });
             }
-            floor.listen(&mut self.recorder, watcher);
+            in_flight.wait_for_wave(&mut self.recorder, watcher);
         }
     }
 
     /// Nothing is left to do here; perhaps somebody else has, or a task may not go on.
-    pub(crate) fn own_end(&self) -> Ending {
+    pub(crate) fn final_status(&self) -> JobStatus {
         let open: Vec<String> = self
             .open_waves()
             .map(|wave| wave.compiled.wave.to_string())
             .collect();
         match open.as_slice() {
             [] => match self.accounts.first_reached().cloned() {
-                Some((budget, limit)) => Ending::BudgetReached {
+                Some((budget, limit)) => JobStatus::BudgetReached {
                     budget,
                     limit,
                     is_hard: false,
                 },
                 None => self
                     .unanswered()
-                    .map_or(Ending::Finished, Ending::Unanswered),
+                    .map_or(JobStatus::Finished, JobStatus::Unanswered),
             },
-            open => Ending::Halted(format!(
+            open => JobStatus::Halted(format!(
                 "answers from outside are awaited for: {}",
                 open.join(", ")
             )),
@@ -324,25 +328,25 @@ impl PlanRun {
         if self.state().in_flight().any(|unit| !self.is_idle(unit)) {
             return Ok(true);
         }
-        let places = self.free_places();
+        let places = self.free_slots();
         let plan = self.store.read()?;
         Ok(places > 0 && !self.select(&plan, places)?.tasks.is_empty())
     }
 
     /// Takes up tasks until no place is free. One that can't end well is blocked at once and leaves its place to another one.
-    pub(crate) fn fill_places(
+    pub(crate) fn fill_free_slots(
         &mut self,
-        steps: Steps,
-        floor: &mut Floor<'_, '_>,
+        steps: Phase,
+        in_flight: &mut WavesInFlight<'_, '_>,
         watcher: &mut dyn Watcher,
         stop: &Stop,
     ) -> Result<(), RunError> {
         let mut known = usize::MAX;
         while known != self.state().units.len() && stop.urgency() == Urgency::None {
             known = self.state().units.len();
-            self.take_up(floor, watcher)?;
+            self.admit_tasks(in_flight, watcher)?;
             if known != self.state().units.len() {
-                self.settle(steps, floor, watcher, stop)?;
+                self.advance_units(steps, in_flight, watcher, stop)?;
             }
         }
         Ok(())
@@ -350,12 +354,12 @@ impl PlanRun {
 
     /// Fills the places for tasks: `in_progress` in the plan first, then in the ledger. A kill in between leaves items
     /// that stand before all others, so they are the ones that are taken up next.
-    fn take_up(
+    fn admit_tasks(
         &mut self,
-        floor: &mut Floor<'_, '_>,
+        in_flight: &mut WavesInFlight<'_, '_>,
         watcher: &mut dyn Watcher,
     ) -> Result<(), RunError> {
-        let places = self.free_places();
+        let places = self.free_slots();
         if places == 0 {
             return Ok(());
         }
@@ -373,7 +377,7 @@ impl PlanRun {
             selection.tasks.into_iter().partition(|task| task.is_early);
         if !ready.is_empty() {
             let ids: Vec<ItemId> = ready.into_iter().map(|task| task.id).collect();
-            self.own_change(floor, watcher, |run, _, watcher| {
+            self.with_expected_change(in_flight, watcher, |run, _, watcher| {
                 run.set_in_progress(&ids, watcher)
             })?;
         }
@@ -444,7 +448,7 @@ impl PlanRun {
     }
 
     /// How many tasks may be taken up now.
-    fn free_places(&self) -> usize {
+    fn free_slots(&self) -> usize {
         let state = self.state();
         let parallel = self.settings.parallel_tasks.max(1) as usize;
         let in_all = self.settings.max_tasks as usize;
@@ -482,7 +486,7 @@ impl PlanRun {
         let closure = closure(plan, &self.settings.ids)?;
         let mut past = self.holds.units();
         past.extend(state.units.iter().map(|unit| unit.id.clone()));
-        let wish = Wish {
+        let wish = SelectionRequest {
             closure: closure.as_ref(),
             past: &past,
             claims,
@@ -515,7 +519,7 @@ impl PlanRun {
         }
     }
 
-    fn finished(&self, end: &Ending) -> RunFinished {
+    fn finished(&self, end: &JobStatus) -> RunFinished {
         let state = self.state();
         // One that was begun early and whose dependencies are still open is not done either.
         let blocked = state.units.iter().any(|unit| {
@@ -525,7 +529,7 @@ impl PlanRun {
         let attempts = state.attempts();
         let unclean = attempts.spawned != attempts.closed || !state.violations.is_empty();
         let (status, exit_code) = match end.exit_code() {
-            Some(code) if self.awaits_answers() && matches!(end, Ending::Halted(_)) => {
+            Some(code) if self.awaits_answers() && matches!(end, JobStatus::Halted(_)) => {
                 (WAITING, code)
             }
             Some(code) => ("cancelled", code),

@@ -22,6 +22,6 @@ mod verdicts;
 mod waves;
 
 pub use compile::{hopeless, preview};
-pub(crate) use in_flight::Floor;
+pub(crate) use in_flight::WavesInFlight;
 pub use main_loop::PlanRun;
-pub(crate) use phase::Steps;
+pub(crate) use phase::Phase;

@@ -5,16 +5,16 @@ use crate::protocol::Action;
 
 /// Which steps of a unit that need no rows are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Steps {
+pub(crate) enum Phase {
     /// All.
     All,
     /// Those that lead to the next rows: metadata, votes, changes of protocol; and the end of a task that nothing can come of.
-    Thinking,
+    Decide,
     /// Those that end a task: integrate, and say so in the plan.
-    Writing,
+    Commit,
 }
 
-impl Steps {
+impl Phase {
     /// Whether `action` is one of them.
     pub fn include(self, action: &Action) -> bool {
         // Of a task without a way to prove a patch no row is worth its price, whoever works it.
@@ -25,9 +25,9 @@ impl Steps {
         );
         let writes = ends && !is_hopeless;
         match self {
-            Steps::All => true,
-            Steps::Thinking => !writes,
-            Steps::Writing => writes,
+            Phase::All => true,
+            Phase::Decide => !writes,
+            Phase::Commit => writes,
         }
     }
 }

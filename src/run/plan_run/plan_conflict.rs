@@ -20,12 +20,15 @@ const REMOVED: &str = "removed";
 
 impl PlanRun {
     /// Lets go of every task in flight whose status was changed behind the run.
-    pub(crate) fn let_go_of_changed(&mut self, watcher: &mut dyn Watcher) -> Result<(), RunError> {
+    pub(crate) fn release_changed_units(
+        &mut self,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), RunError> {
         let plan = self.store.read()?;
         let changed = |unit: &Unit| Some((unit.id.clone(), self.changed(&plan, unit)?));
         let changed: Vec<(UnitId, String)> = self.state().in_flight().filter_map(changed).collect();
         for (unit, found) in changed {
-            self.let_go(&unit, &found, watcher)?;
+            self.release_unit(&unit, &found, watcher)?;
         }
         Ok(())
     }
@@ -44,7 +47,7 @@ impl PlanRun {
     }
 
     /// The task is not this run's any more: nothing further is done for it, and its open rows are judged.
-    pub(crate) fn let_go(
+    pub(crate) fn release_unit(
         &mut self,
         unit: &UnitId,
         found: &str,

@@ -3,7 +3,7 @@
 //! ends resumable.
 
 use super::main_loop::PlanRun;
-use crate::job::{Journal, Purse};
+use crate::job::{BudgetTracker, Journal};
 use crate::model::{BudgetReached, Event};
 use crate::run::error::RunError;
 use crate::run::store::Unit;
@@ -52,6 +52,6 @@ impl PlanRun {
         if let Some(seconds) = max_wall_seconds.filter(is_over) {
             return Some(("max_wall_seconds", seconds.into()));
         }
-        Purse::new(budget, unit.spent).lacking(rows as u64)
+        BudgetTracker::new(budget, unit.spent).lacking(rows as u64)
     }
 }

@@ -1,7 +1,7 @@
 //! A wave's answers -> verdicts. Facts first: a row that failed is no answer, a patch must stay in scope and apply.
 
 use super::compile::Task;
-use crate::integrate::{Evidence, Terms, examine};
+use crate::integrate::{Evidence, PatchPolicy, examine};
 use crate::job;
 use crate::model::{Fault, Lane, RowId, RowKey, VerdictKind, VerdictRecord};
 use crate::plan::Item;
@@ -16,7 +16,7 @@ use serde_json::Value;
 use std::path::Path;
 
 /// What a verdict is made with.
-pub(crate) struct Desk<'d> {
+pub(crate) struct VerdictInput<'d> {
     /// The run's settings.
     pub settings: &'d Settings,
     /// The plan item of the row.
@@ -38,7 +38,7 @@ pub(crate) fn judge(
     state: &State,
     wave: &Wave,
     id: &RowId,
-    desk: &Desk<'_>,
+    input: &VerdictInput<'_>,
 ) -> Result<VerdictRecord, RunError> {
     let index = wave.compiled.rows.iter().position(|row| row == id);
     let item = index.and_then(|index| wave.job.item(index as u64));
@@ -72,7 +72,7 @@ pub(crate) fn judge(
             let redacted = answer.map_or(&[][..], |answer| &answer.redacted);
             let checked = match hidden_in_patch(result, redacted) {
                 Some(detail) => Err(("patch_invalid", detail)),
-                None => check(wave, result, desk)?,
+                None => check(wave, result, input)?,
             };
             match checked {
                 Ok(checks) => record.checks = checks,
@@ -122,14 +122,14 @@ fn hidden_in_patch(result: &Object, redacted: &[String]) -> Option<String> {
 
 type Checked = Result<Option<String>, (&'static str, String)>;
 
-fn check(wave: &Wave, result: &Object, desk: &Desk<'_>) -> Result<Checked, RunError> {
+fn check(wave: &Wave, result: &Object, input: &VerdictInput<'_>) -> Result<Checked, RunError> {
     let kind = wave.compiled.lane;
     if let Err(detail) = lane::check(kind, result) {
         return Ok(Err(("lane", detail)));
     }
     if wave.compiled.round.as_str() == HYDRATION {
         let answer = Value::Object(result.clone());
-        return Ok(match desk.settings.hydration(desk.item, &answer) {
+        return Ok(match input.settings.hydration(input.item, &answer) {
             Ok(_) => Ok(None),
             Err(detail) => Err(("metadata_invalid", detail)),
         });
@@ -141,14 +141,14 @@ fn check(wave: &Wave, result: &Object, desk: &Desk<'_>) -> Result<Checked, RunEr
     else {
         return Ok(Ok(None));
     };
-    let terms = Terms {
-        metadata: &desk.task.metadata,
-        scope: &desk.task.scope,
-        plan_file: desk.plan_file,
-        artifacts: desk.artifacts,
-        limits: desk.settings.patch,
+    let policy = PatchPolicy {
+        metadata: &input.task.metadata,
+        scope: &input.task.scope,
+        plan_file: input.plan_file,
+        artifacts: input.artifacts,
+        limits: input.settings.patch,
     };
-    Ok(match examine(desk.repo, &terms, patch, desk.folder)? {
+    Ok(match examine(input.repo, &policy, patch, input.folder)? {
         Evidence::Applies { text, .. } => Ok(Some(text)),
         Evidence::Refused { code, detail } => Err((code, detail)),
     })

@@ -1,7 +1,7 @@
 //! A plan run's waves: compiled for what the units need, worked as one call of the substrate each, judged row by row.
 
 use super::compile::Task;
-use super::in_flight::Floor;
+use super::in_flight::WavesInFlight;
 use super::main_loop::{PlanRun, item_of};
 use super::{compile, verdicts};
 use crate::adapter::replay;
@@ -35,32 +35,35 @@ impl PlanRun {
     /// none is under way.
     pub(crate) fn start_waves(
         &mut self,
-        floor: &mut Floor<'_, '_>,
+        in_flight: &mut WavesInFlight<'_, '_>,
         watcher: &mut dyn Watcher,
     ) -> Result<(), RunError> {
         let state = self.state();
         let open = state.waves.iter().filter(|wave| wave.is_open());
-        let new = open.filter(|wave| !floor.has(wave.compiled.wave));
+        let new = open.filter(|wave| !in_flight.has(wave.compiled.wave));
         let waves: Vec<Wave> = match self.settings.dispatch {
             Dispatch::Rolling => new.cloned().collect(),
-            Dispatch::Barrier => new.take(usize::from(floor.is_clear())).cloned().collect(),
+            Dispatch::Barrier => new
+                .take(usize::from(in_flight.is_empty()))
+                .cloned()
+                .collect(),
         };
         if waves.is_empty() {
             return Ok(());
         }
         let priority = self.priority(&self.store.read()?);
         for wave in waves {
-            if floor.is_clear() {
-                self.keep_watch()?;
+            if in_flight.is_empty() {
+                self.record_fingerprint()?;
             }
-            let place = floor.free_place();
+            let place = in_flight.free_workspace();
             let snapshot = self.folder.snapshot(place);
-            checkout::make(&self.ground()?, &snapshot)?;
+            checkout::make(&self.checkout()?, &snapshot)?;
             let mut settings = self.job_settings(&wave.compiled, wave.job_id)?;
             settings.worker.folder = snapshot;
-            let behind = behind(&priority, &wave.compiled);
+            let remaining_path = remaining_path(&priority, &wave.compiled);
             watcher.wave_begins(&wave.compiled);
-            floor.start(wave.compiled, place, settings, wave.job, behind);
+            in_flight.start(wave.compiled, place, settings, wave.job, remaining_path);
         }
         Ok(())
     }
@@ -128,7 +131,7 @@ impl PlanRun {
             .iter()
             .map(|(task, state, emission)| (task, state, emission))
             .collect();
-        let wave = compile::compile(&self.ground()?, head, round, &units)?;
+        let wave = compile::compile(&self.checkout()?, head, round, &units)?;
         wave.write(&self.folder)?;
         self.recorder.record(&[Event::from(wave.event())])?;
         Ok(())
@@ -138,14 +141,14 @@ impl PlanRun {
     pub(crate) fn judge(
         &mut self,
         number: WaveNo,
-        floor: &mut Floor<'_, '_>,
+        in_flight: &mut WavesInFlight<'_, '_>,
         watcher: &mut dyn Watcher,
         stop: &Stop,
     ) -> Result<(), RunError> {
-        self.let_go_of_changed(watcher)?;
+        self.release_changed_units(watcher)?;
         let plan = self.store.read()?;
-        let ground = self.ground()?;
-        let plan_file = self.plan_file_in(&ground);
+        let checkout = self.checkout()?;
+        let plan_file = self.plan_file_in(&checkout);
         let Some(wave) = self.state().wave(number).cloned() else {
             return Ok(());
         };
@@ -162,18 +165,18 @@ impl PlanRun {
             };
             let task = self.task(&plan, &key.unit)?;
             let folder = self.folder.unit(&key.unit);
-            let desk = verdicts::Desk {
+            let input = verdicts::VerdictInput {
                 settings: &self.settings,
                 item: item_of(&plan, &key.unit)?,
                 task: &task,
-                repo: &ground,
+                repo: &checkout,
                 plan_file: &plan_file,
                 artifacts: self.folder.runs(),
                 folder: &folder,
             };
-            let mut verdict = verdicts::judge(self.state(), &wave, id, &desk)?;
+            let mut verdict = verdicts::judge(self.state(), &wave, id, &input)?;
             if self.settings.prevalidate && verdict.checks.is_some() {
-                let Some(shown) = self.preview(&task, &wave, id, floor, watcher, stop)? else {
+                let Some(shown) = self.preview(&task, &wave, id, in_flight, watcher, stop)? else {
                     // Judged anew when the run goes on.
                     return Ok(());
                 };
@@ -185,14 +188,17 @@ impl PlanRun {
             self.keep_answer(&wave, id)?;
         }
         // With the verdicts, so that a kill leaves both or neither.
-        verdicts.extend(self.press(&wave, is_refused, watcher).map(Event::from));
+        verdicts.extend(
+            self.apply_backpressure(&wave, is_refused, watcher)
+                .map(Event::from),
+        );
         self.recorder.record(&verdicts)?;
-        floor.set_number(self.concurrency());
+        in_flight.set_concurrency(self.concurrency());
         Ok(())
     }
 
     /// Backpressure: what the wave says about the number of the next one.
-    fn press(
+    fn apply_backpressure(
         &self,
         wave: &Wave,
         is_refused: bool,
@@ -239,7 +245,7 @@ impl PlanRun {
     /// The number of the next wave.
     pub(crate) fn concurrency(&self) -> usize {
         let full = self.settings.bounds.max_concurrency;
-        self.state().pressed.unwrap_or(full)
+        self.state().reduced_concurrency.unwrap_or(full)
     }
 
     /// The answer as an artifact of its unit, and in the folder of recorded answers where one is kept.
@@ -312,8 +318,8 @@ impl PlanRun {
             output_bytes_max: job::OUTPUT_BYTES_MAX,
             read_text: self.settings.read_text(),
             budget: self.settings.budget,
-            dialect: self.terms.dialect.clone(),
-            ration: Some(Arc::clone(&self.terms.ration)),
+            agent_protocol: self.run_limits.agent_protocol.clone(),
+            limits: Some(Arc::clone(&self.run_limits.limits)),
             worker: self.settings.worker.clone(),
             scratch: self.folder.wave_scratch(wave.wave),
             logs: self.folder.logs(),
@@ -322,7 +328,7 @@ impl PlanRun {
 }
 
 /// The longest remaining path of the wave's units, in thousandths of a task.
-fn behind(priority: &Priority, wave: &WaveCompiled) -> u64 {
+fn remaining_path(priority: &Priority, wave: &WaveCompiled) -> u64 {
     let units = wave.rows.iter().filter_map(RowKey::parse);
     let ids = units.filter_map(|key| ItemId::try_from(key.unit.to_string()).ok());
     let remaining = ids.filter_map(|id| priority.remaining(&id));

@@ -10,7 +10,7 @@ use crate::integrate::{Delivery, RepoLock};
 use crate::plan::{Item, Plan, Status, Store, metadata};
 use crate::platform::{GitError, Repo};
 use crate::run::error::RunError;
-use crate::run::store::Holds;
+use crate::run::store::TaskHolds;
 use crate::scope::Scope;
 use crate::{adapter, plan};
 
@@ -114,7 +114,7 @@ fn plan(request: &Request, repo: &Repo) -> Result<(Plan, String), RunError> {
     let store = Store::at(&file);
     let plan = store.read()?;
     plan::check_lock_ignored(&file).map_err(RunError::PlanGate)?;
-    if request.parallel_tasks <= 1 && Holds::between_steps(repo, &file)?.is_empty() {
+    if request.parallel_tasks <= 1 && TaskHolds::between_steps(repo, &file)?.is_empty() {
         plan.check_single_in_progress()?;
     }
     let open = plan.items().iter().filter(|item| is_open(item)).count();
@@ -154,7 +154,7 @@ fn tasks(plan: &Plan) -> Vec<(&'static str, Result<String, RunError>)> {
 }
 
 fn protocol(name: &str, request: &Request, repo: &Repo) -> Result<String, RunError> {
-    let protocols = Protocols::load(name, request.shelf(repo), request.swarm)?;
+    let protocols = Protocols::load(name, request.search_path(repo), request.swarm)?;
     let rows = match protocols.widest_round() {
         1 => "1 row".to_owned(),
         rows => format!("{rows} rows"),

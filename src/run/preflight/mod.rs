@@ -11,4 +11,4 @@ pub use doctor::{Finding, examine};
 pub use outputs::InUse;
 pub(crate) use outputs::place_of;
 pub use prepare::{Integrating, Preflight, Request, prepare};
-pub use protocols::{Protocols, Shelf};
+pub use protocols::{ProtocolSearchPath, Protocols};

@@ -1,7 +1,7 @@
 //! Preflight: everything that can be known before the first worker, resolved once. Nothing is written here.
 
 use super::closure::{closure, no_claims};
-use super::protocols::{Protocols, Shelf};
+use super::protocols::{ProtocolSearchPath, Protocols};
 use crate::adapter::{Choice, Configured};
 use crate::integrate::{Delivery, Isolation};
 use crate::job::{Bounds, Budget};
@@ -10,9 +10,11 @@ use crate::plan::{Item, ItemId, Plan, ResolveError, Status, Store, SwarmOverride
 use crate::platform::Repo;
 use crate::run::error::RunError;
 use crate::run::settings::{Settings, select_next};
-use crate::run::store::Holds;
+use crate::run::store::TaskHolds;
 use crate::run::task_budget::TaskBudget;
-use crate::schedule::{Concurrency, Deps, Dispatch, Limits, Selected, Selection, Skipped, Wish};
+use crate::schedule::{
+    Concurrency, Deps, Dispatch, Limits, Selected, Selection, SelectionRequest, Skipped,
+};
 use crate::{adapter, integrate, learnings, patch, plan};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -78,8 +80,8 @@ pub struct Request {
 
 impl Request {
     /// Where its protocols are found.
-    pub(crate) fn shelf<'r>(&'r self, repo: &'r Repo) -> Shelf<'r> {
-        Shelf {
+    pub(crate) fn search_path<'r>(&'r self, repo: &'r Repo) -> ProtocolSearchPath<'r> {
+        ProtocolSearchPath {
             root: repo.root(),
             named: &self.protocols,
         }
@@ -143,8 +145,9 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
         .iter()
         .map(|id| ItemId::try_from(id.clone()))
         .collect::<Result<_, _>>()?;
-    let mut protocols = Protocols::load(&request.protocol, request.shelf(&repo), request.swarm)?;
-    let holds = Holds::between_steps(&repo, &plan_file)?;
+    let mut protocols =
+        Protocols::load(&request.protocol, request.search_path(&repo), request.swarm)?;
+    let holds = TaskHolds::between_steps(&repo, &plan_file)?;
     if let Some(refusal) = ids.iter().find_map(|id| refusal(&holds, id)) {
         return Err(refusal);
     }
@@ -274,10 +277,10 @@ fn first_tasks(
     ids: &[ItemId],
     protocols: &Protocols,
     request: &Request,
-    holds: &Holds,
+    holds: &TaskHolds,
 ) -> Result<(Vec<Selected>, Vec<Skipped>), RunError> {
     let closure = closure(plan, ids)?;
-    let wish = Wish {
+    let wish = SelectionRequest {
         closure: closure.as_ref(),
         past: &holds.units(),
         claims: no_claims(&request.shared_paths)?,
@@ -302,7 +305,7 @@ fn first_tasks(
     }
 }
 
-fn refusal(holds: &Holds, id: &ItemId) -> Option<RunError> {
+fn refusal(holds: &TaskHolds, id: &ItemId) -> Option<RunError> {
     holds.refusal(&UnitId::new(id.as_str()))
 }
 

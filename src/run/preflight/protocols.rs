@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 static BUILT_IN: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates");
 
 /// Template files beside a protocol file, then the built-in ones.
-struct Beside(Option<PathBuf>);
+struct TemplateFolder(Option<PathBuf>);
 
-impl Templates for Beside {
+impl Templates for TemplateFolder {
     fn text(&self, name: &str) -> Option<String> {
         let beside = self
             .0
@@ -27,7 +27,7 @@ impl Templates for Beside {
 
 /// Where protocols are found: by the names that `mesh.yaml` gives to files, built in, or as a file.
 #[derive(Clone, Copy, Debug)]
-pub struct Shelf<'s> {
+pub struct ProtocolSearchPath<'s> {
     /// What relative paths count from.
     pub root: &'s Path,
     /// `protocols` of `mesh.yaml`: name -> file.
@@ -54,18 +54,28 @@ const THREE_ROLES: &str = "swarm3";
 
 impl Protocols {
     /// Loads the protocol called `name`, and all that it names.
-    pub fn load(name: &str, shelf: Shelf<'_>, overrides: SwarmOverrides) -> Result<Self, RunError> {
+    pub fn load(
+        name: &str,
+        search_path: ProtocolSearchPath<'_>,
+        overrides: SwarmOverrides,
+    ) -> Result<Self, RunError> {
         let mut by_name = BTreeMap::new();
-        let chosen = match load(name, shelf)? {
+        let chosen = match load(name, search_path)? {
             Definition::Rounds(protocol) => {
                 let name = protocol.name.clone();
-                take_in(*protocol, shelf, &mut by_name)?;
+                add_protocol(*protocol, search_path, &mut by_name)?;
                 Chosen::One(name)
             }
-            Definition::Tiers(tiers) => Chosen::ByRisk(take_in_tiers(&tiers, shelf, &mut by_name)?),
+            Definition::Tiers(tiers) => {
+                Chosen::ByRisk(add_tiers(&tiers, search_path, &mut by_name)?)
+            }
         };
         if !by_name.contains_key(THREE_ROLES) {
-            take_in(load_rounds(THREE_ROLES, shelf)?, shelf, &mut by_name)?;
+            add_protocol(
+                load_rounds(THREE_ROLES, search_path)?,
+                search_path,
+                &mut by_name,
+            )?;
         }
         Ok(Self {
             chosen,
@@ -95,13 +105,13 @@ impl Protocols {
     }
 
     /// The same of every protocol that is known here by name. One that can't be used has none.
-    pub fn known_teams(shelf: Shelf<'_>) -> Vec<Team> {
+    pub fn known_teams(search_path: ProtocolSearchPath<'_>) -> Vec<Team> {
         let is_protocol = |path: &Path| path.extension().is_some_and(|end| end == "yaml");
         let built_in = BUILT_IN.files().map(|file| file.path());
         let built_in = built_in.filter(|path| is_protocol(path));
         let built_in = built_in.filter_map(|path| path.file_stem()?.to_str());
-        let names = built_in.chain(shelf.named.keys().map(String::as_str));
-        let protocols = names.filter_map(|name| load_rounds(name, shelf).ok());
+        let names = built_in.chain(search_path.named.keys().map(String::as_str));
+        let protocols = names.filter_map(|name| load_rounds(name, search_path).ok());
         protocols.flat_map(|protocol| teams_of(&protocol)).collect()
     }
 
@@ -140,7 +150,10 @@ impl Protocols {
             Some(name) => self.by_name.get(name).ok_or_else(|| {
                 format!("it went over to protocol `{name}`, which is not there any more")
             }),
-            None => self.with_roles(self.usual(metadata), self.overrides.roles.or(swarm.roles)),
+            None => self.with_roles(
+                self.default_for(metadata),
+                self.overrides.roles.or(swarm.roles),
+            ),
         };
         let mut protocol = found.map_err(refuse)?.clone();
         let threshold = self.threshold(metadata, &protocol);
@@ -174,7 +187,7 @@ impl Protocols {
             "the consensus threshold of the run (consensus_threshold=, its variable, or mesh.yaml)";
         const OF_TASK: &str = "`swarm.consensus_threshold` of the task";
         let swarm = metadata.map(|metadata| metadata.swarm).unwrap_or_default();
-        let usual = self.usual(metadata);
+        let usual = self.default_for(metadata);
         let fits = |roles: Option<u32>| {
             let meant = self.with_roles(usual, roles).unwrap_or(usual);
             meant.voters().len() == protocol.voters().len()
@@ -188,7 +201,7 @@ impl Protocols {
     }
 
     /// The chosen protocol, for a task of this risk.
-    fn usual(&self, metadata: Option<&Metadata>) -> &Protocol {
+    fn default_for(&self, metadata: Option<&Metadata>) -> &Protocol {
         let name = match &self.chosen {
             Chosen::One(name) => name,
             Chosen::ByRisk(tiers) => match metadata.map(|metadata| metadata.risk) {
@@ -200,7 +213,7 @@ impl Protocols {
         &self.by_name[name]
     }
 
-    /// `usual`, or one with as many roles as wanted.
+    /// `default_for`, or one with as many roles as wanted.
     fn with_roles<'p>(
         &'p self,
         usual: &'p Protocol,
@@ -238,9 +251,9 @@ fn teams_of(protocol: &Protocol) -> Vec<Team> {
 }
 
 /// Adds `protocol` and the chain of those it falls back to.
-fn take_in(
+fn add_protocol(
     protocol: Protocol,
-    shelf: Shelf<'_>,
+    search_path: ProtocolSearchPath<'_>,
     by_name: &mut BTreeMap<String, Protocol>,
 ) -> Result<(), RunError> {
     let mut next = Some(protocol);
@@ -248,7 +261,7 @@ fn take_in(
         let fallback = protocol.fallback.clone();
         by_name.insert(protocol.name.clone(), protocol);
         next = match fallback {
-            Some(name) if !by_name.contains_key(&name) => Some(load_rounds(&name, shelf)?),
+            Some(name) if !by_name.contains_key(&name) => Some(load_rounds(&name, search_path)?),
             _ => None,
         };
     }
@@ -256,13 +269,13 @@ fn take_in(
 }
 
 /// Adds the protocols of all tiers, each of which leads to the one above it.
-fn take_in_tiers(
+fn add_tiers(
     tiers: &Tiers,
-    shelf: Shelf<'_>,
+    search_path: ProtocolSearchPath<'_>,
     by_name: &mut BTreeMap<String, Protocol>,
 ) -> Result<Tiers, RunError> {
     let [low, medium, high] =
-        [&tiers.low, &tiers.medium, &tiers.high].map(|name| load_rounds(name, shelf));
+        [&tiers.low, &tiers.medium, &tiers.high].map(|name| load_rounds(name, search_path));
     let (mut low, mut medium, high) = (low?, medium?, high?);
     let names = Tiers {
         low: low.name.clone(),
@@ -276,13 +289,13 @@ fn take_in_tiers(
         tier.fallback = tier.fallback.take().filter(|_| tier.promotion.is_none());
     }
     for protocol in [low, medium, high] {
-        take_in(protocol, shelf, by_name)?;
+        add_protocol(protocol, search_path, by_name)?;
     }
     Ok(names)
 }
 
-fn load_rounds(name: &str, shelf: Shelf<'_>) -> Result<Protocol, RunError> {
-    match load(name, shelf)? {
+fn load_rounds(name: &str, search_path: ProtocolSearchPath<'_>) -> Result<Protocol, RunError> {
+    match load(name, search_path)? {
         Definition::Rounds(protocol) => Ok(*protocol),
         Definition::Tiers(_) => Err(RunError::NoRounds {
             name: name.to_owned(),
@@ -290,12 +303,12 @@ fn load_rounds(name: &str, shelf: Shelf<'_>) -> Result<Protocol, RunError> {
     }
 }
 
-fn load(name: &str, shelf: Shelf<'_>) -> Result<Definition, RunError> {
-    if let Some(file) = shelf.named.get(name) {
-        let path = shelf.root.join(file);
+fn load(name: &str, search_path: ProtocolSearchPath<'_>) -> Result<Definition, RunError> {
+    if let Some(file) = search_path.named.get(name) {
+        let path = search_path.root.join(file);
         let text = std::fs::read_to_string(&path).map_err(RunError::io(&path))?;
         let folder = path.parent().map(Path::to_owned);
-        let mut found = Definition::parse(&file.to_string_lossy(), &text, &Beside(folder))?;
+        let mut found = Definition::parse(&file.to_string_lossy(), &text, &TemplateFolder(folder))?;
         if let Definition::Rounds(protocol) = &mut found {
             // What other protocols and the ledger call it.
             name.clone_into(&mut protocol.name);
@@ -304,9 +317,9 @@ fn load(name: &str, shelf: Shelf<'_>) -> Result<Definition, RunError> {
     }
     if let Some(file) = BUILT_IN.get_file(format!("{name}.yaml")) {
         let text = file.contents_utf8().unwrap_or_default();
-        return Ok(Definition::parse(name, text, &Beside(None))?);
+        return Ok(Definition::parse(name, text, &TemplateFolder(None))?);
     }
-    let path = shelf.root.join(name);
+    let path = search_path.root.join(name);
     let Ok(text) = std::fs::read_to_string(&path) else {
         let known = BUILT_IN
             .files()
@@ -315,12 +328,12 @@ fn load(name: &str, shelf: Shelf<'_>) -> Result<Definition, RunError> {
             name: name.to_owned(),
             known: known
                 .filter_map(|file| Some(file.path().file_stem()?.to_str()?.to_owned()))
-                .chain(shelf.named.keys().cloned())
+                .chain(search_path.named.keys().cloned())
                 .collect(),
         });
     };
     let folder = path.parent().map(Path::to_owned);
-    Ok(Definition::parse(name, &text, &Beside(folder))?)
+    Ok(Definition::parse(name, &text, &TemplateFolder(folder))?)
 }
 
 #[cfg(test)]
@@ -328,11 +341,11 @@ mod tests {
     use super::*;
 
     fn protocols(name: &str, overrides: SwarmOverrides) -> Protocols {
-        let shelf = Shelf {
+        let search_path = ProtocolSearchPath {
             root: Path::new("/nowhere"),
             named: &BTreeMap::new(),
         };
-        Protocols::load(name, shelf, overrides).expect("built in")
+        Protocols::load(name, search_path, overrides).expect("built in")
     }
 
     /// The protocol of a task: name, threshold, retries.

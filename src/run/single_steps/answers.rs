@@ -9,7 +9,7 @@
 //! as it was compiled, the file is refused as a whole, since nobody knows what else in it is of another run. A CSV that has none of
 //! them is taken by its row ids alone: it is somebody's own, and whoever names it on the command line vouches for it.
 
-use super::awaited::{Asked, AskedWave};
+use super::awaited::{AwaitedAnswers, AwaitedWave};
 use crate::adapter::replay;
 use crate::job::JobError;
 use crate::model;
@@ -28,7 +28,7 @@ const ANSWER_BYTES_MAX: u64 = 8 << 20;
 
 /// What came back for one row.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Brought {
+pub(crate) enum ImportedAnswer {
     /// Nothing yet.
     Nothing,
     /// What a worker wrote, not read yet.
@@ -39,9 +39,9 @@ pub(crate) enum Brought {
     Failed { error: String, attempts: u32 },
 }
 
-impl Brought {
+impl ImportedAnswer {
     pub fn failed(error: &str) -> Self {
-        Brought::Failed {
+        ImportedAnswer::Failed {
             error: error.to_owned(),
             attempts: 1,
         }
@@ -51,7 +51,7 @@ impl Brought {
 /// What came back for waves.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Answers {
-    by_row: BTreeMap<RowId, Brought>,
+    by_row: BTreeMap<RowId, ImportedAnswer>,
     jobs: BTreeMap<WaveNo, String>,
     /// Rows of waves that do not wait for answers any more.
     pub passed_over: usize,
@@ -59,10 +59,10 @@ pub(crate) struct Answers {
 
 impl Answers {
     /// Reads what stands at `path` for the waves that are asked for. `Ok(Err(..))`: it is there and not to be believed.
-    pub fn read(path: &Path, asked: &Asked) -> Result<Result<Self, Refusal>, RunError> {
+    pub fn read(path: &Path, awaited: &AwaitedAnswers) -> Result<Result<Self, Refusal>, RunError> {
         match path.is_dir() {
-            true => of_folder(path, asked),
-            false => of_csv(path, asked),
+            true => of_folder(path, awaited),
+            false => of_csv(path, awaited),
         }
     }
 
@@ -72,12 +72,12 @@ impl Answers {
     }
 
     /// What came back for a row.
-    pub fn of(&self, id: &RowId) -> &Brought {
-        self.by_row.get(id).unwrap_or(&Brought::Nothing)
+    pub fn of(&self, id: &RowId) -> &ImportedAnswer {
+        self.by_row.get(id).unwrap_or(&ImportedAnswer::Nothing)
     }
 }
 
-fn of_csv(path: &Path, asked: &Asked) -> Result<Result<Answers, Refusal>, RunError> {
+fn of_csv(path: &Path, awaited: &AwaitedAnswers) -> Result<Result<Answers, Refusal>, RunError> {
     let table = |error: TableError| RunError::from(JobError::Table(error.fixed()));
     let mut reader = Reader::open(path, path, &ReadOptions::default()).map_err(table)?;
     let header = reader.header().to_vec();
@@ -88,7 +88,7 @@ fn of_csv(path: &Path, asked: &Asked) -> Result<Result<Answers, Refusal>, RunErr
         return Ok(Err(Refusal::new(path, columns_missing(places))));
     };
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    if let Some(why) = asked.misnamed(&name) {
+    if let Some(why) = awaited.misnamed(&name) {
         return Ok(Err(Refusal::new(path, why)));
     }
     let mut answers = Answers::default();
@@ -96,10 +96,10 @@ fn of_csv(path: &Path, asked: &Asked) -> Result<Result<Answers, Refusal>, RunErr
     while let Some(row) = reader.next_row().map_err(table)? {
         let cell = |at: Option<usize>| at.and_then(|at| row.get(at)).map_or("", String::as_str);
         let id = RowId::new(cell(Some(id_at)));
-        let Some(wave) = asked.wave_of(&id) else {
-            match asked.is_past(&id) {
+        let Some(wave) = awaited.wave_of(&id) else {
+            match awaited.is_past(&id) {
                 true => answers.passed_over += 1,
-                false => faults.push(format!("{} is no row of {}", shown(&id), asked.told())),
+                false => faults.push(format!("{} is no row of {}", shown(&id), awaited.told())),
             }
             continue;
         };
@@ -109,8 +109,8 @@ fn of_csv(path: &Path, asked: &Asked) -> Result<Result<Answers, Refusal>, RunErr
         let attempts = cell(column("attempt_count")).parse().unwrap_or(1);
         let (status, result) = (cell(Some(status_at)), cell(Some(result_at)));
         faults.extend(no_status(&id, status, result));
-        let brought = of_cells(status, result, cell(column("last_error")), attempts);
-        if answers.by_row.insert(id.clone(), brought).is_some() {
+        let imported = of_cells(status, result, cell(column("last_error")), attempts);
+        if answers.by_row.insert(id.clone(), imported).is_some() {
             faults.push(format!("row {} is there twice", shown(&id)));
         }
         let job_id = cell(column("job_id"));
@@ -163,14 +163,14 @@ fn shown(id: &RowId) -> String {
 
 /// What of a row of a file is not what the wave asked.
 fn of_another<'c>(
-    wave: &AskedWave,
+    wave: &AwaitedWave,
     id: &RowId,
     cell: impl Fn(&str) -> Option<&'c str>,
 ) -> Option<String> {
-    let differs = |(name, asked): &(&str, &str)| {
-        cell(name).is_some_and(|found| unified(found) != unified(asked))
+    let differs = |(name, awaited): &(&str, &str)| {
+        cell(name).is_some_and(|found| unified(found) != unified(awaited))
     };
-    let (name, asked) = wave.cells(id).find(differs)?;
+    let (name, awaited) = wave.cells(id).find(differs)?;
     let found = cell(name).unwrap_or_default();
     let row = shown(id);
     Some(match name {
@@ -178,7 +178,7 @@ fn of_another<'c>(
         _ => format!(
             "row {row} has {name} `{}`, and the wave has `{}`",
             one_line(found),
-            one_line(asked)
+            one_line(awaited)
         ),
     })
 }
@@ -188,20 +188,20 @@ fn unified(text: &str) -> String {
     text.replace("\r\n", "\n")
 }
 
-fn of_cells(status: &str, result: &str, error: &str, attempts: u32) -> Brought {
+fn of_cells(status: &str, result: &str, error: &str, attempts: u32) -> ImportedAnswer {
     match status {
         "completed" => match extract::object(result.as_bytes()) {
-            Ok(result) => Brought::Result { result, attempts },
-            Err(error) => Brought::Failed {
+            Ok(result) => ImportedAnswer::Result { result, attempts },
+            Err(error) => ImportedAnswer::Failed {
                 error: format!("no_response: {error}"),
                 attempts,
             },
         },
-        "failed" => Brought::Failed {
+        "failed" => ImportedAnswer::Failed {
             error: coded(error),
             attempts,
         },
-        _ => Brought::Nothing,
+        _ => ImportedAnswer::Nothing,
     }
 }
 
@@ -223,20 +223,23 @@ fn coded(error: &str) -> String {
     }
 }
 
-fn of_folder(folder: &Path, asked: &Asked) -> Result<Result<Answers, Refusal>, RunError> {
+fn of_folder(
+    folder: &Path,
+    awaited: &AwaitedAnswers,
+) -> Result<Result<Answers, Refusal>, RunError> {
     let labelled = match label(folder)? {
-        Some(label) => match asked.labelled(&label) {
+        Some(label) => match awaited.labelled(&label) {
             Ok(wave) => Some(wave),
             Err(why) => return Ok(Err(Refusal::new(&folder.join(Label::FILE_NAME), why))),
         },
         None => None,
     };
     let mut answers = Answers::default();
-    let is_meant = |wave: &&AskedWave| labelled.is_none_or(|number| number == wave.number);
-    for id in asked.waves().filter(is_meant).flat_map(|wave| &wave.rows) {
+    let is_meant = |wave: &&AwaitedWave| labelled.is_none_or(|number| number == wave.number);
+    for id in awaited.waves().filter(is_meant).flat_map(|wave| &wave.rows) {
         match of_files(folder, id)? {
-            Ok(brought) => {
-                answers.by_row.insert(id.clone(), brought);
+            Ok(imported) => {
+                answers.by_row.insert(id.clone(), imported);
             }
             Err(refusal) => return Ok(Err(refusal)),
         }
@@ -254,18 +257,18 @@ fn label(folder: &Path) -> Result<Option<Result<Label, String>>, RunError> {
     })
 }
 
-fn of_files(folder: &Path, id: &RowId) -> Result<Result<Brought, Refusal>, RunError> {
+fn of_files(folder: &Path, id: &RowId) -> Result<Result<ImportedAnswer, Refusal>, RunError> {
     for path in candidates(folder, id) {
         match read(&path)? {
-            Ok(Some(bytes)) => return Ok(Ok(Brought::Written(bytes))),
+            Ok(Some(bytes)) => return Ok(Ok(ImportedAnswer::Written(bytes))),
             Ok(None) => {}
             Err(refusal) => return Ok(Err(refusal)),
         }
     }
     let error = read(&folder.join(format!("{}.error", id.file_name())))?;
     Ok(error.map(|text| match text {
-        Some(text) => Brought::failed(&coded(&String::from_utf8_lossy(&text))),
-        None => Brought::Nothing,
+        Some(text) => ImportedAnswer::failed(&coded(&String::from_utf8_lossy(&text))),
+        None => ImportedAnswer::Nothing,
     }))
 }
 
@@ -307,11 +310,11 @@ mod tests {
     #[test]
     fn a_row_of_an_output_csv_is_a_result_a_failure_or_nothing_yet() {
         let object = |text: &str| extract::object(text.as_bytes()).expect("an object");
-        let result = |attempts| Brought::Result {
+        let result = |attempts| ImportedAnswer::Result {
             result: object(r#"{"a":1}"#),
             attempts,
         };
-        let failed = |error: &str| Brought::Failed {
+        let failed = |error: &str| ImportedAnswer::Failed {
             error: error.to_owned(),
             attempts: 1,
         };
@@ -336,6 +339,6 @@ mod tests {
             of_cells("failed", "", "Oh: no", 1),
             failed("worker_exit: Oh: no")
         );
-        assert_eq!(of_cells("pending", "", "", 0), Brought::Nothing);
+        assert_eq!(of_cells("pending", "", "", 0), ImportedAnswer::Nothing);
     }
 }

@@ -15,10 +15,10 @@ const NOT_ASKED: [&str; 2] = ["max_concurrency", "timeout_seconds"];
 
 /// The waves that are asked for.
 #[derive(Debug)]
-pub(crate) struct Asked {
+pub(crate) struct AwaitedAnswers {
     run: RunId,
     base_sha: String,
-    waves: Vec<AskedWave>,
+    waves: Vec<AwaitedWave>,
     /// The rows of the run's other waves.
     past: BTreeSet<RowId>,
     /// The other waves, by what their CSVs hash to.
@@ -27,7 +27,7 @@ pub(crate) struct Asked {
 
 /// One of them.
 #[derive(Debug)]
-pub(crate) struct AskedWave {
+pub(crate) struct AwaitedWave {
     /// Its number.
     pub number: WaveNo,
     /// Its rows.
@@ -37,7 +37,7 @@ pub(crate) struct AskedWave {
     cells: BTreeMap<RowId, Vec<String>>,
 }
 
-impl Asked {
+impl AwaitedAnswers {
     /// Reads what `wanted` waves of the run asked.
     pub fn read(
         folder: &RunFolder,
@@ -46,7 +46,7 @@ impl Asked {
         wanted: &[Wave],
     ) -> Result<Self, RunError> {
         let is_wanted = |number| wanted.iter().any(|wave| wave.compiled.wave == number);
-        let waves = wanted.iter().map(|wave| AskedWave::read(folder, wave));
+        let waves = wanted.iter().map(|wave| AwaitedWave::read(folder, wave));
         let others = || {
             let all = state.waves.iter().map(|wave| &wave.compiled);
             all.filter(|wave| !is_wanted(wave.wave))
@@ -63,12 +63,12 @@ impl Asked {
     }
 
     /// The waves, in order.
-    pub fn waves(&self) -> impl Iterator<Item = &AskedWave> {
+    pub fn waves(&self) -> impl Iterator<Item = &AwaitedWave> {
         self.waves.iter()
     }
 
     /// The wave that a row belongs to.
-    pub fn wave_of(&self, id: &RowId) -> Option<&AskedWave> {
+    pub fn wave_of(&self, id: &RowId) -> Option<&AwaitedWave> {
         self.waves().find(|wave| wave.cells.contains_key(id))
     }
 
@@ -123,7 +123,7 @@ impl Asked {
     }
 }
 
-impl AskedWave {
+impl AwaitedWave {
     fn read(folder: &RunFolder, wave: &Wave) -> Result<Self, RunError> {
         let path = folder.path().join(&wave.compiled.csv_path);
         let bytes = std::fs::read(&path).map_err(RunError::io(&path))?;

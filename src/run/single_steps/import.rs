@@ -3,11 +3,11 @@
 //! Everything is read and checked before anything is recorded. A file that is refused is refused as a whole; the other waves
 //! are taken all the same. Taking the same answers once more changes nothing: a row has the first answer that came.
 
-use super::answers::{Answers, Brought};
-use super::awaited::Asked;
-use super::unknown_files::Names;
+use super::answers::{Answers, ImportedAnswer};
+use super::awaited::AwaitedAnswers;
+use super::unknown_files::KnownNames;
 use crate::job;
-use crate::job::{Journal, Measure, Stop, Survey};
+use crate::job::{Journal, ResultCheck, Stop, Survey};
 use crate::model::{
     AttemptEnd, AttemptFinished, AttemptReported, AttemptStarted, Event, JobId, ReportVia, RowId,
     WaveNo, WaveStarted,
@@ -92,13 +92,13 @@ impl PlanRun {
         watcher: &mut dyn Watcher,
         stop: &Stop,
     ) -> Result<Collected, RunError> {
-        self.let_go_of_changed(watcher)?;
+        self.release_changed_units(watcher)?;
         let waves = self.to_collect(request.wave)?;
         let mut collected = Collected::default();
         if let Some(folder) = request.answers.filter(|path| path.is_dir()) {
             let plan = self.store.read()?;
-            let names = Names::of(self.state(), &plan, &self.protocols);
-            collected.strays = names.strays(folder);
+            let names = KnownNames::of(self.state(), &plan, &self.protocols);
+            collected.strays = names.unknown_files(folder);
         }
         let mut to_take = Vec::new();
         for (wave, found) in self.find(&waves, request, &mut collected)? {
@@ -119,7 +119,7 @@ impl PlanRun {
             }
         }
         if to_take.is_empty() {
-            return Err(self.nothing_taken(collected));
+            return Err(self.nothing_imported(collected));
         }
         for (wave, answers) in to_take {
             let done = self.take(wave, &answers, request.gives_up, watcher, stop)?;
@@ -174,7 +174,8 @@ impl PlanRun {
         collected: &mut Collected,
     ) -> Result<Vec<(&'w Wave, Found)>, RunError> {
         let base_sha = &self.settings.base_sha;
-        let asked = |waves: &[Wave]| Asked::read(&self.folder, self.state(), base_sha, waves);
+        let asked =
+            |waves: &[Wave]| AwaitedAnswers::read(&self.folder, self.state(), base_sha, waves);
         if let Some(path) = request.answers {
             let read = Answers::read(path, &asked(waves)?)?;
             let found = |wave| match &read {
@@ -225,7 +226,7 @@ impl PlanRun {
     }
 
     /// Why nothing was taken, with every way on.
-    fn nothing_taken(&self, collected: Collected) -> RunError {
+    fn nothing_imported(&self, collected: Collected) -> RunError {
         if !collected.refused_files.is_empty() {
             return RunError::BadAnswers(collected.refused_files);
         }
@@ -279,7 +280,7 @@ impl PlanRun {
         if let (None, Some(job_id)) = (&wave.job_id, answers.job_id(number)) {
             settings.job_id = JobId::new(job_id);
         }
-        let (mut events, missing) = taken_in(wave, &settings, answers, gives_up)?;
+        let (mut events, missing) = imported_events(wave, &settings, answers, gives_up)?;
         job::hide_in(&mut events, &job::redactor(&settings.worker));
         let before = (0..wave.compiled.rows.len()).filter(|index| has_ended(wave, *index));
         let taken = wave.compiled.rows.len() - missing.len() - before.count();
@@ -287,8 +288,8 @@ impl PlanRun {
         if missing.is_empty() {
             // Not before: whoever works the other rows still has to write this file.
             self.write_output(number, &settings)?;
-            self.with_floor(watcher, stop, |run, floor, watcher| {
-                run.judge(number, floor, watcher, stop)
+            self.with_waves_in_flight(watcher, stop, |run, in_flight, watcher| {
+                run.judge(number, in_flight, watcher, stop)
             })?;
         }
         let wave = self.state().wave(number);
@@ -322,24 +323,24 @@ fn names(paths: &[PathBuf]) -> String {
 /// Whether there is an answer for a row that has none yet.
 fn has_new(wave: &Wave, answers: &Answers) -> bool {
     let mut rows = wave.compiled.rows.iter().enumerate();
-    rows.any(|(index, id)| !has_ended(wave, index) && *answers.of(id) != Brought::Nothing)
+    rows.any(|(index, id)| !has_ended(wave, index) && *answers.of(id) != ImportedAnswer::Nothing)
 }
 
 /// Rows that are answered once more.
 fn known_before(wave: &Wave, answers: &Answers) -> usize {
     let rows = wave.compiled.rows.iter().enumerate();
-    rows.filter(|(index, id)| has_ended(wave, *index) && *answers.of(id) != Brought::Nothing)
+    rows.filter(|(index, id)| has_ended(wave, *index) && *answers.of(id) != ImportedAnswer::Nothing)
         .count()
 }
 
 /// The events of what came back, and the rows without an answer.
-fn taken_in(
+fn imported_events(
     wave: &Wave,
     settings: &job::Settings,
     answers: &Answers,
     gives_up: bool,
 ) -> Result<(Vec<Event>, Vec<RowId>), RunError> {
-    let measure = Measure::of(settings)?;
+    let check = ResultCheck::of(settings)?;
     let mut events = Vec::new();
     if wave.job_id.is_none() {
         events.push(Event::from(WaveStarted {
@@ -349,26 +350,26 @@ fn taken_in(
             max_concurrency: wave.compiled.max_concurrency,
         }));
     }
-    let given_up = Brought::failed("no_response: no answer came back");
+    let given_up = ImportedAnswer::failed("no_response: no answer came back");
     let mut missing = Vec::new();
     for (index, id) in wave.compiled.rows.iter().enumerate() {
         if has_ended(wave, index) {
             continue;
         }
-        let brought = match answers.of(id) {
-            Brought::Nothing if !gives_up => {
+        let imported = match answers.of(id) {
+            ImportedAnswer::Nothing if !gives_up => {
                 missing.push(id.clone());
                 continue;
             }
-            Brought::Nothing => &given_up,
+            ImportedAnswer::Nothing => &given_up,
             other => other,
         };
-        let row = Taken {
+        let row = ImportedRow {
             wave: wave.compiled.wave,
             id,
             index: index as u64,
         };
-        row.events(brought, settings.read_text, &measure, &mut events);
+        row.events(imported, settings.read_text, &check, &mut events);
     }
     Ok((events, missing))
 }
@@ -390,34 +391,34 @@ pub(crate) fn is_answered(wave: &Wave) -> bool {
 }
 
 /// A row whose answer is taken in.
-struct Taken<'t> {
+struct ImportedRow<'t> {
     wave: WaveNo,
     id: &'t RowId,
     index: u64,
 }
 
-impl Taken<'_> {
+impl ImportedRow<'_> {
     /// What occurred elsewhere, as far as what came back tells: every attempt, and the outcome of the last one. A result
     /// is measured like one of our own workers'.
     fn events(
         &self,
-        brought: &Brought,
+        imported: &ImportedAnswer,
         prose: Option<job::ReadText>,
-        measure: &Measure,
+        check: &ResultCheck,
         events: &mut Vec<Event>,
     ) {
         let told = |(failure, text): (job::Failure, String)| format!("{failure}: {text}");
-        let (attempts, outcome) = match brought {
-            Brought::Nothing => return,
-            Brought::Written(bytes) => {
-                let picked = measure.pick(bytes, prose);
-                let checked = picked.and_then(|picked| measure.check_picked(picked));
+        let (attempts, outcome) = match imported {
+            ImportedAnswer::Nothing => return,
+            ImportedAnswer::Written(bytes) => {
+                let picked = check.pick(bytes, prose);
+                let checked = picked.and_then(|picked| check.check_picked(picked));
                 (1, checked.map_err(told))
             }
-            Brought::Result { result, attempts } => {
-                (*attempts, measure.check(result.clone()).map_err(told))
+            ImportedAnswer::Result { result, attempts } => {
+                (*attempts, check.check(result.clone()).map_err(told))
             }
-            Brought::Failed { error, attempts } => (*attempts, Err(error.clone())),
+            ImportedAnswer::Failed { error, attempts } => (*attempts, Err(error.clone())),
         };
         let attempts = attempts.max(1);
         for attempt in 1..=attempts {

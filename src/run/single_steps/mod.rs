@@ -7,4 +7,4 @@ mod steps;
 mod unknown_files;
 
 pub use import::{Collect, Collected, CollectedWave, WaitingWave};
-pub use steps::HandedOut;
+pub use steps::NextWaves;

@@ -10,7 +10,7 @@ use crate::executor::Slots;
 use crate::job::Stop;
 use crate::model::{UnitId, WaveCompiled, WaveNo};
 use crate::run::error::RunError;
-use crate::run::plan_run::{Floor, PlanRun, Steps};
+use crate::run::plan_run::{Phase, PlanRun, WavesInFlight};
 use crate::run::settings::Settings;
 use crate::run::store::Wave;
 use crate::run::watcher::Watcher;
@@ -20,7 +20,7 @@ use std::path::PathBuf;
 
 /// What somebody may work now.
 #[derive(Clone, Debug, Default)]
-pub struct HandedOut {
+pub struct NextWaves {
     /// Waves without answers.
     pub waves: Vec<WaveCompiled>,
     /// The copy of the repository that their workers are to see.
@@ -40,19 +40,19 @@ impl Settings {
 
 impl PlanRun {
     /// Compiles what the units need next; gives the waves that have no answers yet, those of before too.
-    pub fn hand_out(
+    pub fn next_waves(
         &mut self,
         watcher: &mut dyn Watcher,
         stop: &Stop,
-    ) -> Result<HandedOut, RunError> {
+    ) -> Result<NextWaves, RunError> {
         self.roll_back(watcher, stop)?;
-        self.let_go_of_changed(watcher)?;
-        self.with_floor(watcher, stop, |run, floor, watcher| {
-            run.judge_what_was_taken(floor, watcher, stop)?;
+        self.release_changed_units(watcher)?;
+        self.with_waves_in_flight(watcher, stop, |run, in_flight, watcher| {
+            run.judge_answered_waves(in_flight, watcher, stop)?;
             let is_rolling = run.settings.dispatch == Dispatch::Rolling;
             if is_rolling || run.open_waves().next().is_none() {
-                run.settle(Steps::Thinking, floor, watcher, stop)?;
-                run.fill_places(Steps::Thinking, floor, watcher, stop)?;
+                run.advance_units(Phase::Decide, in_flight, watcher, stop)?;
+                run.fill_free_slots(Phase::Decide, in_flight, watcher, stop)?;
                 run.emit(watcher)?;
             }
             Ok(())
@@ -63,9 +63,9 @@ impl PlanRun {
             .collect();
         let snapshot = (!waves.is_empty()).then(|| self.folder.snapshot(1));
         if let Some(snapshot) = &snapshot {
-            checkout::make(&self.ground()?, snapshot)?;
+            checkout::make(&self.checkout()?, snapshot)?;
         }
-        Ok(HandedOut {
+        Ok(NextWaves {
             to_integrate: self.to_integrate()?,
             is_done: waves.is_empty() && self.end_if_done(watcher)?,
             waves,
@@ -81,9 +81,9 @@ impl PlanRun {
     ) -> Result<usize, RunError> {
         self.roll_back(watcher, stop)?;
         let before = self.state().in_flight().count();
-        self.with_floor(watcher, stop, |run, floor, watcher| {
-            run.settle(Steps::Thinking, floor, watcher, stop)?;
-            run.settle(Steps::Writing, floor, watcher, stop)
+        self.with_waves_in_flight(watcher, stop, |run, in_flight, watcher| {
+            run.advance_units(Phase::Decide, in_flight, watcher, stop)?;
+            run.advance_units(Phase::Commit, in_flight, watcher, stop)
         })?;
         let ended = before - self.state().in_flight().count();
         if self.open_waves().next().is_none() {
@@ -93,28 +93,34 @@ impl PlanRun {
     }
 
     /// A kill may have left a wave with all of its answers and without verdicts.
-    fn judge_what_was_taken(
+    fn judge_answered_waves(
         &mut self,
-        floor: &mut Floor<'_, '_>,
+        in_flight: &mut WavesInFlight<'_, '_>,
         watcher: &mut dyn Watcher,
         stop: &Stop,
     ) -> Result<(), RunError> {
         let answered = self.open_waves().filter(|wave| is_answered(wave));
         let waves: Vec<WaveNo> = answered.map(|wave| wave.compiled.wave).collect();
         for wave in waves {
-            self.judge(wave, floor, watcher, stop)?;
+            self.judge(wave, in_flight, watcher, stop)?;
         }
         Ok(())
     }
 
-    pub(crate) fn with_floor(
+    pub(crate) fn with_waves_in_flight(
         &mut self,
         watcher: &mut dyn Watcher,
         stop: &Stop,
-        step: impl FnOnce(&mut Self, &mut Floor<'_, '_>, &mut dyn Watcher) -> Result<(), RunError>,
+        step: impl FnOnce(
+            &mut Self,
+            &mut WavesInFlight<'_, '_>,
+            &mut dyn Watcher,
+        ) -> Result<(), RunError>,
     ) -> Result<(), RunError> {
         let slots = Slots::new(self.concurrency());
-        std::thread::scope(|scope| step(self, &mut Floor::new(scope, &slots, stop), watcher))
+        std::thread::scope(|scope| {
+            step(self, &mut WavesInFlight::new(scope, &slots, stop), watcher)
+        })
     }
 
     /// Whether somebody else has rows of this run to work.
@@ -132,7 +138,7 @@ impl PlanRun {
         let mut found = Vec::new();
         for unit in self.state().in_flight() {
             let action = self.task(&plan, &unit.id)?.next(&unit.state);
-            if Steps::Writing.include(&action) && !self.has_to_wait(&plan, unit)? {
+            if Phase::Commit.include(&action) && !self.has_to_wait(&plan, unit)? {
                 found.push(unit.id.clone());
             }
         }
@@ -145,7 +151,7 @@ impl PlanRun {
             return Ok(false);
         }
         if self.state().finished.is_none() {
-            let end = self.own_end();
+            let end = self.final_status();
             self.end(&end, watcher)?;
         }
         Ok(true)

@@ -17,13 +17,13 @@ pub(crate) const STRAYS_MAX: usize = 50;
 const OF_A_ROW: [&str; 5] = ["json", "error", "log", "printed", "result"];
 
 /// The names that a folder of answers may hold.
-pub(crate) struct Names<'n> {
+pub(crate) struct KnownNames<'n> {
     rows: BTreeSet<String>,
     units: BTreeMap<String, UnitId>,
     protocols: &'n Protocols,
 }
 
-impl<'n> Names<'n> {
+impl<'n> KnownNames<'n> {
     /// Those of the rows that the run has, and of recorded answers for any task of the plan.
     pub fn of(state: &State, plan: &Plan, protocols: &'n Protocols) -> Self {
         let rows = state.waves.iter().flat_map(|wave| &wave.compiled.rows);
@@ -37,7 +37,7 @@ impl<'n> Names<'n> {
     }
 
     /// What stands in `folder` and is not known, by names relative to it; at most [`STRAYS_MAX`].
-    pub fn strays(&self, folder: &Path) -> Vec<PathBuf> {
+    pub fn unknown_files(&self, folder: &Path) -> Vec<PathBuf> {
         let mut strays = Vec::new();
         for entry in sorted(folder) {
             let name = entry.file_name();

@@ -117,7 +117,7 @@ pub struct State {
     /// Changes of the concurrency number.
     pub pressures: Vec<Backpressure>,
     /// The concurrency number under backpressure.
-    pub pressed: Option<usize>,
+    pub reduced_concurrency: Option<usize>,
     /// By command, how it ended without any patch since the last one that was applied.
     pub before: BTreeMap<String, ValidationFinished>,
     /// What was learned, in order.
@@ -202,7 +202,7 @@ impl State {
                 }
             }
             Event::Backpressure(body) => {
-                self.pressed = Some(body.to);
+                self.reduced_concurrency = Some(body.to);
                 self.pressures.push(body.clone());
             }
             // The plan has it as well.
@@ -217,10 +217,10 @@ impl State {
             Event::ValidationFinished(body) => self.validated(body),
             Event::IntegrationFinished(body) => self.integration_finished(body),
             Event::BeganEarly(body) => {
-                self.taken_up(&body.unit).is_early = true;
+                self.admitted(&body.unit).is_early = true;
             }
             Event::PlanMutated(body) => self.mutated(body),
-            Event::PlanConflict(body) => self.let_go(body),
+            Event::PlanConflict(body) => self.released(body),
             Event::LearningAppended(body) => self.learnings.push(body.clone()),
             Event::Violation(body) => self.violations.push(body.clone()),
             Event::RunFinished(body) => self.finished = Some(body.clone()),
@@ -470,7 +470,7 @@ impl State {
         }
     }
 
-    fn taken_up(&mut self, id: &UnitId) -> &mut Unit {
+    fn admitted(&mut self, id: &UnitId) -> &mut Unit {
         let known = self.units.iter().position(|unit| unit.id == *id);
         let at = known.unwrap_or_else(|| {
             self.units.push(Unit {
@@ -493,7 +493,7 @@ impl State {
     fn mutated(&mut self, body: &PlanMutated) {
         self.mutations.push(body.clone());
         if body.status == "in_progress" {
-            self.taken_up(&body.unit).is_early = false;
+            self.admitted(&body.unit).is_early = false;
         } else if let Some(unit) = self.unit_mut(&body.unit) {
             unit.ended = Some(Ended {
                 status: body.status.clone(),
@@ -504,7 +504,7 @@ impl State {
         }
     }
 
-    fn let_go(&mut self, body: &PlanConflict) {
+    fn released(&mut self, body: &PlanConflict) {
         if let Some(unit) = self.unit_mut(&body.unit) {
             unit.ended = Some(Ended {
                 status: body.found.clone(),

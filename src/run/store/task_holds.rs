@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 
 /// What other runs hold of one plan.
 #[derive(Clone, Debug, Default)]
-pub struct Holds {
+pub struct TaskHolds {
     holders: Vec<Holder>,
 }
 
@@ -40,7 +40,7 @@ struct Holder {
     is_external: bool,
 }
 
-impl Holds {
+impl TaskHolds {
     /// What the runs of `repo` other than the one in `own` hold of the plan in `plan_file`.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ mod readings;
 mod shapes;
 
 use crate::fixture::*;
-use mesh::integrate::{Evidence, Terms, examine};
+use mesh::integrate::{Evidence, PatchPolicy, examine};
 use mesh::patch::{Limits, Patch};
 use mesh::plan::Metadata;
 use mesh::platform::Repo;
@@ -42,7 +42,7 @@ impl<'s> Desk<'s> {
             scope: scope.to_vec(),
             ..Metadata::default()
         };
-        let terms = Terms {
+        let terms = PatchPolicy {
             metadata: &metadata,
             scope: &Scope::new(scope).expect("globs"),
             plan_file: &self.sandbox.path(PLAN),

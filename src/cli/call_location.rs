@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// Where this call was told to work.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct CallLocation {
     /// All commands, with their options.
     commands: fn() -> Command,
     /// `-C`, as given.
@@ -19,7 +19,7 @@ pub struct Place {
     artifacts: Option<PathBuf>,
 }
 
-impl Place {
+impl CallLocation {
     /// As the command line says.
     pub fn of(folder: &Path, matches: &ArgMatches, commands: fn() -> Command) -> Self {
         Self {
@@ -112,8 +112,8 @@ mod tests {
     use crate::cli::args::Cli;
     use clap::CommandFactory;
 
-    fn place(folder: Option<&str>, artifacts: Option<&str>) -> Place {
-        Place {
+    fn place(folder: Option<&str>, artifacts: Option<&str>) -> CallLocation {
+        CallLocation {
             commands: Cli::command,
             folder: folder.map(PathBuf::from),
             artifacts: artifacts.map(PathBuf::from),
