@@ -59,7 +59,7 @@ pub enum LedgerError {
         /// The version found.
         found: u64,
     },
-    /// A known event has fields that do not fit.
+    /// A known event has invalid fields.
     #[error("ledger `{}`, line {line}", path.display())]
     Event {
         /// The file.

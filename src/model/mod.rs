@@ -12,12 +12,13 @@ mod text;
 mod usage;
 
 pub use event::{
-    AttemptEnd, AttemptFault, AttemptFinished, AttemptReported, AttemptStarted, Backpressure,
-    BeforeState, BeganEarly, BudgetReached, CommitRecord, Event, EventError, Hydrated,
-    IntegrationFinished, IntegrationOutcome, IntegrationStarted, LearningAppended, OutputWritten,
-    PlanConflict, PlanMutated, ProtocolChanged, RateLimited, ReportRefused, ReportVia,
-    RowsReopened, RunFinished, RunKind, RunResumed, RunStarted, Stage, Tally, TouchedPath,
-    ValidationFinished, VerdictKind, VerdictRecord, Violation, VoteLine, WaveCompiled, WaveStarted,
+    AttemptEnd, AttemptFault, AttemptFinished, AttemptKey, AttemptReported, AttemptStarted,
+    Backpressure, BeforeState, BeganEarly, BudgetReached, CommitRecord, Event, EventError,
+    Hydrated, IntegrationFinished, IntegrationOutcome, IntegrationStarted, LearningAppended,
+    OutputWritten, PlanConflict, PlanMutated, ProtocolChanged, RateLimited, ReportRefused,
+    ReportVia, RowsReopened, RunFinished, RunKind, RunResumed, RunStarted, Stage, Tally,
+    TouchedPath, ValidationFinished, VerdictKind, VerdictRecord, Violation, VoteLine, WaveCompiled,
+    WaveStarted,
 };
 pub use id::{JobId, ReportToken, Role, RoundName, RowId, RunId, UnitId, WaveNo, file_name};
 pub use json::NotJson;

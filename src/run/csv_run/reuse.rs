@@ -5,9 +5,7 @@ use super::spawn;
 use super::spawn::{Fold, RecordedSettings, SpawnRun};
 use crate::job::{ResultCheck, Row, Settings, State, Survey, details};
 use crate::ledger::Lines;
-use crate::model::{
-    AttemptEnd, AttemptFinished, AttemptReported, Event, ReportVia, RunId, RunKind, WaveNo, json,
-};
+use crate::model::{AttemptEnd, AttemptKey, Event, ReportVia, RunId, RunKind, WaveNo, json};
 use crate::platform::clock;
 use crate::run::error::RunError;
 use crate::run::store::RunFolder;
@@ -167,33 +165,15 @@ impl SpawnRun {
 
 fn reused_events(wave: WaveNo, row: &Row, result: Value) -> [Event; 2] {
     let now = clock::csv_time(clock::now());
+    let key = AttemptKey {
+        wave,
+        item_id: row.id.clone(),
+        row_index: row.index,
+        attempt: 0,
+    };
+    let reported = key.clone().reported(ReportVia::Reuse, result, now.clone());
     [
-        Event::from(AttemptReported {
-            wave,
-            item_id: row.id.clone(),
-            row_index: row.index,
-            attempt: 0,
-            via: ReportVia::Reuse,
-            result,
-            redacted: Vec::new(),
-            stop: false,
-            reported_at: now.clone(),
-        }),
-        Event::from(AttemptFinished {
-            wave,
-            item_id: row.id.clone(),
-            row_index: row.index,
-            attempt: 0,
-            end: AttemptEnd::Completed,
-            error: None,
-            exit_code: None,
-            signal: None,
-            leaked: Vec::new(),
-            duration_ms: 0,
-            usage: None,
-            session: None,
-            fault: None,
-            completed_at: now,
-        }),
+        Event::from(reported),
+        Event::from(key.finished(AttemptEnd::Completed, now)),
     ]
 }

@@ -9,8 +9,7 @@ use super::unknown_files::KnownNames;
 use crate::job;
 use crate::job::{Journal, ResultCheck, Stop, Survey};
 use crate::model::{
-    AttemptEnd, AttemptFinished, AttemptReported, AttemptStarted, Event, JobId, ReportVia, RowId,
-    WaveNo, WaveStarted,
+    AttemptEnd, AttemptFinished, AttemptKey, Event, JobId, ReportVia, RowId, WaveNo, WaveStarted,
 };
 use crate::platform::clock;
 use crate::run::error::RunError;
@@ -422,51 +421,37 @@ impl ImportedRow<'_> {
         };
         let attempts = attempts.max(1);
         for attempt in 1..=attempts {
-            events.push(Event::from(AttemptStarted {
-                wave: self.wave,
-                item_id: self.id.clone(),
-                row_index: self.index,
-                attempt,
-            }));
+            events.push(Event::from(self.key(attempt).started()));
             if attempt < attempts {
                 events.push(self.finished(attempt, AttemptEnd::Retry, None));
             }
         }
         match outcome {
             Ok(result) => {
-                events.push(Event::from(AttemptReported {
-                    wave: self.wave,
-                    item_id: self.id.clone(),
-                    row_index: self.index,
-                    attempt: attempts,
-                    via: ReportVia::Collect,
-                    result: Value::Object(result),
-                    redacted: Vec::new(),
-                    stop: false,
-                    reported_at: clock::csv_time(clock::now()),
-                }));
+                let now = clock::csv_time(clock::now());
+                let key = self.key(attempts);
+                let reported = key.reported(ReportVia::Collect, Value::Object(result), now);
+                events.push(Event::from(reported));
                 events.push(self.finished(attempts, AttemptEnd::Completed, None));
             }
             Err(error) => events.push(self.finished(attempts, AttemptEnd::Failed, Some(error))),
         }
     }
 
-    fn finished(&self, attempt: u32, end: AttemptEnd, error: Option<String>) -> Event {
-        Event::from(AttemptFinished {
+    fn key(&self, attempt: u32) -> AttemptKey {
+        AttemptKey {
             wave: self.wave,
             item_id: self.id.clone(),
             row_index: self.index,
             attempt,
-            end,
+        }
+    }
+
+    fn finished(&self, attempt: u32, end: AttemptEnd, error: Option<String>) -> Event {
+        let now = clock::csv_time(clock::now());
+        Event::from(AttemptFinished {
             error,
-            exit_code: None,
-            signal: None,
-            leaked: Vec::new(),
-            session: None,
-            fault: None,
-            usage: None,
-            duration_ms: 0,
-            completed_at: clock::csv_time(clock::now()),
+            ..self.key(attempt).finished(end, now)
         })
     }
 }

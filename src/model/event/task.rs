@@ -1,0 +1,98 @@
+//! Fields of the events about one task of the plan.
+
+use crate::model::id::{RowId, UnitId};
+use crate::model::row::BlockReason;
+use crate::model::text::one_line;
+use serde::{Deserialize, Serialize};
+
+/// Fields of `hydrated`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Hydrated {
+    /// The task.
+    pub unit: UnitId,
+    /// The row that proposed the metadata.
+    pub item_id: RowId,
+    /// The metadata, as YAML.
+    pub mesh: String,
+    /// Proposed validation commands that are not allowed; not added to the plan.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
+}
+
+/// Fields of `protocol_changed`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ProtocolChanged {
+    /// The task.
+    pub unit: UnitId,
+    /// The previous protocol.
+    pub from: String,
+    /// The new protocol.
+    pub to: String,
+    /// Whether accepted answers are kept; else the task starts over.
+    pub keeps: bool,
+    /// The reason, as a failure code or block reason.
+    pub code: String,
+    /// The reason as text.
+    pub detail: String,
+}
+
+/// Fields of `began_early`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BeganEarly {
+    /// The task.
+    pub unit: UnitId,
+    /// Its dependencies that are not completed.
+    pub waits_for: Vec<String>,
+}
+
+/// Fields of `plan_mutated`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PlanMutated {
+    /// The task.
+    pub unit: UnitId,
+    /// Its new status.
+    pub status: String,
+    /// The `[mesh]` comment added with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// The block reason, if blocked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<BlockReason>,
+    /// The block reason as text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// Fields of `plan_conflict`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PlanConflict {
+    /// The task.
+    pub unit: UnitId,
+    /// The status in the plan file, or `removed`.
+    pub found: String,
+}
+
+impl PlanConflict {
+    /// The conflict as a message.
+    pub fn told(&self) -> String {
+        format!(
+            "the plan says `{}`, which this run did not write; left unchanged",
+            one_line(&self.found)
+        )
+    }
+}
+
+/// Fields of `learning_appended`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LearningAppended {
+    /// The task; `None` for the learning of the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<UnitId>,
+    /// The record's id.
+    pub id: String,
+    /// Its text.
+    pub learning: String,
+    /// The file already had this learning, under the id above.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub known: bool,
+}

@@ -1,0 +1,72 @@
+//! Fields of the events about the verdict on a row and the count of a vote.
+
+use crate::model::id::{Role, RowId, UnitId, WaveNo};
+use crate::model::row::Fault;
+use serde::{Deserialize, Serialize};
+
+/// Whether a report may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VerdictKind {
+    /// The report becomes an artifact of its unit.
+    Accepted,
+    /// The role answers again, with the reason in its prompt.
+    Retry,
+    /// The role gave no usable answer in this round.
+    Rejected,
+}
+
+/// Fields of `verdict`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct VerdictRecord {
+    /// The wave.
+    pub wave: WaveNo,
+    /// The row.
+    pub item_id: RowId,
+    /// The verdict.
+    pub verdict: VerdictKind,
+    /// The failure code, unless accepted: a job's code, `lane`, `patch_invalid`, `out_of_scope`, `does_not_apply`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// The reason as text; shown to the role on retry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// Why the worker gave no answer, if that was not the row's fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Fault>,
+    /// Findings of the mechanical checks (patch rows only); shown to the voters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checks: Option<String>,
+}
+
+/// One role's vote within a tally.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VoteLine {
+    /// Who voted.
+    pub role: Role,
+    /// `agree`, `disagree` or `absent`.
+    pub vote: String,
+    /// The one-line reason of the vote, or of its absence.
+    pub reason: String,
+}
+
+/// Fields of `tally`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// The task.
+    pub unit: UnitId,
+    /// Number of the vote within its unit, from 1.
+    pub attempt: u32,
+    /// Votes for the patch.
+    pub agree: u32,
+    /// Votes against it.
+    pub disagree: u32,
+    /// Roles without a usable vote.
+    pub absent: u32,
+    /// Votes needed for the patch.
+    pub threshold: u32,
+    /// `agree >= threshold`.
+    pub consensus: bool,
+    /// Every vote with its reason.
+    pub votes: Vec<VoteLine>,
+}

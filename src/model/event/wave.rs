@@ -1,0 +1,96 @@
+//! Fields of the events about one wave, or one spawned CSV.
+
+use crate::model::id::{JobId, RoundName, RowId, WaveNo};
+use crate::model::path_text;
+use crate::model::row::Lane;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Fields of `output_written`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OutputWritten {
+    /// The file; not the one in the settings if that path was taken.
+    pub path: PathBuf,
+    /// SHA-256 of its content, in hexadecimal; a resume compares it to detect edits.
+    pub sha256: String,
+}
+
+/// Fields of `wave_compiled`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WaveCompiled {
+    /// Its number.
+    pub wave: WaveNo,
+    /// The round that all its rows share.
+    pub round: RoundName,
+    /// What its rows may return.
+    pub lane: Lane,
+    /// The row ids, in file order.
+    pub rows: Vec<RowId>,
+    /// The wave CSV, relative to the run's folder.
+    pub csv_path: PathBuf,
+    /// The call file, relative to the run's folder.
+    pub call_path: PathBuf,
+    /// SHA-256 of the wave CSV, in hexadecimal.
+    pub csv_sha256: String,
+    /// The run's concurrency limit.
+    pub max_concurrency: usize,
+}
+
+/// Fields of `wave_started`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WaveStarted {
+    /// The wave (1 for a spawned CSV).
+    pub wave: WaveNo,
+    /// The job.
+    pub job_id: JobId,
+    /// Rows kept from the input.
+    pub items: u64,
+    /// Slots of the pool.
+    pub max_concurrency: usize,
+}
+
+/// Fields of `rows_reopened`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RowsReopened {
+    /// The wave.
+    pub wave: WaveNo,
+    /// The number of failed rows.
+    pub rows: u64,
+}
+
+/// Fields of `backpressure`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Backpressure {
+    /// The wave after which it changed.
+    pub wave: WaveNo,
+    /// What went wrong in it; empty for a clean wave.
+    pub causes: Vec<String>,
+    /// The previous concurrency limit.
+    pub from: usize,
+    /// The new concurrency limit.
+    pub to: usize,
+}
+
+/// Fields of `violation`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Violation {
+    /// The wave that was running.
+    pub wave: WaveNo,
+    /// The paths that changed.
+    #[serde(with = "path_text::list")]
+    pub paths: Vec<PathBuf>,
+    /// What it means.
+    pub detail: String,
+}
+
+impl Violation {
+    /// The violation as a message.
+    pub fn told(&self) -> String {
+        let paths: Vec<String> = self
+            .paths
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+        format!("{}: {}", self.detail, paths.join(", "))
+    }
+}
