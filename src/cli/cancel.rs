@@ -27,7 +27,7 @@ fn release(folder: &RunFolder, context: &Context) -> Result<u8, CliError> {
 
 /// Asks, and says what will happen.
 pub fn execute(args: &CancelArgs, context: &Context) -> Result<u8, CliError> {
-    let folder = super::find_run::find(&args.run, context)?;
+    let folder = args.run.find(context)?;
     if !ledger::is_in_use(&folder.ledger())? {
         return release(&folder, context);
     }

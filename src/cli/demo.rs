@@ -50,8 +50,7 @@ pub fn execute(args: &DemoArgs, context: &Context) -> Result<u8, CliError> {
 
     let preflight = run::prepare(&request(&repo, &answers))?;
     let lock = RepoLock::take(&preflight.repo, None).map_err(RunError::from)?;
-    let home = args.place.home(context)?;
-    let folder = RunFolder::create(&home, args.place.wanted().as_ref())?;
+    let folder = args.home.create_run(context)?;
     terminal.talk(&preflight.line(folder.id()));
     let plan_run = PlanRun::begin(preflight, folder.clone(), lock)?;
     let (code, report) = super::plan_run::drive(plan_run, terminal)?;

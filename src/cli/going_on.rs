@@ -4,7 +4,6 @@ use super::args::{ResumeArgs, SpawnArgs};
 use super::context::Context;
 use super::error::CliError;
 use super::progress::rows;
-use super::worker_options::{bounds, choice, remaining};
 use crate::adapter::{Capabilities, Choice};
 use crate::job::{Settings, Survey, Worker};
 use crate::model::RunId;
@@ -31,13 +30,13 @@ pub fn by_id(args: &ResumeArgs, folder: RunFolder, context: &Context) -> Result<
     }
     let note = spawn_run.check_input(None, args.input_changed)?;
     let mut job = spawn_run.job().clone();
-    args.raised().apply(
+    args.overrides().apply(
         &mut job.budget,
         &mut job.max_wall_seconds,
         &mut job.wall_hard,
         &mut job.bounds,
     );
-    if args.terms.max_concurrency.is_some() || args.terms.max_runtime_seconds.is_some() {
+    if args.limits.max_concurrency.is_some() || args.limits.max_runtime_seconds.is_some() {
         fit(&mut job, [None; 2], context);
     }
     let given = &args.spawned;
@@ -77,7 +76,7 @@ pub fn by_input(
     let named = call.as_ref().map(|call| &call.csv_path);
     let input = named.or(args.csv_path.as_ref());
     let input = input.map(|path| context.folder.join(path));
-    let folder = match (run, &args.place.run_id) {
+    let folder = match (run, &args.home.run_id) {
         ("", Some(id)) => RunFolder::find(home, &RunId::new(id))?,
         ("", None) => last_run(home, input.as_deref())?,
         (id, _) => RunFolder::find(home, &RunId::new(id))?,
@@ -275,7 +274,7 @@ fn tell_worker(args: &SpawnArgs, told: &mut Settings, context: &Context) -> Resu
     let is_named = ["command", "adapter", "model", "effort", "answers"];
     if is_named.iter().any(|id| is_typed(args, id)) {
         let adapters = &context.config.adapters;
-        let chosen = adapter::select(&choice(&args.worker), adapters, &context.folder);
+        let chosen = adapter::select(&args.worker.choice(), adapters, &context.folder);
         let worker = chosen.map_err(RunError::from)?.worker;
         // Its folder is the one that the run began in, wherever it is resumed; what its workers see is not taken from them.
         told.worker = Worker {
@@ -294,7 +293,7 @@ fn tell_worker(args: &SpawnArgs, told: &mut Settings, context: &Context) -> Resu
 
 fn tell_bounds(args: &SpawnArgs, told: &mut Settings, context: &Context) {
     let typed = |id: &str| is_typed(args, id);
-    let given = bounds(&args.worker, &args.budget);
+    let given = args.worker.bounds(&args.budget);
     let bounds = &mut told.bounds;
     set(
         &mut bounds.max_concurrency,
@@ -334,7 +333,7 @@ fn tell_bounds(args: &SpawnArgs, told: &mut Settings, context: &Context) {
         "remaining_weekly",
     ];
     if fitted.into_iter().any(typed) {
-        fit(told, remaining(&args.worker), context);
+        fit(told, args.worker.remaining(), context);
     }
 }
 

@@ -13,7 +13,6 @@ mod demo;
 mod doctor;
 mod error;
 mod files_in_use;
-mod find_run;
 mod going_on;
 #[cfg(test)]
 mod hints;
@@ -37,7 +36,6 @@ mod step;
 mod stop;
 mod terminal;
 mod wave;
-mod worker_options;
 
 use args::{Cli, Command};
 use error::CliError;

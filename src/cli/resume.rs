@@ -3,7 +3,6 @@
 use super::args::ResumeArgs;
 use super::context::Context;
 use super::error::CliError;
-use super::find_run::find;
 use super::going_on;
 use crate::ledger;
 use crate::model::{Event, RunKind};
@@ -11,17 +10,17 @@ use crate::run::{PlanRun, RunError};
 
 /// Goes on with a run.
 pub fn execute(args: &ResumeArgs, context: &Context) -> Result<u8, CliError> {
-    let folder = find(&args.run, context)?;
+    let folder = args.run.find(context)?;
     let started = match ledger::first(&folder.ledger())?.map(|record| record.event) {
         Some(Event::RunStarted(body)) => Some(body),
         _ => None,
     };
     match started.as_ref().map(|started| started.kind) {
         Some(RunKind::Plan) => {
-            if let Some(option) = args.of_spawned() {
+            if let Some(option) = args.spawned_option() {
                 return Err(CliError::NotASpawnedRun(option, folder.id().clone()));
             }
-            let mut overrides = args.raised();
+            let mut overrides = args.overrides();
             let adapter = started.map(|started| started.settings["adapter"].clone());
             let adapter = adapter.and_then(|name| name.as_str().map(str::to_owned));
             let can = going_on::capabilities(&adapter.unwrap_or_default(), context);

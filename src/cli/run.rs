@@ -1,18 +1,16 @@
 //! `mesh run`; `mesh invoke` ends here as well.
 
-use super::args::{IntegrateArgs, RunOptions, WorkerArgs};
+use super::args::{IntegrateArgs, RunOptions};
 use super::context::Context;
 use super::error::{CliError, code_of_done};
 use super::plan_run::drive;
 use super::progress::rows;
 use super::terminal::{Terminal, Tone};
-use super::worker_options::{bounds, choice, remaining};
 use crate::adapter::EXTERNAL;
 use crate::integrate::{RepoLock, VALIDATION_ALLOW};
 use crate::model::RunId;
-use crate::plan::SwarmOverrides;
 use crate::platform::clock;
-use crate::run::{Integrating, PlanRun, Preflight, Request, RunError, RunFolder};
+use crate::run::{Integrating, PlanRun, Preflight, Request, RunError};
 use crate::schedule::Dispatch;
 use crate::{patch, run};
 use std::path::Path;
@@ -26,7 +24,6 @@ pub fn execute(args: &RunOptions, context: &Context) -> Result<u8, CliError> {
             .terminal
             .warn(&format!("{}; it is left for later", skipped.why));
     }
-    let home = args.place.home(context)?;
     if args.dry_run {
         return dry_run(&preflight, context);
     }
@@ -34,7 +31,7 @@ pub fn execute(args: &RunOptions, context: &Context) -> Result<u8, CliError> {
         return nothing_to_do(&preflight, context);
     }
     let lock = RepoLock::take(&preflight.repo, None).map_err(RunError::from)?;
-    let folder = RunFolder::create(&home, args.place.wanted().as_ref())?;
+    let folder = args.home.create_run(context)?;
     announce(&preflight, folder.id(), &context.terminal);
     let artifacts = format!("artifacts: {}", folder.path().display());
     context.terminal.detail(&artifacts);
@@ -50,10 +47,10 @@ pub fn execute(args: &RunOptions, context: &Context) -> Result<u8, CliError> {
 pub fn check_outputs(args: &RunOptions, context: &Context) -> Result<(), CliError> {
     let at = |path: &Path| context.folder.join(path);
     let mut in_use = super::files_in_use::in_use_by_all(context);
-    if let Some(plan) = &args.plan_file {
+    if let Some(plan) = &args.plan.plan_file {
         in_use.file("is the plan", at(plan));
     }
-    in_use.file("is the protocol", at(Path::new(&args.protocol)));
+    in_use.file("is the protocol", at(Path::new(&args.plan.protocol)));
     if let Some(answers) = &args.worker.answers {
         in_use.folder("lies in the folder of answers", at(answers));
     }
@@ -70,39 +67,35 @@ pub fn check_outputs(args: &RunOptions, context: &Context) -> Result<(), CliErro
 pub fn request(args: &RunOptions, context: &Context) -> Request {
     Request {
         folder: context.folder.clone(),
-        plan_file: args.plan_file.clone(),
-        ids: args.ids.clone(),
+        plan_file: args.plan.plan_file.clone(),
+        ids: args.plan.ids.clone(),
         max_tasks: args.max_tasks,
-        parallel_tasks: args.parallel_tasks,
-        dispatch: args.dispatch.unwrap_or(default_dispatch(&args.worker)),
+        parallel_tasks: args.plan.parallel_tasks,
+        dispatch: args.dispatch.unwrap_or(default_dispatch(args)),
         deps: args.deps,
-        shared_paths: args.shared_paths.clone(),
-        protocol: args.protocol.clone(),
+        shared_paths: args.plan.shared_paths.clone(),
+        protocol: args.plan.protocol.clone(),
         protocols: context.config.protocols.clone(),
-        swarm: SwarmOverrides {
-            roles: args.swarm_roles,
-            consensus_threshold: args.consensus_threshold,
-            consensus_retries: args.consensus_retries,
-        },
+        swarm: args.plan.overrides(),
         validation_allow: match args.validation_allow.as_slice() {
             [] => VALIDATION_ALLOW.map(str::to_owned).to_vec(),
             given => given.to_vec(),
         },
         trust_proposed_validation: args.trust_proposed_validation,
         strict: args.strict,
-        choice: choice(&args.worker),
+        choice: args.worker.choice(),
         adapters: context.config.adapters.clone(),
-        bounds: bounds(&args.worker, &args.budget),
+        bounds: args.worker.bounds(&args.budget),
         budget: args.budget.budget(),
         max_wall_seconds: args.budget.max_wall_seconds,
         wall_hard: args.budget.wall_hard,
         task_budget: args.task_budget.budget(),
-        remaining: remaining(&args.worker),
+        remaining: args.worker.remaining(),
         patch: patch::Limits {
-            bytes_max: args.patch_bytes_max,
-            allow_binary: args.allow_binary,
+            bytes_max: args.integrate.patch_bytes_max,
+            allow_binary: args.integrate.allow_binary,
         },
-        validation_timeout_seconds: args.validation_timeout_seconds,
+        validation_timeout_seconds: args.integrate.validation_timeout_seconds,
         integrating: integrating(&args.integrate),
         record: args.worker.record.clone(),
         overrides: context.overrides.clone(),
@@ -110,8 +103,8 @@ pub fn request(args: &RunOptions, context: &Context) -> Request {
 }
 
 /// Who works waves by hand gets one for all tasks in the same round.
-fn default_dispatch(args: &WorkerArgs) -> Dispatch {
-    match args.adapter.as_deref() {
+fn default_dispatch(args: &RunOptions) -> Dispatch {
+    match args.worker.adapter.as_deref() {
         Some(EXTERNAL) => Dispatch::Barrier,
         _ => Dispatch::Rolling,
     }

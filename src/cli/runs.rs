@@ -17,7 +17,7 @@ use std::path::Path;
 /// Lists runs or shows one.
 pub fn execute(args: &RunsArgs, context: &Context) -> Result<u8, CliError> {
     match &args.command {
-        RunsCommand::List(place) => list(&place.home(context)?, context),
+        RunsCommand::List(home) => list(&home.folder(context)?, context),
         RunsCommand::Show(args) => show(args, context),
     }
 }
@@ -162,7 +162,7 @@ fn show(args: &ShowRunArgs, context: &Context) -> Result<u8, CliError> {
         super::files_in_use::in_use_by_all(context),
         context,
     )?;
-    let folder = super::find_run::find(&args.run, context)?;
+    let folder = args.run.find(context)?;
     let state = State::read(&folder.ledger())?;
     let terminal = &context.terminal;
     if let Some(id) = &args.row {

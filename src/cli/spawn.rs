@@ -9,7 +9,6 @@ use super::going_on;
 use super::progress::rows;
 use super::spawn_input::{call, instruction};
 use super::terminal::Terminal;
-use super::worker_options::{bounds, choice, remaining};
 use crate::adapter::AdapterError;
 use crate::job::{Selection, Survey};
 use crate::model::RunId;
@@ -23,7 +22,7 @@ use std::path::Path;
 
 /// Checks everything, then runs the rows.
 pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
-    let home = args.place.home(context)?;
+    let home = args.home.folder(context)?;
     if let Some(run) = &args.resume {
         return going_on::by_input(args, run, &home, context);
     }
@@ -58,7 +57,7 @@ pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
         earlier.check(&looked_at, &context.folder)?;
     }
     let claim = settings.claim_output()?;
-    let folder = RunFolder::create(&home, args.place.wanted().as_ref())?;
+    let folder = args.home.create_run(context)?;
     let mut spawn_run = SpawnRun::begin(&settings, claim, folder, &context.folder)?;
     context.terminal.talk(&format!(
         "mesh_spawn mesh_run_id={} job_id={} rows={total} adapter={} concurrency={}",
@@ -117,7 +116,7 @@ fn own_settings(args: &SpawnArgs, context: &Context) -> Result<SpawnSettings, Cl
         None => None,
     };
     let chosen = adapter::select(
-        &choice(&args.worker),
+        &args.worker.choice(),
         &context.config.adapters,
         &context.folder,
     )
@@ -127,11 +126,11 @@ fn own_settings(args: &SpawnArgs, context: &Context) -> Result<SpawnSettings, Cl
     }
     let budget = args.budget.budget();
     chosen.check_budget(&budget).map_err(RunError::from)?;
-    let mut bounds = chosen.bounded(bounds(&args.worker, &args.budget));
+    let mut bounds = chosen.bounded(args.worker.bounds(&args.budget));
     let concurrency = Concurrency::preflight(&Limits {
         allowed: bounds.max_concurrency,
         fanout: chosen.capabilities.fanout,
-        remaining: remaining(&args.worker),
+        remaining: args.worker.remaining(),
         rows: usize::MAX,
     });
     bounds.max_concurrency = concurrency.get();

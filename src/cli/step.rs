@@ -14,8 +14,7 @@ use crate::model::{RowId, RunId, WaveCompiled, WaveNo, counted, one_line, shell_
 use crate::report::Report;
 use crate::run;
 use crate::run::{
-    BudgetOverrides, Collect, Collected, CollectedWave, NextWaves, PlanRun, RunError, RunFolder,
-    WaitingWave,
+    BudgetOverrides, Collect, Collected, CollectedWave, NextWaves, PlanRun, RunError, WaitingWave,
 };
 use crate::schedule::Dispatch;
 use clap::CommandFactory;
@@ -29,12 +28,9 @@ pub fn next(args: &NextArgs, context: &Context) -> Result<u8, CliError> {
             settled(args, run)?;
             let run = OneRun {
                 run: run.clone(),
-                place: args.options.place.clone(),
+                home: args.options.home.clone(),
             };
-            PlanRun::resume(
-                crate::cli::find_run::find(&run, context)?,
-                BudgetOverrides::default(),
-            )?
+            PlanRun::resume(run.find(context)?, BudgetOverrides::default())?
         }
         None => match begin(args, context)? {
             Ok(plan_run) => plan_run,
@@ -118,9 +114,8 @@ fn begin(args: &NextArgs, context: &Context) -> Result<Result<PlanRun, u8>, CliE
     if preflight.selected.is_empty() {
         return Ok(Err(nothing_to_do(&preflight, context)?));
     }
-    let home = args.options.place.home(context)?;
     let lock = RepoLock::take(&preflight.repo, None).map_err(RunError::from)?;
-    let folder = RunFolder::create(&home, args.options.place.wanted().as_ref())?;
+    let folder = args.options.home.create_run(context)?;
     announce(&preflight, folder.id(), &context.terminal);
     Ok(Ok(PlanRun::begin(preflight, folder, lock)?))
 }
@@ -213,10 +208,7 @@ fn output_of(folder: &Path, csv_path: &Path) -> std::path::PathBuf {
 /// Takes answers in and judges them.
 pub fn collect(args: &CollectArgs, context: &Context) -> Result<u8, CliError> {
     let terminal = &context.terminal;
-    let mut plan_run = PlanRun::resume(
-        crate::cli::find_run::find(&args.run, context)?,
-        BudgetOverrides::default(),
-    )?;
+    let mut plan_run = PlanRun::resume(args.run.find(context)?, BudgetOverrides::default())?;
     let stop = stop::asked_for(plan_run.folder())?;
     let mut display = Display::for_run(terminal);
     let answers = args.answers.as_ref().map(|path| context.folder.join(path));
@@ -332,10 +324,7 @@ fn give_up_commands(id: &RunId, waves: &[WaveNo]) -> String {
 /// Applies, validates and persists.
 pub fn integrate(args: &OneRun, context: &Context) -> Result<u8, CliError> {
     let terminal = &context.terminal;
-    let mut plan_run = PlanRun::resume(
-        crate::cli::find_run::find(args, context)?,
-        BudgetOverrides::default(),
-    )?;
+    let mut plan_run = PlanRun::resume(args.find(context)?, BudgetOverrides::default())?;
     let stop = stop::asked_for(plan_run.folder())?;
     let mut display = Display::for_run(terminal);
     let ended = plan_run.integrate_ready(&mut display, &stop)?;

@@ -191,7 +191,7 @@ fn earlier_runs_say_how_long_rows_take() {
     let unknown = bench.simulate("--from-run R").exits(2);
     unknown.err_has("no run `R`");
     let nothing = bench.simulate("--learn").exits(0);
-    nothing.err_has("nothing is learned");
+    nothing.err_has("nothing to learn from");
 
     bench.run("");
     for args in [&["--from-run", "R"][..], &["--learn", "--from-run", "R"]] {

@@ -7,10 +7,9 @@ use std::path::PathBuf;
 /// Arguments of `mesh learnings`.
 #[derive(Clone, Debug, Args)]
 pub struct LearningsArgs {
-    /// The learnings file [default: .learnings.jsonl at the repository's root]
-    #[arg(long, global = true, value_name = "F")]
+    /// The learnings file [default: .learnings.jsonl at the root of the repository]
+    #[arg(long, global = true, value_name = "FILE")]
     pub(crate) path: Option<PathBuf>,
-    /// What to do
     #[command(subcommand)]
     pub(crate) command: LearningsCommand,
 }
@@ -18,70 +17,70 @@ pub struct LearningsArgs {
 /// The commands of `mesh learnings`.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum LearningsCommand {
-    /// Add one learning
+    /// Append one learning
     ///
-    /// White space is normalised. The same learning with the same status is added only once. Beside what is given, the
-    /// record holds the time, the repository, its branch and the tracked files that are changed.
+    /// White space is normalised. A learning that exists with the same status is not appended again. The record also holds
+    /// the time, the repository, its branch and its modified files.
     #[command(
-        after_help = "Example:\n  mesh learnings append --status do_more \\\n    --learning 'Run the focused test before the whole suite' \\\n    --evidence 'st-003: 2 s instead of 41 s until the failure showed' \\\n    --application 'Put the focused test first in validation' --tag testing\n\nPrints `appended: id=... status=... path=...`; for a learning that is there already\n`duplicate-skip: fingerprint=... existing_id=... path=...` on standard error.\n\nExit codes: 0 also for a duplicate, 1 for an empty learning, 2 for all else."
+        after_help = "Example:\n  mesh learnings append --status do_more \\\n    --learning 'Run the focused test before the whole suite' \\\n    --evidence 'st-003: failed after 2 s instead of 41 s' \\\n    --application 'Put the focused test first in validation' --tag testing\n\nPrints `appended: id=... status=... path=...`. For a duplicate, prints\n`duplicate-skip: fingerprint=... existing_id=... path=...` on standard error.\n\nExit codes: 0 on success and for a duplicate, 1 for an empty learning, 2 otherwise."
     )]
     Append(AppendArgs),
-    /// Show learnings, best first
+    /// Show learnings, best match first
     ///
-    /// Ranked by words in common with the query (rare ones count more), recency (halves every 30 days) and status
-    /// (codify_now, then do_more and do_less, then others, then review_later). Without a query by recency and status.
-    /// Learnings that a later one supersedes come last.
+    /// Ranked by the words that they share with the query (rare words count more), by age (the weight halves every 30 days)
+    /// and by status (codify_now, then do_more and do_less, then others, then review_later). Without a query, by age and
+    /// status. Learnings that a later one supersedes come last.
     #[command(
-        after_help = "Example:\n  mesh learnings recall --query 'flaky parser test'\n  mesh learnings recall --status codify_now --limit 20 --json"
+        after_help = "Examples:\n  mesh learnings recall --query 'flaky parser test'\n  mesh learnings recall --status codify_now --limit 20 --json"
     )]
     Recall(RecallArgs),
 }
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct AppendArgs {
-    /// How firm it is: codify_now, do_more, do_less, review_later or a word of your own [default: review_later]
-    #[arg(long, value_name = "S")]
+    /// Status: codify_now, do_more, do_less, review_later or a word of your own [default: review_later]
+    #[arg(long, value_name = "STATUS")]
     status: Option<String>,
-    /// What was learned, in a sentence
+    /// What was learned, in one sentence
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     learning: String,
-    /// What shows it; may be repeated [default: none_provided]
+    /// Evidence for it; may be repeated [default: none_provided]
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     evidence: Vec<String>,
-    /// What to do with it [default: capture_follow_up_later]
+    /// How to apply it [default: capture_follow_up_later]
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     application: Option<String>,
-    /// A word to find it by; may be repeated, or A,B
+    /// Tag to find it by; may be repeated, or A,B
     #[arg(long = "tag", value_name = "TAG")]
     tags: Vec<String>,
-    /// A learning that belongs to it; may be repeated
+    /// Id of a related learning; may be repeated
     #[arg(long = "related-id", value_name = "ID")]
     related_ids: Vec<String>,
-    /// The learning that it takes the place of
+    /// Id of the learning that this one replaces
     #[arg(long, value_name = "ID")]
     supersedes_id: Option<String>,
-    /// The repository's name in the record, as it is (for a folder there is -C) [default: owner/name of origin, else the
-    /// folder's name]
+    /// Name of the repository in the record; does not change the folder, see -C [default: owner/name of origin, else the
+    /// name of the folder]
     #[arg(long, value_name = "NAME")]
     pub(crate) repo: Option<String>,
-    /// Who captures it [default: skill:learnings]
+    /// Who records it [default: skill:learnings]
     #[arg(long, value_name = "WHO")]
     source: Option<String>,
-    /// Add it also when it is there already
+    /// Append it even if it already exists
     #[arg(long)]
     pub(crate) allow_duplicate: bool,
 }
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct RecallArgs {
-    /// Only learnings with at least one of these words; none when there is no word in it
+    /// Show only learnings that contain at least one of these words; a query without a word matches nothing
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub(crate) query: Option<String>,
-    /// The most learnings to show
+    /// Maximum number of learnings to show
     #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) limit: u32,
-    /// Only learnings of this status; may be repeated
-    #[arg(long = "status", value_name = "S")]
+    /// Show only learnings with this status; may be repeated
+    #[arg(long = "status", value_name = "STATUS")]
     pub(crate) statuses: Vec<String>,
 }
 

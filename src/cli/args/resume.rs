@@ -1,4 +1,4 @@
-//! The arguments of `mesh resume`.
+//! Arguments of `mesh resume`.
 
 use super::values::{OneRun, at_least_one};
 use super::worker::{BudgetArgs, TaskBudgetArgs};
@@ -10,89 +10,86 @@ use std::path::PathBuf;
 /// Arguments of `mesh resume`.
 #[derive(Clone, Debug, Args)]
 pub struct ResumeArgs {
-    /// Of a spawned CSV, work the failed rows once more as well
-    #[arg(long)]
-    pub retry_failed: bool,
-    /// Ask the service although a limit that the run met still holds, as after a change of the plan
-    #[arg(long)]
-    pub ask_now: bool,
-    /// Give up the restore of an interrupted integration: the tree stays as it is, what stood before is laid out in the
-    /// run's folder, and the task is blocked; nothing else is done
-    #[arg(long, conflicts_with = "retry_failed")]
-    pub abandon: bool,
-    /// When the input of a spawned CSV has changed: refuse, or ignore, to go on with the run's own copy
-    #[arg(long, value_name = "HOW", default_value = "refuse")]
-    pub input_changed: InputChanged,
-    /// Which run
     #[command(flatten)]
     pub run: OneRun,
-    /// Slots, time and tries
+    /// Retry the failed rows as well (spawned CSVs only)
+    #[arg(long)]
+    pub retry_failed: bool,
+    /// Ignore a limit of the service that is recorded as still in force, for example after an upgrade of the subscription
+    #[arg(long)]
+    pub ask_now: bool,
+    /// Give up restoring the tree after an interrupted integration
+    ///
+    /// The tree stays as it is, the saved files are copied into the folder of the run, and the task is blocked. Nothing else
+    /// is done.
+    #[arg(long, conflicts_with = "retry_failed")]
+    pub abandon: bool,
+    /// If the input of a spawned CSV has changed: refuse, or ignore to resume with the copy that the run keeps
+    #[arg(long, value_name = "HOW", default_value = "refuse")]
+    pub input_changed: InputChanged,
     #[command(flatten)]
-    pub terms: TermsArgs,
-    /// How a spawned CSV ends and what it leaves
+    pub limits: LimitArgs,
     #[command(flatten)]
     pub spawned: SpawnedArgs,
-    /// Other budgets
     #[command(flatten)]
     pub budget: BudgetArgs,
-    /// The same for each task of a plan
     #[command(flatten)]
     pub task_budget: TaskBudgetArgs,
 }
 
-/// Slots, time and tries, where they are to be others than before.
+/// Concurrency, time limits and retries that replace those of the run.
 #[derive(Clone, Copy, Debug, Default, Args)]
-#[command(next_help_heading = "Other settings from now on [default: as before]")]
-pub struct TermsArgs {
-    /// How many workers may run at once
+#[command(next_help_heading = "Limits [default: unchanged]")]
+pub struct LimitArgs {
+    /// Maximum number of concurrent workers
     #[arg(short = 'j', long, visible_alias = "max-workers", value_name = "N", value_parser = at_least_one)]
     pub max_concurrency: Option<u64>,
-    /// Wall-clock limit of one attempt
+    /// Time limit of one attempt, in seconds
     #[arg(long, value_name = "S", value_parser = at_least_one)]
     pub max_runtime_seconds: Option<u64>,
-    /// Further attempts after no_response, timeout or invalid_output_schema
+    /// Number of retries after no_response, timeout or invalid_output_schema
     #[arg(long, value_name = "N")]
     pub retries: Option<u32>,
-    /// Before a further attempt; doubles each time
+    /// Delay before a retry, in seconds; doubles with each retry
     #[arg(long, value_name = "S")]
     pub retry_delay: Option<Backoff>,
-    /// End a worker that prints nothing for so long
+    /// Terminate a worker that prints nothing for this many seconds
     #[arg(long, value_name = "S", value_parser = at_least_one)]
     pub max_idle_seconds: Option<u64>,
-    /// Seconds between TERM and KILL when a worker is ended
+    /// Seconds between TERM and KILL when a worker is terminated
     #[arg(long, value_name = "S")]
     pub grace_seconds: Option<u64>,
 }
 
-/// Of a spawned CSV, how it ends and what it leaves, where that is to be otherwise than before.
+/// Output, halt rule and logs that replace those of a spawned CSV.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Of a spawned CSV [default: as before]")]
+#[command(next_help_heading = "Spawned CSVs only [default: unchanged]")]
 pub struct SpawnedArgs {
-    /// Where to write the rows with their results
-    #[arg(short = 'o', long, value_name = "P")]
+    /// Output CSV: the rows with their results
+    #[arg(short = 'o', long, value_name = "FILE")]
     pub output_csv_path: Option<PathBuf>,
-    /// Replace what stands there
+    /// Replace an existing output
     #[arg(long, requires = "output_csv_path")]
     pub force: bool,
-    /// End early: never, or soon|now,fail|success|done=N or N%
+    /// When to halt the job early: never, or soon|now,fail|success|done=N or N%
     #[arg(long, value_name = "RULE")]
     pub halt: Option<Halt>,
-    /// Keep what attempts print: all, failed or none
+    /// Whose output to keep as logs: all, failed or none
     #[arg(long, value_name = "WHICH")]
     pub logs: Option<Logs>,
 }
 
 impl ResumeArgs {
-    /// What is to be otherwise than before, of a run of either kind.
-    pub fn raised(&self) -> BudgetOverrides {
-        let TermsArgs {
+    /// The settings that replace those of the run, whichever kind it is.
+    pub fn overrides(&self) -> BudgetOverrides {
+        let LimitArgs {
             max_concurrency,
             max_runtime_seconds,
             retries,
             retry_delay,
             max_idle_seconds,
             grace_seconds,
-        } = self.terms;
+        } = self.limits;
         BudgetOverrides {
             budget: self.budget.budget(),
             max_wall_seconds: self.budget.max_wall_seconds,
@@ -109,8 +106,8 @@ impl ResumeArgs {
         }
     }
 
-    /// Whether something is given that only a spawned CSV has: the option.
-    pub fn of_spawned(&self) -> Option<&'static str> {
+    /// The first given option that only a spawned CSV has.
+    pub fn spawned_option(&self) -> Option<&'static str> {
         let SpawnedArgs {
             output_csv_path,
             force: _,
@@ -123,6 +120,9 @@ impl ResumeArgs {
             ("--halt", halt.is_some()),
             ("--logs", logs.is_some()),
         ];
-        given.into_iter().find(|it| it.1).map(|it| it.0)
+        given
+            .into_iter()
+            .find(|(_, is_given)| *is_given)
+            .map(|(option, _)| option)
     }
 }

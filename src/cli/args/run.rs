@@ -1,11 +1,11 @@
-//! The arguments of `mesh run`, and of what else begins a plan run.
+//! Arguments of `mesh run` and of the other commands that start a run of a plan.
 
-use super::values::{PlaceArgs, at_least_one};
+use super::plan::PlanArgs;
+use super::values::{RunHomeArgs, at_least_one};
 use super::worker::{BudgetArgs, TaskBudgetArgs, WorkerArgs};
 use crate::integrate::{Delivery, Isolation};
 use crate::patch::PATCH_BYTES_MAX;
 use crate::schedule::{Deps, Dispatch};
-use crate::scope::SHARED_PATHS;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -22,136 +22,116 @@ pub struct RunArgs {
 /// Arguments of `mesh invoke`.
 #[derive(Clone, Debug, Args)]
 pub struct InvokeArgs {
-    /// What the person wrote, or - for standard input
+    /// The message, or - to read it from standard input
     #[arg(value_name = "MESSAGE")]
     pub message: String,
     #[command(flatten)]
     pub options: RunOptions,
 }
 
-/// How to run tasks of a plan; the same for `run` and `invoke`.
+/// How to run tasks of a plan; shared by `run`, `invoke`, `wave next` and `doctor`.
 #[derive(Clone, Debug, Args)]
 pub struct RunOptions {
-    /// Only these tasks and what they depend on
-    #[arg(long, value_name = "ID,ID", value_delimiter = ',')]
-    pub ids: Vec<String>,
-    /// How many tasks to take up
+    #[command(flatten)]
+    pub plan: PlanArgs,
+    /// Maximum number of tasks to run
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_tasks: u32,
-    /// How many tasks in flight at once; only tasks with disjoint scopes run together
-    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
-    pub parallel_tasks: u32,
-    /// When a task in flight goes on: `rolling`, as soon as its own rows are done, or `barrier`, in lock step with all others
-    /// [default: rolling; barrier where you work the waves yourself]
+    /// When a task goes to its next wave: `rolling`, as soon as its own rows are done, or `barrier`, in lock step with all
+    /// other tasks [default: rolling; barrier with the adapter external]
     #[arg(long, value_name = "HOW")]
     pub dispatch: Option<Dispatch>,
-    /// What open dependencies mean: `strict`, wait for them, or `advisory`
+    /// How to treat open dependencies: `strict`, wait for them, or `advisory`
     ///
-    /// With `advisory`, places that no ready task wants go to tasks whose dependencies are open, as long as their scopes share no
-    /// path with any task that they wait for. Only their rows go ahead: a patch is integrated and validated when the
+    /// With `advisory`, slots that no ready task needs go to tasks whose dependencies are open, provided that their scopes
+    /// share no path with a task that they wait for. Only their rows run early: a patch is integrated and validated when the
     /// dependencies are completed.
     #[arg(long, value_name = "HOW", default_value = "strict")]
     pub deps: Deps,
-    /// Only one task at a time may touch any of these; may be repeated [default: manifests and lock files at the root]
-    #[arg(long, value_name = "GLOB", default_values = SHARED_PATHS, hide_default_value = true)]
-    pub shared_paths: Vec<String>,
-    /// The plan [default: the one that exists of .codex/st-plan.jsonl and .step/st-plan.jsonl]
-    #[arg(long, value_name = "F")]
-    pub plan_file: Option<PathBuf>,
-    /// A built-in protocol (swarm, swarm3, tiered, duo, solo) or a protocol file
-    #[arg(long, value_name = "NAME|F", default_value = "swarm")]
-    pub protocol: String,
-    /// How many roles work on a task; goes before what the task says
-    #[arg(long, value_name = "N")]
-    pub swarm_roles: Option<u32>,
-    /// How many votes must agree; goes before what the task says
-    #[arg(long, value_name = "N")]
-    pub consensus_threshold: Option<u32>,
-    /// How often critique, synthesis and vote are repeated without consensus; goes before what the task says
-    #[arg(long, value_name = "N")]
-    pub consensus_retries: Option<u32>,
-    /// What a validation command that a worker proposes may begin with [default: common test runners]
+    /// Prefixes that a validation command proposed by a worker may have [default: common test runners]
     ///
-    /// For tasks without metadata, which a worker proposes first, and for commands that come with a patch, which are added to
-    /// those of the task. Other commands are left out; a task that is left without any is blocked.
+    /// Applies to tasks without metadata, for which a worker proposes it, and to commands that come with a patch, which are
+    /// added to those of the task. Other commands are dropped; a task that is left without any is blocked.
     #[arg(long, value_name = "TEXT,TEXT", value_delimiter = ',')]
     pub validation_allow: Vec<String>,
-    /// Take over every validation command that a worker proposes
+    /// Accept every validation command that a worker proposes
     #[arg(long)]
     pub trust_proposed_validation: bool,
-    /// Take only JSON for an answer, no prose with the same headings
+    /// Accept only JSON answers, not prose with the same headings
     #[arg(long)]
     pub strict: bool,
-    /// Let patches change binary files
-    #[arg(long)]
-    pub allow_binary: bool,
-    /// Bound on one patch; of a binary file, also on what it unpacks to
-    ///
-    /// A whole answer may have 1048576 bytes, whatever stands here.
-    #[arg(long, value_name = "BYTES", default_value_t = PATCH_BYTES_MAX, value_parser = at_least_one)]
-    pub patch_bytes_max: u64,
-    /// Wall-clock limit of one validation command
-    #[arg(long, value_name = "S", default_value = "1800", value_parser = at_least_one)]
-    pub validation_timeout_seconds: u64,
-    /// Show preflight line and first wave, start nothing
+    /// Print the preflight line and the first wave, and start nothing
     #[arg(long)]
     pub dry_run: bool,
+    #[command(flatten)]
+    pub worker: WorkerArgs,
+    #[command(flatten)]
+    pub integrate: IntegrateArgs,
     #[command(flatten)]
     pub budget: BudgetArgs,
     #[command(flatten)]
     pub task_budget: TaskBudgetArgs,
     #[command(flatten)]
-    pub integrate: IntegrateArgs,
-    #[command(flatten)]
     pub report: ReportFiles,
     #[command(flatten)]
-    pub worker: WorkerArgs,
-    #[command(flatten)]
-    pub place: PlaceArgs,
+    pub home: RunHomeArgs,
 }
 
-/// Where else the report goes.
+/// Further files to write the report to.
 #[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Reports")]
 pub struct ReportFiles {
-    /// Write the report as JUnit XML as well: a test case for each task and each validation command
+    /// Also write the report as JUnit XML, with a test case for each task and each validation command
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
-    /// Write the report as Markdown as well, for the summary page of a CI service
+    /// Also write the report as Markdown, for the summary page of a CI service
     #[arg(long, value_name = "FILE")]
     pub markdown: Option<PathBuf>,
 }
 
-/// What to do with patches.
+/// How patches are checked, applied and delivered.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Integration")]
 pub struct IntegrateArgs {
-    /// Run the validation commands before the vote as well, and show voters how they ended
+    /// Run the validation commands before the vote as well, and show the voters the results
     ///
-    /// With the patch, and once without it, in a scratch copy of the tree that has what git does not ignore. A failure is
-    /// shown; the voters decide.
+    /// They run with the patch and once without it, in a scratch copy of the tree that contains everything that git does not
+    /// ignore. A failure is shown; the voters decide.
     #[arg(long)]
     pub prevalidate: bool,
-    /// Where a patch is applied and validated: tree, or worktree for a scratch copy first
+    /// Where to apply and validate a patch: tree, or worktree for a scratch copy first
     ///
-    /// With worktree only a patch that has passed touches your tree. The copy has what git does not ignore: no installed
-    /// packages, no build results.
+    /// With worktree, only a patch that passed validation touches your tree. The copy contains everything that git does not
+    /// ignore: no installed packages, no build results.
     #[arg(long, value_name = "WHERE", default_value = "tree")]
     pub isolation: Isolation,
-    /// What becomes of a validated patch: patch leaves it in the tree, commit, or branch
+    /// What to do with a validated patch: patch leaves it in the tree, commit, or branch
     ///
-    /// commit: a commit on the branch that is checked out, of the patch's paths alone. branch: commits on mesh/RUN, made from HEAD
-    /// in a tree of its own; your tree stays as it is. Nothing is ever pushed or merged.
+    /// commit: a commit on the current branch, with only the paths of the patch. branch: commits on mesh/RUN, made from HEAD in
+    /// a separate tree; your tree stays as it is. Nothing is ever pushed or merged.
     #[arg(long, value_name = "HOW", default_value = "patch")]
     pub delivery: Delivery,
-    /// Further branches that get no commits, beside main and master; globs, may be repeated
+    /// Further branches that must not receive commits, besides main and master; globs, may be repeated
     #[arg(long, value_name = "NAME")]
     pub protected_branches: Vec<String>,
-    /// Commit to a protected branch all the same
+    /// Commit even to a protected branch
     #[arg(long)]
     pub allow_protected: bool,
-    /// Commit without the repository's pre-commit and commit-msg hooks
+    /// Commit without the pre-commit and commit-msg hooks of the repository
     #[arg(long)]
     pub no_verify: bool,
-    /// Add nothing to .learnings.jsonl
+    /// Append nothing to .learnings.jsonl
     #[arg(long)]
     pub no_learnings: bool,
+    /// Allow patches to change binary files
+    #[arg(long)]
+    pub allow_binary: bool,
+    /// Maximum size of a patch; for a binary file, also of its unpacked content
+    ///
+    /// An answer as a whole is limited to 1048576 bytes, whatever this value.
+    #[arg(long, value_name = "BYTES", default_value_t = PATCH_BYTES_MAX, value_parser = at_least_one)]
+    pub patch_bytes_max: u64,
+    /// Time limit of one validation command, in seconds
+    #[arg(long, value_name = "S", default_value = "1800", value_parser = at_least_one)]
+    pub validation_timeout_seconds: u64,
 }

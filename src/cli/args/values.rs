@@ -1,7 +1,8 @@
-//! Values of options that need a look of their own.
+//! Parsers of option values, and the options that tell where runs are kept.
 
 use crate::cli::context::Context;
 use crate::model::RunId;
+use crate::run::{RunError, RunFolder};
 use crate::table;
 use crate::table::delimiter;
 use clap::Args;
@@ -22,6 +23,13 @@ pub fn dollars(text: &str) -> Result<f64, String> {
     }
 }
 
+pub fn not_negative_dollars(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(dollars) if (0.0..=1e9).contains(&dollars) => Ok(dollars),
+        _ => Err("must be an amount, such as 0.12".to_owned()),
+    }
+}
+
 pub fn separator(text: &str) -> Result<char, String> {
     let wanted = "must be one ASCII character, or tab, comma, semicolon, pipe or space";
     delimiter::named(text).ok_or_else(|| wanted.to_owned())
@@ -29,17 +37,19 @@ pub fn separator(text: &str) -> Result<char, String> {
 
 pub fn encoding(text: &str) -> Result<String, String> {
     let found = table::encoding_named(text.trim());
-    found.map(|encoding| encoding.name().to_ascii_lowercase()).ok_or_else(|| {
-        "is no encoding that is known here; for example: windows-1252, iso-8859-15, utf-16le, shift_jis, macintosh"
-            .to_owned()
-    })
+    found
+        .map(|encoding| encoding.name().to_ascii_lowercase())
+        .ok_or_else(|| {
+            "unknown encoding; examples: windows-1252, iso-8859-15, utf-16le, shift_jis, macintosh"
+                .to_owned()
+        })
 }
 
 pub fn variable(text: &str) -> Result<String, String> {
     match text {
         "" => Err("must be the name of a variable".to_owned()),
         text if text.contains('=') => {
-            Err("must be a name alone; the value comes from the environment".to_owned())
+            Err("must be a name only; the value comes from the environment".to_owned())
         }
         text => Ok(text.to_owned()),
     }
@@ -52,38 +62,46 @@ pub fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// Where runs live.
+/// Where runs are kept.
 #[derive(Clone, Debug, Default, Args)]
-pub struct PlaceArgs {
-    /// The folder that holds runs [default: $MESH_HOME, else the state folder of the user]
-    #[arg(long, value_name = "DIR")]
+pub struct RunHomeArgs {
+    /// Folder of runs [default: $MESH_HOME, else mesh in the user's state folder]
+    #[arg(long, value_name = "DIR", help_heading = None::<&'static str>)]
     pub artifacts: Option<PathBuf>,
-    /// The id of the new run [default: the time, as 20260213T015500Z]
+    /// Id of the new run [default: the time, as 20260213T015500Z]
     #[arg(long, value_name = "ID", hide = true)]
     pub run_id: Option<String>,
 }
 
-/// One run that is there.
+/// An existing run.
 #[derive(Clone, Debug, Args)]
 pub struct OneRun {
-    /// The run, as `mesh runs list` names it
+    /// The run, as listed by `mesh runs list`
     #[arg(value_name = "RUN")]
     pub run: String,
     #[command(flatten)]
-    pub place: PlaceArgs,
+    pub home: RunHomeArgs,
 }
 
-impl PlaceArgs {
-    /// The folder that holds runs.
-    pub fn home(&self, context: &Context) -> Result<PathBuf, crate::run::RunError> {
+impl RunHomeArgs {
+    /// The folder of runs.
+    pub fn folder(&self, context: &Context) -> Result<PathBuf, RunError> {
         match &self.artifacts {
             Some(folder) => Ok(context.folder.join(folder)),
             None => crate::run::home(),
         }
     }
 
-    /// The id that a new run is to have.
-    pub fn wanted(&self) -> Option<RunId> {
-        self.run_id.clone().map(RunId::new)
+    /// Creates the folder of a new run.
+    pub fn create_run(&self, context: &Context) -> Result<RunFolder, RunError> {
+        let id = self.run_id.clone().map(RunId::new);
+        RunFolder::create(&self.folder(context)?, id.as_ref())
+    }
+}
+
+impl OneRun {
+    /// Finds the folder of the run.
+    pub fn find(&self, context: &Context) -> Result<RunFolder, RunError> {
+        RunFolder::find(&self.home.folder(context)?, &RunId::new(self.run.clone()))
     }
 }

@@ -1,51 +1,51 @@
-//! The arguments of `mesh wave` and `mesh collect`.
+//! Arguments of `mesh wave` and `mesh collect`.
 
 use super::run::RunOptions;
+use super::simulate::SimulateArgs;
 use super::values::OneRun;
-use crate::cli::simulate::SimulateArgs;
 use crate::wave::Runner;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
-/// What to do with waves.
+/// The commands of `mesh wave`.
 #[derive(Debug, Subcommand)]
 pub enum WaveCommand {
-    /// Compile what comes next, for somebody else to work
+    /// Compile the next waves of a run, to be run elsewhere
     ///
-    /// Begins a run and writes its first wave, or goes on with one: takes up tasks, counts votes and writes the wave CSV
-    /// and call file of what its tasks need next. The same as `mesh run` does between two waves. Whoever works the rows
-    /// brings the answers back with `mesh collect`; `mesh integrate` applies what was accepted.
+    /// Starts a run and writes its first wave, or continues one: selects tasks, counts votes and writes the wave CSV and call
+    /// file that its tasks need next, as `mesh run` does between two waves. Import the answers with `mesh collect`, and apply
+    /// accepted patches with `mesh integrate`.
     ///
-    /// Several tasks go in lock step: a wave has the rows of all tasks that are in the same round, and while a wave waits for
-    /// answers nothing further is handed out; waves that wait are shown again. With `dispatch=rolling` each task has waves of
-    /// its own and goes on as soon as they are collected. The run holds its tasks until they are done, it ends or is
-    /// cancelled: no other run takes them up.
+    /// By default, tasks run in lock step: a wave contains the rows of all tasks in the same round, and no further wave is
+    /// compiled while one waits for answers; waiting waves are listed again. With `dispatch=rolling`, each task has its own
+    /// waves and continues as soon as they are collected. The run holds its tasks until they are done, or until it ends or is
+    /// cancelled: no other run selects them.
     #[command(
-        after_help = "Examples:\n  mesh wave next ids=st-003          begins a run\n  mesh wave next max_tasks=2 parallel_tasks=2    two tasks in one wave\n  mesh wave next --run 20260213T015500Z\n\nKEY=VALUE is any option of this command, with underscores, as for mesh run."
+        after_help = "Examples:\n  mesh wave next ids=st-003                      start a run\n  mesh wave next max_tasks=2 parallel_tasks=2    two tasks in one wave\n  mesh wave next --run 20260213T015500Z          continue a run\n\nKEY=VALUE is any option of this command, with underscores, as for mesh run."
     )]
     Next(Box<NextArgs>),
-    /// Write a wave as a folder that another runner can work: GNU parallel, xargs, Slurm, Kubernetes
+    /// Export a wave for GNU parallel, xargs, Slurm or Kubernetes
     ///
-    /// The folder has a prompt, the row and the schema for each row, `run-row N`, which works one row with COMMAND, and a
-    /// script or manifest for the runner. Answers end up in `results/`, which `mesh collect` reads. A row with a result is not
-    /// worked again.
+    /// The folder contains the prompt, the row and the schema of each row, `run-row N`, which runs one row with COMMAND, and a
+    /// script or manifest for the runner. Answers are written to `results/`, which `mesh collect` reads. A row that has a
+    /// result is not run again.
     #[command(
-        after_help = "Examples:\n  mesh wave export 001-proposal.csv --to parallel work -- my-agent --json\n  ./work/run && mesh collect 20260213T015500Z work/results\n  mesh wave export 001-proposal.csv --to slurm work -- my-agent    then: sbatch work/job.sbatch"
+        after_help = "Examples:\n  mesh wave export 001-proposal.csv --to parallel work -- my-agent --json\n  ./work/run && mesh collect 20260213T015500Z work/results\n\n  mesh wave export 001-proposal.csv --to slurm work -- my-agent\n  cd work && sbatch job.sbatch"
     )]
     Export(ExportArgs),
-    /// Check wave CSVs, and the call files beside them
+    /// Check wave CSVs and their call files
     ///
-    /// The columns and their order, the ids, one round and one concurrency number throughout, a lane in every row with one author
-    /// per unit, a row for every role of the round, that no two units may touch the same path, and that the call file says
-    /// the same and leads to this wave. Exit code 1 when something is wrong.
+    /// Checks the columns and their order, the ids, that all rows have one round and one concurrency, the lane of every row with
+    /// one author per unit, a row for every role of the round, that no two units may touch the same path, and that the call
+    /// file agrees and points to this wave. Exit code 1 if a check fails.
     #[command(
         after_help = "Example:\n  mesh wave lint ~/.local/state/mesh/runs/20260213T015500Z/waves/001-proposal.csv"
     )]
     Lint(LintArgs),
-    /// Predict waves, rows, makespan and cost of a run, before any worker is started
+    /// Predict waves, rows, makespan and cost of a run
     ///
-    /// Plays the plan through with made-up answers: the protocol's own rounds, the same selection, dependencies and scopes as
-    /// `mesh run`, and every vote agreed. The two dispatches stand beside what no dispatch could be faster than. Refused answers,
+    /// Simulates the plan with made-up answers: the rounds of the protocol, the same selection, dependencies and scopes as
+    /// `mesh run`, and every vote agreed. Shows both dispatches and a lower bound that no dispatch can beat. Refused answers,
     /// retries and backpressure are left out, so a real run takes longer.
     #[command(
         after_help = "Examples:\n  mesh wave simulate parallel_tasks=4 -j 16\n  mesh wave simulate parallel_tasks=4 --learn --cost-per-row 0.12\n  mesh wave simulate --protocol tiered --durations times.csv --waves\n\ntimes.csv: task,round,role,seconds\n           ,critique,,90        each row of the round\n           ,critique,skeptic,120\n           st-003,,,900         the whole task\n           ,integrate,,30       applying and validating\n\nKEY=VALUE is any option of this command, with underscores, as for mesh run."
@@ -59,12 +59,12 @@ pub struct NextArgs {
     /// Any option of this command as key=value
     #[arg(value_name = "KEY=VALUE")]
     pub settings: Vec<String>,
-    /// Go on with this run, which has its settings from its beginning; without it a new one begins
+    /// Continue this run, with the settings it was started with [default: start a new run]
     #[arg(long, value_name = "RUN")]
     pub run: Option<String>,
     #[command(flatten)]
     pub options: RunOptions,
-    /// What stands on the command line, as `max_tasks`
+    /// The options that stand on the command line, as `max_tasks`
     #[arg(skip)]
     pub typed: Vec<String>,
 }
@@ -72,13 +72,13 @@ pub struct NextArgs {
 /// Arguments of `mesh wave export`.
 #[derive(Clone, Debug, Args)]
 pub struct ExportArgs {
-    /// The wave CSV; its call file stands beside it
+    /// The wave CSV; its call file must be in the same folder
     #[arg(value_name = "WAVE.csv")]
     pub wave: PathBuf,
-    /// The folder to write
+    /// Folder to create
     #[arg(value_name = "DIR")]
     pub into: PathBuf,
-    /// Who is to work it: parallel, xargs, slurm or kubernetes
+    /// Runner: parallel, xargs, slurm or kubernetes
     #[arg(long, value_name = "RUNNER")]
     pub to: Runner,
     /// The agent's program and arguments
@@ -89,16 +89,15 @@ pub struct ExportArgs {
 /// Arguments of `mesh collect`.
 #[derive(Clone, Debug, Args)]
 pub struct CollectArgs {
-    /// Which run
     #[command(flatten)]
     pub run: OneRun,
-    /// An output CSV, or a folder of answers, of any of the waves [default: the .out.csv beside each wave]
+    /// Output CSV or folder of answers, of one or several waves [default: the .out.csv next to each wave]
     #[arg(value_name = "ANSWERS")]
     pub answers: Option<PathBuf>,
-    /// Only this wave [default: all that wait]
+    /// Collect only this wave [default: all waiting waves]
     #[arg(long, value_name = "N")]
     pub wave: Option<u32>,
-    /// Judge rows without an answer as no_response instead of waiting for them, also when nothing came back
+    /// Judge rows without an answer as no_response instead of waiting for them, even if there are no answers at all
     #[arg(long)]
     pub give_up: bool,
 }
@@ -109,7 +108,7 @@ pub struct LintArgs {
     /// The wave CSVs
     #[arg(value_name = "WAVE.csv", required = true)]
     pub waves: Vec<PathBuf>,
-    /// The protocol whose roles must be there [default: that of the run the wave is in, else any that is known]
+    /// Protocol whose roles must be present [default: that of the wave's run, else any known protocol]
     #[arg(long, value_name = "NAME|FILE")]
     pub protocol: Option<String>,
 }

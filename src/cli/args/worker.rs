@@ -1,95 +1,133 @@
-//! Who works the rows and what they may use up; the same for `run` and `spawn`.
+//! Options about workers and their budgets, shared by `run`, `spawn` and `resume`.
 
 use super::values::{at_least_one, dollars, variable};
-use crate::job::{Backoff, Budget};
+use crate::adapter::Choice;
+use crate::job::{Backoff, Bounds, Budget, RATE_LIMIT_WAIT_MAX_SECONDS};
 use crate::run::TaskBudget;
 use clap::Args;
 use std::path::PathBuf;
 
-/// Who works the rows; the same for `run` and `spawn`.
+/// Which worker runs the rows, how many at once, and for how long.
 #[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Workers")]
 pub struct WorkerArgs {
-    /// codex, claude, gemini, opencode, replay, or one of mesh.yaml; `mesh adapters` lists them
+    /// Adapter: codex, claude, gemini, opencode, replay, external, or one from mesh.yaml; see `mesh adapters`
     #[arg(long, value_name = "NAME")]
     pub adapter: Option<String>,
-    /// The agent's model
+    /// Model of the agent
     #[arg(long, value_name = "MODEL")]
     pub model: Option<String>,
-    /// How hard the agent is to think, in its own words: low, medium, high, …
+    /// Reasoning effort, in the agent's own terms: low, medium, high, ...
     #[arg(long, value_name = "EFFORT")]
     pub effort: Option<String>,
-    /// Recorded answers for the adapter `replay`
+    /// Folder of recorded answers for the adapter `replay`
     #[arg(long, value_name = "DIR")]
     pub answers: Option<PathBuf>,
-    /// Record every answer, for `--adapter replay --answers DIR`
+    /// Record every answer in a folder, for `--adapter replay --answers DIR`
     #[arg(long, value_name = "DIR")]
     pub record: Option<PathBuf>,
-    /// Let workers see this variable as well; may be repeated, or A,B
+    /// Pass this environment variable to workers; may be repeated, or A,B
     #[arg(long = "env", value_name = "NAME", value_delimiter = ',', value_parser = variable)]
     pub env_names: Vec<String>,
-    /// How many workers may run at once
+    /// Maximum number of concurrent workers
     #[arg(short = 'j', long, visible_alias = "max-workers", value_name = "N", default_value = "16", value_parser = at_least_one)]
     pub max_concurrency: u64,
-    /// What is left of the agent's five-hour budget; fewer workers at 33 and below, one at 10
+    /// Remaining five-hour quota of the agent; fewer workers at 33 and below, one at 10
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
     pub remaining_five_hour: Option<u8>,
-    /// The same for its weekly budget
+    /// Remaining weekly quota of the agent; fewer workers at 33 and below, one at 10
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
     pub remaining_weekly: Option<u8>,
-    /// Wall-clock limit of one attempt
+    /// Time limit of one attempt, in seconds
     #[arg(long, value_name = "S", default_value = "1800", value_parser = at_least_one)]
     pub max_runtime_seconds: u64,
-    /// Further attempts after no_response, timeout or invalid_output_schema
+    /// Number of retries after no_response, timeout or invalid_output_schema
     #[arg(long, value_name = "N", default_value = "1")]
     pub retries: u32,
-    /// Before a further attempt; doubles each time, with jitter, at most 300
+    /// Delay before a retry, in seconds; doubles with each retry, with jitter, at most 300
     #[arg(long, value_name = "S", default_value = "0")]
     pub retry_delay: Backoff,
-    /// End a worker that prints nothing for so long [default: never]
+    /// Terminate a worker that prints nothing for this many seconds [default: never]
     #[arg(long, value_name = "S", value_parser = at_least_one)]
     pub max_idle_seconds: Option<u64>,
-    /// Seconds between TERM and KILL when a worker is ended
+    /// Seconds between TERM and KILL when a worker is terminated
     #[arg(long, value_name = "S", default_value = "5")]
     pub grace_seconds: u64,
     /// The agent's program and arguments
-    #[arg(last = true, value_name = "COMMAND")]
+    #[arg(last = true, value_name = "COMMAND", help_heading = None::<&'static str>)]
     pub command: Vec<String>,
 }
 
-/// What may be used up; the same for `run`, `spawn` and `resume`.
+impl WorkerArgs {
+    /// Which adapter and which command.
+    pub fn choice(&self) -> Choice {
+        Choice {
+            name: self.adapter.clone(),
+            command: self.command.clone(),
+            answers: self.answers.clone(),
+            env_names: self.env_names.clone(),
+            model: self.model.clone(),
+            effort: self.effort.clone(),
+        }
+    }
+
+    /// Concurrency, time limits and retries.
+    pub fn bounds(&self, budget: &BudgetArgs) -> Bounds {
+        Bounds {
+            max_concurrency: usize::try_from(self.max_concurrency).unwrap_or(usize::MAX),
+            max_runtime_seconds: self.max_runtime_seconds,
+            retries: self.retries,
+            grace_seconds: self.grace_seconds,
+            max_idle_seconds: self.max_idle_seconds,
+            retry_delay: self.retry_delay,
+            rate_limit_wait_max_seconds: budget
+                .rate_limit_wait_max
+                .unwrap_or(RATE_LIMIT_WAIT_MAX_SECONDS),
+        }
+    }
+
+    /// What remains of the agent's quotas.
+    pub fn remaining(&self) -> [Option<f64>; 2] {
+        [self.remaining_five_hour, self.remaining_weekly].map(|left| left.map(f64::from))
+    }
+}
+
+/// What a run may use; shared by `run`, `spawn` and `resume`.
 #[derive(Clone, Copy, Debug, Default, Args)]
-#[command(next_help_heading = "Budgets (reached: no further row starts, exit code 4, resumable)")]
+#[command(
+    next_help_heading = "Budgets (when one is used up, no further row starts; exit code 4, resumable)"
+)]
 pub struct BudgetArgs {
-    /// US dollars, as the agent or the price table of mesh.yaml says
+    /// US dollars, as reported by the agent or computed from the price table of mesh.yaml
     ///
-    /// Before a row starts, what it may cost is put aside: the mean of those that ended; 0.10, or
-    /// all of a smaller budget, for the first.
+    /// Before a row starts, its estimated cost is reserved: the mean of the rows that have ended; for the first row 0.10, or
+    /// all of a smaller budget.
     #[arg(long, value_name = "USD", value_parser = dollars)]
     pub max_cost_usd: Option<f64>,
-    /// Tokens, in and out
+    /// Tokens, input and output
     ///
-    /// Before a row starts, what it may use is put aside: the mean of those that ended; 20000, or
-    /// all of a smaller budget, for the first.
+    /// Before a row starts, its estimated use is reserved: the mean of the rows that have ended; for the first row 20000, or
+    /// all of a smaller budget.
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub max_tokens: Option<u64>,
-    /// Rows that are begun, further attempts not counted
+    /// Rows started, not counting retries
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub max_rows: Option<u64>,
-    /// Wall-clock time of one call; running rows then end by themselves, unless --wall-hard is given
+    /// Wall-clock time of one call, in seconds; running rows then finish, unless --wall-hard is given
     #[arg(long, value_name = "S", value_parser = at_least_one)]
     pub max_wall_seconds: Option<u64>,
-    /// At --max-wall-seconds, end running rows as well: they get at most --grace-seconds more
+    /// At --max-wall-seconds, terminate running rows as well: they get at most --grace-seconds more
     #[arg(long)]
     pub wall_hard: bool,
-    /// How long a limit of the service is waited for; a reset farther away ends the run [default: 3600]
+    /// Maximum wait for a limit of the service, in seconds; a later reset ends the run [default: 3600]
     ///
-    /// The message says when to go on. 0: never wait for a used-up quota.
+    /// The message says when to resume. 0: never wait for a used-up quota.
     #[arg(long, value_name = "S")]
     pub rate_limit_wait_max: Option<u64>,
 }
 
 impl BudgetArgs {
-    /// Without the time.
+    /// Cost, tokens and rows, without the time.
     pub fn budget(&self) -> Budget {
         Budget {
             max_cost_usd: self.max_cost_usd,
@@ -99,20 +137,22 @@ impl BudgetArgs {
     }
 }
 
-/// What each task of a plan may use up; for `run` and `resume`.
+/// What each task of a plan may use; shared by `run` and `resume`.
 #[derive(Clone, Copy, Debug, Default, Args)]
-#[command(next_help_heading = "Budgets of each task (reached: no further round of it starts)")]
+#[command(
+    next_help_heading = "Budgets of each task (when one is used up, no further round of it starts)"
+)]
 pub struct TaskBudgetArgs {
-    /// US dollars; a round starts when all of its rows fit
+    /// US dollars; a round starts only if the estimates of all its rows fit
     #[arg(long, value_name = "USD", value_parser = dollars)]
     pub task_max_cost_usd: Option<f64>,
-    /// Tokens, in and out
+    /// Tokens, input and output
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub task_max_tokens: Option<u64>,
-    /// Rows that are begun
+    /// Rows started
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub task_max_rows: Option<u64>,
-    /// Wall-clock time in one call
+    /// Wall-clock time in one call, in seconds
     #[arg(long, value_name = "S", value_parser = at_least_one)]
     pub task_max_wall_seconds: Option<u64>,
 }
