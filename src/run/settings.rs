@@ -1,6 +1,7 @@
 //! The settings of a plan run, resolved in preflight and kept in the ledger.
 
 use super::task_budget::TaskBudget;
+use crate::adapter::EXTERNAL;
 use crate::integrate::{Delivery, Isolation};
 use crate::job::{Bounds, Budget, Worker};
 use crate::patch;
@@ -98,6 +99,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Whether an external runner works the rows.
+    pub fn is_external(&self) -> bool {
+        self.adapter == EXTERNAL
+    }
+
     /// The next tasks: in plan order, as the seed has it; with several in flight, of the ready ones those first behind which
     /// the most waits.
     pub(crate) fn select(&self, plan: &Plan, wish: SelectionRequest<'_>) -> Selection {

@@ -276,7 +276,7 @@ fn an_output_of_another_wave_is_refused() {
 fn an_external_run_stops_when_it_waits_for_answers() {
     let bench = Bench::new(&[Task::new("a")]);
     let said = bench.mesh("run --run-id R --adapter external").exits(4);
-    said.out_has("answers from outside are awaited for: 001");
+    said.out_has("awaiting answers for wave 001");
     let folder = bench.answers();
     for _ in 0..4 {
         bench.mesh(&["collect", "R", &folder]).exits(0);

@@ -1,14 +1,14 @@
 //! Everything of a plan run that needs no rows: counting votes, integrating, persisting, and undoing what a kill interrupted.
 
+use super::begin::{PlanRun, item_of};
 use super::checkout::IntegratorFactory;
 use super::compile::Task;
+use super::context::Context;
 use super::hydration::Hydration;
-use super::in_flight::WavesInFlight;
-use super::main_loop::{PlanRun, item_of};
 use super::phase::Phase;
 use super::plan_conflict::is_known;
 use crate::integrate::{Outcome, Persisted, Recovered, Restored};
-use crate::job::{Journal, Stop, Urgency};
+use crate::job::{Journal, Stop};
 use crate::model::{
     BlockReason, CommitRecord, Event, Hydrated, IntegrationStarted, PlanMutated, ProtocolChanged,
     RowId, RowKey, UnitId, coded, one_line,
@@ -24,34 +24,22 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 impl PlanRun {
-    /// A kill during an integration: what it left running is ended, then the tree goes back to its before-state, first
-    /// of all.
-    pub(crate) fn roll_back(
-        &mut self,
-        watcher: &mut dyn Watcher,
-        stop: &Stop,
-    ) -> Result<(), RunError> {
-        let grace = Duration::from_secs(self.settings.bounds.grace_seconds);
-        integrate::end_writers(&self.folder.writers(), grace)?;
-        self.recover_stores(watcher)?;
-        let open: Vec<_> = self
-            .state()
-            .units
-            .iter()
-            .filter_map(|unit| unit.open_integration.clone())
-            .collect();
-        for started in open {
-            watcher.say(&format!(
+    /// Undoes an integration that a kill interrupted: ends the processes that it left, then restores the tree. This comes
+    /// before everything else in a call.
+    pub(crate) fn roll_back(&mut self, context: &mut Context<'_, '_>) -> Result<(), RunError> {
+        for started in self.open_integrations(context.watcher)? {
+            context.watcher.say(&format!(
                 "{}: an interrupted integration is rolled back, or completed when it was committed",
                 started.unit
             ));
-            match self.recover(&started, stop)? {
+            match self.recover(&started, context.stop)? {
                 Recovered::Committed(commit) => {
                     let (id, branch) = (commit.id, commit.branch);
-                    watcher.say(&format!("{}: commit {id} on {branch}", started.unit));
+                    let text = format!("{}: commit {id} on {branch}", started.unit);
+                    context.watcher.say(&text);
                 }
                 Recovered::Restored(restored) => {
-                    self.say_restored(&started.unit, &restored, watcher)
+                    self.say_restored(&started.unit, &restored, context.watcher)
                 }
             }
         }
@@ -59,27 +47,27 @@ impl PlanRun {
         Ok(self.lock.clear_pending()?)
     }
 
-    /// Leaves what an interrupted integration did to the tree as it is; its task is blocked. Gives how many there were.
-    pub fn abandon(&mut self, watcher: &mut dyn Watcher, stop: &Stop) -> Result<usize, RunError> {
+    /// The integrations that a kill interrupted. Whatever they left running has ended when this returns, and the plan and
+    /// the learnings are restored.
+    fn open_integrations(
+        &self,
+        watcher: &mut dyn Watcher,
+    ) -> Result<Vec<IntegrationStarted>, RunError> {
         let grace = Duration::from_secs(self.settings.bounds.grace_seconds);
         integrate::end_writers(&self.folder.writers(), grace)?;
         self.recover_stores(watcher)?;
         let open = |unit: &Unit| unit.open_integration.clone();
-        let open: Vec<_> = self.state().units.iter().filter_map(open).collect();
+        Ok(self.state().units.iter().filter_map(open).collect())
+    }
+
+    /// Leaves the tree as an interrupted integration left it, and blocks its task. Returns how many there were.
+    pub fn abandon(&mut self, watcher: &mut dyn Watcher, stop: &Stop) -> Result<usize, RunError> {
+        let open = self.open_integrations(watcher)?;
         for started in &open {
-            let checkout = self.checkout()?;
-            let branch = self.settings.branch(self.folder.id());
-            let writers = self.folder.writers();
-            let integrator = IntegratorFactory {
-                checkout: &checkout,
-                repo: &self.repo,
-                folder: &self.folder,
-                settings: &self.settings,
-                lock: &self.lock,
-                writers: &writers,
-                branch: &branch,
-            }
-            .integrator(self.recorder.state(), stop);
+            let (repo, folder, lock) = (&self.repo, &self.folder, &self.lock);
+            let factory =
+                IntegratorFactory::new(self.checkout()?, repo, folder, &self.settings, lock);
+            let integrator = factory.integrator(self.recorder.state(), stop);
             let abandoned = integrator.abandon(started, &mut self.recorder)?;
             watcher.warn(&format!("{}: {}", started.unit, abandoned.detail));
             for path in &abandoned.paths {
@@ -148,21 +136,11 @@ impl PlanRun {
         started: &IntegrationStarted,
         stop: &Stop,
     ) -> Result<Recovered, RunError> {
-        let checkout = self.checkout()?;
         let unit = self.state().unit(&started.unit);
         let passed = unit.map_or(Vec::new(), |unit| unit.state.validations.clone());
-        let branch = self.settings.branch(self.folder.id());
-        let writers = self.folder.writers();
-        let integrator = IntegratorFactory {
-            checkout: &checkout,
-            repo: &self.repo,
-            folder: &self.folder,
-            settings: &self.settings,
-            lock: &self.lock,
-            writers: &writers,
-            branch: &branch,
-        }
-        .integrator(self.recorder.state(), stop);
+        let (repo, folder, lock) = (&self.repo, &self.folder, &self.lock);
+        let factory = IntegratorFactory::new(self.checkout()?, repo, folder, &self.settings, lock);
+        let integrator = factory.integrator(self.recorder.state(), stop);
         Ok(integrator.recover(started, &passed, &mut self.recorder)?)
     }
 
@@ -186,12 +164,10 @@ impl PlanRun {
     /// Does what needs no rows, unit by unit: count votes, integrate, persist.
     pub(crate) fn advance_units(
         &mut self,
-        steps: Phase,
-        in_flight: &mut WavesInFlight<'_, '_>,
-        watcher: &mut dyn Watcher,
-        stop: &Stop,
+        phase: Phase,
+        context: &mut Context<'_, '_>,
     ) -> Result<(), RunError> {
-        self.release_changed_units(watcher)?;
+        self.release_changed_units(context.watcher)?;
         let mut has_moved = true;
         // What one unit completes another one may wait for.
         while std::mem::take(&mut has_moved) {
@@ -202,9 +178,7 @@ impl PlanRun {
                 .collect();
             for id in ids {
                 // A stop is looked at between steps: each of them is whole by itself.
-                while stop.urgency() == Urgency::None
-                    && self.step(steps, &id, in_flight, watcher, stop)?
-                {
+                while !context.is_stopping() && self.step(phase, &id, context)? {
                     has_moved = true;
                 }
             }
@@ -215,13 +189,11 @@ impl PlanRun {
     /// One step of one unit; `false` when it needs rows, or nothing any more.
     fn step(
         &mut self,
-        steps: Phase,
+        phase: Phase,
         id: &UnitId,
-        in_flight: &mut WavesInFlight<'_, '_>,
-        watcher: &mut dyn Watcher,
-        stop: &Stop,
+        context: &mut Context<'_, '_>,
     ) -> Result<bool, RunError> {
-        self.release_changed_units(watcher)?;
+        self.release_changed_units(context.watcher)?;
         let found = self.state().in_flight().find(|unit| unit.id == *id);
         let Some(unit) = found.cloned() else {
             return Ok(false);
@@ -229,7 +201,7 @@ impl PlanRun {
         let plan = self.store.read()?;
         let task = self.task(&plan, id)?;
         let action = task.next(&unit.state);
-        if !steps.include(&action) {
+        if !phase.include(&action) {
             return Ok(false);
         }
         if action == Action::Integrate && self.has_to_wait(&plan, &unit)? {
@@ -237,31 +209,31 @@ impl PlanRun {
         }
         match &action {
             Action::Await | Action::Emit(_) | Action::Halt(_) => return Ok(false),
-            Action::Change(change) => self.change(&task, change, watcher)?,
-            Action::Tally => self.tally(&task, &unit.state, watcher)?,
-            Action::Hydrate(_) | Action::Integrate | Action::Complete | Action::Block(..) => {
-                self.with_expected_change(in_flight, watcher, |run, in_flight, watcher| {
-                    match &action {
-                        Action::Hydrate(answer) => run.hydrate(&task, &unit, answer, watcher),
-                        Action::Block(reason, detail) => {
-                            let detail = run.explained(&task, &unit, *reason, detail)?;
-                            run.persist(&unit, Some(*reason), &detail, watcher)
-                        }
-                        Action::Complete => run.persist(&unit, None, "", watcher),
-                        _ => {
-                            if unit.is_early {
-                                let id = item_of(&plan, &unit.id)?.id().clone();
-                                run.set_in_progress(&[id], watcher)?;
-                                if run.state().unit(&unit.id).is_some_and(|unit| unit.is_early) {
-                                    // Somebody else was faster; the next step sees it.
-                                    return Ok(());
-                                }
-                            }
-                            run.integrate(&task, &unit.state, in_flight, watcher, stop)
-                        }
-                    }
-                })?;
+            Action::Change(change) => self.change(&task, change, context.watcher)?,
+            Action::Tally => self.tally(&task, &unit.state, context.watcher)?,
+            Action::Hydrate(answer) => self.with_expected_change(context, |run, context| {
+                run.hydrate(&task, &unit, answer, context.watcher)
+            })?,
+            Action::Block(reason, detail) => {
+                self.with_expected_change(context, |run, context| {
+                    let detail = run.explained(&task, &unit, *reason, detail)?;
+                    run.persist(&unit, Some(*reason), &detail, context.watcher)
+                })?
             }
+            Action::Complete => self.with_expected_change(context, |run, context| {
+                run.persist(&unit, None, "", context.watcher)
+            })?,
+            Action::Integrate => self.with_expected_change(context, |run, context| {
+                if unit.is_early {
+                    let id = item_of(&plan, &unit.id)?.id().clone();
+                    run.set_in_progress(&[id], context.watcher)?;
+                    if run.state().unit(&unit.id).is_some_and(|unit| unit.is_early) {
+                        // Somebody else changed the task first; the next step finds out.
+                        return Ok(());
+                    }
+                }
+                run.integrate(&task, &unit.state, context)
+            })?,
         }
         Ok(true)
     }
@@ -389,41 +361,28 @@ impl PlanRun {
         &mut self,
         task: &Task,
         state: &UnitState,
-        in_flight: &mut WavesInFlight<'_, '_>,
-        watcher: &mut dyn Watcher,
-        stop: &Stop,
+        context: &mut Context<'_, '_>,
     ) -> Result<(), RunError> {
         let nothing = Value::Null;
         let synthesis = protocol::latest_synthesis(&task.protocol, state).unwrap_or(&nothing);
-        let checkout = self.checkout()?;
-        let plan_file = self.plan_file_in(&checkout);
         let commands = self.settings.commands(task, synthesis);
         let patch = synthesis["patch"].as_str().unwrap_or_default();
         if !commands.left_out.is_empty() {
-            watcher.warn(&format!(
+            context.watcher.warn(&format!(
                 "{}: validation commands that the synthesis proposed and validation_allow does not cover were not run: {}",
                 task.unit,
                 one_line(&commands.left_out.join("; "))
             ));
         }
-        let branch = self.settings.branch(self.folder.id());
-        let writers = self.folder.writers();
-        let factory = IntegratorFactory {
-            checkout: &checkout,
-            repo: &self.repo,
-            folder: &self.folder,
-            settings: &self.settings,
-            lock: &self.lock,
-            writers: &writers,
-            branch: &branch,
-        };
-        let tally = state.tallies.last();
-        let request = factory.request(task, &plan_file, &commands, patch, tally);
+        let (repo, folder, lock) = (&self.repo, &self.folder, &self.lock);
+        let factory = IntegratorFactory::new(self.checkout()?, repo, folder, &self.settings, lock);
+        let request = factory.request(task, &commands, patch, state.tallies.last());
         let known = self.changed_meanwhile(&task.unit);
-        let mut integrator = factory.integrator(self.recorder.state(), stop);
-        in_flight.run_blocking(&mut self.recorder, watcher, |journal| {
+        let mut integrator = factory.integrator(self.recorder.state(), context.stop);
+        context.run_blocking(&mut self.recorder, |journal| {
             Ok(integrator.integrate(&request, journal)?)
         })?;
+        let watcher = &mut *context.watcher;
         self.say_what_changed(&task.unit, &known, watcher);
         self.say_what_was_moved(&task.unit, watcher);
         if let Some(unit) = self.state().unit(&task.unit) {

@@ -1,9 +1,9 @@
-//! What a run works on: the user's own tree, or, when it delivers a branch, a tree of its own that holds that branch. And
-//! the integrator for it, with everything that the run's settings say.
+//! The tree that a run works on, and the integrator for it. It is the user's work tree or, for `--delivery branch`, a tree
+//! of the run's own that holds the branch.
 
+use super::begin::PlanRun;
 use super::compile::Task;
-use super::in_flight::WavesInFlight;
-use super::main_loop::PlanRun;
+use super::context::Context;
 use crate::integrate::{
     Commands, CommitTo, Delivery, IntegrationRequest, Integrator, Isolation, PatchPolicy, RepoLock,
     Stores, is_allowed,
@@ -14,7 +14,6 @@ use crate::platform::{Repo, Writers};
 use crate::run::error::RunError;
 use crate::run::settings::Settings;
 use crate::run::store::{RunFolder, State, Wave};
-use crate::run::watcher::Watcher;
 use crate::{integrate, job};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -30,7 +29,7 @@ impl Settings {
         }
     }
 
-    /// What validates a patch of `task` whose author proposed the commands in `synthesis`.
+    /// The commands that validate a patch of `task`; `synthesis` may propose some.
     pub(crate) fn commands(&self, task: &Task, synthesis: &Value) -> Commands {
         let proposed = synthesis["validation"].as_array();
         let proposed = proposed.into_iter().flatten().filter_map(Value::as_str);
@@ -42,15 +41,10 @@ impl Settings {
 }
 
 impl PlanRun {
-    /// What is to be said of whoever held the repository before.
-    pub fn lock_note(&self) -> Option<&str> {
-        self.lock.note()
-    }
-
-    /// The repository whose tree workers see copies of and patches are applied to.
+    /// The repository whose tree is copied for workers and patched.
     ///
-    /// A branch is built up in a tree of its own, which holds exactly what is committed there: what is validated is what
-    /// is delivered. It is made anew when it does not stand at the tip of the branch; an open integration keeps it as it is.
+    /// A branch is built in a tree of its own that holds exactly what is committed there, so what is validated is what is
+    /// delivered. The tree is made anew when it is not at the tip of the branch, unless an integration is open in it.
     pub(crate) fn checkout(&self) -> Result<Repo, RunError> {
         if self.settings.delivery != Delivery::Branch {
             return Ok(self.repo.clone());
@@ -65,37 +59,26 @@ impl PlanRun {
         let tip = self.repo.tip_of(&self.settings.branch(self.folder.id()))?;
         let tip = tip.unwrap_or_else(|| self.settings.base_sha.clone());
         if path.join(".git").is_dir() {
-            let there = Repo::find(&path)?.recorded(&self.folder.writers());
-            if is_open(self.state()) || there.head()? == tip {
-                return Ok(there);
+            let tree = Repo::find(&path)?.recorded(&self.folder.writers());
+            if is_open(self.state()) || tree.head()? == tip {
+                return Ok(tree);
             }
         }
         crate::workspace::remove(&path).map_err(RunError::io(&path))?;
         crate::platform::make_folders(&path).map_err(RunError::io(&path))?;
         let made = self.repo.borrowed(&path, &tip)?;
         made.check_out()?;
-        // As git itself names it, behind links.
+        // By the name that git gives it, with links resolved.
         Ok(Repo::find(&path)?.recorded(&self.folder.writers()))
     }
 
-    /// Where the plan file stands in `checkout`, for the rule that no patch may touch it.
-    pub(crate) fn plan_file_in(&self, checkout: &Repo) -> PathBuf {
-        let plan = self.store.file();
-        match plan.strip_prefix(self.repo.root()) {
-            Ok(path) => checkout.root().join(path),
-            Err(_) => plan.to_owned(),
-        }
-    }
-
-    /// Runs the validation commands with the patch of row `id`, before anybody votes on it. `None`: `mesh` was asked to stop.
+    /// Runs the validation commands with the patch of row `id`, for the voters to see. `None`: the run was asked to stop.
     pub(crate) fn preview(
         &mut self,
         task: &Task,
         wave: &Wave,
         id: &RowId,
-        in_flight: &mut WavesInFlight<'_, '_>,
-        watcher: &mut dyn Watcher,
-        stop: &Stop,
+        context: &mut Context<'_, '_>,
     ) -> Result<Option<String>, RunError> {
         let index = wave.compiled.rows.iter().position(|row| row == id);
         let answer = index.and_then(|index| wave.answers.get(&(index as u64)));
@@ -103,49 +86,58 @@ impl PlanRun {
         let synthesis = answer
             .and_then(|answer| answer.result.as_ref())
             .unwrap_or(&nothing);
-        let checkout = self.checkout()?;
-        let plan_file = self.plan_file_in(&checkout);
         let commands = self.settings.commands(task, synthesis);
         let patch = synthesis["patch"].as_str().unwrap_or_default();
-        let branch = self.settings.branch(self.folder.id());
-        let writers = self.folder.writers();
-        let factory = IntegratorFactory {
-            checkout: &checkout,
-            repo: &self.repo,
-            folder: &self.folder,
-            settings: &self.settings,
-            lock: &self.lock,
-            writers: &writers,
-            branch: &branch,
-        };
-        let request = factory.request(task, &plan_file, &commands, patch, None);
-        let mut integrator = factory.integrator(self.recorder.state(), stop);
+        let (repo, folder, lock) = (&self.repo, &self.folder, &self.lock);
+        let factory = IntegratorFactory::new(self.checkout()?, repo, folder, &self.settings, lock);
+        let request = factory.request(task, &commands, patch, None);
+        let mut integrator = factory.integrator(self.recorder.state(), context.stop);
         let known = self.changed_meanwhile(&task.unit);
-        let shown = in_flight.run_blocking(&mut self.recorder, watcher, |journal| {
+        let shown = context.run_blocking(&mut self.recorder, |journal| {
             Ok(integrator.preview(&request, journal)?)
         })?;
-        self.say_what_changed(&task.unit, &known, watcher);
+        self.say_what_changed(&task.unit, &known, context.watcher);
         Ok(shown)
     }
 }
 
-/// What an integrator of a run is made of.
+/// Everything that an integrator needs beside the state of the run.
 pub(crate) struct IntegratorFactory<'t> {
-    pub checkout: &'t Repo,
-    pub repo: &'t Repo,
-    pub folder: &'t RunFolder,
-    pub settings: &'t Settings,
-    pub lock: &'t RepoLock,
-    pub writers: &'t Writers,
-    pub branch: &'t str,
+    checkout: Repo,
+    plan_file: PathBuf,
+    branch: String,
+    writers: Writers,
+    repo: &'t Repo,
+    folder: &'t RunFolder,
+    settings: &'t Settings,
+    lock: &'t RepoLock,
 }
 
 impl<'t> IntegratorFactory<'t> {
-    /// An integrator's order for a patch of `task`.
+    /// Integrators for `checkout`, which is the work tree of `repo` or a tree of the run's own.
+    pub fn new(
+        checkout: Repo,
+        repo: &'t Repo,
+        folder: &'t RunFolder,
+        settings: &'t Settings,
+        lock: &'t RepoLock,
+    ) -> Self {
+        Self {
+            plan_file: plan_file_in(&checkout, repo, &settings.plan_file),
+            branch: settings.branch(folder.id()),
+            writers: folder.writers(),
+            checkout,
+            repo,
+            folder,
+            settings,
+            lock,
+        }
+    }
+
+    /// The request to integrate, or to preview, a patch of `task`.
     pub fn request(
-        &self,
+        &'t self,
         task: &'t Task,
-        plan_file: &'t Path,
         commands: &'t Commands,
         patch: &'t str,
         tally: Option<&'t Tally>,
@@ -156,7 +148,7 @@ impl<'t> IntegratorFactory<'t> {
             policy: PatchPolicy {
                 metadata: &task.metadata,
                 scope: &task.scope,
-                plan_file,
+                plan_file: &self.plan_file,
                 artifacts: self.folder.runs(),
                 limits: self.settings.patch,
             },
@@ -166,10 +158,11 @@ impl<'t> IntegratorFactory<'t> {
         }
     }
 
-    pub fn integrator(&self, state: &State, stop: &'t Stop) -> Integrator<'t> {
+    /// An integrator for a run that has got as far as `state`.
+    pub fn integrator(&'t self, state: &State, stop: &'t Stop) -> Integrator<'t> {
         let delivery = self.settings.delivery;
         Integrator {
-            repo: self.checkout,
+            repo: &self.checkout,
             run_folder: self.folder.path(),
             limits: integrate::Limits {
                 timeout: Duration::from_secs(self.settings.validation_timeout_seconds),
@@ -182,20 +175,28 @@ impl<'t> IntegratorFactory<'t> {
             },
             redactor: job::redactor(&self.settings.worker),
             stop,
-            writers: self.writers,
+            writers: &self.writers,
             lock: self.lock,
             isolation: match delivery {
-                // Its tree is a scratch tree already.
+                // The tree of the branch is a scratch tree already.
                 Delivery::Branch => Isolation::Tree,
                 _ => self.settings.isolation,
             },
             commit: (delivery != Delivery::Patch).then_some(CommitTo {
                 run_id: self.folder.id(),
-                branch: self.branch,
+                branch: &self.branch,
                 publish: (delivery == Delivery::Branch).then_some(self.repo),
                 verify: !self.settings.no_verify,
             }),
             before: state.before.clone(),
         }
+    }
+}
+
+/// Where the plan file of `repo` lies in `checkout`: no patch may touch it.
+pub(crate) fn plan_file_in(checkout: &Repo, repo: &Repo, plan_file: &Path) -> PathBuf {
+    match plan_file.strip_prefix(repo.root()) {
+        Ok(path) => checkout.root().join(path),
+        Err(_) => plan_file.to_owned(),
     }
 }

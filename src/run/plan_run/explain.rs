@@ -1,7 +1,7 @@
 //! Why a task is blocked, in words that say what to do: what the rules found, with what only the run knows.
 
+use super::begin::PlanRun;
 use super::compile::Task;
-use super::main_loop::PlanRun;
 use crate::model::{BlockReason, one_line, shell_word};
 use crate::protocol;
 use crate::run::error::RunError;

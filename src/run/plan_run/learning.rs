@@ -4,7 +4,7 @@
 //! A task that went through without any of these teaches nothing, and nothing is made up for it. The same ledger
 //! gives the same record, so a kill between the file and the event leaves one record, not two.
 
-use super::main_loop::PlanRun;
+use super::begin::PlanRun;
 use crate::job::Journal;
 use crate::learnings::{
     Contents, Draft, Duplicates, LearningsError, NewRecord, Outcome, Place, Store,
@@ -37,7 +37,7 @@ impl PlanRun {
     ) -> Result<Vec<String>, RunError> {
         if !self.has_learned(Some(&unit.id)) {
             let plan = self.store.read()?;
-            let item = super::main_loop::item_of(&plan, &unit.id)?;
+            let item = super::begin::item_of(&plan, &unit.id)?;
             if let Some(draft) = of_task(item, unit, reason, detail) {
                 self.learn(Some(&unit.id), draft, watcher)?;
             }

@@ -1,12 +1,15 @@
 //! A plan run.
 //!
-//!     main_loop: judge -> advance -> select -> compile -> in_flight
+//!     begin -> main_loop: judge -> advance -> admit -> compile -> start
 //!
 //! The loop alone owns the state and its ledger; each wave in flight is one call of the executor.
 
+mod admission;
 mod advance;
+mod begin;
 mod checkout;
 mod compile;
+mod context;
 mod explain;
 mod hydration;
 mod in_flight;
@@ -21,7 +24,7 @@ mod task_budget;
 mod verdicts;
 mod waves;
 
+pub use begin::PlanRun;
 pub use compile::{hopeless, preview};
-pub(crate) use in_flight::WavesInFlight;
-pub use main_loop::PlanRun;
+pub(crate) use context::Context;
 pub(crate) use phase::Phase;

@@ -1,7 +1,7 @@
 //! A task whose status in the plan is not the one that this run gave it: a person, or another run, has decided about it. What
 //! they wrote is left alone, and the run has nothing more to do with the task.
 
-use super::main_loop::PlanRun;
+use super::begin::PlanRun;
 use crate::integrate::is_outcome_of;
 use crate::job::Journal;
 use crate::model::{

@@ -2,7 +2,7 @@
 //! votes are no vote. The task keeps its place, as the plan says `in_progress` of it; tasks in other places go on. The run then
 //! ends resumable.
 
-use super::main_loop::PlanRun;
+use super::begin::PlanRun;
 use crate::job::{BudgetTracker, Journal};
 use crate::model::{BudgetReached, Event};
 use crate::run::error::RunError;

@@ -1,12 +1,13 @@
 //! A plan run's waves: compiled for what the units need, worked as one call of the substrate each, judged row by row.
 
+use super::begin::{PlanRun, item_of};
+use super::checkout::plan_file_in;
 use super::compile::Task;
-use super::in_flight::WavesInFlight;
-use super::main_loop::{PlanRun, item_of};
+use super::context::Context;
 use super::{compile, verdicts};
 use crate::adapter::replay;
 use crate::job;
-use crate::job::{Bounds, Journal, Stop};
+use crate::job::{Bounds, Journal};
 use crate::model::{
     Backpressure, Event, JobId, RowId, RowKey, UnitId, VerdictKind, WaveCompiled, WaveNo,
 };
@@ -33,11 +34,8 @@ impl Settings {
 impl PlanRun {
     /// Begins with every wave that is compiled, not fully judged and not under way; in lock step with the first one, when
     /// none is under way.
-    pub(crate) fn start_waves(
-        &mut self,
-        in_flight: &mut WavesInFlight<'_, '_>,
-        watcher: &mut dyn Watcher,
-    ) -> Result<(), RunError> {
+    pub(crate) fn start_waves(&mut self, context: &mut Context<'_, '_>) -> Result<(), RunError> {
+        let in_flight = &mut context.in_flight;
         let state = self.state();
         let open = state.waves.iter().filter(|wave| wave.is_open());
         let new = open.filter(|wave| !in_flight.has(wave.compiled.wave));
@@ -62,7 +60,7 @@ impl PlanRun {
             let mut settings = self.job_settings(&wave.compiled, wave.job_id)?;
             settings.worker.folder = snapshot;
             let remaining_path = remaining_path(&priority, &wave.compiled);
-            watcher.wave_begins(&wave.compiled);
+            context.watcher.wave_begins(&wave.compiled);
             in_flight.start(wave.compiled, place, settings, wave.job, remaining_path);
         }
         Ok(())
@@ -141,14 +139,12 @@ impl PlanRun {
     pub(crate) fn judge(
         &mut self,
         number: WaveNo,
-        in_flight: &mut WavesInFlight<'_, '_>,
-        watcher: &mut dyn Watcher,
-        stop: &Stop,
+        context: &mut Context<'_, '_>,
     ) -> Result<(), RunError> {
-        self.release_changed_units(watcher)?;
+        self.release_changed_units(context.watcher)?;
         let plan = self.store.read()?;
         let checkout = self.checkout()?;
-        let plan_file = self.plan_file_in(&checkout);
+        let plan_file = plan_file_in(&checkout, &self.repo, &self.settings.plan_file);
         let Some(wave) = self.state().wave(number).cloned() else {
             return Ok(());
         };
@@ -176,7 +172,7 @@ impl PlanRun {
             };
             let mut verdict = verdicts::judge(self.state(), &wave, id, &input)?;
             if self.settings.prevalidate && verdict.checks.is_some() {
-                let Some(shown) = self.preview(&task, &wave, id, in_flight, watcher, stop)? else {
+                let Some(shown) = self.preview(&task, &wave, id, context)? else {
                     // Judged anew when the run goes on.
                     return Ok(());
                 };
@@ -189,11 +185,11 @@ impl PlanRun {
         }
         // With the verdicts, so that a kill leaves both or neither.
         verdicts.extend(
-            self.apply_backpressure(&wave, is_refused, watcher)
+            self.apply_backpressure(&wave, is_refused, context.watcher)
                 .map(Event::from),
         );
         self.recorder.record(&verdicts)?;
-        in_flight.set_concurrency(self.concurrency());
+        context.in_flight.set_concurrency(self.concurrency());
         Ok(())
     }
 

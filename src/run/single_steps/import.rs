@@ -287,9 +287,7 @@ impl PlanRun {
         if missing.is_empty() {
             // Not before: whoever works the other rows still has to write this file.
             self.write_output(number, &settings)?;
-            self.with_waves_in_flight(watcher, stop, |run, in_flight, watcher| {
-                run.judge(number, in_flight, watcher, stop)
-            })?;
+            self.with_context(watcher, stop, |run, context| run.judge(number, context))?;
         }
         let wave = self.state().wave(number);
         Ok(CollectedWave {

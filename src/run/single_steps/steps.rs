@@ -1,61 +1,43 @@
-//! A run one step at a time, each in a process of its own: hand out waves, collect their answers ([`intake`](super::import)),
+//! A run one step at a time, each in a process of its own: compile waves, collect their answers ([`import`](super::import)),
 //! integrate.
 //!
-//! The steps are those of [`PlanRun::drive`] in the same order, over the same ledger; only who works the rows is
-//! somebody else, who brings back an output CSV or a folder of answers.
+//! The steps are those of [`PlanRun::drive`] in the same order, over the same ledger. The rows are worked by an external
+//! runner, which returns an output CSV or a folder of answers.
 
 use super::import::is_answered;
-use crate::adapter::EXTERNAL;
-use crate::executor::Slots;
 use crate::job::Stop;
 use crate::model::{UnitId, WaveCompiled, WaveNo};
 use crate::run::error::RunError;
-use crate::run::plan_run::{Phase, PlanRun, WavesInFlight};
-use crate::run::settings::Settings;
-use crate::run::store::Wave;
+use crate::run::plan_run::{Context, Phase, PlanRun};
 use crate::run::watcher::Watcher;
-use crate::schedule::Dispatch;
 use crate::workspace::checkout;
 use std::path::PathBuf;
 
-/// What somebody may work now.
+/// What an external runner can work now.
 #[derive(Clone, Debug, Default)]
 pub struct NextWaves {
-    /// Waves without answers.
+    /// Waves that await answers.
     pub waves: Vec<WaveCompiled>,
-    /// The copy of the repository that their workers are to see.
+    /// The copy of the repository for their workers.
     pub snapshot: Option<PathBuf>,
-    /// Tasks that wait for the integrator.
+    /// Tasks that are ready for integration.
     pub to_integrate: Vec<UnitId>,
     /// The run has nothing left to do.
     pub is_done: bool,
 }
 
-impl Settings {
-    /// Whether somebody else works the rows.
-    pub fn is_external(&self) -> bool {
-        self.adapter == EXTERNAL
-    }
-}
-
 impl PlanRun {
-    /// Compiles what the units need next; gives the waves that have no answers yet, those of before too.
+    /// Compiles what the units need next. Returns all waves that await answers, those of earlier calls included.
     pub fn next_waves(
         &mut self,
         watcher: &mut dyn Watcher,
         stop: &Stop,
     ) -> Result<NextWaves, RunError> {
-        self.roll_back(watcher, stop)?;
-        self.release_changed_units(watcher)?;
-        self.with_waves_in_flight(watcher, stop, |run, in_flight, watcher| {
-            run.judge_answered_waves(in_flight, watcher, stop)?;
-            let is_rolling = run.settings.dispatch == Dispatch::Rolling;
-            if is_rolling || run.open_waves().next().is_none() {
-                run.advance_units(Phase::Decide, in_flight, watcher, stop)?;
-                run.fill_free_slots(Phase::Decide, in_flight, watcher, stop)?;
-                run.emit(watcher)?;
-            }
-            Ok(())
+        self.with_context(watcher, stop, |run, context| {
+            run.roll_back(context)?;
+            run.release_changed_units(context.watcher)?;
+            run.judge_answered_waves(context)?;
+            run.advance(Phase::Decide, context)
         })?;
         let waves: Vec<WaveCompiled> = self
             .open_waves()
@@ -73,17 +55,17 @@ impl PlanRun {
         })
     }
 
-    /// Integrates and persists every unit that is ready for it; gives their number.
+    /// Integrates and persists every unit that is ready for it. Returns how many tasks have ended.
     pub fn integrate_ready(
         &mut self,
         watcher: &mut dyn Watcher,
         stop: &Stop,
     ) -> Result<usize, RunError> {
-        self.roll_back(watcher, stop)?;
         let before = self.state().in_flight().count();
-        self.with_waves_in_flight(watcher, stop, |run, in_flight, watcher| {
-            run.advance_units(Phase::Decide, in_flight, watcher, stop)?;
-            run.advance_units(Phase::Commit, in_flight, watcher, stop)
+        self.with_context(watcher, stop, |run, context| {
+            run.roll_back(context)?;
+            run.advance_units(Phase::Decide, context)?;
+            run.advance_units(Phase::Commit, context)
         })?;
         let ended = before - self.state().in_flight().count();
         if self.open_waves().next().is_none() {
@@ -92,47 +74,17 @@ impl PlanRun {
         Ok(ended)
     }
 
-    /// A kill may have left a wave with all of its answers and without verdicts.
-    fn judge_answered_waves(
-        &mut self,
-        in_flight: &mut WavesInFlight<'_, '_>,
-        watcher: &mut dyn Watcher,
-        stop: &Stop,
-    ) -> Result<(), RunError> {
+    /// Judges the waves that have all answers and no verdicts, as a kill may leave them.
+    fn judge_answered_waves(&mut self, context: &mut Context<'_, '_>) -> Result<(), RunError> {
         let answered = self.open_waves().filter(|wave| is_answered(wave));
         let waves: Vec<WaveNo> = answered.map(|wave| wave.compiled.wave).collect();
         for wave in waves {
-            self.judge(wave, in_flight, watcher, stop)?;
+            self.judge(wave, context)?;
         }
         Ok(())
     }
 
-    pub(crate) fn with_waves_in_flight(
-        &mut self,
-        watcher: &mut dyn Watcher,
-        stop: &Stop,
-        step: impl FnOnce(
-            &mut Self,
-            &mut WavesInFlight<'_, '_>,
-            &mut dyn Watcher,
-        ) -> Result<(), RunError>,
-    ) -> Result<(), RunError> {
-        let slots = Slots::new(self.concurrency());
-        std::thread::scope(|scope| {
-            step(self, &mut WavesInFlight::new(scope, &slots, stop), watcher)
-        })
-    }
-
-    /// Whether somebody else has rows of this run to work.
-    pub fn awaits_answers(&self) -> bool {
-        self.settings.is_external() && self.open_waves().next().is_some()
-    }
-
-    pub(crate) fn open_waves(&self) -> impl Iterator<Item = &Wave> {
-        self.state().waves.iter().filter(|wave| wave.is_open())
-    }
-
-    /// Tasks whose next step is the integrator's.
+    /// The tasks in flight that are ready for integration.
     fn to_integrate(&self) -> Result<Vec<UnitId>, RunError> {
         let plan = self.store.read()?;
         let mut found = Vec::new();
@@ -145,7 +97,7 @@ impl PlanRun {
         Ok(found)
     }
 
-    /// Records the end of the run when no task is in flight and none can be taken up.
+    /// Records the end of the run when no task is in flight and none can be admitted.
     fn end_if_done(&mut self, watcher: &mut dyn Watcher) -> Result<bool, RunError> {
         if self.has_more()? {
             return Ok(false);

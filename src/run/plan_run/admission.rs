@@ -1,0 +1,200 @@
+//! Which tasks a plan run takes, and when: as many as it has free task slots for.
+
+use super::begin::{PlanRun, item_of};
+use super::context::Context;
+use super::phase::Phase;
+use crate::job::Journal;
+use crate::model::{BeganEarly, Event, PlanMutated, UnitId};
+use crate::plan::{DepState, Item, ItemId, MutateOptions, Plan, Status};
+use crate::protocol::Action;
+use crate::run::error::RunError;
+use crate::run::preflight::{closure, no_claims};
+use crate::run::store::Unit;
+use crate::run::watcher::Watcher;
+use crate::schedule::{Selection, SelectionRequest, reach_of};
+
+impl PlanRun {
+    /// Whether a task in flight has something to do, or another one can be admitted.
+    pub(crate) fn has_more(&self) -> Result<bool, RunError> {
+        if self.state().in_flight().any(|unit| !self.is_idle(unit)) {
+            return Ok(true);
+        }
+        let free = self.free_slots();
+        let plan = self.store.read()?;
+        Ok(free > 0 && !self.select(&plan, free)?.tasks.is_empty())
+    }
+
+    /// Admits tasks until no slot is free. A task that can't end well is blocked at once and frees its slot.
+    pub(crate) fn fill_free_slots(
+        &mut self,
+        phase: Phase,
+        context: &mut Context<'_, '_>,
+    ) -> Result<(), RunError> {
+        let mut known = usize::MAX;
+        while known != self.state().units.len() && !context.is_stopping() {
+            known = self.state().units.len();
+            self.admit_tasks(context)?;
+            if known != self.state().units.len() {
+                self.advance_units(phase, context)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Admits one task for each free slot: `in_progress` in the plan first, then in the ledger. A kill in between leaves
+    /// items that precede all others in the selection, so the next call admits them first.
+    fn admit_tasks(&mut self, context: &mut Context<'_, '_>) -> Result<(), RunError> {
+        let free = self.free_slots();
+        if free == 0 {
+            return Ok(());
+        }
+        let plan = self.store.read()?;
+        let selection = self.select(&plan, free)?;
+        for skipped in &selection.skipped {
+            if self.warned.insert(skipped.item.clone()) {
+                context
+                    .watcher
+                    .warn(&format!("{}; it is left for later", skipped.why));
+            }
+        }
+        if selection.tasks.is_empty() {
+            return Ok(());
+        }
+        let (early, ready): (Vec<_>, Vec<_>) =
+            selection.tasks.into_iter().partition(|task| task.is_early);
+        if !ready.is_empty() {
+            let ids: Vec<ItemId> = ready.into_iter().map(|task| task.id).collect();
+            self.with_expected_change(context, |run, context| {
+                run.set_in_progress(&ids, context.watcher)
+            })?;
+        }
+        for task in early {
+            let item = plan.get(&task.id);
+            let open = item.map_or(Vec::new(), |item| plan.waiting_on(item));
+            let waits_for = open.iter().map(ToString::to_string).collect();
+            self.begin_early(&task.id, waits_for, context.watcher)?;
+        }
+        Ok(())
+    }
+
+    /// Sets tasks to `in_progress`, in the plan first, then in the ledger.
+    pub(crate) fn set_in_progress(
+        &mut self,
+        ids: &[ItemId],
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), RunError> {
+        let mut begun = Vec::new();
+        let changed = self.store.mutate(self.mutate_options(), |plan| {
+            for id in ids {
+                // Somebody may have changed the task between the read of the plan and its lock.
+                let status = plan.get(id).map(Item::status);
+                if matches!(status, Some(Status::Pending | Status::InProgress)) {
+                    plan.set_status(id, Status::InProgress)?;
+                    begun.push(id);
+                }
+            }
+            Ok(())
+        })?;
+        watcher.mirror(&changed);
+        let mut events = Vec::new();
+        for id in begun {
+            let unit = UnitId::new(id.as_str());
+            watcher.say(&format!("{unit}: in progress"));
+            events.push(Event::from(PlanMutated {
+                unit,
+                status: Status::InProgress.as_str().to_owned(),
+                comment: None,
+                reason: None,
+                detail: None,
+            }));
+        }
+        self.recorder.record(&events)?;
+        Ok(())
+    }
+
+    fn begin_early(
+        &mut self,
+        id: &ItemId,
+        waits_for: Vec<String>,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), RunError> {
+        let unit = UnitId::new(id.as_str());
+        let open = waits_for.join(", ");
+        watcher.say(&format!(
+            "{unit}: begun before its open dependencies: {open}"
+        ));
+        self.recorder
+            .record(&[Event::from(BeganEarly { unit, waits_for })])?;
+        Ok(())
+    }
+
+    /// Whether the task of `unit` was begun early and still waits for a dependency.
+    pub(crate) fn has_to_wait(&self, plan: &Plan, unit: &Unit) -> Result<bool, RunError> {
+        let item = item_of(plan, &unit.id)?;
+        Ok(unit.is_early && plan.dep_state(item) == DepState::WaitingOnDeps)
+    }
+
+    /// How many tasks may be admitted now.
+    fn free_slots(&self) -> usize {
+        let state = self.state();
+        let parallel = self.settings.parallel_tasks.max(1) as usize;
+        let in_all = self.settings.max_tasks as usize;
+        // A task that only waits for its dependencies must not keep them from being admitted.
+        let at_work = state.in_flight().filter(|unit| !self.is_parked(unit));
+        parallel
+            .saturating_sub(at_work.count())
+            .min(in_all.saturating_sub(state.units.len()))
+    }
+
+    /// Whether a task in flight has nothing to do in this call. A task that reached its budget keeps its slot, since it is
+    /// `in_progress` in the plan.
+    fn is_idle(&self, unit: &Unit) -> bool {
+        self.accounts.is_closed(&unit.id) || self.is_parked(unit)
+    }
+
+    /// Whether a task that was begun early lacks nothing but its dependencies.
+    fn is_parked(&self, unit: &Unit) -> bool {
+        let parked = || {
+            let plan = self.store.read()?;
+            let task = self.task(&plan, &unit.id)?;
+            let is_ready = matches!(task.next(&unit.state), Action::Integrate);
+            Ok::<bool, RunError>(is_ready && self.has_to_wait(&plan, unit)?)
+        };
+        unit.is_early && parked().unwrap_or(false)
+    }
+
+    fn select(&self, plan: &Plan, free: usize) -> Result<Selection, RunError> {
+        let state = self.state();
+        let mut claims = no_claims(&self.settings.shared_paths)?;
+        for unit in state.in_flight() {
+            let reach = reach_of(item_of(plan, &unit.id)?);
+            claims.add(reach.map_err(RunError::Unusable)?);
+        }
+        let closure = closure(plan, &self.settings.ids)?;
+        let mut past = self.holds.units();
+        past.extend(state.units.iter().map(|unit| unit.id.clone()));
+        let request = SelectionRequest {
+            closure: closure.as_ref(),
+            past: &past,
+            claims,
+            places: free,
+            deps: self.settings.deps,
+            is_workable: &|task| self.protocols.check(task),
+        };
+        Ok(self.settings.select(plan, request))
+    }
+
+    pub(crate) fn mutate_options(&self) -> MutateOptions {
+        // Tasks of other runs and edits by the user must not stop a run halfway.
+        let is_crowded = || {
+            let plan = self.store.read();
+            plan.is_ok_and(|plan| plan.check_single_in_progress().is_err())
+        };
+        MutateOptions {
+            allow_multiple_in_progress: self.settings.parallel_tasks > 1
+                || !self.holds.is_empty()
+                || is_crowded(),
+            ..MutateOptions::default()
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! A plan run that holds its repository: begun after preflight, or resumed from its ledger.
+
+use super::compile::Task;
+use super::context::Context;
+use super::in_flight::WavesInFlight;
+use super::run_limits::RunLimits;
+use super::task_accounts::Accounts;
+use crate::executor::Slots;
+use crate::integrate::RepoLock;
+use crate::job::{Journal, Stop};
+use crate::ledger::Ledger;
+use crate::model::{Event, RunId, RunKind, RunResumed, RunStarted, UnitId};
+use crate::plan::{Item, ItemId, Plan, PlanError, Store};
+use crate::platform::Repo;
+use crate::run::budget_overrides::BudgetOverrides;
+use crate::run::error::RunError;
+use crate::run::preflight::{Preflight, ProtocolSearchPath, Protocols};
+use crate::run::settings::Settings;
+use crate::run::store::{Recorder, RunFolder, State, TaskHolds, Wave, task_holds};
+use crate::run::watcher::Watcher;
+use crate::workspace::Fingerprint;
+use std::collections::BTreeSet;
+
+/// The status of a run that has nothing left to do.
+pub(super) const COMPLETED: &str = "completed";
+
+/// A plan run that holds its repository.
+pub struct PlanRun {
+    pub(in crate::run) folder: RunFolder,
+    pub(in crate::run) store: Store,
+    pub(in crate::run) protocols: Protocols,
+    pub(in crate::run) settings: Settings,
+    pub(in crate::run) recorder: Recorder,
+    pub(super) repo: Repo,
+    pub(super) lock: RepoLock,
+    /// The tasks of other runs. They can't change while this process has the lock.
+    pub(super) holds: TaskHolds,
+    /// The state that the tree and the plan must keep while workers run.
+    pub(super) expected: Option<Fingerprint>,
+    pub(super) run_limits: RunLimits,
+    /// Task budgets that were reached in this call.
+    pub(super) accounts: Accounts,
+    /// Tasks that the user was warned about.
+    pub(super) warned: BTreeSet<ItemId>,
+}
+
+impl PlanRun {
+    /// Begins a run and records that in its ledger.
+    pub fn begin(
+        preflight: Preflight,
+        folder: RunFolder,
+        lock: RepoLock,
+    ) -> Result<Self, RunError> {
+        let mut settings = preflight.settings;
+        settings.worker.folder = folder.snapshots();
+        let repo = preflight.repo;
+        // Preflight had no lock: another run may hold the tasks by now.
+        let holds = TaskHolds::read(&repo, &settings.plan_file, Some(folder.path()))?;
+        let wanted = preflight
+            .selected
+            .iter()
+            .map(|task| UnitId::new(task.id.as_str()));
+        let refusals: Vec<RunError> = wanted.filter_map(|unit| holds.refusal(&unit)).collect();
+        if refusals.len() == preflight.selected.len()
+            && let Some(refusal) = refusals.into_iter().next()
+        {
+            return Err(refusal);
+        }
+        let mut recorder = Recorder::new(Ledger::create(&folder.ledger())?, State::default());
+        recorder.record(&[Event::from(RunStarted {
+            run_id: folder.id().clone(),
+            kind: RunKind::Plan,
+            mesh_version: env!("CARGO_PKG_VERSION").to_owned(),
+            root: repo.root().to_owned(),
+            settings: serde_json::to_value(&settings).unwrap_or_default(),
+        })])?;
+        task_holds::enter(&repo, &folder, &lock)?;
+        let repo = repo.recorded(&folder.writers());
+        let protocols = preflight.protocols;
+        Self::assemble(folder, repo, lock, holds, protocols, settings, recorder)
+    }
+
+    /// Resumes an earlier run from its ledger alone.
+    pub fn resume(folder: RunFolder, overrides: BudgetOverrides) -> Result<Self, RunError> {
+        folder.must_be(RunKind::Plan)?;
+        let mut state = State::default();
+        let (ledger, _) = Ledger::open_with(&folder.ledger(), |record, place| {
+            if place == 0 {
+                folder.take_over();
+            }
+            state.take(&record, place);
+        })?;
+        let refuse = |why: String| RunError::NotResumable {
+            id: folder.id().clone(),
+            why,
+        };
+        let started = state
+            .started
+            .clone()
+            .ok_or_else(|| refuse("its ledger is empty".to_owned()))?;
+        let mut settings: Settings = serde_json::from_value(started.settings)
+            .map_err(|error| refuse(format!("its settings are not understood: {error}")))?;
+        let before = serde_json::to_value(&settings).unwrap_or_default();
+        overrides.apply(
+            &mut settings.budget,
+            &mut settings.max_wall_seconds,
+            &mut settings.wall_hard,
+            &mut settings.bounds,
+        );
+        settings.task_budget = overrides.task_budget.or(settings.task_budget);
+        let now = serde_json::to_value(&settings).unwrap_or_default();
+        // The service or the machine may work again by now.
+        state.forget_faults();
+        if overrides.ask_now {
+            state.account_until = None;
+        }
+        let repo = Repo::find(&started.root)?.recorded(&folder.writers());
+        let lock = RepoLock::take(&repo, Some(folder.path()))?;
+        let holds = TaskHolds::read(&repo, &settings.plan_file, Some(folder.path()))?;
+        if let Some(refusal) = state.in_flight().find_map(|unit| holds.refusal(&unit.id)) {
+            return Err(refusal);
+        }
+        let is_over = state
+            .finished
+            .as_ref()
+            .is_some_and(|end| end.status == COMPLETED);
+        if !is_over {
+            task_holds::enter(&repo, &folder, &lock)?;
+        }
+        let mut protocols = Protocols::load(
+            &settings.protocol,
+            ProtocolSearchPath {
+                root: repo.root(),
+                named: &settings.protocols,
+            },
+            settings.swarm,
+        )?;
+        if settings.is_reduced {
+            protocols.reduce();
+        }
+        let recorder = Recorder::new(ledger, state);
+        let mut run = Self::assemble(folder, repo, lock, holds, protocols, settings, recorder)?;
+        // Overrides hold for later calls as well.
+        if let Some(resumed) = RunResumed::between(&before, &now) {
+            run.recorder.record(&[Event::from(resumed)])?;
+        }
+        Ok(run)
+    }
+
+    fn assemble(
+        folder: RunFolder,
+        repo: Repo,
+        lock: RepoLock,
+        holds: TaskHolds,
+        protocols: Protocols,
+        settings: Settings,
+        recorder: Recorder,
+    ) -> Result<Self, RunError> {
+        Ok(Self {
+            run_limits: RunLimits::of(&settings, recorder.state())?,
+            store: Store::at(&settings.plan_file),
+            folder,
+            repo,
+            lock,
+            holds,
+            protocols,
+            settings,
+            recorder,
+            expected: None,
+            accounts: Accounts::default(),
+            warned: BTreeSet::new(),
+        })
+    }
+
+    /// The state of the run, as its ledger tells it.
+    pub fn state(&self) -> &State {
+        self.recorder.state()
+    }
+
+    /// The run's folder.
+    pub fn folder(&self) -> &RunFolder {
+        &self.folder
+    }
+
+    /// The run's id.
+    pub fn id(&self) -> &RunId {
+        self.folder.id()
+    }
+
+    /// What to tell about the process that held the repository before, if anything.
+    pub fn lock_note(&self) -> Option<&str> {
+        self.lock.note()
+    }
+
+    /// Whether the run has rows for an external runner.
+    pub fn awaits_answers(&self) -> bool {
+        self.settings.is_external() && self.open_waves().next().is_some()
+    }
+
+    /// The waves with rows that have no verdict.
+    pub(crate) fn open_waves(&self) -> impl Iterator<Item = &Wave> {
+        self.state().waves.iter().filter(|wave| wave.is_open())
+    }
+
+    /// The task of `unit`, as the plan and the run's state describe it.
+    pub(crate) fn task(&self, plan: &Plan, unit: &UnitId) -> Result<Task, RunError> {
+        let known = self.state().unit(unit);
+        let changed = known.and_then(|unit| unit.state.protocol.as_deref());
+        let mut task = Task::read(item_of(plan, unit)?, &self.protocols, changed)?;
+        task.is_hydrated = self.state().hydrations.iter().any(|one| one.unit == *unit);
+        Ok(task)
+    }
+
+    /// Calls `step` with a context in which it may start waves.
+    pub(crate) fn with_context<T>(
+        &mut self,
+        watcher: &mut dyn Watcher,
+        stop: &Stop,
+        step: impl FnOnce(&mut Self, &mut Context<'_, '_>) -> Result<T, RunError>,
+    ) -> Result<T, RunError> {
+        let slots = Slots::new(self.concurrency());
+        std::thread::scope(|scope| {
+            let in_flight = WavesInFlight::new(scope, &slots, stop);
+            let mut context = Context {
+                watcher,
+                stop,
+                in_flight,
+            };
+            step(self, &mut context)
+        })
+    }
+}
+
+/// The plan item of a unit.
+pub(crate) fn item_of<'p>(plan: &'p Plan, unit: &UnitId) -> Result<&'p Item, RunError> {
+    let id = ItemId::try_from(unit.to_string())?;
+    let item = plan.get(&id);
+    item.ok_or(RunError::Plan(PlanError::UnknownId { id }))
+}
