@@ -1,9 +1,8 @@
-//! The rows of a job: what one pass over the input CSV finds out, and further passes that give the rows with their ids.
+//! The input of a job: a first pass checks the CSV and finds repeated ids, later passes read the rows with their ids.
 //!
-//! Ids (CONTRACT, section 2, `id_column`): the cell; `row-N` (1-based over kept rows) where it is blank or there is no
-//! column; a repeated id gets `-2`, `-3`, … until it is free. The first pass finds the repeated ones, so that no later
-//! pass has to remember ids: two passes over the same bytes give the same rows, which is what resuming and the output
-//! CSV rest on.
+//! Ids (CONTRACT, section 2, `id_column`): the cell; `row-N` (1-based over kept rows) if it is blank or there is no
+//! column; a repeated id gets `-2`, `-3`, … until it is unique. Because the first pass finds the repeated ids, later passes
+//! need not remember any: two passes over the same bytes give the same rows. Resuming and the output CSV depend on that.
 
 use super::error::JobError;
 use super::selection::Selection;
@@ -21,13 +20,13 @@ pub struct Row {
     pub index: u64,
     /// Unique within the job.
     pub id: RowId,
-    /// The id cell as it stands, or empty.
+    /// The id cell as written, or empty.
     pub source_id: String,
     /// The cells, as many as the header has.
     pub fields: Vec<String>,
 }
 
-/// What the first pass over a job's input found.
+/// The findings of the first pass over a job's input.
 #[derive(Clone, Debug)]
 pub struct Survey {
     header: Vec<String>,
@@ -35,46 +34,31 @@ pub struct Survey {
     kept: u64,
     selection: Selection,
     rows_in_cells: Option<(RowsInCell, u64)>,
-    /// The numbers behind repeated ids, by row.
+    /// The number appended to a repeated id, by row.
     suffixes: HashMap<u64, u32>,
 }
 
 impl Survey {
-    /// Reads the input to its end, so that a bad row is found before anything starts.
+    /// Reads the input to its end, so that an invalid row is found before anything starts.
     pub fn take(settings: &Settings) -> Result<Self, JobError> {
         let mut reader = open(settings)?;
         let id_index = id_index(&reader, settings)?;
         let mut ids = Ids::default();
         let guarded = Guarded::of(settings, reader.header(), id_index);
-        let mut nul_cells = Vec::new();
+        let mut has_nul = false;
         let mut kept = 0;
         while let Some(fields) = reader.next_row()? {
-            if let Some((column, what)) = guarded.nul_in(&fields) {
-                nul_cells.push(NulCell {
-                    index: kept,
-                    line: reader.line(),
-                    column,
-                    what,
-                });
-            }
+            has_nul |= guarded.nul_in(&fields).is_some();
             if id_index.is_some() {
-                ids.claim(kept, &wanted(kept, id_index, &fields));
+                ids.claim(kept, &base_id(kept, id_index, &fields));
             }
             kept += 1;
         }
         if let Some(row) = settings.selection.beyond(kept) {
             return Err(JobError::NoSuchRow { row, rows: kept });
         }
-        let is_picked = |cell: &&NulCell| settings.selection.picks(cell.index, kept);
-        if let Some(cell) = nul_cells.iter().find(is_picked) {
-            return Err(JobError::NulCell {
-                path: settings.csv_path.clone(),
-                line: cell.line,
-                column: cell.column + 1,
-                name: reader.header()[cell.column].clone(),
-                row: cell.index + 1,
-                what: cell.what,
-            });
+        if has_nul {
+            guarded.check_picked_rows(settings, kept)?;
         }
         Ok(Self {
             header: reader.header().to_vec(),
@@ -91,17 +75,17 @@ impl Survey {
         &self.header
     }
 
-    /// The separator that the input was read with.
+    /// The delimiter that the input was read with.
     pub fn delimiter(&self) -> u8 {
         self.delimiter
     }
 
-    /// The first cell that perhaps holds rows which a stray quote took in, and how many more there are.
+    /// The first cell that may contain rows because of a stray quote, and how many more there are.
     pub fn rows_in_cells(&self) -> Option<&(RowsInCell, u64)> {
         self.rows_in_cells.as_ref()
     }
 
-    /// How many rows are picked.
+    /// The number of picked rows.
     pub fn total(&self) -> u64 {
         self.selection.count(self.kept)
     }
@@ -142,7 +126,7 @@ impl Input<'_> {
             if !selection.picks(index, *kept) {
                 continue;
             }
-            let id = wanted(index, self.id_index, &fields);
+            let id = base_id(index, self.id_index, &fields);
             let id = match suffixes.get(&index) {
                 Some(suffix) => format!("{id}-{suffix}"),
                 None => id,
@@ -159,15 +143,7 @@ impl Input<'_> {
     }
 }
 
-/// A cell with a NUL byte, where none may be.
-struct NulCell {
-    index: u64,
-    line: u64,
-    column: usize,
-    what: &'static str,
-}
-
-/// The columns whose cells become arguments or variables of a worker's process: the system ends those at a NUL byte.
+/// The columns whose cells become arguments or variables of a worker's process, which the system cuts at a NUL byte.
 struct Guarded(Vec<(usize, &'static str)>);
 
 impl Guarded {
@@ -187,26 +163,49 @@ impl Guarded {
         let mut guarded = self.0.iter().copied();
         guarded.find(|(column, _)| fields[*column].contains('\0'))
     }
+
+    /// Refuses the first picked row with a NUL byte in a guarded cell. A pass of its own: which rows are picked is known
+    /// only once all are counted, and remembering every such cell until then would take unbounded memory.
+    fn check_picked_rows(&self, settings: &Settings, kept: u64) -> Result<(), JobError> {
+        let mut reader = open(settings)?;
+        let mut index = 0;
+        while let Some(fields) = reader.next_row()? {
+            if settings.selection.picks(index, kept)
+                && let Some((column, what)) = self.nul_in(&fields)
+            {
+                return Err(JobError::NulCell {
+                    path: settings.csv_path.clone(),
+                    line: reader.line(),
+                    column: column + 1,
+                    name: reader.header()[column].clone(),
+                    row: index + 1,
+                    what,
+                });
+            }
+            index += 1;
+        }
+        Ok(())
+    }
 }
 
-/// The ids of all rows so far, as hashes: a million ids must not stay in memory. Two different ids meet in one hash of
-/// 128 bits practically never, and then the second gets a number it would not have needed.
+/// The ids of all rows so far, as hashes: a million ids must not stay in memory. A collision of 128 bits is practically
+/// impossible, and would only append a number that is not needed.
 #[derive(Default)]
 struct Ids {
     used: HashSet<u128>,
-    /// Of an id that was repeated, the number to try next.
+    /// The next number to try for a repeated id.
     next: HashMap<u128, u32>,
     suffixes: HashMap<u64, u32>,
 }
 
 impl Ids {
-    fn claim(&mut self, index: u64, wanted: &str) {
-        let hash = hash(wanted);
+    fn claim(&mut self, index: u64, base: &str) {
+        let hash = hash(base);
         if self.used.insert(hash) {
             return;
         }
         let mut suffix = self.next.get(&hash).copied().unwrap_or(2);
-        while !self.used.insert(self::hash(&format!("{wanted}-{suffix}"))) {
+        while !self.used.insert(self::hash(&format!("{base}-{suffix}"))) {
             suffix += 1;
         }
         self.next.insert(hash, suffix + 1);
@@ -223,8 +222,8 @@ fn hash(text: &str) -> u128 {
     half(0) << 64 | half(1)
 }
 
-/// The id that a row would have were it the only one.
-fn wanted(index: u64, id_index: Option<usize>, fields: &[String]) -> String {
+/// The id of a row if it is not repeated.
+fn base_id(index: u64, id_index: Option<usize>, fields: &[String]) -> String {
     let cell = id_index.map_or("", |at| fields[at].as_str());
     if is_blank(cell) {
         format!("row-{}", index + 1)

@@ -83,8 +83,8 @@ impl<'e> Printout<'e> {
         }
     }
 
-    /// The attempt with nothing else on its streams; nothing where that is how it ended anyway.
-    pub fn instead(&self, ended: &Ended) -> Option<Ended> {
+    /// The attempt with redacted output; `None` if there was nothing to redact.
+    pub fn redacted(&self, ended: &Ended) -> Option<Ended> {
         let is_clean = matches!(
             (&self.stdout, &self.stderr),
             (Cow::Borrowed(_), Cow::Borrowed(_))

@@ -1,167 +1,90 @@
-//! What follows when something came in: the events of a report or of an attempt that is over, and when its row is tried
-//! again. Changes only the turn at hand and the pool's book of who runs.
+//! What follows from the end of an attempt: its events, and when its row is tried again.
+//!
+//! Changes only the turn at hand, the active rows and the shared limits.
 
-use super::pool::{Kept, Pool, Running, Turn, Waiting};
-use super::pool_event::{Finished, PoolEvent, Task};
+use super::active_rows::{ActiveRow, ActiveRows};
+use super::pool_event::{FinishedAttempt, Task};
+use super::row_queue::{FaultCounts, PendingRow};
+use super::turn::Turn;
 use crate::job::policy::backoff;
-use crate::job::{Delayed, Failure, JobError, Outcome, Row};
+use crate::job::{Delayed, Failure, Outcome, Row, Settings, SharedLimits, State};
 use crate::model::{
-    AttemptEnd, AttemptFault, AttemptFinished, AttemptReported, Event, Fault, RateLimited,
-    ReportRefused, ReportVia, coded, one_line,
+    AttemptEnd, AttemptFault, AttemptFinished, AttemptKey, Fault, RateLimited, ReportVia, coded,
 };
 use crate::platform::clock;
+use crate::refusal::Refusal;
 use jiff::Timestamp;
 use serde_json::Value;
 use std::time::Duration;
 
-/// When a row meets so many rate limits one after the other, more than an hour of waiting did not help: the job ends; or
-/// the row fails alone, where others were answered meanwhile.
+/// After this many consecutive rate limits of one row, more than an hour of waiting did not help. The job ends; or, if
+/// other rows were answered in the meantime, the row alone fails.
 const RATE_LIMITS_MAX: u32 = 20;
-/// So often a row is tried once more after the network or the machine kept it from an answer.
+/// How often a row is tried again after an outage of the network or the machine.
 const OUTAGES_MAX: u32 = 3;
-/// The most refused reports that are recorded of one job; more than that is a flood.
-const REFUSALS_MAX: u32 = 1000;
 
-impl<'p> Pool<'p> {
-    /// Adds what came from a thread or a worker to the turn.
-    pub(crate) fn handle_event(
-        &mut self,
-        event: PoolEvent,
-        turn: &mut Turn,
-    ) -> Result<(), JobError> {
-        match event {
-            PoolEvent::Reported {
-                attempt,
-                result,
-                redacted,
-                stop,
-                acknowledge,
-            } => {
-                self.stop_seen |= stop;
-                turn.acknowledge.push(acknowledge);
-                turn.events.push(Event::from(AttemptReported {
-                    wave: self.settings.wave,
-                    item_id: attempt.item_id,
-                    row_index: attempt.row_index,
-                    attempt: attempt.attempt,
-                    via: ReportVia::Report,
-                    result: Value::Object(result),
-                    redacted,
-                    stop,
-                    reported_at: clock::csv_time(clock::now()),
-                }));
-            }
-            PoolEvent::Refused {
-                item_id,
-                attempt,
-                reason,
-            } => {
-                self.refusals += 1;
-                if self.refusals <= REFUSALS_MAX {
-                    turn.events.push(Event::from(ReportRefused {
-                        wave: self.settings.wave,
-                        item_id: one_line(&item_id),
-                        attempt,
-                        reason: one_line(&reason),
-                    }));
-                }
-            }
-            PoolEvent::Declined(task) => self.declined(*task, turn),
-            PoolEvent::Finished(finished) => self.finish(*finished, turn),
-            PoolEvent::Panicked(item) => return Err(JobError::Defect { item }),
-            // The turn looks for what may start anyway.
-            PoolEvent::PlaceFree => {}
-        }
-        Ok(())
-    }
+/// Handles the end of one attempt.
+pub(crate) struct Completion<'c, 'p> {
+    pub settings: &'c Settings,
+    pub limits: &'c SharedLimits,
+    /// As of the last durable turn.
+    pub state: &'c State,
+    pub active: &'c mut ActiveRows<'p>,
+    /// Slots of the pool.
+    pub slots: usize,
+    /// Rows that run now, over all jobs with shared slots.
+    pub running: usize,
+}
 
-    /// The events of an attempt that is over, and when its row is tried again.
-    fn finish(&mut self, finished: Finished, turn: &mut Turn) {
-        let Finished {
-            row,
-            attempt,
-            outcome,
-            ..
-        } = finished;
-        let share = self.share.as_ref();
-        let at_once = share.map_or(self.running.len(), |share| share.taken());
-        // It was put there when it began.
-        let Some(running) = self.no_longer_running(row.index) else {
+impl<'p> Completion<'_, 'p> {
+    /// Records the end of an attempt, and when its row is tried again.
+    pub fn finish(&mut self, finished: FinishedAttempt, turn: &mut Turn) {
+        // It was inserted when it started.
+        let Some(active) = self.active.remove(finished.row.index) else {
             return;
         };
-        let kept = self.kept_by_a_limit(running.kept);
-        let limits = kept.rate_limits;
-        let average = self.average.unwrap_or(finished.duration);
-        self.average = Some((average * 7 + finished.duration) / 8);
-        let said = finished.until.map(left_until);
-        let mut session = None;
-        let (end, error) = match outcome {
+        self.active.record_duration(finished.duration);
+        let key = self.key(&finished.row, finished.attempt);
+        let limited = self.after_one_more_limit(active.faults);
+        let continued = match &finished.outcome {
+            Outcome::Failed(failure, _) if failure.is_mendable() => finished.session,
+            _ => None,
+        };
+        let (end, error) = match finished.outcome {
             Outcome::Result(result, via) => {
                 if via != ReportVia::Report {
-                    turn.events.push(Event::from(AttemptReported {
-                        wave: self.settings.wave,
-                        item_id: row.id.clone(),
-                        row_index: row.index,
-                        attempt,
-                        via,
-                        result: Value::Object(result),
-                        redacted: finished.redacted,
-                        stop: false,
-                        reported_at: clock::csv_time(clock::now()),
-                    }));
+                    let now = clock::csv_time(clock::now());
+                    let mut reported = key.clone().reported(via, Value::Object(result), now);
+                    reported.redacted = finished.redacted;
+                    turn.record(reported);
                 }
+                self.limits.went_well(self.running);
                 (AttemptEnd::Completed, None)
             }
             Outcome::Failed(failure, text) => {
-                session = finished.session.filter(|_| failure.is_mendable());
-                let end = match self.is_worth_waiting(finished.fault, running.kept.outages) {
+                let end = match self.is_worth_waiting(finished.fault, active.faults.outages) {
                     true => AttemptEnd::Unavailable,
-                    false => self.after_failure(failure, row.index),
+                    false => self.end_of_failure(failure, finished.row.index),
                 };
                 (end, Some(coded(failure.code(), &text)))
             }
             Outcome::Unavailable(text, refusal) => {
-                let is_worn_out = limits >= RATE_LIMITS_MAX;
-                let is_alone = is_worn_out && self.limits.answers() > kept.answers_before;
-                let (end, failure) = match refusal.fault {
-                    Fault::LogIn | Fault::Credit => (AttemptEnd::Unavailable, Failure::WorkerExit),
-                    Fault::RateLimit if is_alone => (AttemptEnd::Failed, Failure::RateLimited),
-                    _ => (AttemptEnd::RateLimited, Failure::RateLimited),
-                };
-                if refusal.fault == Fault::RateLimit {
-                    self.limits.refused(said);
-                    if is_worn_out && !is_alone {
-                        let text = format!("item `{}` met {limits} in a row: {text}", row.id);
-                        self.limits.breaker().wore_out(&text);
-                    }
-                }
+                let retry_after = finished.until.map(time_until);
+                let (end, failure) = self.refuse(&key, &text, &refusal, limited, retry_after);
                 (end, Some(coded(failure.code(), &text)))
             }
         };
-        if end == AttemptEnd::Completed {
-            self.limits.went_well(at_once);
-        }
         let counts = !matches!(end, AttemptEnd::RateLimited | AttemptEnd::Unavailable);
-        let delayed = self.delayed(&row, attempt);
+        let session = match counts {
+            true => continued,
+            false => active.session.clone(),
+        };
         let wait = (end == AttemptEnd::RateLimited)
-            .then(|| self.wait(finished.fault, limits, said, delayed));
-        let fault = finished.fault.map(|kind| AttemptFault {
-            kind,
-            until: wait.map(|wait| clock::ledger_time(clock::now() + wait)),
-            feedback: running.feedback.clone().filter(|_| !counts),
-        });
-        if !counts {
-            session = running.session.clone();
-        }
-        self.limits.charge(running.reserve, finished.usage, counts);
+            .then(|| self.wait(finished.fault, limited, finished.until, &key));
+        self.limits.charge(active.reserve, finished.usage, counts);
         turn.completed += u64::from(end == AttemptEnd::Completed);
         turn.failed += u64::from(end == AttemptEnd::Failed);
-        turn.events.push(Event::from(AttemptFinished {
-            wave: self.settings.wave,
-            item_id: row.id.clone(),
-            row_index: row.index,
-            attempt,
-            end,
+        turn.record(AttemptFinished {
             error: error.clone(),
             exit_code: finished.exit_code,
             signal: finished.signal,
@@ -169,223 +92,351 @@ impl<'p> Pool<'p> {
             duration_ms: finished.duration.as_millis() as u64,
             usage: finished.usage,
             session: session.clone(),
-            fault,
-            completed_at: clock::csv_time(clock::now()),
-        }));
+            fault: finished.fault.map(|kind| AttemptFault {
+                kind,
+                until: wait.map(|wait| clock::ledger_time(clock::now() + wait)),
+                feedback: active.feedback.clone().filter(|_| !counts),
+            }),
+            ..key.clone().finished(end, clock::csv_time(clock::now()))
+        });
         match end {
             AttemptEnd::Retry => {
-                let failures = self.state.item(row.index).map_or(0, |item| item.failures);
-                let delayed = self.delayed(&row, attempt);
-                let backoff = self.settings.bounds.retry_delay;
-                let delay = backoff.after_failure(u32::from(failures) + 1, delayed);
-                turn.again.push((
-                    delay,
-                    Waiting {
-                        row,
-                        feedback: error,
-                        session,
-                        kept: Kept {
-                            rate_limits: 0,
-                            ..running.kept
-                        },
-                        was_locked_out: false,
-                    },
-                ));
+                let delay = self.retry_delay(&key);
+                let mut next = pending(active, finished.row);
+                (next.feedback, next.session) = (error, session);
+                next.faults.rate_limits = 0;
+                turn.retries.push((delay, next));
             }
             AttemptEnd::RateLimited => {
                 let delay = wait.unwrap_or_default();
-                let account_until = self.limits.breaker().until();
-                turn.events.push(Event::from(RateLimited {
-                    wave: self.settings.wave,
-                    item_id: row.id.clone(),
-                    row_index: row.index,
-                    delay_ms: delay.as_millis() as u64,
-                    places: Some(self.places()),
-                    account_until: account_until.map(clock::ledger_time),
-                }));
-                // It says nothing of the row: the next prompt has no word of it.
-                let is_quota = finished.fault == Some(Fault::Quota);
-                let waiting = Waiting {
-                    row,
-                    feedback: running.feedback,
-                    session: running.session,
-                    kept: if is_quota { running.kept } else { kept },
-                    was_locked_out: false,
-                };
-                // The breaker holds back a row that met a quota, and all others.
-                let delay = if is_quota { Duration::ZERO } else { delay };
-                turn.again.push((delay, waiting));
+                turn.record(self.rate_limited(key, delay));
+                let mut next = pending(active, finished.row);
+                // The breaker holds back all rows after a quota, this one included.
+                if finished.fault == Some(Fault::Quota) {
+                    turn.retries.push((Duration::ZERO, next));
+                } else {
+                    next.faults = limited;
+                    turn.retries.push((delay, next));
+                }
             }
-            // Who is not logged in or does not pay is asked by a later call.
+            // Without a log-in or credit the row waits for a later run.
             AttemptEnd::Unavailable if is_outage(finished.fault) => {
-                let outages = running.kept.outages + 1;
-                let delayed = self.delayed(&row, attempt);
-                let ours = self.settings.bounds.retry_delay;
-                let delay = backoff::after_outage(outages, ours, delayed);
-                let waiting = Waiting {
-                    row,
-                    feedback: running.feedback,
-                    session: running.session,
-                    kept: Kept {
-                        rate_limits: 0,
-                        outages,
-                        ..running.kept
-                    },
-                    was_locked_out: false,
-                };
-                turn.again.push((delay, waiting));
+                let mut next = pending(active, finished.row);
+                next.faults.rate_limits = 0;
+                next.faults.outages += 1;
+                let base = self.settings.bounds.retry_delay;
+                let delay = backoff::after_outage(next.faults.outages, base, self.delayed(&key));
+                turn.retries.push((delay, next));
             }
             _ => {}
         }
     }
 
-    /// What is kept in mind of a row once it met a rate limit more.
-    fn kept_by_a_limit(&self, before: Kept) -> Kept {
-        let is_first = before.rate_limits == 0;
-        Kept {
+    /// The end of an attempt that the service refused.
+    fn refuse(
+        &self,
+        key: &AttemptKey,
+        text: &str,
+        refusal: &Refusal,
+        limited: FaultCounts,
+        retry_after: Option<Duration>,
+    ) -> (AttemptEnd, Failure) {
+        if matches!(refusal.fault, Fault::LogIn | Fault::Credit) {
+            return (AttemptEnd::Unavailable, Failure::WorkerExit);
+        }
+        if refusal.fault == Fault::RateLimit {
+            self.limits.refused(retry_after);
+            let count = limited.rate_limits;
+            if count >= RATE_LIMITS_MAX {
+                if self.limits.answers() > limited.answers_before {
+                    return (AttemptEnd::Failed, Failure::RateLimited);
+                }
+                let item = &key.item_id;
+                let text = format!("item `{item}` met {count} rate limits in a row: {text}");
+                self.limits.breaker().wore_out(&text);
+            }
+        }
+        (AttemptEnd::RateLimited, Failure::RateLimited)
+    }
+
+    /// The faults of a row after one more rate limit.
+    fn after_one_more_limit(&self, before: FaultCounts) -> FaultCounts {
+        FaultCounts {
             rate_limits: before.rate_limits + 1,
-            answers_before: if is_first {
-                self.limits.answers()
-            } else {
-                before.answers_before
+            answers_before: match before.rate_limits {
+                0 => self.limits.answers(),
+                _ => before.answers_before,
             },
             ..before
         }
     }
 
-    /// Until a row that met a limit is tried again, as far as is known.
+    /// How long a row waits after a limit.
     fn wait(
         &self,
         fault: Option<Fault>,
-        limits: u32,
-        said: Option<Duration>,
-        delayed: Delayed<'_>,
+        limited: FaultCounts,
+        until: Option<Timestamp>,
+        key: &AttemptKey,
     ) -> Duration {
-        let until = self.limits.breaker().until();
-        match until.filter(|_| fault == Some(Fault::Quota)) {
-            Some(until) => left_until(until),
-            None => backoff::after_rate_limit(limits, said, delayed),
+        let account_until = self.limits.breaker().until();
+        match account_until.filter(|_| fault == Some(Fault::Quota)) {
+            Some(until) => time_until(until),
+            None => {
+                let retry_after = until.map(time_until);
+                backoff::after_rate_limit(limited.rate_limits, retry_after, self.delayed(key))
+            }
         }
     }
 
-    /// A queued row that no thread began. Because of a limit it goes on later, else the job is over.
-    fn declined(&mut self, task: Task, turn: &mut Turn) {
-        let asks = self
-            .running
-            .get(&task.row.index)
-            .is_some_and(|running| running.asks);
-        if asks {
-            self.limits.breaker().withdrawn();
+    fn rate_limited(&self, key: AttemptKey, delay: Duration) -> RateLimited {
+        let account_until = self.limits.breaker().until();
+        RateLimited {
+            wave: key.wave,
+            item_id: key.item_id,
+            row_index: key.row_index,
+            delay_ms: delay.as_millis() as u64,
+            places: Some(self.slots.min(self.limits.capacity().places)),
+            account_until: account_until.map(clock::ledger_time),
         }
-        let again = self.running.get(&task.row.index).map(|running| Waiting {
-            row: task.row.clone(),
-            feedback: running.feedback.clone(),
-            session: running.session.clone(),
-            kept: running.kept,
-            was_locked_out: task.was_locked_out,
-        });
-        self.withdrawn(task, turn);
-        turn.again.extend(again.map(|row| (Duration::ZERO, row)));
     }
 
-    /// Takes a row out of those under way; its place is free when its end is in the ledger.
-    fn no_longer_running(&mut self, row: u64) -> Option<Running<'p>> {
-        let mut running = self.running.remove(&row)?;
-        self.freed.extend(running.place.take());
-        Some(running)
+    /// Whether to try a row again without using up an attempt, because the network or the machine failed. A program that
+    /// never started for any row will not start for this one. `--retries 0` tries every row exactly once.
+    fn is_worth_waiting(&self, fault: Option<Fault>, outages: u32) -> bool {
+        let may_pass = fault != Some(Fault::Program) || self.limits.has_answered();
+        is_outage(fault) && may_pass && outages < OUTAGES_MAX && self.settings.bounds.retries > 0
     }
 
-    fn delayed(&self, row: &Row, attempt: u32) -> Delayed<'_> {
+    fn end_of_failure(&self, failure: Failure, index: u64) -> AttemptEnd {
+        let has_retries = self.failures(index) < self.settings.bounds.retries;
+        match failure {
+            Failure::Cancelled => AttemptEnd::Interrupted,
+            _ if failure.may_be_retried() && has_retries => AttemptEnd::Retry,
+            _ => AttemptEnd::Failed,
+        }
+    }
+
+    fn failures(&self, index: u64) -> u32 {
+        self.state
+            .item(index)
+            .map_or(0, |item| u32::from(item.failures))
+    }
+
+    fn retry_delay(&self, key: &AttemptKey) -> Duration {
+        let base = self.settings.bounds.retry_delay;
+        base.after_failure(self.failures(key.row_index) + 1, self.delayed(key))
+    }
+
+    fn delayed(&self, key: &AttemptKey) -> Delayed<'_> {
         Delayed {
             job_id: &self.settings.job_id,
+            row_index: key.row_index,
+            attempt: key.attempt,
+        }
+    }
+
+    fn key(&self, row: &Row, attempt: u32) -> AttemptKey {
+        AttemptKey {
+            wave: self.settings.wave,
+            item_id: row.id.clone(),
             row_index: row.index,
             attempt,
         }
     }
 
-    /// Whether a row is tried once more, without using up an attempt, because the network or the machine failed and not the
-    /// row. A program that has started for no row will start for none. `--retries 0` is the word of somebody who
-    /// wants every row to be tried once.
-    fn is_worth_waiting(&self, fault: Option<Fault>, outages: u32) -> bool {
-        let may_pass = fault != Some(Fault::Program) || self.limits.has_answered();
-        let has_some_left = outages < OUTAGES_MAX && self.settings.bounds.retries > 0;
-        is_outage(fault) && may_pass && has_some_left
-    }
-
-    fn after_failure(&self, failure: Failure, index: u64) -> AttemptEnd {
-        let failures = self.state.item(index).map_or(0, |item| item.failures);
-        match failure {
-            Failure::Cancelled => AttemptEnd::Interrupted,
-            _ if failure.may_be_retried() && u32::from(failures) < self.settings.bounds.retries => {
-                AttemptEnd::Retry
-            }
-            _ => AttemptEnd::Failed,
-        }
-    }
-
-    /// The end of an attempt that an earlier `mesh` began and never saw the end of.
-    pub(crate) fn closing(&self, row: &Row, end: AttemptEnd) -> Event {
-        let is_open = end == AttemptEnd::Interrupted;
+    /// Records the end of an attempt that an earlier `mesh` started and was killed before it ended.
+    pub fn close_orphaned(&self, row: &Row, end: AttemptEnd, turn: &mut Turn) {
         let attempts = self.state.item(row.index).map_or(1, |item| item.attempts);
-        Event::from(AttemptFinished {
-            wave: self.settings.wave,
-            item_id: row.id.clone(),
-            row_index: row.index,
-            attempt: u32::from(attempts),
-            end,
-            error: is_open.then(|| format!("{}: mesh was ended while it ran", Failure::Cancelled)),
-            exit_code: None,
-            signal: None,
-            leaked: Vec::new(),
-            duration_ms: 0,
-            usage: None,
-            session: None,
-            fault: None,
-            completed_at: clock::csv_time(clock::now()),
-        })
+        let key = self.key(row, u32::from(attempts));
+        let mut finished = key.finished(end, clock::csv_time(clock::now()));
+        if end == AttemptEnd::Interrupted {
+            let text = format!("{}: mesh was ended while it ran", Failure::Cancelled);
+            finished.error = Some(text);
+        }
+        turn.record(finished);
     }
 
-    /// Takes back the rows that no thread has begun; no further one will want a place.
-    pub(crate) fn withdraw(&mut self, turn: &mut Turn) {
-        if let Some(share) = &self.share {
-            share.leave();
-        }
-        let queued: Vec<Task> = self.queue.try_iter().collect();
-        for task in queued {
-            self.withdrawn(task, turn);
+    /// Withdraws a queued row that its thread did not begin. It is tried again after a limit; otherwise the job is over.
+    pub fn decline(&mut self, task: Task, turn: &mut Turn) {
+        let row = task.row.clone();
+        let was_locked_out = task.was_locked_out;
+        if let Some(active) = self.withdraw(task, turn) {
+            if active.is_probe {
+                self.limits.breaker().withdrawn();
+            }
+            let next = PendingRow {
+                was_locked_out,
+                ..pending(active, row)
+            };
+            turn.retries.push((Duration::ZERO, next));
         }
     }
 
-    fn withdrawn(&mut self, task: Task, turn: &mut Turn) {
-        if let Some(Running { reserve, .. }) = self.no_longer_running(task.row.index) {
-            self.limits.charge(reserve, None, false);
+    /// Records that a queued row was not started after all.
+    pub fn withdraw(&mut self, task: Task, turn: &mut Turn) -> Option<ActiveRow<'p>> {
+        let active = self.active.remove(task.row.index);
+        if let Some(active) = &active {
+            self.limits.charge(active.reserve, None, false);
         }
-        turn.events.push(Event::from(AttemptFinished {
-            wave: self.settings.wave,
-            item_id: task.row.id,
-            row_index: task.row.index,
-            attempt: task.attempt,
-            end: AttemptEnd::Withdrawn,
-            error: None,
-            exit_code: None,
-            signal: None,
-            leaked: Vec::new(),
-            duration_ms: 0,
-            usage: None,
-            session: None,
-            fault: None,
-            completed_at: clock::csv_time(clock::now()),
-        }));
+        let now = clock::csv_time(clock::now());
+        let key = self.key(&task.row, task.attempt);
+        turn.record(key.finished(AttemptEnd::Withdrawn, now));
+        active
     }
 }
 
-/// The network or the machine failed.
+/// `row` as it was before it became active.
+fn pending(active: ActiveRow<'_>, row: Row) -> PendingRow {
+    PendingRow {
+        row,
+        feedback: active.feedback,
+        session: active.session,
+        faults: active.faults,
+        was_locked_out: false,
+    }
+}
+
+/// Whether the network or the machine failed.
 fn is_outage(fault: Option<Fault>) -> bool {
     matches!(fault, Some(Fault::Network | Fault::Memory | Fault::Program))
 }
 
-/// From now until `until`.
-fn left_until(until: Timestamp) -> Duration {
+fn time_until(until: Timestamp) -> Duration {
     let left = until.duration_since(clock::now());
     Duration::try_from(left).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::executor::local::heartbeat::Heartbeat;
+    use crate::job::{Budget, Reserve, Room, Spent};
+    use crate::model::{Event, RowId, WaveNo};
+    use std::sync::Arc;
+
+    /// The settings of a job as a ledger has them.
+    fn settings() -> Settings {
+        serde_json::from_value(serde_json::json!({
+            "run_id": "r", "job_id": "j", "wave": 1, "csv_path": "in.csv", "input_path": "in.csv",
+            "delimiter": null, "rename": [], "instruction": "", "id_column": null,
+            "output_csv_path": "out.csv", "output_schema": null,
+            "selection": { "rows": null, "sample": null },
+            "bounds": {
+                "max_concurrency": 1, "max_runtime_seconds": 60, "retries": 1, "grace_seconds": 1
+            },
+            "halt": "never", "max_wall_seconds": null, "flatten": false, "formula_cells": "quote",
+            "keep_logs": "none", "result_bytes_max": 1000, "output_bytes_max": 1000,
+            "worker": {
+                "adapter": "command", "program": "/bin/true", "fixed_args": [], "args": [],
+                "folder": "/", "env_names": []
+            },
+            "scratch": "/nowhere", "logs": "/nowhere",
+        }))
+        .expect("settings")
+    }
+
+    fn row() -> Row {
+        Row {
+            index: 0,
+            id: RowId::new("a"),
+            source_id: String::new(),
+            fields: Vec::new(),
+        }
+    }
+
+    fn reserve(limits: &SharedLimits) -> Reserve {
+        match limits.reserve(true) {
+            Room::Yes(reserve) => reserve,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// How a row ends that met `before` rate limits and now meets another, and what the turn brought.
+    fn rate_limited(limits: &SharedLimits, before: u32, answers_before: u64) -> (AttemptEnd, Turn) {
+        let (settings, state) = (settings(), State::new(WaveNo(1)));
+        let mut active = ActiveRows::default();
+        let faults = FaultCounts {
+            rate_limits: before,
+            answers_before,
+            outages: 0,
+        };
+        active.insert(
+            0,
+            ActiveRow {
+                id: RowId::new("a"),
+                heartbeat: Arc::new(Heartbeat::new()),
+                feedback: None,
+                session: None,
+                reserve: reserve(limits),
+                faults,
+                permit: None,
+                is_probe: false,
+            },
+        );
+        let refusal = Refusal {
+            fault: Fault::RateLimit,
+            reset: None,
+        };
+        let finished = FinishedAttempt {
+            row: row(),
+            attempt: 1,
+            outcome: Outcome::Unavailable("HTTP 429".to_owned(), refusal),
+            redacted: Vec::new(),
+            fault: Some(Fault::RateLimit),
+            until: None,
+            exit_code: Some(1),
+            signal: None,
+            leaked: Vec::new(),
+            duration: Duration::ZERO,
+            usage: None,
+            session: None,
+        };
+        let mut turn = Turn::default();
+        let mut completion = Completion {
+            settings: &settings,
+            limits,
+            state: &state,
+            active: &mut active,
+            slots: 1,
+            running: 1,
+        };
+        completion.finish(finished, &mut turn);
+        let Some(Event::AttemptFinished(end)) = turn.events.first() else {
+            panic!("{:?}", turn.events);
+        };
+        (end.end, turn)
+    }
+
+    fn limits() -> SharedLimits {
+        let wait_max = Duration::from_secs(3600);
+        SharedLimits::new(Budget::default(), Spent::default(), 1, false, wait_max)
+    }
+
+    #[test]
+    fn the_twentieth_rate_limit_in_a_row_ends_the_job() {
+        let limits = limits();
+        let (end, turn) = rate_limited(&limits, RATE_LIMITS_MAX - 2, 0);
+        assert_eq!((end, limits.shut()), (AttemptEnd::RateLimited, None));
+        assert_eq!(turn.retries[0].1.faults.rate_limits, RATE_LIMITS_MAX - 1);
+
+        let (end, _) = rate_limited(&limits, RATE_LIMITS_MAX - 1, 0);
+        assert_eq!(end, AttemptEnd::RateLimited, "the row does not fail");
+        let shut = format!("{:?}", limits.shut());
+        let text = "item `a` met 20 rate limits in a row: HTTP 429";
+        assert!(shut.contains("TooLong") && shut.contains(text), "{shut}");
+    }
+
+    #[test]
+    fn a_row_that_alone_meets_twenty_rate_limits_fails() {
+        let limits = limits();
+        limits.answered(false, true);
+        let (end, turn) = rate_limited(&limits, RATE_LIMITS_MAX - 1, 0);
+        assert_eq!((end, limits.shut()), (AttemptEnd::Failed, None));
+        assert_eq!((turn.failed, turn.retries.len()), (1, 0));
+
+        let (end, _) = rate_limited(&limits, RATE_LIMITS_MAX - 1, 1);
+        assert_eq!(end, AttemptEnd::RateLimited, "nothing was answered since");
+        assert!(limits.shut().is_some());
+    }
 }

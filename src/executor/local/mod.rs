@@ -1,22 +1,33 @@
-//! Rows as processes of this machine.
+//! Runs rows as processes on this machine.
 //!
-//!     pool (the loop: one owner of the state) -> slots -> worker_thread -> launcher -> attempt
+//!     start: sets everything up
+//!     pool (the loop, owner of the state): row_queue -> active_rows -> task_queue -> worker_thread -> launcher -> attempt
 //!       <- pool_event: report_socket, worker_thread
-//!     completion decides what follows; orphan_reaper ends what a killed run left
+//!     turn: what one turn of the loop records; completion: what follows from an attempt's end; early_end: when to stop
+//!     worker_registry, orphan_reaper: end what a killed run left running
 //!
 //! Knows no schema and no retry rule of its own: both come from `job`.
 
+mod active_rows;
 mod attempt;
 mod completion;
 mod descriptors;
+mod early_end;
+mod heartbeat;
 mod launcher;
 mod orphan_reaper;
+mod output_pipe;
 mod pool;
 mod pool_event;
 mod report_socket;
+mod row_queue;
 mod slots;
+mod start;
+mod task_queue;
+mod turn;
+mod worker_registry;
 mod worker_thread;
 
-pub use pool::run;
 pub use report_socket::{Answer, Request, send};
 pub use slots::{Rank, Slots};
+pub use start::run;

@@ -1,6 +1,6 @@
-//! What reaches the pool's loop: reports, ended attempts, free slots.
+//! What passes between the pool's loop and its threads: attempts to run, and events of reports, ends and free slots.
 
-use super::attempt::Heartbeat;
+use super::heartbeat::Heartbeat;
 use crate::job::{Outcome, Row};
 use crate::model::{Fault, ReportToken, RowId, Session, Usage};
 use crate::verdict::Object;
@@ -9,13 +9,13 @@ use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What the threads tell the loop.
+/// An event that the loop handles.
 pub(crate) enum PoolEvent {
-    /// A result came over the report channel; the worker waits until it is safe.
+    /// A result came through the report socket; the worker waits until it is durable.
     Reported {
-        attempt: Open,
+        attempt: OpenAttempt,
         result: Object,
-        /// What was taken out of it.
+        /// Names of the secrets redacted from it.
         redacted: Vec<String>,
         stop: bool,
         acknowledge: Sender<()>,
@@ -26,51 +26,52 @@ pub(crate) enum PoolEvent {
         attempt: u32,
         reason: String,
     },
-    /// A thread did not begin this attempt, because the job is to stop.
+    /// A thread did not begin this attempt, because the job stops or a limit was met.
     Declined(Box<Task>),
-    /// An attempt is over.
-    Finished(Box<Finished>),
-    /// The thread of this row met a defect of `mesh`.
+    /// An attempt ended.
+    Finished(Box<FinishedAttempt>),
+    /// The thread of this row panicked.
     Panicked(RowId),
-    /// One of the places that jobs share is free.
-    PlaceFree,
+    /// A slot that several jobs share is free.
+    SlotFree,
 }
 
 /// An attempt that may report.
 #[derive(Clone, Debug)]
-pub(crate) struct Open {
+pub(crate) struct OpenAttempt {
     pub item_id: RowId,
     pub row_index: u64,
     pub attempt: u32,
-    /// The result, once it was taken.
-    pub taken: Option<Object>,
+    /// The accepted result.
+    pub accepted: Option<Object>,
 }
 
-/// One attempt to see through.
+/// An attempt to run.
 pub(crate) struct Task {
     pub row: Row,
     pub attempt: u32,
     pub token: ReportToken,
+    /// What the prompt says about earlier attempts.
     pub feedback: Option<String>,
-    /// The conversation that the attempt goes on with.
+    /// The conversation that the attempt continues.
     pub session: Option<Session>,
     pub heartbeat: Arc<Heartbeat>,
-    /// It is to find out whether a limit of the account still holds.
-    pub asks: bool,
-    /// An earlier call took its row for one that nobody was logged in for, or that nobody paid for.
+    /// It probes whether a limit of the account still holds.
+    pub is_probe: bool,
+    /// An earlier run found nobody logged in, or no credit, for this row.
     pub was_locked_out: bool,
 }
 
-/// One attempt that was seen through.
-pub(crate) struct Finished {
+/// An attempt that ended.
+pub(crate) struct FinishedAttempt {
     pub row: Row,
     pub attempt: u32,
     pub outcome: Outcome,
-    /// What was taken out of a result.
+    /// Names of the secrets redacted from the result.
     pub redacted: Vec<String>,
-    /// What kept the worker from an answer, where that was not the row's.
+    /// Why the worker gave no answer, if that was not the row's fault.
     pub fault: Option<Fault>,
-    /// When it is worth asking again, as far as the worker said.
+    /// When to try again, if the worker said so.
     pub until: Option<Timestamp>,
     pub exit_code: Option<i32>,
     pub signal: Option<i32>,

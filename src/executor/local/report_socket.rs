@@ -1,12 +1,11 @@
-//! The report channel: how a worker hands back its result explicitly, exactly once.
+//! The report socket: how a worker returns its result explicitly, exactly once.
 //!
 //! A Unix socket in the run's folder. A request is one line of JSON `{"token","item_id","attempt","result","stop"}`,
-//! the answer one line `{"accepted":true}` or `{"accepted":false,"reason":"…"}`. The token is the identity; it is
-//! valid from the start of its attempt to its end. A result that breaks the schema is refused with every
-//! violation, and the worker may try again until its attempt ends. An accepted result is on disk before the
-//! worker is told so.
+//! the answer one line `{"accepted":true}` or `{"accepted":false,"reason":"…"}`. The token identifies the attempt and is
+//! valid from its start to its end. A result that breaks the schema is refused with every violation, and the worker may
+//! report again until its attempt ends. An accepted result is durable before the worker gets its answer.
 
-use super::pool_event::{Open, PoolEvent};
+use super::pool_event::{OpenAttempt, PoolEvent};
 use crate::job::{Failure, ResultCheck, hide_in_object};
 use crate::model::{ReportToken, RowId};
 use crate::redact::Redactor;
@@ -24,9 +23,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How long a connection may take to send its line, so that a silent one can't hold a thread for ever.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Socket paths have about 100 bytes on every Unix; a longer one moves to the temporary folder.
+/// How long a connection may take to send its line, so that a silent one can't hold a thread forever.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest socket path that every Unix takes is about 100 bytes; a longer one moves to the temporary folder.
 const SOCKET_PATH_MAX: usize = 100;
 
 /// What a worker sends.
@@ -38,17 +37,17 @@ pub struct Request {
     pub item_id: RowId,
     /// `MESH_ATTEMPT`.
     pub attempt: u32,
-    /// The result, as it was written; anything but an object is refused.
+    /// The result as written; anything but an object is refused.
     pub result: Box<RawValue>,
-    /// End the job early.
+    /// Stop the whole job early.
     #[serde(default)]
     pub stop: bool,
 }
 
-/// What it is told.
+/// The answer to a worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Answer {
-    /// Whether the result was taken.
+    /// Whether the result was accepted.
     pub accepted: bool,
     /// Why not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -59,14 +58,14 @@ pub struct Answer {
 pub(crate) struct Hub {
     path: PathBuf,
     shared: Arc<Shared>,
-    // Keeps a socket outside the run's folder for as long as the hub.
+    // Keeps the folder of a socket outside the run's folder.
     _elsewhere: Option<tempfile::TempDir>,
 }
 
 struct Shared {
-    open: Mutex<HashMap<ReportToken, Open>>,
-    /// The reasons that senders were given.
-    told: Mutex<HashSet<String>>,
+    open: Mutex<HashMap<ReportToken, OpenAttempt>>,
+    /// The reasons given to senders.
+    reasons: Mutex<HashSet<String>>,
     events: Sender<PoolEvent>,
     check: ResultCheck,
     redactor: Redactor,
@@ -87,11 +86,11 @@ impl Hub {
             _ => {}
         }
         let listener = UnixListener::bind(&path)?;
-        // The folder is its owner's alone already: nobody else gets here in between.
+        // The folder is private already: no other user can connect in between.
         crate::platform::close(&path)?;
         let shared = Arc::new(Shared {
             open: Mutex::new(HashMap::new()),
-            told: Mutex::new(HashSet::new()),
+            reasons: Mutex::new(HashSet::new()),
             events,
             check,
             redactor,
@@ -113,29 +112,29 @@ impl Hub {
         &self.path
     }
 
-    /// From now on the holder of `token` may report.
-    pub fn open(&self, token: &ReportToken, attempt: Open) {
+    /// Accepts a report with `token` until [`Hub::close`].
+    pub fn open(&self, token: &ReportToken, attempt: OpenAttempt) {
         self.shared.lock().insert(token.clone(), attempt);
     }
 
-    /// The attempt is over: later reports are refused. Gives the result that was taken, if one was.
+    /// Refuses further reports of an attempt that ended. Returns its accepted result, if any.
     pub fn close(&self, token: &ReportToken) -> Option<Object> {
-        self.shared.lock().remove(token)?.taken
+        self.shared.lock().remove(token)?.accepted
     }
 
-    /// Whether an object is what `mesh report-result` printed on a refusal: an answer of ours that a worker passed on,
-    /// and nobody's result.
+    /// Whether an object is the answer that `mesh report-result` printed on a refusal: a worker that repeats it has not
+    /// returned a result.
     pub fn is_own_answer(&self, object: &Object) -> bool {
         let reason = object.get("reason").and_then(Value::as_str);
-        let told = self
+        let reasons = self
             .shared
-            .told
+            .reasons
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         object.len() == 2
             && object.get("accepted") == Some(&Value::Bool(false))
             && reason.is_some_and(|reason| {
-                told.contains(reason) || NOT_JSON.iter().any(|begin| reason.starts_with(begin))
+                reasons.contains(reason) || NOT_JSON.iter().any(|begin| reason.starts_with(begin))
             })
     }
 }
@@ -145,7 +144,7 @@ impl Drop for Hub {
         self.shared
             .closing
             .store(true, std::sync::atomic::Ordering::SeqCst);
-        // Wakes the accept loop; without it the thread would wait for a connection for ever.
+        // Wakes the accept loop; otherwise the thread would wait for a connection forever.
         let _ = UnixStream::connect(&self.path);
         let _ = std::fs::remove_file(&self.path);
     }
@@ -172,7 +171,7 @@ fn serve(listener: &UnixListener, shared: &Arc<Shared>) {
         }
         let Ok(connection) = connection else { continue };
         let shared = Arc::clone(shared);
-        // A thread for a connection: they are as many as the running workers and short.
+        // One thread per connection: there are at most as many as running workers, and they are short.
         let _ = std::thread::Builder::new()
             .name("report".to_owned())
             .spawn(move || converse(&connection, &shared));
@@ -183,8 +182,8 @@ fn converse(connection: &UnixStream, shared: &Shared) {
     let answer = match read_request(connection, shared.check.bytes_max()) {
         Ok(request) => {
             let claimed = (request.item_id.clone(), request.attempt);
-            let taken = shared.take(request);
-            taken.map_err(|refusal| shared.refuse(claimed, refusal))
+            let accepted = shared.accept(request);
+            accepted.map_err(|refusal| shared.refuse(claimed, refusal))
         }
         Err(reason) => Err(reason),
     };
@@ -201,7 +200,7 @@ fn converse(connection: &UnixStream, shared: &Shared) {
 fn read_request(connection: &UnixStream, result_bytes_max: usize) -> Result<Request, String> {
     let unreadable = |error: io::Error| format!("the report could not be read: {error}");
     connection
-        .set_read_timeout(Some(PATIENCE))
+        .set_read_timeout(Some(READ_TIMEOUT))
         .map_err(unreadable)?;
     // The envelope adds a few hundred bytes; a wide margin keeps the exact check with the result itself.
     let bound = (result_bytes_max as u64)
@@ -211,25 +210,25 @@ fn read_request(connection: &UnixStream, result_bytes_max: usize) -> Result<Requ
     BufReader::new(connection.take(bound))
         .read_until(b'\n', &mut line)
         .map_err(unreadable)?;
-    serde_json::from_slice(&line).map_err(|error| format!("the report is not understood: {error}"))
+    serde_json::from_slice(&line).map_err(|error| format!("the report is not valid: {error}"))
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, HashMap<ReportToken, Open>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<ReportToken, OpenAttempt>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Remembers what the sender is told, and has it recorded when the report was not its to give. Gives the reason.
+    /// Remembers the reason given to the sender, and has it recorded if the sender may not report. Returns the reason.
     fn refuse(&self, (item_id, attempt): (RowId, u32), refusal: Refusal) -> String {
         let reason = match &refusal {
-            Refusal::Mendable(reason) | Refusal::NotItsOwn(reason) => reason.clone(),
+            Refusal::Retryable(reason) | Refusal::NotAllowed(reason) => reason.clone(),
         };
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.len() < TOLD_MAX {
-            told.insert(reason.clone());
+        let mut reasons = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
+        if reasons.len() < REASONS_MAX {
+            reasons.insert(reason.clone());
         }
-        if let Refusal::NotItsOwn(reason) = refusal {
-            // Nobody waits for this to be on disk.
+        if let Refusal::NotAllowed(reason) = refusal {
+            // The answer does not wait until this is durable.
             let _ = self.events.send(PoolEvent::Refused {
                 item_id: self.redactor.text(item_id.as_str()).into_owned(),
                 attempt,
@@ -239,23 +238,23 @@ impl Shared {
         reason
     }
 
-    /// Takes the result of a running attempt, or says why not.
-    fn take(&self, request: Request) -> Result<(), Refusal> {
-        let over = || Refusal::NotItsOwn(ATTEMPT_OVER.to_owned());
-        self.check_identity(&request).map_err(Refusal::NotItsOwn)?;
+    /// Accepts the result of a running attempt, or returns why not.
+    fn accept(&self, request: Request) -> Result<(), Refusal> {
+        let over = || Refusal::NotAllowed(ATTEMPT_OVER.to_owned());
+        self.check_identity(&request).map_err(Refusal::NotAllowed)?;
         let result = extract::object(request.result.get().as_bytes())
-            .map_err(|error| Refusal::Mendable(error.to_string()))?;
-        let mut result = self.check_result(result).map_err(Refusal::Mendable)?;
+            .map_err(|error| Refusal::Retryable(error.to_string()))?;
+        let mut result = self.check_result(result).map_err(Refusal::Retryable)?;
         let redacted = hide_in_object(&mut result, &self.redactor);
         let (acknowledge, acknowledged) = bounded(1);
         {
             let mut open = self.lock();
             let attempt = open.get_mut(&request.token).ok_or_else(over)?;
-            if attempt.taken.is_some() {
-                return Err(Refusal::NotItsOwn(ALREADY_REPORTED.to_owned()));
+            if attempt.accepted.is_some() {
+                return Err(Refusal::NotAllowed(ALREADY_REPORTED.to_owned()));
             }
-            attempt.taken = Some(result.clone());
-            // Sent under the lock, so that it is in the queue before the end of its attempt.
+            attempt.accepted = Some(result.clone());
+            // Sent under the lock, so that it is queued before the end of its attempt.
             self.events
                 .send(PoolEvent::Reported {
                     attempt: attempt.clone(),
@@ -266,16 +265,16 @@ impl Shared {
                 })
                 .map_err(|_| over())?;
         }
-        let unsafe_end = "the run ended before the result was safe";
+        let not_durable = NOT_DURABLE.to_owned();
         acknowledged
             .recv()
-            .map_err(|_| Refusal::Mendable(unsafe_end.to_owned()))
+            .map_err(|_| Refusal::Retryable(not_durable))
     }
 
     fn check_identity(&self, request: &Request) -> Result<(), String> {
         let open = self.lock();
         match open.get(&request.token) {
-            Some(attempt) if attempt.taken.is_some() => Err(ALREADY_REPORTED.to_owned()),
+            Some(attempt) if attempt.accepted.is_some() => Err(ALREADY_REPORTED.to_owned()),
             Some(attempt) if attempt.item_id != request.item_id => Err(format!(
                 "this token belongs to item `{}`, not to `{}`",
                 attempt.item_id, request.item_id
@@ -307,19 +306,20 @@ impl Shared {
     }
 }
 
-/// Why a report was not taken.
+/// Why a report was refused.
 enum Refusal {
-    /// The worker may mend its result and report again.
-    Mendable(String),
-    /// Late, repeated, or for somebody else.
-    NotItsOwn(String),
+    /// The worker may correct its result and report again.
+    Retryable(String),
+    /// Late, repeated, or for another attempt.
+    NotAllowed(String),
 }
 
-/// How many different reasons are remembered.
-const TOLD_MAX: usize = 1000;
-/// How the reasons begin that `report-result` gives by itself, without asking (see [`crate::verdict::extract`]).
+/// The most reasons remembered.
+const REASONS_MAX: usize = 1000;
+/// The beginnings of the reasons that `report-result` gives without connecting (see [`crate::verdict::extract`]).
 const NOT_JSON: [&str; 2] = ["the result is not JSON", "the result is not valid UTF-8"];
 const ATTEMPT_OVER: &str = "this attempt is over";
+const NOT_DURABLE: &str = "the run ended before the result was saved";
 const ALREADY_REPORTED: &str = "a result was already reported for this attempt";
 
 /// The worker's side: sends one request and waits for the answer.
@@ -341,13 +341,13 @@ pub fn send(socket: &Path, request: &Request) -> io::Result<Answer> {
     };
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
-    // A run that refuses early closes its side; what it answered is still there to read.
+    // A run that refuses early closes its side; its answer can still be read.
     let _ = connection.write_all(&line);
     let mut answer = String::new();
     BufReader::new(connection).read_line(&mut answer)?;
-    // A run that dies in between closes the connection without a word.
+    // A run that dies in between closes the connection without an answer.
     Ok(serde_json::from_str(&answer).unwrap_or_else(|_| Answer {
         accepted: false,
-        reason: Some("the run ended before the result was safe".to_owned()),
+        reason: Some(NOT_DURABLE.to_owned()),
     }))
 }

@@ -1,7 +1,7 @@
-//! Places for workers that several jobs share: one number over all of them, and the most urgent job first.
+//! Slots that several jobs share: one limit over all jobs, and the most urgent job first.
 //!
-//! A job that gets no place is remembered and woken through its own channel when one is free; it asks again then. It knows
-//! nothing of what makes a job urgent: that is a number to it.
+//! A job that gets no slot is queued and receives [`PoolEvent::SlotFree`] when one is free; it then tries again. What makes
+//! a job urgent is not known here: a [`Rank`] is a number.
 
 use super::pool_event::PoolEvent;
 use crossbeam_channel::Sender;
@@ -9,16 +9,16 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Who goes first: the job with the most work behind it, of those the one that began first. Unique among jobs at once.
+/// The order of jobs: the most remaining work first, then the job that began first. Unique among running jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rank {
-    /// How much work hangs on the job, in any unit that all jobs have in common.
+    /// How much work depends on the job, in a unit common to all jobs.
     pub remaining_path: Reverse<u64>,
     /// The job's number.
     pub number: u32,
 }
 
-/// The places.
+/// Slots shared by several jobs.
 #[derive(Debug)]
 pub struct Slots {
     inner: Mutex<Inner>,
@@ -27,14 +27,14 @@ pub struct Slots {
 #[derive(Debug)]
 struct Inner {
     limit: usize,
-    /// What the service behind the workers bears; changes while jobs run.
+    /// What the service behind the workers allows; changes while jobs run.
     capacity: usize,
     taken: usize,
     waiting: BTreeMap<Rank, Sender<PoolEvent>>,
 }
 
 impl Slots {
-    /// `limit` workers at once.
+    /// At most `limit` workers at once.
     pub fn new(limit: usize) -> Self {
         Self {
             inner: Mutex::new(Inner {
@@ -46,19 +46,19 @@ impl Slots {
         }
     }
 
-    /// From now on so many at once. Who has a place keeps it.
+    /// Changes the limit. A running row keeps its slot.
     pub fn set_limit(&self, limit: usize) {
         let mut inner = self.lock();
         inner.limit = limit;
         inner.wake_next();
     }
 
-    /// The part of one job.
+    /// One job's access to the slots.
     pub fn share(&self, rank: Rank) -> Share<'_> {
         Share { slots: self, rank }
     }
 
-    // Nothing that holds it can panic half-way.
+    // No code that holds the lock can panic half-way.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -69,16 +69,16 @@ impl Inner {
         self.taken < self.limit.min(self.capacity)
     }
 
-    /// Tells the most urgent job that waits that a place is free.
+    /// Notifies the most urgent waiting job that a slot is free.
     fn wake_next(&self) {
         if let Some((_, wake)) = self.waiting.first_key_value().filter(|_| self.is_free()) {
-            // A job that is gone has left the queue.
-            let _ = wake.send(PoolEvent::PlaceFree);
+            // A job that has ended has left the queue.
+            let _ = wake.send(PoolEvent::SlotFree);
         }
     }
 }
 
-/// One job's way to the places. A job that is gone waits for none.
+/// One job's access to the slots; leaves the queue when dropped.
 #[derive(Debug)]
 pub struct Share<'s> {
     slots: &'s Slots,
@@ -86,7 +86,7 @@ pub struct Share<'s> {
 }
 
 impl<'s> Share<'s> {
-    /// A place, unless all are taken or a more urgent job waits; then `wake` hears when to ask again.
+    /// Takes a slot, unless all are taken or a more urgent job waits; then `wake` receives an event when to try again.
     pub(crate) fn take(&self, wake: &Sender<PoolEvent>) -> Option<SlotPermit<'s>> {
         let mut inner = self.slots.lock();
         let first = inner.waiting.first_key_value();
@@ -101,7 +101,7 @@ impl<'s> Share<'s> {
         Some(SlotPermit { slots: self.slots })
     }
 
-    /// No more at once than the service bears, over all jobs; it is asked again and again.
+    /// Limits all jobs together to what the service allows.
     pub(crate) fn set_capacity(&self, most: usize) {
         let mut inner = self.slots.lock();
         let has_grown = most > inner.capacity;
@@ -111,12 +111,12 @@ impl<'s> Share<'s> {
         }
     }
 
-    /// Rows under way, over all jobs.
+    /// Slots taken, over all jobs.
     pub(crate) fn taken(&self) -> usize {
         self.slots.lock().taken
     }
 
-    /// The job wants no place any more.
+    /// Leaves the queue: the job starts no more rows.
     pub(crate) fn leave(&self) {
         let mut inner = self.slots.lock();
         if inner.waiting.remove(&self.rank).is_some() {
@@ -131,7 +131,39 @@ impl Drop for Share<'_> {
     }
 }
 
-/// Held for as long as a row is under way.
+/// One job's access to the slots, with the channel that wakes its loop.
+pub(crate) struct SharedSlots<'s> {
+    share: Share<'s>,
+    wake: Sender<PoolEvent>,
+}
+
+impl<'s> SharedSlots<'s> {
+    pub fn new(share: Share<'s>, wake: Sender<PoolEvent>) -> Self {
+        Self { share, wake }
+    }
+
+    /// Takes a slot; without one the loop is woken when to try again.
+    pub fn take(&self) -> Option<SlotPermit<'s>> {
+        self.share.take(&self.wake)
+    }
+
+    /// Limits all jobs together to what the service allows.
+    pub fn set_capacity(&self, most: usize) {
+        self.share.set_capacity(most);
+    }
+
+    /// Slots taken, over all jobs.
+    pub fn taken(&self) -> usize {
+        self.share.taken()
+    }
+
+    /// Leaves the queue: the job starts no more rows.
+    pub fn leave(&self) {
+        self.share.leave();
+    }
+}
+
+/// Held while a row runs.
 #[derive(Debug)]
 pub(crate) struct SlotPermit<'s> {
     slots: &'s Slots,
@@ -162,32 +194,32 @@ mod tests {
     }
 
     #[test]
-    fn the_most_urgent_job_gets_the_place_that_gets_free() {
+    fn the_most_urgent_job_gets_the_freed_slot() {
         let slots = Slots::new(1);
         let (long, short) = (slots.share(rank(9, 2)), slots.share(rank(3, 1)));
         let ((wake_long, hear_long), (wake_short, hear_short)) = (unbounded(), unbounded());
-        let place = short.take(&wake_short).expect("a free place");
+        let slot = short.take(&wake_short).expect("a free slot");
         assert!(long.take(&wake_long).is_none());
         assert!(short.take(&wake_short).is_none());
-        drop(place);
+        drop(slot);
         assert_eq!((times_woken(&hear_long), times_woken(&hear_short)), (1, 0));
         assert!(short.take(&wake_short).is_none(), "it is not its turn");
-        let place = long.take(&wake_long).expect("its turn");
-        drop(place);
+        let slot = long.take(&wake_long).expect("its turn");
+        drop(slot);
         assert_eq!(times_woken(&hear_short), 1);
         assert!(short.take(&wake_short).is_some());
     }
 
     #[test]
-    fn who_leaves_makes_room_for_the_next() {
+    fn a_job_that_leaves_wakes_the_next() {
         let slots = Slots::new(1);
         let (first, second) = (slots.share(rank(1, 1)), slots.share(rank(1, 2)));
         let (wake, hear) = unbounded();
         let (wake_first, _kept) = unbounded();
-        let place = first.take(&wake_first);
+        let slot = first.take(&wake_first);
         assert!(first.take(&wake_first).is_none());
         assert!(second.take(&wake).is_none());
-        drop(place);
+        drop(slot);
         assert_eq!(times_woken(&hear), 0);
         drop(first);
         assert_eq!(times_woken(&hear), 1);
@@ -195,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lower_limit_takes_nothing_away_and_a_higher_one_wakes() {
+    fn a_lower_limit_takes_no_slot_away_and_a_higher_one_wakes() {
         let slots = Slots::new(2);
         let share = slots.share(rank(1, 1));
         let (wake, hear) = unbounded();

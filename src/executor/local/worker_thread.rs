@@ -1,11 +1,11 @@
-//! One thread of the pool: takes a row, sees one attempt through, says what came of it. Only here processes are touched;
-//! nothing here decides what follows.
+//! One thread of the pool: takes a task, runs the attempt, sends its outcome. Only this file touches worker processes;
+//! nothing in it decides what follows.
 
 use super::attempt;
 use super::launcher::Launcher;
-use super::orphan_reaper::{Slot, WorkerRegistry};
-use super::pool_event::{Finished, Open, PoolEvent, Task};
+use super::pool_event::{FinishedAttempt, OpenAttempt, PoolEvent, Task};
 use super::report_socket::Hub;
+use super::worker_registry::{RegistryEntry, WorkerRegistry};
 use crate::job::{
     Cause, Ended, Failure, LogEnd, LogFolder, Outcome, Printed, Printout, Reading, ResultCheck,
     Rules, Settings, SharedLimits, Stop, Urgency, hide_in_outcome, judge,
@@ -25,7 +25,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Duration;
 
-/// What a thread of the pool needs to see an attempt through.
+/// What all threads of the pool share.
 pub(crate) struct WorkerThread<'p> {
     pub settings: &'p Settings,
     pub launcher: &'p Launcher<'p>,
@@ -39,19 +39,21 @@ pub(crate) struct WorkerThread<'p> {
 }
 
 impl WorkerThread<'_> {
-    /// Sees attempts through, one after the other, until there are no more.
+    /// Runs attempts one after the other, until the loop drops the queue.
     pub fn serve(&self, number: usize, work: &Receiver<Task>, events: &Sender<PoolEvent>) {
-        let mut slot = self.registry.slot(number);
+        let mut entry = self.registry.entry(number);
         for task in work {
-            if self.stop.urgency() != Urgency::None || !self.limits.breaker().may_begin(task.asks) {
-                // Queued before somebody asked to stop, or before a limit was met: it has not begun, and must not.
+            if self.stop.urgency() != Urgency::None
+                || !self.limits.breaker().may_begin(task.is_probe)
+            {
+                // Queued before the job was asked to stop, or before a limit was met: it must not start.
                 let _ = events.send(PoolEvent::Declined(Box::new(task)));
                 continue;
             }
             let item = task.row.id.clone();
-            // A panic must not leave the loop waiting for a row whose thread is gone.
-            let seen = catch_unwind(AssertUnwindSafe(|| self.run_attempt(task, &mut slot)));
-            let event = match seen {
+            // After a panic the loop must not wait for this row.
+            let result = catch_unwind(AssertUnwindSafe(|| self.run_attempt(task, &mut entry)));
+            let event = match result {
                 Ok(finished) => PoolEvent::Finished(Box::new(finished)),
                 Err(_) => PoolEvent::Panicked(item),
             };
@@ -59,15 +61,15 @@ impl WorkerThread<'_> {
                 break;
             }
         }
-        slot.clear();
+        entry.clear();
     }
 
-    fn run_attempt(&self, task: Task, slot: &mut Slot<'_>) -> Finished {
-        let opened = Open {
+    fn run_attempt(&self, task: Task, entry: &mut RegistryEntry<'_>) -> FinishedAttempt {
+        let opened = OpenAttempt {
             item_id: task.row.id.clone(),
             row_index: task.row.index,
             attempt: task.attempt,
-            taken: None,
+            accepted: None,
         };
         self.hub.open(&task.token, opened);
         let launch = self.launcher.launch(
@@ -79,14 +81,14 @@ impl WorkerThread<'_> {
         );
         let ended = launch.and_then(|launch| {
             let limits = self.settings.limits();
-            slot.prepare();
+            entry.prepare();
             let ended = attempt::run(
                 launch.command,
                 launch.prompt.as_bytes(),
                 &limits,
                 self.stop,
                 &task.heartbeat,
-                |process| slot.fill(process, &task.token, &task.row.id),
+                |process| entry.record(process, &task.token, &task.row.id),
             );
             let file = take_result_file(&launch.result_file, self.settings.result_bytes_max);
             launch.own_files.iter().for_each(|path| remove(path));
@@ -108,13 +110,13 @@ impl WorkerThread<'_> {
             Ok((ended, file)) => {
                 let printout = Printout::of(ended, &limits, self.redactor);
                 let reading = self.read(ended, task.session.as_ref());
-                // An attempt that never got as far as a model says nothing about the cost of others.
+                // An attempt that never reached a model says nothing about the cost of others.
                 usage = reading.usage.filter(Usage::is_some);
-                session = going_on(&reading, task.session);
-                // Only what is quoted is taken from it; how much there was says the attempt itself.
+                session = continued_session(&reading, task.session);
+                // The redacted output serves quotes only; its size is that of the attempt.
                 let clean = match ended.cause {
                     Cause::OutputTooLarge => None,
-                    _ => printout.instead(ended),
+                    _ => printout.redacted(ended),
                 };
                 let shown = clean.as_ref().unwrap_or(ended);
                 let outcome = judge(shown, &reading, report, file.as_deref(), &rules);
@@ -131,10 +133,10 @@ impl WorkerThread<'_> {
         };
         let redacted = hide_in_outcome(&mut outcome, self.redactor);
         let ended = ended.ok().map(|(ended, _)| ended);
-        let outcome = self.believed(outcome, task.was_locked_out);
+        let outcome = self.doubt_lock_out(outcome, task.was_locked_out);
         let fault = outcome.fault(ended.as_ref());
-        let until = self.tell_breaker(&outcome, task.asks);
-        Finished {
+        let until = self.update_breaker(&outcome, task.is_probe);
+        FinishedAttempt {
             row: task.row,
             attempt: task.attempt,
             outcome,
@@ -156,8 +158,8 @@ impl WorkerThread<'_> {
         }
     }
 
-    /// A row that is refused once more while others are answered is not refused for want of a log-in or of credit.
-    fn believed(&self, outcome: Outcome, was_locked_out: bool) -> Outcome {
+    /// Refused again while other rows are answered, a row was not refused for lack of a log-in or of credit.
+    fn doubt_lock_out(&self, outcome: Outcome, was_locked_out: bool) -> Outcome {
         match outcome {
             Outcome::Unavailable(text, refusal)
                 if matches!(refusal.fault, Fault::LogIn | Fault::Credit)
@@ -170,23 +172,23 @@ impl WorkerThread<'_> {
         }
     }
 
-    /// Lets the breaker know, before another thread begins a row; gives when it is worth asking again.
-    fn tell_breaker(&self, outcome: &Outcome, asked: bool) -> Option<Timestamp> {
+    /// Updates the breaker before another thread starts a row. Returns when to try again, if the worker said so.
+    fn update_breaker(&self, outcome: &Outcome, is_probe: bool) -> Option<Timestamp> {
         match outcome {
-            Outcome::Unavailable(text, refusal) => self.refused(text, refusal, asked),
-            Outcome::Failed(Failure::Cancelled, _) if asked => {
+            Outcome::Unavailable(text, refusal) => self.open_breaker(text, refusal, is_probe),
+            Outcome::Failed(Failure::Cancelled, _) if is_probe => {
                 self.limits.breaker().withdrawn();
                 None
             }
             Outcome::Failed(..) | Outcome::Result(..) => {
                 self.limits
-                    .answered(asked, matches!(outcome, Outcome::Result(..)));
+                    .answered(is_probe, matches!(outcome, Outcome::Result(..)));
                 None
             }
         }
     }
 
-    fn refused(&self, text: &str, refusal: &Refusal, asked: bool) -> Option<Timestamp> {
+    fn open_breaker(&self, text: &str, refusal: &Refusal, is_probe: bool) -> Option<Timestamp> {
         let now = clock::here();
         let until = refusal.reset.as_ref().and_then(|reset| reset.resolve(&now));
         let now = now.timestamp();
@@ -196,19 +198,19 @@ impl WorkerThread<'_> {
                 self.limits.breaker().locked_out(text, advice);
             }
             Fault::Credit => self.limits.breaker().ran_out(text),
-            Fault::Quota => self.limits.breaker().met(now, until, asked, text),
-            // A short limit is the row's to wait for, unless it was sent to ask, or the limit is no short one.
+            Fault::Quota => self.limits.breaker().met(now, until, is_probe, text),
+            // A short limit delays only its row, unless the row is a probe or the limit is not short after all.
             _ => {
                 let mut breaker = self.limits.breaker();
-                if asked || until.is_some_and(|until| breaker.is_too_far(now, until)) {
-                    breaker.met(now, until, asked, text);
+                if is_probe || until.is_some_and(|until| breaker.is_too_far(now, until)) {
+                    breaker.met(now, until, is_probe, text);
                 }
             }
         }
         until
     }
 
-    /// What the worker printed, by who knows it, or as it stands.
+    /// Reads the worker's output by its agent protocol, or as plain text.
     fn read<'o>(&'o self, ended: &'o Ended, session: Option<&Session>) -> Reading<'o> {
         let printed = Printed {
             stdout: &ended.stdout,
@@ -227,8 +229,8 @@ impl WorkerThread<'_> {
     }
 }
 
-/// The conversation as it is now, with what it has used.
-fn going_on(reading: &Reading<'_>, before: Option<Session>) -> Option<Session> {
+/// The conversation after this attempt, with its total usage.
+fn continued_session(reading: &Reading<'_>, before: Option<Session>) -> Option<Session> {
     let id = reading.session.clone()?;
     let same = before.filter(|session| session.id == id);
     let mut used = same.map_or_else(Usage::default, |session| session.used);
@@ -236,11 +238,11 @@ fn going_on(reading: &Reading<'_>, before: Option<Session>) -> Option<Session> {
     Some(Session { id, used })
 }
 
-/// What is in the result file, if the worker wrote one; one byte more than the bound, so that the judge sees the
-/// excess. The file is gone afterwards.
+/// Reads and removes the result file, if the worker wrote one. Reads one byte more than the bound, so that the judge sees
+/// the excess.
 fn take_result_file(path: &Path, bytes_max: usize) -> Option<Vec<u8>> {
     let file = match open_file(path) {
-        // The usual case; removing nothing would cost as much as looking.
+        // The usual case; removing nothing would cost as much as opening.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
         file => file,
     };
@@ -251,7 +253,7 @@ fn take_result_file(path: &Path, bytes_max: usize) -> Option<Vec<u8>> {
     (!bytes.trim_ascii().is_empty()).then_some(bytes)
 }
 
-/// Opens what is a file itself: a link could lead anywhere, and a pipe would make us wait.
+/// Opens a regular file only: a link could lead anywhere, and a pipe would block.
 fn open_file(path: &Path) -> io::Result<File> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
     let mut options = File::options();
@@ -266,6 +268,6 @@ fn open_file(path: &Path) -> io::Result<File> {
 }
 
 fn remove(path: &Path) {
-    // What fails here is cleaned up with the run's folder.
+    // Whatever is left is removed with the run's folder.
     let _ = std::fs::remove_file(path);
 }

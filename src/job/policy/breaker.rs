@@ -1,22 +1,22 @@
-//! The breaker of an account: open while its quota is used up, nobody is logged in or no credit is left, so that no row
-//! is started only to be refused.
+//! The circuit breaker of an account: open while its quota is used up, the agent is not logged in or no credit is left,
+//! so that no row starts only to be refused.
 //!
-//! One for all jobs of a run, as they share the account. Open, it lets nothing start until the time that the service
-//! named, else for 15 s, doubling to 15 min; then one row at a time asks. Its answer closes the breaker, another refusal
-//! opens it anew. Rows that were under way when it opened may meet the refusal as well; they change nothing but the time.
-//! Pure: moments are handed in.
+//! All jobs of a run share one, because they share the account. While open, nothing starts until the time that the service
+//! named, or else for 15 s, doubling to 15 min; then one row at a time probes. Its answer closes the breaker, another
+//! refusal keeps it open. Rows that were running when it opened may be refused as well; they change only the time.
+//! Pure: the caller passes the time.
 
 use jiff::Timestamp;
 use std::time::Duration;
 
-/// Until the first row asks, where no time is known.
+/// The wait before the first probe, if no time is known.
 const FIRST: Duration = Duration::from_secs(15);
-/// No such wait is longer.
+/// The longest such wait.
 const LONGEST: Duration = Duration::from_secs(15 * 60);
-/// The least wait after a row asked in vain although the time had come; doubles.
+/// The shortest wait after a probe failed at the named time; doubles.
 const LEAST: Duration = Duration::from_secs(1);
 
-/// Whether an account may be asked.
+/// The breaker of one account.
 #[derive(Clone, Debug)]
 pub struct Breaker {
     wait_max: Duration,
@@ -28,9 +28,9 @@ enum State {
     /// Rows start.
     #[default]
     Closed,
-    /// Nothing starts before `until`, and then one row.
+    /// Nothing starts before `until`; then one row probes.
     Open(Open),
-    /// Nothing starts any more in this call.
+    /// Nothing starts for the rest of this run.
     Shut(Shut),
 }
 
@@ -39,34 +39,34 @@ struct Open {
     since: Timestamp,
     until: Timestamp,
     /// The service named `until`.
-    is_said: bool,
-    /// Rows that asked in vain, one after the other.
-    vain: u32,
-    /// A row is asking.
-    is_asked: bool,
+    is_named: bool,
+    /// Consecutive failed probes.
+    failed_probes: u32,
+    /// A probe is running.
+    is_probing: bool,
     text: String,
 }
 
-/// Why nothing starts any more.
+/// Why nothing else starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shut {
-    /// The limit holds for longer than may be waited.
+    /// The limit holds for longer than the maximum wait.
     TooLong {
-        /// Until then, where the service said so.
+        /// When it ends, if the service named a time.
         until: Option<Timestamp>,
-        /// What the service said.
+        /// The message of the service.
         text: String,
     },
-    /// Somebody has to pay, or to raise what may be spent.
+    /// The account needs credit, or a higher spending limit.
     Credit {
-        /// What the service said.
+        /// The message of the service.
         text: String,
     },
     /// The agent has to be logged in.
     LogIn {
-        /// What it said.
+        /// The message of the agent.
         text: String,
-        /// What to do.
+        /// How to log in.
         advice: String,
     },
 }
@@ -74,16 +74,16 @@ pub enum Shut {
 /// Whether a row may start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// As any other.
+    /// The breaker is closed.
     Free,
-    /// Alone, to find out whether the limit still holds.
-    Asks,
+    /// As the only row, to find out whether the limit still holds.
+    Probe,
     /// Not now.
     Refused,
 }
 
 impl Breaker {
-    /// Closed; a limit is waited for at most so long.
+    /// A closed breaker; a limit is waited for at most `wait_max`.
     pub fn new(wait_max: Duration) -> Self {
         Self {
             wait_max,
@@ -91,40 +91,40 @@ impl Breaker {
         }
     }
 
-    /// Whether a row could start.
+    /// Whether a row may start now.
     pub fn would_admit(&self, now: Timestamp) -> bool {
         match &self.state {
             State::Closed => true,
             State::Open(open) => {
-                // No wait is longer than may be waited: where one seems to be, the clock was set back meanwhile.
+                // A wait beyond the maximum means that the clock was set back in the meantime.
                 let is_due = now >= open.until || self.is_too_far(now, open.until);
-                !open.is_asked && is_due
+                !open.is_probing && is_due
             }
             State::Shut(_) => false,
         }
     }
 
-    /// Takes a row in; the one that asks keeps all others out until it is through.
+    /// Admits a row. A probe blocks all other rows until it ends.
     pub fn admit(&mut self, now: Timestamp) -> Admission {
         if !self.would_admit(now) {
             return Admission::Refused;
         }
         match &mut self.state {
             State::Open(open) => {
-                open.is_asked = true;
-                Admission::Asks
+                open.is_probing = true;
+                Admission::Probe
             }
             _ => Admission::Free,
         }
     }
 
-    /// Whether a row that was taken in and has not begun may still begin.
-    pub fn may_begin(&self, asks: bool) -> bool {
-        asks || matches!(self.state, State::Closed)
+    /// Whether an admitted row that has not started may still start.
+    pub fn may_begin(&self, is_probe: bool) -> bool {
+        is_probe || matches!(self.state, State::Closed)
     }
 
-    /// A row met the limit; `until` is what the service named, where that lies ahead.
-    pub fn met(&mut self, now: Timestamp, until: Option<Timestamp>, asked: bool, text: &str) {
+    /// A row met a limit; `until` is the time that the service named.
+    pub fn met(&mut self, now: Timestamp, until: Option<Timestamp>, was_probe: bool, text: &str) {
         let until = until.filter(|until| *until > now);
         match &mut self.state {
             State::Shut(_) => return,
@@ -132,33 +132,33 @@ impl Breaker {
                 self.state = State::Open(Open {
                     since: now,
                     until: until.unwrap_or(after(now, FIRST)),
-                    is_said: until.is_some(),
-                    vain: 0,
-                    is_asked: false,
+                    is_named: until.is_some(),
+                    failed_probes: 0,
+                    is_probing: false,
                     text: text.to_owned(),
                 });
             }
-            State::Open(open) if asked => {
-                open.is_asked = false;
-                open.vain += 1;
-                open.is_said = until.is_some();
-                let first = if open.is_said { LEAST } else { FIRST };
-                let least = after(now, doubled(first, open.vain));
+            State::Open(open) if was_probe => {
+                open.is_probing = false;
+                open.failed_probes += 1;
+                open.is_named = until.is_some();
+                let first = if open.is_named { LEAST } else { FIRST };
+                let least = after(now, doubled(first, open.failed_probes));
                 open.until = until.map_or(least, |until| until.max(least));
                 open.text = text.to_owned();
             }
-            // It was under way before the limit was known.
+            // It started before the limit was known.
             State::Open(open) => {
                 if let Some(until) = until {
                     open.until = open.until.max(until);
-                    open.is_said = true;
+                    open.is_named = true;
                 }
             }
         }
         self.give_up(now);
     }
 
-    /// A limit that an earlier call met and that still holds.
+    /// Restores a limit that an earlier run met, if it still holds.
     pub fn remember(&mut self, now: Timestamp, until: Timestamp) {
         if until > now {
             self.met(now, Some(until), false, "met before the run was resumed");
@@ -181,7 +181,7 @@ impl Breaker {
         }
     }
 
-    /// A row met rate limits over and over.
+    /// A row met too many rate limits in a row.
     pub fn wore_out(&mut self, text: &str) {
         if !matches!(self.state, State::Shut(_)) {
             self.state = State::Shut(Shut::TooLong {
@@ -191,21 +191,21 @@ impl Breaker {
         }
     }
 
-    /// The row that asked was answered, or failed for a reason of its own: the account may be asked.
+    /// The probe was answered, or failed for a reason of its own: the account is usable.
     pub fn answered(&mut self) {
         if matches!(self.state, State::Open(_)) {
             self.state = State::Closed;
         }
     }
 
-    /// The row that was to ask did not come to it; another one may.
+    /// The probe did not start or was cancelled; another row may probe.
     pub fn withdrawn(&mut self) {
         if let State::Open(open) = &mut self.state {
-            open.is_asked = false;
+            open.is_probing = false;
         }
     }
 
-    /// Until when the limit holds, as far as is known; nothing while rows start.
+    /// When the limit ends, if known; `None` while closed.
     pub fn until(&self) -> Option<Timestamp> {
         match &self.state {
             State::Open(open) => Some(open.until),
@@ -214,12 +214,12 @@ impl Breaker {
         }
     }
 
-    /// Until when it is waited for.
+    /// Until when rows wait for the limit; `None` once it is no longer waited for.
     pub fn waits_until(&self) -> Option<Timestamp> {
         self.until().filter(|_| self.shut().is_none())
     }
 
-    /// Why nothing starts any more, if so.
+    /// Why nothing else starts, if so.
     pub fn shut(&self) -> Option<&Shut> {
         match &self.state {
             State::Shut(shut) => Some(shut),
@@ -227,20 +227,20 @@ impl Breaker {
         }
     }
 
-    /// Whether a time lies farther ahead than may be waited.
+    /// Whether `until` is beyond the maximum wait.
     pub fn is_too_far(&self, now: Timestamp, until: Timestamp) -> bool {
         until.duration_since(now) > signed(self.wait_max)
     }
 
-    /// A known time must not be too far; without one, the tries must not go on for too long.
+    /// Shuts the breaker when a named time is too far, or when probing without one takes too long.
     fn give_up(&mut self, now: Timestamp) {
         let State::Open(open) = &self.state else {
             return;
         };
-        let from = if open.is_said { now } else { open.since };
+        let from = if open.is_named { now } else { open.since };
         if open.until.duration_since(from) > signed(self.wait_max) {
             self.state = State::Shut(Shut::TooLong {
-                until: Some(open.until).filter(|_| open.is_said),
+                until: Some(open.until).filter(|_| open.is_named),
                 text: open.text.clone(),
             });
         }
@@ -255,7 +255,7 @@ fn after(now: Timestamp, wait: Duration) -> Timestamp {
     now.saturating_add(signed(wait)).unwrap_or(Timestamp::MAX)
 }
 
-/// `first * 2^nth`, bounded.
+/// `first * 2^nth`, at most [`LONGEST`].
 fn doubled(first: Duration, nth: u32) -> Duration {
     first.saturating_mul(2_u32.saturating_pow(nth)).min(LONGEST)
 }
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_starts_until_the_reset_and_then_one_row_asks() {
+    fn nothing_starts_until_the_reset_and_then_one_row_probes() {
         let mut breaker = breaker();
         assert_eq!(breaker.admit(at(0)), Admission::Free);
         breaker.met(at(1), Some(at(100)), false, "x");
@@ -281,18 +281,18 @@ mod tests {
             assert_eq!(breaker.admit(at(second)), Admission::Refused);
         }
         assert!(!breaker.may_begin(false));
-        assert_eq!(breaker.admit(at(100)), Admission::Asks);
+        assert_eq!(breaker.admit(at(100)), Admission::Probe);
         assert!(breaker.may_begin(true));
         assert_eq!(breaker.admit(at(500)), Admission::Refused, "one at a time");
         breaker.withdrawn();
-        assert_eq!(breaker.admit(at(501)), Admission::Asks);
+        assert_eq!(breaker.admit(at(501)), Admission::Probe);
         breaker.answered();
         assert_eq!(breaker.admit(at(502)), Admission::Free);
         assert_eq!(breaker.until(), None);
     }
 
     #[test]
-    fn rows_under_way_change_nothing_but_the_time() {
+    fn running_rows_change_only_the_time() {
         let mut breaker = breaker();
         breaker.met(at(0), None, false, "x");
         for second in 1..16 {
@@ -314,14 +314,14 @@ mod tests {
             let until = breaker.until().expect("open");
             waits.push(until.duration_since(now).as_secs());
             now = until;
-            assert_eq!(breaker.admit(now), Admission::Asks);
+            assert_eq!(breaker.admit(now), Admission::Probe);
             breaker.met(now, None, true, "x");
         }
         assert_eq!(waits, [15, 30, 60, 120, 240, 480, 900, 900, 900]);
     }
 
     #[test]
-    fn a_time_that_proves_wrong_does_not_spin() {
+    fn a_wrong_reset_time_does_not_spin() {
         let mut breaker = breaker();
         breaker.met(at(0), Some(at(1)), false, "x");
         let mut now = at(1);
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_far_ends_it() {
+    fn a_reset_that_is_too_far_shuts_the_breaker() {
         let shut = |breaker: &Breaker| breaker.shut().cloned();
         let mut far = breaker();
         far.met(at(0), Some(at(3600)), false, "x");
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_log_in_nothing_starts_and_a_limit_changes_nothing() {
+    fn without_a_log_in_nothing_starts_whatever_follows() {
         let mut breaker = breaker();
         breaker.locked_out("401", "log in");
         breaker.met(at(0), None, false, "x");
@@ -390,28 +390,28 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_back_keeps_no_row_waiting_for_longer_than_may_be_waited() {
+    fn a_clock_that_is_set_back_does_not_extend_the_wait() {
         let mut breaker = breaker();
         breaker.met(at(0), Some(at(3000)), false, "x");
         assert_eq!(breaker.admit(at(-500)), Admission::Refused);
-        assert_eq!(breaker.admit(at(-86_400)), Admission::Asks);
+        assert_eq!(breaker.admit(at(-86_400)), Admission::Probe);
         breaker.met(at(-86_399), Some(at(-86_000)), true, "x");
         assert_eq!(breaker.admit(at(-86_100)), Admission::Refused);
-        assert_eq!(breaker.admit(at(-86_000)), Admission::Asks);
+        assert_eq!(breaker.admit(at(-86_000)), Admission::Probe);
     }
 
     #[test]
-    fn a_limit_of_an_earlier_call_holds() {
+    fn a_limit_of_an_earlier_run_holds() {
         let mut breaker = breaker();
         breaker.remember(at(0), at(-5));
         assert_eq!(
             breaker.admit(at(0)),
             Admission::Free,
-            "what is past is over"
+            "a past limit is over"
         );
         let mut breaker = Breaker::new(Duration::from_secs(60));
         breaker.remember(at(0), at(30));
         assert_eq!(breaker.admit(at(29)), Admission::Refused);
-        assert_eq!(breaker.admit(at(30)), Admission::Asks);
+        assert_eq!(breaker.admit(at(30)), Admission::Probe);
     }
 }

@@ -1,5 +1,4 @@
-//! What the jobs of one run share: the budget, the patience of the service behind the workers, and the breaker of the
-//! account.
+//! Limits that the jobs of one run share: the budget, the concurrency that the service allows, and the account's breaker.
 
 use super::breaker::{Admission, Breaker, Shut};
 use super::budget::{Budget, BudgetTracker, Reserve, Room, Spent};
@@ -11,32 +10,30 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Shared by every pool of a run.
+/// The limits of one run, shared by its pools.
 #[derive(Debug)]
 pub struct SharedLimits {
     begun: Instant,
     budget: Mutex<BudgetTracker>,
     concurrency: Mutex<ConcurrencyControl>,
     breaker: Mutex<Breaker>,
-    /// Rows that were answered since this was made.
+    /// Rows answered in this run.
     answers: AtomicU64,
 }
 
-/// How many rows may run at once, as people are shown it.
+/// How many rows may run at once, for display and dispatch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Capacity {
-    /// So many.
+    /// The number of rows.
     pub places: usize,
-    /// Fewer than the job allows, because a service refused some.
+    /// The number is below the job's limit, because the service refused some rows.
     pub is_cut: bool,
-    /// Nothing starts for so long.
-    pub held_for: Duration,
-    /// Nothing starts until then, because of a limit; perhaps one row that asks whether it still holds.
+    /// Nothing starts before this time because of a limit, except perhaps one probe.
     pub waits_until: Option<Timestamp>,
 }
 
 impl SharedLimits {
-    /// For at most `most` rows at once; `spent` is what the run used up before. A limit is waited for at most `wait_max`.
+    /// At most `most` rows at once; `spent` is what the run used before. A limit is waited for at most `wait_max`.
     pub fn new(
         budget: Budget,
         spent: Spent,
@@ -53,19 +50,19 @@ impl SharedLimits {
         }
     }
 
-    /// A quota that an earlier call met is used up until then.
+    /// Restores the end of a quota that an earlier run met.
     pub fn remember(&self, until: Option<Timestamp>) {
         if let Some(until) = until {
             self.breaker().remember(clock::now(), until);
         }
     }
 
-    /// Since it was made.
+    /// Time since the start of the run.
     pub fn elapsed(&self) -> Duration {
         self.begun.elapsed()
     }
 
-    /// What the run used up so far.
+    /// The usage of the run so far.
     pub fn spent(&self) -> Usage {
         self.budget().spent()
     }
@@ -95,25 +92,24 @@ impl SharedLimits {
         Capacity {
             places: concurrency.places(),
             is_cut: concurrency.is_cut(),
-            held_for,
             waits_until: waits_until.or_else(held),
         }
     }
 
-    /// Whether a row could start now.
+    /// Whether a row may start now.
     pub(crate) fn would_admit(&self) -> bool {
         let is_held = !self.concurrency().held_for(self.elapsed()).is_zero();
         !is_held && self.breaker().would_admit(clock::now())
     }
 
-    /// Takes a row in.
+    /// Admits a row.
     pub(crate) fn admit(&self) -> Admission {
         self.breaker().admit(clock::now())
     }
 
-    /// A row was answered, or failed by itself.
-    pub(crate) fn answered(&self, asked: bool, has_result: bool) {
-        if asked {
+    /// A row was answered, or failed for a reason of its own.
+    pub(crate) fn answered(&self, was_probe: bool, has_result: bool) {
+        if was_probe {
             self.breaker().answered();
         }
         if has_result {
@@ -121,17 +117,17 @@ impl SharedLimits {
         }
     }
 
-    /// Rows that were answered in this call.
+    /// Rows answered in this run.
     pub(crate) fn answers(&self) -> u64 {
         self.answers.load(Ordering::Relaxed)
     }
 
-    /// Whether there is one.
+    /// Whether any row was answered in this run.
     pub(crate) fn has_answered(&self) -> bool {
         self.answers() > 0
     }
 
-    /// Why nothing starts any more, if so.
+    /// Why nothing else starts, if so.
     pub(crate) fn shut(&self) -> Option<Shut> {
         self.breaker().shut().cloned()
     }

@@ -1,8 +1,8 @@
 //! Fields of the events about one attempt of a row.
 
-use crate::model::id::{RowId, WaveNo};
-use crate::model::row::Fault;
-use crate::model::usage::{Session, Usage};
+use super::super::id::{RowId, WaveNo};
+use super::super::row::Fault;
+use super::super::usage::{Session, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

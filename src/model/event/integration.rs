@@ -1,8 +1,8 @@
 //! Fields of the events about integrating a patch.
 
-use crate::model::id::UnitId;
-use crate::model::path_text;
-use crate::model::row::BlockReason;
+use super::super::id::UnitId;
+use super::super::path_text;
+use super::super::row::BlockReason;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 

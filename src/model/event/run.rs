@@ -1,7 +1,7 @@
 //! Fields of the events about a whole run.
 
-use crate::model::id::{RunId, UnitId};
-use crate::model::path_text;
+use super::super::id::{RunId, UnitId};
+use super::super::path_text;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 use std::path::PathBuf;

@@ -1,8 +1,8 @@
 //! Fields of the events about one task of the plan.
 
-use crate::model::id::{RowId, UnitId};
-use crate::model::row::BlockReason;
-use crate::model::text::one_line;
+use super::super::id::{RowId, UnitId};
+use super::super::row::BlockReason;
+use super::super::text::one_line;
 use serde::{Deserialize, Serialize};
 
 /// Fields of `hydrated`.

@@ -1,7 +1,7 @@
 //! Fields of the events about the verdict on a row and the count of a vote.
 
-use crate::model::id::{Role, RowId, UnitId, WaveNo};
-use crate::model::row::Fault;
+use super::super::id::{Role, RowId, UnitId, WaveNo};
+use super::super::row::Fault;
 use serde::{Deserialize, Serialize};
 
 /// Whether a report may be used.

@@ -1,8 +1,8 @@
 //! Fields of the events about one wave, or one spawned CSV.
 
-use crate::model::id::{JobId, RoundName, RowId, WaveNo};
-use crate::model::path_text;
-use crate::model::row::Lane;
+use super::super::id::{JobId, RoundName, RowId, WaveNo};
+use super::super::path_text;
+use super::super::row::Lane;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 

@@ -101,7 +101,8 @@ fn a_quota_pauses_every_wave_of_a_run() {
     let bench = Bench::new(&tasks);
     let mended = bench.beside("mended").display().to_string();
     let how = "echo \"You've hit your limit · resets Oct 9, 2099 5pm (UTC)\"; exit 1";
-    let options = "max_tasks=3 parallel_tasks=3";
+    // The time limit only keeps a failure from waiting until 2099.
+    let options = "max_tasks=3 parallel_tasks=3 max_wall_seconds=60";
     let said = bench
         .run_agent(options, &["--fail-at", ".critique.", &mended, how])
         .exits(4);

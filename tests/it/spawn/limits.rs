@@ -61,7 +61,8 @@ fn a_distant_quota_reset_ends_the_run_and_is_remembered() {
     let limit = "You've hit your session limit · resets Oct 9, 2099 at 5pm (UTC)";
     let said = spawn_agent(
         &sandbox,
-        "-j 4",
+        // The time limit only keeps a failure from waiting until 2099.
+        "-j 4 --max-wall-seconds 60",
         &["--quota", "row-3", "until", "9999999999", limit],
     )
     .exits(4);

@@ -89,7 +89,7 @@ fn processes_left_by_a_worker_are_ended_and_reported() {
     let said = spawn(&sandbox, "--id-column id", &["sh", "-c", script]).exits(0);
     let pid = sandbox.read("pid");
     let pid = pid.trim();
-    let wanted = format!("item `1` left processes behind, which were ended: sleep ({pid})");
+    let wanted = format!("item `1` left processes running, which were killed: sleep ({pid})");
     said.err_has(&wanted);
     wait_for("it ends", || !runs(pid));
 }
@@ -116,9 +116,8 @@ fn orphaned_workers_are_ended_before_their_rows_run_again() {
     sandbox.write("open", "");
     let said = resume(&sandbox).exits(0);
     for (pid, item) in workers.iter().zip(["1", "2"]) {
-        let wanted = format!(
-            "ended what a killed mesh left behind: process {pid} (`sleep`) of item `{item}`"
-        );
+        let wanted =
+            format!("ended an orphan of a killed mesh: process {pid} (`sleep`) of item `{item}`");
         said.err_has(&wanted);
         assert!(!runs(pid));
     }

@@ -188,7 +188,7 @@ fn garbage_on_the_report_socket_is_answered_and_ignored() {
         BufReader::new(connection)
             .read_line(&mut answer)
             .expect("an answer");
-        assert!(answer.contains("the report is not understood"), "{answer}");
+        assert!(answer.contains("the report is not valid"), "{answer}");
     }
     // One that says nothing at all.
     drop(UnixStream::connect(&socket).expect("a listener"));
