@@ -82,7 +82,7 @@ fn export(args: &ExportArgs, context: &Context) -> Result<u8, CliError> {
         path: args.wave.clone(),
         source,
     })?;
-    let label = Label::of(&header, &rows, crate::platform::sha256(&bytes));
+    let label = Label::of(&header, &rows, crate::platform::sha256_of_bytes(&bytes));
     let files = wave::export(
         args.to,
         &header,

@@ -1,15 +1,15 @@
-//! What stands in the tree before an integration: every tracked file that git calls unchanged, with where its content is
-//! to be had, and every folder, also the empty ones, with its mode.
+//! A record of the tree before an integration: every tracked file that git reports as unchanged, with the source of its
+//! content, and every folder with its mode, also the empty ones.
 //!
-//! No file is read for this but those that may differ from their objects although git calls them unchanged (line ends,
-//! keywords, filters), and these only once: the census of the last integration is asked first. A [`Stamp`] says later
-//! which files need a second look. Rejected: to ask git what changed; it calls a file unchanged that lost its carriage
-//! returns, and writes what a filter makes of it, not what was there.
+//! Only files are read that may differ from their git objects although git reports them as unchanged (line ends,
+//! keywords, filters), and only if the census of the last integration does not have them. Later a [`Stamp`] tells which
+//! files to read again. Rejected: asking git what changed, because it reports a file that lost its carriage returns as
+//! unchanged, and writes the output of a filter instead of the bytes that were in the tree.
 
-use super::beneath::{Beneath, entries, inner, is_absent};
-use super::store::{Store, object_id, sha256};
+use super::content_store::{ContentStore, object_id};
+use super::root_dir::{RootDir, is_absent, list_entries, open_subfolder};
 use crate::model::path_text;
-use crate::platform::{Conversion, Tracked};
+use crate::platform::{Conversion, Tracked, sha256_of_reader};
 use rayon::prelude::*;
 use rustix::fs::{AtFlags, Dir, FileType, Stat, fstat, statat};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -19,49 +19,49 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// Copies of tracked files take so many bytes in all; what is beyond is left alone.
+/// Limit of the copies of tracked files in all; files beyond it are left alone.
 const COPIED_BYTES_MAX: u64 = 1024 * 1024 * 1024;
-/// Folders within folders that hold nothing else are looked through to this depth.
+/// The depth to which nested empty folders are searched.
 const DEPTH_MAX: usize = 64;
 
-/// What stood in the tree.
+/// The record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Census {
     /// Tracked files that were unchanged.
-    pub files: Vec<Known>,
+    pub files: Vec<CensusFile>,
     /// Folders with tracked or untracked files, and empty ones, with their permission bits; outermost first.
     pub folders: BTreeMap<OsString, u32>,
 }
 
-/// One file.
+/// One tracked file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Known {
+pub(super) struct CensusFile {
     /// Relative to the root.
     pub path: PathBuf,
-    /// As it was.
+    /// Its stamp at that time.
     pub stamp: Stamp,
-    /// Where its content is.
+    /// The source of its content.
     pub content: Content,
 }
 
-/// Where the content of a file is to be had.
+/// The source of the content of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Content {
-    /// It is this object of git, byte for byte.
+    /// The git object with this id, byte for byte.
     Object(String),
-    /// A copy was kept.
+    /// The copy with this name in the content store.
     Copy(String),
-    /// It is a symbolic link.
+    /// The file is a symbolic link to this path.
     Link(PathBuf),
 }
 
-/// What tells that a file is as it was: nobody but the kernel sets the time of the last change.
+/// Tells whether a file is unchanged: only the kernel can set the time of the last status change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
     device: u64,
     inode: u64,
     size: u64,
-    /// With the kind of the file.
+    /// Permission bits and the kind of the file.
     pub mode: u32,
     written_ns: i128,
     changed_ns: i128,
@@ -92,7 +92,7 @@ impl Stamp {
         (self.device, self.inode)
     }
 
-    /// Its permission bits.
+    /// The permission bits.
     pub fn permissions(&self) -> u32 {
         self.mode & 0o7777
     }
@@ -107,34 +107,39 @@ impl Stamp {
 }
 
 impl Content {
-    /// Whether what stands at `path` now, of the kind that `stamp` says, is this.
-    pub fn is_at(&self, root: &Beneath, path: &Path, stamp: &Stamp) -> io::Result<bool> {
+    /// Whether the file at `path`, which has the kind in `stamp`, has this content.
+    pub fn is_at(&self, root: &RootDir, path: &Path, stamp: &Stamp) -> io::Result<bool> {
         Ok(match (self, stamp.kind()) {
             (Self::Object(id), FileType::RegularFile) => object_id(&root.read(path)?, id) == *id,
-            (Self::Copy(name), FileType::RegularFile) => sha256(&root.read(path)?) == *name,
+            (Self::Copy(name), FileType::RegularFile) => {
+                sha256_of_reader(root.open_file(path)?)? == *name
+            }
             (Self::Link(target), FileType::Symlink) => root.read_link(path)? == *target,
             _ => false,
         })
     }
 }
 
-/// What was found in the tree.
+/// The result of a scan of the tree.
 #[derive(Debug)]
-pub(super) struct Seen {
-    /// For every path that was asked for, in that order.
+pub(super) struct Scan {
+    /// For each requested path, in that order.
     pub stamps: Vec<Option<Stamp>>,
     /// As in [`Census::folders`].
     pub folders: BTreeMap<OsString, u32>,
-    /// What makes a folder with files of this repository one of its own, below the root.
+    /// `.git` entries below the root: each turns a folder with files of this repository into a nested repository.
     pub git_folders: BTreeSet<PathBuf>,
-    /// In folders with files of this repository: what is neither file, link nor folder, which git never lists, and files that
-    /// keep git from listing others.
+    /// In folders with files of this repository: pipes, sockets and devices, which git never lists, and `.gitignore` files,
+    /// which may keep git from listing others.
     pub unlisted: BTreeSet<PathBuf>,
 }
 
-/// Looks at `paths` and at all folders above them, and for folders that hold nothing. `apart` are folders that are not
-/// entered.
-pub(super) fn look(root: &Beneath, paths: &[&Path], apart: &HashSet<&OsStr>) -> io::Result<Seen> {
+/// Scans `paths`, all folders above them, and empty folders. Does not enter the folders in `excluded`.
+pub(super) fn scan(
+    root: &RootDir,
+    paths: &[&Path],
+    excluded: &HashSet<&OsStr>,
+) -> io::Result<Scan> {
     let mut folders: HashMap<&OsStr, Vec<usize>> = HashMap::from([(OsStr::new(""), Vec::new())]);
     for (number, path) in paths.iter().enumerate() {
         let folder = path.parent().unwrap_or(Path::new(""));
@@ -146,19 +151,19 @@ pub(super) fn look(root: &Beneath, paths: &[&Path], apart: &HashSet<&OsStr>) -> 
             folders.insert(above.as_os_str(), Vec::new());
         }
     }
-    let is_other = |path: &OsStr| !folders.contains_key(path) && !apart.contains(path);
-    let looks = folders.par_iter().map(|(folder, numbers)| {
+    let is_other = |path: &OsStr| !folders.contains_key(path) && !excluded.contains(path);
+    let scans = folders.par_iter().map(|(folder, numbers)| {
         let names = numbers.iter().map(|number| (*number, paths[*number]));
-        look_into(root, folder, names, &is_other)
+        scan_folder(root, folder, names, &is_other)
     });
-    let looks: Vec<Option<Folder>> = looks.collect::<io::Result<_>>()?;
-    let mut seen = Seen {
+    let scans: Vec<Option<FolderScan>> = scans.collect::<io::Result<_>>()?;
+    let mut seen = Scan {
         stamps: vec![None; paths.len()],
         folders: BTreeMap::new(),
         git_folders: BTreeSet::new(),
         unlisted: BTreeSet::new(),
     };
-    for folder in looks.into_iter().flatten() {
+    for folder in scans.into_iter().flatten() {
         for (number, stamp) in folder.stamps {
             seen.stamps[number] = Some(stamp);
         }
@@ -170,24 +175,24 @@ pub(super) fn look(root: &Beneath, paths: &[&Path], apart: &HashSet<&OsStr>) -> 
     Ok(seen)
 }
 
-struct Folder {
+struct FolderScan {
     stamps: Vec<(usize, Stamp)>,
     folders: Vec<(OsString, u32)>,
     git_folder: Option<PathBuf>,
     unlisted: Vec<PathBuf>,
 }
 
-fn look_into<'p>(
-    root: &Beneath,
+fn scan_folder<'p>(
+    root: &RootDir,
     path: &OsStr,
     names: impl Iterator<Item = (usize, &'p Path)>,
     is_other: &impl Fn(&OsStr) -> bool,
-) -> io::Result<Option<Folder>> {
-    let folder = match root.folder(Path::new(path)) {
+) -> io::Result<Option<FolderScan>> {
+    let folder = match root.open_folder(Path::new(path)) {
         Err(error) if is_absent(&error) => return Ok(None),
         opened => opened?,
     };
-    let mut found = Folder {
+    let mut found = FolderScan {
         stamps: Vec::new(),
         folders: vec![(path.to_owned(), permissions(&folder)?)],
         git_folder: None,
@@ -234,26 +239,26 @@ fn look_into<'p>(
         if is_other(inside.as_os_str()) {
             found
                 .folders
-                .extend(hollow(&folder, name, &inside, DEPTH_MAX).unwrap_or_default());
+                .extend(empty_folders(&folder, name, &inside, DEPTH_MAX).unwrap_or_default());
         }
     }
     Ok(Some(found))
 }
 
-/// The folder with those in it, when there is nothing but folders.
-fn hollow(
+/// The folder and those in it, if it contains nothing but folders.
+fn empty_folders(
     above: impl AsFd,
     name: &OsStr,
     path: &Path,
     depth: usize,
 ) -> Option<Vec<(OsString, u32)>> {
-    let folder = inner(above, name).ok()?;
+    let folder = open_subfolder(above, name).ok()?;
     let mut all = vec![(path.as_os_str().to_owned(), permissions(&folder).ok()?)];
-    for (name, kind) in entries(&folder).ok()? {
+    for (name, kind) in list_entries(&folder).ok()? {
         if kind != FileType::Directory || name == ".git" || depth == 0 {
             return None;
         }
-        all.extend(hollow(&folder, &name, &path.join(&name), depth - 1)?);
+        all.extend(empty_folders(&folder, &name, &path.join(&name), depth - 1)?);
     }
     Some(all)
 }
@@ -266,31 +271,31 @@ fn permissions(folder: &OwnedFd) -> io::Result<u32> {
     Ok(u32::from(fstat(folder)?.st_mode) & 0o7777)
 }
 
-/// What a census is taken from.
-pub(super) struct Sources<'s> {
-    pub root: &'s Beneath,
-    pub store: &'s Store,
-    /// Tracked files that git calls unchanged.
+/// The input of a census.
+pub(super) struct CensusSource<'s> {
+    pub root: &'s RootDir,
+    pub store: &'s ContentStore,
+    /// Tracked files that git reports as unchanged.
     pub clean: &'s [&'s Tracked],
-    /// How they look.
+    /// Their current stamps.
     pub stamps: &'s [Option<Stamp>],
     pub converted: &'s BTreeMap<PathBuf, Conversion>,
-    /// The census before this one.
+    /// The previous census.
     pub last: &'s Census,
 }
 
-impl Sources<'_> {
-    /// The files of the census, and paths that could not be taken into it.
-    pub fn files(&self) -> io::Result<(Vec<Known>, Vec<PathBuf>)> {
-        let last: HashMap<&OsStr, &Known> = match self.converted.is_empty() {
+impl CensusSource<'_> {
+    /// The files of the census, and paths that exceed the limit of copies.
+    pub fn collect_files(&self) -> io::Result<(Vec<CensusFile>, Vec<PathBuf>)> {
+        let last: HashMap<&OsStr, &CensusFile> = match self.converted.is_empty() {
             true => HashMap::new(),
             false => {
                 let last = self.last.files.iter();
                 last.map(|known| (known.path.as_os_str(), known)).collect()
             }
         };
-        let mut room = COPIED_BYTES_MAX;
-        let (mut files, mut left) = (Vec::with_capacity(self.clean.len()), Vec::new());
+        let mut bytes_left = COPIED_BYTES_MAX;
+        let (mut files, mut skipped) = (Vec::with_capacity(self.clean.len()), Vec::new());
         for (tracked, stamp) in self.clean.iter().zip(self.stamps) {
             let Some(stamp) = *stamp else { continue };
             let conversion = match tracked.is_unsure {
@@ -302,10 +307,10 @@ impl Sources<'_> {
                 (FileType::Symlink, _) => Content::Link(self.root.read_link(&tracked.path)?),
                 (FileType::RegularFile, None) => Content::Object(tracked.id.clone()),
                 (FileType::RegularFile, Some(conversion)) => {
-                    let known = known.filter(|known| known.is_still(&stamp, &tracked.id));
+                    let known = known.filter(|known| known.is_unchanged(&stamp, &tracked.id));
                     let is_new = known.is_none();
-                    if is_new && stamp.size() > room {
-                        left.push(tracked.path.clone());
+                    if is_new && stamp.size() > bytes_left {
+                        skipped.push(tracked.path.clone());
                         continue;
                     }
                     match known {
@@ -313,7 +318,7 @@ impl Sources<'_> {
                         None => {
                             let content = self.converted_content(tracked, conversion)?;
                             if matches!(content, Content::Copy(_)) {
-                                room -= stamp.size();
+                                bytes_left -= stamp.size();
                             }
                             content
                         }
@@ -321,18 +326,18 @@ impl Sources<'_> {
                 }
                 _ => continue,
             };
-            files.push(Known {
+            files.push(CensusFile {
                 path: tracked.path.clone(),
                 stamp,
                 content,
             });
         }
-        Ok((files, left))
+        Ok((files, skipped))
     }
 
     fn converted_content(&self, tracked: &Tracked, conversion: Conversion) -> io::Result<Content> {
         let content = self.root.read(&tracked.path)?;
-        // Of a file without carriage returns git takes none away.
+        // Line-end conversion does not change a file without carriage returns.
         let is_object = conversion == Conversion::LineEnds && !content.contains(&b'\r');
         Ok(match is_object {
             true => Content::Object(tracked.id.clone()),
@@ -341,20 +346,20 @@ impl Sources<'_> {
     }
 }
 
-impl Known {
-    fn is_still(&self, stamp: &Stamp, id: &str) -> bool {
-        let is_it = match &self.content {
+impl CensusFile {
+    fn is_unchanged(&self, stamp: &Stamp, id: &str) -> bool {
+        let is_same_object = match &self.content {
             Content::Object(own) => own == id,
             Content::Copy(_) | Content::Link(_) => true,
         };
-        self.stamp == *stamp && is_it
+        self.stamp == *stamp && is_same_object
     }
 }
 
 const HEAD: &str = "mesh census 1";
 
 impl Census {
-    /// As bytes for a file.
+    /// Encodes the census for a file.
     pub fn to_bytes(&self) -> Vec<u8> {
         use std::io::Write;
         let mut bytes = Vec::with_capacity(self.files.len() * 200);
@@ -367,7 +372,7 @@ impl Census {
         for (folder, mode) in &self.folders {
             line(format_args!("d {mode} "), folder);
         }
-        for Known {
+        for CensusFile {
             path,
             stamp,
             content,
@@ -397,7 +402,7 @@ impl Census {
         bytes
     }
 
-    /// Nothing for bytes that are torn or were never written by [`Census::to_bytes`].
+    /// Decodes a census; `None` if the bytes are incomplete or not a census.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let mut lines = bytes.strip_suffix(b"\0")?.split(|byte| *byte == 0);
         let is_whole = lines.next()? == HEAD.as_bytes() && lines.next_back()? == HEAD.as_bytes();
@@ -422,7 +427,7 @@ impl Census {
                 changed_ns: text(5)?.parse().ok()?,
             };
             let name = text(6)?;
-            census.files.push(Known {
+            census.files.push(CensusFile {
                 path: path.into(),
                 stamp,
                 content: match kind {
@@ -453,9 +458,9 @@ mod tests {
     }
 
     #[test]
-    fn a_census_is_read_as_it_was_written_and_not_when_it_is_torn() {
+    fn a_census_round_trips_and_an_incomplete_one_is_refused() {
         let odd = OsStr::from_bytes(b"a b/\xff \n1 2");
-        let known = |content: Content| Known {
+        let known = |content: Content| CensusFile {
             path: odd.into(),
             stamp: stamp(0o100_644),
             content,
@@ -476,7 +481,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_that_hold_nothing_are_seen_and_others_are_not_entered() {
+    fn empty_folders_are_found_and_unrelated_ones_are_not_entered() {
         let root = tempfile::tempdir().expect("a folder");
         for folder in [
             "known",
@@ -491,14 +496,14 @@ mod tests {
         for file in ["known/f", "ignored/f"] {
             std::fs::write(root.path().join(file), "x").expect("written");
         }
-        let beneath = Beneath::open(root.path()).expect("opened");
+        let root_dir = RootDir::open(root.path()).expect("opened");
         let paths = [
             Path::new("known/f"),
             Path::new("known/gone"),
             Path::new("gone/f"),
         ];
-        let apart = HashSet::from([OsStr::new("sub")]);
-        let seen = look(&beneath, &paths, &apart).expect("seen");
+        let excluded = HashSet::from([OsStr::new("sub")]);
+        let seen = scan(&root_dir, &paths, &excluded).expect("seen");
         let is_there: Vec<bool> = seen.stamps.iter().map(Option::is_some).collect();
         assert_eq!(is_there, [true, false, false]);
         let folders: Vec<&OsStr> = seen.folders.keys().map(OsString::as_os_str).collect();

@@ -1,9 +1,9 @@
-//! The validation commands of one patch, run one after the other in one tree, each of them recorded.
+//! Runs the validation commands of one patch in one tree, one after the other, and records each result.
 
-use super::allow::Command;
-use super::elsewhere::Watch;
+use super::commands::Command;
 use super::error::IntegrateError;
 use super::request::IntegrationRequest;
+use super::store_watch::StoreWatch;
 use super::validate::{Limits, ValidationEnd, tail};
 use super::{Stores, validate};
 use crate::job::{Journal, Stop};
@@ -14,10 +14,10 @@ use crate::template;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Of the output of one command the voters see so much.
+/// Limit of the output of one command that voters see.
 const SHOWN_BYTES: u64 = 2048;
 
-/// Where the commands of an order are run, and what for.
+/// The commands of a request, with the tree in which they run.
 pub(super) struct Checks<'c> {
     pub request: &'c IntegrationRequest<'c>,
     pub stage: Stage,
@@ -28,37 +28,37 @@ pub(super) struct Checks<'c> {
     pub writers: &'c Writers,
     pub redactor: &'c Redactor,
     pub stop: &'c Stop,
-    /// What is watched although the tree is another one.
+    /// The plan and the learnings to watch, if the tree is a scratch tree.
     pub stores: Option<Stores<'c>>,
-    /// Where copies of it are kept meanwhile.
+    /// The folder for copies of them.
     pub kept: PathBuf,
 }
 
-/// How they ended.
+/// How the commands ended.
 #[derive(Debug)]
-pub(super) enum Checked {
-    /// All that were to be run were run.
+pub(super) enum ChecksEnd {
+    /// All selected commands ran, up to the first failure in an integration.
     Done(Vec<ValidationFinished>),
     /// `mesh` was asked to stop at once.
     Stopped,
-    /// Somebody edited the tree meanwhile, and the patch does not apply any more; why.
-    Overtaken(String),
+    /// The user edited the tree meanwhile, and the patch no longer applies; with the reason.
+    Conflict(String),
 }
 
 impl Checks<'_> {
-    /// Runs the commands that `wanted` lets through. A failure ends the integration and nothing else: voters are told of
-    /// all commands.
+    /// Runs the commands that `is_selected` accepts. An integration stops at the first failure; before a vote all commands
+    /// run, because voters see all results.
     pub fn run(
         &self,
-        wanted: impl Fn(&Command) -> bool,
+        is_selected: impl Fn(&Command) -> bool,
         journal: &mut dyn Journal,
-    ) -> Result<Checked, IntegrateError> {
+    ) -> Result<ChecksEnd, IntegrateError> {
         let Some(stores) = self.stores else {
-            return self.run_all(wanted, None, journal);
+            return self.run_all(is_selected, None, journal);
         };
         let aside = self.unit_folder().join("aside");
-        let mut watch = Watch::begin(stores, self.run_folder, &self.kept, &aside)?;
-        let checked = self.run_all(wanted, Some(&mut watch), journal);
+        let mut watch = StoreWatch::begin(stores, self.run_folder, &self.kept, &aside)?;
+        let checked = self.run_all(is_selected, Some(&mut watch), journal);
         watch.end()?;
         checked
     }
@@ -70,30 +70,30 @@ impl Checks<'_> {
 
     fn run_all(
         &self,
-        wanted: impl Fn(&Command) -> bool,
-        mut watch: Option<&mut Watch<'_>>,
+        is_selected: impl Fn(&Command) -> bool,
+        mut watch: Option<&mut StoreWatch<'_>>,
         journal: &mut dyn Journal,
-    ) -> Result<Checked, IntegrateError> {
+    ) -> Result<ChecksEnd, IntegrateError> {
         let mut all = Vec::new();
         for (index, command) in self.request.commands.run.iter().enumerate() {
-            if !wanted(command) {
+            if !is_selected(command) {
                 continue;
             }
             let number = index as u32 + 1;
             let Some(mut finished) = self.run_one(number, command)? else {
-                return Ok(Checked::Stopped);
+                return Ok(ChecksEnd::Stopped);
             };
             if let Some(watch) = &mut watch {
-                finished.changed_meanwhile = watch.look()?;
+                finished.changed_meanwhile = watch.check()?;
             }
             journal.record(&[Event::from(finished.clone())])?;
-            let is_over = self.stage == Stage::Integration && !finished.passed();
+            let is_done = self.stage == Stage::Integration && !finished.passed();
             all.push(finished);
-            if is_over {
+            if is_done {
                 break;
             }
         }
-        Ok(Checked::Done(all))
+        Ok(ChecksEnd::Done(all))
     }
 
     fn run_one(
@@ -132,14 +132,14 @@ impl Checks<'_> {
     }
 }
 
-/// The first failure among `all`, in words.
-pub(super) fn failure_of(all: &[ValidationFinished]) -> Option<String> {
+/// Describes the first failure.
+pub(super) fn first_failure(all: &[ValidationFinished]) -> Option<String> {
     let failed = all.iter().find(|finished| !finished.passed())?;
     Some(format!("`{}`: {}", failed.command, failed.outcome()))
 }
 
-/// What was found before the vote, for the voters.
-pub(super) fn shown(
+/// Describes the results for the voters.
+pub(super) fn describe_for_voters(
     all: &[ValidationFinished],
     before: &BTreeMap<String, String>,
     run_folder: &Path,

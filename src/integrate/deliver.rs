@@ -1,5 +1,5 @@
-//! Where a validated patch goes: it stays in the tree, or becomes a commit on the branch that is checked out, or one on a
-//! branch of the run that the user's tree knows nothing of. Never a push, never a merge.
+//! Delivery of a validated patch: it stays in the tree, or becomes a commit on the branch that is checked out, or on a branch
+//! of the run, which leaves the user's tree unchanged. Nothing is ever pushed or merged.
 
 use super::error::IntegrateError;
 use crate::model::{CommitRecord, RunId, Tally, UnitId, one_line};
@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::str::FromStr;
 
-/// What is to become of a validated patch.
+/// How a validated patch is delivered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Delivery {
@@ -30,27 +30,27 @@ pub enum Isolation {
     /// In the user's tree, which is restored when it fails.
     #[default]
     Tree,
-    /// In a scratch tree; only what has passed gets into the user's.
+    /// In a scratch tree. Only a patch that passed is applied to the user's tree.
     Worktree,
 }
 
-/// A word that is none of those that are allowed.
+/// A value that is not one of the allowed words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{word}` is not {allowed}")]
-pub struct NotAWord {
+pub struct InvalidWord {
     word: String,
     allowed: &'static str,
 }
 
 impl FromStr for Delivery {
-    type Err = NotAWord;
+    type Err = InvalidWord;
 
-    fn from_str(word: &str) -> Result<Self, NotAWord> {
+    fn from_str(word: &str) -> Result<Self, InvalidWord> {
         match word {
             "patch" => Ok(Self::Patch),
             "commit" => Ok(Self::Commit),
             "branch" => Ok(Self::Branch),
-            _ => Err(NotAWord {
+            _ => Err(InvalidWord {
                 word: word.to_owned(),
                 allowed: "`patch`, `commit` or `branch`",
             }),
@@ -59,13 +59,13 @@ impl FromStr for Delivery {
 }
 
 impl FromStr for Isolation {
-    type Err = NotAWord;
+    type Err = InvalidWord;
 
-    fn from_str(word: &str) -> Result<Self, NotAWord> {
+    fn from_str(word: &str) -> Result<Self, InvalidWord> {
         match word {
             "tree" => Ok(Self::Tree),
             "worktree" => Ok(Self::Worktree),
-            _ => Err(NotAWord {
+            _ => Err(InvalidWord {
                 word: word.to_owned(),
                 allowed: "`tree` or `worktree`",
             }),
@@ -73,40 +73,40 @@ impl FromStr for Isolation {
     }
 }
 
-/// Branches that get no commit, whatever else is protected.
+/// Branches that are always protected.
 pub const PROTECTED: [&str; 2] = ["main", "master"];
 
-/// Why nothing could be delivered as asked.
+/// Why a delivery is not possible.
 #[derive(Debug, thiserror::Error)]
 pub enum DeliveryError {
-    /// The branch that is checked out is for people.
+    /// The branch that is checked out is protected.
     #[error("branch `{branch}` is protected, and `--delivery commit` would commit to it")]
     Protected {
         /// The branch.
         branch: String,
     },
-    /// A pattern of protected branches can't be read.
+    /// A pattern of protected branches does not parse.
     #[error("`protected_branches`: {0}")]
     Pattern(String),
-    /// A bare commit is checked out.
+    /// `HEAD` is detached.
     #[error("no branch is checked out, so `--delivery commit` has none to commit to")]
     NoBranch,
-    /// There is nothing to stack commits on.
+    /// There is no commit to build on.
     #[error("the repository has no commit yet, so there is nothing to deliver on top of")]
     NoCommit,
-    /// A commit now would end something else.
-    #[error("a {what} is under way in this repository; a commit would become part of it")]
+    /// A merge, rebase or the like is in progress.
+    #[error("a {what} is in progress in this repository; a commit would become part of it")]
     UnderWay {
         /// `merge`, `rebase`, …
         what: &'static str,
     },
-    /// A branch whose name is a folder of the run's branch.
-    #[error("a branch `mesh` is in the way of `mesh/<run id>`")]
+    /// A branch `mesh` exists, so git can't create `mesh/<run id>`.
+    #[error("a branch `mesh` exists, so git can't create `mesh/<run id>`")]
     InTheWay,
-    /// Git does not know in whose name to commit.
-    #[error("git does not know in whose name to commit: {said}")]
+    /// Git has no author name or address.
+    #[error("git has no author for the commit: {said}")]
     NoAuthor {
-        /// Git's own words.
+        /// Git's message.
         said: String,
     },
 }
@@ -130,9 +130,9 @@ impl DeliveryError {
     }
 }
 
-/// Refuses, before anything is started, what could not be delivered in the end; gives the branch that commits go to when
-/// it is the one that is checked out. `protected` names further branches, as names or globs.
-pub fn check(
+/// Refuses a delivery that is not possible, before anything starts. Returns the branch that is checked out if commits go to
+/// it. `protected` has further protected branches, as names or globs.
+pub fn check_delivery(
     repo: &Repo,
     delivery: Delivery,
     protected: &[String],
@@ -160,7 +160,7 @@ pub fn check(
     let Some(branch) = repo.branch()? else {
         return Ok(Err(DeliveryError::NoBranch));
     };
-    Ok(match protecting(protected) {
+    Ok(match protected_globs(protected) {
         Err(error) => Err(error),
         Ok(globs) if globs.is_match(&branch) && !allow_protected => {
             Err(DeliveryError::Protected { branch })
@@ -169,7 +169,7 @@ pub fn check(
     })
 }
 
-fn protecting(protected: &[String]) -> Result<GlobSet, DeliveryError> {
+fn protected_globs(protected: &[String]) -> Result<GlobSet, DeliveryError> {
     let pattern = |error: globset::Error| DeliveryError::Pattern(error.to_string());
     let mut globs = GlobSetBuilder::new();
     for glob in PROTECTED
@@ -183,7 +183,7 @@ fn protecting(protected: &[String]) -> Result<GlobSet, DeliveryError> {
 }
 
 /// The branch of a run under [`Delivery::Branch`].
-pub fn branch_of(run_id: &RunId) -> String {
+pub fn run_branch(run_id: &RunId) -> String {
     format!("mesh/{run_id}")
 }
 
@@ -194,14 +194,14 @@ pub struct CommitTo<'c> {
     pub run_id: &'c RunId,
     /// The branch.
     pub branch: &'c str,
-    /// The repository that the branch is in, when the integrator works in another one.
+    /// The repository of the branch, if the integrator works in another one.
     pub publish: Option<&'c Repo>,
-    /// Whether the repository's hooks may refuse.
+    /// Whether to run the hooks of the repository, which may refuse the commit.
     pub verify: bool,
 }
 
 impl CommitTo<'_> {
-    /// Why nothing can be committed now, although it could when the run began.
+    /// Why no commit is possible now, although it was when the run started.
     pub(super) fn obstacle(
         &self,
         repo: &Repo,
@@ -211,27 +211,27 @@ impl CommitTo<'_> {
             return Ok(None);
         }
         if let Some(what) = repo.under_way()? {
-            return Ok(Some(format!("a {what} is under way in the repository")));
+            return Ok(Some(format!("a {what} is in progress in the repository")));
         }
         let branch = repo.branch()?;
         if branch.as_deref() != Some(self.branch) {
-            let there = branch.as_deref().unwrap_or("no branch");
+            let current = branch.as_deref().unwrap_or("no branch");
             let text = format!(
-                "`{there}` is checked out, and this run commits to `{}`",
+                "`{current}` is checked out, and this run commits to `{}`",
                 self.branch
             );
             return Ok(Some(text));
         }
-        let own: Vec<String> = repo.uncommitted(paths)?.into_iter().collect();
-        Ok((!own.is_empty()).then(|| {
+        let uncommitted: Vec<String> = repo.uncommitted(paths)?.into_iter().collect();
+        Ok((!uncommitted.is_empty()).then(|| {
             format!(
-                "the patch touches {}, where there is uncommitted work that a commit would take along; commit or stash it, or deliver a patch",
-                own.join(", ")
+                "the patch touches {}, where there are uncommitted changes that the commit would include; commit or stash them, or deliver a patch",
+                uncommitted.join(", ")
             )
         }))
     }
 
-    /// The message of the commit, with the trailers that it is found by.
+    /// The commit message, with the trailers that identify the commit.
     pub(super) fn message(&self, unit: &UnitId, subject: &str, tally: Option<&Tally>) -> String {
         let subject = subject_line(subject).unwrap_or_else(|| format!("Task {unit}"));
         let [run, task] = self.trailers(unit);
@@ -246,7 +246,7 @@ impl CommitTo<'_> {
         message
     }
 
-    /// Both together are in no other commit.
+    /// The two trailers that together identify the commit.
     pub(super) fn trailers(&self, unit: &UnitId) -> [(&'static str, String); 2] {
         [
             ("Mesh-Run", one_line(self.run_id.as_str())),
@@ -254,7 +254,7 @@ impl CommitTo<'_> {
         ]
     }
 
-    /// The commit that this run made for `unit` after `base`, if it got so far.
+    /// Finds the commit that this run made for `unit` after `base`.
     pub(super) fn find(
         &self,
         repo: &Repo,
@@ -266,7 +266,7 @@ impl CommitTo<'_> {
             (trailers[0].0, trailers[0].1.as_str()),
             (trailers[1].0, trailers[1].1.as_str()),
         ];
-        // On the branch itself: somebody may have another one checked out by now.
+        // Search the branch, because the user may have checked out another one meanwhile.
         let tip = match self.publish {
             Some(_) => Some(repo.head()?),
             None => repo.tip_of(self.branch)?,
@@ -277,8 +277,8 @@ impl CommitTo<'_> {
         })
     }
 
-    /// After the commit itself: the index, and the branch where that is in another repository. Doing it twice is doing it
-    /// once. Gives git's words when the branch does not take the commit.
+    /// Completes a commit: updates the index, and the branch if that is in another repository. Idempotent. Returns git's
+    /// message if the branch refuses the commit.
     pub(super) fn complete(
         &self,
         repo: &Repo,
@@ -298,7 +298,7 @@ impl CommitTo<'_> {
     }
 }
 
-/// The first 72 characters of the first line.
+/// The first line that is not blank, cut to 72 characters.
 fn subject_line(text: &str) -> Option<String> {
     const CHARS_MAX: usize = 72;
     let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
@@ -309,7 +309,7 @@ fn subject_line(text: &str) -> Option<String> {
     })
 }
 
-/// Where the commit's own index stands while it is made.
-pub(super) fn index_in(unit_folder: &Path) -> std::path::PathBuf {
+/// The path of the temporary index from which the commit is made.
+pub(super) fn commit_index_path(unit_folder: &Path) -> std::path::PathBuf {
     unit_folder.join("commit.index")
 }

@@ -1,4 +1,4 @@
-//! What can stop an integration. Errors of the machine and of the repository, never of the patch: a patch that is refused is an outcome.
+//! Errors of the machine and the repository that stop an integration. A patch that is refused is an outcome, not an error.
 
 use super::lock::Holder;
 use crate::ledger::LedgerError;
@@ -8,27 +8,27 @@ use crate::workspace::SnapshotError;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why the integrator could not do its work. The tree is as before, or is restored at the next resume.
+/// Why an integration stopped. The tree is unchanged, or the next resume restores it.
 #[derive(Debug, thiserror::Error)]
 pub enum IntegrateError {
-    /// Git could not be asked.
+    /// A git command failed.
     #[error(transparent)]
     Git(#[from] GitError),
-    /// The ledger can't be written.
+    /// The ledger could not be written.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// The plan can't be changed.
+    /// The plan could not be changed.
     #[error(transparent)]
     Plan(#[from] PlanError),
-    /// The scratch tree can't be made.
+    /// The scratch tree could not be created.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
-    /// A file of the tree or of the run's folder can't be used.
+    /// A file of the tree or of the run's folder could not be read or written.
     #[error("`{}`", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the file system said.
+        /// The error of the file system.
         #[source]
         source: io::Error,
     },
@@ -37,17 +37,17 @@ pub enum IntegrateError {
     Start {
         /// The command.
         command: String,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
-    /// What a killed `mesh` left running can't be ended.
-    #[error("still running from an interrupted integration, and not to be ended from here: {}", processes.join(", "))]
+    /// Processes that a killed `mesh` left running could not be ended.
+    #[error("still running from an interrupted integration, and could not be ended: {}", processes.join(", "))]
     StillRunning {
         /// `process 7 (`name`)`.
         processes: Vec<String>,
     },
-    /// Some paths could not be brought back; a resume tries again.
+    /// Some paths could not be restored; a resume tries again.
     #[error("the tree could not be restored completely: {}", failures.join("; "))]
     Restore {
         /// The folder of the run.
@@ -55,24 +55,24 @@ pub enum IntegrateError {
         /// `path: reason`.
         failures: Vec<String>,
     },
-    /// Another git command is at work, or one was killed.
-    #[error("`{}` is there: another git command is at work in this repository, or one was killed", path.display())]
+    /// A git command is running, or was killed.
+    #[error("`{}` exists: another git command is running in this repository, or one was killed", path.display())]
     IndexLocked {
         /// The lock.
         path: PathBuf,
     },
-    /// An earlier run was ended in the middle of an integration.
-    #[error("the run in `{}` was ended in the middle of an integration, and the tree is not settled", run_folder.display())]
+    /// An earlier run was interrupted during an integration.
+    #[error("the run in `{}` was interrupted during an integration, and the tree has not been restored", run_folder.display())]
     Pending {
         /// That run's folder.
         run_folder: PathBuf,
     },
-    /// Another `mesh` works in this repository.
-    #[error("another `mesh` is working in this repository{} (lock `{}`)", named(holder), path.display())]
+    /// Another `mesh` is running in this repository.
+    #[error("another `mesh` is running in this repository{} (lock `{}`)", named(holder), path.display())]
     Locked {
         /// The lock file.
         path: PathBuf,
-        /// Who it is, as far as the file says so.
+        /// The holder, if the lock file names it.
         holder: Option<Holder>,
     },
 }

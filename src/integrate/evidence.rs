@@ -1,5 +1,5 @@
-//! The mechanical checks of a patch: does it parse, stay in scope, and apply. Facts, gathered before the vote, shown
-//! to the voters, and gathered again before the tree is touched.
+//! The mechanical checks of a patch: it parses, stays in scope and applies. They run before the vote, for the voters, and again
+//! before the tree is changed.
 
 use super::error::IntegrateError;
 use super::request::PatchPolicy;
@@ -9,58 +9,62 @@ use crate::platform::{PatchReport, Repo};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// What the checks found.
+/// The result of the checks.
 #[derive(Clone, Debug)]
 pub enum Evidence {
-    /// It can be applied to the tree as it is now.
+    /// The patch applies to the tree.
     Applies {
-        /// The patch, fitted to the tree; its text is what was checked.
+        /// The patch, fitted to the tree.
         patch: Patch,
-        /// For the voters.
+        /// The result in words, for the voters.
         text: String,
     },
-    /// It can't.
+    /// It does not.
     Refused {
         /// `patch_invalid`, `out_of_scope` or `does_not_apply`.
         code: &'static str,
-        /// Why; for the synthesizer and the report.
+        /// The reason, for the synthesizer and the report.
         detail: String,
     },
 }
 
-/// Checks `text` against its terms and the user's tree, which is only read. `folder` takes the patch file for git.
+/// Checks `text` against its policy and the user's tree, which is only read. The patch file for git goes to `folder`.
 pub fn examine(
     repo: &Repo,
     policy: &PatchPolicy<'_>,
     text: &str,
     folder: &Path,
 ) -> Result<Evidence, IntegrateError> {
-    let tree = OnDisk {
+    let tree = WorkTree {
         repo,
         root: repo.root(),
         submodules: repo.submodules()?,
     };
-    let patch = match allowed(policy, text, &tree) {
+    let patch = match check_policy(policy, text, &tree) {
         Ok(patch) => patch,
         Err(error) => return Ok(refused(error.code(), error.to_string())),
     };
     let file = folder.join("candidate.diff");
     crate::platform::write_private(&file, &patch.bytes()).map_err(IntegrateError::io(&file))?;
     let by_git = match repo.check_patch(&file)? {
-        Ok(report) => listed(&report),
+        Ok(report) => parse_report(&report),
         Err(message) => {
             let detail = format!("`git apply --check` refuses it: {message}");
             return Ok(refused("does_not_apply", detail));
         }
     };
-    if let Some(detail) = difference(&patch.listed(), &by_git) {
+    if let Some(detail) = describe_mismatch(&patch.listed(), &by_git) {
         return Ok(refused("patch_invalid", detail));
     }
-    let text = found(&patch);
+    let text = describe(&patch);
     Ok(Evidence::Applies { patch, text })
 }
 
-fn allowed(policy: &PatchPolicy<'_>, text: &str, tree: &OnDisk<'_>) -> Result<Patch, PatchError> {
+fn check_policy(
+    policy: &PatchPolicy<'_>,
+    text: &str,
+    tree: &WorkTree<'_>,
+) -> Result<Patch, PatchError> {
     let patch = Patch::parse(text, &policy.limits)?;
     let mut reserved = vec![
         (".step".to_owned(), Forbidden::Plan),
@@ -71,7 +75,7 @@ fn allowed(policy: &PatchPolicy<'_>, text: &str, tree: &OnDisk<'_>) -> Result<Pa
         (policy.artifacts, Forbidden::Artifacts),
     ];
     for (path, why) in own {
-        let paths = below(tree.root, path);
+        let paths = paths_below(tree.root, path);
         reserved.extend(paths.into_iter().map(|path| (path, why.clone())));
     }
     patch.check(&Rules {
@@ -83,8 +87,8 @@ fn allowed(policy: &PatchPolicy<'_>, text: &str, tree: &OnDisk<'_>) -> Result<Pa
     patch.fit(tree)
 }
 
-/// `path` relative to `root`, as it is named and as it is without links; nothing when it lies elsewhere.
-fn below(root: &Path, path: &Path) -> BTreeSet<String> {
+/// `path` relative to `root`, as given and with links resolved; empty if it is not below `root`.
+fn paths_below(root: &Path, path: &Path) -> BTreeSet<String> {
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let named = path.strip_prefix(root).ok().map(Path::to_owned);
     let real = real(path).strip_prefix(real(root)).ok().map(Path::to_owned);
@@ -98,15 +102,15 @@ fn refused(code: &'static str, detail: String) -> Evidence {
     Evidence::Refused { code, detail }
 }
 
-/// Both readings, when git would touch other paths than we read in the patch.
-fn difference(by_us: &Listed, by_git: &Listed) -> Option<String> {
+/// Describes both readings if git would make other changes than those parsed from the patch.
+fn describe_mismatch(by_us: &Listed, by_git: &Listed) -> Option<String> {
     (by_us != by_git).then(|| {
         format!("the patch can be read in two ways; as read here it changes {by_us}; as git reads it {by_git}")
     })
 }
 
-/// What git said, in our words.
-fn listed(report: &PatchReport) -> Listed {
+/// Converts git's report to a listing.
+fn parse_report(report: &PatchReport) -> Listed {
     let records = |text: &str| -> Vec<(String, String)> {
         let records = text.split_terminator('\0');
         let record = |record: &str| {
@@ -130,7 +134,7 @@ fn listed(report: &PatchReport) -> Listed {
     }
 }
 
-fn found(patch: &Patch) -> String {
+fn describe(patch: &Patch) -> String {
     let paths: Vec<String> = patch.paths().into_iter().collect();
     let mended = patch.mended.iter().take(MENDED_MAX);
     let mut mended: String = mended.map(|mended| format!("\n- {mended}")).collect();
@@ -143,17 +147,17 @@ fn found(patch: &Patch) -> String {
     )
 }
 
-/// So many of the things that were put right are told to the voters.
+/// Limit of the corrections that voters see.
 const MENDED_MAX: usize = 30;
 
 /// The user's tree.
-struct OnDisk<'r> {
+struct WorkTree<'r> {
     repo: &'r Repo,
     root: &'r Path,
     submodules: BTreeSet<PathBuf>,
 }
 
-impl Tree for OnDisk<'_> {
+impl Tree for WorkTree<'_> {
     fn at(&self, path: &str) -> Found {
         let full = self.root.join(path);
         if self.submodules.contains(Path::new(path)) {
@@ -177,12 +181,12 @@ impl Tree for OnDisk<'_> {
 
     fn content(&self, path: &str) -> Option<Vec<u8>> {
         let full = self.root.join(path);
-        // Reading a pipe in a file's place would wait for somebody to write.
+        // Reading a named pipe would block.
         full.is_file().then(|| std::fs::read(full).ok()).flatten()
     }
 
     fn paths(&self) -> Vec<String> {
-        // For a hint; without it the refusal is as right.
+        // The paths are only for a hint.
         let paths = self.repo.files().unwrap_or_default();
         let paths = paths.into_iter();
         paths
@@ -206,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_git_reads_otherwise_is_told_with_both_readings() {
+    fn a_patch_that_git_reads_differently_is_reported_with_both_readings() {
         let text = TEXT.replace(
             "--- /dev/null",
             "diff --git a/n b/n\nnew file mode 100644\n--- /dev/null",
@@ -215,7 +219,10 @@ mod tests {
             .expect("parses")
             .listed();
         let same = "1\t1\tx\x000\t0\tq r\x001\t0\tn\0 rename p => q r (100%)\n mode change 100644 => 100755\n create mode 100644 n\n";
-        assert_eq!(difference(&by_us, &listed(&report(same))), None);
+        assert_eq!(
+            describe_mismatch(&by_us, &parse_report(&report(same))),
+            None
+        );
         for (from, to) in [
             ("\tq r", "\tq"),
             ("1\t1\tx", "1\t2\tx"),
@@ -225,12 +232,13 @@ mod tests {
         ] {
             let other = same.replacen(from, to, 1);
             assert!(
-                difference(&by_us, &listed(&report(&other))).is_some(),
+                describe_mismatch(&by_us, &parse_report(&report(&other))).is_some(),
                 "{other}"
             );
         }
         let evil = same.replace("1\t1\tx", "1\t1\tevil");
-        let detail = difference(&by_us, &listed(&report(&evil))).expect("a difference");
+        let detail =
+            describe_mismatch(&by_us, &parse_report(&report(&evil))).expect("a difference");
         assert_eq!(
             detail,
             "the patch can be read in two ways; as read here it changes x (+1 -1), q r (+0 -0), n (+1 -0), mode change 100644 => 100755, create mode 100644 n, from p; as git reads it evil (+1 -1), q r (+0 -0), n (+1 -0), mode change 100644 => 100755, create mode 100644 n, from x, p"

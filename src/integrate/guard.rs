@@ -1,26 +1,26 @@
-//! Files beside the tree's own that a validation may damage: those by which git knows what is checked out, its settings
-//! and hooks, the plan, the learnings.
+//! Files that a validation may damage although they are not in the tree: git's record of what is checked out, its settings
+//! and hooks, the plan and the learnings.
 //!
-//! They are put back by their bytes, for git may not even start without them. Of branches only the one that is checked
-//! out is put back; others, tags and the stash may have moved because somebody works on them in another work tree, so
-//! they are named. A commit that a validation made stays in git's log of the branch.
+//! They are restored from copies, because git may not even start without them. The branch that is checked out is restored.
+//! Other branches, tags and the stash are only reported, because the user may have moved them from another work tree. A
+//! commit that a validation made stays in the reflog of the branch.
 
-use super::beneath::Beneath;
-use super::put_back::{put_aside, put_back};
-use super::state::{Moment, state_of};
-use super::store::Store;
+use super::content_store::ContentStore;
+use super::restore_path::{move_aside, restore_path};
+use super::root_dir::RootDir;
+use super::state::{RestoreCause, read_state};
 use crate::model::{BeforeState, path_text};
-use crate::platform::{GitError, Repo};
+use crate::platform::{GitError, Repo, sha256_of_bytes};
 use crate::{learnings, plan};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// One file that is watched.
+/// One guarded file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Guarded {
-    /// The folder that it is looked for beneath.
+struct GuardedFile {
+    /// The folder that it is opened from.
     #[serde(with = "path_text")]
     folder: PathBuf,
     /// Relative to it.
@@ -30,45 +30,45 @@ struct Guarded {
     rule: Rule,
 }
 
-/// What it may have become.
+/// Which changes of a guarded file are allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Rule {
-    /// Nothing else.
+    /// None.
     Same,
-    /// Anything in which git lists the same entries.
+    /// Those after which git lists the same entries.
     Index,
-    /// A lock of git that nobody holds any more.
+    /// None; a lock file of git that is left over from a killed command.
     Lock,
-    /// The same plan or a later state of it, in which every item under way still stands.
+    /// Those that leave a readable plan with the same or a higher sequence number, in which all items in progress still exist.
     Plan,
-    /// Longer.
+    /// Those that append.
     Longer,
 }
 
-/// All of them.
+/// All guarded files.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Guard {
-    files: Vec<Guarded>,
-    /// SHA-256 of what git listed.
+    files: Vec<GuardedFile>,
+    /// SHA-256 of git's listing of the index.
     index: String,
-    /// Branches, tags and the stash: the object that each of them points to.
+    /// Branches, tags and the stash, with the object that each of them points to.
     #[serde(default)]
     refs: BTreeMap<String, String>,
 }
 
-/// What was done about them.
+/// The result of a repair.
 #[derive(Debug, Default)]
-pub(super) struct Mended {
-    /// Put back.
+pub(super) struct Repaired {
+    /// Files that were restored.
     pub restored: Vec<PathBuf>,
-    /// Not as before, and left so.
+    /// Files and references that differ and were left as they are.
     pub kept: Vec<PathBuf>,
     /// `path: reason`.
     pub failures: Vec<String>,
 }
 
-const OF_THE_WORK_TREE: [&str; 6] = [
+const WORK_TREE_FILES: [&str; 6] = [
     "HEAD",
     "MERGE_HEAD",
     "CHERRY_PICK_HEAD",
@@ -76,15 +76,15 @@ const OF_THE_WORK_TREE: [&str; 6] = [
     "config.worktree",
     "info/sparse-checkout",
 ];
-const OF_THE_REPOSITORY: [&str; 3] = ["config", "info/exclude", "info/attributes"];
+const REPOSITORY_FILES: [&str; 3] = ["config", "info/exclude", "info/attributes"];
 
 impl Guard {
-    /// What stands there now, with copies in `store`. `index` is what git lists of it.
+    /// Takes the current state, with copies in `store`. `index` is git's listing of the index.
     pub fn take(
         repo: &Repo,
         plan_file: &Path,
         index: &[u8],
-        store: &Store,
+        store: &ContentStore,
     ) -> Result<Result<Self, (PathBuf, io::Error)>, GitError> {
         let real = plan_file.canonicalize();
         let plan = real.as_deref().unwrap_or(plan_file);
@@ -96,16 +96,16 @@ impl Guard {
         plan_file: &'f Path,
         real_plan: &'f Path,
         index: &[u8],
-        store: &Store,
+        store: &ContentStore,
     ) -> Result<Result<Self, (PathBuf, io::Error)>, GitError> {
         let (own, common) = (repo.git_dir()?, repo.common_dir()?);
         let mut wanted: Vec<(&Path, PathBuf, Rule)> = Vec::new();
         let mut add = |folder, path: &str, rule| wanted.push((folder, path.into(), rule));
-        for path in OF_THE_WORK_TREE {
+        for path in WORK_TREE_FILES {
             add(own.as_path(), path, Rule::Same);
         }
         add(&own, "index", Rule::Index);
-        for path in OF_THE_REPOSITORY {
+        for path in REPOSITORY_FILES {
             add(&common, path, Rule::Same);
         }
         for (folder, path) in [
@@ -120,126 +120,139 @@ impl Guard {
             add(&common, &format!("refs/heads/{branch}"), Rule::Same);
             add(&common, &format!("refs/heads/{branch}.lock"), Rule::Lock);
         }
-        for name in hooks(&common) {
+        for name in list_hooks(&common) {
             wanted.push((&common, Path::new("hooks").join(name), Rule::Same));
         }
         if repo.root().join(".git").is_file() {
             wanted.push((repo.root(), ".git".into(), Rule::Same));
         }
-        wanted.extend(stores(repo.root(), plan_file, real_plan));
+        wanted.extend(store_files(repo.root(), plan_file, real_plan));
         let refs = repo.refs()?;
         let files = take_all(wanted, store);
         Ok(files.map(|files| Self {
             files,
-            index: super::store::sha256(index),
+            index: sha256_of_bytes(index),
             refs,
         }))
     }
 
-    /// Of the plan and the learnings alone, for commands that are run elsewhere: they may reach these all the same.
-    pub fn of_stores(
+    /// Guards only the plan and the learnings, while commands run in a scratch tree.
+    pub fn take_stores(
         root: &Path,
         plan_file: &Path,
-        store: &Store,
+        store: &ContentStore,
     ) -> Result<Self, (PathBuf, io::Error)> {
         let real = plan_file.canonicalize();
         let real = real.as_deref().unwrap_or(plan_file);
         Ok(Self {
-            files: take_all(stores(root, plan_file, real), store)?,
+            files: take_all(store_files(root, plan_file, real), store)?,
             ..Self::default()
         })
     }
 
-    /// The copies that it needs.
-    pub fn copies(&self) -> impl Iterator<Item = &str> {
+    /// The contents that a repair needs.
+    pub fn copy_names(&self) -> impl Iterator<Item = &str> {
         self.files.iter().filter_map(|file| match &file.before {
             BeforeState::File { sha256, .. } => Some(sha256.as_str()),
             _ => None,
         })
     }
 
-    /// Puts back what was damaged. What stood there instead is kept in `aside`.
-    pub fn mend(&self, repo: &Repo, store: &Store, aside: &Path, moment: Moment) -> Mended {
-        let mut mended = Mended::default();
+    /// Restores damaged files. Their current contents are kept in `aside`.
+    pub fn repair(
+        &self,
+        repo: &Repo,
+        store: &ContentStore,
+        aside: &Path,
+        cause: RestoreCause,
+    ) -> Repaired {
+        let mut repaired = Repaired::default();
         for file in &self.files {
-            self.mend_one(file, repo, store, aside, moment, &mut mended);
+            self.repair_file(file, repo, store, aside, cause, &mut repaired);
         }
-        mended.restored.extend(match moment {
-            Moment::Validated => self.remove_new_hooks(aside, &mut mended.failures),
-            Moment::Killed => Vec::new(),
+        repaired.restored.extend(match cause {
+            RestoreCause::AfterValidation => self.remove_new_hooks(aside, &mut repaired.failures),
+            RestoreCause::AfterKill => Vec::new(),
         });
-        mended.kept.extend(self.changed_refs(repo));
-        mended
+        repaired.kept.extend(self.changed_refs(repo));
+        repaired
     }
 
-    /// Only the plan and the learnings, after a validation that passed.
-    pub fn mend_stores(&self, repo: &Repo, store: &Store, aside: &Path) -> Mended {
-        let mut mended = Mended::default();
+    /// Repairs only the plan and the learnings, after a validation that passed.
+    pub fn repair_stores(&self, repo: &Repo, store: &ContentStore, aside: &Path) -> Repaired {
+        let mut repaired = Repaired::default();
         for file in &self.files {
             if matches!(file.rule, Rule::Plan | Rule::Longer) {
-                self.mend_one(file, repo, store, aside, Moment::Validated, &mut mended);
+                self.repair_file(
+                    file,
+                    repo,
+                    store,
+                    aside,
+                    RestoreCause::AfterValidation,
+                    &mut repaired,
+                );
             }
         }
-        mended
+        repaired
     }
 
-    /// Names of what is not as before. The index is not one of them: git rewrites it at any time.
+    /// Guarded files that differ. The index is not one of them, because git rewrites it at any time.
     pub fn differing(&self, repo: &Repo) -> Vec<PathBuf> {
-        let differs = |file: &&Guarded| file.rule == Rule::Same && !file.is_as_before();
-        let known = self.files.iter().filter(differs).map(Guarded::name);
+        let differs = |file: &&GuardedFile| file.rule == Rule::Same && !file.is_unchanged();
+        let known = self.files.iter().filter(differs).map(GuardedFile::name);
         known
             .chain(self.new_hooks().map(|(_, name)| name))
             .chain(self.changed_refs(repo))
             .collect()
     }
 
-    /// Branches, tags and the stash that were made, moved or removed; but for the branch that is checked out, which is one
-    /// of the files. They are named and stay: somebody may work with them in another work tree.
+    /// Branches, tags and the stash that were created, moved or removed, except the branch that is checked out, which is a
+    /// guarded file. They are not restored, because the user may have changed them from another work tree.
     fn changed_refs(&self, repo: &Repo) -> Vec<PathBuf> {
         let Ok(now) = repo.refs() else {
             return Vec::new();
         };
-        let watched: BTreeSet<&Path> = self.files.iter().map(|file| file.path.as_path()).collect();
+        let guarded: BTreeSet<&Path> = self.files.iter().map(|file| file.path.as_path()).collect();
         let names: BTreeSet<&String> = self.refs.keys().chain(now.keys()).collect();
         let is_changed = |name: &&String| {
-            self.refs.get(*name) != now.get(*name) && !watched.contains(Path::new(name))
+            self.refs.get(*name) != now.get(*name) && !guarded.contains(Path::new(name))
         };
         let changed = names.into_iter().filter(is_changed);
         changed.map(|name| Path::new(".git").join(name)).collect()
     }
 
-    fn mend_one(
+    fn repair_file(
         &self,
-        file: &Guarded,
+        file: &GuardedFile,
         repo: &Repo,
-        store: &Store,
+        store: &ContentStore,
         aside: &Path,
-        moment: Moment,
-        mended: &mut Mended,
+        cause: RestoreCause,
+        repaired: &mut Repaired,
     ) {
-        if file.is_as_before() || (file.rule == Rule::Index && self.lists_the_same(repo)) {
+        if file.is_unchanged() || (file.rule == Rule::Index && self.lists_the_same(repo)) {
             return;
         }
-        let is_lost = match file.rule {
-            // A lock that stood before is somebody's.
+        let is_damaged = match file.rule {
+            // Another git command holds a lock that existed before.
             Rule::Lock if file.before != BeforeState::Absent => return,
             Rule::Lock => true,
             Rule::Plan => !file.is_sound_plan(store),
             Rule::Longer => !file.is_longer(store),
-            // Since a kill, a person may have changed it; what is gone can't be such a change.
-            Rule::Same | Rule::Index => moment == Moment::Validated || file.is_gone(),
+            // The user may have changed the file since a kill, but hardly removed it.
+            Rule::Same | Rule::Index => cause == RestoreCause::AfterValidation || file.is_gone(),
         };
-        if !is_lost {
+        if !is_damaged {
             if file.rule == Rule::Same {
-                mended.kept.push(file.name());
+                repaired.kept.push(file.name());
             }
             return;
         }
         match file.put_back(store, aside) {
-            Ok(true) => mended.restored.push(file.name()),
-            // Nothing gave way: it was gone.
+            Ok(true) => repaired.restored.push(file.name()),
+            // Nothing was overwritten: the file was gone.
             Ok(false) => {}
-            Err(error) => mended
+            Err(error) => repaired
                 .failures
                 .push(format!("{}: {error}", file.name().display())),
         }
@@ -247,7 +260,7 @@ impl Guard {
 
     fn lists_the_same(&self, repo: &Repo) -> bool {
         repo.index()
-            .is_ok_and(|index| super::store::sha256(&index) == self.index)
+            .is_ok_and(|index| sha256_of_bytes(&index) == self.index)
     }
 
     fn new_hooks(&self) -> impl Iterator<Item = (&Path, PathBuf)> {
@@ -256,9 +269,9 @@ impl Guard {
             .iter()
             .find(|file| file.path == Path::new("config"));
         let common = config.map(|file| file.folder.as_path());
-        let known: BTreeSet<PathBuf> = self.files.iter().map(Guarded::name).collect();
+        let known: BTreeSet<PathBuf> = self.files.iter().map(GuardedFile::name).collect();
         let all = common.into_iter().flat_map(|common| {
-            let hooks = hooks(common).into_iter();
+            let hooks = list_hooks(common).into_iter();
             hooks.map(move |name| (common, common.join("hooks").join(name)))
         });
         all.filter(move |(_, name)| !known.contains(name))
@@ -268,8 +281,8 @@ impl Guard {
         let mut removed = Vec::new();
         for (common, name) in self.new_hooks() {
             let path = name.strip_prefix(common).unwrap_or(&name);
-            let moved = Beneath::open(common)
-                .and_then(|folder| put_aside(&folder, path, &aside.join("git-folder")));
+            let moved = RootDir::open(common)
+                .and_then(|folder| move_aside(&folder, path, &aside.join("git-folder")));
             match moved {
                 Ok(_) => removed.push(name),
                 Err(error) => failures.push(format!("{}: {error}", name.display())),
@@ -279,22 +292,21 @@ impl Guard {
     }
 }
 
-impl Guarded {
-    /// Nothing for what is neither file nor link, such as a plan that is a folder.
+impl GuardedFile {
+    /// `None` for what is neither a file nor a link, such as a plan that is a folder.
     fn take(
         folder: &Path,
         path: PathBuf,
         rule: Rule,
-        store: &Store,
+        store: &ContentStore,
     ) -> Result<Option<Self>, (PathBuf, io::Error)> {
         let take = || {
-            let beneath = Beneath::open(folder)?;
-            let before = match (state_of(&beneath, &path)?, rule) {
-                (Some(before), _) => before,
-                (None, _) => return Ok(None),
+            let root = RootDir::open(folder)?;
+            let Some(before) = read_state(&root, &path)? else {
+                return Ok(None);
             };
             if let BeforeState::File { .. } = before {
-                store.put(&beneath.read(&path)?)?;
+                store.put(&root.read(&path)?)?;
             }
             Ok(Some(before))
         };
@@ -312,10 +324,10 @@ impl Guarded {
     }
 
     fn now(&self) -> io::Result<Option<BeforeState>> {
-        state_of(&Beneath::open(&self.folder)?, &self.path)
+        read_state(&RootDir::open(&self.folder)?, &self.path)
     }
 
-    fn is_as_before(&self) -> bool {
+    fn is_unchanged(&self) -> bool {
         let now = self.now().unwrap_or(Some(BeforeState::Absent));
         now.as_ref() == Some(&self.before)
     }
@@ -325,54 +337,54 @@ impl Guarded {
         now == Some(BeforeState::Absent)
     }
 
-    fn is_sound_plan(&self, store: &Store) -> bool {
+    fn is_sound_plan(&self, store: &ContentStore) -> bool {
         let BeforeState::File { sha256, .. } = &self.before else {
             return true;
         };
-        // Nothing is read through a link, or from a pipe, that stands there now.
+        // Do not follow a link, or read from a pipe, that replaced the plan.
         if !matches!(self.now(), Ok(Some(BeforeState::File { .. }))) {
             return false;
         }
-        // A plan that could not be read before can't be told from a damaged one.
+        // A plan that was unreadable before can't be distinguished from a damaged one.
         let Ok((before, known)) = plan::Store::at(store.file(sha256)).read_numbered() else {
             return true;
         };
         let now = plan::Store::at(self.name()).read_numbered();
-        // Every change of a plan raises its sequence number, so a lower one is an older state, such as a checkout
-        // brings: it would take back what the run and others have written since.
+        // Every change of a plan raises its sequence number. A lower number means an older plan, for example after a
+        // checkout, which would undo what the run and others have written since.
         now.is_ok_and(|(now, number)| {
-            let under_way = |item: &&plan::Item| item.status() == plan::Status::InProgress;
-            let mut items = before.items().iter().filter(under_way);
+            let is_in_progress = |item: &&plan::Item| item.status() == plan::Status::InProgress;
+            let mut items = before.items().iter().filter(is_in_progress);
             number >= known && items.all(|item| now.get(item.id()).is_some())
         })
     }
 
-    fn is_longer(&self, store: &Store) -> bool {
+    fn is_longer(&self, store: &ContentStore) -> bool {
         let BeforeState::File { sha256, .. } = &self.before else {
             return true;
         };
-        let now = Beneath::open(&self.folder).and_then(|folder| folder.read(&self.path));
+        let now = RootDir::open(&self.folder).and_then(|folder| folder.read(&self.path));
         let before = store.get(sha256);
         before.is_ok_and(|before| now.is_ok_and(|now| now.starts_with(&before)))
     }
 
-    fn put_back(&self, store: &Store, aside: &Path) -> io::Result<bool> {
+    fn put_back(&self, store: &ContentStore, aside: &Path) -> io::Result<bool> {
         if self.before != BeforeState::Absent {
             std::fs::create_dir_all(&self.folder)?;
         }
-        let folder = Beneath::open(&self.folder)?;
+        let folder = RootDir::open(&self.folder)?;
         let aside = aside.join("git-folder");
-        put_back(&folder, &self.path, &self.before, store, &aside)
+        restore_path(&folder, &self.path, &self.before, store, &aside)
     }
 }
 
 /// The plan and the learnings, as `(folder, path, rule)`.
-fn stores<'f>(
+fn store_files<'f>(
     root: &'f Path,
     plan_file: &'f Path,
     real_plan: &'f Path,
 ) -> Vec<(&'f Path, PathBuf, Rule)> {
-    let place = |file: &'f Path| match file.strip_prefix(root) {
+    let split = |file: &'f Path| match file.strip_prefix(root) {
         Ok(path) => (root, path.to_owned()),
         Err(_) => {
             let name = file.file_name().unwrap_or_default();
@@ -381,30 +393,30 @@ fn stores<'f>(
     };
     let mut stores = vec![(root, learnings::FILE_NAME.into(), Rule::Longer)];
     if plan_file.is_symlink() {
-        let (folder, path) = place(plan_file);
+        let (folder, path) = split(plan_file);
         stores.push((folder, path, Rule::Same));
     }
-    let (folder, path) = place(real_plan);
+    let (folder, path) = split(real_plan);
     stores.push((folder, path, Rule::Plan));
     stores
 }
 
 fn take_all(
     wanted: Vec<(&Path, PathBuf, Rule)>,
-    store: &Store,
-) -> Result<Vec<Guarded>, (PathBuf, io::Error)> {
+    store: &ContentStore,
+) -> Result<Vec<GuardedFile>, (PathBuf, io::Error)> {
     let files = wanted
         .into_iter()
-        .map(|(folder, path, rule)| Guarded::take(folder, path, rule, store));
+        .map(|(folder, path, rule)| GuardedFile::take(folder, path, rule, store));
     let files = files.collect::<Result<Vec<_>, _>>()?;
     Ok(files.into_iter().flatten().collect())
 }
 
-/// Names in the folder of hooks; a folder elsewhere behind a link is not ours to watch.
-fn hooks(common: &Path) -> Vec<std::ffi::OsString> {
-    let entries = Beneath::open(common)
-        .and_then(|common| common.folder(Path::new("hooks")))
-        .and_then(super::beneath::entries);
+/// Names of the hooks. A folder that is a link is not guarded, because it may belong to other repositories.
+fn list_hooks(common: &Path) -> Vec<std::ffi::OsString> {
+    let entries = RootDir::open(common)
+        .and_then(|common| common.open_folder(Path::new("hooks")))
+        .and_then(super::root_dir::list_entries);
     let mut names: Vec<_> = entries
         .unwrap_or_default()
         .into_iter()

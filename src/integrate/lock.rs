@@ -1,8 +1,8 @@
-//! One integrator per repository, and the memory of an integration that a kill interrupted.
+//! The lock that allows one integrator per repository, and the marker of an unfinished integration.
 //!
-//! The lock is a `flock` on `mesh.lock` in git's common folder: the kernel releases it when its holder dies. The file
-//! says who holds it, so that others can be told; an orderly end takes that away again. Beside it,
-//! `mesh.pending` names the run whose integration is under way; while it is there, only that run may go on.
+//! The lock is a `flock` on `mesh.lock` in git's common folder, which the kernel releases when the holder dies. The file
+//! names the holder, for the message of a second run, and is emptied at an orderly end. Beside it, `mesh.pending` names the
+//! run whose integration has started and not finished. While it exists, only that run may continue.
 
 use super::error::IntegrateError;
 use crate::platform::{Repo, clock, process};
@@ -16,13 +16,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
-/// Whoever holds the lock, or held it.
+/// The current or last holder of the lock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
     /// The process.
     pub pid: u32,
-    /// When it started, in hundredths of a second since its machine did; 0 where that is not known. With it, a process
-    /// that got the same id later is told apart.
+    /// When the process started, in hundredths of a second since boot; 0 if unknown. Distinguishes it from a later process
+    /// with the same id.
     pub start_ticks: u64,
     /// The machine.
     pub host: String,
@@ -41,7 +41,7 @@ impl Holder {
         }
     }
 
-    /// What the lock file says; nothing when that is not to be understood.
+    /// Reads the lock file; `None` if it is empty or not valid.
     fn read(mut file: &File) -> io::Result<Option<Self>> {
         const BYTES_MAX: u64 = 4096;
         let mut text = String::new();
@@ -57,12 +57,12 @@ impl Holder {
         file.write_all(format!("{text}\n").as_bytes())
     }
 
-    /// What is to be said of a holder that did not give the lock back.
-    fn left_behind(&self) -> String {
+    /// The note about a holder that did not release the lock.
+    fn takeover_note(&self) -> String {
         match self.host == host() {
-            true => format!("took over the lock of {self}, which ended without giving it back"),
+            true => format!("took over the lock of {self}, which ended without releasing it"),
             false => format!(
-                "took over the lock of {self}, which does not hold it as far as can be seen from here; make sure that no `mesh` works in this repository there"
+                "took over the lock of {self}, which does not seem to hold it; make sure that no `mesh` is running in this repository on that machine"
             ),
         }
     }
@@ -84,15 +84,15 @@ fn host() -> String {
         .into_owned()
 }
 
-/// How long another git command may take to give the index back.
-const INDEX_PATIENCE: Duration = Duration::from_secs(5);
+/// How long to wait for another git command to release the index.
+const INDEX_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Waits until no git command holds the index; one that was killed leaves its lock for ever.
+/// Waits until no git command holds the index. A killed command leaves its lock file, so the wait has a limit.
 pub(super) fn wait_for_index(repo: &Repo) -> Result<(), IntegrateError> {
     let path = repo.git_dir()?.join("index.lock");
-    let begun = Instant::now();
+    let started = Instant::now();
     while std::fs::symlink_metadata(&path).is_ok() {
-        if begun.elapsed() >= INDEX_PATIENCE {
+        if started.elapsed() >= INDEX_TIMEOUT {
             return Err(IntegrateError::IndexLocked { path });
         }
         std::thread::sleep(Duration::from_millis(50));
@@ -100,7 +100,7 @@ pub(super) fn wait_for_index(repo: &Repo) -> Result<(), IntegrateError> {
     Ok(())
 }
 
-/// Held for as long as a run may change the repository.
+/// The lock of a repository, held while a run may change it.
 #[derive(Debug)]
 pub struct RepoLock {
     file: File,
@@ -109,7 +109,7 @@ pub struct RepoLock {
 }
 
 impl RepoLock {
-    /// Takes the lock of `repo` for the run in `run_folder` (`None`: a run that does not exist yet), or says who has it.
+    /// Takes the lock of `repo` for the run in `run_folder`; `None` for a run that does not exist yet.
     pub fn take(repo: &Repo, run_folder: Option<&Path>) -> Result<Self, IntegrateError> {
         let common = repo.common_dir()?;
         let path = common.join("mesh.lock");
@@ -134,7 +134,7 @@ impl RepoLock {
         let lock = Self {
             file,
             pending: common.join("mesh.pending"),
-            note: last.map(|last| last.left_behind()),
+            note: last.map(|last| last.takeover_note()),
         };
         match lock.pending_run()? {
             Some(pending)
@@ -144,24 +144,24 @@ impl RepoLock {
                     run_folder: pending,
                 })
             }
-            // A restore takes away what an interrupted integration left.
+            // The restore of the interrupted integration also removes a leftover index lock.
             Some(_) => Ok(lock),
             None => wait_for_index(repo).map(|()| lock),
         }
     }
 
-    /// What is to be said of the last holder, when it did not give the lock back.
+    /// A note about the last holder, if it did not release the lock.
     pub fn note(&self) -> Option<&str> {
         self.note.as_deref()
     }
 
-    /// From now on until [`RepoLock::clear_pending`], only the run in `run_folder` may go on in this repository.
-    pub(super) fn mark(&self, run_folder: &Path) -> Result<(), IntegrateError> {
+    /// Until [`RepoLock::clear_pending`], allows only the run in `run_folder` in this repository.
+    pub(super) fn set_pending(&self, run_folder: &Path) -> Result<(), IntegrateError> {
         let text = run_folder.as_os_str().as_encoded_bytes();
         crate::platform::write(&self.pending, text).map_err(IntegrateError::io(&self.pending))
     }
 
-    /// The tree is whole again.
+    /// Allows other runs again.
     pub fn clear_pending(&self) -> Result<(), IntegrateError> {
         match std::fs::remove_file(&self.pending) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -185,7 +185,7 @@ impl RepoLock {
 
 impl Drop for RepoLock {
     fn drop(&mut self) {
-        // A record that stays is only taken for that of a process that was killed.
+        // If this fails, the next holder only prints a needless note.
         let _ = self.file.set_len(0);
     }
 }

@@ -1,41 +1,52 @@
 //! The single writer: the only code that changes the repository and the plan.
 //!
-//! Apply, validate, then persist or restore. `integration_started` with the exact before-state of every path
-//! is durable before the first byte changes, so after a kill the tree is brought back to that state and
-//! the integration starts again. It runs no workers and believes none: a patch is checked against
-//! the scope, by `git apply --check`, and by the task's own validation commands.
+//!     patch of an accepted answer
+//!       │ Received    `evidence`: parse, check the scope and the policy, `git apply --check`
+//!       │ Examined    `trial`: under `Isolation::Worktree`, validate in a `scratch` tree first
+//!       │ Ready       `saved_tree`: save the state of the tree, then apply the patch
+//!       │ Applied     `verify`: the tree is what the patch computes; `checks`: run the validation commands
+//!       │ Validated   `deliver`: leave the patch in the tree, or commit its paths
+//!       ▼ Ended       `integration_finished` in the ledger; `persist`: status and comment in the plan
+//!     any refusal ──▶ Ended; any failure after Ready ──▶ `restore`, then Ended
 //!
-//! Under [`Isolation::Worktree`] a patch is validated in a scratch tree first and touches the user's only when it has
-//! passed. A commit is made only where [`Delivery`] asks for one, as the last step, of nothing but the patch's paths.
+//! The states and the step between them are in `transaction`. `integration_started` with the exact state of every path
+//! is durable before the first byte changes, so that a resume after a kill can restore the tree (`Integrator::recover`)
+//! and integrate again.
+//!
+//! A saved tree is copies in a `content_store`, a `census` of the unchanged files and a `guard` of git's own files, the
+//! plan and the learnings. All access to the tree goes through a `root_dir`, which follows no link. While commands run in a
+//! scratch tree, a `store_watch` protects the plan and the learnings. The code trusts no worker: it runs none, and what
+//! it runs for one is limited to [`Commands`].
 
-mod allow;
-mod before;
-mod beneath;
 mod census;
 mod checks;
+mod commands;
+mod content_store;
 mod deliver;
-mod elsewhere;
 mod error;
 mod evidence;
 mod guard;
 mod integrator;
 mod lock;
-mod messages;
 mod outputs;
 mod persist;
-mod put_back;
 mod request;
+mod restore;
+mod restore_path;
+mod root_dir;
+mod saved_tree;
 mod scratch;
 mod state;
-mod store;
+mod store_watch;
 mod stores;
+mod transaction;
+mod tree_diff;
+mod trial;
 mod validate;
 mod verify;
 
-pub use allow::{Commands, VALIDATION_ALLOW, is_allowed};
-pub use before::Restored;
-pub use deliver::{CommitTo, Delivery, DeliveryError, Isolation, branch_of, check};
-pub use elsewhere::recover_stores;
+pub use commands::{Commands, VALIDATION_ALLOW, is_allowed};
+pub use deliver::{CommitTo, Delivery, DeliveryError, Isolation, check_delivery, run_branch};
 pub use error::IntegrateError;
 pub use evidence::{Evidence, examine};
 pub use integrator::{Integrator, Recovered, end_writers};
@@ -43,5 +54,7 @@ pub use lock::RepoLock;
 pub use outputs::own_outputs;
 pub use persist::{Outcome, Persisted, comment, is_outcome_of, persist};
 pub use request::{IntegrationRequest, PatchPolicy};
+pub use restore::Restored;
+pub use store_watch::recover_stores;
 pub use stores::Stores;
 pub use validate::Limits;

@@ -1,10 +1,10 @@
-//! The files behind `mesh`'s own standard output and error: `2>run.log`, `| tee run.log`. They grow while it talks, and
-//! that is nobody's change to the tree.
+//! The files that receive the standard output and error of `mesh`, as with `2>run.log` or `| tee run.log`. They grow while
+//! `mesh` runs, which is not a change of the tree.
 
 use std::collections::HashSet;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
-/// Device and inode of each.
+/// Device and inode of each of these files.
 pub fn own_outputs() -> HashSet<(u64, u64)> {
     let mut files = HashSet::new();
     let mut pipes = HashSet::new();
@@ -25,7 +25,7 @@ pub fn own_outputs() -> HashSet<(u64, u64)> {
     files
 }
 
-/// The regular files that processes have open which also read from one of `pipes`: those of `tee`. Only Linux tells.
+/// The regular files that are open in processes which read from one of `pipes`, such as `tee`. Works only on Linux.
 fn written_by_readers(pipes: &HashSet<(u64, u64)>) -> HashSet<(u64, u64)> {
     let own = std::process::id().to_string();
     let mut files = HashSet::new();

@@ -1,11 +1,11 @@
-//! Persisting an outcome in the plan: status and `[mesh]` comment in one rewrite of the file.
+//! Writes an outcome to the plan: status and `[mesh]` comment in one rewrite of the file.
 
 use super::error::IntegrateError;
 use crate::model::{BlockReason, IntegrationFinished, RunId, Tally, ValidationFinished};
 use crate::plan::{Comment, ItemId, MutateOptions, Plan, Status, Store};
 use crate::platform::{clock, fault};
 
-/// What a task came to.
+/// The outcome of a task.
 #[derive(Clone, Copy, Debug)]
 pub struct Persisted<'p> {
     /// The run.
@@ -16,7 +16,7 @@ pub struct Persisted<'p> {
     pub detail: &'p str,
     /// The last vote.
     pub tally: Option<&'p Tally>,
-    /// The commands that were run, with outcomes.
+    /// The validation commands with their results.
     pub validations: &'p [ValidationFinished],
     /// The last integration.
     pub integration: Option<&'p IntegrationFinished>,
@@ -25,7 +25,7 @@ pub struct Persisted<'p> {
 }
 
 impl Persisted<'_> {
-    /// The item's status from now on.
+    /// The new status of the item.
     pub fn status(&self) -> Status {
         match self.reason {
             None => Status::Completed,
@@ -34,9 +34,9 @@ impl Persisted<'_> {
     }
 }
 
-/// The text of the `[mesh]` comment (seed, "Persistence requirements").
+/// The text of the `[mesh]` comment.
 pub fn comment(outcome: &Persisted<'_>) -> String {
-    let mut parts = vec![format!("{OUTCOME}{}", outcome.status().as_str())];
+    let mut parts = vec![format!("{PREFIX}{}", outcome.status().as_str())];
     if let Some(reason) = outcome.reason {
         parts.push(format!("reason: {reason} ({})", outcome.detail));
     }
@@ -59,40 +59,40 @@ pub fn comment(outcome: &Persisted<'_>) -> String {
         [] => "validation: none run".to_owned(),
         commands => format!("validation: {}", commands.join(", ")),
     });
-    parts.extend(outcome.integration.into_iter().flat_map(integrated));
+    parts.extend(outcome.integration.into_iter().flat_map(integration_parts));
     if !outcome.learnings.is_empty() {
         parts.push(format!("learnings: {}", outcome.learnings.join(", ")));
     }
-    parts.push(of_run(outcome.run_id));
+    parts.push(run_marker(outcome.run_id));
     parts.join("; ")
 }
 
-/// How the comment of an outcome begins.
-const OUTCOME: &str = "[mesh] outcome: ";
+/// The prefix of the comment of an outcome.
+const PREFIX: &str = "[mesh] outcome: ";
 
-/// How it ends.
-fn of_run(run_id: &RunId) -> String {
+/// The suffix of the comment of an outcome.
+fn run_marker(run_id: &RunId) -> String {
     format!("mesh_run_id={run_id}")
 }
 
-/// Whether a comment is that of an outcome which this run wrote.
+/// Whether this run wrote a comment, as that of an outcome.
 pub fn is_outcome_of(text: &str, run_id: &RunId) -> bool {
-    let rest = text.strip_prefix(OUTCOME);
+    let rest = text.strip_prefix(PREFIX);
     let last = rest.and_then(|rest| rest.rsplit("; ").next());
-    last.is_some_and(|last| last == of_run(run_id))
+    last.is_some_and(|last| last == run_marker(run_id))
 }
 
-/// What became of an outcome.
+/// The result of writing an outcome.
 #[derive(Debug)]
 pub enum Outcome {
-    /// It stands in the plan, which is like this now.
+    /// The outcome is in the plan; with the new plan.
     Persisted(Plan),
-    /// Somebody else has decided about the item meanwhile; the plan says this of it, and is as it was.
-    Overtaken(String),
+    /// Someone else changed the status of the item meanwhile; with that status. The plan is unchanged.
+    Superseded(String),
 }
 
-/// What else is to be said of an integration.
-fn integrated(integration: &IntegrationFinished) -> Vec<String> {
+/// The parts of the comment about the integration.
+fn integration_parts(integration: &IntegrationFinished) -> Vec<String> {
     let mut parts = Vec::new();
     if !integration.passed_before.is_empty() {
         let commands: Vec<String> = integration
@@ -111,8 +111,8 @@ fn integrated(integration: &IntegrationFinished) -> Vec<String> {
     parts
 }
 
-/// Writes status and comment, both or neither, when the status of the item is still one that `is_known` to the run: what
-/// somebody else wrote is never overwritten. Done twice, it is done once: the comment names the run.
+/// Writes status and comment atomically, if the current status `is_known` to the run: a change by someone else is never
+/// overwritten. Idempotent, because the comment names the run.
 pub fn persist(
     store: &Store,
     id: &ItemId,
@@ -123,10 +123,10 @@ pub fn persist(
     options: MutateOptions,
 ) -> Result<Outcome, IntegrateError> {
     fault::integrator_point();
-    let mut overtaken = None;
+    let mut superseded = None;
     let plan = store.mutate(options, |plan| {
         let Some(item) = plan.get(id) else {
-            overtaken = Some("removed".to_owned());
+            superseded = Some("removed".to_owned());
             return Ok(());
         };
         let mut comments = item.comments().iter();
@@ -134,15 +134,15 @@ pub fn persist(
             return Ok(());
         }
         if !is_known(item.status()) {
-            overtaken = Some(item.status().as_str().to_owned());
+            superseded = Some(item.status().as_str().to_owned());
             return Ok(());
         }
         plan.set_status(id, status)?;
         plan.add_comment(id, Comment::new(clock::now(), "mesh", text)?)
     })?;
     fault::integrator_point();
-    Ok(match overtaken {
-        Some(found) => Outcome::Overtaken(found),
+    Ok(match superseded {
+        Some(found) => Outcome::Superseded(found),
         None => Outcome::Persisted(plan),
     })
 }

@@ -1,40 +1,40 @@
-//! What an integration is asked to do, and what its patch may be.
+//! The input of an integration: the patch, its validation commands and the rules that it must obey.
 
-use super::allow::Commands;
+use super::commands::Commands;
 use crate::model::{Tally, UnitId};
 use crate::patch;
 use crate::plan::Metadata;
 use crate::scope::Scope;
 use std::path::Path;
 
-/// What a patch of a task is measured against.
+/// The rules that a patch of a task must obey.
 #[derive(Clone, Copy, Debug)]
 pub struct PatchPolicy<'t> {
     /// Scope and validation commands.
     pub metadata: &'t Metadata,
     /// The compiled scope.
     pub scope: &'t Scope,
-    /// The plan file, which no patch may touch.
+    /// The plan file, which no patch may change.
     pub plan_file: &'t Path,
-    /// Where runs keep their files, which no patch may touch either.
+    /// The folder of runs, which no patch may change.
     pub artifacts: &'t Path,
-    /// What any patch may be.
+    /// Limits of every patch.
     pub limits: patch::Limits,
 }
 
-/// One accepted patch and what its task says about it.
+/// One accepted patch.
 #[derive(Clone, Copy, Debug)]
-pub struct IntegrationRequest<'o> {
+pub struct IntegrationRequest<'r> {
     /// The task.
-    pub unit: &'o UnitId,
-    /// The task in words; the subject of a commit.
-    pub subject: &'o str,
-    /// What the patch is measured against.
-    pub policy: PatchPolicy<'o>,
-    /// What validates it.
-    pub commands: &'o Commands,
+    pub unit: &'r UnitId,
+    /// The description of the task, for the subject of a commit.
+    pub subject: &'r str,
+    /// The rules that the patch must obey.
+    pub policy: PatchPolicy<'r>,
+    /// The validation commands.
+    pub commands: &'r Commands,
     /// The patch as the synthesizer gave it.
-    pub patch: &'o str,
-    /// The vote that accepted it, where there was one.
-    pub tally: Option<&'o Tally>,
+    pub patch: &'r str,
+    /// The vote that accepted it, if there was one.
+    pub tally: Option<&'r Tally>,
 }

@@ -1,9 +1,9 @@
-//! Where plan and learnings stand, and where a run keeps what it saved of them.
+//! The location of the plan and the learnings, and of the states that a run saves.
 
 use crate::platform::Repo;
 use std::path::{Path, PathBuf};
 
-/// Where plan and learnings stand.
+/// The location of the plan and the learnings.
 #[derive(Clone, Copy, Debug)]
 pub struct Stores<'s> {
     /// The repository of the run.
@@ -12,7 +12,7 @@ pub struct Stores<'s> {
     pub plan_file: &'s Path,
 }
 
-/// The folder of saved states in the folder of a run.
+/// The folder of saved states in a run's folder.
 pub(super) fn kept_in(run_folder: &Path) -> PathBuf {
     run_folder.join("kept")
 }

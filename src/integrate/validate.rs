@@ -1,9 +1,9 @@
-//! One validation command: through the shell, in a process group of its own, with a limit on time and output.
+//! Runs one validation command with the shell, in its own process group, with limits on time and output.
 //!
-//! Commands come from the task's metadata, or from a worker when somebody vouches for them ([`allow`](super::allow)).
-//! The key line is the most telling line of the output: of a command that failed, the first one with a word such as
-//! `error`, `failed` or `panicked`, which names a failing test or a place in a file; else, and of one that passed, the last
-//! that is not blank, where test runners put their sums.
+//! Commands come from the task's metadata, or from a worker if the allow-list covers them ([`commands`](super::commands)).
+//! The key line is the most informative line of the output. If the command failed, it is the first line with a word such as
+//! `error`, `failed` or `panicked`, which tends to name a failing test or a position in a file. Otherwise it is the last line
+//! that is not blank, where test runners print their summary.
 
 use super::error::IntegrateError;
 use crate::job::{Stop, Urgency};
@@ -19,18 +19,18 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How often a running command's output size and the stop flag are looked at.
+/// How often the output size and the stop request are checked.
 const TICK: Duration = Duration::from_millis(50);
 
-/// So much of the end of the output is looked at for the key line.
+/// The key line is searched in this many bytes at the end of the output.
 const KEY_BYTES: u64 = 64 * 1024;
 
-/// What one validation command may use.
+/// Limits of one validation command.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Wall-clock time.
     pub timeout: Duration,
-    /// Between TERM and KILL.
+    /// Time between TERM and KILL.
     pub grace: Duration,
     /// Bytes of output in the log.
     pub log_bytes_max: u64,
@@ -39,17 +39,16 @@ pub struct Limits {
 /// How a validation command ended.
 #[derive(Debug)]
 pub enum ValidationEnd {
-    /// It ended or was ended; unit and log path are the caller's to fill in.
+    /// The command ended, or a limit ended it. The caller fills in unit and log path.
     Finished(Box<ValidationFinished>),
     /// `mesh` was asked to stop at once.
     Stopped,
 }
 
-/// Runs `command` in `folder`; everything it prints is in `log` afterwards, without secrets. It begins when it stands in the
-/// record of `writers`.
+/// Runs `command` in `folder` and writes its redacted output to `log`. The command starts after `writers` has recorded it.
 ///
-/// While it runs, its output is in a file that has no name: what is not yet redacted can't be read by others, and goes with
-/// a killed `mesh`. Rejected: to redact it as it is printed; a secret may be printed in parts, or over several lines.
+/// While it runs, its output goes to an unnamed file, so that others can't read output that is not redacted, and a kill of
+/// `mesh` leaves none. Rejected: redacting it as it is printed, because a secret may be printed in parts or over lines.
 pub fn run(
     command: &str,
     folder: &Path,
@@ -61,13 +60,13 @@ pub fn run(
 ) -> Result<ValidationEnd, IntegrateError> {
     let failed = || IntegrateError::io(log);
     private::make_folders(crate::platform::parent(log)).map_err(failed())?;
-    // That of an earlier time tells nothing about this one.
+    // Empty the log of an earlier attempt.
     private::create(log).map_err(failed())?;
     let printed = tempfile::tempfile_in(crate::platform::parent(log)).map_err(failed())?;
     let output = || appending(&printed).map_err(failed());
     let started = Instant::now();
     let mut shell = writers.command("/bin/sh", &["-c", command], Input::Null);
-    // Set where `mesh` runs in a hook of git; they would point the command's own git at another repository.
+    // Git sets these for hooks. If `mesh` runs in one, they would direct the command's git at another repository.
     for name in git::LOCAL_VARIABLES {
         shell.env_remove(name);
     }
@@ -86,7 +85,7 @@ pub fn run(
     let group = Pid::from_child(&child);
     let cause = watch(group, started, &printed, limits, stop);
     let duration = started.elapsed();
-    // Before the reaping: what the command left running ends with it, also when it left the group.
+    // Before reaping the child, so that its group still exists. `end_marked` ends processes that left the group.
     process::kill(group);
     let status = child.wait().map_err(failed())?;
     writers.end_marked();
@@ -115,7 +114,7 @@ pub fn run(
     Ok(ValidationEnd::Finished(Box::new(finished)))
 }
 
-/// The same open file for a child. Both of its streams go to its end, whatever this process reads of it.
+/// The output file for a child. In append mode, both streams go to its end, even while this process reads it.
 fn appending(file: &File) -> io::Result<File> {
     use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
     fcntl_setfl(file, fcntl_getfl(file)? | OFlags::APPEND)?;
@@ -168,7 +167,7 @@ fn watch(
     }
 }
 
-/// Writes what was printed to the log: no more than `bytes_max`, and no secrets.
+/// Writes at most `bytes_max` of the output to the log, redacted.
 fn keep(printed: &File, log: &Path, redactor: &Redactor, bytes_max: u64) -> io::Result<()> {
     let mut bytes = Vec::new();
     let mut printed = printed;
@@ -181,7 +180,7 @@ fn keep(printed: &File, log: &Path, redactor: &Redactor, bytes_max: u64) -> io::
     durable::write_private(log, &redactor.bytes(&bytes, cut))
 }
 
-/// The last `bytes_max` bytes of a log, from the beginning of a line where that is possible.
+/// The last `bytes_max` bytes of a log, from the start of a line if possible.
 pub(super) fn tail(log: &Path, bytes_max: u64) -> io::Result<String> {
     let mut file = File::open(log)?;
     let skipped = file.metadata()?.len().saturating_sub(bytes_max);
@@ -207,7 +206,7 @@ fn key_line(output: &str, passed: bool) -> String {
     one_line(failure.or_else(|| lines.next_back()).unwrap_or_default())
 }
 
-/// By whole words, so that `Compiling thiserror` is none, and not where their number is zero, as in `0 failed`.
+/// Matches whole words, so that `Compiling thiserror` does not count, and ignores counts of zero such as `0 failed`.
 fn names_a_failure(line: &str) -> bool {
     const WORDS: [&str; 12] = [
         "error",
@@ -228,10 +227,10 @@ fn names_a_failure(line: &str) -> bool {
         .filter(|word| !word.is_empty())
         .collect();
     let is_named = |(index, word): (usize, &&str)| {
-        let is_none = index > 0 && ["0", "no", "No"].contains(&words[index - 1]);
-        // `TypeError` and its like.
+        let is_zero = index > 0 && ["0", "no", "No"].contains(&words[index - 1]);
+        // `TypeError` and the like.
         let is_error = word.ends_with("Error") || WORDS.contains(&word.to_lowercase().as_str());
-        is_error && !is_none
+        is_error && !is_zero
     };
     words.iter().enumerate().any(is_named) || line.starts_with("not ok")
 }
@@ -266,12 +265,12 @@ mod tests {
         .expect("ran")
         {
             ValidationEnd::Finished(finished) => *finished,
-            ValidationEnd::Stopped => panic!("nobody asked"),
+            ValidationEnd::Stopped => panic!("nothing asked it to stop"),
         }
     }
 
     #[test]
-    fn exit_code_and_key_line_are_facts() {
+    fn exit_code_and_key_line_are_recorded() {
         let long = Duration::from_secs(20);
         let finished = run_here("echo one; echo 'two: 1 failed' >&2; echo; exit 3", long);
         assert_eq!(
@@ -283,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hanging_or_endless_command_is_ended_with_its_group() {
+    fn a_command_that_hangs_or_prints_without_end_is_ended_with_its_group() {
         let finished = run_here(
             "trap '' TERM; sleep 600 & wait; sleep 600",
             Duration::from_millis(100),
@@ -323,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_is_cut_at_its_bound() {
+    fn a_log_is_cut_at_its_limit() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let log = folder.path().join("v.log");
         let mut printed = tempfile::tempfile().expect("a file");

@@ -1,21 +1,22 @@
-//! After `git apply`: whether the tree is what the patch was found to make of it, byte for byte. Git places hunks by rules of its
-//! own; whatever those do, nothing but the computed result stays. After a validation: which of these files it changed again.
+//! Compares the tree with the computed results of a patch, byte for byte: after `git apply`, which places hunks by its own
+//! rules, and after a validation, which may change these files again.
 
-use super::beneath::Beneath;
 use super::error::IntegrateError;
-use super::state::state_of;
-use crate::model::{BeforeState, one_line};
+use super::root_dir::RootDir;
+use super::state::read_stamp;
+use crate::model::one_line;
 use crate::patch::{Outcome, Patch};
 use crate::platform::Repo;
+use rustix::fs::FileType;
 use std::path::{Path, PathBuf};
 
-/// The first path that is not as computed, in words; `None` when all are. `folder` takes files for git to compare.
-pub(super) fn difference(
+/// Describes the first path that differs from its computed result, if any. Files for git to compare go to `folder`.
+pub(super) fn first_difference(
     repo: &Repo,
     patch: &Patch,
     folder: &Path,
 ) -> Result<Option<String>, IntegrateError> {
-    let first = differing(repo, patch, folder)?.into_iter().next();
+    let first = differing_paths(repo, patch, folder)?.into_iter().next();
     Ok(first.map(|path| {
         format!(
             "`{}` is not what the patch makes of it, after git applied it; the tree was restored",
@@ -24,46 +25,52 @@ pub(super) fn difference(
     }))
 }
 
-/// All paths of the patch that are not as computed.
-pub(super) fn differing(
+/// The paths of the patch that differ from their computed results.
+pub(super) fn differing_paths(
     repo: &Repo,
     patch: &Patch,
     folder: &Path,
 ) -> Result<Vec<PathBuf>, IntegrateError> {
-    let root = Beneath::open(repo.root()).map_err(IntegrateError::io(repo.root()))?;
+    let root = RootDir::open(repo.root()).map_err(IntegrateError::io(repo.root()))?;
     let mut differing = Vec::new();
     for (path, outcome) in &patch.outcomes {
-        if !is_as_computed(repo, &root, path, outcome, folder)? {
+        if !matches_outcome(repo, &root, path, outcome, folder)? {
             differing.push(PathBuf::from(path));
         }
     }
     Ok(differing)
 }
 
-fn is_as_computed(
+fn matches_outcome(
     repo: &Repo,
-    root: &Beneath,
+    root: &RootDir,
     path: &str,
     outcome: &Outcome,
     folder: &Path,
 ) -> Result<bool, IntegrateError> {
     let failed = || IntegrateError::io(Path::new(path));
-    let now = state_of(root, Path::new(path)).map_err(failed())?;
-    match (outcome, now) {
-        // A folder may take the place of a file.
-        (Outcome::Absent, Some(BeforeState::Absent) | None) => Ok(true),
-        (Outcome::Link(wanted), Some(BeforeState::Link { target })) => {
+    let full = Path::new(path);
+    let stamp = read_stamp(root, full).map_err(failed())?;
+    match (outcome, stamp.map(|stamp| stamp.kind())) {
+        (Outcome::Absent, Some(FileType::RegularFile | FileType::Symlink)) => Ok(false),
+        // A folder may replace a removed file.
+        (Outcome::Absent, _) => Ok(true),
+        (Outcome::Link(wanted), Some(FileType::Symlink)) => {
+            let target = root.read_link(full).map_err(failed())?;
             Ok(target.as_os_str().as_encoded_bytes() == wanted)
         }
-        (Outcome::File(content), Some(BeforeState::File { .. })) => {
-            let found = root.read(Path::new(path)).map_err(failed())?;
-            Ok(found == *content || is_stored_alike(repo, path, &found, content, folder)?)
+        (Outcome::File(content), Some(FileType::RegularFile)) => {
+            if root.has_content(full, content).map_err(failed())? {
+                return Ok(true);
+            }
+            let found = root.read(full).map_err(failed())?;
+            is_stored_alike(repo, path, &found, content, folder)
         }
         _ => Ok(false),
     }
 }
 
-/// Whether git would store the same for both contents of `path`.
+/// Whether git stores the same object for both contents of `path`.
 fn is_stored_alike(
     repo: &Repo,
     path: &str,

@@ -9,14 +9,14 @@ use std::path::Path;
 /// How many digits of a hash a message shows.
 const SHORT: usize = 12;
 
-/// Hands everything on and knows the hash of it.
+/// A reader or writer that hashes the bytes that pass through it.
 pub struct Hashed<I> {
     inner: I,
     hasher: Sha256,
 }
 
 impl<I> Hashed<I> {
-    /// Of what is written to, or read from, `inner` from now on.
+    /// Hashes what is written to, or read from, `inner` from now on.
     pub fn new(inner: I) -> Self {
         Self {
             inner,
@@ -24,7 +24,7 @@ impl<I> Hashed<I> {
         }
     }
 
-    /// The hash of all that went through.
+    /// The hash of all bytes that passed.
     pub fn sha256(self) -> String {
         hex(&self.hasher.finalize())
     }
@@ -55,26 +55,26 @@ pub fn sha256_of_bytes(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-/// The hash of a file's content.
-pub fn sha256_of_file(path: &Path) -> io::Result<String> {
-    let mut hashed = Hashed::new(File::open(path)?);
+/// The hash of everything that is left to read.
+pub fn sha256_of_reader(reader: impl Read) -> io::Result<String> {
+    let mut hashed = Hashed::new(reader);
     io::copy(&mut hashed, &mut io::sink())?;
     Ok(hashed.sha256())
 }
 
-/// The beginning of a hash, enough to tell two apart.
+/// The hash of a file's content.
+pub fn sha256_of_file(path: &Path) -> io::Result<String> {
+    sha256_of_reader(File::open(path)?)
+}
+
+/// The first digits of a hash, for messages.
 pub fn short(sha256: &str) -> &str {
     sha256.get(..SHORT).unwrap_or(sha256)
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// SHA-256 in hexadecimal.
-pub fn sha256(bytes: &[u8]) -> String {
-    let digest = Sha256::digest(bytes);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_has_the_hash_of_its_bytes_however_they_passed() {
+    fn bytes_readers_writers_and_files_have_the_same_hash() {
         const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(sha256_of_bytes(b"abc"), ABC);
         let mut written = Hashed::new(Vec::new());

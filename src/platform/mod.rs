@@ -9,7 +9,7 @@ mod output_claim;
 pub mod private;
 pub mod process;
 
-pub use digest::{Hashed, sha256, sha256_of_bytes, sha256_of_file};
+pub use digest::{Hashed, hex, sha256_of_bytes, sha256_of_file, sha256_of_reader};
 pub use durable::{Readers, parent, stage, sync_folder, write, write_private};
 pub use fault::{integrator_point, ledger_point};
 pub use git::{CommitOrder, Conversion, GitError, PatchReport, Repo, Tracked};

@@ -440,7 +440,7 @@ impl PlanRun {
         )?;
         let plan = match outcome {
             Outcome::Persisted(plan) => plan,
-            Outcome::Overtaken(found) => return self.release_unit(&unit.id, &found, watcher),
+            Outcome::Superseded(found) => return self.release_unit(&unit.id, &found, watcher),
         };
         watcher.mirror(&plan);
         let why = reason.map_or(String::new(), |reason| {

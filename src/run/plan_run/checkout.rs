@@ -25,7 +25,7 @@ impl Settings {
         match self.delivery {
             Delivery::Patch => String::new(),
             Delivery::Commit => self.branch.clone().unwrap_or_default(),
-            Delivery::Branch => integrate::branch_of(id),
+            Delivery::Branch => integrate::run_branch(id),
         }
     }
 

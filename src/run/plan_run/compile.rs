@@ -2,7 +2,7 @@
 
 use crate::model::{BlockReason, Lane, Risk, RowKey, RunId, UnitId, WaveCompiled, WaveNo, coded};
 use crate::plan::{Item, Metadata, metadata};
-use crate::platform::{Repo, sha256};
+use crate::platform::{Repo, sha256_of_bytes};
 use crate::protocol::{Action, Emission, Integration, Protocol, Round, TaskContext, UnitState};
 use crate::run::error::RunError;
 use crate::run::preflight::{Preflight, Protocols};
@@ -152,7 +152,7 @@ impl CompiledWave {
             rows: self.rows.iter().map(|row| row.key.id()).collect(),
             csv_path: PathBuf::from("waves").join(self.head.csv_name()),
             call_path: PathBuf::from("waves").join(self.head.call_name()),
-            csv_sha256: sha256(&self.csv),
+            csv_sha256: sha256_of_bytes(&self.csv),
             max_concurrency: self.head.max_concurrency,
         }
     }

@@ -111,7 +111,12 @@ impl Integrating {
     /// The branch that commits go to when it is the one that is checked out, or why nothing could be delivered.
     pub(crate) fn check(&self, repo: &Repo) -> Result<Option<String>, RunError> {
         let (protected, allowed) = (&self.protected_branches, self.allow_protected);
-        Ok(integrate::check(repo, self.delivery, protected, allowed)??)
+        Ok(integrate::check_delivery(
+            repo,
+            self.delivery,
+            protected,
+            allowed,
+        )??)
     }
 }
 

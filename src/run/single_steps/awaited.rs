@@ -2,7 +2,7 @@
 
 use crate::job::JobError;
 use crate::model::{RowId, RunId, WaveNo, one_line};
-use crate::platform::sha256;
+use crate::platform::sha256_of_bytes;
 use crate::run::error::RunError;
 use crate::run::refusal::Refusal;
 use crate::run::store::{RunFolder, State, Wave};
@@ -127,7 +127,7 @@ impl AwaitedWave {
     fn read(folder: &RunFolder, wave: &Wave) -> Result<Self, RunError> {
         let path = folder.path().join(&wave.compiled.csv_path);
         let bytes = std::fs::read(&path).map_err(RunError::io(&path))?;
-        if sha256(&bytes) != wave.compiled.csv_sha256 {
+        if sha256_of_bytes(&bytes) != wave.compiled.csv_sha256 {
             return Err(RunError::BadAnswers(vec![Refusal {
                 path,
                 why: "the wave was changed after it was compiled, so no answer to it can be told from one to another prompt".to_owned(),

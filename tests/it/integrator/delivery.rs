@@ -111,7 +111,7 @@ fn what_can_not_be_delivered_is_refused_before_anything_starts() {
     let detached = |bench: &Bench| drop(bench.git("checkout --quiet --detach"));
     refused(&detached, "delivery=commit", "no branch is checked out");
     let merging = |bench: &Bench| bench.write(".git/MERGE_HEAD", &bench.git("rev-parse HEAD"));
-    refused(&merging, "delivery=commit", "a merge is under way");
+    refused(&merging, "delivery=commit", "a merge is in progress");
     let nobody = |bench: &Bench| {
         bench.git("config user.useConfigOnly true");
         bench.git("config --unset user.email");
@@ -119,18 +119,18 @@ fn what_can_not_be_delivered_is_refused_before_anything_starts() {
     refused(
         &nobody,
         "delivery=commit",
-        "git does not know in whose name to commit",
+        "git has no author for the commit",
     );
     refused(
         &nobody,
         "delivery=branch",
-        "git does not know in whose name to commit",
+        "git has no author for the commit",
     );
     let in_the_way = |bench: &Bench| drop(bench.git("branch mesh"));
     refused(
         &in_the_way,
         "delivery=branch",
-        "a branch `mesh` is in the way",
+        "a branch `mesh` exists",
     );
 }
 
@@ -159,7 +159,7 @@ fn a_commit_never_includes_uncommitted_work() {
         let why = detail(&said);
         assert_contains(
             &why,
-            &format!("touches {path}, where there is uncommitted work"),
+            &format!("touches {path}, where there are uncommitted changes"),
         );
         assert_eq!((bench.tree(), bench.git_state()), before);
     }

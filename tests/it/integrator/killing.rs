@@ -94,7 +94,7 @@ fn killed(kind: &str, more: impl Into<Args>, first: usize, stride: usize) {
         let is_pending = bench.path(".git/mesh.pending").exists();
         let doctor = bench.mesh("doctor -- /bin/sh");
         if is_pending {
-            let told = "was ended in the middle of an integration, and the tree is not settled";
+            let told = "was interrupted during an integration, and the tree has not been restored";
             assert!(doctor.out.contains(told), "{wish}: {}", doctor.out);
             assert!(
                 doctor.out.contains("mesh resume R"),

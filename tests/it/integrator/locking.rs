@@ -21,7 +21,7 @@ fn the_holder_of_the_repository_is_named() {
     std::fs::write(&gate, "").expect("opened");
     assert!(first.wait().expect("ended").success());
     let named = format!(
-        "another `mesh` is working in this repository: process {} on ",
+        "another `mesh` is running in this repository: process {} on ",
         first.id()
     );
     assert_eq!(second.code, 3);
@@ -41,7 +41,7 @@ fn a_stale_lock_is_replaced_with_a_warning() {
     let pid = &left["pid"];
     let note = format!("took over the lock of process {pid} on ");
     said.err_has(&note);
-    said.err_has("ended without giving it back");
+    said.err_has("ended without releasing it");
     assert!(!bench.mesh("resume R").err.contains("took over"));
 }
 
@@ -51,7 +51,7 @@ fn a_record_from_another_machine_is_reported() {
     let record = json!({"pid": 7, "start_ticks": 1, "host": "elsewhere.example", "since": "2026-02-13T01:55:00Z"});
     bench.write(".git/mesh.lock", &record.to_string());
     let said = bench.run("").exits(0);
-    said.err_has("process 7 on elsewhere.example, since 2026-02-13T01:55:00Z, which does not hold it as far as can be seen from here");
+    said.err_has("process 7 on elsewhere.example, since 2026-02-13T01:55:00Z, which does not seem to hold it");
 }
 
 #[test]

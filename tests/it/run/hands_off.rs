@@ -23,7 +23,7 @@ fn a_second_run_in_the_same_repository_is_refused() {
     std::fs::write(&gate, "").expect("opened");
     let first = first.wait_with_output().expect("ended");
     assert_eq!(second.code, 3, "{}", second.err);
-    second.err_has("another `mesh` is working in this repository");
+    second.err_has("another `mesh` is running in this repository");
     assert!(!bench.mesh_home().join("runs/S").exists());
     assert_eq!(resumed.code, 3, "{}", resumed.err);
     assert_eq!(first.status.code(), Some(0));

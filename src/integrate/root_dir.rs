@@ -1,8 +1,8 @@
-//! A folder, and what stands beneath it: every path is opened from the folder down without following a link.
+//! Access to the files below a folder that follows no symbolic link.
 //!
-//! A validation may have put a symbolic link where a folder stood. Through a path that is resolved anew by each system
-//! call, a restore would then write, or move away, files outside of the repository. Here a path behind a link does not
-//! exist: [`Beneath::stat`] finds nothing there, and everything else is refused.
+//! A validation may have replaced a folder by a link. A restore that resolves the whole path in each system call would then
+//! write or move files outside of the repository. Here a path that leads through a link does not exist:
+//! [`RootDir::stat`] finds nothing, and every other operation fails.
 
 use crate::platform::private;
 use rustix::fs::{
@@ -13,14 +13,14 @@ use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
-/// A folder that is held open.
+/// An open folder.
 #[derive(Debug)]
-pub(super) struct Beneath {
+pub(super) struct RootDir {
     folder: OwnedFd,
 }
 
@@ -28,15 +28,15 @@ const FOLDER: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::CLOEXEC);
 
-impl Beneath {
-    /// The folder at `path`, which itself may be reached through links.
+impl RootDir {
+    /// Opens the folder at `path`, which itself may be reached through links.
     pub fn open(path: &Path) -> io::Result<Self> {
         let folder = openat(CWD, path, FOLDER, Mode::empty())?;
         Ok(Self { folder })
     }
 
-    /// A folder beneath this one.
-    pub fn folder(&self, path: &Path) -> io::Result<OwnedFd> {
+    /// Opens a folder below this one.
+    pub fn open_folder(&self, path: &Path) -> io::Result<OwnedFd> {
         #[cfg(target_os = "linux")]
         {
             use rustix::fs::{ResolveFlags, openat2};
@@ -47,15 +47,15 @@ impl Beneath {
                 path
             };
             match openat2(&self.folder, here, FOLDER, Mode::empty(), rules) {
-                // Before Linux 5.6, or where a filter of system calls does not know it.
+                // Before Linux 5.6, or if a seccomp filter refuses it.
                 Err(Errno::NOSYS | Errno::PERM) => {}
                 opened => return Ok(opened?),
             }
         }
-        self.folder_by_steps(path)
+        self.open_folder_stepwise(path)
     }
 
-    fn folder_by_steps(&self, path: &Path) -> io::Result<OwnedFd> {
+    fn open_folder_stepwise(&self, path: &Path) -> io::Result<OwnedFd> {
         let mut folder = openat(&self.folder, ".", FOLDER, Mode::empty())?;
         for part in path.components() {
             let Component::Normal(name) = part else {
@@ -66,20 +66,21 @@ impl Beneath {
         Ok(folder)
     }
 
-    /// The folder that `path` is in, and its name there.
-    fn place<'p>(&self, path: &'p Path) -> io::Result<(OwnedFd, &'p OsStr)> {
+    /// Opens the folder that `path` is in; with the name in it.
+    fn parent_and_name<'p>(&self, path: &'p Path) -> io::Result<(OwnedFd, &'p OsStr)> {
         match path.components().next_back() {
-            Some(Component::Normal(name)) => {
-                Ok((self.folder(path.parent().unwrap_or(Path::new("")))?, name))
-            }
+            Some(Component::Normal(name)) => Ok((
+                self.open_folder(path.parent().unwrap_or(Path::new("")))?,
+                name,
+            )),
             _ => Err(io::ErrorKind::InvalidInput.into()),
         }
     }
 
-    /// What stands at `path`; nothing also where a link or a file is on the way.
+    /// The status of `path`; `None` also if a link or a file is on the way.
     pub fn stat(&self, path: &Path) -> io::Result<Option<Stat>> {
         let stat = self
-            .place(path)
+            .parent_and_name(path)
             .and_then(|(folder, name)| Ok(statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?));
         match stat {
             Ok(stat) => Ok(Some(stat)),
@@ -88,23 +89,55 @@ impl Beneath {
         }
     }
 
-    /// The content of a regular file.
-    pub fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        let (folder, name) = self.place(path)?;
-        read_file(folder, name)
+    /// Opens a regular file. Does not wait for the other end of a named pipe in its place.
+    pub fn open_file(&self, path: &Path) -> io::Result<File> {
+        let (folder, name) = self.parent_and_name(path)?;
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = File::from(openat(folder, name, flags, Mode::empty())?);
+        match file.metadata()?.is_file() {
+            true => Ok(file),
+            false => Err(io::Error::other("it is not a regular file")),
+        }
     }
 
-    /// Where a symbolic link points.
+    /// The content of a regular file.
+    pub fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let mut file = self.open_file(path)?;
+        let mut content = Vec::with_capacity(file.metadata()?.len() as usize + 1);
+        file.read_to_end(&mut content)?;
+        Ok(content)
+    }
+
+    /// Whether the regular file at `path` has this content.
+    pub fn has_content(&self, path: &Path, content: &[u8]) -> io::Result<bool> {
+        let file = self.open_file(path)?;
+        if file.metadata()?.len() != content.len() as u64 {
+            return Ok(false);
+        }
+        let mut reader = BufReader::new(file);
+        let mut rest = content;
+        loop {
+            let chunk = reader.fill_buf()?;
+            match rest.strip_prefix(chunk) {
+                Some(after) if !chunk.is_empty() => rest = after,
+                same => return Ok(same.is_some() && rest.is_empty()),
+            }
+            let read = chunk.len();
+            reader.consume(read);
+        }
+    }
+
+    /// The target of a symbolic link.
     pub fn read_link(&self, path: &Path) -> io::Result<PathBuf> {
-        let (folder, name) = self.place(path)?;
+        let (folder, name) = self.parent_and_name(path)?;
         let target = readlinkat(folder, name, Vec::new())?;
         Ok(OsString::from_vec(target.into_bytes()).into())
     }
 
-    /// Writes a file with its mode, in one step: a kill leaves what stood there or the whole file.
+    /// Replaces a file atomically. A kill leaves the old file or the whole new one.
     pub fn write(&self, path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-        let (folder, name) = self.place(path)?;
-        let (temporary, mut file) = temporary_in(&folder)?;
+        let (folder, name) = self.parent_and_name(path)?;
+        let (temporary, mut file) = create_temporary(&folder)?;
         let written = file
             .write_all(content)
             .and_then(|()| Ok(fchmod(&file, Mode::from_raw_mode(mode & 0o7777))?))
@@ -120,15 +153,15 @@ impl Beneath {
         Ok(fsync(&folder)?)
     }
 
-    /// Makes a symbolic link; nothing may stand there.
+    /// Creates a symbolic link; the path must not exist.
     pub fn symlink(&self, target: &Path, path: &Path) -> io::Result<()> {
-        let (folder, name) = self.place(path)?;
+        let (folder, name) = self.parent_and_name(path)?;
         Ok(symlinkat(target, folder, name)?)
     }
 
-    /// Makes one folder; one that is there is no error.
+    /// Creates one folder, unless it exists.
     pub fn make_folder(&self, path: &Path) -> io::Result<()> {
-        let (folder, name) = self.place(path)?;
+        let (folder, name) = self.parent_and_name(path)?;
         match mkdirat(folder, name, Mode::from_raw_mode(0o777)) {
             Ok(()) | Err(Errno::EXIST) => Ok(()),
             Err(errno) => Err(errno.into()),
@@ -137,12 +170,12 @@ impl Beneath {
 
     /// Sets the permission bits of a file or folder; of a folder also when they keep its owner from opening it.
     pub fn set_mode(&self, path: &Path, mode: u32) -> io::Result<()> {
-        let (folder, name) = self.place(path)?;
+        let (folder, name) = self.parent_and_name(path)?;
         let mode = Mode::from_raw_mode(mode & 0o7777);
         #[cfg(target_os = "linux")]
         {
             use std::os::fd::AsRawFd;
-            // It opens what must not be read, and the path below is that very file, whatever has its name by now.
+            // `O_PATH` works without read permission, and the path below names this file even if its name was replaced.
             let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let held = openat(&folder, name, flags, Mode::empty())?;
             let through = format!("/proc/self/fd/{}", held.as_raw_fd());
@@ -157,16 +190,16 @@ impl Beneath {
 
     /// Removes an empty folder.
     pub fn remove_folder(&self, path: &Path) -> io::Result<()> {
-        let (folder, name) = self.place(path)?;
+        let (folder, name) = self.parent_and_name(path)?;
         Ok(unlinkat(folder, name, AtFlags::REMOVEDIR)?)
     }
 
-    /// Moves whatever stands at `path` to `to`, which is outside and free.
+    /// Moves the file, link or folder at `path` to `to`, which is outside and must not exist.
     pub fn move_out(&self, path: &Path, to: &Path) -> io::Result<()> {
-        let (folder, name) = self.place(path)?;
+        let (folder, name) = self.parent_and_name(path)?;
         private::make_folders(crate::platform::parent(to))?;
         match renameat(&folder, name, CWD, to) {
-            // The run's folder is often on another file system.
+            // The run's folder may be on another file system.
             Err(Errno::XDEV) => {
                 copy_tree(&folder, name, to)?;
                 remove_tree(&folder, name)?;
@@ -176,15 +209,15 @@ impl Beneath {
         private::close(to)
     }
 
-    /// Copies the file or link at `path` to `to`, which is outside and free.
+    /// Copies the file or link at `path` to `to`, which is outside and must not exist.
     pub fn copy_out(&self, path: &Path, to: &Path) -> io::Result<()> {
-        let (folder, name) = self.place(path)?;
+        let (folder, name) = self.parent_and_name(path)?;
         private::make_folders(crate::platform::parent(to))?;
         copy_tree(&folder, name, to)
     }
 }
 
-/// Whether nothing stands there, or nothing that can be reached without following a link.
+/// Whether the error means that nothing exists at a path that leads through no link.
 pub(super) fn is_absent(error: &io::Error) -> bool {
     let errno = Errno::from_io_error(error);
     matches!(
@@ -193,8 +226,8 @@ pub(super) fn is_absent(error: &io::Error) -> bool {
     )
 }
 
-/// The entries of an open folder with their types; `Unknown` is looked up.
-pub(super) fn entries(folder: impl AsFd) -> io::Result<Vec<(OsString, FileType)>> {
+/// Lists the entries of an open folder with their types. Looks up a type that the file system does not report.
+pub(super) fn list_entries(folder: impl AsFd) -> io::Result<Vec<(OsString, FileType)>> {
     let folder = folder.as_fd();
     let mut entries = Vec::new();
     for entry in Dir::read_from(folder)? {
@@ -213,8 +246,8 @@ pub(super) fn entries(folder: impl AsFd) -> io::Result<Vec<(OsString, FileType)>
     Ok(entries)
 }
 
-/// Opens a folder right within `folder`.
-pub(super) fn inner(folder: impl AsFd, name: &OsStr) -> io::Result<OwnedFd> {
+/// Opens a direct subfolder of `folder`.
+pub(super) fn open_subfolder(folder: impl AsFd, name: &OsStr) -> io::Result<OwnedFd> {
     Ok(openat(
         folder,
         name,
@@ -223,20 +256,7 @@ pub(super) fn inner(folder: impl AsFd, name: &OsStr) -> io::Result<OwnedFd> {
     )?)
 }
 
-/// Not waiting for a named pipe that stands there instead.
-fn read_file(folder: impl AsFd, name: &OsStr) -> io::Result<Vec<u8>> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let mut file = File::from(openat(folder, name, flags, Mode::empty())?);
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    let mut content = Vec::with_capacity(metadata.len() as usize + 1);
-    file.read_to_end(&mut content)?;
-    Ok(content)
-}
-
-fn temporary_in(folder: &OwnedFd) -> io::Result<(OsString, File)> {
+fn create_temporary(folder: &OwnedFd) -> io::Result<(OsString, File)> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     for number in 0..1000 {
         let name = OsString::from(format!(".mesh-restore.{}.{number}", std::process::id()));
@@ -248,7 +268,7 @@ fn temporary_in(folder: &OwnedFd) -> io::Result<(OsString, File)> {
     Err(io::ErrorKind::AlreadyExists.into())
 }
 
-/// Copies files, links and folders; of what is none of these nothing can be kept.
+/// Copies files, links and folders. Skips pipes, sockets and devices, which have no content.
 fn copy_tree(folder: &OwnedFd, name: &OsStr, to: &Path) -> io::Result<()> {
     let stat = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
     match FileType::from_raw_mode(stat.st_mode) {
@@ -264,8 +284,8 @@ fn copy_tree(folder: &OwnedFd, name: &OsStr, to: &Path) -> io::Result<()> {
         }
         FileType::Directory => {
             private::make_folders(to)?;
-            let here = inner(folder, name)?;
-            for (name, _) in entries(&here)? {
+            let here = open_subfolder(folder, name)?;
+            for (name, _) in list_entries(&here)? {
                 copy_tree(&here, &name, &to.join(&name))?;
             }
             Ok(())
@@ -279,8 +299,8 @@ fn remove_tree(folder: &OwnedFd, name: &OsStr) -> io::Result<()> {
     if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
         return Ok(unlinkat(folder, name, AtFlags::empty())?);
     }
-    let here = inner(folder, name)?;
-    for (name, _) in entries(&here)? {
+    let here = open_subfolder(folder, name)?;
+    for (name, _) in list_entries(&here)? {
         remove_tree(&here, &name)?;
     }
     Ok(unlinkat(folder, name, AtFlags::REMOVEDIR)?)
@@ -291,27 +311,27 @@ mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
 
-    fn scene() -> (tempfile::TempDir, Beneath) {
+    fn scene() -> (tempfile::TempDir, RootDir) {
         let root = tempfile::tempdir().expect("a folder");
         std::fs::create_dir_all(root.path().join("in/a")).expect("folders");
         std::fs::create_dir_all(root.path().join("out")).expect("folders");
         std::fs::write(root.path().join("out/f"), "theirs").expect("written");
         symlink("../out", root.path().join("in/l")).expect("a link");
-        let beneath = Beneath::open(&root.path().join("in")).expect("opened");
-        (root, beneath)
+        let root_dir = RootDir::open(&root.path().join("in")).expect("opened");
+        (root, root_dir)
     }
 
     #[test]
     fn nothing_is_reached_through_a_link_or_upwards() {
-        let (root, beneath) = scene();
+        let (root, root_dir) = scene();
         for path in ["l/f", "../out/f", "/etc/passwd", "a/../../out/f"] {
             let path = Path::new(path);
-            assert!(!matches!(beneath.stat(path), Ok(Some(_))), "{path:?}");
-            assert!(beneath.read(path).is_err(), "{path:?}");
-            assert!(beneath.write(path, b"x", 0o644).is_err(), "{path:?}");
+            assert!(!matches!(root_dir.stat(path), Ok(Some(_))), "{path:?}");
+            assert!(root_dir.read(path).is_err(), "{path:?}");
+            assert!(root_dir.write(path, b"x", 0o644).is_err(), "{path:?}");
             let to = root.path().join("aside/f");
-            assert!(beneath.move_out(path, &to).is_err(), "{path:?}");
-            assert!(beneath.symlink(Path::new("x"), path).is_err(), "{path:?}");
+            assert!(root_dir.move_out(path, &to).is_err(), "{path:?}");
+            assert!(root_dir.symlink(Path::new("x"), path).is_err(), "{path:?}");
         }
         assert_eq!(
             std::fs::read(root.path().join("out/f")).expect("there"),
@@ -320,8 +340,8 @@ mod tests {
     }
 
     #[test]
-    fn step_by_step_is_as_at_once() {
-        let (_root, beneath) = scene();
+    fn both_ways_to_open_a_folder_agree() {
+        let (_root, root_dir) = scene();
         for (path, is_there) in [
             ("", true),
             ("a", true),
@@ -330,19 +350,32 @@ mod tests {
             ("b", false),
         ] {
             let path = Path::new(path);
-            assert_eq!(beneath.folder(path).is_ok(), is_there, "{path:?}");
-            assert_eq!(beneath.folder_by_steps(path).is_ok(), is_there, "{path:?}");
+            assert_eq!(root_dir.open_folder(path).is_ok(), is_there, "{path:?}");
+            assert_eq!(
+                root_dir.open_folder_stepwise(path).is_ok(),
+                is_there,
+                "{path:?}"
+            );
         }
     }
 
     #[test]
     fn a_link_at_the_path_itself_is_replaced_and_not_followed() {
-        let (root, beneath) = scene();
-        beneath
+        let (root, root_dir) = scene();
+        root_dir
             .write(Path::new("l"), b"mine", 0o640)
             .expect("written");
-        assert_eq!(beneath.read(Path::new("l")).expect("read"), b"mine");
-        let stat = beneath.stat(Path::new("l")).expect("seen").expect("there");
+        assert_eq!(root_dir.read(Path::new("l")).expect("read"), b"mine");
+        for (content, is_same) in [
+            ("mine", true),
+            ("mino", false),
+            ("min", false),
+            ("mine!", false),
+        ] {
+            let found = root_dir.has_content(Path::new("l"), content.as_bytes());
+            assert_eq!(found.expect("read"), is_same, "{content}");
+        }
+        let stat = root_dir.stat(Path::new("l")).expect("seen").expect("there");
         assert_eq!(stat.st_mode & 0o7777, 0o640);
         assert!(root.path().join("out/f").exists());
         let names = std::fs::read_dir(root.path().join("in")).expect("a folder");
@@ -350,17 +383,17 @@ mod tests {
     }
 
     #[test]
-    fn folders_are_copied_and_removed_as_they_are() {
-        let (root, beneath) = scene();
-        beneath
+    fn folders_are_copied_and_removed_with_their_content() {
+        let (root, root_dir) = scene();
+        root_dir
             .write(Path::new("a/x"), b"x", 0o755)
             .expect("written");
         symlink("../../out", root.path().join("in/a/l")).expect("a link");
-        let (folder, name) = beneath.place(Path::new("a")).expect("a place");
+        let (folder, name) = root_dir.parent_and_name(Path::new("a")).expect("a place");
         let to = root.path().join("copy");
         copy_tree(&folder, name, &to).expect("copied");
         remove_tree(&folder, name).expect("removed");
-        assert!(beneath.stat(Path::new("a")).expect("seen").is_none());
+        assert!(root_dir.stat(Path::new("a")).expect("seen").is_none());
         assert_eq!(std::fs::read(to.join("x")).expect("there"), b"x");
         assert!(
             std::fs::symlink_metadata(to.join("l"))

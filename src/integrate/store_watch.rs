@@ -1,14 +1,13 @@
-//! The watch over the user's tree, the plan and the learnings while commands run in another tree: by an absolute path they
-//! reach them all the same.
+//! Watches the user's tree, the plan and the learnings while commands run in a scratch tree, since commands can reach them
+//! by absolute paths.
 //!
-//! What is no longer sound of the plan and the learnings is put back. Everything else stays as it is and is named: the
-//! user may work in the tree meanwhile, and nobody can tell whose change it was. The guard is durable before the first
-//! command starts, so that a resume puts back what a command damaged before a kill.
+//! A damaged plan and damaged learnings are repaired. Other changes are only reported, because the user may have made them.
+//! The guard is durable before the first command starts, so that a resume after a kill can repair the damage.
 
+use super::content_store::ContentStore;
 use super::error::IntegrateError;
-use super::guard::{Guard, Mended};
+use super::guard::{Guard, Repaired};
 use super::outputs::own_outputs;
-use super::store::Store;
 use super::stores::{Stores, kept_in};
 use crate::model::path_text;
 use crate::platform::Repo;
@@ -21,34 +20,34 @@ use std::path::{Path, PathBuf};
 
 const STORES: &str = "stores.json";
 
-/// What is written down of a watch.
+/// The record of a watch, for a resume.
 #[derive(Debug, Serialize, Deserialize)]
 struct Record {
     guard: Guard,
-    /// Where what gives way is kept.
+    /// The folder for files that are overwritten.
     #[serde(with = "path_text")]
     aside: PathBuf,
 }
 
-/// A watch under way.
-pub(super) struct Watch<'w> {
+/// A watch in progress.
+pub(super) struct StoreWatch<'w> {
     stores: Stores<'w>,
     run_folder: &'w Path,
-    store: Store,
+    store: ContentStore,
     record: Record,
     before: Option<Fingerprint>,
 }
 
-impl<'w> Watch<'w> {
-    /// Begins with the tree as it is; `kept` takes the copies.
+impl<'w> StoreWatch<'w> {
+    /// Starts a watch with the tree as it is. Copies go to `kept`.
     pub fn begin(
         stores: Stores<'w>,
         run_folder: &'w Path,
         kept: &Path,
         aside: &Path,
     ) -> Result<Self, IntegrateError> {
-        let store = Store::open(kept).map_err(IntegrateError::io(kept))?;
-        let guard = Guard::of_stores(stores.repo.root(), stores.plan_file, &store)
+        let store = ContentStore::open(kept).map_err(IntegrateError::io(kept))?;
+        let guard = Guard::take_stores(stores.repo.root(), stores.plan_file, &store)
             .map_err(|(path, source)| IntegrateError::Io { path, source })?;
         let record = Record {
             guard,
@@ -71,56 +70,56 @@ impl<'w> Watch<'w> {
         })
     }
 
-    /// Puts back what was damaged since the last look; gives its names and those of everything else that changed.
-    pub fn look(&mut self) -> Result<Vec<PathBuf>, IntegrateError> {
+    /// Repairs what was damaged since the last check. Returns all paths that changed since.
+    pub fn check(&mut self) -> Result<Vec<PathBuf>, IntegrateError> {
         let repo = self.stores.repo;
-        let put_back = self.record.mend(repo, &self.store, self.run_folder)?;
-        // A repository that can't be asked any more is itself what changed.
+        let repaired = self.record.repair(repo, &self.store, self.run_folder)?;
+        // If git can no longer read the repository, `.git` itself changed.
         let now = Fingerprint::take(repo, &[]).ok();
         let mut changed: BTreeSet<PathBuf> = match (&self.before, &now) {
-            (Some(before), Some(now)) => self.told(before.differences(now)),
+            (Some(before), Some(now)) => self.reportable(before.differences(now)),
             (Some(_), None) => BTreeSet::from([PathBuf::from(".git")]),
             (None, _) => BTreeSet::new(),
         };
-        changed.extend(put_back);
+        changed.extend(repaired);
         self.before = now;
         Ok(changed.into_iter().collect())
     }
 
-    /// The commands have ended.
+    /// Ends the watch after the last command.
     pub fn end(self) -> Result<(), IntegrateError> {
         let repo = self.stores.repo;
-        self.record.mend(repo, &self.store, self.run_folder)?;
-        forget(&self.store)
+        self.record.repair(repo, &self.store, self.run_folder)?;
+        remove_record(&self.store)
     }
 
-    /// But for what the program itself writes, and the plan: its users change it at any time, and a damaged one was put back.
-    fn told(&self, paths: Vec<PathBuf>) -> BTreeSet<PathBuf> {
+    /// Removes files that `mesh` itself writes, and the plan, which users may edit at any time.
+    fn reportable(&self, paths: Vec<PathBuf>) -> BTreeSet<PathBuf> {
         let root = self.stores.repo.root();
         let outputs = own_outputs();
         let is_own = |path: &Path| {
-            let there = std::fs::symlink_metadata(path);
-            there.is_ok_and(|there| outputs.contains(&(there.dev(), there.ino())))
+            let metadata = std::fs::symlink_metadata(path);
+            metadata.is_ok_and(|metadata| outputs.contains(&(metadata.dev(), metadata.ino())))
         };
         let runs = crate::platform::parent(self.run_folder);
-        let is_told = |path: &PathBuf| {
+        let is_reportable = |path: &PathBuf| {
             let path = root.join(path);
             !path.starts_with(runs) && path != self.stores.plan_file && !is_own(&path)
         };
-        paths.into_iter().filter(is_told).collect()
+        paths.into_iter().filter(is_reportable).collect()
     }
 }
 
 impl Record {
-    fn mend(
+    fn repair(
         &self,
         repo: &Repo,
-        store: &Store,
+        store: &ContentStore,
         run_folder: &Path,
     ) -> Result<Vec<PathBuf>, IntegrateError> {
-        let Mended {
+        let Repaired {
             restored, failures, ..
-        } = self.guard.mend_stores(repo, store, &self.aside);
+        } = self.guard.repair_stores(repo, store, &self.aside);
         let name = |path: PathBuf| match path.strip_prefix(repo.root()) {
             Ok(within) => within.to_owned(),
             Err(_) => path,
@@ -135,26 +134,26 @@ impl Record {
     }
 }
 
-/// After a kill while commands ran in another tree than that of `repo`: puts back the plan and the learnings where they
-/// are damaged. Gives their names, and the folder that holds what gave way.
+/// Repairs a damaged plan and damaged learnings after a kill while commands ran in a scratch tree. Returns the repaired
+/// files, and the folder that holds what was overwritten.
 pub fn recover_stores(
     repo: &Repo,
     run_folder: &Path,
 ) -> Result<Option<(Vec<PathBuf>, PathBuf)>, IntegrateError> {
-    let store = Store::at(&kept_in(run_folder));
+    let store = ContentStore::at(&kept_in(run_folder));
     let Ok(bytes) = std::fs::read(store.file(STORES)) else {
         return Ok(None);
     };
-    // It was written in one piece; one that is damaged names no copies that could be trusted.
+    // The record was written atomically. One that can't be read names no copies that can be trusted.
     let Ok(record) = serde_json::from_slice::<Record>(&bytes) else {
-        return forget(&store).map(|()| None);
+        return remove_record(&store).map(|()| None);
     };
-    let put_back = record.mend(repo, &store, run_folder)?;
-    forget(&store)?;
-    Ok((!put_back.is_empty()).then_some((put_back, record.aside)))
+    let repaired = record.repair(repo, &store, run_folder)?;
+    remove_record(&store)?;
+    Ok((!repaired.is_empty()).then_some((repaired, record.aside)))
 }
 
-fn forget(store: &Store) -> Result<(), IntegrateError> {
+fn remove_record(store: &ContentStore) -> Result<(), IntegrateError> {
     let path = store.file(STORES);
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {

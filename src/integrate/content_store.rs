@@ -1,6 +1,6 @@
-//! Contents that a restore may need, kept under the run's folder by their SHA-256.
+//! Contents that a restore may need, stored in the run's folder under their SHA-256.
 
-use crate::platform::private;
+use crate::platform::{hex, private, sha256_of_bytes};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::fs::File;
@@ -10,25 +10,25 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A folder of contents.
+/// A content-addressed store in one folder.
 #[derive(Clone, Debug)]
-pub(super) struct Store {
+pub(super) struct ContentStore {
     folder: PathBuf,
-    /// How many contents were put that were not there.
+    /// How many new contents were written.
     fresh: Arc<AtomicUsize>,
 }
 
-/// So many new contents are made durable one by one; beyond that, the whole file system at once takes less.
+/// Up to this many new contents are synced one by one; above it, syncing the whole file system is faster.
 const SYNCED_MAX: usize = 256;
 
-impl Store {
-    /// The store in `folder`, which is made where it is missing.
+impl ContentStore {
+    /// Opens the store in `folder`, which is created if it is missing.
     pub fn open(folder: &Path) -> io::Result<Self> {
         private::make_folders(folder)?;
         Ok(Self::at(folder))
     }
 
-    /// The store in `folder`, to read from.
+    /// The store in `folder`, for reading.
     pub fn at(folder: &Path) -> Self {
         Self {
             folder: folder.to_owned(),
@@ -36,19 +36,19 @@ impl Store {
         }
     }
 
-    /// Where it is.
+    /// The folder of the store.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// A file of the store's folder that is no content.
+    /// The path of a content, or of another file in the store's folder.
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
-    /// Keeps `content` and gives its name. Durable after the next [`Store::sync`].
+    /// Stores `content` and returns its name. Durable after the next [`ContentStore::sync`].
     pub fn put(&self, content: &[u8]) -> io::Result<String> {
-        let name = sha256(content);
+        let name = sha256_of_bytes(content);
         let path = self.folder.join(&name);
         let is_there = path
             .metadata()
@@ -65,16 +65,16 @@ impl Store {
         Ok(name)
     }
 
-    /// The content called `name`, just as it was put.
+    /// Returns the content with this name. An error if it is damaged.
     pub fn get(&self, name: &str) -> io::Result<Vec<u8>> {
         let content = std::fs::read(self.folder.join(name))?;
-        match sha256(&content) == name {
+        match sha256_of_bytes(&content) == name {
             true => Ok(content),
-            false => Err(io::Error::other("the copy that was kept is damaged")),
+            false => Err(io::Error::other("the saved copy is damaged")),
         }
     }
 
-    /// Removes contents that `wanted` does not name.
+    /// Removes the contents that are not in `wanted`.
     pub fn retain(&self, wanted: &HashSet<&str>) -> io::Result<()> {
         for entry in std::fs::read_dir(&self.folder)? {
             let entry = entry?;
@@ -87,8 +87,8 @@ impl Store {
         Ok(())
     }
 
-    /// Makes everything in the store durable. Not by the whole file system as long as that can be helped: others may
-    /// have a lot to write there.
+    /// Makes everything in the store durable. Avoids syncing the whole file system, because other programs may have much to
+    /// write there.
     pub fn sync(&self) -> io::Result<()> {
         let folder = File::open(&self.folder)?;
         if self.fresh.load(Ordering::Relaxed) > SYNCED_MAX {
@@ -101,12 +101,7 @@ impl Store {
     }
 }
 
-/// In hexadecimal.
-pub(super) fn sha256(content: &[u8]) -> String {
-    hex(&Sha256::digest(content))
-}
-
-/// The id that git gives a file with `content`, in the kind of `like`.
+/// The git object id of a file with `content`, in the hash format of `like`.
 pub(super) fn object_id(content: &[u8], like: &str) -> String {
     let head = format!("blob {}\0", content.len());
     match like.len() {
@@ -124,18 +119,14 @@ pub(super) fn object_id(content: &[u8], like: &str) -> String {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn contents_come_back_as_they_were_or_not_at_all() {
+    fn a_damaged_content_is_refused() {
         let folder = tempfile::tempdir().expect("a folder");
-        let store = Store::open(&folder.path().join("kept")).expect("made");
+        let store = ContentStore::open(&folder.path().join("kept")).expect("made");
         let (one, two) = (
             store.put(b"one").expect("put"),
             store.put(b"two").expect("put"),
@@ -153,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_those_of_git() {
+    fn object_ids_are_those_of_git() {
         let id = "ce013625030ba8dba906f756967f9e9ca394464a";
         assert_eq!(object_id(b"hello\n", id), id);
         let id = "2cf8d83d9ee29543b34a87727421fdecb7e3f3a183d337639025de576db9ebb4";

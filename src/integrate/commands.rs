@@ -1,9 +1,9 @@
-//! Which validation commands are run: the task's own, and those that a worker may propose.
+//! The validation commands of a patch: those of the task, and those that a worker proposed and the allow-list covers.
 //!
-//! What stands in the plan is run without another question, so a proposed command gets there only when it begins like one of
-//! a list and holds nothing that a shell would read otherwise. The same holds for commands that come with a patch.
+//! Commands of the task run without further checks. A proposed command, in a plan or with a patch, is accepted only if it
+//! begins with an entry of the allow-list and contains no character that is special to a shell.
 
-/// Test runners, by what their commands begin with.
+/// The default allow-list: how commands of test runners begin.
 pub const VALIDATION_ALLOW: [&str; 36] = [
     "bazel test",
     "bun test",
@@ -43,28 +43,28 @@ pub const VALIDATION_ALLOW: [&str; 36] = [
     "yarn test",
 ];
 
-/// One validation command, and whose it is.
+/// One validation command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {
-    /// For the shell.
+    /// The command line, for the shell.
     pub text: String,
-    /// A worker proposed it.
+    /// Whether a worker proposed it.
     pub proposed: bool,
 }
 
 /// The validation commands of one patch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Commands {
-    /// What is run: the task's own, then proposed ones.
+    /// The commands to run: those of the task, then the proposed ones.
     pub run: Vec<Command>,
-    /// Proposed ones that nobody vouches for.
+    /// Proposed commands that are not allowed.
     pub left_out: Vec<String>,
 }
 
 impl Commands {
-    /// All of the task's `own`, and after them those of the `proposed` that `is_vouched` lets through. A proposal adds; it never
-    /// takes the place of what the task says, and where the task says nothing it adds nothing.
-    pub fn new(own: &[String], proposed: &[String], is_vouched: impl Fn(&str) -> bool) -> Self {
+    /// All commands of the task (`own`), then those `proposed` ones that are allowed. A proposal never replaces a command of
+    /// the task, and adds nothing to a task that has none.
+    pub fn new(own: &[String], proposed: &[String], is_allowed: impl Fn(&str) -> bool) -> Self {
         let command = |proposed| {
             move |text: &String| Command {
                 text: text.clone(),
@@ -77,7 +77,7 @@ impl Commands {
         };
         let new = proposed.iter().filter(|text| !own.contains(text));
         for text in new.filter(|text| !text.trim().is_empty() && !own.is_empty()) {
-            if !is_vouched(text) {
+            if !is_allowed(text) {
                 commands.left_out.push(text.clone());
             } else if !commands.run.iter().any(|known| known.text == *text) {
                 commands.run.push(command(true)(text));
@@ -87,12 +87,12 @@ impl Commands {
     }
 }
 
-/// Whether `command` is one of `allowed`, perhaps with further plain words.
+/// Whether `command` is an entry of `allowed`, optionally with further plain words.
 pub fn is_allowed(command: &str, allowed: &[String]) -> bool {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=@%+, ".contains(c);
     command.chars().all(is_plain)
-        && allowed.iter().any(|beginning| {
-            let rest = command.strip_prefix(beginning.as_str());
+        && allowed.iter().any(|prefix| {
+            let rest = command.strip_prefix(prefix.as_str());
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
         })
 }
@@ -107,8 +107,8 @@ mod tests {
             texts.iter().map(|text| (*text).to_owned()).collect()
         };
         let proposed = texts(&["make", "cargo test", "rm x", "cargo test", " "]);
-        let is_vouched = |text: &str| text.starts_with("cargo");
-        let commands = Commands::new(&texts(&["make"]), &proposed, is_vouched);
+        let is_allowed = |text: &str| text.starts_with("cargo");
+        let commands = Commands::new(&texts(&["make"]), &proposed, is_allowed);
         let run: Vec<_> = commands
             .run
             .iter()
@@ -117,13 +117,13 @@ mod tests {
         assert_eq!(run, [("make", false), ("cargo test", true)]);
         assert_eq!(commands.left_out, ["rm x"]);
         assert_eq!(
-            Commands::new(&[], &proposed, is_vouched),
+            Commands::new(&[], &proposed, is_allowed),
             Commands::default()
         );
     }
 
     #[test]
-    fn test_runners_pass_and_what_a_shell_would_read_does_not() {
+    fn test_runners_are_allowed_and_shell_syntax_is_not() {
         let allowed = VALIDATION_ALLOW.map(str::to_owned);
         for command in [
             "cargo test",

@@ -1,0 +1,363 @@
+//! Restoring the tree to a saved state.
+//!
+//! Nothing is deleted: what was not there before is moved into the run's folder, and what a restore overwrites is copied
+//! there first, because after a kill it may hold an edit of the user's.
+
+use super::census::{CensusFile, Content};
+use super::content_store::object_id;
+use super::error::IntegrateError;
+use super::guard::Repaired;
+use super::restore_path::{move_aside, restore_file, restore_path};
+use super::root_dir::RootDir;
+use super::saved_tree::SavedTree;
+use super::state::{RestoreCause, open_root, read_stamp, read_state};
+use super::tree_diff::{FileChange, relative};
+use crate::model::{BeforeState, TouchedPath};
+use crate::platform::{Repo, fault};
+use rustix::fs::FileType;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Limit of the contents that are read from git at once.
+const OBJECT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// What a restore has to report.
+#[derive(Clone, Debug, Default)]
+pub struct Restored {
+    /// Paths that did not exist before; they are in the `aside` folder.
+    pub moved_aside: Vec<PathBuf>,
+    /// Saved paths that held something else; that is in the `aside` folder.
+    pub overwritten: Vec<PathBuf>,
+    /// Paths that differ from the saved state and were left as they are.
+    pub kept: Vec<PathBuf>,
+}
+
+impl SavedTree {
+    /// Restores the tree as far as possible: a path that fails does not prevent the restore of others. Idempotent.
+    pub fn restore(
+        &self,
+        repo: &Repo,
+        aside: &Path,
+        cause: RestoreCause,
+    ) -> Result<Restored, IntegrateError> {
+        let root = open_root(repo)?;
+        let mut work = Restore {
+            saved: self,
+            repo,
+            root: &root,
+            aside,
+            cause,
+            restored: Restored::default(),
+            failures: Vec::new(),
+        };
+        // Git can answer nothing before its own files are sound.
+        work.repair_guarded();
+        fault::integrator_point();
+        work.restore_folders();
+        work.restore_saved();
+        work.restore_census();
+        work.move_unlisted();
+        work.move_new();
+        work.remove_folders();
+        if cause == RestoreCause::AfterValidation {
+            work.restored.kept.extend(self.changed_repositories(repo));
+        }
+        work.finish()
+    }
+
+    /// Repairs the plan and the learnings after a validation that passed. Returns the files that were damaged.
+    pub fn repair_stores(&self, repo: &Repo, aside: &Path) -> Result<Vec<PathBuf>, IntegrateError> {
+        let Repaired {
+            restored, failures, ..
+        } = self.guard.repair_stores(repo, &self.store, aside);
+        match failures.is_empty() {
+            true => {
+                let paths = restored.into_iter();
+                Ok(paths.map(|path| relative(repo, path)).collect())
+            }
+            false => Err(self.not_restored(failures)),
+        }
+    }
+
+    fn not_restored(&self, failures: Vec<String>) -> IntegrateError {
+        IntegrateError::Restore {
+            run_folder: crate::platform::parent(self.store.folder()).to_owned(),
+            failures,
+        }
+    }
+}
+
+/// A restore in progress.
+struct Restore<'r> {
+    saved: &'r SavedTree,
+    repo: &'r Repo,
+    root: &'r RootDir,
+    aside: &'r Path,
+    cause: RestoreCause,
+    restored: Restored,
+    failures: Vec<String>,
+}
+
+impl Restore<'_> {
+    fn repair_guarded(&mut self) {
+        let SavedTree { guard, store, .. } = self.saved;
+        let repaired = guard.repair(self.repo, store, self.aside, self.cause);
+        let name = |path| relative(self.repo, path);
+        self.restored
+            .moved_aside
+            .extend(repaired.restored.into_iter().map(name));
+        self.restored
+            .kept
+            .extend(repaired.kept.into_iter().map(name));
+        self.failures.extend(repaired.failures);
+    }
+
+    /// Restores all folders, also empty ones, so that everything in them can be examined. After a kill only the folders of
+    /// restored files come back, because the user may have removed others since.
+    fn restore_folders(&mut self) {
+        if self.cause == RestoreCause::AfterKill {
+            return;
+        }
+        for (path, mode) in &self.saved.census.folders {
+            let path = Path::new(path);
+            if let Err(error) = self.restore_folder(path, *mode) {
+                self.failed(path, &error);
+            }
+        }
+    }
+
+    fn restore_folder(&mut self, path: &Path, mode: u32) -> io::Result<()> {
+        let now = read_stamp(self.root, path)?;
+        let is_folder = now.is_some_and(|now| now.kind() == FileType::Directory);
+        if !is_folder {
+            if now.is_some() && move_aside(self.root, path, self.aside)? {
+                self.restored.moved_aside.push(path.to_owned());
+            }
+            self.root.make_folder(path)?;
+        }
+        let now = read_stamp(self.root, path)?;
+        match now.is_some_and(|now| now.permissions() == mode) {
+            true => Ok(()),
+            false => self.root.set_mode(path, mode),
+        }
+    }
+
+    fn restore_saved(&mut self) {
+        let SavedTree {
+            paths,
+            patched,
+            store,
+            ..
+        } = self.saved;
+        for TouchedPath { path, before } in paths {
+            let is_foreign = self.cause == RestoreCause::AfterKill && !patched.contains(path);
+            if is_foreign && self.must_stay(path, before) {
+                continue;
+            }
+            let put = restore_path(self.root, path, before, store, self.aside);
+            fault::integrator_point();
+            match put {
+                Ok(true) => self.restored.overwritten.push(path.clone()),
+                Ok(false) => {}
+                Err(error) => self.failed(path, &error),
+            }
+        }
+    }
+
+    /// After a kill, a file outside the patch is kept, and reported if it differs. A file that is gone is restored, because
+    /// that loses nothing.
+    fn must_stay(&mut self, path: &Path, before: &BeforeState) -> bool {
+        let now = read_state(self.root, path).unwrap_or_default();
+        if now == Some(BeforeState::Absent) {
+            return *before == BeforeState::Absent;
+        }
+        if now.as_ref() != Some(before) {
+            self.restored.kept.push(path.to_owned());
+        }
+        true
+    }
+
+    /// Restores the files of the census. Contents that git has are read in batches.
+    fn restore_census(&mut self) {
+        let scanned = match self.saved.rescan(self.root) {
+            Ok(scanned) => scanned,
+            Err(error) => return self.failed(self.repo.root(), &error),
+        };
+        let mut from_git: Vec<&CensusFile> = Vec::new();
+        let mut bytes = 0;
+        for (known, stamp) in self.saved.census.files.iter().zip(&scanned.stamps) {
+            let change = self.saved.change_of(self.root, known, stamp.as_ref());
+            match (change, self.cause) {
+                (FileChange::Unchanged, _) => {}
+                (FileChange::OtherMode | FileChange::Other, RestoreCause::AfterKill) => {
+                    self.restored.kept.push(known.path.clone());
+                }
+                (FileChange::OtherMode, RestoreCause::AfterValidation) => {
+                    let mode = known.stamp.permissions();
+                    if let Err(error) = self.root.set_mode(&known.path, mode) {
+                        self.failed(&known.path, &error);
+                    }
+                }
+                (FileChange::Other | FileChange::Gone, _) => match &known.content {
+                    Content::Object(_) => {
+                        bytes += known.stamp.size();
+                        from_git.push(known);
+                        if bytes > OBJECT_BYTES_MAX {
+                            self.restore_objects(&std::mem::take(&mut from_git));
+                            bytes = 0;
+                        }
+                    }
+                    Content::Copy(name) => self.restore_content(known, &self.saved.store.get(name)),
+                    Content::Link(target) => {
+                        let before = BeforeState::Link {
+                            target: target.clone(),
+                        };
+                        let put = restore_path(
+                            self.root,
+                            &known.path,
+                            &before,
+                            &self.saved.store,
+                            self.aside,
+                        );
+                        fault::integrator_point();
+                        self.record_moved(&known.path, put);
+                    }
+                },
+            }
+        }
+        self.restore_objects(&from_git);
+    }
+
+    fn restore_objects(&mut self, files: &[&CensusFile]) {
+        if files.is_empty() {
+            return;
+        }
+        let id = |known: &&CensusFile| match &known.content {
+            Content::Object(id) => id.clone(),
+            _ => String::new(),
+        };
+        let ids: Vec<String> = files.iter().map(id).collect();
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let objects = match self.repo.objects(&ids) {
+            Ok(objects) => objects,
+            Err(error) => {
+                let names = files.iter().map(|known| known.path.display().to_string());
+                let failures = names.map(|name| format!("{name}: {error}"));
+                return self.failures.extend(failures.collect::<Vec<_>>());
+            }
+        };
+        for ((known, id), object) in files.iter().zip(ids).zip(objects) {
+            let sound = object.filter(|content| object_id(content, id) == id);
+            let missing = || io::Error::other(format!("git no longer has its content {id}"));
+            self.restore_content(known, &sound.ok_or_else(missing));
+        }
+    }
+
+    fn restore_content(&mut self, known: &CensusFile, content: &io::Result<Vec<u8>>) {
+        let mode = known.stamp.permissions();
+        let put = match content {
+            Ok(content) => restore_file(self.root, &known.path, content, mode, self.aside),
+            Err(error) => Err(io::Error::other(error.to_string())),
+        };
+        fault::integrator_point();
+        self.record_moved(&known.path, put);
+    }
+
+    fn record_moved(&mut self, path: &Path, moved: io::Result<bool>) {
+        match moved {
+            Ok(true) => self.restored.moved_aside.push(path.to_owned()),
+            Ok(false) => {}
+            Err(error) => self.failed(path, &error),
+        }
+    }
+
+    /// Moves aside new files that git never lists, and those that may keep git from listing others.
+    fn move_unlisted(&mut self) {
+        if self.cause == RestoreCause::AfterKill {
+            return;
+        }
+        let Ok(scanned) = self.saved.rescan(self.root) else {
+            return;
+        };
+        for path in scanned.unlisted.difference(&self.saved.unlisted) {
+            self.record_moved(path, move_aside(self.root, path, self.aside));
+        }
+    }
+
+    /// The part of a new path that can be moved: the path, or its first new folder if the path is too long for the system.
+    fn movable<'p>(&self, path: &'p Path) -> &'p Path {
+        const BYTES_MAX: usize = 2048;
+        if path.as_os_str().len() <= BYTES_MAX {
+            return path;
+        }
+        let is_new = |folder: &&Path| {
+            !folder.as_os_str().is_empty()
+                && !self.saved.census.folders.contains_key(folder.as_os_str())
+        };
+        path.ancestors().filter(is_new).last().unwrap_or(path)
+    }
+
+    /// Moves aside what the validation created, and removes folders that become empty.
+    fn move_new(&mut self) {
+        let new = match self.saved.new_paths(self.repo, self.root) {
+            Ok(new) => new,
+            Err(error) => return self.failures.push(error.to_string()),
+        };
+        for path in new {
+            let path = self.movable(&path).to_owned();
+            let moved = move_aside(self.root, &path, self.aside);
+            fault::integrator_point();
+            self.record_moved(&path, moved);
+            for folder in path.ancestors().skip(1) {
+                let is_old = self.saved.census.folders.contains_key(folder.as_os_str());
+                if folder.as_os_str().is_empty()
+                    || is_old
+                    || self.root.remove_folder(folder).is_err()
+                {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Removes empty folders that did not exist.
+    fn remove_folders(&mut self) {
+        if self.cause == RestoreCause::AfterValidation
+            && let Ok(scanned) = self.saved.rescan(self.root)
+        {
+            for path in scanned.git_folders.difference(&self.saved.git_folders) {
+                self.record_moved(path, move_aside(self.root, path, self.aside));
+            }
+            let old = &self.saved.census.folders;
+            let new = scanned
+                .folders
+                .keys()
+                .filter(|folder| !old.contains_key(*folder));
+            for folder in new.rev() {
+                // Fails if the folder holds something that git does not list.
+                let _ = self.root.remove_folder(Path::new(folder));
+            }
+        }
+        for folder in self.saved.new_folders.iter().rev() {
+            // Fails if the folder holds something else meanwhile; then it stays.
+            let _ = self.root.remove_folder(folder);
+        }
+    }
+
+    fn failed(&mut self, path: &Path, error: &io::Error) {
+        self.failures.push(format!("{}: {error}", path.display()));
+    }
+
+    fn finish(mut self) -> Result<Restored, IntegrateError> {
+        if !self.failures.is_empty() && self.repo.git_dir().is_err() {
+            let git = ".git: git finds no repository here any more; its history is not kept elsewhere, so bring it back from a copy or a clone first";
+            self.failures.insert(0, git.to_owned());
+        }
+        self.restored.moved_aside.sort();
+        self.restored.moved_aside.dedup();
+        match self.failures.is_empty() {
+            true => Ok(self.restored),
+            false => Err(self.saved.not_restored(self.failures)),
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! One patch on its way into the tree: its states, and the step from each to the next.
+//!
+//!     Received -> Examined -> Ready -> Applied -> Validated -> Ended
+//!          a refusal or failure in any state ---------------->
+//!
+//! `integration_started` is durable before the first byte changes. A step that fails after that restores the tree, byte
+//! for byte, before the patch ends. The outcome is recorded in one place, when the state is [`State::Ended`].
+
+use super::checks::{ChecksEnd, first_failure};
+use super::deliver::{Isolation, commit_index_path};
+use super::error::IntegrateError;
+use super::integrator::Integrator;
+use super::lock::wait_for_index;
+use super::request::IntegrationRequest;
+use super::saved_tree::SavedTree;
+use super::state::RestoreCause;
+use super::trial::Trial;
+use super::verify::{differing_paths, first_difference};
+use crate::job::Journal;
+use crate::model::{
+    BlockReason, CommitRecord, Event, IntegrationFinished, IntegrationOutcome, IntegrationStarted,
+    Stage,
+};
+use crate::patch::Patch;
+use crate::platform::{CommitOrder, fault};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// How far a patch has come.
+enum State {
+    /// It has not been checked.
+    Received,
+    /// It applies to the tree, and a commit of it would be possible.
+    Examined(Patch),
+    /// It passed in a scratch tree, or is to be validated in the user's tree.
+    Ready(Patch),
+    /// It is in the tree, and the state before it is saved.
+    Applied(Box<Applied>),
+    /// The commands passed.
+    Validated(Box<Applied>),
+    /// The tree is as this record says.
+    Ended(Box<IntegrationFinished>),
+}
+
+/// A patch that is in the tree, with what is needed to remove it.
+struct Applied {
+    patch: Patch,
+    saved: SavedTree,
+    started: IntegrationStarted,
+}
+
+impl Integrator<'_> {
+    /// Applies the patch and validates it; on failure the tree is as before, byte for byte.
+    ///
+    /// The outcome is in the ledger when this returns: `applied`, `restored`, `refused`, or `rolled_back` if it was
+    /// interrupted.
+    pub fn integrate(
+        &mut self,
+        request: &IntegrationRequest<'_>,
+        journal: &mut dyn Journal,
+    ) -> Result<(), IntegrateError> {
+        let mut state = State::Received;
+        loop {
+            state = match state {
+                State::Received => self.examine_request(request)?,
+                State::Examined(patch) => self.try_out(request, patch, journal)?,
+                State::Ready(patch) => self.apply(request, patch, journal)?,
+                State::Applied(applied) => self.validate(request, applied, journal)?,
+                State::Validated(applied) => self.deliver(request, &applied)?,
+                State::Ended(finished) => return self.finish(*finished, journal),
+            }
+        }
+    }
+
+    fn examine_request(&self, request: &IntegrationRequest<'_>) -> Result<State, IntegrateError> {
+        let metadata = request.policy.metadata;
+        if metadata.validation.is_empty() && !metadata.allow_no_validation {
+            let detail =
+                "the task has no validation command and does not say `allow_no_validation: true`";
+            return Ok(refused(request, BlockReason::MissingValidation, detail));
+        }
+        let patch = match self.examine(request)? {
+            Ok(patch) => patch,
+            Err(why) => return Ok(refused(request, BlockReason::AmbiguousIntegration, &why)),
+        };
+        if let Some(commit) = &self.commit
+            && let Some(why) = commit.obstacle(self.repo, &patch.paths())?
+        {
+            return Ok(refused(request, BlockReason::AmbiguousIntegration, &why));
+        }
+        Ok(State::Examined(patch))
+    }
+
+    fn try_out(
+        &mut self,
+        request: &IntegrationRequest<'_>,
+        patch: Patch,
+        journal: &mut dyn Journal,
+    ) -> Result<State, IntegrateError> {
+        if self.isolation == Isolation::Tree {
+            return Ok(State::Ready(patch));
+        }
+        let conflict = |why: &str| refused(request, BlockReason::AmbiguousIntegration, why);
+        Ok(match self.try_in_scratch(request, &patch, journal)? {
+            // The user may have edited the tree while the commands ran.
+            Trial::Passed => match self.examine(request)? {
+                Ok(patch) => State::Ready(patch),
+                Err(why) => conflict(&why),
+            },
+            Trial::Conflict(why) => conflict(&why),
+            Trial::Failed(why) => refused(request, BlockReason::ValidationFailed, &why),
+            Trial::Stopped => interrupted(request, Restored::default()),
+        })
+    }
+
+    fn apply(
+        &self,
+        request: &IntegrationRequest<'_>,
+        patch: Patch,
+        journal: &mut dyn Journal,
+    ) -> Result<State, IntegrateError> {
+        let folder = self.unit_folder(request.unit);
+        wait_for_index(self.repo)?;
+        let saved = SavedTree::save(
+            self.repo,
+            &patch.paths(),
+            request.policy.plan_file,
+            &self.kept(),
+        )?;
+        fault::integrator_point();
+        self.lock.set_pending(self.run_folder)?;
+        fault::integrator_point();
+        let patch_path = folder.join("patch.diff");
+        crate::platform::write_private(&patch_path, &patch.bytes())
+            .map_err(IntegrateError::io(&patch_path))?;
+        let started = IntegrationStarted {
+            unit: request.unit.clone(),
+            patch_path: self.relative(&patch_path),
+            paths: saved.paths.clone(),
+            patched: saved.patched.iter().cloned().collect(),
+            new_folders: saved.new_folders.clone(),
+            left_alone: saved.left_alone.clone(),
+            head: self.repo.head()?,
+        };
+        journal.record(&[Event::from(started.clone())])?;
+        fault::integrator_point();
+        let applied = self.repo.apply(&patch_path);
+        fault::integrator_point();
+        let failure = match applied {
+            Err(error) => Some(error.to_string()),
+            Ok(()) => first_difference(self.repo, &patch, &folder)?,
+        };
+        let applied = Box::new(Applied {
+            patch,
+            saved,
+            started,
+        });
+        match failure {
+            None => Ok(State::Applied(applied)),
+            Some(why) => self.undo(request, &applied, BlockReason::AmbiguousIntegration, &why),
+        }
+    }
+
+    fn validate(
+        &self,
+        request: &IntegrationRequest<'_>,
+        applied: Box<Applied>,
+        journal: &mut dyn Journal,
+    ) -> Result<State, IntegrateError> {
+        if self.isolation == Isolation::Worktree {
+            return Ok(State::Validated(applied));
+        }
+        let checks = self.checks(request, Stage::Integration, self.repo.root());
+        let ChecksEnd::Done(all) = checks.run(|_| true, journal)? else {
+            return Ok(interrupted(request, self.restore(request, &applied)?));
+        };
+        match first_failure(&all) {
+            None => Ok(State::Validated(applied)),
+            Some(why) => self.undo(request, &applied, BlockReason::ValidationFailed, &why),
+        }
+    }
+
+    /// Repairs the plan and the learnings, and commits the patch if that is asked for.
+    fn deliver(
+        &self,
+        request: &IntegrationRequest<'_>,
+        applied: &Applied,
+    ) -> Result<State, IntegrateError> {
+        let Applied {
+            patch,
+            saved,
+            started,
+        } = applied;
+        let folder = self.unit_folder(request.unit);
+        let moved_aside = saved.repair_stores(self.repo, &folder.join("aside"))?;
+        // Before the commit: what its hooks change was not changed by a validation.
+        let mut by_validation = saved.differing_paths(self.repo)?;
+        by_validation.extend(differing_paths(self.repo, patch, &folder)?);
+        by_validation.sort();
+        by_validation.dedup();
+        let commit = match self.commit(request, started)? {
+            Ok(commit) => commit,
+            Err(why) => {
+                return self.undo(request, applied, BlockReason::ValidationFailed, &why);
+            }
+        };
+        let commands = request.commands.run.iter().map(|command| &command.text);
+        Ok(State::Ended(Box::new(IntegrationFinished {
+            paths: started.patched.clone(),
+            by_validation,
+            moved_aside,
+            passed_before: self.passed_before(commands),
+            left_out: request.commands.left_out.clone(),
+            commit,
+            ..IntegrationFinished::new(request.unit, IntegrationOutcome::Applied)
+        })))
+    }
+
+    /// Commits if that is asked for; `Err` says why the commit was refused, and then there is none.
+    fn commit(
+        &self,
+        request: &IntegrationRequest<'_>,
+        started: &IntegrationStarted,
+    ) -> Result<Result<Option<CommitRecord>, String>, IntegrateError> {
+        let Some(commit) = &self.commit else {
+            return Ok(Ok(None));
+        };
+        if self.repo.head()? != started.head {
+            let why = "another commit was checked out while the validation ran";
+            return Ok(Err(why.to_owned()));
+        }
+        let paths = started.patched.iter();
+        let paths = paths.map(|path| path.to_string_lossy().into_owned());
+        let index = commit_index_path(&self.unit_folder(request.unit));
+        fault::integrator_point();
+        let made = self.repo.commit(&CommitOrder {
+            paths: &paths.collect(),
+            message: &commit.message(request.unit, request.subject, request.tally),
+            index: &index,
+            verify: commit.verify,
+        })?;
+        fault::integrator_point();
+        // The next commit overwrites an index that could not be removed.
+        let _ = std::fs::remove_file(&index);
+        let id = match made {
+            Ok(id) => id,
+            Err(said) => return Ok(Err(format!("`git commit` refused: {said}"))),
+        };
+        let completed = commit.complete(self.repo, id)?;
+        fault::integrator_point();
+        match completed {
+            Ok(record) => Ok(Ok(Some(record))),
+            Err(said) => {
+                self.discard_commit(started)?;
+                let branch = commit.branch;
+                Ok(Err(format!(
+                    "branch `{branch}` did not take the commit: {said}"
+                )))
+            }
+        }
+    }
+
+    /// Restores the tree.
+    fn restore(
+        &self,
+        request: &IntegrationRequest<'_>,
+        applied: &Applied,
+    ) -> Result<Restored, IntegrateError> {
+        let Applied { patch, saved, .. } = applied;
+        let folder = self.unit_folder(request.unit);
+        // A path that differs from the patch's result may hold an edit of the user's. If that can't be determined, any may.
+        let edited = differing_paths(self.repo, patch, &folder).ok();
+        let edited = edited.map(|paths| paths.into_iter().collect::<BTreeSet<PathBuf>>());
+        let is_result = |path: &PathBuf| {
+            let is_edited = edited.as_ref().is_none_or(|edited| edited.contains(path));
+            saved.patched.contains(path) && !is_edited
+        };
+        let aside = folder.join("aside");
+        let restored = saved.restore(self.repo, &aside, RestoreCause::AfterValidation)?;
+        let mut moved_aside = restored.moved_aside;
+        let overwritten = restored.overwritten.into_iter();
+        moved_aside.extend(overwritten.filter(|path| !is_result(path)));
+        Ok(Restored {
+            moved_aside,
+            by_validation: restored.kept,
+        })
+    }
+
+    fn undo(
+        &self,
+        request: &IntegrationRequest<'_>,
+        applied: &Applied,
+        reason: BlockReason,
+        detail: &str,
+    ) -> Result<State, IntegrateError> {
+        let Restored {
+            moved_aside,
+            by_validation,
+        } = self.restore(request, applied)?;
+        Ok(State::Ended(Box::new(IntegrationFinished {
+            reason: Some(reason),
+            detail: Some(detail.to_owned()),
+            moved_aside,
+            by_validation,
+            left_out: request.commands.left_out.clone(),
+            ..IntegrationFinished::new(request.unit, IntegrationOutcome::Restored)
+        })))
+    }
+
+    fn relative(&self, path: &Path) -> PathBuf {
+        path.strip_prefix(self.run_folder)
+            .unwrap_or(path)
+            .to_owned()
+    }
+}
+
+/// What a restore has to report. The patch's own results are not part of it.
+#[derive(Default)]
+struct Restored {
+    moved_aside: Vec<PathBuf>,
+    /// What the validation changed and the restore left.
+    by_validation: Vec<PathBuf>,
+}
+
+fn refused(request: &IntegrationRequest<'_>, reason: BlockReason, detail: &str) -> State {
+    State::Ended(Box::new(IntegrationFinished {
+        reason: Some(reason),
+        detail: Some(detail.to_owned()),
+        left_out: request.commands.left_out.clone(),
+        ..IntegrationFinished::new(request.unit, IntegrationOutcome::Refused)
+    }))
+}
+
+fn interrupted(request: &IntegrationRequest<'_>, restored: Restored) -> State {
+    State::Ended(Box::new(IntegrationFinished {
+        detail: Some("stopped during validation".to_owned()),
+        moved_aside: restored.moved_aside,
+        by_validation: restored.by_validation,
+        ..IntegrationFinished::new(request.unit, IntegrationOutcome::RolledBack)
+    }))
+}

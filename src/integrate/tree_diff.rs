@@ -1,0 +1,197 @@
+//! The difference between the tree and a saved state: paths that changed, and paths that are new.
+
+use super::census::{CensusFile, Content, Scan, Stamp, scan};
+use super::content_store::object_id;
+use super::error::IntegrateError;
+use super::outputs::own_outputs;
+use super::root_dir::RootDir;
+use super::saved_tree::{SavedTree, fingerprint_nested};
+use super::state::{open_root, read_stamp, read_state};
+use crate::model::BeforeState;
+use crate::platform::Repo;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The change of a file of the census.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FileChange {
+    Unchanged,
+    /// The same content with other permission bits.
+    OtherMode,
+    /// Other content, or another kind of file.
+    Other,
+    /// Nothing exists at the path.
+    Gone,
+}
+
+impl SavedTree {
+    /// Paths outside of the patch that differ from the saved state: the side effects of a validation.
+    pub fn differing_paths(&self, repo: &Repo) -> Result<Vec<PathBuf>, IntegrateError> {
+        let root = open_root(repo)?;
+        let mut differing = Vec::new();
+        for touched in &self.paths {
+            let is_unchanged = || {
+                let now = read_state(&root, &touched.path);
+                now.is_ok_and(|now| now.as_ref() == Some(&touched.before))
+            };
+            if !self.patched.contains(&touched.path) && !is_unchanged() {
+                differing.push(touched.path.clone());
+            }
+        }
+        let scanned = self
+            .rescan(&root)
+            .map_err(IntegrateError::io(repo.root()))?;
+        for (known, stamp) in self.census.files.iter().zip(&scanned.stamps) {
+            if self.change_of(&root, known, stamp.as_ref()) != FileChange::Unchanged {
+                differing.push(known.path.clone());
+            }
+        }
+        differing.extend(scanned.unlisted.difference(&self.unlisted).cloned());
+        differing.extend(self.new_paths(repo, &root)?);
+        differing.extend(self.changed_repositories(repo));
+        let guarded = self.guard.differing(repo).into_iter();
+        differing.extend(guarded.map(|path| relative(repo, path)));
+        differing.sort();
+        differing.dedup();
+        Ok(differing)
+    }
+
+    /// Scans the tree again.
+    pub(super) fn rescan(&self, root: &RootDir) -> io::Result<Scan> {
+        let files = self.census.files.iter();
+        let mut paths: Vec<&Path> = files.map(|known| known.path.as_path()).collect();
+        paths.extend(self.saved_files());
+        scan(root, &paths, &self.excluded_folders())
+    }
+
+    /// How a file of the census changed. A file that can't be read counts as changed.
+    pub(super) fn change_of(
+        &self,
+        root: &RootDir,
+        known: &CensusFile,
+        now: Option<&Stamp>,
+    ) -> FileChange {
+        let Some(now) = now else {
+            return FileChange::Gone;
+        };
+        if *now == known.stamp {
+            return FileChange::Unchanged;
+        }
+        let is_same = known.content.is_at(root, &known.path, now).unwrap_or(false);
+        let is_link = matches!(known.content, Content::Link(_));
+        match is_same {
+            true if is_link || now.permissions() == known.stamp.permissions() => {
+                FileChange::Unchanged
+            }
+            true => FileChange::OtherMode,
+            false => FileChange::Other,
+        }
+    }
+
+    /// Untracked paths that did not exist. If a folder became a repository, only its `.git` is new.
+    pub(super) fn new_paths(
+        &self,
+        repo: &Repo,
+        root: &RootDir,
+    ) -> Result<Vec<PathBuf>, IntegrateError> {
+        let mut known = self.known_paths();
+        known.extend(self.census.files.iter().map(|known| known.path.as_os_str()));
+        let outputs = own_outputs();
+        let mut new = Vec::new();
+        for path in repo.untracked()? {
+            let is_nested = || {
+                path.ancestors()
+                    .any(|above| self.repositories.contains_key(above))
+            };
+            let is_output = || {
+                let stamp = read_stamp(root, &path).ok().flatten();
+                stamp.is_some_and(|stamp| outputs.contains(&stamp.identity()))
+            };
+            if known.contains(path.as_os_str()) || is_nested() || is_output() {
+                continue;
+            }
+            let is_known_folder = self.census.folders.contains_key(path.as_os_str())
+                && read_state(root, &path.join(".git"))
+                    .is_ok_and(|state| state != Some(BeforeState::Absent));
+            new.push(match is_known_folder {
+                true => path.join(".git"),
+                false => path,
+            });
+        }
+        Ok(new)
+    }
+
+    /// Paths that changed in nested repositories, or the folder of one that git can no longer read.
+    pub(super) fn changed_repositories(&self, repo: &Repo) -> Vec<PathBuf> {
+        let mut changed = Vec::new();
+        for (path, before) in &self.repositories {
+            let Some(before) = before else { continue };
+            match fingerprint_nested(repo, path) {
+                None => changed.push(path.clone()),
+                Some(now) => {
+                    let differences = before.differences(&now).into_iter();
+                    changed.extend(differences.map(|inner| path.join(inner)));
+                }
+            }
+        }
+        changed
+    }
+
+    /// Writes the saved content of every path that differs to `folder`, for the user. Returns the paths.
+    pub fn export_differing(
+        &self,
+        repo: &Repo,
+        folder: &Path,
+    ) -> Result<Vec<PathBuf>, IntegrateError> {
+        let root = open_root(repo)?;
+        let mut wanted = Vec::new();
+        for touched in &self.paths {
+            if read_state(&root, &touched.path).ok().flatten().as_ref() != Some(&touched.before) {
+                let content = match &touched.before {
+                    BeforeState::File { sha256, .. } => Content::Copy(sha256.clone()),
+                    BeforeState::Link { target } => Content::Link(target.clone()),
+                    BeforeState::Absent => continue,
+                };
+                wanted.push((touched.path.clone(), content));
+            }
+        }
+        let scanned = self
+            .rescan(&root)
+            .map_err(IntegrateError::io(repo.root()))?;
+        for (known, stamp) in self.census.files.iter().zip(&scanned.stamps) {
+            let change = self.change_of(&root, known, stamp.as_ref());
+            if matches!(change, FileChange::Gone | FileChange::Other) {
+                wanted.push((known.path.clone(), known.content.clone()));
+            }
+        }
+        let mut exported = Vec::new();
+        for (path, content) in wanted {
+            let to = folder.join(&path);
+            crate::platform::make_folders(crate::platform::parent(&to))
+                .map_err(IntegrateError::io(&to))?;
+            let bytes = match content {
+                Content::Copy(name) => self.store.get(&name).ok(),
+                Content::Object(id) => self.object(repo, &id),
+                Content::Link(target) => Some(target.into_os_string().into_encoded_bytes()),
+            };
+            if let Some(bytes) = bytes {
+                crate::platform::private::write(&to, &bytes).map_err(IntegrateError::io(&to))?;
+                exported.push(path);
+            }
+        }
+        Ok(exported)
+    }
+
+    fn object(&self, repo: &Repo, id: &str) -> Option<Vec<u8>> {
+        let content = repo.objects(&[id]).ok()?.pop()??;
+        (object_id(&content, id) == id).then_some(content)
+    }
+}
+
+/// `path` as messages show it: relative to the root if it is below it.
+pub(super) fn relative(repo: &Repo, path: PathBuf) -> PathBuf {
+    match path.strip_prefix(repo.root()) {
+        Ok(relative) => relative.to_owned(),
+        Err(_) => path,
+    }
+}

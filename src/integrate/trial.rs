@@ -1,0 +1,175 @@
+//! Trying a patch in a scratch tree: before the vote, for the voters, and before a patch enters the user's tree. The
+//! user's tree is only read.
+
+use super::checks::{Checks, ChecksEnd, describe_for_voters, first_failure};
+use super::commands::Command;
+use super::error::IntegrateError;
+use super::evidence::{Evidence, examine};
+use super::integrator::Integrator;
+use super::request::IntegrationRequest;
+use super::scratch::Scratch;
+use super::state::read_states;
+use crate::job::Journal;
+use crate::model::Stage;
+use crate::patch::Patch;
+use crate::platform::GitError;
+use std::path::Path;
+
+/// How often a patch is tried again because the user edited its files meanwhile.
+const TRIES: usize = 3;
+
+/// The result of trying a patch in a scratch tree.
+pub(super) enum Trial {
+    Passed,
+    /// The user's tree changed meanwhile, and the patch no longer applies.
+    Conflict(String),
+    Failed(String),
+    /// `mesh` was asked to stop at once.
+    Stopped,
+}
+
+impl Integrator<'_> {
+    /// Runs the commands without the patch and with it, in a scratch tree, for the voters; `None` if `mesh` was asked to
+    /// stop.
+    pub fn preview(
+        &mut self,
+        request: &IntegrationRequest<'_>,
+        journal: &mut dyn Journal,
+    ) -> Result<Option<String>, IntegrateError> {
+        if let Err(detail) = self.examine(request)? {
+            return Ok(Some(no_longer_applies(&detail)));
+        }
+        match self.run_in_scratch(request, Stage::Preview, journal)? {
+            ChecksEnd::Stopped => Ok(None),
+            ChecksEnd::Conflict(why) => Ok(Some(no_longer_applies(&why))),
+            ChecksEnd::Done(all) => {
+                let outcomes = self.before.iter();
+                let outcomes = outcomes.map(|(command, run)| (command.clone(), run.outcome()));
+                describe_for_voters(&all, &outcomes.collect(), self.run_folder).map(Some)
+            }
+        }
+    }
+
+    /// The patch as it applies now, or why it does not.
+    pub(super) fn examine(
+        &self,
+        request: &IntegrationRequest<'_>,
+    ) -> Result<Result<Patch, String>, IntegrateError> {
+        let folder = self.unit_folder(request.unit);
+        Ok(
+            match examine(self.repo, &request.policy, request.patch, &folder)? {
+                Evidence::Applies { patch, .. } => Ok(patch),
+                Evidence::Refused { detail, .. } => Err(detail),
+            },
+        )
+    }
+
+    /// Validates the patch in a scratch tree. If the user edits a file of the patch meanwhile, the result says nothing
+    /// about what will be applied, so the patch is tried again.
+    pub(super) fn try_in_scratch(
+        &mut self,
+        request: &IntegrationRequest<'_>,
+        patch: &Patch,
+        journal: &mut dyn Journal,
+    ) -> Result<Trial, IntegrateError> {
+        let paths = patch.paths();
+        for _ in 0..TRIES {
+            let before = read_states(self.repo, &paths)?;
+            let trial = match self.run_in_scratch(request, Stage::Integration, journal)? {
+                ChecksEnd::Stopped => return Ok(Trial::Stopped),
+                ChecksEnd::Conflict(why) => return Ok(Trial::Conflict(edited_meanwhile(&why))),
+                ChecksEnd::Done(all) => first_failure(&all).map_or(Trial::Passed, Trial::Failed),
+            };
+            if read_states(self.repo, &paths)? == before {
+                return Ok(trial);
+            }
+            if let Err(detail) = self.examine(request)? {
+                return Ok(Trial::Conflict(edited_meanwhile(&detail)));
+            }
+        }
+        let why = format!(
+            "files of the patch were edited each time while it was validated, {TRIES} times"
+        );
+        Ok(Trial::Conflict(why))
+    }
+
+    /// Runs the commands that have no result without the patch yet, then all of them with it.
+    fn run_in_scratch(
+        &mut self,
+        request: &IntegrationRequest<'_>,
+        stage: Stage,
+        journal: &mut dyn Journal,
+    ) -> Result<ChecksEnd, IntegrateError> {
+        let folder = self.run_folder.join("trial");
+        let is_known = |command: &Command| self.before.contains_key(&command.text);
+        if !request.commands.run.iter().all(is_known) {
+            let scratch = Scratch::of(self.repo, &folder)?;
+            let checks = self.checks(request, Stage::Before, scratch.root());
+            match checks.run(|command| !is_known(command), journal)? {
+                early @ (ChecksEnd::Stopped | ChecksEnd::Conflict(_)) => return Ok(early),
+                ChecksEnd::Done(all) => {
+                    let all = all.into_iter().map(|run| (run.command.clone(), run));
+                    self.before.extend(all);
+                }
+            }
+        }
+        match self.patched_scratch(request, &folder)? {
+            Ok(scratch) => self
+                .checks(request, stage, scratch.root())
+                .run(|_| true, journal),
+            Err(why) => Ok(ChecksEnd::Conflict(why)),
+        }
+    }
+
+    /// A scratch tree with the patch. The patch is placed again, because the user may have edited the tree while commands
+    /// ran.
+    fn patched_scratch(
+        &self,
+        request: &IntegrationRequest<'_>,
+        folder: &Path,
+    ) -> Result<Result<Scratch, String>, IntegrateError> {
+        let candidate = self.unit_folder(request.unit).join("candidate.diff");
+        let mut tries = 0;
+        loop {
+            let scratch = Scratch::of(self.repo, folder)?;
+            if let Err(detail) = self.examine(request)? {
+                return Ok(Err(detail));
+            }
+            tries += 1;
+            match scratch.apply(&candidate) {
+                Ok(()) => return Ok(Ok(scratch)),
+                // The user edited the tree between the copy and the examination.
+                Err(IntegrateError::Git(GitError::Failed { .. })) if tries < TRIES => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    pub(super) fn checks<'c>(
+        &'c self,
+        request: &'c IntegrationRequest<'c>,
+        stage: Stage,
+        folder: &'c Path,
+    ) -> Checks<'c> {
+        Checks {
+            request,
+            stage,
+            folder,
+            run_folder: self.run_folder,
+            limits: &self.limits,
+            writers: self.writers,
+            redactor: &self.redactor,
+            stop: self.stop,
+            stores: (folder != self.stores.repo.root()).then_some(self.stores),
+            kept: self.kept(),
+        }
+    }
+}
+
+fn no_longer_applies(detail: &str) -> String {
+    format!("- it does not apply any more: {detail}")
+}
+
+fn edited_meanwhile(detail: &str) -> String {
+    format!("a file of the patch was edited while it was validated: {detail}")
+}
