@@ -127,11 +127,7 @@ fn what_can_not_be_delivered_is_refused_before_anything_starts() {
         "git has no author for the commit",
     );
     let in_the_way = |bench: &Bench| drop(bench.git("branch mesh"));
-    refused(
-        &in_the_way,
-        "delivery=branch",
-        "a branch `mesh` exists",
-    );
+    refused(&in_the_way, "delivery=branch", "a branch `mesh` exists");
 }
 
 #[test]
