@@ -1,5 +1,5 @@
-//! The agent programs that are built in: for each its name, what it needs of the environment, what it can do, and pure
-//! functions from an attempt to arguments and from its output to an answer. What they share is here.
+//! The built-in agent programs: the description of each (name, environment, capabilities, pure functions from an
+//! attempt to arguments and from output to an answer), and what they share.
 
 use super::capabilities::{Capabilities, SchemaBy};
 use super::price::Price;
@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-/// The tool by which a worker hands back its result.
+/// The tool with which a worker returns its result.
 pub const REPORT_TOOL: &str = "report_agent_job_result";
-/// The variables that tie a report to its attempt.
+/// The variables that identify the attempt of a report.
 pub(super) const REPORT_VARIABLES: [&str; 5] = [
     "MESH_REPORT_SOCKET",
     "MESH_REPORT_TOKEN",
@@ -19,7 +19,7 @@ pub(super) const REPORT_VARIABLES: [&str; 5] = [
     "MESH_ATTEMPT",
     "MESH_SCHEMA_FILE",
 ];
-/// What every one of them may see: the way to the network, and its own folders.
+/// Variables that every agent inherits: network settings and its own folders.
 const ENV_SHARED: [&str; 15] = [
     "HTTP_PROXY",
     "HTTPS_PROXY",
@@ -38,35 +38,35 @@ const ENV_SHARED: [&str; 15] = [
     "XDG_STATE_HOME",
 ];
 
-/// What is known of an agent program.
+/// The description of an agent program.
 #[derive(Debug)]
 pub struct Agent {
-    /// Its name as an adapter, and that of its program.
+    /// Its name, both as an adapter and of its program.
     pub name: &'static str,
-    /// How it is installed.
+    /// How to install it.
     pub install: &'static str,
-    /// The version that `tests/agents/run` tries.
+    /// The version that `tests/agents/run` tests.
     pub tried: &'static str,
-    /// Variables that it needs where they are set.
+    /// Variables that it inherits if they are set.
     pub env: &'static [&'static str],
-    /// Whether and how it takes a schema.
+    /// Whether and how it accepts a schema.
     pub schema: SchemaBy,
-    /// Whether it says what the work cost, and not only tokens.
+    /// Whether it reports cost, and not only tokens.
     pub gives_cost: bool,
     /// Whether it gets the report tool.
     pub has_tool: bool,
-    /// Whether it takes an effort.
+    /// Whether it accepts an effort.
     pub has_effort: bool,
     pub(super) files: fn(&Setting<'_>, Option<&Value>) -> Vec<SharedFile>,
     pub(super) call: fn(&Setting<'_>, &Call<'_>) -> Invocation,
     pub(super) read: for<'o> fn(&Printed<'o>, &[String]) -> Reading<'o>,
 }
 
-/// How an agent is set up; kept in the ledger.
+/// The settings of an agent; recorded in the ledger.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AgentSpec {
-    /// Which one.
+    /// Its name.
     pub agent: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
@@ -80,16 +80,16 @@ pub(super) struct AgentSpec {
     pub rate_limit_patterns: Vec<String>,
 }
 
-/// What an agent's functions are given.
+/// The arguments of an agent's functions.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Setting<'s> {
     pub spec: &'s AgentSpec,
-    /// This very program, for the report tool; nothing where its path is unknown.
+    /// The path of this program, for the report tool, if known.
     pub mesh: Option<&'s Path>,
 }
 
 impl Agent {
-    /// What it can do.
+    /// Its capabilities.
     pub fn capabilities(&self) -> Capabilities {
         Capabilities {
             fanout: None,
@@ -103,22 +103,22 @@ impl Agent {
         }
     }
 
-    /// The variables that its workers may see.
+    /// The variables that its workers inherit.
     pub(super) fn env_names(&self) -> impl Iterator<Item = String> {
         let names = ENV_SHARED.iter().chain(self.env);
         names.map(|name| (*name).to_owned())
     }
 }
 
-/// An agent as the substrate speaks to it.
+/// The agent protocol of a built-in agent.
 #[derive(Debug)]
-pub(super) struct Speaker {
+pub(super) struct BuiltInProtocol {
     pub agent: &'static Agent,
     pub spec: AgentSpec,
     pub mesh: Option<PathBuf>,
 }
 
-impl Speaker {
+impl BuiltInProtocol {
     fn setting(&self) -> Setting<'_> {
         Setting {
             spec: &self.spec,
@@ -127,7 +127,7 @@ impl Speaker {
     }
 }
 
-impl AgentProtocol for Speaker {
+impl AgentProtocol for BuiltInProtocol {
     fn files(&self, schema: Option<&Value>) -> Vec<SharedFile> {
         (self.agent.files)(&self.setting(), schema)
     }
@@ -144,7 +144,7 @@ impl AgentProtocol for Speaker {
         reading
     }
 
-    fn hand_back(&self) -> Option<&str> {
+    fn result_instructions(&self) -> Option<&str> {
         Some(if self.agent.has_tool && self.mesh.is_some() {
             "Hand it back once: by the tool `report_agent_job_result`, or as your last message, which is then the object \
              and nothing else. You can read here and not write; no file and no command is needed for it. Then stop."
@@ -168,7 +168,7 @@ pub(super) fn text_at<'v>(value: &'v Value, pointer: &str) -> Option<&'v str> {
     value.pointer(pointer)?.as_str()
 }
 
-/// A count at a JSON pointer; nothing there counts nothing.
+/// A count at a JSON pointer; 0 if there is none.
 pub(super) fn count_at(value: &Value, pointer: &str) -> u64 {
     value
         .pointer(pointer)
@@ -176,7 +176,7 @@ pub(super) fn count_at(value: &Value, pointer: &str) -> u64 {
         .unwrap_or_default()
 }
 
-/// What went wrong, of a program that failed without a word of its own about it: the end of its standard error.
+/// The failure of a program that reports none on standard output, from the end of its standard error.
 pub(super) fn from_stderr(printed: &Printed<'_>, patterns: &[String]) -> Option<AgentFailure> {
     if printed.is_success {
         return None;
@@ -193,7 +193,7 @@ pub(super) fn from_stderr(printed: &Printed<'_>, patterns: &[String]) -> Option<
     }
 }
 
-/// A message of a service: where its answer is passed on as it came, what that says.
+/// The message within a service's answer that was passed on unchanged.
 pub(super) fn unwrapped(text: &str) -> String {
     let answer: Option<Value> = serde_json::from_str(text).ok();
     let inner = answer

@@ -1,37 +1,37 @@
-//! What an adapter can do.
+//! The capabilities of an adapter.
 
 use serde::Serialize;
 
-/// Who sees to it that an answer fits the schema. The substrate checks every answer in any case.
+/// What enforces the schema of an answer. `mesh` checks every answer in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SchemaBy {
-    /// Nobody else: the schema stands in the prompt.
+    /// The prompt only: it contains the schema.
     #[default]
     Prompt,
-    /// The model's service.
+    /// The service of the model.
     Service,
     /// The program itself.
     Program,
 }
 
-/// What an adapter can do.
+/// The capabilities of an adapter.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Capabilities {
-    /// The most workers at once; `None` is no limit of its own.
+    /// The most workers at once, if it has a limit of its own.
     pub fanout: Option<usize>,
-    /// Its workers are started, watched and ended here.
+    /// Its workers run as processes of `mesh`.
     pub lifecycle: bool,
-    /// A refused answer is mended in the same session.
+    /// A refused answer is corrected in the same session.
     pub follow_up: bool,
-    /// Who sees to the schema.
+    /// What enforces the schema.
     pub schema: SchemaBy,
-    /// It says how many tokens were used.
+    /// It reports tokens.
     pub tokens: bool,
-    /// It says what that cost, or the price table does.
+    /// It reports cost, or the price table has a price.
     pub cost: bool,
     /// Its workers have the tool `report_agent_job_result`.
     pub tool: bool,
-    /// The longest that one attempt may take.
+    /// The time limit of one attempt.
     pub max_runtime_seconds: Option<u64>,
 }

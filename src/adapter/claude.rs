@@ -1,7 +1,7 @@
 //! `claude -p`: one JSON object at the end; the schema is checked by the program itself, in several turns.
 //!
-//! Read-only by its list of tools. No settings of user or project are loaded, so no hooks and no servers of theirs;
-//! the log-in is the user's.
+//! Read-only by its list of tools. Settings of the user and the project are not loaded, and neither are their hooks and
+//! servers; the log-in is the user's.
 
 use super::agent::{
     Agent, REPORT_TOOL, REPORT_VARIABLES, Setting, count_at, events, from_stderr, text_at,
@@ -12,7 +12,7 @@ use crate::model::Usage;
 use serde_json::{Map, Value, json};
 
 const TOOLS_FILE: &str = "claude-mcp.json";
-/// One argument can't be longer than 128 KiB on Linux; a longer schema only stands in the prompt.
+/// An argument can't be longer than 128 KiB on Linux; a longer schema is only shown in the prompt.
 const SCHEMA_BYTES_MAX: usize = 100 * 1024;
 
 /// The program.
@@ -47,7 +47,7 @@ pub(super) const AGENT: Agent = Agent {
     read,
 };
 
-/// The one file: the report tool's server. The token is not in it, so all attempts share it.
+/// The configuration of the report tool's server. It has no token, so all attempts share it.
 fn files(setting: &Setting<'_>, _: Option<&Value>) -> Vec<SharedFile> {
     let Some(mesh) = setting.mesh else {
         return Vec::new();
@@ -104,13 +104,13 @@ fn call(setting: &Setting<'_>, call: &Call<'_>) -> Invocation {
     args.extend(spec.args.iter().cloned());
     Invocation {
         args,
-        // By default it tries ten times, which takes minutes; the substrate waits better than that.
+        // By default it retries ten times, which takes minutes; `mesh` schedules retries itself.
         defaults: vec![("CLAUDE_CODE_MAX_RETRIES", "2".to_owned())],
         ..Invocation::default()
     }
 }
 
-/// The schema as an argument: the program refuses to name a draft that it does not know, and checks by it all the same.
+/// The schema as an argument, without `$schema`: the program rejects unknown drafts, though it can check by them.
 fn schema(schema: &Value) -> Option<String> {
     let mut schema = schema.clone();
     schema.as_object_mut()?.shift_remove("$schema");
@@ -122,7 +122,7 @@ fn read<'o>(printed: &Printed<'o>, patterns: &[String]) -> Reading<'o> {
     let is_end = |event: &Value| text_at(event, "/type") == Some("result");
     let Some(end) = events(printed.stdout).filter(is_end).last() else {
         return Reading {
-            trouble: from_stderr(printed, patterns),
+            failure: from_stderr(printed, patterns),
             ..Reading::default()
         };
     };
@@ -134,11 +134,11 @@ fn read<'o>(printed: &Printed<'o>, patterns: &[String]) -> Reading<'o> {
         text: text.into_bytes().into(),
         usage: Some(total(&end) - printed.used_before),
         session: text_at(&end, "/session_id").map(str::to_owned),
-        trouble: trouble(&end, patterns),
+        failure: failure(&end, patterns),
     }
 }
 
-/// What the whole conversation has used: in one that goes on, the program's totals begin with its first attempt.
+/// The usage of the whole conversation: the program's totals include earlier attempts.
 fn total(end: &Value) -> Usage {
     let mut total = Usage::default();
     for model in end["modelUsage"].as_object().into_iter().flatten() {
@@ -155,7 +155,7 @@ fn total(end: &Value) -> Usage {
     total
 }
 
-fn trouble(end: &Value, patterns: &[String]) -> Option<AgentFailure> {
+fn failure(end: &Value, patterns: &[String]) -> Option<AgentFailure> {
     let errors = end["errors"].as_array().into_iter().flatten();
     let errors: Vec<&str> = errors.filter_map(Value::as_str).collect();
     let text = match (errors.as_slice(), text_at(end, "/result")) {

@@ -1,7 +1,7 @@
 //! `codex exec`: JSON Lines of events; the schema goes to the service in strict mode and is not checked by the program.
 //!
-//! Read-only by its own sandbox. The user's configuration and rules are not loaded, so that a row means the same on
-//! every machine; the log-in is that of `CODEX_HOME`.
+//! Read-only by its own sandbox. The user's configuration and rules are not loaded, so that a row runs alike on every
+//! machine; the log-in is that of `CODEX_HOME`.
 
 use super::agent::{
     Agent, REPORT_VARIABLES, Setting, count_at, events, from_stderr, text_at, unwrapped,
@@ -36,8 +36,7 @@ pub(super) const AGENT: Agent = Agent {
     read,
 };
 
-/// Nobody answers questions, nothing is looked up on the web, and no row starts agents of its own. What a command of the model
-/// sees of the environment holds no key and no token.
+/// No questions to the user, no web search, no sub-agents. Commands of the model inherit no keys and tokens.
 const QUIET: [&str; 7] = [
     "sandbox_mode=\"read-only\"",
     "approval_policy=\"never\"",
@@ -86,7 +85,7 @@ fn call(setting: &Setting<'_>, call: &Call<'_>) -> Invocation {
         args.extend(["-c".to_owned(), setting]);
     }
     args.extend(spec.args.iter().cloned());
-    // Behind the user's own arguments: the prompt is on standard input.
+    // After the user's own arguments: the prompt is on standard input.
     args.push("-".to_owned());
     Invocation {
         args,
@@ -94,7 +93,7 @@ fn call(setting: &Setting<'_>, call: &Call<'_>) -> Invocation {
     }
 }
 
-/// The report tool. A JSON text is a TOML text as well.
+/// The report tool. A JSON string is a TOML string as well.
 fn tool(setting: &Setting<'_>) -> Vec<String> {
     let Some(mesh) = setting.mesh else {
         return Vec::new();
@@ -118,16 +117,16 @@ fn read<'o>(printed: &Printed<'o>, patterns: &[String]) -> Reading<'o> {
                 let text = text_at(&event, "/item/text").unwrap_or_default();
                 reading.text = text.as_bytes().to_vec().into();
             }
-            // The total of the whole conversation, also in one that goes on.
+            // The total of the whole conversation, including earlier attempts.
             "turn.completed" => reading.usage = Some(usage(&event) - printed.used_before),
             "turn.failed" => failed = text_at(&event, "/error/message").map(unwrapped),
-            // It also tells of attempts to connect again.
+            // It also reports reconnects.
             "error" => last_error = text_at(&event, "/message").map(unwrapped),
             _ => {}
         }
     }
     let said = failed.or(last_error.filter(|_| !printed.is_success));
-    reading.trouble = match said {
+    reading.failure = match said {
         Some(text) => Some(AgentFailure::of(&text, patterns)),
         None => from_stderr(printed, patterns),
     };
@@ -143,7 +142,7 @@ fn usage(event: &Value) -> Usage {
     }
 }
 
-/// An answer to the strict derivative as one to the schema.
+/// Converts an answer to the strict derivative into one to the schema.
 fn relaxed<'o>(mut reading: Reading<'o>, schema: Option<&Value>) -> Reading<'o> {
     if let Some(schema) = schema
         && let Ok(mut answer) = extract::value(&reading.text)

@@ -9,7 +9,7 @@ use crate::verdict::{Wanted, extract};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// How a command is spoken to; kept in the ledger.
+/// The protocol of a command; recorded in the ledger.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CommandSpec {
@@ -36,7 +36,7 @@ impl CommandSpec {
         }
     }
 
-    /// Whether it says something that the substrate does not do by itself.
+    /// Whether it differs from the default protocol.
     pub(crate) fn is_special(&self) -> bool {
         *self != Self::default()
     }
@@ -59,11 +59,11 @@ impl AgentProtocol for CommandSpec {
             text: if is_answer { printed.stdout } else { b"" }.into(),
             usage: self.usage(printed.stdout),
             session: None,
-            trouble: self.trouble(printed),
+            failure: self.failure(printed),
         }
     }
 
-    fn hand_back(&self) -> Option<&str> {
+    fn result_instructions(&self) -> Option<&str> {
         match self.result {
             ResultBy::Any => None,
             ResultBy::Stdout => Some(
@@ -111,16 +111,15 @@ impl CommandSpec {
         (!usage.is_none()).then_some(usage)
     }
 
-    /// A failure that tells of a rate limit, in the user's words or in those of services; any other one is left to the
-    /// substrate's own words.
-    fn trouble(&self, printed: &Printed<'_>) -> Option<AgentFailure> {
+    /// A rate limit, by the user's patterns or those of services; any other failure is left to `job`.
+    fn failure(&self, printed: &Printed<'_>) -> Option<AgentFailure> {
         if printed.is_success {
             return None;
         }
         let streams = [printed.stderr, printed.stdout];
         streams.into_iter().find_map(|bytes| {
-            let trouble = AgentFailure::of(&end(bytes), &self.rate_limit_patterns);
-            matches!(trouble, AgentFailure::Unavailable(..)).then_some(trouble)
+            let failure = AgentFailure::of(&end(bytes), &self.rate_limit_patterns);
+            matches!(failure, AgentFailure::Unavailable(..)).then_some(failure)
         })
     }
 }

@@ -1,4 +1,4 @@
-//! A user's own command as an adapter.
+//! The user's own command as an adapter.
 
 use super::capabilities::{Capabilities, SchemaBy};
 use super::command::CommandSpec;
@@ -10,7 +10,7 @@ use super::spec::{Adapter, Choice};
 use crate::job::Worker;
 use std::path::Path;
 
-/// What an entry of `mesh.yaml`, or a command line, can do.
+/// The capabilities of a command of `mesh.yaml` or of the command line.
 pub(crate) fn capabilities(config: &AdapterConfig, price: Option<Price>) -> Capabilities {
     let usage = config.usage.clone().unwrap_or_default();
     let tokens = usage.input_tokens.is_some() && usage.output_tokens.is_some();

@@ -1,4 +1,4 @@
-//! `adapters` and `prices` of `mesh.yaml`: a user's own commands, and how the built-in agents are to be called.
+//! `adapters` and `prices` of `mesh.yaml`: the user's own commands, and settings of the built-in agents.
 //!
 //! ```yaml
 //! adapters:
@@ -18,7 +18,7 @@ use super::registry::{AGENTS, agent_named};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What `mesh.yaml` says about who does the work.
+/// The adapters and prices of `mesh.yaml`.
 #[derive(Clone, Debug, Default)]
 pub struct Configured {
     /// Adapters by name.
@@ -31,46 +31,46 @@ pub struct Configured {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdapterConfig {
-    /// A command of the user's own: program and arguments; `{column}` stands for a cell of the row.
+    /// The user's own command: program and arguments; `{column}` is replaced by a cell of the row.
     #[serde(default)]
     pub command: Vec<String>,
-    /// A built-in agent, where the entry has another name.
+    /// The built-in agent, if the entry has another name.
     #[serde(default)]
     pub agent: Option<String>,
-    /// The agent's program, where it is not on PATH under its own name.
+    /// The agent's program, if it is not on PATH under its own name.
     #[serde(default)]
     pub program: Option<String>,
     /// Further arguments for the agent.
     #[serde(default)]
     pub args: Vec<String>,
-    /// The agent's model; of a command, only the name of its price.
+    /// The agent's model; for a command, only the name of its price.
     #[serde(default)]
     pub model: Option<String>,
     /// The agent's effort, in its own words.
     #[serde(default)]
     pub effort: Option<String>,
-    /// Names of variables that the worker may see beside the allow-list.
+    /// Names of variables that the worker inherits in addition to the allow-list.
     #[serde(default)]
     pub env: Vec<String>,
     /// The most workers at once.
     #[serde(default)]
     pub fanout: Option<usize>,
-    /// Chosen when no `--adapter` is given.
+    /// Selected when no `--adapter` is given.
     #[serde(default)]
     pub preferred: bool,
     /// How a command gets its prompt.
     #[serde(default)]
     pub prompt: PromptBy,
-    /// How a command hands back its result.
+    /// How a command returns its result.
     #[serde(default)]
     pub result: ResultBy,
-    /// The longest that one attempt may take, whatever `--max-runtime-seconds` says.
+    /// The time limit of one attempt, whatever `--max-runtime-seconds` says.
     #[serde(default)]
     pub timeout_seconds: Option<u64>,
-    /// Texts that tell of a rate limit when an attempt has failed.
+    /// Texts that mark a failed attempt as rate-limited.
     #[serde(default)]
     pub rate_limit_patterns: Vec<String>,
-    /// Where a command's standard output says what was used.
+    /// Where a command's standard output reports its usage.
     #[serde(default)]
     pub usage: Option<UsagePointers>,
 }
@@ -86,18 +86,18 @@ pub enum PromptBy {
     File,
 }
 
-/// How a command hands back its result.
+/// How a command returns its result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ResultBy {
-    /// In any of the three ways.
+    /// In any of the three other ways.
     #[default]
     Any,
     /// On standard output.
     Stdout,
     /// In the file named by `MESH_RESULT_FILE`, also `{MESH_RESULT_FILE}` in its arguments.
     File,
-    /// By `mesh report-result`.
+    /// With `mesh report-result`.
     Report,
 }
 
@@ -105,13 +105,13 @@ pub enum ResultBy {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UsagePointers {
-    /// To the tokens that went in, cached ones included.
+    /// To the input tokens, cached ones included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_tokens: Option<String>,
-    /// To those of them that came from a cache.
+    /// To the cached input tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached_input_tokens: Option<String>,
-    /// To the tokens that came out.
+    /// To the output tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_tokens: Option<String>,
     /// To the cost in US dollars.
@@ -132,7 +132,7 @@ impl UsagePointers {
 }
 
 impl AdapterConfig {
-    /// The built-in agent that an entry of that name is about; none for a command.
+    /// The built-in agent of an entry with this name; `None` for a command.
     pub(super) fn agent(&self, name: &str) -> Option<&'static Agent> {
         match self.command.is_empty() {
             true => agent_named(self.agent.as_deref().unwrap_or(name)),
@@ -140,7 +140,7 @@ impl AdapterConfig {
         }
     }
 
-    /// Whether the entry makes sense as a whole.
+    /// Checks that the keys of the entry are consistent.
     ///
     /// # Errors
     /// What does not go together, in words.
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_that_make_no_sense_say_why() {
+    fn inconsistent_entries_are_refused_with_a_reason() {
         for (name, yaml, said) in [
             ("codex", "{}", "fine"),
             (

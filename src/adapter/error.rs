@@ -1,20 +1,20 @@
-//! Why nothing can work the rows, and what helps.
+//! Why no adapter can be used, with hints.
 
 use super::registry::agent_names;
 use crate::job::JobError;
 use std::path::PathBuf;
 
-/// Why nothing can work the rows.
+/// Why no adapter can be used.
 #[derive(Debug, thiserror::Error)]
 pub enum AdapterError {
-    /// Nothing was named and nothing was found.
+    /// No adapter was given and none was found.
     #[error(
         "no usable adapter: looked for `-- COMMAND` on the command line, `--adapter`, `adapters` in mesh.yaml, and the \
          programs {} on PATH",
         agent_names().join(", ")
     )]
     NoneFound,
-    /// The name is not known.
+    /// No adapter has this name.
     #[error("unknown adapter `{name}`; known: {}", known.join(", "))]
     Unknown {
         /// As given.
@@ -22,7 +22,7 @@ pub enum AdapterError {
         /// Built in, or from `mesh.yaml`.
         known: Vec<String>,
     },
-    /// Two ways at once.
+    /// Both an adapter and a command were given.
     #[error("`--adapter {name}` and a command after `--` say two different things")]
     Both {
         /// As given.
@@ -36,21 +36,21 @@ pub enum AdapterError {
         /// `--model` or `--effort`.
         option: &'static str,
     },
-    /// `replay` without its folder.
+    /// `replay` was given without its folder.
     #[error("adapter `replay` needs the folder of recorded answers")]
     NoAnswers,
-    /// The folder is not there.
+    /// The folder does not exist.
     #[error("folder of recorded answers `{}` does not exist", path.display())]
     AnswersMissing {
         /// As given.
         path: PathBuf,
     },
-    /// A spawned CSV that nobody would work.
+    /// A spawned CSV with the `external` adapter.
     #[error(
         "adapter `external` starts nothing, and a spawned CSV has no later step that brings answers"
     )]
     ExternalSpawn,
-    /// Several adapters in `mesh.yaml` want to be the preferred one.
+    /// Several adapters in `mesh.yaml` are marked as preferred.
     #[error("mesh.yaml marks several adapters as preferred: {}", names.join(", "))]
     SeveralPreferred {
         /// Their names.
@@ -61,33 +61,33 @@ pub enum AdapterError {
     Worker {
         /// Its name.
         adapter: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: JobError,
     },
-    /// The program of a built-in agent is not there.
+    /// The program of a built-in agent was not found.
     #[error("adapter `{adapter}`: {what}")]
     NotInstalled {
         /// Its name.
         adapter: String,
-        /// What was looked for.
+        /// What was searched for.
         what: String,
-        /// What installs it.
+        /// How to install it.
         install: &'static str,
     },
-    /// A budget that nobody could keep to.
+    /// A budget that can't be enforced.
     #[error("adapter `{adapter}` does not say {what}, so `{option}` can't be kept")]
     NoUsage {
         /// Its name.
         adapter: String,
-        /// What it does not say.
+        /// What it does not report.
         what: &'static str,
         /// The budget.
         option: &'static str,
         /// Whether a price table would help.
         wants_price: bool,
     },
-    /// A run that goes on was begun with an adapter that this version does not know.
+    /// The resumed run uses an adapter that this version does not know.
     #[error("how the worker of this run is spoken to is not understood: {0}")]
     Speaks(String),
     /// This program's own path is unknown, so `replay` can't be started.
@@ -96,7 +96,7 @@ pub enum AdapterError {
 }
 
 impl AdapterError {
-    /// What to do about it.
+    /// A hint that fixes it.
     pub fn hint(&self) -> Option<String> {
         match self {
             AdapterError::NoneFound => Some(

@@ -1,4 +1,4 @@
-//! `gemini`: one JSON object at the end, errors as one on standard error; it takes no schema, so that stands in the prompt.
+//! `gemini`: one JSON object at the end, errors as one on standard error; the schema is only in the prompt.
 //!
 //! Read-only by its plan mode. The log-in and the settings are the user's.
 
@@ -51,27 +51,27 @@ fn call(setting: &Setting<'_>, call: &Call<'_>) -> Invocation {
 fn read<'o>(printed: &Printed<'o>, patterns: &[String]) -> Reading<'o> {
     let end: Value = serde_json::from_slice(printed.stdout).unwrap_or_default();
     let failed = last_object(printed.stderr);
-    // It also says so of an empty answer, which is none of a failure.
+    // It also reports an error for an empty answer, which is not a failure of the service.
     let error = [Some(&end), failed.as_ref()]
         .into_iter()
         .flatten()
         .find_map(|object| text_at(object, "/error/message"))
         .filter(|_| !printed.is_success);
     let answer = text_at(&end, "/response").unwrap_or_default();
-    // A conversation without an answer is not kept: going on with it would fail.
+    // A conversation without an answer is not kept: continuing it would fail.
     let session = text_at(&end, "/session_id").filter(|_| !answer.is_empty());
     Reading {
         text: answer.as_bytes().to_vec().into(),
         usage: usage(&end),
         session: session.map(str::to_owned),
-        trouble: match error {
+        failure: match error {
             Some(message) => Some(AgentFailure::of(&unwrapped(message), patterns)),
             None => from_stderr(printed, patterns),
         },
     }
 }
 
-/// The object that standard error ends with, behind stack traces and warnings.
+/// The object at the end of standard error, after stack traces and warnings.
 fn last_object(stderr: &[u8]) -> Option<Value> {
     let text = String::from_utf8_lossy(stderr);
     let text = text.trim_end();
@@ -82,7 +82,7 @@ fn last_object(stderr: &[u8]) -> Option<Value> {
         .find_map(|at| serde_json::from_str(&text[at..]).ok())
 }
 
-/// The sum over the models that took part.
+/// The sum over all models used.
 fn usage(end: &Value) -> Option<Usage> {
     let models = end.pointer("/stats/models")?.as_object()?;
     let mut sum = Usage::default();

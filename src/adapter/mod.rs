@@ -1,6 +1,6 @@
-//! How an agent is called: from a name or a command line to the worker command of the substrate.
+//! Adapters: from a name or a command line to the worker command of a job.
 //!
-//! The verbs of the seed's adapter contract, and what carries each one here:
+//! The verbs of the seed's adapter contract, and what implements each:
 //!
 //! | verb | carried by |
 //! | --- | --- |
@@ -11,8 +11,8 @@
 //! | `close` | the end of the attempt: the process group is gone before the row counts |
 //! | `capabilities` | `Adapter::capabilities` |
 //!
-//! An adapter never retries by itself and knows nothing of waves or plans. What is known of a program is data and pure
-//! functions; the one process that is started here asks a program for its version ([`version`]).
+//! An adapter never retries by itself and knows nothing of waves or plans. A program is described by data and pure
+//! functions; the only process started here asks a program for its version ([`version`]).
 
 mod agent;
 mod capabilities;

@@ -1,6 +1,6 @@
-//! `opencode run`: JSON Lines of parts; it takes no schema, so that stands in the prompt.
+//! `opencode run`: JSON Lines of parts; the schema is only in the prompt.
 //!
-//! Read-only by its permissions: everything is denied but reading. The log-in and the providers are the user's.
+//! Read-only by its permissions: everything except reading is denied. The log-in and the providers are the user's.
 
 use super::agent::{Agent, Setting, count_at, events, from_stderr, text_at};
 use super::capabilities::SchemaBy;
@@ -38,7 +38,7 @@ const PERMISSIONS: &str =
 
 fn call(setting: &Setting<'_>, call: &Call<'_>) -> Invocation {
     let spec = setting.spec;
-    // With a title of our own it asks no model for one.
+    // With a given title it does not ask a model for one.
     let flags = ["run", "--format", "json", "--pure", "--title", "mesh"];
     let mut args: Vec<String> = flags.map(str::to_owned).to_vec();
     let mut option = |name: &str, value: &str| args.extend([name.to_owned(), value.to_owned()]);
@@ -70,7 +70,7 @@ fn read<'o>(printed: &Printed<'o>, patterns: &[String]) -> Reading<'o> {
         }
         match text_at(&event, "/type").unwrap_or_default() {
             "text" => {
-                // The answer is the last message, which may come in parts.
+                // The answer is the last message, which may have several parts.
                 let id = text_at(&event, "/part/messageID").unwrap_or_default();
                 if id != message {
                     message = id.to_owned();
@@ -79,12 +79,12 @@ fn read<'o>(printed: &Printed<'o>, patterns: &[String]) -> Reading<'o> {
                 text.push_str(text_at(&event, "/part/text").unwrap_or_default());
             }
             "step_finish" => *reading.usage.get_or_insert_default() += usage(&event),
-            "error" => error = Some(trouble(&event, patterns)),
+            "error" => error = Some(failure(&event, patterns)),
             _ => {}
         }
     }
     reading.text = text.into_bytes().into();
-    reading.trouble = error.or_else(|| from_stderr(printed, patterns));
+    reading.failure = error.or_else(|| from_stderr(printed, patterns));
     reading
 }
 
@@ -95,12 +95,12 @@ fn usage(event: &Value) -> Usage {
         input_tokens: count("input") + cached + count("cache/write"),
         cached_input_tokens: cached,
         output_tokens: count("output") + count("reasoning"),
-        // Nothing stands for "unknown" as well.
+        // 0 also means "unknown".
         cost_usd: event["part"]["cost"].as_f64().filter(|cost| *cost > 0.0),
     }
 }
 
-fn trouble(event: &Value, patterns: &[String]) -> AgentFailure {
+fn failure(event: &Value, patterns: &[String]) -> AgentFailure {
     let message = text_at(event, "/error/data/message")
         .or_else(|| text_at(event, "/error/name"))
         .unwrap_or("it failed without a word");
@@ -111,7 +111,7 @@ fn trouble(event: &Value, patterns: &[String]) -> AgentFailure {
         .pointer("/error/data/statusCode")
         .and_then(Value::as_u64);
     let body = text_at(event, "/error/data/responseBody").unwrap_or_default();
-    // The kind of a refusal may stand in the body alone: `FreeUsageLimitError`.
+    // The kind of a refusal may be in the body only: `FreeUsageLimitError`.
     match AgentFailure::of(body, &[]) {
         AgentFailure::Unavailable(_, refusal) => {
             AgentFailure::Unavailable(message.to_owned(), refusal)

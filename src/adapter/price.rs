@@ -1,22 +1,22 @@
-//! Prices of models, from `mesh.yaml`, for programs that count tokens and not money.
+//! Prices of models, from `mesh.yaml`, for programs that report tokens but no cost.
 
 use crate::model::Usage;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The name that stands for every model without an entry of its own.
+/// The entry for every model without its own.
 const ANY: &str = "*";
 
-/// US dollars for a million tokens of one model.
+/// US dollars per million tokens of one model.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Price {
-    /// What goes in.
+    /// Input tokens.
     pub input: f64,
-    /// What goes in from a cache; as `input` where nothing is said.
+    /// Cached input tokens; by default as `input`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached_input: Option<f64>,
-    /// What comes out.
+    /// Output tokens.
     pub output: f64,
 }
 
@@ -24,7 +24,7 @@ pub struct Price {
 pub type Prices = BTreeMap<String, Price>;
 
 impl Price {
-    /// The usage with its cost, unless it has one already.
+    /// Adds the cost to a usage without one.
     pub fn applied(self, mut usage: Usage) -> Usage {
         let cached = usage.cached_input_tokens.min(usage.input_tokens);
         let dollars = (usage.input_tokens - cached) as f64 * self.input
@@ -34,7 +34,7 @@ impl Price {
         usage
     }
 
-    /// Whether its numbers are prices.
+    /// Whether its numbers are valid prices.
     pub fn is_sound(&self) -> bool {
         let all = [Some(self.input), self.cached_input, Some(self.output)];
         all.into_iter()
@@ -43,7 +43,7 @@ impl Price {
     }
 }
 
-/// The price of a model; without a name, that of any.
+/// The price of a model; without a name, the default price.
 pub(super) fn of(prices: &Prices, model: Option<&str>) -> Option<Price> {
     let own = model.and_then(|model| prices.get(model));
     own.or_else(|| prices.get(ANY)).copied()
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_price_counts_cached_tokens_apart_and_leaves_a_cost_alone() {
+    fn cached_tokens_have_their_own_price_and_a_reported_cost_is_kept() {
         let price = Price {
             input: 2.0,
             cached_input: Some(0.2),
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_model_without_an_entry_has_the_price_of_any() {
+    fn a_model_without_an_entry_has_the_default_price() {
         let price = |input| Price {
             input,
             cached_input: None,

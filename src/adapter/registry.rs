@@ -3,7 +3,7 @@
 use super::agent::Agent;
 use super::{claude, codex, gemini, opencode};
 
-/// All of them, in the order in which one is looked for.
+/// All built-in agents, in the order of the search.
 pub(crate) const AGENTS: [&Agent; 4] = [
     &codex::AGENT,
     &claude::AGENT,

@@ -1,8 +1,8 @@
-//! The `replay` adapter: recorded answers instead of an agent, and the recording of them.
+//! The `replay` adapter: recorded answers instead of an agent; also records them.
 //!
-//! A wave row `<unit>.<round>.<role>.<attempt>` has its answer in `<unit>/<round>.<role>.<attempt>.json`, any
-//! other row in `<item id>.json`. The worker is this very program, so a replayed run takes the
-//! same path as a real one: a process per row, its prompt on standard input, its answer on standard output.
+//! The answer of a wave row `<unit>.<round>.<role>.<attempt>` is in `<unit>/<round>.<role>.<attempt>.json`, that of any
+//! other row in `<item id>.json`. The worker is this program, so a replayed run takes the same path as a real one: a
+//! process per row, its prompt on standard input, its answer on standard output.
 
 use super::capabilities::Capabilities;
 use super::error::AdapterError;
@@ -39,7 +39,7 @@ pub(super) fn adapter(choice: &Choice, folder: &Path) -> Result<Adapter, Adapter
     })
 }
 
-/// Where the answer of a row is recorded, relative to the folder of answers.
+/// The path of a row's answer, relative to the folder of answers.
 pub fn answer_path(id: &RowId) -> PathBuf {
     match RowKey::parse(id) {
         Some(key) => {
@@ -55,7 +55,7 @@ pub fn recorded(answers: &Path, id: &RowId) -> io::Result<Vec<u8>> {
     std::fs::read(answers.join(answer_path(id)))
 }
 
-/// Records the answer of a row; indented, because people read and edit these files.
+/// Records the answer of a row, indented for people to read and edit.
 pub fn record(
     answers: &Path,
     readers: Readers,
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_have_one_place() {
+    fn every_answer_has_one_path() {
         let path = |id: &str| answer_path(&RowId::new(id)).display().to_string();
         assert_eq!(
             path("st-001.vote.critic_a.2"),

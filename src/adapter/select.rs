@@ -1,4 +1,4 @@
-//! Which adapter it is: by the command line, `mesh.yaml`, or what is installed here; and all that there are.
+//! Selects an adapter by the command line, `mesh.yaml`, or what is installed; lists all adapters.
 
 use super::agent::{Agent, AgentSpec};
 use super::capabilities::Capabilities;
@@ -13,26 +13,26 @@ use crate::job::Worker;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-/// An adapter that there is, or could be.
+/// An adapter of the list, usable or not.
 #[derive(Clone, Debug)]
 pub struct Listed {
     /// Its name.
     pub name: String,
     /// Where it comes from: `built in` or `mesh.yaml`.
     pub source: &'static str,
-    /// The version that was tried, where its program is one that is known here.
+    /// The tested version, for a built-in agent.
     pub tried: Option<&'static str>,
-    /// Its program, where that was found.
+    /// Its program, if found.
     pub program: Option<PathBuf>,
-    /// What is missing, and what helps.
+    /// What is missing, and how to fix it.
     pub missing: Option<String>,
     /// What it can do.
     pub capabilities: Capabilities,
-    /// How to choose it, where its name alone is not enough.
+    /// How to select it, if its name alone is not enough.
     pub usage: Option<&'static str>,
 }
 
-/// Those that are no program of their own, with how each is chosen.
+/// Adapters without a program of their own, with how to select each.
 const WITHOUT_PROGRAM: [(&str, &str); 3] = [
     ("command", "any program: its command line stands after `--`"),
     ("replay", "recorded answers: --adapter replay --answers DIR"),
@@ -42,7 +42,7 @@ const WITHOUT_PROGRAM: [(&str, &str); 3] = [
     ),
 ];
 
-/// Finds who does the work: `-- COMMAND`, else `--adapter`, else the preferred one of `mesh.yaml`, else its only one, else
+/// Selects the adapter: `-- COMMAND`, else `--adapter`, else the preferred one of `mesh.yaml`, else its only one, else
 /// the first built-in agent whose program is found.
 pub fn select(
     choice: &Choice,
@@ -89,7 +89,7 @@ pub fn select(
     }
 }
 
-/// Starts nothing.
+/// An adapter that starts no workers.
 fn external(folder: &Path) -> Adapter {
     Adapter {
         name: EXTERNAL.to_owned(),
@@ -131,7 +131,7 @@ fn refuse_agent_options(adapter: &str, choice: &Choice) -> Result<(), AdapterErr
     }
 }
 
-/// Who does the work when nobody says.
+/// The adapter when none is given.
 pub fn default_name(configured: &Configured, folder: &Path) -> Result<String, AdapterError> {
     let adapters = &configured.adapters;
     let marked: Vec<&String> = adapters
@@ -229,7 +229,7 @@ fn not_found(agent: &Agent, config: &AdapterConfig) -> String {
     }
 }
 
-/// Every adapter that there is or could be here, in the order in which one is looked for.
+/// All adapters, in the order of the search.
 pub fn list(configured: &Configured, folder: &Path) -> Vec<Listed> {
     let mut listed: Vec<Listed> = configured
         .adapters

@@ -1,6 +1,6 @@
-//! How the worker of a job is spoken to: what the ledger keeps of it, and back.
+//! The agent protocol of a job's worker: written to the ledger and restored from it.
 
-use super::agent::{AgentSpec, Speaker};
+use super::agent::{AgentSpec, BuiltInProtocol};
 use super::command::CommandSpec;
 use super::error::AdapterError;
 use super::registry::agent_named;
@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
 
-/// What is kept of an adapter in [`Worker::speaks`].
+/// The settings of an adapter in [`Worker::speaks`].
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Speaks {
     /// A built-in agent.
     Agent(AgentSpec),
-    /// A user's own command.
+    /// The user's own command.
     Command(CommandSpec),
 }
 
@@ -26,7 +26,7 @@ impl Speaks {
     }
 }
 
-/// How the worker of a job is spoken to, where that needs knowledge of it.
+/// The agent protocol of a job's worker, if it has one.
 ///
 /// # Errors
 /// [`AdapterError::Speaks`] for a ledger of another version.
@@ -42,14 +42,14 @@ pub fn agent_protocol(worker: &Worker) -> Result<Option<Arc<dyn AgentProtocol>>,
             let agent = agent_named(&spec.agent).ok_or_else(|| {
                 AdapterError::Speaks(format!("there is no agent `{}`", spec.agent))
             })?;
-            // Without the path of this program there is no report tool, and the last message is the way back.
+            // Without the path of this program there is no report tool: the last message is the result.
             let mesh = std::env::current_exe().ok();
-            Arc::new(Speaker { agent, spec, mesh })
+            Arc::new(BuiltInProtocol { agent, spec, mesh })
         }
     }))
 }
 
-/// What a worker is asked with beside its command line: everything that is kept of its adapter but prices.
+/// The settings of a worker that affect its answers: all of its adapter's settings except prices.
 pub fn asked(worker: &Worker) -> Value {
     let mut speaks = worker.speaks.clone();
     for kept in speaks.as_object_mut().into_iter().flatten() {

@@ -1,25 +1,25 @@
-//! An adapter, and what the user said about which one to use.
+//! An adapter, and the user's options for selecting one.
 
 use super::capabilities::Capabilities;
 use super::error::AdapterError;
 use crate::job::{Bounds, Budget, Worker};
 use std::path::PathBuf;
 
-/// The adapter of rows that somebody else works: waves are written, and `mesh collect` brings the answers.
+/// The adapter for other runners: waves are written to files, and `mesh collect` imports the answers.
 pub const EXTERNAL: &str = "external";
 
-/// Something that can work rows.
+/// An adapter.
 #[derive(Clone, Debug)]
 pub struct Adapter {
     /// Its id in the preflight line and the report.
     pub name: String,
-    /// The command of one row.
+    /// The worker command.
     pub worker: Worker,
     /// What it can do.
     pub capabilities: Capabilities,
 }
 
-/// What the user said about who does the work.
+/// The options for selecting an adapter.
 #[derive(Clone, Debug, Default)]
 pub struct Choice {
     /// `--adapter NAME`.
@@ -28,7 +28,7 @@ pub struct Choice {
     pub command: Vec<String>,
     /// `--answers DIR`.
     pub answers: Option<PathBuf>,
-    /// `--env NAME`, repeated.
+    /// `--env NAME`, repeatable.
     pub env_names: Vec<String>,
     /// `--model`.
     pub model: Option<String>,
@@ -37,7 +37,7 @@ pub struct Choice {
 }
 
 impl Adapter {
-    /// The bounds of a job with it: its own limit on time is one that nobody else can raise.
+    /// The bounds of a job with this adapter: its own time limit can't be raised.
     pub fn bounded(&self, mut bounds: Bounds) -> Bounds {
         if let Some(most) = self.capabilities.max_runtime_seconds {
             bounds.max_runtime_seconds = bounds.max_runtime_seconds.min(most);
@@ -45,7 +45,7 @@ impl Adapter {
         bounds
     }
 
-    /// Whether budgets of money and of tokens can be kept.
+    /// Checks that budgets of cost and tokens can be enforced.
     ///
     /// # Errors
     /// [`AdapterError::NoUsage`] where the adapter never says what it used.

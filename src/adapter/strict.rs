@@ -1,13 +1,13 @@
-//! The strict derivative of a JSON Schema, for services that take only a part of the language: every property required,
-//! no further ones, what was optional may be null; and the way back from an answer to the original schema.
+//! The strict derivative of a JSON Schema, for services that accept a subset of the language: every property is
+//! required, no others are allowed, optional ones may be null. Also converts an answer back to the original schema.
 //!
-//! Source: "Structured model outputs", the supported schemas, in the documentation of the Responses API. What can't be
-//! derived (free-form objects, `allOf`, tuples) gives nothing, and the schema then only stands in the prompt. Our own
-//! check of the answer is by the original in any case.
+//! Source: "Structured model outputs", the supported schemas, in the documentation of the Responses API. A schema that
+//! can't be derived (free-form objects, `allOf`, tuples) is only shown in the prompt. `mesh` checks every answer
+//! against the original schema.
 
 use serde_json::{Map, Value, json};
 
-/// Keywords that say something strict mode knows nothing of; the original schema checks them.
+/// Keywords that strict mode does not support; the original schema checks them.
 const DROPPED: [&str; 14] = [
     "$schema",
     "$id",
@@ -24,7 +24,7 @@ const DROPPED: [&str; 14] = [
     "writeOnly",
     "additionalProperties",
 ];
-/// Keywords that are taken over as they are.
+/// Keywords that are copied unchanged.
 const KEPT: [&str; 13] = [
     "title",
     "description",
@@ -44,7 +44,7 @@ const KEPT: [&str; 13] = [
 /// The derivative, if there is one.
 pub(super) fn derive(schema: &Value) -> Option<Value> {
     let derived = node(schema)?;
-    // The root must be an object, and no choice.
+    // The root must be an object, not a union.
     (derived["type"] == "object").then_some(derived)
 }
 
@@ -84,7 +84,7 @@ fn node(schema: &Value) -> Option<Value> {
 }
 
 fn object(source: &Map<String, Value>, derived: &mut Map<String, Value>) -> Option<()> {
-    // Whatever else it may hold has no place in the derivative.
+    // The derivative can't express further properties.
     let properties = source
         .get("properties")
         .filter(|it| it.as_object().is_some_and(|it| !it.is_empty()))?;
@@ -127,7 +127,7 @@ fn required(schema: &Map<String, Value>) -> Vec<&str> {
         .collect()
 }
 
-/// Every node needs a type of its own; that of an enumeration follows from its values.
+/// Every node needs a type; that of an enumeration follows from its values.
 fn has_type(derived: &mut Map<String, Value>) -> bool {
     if ["type", "$ref", "anyOf"]
         .iter()
@@ -185,7 +185,8 @@ fn accepts_null(schema: &Value) -> bool {
         || in_enum.is_some_and(|values| values.contains(&Value::Null))
 }
 
-/// An answer to the derivative as one to the original: what is null only because it had to be there goes.
+/// Converts an answer to the derivative into one to the original: removes properties that are null only because they
+/// are required.
 pub(super) fn relax(schema: &Value, answer: &mut Value) {
     match answer {
         Value::Object(object) => {
@@ -221,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn optional_properties_become_required_ones_that_may_be_null() {
+    fn optional_properties_become_required_and_nullable() {
         let derived = derive(&schema(
             r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"object","required":["a"],"properties":{
               "a":{"type":"string","minLength":1},"b":{"type":"integer","minimum":1},"c":{"enum":["x",null]},
@@ -241,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_strict_mode_has_no_words_for_has_no_derivative() {
+    fn a_schema_beyond_strict_mode_has_no_derivative() {
         for text in [
             "true",
             "{}",
@@ -261,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn every_schema_of_the_protocols_has_a_derivative_that_takes_no_more_than_the_original() {
+    fn every_protocol_schema_has_a_derivative_that_accepts_no_more() {
         for name in ["hydrate", "proposal", "critique", "synthesis", "vote"] {
             let path = format!("{}/templates/{name}.json", env!("CARGO_MANIFEST_DIR"));
             let source = schema(&std::fs::read_to_string(path).expect("a template"));
@@ -271,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_to_a_derivative_becomes_one_to_the_original() {
+    fn an_answer_is_converted_back_to_the_original_schema() {
         let path = format!("{}/templates/hydrate.json", env!("CARGO_MANIFEST_DIR"));
         let source = schema(&std::fs::read_to_string(path).expect("a template"));
         let (original, derived) = (
@@ -289,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn fillers_go_and_nulls_that_are_answers_stay() {
+    fn filler_nulls_are_removed_and_real_nulls_kept() {
         let schema = schema(
             r#"{"type":"object","required":["a"],"properties":{"a":{"type":["string","null"]},"b":{"type":"string"},
               "c":{"type":["string","null"]},"d":{"type":"array","items":{"type":"object","properties":{"e":{"type":"string"}}}}}}"#,

@@ -1,6 +1,6 @@
 //! What agent programs print, as recorded from the versions that `tests/agents/run` pins, and what is made of it.
 
-use super::agent::{AgentSpec, Speaker};
+use super::agent::{AgentSpec, BuiltInProtocol};
 use super::command::CommandSpec;
 use super::price::Price;
 use super::registry::{agent_named, agent_names};
@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
 
-fn speaker(name: &str) -> Speaker {
-    Speaker {
+fn speaker(name: &str) -> BuiltInProtocol {
+    BuiltInProtocol {
         agent: agent_named(name).expect("built in"),
         spec: AgentSpec {
             agent: name.to_owned(),
@@ -74,7 +74,7 @@ fn codex_answers_with_its_last_message() {
     assert_eq!(text(&reading), r#"{"a": 1, "note": null}"#);
     assert_eq!(reading.usage, usage(1000, 400, 50, None));
     assert_eq!(reading.session.as_deref(), Some("01a2"));
-    assert_eq!(reading.trouble, None);
+    assert_eq!(reading.failure, None);
 }
 
 #[test]
@@ -90,35 +90,35 @@ fn codex_gives_totals_of_a_conversation_and_fillers_of_a_strict_schema() {
 }
 
 #[test]
-fn codex_says_what_failed() {
-    let trouble = |message: &str| {
+fn codex_failures_are_classified() {
+    let failure = |message: &str| {
         let message = serde_json::to_string(message).expect("JSON");
         let stdout = format!(
             "{{\"type\":\"error\",\"message\":\"Reconnecting... 1/5\"}}\n{{\"type\":\"turn.failed\",\"error\":{{\"message\":{message}}}}}\n"
         );
-        speaker("codex").read(&printed(false, &stdout, "")).trouble
+        speaker("codex").read(&printed(false, &stdout, "")).failure
     };
     let limit = "exceeded retry limit, last status: 429 Too Many Requests";
-    assert_eq!(trouble(limit), limited(limit, None));
+    assert_eq!(failure(limit), limited(limit, None));
     assert_eq!(
-        trouble("Rate limit reached for m. Please try again in 14s."),
+        failure("Rate limit reached for m. Please try again in 14s."),
         limited(
             "Rate limit reached for m. Please try again in 14s.",
             Some(14)
         )
     );
     assert_eq!(
-        trouble(r#"{"type":"error","error":{"code":400,"message":"No such thing"}}"#),
+        failure(r#"{"type":"error","error":{"code":400,"message":"No such thing"}}"#),
         failed("No such thing")
     );
     let reading = speaker("codex").read(&printed(false, "", "one\n\nno such option\n"));
-    assert_eq!(reading.trouble, failed("one; no such option"));
+    assert_eq!(reading.failure, failed("one; no such option"));
     let reading = speaker("codex").read(&printed(
         true,
         "{\"type\":\"error\",\"message\":\"Reconnecting\"}",
         "",
     ));
-    assert_eq!(reading.trouble, None);
+    assert_eq!(reading.failure, None);
 }
 
 const CLAUDE: &str = r#"{"type":"result","subtype":"success","is_error":false,"api_error_status":null,"num_turns":2,
@@ -136,7 +136,7 @@ fn claude_answers_with_its_structured_output_else_with_its_result() {
     assert_eq!(text(&reading), r#"{"a":1}"#);
     assert_eq!(reading.usage, usage(1000, 400, 50, Some(0.00348)));
     assert_eq!(reading.session.as_deref(), Some("13ea"));
-    assert_eq!(reading.trouble, None);
+    assert_eq!(reading.failure, None);
     let going_on = speaker("claude").read(&Printed {
         used_before: usage(600, 300, 20, Some(0.002)).expect("some"),
         ..printed(true, &stdout, "")
@@ -148,10 +148,10 @@ fn claude_answers_with_its_structured_output_else_with_its_result() {
 }
 
 #[test]
-fn claude_says_what_failed() {
-    let trouble = |stdout: &str| speaker("claude").read(&printed(false, stdout, "")).trouble;
+fn claude_failures_are_classified() {
+    let failure = |stdout: &str| speaker("claude").read(&printed(false, stdout, "")).failure;
     assert_eq!(
-        trouble(
+        failure(
             r#"{"type":"result","subtype":"error_max_structured_output_retries","is_error":true,"errors":["after 5 attempts: /a: must be string"]}"#
         ),
         Some(AgentFailure::Refused(
@@ -160,17 +160,17 @@ fn claude_says_what_failed() {
     );
     let limit = "API Error: Request rejected (429) · Rate limit reached";
     assert_eq!(
-        trouble(&format!(
+        failure(&format!(
             r#"{{"type":"result","is_error":true,"api_error_status":429,"result":"{limit}"}}"#
         )),
         limited(limit, None)
     );
     assert_eq!(
-        trouble(r#"{"type":"result","is_error":true,"api_error_status":529,"result":"API Error"}"#),
+        failure(r#"{"type":"result","is_error":true,"api_error_status":529,"result":"API Error"}"#),
         limited("API Error", None)
     );
     assert_eq!(
-        trouble(
+        failure(
             r#"{"type":"result","is_error":true,"api_error_status":null,"result":"You've hit your limit · resets 3pm"}"#
         ),
         Some(AgentFailure::of("You've hit your limit · resets 3pm", &[]))
@@ -181,24 +181,24 @@ fn claude_says_what_failed() {
         ("Invalid API key · Please run /login", Fault::LogIn),
     ] {
         let end = format!(r#"{{"type":"result","is_error":true,"result":"{text}"}}"#);
-        assert_eq!(trouble(&end), unavailable(text, fault, None));
+        assert_eq!(failure(&end), unavailable(text, fault, None));
     }
     assert_eq!(
-        trouble(r#"{"type":"result","is_error":true,"api_error_status":401,"result":"Failed"}"#),
+        failure(r#"{"type":"result","is_error":true,"api_error_status":401,"result":"Failed"}"#),
         unavailable("Failed", Fault::LogIn, None)
     );
     assert_eq!(
-        trouble(
+        failure(
             r#"{"type":"result","is_error":true,"api_error_status":400,"result":"API Error: 400 No such thing"}"#
         ),
         failed("API Error: 400 No such thing")
     );
     assert_eq!(
-        trouble(r#"{"type":"result","is_error":true}"#),
+        failure(r#"{"type":"result","is_error":true}"#),
         failed("it failed without a word")
     );
     let reading = speaker("claude").read(&printed(false, "", "error: unknown option"));
-    assert_eq!(reading.trouble, failed("error: unknown option"));
+    assert_eq!(reading.failure, failed("error: unknown option"));
 }
 
 #[test]
@@ -210,21 +210,21 @@ fn gemini_answers_at_the_end_and_fails_on_standard_error() {
     assert_eq!(text(&reading), r#"{"a":1}"#);
     assert_eq!(reading.usage, usage(1000, 400, 60, None));
     assert_eq!(
-        (reading.session.as_deref(), reading.trouble),
+        (reading.session.as_deref(), reading.failure),
         (Some("53c5"), None)
     );
     let stderr = "    at Turn.run (chunk.js:1:1) {\n  status: 400\n}\n{\n  \"session_id\": \"09\",\n  \"error\": {\n    \"message\": \"{\\\"error\\\":{\\\"message\\\":\\\"No such thing\\\"}}\",\n    \"code\": 400\n  }\n}\n";
-    let trouble = speaker("gemini").read(&printed(false, "", stderr)).trouble;
-    assert_eq!(trouble, failed("No such thing"));
+    let failure = speaker("gemini").read(&printed(false, "", stderr)).failure;
+    assert_eq!(failure, failed("No such thing"));
     let stderr = "Attempt 1 failed with status 429. Retrying with backoff...\nYour quota will reset after 5s.";
-    let trouble = speaker("gemini").read(&printed(false, "", stderr)).trouble;
+    let failure = speaker("gemini").read(&printed(false, "", stderr)).failure;
     assert!(
-        matches!(&trouble, Some(AgentFailure::Unavailable(_, refusal)) if refusal.reset == Some(Reset::After(Duration::from_secs(5)))),
-        "{trouble:?}"
+        matches!(&failure, Some(AgentFailure::Unavailable(_, refusal)) if refusal.reset == Some(Reset::After(Duration::from_secs(5)))),
+        "{failure:?}"
     );
     let empty = r#"{"session_id":"1","response":"","error":{"message":"empty response"}}"#;
     let reading = speaker("gemini").read(&printed(true, empty, ""));
-    assert_eq!((reading.session, reading.trouble), (None, None));
+    assert_eq!((reading.session, reading.failure), (None, None));
 }
 
 #[test]
@@ -247,30 +247,30 @@ fn opencode_answers_in_parts_and_fails_in_events() {
     assert_eq!(text(&reading), r#"{"a": 1}"#);
     assert_eq!(reading.usage, usage(1100, 400, 57, Some(0.5)));
     assert_eq!(
-        (reading.session.as_deref(), reading.trouble),
+        (reading.session.as_deref(), reading.failure),
         (Some("ses_1"), None)
     );
-    let trouble = |data: &str| {
+    let failure = |data: &str| {
         let stdout = format!(r#"{{"type":"error","error":{{"name":"APIError","data":{data}}}}}"#);
         speaker("opencode")
             .read(&printed(false, &stdout, ""))
-            .trouble
+            .failure
     };
     assert_eq!(
-        trouble(
+        failure(
             r#"{"message":"slow down","statusCode":429,"responseHeaders":{"retry-after":"7"}}"#
         ),
         limited("slow down", Some(7))
     );
     assert_eq!(
-        trouble(r#"{"message":"No such thing","statusCode":400}"#),
+        failure(r#"{"message":"No such thing","statusCode":400}"#),
         failed("No such thing")
     );
-    assert_eq!(trouble("{}"), failed("APIError"));
+    assert_eq!(failure("{}"), failed("APIError"));
 }
 
 #[test]
-fn output_that_is_none_of_theirs_breaks_nothing() {
+fn foreign_output_breaks_no_agent() {
     for name in agent_names() {
         for stdout in [
             "",
@@ -282,7 +282,7 @@ fn output_that_is_none_of_theirs_breaks_nothing() {
         ] {
             let reading = speaker(name).read(&printed(true, stdout, ""));
             assert_eq!(
-                (text(&reading), reading.trouble.as_ref()),
+                (text(&reading), reading.failure.as_ref()),
                 ("", None),
                 "{name}: {stdout}"
             );
@@ -291,7 +291,7 @@ fn output_that_is_none_of_theirs_breaks_nothing() {
 }
 
 fn args(name: &str, spec: AgentSpec, call: &Call<'_>) -> String {
-    let speaker = Speaker {
+    let speaker = BuiltInProtocol {
         spec,
         ..speaker(name)
     };
@@ -345,7 +345,7 @@ fn every_agent_is_called_read_only() {
 }
 
 #[test]
-fn the_shared_files_hold_no_secret() {
+fn the_shared_files_contain_no_secret() {
     let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}});
     let files = speaker("claude").files(Some(&schema));
     assert_eq!(files.len(), 1);
@@ -370,7 +370,7 @@ fn the_shared_files_hold_no_secret() {
 }
 
 #[test]
-fn a_price_makes_money_of_tokens() {
+fn a_price_turns_tokens_into_cost() {
     let mut codex = speaker("codex");
     codex.spec.price = Some(Price {
         input: 1.0,
@@ -382,7 +382,7 @@ fn a_price_makes_money_of_tokens() {
 }
 
 #[test]
-fn a_commands_output_says_what_it_was_told_to_say() {
+fn the_output_of_a_command_is_read_by_its_settings() {
     let spec: CommandSpec = serde_json::from_value(json!({
         "result": "file",
         "usage": {"input_tokens": "/usage/in", "output_tokens": "/usage/out", "cost_usd": "/cost"},
@@ -400,21 +400,21 @@ fn a_commands_output_says_what_it_was_told_to_say() {
     );
     assert_eq!(spec.read(&printed(true, "{\"a\":1}", "")).usage, None);
     assert_eq!(spec.read(&printed(true, "nothing", "")).usage, None);
-    let trouble = |is_success, stderr| spec.read(&printed(is_success, "", stderr)).trouble;
+    let failure = |is_success, stderr| spec.read(&printed(is_success, "", stderr)).failure;
     assert_eq!(
-        trouble(false, "x\ncome back later\n"),
+        failure(false, "x\ncome back later\n"),
         limited("x\ncome back later", None)
     );
     assert_eq!(
-        trouble(false, "HTTP 429, retry-after: 3"),
+        failure(false, "HTTP 429, retry-after: 3"),
         limited("HTTP 429, retry-after: 3", Some(3))
     );
-    assert_eq!(trouble(false, "some other thing"), None);
-    assert_eq!(trouble(true, "come back later"), None);
+    assert_eq!(failure(false, "some other thing"), None);
+    assert_eq!(failure(true, "come back later"), None);
 }
 
 #[test]
-fn what_is_kept_of_an_adapter_gives_its_dialect_again() {
+fn the_recorded_settings_restore_the_agent_protocol() {
     let worker = |speaks| Worker {
         adapter: "x".to_owned(),
         program: "/bin/true".into(),
@@ -433,7 +433,7 @@ fn what_is_kept_of_an_adapter_gives_its_dialect_again() {
     let there = agent_protocol(&worker(speaks))
         .expect("known")
         .expect("one");
-    assert!(there.has_service() && there.hand_back().is_some());
+    assert!(there.has_service() && there.result_instructions().is_some());
     let priced = |price| {
         let mut spec = speaker("codex").spec;
         spec.price = price;

@@ -1,12 +1,12 @@
-//! What version a program says it is; asked for by people, never in a run.
+//! The version that a program reports; used by `mesh adapters` and `doctor`, never in a run.
 
 use std::path::Path;
 use std::time::Duration;
 
-/// An agent program on a busy machine takes a few seconds to say it.
+/// An agent program on a busy machine takes a few seconds to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The first number with a dot in it that `PROGRAM --version` prints; nothing when it prints none in time.
+/// The first number with a dot in the output of `PROGRAM --version`; `None` if it prints none in time.
 pub fn version(program: &Path) -> Option<String> {
     let handle = duct::cmd(program, ["--version"])
         .stdin_null()
@@ -16,7 +16,7 @@ pub fn version(program: &Path) -> Option<String> {
         .start()
         .ok()?;
     let Some(output) = handle.wait_timeout(PATIENCE).ok()? else {
-        // It may be gone by now.
+        // It may have ended already.
         let _ = handle.kill();
         return None;
     };
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_version_is_found_among_words() {
+    fn a_version_is_found_in_other_output() {
         for (text, found) in [
             ("codex-cli 0.169.0\n", Some("0.169.0")),
             ("2.1.329 (Claude Code)", Some("2.1.329")),

@@ -90,7 +90,7 @@ pub fn say_how_to_go_on(run_id: &RunId, end: &JobStatus, terminal: &Terminal) {
             terminal.err_tone(Tone::Note, "hint:")
         ));
     }
-    let label = match end.goes_on_at() {
+    let label = match end.resume_at() {
         Some(time) => format!(
             "go on at {} with:",
             clock::time_of_day(time, &clock::here())
@@ -118,7 +118,7 @@ fn say_what_is_awaited(run_id: &RunId, terminal: &Terminal) {
 /// The command that goes on with a run that ended so.
 fn go_on_command(run_id: &RunId, end: &JobStatus) -> String {
     let command = run::resume_command(run_id);
-    match end.to_raise() {
+    match end.option_to_raise() {
         Some(option) => format!("{command} {option} MORE"),
         None => command,
     }

@@ -1,8 +1,8 @@
-//! How the program behind a row is spoken to, where that is not simply "prompt in, JSON object out".
+//! The interface to agent programs that need more than "prompt in, JSON object out".
 //!
-//! The substrate knows no agent. Whoever does gives it a [`AgentProtocol`]: pure functions from an attempt to arguments, and
-//! from what was printed to an answer, its usage, its session and its troubles. What follows from them is decided here in
-//! `job`, alike for all.
+//! `job` knows no agent. An adapter implements [`AgentProtocol`]: pure functions from an attempt to arguments, and from
+//! output to an answer, its usage, its session and its failure. What follows from them is decided in `job`, alike for
+//! all agents.
 
 use crate::model::{Fault, Usage};
 use crate::refusal;
@@ -13,104 +13,104 @@ use std::borrow::Cow;
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
-/// The most that is said about one failure, in bytes.
+/// The longest message about one failure, in bytes.
 const TEXT_BYTES_MAX: usize = 2000;
 
 /// A file that all attempts of a job share: its name and its content.
 pub type SharedFile = (&'static str, String);
 
-/// One program's ways.
+/// How to call one agent program and read its output.
 pub trait AgentProtocol: Debug + Send + Sync {
     /// Files that all attempts of a job share: names and contents.
     fn files(&self, _schema: Option<&Value>) -> Vec<SharedFile> {
         Vec::new()
     }
 
-    /// What an attempt is started with beside the worker's own arguments.
+    /// Arguments and variables of an attempt, beyond those of the worker command.
     fn call(&self, call: &Call<'_>) -> Invocation;
 
-    /// What the program printed, understood.
+    /// Reads the program's output.
     fn read<'o>(&self, printed: &Printed<'o>) -> Reading<'o>;
 
-    /// How the prompt asks for the result, where the worker can't use all the ways there are.
-    fn hand_back(&self) -> Option<&str> {
+    /// How the prompt asks for the result, if the worker can't use every way to return one.
+    fn result_instructions(&self) -> Option<&str> {
         None
     }
 
-    /// Whether a service behind the program limits how much may be asked of it at once.
+    /// Whether the program depends on a service that limits requests.
     fn has_service(&self) -> bool {
         true
     }
 }
 
-/// An attempt that is about to start.
+/// An attempt about to start.
 #[derive(Clone, Copy, Debug)]
 pub struct Call<'c> {
-    /// Where the shared files are.
+    /// The folder of the shared files.
     pub folder: &'c Path,
     /// The schema of the result.
     pub schema: Option<&'c Value>,
-    /// The conversation to go on with.
+    /// The conversation to continue.
     pub session: Option<&'c str>,
-    /// A later attempt may want to go on with this one.
+    /// A later attempt may continue this one.
     pub may_follow: bool,
 }
 
-/// What it is started with.
+/// Arguments and variables of an attempt.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Invocation {
-    /// Arguments, in front of the worker's own.
+    /// Arguments before those of the worker command.
     pub args: Vec<String>,
-    /// Variables, unless the worker inherits them from outside.
+    /// Variables that are set unless inherited.
     pub defaults: Vec<SharedFile>,
-    /// Variables, whatever it inherits.
+    /// Variables that are always set.
     pub env: Vec<SharedFile>,
-    /// Where the prompt goes.
+    /// How the prompt is passed.
     pub prompt: PromptBy,
 }
 
-/// Where a prompt goes.
+/// How a prompt is passed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PromptBy {
-    /// Standard input.
+    /// On standard input.
     #[default]
     Stdin,
-    /// The file named by `MESH_PROMPT_FILE`; standard input is empty.
+    /// In the file named by `MESH_PROMPT_FILE`; standard input is empty.
     File,
 }
 
-/// What a program left behind.
+/// The output of an attempt.
 #[derive(Clone, Copy, Debug)]
 pub struct Printed<'o> {
     /// Standard output.
     pub stdout: &'o [u8],
-    /// Standard error, its end.
+    /// The end of standard error.
     pub stderr: &'o [u8],
-    /// Whether it ended by itself with exit code 0.
+    /// Whether it exited with 0.
     pub is_success: bool,
     /// The schema of the result.
     pub schema: Option<&'o Value>,
-    /// What the conversation had used before this attempt.
+    /// The usage of the conversation before this attempt.
     pub used_before: Usage,
 }
 
-/// What that means.
+/// The meaning of an attempt's output.
 #[derive(Clone, Debug, Default)]
 pub struct Reading<'o> {
-    /// The answer's text, in which the result is looked for as in a standard output.
+    /// The text of the answer, which is searched for the result like a standard output.
     pub text: Cow<'o, [u8]>,
-    /// What the attempt used.
+    /// The usage of the attempt.
     pub usage: Option<Usage>,
-    /// The conversation, where it can be gone on with.
+    /// The conversation, if it can be continued.
     pub session: Option<String>,
-    /// What went wrong, whatever the exit code says.
-    pub trouble: Option<AgentFailure>,
+    /// The failure that the program reports, whatever its exit code.
+    pub failure: Option<AgentFailure>,
 }
 
-/// What a program says went wrong.
+/// A failure that an agent program reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AgentFailure {
-    /// The service or the account refuses for now: nothing that the row is to blame for.
+    /// The service or the account refuses for now, which is not the row's fault.
     Unavailable(String, Refusal),
     /// The program's own check of the answer failed.
     Refused(String),
@@ -119,7 +119,7 @@ pub enum AgentFailure {
 }
 
 impl AgentFailure {
-    /// A message of a service or a program, taken for what it says; `patterns` are a user's own words for a rate limit.
+    /// Classifies a message of a service or a program; `patterns` are the user's own texts for a rate limit.
     pub fn of(message: &str, patterns: &[String]) -> Self {
         let is_ours = |pattern: &String| message.contains(pattern.as_str());
         let found = refusal::read(message).filter(|refusal| refusal.fault != Fault::Network);
@@ -130,7 +130,7 @@ impl AgentFailure {
         }
     }
 
-    /// A message that comes with a status that says what it means: 401 and 403, 402, 429 and 529.
+    /// Classifies a message with an HTTP status: 401 and 403, 402, 429 and 529.
     pub fn with_status(status: Option<u64>, message: &str, patterns: &[String]) -> Self {
         let by_status = match status {
             Some(429 | 529) => Fault::RateLimit,
@@ -146,18 +146,18 @@ impl AgentFailure {
                     reset: Reset::find(message),
                 },
             ),
-            trouble => trouble,
+            failure => failure,
         }
     }
 
-    /// A rate limit, perhaps with a time that does not stand in its text.
+    /// A rate limit, with a reset time that may not be in its text.
     pub fn limited(message: &str, reset: Option<Reset>) -> Self {
         let reset = reset.or_else(|| Reset::find(message));
         let fault = Fault::RateLimit;
         Self::Unavailable(short(message), Refusal { fault, reset })
     }
 
-    /// The same trouble, with the time that a service named beside its message.
+    /// The same failure with the reset time that the service named outside its message.
     #[must_use]
     pub fn until(self, reset: Option<Reset>) -> Self {
         match (self, reset) {
@@ -168,7 +168,7 @@ impl AgentFailure {
                     ..refusal
                 },
             ),
-            (trouble, _) => trouble,
+            (failure, _) => failure,
         }
     }
 }
@@ -183,7 +183,7 @@ fn short(message: &str) -> String {
     message[..end].to_owned()
 }
 
-/// The paths that an attempt may use by name, in arguments and in its environment.
+/// The paths that an attempt's arguments and environment may name.
 #[derive(Clone, Debug)]
 pub(crate) struct Paths {
     pub prompt: Option<PathBuf>,
@@ -192,7 +192,7 @@ pub(crate) struct Paths {
 }
 
 impl Paths {
-    /// The path that a placeholder of an argument stands for.
+    /// The path for a placeholder of an argument.
     pub fn named(&self, name: &str) -> Option<&str> {
         let path = match name {
             "MESH_PROMPT_FILE" => self.prompt.as_deref(),
@@ -204,5 +204,5 @@ impl Paths {
     }
 }
 
-/// Text -> the result that it stands for.
+/// Reads a result from an answer in prose.
 pub type ReadText = fn(&str) -> Option<Object>;

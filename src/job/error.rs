@@ -1,4 +1,4 @@
-//! Everything that keeps a job from starting or going on, with a hint that says what to do.
+//! Why a job can't start or continue, with a hint.
 
 use crate::ledger::LedgerError;
 use crate::model::RowId;
@@ -7,13 +7,13 @@ use crate::verdict::SchemaError;
 use std::io;
 use std::path::PathBuf;
 
-/// Why a job can't be done.
+/// Why a job can't start or continue.
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
     /// The input is not a usable table.
     #[error(transparent)]
     Table(#[from] TableError),
-    /// The schema is not one.
+    /// The schema is not valid.
     #[error(transparent)]
     Schema(#[from] SchemaError),
     /// No columns to flatten a result into.
@@ -22,10 +22,10 @@ pub enum JobError {
     /// The ledger can't be written.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// A row that was asked for is not there.
+    /// A requested row is out of range.
     #[error("row {row} is not there; the input has {rows} {}", if *rows == 1 { "row" } else { "rows" })]
     NoSuchRow {
-        /// 1-based, as asked for.
+        /// 1-based, as given.
         row: u64,
         /// How many rows are kept.
         rows: u64,
@@ -35,22 +35,22 @@ pub enum JobError {
     NoIdColumn {
         /// The input.
         path: PathBuf,
-        /// The column asked for.
+        /// The column as given.
         name: String,
-        /// The columns there are.
+        /// The columns of the input.
         columns: Vec<String>,
     },
-    /// The header was read with the wrong separator.
+    /// The header was read with the wrong delimiter.
     #[error("`{}`: no placeholder is a column, and the header holds `{}`: it is read as {}", path.display(), crate::table::shown(*other), columns.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "))]
     Delimiter {
         /// The input.
         path: PathBuf,
-        /// The columns as they were read.
+        /// The columns as read.
         columns: Vec<String>,
-        /// The separator that it probably has.
+        /// The probable delimiter.
         other: char,
     },
-    /// A cell that can't be handed to a worker's process.
+    /// A cell that can't be passed to a worker process.
     #[error("`{}`, line {line}, column {column} (`{name}`): row {row} has a NUL byte there, which can't be part of {what}", path.display())]
     NulCell {
         /// The input.
@@ -69,12 +69,12 @@ pub enum JobError {
     /// No worker command.
     #[error("no worker command")]
     NoCommand,
-    /// The worker program is not there.
+    /// The worker program was not found.
     #[error("worker program `{name}` {}", if *exists { "is not executable" } else { "does not exist" })]
     NoProgram {
         /// As given.
         name: String,
-        /// A file of that name is there, but can't be executed.
+        /// A file of that name exists, but is not executable.
         exists: bool,
     },
     /// The output CSV can't be written.
@@ -82,21 +82,21 @@ pub enum JobError {
     Output {
         /// The file.
         path: PathBuf,
-        /// What the file system said.
+        /// The cause.
         #[source]
         source: io::Error,
     },
-    /// Not enough file descriptors for so many workers.
+    /// Not enough file descriptors for the workers.
     #[error("{slots} workers at once need {needed} open files; this process may have {allowed}")]
     Descriptors {
         /// Workers at once.
         slots: usize,
-        /// Descriptors that they need.
+        /// Descriptors needed.
         needed: u64,
         /// The hard limit.
         allowed: u64,
     },
-    /// `mesh` itself went wrong while it worked a row; the run is resumable.
+    /// A bug in `mesh` while it ran a row; the run can be resumed.
     #[error("a defect of mesh while it worked item `{item}`")]
     Defect {
         /// The row.
@@ -108,7 +108,7 @@ pub enum JobError {
 }
 
 impl JobError {
-    /// What to do about it.
+    /// A hint that fixes it.
     pub fn hint(&self) -> Option<String> {
         match self {
             JobError::Table(error) => error.hint(),

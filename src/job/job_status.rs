@@ -1,4 +1,4 @@
-//! How a call of the pool ended, and what that means for the summary and the exit code.
+//! How a job ended, for the summary and the exit code.
 
 use super::policy::Shut;
 use super::stop::{Stop, StopSource};
@@ -9,33 +9,33 @@ use serde_json::Number;
 /// How a job ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobStatus {
-    /// Every row has its result or failed.
+    /// Every row completed or failed.
     Finished,
-    /// A worker asked to end the job.
+    /// A worker asked to stop the job.
     StoppedByWorker,
-    /// A halt rule ended it, in words.
+    /// A halt rule ended it, with its reason.
     Halted(String),
     /// A budget is used up.
     BudgetReached {
-        /// The option that set it, with underscores.
+        /// The option that sets it, with underscores.
         budget: String,
         /// Its value.
         limit: Number,
-        /// Whether running rows were ended because of it.
+        /// Whether running rows were cancelled because of it.
         is_hard: bool,
     },
-    /// A limit of the service holds for longer than may be waited, or nobody is logged in.
+    /// The breaker ended it: a limit beyond the maximum wait, no credit, or no log-in.
     Shut(Shut),
-    /// Rows are left without an answer for a reason that is not theirs, in words.
+    /// Rows have no answer for a reason that is not their fault.
     Unanswered(String),
-    /// Somebody asked with `mesh cancel`.
+    /// `mesh cancel` ended it.
     Cancelled,
-    /// A signal asked to end it.
+    /// A signal ended it.
     Interrupted(i32),
 }
 
 impl JobStatus {
-    /// How a job ended that was asked to, by a signal or by `mesh cancel`.
+    /// The status of a job that was asked to stop.
     pub fn of(stop: &Stop) -> Self {
         match stop.source() {
             Some(StopSource::Signal(signal)) => JobStatus::Interrupted(signal),
@@ -44,7 +44,7 @@ impl JobStatus {
         }
     }
 
-    /// The exit code of an early end (CONTRACT, "Exit codes"); the rows decide over the others.
+    /// The exit code of an early end (CONTRACT, "Exit codes"); `None` if the rows decide.
     pub fn exit_code(&self) -> Option<u8> {
         match self {
             JobStatus::Finished => None,
@@ -82,15 +82,15 @@ impl JobStatus {
         }
     }
 
-    /// When going on is worth it, where a limit says so.
-    pub fn goes_on_at(&self) -> Option<Timestamp> {
+    /// When to resume, if a limit names a time.
+    pub fn resume_at(&self) -> Option<Timestamp> {
         match self {
             JobStatus::Shut(Shut::TooLong { until, .. }) => *until,
             _ => None,
         }
     }
 
-    /// What a person has to do before going on.
+    /// What to do before resuming.
     pub fn advice(&self) -> Option<&str> {
         match self {
             JobStatus::Shut(Shut::LogIn { advice, .. }) => Some(advice),
@@ -101,9 +101,9 @@ impl JobStatus {
         }
     }
 
-    /// The option without which a further call would end at once: what was used up stays so. The time counts anew in
-    /// each call.
-    pub fn to_raise(&self) -> Option<String> {
+    /// The option to raise before resuming, since a used-up budget stays used up. The time budget starts anew in each
+    /// run.
+    pub fn option_to_raise(&self) -> Option<String> {
         match self {
             JobStatus::BudgetReached { budget, .. } if !budget.ends_with("max_wall_seconds") => {
                 Some(format!("--{}", budget.replace('_', "-")))

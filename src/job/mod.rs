@@ -1,9 +1,8 @@
-//! The substrate: one worker process per row of a CSV, under one concurrency number.
+//! A job: the rows of a CSV, one worker process per row, under one concurrency limit.
 //!
-//! It could run any table: it knows rows, attempts, results and failures, and nothing of plans, units,
-//! roles or rounds (those reach it as columns and prompt text). The order in which things happen:
-//! the input is checked to its end; an attempt is in the ledger before its process exists; a result is in
-//! the ledger before it counts; the output CSV is a fold over the ledger.
+//! Knows rows, attempts, results and failures, and nothing of plans, units, roles or rounds, which reach it as columns
+//! and prompt text. The order of events: the input is checked to its end; an attempt is in the ledger before its
+//! process exists; a result is in the ledger before it counts; the output CSV is a fold over the ledger.
 
 mod agent_protocol;
 mod attempt_limits;
@@ -40,7 +39,7 @@ pub use result::{
     Summary, fingerprint, place, stage_csv, summarize, write_csv,
 };
 pub(crate) use result::{LogEnd, LogFolder, Rules, judge};
-pub use row_record::{RowRecord, details};
+pub use row_record::{RowRecord, read_record};
 pub(crate) use secrets::{Printout, hide_in_object, hide_in_outcome};
 pub use secrets::{hide_in, redactor};
 pub use selection::{Rows, Selection};
@@ -49,5 +48,7 @@ pub use settings::{
 };
 pub use state::{AttemptCounts, Counts, State, Status};
 pub use stop::{Stop, StopSource, Urgency};
-pub(crate) use worker_command::{CELL_SHOWN_TWICE_MAX, HAND_BACK, ROW_JSON_BYTES_MAX, inherited};
-pub use worker_command::{Worker, once_more};
+pub(crate) use worker_command::{
+    CELL_SHOWN_TWICE_MAX, RESULT_INSTRUCTIONS, ROW_JSON_BYTES_MAX, inherited,
+};
+pub use worker_command::{Worker, retry_prompt};

@@ -1,4 +1,4 @@
-//! What a job tells while it runs: events to its journal, counts to its observer.
+//! The outputs of a running job: events to its journal, progress to its observer.
 
 use super::policy::Capacity;
 use super::state::Counts;
@@ -6,61 +6,61 @@ use crate::ledger::{LedgerError, Lines};
 use crate::model::{Event, RowId, Usage};
 use std::time::Duration;
 
-/// Where events go: durable when [`Journal::record`] returns.
+/// The destination of events: durable when [`Journal::record`] returns.
 pub trait Journal {
-    /// Writes down what occurred: the death of this process can't lose it any more, a power failure still can. Gives the
-    /// place of each record.
+    /// Writes events. They survive the death of this process, but not a power failure. Returns the offset of each
+    /// record.
     fn write(&mut self, events: &[Event]) -> Result<Vec<u64>, LedgerError>;
 
-    /// Returns when all that was written is on disk.
+    /// Syncs all written events to disk.
     fn sync(&mut self) -> Result<(), LedgerError>;
 
-    /// Both.
+    /// Writes and syncs.
     fn record(&mut self, events: &[Event]) -> Result<Vec<u64>, LedgerError> {
         let places = self.write(events)?;
         self.sync()?;
         Ok(places)
     }
 
-    /// A reader of what was recorded, by place.
+    /// A reader of the recorded events, by offset.
     fn lines(&self) -> Result<Lines, LedgerError>;
 }
 
-/// What the pool shows while it works.
+/// The progress of a running pool.
 #[derive(Clone, Debug, Default)]
 pub struct Progress {
     /// Rows by status.
     pub counts: Counts,
-    /// Rows that ended since this call of the pool began; what the rate is made of.
+    /// Rows that ended in this run, for the rate.
     pub ended_here: u64,
-    /// The rows under way, longest first, at most eight.
+    /// The running rows, longest first, at most eight.
     pub running: Vec<RunningRow>,
-    /// Time since this call of the pool began.
+    /// Time since the start of this run.
     pub elapsed: Duration,
-    /// What the run used up so far, as far as workers say.
+    /// The usage of the run so far, as reported by workers.
     pub usage: Usage,
     /// How many rows may run at once.
     pub capacity: Capacity,
 }
 
-/// A row under way.
+/// A running row.
 #[derive(Clone, Debug)]
 pub struct RunningRow {
     /// The row.
     pub id: RowId,
-    /// Since its attempt began.
+    /// Time since its attempt started.
     pub age: Duration,
-    /// Since its worker last printed something, or began.
+    /// Time since its worker last printed something, or started.
     pub quiet: Duration,
 }
 
 impl Progress {
-    /// Rows that ended in a second, on average.
+    /// Rows that end per second, on average.
     pub fn rate(&self) -> f64 {
         self.ended_here as f64 / self.elapsed.as_secs_f64().max(0.001)
     }
 
-    /// Time left at the present rate; nothing until a row has ended, nor while a limit is waited for.
+    /// Time left at the current rate; `None` until a row has ended, and while waiting for a limit.
     pub fn eta(&self) -> Option<Duration> {
         if self.capacity.waits_until.is_some() {
             return None;
@@ -71,11 +71,11 @@ impl Progress {
     }
 }
 
-/// Somebody who watches a job.
+/// Receives the progress and the warnings of a job.
 pub trait Observer {
-    /// Called often; cheap to ignore.
+    /// Called often; must return quickly.
     fn progress(&mut self, snapshot: &Progress);
 
-    /// One line that something is wrong, though the job goes on.
+    /// A one-line warning; the job continues.
     fn warn(&mut self, text: &str);
 }

@@ -1,4 +1,4 @@
-//! What the instruction of a job makes of its input: placeholders, delimiter, result columns. Checked before any row starts.
+//! Checks a job's instruction against its input before any row starts: placeholders, delimiter, result columns.
 
 use super::error::JobError;
 use super::input::Survey;
@@ -10,7 +10,7 @@ use crate::template::{Braces, Template};
 use std::time::Duration;
 
 impl Settings {
-    /// How the input is read.
+    /// The options for reading the input.
     pub fn read_options(&self) -> ReadOptions {
         ReadOptions {
             delimiter: self.delimiter.and_then(|c| u8::try_from(c).ok()),
@@ -19,7 +19,7 @@ impl Settings {
         }
     }
 
-    /// Placeholders of the instruction that are no column; they stay as they are.
+    /// Placeholders of the instruction that are not columns; they are left unchanged.
     pub fn unknown_placeholders(&self, header: &[String]) -> Vec<String> {
         Template::parse(&self.instruction, Braces::Escaped)
             .names()
@@ -29,8 +29,8 @@ impl Settings {
             .collect()
     }
 
-    /// Whether the input is probably separated by something else than it was read with: the instruction has placeholders, none is a
-    /// column, and another separator stands in the header.
+    /// Checks that the input was read with the right delimiter. It was probably not if the instruction has
+    /// placeholders, none of them is a column, and the header contains another delimiter.
     ///
     /// # Errors
     /// [`JobError::Delimiter`] names that separator.
@@ -52,7 +52,7 @@ impl Settings {
         }
     }
 
-    /// The columns of `--flatten`, where it is wanted.
+    /// The columns of `--flatten`, if given.
     pub fn result_columns(&self) -> Result<Option<ResultColumns>, JobError> {
         match &self.output_schema {
             Some(schema) if self.flatten => Ok(Some(ResultColumns::of(schema)?)),

@@ -1,4 +1,4 @@
-//! The texts of a row, read back from the ledger: its result, its error, its times. The state knows where they are.
+//! The texts of a row, read from the ledger at the offsets in the state: its result, its error, its times.
 
 use super::state::{Item, LedgerOffset, Status};
 use crate::ledger::{LedgerError, Lines};
@@ -7,20 +7,20 @@ use crate::platform::clock;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// What the ledger has of a row beyond its state.
+/// What the ledger holds about a row beyond its state.
 #[derive(Clone, Debug, Default)]
 pub struct RowRecord {
-    /// The result, compact, as it was reported.
+    /// The result as reported, as compact JSON.
     pub result: Option<String>,
-    /// When the result was taken.
+    /// When the result was accepted.
     pub reported_at: String,
-    /// `code: text` of the last failed attempt, or what the row waits for, unless there is a result.
+    /// `code: text` of the last failed attempt, or what the row waits for; `None` with a result.
     pub last_error: Option<String>,
-    /// What the next prompt says of the attempts before.
+    /// What the next prompt says about earlier attempts.
     pub feedback: Option<String>,
-    /// What kept the last attempt from an answer, where that was not the row's.
+    /// Why the last attempt gave no answer, if that was not the row's fault.
     pub fault: Option<Fault>,
-    /// The conversation of that attempt, where a further one can go on with it.
+    /// The conversation of that attempt, if a retry can continue it.
     pub session: Option<Session>,
     /// When the row got its final status.
     pub completed_at: String,
@@ -30,30 +30,30 @@ pub struct RowRecord {
 ///
 /// # Errors
 /// The ledger can't be read, or is not the one that the state was folded from.
-pub fn details(item: &Item, lines: &Lines) -> Result<RowRecord, LedgerError> {
-    let mut details = RowRecord::default();
+pub fn read_record(item: &Item, lines: &Lines) -> Result<RowRecord, LedgerError> {
+    let mut record = RowRecord::default();
     if let Some(place) = item.reported {
         let line = lines.line_at(place.get())?;
         let reported: Reported = parse(lines, place, &line)?;
-        details.result = Some(reported.result.get().to_owned());
-        details.reported_at = reported.reported_at;
+        record.result = Some(reported.result.get().to_owned());
+        record.reported_at = reported.reported_at;
     }
     if let Some(place) = item.finished {
         let line = lines.line_at(place.get())?;
         let finished: Finished = parse(lines, place, &line)?;
         let error = finished.error.filter(|_| item.reported.is_none());
         let waits = finished.fault.filter(|_| item.status == Status::Pending);
-        details.fault = waits.as_ref().map(|fault| fault.kind);
-        (details.last_error, details.feedback) = match waits {
+        record.fault = waits.as_ref().map(|fault| fault.kind);
+        (record.last_error, record.feedback) = match waits {
             Some(fault) => (error.map(|error| waiting(&error, &fault)), fault.feedback),
             None => (error.clone(), error),
         };
-        details.session = finished.session;
+        record.session = finished.session;
         if matches!(item.status, Status::Completed | Status::Failed) {
-            details.completed_at = finished.completed_at;
+            record.completed_at = finished.completed_at;
         }
     }
-    Ok(details)
+    Ok(record)
 }
 
 /// `rate_limited: waiting for a rate limit until 14:05 UTC on 2026-02-13: exit code 1: …`.
@@ -78,7 +78,7 @@ fn parse<'l, T: Deserialize<'l>>(
     serde_json::from_str(line).map_err(|error| lines.broken(place.get(), &error))
 }
 
-/// The fields of `attempt_reported` that are texts of its row.
+/// The fields of `attempt_reported` with texts of its row.
 #[derive(Deserialize)]
 struct Reported<'l> {
     #[serde(borrow)]
@@ -86,7 +86,7 @@ struct Reported<'l> {
     reported_at: String,
 }
 
-/// The fields of `attempt_finished` that are texts of its row.
+/// The fields of `attempt_finished` with texts of its row.
 #[derive(Deserialize)]
 struct Finished {
     #[serde(default)]

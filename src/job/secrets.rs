@@ -1,11 +1,11 @@
-//! Which secrets the workers of a job were handed, and keeping them out of what the job writes down.
+//! Redacts the secrets that workers inherit from everything that a job records.
 //!
-//! An attempt's outcome is cleaned where it comes about, in the attempt's own thread or in that of its report, so that
-//! ledger, output CSV, logs, retry prompts and everything that is shown have never seen them.
+//! An outcome is redacted in the thread of its attempt or of its report, before anything else reads it: ledger, output
+//! CSV, logs, retry prompts and messages never contain secrets.
 
 use super::attempt_limits::Limits;
 use super::result::{Cause, Ended, Outcome};
-use super::worker_command::{Worker, handed_in};
+use super::worker_command::{Worker, named_variables};
 use crate::model::Event;
 use crate::redact::{Cut, Redactor};
 use crate::verdict::Object;
@@ -13,12 +13,12 @@ use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-/// Knows the secrets among the variables that `worker` is handed from the environment of this process.
+/// A redactor for the secrets among the variables that `worker` inherits.
 pub fn redactor(worker: &Worker) -> Redactor {
-    Redactor::new(handed_in(&worker.env_names))
+    Redactor::new(named_variables(&worker.env_names))
 }
 
-/// Takes secrets out of events that tell what workers said elsewhere.
+/// Redacts events about results from other runners.
 pub fn hide_in(events: &mut [Event], redactor: &Redactor) {
     for event in events {
         match event {
@@ -35,7 +35,7 @@ pub fn hide_in(events: &mut [Event], redactor: &Redactor) {
     }
 }
 
-/// Takes secrets out of an object; gives the names of what was found.
+/// Redacts an object. Returns the names of the secrets found.
 pub(crate) fn hide_in_object(object: &mut Object, redactor: &Redactor) -> BTreeSet<String> {
     let mut value = Value::Object(std::mem::take(object));
     let found = redactor.value(&mut value);
@@ -45,7 +45,7 @@ pub(crate) fn hide_in_object(object: &mut Object, redactor: &Redactor) -> BTreeS
     found
 }
 
-/// Takes secrets out of an outcome; gives the names of what was found in a result.
+/// Redacts an outcome. Returns the names of the secrets found in a result.
 pub(crate) fn hide_in_outcome(outcome: &mut Outcome, redactor: &Redactor) -> BTreeSet<String> {
     match outcome {
         Outcome::Result(result, _) => return hide_in_object(result, redactor),
@@ -60,7 +60,7 @@ fn hide_in_text(text: &mut String, redactor: &Redactor) {
     }
 }
 
-/// What an attempt printed, as it may be kept.
+/// The redacted output of an attempt.
 pub(crate) struct Printout<'e> {
     pub stdout: Cow<'e, [u8]>,
     pub stderr: Cow<'e, [u8]>,

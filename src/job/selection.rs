@@ -1,8 +1,8 @@
-//! `--rows` and `--sample`: which rows of the input a job works.
+//! `--rows` and `--sample`: which rows of the input a job runs.
 //!
 //! Row numbers are 1-based over kept rows, as in the id `row-N`; an `index` is 0-based, as in the column `row_index`.
-//! With both options `--rows` picks first, and the sample is spread over what it picked. Nothing is random: the same
-//! selection of the same input picks the same rows, which resuming rests on.
+//! With both options the sample is spread over the rows that `--rows` picks. Nothing is random: resuming depends on the
+//! same selection of the same input picking the same rows.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -12,17 +12,18 @@ use std::str::FromStr;
 /// The `last` of a range with an open end; no row has this number.
 const OPEN: u64 = u64::MAX;
 
-/// Which rows to work. As JSON: `{"rows": "1-10,15,40-" or null, "sample": 100 or null}`.
+/// Which rows to run. As JSON: `{"rows": "1-10,15,40-" or null, "sample": 100 or null}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Selection {
     /// `--rows`; without it, all.
     pub rows: Option<Rows>,
-    /// `--sample`: of `n` rows picked so far, those at `floor(i * n / sample)`; all, when it is not less than `n`.
+    /// `--sample`: of `n` rows picked by `rows`, those at `floor(i * n / sample)`; all if it is not less than `n`.
     pub sample: Option<NonZeroU64>,
 }
 
-/// Rows by number: `1-10,15,40-`, in any order, overlaps counted once. As text, also in JSON: sorted and merged.
+/// Rows by number: `1-10,15,40-`, in any order, overlaps counted once. Written as text, also in JSON: sorted and
+/// merged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Rows(Vec<Range>);
@@ -30,7 +31,7 @@ pub struct Rows(Vec<Range>);
 /// Why a `--rows` was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RowsError {
-    /// Nothing at all, or nothing beside a comma.
+    /// Empty, or nothing next to a comma.
     #[error("a row number is missing; for example: 1-10,15,40-")]
     Missing,
     /// Row 0.
@@ -49,7 +50,7 @@ pub enum RowsError {
     /// `-5`.
     #[error("`{0}` has no first row; write 1{0}")]
     NoFirst(String),
-    /// Beyond what a row number can be.
+    /// A number out of range.
     #[error("`{0}`: no input has so many rows")]
     TooLarge(String),
     /// Anything else.
@@ -57,7 +58,7 @@ pub enum RowsError {
     NotRows(String),
 }
 
-/// A stretch of rows, both ends included.
+/// A range of rows, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Range {
     first: u64,
@@ -89,10 +90,10 @@ impl Selection {
         self.sample.map_or(named, |size| named.min(size.get()))
     }
 
-    /// The lowest row number that was asked for and is not there: a row of its own, the end of a range, or the begin of
-    /// an open one. To be refused before anything starts: "row 15 is not there; the input has 12 rows".
+    /// The lowest requested row number that is out of range: a single row, the end of a range, or the start of an open
+    /// one. Refused before anything starts.
     pub fn beyond(&self, total: u64) -> Option<u64> {
-        // The ranges are sorted and apart, so the first that reaches too far has the lowest such row.
+        // The ranges are sorted and disjoint, so the first that is out of range has the lowest such row.
         let ranges = self.rows.iter().flat_map(|rows| &rows.0);
         let mut missing = ranges
             .filter(|range| range.first > total || (total < range.last && range.last != OPEN));
@@ -115,7 +116,7 @@ fn is_sampled(rank: u64, count: u64, size: u64) -> bool {
 }
 
 impl Rows {
-    /// The place of row `number` among the named rows, from 0.
+    /// The 0-based rank of row `number` among the named rows.
     fn rank(&self, number: u64) -> Option<u64> {
         let range = self.last_from(number)?;
         (number <= range.last).then(|| range.before + (number - range.first))
@@ -127,7 +128,7 @@ impl Rows {
         })
     }
 
-    /// The last range that begins at or before row `number`.
+    /// The last range that starts at or before row `number`.
     fn last_from(&self, number: u64) -> Option<&Range> {
         let after = self.0.partition_point(|range| range.first <= number);
         self.0[..after].last()
@@ -263,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_name_the_bad_piece() {
+    fn errors_name_the_invalid_part() {
         for (text, message) in [
             ("", "a row number is missing; for example: 1-10,15,40-"),
             ("1,,3", "a row number is missing; for example: 1-10,15,40-"),
@@ -299,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_first_then_the_sample_of_them() {
+    fn the_sample_is_taken_from_the_picked_rows() {
         for (rows, sample, total, indexes) in [
             ("", 0, 3, vec![0, 1, 2]),
             ("", 3, 10, vec![0, 3, 6]),
@@ -333,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_are_not_there() {
+    fn rows_out_of_range_are_found() {
         for (rows, total, missing) in [
             ("", 0, None),
             ("1-10,12", 12, None),
@@ -351,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_ours_and_strict() {
+    fn json_is_strict() {
         let json = r#"{"rows":"1-3,7-","sample":2}"#;
         let read: Selection = serde_json::from_str(json).expect("a selection");
         assert_eq!(read, selection("7-,1-3", 2));

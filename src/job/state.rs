@@ -1,8 +1,8 @@
-//! What is known of every row of a job: a fold over the ledger's events.
+//! The state of every row of a job: a fold over the ledger's events.
 //!
-//! The pool changes it by recording events, a resumed job gets it by reading them; both go through
-//! [`State::apply`], so the two can't disagree. A row takes a few bytes: texts stay in the ledger, and the state knows
-//! where ([`details`](super::row_record::details)).
+//! The pool changes it by recording events, a resumed job rebuilds it by reading them; both go through
+//! [`State::apply`], so the two can't disagree. A row takes a few bytes: texts stay in the ledger, at offsets that the
+//! state holds ([`read_record`](super::row_record::read_record)).
 
 use super::policy::Spent;
 use super::result::Failure;
@@ -12,17 +12,17 @@ use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
-/// Where a row stands (column `status`).
+/// The status of a row (column `status`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Status {
-    /// Not started, or to be started again.
+    /// Not started, or to be tried again.
     #[default]
     Pending,
-    /// An attempt has begun and has not ended.
+    /// An attempt has started and not ended.
     Running,
     /// It has its result.
     Completed,
-    /// It will not get one.
+    /// It failed for good.
     Failed,
 }
 
@@ -41,19 +41,19 @@ impl Status {
 /// One row's state.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Item {
-    /// Where it stands.
+    /// Its status.
     pub status: Status,
-    /// Attempts started; those that met a rate limit do not count.
+    /// Attempts started, except those that met a rate limit.
     pub attempts: u16,
-    /// Attempts that failed by themselves; these are what `--retries` bounds.
+    /// Failed attempts; `--retries` limits these.
     pub failures: u16,
-    /// The record of the result that was taken.
+    /// The record of its accepted result.
     pub reported: Option<LedgerOffset>,
-    /// The record of the last end that says something about the row: its last failure, its completion, or what it waits for.
+    /// The record of its last relevant end: its last failure, its completion, or what it waits for.
     pub finished: Option<LedgerOffset>,
 }
 
-/// Where a record's line begins in the ledger.
+/// The offset of a record's line in the ledger.
 pub type LedgerOffset = NonZeroU64;
 
 /// Rows by status.
@@ -65,7 +65,7 @@ pub struct Counts {
     pub completed: u64,
     /// Rows that failed for good.
     pub failed: u64,
-    /// Rows under way.
+    /// Running rows.
     pub running: u64,
 }
 
@@ -76,7 +76,7 @@ impl Counts {
             .saturating_sub(self.completed + self.failed + self.running)
     }
 
-    /// Rows that need nothing more.
+    /// Rows that completed or failed.
     pub fn ended(&self) -> u64 {
         self.completed + self.failed
     }
@@ -91,18 +91,18 @@ impl std::ops::AddAssign for Counts {
     }
 }
 
-/// Attempts over the whole job, for the telemetry of a run.
+/// Attempt counts of the whole job, for the telemetry of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AttemptCounts {
     /// Worker processes started.
     pub spawned: u64,
     /// Worker processes reaped.
     pub closed: u64,
-    /// Attempts that gave their row its result.
+    /// Attempts that completed their row.
     pub completed: u64,
-    /// Attempts after which the row was tried again.
+    /// Attempts after which the row was retried.
     pub retried: u64,
-    /// Attempts that ran out of time.
+    /// Attempts that timed out.
     pub timed_out: u64,
 }
 
@@ -124,16 +124,16 @@ pub struct State {
     counts: Counts,
     /// Attempt telemetry.
     pub attempts: AttemptCounts,
-    /// A worker asked to end the job.
+    /// A worker asked to stop the job.
     pub stop_requested: bool,
-    /// What was used up.
+    /// The usage so far.
     pub spent: Spent,
-    /// Until then the account's quota is used up, as far as was last known.
+    /// When the account's quota resets, as last known.
     pub account_until: Option<Timestamp>,
 }
 
 impl State {
-    /// A job of wave `wave` about which nothing is known yet.
+    /// A new job of wave `wave`.
     pub fn new(wave: WaveNo) -> Self {
         Self {
             wave,
@@ -146,7 +146,7 @@ impl State {
         }
     }
 
-    /// The job has `total` rows. Their indexes may go beyond, as not every row of the input need be picked.
+    /// Sets the number of picked rows. Row indexes may be larger, because not every row of the input is picked.
     pub fn expect(&mut self, total: u64) {
         let missing = (total as usize).saturating_sub(self.items.len());
         self.items.reserve_exact(missing);
@@ -163,9 +163,9 @@ impl State {
         self.counts
     }
 
-    /// Takes in what occurred, and where the ledger has it; events of other waves are passed over.
+    /// Applies an event and its offset in the ledger; ignores events of other waves.
     pub fn apply(&mut self, event: &Event, place: u64) {
-        // The first record of every ledger is the run's own, so no event of a row stands at 0.
+        // The first record of every ledger is the run's own, so no event of a row has offset 0.
         let place = LedgerOffset::new(place);
         match event {
             Event::WaveStarted(body) if body.wave == self.wave => self.expect(body.items),
@@ -241,13 +241,13 @@ impl State {
         }
     }
 
-    /// Whether a row had an attempt that counts.
+    /// Whether a row has an attempt that counts.
     pub fn has_begun(&self, index: u64) -> bool {
         self.item(index).is_some_and(|item| item.attempts > 0)
     }
 
     fn count_attempt(&mut self, body: &AttemptFinished) {
-        // A result that was taken over from an earlier run is attempt 0: nothing was spawned for it.
+        // A result reused from an earlier run is attempt 0: no worker was started for it.
         if body.attempt == 0 {
             return;
         }
@@ -269,10 +269,10 @@ impl State {
         counts.timed_out += u64::from(timed_out);
     }
 
-    /// After a kill or a stop: the rows whose attempt has no end, by index, and whether their result is safe all the
-    /// same. The caller records how each attempt ended.
+    /// The rows whose attempt has no end after a kill or a stop, by index, and whether each has a durable result. The
+    /// caller records how each attempt ended.
     pub fn recover(&mut self) -> BTreeMap<u64, bool> {
-        // Going on is what the user asked for after a worker's stop; the request must not outlive the call that it ended.
+        // Resuming after a worker's stop request overrides it: the request applies only to the run that it stopped.
         self.stop_requested = false;
         let open = |(index, item): (usize, &Item)| {
             let is_open = item.status == Status::Running;
@@ -281,7 +281,7 @@ impl State {
         self.items.iter().enumerate().filter_map(open).collect()
     }
 
-    /// The one place where a row's state changes.
+    /// The only function that changes a row's state.
     fn change(&mut self, index: u64, edit: impl FnOnce(&mut Item)) {
         if index as usize >= self.items.len() {
             self.items.resize(index as usize + 1, Item::default());
@@ -308,7 +308,7 @@ impl State {
     }
 }
 
-/// An attempt that was no try of the row.
+/// Whether an attempt does not count as one.
 fn is_uncounted(end: AttemptEnd) -> bool {
     matches!(
         end,

@@ -1,4 +1,4 @@
-//! Being asked to stop: once means "start nothing more", twice means "end what runs".
+//! Stop requests: the first starts no further rows, the second cancels running ones.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
 /// How urgently the job was asked to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Urgency {
-    /// Not at all.
+    /// No request.
     None,
-    /// Start no further row; let running ones end.
+    /// Start no further rows; let running rows finish.
     Drain,
-    /// End running rows now.
+    /// Cancel running rows.
     Now,
 }
 
@@ -29,9 +29,9 @@ pub enum StopSource {
 #[derive(Debug)]
 pub struct Stop {
     asked: AtomicU8,
-    /// A signal's number, [`CANCEL`], or 0 as long as nobody has asked.
+    /// A signal's number, [`CANCEL`], or 0 before the first request.
     source: AtomicI32,
-    // The read end becomes readable (end of file) for every poller at once when the write end is dropped.
+    // Dropping the write end makes the read end readable (end of file) for every poller at once.
     wake: OwnedFd,
     hold: Mutex<Option<OwnedFd>>,
 }
@@ -40,7 +40,7 @@ pub struct Stop {
 const CANCEL: i32 = -1;
 
 impl Stop {
-    /// Nobody has asked yet.
+    /// No request yet.
     pub fn new() -> io::Result<Self> {
         let (wake, hold) = io::pipe()?;
         Ok(Self {
@@ -51,7 +51,7 @@ impl Stop {
         })
     }
 
-    /// Asks once more.
+    /// Adds a request.
     pub fn ask(&self, source: StopSource) {
         let code = match source {
             StopSource::Signal(signal) => signal,
@@ -65,12 +65,12 @@ impl Stop {
         }
     }
 
-    /// Lets nothing more start, for a reason of the run's own.
+    /// Starts no further rows, for a reason within the run.
     pub fn drain(&self) {
         self.asked.fetch_max(1, Ordering::SeqCst);
     }
 
-    /// Ends what runs, not because of a signal but because the job can't go on.
+    /// Cancels running rows, for a reason within the run.
     pub fn end_now(&self) {
         self.asked.fetch_add(2, Ordering::SeqCst);
         if let Ok(mut hold) = self.hold.lock() {
@@ -78,7 +78,7 @@ impl Stop {
         }
     }
 
-    /// How urgent it is.
+    /// The current urgency.
     pub fn urgency(&self) -> Urgency {
         match self.asked.load(Ordering::SeqCst) {
             0 => Urgency::None,

@@ -1,7 +1,7 @@
-//! The command that works a row, its environment, and the prompt it reads.
+//! The worker command, its environment, and the prompt that it reads.
 //!
-//! No shell is involved: a cell can only ever be a whole argument or part of one, an environment variable, or text
-//! on standard input. The environment is an allow-list (CONTRACT, section 2, "The worker's side").
+//! No shell is involved: a cell can only become an argument or part of one, an environment variable, or text on
+//! standard input. The environment is an allow-list (CONTRACT, section 2, "The worker's side").
 
 use super::error::JobError;
 use serde::{Deserialize, Serialize};
@@ -9,41 +9,41 @@ use serde_json::Value;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// Variables that every worker gets when they are set.
+/// Variables that every worker inherits.
 const ENV_ALLOWED: [&str; 7] = ["PATH", "HOME", "LANG", "TERM", "TMPDIR", "USER", "SHELL"];
-/// The largest row that travels in `MESH_ROW_JSON`.
+/// The largest row that is passed in `MESH_ROW_JSON`.
 pub(crate) const ROW_JSON_BYTES_MAX: usize = 64 * 1024;
-/// A cell that the instruction already shows and that is longer than this is not shown twice.
+/// A longer cell is not repeated if the instruction already shows it.
 pub(crate) const CELL_SHOWN_TWICE_MAX: usize = 512;
 
-/// How the prompt asks for the result, where nothing more is known of the worker.
-pub(crate) const HAND_BACK: &str = "Give it once, in one of these ways: call `mesh report-result --result JSON` (or `--result -` to \
+/// How the prompt asks for the result of a worker without an agent protocol.
+pub(crate) const RESULT_INSTRUCTIONS: &str = "Give it once, in one of these ways: call `mesh report-result --result JSON` (or `--result -` to \
     read it from standard input), or write it to the file named by MESH_RESULT_FILE, or print it as the last thing on \
     standard output. `mesh report-result --stop` also ends the whole job early; use it only when going on with the \
     other items would be pointless. Then stop.";
 
-/// The command that works one row.
+/// The command that runs for each row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Worker {
-    /// The adapter it came from, for reports.
+    /// The adapter that it comes from, for reports.
     pub adapter: String,
     /// An absolute path.
     pub program: PathBuf,
-    /// Arguments that go first and are taken as they are.
+    /// Leading arguments, without placeholders.
     pub fixed_args: Vec<String>,
-    /// Arguments; `{column}` stands for a cell.
+    /// Arguments; `{column}` is replaced by a cell.
     pub args: Vec<String>,
-    /// The folder it works in.
+    /// Its working folder.
     pub folder: PathBuf,
-    /// Names of further variables that it may see; one that ends in `*` stands for all that begin so.
+    /// Names of further variables that it inherits; a name that ends in `*` matches every variable with that prefix.
     pub env_names: Vec<String>,
-    /// What the adapter needs to know of its ways again; opaque here.
+    /// The adapter's own settings, needed on resume; opaque here.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub speaks: Value,
 }
 
 impl Worker {
-    /// Whether its program is still where it was found.
+    /// Checks that its program still exists.
     ///
     /// # Errors
     /// [`JobError::NoProgram`].
@@ -83,9 +83,9 @@ impl Worker {
     }
 }
 
-/// What a further attempt is told beyond the row's prompt, or instead of it where the same session `goes_on`.
-pub fn once_more(feedback: &str, goes_on: bool) -> String {
-    match goes_on {
+/// What a retry's prompt adds, or the whole prompt if the retry continues the session.
+pub fn retry_prompt(feedback: &str, continues: bool) -> String {
+    match continues {
         true => format!(
             "Your answer was refused:\n\n{feedback}\n\n\
              Mend exactly that, and hand the whole result back once more, as one JSON object that fits the schema, in \
@@ -95,7 +95,7 @@ pub fn once_more(feedback: &str, goes_on: bool) -> String {
     }
 }
 
-/// The variables of the allow-list that are set here.
+/// The variables of the allow-list that are set in this process.
 pub(crate) fn inherited(further: &[String]) -> Vec<(OsString, OsString)> {
     std::env::vars_os()
         .filter(|(name, _)| {
@@ -108,8 +108,8 @@ pub(crate) fn inherited(further: &[String]) -> Vec<(OsString, OsString)> {
         .collect()
 }
 
-/// The variables that workers get because somebody named them, as text.
-pub(crate) fn handed_in(further: &[String]) -> Vec<(String, String)> {
+/// The variables that workers inherit because the user named them, as text.
+pub(crate) fn named_variables(further: &[String]) -> Vec<(String, String)> {
     let named = std::env::vars_os().filter_map(|(name, value)| {
         let name = name.into_string().ok()?;
         let is_named = further.iter().any(|allowed| matches(allowed, &name));
@@ -118,7 +118,7 @@ pub(crate) fn handed_in(further: &[String]) -> Vec<(String, String)> {
     named.collect()
 }
 
-/// Whether a variable is one of those that an entry stands for.
+/// Whether an entry of the allow-list matches a variable.
 fn matches(allowed: &str, name: &str) -> bool {
     match allowed.strip_suffix('*') {
         Some(beginning) => name.starts_with(beginning),

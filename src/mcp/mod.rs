@@ -1,10 +1,11 @@
-//! Model Context Protocol: calls of this library behind tools, over standard input and output.
+//! The Model Context Protocol: calls of this library as tools, over standard input and output.
 //!
-//! Messages are JSON-RPC 2.0, one a line ([`rpc`]). So far there is the worker's side: one tool that hands back the result of
-//! one attempt ([`worker`]). It holds no logic: the same report as `mesh report-result` goes over the same channel.
+//! Messages are JSON-RPC 2.0, one per line ([`rpc`]). The worker's side is one tool that returns the result of one
+//! attempt ([`worker`]). It has no logic of its own: it sends the same report as `mesh report-result` to the same
+//! socket.
 //!
-//! Written out rather than taken from an SDK: what is needed of the protocol is four methods without concurrency, and the
-//! SDK brings an asynchronous runtime into every build.
+//! Not built on an SDK: four methods without concurrency are needed, and the SDK adds an asynchronous runtime to every
+//! build.
 
 pub mod rpc;
 mod worker;

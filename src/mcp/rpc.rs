@@ -1,4 +1,4 @@
-//! The protocol: one JSON-RPC message a line in, at most one out. Whatever comes in, the loop ends only with its input.
+//! The protocol loop: one JSON-RPC message per line in, at most one out. It ends only at the end of its input.
 //!
 //! Source: the specification of the Model Context Protocol, "Lifecycle" and "Tools", versions 2024-11-05 to 2025-11-25.
 
@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use std::io;
 use std::io::{BufRead, Read, Write};
 
-/// The versions of the protocol that are spoken here, the newest first.
+/// The supported versions of the protocol, newest first.
 const VERSIONS: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
-/// No message is longer; a result has one MiB, which escapes may double several times.
+/// The longest message; a result has at most one MiB, which escapes may double several times.
 const MESSAGE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 const PARSE_ERROR: i64 = -32700;
@@ -17,25 +17,25 @@ const INVALID_REQUEST: i64 = -32600;
 const METHOD_NOT_FOUND: i64 = -32601;
 const INVALID_PARAMS: i64 = -32602;
 
-/// What stands behind the protocol.
+/// The tools of a server.
 pub trait Tools {
     /// The tools, as `tools/list` gives them.
     fn list(&self) -> Vec<Value>;
 
-    /// Calls one; nothing when there is no tool of that name.
+    /// Calls a tool; `None` if there is none of that name.
     fn call(&mut self, name: &str, arguments: &Value) -> Option<Outcome>;
 }
 
-/// What a call of a tool came to.
+/// The outcome of a tool call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
     /// An object for the model.
     pub content: Value,
-    /// The call did not do what was asked.
+    /// The call failed.
     pub is_error: bool,
 }
 
-/// Answers messages until the input ends.
+/// Answers messages until the end of input.
 ///
 /// # Errors
 /// Only of the streams themselves.
@@ -58,7 +58,7 @@ pub fn serve(
     }
 }
 
-/// The answer to one message, if it wants one.
+/// The answer to one message, if it requires one.
 fn answer(line: &[u8], tools: &mut dyn Tools) -> Option<Value> {
     let line = line.trim_ascii();
     if line.is_empty() {
@@ -71,7 +71,7 @@ fn answer(line: &[u8], tools: &mut dyn Tools) -> Option<Value> {
     let id = message.get("id").filter(|id| !id.is_null());
     let (id, method) = match (id, message.get("method").and_then(Value::as_str)) {
         (Some(id), Some(method)) => (id, method),
-        // A notification, or an answer to something that was never asked.
+        // A notification, or an answer without a request.
         (None, Some(_)) => return None,
         (Some(_), None) if message.get("result").or(message.get("error")).is_some() => return None,
         (id, None) => {
@@ -115,7 +115,7 @@ fn call(params: &Value, tools: &mut dyn Tools) -> Result<Value, (i64, String)> {
     let outcome = tools
         .call(name, &params["arguments"])
         .ok_or_else(|| (INVALID_PARAMS, format!("there is no tool `{name}`")))?;
-    // Both forms: some clients show a model the one, some the other.
+    // Both forms: some clients show a model the first, some the second.
     Ok(json!({
         "content": [{"type": "text", "text": outcome.content.to_string()}],
         "structuredContent": outcome.content,
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_conversation() {
+    fn a_session_initializes_lists_and_calls() {
         let said = said(concat!(
             r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18"}}"#,
             "\n",
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_of_another_time_is_told_the_newest_version() {
+    fn an_unknown_protocol_version_gets_the_newest() {
         let said = said(
             r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"1999"}}"#,
         );
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_request_is_answered_or_passed_over_and_the_loop_goes_on() {
+    fn an_invalid_message_does_not_end_the_loop() {
         for (message, answer) in [
             ("nonsense", r#""error":{"code":-32700"#),
             ("[1]", r#""error":{"code":-32600"#),

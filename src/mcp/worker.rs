@@ -1,4 +1,4 @@
-//! The worker's tool `report_agent_job_result`: hands back the result of one attempt, exactly once.
+//! The worker's tool `report_agent_job_result`: returns the result of one attempt, exactly once.
 
 use super::rpc::{Outcome, Tools};
 use crate::adapter::REPORT_TOOL;
@@ -7,7 +7,7 @@ use crate::model::{ReportToken, RowId, json as exact};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
-/// Which attempt, and where it reports.
+/// The attempt that reports, and its socket.
 #[derive(Clone, Debug)]
 pub struct Identity {
     /// `MESH_REPORT_SOCKET`.
@@ -21,7 +21,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Hands back a result.
+    /// Reports a result.
     ///
     /// # Errors
     /// The channel failed; a refusal is an answer.
@@ -39,7 +39,7 @@ impl Identity {
 
 /// The tools of a worker.
 pub struct Worker {
-    /// The attempt, or what is missing: the program that started this server may not have passed everything on.
+    /// The attempt, or the missing variables: the program that started this server may not have passed them on.
     pub identity: Result<Identity, String>,
     /// The schema of the result.
     pub schema: Option<Value>,
@@ -97,7 +97,7 @@ impl Worker {
         let Some(result) = arguments.get("result") else {
             return refused("the argument `result` is missing".to_owned());
         };
-        // Some models give an object as its text.
+        // Some models pass an object as a string.
         let result = match result {
             Value::String(text) => exact::parse(text).unwrap_or_else(|_| result.clone()),
             other => other.clone(),
@@ -112,8 +112,8 @@ impl Worker {
             .unwrap_or_else(|error| refused(format!("the report could not be sent: {error}")))
     }
 
-    /// The schema of the result as a part of another one. References count from the root, so a schema that has some
-    /// can't move.
+    /// The result schema for embedding in another one. References are relative to the root, so a schema with references
+    /// can't be embedded.
     fn result_schema(&self) -> Value {
         match &self.schema {
             Some(Value::Object(schema)) if !has_references(self.schema.as_ref()) => {
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tool_takes_what_the_schema_describes() {
+    fn the_tool_accepts_results_of_the_schema() {
         let input =
             |schema| worker(schema).list()[0]["inputSchema"]["properties"]["result"].clone();
         assert_eq!(
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_attempt_the_tool_says_what_is_missing() {
+    fn without_an_attempt_the_tool_names_the_missing_variables() {
         let outcome = worker(None)
             .call(REPORT_TOOL, &json!({"result": {}}))
             .expect("a tool");

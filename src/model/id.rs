@@ -11,7 +11,7 @@ macro_rules! string_id {
         pub struct $name(String);
 
         impl $name {
-            /// Takes the text as it is.
+            /// Wraps the text unchanged.
             pub fn new(text: impl Into<String>) -> Self {
                 Self(text.into())
             }
@@ -33,9 +33,9 @@ macro_rules! string_id {
 string_id! {
     /// A run: UTC compact start time, `20260213T015500Z`, with `-2`, `-3`, … on collision.
     RunId;
-    /// One call of the substrate: a UUID.
+    /// One job: a UUID.
     JobId;
-    /// A task under way; the id of the plan item that it came from.
+    /// A task in flight; the id of its plan item.
     UnitId;
     /// A row of an input or wave CSV (the tool's `item_id`).
     RowId;
@@ -43,7 +43,7 @@ string_id! {
     RoundName;
     /// Who answers a row: `proposer`, `critic_a`, …
     Role;
-    /// The secret that ties a report to the one attempt that may give it.
+    /// The secret that identifies the attempt of a report.
     ReportToken;
 }
 
@@ -61,9 +61,9 @@ impl UnitId {
     }
 }
 
-/// `text` as one file name: letters, digits, `-`, `_` and inner dots stay, every other byte becomes `%XX`.
+/// `text` as a file name: letters, digits, `-`, `_` and inner dots are kept, every other byte becomes `%XX`.
 ///
-/// Ids come from cells, so they may hold slashes, be `..`, or be longer than a name may be.
+/// Ids come from cells, so they may contain slashes, be `..`, or be too long for a file name.
 pub fn file_name(text: &str) -> String {
     const BYTES_MAX: usize = 180;
     let mut name = String::new();
@@ -82,7 +82,7 @@ pub fn file_name(text: &str) -> String {
     name
 }
 
-/// FNV-1a: the same on every machine and in every version, which the standard hasher does not promise.
+/// FNV-1a: the same on every machine and in every version, which the standard hasher does not guarantee.
 fn stable_hash(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)

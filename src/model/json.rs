@@ -1,8 +1,8 @@
-//! JSON text -> value, with every number as it was written.
+//! Parses JSON and keeps every number as written.
 //!
-//! `serde_json` reads `1e3` as `1e+3` and `1E-3` as `1e-3`, and takes an object with a certain private key for a number. What a worker reports is
-//! kept as it stands, so text that could meet either is taken apart here, one level at a time, into raw values.
-//! Rejected: to carry raw text through the program, since schemas, lanes and columns need to look inside.
+//! `serde_json` reads `1e3` as `1e+3` and `1E-3` as `1e-3`, and an object with a certain private key as a number. A
+//! worker's result must not change, so text with either is parsed here into raw values, one level at a time. Rejected:
+//! passing raw text through the program, because schemas, lanes and columns need its values.
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -12,7 +12,7 @@ use std::fmt;
 /// How deep values may be nested, as in `serde_json`.
 pub const DEPTH_MAX: usize = 128;
 
-/// Why a text is no JSON value.
+/// Why a text is not a JSON value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message} at line {line} column {column}")]
 pub struct NotJson {
@@ -63,7 +63,7 @@ pub fn parse(text: &str) -> Result<Value, NotJson> {
     build(raw, text, 0)
 }
 
-/// Whether `serde_json` could read something else than what stands there.
+/// Whether `serde_json` could change the value.
 fn needs_care(bytes: &[u8]) -> bool {
     let is_exponent = |window: &[u8]| {
         window[0].is_ascii_digit()
@@ -80,7 +80,7 @@ fn has_escaped(bytes: &[u8]) -> bool {
         .any(|window| window.eq_ignore_ascii_case(br"\u0024"))
 }
 
-/// The value that `raw`, a part of `text`, stands for.
+/// The value of `raw`, a part of `text`.
 fn build(raw: &RawValue, text: &str, depth: usize) -> Result<Value, NotJson> {
     let own = raw.get();
     let offset = own.as_ptr().addr() - text.as_ptr().addr();
@@ -107,7 +107,7 @@ fn build(raw: &RawValue, text: &str, depth: usize) -> Result<Value, NotJson> {
             let values = items.map(|item| build(item, text, depth + 1));
             values.collect::<Result<_, _>>().map(Value::Array)
         }
-        // Every public way to a `Number` rewrites its exponent.
+        // Every public constructor of `Number` rewrites its exponent.
         Some(b'-' | b'0'..=b'9') => {
             Ok(Value::Number(Number::from_string_unchecked(own.to_owned())))
         }
@@ -115,7 +115,7 @@ fn build(raw: &RawValue, text: &str, depth: usize) -> Result<Value, NotJson> {
     }
 }
 
-/// The members of an object in order, repeated names and all.
+/// The members of an object in order, including repeated names.
 struct Members<'t>(Vec<(String, &'t RawValue)>);
 
 impl<'t> Deserialize<'t> for Members<'t> {
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_number_stays_as_it_was_written() {
+    fn every_number_is_kept_as_written() {
         for text in [
             r#"{"a":1e3}"#,
             r#"{"a":[1E3,1e+3,1E-3,-0.0,-0,1.0,0.10],"b":{"c":{"d":-1.5e10}}}"#,
@@ -158,13 +158,13 @@ mod tests {
     }
 
     #[test]
-    fn white_space_goes_and_the_last_of_repeated_names_counts() {
+    fn the_last_of_repeated_names_counts_and_white_space_is_dropped() {
         let value = parse("{ \"b\" : 1e3 ,\n \"a\" : [ 1 ] , \"b\" : 2e2 }").expect("JSON");
         assert_eq!(value.to_string(), r#"{"b":2e2,"a":[1]}"#);
     }
 
     #[test]
-    fn no_key_has_a_meaning_of_its_own() {
+    fn no_key_has_a_special_meaning() {
         for text in [
             r#"{"$serde_json::private::Number":"12"}"#,
             r#"{"a":{"$serde_json::private::Number":"x"}}"#,
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_say_where_whichever_way_was_taken() {
+    fn errors_have_the_same_position_on_both_paths() {
         for (text, error) in [
             ("{\"a\":1,}", "trailing comma at line 1 column 8"),
             ("{\n\"n\":1e3,\"a\": \"\\ud800\"}", "at line 2 column 14"),

@@ -1,7 +1,7 @@
-//! The nouns: ids as newtypes, the row of a wave, and the ledger's events.
+//! The vocabulary: ids as newtypes, the row of a wave, and the ledger's events.
 //!
-//! Values only. Nothing here reads a file, a clock or the environment, so every other module may
-//! import it and none of them can be reached from it.
+//! Values only: nothing here reads a file, a clock or the environment. Every other module may import this one; it
+//! imports none of them.
 
 mod event;
 mod id;

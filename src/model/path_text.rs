@@ -1,13 +1,13 @@
-//! Paths in JSON. A path is bytes, JSON is Unicode: a path that is not UTF-8 is written as git quotes one, in double quotes
-//! with a backslash before octal digits, so that nothing is lost. One that begins with a double quote itself is quoted
-//! too; every other path stands as it is.
+//! Paths in JSON. A path is bytes, JSON is Unicode: a path that is not UTF-8 is quoted as by git, in double quotes with
+//! octal escapes, so that nothing is lost. A path that starts with a double quote is quoted too; every other path is
+//! unchanged.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-/// `path` as text that [`path_of`] turns back.
+/// `path` as text; [`path_of`] is the inverse.
 pub fn text_of(path: &Path) -> String {
     match path.to_str() {
         Some(text) if !text.starts_with('"') => text.to_owned(),
@@ -28,7 +28,7 @@ fn quoted(bytes: &[u8]) -> String {
     text
 }
 
-/// The path that `text` stands for.
+/// The path of `text`, the inverse of [`text_of`].
 pub fn path_of(text: &str) -> PathBuf {
     let Some(inner) = text
         .strip_prefix('"')
@@ -61,13 +61,13 @@ pub fn path_of(text: &str) -> PathBuf {
     OsString::from_vec(bytes).into()
 }
 
-/// `path` as hexadecimal digits, for formats in which no byte of it may stand as it is.
+/// `path` as hexadecimal digits, for formats that allow none of its bytes.
 pub fn hex_of(path: &Path) -> String {
     let bytes = path.as_os_str().as_bytes();
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The path that [`hex_of`] wrote.
+/// The inverse of [`hex_of`].
 pub fn path_of_hex(hex: &str) -> Option<PathBuf> {
     let pairs = hex.as_bytes().chunks(2).map(|pair| {
         let pair = std::str::from_utf8(pair).ok()?;
@@ -110,7 +110,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn only_what_has_to_be_is_quoted() {
+    fn only_paths_that_need_it_are_quoted() {
         for (path, text) in [
             (&b"src/a b.rs"[..], "src/a b.rs"),
             ("\u{e4}/\\".as_bytes(), "\u{e4}/\\"),

@@ -1,4 +1,4 @@
-//! What identifies a wave row, and the small closed vocabularies its columns use.
+//! The key of a wave row, and the enumerations of its columns.
 
 use super::id::{Role, RoundName, RowId, UnitId};
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Lane {
-    /// No patch: a patch in the answer is a rejection.
+    /// No patch: an answer with a patch is rejected.
     ReadOnly,
     /// A patch is required.
     Patch,
@@ -24,15 +24,15 @@ impl Lane {
     }
 }
 
-/// How much can go wrong (column `risk`).
+/// The risk of a task (column `risk`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Risk {
     /// Local and easily undone.
     Low,
-    /// The default where a task names none.
+    /// The default.
     Medium,
-    /// Needs every check there is.
+    /// Needs every check.
     High,
 }
 
@@ -53,18 +53,18 @@ impl Risk {
 pub enum BlockReason {
     /// Fewer agreeing votes than the threshold, after the last consensus retry.
     NoConsensus,
-    /// A role gave no usable answer, also after its retries.
+    /// A role gave no usable answer, even after its retries.
     NoResponse,
-    /// No validation command, and the task does not say `allow_no_validation`.
+    /// No validation command, and the task does not set `allow_no_validation`.
     MissingValidation,
     /// A validation command failed; the tree was restored.
     ValidationFailed,
-    /// The patch does not say clearly what to change: it does not parse, leaves the scope, or does not apply.
+    /// The patch is not usable: it does not parse, is out of scope, or does not apply.
     AmbiguousIntegration,
 }
 
 impl BlockReason {
-    /// The reason code as it stands in comments and events.
+    /// The reason code in comments and events.
     pub fn as_str(self) -> &'static str {
         match self {
             BlockReason::NoConsensus => "no_consensus",
@@ -91,7 +91,7 @@ pub struct RowKey {
     pub round: RoundName,
     /// Who answers.
     pub role: Role,
-    /// The how-manieth time this round is run for this unit, from 1.
+    /// The attempt number of this round for this unit, from 1.
     pub attempt: u32,
 }
 
@@ -104,7 +104,7 @@ impl RowKey {
         ))
     }
 
-    /// Takes a row id apart. Unit ids may hold dots, so the parts are counted from the right.
+    /// Splits a row id from the right, because unit ids may contain dots.
     pub fn parse(id: &RowId) -> Option<Self> {
         let mut parts = id.as_str().rsplitn(4, '.');
         let attempt = parts.next()?.parse().ok()?;
@@ -120,29 +120,28 @@ impl RowKey {
     }
 }
 
-/// What kept a worker from an answer without being the row's fault: nothing that it could have said. Never a vote, never a
-/// critique.
+/// Why a worker gave no answer though the row was not at fault. Never counts as a vote or a critique.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
-    /// The service asks to wait a moment.
+    /// The service asks to wait.
     RateLimit,
-    /// The account has used up what it may use for now.
+    /// The account's quota is used up for now.
     Quota,
-    /// The account has no money left, and no time mends that: somebody has to pay, or to raise a limit.
+    /// The account has no credit left; waiting does not help.
     Credit,
-    /// The agent is not logged in, or may not.
+    /// The agent is not logged in, or has no permission.
     LogIn,
-    /// The service is out of reach or broken.
+    /// The service is unreachable or broken.
     Network,
-    /// The worker was killed from outside, as the kernel does when memory runs out.
+    /// The worker was killed from outside, as by the kernel when memory runs out.
     Memory,
     /// The program could not be started.
     Program,
 }
 
 impl Fault {
-    /// In a few words.
+    /// As a short phrase.
     pub fn as_str(self) -> &'static str {
         match self {
             Fault::RateLimit => "a rate limit",
@@ -167,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_id_is_taken_apart_from_the_right() {
+    fn a_row_id_is_split_from_the_right() {
         let id = RowId::new("v1.2.vote.critic_a.3");
         let key = RowKey::parse(&id).expect("four parts");
         assert_eq!(key.unit.as_str(), "v1.2");

@@ -1,10 +1,10 @@
-//! Text on its way into a message: one line, bounded, without control characters; or a word of a command to paste.
+//! Text for messages: one line, bounded, without control characters; or a word of a command to paste.
 
 /// The most characters that are kept.
 const CHARS_MAX: usize = 300;
 
-/// `text` as one line of at most 300 characters; what is [hidden](is_hidden) becomes U+FFFD, so that nothing a worker or
-/// a cell says can move a cursor, change a colour, turn a line around or break a table.
+/// `text` as one line of at most 300 characters. [Hidden](is_hidden) characters become U+FFFD, so that text of a worker
+/// or a cell can't move the cursor, change colours, reverse a line or break a table.
 pub fn one_line(text: &str) -> String {
     match text.char_indices().nth(CHARS_MAX) {
         Some((end, _)) => visible(&text[..end]) + "…",
@@ -12,13 +12,13 @@ pub fn one_line(text: &str) -> String {
     }
 }
 
-/// The same without the bound, for text that is shown as a whole.
+/// Like [`one_line`], without the limit.
 pub fn visible(text: &str) -> String {
     let shown = |c: char| if is_hidden(c) { '\u{fffd}' } else { c };
     text.chars().map(shown).collect()
 }
 
-/// `1 row`, `2 rows`: a number of things that have a plural in `s`.
+/// `1 row`, `2 rows`: a number with a noun whose plural ends in `s`.
 pub fn counted(number: u64, thing: &str) -> String {
     match number {
         1 => format!("1 {thing}"),
@@ -26,15 +26,15 @@ pub fn counted(number: u64, thing: &str) -> String {
     }
 }
 
-/// Whether a terminal acts on `c` instead of showing it: controls (C0, DEL, C1), the separators of lines and paragraphs,
-/// what changes the direction of the text around it, and the noncharacters by which [`cli`](crate::cli) marks colours.
+/// Whether a terminal acts on `c` instead of showing it: controls (C0, DEL, C1), line and paragraph separators,
+/// bidirectional controls, and the noncharacters that [`cli`](crate::cli) uses to mark colours.
 pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
         || matches!(c, '\u{fdd0}'..='\u{fdef}')
 }
 
-/// Text of several lines with nothing hidden in it but line breaks and tabs.
+/// Replaces hidden characters in text of several lines; keeps line breaks and tabs.
 pub fn visible_lines(text: &str) -> String {
     text.replace("\r\n", "\n")
         .chars()
@@ -48,13 +48,12 @@ pub fn visible_lines(text: &str) -> String {
         .collect()
 }
 
-/// JSON with nothing hidden in it but the line breaks between its values: what JSON itself leaves as it is stands as
-/// `\u202e`. The value is the same.
+/// Escapes hidden characters in JSON as `\u202e`; keeps the line breaks between values. The value is the same.
 pub fn visible_json(json: &str) -> String {
     escaped(json, |c| c == '\n')
 }
 
-/// Text of a format that programs read, with `\u202e` for what is hidden; line breaks and tabs stay.
+/// Escapes hidden characters as `\u202e` in text that programs read; keeps line breaks and tabs.
 pub fn escaped_lines(text: &str) -> String {
     escaped(text, |c| c == '\n' || c == '\t')
 }
@@ -63,7 +62,7 @@ fn escaped(text: &str, stays: impl Fn(char) -> bool) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match is_hidden(c) && !stays(c) {
-            // All of them are in the basic plane.
+            // All of them are in the basic multilingual plane.
             true => escaped.push_str(&format!("\\u{:04x}", u32::from(c))),
             false => escaped.push(c),
         }
@@ -71,7 +70,7 @@ fn escaped(text: &str, stays: impl Fn(char) -> bool) -> String {
     escaped
 }
 
-/// `code: text`, with the code once, however often the text begins with it; the code alone where there is no more to say.
+/// `code: text`, with the code once, however often the text starts with it; the code alone if there is no text.
 pub fn coded(code: &str, text: &str) -> String {
     let mut rest = text.trim();
     while let Some(more) = rest.strip_prefix(code) {
@@ -87,7 +86,7 @@ pub fn coded(code: &str, text: &str) -> String {
     }
 }
 
-/// `text` as a person can paste it into a shell: as it is where that is safe, else in single quotes.
+/// `text` as a word to paste into a shell: unchanged if safe, else in single quotes.
 pub fn shell_word(text: &str) -> String {
     let is_safe = |c: char| c.is_alphanumeric() || "/._-+@%:,".contains(c);
     if !text.is_empty() && text.chars().all(is_safe) {

@@ -1,20 +1,20 @@
-//! What work costs: tokens and money, as the programs that did it said themselves.
+//! Usage of attempts: tokens and cost, as reported by the agent programs.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::{AddAssign, Sub};
 
-/// What one or more attempts used.
+/// The usage of one or more attempts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Usage {
-    /// Tokens that went in, those from a cache included.
+    /// Input tokens, cached ones included.
     pub input_tokens: u64,
-    /// Those of them that came from a cache.
+    /// Cached input tokens.
     #[serde(default)]
     pub cached_input_tokens: u64,
-    /// Tokens that came out, those of reasoning included.
+    /// Output tokens, those of reasoning included.
     pub output_tokens: u64,
-    /// US dollars; nothing where neither the program nor a price table says.
+    /// US dollars; `None` if neither the program nor a price table states the cost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<f64>,
 }
@@ -25,12 +25,12 @@ impl Usage {
         self.input_tokens.saturating_add(self.output_tokens)
     }
 
-    /// Whether nothing was used, or nothing is known of it.
+    /// Whether nothing was used or reported.
     pub fn is_none(&self) -> bool {
         self.tokens() == 0 && self.cost_usd.is_none_or(|cost| cost == 0.0)
     }
 
-    /// The opposite.
+    /// Whether anything was reported.
     pub fn is_some(&self) -> bool {
         !self.is_none()
     }
@@ -49,7 +49,7 @@ impl AddAssign for Usage {
     }
 }
 
-/// What is left of a running total when what was there before is taken away.
+/// The difference of two running totals.
 impl Sub for Usage {
     type Output = Self;
 
@@ -89,7 +89,7 @@ pub fn short(count: u64) -> String {
     }
 }
 
-/// An amount of money with at least two digits that say something.
+/// An amount of money with at least two significant digits.
 pub fn dollars(amount: f64) -> String {
     match amount {
         0.0 => "$0".to_owned(),
@@ -99,17 +99,17 @@ pub fn dollars(amount: f64) -> String {
     }
 }
 
-/// To a billionth of a dollar: sums of shorter decimals stay decimals that one can read.
+/// To a billionth of a dollar: sums of short decimals stay short.
 fn rounded(dollars: f64) -> f64 {
     (dollars * 1e9).round() / 1e9
 }
 
-/// The conversation that an agent program keeps, so that a later attempt can go on with it.
+/// A conversation that an agent program keeps, so that a later attempt can continue it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Session {
-    /// The program's own name for it.
+    /// The program's id of it.
     pub id: String,
-    /// What it has used so far: some programs give totals of the whole conversation.
+    /// Its usage so far: some programs report totals of the whole conversation.
     #[serde(default)]
     pub used: Usage,
 }
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_keep_what_is_known_and_differences_never_go_below_nothing() {
+    fn sums_keep_known_costs_and_differences_are_never_negative() {
         let mut sum = Usage::default();
         assert!(sum.is_none());
         sum += usage(10, None);
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn people_read_it_in_few_digits() {
+    fn usage_is_shown_with_few_digits() {
         let usage = Usage {
             input_tokens: 12_345,
             cached_input_tokens: 4_000,
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn json_has_what_is_known() {
+    fn json_omits_unknown_costs() {
         let text = serde_json::to_string(&usage(2, None)).expect("JSON");
         assert_eq!(
             text,

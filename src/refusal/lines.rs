@@ -1,22 +1,22 @@
-//! Which lines of a text a program itself may have said: the last ones, without those of test runners and compilers.
+//! Selects the lines that may be a program's own messages: the last ones, without those of test runners and compilers.
 
 use regex::{Regex, RegexBuilder};
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-/// How much of the end of a text is looked at.
+/// How much of the end of a text is read,
 const TAIL_BYTES: usize = 8 * 1024;
-/// And how many lines that are not blank: a failure and its stack trace, not the work before it.
+/// and how many lines that are not blank: a failure and its stack trace, not the work before it.
 const TAIL_LINES: usize = 30;
-/// A program that tries again said so last, or it went on.
+/// A retry message counts only in the last lines: otherwise the program continued.
 const RETRY_LINES: usize = 3;
 
-/// `text` without colours and the like, which would part the words.
+/// `text` without terminal escapes, which would split words.
 pub(super) fn plain(text: &str) -> Cow<'_, str> {
     ESCAPES.replace_all(text, "")
 }
 
-/// The end of `text`.
+/// The last lines of `text`.
 pub(super) fn end(text: &str) -> &str {
     let mut from = text.len().saturating_sub(TAIL_BYTES);
     while !text.is_char_boundary(from) {
@@ -25,41 +25,41 @@ pub(super) fn end(text: &str) -> &str {
     let text = &text[from..];
     let is_blank = |line: &&str| line.trim().is_empty();
     let lines = text.split_inclusive('\n').rev();
-    let mut full = lines.clone().filter(|line| !is_blank(line));
-    let Some(first) = full.nth(TAIL_LINES - 1) else {
+    let mut visible = lines.clone().filter(|line| !is_blank(line));
+    let Some(first) = visible.nth(TAIL_LINES - 1) else {
         return text;
     };
-    // Both are parts of the same text.
+    // Both point into the same text.
     let at = first.as_ptr() as usize - text.as_ptr() as usize;
     &text[at..]
 }
 
-/// `text` without lines that tell of tests, of sources and of tries that were followed by others.
+/// `text` without lines about tests and sources, and without retries that were followed by other output.
 pub(super) fn without_tools(text: &str) -> Cow<'_, str> {
     let lines: Vec<&str> = text
         .lines()
         .filter(|line| !line.trim().is_empty())
         .collect();
     let late = lines.len().saturating_sub(RETRY_LINES);
-    let is_said = |(number, line): (usize, &&str)| {
+    let is_kept = |(number, line): (usize, &&str)| {
         !TOOL.is_match(line) && (number >= late || !RETRY.is_match(line))
     };
-    if lines.iter().enumerate().all(is_said) {
+    if lines.iter().enumerate().all(is_kept) {
         return text.into();
     }
-    let said = lines.iter().enumerate().filter(|line| is_said(*line));
-    let said: Vec<&str> = said.map(|(_, line)| *line).collect();
-    said.join("\n").into()
+    let kept = lines.iter().enumerate().filter(|line| is_kept(*line));
+    let kept: Vec<&str> = kept.map(|(_, line)| *line).collect();
+    kept.join("\n").into()
 }
 
-/// An item of a list, a heading, a quotation: part of an answer in prose.
+/// Whether a line is a list item, a heading or a quotation: part of an answer in prose.
 pub(super) fn is_markup(line: &str) -> bool {
     let line = line.trim_start();
     let is_item = ["- ", "* ", "+ ", "> ", "#", "|", "`"];
     is_item.iter().any(|mark| line.starts_with(mark))
 }
 
-/// Whether a line begins as programs begin the message of a failure: `Error:`, `x.y.ThrottlingException:`, `API Error (529`,
+/// Whether a line starts like a program's error message: `Error:`, `x.y.ThrottlingException:`, `API Error (529`,
 /// `429 Too Many Requests`.
 pub(super) fn is_error(line: &str) -> bool {
     ERROR.is_match(line)
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_tools_report_is_left_out() {
+    fn lines_of_tools_are_left_out() {
         for line in [
             "test limits::quota_exceeded ... FAILED",
             "FAILED tests/test_quota.py::test_quota_exceeded",
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn the_message_of_a_failure_is_known_by_its_beginning() {
+    fn an_error_message_is_recognised_by_its_start() {
         for line in [
             "Error: x",
             "✕ [API Error: x",

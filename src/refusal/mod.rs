@@ -1,37 +1,43 @@
-//! What agents and the services behind them print instead of an answer: a limit, a used-up quota, a missing log-in, a
-//! network that is down, an account without credit. And until when a limit holds, as far as the text says.
+//! Recognises what agents and their services print instead of an answer: a limit, a used-up quota, a missing log-in, an
+//! unreachable network, an account without credit; and when a limit ends, if the text says so.
 //!
-//! Data and pure functions: the words are in `templates/limits/`, one file for each program, with examples that are the
-//! tests. To be asked only about an attempt without a usable answer. Agents also print the code and the tests that they
-//! work on, in which `overloaded`, `rate_limit` and `429` are common words; hence only the last lines count, those of test
-//! runners and compilers do not ([`mod@lines`]), and every pattern asks for more than such a word. No clock here: a time of
-//! day becomes a moment in [`Reset::resolve`].
+//!     lines: the lines that count -> pattern: the fault that they name
+//!     reset: when it ends -> span, moment_text -> moment
+//!
+//! Data and pure functions: the patterns are in `templates/limits/`, one file per program, with examples that are tests.
+//! Used only for attempts without a usable answer. Agents also print the code and tests that they work on, in which
+//! `overloaded`, `rate_limit` and `429` are common words. Therefore only the last lines count, without those of test
+//! runners and compilers ([`mod@lines`]), and every pattern requires more than such a word. Reads no clock: a time of day
+//! becomes a moment in [`Reset::resolve`].
 
 mod lines;
+mod moment;
+mod moment_text;
 mod pattern;
 mod reset;
+mod span;
 
-pub use reset::Reset;
+pub use moment::Reset;
 
 use crate::model::Fault;
 use lines::{end, is_error, is_markup, plain, without_tools};
-use pattern::BOOK;
+use pattern::BUILT_IN;
 use serde_json::{Map, Value};
 
-/// A sentence of a program begins its line, behind a mark or two.
+/// A program's own sentence starts its line, after at most this many bytes of marks.
 const LEAD_BYTES_MAX: usize = 24;
 
-/// What a text says about the attempt that printed it.
+/// A refusal by the service or the account, found in an attempt's output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// What kept the agent from an answer.
+    /// Why the agent gave no answer.
     pub fault: Fault,
-    /// When it is worth asking again, where the text says so.
+    /// When to try again, if the text says so.
     pub reset: Option<Reset>,
 }
 
 impl Refusal {
-    /// An account that can be asked again at a time is no account without credit.
+    /// An account that names a reset time has a quota, not a lack of credit.
     fn of(fault: Fault, text: &str) -> Self {
         let reset = Reset::find(text);
         let fault = match fault {
@@ -42,17 +48,17 @@ impl Refusal {
     }
 }
 
-/// What `text`, the end of what a failed agent printed, tells of; nothing where it is an ordinary failure.
+/// Finds a refusal in `text`, the end of a failed agent's output; `None` for an ordinary failure.
 pub fn read(text: &str) -> Option<Refusal> {
     let text = plain(text);
     let text = end(&text);
-    let fault = BOOK.find(&without_tools(text), |_| true)?;
+    let fault = BUILT_IN.find(&without_tools(text), |_| true)?;
     Some(Refusal::of(fault, text))
 }
 
-/// The same of an agent that ended well and left no answer. It may have talked about limits in prose, so the line has to
-/// be the program's own: it begins with the sentence, or with the word `error`.
-pub fn read_instead_of_answer(text: &str) -> Option<Refusal> {
+/// Finds a refusal in the output of an agent that exited with 0 but gave no answer. It may mention limits in prose, so the
+/// line must be the program's own: it starts with the sentence, or with the word `error`.
+pub fn read_own_lines(text: &str) -> Option<Refusal> {
     let text = plain(text);
     let text = end(&text);
     let said = without_tools(text);
@@ -62,22 +68,22 @@ pub fn read_instead_of_answer(text: &str) -> Option<Refusal> {
     Some(Refusal::of(fault, text))
 }
 
-/// Whether `line` is the word of a program that reached nobody.
+/// Whether `line` is a program's message that the network or the service is unreachable.
 pub fn is_outage(line: &str) -> bool {
     let line = plain(line);
     let line = without_tools(&line);
     !is_markup(&line) && of_own_line(&line) == Some(Fault::Network)
 }
 
-/// What a line says that begins with the sentence, or with the word `error`.
+/// The fault of a line that starts with the sentence, or with the word `error`.
 fn of_own_line(line: &str) -> Option<Fault> {
     let is_error = is_error(line);
-    BOOK.find(line, |place| {
+    BUILT_IN.find(line, |place| {
         is_error || (place.is_alone && place.begins <= LEAD_BYTES_MAX)
     })
 }
 
-/// What an object tells of that is no answer but the envelope of a failure: `{"type":"result","is_error":true,…}` of
+/// Finds a refusal in an object that is not an answer but the envelope of a failure: `{"type":"result","is_error":true,…}` of
 /// claude, `turn.failed` of codex, the error body of a service.
 pub fn read_envelope(object: &Map<String, Value>) -> Option<Refusal> {
     is_envelope(object)
@@ -106,7 +112,7 @@ fn is_envelope(object: &Map<String, Value>) -> bool {
         let number = object.get(key).and_then(Value::as_u64);
         number.is_some_and(|number| (400..600).contains(&number))
     };
-    let is_gateways = status.into_iter().any(has_failed)
+    let is_from_gateway = status.into_iter().any(has_failed)
         && object.contains_key("message")
         && holds(&[
             "statusCode",
@@ -117,12 +123,12 @@ fn is_envelope(object: &Map<String, Value>) -> bool {
             "path",
             "timestamp",
         ]);
-    is_failed_result || is_event || is_body || is_gateways
+    is_failed_result || is_event || is_body || is_from_gateway
 }
 
-/// How to log in to what speaks in `text`.
+/// How to log in to the program that printed `text`.
 pub fn log_in_advice(text: &str) -> &'static str {
-    BOOK.log_in(&without_tools(end(&plain(text))))
+    BUILT_IN.log_in(&without_tools(end(&plain(text))))
 }
 
 #[cfg(test)]
@@ -139,8 +145,8 @@ mod tests {
     }
 
     #[test]
-    fn instead_of_an_answer_the_line_has_to_be_the_programs_own() {
-        let fault = |text: &str| read_instead_of_answer(text).map(|refusal| refusal.fault);
+    fn without_an_answer_only_the_programs_own_lines_count() {
+        let fault = |text: &str| read_own_lines(text).map(|refusal| refusal.fault);
         for text in [
             "You've hit your limit · resets 11pm (UTC)",
             "working…\n■ You've hit your usage limit. Try again at 5:12 PM.\n",
@@ -171,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn money_that_is_missing_is_no_quota_unless_a_time_is_named() {
+    fn missing_credit_with_a_reset_time_is_a_quota() {
         let found = |text: &str| read(text).map(|it| (it.fault, it.reset.is_some()));
         let plan = "You exceeded your current quota, please check your plan and billing details.";
         for text in [
@@ -187,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_that_is_down_is_told_by_a_line_of_the_programs_own() {
+    fn an_outage_is_found_only_in_the_programs_own_lines() {
         assert!(is_outage("API Error: Connection error."));
         assert!(is_outage("Error: connect ECONNREFUSED 127.0.0.1:443"));
         for line in [
@@ -201,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn an_envelope_of_a_failure_is_no_answer() {
+    fn a_failure_envelope_is_not_an_answer() {
         let fault = |text: &str| {
             let object: Map<String, Value> = serde_json::from_str(text).expect("an object");
             read_envelope(&object).map(|refusal| refusal.fault)
@@ -229,9 +235,9 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
 
         #[test]
-        fn no_text_is_too_odd(text in "(429|529|rate|limit|resets|retry-after|try again (in|at)|[0-9.:]{1,4}|pm|ms|\\(|\\)|Oct|[ :=_-]|\\PC|\n){0,40}") {
+        fn any_text_can_be_read(text in "(429|529|rate|limit|resets|retry-after|try again (in|at)|[0-9.:]{1,4}|pm|ms|\\(|\\)|Oct|[ :=_-]|\\PC|\n){0,40}") {
             let now: jiff::Zoned = "2026-11-29T12:00:00+00:00[UTC]".parse().expect("a time");
-            read_instead_of_answer(&text);
+            read_own_lines(&text);
             if let Some(Refusal { reset: Some(reset), .. }) = read(&text) {
                 reset.resolve(&now);
             }

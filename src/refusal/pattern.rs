@@ -2,19 +2,19 @@
 //!
 //! ```yaml
 //! program: claude            # absent: what services say through any program
-//! log_in: run `claude` …     # what to do about a missing log-in
+//! log_in: run `claude` …     # how to log in
 //! patterns:
 //!   - means: quota           # credit, quota, rate_limit, log_in or network
-//!     words: \bhit your limit\b   # a regular expression over lower-case words with one blank between them,
-//!     text: …                # or over the text as it stands, without regard to case
-//!     unless: \brate limit   # not where this is in what was found
-//!     alone: true            # the sentence is enough by itself, also where the program ended well
-//!     examples: [ … ]        # texts that it finds; the test
-//! counter_examples: [ … ]    # texts in which no file finds a thing
+//!     words: \bhit your limit\b   # a regular expression over lower-case words separated by one space,
+//!     text: …                # or over the text itself, ignoring case
+//!     unless: \brate limit   # not if this matches within the match
+//!     alone: true            # the sentence alone is enough, even if the program exited with 0
+//!     examples: [ … ]        # texts that it matches; a test
+//! counter_examples: [ … ]    # texts that no file matches; a test
 //! ```
 //!
-//! Where several find something, missing credit goes before a quota, that before a rate limit, that before a missing
-//! log-in, and the network comes last: services wrap what is special in what is general.
+//! If several match, the order is credit, quota, rate limit, log-in, network: services wrap a specific error in a general
+//! one.
 
 use crate::model::Fault;
 use regex::{Regex, RegexBuilder};
@@ -53,14 +53,14 @@ const PRECEDENCE: [Fault; 5] = [
     Fault::Network,
 ];
 
-/// All files. They are part of the program, and a test proves that each is understood. An empty book in place of a broken
-/// one would take every limit for a failure of a row; compiling the patterns at each start would cost every job time.
-pub(super) static BOOK: LazyLock<PatternSet> = LazyLock::new(|| {
+/// All built-in patterns. A test proves that every file parses. Falling back to no patterns would treat every limit as a
+/// failure of a row; compiling the patterns at each start would cost every job time.
+pub(super) static BUILT_IN: LazyLock<PatternSet> = LazyLock::new(|| {
     #[expect(clippy::panic, reason = "a test proves that the built-in files parse")]
     PatternSet::parse(&FILES).unwrap_or_else(|error| panic!("{error}"))
 });
 
-/// A file that is not understood.
+/// A file that is not valid.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("templates/limits/{file}:{line}:{column}: {why}")]
 struct BadFile {
@@ -82,7 +82,7 @@ impl BadFile {
         }
     }
 
-    /// Where `expression` stands in the `source` of the file.
+    /// Finds the position of `expression` in the `source` of the file.
     fn of_expression(file: &str, source: &str, expression: &str, why: String) -> Self {
         let lines = source.lines().enumerate();
         let mut places = lines.filter_map(|(line, text)| Some((line, text.find(expression)?)));
@@ -127,7 +127,7 @@ struct Entry {
 #[derive(Debug, Default)]
 pub(super) struct PatternSet {
     patterns: Vec<Pattern>,
-    /// What to do about a missing log-in, by program.
+    /// How to log in, by program.
     log_ins: Vec<(Option<String>, &'static str)>,
 }
 
@@ -147,11 +147,11 @@ enum Over {
     Text,
 }
 
-/// Where a pattern found something.
+/// A match of a pattern.
 pub(super) struct Place {
-    /// At which byte, of the text or of its words.
+    /// Its first byte, in the text or in its words.
     pub begins: usize,
-    /// Whether the sentence is enough by itself.
+    /// Whether the sentence alone is enough.
     pub is_alone: bool,
 }
 
@@ -175,12 +175,12 @@ impl PatternSet {
         Ok(patterns)
     }
 
-    /// The first pattern that finds something where it `counts`.
+    /// The fault of the first pattern with a match that `counts`.
     pub fn find(&self, text: &str, counts: impl Fn(&Place) -> bool) -> Option<Fault> {
         Some(self.first(text, counts)?.means)
     }
 
-    /// How to log in to the program that says so in `text`.
+    /// How to log in to the program that printed `text`.
     pub fn log_in(&self, text: &str) -> &'static str {
         let program = self
             .first(text, |_| true)
@@ -210,7 +210,8 @@ impl PatternSet {
 }
 
 impl Pattern {
-    /// Else the expression that is refused, and why.
+    /// # Errors
+    /// The invalid expression, and why.
     fn of(entry: Entry, program: Option<String>) -> Result<Self, (String, String)> {
         let (over, source) = match (entry.words, entry.text) {
             (Some(words), None) => (Over::Words, words),
@@ -235,7 +236,7 @@ impl Pattern {
     }
 }
 
-/// Lower-case words with one blank between them, so that `rate_limit`, `Rate-Limit` and `rate limit` are one.
+/// Lower-case words separated by one space, so that `rate_limit`, `Rate-Limit` and `rate limit` are one.
 fn words(text: &str) -> String {
     let text = text.to_lowercase();
     let words = text.split(|c: char| !c.is_alphanumeric());
@@ -299,7 +300,7 @@ mod tests {
                 };
                 for example in examples {
                     assert!(alone.find(&example, |_| true).is_some(), "{example}");
-                    assert_eq!(BOOK.find(&example, |_| true), Some(means), "{example}");
+                    assert_eq!(BUILT_IN.find(&example, |_| true), Some(means), "{example}");
                 }
             }
         }
@@ -321,9 +322,10 @@ mod tests {
         let found = crate::refusal::read(text).map(|refusal| refusal.fault);
         assert_eq!(found, Some(Fault::Quota));
         assert!(
-            BOOK.log_in("Invalid API key · Please run /login")
+            BUILT_IN
+                .log_in("Invalid API key · Please run /login")
                 .contains("claude")
         );
-        assert!(BOOK.log_in("HTTP 401").contains("--env"));
+        assert!(BUILT_IN.log_in("HTTP 401").contains("--env"));
     }
 }

@@ -159,7 +159,7 @@ impl RowStory {
         };
         self.next_told = match (body.end, &body.error) {
             (AttemptEnd::Retry, Some(error)) => Some(Told {
-                text: job::once_more(error, body.session.is_some()),
+                text: job::retry_prompt(error, body.session.is_some()),
                 instead_of_prompt: body.session.is_some(),
             }),
             // It says nothing of the answer before.

@@ -1,10 +1,10 @@
-//! Which separator a header was probably written with, when it was read with another one.
+//! Guesses the delimiter of a header that was read with another one.
 
 use crate::model::shell_word;
 
-/// The usual separators, the likeliest first.
+/// The usual delimiters, most likely first.
 const SEPARATORS: [char; 4] = [';', '\t', '|', ','];
-/// Names for those that a shell or an eye may mistake.
+/// Names of delimiters that are hard to type or to see.
 const NAMES: [(&str, char); 5] = [
     ("tab", '\t'),
     ("comma", ','),
@@ -13,16 +13,17 @@ const NAMES: [(&str, char); 5] = [
     ("space", ' '),
 ];
 
-/// Another separator.
+/// A guessed delimiter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Probable {
-    /// The separator.
+    /// The delimiter.
     pub separator: char,
-    /// With it, one of the wanted names is a column.
+    /// Whether one of the wanted names becomes a column.
     pub gives_column: bool,
 }
 
-/// The separator that stands in names of a header which was read with `delimiter`: the one that makes most of the `wanted` names columns.
+/// Guesses the delimiter of a header that was read with `delimiter`: of those in its names, the one that makes most of
+/// the `wanted` names columns.
 pub fn probable(header: &[String], delimiter: u8, wanted: &[&str]) -> Option<Probable> {
     let columns = |separator: char| {
         let names = header.iter().flat_map(|name| name.split(separator));
@@ -34,7 +35,7 @@ pub fn probable(header: &[String], delimiter: u8, wanted: &[&str]) -> Option<Pro
             && header.iter().any(|name| name.contains(*separator))
     };
     let found = SEPARATORS.into_iter().filter(stands);
-    // Of several, the first that is best.
+    // The first of several best ones.
     let best = found.rev().max_by_key(|separator| columns(*separator))?;
     Some(Probable {
         separator: best,
@@ -42,7 +43,7 @@ pub fn probable(header: &[String], delimiter: u8, wanted: &[&str]) -> Option<Pro
     })
 }
 
-/// A separator as a message shows it.
+/// A delimiter as shown in messages.
 pub fn shown(separator: char) -> String {
     match separator {
         '\t' => "\\t".to_owned(),
@@ -50,7 +51,7 @@ pub fn shown(separator: char) -> String {
     }
 }
 
-/// The option that sets a separator, to paste.
+/// The option that sets a delimiter, to paste.
 pub fn option(separator: char) -> String {
     match separator {
         '\t' => "--delimiter tab".to_owned(),
@@ -58,7 +59,7 @@ pub fn option(separator: char) -> String {
     }
 }
 
-/// The separator that an option names: one ASCII character, `\t`, or its name.
+/// The delimiter in an option: one ASCII character, `\t`, or its name.
 pub fn named(text: &str) -> Option<char> {
     let by_name = NAMES
         .iter()
@@ -79,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_separator_that_gives_most_columns_is_the_probable_one() {
+    fn the_delimiter_with_most_columns_is_guessed() {
         let found = |header: &[&str], delimiter, wanted: &[&str]| {
             let header: Vec<String> = header.iter().map(|name| (*name).to_owned()).collect();
             probable(&header, delimiter, wanted).map(|found| (found.separator, found.gives_column))
@@ -92,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn separators_have_names() {
+    fn delimiters_have_names() {
         for (text, separator) in [
             ("tab", Some('\t')),
             ("TAB", Some('\t')),

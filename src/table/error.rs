@@ -1,4 +1,4 @@
-//! What makes a CSV unreadable, with line and column and how to mend it.
+//! Why a CSV can't be read, with line, column and a hint.
 
 use super::header::Repeated;
 use crate::model::shell_word;
@@ -13,7 +13,7 @@ pub enum TableError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the file system said.
+        /// The cause.
         #[source]
         source: io::Error,
     },
@@ -28,12 +28,12 @@ pub enum TableError {
     NoText {
         /// The file.
         path: PathBuf,
-        /// What it is, by its first bytes.
+        /// Its format, by its first bytes.
         what: &'static str,
-        /// What to do about it.
+        /// A hint that fixes it.
         hint: &'static str,
     },
-    /// UTF-16 that does not say so.
+    /// UTF-16 without a byte-order mark.
     #[error("`{}` looks like {encoding} without a byte-order mark", path.display())]
     Utf16 {
         /// The file.
@@ -41,17 +41,17 @@ pub enum TableError {
         /// Its byte order.
         encoding: &'static str,
     },
-    /// Bytes that stand for no character in the encoding.
+    /// Bytes that are not valid in the encoding.
     #[error("`{}`, line {line}: holds bytes that are no character in {encoding}", path.display())]
     Undecodable {
         /// The file.
         path: PathBuf,
-        /// The line on which they stand.
+        /// Their line.
         line: u64,
         /// The encoding.
         encoding: &'static str,
     },
-    /// A quoted field that takes in what follows it.
+    /// A quoted field that contains what follows it.
     #[error("`{}`, line {line}, column {column}: the quote that is opened here {what}", path.display())]
     UnclosedQuote {
         /// The file.
@@ -60,48 +60,48 @@ pub enum TableError {
         line: u64,
         /// Its field.
         column: usize,
-        /// What becomes of it.
+        /// How it ends.
         what: &'static str,
     },
-    /// Columns with one name.
+    /// Columns with the same name.
     #[error("`{}`, line {line}, {}", path.display(), repeated.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     DuplicateHeaders {
         /// The file.
         path: PathBuf,
         /// The header's line.
         line: u64,
-        /// Every column whose name an earlier one has.
+        /// Every column with the name of an earlier one.
         repeated: Vec<Repeated>,
-        /// Changes that make all names differ, in order.
+        /// Renames that make all names differ, in order.
         rename: Vec<(String, String)>,
     },
-    /// A column to rename that is not there.
+    /// A column to rename that does not exist.
     #[error("`{}` has no column `{name}` to rename; its columns are: {}", path.display(), columns.join(", "))]
     NoColumn {
         /// The file.
         path: PathBuf,
-        /// The name asked for.
+        /// The name as given.
         name: String,
-        /// The columns there are.
+        /// The columns of the file.
         columns: Vec<String>,
     },
-    /// A record without an end, or a file that is no CSV.
+    /// A record without an end, or a file that is not a CSV.
     #[error("`{}`, line {line}: a record of more than {RECORD_BYTES_MAX} bytes begins here", path.display())]
     RecordTooLarge {
         /// The file.
         path: PathBuf,
-        /// The line on which the record begins.
+        /// The first line of the record.
         line: u64,
     },
-    /// Another number of fields than the header.
+    /// A row with more or fewer fields than the header.
     #[error("`{}`, line {line}, column {column}: row {row} has {found} {} but the header has {expected}{}",
         path.display(), if *found == 1 { "field" } else { "fields" }, reaching(*quote_line))]
     Ragged {
         /// The file.
         path: PathBuf,
-        /// The line on which the row begins.
+        /// The first line of the row.
         line: u64,
-        /// The first field that is missing or too many.
+        /// The first missing or extra field.
         column: usize,
         /// 1-based over all records after the header.
         row: u64,
@@ -109,7 +109,7 @@ pub enum TableError {
         found: usize,
         /// Fields of the header.
         expected: usize,
-        /// The line of a quote that is opened in the row and reaches over several lines.
+        /// The line of a quote in the row whose field has a line break.
         quote_line: Option<u64>,
     },
     /// Bytes that are not UTF-8.
@@ -117,25 +117,26 @@ pub enum TableError {
     NotUtf8 {
         /// The file.
         path: PathBuf,
-        /// The line on which they stand.
+        /// Their line.
         line: u64,
         /// The field.
         column: usize,
         /// The first of them.
         byte: u8,
     },
-    /// The same of a file that no option says how to read.
+    /// An error of a file that is always UTF-8 with commas.
     #[error(transparent)]
     Fixed(Box<TableError>),
 }
 
 impl TableError {
-    /// Of a file that is always UTF-8 with commas, such as a wave: the options of `mesh spawn` are no help with it.
+    /// Marks the error of a file that is always UTF-8 with commas, such as a wave: the options of `mesh spawn` don't
+    /// apply.
     pub fn fixed(self) -> Self {
         TableError::Fixed(Box::new(self))
     }
 
-    /// What to do about it, with the options of `mesh spawn`.
+    /// A hint with the options of `mesh spawn`.
     pub fn hint(&self) -> Option<String> {
         match self {
             TableError::Fixed(error) => error.hint_without_options(),

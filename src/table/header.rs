@@ -1,9 +1,9 @@
-//! Names of columns: which are there twice, and how they are changed.
+//! Column names: repeated ones, and renames.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-/// A column whose name an earlier one has. Columns are 1-based.
+/// A column with the name of an earlier one. Columns are 1-based.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Repeated {
     /// The name.
@@ -28,7 +28,7 @@ impl fmt::Display for Repeated {
     }
 }
 
-/// All columns whose name an earlier one has.
+/// All columns with the name of an earlier one.
 pub(super) fn repeated(header: &[String]) -> Vec<Repeated> {
     let mut first = HashMap::new();
     let mut repeated = Vec::new();
@@ -45,8 +45,8 @@ pub(super) fn repeated(header: &[String]) -> Vec<Repeated> {
     repeated
 }
 
-/// Changes after which all names differ: of each name all columns but the last get another one. Applied in order, each to
-/// the first column of its name.
+/// Renames after which all names differ: all columns of a name except the last get another one. Applied in order, each
+/// to the first column of its name.
 pub(super) fn renames(header: &[String]) -> Vec<(String, String)> {
     let mut taken: HashSet<String> = header.iter().cloned().collect();
     let repeated = repeated(header);
@@ -64,8 +64,8 @@ pub(super) fn renames(header: &[String]) -> Vec<(String, String)> {
     renames
 }
 
-/// The column that `OLD=NEW` means, and its new name. The text was taken apart at its first `=`; where OLD is no column, but a longer
-/// beginning is, the name holds a `=` itself.
+/// The column of `OLD=NEW`, and its new name. The text was split at its first `=`; if OLD is not a column but a longer
+/// prefix is, the name itself contains a `=`.
 pub(super) fn renamed(header: &[String], old: &str, new: &str) -> Option<(usize, String)> {
     let place = |old: &str| header.iter().position(|name| name == old);
     if let Some(index) = place(old) {
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn the_changes_make_all_names_differ() {
+    fn the_renames_make_all_names_differ() {
         for header in [
             names(&["a", "b", "a"]),
             names(&["a", "a", "a", "a_1", "b", "b"]),
@@ -96,7 +96,7 @@ mod tests {
         ] {
             let mut changed = header.clone();
             for (old, new) in renames(&header) {
-                // As the command line takes it apart.
+                // As the command line splits it.
                 let whole = format!("{old}={new}");
                 let (old, new) = whole.split_once('=').expect("a pair");
                 let (index, new) = renamed(&changed, old, new).expect("a column");

@@ -1,8 +1,8 @@
 //! The only reader and writer of CSV.
 //!
-//! Reading is strict and says where: file, line and column. Writing is byte-stable: LF line ends,
-//! quotes only where a field needs them. Columns have names and order here, but no meaning.
-//! Rules: CONTRACT, section 2, `csv_path`; recorded cases in the tests.
+//! Reading is strict, and errors name file, line and column. Writing is byte-stable: LF line ends, quotes only where a
+//! field needs them. Columns have names and order, but no meaning. Rules: CONTRACT, section 2, `csv_path`; recorded
+//! cases in the tests.
 
 pub mod delimiter;
 mod error;
@@ -18,15 +18,15 @@ pub use reader::{ReadOptions, Reader};
 pub use source::encoding_named;
 pub use writer::Writer;
 
-/// A cell that perhaps holds rows: a quote opened it by mistake, and another one closed it some lines later. Lines and columns are
-/// 1-based.
+/// A cell that may contain rows: a stray quote opened it, and another one closed it some lines later. Lines and columns
+/// are 1-based.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowsInCell {
-    /// Where the record begins.
+    /// The first line of the record.
     pub line: u64,
-    /// Where it ends.
+    /// The last line of the record.
     pub last_line: u64,
-    /// Its first cell over several lines.
+    /// Its first cell with a line break.
     pub column: usize,
 }
 
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn byte_order_mark_crlf_empty_lines_and_quoted_breaks() {
+    fn marks_crlf_empty_lines_and_quoted_breaks_are_read() {
         let (header, rows) =
             read(b"\xEF\xBB\xBFid,t\r\n1,\"a\nb\"\r\n\r\n,\r\n2,c\r\n").expect("read");
         assert_eq!(header, ["id", "t"]);
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_name_line_and_column() {
+    fn errors_name_line_and_column() {
         assert_eq!(
             refusal(b""),
             ", line 1: the file is empty; a CSV needs a header row"
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quote_behind_a_backslash_that_closes_its_field_early_is_refused() {
+    fn a_quote_after_a_backslash_that_closes_its_field_early_is_refused() {
         for cell in [
             r#""say \"so\"""#,
             r#""{\"a\":1, \"b\":2}""#,
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quote_that_takes_in_other_rows_is_refused_where_it_is_opened() {
+    fn a_quote_that_encloses_other_rows_is_refused_where_it_opens() {
         for content in [
             "path,topic\na.rs,\"x\nb.rs,y\nc.rs,z\n",
             "path,topic\na.rs,\"x\nb.rs,y",
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn quotes_that_are_closed_or_are_text_stay() {
+    fn closed_quotes_and_quotes_as_text_are_accepted() {
         let content = b"a,b\n5\" pipe, \"x\n\"a\"b,\"c \"\"d\"\"\n\n, e\"\n\"\",\"z\"";
         let (_, rows) = read(content).expect("read");
         assert_eq!(
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn the_encoding_is_known_by_its_mark_or_by_name() {
+    fn the_encoding_follows_from_the_mark_or_the_option() {
         let utf16 = |order: fn(u16) -> [u8; 2], text: &str| -> Vec<u8> {
             text.encode_utf16().flat_map(order).collect()
         };
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn many_chunks_in_another_encoding_keep_their_lines() {
+    fn line_numbers_are_right_across_decoded_chunks() {
         let mut bytes = b"a,b\n".to_vec();
         for _ in 0..40_000 {
             bytes.extend_from_slice(b"\xE9,\"x\n\xE9\"\n");
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_first_line_may_name_the_separator() {
+    fn a_first_line_may_name_the_delimiter() {
         for content in [
             "sep=;\r\na;b\r\n1,5;2\r\n",
             "\u{feff}sep=;\na;b\n1,5;2\n",

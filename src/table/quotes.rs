@@ -1,24 +1,24 @@
-//! Where quotes are opened in the bytes of a record: the states of the `csv` parser, which itself tells nothing of them.
+//! Finds the quotes in the bytes of a record by the states of the `csv` parser, which does not report them.
 
 /// An opening quote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Quote {
-    /// Line ends in the bytes before it.
+    /// Line ends before it.
     pub lines_before: u64,
     /// Its field, 1-based.
     pub column: usize,
 }
 
-/// What a record tells.
+/// The suspicious quotes of a record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Quotes {
-    /// One that is open at the end.
+    /// A quote that is open at the end.
     pub unclosed: Option<Quote>,
-    /// The first whose field reaches over several lines.
+    /// The first quote whose field has a line break.
     pub spanning: Option<Quote>,
-    /// The first such one that is closed in the middle of a field: by a quote that was to open another field.
+    /// The first of these that is closed in the middle of a field, by a quote meant to open another one.
     pub stray: Option<Quote>,
-    /// The first whose field is closed behind a backslash, in the middle: `"say \"so\""`, where the writer meant to go on.
+    /// The first quote whose field is closed after a backslash, in the middle: `"say \"so\""`.
     pub escaped: Option<Quote>,
 }
 
@@ -27,11 +27,11 @@ enum State {
     FieldStart,
     Unquoted,
     Quoted(Quote),
-    /// Behind a quote inside a quoted field, which closes it unless another one follows.
+    /// After a quote in a quoted field, which closes the field unless another quote follows.
     Closing(Quote),
 }
 
-/// Looks through the bytes of one record; blank lines may stand in front of it.
+/// Scans the bytes of one record, after optional blank lines.
 pub(super) fn look(raw: &[u8], delimiter: u8) -> Quotes {
     let mut found = Quotes::default();
     let mut state = State::FieldStart;
@@ -85,9 +85,9 @@ pub(super) fn look(raw: &[u8], delimiter: u8) -> Quotes {
     found
 }
 
-/// Whether each line of a record over several lines reads like a row of its own: `columns` fields when quotes mean nothing, as when
-/// a stray quote took them all in up to the next stray one. A blank behind a separator is how prose goes on, not rows.
-pub(super) fn reads_like_rows(raw: &[u8], delimiter: u8, columns: usize) -> bool {
+/// Whether each line of a record looks like a row: `columns` fields if quotes are ignored, as when two stray quotes
+/// enclose rows. A space after a delimiter is a sign of prose, not of rows.
+pub(super) fn looks_like_rows(raw: &[u8], delimiter: u8, columns: usize) -> bool {
     let lines = raw.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
     let mut lines = lines.filter(|line| !line.is_empty()).peekable();
     let is_row = |line: &[u8]| {
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_within_a_cell_are_told_from_prose() {
+    fn rows_within_a_cell_are_distinguished_from_prose() {
         for (raw, columns, is_rows) in [
             ("1,\"abc,x\n2,def,y\n3,ghi\",z\n", 3, true),
             ("\r\n1,\"abc,x\r\n2,def,y\r\n3,ghi\",z\r\n", 3, true),
@@ -119,7 +119,7 @@ mod tests {
             ("1,\"def f(a,b):\n  return a,b\"\n", 2, false),
         ] {
             assert_eq!(
-                reads_like_rows(raw.as_bytes(), b',', columns),
+                looks_like_rows(raw.as_bytes(), b',', columns),
                 is_rows,
                 "{raw}"
             );
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn quotes_are_found_where_the_parser_takes_them_for_quotes() {
+    fn quotes_are_found_where_the_parser_finds_them() {
         let look = |raw: &str| look(raw.as_bytes(), b',');
         for good in [
             "a,b\n",

@@ -1,4 +1,4 @@
-//! Reading a CSV record by record, with the line of each.
+//! Reads a CSV record by record, with the line of each.
 
 use super::RowsInCell;
 use super::error::{TableError, io_error};
@@ -6,10 +6,10 @@ use super::source::{CHUNK_BYTES, Encoding, Source};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// How a file is read.
+/// Options for reading a file.
 #[derive(Clone, Debug, Default)]
 pub struct ReadOptions {
-    /// The separator, one byte; else what a first line `sep=` says, else a comma.
+    /// The delimiter, one byte; by default the one of a first line `sep=`, or a comma.
     pub delimiter: Option<u8>,
     /// The encoding of a file without a byte-order mark; UTF-8 by default.
     pub encoding: Option<&'static Encoding>,
@@ -24,14 +24,14 @@ pub struct Reader {
     delimiter: u8,
     rows: csv::Reader<Source>,
     record: csv::ByteRecord,
-    /// Where the record begins and ends, in what the source gave.
+    /// The offsets of the current record in the source.
     span: (u64, u64),
     row: u64,
     rows_in_cells: (Option<RowsInCell>, u64),
 }
 
 impl Reader {
-    /// Opens `path` and reads its header; `name` is what messages call it, for a copy the path of the original.
+    /// Opens `path` and reads its header; `name` is its name in messages, for a copy the path of the original.
     pub fn open(path: &Path, name: &Path, options: &ReadOptions) -> Result<Self, TableError> {
         let (source, said) = Source::open(path, name, options.encoding)?;
         let delimiter = options.delimiter.or(said).unwrap_or(b',');
@@ -67,12 +67,12 @@ impl Reader {
         &self.header
     }
 
-    /// The separator.
+    /// The delimiter.
     pub fn delimiter(&self) -> u8 {
         self.delimiter
     }
 
-    /// The next row that has any content; rows whose fields are all empty are passed over.
+    /// The next row with any content; skips rows whose fields are all empty.
     pub fn next_row(&mut self) -> Result<Option<Vec<String>>, TableError> {
         while self.advance()? {
             self.row += 1;
@@ -84,7 +84,7 @@ impl Reader {
         Ok(None)
     }
 
-    /// The first of the cells so far that perhaps hold rows, and how many more there are.
+    /// The first cell so far that may contain rows, and how many more there are.
     pub fn rows_in_cells(&self) -> Option<(RowsInCell, u64)> {
         let (first, count) = &self.rows_in_cells;
         first.clone().map(|first| (first, count - 1))
@@ -131,9 +131,9 @@ impl Reader {
         }
     }
 
-    /// A quote that is never closed makes the rest of the file one field, or all up to the next quote; one behind a
-    /// backslash closes a field that was to go on. The parser takes all of them without a word, so the bytes of records that
-    /// could hold one are looked at once more.
+    /// An unclosed quote makes the rest of the file one field, or everything up to the next quote; a quote after a
+    /// backslash closes its field early. The parser accepts both silently, so the bytes of records that may contain one
+    /// are checked again.
     fn check_quotes(&mut self) -> Result<(), TableError> {
         let raw = self.raw();
         let is_break = |byte: &u8| matches!(byte, b'\n' | b'\r');
@@ -167,9 +167,9 @@ impl Reader {
         })
     }
 
-    /// Nothing is wrong with such a cell as far as CSV goes, so it is remembered and not refused.
+    /// Such a cell is valid CSV, so it is noted and not refused.
     fn note_rows_in_cell(&mut self, column: usize) {
-        if !crate::table::quotes::reads_like_rows(self.raw(), self.delimiter, self.header.len()) {
+        if !crate::table::quotes::looks_like_rows(self.raw(), self.delimiter, self.header.len()) {
             return;
         }
         let line = self.line();
@@ -183,13 +183,13 @@ impl Reader {
         self.rows_in_cells.1 += 1;
     }
 
-    /// The bytes of the record.
+    /// The bytes of the current record.
     fn raw(&self) -> &[u8] {
         self.rows.get_ref().raw(self.span.0, self.span.1)
     }
 
-    /// The line on which the record begins. The parser's own count leaves out blank lines and takes CRLF for a record's
-    /// end one byte early, so for a message the bytes are counted.
+    /// The first line of the current record. The parser's own count skips blank lines and ends a record with CRLF one
+    /// byte early, so the line ends in the bytes are counted.
     pub fn line(&self) -> u64 {
         self.line_of(self.span.0)
     }

@@ -1,8 +1,8 @@
-//! The bytes of a CSV file as UTF-8, whatever encoding they are in, with what messages need to know of them.
+//! The bytes of a CSV file as UTF-8, from any encoding, with the positions that messages need.
 //!
-//! UTF-8 passes as it is, checked later field by field; anything else is decoded chunk by chunk. The bytes of the record that is
-//! being read are kept, and the lines in front of it are counted, so that a fault has its line without reading the file again. One
-//! record is bounded: a file without line ends would else end up in memory as a whole.
+//! UTF-8 is passed through and checked later, field by field; other encodings are decoded in chunks. The bytes of the
+//! current record are kept and the lines before it counted, so that an error has its line without reading the file
+//! again. The size of a record is limited: a file without line ends would otherwise be held in memory as a whole.
 
 use super::error::{RECORD_BYTES_MAX, TableError, io_error};
 pub use encoding_rs::Encoding;
@@ -12,14 +12,14 @@ use std::io;
 use std::io::{Chain, Cursor, Read};
 use std::path::Path;
 
-/// How much is read at once.
+/// The size of one read.
 pub(super) const CHUNK_BYTES: usize = 64 * 1024;
-/// How much is looked at to find out what a file is.
+/// How much of a file is examined to detect its format.
 const LOOK_BYTES: usize = 4096;
-/// The longest line that names a separator: it is padded to the width of the table where a program took it for a row.
+/// The longest `sep=` line: some programs pad it to the width of the table, like a row.
 const SEP_LINE_BYTES_MAX: usize = 1024;
 
-/// The encoding of a name, in the spelling of the web (`windows-1252`, `latin1`, `shift_jis`) or close to it.
+/// The encoding with a name, in the spelling of the web (`windows-1252`, `latin1`, `shift_jis`) or close to it.
 pub fn encoding_named(name: &str) -> Option<&'static Encoding> {
     let spellings = [
         name.to_owned(),
@@ -29,11 +29,11 @@ pub fn encoding_named(name: &str) -> Option<&'static Encoding> {
     let found = spellings
         .iter()
         .find_map(|name| Encoding::for_label(name.as_bytes()));
-    // The web decodes some with nothing but replacement characters.
+    // The web decodes some only to replacement characters.
     found.filter(|encoding| *encoding != encoding_rs::REPLACEMENT)
 }
 
-/// Files of which people think that they are CSV, by their first bytes.
+/// Files that are often mistaken for CSV, by their first bytes.
 const NO_TEXT: [(&[u8], &str, &str); 6] = [
     (
         b"PK\x03\x04",
@@ -80,21 +80,21 @@ pub(super) struct Undecodable {
 pub(super) struct Source {
     raw: Chain<Cursor<Vec<u8>>, File>,
     decoding: Option<Decoding>,
-    /// What was read to look for a separator, and is given first.
+    /// Bytes read to find a `sep=` line, to be returned first.
     front: Vec<u8>,
     undecodable: Option<Undecodable>,
-    /// From the record that is being read on.
+    /// The bytes from the current record on.
     kept: Vec<u8>,
-    /// Where `kept` begins, in what was given.
+    /// The offset of `kept` in the returned bytes.
     kept_from: u64,
-    /// Line ends in front of `kept`.
+    /// Line ends before `kept`.
     lines_before: u64,
     given: u64,
     begin: u64,
 }
 
 impl Source {
-    /// Opens `path`; also gives the separator that a first line names.
+    /// Opens `path`. Also returns the delimiter of a `sep=` line.
     pub fn open(
         path: &Path,
         name: &Path,
@@ -121,22 +121,22 @@ impl Source {
         Ok((source, separator))
     }
 
-    /// A record begins at `begin`; what stands before it is forgotten by and by.
+    /// Marks the start of a record; earlier bytes may be dropped.
     pub fn begin_record(&mut self, begin: u64) {
         self.begin = begin;
     }
 
-    /// Whether the record is as long as one may be.
+    /// Whether the record has reached the size limit.
     pub fn is_full(&self) -> bool {
         self.given >= self.begin.saturating_add(RECORD_BYTES_MAX)
     }
 
-    /// What could not be decoded.
+    /// The bytes that could not be decoded, if any.
     pub fn undecodable(&self) -> Option<Undecodable> {
         self.undecodable
     }
 
-    /// The bytes in a range of what was given, as far as they are kept.
+    /// The kept bytes in a range of the returned bytes.
     pub fn raw(&self, begin: u64, end: u64) -> &[u8] {
         let place = |offset: u64| {
             let place = usize::try_from(offset.saturating_sub(self.kept_from));
@@ -146,7 +146,7 @@ impl Source {
         &self.kept[begin..place(end).max(begin)]
     }
 
-    /// The line of a byte that is kept.
+    /// The line of a kept byte.
     pub fn line_at(&self, offset: u64) -> u64 {
         self.lines_before + 1 + line_ends(self.raw(self.kept_from, offset))
     }
@@ -218,16 +218,16 @@ impl Read for Source {
     }
 }
 
-/// Bytes on their way to UTF-8.
+/// Decodes bytes to UTF-8.
 struct Decoding {
     encoding: &'static Encoding,
     decoder: Decoder,
     chunk: Vec<u8>,
     from: usize,
     is_at_end: bool,
-    /// All was given; the decoder may not be asked again.
+    /// The decoder has finished and must not be called again.
     is_done: bool,
-    /// The next bytes are no character.
+    /// The next bytes can't be decoded.
     is_broken: bool,
 }
 
@@ -255,7 +255,7 @@ impl Decoding {
                     .decode_to_utf8_without_replacement(source, buffer, self.is_at_end);
             self.from += read;
             self.is_broken = matches!(result, DecoderResult::Malformed(..));
-            let written = self.up_to_no_character(&buffer[..written]);
+            let written = self.decodable_length(&buffer[..written]);
             self.is_done = self.is_at_end && matches!(result, DecoderResult::InputEmpty);
             if written > 0 {
                 return Ok(written);
@@ -278,9 +278,9 @@ impl Decoding {
         Ok(())
     }
 
-    /// Code pages of Windows have bytes without a character; the web's tables give control characters for them, which nobody
-    /// means.
-    fn up_to_no_character(&mut self, text: &[u8]) -> usize {
+    /// Windows code pages have bytes without a character; the web's tables map them to control characters, which are
+    /// never intended.
+    fn decodable_length(&mut self, text: &[u8]) -> usize {
         if !self.encoding.name().starts_with("windows-") {
             return text.len();
         }
@@ -295,7 +295,7 @@ impl Decoding {
     }
 }
 
-/// What a file is in: what its mark says, else what is asked for, else UTF-8. Cuts off the mark.
+/// The encoding of a file: by its byte-order mark, else the given one, else UTF-8. Removes the mark.
 fn encoding_of(
     head: &mut Vec<u8>,
     name: &Path,
@@ -320,20 +320,20 @@ fn encoding_of(
             path: path(),
             encoding: encoding.name(),
         }),
-        // `utf-16` names no byte order.
+        // `utf-16` does not name a byte order.
         (Some(asked), Some(order)) if asked == UTF_16LE || asked == UTF_16BE => Ok(order),
         (asked, _) => Ok(asked.unwrap_or(UTF_8)),
     }
 }
 
-/// The byte order of UTF-16 without a mark: of text in any language, line ends and separators have a zero byte on one
+/// The byte order of UTF-16 without a mark: in text of any language, line ends and delimiters have a zero byte on one
 /// side.
 fn byte_order(head: &[u8]) -> Option<&'static Encoding> {
     let zeros = |side: usize| {
         let bytes = head.iter().skip(side).step_by(2);
         bytes.filter(|byte| **byte == 0).count()
     };
-    // Some characters have a zero byte on the other side.
+    // Some other characters have a zero byte on the other side.
     let (high, low) = (zeros(0), zeros(1));
     let is_plain = |many: usize, few: usize| many * 8 >= head.len() && many > few * 4;
     match (is_plain(low, high), is_plain(high, low)) {
@@ -343,7 +343,7 @@ fn byte_order(head: &[u8]) -> Option<&'static Encoding> {
     }
 }
 
-/// The separator that a first line `sep=;` or `"sep=;"` names, and the length of that line.
+/// The delimiter in a first line `sep=;` or `"sep=;"`, and the length of that line.
 fn sep_line(front: &[u8]) -> Option<(u8, usize)> {
     let end = front.iter().position(|byte| *byte == b'\n');
     if end.is_none() && front.len() >= SEP_LINE_BYTES_MAX {

@@ -1,4 +1,4 @@
-//! Writing a CSV.
+//! Writes a CSV.
 
 use std::io;
 use std::io::Write;
@@ -9,7 +9,7 @@ pub struct Writer<W: Write> {
 }
 
 impl<W: Write> Writer<W> {
-    /// Begins with the header row.
+    /// Writes the header row.
     pub fn new<'f>(sink: W, header: impl IntoIterator<Item = &'f str>) -> io::Result<Self> {
         let rows = csv::WriterBuilder::new()
             .terminator(csv::Terminator::Any(b'\n'))
@@ -20,12 +20,12 @@ impl<W: Write> Writer<W> {
         Ok(writer)
     }
 
-    /// Adds one row.
+    /// Writes one row.
     pub fn row<'f>(&mut self, fields: impl IntoIterator<Item = &'f str>) -> io::Result<()> {
         self.rows.write_record(fields).map_err(io::Error::from)
     }
 
-    /// Ends the table.
+    /// Flushes the table.
     pub fn finish(mut self) -> io::Result<()> {
         self.rows.flush()
     }

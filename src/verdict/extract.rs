@@ -1,8 +1,8 @@
-//! Finding the result object in what a worker wrote.
+//! Finds the result object in a worker's output.
 //!
-//! The rule (CONTRACT, section 2): reasoning, a byte-order mark and terminal escapes do not count; then the last complete
-//! object that stands on its own is the result, or with a schema the last one that fits it. Standard output, a result file and
-//! the files of `mesh collect` all come through [`pick`].
+//! The rule (CONTRACT, section 2): reasoning, a byte-order mark and terminal escapes are ignored; then the last
+//! complete top-level object is the result, or with a schema the last one that fits it. [`pick`] applies it to standard
+//! output, result files and the files of `mesh collect`.
 
 use super::plain::{NotUtf8, Plain};
 use super::reasoning::Blanked;
@@ -12,16 +12,16 @@ use crate::model::json;
 use serde_json::{Map, Value};
 use std::ops::Range;
 
-/// A result object, with keys in the order in which they were written and numbers as they were written.
+/// A result object, with its keys in the written order and its numbers as written.
 pub type Object = Map<String, Value>;
 
-/// How many objects of one text are measured against the schema, from the last one on.
+/// The most objects of one text that are checked against the schema, from the last one backwards.
 const MEASURED_MAX: usize = 10_000;
 
-/// Why bytes are not a result object.
+/// Why bytes are not one result object.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAnObject {
-    /// Not JSON at all.
+    /// Not JSON.
     #[error("the result is not JSON: {0}")]
     NotJson(String),
     /// Not text.
@@ -43,7 +43,7 @@ pub fn object(bytes: &[u8]) -> Result<Object, NotAnObject> {
     }
 }
 
-/// Reads `bytes` as exactly one JSON value; a byte-order mark in front does not count.
+/// Reads `bytes` as exactly one JSON value, after an optional byte-order mark.
 ///
 /// # Errors
 /// They are not UTF-8, or not JSON.
@@ -52,46 +52,46 @@ pub fn value(bytes: &[u8]) -> Result<Value, NotAnObject> {
     json::parse(text).map_err(|error| NotAnObject::NotJson(error.to_string()))
 }
 
-/// What a text is measured by.
+/// What to look for in a text.
 #[derive(Clone, Copy)]
 pub struct Wanted<'w> {
-    /// Whether an object fits the schema; anything does without one.
+    /// Whether an object fits the schema; without one every object does.
     pub fits: &'w dyn Fn(&Value) -> bool,
-    /// How an answer in prose is read, where there may be one.
+    /// How to read an answer in prose, if one is accepted.
     pub prose: Option<fn(&str) -> Option<Object>>,
 }
 
 /// The object that was picked.
 #[derive(Debug, PartialEq)]
 pub struct Picked {
-    /// The object. It may break the schema, where none fits.
+    /// The object. It breaks the schema only if none fits.
     pub object: Object,
     /// It was read from prose.
     pub is_prose: bool,
-    /// What is wrong with something behind it that was perhaps meant to be the answer.
+    /// What is wrong with a later candidate that may have been meant as the answer.
     pub near: Option<String>,
 }
 
-/// Why there is none.
+/// Why no object was picked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoAnswer {
-    /// Nothing that looks like one.
+    /// Nothing looks like an object.
     #[error("no JSON object{} in {bytes} bytes", if *is_unfinished { " outside of a reasoning block that is never closed" } else { "" })]
     Nothing {
-        /// Bytes that were looked through.
+        /// The size of the text.
         bytes: usize,
         /// The text ends inside a reasoning block.
         is_unfinished: bool,
     },
-    /// Something that looks like one is none.
+    /// Something looks like an object but is malformed.
     #[error("no complete JSON object: {0}")]
     Near(String),
-    /// It holds bytes that are not UTF-8.
+    /// The answer contains bytes that are not UTF-8.
     #[error("the answer is {0}")]
     NotUtf8(NotUtf8),
 }
 
-/// Picks the result out of what a worker wrote.
+/// Picks the result from a worker's output.
 ///
 /// # Errors
 /// There is none.
@@ -121,7 +121,7 @@ pub fn pick(bytes: &[u8], wanted: &Wanted<'_>) -> Result<Picked, NoAnswer> {
             })
         }
         Found::Other(object, range) => {
-            // Objects that an answer in prose only mentions are not it.
+            // An answer in prose may mention objects that are not the answer.
             let is_other = |said: &Object| said.keys().all(|name| !object.contains_key(name));
             let fits = |said: &Object| (wanted.fits)(&Value::Object(said.clone()));
             if let Some(said) = from_prose().filter(|said| is_other(said) && fits(said)) {
@@ -145,7 +145,7 @@ pub fn pick(bytes: &[u8], wanted: &Wanted<'_>) -> Result<Picked, NoAnswer> {
     }
 }
 
-/// The last object that stands in a text, whatever it holds.
+/// The last top-level object in a text.
 pub fn last(bytes: &[u8]) -> Option<Object> {
     let wanted = Wanted {
         fits: &|_| true,
@@ -156,9 +156,9 @@ pub fn last(bytes: &[u8]) -> Option<Object> {
 
 enum Found {
     Fits(Object, Range<usize>),
-    /// The last one; none fits.
+    /// The last object; none fits.
     Other(Object, Range<usize>),
-    /// Perhaps one that can't be read.
+    /// No object, but perhaps a malformed one.
     Nothing(Option<String>),
 }
 
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_object_counts_wherever_it_stands() {
+    fn the_last_object_counts_wherever_it_is() {
         let whole = " {\"b\":1,\n \"a\":2}\n";
         assert_eq!(found(whole).as_deref(), Some("{\"b\":1,\"a\":2}"));
         for text in [
@@ -282,13 +282,13 @@ mod tests {
     }
 
     #[test]
-    fn numbers_stay_as_they_were_reported() {
+    fn numbers_are_kept_as_written() {
         let text = "{\"a\":1.0,\"b\":12345678901234567890123,\"c\":0.10,\"d\":1e3}";
         assert_eq!(found(text).as_deref(), Some(text));
     }
 
     #[test]
-    fn refusals_name_what_is_wrong_and_where() {
+    fn errors_name_the_fault_and_its_position() {
         for (text, error) in [
             (
                 "{\"n\": 1, \"s\": \"a\",}",
@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn prose_is_read_where_no_object_is_the_answer_and_never_from_reasoning() {
+    fn prose_is_read_only_without_an_object_and_never_from_reasoning() {
         let vote = |text: &str| {
             let wanted = Wanted {
                 fits: &|value| value.get("vote").is_some() && value.get("reason").is_some(),
@@ -377,7 +377,7 @@ mod tests {
                 Some("agree"),
             ),
             ("\u{1b}[1mvote: agree\u{1b}[0m\nreason: x", Some("agree")),
-            // The object is an answer, though not a whole one.
+            // The object is an answer, though incomplete.
             (
                 "vote: agree\nreason: x\n{\"vote\":\"disagree\"}",
                 Some("disagree"),
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_spoil_the_answer_that_holds_them_and_no_other() {
+    fn invalid_bytes_spoil_only_the_answer_that_contains_them() {
         assert!(with_n(b"log caf\xe9\n{\"n\":1}").is_ok());
         assert_eq!(
             with_n(b"x\n{\"n\":\"caf\xe9\"}").expect_err("refused"),

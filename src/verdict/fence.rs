@@ -1,26 +1,27 @@
-//! Fenced blocks in what a worker wrote.
+//! Fenced blocks in a worker's output.
 //!
-//! More lenient than CommonMark: a fence may be indented by any amount, as models write them below list items. A fence
-//! opens with three or more backticks or tildes and an info string; it is closed by at least as many of the same alone on a
-//! line, indented no further than the opening: a context line of a diff stands one blank further in than the fence around it.
+//! More lenient than CommonMark: a fence may have any indentation, because models write them below list items. A fence
+//! opens with three or more backticks or tildes and an info string. It is closed by a line with at least as many of the
+//! same and nothing else, indented no further than the opening: a context line of a diff is indented one space further
+//! than its fence.
 
 use std::ops::Range;
 
 /// A fenced block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block<'t> {
-    /// What stands behind the opening marks.
+    /// The info string.
     pub info: &'t str,
-    /// From the begin of the opening line to the end of the closing one, or of the text.
+    /// From the start of the opening line to the end of the closing line, or of the text.
     pub span: Range<usize>,
-    /// What stands between the fences.
+    /// The content between the fences.
     pub body: Range<usize>,
     /// Whether there is a closing fence.
     pub is_closed: bool,
 }
 
 impl Block<'_> {
-    /// Whether it holds a patch: lines of files that stand for themselves.
+    /// Whether it contains a patch, whose lines are data.
     pub fn is_patch(&self) -> bool {
         let word = self.info.split_whitespace().next().unwrap_or_default();
         ["diff", "patch"]
@@ -63,7 +64,7 @@ pub fn blocks(text: &str) -> Vec<Block<'_>> {
     blocks
 }
 
-/// A line that begins with a run of marks.
+/// A line that starts with a run of marks.
 struct Fence<'t> {
     marks: &'t str,
     info: &'t str,
@@ -107,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_of_every_kind() {
+    fn every_kind_of_block_is_found() {
         assert_eq!(shown("a\n```json\n{}\n```\nb"), [("json", "{}\n", true)]);
         assert_eq!(shown("~~~\n```\nx\n~~~~\n"), [("", "```\nx\n", true)]);
         assert_eq!(

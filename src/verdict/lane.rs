@@ -4,7 +4,7 @@ use super::extract::Object;
 use crate::model::Lane;
 use serde_json::Value;
 
-/// Checks that a `read_only` row gave no patch and a `patch` row gave one.
+/// Checks that a `read_only` row returned no patch and a `patch` row returned one.
 pub fn check(lane: Lane, result: &Object) -> Result<(), String> {
     let patch = result.get("patch");
     match (lane, patch) {
@@ -37,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn patches_come_from_the_patch_lane_and_nowhere_else() {
+    fn only_the_patch_lane_returns_patches() {
         assert!(verdict(Lane::ReadOnly, "{}"));
         assert!(verdict(Lane::ReadOnly, r#"{"patch":""}"#));
         assert!(!verdict(Lane::ReadOnly, r#"{"patch":"--- a\n+++ b\n"}"#));

@@ -1,8 +1,9 @@
-//! Bytes -> Report -> Verdict.
+//! From a worker's output to a checked result.
 //!
-//! What a worker hands back is data from a stranger: it becomes plain text ([`plain`]) without reasoning ([`reasoning`]), in
-//! which the answer is found ([`extract`], by [`scan`], or [`prose`]); it is checked against the schema ([`schema`]) and, for
-//! rows of a wave, against its lane ([`lane`]). Nothing here writes anything, starts anything or decides what runs next.
+//! A worker's output is untrusted data: it becomes plain text ([`plain`]) without reasoning ([`reasoning`]), in which
+//! the answer is found ([`extract`], with [`scan`] or [`prose`]); the answer is checked against the schema ([`schema`])
+//! and, for rows of a wave, against its lane ([`lane`]). Nothing here writes or starts anything, or decides what runs
+//! next.
 
 pub mod extract;
 mod fence;

@@ -1,9 +1,9 @@
-//! What is wrong with something that was meant for a JSON object, in words that help to mend it.
+//! Describes what is wrong with a malformed JSON object, so that a retry can correct it.
 
 use super::scan::{Broken, Near};
 use crate::model::NotJson;
 
-/// What is wrong, with line and column in `text`.
+/// Describes the fault, with its line and column in `text`.
 pub fn describe(text: &str, near: &Near) -> String {
     match near {
         Near::List(start) => format!(
@@ -19,7 +19,7 @@ fn broken_at(text: &str, broken: &Broken) -> String {
         return cut_off(text, broken);
     }
     let at = match open_string(text, broken) {
-        // The parser names the character in front of one that may not stand in a string.
+        // The parser names the character before the one that is not allowed in a string.
         Some(_) => {
             let rest = &text[broken.at..];
             let ahead = rest.chars().take(2).position(char::is_control);
@@ -94,13 +94,13 @@ fn cut_off(text: &str, broken: &Broken) -> String {
     )
 }
 
-/// Where the string begins in which it breaks.
+/// The start of the string that contains the fault.
 fn open_string(text: &str, broken: &Broken) -> Option<usize> {
     let (_, string) = opened(&text[broken.start..broken.at]);
     string.map(|at| broken.start + at)
 }
 
-/// The brackets and the string that are open at the end of a beginning of JSON.
+/// The brackets and the string that are open at the end of incomplete JSON.
 fn opened(text: &str) -> (Vec<usize>, Option<usize>) {
     let mut stack = Vec::new();
     let mut string = None;

@@ -1,7 +1,7 @@
-//! What a worker wrote, as plain text: decoded, without a byte-order mark and without terminal escapes.
+//! A worker's output as plain text: decoded, without a byte-order mark and terminal escapes.
 //!
-//! Bytes that are no UTF-8 become U+FFFD here so that the rest can be read, and each is remembered with its place: an answer
-//! that holds one is refused and never repaired.
+//! Bytes that are not UTF-8 become U+FFFD, so that the rest can be read, and their positions are kept: an answer that
+//! contains one is refused and never repaired.
 
 use encoding_rs::Encoding;
 use std::borrow::Cow;
@@ -15,7 +15,7 @@ const BEL: u8 = 0x07;
 pub struct Plain<'b> {
     /// The text.
     pub text: Cow<'b, str>,
-    /// Where bytes were replaced: the place in the text, and in the bytes.
+    /// Where bytes were replaced: the offset in the text, and in the bytes.
     replaced: Vec<(usize, usize)>,
     bytes: &'b [u8],
 }
@@ -23,9 +23,9 @@ pub struct Plain<'b> {
 /// A byte that is not UTF-8.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotUtf8 {
-    /// From 0.
+    /// 0-based.
     pub offset: usize,
-    /// What stands there.
+    /// Its value.
     pub byte: u8,
     /// 1-based.
     pub line: usize,
@@ -62,7 +62,7 @@ impl fmt::Display for NotUtf8 {
     }
 }
 
-/// `bytes` as text that is UTF-8 as a whole, without a byte-order mark.
+/// Reads `bytes` as UTF-8, without a byte-order mark.
 ///
 /// # Errors
 /// The first byte that is not UTF-8.
@@ -73,7 +73,7 @@ pub fn strict(bytes: &[u8]) -> Result<&str, NotUtf8> {
 }
 
 impl<'b> Plain<'b> {
-    /// Reads what a worker wrote.
+    /// Reads a worker's output.
     pub fn read(bytes: &'b [u8]) -> Self {
         if let Some(text) = utf16(bytes) {
             let text = Cow::Owned(without_escapes(text.as_bytes()).0);
@@ -115,7 +115,7 @@ impl<'b> Plain<'b> {
         }
     }
 
-    /// The first byte that had to be replaced in a part of the text.
+    /// The first replaced byte in a range of the text.
     pub fn replaced_in(&self, range: &Range<usize>) -> Option<NotUtf8> {
         let first = self.replaced.partition_point(|(at, _)| *at < range.start);
         let (_, offset) = self.replaced.get(first).filter(|(at, _)| *at < range.end)?;
@@ -123,8 +123,8 @@ impl<'b> Plain<'b> {
     }
 }
 
-/// Text that says by its mark that it is UTF-16, as a shell of Windows writes it. Every character of JSON's own has a zero byte
-/// there; without one, the mark is two bytes that are not UTF-8.
+/// Decodes UTF-16 with a byte-order mark, as shells of Windows write it. Every character of JSON syntax has a zero byte
+/// in it; without a zero byte, the mark is two bytes that are not UTF-8.
 fn utf16(bytes: &[u8]) -> Option<Cow<'_, str>> {
     let (encoding, mark) = Encoding::for_bom(bytes)?;
     if encoding == encoding_rs::UTF_8 || !bytes.contains(&0) {
@@ -133,7 +133,7 @@ fn utf16(bytes: &[u8]) -> Option<Cow<'_, str>> {
     encoding.decode_without_bom_handling_and_without_replacement(&bytes[mark..])
 }
 
-/// The text, and where bytes were replaced in it.
+/// Removes terminal escapes. Returns the text and where bytes were replaced in it.
 fn without_escapes(bytes: &[u8]) -> (String, Vec<(usize, usize)>) {
     let mut text = String::with_capacity(bytes.len());
     let mut replaced = Vec::new();
@@ -155,7 +155,7 @@ fn without_escapes(bytes: &[u8]) -> (String, Vec<(usize, usize)>) {
     (text, replaced)
 }
 
-/// How long the escape sequence is that `bytes` begin with (ECMA-48); a broken one ends where it breaks.
+/// The length of the escape sequence at the start of `bytes` (ECMA-48); a malformed one ends at the fault.
 fn escape_bytes(bytes: &[u8]) -> usize {
     let run = |from: usize, is_part: fn(&u8) -> bool| {
         let rest = bytes.get(from..).unwrap_or_default();
@@ -173,7 +173,7 @@ fn escape_bytes(bytes: &[u8]) -> usize {
                 (0x40..=0x7E).contains(byte)
             })
         }
-        // A string for the terminal, such as its title or a link; no line break belongs in it.
+        // A string for the terminal, such as a title or a link, without line breaks.
         Some(b']' | b'P' | b'X' | b'^' | b'_') => {
             let end = run(2, |byte| !matches!(*byte, BEL | ESC | b'\n'));
             match bytes.get(end) {
@@ -182,7 +182,7 @@ fn escape_bytes(bytes: &[u8]) -> usize {
                 _ => end,
             }
         }
-        // Character sets and the like: `ESC ( B`.
+        // Character sets and similar: `ESC ( B`.
         Some(0x20..=0x2F) => with_final(run(1, is_between), |byte| (0x30..=0x7E).contains(byte)),
         Some(0x30..=0x7E) => 2,
         Some(_) => 1,
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_and_escapes_go_and_nothing_else_does() {
+    fn only_marks_and_escapes_are_removed() {
         for (written, text) in [
             ("\u{feff}{}", "{}"),
             ("\x1b[?25h\x1b[32m{}\x1b[0m\r\n", "{}\r\n"),
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_known_by_their_place() {
+    fn invalid_bytes_are_reported_with_their_position() {
         let bytes = b"\x1b[1mlog \xe9\nab\xff\xffc";
         let plain = Plain::read(bytes);
         assert_eq!(plain.text, "log \u{fffd}\nab\u{fffd}\u{fffd}c");
@@ -235,7 +235,7 @@ mod tests {
         let second = plain.replaced_in(&(8..plain.text.len())).expect("a byte");
         assert_eq!((second.offset, second.line, second.column), (12, 2, 3));
         assert_eq!(plain.replaced_in(&(0..4)), None);
-        // One that the worker wrote itself is text like any other.
+        // U+FFFD written by the worker itself is ordinary text.
         assert_eq!(
             Plain::read("\u{fffd}".as_bytes()).replaced_in(&(0..3)),
             None

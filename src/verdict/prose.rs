@@ -1,6 +1,6 @@
-//! An answer in prose, as the seed's prompts ask for it, read as the object that the result schemas want.
+//! Reads an answer in prose, as the seed's prompts request it, as the object of the result schemas.
 //!
-//! Where there is no JSON, these shapes are understood, whatever stands around them:
+//! Without JSON, these forms are read, whatever surrounds them:
 //!
 //! | text | becomes |
 //! | --- | --- |
@@ -10,14 +10,15 @@
 //! | a heading such as `1) Plan`, `## Findings` or `Must-fix items:` and the list below it | `plan`, `findings`, `must_fix`, … |
 //! | `Risk: low`, `Residual risk: high` | `risk`, `residual_risk` |
 //!
-//! What is read is measured against the schema like any other answer.
+//! The object is checked against the schema like any other answer.
 
 use super::extract::Object;
 use super::fence;
 use super::fence::Block;
 use serde_json::{Value, json};
 
-/// Headings, in lower case, and the property that what follows becomes. The first that a line begins with counts.
+/// Headings, in lower case, and the property that their content becomes. The first that matches the start of a line
+/// counts.
 const HEADINGS: [(&str, Property); 13] = [
     ("plan", Property::List("plan")),
     ("assumptions", Property::List("assumptions")),
@@ -34,7 +35,7 @@ const HEADINGS: [(&str, Property); 13] = [
     ("residual risk", Property::Level("residual_risk")),
 ];
 
-/// What an answer with the first of these says nothing of, it has none of.
+/// Properties that are empty lists by default, in an answer with the first of them.
 const EMPTY_WITHOUT_WORD: [(&str, &[&str]); 3] = [
     ("plan", &["assumptions", "risks"]),
     ("findings", &["must_fix", "flip_conditions"]),
@@ -47,15 +48,15 @@ enum Property {
     List(&'static str),
     /// `low`, `medium` or `high`.
     Level(&'static str),
-    /// A level behind the heading and a list below it.
+    /// A level after the heading and a list below it.
     Risks,
     /// A list of `{point, action, reason}`.
     Decisions,
-    /// Nothing that stands in a list.
+    /// Not a list.
     Other,
 }
 
-/// The object that `text` stands for; `None` when there is nothing of the kind in it, or it says two things at once.
+/// Reads `text`; `None` if it has none of these forms, or contradicts itself.
 pub fn read(text: &str) -> Option<Object> {
     let (prose, blocks) = apart(text);
     let mut object = sections(&prose);
@@ -77,7 +78,7 @@ pub fn read(text: &str) -> Option<Object> {
         [patch] => {
             object.insert("patch".to_owned(), (*patch).into());
         }
-        // One of them may be what was rejected.
+        // One of them may be the rejected one.
         _ => return None,
     }
     if let [.., block] = of_kind(&["mesh"]).as_slice() {
@@ -97,8 +98,8 @@ pub fn read(text: &str) -> Option<Object> {
     is_one.then_some(object)
 }
 
-/// The lines outside of fenced blocks, and the closed blocks. What stands behind a fence that is never closed is neither: it
-/// was shown, and perhaps cut off.
+/// Splits a text into the lines outside fenced blocks and the closed blocks. Text after an unclosed fence is neither:
+/// it may have been cut off.
 fn apart(text: &str) -> (Vec<&str>, Vec<Block<'_>>) {
     let mut blocks = fence::blocks(text);
     let mut prose = Vec::new();
@@ -112,7 +113,7 @@ fn apart(text: &str) -> (Vec<&str>, Vec<Block<'_>>) {
     (prose, blocks)
 }
 
-/// `vote` and `reason`; `None` when there are votes for and against.
+/// Reads `vote` and `reason`; `None` if there are votes_are_read_in_every_form for and against.
 fn vote(prose: &[&str], object: &mut Object) -> Option<()> {
     let mut vote = None;
     for line in prose {
@@ -144,7 +145,7 @@ fn vote(prose: &[&str], object: &mut Object) -> Option<()> {
     Some(())
 }
 
-/// Headings with what stands behind and below them.
+/// Reads headings with the text after and below them.
 fn sections(prose: &[&str]) -> Object {
     let mut object = Object::new();
     let mut section: Option<Property> = None;
@@ -161,7 +162,7 @@ fn sections(prose: &[&str]) -> Object {
     object
 }
 
-/// The property that a line is the heading of, and what stands behind it in the same line.
+/// The property of a heading line, and the text after the heading.
 fn heading(line: &str) -> Option<(Property, &str)> {
     let bare = line.trim_start_matches('#').trim_start();
     let bare = numbered(bare)
@@ -178,7 +179,7 @@ fn heading(line: &str) -> Option<(Property, &str)> {
     let rest = &bare[name.len()..];
     let is_heading =
         line.starts_with('#') || numbered(line.trim()).is_some() || line.starts_with("**");
-    // `Must-fix items (if any):`, but not a sentence that begins with the word.
+    // `Must-fix items (if any):`, but not a sentence that starts with the word.
     let (words, value) = rest.split_once(':').unwrap_or((rest, ""));
     let is_marked = rest.contains(':') && words.len() <= 24;
     let is_whole =
@@ -235,13 +236,13 @@ fn add(property: Property, item: &str, object: &mut Object) {
     }
 }
 
-/// `point -> accepted: reason`, in whatever punctuation.
+/// Reads `point -> accepted: reason`, with any punctuation.
 fn decision(item: &str) -> Value {
     let lower = item.to_ascii_lowercase();
     let found = ["accepted", "rejected"]
         .into_iter()
         .filter_map(|word| Some((lower.find(word)?, word)));
-    // Neither word: the point was noted, which promises nothing; it counts as rejected.
+    // With neither word the point was only noted, which counts as rejected.
     let (at, action) = found.min().unwrap_or((item.len(), "rejected"));
     let is_joint = |c: char| !c.is_alphanumeric() && !"`'\")]}".contains(c);
     let point = item[..at].trim_end_matches(is_joint);
@@ -264,7 +265,7 @@ fn list_item(line: &str) -> Option<&str> {
     marked.or_else(|| numbered(line)).map(str::trim)
 }
 
-/// What stands behind `1)` or `1.`.
+/// The text after `1)` or `1.`.
 fn numbered(line: &str) -> Option<&str> {
     let rest = line.trim_start_matches(|c: char| c.is_ascii_digit());
     let is_number = rest.len() < line.len();
@@ -273,7 +274,7 @@ fn numbered(line: &str) -> Option<&str> {
         .map(str::trim_start)
 }
 
-/// Without list marks, emphasis and code marks around it.
+/// Strips list marks, emphasis and code marks.
 fn undecorated(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || "*_`-".contains(c))
 }
@@ -303,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn votes() {
+    fn votes_are_read_in_every_form() {
         let agree = json!({"vote": "agree", "reason": "does what it says"});
         for text in [
             "vote: agree\nreason: does what it says",
@@ -323,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_clear_vote_is_none() {
+    fn an_unclear_vote_is_no_vote() {
         for text in [
             "vote: agree\nvote: disagree",
             "vote: agree|disagree",
@@ -339,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proposal_in_the_shape_of_the_seed() {
+    fn a_proposal_in_the_seeds_form_is_read() {
         let text = "1) Plan\n- first, `a.rs`\n- second\n\n2) Assumptions\n* none\n\n3) Risks: medium\n1. one\n2. two\n";
         assert_eq!(
             as_json(text),
@@ -348,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn a_critique_in_headings() {
+    fn a_critique_under_headings_is_read() {
         let text = "## Findings (max 8 bullets)\n\n- risk: the cache goes stale\n- b\n\n## Must-fix items (if any)\n\n- c\n\n\
             ## Vote-flip conditions: what would make me agree\n- d\n\n## Risk level (low|medium|high)\n- high\n";
         assert_eq!(
@@ -362,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn a_synthesis_with_a_fenced_diff() {
+    fn a_synthesis_with_a_fenced_diff_is_read() {
         let text = "1) Decision log\n- critic_a: no test -> accepted: added one\n- skeptic: rename (rejected, out of scope)\n\n\
             2) Patch\n```diff\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-vote: no\n+# Plan\n```\n\n\
             3) Validation\n- `make test`\n\n4) Residual risk: Low.\n";
@@ -381,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fence_inside_a_diff_is_part_of_it_and_two_diffs_are_no_answer() {
+    fn a_fence_inside_a_diff_belongs_to_it_and_two_diffs_are_refused() {
         let diff = "--- a/README.md\n+++ b/README.md\n@@ -1,3 +1,3 @@\n ```\n-old\n+new\n ```\n";
         let text = format!("Here it is.\n\n```diff\n{diff}```\n");
         assert_eq!(as_json(&text)["patch"], diff);
@@ -399,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn prose_alone_is_no_answer() {
+    fn plain_prose_is_no_answer() {
         for text in [
             "The plan is to wait.",
             "Risk: low",

@@ -1,12 +1,12 @@
-//! Blocks in which a model thinks aloud: `<think>…</think>` and its kin.
+//! Removes reasoning blocks of models: `<think>…</think>` and similar.
 //!
-//! What stands in them is a draft, so it is blanked out before anything is looked for. Line breaks stay: places in the
-//! text remain what they were. A closing tag alone ends a block that the prompt had opened; one that is never closed goes on to
-//! the end of the text. Tags in the strings of a JSON object, and in the lines of a diff, are data.
+//! Reasoning is a draft, so it is blanked out before the answer is searched for. Line breaks stay, and with them all
+//! positions. A closing tag without an opening one ends a block that the prompt opened; an unclosed block extends to
+//! the end of the text. Tags in strings of a JSON object and in lines of a diff are data.
 //!
-//! Some models write channels instead (`<|channel|>analysis<|message|>…<|end|>`): each such header begins a section, which the
-//! next header or an ending token closes. Every channel but `final` is a draft. Where there is a final one, nothing outside
-//! of it counts, whichever comes last.
+//! Some models write channels instead (`<|channel|>analysis<|message|>…<|end|>`): each header starts a section, which
+//! the next header or an end token closes. Every channel except `final` is a draft. If there is a final channel, only
+//! its text counts, wherever it is.
 
 use super::fence::Block;
 use super::{fence, scan};
@@ -22,26 +22,26 @@ const NAMES: [&str; 6] = [
     "antthinking",
     "seed:think",
 ];
-/// What tags stand between, in the ways of different models.
+/// The delimiters of tags of different models.
 const BRACKETS: [(char, char); 3] = [('<', '>'), ('[', ']'), ('◁', '▷')];
 /// The longest tag, with attributes.
 const TAG_BYTES_MAX: usize = 200;
 
-/// What begins a channel's header, and what ends the header.
+/// The start and the end of a channel's header.
 const CHANNEL: &str = "<|channel|>";
 const MESSAGE: &str = "<|message|>";
-/// What ends a channel's message, but for the next header.
+/// The tokens that end a channel's message, apart from the next header.
 const SECTION_ENDS: [&str; 4] = ["<|end|>", "<|return|>", "<|call|>", "<|start|>"];
 
 /// A text without its reasoning.
 pub struct Blanked<'t> {
-    /// The text; blanks in the place of what went.
+    /// The text, with spaces in place of reasoning.
     pub text: Cow<'t, str>,
     /// The text ends inside a block.
     pub is_unfinished: bool,
 }
 
-/// Blanks out all reasoning in `text`.
+/// Blanks out the reasoning in `text`.
 pub fn blank(text: &str) -> Blanked<'_> {
     let tags = tags(text);
     if tags.is_empty() {
@@ -58,7 +58,7 @@ pub fn blank(text: &str) -> Blanked<'_> {
             .for_each(|byte| *byte = b' ');
     };
     let mut opened: Option<usize> = None;
-    // The bytes in front of this were blanked by an earlier lone tag.
+    // Everything before this was blanked by an earlier unmatched closing tag.
     let mut blanked = 0;
     for tag in &tags {
         match (tag.mark, opened) {
@@ -86,7 +86,7 @@ pub fn blank(text: &str) -> Blanked<'_> {
     outside_of_final(&tags, text.len())
         .into_iter()
         .for_each(&mut blank);
-    // Whole characters were blanked, byte by byte, so it is text still.
+    // Only whole characters were blanked, so it is still valid text.
     let text = String::from_utf8(kept).unwrap_or_default();
     Blanked {
         text: Cow::Owned(text),
@@ -94,10 +94,10 @@ pub fn blank(text: &str) -> Blanked<'_> {
     }
 }
 
-/// What stands outside of the final channel's messages; nothing where there is no such channel.
+/// The ranges outside the final channel's messages; none without such a channel.
 fn outside_of_final(tags: &[Tag], length: usize) -> Vec<Range<usize>> {
     let mut outside = Vec::new();
-    // Where what is outside began, when we are there.
+    // The start of the current outside range, if in one.
     let mut from = Some(0);
     for tag in tags {
         match tag.mark {
@@ -118,16 +118,16 @@ enum Mark {
     Opens,
     /// `</think>`
     Closes,
-    /// The header of a channel that holds no answer.
+    /// The header of a draft channel.
     Draft,
-    /// The header of the channel that holds the answer.
+    /// The header of the final channel.
     Final,
     /// A token that ends a channel's message.
     SectionEnds,
 }
 
 impl Mark {
-    /// Whether this one ends what `open` began.
+    /// Whether this mark ends the block that `open` started.
     fn ends(self, open: Self) -> bool {
         match open {
             Self::Opens => self == Self::Closes,
@@ -141,12 +141,12 @@ struct Tag {
     mark: Mark,
 }
 
-/// The tags that count, in order.
+/// The significant tags, in order.
 fn tags(text: &str) -> Vec<Tag> {
     let mut tags: Vec<Tag> = Vec::new();
     let mut patches: Option<Vec<Block<'_>>> = None;
     let (mut at, mut line_start) = (0, 0);
-    // No object begins in front of this: one that did is broken.
+    // No complete object starts before this: one that does is malformed.
     let mut braces_from = 0;
     while let Some(next) = text[at..].find(['{', '<', '[', '◁', '\n']) {
         at += next;
@@ -158,7 +158,7 @@ fn tags(text: &str) -> Vec<Tag> {
         let open = tags.last().map(|tag| tag.mark);
         let open = open.filter(|mark| matches!(mark, Mark::Opens | Mark::Draft));
         if text.as_bytes()[at] == b'{' {
-            // In a block, braces mean nothing, however its drafts look.
+            // Inside a block braces have no meaning.
             let end = (open.is_none() && at >= braces_from).then(|| scan::object_at(text, at));
             match end {
                 Some(Some(Ok(end))) => {
@@ -185,7 +185,7 @@ fn tags(text: &str) -> Vec<Tag> {
                 .filter(|block| block.is_closed && block.is_patch())
                 .collect()
         });
-        // Inside, only what ends the block counts, wherever it stands.
+        // Inside a block only its end counts.
         let counts = match open {
             Some(open) => tag.mark.ends(open),
             None => !is_patch_line(text, patches, line_start),
@@ -197,7 +197,7 @@ fn tags(text: &str) -> Vec<Tag> {
     tags
 }
 
-/// As much of `text` from `at` on as a tag can take.
+/// The part of `text` at `at` that a tag can span.
 fn window(text: &str, at: usize) -> &str {
     let mut end = text.len().min(at + TAG_BYTES_MAX);
     while !text.is_char_boundary(end) {
@@ -220,7 +220,7 @@ fn tag_at(text: &str, at: usize) -> Option<Tag> {
     };
     let name = inner.split_whitespace().next().unwrap_or_default();
     let is_name = match open {
-        // In square brackets stands much else.
+        // Square brackets have many other uses.
         '[' => inner == "THINK",
         _ => inner.starts_with(name) && NAMES.iter().any(|known| known.eq_ignore_ascii_case(name)),
     };
@@ -231,7 +231,7 @@ fn tag_at(text: &str, at: usize) -> Option<Tag> {
     })
 }
 
-/// A channel's header, up to its message, or a token that ends one.
+/// Reads a channel's header, up to its message, or a token that ends one.
 fn channel_at(text: &str, at: usize) -> Option<Tag> {
     let rest = window(text, at);
     if let Some(token) = SECTION_ENDS.iter().find(|token| rest.starts_with(**token)) {
@@ -244,7 +244,7 @@ fn channel_at(text: &str, at: usize) -> Option<Tag> {
     let name_end = header.find(|c: char| !c.is_ascii_alphabetic());
     let name = &header[..name_end.unwrap_or(header.len())];
     let behind = &header[name.len()..];
-    // `to=…` and `<|constrain|>json` may stand in front of the message.
+    // `to=…` and `<|constrain|>json` may precede the message.
     let line = behind
         .find(['\n', '{'])
         .map_or(behind, |end| &behind[..end]);
@@ -258,7 +258,7 @@ fn channel_at(text: &str, at: usize) -> Option<Tag> {
     })
 }
 
-/// Whether the line at `start` is one that a patch adds, removes or shows.
+/// Whether the line at `start` is a line of a patch.
 fn is_patch_line(text: &str, patches: &[Block<'_>], start: usize) -> bool {
     let block = patches.partition_point(|block| block.body.end <= start);
     let is_inside = |block: &Block<'_>| block.body.contains(&start);
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_go_whatever_they_hold() {
+    fn reasoning_blocks_are_removed_whatever_they_contain() {
         for (text, rest) in [
             ("<think>a</think>b", "b"),
             ("a <THINKING>b\n</Thinking> c", "a c"),
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_final_channel_counts_wherever_it_stands() {
+    fn only_the_final_channel_counts_wherever_it_is() {
         const DRAFT: &str = "<|channel|>analysis<|message|>{\"n\":0} </think><|end|>";
         const LAST: &str = "<|channel|>final <|constrain|>json<|message|>{\"n\":1}";
         for (text, rest) in [
@@ -356,14 +356,14 @@ mod tests {
     }
 
     #[test]
-    fn places_stay_and_an_unfinished_block_is_known() {
+    fn positions_are_kept_and_an_unclosed_block_is_reported() {
         let blanked = blank("ab<think>\nä\n</think>{}");
         assert_eq!(blanked.text, "ab       \n  \n        {}");
         assert!(blank("a<think>b").is_unfinished && !blanked.is_unfinished);
     }
 
     #[test]
-    fn many_tags_take_time_in_proportion() {
+    fn many_tags_take_linear_time() {
         for piece in [
             "</think>",
             "<think>",

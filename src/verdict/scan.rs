@@ -1,4 +1,4 @@
-//! Which JSON objects stand on their own in a text.
+//! Finds the top-level JSON objects in a text.
 //!
 //! One pass. Where an object or a list may begin, `serde_json` reads it; what it read is passed over as a whole, so nothing
 //! nested is ever looked at. Where it breaks, the brackets that were open then stay open, and what stands in them until they
@@ -12,37 +12,37 @@ use serde::de::IgnoredAny;
 use serde_json::Deserializer;
 use std::ops::Range;
 
-/// The objects of a text, and what came near to being one.
+/// The objects of a text, and the last malformed candidate.
 #[derive(Debug, Default)]
 pub struct Scan {
     /// Complete objects in order.
     pub objects: Vec<Range<usize>>,
-    /// The last thing that is no complete object, though it looks like one.
+    /// The last text that looks like an object but is not a complete one.
     pub near: Option<Near>,
 }
 
-/// Something that is no object, though it was perhaps meant to be the answer.
+/// A text that is not an object but may have been meant as the answer.
 #[derive(Debug)]
 pub enum Near {
-    /// An object or a list that breaks.
+    /// A malformed object or list.
     Broken(Broken),
-    /// A complete list, which begins here.
+    /// A complete list, which starts here.
     List(usize),
 }
 
-/// An object or list that breaks.
+/// A malformed object or list.
 #[derive(Debug)]
 pub struct Broken {
-    /// Where it begins.
+    /// Where it starts.
     pub start: usize,
-    /// Where it breaks; the end of the text when it was cut off.
+    /// Where the fault is; the end of the text if it was cut off.
     pub at: usize,
-    /// What the parser says.
+    /// The parser's message.
     pub error: Option<serde_json::Error>,
 }
 
 impl Near {
-    /// Where it begins.
+    /// Where it starts.
     pub fn start(&self) -> usize {
         match self {
             Near::Broken(broken) => broken.start,
@@ -51,7 +51,7 @@ impl Near {
     }
 }
 
-/// Looks through `text`.
+/// Scans `text`.
 pub fn scan(text: &str) -> Scan {
     let mut scanner = Scanner {
         text,
@@ -68,7 +68,7 @@ pub fn scan(text: &str) -> Scan {
     scanner.found
 }
 
-/// The end of the object that begins at `at`, or where it breaks; nothing where none begins.
+/// The end of the object that starts at `at`, or its fault; `None` if none starts there.
 pub fn object_at(text: &str, at: usize) -> Option<Result<usize, Broken>> {
     let next = next_visible(text, at + 1);
     matches!(next, Some('"' | '}') | None).then(|| value_at(text, at))
@@ -89,7 +89,7 @@ fn value_at(text: &str, start: usize) -> Result<usize, Broken> {
     Err(Broken { start, at, error })
 }
 
-/// Where the character stands that an error is about.
+/// The offset of the character that an error refers to.
 fn offset_of(text: &str, error: &serde_json::Error) -> usize {
     let breaks = text.match_indices('\n').map(|(at, _)| at + 1);
     let line_start = match error.line() {
@@ -112,25 +112,25 @@ fn next_visible(text: &str, from: usize) -> Option<char> {
     text[from..].trim_start().chars().next()
 }
 
-/// A bracket that is open in something broken.
+/// An open bracket in malformed text.
 #[derive(Clone, Copy)]
 struct Open {
-    /// How many objects there were before it.
+    /// The number of objects before it.
     objects: usize,
-    /// The least indentation of its line, and of the lines of those around it.
+    /// The smallest indentation of its line and of the lines of its enclosing brackets.
     indent: usize,
 }
 
 struct Scanner<'t> {
     text: &'t str,
     blocks: Vec<Block<'t>>,
-    /// The first block that does not end before this place.
+    /// The first fenced block that does not end before this position.
     block: usize,
     at: usize,
     line_start: usize,
-    /// Blanks at the begin of the line.
+    /// The indentation of the line.
     indent: usize,
-    /// Inside a string of something broken.
+    /// Inside a string of malformed text.
     in_string: bool,
     open: Vec<Open>,
     found: Scan,
@@ -179,13 +179,13 @@ impl Scanner<'_> {
         }
     }
 
-    /// The blanks are counted once in each line, which may be long.
+    /// The indentation is measured once per line, which may be long.
     fn begin_line(&mut self, start: usize) {
         self.line_start = start;
         self.indent = blanks(&self.text[start..]);
     }
 
-    /// Passes over what was read.
+    /// Skips text that was parsed.
     fn go_to(&mut self, end: usize) {
         let passed = &self.text[self.at..end];
         if let Some(last) = passed.rfind('\n') {
@@ -215,7 +215,7 @@ impl Scanner<'_> {
                 error: None,
             }),
             None => {
-                // In something broken it has an end of its own; in prose it is a character like any other.
+                // In malformed text a quote starts a string; in prose it is an ordinary character.
                 if !self.open.is_empty() {
                     self.push();
                 }
@@ -250,7 +250,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// Goes on where something broke, inside all that was open there.
+    /// Continues at a fault, inside all brackets that are open there.
     fn breaks(&mut self, broken: Broken) {
         let mut in_string = false;
         let mut depth = 0;
@@ -288,14 +288,14 @@ impl Scanner<'_> {
         self.at += 1;
     }
 
-    /// Whether a complete object at this place stands on its own.
+    /// Whether a complete object at this position is a top-level one.
     fn counts(&self) -> bool {
         let begins_line = self.begins_line();
         let is_apart = |open: &Open| begins_line && self.indent <= open.indent;
         let block = self.blocks.get(self.block);
         let may_stand = match block.filter(|block| block.body.contains(&self.at)) {
             Some(block) if block.is_patch() => false,
-            // Code may hold objects that are no answer.
+            // Code may contain objects that are not answers.
             Some(block) if !block.info.is_empty() => begins_line,
             _ => true,
         };
@@ -311,7 +311,7 @@ impl Scanner<'_> {
         rest.is_empty() || rest.starts_with('\n')
     }
 
-    /// What is meant for JSON: `{'a'`, `{a:`, `{// …`, typographic quotes.
+    /// Text meant as JSON: `{'a'`, `{a:`, `{// …`, typographic quotes.
     fn is_almost_json(&self) -> bool {
         let inside = self.text[self.at + 1..].trim_start();
         let name = inside.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_');
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn objects_stand_in_lines_in_prose_and_in_blocks() {
+    fn objects_are_found_in_lines_in_prose_and_in_blocks() {
         for (text, found) in [
             ("{\"a\":1}", vec!["{\"a\":1}"]),
             (
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_nested_stands_on_its_own() {
+    fn nested_objects_are_not_top_level() {
         for text in [
             "[{\"a\":1}]",
             "[\n{\"a\":1},\n]",
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_broken_hides_nothing_that_stands_behind_it() {
+    fn malformed_text_hides_no_later_object() {
         for text in [
             "{\"x\": 1,}\n{\"a\":1}",
             "{\"x\": \"cut\nFinal:\n{\"a\":1}",
@@ -400,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_text_takes_time_in_proportion() {
+    fn hostile_text_takes_linear_time() {
         for piece in [
             "{",
             "[",

@@ -1,11 +1,11 @@
-//! Checking a result against its JSON Schema, with every violation and its JSON pointer.
+//! Checks a result against its JSON Schema; reports every violation with its JSON pointer.
 
 use super::plain;
 use crate::model::{json, one_line};
 use serde_json::Value;
 use std::path::Path;
 
-/// The most violations that are listed in one message.
+/// The most violations listed in one message.
 pub const VIOLATIONS_MAX: usize = 8;
 
 /// Why a schema was refused.
@@ -16,7 +16,7 @@ pub enum SchemaError {
     Io {
         /// The file.
         name: String,
-        /// What the file system said.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
@@ -29,17 +29,17 @@ pub enum SchemaError {
         line: usize,
         /// 1-based.
         column: usize,
-        /// What the parser says.
+        /// The parser's message.
         message: String,
     },
-    /// It is JSON, but no schema (also: a `$ref` that can't be followed without the network).
+    /// It is JSON, but not a schema, or a `$ref` needs the network.
     #[error("schema `{name}`{at}: {message}")]
     Invalid {
         /// The file or template.
         name: String,
         /// ` at /json/pointer` within the schema, or nothing.
         at: String,
-        /// What the compiler says.
+        /// The compiler's message.
         message: String,
     },
 }
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_say_where() {
+    fn schema_errors_name_their_position() {
         let message = |text: &str| {
             Schema::parse("s.json", text)
                 .expect_err("refused")

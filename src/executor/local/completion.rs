@@ -47,7 +47,7 @@ impl<'p> Completion<'_, 'p> {
         let key = self.key(&finished.row, finished.attempt);
         let limited = self.after_one_more_limit(active.faults);
         let continued = match &finished.outcome {
-            Outcome::Failed(failure, _) if failure.is_mendable() => finished.session,
+            Outcome::Failed(failure, _) if failure.can_be_corrected() => finished.session,
             _ => None,
         };
         let (end, error) = match finished.outcome {
@@ -58,7 +58,7 @@ impl<'p> Completion<'_, 'p> {
                     reported.redacted = finished.redacted;
                     turn.record(reported);
                 }
-                self.limits.went_well(self.running);
+                self.limits.record_success(self.running);
                 (AttemptEnd::Completed, None)
             }
             Outcome::Failed(failure, text) => {
@@ -153,7 +153,7 @@ impl<'p> Completion<'_, 'p> {
                 }
                 let item = &key.item_id;
                 let text = format!("item `{item}` met {count} rate limits in a row: {text}");
-                self.limits.breaker().wore_out(&text);
+                self.limits.breaker().give_up_on_limits(&text);
             }
         }
         (AttemptEnd::RateLimited, Failure::RateLimited)

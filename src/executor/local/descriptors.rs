@@ -1,14 +1,14 @@
-//! Room for the pool: each running worker needs a few file descriptors of this process.
+//! File descriptors for the pool: each running worker needs a few.
 
 use crate::job::JobError;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Both output pipes, the exit watch, and both ends of what is open for a moment while a process starts.
+/// Both output pipes, the exit watch, and pipe ends that are open briefly while a process starts.
 const PER_SLOT: u64 = 8;
-/// Ledger, input, socket, reports under way, standard streams.
+/// Ledger, input, socket, open reports, standard streams.
 const RESERVE: u64 = 64;
 
-/// Raises the soft limit on open files where `slots` workers need more; refuses when the hard limit is too low.
+/// Raises the soft limit on open files if `slots` workers need more. Fails if the hard limit is too low.
 pub(crate) fn make_room_for(slots: usize) -> Result<(), JobError> {
     let needed = RESERVE + PER_SLOT * slots as u64;
     let limit = getrlimit(Resource::Nofile);

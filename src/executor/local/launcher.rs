@@ -1,8 +1,8 @@
-//! From a row to the process that works it: arguments, environment, prompt, files.
+//! Builds the worker process of a row: arguments, environment, prompt, files.
 
 use crate::job::{
-    CELL_SHOWN_TWICE_MAX, Call, HAND_BACK, Invocation, JobError, Paths, PromptBy,
-    ROW_JSON_BYTES_MAX, Row, Settings, Survey, inherited, once_more,
+    CELL_SHOWN_TWICE_MAX, Call, Invocation, JobError, Paths, PromptBy, RESULT_INSTRUCTIONS,
+    ROW_JSON_BYTES_MAX, Row, Settings, Survey, inherited, retry_prompt,
 };
 use crate::model::{ReportToken, Session};
 use crate::template::{Braces, Template};
@@ -12,17 +12,17 @@ use std::io;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// What the attempts of one job have in common, prepared once.
+/// The parts common to all attempts of a job, prepared once.
 pub(crate) struct Launcher<'s> {
     settings: &'s Settings,
     header: Vec<String>,
     instruction: Template,
     args: Vec<Template>,
-    /// The variables of the allow-list that are set here.
+    /// The variables of the allow-list that are set in this process.
     inherited: Vec<(OsString, OsString)>,
     socket: PathBuf,
     schema_file: Option<PathBuf>,
-    /// The schema as prompts show it.
+    /// The schema as shown in prompts.
     schema: String,
 }
 
@@ -32,7 +32,7 @@ pub(crate) struct Launch {
     /// For its standard input.
     pub prompt: String,
     pub result_file: PathBuf,
-    /// Files of this attempt alone, to remove when it is over.
+    /// Files of this attempt, to remove after its end.
     pub own_files: Vec<PathBuf>,
 }
 
@@ -54,7 +54,7 @@ impl<'s> Launcher<'s> {
         }
     }
 
-    /// Writes what all attempts share: the file named by `MESH_SCHEMA_FILE`, and those of the worker's dialect.
+    /// Writes the files that all attempts share: the one named by `MESH_SCHEMA_FILE`, and those of the agent protocol.
     pub fn write_shared_files(&self) -> io::Result<()> {
         let settings = self.settings;
         if let Some(path) = &self.schema_file {
@@ -70,8 +70,8 @@ impl<'s> Launcher<'s> {
         Ok(())
     }
 
-    /// Prepares attempt number `attempt` of `row`; `feedback` says what was wrong with the one before, `session` is its
-    /// conversation, where this one goes on with it.
+    /// Prepares attempt number `attempt` of `row`. `feedback` says what was wrong with the previous one, `session` is
+    /// the conversation to continue.
     pub fn launch(
         &self,
         row: &Row,
@@ -154,11 +154,11 @@ impl<'s> Launcher<'s> {
         })
     }
 
-    /// The worker prompt: who, what, the row, the schema, and how to answer. In a conversation that goes on, all of that
-    /// has been said.
-    pub fn prompt(&self, row: &Row, feedback: Option<&str>, goes_on: bool) -> String {
-        if let Some(feedback) = feedback.filter(|_| goes_on) {
-            return once_more(feedback, true);
+    /// The worker prompt: task, row, schema, and how to answer. A continued conversation has all of it and gets the
+    /// feedback only.
+    pub fn prompt(&self, row: &Row, feedback: Option<&str>, continues: bool) -> String {
+        if let Some(feedback) = feedback.filter(|_| continues) {
+            return retry_prompt(feedback, true);
         }
         let instruction = self.instruction.render(|name| self.cell(row, name));
         let shown = self.instruction.names();
@@ -181,19 +181,19 @@ impl<'s> Launcher<'s> {
             self.settings.job_id,
             row.id,
             Value::Object(cells),
-            self.hand_back(),
+            self.result_instructions(),
         );
         if let Some(feedback) = feedback {
             prompt.push('\n');
-            prompt.push_str(&once_more(feedback, false));
+            prompt.push_str(&retry_prompt(feedback, false));
         }
         prompt
     }
 
-    fn hand_back(&self) -> &str {
+    fn result_instructions(&self) -> &str {
         let agent_protocol = self.settings.agent_protocol.as_ref();
-        let own = agent_protocol.and_then(|agent_protocol| agent_protocol.hand_back());
-        own.unwrap_or(HAND_BACK)
+        let own = agent_protocol.and_then(|agent_protocol| agent_protocol.result_instructions());
+        own.unwrap_or(RESULT_INSTRUCTIONS)
     }
 
     fn cell<'r>(&self, row: &'r Row, name: &str) -> Option<&'r str> {
@@ -210,12 +210,12 @@ impl<'s> Launcher<'s> {
 }
 
 impl Settings {
-    /// The prompt that the first worker would read, without starting anything.
+    /// The prompt of the first row, without starting anything.
     pub fn first_prompt(&self, survey: &Survey) -> Result<Option<String>, JobError> {
         self.prompt_of(survey, |_| true)
     }
 
-    /// The prompt of the first row that is wanted, as its first attempt reads it.
+    /// The first attempt's prompt of the first row that is wanted.
     pub fn prompt_of(
         &self,
         survey: &Survey,

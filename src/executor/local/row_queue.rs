@@ -3,7 +3,7 @@
 //! Retries that are due come first, then rows that were put back for want of room, then the input. Rows for which an
 //! earlier run found nobody logged in or no credit come last: by then it is known whether other rows are answered.
 
-use crate::job::{Input, JobError, Row, RowRecord, State, Status, details};
+use crate::job::{Input, JobError, Row, RowRecord, State, Status, read_record};
 use crate::ledger::Lines;
 use crate::model::{Fault, Session};
 use std::collections::{BTreeMap, VecDeque};
@@ -77,7 +77,7 @@ impl<'p> RowQueue<'p> {
             }
             // Only a row of an earlier run has a finished attempt here.
             let record = match item.finished {
-                Some(_) => details(&item, &self.lines)?,
+                Some(_) => read_record(&item, &self.lines)?,
                 None => RowRecord::default(),
             };
             let next = PendingRow {

@@ -197,7 +197,7 @@ impl WorkerThread<'_> {
                 let advice = log_in_advice(text);
                 self.limits.breaker().locked_out(text, advice);
             }
-            Fault::Credit => self.limits.breaker().ran_out(text),
+            Fault::Credit => self.limits.breaker().lack_credit(text),
             Fault::Quota => self.limits.breaker().met(now, until, is_probe, text),
             // A short limit delays only its row, unless the row is a probe or the limit is not short after all.
             _ => {

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn text_and_json_come_back_as_they_were() {
+    fn text_and_json_round_trip() {
         for text in ["0", "2", "0.5", "1.25", "0.001", "299.999", "300"] {
             let backoff: Backoff = text.parse().expect(text);
             assert_eq!(backoff.to_string(), text);
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_say_what_is_wanted() {
+    fn errors_show_a_valid_value() {
         for text in [
             "", ".", "a", "-1", "+1", "1e3", "inf", "nan", "1.2.3", "5s", " 1",
         ] {
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn jitter_is_spread_over_rows_and_the_same_every_time() {
+    fn jitter_differs_between_rows_and_is_deterministic() {
         let (job, backoff) = (job(), "200".parse::<Backoff>().expect("seconds"));
         let delays: Vec<Duration> = (0..1000)
             .map(|row| backoff.after_failure(1, delayed(&job, row)))
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_service_said_is_a_lower_bound() {
+    fn the_time_of_the_service_is_a_lower_bound() {
         let job = job();
         for (streak, said_ms, range) in [
             (1, 12_000, 12.0..13.2),

@@ -174,7 +174,7 @@ impl Breaker {
     }
 
     /// The account has no credit.
-    pub fn ran_out(&mut self, text: &str) {
+    pub fn lack_credit(&mut self, text: &str) {
         if !matches!(self.state, State::Shut(_)) {
             let text = text.to_owned();
             self.state = State::Shut(Shut::Credit { text });
@@ -182,7 +182,7 @@ impl Breaker {
     }
 
     /// A row met too many rate limits in a row.
-    pub fn wore_out(&mut self, text: &str) {
+    pub fn give_up_on_limits(&mut self, text: &str) {
         if !matches!(self.state, State::Shut(_)) {
             self.state = State::Shut(Shut::TooLong {
                 until: None,
@@ -380,7 +380,7 @@ mod tests {
     #[test]
     fn without_credit_nothing_starts() {
         let mut breaker = breaker();
-        breaker.ran_out("credit balance is too low");
+        breaker.lack_credit("credit balance is too low");
         breaker.met(at(0), Some(at(5)), true, "x");
         breaker.answered();
         assert_eq!(breaker.admit(at(9999)), Admission::Refused);

@@ -1,17 +1,17 @@
-//! Budgets: what a run may use up, and whether a further row still fits. Each row reserves an estimate before it starts
-//! and gives it back when it ends, with what it really used in its place. Pure: it knows no rows, only sums.
+//! Budgets: the limits of a run, and whether another row fits. A row reserves an estimate before it starts, which its
+//! actual usage replaces when it ends. Pure: knows sums, not rows.
 
 use crate::model::Usage;
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 use std::ops::AddAssign;
 
-/// What a row is taken to use until one has ended: a short task of an agent.
+/// The estimate for a row until one has ended: a short task of an agent.
 pub const FIRST_ROW_TOKENS: u64 = 20_000;
 /// The same in US dollars.
 pub const FIRST_ROW_USD: f64 = 0.10;
 
-/// What may be used up; nothing is no limit.
+/// The budget of a run; `None` is no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Budget {
@@ -21,7 +21,7 @@ pub struct Budget {
     /// Tokens in both directions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<u64>,
-    /// Rows that are begun.
+    /// Rows started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_rows: Option<u64>,
 }
@@ -32,7 +32,7 @@ impl Budget {
         *self == Self::default()
     }
 
-    /// This one where it says something, else `other`.
+    /// This budget, with the limits of `other` where it has none.
     pub fn or(self, other: Self) -> Self {
         Self {
             max_cost_usd: self.max_cost_usd.or(other.max_cost_usd),
@@ -42,14 +42,14 @@ impl Budget {
     }
 }
 
-/// What was used up before.
+/// The usage of a run so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Spent {
-    /// By all attempts that said so.
+    /// Of all attempts that reported it.
     pub usage: Usage,
-    /// How many those are.
+    /// The number of these attempts.
     pub attempts: u64,
-    /// Rows that were begun.
+    /// Rows started.
     pub rows: u64,
 }
 
@@ -61,27 +61,27 @@ impl AddAssign for Spent {
     }
 }
 
-/// What a row may use, put aside for it.
+/// The estimate reserved for a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Reserve {
     tokens: u64,
     usd: f64,
-    /// It is counted among the rows that were begun because of this.
+    /// Whether the row is counted as started by this reservation.
     is_fresh: bool,
 }
 
 /// Whether a row may start.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Room {
-    /// It may, with so much put aside.
+    /// It may, with this reservation.
     Yes(Reserve),
-    /// Not now: what is put aside for others may come back.
+    /// Not now: reservations of running rows may be released.
     Wait,
-    /// No more: the option that says so, and its value.
+    /// No: the budget's option and its value.
     Reached(&'static str, Number),
 }
 
-/// The account of a run.
+/// Tracks the budget of a run.
 #[derive(Clone, Debug, Default)]
 pub struct BudgetTracker {
     budget: Budget,
@@ -92,7 +92,7 @@ pub struct BudgetTracker {
 }
 
 impl BudgetTracker {
-    /// An account with a history.
+    /// A tracker for a run that has used `spent`.
     pub fn new(budget: Budget, spent: Spent) -> Self {
         Self {
             budget,
@@ -101,12 +101,12 @@ impl BudgetTracker {
         }
     }
 
-    /// What was used up.
+    /// The usage so far.
     pub fn spent(&self) -> Usage {
         self.spent.usage
     }
 
-    /// Room for one more row; a fresh one was never begun before.
+    /// Reserves room for a row; a fresh one has not been started before.
     pub fn reserve(&mut self, is_fresh: bool) -> Room {
         let reserve = self.estimate(is_fresh);
         if let Some(no) = self.refusal(&reserve) {
@@ -119,7 +119,7 @@ impl BudgetTracker {
         Room::Yes(reserve)
     }
 
-    /// The option that has no room for so many fresh rows at once, and its value.
+    /// The option without room for this many fresh rows at once, and its value.
     pub fn lacking(&self, rows: u64) -> Option<(&'static str, Number)> {
         let Budget {
             max_cost_usd,
@@ -141,7 +141,8 @@ impl BudgetTracker {
         Some(("max_cost_usd", number(max)))
     }
 
-    /// The row's attempt is over, and whether it counts as one: it may not have begun after all.
+    /// Replaces a reservation by the usage of its attempt. `counts` is false if the attempt does not count, or never
+    /// started.
     pub fn charge(&mut self, reserve: Reserve, usage: Option<Usage>, counts: bool) {
         self.release(reserve);
         self.spent.rows -= u64::from(reserve.is_fresh && !counts);
@@ -156,13 +157,13 @@ impl BudgetTracker {
         self.reserved_tokens -= reserve.tokens;
         self.reserved_usd -= reserve.usd;
         if self.open == 0 {
-            // What is left is the rounding of many small sums.
+            // The remainder is a rounding error.
             self.reserved_usd = 0.0;
         }
     }
 
-    /// The mean of the attempts that said what they used. Until there is one, a default; one row may find out also with
-    /// a budget that is smaller than that.
+    /// The mean of the attempts that reported their usage. Until there is one, a default, which a smaller budget caps
+    /// so that one row can start.
     fn estimate(&self, is_fresh: bool) -> Reserve {
         let Spent {
             usage, attempts, ..
@@ -220,7 +221,7 @@ impl BudgetTracker {
 }
 
 fn number(usd: f64) -> Number {
-    // The command line takes nothing else.
+    // The command line accepts nothing else.
     Number::from_f64(usd).unwrap_or_else(|| 0.into())
 }
 
@@ -264,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_counted_when_they_begin_and_not_again_when_they_are_retried() {
+    fn a_row_counts_once_however_often_it_is_retried() {
         let mut tracker = purse(Budget {
             max_rows: Some(2),
             ..Budget::default()
@@ -321,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_budget_that_is_used_up_is_reached_although_others_still_run() {
+    fn a_used_up_budget_is_reached_while_other_rows_run() {
         let mut tracker = purse(Budget {
             max_cost_usd: Some(0.25),
             ..Budget::default()
@@ -335,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_budget_below_the_first_estimate_lets_one_row_find_out_and_a_history_counts() {
+    fn a_budget_below_the_estimate_admits_one_row_and_earlier_usage_counts() {
         let budget = Budget {
             max_cost_usd: Some(0.05),
             ..Budget::default()
@@ -359,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_left_reserved_when_all_have_ended() {
+    fn no_reservation_remains_after_all_rows_end() {
         let mut tracker = purse(Budget::default());
         let open: Vec<Reserve> = (0..7).map(|_| yes(tracker.reserve(true))).collect();
         for reserve in open {

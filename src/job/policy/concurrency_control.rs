@@ -1,32 +1,31 @@
-//! How many rows may be with a service at once: it shrinks when the service asks to wait, and grows back slowly.
+//! The concurrency that a service allows: reduced when the service asks to wait, and restored slowly.
 //!
-//! The number never goes above the one of the job. A pure controller: time is handed in, as what has passed since it was
-//! made.
+//! Never above the job's own limit. A pure controller: the caller passes the time since its creation.
 
 use std::time::Duration;
 
-/// Where a service's limits are not known, this many at once are a fair beginning.
+/// The starting concurrency for a service whose limits are unknown.
 const START_MAX: usize = 20;
-/// What is left of the number after a cut.
+/// The factor of one reduction.
 const CUT: f64 = 0.8;
-/// How long further refusals count as the same one, and nothing grows.
+/// For this long after a refusal, further refusals count as the same one and the limit does not grow.
 const COOL_DOWN: Duration = Duration::from_secs(15);
 
-/// One adapter's number.
+/// The concurrency limit of one adapter.
 #[derive(Clone, Debug)]
 pub struct ConcurrencyControl {
     most: usize,
     has_service: bool,
     /// Between 1 and `most`; the fraction is progress towards the next whole number.
     limit: f64,
-    /// From here on a refusal cuts again, and success lets it grow.
+    /// From this time on a refusal reduces the limit again, and success raises it.
     calm: Duration,
-    /// Before this nothing starts: the one service behind all rows named a time.
+    /// Nothing starts before this time, which the service named.
     hold: Duration,
 }
 
 impl ConcurrencyControl {
-    /// For at most `most` rows at once; `has_service` when the workers are known to share one that may refuse them.
+    /// At most `most` rows at once; `has_service` if the workers share a service that may refuse them.
     pub fn new(most: usize, has_service: bool) -> Self {
         let most = most.max(1);
         let start = if has_service {
@@ -48,17 +47,17 @@ impl ConcurrencyControl {
         self.limit as usize
     }
 
-    /// Whether it is below what the job allows because of a refusal.
+    /// Whether a refusal reduced it below the job's limit.
     pub fn is_cut(&self) -> bool {
         self.calm > Duration::ZERO && self.places() < self.most
     }
 
-    /// How long nothing is to start; zero when something may.
+    /// How long nothing may start; zero if rows may start now.
     pub fn held_for(&self, now: Duration) -> Duration {
         self.hold.saturating_sub(now)
     }
 
-    /// The service refused a row, and perhaps said how long to wait.
+    /// The service refused a row; `said` is how long it asked to wait.
     pub fn refused(&mut self, now: Duration, said: Option<Duration>) {
         if now >= self.calm {
             self.limit = (self.limit * CUT).max(1.0);
@@ -70,9 +69,9 @@ impl ConcurrencyControl {
         }
     }
 
-    /// A row went well while `running` were under way, itself included. Only a number that was used up says something about
-    /// a larger one: so it grows by one for every `places` rows that ended while all places were taken.
-    pub fn went_well(&mut self, now: Duration, running: usize) {
+    /// A row completed while `running` rows ran, itself included. The limit grows by one for every `places` rows that
+    /// completed at the limit; rows below the limit prove nothing about a higher one.
+    pub fn record_success(&mut self, now: Duration, running: usize) {
         if now >= self.calm && running >= self.places() {
             self.limit = (self.limit + 1.0 / self.limit).min(self.most as f64);
         }
@@ -88,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn it_starts_at_twenty_with_a_service_and_at_the_number_without() {
+    fn it_starts_at_twenty_with_a_service_and_at_the_limit_without() {
         for (most, has_service, places) in [
             (5, true, 5),
             (100, true, 20),
@@ -102,13 +101,13 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_of_refusals_is_one_cut_and_a_later_one_is_another() {
+    fn a_burst_of_refusals_reduces_once_and_a_later_one_again() {
         let mut control = ConcurrencyControl::new(10, true);
         for second in [3, 3, 4, 9] {
             control.refused(at(second), None);
         }
         assert_eq!((control.places(), control.is_cut()), (8, true));
-        // The last of the burst was at 9: it is calm from 24 on.
+        // The last of the burst was at 9, so the cool-down ends at 24.
         control.refused(at(23), None);
         assert_eq!(control.places(), 8);
         control.refused(at(38), None);
@@ -120,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_service_says_holds_everything_and_lengthens_the_cool_down() {
+    fn a_named_wait_holds_all_rows_and_extends_the_cool_down() {
         let mut control = ConcurrencyControl::new(10, true);
         control.refused(at(10), Some(at(40)));
         assert_eq!(control.held_for(at(10)), at(40));
@@ -128,7 +127,7 @@ mod tests {
         assert_eq!(control.held_for(at(51)), Duration::ZERO);
         control.refused(at(49), Some(at(1)));
         assert_eq!((control.places(), control.held_for(at(49))), (8, at(1)));
-        // A short time is no reason for a short cool-down.
+        // A short wait does not shorten the cool-down.
         control.refused(at(63), None);
         assert_eq!(control.places(), 8);
         let mut unknown = ConcurrencyControl::new(10, false);
@@ -137,19 +136,19 @@ mod tests {
     }
 
     #[test]
-    fn it_grows_by_one_a_full_round_and_only_when_all_places_are_taken() {
+    fn it_grows_by_one_per_full_round_and_only_at_the_limit() {
         let mut control = ConcurrencyControl::new(10, true);
         control.refused(at(0), None);
         for _ in 0..100 {
-            control.went_well(at(14), 8);
-            control.went_well(at(20), 7);
+            control.record_success(at(14), 8);
+            control.record_success(at(20), 7);
         }
         assert_eq!(control.places(), 8);
         let rounds = |control: &mut ConcurrencyControl| {
             let before = control.places();
             (1..100)
                 .find(|_| {
-                    control.went_well(at(20), before);
+                    control.record_success(at(20), before);
                     control.places() > before
                 })
                 .expect("it grows")
@@ -163,7 +162,7 @@ mod tests {
             );
         }
         for _ in 0..100 {
-            control.went_well(at(20), 10);
+            control.record_success(at(20), 10);
         }
         assert_eq!((control.places(), control.is_cut()), (10, false));
     }

@@ -12,11 +12,11 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// What `--halt` takes, for error messages.
+/// The forms of `--halt`, for error messages.
 const FORMS: &str = "write `never`, or `soon` or `now` with `fail=N`, `success=N` or `done=N`, where N is a number of rows or a \
                      percentage of all rows; for example: soon,fail=3 or now,fail=10%";
 
-/// When to end a job early. As text, also in JSON: what the user wrote.
+/// When to end a job early. Written as text, also in JSON.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Halt(Option<Rule>);
@@ -24,9 +24,9 @@ pub struct Halt(Option<Rule>);
 /// How a job ends early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
-    /// No further rows start; running ones end by themselves.
+    /// No further rows start; running rows finish.
     Soon,
-    /// Running rows are ended as well.
+    /// Running rows are cancelled as well.
     Now,
 }
 
@@ -68,8 +68,7 @@ enum Limit {
 }
 
 impl Halt {
-    /// Whether the job is to end, and how. `failed` counts rows that will not be tried again, `total` all rows that the
-    /// job works (what `--rows` and `--sample` leave out is not among them).
+    /// Whether the job ends now, and how. `failed` counts rows that failed for good, `total` all picked rows.
     pub fn due(&self, completed: u64, failed: u64, total: u64) -> Option<When> {
         let rule = self.0?;
         let count = rule.why.count(completed, failed);
@@ -109,7 +108,7 @@ impl Limit {
     fn is_reached(self, count: u64, total: u64) -> bool {
         match self {
             Limit::Rows(rows) => count >= rows,
-            // Exact, and never due before anything happened, also in a job without rows.
+            // Exact, and never reached by zero rows, even in a job without rows.
             Limit::Percent(percent) => {
                 count > 0 && u128::from(count) * 100 >= u128::from(percent) * u128::from(total)
             }
@@ -207,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn text_and_json_come_back_as_they_were() {
+    fn text_and_json_round_trip() {
         for text in [
             "never",
             "soon,fail=1",
@@ -229,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_say_what_was_wrong_and_how_it_is_written() {
+    fn errors_name_the_fault_and_the_valid_forms() {
         for (text, wrong) in [
             ("", "`` is not `never`"),
             ("later,fail=1", "`later` is not `never`"),
@@ -270,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn due_when_the_limit_is_reached_and_not_before() {
+    fn a_rule_is_due_at_its_limit_and_not_before() {
         use When::{Now, Soon};
         for (text, completed, failed, total, expected) in [
             ("never", 5, 5, 10, None),
@@ -282,7 +281,7 @@ mod tests {
             ("now,done=5", 3, 1, 20, None),
             ("now,done=5", 3, 2, 20, Some(Now)),
             ("now,done=5", u64::MAX, 2, 20, Some(Now)),
-            // A share of all rows: the first of ten is 10%, however few have ended.
+            // A share of all rows: one of ten rows is 10%, however few have ended.
             ("soon,fail=10%", 0, 1, 10, Some(Soon)),
             ("soon,fail=10%", 0, 1, 11, None),
             ("soon,fail=10%", 0, 2, 11, Some(Soon)),

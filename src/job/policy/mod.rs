@@ -1,8 +1,8 @@
-//! When a row starts, waits, is retried or is given up.
+//! When a row starts, waits, is retried or fails for good.
 //!
 //!     slots -> shared_limits (budget, concurrency_control, breaker) -> row -> backoff or halt
 //!
-//! Pure decisions: whoever asks passes the time in.
+//! Pure decisions: the caller passes the time.
 
 pub mod backoff;
 mod breaker;

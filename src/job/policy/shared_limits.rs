@@ -79,8 +79,8 @@ impl SharedLimits {
         self.concurrency().refused(self.elapsed(), said);
     }
 
-    pub(crate) fn went_well(&self, running: usize) {
-        self.concurrency().went_well(self.elapsed(), running);
+    pub(crate) fn record_success(&self, running: usize) {
+        self.concurrency().record_success(self.elapsed(), running);
     }
 
     /// How many rows may run at once now.

@@ -1,31 +1,31 @@
-//! What is left of an attempt when its process has ended.
+//! The end of an attempt's process: why it ended, its output, its leaked children.
 
 use std::fmt;
 use std::time::Duration;
 
-/// Why the attempt was over.
+/// Why the process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// The worker ended by itself.
+    /// It exited.
     Exited,
-    /// It ran out of time.
+    /// It exceeded its time limit.
     TimedOut,
-    /// It was silent for too long.
+    /// It exceeded its idle limit.
     Idle,
-    /// It printed too much.
+    /// It exceeded its output limit.
     OutputTooLarge,
-    /// `mesh` was asked to stop at once.
+    /// `mesh` was asked to stop now.
     Stopped,
 }
 
-/// What is left of an attempt.
+/// The end of an attempt's process.
 #[derive(Debug)]
 pub struct Ended {
-    /// Why it was over.
+    /// Why it ended.
     pub cause: Cause,
-    /// Exit code, when it exited.
+    /// Its exit code, if it exited.
     pub code: Option<i32>,
-    /// Signal, when one ended it.
+    /// The signal that ended it, if one did.
     pub signal: Option<i32>,
     /// Standard output, up to the limit.
     pub stdout: Vec<u8>,
@@ -33,8 +33,8 @@ pub struct Ended {
     pub stderr: Vec<u8>,
     /// From start to reaping.
     pub duration: Duration,
-    /// Processes that a worker left running in its group when it ended by itself, the first 16 of them; they were ended
-    /// too. Only Linux can name them: elsewhere they are ended all the same, and this is empty.
+    /// Processes that an exited worker left running in its group, the first 16 of them; they were killed. Only Linux
+    /// can name them: elsewhere they are killed as well, and this is empty.
     pub leaked: Vec<Leaked>,
 }
 
@@ -43,7 +43,7 @@ pub struct Ended {
 pub struct Leaked {
     /// Its id.
     pub pid: u32,
-    /// The name of its program, at most 15 bytes of it.
+    /// The name of its program, at most 15 bytes.
     pub name: String,
 }
 

@@ -12,34 +12,34 @@ use serde_json::Value;
 use std::fmt;
 use std::str::FromStr;
 
-/// What every such column begins with.
+/// The prefix of every such column.
 const PREFIX: &str = "result.";
 
 /// The columns that `--flatten` adds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResultColumns(Vec<String>);
 
-/// Why there are no such columns.
+/// The schema has no properties for such columns.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the output schema has no `properties` at its top level to make columns of; `$ref` and `allOf` are not followed"
 )]
 pub struct NoProperties;
 
-/// What to do with a result's text that a spreadsheet would execute. As text, also in JSON: `keep`, `quote`, `reject`.
+/// What to do with text in a result that a spreadsheet would execute: `keep`, `quote` or `reject`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FormulaCells {
-    /// Write it as it is.
+    /// Write it unchanged.
     Keep,
     /// Write it with a `'` in front, which a spreadsheet shows as text.
     #[default]
     Quote,
-    /// Refuse the result while its worker can still mend it. Text that nobody can mend (errors) is quoted.
+    /// Refuse the result, so that its worker corrects it. Error texts, which no worker can correct, are quoted.
     Reject,
 }
 
-/// A word that is no [`FormulaCells`].
+/// Not a value of [`FormulaCells`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not `keep`, `quote` or `reject`")]
 pub struct NotFormulaCells(String);
@@ -49,12 +49,12 @@ pub struct NotFormulaCells(String);
 pub struct Formula {
     /// JSON pointer of the property.
     pub pointer: String,
-    /// What its text begins with.
+    /// The first character of its text.
     pub begins_with: char,
 }
 
 impl ResultColumns {
-    /// The columns of `schema`; an error when there would be none.
+    /// The columns of `schema`; an error if there are none.
     pub fn of(schema: &Value) -> Result<Self, NoProperties> {
         match schema.get("properties").and_then(Value::as_object) {
             Some(properties) if !properties.is_empty() => {
@@ -92,8 +92,9 @@ impl ResultColumns {
     }
 }
 
-/// Text as it is; numbers (with the digits of `result_json`), `true` and `false` as in JSON; arrays and objects as compact
-/// JSON. `null` is an empty cell, like an absent property and as in jq's `@csv`; `result_json` tells the two apart.
+/// Text unchanged; numbers (with the digits of `result_json`), `true` and `false` as in JSON; arrays and objects as
+/// compact JSON. `null` is an empty cell, like an absent property and as in jq's `@csv`; `result_json` distinguishes
+/// the two.
 fn cell(value: &Value, formula_cells: FormulaCells) -> String {
     match value {
         Value::Null => String::new(),
@@ -104,7 +105,7 @@ fn cell(value: &Value, formula_cells: FormulaCells) -> String {
 }
 
 impl FormulaCells {
-    /// `text` as it may stand in a cell of its own.
+    /// `text` as written in a cell.
     pub fn guard(self, text: &str) -> String {
         match (self, formula_start(text)) {
             (FormulaCells::Keep, _) | (_, None) => text.to_owned(),
@@ -209,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn cells_keep_what_the_worker_wrote() {
+    fn cells_keep_the_values_of_the_worker() {
         for (value, cell) in [
             ("\"a, \\\"b\\\"\\nc\"", "a, \"b\"\nc"),
             ("\"\"", ""),
@@ -292,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn words_and_json_come_back_as_they_were() {
+    fn text_and_json_round_trip() {
         for word in ["keep", "quote", "reject"] {
             let read: FormulaCells = word.parse().expect(word);
             assert_eq!(read.to_string(), word);

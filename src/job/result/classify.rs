@@ -1,4 +1,4 @@
-//! What an ended attempt means for its row: a pure judgement over what the worker left behind.
+//! Judges an ended attempt: what its exit, its output and its report mean for its row. Pure.
 
 use super::attempt_end::{Cause, Ended};
 use super::failure::Failure;
@@ -11,26 +11,26 @@ use crate::verdict::{Object, Picked};
 use serde_json::Value;
 use std::time::Duration;
 
-/// The most that is repeated of a line.
+/// The longest quotation of an output line.
 const LINE_CHARS_MAX: usize = 400;
 
-/// What an attempt gave its row.
+/// The outcome of an attempt.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// A result that may be used.
+    /// A valid result.
     Result(Object, ReportVia),
-    /// None; the text does not repeat the code.
+    /// A failure; the text does not repeat the code.
     Failed(Failure, String),
-    /// None, for now: the service or the account behind the worker refuses, whatever the row is.
+    /// No answer for now: the service or the account refuses, whatever the row.
     Unavailable(String, Refusal),
 }
 
 impl Outcome {
-    /// What kept the worker from an answer, where that was not the row's.
+    /// Why the worker gave no answer, if that was not the row's fault.
     pub(crate) fn fault(&self, ended: Option<&Ended>) -> Option<Fault> {
         match self {
             Outcome::Unavailable(_, refusal) => Some(refusal.fault),
-            // Too long an argument is the row's.
+            // An argument that is too long is the row's fault.
             Outcome::Failed(Failure::SpawnFailed, text) => {
                 (!text.contains("rgument list too long")).then_some(Fault::Program)
             }
@@ -39,7 +39,7 @@ impl Outcome {
             }
             Outcome::Failed(Failure::NoResponse, _) => {
                 let is_down =
-                    ended.is_some_and(|ended| tells_of_an_outage(&ended.stdout, &ended.stderr));
+                    ended.is_some_and(|ended| reports_outage(&ended.stdout, &ended.stderr));
                 is_down.then_some(Fault::Network)
             }
             _ => None,
@@ -47,14 +47,14 @@ impl Outcome {
     }
 }
 
-/// Whether the last thing that a program said in place of an answer is that it reached nobody.
-fn tells_of_an_outage(stdout: &[u8], stderr: &[u8]) -> bool {
+/// Whether the last line on either stream reports an unreachable network or service.
+fn reports_outage(stdout: &[u8], stderr: &[u8]) -> bool {
     [stdout, stderr]
         .into_iter()
         .any(|bytes| refusal::is_outage(&last_line(bytes)))
 }
 
-/// A kill that was not ours, or a service that is out of reach.
+/// A kill from outside, or an unreachable service.
 fn fault(ended: &Ended, text: &str) -> Option<Fault> {
     const KILLED: i32 = 9;
     if ended.signal == Some(KILLED) || ended.code == Some(128 + KILLED) {
@@ -65,19 +65,19 @@ fn fault(ended: &Ended, text: &str) -> Option<Fault> {
     found.map(|refusal| refusal.fault)
 }
 
-/// What results are measured against.
+/// The rules by which an attempt is judged.
 pub(crate) struct Rules<'s> {
     pub check: &'s ResultCheck,
     pub max_runtime: Duration,
     pub max_idle: Option<Duration>,
     pub read_text: Option<ReadText>,
-    /// Whether `reading` comes from somebody who knows the worker: then its word counts, and not our guess.
+    /// Whether `reading` comes from the worker's agent protocol: then it is not second-guessed.
     pub is_known: bool,
-    /// Whether an object is no result, but what `mesh report-result` printed.
+    /// Whether an object is the output of `mesh report-result` rather than a result.
     pub is_own_answer: &'s dyn Fn(&Object) -> bool,
 }
 
-/// Judges an attempt. `report` was accepted earlier and stands whatever the process did afterwards.
+/// Judges an attempt. A `report` was accepted earlier and counts whatever the process did afterwards.
 pub(crate) fn judge(
     ended: &Ended,
     reading: &Reading<'_>,
@@ -88,7 +88,8 @@ pub(crate) fn judge(
     if let Some(result) = report {
         return Outcome::Result(result, ReportVia::Report);
     }
-    if let (Cause::TimedOut | Cause::Idle, Some((line, refusal))) = (ended.cause, waited_for(ended))
+    if let (Cause::TimedOut | Cause::Idle, Some((line, refusal))) =
+        (ended.cause, awaited_limit(ended))
     {
         return Outcome::Unavailable(line, refusal);
     }
@@ -112,8 +113,8 @@ pub(crate) fn judge(
         }
         Cause::Exited => {}
     }
-    if let Some(trouble) = &reading.trouble {
-        return after_trouble(ended, trouble);
+    if let Some(failure) = &reading.failure {
+        return after_failure_report(ended, failure);
     }
     if ended.code != Some(0) {
         return after_exit(ended, rules.is_known);
@@ -136,7 +137,7 @@ pub(crate) fn judge(
         (Ok((result, via)), _) if is_answer => Outcome::Result(result, via),
         (_, Some(refusal)) => Outcome::Unavailable(last_line(&reading.text), refusal),
         (Err((failure, text)), _) if is_missing || failure == Failure::NoResponse => {
-            match instead_of_answer(ended, reading) {
+            match refusal_in_output(ended, reading) {
                 Some((line, refusal)) => Outcome::Unavailable(line, refusal),
                 None => Outcome::Failed(failure, text),
             }
@@ -146,22 +147,22 @@ pub(crate) fn judge(
     }
 }
 
-/// What a worker that ended well printed in place of an answer, where that is a refusal.
-fn instead_of_answer(ended: &Ended, reading: &Reading<'_>) -> Option<(String, Refusal)> {
+/// The refusal that a worker printed instead of an answer, if any, though it exited with 0.
+fn refusal_in_output(ended: &Ended, reading: &Reading<'_>) -> Option<(String, Refusal)> {
     let streams = [&*reading.text, &ended.stdout, &ended.stderr];
     streams.into_iter().find_map(|bytes| {
-        let refusal = refusal::read_instead_of_answer(&String::from_utf8_lossy(bytes))?;
+        let refusal = refusal::read_own_lines(&String::from_utf8_lossy(bytes))?;
         Some((last_line(bytes), refusal))
     })
 }
 
-/// The limit that a worker waited for by itself until its time was up: the last that it said.
-fn waited_for(ended: &Ended) -> Option<(String, Refusal)> {
+/// The limit that a worker was waiting for when its time ran out, if its last line names one.
+fn awaited_limit(ended: &Ended) -> Option<(String, Refusal)> {
     [&ended.stdout, &ended.stderr]
         .into_iter()
         .find_map(|bytes| {
             let line = last_line(bytes);
-            Some((line.clone(), refusal::read_instead_of_answer(&line)?))
+            Some((line.clone(), refusal::read_own_lines(&line)?))
         })
 }
 
@@ -208,10 +209,10 @@ fn found(
         })
 }
 
-/// What a program says went wrong.
-fn after_trouble(ended: &Ended, trouble: &AgentFailure) -> Outcome {
+/// The outcome of a failure that the program reports.
+fn after_failure_report(ended: &Ended, failure: &AgentFailure) -> Outcome {
     let told = |text: &str| format!("{}: {}", how(ended), one_line(text));
-    match trouble {
+    match failure {
         AgentFailure::Unavailable(text, refusal) => {
             Outcome::Unavailable(told(text), refusal.clone())
         }
@@ -222,7 +223,7 @@ fn after_trouble(ended: &Ended, trouble: &AgentFailure) -> Outcome {
     }
 }
 
-/// A non-zero exit without a report. Agents tell of rate limits on either stream.
+/// The outcome of a non-zero exit without a report. Agents report rate limits on either stream.
 fn after_exit(ended: &Ended, is_known: bool) -> Outcome {
     if is_known {
         return Outcome::Failed(Failure::WorkerExit, exit_text(ended));
@@ -303,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_way_back_wins() {
+    fn a_report_wins_over_a_file_and_a_file_over_output() {
         let out = ended(0, "{\"n\":3}", "");
         assert_eq!(
             judged(&out, Some("{\"n\":1}"), Some("{\"n\":2}")),
@@ -317,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exit_code_spoils_everything_but_an_explicit_report() {
+    fn after_a_non_zero_exit_only_an_explicit_report_counts() {
         let out = ended(3, "{\"n\":3}", "one\ntwo \x1b[31m\n\n");
         assert_eq!(judged(&out, Some("{\"n\":1}"), None), "{\"n\":1} Report");
         assert_eq!(
@@ -327,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_printed_in_place_of_an_answer_may_be_a_refusal() {
+    fn output_instead_of_an_answer_may_be_a_refusal() {
         let limit = "You've hit your limit · resets 11pm (UTC)";
         let limited = format!("Quota: {limit}");
         assert_eq!(judged(&ended(0, limit, ""), None, None), limited);
@@ -338,7 +339,7 @@ mod tests {
         );
         let envelope = format!("{{\"type\":\"result\",\"is_error\":true,\"result\":\"{limit}\"}}");
         assert!(judged(&ended(0, &envelope, ""), None, None).starts_with("Quota: {"));
-        // An answer that fits is one, whatever it talks about and whatever stands beside it.
+        // A valid answer counts, whatever it mentions and whatever else was printed.
         let talk = format!("{{\"n\":\"{limit}\"}}");
         assert_eq!(
             judged(&ended(0, &talk, limit), None, None),
@@ -352,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_the_rows_fault_is_known() {
+    fn faults_outside_the_row_are_recognised() {
         let fault = |ended: &Ended| {
             let outcome = Outcome::Failed(Failure::WorkerExit, exit_text(ended));
             outcome.fault(Some(ended))
@@ -370,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn every_failure_says_what_was_wrong() {
+    fn every_failure_has_a_message() {
         assert!(
             judged(&ended(0, "", ""), None, None)
                 .starts_with("no_response: the worker ended without")

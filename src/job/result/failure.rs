@@ -5,21 +5,21 @@ use std::fmt;
 /// Why an attempt failed; `last_error` starts with the code (CONTRACT, section 2, "Failures").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// The worker ended well and handed nothing back.
+    /// The worker exited with 0 but returned nothing.
     NoResponse,
-    /// It ran out of time.
+    /// It exceeded a time limit.
     Timeout,
-    /// Its result is no object, or breaks the schema.
+    /// Its result is not an object, or breaks the schema.
     InvalidOutputSchema,
-    /// It exited with another code than 0, or by a signal.
+    /// It exited with a code other than 0, or by a signal.
     WorkerExit,
-    /// It met a rate limit; this says nothing of the row and consumes no attempt.
+    /// It met a rate limit, which is not the row's fault and consumes no attempt.
     RateLimited,
     /// It could not be started.
     SpawnFailed,
-    /// Its output or its result is over the bound.
+    /// Its output or its result exceeds the limit.
     OutputTooLarge,
-    /// The job was stopped while it ran.
+    /// The job stopped while it ran.
     Cancelled,
 }
 
@@ -46,12 +46,12 @@ impl Failure {
         )
     }
 
-    /// Whether the worker ended by itself and can be told what was wrong with its answer.
-    pub(crate) fn is_mendable(self) -> bool {
+    /// Whether the worker gave an answer that a retry in the same session can correct.
+    pub(crate) fn can_be_corrected(self) -> bool {
         matches!(self, Failure::NoResponse | Failure::InvalidOutputSchema)
     }
 
-    /// Whether a `last_error` text is a time-out.
+    /// Whether a `last_error` text is a timeout.
     pub(crate) fn is_timeout_text(text: &str) -> bool {
         text.starts_with("timeout: ")
     }

@@ -1,8 +1,7 @@
-//! Keeping what workers printed, for a person to read: `<logs>/<wave>/<item>.<attempt>.out` and `….err`.
+//! Keeps the output of workers: `<logs>/<wave>/<item>.<attempt>.out` and `….err`.
 //!
-//! Nothing here decides anything, so nothing here can fail: on a full disk the files are missing or cut, and the job
-//! goes on. What is empty has no file, and where nothing is kept there is no folder. How much there can be of one attempt
-//! is bounded by who read it.
+//! Logs decide nothing, so writing them can't fail a job: on a full disk the files are missing or cut, and the job
+//! continues. Empty output has no file, and without files there is no folder. The reader of the output limits its size.
 
 use crate::model::{RowId, WaveNo};
 use crate::platform::private;
@@ -15,12 +14,12 @@ use std::{fmt, io};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Logs {
-    /// That of every attempt: up to two files each, for a million rows two million.
+    /// Of every attempt: up to two files each, two million for a million rows.
     All,
-    /// That of attempts which gave their row no result.
+    /// Of attempts without a result.
     #[default]
     Failed,
-    /// Nobody's.
+    /// Of no attempt.
     None,
 }
 
@@ -30,7 +29,7 @@ pub enum Logs {
 pub struct NotLogs(String);
 
 impl Logs {
-    /// The value as it is written.
+    /// The value as written.
     pub fn as_str(self) -> &'static str {
         match self {
             Logs::All => "all",
@@ -39,7 +38,7 @@ impl Logs {
         }
     }
 
-    /// Whether the output of an attempt is kept that ended so.
+    /// Whether the output of an attempt with this end is kept.
     fn keeps(self, end: LogEnd) -> bool {
         match self {
             Logs::All => true,
@@ -66,12 +65,12 @@ impl fmt::Display for Logs {
     }
 }
 
-/// How an attempt ended, as far as its output is concerned.
+/// How an attempt ended, for its logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LogEnd {
-    /// Its row has a result.
+    /// With a result.
     Completed,
-    /// It gave its row none.
+    /// Without a result.
     Failed,
 }
 
@@ -82,7 +81,7 @@ pub(crate) struct LogFolder {
 }
 
 impl LogFolder {
-    /// The folder for `wave` below `root`; it is made with its first file.
+    /// The folder for `wave` below `root`; created with its first file.
     pub fn new(logs: Logs, root: &Path, wave: WaveNo) -> Self {
         Self {
             logs,
@@ -90,7 +89,7 @@ impl LogFolder {
         }
     }
 
-    /// Keeps what attempt number `attempt` of `item` printed, when it is wanted. A crash may cut the files.
+    /// Writes the output of attempt number `attempt` of `item`, if it is kept. A crash may cut the files.
     pub fn keep(&self, item: &RowId, attempt: u32, end: LogEnd, stdout: &[u8], stderr: &[u8]) {
         if !self.logs.keeps(end) {
             return;
@@ -105,7 +104,7 @@ impl LogFolder {
 
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         match private::write(path, bytes) {
-            // The first file; asking for the folder before each would cost two calls more.
+            // The first file creates the folder; checking before each file would cost two more system calls.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 private::make_folders(&self.path)?;
                 private::write(path, bytes)
@@ -142,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wanted_is_kept_and_nothing_else() {
+    fn only_the_selected_output_is_kept() {
         let failed = ["%2E.%2Fa%20b.2.err why", "%2E.%2Fa%20b.2.out two"];
         assert_eq!(kept(Logs::Failed).expect("a folder"), failed);
         let all = ["%2E.%2Fa%20b.1.out one", failed[0], failed[1]];
@@ -151,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_can_not_be_made_is_no_error() {
+    fn a_folder_that_cannot_be_created_is_no_error() {
         let root = tempfile::tempdir().expect("a folder");
         let file = root.path().join("logs");
         std::fs::write(&file, "mine").expect("written");
@@ -160,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_read_as_they_are_written() {
+    fn values_round_trip() {
         for logs in [Logs::All, Logs::Failed, Logs::None] {
             assert_eq!(logs.as_str().parse(), Ok(logs));
             assert_eq!(serde_json::to_value(logs).expect("JSON"), logs.as_str());

@@ -1,4 +1,4 @@
-//! What a row came to: from an ended process to a cell of the output CSV.
+//! The result of a row: from an ended process to a cell of the output CSV.
 //!
 //!     attempt_end -> classify -> result_check -> cells -> output_csv -> placement
 

@@ -1,9 +1,9 @@
-//! The output CSV and the summary: folds over the state of a job, with the texts that the ledger has.
+//! The output CSV and the summary: folds over the state of a job, with texts from the ledger.
 
 use super::cells::ResultColumns;
 use crate::job::error::JobError;
 use crate::job::input::{Row, Survey};
-use crate::job::row_record::{RowRecord, details};
+use crate::job::row_record::{RowRecord, read_record};
 use crate::job::settings::Settings;
 use crate::job::state::{Item, State, Status};
 use crate::ledger::Lines;
@@ -16,7 +16,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
-/// The columns that follow the input's own, in this order.
+/// The columns after those of the input, in this order.
 pub const COLUMNS: [&str; 10] = [
     "job_id",
     "item_id",
@@ -30,7 +30,7 @@ pub const COLUMNS: [&str; 10] = [
     "completed_at",
 ];
 
-/// How many failed rows a summary names.
+/// The most failed rows that a summary names.
 const ERRORS_MAX: usize = 5;
 
 /// One failed row of a summary.
@@ -44,14 +44,14 @@ pub struct ItemError {
     pub last_error: String,
 }
 
-/// What a job came to: the answer of the tool, field by field.
+/// The summary of a job: the fields of the tool's answer.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
     /// The job.
     pub job_id: String,
     /// `completed`, `failed` or `cancelled`.
     pub status: String,
-    /// Where the rows are.
+    /// The output CSV.
     pub output_csv_path: PathBuf,
     /// Rows of the input.
     pub total_items: u64,
@@ -59,18 +59,18 @@ pub struct Summary {
     pub completed_items: u64,
     /// Rows that failed.
     pub failed_items: u64,
-    /// Why the job ended early.
+    /// Why the job ended early, if it did.
     pub job_error: Option<String>,
-    /// The first five failed rows, or nothing.
+    /// The first five failed rows, if any.
     pub failed_item_errors: Option<Vec<ItemError>>,
-    /// What the rows used, where their workers said.
+    /// The usage of the rows, if their workers reported it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
 }
 
-/// Writes the output CSV: every picked row of the input in order, with what is known of it.
+/// Writes the output CSV: every picked row of the input in order, with its state and result.
 ///
-/// Survives a crash as the old file or the new one.
+/// After a crash the file is either the old or the new one.
 pub fn write_csv(
     settings: &Settings,
     survey: &Survey,
@@ -85,7 +85,7 @@ pub fn write_csv(
         .map_err(output_failed(path))
 }
 
-/// [`write_csv`] up to the point where the file gets its name; with the SHA-256 of its content.
+/// Like [`write_csv`] without the final rename. Returns the file and the SHA-256 of its content.
 pub fn stage_csv(
     settings: &Settings,
     survey: &Survey,
@@ -96,15 +96,15 @@ pub fn stage_csv(
     let columns = Columns {
         results: settings.result_columns()?,
     };
-    // What goes wrong in between is no fault of the output file.
+    // An error of the input or the ledger is not an error of the output file.
     let mut failed = None;
     let mut sha256 = String::new();
     let staged = crate::platform::stage(path, settings.output_readers, |sink| {
         let header = columns.header(survey);
         let mut sink = Hashed::new(sink);
         let mut writer = Writer::new(&mut sink, header.iter().map(String::as_str))?;
-        let rows = each_row(settings, survey, state, lines, |row, item, details| {
-            Ok(columns.write(&mut writer, settings, &row, item, &details)?)
+        let rows = each_row(settings, survey, state, lines, |row, item, record| {
+            Ok(columns.write(&mut writer, settings, &row, item, &record)?)
         });
         rows.map_err(|error| {
             failed = Some(error);
@@ -115,8 +115,8 @@ pub fn stage_csv(
         Ok(())
     });
     match (failed, staged) {
-        (Some(Trouble::Job(error)), _) => Err(error),
-        (Some(Trouble::Output(source)), _) | (None, Err(source)) => {
+        (Some(RowError::Job(error)), _) => Err(error),
+        (Some(RowError::Output(source)), _) | (None, Err(source)) => {
             Err(output_failed(path)(source))
         }
         (None, Ok(staged)) => Ok((staged, sha256)),
@@ -129,12 +129,12 @@ pub(crate) fn output_failed(path: &Path) -> impl FnOnce(io::Error) -> JobError {
 }
 
 /// Why the rows could not all be written.
-enum Trouble {
+enum RowError {
     Job(JobError),
     Output(io::Error),
 }
 
-impl From<io::Error> for Trouble {
+impl From<io::Error> for RowError {
     fn from(error: io::Error) -> Self {
         Self::Output(error)
     }
@@ -145,20 +145,20 @@ fn each_row(
     survey: &Survey,
     state: &State,
     lines: &Lines,
-    mut write: impl FnMut(Row, &Item, RowRecord) -> Result<(), Trouble>,
-) -> Result<(), Trouble> {
-    let mut input = survey.rows(settings).map_err(Trouble::Job)?;
-    while let Some(row) = input.next_row().map_err(Trouble::Job)? {
+    mut write: impl FnMut(Row, &Item, RowRecord) -> Result<(), RowError>,
+) -> Result<(), RowError> {
+    let mut input = survey.rows(settings).map_err(RowError::Job)?;
+    while let Some(row) = input.next_row().map_err(RowError::Job)? {
         let item = state.item(row.index).copied().unwrap_or_default();
-        let details = details(&item, lines).map_err(|error| Trouble::Job(error.into()))?;
-        write(row, &item, details)?;
+        let record = read_record(&item, lines).map_err(|error| RowError::Job(error.into()))?;
+        write(row, &item, record)?;
     }
     Ok(())
 }
 
-/// The columns beside the input's own.
+/// The columns added to those of the input.
 struct Columns {
-    /// The result's properties, where they are wanted as columns.
+    /// The properties of the result as columns, if requested.
     results: Option<ResultColumns>,
 }
 
@@ -176,10 +176,10 @@ impl Columns {
         settings: &Settings,
         row: &Row,
         item: &Item,
-        details: &RowRecord,
+        record: &RowRecord,
     ) -> io::Result<()> {
         let (index, attempts) = (row.index.to_string(), item.attempts.to_string());
-        let error = details.last_error.as_deref().unwrap_or_default();
+        let error = record.last_error.as_deref().unwrap_or_default();
         let error = settings.formula_cells.guard(error);
         let ours = [
             settings.job_id.as_str(),
@@ -189,27 +189,27 @@ impl Columns {
             item.status.as_str(),
             &attempts,
             &error,
-            details.result.as_deref().unwrap_or_default(),
-            &details.reported_at,
-            &details.completed_at,
+            record.result.as_deref().unwrap_or_default(),
+            &record.reported_at,
+            &record.completed_at,
         ];
-        let flat = self.flat(settings, details);
+        let flat = self.flat(settings, record);
         let own = row.fields.iter().map(String::as_str);
         writer.row(own.chain(ours).chain(flat.iter().map(String::as_str)))
     }
 
-    fn flat(&self, settings: &Settings, details: &RowRecord) -> Vec<String> {
+    fn flat(&self, settings: &Settings, record: &RowRecord) -> Vec<String> {
         let Some(columns) = &self.results else {
             return Vec::new();
         };
-        let result = details.result.as_deref();
-        // It was written from an object, so it reads back as one.
+        let result = record.result.as_deref();
+        // It was written from an object, so it parses as one.
         let result = result.and_then(|text| extract::object(text.as_bytes()).ok());
         columns.cells(result.as_ref(), settings.formula_cells)
     }
 }
 
-/// The summary of a job that ended with `job_error`, or by itself.
+/// The summary of a job; `job_error` says why it ended early.
 pub fn summarize(
     settings: &Settings,
     survey: &Survey,
@@ -256,7 +256,7 @@ fn first_errors(
             errors.push(ItemError {
                 item_id: row.id.to_string(),
                 source_id: row.source_id,
-                last_error: details(item, lines)?.last_error.unwrap_or_default(),
+                last_error: read_record(item, lines)?.last_error.unwrap_or_default(),
             });
         }
     }

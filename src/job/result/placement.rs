@@ -1,8 +1,8 @@
-//! Giving a finished output its name without destroying what somebody else wrote there.
+//! Renames a finished output into place without destroying a file of someone else.
 //!
-//! An output is known again by its hash: each one is in the ledger before it gets its name, so there is no moment at which a kill
-//! leaves an output that its run does not know. What stands there and is not known was edited, and is kept beside. Where nothing
-//! of the run has ever stood, the file is somebody else's: it stays, and the output gets another name.
+//! An output is recognised by its hash, which is in the ledger before the rename: a kill never leaves an output that
+//! its run does not know. An unknown file in place of an output was edited and is kept beside the new one. If the run
+//! never wrote there, the file belongs to someone else: it stays, and the output gets another name.
 
 use crate::platform::{sha256_of_bytes, sha256_of_file};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -13,43 +13,43 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
-/// How often a file may change between the look at it and the rename.
+/// How often to retry if the file changes between check and rename.
 const TRIES: u32 = 10;
 
-/// What is known of the place of an output.
+/// Where to place an output, and what it may replace.
 #[derive(Clone, Copy, Debug)]
 pub struct Placement<'p> {
     /// The wanted name.
     pub path: &'p Path,
-    /// The name to take where somebody else's file stands.
+    /// The name to use if the wanted one is taken.
     pub other: &'p Path,
-    /// The hashes of everything that may be replaced.
+    /// The hashes of files that may be replaced.
     pub known: &'p [String],
 }
 
-/// Where an output is now.
+/// Where an output was placed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placed {
     /// The output.
     pub path: PathBuf,
-    /// Where the edited file is that stood there.
+    /// Where the edited file in its place was kept.
     pub edited: Option<PathBuf>,
 }
 
-/// What stands at the wanted name.
+/// The file at the wanted name.
 enum Found {
     Nothing,
-    /// It may be replaced, as long as it stays like this.
+    /// It may be replaced, as long as it does not change.
     Known(Stamp),
     Edited(Stamp),
-    /// It was never this run's.
+    /// It was never an output of this run.
     Foreign,
 }
 
-/// A file as it was when it was looked at.
+/// A file at the time of the check.
 type Stamp = ((u64, u64), u64, (i64, i64));
 
-/// Gives `staged` its name. `announce` makes its path durable before it gets there.
+/// Renames `staged` into place. `announce` makes the path durable before the rename.
 ///
 /// # Errors
 /// The file system's; nothing that stood there is lost then.
@@ -76,7 +76,7 @@ pub fn place<E: From<io::Error>>(
             }
         };
         let renamed = match stamp {
-            // The file may have been taken away instead of copied.
+            // The file may have been moved instead of linked.
             Some(stamp) if is_still(path, stamp) => staged.persist(&target),
             Some(_) if edited.is_none() => continue,
             _ => staged.persist_noclobber(&target),
@@ -98,7 +98,7 @@ pub fn place<E: From<io::Error>>(
     Err(io::Error::other("it changes all the time").into())
 }
 
-/// `out.csv`, `out-2.csv`, …: the first that is free.
+/// The first free name of `out.csv`, `out-2.csv`, ….
 pub fn free_name(wanted: &Path) -> PathBuf {
     let stem = wanted.file_stem().unwrap_or_default();
     let numbered = |number: u32| {
@@ -131,7 +131,7 @@ fn look(path: &Path, known: &[String]) -> io::Result<Found> {
     })
 }
 
-/// The hash by which a file is known again; of a symbolic link, that of the link.
+/// The hash that identifies a file; for a symbolic link, of the link itself.
 pub fn fingerprint(path: &Path) -> io::Result<String> {
     match std::fs::symlink_metadata(path)?.is_symlink() {
         true => {
@@ -144,8 +144,8 @@ pub fn fingerprint(path: &Path) -> io::Result<String> {
     }
 }
 
-/// Gives the file at `path` the name `<stem>.edited.csv` as well, or a numbered one. A second name and not a copy: a program that
-/// is about to write into it writes into what is kept.
+/// Links the file at `path` to `<stem>.edited.csv` as well, or to a numbered name. A link rather than a copy: a program
+/// that still writes into the file writes into the one that is kept.
 fn keep_beside(path: &Path) -> io::Result<PathBuf> {
     let stem = path.file_stem().unwrap_or_default();
     let mut name = stem.to_owned();
@@ -156,7 +156,7 @@ fn keep_beside(path: &Path) -> io::Result<PathBuf> {
     }
     for _ in 0..TRIES {
         let beside = free_name(&path.with_file_name(&name));
-        // Without hard links on this file system, it is moved.
+        // Moves it on a file system without hard links.
         let linked = std::fs::hard_link(path, &beside).or_else(|error| match error.kind() {
             io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound => Err(error),
             _ => Ok(renameat_with(
@@ -180,7 +180,7 @@ fn is_still(path: &Path, before: Stamp) -> bool {
     std::fs::symlink_metadata(path).is_ok_and(|there| stamp(&there) == before)
 }
 
-/// Without the time of the last status change: a second name changes that.
+/// Without the time of the last status change, which a link changes.
 fn stamp(there: &Metadata) -> Stamp {
     let place = (there.dev(), there.ino());
     (place, there.size(), (there.mtime(), there.mtime_nsec()))
@@ -204,7 +204,7 @@ mod tests {
             fingerprint(&self.at(name)).expect("read")
         }
 
-        /// Places the text `new`, whatever stands there.
+        /// Places the text `new`, whatever file is there.
         fn place(&self, known: &[String]) -> (String, Option<String>) {
             let staged = crate::platform::stage(&self.at("out.csv"), Readers::Umask, |out| {
                 out.write_all(b"new")
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn an_output_takes_a_free_name_or_replaces_what_is_known() {
+    fn an_output_takes_a_free_name_or_replaces_a_known_file() {
         let bench = bench();
         assert_eq!(bench.place(&[]), ("out.csv".to_owned(), None));
         let known = bench.write("out.csv", "mine");
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_edited_is_kept_beside() {
+    fn an_edited_file_is_kept_beside_the_output() {
         let bench = bench();
         let known = [bench.write("out.csv", "mine")];
         for (round, name) in ["out.edited.csv", "out.edited-2.csv"].iter().enumerate() {
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_else_wrote_stays() {
+    fn a_foreign_file_stays() {
         let bench = bench();
         bench.write("out.csv", "theirs");
         assert_eq!(bench.place(&[]), ("other.csv".to_owned(), None));
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_between_the_look_and_the_rename_is_not_replaced() {
+    fn a_file_that_appears_between_check_and_rename_is_not_replaced() {
         let bench = bench();
         let out = bench.at("out.csv");
         let staged = crate::platform::stage(&out, Readers::Umask, |out| out.write_all(b"new"))
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_known_by_itself() {
+    fn a_symbolic_link_is_hashed_itself() {
         let bench = bench();
         std::os::unix::fs::symlink("nowhere", bench.at("out.csv")).expect("a link");
         let known = fingerprint(&bench.at("out.csv")).expect("a link");

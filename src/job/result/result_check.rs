@@ -1,4 +1,4 @@
-//! What a result is measured against, whichever way it came: its size, the schema, and the cells it would make.
+//! Checks a result, however it was returned: its size, the schema, and the cells it would become.
 
 use super::cells::{FormulaCells, ResultColumns};
 use super::failure::Failure;
@@ -9,23 +9,23 @@ use crate::model::one_line;
 use crate::verdict::{NoAnswer, Object, Picked, Schema, VIOLATIONS_MAX, Wanted, extract};
 use serde_json::Value;
 
-/// The measure of a job's results.
+/// The check of a job's results.
 #[derive(Clone)]
 pub struct ResultCheck {
     schema: Option<Schema>,
     result_bytes_max: usize,
-    /// Columns in which no formula may stand.
+    /// Columns that may not contain formulas.
     guarded: Option<ResultColumns>,
 }
 
 impl ResultCheck {
-    /// Whether a result from elsewhere could have come from a worker of this job.
+    /// Whether a result of another run would be accepted in this job.
     pub fn fits(&self, result: &Value) -> bool {
         let object = result.as_object().cloned();
         object.is_some_and(|object| self.check(object).is_ok())
     }
 
-    /// That of a job.
+    /// The check of a job.
     pub fn of(settings: &Settings) -> Result<Self, JobError> {
         let schema = match &settings.output_schema {
             Some(source) => Some(Schema::compile("output_schema", source.clone())?),
@@ -39,17 +39,17 @@ impl ResultCheck {
         })
     }
 
-    /// Whether a result has a form to fit.
+    /// Whether results have a schema.
     pub(crate) fn has_schema(&self) -> bool {
         self.schema.is_some()
     }
 
-    /// Bound on a result's compact text.
+    /// The largest result, in bytes of compact JSON.
     pub fn bytes_max(&self) -> usize {
         self.result_bytes_max
     }
 
-    /// Finds the result in what a worker wrote: the last object that fits the schema, else the last one.
+    /// Finds the result in a worker's output: the last object that fits the schema, else the last one.
     pub fn pick(&self, bytes: &[u8], prose: Option<ReadText>) -> Result<Picked, (Failure, String)> {
         let fits = |value: &Value| {
             let schema = self.schema.as_ref();
@@ -65,7 +65,7 @@ impl ResultCheck {
         })
     }
 
-    /// Passes what was picked, or says what is wrong with it and with what stands behind it.
+    /// Checks a picked object. The error also names a malformed candidate after it.
     pub fn check_picked(&self, picked: Picked) -> Result<Object, (Failure, String)> {
         let near = picked.near;
         self.check(picked.object)
@@ -78,7 +78,7 @@ impl ResultCheck {
             })
     }
 
-    /// Passes a result, or says everything that is wrong with it.
+    /// Checks a result. The error lists every violation.
     pub fn check(&self, result: Object) -> Result<Object, (Failure, String)> {
         let value = Value::Object(result);
         let bytes = value.to_string().len();
@@ -117,7 +117,7 @@ impl ResultCheck {
 
 #[cfg(test)]
 impl ResultCheck {
-    /// A schema and a bound alone.
+    /// A check of a schema and a size only.
     pub fn by(schema: &str, result_bytes_max: usize) -> Self {
         Self {
             schema: Some(Schema::parse("s", schema).expect("a schema")),

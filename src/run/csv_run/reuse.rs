@@ -3,7 +3,7 @@
 
 use super::spawn;
 use super::spawn::{Fold, RecordedSettings, SpawnRun};
-use crate::job::{ResultCheck, Row, Settings, State, Survey, details};
+use crate::job::{ResultCheck, Row, Settings, State, Survey, read_record};
 use crate::ledger::Lines;
 use crate::model::{AttemptEnd, AttemptKey, Event, ReportVia, RunId, RunKind, WaveNo, json};
 use crate::platform::clock;
@@ -80,7 +80,7 @@ impl EarlierRun {
 
     fn result(&self, index: u64) -> Result<Value, RunError> {
         let item = self.state.item(index).copied().unwrap_or_default();
-        let text = details(&item, &self.lines)?.result.unwrap_or_default();
+        let text = read_record(&item, &self.lines)?.result.unwrap_or_default();
         // It was written from a value, so it reads back as one.
         Ok(json::parse(&text).unwrap_or_default())
     }

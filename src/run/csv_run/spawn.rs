@@ -483,7 +483,7 @@ impl SpawnRun {
         let mut input = survey.rows(&self.kept.job)?;
         while let Some(row) = input.next_row()? {
             let item = self.state.item(row.index).copied().unwrap_or_default();
-            if let Some(text) = job::details(&item, lines)?.result {
+            if let Some(text) = job::read_record(&item, lines)?.result {
                 let value = json::parse(&text).unwrap_or_default();
                 replay::record(folder, Readers::Umask, &row.id, &value)
                     .map_err(RunError::io(folder))?;
