@@ -1,28 +1,28 @@
-//! What a binary block would unpack to, without unpacking it: a kilobyte can stand for gigabytes.
+//! The size of the result of a binary block, without unpacking it: one kilobyte may expand to gigabytes.
 //!
-//! Git gives a `literal` exactly as many bytes as its head declares. The head of a `delta` only tells how long the instructions
-//! are; the size of what they build stands at their beginning, below base 85 and zlib. So much of it is unpacked here.
+//! The header of a `literal` has the size of the content, which git enforces. The header of a `delta` has only the size of the
+//! instructions; the size of the result is at their beginning, under base 85 and zlib. Only that part is unpacked.
 
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress, inflate_flags};
 
 /// Git's digits of base 85.
 const DIGITS: &[u8; 85] =
     b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~";
-/// The tables of a compressed block are shorter than this many lines.
+/// The tables of a compressed block need fewer lines than this.
 const LINES_MAX: usize = 64;
 
 /// Sizes in bytes, as a block declares them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sizes {
-    /// What its head says: of the content, or of the instructions.
+    /// The size in the header: of the content, or of the instructions.
     pub unpacked: u64,
-    /// Of the file that a delta starts from; git makes sure that it has that size before it builds anything.
+    /// Size of the file that a delta is based on, which git checks first.
     pub source: u64,
-    /// Of what becomes of it.
+    /// Size of the result.
     pub result: u64,
 }
 
-/// The sizes of a block, with its head as the first line; `None` when it does not decode.
+/// The sizes of a block, whose first line is the header; `None` if it does not decode.
 pub(super) fn sizes(block: &[String]) -> Option<Sizes> {
     let (kind, size) = block.first()?.split_once(' ')?;
     let unpacked = size.parse().ok()?;
@@ -53,7 +53,7 @@ pub(super) fn sizes(block: &[String]) -> Option<Sizes> {
     })
 }
 
-/// One line: its length, and groups of five digits for four bytes.
+/// Decodes one line: its length, then groups of five digits for four bytes.
 fn decoded(line: &[u8]) -> Option<Vec<u8>> {
     let (length, digits) = line.split_first()?;
     let length = match length {
@@ -76,7 +76,7 @@ fn decoded(line: &[u8]) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Seven bits a byte, the lowest ones first.
+/// Decodes a number: seven bits a byte, the lowest first.
 fn number(bytes: &mut &[u8]) -> Option<u64> {
     let mut value = 0_u64;
     for shift in (0..64).step_by(7) {
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_block_says_of_itself() {
+    fn the_sizes_of_a_block_are_those_it_declares() {
         let block = |lines: &[&str]| -> Vec<String> {
             lines.iter().map(|line| (*line).to_owned()).collect()
         };

@@ -1,4 +1,4 @@
-//! A section of a diff -> the change that it means, or what is contradictory about it.
+//! Converts the sections of a diff to changes, and refuses contradictory ones.
 
 use super::error::PatchError;
 use super::forbidden::Forbidden;
@@ -8,14 +8,14 @@ use super::name::{NO_FILE, Side};
 use super::read::{Binary, Section};
 use crate::model::one_line;
 
-/// What a file may be. There are no other modes: no set-uid bits, no submodules.
+/// The mode of a file. No others are allowed: no set-uid bits, no submodules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// `100644`
     Plain,
     /// `100755`
     Executable,
-    /// `120000`, a symbolic link; its content is where it points.
+    /// `120000`, a symbolic link; its content is the target.
     Link,
 }
 
@@ -43,18 +43,18 @@ impl Mode {
 /// What happens to a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// It stays; content or mode change.
+    /// It is edited: content or mode change.
     Edit,
-    /// It was not there.
+    /// It is new.
     Add,
-    /// It goes.
+    /// It is removed.
     Delete,
-    /// It comes from another path, which goes.
+    /// It is renamed from another path.
     Rename {
         /// That path.
         from: String,
     },
-    /// It comes from another path, which stays.
+    /// It is copied from another path.
     Copy {
         /// That path.
         from: String,
@@ -64,9 +64,9 @@ pub enum Kind {
 /// How the content changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
-    /// By hunks; by none when it stays, or is empty.
+    /// By hunks; none if the content does not change, or is empty.
     Hunks(Vec<Hunk>),
-    /// By what git encoded.
+    /// By binary data in git's encoding.
     Binary(Binary),
 }
 
@@ -77,15 +77,15 @@ pub struct Change {
     pub kind: Kind,
     /// The path; of a rename or copy, the new one.
     pub path: String,
-    /// Before, where the patch says it. A deletion always has it.
+    /// The mode before, if the patch says it; always for a deletion.
     pub old_mode: Option<Mode>,
-    /// After, where the patch says it. An addition always has it.
+    /// The mode after, if the patch says it; always for an addition.
     pub new_mode: Option<Mode>,
     /// How the content changes.
     pub content: Content,
-    /// Where in the model's text it begins, 1-based; for messages.
+    /// The line of the model's text at which it begins, 1-based; for messages.
     pub line: usize,
-    /// The file goes whatever it holds (`*** Delete File:`); else a deletion lists every line.
+    /// The file is deleted whatever it contains (`*** Delete File:`). Any other deletion lists every line.
     pub is_whole: bool,
 }
 
@@ -97,7 +97,7 @@ impl Change {
             .flatten()
     }
 
-    /// Where a rename or copy comes from.
+    /// The source of a rename or copy.
     pub fn source(&self) -> Option<&str> {
         match &self.kind {
             Kind::Rename { from } | Kind::Copy { from } => Some(from),
@@ -105,12 +105,12 @@ impl Change {
         }
     }
 
-    /// The path that is there afterwards.
+    /// The path that exists afterwards.
     pub fn writes(&self) -> Option<&str> {
         (self.kind != Kind::Delete).then_some(&*self.path)
     }
 
-    /// The path that is gone afterwards.
+    /// The path that is removed.
     pub fn removes(&self) -> Option<&str> {
         match &self.kind {
             Kind::Delete => Some(&self.path),
@@ -119,7 +119,7 @@ impl Change {
         }
     }
 
-    /// The hunks, none when the content is binary.
+    /// The hunks; none if the content is binary.
     pub fn hunks(&self) -> &[Hunk] {
         match &self.content {
             Content::Hunks(hunks) => hunks,
@@ -136,7 +136,7 @@ impl Change {
 
 /// The changes of a diff, without those that change nothing.
 pub(super) fn changes(sections: Vec<Section>) -> Result<Vec<Change>, PatchError> {
-    // Whether `b/new.txt` is in a folder `b` can't be seen beside `/dev/null`; the other names of the diff tell.
+    // With `/dev/null` on the other side, `b/new.txt` may have a prefix or not. The other names of the diff decide.
     let are_bare = sections.iter().any(is_bare);
     let changes = sections
         .into_iter()
@@ -211,7 +211,7 @@ fn kind(section: &Section) -> Result<Kind, PatchError> {
     }
 }
 
-/// The path after the change, or before it where there is none after. All names of the section must agree.
+/// The path after the change, or before it for a deletion. All names of the section must agree.
 fn path(section: &Section, kind: &Kind, are_bare: bool) -> Result<String, PatchError> {
     let extended = &section.extended;
     if let (Kind::Rename { from } | Kind::Copy { from }, Some(to)) = (
@@ -337,7 +337,7 @@ fn content(section: Section, kind: &Kind, new_mode: Option<Mode>) -> Result<Cont
         return Ok(Content::Binary(binary));
     }
     let mut hunks = section.hunks;
-    // Git refuses them; they change nothing.
+    // Git refuses hunks that change nothing.
     hunks.retain(|hunk| hunk.lines.iter().any(|line| line.mark != Mark::Same));
     let counts = |count: fn(&Hunk) -> usize| hunks.iter().map(count).sum::<usize>();
     match kind {
@@ -360,7 +360,7 @@ fn content(section: Section, kind: &Kind, new_mode: Option<Mode>) -> Result<Cont
     }
 }
 
-/// The hunks of a new file as one; they have to follow each other without a gap.
+/// Joins the hunks of a new file, which must follow each other without a gap.
 pub(super) fn new_file(hunks: Vec<Hunk>, mode: Option<Mode>) -> Result<Vec<Hunk>, PatchError> {
     let mut hunks = hunks.into_iter();
     let Some(mut whole) = hunks.next() else {
@@ -387,7 +387,7 @@ pub(super) fn new_file(hunks: Vec<Hunk>, mode: Option<Mode>) -> Result<Vec<Hunk>
             let message = "`\\ No newline at end of file` stands within the file";
             return Err(PatchError::at(whole.line, message));
         }
-        // A line end in the target of a link is never meant; it is what remains when the mark was forgotten.
+        // A newline in the target of a link is never intended; the model forgot `\ No newline at end of file`.
         last.is_ended &= mode != Some(Mode::Link);
     }
     (whole.old_start, whole.new_start) = (0, 1);

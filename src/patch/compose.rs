@@ -1,21 +1,21 @@
-//! Placed hunks -> what becomes of the file, and the hunks that say so: from the tree's own lines, with three lines of context
-//! or up to the file's ends, and numbers that are right. Git finds no other place for them.
+//! Applies placed hunks to a file, and rebuilds them from the file's own lines, with three lines of context and right numbers, so
+//! that git finds no other place for them.
 
 use super::hunk::{Hunk, Line, Mark, Stated};
 use super::lines::{File, FileLine};
 use std::ops::Range;
 
-/// As many lines as git shows around a change.
+/// Lines of context around a change, as git has by default.
 const CONTEXT: usize = 3;
 
-/// Lines that take the place of others.
+/// Lines that replace others.
 #[derive(Clone, Debug)]
 struct Edit {
-    /// Where, counted from 0.
+    /// The first line, counted from 0.
     at: usize,
     removed: usize,
     added: Vec<NewLine>,
-    /// Which hunk says so.
+    /// The hunk that it comes from.
     hunk: usize,
 }
 
@@ -25,25 +25,25 @@ struct NewLine {
     is_ended: bool,
 }
 
-/// Why placed hunks do not go together; the second one of them is the one to name.
+/// Why placed hunks contradict each other; messages name the second one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Clash {
-    /// They change the same lines, or one keeps what the other removes.
+    /// They change the same lines, or one keeps a line that the other removes.
     Overlap { first: usize, second: usize },
-    /// A line without a line end would stand within the file.
+    /// A line without a newline would be followed by another one.
     OpenLine { hunk: usize },
 }
 
-/// What becomes of a file.
+/// The result for one file.
 #[derive(Debug)]
 pub(super) struct Composed {
     pub content: Vec<u8>,
     pub hunks: Vec<Hunk>,
-    /// The patch says nothing of the missing line end at the end of the file, and it stays missing.
+    /// The file has no newline at its end, the patch ignores that, and there is still none.
     pub is_end_kept: bool,
 }
 
-/// Puts `hunks`, each with the line that it begins at, into `file`.
+/// Applies `hunks`, each with the line at which it begins, to `file`.
 pub(super) fn compose(file: &File<'_>, hunks: &[(usize, Hunk)]) -> Result<Composed, Clash> {
     let lines = &file.lines;
     let mut edits = Vec::new();
@@ -61,7 +61,7 @@ pub(super) fn compose(file: &File<'_>, hunks: &[(usize, Hunk)]) -> Result<Compos
     })
 }
 
-/// The edits of one hunk, and the lines that it keeps.
+/// Collects the edits of one hunk, and the lines that it keeps.
 fn edits_of(
     number: usize,
     at: usize,
@@ -110,7 +110,7 @@ fn clash(edits: &[Edit], kept: &[(usize, usize)]) -> Result<(), Clash> {
         }
     }
     for (line, hunk) in kept {
-        // The last edit that begins at the line or before it is the only one that can remove it.
+        // Only the last edit that begins at or before the line can remove it.
         let next = edits.partition_point(|edit| edit.at <= *line);
         let here = edits[..next].iter().rev().find(|edit| edit.removed > 0);
         if let Some(edit) = here.filter(|edit| edit.at + edit.removed > *line) {
@@ -120,7 +120,7 @@ fn clash(edits: &[Edit], kept: &[(usize, usize)]) -> Result<(), Clash> {
     Ok(())
 }
 
-/// Settles which line of the new file has no line end. A file without one keeps it so, unless the patch shows that it knows.
+/// Decides whether the new file ends with a newline. A file without one keeps none, unless the patch marks that line.
 fn close_the_end(
     lines: &[FileLine<'_>],
     hunks: &[(usize, Hunk)],
@@ -128,7 +128,7 @@ fn close_the_end(
 ) -> Result<bool, Clash> {
     let length = lines.len();
     let is_open = lines.last().is_some_and(|line| !line.is_ended);
-    // Behind a line that gets a line end now: as git writes it, that line goes and comes back.
+    // Lines are added after the last one, which gets a newline: as in git's diffs, it is removed and added again.
     if let Some(edit) = edits.last_mut().filter(|edit| is_open && edit.at == length)
         && let Some(last) = lines.last()
     {
@@ -147,12 +147,12 @@ fn close_the_end(
             edit.removed += 1;
             edit.added.insert(0, back);
         }
-        // The line may have been changed by another edit, which then ends where this one began.
+        // If another edit changed that line, join the two edits.
         let count = edits.len();
         if count >= 2 && edits[count - 2].at + edits[count - 2].removed > edits[count - 1].at {
-            let mut behind = edits.remove(count - 1);
-            behind.added.remove(0);
-            edits[count - 2].added.extend(behind.added);
+            let mut last = edits.remove(count - 1);
+            last.added.remove(0);
+            edits[count - 2].added.extend(last.added);
         }
     }
     let mut is_end_kept = false;
@@ -167,7 +167,7 @@ fn close_the_end(
         }
         if is_last && is_open && last.is_ended && !knows_the_end(hunks, length) {
             last.is_ended = false;
-            // The whole line end goes.
+            // Remove the whole line end.
             if last.text.ends_with(b"\r") {
                 last.text.pop();
             }
@@ -217,9 +217,9 @@ fn canonical(lines: &[FileLine<'_>], edits: &[Edit]) -> Vec<Hunk> {
     while !rest.is_empty() {
         let is_near = |pair: &[Edit]| pair[1].at - (pair[0].at + pair[0].removed) <= 2 * CONTEXT;
         let together = 1 + rest.windows(2).take_while(|pair| is_near(pair)).count();
-        let (group, behind) = rest.split_at(together);
+        let (group, after) = rest.split_at(together);
         hunks.extend(hunk_of(lines, group, &mut shift));
-        rest = behind;
+        rest = after;
     }
     hunks
 }

@@ -1,5 +1,5 @@
-//! The `*** Begin Patch` format: file headers in words, hunks without numbers. It becomes the same sections as a diff, and goes
-//! through the same checks.
+//! Reads the `*** Begin Patch` format: file headers in words, hunks without numbers. It gives the same sections as a diff, which
+//! pass the same checks.
 
 use super::error::PatchError;
 use super::hunk::{Mark, is_blank, is_fence};
@@ -7,7 +7,7 @@ use super::read::{NO_NAME, Reader, Section};
 use super::{hunk, name};
 
 impl Reader<'_> {
-    /// Takes a line that begins with `*** `.
+    /// Reads a line that begins with `*** `.
     pub(super) fn envelope(&mut self) -> Result<(), PatchError> {
         let line = self.lines[self.at].trim_end();
         if let Some(path) = line.strip_prefix("*** Update File: ") {
@@ -23,7 +23,7 @@ impl Reader<'_> {
             self.push(section);
             Ok(())
         } else if line.starts_with("*** Move to: ") {
-            Err(self.malformed("`*** Move to:` has to stand right below `*** Update File:`"))
+            Err(self.malformed("`*** Move to:` must be directly below `*** Update File:`"))
         } else if line == "*** End Patch" || line == "*** Begin Patch" {
             self.is_inside = false;
             self.at += 1;
@@ -46,7 +46,7 @@ impl Reader<'_> {
         self.begin(section, Mark::Same)
     }
 
-    /// A section whose path the line at hand names.
+    /// Starts a section for the path in the current line.
     fn named_in_words(&self, path: &str) -> Result<Section, PatchError> {
         let path = path.trim();
         let path = name::read(path.strip_prefix("./").unwrap_or(path));
@@ -58,7 +58,7 @@ impl Reader<'_> {
         })
     }
 
-    /// Begins `section`, with its first hunk where that has no header.
+    /// Adds `section`, with its first hunk if that has no header.
     fn begin(&mut self, mut section: Section, empty: Mark) -> Result<(), PatchError> {
         self.at += 1;
         let line = self.lines.get(self.at).copied().unwrap_or_default();

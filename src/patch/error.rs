@@ -10,34 +10,34 @@ pub enum PatchError {
     /// There is no diff in the text.
     #[error("the patch is empty or has no file header (`--- a/path`, `+++ b/path`)")]
     Empty,
-    /// There is one, and it leaves everything as it is.
+    /// The diff changes nothing.
     #[error("the patch changes nothing: its hunks have neither `+` nor `-` lines")]
     NoChange,
-    /// Over the bound.
+    /// The patch exceeds the limit.
     #[error("the patch has {bytes} bytes; `--patch-bytes-max` allows {bytes_max}")]
     TooLarge {
-        /// What it has.
+        /// Its size.
         bytes: usize,
-        /// What is allowed.
+        /// The limit.
         bytes_max: u64,
     },
-    /// A line that can't be read without a guess.
+    /// A line is ambiguous or not valid.
     #[error("line {line} of the patch: {message}")]
     Malformed {
-        /// 1-based, within the text that the model gave.
+        /// 1-based, in the model's text.
         line: usize,
-        /// What is wrong, and how to write it.
+        /// What is wrong, and how to write it instead.
         message: String,
     },
-    /// A path that no task may touch, or not in this way.
+    /// No task may change the path, or not in this way.
     #[error("the patch touches `{path}`, which {why}")]
     Forbidden {
-        /// Relative to the repository's root, as the patch names it; on one line.
+        /// The path as the patch names it, on one line.
         path: String,
         /// The rule.
         why: Forbidden,
     },
-    /// It does not go into the tree as it is; all that is wrong, since a worker mends all of it at once.
+    /// The patch does not apply to the tree. All problems are listed, so that the worker can fix them together.
     #[error("{}", crate::patch::misfit::told(misfits))]
     Misfit {
         /// In the order of the patch.

@@ -1,17 +1,17 @@
-//! A patch and the tree that it is for: what only the tree can tell.
+//! Fits a patch to a tree.
 //!
-//! Whether a diff without `diff --git` makes a file or edits one, where its hunks go, which bytes every path has
-//! afterwards, and what lies behind links and in submodules. The tree is asked through [`Tree`]; nothing here reads a file.
+//! The tree decides whether a diff without `diff --git` creates a file or edits one, where its hunks go, which bytes every
+//! path has afterwards, and what is behind links and in submodules. It is read only through [`Tree`].
 
 use super::change::{Change, Content, Kind, Mode, new_file};
 use super::compose::{Clash, Composed, compose};
+use super::correction::Mended;
 use super::error::PatchError;
-use super::ground::{Ground, links, source};
 use super::hunk::{Hunk, Line, Mark, Stated};
 use super::lines::{File, Likeness, Work, likeness};
-use super::mended::Mended;
 use super::misfit::Misfit;
 use super::parsed::Patch;
+use super::path_check::{Ground, links, source};
 use super::place::{Nowhere, Place, old_lines, place};
 use super::tree::{Found, Outcome, Tree};
 use super::{line_ends, link, misfit, near};
@@ -47,7 +47,7 @@ pub(super) fn fit(mut patch: Patch, tree: &dyn Tree) -> Result<Patch, PatchError
     Ok(patch)
 }
 
-/// The changes in their order, but those that edit one file together.
+/// Groups the changes that edit one file; otherwise keeps their order.
 fn by_file(changes: Vec<Change>) -> Vec<Vec<Change>> {
     let mut files: Vec<Vec<Change>> = Vec::new();
     let mut edited: BTreeMap<String, usize> = BTreeMap::new();
@@ -66,10 +66,10 @@ fn by_file(changes: Vec<Change>) -> Vec<Vec<Change>> {
     files
 }
 
-/// Fits change after change, and notes what does not fit: a worker mends all of it at once.
+/// Fits one change after the other, and collects all that does not fit.
 struct Fitter<'t> {
     tree: &'t dyn Tree,
-    /// Paths that go, so that others may take their place.
+    /// Removed paths, which other changes may create again.
     removed: BTreeSet<String>,
     mended: BTreeSet<Mended>,
     work: Work,
@@ -77,14 +77,14 @@ struct Fitter<'t> {
     outcomes: BTreeMap<String, Outcome>,
 }
 
-/// A file whose hunks are placed.
+/// The result for a file whose hunks have places.
 struct Placed {
     composed: Composed,
     mended: BTreeSet<Mended>,
 }
 
 impl Fitter<'_> {
-    /// The changes of one file as they can be applied; nothing where they can't be.
+    /// Fits the changes of one file; empty if they do not fit.
     fn file(&mut self, mut sections: Vec<Change>) -> Result<Vec<Change>, PatchError> {
         if sections.len() > 1 {
             return Ok(self.sections(sections));
@@ -142,7 +142,7 @@ impl Fitter<'_> {
         Some(change)
     }
 
-    /// A deletion lists what goes, to the last line; then it is the tree's own lines that git is given.
+    /// Fits a deletion, which must list all lines of the file. The result has the file's own lines.
     fn delete(&mut self, mut change: Change, found: &Found) -> Option<Change> {
         let content = self.content(&change, found)?;
         let mut file = File::new(&content);
@@ -201,8 +201,8 @@ impl Fitter<'_> {
         Some(change)
     }
 
-    /// Several sections for one file: their numbers count the lines of the file as it is, or, as git reads them, as the section
-    /// above leaves it. Where both can be and mean different things, neither is taken.
+    /// Fits several sections for one file. Their line numbers refer to the file as it is, or, as git reads them, to the result
+    /// of the section above. If both are possible with different results, the patch is refused.
     fn sections(&mut self, sections: Vec<Change>) -> Vec<Change> {
         let Some(first) = sections.first().cloned() else {
             return Vec::new();
@@ -283,7 +283,7 @@ impl Fitter<'_> {
     }
 
     fn missing(&mut self, change: &Change) {
-        // Listing all paths takes its time; a patch that misses many files is told enough by the first ones.
+        // Listing all paths is slow, so only the first missing files get suggestions.
         let near = match self.misfits.len() < NEAREST_MAX {
             true => near::nearest(change.source().unwrap_or(&change.path), self.tree.paths()),
             false => Vec::new(),
@@ -309,7 +309,7 @@ impl Fitter<'_> {
     }
 }
 
-/// For so many missing files the nearest names are told.
+/// Limit of the missing files for which the nearest paths are suggested.
 const NEAREST_MAX: usize = 5;
 
 fn misfit_of(change: &Change, hunk: Option<(usize, &Hunk)>, why: String) -> Misfit {
@@ -328,7 +328,7 @@ fn lines(count: usize) -> String {
     }
 }
 
-/// Places all hunks of `sections` in one file.
+/// Places all hunks of `sections` in one file as it is.
 fn place_all(content: &[u8], sections: &[&Change], work: &mut Work) -> Result<Placed, Vec<Misfit>> {
     let mut file = File::new(content);
     let mut mended = BTreeSet::new();
@@ -398,7 +398,7 @@ fn place_all(content: &[u8], sections: &[&Change], work: &mut Work) -> Result<Pl
 
 type InTurn = (Vec<Change>, Vec<u8>, BTreeSet<Mended>);
 
-/// The sections as git would apply them: each to what the one above leaves.
+/// Places each section in the result of the one above, as git does.
 fn place_in_turn(content: &[u8], sections: &[Change], work: &mut Work) -> Option<InTurn> {
     let mut content = content.to_vec();
     let mut mended = BTreeSet::new();
@@ -416,7 +416,7 @@ fn place_in_turn(content: &[u8], sections: &[Change], work: &mut Work) -> Option
     Some((changes, content, mended))
 }
 
-/// What voters are told of how a hunk was placed.
+/// The corrections that the place of a hunk implies.
 fn told(path: &str, hunk: &Hunk, found: Place, file: &File<'_>) -> Vec<Mended> {
     let mut told = Vec::new();
     let place = || Mended::Place {
@@ -441,7 +441,7 @@ fn told(path: &str, hunk: &Hunk, found: Place, file: &File<'_>) -> Vec<Mended> {
     told
 }
 
-/// `--- a/x`, `+++ b/x`, `@@ -0,0 +1 @@`, and there is no `x`: many a model writes a new file like this.
+/// Whether the change creates a file although its header says `--- a/x`: many models write `@@ -0,0 +1 @@` like this.
 fn is_new(change: &Change, found: &Found) -> bool {
     let is_from_nothing = |hunk: &Hunk| hunk.old_count() == 0 && hunk.old_start <= 1;
     let hunks = change.hunks();

@@ -1,59 +1,59 @@
-//! Hunks: reading them although their counts are wrong, or there are no numbers at all.
+//! Reads hunks, also with wrong counts or without line numbers.
 //!
-//! A hunk whose counts are right ends where they say. One whose counts are wrong or missing ends where its lines do; where
-//! that can't be told from prose, it is refused.
+//! A hunk with right counts ends where they say. A hunk with wrong or no counts ends where its lines do; if its end can't be
+//! distinguished from prose, it is refused.
 
 use super::error::PatchError;
 
 /// What happens to a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mark {
-    /// Stays; ` `.
+    /// Context, ` `.
     Same,
-    /// Goes; `-`.
+    /// Removed, `-`.
     Removed,
-    /// Comes; `+`.
+    /// Added, `+`.
     Added,
 }
 
 /// A line of a hunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// What happens to it.
+    /// Whether it is context, removed or added.
     pub mark: Mark,
-    /// Without its line end; with the `\r` of a file that has them. Bytes, since lines of the tree may be in any encoding.
+    /// The line without `\n`, but with `\r`. Bytes, because files may have any encoding.
     pub text: Vec<u8>,
-    /// Whether a line end follows. `\ No newline at end of file` says that none does.
+    /// Whether a newline follows; false with `\ No newline at end of file`.
     pub is_ended: bool,
 }
 
-/// What a hunk says about its place.
+/// What the header of a hunk says about its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stated {
     /// `@@ -12,3 +12,4 @@`: the line number is in `old_start`.
     Line {
-        /// It counts no old lines: its lines go behind that line.
+        /// It counts no old lines, so its lines go after that line.
         is_insertion: bool,
     },
     /// `@@`, `@@ ... @@`, `@@ def load(path):`: no number.
     Nowhere {
-        /// Lines that stand somewhere before it, in this order.
+        /// Lines that occur somewhere before it, in this order.
         headings: Vec<String>,
-        /// Whether all of them must be found, as in the `*** Begin Patch` format; else they only choose among several places.
+        /// Whether all of them must occur, as in the `*** Begin Patch` format. Otherwise they only choose among several places.
         is_strict: bool,
-        /// `*** End of File`: it reaches to the end.
+        /// `*** End of File`: the hunk reaches to the end.
         at_end: bool,
     },
 }
 
-/// A run of changed lines with those around them.
+/// Changed lines with their context.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hunk {
-    /// Where it begins in the old file, 1-based; 0 in an empty one, or where it says no number.
+    /// The first line in the old file, 1-based; 0 for an empty file, or without a number.
     pub old_start: u32,
-    /// Where it begins in the new file.
+    /// The first line in the new file.
     pub new_start: u32,
-    /// What it says about its place.
+    /// What the header says about its place.
     pub stated: Stated,
     /// The line of its header in the model's text, 1-based; for messages.
     pub line: usize,
@@ -62,24 +62,24 @@ pub struct Hunk {
 }
 
 impl Hunk {
-    /// How many lines with one of `marks` it has.
+    /// Number of lines with one of `marks`.
     pub fn count(&self, marks: &[Mark]) -> usize {
         let counted = self.lines.iter().filter(|line| marks.contains(&line.mark));
         counted.count()
     }
 
-    /// How many lines the old file has here.
+    /// Number of old lines.
     pub fn old_count(&self) -> usize {
         self.count(&[Mark::Same, Mark::Removed])
     }
 
-    /// How many lines the new file has here.
+    /// Number of new lines.
     pub fn new_count(&self) -> usize {
         self.count(&[Mark::Same, Mark::Added])
     }
 }
 
-/// A hunk that was read, and how.
+/// The result of reading a hunk.
 pub(super) struct Read {
     pub hunk: Hunk,
     /// The line after it.
@@ -95,8 +95,8 @@ struct Ranges {
     new: (u32, u32),
 }
 
-/// Reads the hunk whose header is line `at`. `empty` is what a line without any character stands for: many a model drops
-/// the blank of an empty context line, and the `+` of an empty line in a new file.
+/// Reads the hunk whose header is line `at`. `empty` is the mark of an empty line, because many models omit the blank of an
+/// empty context line, and the `+` of an empty line in a new file.
 pub(super) fn read(
     lines: &[&str],
     at: usize,
@@ -109,7 +109,7 @@ pub(super) fn read(
         None => {
             let mut headings: Vec<String> = heading(header).into_iter().collect();
             let mut begin = at + 1;
-            // `@@ class A` and below it `@@ def f`: the one within the other.
+            // `@@ class A` and below it `@@ def f`: nested headings.
             while let Some(line) = lines.get(begin).filter(|line| is_header(line)) {
                 if ranges(line).is_some() {
                     break;
@@ -122,9 +122,9 @@ pub(super) fn read(
     }
 }
 
-/// Reads a hunk that has no header, as the first one below `*** Update File:` may.
+/// Reads a hunk without a header, which may be the first one below `*** Update File:`.
 pub(super) fn read_headless(lines: &[&str], at: usize, empty: Mark) -> Result<Read, PatchError> {
-    // The line above is the header of the file; it tells what the diff went through.
+    // The line above, the header of the file, shows whether the whole diff has CRLF line ends.
     let mut read = unnumbered(lines, (at.saturating_sub(1), at), empty, Vec::new(), true)?;
     read.hunk.line = at + 1;
     Ok(read)
@@ -146,7 +146,7 @@ fn numbered(lines: &[&str], at: usize, empty: Mark, ranges: Ranges) -> Result<Re
             }
         })
     };
-    // Nothing can stay of what was not there, unless the numbers are wrong altogether.
+    // A new file has no context lines, unless the numbers are wrong.
     let from_nothing = ranges.old == (0, 0);
     let mut found = read(body(if from_nothing { Mark::Added } else { empty }))?;
     if from_nothing && found.0.iter().any(|line| line.mark != Mark::Added) {
@@ -205,7 +205,7 @@ fn unnumbered(
     })
 }
 
-/// The line of the `*** Begin Patch` format that says that a hunk reaches to the end.
+/// In the `*** Begin Patch` format: the hunk reaches to the end of the file.
 const END_OF_FILE: &str = "*** End of File";
 
 /// A line that begins a hunk, with numbers or without.
@@ -226,16 +226,16 @@ fn ranges(header: &str) -> Option<Ranges> {
     })
 }
 
-/// What a header without numbers says stands before the hunk: behind the second `@@`, or behind the only one. `...` and
-/// `-XX,YY +XX,YY` stand for nothing.
+/// The heading in a header without numbers: the text after the second `@@`, or after the only one. `...` and
+/// `-XX,YY +XX,YY` are not headings.
 fn heading(header: &str) -> Option<String> {
     let text = header.trim_end_matches('\r').strip_prefix("@@")?;
-    let (before, behind) = text.split_once("@@").unwrap_or((text, ""));
+    let (before, after) = text.split_once("@@").unwrap_or((text, ""));
     let is_said = |text: &&str| {
         let is_numbers = text.starts_with('-') && text.contains(" +");
         !text.is_empty() && !is_numbers && text.chars().any(|c| !".…?* ".contains(c))
     };
-    let mut parts = [behind.trim(), before.trim()].into_iter();
+    let mut parts = [after.trim(), before.trim()].into_iter();
     parts.find(is_said).map(str::to_owned)
 }
 
@@ -243,12 +243,12 @@ struct Body<'t> {
     lines: &'t [&'t str],
     begin: usize,
     empty: Mark,
-    /// The diff went through something that ends all lines with CRLF; the `\r` at the end of a line is not the file's.
+    /// All lines of the diff end with CRLF, so the `\r` at the end of a line does not belong to the file.
     is_crlf: bool,
 }
 
 impl Body<'_> {
-    /// The lines that the header counts; `None` when it counts them wrong.
+    /// Reads as many lines as the header says; `None` if its counts are wrong.
     fn counted(&self, ranges: &Ranges) -> Option<(Vec<Line>, usize)> {
         let (mut old, mut new) = (ranges.old.1, ranges.new.1);
         let mut read = Vec::new();
@@ -279,14 +279,14 @@ impl Body<'_> {
         (!is_followed_by_more).then_some((read, at))
     }
 
-    /// All lines up to something that is none of a hunk.
+    /// Reads all lines up to one that can't belong to a hunk.
     fn uncounted(&self, ranges: Option<&Ranges>) -> Result<(Vec<Line>, usize), PatchError> {
         let mut read = Vec::new();
         let mut at = self.begin;
         let mut blanks = 0;
         while at < self.lines.len() && !self.is_end(at) {
             if is_lone_header(self.lines, at) {
-                let message = "this may be a line of the hunk above or the header of another file; put right counts into the `@@` line above, or a `diff --git` line before this one";
+                let message = "this may be a line of the hunk above or the header of another file; correct the counts in the `@@` line above, or put a `diff --git` line before this one";
                 return Err(PatchError::at(at + 1, message));
             }
             if self.take_newline_mark(at, &mut read) {
@@ -305,7 +305,7 @@ impl Body<'_> {
             };
             at += 1;
         }
-        // Empty lines at the end belong to the hunk when with them its header counts right after all.
+        // Empty lines at the end belong to the hunk only if they make its counts right.
         let (marks, counted) = match self.empty {
             Mark::Added => (
                 [Mark::Added, Mark::Added],
@@ -327,7 +327,7 @@ impl Body<'_> {
     }
 
     fn no_line(&self, at: usize) -> PatchError {
-        let message = "the hunk above counts its lines wrong or not at all, and this one begins with neither ` `, `+` nor `-`; put the right counts into its `@@` line, and end the diff with a blank line or a fence";
+        let message = "the hunk above has wrong line counts or none, and this line begins with neither ` `, `+` nor `-`; put the right counts into its `@@` line, and end the diff with a blank line or a fence";
         PatchError::at(at + 1, message)
     }
 
@@ -362,7 +362,7 @@ impl Body<'_> {
         })
     }
 
-    /// `\ No newline at end of file`, in whatever language, belongs to the line above.
+    /// Applies `\ No newline at end of file`, in any language, to the line above.
     fn take_newline_mark(&self, at: usize, read: &mut [Line]) -> bool {
         let is_mark = self
             .lines
@@ -382,12 +382,12 @@ pub(super) fn is_blank(line: &str) -> bool {
     matches!(line, "" | "\r")
 }
 
-/// A line that opens or closes a fenced block; no line of a hunk begins like this.
+/// A line that opens or closes a fenced block. No line of a hunk begins like this.
 pub(super) fn is_fence(line: &str) -> bool {
     line.starts_with("```") || line.starts_with("~~~")
 }
 
-/// `--- old`, `+++ new`, `@@`: three lines, since the first two could be lines of a hunk as well.
+/// `--- old`, `+++ new`, `@@`: three lines, because the first two could also belong to a hunk.
 fn is_file_header(lines: &[&str], at: usize) -> bool {
     let begins = |offset: usize, text: &str| {
         let line = lines.get(at + offset);
@@ -396,14 +396,14 @@ fn is_file_header(lines: &[&str], at: usize) -> bool {
     begins(0, "--- ") && begins(1, "+++ ") && begins(2, "@@")
 }
 
-/// One of the two header lines, with the other one forgotten, and a hunk below it.
+/// One of the two header lines without the other, directly above a hunk.
 pub(super) fn is_lone_header(lines: &[&str], at: usize) -> bool {
     let line = lines.get(at).copied().unwrap_or_default();
     let is_name = line.starts_with("--- ") || line.starts_with("+++ ");
     is_name && lines.get(at + 1).is_some_and(|line| is_header(line))
 }
 
-/// `-- ` and a version, as `git format-patch` ends its mails.
+/// `-- ` and a version, the signature of `git format-patch`.
 fn is_signature(lines: &[&str], at: usize) -> bool {
     let bare = |offset: usize| {
         lines

@@ -1,17 +1,17 @@
-//! Of two lines that differ: whether an eye would see it.
+//! How two lines differ, and whether a reader would see it.
 
 use unicode_normalization::UnicodeNormalization;
 
-/// What kind of difference it is.
+/// The kind of difference between two lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Difference {
     /// The texts are the same.
     Nothing,
-    /// Blanks, tabs, and what other white space there is.
+    /// Only white space.
     WhiteSpace,
-    /// The first two characters that look alike and are not the same: of the one, of the other.
+    /// Only characters that look alike; with the first pair.
     LookAlike(char, char),
-    /// Another text.
+    /// Visible text.
     Text,
 }
 
@@ -45,7 +45,7 @@ impl Difference {
     }
 }
 
-/// What an eye sees of a line: without white space, and with every character as the plain one that looks like it.
+/// What a reader sees of a line: without white space, and with characters replaced by the ASCII ones that look like them.
 pub(crate) fn skeleton(text: &[u8]) -> String {
     if text.is_ascii() {
         let text = text.iter().filter(|byte| !byte.is_ascii_whitespace());
@@ -58,7 +58,7 @@ pub(crate) fn skeleton(text: &[u8]) -> String {
     seen.map(plain).collect()
 }
 
-/// The ASCII character that `c` is mistaken for.
+/// The ASCII character that `c` looks like.
 fn plain(c: char) -> char {
     match c {
         '\u{2018}' | '\u{2019}' | '\u{201a}' | '\u{201b}' | '\u{2032}' | '\u{b4}' | '\u{2bc}' => {
@@ -104,7 +104,7 @@ fn plain(c: char) -> char {
     }
 }
 
-/// Characters that show nothing of their own, or that turn the direction of what follows.
+/// Whether `c` is invisible or changes the direction of text.
 pub(crate) fn is_invisible(c: char) -> bool {
     matches!(
         c,

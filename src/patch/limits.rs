@@ -1,18 +1,18 @@
-//! How large a patch may be, and what kinds of change it may hold.
+//! Limits of every patch.
 
 use serde::{Deserialize, Serialize};
 
-/// What any patch may be.
+/// Limits of a patch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// The largest patch, in bytes as the model wrote it.
+    /// Size of the model's text, in bytes.
     pub bytes_max: u64,
     /// Whether it may change binary files.
     pub allow_binary: bool,
 }
 
-/// The largest patch unless told otherwise: as much as a whole answer may have.
+/// Default size limit of a patch: that of a whole answer.
 pub const PATCH_BYTES_MAX: u64 = 1024 * 1024;
 
 impl Default for Limits {

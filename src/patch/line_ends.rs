@@ -1,5 +1,4 @@
-//! Line ends: a patch that has others than its file gets those of the file. Where the lines of the file end now so and now so,
-//! nothing is guessed.
+//! Adapts the line ends of a patch to those of its file. In a file with mixed line ends, nothing is guessed.
 
 use super::hunk::{Hunk, Line, Mark};
 use super::lines::{File, LineEnds};
@@ -8,15 +7,15 @@ fn is_crlf(line: &&Line) -> bool {
     line.text.ends_with(b"\r")
 }
 
-/// Gives the lines of `hunks` the line ends of their file, when all of the one differ from all of the other. `true` when
-/// something was changed.
+/// Adapts the line ends of `hunks` to those of their file, if all lines of the patch differ from all of the file. `true` if
+/// something changed.
 pub(super) fn fit_file(mut hunks: Vec<&mut Hunk>, ends: LineEnds) -> bool {
     let lines = || hunks.iter().flat_map(|hunk| &hunk.lines);
     let ended = || lines().filter(|line| line.is_ended);
     let old = || ended().filter(|line| line.mark != Mark::Added);
     let is_crlf_file = match ends {
         LineEnds::Crlf if ended().count() > 0 && !lines().any(|line| is_crlf(&line)) => true,
-        // Lines that come may have what those that go have not; so only the old ones are asked.
+        // A patch may intend to add lines with other line ends, so only the old lines count.
         LineEnds::Lf if old().count() > 0 && old().all(|line| is_crlf(&line)) => false,
         LineEnds::Lf | LineEnds::Crlf | LineEnds::Unclear => return false,
     };
@@ -25,7 +24,7 @@ pub(super) fn fit_file(mut hunks: Vec<&mut Hunk>, ends: LineEnds) -> bool {
     true
 }
 
-/// The same for a hunk at `at`, in a file whose lines end now so and now so. `Err` says what can't be told.
+/// Adapts a hunk at line `at` of a file with mixed line ends. `Err` describes an ambiguous case.
 pub(super) fn fit_hunk(hunk: &mut Hunk, at: usize, file: &File<'_>) -> Result<bool, String> {
     let here = file.lines.get(at..).unwrap_or_default();
     let old = hunk.lines.iter().filter(|line| line.mark != Mark::Added);

@@ -1,44 +1,44 @@
-//! A file as lines, and how like one of them a line of a hunk is. Nothing here guesses: a line is the same, or it differs in
-//! its end or in trailing blanks, or it is another one.
+//! The lines of a file, and their comparison with the lines of a hunk: they are equal, or differ only in the line end or in
+//! trailing blanks, or differ.
 
 use super::hunk::{Line, Mark};
 use std::collections::HashMap;
 
-/// A line of a file: without `\n`, with `\r`.
+/// A line of a file, without `\n`, but with `\r`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FileLine<'c> {
     pub text: &'c [u8],
-    /// Whether a line end follows; only the last line may have none.
+    /// Whether a newline follows; only the last line may have none.
     pub is_ended: bool,
 }
 
-/// How the lines of a file end.
+/// The line ends of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LineEnds {
-    /// `\n`, all of them.
+    /// All are `\n`.
     Lf,
-    /// `\r\n`, all of them.
+    /// All are `\r\n`.
     Crlf,
-    /// Some so and some so, or there is no line end at all.
+    /// Mixed, or there is none.
     Unclear,
 }
 
-/// How like each other a line of a hunk and one of the file are, the best first.
+/// How well a line of a hunk matches one of the file; the best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Likeness {
     /// Byte for byte.
     Exact,
-    /// But for the line end.
+    /// Except for the line end.
     LineEnd,
-    /// But for blanks at the end; only of a line that stays.
+    /// Except for trailing blanks; only for a context line.
     Blanks,
 }
 
-/// How many lines may be looked at for one patch. A search over the whole file is linear, but a patch may ask for a thousand of
-/// them in a file of millions of lines.
+/// Limit of the lines that are examined for one patch. A search of the whole file is linear, but a patch may need a thousand
+/// searches in a file of millions of lines.
 const LINES_MAX: u64 = 30_000_000;
 
-/// What is left of the bound on searching.
+/// The number of lines that may still be examined.
 #[derive(Debug)]
 pub(super) struct Work(u64);
 
@@ -54,20 +54,20 @@ impl Work {
         Self(lines)
     }
 
-    /// Takes `lines` off; `None` when there are not as many left.
+    /// Subtracts `lines`; `None` if fewer are left.
     pub fn take(&mut self, lines: usize) -> Option<()> {
         let left = self.0.checked_sub(lines as u64);
         self.0 = left.unwrap_or_default();
         left.map(drop)
     }
 
-    /// Whether something was not looked for any more.
+    /// Whether the limit was reached.
     pub fn is_spent(&self) -> bool {
         self.0 == 0
     }
 }
 
-/// A file as lines, with an index of them once it is asked for.
+/// The lines of a file, with an index that is built on first use.
 pub(super) struct File<'c> {
     pub lines: Vec<FileLine<'c>>,
     index: Option<HashMap<&'c [u8], Vec<u32>>>,
@@ -105,7 +105,7 @@ impl<'c> File<'c> {
         }
     }
 
-    /// Where lines stand that are `text` but for blanks at the end; `None` when the file is too large to look.
+    /// The positions of lines that equal `text` except for trailing blanks; `None` if the search exceeds the limit.
     pub fn standing(&mut self, text: &[u8], work: &mut Work) -> Option<&[u32]> {
         if self.index.is_none() {
             work.take(self.lines.len())?;
@@ -120,7 +120,7 @@ impl<'c> File<'c> {
         Some(standing.map_or(&[], Vec::as_slice))
     }
 
-    /// Where lines stand that an eye would take for `skeleton`.
+    /// The positions of lines with this skeleton.
     pub fn looking_like(&mut self, skeleton: &str) -> &[u32] {
         let lines = &self.lines;
         let index = self.skeletons.get_or_insert_with(|| {
@@ -134,7 +134,7 @@ impl<'c> File<'c> {
         index.get(skeleton).map_or(&[], Vec::as_slice)
     }
 
-    /// How well `old` stands at line `at` (from 0); `None` when some line of it is another one.
+    /// How well the lines `old` match at line `at`, counted from 0; `None` if one of them differs.
     pub fn fits(&self, old: &[&Line], at: usize) -> Option<Likeness> {
         let here = self.lines.get(at..at.checked_add(old.len())?)?;
         let mut worst = Likeness::Exact;
@@ -145,9 +145,9 @@ impl<'c> File<'c> {
     }
 }
 
-/// How like `line` the one of the file is; `None` when it is another one.
+/// How well `line` matches the one of the file; `None` if it differs.
 pub(super) fn likeness(line: &Line, there: &FileLine<'_>) -> Option<Likeness> {
-    // A mark for a missing line end that is there after all: what goes must be right, what stays is as the tree has it.
+    // The patch says that there is no newline, but there is one. A removed line must match; a context line need not.
     let is_end_denied = !line.is_ended && there.is_ended;
     if is_end_denied && line.mark == Mark::Removed {
         return None;
@@ -157,7 +157,7 @@ pub(super) fn likeness(line: &Line, there: &FileLine<'_>) -> Option<Likeness> {
     } else {
         Likeness::Exact
     };
-    // A line without an end has no `\r` either, whatever the patch has seen of it.
+    // A line without a newline has no `\r` either.
     let is_open = !there.is_ended && without_return(&line.text) == there.text;
     if line.text == there.text || is_open {
         Some(worst)

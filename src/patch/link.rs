@@ -1,4 +1,4 @@
-//! Where a symbolic link that a patch makes would lead: followed part by part, as the kernel would.
+//! Follows a symbolic link that a patch creates, component by component, as the kernel does.
 
 use super::forbidden::Forbidden;
 use super::spelling::is_in_git_folder;
@@ -6,9 +6,9 @@ use super::tree::{Found, Tree};
 use crate::model::one_line;
 use std::collections::{BTreeMap, VecDeque};
 
-/// As many as Linux follows.
+/// Limit of links to follow, as in Linux.
 const LINKS_MAX: usize = 40;
-/// As long as Linux takes.
+/// Limit of the length of a target, as in Linux.
 const TARGET_BYTES_MAX: usize = 4095;
 
 /// Checks that the link at `path` stays within the repository. `made` are the links of the patch, by path.
@@ -80,7 +80,7 @@ fn leave(place: &mut String) {
 fn relative(target: &str) -> Result<&str, &'static str> {
     let is_path = !target.is_empty() && target.len() <= TARGET_BYTES_MAX;
     if !is_path || target.contains(['\0', '\n', '\r']) {
-        Err("is no path")
+        Err("is not a path")
     } else if target.starts_with('/') {
         Err("is absolute, and so outside of the repository")
     } else {

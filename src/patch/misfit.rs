@@ -1,5 +1,5 @@
-//! Why a hunk does not go in, in words that help to write it right: the first line that differs, what the file has there, and
-//! what kind of difference it is.
+//! Explains why a hunk does not apply, so that its author can correct it: the first line that differs, what the file has there,
+//! and the kind of difference.
 
 use super::hunk::{Hunk, Line, Mark, Stated};
 use super::likeness::{Difference, is_invisible, skeleton};
@@ -9,23 +9,23 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::fmt::Display;
 
-/// As many are told.
+/// Limit of the problems that a message lists.
 pub(super) const TOLD_MAX: usize = 12;
-/// What is said when the bound on searching is reached.
+/// The message when the limit of searching is reached.
 pub(super) const TOO_LARGE: &str = "the old lines do not stand at the stated lines, and the file is too large to search for all such hunks; give the right line numbers, below one header";
-/// As many lines of a file.
+/// Lines of a file that a message shows.
 const HEAD_LINES: usize = 4;
-/// As many characters of a line.
+/// Characters of a line that a message shows.
 const CHARS_MAX: usize = 120;
-/// As many places are compared with a hunk to find the nearest.
+/// Limit of the places that are compared with a hunk to find the nearest.
 const GUESSES_MAX: usize = 200;
 
-/// A change that does not go into the tree.
+/// A change that does not apply to the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misfit {
-    /// Which file, as a message shows it.
+    /// The file, as a message shows it.
     pub path: String,
-    /// Which hunk of it, from 1, and what its header says; `None` when the whole file is meant.
+    /// The number of the hunk, from 1, and its header; `None` for the whole file.
     pub hunk: Option<(usize, String)>,
     /// The line of the patch, 1-based.
     pub line: usize,
@@ -48,7 +48,7 @@ impl Display for Misfit {
     }
 }
 
-/// All of them in one line, as far as that is of use.
+/// Joins the first problems to one line.
 pub(super) fn told(misfits: &[Misfit]) -> String {
     let shown = misfits.iter().take(TOLD_MAX).map(Misfit::to_string);
     let mut told = shown.collect::<Vec<_>>().join("; ");
@@ -58,7 +58,7 @@ pub(super) fn told(misfits: &[Misfit]) -> String {
     told
 }
 
-/// A text as a message shows it: on one line, bounded, and with everything visible that an eye would miss.
+/// A text as a message shows it: on one line, cut, and with invisible characters escaped.
 pub(super) fn shown(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
     let mut shown = String::new();
@@ -76,7 +76,7 @@ pub(super) fn shown(text: &[u8]) -> String {
     shown
 }
 
-/// `text` with everything visible that shows nothing of its own; on as many lines as before.
+/// Escapes the invisible characters of `text`; keeps its lines.
 pub(super) fn visible(text: &str) -> String {
     let mut shown = String::new();
     for c in text.chars() {
@@ -88,7 +88,7 @@ pub(super) fn visible(text: &str) -> String {
     shown
 }
 
-/// The header of `hunk`, as far as it says something.
+/// The header of `hunk`, for a message.
 pub(super) fn header(hunk: &Hunk) -> String {
     match &hunk.stated {
         Stated::Line { .. } => format!(
@@ -117,7 +117,7 @@ pub(super) fn head(file: &File<'_>) -> String {
     }
 }
 
-/// Why `hunk` has no place in `file`.
+/// Explains why `hunk` has no place in `file`.
 pub(super) fn why(hunk: &Hunk, nowhere: &Nowhere, file: &mut File<'_>, work: &mut Work) -> String {
     let length = file.lines.len();
     match nowhere {
@@ -237,7 +237,7 @@ fn difference(line: &Line, there: &FileLine<'_>, number: usize) -> String {
     }
 }
 
-/// Where the file already is as the hunk would make it, when there is no doubt about that.
+/// The line at which the new lines already are, if there is only one such place.
 fn applied(hunk: &Hunk, file: &mut File<'_>, work: &mut Work) -> Option<usize> {
     let new = hunk.lines.iter().filter(|line| line.mark != Mark::Removed);
     let new: Vec<Line> = new
@@ -260,16 +260,16 @@ fn applied(hunk: &Hunk, file: &mut File<'_>, work: &mut Work) -> Option<usize> {
     }
 }
 
-/// The place that is most like the old lines, and how many of them stand there; nothing when there is none.
+/// The place that is most similar to the old lines, and how many of them match there.
 fn nearest(old: &[&Line], stated: Option<usize>, file: &mut File<'_>) -> Option<(usize, usize)> {
-    // So many lines are enough to find the place.
+    // This many lines are enough to find the place.
     let old = &old[..old.len().min(GUESSES_MAX)];
     let wanted: Vec<String> = old.iter().map(|line| skeleton(&line.text)).collect();
     let guesses = guesses(&wanted, stated, file);
     let alike = |at: usize| {
         let here = file.lines.get(at..).unwrap_or_default();
         let pairs = old.iter().zip(&wanted).zip(here);
-        // A line that stands there counts for more than one that only looks like it, and an empty one for nothing.
+        // A match counts more than a line that only looks alike. Empty lines count nothing.
         let points = pairs.map(|((line, wanted), there)| match likeness(line, there) {
             found if wanted.is_empty() => (0, usize::from(found.is_some())),
             Some(_) => (2, 1),
@@ -284,7 +284,7 @@ fn nearest(old: &[&Line], stated: Option<usize>, file: &mut File<'_>) -> Option<
     (points > 0).then_some((at, count))
 }
 
-/// Places where lines stand that look like one of `wanted`, those of the rarest ones first; not more than can be compared.
+/// Candidate places: those of lines that look like one of `wanted`, the rarest lines first, up to the limit.
 fn guesses(wanted: &[String], stated: Option<usize>, file: &mut File<'_>) -> BTreeSet<usize> {
     let mut rare: Vec<(usize, Vec<u32>)> = Vec::new();
     for (index, text) in wanted
@@ -293,7 +293,7 @@ fn guesses(wanted: &[String], stated: Option<usize>, file: &mut File<'_>) -> BTr
         .filter(|(_, text)| !text.is_empty())
     {
         let places = file.looking_like(text);
-        // Of a line that stands everywhere, the place around the stated line is the one of interest.
+        // Of a frequent line, take the places around the stated line.
         let near = places.partition_point(|at| (*at as usize) < stated.unwrap_or_default());
         let from = near.saturating_sub(GUESSES_MAX / 2);
         let places = places[from..].iter().take(GUESSES_MAX).copied();

@@ -1,36 +1,40 @@
-//! A diff as a model wrote it -> the changes it makes, and one text that git reads in only one way.
+//! Parses a diff as a model wrote it, checks it, and rewrites it so that git can read it in only one way.
 //!
-//! Text -> sections (`read`, `envelope`) -> changes (`change`) -> checked against rules that need no tree (`rules`) ->
-//! fitted to the tree (`fit`): every hunk placed (`place`), every result known (`compose`) -> text (`write`). What is applied
-//! is that last text, never the model's: it has every header spelled out, every count right and the tree's own lines around
-//! every change, so nothing is left for git to guess. Pure: it knows the tree only through [`Tree`], and applies nothing. What
-//! it can't read or place without a guess it refuses, with the line and with what the file has there.
+//!     text of an answer
+//!       │ `read`, `envelope`, `hunk`, `name`    sections, one for each file header
+//!       │ `change`                              changes, one for each path
+//!       │ `rules`, `spelling`, `binary`         checks that need no tree
+//!       │ `path_check`, `link`                  no path leads through a link, a submodule or a file
+//!       │ `fit`: `place`, `line_ends`           every hunk has one place in its file
+//!       │ `compose`                             the result of every file, and hunks with the tree's own lines
+//!       ▼ `write`                               the text that git applies
+//!     any doubt ──▶ `PatchError`, with the line of the patch and what the file has there (`misfit`, `likeness`)
+//!
+//! The text of the model itself is never applied. The rewritten text has complete headers, right counts and the tree's
+//! own lines around every change, so that git has nothing to guess. The code is pure: it knows the tree only through
+//! [`Tree`], and applies nothing.
 
 mod binary;
 mod change;
 mod compose;
+mod correction;
 mod envelope;
 mod error;
 mod fit;
 mod forbidden;
-mod ground;
 mod hunk;
 mod likeness;
 mod limits;
 mod line_ends;
 mod lines;
 mod link;
-mod mended;
 mod misfit;
 mod name;
 mod near;
 mod parse;
 mod parsed;
+mod path_check;
 mod place;
-#[cfg(test)]
-mod placing;
-#[cfg(test)]
-mod properties;
 mod read;
 mod rules;
 mod spelling;

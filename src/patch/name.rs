@@ -1,11 +1,11 @@
-//! Names in the headers of a diff: quoting, time stamps, and the prefixes `a/` and `b/` that may be there or not.
+//! Reads and writes names in the headers of a diff: quoting, time stamps, and optional prefixes `a/` and `b/`.
 
-/// The longest name that is read, in bytes; no path of a file system is longer.
+/// Limit of a name, in bytes; that of a path in Linux.
 const NAME_BYTES_MAX: usize = 4096;
-/// What stands for no file.
+/// The name for no file.
 pub(super) const NO_FILE: &str = "/dev/null";
 
-/// Pairs of prefixes that diffs are written with: by default, with `diff.mnemonicPrefix`, and by hand.
+/// Pairs of prefixes: git's default, those of `diff.mnemonicPrefix`, and `./`.
 const PREFIXES: [(&str, &str); 6] = [
     ("a/", "b/"),
     ("i/", "w/"),
@@ -15,7 +15,7 @@ const PREFIXES: [(&str, &str); 6] = [
     ("./", "./"),
 ];
 
-/// The name in a header line: quoted as git does it, or plain up to a tab, behind which a time may stand.
+/// Reads the name in a header line: quoted as git does, or plain up to a tab, after which a time may follow.
 pub(super) fn read(text: &str) -> Option<String> {
     let name = match text.strip_prefix('"') {
         Some(quoted) => unquoted(quoted)?.0,
@@ -27,8 +27,8 @@ pub(super) fn read(text: &str) -> Option<String> {
     (1..=NAME_BYTES_MAX).contains(&name.len()).then_some(name)
 }
 
-/// Both names of a `diff --git` line, where they can be told apart: when they are quoted, or differ by the prefix alone.
-/// The names of a rename stand in lines of their own.
+/// Reads both names of a `diff --git` line, if they are quoted or differ only in the prefix. Renames have their names in
+/// separate lines.
 pub(super) fn read_both(text: &str) -> Option<(String, String)> {
     let text = text.trim_end_matches('\r');
     if text.len() > 2 * NAME_BYTES_MAX {
@@ -48,7 +48,7 @@ pub(super) fn read_both(text: &str) -> Option<(String, String)> {
     (old == new).then(|| (first.to_owned(), second.to_owned()))
 }
 
-/// `a/x`, `b/x` -> `x`, `x`; names without such prefixes stay as they are.
+/// Removes a pair of prefixes, if the names have one.
 pub(super) fn without_prefixes<'n>(old: &'n str, new: &'n str) -> (&'n str, &'n str) {
     let stripped = |(before, after): &(&str, &str)| {
         Some((old.strip_prefix(before)?, new.strip_prefix(after)?))
@@ -56,7 +56,7 @@ pub(super) fn without_prefixes<'n>(old: &'n str, new: &'n str) -> (&'n str, &'n 
     PREFIXES.iter().find_map(stripped).unwrap_or((old, new))
 }
 
-/// The same for a name whose other side is no file, and so tells nothing.
+/// Removes the prefix of a name whose other side is `/dev/null`.
 pub(super) fn without_prefix(name: &str, side: Side) -> &str {
     let prefix = match side {
         Side::Old => "a/",
@@ -66,7 +66,7 @@ pub(super) fn without_prefix(name: &str, side: Side) -> &str {
     bare.or_else(|| name.strip_prefix("./")).unwrap_or(name)
 }
 
-/// Both names where only one is written, with the prefixes of a plain diff.
+/// Both names, from the one that is given, with the default prefixes.
 pub(super) fn paired(name: String, side: Side) -> (String, String) {
     let stripped = |prefix: &str| name.strip_prefix(prefix).map(str::to_owned);
     match side {
@@ -81,7 +81,7 @@ pub(super) fn paired(name: String, side: Side) -> (String, String) {
     }
 }
 
-/// Which of two names.
+/// One of the two names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
     /// Before the change.
@@ -90,7 +90,7 @@ pub(super) enum Side {
     New,
 }
 
-/// `prefix` and `path`, quoted unless every program reads it the same way without.
+/// `prefix` and `path`, quoted unless all characters are plain.
 pub(super) fn quoted(prefix: &str, path: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._/+-@=,".contains(&byte);
     if path.bytes().all(is_plain) {
@@ -108,7 +108,7 @@ pub(super) fn quoted(prefix: &str, path: &str) -> String {
     text
 }
 
-/// Undoes git's C-style quoting; the opening quote is already gone. Gives the bytes used, with the closing quote.
+/// Decodes git's C-style quoting after the opening quote. Returns also the number of bytes up to and with the closing quote.
 fn unquoted(text: &str) -> Option<(String, usize)> {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();

@@ -1,9 +1,9 @@
-//! The paths of a tree that a wrong path may have meant.
+//! Suggests paths of the tree for a path that does not exist.
 
-/// As many are named.
+/// Limit of suggestions.
 const NAMED_MAX: usize = 3;
 
-/// The nearest ones, the best first: the same file name elsewhere, or nearly the same path.
+/// The nearest paths, best first: those with the same file name, then those with a similar path.
 pub(super) fn nearest(path: &str, paths: Vec<String>) -> Vec<String> {
     let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_lowercase();
     let wanted = name(path);

@@ -1,9 +1,9 @@
-//! From the text of a model to a patch, and from a patch to the one text that git applies.
+//! The operations on a patch: parse the model's text, check it, fit it to the tree, and write the text that git applies.
 
 use super::change::{Change, Kind};
+use super::correction::Mended;
 use super::error::PatchError;
 use super::limits::Limits;
-use super::mended::Mended;
 use super::parsed::Patch;
 use super::rules::Rules;
 use super::tree::Tree;
@@ -12,7 +12,7 @@ use crate::model::one_line;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Patch {
-    /// Finds and reads the diff in `text`, with or without prose and fences around it.
+    /// Parses the diff in `text`, with or without prose and fences around it.
     pub fn parse(text: &str, limits: &Limits) -> Result<Self, PatchError> {
         if text.len() as u64 > limits.bytes_max {
             return Err(PatchError::TooLarge {
@@ -40,7 +40,7 @@ impl Patch {
         })
     }
 
-    /// Refuses what no task may do, whatever the tree looks like, and paths outside the scope.
+    /// Refuses what no patch may do, independent of the tree, and paths outside the scope.
     pub fn check(&self, rules: &Rules<'_>) -> Result<(), PatchError> {
         self.changes
             .iter()
@@ -48,8 +48,8 @@ impl Patch {
         rules.check_size(&self.changes)
     }
 
-    /// Fits the patch to the tree that it is for: places every hunk, and refuses what has no place, and what reaches through
-    /// links, into submodules or out of the tree.
+    /// Fits the patch to its tree: places every hunk. Refuses hunks without a place, and paths that lead through links, into
+    /// submodules or out of the tree.
     pub fn fit(self, tree: &dyn Tree) -> Result<Self, PatchError> {
         crate::patch::fit::fit(self, tree)
     }
@@ -63,7 +63,7 @@ impl Patch {
         self.changes.iter().flat_map(paths).flatten().collect()
     }
 
-    /// The text that git applies with `-p1`. Reading it again gives the same patch.
+    /// The text that git applies with `-p1`. Parsing it gives the same patch.
     pub fn bytes(&self) -> Vec<u8> {
         self.changes
             .iter()
@@ -71,28 +71,26 @@ impl Patch {
             .collect()
     }
 
-    /// The same for messages: what is not UTF-8 is replaced.
+    /// The text for messages; bytes that are not UTF-8 are replaced.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.bytes()).into_owned()
     }
 
-    /// What git has to say about the text, when it reads it as we do.
+    /// What git must report about the text.
     pub fn listed(&self) -> Listed {
         crate::patch::write::listed(&self.changes)
     }
 }
 
-/// Refuses to change a path twice, but for edits of one file that follow each other. What comes of other ways depends on
-/// an order that the checks do not follow: a link could be made by the one change and sent elsewhere by the next.
+/// Refuses to change a path twice, except for several edits of one file. Other results would depend on an order that the
+/// checks do not consider: one change could create a link, and the next could change its target.
 fn each_path_once(changes: &[Change]) -> Result<(), PatchError> {
     let mut writers: BTreeMap<&str, &Change> = BTreeMap::new();
     let mut removers: BTreeSet<&str> = BTreeSet::new();
     for change in changes {
         let twice = |path: &str| {
             let path = one_line(path);
-            let message = format!(
-                "`{path}` is changed a second time; say all that happens to it in one place"
-            );
+            let message = format!("`{path}` is changed twice; put all its changes in one place");
             PatchError::at(change.line, message)
         };
         if let Some(path) = change.removes().filter(|path| !removers.insert(path)) {

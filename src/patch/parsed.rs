@@ -1,17 +1,17 @@
-//! A patch as it was read: changes in the order of the text, and what was mended in reading.
+//! A parsed patch: changes in the order of the text, and the corrections that were made.
 
 use super::change::Change;
-use super::mended::Mended;
+use super::correction::Mended;
 use super::tree::Outcome;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A patch: what it does to which path.
+/// A patch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Patch {
-    /// In the order of the text. Only edits of the content may share a path.
+    /// The changes in the order of the text. Only plain edits may share a path.
     pub changes: Vec<Change>,
-    /// What was put right.
+    /// The corrections.
     pub mended: BTreeSet<Mended>,
-    /// What every path is afterwards, once the patch is fitted to a tree; of binary content only git knows.
+    /// The result for every path, after the patch was fitted to a tree; none for binary content.
     pub outcomes: BTreeMap<String, Outcome>,
 }

@@ -1,46 +1,46 @@
-//! Where a hunk goes: at the line that it states if its old lines stand there, else at the only place where they stand, else
-//! nowhere. Never at a place where a line that goes differs by a byte.
+//! Finds the place of a hunk: the line in its header if its old lines are there, or else the only place where they are. Removed
+//! lines must match byte for byte.
 
 use super::hunk::{Hunk, Line, Mark, Stated};
 use super::lines::{File, Likeness, Work, without_blanks};
 
-/// So many places are looked for; where there are more, they are too many anyway.
+/// Limit of the places that are searched.
 pub(super) const PLACES_MAX: usize = 1000;
 
-/// A place that was found.
+/// The place of a hunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
-    /// The first old line, counted from 0; of a hunk without old lines, the line that it goes before.
+    /// The first old line, counted from 0; without old lines, the line before which the hunk goes.
     pub at: usize,
     pub likeness: Likeness,
-    /// It is not the one that the hunk states.
+    /// The header has another line.
     pub is_moved: bool,
 }
 
-/// Why there is none.
+/// Why a hunk has no place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Nowhere {
-    /// The old lines stand nowhere.
+    /// The old lines are not in the file.
     Differs,
-    /// They stand at several places, counted from 0.
+    /// They are at several places, counted from 0.
     Several { places: Vec<usize> },
-    /// None of the places lies behind the headings.
+    /// No place is after the headings.
     NotBehind { heading: String },
-    /// They stand, but not at the end, as `*** End of File` says.
+    /// They are in the file, but not at its end, as `*** End of File` says.
     NotAtEnd { at: usize },
     /// `@@ -0,0`, and the file has content.
     Exists,
-    /// There are no old lines, and no line number that says where the new ones go.
+    /// There are no old lines and no line number.
     Unanchored,
-    /// It adds lines behind line `behind`, which the file does not have.
+    /// It adds lines after line `behind`, which the file does not have.
     BehindEnd { behind: u32 },
-    /// Both numbers of an insertion contradict each other.
+    /// The two line numbers of an insertion contradict each other.
     Contradiction,
-    /// The file and the patch are too large to search for it.
+    /// The search exceeds the limit.
     TooLarge,
 }
 
-/// The place of `hunk` in `file`. `shift` is by how many lines the hunks above it make the file longer.
+/// Finds the place of `hunk` in `file`. `shift` is the number of lines that the hunks above add.
 pub(super) fn place(
     hunk: &Hunk,
     file: &mut File<'_>,
@@ -91,7 +91,7 @@ pub(super) fn old_lines(hunk: &Hunk) -> Vec<&Line> {
     lines.filter(|line| line.mark != Mark::Added).collect()
 }
 
-/// The line that the hunk states, counted from 0.
+/// The line number in the header, counted from 0.
 pub(super) fn stated(hunk: &Hunk) -> Option<usize> {
     match hunk.stated {
         Stated::Line { .. } => (hunk.old_start as usize).checked_sub(1),
@@ -130,13 +130,13 @@ fn insertion(hunk: &Hunk, file: &File<'_>, shift: i64) -> Result<Place, Nowhere>
     }
 }
 
-/// All places where `old` stands, as far as they can be told; `None` when that takes too long.
+/// All places where the lines `old` are, up to the limit; `None` if the search takes too long.
 pub(super) fn search(
     old: &[&Line],
     file: &mut File<'_>,
     work: &mut Work,
 ) -> Option<Vec<(usize, Likeness)>> {
-    // The rarest line leaves the fewest places to look at.
+    // The rarest line gives the fewest candidates.
     let mut rarest: Option<(usize, usize)> = None;
     for (index, line) in old.iter().enumerate() {
         let count = file.standing(&line.text, work)?.len();
@@ -170,7 +170,7 @@ pub(super) fn search(
     Some(places)
 }
 
-/// Those of `places` that are where the hunk says that it is, beside its lines.
+/// The places that agree with the headings and the `*** End of File` of the hunk.
 fn narrowed(
     places: Vec<(usize, Likeness)>,
     hunk: &Hunk,
@@ -215,8 +215,7 @@ fn narrowed(
     }
 }
 
-/// The first line behind the first place where `headings` stand one after the other, counted from 0; else the heading that does
-/// not stand there.
+/// The line after the first occurrence of all `headings` in order, counted from 0; `Err` is the heading that does not occur.
 fn behind(headings: &[String], file: &File<'_>, work: &mut Work) -> Result<usize, String> {
     let mut from = 0;
     for heading in headings {

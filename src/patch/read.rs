@@ -1,4 +1,4 @@
-//! The text of a model -> the sections of its diff, one for each file header. Prose, fences and mail around them are skipped.
+//! Splits the text of a model into the sections of its diff, one for each file header. Skips prose, fences and mail headers.
 
 use super::error::PatchError;
 use super::hunk::{Hunk, Mark, is_blank, is_fence};
@@ -7,26 +7,26 @@ use super::{hunk, name};
 
 pub(super) const NO_NAME: &str = "a path that does not parse: it is empty, longer than 4096 bytes, or its quotes or escapes are not those of git";
 
-/// What a diff says about one file, as it says it.
+/// The part of a diff for one file, as written.
 #[derive(Debug, Default)]
 pub(super) struct Section {
-    /// Where it begins, 1-based.
+    /// Its first line, 1-based.
     pub line: usize,
-    /// Both names of its `diff --git` line, where they can be told apart.
+    /// Both names of its `diff --git` line, if they can be separated.
     pub git_names: Option<(String, String)>,
-    /// Behind `--- ` and `+++ `.
+    /// The names after `--- ` and `+++ `.
     pub names: Option<(String, String)>,
     /// The lines below `diff --git`.
     pub extended: Extended,
     pub hunks: Vec<Hunk>,
     pub binary: Option<Binary>,
-    /// A hunk's counts were wrong.
+    /// Whether a hunk had wrong counts.
     pub is_recounted: bool,
-    /// The path as the `*** Begin Patch` format names it: without prefixes.
+    /// The path in the `*** Begin Patch` format, which has no prefixes.
     pub envelope: Option<String>,
 }
 
-/// Git's extended header: texts as they stand there.
+/// Git's extended header, as written.
 #[derive(Debug, Default)]
 pub(super) struct Extended {
     pub old_mode: Option<String>,
@@ -37,27 +37,27 @@ pub(super) struct Extended {
     pub rename_to: Option<String>,
     pub copy_from: Option<String>,
     pub copy_to: Option<String>,
-    /// `<id>..<id>` and, when the mode stays, the mode.
+    /// `<id>..<id>`, and the mode if it does not change.
     pub index: Option<String>,
 }
 
 /// The content of a binary file, as git encodes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Binary {
-    /// The full object ids before and after, which git insists on; empty when the diff has none.
+    /// The full object ids before and after, which git requires; empty if the diff has none.
     pub index: String,
-    /// The change, and mostly its reverse; empty when the diff only says that the files differ.
+    /// The change, and usually its reverse; empty if the diff only says that the files differ.
     pub blocks: Vec<Vec<String>>,
 }
 
 impl Section {
-    /// Whether it says that the file is new.
+    /// Whether the file is new.
     pub fn is_new(&self) -> bool {
         let from_nothing = self.names.as_ref().is_some_and(|(old, _)| old == NO_FILE);
         from_nothing || self.extended.added_mode.is_some()
     }
 
-    /// Adds a hunk; gives the line behind it.
+    /// Adds a hunk and returns the line after it.
     pub(super) fn take(&mut self, read: hunk::Read) -> usize {
         self.is_recounted |= read.is_recounted;
         self.hunks.push(read.hunk);
@@ -69,16 +69,16 @@ impl Section {
         index.split(' ').next().unwrap_or_default().to_owned()
     }
 
-    /// Whether it has got nothing but a `diff --git` header so far.
+    /// Whether it has only a `diff --git` header so far.
     fn awaits_names(&self) -> bool {
         self.names.is_none() && self.hunks.is_empty() && self.binary.is_none()
     }
 }
 
-/// All sections of `text`, in its order.
+/// The sections of `text`, in order.
 pub(super) fn sections(text: &str) -> Result<Vec<Section>, PatchError> {
     let mut lines: Vec<&str> = text.split('\n').collect();
-    // Behind the last line end there is no line.
+    // There is no line after the last newline.
     if lines.last().is_some_and(|last| last.is_empty()) {
         lines.pop();
     }
@@ -99,12 +99,12 @@ pub(super) struct Reader<'t> {
     /// The next line.
     pub(super) at: usize,
     pub(super) sections: Vec<Section>,
-    /// Below a file header, where a line that looks like one of a hunk is not prose.
+    /// Whether a file header is above, so that a line that looks like one of a hunk is not prose.
     pub(super) is_inside: bool,
 }
 
 impl Reader<'_> {
-    /// Takes one line, or all lines of what begins with it.
+    /// Reads one line, or all lines of the element that begins with it.
     fn step(&mut self) -> Result<(), PatchError> {
         let line = self.lines[self.at];
         if let Some(names) = line.strip_prefix("diff --git ") {
@@ -152,7 +152,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The lines of git's extended header that begin here.
+    /// Reads the lines of git's extended header.
     fn extended(&mut self) -> Result<Extended, PatchError> {
         let mut extended = Extended::default();
         while let Some(line) = self.lines.get(self.at) {
@@ -165,8 +165,8 @@ impl Reader<'_> {
         Ok(extended)
     }
 
-    /// Whether an extended header begins here whose `diff --git` line was left out. Prose seldom has a mode of six digits,
-    /// or both halves of a move in two lines.
+    /// Whether an extended header without a `diff --git` line begins here. Prose rarely has a mode of six digits, or
+    /// `rename from` and `rename to` in two lines.
     fn is_lone_extended(&self) -> bool {
         let line = self.lines[self.at].trim_end();
         let modes = [
@@ -182,7 +182,7 @@ impl Reader<'_> {
             || is_move("copy from ", "copy to ")
     }
 
-    /// An extended header without its `diff --git` line: what it says must not be lost, so something has to name the file.
+    /// Reads an extended header without a `diff --git` line. Refuses it if nothing names the file, so that it is not lost.
     fn lone_extended(&mut self) -> Result<(), PatchError> {
         let line = self.at + 1;
         let mut section = Section {
@@ -203,7 +203,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Whether a file header stands here that has these two names.
+    /// Whether a file header with these two names is here.
     fn names_below(&self, (from, to): &(String, String)) -> bool {
         let name = |offset: usize, mark: &str| {
             let line = self.lines.get(self.at + offset)?;
@@ -227,7 +227,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// One of the two header lines alone; the other name is that of the `diff --git` line, or the same.
+    /// Reads a single header line. The other name is that of the `diff --git` line, or the same.
     fn lone_header(&mut self) -> Result<(), PatchError> {
         let line = self.lines[self.at];
         let name = name::read(&line[4..]).ok_or_else(|| self.malformed(NO_NAME))?;
@@ -251,7 +251,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Takes the names of a header that begins at `line`: of the section above, when that has none yet.
+    /// Adds the names to the section above, if it has none yet, or starts a section at `line`.
     fn named(&mut self, names: (String, String), line: usize) {
         let continued = self
             .sections
@@ -299,7 +299,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// `literal SIZE` or `delta SIZE` and lines of base 85, up to an empty one.
+    /// Reads `literal SIZE` or `delta SIZE` and lines of base 85, up to an empty line.
     fn block(&mut self) -> Result<Option<Vec<String>>, PatchError> {
         let mut block: Vec<String> = Vec::new();
         while let Some(line) = self.lines.get(self.at) {
@@ -311,7 +311,7 @@ impl Reader<'_> {
                 break;
             }
             if !begins && !line.bytes().all(|byte| byte.is_ascii_graphic()) {
-                return Err(self.malformed("no line of a binary patch"));
+                return Err(self.malformed("this is not a line of a binary patch"));
             }
             block.push(line.to_owned());
             self.at += 1;
@@ -322,7 +322,7 @@ impl Reader<'_> {
         Ok((!block.is_empty()).then_some(block))
     }
 
-    /// Prose, unless it looks like a part of the diff that would be lost.
+    /// Skips a line of prose. Refuses a line that looks like a part of the diff.
     pub(super) fn skip(&mut self) -> Result<(), PatchError> {
         let line = self.lines[self.at].trim_end_matches('\r');
         if is_fence(line) {
@@ -344,8 +344,8 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Whether a line would be lost within the `*** Begin Patch` format: it stands before the end of that, or right below the
-    /// header or the lines of a new file.
+    /// Whether skipping the line would lose content of the `*** Begin Patch` format: it is before `*** End Patch`, or directly
+    /// below the header or the lines of a new file.
     fn is_lost(&self, line: &str) -> bool {
         let last = self.sections.last();
         let Some(section) = last.filter(|last| last.envelope.is_some()) else {
@@ -384,7 +384,7 @@ impl Extended {
         renamed.or_else(|| self.copy_from.clone().zip(self.copy_to.clone()))
     }
 
-    /// Takes in one line; `false` when it is none of these.
+    /// Reads one line; `false` if it is not part of an extended header.
     fn take(&mut self, line: &str) -> Result<bool, &'static str> {
         let line = line.trim_end_matches('\r');
         let names: [(&str, &mut Option<String>); 4] = [

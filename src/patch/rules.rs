@@ -1,4 +1,4 @@
-//! What no patch may do, whatever the tree looks like; and the words for everything that is refused about a path.
+//! The rules that every patch must obey, independent of the tree.
 
 use super::binary::{Sizes, sizes};
 use super::change::{Change, Content};
@@ -10,16 +10,16 @@ use super::spelling::{is_codex_plan, is_in_git_folder, lies_below};
 use crate::model::one_line;
 use crate::scope::Scope;
 
-/// What the paths of a patch are measured against.
+/// The rules for the paths of a patch.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules<'r> {
     /// The task's globs, for the message.
     pub globs: &'r [String],
     /// The task's globs, compiled.
     pub scope: &'r Scope,
-    /// Paths that nobody may touch, nor anything below them, relative to the repository's root.
+    /// Paths that may not be changed, nor anything below them; relative to the repository's root.
     pub reserved: &'r [(String, Forbidden)],
-    /// What any patch may be.
+    /// Limits of every patch.
     pub limits: Limits,
 }
 
@@ -97,7 +97,7 @@ impl Rules<'_> {
         None
     }
 
-    /// Refuses binary content that is too large in all.
+    /// Refuses binary contents that are too large together.
     pub(super) fn check_size(&self, changes: &[Change]) -> Result<(), PatchError> {
         let bytes_max = self.limits.bytes_max;
         let mut bytes = 0_u64;
@@ -117,7 +117,7 @@ impl Rules<'_> {
     }
 }
 
-/// By how many bytes a binary block makes the tree larger.
+/// The number of bytes by which a binary block enlarges the tree.
 fn growth(sizes: &Sizes) -> u64 {
     sizes.result.saturating_sub(sizes.source)
 }

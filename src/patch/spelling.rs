@@ -1,13 +1,13 @@
-//! One name in all the spellings that some file system takes for it. Paths that no patch may touch are compared like this,
-//! wherever the repository lies: it may be checked out elsewhere next.
+//! Compares names as any file system may do. Reserved paths are compared like this on every file system, because the
+//! repository may be checked out on another one.
 //!
-//! After git's own guard of `.git` (`verify_path`, with `core.protectHFS` and `core.protectNTFS`, and `is_ntfs_dot_generic`), and
-//! beyond it where a file system goes further: any case, as Unicode folds it; composed or decomposed; with code points that HFS+
-//! ignores; with dots, blanks or a stream behind it, between backslashes, or as a short name, as NTFS does.
+//! Follows git's protection of `.git` (`verify_path`, with `core.protectHFS` and `core.protectNTFS`, and `is_ntfs_dot_generic`), and
+//! goes further where file systems do: any case, as Unicode folds it; composed or decomposed; with code points that HFS+
+//! ignores; and as on NTFS with trailing dots, blanks or a stream, with backslashes, or as a short name.
 
 use unicode_normalization::UnicodeNormalization;
 
-/// Whether `path` is `reserved` or lies below it, in any spelling. Both are relative to the root.
+/// Whether `path` is `reserved` or below it, in any spelling. Both are relative to the root.
 pub(super) fn lies_below(path: &str, reserved: &str) -> bool {
     let mut parts = parts(path);
     let mut wanted = reserved
@@ -18,7 +18,7 @@ pub(super) fn lies_below(path: &str, reserved: &str) -> bool {
         && wanted.all(|name| parts.next().is_some_and(|part| is_taken_for(part, name)))
 }
 
-/// Whether some part of `path` is `.git`, in any spelling.
+/// Whether a component of `path` is `.git`, in any spelling.
 pub(super) fn is_in_git_folder(path: &str) -> bool {
     parts(path).any(|part| is_taken_for(part, ".git"))
 }
@@ -35,7 +35,7 @@ pub(super) fn is_codex_plan(path: &str) -> bool {
     is_folder && parts.next().is_some_and(is_plan)
 }
 
-/// `text` as file systems compare it that fold case and do not mind how characters are composed.
+/// Folds case and composition, as some file systems do.
 pub(super) fn folded(text: &str) -> String {
     let seen = text.chars().filter(|c| !is_ignored_by_hfs(*c));
     // Upper case first: `ſ` and `ß` have no lower case of their own.
@@ -52,13 +52,13 @@ fn is_taken_for(part: &str, name: &str) -> bool {
     bare(&part) == bare(&name) || is_short_name(bare(&part), &name)
 }
 
-/// Without what NTFS drops: a stream, and dots and blanks at the end.
+/// Removes what NTFS ignores: a stream, and trailing dots and blanks.
 fn bare(name: &str) -> &str {
     let name = name.split(':').next().unwrap_or_default();
     name.trim_end_matches([' ', '.'])
 }
 
-/// Whether `part` may be the short name of `name`, as `GIT~1`, `LEARNI~1.JSO` or, after more of the same, `LE1A2B~1.JSO`.
+/// Whether `part` may be the short name of `name`, such as `GIT~1`, `LEARNI~1.JSO` or, after several collisions, `LE1A2B~1.JSO`.
 fn is_short_name(part: &str, name: &str) -> bool {
     let name = name.trim_start_matches('.');
     let (base, extension) = name.rsplit_once('.').unwrap_or((name, ""));

@@ -1,33 +1,33 @@
-//! What a patch needs to know of a tree: what stands at a path, and its content.
+//! The tree as a patch sees it: the entries at its paths, and their contents.
 
-/// What stands at a path of the tree.
+/// The entry at a path of the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
     /// Nothing.
     Nothing,
     /// A file.
     File,
-    /// A symbolic link, and where it points.
+    /// A symbolic link, with its target.
     Link(String),
-    /// A submodule, or another repository within this one.
+    /// A submodule or another nested repository.
     Submodule,
-    /// A folder, or something stranger.
+    /// A folder, pipe, socket or device.
     Other,
 }
 
 /// The tree that a patch is for.
 pub trait Tree {
-    /// What stands at `path`, relative to the root.
+    /// The entry at `path`, relative to the root.
     fn at(&self, path: &str) -> Found;
 
-    /// The content of the file at `path`; `None` when it can't be read.
+    /// The content of the file at `path`; `None` if it can't be read.
     fn content(&self, path: &str) -> Option<Vec<u8>>;
 
-    /// All paths of the tree, for a refusal that names the nearest ones.
+    /// All paths of the tree, for suggestions.
     fn paths(&self) -> Vec<String>;
 }
 
-/// What stands at a path afterwards.
+/// The result of a patch at one path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// No file.

@@ -1,4 +1,4 @@
-//! Changes -> the one text that git applies, and what git has to say about it.
+//! Writes changes as the text that git applies, and predicts what git reports about it.
 
 use super::change::{Change, Content, Kind, Mode};
 use super::hunk::{Hunk, Mark, Stated};
@@ -32,7 +32,7 @@ pub(super) fn text(change: &Change) -> Vec<u8> {
     }
     if (change.old_mode, change.new_mode) == (Some(Mode::Link), None) && change.kind != Kind::Delete
     {
-        // The ids are not looked at; the mode says that a link is meant.
+        // Git ignores the ids. The mode says that it is a link.
         text += "index 0000000..0000000 120000\n";
     }
     let mut body = Vec::new();
@@ -70,7 +70,7 @@ fn or_plain(mode: Option<Mode>) -> &'static str {
     mode.unwrap_or(Mode::Plain).as_str()
 }
 
-/// A hunk without numbers, which no tree has placed yet, keeps none.
+/// The text of a hunk. A hunk without numbers, which has no place yet, keeps none.
 fn hunk_text(hunk: &Hunk) -> Vec<u8> {
     let range = |start: u32, count: usize| match count {
         1 => start.to_string(),
@@ -106,14 +106,14 @@ fn binary_text(binary: &Binary) -> String {
     text
 }
 
-/// What git says about a patch before it applies it (`--numstat`, `--summary`): which paths, and what happens to them.
+/// What git reports about a patch with `--numstat` and `--summary`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listed {
     /// The paths that change, with counts of added and removed lines as `+1 -1`, `+- --` for binary content; in order.
     pub paths: Vec<(String, String)>,
-    /// The paths that they come from: the same ones, but for renames and copies; in order.
+    /// The source of each path: the same path, except for renames and copies; in order.
     pub sources: Vec<String>,
-    /// Files that come or go, and modes that change.
+    /// Files that are created or deleted, and modes that change.
     pub facts: Vec<String>,
 }
 
@@ -170,7 +170,7 @@ fn fact(change: &Change) -> Option<String> {
             old.as_str(),
             new.as_str()
         )),
-        // Git names no path here: it stands in the line about the rename.
+        // Git prints the path in the line about the rename.
         (_, Some(old), Some(new)) => {
             Some(format!("mode change {} => {}", old.as_str(), new.as_str()))
         }

@@ -1,4 +1,4 @@
-//! The only reader of the clock, and the ways a time is written.
+//! The only code that reads the clock, and the formats of times.
 
 use crate::model::RunId;
 use jiff::{Timestamp, Zoned};
@@ -8,27 +8,27 @@ pub fn now() -> Timestamp {
     Timestamp::now()
 }
 
-/// As the ledger writes it: `2026-02-13T01:55:00.123Z`.
+/// The format of the ledger: `2026-02-13T01:55:00.123Z`.
 pub fn ledger_time(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
 }
 
-/// As the output CSV writes it: `2026-02-13T01:55:00+00:00`, whole seconds.
+/// The format of the output CSV: `2026-02-13T01:55:00+00:00`, whole seconds.
 pub fn csv_time(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%S+00:00").to_string()
 }
 
-/// UTC compact, as run ids are made: `20260213T015500Z`.
+/// Compact UTC, the format of run ids: `20260213T015500Z`.
 pub fn run_id(time: Timestamp) -> RunId {
     RunId::new(time.strftime("%Y%m%dT%H%M%SZ").to_string())
 }
 
-/// The current time where the user is.
+/// The current time in the local time zone.
 pub fn here() -> Zoned {
     Zoned::now()
 }
 
-/// As a person reads it: `14:05`, with the day where that is not today's, in the zone of `now`.
+/// For the user: `14:05`, with the day if it is not today, in the zone of `now`.
 pub fn time_of_day(time: Timestamp, now: &Zoned) -> String {
     let time = time.to_zoned(now.time_zone().clone());
     match time.date() == now.date() {
@@ -37,12 +37,12 @@ pub fn time_of_day(time: Timestamp, now: &Zoned) -> String {
     }
 }
 
-/// As a file says it to whoever reads it where and when ever: `14:05 UTC on 2026-02-13`.
+/// For a file, independent of place and day of reading: `14:05 UTC on 2026-02-13`.
 pub fn utc_time_of_day(time: Timestamp) -> String {
     time.strftime("%H:%M UTC on %Y-%m-%d").to_string()
 }
 
-/// What [`ledger_time`] wrote.
+/// Parses the format of [`ledger_time`].
 pub fn read(text: &str) -> Option<Timestamp> {
     text.parse().ok()
 }

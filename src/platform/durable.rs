@@ -1,7 +1,6 @@
 //! Writing whole files so that a crash leaves the old one or the new one.
 //!
-//! Used for every file that is not append-only: the plan, wave CSVs, call files, output CSVs, artifacts. It knows
-//! nothing of their contents, but who may read them.
+//! Used for every file that is not append-only: the plan, wave CSVs, call files, output CSVs, artifacts.
 
 use super::{fault, private};
 use std::fs::{File, Permissions};
@@ -14,14 +13,14 @@ use tempfile::NamedTempFile;
 /// Who may read a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Readers {
-    /// Whom the umask lets, or who could read the file that is replaced: results at a path that the user named.
+    /// According to the umask, or to the mode of the replaced file: results at a path that the user named.
     #[default]
     Umask,
-    /// Its owner alone, as with the folders that are made for it: everything in a run's folder.
+    /// Only the owner, also for folders that are created for it: everything in a run's folder.
     Owner,
 }
 
-/// Writes `path` for whom the umask lets; see [`replace`].
+/// Writes `path` with a mode according to the umask; see [`replace`].
 pub fn write_with(
     path: &Path,
     fill: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
@@ -29,8 +28,8 @@ pub fn write_with(
     replace(path, Readers::Umask, fill)
 }
 
-/// Writes `path` through a temporary file in the same folder, which is made where it is missing. A file that is there
-/// keeps its mode, unless the owner alone may read it; a symbolic link is replaced, not followed.
+/// Writes `path` through a temporary file in the same folder, which is created if it is missing. An existing file keeps
+/// its mode, unless only the owner may read it. A symbolic link is replaced, not followed.
 ///
 /// When this returns, the whole content and the name are on disk. Killed at any earlier step, a
 /// reader sees the previous file (or none) and at most a stray `.<name>.*.tmp` beside it; so too when it fails, as on
@@ -46,8 +45,8 @@ pub fn replace(
     sync_folder(parent(path))
 }
 
-/// The first half of [`replace`]: the whole content is on disk under a temporary name beside `path`, and goes again
-/// unless it is given a name.
+/// The first half of [`replace`]: writes the content durably to a temporary file beside `path`, which is removed unless it
+/// is renamed.
 pub fn stage(
     path: &Path,
     readers: Readers,
@@ -82,8 +81,8 @@ pub fn stage(
     Ok(temporary)
 }
 
-/// Removes what writers of `path` that were killed have left beside it. Only for one who holds the lock under which
-/// `path` is written: the temporary file of a writer at work looks the same.
+/// Removes the temporary files of killed writers of `path`. The caller must hold the lock under which `path` is written,
+/// because the temporary file of a live writer looks the same.
 pub fn remove_strays(path: &Path) -> io::Result<()> {
     let prefix = temporary_prefix(path);
     for entry in std::fs::read_dir(parent(path))? {
@@ -99,7 +98,7 @@ pub fn remove_strays(path: &Path) -> io::Result<()> {
 
 const TEMPORARY_SUFFIX: &str = ".tmp";
 
-/// `.<name>.`, of a long name only the beginning: a file name has at most 255 bytes.
+/// `.<name>.`, with a long name cut, because a file name has at most 255 bytes.
 fn temporary_prefix(path: &Path) -> String {
     const CHARS_MAX: usize = 50;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -112,7 +111,7 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     write_with(path, |writer| writer.write_all(content))
 }
 
-/// [`write`] for the owner alone.
+/// [`write`] with access only for the owner.
 pub fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     replace(path, Readers::Owner, |writer| writer.write_all(content))
 }

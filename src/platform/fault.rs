@@ -1,8 +1,8 @@
-//! Where tests kill `mesh`, to prove what a kill leaves behind. In release builds every point is empty.
+//! Points at which tests kill `mesh`, to test recovery. In release builds they do nothing.
 //!
 //! `MESH_FAULT_KILL` names the point: `before:17` or `after:17` for record 17 of a ledger, `write:3` for the third
-//! step at which a whole file is written ([`durable`](super::durable)), `integrator:3` for the third step at which the
-//! integrator changes something or has just done so.
+//! step at which a whole file is written ([`durable`](super::durable)), `integrator:3` for the third step before or after a change by
+//! the integrator.
 
 #[cfg(debug_assertions)]
 pub use armed::{integrator_point, ledger_point, write_point};
@@ -16,7 +16,7 @@ mod armed {
     static WRITE_STEPS: AtomicU64 = AtomicU64::new(0);
     static INTEGRATOR_STEPS: AtomicU64 = AtomicU64::new(0);
 
-    /// One side of appending the records up to, and without, `next_seq`.
+    /// Before or after appending the records up to, and without, `next_seq`.
     pub fn ledger_point(next_seq: u64, side: &str) {
         if wish(side).is_some_and(|seq| next_seq > seq) {
             die();

@@ -1,4 +1,4 @@
-//! What the machine offers: clock, durable files, git, processes. Nothing here knows what it is used for.
+//! Access to the machine: clock, durable files, git, processes. Independent of its users.
 
 pub mod clock;
 pub mod digest;

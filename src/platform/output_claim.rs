@@ -1,8 +1,8 @@
-//! The claim on a file that a run is going to write: one run at a time, whatever its name is spelled like.
+//! The claim of a run on its output file, so that two runs never write the same file, by whatever path.
 //!
-//! A `flock` on `.<name>.mesh-lock` beside the file; the kernel releases it when its holder dies. The lock file says which
-//! run and process hold it, so that others can be told, and an orderly end removes it. It is not the file itself, which
-//! may not exist yet and is replaced as a whole.
+//! The claim is a `flock` on `.<name>.mesh-lock` beside the file, which the kernel releases when the holder dies. The lock
+//! file names the run and the process that hold it, for messages; an orderly end removes it. The output file itself can't
+//! be locked, because it may not exist yet and is replaced as a whole.
 
 use super::digest::sha256_of_bytes;
 use crate::model::RunId;
@@ -15,10 +15,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Why a file can't be claimed.
+/// Why a file could not be claimed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClaimError {
-    /// Another run is going to write it.
+    /// Another run holds the claim.
     #[error("output `{}` is in use by {holder}", path.display())]
     Held {
         /// The file, as given.
@@ -26,22 +26,22 @@ pub enum ClaimError {
         /// `run 20260213T015500Z (process 4711)`.
         holder: String,
     },
-    /// The lock file can't be made.
+    /// The lock file could not be created.
     #[error("output `{}` can't be written", path.display())]
     Io {
         /// The file, as given.
         path: PathBuf,
-        /// What the file system said.
+        /// The error of the file system.
         #[source]
         source: io::Error,
     },
 }
 
-/// Held for as long as a run may write the file.
+/// The claim, held while the run may write the file.
 #[derive(Debug)]
 pub struct Claim {
     locks: Vec<LockFile>,
-    /// Folders that were made for the file, innermost first.
+    /// Folders that were created for the file, innermost first.
     made: Vec<PathBuf>,
 }
 
@@ -52,8 +52,8 @@ struct LockFile {
 }
 
 impl Claim {
-    /// Claims `output`, and behind a symbolic link also the file that it names. The folder is made where it is missing, and
-    /// goes again with the claim when nothing was written into it.
+    /// Claims `output`, and the target if it is a symbolic link. Creates a missing folder, and removes it with the claim if
+    /// it is still empty.
     pub fn take(output: &Path) -> Result<Self, ClaimError> {
         let failed = |source| ClaimError::Io {
             path: output.to_owned(),
@@ -79,7 +79,7 @@ impl Claim {
         Ok(claim)
     }
 
-    /// Names the run in the lock file. That it can't is no reason to end: the lock itself holds.
+    /// Writes the run to the lock file. A failure is ignored, because the lock itself is held.
     pub fn sign(&self, run: &RunId) {
         for lock in &self.locks {
             let _ = lock.write(&format!("run {run} ({})", this_process()));
@@ -102,7 +102,7 @@ impl Drop for Claim {
 }
 
 impl LockFile {
-    /// Takes the lock, or gives the words of who holds it.
+    /// Takes the lock, or describes its holder.
     fn take(path: &Path) -> io::Result<Result<Self, String>> {
         loop {
             let file = OpenOptions::new()
@@ -165,7 +165,7 @@ fn missing(folder: &Path) -> Vec<PathBuf> {
     missing.map(Path::to_owned).collect()
 }
 
-/// The lock file of `output`, whose folder exists; behind a link also that of its target.
+/// The lock file of `output`, whose folder exists; for a link also that of its target.
 fn lock_paths(output: &Path) -> io::Result<Vec<PathBuf>> {
     let mut paths = vec![lock_path(output)?];
     if let Ok(target) = std::fs::read_link(output) {
@@ -185,7 +185,7 @@ fn lock_path(output: &Path) -> io::Result<PathBuf> {
     Ok(folder.join(lock_name(name)))
 }
 
-/// `.<name>.mesh-lock`; of a name that would get too long, its hash.
+/// `.<name>.mesh-lock`, with the hash of a name that is too long.
 fn lock_name(name: &OsStr) -> std::ffi::OsString {
     const BYTES_MAX: usize = 200;
     let mut lock = std::ffi::OsString::from(".");

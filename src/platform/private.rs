@@ -1,9 +1,9 @@
-//! Files and folders that their owner alone can read: everything in a run's folder.
+//! Files and folders that only their owner can read: everything in a run's folder.
 //!
-//! Prompts, answers and logs may hold what nobody else on the machine is to see, so each is made with its mode (0600,
-//! folders 0700), and the umask can only take more away. Rejected: a umask of our own, which workers and validation
-//! commands would inherit for what they make in the user's tree; and a change of the mode after the fact, which leaves a
-//! moment in between. What belongs to the user's own tree or to a path that the user named is no business of this module.
+//! Prompts, answers and logs may be confidential, so each file is created with its mode (0600, folders 0700), which the
+//! umask can only restrict further. Rejected: setting a umask, which workers and validation commands would inherit for
+//! files in the user's tree; and changing the mode afterwards, which leaves a short time with the wrong mode. Files of the
+//! user's tree and at paths that the user named are not written here.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io;
@@ -16,12 +16,12 @@ pub const FILE_MODE: u32 = 0o600;
 /// The mode of a folder.
 pub const FOLDER_MODE: u32 = 0o700;
 
-/// Makes one folder; it must not be there yet.
+/// Creates one folder, which must not exist.
 pub fn make_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(FOLDER_MODE).create(path)
 }
 
-/// Makes a folder and those above it that are missing.
+/// Creates a folder and its missing parents.
 pub fn make_folders(path: &Path) -> io::Result<()> {
     DirBuilder::new()
         .mode(FOLDER_MODE)
@@ -29,37 +29,36 @@ pub fn make_folders(path: &Path) -> io::Result<()> {
         .create(path)
 }
 
-/// Options that make a file with its mode; what is opened for, and whether a file that is there will do, is for the
-/// caller to add.
+/// Options that create a file with its mode. The caller adds the access, and whether the file may exist.
 pub fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.mode(FILE_MODE);
     options
 }
 
-/// An empty file to write to, in place of the content of one that is there.
+/// Creates a file, or truncates an existing one.
 pub fn create(path: &Path) -> io::Result<File> {
     options().write(true).create(true).truncate(true).open(path)
 }
 
-/// Writes a short-lived file, which a crash may cut; [`durable`](super::durable) has the other kind.
+/// Writes a short-lived file, which a crash may truncate. For durable files see [`durable`](super::durable).
 pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     create(path)?.write_all(content)
 }
 
-/// Copies a file. Of its mode only the owner's part comes along.
+/// Copies a file with the owner's part of its mode.
 pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
     io::copy(&mut File::open(from)?, &mut create(to)?)?;
     close(to)
 }
 
-/// Gives the file at `path` the owner's part of `mode`, so that a script stays one.
+/// Gives the file at `path` the owner's part of `mode`, so that a script stays executable.
 pub fn keep_owners_mode(path: &Path, mode: u32) -> io::Result<()> {
     std::fs::set_permissions(path, Permissions::from_mode(mode & 0o700 | 0o600))
 }
 
-/// Takes away what others may do with what stands at `path` and came from elsewhere, such as a file that was moved here.
-/// Links are left as they are. What lies too deep for a path is behind a folder that was closed.
+/// Removes the access of others to `path` and everything below, such as a file that was moved here. Skips links. Files too
+/// deep for a path are below a folder that was closed.
 pub fn close(path: &Path) -> io::Result<()> {
     let metadata = std::fs::symlink_metadata(path)?;
     if metadata.is_symlink() {

@@ -1,7 +1,7 @@
-//! What the tasks in flight may touch, and whether one more task can join them.
+//! The paths that tasks in flight may change, and whether another task conflicts with them.
 //!
-//! Two tasks are in conflict when their scopes can meet, and when both may touch a shared path, be it two different
-//! ones: who changes `package.json` decides what `package-lock.json` has to say.
+//! Two tasks conflict if their scopes overlap, or if both may change a shared path, even two different ones:
+//! `package.json` determines the content of `package-lock.json`.
 
 use super::Reach;
 use super::index::Index;
@@ -35,7 +35,7 @@ impl Claims {
         }
     }
 
-    /// Whether a task with this reach would be in conflict with one that is there.
+    /// Whether a task with this reach conflicts with one in flight.
     pub fn conflict_with(&mut self, reach: &Reach) -> bool {
         let meets = |index: &mut Index| reach.patterns.iter().any(|pattern| index.meets(pattern));
         (self.is_shared_taken && meets(&mut self.shared)) || meets(&mut self.taken)

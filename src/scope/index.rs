@@ -1,8 +1,8 @@
-//! Many globs at once: does one more meet any of them? Not by comparing it with each.
+//! An index of many globs that finds those which overlap with another glob, without comparing it with each.
 //!
-//! Globs that share a path agree on their literal beginnings (one begins with the other) and on their literal ends.
-//! They are kept sorted by both; a question walks both neighbourhoods in step and is answered when the smaller one is
-//! through. So `src/a.rs` is found among 50,000 paths at once, and so is `**/a.rs` among 50,000 of its like.
+//! Two globs that match a common path agree in their literal prefixes (one is a prefix of the other) and in their literal
+//! suffixes. The index is sorted by both; a query walks both ranges in step and ends with the smaller one. So a query
+//! for `src/a.rs` among 50,000 paths takes few steps, and one for `**/a.rs` among 50,000 similar globs as well.
 
 use super::pattern::Pattern;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +11,7 @@ use std::ops::Bound;
 /// The most comparisons of two globs, those of long ones counting more; after so many, globs that are not told apart without one count as meeting.
 /// Reached only by hundreds of tasks at once whose globs have wild cards at both ends, as `*/a/**` and `*/b/**`.
 const COMPARISONS_MAX: usize = 1_000_000;
-/// So few globs are compared all the same, however often they are asked: a list of shared paths.
+/// Up to this many globs are always compared, such as a list of shared paths.
 const FEW: usize = 256;
 
 /// Text -> the places of the globs that have it as their end.
@@ -29,7 +29,7 @@ pub struct Index {
 }
 
 impl Index {
-    /// Takes in further globs.
+    /// Adds globs.
     pub fn add(&mut self, patterns: Vec<Pattern>) {
         for pattern in patterns {
             let place = self.patterns.len();

@@ -1,7 +1,7 @@
-//! One glob of a scope, as overlap sees it: what is literal at both ends, and an automaton for the rest.
+//! One glob of a scope, for overlap: its literal prefix and suffix, and an automaton for the rest.
 //!
-//! The ends decide most questions by themselves and are what [`Index`](super::index::Index) is sorted by; the automaton
-//! is made when a question gets that far. All text is in lower case.
+//! Prefix and suffix decide most comparisons, and [`Index`](super::index::Index) is sorted by them. The automaton is built
+//! on first use. All text is in lower case.
 
 use super::program::Program;
 use globset::Glob;
@@ -38,12 +38,12 @@ impl Pattern {
         }
     }
 
-    /// What every path of it begins with.
+    /// The prefix of every path that it matches.
     pub fn prefix(&self) -> &[u8] {
         &self.prefix
     }
 
-    /// What every path of it ends with.
+    /// The suffix of every path that it matches.
     pub fn suffix(&self) -> &[u8] {
         &self.suffix
     }

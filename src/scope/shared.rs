@@ -1,10 +1,10 @@
-//! Paths that are everybody's: while one task may touch any of them, no other task that may runs beside it.
+//! Shared paths: two tasks that may change any of them never run at the same time.
 
 /// Manifests and lock files at the repository's root; `shared_paths` replaces the list.
 ///
 /// They are one list, not one for every ecosystem: a manifest and its lock file are two paths, and change together.
 /// Rejected: the same names in all folders (`**/Cargo.lock`). Every two broad scopes, as `crates/a/**` and `crates/b/**`,
-/// may touch such a file, so nothing would ever run beside anything; who has several roots lists them.
+/// may touch such a file, so no two tasks would run at the same time. A repository with several roots lists its files.
 pub const SHARED_PATHS: [&str; 47] = [
     ".gitmodules",
     "Cargo.lock",

@@ -1,7 +1,7 @@
-//! Copies of the repository outside of it, and the watch over the user's own tree.
+//! Copies of the repository for workers, and the fingerprint of the user's tree.
 //!
-//! Workers of a plan never run in the user's tree: they get HEAD plus uncommitted changes plus untracked files that
-//! git does not ignore, copied. After a wave the tree and the plan file are compared with before.
+//! Workers of a plan never run in the user's tree. They get a copy: `HEAD`, uncommitted changes, and untracked files that
+//! git does not ignore. After a wave the tree and the plan file are compared with their state before.
 
 use super::error::SnapshotError;
 use super::kept_copy::refresh;
@@ -12,25 +12,24 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Makes `target` the workers' copy of the work tree, whatever stood there: nothing of what an earlier wave did to it is
-/// left.
+/// Makes `target` an exact copy of the work tree. Removes everything that an earlier wave left there.
 pub fn make(repo: &Repo, target: &Path) -> Result<(), SnapshotError> {
     refresh(repo, target, &BTreeSet::new())
 }
 
-/// What the user's tree looked like: the commit that is checked out, every changed path with its content, and the plan
+/// The fingerprint of the user's tree: the commit that is checked out, every changed path with its content, and the plan
 /// file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
     files: BTreeMap<PathBuf, Option<[u8; 32]>>,
 }
 
-/// Stands among the paths for the commit: a commit or a checkout changes what counts as changed.
+/// The key of the commit among the paths. A commit or a checkout changes which paths count as changed.
 const COMMIT: &str = "HEAD";
 
 impl Fingerprint {
-    /// Takes the fingerprint of `repo`, with `watched` files in any case. The learnings are left out: that file only
-    /// grows, and everybody may append to it at any time.
+    /// Takes the fingerprint of `repo`, always with the `watched` files. Without the learnings, to which anyone may append
+    /// at any time.
     pub fn take(repo: &Repo, watched: &[&Path]) -> Result<Self, SnapshotError> {
         let changed = repo.changes()?.into_iter().map(|change| change.path);
         let watched = watched
@@ -94,7 +93,7 @@ pub fn names_as_markdown(repo: &Repo) -> Result<String, SnapshotError> {
     Ok(text)
 }
 
-/// The files of a scope with their contents, as Markdown for a prompt: names always, contents up to a bound.
+/// The files of a scope, as Markdown for a prompt: all names, and contents up to a limit.
 pub fn scope_as_markdown(
     repo: &Repo,
     scope: &crate::scope::Scope,

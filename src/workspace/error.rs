@@ -1,10 +1,10 @@
-//! What can keep a copy of the repository from being made or refreshed.
+//! Why a copy of the repository could not be created or updated.
 
 use crate::platform::GitError;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why no snapshot could be made.
+/// Why a copy could not be created or updated.
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
     /// Git could not list the files.
@@ -15,7 +15,7 @@ pub enum SnapshotError {
     Copy {
         /// The file.
         path: PathBuf,
-        /// What the file system said.
+        /// The error of the file system.
         #[source]
         source: io::Error,
     },

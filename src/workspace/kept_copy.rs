@@ -1,12 +1,12 @@
-//! A copy of the work tree that is kept: made once, then brought up to date instead of copied anew.
+//! A persistent copy of the work tree, which is updated instead of created again.
 //!
-//! Beside the copy lies an index with a [`Stamp`] of every file and of its copy. What neither side changed since is not
-//! read again; whatever a worker changed, added, removed or put elsewhere in the copy is undone before the next one
-//! sees it. No content is compared and nothing in the copy is trusted: inode, size, mode and both times must be those
-//! that this module left behind, and nobody but the kernel sets the time of the last change.
+//! An index beside the copy has a [`Stamp`] of every file and of its copy. A file that changed on neither side is not read
+//! again. Everything that a worker changed, added, removed or moved in the copy is undone before the next worker sees it. No
+//! contents are compared: inode, size, mode and both times must be those that this module recorded, and only the kernel
+//! can set the time of the last status change.
 //!
-//! Rejected: hard links (a worker would write through them into the user's file), and one index in memory (each step of
-//! a run may be a process of its own). Where the file system can share blocks, [`std::fs::copy`] does so.
+//! Rejected: hard links (a worker would write through them to the user's file), and an index in memory (each step of a run
+//! may be a separate process). [`std::fs::copy`] shares blocks if the file system can.
 
 use super::error::SnapshotError;
 use crate::platform::{Repo, private};
@@ -20,13 +20,13 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-/// A file of the user that changed within so many nanoseconds before it was copied may change once more without a
-/// trace: file systems are not that exact, and two machines' clocks differ.
+/// A file that changed less than this many nanoseconds before it was copied may change again with the same stamp, because
+/// file systems have coarse times and the clocks of two machines differ.
 const SOURCE_RACE_NS: i128 = 2_000_000_000;
-/// Files of at most so many bytes are read and written as a whole.
+/// Files up to this size are read and written as a whole.
 const SMALL_BYTES: u64 = 128 * 1024;
 
-/// Makes `target` a copy of the work tree of `repo`; whatever else is in there goes, but for `keep`: files and folders,
+/// Makes `target` a copy of the work tree of `repo`, and removes everything else except the files and folders in `keep`,
 /// relative to `target`.
 pub fn refresh(repo: &Repo, target: &Path, keep: &BTreeSet<PathBuf>) -> Result<(), SnapshotError> {
     let failed = || SnapshotError::copy(target);
@@ -87,7 +87,7 @@ pub fn remove(target: &Path) -> io::Result<()> {
     }
 }
 
-/// Beside the copy, where a worker has no business.
+/// The index is beside the copy, outside of the worker's folder.
 fn index_of(target: &Path) -> PathBuf {
     target.with_extension("index")
 }
@@ -102,7 +102,7 @@ fn changed_ns(metadata: &fs::Metadata) -> i128 {
     i128::from(metadata.ctime()) * 1_000_000_000 + i128::from(metadata.ctime_nsec())
 }
 
-/// What tells that a file is as it was.
+/// Tells whether a file is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp {
     inode: u64,
@@ -113,7 +113,7 @@ struct Stamp {
 }
 
 impl Stamp {
-    /// `None` where nothing stands.
+    /// `None` if nothing is there.
     fn of(path: &Path) -> io::Result<Option<Self>> {
         match fs::symlink_metadata(path) {
             Ok(metadata) => Ok(Some(Self::from(&metadata))),
@@ -136,24 +136,24 @@ impl From<&fs::Metadata> for Stamp {
     }
 }
 
-/// A file and its copy, as they were right after the copying.
+/// The stamps of a file and its copy, right after copying.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Entry {
     source: Stamp,
     copy: Stamp,
 }
 
-/// Bringing files up to date.
+/// Updates files.
 struct Pass<'p> {
     root: &'p Path,
     target: &'p Path,
-    /// `None`: nothing stands in the target.
+    /// `None` if the target is empty.
     old: Option<&'p Index>,
 }
 
 impl Pass<'_> {
-    /// Brings one file; `None` for what is no file or link: a submodule, a socket, or what is gone from the tree but not
-    /// yet from git's index.
+    /// Copies one file; `None` if it is neither a file nor a link: a submodule, a socket, or a file that is in git's index but
+    /// not in the tree.
     fn bring(&self, path: &Path) -> io::Result<Option<Entry>> {
         let (from, to) = (self.root.join(path), self.target.join(path));
         let source = Stamp::of(&from)?;
@@ -181,7 +181,7 @@ impl Pass<'_> {
     }
 }
 
-/// The mode of the copy of a file: the owner's part, which is all that git knows of. Nobody else is to look into a copy.
+/// The mode of a copied file: only the owner's part. Others have no access to a copy, and git records no more.
 fn mode_of_copy(source: &Stamp) -> u32 {
     source.mode & 0o700
 }
@@ -192,7 +192,7 @@ fn copy_large(from: &Path, to: &Path, source: &Stamp) -> io::Result<Option<Stamp
     Stamp::of(to)
 }
 
-/// What [`copy_large`] does, in half of the system calls. Sharing blocks would gain nothing here.
+/// Like [`copy_large`], with half of the system calls. Small files gain nothing from shared blocks.
 fn copy_small(from: &Path, to: &Path, source: &Stamp) -> io::Result<Stamp> {
     let mode = mode_of_copy(source);
     let mut content = Vec::with_capacity(source.size as usize + 1);
@@ -212,7 +212,7 @@ fn copy_small(from: &Path, to: &Path, source: &Stamp) -> io::Result<Stamp> {
     Ok(Stamp::from(&copy.metadata()?))
 }
 
-/// What a pass found and left.
+/// The result of an update.
 #[derive(Debug, PartialEq)]
 struct Index {
     began_ns: i128,
@@ -223,7 +223,7 @@ struct Index {
 const HEAD: &[u8] = b"mesh copy 1";
 
 impl Index {
-    /// Whether both sides are as they were, and could not have changed unseen.
+    /// Whether neither side changed, and no change could go unnoticed.
     fn is_settled(&self, old: &Entry, source: Stamp, copy: Option<Stamp>) -> bool {
         old.source == source
             && Some(old.copy) == copy
@@ -232,7 +232,7 @@ impl Index {
             && old.copy.changed_ns < self.ended_ns
     }
 
-    /// Not durable: one that is torn or missing costs a whole copy, nothing else.
+    /// Not durable: a damaged or missing index only costs a full copy.
     fn write(&self, path: &Path, root: &Path) -> io::Result<()> {
         let mut bytes = Vec::with_capacity(self.entries.len() * 160);
         for record in [HEAD, root.as_os_str().as_bytes()] {
@@ -260,7 +260,7 @@ impl Index {
         private::write(path, &bytes)
     }
 
-    /// `None` for none, one that is torn, or one of another tree.
+    /// `None` if the index is missing, damaged, or of another tree.
     fn read(path: &Path, root: &Path) -> Option<Self> {
         let bytes = fs::read(path).ok()?;
         let mut records = bytes.strip_suffix(HEAD)?.split(|byte| *byte == 0);
@@ -278,7 +278,7 @@ impl Index {
     }
 }
 
-/// Ten numbers and a path, which may hold anything.
+/// Parses ten numbers and a path, which may contain any byte.
 fn parsed(record: &[u8]) -> Option<(PathBuf, Entry)> {
     let mut words = record.splitn(11, |byte| *byte == b' ');
     let mut stamp = || {
@@ -301,7 +301,7 @@ fn parsed(record: &[u8]) -> Option<(PathBuf, Entry)> {
     Some((path, Entry { source, copy }))
 }
 
-/// What may stand in the copy.
+/// The paths that belong to the copy.
 struct Wanted<'w> {
     files: HashSet<&'w OsStr>,
     folders: HashSet<&'w OsStr>,
@@ -367,7 +367,7 @@ fn folders_of(files: &BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
     folders
 }
 
-/// Somebody may have taken away the right to read or change a folder of the copy.
+/// Restores the permissions that a worker may have removed from a folder of the copy.
 fn enter(folder: &Path) -> io::Result<()> {
     let mode = fs::symlink_metadata(folder)?.mode();
     match mode & 0o700 {
@@ -376,7 +376,7 @@ fn enter(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes whatever stands at `path`, folders without rights too; nothing there is no error. Links are not followed.
+/// Removes `path` and everything below, also folders without permissions. Does not follow links. Not an error if nothing is there.
 fn remove_tree(path: &Path) -> io::Result<()> {
     let metadata = match fs::symlink_metadata(path) {
         Err(error) if is_absent(&error) => return Ok(()),

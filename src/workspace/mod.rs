@@ -1,4 +1,4 @@
-//! The copies of the repository that workers see. Writes nothing into the user's tree.
+//! The copies of the repository that workers see. Never writes to the user's tree.
 
 pub mod checkout;
 mod error;

@@ -1,5 +1,5 @@
-//! A repository of its own for a copy of the work tree: it borrows the objects, settings and hooks of the real one, and
-//! nothing that is done in it can reach the real one's index, branches or stash.
+//! A separate repository for a copy of the work tree. It borrows the objects, settings and hooks of the real one, but can't
+//! change the real one's index, branches or stash.
 //!
 //! Rejected: `git worktree add`. A linked work tree shares all branches and the stash, so a validation command that
 //! stashes or commits would do it to the user.
@@ -11,8 +11,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 impl Repo {
-    /// Makes `folder` such a repository, in place of any that is there, with `commit` checked out as far as git is
-    /// concerned: the files of the folder stay as they are. `unborn` is a repository without a commit.
+    /// Creates such a repository in `folder`, in place of an existing one, with `HEAD` at `commit`. The files of the folder
+    /// do not change. `unborn` is a repository without a commit.
     pub fn borrowed(&self, folder: &Path, commit: &str) -> Result<Repo, GitError> {
         let made = Repo {
             root: folder.to_owned(),
@@ -31,13 +31,13 @@ impl Repo {
         Ok(made)
     }
 
-    /// Writes the files of the commit that is checked out, over whatever stands in their way.
+    /// Writes the files of the commit that is checked out, and overwrites existing ones.
     pub fn check_out(&self) -> Result<(), GitError> {
         self.read(&["checkout-index", "--all", "--force", "--quiet"])
             .map(drop)
     }
 
-    /// What stands in `folder`, a copy of this work tree, and is ignored by git: files, and folders as a whole.
+    /// The ignored files in `folder`, a copy of this work tree; ignored folders as a whole.
     pub fn ignored_in(&self, folder: &Path) -> Result<BTreeSet<PathBuf>, GitError> {
         let git_dir = self.absolute(&["rev-parse", "--absolute-git-dir"])?;
         let mut args = ["--git-dir".as_ref(), git_dir.as_os_str()].to_vec();
@@ -93,7 +93,7 @@ impl Repo {
         Ok(self.root.join(path))
     }
 
-    /// Where the user's hooks are. Nothing runs here: it is only asked.
+    /// The folder of the user's hooks. Runs none of them.
     fn hooks(&self) -> Result<PathBuf, GitError> {
         let args = ["rev-parse", "--git-path", "hooks"];
         let call = Call {

@@ -1,8 +1,8 @@
-//! Committing exactly the paths of one patch, and nothing else that stands in the work tree or the index.
+//! Commits exactly the paths of one patch, and nothing else that is in the work tree or the index.
 //!
-//! The commit is made by `git commit`, so that author, signing and hooks are those of the repository, but from an index of its
-//! own: the commit that is checked out, with the touched paths as they stand in the tree. Afterwards those paths, and no
-//! others, are brought up to date in the real index.
+//! `git commit` makes the commit, so that author, signing and hooks are those of the repository, but from a temporary index:
+//! the commit that is checked out, with the paths of the patch as they are in the tree. Afterwards only those paths are
+//! updated in the real index.
 
 use super::{Call, GitError, Hooks, Repo, failed, path_of};
 use std::collections::BTreeSet;
@@ -18,14 +18,14 @@ pub struct CommitOrder<'c> {
     pub paths: &'c BTreeSet<String>,
     /// The message with its trailers.
     pub message: &'c str,
-    /// Where the commit's own index may stand while it is made.
+    /// The path of the temporary index.
     pub index: &'c Path,
-    /// Whether the hooks that can refuse a commit are asked.
+    /// Whether to run the hooks that can refuse a commit.
     pub verify: bool,
 }
 
 impl Repo {
-    /// Commits; gives the new commit, or what git or a hook said against it. The real index is not touched.
+    /// Commits. Returns the new commit, or the message with which git or a hook refused. Does not change the real index.
     pub fn commit(&self, order: &CommitOrder<'_>) -> Result<Result<String, String>, GitError> {
         let run = |args: &[&str], input: Option<Vec<u8>>, hooks: Hooks| {
             let call = Call {
@@ -74,7 +74,7 @@ impl Repo {
         self.head().map(Ok)
     }
 
-    /// Makes the real index have the paths of `commit` as that commit has them; gives these paths.
+    /// Updates the paths of `commit` in the real index, and returns them.
     pub fn settle_index(&self, commit: &str) -> Result<BTreeSet<String>, GitError> {
         let range = format!("{commit}^");
         let listed = self.read(&[
@@ -111,8 +111,8 @@ impl Repo {
         }
     }
 
-    /// Those of `paths` where the tree or the index holds what the commit that is checked out does not: changed, staged,
-    /// untracked, also when ignored.
+    /// Those of `paths` at which the tree or the index differs from the commit that is checked out: changed, staged or
+    /// untracked, also if ignored.
     pub fn uncommitted(&self, paths: &BTreeSet<String>) -> Result<BTreeSet<String>, GitError> {
         let mut found: BTreeSet<String> = self
             .changes()?
@@ -159,8 +159,8 @@ impl Repo {
             .map(|commit| commit[0].trim().to_owned()))
     }
 
-    /// Takes the commit that is checked out in `other` and makes `branch` point to it: a new branch, or one that it comes
-    /// after. Gives git's own words when it does not.
+    /// Fetches the commit that is checked out in `other` into `branch`, which is created or fast-forwarded. Returns git's
+    /// message if it refuses.
     pub fn take_branch(&self, other: &Repo, branch: &str) -> Result<Result<(), String>, GitError> {
         let refspec = format!("HEAD:refs/heads/{branch}");
         let options = [
@@ -192,7 +192,7 @@ impl Repo {
         self.read_if_any(&["rev-parse", "--verify", "--quiet", &name])
     }
 
-    /// What git would write as the author of a commit; `Err` has its words when it does not know one.
+    /// The author of a commit; `Err` is git's message if it has none.
     pub fn author(&self) -> Result<Result<String, String>, GitError> {
         let output = self.output(&["var", "GIT_AUTHOR_IDENT"])?;
         let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
@@ -202,7 +202,7 @@ impl Repo {
         })
     }
 
-    /// A merge, cherry-pick, revert or rebase that is not finished: the next commit would belong to it.
+    /// A merge, cherry-pick, revert or rebase in progress, to which the next commit would belong.
     pub fn under_way(&self) -> Result<Option<&'static str>, GitError> {
         for (file, what) in [
             ("MERGE_HEAD", "merge"),

@@ -1,4 +1,4 @@
-//! What git knows of the files of a work tree, asked for all of them at once. Paths are bytes.
+//! Git's knowledge of the files of a work tree, in one call for all of them. Paths are bytes.
 
 use super::{Call, GitError, Repo, failed, path_of};
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,13 +13,13 @@ pub struct Tracked {
     pub path: PathBuf,
     /// The object.
     pub id: String,
-    /// It is a commit of a repository of its own.
+    /// It is a submodule.
     pub is_repository: bool,
-    /// Git was told not to look whether it changed, or it is in conflict.
+    /// Git does not check it for changes, or it is in conflict.
     pub is_unsure: bool,
 }
 
-/// In what a file of the tree may differ from its object although git calls it unchanged.
+/// How a file of the tree may differ from its object although git reports it as unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Conversion {
     /// In carriage returns at the ends of lines.
@@ -34,12 +34,12 @@ impl Repo {
         self.read(&["ls-files", "-v", "--stage", "-z"])
     }
 
-    /// The entries of such a list.
+    /// Parses the entries of such a list.
     pub fn tracked(index: &[u8]) -> Vec<Tracked> {
         index.split(|byte| *byte == 0).filter_map(parsed).collect()
     }
 
-    /// Untracked files that git does not ignore, relative to the root; a repository within this one as a folder.
+    /// Untracked files that git does not ignore, relative to the root; a nested repository as a folder.
     pub fn untracked(&self) -> Result<BTreeSet<PathBuf>, GitError> {
         let listed = self.read(&["ls-files", "-z", "--others", "--exclude-standard"])?;
         let paths = listed.split(|byte| *byte == 0);
@@ -105,8 +105,7 @@ impl Repo {
         Ok(found)
     }
 
-    /// The contents of `ids`, as they are in the repository: nothing is converted or replaced. `None` for one that is not
-    /// there.
+    /// The contents of the objects `ids`, without conversion or replacement; `None` for one that is missing.
     pub fn objects(&self, ids: &[&str]) -> Result<Vec<Option<Vec<u8>>>, GitError> {
         let args = ["cat-file", "--batch"];
         let call = Call {

@@ -1,6 +1,6 @@
-//! The only place that calls `git`. Reads a lot, writes little: `apply` to the work tree; a commit or a
-//! branch only in [`commit`], for a run that was told to deliver one; never a remote. [`Repo::create`] makes the demo's
-//! own repository, [`borrowed`] those of scratch copies.
+//! The only code that calls `git`. It writes little: `apply` changes the work tree; [`commit`] makes a commit or a branch, for
+//! a run with such a delivery; nothing writes to a remote. [`Repo::create`] creates the repository of the demo,
+//! [`borrowed`] those of scratch copies.
 
 mod borrowed;
 mod commit;
@@ -19,19 +19,19 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-/// Why a git command did not do its work.
+/// Why a git command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum GitError {
     /// Not inside a work tree.
     #[error("`{}` is not inside a git repository", folder.display())]
     NoRepository {
-        /// Where it was looked for.
+        /// The folder that was searched.
         folder: PathBuf,
     },
-    /// The program is missing or could not run.
+    /// Git is missing or could not be started.
     #[error("git could not be run")]
     Run(#[source] io::Error),
-    /// It ran and failed.
+    /// Git exited with an error.
     #[error("`git {command}` failed: {message}")]
     Failed {
         /// The arguments.
@@ -54,29 +54,29 @@ pub struct Change {
 #[derive(Clone, Debug)]
 pub struct Repo {
     root: PathBuf,
-    /// Where git commands that may write the tree are recorded.
+    /// The record of git commands that may write to the tree.
     writers: Option<Writers>,
 }
 
-/// What one git command needs beside its arguments.
+/// The environment of one git command.
 #[derive(Debug, Default)]
 pub(crate) struct Call<'c> {
-    /// An index of its own.
+    /// A temporary index.
     index: Option<&'c Path>,
     /// Its standard input.
     input: Option<Vec<u8>>,
     /// Further variables.
     variables: &'c [(&'c str, &'c str)],
-    /// Whether the user's hooks have a say.
+    /// Whether the user's hooks run.
     hooks: Hooks,
-    /// Whether it may write the tree or a branch; then it is recorded before it begins.
+    /// Whether it may write to the tree or a branch. Then it is recorded before it starts.
     writes: bool,
 }
 
 /// Whose hooks a git command runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Hooks {
-    /// Nobody's.
+    /// No hooks.
     #[default]
     None,
     /// The user's, as in a commit of the user's own.
@@ -104,8 +104,8 @@ pub const LOCAL_VARIABLES: [&str; 16] = [
     "GIT_WORK_TREE",
 ];
 
-/// Beginnings of the variables that our own calls of git keep: who the user is, and where settings and programs are. All
-/// other variables of git could change what a command means.
+/// Prefixes of the variables that git calls keep: the identity of the user, and the paths of settings and programs. All
+/// other variables of git could change the meaning of a command.
 const KEPT_VARIABLES: [&str; 9] = [
     "GIT_ASKPASS",
     "GIT_AUTHOR_",
@@ -151,7 +151,7 @@ impl Repo {
         }
     }
 
-    /// The same, with every command that may write the tree in the record of `writers` before it begins.
+    /// Records every command that may write to the tree in `writers` before it starts.
     pub fn recorded(&self, writers: &Writers) -> Self {
         Self {
             root: self.root.clone(),
@@ -159,7 +159,7 @@ impl Repo {
         }
     }
 
-    /// A new repository with everything in `folder` in one commit. The same bytes and `time` give the same commit.
+    /// Creates a repository with everything in `folder` in one commit. The same bytes and `time` give the same commit.
     pub fn create(folder: &Path, message: &str, time: &str) -> Result<Self, GitError> {
         let repo = Self::at(folder);
         let settings = [
@@ -229,7 +229,7 @@ impl Repo {
         })
     }
 
-    /// The branch that is checked out, also before its first commit; `None` when a bare commit is.
+    /// The branch that is checked out, also before its first commit; `None` if `HEAD` is detached.
     pub fn branch(&self) -> Result<Option<String>, GitError> {
         self.read_if_any(&["symbolic-ref", "--quiet", "--short", "HEAD"])
     }
@@ -255,7 +255,7 @@ impl Repo {
         Ok(paths.map(path_of).collect())
     }
 
-    /// What differs from the commit that is checked out, untracked files one by one.
+    /// The differences from the commit that is checked out, with each untracked file.
     pub fn changes(&self) -> Result<Vec<Change>, GitError> {
         self.status("--untracked-files=all")
     }
@@ -282,7 +282,7 @@ impl Repo {
             .collect())
     }
 
-    /// Entries of the index that are repositories of their own.
+    /// The submodules in the index.
     pub fn submodules(&self) -> Result<BTreeSet<PathBuf>, GitError> {
         let listed = self.read(&["ls-files", "--stage", "-z"])?;
         // `mode id stage TAB path`
@@ -292,7 +292,7 @@ impl Repo {
         Ok(links.filter_map(path).collect())
     }
 
-    /// Whether `patch` applies to the work tree: `Ok` has what git would do, `Err` its own words on why not.
+    /// Whether `patch` applies to the work tree: `Ok` is what git would do, `Err` its message.
     pub fn check_patch(&self, patch: &Path) -> Result<Result<PatchReport, String>, GitError> {
         let report = ["--check", "--numstat", "-z", "--summary"];
         let output = self.apply_with(&report, patch, false)?;
@@ -321,8 +321,8 @@ impl Repo {
         }
     }
 
-    /// Whether git would store the same for the contents of the files `one` and `other` at `path` of the tree: attributes
-    /// and settings may have it write other line ends, or `$Id$`, than it was given.
+    /// Whether git stores the same object for the contents of the files `one` and `other` at `path` of the tree. Attributes and
+    /// settings may make git write other line ends, or `$Id$`.
     pub fn stores_alike(&self, path: &str, one: &Path, other: &Path) -> Result<bool, GitError> {
         let as_path = format!("--path={path}");
         let args = ["hash-object", &as_path, "--"].map(OsStr::new);
@@ -330,7 +330,7 @@ impl Repo {
         Ok(id(one)? == id(other)?)
     }
 
-    /// The one way in which git reads a patch, to check it and to apply it: no setting of the user has a say.
+    /// The options with which git reads a patch, to check and to apply it. No setting of the user applies.
     fn apply_with(&self, what: &[&str], patch: &Path, writes: bool) -> Result<Output, GitError> {
         let settings = ["core.protectHFS=true", "apply.ignoreWhitespace=no"];
         let mut args: Vec<&str> = settings.iter().flat_map(|one| ["-c", *one]).collect();
@@ -353,7 +353,7 @@ impl Repo {
         Err(failed(args, &output))
     }
 
-    /// One line; `None` when the command says by exit code 1 that there is none.
+    /// One line; `None` if the command exits with 1.
     fn read_if_any(&self, args: &[&str]) -> Result<Option<String>, GitError> {
         let output = self.output(args)?;
         match output.status.code() {
@@ -369,7 +369,7 @@ impl Repo {
         self.call(args, Call::default())
     }
 
-    /// Runs git; how it ended is the caller's to judge.
+    /// Runs git. The caller checks how it ended.
     fn call<S: AsRef<OsStr>>(&self, args: &[S], call: Call<'_>) -> Result<Output, GitError> {
         self.run(args, call).map_err(GitError::Run)
     }
@@ -432,7 +432,7 @@ impl Repo {
     }
 }
 
-/// In a thread of its own: git may answer before it has read everything.
+/// Writes in a separate thread, because git may answer before it has read everything.
 fn feed(mut stdin: std::process::ChildStdin, input: Vec<u8>) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {
         let _ = stdin.write_all(&input);
@@ -451,7 +451,7 @@ pub(crate) fn failed<S: AsRef<OsStr>>(args: &[S], output: &Output) -> GitError {
     }
 }
 
-/// What git says about a patch that applies.
+/// What git reports about a patch that applies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PatchReport {
     /// `added TAB deleted TAB path NUL` for each file, then the lines of `--summary`.

@@ -1,12 +1,15 @@
+use super::correction::Mended;
 use super::error::PatchError;
 use super::forbidden::Forbidden;
 use super::limits::{Limits, PATCH_BYTES_MAX};
-use super::mended::Mended;
 use super::parsed::Patch;
 use super::rules::Rules;
 use super::tree::{Found, Tree};
 use super::*;
 use crate::scope::Scope;
+
+mod placing;
+mod properties;
 
 /// A tree as a list; nothing else stands in it.
 struct Listing(Vec<(&'static str, Found, &'static str)>);
@@ -423,7 +426,7 @@ fn what_is_no_diff_or_only_half_of_one() {
         ),
         (
             "*** Begin Patch\n*** Update File: x\n-x\n+y\n*** Move to: z\n",
-            "line 5 of the patch: `*** Move to:` has to stand right below",
+            "line 5 of the patch: `*** Move to:` must be directly below",
         ),
         (
             "*** Begin Patch\n*** Update File: x\n--- a/z\n+++ b/z\n@@\n-x\n+y\n",
@@ -695,7 +698,7 @@ fn links_that_lead_out() {
         ("k", ".git/config", "belongs to git"),
         ("dir/k", "../.GIT", "belongs to git"),
         ("k", "sub/x", "is in a submodule"),
-        ("k", "x\ry", "is no path"),
+        ("k", "x\ry", "is not a path"),
     ] {
         let refused = forbidden(&add_link(path, target));
         assert!(refused.contains(why), "{refused}\n{target}");

@@ -1,33 +1,33 @@
-//! What was mended in a patch, told to the voters.
+//! Corrections that were made to a patch, for the voters.
 
 use crate::model::one_line;
 use std::fmt;
 use std::fmt::Display;
 
-/// What was put right on the way from the model's text to the one that is applied.
+/// A difference between the model's text and the text that is applied.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mended {
     /// Line counts in hunk headers were wrong.
     Counts,
     /// Line ends differed from the file's.
     LineEnds,
-    /// A hunk stated another line than the one where its old lines stand, or none.
+    /// The header of a hunk had another line number than that of its old lines, or none.
     Place {
         /// The file.
         path: String,
-        /// The line that it states; 0 when it states none.
+        /// The line number in the header; 0 if it has none.
         stated: u32,
         /// The line of its place.
         line: u64,
     },
-    /// A context line differed in trailing blanks; the file's stay.
+    /// A context line differed in trailing blanks; those of the file are kept.
     Blanks {
         /// The file.
         path: String,
         /// Its line.
         line: u64,
     },
-    /// The file has no line end at its end, of which the patch says nothing; it has none afterwards.
+    /// The file has no newline at its end and the patch ignores that; it has none afterwards.
     OpenEnd {
         /// The file.
         path: String,

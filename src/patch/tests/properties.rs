@@ -1,10 +1,10 @@
 //! Properties of the reader: it never panics, and what it writes it reads back.
 
-use super::change::{Change, Content, Kind};
-use super::hunk::{Hunk, Line, Mark, Stated};
-use super::limits::{Limits, PATCH_BYTES_MAX};
-use super::parsed::Patch;
-use super::tree::{Found, Tree};
+use super::super::change::{Change, Content, Kind};
+use super::super::hunk::{Hunk, Line, Mark, Stated};
+use super::super::limits::{Limits, PATCH_BYTES_MAX};
+use super::super::parsed::Patch;
+use super::super::tree::{Found, Tree};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 

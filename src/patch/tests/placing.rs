@@ -1,11 +1,11 @@
 //! Where patches land: inputs with one right outcome each, and the property that there is never a third tree.
 
-use super::error::PatchError;
-use super::limits::Limits;
-use super::mended::Mended;
-use super::parsed::Patch;
-use super::tree::{Found, Outcome, Tree};
-use super::*;
+use super::super::correction::Mended;
+use super::super::error::PatchError;
+use super::super::limits::Limits;
+use super::super::parsed::Patch;
+use super::super::tree::{Found, Outcome, Tree};
+use super::super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 

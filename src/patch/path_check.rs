@@ -1,4 +1,4 @@
-//! Where a patch may stand in the tree: no path behind a link, in a submodule or below a file, and no link that leads out.
+//! Checks the paths of a patch against the tree: no path leads through a link, into a submodule or below a file.
 
 use super::change::{Change, Content, Kind, Mode};
 use super::error::PatchError;
@@ -8,10 +8,10 @@ use super::spelling::folded;
 use super::tree::{Found, Tree};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Where files can stand: in the tree, and after the patch.
+/// The entries at the paths, in the tree and after the patch.
 pub(super) struct Ground<'a> {
     tree: &'a dyn Tree,
-    /// The links of the patch, with case folded: some file systems do so.
+    /// The links of the patch, case-folded as on some file systems.
     links: BTreeSet<String>,
     removed: BTreeSet<&'a str>,
     written: BTreeSet<&'a str>,
@@ -31,7 +31,7 @@ impl<'a> Ground<'a> {
         }
     }
 
-    /// Refuses paths where no file of this repository can stand.
+    /// Refuses paths at which no file of this repository can be.
     pub fn check(&self, changes: &[Change]) -> Result<(), PatchError> {
         for change in changes {
             for path in change.paths() {
@@ -45,7 +45,7 @@ impl<'a> Ground<'a> {
         Ok(())
     }
 
-    /// Refuses what is not a folder of this repository.
+    /// Refuses a parent that is not a folder of this repository.
     fn above(&self, folder: &str) -> Result<(), Forbidden> {
         let name = folder.to_owned();
         let found = self.tree.at(folder);
@@ -65,7 +65,7 @@ impl<'a> Ground<'a> {
     }
 }
 
-/// Refuses what is no file, and to take a link for one.
+/// Refuses an entry that is not a file, and a link that is treated as one.
 fn itself(path: &str, change: &Change, tree: &dyn Tree) -> Result<(), Forbidden> {
     let is_of_file =
         matches!(change.kind, Kind::Edit | Kind::Delete) && change.old_mode != Some(Mode::Link);
@@ -77,7 +77,7 @@ fn itself(path: &str, change: &Change, tree: &dyn Tree) -> Result<(), Forbidden>
     }
 }
 
-/// The links that the patch makes or sends elsewhere, with their targets.
+/// The links that the patch creates or changes, with their targets.
 pub(super) fn links(
     changes: &[Change],
     tree: &dyn Tree,
@@ -103,12 +103,12 @@ pub(super) fn links(
     Ok(links)
 }
 
-/// What stands where `change` takes its content from.
+/// The entry from which `change` takes its content.
 pub(super) fn source(change: &Change, tree: &dyn Tree) -> Found {
     tree.at(change.source().unwrap_or(&change.path))
 }
 
-/// Where a link points after `change`; `None` when its hunk does not say it in one line.
+/// The target of a link after `change`; `None` if its hunk does not give it in one line.
 fn target(change: &Change, tree: &dyn Tree) -> Option<String> {
     let unended = |line: &Line, mark: Mark| line.mark == mark && !line.is_ended;
     let text = |line: &Line| String::from_utf8(line.text.clone()).ok();
