@@ -4,7 +4,7 @@
 use super::error::IntegrateError;
 use super::request::PatchPolicy;
 use crate::learnings;
-use crate::patch::{Forbidden, Found, Listed, Patch, PatchError, Rules, Tree};
+use crate::patch::{ChangeList, Forbidden, Patch, PatchError, Rules, Tree, TreeEntry};
 use crate::platform::{PatchReport, Repo};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -103,14 +103,14 @@ fn refused(code: &'static str, detail: String) -> Evidence {
 }
 
 /// Describes both readings if git would make other changes than those parsed from the patch.
-fn describe_mismatch(by_us: &Listed, by_git: &Listed) -> Option<String> {
+fn describe_mismatch(by_us: &ChangeList, by_git: &ChangeList) -> Option<String> {
     (by_us != by_git).then(|| {
         format!("the patch can be read in two ways; as read here it changes {by_us}; as git reads it {by_git}")
     })
 }
 
 /// Converts git's report to a listing.
-fn parse_report(report: &PatchReport) -> Listed {
+fn parse_report(report: &PatchReport) -> ChangeList {
     let records = |text: &str| -> Vec<(String, String)> {
         let records = text.split_terminator('\0');
         let record = |record: &str| {
@@ -127,7 +127,7 @@ fn parse_report(report: &PatchReport) -> Listed {
         kinds.iter().any(|kind| line.starts_with(kind))
     };
     let facts = summary.lines().map(str::trim_start).filter(is_fact);
-    Listed {
+    ChangeList {
         paths: records(paths),
         sources: backwards.map(|(path, _)| path).collect(),
         facts: facts.map(str::to_owned).collect(),
@@ -136,9 +136,9 @@ fn parse_report(report: &PatchReport) -> Listed {
 
 fn describe(patch: &Patch) -> String {
     let paths: Vec<String> = patch.paths().into_iter().collect();
-    let mended = patch.mended.iter().take(MENDED_MAX);
+    let mended = patch.corrections.iter().take(MENDED_MAX);
     let mut mended: String = mended.map(|mended| format!("\n- {mended}")).collect();
-    if let Some(more @ 1..) = patch.mended.len().checked_sub(MENDED_MAX) {
+    if let Some(more @ 1..) = patch.corrections.len().checked_sub(MENDED_MAX) {
         mended += &format!("\n- and {more} more of that kind");
     }
     format!(
@@ -158,24 +158,24 @@ struct WorkTree<'r> {
 }
 
 impl Tree for WorkTree<'_> {
-    fn at(&self, path: &str) -> Found {
+    fn at(&self, path: &str) -> TreeEntry {
         let full = self.root.join(path);
         if self.submodules.contains(Path::new(path)) {
-            return Found::Submodule;
+            return TreeEntry::Submodule;
         }
         let Ok(metadata) = std::fs::symlink_metadata(&full) else {
-            return Found::Nothing;
+            return TreeEntry::Nothing;
         };
         let is_repository = || std::fs::symlink_metadata(full.join(".git")).is_ok();
         if metadata.is_symlink() {
             let target = std::fs::read_link(&full).unwrap_or_default();
-            Found::Link(target.to_string_lossy().into_owned())
+            TreeEntry::Link(target.to_string_lossy().into_owned())
         } else if metadata.is_file() {
-            Found::File
+            TreeEntry::File
         } else if metadata.is_dir() && !path.is_empty() && is_repository() {
-            Found::Submodule
+            TreeEntry::Submodule
         } else {
-            Found::Other
+            TreeEntry::Other
         }
     }
 

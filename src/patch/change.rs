@@ -223,7 +223,7 @@ fn path(section: &Section, kind: &Kind, are_bare: bool) -> Result<String, PatchE
             (stripped_old, stripped_new) != (from, to) && (old, new) != (from, to)
         };
         return match section.names.iter().find(is_other) {
-            Some((old, new)) => Err(disagree(section, &[from, to, old, new])),
+            Some((old, new)) => Err(names_disagree(section, &[from, to, old, new])),
             None => Ok(to.clone()),
         };
     }
@@ -234,7 +234,7 @@ fn path(section: &Section, kind: &Kind, are_bare: bool) -> Result<String, PatchE
             (is_ours(stripped_old) && is_ours(stripped_new)) || (is_ours(old) && is_ours(new))
         };
         return match section.names.iter().find(|names| !is_same(names)) {
-            Some((old, new)) => Err(disagree(section, &[path, old, new])),
+            Some((old, new)) => Err(names_disagree(section, &[path, old, new])),
             None => Ok(path.clone()),
         };
     }
@@ -246,8 +246,8 @@ fn path(section: &Section, kind: &Kind, are_bare: bool) -> Result<String, PatchE
         .names
         .as_ref()
         .map(|(old, new)| match (old.as_str(), new.as_str()) {
-            (NO_FILE, name) => one_sided(name, Side::New, by_git, are_bare),
-            (name, NO_FILE) => one_sided(name, Side::Old, by_git, are_bare),
+            (NO_FILE, name) => strip_one_sided(name, Side::New, by_git, are_bare),
+            (name, NO_FILE) => strip_one_sided(name, Side::Old, by_git, are_bare),
             (old, new) => name::without_prefixes(old, new),
         });
     match (by_git, named) {
@@ -264,12 +264,12 @@ fn path(section: &Section, kind: &Kind, are_bare: bool) -> Result<String, PatchE
                 .into_iter()
                 .flatten()
                 .flat_map(|(old, new)| [old, new]);
-            Err(disagree(section, &names.collect::<Vec<_>>()))
+            Err(names_disagree(section, &names.collect::<Vec<_>>()))
         }
     }
 }
 
-fn one_sided<'n>(
+fn strip_one_sided<'n>(
     name: &'n str,
     side: Side,
     by_git: Option<(&'n str, &'n str)>,
@@ -284,7 +284,7 @@ fn one_sided<'n>(
     (path, path)
 }
 
-fn disagree(section: &Section, names: &[&str]) -> PatchError {
+fn names_disagree(section: &Section, names: &[&str]) -> PatchError {
     let mut names: Vec<String> = names
         .iter()
         .map(|name| format!("`{}`", one_line(name)))

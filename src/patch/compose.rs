@@ -27,7 +27,7 @@ struct NewLine {
 
 /// Why placed hunks contradict each other; messages name the second one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Clash {
+pub(super) enum EditConflict {
     /// They change the same lines, or one keeps a line that the other removes.
     Overlap { first: usize, second: usize },
     /// A line without a newline would be followed by another one.
@@ -44,25 +44,25 @@ pub(super) struct Composed {
 }
 
 /// Applies `hunks`, each with the line at which it begins, to `file`.
-pub(super) fn compose(file: &File<'_>, hunks: &[(usize, Hunk)]) -> Result<Composed, Clash> {
+pub(super) fn compose(file: &File<'_>, hunks: &[(usize, Hunk)]) -> Result<Composed, EditConflict> {
     let lines = &file.lines;
     let mut edits = Vec::new();
     let mut kept = Vec::new();
     for (number, (at, hunk)) in hunks.iter().enumerate() {
-        edits_of(number, *at, hunk, &mut edits, &mut kept);
+        collect_edits(number, *at, hunk, &mut edits, &mut kept);
     }
     edits.sort_by_key(|edit| (edit.at, edit.removed > 0));
-    clash(&edits, &kept)?;
-    let is_end_kept = close_the_end(lines, hunks, &mut edits)?;
+    check_conflicts(&edits, &kept)?;
+    let is_end_kept = fix_final_newline(lines, hunks, &mut edits)?;
     Ok(Composed {
-        content: content(lines, &edits),
-        hunks: canonical(lines, &edits),
+        content: apply_edits(lines, &edits),
+        hunks: rebuild_hunks(lines, &edits),
         is_end_kept,
     })
 }
 
 /// Collects the edits of one hunk, and the lines that it keeps.
-fn edits_of(
+fn collect_edits(
     number: usize,
     at: usize,
     hunk: &Hunk,
@@ -97,8 +97,8 @@ fn edits_of(
     edits.extend(open);
 }
 
-fn clash(edits: &[Edit], kept: &[(usize, usize)]) -> Result<(), Clash> {
-    let overlap = |first: usize, second: usize| Clash::Overlap {
+fn check_conflicts(edits: &[Edit], kept: &[(usize, usize)]) -> Result<(), EditConflict> {
+    let overlap = |first: usize, second: usize| EditConflict::Overlap {
         first: first.min(second),
         second: first.max(second),
     };
@@ -121,11 +121,11 @@ fn clash(edits: &[Edit], kept: &[(usize, usize)]) -> Result<(), Clash> {
 }
 
 /// Decides whether the new file ends with a newline. A file without one keeps none, unless the patch marks that line.
-fn close_the_end(
+fn fix_final_newline(
     lines: &[FileLine<'_>],
     hunks: &[(usize, Hunk)],
     edits: &mut Vec<Edit>,
-) -> Result<bool, Clash> {
+) -> Result<bool, EditConflict> {
     let length = lines.len();
     let is_open = lines.last().is_some_and(|line| !line.is_ended);
     // Lines are added after the last one, which gets a newline: as in git's diffs, it is removed and added again.
@@ -163,9 +163,9 @@ fn close_the_end(
             continue;
         };
         if above.iter().any(|line| !line.is_ended) || !(last.is_ended || is_last) {
-            return Err(Clash::OpenLine { hunk: edit.hunk });
+            return Err(EditConflict::OpenLine { hunk: edit.hunk });
         }
-        if is_last && is_open && last.is_ended && !knows_the_end(hunks, length) {
+        if is_last && is_open && last.is_ended && !marks_missing_newline(hunks, length) {
             last.is_ended = false;
             // Remove the whole line end.
             if last.text.ends_with(b"\r") {
@@ -178,7 +178,7 @@ fn close_the_end(
 }
 
 /// Whether a hunk marks the last line of the old file as one without a line end.
-fn knows_the_end(hunks: &[(usize, Hunk)], length: usize) -> bool {
+fn marks_missing_newline(hunks: &[(usize, Hunk)], length: usize) -> bool {
     hunks.iter().any(|(at, hunk)| {
         let mut old = hunk.lines.iter().filter(|line| line.mark != Mark::Added);
         let reaches = at + hunk.old_count() == length;
@@ -186,7 +186,7 @@ fn knows_the_end(hunks: &[(usize, Hunk)], length: usize) -> bool {
     })
 }
 
-fn content(lines: &[FileLine<'_>], edits: &[Edit]) -> Vec<u8> {
+fn apply_edits(lines: &[FileLine<'_>], edits: &[Edit]) -> Vec<u8> {
     let mut content = Vec::new();
     let mut put = |text: &[u8], is_ended: bool| {
         content.extend_from_slice(text);
@@ -210,7 +210,7 @@ fn content(lines: &[FileLine<'_>], edits: &[Edit]) -> Vec<u8> {
     content
 }
 
-fn canonical(lines: &[FileLine<'_>], edits: &[Edit]) -> Vec<Hunk> {
+fn rebuild_hunks(lines: &[FileLine<'_>], edits: &[Edit]) -> Vec<Hunk> {
     let mut hunks = Vec::new();
     let mut shift = 0_i64;
     let mut rest = edits;
@@ -218,13 +218,13 @@ fn canonical(lines: &[FileLine<'_>], edits: &[Edit]) -> Vec<Hunk> {
         let is_near = |pair: &[Edit]| pair[1].at - (pair[0].at + pair[0].removed) <= 2 * CONTEXT;
         let together = 1 + rest.windows(2).take_while(|pair| is_near(pair)).count();
         let (group, after) = rest.split_at(together);
-        hunks.extend(hunk_of(lines, group, &mut shift));
+        hunks.extend(rebuild_hunk(lines, group, &mut shift));
         rest = after;
     }
     hunks
 }
 
-fn hunk_of(lines: &[FileLine<'_>], group: &[Edit], shift: &mut i64) -> Option<Hunk> {
+fn rebuild_hunk(lines: &[FileLine<'_>], group: &[Edit], shift: &mut i64) -> Option<Hunk> {
     let (first, last) = (group.first()?, group.last()?);
     let begin = first.at.saturating_sub(CONTEXT);
     let end = (last.at + last.removed + CONTEXT).min(lines.len());

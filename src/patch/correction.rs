@@ -6,7 +6,7 @@ use std::fmt::Display;
 
 /// A difference between the model's text and the text that is applied.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Mended {
+pub enum Correction {
     /// Line counts in hunk headers were wrong.
     Counts,
     /// Line ends differed from the file's.
@@ -34,22 +34,22 @@ pub enum Mended {
     },
 }
 
-impl Display for Mended {
+impl Display for Correction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Mended::Counts => {
+            Correction::Counts => {
                 write!(
                     f,
                     "the line counts of its hunk headers were wrong, and were put right"
                 )
             }
-            Mended::LineEnds => {
+            Correction::LineEnds => {
                 write!(
                     f,
                     "its line ends were not those of the files, and were put right"
                 )
             }
-            Mended::Place {
+            Correction::Place {
                 path,
                 stated: 0,
                 line,
@@ -58,17 +58,17 @@ impl Display for Mended {
                 "a hunk for `{}` has no line number; it goes to line {line}, the only place for it",
                 one_line(path)
             ),
-            Mended::Place { path, stated, line } => write!(
+            Correction::Place { path, stated, line } => write!(
                 f,
                 "a hunk for `{}` states line {stated}; it goes to line {line}, the only place where its old lines stand",
                 one_line(path)
             ),
-            Mended::Blanks { path, line } => write!(
+            Correction::Blanks { path, line } => write!(
                 f,
                 "line {line} of `{}`, a context line, differed only in trailing white space; the file keeps its own",
                 one_line(path)
             ),
-            Mended::OpenEnd { path } => write!(
+            Correction::OpenEnd { path } => write!(
                 f,
                 "`{}` has no newline at its end, of which the patch says nothing; it has none afterwards",
                 one_line(path)

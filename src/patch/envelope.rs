@@ -13,11 +13,11 @@ impl Reader<'_> {
         if let Some(path) = line.strip_prefix("*** Update File: ") {
             self.update(path)
         } else if let Some(path) = line.strip_prefix("*** Add File: ") {
-            let mut section = self.named_in_words(path)?;
+            let mut section = self.start_section(path)?;
             section.extended.added_mode = Some("100644".to_owned());
-            self.begin(section, Mark::Added)
+            self.add_section(section, Mark::Added)
         } else if let Some(path) = line.strip_prefix("*** Delete File: ") {
-            let mut section = self.named_in_words(path)?;
+            let mut section = self.start_section(path)?;
             section.extended.deleted_mode = Some("100644".to_owned());
             self.at += 1;
             self.push(section);
@@ -34,20 +34,20 @@ impl Reader<'_> {
     }
 
     fn update(&mut self, path: &str) -> Result<(), PatchError> {
-        let mut section = self.named_in_words(path)?;
+        let mut section = self.start_section(path)?;
         let below = self.lines.get(self.at + 1).copied().unwrap_or_default();
         if let Some(to) = below.trim_end().strip_prefix("*** Move to: ") {
             self.at += 1;
             section.extended.rename_from = section.envelope.take();
-            let moved = self.named_in_words(to)?;
+            let moved = self.start_section(to)?;
             section.extended.rename_to = moved.envelope.clone();
             section.envelope = moved.envelope;
         }
-        self.begin(section, Mark::Same)
+        self.add_section(section, Mark::Same)
     }
 
     /// Starts a section for the path in the current line.
-    fn named_in_words(&self, path: &str) -> Result<Section, PatchError> {
+    fn start_section(&self, path: &str) -> Result<Section, PatchError> {
         let path = path.trim();
         let path = name::read(path.strip_prefix("./").unwrap_or(path));
         let path = path.ok_or_else(|| self.malformed(NO_NAME))?;
@@ -59,7 +59,7 @@ impl Reader<'_> {
     }
 
     /// Adds `section`, with its first hunk if that has no header.
-    fn begin(&mut self, mut section: Section, empty: Mark) -> Result<(), PatchError> {
+    fn add_section(&mut self, mut section: Section, empty: Mark) -> Result<(), PatchError> {
         self.at += 1;
         let line = self.lines.get(self.at).copied().unwrap_or_default();
         let is_header = hunk::is_header(line) || line.starts_with("--- ");

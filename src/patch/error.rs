@@ -38,7 +38,7 @@ pub enum PatchError {
         why: Forbidden,
     },
     /// The patch does not apply to the tree. All problems are listed, so that the worker can fix them together.
-    #[error("{}", crate::patch::misfit::told(misfits))]
+    #[error("{}", crate::patch::misfit::join_misfits(misfits))]
     Misfit {
         /// In the order of the patch.
         misfits: Vec<Misfit>,
@@ -69,7 +69,7 @@ impl PatchError {
     }
 
     pub(crate) fn forbidden(path: &str, why: Forbidden) -> Self {
-        let path = one_line(&crate::patch::misfit::visible(path));
+        let path = one_line(&crate::patch::misfit::escape_invisible(path));
         Self::Forbidden { path, why }
     }
 }

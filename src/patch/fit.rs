@@ -4,22 +4,22 @@
 //! path has afterwards, and what is behind links and in submodules. It is read only through [`Tree`].
 
 use super::change::{Change, Content, Kind, Mode, new_file};
-use super::compose::{Clash, Composed, compose};
-use super::correction::Mended;
+use super::compose::{Composed, EditConflict, compose};
+use super::correction::Correction;
 use super::error::PatchError;
 use super::hunk::{Hunk, Line, Mark, Stated};
-use super::lines::{File, Likeness, Work, likeness};
+use super::lines::{File, LineMatch, SearchBudget, compare_lines};
 use super::misfit::Misfit;
 use super::parsed::Patch;
-use super::path_check::{Ground, links, source};
-use super::place::{Nowhere, Place, old_lines, place};
-use super::tree::{Found, Outcome, Tree};
+use super::path_check::{PathChecker, changed_links, source_entry};
+use super::place::{NoPlace, Place, old_lines, place_hunk};
+use super::tree::{Outcome, Tree, TreeEntry};
 use super::{line_ends, link, misfit, near};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) fn fit(mut patch: Patch, tree: &dyn Tree) -> Result<Patch, PatchError> {
-    let links = links(&patch.changes, tree)?;
-    Ground::new(&patch.changes, &links, tree).check(&patch.changes)?;
+    let links = changed_links(&patch.changes, tree)?;
+    PathChecker::new(&patch.changes, &links, tree).check(&patch.changes)?;
     for (path, target) in &links {
         let forbid = |why| PatchError::forbidden(path, why);
         link::check(path, target, &links, tree).map_err(forbid)?;
@@ -28,27 +28,27 @@ pub(super) fn fit(mut patch: Patch, tree: &dyn Tree) -> Result<Patch, PatchError
     let mut fitter = Fitter {
         tree,
         removed: removed.map(str::to_owned).collect(),
-        mended: patch.mended,
-        work: Work::default(),
+        mended: patch.corrections,
+        work: SearchBudget::default(),
         misfits: Vec::new(),
         outcomes: BTreeMap::new(),
     };
     let mut changes = Vec::new();
-    for sections in by_file(patch.changes) {
-        changes.extend(fitter.file(sections)?);
+    for sections in group_by_file(patch.changes) {
+        changes.extend(fitter.fit_changes(sections)?);
     }
     if !fitter.misfits.is_empty() {
         let misfits = fitter.misfits;
         return Err(PatchError::Misfit { misfits });
     }
     patch.changes = changes;
-    patch.mended = fitter.mended;
+    patch.corrections = fitter.mended;
     patch.outcomes = fitter.outcomes;
     Ok(patch)
 }
 
 /// Groups the changes that edit one file; otherwise keeps their order.
-fn by_file(changes: Vec<Change>) -> Vec<Vec<Change>> {
+fn group_by_file(changes: Vec<Change>) -> Vec<Vec<Change>> {
     let mut files: Vec<Vec<Change>> = Vec::new();
     let mut edited: BTreeMap<String, usize> = BTreeMap::new();
     for change in changes {
@@ -71,8 +71,8 @@ struct Fitter<'t> {
     tree: &'t dyn Tree,
     /// Removed paths, which other changes may create again.
     removed: BTreeSet<String>,
-    mended: BTreeSet<Mended>,
-    work: Work,
+    mended: BTreeSet<Correction>,
+    work: SearchBudget,
     misfits: Vec<Misfit>,
     outcomes: BTreeMap<String, Outcome>,
 }
@@ -80,23 +80,23 @@ struct Fitter<'t> {
 /// The result for a file whose hunks have places.
 struct Placed {
     composed: Composed,
-    mended: BTreeSet<Mended>,
+    mended: BTreeSet<Correction>,
 }
 
 impl Fitter<'_> {
     /// Fits the changes of one file; empty if they do not fit.
-    fn file(&mut self, mut sections: Vec<Change>) -> Result<Vec<Change>, PatchError> {
+    fn fit_changes(&mut self, mut sections: Vec<Change>) -> Result<Vec<Change>, PatchError> {
         if sections.len() > 1 {
-            return Ok(self.sections(sections));
+            return Ok(self.fit_sections(sections));
         }
         match sections.pop() {
-            Some(change) => Ok(self.change(change)?.into_iter().collect()),
+            Some(change) => Ok(self.fit_change(change)?.into_iter().collect()),
             None => Ok(Vec::new()),
         }
     }
 
-    fn change(&mut self, mut change: Change) -> Result<Option<Change>, PatchError> {
-        let found = source(&change, self.tree);
+    fn fit_change(&mut self, mut change: Change) -> Result<Option<Change>, PatchError> {
+        let found = source_entry(&change, self.tree);
         if is_new(&change, &found) {
             change.kind = Kind::Add;
             change.new_mode = change.new_mode.or(Some(Mode::Plain));
@@ -106,14 +106,14 @@ impl Fitter<'_> {
             }
         }
         let is_taken =
-            |path: &str| self.tree.at(path) != Found::Nothing && !self.removed.contains(path);
+            |path: &str| self.tree.at(path) != TreeEntry::Nothing && !self.removed.contains(path);
         let is_made = !matches!(change.kind, Kind::Edit | Kind::Delete);
         if is_made && is_taken(&change.path) {
-            self.exists(&change);
+            self.report_existing(&change);
             return Ok(None);
         }
-        if found == Found::Nothing && change.kind != Kind::Add {
-            self.missing(&change);
+        if found == TreeEntry::Nothing && change.kind != Kind::Add {
+            self.report_missing(&change);
             return Ok(None);
         }
         if let Some(from) = change.removes() {
@@ -125,26 +125,26 @@ impl Fitter<'_> {
             return Ok(Some(change));
         }
         Ok(match change.kind {
-            Kind::Add => self.add(change),
-            Kind::Delete => self.delete(change, &found),
-            Kind::Edit | Kind::Rename { .. } | Kind::Copy { .. } => self.edit(change, &found),
+            Kind::Add => self.fit_addition(change),
+            Kind::Delete => self.fit_deletion(change, &found),
+            Kind::Edit | Kind::Rename { .. } | Kind::Copy { .. } => self.fit_edit(change, &found),
         })
     }
 
-    fn add(&mut self, change: Change) -> Option<Change> {
+    fn fit_addition(&mut self, change: Change) -> Option<Change> {
         let mut content = Vec::new();
         for line in change.hunks().iter().flat_map(|hunk| &hunk.lines) {
             content.extend_from_slice(&line.text);
             content.extend(line.is_ended.then_some(b'\n'));
         }
         let is_link = change.new_mode == Some(Mode::Link);
-        self.becomes(&change.path, is_link, content);
+        self.record_outcome(&change.path, is_link, content);
         Some(change)
     }
 
     /// Fits a deletion, which must list all lines of the file. The result has the file's own lines.
-    fn delete(&mut self, mut change: Change, found: &Found) -> Option<Change> {
-        let content = self.content(&change, found)?;
+    fn fit_deletion(&mut self, mut change: Change, found: &TreeEntry) -> Option<Change> {
+        let content = self.read_content(&change, found)?;
         let mut file = File::new(&content);
         let none = Hunk {
             old_start: 1,
@@ -157,17 +157,17 @@ impl Fitter<'_> {
         };
         let hunk = change.hunks().first().cloned().unwrap_or(none);
         let old = old_lines(&hunk);
-        let is_all = old.len() == file.lines.len() && file.fits(&old, 0).is_some();
+        let is_all = old.len() == file.lines.len() && file.match_at(&old, 0).is_some();
         if !(is_all || change.is_whole) {
-            let why = match file.fits(&old, 0) {
+            let why = match file.match_at(&old, 0) {
                 Some(_) => format!(
                     "the file has {}, and the hunk removes the first {}; a deletion lists all of them",
                     lines(file.lines.len()),
                     old.len()
                 ),
-                None => misfit::why(&hunk, &Nowhere::Differs, &mut file, &mut self.work),
+                None => misfit::explain(&hunk, &NoPlace::Differs, &mut file, &mut self.work),
             };
-            self.misfit(&change, Some((1, &hunk)), why);
+            self.report_misfit(&change, Some((1, &hunk)), why);
             return None;
         }
         let lines = file.lines.iter().map(|line| Line {
@@ -182,11 +182,11 @@ impl Fitter<'_> {
         Some(change)
     }
 
-    fn edit(&mut self, mut change: Change, found: &Found) -> Option<Change> {
+    fn fit_edit(&mut self, mut change: Change, found: &TreeEntry) -> Option<Change> {
         if change.kind == Kind::Edit && change.hunks().is_empty() {
             return Some(change);
         }
-        let content = self.content(&change, found)?;
+        let content = self.read_content(&change, found)?;
         let placed = match place_all(&content, &[&change], &mut self.work) {
             Ok(placed) => placed,
             Err(misfits) => {
@@ -195,24 +195,24 @@ impl Fitter<'_> {
             }
         };
         self.mended.extend(placed.mended);
-        let is_link = matches!(found, Found::Link(_));
-        self.becomes(&change.path, is_link, placed.composed.content);
+        let is_link = matches!(found, TreeEntry::Link(_));
+        self.record_outcome(&change.path, is_link, placed.composed.content);
         change.content = Content::Hunks(placed.composed.hunks);
         Some(change)
     }
 
     /// Fits several sections for one file. Their line numbers refer to the file as it is, or, as git reads them, to the result
     /// of the section above. If both are possible with different results, the patch is refused.
-    fn sections(&mut self, sections: Vec<Change>) -> Vec<Change> {
+    fn fit_sections(&mut self, sections: Vec<Change>) -> Vec<Change> {
         let Some(first) = sections.first().cloned() else {
             return Vec::new();
         };
-        let found = source(&first, self.tree);
-        if found == Found::Nothing {
-            self.missing(&first);
+        let found = source_entry(&first, self.tree);
+        if found == TreeEntry::Nothing {
+            self.report_missing(&first);
             return Vec::new();
         }
-        let Some(content) = self.content(&first, &found) else {
+        let Some(content) = self.read_content(&first, &found) else {
             return Vec::new();
         };
         let all: Vec<&Change> = sections.iter().collect();
@@ -221,23 +221,23 @@ impl Fitter<'_> {
         match (together, in_turn) {
             _ if self.work.is_spent() => {
                 let why = misfit::TOO_LARGE.to_owned();
-                self.misfit(&first, None, why);
+                self.report_misfit(&first, None, why);
                 Vec::new()
             }
             (Ok(together), Some((_, after, _))) if together.composed.content != after => {
                 let why = "its sections mean one thing when their line numbers count the lines of the file as it is, and another when each counts those that the section above leaves; put all hunks of the file below one header";
-                self.misfit(&first, None, why.to_owned());
+                self.report_misfit(&first, None, why.to_owned());
                 Vec::new()
             }
             (Ok(together), _) => {
                 self.mended.extend(together.mended);
-                self.becomes(&first.path, false, together.composed.content);
+                self.record_outcome(&first.path, false, together.composed.content);
                 let content = Content::Hunks(together.composed.hunks);
                 vec![Change { content, ..first }]
             }
             (Err(_), Some((sections, after, mended))) => {
                 self.mended.extend(mended);
-                self.becomes(&first.path, false, after);
+                self.record_outcome(&first.path, false, after);
                 sections
             }
             (Err(misfits), None) => {
@@ -247,7 +247,7 @@ impl Fitter<'_> {
         }
     }
 
-    fn becomes(&mut self, path: &str, is_link: bool, content: Vec<u8>) {
+    fn record_outcome(&mut self, path: &str, is_link: bool, content: Vec<u8>) {
         let outcome = match is_link {
             true => Outcome::Link(content),
             false => Outcome::File(content),
@@ -255,20 +255,20 @@ impl Fitter<'_> {
         self.outcomes.insert(path.to_owned(), outcome);
     }
 
-    fn content(&mut self, change: &Change, found: &Found) -> Option<Vec<u8>> {
+    fn read_content(&mut self, change: &Change, found: &TreeEntry) -> Option<Vec<u8>> {
         let content = match found {
-            Found::Link(target) => Some(target.clone().into_bytes()),
+            TreeEntry::Link(target) => Some(target.clone().into_bytes()),
             _ => self.tree.content(change.source().unwrap_or(&change.path)),
         };
         if content.is_none() {
-            self.misfit(change, None, "the file can't be read".to_owned());
+            self.report_misfit(change, None, "the file can't be read".to_owned());
         }
         content
     }
 
-    fn exists(&mut self, change: &Change) {
+    fn report_existing(&mut self, change: &Change) {
         let why = match self.tree.at(&change.path) {
-            Found::File => {
+            TreeEntry::File => {
                 let content = self.tree.content(&change.path).unwrap_or_default();
                 let head = misfit::head(&File::new(&content));
                 format!(
@@ -279,10 +279,10 @@ impl Fitter<'_> {
                 "the patch makes a new file, and something that is no file stands there".to_owned()
             }
         };
-        self.misfit(change, None, why);
+        self.report_misfit(change, None, why);
     }
 
-    fn missing(&mut self, change: &Change) {
+    fn report_missing(&mut self, change: &Change) {
         // Listing all paths is slow, so only the first missing files get suggestions.
         let near = match self.misfits.len() < NEAREST_MAX {
             true => near::nearest(change.source().unwrap_or(&change.path), self.tree.paths()),
@@ -290,7 +290,7 @@ impl Fitter<'_> {
         };
         let near: Vec<String> = near
             .iter()
-            .map(|path| format!("`{}`", misfit::shown(path.as_bytes())))
+            .map(|path| format!("`{}`", misfit::escape_line(path.as_bytes())))
             .collect();
         let why = match near.is_empty() {
             true => {
@@ -301,10 +301,10 @@ impl Fitter<'_> {
                 near.join(", ")
             ),
         };
-        self.misfit(change, None, why);
+        self.report_misfit(change, None, why);
     }
 
-    fn misfit(&mut self, change: &Change, hunk: Option<(usize, &Hunk)>, why: String) {
+    fn report_misfit(&mut self, change: &Change, hunk: Option<(usize, &Hunk)>, why: String) {
         self.misfits.push(misfit_of(change, hunk, why));
     }
 }
@@ -314,7 +314,7 @@ const NEAREST_MAX: usize = 5;
 
 fn misfit_of(change: &Change, hunk: Option<(usize, &Hunk)>, why: String) -> Misfit {
     Misfit {
-        path: misfit::shown(change.source().unwrap_or(&change.path).as_bytes()),
+        path: misfit::escape_line(change.source().unwrap_or(&change.path).as_bytes()),
         hunk: hunk.map(|(number, hunk)| (number, misfit::header(hunk))),
         line: hunk.map_or(change.line, |(_, hunk)| hunk.line),
         why,
@@ -329,7 +329,11 @@ fn lines(count: usize) -> String {
 }
 
 /// Places all hunks of `sections` in one file as it is.
-fn place_all(content: &[u8], sections: &[&Change], work: &mut Work) -> Result<Placed, Vec<Misfit>> {
+fn place_all(
+    content: &[u8],
+    sections: &[&Change],
+    work: &mut SearchBudget,
+) -> Result<Placed, Vec<Misfit>> {
     let mut file = File::new(content);
     let mut mended = BTreeSet::new();
     let mut hunks: Vec<(&Change, Hunk)> = Vec::new();
@@ -340,26 +344,26 @@ fn place_all(content: &[u8], sections: &[&Change], work: &mut Work) -> Result<Pl
         hunks.iter_mut().map(|(_, hunk)| hunk).collect(),
         file.line_ends(),
     ) {
-        mended.insert(Mended::LineEnds);
+        mended.insert(Correction::LineEnds);
     }
     let mut shift = 0;
     let mut placed = Vec::new();
     let mut misfits = Vec::new();
     for (index, (change, hunk)) in hunks.iter_mut().enumerate() {
-        let found = match place(hunk, &mut file, shift, work) {
+        let found = match place_hunk(hunk, &mut file, shift, work) {
             Ok(found) => line_ends::fit_hunk(hunk, found.at, &file).map(|is_mended| {
-                mended.extend(is_mended.then_some(Mended::LineEnds));
+                mended.extend(is_mended.then_some(Correction::LineEnds));
                 found
             }),
-            Err(nowhere) if misfits.len() < misfit::TOLD_MAX => {
-                Err(misfit::why(hunk, &nowhere, &mut file, work))
+            Err(nowhere) if misfits.len() < misfit::MISFITS_MAX => {
+                Err(misfit::explain(hunk, &nowhere, &mut file, work))
             }
             Err(_) => Err("it does not apply either".to_owned()),
         };
         shift += hunk.new_count() as i64 - hunk.old_count() as i64;
         match found {
             Ok(found) => {
-                mended.extend(told(&change.path, hunk, found, &file));
+                mended.extend(placement_corrections(&change.path, hunk, found, &file));
                 placed.push((found.at, hunk.clone()));
             }
             Err(why) => misfits.push(misfit_of(change, Some((index + 1, hunk)), why)),
@@ -372,17 +376,17 @@ fn place_all(content: &[u8], sections: &[&Change], work: &mut Work) -> Result<Pl
         Ok(composed) => {
             if composed.is_end_kept {
                 let path = sections.first().map(|change| change.path.clone());
-                mended.extend(path.map(|path| Mended::OpenEnd { path }));
+                mended.extend(path.map(|path| Correction::OpenEnd { path }));
             }
             Ok(Placed { composed, mended })
         }
         Err(clash) => {
             let (at, why) = match clash {
-                Clash::Overlap { first, second } => (
+                EditConflict::Overlap { first, second } => (
                     second,
                     format!("it changes or keeps lines that hunk {} changes; make one hunk of both", first + 1),
                 ),
-                Clash::OpenLine { hunk } => (
+                EditConflict::OpenLine { hunk } => (
                     hunk,
                     "`\\ No newline at end of file` stands below a line that is not the last one of the file; leave it out".to_owned(),
                 ),
@@ -396,10 +400,10 @@ fn place_all(content: &[u8], sections: &[&Change], work: &mut Work) -> Result<Pl
     }
 }
 
-type InTurn = (Vec<Change>, Vec<u8>, BTreeSet<Mended>);
+type InTurn = (Vec<Change>, Vec<u8>, BTreeSet<Correction>);
 
 /// Places each section in the result of the one above, as git does.
-fn place_in_turn(content: &[u8], sections: &[Change], work: &mut Work) -> Option<InTurn> {
+fn place_in_turn(content: &[u8], sections: &[Change], work: &mut SearchBudget) -> Option<InTurn> {
     let mut content = content.to_vec();
     let mut mended = BTreeSet::new();
     let mut changes = Vec::new();
@@ -417,23 +421,28 @@ fn place_in_turn(content: &[u8], sections: &[Change], work: &mut Work) -> Option
 }
 
 /// The corrections that the place of a hunk implies.
-fn told(path: &str, hunk: &Hunk, found: Place, file: &File<'_>) -> Vec<Mended> {
+fn placement_corrections(
+    path: &str,
+    hunk: &Hunk,
+    found: Place,
+    file: &File<'_>,
+) -> Vec<Correction> {
     let mut told = Vec::new();
-    let place = || Mended::Place {
+    let place = || Correction::Place {
         path: path.to_owned(),
         stated: hunk.old_start,
         line: found.at as u64 + 1,
     };
-    let is_unstated = matches!(hunk.stated, Stated::Nowhere { .. });
+    let is_unstated = matches!(hunk.stated, Stated::Unnumbered { .. });
     if found.is_moved || is_unstated {
         told.push(place());
     }
-    if found.likeness == Likeness::Blanks {
+    if found.likeness == LineMatch::Blanks {
         let here = file.lines.get(found.at..).unwrap_or_default();
         let pairs = old_lines(hunk).into_iter().zip(here).zip(found.at..);
-        let differing =
-            pairs.filter(|((line, there), _)| likeness(line, there) == Some(Likeness::Blanks));
-        told.extend(differing.map(|(_, at)| Mended::Blanks {
+        let differing = pairs
+            .filter(|((line, there), _)| compare_lines(line, there) == Some(LineMatch::Blanks));
+        told.extend(differing.map(|(_, at)| Correction::Blanks {
             path: path.to_owned(),
             line: at as u64 + 1,
         }));
@@ -442,9 +451,9 @@ fn told(path: &str, hunk: &Hunk, found: Place, file: &File<'_>) -> Vec<Mended> {
 }
 
 /// Whether the change creates a file although its header says `--- a/x`: many models write `@@ -0,0 +1 @@` like this.
-fn is_new(change: &Change, found: &Found) -> bool {
+fn is_new(change: &Change, found: &TreeEntry) -> bool {
     let is_from_nothing = |hunk: &Hunk| hunk.old_count() == 0 && hunk.old_start <= 1;
     let hunks = change.hunks();
-    let is_edit = change.kind == Kind::Edit && *found == Found::Nothing;
+    let is_edit = change.kind == Kind::Edit && *found == TreeEntry::Nothing;
     is_edit && !hunks.is_empty() && hunks.iter().all(is_from_nothing)
 }

@@ -36,7 +36,7 @@ pub enum Stated {
         is_insertion: bool,
     },
     /// `@@`, `@@ ... @@`, `@@ def load(path):`: no number.
-    Nowhere {
+    Unnumbered {
         /// Lines that occur somewhere before it, in this order.
         headings: Vec<String>,
         /// Whether all of them must occur, as in the `*** Begin Patch` format. Otherwise they only choose among several places.
@@ -80,7 +80,7 @@ impl Hunk {
 }
 
 /// The result of reading a hunk.
-pub(super) struct Read {
+pub(super) struct ParsedHunk {
     pub hunk: Hunk,
     /// The line after it.
     pub next: usize,
@@ -102,10 +102,10 @@ pub(super) fn read(
     at: usize,
     empty: Mark,
     is_strict: bool,
-) -> Result<Read, PatchError> {
+) -> Result<ParsedHunk, PatchError> {
     let header = lines.get(at).copied().unwrap_or_default();
     match ranges(header) {
-        Some(ranges) => numbered(lines, at, empty, ranges),
+        Some(ranges) => read_numbered(lines, at, empty, ranges),
         None => {
             let mut headings: Vec<String> = heading(header).into_iter().collect();
             let mut begin = at + 1;
@@ -117,20 +117,29 @@ pub(super) fn read(
                 headings.extend(heading(line));
                 begin += 1;
             }
-            unnumbered(lines, (at, begin), empty, headings, is_strict)
+            read_unnumbered(lines, (at, begin), empty, headings, is_strict)
         }
     }
 }
 
 /// Reads a hunk without a header, which may be the first one below `*** Update File:`.
-pub(super) fn read_headless(lines: &[&str], at: usize, empty: Mark) -> Result<Read, PatchError> {
+pub(super) fn read_headless(
+    lines: &[&str],
+    at: usize,
+    empty: Mark,
+) -> Result<ParsedHunk, PatchError> {
     // The line above, the header of the file, shows whether the whole diff has CRLF line ends.
-    let mut read = unnumbered(lines, (at.saturating_sub(1), at), empty, Vec::new(), true)?;
+    let mut read = read_unnumbered(lines, (at.saturating_sub(1), at), empty, Vec::new(), true)?;
     read.hunk.line = at + 1;
     Ok(read)
 }
 
-fn numbered(lines: &[&str], at: usize, empty: Mark, ranges: Ranges) -> Result<Read, PatchError> {
+fn read_numbered(
+    lines: &[&str],
+    at: usize,
+    empty: Mark,
+    ranges: Ranges,
+) -> Result<ParsedHunk, PatchError> {
     let body = |empty: Mark| Body {
         lines,
         begin: at + 1,
@@ -138,10 +147,10 @@ fn numbered(lines: &[&str], at: usize, empty: Mark, ranges: Ranges) -> Result<Re
         is_crlf: lines[at].ends_with('\r'),
     };
     let read = |body: Body<'_>| {
-        Ok(match body.counted(&ranges) {
+        Ok(match body.read_counted(&ranges) {
             Some((read, next)) => (read, next, false),
             None => {
-                let (read, next) = body.uncounted(Some(&ranges))?;
+                let (read, next) = body.read_uncounted(Some(&ranges))?;
                 (read, next, true)
             }
         })
@@ -161,32 +170,32 @@ fn numbered(lines: &[&str], at: usize, empty: Mark, ranges: Ranges) -> Result<Re
         line: at + 1,
         lines: read,
     };
-    Ok(Read {
+    Ok(ParsedHunk {
         hunk,
         next,
         is_recounted,
     })
 }
 
-fn unnumbered(
+fn read_unnumbered(
     lines: &[&str],
     (at, begin): (usize, usize),
     empty: Mark,
     headings: Vec<String>,
     is_strict: bool,
-) -> Result<Read, PatchError> {
+) -> Result<ParsedHunk, PatchError> {
     let body = Body {
         lines,
         begin,
         empty,
         is_crlf: lines.get(at).is_some_and(|line| line.ends_with('\r')),
     };
-    let (read, mut next) = body.uncounted(None)?;
+    let (read, mut next) = body.read_uncounted(None)?;
     let at_end = lines
         .get(next)
         .is_some_and(|line| line.trim_end() == END_OF_FILE);
     next += usize::from(at_end);
-    let stated = Stated::Nowhere {
+    let stated = Stated::Unnumbered {
         headings,
         is_strict,
         at_end,
@@ -198,7 +207,7 @@ fn unnumbered(
         line: at + 1,
         lines: read,
     };
-    Ok(Read {
+    Ok(ParsedHunk {
         hunk,
         next,
         is_recounted: false,
@@ -249,7 +258,7 @@ struct Body<'t> {
 
 impl Body<'_> {
     /// Reads as many lines as the header says; `None` if its counts are wrong.
-    fn counted(&self, ranges: &Ranges) -> Option<(Vec<Line>, usize)> {
+    fn read_counted(&self, ranges: &Ranges) -> Option<(Vec<Line>, usize)> {
         let (mut old, mut new) = (ranges.old.1, ranges.new.1);
         let mut read = Vec::new();
         let mut at = self.begin;
@@ -280,13 +289,13 @@ impl Body<'_> {
     }
 
     /// Reads all lines up to one that can't belong to a hunk.
-    fn uncounted(&self, ranges: Option<&Ranges>) -> Result<(Vec<Line>, usize), PatchError> {
+    fn read_uncounted(&self, ranges: Option<&Ranges>) -> Result<(Vec<Line>, usize), PatchError> {
         let mut read = Vec::new();
         let mut at = self.begin;
         let mut blanks = 0;
         while at < self.lines.len() && !self.is_end(at) {
             if is_lone_header(self.lines, at) {
-                let message = "this may be a line of the hunk above or the header of another file; correct the counts in the `@@` line above, or put a `diff --git` line before this one";
+                let message = "this may be a line of the hunk above or the header of another file; put right counts into the `@@` line above, or a `diff --git` line before this one";
                 return Err(PatchError::at(at + 1, message));
             }
             if self.take_newline_mark(at, &mut read) {
@@ -296,7 +305,7 @@ impl Body<'_> {
             match self.line(at) {
                 Some(line) => read.push(line),
                 None if blanks > 0 => break,
-                None => return Err(self.no_line(at)),
+                None => return Err(self.unreadable_line(at)),
             }
             blanks = if is_blank(self.lines[at]) {
                 blanks + 1
@@ -326,8 +335,8 @@ impl Body<'_> {
         Ok((read, at))
     }
 
-    fn no_line(&self, at: usize) -> PatchError {
-        let message = "the hunk above has wrong line counts or none, and this line begins with neither ` `, `+` nor `-`; put the right counts into its `@@` line, and end the diff with a blank line or a fence";
+    fn unreadable_line(&self, at: usize) -> PatchError {
+        let message = "the hunk above counts its lines wrong or not at all, and this one begins with neither ` `, `+` nor `-`; put the right counts into its `@@` line, and end the diff with a blank line or a fence";
         PatchError::at(at + 1, message)
     }
 

@@ -20,7 +20,7 @@ pub(super) fn fit_file(mut hunks: Vec<&mut Hunk>, ends: LineEnds) -> bool {
         LineEnds::Lf | LineEnds::Crlf | LineEnds::Unclear => return false,
     };
     let all = hunks.iter_mut().flat_map(|hunk| &mut hunk.lines);
-    all.for_each(|line| set(line, is_crlf_file));
+    all.for_each(|line| set_line_end(line, is_crlf_file));
     true
 }
 
@@ -57,11 +57,11 @@ pub(super) fn fit_hunk(hunk: &mut Hunk, at: usize, file: &File<'_>) -> Result<bo
     let added = hunk.lines.iter_mut();
     added
         .filter(|line| line.mark == Mark::Added)
-        .for_each(|line| set(line, !is_crlf_patch));
+        .for_each(|line| set_line_end(line, !is_crlf_patch));
     Ok(true)
 }
 
-fn set(line: &mut Line, is_crlf: bool) {
+fn set_line_end(line: &mut Line, is_crlf: bool) {
     match (line.is_ended, line.text.ends_with(b"\r")) {
         (true, false) if is_crlf => line.text.push(b'\r'),
         (_, true) if !is_crlf => drop(line.text.pop()),

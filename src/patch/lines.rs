@@ -25,7 +25,7 @@ pub(super) enum LineEnds {
 
 /// How well a line of a hunk matches one of the file; the best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Likeness {
+pub(super) enum LineMatch {
     /// Byte for byte.
     Exact,
     /// Except for the line end.
@@ -40,15 +40,15 @@ const LINES_MAX: u64 = 30_000_000;
 
 /// The number of lines that may still be examined.
 #[derive(Debug)]
-pub(super) struct Work(u64);
+pub(super) struct SearchBudget(u64);
 
-impl Default for Work {
+impl Default for SearchBudget {
     fn default() -> Self {
         Self(LINES_MAX)
     }
 }
 
-impl Work {
+impl SearchBudget {
     #[cfg(test)]
     pub fn bounded(lines: u64) -> Self {
         Self(lines)
@@ -106,7 +106,7 @@ impl<'c> File<'c> {
     }
 
     /// The positions of lines that equal `text` except for trailing blanks; `None` if the search exceeds the limit.
-    pub fn standing(&mut self, text: &[u8], work: &mut Work) -> Option<&[u32]> {
+    pub fn find_line(&mut self, text: &[u8], work: &mut SearchBudget) -> Option<&[u32]> {
         if self.index.is_none() {
             work.take(self.lines.len())?;
             let mut index: HashMap<&[u8], Vec<u32>> = HashMap::new();
@@ -121,7 +121,7 @@ impl<'c> File<'c> {
     }
 
     /// The positions of lines with this skeleton.
-    pub fn looking_like(&mut self, skeleton: &str) -> &[u32] {
+    pub fn find_similar(&mut self, skeleton: &str) -> &[u32] {
         let lines = &self.lines;
         let index = self.skeletons.get_or_insert_with(|| {
             let mut index: HashMap<String, Vec<u32>> = HashMap::new();
@@ -135,36 +135,36 @@ impl<'c> File<'c> {
     }
 
     /// How well the lines `old` match at line `at`, counted from 0; `None` if one of them differs.
-    pub fn fits(&self, old: &[&Line], at: usize) -> Option<Likeness> {
+    pub fn match_at(&self, old: &[&Line], at: usize) -> Option<LineMatch> {
         let here = self.lines.get(at..at.checked_add(old.len())?)?;
-        let mut worst = Likeness::Exact;
+        let mut worst = LineMatch::Exact;
         for (line, there) in old.iter().zip(here) {
-            worst = worst.max(likeness(line, there)?);
+            worst = worst.max(compare_lines(line, there)?);
         }
         Some(worst)
     }
 }
 
 /// How well `line` matches the one of the file; `None` if it differs.
-pub(super) fn likeness(line: &Line, there: &FileLine<'_>) -> Option<Likeness> {
+pub(super) fn compare_lines(line: &Line, there: &FileLine<'_>) -> Option<LineMatch> {
     // The patch says that there is no newline, but there is one. A removed line must match; a context line need not.
     let is_end_denied = !line.is_ended && there.is_ended;
     if is_end_denied && line.mark == Mark::Removed {
         return None;
     }
     let worst = if is_end_denied {
-        Likeness::LineEnd
+        LineMatch::LineEnd
     } else {
-        Likeness::Exact
+        LineMatch::Exact
     };
     // A line without a newline has no `\r` either.
     let is_open = !there.is_ended && without_return(&line.text) == there.text;
     if line.text == there.text || is_open {
         Some(worst)
     } else if without_return(&line.text) == without_return(there.text) {
-        Some(Likeness::LineEnd)
+        Some(LineMatch::LineEnd)
     } else if line.mark == Mark::Same && without_blanks(&line.text) == without_blanks(there.text) {
-        Some(Likeness::Blanks)
+        Some(LineMatch::Blanks)
     } else {
         None
     }

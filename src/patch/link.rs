@@ -2,7 +2,7 @@
 
 use super::forbidden::Forbidden;
 use super::spelling::is_in_git_folder;
-use super::tree::{Found, Tree};
+use super::tree::{Tree, TreeEntry};
 use crate::model::one_line;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -47,9 +47,9 @@ fn follow(
         }
         let there = match (made.get(&place), tree.at(&place)) {
             (Some(target), _) => target.clone(),
-            (None, Found::Link(target)) => target,
-            (None, Found::Submodule) => return Err("is in a submodule"),
-            (None, Found::Nothing | Found::File | Found::Other) => continue,
+            (None, TreeEntry::Link(target)) => target,
+            (None, TreeEntry::Submodule) => return Err("is in a submodule"),
+            (None, TreeEntry::Nothing | TreeEntry::File | TreeEntry::Other) => continue,
         };
         links += 1;
         if links > LINKS_MAX {

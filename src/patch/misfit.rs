@@ -3,14 +3,14 @@
 
 use super::hunk::{Hunk, Line, Mark, Stated};
 use super::likeness::{Difference, is_invisible, skeleton};
-use super::lines::{File, FileLine, Work, likeness};
-use super::place::{Nowhere, old_lines, search, stated};
+use super::lines::{File, FileLine, SearchBudget, compare_lines};
+use super::place::{NoPlace, find_places, old_lines, stated_line};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fmt::Display;
 
 /// Limit of the problems that a message lists.
-pub(super) const TOLD_MAX: usize = 12;
+pub(super) const MISFITS_MAX: usize = 12;
 /// The message when the limit of searching is reached.
 pub(super) const TOO_LARGE: &str = "the old lines do not stand at the stated lines, and the file is too large to search for all such hunks; give the right line numbers, below one header";
 /// Lines of a file that a message shows.
@@ -18,7 +18,7 @@ const HEAD_LINES: usize = 4;
 /// Characters of a line that a message shows.
 const CHARS_MAX: usize = 120;
 /// Limit of the places that are compared with a hunk to find the nearest.
-const GUESSES_MAX: usize = 200;
+const CANDIDATES_MAX: usize = 200;
 
 /// A change that does not apply to the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,17 +49,17 @@ impl Display for Misfit {
 }
 
 /// Joins the first problems to one line.
-pub(super) fn told(misfits: &[Misfit]) -> String {
-    let shown = misfits.iter().take(TOLD_MAX).map(Misfit::to_string);
+pub(super) fn join_misfits(misfits: &[Misfit]) -> String {
+    let shown = misfits.iter().take(MISFITS_MAX).map(Misfit::to_string);
     let mut told = shown.collect::<Vec<_>>().join("; ");
-    if let Some(more @ 1..) = misfits.len().checked_sub(TOLD_MAX) {
+    if let Some(more @ 1..) = misfits.len().checked_sub(MISFITS_MAX) {
         told += &format!("; and {more} more");
     }
     told
 }
 
 /// A text as a message shows it: on one line, cut, and with invisible characters escaped.
-pub(super) fn shown(text: &[u8]) -> String {
+pub(super) fn escape_line(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
     let mut shown = String::new();
     for (count, c) in text.chars().enumerate() {
@@ -77,7 +77,7 @@ pub(super) fn shown(text: &[u8]) -> String {
 }
 
 /// Escapes the invisible characters of `text`; keeps its lines.
-pub(super) fn visible(text: &str) -> String {
+pub(super) fn escape_invisible(text: &str) -> String {
     let mut shown = String::new();
     for c in text.chars() {
         match is_invisible(c) {
@@ -98,8 +98,8 @@ pub(super) fn header(hunk: &Hunk) -> String {
             hunk.new_start,
             hunk.new_count()
         ),
-        Stated::Nowhere { headings, .. } => match headings.last() {
-            Some(heading) => format!("@@ {}", shown(heading.as_bytes())),
+        Stated::Unnumbered { headings, .. } => match headings.last() {
+            Some(heading) => format!("@@ {}", escape_line(heading.as_bytes())),
             None => "@@".to_owned(),
         },
     }
@@ -109,7 +109,7 @@ pub(super) fn header(hunk: &Hunk) -> String {
 pub(super) fn head(file: &File<'_>) -> String {
     let lines = file.lines.iter().take(HEAD_LINES);
     let lines: Vec<String> = lines
-        .map(|line| format!("`{}`", shown(line.text)))
+        .map(|line| format!("`{}`", escape_line(line.text)))
         .collect();
     match lines.is_empty() {
         true => "it is empty".to_owned(),
@@ -118,43 +118,48 @@ pub(super) fn head(file: &File<'_>) -> String {
 }
 
 /// Explains why `hunk` has no place in `file`.
-pub(super) fn why(hunk: &Hunk, nowhere: &Nowhere, file: &mut File<'_>, work: &mut Work) -> String {
+pub(super) fn explain(
+    hunk: &Hunk,
+    nowhere: &NoPlace,
+    file: &mut File<'_>,
+    work: &mut SearchBudget,
+) -> String {
     let length = file.lines.len();
     match nowhere {
-        Nowhere::Differs => differs(hunk, file, work),
-        Nowhere::Several { places } => format!(
+        NoPlace::Differs => explain_difference(hunk, file, work),
+        NoPlace::Several { places } => format!(
             "its old lines stand at {}; say which by the line number in `@@ -LINE,COUNT +LINE,COUNT @@`, or by more lines of context",
-            listed(places)
+            list_places(places)
         ),
-        Nowhere::NotBehind { heading } => format!(
+        NoPlace::NotAfterHeading { heading } => format!(
             "no place where its old lines stand lies behind a line `{}`, as its `@@` says; give a whole line of the file that stands before them",
-            shown(heading.as_bytes())
+            escape_line(heading.as_bytes())
         ),
-        Nowhere::NotAtEnd { at } => format!(
+        NoPlace::NotAtEnd { at } => format!(
             "its old lines stand at line {}, which is not the end of the file, as `*** End of File` says; the file has {length} lines",
             at + 1
         ),
-        Nowhere::Exists => format!(
+        NoPlace::Exists => format!(
             "the file exists; `@@ -0,0` makes a new one. To change it, give its old lines; {}",
             head(file)
         ),
-        Nowhere::Unanchored => {
+        NoPlace::Unanchored => {
             "it has `+` lines alone, and nothing that says where they go; give the lines around them as context".to_owned()
         }
-        Nowhere::BehindEnd { behind } => format!(
+        NoPlace::PastEnd { behind } => format!(
             "it adds lines behind line {behind}, and the file has {length}; give the lines around them as context"
         ),
-        Nowhere::Contradiction => format!(
+        NoPlace::Contradiction => format!(
             "`-{},0 +{}` contradict each other: lines that are added behind line {0} begin at line {}; give the lines around them as context",
             hunk.old_start,
             hunk.new_start,
             u64::from(hunk.old_start) + 1
         ),
-        Nowhere::TooLarge => TOO_LARGE.to_owned(),
+        NoPlace::TooLarge => TOO_LARGE.to_owned(),
     }
 }
 
-fn listed(places: &[usize]) -> String {
+fn list_places(places: &[usize]) -> String {
     const LISTED_MAX: usize = 10;
     let lines: Vec<String> = places
         .iter()
@@ -173,40 +178,40 @@ fn listed(places: &[usize]) -> String {
     format!("{count}: lines {}{more}", lines.join(", "))
 }
 
-fn differs(hunk: &Hunk, file: &mut File<'_>, work: &mut Work) -> String {
-    if let Some(at) = applied(hunk, file, work) {
+fn explain_difference(hunk: &Hunk, file: &mut File<'_>, work: &mut SearchBudget) -> String {
+    if let Some(at) = find_applied(hunk, file, work) {
         return format!(
             "the new lines are already there, at line {}; leave this hunk out, or look for what is still to be done",
             at + 1
         );
     }
     let old = old_lines(hunk);
-    let Some((at, alike)) = nearest(&old, stated(hunk), file) else {
+    let Some((at, alike)) = nearest_place(&old, stated_line(hunk), file) else {
         let first = old.iter().find(|line| !line.text.trim_ascii().is_empty());
         let first = first.or(old.first()).map_or(&[][..], |line| &line.text);
-        let there = stated(hunk).map(|at| match file.lines.get(at) {
-            Some(line) => format!("; line {} is `{}`", at + 1, shown(line.text)),
+        let there = stated_line(hunk).map(|at| match file.lines.get(at) {
+            Some(line) => format!("; line {} is `{}`", at + 1, escape_line(line.text)),
             None => format!("; it has {} lines", file.lines.len()),
         });
         return format!(
             "none of its old lines stands in the file, the first one being `{}`{}",
-            shown(first),
+            escape_line(first),
             there.unwrap_or_default()
         );
     };
     let unlike = |(index, line): &(usize, &&Line)| {
         let there = file.lines.get(at + index);
-        there.is_none_or(|there| likeness(line, there).is_none())
+        there.is_none_or(|there| compare_lines(line, there).is_none())
     };
     let Some((index, line)) = old.iter().enumerate().find(unlike) else {
         return "its old lines stand in the file, but not so that it can be applied".to_owned();
     };
     let told = match file.lines.get(at + index) {
-        Some(there) => difference(line, there, at + index + 1),
+        Some(there) => describe_difference(line, there, at + index + 1),
         None => format!(
             "the file ends with line {}; the patch goes on with `{}`",
             file.lines.len(),
-            shown(&line.text)
+            escape_line(&line.text)
         ),
     };
     match old.len() {
@@ -218,8 +223,8 @@ fn differs(hunk: &Hunk, file: &mut File<'_>, work: &mut Work) -> String {
     }
 }
 
-fn difference(line: &Line, there: &FileLine<'_>, number: usize) -> String {
-    let (ours, theirs) = (shown(&line.text), shown(there.text));
+fn describe_difference(line: &Line, there: &FileLine<'_>, number: usize) -> String {
+    let (ours, theirs) = (escape_line(&line.text), escape_line(there.text));
     let both = format!("the patch has `{ours}`, the file has `{theirs}`");
     match Difference::between(&line.text, there.text) {
         Difference::Nothing => format!(
@@ -238,7 +243,7 @@ fn difference(line: &Line, there: &FileLine<'_>, number: usize) -> String {
 }
 
 /// The line at which the new lines already are, if there is only one such place.
-fn applied(hunk: &Hunk, file: &mut File<'_>, work: &mut Work) -> Option<usize> {
+fn find_applied(hunk: &Hunk, file: &mut File<'_>, work: &mut SearchBudget) -> Option<usize> {
     let new = hunk.lines.iter().filter(|line| line.mark != Mark::Removed);
     let new: Vec<Line> = new
         .map(|line| Line {
@@ -252,8 +257,8 @@ fn applied(hunk: &Hunk, file: &mut File<'_>, work: &mut Work) -> Option<usize> {
         return None;
     }
     let new: Vec<&Line> = new.iter().collect();
-    let places = search(&new, file, work)?;
-    let stated = stated(hunk).filter(|at| places.iter().any(|(place, _)| place == at));
+    let places = find_places(&new, file, work)?;
+    let stated = stated_line(hunk).filter(|at| places.iter().any(|(place, _)| place == at));
     match places.as_slice() {
         [(at, _)] => Some(*at),
         _ => stated,
@@ -261,16 +266,20 @@ fn applied(hunk: &Hunk, file: &mut File<'_>, work: &mut Work) -> Option<usize> {
 }
 
 /// The place that is most similar to the old lines, and how many of them match there.
-fn nearest(old: &[&Line], stated: Option<usize>, file: &mut File<'_>) -> Option<(usize, usize)> {
+fn nearest_place(
+    old: &[&Line],
+    stated: Option<usize>,
+    file: &mut File<'_>,
+) -> Option<(usize, usize)> {
     // This many lines are enough to find the place.
-    let old = &old[..old.len().min(GUESSES_MAX)];
+    let old = &old[..old.len().min(CANDIDATES_MAX)];
     let wanted: Vec<String> = old.iter().map(|line| skeleton(&line.text)).collect();
-    let guesses = guesses(&wanted, stated, file);
+    let guesses = candidate_places(&wanted, stated, file);
     let alike = |at: usize| {
         let here = file.lines.get(at..).unwrap_or_default();
         let pairs = old.iter().zip(&wanted).zip(here);
         // A match counts more than a line that only looks alike. Empty lines count nothing.
-        let points = pairs.map(|((line, wanted), there)| match likeness(line, there) {
+        let points = pairs.map(|((line, wanted), there)| match compare_lines(line, there) {
             found if wanted.is_empty() => (0, usize::from(found.is_some())),
             Some(_) => (2, 1),
             None => (usize::from(*wanted == skeleton(there.text)), 0),
@@ -285,24 +294,28 @@ fn nearest(old: &[&Line], stated: Option<usize>, file: &mut File<'_>) -> Option<
 }
 
 /// Candidate places: those of lines that look like one of `wanted`, the rarest lines first, up to the limit.
-fn guesses(wanted: &[String], stated: Option<usize>, file: &mut File<'_>) -> BTreeSet<usize> {
+fn candidate_places(
+    wanted: &[String],
+    stated: Option<usize>,
+    file: &mut File<'_>,
+) -> BTreeSet<usize> {
     let mut rare: Vec<(usize, Vec<u32>)> = Vec::new();
     for (index, text) in wanted
         .iter()
         .enumerate()
         .filter(|(_, text)| !text.is_empty())
     {
-        let places = file.looking_like(text);
+        let places = file.find_similar(text);
         // Of a frequent line, take the places around the stated line.
         let near = places.partition_point(|at| (*at as usize) < stated.unwrap_or_default());
-        let from = near.saturating_sub(GUESSES_MAX / 2);
-        let places = places[from..].iter().take(GUESSES_MAX).copied();
+        let from = near.saturating_sub(CANDIDATES_MAX / 2);
+        let places = places[from..].iter().take(CANDIDATES_MAX).copied();
         rare.push((index, places.collect()));
     }
     rare.sort_by_key(|(_, places)| places.len());
     let mut guesses: BTreeSet<usize> = stated.into_iter().collect();
     for (index, places) in rare {
-        let room = GUESSES_MAX.saturating_sub(guesses.len());
+        let room = CANDIDATES_MAX.saturating_sub(guesses.len());
         let starts = places
             .iter()
             .filter_map(|at| (*at as usize).checked_sub(index));

@@ -35,6 +35,10 @@ mod parse;
 mod parsed;
 mod path_check;
 mod place;
+#[cfg(test)]
+mod placing;
+#[cfg(test)]
+mod properties;
 mod read;
 mod rules;
 mod spelling;
@@ -48,5 +52,5 @@ pub use forbidden::Forbidden;
 pub use limits::{Limits, PATCH_BYTES_MAX};
 pub use parsed::Patch;
 pub use rules::Rules;
-pub use tree::{Found, Outcome, Tree};
-pub use write::Listed;
+pub use tree::{Outcome, Tree, TreeEntry};
+pub use write::ChangeList;

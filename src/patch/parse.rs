@@ -1,13 +1,13 @@
 //! The operations on a patch: parse the model's text, check it, fit it to the tree, and write the text that git applies.
 
 use super::change::{Change, Kind};
-use super::correction::Mended;
+use super::correction::Correction;
 use super::error::PatchError;
 use super::limits::Limits;
 use super::parsed::Patch;
 use super::rules::Rules;
 use super::tree::Tree;
-use super::write::Listed;
+use super::write::ChangeList;
 use crate::model::one_line;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +26,7 @@ impl Patch {
         }
         let mut mended = BTreeSet::new();
         if sections.iter().any(|section| section.is_recounted) {
-            mended.insert(Mended::Counts);
+            mended.insert(Correction::Counts);
         }
         let changes = crate::patch::change::changes(sections)?;
         if changes.is_empty() {
@@ -35,7 +35,7 @@ impl Patch {
         each_path_once(&changes)?;
         Ok(Self {
             changes,
-            mended,
+            corrections: mended,
             outcomes: BTreeMap::new(),
         })
     }
@@ -77,8 +77,8 @@ impl Patch {
     }
 
     /// What git must report about the text.
-    pub fn listed(&self) -> Listed {
-        crate::patch::write::listed(&self.changes)
+    pub fn listed(&self) -> ChangeList {
+        crate::patch::write::list_changes(&self.changes)
     }
 }
 
@@ -90,7 +90,8 @@ fn each_path_once(changes: &[Change]) -> Result<(), PatchError> {
     for change in changes {
         let twice = |path: &str| {
             let path = one_line(path);
-            let message = format!("`{path}` is changed twice; put all its changes in one place");
+            let message =
+                format!("`{path}` is changed a second time; put all its changes in one place");
             PatchError::at(change.line, message)
         };
         if let Some(path) = change.removes().filter(|path| !removers.insert(path)) {

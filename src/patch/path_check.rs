@@ -5,11 +5,11 @@ use super::error::PatchError;
 use super::forbidden::Forbidden;
 use super::hunk::{Line, Mark};
 use super::spelling::folded;
-use super::tree::{Found, Tree};
+use super::tree::{Tree, TreeEntry};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The entries at the paths, in the tree and after the patch.
-pub(super) struct Ground<'a> {
+pub(super) struct PathChecker<'a> {
     tree: &'a dyn Tree,
     /// The links of the patch, case-folded as on some file systems.
     links: BTreeSet<String>,
@@ -17,7 +17,7 @@ pub(super) struct Ground<'a> {
     written: BTreeSet<&'a str>,
 }
 
-impl<'a> Ground<'a> {
+impl<'a> PathChecker<'a> {
     pub fn new(
         changes: &'a [Change],
         links: &BTreeMap<String, String>,
@@ -37,8 +37,8 @@ impl<'a> Ground<'a> {
             for path in change.paths() {
                 let mut folders = path.match_indices('/').map(|(end, _)| &path[..end]);
                 folders
-                    .try_for_each(|folder| self.above(folder))
-                    .and_then(|()| itself(path, change, self.tree))
+                    .try_for_each(|folder| self.check_parent(folder))
+                    .and_then(|()| check_entry(path, change, self.tree))
                     .map_err(|why| PatchError::forbidden(path, why))?;
             }
         }
@@ -46,18 +46,18 @@ impl<'a> Ground<'a> {
     }
 
     /// Refuses a parent that is not a folder of this repository.
-    fn above(&self, folder: &str) -> Result<(), Forbidden> {
+    fn check_parent(&self, folder: &str) -> Result<(), Forbidden> {
         let name = folder.to_owned();
         let found = self.tree.at(folder);
         match found {
-            Found::Submodule => return Err(Forbidden::InSubmodule { submodule: name }),
-            Found::Link(_) => return Err(Forbidden::BehindLink { link: name }),
-            Found::Nothing | Found::File | Found::Other => {}
+            TreeEntry::Submodule => return Err(Forbidden::InSubmodule { submodule: name }),
+            TreeEntry::Link(_) => return Err(Forbidden::BehindLink { link: name }),
+            TreeEntry::Nothing | TreeEntry::File | TreeEntry::Other => {}
         }
         if self.links.contains(&folded(folder)) {
             return Err(Forbidden::BehindLink { link: name });
         }
-        let stays = found == Found::File && !self.removed.contains(folder);
+        let stays = found == TreeEntry::File && !self.removed.contains(folder);
         match stays || self.written.contains(folder) {
             true => Err(Forbidden::BelowFile { file: name }),
             false => Ok(()),
@@ -66,19 +66,19 @@ impl<'a> Ground<'a> {
 }
 
 /// Refuses an entry that is not a file, and a link that is treated as one.
-fn itself(path: &str, change: &Change, tree: &dyn Tree) -> Result<(), Forbidden> {
+fn check_entry(path: &str, change: &Change, tree: &dyn Tree) -> Result<(), Forbidden> {
     let is_of_file =
         matches!(change.kind, Kind::Edit | Kind::Delete) && change.old_mode != Some(Mode::Link);
     match tree.at(path) {
-        Found::Submodule => Err(Forbidden::Submodule),
-        Found::Other => Err(Forbidden::NoFile),
-        Found::Link(_) if is_of_file => Err(Forbidden::IsLink),
-        Found::Nothing | Found::File | Found::Link(_) => Ok(()),
+        TreeEntry::Submodule => Err(Forbidden::Submodule),
+        TreeEntry::Other => Err(Forbidden::NoFile),
+        TreeEntry::Link(_) if is_of_file => Err(Forbidden::IsLink),
+        TreeEntry::Nothing | TreeEntry::File | TreeEntry::Link(_) => Ok(()),
     }
 }
 
 /// The links that the patch creates or changes, with their targets.
-pub(super) fn links(
+pub(super) fn changed_links(
     changes: &[Change],
     tree: &dyn Tree,
 ) -> Result<BTreeMap<String, String>, PatchError> {
@@ -90,11 +90,11 @@ pub(super) fn links(
             Kind::Edit => change.old_mode == Some(Mode::Link),
             Kind::Rename { .. } | Kind::Copy { .. } => {
                 change.old_mode == Some(Mode::Link)
-                    || matches!(source(change, tree), Found::Link(_))
+                    || matches!(source_entry(change, tree), TreeEntry::Link(_))
             }
         };
         if is_link {
-            let target = target(change, tree);
+            let target = link_target(change, tree);
             let target = target
                 .ok_or_else(|| PatchError::forbidden(&change.path, Forbidden::LinkContent))?;
             links.insert(change.path.clone(), target);
@@ -104,20 +104,20 @@ pub(super) fn links(
 }
 
 /// The entry from which `change` takes its content.
-pub(super) fn source(change: &Change, tree: &dyn Tree) -> Found {
+pub(super) fn source_entry(change: &Change, tree: &dyn Tree) -> TreeEntry {
     tree.at(change.source().unwrap_or(&change.path))
 }
 
 /// The target of a link after `change`; `None` if its hunk does not give it in one line.
-fn target(change: &Change, tree: &dyn Tree) -> Option<String> {
+fn link_target(change: &Change, tree: &dyn Tree) -> Option<String> {
     let unended = |line: &Line, mark: Mark| line.mark == mark && !line.is_ended;
     let text = |line: &Line| String::from_utf8(line.text.clone()).ok();
     match (&change.content, &change.kind) {
         (Content::Binary(_), _) => None,
         (Content::Hunks(hunks), kind) => match (hunks.as_slice(), kind) {
             ([], Kind::Rename { .. } | Kind::Copy { .. } | Kind::Edit) => {
-                match source(change, tree) {
-                    Found::Link(target) => Some(target),
+                match source_entry(change, tree) {
+                    TreeEntry::Link(target) => Some(target),
                     _ => None,
                 }
             }

@@ -2,7 +2,7 @@
 //! lines must match byte for byte.
 
 use super::hunk::{Hunk, Line, Mark, Stated};
-use super::lines::{File, Likeness, Work, without_blanks};
+use super::lines::{File, LineMatch, SearchBudget, without_blanks};
 
 /// Limit of the places that are searched.
 pub(super) const PLACES_MAX: usize = 1000;
@@ -12,20 +12,20 @@ pub(super) const PLACES_MAX: usize = 1000;
 pub(super) struct Place {
     /// The first old line, counted from 0; without old lines, the line before which the hunk goes.
     pub at: usize,
-    pub likeness: Likeness,
+    pub likeness: LineMatch,
     /// The header has another line.
     pub is_moved: bool,
 }
 
 /// Why a hunk has no place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Nowhere {
+pub(super) enum NoPlace {
     /// The old lines are not in the file.
     Differs,
     /// They are at several places, counted from 0.
     Several { places: Vec<usize> },
     /// No place is after the headings.
-    NotBehind { heading: String },
+    NotAfterHeading { heading: String },
     /// They are in the file, but not at its end, as `*** End of File` says.
     NotAtEnd { at: usize },
     /// `@@ -0,0`, and the file has content.
@@ -33,7 +33,7 @@ pub(super) enum Nowhere {
     /// There are no old lines and no line number.
     Unanchored,
     /// It adds lines after line `behind`, which the file does not have.
-    BehindEnd { behind: u32 },
+    PastEnd { behind: u32 },
     /// The two line numbers of an insertion contradict each other.
     Contradiction,
     /// The search exceeds the limit.
@@ -41,29 +41,29 @@ pub(super) enum Nowhere {
 }
 
 /// Finds the place of `hunk` in `file`. `shift` is the number of lines that the hunks above add.
-pub(super) fn place(
+pub(super) fn place_hunk(
     hunk: &Hunk,
     file: &mut File<'_>,
     shift: i64,
-    work: &mut Work,
-) -> Result<Place, Nowhere> {
+    work: &mut SearchBudget,
+) -> Result<Place, NoPlace> {
     let old = old_lines(hunk);
     if old.is_empty() {
-        return insertion(hunk, file, shift);
+        return place_insertion(hunk, file, shift);
     }
-    let stated = stated(hunk);
-    let stands = stated.and_then(|at| Some((at, file.fits(&old, at)?)));
-    if let Some((at, Likeness::Exact)) = stands {
+    let stated = stated_line(hunk);
+    let stands = stated.and_then(|at| Some((at, file.match_at(&old, at)?)));
+    if let Some((at, LineMatch::Exact)) = stands {
         return Ok(Place {
             at,
-            likeness: Likeness::Exact,
+            likeness: LineMatch::Exact,
             is_moved: false,
         });
     }
-    let all = search(&old, file, work).ok_or(Nowhere::TooLarge)?;
-    let left = narrowed(all, hunk, old.len(), file, work)?;
+    let all = find_places(&old, file, work).ok_or(NoPlace::TooLarge)?;
+    let left = narrow_places(all, hunk, old.len(), file, work)?;
     match left.as_slice() {
-        [] => Err(Nowhere::Differs),
+        [] => Err(NoPlace::Differs),
         [(at, likeness)] => Ok(Place {
             at: *at,
             likeness: *likeness,
@@ -79,7 +79,7 @@ pub(super) fn place(
                 }),
                 None => {
                     let places = several.iter().map(|(at, _)| *at).collect();
-                    Err(Nowhere::Several { places })
+                    Err(NoPlace::Several { places })
                 }
             }
         }
@@ -92,54 +92,54 @@ pub(super) fn old_lines(hunk: &Hunk) -> Vec<&Line> {
 }
 
 /// The line number in the header, counted from 0.
-pub(super) fn stated(hunk: &Hunk) -> Option<usize> {
+pub(super) fn stated_line(hunk: &Hunk) -> Option<usize> {
     match hunk.stated {
         Stated::Line { .. } => (hunk.old_start as usize).checked_sub(1),
-        Stated::Nowhere { .. } => None,
+        Stated::Unnumbered { .. } => None,
     }
 }
 
-fn insertion(hunk: &Hunk, file: &File<'_>, shift: i64) -> Result<Place, Nowhere> {
+fn place_insertion(hunk: &Hunk, file: &File<'_>, shift: i64) -> Result<Place, NoPlace> {
     let length = file.lines.len();
     let found = |at: usize| {
         Ok(Place {
             at,
-            likeness: Likeness::Exact,
+            likeness: LineMatch::Exact,
             is_moved: false,
         })
     };
     match hunk.stated {
         _ if length == 0 && hunk.old_start == 0 => found(0),
-        Stated::Nowhere { at_end: true, .. } => found(length),
-        Stated::Line { is_insertion: true } if hunk.old_start == 0 => Err(Nowhere::Exists),
+        Stated::Unnumbered { at_end: true, .. } => found(length),
+        Stated::Line { is_insertion: true } if hunk.old_start == 0 => Err(NoPlace::Exists),
         Stated::Line { is_insertion: true } => {
             let behind = hunk.old_start as usize;
             let next = i64::from(hunk.old_start) + 1;
             let new = i64::from(hunk.new_start);
             if behind > length {
-                Err(Nowhere::BehindEnd {
+                Err(NoPlace::PastEnd {
                     behind: hunk.old_start,
                 })
             } else if new != next && new != next + shift {
-                Err(Nowhere::Contradiction)
+                Err(NoPlace::Contradiction)
             } else {
                 found(behind)
             }
         }
-        Stated::Nowhere { .. } | Stated::Line { .. } => Err(Nowhere::Unanchored),
+        Stated::Unnumbered { .. } | Stated::Line { .. } => Err(NoPlace::Unanchored),
     }
 }
 
 /// All places where the lines `old` are, up to the limit; `None` if the search takes too long.
-pub(super) fn search(
+pub(super) fn find_places(
     old: &[&Line],
     file: &mut File<'_>,
-    work: &mut Work,
-) -> Option<Vec<(usize, Likeness)>> {
+    work: &mut SearchBudget,
+) -> Option<Vec<(usize, LineMatch)>> {
     // The rarest line gives the fewest candidates.
     let mut rarest: Option<(usize, usize)> = None;
     for (index, line) in old.iter().enumerate() {
-        let count = file.standing(&line.text, work)?.len();
+        let count = file.find_line(&line.text, work)?.len();
         if rarest.is_none_or(|(_, fewest)| count < fewest) {
             rarest = Some((index, count));
         }
@@ -149,7 +149,7 @@ pub(super) fn search(
     }
     let (index, count) = rarest?;
     work.take(count)?;
-    let starts = file.standing(&old[index].text, work)?;
+    let starts = file.find_line(&old[index].text, work)?;
     let starts: Vec<usize> = starts
         .iter()
         .filter_map(|at| (*at as usize).checked_sub(index))
@@ -162,7 +162,7 @@ pub(super) fn search(
             .zip(here)
             .take_while(|(line, there)| without_blanks(&line.text) == without_blanks(there.text));
         work.take(1 + same.count())?;
-        places.extend(file.fits(old, at).map(|likeness| (at, likeness)));
+        places.extend(file.match_at(old, at).map(|likeness| (at, likeness)));
         if places.len() > PLACES_MAX {
             break;
         }
@@ -171,14 +171,14 @@ pub(super) fn search(
 }
 
 /// The places that agree with the headings and the `*** End of File` of the hunk.
-fn narrowed(
-    places: Vec<(usize, Likeness)>,
+fn narrow_places(
+    places: Vec<(usize, LineMatch)>,
     hunk: &Hunk,
     length: usize,
     file: &mut File<'_>,
-    work: &mut Work,
-) -> Result<Vec<(usize, Likeness)>, Nowhere> {
-    let Stated::Nowhere {
+    work: &mut SearchBudget,
+) -> Result<Vec<(usize, LineMatch)>, NoPlace> {
+    let Stated::Unnumbered {
         headings,
         is_strict,
         at_end,
@@ -191,32 +191,36 @@ fn narrowed(
         let end = file.lines.len();
         left.retain(|(at, _)| at + length == end);
         if left.is_empty() {
-            return Err(Nowhere::NotAtEnd { at: first });
+            return Err(NoPlace::NotAtEnd { at: first });
         }
     }
     if left.is_empty() || (left.len() == 1 && !is_strict) || headings.is_empty() {
         return Ok(left);
     }
-    match behind(headings, file, work) {
+    match find_headings(headings, file, work) {
         Ok(from) => {
-            let is_behind = |(at, _): &(usize, Likeness)| *at >= from;
+            let is_behind = |(at, _): &(usize, LineMatch)| *at >= from;
             match left.iter().any(is_behind) {
                 true => left.retain(is_behind),
                 false if *is_strict => {
                     let heading = headings.last().cloned().unwrap_or_default();
-                    return Err(Nowhere::NotBehind { heading });
+                    return Err(NoPlace::NotAfterHeading { heading });
                 }
                 false => {}
             }
             Ok(left)
         }
-        Err(heading) if *is_strict => Err(Nowhere::NotBehind { heading }),
+        Err(heading) if *is_strict => Err(NoPlace::NotAfterHeading { heading }),
         Err(_) => Ok(left),
     }
 }
 
 /// The line after the first occurrence of all `headings` in order, counted from 0; `Err` is the heading that does not occur.
-fn behind(headings: &[String], file: &File<'_>, work: &mut Work) -> Result<usize, String> {
+fn find_headings(
+    headings: &[String],
+    file: &File<'_>,
+    work: &mut SearchBudget,
+) -> Result<usize, String> {
     let mut from = 0;
     for heading in headings {
         let text = heading.trim().as_bytes();

@@ -58,7 +58,7 @@ impl Section {
     }
 
     /// Adds a hunk and returns the line after it.
-    pub(super) fn take(&mut self, read: hunk::Read) -> usize {
+    pub(super) fn take(&mut self, read: hunk::ParsedHunk) -> usize {
         self.is_recounted |= read.is_recounted;
         self.hunks.push(read.hunk);
         read.next
@@ -191,7 +191,7 @@ impl Reader<'_> {
             ..Section::default()
         };
         section.names = match section.extended.moved() {
-            Some(moved) => Some(moved).filter(|moved| !self.names_below(moved)),
+            Some(moved) => Some(moved).filter(|moved| !self.has_header_below(moved)),
             None if self.begins(0, "--- ") || self.begins(0, "+++ ") => None,
             None => {
                 let message = "nothing names the file of this header; put `diff --git a/path b/path` above it";
@@ -204,7 +204,7 @@ impl Reader<'_> {
     }
 
     /// Whether a file header with these two names is here.
-    fn names_below(&self, (from, to): &(String, String)) -> bool {
+    fn has_header_below(&self, (from, to): &(String, String)) -> bool {
         let name = |offset: usize, mark: &str| {
             let line = self.lines.get(self.at + offset)?;
             name::read(line.strip_prefix(mark)?)
@@ -223,7 +223,7 @@ impl Reader<'_> {
         };
         let names = (name(0)?, name(1)?);
         self.at += 2;
-        self.named(names, self.at - 1);
+        self.add_names(names, self.at - 1);
         Ok(())
     }
 
@@ -247,12 +247,12 @@ impl Reader<'_> {
             (None, false) => name::paired(name, name::Side::New),
         };
         self.at += 1;
-        self.named(names, self.at);
+        self.add_names(names, self.at);
         Ok(())
     }
 
     /// Adds the names to the section above, if it has none yet, or starts a section at `line`.
-    fn named(&mut self, names: (String, String), line: usize) {
+    fn add_names(&mut self, names: (String, String), line: usize) {
         let continued = self
             .sections
             .last_mut()
@@ -311,7 +311,7 @@ impl Reader<'_> {
                 break;
             }
             if !begins && !line.bytes().all(|byte| byte.is_ascii_graphic()) {
-                return Err(self.malformed("this is not a line of a binary patch"));
+                return Err(self.malformed("no line of a binary patch"));
             }
             block.push(line.to_owned());
             self.at += 1;

@@ -27,7 +27,7 @@ impl Rules<'_> {
     /// Refuses a change that is not allowed.
     pub(super) fn check(&self, change: &Change) -> Result<(), PatchError> {
         for path in change.paths() {
-            let why = forbidden(path).or_else(|| self.reserved(path));
+            let why = forbidden_path(path).or_else(|| self.reserved(path));
             if let Some(why) = why {
                 return Err(PatchError::forbidden(path, why));
             }
@@ -38,7 +38,7 @@ impl Rules<'_> {
                 });
             }
         }
-        match self.about_binary(change) {
+        match self.check_binary(change) {
             Some(why) => Err(PatchError::forbidden(&change.path, why)),
             None => Ok(()),
         }
@@ -51,7 +51,7 @@ impl Rules<'_> {
             .map(|(_, why)| why.clone())
     }
 
-    fn about_binary(&self, change: &Change) -> Option<Forbidden> {
+    fn check_binary(&self, change: &Change) -> Option<Forbidden> {
         let Content::Binary(binary) = &change.content else {
             return None;
         };
@@ -122,7 +122,7 @@ fn growth(sizes: &Sizes) -> u64 {
     sizes.result.saturating_sub(sizes.source)
 }
 
-fn forbidden(path: &str) -> Option<Forbidden> {
+fn forbidden_path(path: &str) -> Option<Forbidden> {
     let parts = || path.split('/');
     if path.starts_with('/') {
         Some(Forbidden::Absolute)

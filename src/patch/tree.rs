@@ -2,7 +2,7 @@
 
 /// The entry at a path of the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum TreeEntry {
     /// Nothing.
     Nothing,
     /// A file.
@@ -18,7 +18,7 @@ pub enum Found {
 /// The tree that a patch is for.
 pub trait Tree {
     /// The entry at `path`, relative to the root.
-    fn at(&self, path: &str) -> Found;
+    fn at(&self, path: &str) -> TreeEntry;
 
     /// The content of the file at `path`; `None` if it can't be read.
     fn content(&self, path: &str) -> Option<Vec<u8>>;

@@ -80,7 +80,7 @@ fn hunk_text(hunk: &Hunk) -> Vec<u8> {
     let new = range(hunk.new_start, hunk.new_count());
     let mut text = match hunk.stated {
         Stated::Line { .. } => format!("@@ -{old} +{new} @@\n").into_bytes(),
-        Stated::Nowhere { .. } => b"@@\n".to_vec(),
+        Stated::Unnumbered { .. } => b"@@\n".to_vec(),
     };
     for line in &hunk.lines {
         text.push(match line.mark {
@@ -108,7 +108,7 @@ fn binary_text(binary: &Binary) -> String {
 
 /// What git reports about a patch with `--numstat` and `--summary`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Listed {
+pub struct ChangeList {
     /// The paths that change, with counts of added and removed lines as `+1 -1`, `+- --` for binary content; in order.
     pub paths: Vec<(String, String)>,
     /// The source of each path: the same path, except for renames and copies; in order.
@@ -117,7 +117,7 @@ pub struct Listed {
     pub facts: Vec<String>,
 }
 
-impl Display for Listed {
+impl Display for ChangeList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let paths = self
             .paths
@@ -139,10 +139,10 @@ impl Display for Listed {
     }
 }
 
-pub(super) fn listed(changes: &[Change]) -> Listed {
+pub(super) fn list_changes(changes: &[Change]) -> ChangeList {
     let path = |change: &Change| (change.path.clone(), counts(change));
     let source = |change: &Change| change.source().unwrap_or(&change.path).to_owned();
-    Listed {
+    ChangeList {
         paths: changes.iter().map(path).collect(),
         sources: changes.iter().map(source).collect(),
         facts: changes.iter().filter_map(fact).collect(),

@@ -1,10 +1,10 @@
 //! Properties of the reader: it never panics, and what it writes it reads back.
 
-use super::super::change::{Change, Content, Kind};
-use super::super::hunk::{Hunk, Line, Mark, Stated};
-use super::super::limits::{Limits, PATCH_BYTES_MAX};
-use super::super::parsed::Patch;
-use super::super::tree::{Found, Tree};
+use super::change::{Change, Content, Kind};
+use super::hunk::{Hunk, Line, Mark, Stated};
+use super::limits::{Limits, PATCH_BYTES_MAX};
+use super::parsed::Patch;
+use super::tree::{Tree, TreeEntry};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,11 +17,11 @@ const LIMITS: Limits = Limits {
 struct Anything;
 
 impl Tree for Anything {
-    fn at(&self, path: &str) -> Found {
+    fn at(&self, path: &str) -> TreeEntry {
         match path.len() % 4 {
-            0 => Found::Nothing,
-            1 => Found::Link("x/../y".to_owned()),
-            _ => Found::File,
+            0 => TreeEntry::Nothing,
+            1 => TreeEntry::Link("x/../y".to_owned()),
+            _ => TreeEntry::File,
         }
     }
 
@@ -59,7 +59,7 @@ fn is_stable(text: &str) -> Result<bool, TestCaseError> {
     // Until a tree has placed its hunks, a text may lack numbers, or have had wrong ones.
     let is_numbered = |hunk: &Hunk| matches!(hunk.stated, Stated::Line { .. });
     let mut hunks = patch.changes.iter().flat_map(Change::hunks);
-    let is_written = patch.mended.is_empty() && hunks.all(is_numbered);
+    let is_written = patch.corrections.is_empty() && hunks.all(is_numbered);
     for patch in [Some(patch).filter(|_| is_written), fitted.ok()]
         .into_iter()
         .flatten()
@@ -68,7 +68,7 @@ fn is_stable(text: &str) -> Result<bool, TestCaseError> {
         let again = Patch::parse(&text, &LIMITS);
         let again = again.map_err(|error| TestCaseError::fail(format!("{error}\n{text}")))?;
         prop_assert_eq!(again.text(), text);
-        prop_assert!(again.mended.is_empty());
+        prop_assert!(again.corrections.is_empty());
         prop_assert_eq!(unplaced(again), unplaced(patch));
     }
     Ok(true)
@@ -204,7 +204,7 @@ proptest! {
             is_whole: false,
         };
         prop_assume!(!change.hunks().is_empty());
-        let patch = Patch { changes: vec![change], mended: BTreeSet::new(), outcomes: BTreeMap::new() };
+        let patch = Patch { changes: vec![change], corrections: BTreeSet::new(), outcomes: BTreeMap::new() };
         let again = Patch::parse(&patch.text(), &LIMITS);
         prop_assert_eq!(again.map(unplaced), Ok(unplaced(patch)));
     }

@@ -1,11 +1,11 @@
 //! Where patches land: inputs with one right outcome each, and the property that there is never a third tree.
 
-use super::super::correction::Mended;
-use super::super::error::PatchError;
-use super::super::limits::Limits;
-use super::super::parsed::Patch;
-use super::super::tree::{Found, Outcome, Tree};
-use super::super::*;
+use super::correction::Correction;
+use super::error::PatchError;
+use super::limits::Limits;
+use super::parsed::Patch;
+use super::tree::{Outcome, Tree, TreeEntry};
+use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -13,15 +13,15 @@ use std::collections::BTreeMap;
 struct Files(BTreeMap<String, Vec<u8>>);
 
 impl Tree for Files {
-    fn at(&self, path: &str) -> Found {
+    fn at(&self, path: &str) -> TreeEntry {
         let is_folder = || {
             let below = format!("{path}/");
             self.0.keys().any(|known| known.starts_with(&below))
         };
         match self.0.contains_key(path) {
-            true => Found::File,
-            false if is_folder() => Found::Other,
-            false => Found::Nothing,
+            true => TreeEntry::File,
+            false if is_folder() => TreeEntry::Other,
+            false => TreeEntry::Nothing,
         }
     }
 
@@ -398,7 +398,11 @@ fn trailing_blanks_of_context_lines_are_told() {
         &diff("@@ -1,2 +1,2 @@\n int main(void)\n-{\n+{ //\n"),
     )
     .expect("fits");
-    let told: Vec<String> = patch.mended.iter().map(Mended::to_string).collect();
+    let told: Vec<String> = patch
+        .corrections
+        .iter()
+        .map(Correction::to_string)
+        .collect();
     assert_eq!(
         told,
         [
@@ -646,7 +650,7 @@ fn searching_a_large_file_for_many_hunks_ends() {
         .map(|_| diff("@@ -1,2 +1,2 @@\n x\n-z\n+y\n"))
         .collect();
     refused(&file, &sections, &[]);
-    let mut work = lines::Work::bounded(10);
+    let mut work = lines::SearchBudget::bounded(10);
     assert_eq!((work.take(6), work.take(6)), (Some(()), None));
     assert!(work.is_spent());
 }

@@ -1,23 +1,20 @@
-use super::correction::Mended;
+use super::correction::Correction;
 use super::error::PatchError;
 use super::forbidden::Forbidden;
 use super::limits::{Limits, PATCH_BYTES_MAX};
 use super::parsed::Patch;
 use super::rules::Rules;
-use super::tree::{Found, Tree};
+use super::tree::{Tree, TreeEntry};
 use super::*;
 use crate::scope::Scope;
 
-mod placing;
-mod properties;
-
 /// A tree as a list; nothing else stands in it.
-struct Listing(Vec<(&'static str, Found, &'static str)>);
+struct Listing(Vec<(&'static str, TreeEntry, &'static str)>);
 
 impl Tree for Listing {
-    fn at(&self, path: &str) -> Found {
+    fn at(&self, path: &str) -> TreeEntry {
         let found = self.0.iter().find(|(known, ..)| *known == path);
-        found.map_or(Found::Nothing, |(_, found, _)| found.clone())
+        found.map_or(TreeEntry::Nothing, |(_, found, _)| found.clone())
     }
 
     fn content(&self, path: &str) -> Option<Vec<u8>> {
@@ -31,18 +28,18 @@ impl Tree for Listing {
 }
 
 fn tree() -> Listing {
-    let link = |target: &str| Found::Link(target.to_owned());
+    let link = |target: &str| TreeEntry::Link(target.to_owned());
     Listing(vec![
-        ("x", Found::File, "x\n"),
-        ("r m", Found::File, "x\n"),
-        ("dos", Found::File, "x\r\n"),
-        ("dir", Found::Other, ""),
-        ("dir/inner", Found::File, "x\n"),
+        ("x", TreeEntry::File, "x\n"),
+        ("r m", TreeEntry::File, "x\n"),
+        ("dos", TreeEntry::File, "x\r\n"),
+        ("dir", TreeEntry::Other, ""),
+        ("dir/inner", TreeEntry::File, "x\n"),
         ("l", link("x"), ""),
         ("out", link("/etc"), ""),
         ("up", link("dir/.."), ""),
         ("loop", link("loop"), ""),
-        ("sub", Found::Submodule, ""),
+        ("sub", TreeEntry::Submodule, ""),
     ])
 }
 
@@ -138,7 +135,7 @@ fn the_same_edit_in_many_dresses() {
         let patch = read(&text);
         let wanted = EDIT.replace("@@ -9", "");
         assert_eq!(patch.text(), wanted, "{text}");
-        assert!(patch.mended.is_empty(), "{text}");
+        assert!(patch.corrections.is_empty(), "{text}");
     }
 }
 
@@ -160,7 +157,7 @@ fn wrong_counts_are_put_right() {
             let text = EDIT.replace("@@ -1,2 +1,2 @@", header) + behind;
             let patch = read(&text);
             assert_eq!(patch.text(), EDIT, "{text}");
-            assert!(patch.mended.contains(&Mended::Counts), "{text}");
+            assert!(patch.corrections.contains(&Correction::Counts), "{text}");
         }
     }
     let two = format!("{}{}", EDIT.replace("1,2 @@", "1,1 @@"), edit("evil"));
@@ -381,7 +378,10 @@ fn line_ends_become_those_of_the_file() {
     for text in [lf.clone(), lf.replace('\n', "\r\n"), crlf_body.to_owned()] {
         let patch = fitted(&text).expect("fits");
         assert!(patch.text().ends_with("-x\r\n+y\r\n"), "{text:?}");
-        assert_eq!(patch.mended.contains(&Mended::LineEnds), text != crlf_body);
+        assert_eq!(
+            patch.corrections.contains(&Correction::LineEnds),
+            text != crlf_body
+        );
     }
     let patch = fitted(&crlf_body.replace("dos", "x")).expect("fits");
     assert!(patch.text().ends_with("-x\n+y\n"));
@@ -614,7 +614,7 @@ fn paths_that_nobody_may_touch() {
         ("x/below", "lies below `x`, which is a file"),
     ] {
         let refused = forbidden(&edit(path));
-        let shown = misfit::visible(path);
+        let shown = misfit::escape_invisible(path);
         assert!(refused.starts_with(&format!("{shown}: {why}")), "{refused}");
     }
     assert!(
