@@ -1,40 +1,40 @@
-//! Budgets that were raised when a run was resumed.
+//! Limits that a call sets anew when it resumes a run.
 
 use super::task_budget::TaskBudget;
 use crate::job::{Backoff, Bounds, Budget};
 
-/// What a call that goes on with a run sets anew, and what holds from then on; nothing leaves it as it was. None of it changes
+/// Limits that a call sets for a resumed run, from then on; an absent value leaves the limit as it is. None of them changes
 /// what a row is asked.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BudgetOverrides {
-    /// Money, tokens, rows.
+    /// Money, tokens and rows.
     pub budget: Budget,
-    /// Time.
+    /// Wall-clock budget of one call.
     pub max_wall_seconds: Option<u64>,
-    /// How long a limit of the service is waited for.
+    /// The longest wait for a limit of the service.
     pub rate_limit_wait_max_seconds: Option<u64>,
-    /// Whether running rows are ended then.
+    /// Whether running rows are ended at the wall-clock budget.
     pub wall_hard: Option<bool>,
-    /// Those of each task of a plan.
+    /// Budget of each task of a plan.
     pub task_budget: TaskBudget,
-    /// A limit that was met before counts for nothing.
+    /// Ignore a limit that an earlier call met.
     pub ask_now: bool,
     /// Slots of the pool.
     pub max_concurrency: Option<usize>,
     /// Wall-clock limit of an attempt.
     pub max_runtime_seconds: Option<u64>,
-    /// Further attempts.
+    /// Retries of a row.
     pub retries: Option<u32>,
-    /// Before the second attempt.
+    /// Delay before a retry.
     pub retry_delay: Option<Backoff>,
-    /// Until a worker that prints nothing is ended.
+    /// How long a worker may print nothing.
     pub max_idle_seconds: Option<u64>,
-    /// Between TERM and KILL.
+    /// Time between TERM and KILL.
     pub grace_seconds: Option<u64>,
 }
 
 impl BudgetOverrides {
-    /// The terms of a job or a run with what is set anew.
+    /// Applies the overrides to the limits of a job or a run.
     pub fn apply(
         &self,
         budget: &mut Budget,

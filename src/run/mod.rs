@@ -1,8 +1,14 @@
-//! A run: the loop over "compile the next wave, work it, collect it, integrate", and the folder it lives in.
+//! Runs, and the folders that they keep their files in.
 //!
-//! `mesh run = loop { wave next ; spawn ; collect } then integrate`. Every turn starts from [`State`], a fold over
-//! the ledger, so going on after a kill is the same code as going on at all. The pieces decide
-//! ([`crate::protocol`], [`crate::schedule`]), work ([`crate::job`]) and write ([`crate::integrate`]); the run only connects them.
+//!     preflight -> plan_run     the loop: compile waves, work them, judge, integrate
+//!               -> single_steps the same steps, one process each
+//!     csv_run                   one spawned CSV
+//!     store                     run folder, ledger folded into a state, task holds
+//!
+//! `mesh run = loop { wave next ; spawn ; collect } then integrate`. What happened is known from [`State`] alone, a fold
+//! over the ledger, so a run that is resumed after a kill takes the same path as one that was not interrupted. The rules
+//! are in [`crate::protocol`] and [`crate::schedule`], rows are worked by [`crate::job`], patches written by
+//! [`crate::integrate`]; the run connects them.
 
 mod budget_overrides;
 mod csv_run;

@@ -1,16 +1,16 @@
-//! Why an answer from outside is not taken.
+//! Why an answer of an external runner is refused.
 
 use std::path::{Path, PathBuf};
 
-/// The most faults of one file that are named.
+/// How many faults of one file are named.
 const FAULTS_MAX: usize = 5;
 
-/// A file or folder of which nothing is taken, and why.
+/// A file or folder that was refused as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The file or folder.
     pub path: PathBuf,
-    /// What does not fit.
+    /// The reason.
     pub why: String,
 }
 

@@ -19,51 +19,41 @@ use std::path::PathBuf;
 pub struct Settings {
     /// The plan file.
     pub plan_file: PathBuf,
-    /// `ids=`; empty is no restriction.
+    /// `ids=`; all tasks when empty.
     pub ids: Vec<ItemId>,
-    /// How many tasks may be taken up.
+    /// How many tasks may be admitted.
     pub max_tasks: u32,
     /// How many may be in flight at once.
     pub parallel_tasks: u32,
     /// How the waves of several tasks follow one another.
-    #[serde(default = "Dispatch::of_old")]
     pub dispatch: Dispatch,
-    /// What open dependencies mean.
-    #[serde(default)]
+    /// How open dependencies are treated.
     pub deps: Deps,
-    /// Of these paths only one task at a time may touch any; none in ledgers from before there were any.
-    #[serde(default)]
+    /// Paths that only one task in flight at a time may touch.
     pub shared_paths: Vec<String>,
     /// A built-in protocol's name, or a protocol file.
     pub protocol: String,
     /// `protocols` of `mesh.yaml`: name -> file.
-    #[serde(default)]
     pub protocols: BTreeMap<String, PathBuf>,
-    /// Whether its fallback is used from the beginning, because the adapter can't run all of its rows at once.
+    /// Whether the run uses the fallback protocol, because the adapter can't run all rows of the chosen one at once.
     pub is_reduced: bool,
-    /// What the run says of all tasks' swarms.
+    /// Swarm settings of the run, which override those of a task.
     pub swarm: SwarmOverrides,
-    /// Beginnings of validation commands that a worker may propose.
+    /// Prefixes of validation commands that a worker may propose.
     pub validation_allow: Vec<String>,
-    /// Whether it may propose any.
+    /// Whether a worker may propose any command.
     pub trust_proposed_validation: bool,
-    /// Whether the commands are run before the vote as well, and shown to the voters.
-    #[serde(default)]
+    /// Whether the validation also runs before the vote, for the voters to see.
     pub prevalidate: bool,
     /// Where a patch is tried first.
-    #[serde(default)]
     pub isolation: Isolation,
-    /// What becomes of a validated patch.
-    #[serde(default)]
+    /// How a validated patch is delivered.
     pub delivery: Delivery,
-    /// The branch that was checked out, where commits go to it.
-    #[serde(default)]
+    /// The branch that was checked out, when commits go to it.
     pub branch: Option<String>,
-    /// Whether commits are made without asking the repository's hooks.
-    #[serde(default)]
+    /// Whether commits skip the repository's hooks.
     pub no_verify: bool,
     /// Whether nothing is added to the learnings.
-    #[serde(default)]
     pub no_learnings: bool,
     /// Whether answers must be JSON.
     pub strict: bool,
@@ -71,21 +61,20 @@ pub struct Settings {
     pub adapter: String,
     /// The command of one row.
     pub worker: Worker,
-    /// Time and tries, and the one concurrency number.
+    /// Time limits, retries, and the concurrency limit.
     pub bounds: Bounds,
-    /// What a patch may be; the default in ledgers from before it could be set.
-    #[serde(default)]
+    /// Limits of a patch.
     pub patch: patch::Limits,
-    /// What the run may use up.
+    /// Budget of the run.
     #[serde(default, skip_serializing_if = "Budget::is_none")]
     pub budget: Budget,
     /// Wall-clock budget of one call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_wall_seconds: Option<u64>,
-    /// Whether running rows are ended then.
+    /// Whether running rows are ended at the wall-clock budget.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub wall_hard: bool,
-    /// What each task may use up.
+    /// Budget of each task.
     #[serde(default, skip_serializing_if = "TaskBudget::is_none")]
     pub task_budget: TaskBudget,
     /// Wall-clock limit of a validation command.
@@ -104,8 +93,7 @@ impl Settings {
         self.adapter == EXTERNAL
     }
 
-    /// The next tasks: in plan order, as the seed has it; with several in flight, of the ready ones those first behind which
-    /// the most waits.
+    /// Selects the next tasks: in plan order; with several in flight, by the longest path of tasks that depend on them.
     pub(crate) fn select(&self, plan: &Plan, wish: SelectionRequest<'_>) -> Selection {
         select_next(self.dispatch, self.parallel_tasks, plan, wish)
     }

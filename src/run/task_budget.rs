@@ -1,16 +1,16 @@
-//! What one task may use up.
+//! The budget of one task.
 
 use crate::job::Budget;
 use serde::{Deserialize, Serialize};
 
-/// What each task may use up; nothing is no limit.
+/// The budget of each task of a run; an absent value is no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TaskBudget {
-    /// Money, tokens, rows; over all calls of the run.
+    /// Money, tokens and rows, over all calls of the run.
     #[serde(default, skip_serializing_if = "Budget::is_none")]
     pub budget: Budget,
-    /// From its first round in a call on.
+    /// Wall-clock time, counted in each call from the first round of the task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_wall_seconds: Option<u64>,
 }
@@ -21,7 +21,7 @@ impl TaskBudget {
         *self == Self::default()
     }
 
-    /// This one where it says something, else `other`.
+    /// The values of this budget, and those of `other` where this one has none.
     pub(crate) fn or(self, other: Self) -> Self {
         Self {
             budget: self.budget.or(other.budget),

@@ -1,4 +1,4 @@
-//! When a unit may go on: as soon as its own rows are done, or with all others.
+//! When a unit advances: as soon as its own rows are judged, or together with all others.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -8,28 +8,23 @@ use std::str::FromStr;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Dispatch {
-    /// A wave for each unit, as soon as that unit can go on; free places go to the longest remaining path.
+    /// One wave for each unit, as soon as that unit can advance; free slots go to the longest remaining path.
     #[default]
     Rolling,
-    /// Lock step: one wave for all units in the same round, and nobody goes on before all waves have ended.
+    /// Lock step: one wave for all units in the same round, and no unit advances before all waves have ended.
     Barrier,
 }
 
 impl Dispatch {
-    /// Both, the usual one first.
+    /// Both, the default first.
     pub const ALL: [Dispatch; 2] = [Dispatch::Rolling, Dispatch::Barrier];
 
-    /// As options and ledger have it.
+    /// The word in options and in the ledger.
     pub fn as_str(self) -> &'static str {
         match self {
             Dispatch::Rolling => "rolling",
             Dispatch::Barrier => "barrier",
         }
-    }
-
-    /// What a ledger from before there was a choice means.
-    pub fn of_old() -> Self {
-        Dispatch::Barrier
     }
 }
 

@@ -1,4 +1,4 @@
-//! Everything of a plan run that needs no rows: counting votes, integrating, persisting, and undoing what a kill interrupted.
+//! The steps of a plan run that need no rows: count votes, integrate, persist, and roll back after a kill.
 
 use super::begin::{PlanRun, item_of};
 use super::checkout::IntegratorFactory;
@@ -82,7 +82,7 @@ impl PlanRun {
         Ok(open.len())
     }
 
-    /// What a command in another tree did to the plan or the learnings before a kill.
+    /// Restores the plan and the learnings if a command in another tree damaged them before a kill.
     fn recover_stores(&self, watcher: &mut dyn Watcher) -> Result<(), RunError> {
         let put_back = integrate::recover_stores(&self.repo, self.folder.path())?;
         if let Some((paths, aside)) = put_back {
@@ -94,7 +94,7 @@ impl PlanRun {
         Ok(())
     }
 
-    /// Names what changed in the user's tree while commands ran in another one, beyond what is `known`.
+    /// Warns of changes in the work tree, other than the `known` ones, while commands ran in another tree.
     pub(crate) fn say_what_changed(
         &self,
         id: &UnitId,
@@ -112,13 +112,13 @@ impl PlanRun {
         }
     }
 
-    /// What [`say_what_changed`](Self::say_what_changed) has said.
+    /// The changes that [`say_what_changed`](Self::say_what_changed) has warned of.
     pub(crate) fn changed_meanwhile(&self, id: &UnitId) -> BTreeSet<PathBuf> {
         let unit = self.state().unit(id);
         unit.map_or_else(BTreeSet::new, |unit| unit.changed_meanwhile.clone())
     }
 
-    /// Names what gave way to a restore, and where it is.
+    /// Warns of files that a restore moved aside, and says where they are.
     fn say_what_was_moved(&self, id: &UnitId, watcher: &mut dyn Watcher) {
         let unit = self.state().unit(id);
         let integration = unit.and_then(|unit| unit.integration.as_ref());
@@ -161,7 +161,7 @@ impl PlanRun {
         }
     }
 
-    /// Does what needs no rows, unit by unit: count votes, integrate, persist.
+    /// Takes the steps of `phase` that need no rows, unit by unit.
     pub(crate) fn advance_units(
         &mut self,
         phase: Phase,
@@ -169,7 +169,7 @@ impl PlanRun {
     ) -> Result<(), RunError> {
         self.release_changed_units(context.watcher)?;
         let mut has_moved = true;
-        // What one unit completes another one may wait for.
+        // A unit may wait for what another one completes.
         while std::mem::take(&mut has_moved) {
             let ids: Vec<UnitId> = self
                 .state()
@@ -177,7 +177,7 @@ impl PlanRun {
                 .map(|unit| unit.id.clone())
                 .collect();
             for id in ids {
-                // A stop is looked at between steps: each of them is whole by itself.
+                // Each step is whole by itself, so a stop takes effect between steps.
                 while !context.is_stopping() && self.step(phase, &id, context)? {
                     has_moved = true;
                 }
@@ -186,7 +186,7 @@ impl PlanRun {
         Ok(())
     }
 
-    /// One step of one unit; `false` when it needs rows, or nothing any more.
+    /// Takes one step of one unit; `false` when the unit needs rows, or nothing more.
     fn step(
         &mut self,
         phase: Phase,
@@ -238,7 +238,7 @@ impl PlanRun {
         Ok(true)
     }
 
-    /// Stores the metadata that a worker proposed, without the commands that nobody vouches for.
+    /// Stores the metadata that a worker proposed, without the commands that are not allowed.
     fn hydrate(
         &mut self,
         task: &Task,
@@ -249,7 +249,7 @@ impl PlanRun {
         let plan = self.store.read()?;
         let item = item_of(&plan, &task.unit)?;
         let stored = self.settings.hydration(item, answer);
-        // It could be stored when it was judged; the item was edited since.
+        // The metadata fitted when it was judged; it fails here only if the item was edited since.
         let Hydration {
             metadata,
             notes,

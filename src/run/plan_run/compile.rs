@@ -1,4 +1,4 @@
-//! What a unit needs next -> a wave: rows, prompts, CSV and call file. The same state gives the same bytes.
+//! Compiles what units need next into a wave: rows, prompts, CSV and call file. The same state gives the same bytes.
 
 use crate::model::{BlockReason, Lane, Risk, RowKey, RunId, UnitId, WaveCompiled, WaveNo, coded};
 use crate::plan::{Item, Metadata, metadata};
@@ -26,20 +26,20 @@ pub(crate) struct Task {
     pub unit: UnitId,
     pub objective: String,
     pub depends_on: Vec<String>,
-    /// What the plan says; empty for a task that has none.
+    /// Its metadata; empty for a task that has none.
     pub metadata: Metadata,
-    /// The notes that it stands in.
+    /// The notes of the item, which hold the metadata.
     pub notes: String,
-    /// Whether it says enough to work by.
+    /// Whether its metadata is complete.
     pub has_metadata: bool,
-    /// Whether a worker of this run has proposed what was missing.
+    /// Whether a worker of this run has proposed the missing metadata.
     pub is_hydrated: bool,
     pub scope: Scope,
     pub protocol: Protocol,
 }
 
 impl Task {
-    /// A task without metadata may touch anything, until it has some.
+    /// Reads a task. Without metadata its scope is the whole repository.
     pub fn read(
         item: &Item,
         protocols: &Protocols,
@@ -72,20 +72,20 @@ impl Task {
 
     /// What its unit needs next.
     pub fn next(&self, state: &UnitState) -> Action {
-        // What a worker proposed lacks commands only where none of them was allowed: asking again would bring the same.
+        // Proposed metadata lacks commands only if none of them was allowed; another proposal would not help.
         let is_settled = self.has_metadata || self.is_hydrated;
         let can_end_well = !is_settled
             || !self.metadata.validation.is_empty()
             || self.metadata.allow_no_validation;
         if !can_end_well && state.integration == Integration::None {
-            // Every further row would be paid for in vain.
+            // Further rows would be paid for in vain.
             return Action::Block(BlockReason::MissingValidation, NO_VALIDATION.to_owned());
         }
         protocol::next(&self.protocol, state, self.has_metadata)
     }
 
-    /// What the task says about itself. One that lists no acceptance statements, as an item with fields of its own in
-    /// place of a block may, is done when its step is: no round goes without a statement to judge by.
+    /// The metadata for prompts. Every round needs an acceptance statement, so a task without one is accepted when its step
+    /// is done.
     fn metadata(&self) -> Metadata {
         let mut metadata = self.metadata.clone();
         if self.has_metadata && metadata.acceptance.is_empty() {
@@ -100,7 +100,7 @@ impl Task {
             objective: self.objective.clone(),
             mesh_meta: match self.has_metadata {
                 true => self.metadata().to_yaml(),
-                // Words and half a block are worth keeping.
+                // Notes without a complete block still help the worker.
                 false if self.notes.trim().is_empty() => "MISSING".to_owned(),
                 false => format!(
                     "MISSING or incomplete; the notes of the task:\n\n{}",
@@ -115,7 +115,7 @@ impl Task {
     }
 }
 
-/// A wave before it is written.
+/// A compiled wave that is not written yet.
 #[derive(Clone, Debug)]
 pub struct CompiledWave {
     /// What its rows share.
@@ -130,7 +130,7 @@ pub struct CompiledWave {
 }
 
 impl CompiledWave {
-    /// Writes wave CSV and call file; both are whole and durable when this returns.
+    /// Writes the wave CSV and the call file; both are durable when this returns.
     pub fn write(&self, folder: &RunFolder) -> Result<(), RunError> {
         let write = |name: PathBuf, bytes: &[u8]| {
             let path = folder.waves().join(name);
@@ -143,7 +143,7 @@ impl CompiledWave {
         )
     }
 
-    /// The event that says so.
+    /// The event for the ledger.
     pub fn event(&self) -> WaveCompiled {
         WaveCompiled {
             wave: self.head.wave,
@@ -201,7 +201,7 @@ pub(crate) fn compile(
     })
 }
 
-/// What the settings say of every wave.
+/// The head of a wave: its number, and what the settings say of every wave.
 pub(crate) fn head(
     settings: &Settings,
     run_id: &RunId,
@@ -219,7 +219,7 @@ pub(crate) fn head(
     }
 }
 
-/// The tasks that would be blocked as soon as they are taken up, each with the reason in words: for `--dry-run`.
+/// The tasks that would be blocked as soon as they are admitted, each with the reason, for `--dry-run`.
 pub fn hopeless(preflight: &Preflight) -> Result<Vec<(UnitId, String)>, RunError> {
     let mut found = Vec::new();
     for selected in &preflight.selected {
@@ -234,7 +234,7 @@ pub fn hopeless(preflight: &Preflight) -> Result<Vec<(UnitId, String)>, RunError
     Ok(found)
 }
 
-/// The first wave of a run that is not begun: what `--dry-run` shows.
+/// The first wave that a run would compile, for `--dry-run`.
 pub fn preview(preflight: &Preflight, run_id: &RunId) -> Result<Option<CompiledWave>, RunError> {
     let mut tasks = Vec::new();
     for selected in &preflight.selected {

@@ -1,4 +1,4 @@
-//! Why a task is blocked, in words that say what to do: what the rules found, with what only the run knows.
+//! Explains why a task is blocked and what to do about it, with details that only the run knows.
 
 use super::begin::PlanRun;
 use super::compile::Task;
@@ -10,11 +10,11 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// How many refused commands are named.
+/// How many refused commands or edited files are named.
 const COMMANDS_MAX: usize = 3;
 
 impl PlanRun {
-    /// `detail`, the reason in words, with what else there is to say of it.
+    /// Adds to `detail`, the reason in words, what the run knows about it.
     pub(crate) fn explained(
         &self,
         task: &Task,
@@ -29,7 +29,7 @@ impl PlanRun {
         })
     }
 
-    /// Which commands a worker proposed in vain, and how to let them in.
+    /// Names the proposed commands that were refused, and how to allow them.
     fn with_refused_commands(&self, unit: &Unit, detail: &str) -> String {
         const OWN: &str = "name one in the `mesh` block of its notes (mesh st set-notes)";
         let mut hydrations = self.state().hydrations.iter();
@@ -54,13 +54,13 @@ impl PlanRun {
         )
     }
 
-    /// Whose change stands where the patch was to go, when that is why it does not apply.
+    /// Names the changes that keep the patch from applying, and who made them.
     fn with_edits(&self, task: &Task, unit: &Unit, detail: &str) -> Result<String, RunError> {
         let code = unit
             .refusals
             .last()
             .and_then(|refusal| refusal.code.as_deref());
-        // What was refused before anybody voted has a code; later a patch is refused for one reason.
+        // A patch that is refused before the vote has a code; after the vote the only reason is that it does not apply.
         if code.is_some_and(|code| code != "does_not_apply") && unit.integration.is_none() {
             return Ok(detail.to_owned());
         }
@@ -99,7 +99,7 @@ impl PlanRun {
         })
     }
 
-    /// The patch of the last answer that had one, whether it was of use or not.
+    /// The patch of the last refused answer.
     fn last_patch(&self, unit: &Unit) -> Option<String> {
         let row = &unit.refusals.last()?.item_id;
         let mut waves = self.state().waves.iter().rev();

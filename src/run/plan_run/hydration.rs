@@ -1,5 +1,5 @@
-//! Metadata that a worker proposed: what of it goes into the plan. Its commands only do when they are on the list of
-//! [`is_allowed`], or when the user said `--trust-proposed-validation`.
+//! Turns the metadata that a worker proposed into notes for the plan. A proposed command is stored only if [`is_allowed`]
+//! accepts it, or under `--trust-proposed-validation`.
 
 use crate::integrate::is_allowed;
 use crate::model::Risk;
@@ -9,7 +9,7 @@ use crate::scope::Scope;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The part of a hydration answer that becomes metadata; other keys are not taken over.
+/// The part of a hydration answer that becomes metadata; other keys are ignored.
 #[derive(Deserialize)]
 struct Proposed {
     mesh: Block,
@@ -23,18 +23,18 @@ struct Block {
     risk: Option<Risk>,
 }
 
-/// What goes into the plan.
+/// What the plan gets.
 pub(crate) struct Hydration {
-    /// As the plan will have it.
+    /// The metadata of the item from now on.
     pub metadata: Metadata,
-    /// The notes of the item with it.
+    /// The notes of the item with that metadata.
     pub notes: String,
-    /// Commands that were left out.
+    /// Proposed commands that were not allowed.
     pub left_out: Vec<String>,
 }
 
 impl Settings {
-    /// What `answer` proposes for `item`, or what is wrong with it, in words for the worker.
+    /// What `answer` proposes for `item`, or what is wrong with it, as feedback for the worker.
     pub(crate) fn hydration(&self, item: &Item, answer: &Value) -> Result<Hydration, String> {
         proposed(item, answer, |command| {
             self.trust_proposed_validation || is_allowed(command, &self.validation_allow)
@@ -58,8 +58,8 @@ fn proposed(
         ..Metadata::default()
     };
     let metadata = under_what_is_said(item, proposed);
-    // Refuses what could not be read back: an empty scope, a block beyond all bounds.
-    // Commands that nobody vouches for stay a gap: a later run that allows them has it filled.
+    // Writing refuses what could not be read back: an empty scope, or a block that is too large. Commands that are not
+    // allowed leave a gap, which a later run that allows them fills.
     let is_gap = metadata.validation.is_empty() && !left_out.is_empty();
     let notes = match is_gap && !metadata.allow_no_validation {
         true => metadata::write_without_validation(item, &metadata),
@@ -73,7 +73,7 @@ fn proposed(
     })
 }
 
-/// What the task says already stands; a worker fills only the gaps.
+/// Keeps what the task says already; the proposal fills the gaps.
 fn under_what_is_said(item: &Item, proposed: Metadata) -> Metadata {
     let Err(MetadataError::Incomplete { keys, said, .. }) = metadata::read(item) else {
         return proposed;
@@ -101,7 +101,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn what_the_task_says_itself_stands() {
+    fn the_metadata_of_the_task_takes_precedence() {
         let notes =
             "```mesh\nscope: [src/a.rs]\nacceptance: [mine]\nswarm: {roles: 3}\nrisk: high\n```\n";
         let item = json!({"id": "a", "step": "s", "status": "pending", "deps": [], "notes": notes});
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_must_have_a_block_that_can_be_stored() {
+    fn an_answer_without_a_valid_block_is_refused() {
         let item =
             json!({"id": "a", "step": "s", "status": "pending", "deps": [], "notes": "Words."});
         let item: Item = item.to_string().parse().expect("an item");

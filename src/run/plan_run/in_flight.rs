@@ -1,9 +1,8 @@
-//! The waves under way: each is one call of the substrate in a thread of its own, and all of them share the places of the one
-//! concurrency number.
+//! The waves in flight. Each is one call of the executor in a thread of its own; all share the slots of the run.
 //!
-//! The loop of the run owns ledger and state alone. What the threads want to write down reaches it as a message, and it
-//! answers when the write is done: everything that has come is written before one sync serves all (group commit). So the
-//! loop must listen ([`WavesInFlight::wait_for_wave`]) as long as anything runs, and whatever takes long runs in a thread as well
+//! Only the loop writes the ledger and the state. A thread sends its events as a message and waits for the reply; the loop
+//! writes all pending messages and then syncs once (group commit). The loop must therefore serve the threads
+//! ([`WavesInFlight::wait_for_wave`]) as long as any runs, and does long work in a thread as well
 //! ([`WavesInFlight::run_blocking`]).
 
 use crate::executor::{Rank, Slots};
@@ -20,10 +19,10 @@ use std::io;
 use std::path::PathBuf;
 use std::thread::Scope;
 
-/// As many rows are named to somebody who watches.
+/// How many running rows the progress names.
 const SHOWN_MAX: usize = 8;
 
-/// What the threads tell the loop.
+/// A message of a thread to the loop.
 enum LoopMessage {
     Write {
         events: Vec<Event>,
@@ -46,11 +45,11 @@ enum LoopMessage {
         wave: WaveNo,
         result: Result<(JobStatus, Counts), JobError>,
     },
-    /// What the loop waits for in [`WavesInFlight::run_blocking`] is done.
+    /// The work of [`WavesInFlight::run_blocking`] is done.
     Done,
 }
 
-/// A wave whose rows have ended, not judged yet.
+/// A wave whose rows have ended, and that is not judged yet.
 pub(crate) struct EndedWave {
     pub compiled: WaveCompiled,
     pub result: Result<(JobStatus, Counts), JobError>,
@@ -59,11 +58,11 @@ pub(crate) struct EndedWave {
 struct RunningWave {
     compiled: WaveCompiled,
     snapshot: Progress,
-    /// The copy of the repository that its workers see.
+    /// The number of the copy of the repository for its workers.
     workspace_no: usize,
 }
 
-/// The waves under way. `'scope` is the life of their threads, `'env` of what they share.
+/// The waves in flight. `'scope` is the lifetime of their threads, `'env` that of what they borrow.
 pub(crate) struct WavesInFlight<'scope, 'env> {
     scope: &'scope Scope<'scope, 'env>,
     slots: &'env Slots,
@@ -75,7 +74,7 @@ pub(crate) struct WavesInFlight<'scope, 'env> {
 }
 
 impl<'scope, 'env> WavesInFlight<'scope, 'env> {
-    /// Nothing is under way.
+    /// No wave is in flight.
     pub fn new(scope: &'scope Scope<'scope, 'env>, slots: &'env Slots, stop: &'env Stop) -> Self {
         let (sender, inbox) = unbounded();
         Self {
@@ -89,28 +88,28 @@ impl<'scope, 'env> WavesInFlight<'scope, 'env> {
         }
     }
 
-    /// How many rows may run at once from now on.
+    /// Sets how many rows may run at once.
     pub fn set_concurrency(&self, number: usize) {
         self.slots.set_limit(number);
     }
 
-    /// Whether nothing runs and everything that ended was taken.
+    /// Whether no wave runs, and none that ended is left to take.
     pub fn is_empty(&self) -> bool {
         self.running.is_empty() && self.ended.is_empty()
     }
 
-    /// Whether `wave` is under way, or ended and not taken.
+    /// Whether `wave` runs, or has ended and was not taken.
     pub fn has(&self, wave: WaveNo) -> bool {
         self.waves().any(|known| known == wave)
     }
 
-    /// The waves that are under way, or ended and not taken.
+    /// The waves that run, or have ended and were not taken.
     pub fn waves(&self) -> impl Iterator<Item = WaveNo> {
         let ended = self.ended.iter().map(|ended| ended.compiled.wave);
         self.running.keys().copied().chain(ended)
     }
 
-    /// The first copy of the repository that no wave uses.
+    /// The lowest number of a copy of the repository that no wave uses.
     pub fn free_workspace(&self) -> usize {
         let is_used = |place: &usize| {
             self.running
@@ -120,8 +119,8 @@ impl<'scope, 'env> WavesInFlight<'scope, 'env> {
         (1..).find(|place| !is_used(place)).unwrap_or(1)
     }
 
-    /// Begins with a wave; `state` is what the ledger already holds of it, `remaining_path` the length of the remaining path of its
-    /// unit, in thousandths of a task.
+    /// Starts a wave. `state` is what the ledger already holds of it; `remaining_path` is the length of the remaining path of
+    /// its unit, in thousandths of a task.
     pub fn start(
         &mut self,
         compiled: WaveCompiled,
@@ -171,7 +170,7 @@ impl<'scope, 'env> WavesInFlight<'scope, 'env> {
         });
     }
 
-    /// Serves the threads until a wave has ended; at once when nothing runs.
+    /// Serves the threads until a wave has ended; returns at once when none runs.
     pub fn wait_for_wave(&mut self, recorder: &mut Recorder, watcher: &mut dyn Watcher) {
         while self.ended.is_empty() && !self.running.is_empty() {
             if let Ok(first) = self.inbox.recv() {
@@ -180,12 +179,12 @@ impl<'scope, 'env> WavesInFlight<'scope, 'env> {
         }
     }
 
-    /// Whether a wave has ended and was not taken.
+    /// Whether a wave has ended and was not taken yet.
     pub fn has_ended(&self) -> bool {
         !self.ended.is_empty()
     }
 
-    /// Takes the waves whose rows have ended, in their order.
+    /// Takes the waves whose rows have ended, by number.
     pub fn take_ended(&mut self) -> Vec<EndedWave> {
         let mut ended = std::mem::take(&mut self.ended);
         ended.sort_by_key(|wave| wave.compiled.wave);
@@ -201,7 +200,7 @@ impl<'scope, 'env> WavesInFlight<'scope, 'env> {
         }
     }
 
-    /// Does something that takes long in a thread of its own, with a journal, and serves all threads until it is done.
+    /// Runs `work` in a thread of its own, with a journal, and serves all threads until it returns.
     pub fn run_blocking<T: Send>(
         &mut self,
         recorder: &mut Recorder,
@@ -231,7 +230,7 @@ impl<'scope, 'env> WavesInFlight<'scope, 'env> {
         })
     }
 
-    /// Takes in a message and all that have come with it. `true`: what [`WavesInFlight::run_blocking`] waits for is done.
+    /// Handles a message and all others that are pending. `true`: the work of [`WavesInFlight::run_blocking`] is done.
     fn handle_messages(
         &mut self,
         first: LoopMessage,
@@ -245,7 +244,7 @@ impl<'scope, 'env> WavesInFlight<'scope, 'env> {
             .collect();
         for message in came {
             match message {
-                // A thread that is gone needs no answer.
+                // A thread that has ended needs no reply.
                 LoopMessage::Write { events, reply } => drop(reply.send(recorder.write(&events))),
                 LoopMessage::Sync { reply } => waiting.push(reply),
                 LoopMessage::Lines { reply } => drop(reply.send(recorder.lines())),
@@ -263,7 +262,7 @@ impl<'scope, 'env> WavesInFlight<'scope, 'env> {
         if !waiting.is_empty() {
             let mut synced = recorder.sync();
             for reply in waiting {
-                // After a failure each one gets its own.
+                // After a failure each thread gets the result of a sync of its own.
                 let is_good = synced.is_ok();
                 let answer = std::mem::replace(&mut synced, Ok(()));
                 drop(reply.send(answer));
@@ -295,7 +294,7 @@ impl<'scope, 'env> WavesInFlight<'scope, 'env> {
         });
     }
 
-    /// One picture of all waves under way.
+    /// The progress of all waves in flight.
     fn progress(&self) -> Progress {
         let snapshots = self.running.values().map(|wave| &wave.snapshot);
         merge(snapshots)
@@ -309,7 +308,7 @@ fn merge<'s>(snapshots: impl Iterator<Item = &'s Progress>) -> Progress {
         all.ended_here += snapshot.ended_here;
         all.elapsed = all.elapsed.max(snapshot.elapsed);
         all.running.extend(snapshot.running.iter().cloned());
-        // Both are of the run as a whole; the one with the most tokens is the latest.
+        // Both are totals of the run; the snapshot with the most tokens is the latest.
         if snapshot.usage.tokens() >= all.usage.tokens() {
             all.usage = snapshot.usage;
             all.capacity = snapshot.capacity;
@@ -321,7 +320,7 @@ fn merge<'s>(snapshots: impl Iterator<Item = &'s Progress>) -> Progress {
     all
 }
 
-/// A thread's way to the loop.
+/// The channel from a thread to the loop.
 #[derive(Clone)]
 struct LoopHandle {
     wave: WaveNo,
@@ -334,7 +333,7 @@ impl LoopHandle {
         message: impl FnOnce(Sender<Result<T, LedgerError>>) -> LoopMessage,
     ) -> Result<T, LedgerError> {
         let (reply, answer) = bounded(1);
-        // The loop listens as long as a thread lives; if it does not, nothing may count any more.
+        // The loop serves messages as long as a thread lives; if it does not, the events must not count as written.
         let gone = || LedgerError::Io {
             path: PathBuf::from("ledger.jsonl"),
             source: io::ErrorKind::BrokenPipe.into(),
@@ -371,7 +370,7 @@ impl Observer for LoopHandle {
     }
 }
 
-/// Says that a wave has ended, also when its thread panicked.
+/// Reports that a wave has ended when it is dropped, also after a panic.
 struct EndGuard {
     handle: LoopHandle,
     result: Option<Result<(JobStatus, Counts), JobError>>,
@@ -388,7 +387,7 @@ impl Drop for EndGuard {
     }
 }
 
-/// Rings when it is dropped.
+/// Reports that the work is done when it is dropped.
 struct DoneGuard(Sender<LoopMessage>);
 
 impl Drop for DoneGuard {
@@ -403,7 +402,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn several_waves_make_one_picture() {
+    fn the_progress_of_several_waves_is_merged() {
         let row = |id: &str, seconds| RunningRow {
             id: RowId::new(id),
             age: Duration::from_secs(seconds),

@@ -1,23 +1,23 @@
-//! Whether a step only decides or also writes, in a run that is driven one command at a time.
+//! The steps that one command takes in a run that is driven one command at a time.
 
 use crate::model::BlockReason;
 use crate::protocol::Action;
 
-/// Which steps of a unit that need no rows are taken.
+/// Which of the steps that need no rows a unit takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// All.
+    /// All of them.
     All,
-    /// Those that lead to the next rows: metadata, votes, changes of protocol; and the end of a task that nothing can come of.
+    /// Those that lead to the next rows: metadata, votes, changes of protocol; and blocking a task that can only fail.
     Decide,
-    /// Those that end a task: integrate, and say so in the plan.
+    /// Those that end a task: integrate it, and persist its outcome in the plan.
     Commit,
 }
 
 impl Phase {
-    /// Whether `action` is one of them.
+    /// Whether the phase includes `action`.
     pub fn include(self, action: &Action) -> bool {
-        // Of a task without a way to prove a patch no row is worth its price, whoever works it.
+        // Rows of a task without validation would be paid for in vain, also by an external runner.
         let is_hopeless = matches!(action, Action::Block(BlockReason::MissingValidation, _));
         let ends = matches!(
             action,

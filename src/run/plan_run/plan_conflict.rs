@@ -1,5 +1,5 @@
-//! A task whose status in the plan is not the one that this run gave it: a person, or another run, has decided about it. What
-//! they wrote is left alone, and the run has nothing more to do with the task.
+//! Releases tasks whose status in the plan was changed by a person or another run. Their change stays, and the run does
+//! nothing more for the task.
 
 use super::begin::PlanRun;
 use crate::integrate::is_outcome_of;
@@ -12,14 +12,14 @@ use crate::run::error::RunError;
 use crate::run::store::Unit;
 use crate::run::watcher::Watcher;
 
-/// The failure code of rows whose task is not the run's any more.
+/// The failure code of rows whose task was released.
 const CODE: &str = "plan_conflict";
 
-/// What the plan says of an item that is not there.
+/// The status of an item that the plan no longer has.
 const REMOVED: &str = "removed";
 
 impl PlanRun {
-    /// Lets go of every task in flight whose status was changed behind the run.
+    /// Releases every task in flight whose status somebody else changed.
     pub(crate) fn release_changed_units(
         &mut self,
         watcher: &mut dyn Watcher,
@@ -33,20 +33,20 @@ impl PlanRun {
         Ok(())
     }
 
-    /// What the plan says of a task in flight, where that is nothing that this run wrote.
+    /// The status of a task in flight, if this run did not set it.
     fn changed(&self, plan: &Plan, unit: &Unit) -> Option<String> {
         let id = ItemId::try_from(unit.id.to_string()).ok();
         let Some(item) = id.and_then(|id| plan.get(&id)) else {
             return Some(REMOVED.to_owned());
         };
-        // A kill may have come between the outcome in the plan and the event that says so.
+        // A kill may have come between the outcome in the plan and its event in the ledger.
         let is_own = |text: &str| is_outcome_of(text, self.id());
         let is_known = is_known(item.status(), unit.is_early)
             || item.comments().iter().any(|comment| is_own(&comment.text));
         (!is_known).then(|| item.status().as_str().to_owned())
     }
 
-    /// The task is not this run's any more: nothing further is done for it, and its open rows are judged.
+    /// Releases a task, and rejects its open rows.
     pub(crate) fn release_unit(
         &mut self,
         unit: &UnitId,
@@ -89,7 +89,7 @@ impl PlanRun {
     }
 }
 
-/// Whether a task in flight may have this status without anybody else's doing.
+/// Whether this run itself may have given a task in flight the status.
 pub(crate) fn is_known(status: Status, is_early: bool) -> bool {
     status == Status::InProgress || (is_early && status == Status::Pending)
 }

@@ -1,4 +1,4 @@
-//! What all waves of a run share: how its worker is spoken to, its budget, and the patience of the service behind it.
+//! What all waves of a run share: the protocol of its agent, its budget, and the limits of the service.
 
 use crate::adapter;
 use crate::job::{AgentProtocol, SharedLimits};
@@ -14,7 +14,7 @@ pub(crate) struct RunLimits {
 }
 
 impl RunLimits {
-    /// Those of a run that has got as far as `state`.
+    /// The limits of a run in `state`.
     pub fn of(settings: &Settings, state: &State) -> Result<Self, RunError> {
         let agent_protocol = adapter::agent_protocol(&settings.worker)?;
         let has_service = agent_protocol.as_ref().is_some_and(|it| it.has_service());

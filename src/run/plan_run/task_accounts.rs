@@ -1,11 +1,11 @@
-//! What each task has used up, beside what it may.
+//! Time and budgets of the tasks in this call.
 
 use crate::model::UnitId;
 use serde_json::Number;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-/// What this call knows of its tasks' budgets.
+/// The start and the reached budget of each task.
 #[derive(Debug, Default)]
 pub(crate) struct Accounts {
     pub(super) began: BTreeMap<UnitId, Instant>,
@@ -19,7 +19,7 @@ impl Accounts {
         self.reached.contains_key(unit)
     }
 
-    /// The budget that a task reached, where one did.
+    /// The reached budget of the first task, by id, that reached one.
     pub fn first_reached(&self) -> Option<&(String, Number)> {
         self.reached.values().next()
     }

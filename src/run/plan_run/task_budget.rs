@@ -1,6 +1,5 @@
-//! Budgets of single tasks: what the rows of one task may use up. A round is begun as a whole or not at all: half of the
-//! votes are no vote. The task keeps its place, as the plan says `in_progress` of it; tasks in other places go on. The run then
-//! ends resumable.
+//! Enforces the budget of each task. A round starts whole or not at all, since half of the votes are no vote. A task that
+//! reached its budget keeps its slot, as it is `in_progress` in the plan; other tasks go on, and the run ends resumable.
 
 use super::begin::PlanRun;
 use crate::job::{BudgetTracker, Journal};
@@ -13,8 +12,7 @@ use serde_json::Number;
 use std::time::{Duration, Instant};
 
 impl PlanRun {
-    /// Whether a round of so many rows fits into what is left of the task's budget. If not, nothing more of the task starts
-    /// in this call.
+    /// Whether a round of `rows` fits into the task's budget. If not, no further row of the task starts in this call.
     pub(crate) fn has_room(
         &mut self,
         unit: &Unit,
@@ -40,7 +38,7 @@ impl PlanRun {
         Ok(false)
     }
 
-    /// The budget without room for so many more rows, and its value.
+    /// The budget that `rows` more would exceed, and its value.
     fn lacking(&mut self, unit: &Unit, rows: usize) -> Option<(&'static str, Number)> {
         let TaskBudget {
             budget,
