@@ -23,7 +23,7 @@ pub enum AdapterError {
         known: Vec<String>,
     },
     /// Both an adapter and a command were given.
-    #[error("`--adapter {name}` and a command after `--` say two different things")]
+    #[error("`--adapter {name}` conflicts with the command after `--`")]
     Both {
         /// As given.
         name: String,
@@ -76,7 +76,7 @@ pub enum AdapterError {
         install: &'static str,
     },
     /// A budget that can't be enforced.
-    #[error("adapter `{adapter}` does not say {what}, so `{option}` can't be kept")]
+    #[error("adapter `{adapter}` does not report {what}, so `{option}` can't be enforced")]
     NoUsage {
         /// Its name.
         adapter: String,
@@ -88,7 +88,7 @@ pub enum AdapterError {
         wants_price: bool,
     },
     /// The resumed run uses an adapter that this version does not know.
-    #[error("how the worker of this run is spoken to is not understood: {0}")]
+    #[error("unknown agent protocol of this run: {0}")]
     Speaks(String),
     /// This program's own path is unknown, so `replay` can't be started.
     #[error("adapter `replay`: the path of this program is unknown")]
@@ -100,29 +100,29 @@ impl AdapterError {
     pub fn hint(&self) -> Option<String> {
         match self {
             AdapterError::NoneFound => Some(
-                "say what works a row after `--`, as in `… -- my-agent --json`; or try `mesh demo`, which needs no agent"
+                "pass the agent's command after `--`, as in `… -- my-agent --json`; or try `mesh demo`, which needs no agent"
                     .to_owned(),
             ),
             AdapterError::NoSuchOption { option, .. } => Some(format!(
-                "put it into the command itself, or leave `{option}` out"
+                "add it to the command itself, or leave `{option}` out"
             )),
-            AdapterError::NoAnswers => Some("--adapter replay --answers DIR".to_owned()),
+            AdapterError::NoAnswers => Some("pass --adapter replay --answers DIR".to_owned()),
             AdapterError::AnswersMissing { .. } => {
                 Some("record one during a real run with --record DIR".to_owned())
             }
             AdapterError::SeveralPreferred { .. } => {
-                Some("leave `preferred: true` at one of them, or choose with --adapter NAME".to_owned())
+                Some("keep `preferred: true` on one of them, or choose with --adapter NAME".to_owned())
             }
             AdapterError::Worker { source, .. } => source.hint(),
             AdapterError::NotInstalled { install, .. } => Some((*install).to_owned()),
             AdapterError::NoUsage { wants_price: true, .. } => Some(
-                "say what the model costs in mesh.yaml, for a million tokens: prices: {MODEL: {input: 1.25, output: 10}}"
+                "set the price of the model in mesh.yaml, per million tokens: prices: {MODEL: {input: 1.25, output: 10}}"
                     .to_owned(),
             ),
             AdapterError::NoUsage { .. } => Some(
-                "in mesh.yaml, `usage` of the adapter says where its output has it; docs/adapters.md".to_owned(),
+                "in mesh.yaml, set `usage` of the adapter to where its output reports it; see docs/adapters.md".to_owned(),
             ),
-            AdapterError::ExternalSpawn => Some("name who works the rows, as in `… -- my-agent --json`".to_owned()),
+            AdapterError::ExternalSpawn => Some("pass the agent's command, as in `… -- my-agent --json`".to_owned()),
             AdapterError::Unknown { .. }
             | AdapterError::Both { .. }
             | AdapterError::Speaks(_)

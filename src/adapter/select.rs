@@ -34,7 +34,7 @@ pub struct Listed {
 
 /// Adapters without a program of their own, with how to select each.
 const WITHOUT_PROGRAM: [(&str, &str); 3] = [
-    ("command", "any program: its command line stands after `--`"),
+    ("command", "any program: its command line goes after `--`"),
     ("replay", "recorded answers: --adapter replay --answers DIR"),
     (
         EXTERNAL,

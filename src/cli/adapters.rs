@@ -27,8 +27,8 @@ pub fn execute(context: &Context) -> Result<u8, CliError> {
         show(one, version.as_deref(), context)?;
     }
     let default = match &default {
-        Some(name) => format!("\nTaken when nobody says: {name}"),
-        None => "\nNone is taken when nobody says: name one, or a command after `--`".to_owned(),
+        Some(name) => format!("\nDefault adapter: {name}"),
+        None => "\nNo default adapter: pass --adapter NAME, or a command after `--`".to_owned(),
     };
     context.terminal.talk(&default);
     Ok(0)
@@ -73,12 +73,12 @@ fn show(one: &Listed, version: Option<&str>, context: &Context) -> Result<(), Cl
 /// With the version that was tried, where it is another one.
 fn shown(version: &str, tried: Option<&str>) -> String {
     match tried.filter(|tried| *tried != version) {
-        Some(tried) => format!("{version} (tried with {tried}) "),
+        Some(tried) => format!("{version} (tested with {tried}) "),
         None => format!("{version} "),
     }
 }
 
-/// `fanout 8, goes on in a session, schema by the service, tokens, cost, report tool`
+/// `fanout 8, follow-ups in a session, schema by the service, tokens, cost, report tool`
 fn abilities(can: &Capabilities) -> String {
     let schema = match can.schema {
         SchemaBy::Prompt => "schema in the prompt",
@@ -88,7 +88,7 @@ fn abilities(can: &Capabilities) -> String {
     let fanout = can.fanout.map(|most| format!("fanout {most}"));
     let words = [
         fanout.as_deref(),
-        can.follow_up.then_some("goes on in a session"),
+        can.follow_up.then_some("follow-ups in a session"),
         Some(schema),
         can.tokens.then_some("tokens"),
         can.cost.then_some("cost"),

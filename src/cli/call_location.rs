@@ -1,14 +1,14 @@
-//! Suggested commands -> the same commands with the options by which this call found its folder and its runs.
+//! Completes suggested commands with the `-C DIR` and `--artifacts DIR` of this call.
 //!
-//! Whoever gave `-C DIR` or `--artifacts DIR` pastes a suggestion into the same shell, where the bare command would look
-//! elsewhere. Only texts of our own pass through here, never the words of a worker. Variables such as `MESH_HOME` hold
-//! for the pasted command anyway and are not repeated.
+//! A suggestion is pasted into the same shell, where without these options it would find another folder and other runs. Only
+//! our own text is completed, never that of a worker. Environment variables such as `MESH_HOME` are still set for the pasted
+//! command and are not repeated.
 
 use crate::model::shell_word;
 use clap::{ArgMatches, Command};
 use std::path::{Path, PathBuf};
 
-/// Where this call was told to work.
+/// The location options of this call.
 #[derive(Clone, Debug)]
 pub struct CallLocation {
     /// All commands, with their options.
@@ -20,7 +20,7 @@ pub struct CallLocation {
 }
 
 impl CallLocation {
-    /// As the command line says.
+    /// Reads them from the command line.
     pub fn of(folder: &Path, matches: &ArgMatches, commands: fn() -> Command) -> Self {
         Self {
             commands,
@@ -29,7 +29,7 @@ impl CallLocation {
         }
     }
 
-    /// `text`, in which every command of `mesh` works from where this call was made.
+    /// Adds the location options to every command of `mesh` in `text`.
     pub fn complete(&self, text: &str) -> String {
         if self.folder.is_none() && self.artifacts.is_none() {
             return text.to_owned();
@@ -69,14 +69,14 @@ impl CallLocation {
     }
 }
 
-/// `--artifacts` of the command that was called, or of one below it.
+/// `--artifacts` of the command, or of its subcommand.
 fn artifacts(matches: &ArgMatches) -> Option<PathBuf> {
     let here = matches.try_get_one::<PathBuf>("artifacts").ok().flatten();
     let below = || matches.subcommand().and_then(|(_, below)| artifacts(below));
     here.cloned().or_else(below)
 }
 
-/// The subcommand that `text` begins with, and how many bytes name it; `runs show` is one.
+/// The subcommand at the start of `text`, such as `runs show`, and the length of its name in bytes.
 fn subcommand<'c>(root: &'c Command, text: &str) -> (&'c Command, usize) {
     let (mut command, mut length) = (root, 0);
     loop {
@@ -92,7 +92,7 @@ fn subcommand<'c>(root: &'c Command, text: &str) -> (&'c Command, usize) {
     }
 }
 
-/// Whether a command line that goes on behind `text` has changed into a folder of its own.
+/// Whether the command line that ends in `text` has changed the folder with `cd`.
 fn changes_folder(text: &str) -> bool {
     let line = text.rsplit(['\n', ';', '`']).next().unwrap_or_default();
     line.contains("cd ") && line.contains(" && ")
@@ -125,8 +125,8 @@ mod tests {
         let place = place(Some("my repo"), Some("../runs"));
         for (text, whole) in [
             (
-                "go on with: mesh resume R",
-                "go on with: mesh -C 'my repo' resume --artifacts ../runs R",
+                "resume with: mesh resume R",
+                "resume with: mesh -C 'my repo' resume --artifacts ../runs R",
             ),
             (
                 "`mesh runs show R`; mesh wave next --run R",
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn without_such_options_nothing_changes() {
-        let text = "go on with: mesh resume R";
+        let text = "resume with: mesh resume R";
         assert_eq!(place(None, None).complete(text), text);
     }
 }

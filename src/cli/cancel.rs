@@ -20,7 +20,7 @@ fn release(folder: &RunFolder, context: &Context) -> Result<u8, CliError> {
         return Ok(terminal.data(&object.to_string()).map(|()| 0)?);
     }
     terminal.advise(&format!(
-        "run {id} is cancelled: other runs may take up its tasks, which stay in_progress in the plan; mesh resume {id} goes on with it as long as none has"
+        "run {id} is cancelled; its tasks stay in_progress in the plan, and other runs can select them; until then, resume it with: mesh resume {id}"
     ));
     Ok(0)
 }
@@ -32,8 +32,8 @@ pub fn execute(args: &CancelArgs, context: &Context) -> Result<u8, CliError> {
         return release(&folder, context);
     }
     let (request, how, effect) = match args.now {
-        true => (CancelRequest::Now, "now", "running rows are ended"),
-        false => (CancelRequest::Soon, "soon", "running rows may end"),
+        true => (CancelRequest::Now, "now", "running rows are terminated"),
+        false => (CancelRequest::Soon, "soon", "running rows finish"),
     };
     folder.ask_to_cancel(request)?;
     let (id, terminal) = (folder.id(), &context.terminal);

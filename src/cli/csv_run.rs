@@ -17,7 +17,7 @@ pub fn take_over(
 ) -> Result<(), CliError> {
     let taken = spawn_run.reuse(earlier)?;
     let (taken, id) = (rows(taken), earlier.id());
-    terminal.talk(&format!("results of {taken} taken over from run {id}"));
+    terminal.talk(&format!("reused the results of {taken} from run {id}"));
     Ok(())
 }
 

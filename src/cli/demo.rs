@@ -74,7 +74,7 @@ pub fn execute(args: &DemoArgs, context: &Context) -> Result<u8, CliError> {
 fn closing(repo: &Path, folder: &RunFolder, context: &Context) -> Result<(), CliError> {
     let terminal = &context.terminal;
     terminal.talk(&format!("\nIts tests after: {}", tests(repo)?));
-    terminal.talk("(st-006 is meant to be blocked: its patch was voted in, but its validation failed, and the tree was restored.)");
+    terminal.talk("(st-006 is blocked on purpose: its patch was accepted, its validation failed, and the tree was restored.)");
     terminal.talk(&format!(
         "\nThe waves, one CSV each, in {}",
         folder.waves().display()
@@ -85,13 +85,13 @@ fn closing(repo: &Path, folder: &RunFolder, context: &Context) -> Result<(), Cli
     let mesh = std::env::args().next().unwrap_or_else(|| "mesh".to_owned());
     let mesh = shell_word(&mesh);
     terminal.talk(&format!(
-        "\nLook around:\n  git -C {0} diff\n  {mesh} -C {0} st show\n  {mesh} runs show {1}",
+        "\nExplore the result:\n  git -C {0} diff\n  {mesh} -C {0} st show\n  {mesh} runs show {1}",
         shell_word(&repo.to_string_lossy()),
         folder.id()
     ));
     terminal.talk("\nOn your own repository, with your own agent:");
     terminal.talk("  cargo install --path .        (puts mesh on PATH)");
-    terminal.talk("  mesh st init && mesh st add --step 'What is to be done'");
+    terminal.talk("  mesh st init && mesh st add --step 'Describe the task'");
     terminal.talk("  mesh run --dry-run -- your-agent");
     Ok(())
 }

@@ -1,19 +1,19 @@
-//! `mesh doctor`.
+//! `mesh doctor`: checks the setup and suggests fixes.
 
 use super::args::RunOptions;
 use super::context::Context;
 use super::error::{CliError, with_causes};
-use super::terminal::Tone;
+use super::terminal::{Terminal, Tone};
 use crate::run;
 use crate::run::Finding;
 
-/// Prints a line for everything that was looked at; exit code 1 when something is wrong.
+/// Prints a line for each check; exit code 1 if one failed.
 pub fn execute(args: &RunOptions, context: &Context) -> Result<u8, CliError> {
     let terminal = &context.terminal;
     let findings = run::examine(&super::run::request(args, context));
     for finding in &findings {
         if terminal.json {
-            terminal.data(&as_json(finding))?;
+            terminal.data(&as_json(finding, terminal))?;
             continue;
         }
         match &finding.found {
@@ -26,9 +26,10 @@ pub fn execute(args: &RunOptions, context: &Context) -> Result<u8, CliError> {
                     Some(more) => (terminal.out_tone(Tone::Note, "warn"), format!("; {more}")),
                     None => (terminal.out_tone(Tone::Bad, "FAIL"), String::new()),
                 };
-                let what = with_causes(error);
+                let what = terminal.pasteable(&with_causes(error));
                 terminal.data(&format!("{label} {:<12} {what}{more}", finding.what))?;
                 if let Some(hint) = error.hint() {
+                    let hint = terminal.pasteable(&hint);
                     terminal.data(&format!("     {:<12} {hint}", "hint:"))?;
                 }
             }
@@ -37,10 +38,13 @@ pub fn execute(args: &RunOptions, context: &Context) -> Result<u8, CliError> {
     Ok(u8::from(findings.iter().any(Finding::is_failure)))
 }
 
-fn as_json(finding: &Finding) -> String {
+fn as_json(finding: &Finding, terminal: &Terminal) -> String {
     let (text, hint) = match &finding.found {
         Ok(text) => (text.clone(), None),
-        Err(error) => (with_causes(error), error.hint()),
+        Err(error) => (
+            terminal.pasteable(&with_causes(error)),
+            error.hint().map(|hint| terminal.pasteable(&hint)),
+        ),
     };
     let level = match &finding.found {
         Ok(_) => "ok",

@@ -8,6 +8,7 @@ use crate::learnings::LearningsError;
 use crate::ledger::LedgerError;
 use crate::model::{RunId, visible_lines};
 use crate::plan::PlanError;
+use crate::platform::GitError;
 use crate::run::{ErrorKind, RunError};
 use crate::simulate::DurationsError;
 use crate::verdict::SchemaError;
@@ -41,7 +42,7 @@ pub enum CliError {
         why: String,
     },
     /// A folder that is to be written anew is there.
-    #[error("`{}` is there already and not empty", .0.display())]
+    #[error("`{}` already exists and is not empty", .0.display())]
     FolderInTheWay(PathBuf),
     /// An argument of `$mesh` in a message is wrong.
     #[error(transparent)]
@@ -50,7 +51,7 @@ pub enum CliError {
     #[error("the message is longer than {0} bytes")]
     LongMessage(u64),
     /// `mesh spawn` without an instruction.
-    #[error("no instruction: what is a worker to do with a row?")]
+    #[error("no instruction")]
     NoInstruction,
     /// `mesh spawn` with two of them from one source.
     #[error("`--instruction` and `--instruction-file` are both given")]
@@ -77,13 +78,13 @@ pub enum CliError {
     #[error(transparent)]
     Learnings(#[from] LearningsError),
     /// An option of a new run with `--resume`.
-    #[error("`{0}` can't be changed: a run that goes on has it from its beginning")]
+    #[error("`{0}` can't be changed when a run is resumed")]
     ToldAgain(&'static str),
     /// A dry run of a run that goes on.
-    #[error("--dry-run shows how a run would begin, and --resume goes on with one")]
+    #[error("`--dry-run` can't be combined with `--resume`")]
     DryResume,
     /// Settings of a run for one that has begun.
-    #[error("{} can't be set any more: run `{run}` has its settings from its beginning", options.join(", "))]
+    #[error("{} can't be changed: run `{run}` keeps the settings that it was started with", options.join(", "))]
     Settled {
         /// `--max-tasks`, in code marks.
         options: Vec<String>,
@@ -91,27 +92,33 @@ pub enum CliError {
         run: RunId,
     },
     /// An option of `mesh run` that a run of single steps has no use for.
-    #[error("`{0}` is for mesh run: a run of single steps has no report before it ends")]
+    #[error("`{0}` can't be used with `mesh wave next`: a run has no report before it ends")]
     NoReportYet(&'static str),
     /// `--abandon` for a spawned CSV.
-    #[error(
-        "`--abandon` is for runs of a plan; run `{0}` is one of a spawned CSV, which changes no tree"
-    )]
+    #[error("`--abandon` is for runs of a plan; run `{0}` is a spawned CSV, which changes no tree")]
     NothingToAbandon(RunId),
+    /// The repository of a run is not where the run started.
+    #[error("{source}")]
+    RepositoryGone {
+        /// The copies of files from before an integration.
+        kept: PathBuf,
+        /// Where it was looked for.
+        source: GitError,
+    },
     /// An option of a spawned CSV for a run of a plan.
-    #[error("`{0}` is for spawned CSVs; run `{1}` is one of a plan")]
+    #[error("`{0}` is for spawned CSVs; run `{1}` is a run of a plan")]
     NotASpawnedRun(&'static str, RunId),
     /// `--flatten` without a schema.
-    #[error("--flatten makes columns of the properties of a schema, and there is none")]
+    #[error("`--flatten` needs an output schema")]
     FlattenWhat,
     /// `--resume` without a run or an input.
-    #[error("which run is to go on?")]
+    #[error("no run to resume")]
     ResumeWhat,
     /// `--resume` of an input that no run is over.
-    #[error("no run over `{}`", .0.display())]
+    #[error("no run of `{}`", .0.display())]
     NoRunOver(PathBuf),
     /// `mesh cancel` of a run that nobody drives.
-    #[error("run `{0}` is not under way")]
+    #[error("run `{0}` is not running")]
     NotUnderWay(RunId),
     /// A ledger can't be read.
     #[error(transparent)]
@@ -149,7 +156,7 @@ pub enum CliError {
         row: String,
     },
     /// A report in another form of a run that has none.
-    #[error("run `{0}` is one of a spawned CSV: its report is the output CSV")]
+    #[error("run `{0}` is a spawned CSV; its report is the output CSV")]
     NotAPlanRun(RunId),
     /// Standard output did not take what was to be printed.
     #[error(transparent)]
@@ -167,13 +174,13 @@ pub enum CliError {
     #[error("input or output failed")]
     Io(#[from] std::io::Error),
     /// `report-result` outside of a worker.
-    #[error("`{0}` is not set: `mesh report-result` works only inside a worker that mesh started")]
+    #[error("`{0}` is not set: `mesh report-result` works only inside a worker started by mesh")]
     NotAWorker(&'static str),
     /// The demo would write over something.
-    #[error("`{}` is there already; the demo writes only into new folders", .0.display())]
+    #[error("`{}` already exists; the demo writes only into new folders", .0.display())]
     DemoInTheWay(PathBuf),
     /// The demo's tests did not behave as they must.
-    #[error("the demo did not end as it must: {0}")]
+    #[error("the demo did not end as expected: {0}")]
     Demo(String),
 }
 
@@ -221,7 +228,7 @@ impl CliError {
         match self {
             CliError::BadSetting { command, .. } => {
                 let agent = match command.as_str() {
-                    "run" | "wave next" => " the agent's command stands after `--`;",
+                    "run" | "wave next" => " the agent's command goes after `--`;",
                     _ => "",
                 };
                 Some(format!(
@@ -232,28 +239,32 @@ impl CliError {
                 Some(format!("a message can set {}", KEYS.join(", ")))
             }
             CliError::Invoke(InvokeError::OpenQuote(_)) => {
-                Some("a value with blanks is written as plan_file=\"my plan.jsonl\", on one line".to_owned())
+                Some("write a value with blanks as plan_file=\"my plan.jsonl\", on one line".to_owned())
             }
             CliError::NoInstruction => {
-                Some("--instruction 'Review {path}', or --instruction-file F; {column} stands for a cell".to_owned())
+                Some("pass --instruction 'Review {path}' or --instruction-file FILE; {column} is replaced by a cell".to_owned())
             }
-            CliError::DemoInTheWay(_) => Some("name another folder with --dir, or leave --dir out".to_owned()),
-            CliError::TwoInstructions => Some("give one of them".to_owned()),
-            CliError::ToldAgain(_) => Some("leave it out, or begin a new run with --reuse RUN".to_owned()),
-            CliError::DryResume => Some("leave out one of the two; `mesh runs show RUN` says how far a run is".to_owned()),
-            CliError::FlattenWhat => Some("name one with --output-schema F".to_owned()),
-            CliError::ResumeWhat => Some("name the input, or --resume=RUN".to_owned()),
-            CliError::NoRunOver(_) => Some("mesh runs list shows all runs; --resume=RUN names one".to_owned()),
-            CliError::NoRow { run, .. } => Some(format!("those that failed: mesh runs show {run} --failed")),
-            CliError::NotAPlanRun(run) => Some(format!("mesh runs show {run} names it")),
-            CliError::NotUnderWay(_) => Some("which runs have ended: mesh runs list".to_owned()),
+            CliError::DemoInTheWay(_) => Some("pass another folder with --dir, or leave --dir out".to_owned()),
+            CliError::TwoInstructions => Some("pass only one of them".to_owned()),
+            CliError::ToldAgain(_) => Some("leave it out, or start a new run with --reuse RUN".to_owned()),
+            CliError::DryResume => Some("leave out one of the two; `mesh runs show RUN` shows the progress of a run".to_owned()),
+            CliError::FlattenWhat => Some("pass --output-schema FILE".to_owned()),
+            CliError::ResumeWhat => Some("pass the input, or --resume=RUN".to_owned()),
+            CliError::NoRunOver(_) => Some("list all runs with `mesh runs list`, then pass --resume=RUN".to_owned()),
+            CliError::NoRow { run, .. } => Some(format!("list failed rows: mesh runs show {run} --failed")),
+            CliError::NotAPlanRun(run) => Some(format!("see its path: mesh runs show {run}")),
+            CliError::NotUnderWay(_) => Some("see its status: mesh runs list".to_owned()),
             CliError::Settled { run, .. } => Some(format!(
                 "leave it out: mesh wave next --run {run}; budgets, limits and concurrency may change: mesh resume --help"
             )),
             CliError::NoReportYet(option) => Some(format!(
-                "leave it out, and when the run has ended: mesh runs show RUN {option} FILE"
+                "leave it out; when the run has ended: mesh runs show RUN {option} FILE"
             )),
             CliError::NothingToAbandon(run) => Some(format!("leave it out: mesh resume {run}")),
+            CliError::RepositoryGone { kept, .. } => Some(format!(
+                "move the repository back to where the run started, then repeat the command; files saved before an integration are in `{}`",
+                kept.display()
+            )),
             CliError::Plan(error) => error.hint(),
             CliError::Durations { source, .. } => Some(source.hint()),
             CliError::Learnings(error) => error.hint(),
@@ -274,10 +285,7 @@ impl CliError {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
         let label = terminal.err_tone(Tone::Bad, "error:");
-        let message = match self {
-            CliError::Unsaid { .. } => terminal.pasteable(&with_causes(self)),
-            _ => with_causes(self),
-        };
+        let message = terminal.pasteable(&with_causes(self));
         let mut text = format!("{label} {message}");
         if let Some(hint) = self.hint() {
             let hint = terminal.pasteable(&hint);

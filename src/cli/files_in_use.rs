@@ -22,7 +22,7 @@ pub fn in_use(args: &SpawnArgs, worker: &Worker, context: &Context) -> InUse {
         }
     }
     if let Some(folder) = &args.worker.answers {
-        in_use.folder("lies in the folder of answers", at(folder));
+        in_use.folder("is in the folder of answers", at(folder));
     }
     in_use.command(worker.program.to_str(), &context.folder);
     let words = worker.fixed_args.iter().chain(&worker.args);

@@ -3,10 +3,9 @@
 use super::args::{ResumeArgs, SpawnArgs};
 use super::context::Context;
 use super::error::CliError;
-use super::progress::rows;
 use crate::adapter::{Capabilities, Choice};
 use crate::job::{Settings, Survey, Worker};
-use crate::model::RunId;
+use crate::model::{RunId, counted};
 use crate::run::{EarlierRun, InputChanged, RunError, RunFolder, SpawnRun};
 use crate::schedule::{Concurrency, Limits};
 use crate::verdict::Schema;
@@ -160,13 +159,13 @@ fn go_on(
                 )?;
             }
             Err(_) => terminal.warn(&format!(
-                "run {id} is gone: what was not taken over from it yet is worked"
+                "run {id} no longer exists; rows whose results were not reused yet are run"
             )),
         }
     }
     if told.retry_failed {
-        let reopened = rows(spawn_run.reopen_failed()?);
-        terminal.talk(&format!("{reopened} that failed will be worked once more"));
+        let reopened = counted(spawn_run.reopen_failed()?, "failed row");
+        terminal.talk(&format!("retrying {reopened}"));
     }
     crate::cli::csv_run::drive(spawn_run, survey.total(), terminal)
 }

@@ -1,10 +1,10 @@
-//! A test over everything that the program may say: a command that a text suggests exists, with every option that the
-//! text gives it.
+//! Tests over all messages: every suggested command exists, with every option that the text gives it, and is completed with
+//! the location options of the call (`-C`, `--artifacts`) before it is printed.
 //!
-//! The texts are the string literals of the sources (without their unit tests) and the help texts in `cli/`, so a new hint
-//! is covered by being written. What counts as a command line, and how much of it is looked at:
+//! The messages are the string literals of the sources (without their unit tests) and the help texts in `cli/`, so a new hint
+//! is covered when it is written. What counts as a command line, and how much of it is checked:
 //!
-//! | where | looked at |
+//! | where | checked |
 //! | --- | --- |
 //! | `` `mesh …` ``, `run: mesh …` | subcommands, options, number of arguments |
 //! | a text or line that begins with `mesh …` and a subcommand | all subcommands and options |
@@ -36,6 +36,8 @@ struct Text {
     file: String,
     line: usize,
     text: String,
+    /// The source before it, back to the beginning of its statement.
+    statement: String,
 }
 
 /// What a text says of a command.
@@ -99,6 +101,38 @@ fn what_does_not_exist_is_found() {
     ] {
         assert_eq!(complaints(text, &command, &mut 0), [""; 0], "{text}");
     }
+}
+
+/// Commands that are not for the place of the call.
+const FOR_ANOTHER_PLACE: [&str; 2] = [
+    // The demo names its own repository, and then the reader's.
+    "cli/demo.rs",
+    // A message of a person is not from this program.
+    "cli/invoke.rs",
+];
+
+#[test]
+fn suggested_commands_are_completed_where_they_are_printed() {
+    let mut command = Cli::command();
+    command.build();
+    let mut wrong = Vec::new();
+    for text in texts() {
+        let mut seen = 0;
+        complaints(&text.text, &command, &mut seen);
+        let is_printed_as_it_is = [".talk(", ".data(", ".warn(", ".error(", ".detail("]
+            .iter()
+            .any(|print| text.statement.contains(print));
+        let is_completed = text.statement.contains("pasteable(");
+        if seen > 0
+            && is_printed_as_it_is
+            && !is_completed
+            && text.file.starts_with("cli/")
+            && !FOR_ANOTHER_PLACE.contains(&text.file.as_str())
+        {
+            wrong.push(format!("{}:{}: {}", text.file, text.line, text.text));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// What is wrong with the commands and options in a text.
@@ -304,15 +338,16 @@ fn texts() -> Vec<Text> {
             .next()
             .unwrap_or_default();
         let is_help = file.starts_with("cli/");
-        texts.extend(
-            literals(source, is_help)
-                .into_iter()
-                .map(|(line, text)| Text {
-                    file: file.clone(),
-                    line,
-                    text,
-                }),
-        );
+        texts.extend(literals(source, is_help).into_iter().map(|(at, text)| {
+            let before = &source[..at];
+            let begin = before.rfind([';', '{', '}']).map_or(0, |end| end + 1);
+            Text {
+                file: file.clone(),
+                line: 1 + before.matches('\n').count(),
+                text,
+                statement: before[begin..].to_owned(),
+            }
+        }));
     }
     texts
 }
@@ -339,27 +374,27 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The string literals of a Rust source as the program sees them, with their lines; with `docs` the comments that
-/// become help texts too.
+/// The string literals of a Rust source as the program sees them, with their offsets; with `docs`, also the comments that
+/// become help texts.
 fn literals(source: &str, docs: bool) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let mut rest = source;
-    let line_of = |rest: &str| 1 + source[..source.len() - rest.len()].matches('\n').count();
+    let offset_of = |rest: &str| source.len() - rest.len();
     while let Some(c) = rest.chars().next() {
         if rest.starts_with("//") {
             let end = rest.find('\n').unwrap_or(rest.len());
             if docs && let Some(text) = rest[..end].strip_prefix("/// ") {
-                found.push((line_of(rest), text.to_owned()));
+                found.push((offset_of(rest), text.to_owned()));
             }
             rest = &rest[end..];
         } else if let Some((hashes, body)) = raw_string(rest) {
             let close = format!("\"{}", "#".repeat(hashes));
             let end = body.find(&close).unwrap_or(body.len());
-            found.push((line_of(rest), body[..end].to_owned()));
+            found.push((offset_of(rest), body[..end].to_owned()));
             rest = &body[(end + close.len()).min(body.len())..];
         } else if c == '"' {
             let (text, length) = unescaped(&rest[1..]);
-            found.push((line_of(rest), text));
+            found.push((offset_of(rest), text));
             rest = &rest[1 + length..];
         } else if rest.starts_with("'\"'") || rest.starts_with("'\\\"'") {
             rest = &rest[rest[1..].find('\'').map_or(1, |at| at + 2)..];

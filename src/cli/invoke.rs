@@ -47,7 +47,7 @@ fn skipped(reason: SkipReason, terminal: &Terminal) -> Result<u8, CliError> {
     let way = match reason {
         // Most often a shell took it for a variable.
         SkipReason::NoToken => {
-            "`$mesh ids=st-003` runs a task; in a shell it stands in single quotes"
+            "`$mesh ids=st-003` runs a task; in a shell, put it in single quotes"
         }
         _ => "`$mesh ids=st-003`, on a line of its own, runs a task",
     };

@@ -112,7 +112,7 @@ fn show(args: &RecallArgs, path: Option<PathBuf>, context: &Context) -> Result<(
     terminal.talk(&match contents.records.len() {
         0 => format!("no learnings in {file}"),
         _ if args.query.as_ref().is_some_and(asks_nothing) => format!(
-            "nothing found: there is no word in the query; leave --query out to see what {file} has"
+            "nothing found: the query contains no word; leave --query out to list the learnings in {file}"
         ),
         1 => format!("nothing found; {file} has 1 learning"),
         all => format!("nothing found; {file} has {all} learnings"),

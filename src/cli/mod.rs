@@ -56,7 +56,7 @@ pub fn main() -> ExitCode {
         Err(_) => {
             context
                 .terminal
-                .warn("this is a defect of mesh; please report the message above");
+                .warn("internal error of mesh; please report the message above");
             ExitCode::from(70)
         }
     }

@@ -57,12 +57,12 @@ pub fn abandon(mut plan_run: PlanRun, terminal: &Terminal) -> Result<u8, CliErro
     let count = plan_run.abandon(&mut display, &stop);
     drop(display);
     if count? == 0 {
-        terminal.talk("no integration of this run is open; nothing was changed");
+        terminal.talk("this run has no interrupted integration; nothing was changed");
         return Ok(0);
     }
     terminal.advise(&format!(
         "{} {}",
-        terminal.err_tone(Tone::Note, "go on with:"),
+        terminal.err_tone(Tone::Note, "resume with:"),
         run::resume_command(plan_run.id())
     ));
     Ok(1)
@@ -92,10 +92,10 @@ pub fn say_how_to_go_on(run_id: &RunId, end: &JobStatus, terminal: &Terminal) {
     }
     let label = match end.resume_at() {
         Some(time) => format!(
-            "go on at {} with:",
+            "resume at {} with:",
             clock::time_of_day(time, &clock::here())
         ),
-        None => "go on with:".to_owned(),
+        None => "resume with:".to_owned(),
     };
     let command = go_on_command(run_id, end);
     terminal.advise(&format!(
@@ -106,9 +106,9 @@ pub fn say_how_to_go_on(run_id: &RunId, end: &JobStatus, terminal: &Terminal) {
 
 /// The same for a run that stopped where answers from outside are awaited.
 fn say_what_is_awaited(run_id: &RunId, terminal: &Terminal) {
-    let label = terminal.err_tone(Tone::Note, "how to work the rows:");
+    let label = terminal.err_tone(Tone::Note, "to run the rows:");
     terminal.advise(&format!("{label} mesh wave next --run {run_id}"));
-    let label = terminal.err_tone(Tone::Note, "when their answers are there:");
+    let label = terminal.err_tone(Tone::Note, "to collect their answers:");
     terminal.advise(&format!(
         "{label} mesh collect {run_id} && {}",
         run::resume_command(run_id)

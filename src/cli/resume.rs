@@ -6,6 +6,7 @@ use super::error::CliError;
 use super::going_on;
 use crate::ledger;
 use crate::model::{Event, RunKind};
+use crate::platform::GitError;
 use crate::run::{PlanRun, RunError};
 
 /// Goes on with a run.
@@ -27,7 +28,13 @@ pub fn execute(args: &ResumeArgs, context: &Context) -> Result<u8, CliError> {
             overrides.max_concurrency = overrides
                 .max_concurrency
                 .map(|wanted| wanted.min(can.fanout.unwrap_or(usize::MAX)));
-            let plan_run = PlanRun::resume(folder, overrides)?;
+            let kept = folder.path().join("kept");
+            let plan_run = PlanRun::resume(folder, overrides).map_err(|error| match error {
+                RunError::Git(source @ GitError::NoRepository { .. }) => {
+                    CliError::RepositoryGone { kept, source }
+                }
+                other => other.into(),
+            })?;
             if args.abandon {
                 return super::plan_run::abandon(plan_run, &context.terminal);
             }
@@ -39,8 +46,7 @@ pub fn execute(args: &ResumeArgs, context: &Context) -> Result<u8, CliError> {
         Some(RunKind::Spawn) => going_on::by_id(args, folder, context),
         None => Err(RunError::NotResumable {
             id: folder.id().clone(),
-            why: "its ledger is empty: it was ended before it began, and nothing was started"
-                .to_owned(),
+            why: "its ledger is empty: it was killed before it started anything".to_owned(),
         }
         .into()),
     }

@@ -49,7 +49,7 @@ pub fn failed_text(failed: &[FailedRow], run: &RunId, all: bool, terminal: &Term
     if let Some(first) = failed.first() {
         let row = shell_word(first.item_id.as_str());
         let command = terminal.pasteable(&format!("mesh runs show {run} --row {row}"));
-        text.push_str(&format!("\n  one in full: {command}"));
+        text.push_str(&format!("\n  show a row: {command}"));
     }
     text
 }
@@ -150,8 +150,8 @@ fn of_attempt(attempt: &AttemptStory) -> String {
     let mut text = format!("\nAttempt {}: {end} after {seconds:.1}s\n", attempt.attempt);
     if let Some(told) = &attempt.told {
         let how = match told.instead_of_prompt {
-            true => "its prompt, in the session of the attempt before",
-            false => "its prompt also said",
+            true => "its prompt, in the session of the previous attempt",
+            false => "added to its prompt",
         };
         let told = indented(&indented(told.text.trim_end()));
         text.push_str(&format!("  {how}:\n{told}\n"));
@@ -164,7 +164,7 @@ fn of_attempt(attempt: &AttemptStory) -> String {
         text.push_str(&format!("  log: {}\n", path.display()));
     }
     if let Some(tail) = attempt.log_paths.first().and_then(|path| tail(path)) {
-        text.push_str(&format!("  its end:\n{}\n", indented(&indented(&tail))));
+        text.push_str(&format!("  last lines:\n{}\n", indented(&indented(&tail))));
     }
     text
 }

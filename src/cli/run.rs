@@ -22,7 +22,7 @@ pub fn execute(args: &RunOptions, context: &Context) -> Result<u8, CliError> {
     for skipped in &preflight.skipped {
         context
             .terminal
-            .warn(&format!("{}; it is left for later", skipped.why));
+            .warn(&format!("{}; it is skipped", skipped.why));
     }
     if args.dry_run {
         return dry_run(&preflight, context);
@@ -52,7 +52,7 @@ pub fn check_outputs(args: &RunOptions, context: &Context) -> Result<(), CliErro
     }
     in_use.file("is the protocol", at(Path::new(&args.plan.protocol)));
     if let Some(answers) = &args.worker.answers {
-        in_use.folder("lies in the folder of answers", at(answers));
+        in_use.folder("is in the folder of answers", at(answers));
     }
     in_use.command(
         args.worker.command.iter().map(String::as_str),
@@ -166,7 +166,7 @@ pub fn dry_run(preflight: &Preflight, context: &Context) -> Result<u8, CliError>
             let object = serde_json::json!({"call": null, "rows": []});
             terminal.data(&object.to_string())?;
         }
-        terminal.talk("\nDry run: nothing was started, and no row would be.");
+        terminal.talk("\nDry run: nothing was started, and no row would start.");
         return Ok(0);
     };
     if terminal.json {

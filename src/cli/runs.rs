@@ -216,11 +216,14 @@ fn show(args: &ShowRunArgs, context: &Context) -> Result<u8, CliError> {
 /// How to go on with a run of a plan that has something left to do.
 fn say_what_is_next(folder: &RunFolder, state: &State, status: &str, terminal: &Terminal) {
     let id = folder.id();
-    let label = terminal.err_tone(Tone::Note, "go on with:");
+    let label = |text| terminal.err_tone(Tone::Note, text);
     match status {
         "running" | "completed" => {}
-        _ if state.is_external() => terminal.advise(&format!("{label} mesh wave next --run {id}")),
-        _ => terminal.advise(&format!("{label} {}", resume_command(id))),
+        _ if state.is_external() => terminal.advise(&format!(
+            "{} mesh wave next --run {id}",
+            label("continue with:")
+        )),
+        _ => terminal.advise(&format!("{} {}", label("resume with:"), resume_command(id))),
     }
 }
 

@@ -175,7 +175,7 @@ fn warn_of_oddities(survey: &Survey, job: &job::Settings, terminal: &Terminal) {
     }
     for name in job.unknown_placeholders(header) {
         terminal.warn(&format!(
-            "the instruction's {{{name}}} is no column and stays as it is; columns: {}",
+            "{{{name}}} in the instruction is not a column; left unchanged; columns: {}",
             header.join(", ")
         ));
     }
@@ -189,7 +189,7 @@ fn warn_of_oddities(survey: &Survey, job: &job::Settings, terminal: &Terminal) {
             crate::table::option(other.separator),
         );
         terminal.warn(&format!(
-            "the header is one column that contains `{shown}`; if that is the separator: {option}"
+            "the header is a single column that contains `{shown}`; if that is the separator, pass {option}"
         ));
     }
 }
@@ -202,7 +202,7 @@ fn rows_in_cell(cell: &RowsInCell, more: u64, header: &[String], path: &Path) ->
         more => format!(" (and {more} more like it)"),
     };
     format!(
-        "{}:{first}: lines {first} to {last} are one row, with a cell over several lines in column {} ({name}), but each of them reads like a row of its own{more}; if a stray quote did that, double it (\"\") and quote its field; if the cell is meant so, all is well",
+        "{}:{first}: lines {first} to {last} are one row: its cell in column {} ({name}) contains lines that look like rows{more}; if a stray quote caused this, double it (\"\") and quote its field; otherwise ignore this warning",
         path.display(),
         cell.column
     )

@@ -1,7 +1,6 @@
-//! `mesh st`: the plan store on the command line, flag for flag that of the `$st` programs.
+//! `mesh st`: the plan store on the command line, compatible with the `$st` programs flag for flag.
 //!
-//! Arguments become calls of [`plan`](crate::plan), and their answers become text on standard
-//! output. Whoever calls [`run`] turns an error into `error: …` on standard error and exit code 2.
+//! The caller of [`run`] prints errors as `error: …` on standard error, with exit code 2.
 
 use crate::model::one_line;
 use crate::plan::{
@@ -14,25 +13,24 @@ use std::io;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Read and change the `$st` plan: a list of tasks with statuses and dependencies, in one JSON
-/// Lines file.
+/// Read and change the $st plan
 ///
-/// Every change happens under a lock, is checked as a whole (no unknown dependencies, no rings,
-/// nothing further than its dependencies) and replaces the file in one step. Do not edit the file
+/// The plan is a JSON Lines file of tasks with statuses and dependencies. Every change is made under a lock, checked as a
+/// whole (no unknown dependencies, no cycles, no task ahead of its dependencies) and written atomically. Do not edit the file
 /// by hand.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example:
+Examples:
   mesh st init
   mesh st add --step 'Write the parser'
   mesh st add --step 'Test the parser' --deps st-001
   mesh st set-status --id st-001 --status in_progress
   mesh st show
 
-Exit codes: 0, or 2 with `error: …` on standard error.")]
+Exit codes: 0 on success, 2 on an error.")]
 pub struct StArgs {
     /// The plan file
-    #[arg(long, global = true, value_name = "F", default_value = PLAN_FILE_DEFAULT)]
+    #[arg(long, global = true, value_name = "FILE", default_value = PLAN_FILE_DEFAULT)]
     file: PathBuf,
     #[command(subcommand)]
     command: StCommand,
@@ -41,34 +39,33 @@ pub struct StArgs {
 /// The commands of `mesh st`.
 #[derive(Debug, Subcommand)]
 enum StCommand {
-    /// Make the plan file, unless it is there
+    /// Create the plan file, unless it exists
     ///
-    /// In a git repository the lock beside the file must be ignored first; the message has the
-    /// command.
+    /// In a git repository, git must ignore the lock file of the plan; if it does not, the error message has the command.
     #[command(after_help = "Example:\n  mesh st init --file .step/st-plan.jsonl")]
     Init {
-        /// Empty a plan that is there
+        /// Clear an existing plan
         #[arg(long)]
         replace: bool,
     },
-    /// Add an item, or change the step of one that is there
+    /// Add an item, or change an existing one
     ///
-    /// On an existing id, status and dependencies change only where they are given; notes, comments
-    /// and all other fields stay.
+    /// For an existing id, status and dependencies change only if they are given; notes, comments and all other fields are
+    /// kept.
     #[command(
         after_help = "Example:\n  mesh st add --step 'Test the parser' --deps st-001,st-002:discovered-from"
     )]
     Add {
-        /// The id [default: st-NNN, one above the largest]
+        /// Id [default: st-NNN, one more than the largest]
         #[arg(long)]
         id: Option<String>,
-        /// What is to be done
+        /// What to do
         #[arg(long)]
         step: String,
-        /// pending, in_progress, completed, blocked, deferred or canceled [default: pending]
+        /// Status: pending, in_progress, completed, blocked, deferred or canceled [default: pending]
         #[arg(long)]
         status: Option<String>,
-        /// What it waits for: ids with commas between them, each perhaps with `:type`
+        /// Dependencies: comma-separated ids, each with an optional `:type`
         #[arg(long)]
         deps: Option<String>,
         #[command(flatten)]
@@ -77,11 +74,10 @@ enum StCommand {
     /// Set the status of an item
     #[command(after_help = "Example:\n  mesh st set-status --id st-001 --status done")]
     SetStatus {
-        /// The item
+        /// Id of the item
         #[arg(long)]
         id: String,
-        /// pending, in_progress, completed, blocked, deferred or canceled; open, doing, done,
-        /// closed and others are understood
+        /// Status: pending, in_progress, completed, blocked, deferred or canceled, or an alias such as open, doing, done, closed
         #[arg(long)]
         status: String,
         #[command(flatten)]
@@ -92,10 +88,10 @@ enum StCommand {
         after_help = "Example:\n  mesh st set-deps --id st-003 --deps st-001,st-002\n  mesh st set-deps --id st-003 --deps ''"
     )]
     SetDeps {
-        /// The item
+        /// Id of the item
         #[arg(long)]
         id: String,
-        /// What it waits for: ids with commas between them, each perhaps with `:type`
+        /// Dependencies: comma-separated ids, each with an optional `:type`
         #[arg(long)]
         deps: String,
         #[command(flatten)]
@@ -103,13 +99,13 @@ enum StCommand {
     },
     /// Replace the notes of an item
     ///
-    /// The notes hold the `mesh` block that says how the task is executed.
+    /// The notes contain the `mesh` block with the metadata of the task.
     #[command(after_help = "Example:\n  mesh st set-notes --id st-001 --notes \"$(cat notes.md)\"")]
     SetNotes {
-        /// The item
+        /// Id of the item
         #[arg(long)]
         id: String,
-        /// The notes; may be empty
+        /// The notes, may be empty
         #[arg(long, allow_hyphen_values = true)]
         notes: String,
         #[command(flatten)]
@@ -120,24 +116,24 @@ enum StCommand {
         after_help = "Example:\n  mesh st add-comment --id st-001 --text 'waits for the new schema'"
     )]
     AddComment {
-        /// The item
+        /// Id of the item
         #[arg(long)]
         id: String,
-        /// The comment
+        /// Text of the comment
         #[arg(long, allow_hyphen_values = true)]
         text: String,
-        /// Who says it [default: ST_COMMENT_AUTHOR, USER or LOGNAME]
+        /// Author [default: $ST_COMMENT_AUTHOR, $USER or $LOGNAME]
         #[arg(long)]
         author: Option<String>,
         #[command(flatten)]
         policy: Policy,
     },
-    /// Take an item out of the plan
+    /// Remove an item from the plan
     ///
-    /// Refused while another item depends on it.
+    /// Refused if another item depends on it.
     #[command(after_help = "Example:\n  mesh st remove --id st-003")]
     Remove {
-        /// The item
+        /// Id of the item
         #[arg(long)]
         id: String,
         #[command(flatten)]
@@ -146,38 +142,37 @@ enum StCommand {
     /// Show the whole plan
     #[command(after_help = "Example:\n  mesh st show --format table")]
     Show(ViewArgs),
-    /// Show what can begin: pending items whose dependencies are completed
+    /// Show the pending items whose dependencies are completed
     #[command(after_help = "Example:\n  mesh st ready --format json")]
     Ready(ViewArgs),
-    /// Show what cannot begin: blocked items and pending ones that wait
+    /// Show the blocked items and those that wait for dependencies
     #[command(after_help = "Example:\n  mesh st blocked")]
     Blocked(ViewArgs),
-    /// Print the argument of an `update_plan` call, for a planning panel
+    /// Print the argument of an `update_plan` call for a planning panel
     #[command(after_help = "Example:\n  mesh st emit-update-plan")]
     EmitUpdatePlan {
         #[command(flatten)]
         policy: Policy,
     },
-    /// Print the plan for the planning panels of several agent programs
+    /// Print the plan for the planning panels of several agents
     #[command(after_help = "Example:\n  mesh st emit-plan-sync")]
     EmitPlanSync,
-    /// Write the items as JSON
+    /// Export the items as JSON
     #[command(after_help = "Example:\n  mesh st export --output plan.json")]
     Export {
-        /// Where to [default: standard output]
-        #[arg(long, value_name = "F")]
+        /// Output file [default: standard output]
+        #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
         #[command(flatten)]
         policy: Policy,
     },
-    /// Read items from JSON: a list, or an object with `items`
+    /// Import items from JSON: a list, or an object with `items`
     ///
-    /// Items whose id is there are changed, others added; with --replace the plan becomes exactly
-    /// what is read.
+    /// Existing items are changed and new ones added; with --replace, the imported items replace the whole plan.
     #[command(after_help = "Example:\n  mesh st import-plan --input plan.json --replace")]
     ImportPlan {
-        /// Where from
-        #[arg(long, value_name = "F")]
+        /// Input file
+        #[arg(long, value_name = "FILE")]
         input: PathBuf,
         /// Replace the whole plan
         #[arg(long)]
@@ -185,25 +180,25 @@ enum StCommand {
         #[command(flatten)]
         policy: Policy,
     },
-    /// Check the sequence numbers of the file, and whether git merged two branches into it
+    /// Check the sequence numbers of the file, and repair a plan merged by git
     ///
-    /// A file that git merged line by line (`merge=union`, or conflict markers that were taken out) holds what both
-    /// branches did, and its last checkpoint hides one of them. --repair-seq keeps the items, statuses, comments, notes,
-    /// dependencies and other fields of both. Where the repository has the commits of both branches, their common
-    /// ancestor tells who changed or removed what.
+    /// A file that git merged line by line (`merge=union`, or with conflict markers removed by hand) contains the changes of
+    /// both branches, but its last checkpoint hides those of one. --repair-seq keeps the items, statuses, comments, notes,
+    /// dependencies and other fields of both. If the repository has the commits of both branches, their common ancestor tells
+    /// which branch changed or removed what.
     ///
-    /// What both branches set differently is a conflict: all of them are named and nothing is written. With --force the
-    /// value that was written last stays, and the other one becomes a comment of its item; of two different items with
-    /// one id the later gets a new one; an item that one branch removed is kept; a completed item whose dependencies are
-    /// open becomes pending; a ring is opened. Each of these is named.
+    /// Values that both branches set differently are conflicts: all of them are listed and nothing is written. With --force,
+    /// the value that was written last is kept, and the other one becomes a comment of its item; of two different items with
+    /// one id, the later one gets a new id; an item that one branch removed is kept; a completed item whose dependencies are
+    /// open becomes pending; a cycle is broken. Each of these is listed.
     #[command(
         after_help = "Example:\n  mesh st doctor\n  mesh st doctor --repair-seq\n  mesh st doctor --repair-seq --force"
     )]
     Doctor {
-        /// Mend it by a rewrite with a new checkpoint
+        /// Repair the file by rewriting it with a new checkpoint
         #[arg(long)]
         repair_seq: bool,
-        /// Decide conflicts between merged branches by the rules above
+        /// Resolve conflicts between merged branches by the rules above
         #[arg(long, requires = "repair_seq")]
         force: bool,
         #[command(flatten)]
@@ -221,7 +216,7 @@ struct Policy {
 
 #[derive(Debug, Args)]
 struct ViewArgs {
-    /// How to write it [default: markdown; with the global --json: json]
+    /// Output format [default: markdown; json with --json]
     #[arg(long, value_enum)]
     format: Option<FormatArg>,
     #[command(flatten)]
@@ -235,11 +230,11 @@ enum FormatArg {
     Json,
 }
 
-/// Runs one command. Relative paths are taken relative to `root`; data goes to `out`, views as JSON where `json` says
-/// so and no format is named. A closed pipe is a quiet success.
+/// Runs one command and writes data to `out`. Relative paths start at `root`. With `json`, views without a `--format` are
+/// JSON. A closed pipe is a quiet success.
 ///
 /// # Errors
-/// Everything in [`PlanError`]; to be shown as `error: …`, with exit code 2.
+/// Everything in [`PlanError`].
 pub fn run(args: &StArgs, root: &Path, json: bool, out: &mut dyn Write) -> Result<(), PlanError> {
     match dispatch(args, root, json, out) {
         Err(PlanError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -301,7 +296,7 @@ fn dispatch(args: &StArgs, root: &Path, json: bool, out: &mut dyn Write) -> Resu
         StCommand::Remove { id, policy } => {
             let id = item_id(id)?;
             session.change(*policy, &format!("removed {id}"), out, |plan| {
-                // A record may remove what is not there; whoever asks for it has mistyped the id.
+                // A record may remove an unknown id; on the command line it is a typing error.
                 if plan.get(&id).is_none() {
                     return Err(PlanError::UnknownId { id });
                 }
@@ -339,7 +334,7 @@ fn dispatch(args: &StArgs, root: &Path, json: bool, out: &mut dyn Write) -> Resu
     }
 }
 
-/// A plan file, and how the user called it.
+/// A plan file, and its name as given.
 struct Session<'a> {
     store: Store,
     name: String,
@@ -380,7 +375,7 @@ impl Session<'_> {
         let plan = self
             .store
             .mutate(policy.options(), |plan| plan.set_deps(id, deps))?;
-        // From the plan, not from the arguments: there, each dependency stands once.
+        // From the plan, not from the arguments, which may repeat a dependency.
         let text = match plan.get(id).map(|item| view::deps_text(item.deps())) {
             Some(text) if !text.is_empty() => text,
             _ => "(none)".to_owned(),
@@ -510,7 +505,7 @@ impl Session<'_> {
         )
     }
 
-    /// What comes of several histories: a line for each thing that they differ in.
+    /// Lists the differences of several histories, one per line.
     fn say_merged(
         &self,
         how: &str,
@@ -564,7 +559,7 @@ fn item_id(text: &str) -> Result<ItemId, PlanError> {
         .map_err(|_| PlanError::EmptyOption { option: "--id" })
 }
 
-/// What every change but `init` prints: what was done, and the plan for a panel that mirrors it.
+/// Prints what was changed, and the plan for a planning panel.
 fn say_changed(out: &mut dyn Write, said: &str, plan: &Plan) -> Result<(), PlanError> {
     say(out, said)?;
     say(out, &format!("update_plan: {}", mirror::update_plan(plan)))

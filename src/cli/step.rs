@@ -178,14 +178,14 @@ fn show(plan_run: &PlanRun, handed: &NextWaves, context: &Context) -> Result<u8,
             let commands: String = handed.waves.iter().map(work).collect();
             let (them, all) = match handed.waves.len() {
                 1 => ("it", ""),
-                _ => ("them", ", which takes what is there of any of them"),
+                _ => ("them", ", which collects every wave that has answers"),
             };
             terminal.advise(&format!(
-                "\nWorkers may read the repository's copy in {}. Work {them}, for example, with{commands}\nand then: mesh collect {id}{all}",
+                "\nWorkers may read the copy of the repository in {}. Run {them}, for example, with{commands}\nand then: mesh collect {id}{all}",
                 snapshot.display(),
             ));
         }
-        _ => terminal.advise(&format!("no rows to work; next: mesh integrate {id}")),
+        _ => terminal.advise(&format!("no rows to run; next: mesh integrate {id}")),
     }
     if !handed.to_integrate.is_empty() && !handed.waves.is_empty() {
         let units: Vec<String> = handed
@@ -229,7 +229,7 @@ pub fn collect(args: &CollectArgs, context: &Context) -> Result<u8, CliError> {
     let id = plan_run.id();
     said(
         shown,
-        format!("the answers are taken; mesh wave next --run {id} goes on"),
+        format!("the answers are collected; continue with mesh wave next --run {id}"),
     )?;
     let is_whole = |wave: &CollectedWave| wave.missing.is_empty() && wave.refused.is_empty();
     let is_good = collected.refused_files.is_empty() && collected.waves.iter().all(is_whole);
@@ -267,10 +267,10 @@ fn collected_json(id: &RunId, collected: &Collected) -> Value {
 
 fn show_collected(id: &RunId, collected: &Collected, terminal: &Terminal) -> Result<(), CliError> {
     for wave in &collected.waves {
-        let taken = rows(wave.taken as u64);
-        terminal.data(&format!("wave {}: answers of {taken} taken", wave.wave))?;
+        let taken = counted(wave.taken as u64, "answer");
+        terminal.data(&format!("wave {}: {taken} collected", wave.wave))?;
         for row in &wave.missing {
-            terminal.data(&format!("  {} has none yet", one_line(row.as_str())))?;
+            terminal.data(&format!("  {} has no answer yet", one_line(row.as_str())))?;
         }
         for (row, code) in &wave.refused {
             terminal.data(&format!("  {} refused: {code}", one_line(row.as_str())))?;
@@ -278,10 +278,7 @@ fn show_collected(id: &RunId, collected: &Collected, terminal: &Terminal) -> Res
     }
     for waiting in &collected.waiting {
         let path = waiting.output_csv_path.display();
-        terminal.data(&format!(
-            "wave {}: no new answers; looked for in {path}",
-            waiting.wave
-        ))?;
+        terminal.data(&format!("wave {}: no new answers in {path}", waiting.wave))?;
     }
     for file in &collected.refused_files {
         let path = file.path.display();
@@ -293,7 +290,7 @@ fn show_collected(id: &RunId, collected: &Collected, terminal: &Terminal) -> Res
             .map(|path| one_line(&path.to_string_lossy()))
             .collect();
         terminal.warn(&format!(
-            "no row of the run has these files, so they were not read: {}",
+            "ignored files that belong to no row of the run: {}",
             names.join(", ")
         ));
     }
@@ -310,7 +307,7 @@ fn show_collected(id: &RunId, collected: &Collected, terminal: &Terminal) -> Res
         return Ok(());
     }
     terminal.advise(&format!(
-        "bring the rest and collect again, or judge it as no_response:{}",
+        "add the missing answers and collect again, or judge them as no_response:{}",
         give_up_commands(id, &open)
     ));
     Ok(())
@@ -330,7 +327,7 @@ pub fn integrate(args: &OneRun, context: &Context) -> Result<u8, CliError> {
     let ended = plan_run.integrate_ready(&mut display, &stop)?;
     drop(display);
     let id = plan_run.id();
-    let kept = format!("what was integrated stands; mesh runs show {id} prints the report");
+    let kept = format!("integrated patches are kept; mesh runs show {id} prints the report");
     said(show_integrated(&plan_run, ended, terminal), kept)
 }
 

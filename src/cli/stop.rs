@@ -27,8 +27,10 @@ fn on_signals() -> io::Result<Arc<Stop>> {
                     asked.ask(StopSource::Signal(signal));
                 }
                 let text = match asked.urgency() {
-                    Urgency::Now => "stopping: ending the running rows",
-                    _ => "stopping: no further rows start; Ctrl-C again ends the running ones",
+                    Urgency::Now => "stopping: terminating the running rows",
+                    _ => {
+                        "stopping: no further rows start; Ctrl-C again terminates the running ones"
+                    }
                 };
                 let _ = writeln!(io::stderr().lock(), "{text}");
             }
@@ -59,7 +61,7 @@ pub fn asked_for(folder: &RunFolder) -> io::Result<Arc<Stop>> {
                 while asked.urgency() < wanted {
                     asked.ask(StopSource::Cancel);
                 }
-                let _ = writeln!(io::stderr().lock(), "stopping: asked by mesh cancel");
+                let _ = writeln!(io::stderr().lock(), "stopping: requested by mesh cancel");
             }
         })?;
     Ok(stop)

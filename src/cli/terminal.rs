@@ -1,8 +1,7 @@
-//! Where and how to print: colour, progress, and a closed pipe that is no error.
+//! Printing: colour, progress mode, and closed pipes.
 //!
-//! Nothing reaches a stream but through here, and nothing that a terminal would act on gets out of here but our own colours:
-//! a text is made visible as a whole, whoever wrote which part of it. A tone is therefore put on with marks that no visible text
-//! has, and they become colours last.
+//! All output passes through here, and no control sequence leaves here except our own colours. A text is escaped as a whole,
+//! whoever wrote which part of it; so colours are first marks that escaped text can't contain, and are replaced last.
 
 use super::call_location::CallLocation;
 use crate::model::{escaped_lines, is_hidden, visible_json, visible_lines};
@@ -19,16 +18,16 @@ pub struct ShowArgs {
     /// Write JSON to standard output: one object, or JSON Lines while something runs
     #[arg(long, global = true, help_heading = GLOBAL)]
     pub json: bool,
-    /// Say nothing but errors
+    /// Print only errors and warnings
     #[arg(short, long, global = true, help_heading = GLOBAL)]
     pub quiet: bool,
-    /// Say more
+    /// Print more details
     #[arg(short, long, global = true, help_heading = GLOBAL)]
     pub verbose: bool,
-    /// When to use colour: auto, always or never
+    /// Use colour: auto, always or never
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = GLOBAL, hide_possible_values = true)]
     pub color: When,
-    /// How to show progress: auto, bar, plain or none
+    /// Show progress: auto, bar, plain or none
     #[arg(long, global = true, value_name = "HOW", default_value = "auto", help_heading = GLOBAL, hide_possible_values = true)]
     pub progress: ProgressMode,
 }
@@ -38,9 +37,9 @@ pub struct ShowArgs {
 pub enum When {
     /// On a terminal, unless NO_COLOR is set
     Auto,
-    /// Also into a pipe
+    /// Even into a pipe
     Always,
-    /// Not at all
+    /// No colour
     Never,
 }
 
@@ -70,27 +69,26 @@ pub struct Terminal {
     pub progress: ProgressMode,
     colour_out: bool,
     colour_err: bool,
-    place: Option<&'static CallLocation>,
+    location: Option<&'static CallLocation>,
 }
 
-/// Standard output did not take it.
+/// Standard output can't be written.
 #[derive(Debug, thiserror::Error)]
 #[error("standard output can't be written")]
 pub struct NotPrinted(#[source] pub io::Error);
 
-/// A meaning, not a colour: it survives without.
+/// A meaning; it is clear without colour too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
     /// Something is wrong.
     Bad,
     /// Something went well.
     Good,
-    /// Something to look at.
+    /// Something worth attention.
     Note,
 }
 
-/// Marks in a text and the colours that they become. They are noncharacters, and [`visible_lines`] leaves none in a text
-/// from elsewhere.
+/// Marks and the colours that replace them. They are noncharacters, which [`visible_lines`] removes from other text.
 const MARKS: [(char, &str); 4] = [
     ('\u{fdd0}', "\x1b[0m"),
     ('\u{fdd1}', "\x1b[1;31m"),
@@ -110,9 +108,9 @@ impl Tone {
 }
 
 impl Terminal {
-    /// As the command line and the environment say; commands that are suggested are completed for `place`, which is kept
-    /// for as long as the process lives.
-    pub fn new(show: &ShowArgs, place: CallLocation) -> Self {
+    /// Reads the command line and the environment. Suggested commands are completed for `location`, which is leaked so that
+    /// the terminal can be copied.
+    pub fn new(show: &ShowArgs, location: CallLocation) -> Self {
         let colour = |is_terminal: bool| match show.color {
             When::Always => true,
             When::Never => false,
@@ -136,11 +134,11 @@ impl Terminal {
             progress,
             colour_out: colour(io::stdout().is_terminal()),
             colour_err: colour(io::stderr().is_terminal()),
-            place: Some(Box::leak(Box::new(place))),
+            location: Some(Box::leak(Box::new(location))),
         }
     }
 
-    /// For errors before the command line is understood.
+    /// For errors that occur before the command line is parsed.
     pub fn plain() -> Self {
         Self {
             json: false,
@@ -149,7 +147,7 @@ impl Terminal {
             progress: ProgressMode::None,
             colour_out: false,
             colour_err: false,
-            place: None,
+            location: None,
         }
     }
 
@@ -163,7 +161,7 @@ impl Terminal {
         toned(self.colour_out, tone, text)
     }
 
-    /// A report for standard output: lines that say how a task ended, in their colour.
+    /// A report for standard output, with the status lines of tasks in colour.
     pub fn painted(&self, report: &str) -> String {
         let paint = |line: &str| match line.trim_start().split_once(' ') {
             Some((_, rest)) if rest.trim_start().starts_with("blocked") => {
@@ -177,7 +175,7 @@ impl Terminal {
         report.lines().map(paint).collect::<Vec<_>>().join("\n")
     }
 
-    /// Data: a line on standard output. A reader that went away is a quiet success.
+    /// Prints a line of data on standard output. A closed pipe is a quiet success.
     pub fn data(&self, text: &str) -> Result<(), NotPrinted> {
         let text = match self.json {
             true => visible_json(text),
@@ -186,31 +184,31 @@ impl Terminal {
         line_out(&text)
     }
 
-    /// Data that is JSON in any case.
+    /// Prints JSON on standard output, with or without `--json`.
     pub fn json(&self, text: &str) -> Result<(), NotPrinted> {
         line_out(&visible_json(text))
     }
 
-    /// `text` as it may be written to standard error by somebody else, such as a progress bar.
+    /// `text` as another writer, such as a progress bar, may print it on standard error.
     pub fn err_text(&self, text: &str) -> String {
         shown(text, self.colour_err)
     }
 
-    /// An error: on standard error, whatever else is said there.
+    /// Prints an error on standard error.
     pub fn error(&self, text: &str) {
         let _ = writeln!(io::stderr().lock(), "{}", self.err_text(text));
     }
 }
 
-/// Standard output for programs that print piece by piece: text that programs read, with nothing hidden in it.
+/// Standard output for text that is printed in pieces, with hidden characters escaped.
 pub struct Pieces<W: Write> {
     out: W,
-    /// The beginning of a character whose end is still to come.
+    /// The first bytes of an incomplete character.
     rest: Vec<u8>,
 }
 
 impl<W: Write> Pieces<W> {
-    /// What is written goes on to `out`.
+    /// Writes to `out`.
     pub fn new(out: W) -> Self {
         Self {
             out,
@@ -246,35 +244,34 @@ fn line_out(text: &str) -> Result<(), NotPrinted> {
 }
 
 impl Terminal {
-    /// Talk: a line on standard error, unless quiet.
+    /// Prints a message on standard error, unless quiet.
     pub fn talk(&self, text: &str) {
         if !self.quiet {
-            // Nobody is left to tell when standard error is gone.
             self.error(text);
         }
     }
 
-    /// Talk of our own words that suggests commands: they work from where this call was made.
+    /// Prints a message of our own that suggests commands, completed for this call's location.
     pub fn advise(&self, text: &str) {
         self.talk(&self.pasteable(text));
     }
 
-    /// `text`, in which every suggested command works from where this call was made. Not for the words of a worker.
+    /// Completes every suggested command in `text` with the location options of this call. Not for text of a worker.
     pub fn pasteable(&self, text: &str) -> String {
-        match self.place {
-            Some(place) => place.complete(text),
+        match self.location {
+            Some(location) => location.complete(text),
             None => text.to_owned(),
         }
     }
 
-    /// More talk: only with `--verbose`.
+    /// Prints a message only with `--verbose`.
     pub fn detail(&self, text: &str) {
         if self.verbose {
             self.talk(text);
         }
     }
 
-    /// A warning: on standard error in any case.
+    /// Prints a warning on standard error, even if quiet.
     pub fn warn(&self, text: &str) {
         let label = self.err_tone(Tone::Note, "warning:");
         self.error(&format!("{label} {text}"));
@@ -289,7 +286,7 @@ fn toned(colour: bool, tone: Tone, text: &str) -> String {
     }
 }
 
-/// A text as a terminal may get it: everything visible, marks as the colours that they stand for.
+/// Escapes hidden characters, and replaces marks by colours.
 fn shown(text: &str, colour: bool) -> String {
     let mut shown = String::with_capacity(text.len());
     let text = text.replace("\r\n", "\n");

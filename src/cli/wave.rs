@@ -101,15 +101,17 @@ fn export(args: &ExportArgs, context: &Context) -> Result<u8, CliError> {
     let shown = shell_word(&args.into.to_string_lossy());
     context.terminal.data(&folder.display().to_string())?;
     context.terminal.talk(&match args.to {
-        Runner::Parallel | Runner::Xargs => format!("work it with: {shown}/run"),
-        Runner::Slurm => format!("work it with: cd {shown} && sbatch job.sbatch"),
+        Runner::Parallel | Runner::Xargs => format!("run it with: {shown}/run"),
+        Runner::Slurm => format!("run it with: cd {shown} && sbatch job.sbatch"),
         Runner::Kubernetes => {
-            format!("name image and claim in {shown}/job.yaml, then kubectl apply -f it")
+            format!(
+                "set image and claim in {shown}/job.yaml, then: kubectl apply -f {shown}/job.yaml"
+            )
         }
     });
     let run = label.map_or("RUN".to_owned(), |label| shell_word(&label.run_id));
     context.terminal.advise(&format!(
-        "then bring the answers back: mesh collect {run} {shown}/results"
+        "then collect the answers: mesh collect {run} {shown}/results"
     ));
     Ok(0)
 }

@@ -116,7 +116,7 @@ impl DeliveryError {
     pub fn hint(&self) -> String {
         match self {
             Self::Protected { branch } => format!(
-                "git switch -c a-branch-of-yours, or --delivery branch; --allow-protected commits to `{branch}` all the same"
+                "git switch -c a-branch-of-yours, or --delivery branch; --allow-protected commits to `{branch}` anyway"
             ),
             Self::Pattern(_) => "names or globs, such as release/*".to_owned(),
             Self::NoBranch => "git switch a-branch, or --delivery branch".to_owned(),

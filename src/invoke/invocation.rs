@@ -64,18 +64,18 @@ impl fmt::Display for SkipReason {
     /// What was seen, as a sentence.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            SkipReason::NoToken => "the message has no `$mesh` of its own",
-            SkipReason::PastedSkill => "`$mesh` stands only in a pasted skill block",
-            SkipReason::PastedText => "`$mesh` stands only in quoted or fenced text",
+            SkipReason::NoToken => "the message contains no `$mesh`",
+            SkipReason::PastedSkill => "`$mesh` appears only in a pasted skill block",
+            SkipReason::PastedText => "`$mesh` appears only in quoted or fenced text",
             SkipReason::MetaRequest => "the message is about `$mesh`",
             SkipReason::NoInstruction => {
-                "the message mentions `$mesh`, and does not say to run it now"
+                "the message mentions `$mesh` without asking to run it now"
             }
             SkipReason::SeveralInvocations => {
-                "the message says to run `$mesh` in two different ways"
+                "the message asks to run `$mesh` in two different ways"
             }
             SkipReason::MisplacedArgument => {
-                "the message names tasks or settings that do not stand right behind `$mesh`"
+                "the message has tasks or settings that do not directly follow `$mesh`"
             }
         })
     }
@@ -88,6 +88,6 @@ pub enum InvokeError {
     #[error("`{0}` can't be set from a message")]
     UnknownKey(String),
     /// A quote that is not closed on its line, or text right behind the closing one.
-    #[error("the value of `{0}` begins with a quote and does not end with it")]
+    #[error("the value of `{0}` starts with a quote but does not end with one")]
     OpenQuote(String),
 }

@@ -207,7 +207,7 @@ fn arguments_that_are_wrong() {
         ("$mesh ids=a IDS=b", "`IDS` can't be set from a message"),
         (
             "$mesh plan_file=\"my plan",
-            "the value of `plan_file` begins with a quote and does not end with it",
+            "the value of `plan_file` starts with a quote but does not end with one",
         ),
         // The gate comes first.
         ("what does $mesh adapter=evil do?", "meta_request"),

@@ -23,7 +23,7 @@ pub enum JobError {
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     /// A requested row is out of range.
-    #[error("row {row} is not there; the input has {rows} {}", if *rows == 1 { "row" } else { "rows" })]
+    #[error("row {row} is out of range; the input has {rows} {}", if *rows == 1 { "row" } else { "rows" })]
     NoSuchRow {
         /// 1-based, as given.
         row: u64,
@@ -97,7 +97,7 @@ pub enum JobError {
         allowed: u64,
     },
     /// A bug in `mesh` while it ran a row; the run can be resumed.
-    #[error("a defect of mesh while it worked item `{item}`")]
+    #[error("internal error of mesh while running item `{item}`")]
     Defect {
         /// The row.
         item: RowId,
@@ -114,7 +114,7 @@ impl JobError {
             JobError::Table(error) => error.hint(),
             JobError::Delimiter { other, .. } => Some(crate::table::option(*other)),
             JobError::NulCell { .. } => Some(
-                "take the NUL byte out of the cell, or hand it over in the instruction, which travels by standard input"
+                "remove the NUL byte from the cell, or use the column in the instruction, which is passed on standard input"
                     .to_owned(),
             ),
             JobError::NoIdColumn { name, columns, .. }
@@ -128,15 +128,15 @@ impl JobError {
             }
             JobError::Descriptors { .. } => Some("lower -j, or raise the limit: ulimit -n".to_owned()),
             JobError::NoCommand => Some(
-                "say what works a row after `--`, for example: mesh spawn rows.csv --instruction 'Read {path}' -- my-agent"
+                "pass the agent's command after `--`, for example: mesh spawn rows.csv --instruction 'Read {path}' -- my-agent"
                     .to_owned(),
             ),
             JobError::NoProgram { name, exists: true } => Some(format!("chmod +x '{name}'")),
             JobError::NoProgram { name, exists: false } if name.contains('/') => {
-                Some("relative paths count from the folder of the command, or of -C".to_owned())
+                Some("relative paths start at the current folder, or at that of -C".to_owned())
             }
             JobError::NoProgram { .. } => {
-                Some("install it, put its folder on PATH, or give its path".to_owned())
+                Some("install it, add its folder to PATH, or pass its path".to_owned())
             }
             _ => None,
         }

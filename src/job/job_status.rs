@@ -95,7 +95,7 @@ impl JobStatus {
         match self {
             JobStatus::Shut(Shut::LogIn { advice, .. }) => Some(advice),
             JobStatus::Shut(Shut::Credit { .. }) => {
-                Some("add credit to the account, or raise what it may spend, and go on then")
+                Some("add credit to the account or raise its spending limit, then resume")
             }
             _ => None,
         }

@@ -37,7 +37,7 @@ pub enum LearningsError {
         bytes_max: u64,
     },
     /// Repository, branch or changed files could not be found out.
-    #[error("cannot find out where the learning belongs")]
+    #[error("cannot determine the repository of the learning")]
     Context(#[from] GitError),
 }
 
@@ -54,7 +54,7 @@ impl LearningsError {
             }
             LearningsError::TooLarge { file, .. } => {
                 let file = shell_word(&file.display().to_string());
-                Some(format!("begin a new file: mv {file} {file}.old"))
+                Some(format!("start a new file: mv {file} {file}.old"))
             }
             _ => None,
         }

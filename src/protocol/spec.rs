@@ -50,7 +50,7 @@ pub enum ProtocolError {
         message: String,
     },
     /// A prompt or schema file is not there.
-    #[error("protocol `{file}`, line {line}: no template `{name}` beside it or built in")]
+    #[error("protocol `{file}`, line {line}: no template `{name}` in its folder or built in")]
     NoTemplate {
         /// The file or built-in.
         file: String,
@@ -466,7 +466,7 @@ fn check(file: &ProtocolFile) -> Result<(), (String, String)> {
             );
         }
         if !earlier.insert(name) {
-            return fail(name.as_str(), format!("round `{name}` is there twice"));
+            return fail(name.as_str(), format!("round `{name}` appears twice"));
         }
     }
     check_patch_lanes(file)?;

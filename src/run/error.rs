@@ -65,7 +65,7 @@ pub enum RunError {
         why: String,
     },
     /// An earlier run was asked something else of every row.
-    #[error("nothing of run `{id}` can be reused: its {what} was another")]
+    #[error("nothing of run `{id}` can be reused: its {what} is different")]
     NotReusable {
         /// The earlier run.
         id: RunId,
@@ -290,17 +290,17 @@ impl RunError {
         match self {
             RunError::NothingToCollect { hint, .. } => hint.clone(),
             RunError::BadAnswers(_) => Some(
-                "nothing of a refused file is taken; mend it, or bring the answers of this run's own wave".to_owned(),
+                "a refused file is ignored as a whole; correct it, or pass the answers of a wave of this run".to_owned(),
             ),
             // The folder that holds all runs, not a file of one of them.
             RunError::Io { path, .. } if path.ends_with("runs") => Some(
-                "name a folder for runs that can be written, with MESH_HOME or --artifacts DIR"
+                "choose a writable folder for runs with MESH_HOME or --artifacts DIR"
                     .to_owned(),
             ),
             RunError::NoHome => Some("set MESH_HOME to a folder for runs".to_owned()),
-            RunError::NoRun { nearest: None, .. } => Some("all runs: mesh runs list".to_owned()),
+            RunError::NoRun { nearest: None, .. } => Some("list all runs: mesh runs list".to_owned()),
             RunError::NoRun { nearest: Some(id), .. } => {
-                Some(format!("did you mean `{id}`? All runs: mesh runs list"))
+                Some(format!("did you mean `{id}`? List all runs: mesh runs list"))
             }
             RunError::Held {
                 run, is_external, ..
@@ -310,27 +310,27 @@ impl RunError {
                     false => format!("mesh resume {run}"),
                 };
                 Some(format!(
-                    "go on with it: {go_on}; or let go of its tasks: mesh cancel {run}"
+                    "resume it: {go_on}; or release its tasks: mesh cancel {run}"
                 ))
             }
             RunError::OtherKind { id, kind } => Some(match kind {
                 RunKind::Spawn => {
-                    format!("to go on with it: mesh resume {id}; to see it: mesh runs show {id}")
+                    format!("resume it: mesh resume {id}; or show it: mesh runs show {id}")
                 }
                 RunKind::Plan => format!(
-                    "to go on with it: mesh resume {id}; one step at a time: mesh wave next --run {id}"
+                    "resume it: mesh resume {id}; or step by step: mesh wave next --run {id}"
                 ),
             }),
             RunError::Output { hint, .. } => hint.clone(),
             RunError::Claim(ClaimError::Held { .. }) => {
-                Some("wait for it, or name another file with -o".to_owned())
+                Some("wait for it, or pass another file with -o".to_owned())
             }
-            RunError::Claim(ClaimError::Io { .. }) => Some("name another file with -o".to_owned()),
+            RunError::Claim(ClaimError::Io { .. }) => Some("pass another file with -o".to_owned()),
             RunError::InputChanged { id, .. } => Some(format!(
-                "`mesh resume {id} --input-changed ignore` goes on with the run's own copy; `--reuse {id}` in a new run takes over the results of rows that are the same"
+                "`mesh resume {id} --input-changed ignore` resumes with the copy that the run keeps; `--reuse {id}` in a new run reuses the results of identical rows"
             )),
             RunError::AskedElse { id, .. } => Some(format!(
-                "leave it out to go on, or begin a new run with --reuse {id}"
+                "leave it out to resume, or start a new run with --reuse {id}"
             )),
             RunError::Resolve(error) => error.hint(),
             RunError::Plan(error) | RunError::PlanGate(error) | RunError::PlanLost(error) => {
@@ -342,31 +342,31 @@ impl RunError {
             }
             RunError::Integrate(IntegrateError::Pending { run_folder }) => {
                 let run = run_folder.file_name().unwrap_or_default().to_string_lossy();
-                Some(format!("bring the tree in order first: mesh resume {run}"))
+                Some(format!("restore the tree first: mesh resume {run}"))
             }
             RunError::Protocol(error) => error.hint(),
             RunError::Delivery(error) => Some(error.hint()),
             RunError::Adapter(error) => error.hint(),
             RunError::Job(error) => error.hint(),
             RunError::Git(GitError::NoRepository { .. }) => {
-                Some("git init, or name a repository with -C DIR".to_owned())
+                Some("create one with: git init; or pass a repository with -C DIR".to_owned())
             }
             RunError::Integrate(IntegrateError::IndexLocked { path }) => Some(format!(
-                "wait for it; when no git command runs: rm {}",
+                "wait for it; if no git command is running: rm {}",
                 shell_word(&path.to_string_lossy())
             )),
             RunError::Integrate(IntegrateError::Restore { run_folder, .. }) => {
                 let run = run_folder.file_name().unwrap_or_default().to_string_lossy();
                 Some(format!(
-                    "to try again: mesh resume {run}; to leave the tree as it is and keep every copy: mesh resume {run} --abandon"
+                    "try again: mesh resume {run}; or leave the tree as it is and keep every copy: mesh resume {run} --abandon"
                 ))
             }
             RunError::Integrate(IntegrateError::StillRunning { .. }) => Some(
-                "end them, or wait for them; then go on with `mesh resume`".to_owned(),
+                "terminate them or wait for them, then resume with `mesh resume`".to_owned(),
             ),
             RunError::Integrate(IntegrateError::Locked { .. })
             | RunError::Ledger(LedgerError::Locked { .. }) => {
-                Some("wait for it, or see it with `mesh runs list`".to_owned())
+                Some("wait for it to end; see it with `mesh runs list`".to_owned())
             }
             _ => None,
         }

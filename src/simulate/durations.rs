@@ -87,7 +87,7 @@ impl Given {
     }
 
     fn take_in(&mut self, line: Line, ms: u64) -> Result<(), DurationsError> {
-        let twice = line.error("seconds", "this was said before".to_owned());
+        let twice = line.error("seconds", "is given twice".to_owned());
         let before = match (&line.task, &line.round, &line.role) {
             (None, None, _) => {
                 return Err(line.error("round", "names neither a round nor a task".to_owned()));
@@ -291,7 +291,7 @@ mod tests {
         }
         assert_eq!(
             error("round,seconds\nvote,1\nvote,2\n"),
-            "row 2, column `seconds`: this was said before"
+            "row 2, column `seconds`: is given twice"
         );
         assert_eq!(
             error("round,task,seconds\n,,2\n"),

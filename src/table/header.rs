@@ -23,7 +23,7 @@ impl fmt::Display for Repeated {
         } = self;
         write!(
             f,
-            "column {column}: header `{name}` is there twice (first as column {first})"
+            "column {column}: header `{name}` appears twice (first as column {first})"
         )
     }
 }

@@ -96,7 +96,7 @@ mod tests {
         );
         assert_eq!(
             refusal(b"id,id,mock\n"),
-            ", line 1, column 2: header `id` is there twice (first as column 1)"
+            ", line 1, column 2: header `id` appears twice (first as column 1)"
         );
         assert_eq!(
             refusal(b"id,t\n1,caf\xE9\n"),
@@ -244,7 +244,7 @@ mod tests {
         assert_eq!(read(b"sep=,x\n1,2\n").expect("a header").0, ["sep=", "x"]);
         // Cut in two, it would be a header of its own.
         let long = format!("sep=,{}\n", ",".repeat(5000));
-        assert!(refusal(long.as_bytes()).contains("is there twice"));
+        assert!(refusal(long.as_bytes()).contains("appears twice"));
     }
 
     #[test]

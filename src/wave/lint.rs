@@ -107,7 +107,7 @@ fn check_rows(rows: &[Row<'_>], teams: &[Team], problems: &mut Vec<Problem>) {
     for row in rows {
         check_row(row, problems);
         if !ids.insert(row.cell("id")) {
-            problems.push(at(Some(row.number), "id", "is there twice"));
+            problems.push(at(Some(row.number), "id", "appears twice"));
         }
         for column in SHARED {
             if row.cell(column) != first.cell(column) {
@@ -167,7 +167,7 @@ fn check_header(header: &[String]) -> Option<Problem> {
             &format!("column {} must be `{wanted}`", index + 1),
         )),
         (None, Some(wanted)) => Some(at(None, wanted, "this column is missing")),
-        (Some(is), None) => Some(at(None, is, "is no column of a wave")),
+        (Some(is), None) => Some(at(None, is, "is not a column of a wave")),
     }
 }
 
@@ -197,7 +197,7 @@ fn check_row(row: &Row<'_>, problems: &mut Vec<Problem>) {
             .parse::<u64>()
             .is_ok_and(|number| number > 0)
         {
-            add(column, "must be a number from 1 on");
+            add(column, "must be a positive whole number");
         }
     }
     for column in ["objective", "run_id", "base_sha", "prompt"] {
@@ -274,7 +274,7 @@ fn meeting(row: &Row<'_>, reach: &Reach, others: &[(&Row<'_>, Reach)]) -> Proble
     at(
         Some(row.number),
         "scope",
-        &format!("may share a path with that of {whose}"),
+        &format!("may overlap the scope of {whose}"),
     )
 }
 
@@ -314,7 +314,7 @@ fn check_team(rows: &[&Row<'_>], teams: &[Team], problems: &mut Vec<Problem>) {
         .collect();
     if !missing.is_empty() {
         let message = format!(
-            "unit `{}` has no row of {}, which answers in round `{}` of protocol `{}` too",
+            "unit `{}` has no row of {}, which also answers in round `{}` of protocol `{}`",
             first.cell("unit"),
             missing.join(" and "),
             team.round,
@@ -425,7 +425,7 @@ mod tests {
             (("risk", ""), "column `risk`: must be"),
             (
                 ("max_concurrency", "0"),
-                "column `max_concurrency`: must be a number from 1 on",
+                "column `max_concurrency`: must be a positive whole number",
             ),
             (
                 ("timeout_seconds", "x"),
@@ -472,8 +472,8 @@ mod tests {
             found,
             [
                 "row 2, item `b.critique.skeptic.1`, column `max_concurrency`: is `6`, but `5` in row 1",
-                "row 3, item `a.critique.skeptic.1`, column `id`: is there twice",
-                "row 2, item `b.critique.skeptic.1`, column `scope`: may share a path with that of unit `a` in row 1",
+                "row 3, item `a.critique.skeptic.1`, column `id`: appears twice",
+                "row 2, item `b.critique.skeptic.1`, column `scope`: may overlap the scope of unit `a` in row 1",
             ]
         );
         let author = [("lane", "patch")];
@@ -497,7 +497,7 @@ mod tests {
         assert_eq!(
             problems(&all[..2]),
             [
-                "row 1, item `a.critique.critic.1`, column `role`: unit `a` has no row of `skeptic`, which answers in round `critique` of protocol `p` too"
+                "row 1, item `a.critique.critic.1`, column `role`: unit `a` has no row of `skeptic`, which also answers in round `critique` of protocol `p`"
             ]
         );
         // Another protocol has the skeptic alone; and a later attempt asks only some again.
@@ -552,7 +552,7 @@ mod tests {
         assert_eq!(first(&other), "`unit`: this column is missing");
         other = header();
         other.push("more".to_owned());
-        assert_eq!(first(&other), "`more`: is no column of a wave");
+        assert_eq!(first(&other), "`more`: is not a column of a wave");
         assert_eq!(first(&header()), "`id`: the wave has no rows");
     }
 }

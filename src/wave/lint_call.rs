@@ -19,7 +19,7 @@ pub(super) fn check(csv: &Path, text: Option<&str>, wanted: &Wanted) -> Vec<Prob
         return vec![problem(
             None,
             "",
-            "is missing: nobody can be called for the wave without it",
+            "is missing; the wave can't be run without it",
         )];
     };
     let call: Value = match serde_json::from_str(text) {
@@ -35,7 +35,7 @@ pub(super) fn check(csv: &Path, text: Option<&str>, wanted: &Wanted) -> Vec<Prob
         return vec![problem(
             Some(1),
             "",
-            "is no object with the arguments of a call",
+            "is not an object with the arguments of a call",
         )];
     }
     let mut problems = check_values(text, &call, wanted);
@@ -45,7 +45,7 @@ pub(super) fn check(csv: &Path, text: Option<&str>, wanted: &Wanted) -> Vec<Prob
     if problems.is_empty()
         && let Err(why) = Call::parse(text)
     {
-        problems.push(problem(None, "", &format!("is no call: {why}")));
+        problems.push(problem(None, "", &format!("is not a call: {why}")));
     }
     problems
 }
@@ -237,7 +237,7 @@ mod tests {
     fn a_call_file_that_is_missing_or_none_is_named() {
         assert_eq!(
             found(None),
-            ["-: is missing: nobody can be called for the wave without it"]
+            ["-: is missing; the wave can't be run without it"]
         );
         assert_eq!(
             found(Some("{\n  \"csv_path\": \n}")),
@@ -245,7 +245,7 @@ mod tests {
         );
         assert_eq!(
             found(Some("[]")),
-            ["1: is no object with the arguments of a call"]
+            ["1: is not an object with the arguments of a call"]
         );
         assert_eq!(found(Some("{}")).len(), 7);
     }

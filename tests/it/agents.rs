@@ -218,7 +218,7 @@ fn adapters_are_listed_with_what_they_can_do_and_what_is_missing() {
     }
     let text = world.mesh("adapters");
     text.out_has("\nreplay     recorded answers: --adapter replay --answers DIR\n");
-    let codex = format!("codex      9.9.9 (tried with {tried}) /");
+    let codex = format!("codex      9.9.9 (tested with {tried}) /");
     text.out_has(&codex);
     text.out_has("big        missing: worker program `no-such` does not exist\n");
     text.err_has("Taken when nobody says: codex");
@@ -247,11 +247,11 @@ fn unsupported_agent_options_are_refused_before_anything_starts() {
     ");
     assert_snapshot!(refused("--max-cost-usd 1"), @"
     error: adapter `codex` does not say what it cost, so `--max-cost-usd` can't be kept
-    hint: say what the model costs in mesh.yaml, for a million tokens: prices: {MODEL: {input: 1.25, output: 10}}
+    hint: set the price of the model in mesh.yaml, per million tokens: prices: {MODEL: {input: 1.25, output: 10}}
     ");
     assert_snapshot!(refused("--max-tokens 1 -- cat"), @"
     error: adapter `command` does not say how many tokens it used, so `--max-tokens` can't be kept
-    hint: in mesh.yaml, `usage` of the adapter says where its output has it; docs/adapters.md
+    hint: in mesh.yaml, set `usage` of the adapter to where its output reports it; see docs/adapters.md
     ");
     assert_snapshot!(refused("--effort high -- cat"), @"
     error: adapter `command` takes no `--effort`

@@ -21,11 +21,11 @@ fn doctor_passes_in_a_healthy_repository() {
     assert_snapshot!(out, @r"
     ok   repository   [root]
     ok   plan         .step/st-plan.jsonl: 3 tasks, 2 open
-    ok   tasks        1 can be worked, 1 without metadata, which a worker will propose
+    ok   tasks        1 ready to run, 1 without metadata, which a worker will propose
     ok   protocol     swarm: at most 5 rows at once for a task
     ok   workers      command: /bin/sh
     ok   delivery     patches stay in the tree
-    ok   integration  none under way
+    ok   integration  none interrupted
     ");
     assert_eq!(code, 0);
 }
@@ -40,13 +40,13 @@ fn all_errors_are_reported_together() {
     ok   plan         .step/st-plan.jsonl: 2 tasks, 2 open
     FAIL task         item `a`: unknown key `unknown` in the `mesh` block at line 7 of the notes
          hint:        known keys: scope, acceptance, validation, risk, swarm, allow_no_validation
-    ok   tasks        1 can be worked
+    ok   tasks        1 ready to run
     FAIL protocol     protocol `p.yaml`, line 4: round `r` has the unknown role `b`; roles: a
     FAIL workers      adapter `command`
       caused by: worker program `no-such-agent` does not exist
-         hint:        install it, put its folder on PATH, or give its path
+         hint:        install it, add its folder to PATH, or pass its path
     ok   delivery     patches stay in the tree
-    ok   integration  none under way
+    ok   integration  none interrupted
     ");
     assert_eq!(code, 1);
 }
@@ -77,6 +77,21 @@ fn outside_of_a_repository_and_as_json() {
     said.out_has("; mesh spawn works here; mesh run needs a repository\n");
     let said = sandbox.mesh("doctor -- no-such-agent").exits(1);
     assert_eq!(said.out.matches("FAIL ").count(), 2, "{}", said.out);
+}
+
+#[test]
+fn suggested_commands_work_from_the_folder_of_the_call() {
+    let sandbox = Sandbox::new();
+    sandbox.write("repo/a.txt", "a\n");
+    sandbox.git("init -q repo");
+    for json in ["", "--json"] {
+        let args = format!("-C repo {json} doctor -- /bin/sh");
+        let said = sandbox.mesh(args.as_str()).exits(1);
+        said.out_has("mesh -C repo st init");
+        assert!(!said.out.contains("mesh st init"), "{}", said.out);
+    }
+    let said = sandbox.mesh("-C repo run -- /bin/sh").exits(3);
+    said.err_has("mesh -C repo st init");
 }
 
 #[test]

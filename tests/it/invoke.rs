@@ -104,7 +104,7 @@ fn a_request_about_the_skill_is_skipped() {
 fn an_acknowledgement_is_skipped() {
     let said = not_run("yep, ship it", "").exits(0);
     assert_snapshot!(said.out, @"mesh_execution_skipped_reason=no_token");
-    assert_snapshot!(said.err, @"nothing was started: the message has no `$mesh` of its own; `$mesh ids=st-003` runs a task; in a shell it stands in single quotes");
+    assert_snapshot!(said.err, @"nothing was started: the message contains no `$mesh`; `$mesh ids=st-003` runs a task; in a shell, put it in single quotes");
 }
 
 #[test]

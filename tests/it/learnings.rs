@@ -185,7 +185,7 @@ fn without_git_nothing_is_written_to_a_wrong_place() {
         .expect("mesh starts")
         .exits(2);
     said.err_starts_with(
-        "error: cannot find out where the learning belongs\n  caused by: git could not be run\n",
+        "error: cannot determine the repository of the learning\n  caused by: git could not be run\n",
     );
     assert!(!sandbox.path("sub/.learnings.jsonl").exists());
 }

@@ -414,7 +414,7 @@ fn an_interrupt_lets_running_rows_finish_and_the_run_can_be_resumed() {
         ("run_finished", &json!("cancelled"), &json!(130))
     );
     let said = read_file(bench.beside("stderr"));
-    assert!(said.contains("go on with: mesh resume R"), "{said}");
+    assert!(said.contains("resume with: mesh resume R"), "{said}");
     assert_eq!(
         (
             started(&bench, "a.critique.critic_a.1"),
@@ -441,7 +441,12 @@ fn a_second_interrupt_ends_the_running_rows() {
     let bench = Bench::new(&[Task::new("a")]);
     let status = stopped(&bench, "a.critique.critic_a.1", |process, stderr| {
         signal_and_wait(process, "-INT", stderr, "stopping: no further rows start");
-        signal_and_wait(process, "-INT", stderr, "stopping: ending the running rows");
+        signal_and_wait(
+            process,
+            "-INT",
+            stderr,
+            "stopping: terminating the running rows",
+        );
         let ended = || bench.trace("attempt_finished").len() == 2;
         wait_for("the end of the row", ended);
     });
@@ -458,7 +463,7 @@ fn a_termination_ends_the_run_with_its_own_code() {
             process,
             "-TERM",
             stderr,
-            "stopping: ending the running rows",
+            "stopping: terminating the running rows",
         );
         wait_for("the end of the row", || {
             bench.trace("attempt_finished").len() == 2

@@ -219,7 +219,7 @@ fn a_protocol_without_its_template() {
     let said = with_protocol("vote.md", "ballot.md");
     assert_contains(
         &said,
-        "protocol `duo.yaml`, line 5: no template `ballot.md` beside it or built in",
+        "protocol `duo.yaml`, line 5: no template `ballot.md` in its folder or built in",
     );
 }
 
@@ -265,7 +265,7 @@ fn a_missing_agent_is_reported() {
     assert_eq!(said.out, "");
     assert_snapshot!(said.err, @"
     error: no usable adapter: looked for `-- COMMAND` on the command line, `--adapter`, `adapters` in mesh.yaml, and the programs codex, claude, gemini, opencode on PATH
-    hint: say what works a row after `--`, as in `… -- my-agent --json`; or try `mesh demo`, which needs no agent
+    hint: pass the agent's command after `--`, as in `… -- my-agent --json`; or try `mesh demo`, which needs no agent
     ");
     assert!(!bench.mesh_home().join("runs").exists());
 }
@@ -428,7 +428,7 @@ fn precedence_of_settings() {
 fn a_later_task_with_invalid_metadata_is_reported_and_skipped() {
     let bench = Bench::new(&[Task::new("a"), Task::new("b").more("nonsense: 1")]);
     let said = bench.run("max_tasks=2").exits(0);
-    said.err_has("item `b`: unknown key `nonsense` in the `mesh` block at line 7 of the notes; it is left for later");
+    said.err_has("item `b`: unknown key `nonsense` in the `mesh` block at line 7 of the notes; it is skipped");
     assert_eq!(
         ["a", "b"].map(|id| bench.status_of(id)),
         ["completed", "pending"]

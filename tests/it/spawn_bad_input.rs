@@ -41,7 +41,7 @@ fn options(code: i32, options: impl Into<Args>) -> String {
 #[test]
 fn the_recorded_inputs() {
     assert_snapshot!(recorded("dup_header.csv"), @r"
-    error: `in.csv`, line 1, column 2: header `id` is there twice (first as column 1)
+    error: `in.csv`, line 1, column 2: header `id` appears twice (first as column 1)
     hint: give the columns different names, or add: --rename 'id=id_1'
     ");
     assert_snapshot!(recorded("empty.csv"), @"error: `in.csv`, line 1: the file is empty; a CSV needs a header row");
@@ -119,8 +119,8 @@ fn the_output_is_no_folder_and_replaces_nothing_without_force() {
     hint: name a file in it with -o
     ");
     assert_snapshot!(to("old/old.csv", &[]), @r"
-    error: output `old/old.csv` exists already
-    hint: --resume goes on with the run that wrote it, --force replaces it, -o names another file
+    error: output `old/old.csv` already exists
+    hint: resume the run that wrote it with --resume, replace it with --force, or pass another file with -o
     ");
 }
 
@@ -202,7 +202,7 @@ fn a_missing_or_non_executable_program_is_refused() {
     assert_snapshot!(options(3, "-- no-such-agent"), @r"
     error: adapter `command`
       caused by: worker program `no-such-agent` does not exist
-    hint: install it, put its folder on PATH, or give its path
+    hint: install it, add its folder to PATH, or pass its path
     ");
     assert_snapshot!(options(3, "-- ./in.csv"), @r"
     error: adapter `command`

@@ -409,7 +409,7 @@ fn a_run_that_stopped_for_answers_is_said_to_wait() {
     let listed = bench.mesh("runs list").out;
     assert!(listed.contains("waiting"), "{listed}");
     let shown = bench.mesh("runs show R");
-    shown.err_has("go on with: mesh wave next --run R");
+    shown.err_has("continue with: mesh wave next --run R");
 }
 
 #[test]

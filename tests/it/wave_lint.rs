@@ -65,7 +65,7 @@ fn doctor_reports_every_problem() {
     let said = bench.mesh("wave lint other.csv").exits(1);
     assert_eq!(
         said.out,
-        "`other.csv`, line 1: `prompt`: column 2 must be `unit`\n`other.call.json`: is missing: nobody can be called for the wave without it\n"
+        "`other.csv`, line 1: `prompt`: column 2 must be `unit`\n`other.call.json`: is missing; the wave can't be run without it\n"
     );
     let said = bench.mesh("wave lint none.csv").exits(2);
     said.err_has("`none.csv`");

@@ -167,7 +167,7 @@ pub enum Command {
         after_help = "Examples:\n  mesh report-result --result '{\"answer\": 42}'\n  my-tool | mesh report-result --result -"
     )]
     ReportResult(ReportResultArgs),
-    /// Serve the worker's report tool over MCP (Model Context Protocol)
+    /// Serve the worker's report tool (Model Context Protocol)
     ///
     /// With --worker, serves the tool report_agent_job_result on standard input and output, with which an agent reports the
     /// result of its row. mesh configures it for codex and claude; other agents that support MCP servers can be configured

@@ -37,7 +37,7 @@ pub enum HaltError {
     #[error("`{0}` is not `never`, `soon` or `now`; {forms}", forms = FORMS)]
     When(String),
     /// `soon` or `now` alone, or something after `never`.
-    #[error("`{0}` is incomplete or too much; {forms}", forms = FORMS)]
+    #[error("`{0}` is not a complete rule; {forms}", forms = FORMS)]
     Shape(String),
     /// The part before the equals sign.
     #[error("`{0}` is not `fail`, `success` or `done`; {forms}", forms = FORMS)]

@@ -60,14 +60,14 @@ impl SpawnRun {
             Ok(is) => format!("is {}…", digest::short(&is)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Ok(Some(format!(
-                    "`{shown}` is gone; the run goes on with its own copy"
+                    "`{shown}` no longer exists; resuming with the copy that the run keeps"
                 )));
             }
             Err(error) => format!("can't be told: {error}"),
         };
         if changed == InputChanged::Ignore {
             return Ok(Some(format!(
-                "`{shown}` has changed: its sha256 was {}… and {is}; the run goes on with its own copy",
+                "`{shown}` has changed: its sha256 was {}… and {is}; resuming with the copy that the run keeps",
                 digest::short(was)
             )));
         }

@@ -282,9 +282,9 @@ pub(crate) fn check_output(output: &Path, in_use: &InUse, force: bool) -> Result
     if std::fs::symlink_metadata(output).is_ok() && !force {
         return Err(RunError::Output {
             path: output.to_owned(),
-            why: "exists already".to_owned(),
+            why: "already exists".to_owned(),
             hint: Some(
-                "--resume goes on with the run that wrote it, --force replaces it, -o names another file"
+                "resume the run that wrote it with --resume, replace it with --force, or pass another file with -o"
                     .to_owned(),
             ),
         });
@@ -515,7 +515,7 @@ fn tell_where(placed: &Placed, job: &Settings, observer: &mut dyn Observer) {
     if placed.path != job.output_csv_path {
         let path = placed.path.display();
         observer.warn(&format!(
-            "`{wanted}` is another program's: it was not there when the run began; the rows are in `{path}`"
+            "`{wanted}` was created by another program after the run started; the rows are in `{path}`"
         ));
     }
 }

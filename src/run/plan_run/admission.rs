@@ -54,7 +54,7 @@ impl PlanRun {
             if self.warned.insert(skipped.item.clone()) {
                 context
                     .watcher
-                    .warn(&format!("{}; it is left for later", skipped.why));
+                    .warn(&format!("{}; it is skipped", skipped.why));
             }
         }
         if selection.tasks.is_empty() {

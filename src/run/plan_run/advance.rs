@@ -29,7 +29,7 @@ impl PlanRun {
     pub(crate) fn roll_back(&mut self, context: &mut Context<'_, '_>) -> Result<(), RunError> {
         for started in self.open_integrations(context.watcher)? {
             context.watcher.say(&format!(
-                "{}: an interrupted integration is rolled back, or completed when it was committed",
+                "{}: rolling back an interrupted integration, or completing it if it was committed",
                 started.unit
             ));
             match self.recover(&started, context.stop)? {
@@ -71,7 +71,7 @@ impl PlanRun {
             let abandoned = integrator.abandon(started, &mut self.recorder)?;
             watcher.warn(&format!("{}: {}", started.unit, abandoned.detail));
             for path in &abandoned.paths {
-                watcher.say(&format!("not as before: {}", path.display()));
+                watcher.say(&format!("not restored: {}", path.display()));
             }
             if let Some(unit) = self.state().unit(&started.unit).cloned() {
                 let reason = BlockReason::AmbiguousIntegration;
@@ -87,7 +87,7 @@ impl PlanRun {
         let put_back = integrate::recover_stores(&self.repo, self.folder.path())?;
         if let Some((paths, aside)) = put_back {
             watcher.warn(&format!(
-                "damaged before `mesh` was ended, and put back: {paths:?}; what stood there is in {}",
+                "restored after damage: {paths:?}; the damaged files are in {}",
                 aside.display()
             ));
         }
@@ -107,7 +107,7 @@ impl PlanRun {
         let changed: Vec<_> = unit.changed_meanwhile.difference(known).collect();
         if !changed.is_empty() {
             watcher.warn(&format!(
-                "{id}: changed in the work tree while commands ran elsewhere, by them or by somebody else: {changed:?}"
+                "{id}: the work tree changed while commands ran in another tree: {changed:?}"
             ));
         }
     }
@@ -125,7 +125,7 @@ impl PlanRun {
         let moved = integration.map_or(&[][..], |one| &one.moved_aside);
         if !moved.is_empty() {
             watcher.warn(&format!(
-                "{id}: not what the patch made, and gave way when the tree was restored: {moved:?}; it is in {}",
+                "{id}: moved aside when the tree was restored, because the patch did not create it: {moved:?}; it is in {}",
                 self.folder.unit(id).join("aside").display()
             ));
         }
@@ -149,13 +149,13 @@ impl PlanRun {
         let given_way = [&restored.moved_aside[..], &restored.overwritten[..]].concat();
         if !given_way.is_empty() {
             watcher.say(&format!(
-                "what stood at {given_way:?} is in {}",
+                "the previous content of {given_way:?} is in {}",
                 aside.display()
             ));
         }
         if !restored.kept.is_empty() {
             watcher.warn(&format!(
-                "changed since the integration began, and left as they are: {:?}",
+                "changed since the integration started, so not restored: {:?}",
                 restored.kept
             ));
         }
@@ -265,7 +265,7 @@ impl PlanRun {
         watcher.say(&format!("{}: metadata stored", task.unit));
         if !left_out.is_empty() {
             watcher.warn(&format!(
-                "{}: proposed validation commands that validation_allow does not cover were left out: {}",
+                "{}: ignored proposed validation commands that validation_allow does not cover: {}",
                 task.unit,
                 one_line(&left_out.join("; "))
             ));
@@ -300,7 +300,7 @@ impl PlanRun {
         watcher: &mut dyn Watcher,
     ) -> Result<(), RunError> {
         watcher.say(&format!(
-            "{}: goes on under protocol `{}` ({})",
+            "{}: switching to protocol `{}` ({})",
             task.unit,
             change.to,
             coded(&change.code, &change.detail)
@@ -369,7 +369,7 @@ impl PlanRun {
         let patch = synthesis["patch"].as_str().unwrap_or_default();
         if !commands.left_out.is_empty() {
             context.watcher.warn(&format!(
-                "{}: validation commands that the synthesis proposed and validation_allow does not cover were not run: {}",
+                "{}: did not run validation commands that the synthesis proposed and validation_allow does not cover: {}",
                 task.unit,
                 one_line(&commands.left_out.join("; "))
             ));

@@ -377,7 +377,7 @@ fn of_trouble(state: &State) -> Option<String> {
     if let Some(violation) = state.violations.first() {
         let told = quoted(&violation.told());
         return Some(format!(
-            "do start the workers where they can't write to the repository: {told}"
+            "do start workers where they can't write to the repository: {told}"
         ));
     }
     let blocked: Vec<String> = blocked(state)
@@ -388,13 +388,11 @@ fn of_trouble(state: &State) -> Option<String> {
         .collect();
     if !blocked.is_empty() {
         let blocked = quoted(&blocked.join(", "));
-        return Some(format!("do mend first what blocked {blocked}"));
+        return Some(format!("do first fix what blocked {blocked}"));
     }
     let causes: Vec<&String> = state.pressures.iter().flat_map(|one| &one.causes).collect();
     if let Some(cause) = causes.first() {
-        return Some(format!(
-            "do expect answers that must be asked for again: {cause}"
-        ));
+        return Some(format!("do expect answers that need a retry: {cause}"));
     }
     let repeated = state
         .units

@@ -227,8 +227,11 @@ impl PlanRun {
         }
         let causes: Vec<String> = causes.iter().map(ToString::to_string).collect();
         watcher.say(&match causes.as_slice() {
-            [] => format!("wave {number} was clean: {to} at once again"),
-            causes => format!("wave {number} was not clean ({}): the next one runs {to} at once instead of {from}", causes.join(", ")),
+            [] => format!("wave {number} had no failures; increasing concurrency to {to}"),
+            causes => format!(
+                "wave {number} had failures ({}); reducing concurrency from {from} to {to}",
+                causes.join(", ")
+            ),
         });
         Some(Backpressure {
             wave: number,

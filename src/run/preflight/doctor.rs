@@ -84,8 +84,8 @@ pub fn examine(request: &Request) -> Vec<Finding> {
     add(
         "integration",
         lock.map(|lock| match lock.note() {
-            None => "none under way".to_owned(),
-            Some(note) => format!("none under way; {note}"),
+            None => "none interrupted".to_owned(),
+            Some(note) => format!("none interrupted; {note}"),
         })
         .map_err(RunError::from),
     );
@@ -149,7 +149,7 @@ fn tasks(plan: &Plan) -> Vec<(&'static str, Result<String, RunError>)> {
         0 => String::new(),
         bare => format!(", {bare} without metadata, which a worker will propose"),
     };
-    findings.push(("tasks", Ok(format!("{workable} can be worked{more}"))));
+    findings.push(("tasks", Ok(format!("{workable} ready to run{more}"))));
     findings
 }
 

@@ -45,7 +45,7 @@ impl InUse {
         self.reserved.push((what.to_owned(), path));
     }
 
-    /// Adds a folder, with what an output below it is told: `lies in the folder of answers`.
+    /// Adds a folder, with what an output below it is told: `is in the folder of answers`.
     pub fn folder(&mut self, what: &str, path: PathBuf) {
         self.folders.push((what.to_owned(), path));
     }
@@ -254,7 +254,7 @@ mod tests {
         std::os::unix::fs::symlink("answers", at("linked")).expect("a link");
         let mut in_use = InUse::around(folder.path(), folder.path());
         in_use.file("is the schema", at("schema.json"));
-        in_use.folder("lies in the folder of answers", at("answers"));
+        in_use.folder("is in the folder of answers", at("answers"));
         in_use.command(["agent", "-x"], folder.path());
         for (output, expected) in [
             ("schema.json", Some("is the schema")),
@@ -264,8 +264,8 @@ mod tests {
             ("mesh.yaml", Some("is the configuration")),
             ("agent", Some("belongs to the worker's command")),
             ("answers", Some("is a folder")),
-            ("answers/a.json", Some("lies in the folder of answers")),
-            ("linked/st-1/a.json", Some("lies in the folder of answers")),
+            ("answers/a.json", Some("is in the folder of answers")),
+            ("linked/st-1/a.json", Some("is in the folder of answers")),
             (".git/index", Some("lies in git's own folder")),
             ("runs/r/ledger.jsonl", Some("belongs to a run")),
             ("free.csv/x", Some("lies below a file")),

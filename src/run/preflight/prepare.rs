@@ -388,7 +388,7 @@ impl Preflight {
                 many => format!("{many} tasks are blocked"),
             };
             return Some(format!(
-                "{more}; the comments of each say why. To have one worked again: {}",
+                "{more}; their comments say why. To retry one: {}",
                 self.set_pending(first, folder)
             ));
         }
@@ -397,7 +397,7 @@ impl Preflight {
         idle.into_iter().find_map(|one| {
             let waiting = waits(one)?;
             Some(format!(
-                "`{}` waits for `{}`, which is {}. To have that worked: {}",
+                "`{}` waits for `{}`, which is {}. To run that: {}",
                 waiting.id(),
                 one.id(),
                 one.status().as_str(),

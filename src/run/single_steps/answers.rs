@@ -111,7 +111,7 @@ fn of_csv(path: &Path, awaited: &AwaitedAnswers) -> Result<Result<Answers, Refus
         faults.extend(no_status(&id, status, result));
         let imported = of_cells(status, result, cell(column("last_error")), attempts);
         if answers.by_row.insert(id.clone(), imported).is_some() {
-            faults.push(format!("row {} is there twice", shown(&id)));
+            faults.push(format!("row {} appears twice", shown(&id)));
         }
         let job_id = cell(column("job_id"));
         if !job_id.is_empty() {

@@ -133,7 +133,7 @@ impl PlanRun {
         let is_over = self.state().in_flight().next().is_none();
         let hint = match is_over && self.state().finished.is_some() {
             true => format!("the run has ended: mesh runs show {id}"),
-            false => format!("go on with it: mesh wave next --run {id}"),
+            false => format!("continue it: mesh wave next --run {id}"),
         };
         let refuse = |why: String| {
             Err(RunError::NothingToCollect {
@@ -237,13 +237,13 @@ impl PlanRun {
         let mut why = format!("no new answers for wave {}", numbers.join(", "));
         if collected.passed_over > 0 {
             why.push_str(&format!(
-                "; rows of other waves, or judged before: {}",
+                "; rows of other waves, or already judged: {}",
                 collected.passed_over
             ));
         }
         if collected.known > 0 {
             why.push_str(&format!(
-                "; rows that had an answer before, which stands: {}",
+                "; rows that already have an answer: {}",
                 collected.known
             ));
         }
@@ -252,11 +252,11 @@ impl PlanRun {
             why.push_str(&names(&collected.strays));
         }
         let id = self.id();
-        let mut hint = format!("how to work them: mesh wave next --run {id}");
+        let mut hint = format!("to run them: mesh wave next --run {id}");
         for waiting in &collected.waiting {
             let (wave, path) = (waiting.wave.0, waiting.output_csv_path.display());
             hint.push_str(&format!(
-                "\n  when `{path}` is there: mesh collect {id} --wave {wave}\n  to judge its rows as no_response: mesh collect {id} --wave {wave} --give-up"
+                "\n  when `{path}` exists: mesh collect {id} --wave {wave}\n  to judge its rows as no_response: mesh collect {id} --wave {wave} --give-up"
             ));
         }
         RunError::NothingToCollect {

@@ -482,6 +482,18 @@ fn what_cannot_be_restored_can_be_abandoned_and_every_copy_is_kept() {
 }
 
 #[test]
+fn to_abandon_a_run_whose_repository_is_gone_says_where_the_copies_are() {
+    let bench = wedged();
+    std::fs::rename(bench.path(".git"), bench.path("git-elsewhere")).expect("moved");
+    let said = bench.mesh("resume R --abandon").exits(2);
+    said.err_has("is not inside a git repository");
+    said.err_has("hint: move the repository back to where the run started");
+    let kept = bench.run_folder().join("kept");
+    said.err_has(&kept.display().to_string());
+    assert!(kept.is_dir());
+}
+
+#[test]
 fn a_passing_validation_that_changed_git_state_is_reported() {
     let task = Task::new("a").validation(&[
         "git config x.y z; mkdir -p .git/hooks; echo x >.git/hooks/pre-commit; git status -s; grep -q new a.txt",

@@ -44,7 +44,7 @@ fn a_blocked_task_and_its_run_teach_one_thing_each_with_evidence() {
         texts(&bench),
         [
             "When a task may touch a.txt, do run `echo '1 failed'; exit 3` before the vote: a patch that was accepted without it failed it.",
-            "When tasks of this plan are run, do mend first what blocked a (validation_failed).",
+            "When tasks of this plan are run, do first fix what blocked a (validation_failed).",
         ]
     );
     let [task, run] = &learned(&bench)[..] else {

@@ -12,7 +12,7 @@ fn a_critic_that_never_answers_is_dropped_after_one_retry() {
         name == "attempt_started" && record["item_id"] == "a.critique.critic_b.1"
     });
     assert_eq!(attempts.count(), 2);
-    said.err_has("a: goes on under protocol `swarm3` (no_response: critic_b: the worker ended");
+    said.err_has("a: switching to protocol `swarm3` (no_response: critic_b: the worker ended");
     let changed: Vec<Value> = bench
         .events()
         .into_iter()

@@ -40,7 +40,7 @@ fn the_report_of_a_completed_and_a_blocked_task() {
       lrn-TIME-56b0f4e1 (b)
         When a task may touch b.txt, do run `echo it is wrong; exit 3` before the vote: a patch that was accepted without it failed it.
       lrn-TIME-fbdaf72b (the run)
-        When tasks of this plan are run, do mend first what blocked b (validation_failed).
+        When tasks of this plan are run, do first fix what blocked b (validation_failed).
 
     mesh_run_id=R
 

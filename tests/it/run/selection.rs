@@ -145,9 +145,8 @@ fn nothing_runnable_is_no_failure() {
     );
     // The command that is given is one that works.
     let command = "mesh st set-status --id b --status pending";
-    let hint = format!(
-        "hint: 1 task is blocked; the comments of each say why. To have one worked again: {command}\n"
-    );
+    let hint =
+        format!("hint: 1 task is blocked; their comments say why. To retry one: {command}\n");
     said.err_ends_with(&hint);
     let args: Vec<&str> = command.split(' ').skip(1).collect();
     bench.mesh(&args).exits(0);

@@ -119,7 +119,7 @@ fn no_answers_are_recorded_where_they_come_from() {
         let said = sandbox
             .mesh(Args::from(args).and("--answers answers").and(wrong))
             .exits(2);
-        said.err_has("lies in the folder of answers");
+        said.err_has("is in the folder of answers");
         assert!(!sandbox.mesh_home().exists());
     }
 }

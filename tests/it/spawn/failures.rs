@@ -135,7 +135,7 @@ fn a_row_shown_in_full_has_the_prompt_of_every_retry() {
     assert!(!first.contains("Your previous attempt failed"), "{first}");
     assert_contains(
         second,
-        "its prompt also said:\n    # Your previous attempt failed\n",
+        "added to its prompt:\n    # Your previous attempt failed\n",
     );
     assert_contains(second, "invalid_output_schema");
 }

@@ -228,6 +228,6 @@ fn flatten_without_a_schema_is_refused() {
     let said = spawn(&sandbox, "--flatten", "true").exits(2);
     assert_eq!(
         said.err,
-        "error: --flatten makes columns of the properties of a schema, and there is none\nhint: name one with --output-schema F\n"
+        "error: `--flatten` needs an output schema\nhint: name one with --output-schema F\n"
     );
 }

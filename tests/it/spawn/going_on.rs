@@ -125,7 +125,7 @@ fn cancelling_a_missing_run_is_refused() {
     sandbox.write("other.csv", "id\na\n");
     spawn_agent(&sandbox, "", "--good");
     for (args, why) in [
-        (&["spawn", "--resume"][..], "which run is to go on?"),
+        (&["spawn", "--resume"][..], "no run to resume"),
         (&["spawn", "other.csv", "--resume"], "no run over "),
         (&["spawn", "no.csv", "--resume"], "no run over "),
         (&["spawn", "--resume=nope"], "no run `nope`"),

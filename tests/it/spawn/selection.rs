@@ -59,7 +59,7 @@ fn rows_that_are_not_there_are_refused() {
         };
         assert_eq!(
             refused(input, &["--rows", list]),
-            format!("error: row {row} is not there; the input has 4 rows\n"),
+            format!("error: row {row} is out of range; the input has 4 rows\n"),
             "{list}"
         );
     }
