@@ -221,7 +221,7 @@ fn adapters_are_listed_with_what_they_can_do_and_what_is_missing() {
     let codex = format!("codex      9.9.9 (tested with {tried}) /");
     text.out_has(&codex);
     text.out_has("big        missing: worker program `no-such` does not exist\n");
-    text.err_has("Taken when nobody says: codex");
+    text.err_has("Default adapter: codex");
 }
 
 #[test]
@@ -246,16 +246,16 @@ fn unsupported_agent_options_are_refused_before_anything_starts() {
     hint: npm install -g @anthropic-ai/claude-code
     ");
     assert_snapshot!(refused("--max-cost-usd 1"), @"
-    error: adapter `codex` does not say what it cost, so `--max-cost-usd` can't be kept
+    error: adapter `codex` does not report what it cost, so `--max-cost-usd` can't be enforced
     hint: set the price of the model in mesh.yaml, per million tokens: prices: {MODEL: {input: 1.25, output: 10}}
     ");
     assert_snapshot!(refused("--max-tokens 1 -- cat"), @"
-    error: adapter `command` does not say how many tokens it used, so `--max-tokens` can't be kept
+    error: adapter `command` does not report how many tokens it used, so `--max-tokens` can't be enforced
     hint: in mesh.yaml, set `usage` of the adapter to where its output reports it; see docs/adapters.md
     ");
     assert_snapshot!(refused("--effort high -- cat"), @"
     error: adapter `command` takes no `--effort`
-    hint: put it into the command itself, or leave `--effort` out
+    hint: add it to the command itself, or leave `--effort` out
     ");
     assert!(!world.sandbox.mesh_home().exists());
 }

@@ -449,7 +449,7 @@ fn a_duplicate_answer_is_reported_and_the_first_is_kept() {
     let file = by_hand(&bench, "a.csv", "id,status,result_json", row);
     bench.mesh(&["collect", "R", &file]).exits(1);
     let again = bench.mesh(&["collect", "R", &file]).exits(2);
-    again.err_has("rows that had an answer before, which stands: 1");
+    again.err_has("rows that already have an answer: 1");
 }
 
 #[test]

@@ -122,7 +122,7 @@ fn a_run_that_was_killed_holds_its_task() {
     let bench = Bench::new(&[Task::new("a")]);
     bench.run_killed_before("tally");
     let said = bench.other_run("Q", "").exits(3);
-    said.err_has("mesh resume R; or let go of its tasks: mesh cancel R");
+    said.err_has("mesh resume R; or release its tasks: mesh cancel R");
     bench.mesh("resume R").exits(0);
     assert_eq!(bench.status_of("a"), "completed");
 }

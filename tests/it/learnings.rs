@@ -486,7 +486,7 @@ fn recall_without_matches_says_so_and_succeeds() {
         assert_eq!(said.out, "");
         assert_eq!(
             redacted(&sandbox, &said.err),
-            "nothing found: there is no word in the query; leave --query out to see what WORK/.learnings.jsonl has\n"
+            "nothing found: the query contains no word; leave --query out to list the learnings in WORK/.learnings.jsonl\n"
         );
         let said = recall(&sandbox, &["--query", nothing, "--json"]).exits(0);
         assert_eq!(said.out, "{\"learnings\":[]}\n");

@@ -140,7 +140,7 @@ fn a_run_that_was_killed_before_its_first_event_never_began() {
     let before = (bench.tree(), bench.read(PLAN));
     assert_eq!(run_until(&bench, "before:1"), Some(9));
     let said = bench.mesh("resume R").exits(2);
-    said.err_has("its ledger is empty: it was ended before it began");
+    said.err_has("its ledger is empty: it was killed before it started anything");
     assert_eq!((bench.tree(), bench.read(PLAN)), before);
     bench.mesh("runs list").exits(0);
 }

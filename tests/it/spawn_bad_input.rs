@@ -98,7 +98,7 @@ fn the_output_is_never_the_input() {
         for input in ["in.csv", "link.csv"] {
             let args = format!("'{input}' --instruction x --force -o '{output}' -- true");
             let said = refused(&sandbox, 2, &args);
-            assert_contains(&said, "is the input\nhint: name another file with -o");
+            assert_contains(&said, "is the input\nhint: pass another file with -o");
         }
     }
 }

@@ -176,7 +176,7 @@ fn a_task_continues_while_the_wave_of_another_waits() {
     assert_eq!(first["waves"].as_array().map(Vec::len), Some(2));
     bench.work_wave(&first["waves"][1]);
     let said = bench.mesh("collect R").exits(0);
-    said.out_has("wave 002: answers of 1 row taken\nwave 001: no new answers; looked for in ");
+    said.out_has("wave 002: 1 answer collected\nwave 001: no new answers in ");
     said.err_has("mesh collect R --wave 1 --give-up");
     let next = bench.next("--run R");
     let rounds: Vec<&Value> = next["waves"]
@@ -363,7 +363,7 @@ fn a_started_run_accepts_no_new_settings() {
     let bench = Bench::new(&[Task::new("a"), Task::new("b")]);
     bench.next("--run-id R");
     for (args, named) in [
-        (&["max_tasks=2"][..], "`--max-tasks` can't be set any more"),
+        (&["max_tasks=2"][..], "`--max-tasks` can't be changed"),
         (&["--run-id", "Q"], "`--run-id` can't"),
         (&["--", "my-agent"], "the agent's command can't"),
     ] {

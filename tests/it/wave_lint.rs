@@ -96,7 +96,7 @@ fn the_csv_and_call_file_must_cover_the_whole_round() {
     assert_eq!(code, 1);
     assert_eq!(
         out,
-        "`002-critique.csv`, line 2: row 1, item `a.critique.critic_a.1`, column `role`: unit `a` has no row of `skeptic`, which answers in round `critique` of protocol `swarm` too\n"
+        "`002-critique.csv`, line 2: row 1, item `a.critique.critic_a.1`, column `role`: unit `a` has no row of `skeptic`, which also answers in round `critique` of protocol `swarm`\n"
     );
     // By a protocol that has none of these roles nothing can be said.
     assert_eq!(

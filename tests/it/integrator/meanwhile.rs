@@ -39,7 +39,7 @@ fn a_newer_plan_is_kept() {
         let said = bench.run(&[option]);
         assert_eq!(said.code, 0, "{option}: {}", said.err);
         assert!(bench.comments("a").iter().any(|text| text == "mine"));
-        said.err_lacks("changed in the work tree");
+        said.err_lacks("the work tree changed");
     }
 }
 
@@ -82,7 +82,7 @@ fn what_changes_in_the_users_tree_while_commands_run_elsewhere_is_named_and_no_f
         bench.git("config user.email t@example.invalid");
         let said = bench.run(&[option]);
         assert_eq!(said.code, 0, "{option}: {}", said.err);
-        let told = "a: changed in the work tree while commands ran elsewhere, by them or by somebody else: [\"kept.txt\", \"new.txt\"]";
+        let told = "a: the work tree changed while commands ran in another tree: [\"kept.txt\", \"new.txt\"]";
         said.err_has(told);
         let told = "    changed while commands ran elsewhere: kept.txt\n";
         said.out_has(told);

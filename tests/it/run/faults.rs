@@ -115,7 +115,7 @@ fn a_quota_pauses_every_wave_of_a_run() {
             .count()
     };
     let started = count("attempt_started");
-    said.err_has("go on at ");
+    said.err_has("resume at ");
     assert_eq!(
         bench
             .events()

@@ -34,7 +34,7 @@ fn running_rows_finish_and_the_rest_can_be_resumed() {
     assert_eq!(asked.out, "");
     assert_eq!(
         asked.err,
-        format!("asked run {id} to stop: no further rows start, running rows may end\n")
+        format!("asked run {id} to stop: no further rows start, running rows finish\n")
     );
     heard(&sandbox, 1);
     sandbox.write("open", "");
@@ -143,7 +143,7 @@ fn cancelling_a_run_that_is_not_running_is_refused_and_it_can_be_resumed() {
     spawn_agent(&sandbox, &options, "--as {mock}").exits(4);
     for options in [&[][..], &["--now"]] {
         let refused = cancel(&sandbox, options).exits(2);
-        refused.err_has("is not under way");
+        refused.err_has("is not running");
     }
     resume(&sandbox).exits(0);
     assert_eq!(table(&sandbox, "status"), "completed\ncompleted");
@@ -209,7 +209,7 @@ fn a_run_that_is_about_to_start_its_rows_receives_the_request() {
     let mesh = mesh.expect("mesh starts");
     // It holds the run, and has still to read its input.
     wait_for("it is under way", || {
-        sandbox.read("talk").contains("will be worked once more")
+        sandbox.read("talk").contains("retrying ")
     });
     cancel(&sandbox, "--now").exits(0);
     wait_for("it has stopped", || {

@@ -52,7 +52,7 @@ fn a_changed_input_is_refused_with_both_hashes_and_two_options() {
         assert!(!sandbox.path("log").exists());
     }
     let said = again(&sandbox, &args, "--resume --input-changed ignore").exits(0);
-    said.err_has("goes on with its own copy");
+    said.err_has("resuming with the copy that the run keeps");
     assert_eq!(
         table(&sandbox, "id status"),
         "1 | completed\n2 | completed\n3 | completed"
@@ -133,7 +133,7 @@ fn a_changed_question_is_refused_with_the_difference() {
     );
     refused(resume(&["--", "true"]), &["`COMMAND`", "now: command: "]);
     refused(resume(&["--reuse", "x"]), &["`--reuse`"]);
-    refused(resume(&["--dry-run"]), &["--dry-run shows"]);
+    refused(resume(&["--dry-run"]), &["`--dry-run` can't be combined"]);
     // The schema file itself may change as long as nobody names it: the run has its own.
     sandbox.write("schema.json", "{\"type\":\"object\"}");
     refused(again(&sandbox, &args, "--resume"), &["`--output-schema`"]);
@@ -253,7 +253,7 @@ fn an_output_written_during_the_job_is_kept() {
     assert_eq!(finish(mesh), 0, "{}", sandbox.read("talk"));
     assert_eq!(sandbox.read("out.csv"), "theirs\n");
     let talk = sandbox.read("talk");
-    assert!(talk.contains("is another program's"), "{talk}");
+    assert!(talk.contains("was created by another program"), "{talk}");
     let said = resume(&sandbox);
     let output = said.out.trim_end();
     assert!(output.contains("out.agent-job-"), "{output}");

@@ -228,6 +228,6 @@ fn flatten_without_a_schema_is_refused() {
     let said = spawn(&sandbox, "--flatten", "true").exits(2);
     assert_eq!(
         said.err,
-        "error: `--flatten` needs an output schema\nhint: name one with --output-schema F\n"
+        "error: `--flatten` needs an output schema\nhint: pass --output-schema FILE\n"
     );
 }

@@ -126,8 +126,8 @@ fn cancelling_a_missing_run_is_refused() {
     spawn_agent(&sandbox, "", "--good");
     for (args, why) in [
         (&["spawn", "--resume"][..], "no run to resume"),
-        (&["spawn", "other.csv", "--resume"], "no run over "),
-        (&["spawn", "no.csv", "--resume"], "no run over "),
+        (&["spawn", "other.csv", "--resume"], "no run of "),
+        (&["spawn", "no.csv", "--resume"], "no run of "),
         (&["spawn", "--resume=nope"], "no run `nope`"),
         (&["spawn", "in.csv", "--resume=../x"], "no run `../x`"),
         (&["resume", "nope"], "no run `nope`"),
@@ -208,7 +208,7 @@ fn only_failed_rows_are_retried() {
             false => sandbox.mesh(&["resume", &run_id(&sandbox), "--retry-failed"]),
         };
         assert_eq!(said.code, 0, "{}", said.err);
-        said.err_has("1 row that failed will be worked once more");
+        said.err_has("retrying 1 failed row");
         assert_eq!(worked(&sandbox), "2");
         assert_eq!(
             table(&sandbox, &COLUMNS),
@@ -286,7 +286,7 @@ fn rows_with_the_same_question_are_reused_without_a_worker() {
     let columns = "item_id status last_error result_json";
     let before = table(&sandbox, columns);
     let said = reuse(&sandbox, &run, "").exits(0);
-    said.err_has(&format!("results of 3 rows taken over from run {run}"));
+    said.err_has(&format!("reused the results of 3 rows from run {run}"));
     assert_eq!(worked(&sandbox), "");
     assert_eq!(table(&sandbox, columns), before);
     assert_eq!(table(&sandbox, "attempt_count"), "0\n0\n0");
@@ -358,7 +358,7 @@ fn not_reused(
     let options = Args::from(&["--force", "--reuse", &run]).and(options);
     let said = spawn_agent(&sandbox, options, agent);
     assert_eq!(said.code, 2, "{what}: {}", said.err);
-    let why = format!("nothing of run `{run}` can be reused: its {what} was another");
+    let why = format!("nothing of run `{run}` can be reused: its {what} is different");
     assert!(said.err.contains(&why), "{what}: {}", said.err);
     assert_eq!(sandbox.read("out.csv"), before, "{what}");
     assert_eq!(runs(&sandbox), [run], "{what}: a run was begun");
@@ -436,7 +436,7 @@ fn a_killed_reuse_completes_on_resume_without_starting_workers() {
         .run_to_end()
         .exits(137);
     let said = sandbox.mesh("resume second").exits(0);
-    said.err_has("taken over from run");
+    said.err_has("reused the results of");
     assert_eq!(sandbox.read("log"), worked, "nobody was asked again");
     assert!(
         rows(&sandbox)

@@ -199,6 +199,6 @@ fn runs_are_listed_and_shown() {
     Failed rows
       b  no_response: the worker ended without a report, a result file or any output
         log: none kept
-      one in full: mesh runs show RUN --row b
+      show a row: mesh runs show RUN --row b
     ");
 }

@@ -70,7 +70,7 @@ fn a_distant_quota_reset_ends_the_run_and_is_remembered() {
         "a rate limit holds until 17:00 UTC on 2099-10-09, longer than rate_limit_wait_max allows";
     said.err_has(told);
     let command = format!("on 2099-10-09 with: mesh resume {}", run_id(&sandbox));
-    said.err_has("go on at ");
+    said.err_has("resume at ");
     said.err_has(&command);
     let before = started(&sandbox);
     assert!(before < 12, "{before} rows were started");
@@ -324,6 +324,6 @@ fn a_suggested_command_finds_the_run_where_the_runs_are() {
 fn a_folder_for_runs_that_can_not_be_made_is_no_riddle() {
     let sandbox = with_rows("id\na\n");
     let said = spawn_agent(&sandbox, "--artifacts /proc/x", "--say {}");
-    let hint = "hint: name a folder for runs";
+    let hint = "hint: choose a writable folder for runs";
     said.err_has(hint);
 }

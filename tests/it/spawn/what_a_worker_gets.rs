@@ -41,7 +41,7 @@ fn an_unknown_placeholder_is_warned_of() {
     let options = "--dry-run --instruction '{Path} {path} {{x}}'";
     let said = spawn(&sandbox, options, "true");
     assert_snapshot!(said.err, @r"
-    warning: the instruction's {Path} is no column and stays as it is; columns: path
+    warning: {Path} in the instruction is not a column; left unchanged; columns: path
 
     Dry run: 1 row, at most 16 at once; nothing was started.
     ");
@@ -58,7 +58,7 @@ fn rows_that_stray_quotes_took_into_a_cell_are_warned_of() {
     let swallowed = told("id,name,size\n1,\"5 inch,a\n2,x,b\n3,y\",c\n4,z,d\n");
     assert_contains(
         &swallowed,
-        ":2: lines 2 to 4 are one row, with a cell over several lines in column 2 (name)",
+        ":2: lines 2 to 4 are one row: its cell in column 2 (name) contains lines that look like rows",
     );
     let meant = told("id,prompt\n1,\"Read this, please,\nand that\"\n2,\"a\n\nb\"\n");
     assert!(!meant.contains("warning"), "{meant}");
