@@ -225,7 +225,7 @@ mod tests {
                 json!("60"),
                 "10: `max_runtime_seconds`: is \"60\"",
             ),
-            ("more", json!(1), "-: is no call: unknown field `more`"),
+            ("more", json!(1), "-: is not a call: unknown field `more`"),
         ] {
             let found = changed(key, value);
             assert_eq!(found.len(), 1, "{found:?}");
