@@ -87,7 +87,8 @@ fn run_until(bench: &Bench, fault: &str) -> Option<i32> {
 
 /// Kills the run at every fourth event, beginning with `first`.
 fn killed_at(side: &str, first: usize) {
-    let untouched = two_tasks();
+    let start = two_tasks();
+    let untouched = start.copy();
     let said = untouched.run(&[RUN[0], RUN[1], "--json"]);
     let expected = outcome(&untouched, &said);
     assert_eq!(
@@ -102,7 +103,7 @@ fn killed_at(side: &str, first: usize) {
     assert!(events > 40, "{events}");
     for point in (first..=events).step_by(4) {
         let wish = format!("{side}:{point}");
-        let bench = two_tasks();
+        let bench = start.copy();
         let git = bench.git_state();
         assert_eq!(run_until(&bench, &wish), Some(9), "{wish}");
         let said = bench.mesh("resume R --json");

@@ -72,8 +72,9 @@ fn after(bench: &Bench) -> After {
 /// Kills a run at every step that is `first` and a multiple of `stride` more, up to the end.
 fn killed(kind: &str, more: impl Into<Args>, first: usize, stride: usize) {
     let more = more.into();
-    let untouched = bench();
-    let before = untouched.tree();
+    let start = bench();
+    let before = start.tree();
+    let untouched = start.copy();
     run(&untouched, &more, "").exits(1);
     let expected = after(&untouched);
     let statuses: Vec<&str> = expected
@@ -85,7 +86,7 @@ fn killed(kind: &str, more: impl Into<Args>, first: usize, stride: usize) {
     let mut steps = first;
     loop {
         let wish = format!("{kind}:{steps}");
-        let bench = bench();
+        let bench = start.copy();
         let killed = run(&bench, &more, &wish);
         if killed.code != KILLED {
             assert_eq!(killed.code, 1, "{wish}");
@@ -144,7 +145,8 @@ killed! {
 
 #[test]
 fn a_killed_restore_continues_where_it_stopped() {
-    let untouched = bench();
+    let start = bench();
+    let untouched = start.copy();
     run(&untouched, "", "");
     let expected = after(&untouched);
     // In the middle of the integration of `b`, and then at every step of the restore that a resume begins with.
@@ -153,7 +155,7 @@ fn a_killed_restore_continues_where_it_stopped() {
         |(name, body): &(String, Value)| name == "validation_finished" && body["unit"] == "b";
     let at = events.iter().position(of_b).expect("a validation") + 1;
     for step in 1..100 {
-        let bench = bench();
+        let bench = start.copy();
         run(&bench, "", &format!("before:{at}")).exits(KILLED);
         let mut again = bench.command("resume R");
         again.env("MESH_FAULT_KILL", format!("integrator:{step}"));
