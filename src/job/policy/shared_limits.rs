@@ -19,6 +19,8 @@ pub struct SharedLimits {
     breaker: Mutex<Breaker>,
     /// Rows answered in this run.
     answers: AtomicU64,
+    /// Nothing starts before this, in milliseconds since `begun`.
+    held_until_ms: AtomicU64,
 }
 
 /// How many rows may run at once, for display and dispatch.
@@ -47,7 +49,25 @@ impl SharedLimits {
             concurrency: Mutex::new(ConcurrencyControl::new(most, has_service)),
             breaker: Mutex::new(Breaker::new(wait_max)),
             answers: AtomicU64::new(0),
+            held_until_ms: AtomicU64::new(0),
         }
+    }
+
+    /// Starts nothing for `wait`, nor before an earlier hold ends: a row that the service or the machine failed must not be
+    /// asked again at once.
+    pub fn hold(&self, wait: Duration) {
+        let until = self.elapsed().saturating_add(wait).as_millis();
+        let until = u64::try_from(until).unwrap_or(u64::MAX);
+        self.held_until_ms.fetch_max(until, Ordering::Relaxed);
+    }
+
+    /// How long nothing is to start, by the word of a service or by [`hold`](Self::hold).
+    fn held_for(&self) -> Duration {
+        let now = self.elapsed();
+        let until = Duration::from_millis(self.held_until_ms.load(Ordering::Relaxed));
+        until
+            .saturating_sub(now)
+            .max(self.concurrency().held_for(now))
     }
 
     /// Restores the end of a quota that an earlier run met.
@@ -87,8 +107,8 @@ impl SharedLimits {
     pub fn capacity(&self) -> Capacity {
         let waits_until = self.breaker().waits_until();
         let concurrency = self.concurrency();
-        let held_for = concurrency.held_for(self.elapsed());
-        let held = || (!held_for.is_zero()).then(|| clock::now() + held_for);
+        let by_service = concurrency.held_for(self.elapsed());
+        let held = || (!by_service.is_zero()).then(|| clock::now() + by_service);
         Capacity {
             places: concurrency.places(),
             is_cut: concurrency.is_cut(),
@@ -98,8 +118,7 @@ impl SharedLimits {
 
     /// Whether a row may start now.
     pub(crate) fn would_admit(&self) -> bool {
-        let is_held = !self.concurrency().held_for(self.elapsed()).is_zero();
-        !is_held && self.breaker().would_admit(clock::now())
+        self.held_for().is_zero() && self.breaker().would_admit(clock::now())
     }
 
     /// Admits a row.
@@ -144,5 +163,25 @@ impl SharedLimits {
         self.concurrency
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hold_keeps_rows_from_starting_and_a_shorter_one_does_not_end_it() {
+        let hour = Duration::from_secs(3600);
+        let limits = SharedLimits::new(Budget::default(), Spent::default(), 2, false, hour);
+        assert!(limits.would_admit());
+        limits.hold(hour);
+        limits.hold(Duration::ZERO);
+        assert!(!limits.would_admit());
+        assert_eq!(
+            limits.capacity().waits_until,
+            None,
+            "no service asked for it"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! A wave's answers -> verdicts. Facts first: a row that failed is no answer, a patch must stay in scope and apply.
+//! Judges the answers of a wave: a failed row is no answer, and a patch must stay in scope and apply.
 
 use super::compile::Task;
 use crate::integrate::{Evidence, PatchPolicy, examine};
@@ -15,7 +15,7 @@ use crate::verdict::{Object, lane};
 use serde_json::Value;
 use std::path::Path;
 
-/// What a verdict is made with.
+/// What a verdict is based on.
 pub(crate) struct VerdictInput<'d> {
     /// The run's settings.
     pub settings: &'d Settings,
@@ -23,17 +23,17 @@ pub(crate) struct VerdictInput<'d> {
     pub item: &'d Item,
     /// Its task.
     pub task: &'d Task,
-    /// The repository, which is only read.
+    /// The repository; it is only read.
     pub repo: &'d Repo,
-    /// The plan file, which no patch may touch.
+    /// The plan file; no patch may touch it.
     pub plan_file: &'d Path,
-    /// Where runs keep their files, which no patch may touch either.
+    /// The folder of all runs; no patch may touch it.
     pub artifacts: &'d Path,
-    /// The unit's folder, for the patch file that git reads.
+    /// The unit's folder, where the patch is written for git.
     pub folder: &'d Path,
 }
 
-/// The verdict over row `id` of `wave`.
+/// Judges row `id` of `wave`.
 pub(crate) fn judge(
     state: &State,
     wave: &Wave,
@@ -62,7 +62,7 @@ pub(crate) fn judge(
     let number = wave.compiled.wave;
     let violation = state.violations.iter().find(|found| found.wave == number);
     if let Some(violation) = violation {
-        // Nobody knows which worker it was, so none of them is believed.
+        // The worker at fault is not known, so no answer of the wave is accepted.
         refuse(second_chance(state, id), "violation", violation.told());
         return Ok(record);
     }
@@ -90,7 +90,7 @@ pub(crate) fn judge(
                 record.fault = Some(fault);
                 return Ok(record);
             }
-            // What the substrate tries again by itself was tried again; what can't start won't do so a second time.
+            // The executor has retried what may be retried; a program that can't start won't start later.
             let attempts = item.map_or(0, |item| item.attempts);
             let is_final = attempts > 1 || code == "spawn_failed";
             let verdict = if is_final {
@@ -109,7 +109,7 @@ pub(crate) fn judge(
     Ok(record)
 }
 
-/// A patch that is not as its author wrote it must not be applied: it would write a placeholder into a file.
+/// Refuses a patch with a redacted secret: it would write the placeholder into a file.
 fn hidden_in_patch(result: &Object, redacted: &[String]) -> Option<String> {
     let patch = result.get("patch").and_then(Value::as_str)?;
     let name = redacted.iter().find(|name| patch.contains(&marker(name)))?;
@@ -154,10 +154,10 @@ fn check(wave: &Wave, result: &Object, input: &VerdictInput<'_>) -> Result<Check
     })
 }
 
-/// So often a role is asked again in a round when nothing that it said was wrong.
+/// How many faults of a role in one round are followed by another try.
 const FAULTS_MAX: usize = 2;
 
-/// What a failure code says of rows that somebody else worked.
+/// The fault that a failure code stands for, in rows of an external runner.
 fn fault_of(code: &str) -> Option<Fault> {
     match code {
         "rate_limited" => Some(Fault::RateLimit),
@@ -166,25 +166,26 @@ fn fault_of(code: &str) -> Option<Fault> {
     }
 }
 
-/// A role is asked again, a few times in a round. That is no word of its own, so it uses up none of its second chances.
+/// A fault says nothing of the role, which is asked again a few times in a round without using up a second chance.
 fn after_fault(state: &State, id: &RowId) -> VerdictKind {
-    let faults = || {
-        let key = RowKey::parse(id)?;
-        let runs = state.unit(&key.unit)?.state.current();
-        let is_fault = |answer: Option<&Answer>| matches!(answer, Some(Answer::Fault { .. }));
-        Some(
-            runs.iter()
-                .filter(|run| is_fault(run.answers.get(&key.role)))
-                .count(),
-        )
-    };
-    match faults() {
+    match faults(state, id) {
         Some(..FAULTS_MAX) => VerdictKind::Retry,
         _ => VerdictKind::Rejected,
     }
 }
 
-/// An answer that breaks a rule may be mended once in each round under way, and not in one that is a last resort.
+/// How many faults the role of a row has met in the round under way.
+pub(crate) fn faults(state: &State, id: &RowId) -> Option<usize> {
+    let key = RowKey::parse(id)?;
+    let runs = state.unit(&key.unit)?.state.current();
+    let is_fault = |answer: Option<&Answer>| matches!(answer, Some(Answer::Fault { .. }));
+    let met = runs
+        .iter()
+        .filter(|run| is_fault(run.answers.get(&key.role)));
+    Some(met.count())
+}
+
+/// A role may correct an answer that breaks a rule once in each round under way, unless its unit fell back in that round.
 fn second_chance(state: &State, id: &RowId) -> VerdictKind {
     let had_one = || {
         let key = RowKey::parse(id)?;

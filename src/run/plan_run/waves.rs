@@ -1,4 +1,4 @@
-//! A plan run's waves: compiled for what the units need, worked as one call of the substrate each, judged row by row.
+//! The waves of a plan run: compiled for what the units need, started as one call of the executor each, judged row by row.
 
 use super::begin::{PlanRun, item_of};
 use super::checkout::plan_file_in;
@@ -7,9 +7,10 @@ use super::context::Context;
 use super::{compile, verdicts};
 use crate::adapter::replay;
 use crate::job;
-use crate::job::{Bounds, Journal};
+use crate::job::policy::backoff;
+use crate::job::{Bounds, Delayed, Journal};
 use crate::model::{
-    Backpressure, Event, JobId, RowId, RowKey, UnitId, VerdictKind, WaveCompiled, WaveNo,
+    Backpressure, Event, Fault, JobId, RowId, RowKey, UnitId, VerdictKind, WaveCompiled, WaveNo,
 };
 use crate::plan::{ItemId, Plan};
 use crate::platform::Readers;
@@ -23,17 +24,17 @@ use crate::verdict::prose;
 use crate::wave::WaveHead;
 use crate::workspace::checkout;
 use std::sync::Arc;
+use std::time::Duration;
 
 impl Settings {
-    /// How prose is read as an answer; not at all under `--strict`.
+    /// How prose is read as an answer; `None` under `--strict`.
     pub(crate) fn read_text(&self) -> Option<job::ReadText> {
         (!self.strict).then_some(prose::read as job::ReadText)
     }
 }
 
 impl PlanRun {
-    /// Begins with every wave that is compiled, not fully judged and not under way; in lock step with the first one, when
-    /// none is under way.
+    /// Starts every open wave that is not in flight; with a barrier only the first one, and only when no wave is in flight.
     pub(crate) fn start_waves(&mut self, context: &mut Context<'_, '_>) -> Result<(), RunError> {
         let in_flight = &mut context.in_flight;
         let state = self.state();
@@ -66,7 +67,7 @@ impl PlanRun {
         Ok(())
     }
 
-    /// The remaining paths as far as they are known: what is left of a task in flight are its rounds to come.
+    /// The remaining paths of the plan; a task in flight counts for the share of its rounds that is left.
     fn priority(&self, plan: &Plan) -> Priority {
         Priority::of(plan, |item| {
             let unit = self.state().unit(&UnitId::new(item.id().as_str()));
@@ -82,8 +83,8 @@ impl PlanRun {
         Some(1.0 - done as f64 / task.protocol.rounds.len() as f64)
     }
 
-    /// Compiles the rows that the units need: in rolling dispatch one wave for each unit, so that none waits for the rows of
-    /// another; in lock step one for each round.
+    /// Compiles the rows that the units need: in rolling dispatch one wave for each unit, so that no unit waits for the rows
+    /// of another; with a barrier one for each round.
     pub(crate) fn emit(&mut self, watcher: &mut dyn Watcher) -> Result<(), RunError> {
         let plan = self.store.read()?;
         let units: Vec<Unit> = self.state().in_flight().cloned().collect();
@@ -135,7 +136,7 @@ impl PlanRun {
         Ok(())
     }
 
-    /// The verdicts over a wave whose rows have ended.
+    /// Judges a wave whose rows have ended.
     pub(crate) fn judge(
         &mut self,
         number: WaveNo,
@@ -150,6 +151,7 @@ impl PlanRun {
         };
         let mut verdicts = Vec::new();
         let mut is_refused = !wave.refused.is_empty();
+        let mut wait = Duration::ZERO;
         for id in wave
             .compiled
             .rows
@@ -173,27 +175,62 @@ impl PlanRun {
             let mut verdict = verdicts::judge(self.state(), &wave, id, &input)?;
             if self.settings.prevalidate && verdict.checks.is_some() {
                 let Some(shown) = self.preview(&task, &wave, id, context)? else {
-                    // Judged anew when the run goes on.
+                    // The wave is judged anew when the run is resumed.
                     return Ok(());
                 };
                 verdict.checks = verdict.checks.map(|checks| format!("{checks}\n{shown}"));
             }
-            // What the service or the machine did says nothing of the number.
+            if verdict.verdict == VerdictKind::Retry
+                && let Some(fault) = verdict.fault
+            {
+                wait = wait.max(self.wait_after(fault, &wave, id));
+            }
+            // A fault of the service or the machine says nothing of the number.
             is_refused |= verdict.verdict != VerdictKind::Accepted && verdict.fault.is_none();
             verdicts.push(Event::from(verdict));
             self.keep_answer(&wave, id)?;
         }
-        // With the verdicts, so that a kill leaves both or neither.
+        // Recorded with the verdicts, so that a kill leaves both or neither.
         verdicts.extend(
             self.apply_backpressure(&wave, is_refused, context.watcher)
                 .map(Event::from),
         );
         self.recorder.record(&verdicts)?;
+        if !wait.is_zero() {
+            self.run_limits.limits.hold(wait);
+            context.watcher.say(&format!(
+                "wave {number}: rows that the service or the machine failed are asked again in {:.0} s",
+                wait.as_secs_f64().ceil()
+            ));
+        }
         context.in_flight.set_concurrency(self.concurrency());
         Ok(())
     }
 
-    /// Backpressure: what the wave says about the number of the next one.
+    /// How long a role waits after a fault before it is asked again, by the delays that retries of one row have. The
+    /// breaker of the account delays the rest by itself, and a program that has never started will not start later.
+    fn wait_after(&self, fault: Fault, wave: &Wave, id: &RowId) -> Duration {
+        let index = wave.compiled.rows.iter().position(|row| row == id);
+        let nth = 1 + verdicts::faults(self.state(), id).unwrap_or_default() as u32;
+        let Some((job_id, row_index)) = wave.job_id.as_ref().zip(index) else {
+            return Duration::ZERO;
+        };
+        let delayed = Delayed {
+            job_id,
+            row_index: row_index as u64,
+            attempt: nth,
+        };
+        match fault {
+            Fault::RateLimit => backoff::after_rate_limit(nth, None, delayed),
+            Fault::Program if !self.run_limits.limits.has_answered() => Duration::ZERO,
+            Fault::Network | Fault::Memory | Fault::Program => {
+                backoff::after_outage(nth, self.settings.bounds.retry_delay, delayed)
+            }
+            Fault::Quota | Fault::Credit | Fault::LogIn => Duration::ZERO,
+        }
+    }
+
+    /// Backpressure: how many rows of the next wave may run at once, judging by this one.
     fn apply_backpressure(
         &self,
         wave: &Wave,
@@ -218,7 +255,7 @@ impl PlanRun {
         }
         let (full, from) = (self.settings.bounds.max_concurrency, self.concurrency());
         if wave.compiled.max_concurrency != from {
-            // It was sent out under another number, and says nothing of this one.
+            // The wave was compiled under another limit, and says nothing of the current one.
             return None;
         }
         let to = next_number(full, from, &causes);
@@ -241,13 +278,13 @@ impl PlanRun {
         })
     }
 
-    /// The number of the next wave.
+    /// How many rows of the next wave may run at once.
     pub(crate) fn concurrency(&self) -> usize {
         let full = self.settings.bounds.max_concurrency;
         self.state().reduced_concurrency.unwrap_or(full)
     }
 
-    /// The answer as an artifact of its unit, and in the folder of recorded answers where one is kept.
+    /// Keeps the answer as an artifact of its unit, and in the folder of recorded answers if the run has one.
     fn keep_answer(&self, wave: &Wave, id: &RowId) -> Result<(), RunError> {
         let index = wave
             .compiled

@@ -49,6 +49,26 @@ fn votes_that_memory_ran_out_for_are_asked_for_again() {
 }
 
 #[test]
+fn a_row_is_not_asked_again_right_after_a_fault() {
+    let bench = Bench::new(&[Task::new("a")]);
+    let mended = bench.beside("mended").display().to_string();
+    // The wait is longer than the run may take.
+    let options = "--retries=0 --retry-delay=300 --max-wall-seconds=3";
+    let behaviour = ["--fail-at", ".proposal.", mended.as_str(), "kill -9 $$"];
+    let said = bench.run_agent(options, &behaviour).exits(4);
+    said.err_has("are asked again in ");
+    assert!(bench.rows().iter().any(|row| row.ends_with(".2")));
+    let again: Vec<String> = bench
+        .events()
+        .into_iter()
+        .filter(|(name, _)| name == "attempt_started")
+        .map(|(_, started)| started["item_id"].to_string())
+        .filter(|row| row.contains(".2"))
+        .collect();
+    assert!(again.is_empty(), "{again:?}");
+}
+
+#[test]
 fn a_missing_vote_does_not_decide_when_the_others_do() {
     let (bench, said) = run_failing_at(
         ".vote.critic_b.",
