@@ -429,7 +429,7 @@ mod tests {
             ),
             (
                 ("timeout_seconds", "x"),
-                "column `timeout_seconds`: must be a number",
+                "column `timeout_seconds`: must be a positive whole number",
             ),
             (("prompt", " "), "column `prompt`: is empty"),
             (("acceptance", " \n"), "column `acceptance`: is empty"),

@@ -173,7 +173,7 @@ fn a_refused_file_does_not_block_the_other_waves() {
     let half = &text[..text.len() - 40];
     std::fs::write(&out, half).expect("written");
     let said = bench.mesh("collect R").exits(1);
-    said.out_has("wave 002: answers of 1 row taken");
+    said.out_has("wave 002: 1 answer collected");
     said.err_has("001-proposal.out.csv` refused: ");
     assert_eq!(bench.trace("verdict"), ["verdict b.proposal.proposer.1"]);
     std::fs::write(&out, text).expect("written");
@@ -268,7 +268,7 @@ fn a_wave_without_answers_can_be_given_up() {
     let one = bench.mesh("collect R --wave 2 --give-up").exits(1);
     assert_eq!(
         one.out,
-        "wave 002: answers of 1 row taken\n  b.proposal.proposer.1 refused: no_response\n"
+        "wave 002: 1 answer collected\n  b.proposal.proposer.1 refused: no_response\n"
     );
     let all = bench.mesh("collect R --give-up");
     all.out_has("a.proposal.proposer.1 refused: no_response");
@@ -369,7 +369,7 @@ fn a_mistyped_run_is_recognised() {
         said.err_has("mesh runs list");
     }
     let far = bench.mesh("collect zzz");
-    far.err_has("hint: all runs: mesh runs list");
+    far.err_has("hint: list all runs: mesh runs list");
     assert!(Path::new(&bench.mesh_home()).exists());
 }
 

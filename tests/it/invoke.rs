@@ -140,7 +140,7 @@ fn invalid_values_are_bad_input() {
         ),
         (
             "$mesh plan_file=\"my plan",
-            "the value of `plan_file` begins with a quote",
+            "the value of `plan_file` starts with a quote",
         ),
         ("$mesh ids=--dry-run", "--dry-run"),
         ("$mesh ids=$(touch${IFS}pwned)", "$(touch${IFS}pwned"),

@@ -240,7 +240,7 @@ fn a_validation_command_added_by_the_synthesis_runs_when_it_is_allowed() {
             "integration: make check -> 0"
         ]
     );
-    said.err_has("were not run: touch trusted.lock");
+    said.err_has("does not cover: touch trusted.lock");
     assert_eq!(
         event(&bench, "integration_finished")["left_out"],
         json!(["touch trusted.lock"])

@@ -82,7 +82,7 @@ fn a_plan_that_was_damaged_from_another_tree_before_a_kill_is_put_back() {
             let said = bench.mesh("resume R");
             assert_eq!(said.code, 0, "{option} {damage}: {}", said.err);
             // Of one that was removed there is nothing to keep, and so nothing to say.
-            let is_told = said.err.contains("put back");
+            let is_told = said.err.contains("restored after damage");
             assert_eq!(is_told, !damage.starts_with("rm"), "{}", said.err);
             assert_eq!(bench.status_of("a"), "completed", "{option} {damage}");
             assert!(!bench.run_folder().join("kept/stores.json").exists());
