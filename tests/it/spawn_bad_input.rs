@@ -98,7 +98,7 @@ fn the_output_is_never_the_input() {
         for input in ["in.csv", "link.csv"] {
             let args = format!("'{input}' --instruction x --force -o '{output}' -- true");
             let said = refused(&sandbox, 2, &args);
-            assert_contains(&said, "is the input\nhint: pass another file with -o");
+            assert_contains(&said, "is the input\nhint: name another file with -o");
         }
     }
 }
@@ -138,7 +138,7 @@ fn numbers_below_one_are_refused() {
     assert!(options(2, "-j many").contains("must be a whole number"));
     assert!(options(2, "--delimiter ;;").contains("one ASCII character"));
     let said = options(2, "--encoding windows-9");
-    assert!(said.contains("for example: windows-1252"), "{said}");
+    assert!(said.contains("examples: windows-1252"), "{said}");
 }
 
 #[test]

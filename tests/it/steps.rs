@@ -334,7 +334,7 @@ fn an_exported_wave_runs_without_mesh() {
             .exists()
     );
     let again = bench.mesh(Args::from(&args[..]).and("x")).exits(2);
-    again.err_has("is there already");
+    again.err_has("already exists");
 }
 
 #[test]
@@ -403,7 +403,7 @@ fn a_task_that_must_fail_for_lack_of_validation_gets_no_wave() {
 fn a_run_that_stopped_for_answers_is_said_to_wait() {
     let bench = Bench::new(&[Task::new("a")]);
     let said = bench.mesh("run --run-id R --adapter external").exits(4);
-    said.out_has("Run waiting (answers");
+    said.out_has("Run waiting (awaiting answers");
     said.out_has("  a          in_progress");
     said.err_has("mesh collect R && mesh resume R");
     let listed = bench.mesh("runs list").out;

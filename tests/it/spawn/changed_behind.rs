@@ -74,7 +74,7 @@ fn a_deleted_input_is_reported() {
     let (sandbox, _) = stopped();
     std::fs::remove_file(sandbox.path("in.csv")).expect("it was there");
     let said = resume(&sandbox).exits(0);
-    said.err_has("is gone; the run goes on");
+    said.err_has("no longer exists; resuming with");
 }
 
 #[test]

@@ -454,5 +454,5 @@ fn a_result_that_the_new_job_would_refuse_is_not_reused() {
     let first = run_id(&sandbox);
     let strict = format!("--force --reuse {first} --flatten --formula-cells reject --retries 0");
     let said = spawn(&sandbox, Args::from(options).and(&strict), &command).exits(1);
-    said.err_has("results of 0 rows taken over");
+    said.err_has("reused the results of 0 rows");
 }

@@ -65,11 +65,11 @@ fn rows_that_are_not_there_are_refused() {
     }
     assert_eq!(
         refused("id\n1\n", "--rows 2"),
-        "error: row 2 is not there; the input has 1 row\n"
+        "error: row 2 is out of range; the input has 1 row\n"
     );
     assert_eq!(
         refused("id\n", "--rows 1"),
-        "error: row 1 is not there; the input has 0 rows\n"
+        "error: row 1 is out of range; the input has 0 rows\n"
     );
 }
 
