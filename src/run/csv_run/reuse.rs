@@ -129,7 +129,7 @@ impl SpawnRun {
         self.kept.reuse.as_ref()
     }
 
-    /// Takes over what an earlier run, which was [checked](Earlier::check), has for the same rows; gives their number. Only for rows
+    /// Takes over what an earlier run, which was [checked](EarlierRun::check), has for the same rows; gives their number. Only for rows
     /// that nothing is known of yet, and only results that a worker could give as well.
     pub fn reuse(&mut self, earlier: &EarlierRun) -> Result<u64, RunError> {
         let found = earlier.results()?;
