@@ -1,13 +1,15 @@
 //! The single writer: the only code that changes the repository and the plan.
 //!
-//!     patch of an accepted answer
-//!       │ Received    `evidence`: parse, check the scope and the policy, `git apply --check`
-//!       │ Examined    `trial`: under `Isolation::Worktree`, validate in a `scratch` tree first
-//!       │ Ready       `saved_tree`: save the state of the tree, then apply the patch
-//!       │ Applied     `verify`: the tree is what the patch computes; `checks`: run the validation commands
-//!       │ Validated   `deliver`: leave the patch in the tree, or commit its paths
-//!       ▼ Ended       `integration_finished` in the ledger; `persist`: status and comment in the plan
-//!     any refusal ──▶ Ended; any failure after Ready ──▶ `restore`, then Ended
+//! ```text
+//! patch of an accepted answer
+//!   │ Received    `evidence`: parse, check the scope and the policy, `git apply --check`
+//!   │ Examined    `trial`: under `Isolation::Worktree`, validate in a `scratch` tree first
+//!   │ Ready       `saved_tree`: save the state of the tree, then apply the patch
+//!   │ Applied     `verify`: the tree is what the patch computes; `checks`: run the validation commands
+//!   │ Validated   `deliver`: leave the patch in the tree, or commit its paths
+//!   ▼ Ended       `integration_finished` in the ledger; `persist`: status and comment in the plan
+//! any refusal ──▶ Ended; any failure after Ready ──▶ `restore`, then Ended
+//! ```
 //!
 //! The states and the step between them are in `transaction`. `integration_started` with the exact state of every path
 //! is durable before the first byte changes, so that a resume after a kill can restore the tree (`Integrator::recover`)

@@ -1,7 +1,9 @@
 //! One patch on its way into the tree: its states, and the step from each to the next.
 //!
-//!     Received -> Examined -> Ready -> Applied -> Validated -> Ended
-//!          a refusal or failure in any state ---------------->
+//! ```text
+//! Received -> Examined -> Ready -> Applied -> Validated -> Ended
+//!      a refusal or failure in any state ---------------->
+//! ```
 //!
 //! `integration_started` is durable before the first byte changes. A step that fails after that restores the tree, byte
 //! for byte, before the patch ends. The outcome is recorded in one place, when the state is [`State::Ended`].

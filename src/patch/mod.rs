@@ -1,14 +1,16 @@
 //! Parses a diff as a model wrote it, checks it, and rewrites it so that git can read it in only one way.
 //!
-//!     text of an answer
-//!       │ `read`, `envelope`, `hunk`, `name`    sections, one for each file header
-//!       │ `change`                              changes, one for each path
-//!       │ `rules`, `spelling`, `binary`         checks that need no tree
-//!       │ `path_check`, `link`                  no path leads through a link, a submodule or a file
-//!       │ `fit`: `place`, `line_ends`           every hunk has one place in its file
-//!       │ `compose`                             the result of every file, and hunks with the tree's own lines
-//!       ▼ `write`                               the text that git applies
-//!     any doubt ──▶ `PatchError`, with the line of the patch and what the file has there (`misfit`, `likeness`)
+//! ```text
+//! text of an answer
+//!   │ `read`, `envelope`, `hunk`, `name`    sections, one for each file header
+//!   │ `change`                              changes, one for each path
+//!   │ `rules`, `spelling`, `binary`         checks that need no tree
+//!   │ `path_check`, `link`                  no path leads through a link, a submodule or a file
+//!   │ `fit`: `place`, `line_ends`           every hunk has one place in its file
+//!   │ `compose`                             the result of every file, and hunks with the tree's own lines
+//!   ▼ `write`                               the text that git applies
+//! any doubt ──▶ `PatchError`, with the line of the patch and what the file has there (`misfit`, `likeness`)
+//! ```
 //!
 //! The text of the model itself is never applied. The rewritten text has complete headers, right counts and the tree's
 //! own lines around every change, so that git has nothing to guess. The code is pure: it knows the tree only through

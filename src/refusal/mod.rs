@@ -1,8 +1,10 @@
 //! Recognises what agents and their services print instead of an answer: a limit, a used-up quota, a missing log-in, an
 //! unreachable network, an account without credit; and when a limit ends, if the text says so.
 //!
-//!     lines: the lines that count -> pattern: the fault that they name
-//!     reset: when it ends -> span, moment_text -> moment
+//! ```text
+//! lines: the lines that count -> pattern: the fault that they name
+//! reset: when it ends -> span, moment_text -> moment
+//! ```
 //!
 //! Data and pure functions: the patterns are in `templates/limits/`, one file per program, with examples that are tests.
 //! Used only for attempts without a usable answer. Agents also print the code and tests that they work on, in which

@@ -1,9 +1,11 @@
 //! Runs, and the folders that they keep their files in.
 //!
-//!     preflight -> plan_run     the loop: compile waves, work them, judge, integrate
-//!               -> single_steps the same steps, one process each
-//!     csv_run                   one spawned CSV
-//!     store                     run folder, ledger folded into a state, task holds
+//! ```text
+//! preflight -> plan_run     the loop: compile waves, work them, judge, integrate
+//!           -> single_steps the same steps, one process each
+//! csv_run                   one spawned CSV
+//! store                     run folder, ledger folded into a state, task holds
+//! ```
 //!
 //! `mesh run = loop { wave next ; spawn ; collect } then integrate`. What happened is known from [`State`] alone, a fold
 //! over the ledger, so a run that is resumed after a kill takes the same path as one that was not interrupted. The rules

@@ -1,10 +1,12 @@
 //! Runs rows as processes on this machine.
 //!
-//!     start: sets everything up
-//!     pool (the loop, owner of the state): row_queue -> active_rows -> task_queue -> worker_thread -> launcher -> attempt
-//!       <- pool_event: report_socket, worker_thread
-//!     turn: what one turn of the loop records; completion: what follows from an attempt's end; early_end: when to stop
-//!     worker_registry, orphan_reaper: end what a killed run left running
+//! ```text
+//! start: sets everything up
+//! pool (the loop, owner of the state): row_queue -> active_rows -> task_queue -> worker_thread -> launcher -> attempt
+//!   <- pool_event: report_socket, worker_thread
+//! turn: what one turn of the loop records; completion: what follows from an attempt's end; early_end: when to stop
+//! worker_registry, orphan_reaper: end what a killed run left running
+//! ```
 //!
 //! Knows no schema and no retry rule of its own: both come from `job`.
 

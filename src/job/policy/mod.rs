@@ -1,6 +1,8 @@
 //! When a row starts, waits, is retried or fails for good.
 //!
-//!     slots -> shared_limits (budget, concurrency_control, breaker) -> row -> backoff or halt
+//! ```text
+//! slots -> shared_limits (budget, concurrency_control, breaker) -> row -> backoff or halt
+//! ```
 //!
 //! Pure decisions: the caller passes the time.
 

@@ -1,6 +1,8 @@
 //! The result of a row: from an ended process to a cell of the output CSV.
 //!
-//!     attempt_end -> classify -> result_check -> cells -> output_csv -> placement
+//! ```text
+//! attempt_end -> classify -> result_check -> cells -> output_csv -> placement
+//! ```
 
 mod attempt_end;
 mod cells;

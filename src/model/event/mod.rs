@@ -1,7 +1,9 @@
 //! The ledger's events: what can happen in a run, and the fields of each event.
 //!
-//!     kinds: the enum `Event`, its names, JSON in both directions
-//!       <- run, wave, attempt, verdict, integration, task: the fields, by what the event is about
+//! ```text
+//! kinds: the enum `Event`, its names, JSON in both directions
+//!   <- run, wave, attempt, verdict, integration, task: the fields, by what the event is about
+//! ```
 //!
 //! In the file an event is one JSON object; [`crate::ledger`] writes `v`, `seq`, `ts` and `event` before the fields.
 //! An event name that this version does not know is kept and skipped.

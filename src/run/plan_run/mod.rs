@@ -1,6 +1,8 @@
 //! A plan run.
 //!
-//!     begin -> main_loop: judge -> advance -> admit -> compile -> start
+//! ```text
+//! begin -> main_loop: judge -> advance -> admit -> compile -> start
+//! ```
 //!
 //! The loop alone owns the state and its ledger; each wave in flight is one call of the executor.
 
