@@ -37,10 +37,6 @@ mod parse;
 mod parsed;
 mod path_check;
 mod place;
-#[cfg(test)]
-mod placing;
-#[cfg(test)]
-mod properties;
 mod read;
 mod rules;
 mod spelling;

@@ -16,10 +16,11 @@ fn sources() -> Vec<Source> {
     let mut files: Vec<PathBuf> = Vec::new();
     while let Some(folder) = open.pop() {
         for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
-            if entry.path().is_dir() {
-                open.push(entry.path());
-            } else if entry.file_name() != "tests.rs" {
-                files.push(entry.path());
+            let path = entry.path();
+            match entry.file_name().to_str() {
+                Some("tests" | "tests.rs") => {}
+                _ if path.is_dir() => open.push(path),
+                _ => files.push(path),
             }
         }
     }

@@ -181,11 +181,10 @@ fn list(folder: &Path, files: &mut Vec<std::path::PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
         let path = entry.path();
         let name = entry.file_name().to_string_lossy().into_owned();
-        if path.is_dir() {
+        let is_test = ["main.rs", "tests.rs", "tests"].contains(&name.as_str());
+        if path.is_dir() && !is_test {
             list(&path, files);
-        } else if !["main.rs", "tests.rs", "placing.rs"].contains(&name.as_str())
-            && !name.ends_with("properties.rs")
-        {
+        } else if path.is_file() && !is_test && !name.ends_with("properties.rs") {
             files.push(path);
         }
     }

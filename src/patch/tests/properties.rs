@@ -1,10 +1,10 @@
 //! Properties of the reader: it never panics, and what it writes it reads back.
 
-use super::change::{Change, Content, Kind};
-use super::hunk::{Hunk, Line, Mark, Stated};
-use super::limits::{Limits, PATCH_BYTES_MAX};
-use super::parsed::Patch;
-use super::tree::{Tree, TreeEntry};
+use crate::patch::change::{Change, Content, Kind};
+use crate::patch::hunk::{Hunk, Line, Mark, Stated};
+use crate::patch::limits::{Limits, PATCH_BYTES_MAX};
+use crate::patch::parsed::Patch;
+use crate::patch::tree::{Tree, TreeEntry};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 

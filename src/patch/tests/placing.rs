@@ -1,55 +1,16 @@
-//! Where patches land: inputs with one right outcome each, and the property that there is never a third tree.
+//! Where hunks are placed, and what a refusal says.
 
-use super::correction::Correction;
-use super::error::PatchError;
-use super::limits::Limits;
-use super::parsed::Patch;
-use super::tree::{Outcome, Tree, TreeEntry};
-use super::*;
-use proptest::prelude::*;
+use super::fixture::TestTree;
+use super::placement::{diff, envelope, fitted, outcome};
+use crate::patch::correction::Correction;
+use crate::patch::limits::Limits;
+use crate::patch::lines;
+use crate::patch::parsed::Patch;
+use crate::patch::tree::Outcome;
 use std::collections::BTreeMap;
-
-/// Files by path.
-struct Files(BTreeMap<String, Vec<u8>>);
-
-impl Tree for Files {
-    fn at(&self, path: &str) -> TreeEntry {
-        let is_folder = || {
-            let below = format!("{path}/");
-            self.0.keys().any(|known| known.starts_with(&below))
-        };
-        match self.0.contains_key(path) {
-            true => TreeEntry::File,
-            false if is_folder() => TreeEntry::Other,
-            false => TreeEntry::Nothing,
-        }
-    }
-
-    fn content(&self, path: &str) -> Option<Vec<u8>> {
-        self.0.get(path).cloned()
-    }
-
-    fn paths(&self) -> Vec<String> {
-        self.0.keys().cloned().collect()
-    }
-}
 
 const APP: &str = "import os\nimport sys\n\nVERSION = \"1.0\"\n\n\ndef load(path):\n    with open(path) as f:\n        data = f.read()\n\n    return data\n\n\ndef save(path, data):\n    with open(path, \"w\") as f:\n        f.write(data)\n\n    return len(data)\n";
 const TWO: &str = "import os\n\n\ndef first(data):\n    check(data)\n    return data\n\n\ndef second(data):\n    check(data)\n    return data\n";
-
-fn fitted(content: &[u8], patch: &str) -> Result<Patch, PatchError> {
-    let files = Files(BTreeMap::from([("f".to_owned(), content.to_vec())]));
-    Patch::parse(patch, &Limits::default())?.fit(&files)
-}
-
-/// What becomes of the file `f`, or the refusal.
-fn outcome(content: &[u8], patch: &str) -> Result<Vec<u8>, String> {
-    let patch = fitted(content, patch).map_err(|error| error.to_string())?;
-    match patch.outcomes.get("f") {
-        Some(Outcome::File(content)) => Ok(content.clone()),
-        other => Err(format!("{other:?}")),
-    }
-}
 
 fn becomes(content: &str, patch: &str, wanted: &str) {
     let found = outcome(content.as_bytes(), patch);
@@ -66,14 +27,6 @@ fn refused(content: &str, patch: &str, why: &[&str]) {
             }
         }
     }
-}
-
-fn diff(body: &str) -> String {
-    format!("--- a/f\n+++ b/f\n{body}")
-}
-
-fn envelope(body: &str) -> String {
-    format!("*** Begin Patch\n*** Update File: f\n{body}*** End Patch\n")
 }
 
 // Placed.
@@ -540,11 +493,8 @@ fn files_that_are_there_or_not() {
         "*** Begin Patch\n*** Add File: f\n+x\n*** End Patch\n",
         &exists,
     );
-    let tree = Files(
-        ["src/app.py", "src/apps/main.py", "README.md"]
-            .map(|path| (path.to_owned(), b"x\n".to_vec()))
-            .into(),
-    );
+    let paths = ["src/app.py", "src/apps/main.py", "README.md"];
+    let tree = TestTree::of_files(paths.map(|path| (path, b"x\n".as_slice())));
     for (path, near) in [
         ("app.py", "`src/app.py`"),
         ("src/ap.py", "`src/app.py`"),
@@ -653,255 +603,4 @@ fn searching_a_large_file_for_many_hunks_ends() {
     let mut work = lines::SearchBudget::bounded(10);
     assert_eq!((work.take(6), work.take(6)), (Some(()), None));
     assert!(work.is_spent());
-}
-
-// Never a third tree.
-
-/// A true edit of a file, and how it is written down.
-#[derive(Debug)]
-struct Written {
-    file: Vec<u8>,
-    intended: Vec<u8>,
-    patch: String,
-    /// A line number that is wrong names a place where the old lines stand as well; the patch means that.
-    is_misleading: bool,
-}
-
-/// What the strategies draw.
-#[derive(Debug, Clone)]
-struct Drawn {
-    lines: Vec<usize>,
-    is_crlf: bool,
-    is_open: bool,
-    edits: Vec<(usize, usize, Vec<usize>)>,
-    context: (usize, usize),
-    form: usize,
-    off: i64,
-}
-
-const TEXTS: [&str; 8] = ["a", "b", "", "  a", "a ", "}", "-- a", "++ b"];
-const FORMS: usize = 13;
-
-fn drawn() -> impl Strategy<Value = Drawn> {
-    let edit = (
-        0..14_usize,
-        0..3_usize,
-        prop::collection::vec(0..TEXTS.len(), 0..3),
-    );
-    (
-        prop::collection::vec(0..TEXTS.len(), 0..14),
-        any::<bool>(),
-        any::<bool>(),
-        prop::collection::vec(edit, 1..4),
-        (0..4_usize, 0..4_usize),
-        0..FORMS,
-        -4..5_i64,
-    )
-        .prop_map(
-            |(lines, is_crlf, is_open, edits, context, form, off)| Drawn {
-                lines,
-                is_crlf,
-                is_open,
-                edits,
-                context,
-                form,
-                off,
-            },
-        )
-}
-
-/// Lines with their ends.
-fn joined(lines: &[String], end: &str, is_open: bool) -> Vec<u8> {
-    let mut text: String = lines.iter().map(|line| format!("{line}{end}")).collect();
-    if is_open && text.ends_with(end) {
-        text.truncate(text.len() - end.len());
-    }
-    text.into_bytes()
-}
-
-fn written(drawn: &Drawn) -> Option<Written> {
-    let text = |index: &usize| TEXTS[*index].to_owned();
-    let old: Vec<String> = drawn.lines.iter().map(text).collect();
-    // A last line that is empty can't be without an end.
-    let is_open = drawn.is_open && old.last().is_some_and(|line| !line.is_empty());
-    let end = if drawn.is_crlf { "\r\n" } else { "\n" };
-    let mut edits: Vec<(usize, usize, Vec<String>)> = Vec::new();
-    let mut wanted = drawn.edits.clone();
-    wanted.sort();
-    for (at, removed, added) in wanted {
-        let from = edits.last().map_or(0, |(at, removed, _)| at + removed + 1);
-        let removed = removed.min(old.len().saturating_sub(at));
-        let is_nothing = removed == 0 && added.is_empty();
-        if at >= from && at <= old.len() && !is_nothing {
-            edits.push((at, removed, added.iter().map(text).collect()));
-        }
-    }
-    if edits.is_empty() {
-        return None;
-    }
-    let mut new = Vec::new();
-    let mut next = 0;
-    for (at, removed, added) in &edits {
-        new.extend_from_slice(&old[next..*at]);
-        new.extend(added.iter().cloned());
-        next = at + removed;
-    }
-    let keeps_last = next < old.len();
-    new.extend_from_slice(&old[next..]);
-    let (last_at, last_removed, last_added) = edits.last()?;
-    // What is put at the end is as open as the file was; what remains there keeps its end.
-    let at_end = last_at + last_removed == old.len() && !last_added.is_empty();
-    let is_new_open = is_open && (keeps_last || at_end);
-    if is_new_open && new.last().is_some_and(String::is_empty) {
-        return None;
-    }
-    let marks = drawn.form != 9;
-    let mut bodies = Vec::new();
-    let mut is_misleading = false;
-    let mut shift = 0_i64;
-    let mut below = 0;
-    for (index, (at, removed, added)) in edits.iter().enumerate() {
-        let next_at = edits.get(index + 1).map_or(old.len(), |(at, ..)| *at);
-        let begin = at.saturating_sub(drawn.context.0).max(below);
-        let until = (at + removed + drawn.context.1).min(next_at);
-        below = until;
-        let open =
-            |number: usize, count: usize, is_open: bool| is_open && number + 1 == count && marks;
-        let mut body = String::new();
-        let mut put = |mark: char, line: &str, is_open: bool| {
-            let end = if drawn.form == 8 {
-                ""
-            } else {
-                end.trim_end_matches('\n')
-            };
-            let end = if is_open { "" } else { end };
-            body += &format!("{mark}{line}{end}\n");
-            if is_open {
-                body += "\\ No newline at end of file\n";
-            }
-        };
-        let trimmed = |line: &str| match drawn.form {
-            11 => line.trim_end().to_owned(),
-            _ => line.to_owned(),
-        };
-        // A last line that gets company is written as gone and come back.
-        let is_reopened = is_open && *at == old.len() && *removed == 0;
-        for (number, line) in old.iter().enumerate().take(*at).skip(begin) {
-            match is_reopened && number + 1 == old.len() && marks {
-                true => {
-                    put('-', line, true);
-                    put('+', line, false);
-                }
-                false => put(' ', &trimmed(line), open(number, old.len(), is_open)),
-            }
-        }
-        for (number, line) in old.iter().enumerate().take(at + removed).skip(*at) {
-            put('-', line, open(number, old.len(), is_open));
-        }
-        let is_last = index + 1 == edits.len() && at_end;
-        for (number, line) in added.iter().enumerate() {
-            put('+', line, is_last && open(number, added.len(), is_new_open));
-        }
-        for (number, line) in old.iter().enumerate().take(until).skip(at + removed) {
-            put(' ', &trimmed(line), open(number, old.len(), is_open));
-        }
-        let old_count = until - begin;
-        let new_count = old_count - removed + added.len();
-        // A hunk that adds to an open file and does not show its last line is none that git writes.
-        if is_reopened && begin == *at && marks {
-            return None;
-        }
-        let start = |begin: i64, count: usize| begin + i64::from(count > 0);
-        let old_start = start(begin as i64, old_count);
-        let new_start = start(begin as i64 + shift, new_count);
-        shift += new_count as i64 - old_count as i64;
-        let off = if drawn.form == 5 { drawn.off } else { 0 };
-        if off != 0 {
-            let named = usize::try_from(begin as i64 + off).ok()?;
-            // Without old lines there is but the number.
-            is_misleading |=
-                old_count == 0 || old.get(named..named + old_count) == old.get(begin..until);
-        }
-        let wrong = if drawn.form == 2 {
-            drawn.off.unsigned_abs() as usize
-        } else {
-            0
-        };
-        let header = match drawn.form {
-            3 => "@@ ... @@\n".to_owned(),
-            4 if index == 0 && drawn.off > 0 => String::new(),
-            4 => match old[..begin].iter().rev().find(|line| !line.is_empty()) {
-                Some(heading) if drawn.off > 2 => format!("@@ {heading}\n"),
-                _ => "@@\n".to_owned(),
-            },
-            _ => format!(
-                "@@ -{},{} +{},{} @@\n",
-                old_start + off,
-                old_count + wrong,
-                new_start + off,
-                new_count + wrong
-            ),
-        };
-        bodies.push(format!("{header}{body}"));
-    }
-    // Of a file without any line end nobody knows which one it has.
-    if drawn.form == 8 && drawn.is_crlf && old.len() < 1 + usize::from(is_open) {
-        return None;
-    }
-    let head = "diff --git a/f b/f\n--- a/f\n+++ b/f\n";
-    let patch = match drawn.form {
-        1 => format!("diff --git a/f\n+++ b/f\n{}", bodies.concat()),
-        4 => envelope(&bodies.concat()),
-        6 => {
-            bodies.reverse();
-            format!("{head}{}", bodies.concat())
-        }
-        7 if drawn.is_crlf => return None,
-        7 => format!("{head}{}", bodies.concat()).replace('\n', "\r\n"),
-        10 => bodies.iter().map(|body| format!("{head}{body}")).collect(),
-        12 => format!(
-            "I did this:\n\n```diff\n{head}{}```\n\nDone.\n",
-            bodies.concat()
-        ),
-        _ => format!("{head}{}", bodies.concat()),
-    };
-    Some(Written {
-        file: joined(&old, end, is_open),
-        intended: joined(&new, end, is_new_open),
-        patch,
-        is_misleading,
-    })
-}
-
-fn config() -> ProptestConfig {
-    ProptestConfig {
-        cases: 6000,
-        max_global_rejects: 60_000,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
-}
-
-proptest! {
-    #![proptest_config(config())]
-
-    #[test]
-    fn a_true_edit_gives_the_intended_tree_or_a_refusal(drawn in drawn()) {
-        let Some(written) = written(&drawn) else {
-            return Ok(());
-        };
-        prop_assume!(!written.is_misleading);
-        match outcome(&written.file, &written.patch) {
-            Ok(found) => prop_assert_eq!(
-                String::from_utf8_lossy(&found),
-                String::from_utf8_lossy(&written.intended),
-                "{}\n{:?}", written.patch, String::from_utf8_lossy(&written.file)
-            ),
-            // What git would write is never refused, but for what it writes without any context.
-            Err(said) => prop_assert!(
-                ![0, 12].contains(&drawn.form) || written.patch.contains("\n@@ -0,0 "),
-                "{said}\n{}", written.patch
-            ),
-        }
-    }
 }

@@ -1,0 +1,9 @@
+//! Tests of the whole of `patch`, through [`Patch::parse`](super::parsed::Patch::parse) and `fit`.
+
+mod fixture;
+mod parsing;
+mod placement;
+mod placement_property;
+mod placing;
+mod properties;
+mod refusals;
