@@ -1,13 +1,13 @@
-//! The `key=value` words right behind a token.
+//! The `key=value` words directly after a token.
 //!
-//! A value that holds blanks stands in quotes of any kind, without escapes. Punctuation at the end of an unquoted
-//! value belongs to the sentence, unless it is all there is or stands behind a slash (`plan_file=..`); a name that ends
-//! in punctuation is quoted.
+//! A value with blanks is quoted, with quotes of any kind and without escapes. Punctuation at the end of an unquoted
+//! value belongs to the sentence, unless it is the whole value or follows a slash (`plan_file=..`). A name that ends in
+//! punctuation must be quoted.
 
-use super::invocation::{InvokeError, KEYS};
+use super::invocation::{Argument, InvokeError, KEYS};
 use super::words::{Ends, split_tail};
 
-/// The most bytes of a key; what is longer is no key.
+/// The maximum length of a key in bytes.
 const KEY_BYTES_MAX: usize = 64;
 const QUOTES: [(char, char); 4] = [('"', '"'), ('\'', '\''), ('“', '”'), ('‘', '’')];
 
@@ -16,18 +16,18 @@ const QUOTES: [(char, char); 4] = [('"', '"'), ('\'', '\''), ('“', '”'), ('�
 pub(super) struct Arguments<'a> {
     /// Key and value, as they were written.
     pub pairs: Vec<(&'a str, &'a str)>,
-    /// The key whose value is not closed.
+    /// The key whose quoted value is not closed.
     pub open_quote: Option<&'a str>,
 }
 
 impl<'a> Arguments<'a> {
-    /// Takes arguments from `line`, from byte `at` on. Gives them, the byte behind the last one, and what the
-    /// punctuation behind it ends.
-    pub fn take(line: &'a str, mut at: usize, mut ends: Ends) -> (Self, usize, Ends) {
+    /// Parses the arguments in `line` from byte `at` on. Returns them, the offset after the last one, and what the
+    /// punctuation there ends.
+    pub fn parse(line: &'a str, mut at: usize, mut ends: Ends) -> (Self, usize, Ends) {
         let mut arguments = Self::default();
         while !ends.is_full_stop() {
             let rest = line[at..].trim_start();
-            // No further than a key is long: the line may be.
+            // The search is bounded by the length of a key, since the line may be long.
             let end = rest
                 .bytes()
                 .take(KEY_BYTES_MAX + 1)
@@ -39,10 +39,10 @@ impl<'a> Arguments<'a> {
             let length = match quoted(value) {
                 Some(Some((inside, tail))) => {
                     arguments.pairs.push((key, inside));
-                    ends = Ends::of(tail);
+                    ends = Ends::from_tail(tail);
                     key.len() + 1 + (tail.as_ptr() as usize - value.as_ptr() as usize) + tail.len()
                 }
-                // Nobody knows where the value ends, so nothing behind it is read.
+                // The end of the value is unknown, so the rest of the line is not read.
                 Some(None) => {
                     arguments.open_quote = Some(key);
                     return (arguments, line.len(), Ends::Nothing);
@@ -51,7 +51,7 @@ impl<'a> Arguments<'a> {
                     let word = first_word(value);
                     let (value, tail) = split_value(word);
                     arguments.pairs.push((key, value));
-                    ends = Ends::of(tail);
+                    ends = Ends::from_tail(tail);
                     key.len() + 1 + word.len()
                 }
             };
@@ -64,14 +64,14 @@ impl<'a> Arguments<'a> {
         self.pairs.is_empty() && self.open_quote.is_none()
     }
 
-    /// As a run takes them.
-    pub fn checked(&self) -> Result<Vec<super::invocation::Argument>, InvokeError> {
+    /// The arguments of a run.
+    pub fn check(&self) -> Result<Vec<Argument>, InvokeError> {
         if let Some(key) = self.open_quote {
             return Err(InvokeError::OpenQuote(key.to_owned()));
         }
         let checked = self.pairs.iter().map(|(key, value)| {
             match KEYS.into_iter().find(|known| known == key) {
-                Some(key) => Ok(super::invocation::Argument {
+                Some(key) => Ok(Argument {
                     key,
                     value: (*value).to_owned(),
                 }),
@@ -82,7 +82,7 @@ impl<'a> Arguments<'a> {
     }
 }
 
-/// Whether a word that is no argument by its place looks like one of ours.
+/// Whether a word outside of the arguments looks like one of them.
 pub(super) fn is_stray(word: &str) -> bool {
     word.split_once('=').is_some_and(|(key, _)| {
         KEYS.contains(&key.trim_start_matches('-').replace('-', "_").as_str())
@@ -97,13 +97,13 @@ fn is_key(text: &str) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || "_-".contains(c))
 }
 
-/// Of a value that begins with a quote: what is inside and the punctuation behind it, where it ends.
+/// For a value that begins with a quote: its content and the punctuation after it; inner `None` if it is not closed.
 fn quoted(value: &str) -> Option<Option<(&str, &str)>> {
     let first = value.chars().next()?;
     let (_, close) = QUOTES.iter().find(|(open, _)| *open == first)?;
     let closed = value[first.len_utf8()..].split_once(*close);
-    Some(closed.and_then(|(inside, behind)| {
-        let tail = first_word(behind);
+    Some(closed.and_then(|(inside, rest)| {
+        let tail = first_word(rest);
         split_tail(tail).0.is_empty().then_some((inside, tail))
     }))
 }
@@ -118,7 +118,7 @@ fn split_value(word: &str) -> (&str, &str) {
     if !(value.is_empty() || value.ends_with('/')) {
         return (value, tail);
     }
-    // The dots of `..` are a name.
+    // The dots of `..` belong to the name.
     let dots = tail.find(|c| c != '.').unwrap_or(tail.len());
     word.split_at(value.len() + dots)
 }
@@ -127,13 +127,13 @@ fn split_value(word: &str) -> (&str, &str) {
 mod tests {
     use super::*;
 
-    fn taken(line: &str) -> (Vec<(&str, &str)>, &str, Ends) {
-        let (arguments, at, ends) = Arguments::take(line, 0, Ends::Nothing);
+    fn parsed(line: &str) -> (Vec<(&str, &str)>, &str, Ends) {
+        let (arguments, at, ends) = Arguments::parse(line, 0, Ends::Nothing);
         (arguments.pairs, &line[at..], ends)
     }
 
     #[test]
-    fn values_end_where_they_should() {
+    fn a_value_ends_at_a_blank_or_punctuation() {
         for (line, pairs, rest, ends) in [
             (
                 " ids=a,b max_tasks=2",
@@ -190,16 +190,16 @@ mod tests {
             (" =a 1=b", &[], " =a 1=b", Ends::Nothing),
             ("", &[], "", Ends::Nothing),
         ] {
-            assert_eq!(taken(line), (pairs.to_vec(), rest, ends), "{line:?}");
+            assert_eq!(parsed(line), (pairs.to_vec(), rest, ends), "{line:?}");
         }
     }
 
     #[test]
-    fn quotes_that_do_not_end_the_value() {
+    fn an_open_quote_is_refused() {
         for line in [" ids=\"a b", " ids='a'b c", " ids=“a\"", " ids=\""] {
-            let (arguments, _, _) = Arguments::take(line, 0, Ends::Nothing);
+            let (arguments, _, _) = Arguments::parse(line, 0, Ends::Nothing);
             assert_eq!(
-                arguments.checked(),
+                arguments.check(),
                 Err(InvokeError::OpenQuote("ids".to_owned())),
                 "{line:?}"
             );

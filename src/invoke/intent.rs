@@ -1,11 +1,11 @@
-//! Whether the author's own words command a run.
+//! Decides whether the author's own words command a run.
 //!
-//! A sentence is walked through word by word. Where a token is met counts ([`Stage`]), and what the sentence has said
-//! before it ([`Said`]); what follows it may still take the command back. A line break does not end a sentence, so
-//! that "please review" on the line above is not lost, but a token may open any line. An empty line or pasted text
-//! ends a sentence, unless a colon announces what follows.
+//! Reads a sentence word by word. A token is a command depending on its position ([`Position`]) and on the words before it
+//! ([`Context`]); words after it may retract the command. A line break does not end a sentence, so that "please review" on
+//! the line above still counts, but a token may open any line. An empty line or pasted text ends a sentence, unless a colon
+//! announces what follows.
 //!
-//! Every word is looked at once, and what is looked ahead is bounded, so the time is linear.
+//! Every word is read once and the lookahead is bounded, so the time is linear.
 
 use super::arguments::{Arguments, is_stray};
 use super::invocation::{Invocation, InvokeError, SkipReason};
@@ -16,29 +16,29 @@ use super::vocabulary::{
 use super::words;
 use super::words::{Ends, TokenForm, Word};
 
-/// Where in a sentence the next word stands.
+/// The position of the next word in its sentence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Stage {
-    /// At the beginning of a line or sentence, if need be behind words of [`LEAD`]. A token is a command.
+enum Position {
+    /// At the beginning of a line or sentence, perhaps after words of [`LEAD`]. A token is a command.
     #[default]
     Opening,
-    /// Behind a comma. A token with arguments is a command; a verb may follow.
-    Part,
-    /// Behind a verb of [`RUN`] and words of [`OBJECT`]. A token is a command.
-    Verb,
-    /// Right behind a token that is a command unless the next word takes it back.
-    Behind,
-    /// Behind a token and a verb: `$mesh run the next task`. Only words of [`OBJECT`] may follow.
-    VerbBehind,
-    /// Further behind a token that is a command.
-    Commanded,
+    /// After a comma. A token with arguments is a command; a verb may follow.
+    AfterComma,
+    /// After a verb of [`RUN`] and words of [`OBJECT`]. A token is a command.
+    AfterVerb,
+    /// Directly after a token that is a command unless the next word retracts it.
+    AfterToken,
+    /// After a token and a verb: `$mesh run the next task`. Only words of [`OBJECT`] may follow.
+    AfterTokenAndVerb,
+    /// Later after a token that is a command.
+    AfterCommand,
     /// Anywhere else. A token is a mention.
     Elsewhere,
 }
 
-/// What the sentence has said so far.
+/// The words of the sentence so far.
 #[derive(Clone, Copy, Debug, Default)]
-struct Said {
+struct Context {
     analysis: bool,
     question: bool,
     negation: bool,
@@ -51,67 +51,67 @@ struct Said {
 #[derive(Debug)]
 struct Command<'a> {
     arguments: Arguments<'a>,
-    /// Neither a verb nor arguments say that it is one, only its place.
+    /// It has neither a verb nor arguments; only its position makes it a command.
     is_bare: bool,
-    /// A task is named in its sentence.
+    /// Its sentence names a task.
     names_task: bool,
 }
 
-/// Reads the author's own lines, one after the other.
+/// Reads the author's own lines in order.
 #[derive(Debug, Default)]
 pub(super) struct Reader<'a> {
-    stage: Stage,
-    said: Said,
-    /// The last line with a word ended in a colon.
+    position: Position,
+    context: Context,
+    /// The last line with a word ends in a colon.
     announced: bool,
-    /// Since the beginning of the line or sentence: whether there was a token, and whether it opened as a question or
-    /// a request for analysis.
+    /// The line or sentence has a token,
     has_token: bool,
+    /// opens as a question or a request for analysis,
     opens_asking: bool,
-    /// It has a word that negates, or opens with one that takes something back.
+    /// or contains a negation, or opens with a retraction.
     negates: bool,
     command: Option<Command<'a>>,
     seen: Seen<'a>,
 }
 
-/// What all sentences together have said.
+/// The findings in all sentences so far.
 #[derive(Debug, Default)]
 struct Seen<'a> {
     token: bool,
-    /// A token is asked about, analysed or forbidden, or the skill's own file is named.
+    /// A sentence asks about a token, analyses or forbids it, or names the skill's own file.
     meta: bool,
-    /// A sentence without a token asks or requests an analysis: of what stands beside a bare token, perhaps.
+    /// A sentence without a token asks a question or requests an analysis, perhaps of the text next to a bare token.
     asks: bool,
     stray_argument: bool,
     first: Option<Command<'a>>,
-    /// A later command has other arguments than the first one.
+    /// A later command has different arguments.
     differs: bool,
 }
 
 impl<'a> Reader<'a> {
-    /// The next line of the author's.
+    /// Reads the next line of the author.
     pub fn line(&mut self, line: &'a str) {
         let words: Vec<Word<'a>> = words::words(line).collect();
         let Some(last) = words.last() else {
             return self.gap();
         };
         self.announced = last.ends == Ends::Announcement;
-        self.stage = Stage::Opening;
+        self.position = Position::Opening;
         let mut index = 0;
         while index < words.len() {
             index = self.step(line, &words, index);
         }
-        self.end_stretch(Ends::Nothing);
+        self.end_segment(Ends::Nothing);
     }
 
-    /// Something that is not the author's, or an empty line.
+    /// Skips pasted text or an empty line.
     pub fn gap(&mut self) {
         if !self.announced {
-            self.said = Said::default();
+            self.context = Context::default();
         }
     }
 
-    /// What the message asks for; `None` when there is no token in it.
+    /// The meaning of the message; `None` if it has no token.
     pub fn end(self) -> Option<Result<Invocation, InvokeError>> {
         let seen = self.seen;
         if !seen.token {
@@ -130,25 +130,25 @@ impl<'a> Reader<'a> {
         } else if seen.stray_argument || first.names_task {
             skipped(SkipReason::MisplacedArgument)
         } else {
-            Some(first.arguments.checked().map(Invocation::Run))
+            Some(first.arguments.check().map(Invocation::Run))
         }
     }
 
-    /// Takes the word at `index`, and what belongs to it. Gives the index of the next one.
+    /// Reads the word at `index` with its arguments. Returns the index of the next one.
     fn step(&mut self, line: &'a str, words: &[Word<'a>], index: usize) -> usize {
         let word = words[index];
         if let Some(form) = word.token() {
             let (arguments, at, ends) = match form {
-                TokenForm::Whole => Arguments::take(line, word.end, word.ends),
+                TokenForm::Whole => Arguments::parse(line, word.end, word.ends),
                 TokenForm::Part => (Arguments::default(), word.end, word.ends),
             };
             self.token(form, arguments);
             self.punctuation(ends);
-            let behind = &words[index + 1..];
-            return index + 1 + behind.partition_point(|word| word.start < at);
+            let rest = &words[index + 1..];
+            return index + 1 + rest.partition_point(|word| word.start < at);
         }
-        let lead = match self.stage {
-            Stage::Opening | Stage::Part => self.lead(&words[index..]),
+        let lead = match self.position {
+            Position::Opening | Position::AfterComma => self.lead_len(&words[index..]),
             _ => 0,
         };
         if lead > 0 {
@@ -163,39 +163,39 @@ impl<'a> Reader<'a> {
     fn token(&mut self, form: TokenForm, arguments: Arguments<'a>) {
         self.seen.token = true;
         self.has_token = true;
-        let said = self.said;
-        self.seen.meta |= said.analysis || said.question || said.negation;
-        let is_command = match self.stage {
-            Stage::Opening | Stage::Verb | Stage::Commanded => true,
-            Stage::Part => !arguments.is_empty(),
-            Stage::Behind | Stage::VerbBehind | Stage::Elsewhere => false,
+        let context = self.context;
+        self.seen.meta |= context.analysis || context.question || context.negation;
+        let is_command = match self.position {
+            Position::Opening | Position::AfterVerb | Position::AfterCommand => true,
+            Position::AfterComma => !arguments.is_empty(),
+            Position::AfterToken | Position::AfterTokenAndVerb | Position::Elsewhere => false,
         };
-        if form == TokenForm::Part || said.hedge || !is_command {
-            self.take_back();
+        if form == TokenForm::Part || context.hedge || !is_command {
+            self.retract();
             return;
         }
-        let is_bare = self.stage != Stage::Verb && arguments.is_empty();
-        // A second command of one sentence: the first one stands.
-        self.conclude();
+        let is_bare = self.position != Position::AfterVerb && arguments.is_empty();
+        // A second command does not retract the first one of its sentence.
+        self.finish_command();
         self.command = Some(Command {
             arguments,
             is_bare,
             names_task: false,
         });
-        self.stage = Stage::Behind;
+        self.position = Position::AfterToken;
     }
 
-    /// How many words from here on only lead to a command.
-    fn lead(&mut self, words: &[Word<'a>]) -> usize {
+    /// The number of words from here on that only lead to a command.
+    fn lead_len(&mut self, words: &[Word<'a>]) -> usize {
         let opens = |phrase: &&[&str]| {
             words.len() >= phrase.len()
                 && words
                     .iter()
                     .zip(*phrase)
-                    .all(|(word, wanted)| word.is(&[wanted]))
+                    .all(|(word, expected)| word.is(&[expected]))
         };
         if let Some(phrase) = POLITE.iter().find(|phrase| opens(phrase)) {
-            self.said.polite = true;
+            self.context.polite = true;
             return phrase.len();
         }
         match LEAD_PHRASES.iter().find(|phrase| opens(phrase)) {
@@ -205,48 +205,48 @@ impl<'a> Reader<'a> {
     }
 
     fn word(&mut self, word: &Word<'a>) {
-        self.listen(word);
-        self.stage = match self.stage {
-            Stage::Opening | Stage::Part if word.is(&RUN) => Stage::Verb,
-            Stage::Verb if word.is(&OBJECT) => Stage::Verb,
-            Stage::Behind => self.behind(word),
-            Stage::VerbBehind if word.is(&OBJECT) => Stage::Commanded,
-            Stage::VerbBehind => return self.take_back(),
-            Stage::Commanded => Stage::Commanded,
-            _ => Stage::Elsewhere,
+        self.note_word(word);
+        self.position = match self.position {
+            Position::Opening | Position::AfterComma if word.is(&RUN) => Position::AfterVerb,
+            Position::AfterVerb if word.is(&OBJECT) => Position::AfterVerb,
+            Position::AfterToken => self.word_after_token(word),
+            Position::AfterTokenAndVerb if word.is(&OBJECT) => Position::AfterCommand,
+            Position::AfterTokenAndVerb => return self.retract(),
+            Position::AfterCommand => Position::AfterCommand,
+            _ => Position::Elsewhere,
         };
     }
 
-    /// The first word behind a token.
-    fn behind(&mut self, word: &Word<'a>) -> Stage {
+    /// The first word after a token.
+    fn word_after_token(&mut self, word: &Word<'a>) -> Position {
         let is_bare = self.command.as_ref().is_none_or(|command| command.is_bare);
         if word.is_ornament() || (!is_bare && word.is(&RUN_NOUNS)) {
-            Stage::Behind
+            Position::AfterToken
         } else if word.is(&FOLLOW) || (!is_bare && (word.is(&FOLLOW_COMMAND) || word.is(&RUN))) {
-            Stage::Commanded
+            Position::AfterCommand
         } else if word.is(&RUN) {
-            Stage::VerbBehind
+            Position::AfterTokenAndVerb
         } else {
             // "$mesh: explain yourself"
             self.seen.meta |= word.is(&ANALYSIS) || word.is(&QUESTION);
-            self.take_back();
-            Stage::Elsewhere
+            self.retract();
+            Position::Elsewhere
         }
     }
 
-    /// What a word says about its sentence, wherever it stands.
-    fn listen(&mut self, word: &Word<'a>) {
+    /// Notes what a word means for its sentence, in any position.
+    fn note_word(&mut self, word: &Word<'a>) {
         let is_analysis = word.is(&ANALYSIS);
-        if self.stage == Stage::Opening {
+        if self.position == Position::Opening {
             let asks = word.is(&QUESTION);
-            self.said.question |= asks;
+            self.context.question |= asks;
             self.opens_asking |= asks || is_analysis;
         }
-        let opens = self.stage == Stage::Opening;
+        let opens = self.position == Position::Opening;
         self.negates |= word.is(&NEGATION) || opens && word.is(&RETRACTION);
-        self.said.analysis |= is_analysis;
-        self.said.negation |= word.is(&NEGATION);
-        self.said.hedge |= word.is(&HEDGE);
+        self.context.analysis |= is_analysis;
+        self.context.negation |= word.is(&NEGATION);
+        self.context.hedge |= word.is(&HEDGE);
         self.seen.stray_argument |= is_stray(word.core);
         let file = word.core.rsplit('/').next().unwrap_or_default();
         self.seen.meta |= file.eq_ignore_ascii_case("SKILL.md");
@@ -257,36 +257,38 @@ impl<'a> Reader<'a> {
 
     fn punctuation(&mut self, ends: Ends) {
         if ends.is_full_stop() {
-            self.end_stretch(ends);
-            self.said = Said::default();
-            self.stage = Stage::Opening;
-        } else if ends == Ends::Part && matches!(self.stage, Stage::Verb | Stage::Elsewhere) {
-            self.stage = Stage::Part;
+            self.end_segment(ends);
+            self.context = Context::default();
+            self.position = Position::Opening;
+        } else if ends == Ends::Part
+            && matches!(self.position, Position::AfterVerb | Position::Elsewhere)
+        {
+            self.position = Position::AfterComma;
         }
     }
 
-    /// The line or the sentence is over.
-    fn end_stretch(&mut self, ends: Ends) {
-        let is_question = ends == Ends::Question && !self.said.polite;
+    /// Ends a line or a sentence.
+    fn end_segment(&mut self, ends: Ends) {
+        let is_question = ends == Ends::Question && !self.context.polite;
         match self.has_token {
             true => self.seen.meta |= is_question,
             false => self.seen.asks |= is_question || self.opens_asking,
         }
         // "$mesh ids=a. Actually, wait."
         self.seen.meta |= self.negates && !self.has_token && self.seen.first.is_some();
-        self.conclude();
+        self.finish_command();
         self.has_token = false;
         self.opens_asking = false;
         self.negates = false;
     }
 
-    /// The command under way, if there is one, is one.
-    fn conclude(&mut self) {
+    /// Accepts the current command, if there is one.
+    fn finish_command(&mut self) {
         let Some(command) = self.command.take() else {
             return;
         };
         // "$mesh, explain yourself"
-        self.seen.meta |= command.is_bare && self.said.analysis;
+        self.seen.meta |= command.is_bare && self.context.analysis;
         match &mut self.seen.first {
             None => self.seen.first = Some(command),
             Some(first) => {
@@ -299,10 +301,10 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What looked like a command is a mention.
-    fn take_back(&mut self) {
+    /// Turns the current command into a mention.
+    fn retract(&mut self) {
         self.command = None;
-        self.stage = Stage::Elsewhere;
+        self.position = Position::Elsewhere;
     }
 }
 

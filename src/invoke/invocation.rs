@@ -1,14 +1,14 @@
-//! What a message amounts to: the settings of a run, or the reason why there is none.
+//! The meaning of a message: the arguments of a run, or the reason for starting none.
 
 use std::fmt;
 
-/// The token, as the seed's "Invocation" has it.
+/// The token, as defined in the seed, "Invocation".
 pub const TOKEN: &str = "$mesh";
 
-/// The keys that a message may set, from the same place.
+/// The keys that a message may set, from the same section.
 pub const KEYS: [&str; 4] = ["ids", "plan_file", "max_tasks", "parallel_tasks"];
 
-/// What a message asks for.
+/// The meaning of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Invocation {
     /// A run with these arguments, in the order in which they were written.
@@ -17,7 +17,7 @@ pub enum Invocation {
     Skipped(SkipReason),
 }
 
-/// `key=value` behind the token.
+/// `key=value` after the token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Argument {
     /// One of [`KEYS`].
@@ -31,7 +31,7 @@ pub struct Argument {
 pub enum SkipReason {
     /// There is no token anywhere.
     NoToken,
-    /// The token stands in a pasted `<skill>` block and not in the author's own words.
+    /// The token is in a pasted `<skill>` block and not in the author's own words.
     PastedSkill,
     /// The same for code fences and quotes.
     PastedText,
@@ -39,14 +39,14 @@ pub enum SkipReason {
     MetaRequest,
     /// The token is mentioned; nothing says to run it, or to run it now.
     NoInstruction,
-    /// Two commands with different arguments. Which one?
+    /// There are two commands with different arguments.
     SeveralInvocations,
-    /// An argument or a task's id that does not stand right behind the token: a run without it would be another one.
+    /// An argument or the id of a task does not directly follow the token. A run without it would be a different one.
     MisplacedArgument,
 }
 
 impl SkipReason {
-    /// The word behind `mesh_execution_skipped_reason=`.
+    /// The value of `mesh_execution_skipped_reason=`.
     pub fn as_str(self) -> &'static str {
         match self {
             SkipReason::NoToken => "no_token",
@@ -61,7 +61,6 @@ impl SkipReason {
 }
 
 impl fmt::Display for SkipReason {
-    /// What was seen, as a sentence.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             SkipReason::NoToken => "the message contains no `$mesh`",
@@ -81,13 +80,13 @@ impl fmt::Display for SkipReason {
     }
 }
 
-/// A message that means to start a run and says it wrongly.
+/// An invalid argument of a message that asks for a run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvokeError {
     /// A key that a message may not set.
     #[error("`{0}` can't be set from a message")]
     UnknownKey(String),
-    /// A quote that is not closed on its line, or text right behind the closing one.
+    /// A quote that is not closed on its line, or text directly after the closing quote.
     #[error("the value of `{0}` starts with a quote but does not end with one")]
     OpenQuote(String),
 }

@@ -1,22 +1,21 @@
-//! The `$mesh` token gate: a person's message -> the arguments of a run, or why there is none.
+//! The `$mesh` token gate: a person's message -> the arguments of a run, or the reason for starting none.
 //!
-//! Pure, and one pass over the message. The rule of all rules: **when in doubt, skip**. Starting agents is expensive,
-//! and a skipped run is one message away. So a run needs all of this:
+//! Pure, and one pass over the message. **When in doubt, skip**: starting agents is expensive, and a skipped run is one
+//! message away. A run needs all of this:
 //!
-//! 1. The literal token `$mesh`, as a word of its own; punctuation, quotes and backquotes around it do not count, and
-//!    `[$mesh](path)`, as a completed mention looks in a chat, is the token as well. Words alone (`go`, `ship it`)
+//! 1. The literal token `$mesh`, as a word of its own; punctuation, quotes and backquotes around it do not count.
+//!    `[$mesh](path)`, a completed mention in a chat, is the token as well. Words alone (`go`, `ship it`)
 //!    never start anything.
-//! 2. The token in the author's own words: code fences, `<skill>` blocks and quotes (`> `) are pasted material
+//! 2. The token in the author's own words: code fences, `<skill>` blocks and quotes (`> `) are pasted text
 //!    (`pasted`).
-//! 3. A command: the token opens a line or a sentence, if need be behind words such as `ok` and `please`, or stands
-//!    behind a verb that opens one (`run`, `use`, `start the next task with`). No question, no verb of analysis, no
-//!    negation and no condition in front of it; nothing that makes it the subject of a statement behind it
-//!    (`intent`).
-//! 4. Arguments only right behind the token, on its line, as `key=value` (`arguments`).
+//! 3. A command: the token opens a line or a sentence, perhaps after words such as `ok` and `please`, or follows a verb
+//!    that opens one (`run`, `use`, `start the next task with`). Before it there is no question, no verb of analysis, no
+//!    negation and no condition; nothing after it makes it the subject of a statement (`intent`).
+//! 4. Arguments only directly after the token, on its line, as `key=value` (`arguments`).
 //!
-//! The words are English ones; the bare token on a line of its own needs none. Which keys exist is decided here, and
-//! they say what to run, never how: a message chooses no worker, no command and no limit. Text from a message is
-//! data; no shell sees it.
+//! The words are English; the bare token on a line of its own needs none. The keys are defined here. They select what to
+//! run, never how: a message can't set the worker, a command or a limit. Text from a message is data and is passed to no
+//! shell.
 
 mod arguments;
 mod intent;
@@ -43,11 +42,12 @@ pub fn read(message: &str) -> Result<Invocation, InvokeError> {
     }
     match reader.end() {
         Some(outcome) => outcome,
-        None => Ok(Invocation::Skipped(without_own_token(&parts))),
+        None => Ok(Invocation::Skipped(reason_without_token(&parts))),
     }
 }
 
-fn without_own_token(parts: &[Part]) -> SkipReason {
+/// The reason for a message whose author's own words contain no token.
+fn reason_without_token(parts: &[Part]) -> SkipReason {
     let is_in = |origin: Origin| {
         let pasted = parts.iter().filter(|part| part.origin == origin);
         let mut words = pasted.flat_map(|part| words::words(part.text));

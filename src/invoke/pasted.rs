@@ -1,19 +1,20 @@
-//! A message -> its author's own lines, apart from what was pasted into it.
+//! A message -> its author's own lines, separated from pasted text.
 //!
-//! Pasted is what stands in a code fence (three or more backquotes or tildes, closed by at least as many of the same),
-//! behind the `>` of a quote, in an indented block (four blanks or a tab, behind an empty line), and in a `<skill>` block. Whatever is not closed goes on to the end of the message: a
-//! paste that was cut short is a paste. Fences may be indented as far as they like, which is more than Markdown allows.
+//! Pasted text is in a code fence (three or more backquotes or tildes, closed by at least as many of the same), after the
+//! `>` of a quote, in an indented block (four blanks or a tab, after an empty line), or in a `<skill>` block. A block that
+//! is not closed extends to the end of the message, since a paste may be truncated. Fences may be indented further than
+//! Markdown allows.
 
 /// A line of a message, or a part of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Part<'a> {
-    /// Where it comes from.
+    /// Its origin.
     pub origin: Origin,
     /// Without the line end.
     pub text: &'a str,
 }
 
-/// Where words of a message come from.
+/// The origin of words in a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
     /// The author wrote them.
@@ -32,7 +33,7 @@ pub(super) fn parts(message: &str) -> Vec<Part<'_>> {
         parts: Vec::new(),
         block_ended: 0,
     };
-    // A byte-order mark is no part of the first word.
+    // A byte-order mark does not belong to the first word.
     for line in message.trim_start_matches('\u{feff}').lines() {
         splitter.line(line);
     }
@@ -46,10 +47,10 @@ enum Within {
     Skill,
 }
 
-/// What stands before a line of the author's.
+/// What precedes a line of the author.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Before {
-    /// Nothing but empty lines: a message that is indented as a whole is no block.
+    /// Only empty lines: a message that is indented as a whole is no block.
     Nothing,
     Text,
     EmptyLine,
@@ -99,7 +100,7 @@ impl<'a> Splitter<'a> {
         self.before == Before::IndentedBlock
     }
 
-    /// A line that is quoted, unless it shows that the last block has not ended where it seemed to.
+    /// A quoted line. A closing tag in it extends the last block.
     fn quoted(&mut self, line: &'a str) {
         self.push(Origin::Quoted, line);
         let mut tags = line.match_indices('<').map(|(at, _)| Tag::at(&line[at..]));
@@ -115,7 +116,7 @@ impl<'a> Splitter<'a> {
             let Some((tag, length)) = Tag::at(&line[at..]) else {
                 continue;
             };
-            // In a block it is one of its words: the skill's own text speaks of "a pasted `<skill>` block".
+            // In a block, an opening tag is text: the skill itself mentions "a pasted `<skill>` block".
             if matches!((tag, self.within), (Tag::Begin, Within::Skill)) {
                 continue;
             }
@@ -129,8 +130,8 @@ impl<'a> Splitter<'a> {
         self.piece(&line[done..]);
     }
 
-    /// A closing tag outside of a block belongs to one that had such a tag among its words, or whose beginning was cut
-    /// off. So everything since the last block, or since the message began, is pasted as well.
+    /// A closing tag outside of a block closes one that contains such a tag as text, or whose beginning was cut off. So
+    /// everything since the last block, or since the start of the message, is pasted as well.
     fn end_block(&mut self) {
         if !matches!(self.within, Within::Skill) {
             for part in &mut self.parts[self.block_ended..] {
@@ -163,7 +164,7 @@ enum Tag {
 impl Tag {
     const ALL: [(&str, Tag); 2] = [("<skill", Tag::Begin), ("</skill", Tag::End)];
 
-    /// The tag that `text` begins with, in capitals or not, with attributes or not, and its length in bytes.
+    /// The tag at the start of `text`, in any case and with any attributes, and its length in bytes.
     fn at(text: &str) -> Option<(Self, usize)> {
         let (name, tag) = Self::ALL.into_iter().find(|(name, _)| {
             let begins = text.get(..name.len());
@@ -173,7 +174,7 @@ impl Tag {
         if attributes.starts_with(|c: char| c != '>' && !c.is_whitespace()) {
             return None;
         }
-        // A tag goes on to its end, or to the next one, or over the line.
+        // A tag ends with `>`, at the next tag, or at the end of the line.
         let length = match attributes.find(['<', '>']) {
             Some(end) => end + usize::from(attributes[end..].starts_with('>')),
             None => attributes.len(),
@@ -223,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_pasted_is_told_from_what_is_not() {
+    fn pasted_text_is_separated_from_the_authors_own() {
         for (message, expected) in [
             ("a\r\nb", &["a", "b"] as &[&str]),
             ("\u{feff}a", &["a"]),

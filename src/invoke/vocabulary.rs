@@ -1,10 +1,10 @@
-//! The words that decide, by what they do to the token. Only these forms count: `fix $mesh` asks for a change,
+//! The words that matter, by their effect on a token. Only these forms count: `fix $mesh` asks for a change,
 //! "fixed the tests, run $mesh" does not.
 
-/// A full stop behind one of these ends no sentence.
+/// A full stop after one of these does not end a sentence.
 pub(super) const ABBREVIATIONS: [&str; 5] = ["e.g", "i.e", "etc", "vs", "cf"];
 
-/// What may stand in front of a command without a meaning of its own.
+/// Words before a command that mean nothing themselves.
 pub(super) const LEAD: [&str; 42] = [
     "please",
     "pls",
@@ -50,7 +50,7 @@ pub(super) const LEAD: [&str; 42] = [
     "finally",
 ];
 
-/// The same, of several words; the longer one first.
+/// The same, with several words; longer ones first.
 pub(super) const LEAD_PHRASES: [&[&str]; 12] = [
     &["i", "want", "you", "to"],
     &["i'd", "like", "you", "to"],
@@ -80,7 +80,7 @@ pub(super) const RUN: [&str; 16] = [
     "do", "continue", "proceed", "kick", "begin", "try",
 ];
 
-/// What may stand between such a verb and the token: `run the next task with $mesh`.
+/// Words between such a verb and the token: `run the next task with $mesh`.
 pub(super) const OBJECT: [&str; 29] = [
     "the",
     "a",
@@ -113,22 +113,22 @@ pub(super) const OBJECT: [&str; 29] = [
     "please",
 ];
 
-/// Nouns for what a run is: `start a $mesh run`, `use the $mesh skill`.
+/// Nouns for a run: `start a $mesh run`, `use the $mesh skill`.
 pub(super) const RUN_NOUNS: [&str; 4] = ["run", "skill", "swarm", "wave"];
 
-/// What may follow the token, whatever is in front of it.
+/// Words that may follow the token in any case.
 pub(super) const FOLLOW: [&str; 13] = [
     "now", "please", "pls", "again", "go", "thanks", "thank", "asap", "then", "here", "yes", "ok",
     "today",
 ];
 
-/// What may follow it as well when a verb or arguments have made it a command.
+/// Words that may follow it as well if a verb or arguments make it a command.
 pub(super) const FOLLOW_COMMAND: [&str; 15] = [
     "and", "to", "for", "on", "over", "with", "until", "but", "so", "once", "without", "while",
     "next", "first", "too",
 ];
 
-/// What is done to a text or a program that is talked about, as an imperative or a noun.
+/// What is done to a text or a program under discussion, as an imperative or a noun.
 pub(super) const ANALYSIS: [&str; 64] = [
     "review",
     "analyze",
@@ -202,7 +202,7 @@ pub(super) const QUESTION: [&str; 12] = [
     "whether",
 ];
 
-/// Words that open a sentence which takes the one before it back.
+/// Words that open a sentence which retracts the previous one.
 pub(super) const RETRACTION: [&str; 8] = [
     "actually",
     "cancel",
@@ -251,7 +251,7 @@ pub(super) const NEGATION: [&str; 33] = [
     "nor",
 ];
 
-/// Words that make it another time, another person's words, or an example.
+/// Words that mark another time, a quotation or an example.
 pub(super) const HEDGE: [&str; 34] = [
     "if", "when", "whenever", "once", "unless", "until", "after", "before", "while", "would",
     "could", "should", "might", "may", "maybe", "perhaps", "later", "tomorrow", "tried", "said",

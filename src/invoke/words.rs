@@ -1,28 +1,28 @@
-//! The words of a line, apart from the punctuation around them.
+//! The words of a line, separated from the punctuation around them.
 
 use super::invocation::TOKEN;
 use super::vocabulary::ABBREVIATIONS;
 
-/// What may stand in front of a word.
+/// Punctuation before a word.
 const OPENING: &[char] = &[
     '`', '"', '\'', '(', '[', '{', '*', '“', '‘', '«', '„', '¡', '¿',
 ];
-/// What may stand behind a word.
+/// Punctuation after a word.
 const CLOSING: &[char] = &[
     '`', '"', '\'', ')', ']', '}', '*', '”', '’', '»', '…', '.', ',', ';', ':', '!', '?', '。',
     '，', '、', '；', '：', '！', '？',
 ];
 
-/// A word and where it stands in its line, in bytes.
+/// A word and its byte offsets in its line.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Word<'a> {
-    /// Where it begins, punctuation and all.
+    /// Its start, including punctuation.
     pub start: usize,
-    /// Where it ends, punctuation and all.
+    /// Its end, including punctuation.
     pub end: usize,
-    /// Without the punctuation; empty where there is nothing else.
+    /// The word without punctuation; may be empty.
     pub core: &'a str,
-    /// What the punctuation behind it ends.
+    /// What the punctuation after it ends.
     pub ends: Ends,
 }
 
@@ -41,12 +41,12 @@ pub(super) enum Ends {
     Question,
 }
 
-/// The token as a word has it.
+/// How a word contains the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TokenForm {
     /// The token alone, or as `[$mesh](path)`.
     Whole,
-    /// As part of something that is about it: `$mesh's`, `$mesh/SKILL.md`.
+    /// As part of something else: `$mesh's`, `$mesh/SKILL.md`.
     Part,
 }
 
@@ -64,7 +64,7 @@ impl<'a> Word<'a> {
         let ends = match core {
             "-" | "–" | "—" => Ends::Part,
             core if is_one_of(core, &ABBREVIATIONS) && tail.starts_with('.') => Ends::Nothing,
-            _ => Ends::of(tail),
+            _ => Ends::from_tail(tail),
         };
         Self {
             start,
@@ -92,7 +92,7 @@ impl<'a> Word<'a> {
         }
     }
 
-    /// Punctuation, a bullet or a picture: nothing that a sentence is made of.
+    /// Whether it is punctuation, a bullet or an emoji, and no part of the sentence.
     pub fn is_ornament(&self) -> bool {
         let is_plain = |c: char| c == '-' || !(c.is_ascii() || c.is_alphanumeric());
         self.core.chars().all(is_plain)
@@ -100,8 +100,8 @@ impl<'a> Word<'a> {
 }
 
 impl Ends {
-    /// What `tail`, the punctuation behind a word, ends.
-    pub fn of(tail: &str) -> Self {
+    /// What `tail`, the punctuation after a word, ends.
+    pub fn from_tail(tail: &str) -> Self {
         let has = |marks: &[char]| tail.contains(marks);
         if has(&['?', '？']) {
             Ends::Question
@@ -116,7 +116,7 @@ impl Ends {
         }
     }
 
-    /// Whether nothing that follows belongs to the same sentence.
+    /// Whether the sentence ends.
     pub fn is_full_stop(self) -> bool {
         matches!(self, Ends::Sentence | Ends::Question)
     }
