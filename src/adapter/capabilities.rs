@@ -1,5 +1,6 @@
 //! The capabilities of an adapter.
 
+use crate::job::Bounds;
 use serde::Serialize;
 
 /// What enforces the schema of an answer. `mesh` checks every answer in any case.
@@ -34,4 +35,14 @@ pub struct Capabilities {
     pub tool: bool,
     /// The time limit of one attempt.
     pub max_runtime_seconds: Option<u64>,
+}
+
+impl Capabilities {
+    /// The bounds of a job with this adapter: its own time limit can't be raised.
+    pub fn limit(&self, mut bounds: Bounds) -> Bounds {
+        if let Some(most) = self.max_runtime_seconds {
+            bounds.max_runtime_seconds = bounds.max_runtime_seconds.min(most);
+        }
+        bounds
+    }
 }

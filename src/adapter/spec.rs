@@ -2,7 +2,7 @@
 
 use super::capabilities::Capabilities;
 use super::error::AdapterError;
-use crate::job::{Bounds, Budget, Worker};
+use crate::job::{Budget, Worker};
 use std::path::PathBuf;
 
 /// The adapter for other runners: waves are written to files, and `mesh collect` imports the answers.
@@ -37,21 +37,13 @@ pub struct Choice {
 }
 
 impl Adapter {
-    /// The bounds of a job with this adapter: its own time limit can't be raised.
-    pub fn bounded(&self, mut bounds: Bounds) -> Bounds {
-        if let Some(most) = self.capabilities.max_runtime_seconds {
-            bounds.max_runtime_seconds = bounds.max_runtime_seconds.min(most);
-        }
-        bounds
-    }
-
     /// Checks that budgets of cost and tokens can be enforced.
     ///
     /// # Errors
-    /// [`AdapterError::NoUsage`] where the adapter never says what it used.
+    /// [`AdapterError::NoUsage`] if the adapter does not report its usage.
     pub fn check_budget(&self, budget: &Budget) -> Result<(), AdapterError> {
         let can = &self.capabilities;
-        let wishes = [
+        let unenforceable = [
             (
                 budget.max_tokens.is_some() && !can.tokens,
                 "how many tokens it used",
@@ -63,7 +55,7 @@ impl Adapter {
                 "--max-cost-usd",
             ),
         ];
-        match wishes.into_iter().find(|(is_in_vain, ..)| *is_in_vain) {
+        match unenforceable.into_iter().find(|(is_given, ..)| *is_given) {
             Some((_, what, option)) => Err(AdapterError::NoUsage {
                 adapter: self.name.clone(),
                 what,

@@ -7,11 +7,11 @@ use crate::adapter;
 use crate::adapter::{Capabilities, Listed, SchemaBy};
 use rayon::prelude::*;
 
-/// Lists them, each with its version.
+/// Lists the adapters with their versions.
 pub fn execute(context: &Context) -> Result<u8, CliError> {
     let configured = &context.config.adapters;
     let listed = adapter::list(configured, &context.folder);
-    // The programs take seconds each.
+    // Each program takes seconds.
     let versions: Vec<Option<String>> = listed.par_iter().map(version).collect();
     let default = adapter::default_name(configured, &context.folder).ok();
     let all = listed.iter().zip(&versions);
@@ -34,7 +34,7 @@ pub fn execute(context: &Context) -> Result<u8, CliError> {
     Ok(0)
 }
 
-/// Only that of a built-in agent: what a command of the user's does with `--version` is not known.
+/// The version of a built-in agent. A command of the user may do anything when it is given `--version`.
 fn version(listed: &Listed) -> Option<String> {
     let program = listed.program.as_ref().filter(|_| listed.tried.is_some())?;
     adapter::version(program)
@@ -60,18 +60,20 @@ fn show(one: &Listed, version: Option<&str>, context: &Context) -> Result<(), Cl
     let what = match (&one.missing, program) {
         (Some(missing), _) => terminal.out_tone(Tone::Note, &format!("missing: {missing}")),
         (None, Some(program)) => {
-            let version = version.map_or(String::new(), |version| shown(version, one.tried));
+            let version = version.map_or(String::new(), |version| version_text(version, one.tried));
             format!("{version}{}", program.display())
         }
         (None, None) => one.usage.unwrap_or_default().to_owned(),
     };
     terminal.data(&format!("{:<10} {what}", one.name))?;
-    terminal.data(&format!("           {}", abilities(&one.capabilities)))?;
-    Ok(())
+    Ok(terminal.data(&format!(
+        "           {}",
+        capabilities_text(&one.capabilities)
+    ))?)
 }
 
-/// With the version that was tried, where it is another one.
-fn shown(version: &str, tried: Option<&str>) -> String {
+/// Adds the tested version if it differs.
+fn version_text(version: &str, tried: Option<&str>) -> String {
     match tried.filter(|tried| *tried != version) {
         Some(tried) => format!("{version} (tested with {tried}) "),
         None => format!("{version} "),
@@ -79,7 +81,7 @@ fn shown(version: &str, tried: Option<&str>) -> String {
 }
 
 /// `fanout 8, follow-ups in a session, schema by the service, tokens, cost, report tool`
-fn abilities(can: &Capabilities) -> String {
+fn capabilities_text(can: &Capabilities) -> String {
     let schema = match can.schema {
         SchemaBy::Prompt => "schema in the prompt",
         SchemaBy::Service => "schema by the service",

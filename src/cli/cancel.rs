@@ -1,7 +1,7 @@
-//! `mesh cancel`: asks a run under way, from another process, to stop.
+//! `mesh cancel`: asks a running run, from another process, to stop.
 //!
-//! The request is a file in the run's folder, which the run looks for: nothing is signalled, so no process that merely
-//! has a dead run's number can be hit.
+//! The request is a file in the run's folder, which the run polls. No signal is sent, so a process that has reused the id of a
+//! dead run's process is never hit.
 
 use super::args::CancelArgs;
 use super::context::Context;
@@ -9,11 +9,11 @@ use super::error::CliError;
 use crate::run::{CancelRequest, RunFolder};
 use crate::{ledger, run};
 
-/// Ends a run that nobody drives, so that its tasks are free.
+/// Ends a run that no process drives, and releases its tasks.
 fn release(folder: &RunFolder, context: &Context) -> Result<u8, CliError> {
     let (id, terminal) = (folder.id(), &context.terminal);
     if !run::release(folder)? {
-        return Err(CliError::NotUnderWay(id.clone()));
+        return Err(CliError::NotRunning(id.clone()));
     }
     if terminal.json {
         let object = serde_json::json!({"mesh_run_id": id, "asked": "released"});
@@ -25,7 +25,7 @@ fn release(folder: &RunFolder, context: &Context) -> Result<u8, CliError> {
     Ok(0)
 }
 
-/// Asks, and says what will happen.
+/// Requests the stop and prints its effect.
 pub fn execute(args: &CancelArgs, context: &Context) -> Result<u8, CliError> {
     let folder = args.run.find(context)?;
     if !ledger::is_in_use(&folder.ledger())? {

@@ -1,17 +1,17 @@
-//! What every command is given: the folder it works in, and the terminal.
+//! The surroundings of every command: its folder, the configuration and the terminal.
 
 use super::terminal::Terminal;
 use crate::config::Config;
 use std::path::PathBuf;
 
-/// What every command gets beside its own arguments.
+/// Passed to every command besides its own arguments.
 pub struct Context {
-    /// Where the command works, absolute.
+    /// The folder that the command works in, absolute.
     pub folder: PathBuf,
     /// `mesh.yaml`.
     pub config: Config,
-    /// What was given on the command line of `run`, as `key=value`.
+    /// The options of `run` that differ from their defaults, as `key=value`.
     pub overrides: Vec<String>,
-    /// Where and how to print.
+    /// Prints.
     pub terminal: Terminal,
 }

@@ -1,7 +1,7 @@
-//! Where option values come from: command line or `KEY=VALUE`, then environment, then `mesh.yaml`, then the default.
+//! The sources of option values: command line or `KEY=VALUE`, then environment, then `mesh.yaml`, then the default.
 //!
-//! One mechanism for all options of `run`, `invoke` and `spawn` and the global ones: clap knows the names; the variable
-//! `MESH_<OPTION>` and the key in `mesh.yaml` are attached to each of them here.
+//! clap knows the names of the options. This file attaches the variable `MESH_<OPTION>` and the key in `mesh.yaml` to each
+//! global option and to each option of a configurable command.
 
 use super::args::{Cli, Command, SpawnArgs, WaveCommand};
 use super::call_location::CallLocation;
@@ -16,7 +16,7 @@ use std::cmp::Ordering;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// The commands whose options can be set from outside.
+/// The commands whose options can be set by the environment and `mesh.yaml`.
 const CONFIGURABLE: [&str; 6] = [
     "run",
     "invoke",
@@ -25,9 +25,9 @@ const CONFIGURABLE: [&str; 6] = [
     "wave next",
     "wave simulate",
 ];
-/// Those that take options as `KEY=VALUE`.
+/// The commands that take options as `KEY=VALUE`.
 const WITH_SETTINGS: [&str; 3] = ["run", "wave next", "wave simulate"];
-/// Options that make sense only where they are typed.
+/// Options that are read from the command line only.
 const TYPED_ONLY: [&str; 15] = [
     "help",
     "version",
@@ -45,29 +45,74 @@ const TYPED_ONLY: [&str; 15] = [
     "run",
     "call",
 ];
+/// Options that the preflight line shows if they are given.
+const SHOWN_IN_PREFLIGHT: [&str; 42] = [
+    "ids",
+    "max_tasks",
+    "parallel_tasks",
+    "dispatch",
+    "deps",
+    "shared_paths",
+    "protocol",
+    "swarm_roles",
+    "consensus_threshold",
+    "consensus_retries",
+    "validation_allow",
+    "trust_proposed_validation",
+    "prevalidate",
+    "isolation",
+    "delivery",
+    "protected_branches",
+    "allow_protected",
+    "no_verify",
+    "no_learnings",
+    "strict",
+    "model",
+    "effort",
+    "max_concurrency",
+    "max_cost_usd",
+    "max_tokens",
+    "max_rows",
+    "max_wall_seconds",
+    "rate_limit_wait_max",
+    "task_max_cost_usd",
+    "task_max_tokens",
+    "task_max_rows",
+    "task_max_wall_seconds",
+    "remaining_five_hour",
+    "remaining_weekly",
+    "retries",
+    "retry_delay",
+    "max_runtime_seconds",
+    "max_idle_seconds",
+    "grace_seconds",
+    "allow_binary",
+    "patch_bytes_max",
+    "validation_timeout_seconds",
+];
+
 /// Reads the command line.
 pub fn parse(args: Vec<OsString>) -> Result<(Cli, Context), CliError> {
-    // A first, lenient look: which folder, so which mesh.yaml; and which arguments are KEY=VALUE.
+    // A first, lenient pass finds the folder, which decides on mesh.yaml, and the KEY=VALUE arguments.
     let lenient = with_environment(Cli::command()).ignore_errors(true);
-    let glance = lenient.try_get_matches_from(&args).ok();
-    let given = glance
-        .as_ref()
-        .and_then(|matches| matches.get_one::<PathBuf>("folder").cloned())
-        .unwrap_or_else(|| ".".into());
+    let first_pass = lenient.try_get_matches_from(&args).ok();
+    let first_pass = first_pass.as_ref();
+    let given = first_pass.and_then(|matches| matches.get_one::<PathBuf>("folder").cloned());
+    let given = given.unwrap_or_else(|| ".".into());
     let folder = std::path::absolute(&given).unwrap_or_default();
     if !folder.is_dir() {
         return Err(CliError::NoFolder(given));
     }
-    let name = glance.as_ref().map(full_name).unwrap_or_default();
+    let name = first_pass.map(full_name).unwrap_or_default();
     let name = name.as_str();
     let config = match CONFIGURABLE.contains(&name) || ["resume", "adapters"].contains(&name) {
         true => Config::load(&config_root(&folder))?,
         false => Config::default(),
     };
     let command = with_config(with_environment(Cli::command()), &config);
-    config.check_options(|key| is_option(&command, key))?;
+    config.check_options(|key| find_option(&command, key).is_some())?;
     let args = match WITH_SETTINGS.contains(&name) {
-        true => spelled_out(args, name, glance.as_ref(), &command)?,
+        true => expand_settings(args, name, first_pass, &command)?,
         false => args,
     };
     let matches = command
@@ -79,7 +124,7 @@ pub fn parse(args: Vec<OsString>) -> Result<(Cli, Context), CliError> {
     {
         match args.resume {
             None if args.call.is_some() => {}
-            None => one_instruction(args, matches)?,
+            None => choose_instruction(args, matches)?,
             Some(_) => args.typed = typed(matches),
         }
     }
@@ -128,10 +173,7 @@ fn with_environment(command: clap::Command) -> clap::Command {
         }
         None => arg,
     };
-    let command = command.mut_args(attach);
-    CONFIGURABLE
-        .iter()
-        .fold(command, |command, name| mut_options(command, name, &attach))
+    mut_all_options(command, &attach)
 }
 
 fn with_config(command: clap::Command, config: &Config) -> clap::Command {
@@ -143,18 +185,23 @@ fn with_config(command: clap::Command, config: &Config) -> clap::Command {
         Some(values) => arg.default_value(values.first().cloned().unwrap_or_default()),
         None => arg,
     };
-    let command = command.mut_args(attach);
-    CONFIGURABLE
-        .iter()
-        .fold(command, |command, name| mut_options(command, name, &attach))
+    mut_all_options(command, &attach)
+}
+
+/// Changes the global options and those of all configurable commands.
+fn mut_all_options(command: clap::Command, change: &dyn Fn(Arg) -> Arg) -> clap::Command {
+    let names = CONFIGURABLE.iter();
+    names.fold(command.mut_args(change), |command, name| {
+        mut_options(command, name, change)
+    })
 }
 
 /// The name of the command with those of its subcommands, such as `wave next`.
 fn full_name(matches: &ArgMatches) -> String {
-    let innermost = |matches: &ArgMatches| matches.subcommand().map(|(_, sub)| full_name(sub));
-    let inner = innermost(matches).unwrap_or_default();
-    let name = matches.subcommand_name().unwrap_or_default();
-    format!("{name} {inner}").trim_end().to_owned()
+    let Some((name, sub)) = matches.subcommand() else {
+        return String::new();
+    };
+    format!("{name} {}", full_name(sub)).trim_end().to_owned()
 }
 
 /// The matches of the last subcommand.
@@ -178,10 +225,6 @@ fn find_command<'c>(command: &'c clap::Command, name: &str) -> Option<&'c clap::
     names.try_fold(command, |command, name| command.find_subcommand(name))
 }
 
-fn is_option(command: &clap::Command, key: &str) -> bool {
-    find_option(command, key).is_some()
-}
-
 fn find_option<'c>(command: &'c clap::Command, key: &str) -> Option<&'c Arg> {
     let subs = CONFIGURABLE.iter();
     let subs = subs.filter_map(|name| find_command(command, name));
@@ -191,50 +234,45 @@ fn find_option<'c>(command: &'c clap::Command, key: &str) -> Option<&'c Arg> {
         .find(|arg| key_of(arg).as_deref() == Some(key))
 }
 
-/// The command line with further settings, as if they had been typed: the last options in front of the agent's command.
+/// The command line with more settings, as if they had been typed: the last options before the agent's command.
 pub fn with_settings(args: Vec<OsString>, settings: &[(&str, &str)]) -> Vec<OsString> {
     let (mut args, command) = split_command(args);
-    let spelled = settings
-        .iter()
-        .map(|(key, value)| OsString::from(option(key, value)));
-    args.extend(spelled);
+    let options = settings.iter().map(|(key, value)| option(key, value));
+    args.extend(options.map(OsString::from));
     args.extend(command);
     args
 }
 
-/// What stands in front of `--`, and the rest.
+/// The arguments before `--`, and the rest.
 fn split_command(mut args: Vec<OsString>) -> (Vec<OsString>, Vec<OsString>) {
-    let end = args
-        .iter()
-        .position(|arg| arg == "--")
-        .unwrap_or(args.len());
-    let command = args.split_off(end);
+    let end = args.iter().position(|arg| arg == "--");
+    let command = args.split_off(end.unwrap_or(args.len()));
     (args, command)
 }
 
-/// One argument, so that a value never is an option of its own.
+/// One argument, so that no value is taken for an option.
 fn option(key: &str, value: &str) -> String {
     format!("--{}={value}", key.replace('_', "-"))
 }
 
-/// `max_tasks=2` -> `--max-tasks=2`.
-fn spelled_out(
+/// Replaces `max_tasks=2` by `--max-tasks=2`.
+fn expand_settings(
     args: Vec<OsString>,
     name: &str,
-    glance: Option<&ArgMatches>,
+    first_pass: Option<&ArgMatches>,
     command: &clap::Command,
 ) -> Result<Vec<OsString>, CliError> {
-    let given: Vec<String> = glance
-        .map(innermost)
-        .and_then(|command| command.get_many::<String>("settings"))
-        .map(|values| values.cloned().collect())
-        .unwrap_or_default();
+    let given = first_pass.map(innermost);
+    let given = given.and_then(|command| command.get_many::<String>("settings"));
+    let given: Vec<&String> = given.into_iter().flatten().collect();
     let (args, worker) = split_command(args);
-    let mut spelled = Vec::with_capacity(args.len() + worker.len());
+    let mut expanded = Vec::with_capacity(args.len() + worker.len());
     for arg in args {
-        let setting = arg.to_str().filter(|text| given.iter().any(|g| g == text));
+        let setting = arg
+            .to_str()
+            .filter(|text| given.iter().any(|given| given == text));
         let Some(text) = setting else {
-            spelled.push(arg);
+            expanded.push(arg);
             continue;
         };
         let bad = || CliError::BadSetting {
@@ -244,18 +282,17 @@ fn spelled_out(
         let (key, value) = text.split_once('=').ok_or_else(bad)?;
         let known = find_option(command, key).ok_or_else(bad)?;
         match (known.get_action().takes_values(), value) {
-            (true, _) => spelled.push(option(key, value).into()),
-            (false, "true") => spelled.push(format!("--{}", key.replace('_', "-")).into()),
+            (true, _) => expanded.push(option(key, value).into()),
+            (false, "true") => expanded.push(format!("--{}", key.replace('_', "-")).into()),
             (false, "false") => {}
             (false, _) => return Err(bad()),
         }
     }
-    spelled.extend(worker);
-    Ok(spelled)
+    expanded.extend(worker);
+    Ok(expanded)
 }
 
-/// The options of a command that stand on the command line. A run that goes on has its settings from its beginning, so only these
-/// say something about it.
+/// The options on the command line. A run keeps its settings, so only these can change it when it is resumed.
 fn typed(matches: &ArgMatches) -> Vec<String> {
     let is_typed = |id: &&clap::Id| {
         let is_known = matches.try_contains_id(id.as_str()).is_ok();
@@ -265,15 +302,15 @@ fn typed(matches: &ArgMatches) -> Vec<String> {
     ids.map(|id| id.as_str().to_owned()).collect()
 }
 
-/// `--instruction` and `--instruction-file` are two ways to say one thing: the one from the stronger source counts.
-fn one_instruction(args: &mut SpawnArgs, matches: &ArgMatches) -> Result<(), CliError> {
-    let strength = |id: &str| match matches.value_source(id) {
+/// Keeps either `--instruction` or `--instruction-file`: the one from the source with precedence.
+fn choose_instruction(args: &mut SpawnArgs, matches: &ArgMatches) -> Result<(), CliError> {
+    let precedence = |id: &str| match matches.value_source(id) {
         Some(ValueSource::CommandLine) => 3,
         Some(ValueSource::EnvVariable) => 2,
         Some(_) => 1,
         None => 0,
     };
-    let (text, file) = (strength("instruction"), strength("instruction_file"));
+    let (text, file) = (precedence("instruction"), precedence("instruction_file"));
     match text.cmp(&file) {
         Ordering::Equal if text == 0 => return Err(CliError::NoInstruction),
         Ordering::Equal => return Err(CliError::TwoInstructions),
@@ -283,65 +320,25 @@ fn one_instruction(args: &mut SpawnArgs, matches: &ArgMatches) -> Result<(), Cli
     Ok(())
 }
 
-/// What was typed for `run`, `invoke` or `wave next`, or stands in the environment, as the preflight line shows it.
+/// The options of `run`, `invoke` or `wave next` from the command line or the environment, as the preflight line shows them.
 fn overrides(matches: &ArgMatches) -> Vec<String> {
     if !["run", "invoke", "wave next"].contains(&full_name(matches).as_str()) {
         return Vec::new();
     }
     let run = innermost(matches);
-    let shown = [
-        "ids",
-        "max_tasks",
-        "parallel_tasks",
-        "dispatch",
-        "deps",
-        "shared_paths",
-        "protocol",
-        "swarm_roles",
-        "consensus_threshold",
-        "consensus_retries",
-        "validation_allow",
-        "trust_proposed_validation",
-        "prevalidate",
-        "isolation",
-        "delivery",
-        "protected_branches",
-        "allow_protected",
-        "no_verify",
-        "no_learnings",
-        "strict",
-        "model",
-        "effort",
-        "max_concurrency",
-        "max_cost_usd",
-        "max_tokens",
-        "max_rows",
-        "max_wall_seconds",
-        "rate_limit_wait_max",
-        "task_max_cost_usd",
-        "task_max_tokens",
-        "task_max_rows",
-        "task_max_wall_seconds",
-        "remaining_five_hour",
-        "remaining_weekly",
-        "retries",
-        "retry_delay",
-        "max_runtime_seconds",
-        "max_idle_seconds",
-        "grace_seconds",
-        "allow_binary",
-        "patch_bytes_max",
-        "validation_timeout_seconds",
-    ];
-    shown
-        .iter()
-        .filter(|id| !matches!(run.value_source(id), None | Some(ValueSource::DefaultValue)))
-        .filter_map(|id| {
-            let raw = run.get_raw(id)?;
-            let values: Vec<_> = raw
-                .map(|value| value.to_string_lossy().into_owned())
-                .collect();
-            Some(format!("{id}={}", values.join("+")))
-        })
-        .collect()
+    let is_given =
+        |id: &&&str| !matches!(run.value_source(id), None | Some(ValueSource::DefaultValue));
+    let shown = SHOWN_IN_PREFLIGHT.iter().filter(is_given);
+    let show = |id: &&str| {
+        let value = match run.try_get_one::<bool>(id) {
+            // `MESH_PREVALIDATE=0` is shown as `prevalidate=false`.
+            Ok(flag) => flag?.to_string(),
+            Err(_) => {
+                let values = run.get_raw(id)?.map(|value| value.to_string_lossy());
+                values.collect::<Vec<_>>().join("+")
+            }
+        };
+        Some(format!("{id}={value}"))
+    };
+    shown.filter_map(show).collect()
 }

@@ -1,4 +1,4 @@
-//! `mesh demo`: the example repository and plan, run end to end with recorded answers.
+//! `mesh demo`: the example plan in a throw-away repository, run end to end with recorded answers.
 
 use super::args::DemoArgs;
 use super::context::Context;
@@ -21,10 +21,10 @@ use std::path::{Path, PathBuf};
 
 static EXAMPLE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/examples/demo");
 
-/// How many of the six tasks end completed; the sixth is there to be blocked.
+/// The number of tasks that end completed; the sixth one is blocked on purpose.
 const COMPLETED: usize = 5;
 
-/// Makes the repository, runs the plan, and says what to try next.
+/// Creates the repository, runs the plan, and prints what to try next.
 pub fn execute(args: &DemoArgs, context: &Context) -> Result<u8, CliError> {
     let terminal = &context.terminal;
     let root = match &args.dir {
@@ -38,7 +38,7 @@ pub fn execute(args: &DemoArgs, context: &Context) -> Result<u8, CliError> {
     let answers = root.join("answers");
     for path in [&repo, &answers] {
         if std::fs::symlink_metadata(path).is_ok() {
-            return Err(CliError::DemoInTheWay(path.clone()));
+            return Err(CliError::DemoExists(path.clone()));
         }
     }
     unpack(&repo, &answers)?;
@@ -58,20 +58,18 @@ pub fn execute(args: &DemoArgs, context: &Context) -> Result<u8, CliError> {
         return Ok(code);
     }
     let tasks = report.map(|report| report.tasks).unwrap_or_default();
-    let completed = tasks
-        .iter()
-        .filter(|task| task.state == "completed")
-        .count();
+    let completed = tasks.iter().filter(|task| task.state == "completed");
+    let completed = completed.count();
     if completed != COMPLETED || tasks.len() != COMPLETED + 1 {
         return Err(CliError::Demo(format!(
             "{completed} tasks were completed, expected {COMPLETED}"
         )));
     }
-    closing(&repo, &folder, context)?;
+    print_summary(&repo, &folder, context)?;
     Ok(0)
 }
 
-fn closing(repo: &Path, folder: &RunFolder, context: &Context) -> Result<(), CliError> {
+fn print_summary(repo: &Path, folder: &RunFolder, context: &Context) -> Result<(), CliError> {
     let terminal = &context.terminal;
     terminal.talk(&format!("\nIts tests after: {}", tests(repo)?));
     terminal.talk("(st-006 is blocked on purpose: its patch was accepted, its validation failed, and the tree was restored.)");
@@ -126,7 +124,7 @@ fn request(repo: &Path, answers: &Path) -> Request {
         ids: Vec::new(),
         max_tasks: COMPLETED as u32 + 1,
         parallel_tasks: 2,
-        // In lock step its waves are the same every time; they are the reference waves.
+        // In lock step the waves are always the same; they are the reference waves.
         dispatch: Dispatch::Barrier,
         deps: Deps::Strict,
         shared_paths: SHARED_PATHS.map(str::to_owned).to_vec(),
@@ -167,7 +165,7 @@ fn request(repo: &Path, answers: &Path) -> Request {
     }
 }
 
-/// Writes repository, plan and answers, and makes the first commit. The same bytes and times give the same commit.
+/// Writes repository, plan and answers, and makes the first commit, whose id is always the same.
 fn unpack(repo: &Path, answers: &Path) -> Result<(), CliError> {
     extract(&EXAMPLE, "repo", repo)?;
     extract(&EXAMPLE, "answers", answers)?;
@@ -189,11 +187,8 @@ fn extract(from: &Dir<'_>, name: &str, to: &Path) -> io::Result<()> {
     while let Some(next) = open.pop() {
         open.extend(next.dirs());
         for file in next.files() {
-            let path = to.join(
-                file.path()
-                    .strip_prefix(folder.path())
-                    .unwrap_or(file.path()),
-            );
+            let name = file.path().strip_prefix(folder.path());
+            let path = to.join(name.unwrap_or(file.path()));
             std::fs::create_dir_all(crate::platform::parent(&path))?;
             std::fs::write(&path, file.contents())?;
             if file.contents().starts_with(b"#!") {
@@ -212,18 +207,11 @@ fn tests(repo: &Path) -> Result<String, CliError> {
         .filter(|path| path.extension().is_some_and(|extension| extension == "sh"))
         .collect();
     scripts.sort();
-    let passing = scripts
-        .iter()
-        .filter(|script| {
-            let run = duct::cmd("/bin/sh", [script])
-                .dir(repo)
-                .stdout_null()
-                .stderr_null()
-                .stdin_null();
-            run.unchecked()
-                .run()
-                .is_ok_and(|output| output.status.success())
-        })
-        .count();
+    let passes = |script: &&PathBuf| {
+        let run = duct::cmd("/bin/sh", [script]).dir(repo);
+        let run = run.stdout_null().stderr_null().stdin_null();
+        run.run().is_ok()
+    };
+    let passing = scripts.iter().filter(passes).count();
     Ok(format!("{passing} of {} pass", scripts.len()))
 }

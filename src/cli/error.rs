@@ -33,27 +33,27 @@ pub enum CliError {
         /// The command.
         command: String,
     },
-    /// A call file that is none.
+    /// A call file is not valid.
     #[error("call file `{}`: {why}", path.display())]
     BadCall {
         /// As given.
         path: PathBuf,
-        /// What does not fit.
+        /// What is wrong with it.
         why: String,
     },
-    /// A folder that is to be written anew is there.
+    /// The folder of an export is not empty.
     #[error("`{}` already exists and is not empty", .0.display())]
-    FolderInTheWay(PathBuf),
+    FolderNotEmpty(PathBuf),
     /// An argument of `$mesh` in a message is wrong.
     #[error(transparent)]
     Invoke(#[from] InvokeError),
-    /// A message that is no message of a person any more.
+    /// A message is too long to have been written by a person.
     #[error("the message is longer than {0} bytes")]
-    LongMessage(u64),
+    MessageTooLong(u64),
     /// `mesh spawn` without an instruction.
     #[error("no instruction")]
     NoInstruction,
-    /// `mesh spawn` with two of them from one source.
+    /// `mesh spawn` with two instructions from one source.
     #[error("`--instruction` and `--instruction-file` are both given")]
     TwoInstructions,
     /// `mesh.yaml` is not usable.
@@ -71,7 +71,7 @@ pub enum CliError {
         #[source]
         source: DurationsError,
     },
-    /// A schema is not one.
+    /// A schema is not valid.
     #[error(transparent)]
     Schema(#[from] SchemaError),
     /// The learnings can't be read or written.
@@ -79,30 +79,30 @@ pub enum CliError {
     Learnings(#[from] LearningsError),
     /// An option of a new run with `--resume`.
     #[error("`{0}` can't be changed when a run is resumed")]
-    ToldAgain(&'static str),
-    /// A dry run of a run that goes on.
+    FixedOption(&'static str),
+    /// `--dry-run` together with `--resume`.
     #[error("`--dry-run` can't be combined with `--resume`")]
-    DryResume,
-    /// Settings of a run for one that has begun.
+    DryRunResume,
+    /// Settings of a new run for one that has started.
     #[error("{} can't be changed: run `{run}` keeps the settings that it was started with", options.join(", "))]
-    Settled {
+    FixedSettings {
         /// `--max-tasks`, in code marks.
         options: Vec<String>,
         /// The run.
         run: RunId,
     },
-    /// An option of `mesh run` that a run of single steps has no use for.
+    /// A report file for a run that is driven one command at a time.
     #[error("`{0}` can't be used with `mesh wave next`: a run has no report before it ends")]
     NoReportYet(&'static str),
     /// `--abandon` for a spawned CSV.
     #[error("`--abandon` is for runs of a plan; run `{0}` is a spawned CSV, which changes no tree")]
     NothingToAbandon(RunId),
-    /// The repository of a run is not where the run started.
+    /// The repository of a run is no longer where the run was started.
     #[error("{source}")]
     RepositoryGone {
-        /// The copies of files from before an integration.
+        /// The files saved before an integration.
         kept: PathBuf,
-        /// Where it was looked for.
+        /// Where it was searched for.
         source: GitError,
     },
     /// An option of a spawned CSV for a run of a plan.
@@ -110,26 +110,26 @@ pub enum CliError {
     NotASpawnedRun(&'static str, RunId),
     /// `--flatten` without a schema.
     #[error("`--flatten` needs an output schema")]
-    FlattenWhat,
+    FlattenWithoutSchema,
     /// `--resume` without a run or an input.
     #[error("no run to resume")]
-    ResumeWhat,
-    /// `--resume` of an input that no run is over.
+    NoRunToResume,
+    /// `--resume` with an input that no run has.
     #[error("no run of `{}`", .0.display())]
-    NoRunOver(PathBuf),
-    /// `mesh cancel` of a run that nobody drives.
+    NoRunOfInput(PathBuf),
+    /// `mesh cancel` of a run that is not running.
     #[error("run `{0}` is not running")]
-    NotUnderWay(RunId),
+    NotRunning(RunId),
     /// A ledger can't be read.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// A run can't start or go on.
+    /// A run can't start or be resumed.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// A run that is under way can't go on.
+    /// A run failed after it had started.
     #[error(transparent)]
-    UnderWay(RunError),
-    /// A file that was named can't be read.
+    RunFailed(RunError),
+    /// A given file can't be read.
     #[error("`{}` can't be read", path.display())]
     Read {
         /// The file.
@@ -138,7 +138,7 @@ pub enum CliError {
         #[source]
         source: std::io::Error,
     },
-    /// A file that was named can't be written.
+    /// A given file can't be written.
     #[error("`{}` can't be written", path.display())]
     Write {
         /// The file.
@@ -155,15 +155,15 @@ pub enum CliError {
         /// As given.
         row: String,
     },
-    /// A report in another form of a run that has none.
+    /// `--junit` or `--markdown` for a spawned CSV.
     #[error("run `{0}` is a spawned CSV; its report is the output CSV")]
     NotAPlanRun(RunId),
-    /// Standard output did not take what was to be printed.
+    /// Standard output can't be written.
     #[error(transparent)]
     NotPrinted(#[from] NotPrinted),
-    /// The same at the end of a run, whose results are kept elsewhere.
+    /// The same after work whose result is kept elsewhere.
     #[error("standard output can't be written; nothing is lost: {kept}")]
-    Unsaid {
+    OutputLost {
         /// Where they are.
         kept: String,
         /// What the stream said.
@@ -176,23 +176,37 @@ pub enum CliError {
     /// `report-result` outside of a worker.
     #[error("`{0}` is not set: `mesh report-result` works only inside a worker started by mesh")]
     NotAWorker(&'static str),
-    /// The demo would write over something.
+    /// The demo would overwrite something.
     #[error("`{}` already exists; the demo writes only into new folders", .0.display())]
-    DemoInTheWay(PathBuf),
-    /// The demo's tests did not behave as they must.
+    DemoExists(PathBuf),
+    /// The demo did not end as it always should.
     #[error("the demo did not end as expected: {0}")]
     Demo(String),
 }
 
-/// The exit code of work that is done: its own, unless that is success and what it came to could not be told.
-pub fn code_of_done(told: Result<(), CliError>, code: u8, terminal: &Terminal) -> u8 {
-    match told {
+/// The exit code of finished work: `code`, but never success if its output could not be written.
+pub fn final_exit_code(output: Result<(), CliError>, code: u8, terminal: &Terminal) -> u8 {
+    match output {
         Ok(()) => code,
         Err(error) => {
             error.report(terminal);
             code.max(1)
         }
     }
+}
+
+/// Adds to a print error where the output is kept: the work itself is done.
+pub fn or_kept<T>(
+    printed: Result<T, impl Into<CliError>>,
+    kept: impl FnOnce() -> String,
+) -> Result<T, CliError> {
+    printed.map_err(|error| match error.into() {
+        CliError::NotPrinted(error) => CliError::OutputLost {
+            kept: kept(),
+            source: error.0,
+        },
+        other => other,
+    })
 }
 
 impl From<JobError> for CliError {
@@ -202,22 +216,30 @@ impl From<JobError> for CliError {
 }
 
 impl CliError {
+    /// For `map_err`: `path` can't be read.
+    pub fn unreadable(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Read {
+            path: path.into(),
+            source,
+        }
+    }
+
     /// The exit code (CONTRACT, "Exit codes").
     fn code(&self) -> u8 {
         match self {
-            CliError::Run(error) | CliError::UnderWay(error) => match error.kind() {
+            CliError::Run(error) | CliError::RunFailed(error) => match error.kind() {
                 ErrorKind::Input => 2,
                 ErrorKind::Preflight => 3,
                 ErrorKind::Resumable => 4,
-                ErrorKind::Machine if matches!(self, CliError::UnderWay(_)) => 4,
+                ErrorKind::Machine if matches!(self, CliError::RunFailed(_)) => 4,
                 ErrorKind::Machine => 3,
                 ErrorKind::Defect => 70,
             },
             CliError::Ledger(LedgerError::Locked { .. }) => 3,
             // The `$learnings` programs end with 1 here.
             CliError::Learnings(LearningsError::Empty) => 1,
-            // The work is done, but what it came to did not arrive.
-            CliError::NotPrinted(_) | CliError::Unsaid { .. } => 1,
+            // The work is done, but its output is lost.
+            CliError::NotPrinted(_) | CliError::OutputLost { .. } => 1,
             CliError::Io(_) => 3,
             CliError::Demo(_) => 70,
             _ => 2,
@@ -244,17 +266,17 @@ impl CliError {
             CliError::NoInstruction => {
                 Some("pass --instruction 'Review {path}' or --instruction-file FILE; {column} is replaced by a cell".to_owned())
             }
-            CliError::DemoInTheWay(_) => Some("pass another folder with --dir, or leave --dir out".to_owned()),
+            CliError::DemoExists(_) => Some("pass another folder with --dir, or leave --dir out".to_owned()),
             CliError::TwoInstructions => Some("pass only one of them".to_owned()),
-            CliError::ToldAgain(_) => Some("leave it out, or start a new run with --reuse RUN".to_owned()),
-            CliError::DryResume => Some("leave out one of the two; `mesh runs show RUN` shows the progress of a run".to_owned()),
-            CliError::FlattenWhat => Some("pass --output-schema FILE".to_owned()),
-            CliError::ResumeWhat => Some("pass the input, or --resume=RUN".to_owned()),
-            CliError::NoRunOver(_) => Some("list all runs with `mesh runs list`, then pass --resume=RUN".to_owned()),
+            CliError::FixedOption(_) => Some("leave it out, or start a new run with --reuse RUN".to_owned()),
+            CliError::DryRunResume => Some("leave out one of the two; `mesh runs show RUN` shows the progress of a run".to_owned()),
+            CliError::FlattenWithoutSchema => Some("pass --output-schema FILE".to_owned()),
+            CliError::NoRunToResume => Some("pass the input, or --resume=RUN".to_owned()),
+            CliError::NoRunOfInput(_) => Some("list all runs with `mesh runs list`, then pass --resume=RUN".to_owned()),
             CliError::NoRow { run, .. } => Some(format!("list failed rows: mesh runs show {run} --failed")),
             CliError::NotAPlanRun(run) => Some(format!("see its path: mesh runs show {run}")),
-            CliError::NotUnderWay(_) => Some("see its status: mesh runs list".to_owned()),
-            CliError::Settled { run, .. } => Some(format!(
+            CliError::NotRunning(_) => Some("see its status: mesh runs list".to_owned()),
+            CliError::FixedSettings { run, .. } => Some(format!(
                 "leave it out: mesh wave next --run {run}; budgets, limits and concurrency may change: mesh resume --help"
             )),
             CliError::NoReportYet(option) => Some(format!(
@@ -268,7 +290,7 @@ impl CliError {
             CliError::Plan(error) => error.hint(),
             CliError::Durations { source, .. } => Some(source.hint()),
             CliError::Learnings(error) => error.hint(),
-            CliError::Run(error) | CliError::UnderWay(error) => error.hint(),
+            CliError::Run(error) | CliError::RunFailed(error) => error.hint(),
             _ => None,
         }
     }
@@ -276,7 +298,7 @@ impl CliError {
     /// Prints the message to standard error and gives the exit code.
     pub fn report(&self, terminal: &Terminal) -> ExitCode {
         if let CliError::Usage(error) = self {
-            // Help goes to standard output, usage errors to standard error; a closed pipe is neither's fault.
+            // Help goes to standard output, usage errors to standard error; a closed pipe is no error.
             let plain = error.render().to_string();
             match visible_lines(&plain) {
                 visible if visible != plain => terminal.error(visible.trim_end()),
@@ -297,17 +319,17 @@ impl CliError {
     }
 }
 
-/// The message of `error`, and on lines below it those of its causes that it does not repeat itself.
+/// The message of `error`, followed by one line for each cause that its effect does not quote.
 pub fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
-    let mut said = text.clone();
+    let mut effect = text.clone();
     let mut cause = error.source();
     while let Some(error) = cause {
         let message = error.to_string();
-        if !said.contains(&message) {
+        if !effect.contains(&message) {
             text.push_str(&format!("\n  caused by: {message}"));
         }
-        said = message;
+        effect = message;
         cause = error.source();
     }
     text

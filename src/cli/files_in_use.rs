@@ -1,4 +1,4 @@
-//! The files that a command reads, so that no output replaces one of them.
+//! The files that a command reads. No output may replace one of them.
 
 use super::args::SpawnArgs;
 use super::context::Context;
@@ -6,7 +6,7 @@ use crate::job::Worker;
 use crate::run::InUse;
 use std::path::PathBuf;
 
-/// What the output can't be, as it is read or belongs to somebody else.
+/// The files that no output of `mesh spawn` can replace.
 pub fn in_use(args: &SpawnArgs, worker: &Worker, context: &Context) -> InUse {
     let mut in_use = in_use_by_all(context);
     let at = |path: &PathBuf| context.folder.join(path);
@@ -30,7 +30,7 @@ pub fn in_use(args: &SpawnArgs, worker: &Worker, context: &Context) -> InUse {
     in_use
 }
 
-/// What no output of any command can be.
+/// The files that no output of any command can replace.
 pub fn in_use_by_all(context: &Context) -> InUse {
     let config = context.config.path.as_deref();
     let root = config.map_or(context.folder.as_path(), crate::platform::parent);

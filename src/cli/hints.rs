@@ -15,7 +15,7 @@ use super::args::Cli;
 use clap::{Command, CommandFactory};
 use std::path::{Path, PathBuf};
 
-/// Options of other programs that texts speak of.
+/// Options of other programs that texts mention.
 const FOREIGN_OPTIONS: [&str; 10] = [
     // git, and what it writes at the head of a diff
     "--git",
@@ -36,11 +36,11 @@ struct Text {
     file: String,
     line: usize,
     text: String,
-    /// The source before it, back to the beginning of its statement.
+    /// The source before it in its statement.
     statement: String,
 }
 
-/// What a text says of a command.
+/// How a text mentions a command.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// Marked as a command line.
@@ -64,7 +64,7 @@ fn every_suggested_command_and_option_exists() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    // Were the texts not found any more, nothing would be wrong with them.
+    // Without texts there would be no complaints.
     assert!(seen > 100, "only {seen} command lines found");
     let hints = texts
         .iter()
@@ -73,7 +73,7 @@ fn every_suggested_command_and_option_exists() {
 }
 
 #[test]
-fn what_does_not_exist_is_found() {
+fn unknown_commands_and_options_are_found() {
     let mut command = Cli::command();
     command.build();
     for text in [
@@ -103,11 +103,11 @@ fn what_does_not_exist_is_found() {
     }
 }
 
-/// Commands that are not for the place of the call.
-const FOR_ANOTHER_PLACE: [&str; 2] = [
+/// Files whose commands are not for the location of the call.
+const FOR_OTHER_LOCATIONS: [&str; 2] = [
     // The demo names its own repository, and then the reader's.
     "cli/demo.rs",
-    // A message of a person is not from this program.
+    // The commands are for a person's message.
     "cli/invoke.rs",
 ];
 
@@ -119,15 +119,15 @@ fn suggested_commands_are_completed_where_they_are_printed() {
     for text in texts() {
         let mut seen = 0;
         complaints(&text.text, &command, &mut seen);
-        let is_printed_as_it_is = [".talk(", ".data(", ".warn(", ".error(", ".detail("]
+        let is_printed_unchanged = [".talk(", ".data(", ".warn(", ".error(", ".detail("]
             .iter()
             .any(|print| text.statement.contains(print));
         let is_completed = text.statement.contains("pasteable(");
         if seen > 0
-            && is_printed_as_it_is
+            && is_printed_unchanged
             && !is_completed
             && text.file.starts_with("cli/")
-            && !FOR_ANOTHER_PLACE.contains(&text.file.as_str())
+            && !FOR_OTHER_LOCATIONS.contains(&text.file.as_str())
         {
             wrong.push(format!("{}:{}: {}", text.file, text.line, text.text));
         }
@@ -144,7 +144,7 @@ fn complaints(text: &str, root: &Command, seen: &mut usize) -> Vec<String> {
     for (at, _) in text.match_indices("mesh ") {
         let before = text[..at].chars().next_back();
         let is_word = |c: char| c.is_alphanumeric() || "-_/.$\\".contains(c);
-        // A fence is one of the plan's metadata.
+        // A fence begins the metadata of a task.
         let is_fence = text[..at].ends_with("``");
         if at < from || is_fence || before.is_some_and(is_word) {
             continue;
@@ -187,7 +187,7 @@ fn extent(text: &str, at: usize) -> (Kind, usize) {
     if before.ends_with("run: ") {
         return (Kind::Typed, stop(&["\n", " with a ", "; "]));
     }
-    // An example: the command alone, perhaps with a remark behind some blanks, or a sentence.
+    // An example: the command, perhaps followed by blanks and a remark, or a sentence.
     let end = stop(&["\n", "   ", "  |", " | ", " && ", "; ", ". ", ", ", " ("]);
     let is_sentence = [
         "shows", "names", "needs", "works", "prints", "says", "begins", "takes", "has",
@@ -200,7 +200,7 @@ fn extent(text: &str, at: usize) -> (Kind, usize) {
     }
 }
 
-/// What stands for a value that is filled in.
+/// Replaces a value that is filled in.
 const FILLED_IN: &str = "x";
 
 /// Whether `line` is a command, and what is wrong with it.
@@ -257,7 +257,7 @@ fn check(line: &str, kind: Kind, root: &Command) -> Result<bool, String> {
     Ok(true)
 }
 
-/// The words of a command line, quotes taken off, and `x` for whatever is filled in.
+/// The words of a command line without quotes, with `x` for values that are filled in.
 fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
@@ -276,7 +276,7 @@ fn words(line: &str) -> Vec<String> {
                 word.push_str(FILLED_IN);
             }
             (' ', None) => words.push(std::mem::take(&mut word)),
-            // Not finished here, or an argument that may be left out.
+            // Text that goes on, or an optional argument.
             ('…' | '[' | ']', None) => {}
             (c, _) => word.push(c),
         }
@@ -299,7 +299,7 @@ fn is_option(word: &str) -> bool {
     }
 }
 
-/// Whether `command` takes the option `word`, which may have its value behind `=`.
+/// Whether `command` takes the option `word`, perhaps with `=` and a value.
 fn has_option(command: &Command, word: &str) -> bool {
     let name = word.split('=').next().unwrap_or(word);
     command

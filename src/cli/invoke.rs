@@ -1,7 +1,7 @@
 //! `mesh invoke`: a person's message -> `mesh run`, or the reason why nothing is started.
 //!
-//! What the message sets becomes options of this command line, which is then read once more: their checks, their
-//! precedence and the run itself are those of `mesh run`.
+//! The settings of the message are added to this command line, which is then parsed again: checks, precedence and the run
+//! itself are those of `mesh run`.
 
 use super::args::{Command, InvokeArgs};
 use super::context::Context;
@@ -12,10 +12,10 @@ use crate::invoke;
 use crate::invoke::{Argument, Invocation, SkipReason};
 use std::io::Read;
 
-/// The most that is read of standard input. A message that is cut off could be another one, so it is refused.
+/// The maximum size of a message on standard input. A truncated message could mean something else, so it is refused.
 const MESSAGE_BYTES_MAX: u64 = 16 << 20;
 
-/// Runs what the message commands; exit code 0 when it commands nothing.
+/// Starts the run that the message asks for; exit code 0 if it asks for none.
 pub fn execute(args: &InvokeArgs, context: &Context) -> Result<u8, CliError> {
     match invoke::read(&message(&args.message)?)? {
         Invocation::Skipped(reason) => skipped(reason, &context.terminal),
@@ -32,7 +32,7 @@ fn start(arguments: &[Argument]) -> Result<u8, CliError> {
     let (cli, context) = defaults::parse(defaults::with_settings(typed, &settings))?;
     match cli.command {
         Command::Invoke(args) => run::execute(&args.options, &context),
-        _ => unreachable!("further options do not make another command of it"),
+        _ => unreachable!("more options do not change the command"),
     }
 }
 
@@ -44,14 +44,14 @@ fn skipped(reason: SkipReason, terminal: &Terminal) -> Result<u8, CliError> {
     };
     terminal.data(&line)?;
     let label = terminal.err_tone(Tone::Note, "nothing was started:");
-    let way = match reason {
-        // Most often a shell took it for a variable.
+    let hint = match reason {
+        // Most often a shell has expanded it as a variable.
         SkipReason::NoToken => {
             "`$mesh ids=st-003` runs a task; in a shell, put it in single quotes"
         }
         _ => "`$mesh ids=st-003`, on a line of its own, runs a task",
     };
-    terminal.talk(&format!("{label} {reason}; {way}"));
+    terminal.talk(&format!("{label} {reason}; {hint}"));
     Ok(0)
 }
 
@@ -62,8 +62,8 @@ fn message(argument: &str) -> Result<String, CliError> {
     let mut bytes = Vec::new();
     let mut input = std::io::stdin().lock().take(MESSAGE_BYTES_MAX + 1);
     if input.read_to_end(&mut bytes)? as u64 > MESSAGE_BYTES_MAX {
-        return Err(CliError::LongMessage(MESSAGE_BYTES_MAX));
+        return Err(CliError::MessageTooLong(MESSAGE_BYTES_MAX));
     }
-    // A token is ASCII: what is not UTF-8 around it changes nothing.
+    // The token is ASCII, so invalid UTF-8 around it changes nothing.
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -1,4 +1,4 @@
-//! `mesh learnings`: capturing what was learned, and finding it again.
+//! `mesh learnings`: appending learnings, and recalling them.
 
 use super::args::{AppendArgs, LearningsArgs, LearningsCommand, RecallArgs};
 use super::context::Context;
@@ -12,10 +12,10 @@ use crate::platform::clock;
 use serde_json::json;
 use std::path::PathBuf;
 
-/// The most lines of a file that are named as damaged.
+/// The maximum number of damaged lines that are reported.
 const BAD_LINES_SHOWN_MAX: usize = 5;
 
-/// Appends a learning or shows some.
+/// Runs a subcommand.
 pub fn execute(args: &LearningsArgs, context: &Context) -> Result<u8, CliError> {
     let path = args.path.as_ref().map(|path| context.folder.join(path));
     match &args.command {
@@ -108,10 +108,10 @@ fn show(args: &RecallArgs, path: Option<PathBuf>, context: &Context) -> Result<(
         return Ok(terminal.data(&painted(&view::text(&found), terminal))?);
     }
     let file = shown(&store);
-    let asks_nothing = |text: &String| !text.contains(char::is_alphanumeric);
+    let has_no_word = |text: &String| !text.contains(char::is_alphanumeric);
     terminal.talk(&match contents.records.len() {
         0 => format!("no learnings in {file}"),
-        _ if args.query.as_ref().is_some_and(asks_nothing) => format!(
+        _ if args.query.as_ref().is_some_and(has_no_word) => format!(
             "nothing found: the query contains no word; leave --query out to list the learnings in {file}"
         ),
         1 => format!("nothing found; {file} has 1 learning"),
@@ -120,7 +120,7 @@ fn show(args: &RecallArgs, path: Option<PathBuf>, context: &Context) -> Result<(
     Ok(())
 }
 
-/// The line that begins a record is the one without an indent.
+/// Colours the first line of each record, the one without an indent.
 fn painted(text: &str, terminal: &Terminal) -> String {
     let paint = |line: &str| match line.is_empty() || line.starts_with(' ') {
         true => line.to_owned(),

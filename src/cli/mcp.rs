@@ -21,7 +21,7 @@ pub fn execute() -> Result<u8, CliError> {
     }
 }
 
-/// Only shown to the model, so nothing that is wrong with it is worth a failure.
+/// The schema of the result. It is only shown to the model, so a missing or damaged one is no error.
 fn schema() -> Option<serde_json::Value> {
     let path = std::env::var_os("MESH_SCHEMA_FILE").filter(|path| !path.is_empty())?;
     serde_json::from_slice(&std::fs::read(path).ok()?).ok()

@@ -1,19 +1,19 @@
 //! The command line: arguments -> calls, errors -> messages and exit codes. The only place that prints.
 //!
-//! Standard output is data, standard error is talk. It holds no logic: what a command does is in the library.
+//! Standard output is data, standard error is talk. This folder contains no logic: the library does the work.
 
 mod adapters;
 mod args;
 mod call_location;
 mod cancel;
 mod context;
+mod csv_file;
 mod csv_run;
 mod defaults;
 mod demo;
 mod doctor;
 mod error;
 mod files_in_use;
-mod going_on;
 #[cfg(test)]
 mod hints;
 mod invoke;
@@ -25,14 +25,15 @@ mod replay_worker;
 mod report_files;
 mod report_result;
 mod resume;
+mod resume_csv;
 mod rows;
 mod run;
 mod runs;
 mod simulate;
+mod single_steps;
 mod spawn;
 mod spawn_input;
 mod st;
-mod step;
 mod stop;
 mod terminal;
 mod wave;
@@ -42,14 +43,14 @@ use error::CliError;
 use std::process::ExitCode;
 use terminal::Terminal;
 
-/// Parses the command line, does what it says, and gives the exit code of CONTRACT, "Exit codes".
+/// Parses the command line, runs the command, and returns an exit code (CONTRACT, "Exit codes").
 pub fn main() -> ExitCode {
     let parsed = defaults::parse(std::env::args_os().collect());
     let (cli, context) = match parsed {
         Ok(parsed) => parsed,
         Err(error) => return error.report(&Terminal::plain()),
     };
-    // The panic's own message is on standard error already; a run that it ended is resumable like any other.
+    // The panic has printed its message already, and the run is resumable like any other.
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| dispatch(cli, &context))) {
         Ok(Ok(code)) => ExitCode::from(code),
         Ok(Err(error)) => error.report(&context.terminal),
@@ -78,8 +79,8 @@ fn dispatch(cli: Cli, context: &context::Context) -> Result<u8, CliError> {
         }
         Command::Learnings(args) => learnings::execute(&args, context),
         Command::ReportResult(args) => report_result::execute(&args, context),
-        Command::Collect(args) => step::collect(&args, context),
-        Command::Integrate(args) => step::integrate(&args, context),
+        Command::Collect(args) => single_steps::collect(&args, context),
+        Command::Integrate(args) => single_steps::integrate(&args, context),
         Command::Wave(command) => wave::execute(&command, context),
         Command::Mcp(_) => mcp::execute(),
         Command::Adapters => adapters::execute(context),

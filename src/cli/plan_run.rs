@@ -1,6 +1,6 @@
 //! Running a plan run to its end: progress, then the report and how to resume.
 
-use super::error::{CliError, code_of_done};
+use super::error::{CliError, final_exit_code, or_kept};
 use super::progress::Display;
 use super::stop;
 use super::terminal::{NotPrinted, Terminal, Tone};
@@ -8,51 +8,45 @@ use crate::job::JobStatus;
 use crate::model::{RunId, one_line};
 use crate::platform::clock;
 use crate::report::Report;
-use crate::run;
-use crate::run::PlanRun;
+use crate::run::{PlanRun, RunError, resume_command};
 
 /// Drives a run to its end and prints the report; also for `resume` and `demo`.
 pub fn drive(mut plan_run: PlanRun, terminal: &Terminal) -> Result<(u8, Option<Report>), CliError> {
     if let Some(note) = plan_run.lock_note() {
         terminal.warn(note);
     }
-    let stop = stop::asked_for(plan_run.folder())?;
+    let stop = stop::watch(plan_run.folder())?;
     let mut display = Display::for_run(terminal);
     let end = plan_run.drive(&mut display, &stop);
     drop(display);
-    let end = match end {
-        Ok(end) => end,
-        Err(error) => {
-            terminal.advise(&format!(
-                "the run is resumable: {}",
-                run::resume_command(plan_run.id())
-            ));
-            return Err(CliError::UnderWay(error));
-        }
-    };
+    let id = plan_run.id();
+    let end = end.map_err(|error| run_failed(error, id, terminal))?;
     let report = Report::of(plan_run.state());
-    let printed = print_report(report.as_ref(), terminal).map_err(|error| CliError::Unsaid {
-        kept: format!("mesh runs show {} prints the report", plan_run.id()),
-        source: error.0,
+    let printed = or_kept(print_report(report.as_ref(), terminal), || {
+        format!("mesh runs show {id} prints the report")
     });
     if let (JobStatus::Shut(_) | JobStatus::Unanswered(_), Some(why)) = (&end, end.job_error()) {
         terminal.warn(&one_line(&why));
     }
     match plan_run.awaits_answers() {
-        true => say_what_is_awaited(plan_run.id(), terminal),
-        false => say_how_to_go_on(plan_run.id(), &end, terminal),
+        true => advise_collect(id, terminal),
+        false => advise_resume(id, &end, terminal),
     }
-    let code = plan_run
-        .state()
-        .finished
-        .as_ref()
-        .map_or(70, |finished| finished.exit_code);
-    Ok((code_of_done(printed, code, terminal), report))
+    let finished = plan_run.state().finished.as_ref();
+    let code = finished.map_or(70, |finished| finished.exit_code);
+    Ok((final_exit_code(printed, code, terminal), report))
 }
 
-/// Gives up what a run could not restore.
+/// Prints that a run that failed is resumable, and gives its error.
+pub fn run_failed(error: RunError, run_id: &RunId, terminal: &Terminal) -> CliError {
+    let command = resume_command(run_id);
+    terminal.advise(&format!("the run is resumable: {command}"));
+    CliError::RunFailed(error)
+}
+
+/// Gives up the integrations that a run could not restore.
 pub fn abandon(mut plan_run: PlanRun, terminal: &Terminal) -> Result<u8, CliError> {
-    let stop = stop::asked_for(plan_run.folder())?;
+    let stop = stop::watch(plan_run.folder())?;
     let mut display = Display::for_run(terminal);
     let count = plan_run.abandon(&mut display, &stop);
     drop(display);
@@ -60,11 +54,7 @@ pub fn abandon(mut plan_run: PlanRun, terminal: &Terminal) -> Result<u8, CliErro
         terminal.talk("this run has no interrupted integration; nothing was changed");
         return Ok(0);
     }
-    terminal.advise(&format!(
-        "{} {}",
-        terminal.err_tone(Tone::Note, "resume with:"),
-        run::resume_command(plan_run.id())
-    ));
+    terminal.advise_as("resume with:", &resume_command(plan_run.id()));
     Ok(1)
 }
 
@@ -79,47 +69,38 @@ pub fn print_report(report: Option<&Report>, terminal: &Terminal) -> Result<(), 
     }
 }
 
-/// What is to be done about a run that ended early, and when.
-pub fn say_how_to_go_on(run_id: &RunId, end: &JobStatus, terminal: &Terminal) {
+/// Prints how to resume a run that ended early, and when.
+pub fn advise_resume(run_id: &RunId, end: &JobStatus, terminal: &Terminal) {
     if *end == JobStatus::Finished {
         return;
     }
     if let Some(advice) = end.advice() {
-        terminal.talk(&format!(
-            "{} {advice}",
-            terminal.err_tone(Tone::Note, "hint:")
-        ));
+        let label = terminal.err_tone(Tone::Note, "hint:");
+        terminal.talk(&format!("{label} {advice}"));
     }
     let label = match end.resume_at() {
-        Some(time) => format!(
-            "resume at {} with:",
-            clock::time_of_day(time, &clock::here())
-        ),
+        Some(time) => {
+            let time = clock::time_of_day(time, &clock::here());
+            format!("resume at {time} with:")
+        }
         None => "resume with:".to_owned(),
     };
-    let command = go_on_command(run_id, end);
-    terminal.advise(&format!(
-        "{} {command}",
-        terminal.err_tone(Tone::Note, &label)
-    ));
-}
-
-/// The same for a run that stopped where answers from outside are awaited.
-fn say_what_is_awaited(run_id: &RunId, terminal: &Terminal) {
-    let label = terminal.err_tone(Tone::Note, "to run the rows:");
-    terminal.advise(&format!("{label} mesh wave next --run {run_id}"));
-    let label = terminal.err_tone(Tone::Note, "to collect their answers:");
-    terminal.advise(&format!(
-        "{label} mesh collect {run_id} && {}",
-        run::resume_command(run_id)
-    ));
-}
-
-/// The command that goes on with a run that ended so.
-fn go_on_command(run_id: &RunId, end: &JobStatus) -> String {
-    let command = run::resume_command(run_id);
-    match end.option_to_raise() {
-        Some(option) => format!("{command} {option} MORE"),
-        None => command,
+    let mut command = resume_command(run_id);
+    if let Some(option) = end.option_to_raise() {
+        command.push_str(&format!(" {option} MORE"));
     }
+    terminal.advise_as(&label, &command);
+}
+
+/// The same for a run that waits for answers from outside.
+fn advise_collect(run_id: &RunId, terminal: &Terminal) {
+    terminal.advise_as(
+        "to run the rows:",
+        &format!("mesh wave next --run {run_id}"),
+    );
+    let resume = resume_command(run_id);
+    terminal.advise_as(
+        "to collect their answers:",
+        &format!("mesh collect {run_id} && {resume}"),
+    );
 }

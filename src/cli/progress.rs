@@ -1,4 +1,4 @@
-//! Showing a run: a bar for each wave on a terminal, lines elsewhere, JSON Lines for scripts.
+//! The progress of a run: a bar on a terminal, lines elsewhere, JSON Lines for scripts.
 
 use super::terminal::{ProgressMode, Terminal, Tone};
 use crate::job::{Counts, Observer, Progress, RunningRow};
@@ -10,15 +10,16 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
-/// JSON progress objects come at most this often (CONTRACT, section 2, "Summary").
+/// The minimum time between two JSON objects (CONTRACT, section 2, "Summary").
 const JSON_EVERY: Duration = Duration::from_secs(1);
-/// Lines about a wave that takes long come at most this often.
+/// The minimum time between two lines about a wave.
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
 
-/// A row is worth a line of its own after so long, and its silence worth a word.
+/// The age from which a row is listed as slow.
 const SLOW: Duration = Duration::from_secs(2);
+/// The silence from which a slow row is listed as quiet.
 const QUIET: Duration = Duration::from_secs(10);
-/// How many rows get a line.
+/// The maximum number of listed rows.
 const SLOW_MAX: usize = 3;
 
 /// The display of one command.
@@ -26,19 +27,19 @@ pub struct Display {
     terminal: Terminal,
     job_id: Option<String>,
     bars: MultiProgress,
-    /// One for all that is under way.
+    /// One bar for all running waves.
     bar: Option<ProgressBar>,
-    /// A line for each of the slowest rows.
+    /// One line for each of the slowest rows.
     slow: Vec<ProgressBar>,
-    /// What is under way.
+    /// The running waves, or the job.
     parts: Vec<Part>,
     last: Instant,
     last_json: Instant,
-    /// The wait that was last told of.
+    /// The wait that was announced last.
     waiting: Option<String>,
 }
 
-/// A wave or job under way.
+/// A running wave or job.
 struct Part {
     wave: WaveNo,
     title: String,
@@ -74,7 +75,7 @@ impl Display {
         display
     }
 
-    /// The job is over.
+    /// Ends the display of the job.
     pub fn finish(&mut self, counts: Counts) {
         self.end(WaveNo(1), counts);
     }
@@ -99,11 +100,11 @@ impl Display {
         }
     }
 
-    /// A bar that is called after what is under way, and none when nothing is.
+    /// Updates the bar to the running waves; removes it if there are none.
     fn show_bar(&mut self) {
         if self.parts.is_empty() {
             if let Some(bar) = self.bar.take() {
-                // The line below stays in the scroll-back; a full bar for every past wave would only fill the screen.
+                // A line below it says the same; full bars of past waves would fill the screen.
                 bar.finish_and_clear();
                 self.bars.remove(&bar);
             }
@@ -142,7 +143,7 @@ impl Display {
         self.line(&format!("{}: {text}", part.title));
     }
 
-    /// A line below the bar for each of the slowest rows, as many as there are now.
+    /// Shows `lines` below the bar.
     fn show_slowest(&mut self, lines: &[String]) {
         while self.slow.len() > lines.len() {
             if let Some(bar) = self.slow.pop() {
@@ -162,8 +163,8 @@ impl Display {
         }
     }
 
-    /// Whether the wait that `snapshot` shows was not told of yet: an hour without a word would look like a hang.
-    fn begins_to_wait(&mut self, snapshot: &Progress) -> bool {
+    /// Whether `snapshot` shows a wait that was not announced yet. A silent hour would look like a hang.
+    fn is_new_wait(&mut self, snapshot: &Progress) -> bool {
         let waiting = waiting(snapshot);
         let is_new = waiting.is_some() && waiting != self.waiting;
         self.waiting = waiting;
@@ -173,7 +174,7 @@ impl Display {
     fn line(&self, text: &str) {
         match self.terminal.progress {
             ProgressMode::Bar => {
-                // Only fails when the terminal is gone.
+                // Fails only if the terminal is gone.
                 let _ = self.bars.println(self.terminal.err_text(text));
             }
             ProgressMode::Plain => self.terminal.talk(text),
@@ -182,11 +183,8 @@ impl Display {
     }
 
     fn json(&mut self, snapshot: &Progress) {
-        let Some(job_id) = self
-            .job_id
-            .as_ref()
-            .filter(|_| self.last_json.elapsed() >= JSON_EVERY)
-        else {
+        let is_due = self.last_json.elapsed() >= JSON_EVERY;
+        let Some(job_id) = self.job_id.as_ref().filter(|_| is_due) else {
             return;
         };
         let counts = snapshot.counts;
@@ -206,7 +204,7 @@ impl Display {
             object["usage"] = json!(snapshot.usage);
         }
         self.last_json = Instant::now();
-        // A reader that went away does not end the job.
+        // A closed pipe does not end the job.
         let _ = self.terminal.data(&object.to_string());
     }
 }
@@ -216,14 +214,14 @@ impl Observer for Display {
         if self.terminal.json {
             self.json(snapshot);
         }
-        let begins_to_wait = self.begins_to_wait(snapshot);
+        let is_new_wait = self.is_new_wait(snapshot);
         if let Some(bar) = &self.bar {
             bar.set_length(snapshot.counts.total);
             bar.set_position(snapshot.counts.ended());
             bar.set_message(self.terminal.err_text(&status(snapshot)));
             self.show_slowest(&slowest(snapshot));
         } else if self.terminal.progress == ProgressMode::Plain
-            && (self.last.elapsed() >= PLAIN_EVERY || begins_to_wait)
+            && (self.last.elapsed() >= PLAIN_EVERY || is_new_wait)
         {
             self.last = Instant::now();
             let counts = snapshot.counts;
@@ -265,14 +263,14 @@ impl Watcher for Display {
     }
 
     fn mirror(&mut self, plan: &Plan) {
-        // The line that `mesh st` prints, for a planning panel; too long for everybody else.
+        // For planning panels, as `mesh st` prints it; too long for other readers.
         if self.terminal.verbose {
             self.line(&format!("update_plan: {}", mirror::update_plan(plan)));
         }
     }
 }
 
-/// What one bar for all of them is called.
+/// The title of the bar.
 fn title(parts: &[Part]) -> String {
     match parts {
         [part] => part.title.clone(),
@@ -280,8 +278,8 @@ fn title(parts: &[Part]) -> String {
     }
 }
 
-/// `3 running (limit 4), 1 failed, 12.3/s, eta 12s, $0.42`: the limit is that of a service which refused rows; without a
-/// cost, tokens.
+/// `3 running (limit 4), 1 failed, 12.3/s, eta 12s, $0.42`. The limit is shown after a service has refused rows; tokens are
+/// shown if the cost is unknown.
 fn status(snapshot: &Progress) -> String {
     let mut text = format!("{} running", snapshot.counts.running);
     if let Some(waiting) = waiting(snapshot) {
@@ -312,14 +310,14 @@ fn status(snapshot: &Progress) -> String {
     text
 }
 
-/// `waiting for a rate limit until 14:05`, as the clock on the wall says it.
+/// `waiting for a rate limit until 14:05`, in local time.
 fn waiting(snapshot: &Progress) -> Option<String> {
     let until = snapshot.capacity.waits_until?;
     let until = clock::time_of_day(until, &clock::here());
     Some(format!("waiting for a rate limit until {until}"))
 }
 
-/// Per second where that is a number that one can grasp, else per minute or hour.
+/// A rate per second, minute or hour, so that the number is not tiny.
 fn rate(per_second: f64) -> String {
     match per_second {
         rate @ 10.0.. => format!("{rate:.0}/s"),
@@ -329,7 +327,7 @@ fn rate(per_second: f64) -> String {
     }
 }
 
-/// The rows that have been at it longest: `st-001.vote.skeptic 4m10s, quiet for 48s`.
+/// The rows that have run longest: `st-001.vote.skeptic 4m10s, quiet for 48s`.
 fn slowest(snapshot: &Progress) -> Vec<String> {
     let is_slow = |row: &&RunningRow| row.age >= SLOW;
     let line = |row: &RunningRow| {

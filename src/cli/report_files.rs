@@ -1,4 +1,4 @@
-//! Reports as files: checked before anything starts, written at the end.
+//! Report files: checked before a run starts, written when it has ended.
 
 use super::args::ReportFiles;
 use super::context::Context;
@@ -7,7 +7,7 @@ use crate::report::Report;
 use crate::run::InUse;
 use std::path::Path;
 
-/// Whether the report can be written where it is wanted.
+/// Checks that the report files can be written.
 pub fn check_files(
     files: &ReportFiles,
     mut in_use: InUse,
@@ -24,7 +24,7 @@ pub fn check_files(
     Ok(())
 }
 
-/// Writes the report in the forms that were asked for.
+/// Writes the report files that were requested.
 pub fn write_files(
     report: &Report,
     run_folder: &Path,

@@ -9,26 +9,23 @@ use crate::model::{ReportToken, RowId};
 use crate::verdict::extract;
 use std::io::Read;
 
-/// Sends one result and prints the answer; exit code 1 when it was refused.
+/// Sends one result and prints the answer; exit code 1 if it is refused.
 pub fn execute(args: &ReportResultArgs, context: &Context) -> Result<u8, CliError> {
     let identity = identity()?;
     let result = match extract::value(&result_text(&args.result)?) {
         Ok(result) => result,
         Err(error) => {
-            let reason = Some(error.to_string());
-            return print(
-                &Answer {
-                    accepted: false,
-                    reason,
-                },
-                context,
-            );
+            let refused = Answer {
+                accepted: false,
+                reason: Some(error.to_string()),
+            };
+            return print(&refused, context);
         }
     };
     print(&identity.report(&result, args.stop)?, context)
 }
 
-/// Which attempt this process belongs to.
+/// The attempt that this process belongs to.
 pub fn identity() -> Result<Identity, CliError> {
     let variable = |name: &'static str| {
         let value = std::env::var(name).ok().filter(|value| !value.is_empty());
@@ -55,10 +52,7 @@ fn result_text(argument: &str) -> Result<Vec<u8>, CliError> {
         return Ok(text);
     }
     match argument.strip_prefix('@') {
-        Some(path) => std::fs::read(path).map_err(|source| CliError::Read {
-            path: path.into(),
-            source,
-        }),
+        Some(path) => std::fs::read(path).map_err(CliError::unreadable(path)),
         None => Ok(argument.as_bytes().to_vec()),
     }
 }

@@ -1,15 +1,15 @@
-//! `mesh resume`: the ledger says what kind of run it is and everything else.
+//! `mesh resume`: the kind of the run and its settings come from the ledger.
 
 use super::args::ResumeArgs;
 use super::context::Context;
 use super::error::CliError;
-use super::going_on;
+use super::resume_csv;
 use crate::ledger;
 use crate::model::{Event, RunKind};
 use crate::platform::GitError;
 use crate::run::{PlanRun, RunError};
 
-/// Goes on with a run.
+/// Resumes a run.
 pub fn execute(args: &ResumeArgs, context: &Context) -> Result<u8, CliError> {
     let folder = args.run.find(context)?;
     let started = match ledger::first(&folder.ledger())?.map(|record| record.event) {
@@ -24,10 +24,10 @@ pub fn execute(args: &ResumeArgs, context: &Context) -> Result<u8, CliError> {
             let mut overrides = args.overrides();
             let adapter = started.map(|started| started.settings["adapter"].clone());
             let adapter = adapter.and_then(|name| name.as_str().map(str::to_owned));
-            let can = going_on::capabilities(&adapter.unwrap_or_default(), context);
+            let can = resume_csv::capabilities(&adapter.unwrap_or_default(), context);
             overrides.max_concurrency = overrides
                 .max_concurrency
-                .map(|wanted| wanted.min(can.fanout.unwrap_or(usize::MAX)));
+                .map(|given| given.min(can.fanout.unwrap_or(usize::MAX)));
             let kept = folder.path().join("kept");
             let plan_run = PlanRun::resume(folder, overrides).map_err(|error| match error {
                 RunError::Git(source @ GitError::NoRepository { .. }) => {
@@ -43,7 +43,7 @@ pub fn execute(args: &ResumeArgs, context: &Context) -> Result<u8, CliError> {
         Some(RunKind::Spawn) if args.abandon => {
             Err(CliError::NothingToAbandon(folder.id().clone()))
         }
-        Some(RunKind::Spawn) => going_on::by_id(args, folder, context),
+        Some(RunKind::Spawn) => resume_csv::resume_by_id(args, folder, context),
         None => Err(RunError::NotResumable {
             id: folder.id().clone(),
             why: "its ledger is empty: it was killed before it started anything".to_owned(),

@@ -1,28 +1,44 @@
-//! Going on with a spawned CSV: by its input (`mesh spawn INPUT --resume`) or by its id (`mesh resume RUN`).
+//! Resuming a spawned CSV: by its id (`mesh resume RUN`) or by its input (`mesh spawn INPUT --resume`).
 
 use super::args::{ResumeArgs, SpawnArgs};
 use super::context::Context;
+use super::csv_run::{drive, fit_bounds, reuse_results};
 use super::error::CliError;
+use super::files_in_use::{in_use, in_use_by_all};
+use super::spawn_input;
 use crate::adapter::{Capabilities, Choice};
 use crate::job::{Settings, Survey, Worker};
 use crate::model::{RunId, counted};
-use crate::run::{EarlierRun, InputChanged, RunError, RunFolder, SpawnRun};
-use crate::schedule::{Concurrency, Limits};
+use crate::run::{EarlierRun, InUse, InputChanged, RunError, RunFolder, SpawnRun};
 use crate::verdict::Schema;
 use crate::{adapter, run};
 use std::path::{Path, PathBuf};
 
-/// What this call says of the run.
-struct Told {
+/// Assigns each value whose option is on the command line. A run keeps its own value for every other option, whatever the
+/// environment and `mesh.yaml` say.
+macro_rules! assign_typed {
+    ($args:expr; $($option:literal => $assignment:expr;)*) => {
+        $(if is_typed($args, $option) {
+            $assignment;
+        })*
+    };
+}
+
+/// What a resume changes.
+struct Changes {
     job: Settings,
     record: Option<PathBuf>,
-    in_use: crate::run::InUse,
+    in_use: InUse,
     force: bool,
     retry_failed: bool,
 }
 
 /// `mesh resume RUN`.
-pub fn by_id(args: &ResumeArgs, folder: RunFolder, context: &Context) -> Result<u8, CliError> {
+pub fn resume_by_id(
+    args: &ResumeArgs,
+    folder: RunFolder,
+    context: &Context,
+) -> Result<u8, CliError> {
     let mut spawn_run = SpawnRun::resume(folder)?;
     if args.ask_now {
         spawn_run.ask_now();
@@ -36,7 +52,7 @@ pub fn by_id(args: &ResumeArgs, folder: RunFolder, context: &Context) -> Result<
         &mut job.bounds,
     );
     if args.limits.max_concurrency.is_some() || args.limits.max_runtime_seconds.is_some() {
-        fit(&mut job, [None; 2], context);
+        fit_to_adapter(&mut job, [None; 2], context);
     }
     let given = &args.spawned;
     if let Some(path) = &given.output_csv_path {
@@ -44,40 +60,38 @@ pub fn by_id(args: &ResumeArgs, folder: RunFolder, context: &Context) -> Result<
     }
     job.halt = given.halt.unwrap_or(job.halt);
     job.keep_logs = given.logs.unwrap_or(job.keep_logs);
-    let mut in_use = crate::cli::files_in_use::in_use_by_all(context);
+    let mut in_use = in_use_by_all(context);
     in_use.file("is the input", job.csv_path.clone());
     in_use.extend(spawn_run.in_use());
-    let told = Told {
+    let changes = Changes {
         job,
         record: spawn_run.recorded().cloned(),
         in_use,
         force: given.force,
         retry_failed: args.retry_failed,
     };
-    go_on(spawn_run, told, note, context)
+    resume(spawn_run, changes, note, context)
 }
 
-/// `mesh spawn INPUT --resume`, with the options of the first call or others.
-pub fn by_input(
+/// `mesh spawn INPUT --resume`, with the options of the first call or others. An empty `run` is the last run of the input.
+pub fn resume_by_input(
     args: &SpawnArgs,
     run: &str,
     home: &Path,
     context: &Context,
 ) -> Result<u8, CliError> {
     if args.dry_run {
-        return Err(CliError::DryResume);
+        return Err(CliError::DryRunResume);
     }
-    let call = args
-        .call
-        .as_deref()
-        .map(|path| crate::cli::spawn_input::call(path, context));
+    let call = args.call.as_deref();
+    let call = call.map(|path| spawn_input::call(path, context));
     let call = call.transpose()?;
     let named = call.as_ref().map(|call| &call.csv_path);
     let input = named.or(args.csv_path.as_ref());
     let input = input.map(|path| context.folder.join(path));
     let folder = match (run, &args.home.run_id) {
         ("", Some(id)) => RunFolder::find(home, &RunId::new(id))?,
-        ("", None) => last_run(home, input.as_deref())?,
+        ("", None) => last_run_of(home, input.as_deref())?,
         (id, _) => RunFolder::find(home, &RunId::new(id))?,
     };
     let spawn_run = SpawnRun::resume(folder)?;
@@ -94,9 +108,9 @@ pub fn by_input(
     if let Some(reuse) = args.reuse.as_deref().map(RunId::new)
         && spawn_run.reused() != Some(&reuse)
     {
-        return Err(CliError::ToldAgain("--reuse"));
+        return Err(CliError::FixedOption("--reuse"));
     }
-    let mut job = told_by(args, spawn_run.job(), context)?;
+    let mut job = job_with_options(args, spawn_run.job(), context)?;
     if let Some(call) = call {
         job.instruction = call.instruction;
         job.id_column = call.id_column;
@@ -106,252 +120,181 @@ pub fn by_input(
         Some(path) if is_typed(args, "record") => Some(context.folder.join(path)),
         _ => spawn_run.recorded().cloned(),
     };
-    let mut in_use = crate::cli::files_in_use::in_use(args, &job.worker, context);
+    let mut in_use = in_use(args, &job.worker, context);
     in_use.extend(spawn_run.in_use());
-    let told = Told {
+    let changes = Changes {
         job,
         record,
         in_use,
         force: args.force,
         retry_failed: args.retry_failed,
     };
-    go_on(spawn_run, told, note, context)
+    resume(spawn_run, changes, note, context)
 }
 
-/// The last run over the input that is named.
-fn last_run(home: &Path, input: Option<&Path>) -> Result<RunFolder, CliError> {
-    let path = input.ok_or(CliError::ResumeWhat)?;
+fn last_run_of(home: &Path, input: Option<&Path>) -> Result<RunFolder, CliError> {
+    let path = input.ok_or(CliError::NoRunToResume)?;
     let path = std::fs::canonicalize(path).unwrap_or(path.to_owned());
     let folders = RunFolder::list(home)?;
-    let over_it =
+    let has_input =
         |folder: &&RunFolder| SpawnRun::input_of(folder).is_some_and(|input| input == path);
-    let last = folders.iter().rev().find(over_it);
-    last.cloned().ok_or(CliError::NoRunOver(path))
+    let last = folders.iter().rev().find(has_input);
+    last.cloned().ok_or(CliError::NoRunOfInput(path))
 }
 
-fn go_on(
+fn resume(
     mut spawn_run: SpawnRun,
-    told: Told,
+    changes: Changes,
     note: Option<String>,
     context: &Context,
 ) -> Result<u8, CliError> {
     let terminal = &context.terminal;
-    let mended = spawn_run.check_copy()?;
+    let restored = spawn_run.check_copy()?;
     let survey = Survey::take(spawn_run.job()).map_err(RunError::from)?;
-    spawn_run.check_worker(&told.job, survey.total(), told.retry_failed)?;
-    if told.record.as_ref() != spawn_run.recorded()
-        && let Some(folder) = &told.record
+    spawn_run.check_worker(&changes.job, survey.total(), changes.retry_failed)?;
+    if changes.record.as_ref() != spawn_run.recorded()
+        && let Some(folder) = &changes.record
     {
-        told.in_use.check_folder(folder, "--record")?;
+        changes.in_use.check_folder(folder, "--record")?;
     }
-    spawn_run.change(told.job, told.record, &told.in_use, told.force)?;
-    for note in [note, mended].into_iter().flatten() {
+    spawn_run.change(changes.job, changes.record, &changes.in_use, changes.force)?;
+    for note in [note, restored].into_iter().flatten() {
         terminal.warn(&note);
     }
     if let Some(id) = spawn_run.reused() {
-        // It may have been stopped before all of them were taken over.
+        // The run may have been stopped before it reused all of them.
         match spawn_run.folder().sibling(id) {
-            Ok(folder) => {
-                crate::cli::csv_run::take_over(
-                    &mut spawn_run,
-                    &EarlierRun::read(&folder)?,
-                    terminal,
-                )?;
-            }
+            Ok(folder) => reuse_results(&mut spawn_run, &EarlierRun::read(&folder)?, terminal)?,
             Err(_) => terminal.warn(&format!(
                 "run {id} no longer exists; rows whose results were not reused yet are run"
             )),
         }
     }
-    if told.retry_failed {
+    if changes.retry_failed {
         let reopened = counted(spawn_run.reopen_failed()?, "failed row");
         terminal.talk(&format!("retrying {reopened}"));
     }
-    crate::cli::csv_run::drive(spawn_run, survey.total(), terminal)
+    drive(spawn_run, survey.total(), terminal)
 }
 
 fn is_typed(args: &SpawnArgs, id: &str) -> bool {
     args.typed.iter().any(|typed| typed == id)
 }
 
-/// The job with every option that stands on the command line, whether it may change or not.
-fn told_by(args: &SpawnArgs, job: &Settings, context: &Context) -> Result<Settings, CliError> {
-    let typed = |id: &str| is_typed(args, id);
-    let mut told = job.clone();
-    tell_rows(args, &mut told, context)?;
-    tell_worker(args, &mut told, context)?;
-    tell_bounds(args, &mut told, context);
-    if typed("output_csv_path")
+/// The settings with every option on the command line, whether a resume may change it or not.
+fn job_with_options(
+    args: &SpawnArgs,
+    job: &Settings,
+    context: &Context,
+) -> Result<Settings, CliError> {
+    let mut job = job.clone();
+    assign_input(args, &mut job, context)?;
+    assign_worker(args, &mut job, context)?;
+    assign_bounds(args, &mut job, context);
+    if is_typed(args, "output_csv_path")
         && let Some(path) = &args.output_csv_path
     {
-        told.output_csv_path = context.folder.join(path);
+        job.output_csv_path = context.folder.join(path);
     }
-    if typed("flatten") {
-        told.flatten = true;
-        if told.output_schema.is_none() {
-            return Err(CliError::FlattenWhat);
-        }
-    }
-    set(
-        &mut told.formula_cells,
-        typed("formula_cells"),
-        args.formula_cells,
-    );
-    set(&mut told.halt, typed("halt"), args.halt);
-    set(&mut told.keep_logs, typed("logs"), args.logs);
     let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
-    set(
-        &mut told.result_bytes_max,
-        typed("result_bytes_max"),
-        bytes(args.result_bytes_max),
-    );
-    set(
-        &mut told.output_bytes_max,
-        typed("output_bytes_max"),
-        bytes(args.output_bytes_max),
-    );
-    let given = args.budget.budget();
-    set(
-        &mut told.budget.max_cost_usd,
-        typed("max_cost_usd"),
-        given.max_cost_usd,
-    );
-    set(
-        &mut told.budget.max_tokens,
-        typed("max_tokens"),
-        given.max_tokens,
-    );
-    set(&mut told.budget.max_rows, typed("max_rows"), given.max_rows);
-    set(
-        &mut told.max_wall_seconds,
-        typed("max_wall_seconds"),
-        args.budget.max_wall_seconds,
-    );
-    set(
-        &mut told.wall_hard,
-        typed("wall_hard"),
-        args.budget.wall_hard,
-    );
-    Ok(told)
-}
-
-fn set<T>(place: &mut T, is_typed: bool, value: T) {
-    if is_typed {
-        *place = value;
+    let budget = args.budget.budget();
+    assign_typed! { args;
+        "flatten" => job.flatten = true;
+        "formula_cells" => job.formula_cells = args.formula_cells;
+        "halt" => job.halt = args.halt;
+        "logs" => job.keep_logs = args.logs;
+        "result_bytes_max" => job.result_bytes_max = bytes(args.result_bytes_max);
+        "output_bytes_max" => job.output_bytes_max = bytes(args.output_bytes_max);
+        "max_cost_usd" => job.budget.max_cost_usd = budget.max_cost_usd;
+        "max_tokens" => job.budget.max_tokens = budget.max_tokens;
+        "max_rows" => job.budget.max_rows = budget.max_rows;
+        "max_wall_seconds" => job.max_wall_seconds = args.budget.max_wall_seconds;
+        "wall_hard" => job.wall_hard = args.budget.wall_hard;
     }
+    if is_typed(args, "flatten") && job.output_schema.is_none() {
+        return Err(CliError::FlattenWithoutSchema);
+    }
+    Ok(job)
 }
 
-/// What a row is asked, but for the worker.
-fn tell_rows(args: &SpawnArgs, told: &mut Settings, context: &Context) -> Result<(), CliError> {
-    let typed = |id: &str| is_typed(args, id);
-    match (typed("instruction"), typed("instruction_file")) {
+/// The options that select rows and make their prompts.
+fn assign_input(args: &SpawnArgs, job: &mut Settings, context: &Context) -> Result<(), CliError> {
+    match (
+        is_typed(args, "instruction"),
+        is_typed(args, "instruction_file"),
+    ) {
         (true, true) => return Err(CliError::TwoInstructions),
-        (true, false) => told.instruction = args.instruction.clone().unwrap_or_default(),
-        (false, true) => told.instruction = crate::cli::spawn_input::instruction(args, context)?,
+        (true, false) => job.instruction = args.instruction.clone().unwrap_or_default(),
+        (false, true) => job.instruction = spawn_input::instruction(args, context)?,
         (false, false) => {}
     }
-    if typed("output_schema")
+    if is_typed(args, "output_schema")
         && let Some(path) = &args.output_schema
     {
         let schema = Schema::read(&context.folder.join(path))?;
-        told.output_schema = Some(schema.source().clone());
+        job.output_schema = Some(schema.source().clone());
     }
-    set(
-        &mut told.id_column,
-        typed("id_column"),
-        args.id_column.clone(),
-    );
-    set(&mut told.selection.rows, typed("rows"), args.rows.clone());
-    set(&mut told.selection.sample, typed("sample"), args.sample);
-    set(&mut told.delimiter, typed("delimiter"), args.delimiter);
-    set(&mut told.encoding, typed("encoding"), args.encoding.clone());
-    set(&mut told.rename, typed("rename"), args.rename.clone());
+    assign_typed! { args;
+        "id_column" => job.id_column = args.id_column.clone();
+        "rows" => job.selection.rows = args.rows.clone();
+        "sample" => job.selection.sample = args.sample;
+        "delimiter" => job.delimiter = args.delimiter;
+        "encoding" => job.encoding = args.encoding.clone();
+        "rename" => job.rename = args.rename.clone();
+    }
     Ok(())
 }
 
-fn tell_worker(args: &SpawnArgs, told: &mut Settings, context: &Context) -> Result<(), CliError> {
-    let is_named = ["command", "adapter", "model", "effort", "answers"];
-    if is_named.iter().any(|id| is_typed(args, id)) {
+fn assign_worker(args: &SpawnArgs, job: &mut Settings, context: &Context) -> Result<(), CliError> {
+    let options = ["command", "adapter", "model", "effort", "answers"];
+    if options.iter().any(|id| is_typed(args, id)) {
         let adapters = &context.config.adapters;
         let chosen = adapter::select(&args.worker.choice(), adapters, &context.folder);
         let worker = chosen.map_err(RunError::from)?.worker;
-        // Its folder is the one that the run began in, wherever it is resumed; what its workers see is not taken from them.
-        told.worker = Worker {
-            folder: told.worker.folder.clone(),
-            env_names: told.worker.env_names.clone(),
+        // Workers run in the folder where the run was started, and keep the variables that they had.
+        job.worker = Worker {
+            folder: job.worker.folder.clone(),
+            env_names: job.worker.env_names.clone(),
             ..worker
         };
     }
     if is_typed(args, "env_names") {
         let mut names = args.worker.env_names.clone();
-        names.retain(|name| !told.worker.env_names.contains(name));
-        told.worker.env_names.extend(names);
+        names.retain(|name| !job.worker.env_names.contains(name));
+        job.worker.env_names.extend(names);
     }
     Ok(())
 }
 
-fn tell_bounds(args: &SpawnArgs, told: &mut Settings, context: &Context) {
-    let typed = |id: &str| is_typed(args, id);
+fn assign_bounds(args: &SpawnArgs, job: &mut Settings, context: &Context) {
     let given = args.worker.bounds(&args.budget);
-    let bounds = &mut told.bounds;
-    set(
-        &mut bounds.max_concurrency,
-        typed("max_concurrency"),
-        given.max_concurrency,
-    );
-    set(
-        &mut bounds.max_runtime_seconds,
-        typed("max_runtime_seconds"),
-        given.max_runtime_seconds,
-    );
-    set(&mut bounds.retries, typed("retries"), given.retries);
-    set(
-        &mut bounds.retry_delay,
-        typed("retry_delay"),
-        given.retry_delay,
-    );
-    set(
-        &mut bounds.max_idle_seconds,
-        typed("max_idle_seconds"),
-        given.max_idle_seconds,
-    );
-    set(
-        &mut bounds.grace_seconds,
-        typed("grace_seconds"),
-        given.grace_seconds,
-    );
-    set(
-        &mut bounds.rate_limit_wait_max_seconds,
-        typed("rate_limit_wait_max"),
-        given.rate_limit_wait_max_seconds,
-    );
+    let bounds = &mut job.bounds;
+    assign_typed! { args;
+        "max_concurrency" => bounds.max_concurrency = given.max_concurrency;
+        "max_runtime_seconds" => bounds.max_runtime_seconds = given.max_runtime_seconds;
+        "retries" => bounds.retries = given.retries;
+        "retry_delay" => bounds.retry_delay = given.retry_delay;
+        "max_idle_seconds" => bounds.max_idle_seconds = given.max_idle_seconds;
+        "grace_seconds" => bounds.grace_seconds = given.grace_seconds;
+        "rate_limit_wait_max" => bounds.rate_limit_wait_max_seconds = given.rate_limit_wait_max_seconds;
+    }
     let fitted = [
         "max_concurrency",
         "max_runtime_seconds",
         "remaining_five_hour",
         "remaining_weekly",
     ];
-    if fitted.into_iter().any(typed) {
-        fit(told, args.worker.remaining(), context);
+    if fitted.iter().any(|id| is_typed(args, id)) {
+        fit_to_adapter(job, args.worker.remaining(), context);
     }
 }
 
-/// As in a new run: no more at once, and no longer, than the adapter can.
-fn fit(told: &mut Settings, remaining: [Option<f64>; 2], context: &Context) {
-    let can = capabilities(&told.worker.adapter, context);
-    let concurrency = Concurrency::preflight(&Limits {
-        allowed: told.bounds.max_concurrency,
-        fanout: can.fanout,
-        remaining,
-        rows: usize::MAX,
-    });
-    told.bounds.max_concurrency = concurrency.get();
-    if let Some(most) = can.max_runtime_seconds {
-        told.bounds.max_runtime_seconds = told.bounds.max_runtime_seconds.min(most);
-    }
+fn fit_to_adapter(job: &mut Settings, remaining: [Option<f64>; 2], context: &Context) {
+    let can = capabilities(&job.worker.adapter, context);
+    job.bounds = fit_bounds(job.bounds, &can, remaining);
 }
 
-/// What the adapter of a run can do; one that is not there any more sets no limits.
+/// The capabilities of a run's adapter; one that no longer exists sets no limits.
 pub fn capabilities(adapter: &str, context: &Context) -> Capabilities {
     let choice = Choice {
         name: Some(adapter.to_owned()),

@@ -1,22 +1,22 @@
-//! `mesh runs show` about single rows: those that failed, and one in full.
+//! The rows of `mesh runs show`: the failed ones, and one in full.
 
 use super::context::Context;
+use super::csv_file::CsvFile;
 use super::error::CliError;
 use super::terminal::{Terminal, Tone};
 use crate::model::{RunId, Usage, one_line, shell_word};
 use crate::report::{AttemptStory, FailedRow, RowStory, failed_rows, row_story};
-use crate::run::{RunError, RunFolder, SpawnRun, State};
-use crate::table::{ReadOptions, Reader};
+use crate::run::{RunFolder, SpawnRun, State};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-/// How many failed rows are named unless all are asked for.
-const NAMED_MAX: usize = 20;
-/// How much of the end of a log is shown.
+/// The number of failed rows that are listed by default.
+const LISTED_MAX: usize = 20;
+/// The maximum size of the shown end of a log, and its number of lines.
 const TAIL_BYTES: u64 = 4096;
 const TAIL_LINES: usize = 20;
 
-/// The rows that failed, each with the log of its last attempt.
+/// The failed rows, each with the log of its last attempt.
 pub fn failed(folder: &RunFolder) -> Result<Vec<FailedRow>, CliError> {
     let mut failed = failed_rows(&folder.ledger())?;
     for row in &mut failed {
@@ -26,15 +26,15 @@ pub fn failed(folder: &RunFolder) -> Result<Vec<FailedRow>, CliError> {
     Ok(failed)
 }
 
-/// Names failed rows with reason and log: the first ones, or all.
+/// Lists failed rows with reason and log: the first ones, or all.
 pub fn failed_text(failed: &[FailedRow], run: &RunId, all: bool, terminal: &Terminal) -> String {
     let mut text = String::new();
     if failed.is_empty() {
         return text;
     }
     text.push_str("\nFailed rows");
-    let named = if all { failed.len() } else { NAMED_MAX };
-    for row in failed.iter().take(named) {
+    let listed = if all { failed.len() } else { LISTED_MAX };
+    for row in failed.iter().take(listed) {
         let id = terminal.out_tone(Tone::Bad, &one_line(row.item_id.as_str()));
         text.push_str(&format!("\n  {id}  {}", one_line(&row.last_error)));
         match &row.log_path {
@@ -42,7 +42,7 @@ pub fn failed_text(failed: &[FailedRow], run: &RunId, all: bool, terminal: &Term
             None => text.push_str("\n    log: none kept"),
         }
     }
-    if let Some(more @ 1..) = failed.len().checked_sub(named) {
+    if let Some(more @ 1..) = failed.len().checked_sub(listed) {
         let command = terminal.pasteable(&format!("mesh runs show {run} --failed"));
         text.push_str(&format!("\n  and {more} more: {command}"));
     }
@@ -54,7 +54,7 @@ pub fn failed_text(failed: &[FailedRow], run: &RunId, all: bool, terminal: &Term
     text
 }
 
-/// What the workers of a run used, or that they did not say.
+/// The usage of a run, or a note that its agent does not report it.
 pub fn usage_text(usage: Option<Usage>) -> String {
     match usage {
         None => "not reported by this agent".to_owned(),
@@ -93,44 +93,40 @@ pub fn show(
         let object = serde_json::json!({"mesh_run_id": folder.id(), "item_id": id, "prompt": prompt, "row": story});
         return Ok(context.terminal.data(&object.to_string())?);
     }
-    let text = in_full(id, prompt.as_deref(), story.as_ref());
+    let text = row_text(id, prompt.as_deref(), story.as_ref());
     Ok(context.terminal.data(text.trim_end())?)
 }
 
-/// The prompt of a row of a plan's run, from the wave CSV that has it.
+/// The prompt of a row of a plan run, from the wave CSV that contains it.
 fn prompt_in_waves(
     folder: &RunFolder,
     state: &State,
     id: &str,
 ) -> Result<Option<String>, CliError> {
-    let has_it = |rows: &[crate::model::RowId]| rows.iter().any(|row| row.as_str() == id);
     let mut waves = state.waves.iter();
-    let Some(wave) = waves.find(|wave| has_it(&wave.compiled.rows)) else {
+    let Some(wave) = waves.find(|wave| wave.compiled.rows.iter().any(|row| row.as_str() == id))
+    else {
         return Ok(None);
     };
     let path = folder.path().join(&wave.compiled.csv_path);
-    let table = |error| CliError::Run(RunError::from(crate::job::JobError::Table(error)));
-    let mut reader = Reader::open(&path, &path, &ReadOptions::default()).map_err(table)?;
-    let column = |name: &str| reader.header().iter().position(|column| column == name);
+    let table = CsvFile::read(&path, &path)?;
+    let column = |name: &str| table.header.iter().position(|column| column == name);
     let (Some(id_at), Some(prompt_at)) = (column("id"), column("prompt")) else {
         return Ok(None);
     };
-    while let Some(row) = reader.next_row().map_err(table)? {
-        if row.get(id_at).is_some_and(|cell| cell == id) {
-            return Ok(row.get(prompt_at).cloned());
-        }
-    }
-    Ok(None)
+    let mut rows = table.rows.iter();
+    let row = rows.find(|row| row.get(id_at).is_some_and(|cell| cell == id));
+    Ok(row.and_then(|row| row.get(prompt_at).cloned()))
 }
 
-fn in_full(id: &str, prompt: Option<&str>, story: Option<&RowStory>) -> String {
+fn row_text(id: &str, prompt: Option<&str>, story: Option<&RowStory>) -> String {
     let status = story.map_or("pending", |story| story.status);
     let mut text = format!("row {} {status}\n", one_line(id));
     if let Some(prompt) = prompt {
         text.push_str(&format!("\nPrompt\n{}\n", indented(prompt.trim_end())));
     }
     for attempt in story.iter().flat_map(|story| &story.attempts) {
-        text.push_str(&of_attempt(attempt));
+        text.push_str(&attempt_text(attempt));
     }
     if let Some(result) = story.and_then(|story| story.result.as_ref()) {
         text.push_str(&format!("\nAnswer\n{}\n", indented(&format!("{result:#}"))));
@@ -138,7 +134,7 @@ fn in_full(id: &str, prompt: Option<&str>, story: Option<&RowStory>) -> String {
     text
 }
 
-fn of_attempt(attempt: &AttemptStory) -> String {
+fn attempt_text(attempt: &AttemptStory) -> String {
     let end = match attempt.end {
         None => "has not ended".to_owned(),
         Some(end) => serde_json::to_value(end)
@@ -148,13 +144,13 @@ fn of_attempt(attempt: &AttemptStory) -> String {
     };
     let seconds = attempt.duration_ms as f64 / 1000.0;
     let mut text = format!("\nAttempt {}: {end} after {seconds:.1}s\n", attempt.attempt);
-    if let Some(told) = &attempt.told {
-        let how = match told.instead_of_prompt {
+    if let Some(feedback) = &attempt.told {
+        let how = match feedback.instead_of_prompt {
             true => "its prompt, in the session of the previous attempt",
             false => "added to its prompt",
         };
-        let told = indented(&indented(told.text.trim_end()));
-        text.push_str(&format!("  {how}:\n{told}\n"));
+        let feedback = indented(&indented(feedback.text.trim_end()));
+        text.push_str(&format!("  {how}:\n{feedback}\n"));
     }
     if let Some(error) = &attempt.error {
         text.push_str(&format!("  {}\n", one_line(error)));
@@ -169,7 +165,7 @@ fn of_attempt(attempt: &AttemptStory) -> String {
     text
 }
 
-/// The last lines of a log; nothing where it is empty or can't be read.
+/// The last lines of a log; `None` if it is empty or can't be read.
 fn tail(path: &Path) -> Option<String> {
     let mut file = std::fs::File::open(path).ok()?;
     let skipped = file.metadata().ok()?.len().saturating_sub(TAIL_BYTES);

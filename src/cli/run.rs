@@ -2,10 +2,10 @@
 
 use super::args::{IntegrateArgs, RunOptions};
 use super::context::Context;
-use super::error::{CliError, code_of_done};
+use super::error::{CliError, final_exit_code};
 use super::plan_run::drive;
 use super::progress::rows;
-use super::terminal::{Terminal, Tone};
+use super::terminal::Terminal;
 use crate::adapter::EXTERNAL;
 use crate::integrate::{RepoLock, VALIDATION_ALLOW};
 use crate::model::RunId;
@@ -15,14 +15,13 @@ use crate::schedule::Dispatch;
 use crate::{patch, run};
 use std::path::Path;
 
-/// Preflight, run, report.
+/// Checks the preflight, runs the tasks, prints the report.
 pub fn execute(args: &RunOptions, context: &Context) -> Result<u8, CliError> {
     check_outputs(args, context)?;
     let preflight = run::prepare(&request(args, context))?;
     for skipped in &preflight.skipped {
-        context
-            .terminal
-            .warn(&format!("{}; it is skipped", skipped.why));
+        let warning = format!("{}; it is skipped", skipped.why);
+        context.terminal.warn(&warning);
     }
     if args.dry_run {
         return dry_run(&preflight, context);
@@ -40,11 +39,11 @@ pub fn execute(args: &RunOptions, context: &Context) -> Result<u8, CliError> {
     let written = report.map_or(Ok(()), |report| {
         super::report_files::write_files(&report, &run_folder, &args.report, context)
     });
-    Ok(code_of_done(written, code, &context.terminal))
+    Ok(final_exit_code(written, code, &context.terminal))
 }
 
-/// Whether the report and the recorded answers can be written where they are wanted, before anything starts.
-pub fn check_outputs(args: &RunOptions, context: &Context) -> Result<(), CliError> {
+/// Checks, before anything starts, that the report and the recorded answers can be written.
+fn check_outputs(args: &RunOptions, context: &Context) -> Result<(), CliError> {
     let at = |path: &Path| context.folder.join(path);
     let mut in_use = super::files_in_use::in_use_by_all(context);
     if let Some(plan) = &args.plan.plan_file {
@@ -102,7 +101,7 @@ pub fn request(args: &RunOptions, context: &Context) -> Request {
     }
 }
 
-/// Who works waves by hand gets one for all tasks in the same round.
+/// Whoever runs waves by hand gets one wave for all tasks in the same round.
 fn default_dispatch(args: &RunOptions) -> Dispatch {
     match args.worker.adapter.as_deref() {
         Some(EXTERNAL) => Dispatch::Barrier,
@@ -122,7 +121,7 @@ fn integrating(args: &IntegrateArgs) -> Integrating {
     }
 }
 
-/// The one line before any worker, and what differs from what was asked for.
+/// Prints the preflight line, and what differs from the request.
 pub fn announce(preflight: &Preflight, run_id: &RunId, terminal: &Terminal) {
     terminal.talk(&preflight.line(run_id));
     for note in &preflight.notes {
@@ -143,8 +142,7 @@ pub fn nothing_to_do(preflight: &Preflight, context: &Context) -> Result<u8, Cli
     } else {
         terminal.data(&format!("No runnable tasks: {counts}"))?;
         if let Some(hint) = &hint {
-            let label = terminal.err_tone(Tone::Note, "hint:");
-            terminal.advise(&format!("{label} {hint}"));
+            terminal.advise_as("hint:", hint);
         }
     }
     Ok(0)

@@ -1,16 +1,16 @@
-//! `mesh runs`.
+//! `mesh runs`: the list of runs, and the report of one.
 
 use super::args::{RunsArgs, RunsCommand, ShowRunArgs};
 use super::context::Context;
 use super::error::CliError;
 use super::report_files::{check_files, write_files};
 use super::rows;
-use super::terminal::{Terminal, Tone};
+use super::terminal::Terminal;
 use crate::job::Counts;
 use crate::ledger;
 use crate::model::RunKind;
 use crate::report::{FailedRow, Report};
-use crate::run::{RunFolder, State, Unit, resume_command};
+use crate::run::{RunFolder, State, resume_command};
 use comfy_table::Table;
 use std::path::Path;
 
@@ -31,7 +31,7 @@ struct Line {
     root: String,
 }
 
-fn list(home: &std::path::Path, context: &Context) -> Result<u8, CliError> {
+fn list(home: &Path, context: &Context) -> Result<u8, CliError> {
     let mut lines = Vec::new();
     for folder in RunFolder::list(home)? {
         match State::read(&folder.ledger()) {
@@ -47,9 +47,8 @@ fn list(home: &std::path::Path, context: &Context) -> Result<u8, CliError> {
         return Ok(0);
     }
     if lines.is_empty() {
-        context
-            .terminal
-            .talk(&format!("no runs in {}", home.display()));
+        let message = format!("no runs in {}", home.display());
+        context.terminal.talk(&message);
         return Ok(0);
     }
     let mut table = Table::new();
@@ -73,16 +72,16 @@ fn list(home: &std::path::Path, context: &Context) -> Result<u8, CliError> {
 
 fn line(folder: &RunFolder, state: &State) -> Line {
     let started = state.started.as_ref();
-    let is_under_way = ledger::is_in_use(&folder.ledger()).unwrap_or(false);
+    let is_driven = is_driven(folder);
     let kind = match started.map(|started| started.kind) {
         Some(RunKind::Plan) => "plan",
         Some(RunKind::Spawn) => "spawn",
         None => "-",
     };
     let work = match kind {
-        "plan" => tasks_done(state, is_under_way),
+        "plan" => tasks_done(state, is_driven),
         _ => match &state.spawned {
-            Some(job) => rows_done(job.counts(), is_under_way),
+            Some(job) => rows_done(job.counts(), is_driven),
             None => "no rows".to_owned(),
         },
     };
@@ -96,10 +95,10 @@ fn line(folder: &RunFolder, state: &State) -> Line {
     }
 }
 
-/// `198 ok, 2 failed, 3 running, 7 pending`, without what there is none of.
-fn rows_done(counts: Counts, is_under_way: bool) -> String {
-    // Nobody works what a killed run has left open.
-    let (running, pending) = match is_under_way {
+/// `198 ok, 2 failed, 3 running, 7 pending`, without zeros.
+fn rows_done(counts: Counts, is_driven: bool) -> String {
+    // The running rows of a killed run are pending.
+    let (running, pending) = match is_driven {
         true => (counts.running, counts.pending()),
         false => (0, counts.pending() + counts.running),
     };
@@ -113,43 +112,38 @@ fn rows_done(counts: Counts, is_under_way: bool) -> String {
 }
 
 /// `3 completed, 1 blocked, 1 running`.
-fn tasks_done(state: &State, is_under_way: bool) -> String {
-    let count =
-        |is_it: fn(&Unit) -> bool| state.units.iter().filter(|unit| is_it(unit)).count() as u64;
-    let blocked = count(|unit| {
-        unit.ended
-            .as_ref()
-            .is_some_and(|ended| ended.reason.is_some())
-    });
-    let completed = count(|unit| {
-        unit.ended
-            .as_ref()
-            .is_some_and(|ended| ended.reason.is_none())
-    });
-    let open = count(|unit| unit.ended.is_none());
-    let word = if is_under_way {
-        "running"
-    } else {
-        "in progress"
-    };
+fn tasks_done(state: &State, is_driven: bool) -> String {
+    let (mut completed, mut blocked, mut open) = (0, 0, 0);
+    for unit in &state.units {
+        *match &unit.ended {
+            None => &mut open,
+            Some(ended) if ended.reason.is_some() => &mut blocked,
+            Some(_) => &mut completed,
+        } += 1;
+    }
+    let word = if is_driven { "running" } else { "in progress" };
     counted(&[(completed, "completed"), (blocked, "blocked"), (open, word)])
         .unwrap_or_else(|| "no tasks".to_owned())
 }
 
 fn counted(parts: &[(u64, &str)]) -> Option<String> {
     let parts = parts.iter().filter(|(count, _)| *count > 0);
-    let parts: Vec<String> = parts
-        .map(|(count, word)| format!("{count} {word}"))
-        .collect();
+    let parts = parts.map(|(count, word)| format!("{count} {word}"));
+    let parts: Vec<String> = parts.collect();
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
-/// Nobody drives it and it has no end: it was killed, or goes on one command at a time.
+/// No process drives it and it has not ended: it was killed, or is driven one command at a time.
 const NOT_ENDED: &str = "not ended";
 
-/// How it ended; while a process drives it, `under way`; else somebody killed it: `not ended`.
+/// Whether a process drives the run.
+fn is_driven(folder: &RunFolder) -> bool {
+    ledger::is_in_use(&folder.ledger()).unwrap_or(false)
+}
+
+/// `under way` while a process drives the run, else how it ended, or `not ended`.
 fn status(folder: &RunFolder, state: &State) -> String {
-    if ledger::is_in_use(&folder.ledger()).unwrap_or(false) {
+    if is_driven(folder) {
         return "under way".to_owned();
     }
     let ended = state.finished.as_ref().map(|finished| &finished.status);
@@ -174,9 +168,8 @@ fn show(args: &ShowRunArgs, context: &Context) -> Result<u8, CliError> {
     let mut report = Report::of(&state);
     if let Some(report) = &mut report {
         report.failed_rows.clone_from(&failed);
-        let is_driven = ledger::is_in_use(&folder.ledger()).unwrap_or(false);
-        match (&state.finished, is_driven) {
-            // It is going on again.
+        match (&state.finished, is_driven(&folder)) {
+            // It has been resumed.
             (_, true) => report.status = "running".to_owned(),
             (None, false) => report.status = NOT_ENDED.to_owned(),
             (Some(_), false) => {}
@@ -200,7 +193,7 @@ fn show(args: &ShowRunArgs, context: &Context) -> Result<u8, CliError> {
             let used = rows::usage_text(report.usage);
             terminal.data(&format!("used: {used}\n"))?;
             terminal.data(&terminal.painted(&report.text()))?;
-            say_what_is_next(&folder, &state, &report.status, terminal);
+            advise_next(&folder, &state, &report.status, terminal);
         }
         None if terminal.json => show_spawned(&folder, &state, &failed, terminal)?,
         None => {
@@ -213,17 +206,15 @@ fn show(args: &ShowRunArgs, context: &Context) -> Result<u8, CliError> {
     Ok(0)
 }
 
-/// How to go on with a run of a plan that has something left to do.
-fn say_what_is_next(folder: &RunFolder, state: &State, status: &str, terminal: &Terminal) {
+/// Prints how to continue a run of a plan that is not completed.
+fn advise_next(folder: &RunFolder, state: &State, status: &str, terminal: &Terminal) {
     let id = folder.id();
-    let label = |text| terminal.err_tone(Tone::Note, text);
     match status {
         "running" | "completed" => {}
-        _ if state.is_external() => terminal.advise(&format!(
-            "{} mesh wave next --run {id}",
-            label("continue with:")
-        )),
-        _ => terminal.advise(&format!("{} {}", label("resume with:"), resume_command(id))),
+        _ if state.is_external() => {
+            terminal.advise_as("continue with:", &format!("mesh wave next --run {id}"));
+        }
+        _ => terminal.advise_as("resume with:", &resume_command(id)),
     }
 }
 

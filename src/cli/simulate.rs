@@ -2,6 +2,7 @@
 
 use super::args::SimulateArgs;
 use super::context::Context;
+use super::csv_file::CsvFile;
 use super::error::{CliError, with_causes};
 use super::terminal::Tone;
 use crate::model::RunId;
@@ -11,14 +12,13 @@ use crate::run::{ProtocolSearchPath, Protocols, RunError, RunFolder};
 use crate::schedule::{Concurrency, Limits};
 use crate::scope::Reach;
 use crate::simulate::{Durations, Given, Learned, Setup, Simulation, SimulationReport};
-use crate::table::{ReadOptions, Reader, TableError};
 use crate::{ledger, plan};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Predicts and prints.
+/// Predicts a run and prints the predictions.
 pub fn execute(args: &SimulateArgs, context: &Context) -> Result<u8, CliError> {
-    // A prediction needs a plan and no repository.
+    // Works outside of a repository too.
     let root = Repo::find(&context.folder)
         .map_or_else(|_| context.folder.clone(), |repo| repo.root().to_owned());
     let plan_file = find_plan(args, &root, context)?;
@@ -45,7 +45,7 @@ pub fn execute(args: &SimulateArgs, context: &Context) -> Result<u8, CliError> {
         protocol_of: &protocol_of,
         lost_votes: args.lost_votes,
         times: &durations,
-        // A real dispatch could know no more than this either.
+        // A real dispatch has no better estimates.
         estimates: &durations,
     });
     let dispatches = args.dispatch.dispatches().iter();
@@ -134,14 +134,8 @@ fn durations(args: &SimulateArgs, plan: &Plan, context: &Context) -> Result<Dura
 }
 
 fn read_given(name: &Path, context: &Context) -> Result<Given, CliError> {
-    let table = |error: TableError| RunError::from(crate::job::JobError::Table(error.fixed()));
-    let path = context.folder.join(name);
-    let mut reader = Reader::open(&path, name, &ReadOptions::default()).map_err(table)?;
-    let mut rows = Vec::new();
-    while let Some(row) = reader.next_row().map_err(table)? {
-        rows.push(row);
-    }
-    Given::read(reader.header(), &rows).map_err(|source| CliError::Durations {
+    let file = CsvFile::read(&context.folder.join(name), name)?;
+    Given::read(&file.header, &file.rows).map_err(|source| CliError::Durations {
         path: name.to_owned(),
         source,
     })

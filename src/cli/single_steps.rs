@@ -1,8 +1,8 @@
-//! `mesh wave next`, `mesh collect` and `mesh integrate`: a run, one command at a time.
+//! `mesh wave next`, `mesh collect` and `mesh integrate`: a run that is driven one command at a time.
 
 use super::args::{Cli, CollectArgs, NextArgs, OneRun};
 use super::context::Context;
-use super::error::CliError;
+use super::error::{CliError, or_kept};
 use super::plan_run::print_report;
 use super::progress::{Display, rows};
 use super::run::{announce, nothing_to_do, request};
@@ -21,89 +21,67 @@ use clap::CommandFactory;
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// Begins a run or goes on with one, and says which waves are to be worked.
+/// Starts or continues a run, and prints the waves to run.
 pub fn next(args: &NextArgs, context: &Context) -> Result<u8, CliError> {
     let mut plan_run = match &args.run {
         Some(run) => {
-            settled(args, run)?;
+            refuse_settings(args, run)?;
             let run = OneRun {
                 run: run.clone(),
                 home: args.options.home.clone(),
             };
             PlanRun::resume(run.find(context)?, BudgetOverrides::default())?
         }
-        None => match begin(args, context)? {
+        None => match start(args, context)? {
             Ok(plan_run) => plan_run,
             Err(code) => return Ok(code),
         },
     };
-    let stop = stop::asked_for(plan_run.folder())?;
+    let stop = stop::watch(plan_run.folder())?;
     let mut display = Display::for_run(&context.terminal);
-    let handed = plan_run.next_waves(&mut display, &stop)?;
+    let next = plan_run.next_waves(&mut display, &stop)?;
     drop(display);
     let id = plan_run.id();
-    let kept = match handed.is_done {
+    or_kept(show(&plan_run, &next, context), || match next.is_done {
         true => format!("mesh runs show {id} prints the report"),
         false => format!("mesh wave next --run {id} shows the waves again"),
-    };
-    said(show(&plan_run, &handed, context), kept)
-}
-
-/// What was done stands in the ledger, also where nobody can be told.
-fn said<T>(shown: Result<T, CliError>, kept: String) -> Result<T, CliError> {
-    shown.map_err(|error| match error {
-        CliError::NotPrinted(error) => CliError::Unsaid {
-            kept,
-            source: error.0,
-        },
-        other => other,
     })
 }
 
-/// Refuses settings for a run that has them from its beginning.
-fn settled(args: &NextArgs, run: &str) -> Result<(), CliError> {
+/// Refuses settings for a run that has started: it keeps its own.
+fn refuse_settings(args: &NextArgs, run: &str) -> Result<(), CliError> {
     let mesh = Cli::command();
     let wave = mesh.find_subcommand("wave");
-    let own = wave.and_then(|wave| wave.find_subcommand("next"));
-    let is_own = |id: &str| {
-        let mut arguments = own.into_iter().flat_map(clap::Command::get_arguments);
-        arguments.any(|arg| arg.get_id() == id)
+    let command = wave.and_then(|wave| wave.find_subcommand("next"));
+    let is_setting = |id: &&String| {
+        let mut arguments = command.into_iter().flat_map(clap::Command::get_arguments);
+        !["run", "artifacts"].contains(&id.as_str())
+            && arguments.any(|arg| arg.get_id() == id.as_str())
     };
-    let says_where = |id: &str| ["run", "artifacts"].contains(&id);
-    let settings = args.typed.iter();
-    let settings = settings.filter(|id| is_own(id) && !says_where(id));
-    let named = |id: &String| match id.as_str() {
+    let option = |id: &String| match id.as_str() {
         "command" => "the agent's command".to_owned(),
         id => format!("`--{}`", id.replace('_', "-")),
     };
-    let named: Vec<String> = settings.map(named).collect();
-    match named.is_empty() {
+    let options: Vec<String> = args.typed.iter().filter(is_setting).map(option).collect();
+    match options.is_empty() {
         true => Ok(()),
-        false => Err(CliError::Settled {
-            options: named,
+        false => Err(CliError::FixedSettings {
+            options,
             run: RunId::new(run),
         }),
     }
 }
 
-/// A new run, or the exit code where none is to begin.
-fn begin(args: &NextArgs, context: &Context) -> Result<Result<PlanRun, u8>, CliError> {
+/// A new run, or the exit code if there is nothing to start.
+fn start(args: &NextArgs, context: &Context) -> Result<Result<PlanRun, u8>, CliError> {
     let mut request = request(&args.options, context);
-    // One wave for all tasks in the same round: whoever works waves by hand has one call to make, not one for each task.
+    // One wave for all tasks in the same round: whoever runs waves by hand then has one call per round, not one per task.
     request.dispatch = args.options.dispatch.unwrap_or(Dispatch::Barrier);
-    let is_chosen = request.choice.name.is_some() || !request.choice.command.is_empty();
-    if !is_chosen {
+    if request.choice.name.is_none() && request.choice.command.is_empty() {
         request.choice.name = Some(EXTERNAL.to_owned());
     }
-    for (file, option) in [
-        (&args.options.report.junit, "--junit"),
-        (&args.options.report.markdown, "--markdown"),
-    ] {
-        if file.is_some()
-            && args
-                .typed
-                .contains(&option.trim_start_matches('-').to_owned())
-        {
+    for (id, option) in [("junit", "--junit"), ("markdown", "--markdown")] {
+        if args.typed.iter().any(|typed| typed == id) {
             return Err(CliError::NoReportYet(option));
         }
     }
@@ -120,37 +98,34 @@ fn begin(args: &NextArgs, context: &Context) -> Result<Result<PlanRun, u8>, CliE
     Ok(Ok(PlanRun::begin(preflight, folder, lock)?))
 }
 
-fn show(plan_run: &PlanRun, handed: &NextWaves, context: &Context) -> Result<u8, CliError> {
+fn show(plan_run: &PlanRun, next: &NextWaves, context: &Context) -> Result<u8, CliError> {
     let terminal = &context.terminal;
     let id = plan_run.id();
     let folder = plan_run.folder().path();
-    if handed.is_done {
+    if next.is_done {
         print_report(Report::of(plan_run.state()).as_ref(), terminal)?;
         let finished = plan_run.state().finished.as_ref();
         return Ok(finished.map_or(0, |finished| finished.exit_code));
     }
     if terminal.json {
-        let waves: Vec<_> = handed
-            .waves
-            .iter()
-            .map(|wave| {
-                json!({
-                    "wave": wave.wave, "round": wave.round, "rows": wave.rows,
-                    "csv_path": folder.join(&wave.csv_path),
-                    "call_path": folder.join(&wave.call_path),
-                    "output_csv_path": output_of(folder, &wave.csv_path),
-                    "max_concurrency": wave.max_concurrency,
-                })
+        let wave = |wave: &WaveCompiled| {
+            json!({
+                "wave": wave.wave, "round": wave.round, "rows": wave.rows,
+                "csv_path": folder.join(&wave.csv_path),
+                "call_path": folder.join(&wave.call_path),
+                "output_csv_path": output_of(folder, &wave.csv_path),
+                "max_concurrency": wave.max_concurrency,
             })
-            .collect();
+        };
+        let waves: Vec<_> = next.waves.iter().map(wave).collect();
         let object = json!({
-            "mesh_run_id": id, "waves": waves, "snapshot": handed.snapshot,
-            "to_integrate": handed.to_integrate,
+            "mesh_run_id": id, "waves": waves, "snapshot": next.snapshot,
+            "to_integrate": next.to_integrate,
         });
         terminal.data(&object.to_string())?;
         return Ok(0);
     }
-    for wave in &handed.waves {
+    for wave in &next.waves {
         terminal.data(&format!(
             "wave {} {}: {}",
             wave.wave,
@@ -165,18 +140,18 @@ fn show(plan_run: &PlanRun, handed: &NextWaves, context: &Context) -> Result<u8,
             terminal.data(&format!("  {name:<8} {}", path.display()))?;
         }
     }
-    match &handed.snapshot {
-        Some(snapshot) if !handed.waves.is_empty() => {
+    match &next.snapshot {
+        Some(snapshot) if !next.waves.is_empty() => {
             let word = |path: &Path| shell_word(&path.to_string_lossy());
-            let work = |wave: &WaveCompiled| {
+            let command = |wave: &WaveCompiled| {
                 format!(
                     "\n  mesh -C {} spawn --call {} -- my-agent",
                     word(snapshot),
                     word(&folder.join(&wave.call_path))
                 )
             };
-            let commands: String = handed.waves.iter().map(work).collect();
-            let (them, all) = match handed.waves.len() {
+            let commands: String = next.waves.iter().map(command).collect();
+            let (them, all) = match next.waves.len() {
                 1 => ("it", ""),
                 _ => ("them", ", which collects every wave that has answers"),
             };
@@ -187,15 +162,11 @@ fn show(plan_run: &PlanRun, handed: &NextWaves, context: &Context) -> Result<u8,
         }
         _ => terminal.advise(&format!("no rows to run; next: mesh integrate {id}")),
     }
-    if !handed.to_integrate.is_empty() && !handed.waves.is_empty() {
-        let units: Vec<String> = handed
-            .to_integrate
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+    if !next.to_integrate.is_empty() && !next.waves.is_empty() {
+        let units = next.to_integrate.iter().map(ToString::to_string);
+        let units = units.collect::<Vec<_>>().join(", ");
         terminal.advise(&format!(
-            "accepted: {}; apply with mesh integrate {id}",
-            units.join(", ")
+            "accepted: {units}; apply with mesh integrate {id}"
         ));
     }
     Ok(0)
@@ -205,11 +176,11 @@ fn output_of(folder: &Path, csv_path: &Path) -> std::path::PathBuf {
     folder.join(csv_path).with_extension("out.csv")
 }
 
-/// Takes answers in and judges them.
+/// Collects answers and judges them.
 pub fn collect(args: &CollectArgs, context: &Context) -> Result<u8, CliError> {
     let terminal = &context.terminal;
     let mut plan_run = PlanRun::resume(args.run.find(context)?, BudgetOverrides::default())?;
-    let stop = stop::asked_for(plan_run.folder())?;
+    let stop = stop::watch(plan_run.folder())?;
     let mut display = Display::for_run(terminal);
     let answers = args.answers.as_ref().map(|path| context.folder.join(path));
     let request = Collect {
@@ -227,10 +198,9 @@ pub fn collect(args: &CollectArgs, context: &Context) -> Result<u8, CliError> {
         false => show_collected(plan_run.id(), &collected, terminal),
     };
     let id = plan_run.id();
-    said(
-        shown,
-        format!("the answers are collected; continue with mesh wave next --run {id}"),
-    )?;
+    or_kept(shown, || {
+        format!("the answers are collected; continue with mesh wave next --run {id}")
+    })?;
     let is_whole = |wave: &CollectedWave| wave.missing.is_empty() && wave.refused.is_empty();
     let is_good = collected.refused_files.is_empty() && collected.waves.iter().all(is_whole);
     Ok(u8::from(!is_good))
@@ -294,41 +264,34 @@ fn show_collected(id: &RunId, collected: &Collected, terminal: &Terminal) -> Res
             names.join(", ")
         ));
     }
-    let partly = collected
-        .waves
-        .iter()
-        .filter(|wave| !wave.missing.is_empty());
-    let open: Vec<WaveNo> = partly
-        .map(|wave| wave.wave)
-        .chain(collected.waiting.iter().map(|waiting| waiting.wave))
-        .collect();
+    let partial = collected.waves.iter();
+    let partial = partial.filter(|wave| !wave.missing.is_empty());
+    let waiting = collected.waiting.iter().map(|waiting| waiting.wave);
+    let open: Vec<WaveNo> = partial.map(|wave| wave.wave).chain(waiting).collect();
     if open.is_empty() {
         terminal.advise(&format!("next: mesh wave next --run {id}"));
         return Ok(());
     }
+    let command = |wave: &WaveNo| format!("\n  mesh collect {id} --wave {} --give-up", wave.0);
+    let commands: String = open.iter().map(command).collect();
     terminal.advise(&format!(
-        "add the missing answers and collect again, or judge them as no_response:{}",
-        give_up_commands(id, &open)
+        "add the missing answers and collect again, or judge them as no_response:{commands}"
     ));
     Ok(())
 }
 
-fn give_up_commands(id: &RunId, waves: &[WaveNo]) -> String {
-    let command = |wave: &WaveNo| format!("\n  mesh collect {id} --wave {} --give-up", wave.0);
-    waves.iter().map(command).collect()
-}
-
-/// Applies, validates and persists.
+/// Applies, validates and records the accepted patches.
 pub fn integrate(args: &OneRun, context: &Context) -> Result<u8, CliError> {
     let terminal = &context.terminal;
     let mut plan_run = PlanRun::resume(args.find(context)?, BudgetOverrides::default())?;
-    let stop = stop::asked_for(plan_run.folder())?;
+    let stop = stop::watch(plan_run.folder())?;
     let mut display = Display::for_run(terminal);
     let ended = plan_run.integrate_ready(&mut display, &stop)?;
     drop(display);
     let id = plan_run.id();
-    let kept = format!("integrated patches are kept; mesh runs show {id} prints the report");
-    said(show_integrated(&plan_run, ended, terminal), kept)
+    or_kept(show_integrated(&plan_run, ended, terminal), || {
+        format!("integrated patches are kept; mesh runs show {id} prints the report")
+    })
 }
 
 fn show_integrated(plan_run: &PlanRun, ended: usize, terminal: &Terminal) -> Result<u8, CliError> {

@@ -2,18 +2,17 @@
 
 use super::args::SpawnArgs;
 use super::context::Context;
-use super::csv_run::{drive, take_over};
+use super::csv_run::{drive, fit_bounds, reuse_results};
 use super::error::CliError;
 use super::files_in_use::in_use;
-use super::going_on;
 use super::progress::rows;
+use super::resume_csv;
 use super::spawn_input::{call, instruction};
 use super::terminal::Terminal;
 use crate::adapter::AdapterError;
 use crate::job::{Selection, Survey};
 use crate::model::RunId;
 use crate::run::{EarlierRun, RunError, RunFolder, SpawnRun, SpawnSettings};
-use crate::schedule::{Concurrency, Limits};
 use crate::table::RowsInCell;
 use crate::verdict::Schema;
 use crate::wave::Call;
@@ -24,13 +23,10 @@ use std::path::Path;
 pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
     let home = args.home.folder(context)?;
     if let Some(run) = &args.resume {
-        return going_on::by_input(args, run, &home, context);
+        return resume_csv::resume_by_input(args, run, &home, context);
     }
-    let call = args
-        .call
-        .as_deref()
-        .map(|path| call(path, context))
-        .transpose()?;
+    let call = args.call.as_deref().map(|path| call(path, context));
+    let call = call.transpose()?;
     let mut settings = settings(args, call, context)?;
     let spooled = run::spool(&settings.csv_path)?;
     if let Some(file) = &spooled {
@@ -38,15 +34,15 @@ pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
         settings.output_folder.clone_from(&context.folder);
     }
     settings.check_output()?;
-    // Checked on the user's file, before a run exists; the run then works on its own copy of it.
-    let looked_at = settings.job(&RunFolder::unmade())?;
-    looked_at.result_columns().map_err(RunError::from)?;
-    let survey = Survey::take(&looked_at).map_err(RunError::from)?;
-    looked_at.check_delimiter(&survey).map_err(RunError::from)?;
+    // Checks the user's file before a run exists; the run then uses its own copy.
+    let draft = settings.job(&RunFolder::unmade())?;
+    draft.result_columns().map_err(RunError::from)?;
+    let survey = Survey::take(&draft).map_err(RunError::from)?;
+    draft.check_delimiter(&survey).map_err(RunError::from)?;
     let total = survey.total();
-    warn_of_oddities(&survey, &looked_at, &context.terminal);
+    warn_about_input(&survey, &draft, &context.terminal);
     if args.dry_run {
-        return dry_run(&looked_at, &survey, context);
+        return dry_run(&draft, &survey, context);
     }
     drop(survey);
     let earlier = match &args.reuse {
@@ -54,7 +50,7 @@ pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
         None => None,
     };
     if let Some(earlier) = &earlier {
-        earlier.check(&looked_at, &context.folder)?;
+        earlier.check(&draft, &context.folder)?;
     }
     let claim = settings.claim_output()?;
     let folder = args.home.create_run(context)?;
@@ -67,7 +63,7 @@ pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
         settings.bounds.max_concurrency,
     ));
     if let Some(earlier) = &earlier {
-        take_over(&mut spawn_run, earlier, &context.terminal)?;
+        reuse_results(&mut spawn_run, earlier, &context.terminal)?;
     }
     drive(spawn_run, total, &context.terminal)
 }
@@ -81,18 +77,15 @@ fn settings(
     let Some(call) = call else {
         return Ok(settings);
     };
-    let schema = call.output_schema;
     let mut in_use = settings.in_use;
     in_use.file("is the input", call.csv_path.clone());
     let mut bounds = settings.bounds;
-    bounds.max_concurrency = call
-        .max_concurrency
-        .unwrap_or(bounds.max_concurrency)
-        .max(1);
-    bounds.max_runtime_seconds = call
-        .max_runtime_seconds
-        .unwrap_or(bounds.max_runtime_seconds)
-        .max(1);
+    if let Some(rows) = call.max_concurrency {
+        bounds.max_concurrency = rows.max(1);
+    }
+    if let Some(seconds) = call.max_runtime_seconds {
+        bounds.max_runtime_seconds = seconds.max(1);
+    }
     Ok(SpawnSettings {
         input_path: call.csv_path.clone(),
         output_folder: crate::platform::parent(&call.csv_path).to_owned(),
@@ -100,7 +93,7 @@ fn settings(
         instruction: call.instruction,
         id_column: call.id_column,
         output_csv_path: settings.output_csv_path.clone().or(call.output_csv_path),
-        output_schema: schema,
+        output_schema: call.output_schema,
         bounds,
         in_use,
         ..settings
@@ -108,32 +101,26 @@ fn settings(
 }
 
 fn own_settings(args: &SpawnArgs, context: &Context) -> Result<SpawnSettings, CliError> {
-    let at = |path: &std::path::Path| context.folder.join(path);
+    let at = |path: &Path| context.folder.join(path);
     let instruction = instruction(args, context)?;
     let output_schema = match &args.output_schema {
         Some(path) => Some(Schema::read(&at(path))?.source().clone()),
-        None if args.flatten && args.call.is_none() => return Err(CliError::FlattenWhat),
+        None if args.flatten && args.call.is_none() => return Err(CliError::FlattenWithoutSchema),
         None => None,
     };
-    let chosen = adapter::select(
-        &args.worker.choice(),
-        &context.config.adapters,
-        &context.folder,
-    )
-    .map_err(RunError::from)?;
+    let adapters = &context.config.adapters;
+    let chosen = adapter::select(&args.worker.choice(), adapters, &context.folder);
+    let chosen = chosen.map_err(RunError::from)?;
     if chosen.name == adapter::EXTERNAL {
         return Err(RunError::from(AdapterError::ExternalSpawn).into());
     }
     let budget = args.budget.budget();
     chosen.check_budget(&budget).map_err(RunError::from)?;
-    let mut bounds = chosen.bounded(args.worker.bounds(&args.budget));
-    let concurrency = Concurrency::preflight(&Limits {
-        allowed: bounds.max_concurrency,
-        fanout: chosen.capabilities.fanout,
-        remaining: args.worker.remaining(),
-        rows: usize::MAX,
-    });
-    bounds.max_concurrency = concurrency.get();
+    let bounds = fit_bounds(
+        args.worker.bounds(&args.budget),
+        &chosen.capabilities,
+        args.worker.remaining(),
+    );
     Ok(SpawnSettings {
         input_path: at(args.input()),
         output_folder: crate::platform::parent(&at(args.input())).to_owned(),
@@ -167,8 +154,8 @@ fn own_settings(args: &SpawnArgs, context: &Context) -> Result<SpawnSettings, Cl
     })
 }
 
-/// Things that are allowed and probably not meant.
-fn warn_of_oddities(survey: &Survey, job: &job::Settings, terminal: &Terminal) {
+/// Warns of input that is valid and probably a mistake.
+fn warn_about_input(survey: &Survey, job: &job::Settings, terminal: &Terminal) {
     let header = survey.header();
     if let Some((cell, more)) = survey.rows_in_cells() {
         terminal.warn(&rows_in_cell(cell, *more, header, &job.csv_path));
@@ -184,10 +171,8 @@ fn warn_of_oddities(survey: &Survey, job: &job::Settings, terminal: &Terminal) {
         _ => None,
     };
     if let Some(other) = other {
-        let (shown, option) = (
-            crate::table::shown(other.separator),
-            crate::table::option(other.separator),
-        );
+        let shown = crate::table::shown(other.separator);
+        let option = crate::table::option(other.separator);
         terminal.warn(&format!(
             "the header is a single column that contains `{shown}`; if that is the separator, pass {option}"
         ));

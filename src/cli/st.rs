@@ -1,6 +1,6 @@
 //! `mesh st`: the plan store on the command line, compatible with the `$st` programs flag for flag.
 //!
-//! The caller of [`run`] prints errors as `error: …` on standard error, with exit code 2.
+//! The caller of [`run`] prints its errors, with exit code 2.
 
 use crate::model::one_line;
 use crate::plan::{
@@ -184,7 +184,7 @@ enum StCommand {
     ///
     /// A file that git merged line by line (`merge=union`, or with conflict markers removed by hand) contains the changes of
     /// both branches, but its last checkpoint hides those of one. --repair-seq keeps the items, statuses, comments, notes,
-    /// dependencies and other fields of both. If the repository has the commits of both branches, their common ancestor tells
+    /// dependencies and other fields of both. If the repository has the commits of both branches, their common ancestor shows
     /// which branch changed or removed what.
     ///
     /// Values that both branches set differently are conflicts: all of them are listed and nothing is written. With --force,
@@ -268,8 +268,8 @@ fn dispatch(args: &StArgs, root: &Path, json: bool, out: &mut dyn Write) -> Resu
         }
         StCommand::SetStatus { id, status, policy } => {
             let (id, status) = (item_id(id)?, status.parse::<Status>()?);
-            let said = format!("updated {id} -> {status}");
-            session.change(*policy, &said, out, |plan| plan.set_status(&id, status))
+            let message = format!("updated {id} -> {status}");
+            session.change(*policy, &message, out, |plan| plan.set_status(&id, status))
         }
         StCommand::SetDeps { id, deps, policy } => {
             session.set_deps(&item_id(id)?, Dep::parse_list(deps)?, *policy, out)
@@ -386,11 +386,11 @@ impl Session<'_> {
     fn change(
         &self,
         policy: Policy,
-        said: &str,
+        message: &str,
         out: &mut dyn Write,
         change: impl FnOnce(&mut Plan) -> Result<(), PlanError>,
     ) -> Result<(), PlanError> {
-        say_changed(out, said, &self.store.mutate(policy.options(), change)?)
+        say_changed(out, message, &self.store.mutate(policy.options(), change)?)
     }
 
     fn view(
@@ -435,12 +435,12 @@ impl Session<'_> {
         out: &mut dyn Write,
     ) -> Result<(), PlanError> {
         let items = snapshot::load(&self.root.join(input))?;
-        let said = if replace {
+        let message = if replace {
             format!("replaced plan from {}", input.display())
         } else {
             format!("imported {} item(s) from {}", items.len(), input.display())
         };
-        self.change(policy, &said, out, |plan| {
+        self.change(policy, &message, out, |plan| {
             if replace {
                 return plan.replace(items);
             }
@@ -560,8 +560,8 @@ fn item_id(text: &str) -> Result<ItemId, PlanError> {
 }
 
 /// Prints what was changed, and the plan for a planning panel.
-fn say_changed(out: &mut dyn Write, said: &str, plan: &Plan) -> Result<(), PlanError> {
-    say(out, said)?;
+fn say_changed(out: &mut dyn Write, message: &str, plan: &Plan) -> Result<(), PlanError> {
+    say(out, message)?;
     say(out, &format!("update_plan: {}", mirror::update_plan(plan)))
 }
 

@@ -1,4 +1,4 @@
-//! Signals -> being asked to stop.
+//! Signals and `mesh cancel` -> a request to stop.
 
 use crate::job::{Stop, StopSource, Urgency};
 use crate::run::{CancelRequest, RunFolder};
@@ -9,14 +9,14 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A [`Stop`] that the signals of this process ask: Ctrl-C once lets running rows end, twice ends them; TERM, HUP and
-/// QUIT end them at once.
-fn on_signals() -> io::Result<Arc<Stop>> {
+/// A [`Stop`] for the signals of this process: the first Ctrl-C lets running rows finish, the second terminates them; TERM,
+/// HUP and QUIT terminate them at once.
+fn listen_for_signals() -> io::Result<Arc<Stop>> {
     let stop = Arc::new(Stop::new()?);
-    let heard = [SIGINT, SIGTERM, SIGHUP, SIGQUIT]
+    let handled = [SIGINT, SIGTERM, SIGHUP, SIGQUIT]
         .into_iter()
         .filter(|signal| !is_ignored(*signal));
-    let mut signals = Signals::new(heard)?;
+    let mut signals = Signals::new(handled)?;
     let asked = Arc::clone(&stop);
     std::thread::Builder::new()
         .name("signals".to_owned())
@@ -38,18 +38,18 @@ fn on_signals() -> io::Result<Arc<Stop>> {
     Ok(stop)
 }
 
-/// How often a run looks whether somebody left a request in its folder.
-const LOOK: Duration = Duration::from_millis(200);
+/// How often a run looks for a cancel request in its folder.
+const CANCEL_POLL: Duration = Duration::from_millis(200);
 
-/// [`on_signals`], and also asked by `mesh cancel`.
-pub fn asked_for(folder: &RunFolder) -> io::Result<Arc<Stop>> {
-    let stop = on_signals()?;
+/// A [`Stop`] for the signals of this process and for `mesh cancel`.
+pub fn watch(folder: &RunFolder) -> io::Result<Arc<Stop>> {
+    let stop = listen_for_signals()?;
     let (asked, folder) = (Arc::clone(&stop), folder.clone());
     std::thread::Builder::new()
         .name("cancel".to_owned())
         .spawn(move || {
             loop {
-                std::thread::sleep(LOOK);
+                std::thread::sleep(CANCEL_POLL);
                 let Some(request) = folder.take_cancel() else {
                     continue;
                 };
@@ -57,7 +57,6 @@ pub fn asked_for(folder: &RunFolder) -> io::Result<Arc<Stop>> {
                     CancelRequest::Soon => Urgency::Drain,
                     CancelRequest::Now => Urgency::Now,
                 };
-                // Asking for the same twice is asking once.
                 while asked.urgency() < wanted {
                     asked.ask(StopSource::Cancel);
                 }
@@ -67,8 +66,8 @@ pub fn asked_for(folder: &RunFolder) -> io::Result<Arc<Stop>> {
     Ok(stop)
 }
 
-/// Whether whoever started this process wants it to ignore `signal`, as `nohup` does. Linux says so in `/proc`;
-/// elsewhere the signal is heard.
+/// Whether the parent process made this one ignore `signal`, as `nohup` does. Only Linux shows it, in `/proc`; elsewhere
+/// the signal is handled.
 fn is_ignored(signal: i32) -> bool {
     let ignored = || {
         let status = std::fs::read_to_string("/proc/self/status").ok()?;

@@ -61,7 +61,7 @@ pub enum ProgressMode {
 pub struct Terminal {
     /// JSON on standard output.
     pub json: bool,
-    /// Nothing but errors on standard error.
+    /// Only errors and warnings on standard error.
     pub quiet: bool,
     /// More on standard error.
     pub verbose: bool,
@@ -254,6 +254,12 @@ impl Terminal {
     /// Prints a message of our own that suggests commands, completed for this call's location.
     pub fn advise(&self, text: &str) {
         self.talk(&self.pasteable(text));
+    }
+
+    /// Prints advice of our own after a coloured label; see [`Terminal::advise`].
+    pub fn advise_as(&self, label: &str, text: &str) {
+        let label = self.err_tone(Tone::Note, label);
+        self.advise(&format!("{label} {text}"));
     }
 
     /// Completes every suggested command in `text` with the location options of this call. Not for text of a worker.

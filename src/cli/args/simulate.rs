@@ -35,7 +35,7 @@ pub struct SimulateArgs {
     /// Durations: a CSV with the column seconds, and task, round or role; overrides all other sources
     ///
     /// A row with a round (and perhaps a role or a task) gives the seconds of each row of that round; the round `integrate`
-    /// stands for applying and validating. A row with only a task gives the seconds of that whole task when nothing delays it.
+    /// means applying and validating. A row with only a task gives the seconds of that whole task when nothing delays it.
     #[arg(long, value_name = "FILE.csv")]
     pub durations: Option<PathBuf>,
     /// Learn from this run how long each round and role takes (medians); may be repeated

@@ -92,7 +92,7 @@ pub struct SpawnArgs {
     /// Print the first prompt and the number of rows, and start nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// The options that stand on the command line, by their names here
+    /// The options on the command line, by their field names
     #[arg(skip)]
     pub typed: Vec<String>,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! Parsers of option values, and the options that tell where runs are kept.
+//! Parsers of option values, and the options that locate runs.
 
 use crate::cli::context::Context;
 use crate::model::RunId;
@@ -31,18 +31,15 @@ pub fn not_negative_dollars(text: &str) -> Result<f64, String> {
 }
 
 pub fn separator(text: &str) -> Result<char, String> {
-    let wanted = "must be one ASCII character, or tab, comma, semicolon, pipe or space";
-    delimiter::named(text).ok_or_else(|| wanted.to_owned())
+    let expected = "must be one ASCII character, or tab, comma, semicolon, pipe or space";
+    delimiter::named(text).ok_or_else(|| expected.to_owned())
 }
 
 pub fn encoding(text: &str) -> Result<String, String> {
-    let found = table::encoding_named(text.trim());
-    found
-        .map(|encoding| encoding.name().to_ascii_lowercase())
-        .ok_or_else(|| {
-            "unknown encoding; examples: windows-1252, iso-8859-15, utf-16le, shift_jis, macintosh"
-                .to_owned()
-        })
+    let unknown =
+        "unknown encoding; examples: windows-1252, iso-8859-15, utf-16le, shift_jis, macintosh";
+    let encoding = table::encoding_named(text.trim()).ok_or(unknown)?;
+    Ok(encoding.name().to_ascii_lowercase())
 }
 
 pub fn variable(text: &str) -> Result<String, String> {

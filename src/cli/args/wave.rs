@@ -64,7 +64,7 @@ pub struct NextArgs {
     pub run: Option<String>,
     #[command(flatten)]
     pub options: RunOptions,
-    /// The options that stand on the command line, as `max_tasks`
+    /// The options on the command line, as `max_tasks`
     #[arg(skip)]
     pub typed: Vec<String>,
 }

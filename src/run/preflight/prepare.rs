@@ -165,7 +165,7 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
     let adapter = adapter::select(&request.choice, &request.adapters, &request.folder)?;
     adapter.check_budget(&request.budget)?;
     adapter.check_budget(&request.task_budget.budget)?;
-    let bounds = adapter.bounded(request.bounds);
+    let bounds = adapter.capabilities.limit(request.bounds);
     let mut notes: Vec<String> = holds
         .units()
         .iter()
