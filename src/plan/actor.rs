@@ -1,22 +1,22 @@
-//! Who changes the plan: the name and session that every rewrite is signed with.
+//! The actor who changes the plan: the name and session in the signature of every rewrite.
 
 use std::env;
 
 /// The author of a mutation, as the `mutation` field of a record carries it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor {
-    /// Who: `ST_ACTOR`, else the comment author.
+    /// The name: `ST_ACTOR`, otherwise the comment author.
     pub name: String,
-    /// The session it happened in: `ST_SESSION_ID`, else `CODEX_THREAD_ID`, else none.
+    /// The session: `ST_SESSION_ID`, otherwise `CODEX_THREAD_ID`, if set.
     pub session: Option<String>,
 }
 
 impl Actor {
-    /// The actor that this process's environment names.
+    /// The actor named by the environment.
     pub fn from_env() -> Actor {
         Actor {
-            name: first_of(&["ST_ACTOR"]).unwrap_or_else(comment_author),
-            session: first_of(&["ST_SESSION_ID", "CODEX_THREAD_ID"]),
+            name: first_set(&["ST_ACTOR"]).unwrap_or_else(comment_author),
+            session: first_set(&["ST_SESSION_ID", "CODEX_THREAD_ID"]),
         }
     }
 }
@@ -27,12 +27,12 @@ impl Default for Actor {
     }
 }
 
-/// Who signs a comment: `ST_COMMENT_AUTHOR`, `USER`, `LOGNAME`, else `unknown`.
+/// The author of comments: `ST_COMMENT_AUTHOR`, `USER`, `LOGNAME`, or `unknown`.
 pub fn comment_author() -> String {
-    first_of(&["ST_COMMENT_AUTHOR", "USER", "LOGNAME"]).unwrap_or_else(|| "unknown".to_owned())
+    first_set(&["ST_COMMENT_AUTHOR", "USER", "LOGNAME"]).unwrap_or_else(|| "unknown".to_owned())
 }
 
-fn first_of(names: &[&str]) -> Option<String> {
+fn first_set(names: &[&str]) -> Option<String> {
     names
         .iter()
         .filter_map(|name| env::var(name).ok())

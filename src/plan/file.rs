@@ -1,4 +1,4 @@
-//! Reading and writing plan files: bounded, atomic, through links.
+//! Reads and writes plan files: bounded, atomically, through symbolic links.
 
 use super::error::PlanError;
 use crate::platform::durable;
@@ -7,11 +7,11 @@ use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-/// The largest plan file that is read.
+/// The size limit of a plan file.
 pub const PLAN_BYTES_MAX: u64 = 256 << 20;
 
-/// A whole file of at most [`PLAN_BYTES_MAX`].
-pub(crate) fn read_bounded(path: &Path) -> Result<Vec<u8>, PlanError> {
+/// Reads a file of at most [`PLAN_BYTES_MAX`].
+pub(super) fn read_bounded(path: &Path) -> Result<Vec<u8>, PlanError> {
     let file = File::open(path).map_err(|cause| io_error("open", path, cause))?;
     let mut bytes = Vec::new();
     let read = file.take(PLAN_BYTES_MAX + 1).read_to_end(&mut bytes);
@@ -25,8 +25,8 @@ pub(crate) fn read_bounded(path: &Path) -> Result<Vec<u8>, PlanError> {
     Ok(bytes)
 }
 
-/// Keeps a plan from growing beyond what would be read again.
-pub(crate) fn refuse_too_large(out: &mut BufWriter<&File>) -> io::Result<()> {
+/// Refuses a plan that is too large to be read again.
+pub(super) fn refuse_too_large(out: &mut BufWriter<&File>) -> io::Result<()> {
     out.flush()?;
     if out.get_ref().metadata()?.len() > PLAN_BYTES_MAX {
         let message = format!("the plan would be larger than {PLAN_BYTES_MAX} bytes");
@@ -35,24 +35,25 @@ pub(crate) fn refuse_too_large(out: &mut BufWriter<&File>) -> io::Result<()> {
     Ok(())
 }
 
-/// Replaces `path` as a whole by what `content` writes; see the head of this file for what survives
-/// a crash. Behind a symbolic link, the file it points to is replaced.
+/// Replaces the file at `path`, or the target of a symbolic link, by the output of `content`. After a crash the file is
+/// either the old or the new one.
 ///
 /// # Errors
-/// [`PlanError::Io`]; the file is then as it was.
-pub(crate) fn write_atomically(
+/// [`PlanError::Io`]; the file is unchanged.
+pub(super) fn write_atomically(
     path: &Path,
     content: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
 ) -> Result<(), PlanError> {
-    durable::write_with(&behind_links(path), content)
+    durable::write_with(&resolve_links(path), content)
         .map_err(|cause| io_error("write", path, cause))
 }
 
-pub(crate) fn behind_links(path: &Path) -> PathBuf {
+/// The target of a symbolic link; any other path as it is.
+pub(super) fn resolve_links(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
-pub(crate) fn io_error(action: &'static str, file: &Path, cause: io::Error) -> PlanError {
+pub(super) fn io_error(action: &'static str, file: &Path, cause: io::Error) -> PlanError {
     PlanError::Io {
         action,
         file: file.to_owned(),

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use std::collections::HashSet;
 
 /// Reads the items of a list, each id once.
-pub(crate) fn items(list: &RawValue) -> Result<Vec<Item>, PlanError> {
+pub(super) fn items(list: &RawValue) -> Result<Vec<Item>, PlanError> {
     let values = foreign::list(list).unwrap_or_default();
     let items = values
         .into_iter()

@@ -1,7 +1,7 @@
-//! The lock beside the plan file, and the rule that git must not see it.
+//! The lock file beside the plan file, which git must ignore.
 //!
-//! `flock` on `<plan file>.lock`, as the other `$st` programs take it. The kernel gives it back
-//! when the process ends, however it ends, so there is no stale lock to clean up.
+//! `flock` on `<plan file>.lock`, as in the other `$st` programs. The kernel releases it when the process ends in any way, so
+//! there are no stale locks.
 
 use super::error::PlanError;
 use crate::model::shell_word;
@@ -12,14 +12,14 @@ use std::fs;
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 
-/// The exclusive right to change one plan file; ends when dropped.
+/// The exclusive right to change one plan file, until dropped.
 #[derive(Debug)]
 pub(super) struct Lock {
     _file: File,
 }
 
 impl Lock {
-    /// Waits until the right is free.
+    /// Waits for the lock.
     pub(super) fn acquire(plan_file: &Path) -> Result<Lock, PlanError> {
         let path = lock_path(plan_file);
         let failed = |cause| PlanError::Io {
@@ -38,32 +38,31 @@ impl Lock {
     }
 }
 
-/// Refuses a plan file in a git repository whose lock git does not ignore: it would show up in
-/// every status and end up in a commit. Outside a repository, or without git, there is nothing to
-/// refuse.
+/// Refuses a plan file in a git repository that does not ignore the lock: it would show up in every status and end up in a
+/// commit. Outside a repository, or without git, everything is accepted.
 ///
 /// # Errors
-/// [`PlanError::LockNotIgnored`] with the command that mends it.
+/// [`PlanError::LockNotIgnored`] with the command that ignores it.
 pub fn check_lock_ignored(plan_file: &Path) -> Result<(), PlanError> {
-    match seen_lock(plan_file) {
+    match find_unignored_lock(plan_file) {
         None => Ok(()),
-        Some(SeenLock { root, lock }) => Err(PlanError::LockNotIgnored {
+        Some(UnignoredLock { root, lock }) => Err(PlanError::LockNotIgnored {
             lock: shell_word(&lock.to_string_lossy()),
             root: shell_word(&root.to_string_lossy()),
         }),
     }
 }
 
-/// What a shell runs to make the plan `file`, named as `shown`: with the line in `.gitignore` first where `init` would
-/// ask for it, so that the command works the first time.
+/// The shell command that creates the plan `file`, named as `shown`. It adds the lock to `.gitignore` first where needed, so
+/// that it works the first time.
 pub(super) fn init_command(file: &Path, shown: &Path) -> String {
     let init = format!(
         "mesh st init --file {}",
         shell_word(&shown.to_string_lossy())
     );
-    match seen_lock(file) {
+    match find_unignored_lock(file) {
         None => init,
-        Some(SeenLock { root, lock }) => format!(
+        Some(UnignoredLock { root, lock }) => format!(
             "echo {} >> {} && {init}",
             shell_word(&lock.to_string_lossy()),
             shell_word(&root.join(".gitignore").to_string_lossy()),
@@ -72,14 +71,14 @@ pub(super) fn init_command(file: &Path, shown: &Path) -> String {
 }
 
 /// A lock that git does not ignore.
-struct SeenLock {
+struct UnignoredLock {
     /// The root of its repository.
     root: PathBuf,
-    /// Relative to that.
+    /// The lock, relative to the root.
     lock: PathBuf,
 }
 
-fn seen_lock(plan_file: &Path) -> Option<SeenLock> {
+fn find_unignored_lock(plan_file: &Path) -> Option<UnignoredLock> {
     let lock = absolute(&lock_path(plan_file));
     let folder = existing_ancestor(&lock);
     let repo = Repo::find(&folder).ok()?;
@@ -92,14 +91,13 @@ fn seen_lock(plan_file: &Path) -> Option<SeenLock> {
         .strip_prefix(&folder)
         .map_or_else(|_| lock.clone(), |rest| folder_real.join(rest));
     let shown = lock_real.strip_prefix(root).unwrap_or(&lock_real);
-    Some(SeenLock {
+    Some(UnignoredLock {
         root: root.to_owned(),
         lock: shown.to_owned(),
     })
 }
 
-/// Beside the file that is rewritten: behind a symbolic link that is the one it points to, so that
-/// every name of a plan shares one lock.
+/// The lock beside the file that is rewritten: the target of a symbolic link, so that all names of a plan share one lock.
 fn lock_path(plan_file: &Path) -> PathBuf {
     let target = match fs::read_link(plan_file) {
         Ok(_) => fs::canonicalize(plan_file).ok(),
@@ -114,7 +112,7 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// The nearest folder above `path` that is there: the plan's own may be made only later.
+/// The nearest existing folder above `path`; that of the plan may be created later.
 fn existing_ancestor(path: &Path) -> PathBuf {
     let found = path.ancestors().skip(1).find(|folder| folder.is_dir());
     found.unwrap_or(Path::new("/")).to_owned()

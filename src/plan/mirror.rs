@@ -1,5 +1,4 @@
-//! The plan as the planning panels of agent programs want it. A panel is a mirror: nothing is read
-//! back from it.
+//! The plan in the formats of the planning panels of agent programs. A panel is a mirror: nothing is read back from it.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -12,8 +11,8 @@ use super::view::{Row, Selection};
 
 /// The argument of an `update_plan` call: `{"plan":[{"step":…,"status":…}]}`, compact.
 ///
-/// The panel knows three statuses: in progress and completed are shown as they are, all else is
-/// pending, and so is an item that waits on dependencies.
+/// The panel has three statuses: in progress and completed are shown as they are; all others are pending, and so is an item
+/// that waits on dependencies.
 pub fn update_plan(plan: &Plan) -> String {
     let steps = plan.items().iter().map(|item| Step::new(plan, item));
     compact(&Panel {
@@ -21,9 +20,8 @@ pub fn update_plan(plan: &Plan) -> String {
     })
 }
 
-/// Everything a mirror could want, compact: the items with their derived fields, the `update_plan` argument
-/// (`codex`, without completed and canceled items) and a to-do list (`opencode`). Items whose
-/// `in_plan` is false are in neither panel.
+/// The input of all mirrors, compact: the items with their derived fields, the `update_plan` argument (`codex`, without
+/// completed and canceled items) and a to-do list (`opencode`). Items whose `in_plan` is false are in neither panel.
 pub fn plan_sync(plan: &Plan) -> String {
     let shown = || plan.items().iter().filter(|item| is_in_plan(item));
     let steps = shown()
@@ -76,7 +74,7 @@ impl<'a> Step<'a> {
     fn new(plan: &Plan, item: &'a Item) -> Step<'a> {
         Step {
             step: item.step(),
-            status: mirrored(plan, item).as_str(),
+            status: panel_status(plan, item).as_str(),
         }
     }
 }
@@ -87,14 +85,14 @@ impl<'a> Todo<'a> {
             content: item.step(),
             status: match item.status() {
                 Status::Canceled => "cancelled",
-                _ => mirrored(plan, item).as_str(),
+                _ => panel_status(plan, item).as_str(),
             },
             priority: priority(item),
         }
     }
 }
 
-/// The item's own priority, `medium` without a known one.
+/// The item's priority, or `medium`.
 fn priority(item: &Item) -> &'static str {
     let own = item.field("priority").unwrap_or_default();
     let known = ["high", "medium", "low"];
@@ -112,7 +110,7 @@ fn compact(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("texts and items are JSON, and not nested too deeply")
 }
 
-fn mirrored(plan: &Plan, item: &Item) -> Status {
+fn panel_status(plan: &Plan, item: &Item) -> Status {
     match item.status() {
         Status::Completed => Status::Completed,
         Status::InProgress if plan.dep_state(item) == DepState::Ready => Status::InProgress,
@@ -145,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sync_leaves_out_what_is_not_in_the_plan() {
+    fn a_sync_omits_items_outside_the_plan() {
         let sync: Value = serde_json::from_str(&plan_sync(&plan())).expect("JSON");
         assert_eq!(sync["items"].as_array().map(Vec::len), Some(5));
         assert_eq!(

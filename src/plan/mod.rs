@@ -1,21 +1,22 @@
-//! The `$st` plan: reading it, judging it, and changing it under one lock.
+//! The `$st` plan: reads it, checks it, and changes it under one lock.
 //!
-//! A plan file is JSON Lines. Its records fold into a list of [`Item`]s ([`Plan`]); a [`Store`]
-//! reads that fold and rewrites the file atomically; [`view`] and [`mirror`] turn a plan into text;
-//! [`metadata`] reads the `mesh` block in an item's notes. What this module deliberately does not
-//! know: waves, workers, rounds, and why anybody changes an item.
+//! A plan file is JSON Lines. Its records fold into a list of [`Item`]s ([`Plan`]); a [`Store`] reads that fold and rewrites
+//! the file atomically; [`view`] and [`mirror`] render a plan as text; [`metadata`] reads the `mesh` block in an item's notes.
+//! This module deliberately knows nothing of waves, workers and rounds, and not why an item is changed.
 //!
 //! Invariants:
 //!
-//! - A state that breaks a rule of [`Plan::check`] is never written, and [`Store::read`] never
-//!   returns one. (Several items in progress are a matter of the caller's policy:
-//!   [`Plan::check_single_in_progress`].)
-//! - Everything one call of [`Store::mutate`] changes reaches the disk in one rename, or not at
-//!   all.
-//! - The file belongs to other programs as well: fields that are unknown here survive every
-//!   rewrite, on records, items, dependencies and comments, in their order.
-//! - Nothing recurses over the plan's graph, so a long dependency chain costs memory and never the
-//!   stack.
+//! - A state that breaks a rule of [`Plan::check`] is never written, and [`Store::read`] never returns one. (Whether several
+//!   items may be in progress is the caller's policy: [`Plan::check_single_in_progress`].)
+//! - All changes of one [`Store::mutate`] reach the disk in one rename, or not at all.
+//! - Other programs write the file as well: unknown fields of records, items, dependencies and comments survive every
+//!   rewrite, in their order.
+//! - Nothing recurses over the plan's graph, so a long dependency chain costs memory but no stack.
+//!
+//! ```text
+//! file -> lines -> record -> fold (sequence) -> state (items, rules) -> view, mirror, snapshot
+//!                    └> histories (ancestor) -> merge ──┘
+//! ```
 
 mod actor;
 mod ancestor;

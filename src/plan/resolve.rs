@@ -1,5 +1,5 @@
-//! Which file is the plan (section 5 of the contract): the one that was named, else the one that
-//! exists of the two usual places. Two candidates are a question for the user, never a guess.
+//! Finds the plan file (section 5 of the contract): the given one, otherwise the existing one of two default places. If both
+//! exist, the user must choose.
 
 use std::path::{Path, PathBuf};
 
@@ -8,32 +8,32 @@ use thiserror::Error;
 use super::lock::init_command;
 use crate::model::shell_word;
 
-/// Where a new plan goes, relative to the repository.
+/// The place of a new plan, relative to the repository.
 pub const PLAN_FILE_DEFAULT: &str = ".step/st-plan.jsonl";
 
-/// Where an older layout keeps it.
+/// Its place in an older layout.
 pub const PLAN_FILE_CODEX: &str = ".codex/st-plan.jsonl";
 
-/// Why there is no one plan file.
+/// Why the plan file is not determined.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ResolveError {
-    /// Both usual places hold one.
+    /// Both default places hold one.
     #[error(
         "both `{PLAN_FILE_CODEX}` and `{PLAN_FILE_DEFAULT}` exist; choose one, recommended: plan_file={PLAN_FILE_DEFAULT}"
     )]
     Both,
-    /// There is none.
+    /// It does not exist.
     #[error("no plan file at `{}`; create it with: mesh st init --file {}", file.display(), shell_word(&file.to_string_lossy()))]
     Missing {
-        /// Where it was looked for: as it was named, or the default.
+        /// The given path, or the default.
         file: PathBuf,
-        /// What a shell runs to make it.
+        /// The shell command that creates it.
         init: String,
     },
 }
 
 impl ResolveError {
-    /// The argument or command that mends it.
+    /// The argument or command that resolves it.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             ResolveError::Both => format!("pass plan_file={PLAN_FILE_DEFAULT}"),
@@ -41,7 +41,7 @@ impl ResolveError {
         })
     }
 
-    /// There is no `file`, which is relative to `root` or absolute.
+    /// The error for a missing `file`, relative to `root` or absolute.
     pub fn missing(root: &Path, file: &Path) -> ResolveError {
         ResolveError::Missing {
             file: file.to_owned(),
@@ -50,21 +50,18 @@ impl ResolveError {
     }
 }
 
-/// The plan file of the repository at `root`. An `explicit` one that is relative is taken relative
-/// to `root`.
+/// The plan file of the repository at `root`. A relative `explicit` path is relative to `root`.
 ///
 /// # Errors
-/// [`ResolveError::Both`] and [`ResolveError::Missing`]; the latter also when the explicit file is
-/// not there.
+/// [`ResolveError::Both`], and [`ResolveError::Missing`], also for a missing explicit file.
 pub fn resolve(root: &Path, explicit: Option<&Path>) -> Result<PathBuf, ResolveError> {
-    let there = |name: &Path| Some(root.join(name)).filter(|path| path.is_file());
+    let existing = |name: &Path| Some(root.join(name)).filter(|path| path.is_file());
     if let Some(file) = explicit {
-        return there(file).ok_or_else(|| ResolveError::missing(root, file));
+        return existing(file).ok_or_else(|| ResolveError::missing(root, file));
     }
-    match (
-        there(Path::new(PLAN_FILE_CODEX)),
-        there(Path::new(PLAN_FILE_DEFAULT)),
-    ) {
+    let [codex, default] =
+        [PLAN_FILE_CODEX, PLAN_FILE_DEFAULT].map(|name| existing(Path::new(name)));
+    match (codex, default) {
         (Some(_), Some(_)) => Err(ResolveError::Both),
         (Some(file), None) | (None, Some(file)) => Ok(file),
         (None, None) => Err(ResolveError::missing(root, Path::new(PLAN_FILE_DEFAULT))),
@@ -78,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_candidate_is_taken_and_two_are_a_question() {
+    fn one_candidate_is_chosen_and_two_are_refused() {
         let root = tempfile::tempdir().expect("a temporary folder");
         let root = root.path();
         let put = |name: &str| {

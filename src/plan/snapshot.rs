@@ -31,7 +31,7 @@ pub fn load(file: &Path) -> Result<Vec<Item>, PlanError> {
     parse(text)
 }
 
-/// Writes a snapshot file as a whole, or leaves it as it was.
+/// Writes a whole snapshot file, or leaves it unchanged.
 ///
 /// # Errors
 /// [`PlanError::Io`].
@@ -39,9 +39,8 @@ pub fn save(file: &Path, text: &str) -> Result<(), PlanError> {
     write_atomically(file, |out| out.write_all(text.as_bytes()))
 }
 
-/// The items of a snapshot: a JSON list of items, or an object with one under `items`. Fields that
-/// views derive (`dep_state`, `waiting_on`) are dropped, so that the output of `show --format json`
-/// can be read back.
+/// The items of a snapshot: a JSON list of items, or an object with one under `items`. Derived fields (`dep_state`,
+/// `waiting_on`) are dropped, so that the output of `show --format json` can be read.
 ///
 /// # Errors
 /// [`PlanError::InvalidJson`], [`PlanError::SnapshotShape`], [`PlanError::DuplicateItem`], or what
@@ -73,10 +72,10 @@ pub(super) fn indented(items: impl Iterator<Item = impl Serialize>) -> String {
     }
     let items: Vec<_> = items.collect();
     let text = serde_json::to_string_pretty(&Snapshot { items });
-    text.expect("items are JSON, and what is in them is not nested too deeply") + "\n"
+    text.expect("items are JSON, and not nested too deeply") + "\n"
 }
 
-/// An item whose foreign values are indented like the rest: as text, as the plan holds them, they could not be.
+/// An item as a JSON value, so that its foreign values, which the plan holds as text, are indented as well.
 struct Indentable<'a>(&'a Item);
 
 impl Serialize for Indentable<'_> {

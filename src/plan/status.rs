@@ -1,5 +1,4 @@
-//! The two states of an item: the one somebody set ([`Status`]) and the one that follows from the
-//! dependencies ([`DepState`]).
+//! The two states of an item: [`Status`], which is set, and [`DepState`], which follows from the dependencies.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,21 +7,21 @@ use serde::{Deserialize, Serialize};
 
 use super::error::PlanError;
 
-/// What somebody said about an item.
+/// The status of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// Not begun. The only status in which an item may be picked up.
+    /// Not started. Only such items may be selected.
     Pending,
-    /// Somebody works on it; all its dependencies are completed.
+    /// In progress; all its dependencies are completed.
     InProgress,
     /// Done; all its dependencies are completed.
     Completed,
-    /// Stopped by something outside the plan's dependencies.
+    /// Stopped by a cause outside the plan's dependencies.
     Blocked,
-    /// Put off; nothing waits for it to become ready by itself.
+    /// Postponed.
     Deferred,
-    /// Given up. Never satisfies a dependency.
+    /// Abandoned. Never satisfies a dependency.
     Canceled,
 }
 
@@ -39,7 +38,7 @@ impl Status {
         }
     }
 
-    /// Whether the item will not change by itself any more: completed or canceled.
+    /// Whether the status is final: completed or canceled.
     pub fn is_terminal(self) -> bool {
         matches!(self, Status::Completed | Status::Canceled)
     }
@@ -71,21 +70,21 @@ impl FromStr for Status {
     }
 }
 
-/// Whether an item may begin, as its status and its dependencies say together.
+/// Whether an item may start, by its status and its dependencies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DepState {
-    /// Every dependency is completed. Says nothing of the status beyond "pending or in progress".
+    /// Every dependency is completed; the status is pending or in progress.
     Ready,
     /// At least one dependency is not completed, or not in the plan.
     WaitingOnDeps,
-    /// The status is `blocked`, whatever the dependencies.
+    /// The status is `blocked`, with any dependencies.
     BlockedManual,
-    /// The status is `completed`, `deferred` or `canceled`: the question does not arise.
+    /// The status is `completed`, `deferred` or `canceled`.
     NotApplicable,
 }
 
 impl DepState {
-    /// What follows from a status, and from whether a dependency is not completed.
+    /// The state of an item with this status; `is_waiting` if a dependency is not completed.
     pub(super) fn of(status: Status, is_waiting: bool) -> DepState {
         match status {
             Status::Blocked => DepState::BlockedManual,

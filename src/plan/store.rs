@@ -9,7 +9,7 @@
 
 use super::actor::Actor;
 use super::error::PlanError;
-use super::file::{behind_links, io_error, read_bounded, refuse_too_large, write_atomically};
+use super::file::{io_error, read_bounded, refuse_too_large, resolve_links, write_atomically};
 use super::fold::Stream;
 use super::histories::{Histories, Origin};
 use super::link::Comment;
@@ -268,7 +268,7 @@ impl Store {
             signature,
             foreign,
         };
-        durable::remove_strays(&behind_links(&self.file))
+        durable::remove_strays(&resolve_links(&self.file))
             .map_err(|cause| io_error("clean up beside", &self.file, cause))?;
         write_atomically(&self.file, |out| {
             let items = stream.plan.items();

@@ -10,10 +10,10 @@ pub const DISAGREE: &str = "disagree";
 /// No usable vote of a role.
 pub const ABSENT: &str = "absent";
 
-/// Counts one round of votes: `(role, its answer or why there is none)`.
+/// Counts the votes of one round: `(role, its answer or the cause of its absence)`.
 ///
-/// Only the exact text `agree` counts as one; consensus is `agree >= threshold` over all roles, so an
-/// absent vote weighs like a disagreeing one.
+/// Only the exact text `agree` is a vote for the patch. Consensus is `agree >= threshold` over all roles, so that an absent
+/// vote counts like a disagreeing one.
 pub fn tally<'a>(
     unit: &UnitId,
     attempt: u32,
@@ -24,7 +24,7 @@ pub fn tally<'a>(
         .into_iter()
         .map(|(role, vote)| line(role, vote))
         .collect();
-    let count = |wanted: &str| votes.iter().filter(|line| line.vote == wanted).count() as u32;
+    let count = |vote: &str| votes.iter().filter(|line| line.vote == vote).count() as u32;
     let agree = count(AGREE);
     Tally {
         unit: unit.clone(),
@@ -39,21 +39,21 @@ pub fn tally<'a>(
 }
 
 fn line(role: &Role, vote: Result<&Value, &str>) -> VoteLine {
-    let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
     let (vote, reason) = match vote {
-        Err(why) => (ABSENT.to_owned(), why.to_owned()),
-        Ok(value) => match text(value, "vote").as_deref() {
-            Some(AGREE) => (AGREE.to_owned(), text(value, "reason").unwrap_or_default()),
-            _ => (
-                DISAGREE.to_owned(),
-                text(value, "reason").unwrap_or_default(),
-            ),
-        },
+        Err(cause) => (ABSENT, cause),
+        Ok(answer) => {
+            let text = |key: &str| answer.get(key).and_then(Value::as_str);
+            let vote = match text("vote") {
+                Some(AGREE) => AGREE,
+                _ => DISAGREE,
+            };
+            (vote, text("reason").unwrap_or_default())
+        }
     };
     VoteLine {
         role: role.clone(),
-        vote,
-        reason,
+        vote: vote.to_owned(),
+        reason: reason.to_owned(),
     }
 }
 

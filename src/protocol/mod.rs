@@ -1,17 +1,30 @@
-//! Protocols as data, and the pure function from what was recorded to what to do next.
+//! Protocols as data, and the pure function that decides the next step of a unit.
 //!
-//! The engine knows rounds, roles, lanes, one consensus gate and its retries; `templates/*.yaml` say which.
-//! Nothing here reads a file, a clock or the environment: resuming a run is folding its ledger into
-//! [`UnitState`] and calling [`next`] again.
+//! The engine knows rounds, roles, lanes, one consensus gate and its retries; `templates/*.yaml` define which. Nothing here
+//! reads a file, a clock or the environment: to resume a run is to fold its ledger into [`UnitState`] and to call [`next`].
+//!
+//! ```text
+//! file (YAML) -> check -> parse -> definition ──> next -> action
+//!                                  state ───────> prompt, consensus
+//! ```
 
+mod action;
+mod check;
 mod consensus;
+mod definition;
+mod error;
+mod file;
 mod next;
+mod parse;
+mod placeholders;
 mod prompt;
-mod spec;
 mod state;
 
+pub use action::{Action, Change, Emission};
 pub use consensus::{ABSENT, AGREE, DISAGREE, tally};
-pub use next::{Action, Change, Emission, next};
+pub use definition::{Definition, HYDRATION, Protocol, Round, Tiers};
+pub use error::ProtocolError;
+pub use next::next;
+pub use parse::Templates;
 pub use prompt::{TaskContext, latest_synthesis, render};
-pub use spec::{Definition, HYDRATION, Protocol, ProtocolError, Round, Templates, Tiers};
 pub use state::{Answer, Integration, UnitState};

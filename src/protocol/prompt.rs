@@ -1,22 +1,23 @@
-//! The values that a round's prompt template is filled with: the artifacts that the seed wants passed explicitly.
+//! Renders a round's prompt: its template, filled with the task and the earlier answers.
 //!
 //! | placeholder | value |
 //! | --- | --- |
 //! | `task_id`, `objective`, `mesh_meta`, `files` | the task, its metadata as YAML, the files of its scope |
-//! | `step`, `role`, `attempt` | the round, who answers, the how-manieth emission |
+//! | `step`, `role`, `attempt` | the round, the role that answers, the number of the emission |
 //! | `proposal`, `critiques`, `synthesis`, `patch` | earlier answers, as JSON or a fenced diff |
-//! | `checks` | what `mesh` itself found about the patch |
-//! | `dissent` | the last tally and the reasons against |
+//! | `checks` | the result of the mechanical checks on the patch |
+//! | `dissent` | the last tally and the reasons of the votes against |
 //! | `feedback` | why the previous answer of this role was refused |
 
-use super::spec::{HYDRATION, PLACEHOLDERS, Protocol, Round};
+use super::definition::{HYDRATION, Protocol, Round};
+use super::placeholders::PLACEHOLDERS;
 use super::state::{Answer, UnitState};
 use crate::model::{Lane, Role, RoundName};
 use crate::template;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// What a prompt says of the task itself.
+/// The part of a prompt that describes the task.
 #[derive(Clone, Debug)]
 pub struct TaskContext {
     /// The plan item's id.
@@ -55,14 +56,14 @@ pub fn render(
         dissent(state),
         feedback(state, round, role),
     ];
-    let values = values.map(|value| inert(&value));
+    let values = values.map(|value| escape_input_end(&value));
     let values: BTreeMap<&str, String> = PLACEHOLDERS.into_iter().zip(values).collect();
     round
         .prompt
         .render(|name| values.get(name).map(String::as_str))
 }
 
-/// What the seed calls the round.
+/// The name of the round's step in prompts.
 fn step(round: &Round) -> &str {
     match round.name.as_str() {
         HYDRATION => "hydrate_meta",
@@ -70,12 +71,12 @@ fn step(round: &Round) -> &str {
     }
 }
 
-/// The prompts put each input between lines `<input …>` and `</input>`; no input may close it.
-fn inert(value: &str) -> String {
+/// Escapes `</input`: prompts put each value between lines `<input …>` and `</input>`, and no value may close it.
+fn escape_input_end(value: &str) -> String {
     value.trim_end().replace("</input", "<\\/input")
 }
 
-/// The accepted answers of an earlier round, when it is one of the inputs; the patch is shown apart.
+/// The accepted answers of an earlier round, if it is an input of this one; the patch has its own placeholder.
 fn answers(protocol: &Protocol, state: &UnitState, name: &str, of: &Round) -> String {
     let name = RoundName::new(name);
     if !of.inputs.contains(&name) || protocol.round(&name).is_none() {
@@ -90,7 +91,11 @@ fn answers(protocol: &Protocol, state: &UnitState, name: &str, of: &Round) -> St
         let fence = template::fence_for(&text);
         format!("{role}:\n\n{fence}json\n{text}\n{fence}")
     });
-    joined(blocks)
+    let text = blocks.collect::<Vec<_>>().join("\n\n");
+    match text.is_empty() {
+        true => "none".to_owned(),
+        false => text,
+    }
 }
 
 fn patch(protocol: &Protocol, state: &UnitState) -> String {
@@ -103,12 +108,12 @@ fn patch(protocol: &Protocol, state: &UnitState) -> String {
     }
 }
 
-/// The text of the patch that the unit's patch round accepted last.
+/// The patch that was accepted last.
 pub fn latest_patch<'s>(protocol: &Protocol, state: &'s UnitState) -> Option<&'s str> {
     latest_synthesis(protocol, state)?.get("patch")?.as_str()
 }
 
-/// The answer of the unit's patch round that was accepted last.
+/// The answer of the patch round that was accepted last.
 pub fn latest_synthesis<'s>(protocol: &Protocol, state: &'s UnitState) -> Option<&'s Value> {
     let round = protocol.patch_round()?;
     state.accepted(&round.name).into_values().next()
@@ -120,10 +125,8 @@ fn checks(protocol: &Protocol, state: &UnitState) -> String {
             .round(&run.round)
             .is_some_and(|round| round.lane == Lane::Patch)
     });
-    match found.and_then(|run| run.checks.clone()) {
-        Some(text) => text,
-        None => "none".to_owned(),
-    }
+    let checks = found.and_then(|run| run.checks.clone());
+    checks.unwrap_or_else(|| "none".to_owned())
 }
 
 fn dissent(state: &UnitState) -> String {
@@ -158,14 +161,5 @@ fn feedback(state: &UnitState, round: &Round, role: &Role) -> String {
             format!("{code}: {detail}")
         }
         _ => "none".to_owned(),
-    }
-}
-
-fn joined(blocks: impl Iterator<Item = String>) -> String {
-    let text = blocks.collect::<Vec<_>>().join("\n\n");
-    if text.is_empty() {
-        "none".to_owned()
-    } else {
-        text
     }
 }

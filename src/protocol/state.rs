@@ -1,39 +1,39 @@
-//! What is known of one unit: the rounds that were emitted with their answers, the tallies, the integration.
+//! The state of one unit: its rounds with their answers, the tallies, the integration.
 //!
-//! A fold over ledger events, changed only through its methods; what happens next is [`super::next::next`]'s business.
+//! A fold over ledger events, changed only through its methods; [`super::next::next`] decides the next step.
 
 use crate::model::{BlockReason, Role, RoundName, Tally, ValidationFinished};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// What a role answered in one emission of a round.
+/// The answer of a role in one emission of a round.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
     /// Its row has no verdict yet.
     Open,
     /// An artifact.
     Accepted(Value),
-    /// Not usable, but the role may answer once more.
+    /// Not usable; the role is asked again.
     Retry {
         /// The failure code.
         code: String,
-        /// The reason, shown to the role.
+        /// The cause, shown to the role.
         detail: String,
     },
-    /// Not usable, for good.
+    /// Not usable, and no retry is left.
     Rejected {
         /// The failure code.
         code: String,
-        /// The reason.
+        /// The cause.
         detail: String,
     },
-    /// None, and nothing that the role said: a limit, a missing log-in, a network that is down, a worker killed from
-    /// outside. Never a vote and never a critique.
+    /// No answer, for a reason outside the role: a limit, a missing log-in, a network failure, a worker killed from
+    /// outside. It counts neither as a vote nor as a critique.
     Fault {
         /// What happened.
         detail: String,
-        /// It was asked often enough.
+        /// No retry is left.
         is_final: bool,
     },
 }
@@ -43,42 +43,42 @@ pub enum Answer {
 pub struct RoundRun {
     /// The round.
     pub round: RoundName,
-    /// The how-manieth emission of this round for this unit, from 1.
+    /// The number of this emission among those of the round, from 1.
     pub attempt: u32,
-    /// An answer per emitted role.
+    /// One answer per emitted role.
     pub answers: BTreeMap<Role, Answer>,
-    /// What the mechanical checks found, for a round of the patch lane.
+    /// The result of the mechanical checks, for a round of the patch lane.
     pub checks: Option<String>,
     /// Whether its answers were counted as votes.
     pub is_counted: bool,
 }
 
-/// Where the integration of the accepted patch stands.
+/// How far the integration of the accepted patch is.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Integration {
-    /// Not begun.
+    /// Not started.
     #[default]
     None,
-    /// The tree may be changed; nothing is decided.
+    /// The tree may be changed, with no outcome yet.
     Started,
-    /// The patch stands in the tree, validated.
+    /// The patch is in the tree and validated.
     Applied,
-    /// The tree is as it was.
+    /// The tree is restored.
     Failed(BlockReason, String),
 }
 
-/// One task under way.
+/// A task in progress.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct UnitState {
-    /// The protocol that the unit went over to; `None` while it is the one that it began with.
+    /// The protocol that the unit changed to; `None` for the original one.
     pub protocol: Option<String>,
-    /// The round in which it fell back to that one: its answers get no second chance there.
+    /// The round in which it fell back to that one; its answers are not retried there.
     pub fell_back_in: Option<RoundName>,
-    /// Emissions under the present protocol, in order.
+    /// Emissions under the current protocol, in order.
     pub rounds: Vec<RoundRun>,
-    /// Emissions before it, which count for nothing but the numbers in row ids.
+    /// Emissions under earlier protocols, which count only for the numbers in row ids.
     pub past: Vec<RoundRun>,
-    /// One for every finished vote, in order.
+    /// One per finished vote, in order.
     pub tallies: Vec<Tally>,
     /// The integration.
     pub integration: Integration,
@@ -89,7 +89,7 @@ pub struct UnitState {
 }
 
 impl UnitState {
-    /// Rows for `roles` went out.
+    /// Records that rows for `roles` run.
     pub fn emitted(
         &mut self,
         round: &RoundName,
@@ -105,21 +105,21 @@ impl UnitState {
         });
     }
 
-    /// A row got its verdict.
+    /// Records the verdict of a row.
     pub fn answered(&mut self, round: &RoundName, attempt: u32, role: &Role, answer: Answer) {
         if let Some(run) = self.run_mut(round, attempt) {
             run.answers.insert(role.clone(), answer);
         }
     }
 
-    /// The mechanical checks of a patch row.
+    /// Records the mechanical checks of a patch row.
     pub fn checked(&mut self, round: &RoundName, attempt: u32, checks: String) {
         if let Some(run) = self.run_mut(round, attempt) {
             run.checks = Some(checks);
         }
     }
 
-    /// Roles that were kept from an answer have not been asked.
+    /// Drops all faults, so that their roles are asked again.
     pub fn forget_faults(&mut self) {
         for run in &mut self.rounds {
             run.answers
@@ -134,8 +134,8 @@ impl UnitState {
             .find(|run| run.round == *round && run.attempt == attempt)
     }
 
-    /// The unit goes over to the protocol `to`. When it `keeps` what it has, the round under way goes on there: accepted
-    /// answers stand, the others are forgotten. Else it begins anew.
+    /// Changes to the protocol `to`. With `keeps`, the current round continues there with its accepted answers, and the
+    /// others are dropped; otherwise the unit starts over.
     pub fn changed(&mut self, to: &str, keeps: bool) {
         self.protocol = Some(to.to_owned());
         self.integration = Integration::None;
@@ -152,7 +152,7 @@ impl UnitState {
         }
     }
 
-    /// The votes of the round under way were counted.
+    /// Records the count of the current round's votes.
     pub fn counted(&mut self, tally: Tally) {
         self.tallies.push(tally);
         if let Some(run) = self.rounds.last_mut() {
@@ -160,13 +160,13 @@ impl UnitState {
         }
     }
 
-    /// The count of the round under way, if there was one.
+    /// The count of the current round's votes, if there is one.
     pub fn count(&self) -> Option<&Tally> {
         let is_counted = self.rounds.last().is_some_and(|run| run.is_counted);
         self.tallies.last().filter(|_| is_counted)
     }
 
-    /// How often `round` was emitted, under whatever protocol.
+    /// How often `round` was emitted, under any protocol.
     pub fn emissions(&self, round: &RoundName) -> u32 {
         let runs = self.past.iter().chain(&self.rounds);
         runs.filter(|run| run.round == *round).count() as u32
@@ -185,7 +185,7 @@ impl UnitState {
         latest
     }
 
-    /// The emissions of the round under way: the last one, and those of the same round right before it.
+    /// The emissions of the current round: the last one, and those of the same round right before it.
     pub fn current(&self) -> &[RoundRun] {
         let Some(last) = self.rounds.last() else {
             return &[];
@@ -194,7 +194,7 @@ impl UnitState {
         &self.rounds[begin.map_or(0, |index| index + 1)..]
     }
 
-    /// The latest answer of each role in the round under way.
+    /// The latest answer of each role in the current round.
     pub fn current_answers(&self) -> BTreeMap<&Role, &Answer> {
         self.current().iter().flat_map(|run| &run.answers).collect()
     }

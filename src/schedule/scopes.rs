@@ -12,7 +12,7 @@ pub fn reach_of(item: &Item) -> Result<Reach, SkipReason> {
 pub(crate) fn metadata_of(item: &Item) -> Result<Option<Metadata>, MetadataError> {
     match metadata::read(item) {
         Ok(metadata) => Ok(Some(metadata)),
-        Err(error) if error.wants_hydration() => Ok(None),
+        Err(error) if error.needs_hydration() => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -30,11 +30,11 @@ pub fn probable(header: &[String], delimiter: u8, wanted: &[&str]) -> Option<Pro
         let names: Vec<&str> = names.map(|name| name.trim_matches(['"', ' '])).collect();
         wanted.iter().filter(|name| names.contains(name)).count()
     };
-    let stands = |separator: &char| {
+    let is_present = |separator: &char| {
         u32::from(*separator) != u32::from(delimiter)
             && header.iter().any(|name| name.contains(*separator))
     };
-    let found = SEPARATORS.into_iter().filter(stands);
+    let found = SEPARATORS.into_iter().filter(is_present);
     // The first of several best ones.
     let best = found.rev().max_by_key(|separator| columns(*separator))?;
     Some(Probable {

@@ -32,12 +32,12 @@ enum State {
 }
 
 /// Scans the bytes of one record, after optional blank lines.
-pub(super) fn look(raw: &[u8], delimiter: u8) -> Quotes {
+pub(super) fn find_quotes(raw: &[u8], delimiter: u8) -> Quotes {
     let mut found = Quotes::default();
     let mut state = State::FieldStart;
     let (mut lines, mut column) = (0, 1);
     let mut spans = false;
-    let (mut previous, mut is_behind_backslash) = (0, false);
+    let (mut previous, mut follows_backslash) = (0, false);
     for byte in raw {
         let is_break = matches!(byte, b'\n' | b'\r');
         state = match state {
@@ -49,7 +49,7 @@ pub(super) fn look(raw: &[u8], delimiter: u8) -> Quotes {
                 })
             }
             State::Quoted(quote) if *byte == b'"' => {
-                is_behind_backslash = previous == b'\\';
+                follows_backslash = previous == b'\\';
                 State::Closing(quote)
             }
             State::Quoted(quote) => {
@@ -69,7 +69,7 @@ pub(super) fn look(raw: &[u8], delimiter: u8) -> Quotes {
                 if spans {
                     found.stray.get_or_insert(quote);
                 }
-                if is_behind_backslash {
+                if follows_backslash {
                     found.escaped.get_or_insert(quote);
                 }
                 State::Unquoted
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn quotes_are_found_where_the_parser_finds_them() {
-        let look = |raw: &str| look(raw.as_bytes(), b',');
+        let find = |raw: &str| find_quotes(raw.as_bytes(), b',');
         for good in [
             "a,b\n",
             "a,\"b\"",
@@ -148,15 +148,15 @@ mod tests {
             "a,\"\\\"\" b\"\n",
             "a,b \\\"c\\\"\n",
         ] {
-            assert_eq!(look(good), Quotes::default(), "{good}");
+            assert_eq!(find(good), Quotes::default(), "{good}");
         }
-        assert_eq!(look("\n\na,\"x\nb\n").unclosed, at(2, 2));
-        assert_eq!(look("\"a\nb\",\"c").unclosed, at(1, 2));
-        let spanning = look("a,\"b\nc\",d\n");
+        assert_eq!(find("\n\na,\"x\nb\n").unclosed, at(2, 2));
+        assert_eq!(find("\"a\nb\",\"c").unclosed, at(1, 2));
+        let spanning = find("a,\"b\nc\",d\n");
         assert_eq!((spanning.unclosed, spanning.stray), (None, None));
         assert_eq!(spanning.spanning, at(0, 2));
-        assert_eq!(look("a,\"x\nb,\"y\"\n").stray, at(0, 2));
-        assert_eq!(look("a,\"b \\\"c\\\" d\"\n").escaped, at(0, 2));
-        assert_eq!(look("\na,\"{\\\"b\\\", 1}\"\n").escaped, at(1, 2));
+        assert_eq!(find("a,\"x\nb,\"y\"\n").stray, at(0, 2));
+        assert_eq!(find("a,\"b \\\"c\\\" d\"\n").escaped, at(0, 2));
+        assert_eq!(find("\na,\"{\\\"b\\\", 1}\"\n").escaped, at(1, 2));
     }
 }

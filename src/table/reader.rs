@@ -1,8 +1,8 @@
 //! Reads a CSV record by record, with the line of each.
 
-use super::RowsInCell;
 use super::error::{TableError, io_error};
 use super::source::{CHUNK_BYTES, Encoding, Source};
+use super::{header, quotes};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +15,18 @@ pub struct ReadOptions {
     pub encoding: Option<&'static Encoding>,
     /// `(old, new)`: header names to change, applied to the first column of that name.
     pub rename: Vec<(String, String)>,
+}
+
+/// A cell that may contain rows: a stray quote opened it, and another one closed it some lines later. Lines and columns
+/// are 1-based.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowsInCell {
+    /// The first line of the record.
+    pub line: u64,
+    /// The last line of the record.
+    pub last_line: u64,
+    /// Its first cell with a line break.
+    pub column: usize,
 }
 
 /// A CSV file being read, row by row.
@@ -33,8 +45,8 @@ pub struct Reader {
 impl Reader {
     /// Opens `path` and reads its header; `name` is its name in messages, for a copy the path of the original.
     pub fn open(path: &Path, name: &Path, options: &ReadOptions) -> Result<Self, TableError> {
-        let (source, said) = Source::open(path, name, options.encoding)?;
-        let delimiter = options.delimiter.or(said).unwrap_or(b',');
+        let (source, sep_delimiter) = Source::open(path, name, options.encoding)?;
+        let delimiter = options.delimiter.or(sep_delimiter).unwrap_or(b',');
         let rows = csv::ReaderBuilder::new()
             .delimiter(delimiter)
             .has_headers(false)
@@ -120,7 +132,7 @@ impl Reader {
         }
         let raw = source.raw(begin, u64::MAX);
         let line = self.line_of(begin);
-        match crate::table::quotes::look(raw, self.delimiter).unclosed {
+        match quotes::find_quotes(raw, self.delimiter).unclosed {
             Some(quote) => TableError::UnclosedQuote {
                 path,
                 line: source.line_at(begin) + quote.lines_before,
@@ -142,11 +154,11 @@ impl Reader {
         if ends_line && !self.record.as_slice().iter().any(is_suspect) {
             return Ok(());
         }
-        let found = crate::table::quotes::look(raw, self.delimiter);
+        let found = quotes::find_quotes(raw, self.delimiter);
         let (quote, what) = match (found.escaped, found.unclosed, found.stray) {
             (Some(quote), ..) => (
                 quote,
-                "is closed behind a backslash, in the middle of a field; CSV has no backslash escapes",
+                "is closed after a backslash, in the middle of a field; CSV has no backslash escapes",
             ),
             (None, Some(quote), _) => (quote, "is never closed"),
             (None, None, Some(quote)) => {
@@ -169,7 +181,7 @@ impl Reader {
 
     /// Such a cell is valid CSV, so it is noted and not refused.
     fn note_rows_in_cell(&mut self, column: usize) {
-        if !crate::table::quotes::looks_like_rows(self.raw(), self.delimiter, self.header.len()) {
+        if !quotes::looks_like_rows(self.raw(), self.delimiter, self.header.len()) {
             return;
         }
         let line = self.line();
@@ -228,7 +240,7 @@ impl Reader {
         if found == expected {
             return Ok(());
         }
-        let spanning = crate::table::quotes::look(self.raw(), self.delimiter).spanning;
+        let spanning = quotes::find_quotes(self.raw(), self.delimiter).spanning;
         let begin = self.rows.get_ref().line_at(self.span.0);
         Err(TableError::Ragged {
             path: self.path.clone(),
@@ -243,7 +255,7 @@ impl Reader {
 
     fn rename(&mut self, pairs: &[(String, String)]) -> Result<(), TableError> {
         for (old, new) in pairs {
-            match crate::table::header::renamed(&self.header, old, new) {
+            match header::renamed(&self.header, old, new) {
                 Some((index, new)) => self.header[index] = new,
                 None => {
                     return Err(TableError::NoColumn {
@@ -258,7 +270,7 @@ impl Reader {
     }
 
     fn check_header(&self) -> Result<(), TableError> {
-        let repeated = crate::table::header::repeated(&self.header);
+        let repeated = header::repeated(&self.header);
         if repeated.is_empty() {
             return Ok(());
         }
@@ -266,7 +278,7 @@ impl Reader {
             path: self.path.clone(),
             line: self.line(),
             repeated,
-            rename: crate::table::header::renames(&self.header),
+            rename: header::renames(&self.header),
         })
     }
 }

@@ -434,7 +434,7 @@ fn a_run_makes_files_only_for_their_owner() {
             // Lock and mark are in git's folder, for all who use the repository.
             "integrate/lock.rs",
             // Opened, not made.
-            "ledger.rs",
+            "ledger/writer.rs",
             // The output CSV and recorded answers go where the user says.
             "run/csv_run/spawn.rs",
             "run/plan_run/waves.rs",

@@ -1,4 +1,4 @@
-//! Why an item has no usable metadata, and how to mend it.
+//! Why an item has no usable metadata, with a hint.
 
 use thiserror::Error;
 
@@ -15,41 +15,41 @@ pub enum MetadataError {
         /// The item.
         item: ItemId,
     },
-    /// Required keys are not there or without a value, or a scope of nothing.
+    /// A required key is missing or has no value, or the scope is empty.
     #[error(
         "item `{item}`: the `mesh` block lacks {}; it opens at line {line} of the notes",
-        listed(keys)
+        list_keys(keys)
     )]
     Incomplete {
         /// The item.
         item: ItemId,
         /// The line of the opening fence.
         line: usize,
-        /// Those keys.
+        /// The missing keys.
         keys: Vec<&'static str>,
-        /// What it says already; empty where a key is lacking.
-        said: Box<Metadata>,
+        /// The metadata that it has; a missing key is empty.
+        given: Box<Metadata>,
     },
-    /// The block is not the YAML it should be.
+    /// The block is not valid YAML, or a value has the wrong type.
     #[error("item `{item}`: the `mesh` block is broken at line {line} of the notes: {message}")]
     Broken {
         /// The item.
         item: ItemId,
-        /// Where.
+        /// The line.
         line: usize,
-        /// What is wrong there.
+        /// What is wrong.
         message: String,
-        /// What it should be instead.
+        /// How to correct it.
         hint: Option<&'static str>,
     },
-    /// A key that means nothing here.
+    /// An unknown key.
     #[error("item `{item}`: unknown key `{key}` in the `mesh` block at line {line} of the notes")]
     UnknownKey {
         /// The item.
         item: ItemId,
-        /// The key; `swarm.…` for one inside `swarm`.
+        /// The key; `swarm.…` for one in `swarm`.
         key: String,
-        /// Where.
+        /// The line.
         line: usize,
     },
     /// A first-class field of the item is not a list of texts.
@@ -60,7 +60,7 @@ pub enum MetadataError {
         /// The field.
         field: &'static str,
     },
-    /// The block's fence is never closed.
+    /// The block has no closing fence.
     #[error("item `{item}`: the `mesh` block that opens at line {line} of the notes is not closed")]
     Unclosed {
         /// The item.
@@ -68,7 +68,7 @@ pub enum MetadataError {
         /// The line of the opening fence.
         line: usize,
     },
-    /// More than one block: which of them holds is not for us to guess.
+    /// More than one block.
     #[error("item `{item}` has {} `mesh` blocks in its notes, at lines {}", lines.len(), first_few(lines))]
     Several {
         /// The item.
@@ -90,11 +90,11 @@ pub enum MetadataError {
     },
 }
 
-/// How many of several blocks are named.
+/// How many of several blocks a message names.
 const LINES_NAMED_MAX: usize = 5;
 
 impl MetadataError {
-    /// How to mend it.
+    /// How to correct it.
     pub fn hint(&self) -> Option<String> {
         let set_notes = |item: &ItemId| format!("mesh st set-notes --id {item} --notes …");
         Some(match self {
@@ -105,7 +105,7 @@ impl MetadataError {
                 )
             }
             MetadataError::Incomplete { item, keys, .. } => {
-                format!("add {} with: {}", listed(keys), set_notes(item))
+                format!("add {} with: {}", list_keys(keys), set_notes(item))
             }
             MetadataError::Broken { hint, .. } => (*hint)?.to_owned(),
             MetadataError::UnknownKey { key, .. } if key.starts_with("swarm.") => {
@@ -113,21 +113,20 @@ impl MetadataError {
             }
             MetadataError::UnknownKey { .. } => format!("known keys: {}", KEYS.join(", ")),
             MetadataError::BrokenField { .. } => {
-                "mend it, or give a ```mesh block in the notes, which stands before it".to_owned()
+                "correct it, or add a ```mesh block to the notes, which takes precedence".to_owned()
             }
             MetadataError::Unclosed { .. } => {
-                "close it with a line that is nothing but the fence".to_owned()
+                "close it with a line that holds only the fence".to_owned()
             }
             MetadataError::Several { .. } => {
                 "keep one of them; an example goes inside a longer fence".to_owned()
             }
-            MetadataError::TooLarge { .. } => "move the words out of the block".to_owned(),
+            MetadataError::TooLarge { .. } => "move other text out of the block".to_owned(),
         })
     }
 
-    /// Whether a hydration round can supply what is not there: the metadata is absent or
-    /// incomplete, not wrong.
-    pub fn wants_hydration(&self) -> bool {
+    /// Whether the metadata is missing or incomplete, not wrong, so that a hydration round can supply it.
+    pub fn needs_hydration(&self) -> bool {
         matches!(
             self,
             MetadataError::Missing { .. } | MetadataError::Incomplete { .. }
@@ -135,7 +134,7 @@ impl MetadataError {
     }
 }
 
-fn listed(keys: &[&str]) -> String {
+fn list_keys(keys: &[&str]) -> String {
     keys.iter()
         .map(|key| format!("`{key}`"))
         .collect::<Vec<_>>()

@@ -1,37 +1,35 @@
 //! Fenced blocks in notes: finding those with the info string `mesh`, and putting one there.
 //!
-//! Fences as CommonMark has them: three or more backticks or tildes, indented by at most three
-//! blanks, closed by at least as many of the same. Every fence is followed, so that a `mesh` block
-//! quoted inside another block is not one. What only a whole Markdown parser would know is left
-//! out: a fence indented by four blanks or more, or behind the `>` of a quote, opens no block here,
-//! not even inside a list item. Of what stands inside, only the names of the keys are known.
+//! A fence is that of CommonMark: three or more backticks or tildes, indented by at most three blanks, and closed by at least
+//! as many of the same. All fences are followed, so that a `mesh` block quoted in another block is none. Unlike in a full
+//! Markdown parser, a fence indented by four blanks or more, or after the `>` of a quote, opens no block, not even in a list
+//! item. Of the content, only the names of the keys are known here.
 //!
-//! Notes may be large, so they are walked through once, and a block borrows from them.
+//! Notes may be large, so they are read once, and a block borrows from them.
 
 use std::iter;
 use std::ops::Range;
 
 use super::fields::KEYS;
 
-/// A block of notes that is metadata by its place.
+/// A metadata block of the notes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Block<'n> {
-    /// The line of the opening fence, from 1; of the first line where there is no fence.
+    /// The line of the opening fence, from 1; without a fence, the first line.
     pub line: usize,
-    /// The line of the block's first own line, from 1.
+    /// The first line of the content, from 1.
     pub text_line: usize,
-    /// What stands between the fences, indentation and all.
+    /// The content, with its indentation.
     pub body: &'n str,
     /// Whether there is a closing fence.
     pub is_closed: bool,
-    /// How it is fenced; not at all where the notes are nothing but the block.
+    /// The fence; `None` where the notes consist of the block.
     fence: Option<Fence<'n>>,
-    /// Its bytes in the notes, from the opening fence to the closing one, whose line end is not
-    /// part of it.
+    /// Its bytes in the notes, from the opening fence to the closing one, without the line end of the latter.
     span: Range<usize>,
 }
 
-/// The info string that marks a block as ours.
+/// The info string of a metadata block.
 const INFO: &str = "mesh";
 
 /// All `mesh` blocks of the notes, in order.
@@ -47,12 +45,11 @@ pub(super) fn mesh_blocks(notes: &str) -> impl Iterator<Item = Block<'_>> {
     iter::from_fn(next_block).filter(Block::is_ours)
 }
 
-/// The notes as one block without a fence, when their first line begins with one of the block's
-/// keys.
+/// The notes as one block without a fence, if their first line begins with a key of the block.
 pub(super) fn bare(notes: &str) -> Option<Block<'_>> {
-    let says_nothing =
+    let is_blank =
         |text: &str| text.trim().is_empty() || text.starts_with('#') || text.trim_end() == "---";
-    let first = lines(notes).find(|line| !says_nothing(line.text))?;
+    let first = lines(notes).find(|line| !is_blank(line.text))?;
     let (key, _) = first.text.split_once(':')?;
     KEYS.contains(&key.trim()).then(|| Block {
         line: 1,
@@ -64,8 +61,8 @@ pub(super) fn bare(notes: &str) -> Option<Block<'_>> {
     })
 }
 
-/// The notes with `text` as their `mesh` block: in the place of `old`, fenced as that one was; else
-/// in front, where no open fence can swallow it. Everything around it stays as it is.
+/// The notes with `text` as their `mesh` block: it replaces `old`, with the same fence, or comes first, where no open fence
+/// contains it. The text around it is unchanged.
 pub(super) fn put(notes: &str, old: Option<&Block>, text: &str) -> String {
     let span = old.map_or(0..0, |block| block.span.clone());
     let (before, after) = (&notes[..span.start], &notes[span.end..]);
@@ -98,34 +95,34 @@ impl<'n> Block<'n> {
         info == Some(INFO)
     }
 
-    /// Whether the notes are nothing but the block.
+    /// Whether the notes consist of the block, without a fence.
     pub fn is_bare(&self) -> bool {
         self.fence.is_none()
     }
 
-    /// What stands between the fences, the indentation of the opening one taken off.
+    /// The content, without the indentation of the opening fence.
     pub fn text(&self) -> String {
         let indent = self.fence.map_or(0, |fence| fence.indent);
-        let own = |line: &'n str| {
+        let unindent = |line: &'n str| {
             let blanks = line.len() - line.trim_start_matches(' ').len();
             &line[blanks.min(indent)..]
         };
-        self.body.split_inclusive('\n').map(own).collect()
+        self.body.split_inclusive('\n').map(unindent).collect()
     }
 }
 
-/// A fence, as it is opened.
+/// An opening fence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Fence<'n> {
     mark: char,
     count: usize,
     indent: usize,
-    /// All that follows the marks.
+    /// The text after the marks.
     info: &'n str,
 }
 
 impl<'n> Fence<'n> {
-    /// That of a block which was not there before.
+    /// The fence of a new block.
     const OURS: Fence<'static> = Fence {
         mark: '`',
         count: 3,
@@ -158,8 +155,7 @@ impl<'n> Fence<'n> {
         rest.len() - after.len() >= self.count && after.trim_start_matches([' ', '\t']).is_empty()
     }
 
-    /// The whole block with `text` in it, without a line end behind it. The fence grows where
-    /// `text` holds one that would close it.
+    /// The whole block with the content `text`, without a final line end. The fence is longer than any in `text`.
     fn around(&self, text: &str, line_end: &str) -> String {
         let longest = text.split(|c| c != self.mark).map(str::len).max();
         let count = self.count.max(longest.unwrap_or(0) + 1);
@@ -183,9 +179,9 @@ struct Line<'n> {
     number: usize,
     /// Without the line end.
     text: &'n str,
-    /// Where it begins, in bytes of the notes.
+    /// Its offset in the notes, in bytes.
     start: usize,
-    /// Where the next one begins.
+    /// The offset of the next line.
     next: usize,
 }
 
@@ -210,7 +206,7 @@ fn without_line_end(text: &str) -> &str {
     text.strip_suffix('\r').unwrap_or(text)
 }
 
-/// How the first line of `text` ends; a lone one ends as everything else of ours does.
+/// The line end of the first line of `text`; `\n` without one.
 fn first_line_end(text: &str) -> &'static str {
     match text.split_once('\n') {
         Some((line, _)) if line.ends_with('\r') => "\r\n",
@@ -218,7 +214,7 @@ fn first_line_end(text: &str) -> &'static str {
     }
 }
 
-/// The indentation, which is at most three blanks, and the rest. A tab counts as four.
+/// The indentation of at most three blanks, and the rest. A tab counts as four.
 fn unindented(line: &str) -> Option<(usize, &str)> {
     let rest = line.trim_start_matches(' ');
     let indent = line.len() - rest.len();
@@ -239,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn fences_of_both_kinds_and_any_small_indentation_are_found() {
+    fn fences_of_both_kinds_are_found_up_to_three_blanks_indented() {
         for notes in [
             "```mesh\na: 1\n```",
             "~~~~ mesh\na: 1\n~~~~~",
@@ -310,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_is_put_in_the_place_of_the_old_one() {
+    fn a_new_block_replaces_the_old_one() {
         for (notes, expected) in [
             ("a\n```mesh\nold\nolder\n```\nb", "a\n```mesh\nnew\n```\nb"),
             ("a\n```mesh\n```", "a\n```mesh\nnew\n```"),
@@ -347,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fence_outgrows_what_stands_in_it() {
+    fn a_fence_is_longer_than_any_in_its_content() {
         let holding =
             |notes: &str, text: &str| put(notes, mesh_blocks(notes).next().as_ref(), text);
         assert_eq!(holding("", "a: ````"), "`````mesh\na: ````\n`````\n");

@@ -1,4 +1,4 @@
-//! The fields of the `mesh` metadata block, and reading them from an item's own `mesh` field.
+//! The fields of the metadata, and their YAML.
 
 use super::error::MetadataError;
 use crate::model::Risk;
@@ -6,24 +6,24 @@ use crate::plan::item::Item;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// How a task wants to be executed.
+/// How a task is to be executed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metadata {
     /// Paths and globs the task may change; never empty.
     pub scope: Vec<String>,
-    /// What must hold when it is done.
+    /// The conditions that must hold when it is done.
     pub acceptance: Vec<String>,
     /// Shell commands that must succeed when it is done.
     pub validation: Vec<String>,
-    /// How much can go wrong.
+    /// How much damage a mistake can do.
     pub risk: Option<Risk>,
     /// The task's own swarm settings.
     pub swarm: SwarmOverrides,
-    /// Whether an empty `validation` is meant.
+    /// Whether an empty `validation` is intended.
     pub allow_no_validation: bool,
 }
 
-/// What a task sets for its own swarm; `None` leaves it to the run.
+/// The swarm settings of a task; `None` for that of the run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SwarmOverrides {
@@ -33,7 +33,7 @@ pub struct SwarmOverrides {
     /// How many of them must agree.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub consensus_threshold: Option<u32>,
-    /// How often critique, synthesis and vote are repeated without consensus.
+    /// How often critique, synthesis and vote are retried without consensus.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub consensus_retries: Option<u32>,
 }
@@ -41,7 +41,7 @@ pub struct SwarmOverrides {
 impl Metadata {
     /// The text of the block, without its fence.
     pub fn to_yaml(&self) -> String {
-        Written::of(self).to_yaml()
+        Written::new(self).to_yaml()
     }
 }
 
@@ -60,7 +60,7 @@ pub(super) const SWARM_KEYS: [&str; 3] = ["roles", "consensus_threshold", "conse
 
 /// The block's keys, as written.
 #[derive(Serialize)]
-pub(crate) struct Written<'a> {
+pub(super) struct Written<'a> {
     pub(super) scope: &'a [String],
     pub(super) acceptance: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,7 +74,7 @@ pub(crate) struct Written<'a> {
 }
 
 impl<'a> Written<'a> {
-    pub(crate) fn of(metadata: &'a Metadata) -> Self {
+    pub(super) fn new(metadata: &'a Metadata) -> Self {
         let swarm = metadata.swarm;
         Self {
             scope: &metadata.scope,
@@ -86,12 +86,13 @@ impl<'a> Written<'a> {
         }
     }
 
-    pub(crate) fn to_yaml(&self) -> String {
+    pub(super) fn to_yaml(&self) -> String {
         serde_yaml::to_string(self).expect("lists of texts and numbers are YAML")
     }
 }
 
-pub(crate) fn texts(
+/// The texts of a list in `field`; none may be empty.
+pub(super) fn texts(
     item: &Item,
     field: &'static str,
     entries: &[Value],
@@ -104,12 +105,12 @@ pub(crate) fn texts(
     texts.ok_or_else(|| broken_field(item, field))
 }
 
-pub(crate) fn missing(item: &Item) -> MetadataError {
+pub(super) fn missing(item: &Item) -> MetadataError {
     let item = item.id().clone();
     MetadataError::Missing { item }
 }
 
-pub(crate) fn broken_field(item: &Item, field: &'static str) -> MetadataError {
+pub(super) fn broken_field(item: &Item, field: &'static str) -> MetadataError {
     let item = item.id().clone();
     MetadataError::BrokenField { item, field }
 }

@@ -1,4 +1,4 @@
-//! What holds for all notes and all metadata, tried on random ones.
+//! Properties of reading and writing, for random notes and metadata.
 
 use proptest::collection::vec;
 use proptest::option;
@@ -7,7 +7,8 @@ use proptest::sample::select;
 
 use super::error::MetadataError;
 use super::fields::{Metadata, SwarmOverrides};
-use super::{fence, only_block, read, write};
+use super::notes::only_block;
+use super::{fence, read, write};
 use crate::model::Risk;
 use crate::plan::item::Item;
 
@@ -98,7 +99,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn what_is_written_reads_back_and_leaves_the_text_around_it(
+    fn written_metadata_reads_back_and_the_text_around_it_is_unchanged(
         before in words(),
         old in option::of(block()),
         after in words(),
@@ -106,14 +107,14 @@ proptest! {
     ) {
         let after = if old.is_some() { format!("\n{after}") } else { after };
         let notes = format!("{before}{}{after}", old.as_deref().unwrap_or_default());
-        let was = read(&noted(&notes));
+        let old = read(&noted(&notes));
         let written = write(&noted(&notes), &metadata);
-        match was {
+        match old {
             Err(MetadataError::Missing { .. }) => {
                 let written = written.as_ref().expect("written in front");
                 prop_assert!(written.ends_with(&notes), "{written:?}");
             }
-            Err(error) if !error.wants_hydration() => prop_assert_eq!(&written, &Err(error)),
+            Err(error) if !error.needs_hydration() => prop_assert_eq!(&written, &Err(error)),
             _ => {
                 let written = written.as_ref().expect("written in place");
                 prop_assert!(written.starts_with(&before), "{written:?}");
@@ -130,7 +131,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_the_notes_say_is_no_reason_to_panic(
+    fn no_notes_make_the_reader_panic(
         body in vec(prop_oneof![text(), select(vec!["scope", ": ", "\n", "\n- ", "["]).prop_map(str::to_owned)], 0..12),
     ) {
         let body = body.concat();

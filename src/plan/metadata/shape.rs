@@ -1,8 +1,6 @@
-//! Whether a block has the shape of metadata: a mapping of known keys, each once, and lists whose
-//! entries are single texts.
+//! Checks that a block is a mapping of known keys, each once, and that list entries are single texts.
 //!
-//! These are visitors and not a look at a parsed value, because only to what a visitor refuses does
-//! the parser add the place where it stands, and only ours say what a person should have written.
+//! These are visitors, not checks of a parsed value, because the parser adds the place only to the errors of a visitor.
 
 use std::fmt;
 
@@ -11,21 +9,21 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Unex
 
 use super::fields::{KEYS, SWARM_KEYS};
 
-/// What a list should have been, at the end of the message about it.
+/// The end of the message about a value that is no list.
 pub(super) const LIST: &str = "expected a list of texts";
 
-/// What an entry of a list should have been, at the end of the message about it.
+/// The end of the message about a list entry that is no text.
 pub(super) const TEXT: &str = "expected a single text";
 
-/// The first thing in a block that does not fit.
+/// The first part of a block that does not match.
 pub(super) struct Misfit {
-    /// The key, when it is one that means nothing; `swarm.…` for one inside `swarm`.
+    /// The key, if it is unknown; `swarm.…` for one in `swarm`.
     pub unknown_key: Option<String>,
-    /// What is wrong and where.
+    /// The error, with its place.
     pub error: serde_yaml::Error,
 }
 
-/// Whether `text`, which is YAML, has the shape.
+/// Checks the shape of `text`, which is valid YAML.
 pub(super) fn check(text: &str) -> Result<(), Misfit> {
     let mut unknown_key = None;
     let block = Mapping {
@@ -39,9 +37,9 @@ pub(super) fn check(text: &str) -> Result<(), Misfit> {
         .map_err(|error| Misfit { unknown_key, error })
 }
 
-/// A mapping, or nothing at all.
+/// A mapping, or empty.
 struct Mapping<'a> {
-    /// What its keys are called in a message.
+    /// The prefix of its keys in messages.
     prefix: &'static str,
     known: &'static [&'static str],
     seen: Vec<&'static str>,
@@ -98,7 +96,7 @@ impl<'de> Visitor<'de> for Mapping<'_> {
     }
 }
 
-/// A key of the mapping that is known there and new.
+/// A known key of the mapping that was not given before.
 struct Key<'m, 'a>(&'m mut Mapping<'a>);
 
 impl<'de> DeserializeSeed<'de> for Key<'_, '_> {
@@ -130,7 +128,7 @@ impl Visitor<'_> for Key<'_, '_> {
     }
 }
 
-/// A list, or nothing at all.
+/// A list, or empty.
 struct List;
 
 impl<'de> Deserialize<'de> for List {
@@ -156,8 +154,7 @@ impl<'de> Visitor<'de> for List {
     }
 }
 
-/// An entry of a list: a text, also one that YAML takes for a number or a truth value, such as the
-/// command `true`.
+/// An entry of a list: a text, also one that YAML reads as a number or a boolean, such as the command `true`.
 struct Entry;
 
 impl<'de> Deserialize<'de> for Entry {

@@ -1,17 +1,14 @@
-//! What is YAML but not wanted in a block, and where in its text it stands, in bytes.
-//!
-//! The parser takes these in silence, or refuses them without saying where. Nothing here knows what
-//! a block means.
+//! Finds YAML that a block may not use, by its offset in bytes: the parser accepts it silently, or refuses it without a place.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-/// Where the parser found fault.
+/// The offset of a parser error.
 pub(super) fn place(error: &serde_yaml::Error) -> usize {
     error.location().map_or(0, |place| place.index())
 }
 
-/// The first character that may stand in YAML only as an escape.
+/// The first character that YAML allows only as an escape.
 pub(super) fn unprintable(text: &str) -> Option<(usize, char)> {
     let is_printable = |c: char| match c {
         '\t' | '\n' | '\r' | '\u{85}' => true,
@@ -21,49 +18,44 @@ pub(super) fn unprintable(text: &str) -> Option<(usize, char)> {
     text.char_indices().find(|&(_, c)| !is_printable(c))
 }
 
-/// Where the bracket or brace stands that opens after `count` others. Those inside quotes are
-/// counted as well, because where quotes end is for the parser to say.
+/// The opening bracket or brace after `count` others. Those in quotes are counted as well, because only the parser knows where
+/// quotes end.
 pub(super) fn bracket(text: &str, count: usize) -> Option<usize> {
     let mut brackets = text.match_indices(['[', '{']);
     brackets.nth(count).map(|(at, _)| at)
 }
 
-/// Where the text opens with a directive. `%TAG` would give tags names that
-/// [`anchor_alias_or_tag`] does not see.
+/// A directive at the start of the text. `%TAG` would define tags that [`anchor_alias_or_tag`] does not find.
 pub(super) fn directive(text: &str) -> Option<usize> {
     let lines = text.split_inclusive('\n');
-    let preamble: usize = lines
-        .take_while(|line| says_nothing(line))
-        .map(str::len)
-        .sum();
+    let preamble: usize = lines.take_while(|line| is_blank(line)).map(str::len).sum();
     text[preamble..].starts_with('%').then_some(preamble)
 }
 
-/// Where the first anchor (`&name`), alias (`*name`) or tag (`!name`) stands. A few lines of
-/// aliases can stand for gigabytes, and of `&str is taken` or `!src/**` the parser would silently
-/// drop the first word.
+/// The first anchor (`&name`), alias (`*name`) or tag (`!name`). A few lines of aliases can expand to gigabytes, and of
+/// `&str is taken` or `!src/**` the parser would silently drop the first word.
 ///
-/// The parser has no switch for it, and looking for the marks in the text would also find those
-/// inside quotes and literals. So each is turned into that of an alias: elsewhere it means as
-/// little as before, and the parser itself says where there is now an alias to nothing.
+/// The parser has no option for this, and a search of the text would also find the marks in quotes and literals. So each mark
+/// is replaced by that of an alias, which has no meaning in quotes, and the parser reports the place of the unknown alias.
 pub(super) fn anchor_alias_or_tag(text: &str) -> Option<usize> {
     let aliased = text.replace(['&', '!'], "*");
     if !aliased.contains('*') {
         return None;
     }
     let error = serde_yaml::from_str::<IgnoredAny>(&aliased).err()?;
-    let said = error.to_string();
-    let is_alias = said.contains("unknown anchor") || said.contains("while scanning an alias");
+    let message = error.to_string();
+    let is_alias =
+        message.contains("unknown anchor") || message.contains("while scanning an alias");
     is_alias.then(|| place(&error))
 }
 
-/// Where the first document is over: at a marker, or where the parser expects one.
+/// The end of the first document: a marker, or where the parser expects one.
 pub(super) fn second_document(text: &str) -> usize {
     let mut has_begun = false;
     let is_in_first = |line: &&str| {
-        let ends_it = has_begun && is_document_marker(line);
-        has_begun |= !says_nothing(line);
-        !ends_it
+        let is_end = has_begun && is_document_marker(line);
+        has_begun |= !is_blank(line);
+        !is_end
     };
     let first = text.split_inclusive('\n').take_while(is_in_first);
     let marker: usize = first.map(str::len).sum();
@@ -72,7 +64,7 @@ pub(super) fn second_document(text: &str) -> usize {
     error.map_or(marker, |error| place(&error).min(marker))
 }
 
-fn says_nothing(line: &str) -> bool {
+fn is_blank(line: &str) -> bool {
     line.trim().is_empty() || line.starts_with('#')
 }
 

@@ -47,7 +47,7 @@ impl Task {
     ) -> Result<Self, RunError> {
         let metadata = match metadata::read(item) {
             Ok(metadata) => Some(metadata),
-            Err(error) if error.wants_hydration() => None,
+            Err(error) if error.needs_hydration() => None,
             Err(error) => return Err(error.into()),
         };
         let everything = ["**".to_owned()];

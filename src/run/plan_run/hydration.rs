@@ -75,17 +75,17 @@ fn proposed(
 
 /// Keeps what the task says already; the proposal fills the gaps.
 fn under_what_is_said(item: &Item, proposed: Metadata) -> Metadata {
-    let Err(MetadataError::Incomplete { keys, said, .. }) = metadata::read(item) else {
+    let Err(MetadataError::Incomplete { keys, given, .. }) = metadata::read(item) else {
         return proposed;
     };
-    let choose = |key, said, proposed| if keys.contains(&key) { proposed } else { said };
+    let choose = |key, given, proposed| if keys.contains(&key) { proposed } else { given };
     Metadata {
-        scope: choose("scope", said.scope, proposed.scope),
-        acceptance: choose("acceptance", said.acceptance, proposed.acceptance),
-        validation: choose("validation", said.validation, proposed.validation),
-        risk: said.risk.or(proposed.risk),
-        swarm: said.swarm,
-        allow_no_validation: said.allow_no_validation,
+        scope: choose("scope", given.scope, proposed.scope),
+        acceptance: choose("acceptance", given.acceptance, proposed.acceptance),
+        validation: choose("validation", given.validation, proposed.validation),
+        risk: given.risk.or(proposed.risk),
+        swarm: given.swarm,
+        allow_no_validation: given.allow_no_validation,
     }
 }
 

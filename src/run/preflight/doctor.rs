@@ -141,7 +141,7 @@ fn tasks(plan: &Plan) -> Vec<(&'static str, Result<String, RunError>)> {
             .and_then(|metadata| Scope::new(&metadata.scope).map_err(RunError::scope(item)));
         match checked {
             Ok(_) => workable += 1,
-            Err(RunError::Metadata(error)) if error.wants_hydration() => bare += 1,
+            Err(RunError::Metadata(error)) if error.needs_hydration() => bare += 1,
             Err(error) => findings.push(("task", Err(error))),
         }
     }

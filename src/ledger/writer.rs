@@ -1,0 +1,181 @@
+//! Appends events to a ledger, under an exclusive lock.
+
+use super::error::{LedgerError, io_error};
+use super::lines::Lines;
+use super::record::{Record, VERSION};
+use super::scan::{Contents, Tail, scan};
+use crate::model::Event;
+use crate::platform::clock;
+use rustix::fs::{FlockOperation, flock};
+use serde_json::Value;
+use std::fs::{File, OpenOptions};
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How often a held lock is tried again, and the pause before each try.
+const LOCK_TRIES: u32 = 10;
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
+
+/// A ledger that is open for writing.
+#[derive(Debug)]
+pub struct Ledger {
+    path: PathBuf,
+    file: File,
+    next_seq: u64,
+    /// The length of the file.
+    bytes: u64,
+    is_synced: bool,
+    buffer: Vec<u8>,
+}
+
+impl Ledger {
+    /// Creates the ledger of a new run; fails if it already exists.
+    pub fn create(path: &Path) -> Result<Self, LedgerError> {
+        let file = crate::platform::options()
+            .append(true)
+            .create_new(true)
+            .open(path)
+            .and_then(|file| {
+                crate::platform::sync_folder(crate::platform::parent(path))?;
+                Ok(file)
+            })
+            .map_err(io_error(path))?;
+        Self::locked(path, file)
+    }
+
+    /// Opens an existing ledger for writing, cuts off a torn last line, and returns its content.
+    pub fn open(path: &Path) -> Result<(Self, Contents), LedgerError> {
+        let mut contents = Contents::default();
+        let (ledger, tail) = Self::open_with(path, |record, _| contents.records.push(record))?;
+        contents.tail = tail;
+        Ok((ledger, contents))
+    }
+
+    /// [`open`](Self::open) that passes each record to `visit`, with the offset of its line, so that the ledger need not
+    /// fit into memory.
+    pub fn open_with(
+        path: &Path,
+        visit: impl FnMut(Record, u64),
+    ) -> Result<(Self, Tail), LedgerError> {
+        let file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .open(path)
+            .map_err(io_error(path))?;
+        let mut ledger = Self::locked(path, file)?;
+        let tail = scan(path, visit)?;
+        if tail.torn_bytes > 0 {
+            ledger.cut(tail.good_bytes)?;
+        }
+        ledger.next_seq = tail.records + 1;
+        ledger.bytes = tail.good_bytes;
+        Ok((ledger, tail))
+    }
+
+    /// Appends records and syncs them to disk: [`write`](Ledger::write) and [`sync`](Ledger::sync).
+    pub fn append<'a>(
+        &mut self,
+        events: impl IntoIterator<Item = &'a Event>,
+    ) -> Result<Vec<u64>, LedgerError> {
+        let places = self.write(events)?;
+        self.sync()?;
+        Ok(places)
+    }
+
+    /// Appends records with one write. Afterwards they survive the death of this process, and after [`sync`](Ledger::sync)
+    /// also a power failure. Returns the offset of each record's line, for [`Lines::line_at`].
+    pub fn write<'a>(
+        &mut self,
+        events: impl IntoIterator<Item = &'a Event>,
+    ) -> Result<Vec<u64>, LedgerError> {
+        self.buffer.clear();
+        let ts = clock::ledger_time(clock::now());
+        let mut places = Vec::new();
+        for event in events {
+            places.push(self.bytes + self.buffer.len() as u64);
+            self.push_line(event, &ts);
+        }
+        if self.buffer.is_empty() {
+            return Ok(places);
+        }
+        crate::platform::ledger_point(self.next_seq, "before");
+        self.file
+            .write_all(&self.buffer)
+            .map_err(io_error(&self.path))?;
+        crate::platform::ledger_point(self.next_seq, "after");
+        self.bytes += self.buffer.len() as u64;
+        self.is_synced = false;
+        Ok(places)
+    }
+
+    /// Syncs everything written to disk: one `fdatasync`, or none without new records.
+    pub fn sync(&mut self) -> Result<(), LedgerError> {
+        if !self.is_synced {
+            self.file.sync_data().map_err(io_error(&self.path))?;
+            self.is_synced = true;
+        }
+        Ok(())
+    }
+
+    /// A reader of the lines appended so far.
+    pub fn lines(&self) -> Result<Lines, LedgerError> {
+        Lines::open(&self.path)
+    }
+
+    fn push_line(&mut self, event: &Event, ts: &str) {
+        let line = &mut self.buffer;
+        let name = Value::from(event.name());
+        let head = format!(
+            r#"{{"v":{VERSION},"seq":{},"ts":"{ts}","event":{name}"#,
+            self.next_seq
+        );
+        line.extend_from_slice(head.as_bytes());
+        // The opening brace of the body becomes a comma, which joins the two objects.
+        let joint = line.len();
+        event.write_body(line);
+        if line[joint..] == *b"{}" {
+            line.truncate(joint + 1);
+            line[joint] = b'}';
+        } else {
+            line[joint] = b',';
+        }
+        line.push(b'\n');
+        self.next_seq += 1;
+    }
+
+    fn locked(path: &Path, file: File) -> Result<Self, LedgerError> {
+        let mut locked = flock(&file, FlockOperation::NonBlockingLockExclusive);
+        for _ in 0..LOCK_TRIES {
+            // `is_in_use` holds it for a moment.
+            if locked != Err(rustix::io::Errno::WOULDBLOCK) {
+                break;
+            }
+            std::thread::sleep(LOCK_PAUSE);
+            locked = flock(&file, FlockOperation::NonBlockingLockExclusive);
+        }
+        match locked {
+            Ok(()) => Ok(Self {
+                path: path.to_owned(),
+                file,
+                next_seq: 1,
+                bytes: 0,
+                is_synced: false,
+                buffer: Vec::new(),
+            }),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(LedgerError::Locked {
+                path: path.to_owned(),
+                holder: (file.metadata().ok()).and_then(|it| crate::platform::lock_holder(&it)),
+            }),
+            Err(errno) => Err(io_error(path)(errno.into())),
+        }
+    }
+
+    fn cut(&mut self, good_bytes: u64) -> Result<(), LedgerError> {
+        self.file
+            .set_len(good_bytes)
+            .and_then(|()| self.file.seek(SeekFrom::End(0)))
+            .and_then(|_| self.file.sync_all())
+            .map_err(io_error(&self.path))
+    }
+}

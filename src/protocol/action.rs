@@ -1,0 +1,51 @@
+//! What a unit needs next.
+
+use crate::model::{BlockReason, Role, RoundName};
+use serde_json::Value;
+
+/// Rows to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Emission {
+    /// The round.
+    pub round: RoundName,
+    /// Its number in the row ids.
+    pub attempt: u32,
+    /// The roles that answer, one row each.
+    pub roles: Vec<Role>,
+}
+
+/// A change to another protocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The name of the new protocol.
+    pub to: String,
+    /// Whether accepted answers are kept; otherwise the unit starts over.
+    pub keeps: bool,
+    /// The cause, as a failure code or block reason.
+    pub code: String,
+    /// The cause in words.
+    pub detail: String,
+}
+
+/// The next step of a unit.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Wait for the verdicts of the rows that are running.
+    Await,
+    /// Run rows.
+    Emit(Emission),
+    /// Store this answer of the hydration round as the task's metadata.
+    Hydrate(Value),
+    /// Count the votes: all are in.
+    Tally,
+    /// Continue under another protocol.
+    Change(Change),
+    /// Apply the accepted patch and validate it.
+    Integrate,
+    /// Mark the task as completed in the plan.
+    Complete,
+    /// Mark the task as blocked in the plan.
+    Block(BlockReason, String),
+    /// Stop for now: for this reason, roles could not be asked.
+    Halt(String),
+}

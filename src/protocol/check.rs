@@ -1,0 +1,142 @@
+//! Refuses a protocol that can't work: unknown names, a patch without one author, a vote that decides nothing.
+
+use super::definition::HYDRATION;
+use super::file::{ProtocolFile, RoundFile};
+use crate::model::{Lane, Role, RoundName};
+use std::collections::HashSet;
+use std::fmt;
+
+/// What is wrong with a protocol.
+pub(super) struct Unusable {
+    /// The word to look for in the file.
+    pub word: String,
+    pub message: String,
+}
+
+fn refuse(word: impl fmt::Display, message: String) -> Result<(), Unusable> {
+    let word = word.to_string();
+    Err(Unusable { word, message })
+}
+
+/// Checks a file that parses as a protocol with rounds.
+pub(super) fn check(file: &ProtocolFile) -> Result<(), Unusable> {
+    if file.rounds.is_empty() {
+        return refuse("rounds", "there are no rounds".to_owned());
+    }
+    if let Some(hydration) = &file.hydration
+        && !file.roles.contains(&hydration.role)
+    {
+        let (role, known) = (&hydration.role, list_roles(file));
+        let message = format!("`hydration` has the unknown role `{role}`; roles: {known}");
+        return refuse(role, message);
+    }
+    let mut earlier = HashSet::new();
+    for round in &file.rounds {
+        check_round(file, round, &earlier)?;
+        earlier.insert(&round.name);
+    }
+    check_patch_lanes(file)?;
+    check_consensus(file)
+}
+
+fn check_round(
+    file: &ProtocolFile,
+    round: &RoundFile,
+    earlier: &HashSet<&RoundName>,
+) -> Result<(), Unusable> {
+    let name = &round.name;
+    if name.as_str() == HYDRATION {
+        let message =
+            format!("round `{HYDRATION}` is the one that `hydration` defines; choose another name");
+        return refuse(name, message);
+    }
+    if !is_word(name.as_str()) {
+        let message = format!("round name `{name}` may hold only a-z, 0-9 and _");
+        return refuse(name, message);
+    }
+    if round.roles.is_empty() {
+        return refuse(name, format!("round `{name}` has no roles"));
+    }
+    if let Some(role) = round.roles.iter().find(|role| !file.roles.contains(role)) {
+        let known = list_roles(file);
+        let message = format!("round `{name}` has the unknown role `{role}`; roles: {known}");
+        return refuse(role, message);
+    }
+    if let Some(role) = round.roles.iter().find(|role| !is_word(role.as_str())) {
+        let message = format!("role name `{role}` may hold only a-z, 0-9 and _");
+        return refuse(role, message);
+    }
+    if let Some(input) = round.inputs.iter().find(|input| !earlier.contains(input)) {
+        let message = format!("round `{name}` has the input `{input}`, which is no earlier round");
+        return refuse(input, message);
+    }
+    if earlier.contains(name) {
+        return refuse(name, format!("round `{name}` appears twice"));
+    }
+    Ok(())
+}
+
+fn list_roles(file: &ProtocolFile) -> String {
+    let roles: Vec<&str> = file.roles.iter().map(Role::as_str).collect();
+    roles.join(", ")
+}
+
+fn check_patch_lanes(file: &ProtocolFile) -> Result<(), Unusable> {
+    let is_patch = |round: &&RoundFile| round.lane == Lane::Patch;
+    let patching: Vec<&RoundFile> = file.rounds.iter().filter(is_patch).collect();
+    match patching.as_slice() {
+        [round] if round.roles.len() == 1 => Ok(()),
+        [round, ..] => refuse(
+            &round.name,
+            "exactly one role of one round may have the lane `patch`: a patch has one author"
+                .to_owned(),
+        ),
+        [] => refuse(
+            "rounds",
+            "no round has the lane `patch`, so there would be nothing to integrate".to_owned(),
+        ),
+    }
+}
+
+fn check_consensus(file: &ProtocolFile) -> Result<(), Unusable> {
+    let last = file.rounds.len() - 1;
+    let Some(gate) = &file.consensus else {
+        return match file.rounds[last].lane {
+            Lane::Patch => Ok(()),
+            Lane::ReadOnly => refuse(
+                &file.rounds[last].name,
+                "without `consensus` the round with the patch must be the last one: the answers of later rounds would have no effect".to_owned(),
+            ),
+        };
+    };
+    let position = |name: &RoundName| file.rounds.iter().position(|round| round.name == *name);
+    let voters = file.rounds[last].roles.len();
+    if position(&gate.round) != Some(last) {
+        let message = format!(
+            "`consensus.round` is `{}`, which is not the last round: later rounds would never run",
+            gate.round
+        );
+        return refuse(&gate.round, message);
+    }
+    if gate.threshold == 0 || gate.threshold as usize > voters {
+        let message = format!(
+            "`consensus.threshold` is {}, but `{}` has {voters} voters",
+            gate.threshold, gate.round
+        );
+        return refuse("threshold", message);
+    }
+    if position(&gate.retry_from).is_none_or(|from| from >= last) {
+        let message = format!(
+            "`consensus.retry_from` is `{}`, which is no round before the vote",
+            gate.retry_from
+        );
+        return refuse("retry_from", message);
+    }
+    Ok(())
+}
+
+/// Names become parts of row ids, which are split at dots, and of file names.
+fn is_word(name: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    !name.is_empty() && name.bytes().all(is_part)
+}

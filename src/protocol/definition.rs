@@ -1,0 +1,134 @@
+//! A protocol file: rounds, roles, lanes, the consensus gate and its retries.
+//!
+//! ```yaml
+//! name: swarm
+//! roles: [proposer, critic_a]
+//! hydration: {role: proposer, prompt: hydrate.md, schema: hydrate.json}                  # optional
+//! rounds:
+//!   - {name: proposal, roles: [proposer], lane: read_only, prompt: proposal.md, schema: proposal.json, inputs: []}
+//! consensus: {round: vote, threshold: 4, retries: 2, retry_from: critique}               # optional
+//! fallback: swarm3                                                                        # optional
+//! ```
+//!
+//! or, for the protocol by risk, the names of three others:
+//!
+//! ```yaml
+//! name: tiered
+//! tiers: {low: solo, medium: duo, high: swarm}
+//! ```
+//!
+//! `prompt` and `schema` name files beside the protocol file, or built-in templates. A protocol that can't
+//! work is refused with the file, the line and the reason.
+
+use crate::model::{Lane, Role, RoundName};
+use crate::template::Template;
+use crate::verdict::Schema;
+use serde::Deserialize;
+
+/// The content of a protocol file.
+#[derive(Clone, Debug)]
+pub enum Definition {
+    /// Rounds.
+    Rounds(Box<Protocol>),
+    /// Other protocols, by the risk of the task.
+    Tiers(Tiers),
+}
+
+/// Names of protocols by risk; a unit that would be blocked is promoted to the next.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tiers {
+    /// For low risk.
+    pub low: String,
+    /// For medium risk, and for tasks without a risk.
+    pub medium: String,
+    /// For high risk.
+    pub high: String,
+}
+
+/// A checked protocol.
+#[derive(Clone, Debug)]
+pub struct Protocol {
+    /// Its name.
+    pub name: String,
+    /// All roles, in the order in which rows are written.
+    pub roles: Vec<Role>,
+    /// The rounds, in order.
+    pub rounds: Vec<Round>,
+    /// The gate; without one, only the mechanical checks and the validation decide on the patch.
+    pub consensus: Option<Consensus>,
+    /// The round that asks for missing metadata.
+    pub hydration: Option<Round>,
+    /// The protocol to change to when workers give no usable answer.
+    pub fallback: Option<String>,
+    /// The next tier, for a unit that would be blocked. Not in the file: the caller that reads tiers sets it.
+    pub promotion: Option<String>,
+}
+
+/// One round.
+#[derive(Clone, Debug)]
+pub struct Round {
+    /// Its name.
+    pub name: RoundName,
+    /// The roles that answer, one row each.
+    pub roles: Vec<Role>,
+    /// What the rows may return.
+    pub lane: Lane,
+    /// The prompt.
+    pub prompt: Template,
+    /// The schema of an answer.
+    pub schema: Schema,
+    /// Earlier rounds whose answers the prompt may show.
+    pub inputs: Vec<RoundName>,
+}
+
+/// The round that asks for metadata, before all others.
+pub const HYDRATION: &str = "hydrate";
+
+/// The consensus gate.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Consensus {
+    /// The round whose answers are votes; the last one.
+    pub round: RoundName,
+    /// How many must agree.
+    pub threshold: u32,
+    /// How often to retry without consensus.
+    pub retries: u32,
+    /// The round to retry from.
+    pub retry_from: RoundName,
+}
+
+impl Protocol {
+    /// The round called `name`, the hydration included.
+    pub fn round(&self, name: &RoundName) -> Option<&Round> {
+        let rounds = self.rounds.iter().chain(&self.hydration);
+        rounds.into_iter().find(|round| round.name == *name)
+    }
+
+    /// The place of the round called `name`, without the hydration.
+    pub fn position(&self, name: &RoundName) -> Option<usize> {
+        self.rounds.iter().position(|round| round.name == *name)
+    }
+
+    /// The round whose answer is the patch.
+    pub fn patch_round(&self) -> Option<&Round> {
+        self.rounds.iter().find(|round| round.lane == Lane::Patch)
+    }
+
+    /// The roles that vote.
+    pub fn voters(&self) -> &[Role] {
+        let gate = self.consensus.as_ref();
+        let round = gate.and_then(|gate| self.round(&gate.round));
+        round.map_or(&[], |round| &round.roles)
+    }
+
+    /// The most rows that one unit can have in one wave.
+    pub fn widest_round(&self) -> usize {
+        self.rounds
+            .iter()
+            .map(|round| round.roles.len())
+            .max()
+            .unwrap_or(1)
+    }
+}

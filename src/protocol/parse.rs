@@ -1,0 +1,204 @@
+//! Reads the text of a protocol file, with its templates, into a checked [`Definition`].
+
+use super::check::check;
+use super::definition::{Definition, Protocol, Round};
+use super::error::ProtocolError;
+use super::file::{Outline, ProtocolFile, RoundFile, TiersFile};
+use super::placeholders::{find_similar, find_unknown};
+use crate::template::{Braces, Template};
+use crate::verdict::Schema;
+use serde::de::DeserializeOwned;
+
+/// The source of prompt and schema texts, so that this module reads no files.
+pub trait Templates {
+    /// The text of template `name`, if it exists.
+    fn text(&self, name: &str) -> Option<String>;
+}
+
+impl Definition {
+    /// Reads and checks a protocol file; `file` is its name in messages.
+    pub fn parse(file: &str, text: &str, templates: &dyn Templates) -> Result<Self, ProtocolError> {
+        let outline: Outline = parse_yaml(file, text)?;
+        if outline.tiers.is_some() {
+            return parse_yaml(file, text).map(|file: TiersFile| Definition::Tiers(file.tiers));
+        }
+        Protocol::parse(file, text, templates)
+            .map(|protocol| Definition::Rounds(Box::new(protocol)))
+    }
+}
+
+impl Protocol {
+    /// Reads and checks a protocol file with rounds; `file` is its name in messages.
+    pub fn parse(file: &str, text: &str, templates: &dyn Templates) -> Result<Self, ProtocolError> {
+        let parsed: ProtocolFile = parse_yaml(file, text)?;
+        check(&parsed).map_err(|unusable| ProtocolError::Unusable {
+            file: file.to_owned(),
+            line: find_line(text, &unusable.word),
+            message: unusable.message,
+        })?;
+        let load = |round| load_round(round, file, text, templates);
+        let hydration = parsed.hydration.map(RoundFile::from);
+        Ok(Self {
+            name: parsed.name,
+            roles: parsed.roles,
+            rounds: parsed
+                .rounds
+                .into_iter()
+                .map(load)
+                .collect::<Result<_, _>>()?,
+            consensus: parsed.consensus,
+            hydration: hydration.map(load).transpose()?,
+            fallback: parsed.fallback,
+            promotion: None,
+        })
+    }
+}
+
+fn load_round(
+    round: RoundFile,
+    file: &str,
+    text: &str,
+    templates: &dyn Templates,
+) -> Result<Round, ProtocolError> {
+    let template = |name: &str| {
+        templates
+            .text(name)
+            .ok_or_else(|| ProtocolError::NoTemplate {
+                file: file.to_owned(),
+                line: find_line(text, name),
+                name: name.to_owned(),
+            })
+    };
+    let schema = Schema::parse(&round.schema, &template(&round.schema)?).map_err(|source| {
+        ProtocolError::Schema {
+            file: file.to_owned(),
+            source,
+        }
+    })?;
+    let prompt = template(&round.prompt)?;
+    if let Some((line, name)) = find_unknown(&prompt) {
+        return Err(ProtocolError::Placeholder {
+            file: file.to_owned(),
+            template: sibling(file, &round.prompt),
+            near: find_similar(&name),
+            line,
+            name,
+        });
+    }
+    Ok(Round {
+        prompt: Template::parse(&prompt, Braces::Escaped),
+        schema,
+        name: round.name,
+        roles: round.roles,
+        lane: round.lane,
+        inputs: round.inputs,
+    })
+}
+
+/// The name of a file in the folder of `file`, for messages.
+fn sibling(file: &str, name: &str) -> String {
+    match file.rsplit_once('/') {
+        Some((folder, _)) => format!("{folder}/{name}"),
+        None => name.to_owned(),
+    }
+}
+
+/// The first line with `word` as a whole word: the parser does not keep the positions of values.
+fn find_line(text: &str, word: &str) -> usize {
+    let is_part = |c: char| c.is_alphanumeric() || "_-.".contains(c);
+    text.lines()
+        .position(|line| {
+            let line = line.split(" #").next().unwrap_or(line);
+            line.split(|c: char| !is_part(c)).any(|token| token == word)
+        })
+        .map_or(1, |index| index + 1)
+}
+
+fn parse_yaml<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, ProtocolError> {
+    serde_yaml::from_str(text).map_err(|error| yaml_error(file, &error))
+}
+
+fn yaml_error(file: &str, error: &serde_yaml::Error) -> ProtocolError {
+    let text = error.to_string();
+    let at = error
+        .location()
+        .map(|at| format!(", line {}, column {}", at.line(), at.column()));
+    let message = match text.rfind(" at line ") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    };
+    ProtocolError::Yaml {
+        file: file.to_owned(),
+        at: at.unwrap_or_default(),
+        message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Fixed;
+    impl Templates for Fixed {
+        fn text(&self, name: &str) -> Option<String> {
+            (name != "missing.md").then(|| "{}".to_owned())
+        }
+    }
+
+    const GOOD: &str = "\
+name: duo
+roles: [author, skeptic]
+rounds:
+  - {name: draft, roles: [author], lane: patch, prompt: p.md, schema: s.json}
+  - {name: vote, roles: [author, skeptic], lane: read_only, prompt: p.md, schema: s.json, inputs: [draft]}
+consensus: {round: vote, threshold: 2, retries: 1, retry_from: draft}
+";
+
+    fn refusal(from: &str, to: &str) -> String {
+        let text = GOOD.replace(from, to);
+        assert_ne!(text, GOOD);
+        Protocol::parse("p.yaml", &text, &Fixed)
+            .expect_err("refused")
+            .to_string()
+    }
+
+    #[test]
+    fn a_good_protocol_is_read() {
+        let protocol = Protocol::parse("p.yaml", GOOD, &Fixed).expect("usable");
+        assert_eq!((protocol.rounds.len(), protocol.widest_round()), (2, 2));
+    }
+
+    #[test]
+    fn an_unusable_protocol_is_refused_with_its_line() {
+        let unknown = refusal("roles: [author], lane", "roles: [autor], lane");
+        assert_eq!(
+            unknown,
+            "protocol `p.yaml`, line 4: round `draft` has the unknown role `autor`; roles: author, skeptic"
+        );
+        assert!(
+            refusal("inputs: [draft]", "inputs: [critique]")
+                .contains("line 5: round `vote` has the input `critique`")
+        );
+        assert!(
+            refusal("threshold: 2", "threshold: 3")
+                .contains("line 6: `consensus.threshold` is 3, but `vote` has 2 voters")
+        );
+        assert!(
+            refusal("retry_from: draft", "retry_from: vote").contains("no round before the vote")
+        );
+        assert!(
+            refusal("lane: patch", "lane: read_only").contains("no round has the lane `patch`")
+        );
+        assert!(
+            refusal(
+                "prompt: p.md, schema: s.json}",
+                "prompt: missing.md, schema: s.json}"
+            )
+            .contains("line 4: no template `missing.md`")
+        );
+        assert!(
+            refusal("lane: patch", "lane: write").starts_with("protocol `p.yaml`, line 4, column")
+        );
+        assert!(refusal("retries: 1", "retrys: 1").contains("retrys"));
+    }
+}
