@@ -464,7 +464,7 @@ impl Session<'_> {
         self.say_merged(
             "merged line by line",
             &found.sides,
-            &found.taken,
+            &found.decisions,
             &found.conflicts,
             out,
         )?;
@@ -497,7 +497,7 @@ impl Session<'_> {
         let Some(seq) = done.seq else {
             return say(out, &format!("seq contract ok: {}", self.name));
         };
-        self.say_merged("merged", &done.sides, &done.taken, &done.conflicts, out)?;
+        self.say_merged("merged", &done.sides, &done.decisions, &done.conflicts, out)?;
         say_changed(
             out,
             &format!("repaired seq contract via checkpoint seq {seq}"),
@@ -510,7 +510,7 @@ impl Session<'_> {
         &self,
         how: &str,
         sides: &[Origin],
-        taken: &[String],
+        decisions: &[String],
         conflicts: &[Conflict],
         out: &mut dyn Write,
     ) -> Result<(), PlanError> {
@@ -524,7 +524,7 @@ impl Session<'_> {
             out,
             &format!("{how}: {} has {count} histories, {shown}", self.name),
         )?;
-        for line in taken {
+        for line in decisions {
             say(out, &format!("- {}", one_line(line)))?;
         }
         for Conflict { what, rule } in conflicts {

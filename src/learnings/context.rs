@@ -1,7 +1,4 @@
-//! Where a learning is captured: which repository, on which branch, with which files changed.
-//!
-//! Asks git through [`Repo`]; the name of a repository is made of its address by a pure function. Works outside of a
-//! repository as well.
+//! The context of a learning: its repository, branch and changed files, from git. Also works outside a repository.
 
 use super::error::LearningsError;
 use crate::platform::{GitError, Repo};
@@ -9,23 +6,23 @@ use serde::Serialize;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The learnings file's name at the root of a repository.
+/// The name of the learnings file, at the root of a repository.
 pub const FILE_NAME: &str = ".learnings.jsonl";
-/// The most changed files that a record names; a rewrite of the whole tree must not make every record a huge one.
+/// The most changed files in a record, so that records stay small after a rewrite of the whole tree.
 const PATHS_MAX: usize = 200;
 
-/// Where a learning was captured.
+/// The context of a learning.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Context {
-    /// `owner/name` of the remote `origin`, else the folder's name.
+    /// `owner/name` of the remote `origin`, or the folder's name.
     pub repo: String,
-    /// The branch that is checked out; empty outside of a repository and where a bare commit is checked out.
+    /// The current branch; empty outside a repository and with a detached HEAD.
     pub branch: String,
-    /// Tracked files that differ from the commit, staged or not, sorted; at most 200, without the learnings file.
+    /// The changed tracked files, staged or not, sorted; at most 200, without the learnings file.
     pub paths: Vec<String>,
 }
 
-/// A folder, and the repository that it is in, if any.
+/// A folder, with its repository, if any.
 #[derive(Clone, Debug)]
 pub struct Place {
     root: PathBuf,
@@ -36,7 +33,7 @@ impl Place {
     /// The place of `folder`.
     ///
     /// # Errors
-    /// Git could not be run, or failed for another reason than that there is no repository.
+    /// Git could not be run, or failed for another reason than a missing repository.
     pub fn of(folder: &Path) -> Result<Self, LearningsError> {
         match Repo::find(folder) {
             Ok(repo) => Ok(Self {
@@ -44,7 +41,7 @@ impl Place {
                 repo: Some(repo),
             }),
             Err(GitError::NoRepository { .. }) => Ok(Self {
-                // `a/..` has no name of its own.
+                // `a/..` has no name.
                 root: fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned()),
                 repo: None,
             }),
@@ -52,12 +49,12 @@ impl Place {
         }
     }
 
-    /// The learnings file: at the repository's root, or in the folder outside of one.
+    /// The learnings file: at the root of the repository, or in the folder.
     pub fn file(&self) -> PathBuf {
         self.root.join(FILE_NAME)
     }
 
-    /// What a learning captured here says about it, when it goes to `file`.
+    /// The context of a learning that is captured here into `file`.
     ///
     /// # Errors
     /// Git failed.
@@ -68,7 +65,7 @@ impl Place {
                 ..Context::default()
             });
         };
-        let name = repo.origin()?.as_deref().and_then(name_of);
+        let name = repo.origin()?.as_deref().and_then(repo_name);
         Ok(Context {
             repo: name.unwrap_or_else(|| folder_name(&self.root)),
             branch: repo.branch()?.unwrap_or_default(),
@@ -77,7 +74,7 @@ impl Place {
     }
 
     fn changed_paths(&self, repo: &Repo, file: &Path) -> Result<Vec<String>, LearningsError> {
-        // A tracked learnings file is changed by the first append; from then on it would stand in every record.
+        // Without this filter, a tracked learnings file would be in every record after the first.
         let file = fs::canonicalize(file).ok();
         let mut paths: Vec<String> = repo
             .changed_tracked()?
@@ -96,10 +93,9 @@ fn folder_name(folder: &Path) -> String {
     name.to_string_lossy().into_owned()
 }
 
-/// The last two parts of a remote's address: `owner/name`. Never a host or what stands before it, because that may
-/// hold a password.
-fn name_of(address: &str) -> Option<String> {
-    let path = path_of(address.trim()).trim_end_matches('/');
+/// The last two parts of a remote's address: `owner/name`. Never a host or anything before it, which may hold a password.
+fn repo_name(address: &str) -> Option<String> {
+    let path = address_path(address.trim()).trim_end_matches('/');
     let path = path.strip_suffix(".git").unwrap_or(path);
     let parts: Vec<&str> = path
         .split('/')
@@ -109,8 +105,8 @@ fn name_of(address: &str) -> Option<String> {
     (!last_two.is_empty()).then(|| last_two.join("/"))
 }
 
-/// What follows the host: of `https://host/path`, of `user@host:path`, or all of a local path.
-fn path_of(address: &str) -> &str {
+/// The path of `https://host/path` and of `user@host:path`, or a local path.
+fn address_path(address: &str) -> &str {
     if let Some((_, rest)) = address.split_once("://") {
         let path = rest.split_once('/').map_or("", |(_, path)| path);
         return path.split(['?', '#']).next().unwrap_or_default();
@@ -127,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_repository_is_named_by_the_last_two_parts_of_its_address() {
+    fn a_repository_has_the_last_two_parts_of_its_address_as_name() {
         for (address, name) in [
             ("https://example.org/owner/name", Some("owner/name")),
             ("https://example.org/owner/name.git/", Some("owner/name")),
@@ -149,7 +145,7 @@ mod tests {
             ("..", None),
             ("", None),
         ] {
-            assert_eq!(name_of(address).as_deref(), name, "{address}");
+            assert_eq!(repo_name(address).as_deref(), name, "{address}");
         }
     }
 }

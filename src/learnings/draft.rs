@@ -1,44 +1,45 @@
-//! From what somebody wrote to the record that is appended: normalisation, defaults, fingerprint, id.
+//! A draft -> the record to append: normalization, defaults, fingerprint, id.
 //!
-//! Values only; it does not know files. Invariant: a [`NewRecord`] has a `learning` that is not blank.
+//! Knows no files. Invariant: the `learning` of a [`NewRecord`] is not blank.
 
 use super::context::Context;
 use super::error::LearningsError;
+use indexmap::IndexSet;
 use jiff::Timestamp;
 use serde::Serialize;
 use sha1::{Digest, Sha1};
 
-/// The status of a learning that was given none.
+/// The default status.
 const STATUS_DEFAULT: &str = "review_later";
-/// The evidence of a learning that was given none.
+/// The default evidence.
 pub(super) const NO_EVIDENCE: &str = "none_provided";
-/// The application of a learning that was given none.
+/// The default application.
 pub(super) const NO_APPLICATION: &str = "capture_follow_up_later";
-/// The source of a learning that was given none.
+/// The default source.
 const SOURCE_DEFAULT: &str = "skill:learnings";
 
-/// A learning as somebody gave it. A blank text is the same as none.
+/// A learning as the user gives it. A blank text counts as missing.
 #[derive(Clone, Debug, Default)]
 pub struct Draft {
-    /// How firm it is: `codify_now`, `do_more`, `do_less`, `review_later`, or any other word.
+    /// The status: `codify_now`, `do_more`, `do_less`, `review_later`, or any other word.
     pub status: String,
     /// What was learned.
     pub learning: String,
-    /// What shows it.
+    /// Its evidence.
     pub evidence: Vec<String>,
-    /// What to do with it.
+    /// How to apply it.
     pub application: String,
-    /// Words to find it by; each may hold several, with commas between them.
+    /// Its tags; each text may hold several, separated by commas.
     pub tags: Vec<String>,
-    /// Records that belong to it.
+    /// Related records.
     pub related_ids: Vec<String>,
-    /// The record that it takes the place of.
+    /// The record that it supersedes.
     pub supersedes_id: String,
-    /// Who captured it.
+    /// The program that captured it.
     pub source: String,
 }
 
-/// A record to append, as it stands on its line: the keys in the order of the format.
+/// A record to append, with its keys in the order of the format.
 #[derive(Clone, Debug, Serialize)]
 pub struct NewRecord {
     id: String,
@@ -68,7 +69,7 @@ impl NewRecord {
         if learning.is_empty() {
             return Err(LearningsError::Empty);
         }
-        let status = status_of(&draft.status);
+        let status = normalize_status(&draft.status);
         let fingerprint = fingerprint(&status, &learning);
         let mut evidence = non_blank(&draft.evidence);
         if evidence.is_empty() {
@@ -85,8 +86,8 @@ impl NewRecord {
             context,
             source: or_default(one_spaced(&draft.source), SOURCE_DEFAULT),
             fingerprint,
-            tags: once_each(tags.map(word).collect()),
-            related_ids: once_each(non_blank(&draft.related_ids)),
+            tags: dedup(tags.map(word)),
+            related_ids: dedup(non_blank(&draft.related_ids)),
             supersedes_id: one_spaced(&draft.supersedes_id),
         })
     }
@@ -101,12 +102,12 @@ impl NewRecord {
         &self.status
     }
 
-    /// What makes two records the same learning.
+    /// The fingerprint, equal for the same learning.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
 
-    /// Its line in the file, with the line end.
+    /// Its line in the file, with a line end.
     pub(super) fn line(&self) -> Vec<u8> {
         let mut line = serde_json::to_vec(self).expect("texts and lists of texts can be written");
         line.push(b'\n');
@@ -114,12 +115,12 @@ impl NewRecord {
     }
 }
 
-/// A status as it is written, and what stands where none is given.
-pub(super) fn status_of(text: &str) -> String {
+/// A status in the format of [`word`], or the default.
+pub(super) fn normalize_status(text: &str) -> String {
     or_default(word(text), STATUS_DEFAULT)
 }
 
-/// As a status or a tag is written: lower case, runs of anything but `a-z0-9` as one `_`, none at the ends.
+/// The format of statuses and tags: lower case, with `_` for each run of other characters than `a-z0-9`, but none at the ends.
 pub(super) fn word(text: &str) -> String {
     let lower = text.to_lowercase();
     let parts = lower.split(|c: char| !matches!(c, 'a'..='z' | '0'..='9'));
@@ -127,7 +128,7 @@ pub(super) fn word(text: &str) -> String {
     parts.join("_")
 }
 
-/// Trimmed, with runs of white space as one blank.
+/// Trimmed, with one blank for each run of white space.
 pub(super) fn one_spaced(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -140,7 +141,7 @@ pub(super) fn fingerprint(status: &str, learning: &str) -> String {
         .collect()
 }
 
-/// `lrn-20260213T015500Z-1a2b3c4d`: time and the first 8 digits of the fingerprint.
+/// `lrn-20260213T015500Z-1a2b3c4d`: the time and the first 8 digits of the fingerprint.
 fn id(now: Timestamp, fingerprint: &str) -> String {
     format!("lrn-{}-{:.8}", now.strftime("%Y%m%dT%H%M%SZ"), fingerprint)
 }
@@ -157,15 +158,10 @@ fn non_blank(texts: &[String]) -> Vec<String> {
     texts.filter(|text| !text.is_empty()).collect()
 }
 
-/// Without blanks and repetitions; the first of each stays where it is.
-fn once_each(texts: Vec<String>) -> Vec<String> {
-    let mut kept: Vec<String> = Vec::new();
-    for text in texts {
-        if !text.is_empty() && !kept.contains(&text) {
-            kept.push(text);
-        }
-    }
-    kept
+/// The first of each text that is not empty, in order.
+fn dedup(texts: impl IntoIterator<Item = String>) -> Vec<String> {
+    let texts = texts.into_iter().filter(|text| !text.is_empty());
+    texts.collect::<IndexSet<String>>().into_iter().collect()
 }
 
 #[cfg(test)]
@@ -187,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_learning_alone_gets_every_default_and_no_optional_key() {
+    fn a_bare_learning_gets_all_defaults_and_no_optional_key() {
         let draft = Draft {
             learning: " Größe \t é\n汉字 ".to_owned(),
             ..Draft::default()
@@ -198,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_given_is_normalised_and_stands_in_order() {
+    fn given_values_are_normalized_and_in_order() {
         let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
         let draft = Draft {
             status: " Do--More! ".to_owned(),
@@ -216,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_blank_is_no_learning() {
+    fn a_blank_learning_is_refused() {
         for learning in ["", " \n\t\u{a0}\u{3000}"] {
             let draft = Draft {
                 learning: learning.to_owned(),

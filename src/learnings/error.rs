@@ -5,48 +5,48 @@ use crate::platform::GitError;
 use std::io;
 use std::path::PathBuf;
 
-/// Why a learning could not be appended or recalled. Damaged lines are no reason: see [`BadLine`](super::lines::BadLine).
+/// Why a learning could not be appended or recalled. Damaged lines are no error: see [`BadLine`](super::lines::BadLine).
 #[derive(Debug, thiserror::Error)]
 pub enum LearningsError {
-    /// Nothing but white space was to be learned.
+    /// The learning is blank.
     #[error("learning is empty")]
     Empty,
-    /// The file system refused.
+    /// An error of the file system.
     #[error("cannot {action} `{}`", file.display())]
     Io {
-        /// What was tried, as a verb.
+        /// The action, as a verb.
         action: &'static str,
         /// The learnings file.
         file: PathBuf,
-        /// What it said.
+        /// The cause.
         #[source]
         source: io::Error,
     },
-    /// A folder, a pipe or a device stands where the learnings file should be.
+    /// The path is a folder, a pipe or a device.
     #[error("`{}` is not a regular file", file.display())]
     NotAFile {
         /// The path.
         file: PathBuf,
     },
-    /// The file is larger than this program reads, or would be with the new record.
+    /// The file is too large, or would be with the new record.
     #[error("learnings file `{}` is full: at most {bytes_max} bytes", file.display())]
     TooLarge {
         /// The file.
         file: PathBuf,
-        /// The bound.
+        /// The limit.
         bytes_max: u64,
     },
-    /// Repository, branch or changed files could not be found out.
+    /// Repository, branch or changed files could not be determined.
     #[error("cannot determine the repository of the learning")]
     Context(#[from] GitError),
 }
 
 impl LearningsError {
-    /// What mends it, where that is known.
+    /// How to fix it, if known.
     pub fn hint(&self) -> Option<String> {
         match self {
             LearningsError::Empty => {
-                Some("say in a sentence what was learned: --learning TEXT".to_owned())
+                Some("describe in a sentence what was learned: --learning TEXT".to_owned())
             }
             LearningsError::Io { file, source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 let folder = file.parent()?.display().to_string();

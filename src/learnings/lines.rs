@@ -1,20 +1,20 @@
-//! The bytes of a learnings file -> its records, and the lines that are none.
+//! The bytes of a learnings file -> its records and its bad lines.
 //!
-//! Pure, and it never fails: a line that can't be read is a [`BadLine`]. Blank lines are neither.
+//! Pure, and never fails: an unreadable line is a [`BadLine`]. Blank lines are skipped.
 
 use super::record::{Flaw, Record};
 use std::fmt;
 
-/// What a learnings file holds.
+/// The content of a learnings file.
 #[derive(Debug, Default)]
 pub struct Contents<'a> {
     /// Its records, in file order.
     pub records: Vec<Record<'a>>,
-    /// The lines that are no records, in file order.
+    /// The unreadable lines, in file order.
     pub bad_lines: Vec<BadLine>,
 }
 
-/// A line that is no record.
+/// An unreadable line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadLine {
     /// 1-based.
@@ -36,7 +36,7 @@ impl fmt::Display for BadLine {
 }
 
 impl<'a> Contents<'a> {
-    /// Reads the whole content of a file.
+    /// Parses a whole file.
     pub fn parse(bytes: &'a [u8]) -> Self {
         let mut contents = Self::default();
         for (index, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
@@ -56,10 +56,10 @@ impl<'a> Contents<'a> {
 }
 
 fn parse_line(line: &[u8]) -> Result<Record<'_>, Flaw> {
-    // Without its end, or the column of a flaw there would be one of the next line.
+    // With the line end, the column of an error there would be in the next line.
     let text = std::str::from_utf8(line.strip_suffix(b"\n").unwrap_or(line));
     match text.map_err(|_| Flaw::NotUtf8).and_then(Record::parse) {
-        // Whole lines end in a line end; what lacks it and can't be read was cut, maybe in the middle of a character.
+        // A whole line has a line end; an unreadable one without it was cut, perhaps within a character.
         Err(Flaw::NotUtf8 | Flaw::NotJson { .. }) if !line.ends_with(b"\n") => Err(Flaw::Torn),
         other => other,
     }
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_bad_line_is_named_and_the_others_are_read() {
+    fn bad_lines_are_reported_and_the_others_are_read() {
         let file = b"{\"learning\":\"a\"}\n\n{\"learning\":\"\xff\"}\n{\"learning\":}\n{\"learn\n[1]\n{\"status\":\"x\"}\n{\"learning\":\" \"}\n{\"learning\":7}\r\n \t\r\n{\"learning\":\"b\",\"new\":{}}\r\n{\"learning\":\"c";
         let (learnings, bad) = parsed(file);
         assert_eq!(learnings, ["a", "b"]);
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn json_that_is_nested_too_deep_is_a_bad_line_and_no_overflow() {
+    fn deeply_nested_json_is_a_bad_line() {
         let deep = format!("{}\n{{\"learning\":\"a\"}}\n", "[".repeat(1_000_000));
         assert_eq!(parsed(deep.as_bytes()).0, ["a"]);
     }

@@ -1,5 +1,5 @@
-//! A JSON value of any shape, of which only texts are kept: how fields of a record are read that another program may
-//! have written in another type. Never an error for JSON that is well-formed, and borrowed where that is possible.
+//! A JSON value of any type, of which only texts are kept: for fields that another program may have written in another type.
+//! Accepts all well-formed JSON, and borrows where possible.
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
@@ -8,9 +8,9 @@ use std::fmt;
 /// A value.
 pub(super) enum Loose<'a> {
     Text(Cow<'a, str>),
-    /// A list; what is no text in it is left out.
+    /// The texts of a list.
     List(Vec<Cow<'a, str>>),
-    /// An object, of which only the `paths` of a record's `context` matter.
+    /// An object, of which only the `paths` of a `context` are kept.
     Object {
         paths: Vec<Cow<'a, str>>,
     },
@@ -19,7 +19,7 @@ pub(super) enum Loose<'a> {
 }
 
 impl<'a> Loose<'a> {
-    /// The text, or nothing.
+    /// The text, or an empty one.
     pub(super) fn text(self) -> Cow<'a, str> {
         match self {
             Loose::Text(text) => text,
@@ -27,7 +27,7 @@ impl<'a> Loose<'a> {
         }
     }
 
-    /// The texts of a list; some programs write a single one bare.
+    /// The texts of a list, or a single text.
     pub(super) fn texts(self) -> Vec<Cow<'a, str>> {
         match self {
             Loose::Text(text) => vec![text],

@@ -1,16 +1,19 @@
-//! The `$learnings` store: what was learned while working, one JSON object a line, kept with the repository.
+//! The `$learnings` store: what was learned from work, as JSON Lines in the repository.
 //!
-//! A [`Draft`] and the `Context` it was captured in become a [`NewRecord`]; a [`Store`] appends it; [`recall`]
-//! ranks the `Record`s of a file for somebody who begins something similar; [`view`] makes text of them. What this
-//! module deliberately does not know: plans, runs, rounds, and why anybody captures a learning.
+//! A [`Draft`] and its `Context` become a [`NewRecord`]; a [`Store`] appends it; [`recall`] ranks the `Record`s of a file for
+//! similar work; [`view`] renders them. This module deliberately knows nothing of plans, runs and rounds, and not why a
+//! learning is captured.
 //!
 //! Invariants:
 //!
-//! - The file only grows. No line that is in it is changed or removed, whoever wrote it and however
-//!   damaged it is.
-//! - A line is whole or, after a kill or a full disk, torn off; the next append begins a line of its own.
-//! - What can't be read is named with its line and skipped; it stops nobody.
-//! - `draft`, `record`, `lines`, `recall` and `view` take values and give values: no file, no clock, no git.
+//! - The file only grows. No existing line is changed or removed, whatever its author or damage.
+//! - A line is whole or, after a kill or on a full disk, torn; the next append starts a new line.
+//! - An unreadable line is reported with its number and skipped.
+//! - `draft`, `record`, `lines`, `recall` and `view` take and return values: no file, no clock, no git.
+//!
+//! ```text
+//! draft + context -> store (append) -> file -> lines -> record (loose) -> recall -> view
+//! ```
 
 mod context;
 mod draft;

@@ -1,16 +1,16 @@
-//! Which records are worth reading before beginning something: a pure ranking by words, recency and status.
+//! Ranks records by words, recency and status. Pure.
 //!
 //! The score of a record is `0.6 * words + 0.25 * recency + 0.15 * status`, each part between 0 and 1:
 //!
-//! - *words*: how much of the query is found in `learning`, `application`, `evidence`, `tags` and `context.paths`.
-//!   Words are runs of letters and digits, in lower case, whole. Each distinct query word weighs `ln(1 + n / df)`, with `n`
-//!   records of which `df` hold it, so that a word that stands everywhere counts little; the part is the weight found
-//!   over the weight asked for. 0 without a query.
-//! - *recency*: halves every 30 days; 0 where `captured_at` is no time.
+//! - *words*: the share of the query found in `learning`, `application`, `evidence`, `tags` and `context.paths`. Words are
+//!   whole runs of letters and digits, in lower case. Each distinct query word weighs `ln(1 + n / df)`, with `n` records of
+//!   which `df` hold it, so that a common word counts little; the share is the weight found over the total weight. 0 without
+//!   a query.
+//! - *recency*: halves every 30 days; 0 if `captured_at` is invalid.
 //! - *status*: `codify_now` 1, `do_more` and `do_less` 0.8, `review_later` 0.2, anything else 0.5.
 //!
-//! Order: records that no other one supersedes, then the superseded; within each by score, highest first; ties by
-//! `captured_at`, newest first, then the later line first. Linear in the text but for the sort.
+//! Order: superseded records last; within both groups by score, highest first; ties by `captured_at`, newest first, then the
+//! later line first. Linear in the text, except for the sort.
 
 use super::draft::word;
 use super::record::Record;
@@ -24,36 +24,35 @@ const STATUS_SHARE: f64 = 0.15;
 const HALF_LIFE_DAYS: f64 = 30.0;
 const SECONDS_PER_DAY: f64 = 86_400.0;
 
-/// What is looked for.
+/// A query.
 #[derive(Clone, Debug)]
 pub struct Query {
-    /// Only records with at least one of these words, so none when there is no word in it. `None` is no question at all:
-    /// all records.
+    /// Only records with at least one of these words, so none for a text without words; all records for `None`.
     pub text: Option<String>,
-    /// Only records of these statuses; of any when empty.
+    /// Only records with these statuses; with any if empty.
     pub statuses: Vec<String>,
-    /// The most records to give.
+    /// The most records to return.
     pub limit: usize,
 }
 
-/// A record that was found.
+/// A found record.
 #[derive(Clone, Debug)]
 pub struct Found<'a> {
     /// The record.
     pub record: &'a Record<'a>,
     /// Between 0 and 1.
     pub score: f64,
-    /// The query words that it holds, in the order of the query.
+    /// The query words in it, in the order of the query.
     pub matched: Vec<String>,
-    /// The id of the last record that takes its place, if one does.
+    /// The id of the last record that supersedes it, if any.
     pub superseded_by: Option<&'a str>,
 }
 
-/// The best records for `query`, best first.
+/// The records for `query`, best first.
 pub fn recall<'a>(records: &'a [Record<'a>], now: Timestamp, query: &Query) -> Vec<Found<'a>> {
     let words = distinct_words(query.text.as_deref().unwrap_or_default());
     let statuses: HashSet<String> = query.statuses.iter().map(|status| word(status)).collect();
-    let superseding = superseding(records);
+    let superseded_by = map_superseded(records);
     let candidates: Vec<Candidate> = records
         .iter()
         .enumerate()
@@ -61,17 +60,17 @@ pub fn recall<'a>(records: &'a [Record<'a>], now: Timestamp, query: &Query) -> V
         .map(|(index, record)| Candidate {
             index,
             record,
-            hits: hits(record, &words),
+            hits: find_hits(record, &words),
         })
         .collect();
-    let weights = Weights::of(&words, &candidates);
+    let weights = Weights::new(&words, &candidates);
     let mut ranked: Vec<(Rank, Candidate)> = candidates
         .into_iter()
         .filter(|candidate| query.text.is_none() || !candidate.hits.is_empty())
         .map(|candidate| {
-            let is_superseded = superseding.contains_key(candidate.record.id());
+            let is_superseded = superseded_by.contains_key(candidate.record.id());
             (
-                Rank::of(&candidate, is_superseded, &weights, now),
+                Rank::new(&candidate, is_superseded, &weights, now),
                 candidate,
             )
         })
@@ -82,39 +81,33 @@ pub fn recall<'a>(records: &'a [Record<'a>], now: Timestamp, query: &Query) -> V
         record,
         score: rank.score,
         matched: hits.iter().map(|hit| words.list[*hit].clone()).collect(),
-        superseded_by: superseding.get(record.id()).copied(),
+        superseded_by: superseded_by.get(record.id()).copied(),
     })
     .collect()
 }
 
-/// The distinct words of the query, and where in the query each stands.
+/// The distinct words of the query, and their places.
 struct Words {
     list: Vec<String>,
     places: HashMap<String, usize>,
-}
-
-impl Words {
-    fn is_empty(&self) -> bool {
-        self.list.is_empty()
-    }
 }
 
 struct Candidate<'a> {
     /// Its place among all records.
     index: usize,
     record: &'a Record<'a>,
-    /// Places of the query words that it holds, rising.
+    /// The places of the query words in it, ascending.
     hits: Vec<usize>,
 }
 
-/// How much each query word counts.
+/// The weights of the query words.
 struct Weights {
     each: Vec<f64>,
     total: f64,
 }
 
 impl Weights {
-    fn of(words: &Words, candidates: &[Candidate]) -> Self {
+    fn new(words: &Words, candidates: &[Candidate]) -> Self {
         let mut holders = vec![0_usize; words.list.len()];
         for hit in candidates.iter().flat_map(|candidate| &candidate.hits) {
             holders[*hit] += 1;
@@ -136,7 +129,7 @@ impl Weights {
     }
 }
 
-/// What the order is made of.
+/// The sort key.
 struct Rank {
     is_superseded: bool,
     score: f64,
@@ -145,11 +138,11 @@ struct Rank {
 }
 
 impl Rank {
-    fn of(candidate: &Candidate, is_superseded: bool, weights: &Weights, now: Timestamp) -> Self {
+    fn new(candidate: &Candidate, is_superseded: bool, weights: &Weights, now: Timestamp) -> Self {
         let captured_at = candidate.record.captured_at();
         let score = WORDS_SHARE * weights.share(&candidate.hits)
             + RECENCY_SHARE * captured_at.map_or(0.0, |time| recency(time, now))
-            + STATUS_SHARE * firmness(&candidate.record.status());
+            + STATUS_SHARE * status_weight(&candidate.record.status());
         Self {
             is_superseded,
             score,
@@ -168,21 +161,21 @@ impl Rank {
     }
 }
 
-/// A superseded id -> the id of the last record that says so.
-fn superseding<'a>(records: &'a [Record<'a>]) -> HashMap<&'a str, &'a str> {
+/// A superseded id -> the id of the last record that supersedes it.
+fn map_superseded<'a>(records: &'a [Record<'a>]) -> HashMap<&'a str, &'a str> {
     records
         .iter()
         .filter_map(|record| Some((record.supersedes_id()?, record.id())))
         .collect()
 }
 
-/// 1 now and in the future, half of it a half-life ago.
+/// 1 now and in the future, 0.5 a half-life ago.
 fn recency(captured_at: Timestamp, now: Timestamp) -> f64 {
     let seconds = (now.as_second() - captured_at.as_second()).max(0);
     0.5_f64.powf(seconds as f64 / SECONDS_PER_DAY / HALF_LIFE_DAYS)
 }
 
-fn firmness(status: &str) -> f64 {
+fn status_weight(status: &str) -> f64 {
     match status {
         "codify_now" => 1.0,
         "do_more" | "do_less" => 0.8,
@@ -205,9 +198,9 @@ fn distinct_words(text: &str) -> Words {
     words
 }
 
-fn hits(record: &Record, words: &Words) -> Vec<usize> {
+fn find_hits(record: &Record, words: &Words) -> Vec<usize> {
     let mut hits = Vec::new();
-    if words.is_empty() {
+    if words.list.is_empty() {
         return hits;
     }
     let texts = std::iter::once(record.learning())
@@ -223,7 +216,7 @@ fn hits(record: &Record, words: &Words) -> Vec<usize> {
     hits
 }
 
-/// Runs of letters and digits, in lower case.
+/// Calls `act` with each run of letters and digits, in lower case.
 fn for_each_word(text: &str, act: impl FnMut(&str)) {
     text.to_lowercase()
         .split(|c: char| !c.is_alphanumeric())

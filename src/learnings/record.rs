@@ -1,10 +1,10 @@
-//! One line of a learnings file, as it is read: what ranking and display need, borrowed from the text of the line.
+//! A parsed line of a learnings file: the fields for ranking and display, borrowed from the line.
 //!
-//! Tolerant, because other programs write here too: unknown fields, unknown statuses and fields of another type are
-//! no errors; of a key that stands twice the last counts. Invariant: a [`Record`] has a `learning` that is not blank.
+//! Tolerant, because other programs write the file as well: unknown fields, unknown statuses and fields of another type are
+//! accepted, and of a repeated key the last value counts. Invariant: the `learning` of a [`Record`] is not blank.
 
 use super::draft;
-use super::draft::{one_spaced, status_of};
+use super::draft::{normalize_status, one_spaced};
 use super::loose::Loose;
 use jiff::Timestamp;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
@@ -43,13 +43,13 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// All fields, in their order, those that are unknown here too.
+    /// All fields, in order, including unknown ones.
     pub fn fields(&self) -> Map<String, Value> {
-        // The line was read as an object before, so there is nothing to fail.
+        // Never fails: the line is an object.
         serde_json::from_str(self.line).unwrap_or_default()
     }
 
-    /// Its id; empty when another program gave it none.
+    /// The id; may be empty.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -59,47 +59,47 @@ impl<'a> Record<'a> {
         &self.learning
     }
 
-    /// How firm it is, as a status is written: `Do More` is `do_more`.
+    /// The status, normalized: `Do More` is `do_more`.
     pub fn status(&self) -> String {
-        status_of(&self.status)
+        normalize_status(&self.status)
     }
 
-    /// What to do with it, when somebody said that.
+    /// How to apply it, if given.
     pub fn application(&self) -> Option<&str> {
         Some(&*self.application).filter(|text| !["", draft::NO_APPLICATION].contains(text))
     }
 
-    /// What shows it, when somebody said that.
+    /// Its evidence, if given.
     pub fn evidence(&self) -> impl Iterator<Item = &str> {
         let texts = self.evidence.iter().map(|text| &**text);
         texts.filter(|text| *text != draft::NO_EVIDENCE)
     }
 
-    /// Words to find it by.
+    /// Its tags.
     pub fn tags(&self) -> impl Iterator<Item = &str> {
         self.tags.iter().map(|text| &**text)
     }
 
-    /// The files that were changed when it was captured.
+    /// The files that were changed at capture.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.paths.iter().map(|text| &**text)
     }
 
-    /// When it was captured; `None` when that is no time.
+    /// The time of capture; `None` if invalid.
     pub fn captured_at(&self) -> Option<Timestamp> {
         self.captured_at.parse().ok()
     }
 
-    /// The record that it takes the place of: another one than itself.
+    /// The record that it supersedes, other than itself.
     pub fn supersedes_id(&self) -> Option<&str> {
         Some(&*self.supersedes_id).filter(|id| !id.is_empty() && *id != self.id)
     }
 
-    /// What makes two records the same learning: its own, or computed when another program gave it none.
+    /// The fingerprint, equal for the same learning; computed if the record has none.
     pub fn fingerprint(&self) -> Cow<'_, str> {
         match &*self.fingerprint {
             "" => draft::fingerprint(&self.status(), &one_spaced(&self.learning)).into(),
-            own => own.into(),
+            given => given.into(),
         }
     }
 }
@@ -140,10 +140,10 @@ impl<'de> Visitor<'de> for RecordVisitor {
     }
 }
 
-/// Why a line is no record.
+/// Why a line can't be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
-    /// The last line, without its end and not JSON: a write that a kill or a full disk cut short.
+    /// The last line, without a line end and not JSON: an interrupted write.
     Torn,
     /// Bytes that are not UTF-8.
     NotUtf8,
@@ -152,7 +152,7 @@ pub enum Flaw {
         /// 1-based, in bytes.
         column: usize,
     },
-    /// JSON, but no object with a `learning` that is not blank.
+    /// JSON, but no object with a non-blank `learning`.
     NoLearning,
 }
 
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_of_another_type_are_left_out_and_unknown_ones_are_kept() {
+    fn fields_of_another_type_are_ignored_and_unknown_ones_are_kept() {
         let line = r#"{"id":7,"new":{"paths":["no"],"a":[1.50,{"b":null}]},"learning":"l\u00e9","evidence":"bare","tags":{"a":1},"application":true,"captured_at":1e400,"context":{"repo":1,"paths":["p",2,["q"]]},"status":"Do More","status":"?"}"#;
         let record = Record::parse(line).expect("a record");
         assert_eq!((record.id(), record.learning()), ("", "lé"));
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_without_a_fingerprint_is_the_same_learning_all_the_same() {
+    fn a_missing_fingerprint_is_computed() {
         let line = r#"{"status":"Do More","learning":"RUN the focused  test first"}"#;
         let record = Record::parse(line).expect("a record");
         // printf %s 'do_more|run the focused test first' | sha1sum
@@ -187,8 +187,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_as_a_record_has_all_its_fields() {
-        // Escapes and nesting that the exact reader refuses must not pass the tolerant one.
+    fn a_line_that_is_no_strict_json_is_refused() {
+        // The tolerant reader must refuse the escapes and nesting that the strict one refuses.
         let deep = format!(
             r#"{{"learning":"l","x":{}{}}}"#,
             "[".repeat(200),

@@ -1,10 +1,10 @@
-//! A learnings file on disk: appending a record, and reading all of them.
+//! A learnings file on disk: appends a record, and reads all of them.
 //!
-//! Writers hold an exclusive `flock` on the file itself from the read to the sync, readers a shared one: the file is
-//! never renamed, so it needs no lock file beside it that git would see. The duplicate check happens under that lock.
+//! A writer holds an exclusive `flock` on the file from the read to the sync, a reader a shared one. The file is never
+//! renamed, so it needs no lock file, which git would show. Duplicates are checked under that lock.
 //!
-//! When [`Store::append`] returns `Ok`, the record is on the disk (file and folder are synced). Killed at any earlier
-//! step, the file holds the whole new line, none of it, or a torn last line; earlier lines are never written again.
+//! When [`Store::append`] returns `Ok`, the record survives a crash (file and folder are synced). After an earlier kill the
+//! file holds the whole new line, none of it, or a torn last line; earlier lines are never rewritten.
 
 use super::draft::NewRecord;
 use super::error::LearningsError;
@@ -18,7 +18,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-/// The largest learnings file that is read or written: some 200,000 records.
+/// The size limit of a learnings file: some 200,000 records.
 pub const LEARNINGS_BYTES_MAX: u64 = 128 << 20;
 
 /// One learnings file; it need not exist yet.
@@ -27,33 +27,33 @@ pub struct Store {
     file: PathBuf,
 }
 
-/// What to do when the same learning is there already.
+/// What to do if the learning already exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Duplicates {
     /// Append nothing.
     Skip,
-    /// Append it once more.
+    /// Append it again.
     Allow,
 }
 
-/// What an append did.
+/// The outcome of an append.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The record is in the file.
+    /// The record was appended.
     Appended,
-    /// The same learning is there already; the file is as it was.
+    /// The learning already exists; the file is unchanged.
     Duplicate {
-        /// The first record of that learning; empty when it has no id.
+        /// The id of its first record; may be empty.
         existing_id: String,
     },
 }
 
-/// What an append did, and what it met on the way.
+/// The result of an append.
 #[derive(Debug)]
 pub struct Appended {
-    /// What it did.
+    /// The outcome.
     pub outcome: Outcome,
-    /// Lines that were there before and are no records; they stay.
+    /// Existing lines that can't be read; they are kept.
     pub bad_lines: Vec<BadLine>,
 }
 
@@ -68,11 +68,11 @@ impl Store {
         &self.file
     }
 
-    /// Adds `record` on a line of its own; makes the file, but no folder.
+    /// Appends `record` on a line of its own. Creates the file, but no folder.
     ///
     /// # Errors
-    /// The file can't be made, locked, read or written, or would get too large. After a failed write the file may end
-    /// in a torn line.
+    /// The file can't be created, locked, read or written, or would be too large. After a failed write it may end in a torn
+    /// line.
     pub fn append(
         &self,
         record: &NewRecord,
@@ -84,25 +84,25 @@ impl Store {
         )?;
         let bytes = self.read_bounded(&file)?;
         let Contents { records, bad_lines } = Contents::parse(&bytes);
-        if duplicates == Duplicates::Skip
-            && let Some(existing) = find(&records, record.fingerprint())
-        {
-            let outcome = Outcome::Duplicate {
+        let is_same = |one: &&Record| one.fingerprint() == record.fingerprint();
+        let outcome = match records.iter().find(is_same) {
+            Some(existing) if duplicates == Duplicates::Skip => Outcome::Duplicate {
                 existing_id: existing.id().to_owned(),
-            };
-            return Ok(Appended { outcome, bad_lines });
-        }
-        self.write(&file, &bytes, record)?;
-        let outcome = Outcome::Appended;
+            },
+            _ => {
+                self.write(&file, &bytes, record)?;
+                Outcome::Appended
+            }
+        };
         Ok(Appended { outcome, bad_lines })
     }
 
-    /// All bytes of the file, for [`Contents::parse`]; none when it is not there.
+    /// Reads the file, for [`Contents::parse`]; empty if it is missing.
     ///
     /// # Errors
     /// The file can't be locked or read, or is too large.
     pub fn read(&self) -> Result<Vec<u8>, LearningsError> {
-        // Shared with other readers: without the lock, a line that is just being written would look torn.
+        // Without the lock, a line that is being written would look torn.
         match self.open(OpenOptions::new().read(true), FlockOperation::LockShared) {
             Err(LearningsError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 Ok(Vec::new())
@@ -112,9 +112,9 @@ impl Store {
         }
     }
 
-    /// Opens the file and waits for the lock, which ends with the returned handle.
+    /// Opens the file and waits for the lock, which the returned handle holds.
     fn open(&self, how: &OpenOptions, lock: FlockOperation) -> Result<File, LearningsError> {
-        // Before opening: opening a pipe would wait for its other end.
+        // Checked first, because opening a pipe blocks.
         if fs::metadata(&self.file).is_ok_and(|metadata| !metadata.is_file()) {
             return Err(LearningsError::NotAFile {
                 file: self.file.clone(),
@@ -136,7 +136,7 @@ impl Store {
         Ok(bytes)
     }
 
-    /// One write of one line; a last line that lacks its end gets it first, be it whole or torn.
+    /// Writes one line at once, after the missing line end of the last one, if any.
     fn write(
         &self,
         mut file: &File,
@@ -151,7 +151,7 @@ impl Store {
         self.check_size(before.len() + text.len())?;
         file.write_all(&text)
             .and_then(|()| file.sync_all())
-            // Always, not only for a new file: whoever made it may have been killed before it came to this.
+            // Also for an existing file: its creator may have been killed before the sync.
             .and_then(|()| durable::sync_folder(durable::parent(&fs::canonicalize(&self.file)?)))
             .map_err(|source| self.failed("write", source))
     }
@@ -173,12 +173,6 @@ impl Store {
             source,
         }
     }
-}
-
-fn find<'r, 'a>(records: &'r [Record<'a>], fingerprint: &str) -> Option<&'r Record<'a>> {
-    records
-        .iter()
-        .find(|record| record.fingerprint() == fingerprint)
 }
 
 #[cfg(test)]
@@ -211,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn wherever_an_append_is_cut_off_the_earlier_records_stay_and_the_next_one_is_whole() {
+    fn a_cut_append_leaves_earlier_records_and_the_next_one_whole() {
         let (_folder, store) = store();
         append(&store, "first");
         let first = fs::read(store.file()).expect("readable");
@@ -227,10 +221,7 @@ mod tests {
             fs::write(store.file(), &both[..cut]).expect("written");
             let appended = append(&store, "third");
             let after = fs::read(store.file()).expect("readable");
-            assert!(
-                after.starts_with(&both[..cut]),
-                "{cut}: nothing is taken away"
-            );
+            assert!(after.starts_with(&both[..cut]), "{cut}: nothing is removed");
             let bytes = store.read().expect("readable");
             let Contents { records, bad_lines } = Contents::parse(&bytes);
             // The line end alone may be missing: then the second one is whole.
@@ -241,12 +232,12 @@ mod tests {
             };
             assert_eq!(learnings(&records), whole, "{cut}");
             assert_eq!(bad_lines.len(), torn, "{cut}");
-            let told: Vec<Flaw> = appended.bad_lines.iter().map(|bad| bad.flaw).collect();
-            assert_eq!(told, vec![Flaw::Torn; torn], "{cut}");
+            let flaws: Vec<Flaw> = appended.bad_lines.iter().map(|bad| bad.flaw).collect();
+            assert_eq!(flaws, vec![Flaw::Torn; torn], "{cut}");
         }
     }
 
-    /// Writes `first`, lets `act` begin, then writes `second`, all as one writer under the lock.
+    /// Writes `first`, starts `act`, then writes `second`, all under the lock.
     fn while_locked<T: Send>(
         store: &Store,
         first: &[u8],
@@ -260,7 +251,7 @@ mod tests {
         held.write_all(first).expect("written");
         std::thread::scope(|scope| {
             let acting = scope.spawn(act);
-            // Long enough for one who does not wait to go wrong.
+            // Long enough for `act` to fail if it does not wait.
             std::thread::sleep(std::time::Duration::from_millis(100));
             held.write_all(second).expect("written");
             drop(held);
@@ -279,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_writer_sees_what_the_one_before_it_wrote() {
+    fn a_writer_sees_the_record_of_the_previous_one() {
         let (_folder, store) = store();
         let same = record("same").line();
         let appended = while_locked(&store, b"", &same, || append(&store, "same"));

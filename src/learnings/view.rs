@@ -1,30 +1,30 @@
-//! Found records as text for people, 80 columns wide, and as JSON for programs.
+//! Renders found records as text of 80 columns, and as JSON.
 //!
-//! It decides nothing. A record's text is data that somebody else may have written: in both forms no control
-//! character of it comes through as such.
+//! A record may be written by anyone, so both formats escape its control characters.
 
+use super::draft::one_spaced;
 use super::recall::Found;
 use crate::model::{one_line, visible};
 use serde_json::{Value, json};
 
-/// The columns of the text form.
+/// The width of the text.
 const WIDTH: usize = 80;
 
-/// The text form: for each record a line with id, status and date that begins at the margin, and indented lines.
+/// Renders each record as a line with id, status and date, followed by indented lines.
 pub fn text(found: &[Found]) -> String {
     let blocks: Vec<String> = found.iter().map(block).collect();
     blocks.join("\n\n")
 }
 
-/// `{"learnings":[…]}` in one line: each record as it stands in the file, then `score` (4 places), `matched` and, where
-/// there is one, `superseded_by`.
+/// Renders `{"learnings":[…]}` in one line: each record as in the file, then `score` (4 places), `matched` and, if present,
+/// `superseded_by`.
 pub fn json(found: &[Found]) -> String {
     let learnings: Vec<Value> = found.iter().map(object).collect();
     one_json_line(&json!({"learnings": learnings}))
 }
 
-/// `value` without the control characters that JSON lets stand in a string: DEL and U+0080 to U+009F, of which one
-/// begins an escape sequence.
+/// `value` in one line, also without the control characters that JSON allows in a string: DEL and U+0080 to U+009F, one of
+/// which starts an escape sequence.
 pub fn one_json_line(value: &Value) -> String {
     let mut line = String::new();
     for c in value.to_string().chars() {
@@ -61,16 +61,10 @@ fn block(found: &Found) -> String {
     lines.join("\n")
 }
 
-/// The first piece of evidence, cut to one line, and how many more there are.
+/// The first evidence, cut to one line, and the number of others.
 fn evidence_line(found: &Found) -> Option<String> {
     let mut evidence = found.record.evidence();
-    let first = visible(
-        &evidence
-            .next()?
-            .split_whitespace()
-            .collect::<Vec<_>>()
-            .join(" "),
-    );
+    let first = visible(&one_spaced(evidence.next()?));
     let more = match evidence.count() {
         0 => String::new(),
         more => format!(" (+{more} more)"),
@@ -87,26 +81,26 @@ fn evidence_line(found: &Found) -> Option<String> {
     Some(format!("{start}{shown}{more}"))
 }
 
-/// Adds `text` in lines of at most [`WIDTH`] characters, the first after `start`, the others indented by four; a word
-/// that is longer stays whole, so that an address can be copied.
+/// Wraps `text` to lines of at most [`WIDTH`] characters, the first after `start`, the others indented by four. A longer word
+/// stays whole, so that a URL can be copied.
 fn wrap(lines: &mut Vec<String>, start: &str, text: &str) {
     let indent = match start.trim().is_empty() {
         true => start,
         false => "    ",
     };
     let mut line = start.to_owned();
-    let mut begins = true;
+    let mut is_empty = true;
     for word in text.split_whitespace() {
         let word = visible(word);
-        if !begins && line.chars().count() + 1 + word.chars().count() > WIDTH {
+        if !is_empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
             lines.push(std::mem::replace(&mut line, indent.to_owned()));
-            begins = true;
+            is_empty = true;
         }
-        if !begins {
+        if !is_empty {
             line.push(' ');
         }
         line.push_str(&word);
-        begins = false;
+        is_empty = false;
     }
     lines.push(line);
 }
@@ -163,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_word_stands_on_a_line_of_its_own() {
+    fn a_long_word_has_its_own_line() {
         let mut lines = Vec::new();
         let address = format!("https://example.org/{}", "x".repeat(90));
         wrap(&mut lines, "  see: ", &format!("at {address} it is"));
@@ -171,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn no_control_character_comes_through() {
+    fn control_characters_are_escaped() {
         let hostile = r#"{"id":"\u001b]0;x\u0007","status":"s","learning":"a\u001b[2Jb \u009b31m\u007f","application":"\u001bc","evidence":["\r\u0008x"],"x":"\u009b\u001b"}"#;
         let record = Record::parse(hostile).expect("a record");
         let mut found = found(&record);
@@ -189,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn json_keeps_a_record_as_it_stands() {
+    fn json_keeps_the_fields_of_a_record() {
         let line = r#"{"z":1.50,"learning":"l","matched":"old","a":[]}"#;
         let record = Record::parse(line).expect("a record");
         assert_eq!(

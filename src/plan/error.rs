@@ -1,7 +1,6 @@
-//! Everything that can be wrong with a plan, a plan file or a request to change one.
+//! The errors of plans, plan files and changes.
 //!
-//! The texts of the rules are those of the `$st` programs, word for word, because scripts match
-//! them; the texts of our own follow the house style.
+//! The messages of the rules are those of the `$st` programs, word for word, because scripts match them.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,32 +14,32 @@ use super::sequence::Violation;
 use super::status::Status;
 use crate::model::shell_word;
 
-/// Why a plan could not be read, judged or written.
+/// Why a plan could not be read, checked or written.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum PlanError {
     /// There is no such plan file.
     #[error("plan file `{}` does not exist", file.display())]
     NotFound {
-        /// The path that was tried.
+        /// The path.
         file: PathBuf,
-        /// What a shell runs to make it.
+        /// The shell command that creates it.
         init: String,
     },
     /// A file of the store could not be read, written, locked or renamed.
     #[error("cannot {action} `{}`: {cause}", file.display())]
     Io {
-        /// What was tried, as a verb.
+        /// The action, as a verb.
         action: &'static str,
-        /// On which file.
+        /// The file.
         file: PathBuf,
-        /// What the system said.
+        /// The cause.
         cause: io::Error,
     },
-    /// Standard output went away or is full.
+    /// Standard output can't be written.
     #[error("cannot write the answer: {0}")]
     Output(io::Error),
-    /// The plan file is larger than this program reads.
+    /// The plan file is too large.
     #[error("plan file `{}` is larger than {bytes_max} bytes", file.display())]
     TooLarge {
         /// The file.
@@ -53,10 +52,10 @@ pub enum PlanError {
     InvalidJson {
         /// The line, counted from 1.
         line: usize,
-        /// What the parser said.
+        /// The message of the parser.
         message: String,
     },
-    /// The file was merged by git and nobody has resolved it.
+    /// The file has unresolved git conflict markers.
     #[error("git conflict marker at line {line}: `{text}`")]
     ConflictMarker {
         /// The line, counted from 1.
@@ -64,7 +63,7 @@ pub enum PlanError {
         /// The marker.
         text: String,
     },
-    /// The file holds what several branches did, and its last checkpoint only one of them.
+    /// The file holds several histories, and its last checkpoint is that of only one.
     #[error(
         "plan file `{}` was merged line by line and holds {} histories: {}; its last checkpoint hides {}",
         file.display(), sides.len(), listed(sides), others(sides.len())
@@ -72,10 +71,10 @@ pub enum PlanError {
     SeveralHistories {
         /// The plan file.
         file: PathBuf,
-        /// Where each stands.
+        /// The place of each.
         sides: Vec<Origin>,
     },
-    /// The histories contradict each other, and nobody said that the rules may decide.
+    /// The histories have conflicts, and the caller did not allow the rules to resolve them.
     #[error(
         "plan file `{}` is not repaired, nothing was written; {} between {}:{}",
         file.display(), counted(conflicts.len()), listed(sides), bulleted(conflicts)
@@ -83,17 +82,17 @@ pub enum PlanError {
     Conflicts {
         /// The plan file.
         file: PathBuf,
-        /// Where each history stands.
+        /// The place of each history.
         sides: Vec<Origin>,
-        /// What they contradict each other in.
+        /// The conflicts.
         conflicts: Vec<Conflict>,
     },
-    /// A record is wrong; the line belongs to the text of the cause.
+    /// An invalid record.
     #[error("{cause} (line {line})")]
     Record {
         /// The line in the plan file, counted from 1.
         line: usize,
-        /// What is wrong there.
+        /// What is wrong.
         cause: Box<PlanError>,
     },
     /// `v` is not 2, 3 or 4.
@@ -102,13 +101,13 @@ pub enum PlanError {
         /// The version found, as JSON.
         found: String,
     },
-    /// A v2 record stands after a later one.
+    /// A v2 record follows one of a later version.
     #[error("v2 record after a v{after} record")]
     VersionOrder {
-        /// The version that came before.
+        /// The version of the earlier record.
         after: u8,
     },
-    /// A record lacks a field, or the field has the wrong shape.
+    /// A field of a record is missing or has the wrong type.
     #[error("record needs `{field}`: {expected}")]
     RecordField {
         /// The field.
@@ -116,13 +115,13 @@ pub enum PlanError {
         /// What it should hold.
         expected: &'static str,
     },
-    /// `op` names no operation.
+    /// `op` is unknown.
     #[error("unknown operation '{found}'")]
     UnknownOperation {
-        /// What stood there.
+        /// The value found.
         found: String,
     },
-    /// The sequence numbers of the file break their contract.
+    /// The sequence numbers of the file break the contract.
     #[error("seq contract invalid: {}: {}", file.display(), Violation::summary(violations))]
     SeqContract {
         /// The plan file.
@@ -136,7 +135,7 @@ pub enum PlanError {
         /// The largest number so far.
         watermark: u64,
     },
-    /// The lock beside the plan file would show up in git.
+    /// Git does not ignore the lock file.
     #[error("lock sidecar '{lock}' is not gitignored; run: cd {root} && echo {lock} >> .gitignore")]
     LockNotIgnored {
         /// The lock file, relative to the repository.
@@ -144,7 +143,7 @@ pub enum PlanError {
         /// The repository's top folder.
         root: String,
     },
-    /// An item or a field of one has the wrong shape.
+    /// A field of an item is missing or has the wrong type.
     #[error("item {item} needs `{field}`: {expected}")]
     ItemField {
         /// The item: its id in quotes, or its place in the list.
@@ -154,7 +153,7 @@ pub enum PlanError {
         /// What it should hold.
         expected: &'static str,
     },
-    /// A foreign field of an item that could not be shown again.
+    /// A foreign field of an item that is nested too deeply to be shown.
     #[error("item {item}: its field `{field}` is nested too deeply")]
     TooDeep {
         /// The item: its id in quotes, or its place in the list.
@@ -162,12 +161,12 @@ pub enum PlanError {
         /// The field.
         field: String,
     },
-    /// Something in one item is wrong.
+    /// An invalid value in an item.
     #[error("{cause} (item {item})")]
     Item {
         /// The item's id in quotes, or its place in the list.
         item: String,
-        /// What is wrong there.
+        /// What is wrong.
         cause: Box<PlanError>,
     },
     /// A dependency is neither an id nor an object with one.
@@ -179,7 +178,7 @@ pub enum PlanError {
     /// A dependency's kind is not kebab-case.
     #[error("invalid dependency type '{found}'; expected kebab-case, such as `blocks`")]
     InvalidDepKind {
-        /// What stood there.
+        /// The value found.
         found: String,
     },
     /// A comment lacks a part.
@@ -193,7 +192,7 @@ pub enum PlanError {
         "invalid status '{found}'; expected one of: blocked, canceled, completed, deferred, in_progress, pending"
     )]
     InvalidStatus {
-        /// What was given.
+        /// The value found.
         found: String,
     },
     /// An item id that is blank.
@@ -223,24 +222,24 @@ pub enum PlanError {
     /// An imported file is neither a list of items nor an object with one.
     #[error("snapshot must be an array of items or object with items")]
     SnapshotShape,
-    /// An item waits for itself.
+    /// An item depends on itself.
     #[error("item '{item}' cannot depend on itself")]
     SelfDependency {
         /// The item.
         item: ItemId,
     },
-    /// An item waits for one that is not in the plan.
+    /// An item depends on an unknown id.
     #[error("item '{item}' references unknown dependency '{dependency}'")]
     UnknownDependency {
         /// The item.
         item: ItemId,
-        /// The id that is not there.
+        /// The unknown id.
         dependency: ItemId,
     },
-    /// Items wait for each other in a ring.
+    /// Items depend on each other in a cycle.
     #[error("dependency cycle detected: {}", joined(path, " -> "))]
     Cycle {
-        /// The ring; its first id stands again at the end.
+        /// The cycle, with its first id again at the end.
         path: Vec<ItemId>,
     },
     /// More than one item is in progress, and the caller did not allow it.
@@ -249,7 +248,7 @@ pub enum PlanError {
         /// Those items, in plan order.
         ids: Vec<ItemId>,
     },
-    /// An item is further than its dependencies.
+    /// An item is in progress or completed before its dependencies.
     #[error(
         "item '{item}' cannot be {status}; unresolved dependencies: {}",
         joined(waiting_on, ", ")
@@ -257,15 +256,15 @@ pub enum PlanError {
     Unresolved {
         /// The item.
         item: ItemId,
-        /// The status it has or was to get.
+        /// Its status.
         status: Status,
-        /// What is not completed.
+        /// The dependencies that are not completed.
         waiting_on: Vec<ItemId>,
     },
 }
 
 impl PlanError {
-    /// The command that mends it, where there is one.
+    /// The command that fixes it, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
             PlanError::NotFound { init, .. } => Some(format!("run: {init}")),
@@ -274,15 +273,15 @@ impl PlanError {
                 word(file)
             )),
             PlanError::ConflictMarker { .. } => Some(
-                "take the lines out that begin with <<<<<<<, |||||||, ======= and >>>>>>>, keep all others of both sides, then run: mesh st doctor"
+                "remove the lines that begin with <<<<<<<, |||||||, ======= and >>>>>>>, keep all other lines of both sides, then run: mesh st doctor"
                     .to_owned(),
             ),
             PlanError::SeveralHistories { file, .. } => Some(format!(
-                "mesh st doctor shows what each has; to keep both, run: mesh st doctor --repair-seq --file {}",
+                "to see the changes of each, run: mesh st doctor; to keep both, run: mesh st doctor --repair-seq --file {}",
                 word(file)
             )),
             PlanError::Conflicts { file, .. } => Some(format!(
-                "to have them decided as said above, run: mesh st doctor --repair-seq --force --file {}",
+                "to resolve them as shown above, run: mesh st doctor --repair-seq --force --file {}",
                 word(file)
             )),
             PlanError::MultipleInProgress { .. } => Some(
@@ -290,14 +289,14 @@ impl PlanError {
                     .to_owned(),
             ),
             PlanError::Io { cause, .. } if cause.kind() == io::ErrorKind::StorageFull => {
-                Some("the file is as it was; make room on the disk and run it again".to_owned())
+                Some("the file is unchanged; free disk space and run the command again".to_owned())
             }
             PlanError::Record { cause, .. } | PlanError::Item { cause, .. } => cause.hint(),
             _ => None,
         }
     }
 
-    /// Adds the line of the record that it happened in.
+    /// Adds the line of the record.
     pub(super) fn at_line(self, line: usize) -> PlanError {
         match self {
             placed @ (PlanError::InvalidJson { .. }
@@ -310,7 +309,7 @@ impl PlanError {
         }
     }
 
-    /// Adds the item that it happened in.
+    /// Adds the item.
     pub(super) fn in_item(self, item: &str) -> PlanError {
         match self {
             placed @ (PlanError::Item { .. }
@@ -324,7 +323,7 @@ impl PlanError {
     }
 }
 
-/// A path as a shell takes it.
+/// A path, quoted for a shell.
 fn word(file: &Path) -> String {
     shell_word(&file.to_string_lossy())
 }
@@ -349,14 +348,15 @@ fn counted(conflicts: usize) -> String {
     }
 }
 
-/// Each conflict on a line of its own, with what `--force` does.
+/// Each conflict on its own line, with the effect of `--force`.
 fn bulleted(conflicts: &[Conflict]) -> String {
     let line =
         |conflict: &Conflict| format!("\n- {}; with --force {}", conflict.what, conflict.rule);
     conflicts.iter().map(line).collect()
 }
 
-fn joined(ids: &[ItemId], separator: &str) -> String {
+/// The ids, with `separator` between them.
+pub(super) fn joined(ids: &[ItemId], separator: &str) -> String {
     ids.iter()
         .map(ItemId::as_str)
         .collect::<Vec<_>>()

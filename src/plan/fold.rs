@@ -1,10 +1,10 @@
-//! From the lines of a plan file to its state: the fold of all records in order.
+//! The fold of all records of a plan file, in order, into its state.
 //!
-//! Pure: takes bytes, gives a [`Stream`]. It does not judge the state; that is
-//! [`rules`](super::rules).
+//! Pure: takes bytes, returns a [`Stream`]. The state is checked by [`rules`](super::rules).
 
 use super::error::PlanError;
 use super::foreign::Foreign;
+use super::json;
 use super::lines::{conflict_marker, lines, utf8};
 use super::record::{Operation, Record, VERSION_WRITTEN};
 use super::sequence;
@@ -12,22 +12,22 @@ use super::sequence::{Lane, Numbered, Violation};
 use super::state::Plan;
 use serde_json::value::RawValue;
 
-/// A plan file, read: its state, and what the next writer must know of it.
+/// The content of a plan file: its state, and what the next writer needs.
 #[derive(Debug)]
 pub(super) struct Stream {
     pub plan: Plan,
-    /// The version to write: that of the file, but never one without lanes.
+    /// The version to write: that of the file, but at least the first one with lanes.
     pub version: u8,
     /// The largest sequence number of the file.
     pub watermark: u64,
-    /// How many checkpoints there are.
+    /// The number of checkpoints.
     pub checkpoints: usize,
-    /// Where the file breaks the sequence contract.
+    /// The violations of the sequence contract.
     pub violations: Vec<Violation>,
     pub carried: Carried,
 }
 
-/// Foreign fields of records, to be written again on the lane where they stood.
+/// The foreign fields of records, which are written again on their lane.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Carried {
     pub event: Foreign,
@@ -38,13 +38,13 @@ impl Stream {
     /// Folds a file. An empty one is an empty plan.
     ///
     /// # Errors
-    /// What is wrong with a record; conflict markers of git go before everything else, because they explain it.
+    /// An invalid record. If there is a git conflict marker, only that is reported, because it is the cause.
     pub(super) fn parse(bytes: &[u8]) -> Result<Stream, PlanError> {
-        Stream::of(lines(bytes)).map_err(|error| conflict_marker(bytes).unwrap_or(error))
+        Stream::fold(lines(bytes)).map_err(|error| conflict_marker(bytes).unwrap_or(error))
     }
 
     /// Folds some lines of a file.
-    pub(super) fn of<'l>(
+    pub(super) fn fold<'l>(
         lines: impl Iterator<Item = (usize, &'l [u8])>,
     ) -> Result<Stream, PlanError> {
         let mut state = State::default();
@@ -58,7 +58,7 @@ impl Stream {
             }
             newest = newest.max(record.version);
             numbers.push(record.number);
-            carried.take(record.number.lane, record.foreign);
+            carried.add(record.number.lane, record.foreign);
             state
                 .apply(record.operation)
                 .map_err(|error| error.at_line(at))?;
@@ -70,7 +70,7 @@ impl Stream {
         if checkpoints == 0 {
             carried.checkpoint.clone_from(&carried.event);
         }
-        state.plan.settle();
+        state.plan.reset_events();
         Ok(Stream {
             plan: state.plan,
             version: newest.max(VERSION_WRITTEN),
@@ -83,25 +83,23 @@ impl Stream {
 }
 
 impl Carried {
-    /// Notes a record's fields on its own lane. What a checkpoint says of the whole state is brought up to date by
-    /// the events after it.
-    fn take(&mut self, lane: Lane, foreign: Foreign) {
+    /// Adds a record's fields to its lane. Events also update the fields of an earlier checkpoint.
+    fn add(&mut self, lane: Lane, foreign: Foreign) {
         match lane {
             Lane::Event => {
                 self.checkpoint.update_from(&foreign);
-                self.event.lay_over(foreign);
+                self.event.overlay(foreign);
             }
-            Lane::Checkpoint => self.checkpoint.lay_over(foreign),
+            Lane::Checkpoint => self.checkpoint.overlay(foreign),
         }
     }
 }
 
-/// The plan while its records are read.
+/// The plan during the fold.
 #[derive(Default)]
 struct State<'a> {
     plan: Plan,
-    /// The text of the items, as long as nothing but that text made the plan: a checkpoint that repeats it changes
-    /// nothing and need not be read.
+    /// The text of the items, if the plan is exactly that text. A checkpoint that repeats it is not parsed.
     text: Option<&'a str>,
 }
 
@@ -118,20 +116,20 @@ impl<'a> State<'a> {
         if self.text == Some(items.get()) {
             return Ok(());
         }
-        // The old items go first, so that a large plan is never in memory twice.
+        // Drops the old items first, so that a large plan is never in memory twice.
         self.plan = Plan::default();
-        self.plan = Plan::from_items(crate::plan::json::items(items)?)?;
+        self.plan = Plan::from_items(json::items(items)?)?;
         self.text = Some(items.get());
         Ok(())
     }
 }
 
 impl Operation<'_> {
-    /// Does to `plan` what the record says.
+    /// Applies the operation to `plan`.
     pub(super) fn apply(self, plan: &mut Plan) -> Result<(), PlanError> {
         match self {
             Operation::Init => {}
-            Operation::Replace(items) => plan.replace(crate::plan::json::items(items)?)?,
+            Operation::Replace(items) => plan.replace(json::items(items)?)?,
             Operation::Upsert(item) => plan.upsert(*item),
             Operation::SetStatus(id, status) => plan.set_status(&id, status)?,
             Operation::SetDeps(id, deps) => plan.set_deps(&id, deps)?,
@@ -202,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn record_fields_are_carried_on_their_lane() {
+    fn foreign_record_fields_keep_their_lane() {
         let stream = stream(concat!(
             r#"{"v":4,"lane":"event","seq":1,"op":"replace","items":[],"note":1}"#,
             "\n",

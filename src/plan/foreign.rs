@@ -1,8 +1,7 @@
-//! The fields of a JSON object that belong to other programs: kept as the text they were written in, each at its place
-//! among the fields that are known here.
+//! The fields of a JSON object that belong to other programs: kept as text, each at its place among the known fields.
 //!
-//! Knows nothing of what any field means. Invariant: reading an object and writing it again gives every foreign field
-//! back where it stood, byte for byte but for blanks between tokens and the escaping of non-ASCII text.
+//! Knows the meaning of no field. Invariant: an object that is read and written again has every foreign field at its old
+//! place, with the same bytes except for blanks between tokens and the escaping of non-ASCII text.
 
 use std::borrow::Cow;
 
@@ -12,8 +11,8 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// The fields of an object, read as far as their names. Of a name that stands twice the last value counts, at the
-/// place of the first, as every JSON parser in use has it.
+/// The fields of an object by name, with unparsed values. For a repeated name, the last value is at the place of the first, as
+/// in common JSON parsers.
 pub(super) type Fields<'a> = IndexMap<String, &'a RawValue>;
 
 /// Foreign fields, by place.
@@ -24,15 +23,15 @@ pub(super) struct Foreign {
 
 #[derive(Clone, Debug)]
 struct ForeignField {
-    /// How many of the known fields, in the order in which they are written, stand before it.
+    /// How many of the known fields, in the order of writing, are before it.
     place: usize,
     name: String,
     value: Box<RawValue>,
 }
 
 impl Foreign {
-    /// Picks the foreign fields of an object. `known` gives the position of a field of ours in the order of writing,
-    /// and `None` for a foreign one.
+    /// The foreign fields of an object. `known` returns the position of a known field in the order of writing, and `None` for a
+    /// foreign one.
     pub(super) fn of(fields: &Fields, known: impl Fn(&str) -> Option<usize>) -> Foreign {
         let mut place = 0;
         let mut foreign = Foreign::default();
@@ -49,7 +48,7 @@ impl Foreign {
         foreign
     }
 
-    /// The value of a field; `None` also for one that is nested too deeply to be read.
+    /// The value of a field; `None` also if it is nested too deeply to be parsed.
     pub(super) fn get(&self, name: &str) -> Option<Value> {
         let field = self.fields.iter().find(|field| field.name == name)?;
         serde_json::from_str(field.value.get()).ok()
@@ -66,8 +65,8 @@ impl Foreign {
         Some(field.value.get())
     }
 
-    /// Takes a field over from `other`: with its value, or its absence.
-    pub(super) fn take_over(&mut self, name: &str, other: &Foreign) {
+    /// Copies a field from `other`, or removes it if it is absent there.
+    pub(super) fn copy_field(&mut self, name: &str, other: &Foreign) {
         let theirs = other.fields.iter().find(|field| field.name == name);
         let own = self.fields.iter_mut().find(|field| field.name == name);
         match (own, theirs) {
@@ -80,8 +79,8 @@ impl Foreign {
         }
     }
 
-    /// The name of the first field whose value no JSON reader with the usual bound on nesting could show again.
-    pub(super) fn unreadable(&self) -> Option<&str> {
+    /// The name of the first field whose value is nested too deeply for common JSON readers.
+    pub(super) fn find_unreadable(&self) -> Option<&str> {
         let is_nested = |text: &str| text.starts_with(['[', '{']);
         let is_readable = |text: &str| serde_json::from_str::<Value>(text).is_ok();
         let found = self
@@ -91,8 +90,8 @@ impl Foreign {
         found.map(|field| field.name.as_str())
     }
 
-    /// Takes over the fields of `newer`: those that are here keep their place.
-    pub(super) fn lay_over(&mut self, newer: Foreign) {
+    /// Copies all fields of `newer`; existing ones keep their place.
+    pub(super) fn overlay(&mut self, newer: Foreign) {
         for field in newer.fields {
             match self.fields.iter_mut().find(|own| own.name == field.name) {
                 Some(own) => own.value = field.value,
@@ -102,7 +101,7 @@ impl Foreign {
         self.fields.sort_by_key(|field| field.place);
     }
 
-    /// Brings those fields up to date that are in both.
+    /// Copies the values of those fields of `newer` that exist.
     pub(super) fn update_from(&mut self, newer: &Foreign) {
         for own in &mut self.fields {
             if let Some(field) = newer.fields.iter().find(|field| field.name == own.name) {
@@ -111,7 +110,7 @@ impl Foreign {
         }
     }
 
-    /// Drops fields by name.
+    /// Removes fields by name.
     pub(super) fn remove(&mut self, names: &[&str]) {
         self.fields
             .retain(|field| !names.contains(&field.name.as_str()));
@@ -143,29 +142,29 @@ impl<'a, M: SerializeMap> ObjectWriter<'a, M> {
         })
     }
 
-    /// The next known field.
-    pub(super) fn known(
+    /// Writes the next known field.
+    pub(super) fn field(
         &mut self,
         name: &str,
         value: &(impl Serialize + ?Sized),
     ) -> Result<(), M::Error> {
-        self.catch_up(self.position)?;
+        self.write_foreign(self.position)?;
         self.position += 1;
         self.map.serialize_entry(name, value)
     }
 
-    /// The next known field is not written in this object.
-    pub(super) fn absent(&mut self) {
+    /// Skips the next known field.
+    pub(super) fn skip_field(&mut self) {
         self.position += 1;
     }
 
     /// Ends the object.
     pub(super) fn end(mut self) -> Result<M::Ok, M::Error> {
-        self.catch_up(usize::MAX)?;
+        self.write_foreign(usize::MAX)?;
         self.map.end()
     }
 
-    fn catch_up(&mut self, place: usize) -> Result<(), M::Error> {
+    fn write_foreign(&mut self, place: usize) -> Result<(), M::Error> {
         while let Some(field) = self.foreign.as_slice().first()
             && field.place <= place
         {
@@ -176,30 +175,30 @@ impl<'a, M: SerializeMap> ObjectWriter<'a, M> {
     }
 }
 
-/// The fields of a JSON text, or `None` when it is something else than an object.
+/// The fields of a JSON object; `None` for another value.
 pub(super) fn fields(text: &RawValue) -> Option<Fields<'_>> {
     serde_json::from_str(text.get()).ok()
 }
 
-/// The text of a JSON string, or `None` when it is something else.
+/// The text of a JSON string; `None` for another value.
 pub(super) fn text(value: &RawValue) -> Option<String> {
-    // A look at the first byte is cheaper than the parser's complaint.
+    // Checking the first byte is cheaper than a parser error.
     let is_text = value.get().starts_with('"');
     is_text.then(|| serde_json::from_str(value.get()).ok())?
 }
 
-/// The elements of a JSON list, or `None` when it is something else.
+/// The elements of a JSON list; `None` for another value.
 pub(super) fn list(value: &RawValue) -> Option<Vec<&RawValue>> {
     serde_json::from_str(value.get()).ok()
 }
 
-/// Whether a field is there and not `null`.
+/// The value of a field, unless it is missing or `null`.
 pub(super) fn given<'a>(fields: &Fields<'a>, name: &str) -> Option<&'a RawValue> {
     let value = fields.get(name).copied();
     value.filter(|value| value.get() != "null")
 }
 
-/// A JSON text as a message shows it: not longer than a line.
+/// A JSON text for a message, cut to a line.
 pub(super) fn excerpt(value: &RawValue) -> Cow<'_, str> {
     const CHARS_MAX: usize = 80;
     let text = value.get();
@@ -228,7 +227,7 @@ mod tests {
         let mut serializer = serde_json::Serializer::new(&mut out);
         let mut object = ObjectWriter::begin(&mut serializer, foreign).expect("begun");
         for name in ["a", "b", "c"] {
-            object.known(name, &()).expect("written");
+            object.field(name, &()).expect("written");
         }
         object.end().expect("ended");
         String::from_utf8(out).expect("UTF-8")
@@ -253,9 +252,9 @@ mod tests {
     }
 
     #[test]
-    fn newer_fields_are_laid_over() {
+    fn newer_fields_replace_older_ones() {
         let mut own = foreign(r#"{"x":1,"a":null,"y":2}"#);
-        own.lay_over(foreign(r#"{"w":0,"a":null,"b":null,"x":3}"#));
+        own.overlay(foreign(r#"{"w":0,"a":null,"b":null,"x":3}"#));
         assert_eq!(
             written(&own),
             r#"{"x":3,"w":0,"a":null,"y":2,"b":null,"c":null}"#
@@ -265,7 +264,7 @@ mod tests {
     #[test]
     fn nesting_beyond_the_usual_bound_is_found() {
         let deep = format!(r#"{{"x":[1],"y":{}{}}}"#, "[".repeat(500), "]".repeat(500));
-        assert_eq!(foreign(&deep).unreadable(), Some("y"));
-        assert_eq!(foreign(r#"{"x":[[1]]}"#).unreadable(), None);
+        assert_eq!(foreign(&deep).find_unreadable(), Some("y"));
+        assert_eq!(foreign(r#"{"x":[[1]]}"#).find_unreadable(), None);
     }
 }

@@ -1,32 +1,36 @@
-//! Several histories in one plan file: what git leaves when two branches changed the plan and the file was merged line
-//! by line (`merge=union`, or conflict markers taken out by hand).
+//! Finds several histories in one plan file: the result of a line-by-line git merge of two branches (`merge=union`, or
+//! conflict markers removed by hand).
 //!
-//! Every writer rewrites the file as an event `replace` and a checkpoint with the same items. A merge puts the lines of
-//! both branches into one file, and the last checkpoint silently hides what the other branch did; the sequence contract
-//! need not be broken by it. This module finds the branches again: records that go on from each other are one
-//! history, a whole state that nothing before it explains begins another, and so does an event whose number does not
-//! rise. It does not judge or merge them; that is [`merge`](super::merge).
+//! Every writer rewrites the file as an event `replace` and a checkpoint with the same items. A merge puts the lines of both
+//! branches into one file, whose last checkpoint silently hides the changes of the other branch; the sequence contract may
+//! still hold. This module finds the branches: records that continue each other are one history. A whole state that no
+//! earlier record explains starts another one, and so does an event whose number does not rise. [`merge`](super::merge)
+//! merges them.
 //!
-//! Pure: takes bytes, gives [`Histories`]. Only consulted for a file with several checkpoints or a broken contract.
+//! Pure: takes bytes, returns [`Histories`]. Used only for a file with several checkpoints or a broken contract.
 
 use std::collections::HashSet;
 use std::fmt;
 
 use super::error::PlanError;
 use super::fold::{Carried, Stream};
+use super::item::Item;
+use super::lines::{lines, utf8};
+use super::link::Comment;
 use super::record;
 use super::record::{Operation, Record};
 use super::sequence::Lane;
 use super::state::Plan;
+use super::view::deps_text;
 
-/// More of them are not told apart: the file was not merged, its numbers are broken.
+/// With more of them, the file was not merged: its numbers are broken.
 const TIPS_MAX: usize = 16;
 
-/// The histories of a file, and the state that they began from, where the file still shows it.
+/// The histories of a file, and their common ancestor, if the file shows it.
 #[derive(Debug)]
 pub(super) struct Histories {
     pub ancestor: Option<Plan>,
-    /// At least two, the one that was written last at the end.
+    /// At least two, ordered by the time of the last record.
     pub sides: Vec<Side>,
 }
 
@@ -36,18 +40,18 @@ pub(super) struct Side {
     pub plan: Plan,
     pub carried: Carried,
     pub origin: Origin,
-    /// Its lines, to find the commit that it came from.
+    /// Its lines, to find its commit.
     pub lines: Vec<Vec<u8>>,
 }
 
-/// Where a history stands in the file, and who wrote it last.
+/// The place of a history in the file, and its last writer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
     /// The records, counted from 1 over the lines that are not blank.
     pub records: Vec<usize>,
     /// The actor of the last one; may be empty.
     pub actor: String,
-    /// The time of the last one, as it stands there; may be empty.
+    /// The time of the last one, as written; may be empty.
     pub ts: String,
 }
 
@@ -73,30 +77,30 @@ impl fmt::Display for Origin {
                 _ => ranges.push((record, record)),
             }
         }
-        let shown = ranges.iter().map(|(first, last)| match first == last {
+        let ranges = ranges.iter().map(|(first, last)| match first == last {
             true => first.to_string(),
             false => format!("{first}-{last}"),
         });
+        let ranges = ranges.collect::<Vec<_>>().join(", ");
         let plural = if self.records.len() == 1 { "" } else { "s" };
-        let shown: Vec<String> = shown.collect();
-        write!(f, "record{plural} {}", shown.join(", "))
+        write!(f, "record{plural} {ranges}")
     }
 }
 
-/// The histories of a file; `None` when its records are one.
+/// The histories of a file; `None` if there is only one.
 pub(super) fn find(bytes: &[u8]) -> Result<Option<Histories>, PlanError> {
-    let lines: Vec<(usize, &[u8])> = crate::plan::lines::lines(bytes).collect();
+    let lines: Vec<(usize, &[u8])> = lines(bytes).collect();
     let mut tree = Tree::new(&lines)?;
     for index in 0..lines.len() {
-        tree.take(index)?;
-        if tree.is_unclear {
+        tree.add_record(index)?;
+        if tree.is_ambiguous {
             return Ok(None);
         }
     }
     tree.finish()
 }
 
-/// One record, with its items made comparable.
+/// One record.
 struct Node<'a> {
     record: Record<'a>,
     /// The items of a whole state.
@@ -109,14 +113,14 @@ struct Tree<'a> {
     nodes: Vec<Node<'a>>,
     tips: Vec<Tip>,
     current: usize,
-    /// The records could not be told apart.
-    is_unclear: bool,
+    /// The records can't be assigned to histories.
+    is_ambiguous: bool,
 }
 
 /// The end of one history so far.
 #[derive(Clone)]
 struct Tip {
-    /// The record with the whole state it began from; `None` for the beginning of the file.
+    /// The record with its initial state; `None` for the beginning of the file.
     root: Option<usize>,
     records: Vec<usize>,
     seq: Option<u64>,
@@ -126,7 +130,7 @@ struct Tip {
 impl<'a> Tree<'a> {
     fn new(lines: &'a [(usize, &'a [u8])]) -> Result<Tree<'a>, PlanError> {
         let node = |&(at, line): &(usize, &'a [u8])| {
-            let record = Record::parse(crate::plan::lines::utf8(line, at)?, at)?;
+            let record = Record::parse(utf8(line, at)?, at)?;
             let state = match &record.operation {
                 Operation::Replace(items) => {
                     let items = super::json::items(items).map_err(|error| error.at_line(at))?;
@@ -147,25 +151,25 @@ impl<'a> Tree<'a> {
                 plan: Plan::default(),
             }],
             current: 0,
-            is_unclear: false,
+            is_ambiguous: false,
         })
     }
 
-    fn take(&mut self, index: usize) -> Result<(), PlanError> {
+    fn add_record(&mut self, index: usize) -> Result<(), PlanError> {
         let node = &self.nodes[index];
         match (&node.state, node.record.number.lane) {
             (Some(state), Lane::Checkpoint) => {
                 let state = state.clone();
-                match self.explained(index, &state) {
-                    Some(tip) => self.push(tip, index),
-                    None => self.begin(index, state),
+                match self.find_tip_with(index, &state) {
+                    Some(tip) => self.append(tip, index),
+                    None => self.start_tip(index, state),
                 }
             }
             (Some(state), Lane::Event) if self.has_checkpoint(index) => {
                 let state = state.clone();
-                self.begin(index, state);
+                self.start_tip(index, state);
             }
-            _ => self.extend(index)?,
+            _ => self.append_event(index)?,
         }
         Ok(())
     }
@@ -188,8 +192,8 @@ impl<'a> Tree<'a> {
         })
     }
 
-    /// The history that has come to exactly this state.
-    fn explained(&self, index: usize, state: &Plan) -> Option<usize> {
+    /// The history whose current state is `state`, preferably with the number of the record.
+    fn find_tip_with(&self, index: usize, state: &Plan) -> Option<usize> {
         let newest_first = [self.current].into_iter().chain((0..self.tips.len()).rev());
         let mut tips = newest_first.filter(|&tip| {
             let tip = &self.tips[tip];
@@ -201,15 +205,15 @@ impl<'a> Tree<'a> {
         with_number.or_else(|| tips.next())
     }
 
-    fn push(&mut self, tip: usize, index: usize) {
+    fn append(&mut self, tip: usize, index: usize) {
         let seq = self.seq(index);
         self.tips[tip].records.push(index);
         self.tips[tip].seq = self.tips[tip].seq.max(seq);
         self.current = tip;
     }
 
-    fn begin(&mut self, index: usize, plan: Plan) {
-        self.add(Tip {
+    fn start_tip(&mut self, index: usize, plan: Plan) {
+        self.push_tip(Tip {
             root: Some(index),
             records: vec![index],
             seq: self.seq(index),
@@ -217,15 +221,15 @@ impl<'a> Tree<'a> {
         });
     }
 
-    fn add(&mut self, tip: Tip) {
+    fn push_tip(&mut self, tip: Tip) {
         self.tips.push(tip);
         self.current = self.tips.len() - 1;
-        self.is_unclear = self.tips.len() > TIPS_MAX;
+        self.is_ambiguous = self.tips.len() > TIPS_MAX;
     }
 
-    /// Takes an event to the history that it goes on from: the current one where its number rises, else another one
-    /// where it does, else a new one that leaves the current one before that number.
-    fn extend(&mut self, index: usize) -> Result<(), PlanError> {
+    /// Appends an event to the history that it continues: the current one if its number rises there, otherwise another one
+    /// where it rises, otherwise a new one that forks from the current one before that number.
+    fn append_event(&mut self, index: usize) -> Result<(), PlanError> {
         let seq = self.seq(index);
         let is_init = matches!(self.nodes[index].record.operation, Operation::Init);
         let rises = |tip: &Tip| seq.is_none() || tip.seq.is_none() || seq > tip.seq;
@@ -238,27 +242,27 @@ impl<'a> Tree<'a> {
             }
         }
         let (at, line) = self.lines[index];
-        let operation = Record::parse(crate::plan::lines::utf8(line, at)?, at)?.operation;
+        let operation = Record::parse(utf8(line, at)?, at)?.operation;
         let tip = self.current;
-        self.is_unclear |= operation.apply(&mut self.tips[tip].plan).is_err();
-        self.push(tip, index);
+        self.is_ambiguous |= operation.apply(&mut self.tips[tip].plan).is_err();
+        self.append(tip, index);
         Ok(())
     }
 
-    /// Leaves the current history before the number `seq`, unless that is where it stands.
+    /// Forks the current history before the number `seq`, unless it ends there.
     fn fork(&mut self, seq: Option<u64>) -> Result<(), PlanError> {
         let tip = &self.tips[self.current];
-        let is_own = |index: &&usize| {
+        let is_shared = |index: &&usize| {
             let number = &self.nodes[**index].record.number;
             number.seq < seq || self.nodes[**index].state.is_some()
         };
-        let shared: Vec<usize> = tip.records.iter().take_while(is_own).copied().collect();
+        let shared: Vec<usize> = tip.records.iter().take_while(is_shared).copied().collect();
         if shared.len() == tip.records.len() {
             return Ok(());
         }
         let seq = shared.iter().filter_map(|&index| self.seq(index)).max();
         let (root, plan) = (tip.root, self.fold(&shared)?.plan);
-        self.add(Tip {
+        self.push_tip(Tip {
             root,
             records: shared,
             seq,
@@ -268,11 +272,11 @@ impl<'a> Tree<'a> {
     }
 
     fn fold(&self, records: &[usize]) -> Result<Stream, PlanError> {
-        Stream::of(records.iter().map(|&index| self.lines[index]))
+        Stream::fold(records.iter().map(|&index| self.lines[index]))
     }
 
     fn finish(self) -> Result<Option<Histories>, PlanError> {
-        // What stands before the first whole state is what that state settles.
+        // Records before the first whole state are part of that state.
         let is_settled = self.tips.iter().any(|tip| tip.root.is_some());
         let (mut heads, before): (Vec<&Tip>, Vec<&Tip>) = self
             .tips
@@ -298,7 +302,7 @@ impl<'a> Tree<'a> {
         Ok(Some(Histories { ancestor, sides }))
     }
 
-    /// The state that all `heads` go back to, as far as the file shows it. A head that is it is taken out of them.
+    /// The common ancestor of all `heads`, if the file shows it. It is removed from the heads if it is one of them.
     fn ancestor(&self, heads: &mut Vec<Tip>, before: &[&Tip]) -> Result<Option<Plan>, PlanError> {
         let is_one_root = heads.iter().all(|head| head.root == heads[0].root);
         if is_one_root {
@@ -326,7 +330,7 @@ impl<'a> Tree<'a> {
         records.dedup();
         let stream = self.fold(&records)?;
         let (at, line) = self.lines[records[records.len() - 1]];
-        let (ts, actor) = record::stamp(crate::plan::lines::utf8(line, at)?);
+        let (ts, actor) = record::stamp(utf8(line, at)?);
         Ok(Side {
             plan: stream.plan,
             carried: stream.carried,
@@ -343,39 +347,38 @@ impl<'a> Tree<'a> {
     }
 }
 
-/// Whether `tip` can be what all `heads` began from: it is older, none of its items is missing in all of them, and
-/// they do not all differ from it in the same way. In doubt it is a history of its own, whose changes are then kept.
+/// Whether `tip` can be the ancestor of all `heads`: it is older, none of its items is missing in all of them, and they do
+/// not all have the same changes. In doubt it counts as a history of its own, whose changes are kept.
 fn is_ancestor(tip: &Tip, heads: &[Tip]) -> bool {
     heads.iter().all(|head| tip.seq < head.seq)
         && tip.plan.items().iter().all(|item| {
-            let theirs: Vec<_> = heads
-                .iter()
-                .filter_map(|head| head.plan.get(item.id()))
-                .collect();
-            let agree = |differs: &dyn Fn(&super::item::Item) -> Option<String>| {
-                let all: HashSet<Option<String>> =
-                    theirs.iter().map(|item| differs(item)).collect();
-                theirs.len() > 1 && all.len() == 1 && !all.contains(&None)
-            };
-            let changed = |own: String, their: String| (own != their).then_some(their);
-            let deps = |item: &super::item::Item| super::view::deps_text(item.deps());
-            // Comments are only ever added: one that a head lacks was written beside it, not before it.
-            let has_comments = |head: &&super::item::Item| {
-                let is_there = |one: &super::link::Comment| {
-                    let is_it = |own: &super::link::Comment| {
-                        (&own.ts, &own.author, &own.text) == (&one.ts, &one.author, &one.text)
-                    };
-                    head.comments().iter().any(is_it)
-                };
+            let theirs = heads.iter().filter_map(|head| head.plan.get(item.id()));
+            let theirs: Vec<&Item> = theirs.collect();
+            // Comments are only added: a head without one of them has another ancestor.
+            let has_comments = |head: &&Item| {
+                let is_there = |one: &Comment| head.comments().iter().any(|own| own.is_same(one));
                 item.comments().iter().all(is_there)
             };
             !theirs.is_empty()
                 && theirs.iter().all(has_comments)
-                && !agree(&|one| changed(item.status().to_string(), one.status().to_string()))
-                && !agree(&|one| changed(item.step().to_owned(), one.step().to_owned()))
-                && !agree(&|one| changed(item.notes().to_owned(), one.notes().to_owned()))
-                && !agree(&|one| changed(deps(item), deps(one)))
+                && !VALUES
+                    .iter()
+                    .any(|value| is_changed_alike(item, &theirs, value))
         })
+}
+
+/// The values of an item by which states are compared.
+const VALUES: [fn(&Item) -> String; 4] = [
+    |item| item.status().to_string(),
+    |item| item.step().to_owned(),
+    |item| item.notes().to_owned(),
+    |item| deps_text(item.deps()),
+];
+
+/// Whether several items all differ from `item`, and have the same value.
+fn is_changed_alike(item: &Item, theirs: &[&Item], value: &fn(&Item) -> String) -> bool {
+    let values: HashSet<String> = theirs.iter().map(|item| value(item)).collect();
+    theirs.len() > 1 && values.len() == 1 && !values.contains(&value(item))
 }
 
 /// Whether two plans have the same items with the same fields.

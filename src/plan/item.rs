@@ -1,8 +1,8 @@
-//! One item of the plan: the fields that its rules need, and whatever other programs put beside them.
+//! One item of the plan: its known fields, and those of other programs.
 //!
-//! The fields known here are written in one order; a foreign field stays where it stood among them. Blank `notes` and
-//! missing lists are filled in, an id and a step are trimmed, a status gets its own name: nothing else of an item that
-//! nobody changes is ever written differently from how it was read.
+//! The known fields are written in a fixed order; a foreign field keeps its place among them. Missing `notes` and lists are
+//! filled in, id and step are trimmed, and an alias of a status is replaced by its name. Everything else of an unchanged item
+//! is written as it was read.
 
 use super::error::PlanError;
 use super::foreign;
@@ -10,10 +10,11 @@ use super::foreign::{Fields, Foreign, ObjectWriter};
 use super::id::ItemId;
 use super::link::{Comment, Dep, position};
 use super::status::Status;
+use indexmap::IndexSet;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::str::FromStr;
 
 /// One task of the plan.
@@ -28,10 +29,10 @@ pub struct Item {
     foreign: Foreign,
 }
 
-/// The fields every item has in the file, in the order in which they are written.
+/// The known fields, in the order of writing.
 const FIELDS: [&str; 6] = ["id", "step", "status", "deps", "notes", "comments"];
 
-/// The fields that views derive. They are not taken in again from an exported view.
+/// The fields that views derive. They are not read back from an exported view.
 pub(super) const DERIVED: [&str; 2] = ["dep_state", "waiting_on"];
 
 impl From<ItemId> for String {
@@ -59,11 +60,10 @@ impl Item {
         Ok(item)
     }
 
-    /// Reads the file's form. `place` (1-based) names the item in a message as long as its id is
-    /// not known.
+    /// Reads a JSON object. `place` (1-based) names the item in messages until its id is known.
     ///
     /// # Errors
-    /// An id, step or list of dependencies that is not there, and any field of the wrong shape.
+    /// A missing id, step or list of dependencies, and any field of the wrong type.
     pub(super) fn read(value: &RawValue, place: usize) -> Result<Item, PlanError> {
         let place = format!("#{place}");
         let fields = foreign::fields(value).ok_or_else(|| PlanError::ItemField {
@@ -79,7 +79,7 @@ impl Item {
 
     fn from_fields(id: ItemId, name: &str, fields: &Fields) -> Result<Item, PlanError> {
         let foreign = Foreign::of(fields, |name| position(&FIELDS, name));
-        if let Some(field) = foreign.unreadable() {
+        if let Some(field) = foreign.find_unreadable() {
             return Err(PlanError::TooDeep {
                 item: name.to_owned(),
                 field: field.to_owned(),
@@ -101,12 +101,12 @@ impl Item {
         &self.id
     }
 
-    /// What is to be done, in one line or more; never blank.
+    /// The work to do; never blank.
     pub fn step(&self) -> &str {
         &self.step
     }
 
-    /// The status somebody set.
+    /// The status.
     pub fn status(&self) -> Status {
         self.status
     }
@@ -126,7 +126,7 @@ impl Item {
         &self.comments
     }
 
-    /// A field that another program put there, such as `priority`.
+    /// A field of another program, such as `priority`.
     pub fn field(&self, name: &str) -> Option<Value> {
         self.foreign.get(name)
     }
@@ -144,17 +144,17 @@ impl Item {
         self.status = status;
     }
 
-    /// Replaces the dependencies. One that was there before keeps another writer's fields.
+    /// Replaces the dependencies. An existing one keeps its foreign fields.
     pub(super) fn set_deps(&mut self, deps: Vec<Dep>) {
         let before: HashMap<Dep, Dep> = std::mem::take(&mut self.deps)
             .into_iter()
             .map(|dep| (dep.clone(), dep))
             .collect();
-        self.deps = each_once(deps);
+        self.deps = dedup(deps);
         for dep in &mut self.deps {
             if let Some(old) = before.get(dep) {
                 let newer = std::mem::replace(&mut dep.foreign, old.foreign.clone());
-                dep.foreign.lay_over(newer);
+                dep.foreign.overlay(newer);
             }
         }
     }
@@ -180,7 +180,7 @@ impl Item {
         &mut self.foreign
     }
 
-    /// This item under another id, and waiting for the item `new` where it waited for `old`.
+    /// This item with `old` renamed to `new`, in its id and its dependencies.
     pub(super) fn renamed(mut self, old: &ItemId, new: &ItemId) -> Item {
         let rename = |id: &mut ItemId| {
             if id == old {
@@ -192,14 +192,14 @@ impl Item {
         self
     }
 
-    /// This item with every field of `newer` laid over it; fields that only this item has stay.
+    /// `newer` with the foreign fields that only this item has.
     pub(super) fn overlaid_with(&self, newer: Item) -> Item {
         let mut foreign = self.foreign.clone();
-        foreign.lay_over(newer.foreign);
+        foreign.overlay(newer.foreign);
         Item { foreign, ..newer }
     }
 
-    /// Drops what a view adds, for an item that was read back from a view.
+    /// This item without the fields that a view adds.
     pub(super) fn without_derived(mut self) -> Item {
         self.foreign.remove(&DERIVED);
         self
@@ -207,15 +207,15 @@ impl Item {
 }
 
 impl Serialize for Item {
-    /// The file's form, foreign fields included.
+    /// A JSON object, with the foreign fields.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = ObjectWriter::begin(serializer, &self.foreign)?;
-        object.known("id", &self.id)?;
-        object.known("step", &self.step)?;
-        object.known("status", self.status.as_str())?;
-        object.known("deps", &self.deps)?;
-        object.known("notes", &self.notes)?;
-        object.known("comments", &self.comments)?;
+        object.field("id", &self.id)?;
+        object.field("step", &self.step)?;
+        object.field("status", self.status.as_str())?;
+        object.field("deps", &self.deps)?;
+        object.field("notes", &self.notes)?;
+        object.field("comments", &self.comments)?;
         object.end()
     }
 }
@@ -223,7 +223,7 @@ impl Serialize for Item {
 impl FromStr for Item {
     type Err = PlanError;
 
-    /// Reads the file's form, one JSON object.
+    /// Parses one JSON object.
     fn from_str(text: &str) -> Result<Item, PlanError> {
         let value = serde_json::from_str(text)
             .map_err(|error| super::lines::invalid_json(&error, error.line()))?;
@@ -239,7 +239,7 @@ fn wrong(item: &str, field: &'static str, expected: &'static str) -> PlanError {
     }
 }
 
-/// A text that is there and not blank.
+/// A text field that is present and not blank.
 fn required_text(fields: &Fields, field: &'static str, item: &str) -> Result<String, PlanError> {
     let text = fields.get(field).and_then(|value| foreign::text(value));
     text.filter(|text| !text.trim().is_empty())
@@ -258,15 +258,13 @@ fn deps(fields: &Fields, item: &str) -> Result<Vec<Dep>, PlanError> {
     let values = fields.get("deps").and_then(|value| foreign::list(value));
     let values = values.ok_or_else(|| wrong(item, "deps", "a list, which may be empty"))?;
     let deps: Result<Vec<Dep>, PlanError> = values.into_iter().map(Dep::read).collect();
-    Ok(each_once(deps.map_err(|error| error.in_item(item))?))
+    Ok(dedup(deps.map_err(|error| error.in_item(item))?))
 }
 
-/// The dependencies without those that stood there already.
-fn each_once(deps: Vec<Dep>) -> Vec<Dep> {
-    let mut seen = HashSet::new();
-    let is_new: Vec<bool> = deps.iter().map(|dep| seen.insert(dep)).collect();
-    let kept = deps.into_iter().zip(is_new).filter(|(_, is_new)| *is_new);
-    kept.map(|(dep, _)| dep).collect()
+/// The first of each dependency, in order.
+fn dedup(deps: Vec<Dep>) -> Vec<Dep> {
+    let deps: IndexSet<Dep> = deps.into_iter().collect();
+    deps.into_iter().collect()
 }
 
 fn notes(fields: &Fields, item: &str) -> Result<String, PlanError> {
@@ -298,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_stay_where_they_are() {
+    fn fields_keep_their_places() {
         let line = r#"{"id":"a","priority":"high","step":"Do","status":"pending","deps":[{"id":"b","type":"blocks","since":3}],"claim":{"by":"x"},"notes":"","comments":[{"ts":"t","author":"u","mood":1.50,"text":" v "}],"proof":1e3}"#;
         assert_eq!(text(&item(line)), line);
     }
@@ -315,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn set_deps_keeps_the_fields_of_a_dependency_that_stays() {
+    fn set_deps_keeps_the_foreign_fields_of_an_existing_dependency() {
         let mut item = item(r#"{"id":"a","step":"s","deps":[{"id":"b","since":3}]}"#);
         item.set_deps(Dep::parse_list("c,b,c").expect("a good list"));
         assert_eq!(
@@ -325,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_item_is_named() {
+    fn errors_name_the_item() {
         let deep = format!(
             r#"{{"id":"a","step":"s","deps":[],"x":{}{}}}"#,
             "[".repeat(200),

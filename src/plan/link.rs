@@ -1,4 +1,4 @@
-//! What hangs on an item: its dependencies and its comments, each with the fields that other programs put there.
+//! The dependencies and comments of an item, each with the fields of other programs.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,12 +14,12 @@ use super::foreign;
 use super::foreign::{Fields, Foreign, ObjectWriter};
 use super::id::ItemId;
 
-/// One dependency: the item waits until the item `id` is completed. Two of the same id and kind are equal.
+/// One dependency: the item waits until the item `id` is completed. Dependencies of the same id and kind are equal.
 #[derive(Clone, Debug)]
 pub struct Dep {
-    /// The item waited for.
+    /// The item to wait for.
     pub id: ItemId,
-    /// What kind of dependency it is (`type` in the file). Every kind is waited for.
+    /// The kind (`type` in the file). Items wait for every kind.
     pub kind: DepKind,
     pub(super) foreign: Foreign,
 }
@@ -28,14 +28,14 @@ pub struct Dep {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DepKind(Cow<'static, str>);
 
-/// One remark on an item; no part of it is blank.
+/// One comment; no part of it is blank.
 #[derive(Clone, Debug)]
 pub struct Comment {
-    /// When, as the writer put it: UTC, `2026-02-09T20:02:00Z`.
+    /// The time, as written: UTC, `2026-02-09T20:02:00Z`.
     pub ts: String,
-    /// Who.
+    /// The author.
     pub author: String,
-    /// What.
+    /// The text.
     pub text: String,
     foreign: Foreign,
 }
@@ -46,7 +46,7 @@ const DEP_FIELDS: [&str; 2] = ["id", "type"];
 /// The fields of a comment's object, in the order of writing.
 pub(super) const COMMENT_FIELDS: [&str; 3] = ["ts", "author", "text"];
 
-/// The kind that the file need not name.
+/// The default kind.
 const BLOCKS: &str = "blocks";
 
 impl Dep {
@@ -59,8 +59,8 @@ impl Dep {
         }
     }
 
-    /// Reads the command line's list `a,b:type`. The type stands after the last colon, so that an
-    /// id that holds a colon can be written as `x:1:blocks`. An empty text is an empty list.
+    /// Parses the list `a,b:type` of the command line. The type follows the last colon, so that an id with a colon can be
+    /// written as `x:1:blocks`. An empty text is an empty list.
     ///
     /// # Errors
     /// [`PlanError::EmptyDepToken`] for `a,,b` and `:type`, [`PlanError::InvalidDepKind`].
@@ -71,7 +71,7 @@ impl Dep {
         text.split(',').map(str::parse).collect()
     }
 
-    /// Reads the file's form: a bare id, or an object with `id` and perhaps `type`.
+    /// Reads a JSON value: an id, or an object with `id` and optionally `type`.
     pub(super) fn read(value: &RawValue) -> Result<Dep, PlanError> {
         let invalid = || PlanError::InvalidDep {
             found: foreign::excerpt(value).into_owned(),
@@ -121,11 +121,11 @@ impl Hash for Dep {
 }
 
 impl Serialize for Dep {
-    /// The file's form, an object.
+    /// An object with `id` and `type`.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = ObjectWriter::begin(serializer, &self.foreign)?;
-        object.known("id", &self.id)?;
-        object.known("type", self.kind.as_str())?;
+        object.field("id", &self.id)?;
+        object.field("type", self.kind.as_str())?;
         object.end()
     }
 }
@@ -135,7 +135,7 @@ impl FromStr for Dep {
 
     fn from_str(token: &str) -> Result<Dep, PlanError> {
         let (id, kind) = match token.rsplit_once(':') {
-            // `a:` names no type.
+            // `a:` has no type.
             Some((id, kind)) if kind.trim().is_empty() => (id, DepKind::default()),
             Some((id, kind)) => (id, kind.parse()?),
             None => (token, DepKind::default()),
@@ -198,7 +198,7 @@ impl FromStr for DepKind {
 }
 
 impl Comment {
-    /// A comment made at `ts`, which is cut to whole seconds.
+    /// A comment at `ts`, truncated to whole seconds.
     ///
     /// # Errors
     /// [`PlanError::EmptyOption`] when `author` or `text` is blank.
@@ -215,14 +215,13 @@ impl Comment {
         })
     }
 
-    /// Reads the file's form.
+    /// Reads a JSON object.
     pub(super) fn read(value: &RawValue) -> Result<Comment, PlanError> {
         let fields = foreign::fields(value).unwrap_or_default();
         Comment::from_fields(&fields, |name| position(&COMMENT_FIELDS, name))
     }
 
-    /// Reads the three parts of a comment among the fields of an object. `known` says which of them are no foreign
-    /// fields of the comment.
+    /// Reads the three parts of a comment from the fields of an object. `known` marks the fields that are not foreign.
     pub(super) fn from_fields(
         fields: &Fields,
         known: impl Fn(&str) -> Option<usize>,
@@ -239,20 +238,25 @@ impl Comment {
             foreign: Foreign::of(fields, known),
         })
     }
+
+    /// Whether the three parts are equal, whatever the foreign fields.
+    pub(super) fn is_same(&self, other: &Comment) -> bool {
+        (&self.ts, &self.author, &self.text) == (&other.ts, &other.author, &other.text)
+    }
 }
 
 impl Serialize for Comment {
-    /// The file's form.
+    /// A JSON object.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = ObjectWriter::begin(serializer, &self.foreign)?;
-        object.known("ts", &self.ts)?;
-        object.known("author", &self.author)?;
-        object.known("text", &self.text)?;
+        object.field("ts", &self.ts)?;
+        object.field("author", &self.author)?;
+        object.field("text", &self.text)?;
         object.end()
     }
 }
 
-/// The plan file's form of a time: UTC, whole seconds, `Z`.
+/// A time in the format of the plan file: UTC, whole seconds, `Z`.
 pub(super) fn utc_seconds(ts: Timestamp) -> String {
     ts.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

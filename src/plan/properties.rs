@@ -1,4 +1,4 @@
-//! What holds for every plan file and every sequence of changes, tried on random ones.
+//! Properties of plan files and sequences of changes, for random ones.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -22,7 +22,7 @@ pub(super) fn config() -> ProptestConfig {
     }
 }
 
-/// One change, as a program asks for it.
+/// One change of a program.
 #[derive(Clone, Debug)]
 pub(super) enum Change {
     Upsert(String, String),
@@ -73,8 +73,8 @@ fn item_text(id: &str, step: &str) -> String {
     )
 }
 
-fn comment_text(said: &str) -> String {
-    format!(r#"{{"ts":"t","author":"u","text":{}}}"#, text(said))
+fn comment_text(content: &str) -> String {
+    format!(r#"{{"ts":"t","author":"u","text":{}}}"#, text(content))
 }
 
 fn read<T: serde::de::DeserializeOwned>(text: &str) -> T {
@@ -82,7 +82,7 @@ fn read<T: serde::de::DeserializeOwned>(text: &str) -> T {
 }
 
 impl Change {
-    /// The record that stands for it in a file.
+    /// Its record in a file.
     fn record(&self, seq: u64) -> String {
         let operation = match self {
             Change::Upsert(id, step) => {
@@ -98,8 +98,8 @@ impl Change {
             Change::SetNotes(id, notes) => {
                 format!(r#""op":"set_notes","id":"{id}","notes":{}"#, text(notes))
             }
-            Change::AddComment(id, said) => {
-                let comment = comment_text(said);
+            Change::AddComment(id, content) => {
+                let comment = comment_text(content);
                 format!(r#""op":"add_comment","id":"{id}","comment":{comment}"#)
             }
             Change::Remove(id) => format!(r#""op":"remove","id":"{id}""#),
@@ -112,8 +112,8 @@ impl Change {
         format!(r#"{{"v":3,"ts":"t","lane":"event","seq":{seq},{operation}}}"#) + "\n"
     }
 
-    /// The same, by a call.
-    pub(super) fn make(&self, plan: &mut Plan) -> Result<(), PlanError> {
+    /// Applies it to a plan in memory.
+    pub(super) fn apply(&self, plan: &mut Plan) -> Result<(), PlanError> {
         let id = |id: &str| -> ItemId { id.parse().expect("not blank") };
         let item = |id: &str, step: &str| -> Item { item_text(id, step).parse().expect("an item") };
         match self {
@@ -121,20 +121,20 @@ impl Change {
                 plan.upsert(item(id, step));
                 Ok(())
             }
-            Change::SetStatus(on, status) => plan.set_status(&id(on), *status),
-            Change::SetDeps(on, deps) => plan.set_deps(
-                &id(on),
+            Change::SetStatus(target, status) => plan.set_status(&id(target), *status),
+            Change::SetDeps(target, deps) => plan.set_deps(
+                &id(target),
                 deps.iter()
                     .map(|dep| Dep::new(id(dep), Default::default()))
                     .collect(),
             ),
-            Change::SetNotes(on, notes) => plan.set_notes(&id(on), notes),
-            Change::AddComment(on, said) => {
-                let value: Box<serde_json::value::RawValue> = read(&comment_text(said));
-                plan.add_comment(&id(on), Comment::read(&value)?)
+            Change::SetNotes(target, notes) => plan.set_notes(&id(target), notes),
+            Change::AddComment(target, content) => {
+                let value: Box<serde_json::value::RawValue> = read(&comment_text(content));
+                plan.add_comment(&id(target), Comment::read(&value)?)
             }
-            Change::Remove(on) => {
-                plan.remove(&id(on));
+            Change::Remove(target) => {
+                plan.remove(&id(target));
                 Ok(())
             }
             Change::Replace(ids) => plan.replace(ids.iter().map(|id| item(id, "s")).collect()),
@@ -147,7 +147,7 @@ fn items(plan: &Plan) -> String {
     serde_json::to_string(plan.items()).expect("items are JSON")
 }
 
-/// The file that a writer makes of what it read.
+/// The file after a rewrite without changes.
 fn rewritten(stream: &Stream, seq: u64, signature: Signature) -> Vec<u8> {
     let mut out = Vec::new();
     for (lane, foreign) in [
@@ -200,7 +200,7 @@ proptest! {
             let mut longer = file.clone();
             longer.extend_from_slice(change.record(seq + 1).as_bytes());
             let mut changed = plan.clone();
-            let made = change.make(&mut changed);
+            let made = change.apply(&mut changed);
             let folded = Stream::parse(&longer);
             prop_assert_eq!(made.is_ok(), folded.is_ok(), "{:?}", change);
             if made.is_ok() {
@@ -214,7 +214,7 @@ proptest! {
     }
 
     #[test]
-    fn what_nobody_changes_is_written_as_it_was_read(
+    fn unchanged_fields_are_written_as_they_were_read(
         state in items_text(),
         event in foreign_fields(),
         checkpoint in foreign_fields(),

@@ -1,7 +1,6 @@
-//! One line of a plan file: reading versions 2, 3 and 4, and writing the two lines a rewritten file
-//! consists of.
+//! One line of a plan file: reads versions 2, 3 and 4, and writes the two lines of a rewritten file.
 //!
-//! Knows the shape of a record and nothing of what the records add up to.
+//! Knows single records, not the state that they fold into.
 
 use super::actor::Actor;
 use super::error::PlanError;
@@ -9,6 +8,7 @@ use super::foreign;
 use super::foreign::{Fields, Foreign, ObjectWriter};
 use super::id::ItemId;
 use super::item::Item;
+use super::lines::invalid_json;
 use super::link::{COMMENT_FIELDS, Comment, Dep, position, utc_seconds};
 use super::sequence::{Lane, Numbered};
 use super::status::Status;
@@ -22,23 +22,23 @@ use std::io::Write;
 /// The version of new files. A file of a later version keeps its own.
 pub(super) const VERSION_WRITTEN: u8 = 3;
 
-/// One record, read.
+/// A parsed record.
 #[derive(Debug)]
 pub(super) struct Record<'a> {
     pub version: u8,
     pub number: Numbered,
     pub operation: Operation<'a>,
-    /// Fields that are not the format's own, such as version 4's `graph`.
+    /// Fields outside the format, such as `graph` of version 4.
     pub foreign: Foreign,
 }
 
-/// What a record does to the state.
+/// The effect of a record on the state.
 #[derive(Debug)]
 pub(super) enum Operation<'a> {
-    /// Begins the file; the state stays as it is.
+    /// Starts the file; changes nothing.
     Init,
-    /// Replaces all items: the event `replace`, and every checkpoint. The items are still text, because a checkpoint
-    /// mostly repeats what stands before it.
+    /// Replaces all items: the event `replace`, and every checkpoint. The items are unparsed, because a checkpoint mostly
+    /// repeats the record before it.
     Replace(&'a RawValue),
     Upsert(Box<Item>),
     SetStatus(ItemId, Status),
@@ -63,7 +63,7 @@ impl<'a> Record<'a> {
             });
         }
         let fields: Fields =
-            serde_json::from_str(text).map_err(|error| super::lines::invalid_json(&error, line))?;
+            serde_json::from_str(text).map_err(|error| invalid_json(&error, line))?;
         Record::from_fields(&fields).map_err(|error| error.at_line(line))
     }
 
@@ -88,7 +88,7 @@ impl<'a> Record<'a> {
     }
 }
 
-/// When a record was written and by whom, as it says itself; each may be empty.
+/// The time and the actor of a record; each may be empty.
 pub(super) fn stamp(line: &str) -> (String, String) {
     let fields: Fields = serde_json::from_str(line).unwrap_or_default();
     let text = |fields: &Fields, name| fields.get(name).and_then(|value| foreign::text(value));
@@ -102,7 +102,7 @@ pub(super) fn stamp(line: &str) -> (String, String) {
     )
 }
 
-/// Where the field that a known one becomes stands in a written record; `None` for a foreign field.
+/// The position of a known field in a written record; `None` for a foreign one.
 fn written_position(name: &str, own: &[&str]) -> Option<usize> {
     let written = match name {
         "kind" => "lane",
@@ -130,7 +130,7 @@ fn version(fields: &Fields) -> Result<u8, PlanError> {
     }
 }
 
-/// `lane`, in older files `kind`; without either the record is an event.
+/// The field `lane`, or `kind` in older files; without both the record is an event.
 fn lane(fields: &Fields) -> Result<Lane, PlanError> {
     let Some(value) = fields.get("lane").or_else(|| fields.get("kind")) else {
         return Ok(Lane::Event);
@@ -145,7 +145,7 @@ fn lane(fields: &Fields) -> Result<Lane, PlanError> {
     }
 }
 
-/// The operation of an event, and the names of the fields that belong to it.
+/// The operation of an event, and the names of its fields.
 fn event<'a>(fields: &Fields<'a>) -> Result<(Operation<'a>, &'static [&'static str]), PlanError> {
     let op = text(fields, "op")?;
     Ok(match op.as_str() {
@@ -214,7 +214,7 @@ fn deps(fields: &Fields) -> Result<Vec<Dep>, PlanError> {
     deps.into_iter().map(Dep::read).collect()
 }
 
-/// A comment of its own, or one whose parts stand on the record. The record's other fields are not the comment's.
+/// The field `comment`, or a comment whose parts are fields of the record, without the record's other fields.
 fn comment(fields: &Fields) -> Result<Comment, PlanError> {
     match fields.get("comment") {
         Some(comment) => Comment::read(comment),
@@ -224,7 +224,7 @@ fn comment(fields: &Fields) -> Result<Comment, PlanError> {
     }
 }
 
-/// Everything of a record that is not its items.
+/// A record without its items.
 #[derive(Debug)]
 pub(super) struct Envelope<'a> {
     pub version: u8,
@@ -234,7 +234,7 @@ pub(super) struct Envelope<'a> {
     pub foreign: &'a Foreign,
 }
 
-/// By whom and under which rule a file was rewritten.
+/// The actor of a rewrite, and the rule that applied.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Signature<'a> {
     pub actor: &'a Actor,
@@ -280,18 +280,18 @@ impl Serialize for StateLine<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let envelope = self.envelope;
         let mut line = ObjectWriter::begin(serializer, envelope.foreign)?;
-        line.known("v", &envelope.version)?;
-        line.known("ts", &utc_seconds(envelope.ts))?;
-        line.known("lane", self.lane.as_str())?;
-        line.known("seq", &envelope.seq)?;
+        line.field("v", &envelope.version)?;
+        line.field("ts", &utc_seconds(envelope.ts))?;
+        line.field("lane", self.lane.as_str())?;
+        line.field("seq", &envelope.seq)?;
         match self.lane {
-            Lane::Event => line.known("op", "replace")?,
-            Lane::Checkpoint => line.absent(),
+            Lane::Event => line.field("op", "replace")?,
+            Lane::Checkpoint => line.skip_field(),
         }
-        line.known("items", self.items)?;
-        line.known("mutation", &envelope.signature)?;
+        line.field("items", self.items)?;
+        line.field("mutation", &envelope.signature)?;
         if envelope.signature.is_repair {
-            line.known("repair", &serde_json::json!({"op": "doctor_repair_seq"}))?;
+            line.field("repair", &serde_json::json!({"op": "doctor_repair_seq"}))?;
         }
         line.end()
     }
@@ -313,8 +313,7 @@ impl Serialize for Signature<'_> {
     }
 }
 
-/// Compact JSON in ASCII, as Python's writer makes it: one that splits at every Unicode line end
-/// still sees one line.
+/// Compact JSON in ASCII, as in Python: a reader that splits at Unicode line ends still sees one line.
 struct Ascii;
 
 impl Formatter for Ascii {
@@ -326,13 +325,13 @@ impl Formatter for Ascii {
         write_ascii(out, fragment)
     }
 
-    /// A foreign value: the text as it was read, without the blanks and line ends between its tokens.
+    /// A foreign value: its text without the white space between tokens.
     fn write_raw_fragment<W: ?Sized + Write>(
         &mut self,
         out: &mut W,
         fragment: &str,
     ) -> io::Result<()> {
-        // Quotes part the text into pieces that are by turns outside and inside of strings.
+        // Quotes separate pieces that are alternately outside and inside of strings.
         let mut is_inside = false;
         let mut rest = fragment;
         while !rest.is_empty() {
@@ -355,7 +354,7 @@ impl Formatter for Ascii {
     }
 }
 
-/// How far it is to the quote that ends this piece of a JSON text: inside a string, not one behind a backslash.
+/// The distance to the quote that ends this piece of a JSON text; inside a string, an escaped quote does not.
 fn piece_len(text: &str, is_inside: bool) -> usize {
     let bytes = text.as_bytes();
     let mut at = 0;
@@ -454,7 +453,7 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_value_is_written_as_it_was_read_but_on_one_line() {
+    fn a_foreign_value_is_written_on_one_line() {
         let text = "{ \"a b\" :\n[1e3,\t\"x \\\" y\\\\\" , \"é\u{2028}\" ]}";
         let value: Box<RawValue> = serde_json::from_str(text).expect("JSON");
         let mut out = Vec::new();

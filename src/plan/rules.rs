@@ -1,6 +1,6 @@
-//! The rules over a whole plan. A state that breaks one is neither written nor shown.
+//! The rules over a whole plan. A state that breaks one is neither written nor returned.
 //!
-//! Everything here is linear in items plus dependencies and works without recursion.
+//! All checks are linear in items plus dependencies, and without recursion.
 
 use super::error::PlanError;
 use super::id::ItemId;
@@ -10,8 +10,8 @@ use super::state::Plan;
 use super::status::Status;
 
 impl Plan {
-    /// Checks every rule but the one on how many items may be in progress, in this order: an item
-    /// depends on itself, on an unknown id, in a ring; an item is further than its dependencies.
+    /// Checks all rules but the number of items in progress, in this order: an item depends on itself, on an unknown id, in a
+    /// cycle; an item is in progress or completed before its dependencies.
     ///
     /// # Errors
     /// The first rule broken, for the first item in plan order.
@@ -37,7 +37,7 @@ impl Plan {
         }
     }
 
-    /// For every item the places of what it depends on.
+    /// The places of the dependencies of every item.
     fn edges(&self) -> Result<Vec<Vec<usize>>, PlanError> {
         self.items().iter().map(|item| self.places(item)).collect()
     }
@@ -59,10 +59,10 @@ impl Plan {
     }
 
     fn check_acyclic(&self, edges: &[Vec<usize>]) -> Result<(), PlanError> {
-        match ring(edges) {
+        match find_cycle(edges) {
             None => Ok(()),
-            Some(ring) => Err(PlanError::Cycle {
-                path: ring
+            Some(cycle) => Err(PlanError::Cycle {
+                path: cycle
                     .iter()
                     .map(|&at| self.items()[at].id().clone())
                     .collect(),
@@ -71,8 +71,8 @@ impl Plan {
     }
 
     fn check_resolved(&self) -> Result<(), PlanError> {
-        let further = |status| matches!(status, Status::InProgress | Status::Completed);
-        for item in self.items().iter().filter(|item| further(item.status())) {
+        let needs_deps = |status| matches!(status, Status::InProgress | Status::Completed);
+        for item in self.items().iter().filter(|item| needs_deps(item.status())) {
             let waiting_on = self.waiting_on(item);
             if !waiting_on.is_empty() {
                 return Err(PlanError::Unresolved {
@@ -86,23 +86,22 @@ impl Plan {
     }
 }
 
-/// How far the search has come with a node.
+/// The progress of the search at a node.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Visit {
-    /// Not seen.
+    /// Not visited.
     New,
-    /// On the path from the search's start to where it stands.
+    /// On the current path.
     OnPath,
-    /// Seen with all that it reaches, and no ring there.
+    /// Visited with all reachable nodes, without a cycle.
     Done,
 }
 
-/// The first ring of a graph, from the node that closes it back to that node; `None` when there is
-/// none.
+/// The first cycle of a graph, with its first node again at the end.
 ///
-/// A depth-first search whose path is an explicit list of (node, next edge): a plan of a million
-/// items in one chain is then only a long list.
-fn ring(edges: &[Vec<usize>]) -> Option<Vec<usize>> {
+/// A depth-first search with an explicit list of (node, next edge) as its path, so that a chain of a million items needs no
+/// stack.
+fn find_cycle(edges: &[Vec<usize>]) -> Option<Vec<usize>> {
     let mut visits = vec![Visit::New; edges.len()];
     for start in 0..edges.len() {
         if visits[start] != Visit::New {
@@ -124,11 +123,11 @@ fn ring(edges: &[Vec<usize>]) -> Option<Vec<usize>> {
                     path.push((to, 0));
                 }
                 Visit::OnPath => {
-                    let ring = path
+                    let cycle = path
                         .iter()
                         .map(|&(node, _)| node)
                         .skip_while(|&node| node != to);
-                    return Some(ring.chain([to]).collect());
+                    return Some(cycle.chain([to]).collect());
                 }
             }
         }
@@ -193,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn several_in_progress_are_found_only_when_asked() {
+    fn several_in_progress_are_checked_separately() {
         let plan = plan(json!([
             item("a", "in_progress", &[]),
             item("b", "in_progress", &[])
@@ -204,16 +203,19 @@ mod tests {
     }
 
     #[test]
-    fn a_long_chain_and_a_wide_diamond_have_no_ring() {
+    fn a_long_chain_and_a_wide_diamond_have_no_cycle() {
         let chain: Vec<Vec<usize>> = (0..200_000)
             .map(|at| if at == 0 { vec![] } else { vec![at - 1] })
             .collect();
-        assert_eq!(ring(&chain), None);
+        assert_eq!(find_cycle(&chain), None);
         let reversed: Vec<Vec<usize>> = (0..200_000)
             .map(|at| if at == 199_999 { vec![] } else { vec![at + 1] })
             .collect();
-        assert_eq!(ring(&reversed), None);
-        assert_eq!(ring(&[vec![1, 2], vec![3], vec![3], vec![]]), None);
-        assert_eq!(ring(&[vec![1], vec![2], vec![1]]), Some(vec![1, 2, 1]));
+        assert_eq!(find_cycle(&reversed), None);
+        assert_eq!(find_cycle(&[vec![1, 2], vec![3], vec![3], vec![]]), None);
+        assert_eq!(
+            find_cycle(&[vec![1], vec![2], vec![1]]),
+            Some(vec![1, 2, 1])
+        );
     }
 }

@@ -1,8 +1,7 @@
 //! The contract on the sequence numbers of a plan file.
 //!
-//! The watermark is the largest number so far. A checkpoint repeats the watermark just before it;
-//! after the last checkpoint every event rises above the watermark. Collisions before the last
-//! checkpoint are tolerated, because the checkpoint has settled what they meant.
+//! The watermark is the largest number so far. A checkpoint repeats the watermark; after the last checkpoint every event
+//! rises above the watermark. Collisions before the last checkpoint are accepted, because it replaces the state.
 
 use std::fmt;
 
@@ -11,7 +10,7 @@ use std::fmt;
 pub struct Violation {
     /// The record, counted from 1 over the lines that are not blank.
     pub record: usize,
-    /// How.
+    /// The kind of violation.
     pub breach: Breach,
 }
 
@@ -55,17 +54,17 @@ impl Lane {
     }
 }
 
-/// The number of one record, as the contract sees it.
+/// The number of one record.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Numbered {
     pub lane: Lane,
-    /// `None` where it is missing or not a number.
+    /// `None` if it is missing or not a number.
     pub seq: Option<u64>,
-    /// Whether it may be missing: version 2 did not always write one.
+    /// Whether it may be missing, as in version 2.
     pub optional: bool,
 }
 
-/// The most violations that a message shows.
+/// The most violations in a message.
 const SHOWN_MAX: usize = 3;
 
 impl Violation {
@@ -108,7 +107,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// The largest number, 0 when there is none.
+/// The largest number, or 0.
 pub(super) fn watermark(records: &[Numbered]) -> u64 {
     records
         .iter()

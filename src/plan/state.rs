@@ -1,9 +1,8 @@
-//! The plan as a value: items in order, with the questions one asks of them and the changes one
-//! makes to them.
+//! The plan as a value: items in order, with queries and changes.
 //!
-//! Changes here check only what they touch (an id must exist, a step must not be blank). The rules
-//! over the whole plan are in [`rules`](super::rules) and are applied when a plan is read or
-//! written, so that several changes that only make sense together can be made one after the other.
+//! A change checks only what it touches (an id must exist, a step must not be blank). The rules over the whole plan are in
+//! [`rules`](super::rules) and apply when a plan is read or written, so that several changes which are valid only together
+//! can be made one after the other.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -21,12 +20,12 @@ pub struct Plan {
     events: u64,
 }
 
-/// An item to add, or the parts of an existing one to change.
+/// An item to add, or the changed parts of an existing one.
 #[derive(Clone, Debug, Default)]
 pub struct NewItem {
     /// The id; without one, the next free `st-NNN`.
     pub id: Option<ItemId>,
-    /// What is to be done.
+    /// The work to do.
     pub step: String,
     /// The status; without one, `pending` for a new item and no change for an existing one.
     pub status: Option<Status>,
@@ -61,8 +60,7 @@ impl Plan {
         self.index.get(id).map(|&at| &self.items[at])
     }
 
-    /// The ids that `item` depends on and that are not completed (or not there), in order, each
-    /// once.
+    /// The dependencies of `item` that are not completed or not in the plan, in order, each once.
     pub fn waiting_on(&self, item: &Item) -> Vec<ItemId> {
         let mut seen = HashSet::new();
         item.deps()
@@ -73,20 +71,19 @@ impl Plan {
             .collect()
     }
 
-    /// Whether `item` may begin.
+    /// Whether `item` may start.
     pub fn dep_state(&self, item: &Item) -> DepState {
         let is_waiting = item.deps().iter().any(|dep| self.is_open(&dep.id));
         DepState::of(item.status(), is_waiting)
     }
 
-    /// Whether `id` is not completed, or not there.
+    /// Whether `id` is not completed or not in the plan.
     fn is_open(&self, id: &ItemId) -> bool {
         self.get(id)
             .is_none_or(|item| item.status() != Status::Completed)
     }
 
-    /// `ids` and everything they depend on, directly or not. Dependencies that are not in the plan
-    /// are left out.
+    /// `ids` and all their direct and indirect dependencies that are in the plan.
     ///
     /// # Errors
     /// [`PlanError::UnknownId`] when one of `ids` is not in the plan.
@@ -107,7 +104,7 @@ impl Plan {
         Ok(closure)
     }
 
-    /// Adds an item, or changes the one that has its id; gives the id.
+    /// Adds an item, or changes the one with its id. Returns the id.
     ///
     /// # Errors
     /// [`PlanError::EmptyOption`] when the step is blank.
@@ -128,7 +125,7 @@ impl Plan {
         Ok(id)
     }
 
-    /// Puts a whole item in the place of the one that has its id, or at the end.
+    /// Replaces the item with the same id, or appends the item.
     pub fn upsert(&mut self, item: Item) {
         self.events += 1;
         match self.index.get(item.id()) {
@@ -140,8 +137,7 @@ impl Plan {
         }
     }
 
-    /// Lays an imported item over the one that has its id, so that fields only the plan knows stay;
-    /// or adds it.
+    /// Replaces the item with the same id by an imported one, but keeps its foreign fields; or appends the item.
     pub fn merge(&mut self, item: Item) {
         let merged = match self.get(item.id()) {
             Some(existing) => existing.overlaid_with(item),
@@ -199,7 +195,7 @@ impl Plan {
         Ok(())
     }
 
-    /// Takes an item out. An id that is not there is nothing, and still an event.
+    /// Removes an item. An unknown id changes nothing, but counts as an event.
     pub fn remove(&mut self, id: &ItemId) {
         self.events += 1;
         if let Some(at) = self.index.remove(id) {
@@ -215,13 +211,13 @@ impl Plan {
         self.index.get(id).copied()
     }
 
-    /// How many changes were made since the plan was read; each takes one sequence number.
+    /// The number of changes since the plan was read; each takes one sequence number.
     pub(super) fn events(&self) -> u64 {
         self.events
     }
 
-    /// Makes the state at hand the one that later changes are counted from.
-    pub(super) fn settle(&mut self) {
+    /// Starts counting changes from here.
+    pub(super) fn reset_events(&mut self) {
         self.events = 0;
     }
 
@@ -233,8 +229,7 @@ impl Plan {
         Ok(&mut self.items[at])
     }
 
-    /// An id that is not taken, for an item that had `id` so far: the next number, or `id-2`, `id-3` and so on where it
-    /// is no numbered one.
+    /// A free id for an item with the id `id`: the next number, or `id-2`, `id-3` and so on if it has no number.
     pub(super) fn free_id(&self, id: &ItemId) -> ItemId {
         if number_of(id).is_some() {
             return self.next_id();
@@ -268,7 +263,7 @@ fn number_of(id: &ItemId) -> Option<u32> {
         .strip_prefix("st-")
         .or_else(|| text.strip_prefix("kt-"))?;
     let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
-    // A number beyond 32 bits is somebody's hash or date, not a count.
+    // A number beyond 32 bits is a hash or a date, not a count.
     digits.parse().ok().filter(|_| is_number)
 }
 
@@ -339,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn adding_an_existing_id_changes_only_what_is_given() {
+    fn adding_an_existing_id_changes_only_the_given_parts() {
         let mut plan = plan(&[("a", ""), ("b", "a")]);
         plan.set_notes(&id("b"), "keep me").expect("b is there");
         plan.add(NewItem {
@@ -356,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn removing_keeps_the_index_true() {
+    fn removing_an_item_updates_the_index() {
         let mut plan = plan(&[("a", ""), ("b", ""), ("c", "")]);
         plan.remove(&id("a"));
         plan.remove(&id("nobody"));

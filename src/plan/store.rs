@@ -1,13 +1,12 @@
-//! A plan file on disk: reading it, and changing it under the lock.
+//! A plan file on disk: reads it, and changes it under the lock.
 //!
-//! A reader takes no lock: the file is only ever replaced as a whole, by a rename. A writer holds
-//! the lock from the read to the rename, so no change is lost.
+//! A reader takes no lock, because the file is only replaced as a whole, by a rename. A writer holds the lock from the read to
+//! the rename, so that no change is lost.
 //!
-//! When a writing function returns `Ok`, the new state is on the disk (file and folder are synced)
-//! and a crash does not lose it; before that, a crash leaves the old state, and perhaps a
-//! `.<name>.*.tmp` that nobody reads and the next writer removes.
+//! When a writing function returns `Ok`, the new state survives a crash (file and folder are synced). An earlier crash leaves
+//! the old state, and perhaps a `.<name>.*.tmp`, which the next writer removes.
 
-use super::actor::Actor;
+use super::actor::{Actor, comment_author};
 use super::error::PlanError;
 use super::file::{io_error, read_bounded, refuse_too_large, resolve_links, write_atomically};
 use super::fold::Stream;
@@ -29,58 +28,58 @@ pub struct Store {
     file: PathBuf,
 }
 
-/// Under which rules, and in whose name, a plan is changed.
+/// The rules and the actor of a change.
 #[derive(Clone, Debug, Default)]
 pub struct MutateOptions {
-    /// Whether more than one item may be in progress afterwards.
+    /// Allows several items in progress.
     pub allow_multiple_in_progress: bool,
-    /// Who does it; by default whom the environment names.
+    /// The actor; by default from the environment.
     pub actor: Actor,
 }
 
-/// What [`Store::init`] found.
+/// The result of [`Store::init`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InitOutcome {
-    /// There was no file; there is one now.
+    /// The file is new.
     Created,
-    /// There was one.
+    /// The file already exists.
     AlreadyThere,
 }
 
-/// What is wrong with a plan file as a whole. Nothing, where all of it is empty.
+/// The errors of a plan file as a whole; all empty if there are none.
 #[derive(Clone, Debug, Default)]
 pub struct Diagnosis {
-    /// Where the file breaks the sequence contract.
+    /// The violations of the sequence contract.
     pub violations: Vec<Violation>,
-    /// The histories in it, where there is more than one.
+    /// The histories, if there are several.
     pub sides: Vec<Origin>,
-    /// What a repair takes from which of them, a line each.
-    pub taken: Vec<String>,
-    /// What they contradict each other in.
+    /// The values that a repair would choose from them, a line each.
+    pub decisions: Vec<String>,
+    /// The conflicts between them.
     pub conflicts: Vec<Conflict>,
 }
 
-/// What a repair does where two histories contradict each other.
+/// What a repair does with conflicts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnConflict {
-    /// Writes nothing.
+    /// Fail, and write nothing.
     Refuse,
-    /// Follows the rule of each conflict.
+    /// Apply the rule of each conflict.
     Decide,
 }
 
-/// What a repair did.
+/// The result of a repair.
 #[derive(Debug, Default)]
 pub struct Repaired {
-    /// The plan as it is now.
+    /// The resulting plan.
     pub plan: Plan,
-    /// The number of the new checkpoint; `None` when there was nothing to mend.
+    /// The number of the new checkpoint; `None` if there was nothing to repair.
     pub seq: Option<u64>,
-    /// The histories that were merged, where there were several.
+    /// The merged histories, if there were several.
     pub sides: Vec<Origin>,
-    /// What was taken from which of them, a line each.
-    pub taken: Vec<String>,
-    /// The conflicts that their rules decided.
+    /// The values chosen from them, a line each.
+    pub decisions: Vec<String>,
+    /// The conflicts that were resolved by their rules.
     pub conflicts: Vec<Conflict>,
 }
 
@@ -95,27 +94,25 @@ impl Store {
         &self.file
     }
 
-    /// The plan as it stands, checked. Several items in progress are let through: see
-    /// [`Plan::check_single_in_progress`].
+    /// The current plan, checked except for [`Plan::check_single_in_progress`].
     ///
     /// # Errors
-    /// The file is not there, not readable, not a plan file, breaks the sequence contract, or its
-    /// state breaks a rule.
+    /// The file is missing, unreadable, or no plan file; it breaks the sequence contract; its state breaks a rule.
     pub fn read(&self) -> Result<Plan, PlanError> {
         self.read_numbered().map(|(plan, _)| plan)
     }
 
-    /// The same with the largest sequence number of the file: of two states of one plan, the later one has the larger.
+    /// [`read`](Store::read) with the largest sequence number of the file. A later state of a plan has a larger one.
     ///
     /// # Errors
     /// As [`read`](Store::read).
     pub fn read_numbered(&self) -> Result<(Plan, u64), PlanError> {
-        let stream = self.sound_stream()?;
+        let stream = self.valid_stream()?;
         stream.plan.check()?;
         Ok((stream.plan, stream.watermark))
     }
 
-    /// Makes the file, unless it is there. With `replace`, an existing plan is emptied.
+    /// Creates the file, unless it exists. With `replace`, an existing plan is emptied.
     ///
     /// # Errors
     /// As [`mutate`](Store::mutate).
@@ -136,13 +133,11 @@ impl Store {
         Ok(InitOutcome::Created)
     }
 
-    /// Changes the plan: under the lock, everything that `change` does in one rewrite, or nothing
-    /// when it fails or what it leaves breaks a rule. A `change` that changes nothing writes
-    /// nothing. Gives the plan as it is then.
+    /// Changes the plan under the lock: all changes of `change` in one rewrite, or none if it fails or breaks a rule. Without
+    /// changes, nothing is written. Returns the resulting plan.
     ///
     /// # Errors
-    /// As [`read`](Store::read); [`PlanError::LockNotIgnored`]; what `change` says; a broken rule;
-    /// a failed write.
+    /// As [`read`](Store::read); [`PlanError::LockNotIgnored`]; the error of `change`; a broken rule; a failed write.
     pub fn mutate(
         &self,
         options: MutateOptions,
@@ -154,12 +149,12 @@ impl Store {
         self.rewrite(&lock, &options, change)
     }
 
-    /// What is wrong with the file beyond single records: its sequence numbers, and histories that git merged into it.
+    /// Finds errors of the file beyond single records: its sequence numbers, and histories that git merged into it.
     ///
     /// # Errors
-    /// The file is not there, not readable or not a plan file.
+    /// The file is missing, unreadable, or no plan file.
     pub fn diagnose(&self) -> Result<Diagnosis, PlanError> {
-        let (bytes, stream) = self.bytes_and_stream()?;
+        let (bytes, stream) = self.read_stream()?;
         let mut diagnosis = Diagnosis {
             violations: stream.violations,
             ..Diagnosis::default()
@@ -168,18 +163,18 @@ impl Store {
             self.histories(&bytes, stream.checkpoints, &diagnosis.violations)?
         {
             diagnosis.sides = origins(&histories);
-            let merged = merge::merge(histories, &remark)?;
-            diagnosis.taken = merged.taken;
+            let merged = merge::merge(histories, &make_comment)?;
+            diagnosis.decisions = merged.decisions;
             diagnosis.conflicts = merged.conflicts;
         }
         Ok(diagnosis)
     }
 
-    /// Mends the sequence numbers by a rewrite with a new checkpoint. The items stay as they are; those of several
-    /// histories become one plan that keeps all of them.
+    /// Repairs the sequence numbers by a rewrite with a new checkpoint. The items are unchanged; several histories are merged
+    /// into one plan.
     ///
     /// # Errors
-    /// As [`mutate`](Store::mutate), a broken contract excepted; [`PlanError::Conflicts`].
+    /// As [`mutate`](Store::mutate), except for a broken contract; [`PlanError::Conflicts`].
     pub fn repair_seq(
         &self,
         options: MutateOptions,
@@ -188,12 +183,12 @@ impl Store {
         self.must_exist()?;
         check_lock_ignored(&self.file)?;
         let _lock = Lock::acquire(&self.file)?;
-        let (bytes, mut stream) = self.bytes_and_stream()?;
+        let (bytes, mut stream) = self.read_stream()?;
         let mut repaired = Repaired::default();
         let histories = self.histories(&bytes, stream.checkpoints, &stream.violations)?;
         if let Some(histories) = histories {
             repaired.sides = origins(&histories);
-            let merged = merge::merge(histories, &remark)?;
+            let merged = merge::merge(histories, &make_comment)?;
             if on_conflict == OnConflict::Refuse && !merged.conflicts.is_empty() {
                 return Err(PlanError::Conflicts {
                     file: self.file.clone(),
@@ -202,28 +197,25 @@ impl Store {
                 });
             }
             (stream.plan, stream.carried) = (merged.plan, merged.carried);
-            (repaired.taken, repaired.conflicts) = (merged.taken, merged.conflicts);
+            (repaired.decisions, repaired.conflicts) = (merged.decisions, merged.conflicts);
         } else if stream.violations.is_empty() {
             repaired.plan = stream.plan;
             return Ok(repaired);
         }
         let seq = next_seq(stream.watermark, 1)?;
         check(&stream.plan, &options)?;
-        self.write(
-            &stream,
-            seq,
-            Signature {
-                is_repair: true,
-                ..signature(&options)
-            },
-        )?;
+        let signature = Signature {
+            is_repair: true,
+            ..signature(&options)
+        };
+        self.write(&stream, seq, signature)?;
         repaired.plan = stream.plan;
         repaired.seq = Some(seq);
         Ok(repaired)
     }
 
-    /// The histories in the file, where there are several. Only a file with a second checkpoint or a broken contract
-    /// can have them, so others are not looked at twice.
+    /// The histories in the file, if there are several. Only a file with two checkpoints or a broken contract can have them, so
+    /// others are not parsed again.
     fn histories(
         &self,
         bytes: &[u8],
@@ -248,13 +240,13 @@ impl Store {
         options: &MutateOptions,
         change: impl FnOnce(&mut Plan) -> Result<(), PlanError>,
     ) -> Result<Plan, PlanError> {
-        let mut stream = self.sound_stream()?;
+        let mut stream = self.valid_stream()?;
         change(&mut stream.plan)?;
         check(&stream.plan, options)?;
         if stream.plan.events() > 0 {
             let seq = next_seq(stream.watermark, stream.plan.events())?;
             self.write(&stream, seq, signature(options))?;
-            stream.plan.settle();
+            stream.plan.reset_events();
         }
         Ok(stream.plan)
     }
@@ -283,8 +275,8 @@ impl Store {
         })
     }
 
-    fn sound_stream(&self) -> Result<Stream, PlanError> {
-        let (bytes, mut stream) = self.bytes_and_stream()?;
+    fn valid_stream(&self) -> Result<Stream, PlanError> {
+        let (bytes, mut stream) = self.read_stream()?;
         if !stream.violations.is_empty() {
             return Err(PlanError::SeqContract {
                 file: self.file.clone(),
@@ -302,7 +294,7 @@ impl Store {
         Ok(stream)
     }
 
-    fn bytes_and_stream(&self) -> Result<(Vec<u8>, Stream), PlanError> {
+    fn read_stream(&self) -> Result<(Vec<u8>, Stream), PlanError> {
         let bytes = read_regular(&self.file).map_err(|error| match error {
             PlanError::Io { cause, file, .. } if cause.kind() == io::ErrorKind::NotFound => {
                 not_found(&file)
@@ -313,7 +305,7 @@ impl Store {
         Ok((bytes, stream))
     }
 
-    /// Keeps a mistyped path from leaving a lock file behind.
+    /// Refuses a missing file, so that a mistyped path creates no lock file.
     fn must_exist(&self) -> Result<(), PlanError> {
         if self.file.exists() {
             Ok(())
@@ -330,9 +322,9 @@ fn not_found(file: &Path) -> PlanError {
     }
 }
 
-/// A plan file's bytes. A pipe or a device in its place is refused without waiting for anybody at its other end.
+/// Reads the plan file. A pipe or a device is refused, because opening it could block.
 fn read_regular(path: &Path) -> Result<Vec<u8>, PlanError> {
-    let is_other = std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir());
+    let is_other = fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir());
     if is_other {
         let cause = io::Error::other("it is not a regular file");
         return Err(io_error("read", path, cause));
@@ -362,9 +354,9 @@ fn origins(histories: &Histories) -> Vec<Origin> {
     sides.map(|side| side.origin.clone()).collect()
 }
 
-/// The comment that keeps what a merge could not keep in its place.
-fn remark(text: String) -> Result<Comment, PlanError> {
-    Comment::new(clock::now(), &super::actor::comment_author(), &text)
+/// The comment for a value that a merge can't keep in place.
+fn make_comment(text: String) -> Result<Comment, PlanError> {
+    Comment::new(clock::now(), &comment_author(), &text)
 }
 
 fn next_seq(watermark: u64, events: u64) -> Result<u64, PlanError> {

@@ -1,5 +1,4 @@
-//! A plan as text for people and programs: `show`, `ready` and `blocked`, each as Markdown, table
-//! or JSON.
+//! Renders a plan for people and programs: `show`, `ready` and `blocked`, each as Markdown, table or JSON.
 
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
@@ -11,30 +10,29 @@ use super::snapshot;
 use super::state::Plan;
 use super::status::{DepState, Status};
 
-/// Which items a view shows.
+/// The items of a view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Selection {
     /// All of them.
     All,
     /// Pending ones whose dependencies are completed.
     Ready,
-    /// Blocked ones, and pending ones that wait.
+    /// Blocked ones, and pending ones that wait for dependencies.
     Blocked,
 }
 
-/// How a view is written.
+/// The format of a view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// A check list for people.
+    /// A check list.
     Markdown,
     /// Columns of fixed width.
     Table,
-    /// `{"items":[…]}`, indented by two; each item as it stands in the file, then `dep_state` and
-    /// `waiting_on`.
+    /// `{"items":[…]}`, indented by two; each item as in the file, then `dep_state` and `waiting_on`.
     Json,
 }
 
-/// The view, with a line end.
+/// Renders a view, with a final line end.
 pub fn render(plan: &Plan, selection: Selection, format: Format) -> String {
     let rows = rows(plan, selection);
     match (format, selection) {
@@ -45,7 +43,7 @@ pub fn render(plan: &Plan, selection: Selection, format: Format) -> String {
     }
 }
 
-/// An item and what follows from its dependencies. As JSON: the item's fields, then `dep_state` and `waiting_on`.
+/// An item and its derived fields. As JSON: the item's fields, then `dep_state` and `waiting_on`.
 pub(super) struct Row<'a> {
     item: &'a Item,
     dep_state: DepState,
@@ -119,7 +117,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// `ID STEP (dep_state: …; deps: …; waiting: …; status: …)` with the parts that say something.
+    /// `ID STEP (dep_state: …; deps: …; waiting: …; status: …)`, without empty parts.
     fn line(&self) -> String {
         let id = one_line(self.item.id().as_str());
         let step = one_line(self.item.step());
@@ -136,7 +134,7 @@ impl<'a> Row<'a> {
             parts.push(format!("deps: {}", deps_text(self.item.deps())));
         }
         if !self.waiting_on.is_empty() {
-            parts.push(format!("waiting: {}", ids_text(&self.waiting_on)));
+            parts.push(format!("waiting: {}", join(&self.waiting_on)));
         }
         if !matches!(self.item.status(), Status::Pending | Status::Completed) {
             parts.push(format!("status: {}", self.item.status()));
@@ -149,27 +147,18 @@ impl<'a> Row<'a> {
     }
 }
 
-/// The dependencies as the command line takes them: `a, b:type`.
+/// The dependencies in the format of the command line: `a, b:type`.
 pub fn deps_text(deps: &[Dep]) -> String {
-    one_line(
-        &deps
-            .iter()
-            .map(Dep::to_string)
-            .collect::<Vec<_>>()
-            .join(", "),
-    )
+    join(deps)
 }
 
-fn ids_text(ids: &[ItemId]) -> String {
-    one_line(
-        &ids.iter()
-            .map(ItemId::as_str)
-            .collect::<Vec<_>>()
-            .join(", "),
-    )
+/// The texts on one line, with commas between them.
+fn join(texts: &[impl ToString]) -> String {
+    let texts: Vec<String> = texts.iter().map(ToString::to_string).collect();
+    one_line(&texts.join(", "))
 }
 
-/// Text for a view of lines: a line end or an escape sequence in a step must not forge one. A tab can't, and stays.
+/// A text on one line: a line end or an escape sequence in a step must not forge a line. A tab is kept.
 fn one_line(text: &str) -> String {
     text.replace(|c: char| c.is_control() && c != '\t', " ")
 }
@@ -215,15 +204,12 @@ fn table(rows: &[Row]) -> String {
     let header = table_line(["ID", "STATUS", "DEP_STATE", "WAITING_ON", "DEPS", "STEP"]);
     let mut lines = vec![header.clone(), "-".repeat(header.chars().count())];
     for row in rows {
-        let or_dash = |text: String| {
-            if text.is_empty() {
-                "-".to_owned()
-            } else {
-                text
-            }
+        let or_dash = |text: String| match text.is_empty() {
+            true => "-".to_owned(),
+            false => text,
         };
         let (waiting_on, deps) = (
-            or_dash(ids_text(&row.waiting_on)),
+            or_dash(join(&row.waiting_on)),
             or_dash(deps_text(row.item.deps())),
         );
         lines.push(table_line([
@@ -323,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn json_adds_what_is_derived_at_the_end() {
+    fn json_has_the_derived_fields_last() {
         let text = render(&plan(), Selection::Ready, Format::Json);
         assert!(
             text.starts_with("{\n  \"items\": [\n    {\n      \"id\": \"st-004\","),

@@ -222,7 +222,7 @@ fn an_empty_learning_is_refused_with_one_and_bad_usage_with_two() {
     assert_eq!(said.out, "");
     assert_snapshot!(said.err, @r"
     error: learning is empty
-    hint: say in a sentence what was learned: --learning TEXT
+    hint: describe in a sentence what was learned: --learning TEXT
     ");
     append(&sandbox, "").exits(2);
     recall(&sandbox, "--limit 0").exits(2);

@@ -194,7 +194,7 @@ fn a_conflict_is_reported_and_resolved_only_with_force() {
             "; with --force the latter gets the id 'st-006'",
             "status of 'st-002' is `",
             "notes of 'st-001' is `",
-            "hint: to have them decided as said above, run: mesh st doctor --repair-seq --force --file ",
+            "hint: to resolve them as shown above, run: mesh st doctor --repair-seq --force --file ",
         ] {
             assert!(said.err.contains(named), "{named}: {}", said.err);
         }
@@ -243,7 +243,7 @@ fn what_breaks_a_rule_only_together_is_a_contradiction_too() {
         ],
     );
     let said = st(&sandbox, "doctor --repair-seq").exits(2);
-    said.err_has("make a ring: ");
+    said.err_has("form a cycle: ");
     said.err_has("'st-003' is completed on one side, and depends on ");
     let out = ok(&sandbox, "doctor --repair-seq --force");
     assert!(out.contains("- conflict: 'st-003' is completed"), "{out}");
@@ -509,7 +509,7 @@ fn conflict_markers_are_named_with_their_line_by_every_command() {
             let said = st(&sandbox, command);
             assert_eq!(said.code, 2, "{command}");
             assert!(said.err.starts_with(&message), "{command}: {}", said.err);
-            said.err_has("\nhint: take the lines out that begin with <<<<<<<");
+            said.err_has("\nhint: remove the lines that begin with <<<<<<<");
         }
         let said = sandbox.mesh("doctor -- /bin/sh").exits(1);
         said.out_has("FAIL plan         git conflict marker at line 2");

@@ -62,21 +62,21 @@ fn words_are_found_in_every_field_that_says_something() {
 }
 
 #[test]
-fn what_stands_for_nothing_given_is_not_found() {
+fn placeholder_texts_are_not_found() {
     let nothing = json!({"evidence": ["none_provided"], "application": "capture_follow_up_later"});
     let records = [record("a", nothing)];
     assert_eq!(ids(&records, &query("none follow later")), [""; 0]);
 }
 
 #[test]
-fn matched_words_stand_once_in_the_order_of_the_query() {
+fn matched_words_are_distinct_and_in_query_order() {
     let records = [record("a", json!({"learning": "Ärger mit c, b und ärger"}))];
     let found = recall(&records, time(NOW), &query("b ÄRGER z b c"));
     assert_eq!(found[0].matched, ["b", "ärger", "c"]);
 }
 
 #[test]
-fn the_score_is_what_the_head_of_this_file_says() {
+fn the_score_follows_the_documented_formula() {
     let records = [
         record(
             "a",
@@ -109,7 +109,7 @@ fn the_score_is_what_the_head_of_this_file_says() {
 }
 
 #[test]
-fn a_rare_word_outweighs_one_that_stands_everywhere() {
+fn a_rare_word_outweighs_a_common_one() {
     let mut records: Vec<Record> = (0..20)
         .map(|n| record(&format!("n{n}"), json!({"learning": "the thing"})))
         .collect();
