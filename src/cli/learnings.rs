@@ -26,7 +26,7 @@ pub fn execute(args: &LearningsArgs, context: &Context) -> Result<u8, CliError> 
 }
 
 fn append(args: &AppendArgs, path: Option<PathBuf>, context: &Context) -> Result<(), CliError> {
-    let place = Place::of(&context.folder)?;
+    let place = Place::find(&context.folder)?;
     let store = Store::at(path.unwrap_or_else(|| place.file()));
     let mut captured_in = place.context(store.file())?;
     if let Some(repo) = &args.repo {
@@ -88,7 +88,7 @@ fn say_duplicate(
 fn show(args: &RecallArgs, path: Option<PathBuf>, context: &Context) -> Result<(), CliError> {
     let file = match path {
         Some(path) => path,
-        None => Place::of(&context.folder)?.file(),
+        None => Place::find(&context.folder)?.file(),
     };
     let store = Store::at(file);
     let bytes = store.read()?;

@@ -381,7 +381,7 @@ impl Census {
             let (kind, name) = match content {
                 Content::Object(id) => ("o", id.clone()),
                 Content::Copy(name) => ("c", name.clone()),
-                Content::Link(target) => ("l", path_text::hex_of(target)),
+                Content::Link(target) => ("l", path_text::encode_hex(target)),
             };
             let Stamp {
                 device,
@@ -433,7 +433,7 @@ impl Census {
                 content: match kind {
                     b"o " => Content::Object(name.to_owned()),
                     b"c " => Content::Copy(name.to_owned()),
-                    b"l " => Content::Link(path_text::path_of_hex(name)?),
+                    b"l " => Content::Link(path_text::decode_hex(name)?),
                     _ => return None,
                 },
             });

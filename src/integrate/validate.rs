@@ -177,7 +177,7 @@ fn keep(printed: &File, log: &Path, redactor: &Redactor, bytes_max: u64) -> io::
         tail: bytes.len() as u64 == bytes_max,
         ..Cut::default()
     };
-    durable::write_private(log, &redactor.bytes(&bytes, cut))
+    durable::write_private(log, &redactor.redact_bytes(&bytes, cut))
 }
 
 /// The last `bytes_max` bytes of a log, from the start of a line if possible.

@@ -75,7 +75,7 @@ fn parse<'l, T: Deserialize<'l>>(
     place: LedgerOffset,
     line: &'l str,
 ) -> Result<T, LedgerError> {
-    serde_json::from_str(line).map_err(|error| lines.broken(place.get(), &error))
+    serde_json::from_str(line).map_err(|error| lines.invalid_record(place.get(), &error))
 }
 
 /// The fields of `attempt_reported` with texts of its row.

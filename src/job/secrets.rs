@@ -23,7 +23,7 @@ pub fn hide_in(events: &mut [Event], redactor: &Redactor) {
     for event in events {
         match event {
             Event::AttemptReported(body) => {
-                body.redacted = redactor.value(&mut body.result).into_iter().collect();
+                body.redacted = redactor.redact_json(&mut body.result).into_iter().collect();
             }
             Event::AttemptFinished(body) => {
                 if let Some(error) = &mut body.error {
@@ -38,7 +38,7 @@ pub fn hide_in(events: &mut [Event], redactor: &Redactor) {
 /// Redacts an object. Returns the names of the secrets found.
 pub(crate) fn hide_in_object(object: &mut Object, redactor: &Redactor) -> BTreeSet<String> {
     let mut value = Value::Object(std::mem::take(object));
-    let found = redactor.value(&mut value);
+    let found = redactor.redact_json(&mut value);
     if let Value::Object(clean) = value {
         *object = clean;
     }
@@ -78,8 +78,8 @@ impl<'e> Printout<'e> {
             ..Cut::default()
         };
         Self {
-            stdout: redactor.bytes(out, tail),
-            stderr: redactor.bytes(err, head),
+            stdout: redactor.redact_bytes(out, tail),
+            stderr: redactor.redact_bytes(err, head),
         }
     }
 

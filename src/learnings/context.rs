@@ -34,7 +34,7 @@ impl Place {
     ///
     /// # Errors
     /// Git could not be run, or failed for another reason than a missing repository.
-    pub fn of(folder: &Path) -> Result<Self, LearningsError> {
+    pub fn find(folder: &Path) -> Result<Self, LearningsError> {
         match Repo::find(folder) {
             Ok(repo) => Ok(Self {
                 root: repo.root().to_owned(),

@@ -79,7 +79,7 @@ impl Lines {
     }
 
     /// The error for a line that does not hold the expected record.
-    pub fn broken(&self, place: u64, error: &serde_json::Error) -> LedgerError {
+    pub fn invalid_record(&self, place: u64, error: &serde_json::Error) -> LedgerError {
         let message = format!("at byte {place}: {error}");
         io_error(&self.path)(io::Error::new(io::ErrorKind::InvalidData, message))
     }

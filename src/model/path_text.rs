@@ -7,15 +7,15 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-/// `path` as text; [`path_of`] is the inverse.
-pub fn text_of(path: &Path) -> String {
+/// `path` as text; [`text_to_path`] is the inverse.
+pub fn path_to_text(path: &Path) -> String {
     match path.to_str() {
         Some(text) if !text.starts_with('"') => text.to_owned(),
-        _ => quoted(path.as_os_str().as_bytes()),
+        _ => quote(path.as_os_str().as_bytes()),
     }
 }
 
-fn quoted(bytes: &[u8]) -> String {
+fn quote(bytes: &[u8]) -> String {
     let mut text = "\"".to_owned();
     for byte in bytes {
         match byte {
@@ -28,8 +28,8 @@ fn quoted(bytes: &[u8]) -> String {
     text
 }
 
-/// The path of `text`, the inverse of [`text_of`].
-pub fn path_of(text: &str) -> PathBuf {
+/// The path of `text`, the inverse of [`path_to_text`].
+pub fn text_to_path(text: &str) -> PathBuf {
     let Some(inner) = text
         .strip_prefix('"')
         .and_then(|text| text.strip_suffix('"'))
@@ -62,13 +62,13 @@ pub fn path_of(text: &str) -> PathBuf {
 }
 
 /// `path` as hexadecimal digits, for formats that allow none of its bytes.
-pub fn hex_of(path: &Path) -> String {
+pub fn encode_hex(path: &Path) -> String {
     let bytes = path.as_os_str().as_bytes();
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The inverse of [`hex_of`].
-pub fn path_of_hex(hex: &str) -> Option<PathBuf> {
+/// The inverse of [`encode_hex`].
+pub fn decode_hex(hex: &str) -> Option<PathBuf> {
     let pairs = hex.as_bytes().chunks(2).map(|pair| {
         let pair = std::str::from_utf8(pair).ok()?;
         u8::from_str_radix(pair, 16).ok()
@@ -79,12 +79,12 @@ pub fn path_of_hex(hex: &str) -> Option<PathBuf> {
 
 /// For serde, one path.
 pub fn serialize<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(&text_of(path))
+    to.serialize_str(&path_to_text(path))
 }
 
 /// For serde, one path.
 pub fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<PathBuf, D::Error> {
-    Ok(path_of(&String::deserialize(from)?))
+    Ok(text_to_path(&String::deserialize(from)?))
 }
 
 /// For serde, a list of paths.
@@ -93,14 +93,14 @@ pub mod list {
 
     /// Writes the list.
     pub fn serialize<S: Serializer>(paths: &[PathBuf], to: S) -> Result<S::Ok, S::Error> {
-        let texts: Vec<String> = paths.iter().map(|path| text_of(path)).collect();
+        let texts: Vec<String> = paths.iter().map(|path| path_to_text(path)).collect();
         texts.serialize(to)
     }
 
     /// Reads it back.
     pub fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<Vec<PathBuf>, D::Error> {
         let texts = Vec::<String>::deserialize(from)?;
-        Ok(texts.iter().map(|text| path_of(text)).collect())
+        Ok(texts.iter().map(|text| text_to_path(text)).collect())
     }
 }
 
@@ -118,7 +118,10 @@ mod tests {
             (b"\"a\"", r#""\"a\"""#),
         ] {
             let path = PathBuf::from(OsString::from_vec(path.to_vec()));
-            assert_eq!((text_of(&path).as_str(), path_of(text)), (text, path));
+            assert_eq!(
+                (path_to_text(&path).as_str(), text_to_path(text)),
+                (text, path)
+            );
         }
     }
 
@@ -126,13 +129,13 @@ mod tests {
         #[test]
         fn every_path_comes_back(bytes in proptest::collection::vec(any::<u8>(), 0..20)) {
             let path = PathBuf::from(OsString::from_vec(bytes));
-            prop_assert_eq!(path_of(&text_of(&path)), path);
+            prop_assert_eq!(text_to_path(&path_to_text(&path)), path);
         }
 
         #[test]
         fn no_text_is_too_odd(text in ".*") {
-            path_of(&text);
-            path_of(&format!("\"{text}\""));
+            text_to_path(&text);
+            text_to_path(&format!("\"{text}\""));
         }
     }
 }

@@ -71,7 +71,7 @@ fn escaped(text: &str, stays: impl Fn(char) -> bool) -> String {
 }
 
 /// `code: text`, with the code once, however often the text starts with it; the code alone if there is no text.
-pub fn coded(code: &str, text: &str) -> String {
+pub fn with_code(code: &str, text: &str) -> String {
     let mut rest = text.trim();
     while let Some(more) = rest.strip_prefix(code) {
         match more.strip_prefix(':') {
@@ -115,12 +115,12 @@ mod tests {
     #[test]
     fn a_code_stands_once() {
         assert_eq!(
-            coded("timeout", "timeout: timeout: after 1s"),
+            with_code("timeout", "timeout: timeout: after 1s"),
             "timeout: after 1s"
         );
-        assert_eq!(coded("worker_exit", "worker_exit"), "worker_exit");
-        assert_eq!(coded("timeout", "timeouts: 3"), "timeout: timeouts: 3");
-        assert_eq!(coded("no_response", ""), "no_response");
+        assert_eq!(with_code("worker_exit", "worker_exit"), "worker_exit");
+        assert_eq!(with_code("timeout", "timeouts: 3"), "timeout: timeouts: 3");
+        assert_eq!(with_code("no_response", ""), "no_response");
     }
 
     #[test]

@@ -32,7 +32,7 @@ struct ForeignField {
 impl Foreign {
     /// The foreign fields of an object. `known` returns the position of a known field in the order of writing, and `None` for a
     /// foreign one.
-    pub(super) fn of(fields: &Fields, known: impl Fn(&str) -> Option<usize>) -> Foreign {
+    pub(super) fn new(fields: &Fields, known: impl Fn(&str) -> Option<usize>) -> Foreign {
         let mut place = 0;
         let mut foreign = Foreign::default();
         for (name, value) in fields {
@@ -218,7 +218,7 @@ mod tests {
 
     fn foreign(text: &str) -> Foreign {
         let fields: Fields = serde_json::from_str(text).expect("an object");
-        Foreign::of(&fields, position)
+        Foreign::new(&fields, position)
     }
 
     /// The object with `a`, `b` and `c` all null.

@@ -78,7 +78,7 @@ impl Item {
     }
 
     fn from_fields(id: ItemId, name: &str, fields: &Fields) -> Result<Item, PlanError> {
-        let foreign = Foreign::of(fields, |name| position(&FIELDS, name));
+        let foreign = Foreign::new(fields, |name| position(&FIELDS, name));
         if let Some(field) = foreign.find_unreadable() {
             return Err(PlanError::TooDeep {
                 item: name.to_owned(),

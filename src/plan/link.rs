@@ -85,7 +85,7 @@ impl Dep {
         Ok(Dep {
             id: id(text.ok_or_else(invalid)?)?,
             kind: kind(&fields)?,
-            foreign: Foreign::of(&fields, |name| position(&DEP_FIELDS, name)),
+            foreign: Foreign::new(&fields, |name| position(&DEP_FIELDS, name)),
         })
     }
 }
@@ -235,7 +235,7 @@ impl Comment {
             ts: part("ts")?,
             author: part("author")?,
             text: part("text")?,
-            foreign: Foreign::of(fields, known),
+            foreign: Foreign::new(fields, known),
         })
     }
 

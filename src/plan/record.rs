@@ -83,7 +83,7 @@ impl<'a> Record<'a> {
             version,
             number,
             operation,
-            foreign: Foreign::of(fields, |name| written_position(name, own)),
+            foreign: Foreign::new(fields, |name| written_position(name, own)),
         })
     }
 }

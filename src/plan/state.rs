@@ -74,7 +74,7 @@ impl Plan {
     /// Whether `item` may start.
     pub fn dep_state(&self, item: &Item) -> DepState {
         let is_waiting = item.deps().iter().any(|dep| self.is_open(&dep.id));
-        DepState::of(item.status(), is_waiting)
+        DepState::new(item.status(), is_waiting)
     }
 
     /// Whether `id` is not completed or not in the plan.

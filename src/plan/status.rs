@@ -85,7 +85,7 @@ pub enum DepState {
 
 impl DepState {
     /// The state of an item with this status; `is_waiting` if a dependency is not completed.
-    pub(super) fn of(status: Status, is_waiting: bool) -> DepState {
+    pub(super) fn new(status: Status, is_waiting: bool) -> DepState {
         match status {
             Status::Blocked => DepState::BlockedManual,
             Status::Completed | Status::Deferred | Status::Canceled => DepState::NotApplicable,

@@ -78,7 +78,7 @@ impl<'a> Row<'a> {
         let waiting_on = plan.waiting_on(item);
         Row {
             item,
-            dep_state: DepState::of(item.status(), !waiting_on.is_empty()),
+            dep_state: DepState::new(item.status(), !waiting_on.is_empty()),
             waiting_on,
         }
     }

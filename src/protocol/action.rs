@@ -16,11 +16,11 @@ pub struct Emission {
 
 /// A change to another protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
+pub struct ProtocolChange {
     /// The name of the new protocol.
     pub to: String,
     /// Whether accepted answers are kept; otherwise the unit starts over.
-    pub keeps: bool,
+    pub keeps_answers: bool,
     /// The cause, as a failure code or block reason.
     pub code: String,
     /// The cause in words.
@@ -39,7 +39,7 @@ pub enum Action {
     /// Count the votes: all are in.
     Tally,
     /// Continue under another protocol.
-    Change(Change),
+    Change(ProtocolChange),
     /// Apply the accepted patch and validate it.
     Integrate,
     /// Mark the task as completed in the plan.

@@ -22,7 +22,7 @@ pub fn tally<'a>(
 ) -> Tally {
     let votes: Vec<VoteLine> = votes
         .into_iter()
-        .map(|(role, vote)| line(role, vote))
+        .map(|(role, vote)| vote_line(role, vote))
         .collect();
     let count = |vote: &str| votes.iter().filter(|line| line.vote == vote).count() as u32;
     let agree = count(AGREE);
@@ -38,7 +38,7 @@ pub fn tally<'a>(
     }
 }
 
-fn line(role: &Role, vote: Result<&Value, &str>) -> VoteLine {
+fn vote_line(role: &Role, vote: Result<&Value, &str>) -> VoteLine {
     let (vote, reason) = match vote {
         Err(cause) => (ABSENT, cause),
         Ok(answer) => {

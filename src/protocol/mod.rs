@@ -20,7 +20,7 @@ mod placeholders;
 mod prompt;
 mod state;
 
-pub use action::{Action, Change, Emission};
+pub use action::{Action, Emission, ProtocolChange};
 pub use consensus::{ABSENT, AGREE, DISAGREE, tally};
 pub use definition::{Definition, HYDRATION, Protocol, Round, Tiers};
 pub use error::ProtocolError;

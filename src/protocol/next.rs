@@ -5,7 +5,7 @@
 //! retries. Finally the patch is integrated, or the task blocked with one reason. A unit of a tier is promoted to the next
 //! tier instead of blocked.
 
-use super::action::{Action, Change, Emission};
+use super::action::{Action, Emission, ProtocolChange};
 use super::consensus::AGREE;
 use super::definition::{Consensus, Protocol, Round};
 use super::state::{Answer, Integration, UnitState};
@@ -80,7 +80,11 @@ fn hydrate(protocol: &Protocol, state: &UnitState) -> Action {
             with_code(BlockReason::NoResponse, &code, detail),
         ),
         RoundStatus::Complete => {
-            let answer = state.accepted(&round.name).into_values().next().cloned();
+            let answer = state
+                .accepted_answers(&round.name)
+                .into_values()
+                .next()
+                .cloned();
             Action::Hydrate(answer.unwrap_or_default())
         }
     }
@@ -147,9 +151,9 @@ fn round_status(round: &Round, state: &UnitState) -> RoundStatus {
 /// Changes to the fallback protocol after missing answers. A patch that can't be applied is not improved by fewer roles.
 fn fall_back_or_block(protocol: &Protocol, round: &Round, code: String, detail: String) -> Action {
     match (block_reason(round, &code), &protocol.fallback) {
-        (BlockReason::NoResponse, Some(to)) => Action::Change(Change {
+        (BlockReason::NoResponse, Some(to)) => Action::Change(ProtocolChange {
             to: to.clone(),
-            keeps: true,
+            keeps_answers: true,
             code,
             detail,
         }),
@@ -160,9 +164,9 @@ fn fall_back_or_block(protocol: &Protocol, round: &Round, code: String, detail: 
 /// Promotes the unit to the next tier, if there is one. That does not help a task without a validation command.
 fn promote_or_block(protocol: &Protocol, reason: BlockReason, detail: String) -> Action {
     match &protocol.promotion {
-        Some(to) if reason != BlockReason::MissingValidation => Action::Change(Change {
+        Some(to) if reason != BlockReason::MissingValidation => Action::Change(ProtocolChange {
             to: to.clone(),
-            keeps: false,
+            keeps_answers: false,
             code: reason.to_string(),
             detail,
         }),
@@ -183,7 +187,7 @@ fn is_decided(gate: &Consensus, state: &UnitState) -> bool {
 }
 
 fn decide_vote(protocol: &Protocol, gate: &Consensus, state: &UnitState) -> Action {
-    let Some(tally) = state.count() else {
+    let Some(tally) = state.current_tally() else {
         return Action::Tally;
     };
     if tally.consensus {
@@ -204,9 +208,9 @@ fn decide_vote(protocol: &Protocol, gate: &Consensus, state: &UnitState) -> Acti
         false => (BlockReason::NoConsensus, detail),
     };
     if let (true, Some(to)) = (is_undecided, &protocol.fallback) {
-        return Action::Change(Change {
+        return Action::Change(ProtocolChange {
             to: to.clone(),
-            keeps: true,
+            keeps_answers: true,
             code: reason.to_string(),
             detail,
         });
@@ -242,7 +246,7 @@ fn emit(round: &Round, state: &UnitState) -> Action {
 fn emit_roles(round: &Round, state: &UnitState, roles: Vec<Role>) -> Action {
     Action::Emit(Emission {
         round: round.name.clone(),
-        attempt: state.emissions(&round.name) + 1,
+        attempt: state.count_emissions(&round.name) + 1,
         roles,
     })
 }

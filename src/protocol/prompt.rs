@@ -82,15 +82,18 @@ fn answers(protocol: &Protocol, state: &UnitState, name: &str, of: &Round) -> St
     if !of.inputs.contains(&name) || protocol.round(&name).is_none() {
         return "none".to_owned();
     }
-    let blocks = state.accepted(&name).into_iter().map(|(role, value)| {
-        let mut value = value.clone();
-        if let Value::Object(object) = &mut value {
-            object.shift_remove("patch");
-        }
-        let text = format!("{value:#}");
-        let fence = template::fence_for(&text);
-        format!("{role}:\n\n{fence}json\n{text}\n{fence}")
-    });
+    let blocks = state
+        .accepted_answers(&name)
+        .into_iter()
+        .map(|(role, value)| {
+            let mut value = value.clone();
+            if let Value::Object(object) = &mut value {
+                object.shift_remove("patch");
+            }
+            let text = format!("{value:#}");
+            let fence = template::fence_for(&text);
+            format!("{role}:\n\n{fence}json\n{text}\n{fence}")
+        });
     let text = blocks.collect::<Vec<_>>().join("\n\n");
     match text.is_empty() {
         true => "none".to_owned(),
@@ -116,7 +119,7 @@ pub fn latest_patch<'s>(protocol: &Protocol, state: &'s UnitState) -> Option<&'s
 /// The answer of the patch round that was accepted last.
 pub fn latest_synthesis<'s>(protocol: &Protocol, state: &'s UnitState) -> Option<&'s Value> {
     let round = protocol.patch_round()?;
-    state.accepted(&round.name).into_values().next()
+    state.accepted_answers(&round.name).into_values().next()
 }
 
 fn checks(protocol: &Protocol, state: &UnitState) -> String {
@@ -151,7 +154,7 @@ fn dissent(state: &UnitState) -> String {
 
 fn feedback(state: &UnitState, round: &Round, role: &Role) -> String {
     let last = state
-        .current()
+        .current_emissions()
         .iter()
         .rev()
         .filter(|run| run.round == round.name);

@@ -77,7 +77,7 @@ pub struct UnitState {
     /// Emissions under the current protocol, in order.
     pub rounds: Vec<RoundRun>,
     /// Emissions under earlier protocols, which count only for the numbers in row ids.
-    pub past: Vec<RoundRun>,
+    pub past_rounds: Vec<RoundRun>,
     /// One per finished vote, in order.
     pub tallies: Vec<Tally>,
     /// The integration.
@@ -90,7 +90,7 @@ pub struct UnitState {
 
 impl UnitState {
     /// Records that rows for `roles` run.
-    pub fn emitted(
+    pub fn record_emission(
         &mut self,
         round: &RoundName,
         attempt: u32,
@@ -106,14 +106,14 @@ impl UnitState {
     }
 
     /// Records the verdict of a row.
-    pub fn answered(&mut self, round: &RoundName, attempt: u32, role: &Role, answer: Answer) {
+    pub fn record_answer(&mut self, round: &RoundName, attempt: u32, role: &Role, answer: Answer) {
         if let Some(run) = self.run_mut(round, attempt) {
             run.answers.insert(role.clone(), answer);
         }
     }
 
     /// Records the mechanical checks of a patch row.
-    pub fn checked(&mut self, round: &RoundName, attempt: u32, checks: String) {
+    pub fn record_checks(&mut self, round: &RoundName, attempt: u32, checks: String) {
         if let Some(run) = self.run_mut(round, attempt) {
             run.checks = Some(checks);
         }
@@ -136,24 +136,24 @@ impl UnitState {
 
     /// Changes to the protocol `to`. With `keeps`, the current round continues there with its accepted answers, and the
     /// others are dropped; otherwise the unit starts over.
-    pub fn changed(&mut self, to: &str, keeps: bool) {
+    pub fn change_protocol(&mut self, to: &str, keeps: bool) {
         self.protocol = Some(to.to_owned());
         self.integration = Integration::None;
         if keeps {
             self.fell_back_in = self.rounds.last().map(|run| run.round.clone());
-            let begin = self.rounds.len() - self.current().len();
+            let begin = self.rounds.len() - self.current_emissions().len();
             for run in &mut self.rounds[begin..] {
                 run.answers
                     .retain(|_, answer| matches!(answer, Answer::Accepted(_)));
                 run.is_counted = false;
             }
         } else {
-            self.past.append(&mut self.rounds);
+            self.past_rounds.append(&mut self.rounds);
         }
     }
 
     /// Records the count of the current round's votes.
-    pub fn counted(&mut self, tally: Tally) {
+    pub fn record_tally(&mut self, tally: Tally) {
         self.tallies.push(tally);
         if let Some(run) = self.rounds.last_mut() {
             run.is_counted = true;
@@ -161,19 +161,19 @@ impl UnitState {
     }
 
     /// The count of the current round's votes, if there is one.
-    pub fn count(&self) -> Option<&Tally> {
+    pub fn current_tally(&self) -> Option<&Tally> {
         let is_counted = self.rounds.last().is_some_and(|run| run.is_counted);
         self.tallies.last().filter(|_| is_counted)
     }
 
     /// How often `round` was emitted, under any protocol.
-    pub fn emissions(&self, round: &RoundName) -> u32 {
-        let runs = self.past.iter().chain(&self.rounds);
+    pub fn count_emissions(&self, round: &RoundName) -> u32 {
+        let runs = self.past_rounds.iter().chain(&self.rounds);
         runs.filter(|run| run.round == *round).count() as u32
     }
 
     /// The latest accepted answer of each role in `round`, by role.
-    pub fn accepted(&self, round: &RoundName) -> BTreeMap<&Role, &Value> {
+    pub fn accepted_answers(&self, round: &RoundName) -> BTreeMap<&Role, &Value> {
         let mut latest = BTreeMap::new();
         for run in self.rounds.iter().filter(|run| run.round == *round) {
             for (role, answer) in &run.answers {
@@ -186,7 +186,7 @@ impl UnitState {
     }
 
     /// The emissions of the current round: the last one, and those of the same round right before it.
-    pub fn current(&self) -> &[RoundRun] {
+    pub fn current_emissions(&self) -> &[RoundRun] {
         let Some(last) = self.rounds.last() else {
             return &[];
         };
@@ -196,6 +196,9 @@ impl UnitState {
 
     /// The latest answer of each role in the current round.
     pub fn current_answers(&self) -> BTreeMap<&Role, &Answer> {
-        self.current().iter().flat_map(|run| &run.answers).collect()
+        self.current_emissions()
+            .iter()
+            .flat_map(|run| &run.answers)
+            .collect()
     }
 }

@@ -22,43 +22,43 @@ impl Redactor {
     }
 
     /// Redacts the output of a program, perhaps cut. Borrows the same bytes when they hold no secret.
-    pub fn bytes<'t>(&self, text: &'t [u8], cut: Cut) -> Cow<'t, [u8]> {
-        self.redact(text, cut, &mut |_| {})
+    pub fn redact_bytes<'t>(&self, text: &'t [u8], cut: Cut) -> Cow<'t, [u8]> {
+        self.replace(text, cut, &mut |_| {})
     }
 
     /// Redacts a text. Where it was shortened, it holds a `…`.
     pub fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        self.redact_text(text, &mut |_| {})
+        self.replace_in_text(text, &mut |_| {})
     }
 
     /// Redacts the strings and keys of a JSON value, and numbers that are a secret. Returns the names of the secrets found.
-    pub fn value(&self, value: &mut Value) -> BTreeSet<String> {
+    pub fn redact_json(&self, value: &mut Value) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
-        self.redact_value(value, &mut |name| {
+        self.replace_in_json(value, &mut |name| {
             found.insert(name.to_owned());
         });
         found
     }
 
-    fn redact_value(&self, value: &mut Value, note: &mut dyn FnMut(&str)) {
+    fn replace_in_json(&self, value: &mut Value, note: &mut dyn FnMut(&str)) {
         match value {
             Value::String(text) => {
-                if let Cow::Owned(clean) = self.redact_text(text, note) {
+                if let Cow::Owned(clean) = self.replace_in_text(text, note) {
                     *text = clean;
                 }
             }
             Value::Array(values) => values
                 .iter_mut()
-                .for_each(|value| self.redact_value(value, note)),
+                .for_each(|value| self.replace_in_json(value, note)),
             Value::Object(fields) => {
                 fields
                     .values_mut()
-                    .for_each(|value| self.redact_value(value, note));
-                self.redact_keys(fields, note);
+                    .for_each(|value| self.replace_in_json(value, note));
+                self.replace_in_keys(fields, note);
             }
             Value::Number(number) if self.values.is_some() => {
                 let digits = number.to_string();
-                if let Cow::Owned(clean) = self.redact_text(&digits, note) {
+                if let Cow::Owned(clean) = self.replace_in_text(&digits, note) {
                     *value = Value::String(clean);
                 }
             }
@@ -66,7 +66,7 @@ impl Redactor {
         }
     }
 
-    fn redact_keys(&self, fields: &mut Map<String, Value>, note: &mut dyn FnMut(&str)) {
+    fn replace_in_keys(&self, fields: &mut Map<String, Value>, note: &mut dyn FnMut(&str)) {
         if fields
             .keys()
             .all(|key| matches!(self.text(key), Cow::Borrowed(_)))
@@ -74,7 +74,7 @@ impl Redactor {
             return;
         }
         for (key, value) in std::mem::take(fields) {
-            let clean = self.redact_text(&key, note).into_owned();
+            let clean = self.replace_in_text(&key, note).into_owned();
             let numbered = (2..).map(|number| format!("{clean}-{number}"));
             let mut names = std::iter::once(clean.clone()).chain(numbered);
             let free = names.find(|name| !fields.contains_key(name));
@@ -82,15 +82,15 @@ impl Redactor {
         }
     }
 
-    fn redact_text<'t>(&self, text: &'t str, note: &mut dyn FnMut(&str)) -> Cow<'t, str> {
-        match self.redact(text.as_bytes(), Cut::default(), note) {
+    fn replace_in_text<'t>(&self, text: &'t str, note: &mut dyn FnMut(&str)) -> Cow<'t, str> {
+        match self.replace(text.as_bytes(), Cut::default(), note) {
             Cow::Borrowed(_) => Cow::Borrowed(text),
             // Whole characters are replaced, so this is UTF-8.
             Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
         }
     }
 
-    fn redact<'t>(&self, text: &'t [u8], cut: Cut, note: &mut dyn FnMut(&str)) -> Cow<'t, [u8]> {
+    fn replace<'t>(&self, text: &'t [u8], cut: Cut, note: &mut dyn FnMut(&str)) -> Cow<'t, [u8]> {
         let mut spans = find_tokens(text);
         if let Some(values) = &self.values {
             values.find(text, &mut spans);

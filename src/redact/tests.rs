@@ -116,7 +116,7 @@ fn values_are_found_in_every_json_spelling() {
 fn a_redacted_answer_keeps_all_its_fields() {
     let key = redactor(&[("API_KEY", "hunter22"), ("PIN", "123456")]);
     let mut value = json!({"hunter22": 123456, "xhunter22": ["is hunter22", 1.5, null], "[redacted:API_KEY]": true});
-    let found = key.value(&mut value);
+    let found = key.redact_json(&mut value);
     assert_eq!(found.into_iter().collect::<Vec<_>>(), ["API_KEY", "PIN"]);
     assert_eq!(
         value.to_string(),
@@ -133,8 +133,11 @@ fn a_cut_value_is_redacted() {
     );
     assert_eq!(redacted(&key, "it was 01234…"), "it was 01234…");
     let cut = |text: &str, head, tail| {
-        String::from_utf8(key.bytes(text.as_bytes(), Cut { head, tail }).into_owned())
-            .expect("text")
+        String::from_utf8(
+            key.redact_bytes(text.as_bytes(), Cut { head, tail })
+                .into_owned(),
+        )
+        .expect("text")
     };
     assert_eq!(
         cut("456789 and 012345", true, true),

@@ -294,7 +294,7 @@ impl Report {
             violations: state
                 .violations
                 .iter()
-                .map(|violation| format!("wave {}: {}", violation.wave, violation.told()))
+                .map(|violation| format!("wave {}: {}", violation.wave, violation.message()))
                 .collect(),
             waves: state
                 .waves

@@ -100,7 +100,7 @@ impl Report {
         section(out, "Hydrations", hydrations)?;
         let changes = self.protocol_changes.iter();
         let changes = changes.map(|one| {
-            let why = model::coded(&one.code, &one.detail);
+            let why = model::with_code(&one.code, &one.detail);
             format!("{}: {} -> {} ({why})", one.id, one.from, one.to)
         });
         section(out, "Protocol changes", changes)?;

@@ -107,7 +107,7 @@ pub(crate) fn select_next(
 ) -> Selection {
     match dispatch {
         Dispatch::Rolling if parallel_tasks > 1 => {
-            select_longest_first(plan, wish, &Priority::of_equals(plan))
+            select_longest_first(plan, wish, &Priority::with_equal_costs(plan))
         }
         _ => select(plan, wish),
     }

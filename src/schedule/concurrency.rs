@@ -1,37 +1,36 @@
-//! The one concurrency number of a run.
+//! The concurrency of a run.
 //!
-//! Computed once, in preflight, from everything that bounds it; afterwards it is carried as a value into wave
-//! rows, call files, the pool and the ledger. Nothing else may read a configuration for it. After a bad wave it is smaller
-//! for a while ([`super::backpressure`]).
+//! Computed once, in preflight, from all its limits, and then passed as a value into wave rows, call files, the pool and the
+//! ledger. Nothing else reads a configuration for it. After a bad wave it is smaller for a while ([`super::backpressure`]).
 
 use std::fmt;
 
-/// Above this share of a budget, in percent, nothing is held back.
+/// Above this share of a budget, in percent, the concurrency is not reduced.
 const PLENTY: f64 = 33.0;
-/// At this share and below it, one row runs at a time.
+/// At or below this share, one row runs at a time.
 const SCARCE: f64 = 10.0;
 
-/// How many rows may run at once. Only preflight makes one.
+/// How many rows may run at once. Created only by preflight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Concurrency(usize);
 
-/// Everything that bounds the number.
+/// The limits of the concurrency.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Limits {
-    /// What the user allows.
+    /// The limit set by the user.
     pub allowed: usize,
-    /// What the adapter can do.
+    /// The limit of the adapter.
     pub fanout: Option<usize>,
-    /// What is left of the user's budget with the agent's service, in percent, for each of its windows.
+    /// The remaining budget of the agent's service, in percent, for each of its windows.
     pub remaining: [Option<f64>; 2],
-    /// How many rows there can be at once.
+    /// The most rows that can exist at once.
     pub rows: usize,
 }
 
 impl Concurrency {
     /// The smallest of all limits, and at least 1.
     ///
-    /// The budget clamps what is allowed: not at all over 33 %, to 1 at 10 % and below, linearly in between.
+    /// A low budget reduces the limit: not above 33 %, to 1 at 10 % and below, linearly in between.
     pub fn preflight(limits: &Limits) -> Self {
         let allowed = limits.allowed.min(limits.fanout.unwrap_or(usize::MAX));
         let clamped = limits.remaining.into_iter().flatten();
@@ -84,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_budget_that_runs_low_clamps() {
+    fn a_low_budget_reduces_the_concurrency() {
         let with = |five_hour, weekly| {
             let limits = Limits {
                 allowed: 24,

@@ -1,17 +1,17 @@
-//! When a unit advances: as soon as its own rows are judged, or together with all others.
+//! When a unit advances: as soon as its rows have verdicts, or together with all other units.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// How the waves of several units in flight follow one another.
+/// The order of the waves of several units.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Dispatch {
-    /// One wave for each unit, as soon as that unit can advance; free slots go to the longest remaining path.
+    /// One wave per unit, as soon as the unit can advance; free slots go to the longest remaining path.
     #[default]
     Rolling,
-    /// Lock step: one wave for all units in the same round, and no unit advances before all waves have ended.
+    /// One wave for all units in the same round; no unit advances before all waves have ended.
     Barrier,
 }
 
@@ -19,7 +19,7 @@ impl Dispatch {
     /// Both, the default first.
     pub const ALL: [Dispatch; 2] = [Dispatch::Rolling, Dispatch::Barrier];
 
-    /// The word in options and in the ledger.
+    /// The name in options and in the ledger.
     pub fn as_str(self) -> &'static str {
         match self {
             Dispatch::Rolling => "rolling",

@@ -1,29 +1,29 @@
-//! Tasks that may be worked before their dependencies are completed, under `Deps::Advisory`.
+//! Tasks that may start before their dependencies are completed, under `Deps::Advisory`.
 //!
-//! What such a task is to build on is not there yet. It may go ahead only where that can't matter to the patch: when it
-//! shares no path with any task that it waits for, directly or not. What can't be decided keeps it waiting.
+//! Such a task may start only if the missing results can't matter to its patch: if it shares no path with any direct or
+//! indirect open dependency. In doubt it waits.
 //!
-//! Only its rows go ahead. The plan does not say `in_progress` and nothing is integrated before its dependencies are
-//! completed, so that its validation proves it on top of them.
+//! Only its rows run early. Its status becomes `in_progress`, and its patch is integrated, only after its dependencies are
+//! completed, so that its validation includes them.
 
-use super::scopes::reach_of;
+use super::scopes::item_reach;
 use crate::plan::{Item, ItemId, Plan, Status};
 use crate::scope::{Claims, Reach};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The most open dependencies that are looked at for one task; with more it waits.
+/// The most open dependencies of a task that may start early.
 const OPEN_MAX: usize = 64;
 
-/// Which waiting tasks may go ahead.
+/// Decides which waiting tasks may start early.
 pub struct Early<'p> {
     plan: &'p Plan,
     no_claims: Claims,
-    /// `None` for a task whose reach is not known.
+    /// The known reaches; `None` for a task with broken metadata.
     reaches: BTreeMap<&'p ItemId, Option<Reach>>,
 }
 
 impl<'p> Early<'p> {
-    /// For the tasks of `plan`; `claims` tell the shared paths.
+    /// For the tasks of `plan`, with the shared paths of `claims`.
     pub fn new(plan: &'p Plan, claims: &Claims) -> Self {
         Self {
             plan,
@@ -32,24 +32,24 @@ impl<'p> Early<'p> {
         }
     }
 
-    /// Whether `reach`, that of `item`, is disjoint from all that `item` waits for.
-    pub fn may_begin(&mut self, item: &'p Item, reach: &Reach) -> bool {
+    /// Whether `reach`, that of `item`, is disjoint from all open dependencies of `item`.
+    pub fn may_start(&mut self, item: &'p Item, reach: &Reach) -> bool {
         let Some(open) = open_dependencies(self.plan, item) else {
             return false;
         };
         let mut claims = self.no_claims.clone();
         for dependency in open {
             let known = self.reaches.entry(dependency.id());
-            match known.or_insert_with(|| reach_of(dependency).ok()) {
+            match known.or_insert_with(|| item_reach(dependency).ok()) {
                 Some(reach) => claims.add(reach.clone()),
                 None => return false,
             }
         }
-        !claims.conflict_with(reach)
+        !claims.conflicts_with(reach)
     }
 }
 
-/// What `item` waits for, directly or not; `None` when that is too much, or not all in the plan.
+/// The direct and indirect open dependencies of `item`; `None` if there are too many, or one is not in the plan.
 fn open_dependencies<'p>(plan: &'p Plan, item: &'p Item) -> Option<Vec<&'p Item>> {
     let mut seen = BTreeSet::new();
     let mut found = Vec::new();

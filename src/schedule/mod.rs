@@ -1,6 +1,11 @@
-//! What runs, and how many at once: selection from the plan and the one concurrency number.
+//! Selects the tasks to run, and computes the concurrency of a run.
 //!
-//! Pure: plan and wishes in, a choice out. Nothing here starts a process or changes a file.
+//! Pure: takes a plan and a request, returns a selection. Nothing here starts a process or changes a file.
+//!
+//! ```text
+//! plan -> priority -> select (scopes, early) -> tasks to run
+//! limits -> concurrency -> backpressure -> slots of the next wave
+//! ```
 
 mod backpressure;
 mod concurrency;
@@ -11,13 +16,13 @@ mod scopes;
 mod select;
 mod skip_reason;
 
-pub use backpressure::{Cause, next_number};
+pub use backpressure::{Cause, next_concurrency};
 pub use concurrency::{Concurrency, Limits};
 pub use dispatch::Dispatch;
 pub use priority::Priority;
-pub use scopes::reach_of;
+pub use scopes::item_reach;
 pub use select::{
     Deps, Selected, Selection, SelectionRequest, Skipped, read_task, select, select_longest_first,
-    select_read,
+    select_with,
 };
 pub use skip_reason::SkipReason;

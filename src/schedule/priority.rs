@@ -1,20 +1,20 @@
-//! Longest remaining path first: which task is served before which while several are in flight.
+//! Longest remaining path first: the order of tasks while several are in flight.
 //!
-//! A task's remaining path is what is left of itself and then the longest chain of tasks that wait for it. Who serves
-//! the longest one first keeps short of the end no chain that could have begun earlier. The estimates need not be true:
-//! with 1 for every task the length is the number of tasks in the chain.
+//! The remaining path of a task is its own remaining work plus the longest chain of tasks that wait for it. Serving the longest
+//! path first starts every chain as early as possible. The estimates need not be accurate: with 1 for every task, the length
+//! is the number of tasks in the chain.
 //!
-//! One pass along the dependencies and one back: linear in tasks and dependencies, and without recursion, since a chain may be as
-//! long as the plan. Only the order is sorted.
+//! One pass forward and one back: linear in tasks and dependencies, and without recursion, because a chain may be as long as
+//! the plan.
 
 use crate::plan::{Item, ItemId, Plan, Status};
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-/// The remaining paths of all tasks that can still be worked, and the order that they make.
+/// The remaining paths of all workable tasks, and their order.
 #[derive(Clone, Debug, Default)]
 pub struct Priority {
-    /// Longest first; of equals the one that comes first in the plan.
+    /// Longest first; equal ones in plan order.
     order: Vec<ItemId>,
     places: HashMap<ItemId, Place>,
 }
@@ -26,15 +26,14 @@ struct Place {
 }
 
 impl Priority {
-    /// Of the unfinished tasks of `plan`.
+    /// The priorities of the unfinished tasks of `plan`.
     ///
-    /// `own` is what is left of one task, in any unit: all of it while it is pending, a share of it while it is in
-    /// flight. `None` says that it will not be worked. Such a task has no path, nor has any that waits for it, directly or not;
-    /// the same holds for `blocked`, `deferred` and `canceled` ones and for those that are in a circle. What is no
-    /// number or less than zero counts as zero.
-    pub fn of(plan: &Plan, own: impl Fn(&Item) -> Option<f64>) -> Self {
+    /// `own` is the remaining work of one task, in any unit: all of it while it is pending, a share of it while it is in flight;
+    /// `None` if it will not be run. Such a task has no path, nor has any direct or indirect dependent; the same holds for
+    /// `blocked`, `deferred` and `canceled` tasks and for those in a cycle. NaN and negative numbers count as zero.
+    pub fn new(plan: &Plan, own: impl Fn(&Item) -> Option<f64>) -> Self {
         let graph = Graph::new(plan, own);
-        let forward = graph.forward();
+        let forward = graph.topological_order();
         let remaining = graph.remaining(&forward);
         let longest_first = |a: &usize, b: &usize| match remaining[*b].total_cmp(&remaining[*a]) {
             Ordering::Equal => a.cmp(b),
@@ -53,9 +52,9 @@ impl Priority {
         }
     }
 
-    /// Every task counts as 1, also one that is in flight.
-    pub fn of_equals(plan: &Plan) -> Self {
-        Self::of(plan, |_| Some(1.0))
+    /// The priorities with 1 for every task, also for one in flight.
+    pub fn with_equal_costs(plan: &Plan) -> Self {
+        Self::new(plan, |_| Some(1.0))
     }
 
     /// The tasks, longest remaining path first.
@@ -63,12 +62,12 @@ impl Priority {
         &self.order
     }
 
-    /// The length of a task's remaining path, in the unit of the estimates; `None` for one that is done or can't be worked.
+    /// The length of a task's remaining path, in the unit of the estimates; `None` if it is finished or can't be run.
     pub fn remaining(&self, id: &ItemId) -> Option<f64> {
         self.places.get(id).map(|place| place.remaining)
     }
 
-    /// The key to sort by: 0 for the longest path. Tasks without one come after all others.
+    /// The sort key: 0 for the longest path. Tasks without a path are last.
     pub fn rank(&self, id: &ItemId) -> usize {
         self.places.get(id).map_or(usize::MAX, |place| place.rank)
     }
@@ -76,9 +75,9 @@ impl Priority {
 
 /// The unfinished tasks, by their place in the plan.
 struct Graph {
-    /// What is left of the task itself; `None` when it is finished or will not be worked.
+    /// The remaining work of the task itself; `None` if it is finished or will not be run.
     own: Vec<Option<f64>>,
-    /// How many of its dependencies are open; one that is not in the plan always is.
+    /// The number of its open dependencies; one that is not in the plan is always open.
     open: Vec<usize>,
     dependents: Vec<Vec<usize>>,
 }
@@ -103,7 +102,7 @@ impl Graph {
             }
         }
         let own = items.iter().map(|item| match item.status() {
-            // `max` gives the other one for what is no number.
+            // `max` returns the other operand for NaN.
             Status::Pending | Status::InProgress => own(item).map(|left| left.max(0.0)),
             _ => None,
         });
@@ -114,11 +113,11 @@ impl Graph {
         }
     }
 
-    /// The tasks that can be worked, each after all that it waits for.
-    fn forward(&self) -> Vec<usize> {
+    /// The workable tasks, each after its dependencies.
+    fn topological_order(&self) -> Vec<usize> {
         let mut open = self.open.clone();
-        let is_first = |at: &usize| open[*at] == 0 && self.own[*at].is_some();
-        let mut found: Vec<usize> = (0..open.len()).filter(is_first).collect();
+        let is_root = |at: &usize| open[*at] == 0 && self.own[*at].is_some();
+        let mut found: Vec<usize> = (0..open.len()).filter(is_root).collect();
         let mut next = 0;
         while let Some(&at) = found.get(next) {
             next += 1;
@@ -132,12 +131,12 @@ impl Graph {
         found
     }
 
-    /// The length of every remaining path, by place; zero where there is none.
+    /// The length of every remaining path, by place; zero without one.
     fn remaining(&self, forward: &[usize]) -> Vec<f64> {
         let mut remaining = vec![0.0; self.own.len()];
         for &at in forward.iter().rev() {
-            let behind = self.dependents[at].iter().map(|&to| remaining[to]);
-            remaining[at] = self.own[at].unwrap_or_default() + behind.fold(0.0, f64::max);
+            let dependents = self.dependents[at].iter().map(|&to| remaining[to]);
+            remaining[at] = self.own[at].unwrap_or_default() + dependents.fold(0.0, f64::max);
         }
         remaining
     }
@@ -168,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_chain_goes_first_and_of_equals_the_first_in_the_plan() {
+    fn the_longest_chain_is_first_and_equal_ones_are_in_plan_order() {
         let plan = plan(&[
             ("alone", "pending", &[]),
             ("c", "pending", &["b", "x"]),
@@ -177,10 +176,10 @@ mod tests {
             ("done", "completed", &[]),
             ("x", "pending", &["done"]),
         ]);
-        let equal = Priority::of_equals(&plan);
+        let equal = Priority::with_equal_costs(&plan);
         assert_eq!(lines(&equal), ["a 3", "b 2", "x 2", "alone 1", "c 1"]);
         // `a` is nearly done, `alone` is large.
-        let known = Priority::of(&plan, |item| match item.id().as_str() {
+        let known = Priority::new(&plan, |item| match item.id().as_str() {
             "a" => Some(0.25),
             "alone" => Some(9.0),
             _ => Some(1.0),
@@ -196,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_will_not_be_worked_makes_no_path_longer() {
+    fn tasks_that_will_not_run_lengthen_no_path() {
         let plan = plan(&[
             ("a", "pending", &[]),
             ("stuck", "blocked", &["a"]),
@@ -210,11 +209,14 @@ mod tests {
             ("c", "pending", &["b"]),
         ]);
         let left_out = |item: &Item| (item.id().as_str() != "left-out").then_some(1.0);
-        assert_eq!(lines(&Priority::of(&plan, left_out)), ["b 2", "a 1", "c 1"]);
+        assert_eq!(
+            lines(&Priority::new(&plan, left_out)),
+            ["b 2", "a 1", "c 1"]
+        );
     }
 
     #[test]
-    fn a_bad_estimate_and_a_circle_are_no_harm() {
+    fn bad_estimates_and_cycles_are_tolerated() {
         let plan = plan(&[
             ("a", "pending", &[]),
             ("b", "pending", &["a", "a"]),
@@ -228,8 +230,11 @@ mod tests {
                 -3.0
             })
         };
-        assert_eq!(lines(&Priority::of(&plan, bad)), ["a 0", "b 0"]);
-        assert_eq!(lines(&Priority::of_equals(&Plan::default())), [""; 0]);
+        assert_eq!(lines(&Priority::new(&plan, bad)), ["a 0", "b 0"]);
+        assert_eq!(
+            lines(&Priority::with_equal_costs(&Plan::default())),
+            [""; 0]
+        );
     }
 
     /// A chain is as long as the plan, and every task also waits for the ten before it.
@@ -245,7 +250,7 @@ mod tests {
         };
         let items = (0..count).rev().map(item).collect();
         let plan = Plan::from_items(items).expect("each id once");
-        let priority = Priority::of_equals(&plan);
+        let priority = Priority::with_equal_costs(&plan);
         let order = priority.order().iter().map(|id| id.as_str().to_owned());
         assert!(order.eq((0..count).map(|number| number.to_string())));
         assert_eq!(priority.remaining(&priority.order()[0]), Some(20_000.0));
@@ -259,9 +264,9 @@ mod tests {
             is_open && deps.all(|dep| dep.status() == Status::Completed || can_be_worked(plan, dep))
         }
         let waits = |other: &&Item| other.deps().iter().any(|dep| dep.id == *item.id());
-        let behind = plan.items().iter().filter(waits);
-        let behind = behind.filter_map(|other| defined(plan, other));
-        can_be_worked(plan, item).then(|| own(item) + behind.fold(0.0, f64::max))
+        let dependents = plan.items().iter().filter(waits);
+        let lengths = dependents.filter_map(|other| defined(plan, other));
+        can_be_worked(plan, item).then(|| own(item) + lengths.fold(0.0, f64::max))
     }
 
     fn own(item: &Item) -> f64 {
@@ -283,7 +288,7 @@ mod tests {
             };
             let items = drawn.iter().enumerate().map(item).collect();
             let plan = Plan::from_items(items).expect("each id once");
-            let priority = Priority::of(&plan, |item| Some(own(item)));
+            let priority = Priority::new(&plan, |item| Some(own(item)));
             for item in plan.items() {
                 prop_assert_eq!(priority.remaining(item.id()), defined(&plan, item));
             }

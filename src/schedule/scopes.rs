@@ -4,12 +4,12 @@ use super::skip_reason::SkipReason;
 use crate::plan::{Item, Metadata, MetadataError, metadata};
 use crate::scope::Reach;
 
-/// What an item's task can touch.
-pub fn reach_of(item: &Item) -> Result<Reach, SkipReason> {
-    reach(item, metadata_of(item)?.as_ref())
+/// The paths that the task of an item may touch.
+pub fn item_reach(item: &Item) -> Result<Reach, SkipReason> {
+    scope_reach(item, read_metadata(item)?.as_ref())
 }
 
-pub(crate) fn metadata_of(item: &Item) -> Result<Option<Metadata>, MetadataError> {
+pub(super) fn read_metadata(item: &Item) -> Result<Option<Metadata>, MetadataError> {
     match metadata::read(item) {
         Ok(metadata) => Ok(Some(metadata)),
         Err(error) if error.needs_hydration() => Ok(None),
@@ -17,8 +17,8 @@ pub(crate) fn metadata_of(item: &Item) -> Result<Option<Metadata>, MetadataError
     }
 }
 
-/// A task that says nothing of itself may touch anything.
-pub(crate) fn reach(item: &Item, metadata: Option<&Metadata>) -> Result<Reach, SkipReason> {
+/// The paths that a task with this metadata may touch; any path without metadata.
+pub(super) fn scope_reach(item: &Item, metadata: Option<&Metadata>) -> Result<Reach, SkipReason> {
     let anything = ["**".to_owned()];
     let globs = metadata.map_or(&anything[..], |metadata| &metadata.scope);
     Reach::new(globs).map_err(|source| SkipReason::Scope {

@@ -1,13 +1,13 @@
-//! Which tasks come next: the seed's selection order, the dependency gate and scope disjointness.
+//! Selects the next tasks, by the selection order, the dependencies and the scopes.
 //!
-//! Items that are `in_progress` first, then the pending ones whose dependencies are completed, each in plan order;
-//! `ids=` restricts to the dependency closure. A task joins those in flight only when it is in conflict with none.
+//! First the items that are `in_progress`, then the pending ones whose dependencies are completed, each in plan order; `ids=`
+//! restricts them to the dependency closure. A task is selected only if it conflicts with none in flight.
 //!
 //! One pass fills all places: items are read in blocks, on all cores, and claimed one after the other.
 
 use super::early::Early;
 use super::priority::Priority;
-use super::scopes::{metadata_of, reach};
+use super::scopes::{read_metadata, scope_reach};
 use super::skip_reason::SkipReason;
 use crate::model::UnitId;
 use crate::plan::{DepState, Item, ItemId, Metadata, Plan, Status};
@@ -19,18 +19,18 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-/// The least and the most items that are read ahead of the claims: enough for all cores where many places are to be filled,
-/// and few where most of what is read would be read for nothing.
+/// The least and the most items to read ahead of the claims: enough for all cores if many places are free, and few if most would
+/// be read in vain.
 const BLOCK: RangeInclusive<usize> = 8..=256;
 
-/// What open dependencies mean for a task.
+/// How open dependencies affect a task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Deps {
     /// It waits until they are completed.
     #[default]
     Strict,
-    /// It may go ahead after all ready ones, as [`early`](super::early) says.
+    /// It may start after all ready ones, by the rules of [`early`](super::early).
     Advisory,
 }
 
@@ -55,99 +55,98 @@ impl FromStr for Deps {
     }
 }
 
-/// What is asked of the plan.
+/// A request for tasks of the plan.
 pub struct SelectionRequest<'w> {
-    /// The tasks that `ids=` lets in; `None` is no restriction.
+    /// The tasks that `ids=` allows; `None` for all.
     pub closure: Option<&'w BTreeSet<ItemId>>,
-    /// Tasks that this run has taken up before.
+    /// Tasks that this run selected before.
     pub past: &'w BTreeSet<UnitId>,
-    /// What the tasks in flight may touch.
+    /// The paths that the tasks in flight may touch.
     pub claims: Claims,
-    /// How many tasks at most.
+    /// The most tasks to select.
     pub places: usize,
-    /// What open dependencies mean.
+    /// How open dependencies affect a task.
     pub deps: Deps,
-    /// The caller's own measure.
+    /// The caller's check of a task.
     pub is_workable: &'w (dyn Fn(&Selected) -> Result<(), String> + Sync),
 }
 
-/// A task that may be taken up now.
+/// A task that may start now.
 #[derive(Clone, Debug)]
 pub struct Selected {
     /// The plan item.
     pub id: ItemId,
-    /// Its metadata; `None` when a worker is to propose them first.
+    /// Its metadata; `None` if a worker must propose it first.
     pub metadata: Option<Metadata>,
     /// Whether some of its dependencies are not completed.
     pub is_early: bool,
 }
 
-/// A task that would be in line but can't be worked as it stands.
+/// A task that is due but can't be run.
 #[derive(Clone, Debug)]
 pub struct Skipped {
     /// The plan item.
     pub item: ItemId,
-    /// What keeps it.
+    /// The reason.
     pub why: SkipReason,
 }
 
-/// What the plan offers.
+/// The selected tasks.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
-    /// Take up these tasks, in this order; none when nothing can start beside what is in flight.
+    /// The tasks to start, in this order; none if all conflict with those in flight.
     pub tasks: Vec<Selected>,
-    /// Tasks that were passed over on the way to them.
+    /// The due tasks that can't be run.
     pub skipped: Vec<Skipped>,
 }
 
-/// The next tasks that are workable and in conflict neither with what is in flight nor with one another.
+/// Selects the next workable tasks that conflict neither with those in flight nor with one another.
 ///
-/// A ready task that can't be worked is passed over; one that is `in_progress` already is not, since it stands before
-/// all others.
-pub fn select(plan: &Plan, wish: SelectionRequest<'_>) -> Selection {
-    let is_workable = wish.is_workable;
-    select_read(plan, wish, None, &|item| read_task(item, is_workable))
+/// A ready task that can't be run is skipped; one that is `in_progress` ends the selection, because it comes before all others.
+pub fn select(plan: &Plan, request: SelectionRequest<'_>) -> Selection {
+    let is_workable = request.is_workable;
+    select_with(plan, request, None, &|item| read_task(item, is_workable))
 }
 
-/// The same with the ready tasks in the order of `priority` instead of the plan's: for several tasks in flight, of which the
-/// longest chain decides when all are done. What is in progress still comes first, in plan order.
+/// [`select`] with the ready tasks in the order of `priority`: with several tasks in flight, the longest chain determines when
+/// all are done. Tasks in progress are still first, in plan order.
 pub fn select_longest_first(
     plan: &Plan,
-    wish: SelectionRequest<'_>,
+    request: SelectionRequest<'_>,
     priority: &Priority,
 ) -> Selection {
-    let is_workable = wish.is_workable;
+    let is_workable = request.is_workable;
     let read = |item: &Item| read_task(item, is_workable);
-    select_read(plan, wish, Some(priority), &read)
+    select_with(plan, request, Some(priority), &read)
 }
 
-/// The same for a caller who selects often and has read the tasks before, with [`read_task`].
-pub fn select_read(
+/// [`select`] for a caller that selects often and caches the results of [`read_task`].
+pub fn select_with(
     plan: &Plan,
-    wish: SelectionRequest<'_>,
+    request: SelectionRequest<'_>,
     priority: Option<&Priority>,
     read: &ReadTask<'_>,
 ) -> Selection {
-    let mut line = in_line(plan, &wish);
+    let mut due = candidates(plan, &request);
     if let Some(priority) = priority {
         // Stable: tasks without a rank stay in plan order.
-        line.sort_by_cached_key(|item| match item.status() {
+        due.sort_by_cached_key(|item| match item.status() {
             Status::InProgress => None,
             _ => Some(priority.rank(item.id())),
         });
     }
     let mut selection = Selection::default();
-    let mut claims = wish.claims.clone();
-    let block = wish.places.clamp(*BLOCK.start(), *BLOCK.end());
-    for block in line.chunks(block) {
-        if selection.tasks.len() >= wish.places {
+    let mut claims = request.claims.clone();
+    let block = request.places.clamp(*BLOCK.start(), *BLOCK.end());
+    for block in due.chunks(block) {
+        if selection.tasks.len() >= request.places {
             break;
         }
         let candidates: Vec<_> = block.par_iter().map(|item| read(item)).collect();
         for (item, candidate) in block.iter().zip(candidates) {
             match candidate {
-                _ if selection.tasks.len() >= wish.places => return selection,
-                Ok((_, reach)) if claims.conflict_with(&reach) => {}
+                _ if selection.tasks.len() >= request.places => return selection,
+                Ok((_, reach)) if claims.conflicts_with(&reach) => {}
                 Ok((task, reach)) => {
                     claims.add(reach);
                     selection.tasks.push(task);
@@ -162,29 +161,29 @@ pub fn select_read(
             }
         }
     }
-    if wish.deps == Deps::Advisory {
-        add_early(plan, &wish, read, &mut claims, &mut selection.tasks);
+    if request.deps == Deps::Advisory {
+        add_early(plan, &request, read, &mut claims, &mut selection.tasks);
     }
     selection
 }
 
-/// Fills what places are left with tasks whose dependencies are open. One that can't be worked is not reported: its turn
-/// has not come.
+/// Fills the remaining places with tasks whose dependencies are open. One that can't be run is not reported, because it is not
+/// due yet.
 fn add_early(
     plan: &Plan,
-    wish: &SelectionRequest<'_>,
+    request: &SelectionRequest<'_>,
     read: &ReadTask<'_>,
     claims: &mut Claims,
     tasks: &mut Vec<Selected>,
 ) {
     let mut early = Early::new(plan, claims);
-    for item in pending(plan, DepState::WaitingOnDeps).filter(|item| wish.lets_in(item)) {
-        if tasks.len() >= wish.places {
+    for item in pending(plan, DepState::WaitingOnDeps).filter(|item| request.allows(item)) {
+        if tasks.len() >= request.places {
             return;
         }
         if let Ok((task, reach)) = read(item)
-            && !claims.conflict_with(&reach)
-            && early.may_begin(item, &reach)
+            && !claims.conflicts_with(&reach)
+            && early.may_start(item, &reach)
         {
             claims.add(reach);
             tasks.push(Selected {
@@ -195,13 +194,13 @@ fn add_early(
     }
 }
 
-/// The items that could be taken up, in the order in which they are asked.
-fn in_line<'p>(plan: &'p Plan, wish: &SelectionRequest<'_>) -> Vec<&'p Item> {
+/// The due items, in selection order.
+fn candidates<'p>(plan: &'p Plan, request: &SelectionRequest<'_>) -> Vec<&'p Item> {
     let items = plan.items().iter();
     items
         .filter(|item| item.status() == Status::InProgress)
         .chain(pending(plan, DepState::Ready))
-        .filter(|item| wish.lets_in(item))
+        .filter(|item| request.allows(item))
         .collect()
 }
 
@@ -211,22 +210,22 @@ fn pending(plan: &Plan, state: DepState) -> impl Iterator<Item = &Item> {
 }
 
 impl SelectionRequest<'_> {
-    fn lets_in(&self, item: &Item) -> bool {
+    fn allows(&self, item: &Item) -> bool {
         self.closure.is_none_or(|ids| ids.contains(item.id()))
             && !self.past.contains(&UnitId::new(item.id().as_str()))
     }
 }
 
-/// A task of an item with what it can touch, or why it can't be worked.
+/// Reads the task of an item and the paths that it may touch, or why it can't be run.
 pub type ReadTask<'r> = dyn Fn(&Item) -> Result<(Selected, Reach), SkipReason> + Sync + 'r;
 
-/// Reads one task, whether or not its turn has come.
+/// Reads one task, due or not.
 pub fn read_task(
     item: &Item,
     is_workable: &dyn Fn(&Selected) -> Result<(), String>,
 ) -> Result<(Selected, Reach), SkipReason> {
-    let metadata = metadata_of(item)?;
-    let reach = reach(item, metadata.as_ref())?;
+    let metadata = read_metadata(item)?;
+    let reach = scope_reach(item, metadata.as_ref())?;
     let task = Selected {
         id: item.id().clone(),
         metadata,
@@ -275,7 +274,7 @@ mod tests {
         for glob in in_flight {
             claims.add(reach(&[(*glob).to_owned()]));
         }
-        let wish = SelectionRequest {
+        let request = SelectionRequest {
             closure: None,
             past: &past.iter().map(|id| UnitId::new(*id)).collect(),
             claims,
@@ -283,7 +282,7 @@ mod tests {
             deps,
             is_workable: &|_| Ok(()),
         };
-        let selection = select(plan, wish);
+        let selection = select(plan, request);
         let skipped = selection.skipped.iter();
         let skipped = skipped.map(|skipped| format!("{} skipped", skipped.item));
         let tasks = selection.tasks.iter().map(|task| task.id.to_string());
@@ -307,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_whose_scope_meets_one_in_flight_waits_and_the_next_goes_first() {
+    fn a_task_that_conflicts_with_one_in_flight_waits() {
         let items = plan(json!([
             {"id": "a", "status": "pending", "deps": []},
             {"id": "b", "status": "pending", "deps": []},
@@ -317,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_chain_is_taken_up_first_but_what_is_in_progress_before_it() {
+    fn the_longest_chain_is_selected_first_after_tasks_in_progress() {
         let items = plan(json!([
             {"id": "short", "status": "pending", "deps": []},
             {"id": "long", "status": "pending", "deps": []},
@@ -325,7 +324,7 @@ mod tests {
             {"id": "begun", "status": "in_progress", "deps": []},
         ]));
         let select = |places| {
-            let wish = SelectionRequest {
+            let request = SelectionRequest {
                 closure: None,
                 past: &BTreeSet::new(),
                 claims: Claims::new(reach(&[])),
@@ -333,7 +332,8 @@ mod tests {
                 deps: Deps::Strict,
                 is_workable: &|_| Ok(()),
             };
-            let selection = select_longest_first(&items, wish, &Priority::of_equals(&items));
+            let selection =
+                select_longest_first(&items, request, &Priority::with_equal_costs(&items));
             let tasks = selection.tasks.iter().map(|task| task.id.to_string());
             tasks.collect::<Vec<_>>()
         };
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ready_task_with_broken_metadata_is_passed_over_but_not_one_in_progress() {
+    fn a_ready_task_with_broken_metadata_is_skipped_but_not_one_in_progress() {
         let items = |status: &str| {
             plan(json!([
                 {"id": "a", "status": status, "deps": [], "notes": "```mesh\nnonsense: 1\n```\n"},
@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn one_pass_fills_all_places_in_the_order_of_the_seed() {
+    fn one_pass_fills_all_places_in_selection_order() {
         let items = plan(json!([
             scoped("a", "pending", &["src/a.rs"]),
             scoped("b", "pending", &["src/*.rs"]),
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn advisory_dependencies_let_disjoint_tasks_go_ahead() {
+    fn advisory_dependencies_let_disjoint_tasks_start() {
         let after = |deps: &[&str], mut item: serde_json::Value| {
             item["deps"] = json!(deps);
             item
@@ -417,7 +417,7 @@ mod tests {
 
     /// Every tenth task has a scope that an earlier one has.
     #[test]
-    fn many_tasks_are_told_apart() {
+    fn conflicts_among_many_tasks_are_found() {
         let id = |number: usize| format!("t{number:05}");
         let items: Vec<_> = (0..10_000)
             .map(|number| {

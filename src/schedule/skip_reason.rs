@@ -3,13 +3,13 @@
 use crate::plan::{ItemId, MetadataError};
 use crate::scope::ScopeError;
 
-/// What keeps a task from being worked.
+/// Why a task can't be run.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum SkipReason {
     /// Its metadata is broken.
     #[error(transparent)]
     Metadata(#[from] MetadataError),
-    /// Its scope is none.
+    /// Its scope is invalid.
     #[error("item `{item}`: {source}")]
     Scope {
         /// The plan item.
@@ -17,7 +17,7 @@ pub enum SkipReason {
         /// What is wrong with it.
         source: ScopeError,
     },
-    /// The caller can't work what it asks for.
+    /// The caller refuses it.
     #[error("{0}")]
     Refused(String),
 }

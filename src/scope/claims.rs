@@ -36,7 +36,7 @@ impl Claims {
     }
 
     /// Whether a task with this reach conflicts with one in flight.
-    pub fn conflict_with(&mut self, reach: &Reach) -> bool {
+    pub fn conflicts_with(&mut self, reach: &Reach) -> bool {
         let meets = |index: &mut Index| reach.patterns.iter().any(|pattern| index.meets(pattern));
         (self.is_shared_taken && meets(&mut self.shared)) || meets(&mut self.taken)
     }
@@ -65,11 +65,11 @@ mod tests {
     fn two_different_shared_paths_are_a_conflict() {
         let mut claims = Claims::new(reach(&["package.json", "*.lock"]));
         claims.add(reach(&["src/a.rs"]));
-        assert!(!claims.conflict_with(&reach(&["package.json"])));
+        assert!(!claims.conflicts_with(&reach(&["package.json"])));
         claims.add(reach(&["package.json"]));
-        assert!(claims.conflict_with(&reach(&["docs/**", "yarn.lock"])));
-        assert!(claims.conflict_with(&reach(&["*.l*"])));
-        assert!(claims.conflict_with(&reach(&["src/*.rs"])));
-        assert!(!claims.conflict_with(&reach(&["docs/**", "web/yarn.lock"])));
+        assert!(claims.conflicts_with(&reach(&["docs/**", "yarn.lock"])));
+        assert!(claims.conflicts_with(&reach(&["*.l*"])));
+        assert!(claims.conflicts_with(&reach(&["src/*.rs"])));
+        assert!(!claims.conflicts_with(&reach(&["docs/**", "web/yarn.lock"])));
     }
 }

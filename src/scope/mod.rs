@@ -48,7 +48,7 @@ impl Scope {
     pub fn new(globs: &[String]) -> Result<Self, ScopeError> {
         let mut set = GlobSetBuilder::new();
         for glob in globs {
-            set.add(compiled(glob)?);
+            set.add(compile(glob)?);
         }
         let set = set.build().map_err(|error| ScopeError {
             glob: globs.join(", "),
@@ -72,7 +72,7 @@ pub struct Reach {
 impl Reach {
     /// Reads `globs`; refuses what [`Scope::new`] refuses.
     pub fn new(globs: &[String]) -> Result<Self, ScopeError> {
-        let pattern = |glob: &String| Ok(Pattern::new(&compiled(glob)?));
+        let pattern = |glob: &String| Ok(Pattern::new(&compile(glob)?));
         let patterns = globs.iter().map(pattern).collect::<Result<_, _>>()?;
         Ok(Self { patterns })
     }
@@ -90,12 +90,12 @@ impl Reach {
 }
 
 /// The normal form of a glob, from which matching and overlap both start.
-fn compiled(glob: &str) -> Result<Glob, ScopeError> {
+fn compile(glob: &str) -> Result<Glob, ScopeError> {
     let fail = |message: String| ScopeError {
         glob: glob.to_owned(),
         message,
     };
-    let normal = normalized(glob).map_err(|message| fail(message.to_owned()))?;
+    let normal = normalize(glob).map_err(|message| fail(message.to_owned()))?;
     GlobBuilder::new(&normal)
         .literal_separator(true)
         .backslash_escape(true)
@@ -104,7 +104,7 @@ fn compiled(glob: &str) -> Result<Glob, ScopeError> {
 }
 
 /// `./a//b/` -> `a/b/**`; refuses what can't name a path of the repository.
-fn normalized(glob: &str) -> Result<String, &'static str> {
+fn normalize(glob: &str) -> Result<String, &'static str> {
     let text = glob.trim();
     if text.is_empty() {
         return Err("is empty; `**` is the whole repository");

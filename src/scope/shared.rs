@@ -66,7 +66,7 @@ mod tests {
         let mut claims = Claims::new(Reach::new(&shared).expect("globs"));
         let reach = |glob: &str| Reach::new(&[glob.to_owned()]).expect("a glob");
         claims.add(reach(a));
-        claims.conflict_with(&reach(b))
+        claims.conflicts_with(&reach(b))
     }
 
     #[test]

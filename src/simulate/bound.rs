@@ -31,7 +31,7 @@ impl Bound {
             let is_worked = ids.contains(item.id());
             is_worked.then(|| script(item.id()).map_or(0.0, |script| script.alone_ms() as f64))
         };
-        let paths = Priority::of(simulation.setup.plan, own);
+        let paths = Priority::new(simulation.setup.plan, own);
         let first = paths.order().first();
         let length = first.and_then(|first| paths.remaining(first));
         let steps = || scripts.iter().flat_map(|script| &script.steps);

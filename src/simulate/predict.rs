@@ -45,7 +45,7 @@ impl<'s> Simulation<'s> {
             is_in.then_some(task.rest_ms[0] as f64)
         };
         Self {
-            priority: Priority::of(setup.plan, estimate),
+            priority: Priority::new(setup.plan, estimate),
             no_claims: Claims::new(setup.shared.clone()),
             tasks,
             places,

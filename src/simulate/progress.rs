@@ -5,7 +5,7 @@ use super::setup::End;
 use super::simulation::{Simulation, Worked};
 use crate::model::UnitId;
 use crate::plan::{Item, ItemId, Plan, Status};
-use crate::schedule::{Deps, Dispatch, SelectionRequest, Skipped, select_read};
+use crate::schedule::{Deps, Dispatch, SelectionRequest, Skipped, select_with};
 use crate::scope::Claims;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -56,7 +56,7 @@ impl<'s> Progress<'s> {
             Dispatch::Barrier => None,
         };
         let read = |item: &Item| self.simulation.read(item);
-        let selection = select_read(&self.plan, wish, priority, &read);
+        let selection = select_with(&self.plan, wish, priority, &read);
         for skipped in selection.skipped {
             self.skipped.insert(skipped.item.clone(), skipped);
         }

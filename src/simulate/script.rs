@@ -158,7 +158,7 @@ impl Writer<'_> {
                 self.read_protocol()?;
             }
             Action::Change(change) => {
-                self.state.changed(&change.to, change.keeps);
+                self.state.change_protocol(&change.to, change.keeps_answers);
                 self.read_protocol()?;
             }
             Action::Integrate => self.integrate(),
@@ -193,10 +193,11 @@ impl Writer<'_> {
         };
         let rows_ms = roles.iter().map(row_ms).collect();
         let answer = self.answer();
-        self.state.emitted(&round, attempt, roles.iter().cloned());
+        self.state
+            .record_emission(&round, attempt, roles.iter().cloned());
         for role in &roles {
             let answer = Answer::Accepted(answer.clone());
-            self.state.answered(&round, attempt, role, answer);
+            self.state.record_answer(&round, attempt, role, answer);
         }
         let protocol = self.protocol.name.clone();
         self.steps.push(Step::Rows(Emitted {
@@ -236,7 +237,7 @@ impl Writer<'_> {
         let threshold = gate.map_or(0, |gate| gate.threshold);
         let number = self.state.tallies.len() as u32 + 1;
         let tally = tally(&self.unit, number, threshold, votes);
-        self.state.counted(tally);
+        self.state.record_tally(tally);
     }
 
     /// Patch and validation are fine, unless there is no validation: that the integrator refuses.

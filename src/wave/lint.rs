@@ -253,7 +253,7 @@ fn check_units(rows: &[Row<'_>], teams: &[Team], problems: &mut Vec<Problem>) {
         }
         match Reach::new(&first.scope()) {
             Ok(reach) => {
-                if claims.conflict_with(&reach) {
+                if claims.conflicts_with(&reach) {
                     problems.push(meeting(first, &reach, &reaches));
                 }
                 claims.add(reach.clone());

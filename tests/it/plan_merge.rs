@@ -109,7 +109,7 @@ fn what_both_branches_did_is_kept_with_and_without_the_ancestor() {
         let said = st(sandbox, "doctor").exits(2);
         said.out_has("has 2 histories, records ");
         said.out_has("status of 'st-001' is `completed`");
-        said.err_has("hint: mesh st doctor shows");
+        said.err_has("hint: to see the changes of each, run: mesh st doctor");
         assert_eq!(sandbox.read(PLAN), before);
 
         let out = ok(sandbox, "doctor --repair-seq");

@@ -9,7 +9,7 @@ use super::turn::Turn;
 use crate::job::policy::backoff;
 use crate::job::{Delayed, Failure, Outcome, Row, Settings, SharedLimits, State};
 use crate::model::{
-    AttemptEnd, AttemptFault, AttemptFinished, AttemptKey, Fault, RateLimited, ReportVia, coded,
+    AttemptEnd, AttemptFault, AttemptFinished, AttemptKey, Fault, RateLimited, ReportVia, with_code,
 };
 use crate::platform::clock;
 use crate::refusal::Refusal;
@@ -66,12 +66,12 @@ impl<'p> Completion<'_, 'p> {
                     true => AttemptEnd::Unavailable,
                     false => self.end_of_failure(failure, finished.row.index),
                 };
-                (end, Some(coded(failure.code(), &text)))
+                (end, Some(with_code(failure.code(), &text)))
             }
             Outcome::Unavailable(text, refusal) => {
                 let retry_after = finished.until.map(time_until);
                 let (end, failure) = self.refuse(&key, &text, &refusal, limited, retry_after);
-                (end, Some(coded(failure.code(), &text)))
+                (end, Some(with_code(failure.code(), &text)))
             }
         };
         let counts = !matches!(end, AttemptEnd::RateLimited | AttemptEnd::Unavailable);

@@ -74,7 +74,7 @@ pub struct PlanConflict {
 
 impl PlanConflict {
     /// The conflict as a message.
-    pub fn told(&self) -> String {
+    pub fn message(&self) -> String {
         format!(
             "the plan says `{}`, which this run did not write; left unchanged",
             one_line(&self.found)

@@ -85,7 +85,7 @@ pub struct Violation {
 
 impl Violation {
     /// The violation as a message.
-    pub fn told(&self) -> String {
+    pub fn message(&self) -> String {
         let paths: Vec<String> = self
             .paths
             .iter()

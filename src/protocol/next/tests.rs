@@ -21,10 +21,10 @@ fn step(protocol: &Protocol, state: &mut UnitState, answer: impl Fn(&Role) -> An
     let Action::Emit(emission) = next(protocol, state, true) else {
         return format!("{:?}", next(protocol, state, true));
     };
-    state.emitted(&emission.round, emission.attempt, emission.roles.clone());
+    state.record_emission(&emission.round, emission.attempt, emission.roles.clone());
     assert_eq!(next(protocol, state, true), Action::Await);
     for role in &emission.roles {
-        state.answered(&emission.round, emission.attempt, role, answer(role));
+        state.record_answer(&emission.round, emission.attempt, role, answer(role));
     }
     format!(
         "{} {} x{}",
@@ -46,7 +46,7 @@ fn count(protocol: &Protocol, state: &mut UnitState, agree: usize) {
     let lines = protocol.voters().iter().zip(votes.iter().map(Ok));
     let number = state.tallies.len() as u32 + 1;
     let threshold = protocol.consensus.as_ref().expect("a gate").threshold;
-    state.counted(tally(&UnitId::new("u"), number, threshold, lines));
+    state.record_tally(tally(&UnitId::new("u"), number, threshold, lines));
 }
 
 #[test]
@@ -206,8 +206,8 @@ fn change(protocol: &Protocol, state: &mut UnitState) -> String {
     let Action::Change(change) = next(protocol, state, true) else {
         return format!("{:?}", next(protocol, state, true));
     };
-    state.changed(&change.to, change.keeps);
-    format!("{} {} {}", change.to, change.keeps, change.code)
+    state.change_protocol(&change.to, change.keeps_answers);
+    format!("{} {} {}", change.to, change.keeps_answers, change.code)
 }
 
 #[test]
@@ -266,12 +266,12 @@ fn missing_votes_are_counted_again_under_the_fallback() {
         Ok(&agree),
     ];
     let lines = five.voters().iter().zip(votes);
-    state.counted(tally(&UnitId::new("u"), 1, 4, lines));
+    state.record_tally(tally(&UnitId::new("u"), 1, 4, lines));
     assert_eq!(change(&five, &mut state), "swarm3 true no_response");
     // All three have voted already.
     assert_eq!(next(&three, &state, true), Action::Tally);
     let lines = three.voters().iter().map(|role| (role, Ok(&agree)));
-    state.counted(tally(&UnitId::new("u"), 2, 3, lines));
+    state.record_tally(tally(&UnitId::new("u"), 2, 3, lines));
     assert_eq!(next(&three, &state, true), Action::Integrate);
 }
 
@@ -291,7 +291,7 @@ fn a_failed_gate_promotes_the_unit_and_starts_over() {
     let against = json!({"vote": "disagree", "reason": "r"});
     for cycle in 1..=3 {
         let lines = duo.voters().iter().map(|role| (role, Ok(&against)));
-        state.counted(tally(&UnitId::new("u"), cycle, 1, lines));
+        state.record_tally(tally(&UnitId::new("u"), cycle, 1, lines));
         if cycle < 3 {
             step(&duo, &mut state, good);
             step(&duo, &mut state, good);
@@ -312,17 +312,17 @@ fn metadata_comes_first_and_the_rounds_follow() {
         panic!("rows");
     };
     assert_eq!(emission.round.as_str(), "hydrate");
-    state.emitted(&emission.round, 1, emission.roles.clone());
+    state.record_emission(&emission.round, 1, emission.roles.clone());
     assert_eq!(next(&protocol, &state, false), Action::Await);
     let proposed = json!({"mesh": {}});
     let answer = Answer::Accepted(proposed.clone());
-    state.answered(&emission.round, 1, &emission.roles[0], answer);
+    state.record_answer(&emission.round, 1, &emission.roles[0], answer);
     assert_eq!(next(&protocol, &state, false), Action::Hydrate(proposed));
     assert_eq!(step(&protocol, &mut state, good), "proposal 1 x1");
 
     let mut state = UnitState::default();
-    state.emitted(&emission.round, 1, emission.roles.clone());
-    state.answered(&emission.round, 1, &emission.roles[0], refused("timeout"));
+    state.record_emission(&emission.round, 1, emission.roles.clone());
+    state.record_answer(&emission.round, 1, &emission.roles[0], refused("timeout"));
     assert!(matches!(
         next(&protocol, &state, false),
         Action::Block(BlockReason::NoResponse, _)

@@ -148,7 +148,7 @@ impl SpawnRun {
             {
                 let mut result = earlier.result(*index)?;
                 // An earlier version may have kept more than it should.
-                redactor.value(&mut result);
+                redactor.redact_json(&mut result);
                 if check.fits(&result) {
                     events.extend(reused_events(job.wave, &row, result));
                     taken += 1;

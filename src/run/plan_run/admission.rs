@@ -11,7 +11,7 @@ use crate::run::error::RunError;
 use crate::run::preflight::{closure, no_claims};
 use crate::run::store::Unit;
 use crate::run::watcher::Watcher;
-use crate::schedule::{Selection, SelectionRequest, reach_of};
+use crate::schedule::{Selection, SelectionRequest, item_reach};
 
 impl PlanRun {
     /// Whether a task in flight has something to do, or another one can be admitted.
@@ -167,7 +167,7 @@ impl PlanRun {
         let state = self.state();
         let mut claims = no_claims(&self.settings.shared_paths)?;
         for unit in state.in_flight() {
-            let reach = reach_of(item_of(plan, &unit.id)?);
+            let reach = item_reach(item_of(plan, &unit.id)?);
             claims.add(reach.map_err(RunError::Unusable)?);
         }
         let closure = closure(plan, &self.settings.ids)?;

@@ -11,9 +11,9 @@ use crate::integrate::{Outcome, Persisted, Recovered, Restored};
 use crate::job::{Journal, Stop};
 use crate::model::{
     BlockReason, CommitRecord, Event, Hydrated, IntegrationStarted, PlanMutated, ProtocolChanged,
-    RowId, RowKey, UnitId, coded, one_line,
+    RowId, RowKey, UnitId, one_line, with_code,
 };
-use crate::protocol::{Action, Answer, Change, UnitState};
+use crate::protocol::{Action, Answer, ProtocolChange, UnitState};
 use crate::run::error::RunError;
 use crate::run::store::Unit;
 use crate::run::watcher::Watcher;
@@ -296,20 +296,20 @@ impl PlanRun {
     fn change(
         &mut self,
         task: &Task,
-        change: &Change,
+        change: &ProtocolChange,
         watcher: &mut dyn Watcher,
     ) -> Result<(), RunError> {
         watcher.say(&format!(
             "{}: switching to protocol `{}` ({})",
             task.unit,
             change.to,
-            coded(&change.code, &change.detail)
+            with_code(&change.code, &change.detail)
         ));
         self.recorder.record(&[Event::from(ProtocolChanged {
             unit: task.unit.clone(),
             from: task.protocol.name.clone(),
             to: change.to.clone(),
-            keeps: change.keeps,
+            keeps: change.keeps_answers,
             code: change.code.clone(),
             detail: change.detail.clone(),
         })])?;
@@ -444,7 +444,7 @@ impl PlanRun {
         };
         watcher.mirror(&plan);
         let why = reason.map_or(String::new(), |reason| {
-            format!(" ({})", coded(reason.as_str(), detail))
+            format!(" ({})", with_code(reason.as_str(), detail))
         });
         watcher.say(&format!("{}: {}{why}", unit.id, status.as_str()));
         self.recorder.record(&[Event::from(PlanMutated {

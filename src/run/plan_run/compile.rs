@@ -1,6 +1,8 @@
 //! Compiles what units need next into a wave: rows, prompts, CSV and call file. The same state gives the same bytes.
 
-use crate::model::{BlockReason, Lane, Risk, RowKey, RunId, UnitId, WaveCompiled, WaveNo, coded};
+use crate::model::{
+    BlockReason, Lane, Risk, RowKey, RunId, UnitId, WaveCompiled, WaveNo, with_code,
+};
 use crate::plan::{Item, Metadata, metadata};
 use crate::platform::{Repo, sha256_of_bytes};
 use crate::protocol::{Action, Emission, Integration, Protocol, Round, TaskContext, UnitState};
@@ -228,7 +230,7 @@ pub fn hopeless(preflight: &Preflight) -> Result<Vec<(UnitId, String)>, RunError
         };
         let task = Task::read(item, &preflight.protocols, None)?;
         if let Action::Block(reason, detail) = task.next(&UnitState::default()) {
-            found.push((task.unit, coded(reason.as_str(), &detail)));
+            found.push((task.unit, with_code(reason.as_str(), &detail)));
         }
     }
     Ok(found)

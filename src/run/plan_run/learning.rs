@@ -11,7 +11,7 @@ use crate::learnings::{
 };
 use crate::model::{
     BlockReason, Event, IntegrationOutcome, LearningAppended, RoundName, Tally, UnitId,
-    ValidationFinished, VerdictRecord, coded, counted, one_line,
+    ValidationFinished, VerdictRecord, counted, one_line, with_code,
 };
 use crate::plan::{Item, metadata};
 use crate::platform::{clock, fault};
@@ -95,7 +95,7 @@ impl PlanRun {
 
     /// The id of the record, and whether it was there before.
     fn append(&self, draft: &Draft) -> Result<(String, bool), LearningsError> {
-        let place = Place::of(self.repo.root())?;
+        let place = Place::find(self.repo.root())?;
         let store = Store::at(place.file());
         let context = place.context(store.file())?;
         let record = NewRecord::new(draft, context, clock::now())?;
@@ -301,7 +301,7 @@ fn evidence(unit: &Unit, reason: Option<BlockReason>, detail: &str) -> Vec<Strin
         Some(reason) => evidence.push(format!(
             "{}: blocked, {}",
             unit.id,
-            coded(reason.as_str(), &quoted(detail))
+            with_code(reason.as_str(), &quoted(detail))
         )),
         None => evidence.push(format!("{}: completed", unit.id)),
     }
@@ -316,7 +316,7 @@ fn evidence(unit: &Unit, reason: Option<BlockReason>, detail: &str) -> Vec<Strin
     evidence.extend(unit.refusals.iter().map(|refusal| {
         let code = refusal.code.as_deref().unwrap_or_default();
         let detail = quoted(refusal.detail.as_deref().unwrap_or_default());
-        format!("{} refused, {}", refusal.item_id, coded(code, &detail))
+        format!("{} refused, {}", refusal.item_id, with_code(code, &detail))
     }));
     evidence.extend(must_fix(unit));
     evidence.truncate(EVIDENCE_MAX);
@@ -375,7 +375,7 @@ fn of_run(state: &State) -> Option<Draft> {
 
 fn of_trouble(state: &State) -> Option<String> {
     if let Some(violation) = state.violations.first() {
-        let told = quoted(&violation.told());
+        let told = quoted(&violation.message());
         return Some(format!(
             "do start workers where they can't write to the repository: {told}"
         ));

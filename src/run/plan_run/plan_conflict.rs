@@ -57,7 +57,7 @@ impl PlanRun {
             unit: unit.clone(),
             found: found.to_owned(),
         };
-        watcher.warn(&format!("{unit}: {}", conflict.told()));
+        watcher.warn(&format!("{unit}: {}", conflict.message()));
         let open = self.open_rows(unit).into_iter();
         let verdict = |(wave, item_id)| {
             Event::from(VerdictRecord {
@@ -65,7 +65,7 @@ impl PlanRun {
                 item_id,
                 verdict: VerdictKind::Rejected,
                 code: Some(CODE.to_owned()),
-                detail: Some(conflict.told()),
+                detail: Some(conflict.message()),
                 fault: None,
                 checks: None,
             })

@@ -63,7 +63,7 @@ pub(crate) fn judge(
     let violation = state.violations.iter().find(|found| found.wave == number);
     if let Some(violation) = violation {
         // The worker at fault is not known, so no answer of the wave is accepted.
-        refuse(second_chance(state, id), "violation", violation.told());
+        refuse(second_chance(state, id), "violation", violation.message());
         return Ok(record);
     }
     match (item.map(|item| item.status), result, error) {
@@ -177,7 +177,7 @@ fn after_fault(state: &State, id: &RowId) -> VerdictKind {
 /// How many faults the role of a row has met in the round under way.
 pub(crate) fn faults(state: &State, id: &RowId) -> Option<usize> {
     let key = RowKey::parse(id)?;
-    let runs = state.unit(&key.unit)?.state.current();
+    let runs = state.unit(&key.unit)?.state.current_emissions();
     let is_fault = |answer: Option<&Answer>| matches!(answer, Some(Answer::Fault { .. }));
     let met = runs
         .iter()
@@ -192,7 +192,7 @@ fn second_chance(state: &State, id: &RowId) -> VerdictKind {
         let unit = &state.unit(&key.unit)?.state;
         let is_retry = |answer: Option<&Answer>| matches!(answer, Some(Answer::Retry { .. }));
         let had_retry = unit
-            .current()
+            .current_emissions()
             .iter()
             .any(|run| is_retry(run.answers.get(&key.role)));
         Some(had_retry || unit.fell_back_in.as_ref() == Some(&key.round))

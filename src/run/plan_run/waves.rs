@@ -19,7 +19,7 @@ use crate::run::error::RunError;
 use crate::run::settings::Settings;
 use crate::run::store::{Unit, Wave};
 use crate::run::watcher::Watcher;
-use crate::schedule::{Cause, Dispatch, Priority, next_number};
+use crate::schedule::{Cause, Dispatch, Priority, next_concurrency};
 use crate::verdict::prose;
 use crate::wave::WaveHead;
 use crate::workspace::checkout;
@@ -69,7 +69,7 @@ impl PlanRun {
 
     /// The remaining paths of the plan; a task in flight counts for the share of its rounds that is left.
     fn priority(&self, plan: &Plan) -> Priority {
-        Priority::of(plan, |item| {
+        Priority::new(plan, |item| {
             let unit = self.state().unit(&UnitId::new(item.id().as_str()));
             let left = unit.and_then(|unit| self.share_left(plan, unit));
             Some(left.unwrap_or(1.0))
@@ -258,7 +258,7 @@ impl PlanRun {
             // The wave was compiled under another limit, and says nothing of the current one.
             return None;
         }
-        let to = next_number(full, from, &causes);
+        let to = next_concurrency(full, from, &causes);
         if to == from {
             return None;
         }

@@ -215,7 +215,7 @@ fn coded(error: &str) -> String {
     };
     let error = one_line(error.trim());
     match error.split_once(": ") {
-        Some((code, text)) if is_code(code) => model::coded(code, text),
+        Some((code, text)) if is_code(code) => model::with_code(code, text),
         None if error.contains('_') && is_code(&error) => error,
         None if error == "timeout" || error == "cancelled" => error,
         _ if error.is_empty() => "no_response: it failed without a word".to_owned(),

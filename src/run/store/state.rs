@@ -198,7 +198,7 @@ impl State {
             Event::Verdict(body) => self.judged(body),
             Event::Tally(body) => {
                 if let Some(unit) = self.unit_mut(&body.unit) {
-                    unit.state.counted(body.clone());
+                    unit.state.record_tally(body.clone());
                 }
             }
             Event::Backpressure(body) => {
@@ -210,7 +210,7 @@ impl State {
             Event::ProtocolChanged(body) => {
                 self.protocol_changes.push(body.clone());
                 if let Some(unit) = self.unit_mut(&body.unit) {
-                    unit.state.changed(&body.to, body.keeps);
+                    unit.state.change_protocol(&body.to, body.keeps);
                 }
             }
             Event::IntegrationStarted(body) => self.integration_started(body),
@@ -354,7 +354,8 @@ impl State {
             let mine = || keys.iter().filter(|key| key.unit == unit.id);
             if let Some(first) = mine().next() {
                 let roles: Vec<_> = mine().map(|key| key.role.clone()).collect();
-                unit.state.emitted(&body.round, first.attempt, roles);
+                unit.state
+                    .record_emission(&body.round, first.attempt, roles);
             }
         }
         let mut job = job::State::new(body.wave);
@@ -406,9 +407,10 @@ impl State {
             (VerdictKind::Retry, _) => Answer::Retry { code, detail },
         };
         unit.state
-            .answered(&key.round, key.attempt, &key.role, answer);
+            .record_answer(&key.round, key.attempt, &key.role, answer);
         if let Some(checks) = &body.checks {
-            unit.state.checked(&key.round, key.attempt, checks.clone());
+            unit.state
+                .record_checks(&key.round, key.attempt, checks.clone());
         }
     }
 
@@ -509,7 +511,7 @@ impl State {
             unit.ended = Some(Ended {
                 status: body.found.clone(),
                 reason: None,
-                detail: Some(body.told()),
+                detail: Some(body.message()),
                 is_conflict: true,
             });
         }
