@@ -1,4 +1,4 @@
-//! `mesh.yaml` at the repository's root: adapters, and the project's protocols, and a default for every option.
+//! `mesh.yaml` at the repository's root: defaults of options, adapters, prices, and protocols of the project.
 //!
 //! ```yaml
 //! max_runtime_seconds: 600
@@ -10,30 +10,30 @@
 //!   gpt-5: {input: 1.25, cached_input: 0.125, output: 10}
 //! ```
 //!
-//! Which option names exist is the command line's knowledge; it checks them. An unknown key is an error.
+//! The command line knows the names of the options and checks them. An unknown key is an error.
 
-use crate::adapter::{AdapterConfig, Configured};
+use crate::adapter::{AdapterConfig, Configured, Prices};
 use serde_yaml::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// The file's name.
+/// The name of the file.
 pub const FILE_NAME: &str = "mesh.yaml";
 
-/// What the file says.
+/// The contents of the file.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
-    /// Where it was read from; `None` when there is no file.
+    /// Its path; `None` if there is no file.
     pub path: Option<PathBuf>,
-    /// Agents by name, and prices by model.
+    /// Adapters by name, and prices by model.
     pub adapters: Configured,
-    /// The project's own protocols: name -> file, from the repository's root.
+    /// The project's protocols: name -> file, relative to the repository's root.
     pub protocols: BTreeMap<String, PathBuf>,
     /// Option name (`max_concurrency`) -> its values as text.
     pub options: BTreeMap<String, Vec<String>>,
 }
 
-/// Why the file was refused.
+/// Why the file is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// It can't be read.
@@ -41,11 +41,11 @@ pub enum ConfigError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the file system said.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
-    /// It is not what it should be.
+    /// It is not valid.
     #[error("`{}`{at}: {message}", path.display())]
     Invalid {
         /// The file.
@@ -72,16 +72,15 @@ impl Config {
     }
 
     fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
-        let invalid = |at: String, message: String| ConfigError::Invalid {
+        let invalid = |at: &str, message: &str| ConfigError::Invalid {
             path: path.to_owned(),
-            at,
-            message,
+            at: at.to_owned(),
+            message: message.to_owned(),
         };
         let not_yaml = |error: serde_yaml::Error| {
-            let at = error
-                .location()
-                .map(|at| format!(", line {}, column {}", at.line(), at.column()));
-            invalid(at.unwrap_or_default(), error.to_string())
+            let at = error.location();
+            let at = at.map(|at| format!(", line {}, column {}", at.line(), at.column()));
+            invalid(&at.unwrap_or_default(), &error.to_string())
         };
         let mut config = Self {
             path: Some(path.to_owned()),
@@ -90,50 +89,41 @@ impl Config {
         let mapping = match serde_yaml::from_str(text).map_err(not_yaml)? {
             Value::Null => return Ok(config),
             Value::Mapping(mapping) => mapping,
-            _ => {
-                return Err(invalid(
-                    String::new(),
-                    "must be a mapping of option names".to_owned(),
-                ));
-            }
+            _ => return Err(invalid("", "must be a mapping of option names")),
         };
         for (key, value) in mapping {
             let Value::String(key) = key else {
-                return Err(invalid(String::new(), "a key is not a text".to_owned()));
+                return Err(invalid("", "a key is not a text"));
             };
             let at = format!(", line {}", line_of(text, &key));
-            if key == "adapters" {
-                config.adapters.adapters = serde_yaml::from_value(value)
-                    .map_err(|error| invalid(at.clone(), format!("`adapters`: {error}")))?;
-                check(&config.adapters.adapters)
-                    .map_err(|why| invalid(at, format!("`adapters`: {why}")))?;
-            } else if key == "prices" {
-                config.adapters.prices = serde_yaml::from_value(value)
-                    .map_err(|error| invalid(at.clone(), format!("`prices`: {error}")))?;
-                let unsound = config.adapters.prices.iter().find(|it| !it.1.is_sound());
-                if let Some((model, _)) = unsound {
-                    let why = format!("`prices`: `{model}`: a price is a number from 0");
-                    return Err(invalid(at, why));
+            let refuse = |why: String| invalid(&at, &format!("`{key}`: {why}"));
+            let bad = |error: serde_yaml::Error| refuse(error.to_string());
+            match key.as_str() {
+                "adapters" => {
+                    let adapters = serde_yaml::from_value(value).map_err(bad)?;
+                    check_adapters(&adapters).map_err(refuse)?;
+                    config.adapters.adapters = adapters;
                 }
-            } else if key == "protocols" {
-                config.protocols = serde_yaml::from_value(value)
-                    .map_err(|error| invalid(at, format!("`protocols`: {error}")))?;
-            } else {
-                let values = texts(&value).ok_or_else(|| {
-                    invalid(
-                        at,
-                        format!(
-                            "`{key}` must be a text, a number, true or false, or a list of those"
-                        ),
-                    )
-                })?;
-                config.options.insert(key, values);
+                "prices" => {
+                    let prices: Prices = serde_yaml::from_value(value).map_err(bad)?;
+                    if let Some((model, _)) = prices.iter().find(|(_, price)| !price.is_sound()) {
+                        return Err(refuse(format!("`{model}`: a price is a number from 0")));
+                    }
+                    config.adapters.prices = prices;
+                }
+                "protocols" => config.protocols = serde_yaml::from_value(value).map_err(bad)?,
+                _ => {
+                    let expected = "must be a text, a number, true or false, or a list of those";
+                    let values = texts(&value)
+                        .ok_or_else(|| invalid(&at, &format!("`{key}` {expected}")))?;
+                    config.options.insert(key, values);
+                }
             }
         }
         Ok(config)
     }
 
-    /// Refuses option names that `is_known` does not know.
+    /// Refuses option names that are not `is_known`.
     pub fn check_options(&self, is_known: impl Fn(&str) -> bool) -> Result<(), ConfigError> {
         let Some(path) = &self.path else {
             return Ok(());
@@ -165,8 +155,8 @@ fn texts(value: &Value) -> Option<Vec<String>> {
     }
 }
 
-/// The first adapter that makes no sense, and why.
-fn check(adapters: &BTreeMap<String, AdapterConfig>) -> Result<(), String> {
+/// Why the first inconsistent adapter is refused.
+fn check_adapters(adapters: &BTreeMap<String, AdapterConfig>) -> Result<(), String> {
     adapters.iter().try_for_each(|(name, adapter)| {
         let checked = adapter.check(name);
         checked.map_err(|why| format!("`{name}`: {why}"))
@@ -176,12 +166,8 @@ fn check(adapters: &BTreeMap<String, AdapterConfig>) -> Result<(), String> {
 /// The line of a top-level key.
 fn line_of(text: &str, key: &str) -> usize {
     let is_key = |line: &str| {
-        let rest = line.trim_start_matches(['"', '\'']).strip_prefix(key);
-        rest.is_some_and(|rest| {
-            rest.trim_start_matches(['"', '\''])
-                .trim_start()
-                .starts_with(':')
-        })
+        let name = line.split(':').next().unwrap_or_default();
+        line.contains(':') && name.trim_end().trim_matches(['"', '\'']) == key
     };
     text.lines().position(is_key).map_or(1, |index| index + 1)
 }
@@ -200,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_say_where() {
+    fn a_refusal_names_line_and_key() {
         let refusal = |text: &str| {
             Config::parse(Path::new("mesh.yaml"), text)
                 .expect_err("refused")

@@ -146,11 +146,11 @@ impl AgentProtocol for BuiltInProtocol {
 
     fn result_instructions(&self) -> Option<&str> {
         Some(if self.agent.has_tool && self.mesh.is_some() {
-            "Hand it back once: by the tool `report_agent_job_result`, or as your last message, which is then the object \
-             and nothing else. You can read here and not write; no file and no command is needed for it. Then stop."
+            "Return it once: with the tool `report_agent_job_result`, or as your last message, which is then the object and \
+             nothing else. You have read-only access; returning the result needs no file and no command. Then stop."
         } else {
-            "Give it as your last message: the object and nothing else. You can read here and not write; no file and no \
-             command is needed for it. Then stop."
+            "Return it as your last message: the object and nothing else. You have read-only access; returning the result \
+             needs no file and no command. Then stop."
         })
     }
 }
@@ -177,20 +177,22 @@ pub(super) fn count_at(value: &Value, pointer: &str) -> u64 {
 }
 
 /// The failure of a program that reports none on standard output, from the end of its standard error.
-pub(super) fn from_stderr(printed: &Printed<'_>, patterns: &[String]) -> Option<AgentFailure> {
+pub(super) fn stderr_failure(printed: &Printed<'_>, patterns: &[String]) -> Option<AgentFailure> {
     if printed.is_success {
         return None;
     }
-    let text = String::from_utf8_lossy(printed.stderr);
-    let lines: Vec<&str> = text
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .collect();
-    let end = lines[lines.len().saturating_sub(5)..].join("; ");
-    match end.as_str() {
+    match last_lines(printed.stderr).join("; ").as_str() {
         "" => None,
         end => Some(AgentFailure::of(end, patterns)),
     }
+}
+
+/// The last five lines of an output that are not blank.
+pub(super) fn last_lines(output: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(output);
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    let mut lines: Vec<String> = lines.map(str::to_owned).collect();
+    lines.split_off(lines.len().saturating_sub(5))
 }
 
 /// The message within a service's answer that was passed on unchanged.

@@ -4,7 +4,7 @@
 //! servers; the log-in is the user's.
 
 use super::agent::{
-    Agent, REPORT_TOOL, REPORT_VARIABLES, Setting, count_at, events, from_stderr, text_at,
+    Agent, REPORT_TOOL, REPORT_VARIABLES, Setting, count_at, events, stderr_failure, text_at,
 };
 use super::capabilities::SchemaBy;
 use crate::job::{AgentFailure, Call, Invocation, Printed, Reading, SharedFile};
@@ -122,7 +122,7 @@ fn read<'o>(printed: &Printed<'o>, patterns: &[String]) -> Reading<'o> {
     let is_end = |event: &Value| text_at(event, "/type") == Some("result");
     let Some(end) = events(printed.stdout).filter(is_end).last() else {
         return Reading {
-            failure: from_stderr(printed, patterns),
+            failure: stderr_failure(printed, patterns),
             ..Reading::default()
         };
     };

@@ -4,7 +4,7 @@
 //! machine; the log-in is that of `CODEX_HOME`.
 
 use super::agent::{
-    Agent, REPORT_VARIABLES, Setting, count_at, events, from_stderr, text_at, unwrapped,
+    Agent, REPORT_VARIABLES, Setting, count_at, events, stderr_failure, text_at, unwrapped,
 };
 use super::capabilities::SchemaBy;
 use super::strict;
@@ -128,7 +128,7 @@ fn read<'o>(printed: &Printed<'o>, patterns: &[String]) -> Reading<'o> {
     let said = failed.or(last_error.filter(|_| !printed.is_success));
     reading.failure = match said {
         Some(text) => Some(AgentFailure::of(&text, patterns)),
-        None => from_stderr(printed, patterns),
+        None => stderr_failure(printed, patterns),
     };
     relaxed(reading, printed.schema)
 }

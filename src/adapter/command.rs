@@ -1,5 +1,6 @@
 //! The `command` adapter: any program, named after `--` or in `mesh.yaml`.
 
+use super::agent::last_lines;
 use super::config::{AdapterConfig, PromptBy, ResultBy, UsagePointers};
 use super::price::Price;
 use crate::job;
@@ -26,7 +27,7 @@ pub(crate) struct CommandSpec {
 }
 
 impl CommandSpec {
-    pub(crate) fn of(config: &AdapterConfig, price: Option<Price>) -> Self {
+    pub(crate) fn from_config(config: &AdapterConfig, price: Option<Price>) -> Self {
         Self {
             prompt: config.prompt,
             result: config.result,
@@ -67,11 +68,11 @@ impl AgentProtocol for CommandSpec {
         match self.result {
             ResultBy::Any => None,
             ResultBy::Stdout => Some(
-                "Print it as the last thing on standard output: the object and nothing else. Then stop.",
+                "Print it at the end of standard output: the object and nothing else. Then stop.",
             ),
             ResultBy::File => Some("Write it to the file named by MESH_RESULT_FILE. Then stop."),
             ResultBy::Report => Some(
-                "Hand it back once with `mesh report-result --result JSON` (or `--result -` to read it from standard \
+                "Return it once with `mesh report-result --result JSON` (or `--result -` to read it from standard \
                  input). Then stop.",
             ),
         }
@@ -85,17 +86,17 @@ impl AgentProtocol for CommandSpec {
 impl CommandSpec {
     fn usage(&self, stdout: &[u8]) -> Option<Usage> {
         let pointers = self.usage.as_ref()?;
-        let wanted = [
+        let counts = [
             &pointers.input_tokens,
             &pointers.output_tokens,
             &pointers.cost_usd,
         ];
-        let tells = |value: &Value| {
-            let mut pointers = wanted.into_iter().flatten();
+        let has_usage = |value: &Value| {
+            let mut pointers = counts.into_iter().flatten();
             pointers.any(|pointer| value.pointer(pointer).is_some())
         };
         let wanted = Wanted {
-            fits: &tells,
+            fits: &has_usage,
             prose: None,
         };
         let printed = Value::Object(extract::pick(stdout, &wanted).ok()?.object);
@@ -118,18 +119,9 @@ impl CommandSpec {
         }
         let streams = [printed.stderr, printed.stdout];
         streams.into_iter().find_map(|bytes| {
-            let failure = AgentFailure::of(&end(bytes), &self.rate_limit_patterns);
+            let end = last_lines(bytes).join("\n");
+            let failure = AgentFailure::of(&end, &self.rate_limit_patterns);
             matches!(failure, AgentFailure::Unavailable(..)).then_some(failure)
         })
     }
-}
-
-/// The last lines.
-fn end(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    let lines: Vec<&str> = text
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .collect();
-    lines[lines.len().saturating_sub(5)..].join("\n")
 }

@@ -5,7 +5,7 @@ use super::command::CommandSpec;
 use super::config::AdapterConfig;
 use super::error::AdapterError;
 use super::price::Price;
-use super::speaking::Speaks;
+use super::recorded_protocol::ProtocolSettings;
 use super::spec::{Adapter, Choice};
 use crate::job::Worker;
 use std::path::Path;
@@ -45,9 +45,9 @@ pub(crate) fn adapter(
             source,
         }
     })?;
-    let spec = CommandSpec::of(config, price);
+    let spec = CommandSpec::from_config(config, price);
     if spec.is_special() {
-        worker.speaks = Speaks::Command(spec).to_value();
+        worker.speaks = ProtocolSettings::Command(spec).to_value();
     }
     Ok(Adapter {
         name: name.to_owned(),

@@ -89,7 +89,7 @@ pub enum AdapterError {
     },
     /// The resumed run uses an adapter that this version does not know.
     #[error("unknown agent protocol of this run: {0}")]
-    Speaks(String),
+    UnknownProtocol(String),
     /// This program's own path is unknown, so `replay` can't be started.
     #[error("adapter `replay`: the path of this program is unknown")]
     NoOwnPath(#[source] std::io::Error),
@@ -125,7 +125,7 @@ impl AdapterError {
             AdapterError::ExternalSpawn => Some("pass the agent's command, as in `… -- my-agent --json`".to_owned()),
             AdapterError::Unknown { .. }
             | AdapterError::Both { .. }
-            | AdapterError::Speaks(_)
+            | AdapterError::UnknownProtocol(_)
             | AdapterError::NoOwnPath(_) => None,
         }
     }

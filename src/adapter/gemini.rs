@@ -2,7 +2,7 @@
 //!
 //! Read-only by its plan mode. The log-in and the settings are the user's.
 
-use super::agent::{Agent, Setting, count_at, from_stderr, text_at, unwrapped};
+use super::agent::{Agent, Setting, count_at, stderr_failure, text_at, unwrapped};
 use super::capabilities::SchemaBy;
 use crate::job::{AgentFailure, Call, Invocation, Printed, Reading};
 use crate::model::Usage;
@@ -66,7 +66,7 @@ fn read<'o>(printed: &Printed<'o>, patterns: &[String]) -> Reading<'o> {
         session: session.map(str::to_owned),
         failure: match error {
             Some(message) => Some(AgentFailure::of(&unwrapped(message), patterns)),
-            None => from_stderr(printed, patterns),
+            None => stderr_failure(printed, patterns),
         },
     }
 }

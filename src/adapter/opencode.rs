@@ -2,7 +2,7 @@
 //!
 //! Read-only by its permissions: everything except reading is denied. The log-in and the providers are the user's.
 
-use super::agent::{Agent, Setting, count_at, events, from_stderr, text_at};
+use super::agent::{Agent, Setting, count_at, events, stderr_failure, text_at};
 use super::capabilities::SchemaBy;
 use crate::job::{AgentFailure, Call, Invocation, Printed, Reading};
 use crate::model::Usage;
@@ -84,7 +84,7 @@ fn read<'o>(printed: &Printed<'o>, patterns: &[String]) -> Reading<'o> {
         }
     }
     reading.text = text.into_bytes().into();
-    reading.failure = error.or_else(|| from_stderr(printed, patterns));
+    reading.failure = error.or_else(|| stderr_failure(printed, patterns));
     reading
 }
 

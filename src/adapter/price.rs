@@ -44,7 +44,7 @@ impl Price {
 }
 
 /// The price of a model; without a name, the default price.
-pub(super) fn of(prices: &Prices, model: Option<&str>) -> Option<Price> {
+pub(super) fn find(prices: &Prices, model: Option<&str>) -> Option<Price> {
     let own = model.and_then(|model| prices.get(model));
     own.or_else(|| prices.get(ANY)).copied()
 }
@@ -88,12 +88,12 @@ mod tests {
             output: 0.0,
         };
         let prices = Prices::from([("a".to_owned(), price(1.0)), ("*".to_owned(), price(2.0))]);
-        let input = |model| of(&prices, model).map(|price| price.input);
+        let input = |model| find(&prices, model).map(|price| price.input);
         assert_eq!(
             (input(Some("a")), input(Some("b")), input(None)),
             (Some(1.0), Some(2.0), Some(2.0))
         );
-        assert_eq!(of(&Prices::new(), Some("a")), None);
+        assert_eq!(find(&Prices::new(), Some("a")), None);
         assert!(!price(f64::NAN).is_sound() && !price(-1.0).is_sound() && price(0.0).is_sound());
     }
 }

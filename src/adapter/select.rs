@@ -5,8 +5,8 @@ use super::capabilities::Capabilities;
 use super::config::{AdapterConfig, Configured};
 use super::error::AdapterError;
 use super::price::Price;
+use super::recorded_protocol::ProtocolSettings;
 use super::registry::{AGENTS, agent_names};
-use super::speaking::Speaks;
 use super::spec::{Adapter, Choice, EXTERNAL};
 use super::{price, replay};
 use crate::job::Worker;
@@ -81,7 +81,7 @@ pub fn select(
                 None if config.command.is_empty() => Err(unknown(name, configured)),
                 None => {
                     refuse_agent_options(&name, choice)?;
-                    let price = price::of(&configured.prices, config.model.as_deref());
+                    let price = price::find(&configured.prices, config.model.as_deref());
                     crate::adapter::command_adapter::adapter(&name, &config, price, choice, folder)
                 }
             }
@@ -190,7 +190,7 @@ fn agent_adapter(
     let model = choice.model.clone().or_else(|| config.model.clone());
     let spec = AgentSpec {
         agent: agent.name.to_owned(),
-        price: price::of(&configured.prices, model.as_deref()),
+        price: price::find(&configured.prices, model.as_deref()),
         model,
         effort: choice.effort.clone().or_else(|| config.effort.clone()),
         args: config.args.clone(),
@@ -207,7 +207,7 @@ fn agent_adapter(
             args: Vec::new(),
             folder: folder.to_owned(),
             env_names: agent.env_names().chain(own).collect(),
-            speaks: Speaks::Agent(spec).to_value(),
+            speaks: ProtocolSettings::Agent(spec).to_value(),
         },
     })
 }
@@ -273,7 +273,7 @@ fn entry(
     configured: &Configured,
     folder: &Path,
 ) -> Listed {
-    let price = price::of(&configured.prices, config.model.as_deref());
+    let price = price::find(&configured.prices, config.model.as_deref());
     let (program, missing, capabilities) = match config.agent(name) {
         Some(agent) => {
             let program = find(agent, config, folder);

@@ -3,8 +3,8 @@
 use super::agent::{AgentSpec, BuiltInProtocol};
 use super::command::CommandSpec;
 use super::price::Price;
+use super::recorded_protocol::{ProtocolSettings, agent_protocol, answer_settings};
 use super::registry::{agent_named, agent_names};
-use super::speaking::{Speaks, agent_protocol, asked};
 use crate::job::{AgentFailure, AgentProtocol, Call, Printed, Reading, Worker};
 use crate::model::{Fault, Usage};
 use crate::refusal::{Refusal, Reset};
@@ -429,7 +429,7 @@ fn the_recorded_settings_restore_the_agent_protocol() {
             .expect("none")
             .is_none()
     );
-    let speaks = Speaks::Agent(speaker("claude").spec).to_value();
+    let speaks = ProtocolSettings::Agent(speaker("claude").spec).to_value();
     let there = agent_protocol(&worker(speaks))
         .expect("known")
         .expect("one");
@@ -437,7 +437,7 @@ fn the_recorded_settings_restore_the_agent_protocol() {
     let priced = |price| {
         let mut spec = speaker("codex").spec;
         spec.price = price;
-        asked(&worker(Speaks::Agent(spec).to_value()))
+        answer_settings(&worker(ProtocolSettings::Agent(spec).to_value()))
     };
     let price = Price {
         input: 1.0,

@@ -64,7 +64,7 @@ impl JobStatus {
             JobStatus::Finished => None,
             JobStatus::StoppedByWorker => Some("cancelled by worker request".to_owned()),
             JobStatus::Halted(reason) | JobStatus::Unanswered(reason) => Some(reason.clone()),
-            JobStatus::Shut(shut) => Some(told(shut)),
+            JobStatus::Shut(shut) => Some(shut_text(shut)),
             JobStatus::BudgetReached {
                 budget,
                 limit,
@@ -113,7 +113,8 @@ impl JobStatus {
     }
 }
 
-fn told(shut: &Shut) -> String {
+/// Why a job ended early, as text.
+fn shut_text(shut: &Shut) -> String {
     match shut {
         Shut::TooLong {
             until: Some(until),

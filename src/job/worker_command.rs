@@ -17,10 +17,10 @@ pub(crate) const ROW_JSON_BYTES_MAX: usize = 64 * 1024;
 pub(crate) const CELL_SHOWN_TWICE_MAX: usize = 512;
 
 /// How the prompt asks for the result of a worker without an agent protocol.
-pub(crate) const RESULT_INSTRUCTIONS: &str = "Give it once, in one of these ways: call `mesh report-result --result JSON` (or `--result -` to \
-    read it from standard input), or write it to the file named by MESH_RESULT_FILE, or print it as the last thing on \
-    standard output. `mesh report-result --stop` also ends the whole job early; use it only when going on with the \
-    other items would be pointless. Then stop.";
+pub(crate) const RESULT_INSTRUCTIONS: &str = "Return it once, in one of these ways: call `mesh report-result --result JSON` (or `--result -` to \
+    read it from standard input), write it to the file named by MESH_RESULT_FILE, or print it at the end of standard \
+    output. `mesh report-result --stop` also ends the whole job early; use it only if processing the other items would \
+    be pointless. Then stop.";
 
 /// The command that runs for each row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,15 +83,15 @@ impl Worker {
     }
 }
 
-/// What a retry's prompt adds, or the whole prompt if the retry continues the session.
+/// The text that a retry adds to its prompt, or its whole prompt if it continues the session.
 pub fn retry_prompt(feedback: &str, continues: bool) -> String {
     match continues {
         true => format!(
             "Your answer was refused:\n\n{feedback}\n\n\
-             Mend exactly that, and hand the whole result back once more, as one JSON object that fits the schema, in \
-             the same way as before.\n"
+             Fix exactly that, and return the whole result again, as one JSON object that matches the schema, in the \
+             same way as before.\n"
         ),
-        false => format!("# Your previous attempt failed\n\n{feedback}\n\nMend exactly that.\n"),
+        false => format!("# Your previous attempt failed\n\n{feedback}\n\nFix exactly that.\n"),
     }
 }
 
@@ -108,7 +108,7 @@ pub(crate) fn inherited(further: &[String]) -> Vec<(OsString, OsString)> {
         .collect()
 }
 
-/// The variables that workers inherit because the user named them, as text.
+/// The variables that workers inherit by name, as text.
 pub(crate) fn named_variables(further: &[String]) -> Vec<(String, String)> {
     let named = std::env::vars_os().filter_map(|(name, value)| {
         let name = name.into_string().ok()?;

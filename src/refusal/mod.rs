@@ -40,7 +40,7 @@ pub struct Refusal {
 
 impl Refusal {
     /// An account that names a reset time has a quota, not a lack of credit.
-    fn of(fault: Fault, text: &str) -> Self {
+    fn new(fault: Fault, text: &str) -> Self {
         let reset = Reset::find(text);
         let fault = match fault {
             Fault::Credit if reset.is_some() => Fault::Quota,
@@ -55,7 +55,7 @@ pub fn read(text: &str) -> Option<Refusal> {
     let text = plain(text);
     let text = end(&text);
     let fault = BUILT_IN.find(&without_tools(text), |_| true)?;
-    Some(Refusal::of(fault, text))
+    Some(Refusal::new(fault, text))
 }
 
 /// Finds a refusal in the output of an agent that exited with 0 but gave no answer. It may mention limits in prose, so the
@@ -63,22 +63,22 @@ pub fn read(text: &str) -> Option<Refusal> {
 pub fn read_own_lines(text: &str) -> Option<Refusal> {
     let text = plain(text);
     let text = end(&text);
-    let said = without_tools(text);
-    let own_lines = said.lines().filter(|line| !is_markup(line));
-    let faults = own_lines.filter_map(of_own_line);
+    let lines = without_tools(text);
+    let own_lines = lines.lines().filter(|line| !is_markup(line));
+    let faults = own_lines.filter_map(own_line_fault);
     let fault = faults.into_iter().find(|fault| *fault != Fault::Network)?;
-    Some(Refusal::of(fault, text))
+    Some(Refusal::new(fault, text))
 }
 
 /// Whether `line` is a program's message that the network or the service is unreachable.
 pub fn is_outage(line: &str) -> bool {
     let line = plain(line);
     let line = without_tools(&line);
-    !is_markup(&line) && of_own_line(&line) == Some(Fault::Network)
+    !is_markup(&line) && own_line_fault(&line) == Some(Fault::Network)
 }
 
 /// The fault of a line that starts with the sentence, or with the word `error`.
-fn of_own_line(line: &str) -> Option<Fault> {
+fn own_line_fault(line: &str) -> Option<Fault> {
     let is_error = is_error(line);
     BUILT_IN.find(line, |place| {
         is_error || (place.is_alone && place.begins <= LEAD_BYTES_MAX)

@@ -72,7 +72,7 @@ struct BadFile {
 }
 
 impl BadFile {
-    fn of_yaml(file: &str, error: &serde_yaml::Error) -> Self {
+    fn from_yaml(file: &str, error: &serde_yaml::Error) -> Self {
         let place = error.location();
         Self {
             file: file.to_owned(),
@@ -83,7 +83,7 @@ impl BadFile {
     }
 
     /// Finds the position of `expression` in the `source` of the file.
-    fn of_expression(file: &str, source: &str, expression: &str, why: String) -> Self {
+    fn at_expression(file: &str, source: &str, expression: &str, why: String) -> Self {
         let lines = source.lines().enumerate();
         let mut places = lines.filter_map(|(line, text)| Some((line, text.find(expression)?)));
         let (line, column) = places.next().unwrap_or_default();
@@ -160,12 +160,12 @@ impl PatternSet {
         let mut patterns = Self::default();
         for (name, source) in files {
             let file: File =
-                serde_yaml::from_str(source).map_err(|error| BadFile::of_yaml(name, &error))?;
+                serde_yaml::from_str(source).map_err(|error| BadFile::from_yaml(name, &error))?;
             let advice: &'static str = file.log_in.leak();
             for entry in file.patterns {
                 let pattern = Pattern::of(entry, file.program.clone());
                 patterns.patterns.push(pattern.map_err(|(expression, why)| {
-                    BadFile::of_expression(name, source, &expression, why)
+                    BadFile::at_expression(name, source, &expression, why)
                 })?);
             }
             patterns.log_ins.push((file.program, advice));

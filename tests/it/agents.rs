@@ -83,14 +83,14 @@ fn a_refused_answer_is_corrected_in_the_same_session() {
     let (first, second) = prompts.split_once("====\n").expect("two prompts");
     assert_contains(
         first,
-        "by the tool `report_agent_job_result`, or as your last message",
+        "with the tool `report_agent_job_result`, or as your last message",
     );
     assert_snapshot!(second.trim_end_matches("====\n"), @r#"
     Your answer was refused:
 
     invalid_output_schema: /answer: value is not of type "string"
 
-    Mend exactly that, and hand the whole result back once more, as one JSON object that fits the schema, in the same way as before.
+    Fix exactly that, and return the whole result again, as one JSON object that matches the schema, in the same way as before.
     "#);
     let attempts = finished(&world.sandbox);
     let used: Vec<_> = attempts

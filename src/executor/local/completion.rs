@@ -1,6 +1,6 @@
-//! What follows from the end of an attempt: its events, and when its row is tried again.
+//! Handles the end of an attempt: records its events and schedules the next attempt of its row.
 //!
-//! Changes only the turn at hand, the active rows and the shared limits.
+//! Changes only the current turn, the active rows and the shared limits.
 
 use super::active_rows::{ActiveRow, ActiveRows};
 use super::pool_event::{FinishedAttempt, Task};
@@ -17,17 +17,17 @@ use jiff::Timestamp;
 use serde_json::Value;
 use std::time::Duration;
 
-/// After this many consecutive rate limits of one row, more than an hour of waiting did not help. The job ends; or, if
-/// other rows were answered in the meantime, the row alone fails.
+/// The maximum number of consecutive rate limits of one row, which is more than an hour of waiting. Then the job ends; if
+/// other rows were answered in the meantime, only the row fails.
 const RATE_LIMITS_MAX: u32 = 20;
-/// How often a row is tried again after an outage of the network or the machine.
+/// The maximum number of retries of a row after an outage of the network or the machine.
 const OUTAGES_MAX: u32 = 3;
 
 /// Handles the end of one attempt.
 pub(crate) struct Completion<'c, 'p> {
     pub settings: &'c Settings,
     pub limits: &'c SharedLimits,
-    /// As of the last durable turn.
+    /// The state after the last durable turn.
     pub state: &'c State,
     pub active: &'c mut ActiveRows<'p>,
     /// Slots of the pool.
@@ -263,7 +263,7 @@ impl<'p> Completion<'_, 'p> {
         let was_locked_out = task.was_locked_out;
         if let Some(active) = self.withdraw(task, turn) {
             if active.is_probe {
-                self.limits.breaker().withdrawn();
+                self.limits.breaker().withdraw();
             }
             let next = PendingRow {
                 was_locked_out,
@@ -352,7 +352,7 @@ mod tests {
         }
     }
 
-    /// How a row ends that met `before` rate limits and now meets another, and what the turn brought.
+    /// The end of a row that met `before` rate limits and now meets another one, and the turn that handled it.
     fn rate_limited(limits: &SharedLimits, before: u32, answers_before: u64) -> (AttemptEnd, Turn) {
         let (settings, state) = (settings(), State::new(WaveNo(1)));
         let mut active = ActiveRows::default();

@@ -1,10 +1,11 @@
 //! Builds the worker process of a row: arguments, environment, prompt, files.
 
+use super::pool_event::Task;
 use crate::job::{
     CELL_SHOWN_TWICE_MAX, Call, Invocation, JobError, Paths, PromptBy, RESULT_INSTRUCTIONS,
     ROW_JSON_BYTES_MAX, Row, Settings, Survey, inherited, retry_prompt,
 };
-use crate::model::{ReportToken, Session};
+use crate::model::Session;
 use crate::template::{Braces, Template};
 use serde_json::{Map, Value};
 use std::ffi::OsString;
@@ -70,20 +71,13 @@ impl<'s> Launcher<'s> {
         Ok(())
     }
 
-    /// Prepares attempt number `attempt` of `row`. `feedback` says what was wrong with the previous one, `session` is
-    /// the conversation to continue.
-    pub fn launch(
-        &self,
-        row: &Row,
-        attempt: u32,
-        token: &ReportToken,
-        feedback: Option<&str>,
-        session: Option<&Session>,
-    ) -> io::Result<Launch> {
+    /// Prepares an attempt.
+    pub fn launch(&self, task: &Task) -> io::Result<Launch> {
         let settings = self.settings;
+        let (row, token, session) = (&task.row, &task.token, task.session.as_ref());
         let own = |what: &str| settings.scratch.join(format!("{token}.{what}"));
         let invocation = self.invocation(session);
-        let prompt = self.prompt(row, feedback, session.is_some());
+        let prompt = self.prompt(row, task.feedback.as_deref(), session.is_some());
         let paths = Paths {
             prompt: (invocation.prompt == PromptBy::File).then(|| own("prompt.md")),
             result: own("result.json"),
@@ -107,7 +101,7 @@ impl<'s> Launcher<'s> {
             .env("MESH_RUN_ID", settings.run_id.as_str())
             .env("MESH_JOB_ID", settings.job_id.as_str())
             .env("MESH_ITEM_ID", row.id.as_str())
-            .env("MESH_ATTEMPT", attempt.to_string())
+            .env("MESH_ATTEMPT", task.attempt.to_string())
             .env("MESH_REPORT_TOKEN", token.as_str())
             .env("MESH_REPORT_SOCKET", &self.socket)
             .env("MESH_RESULT_FILE", &paths.result);
@@ -171,12 +165,12 @@ impl<'s> Launcher<'s> {
         });
         let schema = &self.schema;
         let mut prompt = format!(
-            "You are working one item of a batch job. Do this item only.\n\n\
+            "You are processing one item of a batch job. Do this item only.\n\n\
              Job: {}\nItem: {}\n\n\
              # Instruction\n\n{instruction}\n\n\
-             # The row of this item, as data\n\n```json\n{:#}\n```\n\n\
-             # The result\n\n\
-             Hand back exactly one JSON object that fits this JSON Schema:\n\n```json\n{schema}\n```\n\n\
+             # Row, as data\n\n```json\n{:#}\n```\n\n\
+             # Result\n\n\
+             Return exactly one JSON object that matches this JSON Schema:\n\n```json\n{schema}\n```\n\n\
              {}\n",
             self.settings.job_id,
             row.id,
@@ -215,7 +209,7 @@ impl Settings {
         self.prompt_of(survey, |_| true)
     }
 
-    /// The first attempt's prompt of the first row that is wanted.
+    /// The prompt of the first attempt of the first row that `is_wanted` selects.
     pub fn prompt_of(
         &self,
         survey: &Survey,

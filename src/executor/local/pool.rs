@@ -244,7 +244,7 @@ impl<'p> Pool<'p> {
             PoolEvent::Declined(task) => self.completion().decline(*task, turn),
             PoolEvent::Finished(finished) => self.completion().finish(*finished, turn),
             PoolEvent::Panicked(item) => return Err(JobError::Defect { item }),
-            // The turn starts what it can anyway.
+            // The turn starts all rows that fit in any case.
             PoolEvent::SlotFree => {}
         }
         Ok(())
@@ -478,17 +478,17 @@ impl<'p> Pool<'p> {
 
     /// Until when a limit keeps all rows waiting: the limit of the account, or those of the rows that are left.
     fn waits_until(&self) -> Option<Timestamp> {
-        let of_rows = || {
+        let rows_wait_until = || {
             let (due, first) = self.rows.first_retry()?;
             let waits = self.active.is_empty() && first.faults.rate_limits > 0;
             let left = due.saturating_duration_since(Instant::now());
             (waits && !left.is_zero()).then(|| clock::now() + left)
         };
-        self.limits.capacity().waits_until.or_else(of_rows)
+        self.limits.capacity().waits_until.or_else(rows_wait_until)
     }
 }
 
-/// A worker that leaves processes behind should be fixed, though its row is not affected.
+/// Warns of processes that a worker left running; its row is not affected.
 fn warn_of_leaks(event: &PoolEvent, observer: &mut dyn Observer) {
     if let PoolEvent::Finished(finished) = event
         && !finished.leaked.is_empty()

@@ -1,4 +1,4 @@
-//! What passes between the pool's loop and its threads: attempts to run, and events of reports, ends and free slots.
+//! The messages between the pool's loop and its threads: attempts to run, and events of reports, ends and free slots.
 
 use super::heartbeat::Heartbeat;
 use crate::job::{Outcome, Row};
@@ -20,7 +20,7 @@ pub(crate) enum PoolEvent {
         stop: bool,
         acknowledge: Sender<()>,
     },
-    /// A report was refused because its sender may not give it.
+    /// A report was refused because its sender is not a running attempt.
     Refused {
         item_id: String,
         attempt: u32,
@@ -58,7 +58,7 @@ pub(crate) struct Task {
     pub heartbeat: Arc<Heartbeat>,
     /// It probes whether a limit of the account still holds.
     pub is_probe: bool,
-    /// An earlier run found nobody logged in, or no credit, for this row.
+    /// An earlier run ended at this row for lack of a log-in or of credit.
     pub was_locked_out: bool,
 }
 
@@ -71,7 +71,7 @@ pub(crate) struct FinishedAttempt {
     pub redacted: Vec<String>,
     /// Why the worker gave no answer, if that was not the row's fault.
     pub fault: Option<Fault>,
-    /// When to try again, if the worker said so.
+    /// When to try again, if the worker printed a time.
     pub until: Option<Timestamp>,
     pub exit_code: Option<i32>,
     pub signal: Option<i32>,

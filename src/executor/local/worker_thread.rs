@@ -1,5 +1,4 @@
-//! One thread of the pool: takes a task, runs the attempt, sends its outcome. Only this file touches worker processes;
-//! nothing in it decides what follows.
+//! A thread of the pool: takes a task, runs the attempt, sends its outcome. Decides nothing that follows from it.
 
 use super::attempt;
 use super::launcher::Launcher;
@@ -23,7 +22,6 @@ use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::time::Duration;
 
 /// What all threads of the pool share.
 pub(crate) struct WorkerThread<'p> {
@@ -72,15 +70,8 @@ impl WorkerThread<'_> {
             accepted: None,
         };
         self.hub.open(&task.token, opened);
-        let launch = self.launcher.launch(
-            &task.row,
-            task.attempt,
-            &task.token,
-            task.feedback.as_deref(),
-            task.session.as_ref(),
-        );
-        let ended = launch.and_then(|launch| {
-            let limits = self.settings.limits();
+        let limits = self.settings.limits();
+        let ended = self.launcher.launch(&task).and_then(|launch| {
             entry.prepare();
             let ended = attempt::run(
                 launch.command,
@@ -95,7 +86,6 @@ impl WorkerThread<'_> {
             Ok((ended?, file))
         });
         let report = self.hub.close(&task.token);
-        let limits = self.settings.limits();
         let rules = Rules {
             check: self.check,
             max_runtime: limits.max_runtime,
@@ -133,7 +123,7 @@ impl WorkerThread<'_> {
         };
         let redacted = hide_in_outcome(&mut outcome, self.redactor);
         let ended = ended.ok().map(|(ended, _)| ended);
-        let outcome = self.doubt_lock_out(outcome, task.was_locked_out);
+        let outcome = self.fail_if_others_answered(outcome, task.was_locked_out);
         let fault = outcome.fault(ended.as_ref());
         let until = self.update_breaker(&outcome, task.is_probe);
         FinishedAttempt {
@@ -145,21 +135,21 @@ impl WorkerThread<'_> {
             until,
             exit_code: ended.as_ref().and_then(|ended| ended.code),
             signal: ended.as_ref().and_then(|ended| ended.signal),
-            leaked: ended
-                .iter()
-                .flat_map(|ended| &ended.leaked)
-                .map(ToString::to_string)
-                .collect(),
             duration: ended
                 .as_ref()
-                .map_or(Duration::ZERO, |ended| ended.duration),
+                .map(|ended| ended.duration)
+                .unwrap_or_default(),
+            leaked: ended.map_or_else(Vec::new, |ended| {
+                ended.leaked.iter().map(ToString::to_string).collect()
+            }),
             usage,
             session,
         }
     }
 
-    /// Refused again while other rows are answered, a row was not refused for lack of a log-in or of credit.
-    fn doubt_lock_out(&self, outcome: Outcome, was_locked_out: bool) -> Outcome {
+    /// Turns a refusal for lack of a log-in or of credit into a failure of the row, if it was refused before while other rows
+    /// are answered.
+    fn fail_if_others_answered(&self, outcome: Outcome, was_locked_out: bool) -> Outcome {
         match outcome {
             Outcome::Unavailable(text, refusal)
                 if matches!(refusal.fault, Fault::LogIn | Fault::Credit)
@@ -172,12 +162,12 @@ impl WorkerThread<'_> {
         }
     }
 
-    /// Updates the breaker before another thread starts a row. Returns when to try again, if the worker said so.
+    /// Updates the breaker before another thread starts a row. Returns the time to try again, if the worker printed one.
     fn update_breaker(&self, outcome: &Outcome, is_probe: bool) -> Option<Timestamp> {
         match outcome {
             Outcome::Unavailable(text, refusal) => self.open_breaker(text, refusal, is_probe),
             Outcome::Failed(Failure::Cancelled, _) if is_probe => {
-                self.limits.breaker().withdrawn();
+                self.limits.breaker().withdraw();
                 None
             }
             Outcome::Failed(..) | Outcome::Result(..) => {
@@ -193,10 +183,7 @@ impl WorkerThread<'_> {
         let until = refusal.reset.as_ref().and_then(|reset| reset.resolve(&now));
         let now = now.timestamp();
         match refusal.fault {
-            Fault::LogIn => {
-                let advice = log_in_advice(text);
-                self.limits.breaker().locked_out(text, advice);
-            }
+            Fault::LogIn => self.limits.breaker().lock_out(text, log_in_advice(text)),
             Fault::Credit => self.limits.breaker().lack_credit(text),
             Fault::Quota => self.limits.breaker().met(now, until, is_probe, text),
             // A short limit delays only its row, unless the row is a probe or the limit is not short after all.
@@ -268,6 +255,6 @@ fn open_file(path: &Path) -> io::Result<File> {
 }
 
 fn remove(path: &Path) {
-    // Whatever is left is removed with the run's folder.
+    // What remains is removed with the run's folder.
     let _ = std::fs::remove_file(path);
 }

@@ -2,7 +2,7 @@
 //!
 //! The jitter spreads rows that failed together, so that they do not come back together. It is a hash of the job, the
 //! row and the attempt: a resumed job and a test see the same delays, and no generator of random numbers is needed.
-//! Gives durations and looks at no clock; what a worker said about waiting is read in `rate_limit`.
+//! Returns durations and reads no clock; `refusal` reads the wait that a worker's output asks for.
 
 use crate::model::JobId;
 use serde::{Deserialize, Serialize};
@@ -60,14 +60,18 @@ impl Backoff {
 
 /// The delay after a row was rate-limited `streak` times in a row (1-based; of this row, not of the job).
 ///
-/// `said` is what the worker's output asked for: never less than that, and up to a tenth more, so that all rows that
+/// `retry_after` is what the worker's output asked for: never less than that, and up to a tenth more, so that all rows that
 /// were told the same do not come back in one moment. Services also say 0 s, or 28 ms again and again; a lower bound of
 /// one second that doubles with the streak keeps a row from spinning, as a rate limit consumes no attempt. Without
-/// `said`: 15 s, doubling to five minutes, of which the jitter leaves a half to the whole.
-pub fn after_rate_limit(streak: u32, said: Option<Duration>, delayed: Delayed<'_>) -> Duration {
-    match said {
-        Some(said) => {
-            let least = said.max(doubled(RATE_LIMIT_DELAY_MIN, streak));
+/// `retry_after`: 15 s, doubling to five minutes, of which the jitter leaves a half to the whole.
+pub fn after_rate_limit(
+    streak: u32,
+    retry_after: Option<Duration>,
+    delayed: Delayed<'_>,
+) -> Duration {
+    match retry_after {
+        Some(retry_after) => {
+            let least = retry_after.max(doubled(RATE_LIMIT_DELAY_MIN, streak));
             least + least.mul_f64(delayed.fraction(streak) / 10.0)
         }
         None => jittered(doubled(RATE_LIMIT_DELAY, streak), delayed, streak),
@@ -264,7 +268,7 @@ mod tests {
     #[test]
     fn the_time_of_the_service_is_a_lower_bound() {
         let job = job();
-        for (streak, said_ms, range) in [
+        for (streak, asked_ms, range) in [
             (1, 12_000, 12.0..13.2),
             (3, 12_000, 12.0..13.2),
             (5, 12_000, 16.0..17.6),
@@ -273,9 +277,9 @@ mod tests {
             (u32::MAX, 28, 300.0..330.0),
             (1, 3_600_000, 3600.0..3960.0),
         ] {
-            let said = Some(Duration::from_millis(said_ms));
-            let delay = after_rate_limit(streak, said, delayed(&job, 3));
-            assert!(seconds(range, delay), "{streak} {said_ms} {delay:?}");
+            let retry_after = Some(Duration::from_millis(asked_ms));
+            let delay = after_rate_limit(streak, retry_after, delayed(&job, 3));
+            assert!(seconds(range, delay), "{streak} {asked_ms} {delay:?}");
         }
     }
 }

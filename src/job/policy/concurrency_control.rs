@@ -57,15 +57,15 @@ impl ConcurrencyControl {
         self.hold.saturating_sub(now)
     }
 
-    /// The service refused a row; `said` is how long it asked to wait.
-    pub fn refused(&mut self, now: Duration, said: Option<Duration>) {
+    /// The service refused a row; `retry_after` is the wait that it asked for.
+    pub fn refused(&mut self, now: Duration, retry_after: Option<Duration>) {
         if now >= self.calm {
             self.limit = (self.limit * CUT).max(1.0);
         }
-        let cool_down = said.map_or(COOL_DOWN, |said| said.max(COOL_DOWN));
+        let cool_down = retry_after.map_or(COOL_DOWN, |wait| wait.max(COOL_DOWN));
         self.calm = self.calm.max(now + cool_down);
-        if let Some(said) = said.filter(|_| self.has_service) {
-            self.hold = self.hold.max(now + said);
+        if let Some(retry_after) = retry_after.filter(|_| self.has_service) {
+            self.hold = self.hold.max(now + retry_after);
         }
     }
 

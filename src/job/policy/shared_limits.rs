@@ -95,8 +95,8 @@ impl SharedLimits {
         self.budget().charge(reserve, usage, counts);
     }
 
-    pub(crate) fn refused(&self, said: Option<Duration>) {
-        self.concurrency().refused(self.elapsed(), said);
+    pub(crate) fn refused(&self, retry_after: Option<Duration>) {
+        self.concurrency().refused(self.elapsed(), retry_after);
     }
 
     pub(crate) fn record_success(&self, running: usize) {

@@ -71,7 +71,7 @@ pub(crate) struct Rules<'s> {
     pub max_runtime: Duration,
     pub max_idle: Option<Duration>,
     pub read_text: Option<ReadText>,
-    /// Whether `reading` comes from the worker's agent protocol: then it is not second-guessed.
+    /// Whether `reading` comes from the worker's agent protocol, which is trusted.
     pub is_known: bool,
     /// Whether an object is the output of `mesh report-result` rather than a result.
     pub is_own_answer: &'s dyn Fn(&Object) -> bool,
@@ -119,13 +119,13 @@ pub(crate) fn judge(
     if ended.code != Some(0) {
         return after_exit(ended, rules.is_known);
     }
-    let found = found(reading, result_file, rules);
+    let found = find_result(reading, result_file, rules);
     let is_missing = found.is_err() && result_file.is_none();
     let envelope = match &found {
         Ok((picked, ReportVia::Stdout)) => refusal::read_envelope(&picked.object),
         _ => None,
     };
-    let measured = found.and_then(|(picked, via)| {
+    let checked = found.and_then(|(picked, via)| {
         if via == ReportVia::Stdout && (rules.is_own_answer)(&picked.object) {
             let text = format!("its report was refused: {}", Value::Object(picked.object));
             return Err((Failure::NoResponse, text));
@@ -133,7 +133,7 @@ pub(crate) fn judge(
         Ok((rules.check.check_picked(picked)?, via))
     });
     let is_answer = rules.check.has_schema() || envelope.is_none();
-    match (measured, envelope) {
+    match (checked, envelope) {
         (Ok((result, via)), _) if is_answer => Outcome::Result(result, via),
         (_, Some(refusal)) => Outcome::Unavailable(last_line(&reading.text), refusal),
         (Err((failure, text)), _) if is_missing || failure == Failure::NoResponse => {
@@ -176,7 +176,8 @@ fn last_line(bytes: &[u8]) -> String {
     line
 }
 
-fn found(
+/// The result in the result file, else in the output.
+fn find_result(
     reading: &Reading<'_>,
     result_file: Option<&[u8]>,
     rules: &Rules<'_>,
@@ -194,32 +195,28 @@ fn found(
             .map_err(|(_, text)| (Failure::InvalidOutputSchema, format!("result file: {text}")));
     }
     let picked = check.pick(&reading.text, rules.read_text);
-    let via = |picked: &Picked| match picked.is_prose {
+    let picked = picked.map_err(|(failure, text)| match failure {
+        Failure::NoResponse => (failure, no_response_text(&reading.text, &text)),
+        _ => (failure, text),
+    })?;
+    let via = match picked.is_prose {
         true => ReportVia::Text,
         false => ReportVia::Stdout,
     };
-    picked
-        .map(|picked| {
-            let via = via(&picked);
-            (picked, via)
-        })
-        .map_err(|(failure, text)| match failure {
-            Failure::NoResponse => (failure, no_response_text(&reading.text, &text)),
-            _ => (failure, text),
-        })
+    Ok((picked, via))
 }
 
 /// The outcome of a failure that the program reports.
 fn after_failure_report(ended: &Ended, failure: &AgentFailure) -> Outcome {
-    let told = |text: &str| format!("{}: {}", how(ended), one_line(text));
+    let with_exit = |text: &str| format!("{}: {}", exit_status(ended), one_line(text));
     match failure {
         AgentFailure::Unavailable(text, refusal) => {
-            Outcome::Unavailable(told(text), refusal.clone())
+            Outcome::Unavailable(with_exit(text), refusal.clone())
         }
         AgentFailure::Refused(text) => {
             Outcome::Failed(Failure::InvalidOutputSchema, one_line(text))
         }
-        AgentFailure::Failed(text) => Outcome::Failed(Failure::WorkerExit, told(text)),
+        AgentFailure::Failed(text) => Outcome::Failed(Failure::WorkerExit, with_exit(text)),
     }
 }
 
@@ -233,10 +230,10 @@ fn after_exit(ended: &Ended, is_known: bool) -> Outcome {
         .iter()
         .filter_map(|text| Some((text, refusal::read(text)?)));
     if let Some((text, mut refusal)) = found.find(|(_, it)| it.fault != Fault::Network) {
-        let said = || streams.iter().find_map(|text| Reset::find(text));
-        refusal.reset = refusal.reset.or_else(said);
-        let said = format!("{}: {}", how(ended), last_line(text.as_bytes()));
-        return Outcome::Unavailable(said, refusal);
+        let reset = || streams.iter().find_map(|text| Reset::find(text));
+        refusal.reset = refusal.reset.or_else(reset);
+        let line = format!("{}: {}", exit_status(ended), last_line(text.as_bytes()));
+        return Outcome::Unavailable(line, refusal);
     }
     Outcome::Failed(Failure::WorkerExit, exit_text(ended))
 }
@@ -248,7 +245,7 @@ fn no_response_text(output: &[u8], why: &str) -> String {
     }
 }
 
-fn how(ended: &Ended) -> String {
+fn exit_status(ended: &Ended) -> String {
     match (ended.code, ended.signal) {
         (Some(code), _) => format!("exit code {code}"),
         (_, Some(signal)) => format!("ended by signal {signal}"),
@@ -257,11 +254,11 @@ fn how(ended: &Ended) -> String {
 }
 
 fn exit_text(ended: &Ended) -> String {
-    let how = how(ended);
+    let status = exit_status(ended);
     let stderr = String::from_utf8_lossy(&ended.stderr);
     match stderr.lines().rev().find(|line| !line.trim().is_empty()) {
-        Some(line) => format!("{how}: {}", one_line(line.trim())),
-        None => how,
+        Some(line) => format!("{status}: {}", one_line(line.trim())),
+        None => status,
     }
 }
 

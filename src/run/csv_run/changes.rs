@@ -85,7 +85,7 @@ fn schema(old: &Settings, new: &Settings) -> Option<Difference> {
 fn command(worker: &Worker) -> String {
     let mut words = vec![worker.program.display().to_string()];
     words.extend(worker.fixed_args.iter().chain(&worker.args).cloned());
-    let speaks = match adapter::asked(worker) {
+    let speaks = match adapter::answer_settings(worker) {
         serde_json::Value::Null => String::new(),
         asked => format!(" {asked}"),
     };

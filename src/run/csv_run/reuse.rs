@@ -110,7 +110,7 @@ fn difference(
             worker.program.clone(),
             worker.fixed_args.clone(),
             worker.args.clone(),
-            adapter::asked(worker),
+            adapter::answer_settings(worker),
         )
     };
     let differences = [

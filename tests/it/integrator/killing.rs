@@ -118,29 +118,38 @@ fn killed(kind: &str, more: impl Into<Args>, first: usize, stride: usize) {
     assert!(steps > 12, "{steps}");
 }
 
-macro_rules! killed {
-    ($($name:ident: $kind:literal $more:expr, $first:literal, $stride:literal;)*) => {$(
-        #[test]
-        fn $name() {
-            killed($kind, $more, $first, $stride);
+/// Every step of an integration is killed in one of three tests, which run in parallel.
+macro_rules! killed_at_each_step {
+    ($($name:ident: $options:literal;)*) => {$(
+        mod $name {
+            #[test]
+            fn from_1() {
+                super::killed("integrator", $options, 1, 3);
+            }
+
+            #[test]
+            fn from_2() {
+                super::killed("integrator", $options, 2, 3);
+            }
+
+            #[test]
+            fn from_3() {
+                super::killed("integrator", $options, 3, 3);
+            }
         }
     )*};
 }
 
-killed! {
-    killed_at_each_step_in_the_tree_from_1: "integrator" "", 1, 3;
-    killed_at_each_step_in_the_tree_from_2: "integrator" "", 2, 3;
-    killed_at_each_step_in_the_tree_from_3: "integrator" "", 3, 3;
-    killed_at_each_step_after_a_scratch_tree_from_1: "integrator" "isolation=worktree", 1, 3;
-    killed_at_each_step_after_a_scratch_tree_from_2: "integrator" "isolation=worktree", 2, 3;
-    killed_at_each_step_after_a_scratch_tree_from_3: "integrator" "isolation=worktree", 3, 3;
-    killed_at_each_step_of_a_commit_from_1: "integrator" "delivery=commit", 1, 3;
-    killed_at_each_step_of_a_commit_from_2: "integrator" "delivery=commit", 2, 3;
-    killed_at_each_step_of_a_commit_from_3: "integrator" "delivery=commit", 3, 3;
-    killed_at_each_step_of_a_branch_from_1: "integrator" "delivery=branch", 1, 3;
-    killed_at_each_step_of_a_branch_from_2: "integrator" "delivery=branch", 2, 3;
-    killed_at_each_step_of_a_branch_from_3: "integrator" "delivery=branch", 3, 3;
-    killed_while_files_are_written: "write" "delivery=commit isolation=worktree", 4, 11;
+killed_at_each_step! {
+    killed_in_the_tree: "";
+    killed_after_a_scratch_tree: "isolation=worktree";
+    killed_with_a_commit: "delivery=commit";
+    killed_with_a_branch: "delivery=branch";
+}
+
+#[test]
+fn killed_while_files_are_written() {
+    killed("write", "delivery=commit isolation=worktree", 4, 11);
 }
 
 #[test]

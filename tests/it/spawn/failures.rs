@@ -74,7 +74,7 @@ fn a_retry_can_heal_and_its_prompt_says_what_was_wrong() {
 
     invalid_output_schema: /answer: value is not of type "string"
 
-    Mend exactly that.
+    Fix exactly that.
     "#);
 }
 

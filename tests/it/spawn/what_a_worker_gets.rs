@@ -16,11 +16,7 @@ fn rendered(sandbox: &Sandbox, instruction: &str) -> String {
         .split_once("# Instruction\n\n")
         .expect("an instruction")
         .1;
-    after
-        .split_once("\n\n# The row")
-        .expect("a row")
-        .0
-        .to_owned()
+    after.split_once("\n\n# Row").expect("a row").0.to_owned()
 }
 
 #[test]
@@ -72,7 +68,7 @@ fn the_rendered_prompt() {
         "--dry-run --id-column path --instruction 'Read {path}.' --output-schema schema.json";
     let said = spawn(&sandbox, options, "true");
     assert_snapshot!(redacted(&said.out), @r#"
-    You are working one item of a batch job. Do this item only.
+    You are processing one item of a batch job. Do this item only.
 
     Job: JOB
     Item: a.rs
@@ -81,7 +77,7 @@ fn the_rendered_prompt() {
 
     Read a.rs.
 
-    # The row of this item, as data
+    # Row, as data
 
     ```json
     {
@@ -90,9 +86,9 @@ fn the_rendered_prompt() {
     }
     ```
 
-    # The result
+    # Result
 
-    Hand back exactly one JSON object that fits this JSON Schema:
+    Return exactly one JSON object that matches this JSON Schema:
 
     ```json
     {
@@ -102,7 +98,7 @@ fn the_rendered_prompt() {
     }
     ```
 
-    Give it once, in one of these ways: call `mesh report-result --result JSON` (or `--result -` to read it from standard input), or write it to the file named by MESH_RESULT_FILE, or print it as the last thing on standard output. `mesh report-result --stop` also ends the whole job early; use it only when going on with the other items would be pointless. Then stop.
+    Return it once, in one of these ways: call `mesh report-result --result JSON` (or `--result -` to read it from standard input), write it to the file named by MESH_RESULT_FILE, or print it at the end of standard output. `mesh report-result --stop` also ends the whole job early; use it only if processing the other items would be pointless. Then stop.
     "#);
 }
 

@@ -1,4 +1,4 @@
-//! The agent protocol of a job's worker: written to the ledger and restored from it.
+//! The agent protocol of a job's worker, as recorded in the ledger.
 
 use super::agent::{AgentSpec, BuiltInProtocol};
 use super::command::CommandSpec;
@@ -12,14 +12,14 @@ use std::sync::Arc;
 /// The settings of an adapter in [`Worker::speaks`].
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Speaks {
+pub(super) enum ProtocolSettings {
     /// A built-in agent.
     Agent(AgentSpec),
     /// The user's own command.
     Command(CommandSpec),
 }
 
-impl Speaks {
+impl ProtocolSettings {
     pub(crate) fn to_value(&self) -> Value {
         // A struct of plain values.
         serde_json::to_value(self).unwrap_or_default()
@@ -29,18 +29,18 @@ impl Speaks {
 /// The agent protocol of a job's worker, if it has one.
 ///
 /// # Errors
-/// [`AdapterError::Speaks`] for a ledger of another version.
+/// [`AdapterError::UnknownProtocol`] for a ledger of another version.
 pub fn agent_protocol(worker: &Worker) -> Result<Option<Arc<dyn AgentProtocol>>, AdapterError> {
     if worker.speaks.is_null() {
         return Ok(None);
     }
-    let speaks: Speaks = serde_json::from_value(worker.speaks.clone())
-        .map_err(|error| AdapterError::Speaks(error.to_string()))?;
+    let speaks: ProtocolSettings = serde_json::from_value(worker.speaks.clone())
+        .map_err(|error| AdapterError::UnknownProtocol(error.to_string()))?;
     Ok(Some(match speaks {
-        Speaks::Command(spec) => Arc::new(spec),
-        Speaks::Agent(spec) => {
+        ProtocolSettings::Command(spec) => Arc::new(spec),
+        ProtocolSettings::Agent(spec) => {
             let agent = agent_named(&spec.agent).ok_or_else(|| {
-                AdapterError::Speaks(format!("there is no agent `{}`", spec.agent))
+                AdapterError::UnknownProtocol(format!("there is no agent `{}`", spec.agent))
             })?;
             // Without the path of this program there is no report tool: the last message is the result.
             let mesh = std::env::current_exe().ok();
@@ -50,7 +50,7 @@ pub fn agent_protocol(worker: &Worker) -> Result<Option<Arc<dyn AgentProtocol>>,
 }
 
 /// The settings of a worker that affect its answers: all of its adapter's settings except prices.
-pub fn asked(worker: &Worker) -> Value {
+pub fn answer_settings(worker: &Worker) -> Value {
     let mut speaks = worker.speaks.clone();
     for kept in speaks.as_object_mut().into_iter().flatten() {
         if let Some(kept) = kept.1.as_object_mut() {
