@@ -4,12 +4,12 @@ use super::args::DemoArgs;
 use super::context::Context;
 use super::error::CliError;
 use crate::adapter::{Choice, Configured};
-use crate::integrate::RepoLock;
+use crate::integrate::{Delivery, Isolation, RepoLock};
 use crate::job::{Backoff, Bounds, Budget, RATE_LIMIT_WAIT_MAX_SECONDS};
 use crate::model::shell_word;
 use crate::plan::SwarmOverrides;
 use crate::platform::Repo;
-use crate::run::{Integrating, PlanRun, Request, RunError, RunFolder, TaskBudget};
+use crate::run::{PlanOptions, PlanRun, Request, RunError, RunFolder, TaskBudget};
 use crate::schedule::{Deps, Dispatch};
 use crate::scope::SHARED_PATHS;
 use crate::{patch, run};
@@ -122,6 +122,21 @@ fn request(repo: &Path, answers: &Path) -> Request {
         folder: repo.to_owned(),
         plan_file: None,
         ids: Vec::new(),
+        choice: Choice {
+            name: Some("replay".to_owned()),
+            answers: Some(answers.to_owned()),
+            ..Choice::default()
+        },
+        adapters: Configured::default(),
+        remaining: [None, None],
+        protected_branches: Vec::new(),
+        allow_protected: false,
+        options: options(),
+    }
+}
+
+fn options() -> PlanOptions {
+    PlanOptions {
         max_tasks: COMPLETED as u32 + 1,
         parallel_tasks: 2,
         // In lock step the waves are always the same; they are the reference waves.
@@ -133,13 +148,12 @@ fn request(repo: &Path, answers: &Path) -> Request {
         swarm: SwarmOverrides::default(),
         validation_allow: Vec::new(),
         trust_proposed_validation: false,
+        prevalidate: false,
+        isolation: Isolation::default(),
+        delivery: Delivery::default(),
+        no_verify: false,
+        no_learnings: false,
         strict: false,
-        choice: Choice {
-            name: Some("replay".to_owned()),
-            answers: Some(answers.to_owned()),
-            ..Choice::default()
-        },
-        adapters: Configured::default(),
         budget: Budget::default(),
         max_wall_seconds: None,
         wall_hard: false,
@@ -153,10 +167,8 @@ fn request(repo: &Path, answers: &Path) -> Request {
             retry_delay: Backoff::default(),
             rate_limit_wait_max_seconds: RATE_LIMIT_WAIT_MAX_SECONDS,
         },
-        remaining: [None, None],
         patch: patch::Limits::default(),
         validation_timeout_seconds: 60,
-        integrating: Integrating::default(),
         record: None,
         overrides: vec![
             format!("max_tasks={}", COMPLETED + 1),

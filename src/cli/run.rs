@@ -1,6 +1,6 @@
 //! `mesh run`; `mesh invoke` ends here as well.
 
-use super::args::{IntegrateArgs, RunOptions};
+use super::args::RunOptions;
 use super::context::Context;
 use super::error::{CliError, final_exit_code};
 use super::plan_run::drive;
@@ -10,7 +10,7 @@ use crate::adapter::EXTERNAL;
 use crate::integrate::{RepoLock, VALIDATION_ALLOW};
 use crate::model::RunId;
 use crate::platform::clock;
-use crate::run::{Integrating, PlanRun, Preflight, Request, RunError};
+use crate::run::{PlanOptions, PlanRun, Preflight, Request, RunError};
 use crate::schedule::Dispatch;
 use crate::{patch, run};
 use std::path::Path;
@@ -68,6 +68,17 @@ pub fn request(args: &RunOptions, context: &Context) -> Request {
         folder: context.folder.clone(),
         plan_file: args.plan.plan_file.clone(),
         ids: args.plan.ids.clone(),
+        choice: args.worker.choice(),
+        adapters: context.config.adapters.clone(),
+        remaining: args.worker.remaining(),
+        protected_branches: args.integrate.protected_branches.clone(),
+        allow_protected: args.integrate.allow_protected,
+        options: options(args, context),
+    }
+}
+
+fn options(args: &RunOptions, context: &Context) -> PlanOptions {
+    PlanOptions {
         max_tasks: args.max_tasks,
         parallel_tasks: args.plan.parallel_tasks,
         dispatch: args.dispatch.unwrap_or(default_dispatch(args)),
@@ -81,21 +92,22 @@ pub fn request(args: &RunOptions, context: &Context) -> Request {
             given => given.to_vec(),
         },
         trust_proposed_validation: args.trust_proposed_validation,
+        prevalidate: args.integrate.prevalidate,
+        isolation: args.integrate.isolation,
+        delivery: args.integrate.delivery,
+        no_verify: args.integrate.no_verify,
+        no_learnings: args.integrate.no_learnings,
         strict: args.strict,
-        choice: args.worker.choice(),
-        adapters: context.config.adapters.clone(),
         bounds: args.worker.bounds(&args.budget),
         budget: args.budget.budget(),
         max_wall_seconds: args.budget.max_wall_seconds,
         wall_hard: args.budget.wall_hard,
         task_budget: args.task_budget.budget(),
-        remaining: args.worker.remaining(),
         patch: patch::Limits {
             bytes_max: args.integrate.patch_bytes_max,
             allow_binary: args.integrate.allow_binary,
         },
         validation_timeout_seconds: args.integrate.validation_timeout_seconds,
-        integrating: integrating(&args.integrate),
         record: args.worker.record.clone(),
         overrides: context.overrides.clone(),
     }
@@ -106,18 +118,6 @@ fn default_dispatch(args: &RunOptions) -> Dispatch {
     match args.worker.adapter.as_deref() {
         Some(EXTERNAL) => Dispatch::Barrier,
         _ => Dispatch::Rolling,
-    }
-}
-
-fn integrating(args: &IntegrateArgs) -> Integrating {
-    Integrating {
-        prevalidate: args.prevalidate,
-        isolation: args.isolation,
-        delivery: args.delivery,
-        protected_branches: args.protected_branches.clone(),
-        allow_protected: args.allow_protected,
-        no_verify: args.no_verify,
-        no_learnings: args.no_learnings,
     }
 }
 

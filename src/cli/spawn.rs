@@ -11,13 +11,14 @@ use super::spawn_input::{call, instruction};
 use super::terminal::Terminal;
 use crate::adapter::AdapterError;
 use crate::job::{Selection, Survey};
-use crate::model::RunId;
-use crate::run::{EarlierRun, RunError, RunFolder, SpawnRun, SpawnSettings};
+use crate::model::{JobId, RunId, WaveNo};
+use crate::platform::Readers;
+use crate::run::{EarlierRun, RunError, RunFolder, SpawnRequest, SpawnRun};
 use crate::table::RowsInCell;
 use crate::verdict::Schema;
 use crate::wave::Call;
 use crate::{adapter, job, run};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Checks everything, then runs the rows.
 pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
@@ -27,15 +28,15 @@ pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
     }
     let call = args.call.as_deref().map(|path| call(path, context));
     let call = call.transpose()?;
-    let mut settings = settings(args, call, context)?;
-    let spooled = run::spool(&settings.csv_path)?;
+    let mut request = request(args, call, context)?;
+    let spooled = run::spool(&request.job.csv_path)?;
     if let Some(file) = &spooled {
-        settings.input_path = file.path().to_owned();
-        settings.output_folder.clone_from(&context.folder);
+        request.job.input_path = file.path().to_owned();
+        request.output_folder.clone_from(&context.folder);
     }
-    settings.check_output()?;
+    request.check_output()?;
     // Checks the user's file before a run exists; the run then uses its own copy.
-    let draft = settings.job(&RunFolder::unmade())?;
+    let draft = request.job(&RunFolder::unmade())?;
     draft.result_columns().map_err(RunError::from)?;
     let survey = Survey::take(&draft).map_err(RunError::from)?;
     draft.check_delimiter(&survey).map_err(RunError::from)?;
@@ -52,15 +53,15 @@ pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
     if let Some(earlier) = &earlier {
         earlier.check(&draft, &context.folder)?;
     }
-    let claim = settings.claim_output()?;
+    let claim = request.claim_output()?;
     let folder = args.home.create_run(context)?;
-    let mut spawn_run = SpawnRun::begin(&settings, claim, folder, &context.folder)?;
+    let mut spawn_run = SpawnRun::begin(&request, claim, folder, &context.folder)?;
     context.terminal.talk(&format!(
         "mesh_spawn mesh_run_id={} job_id={} rows={total} adapter={} concurrency={}",
         spawn_run.folder().id(),
         spawn_run.job().job_id,
-        settings.worker.adapter,
-        settings.bounds.max_concurrency,
+        request.job.worker.adapter,
+        request.job.bounds.max_concurrency,
     ));
     if let Some(earlier) = &earlier {
         reuse_results(&mut spawn_run, earlier, &context.terminal)?;
@@ -68,39 +69,34 @@ pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
     drive(spawn_run, total, &context.terminal)
 }
 
-fn settings(
+fn request(
     args: &SpawnArgs,
     call: Option<Call>,
     context: &Context,
-) -> Result<SpawnSettings, CliError> {
-    let settings = own_settings(args, context)?;
+) -> Result<SpawnRequest, CliError> {
+    let mut request = own_request(args, context)?;
     let Some(call) = call else {
-        return Ok(settings);
+        return Ok(request);
     };
-    let mut in_use = settings.in_use;
-    in_use.file("is the input", call.csv_path.clone());
-    let mut bounds = settings.bounds;
+    request.in_use.file("is the input", call.csv_path.clone());
+    request.output_folder = crate::platform::parent(&call.csv_path).to_owned();
+    request.output_csv_path = request.output_csv_path.or(call.output_csv_path);
+    let job = &mut request.job;
     if let Some(rows) = call.max_concurrency {
-        bounds.max_concurrency = rows.max(1);
+        job.bounds.max_concurrency = rows.max(1);
     }
     if let Some(seconds) = call.max_runtime_seconds {
-        bounds.max_runtime_seconds = seconds.max(1);
+        job.bounds.max_runtime_seconds = seconds.max(1);
     }
-    Ok(SpawnSettings {
-        input_path: call.csv_path.clone(),
-        output_folder: crate::platform::parent(&call.csv_path).to_owned(),
-        csv_path: call.csv_path,
-        instruction: call.instruction,
-        id_column: call.id_column,
-        output_csv_path: settings.output_csv_path.clone().or(call.output_csv_path),
-        output_schema: call.output_schema,
-        bounds,
-        in_use,
-        ..settings
-    })
+    job.input_path.clone_from(&call.csv_path);
+    job.csv_path = call.csv_path;
+    job.instruction = call.instruction;
+    job.id_column = call.id_column;
+    job.output_schema = call.output_schema;
+    Ok(request)
 }
 
-fn own_settings(args: &SpawnArgs, context: &Context) -> Result<SpawnSettings, CliError> {
+fn own_request(args: &SpawnArgs, context: &Context) -> Result<SpawnRequest, CliError> {
     let at = |path: &Path| context.folder.join(path);
     let instruction = instruction(args, context)?;
     let output_schema = match &args.output_schema {
@@ -121,36 +117,49 @@ fn own_settings(args: &SpawnArgs, context: &Context) -> Result<SpawnSettings, Cl
         &chosen.capabilities,
         args.worker.remaining(),
     );
-    Ok(SpawnSettings {
-        input_path: at(args.input()),
+    let folder = RunFolder::unmade();
+    Ok(SpawnRequest {
         output_folder: crate::platform::parent(&at(args.input())).to_owned(),
-        csv_path: at(args.input()),
-        delimiter: args.delimiter,
-        encoding: args.encoding.clone(),
-        rename: args.rename.clone(),
-        instruction,
-        id_column: args.id_column.clone(),
         output_csv_path: args.output_csv_path.as_ref().map(|path| at(path)),
         force: args.force,
         in_use: in_use(args, &chosen.worker, context),
-        output_schema,
-        selection: Selection {
-            rows: args.rows.clone(),
-            sample: args.sample,
-        },
-        bounds,
-        halt: args.halt,
-        max_wall_seconds: args.budget.max_wall_seconds,
-        wall_hard: args.budget.wall_hard,
-        budget,
-        flatten: args.flatten,
-        formula_cells: args.formula_cells,
-        keep_logs: args.logs,
-        result_bytes_max: args.result_bytes_max as usize,
-        output_bytes_max: args.output_bytes_max as usize,
-        worker: chosen.worker,
         record: args.worker.record.as_ref().map(|path| at(path)),
         reuse: args.reuse.as_deref().map(RunId::new),
+        job: job::Settings {
+            run_id: folder.id().clone(),
+            job_id: JobId::new(""),
+            wave: WaveNo(1),
+            input_path: at(args.input()),
+            csv_path: at(args.input()),
+            delimiter: args.delimiter,
+            encoding: args.encoding.clone(),
+            rename: args.rename.clone(),
+            instruction,
+            id_column: args.id_column.clone(),
+            output_csv_path: PathBuf::new(),
+            output_readers: Readers::Umask,
+            output_schema,
+            selection: Selection {
+                rows: args.rows.clone(),
+                sample: args.sample,
+            },
+            bounds,
+            halt: args.halt,
+            max_wall_seconds: args.budget.max_wall_seconds,
+            wall_hard: args.budget.wall_hard,
+            budget,
+            flatten: args.flatten,
+            formula_cells: args.formula_cells,
+            keep_logs: args.logs,
+            result_bytes_max: args.result_bytes_max as usize,
+            output_bytes_max: args.output_bytes_max as usize,
+            read_text: None,
+            agent_protocol: None,
+            limits: None,
+            worker: chosen.worker,
+            scratch: folder.scratch(),
+            logs: folder.logs(),
+        },
     })
 }
 

@@ -1,23 +1,23 @@
-//! Limits that a call sets anew when it resumes a run.
+//! Limits that a call changes when it resumes a run.
 
 use super::task_budget::TaskBudget;
 use crate::job::{Backoff, Bounds, Budget};
 
-/// Limits that a call sets for a resumed run, from then on; an absent value leaves the limit as it is. None of them changes
-/// what a row is asked.
+/// Limits that a call changes when it resumes a run; they hold for later calls as well. An absent value leaves the limit as it
+/// is. None of them changes the prompt of a row.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BudgetOverrides {
-    /// Money, tokens and rows.
+    /// Cost, tokens and rows.
     pub budget: Budget,
     /// Wall-clock budget of one call.
     pub max_wall_seconds: Option<u64>,
-    /// The longest wait for a limit of the service.
+    /// The longest wait for a rate limit of the service.
     pub rate_limit_wait_max_seconds: Option<u64>,
     /// Whether running rows are ended at the wall-clock budget.
     pub wall_hard: Option<bool>,
     /// Budget of each task of a plan.
     pub task_budget: TaskBudget,
-    /// Ignore a limit that an earlier call met.
+    /// Whether to call the service in spite of a limit that an earlier call reached.
     pub ask_now: bool,
     /// Slots of the pool.
     pub max_concurrency: Option<usize>,
@@ -27,7 +27,7 @@ pub struct BudgetOverrides {
     pub retries: Option<u32>,
     /// Delay before a retry.
     pub retry_delay: Option<Backoff>,
-    /// How long a worker may print nothing.
+    /// Idle limit of a worker.
     pub max_idle_seconds: Option<u64>,
     /// Time between TERM and KILL.
     pub grace_seconds: Option<u64>,

@@ -1,4 +1,4 @@
-//! Everything that can stop a run before or between its steps, with the kind that decides the exit code.
+//! The errors of a run. Each has a kind, which decides the exit code, and may have a hint.
 
 use super::csv_run::Difference;
 use super::refusal::Refusal;
@@ -16,33 +16,33 @@ use crate::workspace::SnapshotError;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why a run can't start or go on.
+/// Why a run can't start or continue.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// No home folder for runs.
+    /// There is no home folder for runs.
     #[error("no folder for runs: neither MESH_HOME, XDG_STATE_HOME nor HOME is set")]
     NoHome,
-    /// The run is not there.
+    /// There is no such run.
     #[error("no run `{id}` in `{}`", home.display())]
     NoRun {
-        /// As given.
+        /// The id, as given.
         id: RunId,
-        /// The run whose id is most like it.
+        /// The run with the most similar id.
         nearest: Option<RunId>,
-        /// Where it was looked for.
+        /// The folder that was searched.
         home: PathBuf,
     },
-    /// Another run has taken the task up.
+    /// Another run holds the task.
     #[error("task `{unit}` is held by run `{run}`, which has not ended")]
     Held {
         /// The task.
         unit: UnitId,
         /// The run.
         run: RunId,
-        /// Somebody else works its waves.
+        /// Whether an external runner works its waves.
         is_external: bool,
     },
-    /// What is to be done is done with runs of another kind.
+    /// The command needs a run of another kind.
     #[error("run `{id}` is {}", other_kind(*.kind))]
     OtherKind {
         /// The run.
@@ -50,21 +50,21 @@ pub enum RunError {
         /// Its kind.
         kind: RunKind,
     },
-    /// The id of a new run can't be a folder's name.
+    /// The id of a new run can't be the name of a folder.
     #[error("run id `{id}` may hold only letters, digits, `-`, `_` and inner dots")]
     BadRunId {
-        /// As given.
+        /// The id, as given.
         id: RunId,
     },
-    /// The ledger does not begin as a run of this kind.
+    /// The ledger can't be resumed from.
     #[error("run `{id}` can't be resumed: {why}")]
     NotResumable {
         /// The run.
         id: RunId,
-        /// Why.
+        /// The reason.
         why: String,
     },
-    /// An earlier run was asked something else of every row.
+    /// The rows of the earlier run had another prompt, schema, worker or commit.
     #[error("nothing of run `{id}` can be reused: its {what} is different")]
     NotReusable {
         /// The earlier run.
@@ -72,15 +72,15 @@ pub enum RunError {
         /// What differs.
         what: &'static str,
     },
-    /// There is no wave to bring answers for.
+    /// No wave awaits answers, or no answer is new.
     #[error("nothing to collect: {why}")]
     NothingToCollect {
-        /// What there is instead.
+        /// The reason.
         why: String,
-        /// What to do.
+        /// The next command.
         hint: Option<String>,
     },
-    /// What was brought is not the answers of the waves.
+    /// No file has answers to the waves.
     #[error("{}", refused(.0))]
     BadAnswers(Vec<Refusal>),
     /// A file of the run's folder can't be used.
@@ -88,41 +88,41 @@ pub enum RunError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the file system said.
+        /// The error of the file system.
         #[source]
         source: io::Error,
     },
-    /// The output can't go there.
+    /// The output can't be written there.
     #[error("output `{}` {why}", path.display())]
     Output {
-        /// As given.
+        /// The output, as given.
         path: PathBuf,
-        /// The rule.
+        /// The reason, as the predicate of a sentence.
         why: String,
-        /// What to do.
+        /// The option to change.
         hint: Option<String>,
     },
     /// Another run writes the output.
     #[error(transparent)]
     Claim(#[from] ClaimError),
-    /// The input is another than the one that the run has a copy of.
+    /// The input differs from the run's copy of it.
     #[error("`{}` has changed since run `{id}` began: its sha256 was {}… and {is}", path.display(), digest::short(was))]
     InputChanged {
         /// The run.
         id: RunId,
         /// The input, as given.
         path: PathBuf,
-        /// The hash of what the run works on.
+        /// The hash of the copy.
         was: String,
-        /// `is …`, the hash of what is there now, or why there is none.
+        /// `is …`, with the hash of the input now, or why it can't be read.
         is: String,
     },
-    /// A resumed run was told to ask something else of its rows.
+    /// A setting that changes the prompt of the rows was changed on resume.
     #[error("`{}` can't be changed: run `{id}` has another one\n  {}", difference.option, difference.shown)]
     AskedElse {
         /// The run.
         id: RunId,
-        /// What differs, and how.
+        /// The setting and its two values.
         difference: Difference,
     },
     /// No plan file, or two.
@@ -134,7 +134,7 @@ pub enum RunError {
     /// The lock sidecar of the plan is not git-ignored.
     #[error(transparent)]
     PlanGate(PlanError),
-    /// The tasks in line can't be worked as they stand; this is the first of them.
+    /// No selected task is usable; this is the reason of the first one.
     #[error(transparent)]
     Unusable(SkipReason),
     /// The metadata of a task in flight became unusable.
@@ -152,12 +152,12 @@ pub enum RunError {
     /// The list of shared paths is unusable.
     #[error("`shared_paths` can't be used")]
     SharedPaths(#[source] ScopeError),
-    /// A task asks for a swarm that no protocol has.
+    /// No protocol fits the swarm settings of a task.
     #[error("item `{item}`: {why}")]
     Swarm {
         /// The item.
         item: ItemId,
-        /// What does not fit.
+        /// The mismatch.
         why: String,
     },
     /// The protocol is not usable.
@@ -166,39 +166,39 @@ pub enum RunError {
     /// No protocol of that name.
     #[error("no protocol `{name}`: neither known ({}) nor a file", known.join(", "))]
     NoProtocol {
-        /// As given.
+        /// The name, as given.
         name: String,
-        /// Built-in names, and those of mesh.yaml.
+        /// The built-in names, and those of mesh.yaml.
         known: Vec<String>,
     },
-    /// A protocol with tiers where one with rounds is wanted.
+    /// A protocol with tiers where one with rounds is needed.
     #[error("protocol `{name}` has tiers; a tier or a fallback must have rounds")]
     NoRounds {
-        /// As given.
+        /// The name, as given.
         name: String,
     },
-    /// Nothing can work the rows.
+    /// There is no usable adapter.
     #[error(transparent)]
     Adapter(#[from] AdapterError),
-    /// Git can't be asked, or this is no repository.
+    /// Git failed, or the folder is not in a repository.
     #[error(transparent)]
     Git(#[from] GitError),
     /// The ledger can't be used.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// A wave can't be worked.
+    /// A job failed.
     #[error(transparent)]
     Job(#[from] JobError),
-    /// The snapshot can't be made.
+    /// The copy of the repository can't be created.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
-    /// The plan became unusable while the run was under way.
+    /// The plan became unusable during the run.
     #[error(transparent)]
     PlanLost(PlanError),
-    /// The integrator could not do its work.
+    /// The integrator failed.
     #[error(transparent)]
     Integrate(#[from] IntegrateError),
-    /// What comes out of the run could not be delivered as asked.
+    /// The patches can't be delivered as requested.
     #[error(transparent)]
     Delivery(#[from] DeliveryError),
 }
@@ -212,10 +212,10 @@ fn other_kind(kind: RunKind) -> &'static str {
     }
 }
 
-/// Every refused file with its reason, a line each.
+/// Every refused file with its reason, one per line.
 fn refused(files: &[Refusal]) -> String {
-    let told = |file: &Refusal| format!("answers `{}`: {}", file.path.display(), file.why);
-    files.iter().map(told).collect::<Vec<_>>().join("\n  ")
+    let line = |file: &Refusal| format!("answers `{}`: {}", file.path.display(), file.why);
+    files.iter().map(line).collect::<Vec<_>>().join("\n  ")
 }
 
 /// The kinds that the exit codes distinguish (CONTRACT, "Exit codes").
@@ -225,9 +225,9 @@ pub enum ErrorKind {
     Input,
     /// Exit 3.
     Preflight,
-    /// Exit 4: the run can go on when the cause is gone.
+    /// Exit 4: the run can be resumed once the cause is removed.
     Resumable,
-    /// Exit 3 before anything started, 4 afterwards: the machine or the repository did not do its part.
+    /// Exit 3 before anything started, 4 afterwards: the machine or the repository failed.
     Machine,
     /// Exit 70: `mesh` itself.
     Defect,
@@ -244,7 +244,7 @@ impl RunError {
         move |source| Self::Scope { item, source }
     }
 
-    /// Whose matter it is.
+    /// The kind, which decides the exit code.
     pub fn kind(&self) -> ErrorKind {
         match self {
             RunError::Delivery(DeliveryError::Pattern(_)) => ErrorKind::Input,
@@ -268,7 +268,7 @@ impl RunError {
             ) => ErrorKind::Preflight,
             RunError::Io { .. } | RunError::Snapshot(_) => ErrorKind::Machine,
             RunError::Git(GitError::Run(_) | GitError::Failed { .. }) => ErrorKind::Machine,
-            // The work so far is in the ledger; when the cause is gone, the run goes on.
+            // The ledger has the work so far.
             RunError::Integrate(_) | RunError::PlanLost(_) => ErrorKind::Resumable,
             RunError::Job(JobError::NoProgram { .. } | JobError::Descriptors { .. }) => {
                 ErrorKind::Preflight
@@ -285,7 +285,7 @@ impl RunError {
         }
     }
 
-    /// What to do about it.
+    /// A suggestion for the user, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
             RunError::NothingToCollect { hint, .. } => hint.clone(),
@@ -305,12 +305,12 @@ impl RunError {
             RunError::Held {
                 run, is_external, ..
             } => {
-                let go_on = match is_external {
+                let resume = match is_external {
                     true => format!("mesh wave next --run {run}"),
                     false => format!("mesh resume {run}"),
                 };
                 Some(format!(
-                    "resume it: {go_on}; or release its tasks: mesh cancel {run}"
+                    "resume it: {resume}; or release its tasks: mesh cancel {run}"
                 ))
             }
             RunError::OtherKind { id, kind } => Some(match kind {

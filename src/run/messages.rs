@@ -1,4 +1,4 @@
-//! Sentences that several commands end with.
+//! Texts that several commands print.
 
 use crate::model::RunId;
 

@@ -1,8 +1,8 @@
-//! Why an answer of an external runner is refused.
+//! A file of answers that is refused.
 
 use std::path::{Path, PathBuf};
 
-/// How many faults of one file are named.
+/// The most faults of one file that are listed.
 const FAULTS_MAX: usize = 5;
 
 /// A file or folder that was refused as a whole.

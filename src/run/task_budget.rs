@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TaskBudget {
-    /// Money, tokens and rows, over all calls of the run.
+    /// Cost, tokens and rows, over all calls of the run.
     #[serde(default, skip_serializing_if = "Budget::is_none")]
     pub budget: Budget,
     /// Wall-clock time, counted in each call from the first round of the task.

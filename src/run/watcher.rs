@@ -1,4 +1,4 @@
-//! What a run reports while it is driven.
+//! The progress of a run.
 
 use crate::job;
 use crate::job::Observer;
@@ -11,7 +11,7 @@ pub trait Watcher: Observer {
     fn wave_begins(&mut self, wave: &WaveCompiled);
     /// All rows of a wave have ended.
     fn wave_ends(&mut self, wave: &WaveCompiled, counts: job::Counts);
-    /// One line about a task or the run.
+    /// A message about a task or the run, on one line.
     fn say(&mut self, text: &str);
     /// The plan has changed to `plan`.
     fn mirror(&mut self, plan: &Plan);

@@ -301,7 +301,7 @@ fn files_that_belong_to_no_row_are_reported() {
         "z",
     ];
     let nothing = collect().exits(2);
-    let told = format!("files that no row has: {}", strange.join(", "));
+    let told = format!("files of no row: {}", strange.join(", "));
     nothing.err_has(&told);
     let answer = answers.join("proposal.proposer.1.json");
     std::fs::copy(answer, folder.join("a.proposal.proposer.1.json")).expect("copied");

@@ -211,7 +211,7 @@ fn answers_from_outside_are_believed_no_more_than_our_own() {
     let events = bench.trace("verdict");
     assert_eq!(events.len(), 2);
     let nothing = bench.mesh(&["collect", "R", &folder]).exits(2);
-    nothing.err_has("no wave waits for answers");
+    nothing.err_has("no wave awaits answers");
 }
 
 #[test]

@@ -13,7 +13,7 @@ mod worker;
 pub use learnings::LearningsArgs;
 pub(crate) use learnings::{AppendArgs, LearningsCommand, RecallArgs};
 pub use resume::ResumeArgs;
-pub use run::{IntegrateArgs, InvokeArgs, ReportFiles, RunOptions};
+pub use run::{InvokeArgs, ReportFiles, RunOptions};
 pub use simulate::SimulateArgs;
 pub use spawn::SpawnArgs;
 pub use values::OneRun;

@@ -1,14 +1,13 @@
-//! What may change about a spawned CSV that is resumed, and what may not: a row that was worked and a row that is still to be
-//! worked must have been asked the same.
+//! The settings of a spawned CSV that must not change on resume: all rows of a run get the same prompt.
 
 use crate::adapter;
 use crate::job::{FormulaCells, Settings, Worker};
 use crate::model::one_line;
 
-/// The most lines of a difference that are shown.
+/// The most lines shown of a difference.
 const LINES_MAX: usize = 12;
 
-/// A setting that decides what a row is asked, and how two calls differ in it.
+/// A setting that affects the prompt of a row, with its two values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     /// The option.
@@ -17,7 +16,7 @@ pub struct Difference {
     pub shown: String,
 }
 
-/// The first thing that `new` asks of a row otherwise than `old`.
+/// The first setting that affects the prompt of a row and differs.
 pub fn difference(old: &Settings, new: &Settings) -> Option<Difference> {
     let differs = |option, old: String, new: String| {
         (old != new).then(|| Difference {
@@ -46,7 +45,7 @@ pub fn difference(old: &Settings, new: &Settings) -> Option<Difference> {
     let delimiter = |it: &Settings| it.delimiter.unwrap_or(',').to_string();
     let encoding = |it: &Settings| it.encoding.clone().unwrap_or_else(|| "utf-8".to_owned());
     let id_column = |it: &Settings| it.id_column.clone().unwrap_or_else(|| "none".to_owned());
-    // Only `reject` decides over an answer; the others say how it is written.
+    // Only `reject` affects whether an answer is accepted; the others affect how it is written.
     let formula_cells = |it: &Settings| match it.formula_cells {
         FormulaCells::Reject => "reject".to_owned(),
         FormulaCells::Keep | FormulaCells::Quote => "keep or quote".to_owned(),
@@ -81,18 +80,18 @@ fn schema(old: &Settings, new: &Settings) -> Option<Difference> {
     })
 }
 
-/// The adapter with its program and arguments, and what else it asks of an agent.
+/// The adapter with its program, arguments and prompt settings.
 fn command(worker: &Worker) -> String {
     let mut words = vec![worker.program.display().to_string()];
     words.extend(worker.fixed_args.iter().chain(&worker.args).cloned());
-    let speaks = match adapter::answer_settings(worker) {
+    let prompt_settings = match adapter::answer_settings(worker) {
         serde_json::Value::Null => String::new(),
-        asked => format!(" {asked}"),
+        settings => format!(" {settings}"),
     };
-    format!("{}: {}{speaks}", worker.adapter, words.join(" "))
+    format!("{}: {}{prompt_settings}", worker.adapter, words.join(" "))
 }
 
-/// The lines between the common beginning and the common end of two texts, with the number of the first.
+/// The lines between the common first and last lines of two texts, with the number of the first.
 fn lines(old: &str, new: &str) -> String {
     let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
     let common = |pairs: &mut dyn Iterator<Item = (&&str, &&str)>| {

@@ -1,4 +1,4 @@
-//! A spawned CSV as a run: started, resumed, and results taken over from an earlier one.
+//! A spawned CSV as a run: begun, resumed, and results reused from an earlier run.
 
 mod changes;
 mod resume;
@@ -8,4 +8,4 @@ mod spawn;
 pub use changes::Difference;
 pub use resume::InputChanged;
 pub use reuse::EarlierRun;
-pub use spawn::{SpawnRun, SpawnSettings, spool};
+pub use spawn::{SpawnRequest, SpawnRun, spool};

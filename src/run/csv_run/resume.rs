@@ -1,4 +1,4 @@
-//! Going on with a spawned CSV: whether its input is still the same, and what this call says otherwise than the first.
+//! Resumes a spawned CSV: checks its input and applies the settings that this call changes.
 
 use super::spawn::{RecordedSettings, SpawnRun};
 use super::{changes, spawn};
@@ -12,13 +12,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// What to do when the input is not as it was when the run began.
+/// What to do if the input has changed since the run began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum InputChanged {
-    /// Refuse to go on.
+    /// Refuse to resume.
     #[default]
     Refuse,
-    /// Go on with the run's own copy.
+    /// Resume with the run's own copy.
     Ignore,
 }
 
@@ -35,11 +35,11 @@ impl FromStr for InputChanged {
 }
 
 impl SpawnRun {
-    /// Whether the input is still what the run has a copy of; what is to be said about it when it goes on all the same. `given` is
-    /// the input that the call names, to be read from the second path.
+    /// Checks that the input equals the run's copy; returns a warning if it does not and the run is resumed anyway. `given` is the
+    /// input of this call, and the file to read it from.
     ///
     /// # Errors
-    /// [`RunError::InputChanged`], unless that is to be ignored.
+    /// [`RunError::InputChanged`], unless that is ignored.
     pub fn check_input(
         &self,
         given: Option<(&Path, &Path)>,
@@ -79,11 +79,10 @@ impl SpawnRun {
         })
     }
 
-    /// Whether the run's own copy of its input is still what was copied. A copy that is not is made anew from the input, as long
-    /// as that is the same; says so then.
+    /// Checks the run's copy of its input. Restores a damaged copy from the input if that has not changed, and returns a warning.
     ///
     /// # Errors
-    /// [`RunError::NotResumable`]: other rows would be worked under the names of those that are done.
+    /// [`RunError::NotResumable`]: other rows would run under the ids of those that are done.
     pub fn check_copy(&self) -> Result<Option<String>, RunError> {
         let (copy, input) = (&self.kept.job.input_path, &self.kept.job.csv_path);
         let Some(was) = &self.kept.input_sha256 else {
@@ -101,21 +100,21 @@ impl SpawnRun {
             })
             .map_err(RunError::io(copy))?;
             return Ok(Some(format!(
-                "the run's own copy of its input was damaged and is made anew: `{shown}`"
+                "the run's own copy of its input was damaged and has been restored: `{shown}`"
             )));
         }
         Err(RunError::NotResumable {
             id: self.folder.id().clone(),
-            why: format!("its own copy of its input is damaged or gone: `{shown}`"),
+            why: format!("its own copy of its input is damaged or missing: `{shown}`"),
         })
     }
 
-    /// What the call that began the run read.
+    /// The files that the first call read.
     pub fn in_use(&self) -> &InUse {
         &self.kept.in_use
     }
 
-    /// Whether there is a program for the rows that are still to be worked.
+    /// Checks that the program of the worker exists, if there are rows to run.
     ///
     /// # Errors
     /// [`JobError::NoProgram`](job::JobError::NoProgram).
@@ -128,10 +127,10 @@ impl SpawnRun {
         }
     }
 
-    /// Goes on with other settings, which hold from now on, and claims the output.
+    /// Changes the settings for this and later calls, and claims the output.
     ///
     /// # Errors
-    /// The rows would be asked something else, or the output is in use, or stands there already; nothing is changed then.
+    /// The prompts would change, or the output is in use or already exists. Nothing is changed then.
     pub fn change(
         &mut self,
         mut job: Settings,
@@ -180,12 +179,12 @@ impl SpawnRun {
         Ok(())
     }
 
-    /// Asks the service in spite of a limit that the run met.
+    /// Calls the service in spite of a limit that the run reached.
     pub fn ask_now(&mut self) {
         self.state.account_until = None;
     }
 
-    /// Where answers are recorded.
+    /// The folder where answers are recorded.
     pub fn recorded(&self) -> Option<&PathBuf> {
         self.kept.record.as_ref()
     }

@@ -1,5 +1,5 @@
-//! Taking over results of an earlier spawned CSV for rows that ask exactly the same: same instruction, schema, worker,
-//! commit, columns and cells. A result is found by the hash of its row, and is recorded in the new run like any other.
+//! Reuses results of an earlier spawned CSV for identical rows: same instruction, schema, worker, commit, columns and cells. A
+//! result is found by the hash of its row, and recorded in the new run like any other.
 
 use super::spawn;
 use super::spawn::{Fold, RecordedSettings, SpawnRun};
@@ -15,10 +15,10 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
-/// Rows that are recorded with one sync.
+/// How many events are recorded with one sync.
 const BATCH: usize = 500;
 
-/// An earlier run that was asked the same of each row.
+/// An earlier run whose results can be reused.
 pub struct EarlierRun {
     id: RunId,
     kept: RecordedSettings,
@@ -27,10 +27,10 @@ pub struct EarlierRun {
 }
 
 impl EarlierRun {
-    /// Reads the run's ledger; the run may still be under way.
+    /// Reads the ledger of a run, which may still be running.
     ///
     /// # Errors
-    /// Not a spawned CSV, or its ledger can't be read.
+    /// It is not a spawned CSV, or its ledger can't be read.
     pub fn read(folder: &RunFolder) -> Result<Self, RunError> {
         folder.must_be(RunKind::Spawn)?;
         let mut fold = Fold::default();
@@ -49,10 +49,10 @@ impl EarlierRun {
         &self.id
     }
 
-    /// Whether a new job in `root` asks the same.
+    /// Checks that a new job in `root` has the same prompts.
     ///
     /// # Errors
-    /// [`RunError::NotReusable`] names what the earlier run was asked differently.
+    /// [`RunError::NotReusable`] names the first setting that differs.
     pub fn check(&self, job: &Settings, root: &Path) -> Result<(), RunError> {
         let commit = spawn::base_sha(root);
         match difference(&self.kept, job, commit.as_deref()) {
@@ -64,7 +64,7 @@ impl EarlierRun {
         }
     }
 
-    /// The rows that have a result, by what they ask.
+    /// The indexes of the rows with a result, by the hash of the row.
     fn results(&self) -> Result<HashMap<u128, u64>, RunError> {
         let survey = Survey::take(&self.kept.job)?;
         let mut input = survey.rows(&self.kept.job)?;
@@ -81,12 +81,12 @@ impl EarlierRun {
     fn result(&self, index: u64) -> Result<Value, RunError> {
         let item = self.state.item(index).copied().unwrap_or_default();
         let text = read_record(&item, &self.lines)?.result.unwrap_or_default();
-        // It was written from a value, so it reads back as one.
+        // The ledger wrote it from a value.
         Ok(json::parse(&text).unwrap_or_default())
     }
 }
 
-/// What a row asks, as far as it is the row's own: names and cells. 128 bits of it, as practically no two rows share.
+/// A hash of the columns and cells of a row, 128 bits long, so that collisions are negligible.
 fn key(header: &[String], row: &Row) -> u128 {
     let half = |seed: u8| {
         let mut hasher = DefaultHasher::new();
@@ -96,7 +96,7 @@ fn key(header: &[String], row: &Row) -> u128 {
     half(0) << 64 | half(1)
 }
 
-/// The first thing that two runs ask differently of every row.
+/// The first setting of all rows that differs between two runs.
 fn difference(
     earlier: &RecordedSettings,
     now: &Settings,
@@ -124,13 +124,13 @@ fn difference(
 }
 
 impl SpawnRun {
-    /// The run whose results this one takes over.
+    /// The run whose results this one reuses.
     pub fn reused(&self) -> Option<&RunId> {
         self.kept.reuse.as_ref()
     }
 
-    /// Takes over what an earlier run, which was [checked](EarlierRun::check), has for the same rows; gives their number. Only for rows
-    /// that nothing is known of yet, and only results that a worker could give as well.
+    /// Reuses the results of an earlier run, which was [checked](EarlierRun::check), and returns their number. Only rows without
+    /// an attempt get one, and each result is checked like that of a worker.
     pub fn reuse(&mut self, earlier: &EarlierRun) -> Result<u64, RunError> {
         let found = earlier.results()?;
         let job = self.kept.job.clone();
@@ -141,13 +141,13 @@ impl SpawnRun {
         let mut events = Vec::new();
         let mut taken = 0;
         while let Some(row) = input.next_row()? {
-            // A resumed run has some of them already.
+            // A resumed run may have an attempt of the row.
             let item = self.state.item(row.index).copied().unwrap_or_default();
             if let Some(index) = found.get(&key(survey.header(), &row))
                 && (item.attempts, item.reported, item.finished) == (0, None, None)
             {
                 let mut result = earlier.result(*index)?;
-                // An earlier version may have kept more than it should.
+                // The earlier run may have redacted less.
                 redactor.redact_json(&mut result);
                 if check.fits(&result) {
                     events.extend(reused_events(job.wave, &row, result));

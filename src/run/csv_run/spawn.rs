@@ -1,10 +1,10 @@
-//! `mesh spawn` as a run: one CSV, one job, one ledger. The input is copied into the run's folder first, so that
-//! resuming and the output CSV rest on the same bytes, whatever happens to the user's file.
+//! `mesh spawn` as a run: one CSV, one job, one ledger. The input is first copied into the run's folder, so that later changes
+//! of the user's file affect neither a resumed run nor the output CSV.
 
 use crate::adapter::replay;
 use crate::job::{
-    Bounds, Budget, FormulaCells, Halt, JobError, JobStatus, Journal, Logs, Observer, Placed,
-    Placement, Selection, Settings, State, Stop, Summary, Survey, Worker,
+    JobError, JobStatus, Journal, Observer, Placed, Placement, Settings, State, Stop, Summary,
+    Survey,
 };
 use crate::ledger::{Ledger, LedgerError, Lines, Record};
 use crate::model::{
@@ -17,65 +17,27 @@ use crate::run::preflight::InUse;
 use crate::run::store::RunFolder;
 use crate::{adapter, job, ledger, table};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What the user asked for.
+/// A request to run a CSV.
 #[derive(Clone, Debug)]
-pub struct SpawnSettings {
-    /// The input, as given.
-    pub csv_path: PathBuf,
-    /// The file to read it from: the same, or what came through a pipe.
-    pub input_path: PathBuf,
-    /// Where the output goes by default.
+pub struct SpawnRequest {
+    /// The job, as in the run folder [`RunFolder::unmade`]. Its input path is that of the file to read: the input as given, or
+    /// the copy of a pipe.
+    pub job: Settings,
+    /// The folder of the output, unless a path is given.
     pub output_folder: PathBuf,
-    /// The separator, where it is named.
-    pub delimiter: Option<char>,
-    /// The encoding, where it is named.
-    pub encoding: Option<String>,
-    /// Header names to change.
-    pub rename: Vec<(String, String)>,
-    /// The instruction.
-    pub instruction: String,
-    /// The id column.
-    pub id_column: Option<String>,
-    /// The output; beside the input by default.
+    /// The output, if given.
     pub output_csv_path: Option<PathBuf>,
-    /// An existing output may be replaced.
+    /// Whether an existing output is replaced.
     pub force: bool,
-    /// What no output may be.
+    /// The files that no output may replace.
     pub in_use: InUse,
-    /// The schema of a result.
-    pub output_schema: Option<Value>,
-    /// Which rows.
-    pub selection: Selection,
-    /// Slots, time and tries.
-    pub bounds: Bounds,
-    /// When to end early.
-    pub halt: Halt,
-    /// Wall-clock budget of one call.
-    pub max_wall_seconds: Option<u64>,
-    /// Whether running rows are ended then.
-    pub wall_hard: bool,
-    /// The other budgets.
-    pub budget: Budget,
-    /// The result's properties as columns.
-    pub flatten: bool,
-    /// What to do with a result that a spreadsheet would execute.
-    pub formula_cells: FormulaCells,
-    /// Whose output is kept.
-    pub keep_logs: Logs,
-    /// Bound on a result.
-    pub result_bytes_max: usize,
-    /// Bound on an attempt's output.
-    pub output_bytes_max: usize,
-    /// Who does the work.
-    pub worker: Worker,
-    /// Where answers are recorded.
+    /// The folder where answers are recorded.
     pub record: Option<PathBuf>,
-    /// The run whose results are taken over.
+    /// The run whose results are reused.
     pub reuse: Option<RunId>,
 }
 
@@ -87,39 +49,35 @@ pub(crate) struct RecordedSettings {
     pub record: Option<PathBuf>,
     /// The commit that was checked out at the start, in a repository.
     pub base_sha: Option<String>,
-    /// The run whose results this one takes over.
+    /// The run whose results this one reuses.
     pub reuse: Option<RunId>,
-    /// The hash of the input as it was when it was copied.
+    /// The hash of the input when it was copied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_sha256: Option<String>,
-    /// The input came through a pipe: there is nothing to look at again.
+    /// Whether the input came through a pipe and can't be read again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_streamed: bool,
-    /// The hash of what stood at the output and may be replaced.
+    /// The hash of the existing output that may be replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<String>,
-    /// What the call that began the run read, so that no later call writes over it.
-    #[serde(default, skip_serializing_if = "is_none")]
+    /// The files that the first call read, so that no later call overwrites them.
+    #[serde(default, skip_serializing_if = "InUse::is_empty")]
     pub in_use: InUse,
 }
 
-fn is_none(in_use: &InUse) -> bool {
-    *in_use == InUse::default()
-}
-
-/// A spawned CSV's ledger, being read.
+/// The state of a spawned CSV, folded from its ledger.
 pub(crate) struct Fold {
     started: Option<RunStarted>,
     state: State,
     output: Output,
 }
 
-/// What is known of the output.
+/// The output, as the ledger has it.
 #[derive(Default)]
 pub(crate) struct Output {
-    /// Where the rows were written last.
+    /// The path of the last write.
     pub path: Option<PathBuf>,
-    /// The hashes of all that was written.
+    /// The hashes of everything that was written.
     written: Vec<String>,
 }
 
@@ -176,7 +134,7 @@ impl Fold {
     }
 }
 
-/// One spawned CSV.
+/// The run of a spawned CSV.
 pub struct SpawnRun {
     pub(crate) folder: RunFolder,
     pub(crate) kept: RecordedSettings,
@@ -203,53 +161,30 @@ impl Journal for LedgerJournal {
     }
 }
 
-impl SpawnSettings {
+impl SpawnRequest {
     /// The job in a run's folder; `folder` is only named, not touched.
     ///
     /// # Errors
-    /// The worker is not understood.
+    /// The agent protocol of the worker is not known.
     pub fn job(&self, folder: &RunFolder) -> Result<Settings, RunError> {
         let job_id = JobId::new(uuid::Uuid::new_v4().to_string());
         let output = self.output_csv_path.clone();
         let output = output.unwrap_or_else(|| {
             self.output_folder
-                .join(default_name(&self.csv_path, &job_id))
+                .join(default_name(&self.job.csv_path, &job_id))
         });
         Ok(Settings {
             run_id: folder.id().clone(),
             job_id,
-            wave: WaveNo(1),
-            csv_path: self.csv_path.clone(),
-            input_path: self.input_path.clone(),
-            delimiter: self.delimiter,
-            encoding: self.encoding.clone(),
-            rename: self.rename.clone(),
-            instruction: self.instruction.clone(),
-            id_column: self.id_column.clone(),
             output_csv_path: output,
-            output_readers: Readers::Umask,
-            output_schema: self.output_schema.clone(),
-            selection: self.selection.clone(),
-            bounds: self.bounds,
-            halt: self.halt,
-            max_wall_seconds: self.max_wall_seconds,
-            wall_hard: self.wall_hard,
-            agent_protocol: adapter::agent_protocol(&self.worker)?,
-            flatten: self.flatten,
-            formula_cells: self.formula_cells,
-            keep_logs: self.keep_logs,
-            result_bytes_max: self.result_bytes_max,
-            output_bytes_max: self.output_bytes_max,
-            read_text: None,
-            budget: self.budget,
-            limits: None,
-            worker: self.worker.clone(),
+            agent_protocol: adapter::agent_protocol(&self.job.worker)?,
             scratch: folder.scratch(),
             logs: folder.logs(),
+            ..self.job.clone()
         })
     }
 
-    /// Everything about the output that can be refused before anything starts.
+    /// Checks the output paths, before anything starts.
     pub fn check_output(&self) -> Result<(), RunError> {
         if let Some(folder) = &self.record {
             let mut in_use = self.in_use.clone();
@@ -264,10 +199,10 @@ impl SpawnSettings {
         }
     }
 
-    /// [`check_output`](Self::check_output) once more with the output claimed, so that what holds then holds until the run ends.
+    /// Claims the output and [checks](Self::check_output) it again, so that the result holds until the run ends.
     ///
     /// # Errors
-    /// Another run has claimed it, or has written it in the meantime.
+    /// Another run has claimed the output, or has written it since.
     pub fn claim_output(&self) -> Result<Option<Claim>, RunError> {
         let output = self.output_csv_path.as_deref();
         let claim = output.map(Claim::take).transpose()?;
@@ -278,7 +213,7 @@ impl SpawnSettings {
 
 pub(crate) fn check_output(output: &Path, in_use: &InUse, force: bool) -> Result<(), RunError> {
     in_use.check(output, "-o")?;
-    // Also a link to nowhere is something that would be replaced.
+    // A dangling link would be replaced as well.
     if std::fs::symlink_metadata(output).is_ok() && !force {
         return Err(RunError::Output {
             path: output.to_owned(),
@@ -293,26 +228,27 @@ pub(crate) fn check_output(output: &Path, in_use: &InUse, force: bool) -> Result
 }
 
 impl SpawnRun {
-    /// Begins a run: the input is copied, checked, and in the ledger. `claim` is that of a named output.
+    /// Begins a run: copies the input and records the settings. `claim` is that of a given output.
     pub fn begin(
-        settings: &SpawnSettings,
+        request: &SpawnRequest,
         claim: Option<Claim>,
         folder: RunFolder,
         root: &Path,
     ) -> Result<Self, RunError> {
-        let mut job = settings.job(&folder)?;
+        let mut job = request.job(&folder)?;
         let claim = match claim {
             Some(claim) => claim,
             None => Claim::take(&job.output_csv_path)?,
         };
         claim.sign(folder.id());
         let copy = folder.path().join("input.csv");
-        let input = File::open(&settings.input_path).map_err(RunError::io(&settings.csv_path))?;
+        let input = File::open(&job.input_path).map_err(RunError::io(&job.csv_path))?;
         let mut input = Hashed::new(input);
         durable::replace(&copy, Readers::Owner, |out| {
             io::copy(&mut input, out).map(drop)
         })
         .map_err(RunError::io(&copy))?;
+        let is_streamed = job.input_path != job.csv_path;
         job.input_path = copy;
         let output = job.output_csv_path.as_path();
         let stands = std::fs::symlink_metadata(output).is_ok();
@@ -320,12 +256,12 @@ impl SpawnRun {
         let kept = RecordedSettings {
             replaces: replaces.map_err(RunError::io(output))?,
             job,
-            record: settings.record.clone(),
+            record: request.record.clone(),
             base_sha: base_sha(root),
-            reuse: settings.reuse.clone(),
+            reuse: request.reuse.clone(),
             input_sha256: Some(input.sha256()),
-            is_streamed: settings.input_path != settings.csv_path,
-            in_use: settings.in_use.clone(),
+            is_streamed,
+            in_use: request.in_use.clone(),
         };
         let mut ledger = LedgerJournal(Ledger::create(&folder.ledger())?);
         ledger.record(&[Event::from(RunStarted {
@@ -345,7 +281,7 @@ impl SpawnRun {
         })
     }
 
-    /// Takes up an earlier run from its ledger alone.
+    /// Resumes an earlier run from its ledger alone.
     pub fn resume(folder: RunFolder) -> Result<Self, RunError> {
         folder.must_be(RunKind::Spawn)?;
         let mut fold = Fold::default();
@@ -367,7 +303,7 @@ impl SpawnRun {
         })
     }
 
-    /// The input of a spawned CSV's run, as it was named; `None` for another kind of run.
+    /// The input of a spawned CSV, resolved; `None` for another kind of run.
     pub fn input_of(folder: &RunFolder) -> Option<PathBuf> {
         let first = ledger::first(&folder.ledger()).ok()??;
         let Event::RunStarted(started) = first.event else {
@@ -378,8 +314,7 @@ impl SpawnRun {
         Some(std::fs::canonicalize(&path).unwrap_or(path))
     }
 
-    /// What the first attempt of row `id` read, from the folder of a spawned CSV's run alone; `None` when there is no such
-    /// row.
+    /// The prompt of the first attempt of row `id`; `None` if there is no such row.
     pub fn prompt_of(folder: &RunFolder, id: &str) -> Result<Option<String>, RunError> {
         let mut fold = Fold::default();
         ledger::scan(&folder.ledger(), |record, place| fold.take(record, place))?;
@@ -399,7 +334,7 @@ impl SpawnRun {
         &self.folder
     }
 
-    /// Makes the failed rows pending again; gives their number.
+    /// Makes the failed rows pending again and returns their number.
     pub fn reopen_failed(&mut self) -> Result<u64, RunError> {
         let rows = self.state.counts().failed;
         if rows > 0 {
@@ -417,7 +352,7 @@ impl SpawnRun {
         Ok(())
     }
 
-    /// Works the rows that still need it, and writes the output.
+    /// Runs the pending rows and writes the output.
     pub fn drive(
         &mut self,
         observer: &mut dyn Observer,
@@ -443,7 +378,7 @@ impl SpawnRun {
         Ok((ending, summary))
     }
 
-    /// Writes the rows to where they are wanted, and replaces nothing there but what this run wrote or may replace.
+    /// Writes the output. Replaces only files that this run wrote or may replace.
     fn write_output(&mut self, survey: &Survey, lines: &Lines) -> Result<Placed, RunError> {
         let job = &self.kept.job;
         let (staged, sha256) = job::stage_csv(job, survey, &self.state, lines)?;
@@ -461,7 +396,7 @@ impl SpawnRun {
                 path: path.to_owned(),
                 sha256: sha256.clone(),
             });
-            // Before the file has its name: otherwise a kill could leave an output that looks edited.
+            // Before the rename: otherwise a kill could leave an output that looks edited.
             ledger
                 .record(&[written])
                 .map(drop)
@@ -531,7 +466,7 @@ pub(crate) fn base_sha(root: &Path) -> Option<String> {
     Repo::find(root).and_then(|repo| repo.head()).ok()
 }
 
-/// What comes through a pipe can be read only once, so it is kept in a file; `None` for a file or a folder.
+/// Copies a pipe, which can be read only once, to a file; `None` for a file or a folder.
 pub fn spool(path: &Path) -> Result<Option<tempfile::NamedTempFile>, RunError> {
     let is_stream = std::fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir());
     if !is_stream {
@@ -545,7 +480,8 @@ pub fn spool(path: &Path) -> Result<Option<tempfile::NamedTempFile>, RunError> {
     copied().map(Some).map_err(RunError::io(path))
 }
 
-/// Copies up to a line that no record may hold: who reads the copy finds out, and an endless line has not filled the disk.
+/// Copies up to the first line that is longer than a record may be. The reader of the copy reports that line, and an endless one
+/// does not fill the disk.
 fn copy_lines(mut from: impl io::Read, to: &mut impl io::Write) -> io::Result<()> {
     let mut chunk = vec![0; 64 * 1024];
     let mut line_bytes = 0;

@@ -137,8 +137,8 @@ impl PlanRun {
     /// How many tasks may be admitted now.
     fn free_slots(&self) -> usize {
         let state = self.state();
-        let parallel = self.settings.parallel_tasks.max(1) as usize;
-        let in_all = self.settings.max_tasks as usize;
+        let parallel = self.settings.options.parallel_tasks.max(1) as usize;
+        let in_all = self.settings.options.max_tasks as usize;
         // A task that only waits for its dependencies must not keep them from being admitted.
         let at_work = state.in_flight().filter(|unit| !self.is_parked(unit));
         parallel
@@ -165,7 +165,7 @@ impl PlanRun {
 
     fn select(&self, plan: &Plan, free: usize) -> Result<Selection, RunError> {
         let state = self.state();
-        let mut claims = no_claims(&self.settings.shared_paths)?;
+        let mut claims = no_claims(&self.settings.options.shared_paths)?;
         for unit in state.in_flight() {
             let reach = item_reach(item_of(plan, &unit.id)?);
             claims.add(reach.map_err(RunError::Unusable)?);
@@ -178,10 +178,10 @@ impl PlanRun {
             past: &past,
             claims,
             places: free,
-            deps: self.settings.deps,
+            deps: self.settings.options.deps,
             is_workable: &|task| self.protocols.check(task),
         };
-        Ok(self.settings.select(plan, request))
+        Ok(self.settings.options.select(plan, request))
     }
 
     pub(crate) fn mutate_options(&self) -> MutateOptions {
@@ -191,7 +191,7 @@ impl PlanRun {
             plan.is_ok_and(|plan| plan.check_single_in_progress().is_err())
         };
         MutateOptions {
-            allow_multiple_in_progress: self.settings.parallel_tasks > 1
+            allow_multiple_in_progress: self.settings.options.parallel_tasks > 1
                 || !self.holds.is_empty()
                 || is_crowded(),
             ..MutateOptions::default()

@@ -53,7 +53,7 @@ impl PlanRun {
         &self,
         watcher: &mut dyn Watcher,
     ) -> Result<Vec<IntegrationStarted>, RunError> {
-        let grace = Duration::from_secs(self.settings.bounds.grace_seconds);
+        let grace = Duration::from_secs(self.settings.options.bounds.grace_seconds);
         integrate::end_writers(&self.folder.writers(), grace)?;
         self.recover_stores(watcher)?;
         let open = |unit: &Unit| unit.open_integration.clone();
@@ -248,7 +248,7 @@ impl PlanRun {
     ) -> Result<(), RunError> {
         let plan = self.store.read()?;
         let item = item_of(&plan, &task.unit)?;
-        let stored = self.settings.hydration(item, answer);
+        let stored = self.settings.options.hydration(item, answer);
         // The metadata fitted when it was judged; it fails here only if the item was edited since.
         let Hydration {
             metadata,
@@ -365,7 +365,7 @@ impl PlanRun {
     ) -> Result<(), RunError> {
         let nothing = Value::Null;
         let synthesis = protocol::latest_synthesis(&task.protocol, state).unwrap_or(&nothing);
-        let commands = self.settings.commands(task, synthesis);
+        let commands = self.settings.options.commands(task, synthesis);
         let patch = synthesis["patch"].as_str().unwrap_or_default();
         if !commands.left_out.is_empty() {
             context.watcher.warn(&format!(

@@ -102,12 +102,12 @@ impl PlanRun {
             .map_err(|error| refuse(format!("its settings are not understood: {error}")))?;
         let before = serde_json::to_value(&settings).unwrap_or_default();
         overrides.apply(
-            &mut settings.budget,
-            &mut settings.max_wall_seconds,
-            &mut settings.wall_hard,
-            &mut settings.bounds,
+            &mut settings.options.budget,
+            &mut settings.options.max_wall_seconds,
+            &mut settings.options.wall_hard,
+            &mut settings.options.bounds,
         );
-        settings.task_budget = overrides.task_budget.or(settings.task_budget);
+        settings.options.task_budget = overrides.task_budget.or(settings.options.task_budget);
         let now = serde_json::to_value(&settings).unwrap_or_default();
         // The service or the machine may work again by now.
         state.forget_faults();
@@ -128,12 +128,12 @@ impl PlanRun {
             task_holds::enter(&repo, &folder, &lock)?;
         }
         let mut protocols = Protocols::load(
-            &settings.protocol,
+            &settings.options.protocol,
             ProtocolSearchPath {
                 root: repo.root(),
-                named: &settings.protocols,
+                named: &settings.options.protocols,
             },
-            settings.swarm,
+            settings.options.swarm,
         )?;
         if settings.is_reduced {
             protocols.reduce();

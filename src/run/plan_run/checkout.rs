@@ -12,7 +12,7 @@ use crate::job::Stop;
 use crate::model::{RowId, RunId, Tally};
 use crate::platform::{Repo, Writers};
 use crate::run::error::RunError;
-use crate::run::settings::Settings;
+use crate::run::settings::{PlanOptions, Settings};
 use crate::run::store::{RunFolder, State, Wave};
 use crate::{integrate, job};
 use serde_json::Value;
@@ -22,13 +22,15 @@ use std::time::Duration;
 impl Settings {
     /// The branch that commits of run `id` go to; empty when there are none.
     pub(crate) fn branch(&self, id: &RunId) -> String {
-        match self.delivery {
+        match self.options.delivery {
             Delivery::Patch => String::new(),
             Delivery::Commit => self.branch.clone().unwrap_or_default(),
             Delivery::Branch => integrate::run_branch(id),
         }
     }
+}
 
+impl PlanOptions {
     /// The commands that validate a patch of `task`; `synthesis` may propose some.
     pub(crate) fn commands(&self, task: &Task, synthesis: &Value) -> Commands {
         let proposed = synthesis["validation"].as_array();
@@ -46,7 +48,7 @@ impl PlanRun {
     /// A branch is built in a tree of its own that holds exactly what is committed there, so what is validated is what is
     /// delivered. The tree is made anew when it is not at the tip of the branch, unless an integration is open in it.
     pub(crate) fn checkout(&self) -> Result<Repo, RunError> {
-        if self.settings.delivery != Delivery::Branch {
+        if self.settings.options.delivery != Delivery::Branch {
             return Ok(self.repo.clone());
         }
         let path = self.folder.branch_tree();
@@ -86,7 +88,7 @@ impl PlanRun {
         let synthesis = answer
             .and_then(|answer| answer.result.as_ref())
             .unwrap_or(&nothing);
-        let commands = self.settings.commands(task, synthesis);
+        let commands = self.settings.options.commands(task, synthesis);
         let patch = synthesis["patch"].as_str().unwrap_or_default();
         let (repo, folder, lock) = (&self.repo, &self.folder, &self.lock);
         let factory = IntegratorFactory::new(self.checkout()?, repo, folder, &self.settings, lock);
@@ -150,7 +152,7 @@ impl<'t> IntegratorFactory<'t> {
                 scope: &task.scope,
                 plan_file: &self.plan_file,
                 artifacts: self.folder.runs(),
-                limits: self.settings.patch,
+                limits: self.settings.options.patch,
             },
             commands,
             patch,
@@ -160,13 +162,13 @@ impl<'t> IntegratorFactory<'t> {
 
     /// An integrator for a run that has got as far as `state`.
     pub fn integrator(&'t self, state: &State, stop: &'t Stop) -> Integrator<'t> {
-        let delivery = self.settings.delivery;
+        let delivery = self.settings.options.delivery;
         Integrator {
             repo: &self.checkout,
             run_folder: self.folder.path(),
             limits: integrate::Limits {
-                timeout: Duration::from_secs(self.settings.validation_timeout_seconds),
-                grace: Duration::from_secs(self.settings.bounds.grace_seconds),
+                timeout: Duration::from_secs(self.settings.options.validation_timeout_seconds),
+                grace: Duration::from_secs(self.settings.options.bounds.grace_seconds),
                 log_bytes_max: 16 * 1024 * 1024,
             },
             stores: Stores {
@@ -180,13 +182,13 @@ impl<'t> IntegratorFactory<'t> {
             isolation: match delivery {
                 // The tree of the branch is a scratch tree already.
                 Delivery::Branch => Isolation::Tree,
-                _ => self.settings.isolation,
+                _ => self.settings.options.isolation,
             },
             commit: (delivery != Delivery::Patch).then_some(CommitTo {
                 run_id: self.folder.id(),
                 branch: &self.branch,
                 publish: (delivery == Delivery::Branch).then_some(self.repo),
-                verify: !self.settings.no_verify,
+                verify: !self.settings.options.no_verify,
             }),
             before: state.before.clone(),
         }

@@ -216,7 +216,7 @@ pub(crate) fn head(
         wave,
         round: round.name.clone(),
         max_concurrency,
-        timeout_seconds: settings.bounds.max_runtime_seconds,
+        timeout_seconds: settings.options.bounds.max_runtime_seconds,
         base_sha: settings.base_sha.clone(),
     }
 }
@@ -264,7 +264,7 @@ pub fn preview(preflight: &Preflight, run_id: &RunId) -> Result<Option<CompiledW
         run_id,
         WaveNo(1),
         round,
-        preflight.settings.bounds.max_concurrency,
+        preflight.settings.options.bounds.max_concurrency,
     );
     let same_round = emissions
         .iter()

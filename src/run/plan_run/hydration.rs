@@ -4,7 +4,7 @@
 use crate::integrate::is_allowed;
 use crate::model::Risk;
 use crate::plan::{Item, Metadata, MetadataError, metadata};
-use crate::run::settings::Settings;
+use crate::run::settings::PlanOptions;
 use crate::scope::Scope;
 use serde::Deserialize;
 use serde_json::Value;
@@ -33,7 +33,7 @@ pub(crate) struct Hydration {
     pub left_out: Vec<String>,
 }
 
-impl Settings {
+impl PlanOptions {
     /// What `answer` proposes for `item`, or what is wrong with it, as feedback for the worker.
     pub(crate) fn hydration(&self, item: &Item, answer: &Value) -> Result<Hydration, String> {
         proposed(item, answer, |command| {

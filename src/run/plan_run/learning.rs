@@ -70,7 +70,7 @@ impl PlanRun {
         draft: Draft,
         watcher: &mut dyn Watcher,
     ) -> Result<(), RunError> {
-        if self.settings.no_learnings {
+        if self.settings.options.no_learnings {
             return Ok(());
         }
         let draft = Draft {

@@ -101,7 +101,7 @@ impl PlanRun {
         phase: Phase,
         context: &mut Context<'_, '_>,
     ) -> Result<(), RunError> {
-        let is_rolling = self.settings.dispatch == Dispatch::Rolling;
+        let is_rolling = self.settings.options.dispatch == Dispatch::Rolling;
         let is_waiting = !is_rolling && self.open_waves().next().is_some();
         if is_waiting || context.is_stopping() {
             return Ok(());

@@ -18,9 +18,15 @@ impl RunLimits {
     pub fn of(settings: &Settings, state: &State) -> Result<Self, RunError> {
         let agent_protocol = adapter::agent_protocol(&settings.worker)?;
         let has_service = agent_protocol.as_ref().is_some_and(|it| it.has_service());
-        let most = settings.bounds.max_concurrency;
-        let wait_max = settings.bounds.rate_limit_wait_max();
-        let limits = SharedLimits::new(settings.budget, state.spent(), most, has_service, wait_max);
+        let most = settings.options.bounds.max_concurrency;
+        let wait_max = settings.options.bounds.rate_limit_wait_max();
+        let limits = SharedLimits::new(
+            settings.options.budget,
+            state.spent(),
+            most,
+            has_service,
+            wait_max,
+        );
         limits.remember(state.account_until);
         Ok(Self {
             agent_protocol,

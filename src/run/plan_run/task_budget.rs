@@ -43,7 +43,7 @@ impl PlanRun {
         let TaskBudget {
             budget,
             max_wall_seconds,
-        } = self.settings.task_budget;
+        } = self.settings.options.task_budget;
         let began = self.accounts.began.entry(unit.id.clone());
         let elapsed = began.or_insert_with(Instant::now).elapsed();
         let is_over = |seconds: &u64| elapsed >= Duration::from_secs(*seconds);

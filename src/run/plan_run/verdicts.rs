@@ -129,10 +129,12 @@ fn check(wave: &Wave, result: &Object, input: &VerdictInput<'_>) -> Result<Check
     }
     if wave.compiled.round.as_str() == HYDRATION {
         let answer = Value::Object(result.clone());
-        return Ok(match input.settings.hydration(input.item, &answer) {
-            Ok(_) => Ok(None),
-            Err(detail) => Err(("metadata_invalid", detail)),
-        });
+        return Ok(
+            match input.settings.options.hydration(input.item, &answer) {
+                Ok(_) => Ok(None),
+                Err(detail) => Err(("metadata_invalid", detail)),
+            },
+        );
     }
     let Some(patch) = result
         .get("patch")
@@ -146,7 +148,7 @@ fn check(wave: &Wave, result: &Object, input: &VerdictInput<'_>) -> Result<Check
         scope: &input.task.scope,
         plan_file: input.plan_file,
         artifacts: input.artifacts,
-        limits: input.settings.patch,
+        limits: input.settings.options.patch,
     };
     Ok(match examine(input.repo, &policy, patch, input.folder)? {
         Evidence::Applies { text, .. } => Ok(Some(text)),

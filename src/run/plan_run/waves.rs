@@ -16,17 +16,16 @@ use crate::plan::{ItemId, Plan};
 use crate::platform::Readers;
 use crate::protocol::{Action, Emission, UnitState};
 use crate::run::error::RunError;
-use crate::run::settings::Settings;
+use crate::run::settings::PlanOptions;
 use crate::run::store::{Unit, Wave};
 use crate::run::watcher::Watcher;
 use crate::schedule::{Cause, Dispatch, Priority, next_concurrency};
 use crate::verdict::prose;
-use crate::wave::WaveHead;
 use crate::workspace::checkout;
 use std::sync::Arc;
 use std::time::Duration;
 
-impl Settings {
+impl PlanOptions {
     /// How prose is read as an answer; `None` under `--strict`.
     pub(crate) fn read_text(&self) -> Option<job::ReadText> {
         (!self.strict).then_some(prose::read as job::ReadText)
@@ -40,7 +39,7 @@ impl PlanRun {
         let state = self.state();
         let open = state.waves.iter().filter(|wave| wave.is_open());
         let new = open.filter(|wave| !in_flight.has(wave.compiled.wave));
-        let waves: Vec<Wave> = match self.settings.dispatch {
+        let waves: Vec<Wave> = match self.settings.options.dispatch {
             Dispatch::Rolling => new.cloned().collect(),
             Dispatch::Barrier => new
                 .take(usize::from(in_flight.is_empty()))
@@ -98,8 +97,8 @@ impl PlanRun {
             }
         }
         while let Some((first, _, emission)) = emissions.first() {
-            let unit =
-                Some(first.unit.clone()).filter(|_| self.settings.dispatch == Dispatch::Rolling);
+            let unit = Some(first.unit.clone())
+                .filter(|_| self.settings.options.dispatch == Dispatch::Rolling);
             let key = (first.protocol.name.clone(), emission.round.clone());
             let (group, rest): (Vec<_>, Vec<_>) =
                 emissions.into_iter().partition(|(task, _, emission)| {
@@ -173,7 +172,7 @@ impl PlanRun {
                 folder: &folder,
             };
             let mut verdict = verdicts::judge(self.state(), &wave, id, &input)?;
-            if self.settings.prevalidate && verdict.checks.is_some() {
+            if self.settings.options.prevalidate && verdict.checks.is_some() {
                 let Some(shown) = self.preview(&task, &wave, id, context)? else {
                     // The wave is judged anew when the run is resumed.
                     return Ok(());
@@ -224,7 +223,7 @@ impl PlanRun {
             Fault::RateLimit => backoff::after_rate_limit(nth, None, delayed),
             Fault::Program if !self.run_limits.limits.has_answered() => Duration::ZERO,
             Fault::Network | Fault::Memory | Fault::Program => {
-                backoff::after_outage(nth, self.settings.bounds.retry_delay, delayed)
+                backoff::after_outage(nth, self.settings.options.bounds.retry_delay, delayed)
             }
             Fault::Quota | Fault::Credit | Fault::LogIn => Duration::ZERO,
         }
@@ -253,7 +252,10 @@ impl PlanRun {
         ] {
             causes.extend(is_there.then_some(cause));
         }
-        let (full, from) = (self.settings.bounds.max_concurrency, self.concurrency());
+        let (full, from) = (
+            self.settings.options.bounds.max_concurrency,
+            self.concurrency(),
+        );
         if wave.compiled.max_concurrency != from {
             // The wave was compiled under another limit, and says nothing of the current one.
             return None;
@@ -280,7 +282,7 @@ impl PlanRun {
 
     /// How many rows of the next wave may run at once.
     pub(crate) fn concurrency(&self) -> usize {
-        let full = self.settings.bounds.max_concurrency;
+        let full = self.settings.options.bounds.max_concurrency;
         self.state().reduced_concurrency.unwrap_or(full)
     }
 
@@ -301,7 +303,7 @@ impl PlanRun {
         };
         let units = self.folder.path().join("units");
         replay::record(&units, Readers::Owner, id, value).map_err(RunError::io(&units))?;
-        if let Some(folder) = &self.settings.record {
+        if let Some(folder) = &self.settings.options.record {
             replay::record(folder, Readers::Umask, id, value).map_err(RunError::io(folder))?;
         }
         Ok(())
@@ -317,43 +319,36 @@ impl PlanRun {
         let call = std::fs::read(&call_path).map_err(RunError::io(&call_path))?;
         let call: serde_json::Value = serde_json::from_slice(&call)
             .map_err(|error| RunError::io(&call_path)(error.into()))?;
-        let head = WaveHead {
-            run_id: self.id().clone(),
-            wave: wave.wave,
-            round: wave.round.clone(),
-            max_concurrency: wave.max_concurrency,
-            timeout_seconds: self.settings.bounds.max_runtime_seconds,
-            base_sha: self.settings.base_sha.clone(),
-        };
+        let options = &self.settings.options;
         Ok(job::Settings {
             run_id: self.id().clone(),
             job_id: job_id.unwrap_or_else(|| JobId::new(uuid::Uuid::new_v4().to_string())),
             wave: wave.wave,
             input_path: csv_path.clone(),
+            output_csv_path: csv_path.with_extension("out.csv"),
             csv_path,
             delimiter: None,
             encoding: None,
             rename: Vec::new(),
             instruction: "{prompt}".to_owned(),
             id_column: Some("id".to_owned()),
-            output_csv_path: self.folder.wave_output(&head),
             output_readers: Readers::Owner,
             output_schema: Some(call["output_schema"].clone()),
             selection: job::Selection::default(),
             bounds: Bounds {
                 max_concurrency: wave.max_concurrency,
-                ..self.settings.bounds
+                ..options.bounds
             },
             halt: job::Halt::default(),
-            max_wall_seconds: self.settings.max_wall_seconds,
-            wall_hard: self.settings.wall_hard,
+            max_wall_seconds: options.max_wall_seconds,
+            wall_hard: options.wall_hard,
             flatten: false,
             formula_cells: job::FormulaCells::default(),
             keep_logs: job::Logs::default(),
             result_bytes_max: job::RESULT_BYTES_MAX,
             output_bytes_max: job::OUTPUT_BYTES_MAX,
-            read_text: self.settings.read_text(),
-            budget: self.settings.budget,
+            read_text: options.read_text(),
+            budget: options.budget,
             agent_protocol: self.run_limits.agent_protocol.clone(),
             limits: Some(Arc::clone(&self.run_limits.limits)),
             worker: self.settings.worker.clone(),

@@ -1,7 +1,7 @@
-//! `mesh doctor`: everything that preflight would trip over, looked at to the end instead of up to the first error.
+//! `mesh doctor`: all checks of preflight, without stopping at the first error.
 //!
-//! The same functions as in preflight do the looking, so that a healthy report means a run that begins. Nothing is
-//! changed; the repository's lock is taken for a moment.
+//! The checks are the functions that preflight uses, so if all of them pass, a run starts. Changes nothing; takes the
+//! repository's lock for a moment.
 
 use super::prepare;
 use super::prepare::Request;
@@ -10,32 +10,33 @@ use crate::integrate::{Delivery, RepoLock};
 use crate::plan::{Item, Plan, Status, Store, metadata};
 use crate::platform::{GitError, Repo};
 use crate::run::error::RunError;
+use crate::run::settings::PlanOptions;
 use crate::run::store::TaskHolds;
 use crate::scope::Scope;
 use crate::{adapter, plan};
 
-/// What was looked at, and what was found.
+/// The result of one check.
 #[derive(Debug)]
 pub struct Finding {
     /// `repository`, `plan`, `task`, `protocol`, `workers`, `delivery` or `integration`.
     pub what: &'static str,
-    /// What is well, or what is wrong with it.
+    /// A description of its state, or the error.
     pub found: Result<String, RunError>,
-    /// What can be done all the same, where what is wrong does not stop everything.
+    /// What still works in spite of the error, if anything.
     pub still_usable: Option<&'static str>,
 }
 
 impl Finding {
-    /// Whether nothing can be done about what was looked at until it is mended.
+    /// Whether the error has to be fixed before anything works.
     pub fn is_failure(&self) -> bool {
         self.found.is_err() && self.still_usable.is_none()
     }
 }
 
-/// Outside of a repository rows of a CSV can be worked, and no plan.
+/// Outside of a repository only CSVs can be run.
 const ONLY_SPAWN: &str = "mesh spawn works here; mesh run needs a repository";
 
-/// Looks at everything that a run as requested would need.
+/// Checks everything that the requested run needs.
 pub fn examine(request: &Request) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut add = |what, found| {
@@ -63,18 +64,21 @@ pub fn examine(request: &Request) -> Vec<Finding> {
         }
         Err(error) => add("plan", Err(error)),
     }
-    let own = request
-        .protocols
-        .keys()
-        .filter(|name| **name != request.protocol);
-    for name in std::iter::once(&request.protocol).chain(own) {
+    let PlanOptions {
+        protocol: chosen,
+        protocols,
+        delivery,
+        ..
+    } = &request.options;
+    let others = protocols.keys().filter(|name| *name != chosen);
+    for name in std::iter::once(chosen).chain(others) {
         add("protocol", protocol(name, request, &repo));
     }
     add("workers", workers(request));
-    let branch = request.integrating.check(&repo);
+    let branch = request.check_delivery(&repo);
     add(
         "delivery",
-        branch.map(|branch| match (request.integrating.delivery, branch) {
+        branch.map(|branch| match (delivery, branch) {
             (Delivery::Patch, _) => "patches stay in the tree".to_owned(),
             (_, Some(branch)) => format!("commits on `{branch}`"),
             (_, None) => "commits on a branch of the run".to_owned(),
@@ -92,7 +96,7 @@ pub fn examine(request: &Request) -> Vec<Finding> {
     findings
 }
 
-/// A folder that is simply in no repository is no fault of it, where workers are there for `mesh spawn`.
+/// A folder outside of any repository is not a failure if there are workers for `mesh spawn`.
 fn without_repository(error: GitError, workers: Result<String, RunError>) -> Vec<Finding> {
     let is_plain = matches!(error, GitError::NoRepository { .. });
     vec![
@@ -114,7 +118,7 @@ fn plan(request: &Request, repo: &Repo) -> Result<(Plan, String), RunError> {
     let store = Store::at(&file);
     let plan = store.read()?;
     plan::check_lock_ignored(&file).map_err(RunError::PlanGate)?;
-    if request.parallel_tasks <= 1 && TaskHolds::between_steps(repo, &file)?.is_empty() {
+    if request.options.parallel_tasks <= 1 && TaskHolds::between_steps(repo, &file)?.is_empty() {
         plan.check_single_in_progress()?;
     }
     let open = plan.items().iter().filter(|item| is_open(item)).count();
@@ -131,7 +135,7 @@ fn is_open(item: &Item) -> bool {
     matches!(item.status(), Status::Pending | Status::InProgress)
 }
 
-/// One finding for each open task that can't be worked, and one for all that can.
+/// One finding for each open task that can't be run, and one for all that can.
 fn tasks(plan: &Plan) -> Vec<(&'static str, Result<String, RunError>)> {
     let mut findings = Vec::new();
     let (mut workable, mut bare) = (0, 0);
@@ -154,7 +158,7 @@ fn tasks(plan: &Plan) -> Vec<(&'static str, Result<String, RunError>)> {
 }
 
 fn protocol(name: &str, request: &Request, repo: &Repo) -> Result<String, RunError> {
-    let protocols = Protocols::load(name, request.search_path(repo), request.swarm)?;
+    let protocols = Protocols::load(name, request.search_path(repo), request.options.swarm)?;
     let rows = match protocols.widest_round() {
         1 => "1 row".to_owned(),
         rows => format!("{rows} rows"),

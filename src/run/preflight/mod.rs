@@ -1,4 +1,4 @@
-//! Everything that can be known before the first worker starts. Writes nothing.
+//! The checks before the first worker starts. Writes nothing.
 
 mod closure;
 mod doctor;
@@ -10,5 +10,5 @@ pub(crate) use closure::{closure, no_claims};
 pub use doctor::{Finding, examine};
 pub use outputs::InUse;
 pub(crate) use outputs::place_of;
-pub use prepare::{Integrating, Preflight, Request, prepare};
+pub use prepare::{Preflight, Request, prepare};
 pub use protocols::{ProtocolSearchPath, Protocols};

@@ -1,5 +1,5 @@
-//! What an output may not be: a file that is being read, whatever its name is spelled like, or a place where no file can be
-//! written. Everything is looked at and nothing is made, so that a refusal leaves no trace.
+//! Checks output paths: an output must not be a file that is being read, under whatever name, and must be writable. The checks
+//! create nothing, so a refusal leaves no trace.
 
 use crate::plan::{PLAN_FILE_CODEX, PLAN_FILE_DEFAULT};
 use crate::run::error::RunError;
@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-/// The files and folders that a command reads, or that others keep their state in.
+/// The files and folders that no output may replace. Each has a predicate for the message: `is the input`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InUse {
     files: Vec<(String, PathBuf)>,
@@ -18,8 +18,8 @@ pub struct InUse {
 }
 
 impl InUse {
-    /// What is never an output of a command that works in `folder`: the plans and learnings there and at the `root`, and the
-    /// configuration. Also where there is none yet: rows would be read as one by the next command.
+    /// The paths that no command in `folder` may write: the plans, learnings and configuration there and at the `root`. They need
+    /// not exist, because the next command would read the output as one of them.
     pub fn around(folder: &Path, root: &Path) -> Self {
         let mut in_use = Self::default();
         for folder in [folder, root] {
@@ -35,22 +35,27 @@ impl InUse {
         in_use
     }
 
-    /// Adds a file, with what an output that is the same is told: `is the input`.
+    /// Whether there is no path.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Adds a file, with its predicate.
     pub fn file(&mut self, what: &str, path: PathBuf) {
         self.files.push((what.to_owned(), path));
     }
 
-    /// Adds a file that is going to be written, and need not exist yet.
+    /// Adds a file that need not exist yet.
     pub fn reserve(&mut self, what: &str, path: PathBuf) {
         self.reserved.push((what.to_owned(), path));
     }
 
-    /// Adds a folder, with what an output below it is told: `is in the folder of answers`.
+    /// Adds a folder, with the predicate of an output below it: `is in the folder of answers`.
     pub fn folder(&mut self, what: &str, path: PathBuf) {
         self.folders.push((what.to_owned(), path));
     }
 
-    /// Adds the files that a worker's command names: as a word, or within one, as in `--rules=F`, `@F` and `sh -c 'agent <F'`.
+    /// Adds the files that a worker's command names, as a word or within one: `--rules=F`, `@F`, `sh -c 'agent <F'`.
     pub fn command<'w>(&mut self, words: impl IntoIterator<Item = &'w str>, folder: &Path) {
         let within = |c: char| c.is_whitespace() || "=@'\"`<>|&;(){},:".contains(c);
         for word in words {
@@ -63,17 +68,17 @@ impl InUse {
         }
     }
 
-    /// Adds what another list has.
+    /// Adds the paths of `other`.
     pub fn extend(&mut self, other: &Self) {
         self.files.extend_from_slice(&other.files);
         self.folders.extend_from_slice(&other.folders);
         self.reserved.extend_from_slice(&other.reserved);
     }
 
-    /// Whether a file can be written to `output`, which `option` names, without harm.
+    /// Checks that a file can be written to `output`, the value of `option`, without harm.
     ///
     /// # Errors
-    /// [`RunError::Output`] says what it is instead, or why it can't be written.
+    /// [`RunError::Output`] names the conflict.
     pub fn check(&self, output: &Path, option: &str) -> Result<(), RunError> {
         let refuse = |why: String, what: &str| {
             Err(RunError::Output {
@@ -109,7 +114,7 @@ impl InUse {
         Ok(())
     }
 
-    /// Whether answers can be recorded in `folder`.
+    /// Checks that answers can be recorded in `folder`.
     ///
     /// # Errors
     /// [`RunError::Output`], as for a file.
@@ -128,7 +133,7 @@ impl InUse {
         }
     }
 
-    /// An answer is named after its row, so that any file of answers in `folder` may be written.
+    /// An answer is named after its row, so any JSON file in `folder` may be overwritten.
     fn check_answers(&self, folder: &Path, option: &str) -> Result<(), RunError> {
         let is_answer = |path: &Path| path.extension().is_some_and(|it| it == "json");
         let folder_of = |path: &Path| place_of(path).parent().map(Path::to_owned);
@@ -165,7 +170,7 @@ impl InUse {
         self.folder_of(crate::platform::parent(output))
     }
 
-    /// What the folder is, or lies in.
+    /// The predicate of the folder in use that contains `folder`.
     fn folder_of(&self, folder: &Path) -> Option<String> {
         let folder = std::fs::canonicalize(folder).ok()?;
         let holds = |(_, path): &&(String, PathBuf)| {
@@ -178,7 +183,7 @@ impl InUse {
     }
 }
 
-/// Ledger and input copy of a run; its waves lie in a folder of their own and may be written.
+/// Whether it is the ledger or the input copy of a run. The waves are in a folder of their own and may be written.
 fn is_of_a_run(output: &Path) -> bool {
     const FILES: [&str; 2] = ["ledger.jsonl", "input.csv"];
     let folder = crate::platform::parent(output);
@@ -189,7 +194,7 @@ fn is_of_a_run(output: &Path) -> bool {
             .any(|name| output.file_name() == Some(name.as_ref()))
 }
 
-/// The same file, also through a link.
+/// Whether both are the same file, also through a link.
 fn is_same_file(a: &Path, b: &Path) -> bool {
     let id = |path: &Path| {
         let there = std::fs::metadata(path).ok()?;
@@ -198,7 +203,7 @@ fn is_same_file(a: &Path, b: &Path) -> bool {
     id(a).is_some() && id(a) == id(b)
 }
 
-/// The name in its folder, as far as that is known: two spellings of one place are equal.
+/// The absolute path with links resolved as far as the folders exist, so that two spellings of one path are equal.
 pub(crate) fn place_of(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut place = PathBuf::new();
@@ -212,7 +217,7 @@ pub(crate) fn place_of(path: &Path) -> PathBuf {
     place.join(path.file_name().unwrap_or_default())
 }
 
-/// The standard stream that goes to this file.
+/// The standard stream that is redirected to this file.
 fn stream_behind(output: &Path) -> Option<&'static str> {
     if !output.is_file() {
         return None;

@@ -1,145 +1,82 @@
-//! Preflight: everything that can be known before the first worker, resolved once. Nothing is written here.
+//! Preflight: resolves everything that is known before the first worker starts. Writes nothing.
 
 use super::closure::{closure, no_claims};
 use super::protocols::{ProtocolSearchPath, Protocols};
 use crate::adapter::{Choice, Configured};
-use crate::integrate::{Delivery, Isolation};
-use crate::job::{Bounds, Budget};
+use crate::integrate::Delivery;
 use crate::model::{RunId, UnitId, shell_word};
-use crate::plan::{Item, ItemId, Plan, ResolveError, Status, Store, SwarmOverrides};
+use crate::plan::{Item, ItemId, Plan, ResolveError, Status, Store};
 use crate::platform::Repo;
 use crate::run::error::RunError;
-use crate::run::settings::{Settings, select_next};
+use crate::run::settings::{PlanOptions, Settings};
 use crate::run::store::TaskHolds;
-use crate::run::task_budget::TaskBudget;
-use crate::schedule::{
-    Concurrency, Deps, Dispatch, Limits, Selected, Selection, SelectionRequest, Skipped,
-};
-use crate::{adapter, integrate, learnings, patch, plan};
-use std::collections::BTreeMap;
+use crate::schedule::{Concurrency, Limits, Selected, Selection, SelectionRequest, Skipped};
+use crate::{adapter, integrate, learnings, plan};
 use std::path::{Path, PathBuf};
 
-/// What the user asked for.
+/// A request to run a plan.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Where the command was given.
+    /// The folder where the command was given.
     pub folder: PathBuf,
     /// `plan_file=`.
     pub plan_file: Option<PathBuf>,
     /// `ids=`.
     pub ids: Vec<String>,
-    /// `max_tasks=`.
-    pub max_tasks: u32,
-    /// `parallel_tasks=`.
-    pub parallel_tasks: u32,
-    /// `--dispatch`.
-    pub dispatch: Dispatch,
-    /// `--deps`.
-    pub deps: Deps,
-    /// `shared_paths=`.
-    pub shared_paths: Vec<String>,
-    /// `--protocol`.
-    pub protocol: String,
-    /// `protocols` of `mesh.yaml`.
-    pub protocols: BTreeMap<String, PathBuf>,
-    /// `--roles`, `--consensus-threshold`, `--consensus-retries`.
-    pub swarm: SwarmOverrides,
-    /// `--validation-allow`.
-    pub validation_allow: Vec<String>,
-    /// `--trust-proposed-validation`.
-    pub trust_proposed_validation: bool,
-    /// `--strict`.
-    pub strict: bool,
-    /// Who does the work.
+    /// The adapter, or the worker command.
     pub choice: Choice,
     /// `adapters` and `prices` of `mesh.yaml`.
     pub adapters: Configured,
-    /// `--max-concurrency` and its like.
-    pub bounds: Bounds,
-    /// `--max-cost-usd` and its like.
-    pub budget: Budget,
-    /// `--max-wall-seconds`.
-    pub max_wall_seconds: Option<u64>,
-    /// `--wall-hard`.
-    pub wall_hard: bool,
-    /// `--task-max-cost-usd` and its like.
-    pub task_budget: TaskBudget,
     /// `--remaining-five-hour`, `--remaining-weekly`, in percent.
     pub remaining: [Option<f64>; 2],
-    /// `--patch-bytes-max`, `--allow-binary`.
-    pub patch: patch::Limits,
-    /// `--validation-timeout-seconds`.
-    pub validation_timeout_seconds: u64,
-    /// How patches are tried and delivered.
-    pub integrating: Integrating,
-    /// `--record DIR`.
-    pub record: Option<PathBuf>,
-    /// What was overridden, as `key=value`.
-    pub overrides: Vec<String>,
-}
-
-impl Request {
-    /// Where its protocols are found.
-    pub(crate) fn search_path<'r>(&'r self, repo: &'r Repo) -> ProtocolSearchPath<'r> {
-        ProtocolSearchPath {
-            root: repo.root(),
-            named: &self.protocols,
-        }
-    }
-}
-
-/// What is to be done with patches, beside applying and validating them.
-#[derive(Clone, Debug, Default)]
-pub struct Integrating {
-    /// `--prevalidate`.
-    pub prevalidate: bool,
-    /// `--isolation`.
-    pub isolation: Isolation,
-    /// `--delivery`.
-    pub delivery: Delivery,
     /// `--protected-branches`, beside those that always are.
     pub protected_branches: Vec<String>,
     /// `--allow-protected`.
     pub allow_protected: bool,
-    /// `--no-verify`.
-    pub no_verify: bool,
-    /// `--no-learnings`.
-    pub no_learnings: bool,
+    /// The options that hold as they are.
+    pub options: PlanOptions,
 }
 
-impl Integrating {
+impl Request {
+    /// Where the protocols of the request are found.
+    pub(crate) fn search_path<'r>(&'r self, repo: &'r Repo) -> ProtocolSearchPath<'r> {
+        ProtocolSearchPath {
+            root: repo.root(),
+            named: &self.options.protocols,
+        }
+    }
+
     /// The branch that commits go to when it is the one that is checked out, or why nothing could be delivered.
-    pub(crate) fn check(&self, repo: &Repo) -> Result<Option<String>, RunError> {
+    pub(crate) fn check_delivery(&self, repo: &Repo) -> Result<Option<String>, RunError> {
         let (protected, allowed) = (&self.protected_branches, self.allow_protected);
+        let delivery = self.options.delivery;
         Ok(integrate::check_delivery(
-            repo,
-            self.delivery,
-            protected,
-            allowed,
+            repo, delivery, protected, allowed,
         )??)
     }
 }
 
-/// A run that may begin.
+/// A run that can begin.
 pub struct Preflight {
     /// The repository.
     pub repo: Repo,
-    /// The plan as it is now.
+    /// The current plan.
     pub plan: Plan,
     /// The protocols.
     pub protocols: Protocols,
-    /// Everything the run needs to know.
+    /// The settings of the run.
     pub settings: Settings,
-    /// The tasks that are taken up first; empty when nothing is runnable.
+    /// The tasks that are admitted first; empty when none is runnable.
     pub selected: Vec<Selected>,
-    /// Tasks before them that can't be worked as they stand.
+    /// Tasks before them that can't be run.
     pub skipped: Vec<Skipped>,
-    /// What differs from what was asked for.
+    /// Warnings about differences from the request.
     pub notes: Vec<String>,
 }
 
-/// Resolves a request, or says what is wrong with it.
+/// Resolves a request.
 pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
+    let mut options = request.options.clone();
     let repo = Repo::find(&request.folder)?;
     let plan_file = plan_file(request, repo.root())?;
     let store = Store::at(&plan_file);
@@ -150,90 +87,56 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
         .iter()
         .map(|id| ItemId::try_from(id.clone()))
         .collect::<Result<_, _>>()?;
-    let mut protocols =
-        Protocols::load(&request.protocol, request.search_path(&repo), request.swarm)?;
+    let search_path = request.search_path(&repo);
+    let mut protocols = Protocols::load(&options.protocol, search_path, options.swarm)?;
     let holds = TaskHolds::between_steps(&repo, &plan_file)?;
     if let Some(refusal) = ids.iter().find_map(|id| refusal(&holds, id)) {
         return Err(refusal);
     }
-    let (selected, skipped) = first_tasks(&plan, &ids, &protocols, request, &holds)?;
-    if request.parallel_tasks <= 1 && holds.is_empty() {
+    let (selected, skipped) = first_tasks(&plan, &ids, &protocols, &options, &holds)?;
+    if options.parallel_tasks <= 1 && holds.is_empty() {
         plan.check_single_in_progress()?;
     }
-    let integrating = &request.integrating;
-    let branch = integrating.check(&repo)?;
+    let branch = request.check_delivery(&repo)?;
     let adapter = adapter::select(&request.choice, &request.adapters, &request.folder)?;
-    adapter.check_budget(&request.budget)?;
-    adapter.check_budget(&request.task_budget.budget)?;
-    let bounds = adapter.capabilities.limit(request.bounds);
+    adapter.check_budget(&options.budget)?;
+    adapter.check_budget(&options.task_budget.budget)?;
+    options.bounds = adapter.capabilities.limit(options.bounds);
     let mut notes: Vec<String> = holds
         .units()
         .iter()
         .filter_map(|unit| Some(format!("{}; it is left to that run", holds.refusal(unit)?)))
         .collect();
-    if integrating.delivery == Delivery::Branch && has_own_changes(&repo, &plan_file)? {
+    if options.delivery == Delivery::Branch && has_own_changes(&repo, &plan_file)? {
         notes.push("uncommitted changes are no part of the branch that is delivered, and workers do not see them".to_owned());
     }
     let fanout = adapter.capabilities.fanout;
     let is_too_wide = fanout.is_some_and(|fanout| fanout < protocols.widest_round());
-    let reduced = if is_too_wide {
-        protocols.reduce()
-    } else {
-        None
-    };
+    let reduced = is_too_wide.then(|| protocols.reduce()).flatten();
     if let (Some(fallback), Some(fanout)) = (&reduced, fanout) {
         notes.push(format!(
             "adapter_capacity: `{}` runs {fanout} at once, too few for protocol `{}`; `{fallback}` instead",
-            adapter.name, request.protocol
+            adapter.name, options.protocol
         ));
     }
-    let in_flight = request.parallel_tasks.min(request.max_tasks).max(1) as usize;
-    let widest = protocols.widest_round() * in_flight;
+    let in_flight = options.parallel_tasks.min(options.max_tasks).max(1) as usize;
     let concurrency = Concurrency::preflight(&Limits {
-        allowed: bounds.max_concurrency,
+        allowed: options.bounds.max_concurrency,
         fanout,
         remaining: request.remaining,
-        rows: widest,
+        rows: protocols.widest_round() * in_flight,
     });
+    options.bounds.max_concurrency = concurrency.get();
+    options.record = options.record.map(|path| request.folder.join(path));
     let settings = Settings {
         plan_file,
         ids,
-        max_tasks: request.max_tasks,
-        parallel_tasks: request.parallel_tasks,
-        dispatch: request.dispatch,
-        deps: request.deps,
-        shared_paths: request.shared_paths.clone(),
-        protocol: request.protocol.clone(),
-        protocols: request.protocols.clone(),
         is_reduced: reduced.is_some(),
-        swarm: request.swarm,
-        validation_allow: request.validation_allow.clone(),
-        trust_proposed_validation: request.trust_proposed_validation,
-        prevalidate: integrating.prevalidate,
-        isolation: integrating.isolation,
-        delivery: integrating.delivery,
         branch,
-        no_verify: integrating.no_verify,
-        no_learnings: integrating.no_learnings,
-        strict: request.strict,
         adapter: adapter.name,
         worker: adapter.worker,
-        bounds: Bounds {
-            max_concurrency: concurrency.get(),
-            ..bounds
-        },
-        patch: request.patch,
-        budget: request.budget,
-        max_wall_seconds: request.max_wall_seconds,
-        wall_hard: request.wall_hard,
-        task_budget: request.task_budget,
-        validation_timeout_seconds: request.validation_timeout_seconds,
-        record: request
-            .record
-            .as_ref()
-            .map(|path| request.folder.join(path)),
         base_sha: repo.head()?,
-        overrides: request.overrides.clone(),
+        options,
     };
     Ok(Preflight {
         repo,
@@ -246,7 +149,7 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
     })
 }
 
-/// Whether tracked files are changed, beside those that runs themselves change.
+/// Whether tracked files are changed, other than those that runs change.
 fn has_own_changes(repo: &Repo, plan_file: &Path) -> Result<bool, RunError> {
     let changed = repo.changed_tracked()?;
     let is_own = |path: &PathBuf| {
@@ -255,14 +158,14 @@ fn has_own_changes(repo: &Repo, plan_file: &Path) -> Result<bool, RunError> {
     Ok(changed.iter().any(is_own))
 }
 
-/// An explicit file counts from where the command was given, the default ones from the repository's root.
+/// An explicit file is relative to the folder of the command, the default ones to the root of the repository.
 pub(crate) fn plan_file(request: &Request, root: &Path) -> Result<PathBuf, RunError> {
     let explicit = request
         .plan_file
         .as_ref()
         .map(|path| request.folder.join(path));
     plan::resolve(root, explicit.as_deref()).map_err(|error| match error {
-        // The command that mends it is typed where this one was.
+        // The hint is a command for the folder of this one.
         ResolveError::Missing { file, .. }
             if explicit.is_none() && !is_same(&request.folder, root) =>
         {
@@ -276,31 +179,30 @@ fn is_same(a: &Path, b: &Path) -> bool {
     a.canonicalize().ok() == b.canonicalize().ok()
 }
 
-/// The tasks to begin with, and those passed over on the way. When every candidate is unusable, that is an error.
+/// The first tasks, and those that were skipped. It is an error if every candidate is unusable.
 fn first_tasks(
     plan: &Plan,
     ids: &[ItemId],
     protocols: &Protocols,
-    request: &Request,
+    options: &PlanOptions,
     holds: &TaskHolds,
 ) -> Result<(Vec<Selected>, Vec<Skipped>), RunError> {
     let closure = closure(plan, ids)?;
-    let wish = SelectionRequest {
+    let wanted = SelectionRequest {
         closure: closure.as_ref(),
         past: &holds.units(),
-        claims: no_claims(&request.shared_paths)?,
-        places: request.parallel_tasks.min(request.max_tasks) as usize,
-        deps: request.deps,
+        claims: no_claims(&options.shared_paths)?,
+        places: options.parallel_tasks.min(options.max_tasks) as usize,
+        deps: options.deps,
         is_workable: &|task| protocols.check(task),
     };
-    let Selection { tasks, skipped } =
-        select_next(request.dispatch, request.parallel_tasks, plan, wish);
+    let Selection { tasks, skipped } = options.select(plan, wanted);
     match skipped.first() {
         Some(first) if tasks.is_empty() => Err(RunError::Unusable(first.why.clone())),
         None if tasks.is_empty() => {
-            // What other runs hold is all that there would be, or what the rest waits for.
-            let lets_in = |id: &&ItemId| closure.as_ref().is_none_or(|ids| ids.contains(*id));
-            let mut ids = plan.items().iter().map(Item::id).filter(lets_in);
+            // Other runs hold the remaining tasks, or those that they wait for.
+            let is_selected = |id: &&ItemId| closure.as_ref().is_none_or(|ids| ids.contains(*id));
+            let mut ids = plan.items().iter().map(Item::id).filter(is_selected);
             match ids.find_map(|id| refusal(holds, id)) {
                 Some(refusal) => Err(refusal),
                 None => Ok((tasks, skipped)),
@@ -315,7 +217,7 @@ fn refusal(holds: &TaskHolds, id: &ItemId) -> Option<RunError> {
 }
 
 impl Preflight {
-    /// The one line before any worker (CONTRACT, section 6).
+    /// The preflight line, printed before any worker starts (CONTRACT, section 6).
     pub fn line(&self, run_id: &RunId) -> String {
         let ids: Vec<&str> = self.selected.iter().map(|task| task.id.as_str()).collect();
         let or_none = |text: String| {
@@ -334,12 +236,12 @@ impl Preflight {
                 .display(),
             self.settings.adapter,
             or_none(ids.join(",")),
-            or_none(self.settings.overrides.join(",")),
-            self.settings.bounds.max_concurrency,
+            or_none(self.settings.options.overrides.join(",")),
+            self.settings.options.bounds.max_concurrency,
         )
     }
 
-    /// Ready, waiting, blocked and completed tasks, for a run that has nothing to do.
+    /// The numbers of ready, waiting, blocked and completed tasks, for a run that has nothing to do.
     pub fn counts(&self) -> String {
         let with = |status: Status| {
             self.plan
@@ -364,9 +266,8 @@ impl Preflight {
         )
     }
 
-    /// How to go on where nothing can begin because tasks that may be worked are blocked, or wait for one that is put off or
-    /// given up: the command for the first of those that hold up others, else for the first one that is blocked. `folder` is
-    /// where the command would be typed.
+    /// The command to type in `folder` when no task can begin because all are blocked, or wait for a deferred or cancelled one. It
+    /// is for the first task that others wait for, else for the first blocked one.
     pub fn way_on(&self, folder: &Path) -> Option<String> {
         let closure = closure(&self.plan, &self.settings.ids).ok()?;
         let is_meant = |item: &&Item| closure.as_ref().is_none_or(|ids| ids.contains(item.id()));

@@ -1,4 +1,4 @@
-//! The protocols at hand: built in, or a file with its templates beside it; and which of them a task goes by.
+//! The known protocols, built in or in files with their templates beside them, and the protocol of each task.
 
 use crate::model::Risk;
 use crate::plan::{ItemId, Metadata, SwarmOverrides};
@@ -25,21 +25,21 @@ impl Templates for TemplateFolder {
     }
 }
 
-/// Where protocols are found: by the names that `mesh.yaml` gives to files, built in, or as a file.
+/// The places where protocols are searched: the names in `mesh.yaml`, the built-in ones, then files.
 #[derive(Clone, Copy, Debug)]
 pub struct ProtocolSearchPath<'s> {
-    /// What relative paths count from.
+    /// The folder of relative paths.
     pub root: &'s Path,
     /// `protocols` of `mesh.yaml`: name -> file.
     pub named: &'s BTreeMap<String, PathBuf>,
 }
 
-/// The protocols that a run may need: the one it was told to use, and those that it leads to.
+/// The protocols that a run may need: the chosen one, and those that it can change to.
 #[derive(Clone, Debug)]
 pub struct Protocols {
     chosen: Chosen,
     by_name: BTreeMap<String, Protocol>,
-    /// What the run says for all tasks; goes before what a task says.
+    /// Settings of the run, which override those of a task.
     overrides: SwarmOverrides,
 }
 
@@ -49,11 +49,11 @@ enum Chosen {
     ByRisk(Tiers),
 }
 
-/// The protocol of a task that asks for three roles.
+/// The protocol for three roles.
 const THREE_ROLES: &str = "swarm3";
 
 impl Protocols {
-    /// Loads the protocol called `name`, and all that it names.
+    /// Loads the protocol called `name`, and all that it refers to.
     pub fn load(
         name: &str,
         search_path: ProtocolSearchPath<'_>,
@@ -84,12 +84,12 @@ impl Protocols {
         })
     }
 
-    /// Those that a task may go by, now or later.
+    /// All protocols that a task may use, now or later.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Protocol> {
         self.by_name.values()
     }
 
-    /// The most rows that one unit can have in one wave.
+    /// The most rows of one unit in one wave.
     pub fn widest_round(&self) -> usize {
         let first = match &self.chosen {
             Chosen::One(name) => vec![name],
@@ -99,12 +99,12 @@ impl Protocols {
         known.map(Protocol::widest_round).max().unwrap_or(1)
     }
 
-    /// Who answers in which round, for every protocol that a task may go by.
+    /// The roles of every round, for every protocol that a task may use.
     pub fn teams(&self) -> Vec<Team> {
         self.by_name.values().flat_map(teams_of).collect()
     }
 
-    /// The same of every protocol that is known here by name. One that can't be used has none.
+    /// The roles of every round, for every protocol with a name. Skips protocols that can't be loaded.
     pub fn known_teams(search_path: ProtocolSearchPath<'_>) -> Vec<Team> {
         let is_protocol = |path: &Path| path.extension().is_some_and(|end| end == "yaml");
         let built_in = BUILT_IN.files().map(|file| file.path());
@@ -115,7 +115,7 @@ impl Protocols {
         protocols.flat_map(|protocol| teams_of(&protocol)).collect()
     }
 
-    /// From now on the fallback of the chosen protocol is the chosen one; gives its name, where there is one.
+    /// Chooses the fallback of the chosen protocol, if there is one, and returns its name.
     pub fn reduce(&mut self) -> Option<String> {
         let Chosen::One(name) = &self.chosen else {
             return None;
@@ -125,7 +125,7 @@ impl Protocols {
         Some(fallback)
     }
 
-    /// Whether there is a protocol for what the task asks.
+    /// Checks that there is a protocol for the task.
     pub fn check(&self, task: &Selected) -> Result<(), String> {
         match self.of_task(&task.id, task.metadata.as_ref(), None) {
             Ok(_) => Ok(()),
@@ -133,8 +133,8 @@ impl Protocols {
         }
     }
 
-    /// The protocol of one task: the one that its unit went over to (`changed`), else by the run's settings, then its own,
-    /// then its risk. `metadata` is `None` for a task that has none yet.
+    /// The protocol of a task: the one that its unit changed to (`changed`), else by the settings of the run, then its own, then
+    /// its risk. `metadata` is `None` for a task without metadata.
     pub fn of_task(
         &self,
         item: &ItemId,
@@ -147,9 +147,10 @@ impl Protocols {
         };
         let swarm = metadata.map(|metadata| metadata.swarm).unwrap_or_default();
         let found = match changed {
-            Some(name) => self.by_name.get(name).ok_or_else(|| {
-                format!("it went over to protocol `{name}`, which is not there any more")
-            }),
+            Some(name) => self
+                .by_name
+                .get(name)
+                .ok_or_else(|| format!("it changed to protocol `{name}`, which no longer exists")),
             None => self.with_roles(
                 self.default_for(metadata),
                 self.overrides.roles.or(swarm.roles),
@@ -176,8 +177,8 @@ impl Protocols {
         Ok(protocol)
     }
 
-    /// How many must agree in `protocol`, where the run or the task says so for a swarm of its size, and where that is said.
-    /// What was said for one of another size means nothing: two of three is not two of five.
+    /// The consensus threshold that the run or the task sets, and the name of that setting. A threshold that was meant for a swarm
+    /// of another size is ignored: two of three is not two of five.
     fn threshold(
         &self,
         metadata: Option<&Metadata>,
@@ -200,7 +201,7 @@ impl Protocols {
             .or(of_task.map(|threshold| (threshold, OF_TASK)))
     }
 
-    /// The chosen protocol, for a task of this risk.
+    /// The chosen protocol for a task of this risk.
     fn default_for(&self, metadata: Option<&Metadata>) -> &Protocol {
         let name = match &self.chosen {
             Chosen::One(name) => name,
@@ -213,7 +214,7 @@ impl Protocols {
         &self.by_name[name]
     }
 
-    /// `default_for`, or one with as many roles as wanted.
+    /// `usual`, or the protocol with `roles` roles.
     fn with_roles<'p>(
         &'p self,
         usual: &'p Protocol,
@@ -268,7 +269,7 @@ fn add_protocol(
     Ok(())
 }
 
-/// Adds the protocols of all tiers, each of which leads to the one above it.
+/// Adds the protocols of all tiers; each is promoted to the one above it.
 fn add_tiers(
     tiers: &Tiers,
     search_path: ProtocolSearchPath<'_>,
@@ -285,7 +286,7 @@ fn add_tiers(
     low.promotion = Some(names.medium.clone()).filter(|name| *name != low.name);
     medium.promotion = Some(names.high.clone()).filter(|name| *name != medium.name);
     for tier in [&mut low, &mut medium] {
-        // Where there is a way up, nobody goes aside.
+        // Promotion takes precedence over the fallback.
         tier.fallback = tier.fallback.take().filter(|_| tier.promotion.is_none());
     }
     for protocol in [low, medium, high] {
@@ -310,7 +311,7 @@ fn load(name: &str, search_path: ProtocolSearchPath<'_>) -> Result<Definition, R
         let folder = path.parent().map(Path::to_owned);
         let mut found = Definition::parse(&file.to_string_lossy(), &text, &TemplateFolder(folder))?;
         if let Definition::Rounds(protocol) = &mut found {
-            // What other protocols and the ledger call it.
+            // Other protocols and the ledger use this name.
             name.clone_into(&mut protocol.name);
         }
         return Ok(found);

@@ -1,13 +1,13 @@
-//! What an external runner brings back for waves: an output CSV, or a folder with one file a row.
+//! Reads the answers of an external runner: an output CSV, or a folder with one file per row.
 //!
-//! Of a CSV, which a person may have written by hand, the columns `item_id` (else `id`), `status`, `result_json`, `last_error`, `attempt_count` and `job_id` are read
-//! (CONTRACT, section 2). In a folder, `<row id>.json` holds what the worker printed, `<row id>.error` why there is
-//! nothing; the layout of recorded answers, `<unit>/<round>.<role>.<attempt>.json`, is read as well.
+//! In a CSV, the columns `item_id` (else `id`), `status`, `result_json`, `last_error`, `attempt_count` and `job_id` are read
+//! (CONTRACT, section 2). In a folder, `<row id>.json` is the output of the worker, or `<row id>.error` the error; the layout of
+//! recorded answers, `<unit>/<round>.<role>.<attempt>.json`, is read as well.
 //!
-//! Row ids are the same in every run over a task, so an id does not tell whose answer it is. The wave's own columns, which
-//! every output CSV repeats, the label of an exported wave and a wave's number in a file's name do: where they differ from the wave
-//! as it was compiled, the file is refused as a whole, since nobody knows what else in it is of another run. A CSV that has none of
-//! them is taken by its row ids alone: it is somebody's own, and whoever names it on the command line vouches for it.
+//! Row ids are the same in every run of a task, so they do not identify the run. The columns of the wave, which every output CSV
+//! repeats, the label of an exported wave, and the wave number in a file name do. If one of them differs from the compiled wave,
+//! the whole file is refused, since other rows in it may be of another run. A CSV without any of them, such as one written by
+//! hand, is matched by its row ids alone.
 
 use super::awaited::{AwaitedAnswers, AwaitedWave};
 use crate::adapter::replay;
@@ -23,17 +23,17 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The largest file of a folder that is read as an answer.
+/// The maximum size of an answer in a folder, in bytes.
 const ANSWER_BYTES_MAX: u64 = 8 << 20;
 
-/// What came back for one row.
+/// The answer to one row.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum ImportedAnswer {
-    /// Nothing yet.
+    /// None yet.
     Nothing,
-    /// What a worker wrote, not read yet.
+    /// The output of a worker, not parsed yet.
     Written(Vec<u8>),
-    /// An object, not measured yet.
+    /// An object, not checked yet.
     Result { result: Object, attempts: u32 },
     /// `code: text`.
     Failed { error: String, attempts: u32 },
@@ -48,17 +48,17 @@ impl ImportedAnswer {
     }
 }
 
-/// What came back for waves.
+/// The answers to waves.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Answers {
     by_row: BTreeMap<RowId, ImportedAnswer>,
     jobs: BTreeMap<WaveNo, String>,
-    /// Rows of waves that do not wait for answers any more.
+    /// The number of rows of waves that no longer await answers.
     pub passed_over: usize,
 }
 
 impl Answers {
-    /// Reads what stands at `path` for the waves that are asked for. `Ok(Err(..))`: it is there and not to be believed.
+    /// Reads the answers at `path`. `Ok(Err(..))`: the file is refused.
     pub fn read(path: &Path, awaited: &AwaitedAnswers) -> Result<Result<Self, Refusal>, RunError> {
         match path.is_dir() {
             true => of_folder(path, awaited),
@@ -66,12 +66,12 @@ impl Answers {
         }
     }
 
-    /// The job that worked the rows of a wave, where the answers tell.
+    /// The job of a wave, if the answers name it.
     pub fn job_id(&self, wave: WaveNo) -> Option<&str> {
         self.jobs.get(&wave).map(String::as_str)
     }
 
-    /// What came back for a row.
+    /// The answer to a row.
     pub fn of(&self, id: &RowId) -> &ImportedAnswer {
         self.by_row.get(id).unwrap_or(&ImportedAnswer::Nothing)
     }
@@ -125,7 +125,7 @@ fn of_csv(path: &Path, awaited: &AwaitedAnswers) -> Result<Result<Answers, Refus
     })
 }
 
-/// Which of the columns that are read first are not there: those of the id, the status and the result.
+/// Names the required columns that are missing: id, status, result.
 fn columns_missing(places: (Option<usize>, Option<usize>, Option<usize>)) -> String {
     let named = [
         (places.0, "`item_id` or `id`"),
@@ -137,7 +137,7 @@ fn columns_missing(places: (Option<usize>, Option<usize>, Option<usize>)) -> Str
     format!("it has no column {}", missing.join(", nor "))
 }
 
-/// A status that says nothing of the answer beside it: one that nobody knows, or one of a row that has none yet.
+/// The error if the status is unknown, or contradicts the result beside it.
 fn no_status(id: &RowId, status: &str, result: &str) -> Option<String> {
     let is_known = ["pending", "running", "completed", "failed"].contains(&status);
     let is_contradicted = ["pending", "running"].contains(&status) && !result.trim().is_empty();
@@ -161,7 +161,7 @@ fn shown(id: &RowId) -> String {
     format!("`{}`", one_line(id.as_str()))
 }
 
-/// What of a row of a file is not what the wave asked.
+/// The error if a cell of a row differs from the compiled wave.
 fn of_another<'c>(
     wave: &AwaitedWave,
     id: &RowId,
@@ -183,7 +183,7 @@ fn of_another<'c>(
     })
 }
 
-/// A spreadsheet writes other line ends.
+/// Normalizes line ends, which spreadsheets change.
 fn unified(text: &str) -> String {
     text.replace("\r\n", "\n")
 }
@@ -205,7 +205,7 @@ fn of_cells(status: &str, result: &str, error: &str, attempts: u32) -> ImportedA
     }
 }
 
-/// `code: text`, as the ledger has errors.
+/// The error as the ledger has it: `code: text`.
 fn coded(error: &str) -> String {
     let is_code = |code: &str| {
         !code.is_empty()
@@ -218,7 +218,7 @@ fn coded(error: &str) -> String {
         Some((code, text)) if is_code(code) => model::with_code(code, text),
         None if error.contains('_') && is_code(&error) => error,
         None if error == "timeout" || error == "cancelled" => error,
-        _ if error.is_empty() => "no_response: it failed without a word".to_owned(),
+        _ if error.is_empty() => "no_response: it failed without a message".to_owned(),
         _ => format!("worker_exit: {error}"),
     }
 }
@@ -247,7 +247,7 @@ fn of_folder(
     Ok(Ok(answers))
 }
 
-/// The label that `mesh wave export` leaves where its answers go.
+/// The label that `mesh wave export` writes to the folder of answers.
 fn label(folder: &Path) -> Result<Option<Result<Label, String>>, RunError> {
     let path = folder.join(Label::FILE_NAME);
     Ok(match read(&path)? {
@@ -279,7 +279,7 @@ fn candidates(folder: &Path, id: &RowId) -> Vec<PathBuf> {
         .into()
 }
 
-/// The content of a file; `None` when it is not there. A pipe or a device, which need not end, is refused.
+/// The content of a file; `None` if it does not exist. A pipe or a device is refused, since it may never end.
 fn read(path: &Path) -> Result<Result<Option<Vec<u8>>, Refusal>, RunError> {
     let refuse = |why: String| Ok(Err(Refusal::new(path, why)));
     match std::fs::metadata(path) {
@@ -295,7 +295,7 @@ fn read(path: &Path) -> Result<Result<Option<Vec<u8>>, Refusal>, RunError> {
     }
 }
 
-/// Not there, or below something that is no folder.
+/// Whether the path does not exist, or its parent is not a folder.
 fn is_absent(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -1,4 +1,4 @@
-//! The waves that answers are taken for, as they were compiled.
+//! The waves that await answers, as they were compiled.
 
 use crate::job::JobError;
 use crate::model::{RowId, RunId, WaveNo, one_line};
@@ -10,10 +10,10 @@ use crate::table::{ReadOptions, Reader, TableError};
 use crate::wave::{COLUMNS, Label, WaveHead};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Columns that say how a row is worked and not what it asks: another runner may know better.
+/// Columns that an external runner may change, since they do not affect the prompt.
 const NOT_ASKED: [&str; 2] = ["max_concurrency", "timeout_seconds"];
 
-/// The waves that are asked for.
+/// The waves to collect.
 #[derive(Debug)]
 pub(crate) struct AwaitedAnswers {
     run: RunId,
@@ -21,16 +21,16 @@ pub(crate) struct AwaitedAnswers {
     waves: Vec<AwaitedWave>,
     /// The rows of the run's other waves.
     past: BTreeSet<RowId>,
-    /// The other waves, by what their CSVs hash to.
+    /// The other waves, with the hashes of their CSVs.
     past_waves: BTreeMap<WaveNo, String>,
 }
 
-/// One of them.
+/// A wave to collect.
 #[derive(Debug)]
 pub(crate) struct AwaitedWave {
-    /// Its number.
+    /// The number.
     pub number: WaveNo,
-    /// Its rows.
+    /// The rows.
     pub rows: Vec<RowId>,
     csv_sha256: String,
     header: Vec<String>,
@@ -38,7 +38,7 @@ pub(crate) struct AwaitedWave {
 }
 
 impl AwaitedAnswers {
-    /// Reads what `wanted` waves of the run asked.
+    /// Reads the CSVs of the `wanted` waves.
     pub fn read(
         folder: &RunFolder,
         state: &State,
@@ -67,17 +67,17 @@ impl AwaitedAnswers {
         self.waves.iter()
     }
 
-    /// The wave that a row belongs to.
+    /// The wave of a row.
     pub fn wave_of(&self, id: &RowId) -> Option<&AwaitedWave> {
         self.waves().find(|wave| wave.cells.contains_key(id))
     }
 
-    /// Whether it is a row of a wave that is not asked for.
+    /// Whether it is a row of another wave of the run.
     pub fn is_past(&self, id: &RowId) -> bool {
         self.past.contains(id)
     }
 
-    /// Why a CSV called `name` is none of these waves, where its name is that of a wave's output (`002-critique.out.csv`).
+    /// The error if `name` is the name of a wave's output (`002-critique.out.csv`) and the run has no such wave.
     pub fn misnamed(&self, name: &str) -> Option<String> {
         let number = WaveHead::number_in(name)?;
         let is_asked = self.waves().any(|wave| wave.number == number);
@@ -87,15 +87,15 @@ impl AwaitedAnswers {
         })
     }
 
-    /// The waves in words.
+    /// The waves, for a message.
     pub fn told(&self) -> &'static str {
         match self.waves.len() {
             1 => "this wave",
-            _ => "the waves that wait",
+            _ => "the waves that await answers",
         }
     }
 
-    /// The wave whose label it is, or why the label is not of this run.
+    /// The wave that `label` belongs to, or why it does not belong to this run.
     pub fn labelled(&self, label: &Result<Label, String>) -> Result<WaveNo, String> {
         let label = label.as_ref().map_err(Clone::clone)?;
         let differs = |what: &str, found: &str, own: &str| {
@@ -130,7 +130,7 @@ impl AwaitedWave {
         if sha256_of_bytes(&bytes) != wave.compiled.csv_sha256 {
             return Err(RunError::BadAnswers(vec![Refusal {
                 path,
-                why: "the wave was changed after it was compiled, so no answer to it can be told from one to another prompt".to_owned(),
+                why: "the wave was changed after it was compiled, so its answers can't be matched to prompts".to_owned(),
             }]));
         }
         let table = |error: TableError| RunError::from(JobError::Table(error.fixed()));
@@ -151,7 +151,7 @@ impl AwaitedWave {
         })
     }
 
-    /// What a row asks: column and cell.
+    /// The columns and cells of a row that affect its prompt.
     pub fn cells(&self, id: &RowId) -> impl Iterator<Item = (&str, &str)> {
         let cells = self.cells.get(id).into_iter().flatten();
         let named = self.header.iter().zip(cells);

@@ -1,7 +1,7 @@
-//! `mesh collect`: what came back for the waves that wait -> events and verdicts.
+//! `mesh collect`: imports the answers to waves as events, and judges the waves.
 //!
-//! Everything is read and checked before anything is recorded. A file that is refused is refused as a whole; the other waves
-//! are taken all the same. Taking the same answers once more changes nothing: a row has the first answer that came.
+//! All files are read and checked before anything is recorded. A file is accepted or refused as a whole; a refused file does not
+//! affect other waves. A row keeps its first answer, so importing the same answers again changes nothing.
 
 use super::answers::{Answers, ImportedAnswer};
 use super::awaited::AwaitedAnswers;
@@ -20,59 +20,59 @@ use crate::run::watcher::Watcher;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-/// What is to be collected.
+/// What to collect.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Collect<'c> {
-    /// This wave alone; `None`: all that wait.
+    /// The wave; `None`: all that await answers.
     pub wave: Option<WaveNo>,
     /// An output CSV or a folder; `None`: the output CSV beside each wave.
     pub answers: Option<&'c Path>,
-    /// Rows without an answer are judged as `no_response`.
+    /// Whether rows without an answer are judged as `no_response`.
     pub gives_up: bool,
 }
 
-/// What was made of the answers.
+/// The result of `mesh collect`.
 #[derive(Clone, Debug, Default)]
 pub struct Collected {
-    /// The waves of which something was taken, or that were given up.
+    /// The waves with new answers, or that were given up.
     pub waves: Vec<CollectedWave>,
-    /// Waves of which nothing is there yet.
+    /// The waves without new answers.
     pub waiting: Vec<WaitingWave>,
-    /// Files of which nothing was taken.
+    /// The refused files.
     pub refused_files: Vec<Refusal>,
-    /// Files that no row of the run has, relative to the folder of answers.
+    /// Files of no row of the run, relative to the folder of answers.
     pub strays: Vec<PathBuf>,
-    /// Rows of the answers whose waves do not wait any more.
+    /// The number of answers to waves that no longer await any.
     pub passed_over: usize,
-    /// Rows of waves that wait which have had an answer before; the first one stands.
+    /// The number of answers to rows that have one already.
     pub known: usize,
 }
 
-/// What was made of the answers of one wave.
+/// The result for one wave.
 #[derive(Clone, Debug)]
 pub struct CollectedWave {
     /// The wave.
     pub wave: WaveNo,
-    /// Rows whose answers were taken in now.
+    /// The number of rows whose answers were imported.
     pub taken: usize,
-    /// Rows that have none yet.
+    /// Rows without an answer.
     pub missing: Vec<RowId>,
     /// Rows with a verdict that is not `accepted`, with its code.
     pub refused: Vec<(RowId, String)>,
 }
 
-/// A wave of which nothing is there yet.
+/// A wave without new answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaitingWave {
     /// The wave.
     pub wave: WaveNo,
     /// Its rows without an answer.
     pub rows: Vec<RowId>,
-    /// Where its output CSV is looked for.
+    /// The path where its output CSV is expected.
     pub output_csv_path: PathBuf,
 }
 
-/// What was found for a wave.
+/// The answers found for a wave.
 enum Found {
     Answers(Answers),
     Nothing,
@@ -80,10 +80,10 @@ enum Found {
 }
 
 impl PlanRun {
-    /// Takes in what came back. A wave of which every row has an answer, or a reason why there is none, is judged.
+    /// Imports answers, and judges the waves in which every row has an answer or an error.
     ///
     /// # Errors
-    /// [`RunError::NothingToCollect`] when nothing new is there, [`RunError::BadAnswers`] when all of it is refused. Nothing was
+    /// [`RunError::NothingToCollect`] if there is no new answer, [`RunError::BadAnswers`] if all files are refused. Nothing is
     /// recorded then.
     pub fn collect(
         &mut self,
@@ -127,7 +127,7 @@ impl PlanRun {
         Ok(collected)
     }
 
-    /// The waves that are meant, all of which wait for answers.
+    /// The waves to collect, all of which await answers.
     fn to_collect(&self, wanted: Option<WaveNo>) -> Result<Vec<Wave>, RunError> {
         let id = self.id();
         let is_over = self.state().in_flight().next().is_none();
@@ -144,7 +144,7 @@ impl PlanRun {
         let open: Vec<Wave> = self.open_waves().cloned().collect();
         let Some(number) = wanted else {
             return match open.is_empty() {
-                true => refuse("no wave waits for answers".to_owned()),
+                true => refuse("no wave awaits answers".to_owned()),
                 false => Ok(open),
             };
         };
@@ -159,13 +159,13 @@ impl PlanRun {
             (Some(_), _) => format!("wave {number} is not open: its rows were judged before"),
             (None, []) => format!("wave {number} is not open: the run has no such wave"),
             (None, others) => format!(
-                "wave {number} is not open: the run has no such wave; these wait: {}",
+                "wave {number} is not open: the run has no such wave; waves that await answers: {}",
                 others.join(", ")
             ),
         })
     }
 
-    /// Reads what is there for each of the waves.
+    /// Reads the answers to each wave.
     fn find<'w>(
         &self,
         waves: &'w [Wave],
@@ -224,7 +224,7 @@ impl PlanRun {
         }
     }
 
-    /// Why nothing was taken, with every way on.
+    /// The error if nothing was imported, with all possible next commands.
     fn nothing_imported(&self, collected: Collected) -> RunError {
         if !collected.refused_files.is_empty() {
             return RunError::BadAnswers(collected.refused_files);
@@ -248,7 +248,7 @@ impl PlanRun {
             ));
         }
         if !collected.strays.is_empty() {
-            why.push_str("; files that no row has: ");
+            why.push_str("; files of no row: ");
             why.push_str(&names(&collected.strays));
         }
         let id = self.id();
@@ -265,7 +265,7 @@ impl PlanRun {
         }
     }
 
-    /// Takes in the answers of one wave.
+    /// Imports the answers to one wave.
     fn take(
         &mut self,
         wave: &Wave,
@@ -285,7 +285,7 @@ impl PlanRun {
         let taken = wave.compiled.rows.len() - missing.len() - before.count();
         self.recorder.record(&events)?;
         if missing.is_empty() {
-            // Not before: whoever works the other rows still has to write this file.
+            // Not earlier: the external runner may still write this file.
             self.write_output(number, &settings)?;
             self.with_context(watcher, stop, |run, context| run.judge(number, context))?;
         }
@@ -298,7 +298,7 @@ impl PlanRun {
         })
     }
 
-    /// The answers of a wave beside its rows, however they came.
+    /// Writes the output CSV of a wave.
     fn write_output(&self, number: WaveNo, settings: &job::Settings) -> Result<(), RunError> {
         let Some(wave) = self.state().wave(number) else {
             return Ok(());
@@ -309,7 +309,7 @@ impl PlanRun {
     }
 }
 
-/// File names in a line.
+/// File names on one line.
 fn names(paths: &[PathBuf]) -> String {
     let shown = paths
         .iter()
@@ -317,20 +317,20 @@ fn names(paths: &[PathBuf]) -> String {
     shown.collect::<Vec<_>>().join(", ")
 }
 
-/// Whether there is an answer for a row that has none yet.
+/// Whether there is an answer to a row without one.
 fn has_new(wave: &Wave, answers: &Answers) -> bool {
     let mut rows = wave.compiled.rows.iter().enumerate();
     rows.any(|(index, id)| !has_ended(wave, index) && *answers.of(id) != ImportedAnswer::Nothing)
 }
 
-/// Rows that are answered once more.
+/// The number of rows that are answered again.
 fn known_before(wave: &Wave, answers: &Answers) -> usize {
     let rows = wave.compiled.rows.iter().enumerate();
     rows.filter(|(index, id)| has_ended(wave, *index) && *answers.of(id) != ImportedAnswer::Nothing)
         .count()
 }
 
-/// The events of what came back, and the rows without an answer.
+/// The events of the answers, and the rows without an answer.
 fn imported_events(
     wave: &Wave,
     settings: &job::Settings,
@@ -371,7 +371,7 @@ fn imported_events(
     Ok((events, missing))
 }
 
-/// Whether nothing more is awaited for a row: it has an answer or a reason why there is none, or was judged without.
+/// Whether a row awaits nothing more: it has an answer or an error, or was judged.
 fn has_ended(wave: &Wave, index: usize) -> bool {
     let id = wave.compiled.rows.get(index);
     if id.is_some_and(|id| wave.judged.contains(id)) {
@@ -381,13 +381,13 @@ fn has_ended(wave: &Wave, index: usize) -> bool {
     item.is_some_and(|item| matches!(item.status, job::Status::Completed | job::Status::Failed))
 }
 
-/// Whether every row has an answer, or the code of why it has none.
+/// Whether every row has an answer or an error.
 pub(crate) fn is_answered(wave: &Wave) -> bool {
     let rows = 0..wave.compiled.rows.len();
     rows.into_iter().all(|index| has_ended(wave, index))
 }
 
-/// A row whose answer is taken in.
+/// A row whose answer is imported.
 struct ImportedRow<'t> {
     wave: WaveNo,
     id: &'t RowId,
@@ -395,8 +395,7 @@ struct ImportedRow<'t> {
 }
 
 impl ImportedRow<'_> {
-    /// What occurred elsewhere, as far as what came back tells: every attempt, and the outcome of the last one. A result
-    /// is measured like one of our own workers'.
+    /// The events of the attempts elsewhere, as far as the answer tells. A result is checked like that of a local worker.
     fn events(
         &self,
         imported: &ImportedAnswer,
@@ -404,16 +403,16 @@ impl ImportedRow<'_> {
         check: &ResultCheck,
         events: &mut Vec<Event>,
     ) {
-        let told = |(failure, text): (job::Failure, String)| format!("{failure}: {text}");
+        let error_text = |(failure, text): (job::Failure, String)| format!("{failure}: {text}");
         let (attempts, outcome) = match imported {
             ImportedAnswer::Nothing => return,
             ImportedAnswer::Written(bytes) => {
                 let picked = check.pick(bytes, prose);
                 let checked = picked.and_then(|picked| check.check_picked(picked));
-                (1, checked.map_err(told))
+                (1, checked.map_err(error_text))
             }
             ImportedAnswer::Result { result, attempts } => {
-                (*attempts, check.check(result.clone()).map_err(told))
+                (*attempts, check.check(result.clone()).map_err(error_text))
             }
             ImportedAnswer::Failed { error, attempts } => (*attempts, Err(error.clone())),
         };

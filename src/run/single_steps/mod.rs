@@ -1,4 +1,9 @@
-//! A plan run, one command at a time: `mesh wave next` hands out waves, `mesh collect` takes answers in, `mesh integrate` applies one.
+//! A plan run, one command at a time, with an external runner.
+//!
+//! ```text
+//! steps    mesh wave next, mesh integrate
+//! import   mesh collect: answers -> awaited (compare with the wave) -> events and verdicts
+//! ```
 
 mod answers;
 mod awaited;

@@ -1,8 +1,8 @@
-//! A run one step at a time, each in a process of its own: compile waves, collect their answers ([`import`](super::import)),
+//! The steps of a plan run, each in a process of its own: compile waves, collect their answers ([`import`](super::import)),
 //! integrate.
 //!
-//! The steps are those of [`PlanRun::drive`] in the same order, over the same ledger. The rows are worked by an external
-//! runner, which returns an output CSV or a folder of answers.
+//! They are the steps of [`PlanRun::drive`] in the same order, over the same ledger. An external runner runs the rows and returns
+//! an output CSV or a folder of answers.
 
 use super::import::is_answered;
 use crate::job::Stop;
@@ -13,7 +13,7 @@ use crate::run::watcher::Watcher;
 use crate::workspace::checkout;
 use std::path::PathBuf;
 
-/// What an external runner can work now.
+/// The result of `mesh wave next`.
 #[derive(Clone, Debug, Default)]
 pub struct NextWaves {
     /// Waves that await answers.
@@ -22,12 +22,12 @@ pub struct NextWaves {
     pub snapshot: Option<PathBuf>,
     /// Tasks that are ready for integration.
     pub to_integrate: Vec<UnitId>,
-    /// The run has nothing left to do.
+    /// Whether the run has nothing left to do.
     pub is_done: bool,
 }
 
 impl PlanRun {
-    /// Compiles what the units need next. Returns all waves that await answers, those of earlier calls included.
+    /// Compiles the next waves. Returns all waves that await answers, including those of earlier calls.
     pub fn next_waves(
         &mut self,
         watcher: &mut dyn Watcher,

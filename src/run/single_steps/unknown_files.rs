@@ -1,4 +1,4 @@
-//! Files in a folder of answers that belong to no row: a misspelt name would else be an answer that never comes.
+//! Finds files in a folder of answers that belong to no row, because an answer with a misspelt name would be missed.
 
 use crate::model::{Role, RoundName, RowId, RowKey, UnitId};
 use crate::plan::Plan;
@@ -10,13 +10,13 @@ use std::ffi::OsStr;
 use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 
-/// The most files that are named.
+/// The most files that are listed.
 pub(crate) const STRAYS_MAX: usize = 50;
 
-/// What a row leaves beside its answer: `run-row` of an exported wave writes them.
+/// The extensions of a row's files, as `run-row` of an exported wave writes them.
 const OF_A_ROW: [&str; 5] = ["json", "error", "log", "printed", "result"];
 
-/// The names that a folder of answers may hold.
+/// The known names in a folder of answers.
 pub(crate) struct KnownNames<'n> {
     rows: BTreeSet<String>,
     units: BTreeMap<String, UnitId>,
@@ -24,7 +24,7 @@ pub(crate) struct KnownNames<'n> {
 }
 
 impl<'n> KnownNames<'n> {
-    /// Those of the rows that the run has, and of recorded answers for any task of the plan.
+    /// The names of the run's rows, and of recorded answers for any task of the plan.
     pub fn of(state: &State, plan: &Plan, protocols: &'n Protocols) -> Self {
         let rows = state.waves.iter().flat_map(|wave| &wave.compiled.rows);
         let items = plan.items().iter();
@@ -36,7 +36,7 @@ impl<'n> KnownNames<'n> {
         }
     }
 
-    /// What stands in `folder` and is not known, by names relative to it; at most [`STRAYS_MAX`].
+    /// The unknown files in `folder`, relative to it; at most [`STRAYS_MAX`].
     pub fn unknown_files(&self, folder: &Path) -> Vec<PathBuf> {
         let mut strays = Vec::new();
         for entry in sorted(folder) {
@@ -65,14 +65,14 @@ impl<'n> KnownNames<'n> {
         };
         let is_row =
             |(row, kind): (&str, &str)| OF_A_ROW.contains(&kind) && self.rows.contains(row);
-        // Hidden files and the log of a Slurm task are nobody's answer.
+        // Hidden files and the logs of Slurm tasks are ignored.
         name == Label::FILE_NAME
             || name.starts_with('.')
             || (name.starts_with("slurm-") && name.ends_with(".log"))
             || name.rsplit_once('.').is_some_and(is_row)
     }
 
-    /// An answer in the layout of recordings, to a row that the unit has or may come to have.
+    /// Whether it is a recorded answer of a row that the unit may have, now or later.
     fn is_recorded(&self, unit: &UnitId, file: &DirEntry) -> bool {
         let name = file.file_name();
         let Some(stem) = name.to_str().and_then(|name| name.strip_suffix(".json")) else {
@@ -93,7 +93,7 @@ fn sorted(folder: &Path) -> Vec<DirEntry> {
 }
 
 impl Protocols {
-    /// Whether a task may ever have a row of `role` in `round`.
+    /// Whether any protocol has a row of `role` in `round`.
     fn has_row(&self, round: &RoundName, role: &Role) -> bool {
         let mut protocols = self.all();
         protocols.any(|protocol| {

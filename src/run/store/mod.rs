@@ -1,4 +1,4 @@
-//! The files of a run: its folder, its ledger folded into a state, and which tasks it holds.
+//! The files of a run: its folder, its state (folded from its ledger), and the tasks that it holds.
 
 mod recorder;
 mod run_folder;

@@ -1,11 +1,11 @@
-//! The one way an event gets into a run: into the ledger first, then into the state.
+//! Records events of a run: in the ledger first, then in the state.
 
 use super::state::State;
 use crate::job::Journal;
 use crate::ledger::{Ledger, LedgerError, Lines};
 use crate::model::Event;
 
-/// Ledger and state of a run, always in step.
+/// The ledger and the state of a run, kept in step.
 #[derive(Debug)]
 pub struct Recorder {
     ledger: Ledger,
@@ -13,12 +13,12 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// A run whose ledger holds what `state` was folded from.
+    /// A run whose ledger was folded into `state`.
     pub fn new(ledger: Ledger, state: State) -> Self {
         Self { ledger, state }
     }
 
-    /// What is known.
+    /// The state.
     pub fn state(&self) -> &State {
         &self.state
     }

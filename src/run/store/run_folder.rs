@@ -1,11 +1,10 @@
-//! Where a run keeps its files: `$MESH_HOME/runs/<run id>/` with ledger, waves, units and logs, outside the work tree.
+//! The folder of a run, `$MESH_HOME/runs/<run id>/`: ledger, waves, units and logs, outside the work tree.
 
 use crate::ledger;
 use crate::ledger::Record;
 use crate::model::{Event, RowId, RunId, RunKind, UnitId, WaveNo};
 use crate::platform::{Writers, clock, private};
 use crate::run::error::RunError;
-use crate::wave::WaveHead;
 use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -21,12 +20,12 @@ pub fn home() -> Result<PathBuf, RunError> {
     folder("MESH_HOME")
         .or_else(|| folder("XDG_STATE_HOME").map(|state| state.join("mesh")))
         .or_else(|| folder("HOME").map(|home| home.join(".local/state/mesh")))
-        // Workers start in another folder and get paths below it.
+        // Workers start in another folder, so their paths must be absolute.
         .map(|home| std::path::absolute(&home).unwrap_or(home))
         .ok_or(RunError::NoHome)
 }
 
-/// Run ids of one second are numbered from the second one on: `…Z`, `…Z-2`, …, `…Z-10`.
+/// The sort key of a run id. Ids of the same second are numbered from the second one on: `…Z`, `…Z-2`, …, `…Z-10`.
 fn order(id: &str) -> (String, u32) {
     let numbered = id.rsplit_once('-').filter(|(base, _)| base.ends_with('Z'));
     match numbered.and_then(|(base, number)| Some((base, number.parse().ok()?))) {
@@ -35,9 +34,9 @@ fn order(id: &str) -> (String, u32) {
     }
 }
 
-/// The run whose id is most like a mistyped one.
+/// The run whose id is most similar to a mistyped one.
 fn nearest(home: &Path, id: &RunId) -> Option<RunId> {
-    const LIKE_ENOUGH: f64 = 0.8;
+    const SIMILARITY_MIN: f64 = 0.8;
     let entries = std::fs::read_dir(home.join("runs")).ok()?;
     let names = entries.flatten().filter_map(|entry| {
         let is_run = entry.path().join("ledger.jsonl").is_file();
@@ -52,17 +51,17 @@ fn nearest(home: &Path, id: &RunId) -> Option<RunId> {
     let names = beginnings.into_iter().chain(names);
     names
         .map(|name| (likeness(&name), name))
-        .filter(|(likeness, _)| *likeness >= LIKE_ENOUGH)
+        .filter(|(likeness, _)| *likeness >= SIMILARITY_MIN)
         .max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.cmp(&b.1)))
         .map(|(_, name)| RunId::new(name))
 }
 
-/// How soon a run that is asked to stop is to end.
+/// How soon a cancelled run stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CancelRequest {
-    /// Running rows may end.
+    /// Running rows may finish.
     Soon,
-    /// Running rows are ended.
+    /// Running rows are terminated.
     Now,
 }
 
@@ -74,7 +73,7 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Makes a folder below `home` for a run that begins now, or that is to be called `wanted`.
+    /// Creates a folder below `home` for a run called `wanted`, or by the current time.
     pub fn create(home: &Path, wanted: Option<&RunId>) -> Result<Self, RunError> {
         if let Some(id) = wanted.filter(|id| crate::model::file_name(id.as_str()) != id.as_str()) {
             return Err(RunError::BadRunId { id: id.clone() });
@@ -92,7 +91,7 @@ impl RunFolder {
             let path = runs.join(id.as_str());
             match private::make_folder(&path) {
                 Ok(()) => {
-                    // What is durable in it must be found after a power failure.
+                    // The entry of the folder must survive a power failure as well.
                     for folder in [home, &runs] {
                         crate::platform::sync_folder(folder).map_err(RunError::io(folder))?;
                     }
@@ -107,7 +106,7 @@ impl RunFolder {
         Err(RunError::io(&runs)(io::ErrorKind::AlreadyExists.into()))
     }
 
-    /// A stand-in for a run that does not exist: for checks and dry runs, which write nothing into it.
+    /// A placeholder for checks and dry runs, which write nothing into it.
     pub fn unmade() -> Self {
         Self {
             path: std::env::temp_dir(),
@@ -127,7 +126,7 @@ impl RunFolder {
         Ok(())
     }
 
-    /// Where the runs of its home are.
+    /// The folder of all runs.
     pub fn runs(&self) -> &Path {
         self.path.parent().unwrap_or(&self.path)
     }
@@ -155,7 +154,7 @@ impl RunFolder {
         })
     }
 
-    /// What kind of run it is; `None` for one that was ended before it began.
+    /// The kind of the run; `None` for a run that was killed before it began.
     pub fn kind(&self) -> Result<Option<RunKind>, RunError> {
         Ok(match ledger::first(&self.ledger())? {
             Some(Record {
@@ -166,7 +165,7 @@ impl RunFolder {
         })
     }
 
-    /// Refuses a run of another kind than what is done can be done with.
+    /// Refuses a run of another kind than `wanted`.
     pub(crate) fn must_be(&self, wanted: RunKind) -> Result<(), RunError> {
         match self.kind()? {
             Some(kind) if kind != wanted => Err(RunError::OtherKind {
@@ -224,12 +223,12 @@ impl RunFolder {
         self.path.join("units").join(unit.file_name())
     }
 
-    /// What failed attempts printed.
+    /// The folder of the logs of attempts.
     pub fn logs(&self) -> PathBuf {
         self.path.join("logs")
     }
 
-    /// What an attempt printed, as far as it was kept: its standard error first.
+    /// The logs of an attempt that were kept, standard error first.
     pub fn kept_logs(&self, wave: WaveNo, item: &RowId, attempt: u32) -> Vec<PathBuf> {
         let folder = self.logs().join(wave.to_string());
         let name = item.file_name();
@@ -247,7 +246,7 @@ impl RunFolder {
         self.path.join("snapshot")
     }
 
-    /// One of them; each wave under way has its own.
+    /// One of them; each wave in flight has its own.
     pub fn snapshot(&self, place: usize) -> PathBuf {
         self.snapshots().join(place.to_string())
     }
@@ -267,33 +266,27 @@ impl RunFolder {
         Writers::at(&self.path.join("writers"))
     }
 
-    /// The output CSV of a wave.
-    pub fn wave_output(&self, head: &WaveHead) -> PathBuf {
-        self.waves().join(head.out_name())
-    }
-
     /// The folder of a wave's short-lived files.
     pub fn wave_scratch(&self, wave: WaveNo) -> PathBuf {
         self.scratch().join(wave.to_string())
     }
 
-    /// Leaves a request for whoever drives the run.
+    /// Leaves a request to cancel for the process that drives the run.
     pub fn ask_to_cancel(&self, request: CancelRequest) -> Result<(), RunError> {
         let path = self.cancel(request);
         private::write(&path, b"").map_err(RunError::io(&path))
     }
 
-    /// Drops requests to an earlier driver of the run. To be called as soon as the ledger is held: before that they may
-    /// be for somebody else, and a little later they are for whoever holds it. From then on nobody else looks into the
-    /// folder either, also when an earlier version of the program made it.
+    /// Removes requests to an earlier process, and closes the folder to other users. Call it as soon as the ledger is locked:
+    /// before that, a request may be for another process; later, it may be for this one.
     pub fn take_over(&self) {
         self.take_cancel();
-        // Where that is refused, the folder is not ours, and neither is what its owner wants of it.
+        // Fails only for the folder of another user, whose choice it is.
         let closed = Permissions::from_mode(private::FOLDER_MODE);
         let _ = std::fs::set_permissions(&self.path, closed);
     }
 
-    /// Takes the requests that were left.
+    /// Removes the requests to cancel and returns the most urgent one.
     pub fn take_cancel(&self) -> Option<CancelRequest> {
         let taken = |request| std::fs::remove_file(self.cancel(request)).is_ok();
         let soon = taken(CancelRequest::Soon).then_some(CancelRequest::Soon);
@@ -309,9 +302,9 @@ impl RunFolder {
         })
     }
 
-    /// Removes what only a run under way needs.
+    /// Removes the files that only a running run needs.
     pub fn tidy(&self) {
-        // Left-overs are harmless and `mesh runs gc` takes them with the run.
+        // Leftovers are harmless; `mesh runs gc` removes them with the run.
         let _ = std::fs::remove_dir_all(self.scratch());
         if let Ok(places) = std::fs::read_dir(self.snapshots()) {
             for place in places.flatten() {

@@ -1,4 +1,4 @@
-//! What is known of a run: a fold over its ledger. Nothing else says what has happened.
+//! The state of a run: a fold over its ledger, and nothing else.
 
 use crate::job::{AttemptCounts, Spent};
 use crate::ledger::{LedgerError, Record};
@@ -19,70 +19,70 @@ use std::path::{Path, PathBuf};
 /// How a task ended in this run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
-    /// The plan status it has now.
+    /// Its status in the plan.
     pub status: String,
     /// The block reason.
     pub reason: Option<BlockReason>,
     /// The block reason in words.
     pub detail: Option<String>,
-    /// Somebody else gave it its status, and the run left it alone.
+    /// Whether a person or another run set that status.
     pub is_conflict: bool,
 }
 
-/// A task that was taken up.
+/// A task that was admitted.
 #[derive(Clone, Debug)]
 pub struct Unit {
     /// The task.
     pub id: UnitId,
     /// Rounds, tallies, integration.
     pub state: UnitState,
-    /// It was taken up before its dependencies were completed, and the plan does not say `in_progress` yet.
+    /// Whether it was admitted before its dependencies were completed, and is not `in_progress` in the plan yet.
     pub is_early: bool,
-    /// The before-state of an integration that has not finished.
+    /// The integration that has started and not finished.
     pub open_integration: Option<IntegrationStarted>,
     /// The last integration that finished.
     pub integration: Option<IntegrationFinished>,
-    /// What its rows used, and how many were begun.
+    /// The usage of its rows, and how many have started.
     pub spent: Spent,
-    /// Validation commands that were run for the voters, in order.
+    /// The validation commands that ran before the vote, in order.
     pub previews: Vec<ValidationFinished>,
-    /// Paths of the user's tree that changed while its commands ran in another one.
+    /// Paths of the user's tree that changed while its commands ran in another tree.
     pub changed_meanwhile: BTreeSet<PathBuf>,
-    /// Answers that were not usable, in order.
+    /// The refused answers, in order.
     pub refusals: Vec<VerdictRecord>,
-    /// Set when the outcome is persisted.
+    /// Its outcome, once persisted.
     pub ended: Option<Ended>,
 }
 
 /// A wave with the state of its rows.
 #[derive(Clone, Debug)]
 pub struct Wave {
-    /// Its files and rows.
+    /// The files and row ids.
     pub compiled: WaveCompiled,
-    /// Its rows.
+    /// The state of the rows.
     pub job: job::State,
-    /// Codes of failed attempts, also of those after which the row was tried again.
+    /// The codes of failed attempts, including those that were retried.
     pub failures: BTreeSet<String>,
-    /// What its rows answered, by index.
+    /// The answers of the rows, by index.
     pub answers: BTreeMap<u64, RowAnswer>,
-    /// The substrate's job; set when it began.
+    /// The job, once it has started.
     pub job_id: Option<crate::model::JobId>,
     /// Rows with a verdict.
     pub judged: Vec<RowId>,
-    /// Those of them that were not accepted, each with its code.
+    /// Rows whose answer was refused, with the code.
     pub refused: Vec<(RowId, String)>,
 }
 
-/// What a row of a wave answered.
+/// The answer of a row.
 #[derive(Clone, Debug, Default)]
 pub struct RowAnswer {
-    /// The result that was taken.
+    /// The reported result.
     pub result: Option<Value>,
-    /// Names of the secrets that were taken out of it.
+    /// Names of the secrets that were redacted in it.
     pub redacted: Vec<String>,
     /// `code: text` of the last failed attempt.
     pub last_error: Option<String>,
-    /// What kept its worker from an answer, where that was not the row's.
+    /// The fault of the service or the machine that caused the failure, if any.
     pub fault: Option<Fault>,
 }
 
@@ -93,54 +93,54 @@ impl Wave {
     }
 }
 
-/// Everything that is known of a run.
+/// The state of a run.
 #[derive(Clone, Debug, Default)]
 pub struct State {
-    /// How it began.
+    /// The start of the run.
     pub started: Option<RunStarted>,
-    /// When, as the ledger has it.
+    /// The time of the start, as written in the ledger.
     pub started_at: String,
-    /// Where the rows of a spawned CSV were written last.
+    /// The last output of a spawned CSV.
     output: Option<PathBuf>,
-    /// Attempts that began and were not seen to end, by wave, row and number.
+    /// Attempts that started and have not finished, by wave, row and number.
     open_attempts: BTreeMap<(WaveNo, u64, u32), RowId>,
-    /// Tasks, in the order in which they were taken up.
+    /// The tasks, in the order of their admission.
     pub units: Vec<Unit>,
-    /// Waves, in order.
+    /// The waves, in order.
     pub waves: Vec<Wave>,
     /// Every change of the plan file.
     pub mutations: Vec<PlanMutated>,
     /// Metadata that workers proposed.
     pub hydrations: Vec<Hydrated>,
-    /// Tasks that went over to another protocol.
+    /// Changes of protocol.
     pub protocol_changes: Vec<ProtocolChanged>,
     /// Changes of the concurrency number.
     pub pressures: Vec<Backpressure>,
     /// The concurrency number under backpressure.
     pub reduced_concurrency: Option<usize>,
-    /// By command, how it ended without any patch since the last one that was applied.
+    /// The outcome of each command without the patch, since the last patch was applied.
     pub before: BTreeMap<String, ValidationFinished>,
-    /// What was learned, in order.
+    /// Learnings, in order.
     pub learnings: Vec<LearningAppended>,
-    /// Changes that nobody may make.
+    /// Changes of the tree or the plan that no worker may make.
     pub violations: Vec<Violation>,
-    /// Until then the account's quota is used up, as far as was last known.
+    /// The time until which the quota of the account is used up.
     pub account_until: Option<Timestamp>,
     /// The rows of a spawned CSV.
     pub spawned: Option<job::State>,
-    /// How it ended, if it did.
+    /// The end of the run, if it has ended.
     pub finished: Option<RunFinished>,
 }
 
 impl State {
-    /// What the ledger at `path` says.
+    /// Folds the ledger at `path`.
     pub fn read(path: &Path) -> Result<Self, LedgerError> {
         let mut state = Self::default();
         ledger::scan(path, |record, place| state.take(&record, place))?;
         Ok(state)
     }
 
-    /// Takes in one record of a ledger, and where it stands there.
+    /// Applies a record at offset `place` of the ledger.
     pub fn take(&mut self, record: &Record, place: u64) {
         if self.started_at.is_empty() {
             self.started_at.clone_from(&record.ts);
@@ -148,9 +148,9 @@ impl State {
         self.apply(&record.event, place);
     }
 
-    /// Takes in one event, and where the ledger has it.
+    /// Applies an event at offset `place` of the ledger.
     pub fn apply(&mut self, event: &Event, place: u64) {
-        // What comes behind an end is a resumed run, which has not ended.
+        // An event after the end is of a resumed run.
         self.finished = None;
         match event {
             Event::RunStarted(body) => {
@@ -178,7 +178,7 @@ impl State {
                 }
             }
             Event::AttemptStarted(body) => {
-                // Of a spawned CSV nobody asks, and it may have a million rows.
+                // Not used for a spawned CSV, which may have a million rows.
                 if self.spawned.is_none() {
                     self.row_began(body);
                     let key = (body.wave, body.row_index, body.attempt);
@@ -205,7 +205,6 @@ impl State {
                 self.reduced_concurrency = Some(body.to);
                 self.pressures.push(body.clone());
             }
-            // The plan has it as well.
             Event::Hydrated(body) => self.hydrations.push(body.clone()),
             Event::ProtocolChanged(body) => {
                 self.protocol_changes.push(body.clone());
@@ -228,12 +227,12 @@ impl State {
         }
     }
 
-    /// The task `id`, if it was taken up.
+    /// The task `id`, if it was admitted.
     pub fn unit(&self, id: &UnitId) -> Option<&Unit> {
         self.units.iter().find(|unit| unit.id == *id)
     }
 
-    /// Tasks whose outcome is not persisted.
+    /// The tasks whose outcome is not persisted.
     pub fn in_flight(&self) -> impl Iterator<Item = &Unit> {
         self.units.iter().filter(|unit| unit.ended.is_none())
     }
@@ -243,14 +242,14 @@ impl State {
         self.waves.iter().find(|wave| wave.compiled.wave == number)
     }
 
-    /// A run that goes on asks anew where nothing but the service or the machine kept a worker from an answer.
+    /// Forgets faults of the service or the machine, so that a resumed run asks those roles again.
     pub fn forget_faults(&mut self) {
         for unit in &mut self.units {
             unit.state.forget_faults();
         }
     }
 
-    /// Where the rows of a spawned CSV go.
+    /// The output of a spawned CSV.
     pub fn spawned_output(&self) -> Option<&Path> {
         let settings = &self.started.as_ref()?.settings;
         let wanted = settings["job"]["output_csv_path"].as_str().map(Path::new);
@@ -262,7 +261,7 @@ impl State {
         WaveNo(self.waves.last().map_or(1, |wave| wave.compiled.wave.0 + 1))
     }
 
-    /// Attempts over all waves.
+    /// The attempts of all waves.
     pub fn attempts(&self) -> AttemptCounts {
         let mut sum = AttemptCounts::default();
         for wave in &self.waves {
@@ -271,7 +270,7 @@ impl State {
         sum
     }
 
-    /// What all waves used up.
+    /// The usage of all waves.
     pub fn spent(&self) -> Spent {
         let mut sum = Spent::default();
         for wave in &self.waves {
@@ -280,7 +279,7 @@ impl State {
         sum
     }
 
-    /// The rows whose attempts began and were not seen to end.
+    /// The rows with attempts that have not finished.
     pub fn stragglers(&self) -> Vec<String> {
         let rows = self.open_attempts.values();
         rows.map(ToString::to_string).collect()
@@ -442,7 +441,7 @@ impl State {
             Stage::Preview => &mut unit.previews,
             Stage::Integration => &mut unit.state.validations,
         };
-        // The first command again: of an integration that was interrupted, or of another patch.
+        // A new series: after an interrupted integration, or for another patch.
         if body.number == 1 {
             runs.clear();
         }

@@ -1,12 +1,13 @@
-//! Which tasks other runs hold: those that a run has taken up and not brought to an end, until the run ends or is cancelled.
+//! The tasks that other runs hold. A run holds a task from its admission until its outcome is persisted, or until the run ends or
+//! is cancelled.
 //!
-//! A run that is driven one command at a time holds no lock between its steps, so something on disk must say that it is there:
-//! `mesh.runs` in git's common folder lists the folders of the runs of this repository that may hold tasks. Which ones they
-//! are is known from their ledgers alone; the list only keeps all the other ledgers from being read. Rejected: the ids of the
-//! tasks in the list, which a kill would leave different from the ledger.
+//! A run that is driven one command at a time holds no lock between its steps, so `mesh.runs` in git's common folder lists the
+//! folders of the runs of this repository that may hold tasks. The tasks themselves are read from the ledgers; the list only
+//! saves reading the ledgers of all other runs. Rejected: task ids in the list, because after a kill they could differ from the
+//! ledger.
 //!
-//! A run is listed before it takes up its first task, under the repository's lock, so none ever holds a task without being listed.
-//! An entry without a ledger, or of a run that has ended, means nothing and goes with the next change of the list.
+//! A run is listed before it admits its first task, under the repository's lock, so no run holds a task without being listed. An
+//! entry without a ledger, or of a run that has ended, is ignored, and removed with the next change of the list.
 
 use super::recorder::Recorder;
 use super::run_folder::RunFolder;
@@ -25,7 +26,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// What other runs hold of one plan.
+/// The tasks of one plan that other runs hold.
 #[derive(Clone, Debug, Default)]
 pub struct TaskHolds {
     holders: Vec<Holder>,
@@ -36,15 +37,15 @@ pub struct TaskHolds {
 struct Holder {
     run_id: RunId,
     units: BTreeSet<UnitId>,
-    /// Somebody else works its waves.
+    /// Whether an external runner works its waves.
     is_external: bool,
 }
 
 impl TaskHolds {
-    /// What the runs of `repo` other than the one in `own` hold of the plan in `plan_file`.
+    /// The tasks of the plan in `plan_file` that runs of `repo` hold, without those of the run in `own`.
     ///
     /// # Errors
-    /// The list or a ledger on it can't be read: nobody knows then which tasks are free.
+    /// The list or a ledger on it can't be read, so the free tasks are not known.
     pub fn read(repo: &Repo, plan_file: &Path, own: Option<&Path>) -> Result<Self, RunError> {
         let mut holders = Vec::new();
         for folder in listed(repo)? {
@@ -55,8 +56,7 @@ impl TaskHolds {
         Ok(Self { holders })
     }
 
-    /// The same for preflight, without the runs that a process drives right now: whoever meets one of them is told of the
-    /// lock of the repository.
+    /// The same for preflight, without the runs that a process drives at the moment: for those the repository's lock is reported.
     pub fn between_steps(repo: &Repo, plan_file: &Path) -> Result<Self, RunError> {
         let mut holders = Vec::new();
         for folder in listed(repo)? {
@@ -79,7 +79,7 @@ impl TaskHolds {
         units.cloned().collect()
     }
 
-    /// Why a task can't be taken up, when another run holds it.
+    /// Why a task can't be admitted, if another run holds it.
     pub fn refusal(&self, unit: &UnitId) -> Option<RunError> {
         let mut holders = self.holders.iter();
         let holder = holders.find(|holder| holder.units.contains(unit))?;
@@ -92,7 +92,7 @@ impl TaskHolds {
 }
 
 impl Holder {
-    /// The run in `folder`, if it holds something of the plan.
+    /// The run in `folder`, if it holds tasks of the plan.
     fn read(folder: &Path, plan_file: &Path) -> Result<Option<Self>, RunError> {
         let ledger = folder.join("ledger.jsonl");
         if !ledger.is_file() {
@@ -119,14 +119,13 @@ fn is_same(a: &Path, b: &Path) -> bool {
 }
 
 impl State {
-    /// Whether somebody else works its waves.
+    /// Whether an external runner works its waves.
     pub fn is_external(&self) -> bool {
         let started = self.started.as_ref();
         started.is_some_and(|one| one.settings["adapter"] == EXTERNAL)
     }
 
-    /// Whether somebody is still to go on with the run. One that stopped where answers from outside are awaited has an end in
-    /// its ledger and waits all the same.
+    /// Whether the run can continue. A run that awaits answers of an external runner can, though its ledger has an end.
     fn is_going_on(&self) -> bool {
         let awaits = || self.is_external() && self.waves.iter().any(|wave| wave.is_open());
         self.finished
@@ -135,10 +134,10 @@ impl State {
     }
 }
 
-/// Why a run that was cancelled between its steps has ended.
+/// The detail of a run that was cancelled between its steps.
 const RELEASED: &str = "cancelled between its steps";
 
-/// The end of a run that is cancelled while nobody drives it.
+/// The end of a run that is cancelled while no process drives it.
 fn released() -> RunFinished {
     RunFinished {
         status: "cancelled".to_owned(),
@@ -153,10 +152,10 @@ impl RunFinished {
     }
 }
 
-/// Ends a run of a plan that nobody drives: what it holds is free from now on. `false`: it has ended, or is no such run.
+/// Ends a plan run that no process drives, and frees its tasks. `false`: it has ended, or is not a plan run.
 ///
 /// # Errors
-/// Somebody drives it, the repository is locked, or an integration of it was interrupted, which only the run can undo.
+/// A process drives it, the repository is locked, or an integration was interrupted, which only the run can roll back.
 pub fn release(folder: &RunFolder) -> Result<bool, RunError> {
     if folder.kind()? != Some(RunKind::Plan) {
         return Ok(false);
@@ -176,7 +175,7 @@ pub fn release(folder: &RunFolder) -> Result<bool, RunError> {
         let run_folder = folder.path().to_owned();
         return Err(IntegrateError::Pending { run_folder }.into());
     }
-    // Where the repository is gone, nothing of it is held.
+    // Without the repository there is no list.
     let held = match Repo::find(&root) {
         Ok(repo) => {
             let lock = RepoLock::take(&repo, Some(folder.path()))?;
@@ -192,7 +191,7 @@ pub fn release(folder: &RunFolder) -> Result<bool, RunError> {
     Ok(true)
 }
 
-/// Lists the run in `folder`, which is about to begin or to go on.
+/// Adds the run in `folder` to the list, before it begins or is resumed.
 pub(crate) fn enter(repo: &Repo, folder: &RunFolder, lock: &RepoLock) -> Result<(), RunError> {
     rewrite(repo, lock, |folders| {
         if !folders.iter().any(|known| known == folder.path()) {
@@ -201,14 +200,14 @@ pub(crate) fn enter(repo: &Repo, folder: &RunFolder, lock: &RepoLock) -> Result<
     })
 }
 
-/// Takes the run in `folder` off the list.
+/// Removes the run in `folder` from the list.
 pub(crate) fn leave(repo: &Repo, folder: &RunFolder, lock: &RepoLock) -> Result<(), RunError> {
     rewrite(repo, lock, |folders| {
         folders.retain(|known| known != folder.path());
     })
 }
 
-/// Changes the list, without those entries whose run is gone.
+/// Changes the list, and removes entries without a ledger.
 fn rewrite(
     repo: &Repo,
     _held: &RepoLock,
@@ -230,7 +229,7 @@ fn rewrite(
     durable::write(&path, &text).map_err(RunError::io(&path))
 }
 
-/// No path holds one.
+/// No path contains this byte.
 const SEPARATOR: u8 = 0;
 
 fn listed(repo: &Repo) -> Result<Vec<PathBuf>, RunError> {

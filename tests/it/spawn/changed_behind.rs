@@ -307,11 +307,11 @@ fn a_damaged_input_copy_is_rebuilt_or_refused() {
         let said = sandbox
             .mesh(&["resume", &run, "--input-changed", "ignore"])
             .exits(2);
-        said.err_has("damaged or gone");
+        said.err_has("damaged or missing");
         assert_eq!(ledger(&sandbox), before);
         sandbox.write("in.csv", &given);
         let said = sandbox.mesh(&["resume", &run]).exits(0);
-        said.err_has("is made anew");
+        said.err_has("has been restored");
         assert_eq!(
             table(&sandbox, "id status"),
             "1 | completed\n2 | completed\n3 | completed"
