@@ -1,9 +1,8 @@
 //! Prompt rendering: `{name}` placeholders, filled in one pass.
 //!
-//! Text that came from a value is never looked at again, so a cell or a worker's answer that
-//! contains `{name}` stays what it is. `{{` and `}}` are literal braces and win over placeholders, as
-//! in the tool that this substrate re-opens: `{{path}}` is the text `{path}`, `{{{path}}}` is `{{path}}`.
-//! A placeholder that no value has stays as it is. Knows neither files nor what the values mean.
+//! A value is never expanded again, so `{name}` in a cell or in a worker's answer stays as it is. `{{` and `}}` are literal braces
+//! and take precedence over placeholders: `{{path}}` gives `{path}`, `{{{path}}}` gives `{{path}}`. A placeholder without a value
+//! stays as it is. Knows neither files nor the meaning of values.
 
 /// Whether doubled braces stand for single ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +13,7 @@ pub enum Braces {
     Plain,
 }
 
-/// A template, taken apart once and rendered many times.
+/// A template, parsed once and rendered many times.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     parts: Vec<Part>,
@@ -27,7 +26,7 @@ enum Part {
 }
 
 impl Template {
-    /// Takes `source` apart. Every text is a template; there are no syntax errors.
+    /// Parses `source`. Every text is a template; there are no syntax errors.
     pub fn parse(source: &str, braces: Braces) -> Self {
         let mut template = Self { parts: Vec::new() };
         let mut rest = source;
@@ -45,7 +44,7 @@ impl Template {
         template
     }
 
-    /// Fills in the values; a name for which `value` has none stays as `{name}`.
+    /// Fills in the values; a name without a value stays as `{name}`.
     pub fn render<'v>(&self, value: impl Fn(&str) -> Option<&'v str>) -> String {
         let mut rendered = String::new();
         for part in &self.parts {
@@ -97,7 +96,7 @@ fn next_part(rest: &str, braces: Braces) -> (Part, usize) {
     }
 }
 
-/// The length of the name in `{name}` at the start of `rest`, unless something else begins there.
+/// The length of the name in `{name}` at the start of `rest`, if there is one.
 fn name_length(rest: &str, braces: Braces) -> Option<usize> {
     let inner = rest.strip_prefix('{')?;
     let end = inner.find(['{', '}', '\n'])?;

@@ -1,8 +1,8 @@
-//! The report of a plan run as JUnit XML, for programs that show the results of tests: a test case for every task, and one
-//! for every validation command, named by its task, with what the command printed.
+//! The report of a plan run as JUnit XML: a test case for every task, and one for every validation command, in the class of its
+//! task, with its output.
 //!
-//! No text is trusted to be XML: what XML 1.0 has no character for becomes U+FFFD before the library sees it. The library
-//! would drop it, and with an unfinished escape sequence everything behind it.
+//! Characters that XML 1.0 does not allow become U+FFFD here, because the library would drop them, and with an unfinished escape
+//! sequence everything after it.
 
 use super::plan_report::{Report, TaskReport, ValidationReport};
 use quick_junit::{NonSuccessKind, Property, TestCase, TestCaseStatus, TestSuite};
@@ -10,11 +10,11 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-/// What a log file, relative to the run's folder, holds; `None` where it can't be read.
+/// Reads a log file, given relative to the run's folder; `None` if it can't be read.
 pub type ReadLog<'r> = &'r dyn Fn(&Path) -> Option<String>;
 
 impl Report {
-    /// The report as JUnit XML. `log` reads what validation commands printed.
+    /// The report as JUnit XML. `log` reads the output of validation commands.
     pub fn junit(&self, log: ReadLog<'_>) -> io::Result<String> {
         let name = in_xml(&format!("mesh run {}", self.mesh_run_id));
         let mut suite = TestSuite::new(name.as_str());
@@ -86,7 +86,7 @@ fn of_command(task: &TaskReport, run: &ValidationReport, log: ReadLog<'_>) -> Te
     let mut case = TestCase::new(in_xml(&run.command), status);
     case.set_classname(in_xml(task.id.as_str()));
     case.set_time(Duration::from_millis(run.duration_ms));
-    // The folder of the run may be gone; the ledger has the one line that tells the most.
+    // The folder of the run may be removed; the ledger has the key line.
     let printed = log(&run.log_path).unwrap_or_else(|| run.key_line.clone());
     let printed = printed.trim_end_matches(['\n', '\r']);
     if !printed.is_empty() {
@@ -109,8 +109,8 @@ fn failure(kind: &str, message: &str) -> TestCaseStatus {
     status
 }
 
-/// `text` with U+FFFD for every control character but tab and line end, and for the two code points at the end of the
-/// first plane that are no characters. CRLF and CR are line ends, as every XML parser takes them.
+/// `text` with U+FFFD for every control character except tab and line end, and for U+FFFE and U+FFFF. CRLF and CR become line
+/// ends, as in every XML parser.
 fn in_xml(text: &str) -> String {
     let shown = |c: char| match c {
         '\n' | '\t' => c,

@@ -5,7 +5,7 @@ use crate::model::{counted, is_hidden};
 use std::fmt::{Result, Write};
 
 impl Report {
-    /// The report as Markdown. What workers and commands said can't become markup.
+    /// The report as Markdown. Texts of workers and commands are escaped.
     pub fn markdown(&self) -> String {
         let mut text = String::new();
         // Writing to a string can't fail.
@@ -144,15 +144,15 @@ fn list(out: &mut String, name: &str, lines: impl Iterator<Item = String>) -> Re
     Ok(())
 }
 
-/// What Markdown, or a service that shows it, would read: `@` mentions people, `#` tickets, `$` begins a formula.
+/// Characters with a meaning in Markdown, or in services that render it: `@` mentions people, `#` tickets, `$` starts a formula.
 const MARKUP: &str = "\\`*_[]|~#@!$";
 
-/// Text that is shown as it is, in a cell or outside of one.
+/// Escapes text, inside or outside of a table cell.
 fn plain(text: &str) -> String {
     shown(text, |c| format!("\\{c}"))
 }
 
-/// Text in a code span, in a cell or outside of one. HTML, because a bar ends a cell even between backticks.
+/// Text as a code span, inside or outside of a table cell. HTML, because a bar ends a cell even between backticks.
 fn code(text: &str) -> String {
     let inner = shown(text, |c| format!("&#{};", u32::from(c)));
     format!("<code>{inner}</code>")

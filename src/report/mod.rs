@@ -1,5 +1,9 @@
-//! Looking at what happened: folds over a ledger, turned into text. Nothing here decides anything, and nothing
-//! is said that the ledger does not hold.
+//! Reports: folds over a ledger, as text, JSON, JUnit XML and Markdown. Decides nothing, and reports only what the ledger has.
+//!
+//! ```text
+//! ledger -> State -> plan_report -> text, junit, markdown
+//!        -> rows (one row, or all failed ones)
+//! ```
 
 mod junit;
 mod markdown;

@@ -1,5 +1,5 @@
-//! The facts of a plan run: the list under "Reporting" in the seed, folded from the ledger. Serialised it is the report as
-//! JSON; [`text`](super::text), [`junit`](super::junit) and [`markdown`](super::markdown) say the same in other forms.
+//! The report of a plan run: the list under "Reporting" in the seed, folded from the ledger. Serialized, it is the report as
+//! JSON; [`text`](super::text), [`junit`](super::junit) and [`markdown`](super::markdown) are the other formats.
 
 use super::rows::FailedRow;
 use crate::model::{
@@ -11,15 +11,15 @@ use crate::run::{State, Unit};
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// Everything that a run has to say in the end.
+/// The report of a plan run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// `completed`, `cancelled`, `waiting` for answers from outside, or `running` when the ledger has no end; `not ended` where it
-    /// is known that nobody drives the run.
+    /// `completed`, `cancelled`, `waiting` for answers of an external runner, `running` if the ledger has no end, or `not ended` if
+    /// no process drives the run either.
     pub status: String,
     /// Why it ended early.
     pub detail: Option<String>,
-    /// Tasks attempted, with their final states.
+    /// The tasks that were admitted, with their final states.
     pub tasks: Vec<TaskReport>,
     /// The adapter and its workers.
     pub adapter: AdapterReport,
@@ -29,23 +29,23 @@ pub struct Report {
     pub plan_mutations: Vec<MutationReport>,
     /// Tasks whose metadata a worker proposed.
     pub hydrations: Vec<HydrationReport>,
-    /// Tasks that went over to another protocol.
+    /// Changes of protocol.
     pub protocol_changes: Vec<ProtocolReport>,
     /// Changes of the concurrency number between waves.
     pub backpressure: Vec<PressureReport>,
     /// Records of the learnings store, in order.
     pub learnings: Vec<LearningReport>,
-    /// Changes that nobody may make.
+    /// Changes of the tree or the plan that no worker may make.
     pub violations: Vec<String>,
     /// Wave CSVs, relative to the run's folder.
     pub waves: Vec<PathBuf>,
-    /// What all workers used, where they said.
+    /// The usage of all workers, if reported.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
-    /// The same for each wave, in their order; empty where nobody said.
+    /// The usage of each wave, in order; empty if not reported.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub wave_usage: Vec<Usage>,
-    /// Rows that failed for good; only where they were asked for.
+    /// Rows that failed for good, if requested.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failed_rows: Vec<FailedRow>,
     /// The run.
@@ -57,8 +57,8 @@ pub struct Report {
 pub struct TaskReport {
     /// The plan item.
     pub id: String,
-    /// `completed`, `blocked`, `pending` when its outcome is not persisted, or `plan_conflict` when somebody else changed its
-    /// status and the run left it alone.
+    /// `completed`, `blocked`, `pending` or `in_progress` before its outcome is persisted, or `plan_conflict` if a person or another
+    /// run changed its status.
     pub state: String,
     /// The block reason.
     pub reason: Option<String>,
@@ -71,39 +71,39 @@ pub struct TaskReport {
     /// Paths that the applied patch changed.
     #[serde(with = "crate::model::path_text::list")]
     pub changed_paths: Vec<PathBuf>,
-    /// Files that a failed validation left and that were moved into the run's folder.
+    /// Files of a failed validation that were moved into the run's folder.
     #[serde(with = "crate::model::path_text::list")]
     pub moved_aside: Vec<PathBuf>,
-    /// Where those are.
+    /// The folder they were moved to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub moved_to: Option<String>,
-    /// Paths of the user's tree that changed while commands ran in another one; who did it can't be told.
+    /// Paths of the user's tree that changed while commands ran in another tree; it is not known who changed them.
     #[serde(
         skip_serializing_if = "Vec::is_empty",
         with = "crate::model::path_text::list"
     )]
     pub changed_meanwhile: Vec<PathBuf>,
-    /// Files that a validation that passed changed or made outside of the patch.
+    /// Files outside of the patch that a passed validation changed or created.
     #[serde(with = "crate::model::path_text::list")]
     pub by_validation: Vec<PathBuf>,
     /// Commands with outcomes.
     pub validation: Vec<ValidationReport>,
-    /// What its workers used, where they said.
+    /// The usage of its workers, if reported.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
-    /// The same before the vote, where the voters were shown them.
+    /// Commands that ran before the vote, with outcomes.
     pub before_vote: Vec<ValidationReport>,
     /// Commands that passed without the patch as well: weak evidence.
     pub passed_before: Vec<String>,
     /// Commands that the synthesis proposed and that were not run.
     pub left_out: Vec<String>,
-    /// Answers that could not be used.
+    /// Refused answers.
     pub refusals: Vec<RefusalReport>,
     /// The commit that holds the patch.
     pub commit: Option<CommitRecord>,
 }
 
-/// One answer that could not be used.
+/// One refused answer.
 #[derive(Clone, Debug, Serialize)]
 pub struct RefusalReport {
     /// The row.
@@ -119,7 +119,7 @@ pub struct RefusalReport {
 pub struct HydrationReport {
     /// The plan item.
     pub id: String,
-    /// The metadata that were stored, as YAML.
+    /// The stored metadata, as YAML.
     pub mesh: String,
     /// Proposed commands that were not stored.
     pub left_out: Vec<String>,
@@ -130,9 +130,9 @@ pub struct HydrationReport {
 pub struct ProtocolReport {
     /// The plan item.
     pub id: String,
-    /// The protocol until then.
+    /// The protocol before.
     pub from: String,
-    /// The protocol from then on.
+    /// The protocol after.
     pub to: String,
     /// Why, as a code.
     pub code: String,
@@ -143,13 +143,13 @@ pub struct ProtocolReport {
 /// One change of the concurrency number.
 #[derive(Clone, Debug, Serialize)]
 pub struct PressureReport {
-    /// After which wave.
+    /// The wave that caused it.
     pub wave: u32,
-    /// What was wrong with it; empty when it was clean.
+    /// The failures in that wave; empty if there were none.
     pub causes: Vec<String>,
-    /// The number until then.
+    /// The number before.
     pub from: usize,
-    /// The number from then on.
+    /// The number after.
     pub to: usize,
 }
 
@@ -160,9 +160,9 @@ pub struct LearningReport {
     pub id: String,
     /// The plan item; `null` for the learning of the run.
     pub task: Option<String>,
-    /// What was learned.
+    /// The text.
     pub learning: String,
-    /// It was in the store before this run.
+    /// Whether it was in the store before this run.
     pub known: bool,
 }
 
@@ -177,7 +177,7 @@ pub struct TallyReport {
     pub absent: u32,
     /// How many must agree.
     pub threshold: u32,
-    /// Those who did not agree, with reasons.
+    /// The votes that are not `agree`, with reasons.
     pub dissent: Vec<VoteLine>,
 }
 
@@ -192,7 +192,7 @@ pub struct ValidationReport {
     pub passed: bool,
     /// Wall-clock milliseconds.
     pub duration_ms: u64,
-    /// The most telling line of its output.
+    /// The key line of its output.
     pub key_line: String,
     /// All of its output, relative to the run's folder.
     #[serde(skip)]
@@ -208,11 +208,11 @@ pub struct AdapterReport {
     pub max_concurrency: u64,
     /// Worker processes started.
     pub workers_spawned: u64,
-    /// Those that gave a result.
+    /// Those with a result.
     pub workers_completed: u64,
-    /// Those after which the row was tried again.
+    /// Those whose row was retried.
     pub workers_retried: u64,
-    /// Those that ran out of time.
+    /// Those that timed out.
     pub workers_timed_out: u64,
 }
 
@@ -223,7 +223,7 @@ pub struct SlotReport {
     pub spawned: u64,
     /// Worker processes reaped.
     pub closed: u64,
-    /// Started and never seen to end; only a kill of `mesh` leaves any.
+    /// Worker processes not reaped; only a kill of `mesh` leaves any.
     pub stragglers: u64,
     /// Their rows.
     pub straggler_rows: Vec<String>,
@@ -236,12 +236,12 @@ pub struct MutationReport {
     pub id: String,
     /// Its new status.
     pub status: String,
-    /// A `[mesh]` comment was added.
+    /// Whether a `[mesh]` comment was added.
     pub comment: bool,
 }
 
 impl Report {
-    /// The report of a plan run; `None` for a ledger that is none.
+    /// The report of a plan run; `None` for another kind of run.
     pub fn of(state: &State) -> Option<Self> {
         let started = state
             .started
@@ -307,7 +307,7 @@ impl Report {
     }
 }
 
-/// Nothing where nobody said anything.
+/// `None` if no worker reported any usage.
 fn said(usage: Usage) -> Option<Usage> {
     (!usage.is_none()).then_some(usage)
 }
@@ -358,7 +358,7 @@ impl TaskReport {
     }
 }
 
-/// What the plan says of a task that has not ended.
+/// The status in the plan of a task that has not ended.
 fn status_of_open(unit: &Unit) -> &'static str {
     match unit.is_early {
         true => Status::Pending.as_str(),

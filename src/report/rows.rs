@@ -1,5 +1,5 @@
-//! Single rows of a run: which ones failed, and everything that is known of one. Folds over a ledger, for spawned CSVs and
-//! for the waves of a plan alike.
+//! Single rows of a run: the failed ones, and the history of one row. Folds over a ledger, for spawned CSVs and the waves of a
+//! plan alike.
 
 use crate::ledger::LedgerError;
 use crate::model::{AttemptEnd, AttemptFinished, Event, RowId, Usage, WaveNo};
@@ -12,19 +12,19 @@ use std::path::{Path, PathBuf};
 /// A row that failed for good.
 #[derive(Clone, Debug, Serialize)]
 pub struct FailedRow {
-    /// Its id.
+    /// The id.
     pub item_id: RowId,
-    /// Its wave; 1 for a spawned CSV.
+    /// The wave; 1 for a spawned CSV.
     pub wave: WaveNo,
     /// The number of its last attempt.
     pub attempt: u32,
     /// `code: text`.
     pub last_error: String,
-    /// What that attempt printed, where it was kept; for whoever has the folder to fill in.
+    /// The log of that attempt, if kept; filled in by a caller that knows the run's folder.
     pub log_path: Option<PathBuf>,
 }
 
-/// The rows that failed and were not taken up again, by wave and in input order.
+/// The rows that failed and were not retried since, by wave and in input order.
 pub fn failed_rows(ledger: &Path) -> Result<Vec<FailedRow>, LedgerError> {
     let mut failed: BTreeMap<(WaveNo, u64), FailedRow> = BTreeMap::new();
     ledger::scan(ledger, |record, _| match record.event {
@@ -47,43 +47,43 @@ pub fn failed_rows(ledger: &Path) -> Result<Vec<FailedRow>, LedgerError> {
     Ok(failed.into_values().collect())
 }
 
-/// Everything that the ledger has of one row.
+/// The history of a row in the ledger.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct RowStory {
-    /// Its id.
+    /// The id.
     pub item_id: String,
-    /// Its wave.
+    /// The wave.
     pub wave: WaveNo,
-    /// 0-based place of the row in its wave or input.
+    /// 0-based index of the row in its wave or input.
     pub row_index: u64,
     /// `pending`, `running`, `completed` or `failed`.
     pub status: &'static str,
-    /// Every attempt that began, in order.
+    /// Every attempt that started, in order.
     pub attempts: Vec<AttemptStory>,
-    /// What it answered.
+    /// The reported result.
     pub result: Option<Value>,
-    /// What the next attempt will be told of the last one.
+    /// The feedback on the last attempt, for the next one.
     #[serde(skip)]
     next_told: Option<Told>,
 }
 
-/// What an attempt was told beyond the row's prompt.
+/// Feedback on the attempt before.
 #[derive(Clone, Debug, Serialize)]
 pub struct Told {
-    /// As it was told.
+    /// The text that the worker got.
     pub text: String,
-    /// In the session of the attempt before, so without the row's prompt.
+    /// Whether the worker got it in the session of the attempt before, without the row's prompt.
     pub instead_of_prompt: bool,
 }
 
 /// One attempt.
 #[derive(Clone, Debug, Serialize)]
 pub struct AttemptStory {
-    /// Its number, from 1; 0 for a result that was taken over from another run.
+    /// The number, from 1; 0 for a result that was reused from another run.
     pub attempt: u32,
-    /// What it was told of the attempt before; nothing for the first one.
+    /// The feedback on the attempt before; none for the first one.
     pub told: Option<Told>,
-    /// How it ended; nothing while it runs, or when `mesh` was killed.
+    /// How it ended; none while it runs, or if `mesh` was killed.
     pub end: Option<AttemptEnd>,
     /// `code: text`.
     pub error: Option<String>,
@@ -93,13 +93,13 @@ pub struct AttemptStory {
     pub signal: Option<i32>,
     /// From start to reaping.
     pub duration_ms: u64,
-    /// Tokens and money, where the worker said.
+    /// Tokens and cost, if reported.
     pub usage: Option<Usage>,
-    /// What it printed, where it was kept; for whoever has the folder to fill in.
+    /// Its logs, if kept; filled in by a caller that knows the run's folder.
     pub log_paths: Vec<PathBuf>,
 }
 
-/// The row called `id`; `None` when nothing of it has begun.
+/// The history of row `id`; `None` if it has no attempt.
 pub fn row_story(ledger: &Path, id: &str) -> Result<Option<RowStory>, LedgerError> {
     let mut story: Option<RowStory> = None;
     ledger::scan(ledger, |record, _| match record.event {
@@ -162,7 +162,7 @@ impl RowStory {
                 text: job::retry_prompt(error, body.session.is_some()),
                 instead_of_prompt: body.session.is_some(),
             }),
-            // It says nothing of the answer before.
+            // A rate limit gives no feedback, so that on the attempt before is still current.
             (AttemptEnd::RateLimited, _) => attempt.told.clone(),
             _ => None,
         };

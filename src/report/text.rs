@@ -1,4 +1,4 @@
-//! The final report for a person, at most 80 columns where the content allows.
+//! The report as text, at most 80 columns wide if the content allows.
 
 use super::plan_report::{Report, TaskReport, ValidationReport};
 use crate::model;
@@ -6,7 +6,7 @@ use crate::run::CLOSING_LINE;
 use std::fmt::{Result, Write};
 
 impl Report {
-    /// The report as text; its last line is the one that the seed asks for.
+    /// The report as text; its last line is the closing line of the seed.
     pub fn text(&self) -> String {
         let mut text = String::new();
         // Writing to a string can't fail.
@@ -17,7 +17,7 @@ impl Report {
     fn write(&self, out: &mut String) -> Result {
         match (self.status.as_str(), &self.detail) {
             ("running", _) => write!(out, "Run under way")?,
-            // The detail says it again, and by whom.
+            // The detail repeats the status.
             (status, Some(detail)) if detail.starts_with(&format!("{status} ")) => {
                 write!(out, "Run {detail}")?
             }
@@ -220,12 +220,15 @@ impl TaskReport {
             )?;
         }
         for command in &self.left_out {
-            writeln!(out, "    not run, as nobody vouches for it: `{command}`")?;
+            writeln!(
+                out,
+                "    not run, as validation_allow does not cover it: `{command}`"
+            )?;
         }
         Ok(())
     }
 
-    /// The reason is the line of a command that failed.
+    /// Whether `detail` repeats the line of a failed command.
     fn says_why(&self, detail: &str) -> bool {
         let is_it =
             |run: &ValidationReport| detail == format!("`{}`: {}", run.command, run.outcome);

@@ -1,5 +1,5 @@
-//! Lock step, as `mesh run --dispatch barrier` works: each turn finishes the open waves one after the other, integrates what
-//! is accepted, takes up tasks, and compiles one wave for each round that is due.
+//! Barrier dispatch, as in `mesh run --dispatch barrier`: each turn finishes the open waves one after the other, integrates
+//! accepted patches, admits tasks, and compiles one wave for each round.
 
 use super::progress::Progress;
 use super::script::Step;
@@ -10,11 +10,11 @@ use std::collections::BinaryHeap;
 /// A task in flight.
 struct Unit {
     place: usize,
-    /// Its next step.
+    /// The next step.
     step: usize,
 }
 
-/// Plays the plan through; gives the waves and the time at the end.
+/// Simulates the plan. Returns the waves and the makespan.
 pub(super) fn play(simulation: &Simulation<'_>, progress: &mut Progress<'_>) -> (Vec<Wave>, u64) {
     let mut waves = Vec::new();
     let mut now_ms = 0;
@@ -30,7 +30,7 @@ pub(super) fn play(simulation: &Simulation<'_>, progress: &mut Progress<'_>) -> 
     }
 }
 
-/// Everything that needs no rows, task by task.
+/// Takes the steps that need no rows, task by task.
 fn settle(
     simulation: &Simulation<'_>,
     progress: &mut Progress<'_>,
@@ -52,8 +52,7 @@ fn settle(
     });
 }
 
-/// One wave for each protocol and round that is due, in the order of the first task that needs it; each is worked to
-/// its end.
+/// Runs one wave for each protocol and round, in the order of the first task that needs it.
 fn emit(simulation: &Simulation<'_>, units: &mut [Unit], waves: &mut Vec<Wave>, now_ms: &mut u64) {
     let mut groups: Vec<((&str, &str), Vec<u64>)> = Vec::new();
     let mut rounds = Vec::new();
@@ -86,7 +85,7 @@ fn emit(simulation: &Simulation<'_>, units: &mut [Unit], waves: &mut Vec<Wave>, 
     }
 }
 
-/// How long a pool of `slots` is busy with rows that it begins in their order.
+/// The time that a pool of `slots` needs for rows in this order.
 fn pool_ms(rows_ms: &[u64], slots: usize) -> u64 {
     let mut busy_until: BinaryHeap<Reverse<u64>> = BinaryHeap::new();
     let mut last = 0;

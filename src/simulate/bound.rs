@@ -1,4 +1,4 @@
-//! What no dispatch can be faster than.
+//! The lower bound of the makespan.
 
 use super::script::{Script, Step};
 use super::simulation::{Simulation, Worked};
@@ -6,7 +6,7 @@ use crate::plan::{Item, ItemId};
 use crate::schedule::Priority;
 use std::collections::{HashMap, HashSet};
 
-/// The three reasons why a set of tasks takes its time, whoever dispatches it.
+/// The three lower bounds of the makespan of a set of tasks, under any dispatch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bound {
     /// The longest chain of tasks that wait for each other, each with a slot for every row.
@@ -15,14 +15,14 @@ pub struct Bound {
     pub critical_path: Vec<ItemId>,
     /// The sum over all rows.
     pub work_ms: u64,
-    /// How many rows run at once.
+    /// The number of slots.
     pub slots: usize,
-    /// The sum over all integrations, which happen one after the other.
+    /// The sum over all integrations, which run one after the other.
     pub integration_ms: u64,
 }
 
 impl Bound {
-    /// Of the tasks that were worked.
+    /// The bound of the simulated tasks.
     pub(super) fn of(simulation: &Simulation<'_>, worked: &[Worked]) -> Self {
         let ids: HashSet<&ItemId> = worked.iter().map(|worked| &worked.id).collect();
         let script = |id: &ItemId| Some(&simulation.find(id)?.1.script);
@@ -72,7 +72,7 @@ fn chain(simulation: &Simulation<'_>, paths: &Priority, first: &ItemId) -> Vec<I
     }
     let mut chain = vec![first.clone()];
     let mut last = first;
-    // The plan has no circles: a task on one has no path.
+    // Ends, because a task on a cycle has no path.
     while let Some(next) = behind.get(last) {
         chain.push((*next).clone());
         last = next;

@@ -1,49 +1,49 @@
-//! How long rows are taken to take: what a file says, else what earlier runs took, else a default.
+//! The durations of rows: from a file, else from earlier runs, else a default.
 
 use super::learned::{Learned, Median};
 use super::setup::Times;
 use crate::model::{Role, RoundName, RowKey, UnitId};
 use std::collections::HashMap;
 
-/// What stands in the column `round` for applying and validating a patch.
+/// The value of the column `round` for applying and validating a patch.
 pub const INTEGRATION: &str = "integrate";
 
-/// Seconds of a row of which nothing is known.
+/// The default duration of a row, in seconds.
 pub const ROW_SECONDS_DEFAULT: u64 = 60;
 
-/// More seconds than anything takes: some three hundred years.
+/// The maximum of a duration: some three hundred years.
 const SECONDS_MAX: f64 = 1e10;
 
 /// Why a table of durations was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DurationsError {
-    /// A column that has to be there is not.
+    /// A required column is missing.
     #[error("no column `{0}`")]
     NoColumn(&'static str),
-    /// A cell is not what it should be. Rows are counted from 1, without the header.
+    /// A cell is invalid. Rows are counted from 1, without the header.
     #[error("row {row}, column `{column}`: {message}")]
     Cell {
         /// The row.
         row: usize,
         /// The column.
         column: &'static str,
-        /// What is wrong.
+        /// The problem.
         message: String,
     },
 }
 
 impl DurationsError {
-    /// What to do about it.
+    /// A suggestion for the user.
     pub fn hint(&self) -> String {
-        "columns are seconds, and round, role, task as far as they matter; a row without a round is a whole task"
+        "the column seconds is required, and round or task; role is optional; a row without a round is a whole task"
             .to_owned()
     }
 }
 
-/// What a file of durations says.
+/// The durations in a file.
 #[derive(Clone, Debug, Default)]
 pub struct Given {
-    /// Each row of the round, by task and role as far as they are named.
+    /// Durations of a row, by round and optional task and role.
     rows_ms: HashMap<RowsOf, u64>,
     tasks_ms: HashMap<UnitId, u64>,
 }
@@ -56,11 +56,11 @@ struct RowsOf {
 }
 
 impl Given {
-    /// Reads a table with the columns `seconds` and any of `task`, `round`, `role`; others are nobody's business here.
+    /// Reads a table with the columns `seconds` and any of `task`, `round`, `role`; other columns are ignored.
     ///
-    /// A row with a round says how long each row of that round takes, everywhere or where `task` and `role` say; the
-    /// round `integrate` is applying and validating. A row with a task alone says how long that task takes from its first row to
-    /// its integration, if nothing keeps it.
+    /// A row with a round is the duration of each row in that round, or only of those of `task` and `role`; the round `integrate`
+    /// is applying and validating. A row with a task and no round is the duration of that task from its first row to its
+    /// integration, if it never waits.
     pub fn read(header: &[String], rows: &[Vec<String>]) -> Result<Self, DurationsError> {
         let column = |name: &str| header.iter().position(|column| column.trim() == name);
         let seconds = column("seconds").ok_or(DurationsError::NoColumn("seconds"))?;
@@ -108,13 +108,13 @@ impl Given {
         before.map_or(Ok(()), |_| Err(twice))
     }
 
-    /// The tasks that are named.
+    /// The tasks with durations of their own.
     pub fn tasks(&self) -> impl Iterator<Item = &UnitId> {
         let rows = self.rows_ms.keys().filter_map(|key| key.task.as_ref());
         self.tasks_ms.keys().chain(rows)
     }
 
-    /// The narrowest that fits, a task before a role.
+    /// The most specific duration; a task takes precedence over a role.
     fn row_ms(&self, task: Option<&UnitId>, round: &RoundName, role: Option<&Role>) -> Option<u64> {
         let find = |task: Option<&UnitId>, role: Option<&Role>| {
             let key = RowsOf {
@@ -146,7 +146,7 @@ impl Line {
             Some(number) => Ok((number * 1000.0).round() as u64),
             None => Err(self.error(
                 "seconds",
-                format!("`{seconds}` is no number of seconds, such as 90 or 2.5"),
+                format!("`{seconds}` is not a number of seconds, such as 90 or 2.5"),
             )),
         }
     }
@@ -160,30 +160,30 @@ impl Line {
     }
 }
 
-/// Where a duration comes from.
+/// The source of a duration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// A file.
     Given,
-    /// So many rows of earlier runs.
+    /// This many rows of earlier runs.
     Learned(usize),
-    /// Nowhere.
+    /// The default.
     Default,
 }
 
-/// All that is known of durations.
+/// All known durations.
 #[derive(Clone, Debug)]
 pub struct Durations {
-    /// What a file says; goes before all else.
+    /// Those in a file, which take precedence.
     pub given: Given,
-    /// What earlier runs took.
+    /// Those of earlier runs.
     pub learned: Learned,
-    /// Milliseconds of a row of which nothing is known. Of an integration it is 0.
+    /// The default duration of a row, in milliseconds. That of an integration is 0.
     pub row_default_ms: u64,
 }
 
 impl Durations {
-    /// How long a row of `round` takes, of whatever task, and who says so.
+    /// The duration of a row of `round` in any task, with its source.
     pub fn of_row(&self, round: &RoundName, role: &Role) -> (u64, Source) {
         if let Some(ms) = self.given.row_ms(None, round, Some(role)) {
             return (ms, Source::Given);
@@ -197,7 +197,7 @@ impl Durations {
         }
     }
 
-    /// How long an integration takes, of whatever task.
+    /// The duration of an integration in any task, with its source.
     pub fn of_integration(&self) -> (u64, Source) {
         let round = RoundName::new(INTEGRATION);
         match (
@@ -280,7 +280,7 @@ mod tests {
         assert_eq!(error("seconds,role\n"), "no column `round`");
         assert_eq!(
             error("round,seconds\nvote,1\nvote,soon\n"),
-            "row 2, column `seconds`: `soon` is no number of seconds, such as 90 or 2.5"
+            "row 2, column `seconds`: `soon` is not a number of seconds, such as 90 or 2.5"
         );
         for seconds in ["-1", "NaN", "inf", "1e99", ""] {
             assert!(

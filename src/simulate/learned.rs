@@ -1,13 +1,13 @@
-//! How long rows took in earlier runs, from the events of their ledgers.
+//! The durations of rows in earlier runs, from their ledgers.
 //!
-//! A row's time is that of all its attempts until it had a result, without those that a rate limit or a stop took back. Rows
-//! that never had one say nothing: they ended when somebody's patience did.
+//! The duration of a row is the sum over its attempts until it had a result, without those that ended by a rate limit or a stop.
+//! Rows without a result are ignored, because their duration is that of a time limit.
 
 use crate::model::{AttemptEnd, Event, Role, RoundName, RowId, RowKey, RunKind, UnitId};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap};
 
-/// Times by round and role, over all runs that were read.
+/// Durations by round and role, over all runs that were read.
 #[derive(Clone, Debug, Default)]
 pub struct Learned {
     rows_ms: BTreeMap<(RoundName, Role), Vec<u64>>,
@@ -15,7 +15,7 @@ pub struct Learned {
     run: OneRun,
 }
 
-/// What is under way in the run that is being read.
+/// The open rows and integrations of the run that is being read.
 #[derive(Clone, Debug, Default)]
 struct OneRun {
     is_plan: bool,
@@ -23,17 +23,17 @@ struct OneRun {
     integrations: HashMap<UnitId, Timestamp>,
 }
 
-/// The middle of several times.
+/// The median of several durations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Median {
-    /// Milliseconds; of an even number of times, half way between the two in the middle.
+    /// Milliseconds; for an even number, the mean of the two in the middle.
     pub ms: u64,
-    /// How many times.
+    /// The number of durations.
     pub samples: usize,
 }
 
 impl Learned {
-    /// Takes in one event of a ledger and the time that stands beside it. Ledgers come one after the other, each from its beginning.
+    /// Applies an event of a ledger and its time. Apply whole ledgers, one after the other.
     pub fn take(&mut self, event: &Event, ts: &str) {
         match event {
             Event::RunStarted(body) => {
@@ -42,7 +42,7 @@ impl Learned {
                     ..OneRun::default()
                 };
             }
-            // Ids of a spawned CSV are somebody's own, and may look like anything.
+            // The ids of a spawned CSV are the user's, and may look like those of a wave.
             _ if !self.run.is_plan => {}
             Event::AttemptFinished(body) => match body.end {
                 AttemptEnd::Completed | AttemptEnd::Retry => {
@@ -67,7 +67,7 @@ impl Learned {
                 let began = self.run.integrations.remove(&body.unit);
                 if let (Some(began), Ok(ended)) = (began, ts.parse::<Timestamp>()) {
                     let took = ended.duration_since(began).as_millis();
-                    // A clock that was set back tells nothing.
+                    // Negative if the clock was set back.
                     self.integrations_ms.extend(u64::try_from(took));
                 }
             }
@@ -83,28 +83,28 @@ impl Learned {
         }
     }
 
-    /// How many rows were learned from.
+    /// The number of rows.
     pub fn rows(&self) -> usize {
         self.rows_ms.values().map(Vec::len).sum()
     }
 
-    /// The middle of what `role` took in `round`.
+    /// The median of `role` in `round`.
     pub fn row(&self, round: &RoundName, role: &Role) -> Option<Median> {
         median(self.rows_ms.get(&(round.clone(), role.clone())).into_iter())
     }
 
-    /// The same over all roles.
+    /// The median of `round`, over all roles.
     pub fn round(&self, round: &RoundName) -> Option<Median> {
         let rows = self.rows_ms.iter().filter(|((known, _), _)| known == round);
         median(rows.map(|(_, times)| times))
     }
 
-    /// The same over all rounds.
+    /// The median of all rows.
     pub fn any_row(&self) -> Option<Median> {
         median(self.rows_ms.values())
     }
 
-    /// The middle of what integrations took, whatever came of them.
+    /// The median of all integrations, failed ones included.
     pub fn integration(&self) -> Option<Median> {
         median([&self.integrations_ms].into_iter())
     }

@@ -1,12 +1,16 @@
-//! A run with made-up results: which waves, how many rows, how long, before any worker is started.
+//! Predicts the waves, rows and makespan of a run, without starting a worker.
 //!
-//! What is made up is only what workers say and how long they take. Which rows a task needs comes from
-//! [`protocol::next`](crate::protocol::next), which task is taken up beside which from [`schedule`](crate::schedule), and
-//! in what order both dispatches serve them is the order of the run itself. Pure and deterministic: the same plan and times give
-//! the same prediction.
+//! ```text
+//! plan -> script (steps of one task) -> rolling, barrier (dispatch) -> predict -> report
+//!         ^ durations <- file, learned (ledgers)                       ^ bound
+//! ```
 //!
-//! Left out: refused answers, retries of attempts, rate limits and backpressure. Integrations happen one after the other and
-//! take no slot. A task without metadata may touch anything until its end, since nobody knows yet what a worker will propose.
+//! Only the answers and durations of workers are made up. [`protocol::next`](crate::protocol::next) gives the rows of a task,
+//! [`schedule`](crate::schedule) selects the tasks, and both dispatches use the order of a real run. Pure and deterministic: the
+//! same plan and times give the same prediction.
+//!
+//! Not simulated: refused answers, retries of attempts, rate limits and backpressure. Integrations run one after the other and
+//! take no slot. A task without metadata may touch any path until it ends, since its scope is not known yet.
 
 mod barrier;
 mod bound;

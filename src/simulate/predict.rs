@@ -1,4 +1,4 @@
-//! Playing a plan through under both dispatches, and the prediction that comes of it.
+//! The prediction of a plan under one dispatch.
 
 use super::bound::Bound;
 use super::progress::Progress;
@@ -12,27 +12,27 @@ use crate::scope::{Claims, Reach};
 use rayon::prelude::*;
 use std::collections::HashMap;
 
-/// What would happen under one dispatch.
+/// The prediction under one dispatch.
 #[derive(Clone, Debug)]
 pub struct Prediction {
-    /// Which.
+    /// The dispatch.
     pub dispatch: Dispatch,
     /// The waves, in the order in which they are compiled.
     pub waves: Vec<Wave>,
-    /// The tasks that were taken up, in this order.
+    /// The admitted tasks, in order.
     pub tasks: Vec<Worked>,
-    /// What rounds they go through.
+    /// Their rounds.
     pub rounds: Vec<Round>,
-    /// Tasks that can't be worked as they stand.
+    /// Tasks that can't be run.
     pub skipped: Vec<Skipped>,
     /// From the first row to the last integration.
     pub makespan_ms: u64,
-    /// What no dispatch of these tasks could be faster than.
+    /// The lower bound for these tasks under any dispatch.
     pub bound: Bound,
 }
 
 impl<'s> Simulation<'s> {
-    /// Looks up for every unfinished task which rows it will need.
+    /// Writes the script of every unfinished task.
     pub fn new(setup: Setup<'s>) -> Self {
         let items = setup.plan.items();
         let tasks: Vec<_> = items.par_iter().map(|item| task(item, &setup)).collect();
@@ -53,7 +53,7 @@ impl<'s> Simulation<'s> {
         }
     }
 
-    /// What would happen.
+    /// Simulates the plan under `dispatch`.
     pub fn predict(&self, dispatch: Dispatch) -> Prediction {
         let mut progress = Progress::new(self, dispatch);
         let (waves, makespan_ms) = match dispatch {
@@ -71,7 +71,7 @@ impl<'s> Simulation<'s> {
         }
     }
 
-    /// How many tasks could be worked if nothing was in their way: unfinished, and let in.
+    /// The number of unfinished tasks that `ids=` selects.
     pub fn unfinished(&self) -> usize {
         let items = self.setup.plan.items().iter().zip(&self.tasks);
         let is_in = |id: &ItemId| self.setup.closure.is_none_or(|ids| ids.contains(id));
@@ -80,7 +80,7 @@ impl<'s> Simulation<'s> {
             .count()
     }
 
-    /// The rounds that these tasks go through, in the order in which they come up.
+    /// The rounds of these tasks, in the order of their first use.
     fn rounds(&self, worked: &[Worked]) -> Vec<Round> {
         let mut rounds: Vec<Round> = Vec::new();
         let tasks = worked.iter().filter_map(|worked| self.find(&worked.id));
@@ -98,18 +98,18 @@ impl<'s> Simulation<'s> {
         rounds
     }
 
-    /// The task at a place in the plan; `None` for one that selection never gives.
+    /// The task at an index of the plan; `None` if it is never selected.
     pub(crate) fn task(&self, place: usize) -> Option<&Task> {
         self.tasks.get(place)?.as_ref()?.as_ref().ok()
     }
 
-    /// The same by its id, with its place.
+    /// The task with an id, and its index.
     pub(crate) fn find(&self, id: &ItemId) -> Option<(usize, &Task)> {
         let place = *self.places.get(id)?;
         Some((place, self.task(place)?))
     }
 
-    /// What selection is told of an item, as it was read before.
+    /// The item as selection needs it, read before.
     pub(crate) fn read(&self, item: &Item) -> Result<(Selected, Reach), SkipReason> {
         let place = self.places.get(item.id());
         match place.and_then(|place| self.tasks[*place].as_ref()) {
@@ -135,14 +135,14 @@ impl Prediction {
         }
     }
 
-    /// Which share of the slots' time rows took, from 0 to 1.
+    /// The utilization of the slots, from 0 to 1.
     pub fn busy(&self) -> f64 {
         let slots_ms = self.bound.slots as f64 * self.makespan_ms as f64;
         self.bound.work_ms as f64 / slots_ms.max(1.0)
     }
 }
 
-/// `None` for a task that is finished or that nobody may pick up.
+/// `None` for a task that is finished, deferred, blocked or cancelled.
 fn task(item: &Item, setup: &Setup<'_>) -> Option<Result<Task, SkipReason>> {
     let is_open = matches!(item.status(), Status::Pending | Status::InProgress);
     is_open.then(|| open_task(item, setup))

@@ -1,5 +1,5 @@
-//! How far the tasks are: the plan with its changed statuses, and the selection of the next ones. The same for both
-//! dispatches, but for the order in which places are filled.
+//! The progress of the tasks: the plan with its changed statuses, and the selection of the next tasks. Both dispatches use it;
+//! they differ in the order of selection.
 
 use super::setup::End;
 use super::simulation::{Simulation, Worked};
@@ -14,10 +14,10 @@ pub(super) struct Progress<'s> {
     dispatch: Dispatch,
     plan: Plan,
     past: BTreeSet<UnitId>,
-    /// Places in [`worked`](Self::worked) by place in the plan.
+    /// Indexes in [`worked`](Self::worked) by index in the plan.
     in_flight: BTreeMap<usize, usize>,
     skipped: BTreeMap<ItemId, Skipped>,
-    /// In the order in which they were taken up; the end stands once it is reached.
+    /// In the order of admission.
     pub worked: Vec<Worked>,
 }
 
@@ -34,7 +34,7 @@ impl<'s> Progress<'s> {
         }
     }
 
-    /// Fills the places for tasks; gives the places in the plan of those that are new.
+    /// Admits tasks until no slot is free. Returns the indexes of the new ones in the plan.
     pub fn take_up(&mut self, now_ms: u64) -> Vec<usize> {
         let setup = &self.simulation.setup;
         let places = setup.parallel_tasks.saturating_sub(self.in_flight.len());
@@ -48,7 +48,7 @@ impl<'s> Progress<'s> {
             claims: self.claims(),
             places,
             deps: Deps::Strict,
-            // What can't be worked was found out when it was read.
+            // Unusable tasks were found when they were read.
             is_workable: &|_| Ok(()),
         };
         let priority = match self.dispatch {
@@ -76,7 +76,7 @@ impl<'s> Progress<'s> {
 
     fn begin(&mut self, id: &ItemId, now_ms: u64) -> Option<usize> {
         let (place, task) = self.simulation.find(id)?;
-        // It is in the plan: it was selected from it.
+        // It was selected from the plan, so it exists.
         self.plan.set_status(id, Status::InProgress).ok()?;
         self.past.insert(task.unit.clone());
         self.in_flight.insert(place, self.worked.len());
@@ -89,7 +89,7 @@ impl<'s> Progress<'s> {
         Some(place)
     }
 
-    /// A task has reached its end.
+    /// Ends a task.
     pub fn end(&mut self, place: usize, now_ms: u64) {
         let Some(worked) = self.in_flight.remove(&place) else {
             return;
@@ -100,11 +100,11 @@ impl<'s> Progress<'s> {
             End::Completed => Status::Completed,
             End::Blocked(..) => Status::Blocked,
         };
-        // It was in the plan when it began.
+        // It was selected from the plan, so it exists.
         let _ = self.plan.set_status(&worked.id, status);
     }
 
-    /// Tasks that were passed over, in the order of their ids.
+    /// The skipped tasks, in the order of their ids.
     pub fn skipped(&self) -> Vec<Skipped> {
         self.skipped.values().cloned().collect()
     }

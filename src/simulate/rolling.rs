@@ -1,8 +1,8 @@
-//! Rolling dispatch: a task goes on as soon as it can, a free slot takes a row of the task with the longest remaining path.
+//! Rolling dispatch: a task advances as soon as it can, and a free slot takes a row of the task with the longest remaining path.
 //!
-//! Discrete events. Between two of them nothing changes; at each, all that is due by then is taken in before anything new
-//! begins, so that what goes on at one moment in one round is one wave, and rows compete for the slots by their priority alone.
-//! Integrations are queued by the same priority for the one integrator; the workers go on beside it.
+//! A discrete-event simulation. All events of one moment are handled before anything new starts, so rows of one round that start
+//! at the same moment are one wave, and rows compete for slots by priority alone. Integrations are queued by the same priority for
+//! the one integrator; rows run at the same time.
 
 use super::progress::Progress;
 use super::script::{Emitted, Step};
@@ -10,7 +10,7 @@ use super::simulation::{Simulation, Wave};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
-/// Plays the plan through; gives the waves and the time at the end.
+/// Simulates the plan. Returns the waves and the makespan.
 pub(super) fn play(simulation: &Simulation<'_>, progress: &mut Progress<'_>) -> (Vec<Wave>, u64) {
     let slots = simulation.setup.slots.get();
     let mut pool = SimulatedPool {
@@ -44,7 +44,7 @@ pub(super) fn play(simulation: &Simulation<'_>, progress: &mut Progress<'_>) -> 
     }
 }
 
-/// What ended.
+/// What has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum What {
     /// A row of this wave.
@@ -53,7 +53,7 @@ enum What {
     Integration,
 }
 
-/// When, the how-manieth event (which is all that decides among those of one moment), which task, what.
+/// Time, sequence number (the order of events of one moment), index of the task, kind.
 type Event = Reverse<(u64, u64, usize, What)>;
 
 /// A task in flight.
@@ -68,14 +68,14 @@ struct SimulatedPool<'s> {
     now_ms: u64,
     free_slots: usize,
     is_integrating: bool,
-    /// By place in the plan.
+    /// By index in the plan.
     units: HashMap<usize, Unit>,
     /// Rows that wait for a slot: task, wave, milliseconds.
     due: Queue<(usize, usize, u64)>,
     /// Tasks that wait for the integrator, with the milliseconds that they will take.
     to_integrate: Queue<(usize, u64)>,
     events: BinaryHeap<Event>,
-    /// How many events there were.
+    /// The number of events so far.
     begun: u64,
     waves: Vec<Wave>,
     /// The waves of this moment, by protocol and round.
@@ -84,7 +84,7 @@ struct SimulatedPool<'s> {
 
 impl<'s> SimulatedPool<'s> {
     fn take_up(&mut self, progress: &mut Progress<'_>) {
-        // A task without a step ends at once, which makes place for the next.
+        // A task without a step ends at once and frees its slot.
         loop {
             let places = progress.take_up(self.now_ms);
             let mut has_ended = false;
@@ -131,7 +131,7 @@ impl<'s> SimulatedPool<'s> {
         Some((place, what))
     }
 
-    /// Whether a task ended with it.
+    /// Handles an event; `true` if its task has ended.
     fn take_in(&mut self, (place, what): (usize, What), progress: &mut Progress<'_>) -> bool {
         let Some(unit) = self.units.get_mut(&place) else {
             return false;
@@ -151,14 +151,14 @@ impl<'s> SimulatedPool<'s> {
         self.go_on(place, progress)
     }
 
-    /// Queues what the task needs next; whether it has ended instead.
+    /// Queues the next step of a task; `true` if it has ended instead.
     fn go_on(&mut self, place: usize, progress: &mut Progress<'_>) -> bool {
         let simulation = self.simulation;
         let unit = self.units.get_mut(&place);
         let (Some(task), Some(unit)) = (simulation.task(place), unit) else {
             return false;
         };
-        // What waits behind it and what is left of itself.
+        // Its dependents, and the rest of the task.
         let behind_ms = simulation.behind_ms(place);
         let path_ms = behind_ms + task.rest_ms[unit.step];
         match task.script.steps.get(unit.step) {
@@ -199,7 +199,7 @@ impl<'s> SimulatedPool<'s> {
 }
 
 impl Simulation<'_> {
-    /// The estimated path behind a task, without the task itself.
+    /// The estimated longest path of the dependents of a task.
     fn behind_ms(&self, place: usize) -> u64 {
         let item = self.setup.plan.items().get(place);
         let path = item.and_then(|item| self.priority.remaining(item.id()));
@@ -208,7 +208,7 @@ impl Simulation<'_> {
     }
 }
 
-/// Things that wait: the longest path first, of equals the one that came first.
+/// A queue by path, longest first; first in, first out for equal paths.
 struct Queue<T> {
     entries: BTreeMap<(Reverse<u64>, u64), T>,
     pushed: u64,

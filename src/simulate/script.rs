@@ -1,7 +1,7 @@
-//! What one task goes through when every answer is usable: the steps that the protocol asks for, with their times.
+//! The script of a task: the steps of its protocol if every answer is accepted, with their durations.
 //!
-//! It asks the real [`next`] until the task is done, so a protocol of one's own is predicted like a built-in one. The steps depend
-//! on the task alone and on nothing that happens beside it; when they happen is the dispatch's business.
+//! It calls the real [`next`] until the task ends, so custom protocols are predicted like built-in ones. The steps depend on the
+//! task alone; the dispatch decides when they run.
 
 use super::setup::{End, Setup, Times};
 use crate::model::{BlockReason, Role, RoundName, RowKey, UnitId};
@@ -11,7 +11,7 @@ use crate::protocol::{
 };
 use serde_json::{Value, json};
 
-/// More steps than any task of a sensible protocol has.
+/// The most steps of a task; a protocol that needs more does not end.
 const STEPS_MAX: usize = 10_000;
 
 /// The steps of a task in order, and how it ends.
@@ -24,13 +24,13 @@ pub(super) struct Script {
 /// One step of a task.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
-    /// Rows of one round; over when the last one is.
+    /// Rows of one round; ends with the last row.
     Rows(Emitted),
-    /// The integrator at work for so many milliseconds.
+    /// An integration, in milliseconds.
     Integrate(u64),
 }
 
-/// Rows that go out together.
+/// Rows that start together.
 #[derive(Clone, Debug)]
 pub(super) struct Emitted {
     /// Rows of the same protocol and round share a wave.
@@ -42,7 +42,7 @@ pub(super) struct Emitted {
 }
 
 impl Step {
-    /// How long it takes with a slot for every row.
+    /// The duration with a slot for every row.
     pub fn alone_ms(&self) -> u64 {
         match self {
             Step::Rows(emitted) => emitted.rows_ms.iter().copied().max().unwrap_or(0),
@@ -67,7 +67,7 @@ impl Step {
 }
 
 impl Script {
-    /// Plays the task through.
+    /// Writes the script of a task.
     pub fn write(
         id: &ItemId,
         metadata: Option<&Metadata>,
@@ -99,12 +99,12 @@ impl Script {
         Err(format!("item `{id}` has more than {STEPS_MAX} steps"))
     }
 
-    /// How long the task takes with a slot for every row.
+    /// The duration of the task with a slot for every row.
     pub fn alone_ms(&self) -> u64 {
         self.steps.iter().map(Step::alone_ms).sum()
     }
 
-    /// The same from the beginning of each step on; 0 behind the last.
+    /// The remaining duration at the start of each step, and 0 at the end.
     pub fn rest_ms(&self) -> Vec<u64> {
         let mut rest = vec![0];
         for step in self.steps.iter().rev() {
@@ -114,14 +114,14 @@ impl Script {
         rest
     }
 
-    /// Multiplies all times so that the task takes `total_ms`. Where all are 0, every step gets the same.
+    /// Scales all durations so that the task takes `total_ms`. If all are 0, every step gets the same share.
     fn stretch(&mut self, total_ms: u64) {
         if self.alone_ms() == 0 {
             let all = self.steps.iter_mut().flat_map(Step::each_ms);
             all.for_each(|ms| *ms = 1);
         }
         let (total, alone) = (u128::from(total_ms), u128::from(self.alone_ms().max(1)));
-        // What is cut off in one step is made up for in the next, so that the sum is exact.
+        // Rounding errors carry over to the next step, so that the sum is exact.
         let (mut before, mut given) = (0, 0);
         for step in &mut self.steps {
             let longest = u128::from(step.alone_ms());
@@ -148,7 +148,7 @@ struct Writer<'w> {
 }
 
 impl Writer<'_> {
-    /// One action of the protocol; gives how the task ends when it does.
+    /// Takes one action of the protocol. Returns the end of the task, if it ends.
     fn step(&mut self) -> Result<Option<End>, String> {
         match next(&self.protocol, &self.state, self.metadata.is_some()) {
             Action::Emit(emission) => self.emit(emission),
@@ -208,7 +208,7 @@ impl Writer<'_> {
         }));
     }
 
-    /// What every worker says: nothing that the engine looks at, but a vote.
+    /// The answer of every worker: only a vote.
     fn answer(&self) -> Value {
         let retries = self
             .protocol
@@ -240,7 +240,7 @@ impl Writer<'_> {
         self.state.record_tally(tally);
     }
 
-    /// Patch and validation are fine, unless there is no validation: that the integrator refuses.
+    /// Integrates the patch. Fails only for a task without validation.
     fn integrate(&mut self) {
         let metadata = self.metadata.as_ref();
         let is_checked = metadata

@@ -1,4 +1,4 @@
-//! What a simulation is given: the plan, the protocol, the slots, and how long things take.
+//! The input of a simulation: plan, protocol, slots and durations.
 
 use crate::model::{BlockReason, RowKey, UnitId};
 use crate::plan::{ItemId, Metadata, Plan};
@@ -7,49 +7,49 @@ use crate::schedule::Concurrency;
 use crate::scope::Reach;
 use std::collections::BTreeSet;
 
-/// How long things take, in milliseconds.
+/// Durations, in milliseconds.
 pub trait Times: Sync {
-    /// One row, from the start of its worker to its result.
+    /// A row, from the start of its worker to its result.
     fn row_ms(&self, row: &RowKey) -> u64;
-    /// Applying a task's patch and validating it.
+    /// Applying and validating the patch of a task.
     fn integration_ms(&self, unit: &UnitId) -> u64;
-    /// The whole task, alone and with a slot for every row; where it is known, rows and integration are stretched to fit.
+    /// The whole task with a slot for every row, if known; rows and integration are scaled to it.
     fn task_ms(&self, unit: &UnitId) -> Option<u64>;
 }
 
-/// The protocol of a task, by its metadata and the protocol that it went over to.
+/// The protocol of a task, by its metadata and the protocol that it changed to.
 pub type ProtocolOf<'s> =
     dyn Fn(&ItemId, Option<&Metadata>, Option<&str>) -> Result<Protocol, String> + Sync + 's;
 
-/// What is simulated.
+/// The input of a simulation.
 pub struct Setup<'s> {
-    /// The plan as it is now.
+    /// The current plan.
     pub plan: &'s Plan,
-    /// The tasks that `ids=` lets in; `None` is no restriction.
+    /// The tasks that `ids=` selects; `None` is no restriction.
     pub closure: Option<&'s BTreeSet<ItemId>>,
-    /// Of these paths only one task at a time may touch any.
+    /// Paths that only one task at a time may touch.
     pub shared: Reach,
-    /// How many rows at once.
+    /// The maximum number of concurrent rows.
     pub slots: Concurrency,
-    /// How many tasks in flight at once.
+    /// The maximum number of tasks in flight.
     pub parallel_tasks: usize,
-    /// How many tasks in all.
+    /// The maximum number of tasks.
     pub max_tasks: usize,
-    /// Which rounds a task goes through.
+    /// The protocol of each task.
     pub protocol_of: &'s ProtocolOf<'s>,
-    /// How many votes of each task find no consensus, at most as many as it has retries.
+    /// The number of votes of each task without consensus, up to its number of retries.
     pub lost_votes: u32,
-    /// How long things take.
+    /// The durations.
     pub times: &'s dyn Times,
-    /// How long the dispatch believes that they take; it does not see `times`.
+    /// The durations that the dispatch expects, for its priorities.
     pub estimates: &'s dyn Times,
 }
 
 /// How a task ends.
 #[derive(Clone, Debug, PartialEq)]
 pub enum End {
-    /// Its patch stands.
+    /// Its patch is integrated.
     Completed,
-    /// It is blocked, and nothing that waits for it begins.
+    /// It is blocked, and its dependents never start.
     Blocked(BlockReason, String),
 }

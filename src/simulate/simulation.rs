@@ -1,4 +1,4 @@
-//! A simulation: the tasks of a plan, the waves they are worked in, and what each row took.
+//! The tasks of a simulated plan, and the waves, rounds and outcomes of a prediction.
 
 use super::script::Script;
 use super::setup::{End, Setup};
@@ -8,50 +8,50 @@ use crate::schedule::{Priority, Selected, SkipReason};
 use crate::scope::{Claims, Reach};
 use std::collections::{BTreeSet, HashMap};
 
-/// A task as far as it matters here.
+/// A task of a simulation.
 pub(crate) struct Task {
     pub(super) unit: UnitId,
     pub(super) selected: Selected,
     pub(super) reach: Reach,
     pub(super) script: Script,
-    /// Estimated milliseconds from the beginning of each step to the end of the task.
+    /// The estimated remaining duration at the start of each step.
     pub(super) rest_ms: Vec<u64>,
 }
 
-/// A plan, made ready for predictions.
+/// A plan, prepared for predictions.
 pub struct Simulation<'s> {
     pub(super) setup: Setup<'s>,
-    /// The unfinished tasks by place in the plan; `Err` says why one can't be worked.
+    /// The unfinished tasks by index in the plan; `Err` says why one can't be run.
     pub(super) tasks: Vec<Option<Result<Task, SkipReason>>>,
     pub(super) places: HashMap<ItemId, usize>,
     pub(super) no_claims: Claims,
-    /// By the estimates, as it is before the run; paths behind a task stay as they are while it is in flight.
+    /// By the estimates before the run. The paths of a task's dependents do not change while it is in flight.
     pub(super) priority: Priority,
 }
 
-/// One wave.
+/// A wave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wave {
-    /// Its round.
+    /// The round.
     pub round: RoundName,
-    /// How many rows.
+    /// The number of rows.
     pub rows: usize,
-    /// When its rows are due.
+    /// When it is compiled.
     pub begins_ms: u64,
-    /// When the last one has ended.
+    /// When the last row has ended.
     pub ends_ms: u64,
 }
 
-/// One round over all tasks that were taken up.
+/// A round, over all admitted tasks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Round {
-    /// Its name.
+    /// The name.
     pub name: RoundName,
-    /// Who answers in it.
+    /// The roles.
     pub roles: BTreeSet<Role>,
-    /// How many rows.
+    /// The number of rows.
     pub rows: usize,
-    /// The sum of their times.
+    /// The sum of their durations.
     pub work_ms: u64,
 }
 
@@ -66,14 +66,14 @@ impl Round {
     }
 }
 
-/// One task that was taken up.
+/// An admitted task.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Worked {
     /// The plan item.
     pub id: ItemId,
-    /// When it was taken up.
+    /// When it was admitted.
     pub begins_ms: u64,
-    /// When its outcome stood.
+    /// When it ended.
     pub ends_ms: u64,
     /// The outcome.
     pub end: End,

@@ -52,7 +52,7 @@ pub fn value(bytes: &[u8]) -> Result<Value, NotAnObject> {
     json::parse(text).map_err(|error| NotAnObject::NotJson(error.to_string()))
 }
 
-/// What to look for in a text.
+/// The rules for the object to pick.
 #[derive(Clone, Copy)]
 pub struct Wanted<'w> {
     /// Whether an object fits the schema; without one every object does.
@@ -68,7 +68,7 @@ pub struct Picked {
     pub object: Object,
     /// It was read from prose.
     pub is_prose: bool,
-    /// What is wrong with a later candidate that may have been meant as the answer.
+    /// The fault of a later candidate that may have been meant as the answer.
     pub near: Option<String>,
 }
 

@@ -1,6 +1,6 @@
 //! Reads an answer in prose, as the seed's prompts request it, as the object of the result schemas.
 //!
-//! Without JSON, these forms are read, whatever surrounds them:
+//! Without JSON, these forms are read anywhere in the text:
 //!
 //! | text | becomes |
 //! | --- | --- |
@@ -113,7 +113,7 @@ fn apart(text: &str) -> (Vec<&str>, Vec<Block<'_>>) {
     (prose, blocks)
 }
 
-/// Reads `vote` and `reason`; `None` if there are votes_are_read_in_every_form for and against.
+/// Reads `vote` and `reason`; `None` if there are votes for and against.
 fn vote(prose: &[&str], object: &mut Object) -> Option<()> {
     let mut vote = None;
     for line in prose {

@@ -1,10 +1,10 @@
 //! Finds the top-level JSON objects in a text.
 //!
-//! One pass. Where an object or a list may begin, `serde_json` reads it; what it read is passed over as a whole, so nothing
-//! nested is ever looked at. Where it breaks, the brackets that were open then stay open, and what stands in them until they
-//! are closed is nested as well; behind brackets that are never closed, an object counts only where it begins a line that is
-//! indented no further than theirs, as no member of a broken object is. A fence ends whatever is open. What was read once
-//! is never read again, so the time is in proportion to the text, whatever stands in it.
+//! One pass. Where an object or a list may start, `serde_json` parses it and the scan continues after it, so nested objects are
+//! skipped. At a fault, the brackets that are open stay open, and everything up to their closing brackets is nested as well. After
+//! brackets that are never closed, an object counts only if it starts a line that is indented no further than theirs, as no member
+//! of a malformed object is. A fence closes all open brackets. Nothing is parsed twice, so the time is linear in the size of the
+//! text.
 
 use super::fence;
 use super::fence::Block;
@@ -124,7 +124,7 @@ struct Open {
 struct Scanner<'t> {
     text: &'t str,
     blocks: Vec<Block<'t>>,
-    /// The first fenced block that does not end before this position.
+    /// The first fenced block that does not end before the current position.
     block: usize,
     at: usize,
     line_start: usize,

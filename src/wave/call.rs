@@ -1,4 +1,4 @@
-//! Reading a call file: the arguments of one call of the substrate, as [`super::call`] writes them.
+//! Reads a call file, as [`super::call`] writes it.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -8,20 +8,20 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Call {
-    /// The rows.
+    /// The wave CSV.
     pub csv_path: PathBuf,
-    /// What to do with a row.
+    /// The instruction for each row.
     pub instruction: String,
     /// The column of the item id.
     #[serde(default)]
     pub id_column: Option<String>,
-    /// Where the answers go.
+    /// The output CSV.
     #[serde(default)]
     pub output_csv_path: Option<PathBuf>,
-    /// JSON Schema of an answer.
+    /// The JSON Schema of an answer.
     #[serde(default)]
     pub output_schema: Option<Value>,
-    /// Workers at once.
+    /// How many rows run at once.
     #[serde(default, alias = "max_workers")]
     pub max_concurrency: Option<usize>,
     /// Wall-clock limit of an attempt.
@@ -30,7 +30,7 @@ pub struct Call {
 }
 
 impl Call {
-    /// Reads the text of a call file; says what is wrong and where.
+    /// Parses a call file. The error has its position.
     pub fn parse(text: &str) -> Result<Self, String> {
         serde_json::from_str(text).map_err(|error| error.to_string())
     }

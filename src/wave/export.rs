@@ -1,14 +1,14 @@
-//! A wave as a folder that any runner can work: one prompt a row, a script that works one row, and what the runner needs.
+//! Exports a wave as a folder for another runner: a prompt for each row, a script that runs one row, and a job file.
 //!
 //! ```text
 //! DIR/rows/00001/  prompt.txt, row.json, id
-//! DIR/schema.json  what an answer must fit
-//! DIR/run-row      works row N: COMMAND with the prompt on standard input
-//! DIR/run          or job.sbatch, or job.yaml: works all of them
-//! DIR/results/     <row id>.json, or <row id>.error; what `mesh collect` reads, with a label that says of which wave
+//! DIR/schema.json  the schema of an answer
+//! DIR/run-row      runs row N: COMMAND with the prompt on standard input
+//! DIR/run          or job.sbatch, or job.yaml: runs all rows
+//! DIR/results/     <row id>.json or <row id>.error for `mesh collect`, and the label of the wave
 //! ```
 //!
-//! The scripts need a POSIX shell and nothing of `mesh`. Cells reach them as files alone, never as shell text.
+//! The scripts need a POSIX shell, not `mesh`. They read cells from files, so no cell becomes shell text.
 
 use super::call::Call;
 use super::label::Label;
@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// Who works the rows.
+/// The runner of an exported wave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Runner {
     /// GNU parallel.
@@ -44,18 +44,18 @@ impl FromStr for Runner {
     }
 }
 
-/// One file of the folder.
+/// A file of the folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exported {
-    /// Relative to the folder.
+    /// The path, relative to the folder.
     pub path: PathBuf,
-    /// Its content.
+    /// The content.
     pub text: String,
-    /// Whether it is a program.
+    /// Whether it is executable.
     pub is_program: bool,
 }
 
-/// The files for a wave. `rows` have the cells of `header`; `prompt` and `id` are columns of it.
+/// The files of a wave. `header` has the columns `prompt` and `id`.
 pub fn export(
     runner: Runner,
     header: &[String],
@@ -130,7 +130,7 @@ fn run_row(call: &Call, command: &[String]) -> String {
     };
     format!(
         r#"#!/bin/sh
-# Works one row of the wave. Usage: run-row N, from 1. A row that has its result is left alone.
+# Runs one row of the wave. Usage: run-row N, from 1. A row with a result is skipped.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 row=$here/rows/$(printf '%05d' "$1")
@@ -147,7 +147,7 @@ limit=
 code=$?
 if [ "$code" = 0 ]; then
     [ -s "$out.result" ] || mv "$out.printed" "$out.result"
-    # The last step, so that a result is whole or not there.
+    # The last step, so that a result is complete or does not exist.
     mv "$out.result" "$out.json"
 elif [ "$code" = 124 ] && [ -n "$limit" ]; then
     echo "timeout: worker exceeded its time limit" >"$out.error"
@@ -167,13 +167,13 @@ fn for_all(runner: Runner, rows: usize, call: &Call) -> Exported {
         Runner::Parallel => program(
             "run",
             format!(
-                "#!/bin/sh\n# Works all rows, {at_once} at a time.\ncd \"$(dirname \"$0\")\" && seq 1 {rows} | parallel -j {at_once} ./run-row {{}}\n"
+                "#!/bin/sh\n# Runs all rows, {at_once} at a time.\ncd \"$(dirname \"$0\")\" && seq 1 {rows} | parallel -j {at_once} ./run-row {{}}\n"
             ),
         ),
         Runner::Xargs => program(
             "run",
             format!(
-                "#!/bin/sh\n# Works all rows, {at_once} at a time.\ncd \"$(dirname \"$0\")\" && seq 1 {rows} | xargs -P {at_once} -n 1 ./run-row\n"
+                "#!/bin/sh\n# Runs all rows, {at_once} at a time.\ncd \"$(dirname \"$0\")\" && seq 1 {rows} | xargs -P {at_once} -n 1 ./run-row\n"
             ),
         ),
         Runner::Slurm => data(

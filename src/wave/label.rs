@@ -1,9 +1,9 @@
-//! The label of an exported wave: whose answers the folder beside it holds. Row ids alone do not tell, since every run over a
-//! task has the same ones.
+//! The label of an exported wave, stored with its answers: it identifies run and wave, which row ids do not, since they are the
+//! same in every run of a task.
 
 use serde::{Deserialize, Serialize};
 
-/// Run, wave, commit, and what the wave's CSV hashes to.
+/// Run, wave, commit, and the hash of the wave CSV.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Label {
@@ -13,15 +13,15 @@ pub struct Label {
     pub wave: u32,
     /// The commit that was checked out at the start of the run.
     pub base_sha: String,
-    /// SHA-256 of the wave CSV, which has all prompts, in hexadecimal.
+    /// SHA-256 of the wave CSV, in hexadecimal.
     pub csv_sha256: String,
 }
 
 impl Label {
-    /// Its file among the answers.
+    /// The name of its file in the folder of answers.
     pub const FILE_NAME: &'static str = "wave.json";
 
-    /// The label of a wave CSV with these cells; `None` where it does not say whose it is.
+    /// The label of a wave CSV with these cells; `None` if it has no row, or no run and wave.
     pub fn of(header: &[String], rows: &[Vec<String>], csv_sha256: String) -> Option<Self> {
         let first = rows.first()?;
         let cell = |name: &str| first.get(header.iter().position(|column| column == name)?);
@@ -33,12 +33,12 @@ impl Label {
         })
     }
 
-    /// Reads a label, or says what is wrong with it.
+    /// Parses a label.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
-        serde_json::from_slice(bytes).map_err(|error| format!("no label of a wave: {error}"))
+        serde_json::from_slice(bytes).map_err(|error| format!("not the label of a wave: {error}"))
     }
 
-    /// The label as its file has it.
+    /// The content of the label's file.
     pub fn text(&self) -> String {
         // Strings and a number always serialise.
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"

@@ -1,8 +1,8 @@
-//! Checks a wave CSV and its call file: whoever works a wave, and whoever wrote it, must be able to rely on its shape.
+//! Checks a wave CSV and its call file.
 //!
-//! Pure: text in, problems out. What is checked is what CONTRACT, section 3, promises: the columns, the ids, one round and
-//! one concurrency number throughout, a lane in every row with one author per unit, every role of the round, units whose
-//! scopes share no path, and a call file (in [`lint_call`](super::lint_call)) that says the same.
+//! Pure: text in, problems out. The rules are those of CONTRACT, section 3: the columns, the ids, one round and one concurrency
+//! limit, a lane in every row and one author per unit, every role of the round, disjoint scopes, and a call file
+//! ([`lint_call`](super::lint_call)) that agrees.
 
 use super::problem::Problem;
 use super::{COLUMNS, lint_call};
@@ -15,34 +15,34 @@ use std::path::Path;
 /// A wave to check.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'w> {
-    /// The wave CSV; what its call file names counts from the folder that it is in.
+    /// The wave CSV; paths in the call file are relative to its folder.
     pub csv: &'w Path,
-    /// Its header.
+    /// The header.
     pub header: &'w [String],
-    /// Its rows.
+    /// The rows.
     pub rows: &'w [Vec<String>],
-    /// The line that each row begins on.
+    /// The first line of each row.
     pub lines: &'w [u64],
-    /// The text of the call file, where there is one.
+    /// The text of the call file, if there is one.
     pub call: Option<&'w str>,
-    /// The rounds that the wave may be one of.
+    /// The roles of the known rounds.
     pub teams: &'w [Team],
 }
 
-/// Who answers in a round of a protocol.
+/// The roles of a round of a protocol.
 #[derive(Clone, Debug)]
 pub struct Team {
     /// The protocol.
     pub protocol: String,
     /// The round.
     pub round: RoundName,
-    /// Who answers, one row each.
+    /// The roles, one row each.
     pub roles: Vec<Role>,
     /// What the rows may return.
     pub lane: Lane,
 }
 
-/// Columns in which all rows of a wave say the same.
+/// Columns with the same value in all rows of a wave.
 const SHARED: [&str; 7] = [
     "round",
     "lane",
@@ -55,10 +55,10 @@ const SHARED: [&str; 7] = [
 /// Columns that hold a number from 1 on.
 const NUMBERS: [&str; 4] = ["attempt", "wave", "max_concurrency", "timeout_seconds"];
 
-/// What the prompt of a task that needs no validation has of its metadata.
+/// The metadata in the prompt of a task that needs no validation.
 const NO_VALIDATION: &str = "allow_no_validation: true";
 
-/// Everything that is wrong with a wave and its call file.
+/// All problems of a wave and its call file.
 pub fn lint(subject: Subject<'_>) -> Vec<Problem> {
     let mut problems = Vec::new();
     let is_readable = match check_header(subject.header) {
@@ -211,7 +211,7 @@ fn check_row(row: &Row<'_>, problems: &mut Vec<Problem>) {
             add(column, "has an empty part between its semicolons");
         }
     }
-    // What the task lacks is what that round asks for.
+    // The hydration round asks for the missing metadata.
     if row.cell("round") == HYDRATION {
         return;
     }
@@ -227,7 +227,7 @@ fn check_row(row: &Row<'_>, problems: &mut Vec<Problem>) {
     }
 }
 
-/// What holds between the rows of a unit, and between units.
+/// Checks the rows of a unit together, and the units against each other.
 fn check_units(rows: &[Row<'_>], teams: &[Team], problems: &mut Vec<Problem>) {
     let mut units: BTreeMap<&str, Vec<&Row<'_>>> = BTreeMap::new();
     for row in rows {
@@ -264,7 +264,7 @@ fn check_units(rows: &[Row<'_>], teams: &[Team], problems: &mut Vec<Problem>) {
     }
 }
 
-/// The first unit that this one may share a path with.
+/// The problem with the first unit that may share a path with this one.
 fn meeting(row: &Row<'_>, reach: &Reach, others: &[(&Row<'_>, Reach)]) -> Problem {
     let other = others.iter().find(|(_, other)| reach.may_meet(other));
     let whose = other.map_or_else(
@@ -278,8 +278,8 @@ fn meeting(row: &Row<'_>, reach: &Reach, others: &[(&Row<'_>, Reach)]) -> Proble
     )
 }
 
-/// Whether every role of the round has its row, and the lane is the round's. Later attempts ask only those again whose
-/// answers were refused, so only a first one must be complete. A round that no protocol at hand has says nothing.
+/// Checks that every role of the round has a row, and the lane is that of the round. Only a first attempt must be complete, since
+/// later ones ask only the roles whose answers were refused. The rounds of unknown protocols are not checked.
 fn check_team(rows: &[&Row<'_>], teams: &[Team], problems: &mut Vec<Problem>) {
     let first = rows[0];
     let of_round = |team: &&Team| team.round.as_str() == first.cell("round");

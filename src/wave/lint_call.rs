@@ -1,4 +1,4 @@
-//! Checks the call file of a wave: it is there, it is one, and it says what the wave says.
+//! Checks the call file of a wave: it exists, is valid, and agrees with the wave.
 
 use super::call::Call;
 use super::problem::Problem;
@@ -6,14 +6,14 @@ use crate::verdict::Schema;
 use serde_json::Value;
 use std::path::{Component, Path, PathBuf};
 
-/// What the rows say that the call must say too; `None` where they say nothing that can be read.
+/// The limits in the rows, which the call must repeat; `None` if they can't be parsed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Wanted {
     pub max_concurrency: Option<u64>,
     pub timeout_seconds: Option<u64>,
 }
 
-/// Everything that is wrong with the call file of the wave CSV `csv`.
+/// All problems of the call file of the wave CSV `csv`.
 pub(super) fn check(csv: &Path, text: Option<&str>, wanted: &Wanted) -> Vec<Problem> {
     let Some(text) = text else {
         return vec![problem(
@@ -41,7 +41,7 @@ pub(super) fn check(csv: &Path, text: Option<&str>, wanted: &Wanted) -> Vec<Prob
     let mut problems = check_values(text, &call, wanted);
     problems.extend(check_paths(csv, text, &call));
     problems.extend(check_schema(text, &call));
-    // What is left: keys that there are not, and values of another type.
+    // The rest: unknown keys, and values of another type.
     if problems.is_empty()
         && let Err(why) = Call::parse(text)
     {
@@ -67,8 +67,7 @@ fn check_values(text: &str, call: &Value, wanted: &Wanted) -> Vec<Problem> {
     values.into_iter().filter_map(differs).collect()
 }
 
-/// Both paths count from the file, and must lead to this wave: answers of one wave in the place of another are worse
-/// than none.
+/// Both paths are relative to the file and must be those of this wave: answers to another wave would be worse than none.
 fn check_paths(csv: &Path, text: &str, call: &Value) -> Vec<Problem> {
     let folder = csv.parent().unwrap_or(Path::new(""));
     let name = |path: &Path| Value::from(path.file_name().unwrap_or_default().to_string_lossy());
@@ -110,14 +109,14 @@ fn problem(line: Option<u64>, key: &str, message: &str) -> Problem {
     }
 }
 
-/// The first line with the key; positions of single values are not kept by the parser.
+/// The first line with the key; the parser does not keep positions.
 fn line_of(text: &str, key: &str) -> Option<u64> {
     let key = format!("\"{key}\"");
     let index = text.lines().position(|line| line.contains(&key))?;
     Some(index as u64 + 1)
 }
 
-/// `path` without `.` and with `..` taken back, as text: nothing is looked up.
+/// `path` with `.` and `..` resolved as text, without the file system.
 fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {

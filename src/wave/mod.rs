@@ -1,7 +1,10 @@
-//! Rows -> wave CSV and call file, byte for byte the same for the same rows.
+//! The files of a wave: its CSV and its call file. The same rows give the same bytes.
 //!
-//! A wave is one round for one or more units and exactly one call of the substrate. Columns and call file:
-//! CONTRACT, section 3. What runs, and when, is decided elsewhere.
+//! ```text
+//! rows -> csv, call -> export (scripts for other runners), lint
+//! ```
+//!
+//! A wave is one round of one or more units, and one call of `spawn_agents_on_csv`. Columns and call file: CONTRACT, section 3.
 
 mod call;
 mod export;
@@ -43,12 +46,12 @@ pub const COLUMNS: [&str; 18] = [
     "prompt",
 ];
 
-/// One row: everything a worker needs, as text.
+/// A row of a wave.
 #[derive(Clone, Debug)]
 pub struct WaveRow {
     /// Unit, round, role and attempt; together the id.
     pub key: RowKey,
-    /// The plan item's step text.
+    /// The step of the plan item.
     pub objective: String,
     /// What the row may return.
     pub lane: Lane,
@@ -58,15 +61,15 @@ pub struct WaveRow {
     pub acceptance: Vec<String>,
     /// Shell commands that prove the result.
     pub validation: Vec<String>,
-    /// How much can go wrong.
+    /// The risk of the task.
     pub risk: Risk,
-    /// Items that the task waits for.
+    /// The dependencies of the task.
     pub depends_on: Vec<String>,
     /// The rendered prompt.
     pub prompt: String,
 }
 
-/// What all rows of a wave share.
+/// The values that all rows of a wave share.
 #[derive(Clone, Debug)]
 pub struct WaveHead {
     /// The run.
@@ -75,7 +78,7 @@ pub struct WaveHead {
     pub wave: WaveNo,
     /// The round.
     pub round: RoundName,
-    /// The one concurrency number of the preflight.
+    /// How many rows run at once.
     pub max_concurrency: usize,
     /// Wall-clock limit of an attempt.
     pub timeout_seconds: u64,
@@ -99,7 +102,7 @@ impl WaveHead {
         format!("{}.call.json", self.stem()).into()
     }
 
-    /// The wave that a file's name says it is of: `002-critique.out.csv`, also with other words in its middle.
+    /// The wave number in the name of an output CSV: 2 in `002-critique.out.csv`, also with other words in the middle.
     pub fn number_in(file_name: &str) -> Option<WaveNo> {
         let (number, rest) = file_name.split_once('-')?;
         let is_number = number.len() >= 3 && number.bytes().all(|byte| byte.is_ascii_digit());
@@ -114,7 +117,7 @@ impl WaveHead {
     }
 }
 
-/// The wave CSV.
+/// Writes the wave CSV.
 pub fn csv(head: &WaveHead, rows: &[WaveRow]) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut writer = Writer::new(&mut bytes, COLUMNS)?;
@@ -145,7 +148,7 @@ pub fn csv(head: &WaveHead, rows: &[WaveRow]) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The call file: exactly the arguments of `spawn_agents_on_csv` for the wave; paths are relative to the file.
+/// The call file: the arguments of `spawn_agents_on_csv` for the wave; paths are relative to the file.
 pub fn call(head: &WaveHead, output_schema: &Value) -> Value {
     json!({
         "csv_path": head.csv_name(),

@@ -1,13 +1,13 @@
-//! What is wrong with a wave, and where.
+//! A problem of a wave, with its position.
 
 use std::fmt;
 
-/// Something that is wrong with a wave.
+/// A problem of a wave.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problem {
     /// Whether it is in the call file.
     pub in_call: bool,
-    /// The line in the file, counted from 1, where it is known.
+    /// The line in the file, counted from 1, if known.
     pub line: Option<u64>,
     /// The row, counted from 1 after the header; `None` for the header and the call file.
     pub row: Option<usize>,
@@ -15,7 +15,7 @@ pub struct Problem {
     pub item: Option<String>,
     /// The column, or the key of the call file.
     pub column: String,
-    /// What is wrong there.
+    /// The description.
     pub message: String,
 }
 

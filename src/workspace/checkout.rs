@@ -61,7 +61,7 @@ impl Fingerprint {
     }
 }
 
-/// A digest of what stands at `path`; of a link, of where it points. `None` where nothing can be read.
+/// The digest of the file at `path`, or of the target of a link. `None` if it can't be read.
 fn content_of(path: &Path) -> Option<[u8; 32]> {
     use std::os::unix::ffi::OsStrExt;
     let found = std::fs::symlink_metadata(path).ok()?;
@@ -71,14 +71,14 @@ fn content_of(path: &Path) -> Option<[u8; 32]> {
             .as_os_str()
             .as_bytes()
             .to_vec(),
-        // Reading a pipe would wait for somebody to write.
+        // Reading a pipe could block forever.
         false if !found.is_file() => return None,
         false => std::fs::read(path).ok()?,
     };
     Some(Sha256::digest(&bytes).into())
 }
 
-/// The names of the repository's files, as Markdown for a prompt that asks which of them matter.
+/// The names of the repository's files, as Markdown for the prompt that asks for a scope.
 pub fn names_as_markdown(repo: &Repo) -> Result<String, SnapshotError> {
     const NAMES_MAX: usize = 2000;
     let files = repo.files()?;
@@ -106,7 +106,7 @@ pub fn scope_as_markdown(
             continue;
         }
         let full = repo.root().join(&path);
-        // Reading a pipe in a file's place would wait for somebody to write.
+        // Reading a pipe could block forever.
         let content = match full.is_file() {
             true => std::fs::read_to_string(full),
             false => Err(std::io::ErrorKind::InvalidInput.into()),

@@ -60,7 +60,7 @@ pub fn refresh(repo: &Repo, target: &Path, keep: &BTreeSet<PathBuf>) -> Result<(
     let entries = files
         .par_iter()
         .map(|path| match pass.bring(path) {
-            // Somebody removed it while it was copied.
+            // It was removed while it was copied.
             Err(error) if is_absent(&error) => Ok(None),
             brought => brought.map_err(SnapshotError::copy(path)),
         })
@@ -164,7 +164,7 @@ impl Pass<'_> {
             return Ok(Some(*old));
         }
         if self.old.is_some() {
-            // What stands there may be a link to anywhere, so it is replaced, never written to.
+            // It may be a link to anywhere, so it is replaced, never written to.
             remove_tree(&to)?;
         }
         let Some(source) = source else {
@@ -207,7 +207,7 @@ fn copy_small(from: &Path, to: &Path, source: &Stamp) -> io::Result<Stamp> {
     if stamp.mode & 0o7777 == mode {
         return Ok(stamp);
     }
-    // The umask took something away.
+    // The umask removed bits.
     copy.set_permissions(Permissions::from_mode(mode))?;
     Ok(Stamp::from(&copy.metadata()?))
 }

@@ -1,4 +1,9 @@
-//! The copies of the repository that workers see. Never writes to the user's tree.
+//! The copies of the repository for workers. Never writes to the user's tree.
+//!
+//! ```text
+//! user's tree -> kept_copy (copies what changed) -> copy of a wave
+//!             -> checkout::Fingerprint (before and after a wave)
+//! ```
 
 pub mod checkout;
 mod error;

@@ -203,7 +203,7 @@ fn the_folder_of_another_wave_is_refused() {
         json!({"run_id": run, "wave": wave, "base_sha": base, "csv_sha256": hash}).to_string()
     };
     for (text, told) in [
-        ("{".to_owned(), "no label of a wave"),
+        ("{".to_owned(), "not the label of a wave"),
         (
             own("Q", 1, base, &hash),
             "answers for run `Q`, and this is `R`",

@@ -240,8 +240,8 @@ fn unusable_input_is_reported() {
     };
     bench.write("times.csv", "round,seconds\nvote,1\nvote,soon\n");
     insta::assert_snapshot!(error(&["durations=times.csv"]), @r#"
-    error: `times.csv`: row 2, column `seconds`: `soon` is no number of seconds, such as 90 or 2.5
-    hint: columns are seconds, and round, role, task as far as they matter; a row without a round is a whole task
+    error: `times.csv`: row 2, column `seconds`: `soon` is not a number of seconds, such as 90 or 2.5
+    hint: the column seconds is required, and round or task; role is optional; a row without a round is a whole task
     "#);
     insta::assert_snapshot!(error(&["retries=3x"]), @r#"
     error: unexpected argument '--retries' found

@@ -172,7 +172,7 @@ impl PlanRun {
         })
     }
 
-    /// The state of the run, as its ledger tells it.
+    /// The state of the run, folded from its ledger.
     pub fn state(&self) -> &State {
         self.recorder.state()
     }
@@ -187,7 +187,7 @@ impl PlanRun {
         self.folder.id()
     }
 
-    /// What to tell about the process that held the repository before, if anything.
+    /// A message about the process that held the repository before, if there is one.
     pub fn lock_note(&self) -> Option<&str> {
         self.lock.note()
     }

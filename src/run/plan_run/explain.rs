@@ -81,7 +81,7 @@ impl PlanRun {
                 .filter(|other| other.id != unit.id);
             others.find(|other| other.state.changed_paths.contains(path))
         };
-        let told = touched.iter().map(|path| match by_others(path) {
+        let causes = touched.iter().map(|path| match by_others(path) {
             Some(other) => format!(
                 "the patch of `{}`, which was applied before, touches the same lines of `{}`",
                 other.id,
@@ -92,10 +92,10 @@ impl PlanRun {
                 path.display()
             ),
         });
-        let told: Vec<String> = told.take(COMMANDS_MAX).collect();
-        Ok(match told.is_empty() {
+        let causes: Vec<String> = causes.take(COMMANDS_MAX).collect();
+        Ok(match causes.is_empty() {
             true => detail.to_owned(),
-            false => format!("{}: {detail}", told.join("; ")),
+            false => format!("{}: {detail}", causes.join("; ")),
         })
     }
 

@@ -1,8 +1,8 @@
-//! What a task or a run teaches: at most one record each in the learnings file, in the form "When …, do …".
+//! The learnings of a run: at most one record for each task and one for the run, in the form "When …, do …".
 //!
-//! Every word of it comes from the ledger: votes against, refused answers, failed commands, what critics called a must.
-//! A task that went through without any of these teaches nothing, and nothing is made up for it. The same ledger
-//! gives the same record, so a kill between the file and the event leaves one record, not two.
+//! A learning is made from the ledger alone: dissenting votes, refused answers, failed commands, must-fix items of critics. A task
+//! without any of these gives no learning. The same ledger gives the same record, so a kill between the file and the event leaves
+//! one record, not two.
 
 use super::begin::PlanRun;
 use crate::job::Journal;
@@ -22,12 +22,12 @@ use crate::run::watcher::Watcher;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// A record is bounded, however much there is to tell.
+/// The most lines of evidence in a record.
 const EVIDENCE_MAX: usize = 12;
 const QUOTED_CHARS_MAX: usize = 160;
 
 impl PlanRun {
-    /// Captures what there is to learn from a task that ends now; gives the ids of the records.
+    /// Appends the learning of a task that ends now, if there is one. Returns the ids of the task's learnings.
     pub(crate) fn learn_from_task(
         &mut self,
         unit: &Unit,
@@ -47,7 +47,7 @@ impl PlanRun {
         Ok(of_unit.map(|one| one.id.clone()).collect())
     }
 
-    /// Captures what there is to learn from the run as a whole.
+    /// Appends the learning of the run, if there is one.
     pub(crate) fn learn_from_run(&mut self, watcher: &mut dyn Watcher) -> Result<(), RunError> {
         if self.has_learned(None) {
             return Ok(());
@@ -63,7 +63,7 @@ impl PlanRun {
         learnings.any(|one| one.unit.as_ref() == unit)
     }
 
-    /// A learnings file that can't be written is no reason to lose a task that is done.
+    /// Appends a learning and records it. A learnings file that can't be written is only a warning: the task is done anyway.
     fn learn(
         &mut self,
         unit: Option<&UnitId>,
@@ -93,7 +93,7 @@ impl PlanRun {
         Ok(())
     }
 
-    /// The id of the record, and whether it was there before.
+    /// Appends a record. Returns its id, and whether it existed before the run.
     fn append(&self, draft: &Draft) -> Result<(String, bool), LearningsError> {
         let place = Place::find(self.repo.root())?;
         let store = Store::at(place.file());
@@ -111,7 +111,7 @@ impl PlanRun {
     }
 }
 
-/// Whether the record `id` is this run's own: then it was appended right before a kill.
+/// Whether this run appended the record `id`, right before a kill.
 fn is_of(store: &Store, id: &str, source: &str) -> Result<bool, LearningsError> {
     let bytes = store.read()?;
     let contents = Contents::parse(&bytes);
@@ -124,12 +124,12 @@ fn is_of(store: &Store, id: &str, source: &str) -> Result<bool, LearningsError> 
     }))
 }
 
-/// What a task teaches, if anything.
+/// The learning of a task, if there is one.
 fn of_task(item: &Item, unit: &Unit, reason: Option<BlockReason>, detail: &str) -> Option<Draft> {
     if reason == Some(BlockReason::NoResponse) && !has_answered(unit) {
         return None;
     }
-    // A kill and a person's choice say nothing about the task.
+    // A kill and the choice of a person say nothing about the task.
     if was_abandoned(unit) {
         return None;
     }
@@ -148,14 +148,14 @@ fn of_task(item: &Item, unit: &Unit, reason: Option<BlockReason>, detail: &str) 
     })
 }
 
-/// Whether the restore of its last integration was given up.
+/// Whether the restore of its last integration was abandoned.
 fn was_abandoned(unit: &Unit) -> bool {
     let integration = unit.integration.as_ref();
     integration.is_some_and(|one| one.outcome == IntegrationOutcome::Abandoned)
 }
 
-/// Whether any worker of the task gave an answer. One that never did says nothing about the task: its program is missing,
-/// not logged in, or misspelt.
+/// Whether any worker of the task answered. If none did, the cause is not the task: the program is missing, misspelt or not logged
+/// in.
 fn has_answered(unit: &Unit) -> bool {
     let answers = unit
         .state
@@ -171,7 +171,7 @@ fn has_answered(unit: &Unit) -> bool {
             .any(|refusal| is_about_an_answer(refusal.code.as_deref()))
 }
 
-/// Whether an answer was refused, and not missing.
+/// Whether the code is that of a refused answer, not of a missing one.
 fn is_about_an_answer(code: Option<&str>) -> bool {
     const ABOUT_ANSWERS: [&str; 6] = [
         "lane",
@@ -184,7 +184,7 @@ fn is_about_an_answer(code: Option<&str>) -> bool {
     code.is_some_and(|code| ABOUT_ANSWERS.contains(&code))
 }
 
-/// The action alone, as a sentence of its own.
+/// The action as a sentence.
 fn advice(action: &str) -> String {
     let action = action.strip_prefix("do ").unwrap_or(action);
     let mut letters = action.chars();
@@ -204,7 +204,7 @@ fn do_more(text: String) -> Action {
     }
 }
 
-/// `a task may touch src/a.rs`, or the task in words where it has no scope.
+/// `a task may touch src/a.rs`, or the step of a task without a scope.
 fn condition(item: &Item) -> String {
     const GLOBS_MAX: usize = 3;
     match metadata::read(item) {
@@ -229,13 +229,13 @@ fn of_blocked(unit: &Unit, reason: BlockReason, detail: &str) -> Action {
             None => format!("do find out why the voters did not agree: {detail}"),
         }),
         BlockReason::MissingValidation => do_more(
-            "do give the task a validation command, or say allow_no_validation: without either nothing is integrated".to_owned(),
+            "do give the task a validation command or set allow_no_validation: without either, no patch is integrated".to_owned(),
         ),
         BlockReason::NoResponse => {
             do_more(format!("do check first that the workers can answer: {detail}"))
         }
         BlockReason::AmbiguousIntegration => {
-            do_more(format!("do see to it that its patch can be applied: {detail}"))
+            do_more(format!("do make sure that its patch applies: {detail}"))
         }
     }
 }
@@ -244,23 +244,27 @@ fn of_failed_validation(unit: &Unit, detail: &str) -> Action {
     let failed = unit.state.validations.iter().find(|run| !run.passed());
     do_more(match failed {
         None => format!("do make a patch that can be delivered: {detail}"),
+        Some(run) if unit.state.tallies.is_empty() => format!(
+            "do run `{}` before answering with a patch: a patch failed it",
+            quoted(&run.command)
+        ),
         Some(run) if unit.previews.is_empty() => format!(
             "do run `{}` before the vote: a patch that was accepted without it failed it",
             quoted(&run.command)
         ),
         Some(run) => format!(
-            "do not accept a patch that fails `{}`: it was shown to fail and failed",
+            "do not accept a patch that fails `{}`: it failed before the vote and again after it",
             quoted(&run.command)
         ),
     })
 }
 
-/// `None` when nobody objected and nothing had to be done twice.
+/// `None` if no vote dissented and no answer was refused.
 fn of_completed(unit: &Unit) -> Option<Action> {
     let tallies = &unit.state.tallies;
     let failed = tallies.iter().filter(|tally| !tally.consensus);
     if let Some(objection) = failed.rev().find_map(objection) {
-        let text = format!("do see to this before the first vote: {objection}");
+        let text = format!("do resolve this before the first vote: {objection}");
         return Some(do_more(text));
     }
     let of_patch = |refusal: &&VerdictRecord| {
@@ -271,13 +275,13 @@ fn of_completed(unit: &Unit) -> Option<Action> {
     if let Some(refusal) = refusals.iter().find(of_patch).or(refusals.first()) {
         let why = quoted(refusal.detail.as_deref().unwrap_or_default());
         let code = refusal.code.as_deref().unwrap_or_default();
-        let text = format!("do mind what made an answer unusable ({code}): {why}");
+        let text = format!("do avoid what made an answer unusable ({code}): {why}");
         return Some(do_more(text));
     }
     let objection = last_objection(tallies)?;
     Some(Action {
         status: "review_later",
-        text: format!("do look again at what one who voted against it said: {objection}"),
+        text: format!("do reconsider a dissenting vote: {objection}"),
     })
 }
 
@@ -285,7 +289,7 @@ fn last_objection(tallies: &[Tally]) -> Option<String> {
     tallies.iter().rev().find_map(objection)
 }
 
-/// The first reason against, with who gave it.
+/// The reason of the first dissenting vote, with its role.
 fn objection(tally: &Tally) -> Option<String> {
     let is_against = |vote: &&str| ![AGREE, ABSENT].contains(vote);
     let line = tally
@@ -332,26 +336,26 @@ fn outcome_of(run: &ValidationFinished) -> String {
     format!("`{command}`: {}{line}", run.outcome())
 }
 
-/// What the critics of the last cycle called a must.
+/// The must-fix items of the critics in the last cycle.
 fn must_fix(unit: &Unit) -> Vec<String> {
     let critique = RoundName::new("critique");
     let last = unit.state.rounds.iter().rev();
     let Some(round) = last.clone().find(|run| run.round == critique) else {
         return Vec::new();
     };
-    let mut musts = Vec::new();
+    let mut items = Vec::new();
     for (role, answer) in &round.answers {
         let Answer::Accepted(value) = answer else {
             continue;
         };
         let texts = value["must_fix"].as_array().into_iter().flatten();
         let texts = texts.filter_map(Value::as_str);
-        musts.extend(texts.map(|text| format!("{role} must fix: {}", quoted(text))));
+        items.extend(texts.map(|text| format!("{role} must fix: {}", quoted(text))));
     }
-    musts
+    items
 }
 
-/// What the run as a whole teaches, if anything.
+/// The learning of the run, if there is one.
 fn of_run(state: &State) -> Option<Draft> {
     let is_silent = |(unit, reason): (&UnitId, BlockReason)| {
         reason == BlockReason::NoResponse && !state.unit(unit).is_some_and(has_answered)
@@ -375,9 +379,9 @@ fn of_run(state: &State) -> Option<Draft> {
 
 fn of_trouble(state: &State) -> Option<String> {
     if let Some(violation) = state.violations.first() {
-        let told = quoted(&violation.message());
         return Some(format!(
-            "do start workers where they can't write to the repository: {told}"
+            "do start workers where they can't write to the repository: {}",
+            quoted(&violation.message())
         ));
     }
     let blocked: Vec<String> = blocked(state)
@@ -434,13 +438,13 @@ fn telemetry(state: &State) -> Vec<String> {
             .pressures
             .iter()
             .filter(|one| !one.causes.is_empty())
-            .map(|one| format!("wave {} was not clean: {}", one.wave, one.causes.join(", "))),
+            .map(|one| format!("wave {} had failures: {}", one.wave, one.causes.join(", "))),
     );
     evidence.truncate(EVIDENCE_MAX);
     evidence
 }
 
-/// A worker's or a command's words, on one short line, without the full stop that follows anyway.
+/// The first line of an output, shortened, without a full stop at its end.
 fn quoted(text: &str) -> String {
     let line = text.lines().map(str::trim).find(|line| !line.is_empty());
     let line = one_line(line.unwrap_or_default());

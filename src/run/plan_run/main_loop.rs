@@ -43,7 +43,7 @@ impl PlanRun {
         })
     }
 
-    /// Records how the run ended; of a finished one, first what it taught.
+    /// Records how the run ended. A finished run first appends its learning.
     pub(crate) fn end(
         &mut self,
         end: &JobStatus,
@@ -114,7 +114,7 @@ impl PlanRun {
         }
     }
 
-    /// How a run ends that has nothing left to do itself: others may have, or a task could not go on.
+    /// The end of a run with nothing left to do: it is finished, awaits answers, or a task could not continue.
     pub(crate) fn final_status(&self) -> JobStatus {
         let open: Vec<String> = self
             .open_waves()
@@ -135,7 +135,7 @@ impl PlanRun {
         }
     }
 
-    /// Why a task in flight halted, if one did: for a reason that no worker gave.
+    /// Why a task in flight halted, if one did: a fault kept its workers from answering.
     fn unanswered(&self) -> Option<String> {
         let plan = self.store.read().ok()?;
         self.state().in_flight().find_map(|unit| {

@@ -15,7 +15,7 @@ use crate::verdict::{Object, lane};
 use serde_json::Value;
 use std::path::Path;
 
-/// What a verdict is based on.
+/// The context of a verdict.
 pub(crate) struct VerdictInput<'d> {
     /// The run's settings.
     pub settings: &'d Settings,
@@ -168,7 +168,7 @@ fn fault_of(code: &str) -> Option<Fault> {
     }
 }
 
-/// A fault says nothing of the role, which is asked again a few times in a round without using up a second chance.
+/// A fault is not the role's, so the role is asked again a few times in a round and keeps its retry.
 fn after_fault(state: &State, id: &RowId) -> VerdictKind {
     match faults(state, id) {
         Some(..FAULTS_MAX) => VerdictKind::Retry,
@@ -176,7 +176,7 @@ fn after_fault(state: &State, id: &RowId) -> VerdictKind {
     }
 }
 
-/// How many faults the role of a row has met in the round under way.
+/// How many faults the role of a row has had in the current round.
 pub(crate) fn faults(state: &State, id: &RowId) -> Option<usize> {
     let key = RowKey::parse(id)?;
     let runs = state.unit(&key.unit)?.state.current_emissions();
@@ -187,7 +187,7 @@ pub(crate) fn faults(state: &State, id: &RowId) -> Option<usize> {
     Some(met.count())
 }
 
-/// A role may correct an answer that breaks a rule once in each round under way, unless its unit fell back in that round.
+/// A role may correct a refused answer once in each round, unless its unit fell back in that round.
 fn second_chance(state: &State, id: &RowId) -> VerdictKind {
     let had_one = || {
         let key = RowKey::parse(id)?;

@@ -184,12 +184,12 @@ impl PlanRun {
             {
                 wait = wait.max(self.wait_after(fault, &wave, id));
             }
-            // A fault of the service or the machine says nothing of the number.
+            // A fault of the service or the machine is no reason for backpressure.
             is_refused |= verdict.verdict != VerdictKind::Accepted && verdict.fault.is_none();
             verdicts.push(Event::from(verdict));
             self.keep_answer(&wave, id)?;
         }
-        // Recorded with the verdicts, so that a kill leaves both or neither.
+        // Recorded together with the verdicts, so that a kill leaves both or neither.
         verdicts.extend(
             self.apply_backpressure(&wave, is_refused, context.watcher)
                 .map(Event::from),

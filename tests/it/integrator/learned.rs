@@ -96,11 +96,11 @@ fn every_failure_records_what_to_do() {
     let a = || Task::new("a");
     assert_eq!(
         say(a().agree(&[1, 5]), &[]),
-        "When a task may touch a.txt, do see to this before the first vote: critic_a in cycle 1 (critic_a)."
+        "When a task may touch a.txt, do resolve this before the first vote: critic_a in cycle 1 (critic_a)."
     );
     assert_eq!(
         say(a().agree(&[4]), &[]),
-        "When a task may touch a.txt, do look again at what one who voted against it said: critic_b in cycle 1 (critic_b)."
+        "When a task may touch a.txt, do reconsider a dissenting vote: critic_b in cycle 1 (critic_b)."
     );
     assert_eq!(
         say(a().agree(&[0]), &["consensus_retries=0"]),
@@ -108,20 +108,20 @@ fn every_failure_records_what_to_do() {
     );
     assert_eq!(
         say(a().validation(&[]), &[]),
-        "When a task may touch a.txt, do give the task a validation command, or say allow_no_validation: without either nothing is integrated."
+        "When a task may touch a.txt, do give the task a validation command or set allow_no_validation: without either, no patch is integrated."
     );
     let outside = edit("kept.txt", "kept", "x");
     assert_eq!(
         say(a().patches(&[&outside, &edit("a.txt", "old", "new")]), &[]),
-        "When a task may touch a.txt, do mind what made an answer unusable (out_of_scope): the patch touches `kept.txt`, which is outside the scope: a.txt."
+        "When a task may touch a.txt, do avoid what made an answer unusable (out_of_scope): the patch touches `kept.txt`, which is outside the scope: a.txt."
     );
     assert_eq!(
         say(a().patches(&[&outside, &outside]), &[]),
-        "When a task may touch a.txt, do see to it that its patch can be applied: synthesizer: the patch touches `kept.txt`, which is outside the scope: a.txt."
+        "When a task may touch a.txt, do make sure that its patch applies: synthesizer: the patch touches `kept.txt`, which is outside the scope: a.txt."
     );
     assert_eq!(
         say(a().validation(&["false"]), &["prevalidate=true"]),
-        "When a task may touch a.txt, do not accept a patch that fails `false`: it was shown to fail and failed."
+        "When a task may touch a.txt, do not accept a patch that fails `false`: it failed before the vote and again after it."
     );
 }
 
