@@ -31,10 +31,10 @@ fn main() {
     let first = || {
         number.set(number.get() + 1);
         let target = place.path().join(format!("first{}", number.get()));
-        checkout::make(&repo, &target).expect("a copy");
+        checkout::create_copy(&repo, &target).expect("a copy");
     };
     measure("the first copy", || {}, first);
-    let make = || checkout::make(&repo, &target).expect("a copy");
+    let make = || checkout::create_copy(&repo, &target).expect("a copy");
     make();
     // The files of the last copy count as unsettled for two seconds.
     std::thread::sleep(Duration::from_secs(3));

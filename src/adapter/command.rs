@@ -6,7 +6,7 @@ use super::price::Price;
 use crate::job;
 use crate::job::{AgentFailure, AgentProtocol, Call, Invocation, Printed, Reading};
 use crate::model::Usage;
-use crate::verdict::{Wanted, extract};
+use crate::verdict::{PickRules, extract};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -95,7 +95,7 @@ impl CommandSpec {
             let mut pointers = counts.into_iter().flatten();
             pointers.any(|pointer| value.pointer(pointer).is_some())
         };
-        let wanted = Wanted {
+        let wanted = PickRules {
             fits: &has_usage,
             prose: None,
         };

@@ -12,7 +12,7 @@ use crate::{ledger, run};
 /// Ends a run that no process drives, and releases its tasks.
 fn release(folder: &RunFolder, context: &Context) -> Result<u8, CliError> {
     let (id, terminal) = (folder.id(), &context.terminal);
-    if !run::release(folder)? {
+    if !run::release_tasks(folder)? {
         return Err(CliError::NotRunning(id.clone()));
     }
     if terminal.json {
@@ -35,7 +35,7 @@ pub fn execute(args: &CancelArgs, context: &Context) -> Result<u8, CliError> {
         true => (CancelRequest::Now, "now", "running rows are terminated"),
         false => (CancelRequest::Soon, "soon", "running rows finish"),
     };
-    folder.ask_to_cancel(request)?;
+    folder.request_cancel(request)?;
     let (id, terminal) = (folder.id(), &context.terminal);
     if terminal.json {
         let object = serde_json::json!({"mesh_run_id": id, "asked": how});

@@ -51,7 +51,7 @@ pub fn execute(args: &DemoArgs, context: &Context) -> Result<u8, CliError> {
     let preflight = run::prepare(&request(&repo, &answers))?;
     let lock = RepoLock::take(&preflight.repo, None).map_err(RunError::from)?;
     let folder = args.home.create_run(context)?;
-    terminal.talk(&preflight.line(folder.id()));
+    terminal.talk(&preflight.preflight_line(folder.id()));
     let plan_run = PlanRun::begin(preflight, folder.clone(), lock)?;
     let (code, report) = super::plan_run::drive(plan_run, terminal)?;
     if code > 1 {

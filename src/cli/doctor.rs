@@ -16,18 +16,18 @@ pub fn execute(args: &RunOptions, context: &Context) -> Result<u8, CliError> {
             terminal.data(&as_json(finding, terminal))?;
             continue;
         }
-        match &finding.found {
+        match &finding.result {
             Ok(text) => {
                 let good = terminal.out_tone(Tone::Good, "ok  ");
-                terminal.data(&format!("{good} {:<12} {text}", finding.what))?;
+                terminal.data(&format!("{good} {:<12} {text}", finding.subject))?;
             }
             Err(error) => {
-                let (label, more) = match finding.still_usable {
+                let (label, more) = match finding.alternative {
                     Some(more) => (terminal.out_tone(Tone::Note, "warn"), format!("; {more}")),
                     None => (terminal.out_tone(Tone::Bad, "FAIL"), String::new()),
                 };
                 let what = terminal.pasteable(&with_causes(error));
-                terminal.data(&format!("{label} {:<12} {what}{more}", finding.what))?;
+                terminal.data(&format!("{label} {:<12} {what}{more}", finding.subject))?;
                 if let Some(hint) = error.hint() {
                     let hint = terminal.pasteable(&hint);
                     terminal.data(&format!("     {:<12} {hint}", "hint:"))?;
@@ -39,24 +39,24 @@ pub fn execute(args: &RunOptions, context: &Context) -> Result<u8, CliError> {
 }
 
 fn as_json(finding: &Finding, terminal: &Terminal) -> String {
-    let (text, hint) = match &finding.found {
+    let (text, hint) = match &finding.result {
         Ok(text) => (text.clone(), None),
         Err(error) => (
             terminal.pasteable(&with_causes(error)),
             error.hint().map(|hint| terminal.pasteable(&hint)),
         ),
     };
-    let level = match &finding.found {
+    let level = match &finding.result {
         Ok(_) => "ok",
         Err(_) if finding.is_failure() => "fail",
         Err(_) => "warning",
     };
     serde_json::json!({
-        "what": finding.what,
-        "ok": finding.found.is_ok(),
+        "what": finding.subject,
+        "ok": finding.result.is_ok(),
         "level": level,
         "detail": text,
-        "still_usable": finding.still_usable,
+        "still_usable": finding.alternative,
         "hint": hint,
     })
     .to_string()

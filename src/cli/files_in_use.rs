@@ -18,15 +18,15 @@ pub fn in_use(args: &SpawnArgs, worker: &Worker, context: &Context) -> InUse {
     ];
     for (what, path) in files {
         if let Some(path) = path {
-            in_use.file(what, at(path));
+            in_use.add_file(what, at(path));
         }
     }
     if let Some(folder) = &args.worker.answers {
-        in_use.folder("is in the folder of answers", at(folder));
+        in_use.add_folder("is in the folder of answers", at(folder));
     }
-    in_use.command(worker.program.to_str(), &context.folder);
+    in_use.add_command(worker.program.to_str(), &context.folder);
     let words = worker.fixed_args.iter().chain(&worker.args);
-    in_use.command(words.map(String::as_str), &context.folder);
+    in_use.add_command(words.map(String::as_str), &context.folder);
     in_use
 }
 

@@ -5,7 +5,7 @@ use super::csv_file::CsvFile;
 use super::error::CliError;
 use super::terminal::{Terminal, Tone};
 use crate::model::{RunId, Usage, one_line, shell_word};
-use crate::report::{AttemptStory, FailedRow, RowStory, failed_rows, row_story};
+use crate::report::{AttemptHistory, FailedRow, RowHistory, list_failed_rows, read_row_history};
 use crate::run::{RunFolder, SpawnRun, State};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -18,7 +18,7 @@ const TAIL_LINES: usize = 20;
 
 /// The failed rows, each with the log of its last attempt.
 pub fn failed(folder: &RunFolder) -> Result<Vec<FailedRow>, CliError> {
-    let mut failed = failed_rows(&folder.ledger())?;
+    let mut failed = list_failed_rows(&folder.ledger())?;
     for row in &mut failed {
         let logs = folder.kept_logs(row.wave, &row.item_id, row.attempt);
         row.log_path = logs.into_iter().next();
@@ -73,10 +73,10 @@ pub fn show(
     context: &Context,
 ) -> Result<(), CliError> {
     let prompt = match state.spawned {
-        Some(_) => SpawnRun::prompt_of(folder, id)?,
+        Some(_) => SpawnRun::first_prompt(folder, id)?,
         None => prompt_in_waves(folder, state, id)?,
     };
-    let mut story = row_story(&folder.ledger(), id)?;
+    let mut story = read_row_history(&folder.ledger(), id)?;
     if prompt.is_none() && story.is_none() {
         return Err(CliError::NoRow {
             run: folder.id().clone(),
@@ -119,7 +119,7 @@ fn prompt_in_waves(
     Ok(row.and_then(|row| row.get(prompt_at).cloned()))
 }
 
-fn row_text(id: &str, prompt: Option<&str>, story: Option<&RowStory>) -> String {
+fn row_text(id: &str, prompt: Option<&str>, story: Option<&RowHistory>) -> String {
     let status = story.map_or("pending", |story| story.status);
     let mut text = format!("row {} {status}\n", one_line(id));
     if let Some(prompt) = prompt {
@@ -134,7 +134,7 @@ fn row_text(id: &str, prompt: Option<&str>, story: Option<&RowStory>) -> String 
     text
 }
 
-fn attempt_text(attempt: &AttemptStory) -> String {
+fn attempt_text(attempt: &AttemptHistory) -> String {
     let end = match attempt.end {
         None => "has not ended".to_owned(),
         Some(end) => serde_json::to_value(end)

@@ -47,13 +47,13 @@ fn check_outputs(args: &RunOptions, context: &Context) -> Result<(), CliError> {
     let at = |path: &Path| context.folder.join(path);
     let mut in_use = super::files_in_use::in_use_by_all(context);
     if let Some(plan) = &args.plan.plan_file {
-        in_use.file("is the plan", at(plan));
+        in_use.add_file("is the plan", at(plan));
     }
-    in_use.file("is the protocol", at(Path::new(&args.plan.protocol)));
+    in_use.add_file("is the protocol", at(Path::new(&args.plan.protocol)));
     if let Some(answers) = &args.worker.answers {
-        in_use.folder("is in the folder of answers", at(answers));
+        in_use.add_folder("is in the folder of answers", at(answers));
     }
-    in_use.command(
+    in_use.add_command(
         args.worker.command.iter().map(String::as_str),
         &context.folder,
     );
@@ -123,7 +123,7 @@ fn default_dispatch(args: &RunOptions) -> Dispatch {
 
 /// Prints the preflight line, and what differs from the request.
 pub fn announce(preflight: &Preflight, run_id: &RunId, terminal: &Terminal) {
-    terminal.talk(&preflight.line(run_id));
+    terminal.talk(&preflight.preflight_line(run_id));
     for note in &preflight.notes {
         terminal.warn(note);
     }
@@ -131,9 +131,9 @@ pub fn announce(preflight: &Preflight, run_id: &RunId, terminal: &Terminal) {
 
 pub fn nothing_to_do(preflight: &Preflight, context: &Context) -> Result<u8, CliError> {
     let terminal = &context.terminal;
-    terminal.talk(&preflight.line(&clock::run_id(clock::now())));
+    terminal.talk(&preflight.preflight_line(&clock::run_id(clock::now())));
     let counts = preflight.counts();
-    let hint = preflight.way_on(&context.folder);
+    let hint = preflight.suggest_command(&context.folder);
     let json_hint = hint.as_ref().map(|hint| terminal.pasteable(hint));
     if terminal.json {
         let detail = format!("no runnable tasks: {counts}");
@@ -155,7 +155,7 @@ pub fn dry_run(preflight: &Preflight, context: &Context) -> Result<u8, CliError>
         return nothing_to_do(preflight, context);
     }
     announce(preflight, &run_id, terminal);
-    let blocked = run::hopeless(preflight)?;
+    let blocked = run::find_blocked_tasks(preflight)?;
     for (unit, why) in &blocked {
         terminal.warn(&format!("{unit}: would be blocked ({why})"));
     }

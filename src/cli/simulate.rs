@@ -30,7 +30,7 @@ pub fn execute(args: &SimulateArgs, context: &Context) -> Result<u8, CliError> {
     };
     let protocols = Protocols::load(&args.plan.protocol, search_path, args.plan.overrides())?;
     let protocol_of = |id: &ItemId, metadata: Option<&Metadata>, changed: Option<&str>| {
-        let found = protocols.of_task(id, metadata, changed);
+        let found = protocols.resolve(id, metadata, changed);
         found.map_err(|error| error.to_string())
     };
     let durations = durations(args, &plan, context)?;
@@ -159,7 +159,7 @@ fn read_learned(args: &SimulateArgs, context: &Context) -> Result<Learned, CliEr
     for folder in &folders {
         let before = learned.clone();
         let read = ledger::scan(&folder.ledger(), |record, _| {
-            learned.take(&record.event, &record.ts);
+            learned.apply(&record.event, &record.ts);
         });
         match read {
             Ok(_) => {}

@@ -186,7 +186,7 @@ pub fn collect(args: &CollectArgs, context: &Context) -> Result<u8, CliError> {
     let request = Collect {
         wave: args.wave.map(WaveNo),
         answers: answers.as_deref(),
-        gives_up: args.give_up,
+        give_up: args.give_up,
     };
     let collected = plan_run.collect(request, &mut display, &stop)?;
     drop(display);
@@ -211,7 +211,7 @@ fn collected_json(id: &RunId, collected: &Collected) -> Value {
     let wave = |wave: &CollectedWave| {
         let refused: Vec<_> = wave.refused.iter().map(row).collect();
         json!({
-            "wave": wave.wave, "taken": wave.taken, "missing": wave.missing, "refused": refused,
+            "wave": wave.wave, "taken": wave.imported, "missing": wave.missing, "refused": refused,
         })
     };
     let waiting = |waiting: &WaitingWave| {
@@ -225,19 +225,19 @@ fn collected_json(id: &RunId, collected: &Collected) -> Value {
     json!({
         "mesh_run_id": id,
         "wave": only.map(|waves| waves[0].wave),
-        "taken": waves.iter().map(|wave| wave.taken).sum::<usize>(),
+        "taken": waves.iter().map(|wave| wave.imported).sum::<usize>(),
         "missing": waves.iter().flat_map(|wave| &wave.missing).collect::<Vec<_>>(),
         "refused": waves.iter().flat_map(|wave| &wave.refused).map(row).collect::<Vec<_>>(),
         "waves": waves.iter().map(wave).collect::<Vec<_>>(),
         "waiting": collected.waiting.iter().map(waiting).collect::<Vec<_>>(),
         "refused_files": files.map(|file| json!({"path": file.path, "why": file.why})).collect::<Vec<_>>(),
-        "unknown_files": collected.strays,
+        "unknown_files": collected.unknown_files,
     })
 }
 
 fn show_collected(id: &RunId, collected: &Collected, terminal: &Terminal) -> Result<(), CliError> {
     for wave in &collected.waves {
-        let taken = counted(wave.taken as u64, "answer");
+        let taken = counted(wave.imported as u64, "answer");
         terminal.data(&format!("wave {}: {taken} collected", wave.wave))?;
         for row in &wave.missing {
             terminal.data(&format!("  {} has no answer yet", one_line(row.as_str())))?;
@@ -254,8 +254,8 @@ fn show_collected(id: &RunId, collected: &Collected, terminal: &Terminal) -> Res
         let path = file.path.display();
         terminal.warn(&format!("answers `{path}` refused: {}", file.why));
     }
-    if !collected.strays.is_empty() {
-        let names = collected.strays.iter();
+    if !collected.unknown_files.is_empty() {
+        let names = collected.unknown_files.iter();
         let names: Vec<String> = names
             .map(|path| one_line(&path.to_string_lossy()))
             .collect();

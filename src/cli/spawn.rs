@@ -29,14 +29,14 @@ pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
     let call = args.call.as_deref().map(|path| call(path, context));
     let call = call.transpose()?;
     let mut request = request(args, call, context)?;
-    let spooled = run::spool(&request.job.csv_path)?;
+    let spooled = run::copy_pipe(&request.job.csv_path)?;
     if let Some(file) = &spooled {
         request.job.input_path = file.path().to_owned();
         request.output_folder.clone_from(&context.folder);
     }
     request.check_output()?;
     // Checks the user's file before a run exists; the run then uses its own copy.
-    let draft = request.job(&RunFolder::unmade())?;
+    let draft = request.job(&RunFolder::dry_run())?;
     draft.result_columns().map_err(RunError::from)?;
     let survey = Survey::take(&draft).map_err(RunError::from)?;
     draft.check_delimiter(&survey).map_err(RunError::from)?;
@@ -78,7 +78,9 @@ fn request(
     let Some(call) = call else {
         return Ok(request);
     };
-    request.in_use.file("is the input", call.csv_path.clone());
+    request
+        .in_use
+        .add_file("is the input", call.csv_path.clone());
     request.output_folder = crate::platform::parent(&call.csv_path).to_owned();
     request.output_csv_path = request.output_csv_path.or(call.output_csv_path);
     let job = &mut request.job;
@@ -117,7 +119,7 @@ fn own_request(args: &SpawnArgs, context: &Context) -> Result<SpawnRequest, CliE
         &chosen.capabilities,
         args.worker.remaining(),
     );
-    let folder = RunFolder::unmade();
+    let folder = RunFolder::dry_run();
     Ok(SpawnRequest {
         output_folder: crate::platform::parent(&at(args.input())).to_owned(),
         output_csv_path: args.output_csv_path.as_ref().map(|path| at(path)),

@@ -50,7 +50,7 @@ pub fn watch(folder: &RunFolder) -> io::Result<Arc<Stop>> {
         .spawn(move || {
             loop {
                 std::thread::sleep(CANCEL_POLL);
-                let Some(request) = folder.take_cancel() else {
+                let Some(request) = folder.take_cancel_request() else {
                     continue;
                 };
                 let wanted = match request {

@@ -9,7 +9,7 @@ use crate::model::{Event, shell_word};
 use crate::plan::SwarmOverrides;
 use crate::platform::Repo;
 use crate::run::{ProtocolSearchPath, Protocols};
-use crate::wave::{Call, Label, Problem, Runner, Subject, Team, lint};
+use crate::wave::{Call, Label, Problem, Runner, LintInput, Team, lint};
 use crate::{ledger, wave};
 use serde_json::{Value, json};
 use std::fs::Permissions;
@@ -132,7 +132,7 @@ fn lint_one(
     let path = context.folder.join(name);
     let table = CsvFile::read(&path, name)?;
     let call = read_call(&path)?;
-    let problems = lint(Subject {
+    let problems = lint(LintInput {
         csv: &path,
         header: &table.header,
         rows: &table.rows,

@@ -16,7 +16,7 @@ pub type ReadLog<'r> = &'r dyn Fn(&Path) -> Option<String>;
 impl Report {
     /// The report as JUnit XML. `log` reads the output of validation commands.
     pub fn junit(&self, log: ReadLog<'_>) -> io::Result<String> {
-        let name = in_xml(&format!("mesh run {}", self.mesh_run_id));
+        let name = xml_text(&format!("mesh run {}", self.mesh_run_id));
         let mut suite = TestSuite::new(name.as_str());
         for (name, value) in [
             ("mesh_run_id", self.mesh_run_id.to_string()),
@@ -25,15 +25,15 @@ impl Report {
             ("workers_spawned", self.slots.spawned.to_string()),
             ("workers_closed", self.slots.closed.to_string()),
         ] {
-            suite.add_property(Property::new(name, in_xml(&value)));
+            suite.add_property(Property::new(name, xml_text(&value)));
         }
         for task in &self.tasks {
-            suite.add_test_case(of_task(task));
+            suite.add_test_case(task_case(task));
             let commands = task.validation.iter();
-            suite.add_test_cases(commands.map(|run| of_command(task, run, log)));
+            suite.add_test_cases(commands.map(|run| command_case(task, run, log)));
         }
         if !self.violations.is_empty() {
-            suite.add_test_case(of_violations(&self.violations));
+            suite.add_test_case(violation_case(&self.violations));
         }
         let mut report = quick_junit::Report::new(name);
         report.add_test_suite(suite);
@@ -41,7 +41,7 @@ impl Report {
     }
 }
 
-fn of_task(task: &TaskReport) -> TestCase {
+fn task_case(task: &TaskReport) -> TestCase {
     let status = match task.state.as_str() {
         "completed" => TestCaseStatus::success(),
         state @ ("blocked" | "plan_conflict") => failure(
@@ -50,11 +50,11 @@ fn of_task(task: &TaskReport) -> TestCase {
         ),
         state => {
             let mut status = TestCaseStatus::skipped();
-            status.set_message(in_xml(state));
+            status.set_message(xml_text(state));
             status
         }
     };
-    let mut case = TestCase::new(in_xml(task.id.as_str()), status);
+    let mut case = TestCase::new(xml_text(task.id.as_str()), status);
     case.set_classname("tasks");
     let millis = task.validation.iter().map(|run| run.duration_ms).sum();
     case.set_time(Duration::from_millis(millis));
@@ -73,29 +73,29 @@ fn of_task(task: &TaskReport) -> TestCase {
     let weak = weak.map(|command| format!("`{command}` passed before the patch as well"));
     let lines: Vec<String> = votes.chain(paths).chain(commit).chain(weak).collect();
     if !lines.is_empty() {
-        case.set_system_out(in_xml(&lines.join("\n")));
+        case.set_system_out(xml_text(&lines.join("\n")));
     }
     case
 }
 
-fn of_command(task: &TaskReport, run: &ValidationReport, log: ReadLog<'_>) -> TestCase {
+fn command_case(task: &TaskReport, run: &ValidationReport, log: ReadLog<'_>) -> TestCase {
     let status = match run.passed {
         true => TestCaseStatus::success(),
         false => failure("validation_failed", &run.outcome),
     };
-    let mut case = TestCase::new(in_xml(&run.command), status);
-    case.set_classname(in_xml(task.id.as_str()));
+    let mut case = TestCase::new(xml_text(&run.command), status);
+    case.set_classname(xml_text(task.id.as_str()));
     case.set_time(Duration::from_millis(run.duration_ms));
     // The folder of the run may be removed; the ledger has the key line.
     let printed = log(&run.log_path).unwrap_or_else(|| run.key_line.clone());
     let printed = printed.trim_end_matches(['\n', '\r']);
     if !printed.is_empty() {
-        case.set_system_out(in_xml(printed));
+        case.set_system_out(xml_text(printed));
     }
     case
 }
 
-fn of_violations(violations: &[String]) -> TestCase {
+fn violation_case(violations: &[String]) -> TestCase {
     let status = failure("violation", &violations.join("\n"));
     let mut case = TestCase::new("nobody but mesh changes the tree", status);
     case.set_classname("run");
@@ -104,14 +104,14 @@ fn of_violations(violations: &[String]) -> TestCase {
 
 fn failure(kind: &str, message: &str) -> TestCaseStatus {
     let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-    status.set_type(in_xml(kind));
-    status.set_message(in_xml(message));
+    status.set_type(xml_text(kind));
+    status.set_message(xml_text(message));
     status
 }
 
 /// `text` with U+FFFD for every control character except tab and line end, and for U+FFFE and U+FFFF. CRLF and CR become line
 /// ends, as in every XML parser.
-fn in_xml(text: &str) -> String {
+fn xml_text(text: &str) -> String {
     let shown = |c: char| match c {
         '\n' | '\t' => c,
         c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => '\u{fffd}',
@@ -130,7 +130,7 @@ mod tests {
         let all: String = ('\0'..='\u{9f}')
             .chain(['\u{fffe}', '\u{ffff}', '\u{202e}'])
             .collect();
-        let text = in_xml(&format!(
+        let text = xml_text(&format!(
             "one\n\u{1b}]0;never closed\ntwo\r\n\\ud800 {all}\rthree\nfour"
         ));
         let mut case = TestCase::new(text.as_str(), failure(&text, &text));

@@ -17,11 +17,11 @@ impl Report {
         writeln!(
             out,
             "## mesh run {}: {}\n",
-            plain(self.mesh_run_id.as_str()),
-            plain(&self.status)
+            escape(self.mesh_run_id.as_str()),
+            escape(&self.status)
         )?;
         if let Some(detail) = &self.detail {
-            writeln!(out, "{}\n", plain(detail))?;
+            writeln!(out, "{}\n", escape(detail))?;
         }
         writeln!(
             out,
@@ -36,7 +36,7 @@ impl Report {
             out,
             "\n{} with adapter {}, at most {} at once: {} spawned, {} closed, {} retried, {} timed out.",
             counted(self.waves.len() as u64, "wave"),
-            code(&adapter.name),
+            code_span(&adapter.name),
             adapter.max_concurrency,
             counted(self.slots.spawned, "worker"),
             self.slots.closed,
@@ -49,53 +49,55 @@ impl Report {
 
     fn write_lists(&self, out: &mut String) -> Result {
         let stragglers = &self.slots.straggler_rows;
-        list(
+        write_list(
             out,
             "Never seen to end",
-            stragglers.iter().map(|row| code(row)),
+            stragglers.iter().map(|row| code_span(row)),
         )?;
-        list(
+        write_list(
             out,
             "Violations",
-            self.violations.iter().map(|one| plain(one)),
+            self.violations.iter().map(|one| escape(one)),
         )?;
         let pressure = self.backpressure.iter().map(|one| {
             let why = if one.causes.is_empty() {
                 "clean".to_owned()
             } else {
-                plain(&one.causes.join(", "))
+                escape(&one.causes.join(", "))
             };
             format!(
                 "after wave {:03} ({why}): {} at once instead of {}",
                 one.wave, one.to, one.from
             )
         });
-        list(out, "Backpressure", pressure)?;
+        write_list(out, "Backpressure", pressure)?;
         let hydrations = self.hydrations.iter();
         let hydrations =
-            hydrations.map(|one| format!("{}: metadata proposed by a worker", plain(&one.id)));
-        list(out, "Hydrations", hydrations)?;
+            hydrations.map(|one| format!("{}: metadata proposed by a worker", escape(&one.id)));
+        write_list(out, "Hydrations", hydrations)?;
         let changes = self.protocol_changes.iter().map(|one| {
-            let (from, to) = (plain(&one.from), plain(&one.to));
-            format!("{}: {from} → {to} ({})", plain(&one.id), plain(&one.code))
+            let (from, to) = (escape(&one.from), escape(&one.to));
+            format!("{}: {from} → {to} ({})", escape(&one.id), escape(&one.code))
         });
-        list(out, "Protocol changes", changes)?;
+        write_list(out, "Protocol changes", changes)?;
         let mutations = self.plan_mutations.iter();
-        let mutations = mutations.map(|one| format!("{} → {}", plain(&one.id), plain(&one.status)));
-        list(out, "Plan mutations", mutations)?;
+        let mutations =
+            mutations.map(|one| format!("{} → {}", escape(&one.id), escape(&one.status)));
+        write_list(out, "Plan mutations", mutations)?;
         let learnings = self.learnings.iter();
-        let learnings = learnings.map(|one| format!("{}: {}", code(&one.id), plain(&one.learning)));
-        list(out, "Learnings", learnings)
+        let learnings =
+            learnings.map(|one| format!("{}: {}", code_span(&one.id), escape(&one.learning)));
+        write_list(out, "Learnings", learnings)
     }
 }
 
 fn row(task: &TaskReport) -> String {
-    let mut state = plain(&task.state);
+    let mut state = escape(&task.state);
     if let Some(reason) = &task.reason {
-        state.push_str(&format!(": {}", plain(reason)));
+        state.push_str(&format!(": {}", escape(reason)));
     }
     if let Some(detail) = &task.detail {
-        state.push_str(&format!("<br>{}", plain(detail)));
+        state.push_str(&format!("<br>{}", escape(detail)));
     }
     let votes = task.tallies.iter().map(|tally| {
         let all = tally.agree + tally.disagree + tally.absent;
@@ -106,23 +108,23 @@ fn row(task: &TaskReport) -> String {
             true => " (before the patch as well)",
             false => "",
         };
-        format!("{} {}{weak}", code(&run.command), plain(&run.outcome))
+        format!("{} {}{weak}", code_span(&run.command), escape(&run.outcome))
     });
     let paths = task
         .changed_paths
         .iter()
-        .map(|path| code(&path.display().to_string()));
+        .map(|path| code_span(&path.display().to_string()));
     let commit = task.commit.iter();
     let commit = commit.map(|one| {
         format!(
             "{} on {}",
-            code(&one.id[..12.min(one.id.len())]),
-            code(&one.branch)
+            code_span(&one.id[..12.min(one.id.len())]),
+            code_span(&one.branch)
         )
     });
     format!(
         "| {} | {state} | {} | {} | {} | {} |",
-        plain(&task.id),
+        escape(&task.id),
         joined(votes),
         joined(runs),
         joined(paths),
@@ -134,7 +136,7 @@ fn joined(parts: impl Iterator<Item = String>) -> String {
     parts.collect::<Vec<_>>().join("<br>")
 }
 
-fn list(out: &mut String, name: &str, lines: impl Iterator<Item = String>) -> Result {
+fn write_list(out: &mut String, name: &str, lines: impl Iterator<Item = String>) -> Result {
     for (index, line) in lines.enumerate() {
         if index == 0 {
             writeln!(out, "\n### {name}\n")?;
@@ -148,12 +150,12 @@ fn list(out: &mut String, name: &str, lines: impl Iterator<Item = String>) -> Re
 const MARKUP: &str = "\\`*_[]|~#@!$";
 
 /// Escapes text, inside or outside of a table cell.
-fn plain(text: &str) -> String {
+fn escape(text: &str) -> String {
     shown(text, |c| format!("\\{c}"))
 }
 
 /// Text as a code span, inside or outside of a table cell. HTML, because a bar ends a cell even between backticks.
-fn code(text: &str) -> String {
+fn code_span(text: &str) -> String {
     let inner = shown(text, |c| format!("&#{};", u32::from(c)));
     format!("<code>{inner}</code>")
 }

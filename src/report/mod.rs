@@ -12,4 +12,4 @@ mod rows;
 mod text;
 
 pub use plan_report::Report;
-pub use rows::{AttemptStory, FailedRow, RowStory, failed_rows, row_story};
+pub use rows::{AttemptHistory, FailedRow, RowHistory, list_failed_rows, read_row_history};

@@ -249,7 +249,7 @@ impl Report {
             .filter(|started| started.kind == RunKind::Plan)?;
         let attempts = state.attempts();
         let finished = state.finished.as_ref();
-        let usage = said(state.spent().usage);
+        let usage = reported(state.spent().usage);
         let each_wave = state.waves.iter().map(|wave| wave.job.spent.usage);
         Some(Self {
             usage,
@@ -308,7 +308,7 @@ impl Report {
 }
 
 /// `None` if no worker reported any usage.
-fn said(usage: Usage) -> Option<Usage> {
+fn reported(usage: Usage) -> Option<Usage> {
     (!usage.is_none()).then_some(usage)
 }
 
@@ -340,7 +340,7 @@ impl TaskReport {
             moved_to: integration
                 .filter(|integration| !integration.moved_aside.is_empty())
                 .map(|integration| format!("units/{}/aside", integration.unit.file_name())),
-            changed_meanwhile: unit.changed_meanwhile.iter().cloned().collect(),
+            changed_meanwhile: unit.concurrent_changes.iter().cloned().collect(),
             by_validation: integration.map_or(Vec::new(), |one| one.by_validation.clone()),
             validation: unit
                 .state
@@ -348,7 +348,7 @@ impl TaskReport {
                 .iter()
                 .map(ValidationReport::of)
                 .collect(),
-            usage: said(unit.spent.usage),
+            usage: reported(unit.spent.usage),
             before_vote: unit.previews.iter().map(ValidationReport::of).collect(),
             passed_before: of_integration(|one| &one.passed_before),
             left_out: of_integration(|one| &one.left_out),
@@ -393,7 +393,7 @@ fn backpressure(state: &State) -> Vec<PressureReport> {
         from: one.from,
         to: one.to,
     };
-    state.pressures.iter().map(report).collect()
+    state.backpressure.iter().map(report).collect()
 }
 
 impl LearningReport {

@@ -25,7 +25,7 @@ pub struct FailedRow {
 }
 
 /// The rows that failed and were not retried since, by wave and in input order.
-pub fn failed_rows(ledger: &Path) -> Result<Vec<FailedRow>, LedgerError> {
+pub fn list_failed_rows(ledger: &Path) -> Result<Vec<FailedRow>, LedgerError> {
     let mut failed: BTreeMap<(WaveNo, u64), FailedRow> = BTreeMap::new();
     ledger::scan(ledger, |record, _| match record.event {
         Event::AttemptStarted(body) => {
@@ -49,7 +49,7 @@ pub fn failed_rows(ledger: &Path) -> Result<Vec<FailedRow>, LedgerError> {
 
 /// The history of a row in the ledger.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct RowStory {
+pub struct RowHistory {
     /// The id.
     pub item_id: String,
     /// The wave.
@@ -59,17 +59,17 @@ pub struct RowStory {
     /// `pending`, `running`, `completed` or `failed`.
     pub status: &'static str,
     /// Every attempt that started, in order.
-    pub attempts: Vec<AttemptStory>,
+    pub attempts: Vec<AttemptHistory>,
     /// The reported result.
     pub result: Option<Value>,
     /// The feedback on the last attempt, for the next one.
     #[serde(skip)]
-    next_told: Option<Told>,
+    next_feedback: Option<Feedback>,
 }
 
 /// Feedback on the attempt before.
 #[derive(Clone, Debug, Serialize)]
-pub struct Told {
+pub struct Feedback {
     /// The text that the worker got.
     pub text: String,
     /// Whether the worker got it in the session of the attempt before, without the row's prompt.
@@ -78,11 +78,11 @@ pub struct Told {
 
 /// One attempt.
 #[derive(Clone, Debug, Serialize)]
-pub struct AttemptStory {
+pub struct AttemptHistory {
     /// The number, from 1; 0 for a result that was reused from another run.
     pub attempt: u32,
     /// The feedback on the attempt before; none for the first one.
-    pub told: Option<Told>,
+    pub told: Option<Feedback>,
     /// How it ended; none while it runs, or if `mesh` was killed.
     pub end: Option<AttemptEnd>,
     /// `code: text`.
@@ -100,28 +100,28 @@ pub struct AttemptStory {
 }
 
 /// The history of row `id`; `None` if it has no attempt.
-pub fn row_story(ledger: &Path, id: &str) -> Result<Option<RowStory>, LedgerError> {
-    let mut story: Option<RowStory> = None;
+pub fn read_row_history(ledger: &Path, id: &str) -> Result<Option<RowHistory>, LedgerError> {
+    let mut story: Option<RowHistory> = None;
     ledger::scan(ledger, |record, _| match record.event {
         Event::AttemptStarted(body) if body.item_id.as_str() == id => {
-            let story = story.get_or_insert_with(|| RowStory {
+            let story = story.get_or_insert_with(|| RowHistory {
                 item_id: id.to_owned(),
                 wave: body.wave,
                 row_index: body.row_index,
-                ..RowStory::default()
+                ..RowHistory::default()
             });
             story.status = "running";
-            story.attempts.push(AttemptStory {
-                told: story.next_told.clone(),
-                ..AttemptStory::begun(body.attempt)
+            story.attempts.push(AttemptHistory {
+                told: story.next_feedback.clone(),
+                ..AttemptHistory::new(body.attempt)
             });
         }
         Event::AttemptReported(body) if body.item_id.as_str() == id => {
-            let story = story.get_or_insert_with(|| RowStory {
+            let story = story.get_or_insert_with(|| RowHistory {
                 item_id: id.to_owned(),
                 wave: body.wave,
                 row_index: body.row_index,
-                ..RowStory::default()
+                ..RowHistory::default()
             });
             story.result = Some(body.result);
         }
@@ -135,7 +135,7 @@ pub fn row_story(ledger: &Path, id: &str) -> Result<Option<RowStory>, LedgerErro
     Ok(story)
 }
 
-impl RowStory {
+impl RowHistory {
     fn finish(&mut self, body: AttemptFinished) {
         self.status = match body.end {
             AttemptEnd::Completed => "completed",
@@ -148,17 +148,17 @@ impl RowStory {
                 .retain(|one| one.attempt != number || one.end.is_some());
             return;
         }
-        let open = |one: &&mut AttemptStory| one.attempt == number && one.end.is_none();
+        let open = |one: &&mut AttemptHistory| one.attempt == number && one.end.is_none();
         let attempt = match self.attempts.iter_mut().rev().find(open) {
             Some(attempt) => attempt,
             None => {
-                self.attempts.push(AttemptStory::begun(number));
+                self.attempts.push(AttemptHistory::new(number));
                 let last = self.attempts.len() - 1;
                 &mut self.attempts[last]
             }
         };
-        self.next_told = match (body.end, &body.error) {
-            (AttemptEnd::Retry, Some(error)) => Some(Told {
+        self.next_feedback = match (body.end, &body.error) {
+            (AttemptEnd::Retry, Some(error)) => Some(Feedback {
                 text: job::retry_prompt(error, body.session.is_some()),
                 instead_of_prompt: body.session.is_some(),
             }),
@@ -175,8 +175,8 @@ impl RowStory {
     }
 }
 
-impl AttemptStory {
-    fn begun(attempt: u32) -> Self {
+impl AttemptHistory {
+    fn new(attempt: u32) -> Self {
         Self {
             attempt,
             told: None,

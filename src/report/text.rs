@@ -33,7 +33,7 @@ impl Report {
         }
         self.write_workers(out)?;
         self.write_changes(out)?;
-        section(out, "Violations", self.violations.iter().cloned())?;
+        write_section(out, "Violations", self.violations.iter().cloned())?;
         self.write_learnings(out)?;
         writeln!(out, "\nmesh_run_id={}\n\n{CLOSING_LINE}", self.mesh_run_id)
     }
@@ -93,17 +93,17 @@ impl Report {
         let hydrations = self.hydrations.iter().map(|one| {
             let left_out = match one.left_out.as_slice() {
                 [] => String::new(),
-                commands => format!("; not stored: {}", coded(commands)),
+                commands => format!("; not stored: {}", quote_commands(commands)),
             };
             format!("{}: metadata proposed by a worker{left_out}", one.id)
         });
-        section(out, "Hydrations", hydrations)?;
+        write_section(out, "Hydrations", hydrations)?;
         let changes = self.protocol_changes.iter();
         let changes = changes.map(|one| {
             let why = model::with_code(&one.code, &one.detail);
             format!("{}: {} -> {} ({why})", one.id, one.from, one.to)
         });
-        section(out, "Protocol changes", changes)?;
+        write_section(out, "Protocol changes", changes)?;
         writeln!(out, "\nPlan mutations")?;
         for mutation in &self.plan_mutations {
             let comment = if mutation.comment {
@@ -135,7 +135,7 @@ impl Report {
 }
 
 /// A heading with its lines; nothing when there are none.
-fn section(out: &mut String, name: &str, lines: impl Iterator<Item = String>) -> Result {
+fn write_section(out: &mut String, name: &str, lines: impl Iterator<Item = String>) -> Result {
     for (index, line) in lines.enumerate() {
         if index == 0 {
             writeln!(out, "\n{name}")?;
@@ -145,7 +145,7 @@ fn section(out: &mut String, name: &str, lines: impl Iterator<Item = String>) ->
     Ok(())
 }
 
-fn coded(commands: &[String]) -> String {
+fn quote_commands(commands: &[String]) -> String {
     let commands: Vec<String> = commands.iter().map(|one| format!("`{one}`")).collect();
     commands.join(", ")
 }
@@ -201,7 +201,7 @@ impl TaskReport {
             )?;
         }
         match &self.detail {
-            Some(detail) if !self.says_why(detail) => writeln!(out, "    {detail}"),
+            Some(detail) if !self.repeats_command(detail) => writeln!(out, "    {detail}"),
             _ => Ok(()),
         }
     }
@@ -229,7 +229,7 @@ impl TaskReport {
     }
 
     /// Whether `detail` repeats the line of a failed command.
-    fn says_why(&self, detail: &str) -> bool {
+    fn repeats_command(&self, detail: &str) -> bool {
         let is_it =
             |run: &ValidationReport| detail == format!("`{}`: {}", run.command, run.outcome);
         self.validation.iter().any(is_it)

@@ -34,7 +34,7 @@ pub enum RunError {
     },
     /// Another run holds the task.
     #[error("task `{unit}` is held by run `{run}`, which has not ended")]
-    Held {
+    TaskHeld {
         /// The task.
         unit: UnitId,
         /// The run.
@@ -43,8 +43,8 @@ pub enum RunError {
         is_external: bool,
     },
     /// The command needs a run of another kind.
-    #[error("run `{id}` is {}", other_kind(*.kind))]
-    OtherKind {
+    #[error("run `{id}` is {}", describe_kind(*.kind))]
+    WrongKind {
         /// The run.
         id: RunId,
         /// Its kind.
@@ -81,7 +81,7 @@ pub enum RunError {
         hint: Option<String>,
     },
     /// No file has answers to the waves.
-    #[error("{}", refused(.0))]
+    #[error("{}", list_refusals(.0))]
     BadAnswers(Vec<Refusal>),
     /// A file of the run's folder can't be used.
     #[error("`{}`", path.display())]
@@ -119,7 +119,7 @@ pub enum RunError {
     },
     /// A setting that changes the prompt of the rows was changed on resume.
     #[error("`{}` can't be changed: run `{id}` has another one\n  {}", difference.option, difference.shown)]
-    AskedElse {
+    PromptChanged {
         /// The run.
         id: RunId,
         /// The setting and its two values.
@@ -133,10 +133,10 @@ pub enum RunError {
     Plan(#[from] PlanError),
     /// The lock sidecar of the plan is not git-ignored.
     #[error(transparent)]
-    PlanGate(PlanError),
+    LockNotIgnored(PlanError),
     /// No selected task is usable; this is the reason of the first one.
     #[error(transparent)]
-    Unusable(SkipReason),
+    UnusableTask(SkipReason),
     /// The metadata of a task in flight became unusable.
     #[error(transparent)]
     Metadata(#[from] MetadataError),
@@ -203,7 +203,7 @@ pub enum RunError {
     Delivery(#[from] DeliveryError),
 }
 
-fn other_kind(kind: RunKind) -> &'static str {
+fn describe_kind(kind: RunKind) -> &'static str {
     match kind {
         RunKind::Spawn => {
             "a CSV job (`mesh spawn`), not a run of a plan: it has no waves to hand out, collect or integrate"
@@ -213,7 +213,7 @@ fn other_kind(kind: RunKind) -> &'static str {
 }
 
 /// Every refused file with its reason, one per line.
-fn refused(files: &[Refusal]) -> String {
+fn list_refusals(files: &[Refusal]) -> String {
     let line = |file: &Refusal| format!("answers `{}`: {}", file.path.display(), file.why);
     files.iter().map(line).collect::<Vec<_>>().join("\n  ")
 }
@@ -248,9 +248,9 @@ impl RunError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             RunError::Delivery(DeliveryError::Pattern(_)) => ErrorKind::Input,
-            RunError::Held { .. }
+            RunError::TaskHeld { .. }
             | RunError::Resolve(_)
-            | RunError::PlanGate(_)
+            | RunError::LockNotIgnored(_)
             | RunError::Delivery(_) => ErrorKind::Preflight,
             RunError::Adapter(
                 AdapterError::Both { .. }
@@ -302,7 +302,7 @@ impl RunError {
             RunError::NoRun { nearest: Some(id), .. } => {
                 Some(format!("did you mean `{id}`? List all runs: mesh runs list"))
             }
-            RunError::Held {
+            RunError::TaskHeld {
                 run, is_external, ..
             } => {
                 let resume = match is_external {
@@ -313,7 +313,7 @@ impl RunError {
                     "resume it: {resume}; or release its tasks: mesh cancel {run}"
                 ))
             }
-            RunError::OtherKind { id, kind } => Some(match kind {
+            RunError::WrongKind { id, kind } => Some(match kind {
                 RunKind::Spawn => {
                     format!("resume it: mesh resume {id}; or show it: mesh runs show {id}")
                 }
@@ -329,15 +329,15 @@ impl RunError {
             RunError::InputChanged { id, .. } => Some(format!(
                 "`mesh resume {id} --input-changed ignore` resumes with the copy that the run keeps; `--reuse {id}` in a new run reuses the results of identical rows"
             )),
-            RunError::AskedElse { id, .. } => Some(format!(
+            RunError::PromptChanged { id, .. } => Some(format!(
                 "leave it out to resume, or start a new run with --reuse {id}"
             )),
             RunError::Resolve(error) => error.hint(),
-            RunError::Plan(error) | RunError::PlanGate(error) | RunError::PlanLost(error) => {
+            RunError::Plan(error) | RunError::LockNotIgnored(error) | RunError::PlanLost(error) => {
                 error.hint()
             }
             RunError::Integrate(IntegrateError::Plan(error)) => error.hint(),
-            RunError::Metadata(error) | RunError::Unusable(SkipReason::Metadata(error)) => {
+            RunError::Metadata(error) | RunError::UnusableTask(SkipReason::Metadata(error)) => {
                 error.hint()
             }
             RunError::Integrate(IntegrateError::Pending { run_folder }) => {

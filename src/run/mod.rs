@@ -25,15 +25,15 @@ mod task_budget;
 mod watcher;
 
 pub use budget_overrides::BudgetOverrides;
-pub use csv_run::{EarlierRun, InputChanged, SpawnRequest, SpawnRun, spool};
+pub use csv_run::{EarlierRun, InputChanged, SpawnRequest, SpawnRun, copy_pipe};
 pub use error::{ErrorKind, RunError};
 pub use messages::{CLOSING_LINE, resume_command};
-pub use plan_run::{PlanRun, hopeless, preview};
+pub use plan_run::{PlanRun, find_blocked_tasks, preview};
 pub use preflight::{
     Finding, InUse, Preflight, ProtocolSearchPath, Protocols, Request, examine, prepare,
 };
 pub use settings::PlanOptions;
 pub use single_steps::{Collect, Collected, CollectedWave, NextWaves, WaitingWave};
-pub use store::{CancelRequest, RunFolder, State, Unit, home, release};
+pub use store::{CancelRequest, RunFolder, State, Unit, home, release_tasks};
 pub use task_budget::TaskBudget;
 pub use watcher::Watcher;

@@ -9,36 +9,42 @@ use std::collections::BinaryHeap;
 
 /// A task in flight.
 struct Unit {
-    place: usize,
+    index: usize,
     /// The next step.
     step: usize,
 }
 
 /// Simulates the plan. Returns the waves and the makespan.
-pub(super) fn play(simulation: &Simulation<'_>, progress: &mut Progress<'_>) -> (Vec<Wave>, u64) {
+pub(super) fn simulate(
+    simulation: &Simulation<'_>,
+    progress: &mut Progress<'_>,
+) -> (Vec<Wave>, u64) {
     let mut waves = Vec::new();
     let mut now_ms = 0;
     let mut units: Vec<Unit> = Vec::new();
     loop {
-        settle(simulation, progress, &mut units, &mut now_ms);
-        let taken_up = progress.take_up(now_ms).into_iter();
-        units.extend(taken_up.map(|place| Unit { place, step: 0 }));
+        integrate_units(simulation, progress, &mut units, &mut now_ms);
+        let taken_up = progress.admit_tasks(now_ms).into_iter();
+        units.extend(taken_up.map(|place| Unit {
+            index: place,
+            step: 0,
+        }));
         if units.is_empty() {
             return (waves, now_ms);
         }
-        emit(simulation, &mut units, &mut waves, &mut now_ms);
+        run_waves(simulation, &mut units, &mut waves, &mut now_ms);
     }
 }
 
 /// Takes the steps that need no rows, task by task.
-fn settle(
+fn integrate_units(
     simulation: &Simulation<'_>,
     progress: &mut Progress<'_>,
     units: &mut Vec<Unit>,
     now_ms: &mut u64,
 ) {
     units.retain_mut(|unit| {
-        let steps = simulation.task(unit.place).map(|task| &task.script.steps);
+        let steps = simulation.task(unit.index).map(|task| &task.script.steps);
         let steps = steps.map_or(&[][..], Vec::as_slice);
         while let Some(Step::Integrate(ms)) = steps.get(unit.step) {
             *now_ms += ms;
@@ -46,19 +52,24 @@ fn settle(
         }
         let is_over = unit.step >= steps.len();
         if is_over {
-            progress.end(unit.place, *now_ms);
+            progress.end(unit.index, *now_ms);
         }
         !is_over
     });
 }
 
 /// Runs one wave for each protocol and round, in the order of the first task that needs it.
-fn emit(simulation: &Simulation<'_>, units: &mut [Unit], waves: &mut Vec<Wave>, now_ms: &mut u64) {
+fn run_waves(
+    simulation: &Simulation<'_>,
+    units: &mut [Unit],
+    waves: &mut Vec<Wave>,
+    now_ms: &mut u64,
+) {
     let mut groups: Vec<((&str, &str), Vec<u64>)> = Vec::new();
     let mut rounds = Vec::new();
     for unit in units {
         let step = simulation
-            .task(unit.place)
+            .task(unit.index)
             .and_then(|task| task.script.steps.get(unit.step));
         let Some(Step::Rows(emitted)) = step else {
             continue;

@@ -1,7 +1,7 @@
 //! The lower bound of the makespan.
 
 use super::script::{Script, Step};
-use super::simulation::{Simulation, Worked};
+use super::simulation::{SimulatedTask, Simulation};
 use crate::plan::{Item, ItemId};
 use crate::schedule::Priority;
 use std::collections::{HashMap, HashSet};
@@ -23,7 +23,7 @@ pub struct Bound {
 
 impl Bound {
     /// The bound of the simulated tasks.
-    pub(super) fn of(simulation: &Simulation<'_>, worked: &[Worked]) -> Self {
+    pub(super) fn of(simulation: &Simulation<'_>, worked: &[SimulatedTask]) -> Self {
         let ids: HashSet<&ItemId> = worked.iter().map(|worked| &worked.id).collect();
         let script = |id: &ItemId| Some(&simulation.find(id)?.1.script);
         let scripts: Vec<&Script> = worked.iter().filter_map(|task| script(&task.id)).collect();
@@ -41,7 +41,7 @@ impl Bound {
             critical_path: first.map_or_else(Vec::new, |first| chain(simulation, &paths, first)),
             work_ms: steps().map(Step::work_ms).sum(),
             slots: simulation.setup.slots.get(),
-            integration_ms: integrations.map(Step::alone_ms).sum(),
+            integration_ms: integrations.map(Step::longest_ms).sum(),
         }
     }
 

@@ -81,12 +81,12 @@ impl Given {
                 role: cell(role).map(Role::new),
             };
             let ms = line.milliseconds(cell(Some(seconds)))?;
-            given.take_in(line, ms)?;
+            given.add_line(line, ms)?;
         }
         Ok(given)
     }
 
-    fn take_in(&mut self, line: Line, ms: u64) -> Result<(), DurationsError> {
+    fn add_line(&mut self, line: Line, ms: u64) -> Result<(), DurationsError> {
         let twice = line.error("seconds", "is given twice".to_owned());
         let before = match (&line.task, &line.round, &line.role) {
             (None, None, _) => {
@@ -184,7 +184,7 @@ pub struct Durations {
 
 impl Durations {
     /// The duration of a row of `round` in any task, with its source.
-    pub fn of_row(&self, round: &RoundName, role: &Role) -> (u64, Source) {
+    pub fn row_duration(&self, round: &RoundName, role: &Role) -> (u64, Source) {
         if let Some(ms) = self.given.row_ms(None, round, Some(role)) {
             return (ms, Source::Given);
         }
@@ -198,7 +198,7 @@ impl Durations {
     }
 
     /// The duration of an integration in any task, with its source.
-    pub fn of_integration(&self) -> (u64, Source) {
+    pub fn integration_duration(&self) -> (u64, Source) {
         let round = RoundName::new(INTEGRATION);
         match (
             self.given.row_ms(None, &round, None),
@@ -215,13 +215,13 @@ impl Times for Durations {
     fn row_ms(&self, row: &RowKey) -> u64 {
         let (task, role) = (Some(&row.unit), Some(&row.role));
         let given = self.given.row_ms(task, &row.round, role);
-        given.unwrap_or_else(|| self.of_row(&row.round, &row.role).0)
+        given.unwrap_or_else(|| self.row_duration(&row.round, &row.role).0)
     }
 
     fn integration_ms(&self, unit: &UnitId) -> u64 {
         let round = RoundName::new(INTEGRATION);
         let given = self.given.row_ms(Some(unit), &round, None);
-        given.unwrap_or_else(|| self.of_integration().0)
+        given.unwrap_or_else(|| self.integration_duration().0)
     }
 
     fn task_ms(&self, unit: &UnitId) -> Option<u64> {

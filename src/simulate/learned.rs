@@ -12,12 +12,12 @@ use std::collections::{BTreeMap, HashMap};
 pub struct Learned {
     rows_ms: BTreeMap<(RoundName, Role), Vec<u64>>,
     integrations_ms: Vec<u64>,
-    run: OneRun,
+    run: CurrentRun,
 }
 
 /// The open rows and integrations of the run that is being read.
 #[derive(Clone, Debug, Default)]
-struct OneRun {
+struct CurrentRun {
     is_plan: bool,
     rows_ms: HashMap<RowId, u64>,
     integrations: HashMap<UnitId, Timestamp>,
@@ -34,12 +34,12 @@ pub struct Median {
 
 impl Learned {
     /// Applies an event of a ledger and its time. Apply whole ledgers, one after the other.
-    pub fn take(&mut self, event: &Event, ts: &str) {
+    pub fn apply(&mut self, event: &Event, ts: &str) {
         match event {
             Event::RunStarted(body) => {
-                self.run = OneRun {
+                self.run = CurrentRun {
                     is_plan: body.kind == RunKind::Plan,
-                    ..OneRun::default()
+                    ..CurrentRun::default()
                 };
             }
             // The ids of a spawned CSV are the user's, and may look like those of a wave.
@@ -133,7 +133,7 @@ mod tests {
         let Value::Object(body) = body else {
             panic!("an object")
         };
-        learned.take(&Event::parse(name, body).expect("a good event"), ts);
+        learned.apply(&Event::parse(name, body).expect("a good event"), ts);
     }
 
     fn started(learned: &mut Learned, kind: &str) {

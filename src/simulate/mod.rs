@@ -29,4 +29,4 @@ pub use learned::Learned;
 pub use predict::Prediction;
 pub use report::SimulationReport;
 pub use setup::{End, Setup, Times};
-pub use simulation::{Simulation, Worked};
+pub use simulation::{SimulatedTask, Simulation};

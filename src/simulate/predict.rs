@@ -4,7 +4,7 @@ use super::bound::Bound;
 use super::progress::Progress;
 use super::script::{Script, Step};
 use super::setup::Setup;
-use super::simulation::{Round, Simulation, Task, Wave, Worked};
+use super::simulation::{Round, SimulatedTask, Simulation, Task, Wave};
 use crate::model::UnitId;
 use crate::plan::{Item, ItemId, Status};
 use crate::schedule::{Dispatch, Priority, Selected, SkipReason, Skipped, read_task};
@@ -20,7 +20,7 @@ pub struct Prediction {
     /// The waves, in the order in which they are compiled.
     pub waves: Vec<Wave>,
     /// The admitted tasks, in order.
-    pub tasks: Vec<Worked>,
+    pub tasks: Vec<SimulatedTask>,
     /// Their rounds.
     pub rounds: Vec<Round>,
     /// Tasks that can't be run.
@@ -37,18 +37,18 @@ impl<'s> Simulation<'s> {
         let items = setup.plan.items();
         let tasks: Vec<_> = items.par_iter().map(|item| task(item, &setup)).collect();
         let places = items.iter().enumerate();
-        let places: HashMap<ItemId, usize> =
+        let indexes: HashMap<ItemId, usize> =
             places.map(|(at, item)| (item.id().clone(), at)).collect();
         let estimate = |item: &Item| {
             let is_in = setup.closure.is_none_or(|ids| ids.contains(item.id()));
-            let task = tasks[*places.get(item.id())?].as_ref()?.as_ref().ok()?;
-            is_in.then_some(task.rest_ms[0] as f64)
+            let task = tasks[*indexes.get(item.id())?].as_ref()?.as_ref().ok()?;
+            is_in.then_some(task.remaining_ms[0] as f64)
         };
         Self {
             priority: Priority::new(setup.plan, estimate),
             no_claims: Claims::new(setup.shared.clone()),
             tasks,
-            places,
+            indexes,
             setup,
         }
     }
@@ -57,8 +57,8 @@ impl<'s> Simulation<'s> {
     pub fn predict(&self, dispatch: Dispatch) -> Prediction {
         let mut progress = Progress::new(self, dispatch);
         let (waves, makespan_ms) = match dispatch {
-            Dispatch::Rolling => crate::simulate::rolling::play(self, &mut progress),
-            Dispatch::Barrier => crate::simulate::barrier::play(self, &mut progress),
+            Dispatch::Rolling => crate::simulate::rolling::simulate(self, &mut progress),
+            Dispatch::Barrier => crate::simulate::barrier::simulate(self, &mut progress),
         };
         Prediction {
             dispatch,
@@ -81,7 +81,7 @@ impl<'s> Simulation<'s> {
     }
 
     /// The rounds of these tasks, in the order of their first use.
-    fn rounds(&self, worked: &[Worked]) -> Vec<Round> {
+    fn rounds(&self, worked: &[SimulatedTask]) -> Vec<Round> {
         let mut rounds: Vec<Round> = Vec::new();
         let tasks = worked.iter().filter_map(|worked| self.find(&worked.id));
         for step in tasks.flat_map(|(_, task)| &task.script.steps) {
@@ -105,13 +105,13 @@ impl<'s> Simulation<'s> {
 
     /// The task with an id, and its index.
     pub(crate) fn find(&self, id: &ItemId) -> Option<(usize, &Task)> {
-        let place = *self.places.get(id)?;
+        let place = *self.indexes.get(id)?;
         Some((place, self.task(place)?))
     }
 
     /// The item as selection needs it, read before.
     pub(crate) fn read(&self, item: &Item) -> Result<(Selected, Reach), SkipReason> {
-        let place = self.places.get(item.id());
+        let place = self.indexes.get(item.id());
         match place.and_then(|place| self.tasks[*place].as_ref()) {
             Some(Ok(task)) => Ok((task.selected.clone(), task.reach.clone())),
             Some(Err(why)) => Err(why.clone()),
@@ -136,7 +136,7 @@ impl Prediction {
     }
 
     /// The utilization of the slots, from 0 to 1.
-    pub fn busy(&self) -> f64 {
+    pub fn utilization(&self) -> f64 {
         let slots_ms = self.bound.slots as f64 * self.makespan_ms as f64;
         self.bound.work_ms as f64 / slots_ms.max(1.0)
     }
@@ -156,7 +156,7 @@ fn open_task(item: &Item, setup: &Setup<'_>) -> Result<Task, SkipReason> {
     };
     Ok(Task {
         unit: UnitId::new(item.id().as_str()),
-        rest_ms: script(setup.estimates)?.rest_ms(),
+        remaining_ms: script(setup.estimates)?.remaining_ms(),
         script: script(setup.times)?,
         selected,
         reach,

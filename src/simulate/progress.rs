@@ -2,7 +2,7 @@
 //! they differ in the order of selection.
 
 use super::setup::End;
-use super::simulation::{Simulation, Worked};
+use super::simulation::{SimulatedTask, Simulation};
 use crate::model::UnitId;
 use crate::plan::{Item, ItemId, Plan, Status};
 use crate::schedule::{Deps, Dispatch, SelectionRequest, Skipped, select_with};
@@ -18,7 +18,7 @@ pub(super) struct Progress<'s> {
     in_flight: BTreeMap<usize, usize>,
     skipped: BTreeMap<ItemId, Skipped>,
     /// In the order of admission.
-    pub worked: Vec<Worked>,
+    pub worked: Vec<SimulatedTask>,
 }
 
 impl<'s> Progress<'s> {
@@ -35,7 +35,7 @@ impl<'s> Progress<'s> {
     }
 
     /// Admits tasks until no slot is free. Returns the indexes of the new ones in the plan.
-    pub fn take_up(&mut self, now_ms: u64) -> Vec<usize> {
+    pub fn admit_tasks(&mut self, now_ms: u64) -> Vec<usize> {
         let setup = &self.simulation.setup;
         let places = setup.parallel_tasks.saturating_sub(self.in_flight.len());
         let places = places.min(setup.max_tasks.saturating_sub(self.worked.len()));
@@ -80,7 +80,7 @@ impl<'s> Progress<'s> {
         self.plan.set_status(id, Status::InProgress).ok()?;
         self.past.insert(task.unit.clone());
         self.in_flight.insert(place, self.worked.len());
-        self.worked.push(Worked {
+        self.worked.push(SimulatedTask {
             id: id.clone(),
             begins_ms: now_ms,
             ends_ms: now_ms,

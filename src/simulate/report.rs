@@ -122,7 +122,7 @@ impl SimulationReport<'_> {
                 time(prediction.makespan_ms),
                 time(prediction.bound.ms()),
                 format!("{:.2}", prediction.ratio()),
-                format!("{:.0}%", prediction.busy() * 100.0),
+                format!("{:.0}%", prediction.utilization() * 100.0),
             ]);
         }
         let text = table.trim_fmt();
@@ -149,7 +149,7 @@ impl SimulationReport<'_> {
         let rounds = first.map_or(&[][..], |prediction| &prediction.rounds);
         let rounds = rounds.iter().map(|round| {
             let sources = round.roles.iter();
-            let sources = sources.map(|role| self.durations.of_row(&round.name, role).1);
+            let sources = sources.map(|role| self.durations.row_duration(&round.name, role).1);
             RoundDuration {
                 from: sources_text(sources.collect()),
                 rows: round.rows,
@@ -157,7 +157,7 @@ impl SimulationReport<'_> {
                 round: round.name.clone(),
             }
         });
-        let (mean_ms, source) = self.durations.of_integration();
+        let (mean_ms, source) = self.durations.integration_duration();
         let integration = RoundDuration {
             round: RoundName::new(INTEGRATION),
             rows: 0,
@@ -220,7 +220,7 @@ impl SimulationReport<'_> {
             "critical_path": bound.critical_path,
             "work_per_slot_seconds": seconds(bound.work_per_slot_ms()),
             "integration_seconds": seconds(bound.integration_ms),
-            "busy": thousandths(prediction.busy()),
+            "busy": thousandths(prediction.utilization()),
             "cost_usd": self.cost_per_row.map(|each| each * prediction.rows() as f64),
             "tasks": tasks.collect::<Vec<_>>(),
             "waves": waves.collect::<Vec<_>>(),

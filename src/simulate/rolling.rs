@@ -11,7 +11,10 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
 /// Simulates the plan. Returns the waves and the makespan.
-pub(super) fn play(simulation: &Simulation<'_>, progress: &mut Progress<'_>) -> (Vec<Wave>, u64) {
+pub(super) fn simulate(
+    simulation: &Simulation<'_>,
+    progress: &mut Progress<'_>,
+) -> (Vec<Wave>, u64) {
     let slots = simulation.setup.slots.get();
     let mut pool = SimulatedPool {
         simulation,
@@ -19,34 +22,34 @@ pub(super) fn play(simulation: &Simulation<'_>, progress: &mut Progress<'_>) -> 
         free_slots: slots,
         is_integrating: false,
         units: HashMap::new(),
-        due: Queue::default(),
+        ready_rows: Queue::default(),
         to_integrate: Queue::default(),
         events: BinaryHeap::new(),
-        begun: 0,
+        scheduled: 0,
         waves: Vec::new(),
         open_waves: HashMap::new(),
     };
-    pool.take_up(progress);
+    pool.admit_tasks(progress);
     loop {
-        pool.begin_all();
+        pool.start_queued();
         let Some(Reverse((time, ..))) = pool.events.peek() else {
             return (pool.waves, pool.now_ms);
         };
         pool.now_ms = *time;
         pool.open_waves.clear();
         let mut has_ended = false;
-        while let Some(event) = pool.next_due() {
-            has_ended |= pool.take_in(event, progress);
+        while let Some(event) = pool.next_event() {
+            has_ended |= pool.handle_event(event, progress);
         }
         if has_ended {
-            pool.take_up(progress);
+            pool.admit_tasks(progress);
         }
     }
 }
 
 /// What has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum What {
+enum EventKind {
     /// A row of this wave.
     Row(usize),
     /// An integration.
@@ -54,7 +57,7 @@ enum What {
 }
 
 /// Time, sequence number (the order of events of one moment), index of the task, kind.
-type Event = Reverse<(u64, u64, usize, What)>;
+type Event = Reverse<(u64, u64, usize, EventKind)>;
 
 /// A task in flight.
 #[derive(Clone, Copy, Debug, Default)]
@@ -71,26 +74,26 @@ struct SimulatedPool<'s> {
     /// By index in the plan.
     units: HashMap<usize, Unit>,
     /// Rows that wait for a slot: task, wave, milliseconds.
-    due: Queue<(usize, usize, u64)>,
+    ready_rows: Queue<(usize, usize, u64)>,
     /// Tasks that wait for the integrator, with the milliseconds that they will take.
     to_integrate: Queue<(usize, u64)>,
     events: BinaryHeap<Event>,
     /// The number of events so far.
-    begun: u64,
+    scheduled: u64,
     waves: Vec<Wave>,
     /// The waves of this moment, by protocol and round.
     open_waves: HashMap<(&'s str, &'s str), usize>,
 }
 
 impl<'s> SimulatedPool<'s> {
-    fn take_up(&mut self, progress: &mut Progress<'_>) {
+    fn admit_tasks(&mut self, progress: &mut Progress<'_>) {
         // A task without a step ends at once and frees its slot.
         loop {
-            let places = progress.take_up(self.now_ms);
+            let places = progress.admit_tasks(self.now_ms);
             let mut has_ended = false;
             for place in places {
                 self.units.insert(place, Unit::default());
-                has_ended |= self.go_on(place, progress);
+                has_ended |= self.advance(place, progress);
             }
             if !has_ended {
                 return;
@@ -99,30 +102,30 @@ impl<'s> SimulatedPool<'s> {
     }
 
     /// Begins rows and integrations until slots or queues are empty.
-    fn begin_all(&mut self) {
+    fn start_queued(&mut self) {
         while self.free_slots > 0
-            && let Some((place, wave, ms)) = self.due.pop()
+            && let Some((place, wave, ms)) = self.ready_rows.pop()
         {
             self.free_slots -= 1;
-            self.schedule(ms, place, What::Row(wave));
+            self.schedule(ms, place, EventKind::Row(wave));
         }
         if !self.is_integrating
             && let Some((place, ms)) = self.to_integrate.pop()
         {
             self.is_integrating = true;
-            self.schedule(ms, place, What::Integration);
+            self.schedule(ms, place, EventKind::Integration);
         }
     }
 
-    fn schedule(&mut self, ms: u64, place: usize, what: What) {
-        self.begun += 1;
+    fn schedule(&mut self, ms: u64, place: usize, what: EventKind) {
+        self.scheduled += 1;
         let ends_ms = self.now_ms.saturating_add(ms);
         self.events
-            .push(Reverse((ends_ms, self.begun, place, what)));
+            .push(Reverse((ends_ms, self.scheduled, place, what)));
     }
 
     /// The next event of this moment.
-    fn next_due(&mut self) -> Option<(usize, What)> {
+    fn next_event(&mut self) -> Option<(usize, EventKind)> {
         let Reverse((time, ..)) = self.events.peek()?;
         if *time > self.now_ms {
             return None;
@@ -132,12 +135,16 @@ impl<'s> SimulatedPool<'s> {
     }
 
     /// Handles an event; `true` if its task has ended.
-    fn take_in(&mut self, (place, what): (usize, What), progress: &mut Progress<'_>) -> bool {
+    fn handle_event(
+        &mut self,
+        (place, what): (usize, EventKind),
+        progress: &mut Progress<'_>,
+    ) -> bool {
         let Some(unit) = self.units.get_mut(&place) else {
             return false;
         };
         match what {
-            What::Row(wave) => {
+            EventKind::Row(wave) => {
                 self.free_slots += 1;
                 self.waves[wave].ends_ms = self.now_ms;
                 unit.open_rows -= 1;
@@ -145,22 +152,22 @@ impl<'s> SimulatedPool<'s> {
                     return false;
                 }
             }
-            What::Integration => self.is_integrating = false,
+            EventKind::Integration => self.is_integrating = false,
         }
         unit.step += 1;
-        self.go_on(place, progress)
+        self.advance(place, progress)
     }
 
     /// Queues the next step of a task; `true` if it has ended instead.
-    fn go_on(&mut self, place: usize, progress: &mut Progress<'_>) -> bool {
+    fn advance(&mut self, place: usize, progress: &mut Progress<'_>) -> bool {
         let simulation = self.simulation;
         let unit = self.units.get_mut(&place);
         let (Some(task), Some(unit)) = (simulation.task(place), unit) else {
             return false;
         };
         // Its dependents, and the rest of the task.
-        let behind_ms = simulation.behind_ms(place);
-        let path_ms = behind_ms + task.rest_ms[unit.step];
+        let behind_ms = simulation.dependents_ms(place);
+        let path_ms = behind_ms + task.remaining_ms[unit.step];
         match task.script.steps.get(unit.step) {
             Some(Step::Rows(emitted)) => {
                 unit.open_rows = emitted.rows_ms.len();
@@ -193,17 +200,17 @@ impl<'s> SimulatedPool<'s> {
         });
         self.waves[wave].rows += emitted.rows_ms.len();
         for ms in &emitted.rows_ms {
-            self.due.push(path_ms, (place, wave, *ms));
+            self.ready_rows.push(path_ms, (place, wave, *ms));
         }
     }
 }
 
 impl Simulation<'_> {
     /// The estimated longest path of the dependents of a task.
-    fn behind_ms(&self, place: usize) -> u64 {
+    fn dependents_ms(&self, place: usize) -> u64 {
         let item = self.setup.plan.items().get(place);
         let path = item.and_then(|item| self.priority.remaining(item.id()));
-        let own = self.task(place).map_or(0, |task| task.rest_ms[0]);
+        let own = self.task(place).map_or(0, |task| task.remaining_ms[0]);
         (path.unwrap_or_default() as u64).saturating_sub(own)
     }
 }

@@ -43,7 +43,7 @@ pub(super) struct Emitted {
 
 impl Step {
     /// The duration with a slot for every row.
-    pub fn alone_ms(&self) -> u64 {
+    pub fn longest_ms(&self) -> u64 {
         match self {
             Step::Rows(emitted) => emitted.rows_ms.iter().copied().max().unwrap_or(0),
             Step::Integrate(ms) => *ms,
@@ -58,7 +58,7 @@ impl Step {
         }
     }
 
-    fn each_ms(&mut self) -> &mut [u64] {
+    fn durations_mut(&mut self) -> &mut [u64] {
         match self {
             Step::Rows(emitted) => &mut emitted.rows_ms,
             Step::Integrate(ms) => std::slice::from_mut(ms),
@@ -101,14 +101,14 @@ impl Script {
 
     /// The duration of the task with a slot for every row.
     pub fn alone_ms(&self) -> u64 {
-        self.steps.iter().map(Step::alone_ms).sum()
+        self.steps.iter().map(Step::longest_ms).sum()
     }
 
     /// The remaining duration at the start of each step, and 0 at the end.
-    pub fn rest_ms(&self) -> Vec<u64> {
+    pub fn remaining_ms(&self) -> Vec<u64> {
         let mut rest = vec![0];
         for step in self.steps.iter().rev() {
-            rest.push(rest[rest.len() - 1] + step.alone_ms());
+            rest.push(rest[rest.len() - 1] + step.longest_ms());
         }
         rest.reverse();
         rest
@@ -117,18 +117,18 @@ impl Script {
     /// Scales all durations so that the task takes `total_ms`. If all are 0, every step gets the same share.
     fn stretch(&mut self, total_ms: u64) {
         if self.alone_ms() == 0 {
-            let all = self.steps.iter_mut().flat_map(Step::each_ms);
+            let all = self.steps.iter_mut().flat_map(Step::durations_mut);
             all.for_each(|ms| *ms = 1);
         }
         let (total, alone) = (u128::from(total_ms), u128::from(self.alone_ms().max(1)));
         // Rounding errors carry over to the next step, so that the sum is exact.
         let (mut before, mut given) = (0, 0);
         for step in &mut self.steps {
-            let longest = u128::from(step.alone_ms());
+            let longest = u128::from(step.longest_ms());
             before += longest;
             let share = before * total / alone - given;
             given += share;
-            for ms in step.each_ms() {
+            for ms in step.durations_mut() {
                 let stretched = u128::from(*ms) * share / longest.max(1);
                 *ms = u64::try_from(stretched).unwrap_or(u64::MAX);
             }
@@ -154,7 +154,7 @@ impl Writer<'_> {
             Action::Emit(emission) => self.emit(emission),
             Action::Tally => self.tally(),
             Action::Hydrate(_) => {
-                self.metadata = Some(hydrated());
+                self.metadata = Some(proposed_metadata());
                 self.read_protocol()?;
             }
             Action::Change(change) => {
@@ -257,7 +257,7 @@ impl Writer<'_> {
 }
 
 /// Metadata that a worker could have proposed.
-fn hydrated() -> Metadata {
+fn proposed_metadata() -> Metadata {
     Metadata {
         allow_no_validation: true,
         ..Metadata::default()

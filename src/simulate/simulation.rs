@@ -15,7 +15,7 @@ pub(crate) struct Task {
     pub(super) reach: Reach,
     pub(super) script: Script,
     /// The estimated remaining duration at the start of each step.
-    pub(super) rest_ms: Vec<u64>,
+    pub(super) remaining_ms: Vec<u64>,
 }
 
 /// A plan, prepared for predictions.
@@ -23,7 +23,7 @@ pub struct Simulation<'s> {
     pub(super) setup: Setup<'s>,
     /// The unfinished tasks by index in the plan; `Err` says why one can't be run.
     pub(super) tasks: Vec<Option<Result<Task, SkipReason>>>,
-    pub(super) places: HashMap<ItemId, usize>,
+    pub(super) indexes: HashMap<ItemId, usize>,
     pub(super) no_claims: Claims,
     /// By the estimates before the run. The paths of a task's dependents do not change while it is in flight.
     pub(super) priority: Priority,
@@ -68,7 +68,7 @@ impl Round {
 
 /// An admitted task.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Worked {
+pub struct SimulatedTask {
     /// The plan item.
     pub id: ItemId,
     /// When it was admitted.

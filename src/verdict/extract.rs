@@ -6,7 +6,7 @@
 
 use super::plain::{NotUtf8, Plain};
 use super::reasoning::Blanked;
-use super::scan::{Near, Scan};
+use super::scan::{NearMiss, Scan};
 use super::{near, plain, reasoning, scan};
 use crate::model::json;
 use serde_json::{Map, Value};
@@ -54,7 +54,7 @@ pub fn value(bytes: &[u8]) -> Result<Value, NotAnObject> {
 
 /// The rules for the object to pick.
 #[derive(Clone, Copy)]
-pub struct Wanted<'w> {
+pub struct PickRules<'w> {
     /// Whether an object fits the schema; without one every object does.
     pub fits: &'w dyn Fn(&Value) -> bool,
     /// How to read an answer in prose, if one is accepted.
@@ -95,7 +95,7 @@ pub enum NoAnswer {
 ///
 /// # Errors
 /// There is none.
-pub fn pick(bytes: &[u8], wanted: &Wanted<'_>) -> Result<Picked, NoAnswer> {
+pub fn pick(bytes: &[u8], wanted: &PickRules<'_>) -> Result<Picked, NoAnswer> {
     let plain = Plain::read(bytes);
     let blanked = reasoning::blank(&plain.text);
     let text = blanked.text.as_ref();
@@ -147,7 +147,7 @@ pub fn pick(bytes: &[u8], wanted: &Wanted<'_>) -> Result<Picked, NoAnswer> {
 
 /// The last top-level object in a text.
 pub fn last(bytes: &[u8]) -> Option<Object> {
-    let wanted = Wanted {
+    let wanted = PickRules {
         fits: &|_| true,
         prose: None,
     };
@@ -162,7 +162,7 @@ enum Found {
     Nothing(Option<String>),
 }
 
-fn last_that_fits(text: &str, scan: &Scan, wanted: &Wanted<'_>) -> Found {
+fn last_that_fits(text: &str, scan: &Scan, wanted: &PickRules<'_>) -> Found {
     let (mut last, mut why) = (None, None);
     for range in scan.objects.iter().rev().take(MEASURED_MAX) {
         let value = match json::parse(&text[range.clone()]) {
@@ -196,7 +196,7 @@ fn not_utf8(plain: &Plain<'_>, range: &Range<usize>) -> Result<(), NoAnswer> {
 fn nothing(
     blanked: &Blanked<'_>,
     bytes: usize,
-    near: Option<&Near>,
+    near: Option<&NearMiss>,
     why: Option<String>,
 ) -> NoAnswer {
     let text = blanked.text.as_ref();
@@ -239,7 +239,7 @@ mod tests {
     }
 
     fn with_n(text: &[u8]) -> Result<Picked, String> {
-        let wanted = Wanted {
+        let wanted = PickRules {
             fits: &has_n,
             prose: None,
         };
@@ -354,7 +354,7 @@ mod tests {
     #[test]
     fn prose_is_read_only_without_an_object_and_never_from_reasoning() {
         let vote = |text: &str| {
-            let wanted = Wanted {
+            let wanted = PickRules {
                 fits: &|value| value.get("vote").is_some() && value.get("reason").is_some(),
                 prose: Some(crate::verdict::prose::read),
             };

@@ -15,5 +15,5 @@ mod reasoning;
 mod scan;
 mod schema;
 
-pub use extract::{NoAnswer, Object, Picked, Wanted, object};
+pub use extract::{NoAnswer, Object, PickRules, Picked, object};
 pub use schema::{Schema, SchemaError, VIOLATIONS_MAX};

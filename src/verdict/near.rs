@@ -1,22 +1,22 @@
 //! Describes what is wrong with a malformed JSON object, so that a retry can correct it.
 
-use super::scan::{Broken, Near};
+use super::scan::{Broken, NearMiss};
 use crate::model::NotJson;
 
 /// Describes the fault, with its line and column in `text`.
-pub fn describe(text: &str, near: &Near) -> String {
+pub fn describe(text: &str, near: &NearMiss) -> String {
     match near {
-        Near::List(start) => format!(
+        NearMiss::List(start) => format!(
             "a JSON array; an object is asked for ({})",
             place(text, *start)
         ),
-        Near::Broken(broken) => broken_at(text, broken),
+        NearMiss::Broken(broken) => describe_fault(text, broken),
     }
 }
 
-fn broken_at(text: &str, broken: &Broken) -> String {
+fn describe_fault(text: &str, broken: &Broken) -> String {
     if broken.at >= text.len() || text[broken.at..].starts_with("```") {
-        return cut_off(text, broken);
+        return describe_cut(text, broken);
     }
     let at = match open_string(text, broken) {
         // The parser names the character before the one that is not allowed in a string.
@@ -48,7 +48,7 @@ fn broken_at(text: &str, broken: &Broken) -> String {
             ),
             false => format!(
                 "{} at {here}, in the string that begins at {begin}",
-                said(broken)
+                parser_message(broken)
             ),
         };
     }
@@ -65,12 +65,12 @@ fn broken_at(text: &str, broken: &Broken) -> String {
             format!("a key without double quotes at {here}")
         }
         _ if next.is_alphabetic() => format!("`{}` at {here} is no JSON value", word(rest)),
-        _ => format!("{} at {here}", said(broken)),
+        _ => format!("{} at {here}", parser_message(broken)),
     }
 }
 
-fn cut_off(text: &str, broken: &Broken) -> String {
-    let (stack, string) = opened(&text[broken.start..broken.at]);
+fn describe_cut(text: &str, broken: &Broken) -> String {
+    let (stack, string) = open_brackets(&text[broken.start..broken.at]);
     let outermost = |at: &usize| {
         let at = broken.start + at;
         format!("the `{}` at {}", &text[at..=at], place(text, at))
@@ -96,12 +96,12 @@ fn cut_off(text: &str, broken: &Broken) -> String {
 
 /// The start of the string that contains the fault.
 fn open_string(text: &str, broken: &Broken) -> Option<usize> {
-    let (_, string) = opened(&text[broken.start..broken.at]);
+    let (_, string) = open_brackets(&text[broken.start..broken.at]);
     string.map(|at| broken.start + at)
 }
 
 /// The brackets and the string that are open at the end of incomplete JSON.
-fn opened(text: &str) -> (Vec<usize>, Option<usize>) {
+fn open_brackets(text: &str) -> (Vec<usize>, Option<usize>) {
     let mut stack = Vec::new();
     let mut string = None;
     let mut is_escaped = false;
@@ -118,7 +118,7 @@ fn opened(text: &str) -> (Vec<usize>, Option<usize>) {
     (stack, string)
 }
 
-fn said(broken: &Broken) -> String {
+fn parser_message(broken: &Broken) -> String {
     let error = broken.error.as_ref().map(|error| {
         let text = error.to_string();
         text.split(" at line ")

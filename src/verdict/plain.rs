@@ -97,11 +97,11 @@ impl<'b> Plain<'b> {
             replaced,
             bytes,
         };
-        plain.drop_mark();
+        plain.strip_byte_order_mark();
         plain
     }
 
-    fn drop_mark(&mut self) {
+    fn strip_byte_order_mark(&mut self) {
         let mark = '\u{feff}'.len_utf8();
         if !self.text.starts_with('\u{feff}') {
             return;

@@ -58,7 +58,7 @@ enum Property {
 
 /// Reads `text`; `None` if it has none of these forms, or contradicts itself.
 pub fn read(text: &str) -> Option<Object> {
-    let (prose, blocks) = apart(text);
+    let (prose, blocks) = split_blocks(text);
     let mut object = sections(&prose);
     vote(&prose, &mut object)?;
     let of_kind = |kinds: &[&str]| -> Vec<&str> {
@@ -100,7 +100,7 @@ pub fn read(text: &str) -> Option<Object> {
 
 /// Splits a text into the lines outside fenced blocks and the closed blocks. Text after an unclosed fence is neither:
 /// it may have been cut off.
-fn apart(text: &str) -> (Vec<&str>, Vec<Block<'_>>) {
+fn split_blocks(text: &str) -> (Vec<&str>, Vec<Block<'_>>) {
     let mut blocks = fence::blocks(text);
     let mut prose = Vec::new();
     let mut from = 0;
@@ -120,8 +120,8 @@ fn vote(prose: &[&str], object: &mut Object) -> Option<()> {
         let Some((name, value)) = line.split_once(':') else {
             continue;
         };
-        let value = undecorated(value);
-        match undecorated(name).to_ascii_lowercase().as_str() {
+        let value = strip_marks(value);
+        match strip_marks(name).to_ascii_lowercase().as_str() {
             "vote" => {
                 let word = value.trim_matches(|c: char| !c.is_alphanumeric());
                 let word = word.to_ascii_lowercase();
@@ -185,14 +185,14 @@ fn heading(line: &str) -> Option<(Property, &str)> {
     let is_whole =
         rest.trim_end_matches(['*', '_', ' ']).is_empty() || words.trim_start().starts_with('(');
     (is_marked || is_heading && (is_whole || words.len() <= 24))
-        .then_some((property, undecorated(value)))
+        .then_some((property, strip_marks(value)))
 }
 
 fn begin(property: Property, rest: &str, object: &mut Object) {
     match property {
         Property::List(name) => {
             object.entry(name).or_insert_with(|| json!([]));
-            if !rest.is_empty() && !is_nothing(rest) {
+            if !rest.is_empty() && !is_none_word(rest) {
                 add(property, rest, object);
             }
         }
@@ -215,7 +215,7 @@ fn begin(property: Property, rest: &str, object: &mut Object) {
 }
 
 fn add(property: Property, item: &str, object: &mut Object) {
-    if item.is_empty() || is_nothing(item) {
+    if item.is_empty() || is_none_word(item) {
         return;
     }
     let (name, value) = match property {
@@ -275,7 +275,7 @@ fn numbered(line: &str) -> Option<&str> {
 }
 
 /// Strips list marks, emphasis and code marks.
-fn undecorated(text: &str) -> &str {
+fn strip_marks(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || "*_`-".contains(c))
 }
 
@@ -288,7 +288,7 @@ fn level(text: &str) -> Option<&'static str> {
         .find(|known| known.eq_ignore_ascii_case(word))
 }
 
-fn is_nothing(text: &str) -> bool {
+fn is_none_word(text: &str) -> bool {
     let word = text.trim_matches(|c: char| !c.is_alphanumeric());
     ["none", "n/a", "nothing"]
         .iter()

@@ -18,12 +18,12 @@ pub struct Scan {
     /// Complete objects in order.
     pub objects: Vec<Range<usize>>,
     /// The last text that looks like an object but is not a complete one.
-    pub near: Option<Near>,
+    pub near: Option<NearMiss>,
 }
 
 /// A text that is not an object but may have been meant as the answer.
 #[derive(Debug)]
-pub enum Near {
+pub enum NearMiss {
     /// A malformed object or list.
     Broken(Broken),
     /// A complete list, which starts here.
@@ -41,12 +41,12 @@ pub struct Broken {
     pub error: Option<serde_json::Error>,
 }
 
-impl Near {
+impl NearMiss {
     /// Where it starts.
     pub fn start(&self) -> usize {
         match self {
-            Near::Broken(broken) => broken.start,
-            Near::List(start) => *start,
+            NearMiss::Broken(broken) => broken.start,
+            NearMiss::List(start) => *start,
         }
     }
 }
@@ -59,7 +59,7 @@ pub fn scan(text: &str) -> Scan {
         block: 0,
         at: 0,
         line_start: 0,
-        indent: blanks(text),
+        indent: indentation(text),
         in_string: false,
         open: Vec::new(),
         found: Scan::default(),
@@ -104,7 +104,7 @@ fn offset_of(text: &str, error: &serde_json::Error) -> usize {
     offset
 }
 
-fn blanks(text: &str) -> usize {
+fn indentation(text: &str) -> usize {
     text.len() - text.trim_start_matches([' ', '\t']).len()
 }
 
@@ -182,11 +182,11 @@ impl Scanner<'_> {
     /// The indentation is measured once per line, which may be long.
     fn begin_line(&mut self, start: usize) {
         self.line_start = start;
-        self.indent = blanks(&self.text[start..]);
+        self.indent = indentation(&self.text[start..]);
     }
 
     /// Skips text that was parsed.
-    fn go_to(&mut self, end: usize) {
+    fn skip_to(&mut self, end: usize) {
         let passed = &self.text[self.at..end];
         if let Some(last) = passed.rfind('\n') {
             self.begin_line(self.at + last + 1);
@@ -203,13 +203,13 @@ impl Scanner<'_> {
         let start = self.at;
         match object_at(self.text, start) {
             Some(Ok(end)) => {
-                if self.counts() {
+                if self.is_top_level() {
                     self.found.objects.push(start..end);
                 }
-                self.go_to(end);
+                self.skip_to(end);
             }
-            Some(Err(broken)) => self.breaks(broken),
-            None if self.is_almost_json() => self.breaks(Broken {
+            Some(Err(broken)) => self.recover_from(broken),
+            None if self.is_almost_json() => self.recover_from(Broken {
                 start,
                 at: self.text.len() - self.text[start + 1..].trim_start().len(),
                 error: None,
@@ -240,18 +240,18 @@ impl Scanner<'_> {
             Ok(end) => {
                 let is_alone = self.begins_line() && self.ends_line(end);
                 if self.open.is_empty() && (next == Some('{') || is_alone) {
-                    self.found.near = Some(Near::List(start));
+                    self.found.near = Some(NearMiss::List(start));
                 }
-                self.go_to(end);
+                self.skip_to(end);
             }
-            Err(broken) if holds_more || !self.open.is_empty() => self.breaks(broken),
+            Err(broken) if holds_more || !self.open.is_empty() => self.recover_from(broken),
             // `[2 files]`: prose.
-            Err(broken) => self.go_to(broken.at),
+            Err(broken) => self.skip_to(broken.at),
         }
     }
 
     /// Continues at a fault, inside all brackets that are open there.
-    fn breaks(&mut self, broken: Broken) {
+    fn recover_from(&mut self, broken: Broken) {
         let mut in_string = false;
         let mut depth = 0;
         let mut is_escaped = false;
@@ -269,8 +269,8 @@ impl Scanner<'_> {
             self.push();
         }
         self.in_string = in_string;
-        self.go_to(broken.at);
-        self.found.near = Some(Near::Broken(broken));
+        self.skip_to(broken.at);
+        self.found.near = Some(NearMiss::Broken(broken));
     }
 
     fn push(&mut self) {
@@ -289,7 +289,7 @@ impl Scanner<'_> {
     }
 
     /// Whether a complete object at this position is a top-level one.
-    fn counts(&self) -> bool {
+    fn is_top_level(&self) -> bool {
         let begins_line = self.begins_line();
         let is_apart = |open: &Open| begins_line && self.indent <= open.indent;
         let block = self.blocks.get(self.block);

@@ -1,4 +1,4 @@
-//! Reads a call file, as [`super::call`] writes it.
+//! Reads a call file, as [`super::call_json`] writes it.
 
 use serde::Deserialize;
 use serde_json::Value;

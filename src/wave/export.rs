@@ -72,7 +72,7 @@ pub fn export(
             Some(label) => data(&format!("results/{}", Label::FILE_NAME), label.text()),
             None => data("results/.keep", String::new()),
         },
-        for_all(runner, rows.len(), call),
+        job_file(runner, rows.len(), call),
     ];
     for (index, row) in rows.iter().enumerate() {
         let cell = |name: &str| {
@@ -161,7 +161,7 @@ rm -f "$out.printed" "$out.result"
     )
 }
 
-fn for_all(runner: Runner, rows: usize, call: &Call) -> Exported {
+fn job_file(runner: Runner, rows: usize, call: &Call) -> Exported {
     let at_once = call.max_concurrency.unwrap_or(16);
     match runner {
         Runner::Parallel => program(

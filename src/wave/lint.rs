@@ -14,7 +14,7 @@ use std::path::Path;
 
 /// A wave to check.
 #[derive(Clone, Copy, Debug)]
-pub struct Subject<'w> {
+pub struct LintInput<'w> {
     /// The wave CSV; paths in the call file are relative to its folder.
     pub csv: &'w Path,
     /// The header.
@@ -59,7 +59,7 @@ const NUMBERS: [&str; 4] = ["attempt", "wave", "max_concurrency", "timeout_secon
 const NO_VALIDATION: &str = "allow_no_validation: true";
 
 /// All problems of a wave and its call file.
-pub fn lint(subject: Subject<'_>) -> Vec<Problem> {
+pub fn lint(subject: LintInput<'_>) -> Vec<Problem> {
     let mut problems = Vec::new();
     let is_readable = match check_header(subject.header) {
         Some(problem) => {
@@ -90,7 +90,7 @@ pub fn lint(subject: Subject<'_>) -> Vec<Problem> {
         problem.item = index.and_then(|index| Some(rows.get(index)?.cell("id").to_owned()));
     }
     let number = |column: &str| rows.first()?.cell(column).parse().ok();
-    let wanted = lint_call::Wanted {
+    let wanted = lint_call::RowLimits {
         max_concurrency: number("max_concurrency"),
         timeout_seconds: number("timeout_seconds"),
     };
@@ -100,14 +100,14 @@ pub fn lint(subject: Subject<'_>) -> Vec<Problem> {
 
 fn check_rows(rows: &[Row<'_>], teams: &[Team], problems: &mut Vec<Problem>) {
     let Some(first) = rows.first() else {
-        problems.push(at(None, "id", "the wave has no rows"));
+        problems.push(problem_at(None, "id", "the wave has no rows"));
         return;
     };
     let mut ids = BTreeSet::new();
     for row in rows {
         check_row(row, problems);
         if !ids.insert(row.cell("id")) {
-            problems.push(at(Some(row.number), "id", "appears twice"));
+            problems.push(problem_at(Some(row.number), "id", "appears twice"));
         }
         for column in SHARED {
             if row.cell(column) != first.cell(column) {
@@ -116,7 +116,7 @@ fn check_rows(rows: &[Row<'_>], teams: &[Team], problems: &mut Vec<Problem>) {
                     row.cell(column),
                     first.cell(column)
                 );
-                problems.push(at(Some(row.number), column, &message));
+                problems.push(problem_at(Some(row.number), column, &message));
             }
         }
     }
@@ -144,7 +144,7 @@ impl Row<'_> {
     }
 }
 
-fn at(row: Option<usize>, column: &str, message: &str) -> Problem {
+fn problem_at(row: Option<usize>, column: &str, message: &str) -> Problem {
     Problem {
         row,
         column: column.to_owned(),
@@ -161,19 +161,19 @@ fn check_header(header: &[String]) -> Option<Problem> {
     let index = wrong.unwrap_or(header.len().min(COLUMNS.len()));
     match (header.get(index), COLUMNS.get(index)) {
         (None, None) => None,
-        (Some(is), Some(wanted)) => Some(at(
+        (Some(is), Some(wanted)) => Some(problem_at(
             None,
             is,
             &format!("column {} must be `{wanted}`", index + 1),
         )),
-        (None, Some(wanted)) => Some(at(None, wanted, "this column is missing")),
-        (Some(is), None) => Some(at(None, is, "is not a column of a wave")),
+        (None, Some(wanted)) => Some(problem_at(None, wanted, "this column is missing")),
+        (Some(is), None) => Some(problem_at(None, is, "is not a column of a wave")),
     }
 }
 
 fn check_row(row: &Row<'_>, problems: &mut Vec<Problem>) {
     let mut add =
-        |column: &str, message: &str| problems.push(at(Some(row.number), column, message));
+        |column: &str, message: &str| problems.push(problem_at(Some(row.number), column, message));
     let id = RowId::new(row.cell("id"));
     let parts = ["unit", "round", "role", "attempt"].map(|column| row.cell(column));
     if id.as_str() != parts.join(".") || RowKey::parse(&id).is_none() {
@@ -240,7 +240,7 @@ fn check_units(rows: &[Row<'_>], teams: &[Team], problems: &mut Vec<Problem>) {
         check_team(rows, teams, problems);
         for row in &rows[1..] {
             if row.cell("lane") == Lane::Patch.as_str() {
-                problems.push(at(
+                problems.push(problem_at(
                     Some(row.number),
                     "lane",
                     "a second author of the unit's patch",
@@ -248,30 +248,32 @@ fn check_units(rows: &[Row<'_>], teams: &[Team], problems: &mut Vec<Problem>) {
             }
             if row.cell("scope") != first.cell("scope") {
                 let message = format!("differs from that of the same unit in row {}", first.number);
-                problems.push(at(Some(row.number), "scope", &message));
+                problems.push(problem_at(Some(row.number), "scope", &message));
             }
         }
         match Reach::new(&first.scope()) {
             Ok(reach) => {
                 if claims.conflicts_with(&reach) {
-                    problems.push(meeting(first, &reach, &reaches));
+                    problems.push(overlap(first, &reach, &reaches));
                 }
                 claims.add(reach.clone());
                 reaches.push((first, reach));
             }
-            Err(error) => problems.push(at(Some(first.number), "scope", &error.to_string())),
+            Err(error) => {
+                problems.push(problem_at(Some(first.number), "scope", &error.to_string()))
+            }
         }
     }
 }
 
 /// The problem with the first unit that may share a path with this one.
-fn meeting(row: &Row<'_>, reach: &Reach, others: &[(&Row<'_>, Reach)]) -> Problem {
+fn overlap(row: &Row<'_>, reach: &Reach, others: &[(&Row<'_>, Reach)]) -> Problem {
     let other = others.iter().find(|(_, other)| reach.may_meet(other));
     let whose = other.map_or_else(
         || "another unit".to_owned(),
         |(other, _)| format!("unit `{}` in row {}", other.cell("unit"), other.number),
     );
-    at(
+    problem_at(
         Some(row.number),
         "scope",
         &format!("may overlap the scope of {whose}"),
@@ -300,7 +302,7 @@ fn check_team(rows: &[&Row<'_>], teams: &[Team], problems: &mut Vec<Problem>) {
             team.protocol,
             team.lane.as_str()
         );
-        problems.push(at(Some(row.number), "lane", &message));
+        problems.push(problem_at(Some(row.number), "lane", &message));
     }
     if rows.iter().any(|row| row.cell("attempt") != "1") {
         return;
@@ -320,7 +322,7 @@ fn check_team(rows: &[&Row<'_>], teams: &[Team], problems: &mut Vec<Problem>) {
             team.round,
             team.protocol
         );
-        problems.push(at(Some(first.number), "role", &message));
+        problems.push(problem_at(Some(first.number), "role", &message));
     }
 }
 
@@ -391,7 +393,7 @@ mod tests {
             roles: vec![Role::new("skeptic")],
             ..team.clone()
         };
-        lint(Subject {
+        lint(LintInput {
             csv: Path::new("/waves/w.csv"),
             header,
             rows,

@@ -8,13 +8,13 @@ use std::path::{Component, Path, PathBuf};
 
 /// The limits in the rows, which the call must repeat; `None` if they can't be parsed.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Wanted {
+pub(super) struct RowLimits {
     pub max_concurrency: Option<u64>,
     pub timeout_seconds: Option<u64>,
 }
 
 /// All problems of the call file of the wave CSV `csv`.
-pub(super) fn check(csv: &Path, text: Option<&str>, wanted: &Wanted) -> Vec<Problem> {
+pub(super) fn check(csv: &Path, text: Option<&str>, wanted: &RowLimits) -> Vec<Problem> {
     let Some(text) = text else {
         return vec![problem(
             None,
@@ -26,7 +26,7 @@ pub(super) fn check(csv: &Path, text: Option<&str>, wanted: &Wanted) -> Vec<Prob
         Ok(call) => call,
         Err(error) => {
             let (line, column) = (error.line(), error.column());
-            let message = format!("is not valid JSON: {}", without_place(&error));
+            let message = format!("is not valid JSON: {}", without_position(&error));
             let message = format!("{message} (column {column})");
             return vec![problem(Some(line as u64), "", &message)];
         }
@@ -50,7 +50,7 @@ pub(super) fn check(csv: &Path, text: Option<&str>, wanted: &Wanted) -> Vec<Prob
     problems
 }
 
-fn check_values(text: &str, call: &Value, wanted: &Wanted) -> Vec<Problem> {
+fn check_values(text: &str, call: &Value, wanted: &RowLimits) -> Vec<Problem> {
     let values = [
         ("instruction", Some(Value::from("{prompt}"))),
         ("id_column", Some(Value::from("id"))),
@@ -62,7 +62,7 @@ fn check_values(text: &str, call: &Value, wanted: &Wanted) -> Vec<Problem> {
     ];
     let differs = |(key, wanted): (&str, Option<Value>)| {
         let wanted = wanted.filter(|wanted| call[key] != *wanted)?;
-        Some(other(text, call, key, &wanted))
+        Some(mismatch(text, call, key, &wanted))
     };
     values.into_iter().filter_map(differs).collect()
 }
@@ -77,10 +77,12 @@ fn check_paths(csv: &Path, text: &str, call: &Value) -> Vec<Problem> {
     ]
     .into_iter()
     .filter(|(key, wanted)| {
-        let named = call[*key].as_str().map(|path| plain(&folder.join(path)));
-        named.is_none_or(|named| named != plain(wanted))
+        let named = call[*key]
+            .as_str()
+            .map(|path| normalize(&folder.join(path)));
+        named.is_none_or(|named| named != normalize(wanted))
     })
-    .map(|(key, wanted)| other(text, call, key, &name(&wanted)))
+    .map(|(key, wanted)| mismatch(text, call, key, &name(&wanted)))
     .collect()
 }
 
@@ -94,7 +96,7 @@ fn check_schema(text: &str, call: &Value) -> Option<Problem> {
     Some(problem(line, KEY, &format!("is no valid schema: {error}")))
 }
 
-fn other(text: &str, call: &Value, key: &str, wanted: &Value) -> Problem {
+fn mismatch(text: &str, call: &Value, key: &str, wanted: &Value) -> Problem {
     let message = format!("is {} in the call file; the wave wants {wanted}", call[key]);
     problem(line_of(text, key), key, &message)
 }
@@ -117,7 +119,7 @@ fn line_of(text: &str, key: &str) -> Option<u64> {
 }
 
 /// `path` with `.` and `..` resolved as text, without the file system.
-fn plain(path: &Path) -> PathBuf {
+fn normalize(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {
         match part {
@@ -131,7 +133,7 @@ fn plain(path: &Path) -> PathBuf {
     plain
 }
 
-fn without_place(error: &serde_json::Error) -> String {
+fn without_position(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.rfind(" at line ") {
         Some(end) => text[..end].to_owned(),
@@ -145,7 +147,7 @@ mod tests {
     use serde_json::json;
 
     fn found(text: Option<&str>) -> Vec<String> {
-        let wanted = Wanted {
+        let wanted = RowLimits {
             max_concurrency: Some(5),
             timeout_seconds: Some(60),
         };

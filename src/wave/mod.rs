@@ -16,7 +16,7 @@ mod problem;
 pub use call::Call;
 pub use export::{Runner, export};
 pub use label::Label;
-pub use lint::{Subject, Team, lint};
+pub use lint::{LintInput, Team, lint};
 pub use problem::Problem;
 
 use crate::model::{Lane, Risk, RoundName, RowKey, RunId, WaveNo};
@@ -112,13 +112,13 @@ impl WaveHead {
     }
 
     /// The name of the output CSV.
-    pub fn out_name(&self) -> PathBuf {
+    pub fn output_name(&self) -> PathBuf {
         format!("{}.out.csv", self.stem()).into()
     }
 }
 
 /// Writes the wave CSV.
-pub fn csv(head: &WaveHead, rows: &[WaveRow]) -> std::io::Result<Vec<u8>> {
+pub fn write_csv(head: &WaveHead, rows: &[WaveRow]) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut writer = Writer::new(&mut bytes, COLUMNS)?;
     for row in rows {
@@ -149,12 +149,12 @@ pub fn csv(head: &WaveHead, rows: &[WaveRow]) -> std::io::Result<Vec<u8>> {
 }
 
 /// The call file: the arguments of `spawn_agents_on_csv` for the wave; paths are relative to the file.
-pub fn call(head: &WaveHead, output_schema: &Value) -> Value {
+pub fn call_json(head: &WaveHead, output_schema: &Value) -> Value {
     json!({
         "csv_path": head.csv_name(),
         "instruction": "{prompt}",
         "id_column": "id",
-        "output_csv_path": head.out_name(),
+        "output_csv_path": head.output_name(),
         "output_schema": output_schema,
         "max_concurrency": head.max_concurrency,
         "max_runtime_seconds": head.timeout_seconds,
@@ -192,13 +192,13 @@ mod tests {
             depends_on: vec![],
             prompt: "say {this}".to_owned(),
         };
-        let text = String::from_utf8(csv(&head, &[row]).expect("written")).expect("text");
+        let text = String::from_utf8(write_csv(&head, &[row]).expect("written")).expect("text");
         let (header, rest) = text.split_once('\n').expect("a header");
         assert_eq!(header, COLUMNS.join(","));
         assert_eq!(
             rest,
             "st-001.vote.skeptic.2,st-001,\"Do it, well\",vote,skeptic,read_only,a;b/*,\"one\ntwo\",make test,low,,2,7,5,60,abc,20260213T015500Z,say {this}\n"
         );
-        assert_eq!(call(&head, &json!({}))["csv_path"], "007-vote.csv");
+        assert_eq!(call_json(&head, &json!({}))["csv_path"], "007-vote.csv");
     }
 }

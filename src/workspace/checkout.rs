@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Makes `target` an exact copy of the work tree. Removes everything that an earlier wave left there.
-pub fn make(repo: &Repo, target: &Path) -> Result<(), SnapshotError> {
+pub fn create_copy(repo: &Repo, target: &Path) -> Result<(), SnapshotError> {
     refresh(repo, target, &BTreeSet::new())
 }
 
@@ -42,7 +42,7 @@ impl Fingerprint {
         let mut files: BTreeMap<_, _> = paths
             .into_par_iter()
             .map(|path| {
-                let digest = content_of(&repo.root().join(&path));
+                let digest = digest_content(&repo.root().join(&path));
                 (path, digest)
             })
             .collect();
@@ -62,7 +62,7 @@ impl Fingerprint {
 }
 
 /// The digest of the file at `path`, or of the target of a link. `None` if it can't be read.
-fn content_of(path: &Path) -> Option<[u8; 32]> {
+fn digest_content(path: &Path) -> Option<[u8; 32]> {
     use std::os::unix::ffi::OsStrExt;
     let found = std::fs::symlink_metadata(path).ok()?;
     let bytes = match found.is_symlink() {

@@ -30,17 +30,17 @@ const SMALL_BYTES: u64 = 128 * 1024;
 /// relative to `target`.
 pub fn refresh(repo: &Repo, target: &Path, keep: &BTreeSet<PathBuf>) -> Result<(), SnapshotError> {
     let failed = || SnapshotError::copy(target);
-    let index_path = index_of(target);
+    let index_path = index_path(target);
     let index = Index::read(&index_path, repo.root()).filter(|_| target.is_dir());
     if index.is_none() {
         remove_tree(target).map_err(failed())?;
     }
     private::make_folders(target).map_err(failed())?;
-    let began_ns = now_of(target).map_err(failed())?;
+    let began_ns = file_system_time(target).map_err(failed())?;
     let files = repo.files()?;
-    let folders = folders_of(&files);
+    let folders = list_folders(&files);
     if index.is_some() {
-        let wanted = Wanted::new(&files, &folders, keep);
+        let wanted = CopyContents::new(&files, &folders, keep);
         wanted.clear(target, Path::new("")).map_err(failed())?;
     }
     for folder in &folders {
@@ -51,7 +51,7 @@ pub fn refresh(repo: &Repo, target: &Path, keep: &BTreeSet<PathBuf>) -> Result<(
             _ => {}
         }
     }
-    let pass = Pass {
+    let pass = CopyPass {
         root: repo.root(),
         target,
         old: index.as_ref(),
@@ -59,13 +59,13 @@ pub fn refresh(repo: &Repo, target: &Path, keep: &BTreeSet<PathBuf>) -> Result<(
     let files: Vec<PathBuf> = files.into_iter().collect();
     let entries = files
         .par_iter()
-        .map(|path| match pass.bring(path) {
+        .map(|path| match pass.copy_file(path) {
             // It was removed while it was copied.
             Err(error) if is_absent(&error) => Ok(None),
             brought => brought.map_err(SnapshotError::copy(path)),
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let ended_ns = now_of(target).map_err(failed())?;
+    let ended_ns = file_system_time(target).map_err(failed())?;
     let index = Index {
         began_ns,
         ended_ns,
@@ -81,19 +81,19 @@ pub fn refresh(repo: &Repo, target: &Path, keep: &BTreeSet<PathBuf>) -> Result<(
 /// Removes the copy at `target` with its index.
 pub fn remove(target: &Path) -> io::Result<()> {
     remove_tree(target)?;
-    match fs::remove_file(index_of(target)) {
+    match fs::remove_file(index_path(target)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
 }
 
 /// The index is beside the copy, outside of the worker's folder.
-fn index_of(target: &Path) -> PathBuf {
+fn index_path(target: &Path) -> PathBuf {
     target.with_extension("index")
 }
 
 /// The time by the clock of the file system that `target` is on.
-fn now_of(target: &Path) -> io::Result<i128> {
+fn file_system_time(target: &Path) -> io::Result<i128> {
     let probe = tempfile::tempfile_in(crate::platform::parent(target))?;
     Ok(changed_ns(&probe.metadata()?))
 }
@@ -104,7 +104,7 @@ fn changed_ns(metadata: &fs::Metadata) -> i128 {
 
 /// Tells whether a file is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
+struct FileStamp {
     inode: u64,
     size: u64,
     mode: u32,
@@ -112,7 +112,7 @@ struct Stamp {
     changed_ns: i128,
 }
 
-impl Stamp {
+impl FileStamp {
     /// `None` if nothing is there.
     fn of(path: &Path) -> io::Result<Option<Self>> {
         match fs::symlink_metadata(path) {
@@ -123,7 +123,7 @@ impl Stamp {
     }
 }
 
-impl From<&fs::Metadata> for Stamp {
+impl From<&fs::Metadata> for FileStamp {
     fn from(metadata: &fs::Metadata) -> Self {
         Self {
             inode: metadata.ino(),
@@ -139,27 +139,27 @@ impl From<&fs::Metadata> for Stamp {
 /// The stamps of a file and its copy, right after copying.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Entry {
-    source: Stamp,
-    copy: Stamp,
+    source: FileStamp,
+    copy: FileStamp,
 }
 
 /// Updates files.
-struct Pass<'p> {
+struct CopyPass<'p> {
     root: &'p Path,
     target: &'p Path,
     /// `None` if the target is empty.
     old: Option<&'p Index>,
 }
 
-impl Pass<'_> {
+impl CopyPass<'_> {
     /// Copies one file; `None` if it is neither a file nor a link: a submodule, a socket, or a file that is in git's index but
     /// not in the tree.
-    fn bring(&self, path: &Path) -> io::Result<Option<Entry>> {
+    fn copy_file(&self, path: &Path) -> io::Result<Option<Entry>> {
         let (from, to) = (self.root.join(path), self.target.join(path));
-        let source = Stamp::of(&from)?;
+        let source = FileStamp::of(&from)?;
         if let (Some(index), Some(source)) = (self.old, source)
             && let Some(old) = index.entries.get(path)
-            && index.is_settled(old, source, Stamp::of(&to)?)
+            && index.is_settled(old, source, FileStamp::of(&to)?)
         {
             return Ok(Some(*old));
         }
@@ -171,7 +171,7 @@ impl Pass<'_> {
             return Ok(None);
         };
         let copy = match source.mode & 0o170_000 {
-            0o120_000 => symlink(fs::read_link(&from)?, &to).and_then(|()| Stamp::of(&to))?,
+            0o120_000 => symlink(fs::read_link(&from)?, &to).and_then(|()| FileStamp::of(&to))?,
             0o100_000 if source.size <= SMALL_BYTES => Some(copy_small(&from, &to, &source)?),
             0o100_000 => copy_large(&from, &to, &source)?,
             _ => return Ok(None),
@@ -182,18 +182,18 @@ impl Pass<'_> {
 }
 
 /// The mode of a copied file: only the owner's part. Others have no access to a copy, and git records no more.
-fn mode_of_copy(source: &Stamp) -> u32 {
+fn mode_of_copy(source: &FileStamp) -> u32 {
     source.mode & 0o700
 }
 
-fn copy_large(from: &Path, to: &Path, source: &Stamp) -> io::Result<Option<Stamp>> {
+fn copy_large(from: &Path, to: &Path, source: &FileStamp) -> io::Result<Option<FileStamp>> {
     fs::copy(from, to)?;
     fs::set_permissions(to, Permissions::from_mode(mode_of_copy(source)))?;
-    Stamp::of(to)
+    FileStamp::of(to)
 }
 
 /// Like [`copy_large`], with half of the system calls. Small files gain nothing from shared blocks.
-fn copy_small(from: &Path, to: &Path, source: &Stamp) -> io::Result<Stamp> {
+fn copy_small(from: &Path, to: &Path, source: &FileStamp) -> io::Result<FileStamp> {
     let mode = mode_of_copy(source);
     let mut content = Vec::with_capacity(source.size as usize + 1);
     File::open(from)?.read_to_end(&mut content)?;
@@ -203,13 +203,13 @@ fn copy_small(from: &Path, to: &Path, source: &Stamp) -> io::Result<Stamp> {
         .mode(mode)
         .open(to)?;
     copy.write_all(&content)?;
-    let stamp = Stamp::from(&copy.metadata()?);
+    let stamp = FileStamp::from(&copy.metadata()?);
     if stamp.mode & 0o7777 == mode {
         return Ok(stamp);
     }
     // The umask removed bits.
     copy.set_permissions(Permissions::from_mode(mode))?;
-    Ok(Stamp::from(&copy.metadata()?))
+    Ok(FileStamp::from(&copy.metadata()?))
 }
 
 /// The result of an update.
@@ -224,7 +224,7 @@ const HEAD: &[u8] = b"mesh copy 1";
 
 impl Index {
     /// Whether neither side changed, and no change could go unnoticed.
-    fn is_settled(&self, old: &Entry, source: Stamp, copy: Option<Stamp>) -> bool {
+    fn is_settled(&self, old: &Entry, source: FileStamp, copy: Option<FileStamp>) -> bool {
         old.source == source
             && Some(old.copy) == copy
             && old.source.changed_ns < self.began_ns - SOURCE_RACE_NS
@@ -243,7 +243,7 @@ impl Index {
         bytes.extend_from_slice(times.as_bytes());
         for (path, entry) in &self.entries {
             for stamp in [&entry.source, &entry.copy] {
-                let Stamp {
+                let FileStamp {
                     inode,
                     size,
                     mode,
@@ -269,7 +269,7 @@ impl Index {
         }
         let times = std::str::from_utf8(records.next()?).ok()?;
         let (began, ended) = times.split_once(' ')?;
-        let entries = records.filter(|record| !record.is_empty()).map(parsed);
+        let entries = records.filter(|record| !record.is_empty()).map(parse_entry);
         Some(Self {
             began_ns: began.parse().ok()?,
             ended_ns: ended.parse().ok()?,
@@ -279,7 +279,7 @@ impl Index {
 }
 
 /// Parses ten numbers and a path, which may contain any byte.
-fn parsed(record: &[u8]) -> Option<(PathBuf, Entry)> {
+fn parse_entry(record: &[u8]) -> Option<(PathBuf, Entry)> {
     let mut words = record.splitn(11, |byte| *byte == b' ');
     let mut stamp = || {
         let mut number = || {
@@ -288,7 +288,7 @@ fn parsed(record: &[u8]) -> Option<(PathBuf, Entry)> {
                 .parse::<i128>()
                 .ok()
         };
-        Some(Stamp {
+        Some(FileStamp {
             inode: number()?.try_into().ok()?,
             size: number()?.try_into().ok()?,
             mode: number()?.try_into().ok()?,
@@ -302,13 +302,13 @@ fn parsed(record: &[u8]) -> Option<(PathBuf, Entry)> {
 }
 
 /// The paths that belong to the copy.
-struct Wanted<'w> {
+struct CopyContents<'w> {
     files: HashSet<&'w OsStr>,
     folders: HashSet<&'w OsStr>,
     keep: &'w BTreeSet<PathBuf>,
 }
 
-impl<'w> Wanted<'w> {
+impl<'w> CopyContents<'w> {
     fn new(
         files: &'w BTreeSet<PathBuf>,
         folders: &'w BTreeSet<PathBuf>,
@@ -325,7 +325,7 @@ impl<'w> Wanted<'w> {
     /// Removes everything else below `folder`. Only real folders are entered.
     fn clear(&self, target: &Path, folder: &Path) -> io::Result<()> {
         let here = target.join(folder);
-        enter(&here)?;
+        restore_access(&here)?;
         for entry in fs::read_dir(&here)? {
             let entry = entry?;
             let path = folder.join(entry.file_name());
@@ -333,7 +333,7 @@ impl<'w> Wanted<'w> {
             if self.keep.contains(&path) {
                 continue;
             }
-            if is_folder && self.leads_somewhere(&path) {
+            if is_folder && self.has_contents(&path) {
                 self.clear(target, &path)?;
             } else if is_folder || !self.files.contains(path.as_os_str()) {
                 remove_tree(&target.join(path))?;
@@ -342,7 +342,7 @@ impl<'w> Wanted<'w> {
         Ok(())
     }
 
-    fn leads_somewhere(&self, folder: &Path) -> bool {
+    fn has_contents(&self, folder: &Path) -> bool {
         let is_below = |path: &&PathBuf| path.starts_with(folder);
         self.folders.contains(folder.as_os_str())
             || self
@@ -355,7 +355,7 @@ impl<'w> Wanted<'w> {
 }
 
 /// All folders above `files`, outermost first.
-fn folders_of(files: &BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
+fn list_folders(files: &BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
     let mut folders = BTreeSet::new();
     for file in files {
         for folder in file.ancestors().skip(1) {
@@ -368,7 +368,7 @@ fn folders_of(files: &BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
 }
 
 /// Restores the permissions that a worker may have removed from a folder of the copy.
-fn enter(folder: &Path) -> io::Result<()> {
+fn restore_access(folder: &Path) -> io::Result<()> {
     let mode = fs::symlink_metadata(folder)?.mode();
     match mode & 0o700 {
         0o700 => Ok(()),
@@ -389,7 +389,7 @@ fn remove_tree(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
         other => return other,
     }
-    enter(path)?;
+    restore_access(path)?;
     for entry in fs::read_dir(path)? {
         remove_tree(&entry?.path())?;
     }
@@ -407,8 +407,8 @@ fn is_absent(error: &io::Error) -> bool {
 mod tests {
     use super::*;
 
-    fn stamp(number: u64) -> Stamp {
-        Stamp {
+    fn stamp(number: u64) -> FileStamp {
+        FileStamp {
             inode: number,
             size: 3,
             mode: 0o100_644,

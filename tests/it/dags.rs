@@ -223,7 +223,7 @@ impl Played<'_> {
         };
         let protocols = Protocols::load(self.protocol, shelf, overrides).expect("built in");
         let protocol_of = |id: &ItemId, metadata: Option<&Metadata>, changed: Option<&str>| {
-            let found = protocols.of_task(id, metadata, changed);
+            let found = protocols.resolve(id, metadata, changed);
             found.map_err(|error| error.to_string())
         };
         let simulation = Simulation::new(Setup {

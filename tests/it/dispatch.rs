@@ -5,7 +5,7 @@ use crate::dags::{
     BAR, Case, Family, PROTOCOLS, Played, Ratios, SLOTS, TASKS, median_and_worst, plan_in,
 };
 use mesh::model::{RowKey, UnitId};
-use mesh::simulate::{End, Prediction, Times, Worked};
+use mesh::simulate::{End, Prediction, SimulatedTask, Times};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use rayon::prelude::*;
@@ -86,7 +86,7 @@ fn keeps_the_rules(
     folders: &[usize],
     parallel_tasks: usize,
 ) {
-    let place = |task: &Worked| task.id.as_str()[1..].parse::<usize>().expect("a number");
+    let place = |task: &SimulatedTask| task.id.as_str()[1..].parse::<usize>().expect("a number");
     let of = |wanted: usize| {
         let found = prediction.tasks.iter().find(|task| place(task) == wanted);
         found.expect("every task is worked")

@@ -6,7 +6,7 @@ use crate::job::agent_protocol::ReadText;
 use crate::job::error::JobError;
 use crate::job::settings::Settings;
 use crate::model::one_line;
-use crate::verdict::{NoAnswer, Object, Picked, Schema, VIOLATIONS_MAX, Wanted, extract};
+use crate::verdict::{NoAnswer, Object, PickRules, Picked, Schema, VIOLATIONS_MAX, extract};
 use serde_json::Value;
 
 /// The check of a job's results.
@@ -55,7 +55,7 @@ impl ResultCheck {
             let schema = self.schema.as_ref();
             schema.is_none_or(|schema| schema.is_valid(value))
         };
-        let wanted = Wanted { fits: &fits, prose };
+        let wanted = PickRules { fits: &fits, prose };
         extract::pick(bytes, &wanted).map_err(|error| {
             let failure = match error {
                 NoAnswer::Nothing { .. } => Failure::NoResponse,

@@ -17,7 +17,7 @@ pub struct Difference {
 }
 
 /// The first setting that affects the prompt of a row and differs.
-pub fn difference(old: &Settings, new: &Settings) -> Option<Difference> {
+pub fn find_difference(old: &Settings, new: &Settings) -> Option<Difference> {
     let differs = |option, old: String, new: String| {
         (old != new).then(|| Difference {
             option,
@@ -50,9 +50,15 @@ pub fn difference(old: &Settings, new: &Settings) -> Option<Difference> {
         FormulaCells::Reject => "reject".to_owned(),
         FormulaCells::Keep | FormulaCells::Quote => "keep or quote".to_owned(),
     };
-    instruction(old, new)
-        .or_else(|| schema(old, new))
-        .or_else(|| differs("COMMAND", command(&old.worker), command(&new.worker)))
+    compare_instruction(old, new)
+        .or_else(|| compare_schema(old, new))
+        .or_else(|| {
+            differs(
+                "COMMAND",
+                command_text(&old.worker),
+                command_text(&new.worker),
+            )
+        })
         .or_else(|| differs("--id-column", id_column(old), id_column(new)))
         .or_else(|| differs("--rows", rows(old), rows(new)))
         .or_else(|| differs("--sample", sample(old), sample(new)))
@@ -62,26 +68,26 @@ pub fn difference(old: &Settings, new: &Settings) -> Option<Difference> {
         .or_else(|| differs("--formula-cells", formula_cells(old), formula_cells(new)))
 }
 
-fn instruction(old: &Settings, new: &Settings) -> Option<Difference> {
+fn compare_instruction(old: &Settings, new: &Settings) -> Option<Difference> {
     (old.instruction != new.instruction).then(|| Difference {
         option: "--instruction",
-        shown: lines(&old.instruction, &new.instruction),
+        shown: diff_lines(&old.instruction, &new.instruction),
     })
 }
 
-fn schema(old: &Settings, new: &Settings) -> Option<Difference> {
+fn compare_schema(old: &Settings, new: &Settings) -> Option<Difference> {
     let text = |it: &Settings| {
         let schema = it.output_schema.as_ref();
         schema.map_or("none".to_owned(), |schema| format!("{schema:#}"))
     };
     (old.output_schema != new.output_schema).then(|| Difference {
         option: "--output-schema",
-        shown: lines(&text(old), &text(new)),
+        shown: diff_lines(&text(old), &text(new)),
     })
 }
 
 /// The adapter with its program, arguments and prompt settings.
-fn command(worker: &Worker) -> String {
+fn command_text(worker: &Worker) -> String {
     let mut words = vec![worker.program.display().to_string()];
     words.extend(worker.fixed_args.iter().chain(&worker.args).cloned());
     let prompt_settings = match adapter::answer_settings(worker) {
@@ -92,7 +98,7 @@ fn command(worker: &Worker) -> String {
 }
 
 /// The lines between the common first and last lines of two texts, with the number of the first.
-fn lines(old: &str, new: &str) -> String {
+fn diff_lines(old: &str, new: &str) -> String {
     let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
     let common = |pairs: &mut dyn Iterator<Item = (&&str, &&str)>| {
         pairs.take_while(|(old, new)| old == new).count()
@@ -122,14 +128,17 @@ mod tests {
     #[test]
     fn texts_differ_between_their_common_beginning_and_end() {
         assert_eq!(
-            lines("a\nb\nc", "a\nx\ny\nc"),
+            diff_lines("a\nb\nc", "a\nx\ny\nc"),
             "from line 2:\n  - b\n  + x\n  + y"
         );
-        assert_eq!(lines("a", "a\na"), "from line 2:\n  + a");
-        assert_eq!(lines("a\na", "a"), "from line 2:\n  - a");
-        assert_eq!(lines("a", "a\n"), "from line 2:\n  only line ends differ");
+        assert_eq!(diff_lines("a", "a\na"), "from line 2:\n  + a");
+        assert_eq!(diff_lines("a\na", "a"), "from line 2:\n  - a");
         assert_eq!(
-            lines("", "new\u{1b}[2J"),
+            diff_lines("a", "a\n"),
+            "from line 2:\n  only line ends differ"
+        );
+        assert_eq!(
+            diff_lines("", "new\u{1b}[2J"),
             "from line 1:\n  + new\u{fffd}[2J"
         );
     }
@@ -137,7 +146,7 @@ mod tests {
     #[test]
     fn a_long_difference_is_cut() {
         let long = |text: &str| vec![text; 100].join("\n");
-        let shown = lines(&long("a"), &long("b"));
+        let shown = diff_lines(&long("a"), &long("b"));
         assert_eq!(shown.lines().count(), 1 + 2 * (LINES_MAX / 2 + 1));
         assert!(shown.contains("- … (100 lines)"), "{shown}");
     }

@@ -8,4 +8,4 @@ mod spawn;
 pub use changes::Difference;
 pub use resume::InputChanged;
 pub use reuse::EarlierRun;
-pub use spawn::{SpawnRequest, SpawnRun, spool};
+pub use spawn::{SpawnRequest, SpawnRun, copy_pipe};

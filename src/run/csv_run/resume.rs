@@ -7,7 +7,7 @@ use crate::job::Settings;
 use crate::model::{Event, RunResumed};
 use crate::platform::{Claim, Readers, digest, durable};
 use crate::run::error::RunError;
-use crate::run::preflight::{InUse, place_of};
+use crate::run::preflight::{InUse, normalize_path};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -45,13 +45,13 @@ impl SpawnRun {
         given: Option<(&Path, &Path)>,
         changed: InputChanged,
     ) -> Result<Option<String>, RunError> {
-        let own = self.kept.job.csv_path.as_path();
+        let own = self.settings.job.csv_path.as_path();
         let (path, source) = match given {
             Some(given) => given,
-            None if self.kept.is_streamed => return Ok(None),
+            None if self.settings.is_streamed => return Ok(None),
             None => (own, own),
         };
-        let Some(was) = &self.kept.input_sha256 else {
+        let Some(was) = &self.settings.input_sha256 else {
             return Ok(None);
         };
         let shown = path.display();
@@ -84,8 +84,8 @@ impl SpawnRun {
     /// # Errors
     /// [`RunError::NotResumable`]: other rows would run under the ids of those that are done.
     pub fn check_copy(&self) -> Result<Option<String>, RunError> {
-        let (copy, input) = (&self.kept.job.input_path, &self.kept.job.csv_path);
-        let Some(was) = &self.kept.input_sha256 else {
+        let (copy, input) = (&self.settings.job.input_path, &self.settings.job.csv_path);
+        let Some(was) = &self.settings.input_sha256 else {
             return Ok(None);
         };
         let is = |path: &Path| digest::sha256_of_file(path).is_ok_and(|is| is == *was);
@@ -93,7 +93,7 @@ impl SpawnRun {
             return Ok(None);
         }
         let shown = copy.display();
-        if !self.kept.is_streamed && is(input) {
+        if !self.settings.is_streamed && is(input) {
             let mut from = std::fs::File::open(input).map_err(RunError::io(input))?;
             durable::replace(copy, Readers::Owner, |out| {
                 io::copy(&mut from, out).map(drop)
@@ -111,7 +111,7 @@ impl SpawnRun {
 
     /// The files that the first call read.
     pub fn in_use(&self) -> &InUse {
-        &self.kept.in_use
+        &self.settings.in_use
     }
 
     /// Checks that the program of the worker exists, if there are rows to run.
@@ -131,24 +131,24 @@ impl SpawnRun {
     ///
     /// # Errors
     /// The prompts would change, or the output is in use or already exists. Nothing is changed then.
-    pub fn change(
+    pub fn change_settings(
         &mut self,
         mut job: Settings,
         record: Option<PathBuf>,
         in_use: &InUse,
         force: bool,
     ) -> Result<(), RunError> {
-        if let Some(difference) = changes::difference(&self.kept.job, &job) {
-            return Err(RunError::AskedElse {
+        if let Some(difference) = changes::find_difference(&self.settings.job, &job) {
+            return Err(RunError::PromptChanged {
                 id: self.folder.id().clone(),
                 difference,
             });
         }
-        let place = |job: &Settings| place_of(&job.output_csv_path);
-        let is_elsewhere = place(&job) != place(&self.kept.job);
+        let place = |job: &Settings| normalize_path(&job.output_csv_path);
+        let is_elsewhere = place(&job) != place(&self.settings.job);
         if !is_elsewhere {
             job.output_csv_path
-                .clone_from(&self.kept.job.output_csv_path);
+                .clone_from(&self.settings.job.output_csv_path);
         }
         let output = match &self.output.path {
             Some(path) if !is_elsewhere => path.clone(),
@@ -160,7 +160,7 @@ impl SpawnRun {
         let mut kept = RecordedSettings {
             job,
             record,
-            ..self.kept.clone()
+            ..self.settings.clone()
         };
         if is_elsewhere {
             spawn::check_output(&output, in_use, force)?;
@@ -170,8 +170,8 @@ impl SpawnRun {
             self.output.path = None;
         }
         let [before, now] =
-            [&self.kept, &kept].map(|kept| serde_json::to_value(kept).unwrap_or_default());
-        self.kept = kept;
+            [&self.settings, &kept].map(|kept| serde_json::to_value(kept).unwrap_or_default());
+        self.settings = kept;
         self.claim = Some(claim);
         if let Some(resumed) = RunResumed::between(&before, &now) {
             self.record(&[Event::from(resumed)])?;
@@ -185,7 +185,7 @@ impl SpawnRun {
     }
 
     /// The folder where answers are recorded.
-    pub fn recorded(&self) -> Option<&PathBuf> {
-        self.kept.record.as_ref()
+    pub fn record_folder(&self) -> Option<&PathBuf> {
+        self.settings.record.as_ref()
     }
 }

@@ -2,7 +2,7 @@
 //! result is found by the hash of its row, and recorded in the new run like any other.
 
 use super::spawn;
-use super::spawn::{Fold, RecordedSettings, SpawnRun};
+use super::spawn::{LedgerFold, RecordedSettings, SpawnRun};
 use crate::job::{ResultCheck, Row, Settings, State, Survey, read_record};
 use crate::ledger::Lines;
 use crate::model::{AttemptEnd, AttemptKey, Event, ReportVia, RunId, RunKind, WaveNo, json};
@@ -21,7 +21,7 @@ const BATCH: usize = 500;
 /// An earlier run whose results can be reused.
 pub struct EarlierRun {
     id: RunId,
-    kept: RecordedSettings,
+    settings: RecordedSettings,
     state: State,
     lines: Lines,
 }
@@ -32,13 +32,13 @@ impl EarlierRun {
     /// # Errors
     /// It is not a spawned CSV, or its ledger can't be read.
     pub fn read(folder: &RunFolder) -> Result<Self, RunError> {
-        folder.must_be(RunKind::Spawn)?;
-        let mut fold = Fold::default();
-        ledger::scan(&folder.ledger(), |record, place| fold.take(record, place))?;
-        let (kept, state) = fold.end(folder)?;
+        folder.check_kind(RunKind::Spawn)?;
+        let mut fold = LedgerFold::default();
+        ledger::scan(&folder.ledger(), |record, place| fold.apply(record, place))?;
+        let (kept, state) = fold.finish(folder)?;
         Ok(Self {
             id: folder.id().clone(),
-            kept,
+            settings: kept,
             state,
             lines: Lines::open(&folder.ledger())?,
         })
@@ -55,7 +55,7 @@ impl EarlierRun {
     /// [`RunError::NotReusable`] names the first setting that differs.
     pub fn check(&self, job: &Settings, root: &Path) -> Result<(), RunError> {
         let commit = spawn::base_sha(root);
-        match difference(&self.kept, job, commit.as_deref()) {
+        match find_difference(&self.settings, job, commit.as_deref()) {
             None => Ok(()),
             Some(what) => Err(RunError::NotReusable {
                 id: self.id.clone(),
@@ -66,13 +66,13 @@ impl EarlierRun {
 
     /// The indexes of the rows with a result, by the hash of the row.
     fn results(&self) -> Result<HashMap<u128, u64>, RunError> {
-        let survey = Survey::take(&self.kept.job)?;
-        let mut input = survey.rows(&self.kept.job)?;
+        let survey = Survey::take(&self.settings.job)?;
+        let mut input = survey.rows(&self.settings.job)?;
         let mut found = HashMap::new();
         while let Some(row) = input.next_row()? {
             let item = self.state.item(row.index);
             if item.is_some_and(|item| item.reported.is_some()) {
-                found.insert(key(survey.header(), &row), row.index);
+                found.insert(row_hash(survey.header(), &row), row.index);
             }
         }
         Ok(found)
@@ -87,7 +87,7 @@ impl EarlierRun {
 }
 
 /// A hash of the columns and cells of a row, 128 bits long, so that collisions are negligible.
-fn key(header: &[String], row: &Row) -> u128 {
+fn row_hash(header: &[String], row: &Row) -> u128 {
     let half = |seed: u8| {
         let mut hasher = DefaultHasher::new();
         (seed, header, &row.fields).hash(&mut hasher);
@@ -97,7 +97,7 @@ fn key(header: &[String], row: &Row) -> u128 {
 }
 
 /// The first setting of all rows that differs between two runs.
-fn difference(
+fn find_difference(
     earlier: &RecordedSettings,
     now: &Settings,
     commit: Option<&str>,
@@ -125,15 +125,15 @@ fn difference(
 
 impl SpawnRun {
     /// The run whose results this one reuses.
-    pub fn reused(&self) -> Option<&RunId> {
-        self.kept.reuse.as_ref()
+    pub fn reuse_source(&self) -> Option<&RunId> {
+        self.settings.reuse.as_ref()
     }
 
     /// Reuses the results of an earlier run, which was [checked](EarlierRun::check), and returns their number. Only rows without
     /// an attempt get one, and each result is checked like that of a worker.
     pub fn reuse(&mut self, earlier: &EarlierRun) -> Result<u64, RunError> {
         let found = earlier.results()?;
-        let job = self.kept.job.clone();
+        let job = self.settings.job.clone();
         let check = ResultCheck::of(&job)?;
         let redactor = crate::job::redactor(&job.worker);
         let survey = Survey::take(&job)?;
@@ -143,7 +143,7 @@ impl SpawnRun {
         while let Some(row) = input.next_row()? {
             // A resumed run may have an attempt of the row.
             let item = self.state.item(row.index).copied().unwrap_or_default();
-            if let Some(index) = found.get(&key(survey.header(), &row))
+            if let Some(index) = found.get(&row_hash(survey.header(), &row))
                 && (item.attempts, item.reported, item.finished) == (0, None, None)
             {
                 let mut result = earlier.result(*index)?;

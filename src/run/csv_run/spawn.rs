@@ -66,33 +66,33 @@ pub(crate) struct RecordedSettings {
 }
 
 /// The state of a spawned CSV, folded from its ledger.
-pub(crate) struct Fold {
+pub(crate) struct LedgerFold {
     started: Option<RunStarted>,
     state: State,
-    output: Output,
+    output: OutputHistory,
 }
 
 /// The output, as the ledger has it.
 #[derive(Default)]
-pub(crate) struct Output {
+pub(crate) struct OutputHistory {
     /// The path of the last write.
     pub path: Option<PathBuf>,
     /// The hashes of everything that was written.
     written: Vec<String>,
 }
 
-impl Default for Fold {
+impl Default for LedgerFold {
     fn default() -> Self {
         Self {
             started: None,
             state: State::new(WaveNo(1)),
-            output: Output::default(),
+            output: OutputHistory::default(),
         }
     }
 }
 
-impl Fold {
-    pub(crate) fn take(&mut self, record: Record, place: u64) {
+impl LedgerFold {
+    pub(crate) fn apply(&mut self, record: Record, place: u64) {
         self.state.apply(&record.event, place);
         match record.event {
             Event::RunStarted(body) => self.started = Some(body),
@@ -112,15 +112,15 @@ impl Fold {
         }
     }
 
-    pub(crate) fn end(self, folder: &RunFolder) -> Result<(RecordedSettings, State), RunError> {
-        let (kept, state, _) = self.end_with_output(folder)?;
+    pub(crate) fn finish(self, folder: &RunFolder) -> Result<(RecordedSettings, State), RunError> {
+        let (kept, state, _) = self.finish_with_output(folder)?;
         Ok((kept, state))
     }
 
-    fn end_with_output(
+    fn finish_with_output(
         self,
         folder: &RunFolder,
-    ) -> Result<(RecordedSettings, State, Output), RunError> {
+    ) -> Result<(RecordedSettings, State, OutputHistory), RunError> {
         let refuse = |why: String| RunError::NotResumable {
             id: folder.id().clone(),
             why,
@@ -137,10 +137,10 @@ impl Fold {
 /// The run of a spawned CSV.
 pub struct SpawnRun {
     pub(crate) folder: RunFolder,
-    pub(crate) kept: RecordedSettings,
+    pub(crate) settings: RecordedSettings,
     ledger: LedgerJournal,
     pub(crate) state: State,
-    pub(crate) output: Output,
+    pub(crate) output: OutputHistory,
     /// Held until the run is dropped.
     pub(crate) claim: Option<Claim>,
 }
@@ -171,7 +171,7 @@ impl SpawnRequest {
         let output = self.output_csv_path.clone();
         let output = output.unwrap_or_else(|| {
             self.output_folder
-                .join(default_name(&self.job.csv_path, &job_id))
+                .join(default_output_name(&self.job.csv_path, &job_id))
         });
         Ok(Settings {
             run_id: folder.id().clone(),
@@ -274,28 +274,28 @@ impl SpawnRun {
         Ok(Self {
             folder,
             state: State::new(kept.job.wave),
-            kept,
+            settings: kept,
             ledger,
-            output: Output::default(),
+            output: OutputHistory::default(),
             claim: Some(claim),
         })
     }
 
     /// Resumes an earlier run from its ledger alone.
     pub fn resume(folder: RunFolder) -> Result<Self, RunError> {
-        folder.must_be(RunKind::Spawn)?;
-        let mut fold = Fold::default();
+        folder.check_kind(RunKind::Spawn)?;
+        let mut fold = LedgerFold::default();
         let (ledger, _) = Ledger::open_with(&folder.ledger(), |record, place| {
             if place == 0 {
-                folder.take_over();
+                folder.claim();
             }
-            fold.take(record, place);
+            fold.apply(record, place);
         })?;
-        let (mut kept, state, output) = fold.end_with_output(&folder)?;
+        let (mut kept, state, output) = fold.finish_with_output(&folder)?;
         kept.job.agent_protocol = adapter::agent_protocol(&kept.job.worker)?;
         Ok(Self {
             folder,
-            kept,
+            settings: kept,
             ledger: LedgerJournal(ledger),
             state,
             output,
@@ -304,7 +304,7 @@ impl SpawnRun {
     }
 
     /// The input of a spawned CSV, resolved; `None` for another kind of run.
-    pub fn input_of(folder: &RunFolder) -> Option<PathBuf> {
+    pub fn input_path(folder: &RunFolder) -> Option<PathBuf> {
         let first = ledger::first(&folder.ledger()).ok()??;
         let Event::RunStarted(started) = first.event else {
             return None;
@@ -315,10 +315,10 @@ impl SpawnRun {
     }
 
     /// The prompt of the first attempt of row `id`; `None` if there is no such row.
-    pub fn prompt_of(folder: &RunFolder, id: &str) -> Result<Option<String>, RunError> {
-        let mut fold = Fold::default();
-        ledger::scan(&folder.ledger(), |record, place| fold.take(record, place))?;
-        let (mut kept, _) = fold.end(folder)?;
+    pub fn first_prompt(folder: &RunFolder, id: &str) -> Result<Option<String>, RunError> {
+        let mut fold = LedgerFold::default();
+        ledger::scan(&folder.ledger(), |record, place| fold.apply(record, place))?;
+        let (mut kept, _) = fold.finish(folder)?;
         kept.job.agent_protocol = adapter::agent_protocol(&kept.job.worker)?;
         let survey = Survey::take(&kept.job)?;
         Ok(kept.job.prompt_of(&survey, |row| row.id.as_str() == id)?)
@@ -326,7 +326,7 @@ impl SpawnRun {
 
     /// The job.
     pub fn job(&self) -> &Settings {
-        &self.kept.job
+        &self.settings.job
     }
 
     /// The run's folder.
@@ -338,7 +338,7 @@ impl SpawnRun {
     pub fn reopen_failed(&mut self) -> Result<u64, RunError> {
         let rows = self.state.counts().failed;
         if rows > 0 {
-            let wave = self.kept.job.wave;
+            let wave = self.settings.job.wave;
             self.record(&[Event::from(RowsReopened { wave, rows })])?;
         }
         Ok(rows)
@@ -358,13 +358,13 @@ impl SpawnRun {
         observer: &mut dyn Observer,
         stop: &Stop,
     ) -> Result<(JobStatus, Summary), RunError> {
-        let job = &self.kept.job;
+        let job = &self.settings.job;
         let (ending, survey) =
             crate::executor::run(job, &mut self.state, &mut self.ledger, observer, stop, None)?;
         let lines = self.ledger.lines()?;
         let placed = self.write_output(&survey, &lines)?;
-        tell_where(&placed, &self.kept.job, observer);
-        let job = &self.kept.job;
+        warn_of_other_path(&placed, &self.settings.job, observer);
+        let job = &self.settings.job;
         let mut summary = job::summarize(job, &survey, &self.state, &lines, ending.job_error())?;
         summary.output_csv_path = placed.path;
         self.record_answers(&survey, &lines)?;
@@ -374,20 +374,20 @@ impl SpawnRun {
             exit_code: ending.exit_code().unwrap_or(by_rows),
             detail: summary.job_error.clone(),
         })])?;
-        self.folder.tidy();
+        self.folder.remove_temporary_files();
         Ok((ending, summary))
     }
 
     /// Writes the output. Replaces only files that this run wrote or may replace.
     fn write_output(&mut self, survey: &Survey, lines: &Lines) -> Result<Placed, RunError> {
-        let job = &self.kept.job;
+        let job = &self.settings.job;
         let (staged, sha256) = job::stage_csv(job, survey, &self.state, lines)?;
         let path = self.output.path.as_ref().unwrap_or(&job.output_csv_path);
         let mut known = self.output.written.clone();
-        known.extend(self.kept.replaces.clone());
+        known.extend(self.settings.replaces.clone());
         let placement = Placement {
             path,
-            other: &path.with_file_name(default_name(path, &job.job_id)),
+            other: &path.with_file_name(default_output_name(path, &job.job_id)),
             known: &known,
         };
         let ledger = &mut self.ledger;
@@ -412,10 +412,10 @@ impl SpawnRun {
     }
 
     fn record_answers(&self, survey: &Survey, lines: &Lines) -> Result<(), RunError> {
-        let Some(folder) = &self.kept.record else {
+        let Some(folder) = &self.settings.record else {
             return Ok(());
         };
-        let mut input = survey.rows(&self.kept.job)?;
+        let mut input = survey.rows(&self.settings.job)?;
         while let Some(row) = input.next_row()? {
             let item = self.state.item(row.index).copied().unwrap_or_default();
             if let Some(text) = job::read_record(&item, lines)?.result {
@@ -439,7 +439,7 @@ impl From<io::Error> for PlaceError {
     }
 }
 
-fn tell_where(placed: &Placed, job: &Settings, observer: &mut dyn Observer) {
+fn warn_of_other_path(placed: &Placed, job: &Settings, observer: &mut dyn Observer) {
     let wanted = job.output_csv_path.display();
     if let Some(edited) = &placed.edited {
         let edited = edited.display();
@@ -456,7 +456,7 @@ fn tell_where(placed: &Placed, job: &Settings, observer: &mut dyn Observer) {
 }
 
 /// `<stem>.agent-job-<first 8 of the job's id>.csv`.
-fn default_name(input: &Path, job_id: &JobId) -> String {
+fn default_output_name(input: &Path, job_id: &JobId) -> String {
     let stem = input.file_stem().unwrap_or_default().to_string_lossy();
     format!("{stem}.agent-job-{:.8}.csv", job_id.as_str())
 }
@@ -467,7 +467,7 @@ pub(crate) fn base_sha(root: &Path) -> Option<String> {
 }
 
 /// Copies a pipe, which can be read only once, to a file; `None` for a file or a folder.
-pub fn spool(path: &Path) -> Result<Option<tempfile::NamedTempFile>, RunError> {
+pub fn copy_pipe(path: &Path) -> Result<Option<tempfile::NamedTempFile>, RunError> {
     let is_stream = std::fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir());
     if !is_stream {
         return Ok(None);

@@ -1,6 +1,6 @@
 //! Which tasks a plan run takes, and when: as many as it has free task slots for.
 
-use super::begin::{PlanRun, item_of};
+use super::begin::{PlanRun, find_item};
 use super::context::Context;
 use super::phase::Phase;
 use crate::job::Journal;
@@ -8,7 +8,7 @@ use crate::model::{BeganEarly, Event, PlanMutated, UnitId};
 use crate::plan::{DepState, Item, ItemId, MutateOptions, Plan, Status};
 use crate::protocol::Action;
 use crate::run::error::RunError;
-use crate::run::preflight::{closure, no_claims};
+use crate::run::preflight::{closure, empty_claims};
 use crate::run::store::Unit;
 use crate::run::watcher::Watcher;
 use crate::schedule::{Selection, SelectionRequest, item_reach};
@@ -130,7 +130,7 @@ impl PlanRun {
 
     /// Whether the task of `unit` was begun early and still waits for a dependency.
     pub(crate) fn has_to_wait(&self, plan: &Plan, unit: &Unit) -> Result<bool, RunError> {
-        let item = item_of(plan, &unit.id)?;
+        let item = find_item(plan, &unit.id)?;
         Ok(unit.is_early && plan.dep_state(item) == DepState::WaitingOnDeps)
     }
 
@@ -165,10 +165,10 @@ impl PlanRun {
 
     fn select(&self, plan: &Plan, free: usize) -> Result<Selection, RunError> {
         let state = self.state();
-        let mut claims = no_claims(&self.settings.options.shared_paths)?;
+        let mut claims = empty_claims(&self.settings.options.shared_paths)?;
         for unit in state.in_flight() {
-            let reach = item_reach(item_of(plan, &unit.id)?);
-            claims.add(reach.map_err(RunError::Unusable)?);
+            let reach = item_reach(find_item(plan, &unit.id)?);
+            claims.add(reach.map_err(RunError::UnusableTask)?);
         }
         let closure = closure(plan, &self.settings.ids)?;
         let mut past = self.holds.units();

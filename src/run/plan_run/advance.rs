@@ -1,6 +1,6 @@
 //! The steps of a plan run that need no rows: count votes, integrate, persist, and roll back after a kill.
 
-use super::begin::{PlanRun, item_of};
+use super::begin::{PlanRun, find_item};
 use super::checkout::IntegratorFactory;
 use super::compile::Task;
 use super::context::Context;
@@ -39,7 +39,7 @@ impl PlanRun {
                     context.watcher.say(&text);
                 }
                 Recovered::Restored(restored) => {
-                    self.say_restored(&started.unit, &restored, context.watcher)
+                    self.report_restore(&started.unit, &restored, context.watcher)
                 }
             }
         }
@@ -95,7 +95,7 @@ impl PlanRun {
     }
 
     /// Warns of changes in the work tree, other than the `known` ones, while commands ran in another tree.
-    pub(crate) fn say_what_changed(
+    pub(crate) fn warn_of_concurrent_changes(
         &self,
         id: &UnitId,
         known: &BTreeSet<PathBuf>,
@@ -104,7 +104,7 @@ impl PlanRun {
         let Some(unit) = self.state().unit(id) else {
             return;
         };
-        let changed: Vec<_> = unit.changed_meanwhile.difference(known).collect();
+        let changed: Vec<_> = unit.concurrent_changes.difference(known).collect();
         if !changed.is_empty() {
             watcher.warn(&format!(
                 "{id}: the work tree changed while commands ran in another tree: {changed:?}"
@@ -113,13 +113,13 @@ impl PlanRun {
     }
 
     /// The changes that [`say_what_changed`](Self::say_what_changed) has warned of.
-    pub(crate) fn changed_meanwhile(&self, id: &UnitId) -> BTreeSet<PathBuf> {
+    pub(crate) fn concurrent_changes(&self, id: &UnitId) -> BTreeSet<PathBuf> {
         let unit = self.state().unit(id);
-        unit.map_or_else(BTreeSet::new, |unit| unit.changed_meanwhile.clone())
+        unit.map_or_else(BTreeSet::new, |unit| unit.concurrent_changes.clone())
     }
 
     /// Warns of files that a restore moved aside, and says where they are.
-    fn say_what_was_moved(&self, id: &UnitId, watcher: &mut dyn Watcher) {
+    fn warn_of_moved_files(&self, id: &UnitId, watcher: &mut dyn Watcher) {
         let unit = self.state().unit(id);
         let integration = unit.and_then(|unit| unit.integration.as_ref());
         let moved = integration.map_or(&[][..], |one| &one.moved_aside);
@@ -144,7 +144,7 @@ impl PlanRun {
         Ok(integrator.recover(started, &passed, &mut self.recorder)?)
     }
 
-    fn say_restored(&self, unit: &UnitId, restored: &Restored, watcher: &mut dyn Watcher) {
+    fn report_restore(&self, unit: &UnitId, restored: &Restored, watcher: &mut dyn Watcher) {
         let aside = self.folder.unit(unit).join("aside");
         let given_way = [&restored.moved_aside[..], &restored.overwritten[..]].concat();
         if !given_way.is_empty() {
@@ -216,7 +216,7 @@ impl PlanRun {
             })?,
             Action::Block(reason, detail) => {
                 self.with_expected_change(context, |run, context| {
-                    let detail = run.explained(&task, &unit, *reason, detail)?;
+                    let detail = run.explain_block(&task, &unit, *reason, detail)?;
                     run.persist(&unit, Some(*reason), &detail, context.watcher)
                 })?
             }
@@ -225,7 +225,7 @@ impl PlanRun {
             })?,
             Action::Integrate => self.with_expected_change(context, |run, context| {
                 if unit.is_early {
-                    let id = item_of(&plan, &unit.id)?.id().clone();
+                    let id = find_item(&plan, &unit.id)?.id().clone();
                     run.set_in_progress(&[id], context.watcher)?;
                     if run.state().unit(&unit.id).is_some_and(|unit| unit.is_early) {
                         // Somebody else changed the task first; the next step finds out.
@@ -247,7 +247,7 @@ impl PlanRun {
         watcher: &mut dyn Watcher,
     ) -> Result<(), RunError> {
         let plan = self.store.read()?;
-        let item = item_of(&plan, &task.unit)?;
+        let item = find_item(&plan, &task.unit)?;
         let stored = self.settings.options.hydration(item, answer);
         // The metadata fitted when it was judged; it fails here only if the item was edited since.
         let Hydration {
@@ -377,14 +377,14 @@ impl PlanRun {
         let (repo, folder, lock) = (&self.repo, &self.folder, &self.lock);
         let factory = IntegratorFactory::new(self.checkout()?, repo, folder, &self.settings, lock);
         let request = factory.request(task, &commands, patch, state.tallies.last());
-        let known = self.changed_meanwhile(&task.unit);
+        let known = self.concurrent_changes(&task.unit);
         let mut integrator = factory.integrator(self.recorder.state(), context.stop);
         context.run_blocking(&mut self.recorder, |journal| {
             Ok(integrator.integrate(&request, journal)?)
         })?;
         let watcher = &mut *context.watcher;
-        self.say_what_changed(&task.unit, &known, watcher);
-        self.say_what_was_moved(&task.unit, watcher);
+        self.warn_of_concurrent_changes(&task.unit, &known, watcher);
+        self.warn_of_moved_files(&task.unit, watcher);
         if let Some(unit) = self.state().unit(&task.unit) {
             for run in &unit.state.validations {
                 watcher.say(&format!(
@@ -426,7 +426,7 @@ impl PlanRun {
         let text = integrate::comment(&outcome);
         let status = outcome.status();
         let plan = self.store.read()?;
-        let item = item_of(&plan, &unit.id)?;
+        let item = find_item(&plan, &unit.id)?;
         let options = self.mutate_options();
         let known = |status| is_known(status, unit.is_early);
         let outcome = integrate::persist(

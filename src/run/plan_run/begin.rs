@@ -74,7 +74,7 @@ impl PlanRun {
             root: repo.root().to_owned(),
             settings: serde_json::to_value(&settings).unwrap_or_default(),
         })])?;
-        task_holds::enter(&repo, &folder, &lock)?;
+        task_holds::add_run(&repo, &folder, &lock)?;
         let repo = repo.recorded(&folder.writers());
         let protocols = preflight.protocols;
         Self::assemble(folder, repo, lock, holds, protocols, settings, recorder)
@@ -82,13 +82,13 @@ impl PlanRun {
 
     /// Resumes an earlier run from its ledger alone.
     pub fn resume(folder: RunFolder, overrides: BudgetOverrides) -> Result<Self, RunError> {
-        folder.must_be(RunKind::Plan)?;
+        folder.check_kind(RunKind::Plan)?;
         let mut state = State::default();
         let (ledger, _) = Ledger::open_with(&folder.ledger(), |record, place| {
             if place == 0 {
-                folder.take_over();
+                folder.claim();
             }
-            state.take(&record, place);
+            state.apply_record(&record, place);
         })?;
         let refuse = |why: String| RunError::NotResumable {
             id: folder.id().clone(),
@@ -125,7 +125,7 @@ impl PlanRun {
             .as_ref()
             .is_some_and(|end| end.status == COMPLETED);
         if !is_over {
-            task_holds::enter(&repo, &folder, &lock)?;
+            task_holds::add_run(&repo, &folder, &lock)?;
         }
         let mut protocols = Protocols::load(
             &settings.options.protocol,
@@ -136,7 +136,7 @@ impl PlanRun {
             settings.options.swarm,
         )?;
         if settings.is_reduced {
-            protocols.reduce();
+            protocols.use_fallback();
         }
         let recorder = Recorder::new(ledger, state);
         let mut run = Self::assemble(folder, repo, lock, holds, protocols, settings, recorder)?;
@@ -206,7 +206,7 @@ impl PlanRun {
     pub(crate) fn task(&self, plan: &Plan, unit: &UnitId) -> Result<Task, RunError> {
         let known = self.state().unit(unit);
         let changed = known.and_then(|unit| unit.state.protocol.as_deref());
-        let mut task = Task::read(item_of(plan, unit)?, &self.protocols, changed)?;
+        let mut task = Task::read(find_item(plan, unit)?, &self.protocols, changed)?;
         task.is_hydrated = self.state().hydrations.iter().any(|one| one.unit == *unit);
         Ok(task)
     }
@@ -232,7 +232,7 @@ impl PlanRun {
 }
 
 /// The plan item of a unit.
-pub(crate) fn item_of<'p>(plan: &'p Plan, unit: &UnitId) -> Result<&'p Item, RunError> {
+pub(crate) fn find_item<'p>(plan: &'p Plan, unit: &UnitId) -> Result<&'p Item, RunError> {
     let id = ItemId::try_from(unit.to_string())?;
     let item = plan.get(&id);
     item.ok_or(RunError::Plan(PlanError::UnknownId { id }))

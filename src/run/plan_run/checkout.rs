@@ -94,11 +94,11 @@ impl PlanRun {
         let factory = IntegratorFactory::new(self.checkout()?, repo, folder, &self.settings, lock);
         let request = factory.request(task, &commands, patch, None);
         let mut integrator = factory.integrator(self.recorder.state(), context.stop);
-        let known = self.changed_meanwhile(&task.unit);
+        let known = self.concurrent_changes(&task.unit);
         let shown = context.run_blocking(&mut self.recorder, |journal| {
             Ok(integrator.preview(&request, journal)?)
         })?;
-        self.say_what_changed(&task.unit, &known, context.watcher);
+        self.warn_of_concurrent_changes(&task.unit, &known, context.watcher);
         Ok(shown)
     }
 }

@@ -57,7 +57,7 @@ impl Task {
             .as_ref()
             .map_or(&everything[..], |metadata| &metadata.scope);
         let scope = Scope::new(globs).map_err(RunError::scope(item))?;
-        let protocol = protocols.of_task(item.id(), metadata.as_ref(), changed)?;
+        let protocol = protocols.resolve(item.id(), metadata.as_ref(), changed)?;
         let has_metadata = metadata.is_some();
         Ok(Self {
             unit: UnitId::new(item.id().as_str()),
@@ -193,9 +193,9 @@ pub(crate) fn compile(
             prompt: protocol::render(&task.protocol, round, role, *attempt, context, state),
         })
         .collect();
-    let csv = wave::csv(&head, &rows).map_err(RunError::io(&head.csv_name()))?;
+    let csv = wave::write_csv(&head, &rows).map_err(RunError::io(&head.csv_name()))?;
     Ok(CompiledWave {
-        call: wave::call(&head, round.schema.source()),
+        call: wave::call_json(&head, round.schema.source()),
         lane: round.lane,
         head,
         rows,
@@ -222,7 +222,7 @@ pub(crate) fn head(
 }
 
 /// The tasks that would be blocked as soon as they are admitted, each with the reason, for `--dry-run`.
-pub fn hopeless(preflight: &Preflight) -> Result<Vec<(UnitId, String)>, RunError> {
+pub fn find_blocked_tasks(preflight: &Preflight) -> Result<Vec<(UnitId, String)>, RunError> {
     let mut found = Vec::new();
     for selected in &preflight.selected {
         let Some(item) = preflight.plan.get(&selected.id) else {

@@ -15,7 +15,7 @@ const COMMANDS_MAX: usize = 3;
 
 impl PlanRun {
     /// Adds to `detail`, the reason in words, what the run knows about it.
-    pub(crate) fn explained(
+    pub(crate) fn explain_block(
         &self,
         task: &Task,
         unit: &Unit,
@@ -23,14 +23,14 @@ impl PlanRun {
         detail: &str,
     ) -> Result<String, RunError> {
         Ok(match reason {
-            BlockReason::MissingValidation => self.with_refused_commands(unit, detail),
-            BlockReason::AmbiguousIntegration => self.with_edits(task, unit, detail)?,
+            BlockReason::MissingValidation => self.add_refused_commands(unit, detail),
+            BlockReason::AmbiguousIntegration => self.add_edits(task, unit, detail)?,
             _ => detail.to_owned(),
         })
     }
 
     /// Names the proposed commands that were refused, and how to allow them.
-    fn with_refused_commands(&self, unit: &Unit, detail: &str) -> String {
+    fn add_refused_commands(&self, unit: &Unit, detail: &str) -> String {
         const OWN: &str = "name one in the `mesh` block of its notes (mesh st set-notes)";
         let mut hydrations = self.state().hydrations.iter();
         let hydrated = hydrations.find(|one| one.unit == unit.id);
@@ -55,7 +55,7 @@ impl PlanRun {
     }
 
     /// Names the changes that keep the patch from applying, and who made them.
-    fn with_edits(&self, task: &Task, unit: &Unit, detail: &str) -> Result<String, RunError> {
+    fn add_edits(&self, task: &Task, unit: &Unit, detail: &str) -> Result<String, RunError> {
         let code = unit
             .refusals
             .last()
@@ -72,7 +72,9 @@ impl PlanRun {
             return Ok(detail.to_owned());
         };
         let changed = checkout.changes()?.into_iter().map(|change| change.path);
-        let touched: BTreeSet<PathBuf> = changed.filter(|path| names(&patch, path)).collect();
+        let touched: BTreeSet<PathBuf> = changed
+            .filter(|path| has_header_for(&patch, path))
+            .collect();
         let by_others = |path: &PathBuf| {
             let mut others = self
                 .state()
@@ -116,7 +118,7 @@ impl PlanRun {
 }
 
 /// Whether a header line of a patch names `path`.
-fn names(patch: &str, path: &Path) -> bool {
+fn has_header_for(patch: &str, path: &Path) -> bool {
     const HEADERS: [&str; 6] = [
         "--- ",
         "+++ ",
@@ -147,10 +149,10 @@ mod tests {
 
     #[test]
     fn headers_name_paths() {
-        let named = |patch: &str| names(patch, Path::new("src/a b.rs"));
+        let named = |patch: &str| has_header_for(patch, Path::new("src/a b.rs"));
         assert!(named("--- a/src/a b.rs\n+++ b/src/a b.rs\t2026\n"));
         assert!(named("*** Update File: src/a b.rs\n"));
         assert!(!named("+++ b/xsrc/a b.rs\n+src/a b.rs\n"));
-        assert!(names("diff --git a/x b/x", Path::new("x")));
+        assert!(has_header_for("diff --git a/x b/x", Path::new("x")));
     }
 }

@@ -36,13 +36,13 @@ pub(crate) struct Hydration {
 impl PlanOptions {
     /// What `answer` proposes for `item`, or what is wrong with it, as feedback for the worker.
     pub(crate) fn hydration(&self, item: &Item, answer: &Value) -> Result<Hydration, String> {
-        proposed(item, answer, |command| {
+        hydrate(item, answer, |command| {
             self.trust_proposed_validation || is_allowed(command, &self.validation_allow)
         })
     }
 }
 
-fn proposed(
+fn hydrate(
     item: &Item,
     answer: &Value,
     is_allowed: impl Fn(&String) -> bool,
@@ -57,7 +57,7 @@ fn proposed(
         risk: block.risk,
         ..Metadata::default()
     };
-    let metadata = under_what_is_said(item, proposed);
+    let metadata = merge_with_task(item, proposed);
     // Writing refuses what could not be read back: an empty scope, or a block that is too large. Commands that are not
     // allowed leave a gap, which a later run that allows them fills.
     let is_gap = metadata.validation.is_empty() && !left_out.is_empty();
@@ -74,7 +74,7 @@ fn proposed(
 }
 
 /// Keeps what the task says already; the proposal fills the gaps.
-fn under_what_is_said(item: &Item, proposed: Metadata) -> Metadata {
+fn merge_with_task(item: &Item, proposed: Metadata) -> Metadata {
     let Err(MetadataError::Incomplete { keys, given, .. }) = metadata::read(item) else {
         return proposed;
     };
@@ -107,7 +107,7 @@ mod tests {
         let item = json!({"id": "a", "step": "s", "status": "pending", "deps": [], "notes": notes});
         let item: Item = item.to_string().parse().expect("an item");
         let answer = json!({"mesh": {"scope": ["**"], "acceptance": ["theirs"], "validation": ["make"], "risk": "low"}});
-        let stored = proposed(&item, &answer, |_| true).expect("usable").metadata;
+        let stored = hydrate(&item, &answer, |_| true).expect("usable").metadata;
         assert_eq!(
             (
                 &stored.scope[..],
@@ -131,7 +131,7 @@ mod tests {
         let item =
             json!({"id": "a", "step": "s", "status": "pending", "deps": [], "notes": "Words."});
         let item: Item = item.to_string().parse().expect("an item");
-        let take = |answer: &Value| proposed(&item, answer, |command| command == "make");
+        let take = |answer: &Value| hydrate(&item, answer, |command| command == "make");
         let good = json!({"mesh": {"scope": ["src/**"], "acceptance": ["x"], "validation": ["make", "rm"]}});
         let stored = take(&good).expect("usable");
         assert_eq!(stored.metadata.validation, ["make"]);

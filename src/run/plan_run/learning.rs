@@ -37,8 +37,8 @@ impl PlanRun {
     ) -> Result<Vec<String>, RunError> {
         if !self.has_learned(Some(&unit.id)) {
             let plan = self.store.read()?;
-            let item = super::begin::item_of(&plan, &unit.id)?;
-            if let Some(draft) = of_task(item, unit, reason, detail) {
+            let item = super::begin::find_item(&plan, &unit.id)?;
+            if let Some(draft) = draft_for_task(item, unit, reason, detail) {
                 self.learn(Some(&unit.id), draft, watcher)?;
             }
         }
@@ -52,7 +52,7 @@ impl PlanRun {
         if self.has_learned(None) {
             return Ok(());
         }
-        match of_run(self.state()) {
+        match draft_for_run(self.state()) {
             Some(draft) => self.learn(None, draft, watcher),
             None => Ok(()),
         }
@@ -104,7 +104,7 @@ impl PlanRun {
         Ok(match appended.outcome {
             Outcome::Appended => (record.id().to_owned(), false),
             Outcome::Duplicate { existing_id } => {
-                let known = !is_of(&store, &existing_id, &draft.source)?;
+                let known = !is_own_record(&store, &existing_id, &draft.source)?;
                 (existing_id, known)
             }
         })
@@ -112,7 +112,7 @@ impl PlanRun {
 }
 
 /// Whether this run appended the record `id`, right before a kill.
-fn is_of(store: &Store, id: &str, source: &str) -> Result<bool, LearningsError> {
+fn is_own_record(store: &Store, id: &str, source: &str) -> Result<bool, LearningsError> {
     let bytes = store.read()?;
     let contents = Contents::parse(&bytes);
     let record = contents.records.iter().find(|record| record.id() == id);
@@ -125,7 +125,12 @@ fn is_of(store: &Store, id: &str, source: &str) -> Result<bool, LearningsError> 
 }
 
 /// The learning of a task, if there is one.
-fn of_task(item: &Item, unit: &Unit, reason: Option<BlockReason>, detail: &str) -> Option<Draft> {
+fn draft_for_task(
+    item: &Item,
+    unit: &Unit,
+    reason: Option<BlockReason>,
+    detail: &str,
+) -> Option<Draft> {
     if reason == Some(BlockReason::NoResponse) && !has_answered(unit) {
         return None;
     }
@@ -134,15 +139,15 @@ fn of_task(item: &Item, unit: &Unit, reason: Option<BlockReason>, detail: &str) 
         return None;
     }
     let action = match reason {
-        Some(reason) => of_blocked(unit, reason, detail),
-        None => of_completed(unit)?,
+        Some(reason) => advise_blocked(unit, reason, detail),
+        None => advise_completed(unit)?,
     };
     let outcome = reason.map_or("completed".to_owned(), |reason| reason.to_string());
     Some(Draft {
         status: action.status.to_owned(),
         learning: format!("When {}, {}.", condition(item), action.text),
-        evidence: evidence(unit, reason, detail),
-        application: advice(&action.text),
+        evidence: list_task_evidence(unit, reason, detail),
+        application: capitalize_action(&action.text),
         tags: vec!["mesh".to_owned(), outcome],
         ..Draft::default()
     })
@@ -168,11 +173,11 @@ fn has_answered(unit: &Unit) -> bool {
         || unit
             .refusals
             .iter()
-            .any(|refusal| is_about_an_answer(refusal.code.as_deref()))
+            .any(|refusal| is_refusal_code(refusal.code.as_deref()))
 }
 
 /// Whether the code is that of a refused answer, not of a missing one.
-fn is_about_an_answer(code: Option<&str>) -> bool {
+fn is_refusal_code(code: Option<&str>) -> bool {
     const ABOUT_ANSWERS: [&str; 6] = [
         "lane",
         "patch_invalid",
@@ -185,7 +190,7 @@ fn is_about_an_answer(code: Option<&str>) -> bool {
 }
 
 /// The action as a sentence.
-fn advice(action: &str) -> String {
+fn capitalize_action(action: &str) -> String {
     let action = action.strip_prefix("do ").unwrap_or(action);
     let mut letters = action.chars();
     let first = letters.next().map(|c| c.to_ascii_uppercase());
@@ -216,14 +221,14 @@ fn condition(item: &Item) -> String {
             }
             format!("a task may touch {}", globs.join(", "))
         }
-        Err(_) => format!("a task is \"{}\"", quoted(item.step())),
+        Err(_) => format!("a task is \"{}\"", quote(item.step())),
     }
 }
 
-fn of_blocked(unit: &Unit, reason: BlockReason, detail: &str) -> Action {
-    let detail = quoted(detail);
+fn advise_blocked(unit: &Unit, reason: BlockReason, detail: &str) -> Action {
+    let detail = quote(detail);
     match reason {
-        BlockReason::ValidationFailed => of_failed_validation(unit, &detail),
+        BlockReason::ValidationFailed => advise_failed_validation(unit, &detail),
         BlockReason::NoConsensus => do_more(match last_objection(&unit.state.tallies) {
             Some(objection) => format!("do settle this before asking for a patch: {objection}"),
             None => format!("do find out why the voters did not agree: {detail}"),
@@ -240,27 +245,27 @@ fn of_blocked(unit: &Unit, reason: BlockReason, detail: &str) -> Action {
     }
 }
 
-fn of_failed_validation(unit: &Unit, detail: &str) -> Action {
+fn advise_failed_validation(unit: &Unit, detail: &str) -> Action {
     let failed = unit.state.validations.iter().find(|run| !run.passed());
     do_more(match failed {
         None => format!("do make a patch that can be delivered: {detail}"),
         Some(run) if unit.state.tallies.is_empty() => format!(
             "do run `{}` before answering with a patch: a patch failed it",
-            quoted(&run.command)
+            quote(&run.command)
         ),
         Some(run) if unit.previews.is_empty() => format!(
             "do run `{}` before the vote: a patch that was accepted without it failed it",
-            quoted(&run.command)
+            quote(&run.command)
         ),
         Some(run) => format!(
             "do not accept a patch that fails `{}`: it failed before the vote and again after it",
-            quoted(&run.command)
+            quote(&run.command)
         ),
     })
 }
 
 /// `None` if no vote dissented and no answer was refused.
-fn of_completed(unit: &Unit) -> Option<Action> {
+fn advise_completed(unit: &Unit) -> Option<Action> {
     let tallies = &unit.state.tallies;
     let failed = tallies.iter().filter(|tally| !tally.consensus);
     if let Some(objection) = failed.rev().find_map(objection) {
@@ -273,7 +278,7 @@ fn of_completed(unit: &Unit) -> Option<Action> {
     };
     let refusals = &unit.refusals;
     if let Some(refusal) = refusals.iter().find(of_patch).or(refusals.first()) {
-        let why = quoted(refusal.detail.as_deref().unwrap_or_default());
+        let why = quote(refusal.detail.as_deref().unwrap_or_default());
         let code = refusal.code.as_deref().unwrap_or_default();
         let text = format!("do avoid what made an answer unusable ({code}): {why}");
         return Some(do_more(text));
@@ -296,20 +301,20 @@ fn objection(tally: &Tally) -> Option<String> {
         .votes
         .iter()
         .find(|line| is_against(&line.vote.as_str()))?;
-    Some(format!("{} ({})", quoted(&line.reason), line.role))
+    Some(format!("{} ({})", quote(&line.reason), line.role))
 }
 
-fn evidence(unit: &Unit, reason: Option<BlockReason>, detail: &str) -> Vec<String> {
+fn list_task_evidence(unit: &Unit, reason: Option<BlockReason>, detail: &str) -> Vec<String> {
     let mut evidence = Vec::new();
     match reason {
         Some(reason) => evidence.push(format!(
             "{}: blocked, {}",
             unit.id,
-            with_code(reason.as_str(), &quoted(detail))
+            with_code(reason.as_str(), &quote(detail))
         )),
         None => evidence.push(format!("{}: completed", unit.id)),
     }
-    evidence.extend(unit.state.validations.iter().map(outcome_of));
+    evidence.extend(unit.state.validations.iter().map(describe_outcome));
     for tally in &unit.state.tallies {
         let (number, agree, disagree) = (tally.attempt, tally.agree, tally.disagree);
         let why = objection(tally).map_or(String::new(), |why| format!(": {why}"));
@@ -319,25 +324,25 @@ fn evidence(unit: &Unit, reason: Option<BlockReason>, detail: &str) -> Vec<Strin
     }
     evidence.extend(unit.refusals.iter().map(|refusal| {
         let code = refusal.code.as_deref().unwrap_or_default();
-        let detail = quoted(refusal.detail.as_deref().unwrap_or_default());
+        let detail = quote(refusal.detail.as_deref().unwrap_or_default());
         format!("{} refused, {}", refusal.item_id, with_code(code, &detail))
     }));
-    evidence.extend(must_fix(unit));
+    evidence.extend(list_must_fix(unit));
     evidence.truncate(EVIDENCE_MAX);
     evidence
 }
 
-fn outcome_of(run: &ValidationFinished) -> String {
-    let command = quoted(&run.command);
+fn describe_outcome(run: &ValidationFinished) -> String {
+    let command = quote(&run.command);
     let line = match run.key_line.as_str() {
         "" => String::new(),
-        line => format!(": {}", quoted(line)),
+        line => format!(": {}", quote(line)),
     };
     format!("`{command}`: {}{line}", run.outcome())
 }
 
 /// The must-fix items of the critics in the last cycle.
-fn must_fix(unit: &Unit) -> Vec<String> {
+fn list_must_fix(unit: &Unit) -> Vec<String> {
     let critique = RoundName::new("critique");
     let last = unit.state.rounds.iter().rev();
     let Some(round) = last.clone().find(|run| run.round == critique) else {
@@ -350,51 +355,55 @@ fn must_fix(unit: &Unit) -> Vec<String> {
         };
         let texts = value["must_fix"].as_array().into_iter().flatten();
         let texts = texts.filter_map(Value::as_str);
-        items.extend(texts.map(|text| format!("{role} must fix: {}", quoted(text))));
+        items.extend(texts.map(|text| format!("{role} must fix: {}", quote(text))));
     }
     items
 }
 
 /// The learning of the run, if there is one.
-fn of_run(state: &State) -> Option<Draft> {
+fn draft_for_run(state: &State) -> Option<Draft> {
     let is_silent = |(unit, reason): (&UnitId, BlockReason)| {
         reason == BlockReason::NoResponse && !state.unit(unit).is_some_and(has_answered)
     };
-    let silent = blocked(state).filter(|one| is_silent(*one)).count();
+    let silent = blocked_tasks(state).filter(|one| is_silent(*one)).count();
     if silent > 0 && silent == state.units.len() {
         return None;
     }
-    let action = of_trouble(state)?;
+    let action = advise_run(state)?;
     let of_tasks = state.learnings.iter().filter(|one| one.unit.is_some());
     Some(Draft {
         status: "do_more".to_owned(),
         learning: format!("When tasks of this plan are run, {action}."),
-        evidence: telemetry(state),
-        application: advice(&action),
+        evidence: list_run_evidence(state),
+        application: capitalize_action(&action),
         tags: vec!["mesh".to_owned(), "run".to_owned()],
         related_ids: of_tasks.map(|one| one.id.clone()).collect(),
         ..Draft::default()
     })
 }
 
-fn of_trouble(state: &State) -> Option<String> {
+fn advise_run(state: &State) -> Option<String> {
     if let Some(violation) = state.violations.first() {
         return Some(format!(
             "do start workers where they can't write to the repository: {}",
-            quoted(&violation.message())
+            quote(&violation.message())
         ));
     }
-    let blocked: Vec<String> = blocked(state)
+    let blocked: Vec<String> = blocked_tasks(state)
         .filter(|(unit, reason)| {
             *reason != BlockReason::NoResponse || state.unit(unit).is_some_and(has_answered)
         })
         .map(|(unit, reason)| format!("{unit} ({reason})"))
         .collect();
     if !blocked.is_empty() {
-        let blocked = quoted(&blocked.join(", "));
+        let blocked = quote(&blocked.join(", "));
         return Some(format!("do first fix what blocked {blocked}"));
     }
-    let causes: Vec<&String> = state.pressures.iter().flat_map(|one| &one.causes).collect();
+    let causes: Vec<&String> = state
+        .backpressure
+        .iter()
+        .flat_map(|one| &one.causes)
+        .collect();
     if let Some(cause) = causes.first() {
         return Some(format!("do expect answers that need a retry: {cause}"));
     }
@@ -404,12 +413,12 @@ fn of_trouble(state: &State) -> Option<String> {
         .filter(|unit| unit.state.tallies.len() > 1);
     let repeated: Vec<String> = repeated.map(|unit| unit.id.to_string()).collect();
     (!repeated.is_empty()).then(|| {
-        let repeated = quoted(&repeated.join(", "));
+        let repeated = quote(&repeated.join(", "));
         format!("do allow for more than one vote, as {repeated} needed")
     })
 }
 
-fn blocked(state: &State) -> impl Iterator<Item = (&UnitId, BlockReason)> {
+fn blocked_tasks(state: &State) -> impl Iterator<Item = (&UnitId, BlockReason)> {
     let ended = state
         .units
         .iter()
@@ -417,13 +426,13 @@ fn blocked(state: &State) -> impl Iterator<Item = (&UnitId, BlockReason)> {
     ended.into_iter()
 }
 
-fn telemetry(state: &State) -> Vec<String> {
+fn list_run_evidence(state: &State) -> Vec<String> {
     let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
-    for (_, reason) in blocked(state) {
+    for (_, reason) in blocked_tasks(state) {
         *reasons.entry(reason.to_string()).or_default() += 1;
     }
     let tasks = state.units.len();
-    let completed = tasks - blocked(state).count();
+    let completed = tasks - blocked_tasks(state).count();
     let mut evidence = vec![format!(
         "{completed} of {} completed",
         counted(tasks as u64, "task")
@@ -435,7 +444,7 @@ fn telemetry(state: &State) -> Vec<String> {
     );
     evidence.extend(
         state
-            .pressures
+            .backpressure
             .iter()
             .filter(|one| !one.causes.is_empty())
             .map(|one| format!("wave {} had failures: {}", one.wave, one.causes.join(", "))),
@@ -445,7 +454,7 @@ fn telemetry(state: &State) -> Vec<String> {
 }
 
 /// The first line of an output, shortened, without a full stop at its end.
-fn quoted(text: &str) -> String {
+fn quote(text: &str) -> String {
     let line = text.lines().map(str::trim).find(|line| !line.is_empty());
     let line = one_line(line.unwrap_or_default());
     match line.char_indices().nth(QUOTED_CHARS_MAX) {

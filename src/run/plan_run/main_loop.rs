@@ -28,7 +28,7 @@ impl PlanRun {
         }
         self.with_context(watcher, stop, |run, context| {
             run.roll_back(context)?;
-            let end = run.turns(context);
+            let end = run.run_turns(context);
             if end.is_err() {
                 stop.end_now();
             }
@@ -52,17 +52,17 @@ impl PlanRun {
         if *end == JobStatus::Finished {
             self.learn_from_run(watcher)?;
         }
-        let finished = self.finished(end);
+        let finished = self.run_finished(end);
         self.recorder.record(&[Event::from(finished)])?;
-        self.folder.tidy();
+        self.folder.remove_temporary_files();
         // A run that awaits answers keeps its tasks.
         if !self.awaits_answers() {
-            task_holds::leave(&self.repo, &self.folder, &self.lock)?;
+            task_holds::remove_run(&self.repo, &self.folder, &self.lock)?;
         }
         Ok(())
     }
 
-    fn turns(&mut self, context: &mut Context<'_, '_>) -> Result<JobStatus, RunError> {
+    fn run_turns(&mut self, context: &mut Context<'_, '_>) -> Result<JobStatus, RunError> {
         let mut early = None;
         loop {
             if context.in_flight.has_ended() {
@@ -110,7 +110,7 @@ impl PlanRun {
         self.fill_free_slots(phase, context)?;
         match context.is_stopping() {
             true => Ok(()),
-            false => self.emit(context.watcher),
+            false => self.compile_waves(context.watcher),
         }
     }
 
@@ -128,7 +128,7 @@ impl PlanRun {
                     is_hard: false,
                 },
                 None => self
-                    .unanswered()
+                    .find_halt()
                     .map_or(JobStatus::Finished, JobStatus::Unanswered),
             },
             open => JobStatus::Halted(format!("awaiting answers for wave {}", open.join(", "))),
@@ -136,7 +136,7 @@ impl PlanRun {
     }
 
     /// Why a task in flight halted, if one did: a fault kept its workers from answering.
-    fn unanswered(&self) -> Option<String> {
+    fn find_halt(&self) -> Option<String> {
         let plan = self.store.read().ok()?;
         self.state().in_flight().find_map(|unit| {
             match self.task(&plan, &unit.id).ok()?.next(&unit.state) {
@@ -146,7 +146,7 @@ impl PlanRun {
         })
     }
 
-    fn finished(&self, end: &JobStatus) -> RunFinished {
+    fn run_finished(&self, end: &JobStatus) -> RunFinished {
         let state = self.state();
         // A task that was begun early and still waits for its dependencies is not done either.
         let blocked = state.units.iter().any(|unit| {

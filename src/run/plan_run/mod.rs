@@ -27,6 +27,6 @@ mod verdicts;
 mod waves;
 
 pub use begin::PlanRun;
-pub use compile::{hopeless, preview};
+pub use compile::{find_blocked_tasks, preview};
 pub(crate) use context::Context;
 pub(crate) use phase::Phase;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 impl PlanRun {
     /// Whether a round of `rows` fits into the task's budget. If not, no further row of the task starts in this call.
-    pub(crate) fn has_room(
+    pub(crate) fn fits_budget(
         &mut self,
         unit: &Unit,
         rows: usize,
@@ -22,7 +22,7 @@ impl PlanRun {
         if self.accounts.is_closed(&unit.id) {
             return Ok(false);
         }
-        let Some((name, limit)) = self.lacking(unit, rows) else {
+        let Some((name, limit)) = self.find_exceeded(unit, rows) else {
             return Ok(true);
         };
         let budget = format!("task_{name}");
@@ -39,7 +39,7 @@ impl PlanRun {
     }
 
     /// The budget that `rows` more would exceed, and its value.
-    fn lacking(&mut self, unit: &Unit, rows: usize) -> Option<(&'static str, Number)> {
+    fn find_exceeded(&mut self, unit: &Unit, rows: usize) -> Option<(&'static str, Number)> {
         let TaskBudget {
             budget,
             max_wall_seconds,

@@ -63,14 +63,14 @@ pub(crate) fn judge(
     let violation = state.violations.iter().find(|found| found.wave == number);
     if let Some(violation) = violation {
         // The worker at fault is not known, so no answer of the wave is accepted.
-        refuse(second_chance(state, id), "violation", violation.message());
+        refuse(retry_or_reject(state, id), "violation", violation.message());
         return Ok(record);
     }
     match (item.map(|item| item.status), result, error) {
         (Some(job::Status::Completed), Some(Value::Object(result)), _) => {
-            let again = second_chance(state, id);
+            let again = retry_or_reject(state, id);
             let redacted = answer.map_or(&[][..], |answer| &answer.redacted);
-            let checked = match hidden_in_patch(result, redacted) {
+            let checked = match find_redacted_secret(result, redacted) {
                 Some(detail) => Err(("patch_invalid", detail)),
                 None => check(wave, result, input)?,
             };
@@ -81,9 +81,12 @@ pub(crate) fn judge(
         }
         (Some(_), _, Some(error)) => {
             let (code, detail) = error.split_once(": ").unwrap_or((error, ""));
-            if let Some(fault) = answer.and_then(|answer| answer.fault).or(fault_of(code)) {
+            if let Some(fault) = answer
+                .and_then(|answer| answer.fault)
+                .or(fault_for_code(code))
+            {
                 refuse(
-                    after_fault(state, id),
+                    verdict_after_fault(state, id),
                     code,
                     format!("{detail} ({fault})").trim().to_owned(),
                 );
@@ -96,7 +99,7 @@ pub(crate) fn judge(
             let verdict = if is_final {
                 VerdictKind::Rejected
             } else {
-                second_chance(state, id)
+                retry_or_reject(state, id)
             };
             refuse(verdict, code, detail.to_owned());
         }
@@ -110,7 +113,7 @@ pub(crate) fn judge(
 }
 
 /// Refuses a patch with a redacted secret: it would write the placeholder into a file.
-fn hidden_in_patch(result: &Object, redacted: &[String]) -> Option<String> {
+fn find_redacted_secret(result: &Object, redacted: &[String]) -> Option<String> {
     let patch = result.get("patch").and_then(Value::as_str)?;
     let name = redacted.iter().find(|name| patch.contains(&marker(name)))?;
     Some(format!(
@@ -160,7 +163,7 @@ fn check(wave: &Wave, result: &Object, input: &VerdictInput<'_>) -> Result<Check
 const FAULTS_MAX: usize = 2;
 
 /// The fault that a failure code stands for, in rows of an external runner.
-fn fault_of(code: &str) -> Option<Fault> {
+fn fault_for_code(code: &str) -> Option<Fault> {
     match code {
         "rate_limited" => Some(Fault::RateLimit),
         "spawn_failed" => Some(Fault::Program),
@@ -169,15 +172,15 @@ fn fault_of(code: &str) -> Option<Fault> {
 }
 
 /// A fault is not the role's, so the role is asked again a few times in a round and keeps its retry.
-fn after_fault(state: &State, id: &RowId) -> VerdictKind {
-    match faults(state, id) {
+fn verdict_after_fault(state: &State, id: &RowId) -> VerdictKind {
+    match count_faults(state, id) {
         Some(..FAULTS_MAX) => VerdictKind::Retry,
         _ => VerdictKind::Rejected,
     }
 }
 
 /// How many faults the role of a row has had in the current round.
-pub(crate) fn faults(state: &State, id: &RowId) -> Option<usize> {
+pub(crate) fn count_faults(state: &State, id: &RowId) -> Option<usize> {
     let key = RowKey::parse(id)?;
     let runs = state.unit(&key.unit)?.state.current_emissions();
     let is_fault = |answer: Option<&Answer>| matches!(answer, Some(Answer::Fault { .. }));
@@ -188,7 +191,7 @@ pub(crate) fn faults(state: &State, id: &RowId) -> Option<usize> {
 }
 
 /// A role may correct a refused answer once in each round, unless its unit fell back in that round.
-fn second_chance(state: &State, id: &RowId) -> VerdictKind {
+fn retry_or_reject(state: &State, id: &RowId) -> VerdictKind {
     let had_one = || {
         let key = RowKey::parse(id)?;
         let unit = &state.unit(&key.unit)?.state;

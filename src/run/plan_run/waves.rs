@@ -1,6 +1,6 @@
 //! The waves of a plan run: compiled for what the units need, started as one call of the executor each, judged row by row.
 
-use super::begin::{PlanRun, item_of};
+use super::begin::{PlanRun, find_item};
 use super::checkout::plan_file_in;
 use super::compile::Task;
 use super::context::Context;
@@ -56,7 +56,7 @@ impl PlanRun {
             }
             let place = in_flight.free_workspace();
             let snapshot = self.folder.snapshot(place);
-            checkout::make(&self.checkout()?, &snapshot)?;
+            checkout::create_copy(&self.checkout()?, &snapshot)?;
             let mut settings = self.job_settings(&wave.compiled, wave.job_id)?;
             settings.worker.folder = snapshot;
             let remaining_path = remaining_path(&priority, &wave.compiled);
@@ -70,12 +70,12 @@ impl PlanRun {
     fn priority(&self, plan: &Plan) -> Priority {
         Priority::new(plan, |item| {
             let unit = self.state().unit(&UnitId::new(item.id().as_str()));
-            let left = unit.and_then(|unit| self.share_left(plan, unit));
+            let left = unit.and_then(|unit| self.remaining_share(plan, unit));
             Some(left.unwrap_or(1.0))
         })
     }
 
-    fn share_left(&self, plan: &Plan, unit: &Unit) -> Option<f64> {
+    fn remaining_share(&self, plan: &Plan, unit: &Unit) -> Option<f64> {
         let task = self.task(plan, &unit.id).ok()?;
         let last = unit.state.rounds.last()?;
         let done = task.protocol.position(&last.round)?;
@@ -84,14 +84,14 @@ impl PlanRun {
 
     /// Compiles the rows that the units need: in rolling dispatch one wave for each unit, so that no unit waits for the rows
     /// of another; with a barrier one for each round.
-    pub(crate) fn emit(&mut self, watcher: &mut dyn Watcher) -> Result<(), RunError> {
+    pub(crate) fn compile_waves(&mut self, watcher: &mut dyn Watcher) -> Result<(), RunError> {
         let plan = self.store.read()?;
         let units: Vec<Unit> = self.state().in_flight().cloned().collect();
         let mut emissions: Vec<(Task, UnitState, Emission)> = Vec::new();
         for unit in units {
             let task = self.task(&plan, &unit.id)?;
             if let Action::Emit(emission) = task.next(&unit.state)
-                && self.has_room(&unit, emission.roles.len(), watcher)?
+                && self.fits_budget(&unit, emission.roles.len(), watcher)?
             {
                 emissions.push((task, unit.state, emission));
             }
@@ -105,13 +105,13 @@ impl PlanRun {
                     (&task.protocol.name, &emission.round) == (&key.0, &key.1)
                         && unit.as_ref().is_none_or(|unit| *unit == task.unit)
                 });
-            self.compile(&group)?;
+            self.compile_wave(&group)?;
             emissions = rest;
         }
         Ok(())
     }
 
-    fn compile(&mut self, group: &[(Task, UnitState, Emission)]) -> Result<(), RunError> {
+    fn compile_wave(&mut self, group: &[(Task, UnitState, Emission)]) -> Result<(), RunError> {
         let Some((first, _, emission)) = group.first() else {
             return Ok(());
         };
@@ -164,7 +164,7 @@ impl PlanRun {
             let folder = self.folder.unit(&key.unit);
             let input = verdicts::VerdictInput {
                 settings: &self.settings,
-                item: item_of(&plan, &key.unit)?,
+                item: find_item(&plan, &key.unit)?,
                 task: &task,
                 repo: &checkout,
                 plan_file: &plan_file,
@@ -182,12 +182,12 @@ impl PlanRun {
             if verdict.verdict == VerdictKind::Retry
                 && let Some(fault) = verdict.fault
             {
-                wait = wait.max(self.wait_after(fault, &wave, id));
+                wait = wait.max(self.delay_after(fault, &wave, id));
             }
             // A fault of the service or the machine is no reason for backpressure.
             is_refused |= verdict.verdict != VerdictKind::Accepted && verdict.fault.is_none();
             verdicts.push(Event::from(verdict));
-            self.keep_answer(&wave, id)?;
+            self.store_answer(&wave, id)?;
         }
         // Recorded together with the verdicts, so that a kill leaves both or neither.
         verdicts.extend(
@@ -208,9 +208,9 @@ impl PlanRun {
 
     /// How long a role waits after a fault before it is asked again, by the delays that retries of one row have. The
     /// breaker of the account delays the rest by itself, and a program that has never started will not start later.
-    fn wait_after(&self, fault: Fault, wave: &Wave, id: &RowId) -> Duration {
+    fn delay_after(&self, fault: Fault, wave: &Wave, id: &RowId) -> Duration {
         let index = wave.compiled.rows.iter().position(|row| row == id);
-        let nth = 1 + verdicts::faults(self.state(), id).unwrap_or_default() as u32;
+        let nth = 1 + verdicts::count_faults(self.state(), id).unwrap_or_default() as u32;
         let Some((job_id, row_index)) = wave.job_id.as_ref().zip(index) else {
             return Duration::ZERO;
         };
@@ -287,7 +287,7 @@ impl PlanRun {
     }
 
     /// Keeps the answer as an artifact of its unit, and in the folder of recorded answers if the run has one.
-    fn keep_answer(&self, wave: &Wave, id: &RowId) -> Result<(), RunError> {
+    fn store_answer(&self, wave: &Wave, id: &RowId) -> Result<(), RunError> {
         let index = wave
             .compiled
             .rows

@@ -6,7 +6,7 @@ use crate::scope::{Claims, Reach};
 use std::collections::BTreeSet;
 
 /// The claims while no task is in flight.
-pub(crate) fn no_claims(shared_paths: &[String]) -> Result<Claims, RunError> {
+pub(crate) fn empty_claims(shared_paths: &[String]) -> Result<Claims, RunError> {
     let shared = Reach::new(shared_paths).map_err(RunError::SharedPaths)?;
     Ok(Claims::new(shared))
 }

@@ -19,17 +19,17 @@ use crate::{adapter, plan};
 #[derive(Debug)]
 pub struct Finding {
     /// `repository`, `plan`, `task`, `protocol`, `workers`, `delivery` or `integration`.
-    pub what: &'static str,
+    pub subject: &'static str,
     /// A description of its state, or the error.
-    pub found: Result<String, RunError>,
+    pub result: Result<String, RunError>,
     /// What still works in spite of the error, if anything.
-    pub still_usable: Option<&'static str>,
+    pub alternative: Option<&'static str>,
 }
 
 impl Finding {
     /// Whether the error has to be fixed before anything works.
     pub fn is_failure(&self) -> bool {
-        self.found.is_err() && self.still_usable.is_none()
+        self.result.is_err() && self.alternative.is_none()
     }
 }
 
@@ -41,24 +41,24 @@ pub fn examine(request: &Request) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut add = |what, found| {
         findings.push(Finding {
-            what,
-            found,
-            still_usable: None,
+            subject: what,
+            result: found,
+            alternative: None,
         });
     };
     let repo = match Repo::find(&request.folder) {
         Ok(repo) => repo,
-        Err(error) => return without_repository(error, workers(request)),
+        Err(error) => return report_missing_repository(error, check_workers(request)),
     };
     let root = repo.root().display().to_string();
     add(
         "repository",
         repo.head().map(|_| root).map_err(RunError::from),
     );
-    match plan(request, &repo) {
+    match check_plan(request, &repo) {
         Ok((plan, text)) => {
             add("plan", Ok(text));
-            for (what, found) in tasks(&plan) {
+            for (what, found) in check_tasks(&plan) {
                 add(what, found);
             }
         }
@@ -72,9 +72,9 @@ pub fn examine(request: &Request) -> Vec<Finding> {
     } = &request.options;
     let others = protocols.keys().filter(|name| *name != chosen);
     for name in std::iter::once(chosen).chain(others) {
-        add("protocol", protocol(name, request, &repo));
+        add("protocol", check_protocol(name, request, &repo));
     }
-    add("workers", workers(request));
+    add("workers", check_workers(request));
     let branch = request.check_delivery(&repo);
     add(
         "delivery",
@@ -97,28 +97,29 @@ pub fn examine(request: &Request) -> Vec<Finding> {
 }
 
 /// A folder outside of any repository is not a failure if there are workers for `mesh spawn`.
-fn without_repository(error: GitError, workers: Result<String, RunError>) -> Vec<Finding> {
+fn report_missing_repository(error: GitError, workers: Result<String, RunError>) -> Vec<Finding> {
     let is_plain = matches!(error, GitError::NoRepository { .. });
     vec![
         Finding {
-            what: "repository",
-            found: Err(error.into()),
-            still_usable: (is_plain && workers.is_ok()).then_some(ONLY_SPAWN),
+            subject: "repository",
+            result: Err(error.into()),
+            alternative: (is_plain && workers.is_ok()).then_some(ONLY_SPAWN),
         },
         Finding {
-            what: "workers",
-            found: workers,
-            still_usable: None,
+            subject: "workers",
+            result: workers,
+            alternative: None,
         },
     ]
 }
 
-fn plan(request: &Request, repo: &Repo) -> Result<(Plan, String), RunError> {
-    let file = prepare::plan_file(request, repo.root())?;
+fn check_plan(request: &Request, repo: &Repo) -> Result<(Plan, String), RunError> {
+    let file = prepare::resolve_plan_file(request, repo.root())?;
     let store = Store::at(&file);
     let plan = store.read()?;
-    plan::check_lock_ignored(&file).map_err(RunError::PlanGate)?;
-    if request.options.parallel_tasks <= 1 && TaskHolds::between_steps(repo, &file)?.is_empty() {
+    plan::check_lock_ignored(&file).map_err(RunError::LockNotIgnored)?;
+    if request.options.parallel_tasks <= 1 && TaskHolds::read_for_preflight(repo, &file)?.is_empty()
+    {
         plan.check_single_in_progress()?;
     }
     let open = plan.items().iter().filter(|item| is_open(item)).count();
@@ -136,7 +137,7 @@ fn is_open(item: &Item) -> bool {
 }
 
 /// One finding for each open task that can't be run, and one for all that can.
-fn tasks(plan: &Plan) -> Vec<(&'static str, Result<String, RunError>)> {
+fn check_tasks(plan: &Plan) -> Vec<(&'static str, Result<String, RunError>)> {
     let mut findings = Vec::new();
     let (mut workable, mut bare) = (0, 0);
     for item in plan.items().iter().filter(|item| is_open(item)) {
@@ -157,7 +158,7 @@ fn tasks(plan: &Plan) -> Vec<(&'static str, Result<String, RunError>)> {
     findings
 }
 
-fn protocol(name: &str, request: &Request, repo: &Repo) -> Result<String, RunError> {
+fn check_protocol(name: &str, request: &Request, repo: &Repo) -> Result<String, RunError> {
     let protocols = Protocols::load(name, request.search_path(repo), request.options.swarm)?;
     let rows = match protocols.widest_round() {
         1 => "1 row".to_owned(),
@@ -166,7 +167,7 @@ fn protocol(name: &str, request: &Request, repo: &Repo) -> Result<String, RunErr
     Ok(format!("{name}: at most {rows} at once for a task"))
 }
 
-fn workers(request: &Request) -> Result<String, RunError> {
+fn check_workers(request: &Request) -> Result<String, RunError> {
     let adapter = adapter::select(&request.choice, &request.adapters, &request.folder)?;
     if adapter.name == adapter::EXTERNAL {
         return Ok("external: answers come by `mesh collect`".to_owned());

@@ -6,9 +6,9 @@ mod outputs;
 mod prepare;
 mod protocols;
 
-pub(crate) use closure::{closure, no_claims};
+pub(crate) use closure::{closure, empty_claims};
 pub use doctor::{Finding, examine};
 pub use outputs::InUse;
-pub(crate) use outputs::place_of;
+pub(crate) use outputs::normalize_path;
 pub use prepare::{Preflight, Request, prepare};
 pub use protocols::{ProtocolSearchPath, Protocols};

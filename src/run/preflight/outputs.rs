@@ -41,7 +41,7 @@ impl InUse {
     }
 
     /// Adds a file, with its predicate.
-    pub fn file(&mut self, what: &str, path: PathBuf) {
+    pub fn add_file(&mut self, what: &str, path: PathBuf) {
         self.files.push((what.to_owned(), path));
     }
 
@@ -51,18 +51,18 @@ impl InUse {
     }
 
     /// Adds a folder, with the predicate of an output below it: `is in the folder of answers`.
-    pub fn folder(&mut self, what: &str, path: PathBuf) {
+    pub fn add_folder(&mut self, what: &str, path: PathBuf) {
         self.folders.push((what.to_owned(), path));
     }
 
     /// Adds the files that a worker's command names, as a word or within one: `--rules=F`, `@F`, `sh -c 'agent <F'`.
-    pub fn command<'w>(&mut self, words: impl IntoIterator<Item = &'w str>, folder: &Path) {
+    pub fn add_command<'w>(&mut self, words: impl IntoIterator<Item = &'w str>, folder: &Path) {
         let within = |c: char| c.is_whitespace() || "=@'\"`<>|&;(){},:".contains(c);
         for word in words {
             for part in std::iter::once(word).chain(word.split(within)) {
                 let path = folder.join(part);
                 if !part.is_empty() && path.is_file() {
-                    self.file("belongs to the worker's command", path);
+                    self.add_file("belongs to the worker's command", path);
                 }
             }
         }
@@ -90,7 +90,7 @@ impl InUse {
         if output.is_dir() || output.as_os_str().as_bytes().ends_with(b"/") {
             return refuse("is a folder".to_owned(), "a file in it");
         }
-        if let Some(what) = self.what_it_is(output) {
+        if let Some(what) = self.find_conflict(output) {
             return refuse(what, "another file");
         }
         if std::fs::metadata(output).is_ok_and(|there| !there.is_file()) {
@@ -136,7 +136,7 @@ impl InUse {
     /// An answer is named after its row, so any JSON file in `folder` may be overwritten.
     fn check_answers(&self, folder: &Path, option: &str) -> Result<(), RunError> {
         let is_answer = |path: &Path| path.extension().is_some_and(|it| it == "json");
-        let folder_of = |path: &Path| place_of(path).parent().map(Path::to_owned);
+        let folder_of = |path: &Path| normalize_path(path).parent().map(Path::to_owned);
         let mut files = self.files.iter().chain(&self.reserved);
         let inside = std::fs::canonicalize(folder).ok();
         let read = files.find(|(_, path)| is_answer(path) && folder_of(path) == inside);
@@ -149,29 +149,30 @@ impl InUse {
         })
     }
 
-    fn what_it_is(&self, output: &Path) -> Option<String> {
+    fn find_conflict(&self, output: &Path) -> Option<String> {
         let same = |(_, path): &&(String, PathBuf)| is_same_file(output, path);
         if let Some((what, _)) = self.files.iter().find(same) {
             return Some(what.clone());
         }
-        let same_name = |it: &&(String, PathBuf)| same(it) || place_of(output) == place_of(&it.1);
+        let same_name =
+            |it: &&(String, PathBuf)| same(it) || normalize_path(output) == normalize_path(&it.1);
         if let Some((what, _)) = self.reserved.iter().find(same_name) {
             return Some(what.clone());
         }
-        if let Some(stream) = stream_behind(output) {
+        if let Some(stream) = find_standard_stream(output) {
             return Some(format!("is {stream} of this command"));
         }
         if output.components().any(|part| part.as_os_str() == ".git") {
             return Some("lies in git's own folder".to_owned());
         }
-        if is_of_a_run(output) {
+        if is_run_file(output) {
             return Some("belongs to a run".to_owned());
         }
-        self.folder_of(crate::platform::parent(output))
+        self.find_folder(crate::platform::parent(output))
     }
 
     /// The predicate of the folder in use that contains `folder`.
-    fn folder_of(&self, folder: &Path) -> Option<String> {
+    fn find_folder(&self, folder: &Path) -> Option<String> {
         let folder = std::fs::canonicalize(folder).ok()?;
         let holds = |(_, path): &&(String, PathBuf)| {
             std::fs::canonicalize(path).is_ok_and(|path| folder.starts_with(path))
@@ -184,7 +185,7 @@ impl InUse {
 }
 
 /// Whether it is the ledger or the input copy of a run. The waves are in a folder of their own and may be written.
-fn is_of_a_run(output: &Path) -> bool {
+fn is_run_file(output: &Path) -> bool {
     const FILES: [&str; 2] = ["ledger.jsonl", "input.csv"];
     let folder = crate::platform::parent(output);
     let is_run = folder.join("ledger.jsonl").exists() && folder.join("logs").is_dir();
@@ -204,7 +205,7 @@ fn is_same_file(a: &Path, b: &Path) -> bool {
 }
 
 /// The absolute path with links resolved as far as the folders exist, so that two spellings of one path are equal.
-pub(crate) fn place_of(path: &Path) -> PathBuf {
+pub(crate) fn normalize_path(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut place = PathBuf::new();
     for part in path.parent().unwrap_or(&path).components() {
@@ -218,7 +219,7 @@ pub(crate) fn place_of(path: &Path) -> PathBuf {
 }
 
 /// The standard stream that is redirected to this file.
-fn stream_behind(output: &Path) -> Option<&'static str> {
+fn find_standard_stream(output: &Path) -> Option<&'static str> {
     if !output.is_file() {
         return None;
     }
@@ -258,9 +259,9 @@ mod tests {
         std::fs::hard_link(at("schema.json"), at("hard")).expect("a link");
         std::os::unix::fs::symlink("answers", at("linked")).expect("a link");
         let mut in_use = InUse::around(folder.path(), folder.path());
-        in_use.file("is the schema", at("schema.json"));
-        in_use.folder("is in the folder of answers", at("answers"));
-        in_use.command(["agent", "-x"], folder.path());
+        in_use.add_file("is the schema", at("schema.json"));
+        in_use.add_folder("is in the folder of answers", at("answers"));
+        in_use.add_command(["agent", "-x"], folder.path());
         for (output, expected) in [
             ("schema.json", Some("is the schema")),
             ("./answers/../schema.json", Some("is the schema")),
@@ -303,7 +304,7 @@ mod tests {
         }
         let mut in_use = InUse::default();
         let words = ["--rules=a", "@b", "agent <c; cat 'd'|tee", "{id}"];
-        in_use.command(words, folder.path());
+        in_use.add_command(words, folder.path());
         for name in ["a", "b", "c", "d"] {
             assert!(why(&in_use, &at(name)).is_some(), "{name}");
         }

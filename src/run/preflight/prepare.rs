@@ -1,6 +1,6 @@
 //! Preflight: resolves everything that is known before the first worker starts. Writes nothing.
 
-use super::closure::{closure, no_claims};
+use super::closure::{closure, empty_claims};
 use super::protocols::{ProtocolSearchPath, Protocols};
 use crate::adapter::{Choice, Configured};
 use crate::integrate::Delivery;
@@ -78,10 +78,10 @@ pub struct Preflight {
 pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
     let mut options = request.options.clone();
     let repo = Repo::find(&request.folder)?;
-    let plan_file = plan_file(request, repo.root())?;
+    let plan_file = resolve_plan_file(request, repo.root())?;
     let store = Store::at(&plan_file);
     let plan = store.read()?;
-    plan::check_lock_ignored(&plan_file).map_err(RunError::PlanGate)?;
+    plan::check_lock_ignored(&plan_file).map_err(RunError::LockNotIgnored)?;
     let ids: Vec<ItemId> = request
         .ids
         .iter()
@@ -89,11 +89,11 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
         .collect::<Result<_, _>>()?;
     let search_path = request.search_path(&repo);
     let mut protocols = Protocols::load(&options.protocol, search_path, options.swarm)?;
-    let holds = TaskHolds::between_steps(&repo, &plan_file)?;
-    if let Some(refusal) = ids.iter().find_map(|id| refusal(&holds, id)) {
+    let holds = TaskHolds::read_for_preflight(&repo, &plan_file)?;
+    if let Some(refusal) = ids.iter().find_map(|id| find_hold(&holds, id)) {
         return Err(refusal);
     }
-    let (selected, skipped) = first_tasks(&plan, &ids, &protocols, &options, &holds)?;
+    let (selected, skipped) = select_first_tasks(&plan, &ids, &protocols, &options, &holds)?;
     if options.parallel_tasks <= 1 && holds.is_empty() {
         plan.check_single_in_progress()?;
     }
@@ -107,12 +107,12 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
         .iter()
         .filter_map(|unit| Some(format!("{}; it is left to that run", holds.refusal(unit)?)))
         .collect();
-    if options.delivery == Delivery::Branch && has_own_changes(&repo, &plan_file)? {
+    if options.delivery == Delivery::Branch && has_uncommitted_changes(&repo, &plan_file)? {
         notes.push("uncommitted changes are no part of the branch that is delivered, and workers do not see them".to_owned());
     }
     let fanout = adapter.capabilities.fanout;
     let is_too_wide = fanout.is_some_and(|fanout| fanout < protocols.widest_round());
-    let reduced = is_too_wide.then(|| protocols.reduce()).flatten();
+    let reduced = is_too_wide.then(|| protocols.use_fallback()).flatten();
     if let (Some(fallback), Some(fanout)) = (&reduced, fanout) {
         notes.push(format!(
             "adapter_capacity: `{}` runs {fanout} at once, too few for protocol `{}`; `{fallback}` instead",
@@ -150,7 +150,7 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
 }
 
 /// Whether tracked files are changed, other than those that runs change.
-fn has_own_changes(repo: &Repo, plan_file: &Path) -> Result<bool, RunError> {
+fn has_uncommitted_changes(repo: &Repo, plan_file: &Path) -> Result<bool, RunError> {
     let changed = repo.changed_tracked()?;
     let is_own = |path: &PathBuf| {
         path != Path::new(learnings::FILE_NAME) && !is_same(&repo.root().join(path), plan_file)
@@ -159,7 +159,7 @@ fn has_own_changes(repo: &Repo, plan_file: &Path) -> Result<bool, RunError> {
 }
 
 /// An explicit file is relative to the folder of the command, the default ones to the root of the repository.
-pub(crate) fn plan_file(request: &Request, root: &Path) -> Result<PathBuf, RunError> {
+pub(crate) fn resolve_plan_file(request: &Request, root: &Path) -> Result<PathBuf, RunError> {
     let explicit = request
         .plan_file
         .as_ref()
@@ -180,7 +180,7 @@ fn is_same(a: &Path, b: &Path) -> bool {
 }
 
 /// The first tasks, and those that were skipped. It is an error if every candidate is unusable.
-fn first_tasks(
+fn select_first_tasks(
     plan: &Plan,
     ids: &[ItemId],
     protocols: &Protocols,
@@ -191,19 +191,19 @@ fn first_tasks(
     let wanted = SelectionRequest {
         closure: closure.as_ref(),
         past: &holds.units(),
-        claims: no_claims(&options.shared_paths)?,
+        claims: empty_claims(&options.shared_paths)?,
         places: options.parallel_tasks.min(options.max_tasks) as usize,
         deps: options.deps,
         is_workable: &|task| protocols.check(task),
     };
     let Selection { tasks, skipped } = options.select(plan, wanted);
     match skipped.first() {
-        Some(first) if tasks.is_empty() => Err(RunError::Unusable(first.why.clone())),
+        Some(first) if tasks.is_empty() => Err(RunError::UnusableTask(first.why.clone())),
         None if tasks.is_empty() => {
             // Other runs hold the remaining tasks, or those that they wait for.
             let is_selected = |id: &&ItemId| closure.as_ref().is_none_or(|ids| ids.contains(*id));
             let mut ids = plan.items().iter().map(Item::id).filter(is_selected);
-            match ids.find_map(|id| refusal(holds, id)) {
+            match ids.find_map(|id| find_hold(holds, id)) {
                 Some(refusal) => Err(refusal),
                 None => Ok((tasks, skipped)),
             }
@@ -212,13 +212,13 @@ fn first_tasks(
     }
 }
 
-fn refusal(holds: &TaskHolds, id: &ItemId) -> Option<RunError> {
+fn find_hold(holds: &TaskHolds, id: &ItemId) -> Option<RunError> {
     holds.refusal(&UnitId::new(id.as_str()))
 }
 
 impl Preflight {
     /// The preflight line, printed before any worker starts (CONTRACT, section 6).
-    pub fn line(&self, run_id: &RunId) -> String {
+    pub fn preflight_line(&self, run_id: &RunId) -> String {
         let ids: Vec<&str> = self.selected.iter().map(|task| task.id.as_str()).collect();
         let or_none = |text: String| {
             if text.is_empty() {
@@ -268,7 +268,7 @@ impl Preflight {
 
     /// The command to type in `folder` when no task can begin because all are blocked, or wait for a deferred or cancelled one. It
     /// is for the first task that others wait for, else for the first blocked one.
-    pub fn way_on(&self, folder: &Path) -> Option<String> {
+    pub fn suggest_command(&self, folder: &Path) -> Option<String> {
         let closure = closure(&self.plan, &self.settings.ids).ok()?;
         let is_meant = |item: &&Item| closure.as_ref().is_none_or(|ids| ids.contains(item.id()));
         let items: Vec<&Item> = self.plan.items().iter().filter(is_meant).collect();
@@ -281,7 +281,7 @@ impl Preflight {
             let is_it = |item: &&&Item| item.deps().iter().any(|dep| dep.id == *one.id());
             items.iter().filter(is_pending).find(is_it).copied()
         };
-        let blocked: Vec<&Item> = with(&items, Status::Blocked);
+        let blocked: Vec<&Item> = items_with_status(&items, Status::Blocked);
         let first = blocked.iter().find(|one| waits(one).is_some());
         if let Some(first) = first.or(blocked.first()) {
             let more = match blocked.len() {
@@ -290,11 +290,11 @@ impl Preflight {
             };
             return Some(format!(
                 "{more}; their comments say why. To retry one: {}",
-                self.set_pending(first, folder)
+                self.retry_command(first, folder)
             ));
         }
-        let mut idle = with(&items, Status::Deferred);
-        idle.extend(with(&items, Status::Canceled));
+        let mut idle = items_with_status(&items, Status::Deferred);
+        idle.extend(items_with_status(&items, Status::Canceled));
         idle.into_iter().find_map(|one| {
             let waiting = waits(one)?;
             Some(format!(
@@ -302,13 +302,13 @@ impl Preflight {
                 waiting.id(),
                 one.id(),
                 one.status().as_str(),
-                self.set_pending(one, folder)
+                self.retry_command(one, folder)
             ))
         })
     }
 
     /// The command that makes an item pending, as it is typed in `folder`.
-    fn set_pending(&self, item: &Item, folder: &Path) -> String {
+    fn retry_command(&self, item: &Item, folder: &Path) -> String {
         let usual = folder.join(plan::PLAN_FILE_DEFAULT);
         let file = match is_same(&usual, &self.settings.plan_file) {
             true => String::new(),
@@ -322,7 +322,7 @@ impl Preflight {
     }
 }
 
-fn with<'i>(items: &[&'i Item], status: Status) -> Vec<&'i Item> {
+fn items_with_status<'i>(items: &[&'i Item], status: Status) -> Vec<&'i Item> {
     let found = items.iter().filter(|item| item.status() == status);
     found.copied().collect()
 }

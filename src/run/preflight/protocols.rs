@@ -101,7 +101,7 @@ impl Protocols {
 
     /// The roles of every round, for every protocol that a task may use.
     pub fn teams(&self) -> Vec<Team> {
-        self.by_name.values().flat_map(teams_of).collect()
+        self.by_name.values().flat_map(list_teams).collect()
     }
 
     /// The roles of every round, for every protocol with a name. Skips protocols that can't be loaded.
@@ -112,11 +112,13 @@ impl Protocols {
         let built_in = built_in.filter_map(|path| path.file_stem()?.to_str());
         let names = built_in.chain(search_path.named.keys().map(String::as_str));
         let protocols = names.filter_map(|name| load_rounds(name, search_path).ok());
-        protocols.flat_map(|protocol| teams_of(&protocol)).collect()
+        protocols
+            .flat_map(|protocol| list_teams(&protocol))
+            .collect()
     }
 
     /// Chooses the fallback of the chosen protocol, if there is one, and returns its name.
-    pub fn reduce(&mut self) -> Option<String> {
+    pub fn use_fallback(&mut self) -> Option<String> {
         let Chosen::One(name) = &self.chosen else {
             return None;
         };
@@ -127,7 +129,7 @@ impl Protocols {
 
     /// Checks that there is a protocol for the task.
     pub fn check(&self, task: &Selected) -> Result<(), String> {
-        match self.of_task(&task.id, task.metadata.as_ref(), None) {
+        match self.resolve(&task.id, task.metadata.as_ref(), None) {
             Ok(_) => Ok(()),
             Err(error) => Err(error.to_string()),
         }
@@ -135,7 +137,7 @@ impl Protocols {
 
     /// The protocol of a task: the one that its unit changed to (`changed`), else by the settings of the run, then its own, then
     /// its risk. `metadata` is `None` for a task without metadata.
-    pub fn of_task(
+    pub fn resolve(
         &self,
         item: &ItemId,
         metadata: Option<&Metadata>,
@@ -151,8 +153,8 @@ impl Protocols {
                 .by_name
                 .get(name)
                 .ok_or_else(|| format!("it changed to protocol `{name}`, which no longer exists")),
-            None => self.with_roles(
-                self.default_for(metadata),
+            None => self.find_by_roles(
+                self.default_protocol(metadata),
                 self.overrides.roles.or(swarm.roles),
             ),
         };
@@ -188,9 +190,9 @@ impl Protocols {
             "the consensus threshold of the run (consensus_threshold=, its variable, or mesh.yaml)";
         const OF_TASK: &str = "`swarm.consensus_threshold` of the task";
         let swarm = metadata.map(|metadata| metadata.swarm).unwrap_or_default();
-        let usual = self.default_for(metadata);
+        let usual = self.default_protocol(metadata);
         let fits = |roles: Option<u32>| {
-            let meant = self.with_roles(usual, roles).unwrap_or(usual);
+            let meant = self.find_by_roles(usual, roles).unwrap_or(usual);
             meant.voters().len() == protocol.voters().len()
         };
         let of_run = self.overrides.consensus_threshold;
@@ -202,7 +204,7 @@ impl Protocols {
     }
 
     /// The chosen protocol for a task of this risk.
-    fn default_for(&self, metadata: Option<&Metadata>) -> &Protocol {
+    fn default_protocol(&self, metadata: Option<&Metadata>) -> &Protocol {
         let name = match &self.chosen {
             Chosen::One(name) => name,
             Chosen::ByRisk(tiers) => match metadata.map(|metadata| metadata.risk) {
@@ -215,7 +217,7 @@ impl Protocols {
     }
 
     /// `usual`, or the protocol with `roles` roles.
-    fn with_roles<'p>(
+    fn find_by_roles<'p>(
         &'p self,
         usual: &'p Protocol,
         roles: Option<u32>,
@@ -240,7 +242,7 @@ impl Protocols {
     }
 }
 
-fn teams_of(protocol: &Protocol) -> Vec<Team> {
+fn list_teams(protocol: &Protocol) -> Vec<Team> {
     let rounds = protocol.rounds.iter().chain(&protocol.hydration);
     let team = |round: &Round| Team {
         protocol: protocol.name.clone(),
@@ -352,7 +354,7 @@ mod tests {
     /// The protocol of a task: name, threshold, retries.
     fn of(protocols: &Protocols, metadata: Option<&Metadata>, changed: Option<&str>) -> String {
         let item = ItemId::try_from("st-1".to_owned()).expect("an id");
-        match protocols.of_task(&item, metadata, changed) {
+        match protocols.resolve(&item, metadata, changed) {
             Ok(protocol) => match protocol.consensus {
                 Some(gate) => format!("{} {} {}", protocol.name, gate.threshold, gate.retries),
                 None => protocol.name,

@@ -54,15 +54,15 @@ pub(crate) struct Answers {
     by_row: BTreeMap<RowId, ImportedAnswer>,
     jobs: BTreeMap<WaveNo, String>,
     /// The number of rows of waves that no longer await answers.
-    pub passed_over: usize,
+    pub other_rows: usize,
 }
 
 impl Answers {
     /// Reads the answers at `path`. `Ok(Err(..))`: the file is refused.
     pub fn read(path: &Path, awaited: &AwaitedAnswers) -> Result<Result<Self, Refusal>, RunError> {
         match path.is_dir() {
-            true => of_folder(path, awaited),
-            false => of_csv(path, awaited),
+            true => read_folder(path, awaited),
+            false => read_csv(path, awaited),
         }
     }
 
@@ -72,12 +72,12 @@ impl Answers {
     }
 
     /// The answer to a row.
-    pub fn of(&self, id: &RowId) -> &ImportedAnswer {
+    pub fn answer(&self, id: &RowId) -> &ImportedAnswer {
         self.by_row.get(id).unwrap_or(&ImportedAnswer::Nothing)
     }
 }
 
-fn of_csv(path: &Path, awaited: &AwaitedAnswers) -> Result<Result<Answers, Refusal>, RunError> {
+fn read_csv(path: &Path, awaited: &AwaitedAnswers) -> Result<Result<Answers, Refusal>, RunError> {
     let table = |error: TableError| RunError::from(JobError::Table(error.fixed()));
     let mut reader = Reader::open(path, path, &ReadOptions::default()).map_err(table)?;
     let header = reader.header().to_vec();
@@ -85,10 +85,10 @@ fn of_csv(path: &Path, awaited: &AwaitedAnswers) -> Result<Result<Answers, Refus
     let id_at = column("item_id").or_else(|| column("id"));
     let places = (id_at, column("status"), column("result_json"));
     let (Some(id_at), Some(status_at), Some(result_at)) = places else {
-        return Ok(Err(Refusal::new(path, columns_missing(places))));
+        return Ok(Err(Refusal::new(path, list_missing_columns(places))));
     };
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    if let Some(why) = awaited.misnamed(&name) {
+    if let Some(why) = awaited.check_name(&name) {
         return Ok(Err(Refusal::new(path, why)));
     }
     let mut answers = Answers::default();
@@ -97,21 +97,25 @@ fn of_csv(path: &Path, awaited: &AwaitedAnswers) -> Result<Result<Answers, Refus
         let cell = |at: Option<usize>| at.and_then(|at| row.get(at)).map_or("", String::as_str);
         let id = RowId::new(cell(Some(id_at)));
         let Some(wave) = awaited.wave_of(&id) else {
-            match awaited.is_past(&id) {
-                true => answers.passed_over += 1,
-                false => faults.push(format!("{} is no row of {}", shown(&id), awaited.told())),
+            match awaited.is_other_row(&id) {
+                true => answers.other_rows += 1,
+                false => faults.push(format!(
+                    "{} is no row of {}",
+                    quote_id(&id),
+                    awaited.describe_waves()
+                )),
             }
             continue;
         };
-        faults.extend(of_another(wave, &id, |name| {
+        faults.extend(find_mismatch(wave, &id, |name| {
             column(name).map(|at| cell(Some(at)))
         }));
         let attempts = cell(column("attempt_count")).parse().unwrap_or(1);
         let (status, result) = (cell(Some(status_at)), cell(Some(result_at)));
-        faults.extend(no_status(&id, status, result));
-        let imported = of_cells(status, result, cell(column("last_error")), attempts);
+        faults.extend(check_status(&id, status, result));
+        let imported = parse_cells(status, result, cell(column("last_error")), attempts);
         if answers.by_row.insert(id.clone(), imported).is_some() {
-            faults.push(format!("row {} appears twice", shown(&id)));
+            faults.push(format!("row {} appears twice", quote_id(&id)));
         }
         let job_id = cell(column("job_id"));
         if !job_id.is_empty() {
@@ -126,7 +130,7 @@ fn of_csv(path: &Path, awaited: &AwaitedAnswers) -> Result<Result<Answers, Refus
 }
 
 /// Names the required columns that are missing: id, status, result.
-fn columns_missing(places: (Option<usize>, Option<usize>, Option<usize>)) -> String {
+fn list_missing_columns(places: (Option<usize>, Option<usize>, Option<usize>)) -> String {
     let named = [
         (places.0, "`item_id` or `id`"),
         (places.1, "`status`"),
@@ -138,7 +142,7 @@ fn columns_missing(places: (Option<usize>, Option<usize>, Option<usize>)) -> Str
 }
 
 /// The error if the status is unknown, or contradicts the result beside it.
-fn no_status(id: &RowId, status: &str, result: &str) -> Option<String> {
+fn check_status(id: &RowId, status: &str, result: &str) -> Option<String> {
     let is_known = ["pending", "running", "completed", "failed"].contains(&status);
     let is_contradicted = ["pending", "running"].contains(&status) && !result.trim().is_empty();
     let is_blank = status.is_empty() && result.trim().is_empty();
@@ -147,7 +151,7 @@ fn no_status(id: &RowId, status: &str, result: &str) -> Option<String> {
     }
     Some(format!(
         "row {} has the status `{}`{}; it must be completed, failed, running or pending",
-        shown(id),
+        quote_id(id),
         one_line(status),
         if result.trim().is_empty() {
             ""
@@ -157,22 +161,22 @@ fn no_status(id: &RowId, status: &str, result: &str) -> Option<String> {
     ))
 }
 
-fn shown(id: &RowId) -> String {
+fn quote_id(id: &RowId) -> String {
     format!("`{}`", one_line(id.as_str()))
 }
 
 /// The error if a cell of a row differs from the compiled wave.
-fn of_another<'c>(
+fn find_mismatch<'c>(
     wave: &AwaitedWave,
     id: &RowId,
     cell: impl Fn(&str) -> Option<&'c str>,
 ) -> Option<String> {
     let differs = |(name, awaited): &(&str, &str)| {
-        cell(name).is_some_and(|found| unified(found) != unified(awaited))
+        cell(name).is_some_and(|found| normalize_line_ends(found) != normalize_line_ends(awaited))
     };
     let (name, awaited) = wave.cells(id).find(differs)?;
     let found = cell(name).unwrap_or_default();
-    let row = shown(id);
+    let row = quote_id(id);
     Some(match name {
         "prompt" => format!("row {row} answers another prompt than the one that was sent out"),
         _ => format!(
@@ -184,11 +188,11 @@ fn of_another<'c>(
 }
 
 /// Normalizes line ends, which spreadsheets change.
-fn unified(text: &str) -> String {
+fn normalize_line_ends(text: &str) -> String {
     text.replace("\r\n", "\n")
 }
 
-fn of_cells(status: &str, result: &str, error: &str, attempts: u32) -> ImportedAnswer {
+fn parse_cells(status: &str, result: &str, error: &str, attempts: u32) -> ImportedAnswer {
     match status {
         "completed" => match extract::object(result.as_bytes()) {
             Ok(result) => ImportedAnswer::Result { result, attempts },
@@ -198,7 +202,7 @@ fn of_cells(status: &str, result: &str, error: &str, attempts: u32) -> ImportedA
             },
         },
         "failed" => ImportedAnswer::Failed {
-            error: coded(error),
+            error: normalize_error(error),
             attempts,
         },
         _ => ImportedAnswer::Nothing,
@@ -206,7 +210,7 @@ fn of_cells(status: &str, result: &str, error: &str, attempts: u32) -> ImportedA
 }
 
 /// The error as the ledger has it: `code: text`.
-fn coded(error: &str) -> String {
+fn normalize_error(error: &str) -> String {
     let is_code = |code: &str| {
         !code.is_empty()
             && code
@@ -223,12 +227,12 @@ fn coded(error: &str) -> String {
     }
 }
 
-fn of_folder(
+fn read_folder(
     folder: &Path,
     awaited: &AwaitedAnswers,
 ) -> Result<Result<Answers, Refusal>, RunError> {
-    let labelled = match label(folder)? {
-        Some(label) => match awaited.labelled(&label) {
+    let labelled = match read_label(folder)? {
+        Some(label) => match awaited.find_labelled(&label) {
             Ok(wave) => Some(wave),
             Err(why) => return Ok(Err(Refusal::new(&folder.join(Label::FILE_NAME), why))),
         },
@@ -237,7 +241,7 @@ fn of_folder(
     let mut answers = Answers::default();
     let is_meant = |wave: &&AwaitedWave| labelled.is_none_or(|number| number == wave.number);
     for id in awaited.waves().filter(is_meant).flat_map(|wave| &wave.rows) {
-        match of_files(folder, id)? {
+        match read_row_files(folder, id)? {
             Ok(imported) => {
                 answers.by_row.insert(id.clone(), imported);
             }
@@ -248,7 +252,7 @@ fn of_folder(
 }
 
 /// The label that `mesh wave export` writes to the folder of answers.
-fn label(folder: &Path) -> Result<Option<Result<Label, String>>, RunError> {
+fn read_label(folder: &Path) -> Result<Option<Result<Label, String>>, RunError> {
     let path = folder.join(Label::FILE_NAME);
     Ok(match read(&path)? {
         Ok(Some(bytes)) => Some(Label::parse(&bytes)),
@@ -257,7 +261,7 @@ fn label(folder: &Path) -> Result<Option<Result<Label, String>>, RunError> {
     })
 }
 
-fn of_files(folder: &Path, id: &RowId) -> Result<Result<ImportedAnswer, Refusal>, RunError> {
+fn read_row_files(folder: &Path, id: &RowId) -> Result<Result<ImportedAnswer, Refusal>, RunError> {
     for path in candidates(folder, id) {
         match read(&path)? {
             Ok(Some(bytes)) => return Ok(Ok(ImportedAnswer::Written(bytes))),
@@ -267,7 +271,7 @@ fn of_files(folder: &Path, id: &RowId) -> Result<Result<ImportedAnswer, Refusal>
     }
     let error = read(&folder.join(format!("{}.error", id.file_name())))?;
     Ok(error.map(|text| match text {
-        Some(text) => ImportedAnswer::failed(&coded(&String::from_utf8_lossy(&text))),
+        Some(text) => ImportedAnswer::failed(&normalize_error(&String::from_utf8_lossy(&text))),
         None => ImportedAnswer::Nothing,
     }))
 }
@@ -318,27 +322,27 @@ mod tests {
             error: error.to_owned(),
             attempts: 1,
         };
-        assert_eq!(of_cells("completed", r#"{"a":1}"#, "", 2), result(2));
+        assert_eq!(parse_cells("completed", r#"{"a":1}"#, "", 2), result(2));
         assert_eq!(
-            of_cells("completed", "[1]", "", 1),
+            parse_cells("completed", "[1]", "", 1),
             failed("no_response: the result must be a JSON object, not an array")
         );
         assert_eq!(
-            of_cells("failed", "", "timeout: too long", 1),
+            parse_cells("failed", "", "timeout: too long", 1),
             failed("timeout: too long")
         );
         assert_eq!(
-            of_cells("failed", "", "timeout: timeout: too long", 1),
+            parse_cells("failed", "", "timeout: timeout: too long", 1),
             failed("timeout: too long")
         );
         assert_eq!(
-            of_cells("failed", "", "worker_exit", 1),
+            parse_cells("failed", "", "worker_exit", 1),
             failed("worker_exit")
         );
         assert_eq!(
-            of_cells("failed", "", "Oh: no", 1),
+            parse_cells("failed", "", "Oh: no", 1),
             failed("worker_exit: Oh: no")
         );
-        assert_eq!(of_cells("pending", "", "", 0), ImportedAnswer::Nothing);
+        assert_eq!(parse_cells("pending", "", "", 0), ImportedAnswer::Nothing);
     }
 }

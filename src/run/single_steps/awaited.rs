@@ -11,7 +11,7 @@ use crate::wave::{COLUMNS, Label, WaveHead};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Columns that an external runner may change, since they do not affect the prompt.
-const NOT_ASKED: [&str; 2] = ["max_concurrency", "timeout_seconds"];
+const RUNNER_COLUMNS: [&str; 2] = ["max_concurrency", "timeout_seconds"];
 
 /// The waves to collect.
 #[derive(Debug)]
@@ -20,9 +20,9 @@ pub(crate) struct AwaitedAnswers {
     base_sha: String,
     waves: Vec<AwaitedWave>,
     /// The rows of the run's other waves.
-    past: BTreeSet<RowId>,
+    other_rows: BTreeSet<RowId>,
     /// The other waves, with the hashes of their CSVs.
-    past_waves: BTreeMap<WaveNo, String>,
+    other_waves: BTreeMap<WaveNo, String>,
 }
 
 /// A wave to collect.
@@ -55,8 +55,8 @@ impl AwaitedAnswers {
             run: folder.id().clone(),
             base_sha: base_sha.to_owned(),
             waves: waves.collect::<Result<_, _>>()?,
-            past: others().flat_map(|wave| wave.rows.clone()).collect(),
-            past_waves: others()
+            other_rows: others().flat_map(|wave| wave.rows.clone()).collect(),
+            other_waves: others()
                 .map(|wave| (wave.wave, wave.csv_sha256.clone()))
                 .collect(),
         })
@@ -73,22 +73,22 @@ impl AwaitedAnswers {
     }
 
     /// Whether it is a row of another wave of the run.
-    pub fn is_past(&self, id: &RowId) -> bool {
-        self.past.contains(id)
+    pub fn is_other_row(&self, id: &RowId) -> bool {
+        self.other_rows.contains(id)
     }
 
     /// The error if `name` is the name of a wave's output (`002-critique.out.csv`) and the run has no such wave.
-    pub fn misnamed(&self, name: &str) -> Option<String> {
+    pub fn check_name(&self, name: &str) -> Option<String> {
         let number = WaveHead::number_in(name)?;
         let is_asked = self.waves().any(|wave| wave.number == number);
-        let is_own = is_asked || self.past_waves.contains_key(&number);
+        let is_own = is_asked || self.other_waves.contains_key(&number);
         (!is_own).then(|| {
             format!("by its name these are answers to wave {number}, and the run has no such wave")
         })
     }
 
     /// The waves, for a message.
-    pub fn told(&self) -> &'static str {
+    pub fn describe_waves(&self) -> &'static str {
         match self.waves.len() {
             1 => "this wave",
             _ => "the waves that await answers",
@@ -96,7 +96,7 @@ impl AwaitedAnswers {
     }
 
     /// The wave that `label` belongs to, or why it does not belong to this run.
-    pub fn labelled(&self, label: &Result<Label, String>) -> Result<WaveNo, String> {
+    pub fn find_labelled(&self, label: &Result<Label, String>) -> Result<WaveNo, String> {
         let label = label.as_ref().map_err(Clone::clone)?;
         let differs = |what: &str, found: &str, own: &str| {
             Err(format!(
@@ -113,7 +113,7 @@ impl AwaitedAnswers {
         let number = WaveNo(label.wave);
         let asked = self.waves().find(|wave| wave.number == number);
         let known = asked.map(|wave| &wave.csv_sha256);
-        match known.or_else(|| self.past_waves.get(&number)) {
+        match known.or_else(|| self.other_waves.get(&number)) {
             None => Err(format!("the run has no wave {number}")),
             Some(own) if *own != label.csv_sha256 => Err(format!(
                 "these are answers to other prompts than those of wave {number}"
@@ -155,7 +155,7 @@ impl AwaitedWave {
     pub fn cells(&self, id: &RowId) -> impl Iterator<Item = (&str, &str)> {
         let cells = self.cells.get(id).into_iter().flatten();
         let named = self.header.iter().zip(cells);
-        let is_asked = |name: &str| COLUMNS.contains(&name) && !NOT_ASKED.contains(&name);
+        let is_asked = |name: &str| COLUMNS.contains(&name) && !RUNNER_COLUMNS.contains(&name);
         named
             .filter(move |(name, _)| is_asked(name))
             .map(|(name, cell)| (name.as_str(), cell.as_str()))

@@ -28,7 +28,7 @@ pub struct Collect<'c> {
     /// An output CSV or a folder; `None`: the output CSV beside each wave.
     pub answers: Option<&'c Path>,
     /// Whether rows without an answer are judged as `no_response`.
-    pub gives_up: bool,
+    pub give_up: bool,
 }
 
 /// The result of `mesh collect`.
@@ -41,11 +41,11 @@ pub struct Collected {
     /// The refused files.
     pub refused_files: Vec<Refusal>,
     /// Files of no row of the run, relative to the folder of answers.
-    pub strays: Vec<PathBuf>,
+    pub unknown_files: Vec<PathBuf>,
     /// The number of answers to waves that no longer await any.
-    pub passed_over: usize,
+    pub other_rows: usize,
     /// The number of answers to rows that have one already.
-    pub known: usize,
+    pub already_answered: usize,
 }
 
 /// The result for one wave.
@@ -54,7 +54,7 @@ pub struct CollectedWave {
     /// The wave.
     pub wave: WaveNo,
     /// The number of rows whose answers were imported.
-    pub taken: usize,
+    pub imported: usize,
     /// Rows without an answer.
     pub missing: Vec<RowId>,
     /// Rows with a verdict that is not `accepted`, with its code.
@@ -73,7 +73,7 @@ pub struct WaitingWave {
 }
 
 /// The answers found for a wave.
-enum Found {
+enum FoundAnswers {
     Answers(Answers),
     Nothing,
     Refused(Refusal),
@@ -92,43 +92,43 @@ impl PlanRun {
         stop: &Stop,
     ) -> Result<Collected, RunError> {
         self.release_changed_units(watcher)?;
-        let waves = self.to_collect(request.wave)?;
+        let waves = self.select_waves(request.wave)?;
         let mut collected = Collected::default();
         if let Some(folder) = request.answers.filter(|path| path.is_dir()) {
             let plan = self.store.read()?;
             let names = KnownNames::of(self.state(), &plan, &self.protocols);
-            collected.strays = names.unknown_files(folder);
+            collected.unknown_files = names.unknown_files(folder);
         }
         let mut to_take = Vec::new();
-        for (wave, found) in self.find(&waves, request, &mut collected)? {
+        for (wave, found) in self.find_answers(&waves, request, &mut collected)? {
             let answers = match found {
-                Found::Refused(refusal) => {
+                FoundAnswers::Refused(refusal) => {
                     if !collected.refused_files.contains(&refusal) {
                         collected.refused_files.push(refusal);
                     }
                     continue;
                 }
-                Found::Answers(answers) => answers,
-                Found::Nothing => Answers::default(),
+                FoundAnswers::Answers(answers) => answers,
+                FoundAnswers::Nothing => Answers::default(),
             };
-            collected.known += known_before(wave, &answers);
-            match request.gives_up || is_answered(wave) || has_new(wave, &answers) {
+            collected.already_answered += count_already_answered(wave, &answers);
+            match request.give_up || is_answered(wave) || has_new(wave, &answers) {
                 true => to_take.push((wave, answers)),
                 false => collected.waiting.push(self.waiting(wave)),
             }
         }
         if to_take.is_empty() {
-            return Err(self.nothing_imported(collected));
+            return Err(self.explain_no_import(collected));
         }
         for (wave, answers) in to_take {
-            let done = self.take(wave, &answers, request.gives_up, watcher, stop)?;
+            let done = self.import_wave(wave, &answers, request.give_up, watcher, stop)?;
             collected.waves.push(done);
         }
         Ok(collected)
     }
 
     /// The waves to collect, all of which await answers.
-    fn to_collect(&self, wanted: Option<WaveNo>) -> Result<Vec<Wave>, RunError> {
+    fn select_waves(&self, wanted: Option<WaveNo>) -> Result<Vec<Wave>, RunError> {
         let id = self.id();
         let is_over = self.state().in_flight().next().is_none();
         let hint = match is_over && self.state().finished.is_some() {
@@ -166,38 +166,38 @@ impl PlanRun {
     }
 
     /// Reads the answers to each wave.
-    fn find<'w>(
+    fn find_answers<'w>(
         &self,
         waves: &'w [Wave],
         request: Collect<'_>,
         collected: &mut Collected,
-    ) -> Result<Vec<(&'w Wave, Found)>, RunError> {
+    ) -> Result<Vec<(&'w Wave, FoundAnswers)>, RunError> {
         let base_sha = &self.settings.base_sha;
         let asked =
             |waves: &[Wave]| AwaitedAnswers::read(&self.folder, self.state(), base_sha, waves);
         if let Some(path) = request.answers {
             let read = Answers::read(path, &asked(waves)?)?;
             let found = |wave| match &read {
-                Ok(answers) => (wave, Found::Answers(answers.clone())),
-                Err(refusal) => (wave, Found::Refused(refusal.clone())),
+                Ok(answers) => (wave, FoundAnswers::Answers(answers.clone())),
+                Err(refusal) => (wave, FoundAnswers::Refused(refusal.clone())),
             };
-            collected.passed_over = read.as_ref().map_or(0, |answers| answers.passed_over);
+            collected.other_rows = read.as_ref().map_or(0, |answers| answers.other_rows);
             return Ok(waves.iter().map(found).collect());
         }
         let own = |wave: &'w Wave| {
-            let path = self.output_of(wave);
+            let path = self.output_path(wave);
             if is_answered(wave) || !path.exists() {
-                return Ok((wave, Found::Nothing));
+                return Ok((wave, FoundAnswers::Nothing));
             }
             let read =
                 asked(std::slice::from_ref(wave)).and_then(|asked| Answers::read(&path, &asked));
             Ok((
                 wave,
                 match read {
-                    Ok(Ok(answers)) => Found::Answers(answers),
-                    Ok(Err(refusal)) => Found::Refused(refusal),
+                    Ok(Ok(answers)) => FoundAnswers::Answers(answers),
+                    Ok(Err(refusal)) => FoundAnswers::Refused(refusal),
                     Err(RunError::Job(error @ job::JobError::Table(_))) => {
-                        Found::Refused(Refusal {
+                        FoundAnswers::Refused(Refusal {
                             why: error.to_string(),
                             path,
                         })
@@ -209,23 +209,23 @@ impl PlanRun {
         waves.iter().map(own).collect()
     }
 
-    fn output_of(&self, wave: &Wave) -> PathBuf {
+    fn output_path(&self, wave: &Wave) -> PathBuf {
         let csv = self.folder.path().join(&wave.compiled.csv_path);
         csv.with_extension("out.csv")
     }
 
     fn waiting(&self, wave: &Wave) -> WaitingWave {
         let rows = wave.compiled.rows.iter().enumerate();
-        let open = rows.filter(|(index, _)| !has_ended(wave, *index));
+        let open = rows.filter(|(index, _)| !is_row_closed(wave, *index));
         WaitingWave {
             wave: wave.compiled.wave,
             rows: open.map(|(_, id)| id.clone()).collect(),
-            output_csv_path: self.output_of(wave),
+            output_csv_path: self.output_path(wave),
         }
     }
 
     /// The error if nothing was imported, with all possible next commands.
-    fn nothing_imported(&self, collected: Collected) -> RunError {
+    fn explain_no_import(&self, collected: Collected) -> RunError {
         if !collected.refused_files.is_empty() {
             return RunError::BadAnswers(collected.refused_files);
         }
@@ -235,21 +235,21 @@ impl PlanRun {
             .map(|waiting| waiting.wave.to_string())
             .collect();
         let mut why = format!("no new answers for wave {}", numbers.join(", "));
-        if collected.passed_over > 0 {
+        if collected.other_rows > 0 {
             why.push_str(&format!(
                 "; rows of other waves, or already judged: {}",
-                collected.passed_over
+                collected.other_rows
             ));
         }
-        if collected.known > 0 {
+        if collected.already_answered > 0 {
             why.push_str(&format!(
                 "; rows that already have an answer: {}",
-                collected.known
+                collected.already_answered
             ));
         }
-        if !collected.strays.is_empty() {
+        if !collected.unknown_files.is_empty() {
             why.push_str("; files of no row: ");
-            why.push_str(&names(&collected.strays));
+            why.push_str(&join_names(&collected.unknown_files));
         }
         let id = self.id();
         let mut hint = format!("to run them: mesh wave next --run {id}");
@@ -266,7 +266,7 @@ impl PlanRun {
     }
 
     /// Imports the answers to one wave.
-    fn take(
+    fn import_wave(
         &mut self,
         wave: &Wave,
         answers: &Answers,
@@ -279,9 +279,9 @@ impl PlanRun {
         if let (None, Some(job_id)) = (&wave.job_id, answers.job_id(number)) {
             settings.job_id = JobId::new(job_id);
         }
-        let (mut events, missing) = imported_events(wave, &settings, answers, gives_up)?;
+        let (mut events, missing) = list_events(wave, &settings, answers, gives_up)?;
         job::hide_in(&mut events, &job::redactor(&settings.worker));
-        let before = (0..wave.compiled.rows.len()).filter(|index| has_ended(wave, *index));
+        let before = (0..wave.compiled.rows.len()).filter(|index| is_row_closed(wave, *index));
         let taken = wave.compiled.rows.len() - missing.len() - before.count();
         self.recorder.record(&events)?;
         if missing.is_empty() {
@@ -292,7 +292,7 @@ impl PlanRun {
         let wave = self.state().wave(number);
         Ok(CollectedWave {
             wave: number,
-            taken,
+            imported: taken,
             missing,
             refused: wave.map_or(Vec::new(), |wave| wave.refused.clone()),
         })
@@ -310,7 +310,7 @@ impl PlanRun {
 }
 
 /// File names on one line.
-fn names(paths: &[PathBuf]) -> String {
+fn join_names(paths: &[PathBuf]) -> String {
     let shown = paths
         .iter()
         .map(|path| crate::model::one_line(&path.to_string_lossy()));
@@ -320,18 +320,22 @@ fn names(paths: &[PathBuf]) -> String {
 /// Whether there is an answer to a row without one.
 fn has_new(wave: &Wave, answers: &Answers) -> bool {
     let mut rows = wave.compiled.rows.iter().enumerate();
-    rows.any(|(index, id)| !has_ended(wave, index) && *answers.of(id) != ImportedAnswer::Nothing)
+    rows.any(|(index, id)| {
+        !is_row_closed(wave, index) && *answers.answer(id) != ImportedAnswer::Nothing
+    })
 }
 
 /// The number of rows that are answered again.
-fn known_before(wave: &Wave, answers: &Answers) -> usize {
+fn count_already_answered(wave: &Wave, answers: &Answers) -> usize {
     let rows = wave.compiled.rows.iter().enumerate();
-    rows.filter(|(index, id)| has_ended(wave, *index) && *answers.of(id) != ImportedAnswer::Nothing)
-        .count()
+    rows.filter(|(index, id)| {
+        is_row_closed(wave, *index) && *answers.answer(id) != ImportedAnswer::Nothing
+    })
+    .count()
 }
 
 /// The events of the answers, and the rows without an answer.
-fn imported_events(
+fn list_events(
     wave: &Wave,
     settings: &job::Settings,
     answers: &Answers,
@@ -350,10 +354,10 @@ fn imported_events(
     let given_up = ImportedAnswer::failed("no_response: no answer came back");
     let mut missing = Vec::new();
     for (index, id) in wave.compiled.rows.iter().enumerate() {
-        if has_ended(wave, index) {
+        if is_row_closed(wave, index) {
             continue;
         }
-        let imported = match answers.of(id) {
+        let imported = match answers.answer(id) {
             ImportedAnswer::Nothing if !gives_up => {
                 missing.push(id.clone());
                 continue;
@@ -372,7 +376,7 @@ fn imported_events(
 }
 
 /// Whether a row awaits nothing more: it has an answer or an error, or was judged.
-fn has_ended(wave: &Wave, index: usize) -> bool {
+fn is_row_closed(wave: &Wave, index: usize) -> bool {
     let id = wave.compiled.rows.get(index);
     if id.is_some_and(|id| wave.judged.contains(id)) {
         return true;
@@ -384,7 +388,7 @@ fn has_ended(wave: &Wave, index: usize) -> bool {
 /// Whether every row has an answer or an error.
 pub(crate) fn is_answered(wave: &Wave) -> bool {
     let rows = 0..wave.compiled.rows.len();
-    rows.into_iter().all(|index| has_ended(wave, index))
+    rows.into_iter().all(|index| is_row_closed(wave, index))
 }
 
 /// A row whose answer is imported.

@@ -45,7 +45,7 @@ impl PlanRun {
             .collect();
         let snapshot = (!waves.is_empty()).then(|| self.folder.snapshot(1));
         if let Some(snapshot) = &snapshot {
-            checkout::make(&self.checkout()?, snapshot)?;
+            checkout::create_copy(&self.checkout()?, snapshot)?;
         }
         Ok(NextWaves {
             to_integrate: self.to_integrate()?,

@@ -11,10 +11,10 @@ use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 
 /// The most files that are listed.
-pub(crate) const STRAYS_MAX: usize = 50;
+pub(crate) const UNKNOWN_FILES_MAX: usize = 50;
 
 /// The extensions of a row's files, as `run-row` of an exported wave writes them.
-const OF_A_ROW: [&str; 5] = ["json", "error", "log", "printed", "result"];
+const ROW_EXTENSIONS: [&str; 5] = ["json", "error", "log", "printed", "result"];
 
 /// The known names in a folder of answers.
 pub(crate) struct KnownNames<'n> {
@@ -36,35 +36,37 @@ impl<'n> KnownNames<'n> {
         }
     }
 
-    /// The unknown files in `folder`, relative to it; at most [`STRAYS_MAX`].
+    /// The unknown files in `folder`, relative to it; at most [`UNKNOWN_FILES_MAX`].
     pub fn unknown_files(&self, folder: &Path) -> Vec<PathBuf> {
         let mut strays = Vec::new();
-        for entry in sorted(folder) {
+        for entry in sorted_entries(folder) {
             let name = entry.file_name();
             let is_folder = entry.path().is_dir();
             match name.to_str().and_then(|name| self.units.get(name)) {
                 Some(unit) if is_folder => {
-                    let inside = sorted(&entry.path());
-                    let unknown = inside.iter().filter(|file| !self.is_recorded(unit, file));
+                    let inside = sorted_entries(&entry.path());
+                    let unknown = inside
+                        .iter()
+                        .filter(|file| !self.is_recorded_answer(unit, file));
                     strays.extend(unknown.map(|file| Path::new(&name).join(file.file_name())));
                 }
-                _ if is_folder || !self.is_of_a_row(&name) => strays.push(PathBuf::from(name)),
+                _ if is_folder || !self.is_row_file(&name) => strays.push(PathBuf::from(name)),
                 _ => {}
             }
-            if strays.len() >= STRAYS_MAX {
-                strays.truncate(STRAYS_MAX);
+            if strays.len() >= UNKNOWN_FILES_MAX {
+                strays.truncate(UNKNOWN_FILES_MAX);
                 break;
             }
         }
         strays
     }
 
-    fn is_of_a_row(&self, name: &OsStr) -> bool {
+    fn is_row_file(&self, name: &OsStr) -> bool {
         let Some(name) = name.to_str() else {
             return false;
         };
         let is_row =
-            |(row, kind): (&str, &str)| OF_A_ROW.contains(&kind) && self.rows.contains(row);
+            |(row, kind): (&str, &str)| ROW_EXTENSIONS.contains(&kind) && self.rows.contains(row);
         // Hidden files and the logs of Slurm tasks are ignored.
         name == Label::FILE_NAME
             || name.starts_with('.')
@@ -73,7 +75,7 @@ impl<'n> KnownNames<'n> {
     }
 
     /// Whether it is a recorded answer of a row that the unit may have, now or later.
-    fn is_recorded(&self, unit: &UnitId, file: &DirEntry) -> bool {
+    fn is_recorded_answer(&self, unit: &UnitId, file: &DirEntry) -> bool {
         let name = file.file_name();
         let Some(stem) = name.to_str().and_then(|name| name.strip_suffix(".json")) else {
             return name.to_string_lossy().starts_with('.');
@@ -83,7 +85,7 @@ impl<'n> KnownNames<'n> {
     }
 }
 
-fn sorted(folder: &Path) -> Vec<DirEntry> {
+fn sorted_entries(folder: &Path) -> Vec<DirEntry> {
     let Ok(entries) = std::fs::read_dir(folder) else {
         return Vec::new();
     };

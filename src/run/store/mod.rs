@@ -8,4 +8,4 @@ pub mod task_holds;
 pub use recorder::Recorder;
 pub use run_folder::{CancelRequest, RunFolder, home};
 pub use state::{State, Unit, Wave};
-pub use task_holds::{TaskHolds, release};
+pub use task_holds::{TaskHolds, release_tasks};

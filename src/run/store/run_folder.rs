@@ -26,7 +26,7 @@ pub fn home() -> Result<PathBuf, RunError> {
 }
 
 /// The sort key of a run id. Ids of the same second are numbered from the second one on: `…Z`, `…Z-2`, …, `…Z-10`.
-fn order(id: &str) -> (String, u32) {
+fn sort_key(id: &str) -> (String, u32) {
     let numbered = id.rsplit_once('-').filter(|(base, _)| base.ends_with('Z'));
     match numbered.and_then(|(base, number)| Some((base, number.parse().ok()?))) {
         Some((base, number)) => (base.to_owned(), number),
@@ -35,7 +35,7 @@ fn order(id: &str) -> (String, u32) {
 }
 
 /// The run whose id is most similar to a mistyped one.
-fn nearest(home: &Path, id: &RunId) -> Option<RunId> {
+fn find_similar(home: &Path, id: &RunId) -> Option<RunId> {
     const SIMILARITY_MIN: f64 = 0.8;
     let entries = std::fs::read_dir(home.join("runs")).ok()?;
     let names = entries.flatten().filter_map(|entry| {
@@ -96,7 +96,7 @@ impl RunFolder {
                         crate::platform::sync_folder(folder).map_err(RunError::io(folder))?;
                     }
                     let folder = Self { path, id };
-                    folder.fill()?;
+                    folder.create_subfolders()?;
                     return Ok(folder);
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && wanted.is_none() => {}
@@ -107,14 +107,14 @@ impl RunFolder {
     }
 
     /// A placeholder for checks and dry runs, which write nothing into it.
-    pub fn unmade() -> Self {
+    pub fn dry_run() -> Self {
         Self {
             path: std::env::temp_dir(),
             id: RunId::new("dry-run"),
         }
     }
 
-    fn fill(&self) -> Result<(), RunError> {
+    fn create_subfolders(&self) -> Result<(), RunError> {
         for folder in [
             self.waves(),
             self.path.join("units"),
@@ -149,7 +149,7 @@ impl RunFolder {
         }
         Err(RunError::NoRun {
             id: id.clone(),
-            nearest: nearest(home, id),
+            nearest: find_similar(home, id),
             home: home.to_owned(),
         })
     }
@@ -166,9 +166,9 @@ impl RunFolder {
     }
 
     /// Refuses a run of another kind than `wanted`.
-    pub(crate) fn must_be(&self, wanted: RunKind) -> Result<(), RunError> {
+    pub(crate) fn check_kind(&self, wanted: RunKind) -> Result<(), RunError> {
         match self.kind()? {
-            Some(kind) if kind != wanted => Err(RunError::OtherKind {
+            Some(kind) if kind != wanted => Err(RunError::WrongKind {
                 id: self.id.clone(),
                 kind,
             }),
@@ -193,7 +193,7 @@ impl RunFolder {
         let mut folders: Vec<Self> = folders.collect();
         folders.sort_by_cached_key(|folder| {
             let first = ledger::first(&folder.ledger()).ok().flatten();
-            (first.map(|record| record.ts), order(folder.id.as_str()))
+            (first.map(|record| record.ts), sort_key(folder.id.as_str()))
         });
         Ok(folders)
     }
@@ -272,30 +272,30 @@ impl RunFolder {
     }
 
     /// Leaves a request to cancel for the process that drives the run.
-    pub fn ask_to_cancel(&self, request: CancelRequest) -> Result<(), RunError> {
-        let path = self.cancel(request);
+    pub fn request_cancel(&self, request: CancelRequest) -> Result<(), RunError> {
+        let path = self.cancel_path(request);
         private::write(&path, b"").map_err(RunError::io(&path))
     }
 
     /// Removes requests to an earlier process, and closes the folder to other users. Call it as soon as the ledger is locked:
     /// before that, a request may be for another process; later, it may be for this one.
-    pub fn take_over(&self) {
-        self.take_cancel();
+    pub fn claim(&self) {
+        self.take_cancel_request();
         // Fails only for the folder of another user, whose choice it is.
         let closed = Permissions::from_mode(private::FOLDER_MODE);
         let _ = std::fs::set_permissions(&self.path, closed);
     }
 
     /// Removes the requests to cancel and returns the most urgent one.
-    pub fn take_cancel(&self) -> Option<CancelRequest> {
-        let taken = |request| std::fs::remove_file(self.cancel(request)).is_ok();
+    pub fn take_cancel_request(&self) -> Option<CancelRequest> {
+        let taken = |request| std::fs::remove_file(self.cancel_path(request)).is_ok();
         let soon = taken(CancelRequest::Soon).then_some(CancelRequest::Soon);
         taken(CancelRequest::Now)
             .then_some(CancelRequest::Now)
             .or(soon)
     }
 
-    fn cancel(&self, request: CancelRequest) -> PathBuf {
+    fn cancel_path(&self, request: CancelRequest) -> PathBuf {
         self.path.join(match request {
             CancelRequest::Soon => "cancel",
             CancelRequest::Now => "cancel-now",
@@ -303,7 +303,7 @@ impl RunFolder {
     }
 
     /// Removes the files that only a running run needs.
-    pub fn tidy(&self) {
+    pub fn remove_temporary_files(&self) {
         // Leftovers are harmless; `mesh runs gc` removes them with the run.
         let _ = std::fs::remove_dir_all(self.scratch());
         if let Ok(places) = std::fs::read_dir(self.snapshots()) {

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 /// How a task ended in this run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ended {
+pub struct TaskEnd {
     /// Its status in the plan.
     pub status: String,
     /// The block reason.
@@ -47,11 +47,11 @@ pub struct Unit {
     /// The validation commands that ran before the vote, in order.
     pub previews: Vec<ValidationFinished>,
     /// Paths of the user's tree that changed while its commands ran in another tree.
-    pub changed_meanwhile: BTreeSet<PathBuf>,
+    pub concurrent_changes: BTreeSet<PathBuf>,
     /// The refused answers, in order.
     pub refusals: Vec<VerdictRecord>,
     /// Its outcome, once persisted.
-    pub ended: Option<Ended>,
+    pub ended: Option<TaskEnd>,
 }
 
 /// A wave with the state of its rows.
@@ -115,7 +115,7 @@ pub struct State {
     /// Changes of protocol.
     pub protocol_changes: Vec<ProtocolChanged>,
     /// Changes of the concurrency number.
-    pub pressures: Vec<Backpressure>,
+    pub backpressure: Vec<Backpressure>,
     /// The concurrency number under backpressure.
     pub reduced_concurrency: Option<usize>,
     /// The outcome of each command without the patch, since the last patch was applied.
@@ -136,12 +136,12 @@ impl State {
     /// Folds the ledger at `path`.
     pub fn read(path: &Path) -> Result<Self, LedgerError> {
         let mut state = Self::default();
-        ledger::scan(path, |record, place| state.take(&record, place))?;
+        ledger::scan(path, |record, place| state.apply_record(&record, place))?;
         Ok(state)
     }
 
     /// Applies a record at offset `place` of the ledger.
-    pub fn take(&mut self, record: &Record, place: u64) {
+    pub fn apply_record(&mut self, record: &Record, place: u64) {
         if self.started_at.is_empty() {
             self.started_at.clone_from(&record.ts);
         }
@@ -167,7 +167,7 @@ impl State {
                 }
             }
             Event::OutputWritten(body) => self.output = Some(body.path.clone()),
-            Event::WaveCompiled(body) => self.compiled(body),
+            Event::WaveCompiled(body) => self.apply_wave_compiled(body),
             Event::WaveStarted(body) => {
                 if let Some(job) = &mut self.spawned {
                     job.apply(event, place);
@@ -180,22 +180,22 @@ impl State {
             Event::AttemptStarted(body) => {
                 // Not used for a spawned CSV, which may have a million rows.
                 if self.spawned.is_none() {
-                    self.row_began(body);
+                    self.count_started_row(body);
                     let key = (body.wave, body.row_index, body.attempt);
                     self.open_attempts.insert(key, body.item_id.clone());
                 }
-                self.row_event(body.wave, event, place);
+                self.apply_row_event(body.wave, event, place);
             }
-            Event::AttemptReported(body) => self.reported(body, event, place),
-            Event::AttemptFinished(body) => self.attempt_finished(body, event, place),
-            Event::RowsReopened(body) => self.row_event(body.wave, event, place),
+            Event::AttemptReported(body) => self.apply_report(body, event, place),
+            Event::AttemptFinished(body) => self.apply_attempt_finished(body, event, place),
+            Event::RowsReopened(body) => self.apply_row_event(body.wave, event, place),
             Event::RateLimited(body) => {
                 let until = body.account_until.as_deref().and_then(clock::read);
                 self.account_until = until.or(self.account_until);
-                self.row_event(body.wave, event, place);
+                self.apply_row_event(body.wave, event, place);
             }
             Event::ReportRefused(_) | Event::BudgetReached(_) => {}
-            Event::Verdict(body) => self.judged(body),
+            Event::Verdict(body) => self.apply_verdict(body),
             Event::Tally(body) => {
                 if let Some(unit) = self.unit_mut(&body.unit) {
                     unit.state.record_tally(body.clone());
@@ -203,7 +203,7 @@ impl State {
             }
             Event::Backpressure(body) => {
                 self.reduced_concurrency = Some(body.to);
-                self.pressures.push(body.clone());
+                self.backpressure.push(body.clone());
             }
             Event::Hydrated(body) => self.hydrations.push(body.clone()),
             Event::ProtocolChanged(body) => {
@@ -212,14 +212,14 @@ impl State {
                     unit.state.change_protocol(&body.to, body.keeps);
                 }
             }
-            Event::IntegrationStarted(body) => self.integration_started(body),
-            Event::ValidationFinished(body) => self.validated(body),
-            Event::IntegrationFinished(body) => self.integration_finished(body),
+            Event::IntegrationStarted(body) => self.apply_integration_started(body),
+            Event::ValidationFinished(body) => self.apply_validation(body),
+            Event::IntegrationFinished(body) => self.apply_integration_finished(body),
             Event::BeganEarly(body) => {
-                self.admitted(&body.unit).is_early = true;
+                self.unit_or_insert(&body.unit).is_early = true;
             }
-            Event::PlanMutated(body) => self.mutated(body),
-            Event::PlanConflict(body) => self.released(body),
+            Event::PlanMutated(body) => self.apply_plan_mutation(body),
+            Event::PlanConflict(body) => self.apply_plan_conflict(body),
             Event::LearningAppended(body) => self.learnings.push(body.clone()),
             Event::Violation(body) => self.violations.push(body.clone()),
             Event::RunFinished(body) => self.finished = Some(body.clone()),
@@ -296,7 +296,7 @@ impl State {
             .find(|wave| wave.compiled.wave == number)
     }
 
-    fn row_event(&mut self, wave: WaveNo, event: &Event, place: u64) {
+    fn apply_row_event(&mut self, wave: WaveNo, event: &Event, place: u64) {
         if let Some(job) = &mut self.spawned {
             job.apply(event, place);
         }
@@ -305,8 +305,8 @@ impl State {
         }
     }
 
-    fn reported(&mut self, body: &AttemptReported, event: &Event, place: u64) {
-        self.row_event(body.wave, event, place);
+    fn apply_report(&mut self, body: &AttemptReported, event: &Event, place: u64) {
+        self.apply_row_event(body.wave, event, place);
         if let Some(wave) = self.wave_mut(body.wave) {
             let answer = wave.answers.entry(body.row_index).or_default();
             answer.result = Some(body.result.clone());
@@ -315,17 +315,17 @@ impl State {
         }
     }
 
-    fn row_began(&mut self, body: &AttemptStarted) {
+    fn count_started_row(&mut self, body: &AttemptStarted) {
         let key = RowKey::parse(&body.item_id).filter(|_| body.attempt == 1);
         if let Some(unit) = key.and_then(|key| self.unit_mut(&key.unit)) {
             unit.spent.rows += 1;
         }
     }
 
-    fn attempt_finished(&mut self, body: &AttemptFinished, event: &Event, place: u64) {
+    fn apply_attempt_finished(&mut self, body: &AttemptFinished, event: &Event, place: u64) {
         let key = (body.wave, body.row_index, body.attempt);
         self.open_attempts.remove(&key);
-        self.row_event(body.wave, event, place);
+        self.apply_row_event(body.wave, event, place);
         if let Some(usage) = body.usage
             && let Some(key) = RowKey::parse(&body.item_id)
             && let Some(unit) = self.unit_mut(&key.unit)
@@ -347,7 +347,7 @@ impl State {
         }
     }
 
-    fn compiled(&mut self, body: &WaveCompiled) {
+    fn apply_wave_compiled(&mut self, body: &WaveCompiled) {
         let keys: Vec<RowKey> = body.rows.iter().filter_map(RowKey::parse).collect();
         for unit in &mut self.units {
             let mine = || keys.iter().filter(|key| key.unit == unit.id);
@@ -370,7 +370,7 @@ impl State {
         });
     }
 
-    fn judged(&mut self, body: &VerdictRecord) {
+    fn apply_verdict(&mut self, body: &VerdictRecord) {
         let result = self.result_of(body.wave, &body.item_id);
         if let Some(wave) = self.wave_mut(body.wave)
             && !wave.judged.contains(&body.item_id)
@@ -420,14 +420,14 @@ impl State {
         wave.answers.get(&(index as u64))?.result.clone()
     }
 
-    fn integration_started(&mut self, body: &IntegrationStarted) {
+    fn apply_integration_started(&mut self, body: &IntegrationStarted) {
         if let Some(unit) = self.unit_mut(&body.unit) {
             unit.state.integration = Integration::Started;
             unit.open_integration = Some(body.clone());
         }
     }
 
-    fn validated(&mut self, body: &ValidationFinished) {
+    fn apply_validation(&mut self, body: &ValidationFinished) {
         if body.stage == Stage::Before {
             self.before.insert(body.command.clone(), body.clone());
         }
@@ -435,7 +435,7 @@ impl State {
             return;
         };
         let changed = body.changed_meanwhile.iter().cloned();
-        unit.changed_meanwhile.extend(changed);
+        unit.concurrent_changes.extend(changed);
         let runs = match body.stage {
             Stage::Before => return,
             Stage::Preview => &mut unit.previews,
@@ -448,7 +448,7 @@ impl State {
         runs.push(body.clone());
     }
 
-    fn integration_finished(&mut self, body: &IntegrationFinished) {
+    fn apply_integration_finished(&mut self, body: &IntegrationFinished) {
         let mut is_other_tree = false;
         let Some(unit) = self.unit_mut(&body.unit) else {
             return;
@@ -471,7 +471,7 @@ impl State {
         }
     }
 
-    fn admitted(&mut self, id: &UnitId) -> &mut Unit {
+    fn unit_or_insert(&mut self, id: &UnitId) -> &mut Unit {
         let known = self.units.iter().position(|unit| unit.id == *id);
         let at = known.unwrap_or_else(|| {
             self.units.push(Unit {
@@ -482,7 +482,7 @@ impl State {
                 open_integration: None,
                 integration: None,
                 previews: Vec::new(),
-                changed_meanwhile: BTreeSet::new(),
+                concurrent_changes: BTreeSet::new(),
                 refusals: Vec::new(),
                 ended: None,
             });
@@ -491,12 +491,12 @@ impl State {
         &mut self.units[at]
     }
 
-    fn mutated(&mut self, body: &PlanMutated) {
+    fn apply_plan_mutation(&mut self, body: &PlanMutated) {
         self.mutations.push(body.clone());
         if body.status == "in_progress" {
-            self.admitted(&body.unit).is_early = false;
+            self.unit_or_insert(&body.unit).is_early = false;
         } else if let Some(unit) = self.unit_mut(&body.unit) {
-            unit.ended = Some(Ended {
+            unit.ended = Some(TaskEnd {
                 status: body.status.clone(),
                 reason: body.reason,
                 detail: body.detail.clone(),
@@ -505,9 +505,9 @@ impl State {
         }
     }
 
-    fn released(&mut self, body: &PlanConflict) {
+    fn apply_plan_conflict(&mut self, body: &PlanConflict) {
         if let Some(unit) = self.unit_mut(&body.unit) {
-            unit.ended = Some(Ended {
+            unit.ended = Some(TaskEnd {
                 status: body.found.clone(),
                 reason: None,
                 detail: Some(body.message()),

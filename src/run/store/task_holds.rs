@@ -48,7 +48,7 @@ impl TaskHolds {
     /// The list or a ledger on it can't be read, so the free tasks are not known.
     pub fn read(repo: &Repo, plan_file: &Path, own: Option<&Path>) -> Result<Self, RunError> {
         let mut holders = Vec::new();
-        for folder in listed(repo)? {
+        for folder in read_list(repo)? {
             if own != Some(&folder) {
                 holders.extend(Holder::read(&folder, plan_file)?);
             }
@@ -57,9 +57,9 @@ impl TaskHolds {
     }
 
     /// The same for preflight, without the runs that a process drives at the moment: for those the repository's lock is reported.
-    pub fn between_steps(repo: &Repo, plan_file: &Path) -> Result<Self, RunError> {
+    pub fn read_for_preflight(repo: &Repo, plan_file: &Path) -> Result<Self, RunError> {
         let mut holders = Vec::new();
-        for folder in listed(repo)? {
+        for folder in read_list(repo)? {
             let ledger = folder.join("ledger.jsonl");
             if ledger.is_file() && !ledger::is_in_use(&ledger)? {
                 holders.extend(Holder::read(&folder, plan_file)?);
@@ -83,7 +83,7 @@ impl TaskHolds {
     pub fn refusal(&self, unit: &UnitId) -> Option<RunError> {
         let mut holders = self.holders.iter();
         let holder = holders.find(|holder| holder.units.contains(unit))?;
-        Some(RunError::Held {
+        Some(RunError::TaskHeld {
             unit: unit.clone(),
             run: holder.run_id.clone(),
             is_external: holder.is_external,
@@ -99,7 +99,7 @@ impl Holder {
             return Ok(None);
         }
         let state = State::read(&ledger)?;
-        let Some(started) = state.started.as_ref().filter(|_| state.is_going_on()) else {
+        let Some(started) = state.started.as_ref().filter(|_| state.can_continue()) else {
             return Ok(None);
         };
         let plan = started.settings["plan_file"].as_str().unwrap_or_default();
@@ -126,7 +126,7 @@ impl State {
     }
 
     /// Whether the run can continue. A run that awaits answers of an external runner can, though its ledger has an end.
-    fn is_going_on(&self) -> bool {
+    fn can_continue(&self) -> bool {
         let awaits = || self.is_external() && self.waves.iter().any(|wave| wave.is_open());
         self.finished
             .as_ref()
@@ -138,7 +138,7 @@ impl State {
 const RELEASED: &str = "cancelled between its steps";
 
 /// The end of a run that is cancelled while no process drives it.
-fn released() -> RunFinished {
+fn cancelled_end() -> RunFinished {
     RunFinished {
         status: "cancelled".to_owned(),
         exit_code: 4,
@@ -156,15 +156,17 @@ impl RunFinished {
 ///
 /// # Errors
 /// A process drives it, the repository is locked, or an integration was interrupted, which only the run can roll back.
-pub fn release(folder: &RunFolder) -> Result<bool, RunError> {
+pub fn release_tasks(folder: &RunFolder) -> Result<bool, RunError> {
     if folder.kind()? != Some(RunKind::Plan) {
         return Ok(false);
     }
     let mut state = State::default();
-    let opened = Ledger::open_with(&folder.ledger(), |record, place| state.take(&record, place));
+    let opened = Ledger::open_with(&folder.ledger(), |record, place| {
+        state.apply_record(&record, place)
+    });
     let (ledger, _) = opened?;
     let root = match &state.started {
-        Some(started) if state.is_going_on() => started.root.clone(),
+        Some(started) if state.can_continue() => started.root.clone(),
         _ => return Ok(false),
     };
     if state
@@ -183,17 +185,17 @@ pub fn release(folder: &RunFolder) -> Result<bool, RunError> {
         }
         Err(_) => None,
     };
-    Recorder::new(ledger, state).record(&[Event::from(released())])?;
-    folder.tidy();
+    Recorder::new(ledger, state).record(&[Event::from(cancelled_end())])?;
+    folder.remove_temporary_files();
     if let Some((repo, lock)) = held {
-        leave(&repo, folder, &lock)?;
+        remove_run(&repo, folder, &lock)?;
     }
     Ok(true)
 }
 
 /// Adds the run in `folder` to the list, before it begins or is resumed.
-pub(crate) fn enter(repo: &Repo, folder: &RunFolder, lock: &RepoLock) -> Result<(), RunError> {
-    rewrite(repo, lock, |folders| {
+pub(crate) fn add_run(repo: &Repo, folder: &RunFolder, lock: &RepoLock) -> Result<(), RunError> {
+    update_list(repo, lock, |folders| {
         if !folders.iter().any(|known| known == folder.path()) {
             folders.push(folder.path().to_owned());
         }
@@ -201,19 +203,19 @@ pub(crate) fn enter(repo: &Repo, folder: &RunFolder, lock: &RepoLock) -> Result<
 }
 
 /// Removes the run in `folder` from the list.
-pub(crate) fn leave(repo: &Repo, folder: &RunFolder, lock: &RepoLock) -> Result<(), RunError> {
-    rewrite(repo, lock, |folders| {
+pub(crate) fn remove_run(repo: &Repo, folder: &RunFolder, lock: &RepoLock) -> Result<(), RunError> {
+    update_list(repo, lock, |folders| {
         folders.retain(|known| known != folder.path());
     })
 }
 
 /// Changes the list, and removes entries without a ledger.
-fn rewrite(
+fn update_list(
     repo: &Repo,
     _held: &RepoLock,
     change: impl FnOnce(&mut Vec<PathBuf>),
 ) -> Result<(), RunError> {
-    let before = listed(repo)?;
+    let before = read_list(repo)?;
     let mut folders = before.clone();
     folders.retain(|folder| folder.join("ledger.jsonl").is_file());
     change(&mut folders);
@@ -225,15 +227,15 @@ fn rewrite(
         text.extend_from_slice(folder.as_os_str().as_bytes());
         text.push(SEPARATOR);
     }
-    let path = list(repo)?;
+    let path = list_path(repo)?;
     durable::write(&path, &text).map_err(RunError::io(&path))
 }
 
 /// No path contains this byte.
 const SEPARATOR: u8 = 0;
 
-fn listed(repo: &Repo) -> Result<Vec<PathBuf>, RunError> {
-    let path = list(repo)?;
+fn read_list(repo: &Repo) -> Result<Vec<PathBuf>, RunError> {
+    let path = list_path(repo)?;
     let bytes = match std::fs::read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         read => read.map_err(RunError::io(&path))?,
@@ -245,6 +247,6 @@ fn listed(repo: &Repo) -> Result<Vec<PathBuf>, RunError> {
         .collect())
 }
 
-fn list(repo: &Repo) -> Result<PathBuf, RunError> {
+fn list_path(repo: &Repo) -> Result<PathBuf, RunError> {
     Ok(repo.common_dir()?.join("mesh.runs"))
 }
