@@ -97,7 +97,7 @@ fn command_case(task: &TaskReport, run: &ValidationReport, log: ReadLog<'_>) -> 
 
 fn violation_case(violations: &[String]) -> TestCase {
     let status = failure("violation", &violations.join("\n"));
-    let mut case = TestCase::new("nobody but mesh changes the tree", status);
+    let mut case = TestCase::new("only mesh changes the tree", status);
     case.set_classname("run");
     case
 }

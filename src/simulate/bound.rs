@@ -23,13 +23,13 @@ pub struct Bound {
 
 impl Bound {
     /// The bound of the simulated tasks.
-    pub(super) fn of(simulation: &Simulation<'_>, worked: &[SimulatedTask]) -> Self {
-        let ids: HashSet<&ItemId> = worked.iter().map(|worked| &worked.id).collect();
+    pub(super) fn of(simulation: &Simulation<'_>, tasks: &[SimulatedTask]) -> Self {
+        let ids: HashSet<&ItemId> = tasks.iter().map(|task| &task.id).collect();
         let script = |id: &ItemId| Some(&simulation.find(id)?.1.script);
-        let scripts: Vec<&Script> = worked.iter().filter_map(|task| script(&task.id)).collect();
+        let scripts: Vec<&Script> = tasks.iter().filter_map(|task| script(&task.id)).collect();
         let own = |item: &Item| {
-            let is_worked = ids.contains(item.id());
-            is_worked.then(|| script(item.id()).map_or(0.0, |script| script.alone_ms() as f64))
+            let is_simulated = ids.contains(item.id());
+            is_simulated.then(|| script(item.id()).map_or(0.0, |script| script.alone_ms() as f64))
         };
         let paths = Priority::new(simulation.setup.plan, own);
         let first = paths.order().first();
@@ -60,11 +60,11 @@ impl Bound {
 
 /// The tasks along the longest path from `first` on.
 fn chain(simulation: &Simulation<'_>, paths: &Priority, first: &ItemId) -> Vec<ItemId> {
-    let mut behind: HashMap<&ItemId, &ItemId> = HashMap::new();
+    let mut dependents: HashMap<&ItemId, &ItemId> = HashMap::new();
     for item in simulation.setup.plan.items() {
         let id = item.id();
         for dep in item.deps().iter().filter(|_| paths.remaining(id).is_some()) {
-            let next = behind.entry(&dep.id).or_insert(id);
+            let next = dependents.entry(&dep.id).or_insert(id);
             if paths.rank(id) < paths.rank(next) {
                 *next = id;
             }
@@ -73,7 +73,7 @@ fn chain(simulation: &Simulation<'_>, paths: &Priority, first: &ItemId) -> Vec<I
     let mut chain = vec![first.clone()];
     let mut last = first;
     // Ends, because a task on a cycle has no path.
-    while let Some(next) = behind.get(last) {
+    while let Some(next) = dependents.get(last) {
         chain.push((*next).clone());
         last = next;
     }

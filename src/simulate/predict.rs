@@ -64,10 +64,10 @@ impl<'s> Simulation<'s> {
             dispatch,
             waves,
             makespan_ms,
-            bound: Bound::of(self, &progress.worked),
-            rounds: self.rounds(&progress.worked),
+            bound: Bound::of(self, &progress.tasks),
+            rounds: self.rounds(&progress.tasks),
             skipped: progress.skipped(),
-            tasks: progress.worked,
+            tasks: progress.tasks,
         }
     }
 
@@ -81,9 +81,9 @@ impl<'s> Simulation<'s> {
     }
 
     /// The rounds of these tasks, in the order of their first use.
-    fn rounds(&self, worked: &[SimulatedTask]) -> Vec<Round> {
+    fn rounds(&self, tasks: &[SimulatedTask]) -> Vec<Round> {
         let mut rounds: Vec<Round> = Vec::new();
-        let tasks = worked.iter().filter_map(|worked| self.find(&worked.id));
+        let tasks = tasks.iter().filter_map(|task| self.find(&task.id));
         for step in tasks.flat_map(|(_, task)| &task.script.steps) {
             let Step::Rows(emitted) = step else { continue };
             let known = rounds.iter().position(|known| known.name == emitted.round);

@@ -14,11 +14,11 @@ pub(super) struct Progress<'s> {
     dispatch: Dispatch,
     plan: Plan,
     past: BTreeSet<UnitId>,
-    /// Indexes in [`worked`](Self::worked) by index in the plan.
+    /// Indexes in [`tasks`](Self::tasks) by index in the plan.
     in_flight: BTreeMap<usize, usize>,
     skipped: BTreeMap<ItemId, Skipped>,
     /// In the order of admission.
-    pub worked: Vec<SimulatedTask>,
+    pub tasks: Vec<SimulatedTask>,
 }
 
 impl<'s> Progress<'s> {
@@ -30,7 +30,7 @@ impl<'s> Progress<'s> {
             past: BTreeSet::new(),
             in_flight: BTreeMap::new(),
             skipped: BTreeMap::new(),
-            worked: Vec::new(),
+            tasks: Vec::new(),
         }
     }
 
@@ -38,11 +38,11 @@ impl<'s> Progress<'s> {
     pub fn admit_tasks(&mut self, now_ms: u64) -> Vec<usize> {
         let setup = &self.simulation.setup;
         let places = setup.parallel_tasks.saturating_sub(self.in_flight.len());
-        let places = places.min(setup.max_tasks.saturating_sub(self.worked.len()));
+        let places = places.min(setup.max_tasks.saturating_sub(self.tasks.len()));
         if places == 0 {
             return Vec::new();
         }
-        let wish = SelectionRequest {
+        let request = SelectionRequest {
             closure: setup.closure,
             past: &self.past,
             claims: self.claims(),
@@ -56,7 +56,7 @@ impl<'s> Progress<'s> {
             Dispatch::Barrier => None,
         };
         let read = |item: &Item| self.simulation.read(item);
-        let selection = select_with(&self.plan, wish, priority, &read);
+        let selection = select_with(&self.plan, request, priority, &read);
         for skipped in selection.skipped {
             self.skipped.insert(skipped.item.clone(), skipped);
         }
@@ -79,8 +79,8 @@ impl<'s> Progress<'s> {
         // It was selected from the plan, so it exists.
         self.plan.set_status(id, Status::InProgress).ok()?;
         self.past.insert(task.unit.clone());
-        self.in_flight.insert(place, self.worked.len());
-        self.worked.push(SimulatedTask {
+        self.in_flight.insert(place, self.tasks.len());
+        self.tasks.push(SimulatedTask {
             id: id.clone(),
             begins_ms: now_ms,
             ends_ms: now_ms,
@@ -91,17 +91,17 @@ impl<'s> Progress<'s> {
 
     /// Ends a task.
     pub fn end(&mut self, place: usize, now_ms: u64) {
-        let Some(worked) = self.in_flight.remove(&place) else {
+        let Some(index) = self.in_flight.remove(&place) else {
             return;
         };
-        let worked = &mut self.worked[worked];
-        worked.ends_ms = now_ms;
-        let status = match worked.end {
+        let task = &mut self.tasks[index];
+        task.ends_ms = now_ms;
+        let status = match task.end {
             End::Completed => Status::Completed,
             End::Blocked(..) => Status::Blocked,
         };
         // It was selected from the plan, so it exists.
-        let _ = self.plan.set_status(&worked.id, status);
+        let _ = self.plan.set_status(&task.id, status);
     }
 
     /// The skipped tasks, in the order of their ids.

@@ -95,15 +95,15 @@ pub enum NoAnswer {
 ///
 /// # Errors
 /// There is none.
-pub fn pick(bytes: &[u8], wanted: &PickRules<'_>) -> Result<Picked, NoAnswer> {
+pub fn pick(bytes: &[u8], rules: &PickRules<'_>) -> Result<Picked, NoAnswer> {
     let plain = Plain::read(bytes);
     let blanked = reasoning::blank(&plain.text);
     let text = blanked.text.as_ref();
     let scan = scan::scan(text);
-    let found = last_that_fits(text, &scan, wanted);
+    let found = last_that_fits(text, &scan, rules);
     let from_prose = || {
         let all = 0..text.len();
-        let read = wanted.prose.filter(|_| plain.replaced_in(&all).is_none())?;
+        let read = rules.prose.filter(|_| plain.replaced_in(&all).is_none())?;
         read(text)
     };
     let prose = |object| Picked {
@@ -122,10 +122,10 @@ pub fn pick(bytes: &[u8], wanted: &PickRules<'_>) -> Result<Picked, NoAnswer> {
         }
         Found::Other(object, range) => {
             // An answer in prose may mention objects that are not the answer.
-            let is_other = |said: &Object| said.keys().all(|name| !object.contains_key(name));
-            let fits = |said: &Object| (wanted.fits)(&Value::Object(said.clone()));
-            if let Some(said) = from_prose().filter(|said| is_other(said) && fits(said)) {
-                return Ok(prose(said));
+            let is_other = |answer: &Object| answer.keys().all(|name| !object.contains_key(name));
+            let fits = |answer: &Object| (rules.fits)(&Value::Object(answer.clone()));
+            if let Some(answer) = from_prose().filter(|answer| is_other(answer) && fits(answer)) {
+                return Ok(prose(answer));
             }
             not_utf8(&plain, &range)?;
             let near = scan.near.filter(|near| near.start() >= range.end);
@@ -147,11 +147,11 @@ pub fn pick(bytes: &[u8], wanted: &PickRules<'_>) -> Result<Picked, NoAnswer> {
 
 /// The last top-level object in a text.
 pub fn last(bytes: &[u8]) -> Option<Object> {
-    let wanted = PickRules {
+    let rules = PickRules {
         fits: &|_| true,
         prose: None,
     };
-    pick(bytes, &wanted).ok().map(|picked| picked.object)
+    pick(bytes, &rules).ok().map(|picked| picked.object)
 }
 
 enum Found {
@@ -162,7 +162,7 @@ enum Found {
     Nothing(Option<String>),
 }
 
-fn last_that_fits(text: &str, scan: &Scan, wanted: &PickRules<'_>) -> Found {
+fn last_that_fits(text: &str, scan: &Scan, rules: &PickRules<'_>) -> Found {
     let (mut last, mut why) = (None, None);
     for range in scan.objects.iter().rev().take(MEASURED_MAX) {
         let value = match json::parse(&text[range.clone()]) {
@@ -172,7 +172,7 @@ fn last_that_fits(text: &str, scan: &Scan, wanted: &PickRules<'_>) -> Found {
                 continue;
             }
         };
-        let fits = (wanted.fits)(&value);
+        let fits = (rules.fits)(&value);
         let Value::Object(object) = value else {
             continue;
         };
@@ -239,11 +239,11 @@ mod tests {
     }
 
     fn with_n(text: &[u8]) -> Result<Picked, String> {
-        let wanted = PickRules {
+        let rules = PickRules {
             fits: &has_n,
             prose: None,
         };
-        pick(text, &wanted).map_err(|error| error.to_string())
+        pick(text, &rules).map_err(|error| error.to_string())
     }
 
     fn why(text: &str) -> String {
@@ -354,14 +354,14 @@ mod tests {
     #[test]
     fn prose_is_read_only_without_an_object_and_never_from_reasoning() {
         let vote = |text: &str| {
-            let wanted = PickRules {
+            let rules = PickRules {
                 fits: &|value| value.get("vote").is_some() && value.get("reason").is_some(),
                 prose: Some(crate::verdict::prose::read),
             };
-            let picked = pick(text.as_bytes(), &wanted).ok()?;
+            let picked = pick(text.as_bytes(), &rules).ok()?;
             Some(picked.object.get("vote")?.as_str()?.to_owned())
         };
-        for (text, said) in [
+        for (text, expected) in [
             (
                 "<think>vote: agree\nreason: x</think>\nvote: disagree\nreason: y",
                 Some("disagree"),
@@ -383,7 +383,7 @@ mod tests {
                 Some("disagree"),
             ),
         ] {
-            assert_eq!(vote(text).as_deref(), said, "{text}");
+            assert_eq!(vote(text).as_deref(), expected, "{text}");
         }
     }
 

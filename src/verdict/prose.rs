@@ -125,13 +125,13 @@ fn vote(prose: &[&str], object: &mut Object) -> Option<()> {
             "vote" => {
                 let word = value.trim_matches(|c: char| !c.is_alphanumeric());
                 let word = word.to_ascii_lowercase();
-                let said = ["agree", "disagree"]
+                let choice = ["agree", "disagree"]
                     .into_iter()
                     .find(|known| *known == word)?;
-                if vote.is_some_and(|before| before != said) {
+                if vote.is_some_and(|before| before != choice) {
                     return None;
                 }
-                vote = Some(said);
+                vote = Some(choice);
             }
             "reason" if !value.is_empty() => {
                 object.insert("reason".to_owned(), value.into());

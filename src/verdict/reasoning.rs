@@ -243,14 +243,14 @@ fn channel_at(text: &str, at: usize) -> Option<Tag> {
     let header = rest.strip_prefix(CHANNEL)?.trim_start_matches(' ');
     let name_end = header.find(|c: char| !c.is_ascii_alphabetic());
     let name = &header[..name_end.unwrap_or(header.len())];
-    let behind = &header[name.len()..];
+    let after_name = &header[name.len()..];
     // `to=…` and `<|constrain|>json` may precede the message.
-    let line = behind
+    let line = after_name
         .find(['\n', '{'])
-        .map_or(behind, |end| &behind[..end]);
+        .map_or(after_name, |end| &after_name[..end]);
     let message = line.find(MESSAGE).map_or(0, |at| at + MESSAGE.len());
     (!name.is_empty()).then(|| Tag {
-        span: at..at + rest.len() - behind.len() + message,
+        span: at..at + rest.len() - after_name.len() + message,
         mark: match name.eq_ignore_ascii_case("final") {
             true => Mark::Final,
             false => Mark::Draft,

@@ -59,16 +59,16 @@ const NUMBERS: [&str; 4] = ["attempt", "wave", "max_concurrency", "timeout_secon
 const NO_VALIDATION: &str = "allow_no_validation: true";
 
 /// All problems of a wave and its call file.
-pub fn lint(subject: LintInput<'_>) -> Vec<Problem> {
+pub fn lint(input: LintInput<'_>) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let is_readable = match check_header(subject.header) {
+    let is_readable = match check_header(input.header) {
         Some(problem) => {
             problems.push(problem);
             false
         }
         None => true,
     };
-    let rows: Vec<Row<'_>> = subject
+    let rows: Vec<Row<'_>> = input
         .rows
         .iter()
         .enumerate()
@@ -79,22 +79,22 @@ pub fn lint(subject: LintInput<'_>) -> Vec<Problem> {
         })
         .collect();
     if is_readable {
-        check_rows(&rows, subject.teams, &mut problems);
+        check_rows(&rows, input.teams, &mut problems);
     }
     for problem in &mut problems {
         let index = problem.row.map(|row| row - 1);
         problem.line = match index {
-            Some(index) => subject.lines.get(index).copied(),
+            Some(index) => input.lines.get(index).copied(),
             None => Some(1),
         };
         problem.item = index.and_then(|index| Some(rows.get(index)?.cell("id").to_owned()));
     }
     let number = |column: &str| rows.first()?.cell(column).parse().ok();
-    let wanted = lint_call::RowLimits {
+    let limits = lint_call::RowLimits {
         max_concurrency: number("max_concurrency"),
         timeout_seconds: number("timeout_seconds"),
     };
-    problems.extend(lint_call::check(subject.csv, subject.call, &wanted));
+    problems.extend(lint_call::check(input.csv, input.call, &limits));
     problems
 }
 
@@ -157,16 +157,16 @@ fn check_header(header: &[String]) -> Option<Problem> {
     let wrong = header
         .iter()
         .zip(COLUMNS)
-        .position(|(is, wanted)| is != wanted);
+        .position(|(is, expected)| is != expected);
     let index = wrong.unwrap_or(header.len().min(COLUMNS.len()));
     match (header.get(index), COLUMNS.get(index)) {
         (None, None) => None,
-        (Some(is), Some(wanted)) => Some(problem_at(
+        (Some(is), Some(expected)) => Some(problem_at(
             None,
             is,
-            &format!("column {} must be `{wanted}`", index + 1),
+            &format!("column {} must be `{expected}`", index + 1),
         )),
-        (None, Some(wanted)) => Some(problem_at(None, wanted, "this column is missing")),
+        (None, Some(expected)) => Some(problem_at(None, expected, "this column is missing")),
         (Some(is), None) => Some(problem_at(None, is, "is not a column of a wave")),
     }
 }
@@ -415,7 +415,7 @@ mod tests {
 
     #[test]
     fn each_cell_is_checked() {
-        for (change, wanted) in [
+        for (change, expected) in [
             (
                 ("id", "a.critique.skeptic.2"),
                 "column `id`: must be `<unit>.<round>.<role>.<attempt>` of the same row",
@@ -457,7 +457,7 @@ mod tests {
         ] {
             let found = problems(&[row("a", &[change])]);
             assert!(
-                found.iter().any(|problem| problem.contains(wanted)),
+                found.iter().any(|problem| problem.contains(expected)),
                 "{change:?}: {found:?}"
             );
         }

@@ -14,7 +14,7 @@ pub(super) struct RowLimits {
 }
 
 /// All problems of the call file of the wave CSV `csv`.
-pub(super) fn check(csv: &Path, text: Option<&str>, wanted: &RowLimits) -> Vec<Problem> {
+pub(super) fn check(csv: &Path, text: Option<&str>, limits: &RowLimits) -> Vec<Problem> {
     let Some(text) = text else {
         return vec![problem(
             None,
@@ -38,7 +38,7 @@ pub(super) fn check(csv: &Path, text: Option<&str>, wanted: &RowLimits) -> Vec<P
             "is not an object with the arguments of a call",
         )];
     }
-    let mut problems = check_values(text, &call, wanted);
+    let mut problems = check_values(text, &call, limits);
     problems.extend(check_paths(csv, text, &call));
     problems.extend(check_schema(text, &call));
     // The rest: unknown keys, and values of another type.
@@ -50,19 +50,19 @@ pub(super) fn check(csv: &Path, text: Option<&str>, wanted: &RowLimits) -> Vec<P
     problems
 }
 
-fn check_values(text: &str, call: &Value, wanted: &RowLimits) -> Vec<Problem> {
+fn check_values(text: &str, call: &Value, limits: &RowLimits) -> Vec<Problem> {
     let values = [
         ("instruction", Some(Value::from("{prompt}"))),
         ("id_column", Some(Value::from("id"))),
-        ("max_concurrency", wanted.max_concurrency.map(Value::from)),
+        ("max_concurrency", limits.max_concurrency.map(Value::from)),
         (
             "max_runtime_seconds",
-            wanted.timeout_seconds.map(Value::from),
+            limits.timeout_seconds.map(Value::from),
         ),
     ];
-    let differs = |(key, wanted): (&str, Option<Value>)| {
-        let wanted = wanted.filter(|wanted| call[key] != *wanted)?;
-        Some(mismatch(text, call, key, &wanted))
+    let differs = |(key, expected): (&str, Option<Value>)| {
+        let expected = expected.filter(|expected| call[key] != *expected)?;
+        Some(mismatch(text, call, key, &expected))
     };
     values.into_iter().filter_map(differs).collect()
 }
@@ -76,13 +76,13 @@ fn check_paths(csv: &Path, text: &str, call: &Value) -> Vec<Problem> {
         ("output_csv_path", csv.with_extension("out.csv")),
     ]
     .into_iter()
-    .filter(|(key, wanted)| {
+    .filter(|(key, expected)| {
         let named = call[*key]
             .as_str()
             .map(|path| normalize(&folder.join(path)));
-        named.is_none_or(|named| named != normalize(wanted))
+        named.is_none_or(|named| named != normalize(expected))
     })
-    .map(|(key, wanted)| mismatch(text, call, key, &name(&wanted)))
+    .map(|(key, expected)| mismatch(text, call, key, &name(&expected)))
     .collect()
 }
 
@@ -90,14 +90,18 @@ fn check_schema(text: &str, call: &Value) -> Option<Problem> {
     const KEY: &str = "output_schema";
     let line = line_of(text, KEY);
     if !call[KEY].is_object() {
-        return Some(problem(line, KEY, "is no schema"));
+        return Some(problem(line, KEY, "is not a schema"));
     }
     let error = Schema::compile(KEY, call[KEY].clone()).err()?;
-    Some(problem(line, KEY, &format!("is no valid schema: {error}")))
+    Some(problem(
+        line,
+        KEY,
+        &format!("is not a valid schema: {error}"),
+    ))
 }
 
-fn mismatch(text: &str, call: &Value, key: &str, wanted: &Value) -> Problem {
-    let message = format!("is {} in the call file; the wave wants {wanted}", call[key]);
+fn mismatch(text: &str, call: &Value, key: &str, expected: &Value) -> Problem {
+    let message = format!("is {} in the call file; the wave has {expected}", call[key]);
     problem(line_of(text, key), key, &message)
 }
 
@@ -147,11 +151,11 @@ mod tests {
     use serde_json::json;
 
     fn found(text: Option<&str>) -> Vec<String> {
-        let wanted = RowLimits {
+        let limits = RowLimits {
             max_concurrency: Some(5),
             timeout_seconds: Some(60),
         };
-        let found = check(Path::new("/waves/001-vote.csv"), text, &wanted);
+        let found = check(Path::new("/waves/001-vote.csv"), text, &limits);
         let line = |problem: &Problem| problem.line.map_or("-".to_owned(), |line| line.to_string());
         found
             .iter()
@@ -183,11 +187,11 @@ mod tests {
 
     #[test]
     fn what_differs_from_the_wave_is_named_with_its_line() {
-        for (key, value, wanted) in [
+        for (key, value, expected) in [
             (
                 "csv_path",
                 json!("002-vote.csv"),
-                "2: `csv_path`: is \"002-vote.csv\" in the call file; the wave wants \"001-vote.csv\"",
+                "2: `csv_path`: is \"002-vote.csv\" in the call file; the wave has \"001-vote.csv\"",
             ),
             (
                 "csv_path",
@@ -209,17 +213,17 @@ mod tests {
             (
                 "output_schema",
                 json!({"type": "objekt"}),
-                "6: `output_schema`: is no valid schema: schema `output_schema` at /type: ",
+                "6: `output_schema`: is not a valid schema: schema `output_schema` at /type: ",
             ),
             (
                 "output_schema",
                 json!([]),
-                "6: `output_schema`: is no schema",
+                "6: `output_schema`: is not a schema",
             ),
             (
                 "max_concurrency",
                 json!(6),
-                "9: `max_concurrency`: is 6 in the call file; the wave wants 5",
+                "9: `max_concurrency`: is 6 in the call file; the wave has 5",
             ),
             (
                 "max_runtime_seconds",
@@ -230,7 +234,7 @@ mod tests {
         ] {
             let found = changed(key, value);
             assert_eq!(found.len(), 1, "{found:?}");
-            assert!(found[0].starts_with(wanted), "{found:?}");
+            assert!(found[0].starts_with(expected), "{found:?}");
         }
     }
 

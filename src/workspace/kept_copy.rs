@@ -40,8 +40,8 @@ pub fn refresh(repo: &Repo, target: &Path, keep: &BTreeSet<PathBuf>) -> Result<(
     let files = repo.files()?;
     let folders = list_folders(&files);
     if index.is_some() {
-        let wanted = CopyContents::new(&files, &folders, keep);
-        wanted.clear(target, Path::new("")).map_err(failed())?;
+        let contents = CopyContents::new(&files, &folders, keep);
+        contents.clear(target, Path::new("")).map_err(failed())?;
     }
     for folder in &folders {
         match private::make_folder(&target.join(folder)) {

@@ -321,7 +321,7 @@ fn a_named_pipe_among_the_answers_does_not_block() {
     let said = bench
         .mesh(&["collect", "R", &folder.display().to_string()])
         .exits(2);
-    said.err_has("it is no regular file");
+    said.err_has("it is not a regular file");
 }
 
 /// A spawned CSV as run `S`.

@@ -57,7 +57,7 @@ fn doctor_reports_every_problem() {
     bench.write("w.call.json", "{}");
     let said = bench.mesh("wave lint w.csv").exits(1);
     said.out_has("`w.csv`, line 2: row 1, item `a.critique.critic_a.1`, column `lane`: must be `read_only` or `patch`\n");
-    said.out_has("`w.call.json`: `id_column`: is null in the call file; the wave wants \"id\"\n");
+    said.out_has("`w.call.json`: `id_column`: is null in the call file; the wave has \"id\"\n");
     let said = bench.mesh("--json wave lint w.csv");
     said.out_starts_with(r#"{"wave":"w.csv","rows":3,"problems":[{"row":1,"column":"lane","#);
 
@@ -123,7 +123,7 @@ fn the_csv_and_call_file_must_cover_the_whole_round() {
                 call.replace("\"type\":\"object\"", "\"type\":\"objekt\"")
                     .replace("\"type\": \"object\"", "\"type\": \"objekt\""),
             ),
-            "`output_schema`: is no valid schema",
+            "`output_schema`: is not a valid schema",
         ),
         (
             Some(call.replace("{prompt}", "{prompt}!")),

@@ -225,7 +225,7 @@ pub struct RunsArgs {
 /// The commands of `mesh runs`.
 #[derive(Clone, Debug, Subcommand)]
 pub enum RunsCommand {
-    /// List all runs, oldest first
+    /// List all runs, oldest first; with --json, one object per line for each run
     #[command(after_help = "Example:\n  mesh runs list --json")]
     List(RunHomeArgs),
     /// Show the report of a run

@@ -2,7 +2,6 @@
 
 use super::spawn::{RecordedSettings, SpawnRun};
 use super::{changes, spawn};
-use crate::job;
 use crate::job::Settings;
 use crate::model::{Event, RunResumed};
 use crate::platform::{Claim, Readers, digest, durable};
@@ -63,7 +62,7 @@ impl SpawnRun {
                     "`{shown}` no longer exists; resuming with the copy that the run keeps"
                 )));
             }
-            Err(error) => format!("can't be told: {error}"),
+            Err(error) => format!("can't be read: {error}"),
         };
         if changed == InputChanged::Ignore {
             return Ok(Some(format!(
@@ -164,9 +163,7 @@ impl SpawnRun {
         };
         if is_elsewhere {
             spawn::check_output(&output, in_use, force)?;
-            let stands = std::fs::symlink_metadata(&output).is_ok();
-            let replaces = stands.then(|| job::fingerprint(&output)).transpose();
-            kept.replaces = replaces.map_err(RunError::io(&output))?;
+            kept.replaces = spawn::hash_existing(&output)?;
             self.output.path = None;
         }
         let [before, now] =

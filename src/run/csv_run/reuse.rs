@@ -3,13 +3,13 @@
 
 use super::spawn;
 use super::spawn::{LedgerFold, RecordedSettings, SpawnRun};
+use crate::adapter;
 use crate::job::{ResultCheck, Row, Settings, State, Survey, read_record};
 use crate::ledger::Lines;
 use crate::model::{AttemptEnd, AttemptKey, Event, ReportVia, RunId, RunKind, WaveNo, json};
 use crate::platform::clock;
 use crate::run::error::RunError;
 use crate::run::store::RunFolder;
-use crate::{adapter, ledger};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -33,12 +33,10 @@ impl EarlierRun {
     /// It is not a spawned CSV, or its ledger can't be read.
     pub fn read(folder: &RunFolder) -> Result<Self, RunError> {
         folder.check_kind(RunKind::Spawn)?;
-        let mut fold = LedgerFold::default();
-        ledger::scan(&folder.ledger(), |record, place| fold.apply(record, place))?;
-        let (kept, state) = fold.finish(folder)?;
+        let (settings, state) = LedgerFold::read(folder)?;
         Ok(Self {
             id: folder.id().clone(),
-            settings: kept,
+            settings,
             state,
             lines: Lines::open(&folder.ledger())?,
         })
@@ -139,7 +137,7 @@ impl SpawnRun {
         let survey = Survey::take(&job)?;
         let mut input = survey.rows(&job)?;
         let mut events = Vec::new();
-        let mut taken = 0;
+        let mut reused = 0;
         while let Some(row) = input.next_row()? {
             // A resumed run may have an attempt of the row.
             let item = self.state.item(row.index).copied().unwrap_or_default();
@@ -151,7 +149,7 @@ impl SpawnRun {
                 redactor.redact_json(&mut result);
                 if check.fits(&result) {
                     events.extend(reused_events(job.wave, &row, result));
-                    taken += 1;
+                    reused += 1;
                 }
             }
             if events.len() >= BATCH {
@@ -159,7 +157,7 @@ impl SpawnRun {
             }
         }
         self.record(&events)?;
-        Ok(taken)
+        Ok(reused)
     }
 }
 

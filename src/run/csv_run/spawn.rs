@@ -112,12 +112,15 @@ impl LedgerFold {
         }
     }
 
-    pub(crate) fn finish(self, folder: &RunFolder) -> Result<(RecordedSettings, State), RunError> {
-        let (kept, state, _) = self.finish_with_output(folder)?;
-        Ok((kept, state))
+    /// Folds the ledger of a run that may still be running.
+    pub(crate) fn read(folder: &RunFolder) -> Result<(RecordedSettings, State), RunError> {
+        let mut fold = Self::default();
+        ledger::scan(&folder.ledger(), |record, place| fold.apply(record, place))?;
+        let (settings, state, _) = fold.finish(folder)?;
+        Ok((settings, state))
     }
 
-    fn finish_with_output(
+    fn finish(
         self,
         folder: &RunFolder,
     ) -> Result<(RecordedSettings, State, OutputHistory), RunError> {
@@ -227,6 +230,13 @@ pub(crate) fn check_output(output: &Path, in_use: &InUse, force: bool) -> Result
     Ok(())
 }
 
+/// The hash of the file at `output`, if there is one.
+pub(crate) fn hash_existing(output: &Path) -> Result<Option<String>, RunError> {
+    let exists = std::fs::symlink_metadata(output).is_ok();
+    let hash = exists.then(|| job::fingerprint(output)).transpose();
+    hash.map_err(RunError::io(output))
+}
+
 impl SpawnRun {
     /// Begins a run: copies the input and records the settings. `claim` is that of a given output.
     pub fn begin(
@@ -250,11 +260,8 @@ impl SpawnRun {
         .map_err(RunError::io(&copy))?;
         let is_streamed = job.input_path != job.csv_path;
         job.input_path = copy;
-        let output = job.output_csv_path.as_path();
-        let stands = std::fs::symlink_metadata(output).is_ok();
-        let replaces = stands.then(|| job::fingerprint(output)).transpose();
         let kept = RecordedSettings {
-            replaces: replaces.map_err(RunError::io(output))?,
+            replaces: hash_existing(&job.output_csv_path)?,
             job,
             record: request.record.clone(),
             base_sha: base_sha(root),
@@ -291,7 +298,7 @@ impl SpawnRun {
             }
             fold.apply(record, place);
         })?;
-        let (mut kept, state, output) = fold.finish_with_output(&folder)?;
+        let (mut kept, state, output) = fold.finish(&folder)?;
         kept.job.agent_protocol = adapter::agent_protocol(&kept.job.worker)?;
         Ok(Self {
             folder,
@@ -316,9 +323,7 @@ impl SpawnRun {
 
     /// The prompt of the first attempt of row `id`; `None` if there is no such row.
     pub fn first_prompt(folder: &RunFolder, id: &str) -> Result<Option<String>, RunError> {
-        let mut fold = LedgerFold::default();
-        ledger::scan(&folder.ledger(), |record, place| fold.apply(record, place))?;
-        let (mut kept, _) = fold.finish(folder)?;
+        let (mut kept, _) = LedgerFold::read(folder)?;
         kept.job.agent_protocol = adapter::agent_protocol(&kept.job.worker)?;
         let survey = Survey::take(&kept.job)?;
         Ok(kept.job.prompt_of(&survey, |row| row.id.as_str() == id)?)
@@ -440,17 +445,17 @@ impl From<io::Error> for PlaceError {
 }
 
 fn warn_of_other_path(placed: &Placed, job: &Settings, observer: &mut dyn Observer) {
-    let wanted = job.output_csv_path.display();
+    let output = job.output_csv_path.display();
     if let Some(edited) = &placed.edited {
         let edited = edited.display();
         observer.warn(&format!(
-            "`{wanted}` was edited since this run wrote it; the edited file is kept as `{edited}`"
+            "`{output}` was edited since this run wrote it; the edited file is kept as `{edited}`"
         ));
     }
     if placed.path != job.output_csv_path {
         let path = placed.path.display();
         observer.warn(&format!(
-            "`{wanted}` was created by another program after the run started; the rows are in `{path}`"
+            "`{output}` was created by another program after the run started; the rows are in `{path}`"
         ));
     }
 }

@@ -56,11 +56,11 @@ impl PlanRun {
         let repo = preflight.repo;
         // Preflight had no lock: another run may hold the tasks by now.
         let holds = TaskHolds::read(&repo, &settings.plan_file, Some(folder.path()))?;
-        let wanted = preflight
+        let units = preflight
             .selected
             .iter()
             .map(|task| UnitId::new(task.id.as_str()));
-        let refusals: Vec<RunError> = wanted.filter_map(|unit| holds.refusal(&unit)).collect();
+        let refusals: Vec<RunError> = units.filter_map(|unit| holds.refusal(&unit)).collect();
         if refusals.len() == preflight.selected.len()
             && let Some(refusal) = refusals.into_iter().next()
         {

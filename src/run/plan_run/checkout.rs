@@ -5,8 +5,8 @@ use super::begin::PlanRun;
 use super::compile::Task;
 use super::context::Context;
 use crate::integrate::{
-    Commands, CommitTo, Delivery, IntegrationRequest, Integrator, Isolation, PatchPolicy, RepoLock,
-    Stores, is_allowed,
+    Commands, CommitTo, Delivery, IntegrationRequest, Integrator, Isolation, RepoLock, Stores,
+    is_allowed,
 };
 use crate::job::Stop;
 use crate::model::{RowId, RunId, Tally};
@@ -82,12 +82,8 @@ impl PlanRun {
         id: &RowId,
         context: &mut Context<'_, '_>,
     ) -> Result<Option<String>, RunError> {
-        let index = wave.compiled.rows.iter().position(|row| row == id);
-        let answer = index.and_then(|index| wave.answers.get(&(index as u64)));
         let nothing = Value::Null;
-        let synthesis = answer
-            .and_then(|answer| answer.result.as_ref())
-            .unwrap_or(&nothing);
+        let synthesis = wave.result(id).unwrap_or(&nothing);
         let commands = self.settings.options.commands(task, synthesis);
         let patch = synthesis["patch"].as_str().unwrap_or_default();
         let (repo, folder, lock) = (&self.repo, &self.folder, &self.lock);
@@ -147,13 +143,11 @@ impl<'t> IntegratorFactory<'t> {
         IntegrationRequest {
             unit: &task.unit,
             subject: &task.objective,
-            policy: PatchPolicy {
-                metadata: &task.metadata,
-                scope: &task.scope,
-                plan_file: &self.plan_file,
-                artifacts: self.folder.runs(),
-                limits: self.settings.options.patch,
-            },
+            policy: task.patch_policy(
+                &self.plan_file,
+                self.folder.runs(),
+                self.settings.options.patch,
+            ),
             commands,
             patch,
             tally,

@@ -1,8 +1,7 @@
 //! Compiles what units need next into a wave: rows, prompts, CSV and call file. The same state gives the same bytes.
 
-use crate::model::{
-    BlockReason, Lane, Risk, RowKey, RunId, UnitId, WaveCompiled, WaveNo, with_code,
-};
+use crate::integrate::PatchPolicy;
+use crate::model::{BlockReason, Lane, Risk, RowKey, RunId, UnitId, WaveCompiled, WaveNo, with_code};
 use crate::plan::{Item, Metadata, metadata};
 use crate::platform::{Repo, sha256_of_bytes};
 use crate::protocol::{Action, Emission, Integration, Protocol, Round, TaskContext, UnitState};
@@ -13,12 +12,12 @@ use crate::run::store::RunFolder;
 use crate::scope::Scope;
 use crate::wave::{WaveHead, WaveRow};
 use crate::workspace::checkout;
-use crate::{protocol, wave};
+use crate::{patch, protocol, wave};
 use rayon::prelude::*;
 use serde_json::Value;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// Why a task without a validation command is not worked.
+/// Why a task without a validation command is blocked.
 const NO_VALIDATION: &str =
     "the task has no validation command and does not say `allow_no_validation: true`";
 
@@ -84,6 +83,22 @@ impl Task {
             return Action::Block(BlockReason::MissingValidation, NO_VALIDATION.to_owned());
         }
         protocol::next(&self.protocol, state, self.has_metadata)
+    }
+
+    /// The rules for a patch of the task: it must not touch the plan file or the folder of all runs.
+    pub fn patch_policy<'t>(
+        &'t self,
+        plan_file: &'t Path,
+        artifacts: &'t Path,
+        limits: patch::Limits,
+    ) -> PatchPolicy<'t> {
+        PatchPolicy {
+            metadata: &self.metadata,
+            scope: &self.scope,
+            plan_file,
+            artifacts,
+            limits,
+        }
     }
 
     /// The metadata for prompts. Every round needs an acceptance statement, so a task without one is accepted when its step
@@ -167,14 +182,14 @@ pub(crate) fn compile(
     round: &Round,
     units: &[(&Task, &UnitState, &Emission)],
 ) -> Result<CompiledWave, RunError> {
-    let mut wanted = Vec::new();
+    let mut unrendered = Vec::new();
     for (task, state, emission) in units {
         let context = task.context(repo)?;
         for role in &emission.roles {
-            wanted.push((*task, *state, emission.attempt, role, context.clone()));
+            unrendered.push((*task, *state, emission.attempt, role, context.clone()));
         }
     }
-    let rows: Vec<WaveRow> = wanted
+    let rows: Vec<WaveRow> = unrendered
         .par_iter()
         .map(|(task, state, attempt, role, context)| WaveRow {
             key: RowKey {
@@ -223,28 +238,25 @@ pub(crate) fn head(
 
 /// The tasks that would be blocked as soon as they are admitted, each with the reason, for `--dry-run`.
 pub fn find_blocked_tasks(preflight: &Preflight) -> Result<Vec<(UnitId, String)>, RunError> {
-    let mut found = Vec::new();
-    for selected in &preflight.selected {
-        let Some(item) = preflight.plan.get(&selected.id) else {
-            continue;
-        };
-        let task = Task::read(item, &preflight.protocols, None)?;
-        if let Action::Block(reason, detail) = task.next(&UnitState::default()) {
-            found.push((task.unit, with_code(reason.as_str(), &detail)));
-        }
-    }
-    Ok(found)
+    let blocked = |task: Task| match task.next(&UnitState::default()) {
+        Action::Block(reason, detail) => Some((task.unit, with_code(reason.as_str(), &detail))),
+        _ => None,
+    };
+    let tasks = selected_tasks(preflight)?.into_iter();
+    Ok(tasks.filter_map(blocked).collect())
+}
+
+fn selected_tasks(preflight: &Preflight) -> Result<Vec<Task>, RunError> {
+    let ids = preflight.selected.iter().map(|selected| &selected.id);
+    let items = ids.filter_map(|id| preflight.plan.get(id));
+    items
+        .map(|item| Task::read(item, &preflight.protocols, None))
+        .collect()
 }
 
 /// The first wave that a run would compile, for `--dry-run`.
 pub fn preview(preflight: &Preflight, run_id: &RunId) -> Result<Option<CompiledWave>, RunError> {
-    let mut tasks = Vec::new();
-    for selected in &preflight.selected {
-        let Some(item) = preflight.plan.get(&selected.id) else {
-            continue;
-        };
-        tasks.push(Task::read(item, &preflight.protocols, None)?);
-    }
+    let tasks = selected_tasks(preflight)?;
     let fresh = UnitState::default();
     let emissions: Vec<(&Task, Emission)> = tasks
         .iter()

@@ -105,15 +105,9 @@ impl PlanRun {
     fn last_patch(&self, unit: &Unit) -> Option<String> {
         let row = &unit.refusals.last()?.item_id;
         let mut waves = self.state().waves.iter().rev();
-        let (wave, at) = waves.find_map(|wave| {
-            let at = wave.compiled.rows.iter().position(|id| id == row)?;
-            Some((wave, at))
-        })?;
-        let answer = wave.answers.get(&(at as u64))?.result.as_ref()?;
-        answer
-            .get("patch")
-            .and_then(Value::as_str)
-            .map(str::to_owned)
+        let wave = waves.find(|wave| wave.index(row).is_some())?;
+        let patch = wave.result(row)?.get("patch").and_then(Value::as_str);
+        patch.map(str::to_owned)
     }
 }
 

@@ -93,17 +93,17 @@ impl<'scope, 'env> WavesInFlight<'scope, 'env> {
         self.slots.set_limit(number);
     }
 
-    /// Whether no wave runs, and none that ended is left to take.
+    /// Whether no wave is running or waits to be judged.
     pub fn is_empty(&self) -> bool {
         self.running.is_empty() && self.ended.is_empty()
     }
 
-    /// Whether `wave` runs, or has ended and was not taken.
+    /// Whether `wave` is running, or has ended and is not judged.
     pub fn has(&self, wave: WaveNo) -> bool {
         self.waves().any(|known| known == wave)
     }
 
-    /// The waves that run, or have ended and were not taken.
+    /// The waves that are running, or have ended and are not judged.
     pub fn waves(&self) -> impl Iterator<Item = WaveNo> {
         let ended = self.ended.iter().map(|ended| ended.compiled.wave);
         self.running.keys().copied().chain(ended)
@@ -179,7 +179,7 @@ impl<'scope, 'env> WavesInFlight<'scope, 'env> {
         }
     }
 
-    /// Whether a wave has ended and was not taken yet.
+    /// Whether a wave has ended and is not judged.
     pub fn has_ended(&self) -> bool {
         !self.ended.is_empty()
     }
@@ -239,10 +239,10 @@ impl<'scope, 'env> WavesInFlight<'scope, 'env> {
     ) -> bool {
         let mut is_done = false;
         let mut waiting = Vec::new();
-        let came: Vec<LoopMessage> = std::iter::once(first)
+        let messages: Vec<LoopMessage> = std::iter::once(first)
             .chain(self.inbox.try_iter())
             .collect();
-        for message in came {
+        for message in messages {
             match message {
                 // A thread that has ended needs no reply.
                 LoopMessage::Write { events, reply } => drop(reply.send(recorder.write(&events))),

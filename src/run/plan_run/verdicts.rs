@@ -1,6 +1,5 @@
 //! Judges the answers of a wave: a failed row is no answer, and a patch must stay in scope and apply.
 
-use super::compile::Task;
 use crate::integrate::{Evidence, PatchPolicy, examine};
 use crate::job;
 use crate::model::{Fault, Lane, RowId, RowKey, VerdictKind, VerdictRecord};
@@ -9,7 +8,7 @@ use crate::platform::Repo;
 use crate::protocol::{Answer, HYDRATION};
 use crate::redact::marker;
 use crate::run::error::RunError;
-use crate::run::settings::Settings;
+use crate::run::settings::PlanOptions;
 use crate::run::store::{State, Wave};
 use crate::verdict::{Object, lane};
 use serde_json::Value;
@@ -17,18 +16,14 @@ use std::path::Path;
 
 /// The context of a verdict.
 pub(crate) struct VerdictInput<'d> {
-    /// The run's settings.
-    pub settings: &'d Settings,
+    /// The options of the run.
+    pub options: &'d PlanOptions,
     /// The plan item of the row.
     pub item: &'d Item,
-    /// Its task.
-    pub task: &'d Task,
     /// The repository; it is only read.
     pub repo: &'d Repo,
-    /// The plan file; no patch may touch it.
-    pub plan_file: &'d Path,
-    /// The folder of all runs; no patch may touch it.
-    pub artifacts: &'d Path,
+    /// The rules for a patch.
+    pub policy: PatchPolicy<'d>,
     /// The unit's folder, where the patch is written for git.
     pub folder: &'d Path,
 }
@@ -40,12 +35,7 @@ pub(crate) fn judge(
     id: &RowId,
     input: &VerdictInput<'_>,
 ) -> Result<VerdictRecord, RunError> {
-    let index = wave.compiled.rows.iter().position(|row| row == id);
-    let item = index.and_then(|index| wave.job.item(index as u64));
-    let answer = index.and_then(|index| wave.answers.get(&(index as u64)));
-    let result = answer.and_then(|answer| answer.result.as_ref());
-    let error = answer.and_then(|answer| answer.last_error.as_deref());
-    let mut record = VerdictRecord {
+    let accepted = VerdictRecord {
         wave: wave.compiled.wave,
         item_id: id.clone(),
         verdict: VerdictKind::Accepted,
@@ -54,62 +44,55 @@ pub(crate) fn judge(
         fault: None,
         checks: None,
     };
-    let mut refuse = |verdict, code: &str, detail: String| {
-        record.verdict = verdict;
-        record.code = Some(code.to_owned());
-        record.detail = Some(detail);
+    let refused = |verdict, code: &str, detail: String| VerdictRecord {
+        verdict,
+        code: Some(code.to_owned()),
+        detail: Some(detail),
+        ..accepted.clone()
     };
     let number = wave.compiled.wave;
     let violation = state.violations.iter().find(|found| found.wave == number);
     if let Some(violation) = violation {
         // The worker at fault is not known, so no answer of the wave is accepted.
-        refuse(retry_or_reject(state, id), "violation", violation.message());
-        return Ok(record);
+        let again = retry_or_reject(state, id);
+        return Ok(refused(again, "violation", violation.message()));
     }
-    match (item.map(|item| item.status), result, error) {
-        (Some(job::Status::Completed), Some(Value::Object(result)), _) => {
-            let again = retry_or_reject(state, id);
-            let redacted = answer.map_or(&[][..], |answer| &answer.redacted);
-            let checked = match find_redacted_secret(result, redacted) {
-                Some(detail) => Err(("patch_invalid", detail)),
-                None => check(wave, result, input)?,
-            };
-            match checked {
-                Ok(checks) => record.checks = checks,
-                Err((code, detail)) => refuse(again, code, detail),
-            }
-        }
-        (Some(_), _, Some(error)) => {
-            let (code, detail) = error.split_once(": ").unwrap_or((error, ""));
-            if let Some(fault) = answer
-                .and_then(|answer| answer.fault)
-                .or(fault_for_code(code))
-            {
-                refuse(
-                    verdict_after_fault(state, id),
-                    code,
-                    format!("{detail} ({fault})").trim().to_owned(),
-                );
-                record.fault = Some(fault);
-                return Ok(record);
-            }
-            // The executor has retried what may be retried; a program that can't start won't start later.
-            let attempts = item.map_or(0, |item| item.attempts);
-            let is_final = attempts > 1 || code == "spawn_failed";
-            let verdict = if is_final {
-                VerdictKind::Rejected
-            } else {
-                retry_or_reject(state, id)
-            };
-            refuse(verdict, code, detail.to_owned());
-        }
-        _ => refuse(
-            VerdictKind::Rejected,
-            "no_response",
-            "the row has no result".to_owned(),
-        ),
+    let no_result = || {
+        let detail = "the row has no result".to_owned();
+        refused(VerdictKind::Rejected, "no_response", detail)
+    };
+    let item = wave.index(id).and_then(|index| wave.job.item(index));
+    let (Some(item), Some(answer)) = (item, wave.answer(id)) else {
+        return Ok(no_result());
+    };
+    if let (job::Status::Completed, Some(Value::Object(result))) = (item.status, &answer.result) {
+        let checked = match find_redacted_secret(result, &answer.redacted) {
+            Some(detail) => Err(("patch_invalid", detail)),
+            None => check(wave, result, input)?,
+        };
+        return Ok(match checked {
+            Ok(checks) => VerdictRecord { checks, ..accepted },
+            Err((code, detail)) => refused(retry_or_reject(state, id), code, detail),
+        });
     }
-    Ok(record)
+    let Some(error) = &answer.last_error else {
+        return Ok(no_result());
+    };
+    let (code, detail) = error.split_once(": ").unwrap_or((error, ""));
+    if let Some(fault) = answer.fault.or(fault_for_code(code)) {
+        let detail = format!("{detail} ({fault})").trim().to_owned();
+        return Ok(VerdictRecord {
+            fault: Some(fault),
+            ..refused(verdict_after_fault(state, id), code, detail)
+        });
+    }
+    // The executor has retried what may be retried; a program that can't start won't start later.
+    let is_final = item.attempts > 1 || code == "spawn_failed";
+    let verdict = match is_final {
+        true => VerdictKind::Rejected,
+        false => retry_or_reject(state, id),
+    };
+    Ok(refused(verdict, code, detail.to_owned()))
 }
 
 /// Refuses a patch with a redacted secret: it would write the placeholder into a file.
@@ -117,8 +100,8 @@ fn find_redacted_secret(result: &Object, redacted: &[String]) -> Option<String> 
     let patch = result.get("patch").and_then(Value::as_str)?;
     let name = redacted.iter().find(|name| patch.contains(&marker(name)))?;
     Some(format!(
-        "the patch holds a secret, or what looks like one: {} stands for it in all that is kept. Leave it out of the \
-         patch, also out of the context lines of its hunks; read a secret from the environment instead",
+        "the patch contains a secret, or what looks like one, which is recorded as {}. Leave it out of the patch, including \
+         the context lines of its hunks; read secrets from the environment instead",
         marker(name)
     ))
 }
@@ -132,12 +115,10 @@ fn check(wave: &Wave, result: &Object, input: &VerdictInput<'_>) -> Result<Check
     }
     if wave.compiled.round.as_str() == HYDRATION {
         let answer = Value::Object(result.clone());
-        return Ok(
-            match input.settings.options.hydration(input.item, &answer) {
-                Ok(_) => Ok(None),
-                Err(detail) => Err(("metadata_invalid", detail)),
-            },
-        );
+        return Ok(match input.options.hydration(input.item, &answer) {
+            Ok(_) => Ok(None),
+            Err(detail) => Err(("metadata_invalid", detail)),
+        });
     }
     let Some(patch) = result
         .get("patch")
@@ -146,23 +127,18 @@ fn check(wave: &Wave, result: &Object, input: &VerdictInput<'_>) -> Result<Check
     else {
         return Ok(Ok(None));
     };
-    let policy = PatchPolicy {
-        metadata: &input.task.metadata,
-        scope: &input.task.scope,
-        plan_file: input.plan_file,
-        artifacts: input.artifacts,
-        limits: input.settings.options.patch,
-    };
-    Ok(match examine(input.repo, &policy, patch, input.folder)? {
-        Evidence::Applies { text, .. } => Ok(Some(text)),
-        Evidence::Refused { code, detail } => Err((code, detail)),
-    })
+    Ok(
+        match examine(input.repo, &input.policy, patch, input.folder)? {
+            Evidence::Applies { text, .. } => Ok(Some(text)),
+            Evidence::Refused { code, detail } => Err((code, detail)),
+        },
+    )
 }
 
 /// How many faults of a role in one round are followed by another try.
 const FAULTS_MAX: usize = 2;
 
-/// The fault that a failure code stands for, in rows of an external runner.
+/// The fault of a failure code, for rows of an external runner.
 fn fault_for_code(code: &str) -> Option<Fault> {
     match code {
         "rate_limited" => Some(Fault::RateLimit),

@@ -162,13 +162,12 @@ impl PlanRun {
             };
             let task = self.task(&plan, &key.unit)?;
             let folder = self.folder.unit(&key.unit);
+            let options = &self.settings.options;
             let input = verdicts::VerdictInput {
-                settings: &self.settings,
+                options,
                 item: find_item(&plan, &key.unit)?,
-                task: &task,
                 repo: &checkout,
-                plan_file: &plan_file,
-                artifacts: self.folder.runs(),
+                policy: task.patch_policy(&plan_file, self.folder.runs(), options.patch),
                 folder: &folder,
             };
             let mut verdict = verdicts::judge(self.state(), &wave, id, &input)?;
@@ -209,21 +208,20 @@ impl PlanRun {
     /// How long a role waits after a fault before it is asked again, by the delays that retries of one row have. The
     /// breaker of the account delays the rest by itself, and a program that has never started will not start later.
     fn delay_after(&self, fault: Fault, wave: &Wave, id: &RowId) -> Duration {
-        let index = wave.compiled.rows.iter().position(|row| row == id);
-        let nth = 1 + verdicts::count_faults(self.state(), id).unwrap_or_default() as u32;
-        let Some((job_id, row_index)) = wave.job_id.as_ref().zip(index) else {
+        let attempt = 1 + verdicts::count_faults(self.state(), id).unwrap_or_default() as u32;
+        let Some((job_id, row_index)) = wave.job_id.as_ref().zip(wave.index(id)) else {
             return Duration::ZERO;
         };
         let delayed = Delayed {
             job_id,
-            row_index: row_index as u64,
-            attempt: nth,
+            row_index,
+            attempt,
         };
         match fault {
-            Fault::RateLimit => backoff::after_rate_limit(nth, None, delayed),
+            Fault::RateLimit => backoff::after_rate_limit(attempt, None, delayed),
             Fault::Program if !self.run_limits.limits.has_answered() => Duration::ZERO,
             Fault::Network | Fault::Memory | Fault::Program => {
-                backoff::after_outage(nth, self.settings.options.bounds.retry_delay, delayed)
+                backoff::after_outage(attempt, self.settings.options.bounds.retry_delay, delayed)
             }
             Fault::Quota | Fault::Credit | Fault::LogIn => Duration::ZERO,
         }
@@ -288,17 +286,7 @@ impl PlanRun {
 
     /// Keeps the answer as an artifact of its unit, and in the folder of recorded answers if the run has one.
     fn store_answer(&self, wave: &Wave, id: &RowId) -> Result<(), RunError> {
-        let index = wave
-            .compiled
-            .rows
-            .iter()
-            .position(|row| row == id)
-            .unwrap_or_default();
-        let Some(value) = wave
-            .answers
-            .get(&(index as u64))
-            .and_then(|row| row.result.as_ref())
-        else {
+        let Some(value) = wave.result(id) else {
             return Ok(());
         };
         let units = self.folder.path().join("units");

@@ -94,7 +94,7 @@ impl InUse {
             return refuse(what, "another file");
         }
         if std::fs::metadata(output).is_ok_and(|there| !there.is_file()) {
-            return refuse("is no regular file".to_owned(), "another file");
+            return refuse("is not a regular file".to_owned(), "another file");
         }
         let above = output.ancestors().skip(1);
         let mut above = above.map(|folder| match folder.as_os_str().is_empty() {
@@ -103,11 +103,11 @@ impl InUse {
         });
         let above = above.find(|folder| folder.exists());
         if above.is_some_and(|folder| !folder.is_dir()) {
-            return refuse("lies below a file".to_owned(), "another file");
+            return refuse("is below a file".to_owned(), "another file");
         }
         if above.is_some_and(|folder| access(folder, Access::WRITE_OK).is_err()) {
             return refuse(
-                "lies in a folder that is not writable".to_owned(),
+                "is in a folder that is not writable".to_owned(),
                 "another file",
             );
         }
@@ -126,7 +126,7 @@ impl InUse {
             }
             false if folder.exists() => Err(RunError::Output {
                 path: folder.to_owned(),
-                why: "is no folder".to_owned(),
+                why: "is not a folder".to_owned(),
                 hint: Some(format!("name a folder with {option}")),
             }),
             false => self.check(folder, option),
@@ -163,7 +163,7 @@ impl InUse {
             return Some(format!("is {stream} of this command"));
         }
         if output.components().any(|part| part.as_os_str() == ".git") {
-            return Some("lies in git's own folder".to_owned());
+            return Some("is in git's folder".to_owned());
         }
         if is_run_file(output) {
             return Some("belongs to a run".to_owned());
@@ -272,9 +272,9 @@ mod tests {
             ("answers", Some("is a folder")),
             ("answers/a.json", Some("is in the folder of answers")),
             ("linked/st-1/a.json", Some("is in the folder of answers")),
-            (".git/index", Some("lies in git's own folder")),
+            (".git/index", Some("is in git's folder")),
             ("runs/r/ledger.jsonl", Some("belongs to a run")),
-            ("free.csv/x", Some("lies below a file")),
+            ("free.csv/x", Some("is below a file")),
             ("new/", Some("is a folder")),
             ("free.csv", None),
             ("-x", None),
@@ -286,7 +286,7 @@ mod tests {
         }
         assert_eq!(
             why(&in_use, Path::new("/dev/null")).as_deref(),
-            Some("is no regular file")
+            Some("is not a regular file")
         );
         assert!(!at("new").exists());
         assert!(in_use.check_folder(&at("answers"), "--record").is_err());

@@ -20,7 +20,7 @@ use crate::table::{ReadOptions, Reader, TableError};
 use crate::verdict::{Object, extract};
 use crate::wave::Label;
 use std::collections::BTreeMap;
-use std::io;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// The maximum size of an answer in a folder, in bytes.
@@ -48,6 +48,23 @@ impl ImportedAnswer {
     }
 }
 
+/// Why answers can't be imported.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AnswersError {
+    /// The file is refused.
+    #[error("{}", .0.why)]
+    Refused(Refusal),
+    /// The file or folder can't be read.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+impl AnswersError {
+    fn refused(path: &Path, why: impl Into<String>) -> Self {
+        Self::Refused(Refusal::new(path, why))
+    }
+}
+
 /// The answers to waves.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Answers {
@@ -58,8 +75,8 @@ pub(crate) struct Answers {
 }
 
 impl Answers {
-    /// Reads the answers at `path`. `Ok(Err(..))`: the file is refused.
-    pub fn read(path: &Path, awaited: &AwaitedAnswers) -> Result<Result<Self, Refusal>, RunError> {
+    /// Reads the answers at `path`.
+    pub fn read(path: &Path, awaited: &AwaitedAnswers) -> Result<Self, AnswersError> {
         match path.is_dir() {
             true => read_folder(path, awaited),
             false => read_csv(path, awaited),
@@ -77,7 +94,7 @@ impl Answers {
     }
 }
 
-fn read_csv(path: &Path, awaited: &AwaitedAnswers) -> Result<Result<Answers, Refusal>, RunError> {
+fn read_csv(path: &Path, awaited: &AwaitedAnswers) -> Result<Answers, AnswersError> {
     let table = |error: TableError| RunError::from(JobError::Table(error.fixed()));
     let mut reader = Reader::open(path, path, &ReadOptions::default()).map_err(table)?;
     let header = reader.header().to_vec();
@@ -85,11 +102,11 @@ fn read_csv(path: &Path, awaited: &AwaitedAnswers) -> Result<Result<Answers, Ref
     let id_at = column("item_id").or_else(|| column("id"));
     let places = (id_at, column("status"), column("result_json"));
     let (Some(id_at), Some(status_at), Some(result_at)) = places else {
-        return Ok(Err(Refusal::new(path, list_missing_columns(places))));
+        return Err(AnswersError::refused(path, list_missing_columns(places)));
     };
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     if let Some(why) = awaited.check_name(&name) {
-        return Ok(Err(Refusal::new(path, why)));
+        return Err(AnswersError::refused(path, why));
     }
     let mut answers = Answers::default();
     let mut faults = Vec::new();
@@ -123,10 +140,10 @@ fn read_csv(path: &Path, awaited: &AwaitedAnswers) -> Result<Result<Answers, Ref
             answers.jobs.entry(wave.number).or_insert(job_id);
         }
     }
-    Ok(match faults.is_empty() {
+    match faults.is_empty() {
         true => Ok(answers),
-        false => Err(Refusal::of_faults(path, &faults)),
-    })
+        false => Err(AnswersError::Refused(Refusal::of_faults(path, &faults))),
+    }
 }
 
 /// Names the required columns that are missing: id, status, result.
@@ -227,53 +244,44 @@ fn normalize_error(error: &str) -> String {
     }
 }
 
-fn read_folder(
-    folder: &Path,
-    awaited: &AwaitedAnswers,
-) -> Result<Result<Answers, Refusal>, RunError> {
+fn read_folder(folder: &Path, awaited: &AwaitedAnswers) -> Result<Answers, AnswersError> {
     let labelled = match read_label(folder)? {
-        Some(label) => match awaited.find_labelled(&label) {
-            Ok(wave) => Some(wave),
-            Err(why) => return Ok(Err(Refusal::new(&folder.join(Label::FILE_NAME), why))),
-        },
+        Some(label) => {
+            let found = awaited.find_labelled(&label);
+            let path = folder.join(Label::FILE_NAME);
+            Some(found.map_err(|why| AnswersError::refused(&path, why))?)
+        }
         None => None,
     };
     let mut answers = Answers::default();
     let is_meant = |wave: &&AwaitedWave| labelled.is_none_or(|number| number == wave.number);
     for id in awaited.waves().filter(is_meant).flat_map(|wave| &wave.rows) {
-        match read_row_files(folder, id)? {
-            Ok(imported) => {
-                answers.by_row.insert(id.clone(), imported);
-            }
-            Err(refusal) => return Ok(Err(refusal)),
-        }
+        let imported = read_row_files(folder, id)?;
+        answers.by_row.insert(id.clone(), imported);
     }
-    Ok(Ok(answers))
+    Ok(answers)
 }
 
 /// The label that `mesh wave export` writes to the folder of answers.
 fn read_label(folder: &Path) -> Result<Option<Result<Label, String>>, RunError> {
-    let path = folder.join(Label::FILE_NAME);
-    Ok(match read(&path)? {
-        Ok(Some(bytes)) => Some(Label::parse(&bytes)),
-        Ok(None) => None,
-        Err(refusal) => Some(Err(refusal.why)),
-    })
+    match read(&folder.join(Label::FILE_NAME)) {
+        Ok(bytes) => Ok(bytes.map(|bytes| Label::parse(&bytes))),
+        Err(AnswersError::Refused(refusal)) => Ok(Some(Err(refusal.why))),
+        Err(AnswersError::Run(error)) => Err(error),
+    }
 }
 
-fn read_row_files(folder: &Path, id: &RowId) -> Result<Result<ImportedAnswer, Refusal>, RunError> {
+fn read_row_files(folder: &Path, id: &RowId) -> Result<ImportedAnswer, AnswersError> {
     for path in candidates(folder, id) {
-        match read(&path)? {
-            Ok(Some(bytes)) => return Ok(Ok(ImportedAnswer::Written(bytes))),
-            Ok(None) => {}
-            Err(refusal) => return Ok(Err(refusal)),
+        if let Some(bytes) = read(&path)? {
+            return Ok(ImportedAnswer::Written(bytes));
         }
     }
     let error = read(&folder.join(format!("{}.error", id.file_name())))?;
-    Ok(error.map(|text| match text {
+    Ok(match error {
         Some(text) => ImportedAnswer::failed(&normalize_error(&String::from_utf8_lossy(&text))),
         None => ImportedAnswer::Nothing,
-    }))
+    })
 }
 
 fn candidates(folder: &Path, id: &RowId) -> Vec<PathBuf> {
@@ -284,27 +292,18 @@ fn candidates(folder: &Path, id: &RowId) -> Vec<PathBuf> {
 }
 
 /// The content of a file; `None` if it does not exist. A pipe or a device is refused, since it may never end.
-fn read(path: &Path) -> Result<Result<Option<Vec<u8>>, Refusal>, RunError> {
-    let refuse = |why: String| Ok(Err(Refusal::new(path, why)));
+fn read(path: &Path) -> Result<Option<Vec<u8>>, AnswersError> {
+    let refuse = |why: String| Err(AnswersError::refused(path, why));
+    let is_absent = |kind| matches!(kind, ErrorKind::NotFound | ErrorKind::NotADirectory);
     match std::fs::metadata(path) {
-        Ok(metadata) if !metadata.is_file() => refuse("it is no regular file".to_owned()),
+        Ok(metadata) if !metadata.is_file() => refuse("it is not a regular file".to_owned()),
         Ok(metadata) if metadata.len() > ANSWER_BYTES_MAX => {
             refuse(format!("it has more than {ANSWER_BYTES_MAX} bytes"))
         }
-        Ok(_) => std::fs::read(path)
-            .map(|bytes| Ok(Some(bytes)))
-            .map_err(RunError::io(path)),
-        Err(error) if is_absent(&error) => Ok(Ok(None)),
-        Err(error) => Err(RunError::io(path)(error)),
+        Ok(_) => Ok(Some(std::fs::read(path).map_err(RunError::io(path))?)),
+        Err(error) if is_absent(error.kind()) => Ok(None),
+        Err(error) => Err(RunError::io(path)(error).into()),
     }
-}
-
-/// Whether the path does not exist, or its parent is not a folder.
-fn is_absent(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    )
 }
 
 #[cfg(test)]
@@ -318,31 +317,20 @@ mod tests {
             result: object(r#"{"a":1}"#),
             attempts,
         };
-        let failed = |error: &str| ImportedAnswer::Failed {
-            error: error.to_owned(),
-            attempts: 1,
-        };
+        let failed = ImportedAnswer::failed;
         assert_eq!(parse_cells("completed", r#"{"a":1}"#, "", 2), result(2));
         assert_eq!(
             parse_cells("completed", "[1]", "", 1),
             failed("no_response: the result must be a JSON object, not an array")
         );
-        assert_eq!(
-            parse_cells("failed", "", "timeout: too long", 1),
-            failed("timeout: too long")
-        );
-        assert_eq!(
-            parse_cells("failed", "", "timeout: timeout: too long", 1),
-            failed("timeout: too long")
-        );
-        assert_eq!(
-            parse_cells("failed", "", "worker_exit", 1),
-            failed("worker_exit")
-        );
-        assert_eq!(
-            parse_cells("failed", "", "Oh: no", 1),
-            failed("worker_exit: Oh: no")
-        );
+        for (error, expected) in [
+            ("timeout: too long", "timeout: too long"),
+            ("timeout: timeout: too long", "timeout: too long"),
+            ("worker_exit", "worker_exit"),
+            ("Oh: no", "worker_exit: Oh: no"),
+        ] {
+            assert_eq!(parse_cells("failed", "", error, 1), failed(expected));
+        }
         assert_eq!(parse_cells("pending", "", "", 0), ImportedAnswer::Nothing);
     }
 }

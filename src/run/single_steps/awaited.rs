@@ -38,18 +38,18 @@ pub(crate) struct AwaitedWave {
 }
 
 impl AwaitedAnswers {
-    /// Reads the CSVs of the `wanted` waves.
+    /// Reads the CSVs of the `selected` waves.
     pub fn read(
         folder: &RunFolder,
         state: &State,
         base_sha: &str,
-        wanted: &[Wave],
+        selected: &[Wave],
     ) -> Result<Self, RunError> {
-        let is_wanted = |number| wanted.iter().any(|wave| wave.compiled.wave == number);
-        let waves = wanted.iter().map(|wave| AwaitedWave::read(folder, wave));
+        let is_selected = |number| selected.iter().any(|wave| wave.compiled.wave == number);
+        let waves = selected.iter().map(|wave| AwaitedWave::read(folder, wave));
         let others = || {
             let all = state.waves.iter().map(|wave| &wave.compiled);
-            all.filter(|wave| !is_wanted(wave.wave))
+            all.filter(|wave| !is_selected(wave.wave))
         };
         Ok(Self {
             run: folder.id().clone(),

@@ -3,7 +3,7 @@
 //! All files are read and checked before anything is recorded. A file is accepted or refused as a whole; a refused file does not
 //! affect other waves. A row keeps its first answer, so importing the same answers again changes nothing.
 
-use super::answers::{Answers, ImportedAnswer};
+use super::answers::{Answers, AnswersError, ImportedAnswer};
 use super::awaited::AwaitedAnswers;
 use super::unknown_files::KnownNames;
 use crate::job;
@@ -73,10 +73,21 @@ pub struct WaitingWave {
 }
 
 /// The answers found for a wave.
+#[derive(Clone)]
 enum FoundAnswers {
     Answers(Answers),
     Nothing,
     Refused(Refusal),
+}
+
+impl FoundAnswers {
+    fn of(read: Result<Answers, AnswersError>) -> Result<Self, RunError> {
+        match read {
+            Ok(answers) => Ok(Self::Answers(answers)),
+            Err(AnswersError::Refused(refusal)) => Ok(Self::Refused(refusal)),
+            Err(AnswersError::Run(error)) => Err(error),
+        }
+    }
 }
 
 impl PlanRun {
@@ -111,8 +122,11 @@ impl PlanRun {
                 FoundAnswers::Answers(answers) => answers,
                 FoundAnswers::Nothing => Answers::default(),
             };
-            collected.already_answered += count_already_answered(wave, &answers);
-            match request.give_up || is_answered(wave) || has_new(wave, &answers) {
+            collected.already_answered += answered_rows(wave, &answers)
+                .filter(|is_closed| *is_closed)
+                .count();
+            let has_new = answered_rows(wave, &answers).any(|is_closed| !is_closed);
+            match request.give_up || is_answered(wave) || has_new {
                 true => to_take.push((wave, answers)),
                 false => collected.waiting.push(self.waiting(wave)),
             }
@@ -128,7 +142,7 @@ impl PlanRun {
     }
 
     /// The waves to collect, all of which await answers.
-    fn select_waves(&self, wanted: Option<WaveNo>) -> Result<Vec<Wave>, RunError> {
+    fn select_waves(&self, requested: Option<WaveNo>) -> Result<Vec<Wave>, RunError> {
         let id = self.id();
         let is_over = self.state().in_flight().next().is_none();
         let hint = match is_over && self.state().finished.is_some() {
@@ -142,7 +156,7 @@ impl PlanRun {
             })
         };
         let open: Vec<Wave> = self.open_waves().cloned().collect();
-        let Some(number) = wanted else {
+        let Some(number) = requested else {
             return match open.is_empty() {
                 true => refuse("no wave awaits answers".to_owned()),
                 false => Ok(open),
@@ -176,35 +190,26 @@ impl PlanRun {
         let asked =
             |waves: &[Wave]| AwaitedAnswers::read(&self.folder, self.state(), base_sha, waves);
         if let Some(path) = request.answers {
-            let read = Answers::read(path, &asked(waves)?)?;
-            let found = |wave| match &read {
-                Ok(answers) => (wave, FoundAnswers::Answers(answers.clone())),
-                Err(refusal) => (wave, FoundAnswers::Refused(refusal.clone())),
-            };
-            collected.other_rows = read.as_ref().map_or(0, |answers| answers.other_rows);
-            return Ok(waves.iter().map(found).collect());
+            let found = FoundAnswers::of(Answers::read(path, &asked(waves)?))?;
+            if let FoundAnswers::Answers(answers) = &found {
+                collected.other_rows = answers.other_rows;
+            }
+            return Ok(waves.iter().map(|wave| (wave, found.clone())).collect());
         }
         let own = |wave: &'w Wave| {
             let path = self.output_path(wave);
             if is_answered(wave) || !path.exists() {
                 return Ok((wave, FoundAnswers::Nothing));
             }
-            let read =
-                asked(std::slice::from_ref(wave)).and_then(|asked| Answers::read(&path, &asked));
-            Ok((
-                wave,
-                match read {
-                    Ok(Ok(answers)) => FoundAnswers::Answers(answers),
-                    Ok(Err(refusal)) => FoundAnswers::Refused(refusal),
-                    Err(RunError::Job(error @ job::JobError::Table(_))) => {
-                        FoundAnswers::Refused(Refusal {
-                            why: error.to_string(),
-                            path,
-                        })
-                    }
-                    Err(error) => return Err(error),
-                },
-            ))
+            let awaited = asked(std::slice::from_ref(wave)).map_err(AnswersError::from);
+            let read = awaited.and_then(|awaited| Answers::read(&path, &awaited));
+            match FoundAnswers::of(read) {
+                Err(RunError::Job(error @ job::JobError::Table(_))) => {
+                    let refusal = Refusal::new(&path, error.to_string());
+                    Ok((wave, FoundAnswers::Refused(refusal)))
+                }
+                found => Ok((wave, found?)),
+            }
         };
         waves.iter().map(own).collect()
     }
@@ -282,7 +287,7 @@ impl PlanRun {
         let (mut events, missing) = list_events(wave, &settings, answers, gives_up)?;
         job::hide_in(&mut events, &job::redactor(&settings.worker));
         let before = (0..wave.compiled.rows.len()).filter(|index| is_row_closed(wave, *index));
-        let taken = wave.compiled.rows.len() - missing.len() - before.count();
+        let imported = wave.compiled.rows.len() - missing.len() - before.count();
         self.recorder.record(&events)?;
         if missing.is_empty() {
             // Not earlier: the external runner may still write this file.
@@ -292,7 +297,7 @@ impl PlanRun {
         let wave = self.state().wave(number);
         Ok(CollectedWave {
             wave: number,
-            imported: taken,
+            imported,
             missing,
             refused: wave.map_or(Vec::new(), |wave| wave.refused.clone()),
         })
@@ -317,21 +322,11 @@ fn join_names(paths: &[PathBuf]) -> String {
     shown.collect::<Vec<_>>().join(", ")
 }
 
-/// Whether there is an answer to a row without one.
-fn has_new(wave: &Wave, answers: &Answers) -> bool {
-    let mut rows = wave.compiled.rows.iter().enumerate();
-    rows.any(|(index, id)| {
-        !is_row_closed(wave, index) && *answers.answer(id) != ImportedAnswer::Nothing
-    })
-}
-
-/// The number of rows that are answered again.
-fn count_already_answered(wave: &Wave, answers: &Answers) -> usize {
+/// For each row with an imported answer, whether it was closed before.
+fn answered_rows(wave: &Wave, answers: &Answers) -> impl Iterator<Item = bool> {
     let rows = wave.compiled.rows.iter().enumerate();
-    rows.filter(|(index, id)| {
-        is_row_closed(wave, *index) && *answers.answer(id) != ImportedAnswer::Nothing
-    })
-    .count()
+    let answered = rows.filter(|(_, id)| *answers.answer(id) != ImportedAnswer::Nothing);
+    answered.map(|(index, _)| is_row_closed(wave, index))
 }
 
 /// The events of the answers, and the rows without an answer.
@@ -351,7 +346,7 @@ fn list_events(
             max_concurrency: wave.compiled.max_concurrency,
         }));
     }
-    let given_up = ImportedAnswer::failed("no_response: no answer came back");
+    let no_answer = ImportedAnswer::failed("no_response: no answer came back");
     let mut missing = Vec::new();
     for (index, id) in wave.compiled.rows.iter().enumerate() {
         if is_row_closed(wave, index) {
@@ -362,7 +357,7 @@ fn list_events(
                 missing.push(id.clone());
                 continue;
             }
-            ImportedAnswer::Nothing => &given_up,
+            ImportedAnswer::Nothing => &no_answer,
             other => other,
         };
         let row = ImportedRow {

@@ -73,14 +73,14 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Creates a folder below `home` for a run called `wanted`, or by the current time.
-    pub fn create(home: &Path, wanted: Option<&RunId>) -> Result<Self, RunError> {
-        if let Some(id) = wanted.filter(|id| crate::model::file_name(id.as_str()) != id.as_str()) {
+    /// Creates a folder below `home` for a run called `given`, or by the current time.
+    pub fn create(home: &Path, given: Option<&RunId>) -> Result<Self, RunError> {
+        if let Some(id) = given.filter(|id| crate::model::file_name(id.as_str()) != id.as_str()) {
             return Err(RunError::BadRunId { id: id.clone() });
         }
         let runs = home.join("runs");
         private::make_folders(&runs).map_err(RunError::io(&runs))?;
-        let base = wanted
+        let base = given
             .cloned()
             .unwrap_or_else(|| clock::run_id(clock::now()));
         for number in 1..1000 {
@@ -99,7 +99,7 @@ impl RunFolder {
                     folder.create_subfolders()?;
                     return Ok(folder);
                 }
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && wanted.is_none() => {}
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && given.is_none() => {}
                 Err(error) => return Err(RunError::io(&path)(error)),
             }
         }
@@ -165,10 +165,10 @@ impl RunFolder {
         })
     }
 
-    /// Refuses a run of another kind than `wanted`.
-    pub(crate) fn check_kind(&self, wanted: RunKind) -> Result<(), RunError> {
+    /// Refuses a run of another kind than `expected`.
+    pub(crate) fn check_kind(&self, expected: RunKind) -> Result<(), RunError> {
         match self.kind()? {
-            Some(kind) if kind != wanted => Err(RunError::WrongKind {
+            Some(kind) if kind != expected => Err(RunError::WrongKind {
                 id: self.id.clone(),
                 kind,
             }),
@@ -288,9 +288,9 @@ impl RunFolder {
 
     /// Removes the requests to cancel and returns the most urgent one.
     pub fn take_cancel_request(&self) -> Option<CancelRequest> {
-        let taken = |request| std::fs::remove_file(self.cancel_path(request)).is_ok();
-        let soon = taken(CancelRequest::Soon).then_some(CancelRequest::Soon);
-        taken(CancelRequest::Now)
+        let removed = |request| std::fs::remove_file(self.cancel_path(request)).is_ok();
+        let soon = removed(CancelRequest::Soon).then_some(CancelRequest::Soon);
+        removed(CancelRequest::Now)
             .then_some(CancelRequest::Now)
             .or(soon)
     }

@@ -87,7 +87,23 @@ pub struct RowAnswer {
 }
 
 impl Wave {
-    /// Rows without a verdict.
+    /// The index of row `id`.
+    pub fn index(&self, id: &RowId) -> Option<u64> {
+        let index = self.compiled.rows.iter().position(|row| row == id)?;
+        Some(index as u64)
+    }
+
+    /// The answer of row `id`.
+    pub fn answer(&self, id: &RowId) -> Option<&RowAnswer> {
+        self.answers.get(&self.index(id)?)
+    }
+
+    /// The reported result of row `id`.
+    pub fn result(&self, id: &RowId) -> Option<&Value> {
+        self.answer(id)?.result.as_ref()
+    }
+
+    /// Whether rows have no verdict.
     pub fn is_open(&self) -> bool {
         self.judged.len() < self.compiled.rows.len()
     }
@@ -169,13 +185,10 @@ impl State {
             Event::OutputWritten(body) => self.output = Some(body.path.clone()),
             Event::WaveCompiled(body) => self.apply_wave_compiled(body),
             Event::WaveStarted(body) => {
-                if let Some(job) = &mut self.spawned {
-                    job.apply(event, place);
-                }
                 if let Some(wave) = self.wave_mut(body.wave) {
                     wave.job_id = Some(body.job_id.clone());
-                    wave.job.apply(event, place);
                 }
+                self.apply_row_event(body.wave, event, place);
             }
             Event::AttemptStarted(body) => {
                 // Not used for a spawned CSV, which may have a million rows.
@@ -252,8 +265,8 @@ impl State {
     /// The output of a spawned CSV.
     pub fn spawned_output(&self) -> Option<&Path> {
         let settings = &self.started.as_ref()?.settings;
-        let wanted = settings["job"]["output_csv_path"].as_str().map(Path::new);
-        self.output.as_deref().or(wanted)
+        let planned = settings["job"]["output_csv_path"].as_str().map(Path::new);
+        self.output.as_deref().or(planned)
     }
 
     /// The number of the next wave.
@@ -371,7 +384,8 @@ impl State {
     }
 
     fn apply_verdict(&mut self, body: &VerdictRecord) {
-        let result = self.result_of(body.wave, &body.item_id);
+        let wave = self.wave(body.wave);
+        let result = wave.and_then(|wave| wave.result(&body.item_id)).cloned();
         if let Some(wave) = self.wave_mut(body.wave)
             && !wave.judged.contains(&body.item_id)
         {
@@ -411,13 +425,6 @@ impl State {
             unit.state
                 .record_checks(&key.round, key.attempt, checks.clone());
         }
-    }
-
-    /// The reported result of a row.
-    fn result_of(&self, wave: WaveNo, row: &RowId) -> Option<Value> {
-        let wave = self.wave(wave)?;
-        let index = wave.compiled.rows.iter().position(|id| id == row)?;
-        wave.answers.get(&(index as u64))?.result.clone()
     }
 
     fn apply_integration_started(&mut self, body: &IntegrationStarted) {

@@ -67,7 +67,7 @@ fn markdown_shows_what_was_said_and_never_becomes_markup() {
 fn a_report_that_cannot_be_written_names_its_path() {
     let bench = Bench::new(&[Task::new("a")]);
     let said = bench.run("junit=a.txt/x.xml").exits(2);
-    said.err_has("a.txt/x.xml` lies below a file");
+    said.err_has("a.txt/x.xml` is below a file");
     assert_eq!(bench.status_of("a"), "pending", "nothing was started");
     bench.write("rows.csv", "x\n1\n");
     bench

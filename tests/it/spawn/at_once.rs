@@ -83,7 +83,7 @@ fn no_output_is_a_file_that_is_being_read() {
         ("agent.sh", "belongs to the worker's command"),
         ("mesh.yaml", "is the configuration"),
         (".step/st-plan.jsonl", "is the plan"),
-        ("/dev/null", "is no regular file"),
+        ("/dev/null", "is not a regular file"),
     ] {
         let args = [
             "spawn",
@@ -145,14 +145,14 @@ fn the_report_of_a_run_is_checked_before_anything_starts() {
     std::os::unix::fs::symlink("README.md", sandbox.path("link")).expect("a link");
     for (options, what) in [
         (&["--junit", "."][..], "is a folder"),
-        (&["--junit", "README.md/deep/x.xml"], "lies below a file"),
+        (&["--junit", "README.md/deep/x.xml"], "is below a file"),
         (&["--markdown", "mesh.yaml"], "is the configuration"),
-        (&["--markdown", ".git/config"], "lies in git's own folder"),
+        (&["--markdown", ".git/config"], "is in git's folder"),
         (
             &["--junit", "new/x", "--markdown", "new/./x"],
             "is the file of --junit",
         ),
-        (&["--record", "README.md"], "is no folder"),
+        (&["--record", "README.md"], "is not a folder"),
     ] {
         let said = sandbox.mesh(Args::from("run").and(options).and("-- true"));
         assert_eq!(said.code, 2, "{options:?}: {}", said.err);
