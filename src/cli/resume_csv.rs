@@ -61,11 +61,11 @@ pub fn resume_by_id(
     job.halt = given.halt.unwrap_or(job.halt);
     job.keep_logs = given.logs.unwrap_or(job.keep_logs);
     let mut in_use = in_use_by_all(context);
-    in_use.file("is the input", job.csv_path.clone());
+    in_use.add_file("is the input", job.csv_path.clone());
     in_use.extend(spawn_run.in_use());
     let changes = Changes {
         job,
-        record: spawn_run.recorded().cloned(),
+        record: spawn_run.record_folder().cloned(),
         in_use,
         force: given.force,
         retry_failed: args.retry_failed,
@@ -96,7 +96,7 @@ pub fn resume_by_input(
     };
     let spawn_run = SpawnRun::resume(folder)?;
     let spooled = match &input {
-        Some(path) => run::spool(path)?,
+        Some(path) => run::copy_pipe(path)?,
         None => None,
     };
     let given = input.as_deref().map(|path| {
@@ -106,7 +106,7 @@ pub fn resume_by_input(
     let changed = args.input_changed.unwrap_or(InputChanged::Refuse);
     let note = spawn_run.check_input(given, changed)?;
     if let Some(reuse) = args.reuse.as_deref().map(RunId::new)
-        && spawn_run.reused() != Some(&reuse)
+        && spawn_run.reuse_source() != Some(&reuse)
     {
         return Err(CliError::FixedOption("--reuse"));
     }
@@ -118,7 +118,7 @@ pub fn resume_by_input(
     }
     let record = match &args.worker.record {
         Some(path) if is_typed(args, "record") => Some(context.folder.join(path)),
-        _ => spawn_run.recorded().cloned(),
+        _ => spawn_run.record_folder().cloned(),
     };
     let mut in_use = in_use(args, &job.worker, context);
     in_use.extend(spawn_run.in_use());
@@ -137,7 +137,7 @@ fn last_run_of(home: &Path, input: Option<&Path>) -> Result<RunFolder, CliError>
     let path = std::fs::canonicalize(path).unwrap_or(path.to_owned());
     let folders = RunFolder::list(home)?;
     let has_input =
-        |folder: &&RunFolder| SpawnRun::input_of(folder).is_some_and(|input| input == path);
+        |folder: &&RunFolder| SpawnRun::input_path(folder).is_some_and(|input| input == path);
     let last = folders.iter().rev().find(has_input);
     last.cloned().ok_or(CliError::NoRunOfInput(path))
 }
@@ -152,16 +152,16 @@ fn resume(
     let restored = spawn_run.check_copy()?;
     let survey = Survey::take(spawn_run.job()).map_err(RunError::from)?;
     spawn_run.check_worker(&changes.job, survey.total(), changes.retry_failed)?;
-    if changes.record.as_ref() != spawn_run.recorded()
+    if changes.record.as_ref() != spawn_run.record_folder()
         && let Some(folder) = &changes.record
     {
         changes.in_use.check_folder(folder, "--record")?;
     }
-    spawn_run.change(changes.job, changes.record, &changes.in_use, changes.force)?;
+    spawn_run.change_settings(changes.job, changes.record, &changes.in_use, changes.force)?;
     for note in [note, restored].into_iter().flatten() {
         terminal.warn(&note);
     }
-    if let Some(id) = spawn_run.reused() {
+    if let Some(id) = spawn_run.reuse_source() {
         // The run may have been stopped before it reused all of them.
         match spawn_run.folder().sibling(id) {
             Ok(folder) => reuse_results(&mut spawn_run, &EarlierRun::read(&folder)?, terminal)?,

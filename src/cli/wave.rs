@@ -9,7 +9,7 @@ use crate::model::{Event, shell_word};
 use crate::plan::SwarmOverrides;
 use crate::platform::Repo;
 use crate::run::{ProtocolSearchPath, Protocols};
-use crate::wave::{Call, Label, Problem, Runner, LintInput, Team, lint};
+use crate::wave::{Call, Label, LintInput, Problem, Runner, Team, lint};
 use crate::{ledger, wave};
 use serde_json::{Value, json};
 use std::fs::Permissions;
