@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whatever_a_text_holds_it_is_xml_and_keeps_its_lines() {
+    fn every_text_becomes_valid_xml_and_keeps_its_lines() {
         let all: String = ('\0'..='\u{9f}')
             .chain(['\u{fffe}', '\u{ffff}', '\u{202e}'])
             .collect();

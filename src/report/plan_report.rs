@@ -64,7 +64,7 @@ pub struct TaskReport {
     pub reason: Option<String>,
     /// The reason in words.
     pub detail: Option<String>,
-    /// How many votes were taken.
+    /// The number of votes.
     pub consensus_attempts: usize,
     /// Every tally.
     pub tallies: Vec<TallyReport>,

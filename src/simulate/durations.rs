@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn the_narrowest_row_counts() {
+    fn the_most_specific_duration_applies() {
         let durations = known(
             "task,round,role,seconds\n,vote,,1\n,vote,skeptic,2\na,vote,,3\na,vote,skeptic,4.5\nb,,,600\n,integrate,,7\na,integrate,,8\n",
         );
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_by_row_and_column() {
+    fn an_error_names_row_and_column() {
         let error = |text: &str| read(text).expect_err("not usable").to_string();
         assert_eq!(error("round,minutes\n"), "no column `seconds`");
         assert_eq!(error("seconds,role\n"), "no column `round`");

@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_took_as_long_as_its_attempts_and_what_was_taken_back_does_not_count() {
+    fn the_duration_of_a_row_is_the_sum_of_its_counted_attempts() {
         let mut learned = Learned::default();
         started(&mut learned, "plan");
         attempt(&mut learned, "a.vote.skeptic.1", "retry", 30);
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn integrations_take_from_their_beginning_to_their_end() {
+    fn the_duration_of_an_integration_is_from_start_to_finish() {
         let mut learned = Learned::default();
         started(&mut learned, "plan");
         for (unit, began, ended) in [("a", "00.250", "03.000"), ("b", "03.000", "02.000")] {

@@ -23,7 +23,7 @@ pub struct SimulationReport<'r> {
     pub slots: usize,
     /// US dollars.
     pub cost_per_row: Option<f64>,
-    /// Where the durations of rows come from.
+    /// The durations, with their sources.
     pub durations: &'r Durations,
     /// One for each dispatch.
     pub predictions: Vec<Prediction>,
@@ -336,7 +336,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_rounded_to_what_matters() {
+    fn times_are_rounded_by_magnitude() {
         let cases = [
             0,
             255,

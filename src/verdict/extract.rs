@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn with_a_schema_the_last_that_fits_counts() {
+    fn with_a_schema_the_last_valid_object_counts() {
         let picked = with_n(b"{\"n\":1}\n{\"n\":2}\n{\"level\":\"info\"}").expect("one");
         assert_eq!(picked.object["n"], 2);
         let picked = with_n(b"{\"m\":1}\n{\"m\":2}\n{\"n\":3,}").expect("one");

@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proposal_in_the_seeds_form_is_read() {
+    fn a_proposal_in_the_format_of_the_seed_is_read() {
         let text = "1) Plan\n- first, `a.rs`\n- second\n\n2) Assumptions\n* none\n\n3) Risks: medium\n1. one\n2. two\n";
         assert_eq!(
             as_json(text),

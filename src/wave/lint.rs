@@ -464,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_must_agree_and_units_must_not_meet() {
+    fn rows_must_agree_and_scopes_must_not_overlap() {
         let found = problems(&[
             row("a", &[]),
             row("b", &[("max_concurrency", "6"), ("scope", "c/x;a/b.rs")]),
@@ -527,7 +527,7 @@ mod tests {
     }
 
     #[test]
-    fn a_problem_knows_its_line_and_its_item() {
+    fn a_problem_has_its_line_and_item() {
         let found = found(
             &header(),
             &[row("a", &[]), row("b", &[("risk", "x")])],

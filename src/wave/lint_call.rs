@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_from_the_wave_is_named_with_its_line() {
+    fn a_mismatch_with_the_wave_is_named_with_its_line() {
         for (key, value, expected) in [
             (
                 "csv_path",
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_file_that_is_missing_or_none_is_named() {
+    fn a_missing_or_invalid_call_file_is_reported() {
         assert_eq!(
             found(None),
             ["-: is missing; the wave can't be run without it"]

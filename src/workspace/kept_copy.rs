@@ -1,6 +1,6 @@
 //! A persistent copy of the work tree, which is updated instead of created again.
 //!
-//! An index beside the copy has a [`Stamp`] of every file and of its copy. A file that changed on neither side is not read
+//! An index beside the copy has a [`FileStamp`] of every file and of its copy. A file that changed on neither side is not read
 //! again. Everything that a worker changed, added, removed or moved in the copy is undone before the next worker sees it. No
 //! contents are compared: inode, size, mode and both times must be those that this module recorded, and only the kernel
 //! can set the time of the last status change.
@@ -418,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_is_read_as_it_was_written_and_not_when_it_is_torn_or_of_another_tree() {
+    fn an_index_round_trips_and_is_rejected_if_torn_or_of_another_tree() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("x.index");
         let entry = Entry {
@@ -443,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_have_changed_within_a_tick_is_not_settled() {
+    fn a_file_changed_within_a_clock_tick_is_not_settled() {
         let entry = Entry {
             source: stamp(1),
             copy: stamp(100),

@@ -86,7 +86,7 @@ impl PlanRun {
         let mut begun = Vec::new();
         let changed = self.store.mutate(self.mutate_options(), |plan| {
             for id in ids {
-                // Somebody may have changed the task between the read of the plan and its lock.
+                // The task may have changed between the read of the plan and its lock.
                 let status = plan.get(id).map(Item::status);
                 if matches!(status, Some(Status::Pending | Status::InProgress)) {
                     plan.set_status(id, Status::InProgress)?;

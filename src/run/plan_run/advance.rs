@@ -24,8 +24,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 impl PlanRun {
-    /// Undoes an integration that a kill interrupted: ends the processes that it left, then restores the tree. This comes
-    /// before everything else in a call.
+    /// Rolls back an integration that a kill interrupted: ends the processes that it left, then restores the tree. Every call does
+    /// this first.
     pub(crate) fn roll_back(&mut self, context: &mut Context<'_, '_>) -> Result<(), RunError> {
         for started in self.open_integrations(context.watcher)? {
             context.watcher.say(&format!(
@@ -118,7 +118,7 @@ impl PlanRun {
         unit.map_or_else(BTreeSet::new, |unit| unit.concurrent_changes.clone())
     }
 
-    /// Warns of files that a restore moved aside, and says where they are.
+    /// Warns of files that a restore moved aside, with their folder.
     fn warn_of_moved_files(&self, id: &UnitId, watcher: &mut dyn Watcher) {
         let unit = self.state().unit(id);
         let integration = unit.and_then(|unit| unit.integration.as_ref());
@@ -228,7 +228,7 @@ impl PlanRun {
                     let id = find_item(&plan, &unit.id)?.id().clone();
                     run.set_in_progress(&[id], context.watcher)?;
                     if run.state().unit(&unit.id).is_some_and(|unit| unit.is_early) {
-                        // Somebody else changed the task first; the next step finds out.
+                        // A person or another run changed the task first; the next step releases it.
                         return Ok(());
                     }
                 }

@@ -1,4 +1,4 @@
-//! The tree that a run works on, and the integrator for it. It is the user's work tree or, for `--delivery branch`, a tree
+//! The tree of a run, and the integrator for it. It is the user's work tree or, for `--delivery branch`, a tree
 //! of the run's own that holds the branch.
 
 use super::begin::PlanRun;
@@ -46,7 +46,7 @@ impl PlanRun {
     /// The repository whose tree is copied for workers and patched.
     ///
     /// A branch is built in a tree of its own that holds exactly what is committed there, so what is validated is what is
-    /// delivered. The tree is made anew when it is not at the tip of the branch, unless an integration is open in it.
+    /// delivered. The tree is created again if it is not at the tip of the branch, unless an integration is open in it.
     pub(crate) fn checkout(&self) -> Result<Repo, RunError> {
         if self.settings.options.delivery != Delivery::Branch {
             return Ok(self.repo.clone());
@@ -99,7 +99,7 @@ impl PlanRun {
     }
 }
 
-/// Everything that an integrator needs beside the state of the run.
+/// Creates integrators and their requests.
 pub(crate) struct IntegratorFactory<'t> {
     checkout: Repo,
     plan_file: PathBuf,
@@ -154,7 +154,7 @@ impl<'t> IntegratorFactory<'t> {
         }
     }
 
-    /// An integrator for a run that has got as far as `state`.
+    /// An integrator for a run in `state`.
     pub fn integrator(&'t self, state: &State, stop: &'t Stop) -> Integrator<'t> {
         let delivery = self.settings.options.delivery;
         Integrator {
@@ -189,7 +189,7 @@ impl<'t> IntegratorFactory<'t> {
     }
 }
 
-/// Where the plan file of `repo` lies in `checkout`: no patch may touch it.
+/// The path of the plan file of `repo` in `checkout`; no patch may touch it.
 pub(crate) fn plan_file_in(checkout: &Repo, repo: &Repo, plan_file: &Path) -> PathBuf {
     match plan_file.strip_prefix(repo.root()) {
         Ok(path) => checkout.root().join(path),

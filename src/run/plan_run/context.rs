@@ -1,4 +1,4 @@
-//! What the steps of one call share beside the run itself, so that it is passed as one value.
+//! The context of a call: everything that its steps share apart from the run, passed as one value.
 
 use super::in_flight::WavesInFlight;
 use crate::job::{Journal, Stop, Urgency};

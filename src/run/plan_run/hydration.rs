@@ -73,7 +73,7 @@ fn hydrate(
     })
 }
 
-/// Keeps what the task says already; the proposal fills the gaps.
+/// Fills the gaps in the metadata of the task with the proposal.
 fn merge_with_task(item: &Item, proposed: Metadata) -> Metadata {
     let Err(MetadataError::Incomplete { keys, given, .. }) = metadata::read(item) else {
         return proposed;

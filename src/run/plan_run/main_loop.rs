@@ -1,4 +1,4 @@
-//! The loop of a plan run. Each turn judges the waves that have ended, advances the units as far as they need no rows,
+//! The loop of a plan run. Each turn judges the waves that have ended, advances the units until they need rows,
 //! admits tasks, compiles and starts the next waves, and waits until one of them ends.
 //!
 //! In rolling dispatch each unit advances as soon as its own rows are judged; with a barrier nothing advances before all

@@ -8,7 +8,7 @@ use crate::protocol::Action;
 pub(crate) enum Phase {
     /// All of them.
     All,
-    /// Those that lead to the next rows: metadata, votes, changes of protocol; and blocking a task that can only fail.
+    /// Those before the next rows: metadata, votes, changes of protocol; and blocking a task that can only fail.
     Decide,
     /// Those that end a task: integrate it, and persist its outcome in the plan.
     Commit,

@@ -19,7 +19,7 @@ const CODE: &str = "plan_conflict";
 const REMOVED: &str = "removed";
 
 impl PlanRun {
-    /// Releases every task in flight whose status somebody else changed.
+    /// Releases every task in flight whose status a person or another run changed.
     pub(crate) fn release_changed_units(
         &mut self,
         watcher: &mut dyn Watcher,

@@ -173,7 +173,7 @@ impl PlanRun {
             let mut verdict = verdicts::judge(self.state(), &wave, id, &input)?;
             if self.settings.options.prevalidate && verdict.checks.is_some() {
                 let Some(shown) = self.preview(&task, &wave, id, context)? else {
-                    // The wave is judged anew when the run is resumed.
+                    // The wave is judged again when the run is resumed.
                     return Ok(());
                 };
                 verdict.checks = verdict.checks.map(|checks| format!("{checks}\n{shown}"));
@@ -255,7 +255,7 @@ impl PlanRun {
             self.concurrency(),
         );
         if wave.compiled.max_concurrency != from {
-            // The wave was compiled under another limit, and says nothing of the current one.
+            // The wave was compiled under another limit, so it is no reason to change the current one.
             return None;
         }
         let to = next_concurrency(full, from, &causes);

@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn an_output_is_no_file_in_use_by_any_name_and_no_folder() {
+    fn an_output_must_not_be_a_file_in_use_or_a_folder() {
         let folder = tempfile::tempdir().expect("a folder");
         let at = |name: &str| folder.path().join(name);
         for name in ["schema.json", "mesh.yaml", "agent", "free.csv"] {
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_a_word_of_the_command_holds_is_read() {
+    fn files_named_in_the_command_are_in_use() {
         let folder = tempfile::tempdir().expect("a folder");
         let at = |name: &str| folder.path().join(name);
         for name in ["a", "b", "c", "d", "free"] {

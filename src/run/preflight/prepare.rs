@@ -29,7 +29,7 @@ pub struct Request {
     pub adapters: Configured,
     /// `--remaining-five-hour`, `--remaining-weekly`, in percent.
     pub remaining: [Option<f64>; 2],
-    /// `--protected-branches`, beside those that always are.
+    /// `--protected-branches`, in addition to the default ones.
     pub protected_branches: Vec<String>,
     /// `--allow-protected`.
     pub allow_protected: bool,

@@ -377,7 +377,7 @@ mod tests {
     };
 
     #[test]
-    fn the_run_goes_before_the_task_and_the_task_before_the_protocol() {
+    fn settings_of_the_run_override_the_task_and_the_protocol() {
         let three = SwarmOverrides {
             roles: Some(3),
             consensus_retries: Some(0),
@@ -439,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn a_threshold_counts_for_the_size_that_it_was_said_for() {
+    fn a_threshold_applies_only_to_a_swarm_of_its_size() {
         let swarm = |roles, consensus_threshold| SwarmOverrides {
             roles,
             consensus_threshold,
@@ -464,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn tiers_go_by_risk_and_lead_upwards() {
+    fn a_tier_is_chosen_by_risk_and_promotes_to_the_next() {
         let tiered = protocols("tiered", NONE);
         let risk = |risk| Metadata {
             risk,
