@@ -1,7 +1,9 @@
 //! Compiles what units need next into a wave: rows, prompts, CSV and call file. The same state gives the same bytes.
 
 use crate::integrate::PatchPolicy;
-use crate::model::{BlockReason, Lane, Risk, RowKey, RunId, UnitId, WaveCompiled, WaveNo, with_code};
+use crate::model::{
+    BlockReason, Lane, Risk, RowKey, RunId, UnitId, WaveCompiled, WaveNo, with_code,
+};
 use crate::plan::{Item, Metadata, metadata};
 use crate::platform::{Repo, sha256_of_bytes};
 use crate::protocol::{Action, Emission, Integration, Protocol, Round, TaskContext, UnitState};
