@@ -35,7 +35,7 @@ fn the_report_of_a_completed_and_a_blocked_task() {
       b -> blocked + [mesh] comment
 
     Learnings
-      lrn-TIME-203a8668 (a)
+      lrn-TIME-c4d58060 (a)
         When a task may touch a.txt, do resolve this before the first vote: critic_a in cycle 1 (critic_a).
       lrn-TIME-56b0f4e1 (b)
         When a task may touch b.txt, do run `echo it is wrong; exit 3` before the vote: a patch that was accepted without it failed it.
