@@ -193,7 +193,7 @@ impl Integrator<'_> {
     ) -> Result<(), IntegrateError> {
         // The detail may quote git or the hooks of a commit.
         if let Some(detail) = &mut finished.detail {
-            *detail = self.redactor.text(detail).into_owned();
+            *detail = self.redactor.redact_text(detail).into_owned();
         }
         fault::integrator_point();
         journal.record(&[Event::from(finished)])?;

@@ -55,7 +55,7 @@ pub(crate) fn hide_in_outcome(outcome: &mut Outcome, redactor: &Redactor) -> BTr
 }
 
 fn hide_in_text(text: &mut String, redactor: &Redactor) {
-    if let Cow::Owned(clean) = redactor.text(text) {
+    if let Cow::Owned(clean) = redactor.redact_text(text) {
         *text = clean;
     }
 }

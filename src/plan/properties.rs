@@ -243,7 +243,7 @@ proptest! {
     }
 }
 
-/// A foreign field, and before how many of the known ones it stands.
+/// A foreign field, and the number of known fields before it.
 type Placed = (usize, String);
 
 /// Any JSON value as compact ASCII text.
@@ -325,11 +325,11 @@ fn items_text() -> impl Strategy<Value = String> {
         ]))
     };
     let deps = (0..3usize).prop_flat_map(move |count| (0..count).map(dep).collect::<Vec<_>>());
-    let comment = object_of("[^\\s]{1,4}".prop_map(|said: String| {
+    let comment = object_of("[^\\s]{1,4}".prop_map(|content: String| {
         vec![
             r#""ts":"t""#.to_owned(),
             r#""author":" u""#.to_owned(),
-            format!(r#""text":{}"#, ascii(&said)),
+            format!(r#""text":{}"#, ascii(&content)),
         ]
     }));
     let fields = (deps, vec(comment, 0..3), any::<String>()).prop_map(|(deps, comments, notes)| {

@@ -138,10 +138,7 @@ fn lane(fields: &Fields) -> Result<Lane, PlanError> {
     match foreign::text(value).as_deref() {
         Some("event") => Ok(Lane::Event),
         Some("checkpoint") => Ok(Lane::Checkpoint),
-        _ => Err(PlanError::RecordField {
-            field: "lane",
-            expected: "`event` or `checkpoint`",
-        }),
+        _ => Err(missing("lane", "`event` or `checkpoint`")),
     }
 }
 
@@ -173,32 +170,25 @@ fn event<'a>(fields: &Fields<'a>) -> Result<(Operation<'a>, &'static [&'static s
     })
 }
 
+fn missing(field: &'static str, expected: &'static str) -> PlanError {
+    PlanError::RecordField { field, expected }
+}
+
 fn items<'a>(fields: &Fields<'a>) -> Result<&'a RawValue, PlanError> {
     let items = fields.get("items").copied();
     items
         .filter(|items| items.get().starts_with('['))
-        .ok_or(PlanError::RecordField {
-            field: "items",
-            expected: "a list of items",
-        })
+        .ok_or_else(|| missing("items", "a list of items"))
 }
 
 fn item(fields: &Fields) -> Result<Item, PlanError> {
-    match fields.get("item") {
-        Some(item) => Item::read(item, 1),
-        None => Err(PlanError::RecordField {
-            field: "item",
-            expected: "an item",
-        }),
-    }
+    let item = fields.get("item");
+    Item::read(item.ok_or_else(|| missing("item", "an item"))?, 1)
 }
 
 fn text(fields: &Fields, field: &'static str) -> Result<String, PlanError> {
     let text = fields.get(field).and_then(|value| foreign::text(value));
-    text.ok_or(PlanError::RecordField {
-        field,
-        expected: "a text",
-    })
+    text.ok_or_else(|| missing(field, "a text"))
 }
 
 fn id(fields: &Fields) -> Result<ItemId, PlanError> {
@@ -207,10 +197,7 @@ fn id(fields: &Fields) -> Result<ItemId, PlanError> {
 
 fn deps(fields: &Fields) -> Result<Vec<Dep>, PlanError> {
     let deps = fields.get("deps").and_then(|value| foreign::list(value));
-    let deps = deps.ok_or(PlanError::RecordField {
-        field: "deps",
-        expected: "a list",
-    })?;
+    let deps = deps.ok_or_else(|| missing("deps", "a list"))?;
     deps.into_iter().map(Dep::read).collect()
 }
 

@@ -27,7 +27,7 @@ impl Redactor {
     }
 
     /// Redacts a text. Where it was shortened, it holds a `…`.
-    pub fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+    pub fn redact_text<'t>(&self, text: &'t str) -> Cow<'t, str> {
         self.replace_in_text(text, &mut |_| {})
     }
 
@@ -69,7 +69,7 @@ impl Redactor {
     fn replace_in_keys(&self, fields: &mut Map<String, Value>, note: &mut dyn FnMut(&str)) {
         if fields
             .keys()
-            .all(|key| matches!(self.text(key), Cow::Borrowed(_)))
+            .all(|key| matches!(self.redact_text(key), Cow::Borrowed(_)))
         {
             return;
         }

@@ -11,7 +11,7 @@ const VALUE_BYTES_MIN: usize = 6;
 /// How many `…` of a text are checked, from its end: messages are cut there, and a few may be joined.
 const ELLIPSES_MAX: usize = 8;
 
-/// Where a text was cut by whoever read it.
+/// Where a text was cut by its reader.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cut {
     /// Its beginning is missing.

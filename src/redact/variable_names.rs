@@ -2,49 +2,13 @@
 
 /// Whether one of the words in `name` marks a secret. `MAX_TOKENS` and `GIT_AUTHOR_NAME` have none.
 pub(super) fn is_secret_name(name: &str) -> bool {
-    const WORDS: [&str; 28] = [
-        "KEY",
-        "KEYS",
-        "APIKEYS",
-        "TOKEN",
-        "SECRET",
-        "SECRETS",
-        "PASSWORD",
-        "PASSWORDS",
-        "PASSWD",
-        "PASSPHRASE",
-        "PASS",
-        "PWD",
-        "PW",
-        "CREDENTIAL",
-        "CREDENTIALS",
-        "CRED",
-        "CREDS",
-        "AUTH",
-        "AUTHORIZATION",
-        "OAUTH",
-        "BEARER",
-        "PAT",
-        "JWT",
-        "COOKIE",
-        "PRIVATE",
-        "DSN",
-        "PIN",
-        "OTP",
-    ];
-    const SUFFIXES: [&str; 10] = [
-        "KEY",
-        "TOKEN",
-        "SECRET",
-        "PASSWORD",
-        "PASSWD",
-        "PASSPHRASE",
-        "CREDENTIAL",
-        "CREDENTIALS",
-        "AUTH",
-        "BEARER",
-    ];
-    const PREFIXES: [&str; 3] = ["SECRET", "PASSW", "CREDENTIAL"];
+    const WORDS: &str =
+        "KEYS APIKEYS PASS PWD PW CRED CREDS AUTHORIZATION PAT JWT COOKIE PRIVATE DSN PIN OTP";
+    // `TOKENS` is not listed: such a variable holds a count.
+    const SUFFIXES: &str =
+        "KEY TOKEN SECRET PASSWORD PASSWD PASSPHRASE CREDENTIAL CREDENTIALS AUTH BEARER";
+    const PREFIXES: &str = "SECRET PASSW CREDENTIAL";
+    let any = |list: &'static str, is_match: &dyn Fn(&str) -> bool| list.split(' ').any(is_match);
     let name = name.to_ascii_uppercase();
     if ["PWD", "OLDPWD"].contains(&name.as_str()) {
         return false;
@@ -53,10 +17,9 @@ pub(super) fn is_secret_name(name: &str) -> bool {
         .split(|c: char| !c.is_ascii_alphanumeric())
         .map(|word| word.trim_end_matches(|c: char| c.is_ascii_digit()))
         .collect();
-    // `TOKENS` is not listed: such a variable holds a count.
     words.iter().any(|word| {
-        WORDS.contains(word)
-            || SUFFIXES.iter().any(|suffix| word.ends_with(suffix))
-            || PREFIXES.iter().any(|prefix| word.starts_with(prefix))
+        any(WORDS, &|secret| *word == secret)
+            || any(SUFFIXES, &|suffix| word.ends_with(suffix))
+            || any(PREFIXES, &|prefix| word.starts_with(prefix))
     })
 }

@@ -199,10 +199,10 @@ mod tests {
         let plan = plan(&[
             ("a", "pending", &[]),
             ("stuck", "blocked", &["a"]),
-            ("behind-stuck", "pending", &["stuck", "a"]),
-            ("far-behind", "pending", &["behind-stuck"]),
+            ("after-stuck", "pending", &["stuck", "a"]),
+            ("after-after-stuck", "pending", &["after-stuck"]),
             ("left-out", "pending", &["a"]),
-            ("behind-left-out", "pending", &["left-out"]),
+            ("after-left-out", "pending", &["left-out"]),
             ("nowhere", "pending", &["gone"]),
             ("later", "deferred", &["a"]),
             ("b", "pending", &[]),
@@ -256,7 +256,7 @@ mod tests {
         assert_eq!(priority.remaining(&priority.order()[0]), Some(20_000.0));
     }
 
-    /// By the definition: a task that can be worked, and then the longest of those that wait for it.
+    /// By definition: the task, if it can run, plus the longest path of its dependents.
     fn defined(plan: &Plan, item: &Item) -> Option<f64> {
         fn can_be_worked(plan: &Plan, item: &Item) -> bool {
             let is_open = matches!(item.status(), Status::Pending | Status::InProgress);

@@ -8,16 +8,16 @@ use super::pattern::Pattern;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-/// The most comparisons of two globs, those of long ones counting more; after so many, globs that are not told apart without one count as meeting.
-/// Reached only by hundreds of tasks at once whose globs have wild cards at both ends, as `*/a/**` and `*/b/**`.
+/// The most comparisons of two globs; long ones count more. Beyond them, globs whose prefixes and suffixes agree count as
+/// meeting. Reached only by hundreds of concurrent tasks whose globs have wild cards at both ends, such as `*/a/**`.
 const COMPARISONS_MAX: usize = 1_000_000;
 /// Up to this many globs are always compared, such as a list of shared paths.
 const FEW: usize = 256;
 
-/// Text -> the places of the globs that have it as their end.
+/// A prefix or suffix -> the places of its globs.
 type Sorted = BTreeMap<Vec<u8>, Vec<usize>>;
 
-/// Globs that can be asked as one.
+/// Many globs, to compare at once.
 #[derive(Clone, Debug, Default)]
 pub struct Index {
     patterns: Vec<Pattern>,

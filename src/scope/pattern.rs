@@ -17,7 +17,7 @@ pub struct Pattern {
     program: OnceLock<Option<Program>>,
 }
 
-/// Characters that stand for something else than themselves, or end something that does.
+/// The characters with a special meaning in globs.
 const SPECIAL: &[u8] = b"*?[]{}\\";
 
 impl Pattern {

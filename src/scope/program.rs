@@ -1,29 +1,28 @@
 //! A glob as a small automaton over the bytes of a path, and whether two of them accept a common path.
 //!
-//! It is made from the regular expression that `globset` itself matches with, so that overlap and matching can't have
-//! two opinions on what a glob means. Rejected: a parser of our own (its braces, `**` and empty alternatives have
+//! It is built from the regular expression that `globset` itself matches with, so that overlap and matching always agree. Rejected: a parser of our own (its braces, `**` and empty alternatives have
 //! corners that are easy to miss) and comparing segment by segment (`[!a]` and `[+-9]` match a `/`).
 
 use regex_syntax::hir::{Class, Hir, HirKind, Repetition};
 
-/// Bytes that a step takes: one bit for every ASCII byte, in lower case. NUL is in no path; its bit stands for all
-/// bytes beyond ASCII.
+/// The bytes that a step accepts: one bit per ASCII byte, in lower case. NUL is in no path; its bit represents all bytes
+/// beyond ASCII.
 type Bytes = u128;
 
 const BEYOND_ASCII: Bytes = 1;
 const UPPER: Bytes = ((1 << 26) - 1) << b'A';
 const NO_SLASH: Bytes = !(1 << b'/') & !UPPER;
-/// The most pairs of steps that are looked at; two globs of 256 steps each.
+/// The most pairs of steps to search: those of two globs of 256 steps each.
 const PAIRS_MAX: usize = 1 << 16;
 
-/// One step; the next one follows it unless it says otherwise.
+/// One step, followed by the next one except at a fork or the end.
 #[derive(Clone, Debug)]
 enum Step {
-    /// Takes one byte.
+    /// Accepts one byte.
     Byte(Bytes),
-    /// Takes any number of bytes.
+    /// Accepts any number of bytes.
     Loop(Bytes),
-    /// Goes on at one of these.
+    /// Continues at one of these.
     Fork(Vec<usize>),
     /// The path is accepted.
     End,
@@ -36,7 +35,7 @@ pub struct Program {
 }
 
 impl Program {
-    /// The steps of a glob's regular expression; `None` when it holds something that is not understood.
+    /// The steps of a glob's regular expression; `None` if it has an unsupported part.
     pub fn new(regex: &str) -> Option<Self> {
         let mut parser = regex_syntax::ParserBuilder::new();
         let parser = parser.utf8(false).dot_matches_new_line(true);
@@ -47,7 +46,7 @@ impl Program {
         Some(program)
     }
 
-    /// Whether both accept some path: a search over the pairs of steps that one and the same path can lead to.
+    /// Whether both accept a common path: a search over the pairs of steps that one path can reach.
     pub fn may_meet(&self, other: &Program) -> bool {
         let width = other.steps.len();
         if self.steps.len().saturating_mul(width) > PAIRS_MAX {
@@ -201,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_said() {
+    fn unsupported_expressions_are_refused() {
         assert!(Program::new("(?-u)^a{3}$").is_none());
         assert!(Program::new("(?-u)^(").is_none());
     }

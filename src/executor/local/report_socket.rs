@@ -230,9 +230,9 @@ impl Shared {
         if let Refusal::NotAllowed(reason) = refusal {
             // The answer does not wait until this is durable.
             let _ = self.events.send(PoolEvent::Refused {
-                item_id: self.redactor.text(item_id.as_str()).into_owned(),
+                item_id: self.redactor.redact_text(item_id.as_str()).into_owned(),
                 attempt,
-                reason: self.redactor.text(&reason).into_owned(),
+                reason: self.redactor.redact_text(&reason).into_owned(),
             });
         }
         reason

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// How a task is to be executed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Metadata {
     /// Paths and globs the task may change; never empty.
     pub scope: Vec<String>,
@@ -16,10 +16,13 @@ pub struct Metadata {
     /// Shell commands that must succeed when it is done.
     pub validation: Vec<String>,
     /// How much damage a mistake can do.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub risk: Option<Risk>,
     /// The task's own swarm settings.
+    #[serde(skip_serializing_if = "SwarmOverrides::is_default")]
     pub swarm: SwarmOverrides,
     /// Whether an empty `validation` is intended.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub allow_no_validation: bool,
 }
 
@@ -41,8 +44,29 @@ pub struct SwarmOverrides {
 impl Metadata {
     /// The text of the block, without its fence.
     pub fn to_yaml(&self) -> String {
-        Written::new(self).to_yaml()
+        to_yaml(self)
     }
+
+    /// The same without the key `validation`.
+    pub(super) fn to_yaml_without_validation(&self) -> String {
+        let mut block = serde_yaml::to_value(self).expect(IS_YAML);
+        if let Some(fields) = block.as_mapping_mut() {
+            fields.shift_remove("validation");
+        }
+        to_yaml(&block)
+    }
+}
+
+impl SwarmOverrides {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+const IS_YAML: &str = "lists of texts and numbers are YAML";
+
+fn to_yaml(block: &impl Serialize) -> String {
+    serde_yaml::to_string(block).expect(IS_YAML)
 }
 
 /// The keys of the block.
@@ -57,39 +81,6 @@ pub(super) const KEYS: [&str; 6] = [
 
 /// The keys of its `swarm` mapping.
 pub(super) const SWARM_KEYS: [&str; 3] = ["roles", "consensus_threshold", "consensus_retries"];
-
-/// The block's keys, as written.
-#[derive(Serialize)]
-pub(super) struct Written<'a> {
-    pub(super) scope: &'a [String],
-    pub(super) acceptance: &'a [String],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) validation: Option<&'a [String]>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) risk: Option<Risk>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) swarm: Option<SwarmOverrides>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) allow_no_validation: Option<bool>,
-}
-
-impl<'a> Written<'a> {
-    pub(super) fn new(metadata: &'a Metadata) -> Self {
-        let swarm = metadata.swarm;
-        Self {
-            scope: &metadata.scope,
-            acceptance: &metadata.acceptance,
-            validation: Some(&metadata.validation),
-            risk: metadata.risk,
-            swarm: (swarm != SwarmOverrides::default()).then_some(swarm),
-            allow_no_validation: metadata.allow_no_validation.then_some(true),
-        }
-    }
-
-    pub(super) fn to_yaml(&self) -> String {
-        serde_yaml::to_string(self).expect("lists of texts and numbers are YAML")
-    }
-}
 
 /// The texts of a list in `field`; none may be empty.
 pub(super) fn texts(

@@ -2,7 +2,7 @@
 
 use super::error::MetadataError;
 use super::fence::Block;
-use super::fields::{Metadata, Written, broken_field, missing, texts};
+use super::fields::{Metadata, broken_field, missing, texts};
 use super::{block, fence};
 use crate::plan::id::ItemId;
 use crate::plan::item::Item;
@@ -50,11 +50,7 @@ pub fn write_without_validation(item: &Item, metadata: &Metadata) -> Result<Stri
     {
         return Err(error);
     }
-    let written = Written {
-        validation: None,
-        ..Written::new(metadata)
-    };
-    let notes = replace_block(item, &written.to_yaml())?;
+    let notes = replace_block(item, &metadata.to_yaml_without_validation())?;
     match read_notes(item.id(), &notes) {
         Err(MetadataError::Incomplete { keys, .. }) if keys == ["validation"] => Ok(notes),
         read => read.map(|_| notes),

@@ -224,7 +224,7 @@ fn without_a_usable_answer_the_fallback_keeps_the_accepted_ones() {
     };
     step(&five, &mut state, only_b);
     assert_eq!(change(&five, &mut state), "swarm3 true timeout");
-    // critic_a is no role of the three, critic_b's answer stands, the skeptic is asked once more.
+    // critic_a is no role of the fallback, critic_b's answer is kept, the skeptic is asked again.
     assert_eq!(step(&three, &mut state, good), "critique 2 x1");
     assert_eq!(step(&three, &mut state, good), "synthesis 1 x1");
     let none = |_: &Role| refused("no_response");
