@@ -16,6 +16,18 @@ fn the_preflight_line_without_overrides() {
 }
 
 #[test]
+fn a_switch_from_the_environment_is_shown_with_its_value() {
+    let bench = Bench::new(&[Task::new("a")]);
+    for (set, shown) in [("0", "false"), ("1", "true")] {
+        let mut mesh = bench.replay_command("--dry-run");
+        mesh.env("MESH_PREVALIDATE", set);
+        let said = mesh.run_to_end();
+        let expected = format!(" overrides=prevalidate={shown} ");
+        assert!(preflight(&said).contains(&expected), "{}", said.err);
+    }
+}
+
+#[test]
 fn run_ids_are_times_and_do_not_collide() {
     let bench = Bench::new(&[Task::new("a"), Task::new("b")]);
     let answers = bench.answers();
