@@ -59,17 +59,8 @@ impl Report {
             "Violations",
             self.violations.iter().map(|one| escape(one)),
         )?;
-        let pressure = self.backpressure.iter().map(|one| {
-            let why = if one.causes.is_empty() {
-                "clean".to_owned()
-            } else {
-                escape(&one.causes.join(", "))
-            };
-            format!(
-                "after wave {:03} ({why}): {} at once instead of {}",
-                one.wave, one.to, one.from
-            )
-        });
+        let pressure = self.backpressure.iter();
+        let pressure = pressure.map(|one| one.line(&escape(&one.causes.join(", "))));
         write_list(out, "Backpressure", pressure)?;
         let hydrations = self.hydrations.iter();
         let hydrations =

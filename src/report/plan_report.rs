@@ -396,6 +396,19 @@ fn backpressure(state: &State) -> Vec<PressureReport> {
     state.backpressure.iter().map(report).collect()
 }
 
+impl PressureReport {
+    /// `after wave 003 (timeout): 2 at once instead of 4`; `causes` is the text for the causes.
+    pub(super) fn line(&self, causes: &str) -> String {
+        let (wave, from, to) = (self.wave, self.from, self.to);
+        let why = if self.causes.is_empty() {
+            "clean"
+        } else {
+            causes
+        };
+        format!("after wave {wave:03} ({why}): {to} at once instead of {from}")
+    }
+}
+
 impl LearningReport {
     fn of(one: &LearningAppended) -> Self {
         Self {

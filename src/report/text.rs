@@ -76,15 +76,7 @@ impl Report {
             writeln!(out, "    {open}: {row}")?;
         }
         for pressure in &self.backpressure {
-            let (wave, from, to) = (pressure.wave, pressure.from, pressure.to);
-            let why = match pressure.causes.as_slice() {
-                [] => "clean".to_owned(),
-                causes => causes.join(", "),
-            };
-            writeln!(
-                out,
-                "  after wave {wave:03} ({why}): {to} at once instead of {from}"
-            )?;
+            writeln!(out, "  {}", pressure.line(&pressure.causes.join(", ")))?;
         }
         Ok(())
     }

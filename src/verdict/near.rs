@@ -1,6 +1,6 @@
 //! Describes what is wrong with a malformed JSON object, so that a retry can correct it.
 
-use super::scan::{Broken, NearMiss};
+use super::scan::{Broken, NearMiss, open_brackets};
 use crate::model::NotJson;
 
 /// Describes the fault, with its line and column in `text`.
@@ -98,24 +98,6 @@ fn describe_cut(text: &str, broken: &Broken) -> String {
 fn open_string(text: &str, broken: &Broken) -> Option<usize> {
     let (_, string) = open_brackets(&text[broken.start..broken.at]);
     string.map(|at| broken.start + at)
-}
-
-/// The brackets and the string that are open at the end of incomplete JSON.
-fn open_brackets(text: &str) -> (Vec<usize>, Option<usize>) {
-    let mut stack = Vec::new();
-    let mut string = None;
-    let mut is_escaped = false;
-    for (at, byte) in text.bytes().enumerate() {
-        match byte {
-            _ if is_escaped => is_escaped = false,
-            b'\\' if string.is_some() => is_escaped = true,
-            b'"' => string = string.xor(Some(at)).filter(|_| string.is_none()),
-            b'{' | b'[' if string.is_none() => stack.push(at),
-            b'}' | b']' if string.is_none() => drop(stack.pop()),
-            _ => {}
-        }
-    }
-    (stack, string)
 }
 
 fn parser_message(broken: &Broken) -> String {

@@ -112,6 +112,24 @@ fn next_visible(text: &str, from: usize) -> Option<char> {
     text[from..].trim_start().chars().next()
 }
 
+/// The brackets and the string that are open at the end of incomplete JSON.
+pub(super) fn open_brackets(text: &str) -> (Vec<usize>, Option<usize>) {
+    let mut stack = Vec::new();
+    let mut string = None;
+    let mut is_escaped = false;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if string.is_some() => is_escaped = true,
+            b'"' => string = string.xor(Some(at)).filter(|_| string.is_none()),
+            b'{' | b'[' if string.is_none() => stack.push(at),
+            b'}' | b']' if string.is_none() => drop(stack.pop()),
+            _ => {}
+        }
+    }
+    (stack, string)
+}
+
 /// An open bracket in malformed text.
 #[derive(Clone, Copy)]
 struct Open {
@@ -252,23 +270,11 @@ impl Scanner<'_> {
 
     /// Continues at a fault, inside all brackets that are open there.
     fn recover_from(&mut self, broken: Broken) {
-        let mut in_string = false;
-        let mut depth = 0;
-        let mut is_escaped = false;
-        for byte in self.text[broken.start..broken.at].bytes() {
-            match byte {
-                _ if is_escaped => is_escaped = false,
-                b'\\' if in_string => is_escaped = true,
-                b'"' => in_string = !in_string,
-                b'{' | b'[' if !in_string => depth += 1,
-                b'}' | b']' if !in_string => depth -= 1,
-                _ => {}
-            }
-        }
-        for _ in 0..depth {
+        let (brackets, string) = open_brackets(&self.text[broken.start..broken.at]);
+        for _ in brackets {
             self.push();
         }
-        self.in_string = in_string;
+        self.in_string = string.is_some();
         self.skip_to(broken.at);
         self.found.near = Some(NearMiss::Broken(broken));
     }

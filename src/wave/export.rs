@@ -163,19 +163,15 @@ rm -f "$out.printed" "$out.result"
 
 fn job_file(runner: Runner, rows: usize, call: &Call) -> Exported {
     let at_once = call.max_concurrency.unwrap_or(16);
+    let script = |tool: &str| {
+        let text = format!(
+            "#!/bin/sh\n# Runs all rows, {at_once} at a time.\ncd \"$(dirname \"$0\")\" && seq 1 {rows} | {tool}\n"
+        );
+        program("run", text)
+    };
     match runner {
-        Runner::Parallel => program(
-            "run",
-            format!(
-                "#!/bin/sh\n# Runs all rows, {at_once} at a time.\ncd \"$(dirname \"$0\")\" && seq 1 {rows} | parallel -j {at_once} ./run-row {{}}\n"
-            ),
-        ),
-        Runner::Xargs => program(
-            "run",
-            format!(
-                "#!/bin/sh\n# Runs all rows, {at_once} at a time.\ncd \"$(dirname \"$0\")\" && seq 1 {rows} | xargs -P {at_once} -n 1 ./run-row\n"
-            ),
-        ),
+        Runner::Parallel => script(&format!("parallel -j {at_once} ./run-row {{}}")),
+        Runner::Xargs => script(&format!("xargs -P {at_once} -n 1 ./run-row")),
         Runner::Slurm => data(
             "job.sbatch",
             format!(

@@ -39,10 +39,10 @@ const ONLY_SPAWN: &str = "mesh spawn works here; mesh run needs a repository";
 /// Checks everything that the requested run needs.
 pub fn examine(request: &Request) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut add = |what, found| {
+    let mut add = |subject, result| {
         findings.push(Finding {
-            subject: what,
-            result: found,
+            subject,
+            result,
             alternative: None,
         });
     };
@@ -58,8 +58,8 @@ pub fn examine(request: &Request) -> Vec<Finding> {
     match check_plan(request, &repo) {
         Ok((plan, text)) => {
             add("plan", Ok(text));
-            for (what, found) in check_tasks(&plan) {
-                add(what, found);
+            for (subject, result) in check_tasks(&plan) {
+                add(subject, result);
             }
         }
         Err(error) => add("plan", Err(error)),
