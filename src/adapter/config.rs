@@ -29,49 +29,35 @@ pub struct Configured {
 
 /// One entry of `adapters`.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct AdapterConfig {
     /// The user's own command: program and arguments; `{column}` is replaced by a cell of the row.
-    #[serde(default)]
     pub command: Vec<String>,
     /// The built-in agent, if the entry has another name.
-    #[serde(default)]
     pub agent: Option<String>,
     /// The agent's program, if it is not on PATH under its own name.
-    #[serde(default)]
     pub program: Option<String>,
     /// Further arguments for the agent.
-    #[serde(default)]
     pub args: Vec<String>,
     /// The agent's model; for a command, only the name of its price.
-    #[serde(default)]
     pub model: Option<String>,
     /// The agent's effort, in its own words.
-    #[serde(default)]
     pub effort: Option<String>,
     /// Names of variables that the worker inherits in addition to the allow-list.
-    #[serde(default)]
     pub env: Vec<String>,
     /// The most workers at once.
-    #[serde(default)]
     pub fanout: Option<usize>,
     /// Selected when no `--adapter` is given.
-    #[serde(default)]
     pub preferred: bool,
     /// How a command gets its prompt.
-    #[serde(default)]
     pub prompt: PromptBy,
     /// How a command returns its result.
-    #[serde(default)]
     pub result: ResultBy,
     /// The time limit of one attempt, whatever `--max-runtime-seconds` says.
-    #[serde(default)]
     pub timeout_seconds: Option<u64>,
     /// Texts that mark a failed attempt as rate-limited.
-    #[serde(default)]
     pub rate_limit_patterns: Vec<String>,
     /// Where a command's standard output reports its usage.
-    #[serde(default)]
     pub usage: Option<UsagePointers>,
 }
 

@@ -77,7 +77,7 @@ CASES = [
     Case("exit", "exit 1 after a good report", "completed", "report-then-exit 1", "tool_refused", WITH_TOOL),
     Case("failed", "exit 1 without an answer", "`worker_exit` with what was said", "exit 1", "refused",
          status="failed", code="worker_exit: "),
-    Case("limited", "status 429 twice, then good", "completed in one attempt; fewer rows at once meanwhile",
+    Case("limited", "status 429 twice, then good", "completed in one attempt; reduced concurrency in between",
          "limited-twice limited.count", "limited_twice", limits=2),
     Case("overloaded", "an overloaded service, then good", "completed in one attempt", None, "overloaded_once", ["claude", "gemini", "opencode"]),
     Case("injection", "a cell full of injections", "the cell is data: nothing in it is expanded or run", "good", "good"),
