@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 /// A request to run a CSV.
 #[derive(Clone, Debug)]
 pub struct SpawnRequest {
-    /// The job, as in the run folder [`RunFolder::unmade`]. Its input path is that of the file to read: the input as given, or
+    /// The job, as in the run folder [`RunFolder::dry_run`]. Its input path is that of the file to read: the input as given, or
     /// the copy of a pipe.
     pub job: Settings,
     /// The folder of the output, unless a path is given.

@@ -112,7 +112,7 @@ impl PlanRun {
         }
     }
 
-    /// The changes that [`say_what_changed`](Self::say_what_changed) has warned of.
+    /// The changes that [`warn_of_concurrent_changes`](Self::warn_of_concurrent_changes) has warned of.
     pub(crate) fn concurrent_changes(&self, id: &UnitId) -> BTreeSet<PathBuf> {
         let unit = self.state().unit(id);
         unit.map_or_else(BTreeSet::new, |unit| unit.concurrent_changes.clone())
