@@ -183,12 +183,15 @@ mod tests {
             ("{\n\"n\":1e3,\"a\": \"\\ud800\"}", "at line 2 column 14"),
             ("[1e3", "EOF while parsing a list at line 1 column 4"),
         ] {
-            let said = parse(text).expect_err(text).to_string();
-            assert!(said.contains(error), "{text}: {said}");
+            let message = parse(text).expect_err(text).to_string();
+            assert!(message.contains(error), "{text}: {message}");
         }
         let deep = format!("{}1e3{}", "[".repeat(200), "]".repeat(200));
-        let said = parse(&deep).expect_err("too deep").to_string();
-        assert_eq!(said, "nested deeper than 128 levels at line 1 column 129");
+        let message = parse(&deep).expect_err("too deep").to_string();
+        assert_eq!(
+            message,
+            "nested deeper than 128 levels at line 1 column 129"
+        );
         let plain = format!("{}1{}", "[".repeat(200), "]".repeat(200));
         assert!(parse(&plain).is_err());
     }

@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_stands_once() {
+    fn a_code_appears_once() {
         assert_eq!(
             with_code("timeout", "timeout: timeout: after 1s"),
             "timeout: after 1s"

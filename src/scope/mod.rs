@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_take_too_long_to_decide_meets() {
+    fn globs_that_take_too_long_to_compare_meet() {
         let (short, long) = ("?".repeat(100), "?".repeat(2000));
         assert!(!meet(
             &[&format!("{short}[ab]")],

@@ -412,7 +412,7 @@ fn with_learnings() -> Sandbox {
 }
 
 #[test]
-fn what_is_found_reads_well_at_80_columns() {
+fn found_learnings_are_wrapped_to_80_columns() {
     let sandbox = with_learnings();
     let said = recall(&sandbox, "--query 'Which TEST of the parser?'").exits(0);
     assert_eq!(said.err, "");
@@ -438,7 +438,7 @@ fn what_is_found_reads_well_at_80_columns() {
 }
 
 #[test]
-fn without_a_query_the_firmest_come_first() {
+fn without_a_query_the_firmest_are_first() {
     let sandbox = with_learnings();
     let ids = |args: &[&str]| -> Vec<String> {
         let said = recall(&sandbox, args);

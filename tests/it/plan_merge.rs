@@ -75,7 +75,7 @@ const COMMON: [&str; 3] = [
 ];
 
 #[test]
-fn what_both_branches_did_is_kept_with_and_without_the_ancestor() {
+fn changes_of_both_branches_are_kept_with_and_without_the_ancestor() {
     let sandbox = merged(
         &COMMON,
         &[
@@ -140,7 +140,7 @@ fn what_both_branches_did_is_kept_with_and_without_the_ancestor() {
 }
 
 #[test]
-fn the_ancestor_tells_what_was_removed_and_what_was_set_back() {
+fn the_ancestor_shows_removed_items_and_reverted_values() {
     let sandbox = merged(
         &[
             "add --step 'One' --status blocked",
@@ -228,7 +228,7 @@ fn a_conflict_is_reported_and_resolved_only_with_force() {
 }
 
 #[test]
-fn what_breaks_a_rule_only_together_is_a_contradiction_too() {
+fn changes_that_break_a_rule_together_are_conflicts() {
     let sandbox = merged(
         &COMMON,
         &[
@@ -349,7 +349,7 @@ fn nothing_is_lost_whatever_the_order_of_merged_lines() {
 }
 
 #[test]
-fn a_comment_that_the_later_states_lack_is_one_side_of_the_merge() {
+fn a_comment_missing_in_later_states_belongs_to_one_side() {
     let said = |text: &str| {
         let comment = format!(r#"{{"ts":"2026-01-01T00:00:00Z","author":"x","text":"{text}"}}"#);
         item("a", &format!(r#","comments":[{comment}]"#))
@@ -368,7 +368,7 @@ fn a_comment_that_the_later_states_lack_is_one_side_of_the_merge() {
 }
 
 #[test]
-fn events_of_two_branches_behind_one_checkpoint_are_told_apart() {
+fn events_of_two_branches_after_one_checkpoint_are_two_histories() {
     let event =
         |seq: u64, rest: &str| format!(r#"{{"v":3,"ts":"t","lane":"event","seq":{seq},{rest}}}"#);
     let add = |id: &str| format!(r#""op":"upsert","item":{}"#, item(id, ""));
@@ -452,7 +452,7 @@ fn several_checkpoints_in_one_history_are_not_a_merge() {
 }
 
 #[test]
-fn fields_of_records_that_differ_are_named() {
+fn differing_record_fields_are_conflicts() {
     let pair = |seq, id: &str| {
         let items = item(id, "");
         let graph = format!(r#","graph":{{"of":"{id}"}}"#);

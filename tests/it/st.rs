@@ -82,7 +82,7 @@ impl Bench {
 }
 
 #[test]
-fn init_says_what_it_found() {
+fn init_reports_whether_the_file_existed() {
     let bench = Bench::new();
     assert_eq!(bench.ok("init"), "initialized .step/st-plan.jsonl\n");
     let text = bench.read(PLAN);
@@ -104,7 +104,7 @@ fn init_says_what_it_found() {
 }
 
 #[test]
-fn changes_say_what_they_did_and_mirror_the_plan() {
+fn changes_are_reported_and_mirror_the_plan() {
     let bench = Bench::with_plan();
     assert_eq!(
         bench.ok("add --step 'Lay the base'"),
@@ -171,7 +171,7 @@ fn a_rewrite_is_an_event_and_a_checkpoint_at_one_number() {
 }
 
 #[test]
-fn what_other_programs_wrote_survives() {
+fn foreign_fields_of_other_programs_survive() {
     let bench = Bench::new();
     let item = r#"{"id":"a","priority":"high","step":"s","status":"pending","deps":[],"claim":{"by":"x","at":1.50},"notes":"","comments":[{"ts":"t","author":"u","text":"v","mood":1}],"proof":[null]}"#;
     let event =
@@ -255,7 +255,7 @@ fn a_kill_at_any_step_of_writing_leaves_the_old_plan_or_the_new_one() {
 }
 
 #[test]
-fn a_full_disk_leaves_the_old_plan_and_says_so() {
+fn a_full_disk_is_reported_and_leaves_the_old_plan() {
     let bench = Bench::with_plan();
     bench.ok(&["add", "--step", &"long ".repeat(2000)]);
     let before = bench.read(PLAN);
@@ -276,7 +276,7 @@ fn a_full_disk_leaves_the_old_plan_and_says_so() {
 }
 
 #[test]
-fn what_other_programs_put_into_single_records_survives_as_well() {
+fn foreign_fields_of_single_records_survive() {
     let bench = Bench::new();
     bench.write(
         PLAN,
@@ -330,7 +330,7 @@ fn a_chain_of_100_000_items_fits_into_300_mib_and_into_the_stack() {
 }
 
 #[test]
-fn a_lock_that_git_would_see_is_refused() {
+fn a_lock_that_git_does_not_ignore_is_refused() {
     let bench = Bench::new();
     bench.git("init -q");
     let root = fs::canonicalize(bench.work()).expect("a real path");
@@ -556,7 +556,7 @@ fn a_missing_file_or_one_that_is_not_a_plan_is_refused() {
 }
 
 #[test]
-fn another_file_can_be_named_on_either_side() {
+fn the_file_option_is_accepted_before_and_after_the_subcommand() {
     let bench = Bench::new();
     assert_eq!(
         bench.ok("init --file deep/er/plan.jsonl"),
@@ -576,7 +576,7 @@ fn every_name_of_a_plan_shares_one_lock() {
 }
 
 #[test]
-fn removing_what_is_not_there_is_an_error_of_the_command_alone() {
+fn removing_an_unknown_item_is_an_error_only_for_the_command() {
     let bench = Bench::with_plan();
     assert_eq!(bench.refused("remove --id X"), "error: unknown id 'X'");
     let before = bench.read(PLAN);
