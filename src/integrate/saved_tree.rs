@@ -251,7 +251,7 @@ impl SavedTree {
 /// The fingerprint of the nested repository at `path`. A submodule that was never fetched has none: it is an empty folder of
 /// this repository.
 pub(super) fn fingerprint_nested(repo: &Repo, path: &Path) -> Option<Fingerprint> {
-    let nested = Repo::find(&repo.root().join(path)).ok()?;
+    let nested = repo.nested(path).ok()?;
     let is_own = nested.root() != repo.root();
     is_own.then(|| Fingerprint::take(&nested, &[]).ok())?
 }

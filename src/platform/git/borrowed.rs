@@ -33,7 +33,7 @@ impl Repo {
 
     /// Writes the files of the commit that is checked out, and overwrites existing ones.
     pub fn check_out(&self) -> Result<(), GitError> {
-        self.read(&["checkout-index", "--all", "--force", "--quiet"])
+        self.read_filtered(&["checkout-index", "--all", "--force", "--quiet"])
             .map(drop)
     }
 

@@ -175,11 +175,7 @@ impl Repo {
         ];
         let mut args: Vec<&OsStr> = options.map(OsStr::new).into();
         args.extend([other.root.as_os_str(), OsStr::new(&refspec)]);
-        let call = Call {
-            writes: true,
-            ..Call::default()
-        };
-        let output = self.call(&args, call)?;
+        let output = self.call(&args, Call::writing())?;
         Ok(match output.status.success() {
             true => Ok(()),
             false => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),

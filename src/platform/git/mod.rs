@@ -69,8 +69,19 @@ pub(crate) struct Call<'c> {
     variables: &'c [(&'c str, &'c str)],
     /// Whether the user's hooks run.
     hooks: Hooks,
-    /// Whether it may write to the tree or a branch. Then it is recorded before it starts.
+    /// Whether it may write to the tree or a branch, by itself or by a hook or filter of the user. Then it is recorded
+    /// before it starts.
     writes: bool,
+}
+
+impl Call<'_> {
+    /// A call that may write, with nothing else special.
+    fn writing() -> Self {
+        Self {
+            writes: true,
+            ..Self::default()
+        }
+    }
 }
 
 /// Whose hooks a git command runs.
@@ -157,6 +168,13 @@ impl Repo {
             root: self.root.clone(),
             writers: Some(writers.clone()),
         }
+    }
+
+    /// The repository that `path` below the root is in, with the same record.
+    pub fn nested(&self, path: &Path) -> Result<Self, GitError> {
+        let mut nested = Self::find(&self.root.join(path))?;
+        nested.writers.clone_from(&self.writers);
+        Ok(nested)
     }
 
     /// Creates a repository with everything in `folder` in one commit. The same bytes and `time` give the same commit.
@@ -269,7 +287,7 @@ impl Repo {
 
     fn status(&self, untracked: &str) -> Result<Vec<Change>, GitError> {
         let args = ["status", "--porcelain=v1", "-z", untracked, "--no-renames"];
-        let listed = self.read(&args)?;
+        let listed = self.read_filtered(&args)?;
         let entries = listed
             .split(|byte| *byte == 0)
             .filter(|entry| entry.len() > 3);
@@ -295,14 +313,14 @@ impl Repo {
     /// Whether `patch` applies to the work tree: `Ok` is what git would do, `Err` its message.
     pub fn check_patch(&self, patch: &Path) -> Result<Result<PatchReport, String>, GitError> {
         let report = ["--check", "--numstat", "-z", "--summary"];
-        let output = self.apply_with(&report, patch, false)?;
+        let output = self.apply_with(&report, patch)?;
         if !output.status.success() {
             let message = String::from_utf8_lossy(&output.stderr);
             return Ok(Err(message.trim().to_owned()));
         }
         let listed = output.stdout;
         // Backwards, what a rename or copy comes from is what it goes to.
-        let output = self.apply_with(&["--numstat", "-z", "-R"], patch, false)?;
+        let output = self.apply_with(&["--numstat", "-z", "-R"], patch)?;
         if !output.status.success() {
             return Err(failed(&["apply"], &output));
         }
@@ -314,7 +332,7 @@ impl Repo {
 
     /// Applies `patch` to the work tree; all of it or nothing.
     pub fn apply(&self, patch: &Path) -> Result<(), GitError> {
-        let output = self.apply_with(&[], patch, true)?;
+        let output = self.apply_with(&[], patch)?;
         match output.status.success() {
             true => Ok(()),
             false => Err(failed(&["apply"], &output)),
@@ -326,27 +344,32 @@ impl Repo {
     pub fn stores_alike(&self, path: &str, one: &Path, other: &Path) -> Result<bool, GitError> {
         let as_path = format!("--path={path}");
         let args = ["hash-object", &as_path, "--"].map(OsStr::new);
-        let id = |file: &Path| self.read(&[&args[..], &[file.as_os_str()]].concat());
+        let id = |file: &Path| self.read_filtered(&[&args[..], &[file.as_os_str()]].concat());
         Ok(id(one)? == id(other)?)
     }
 
     /// The options with which git reads a patch, to check and to apply it. No setting of the user applies.
-    fn apply_with(&self, what: &[&str], patch: &Path, writes: bool) -> Result<Output, GitError> {
+    fn apply_with(&self, what: &[&str], patch: &Path) -> Result<Output, GitError> {
         let settings = ["core.protectHFS=true", "apply.ignoreWhitespace=no"];
         let mut args: Vec<&str> = settings.iter().flat_map(|one| ["-c", *one]).collect();
         args.extend(["apply", "--whitespace=nowarn", "-p1"]);
         args.extend(what);
         let mut args: Vec<&OsStr> = args.into_iter().map(OsStr::new).collect();
         args.push(patch.as_os_str());
-        let call = Call {
-            writes,
-            ..Call::default()
-        };
-        self.call(&args, call)
+        self.call(&args, Call::writing())
     }
 
     fn read<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Vec<u8>, GitError> {
-        let output = self.output(args)?;
+        self.read_with(args, Call::default())
+    }
+
+    /// Reads what git may have the user's filters convert.
+    fn read_filtered<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Vec<u8>, GitError> {
+        self.read_with(args, Call::writing())
+    }
+
+    fn read_with<S: AsRef<OsStr>>(&self, args: &[S], call: Call<'_>) -> Result<Vec<u8>, GitError> {
+        let output = self.call(args, call)?;
         if output.status.success() {
             return Ok(output.stdout);
         }

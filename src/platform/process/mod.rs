@@ -30,6 +30,8 @@ pub struct Process {
     pub pid: Pid,
     /// The name of its program, at most 15 bytes of it; a process can change it.
     pub name: String,
+    /// The id of the process that started it, or that took it over when that one ended.
+    pub parent: u32,
     /// The id of its process group, as [`number`] gives it; 0 for one from outside of this process table, such as that
     /// of the first process in a container.
     pub group: u32,
@@ -214,6 +216,7 @@ mod linux {
         Some(Process {
             pid,
             name: visible(name),
+            parent: id(1)?,
             group: id(2)?,
             session: id(3)?,
             start_ticks: fields.get(19)?.parse().ok()?,
@@ -343,7 +346,7 @@ mod tests {
         let pid = Pid::from_raw(7).expect("a number");
         let process = linux::parse(pid, line).expect("a process");
         assert_eq!(process.name, "a) b (c\u{fffd}");
-        assert_eq!((process.group, process.session), (5, 4));
+        assert_eq!((process.parent, process.group, process.session), (1, 5, 4));
         let outside = linux::parse(pid, &line.replace(" 5 4 ", " 0 0 "));
         let outside = outside.expect("a process of a container");
         assert_eq!((outside.group, outside.session), (0, 0));

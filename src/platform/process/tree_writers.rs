@@ -7,11 +7,16 @@
 //! children as well.
 //!
 //! [`Writers::end`] ends what is surely ours: the recorded process and the group that it leads, known by id and start time;
-//! and whatever has the mark in its environment, also in a session of its own. A process that left both the group and the
-//! environment behind can't be told from any other. Only Linux gives such proof; elsewhere nothing is signalled.
+//! whatever has the mark in its environment, also in a session of its own; and what these have started. A process whose
+//! parents have ended and that left both the group and the environment behind can't be told from any other. Only Linux
+//! gives such proof; elsewhere nothing is signalled.
+//!
+//! This process and those that it was started from are spared. Its process group is not: a script runs everything in one
+//! group, so a hook of a killed `mesh` may be in it too.
 
 use super::Process;
 use rustix::process::{Pid, Signal};
+use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -122,7 +127,10 @@ impl Writers {
         let text = String::from_utf8_lossy(&bytes);
         let mut lines = text.lines();
         let left = match lines.next() == Some(super::system().as_str()) {
-            true => self.end_all(&lines.filter_map(Entry::parse).collect::<Vec<_>>(), grace),
+            true => {
+                let entries: Vec<Entry> = lines.filter_map(Entry::parse).collect();
+                self.end_all(&entries, grace, Spared::Parents)
+            }
             // Of another boot or machine: none of them runs.
             false => Vec::new(),
         };
@@ -133,26 +141,30 @@ impl Writers {
         left
     }
 
-    /// Ends at once what a child that has ended left running, in whatever group or session.
+    /// Ends at once what a child that has ended left running, in whatever group or session. Other children of this process
+    /// may run.
     pub fn end_marked(&self) {
-        self.end_all(&[], Duration::ZERO);
+        self.end_all(&[], Duration::ZERO, Spared::Family);
     }
 
-    fn end_all(&self, entries: &[Entry], grace: Duration) -> Vec<Process> {
+    fn end_all(&self, entries: &[Entry], grace: Duration, spared: Spared) -> Vec<Process> {
         let begun = Instant::now();
-        let mut told: Vec<(Pid, u64)> = Vec::new();
+        let mut told: Vec<Identity> = Vec::new();
         loop {
-            let ours = self.ours(entries);
+            // One that was told to end stays ours when its parent ends first.
+            let ours = self.ours(entries, &told, spared);
             if ours.is_empty() || begun.elapsed() >= grace + KILL_PATIENCE {
                 return ours;
             }
             let is_due = begun.elapsed() >= grace;
             for process in &ours {
-                let identity = (process.pid, process.start_ticks);
+                let identity = identify(process);
                 if is_due {
                     let _ = super::signal(process, Signal::KILL);
                 } else if !told.contains(&identity) {
                     let _ = super::signal(process, Signal::TERM);
+                }
+                if !told.contains(&identity) {
                     told.push(identity);
                 }
             }
@@ -160,22 +172,24 @@ impl Writers {
         }
     }
 
-    /// The processes that run and are ours, but for this one and those that it was started from.
-    fn ours(&self, entries: &[Entry]) -> Vec<Process> {
+    /// The processes that run and are ours: recorded, marked, `known` from an earlier look, or started by one of these.
+    fn ours(&self, entries: &[Entry], known: &[Identity], spared: Spared) -> Vec<Process> {
         let all = super::all();
-        let own = super::own();
-        let is_own = |process: &Process| {
-            own.as_ref()
-                .is_some_and(|own| own.pid == process.pid || own.group == process.group)
-        };
         let is_recorded = |process: &Process| {
             let mut leaders = all.iter().filter(|leader| {
                 leader.pid == process.pid || super::number(leader.pid) == process.group
             });
             leaders.any(|leader| entries.iter().any(|entry| entry.is(leader)))
         };
+        let is_root = |process: &&Process| {
+            known.contains(&identify(process)) || is_recorded(process) || self.has_mark(process)
+        };
+        let mut ours: HashSet<u32> = all.iter().filter(is_root).map(number_of).collect();
+        add_children(&mut ours, &all);
+        let spared = spared.among(&all);
         let is_ours = |process: &&Process| {
-            !is_own(process) && (is_recorded(process) || self.has_mark(process))
+            let number = number_of(process);
+            ours.contains(&number) && !spared.contains(&number)
         };
         all.iter().filter(is_ours).cloned().collect()
     }
@@ -186,6 +200,55 @@ impl Writers {
         let environment = super::environment(process.pid);
         let mut entries = environment.split(|byte| *byte == 0);
         entries.any(|entry| entry == mark.as_bytes())
+    }
+}
+
+/// What tells a process from a later one with the same id.
+type Identity = (Pid, u64);
+
+fn identify(process: &Process) -> Identity {
+    (process.pid, process.start_ticks)
+}
+
+fn number_of(process: &Process) -> u32 {
+    super::number(process.pid)
+}
+
+/// The processes that are never ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spared {
+    /// This one and those that it was started from.
+    Parents,
+    /// And those that it has started.
+    Family,
+}
+
+impl Spared {
+    fn among(self, all: &[Process]) -> HashSet<u32> {
+        let own = std::process::id();
+        let mut spared = HashSet::from([own]);
+        if self == Self::Family {
+            add_children(&mut spared, all);
+        }
+        let parents: HashMap<u32, u32> =
+            all.iter().map(|one| (number_of(one), one.parent)).collect();
+        let mut next = parents.get(&own);
+        while let Some(parent) = next.filter(|parent| spared.insert(**parent)) {
+            next = parents.get(parent);
+        }
+        spared
+    }
+}
+
+/// Adds what the processes in `found` have started, and what those have.
+fn add_children(found: &mut HashSet<u32>, all: &[Process]) {
+    let mut has_grown = true;
+    while has_grown {
+        let count = found.len();
+        let children = all.iter().filter(|one| found.contains(&one.parent));
+        let children: Vec<u32> = children.map(number_of).collect();
+        found.extend(children);
+        has_grown = found.len() > count;
     }
 }
 
@@ -292,10 +355,49 @@ mod tests {
         assert!(!grouped.wait().expect("ended").success());
         let all = crate::platform::process::all();
         assert!(!all.iter().any(|process| process.group == grouped_group));
-        assert!(writers.ours(&[]).is_empty());
+        assert!(writers.ours(&[], &[], Spared::Parents).is_empty());
         assert!(!folder.path().join("writers").exists());
         assert!(bystander.try_wait().expect("ours").is_none());
         assert_eq!(other.end(Duration::ZERO), []);
         bystander.wait().expect("ended");
+    }
+
+    #[test]
+    fn the_process_group_of_this_one_spares_no_child_of_a_killed_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let writers = Writers::at(&folder.path().join("writers"));
+        // A hook without the mark, started by a recorded git in the group of this process.
+        let script = "env -i sh -c 'echo; exec sleep 600'; :";
+        let mut command = writers.command("/bin/sh", &["-c", script], Input::Null);
+        command.stdout(Stdio::piped());
+        let (mut child, _) = writers.start(command, Group::Shared).expect("started");
+        first_byte(&mut child);
+        assert_eq!(writers.end(Duration::from_millis(200)), []);
+        assert!(!child.wait().expect("ended").success());
+        let mut rest = Vec::new();
+        let mut stdout = child.stdout.take().expect("a pipe");
+        stdout
+            .read_to_end(&mut rest)
+            .expect("the hook has ended too");
+    }
+
+    #[test]
+    fn a_child_that_runs_outlives_what_another_left() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let writers = Writers::at(&folder.path().join("writers"));
+        let mut running = start(&writers, "echo; exec sleep 600");
+        first_byte(&mut running);
+        let mut leaving = start(&writers, "setsid sleep 600 & echo");
+        let mut rest = Vec::new();
+        first_byte(&mut leaving);
+        leaving.wait().expect("ended");
+        writers.end_marked();
+        let mut stdout = leaving.stdout.take().expect("a pipe");
+        stdout
+            .read_to_end(&mut rest)
+            .expect("what it left has ended");
+        assert!(running.try_wait().expect("ours").is_none());
+        assert_eq!(writers.end(Duration::ZERO), []);
+        running.wait().expect("ended");
     }
 }

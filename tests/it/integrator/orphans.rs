@@ -109,6 +109,64 @@ fn processes_left_by_a_validation_are_ended() {
     assert!(!is_running(&bench));
 }
 
+/// Kills `mesh` once `../pid` names a process that runs for it, resumes, and asserts that this process has ended and
+/// wrote nothing.
+#[cfg(target_os = "linux")]
+fn assert_ended_by_a_resume(bench: &Bench, args: &str) {
+    let answers = bench.answers();
+    let args =
+        format!("run --run-id R --adapter replay --answers {answers} {args} grace_seconds=1");
+    let mut mesh = bench.command(Args::from(&args));
+    let mut mesh = mesh
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("mesh starts");
+    let pid = bench.beside("pid");
+    wait_for("the child", || {
+        std::fs::read_to_string(&pid).is_ok_and(|text| text.ends_with('\n'))
+    });
+    mesh.kill().expect("killed");
+    mesh.wait().expect("reaped");
+    assert!(is_running(bench), "it outlives its mesh");
+    bench.mesh("resume R").exits(0);
+    assert!(!is_running(bench));
+    assert_eq!(bench.read("a.txt"), "new\n");
+    assert_eq!(bench.read("kept.txt"), "kept\n");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_commit_hook_that_outlives_a_killed_mesh_is_ended_by_a_resume() {
+    for hook in [
+        "echo $$ >../pid; sleep 600; echo evil >kept.txt",
+        "trap '' TERM; echo $$ >../pid; sleep 600; sleep 600; echo evil >kept.txt",
+        "env -i sh -c 'echo $$ >../pid; sleep 600; echo evil >kept.txt'; exit 1",
+    ] {
+        let bench = Bench::new(&[Task::new("a")]);
+        bench.git("switch --quiet -c work");
+        bench.git("config user.name t");
+        bench.git("config user.email t@example.invalid");
+        let script = format!("#!/bin/sh\nmkdir ../first 2>/dev/null || exit 0\n{hook}\n");
+        bench.write(".git/hooks/pre-commit", &script);
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(bench.path(".git/hooks/pre-commit"), mode).expect("a mode");
+        assert_ended_by_a_resume(&bench, "delivery=commit");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_filter_that_outlives_a_killed_mesh_is_ended_by_a_resume() {
+    let bench = Bench::new(&[Task::new("a")]);
+    let clean = "cat; test -e \"$MESH_HOME/runs/R/ledger.jsonl\" && mkdir ../first 2>/dev/null && echo $$ >../pid && sleep 600 && echo evil >kept.txt; :";
+    bench.git(&["config", "filter.slow.clean", clean]);
+    bench.write(".git/info/attributes", "kept.txt filter=slow\n");
+    // Git has to look at the content.
+    bench.write("kept.txt", "kept\n");
+    assert_ended_by_a_resume(&bench, "");
+}
+
 /// Hooks of every kind that a work tree's git knows, each of which writes its name to `../hooked`.
 fn with_hooks(bench: &Bench) {
     let hooks = bench.beside("hooks");
