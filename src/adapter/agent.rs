@@ -5,6 +5,7 @@ use super::capabilities::{Capabilities, SchemaBy};
 use super::price::Price;
 use crate::job::{AgentFailure, AgentProtocol, Call, Invocation, Printed, Reading, SharedFile};
 use crate::model::json;
+use crate::refusal;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -185,6 +186,12 @@ pub(super) fn stderr_failure(printed: &Printed<'_>, patterns: &[String]) -> Opti
         "" => None,
         end => Some(AgentFailure::of(end, patterns)),
     }
+}
+
+/// Whether `message` is a refusal by the service or the account, or an outage: it counts even if the program exited with 0,
+/// if there is no answer.
+pub(super) fn is_refusal(message: &str) -> bool {
+    refusal::read(message).is_some()
 }
 
 /// The last five lines of an output that are not blank.

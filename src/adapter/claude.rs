@@ -165,7 +165,9 @@ fn failure(end: &Value, patterns: &[String]) -> Option<AgentFailure> {
     if text_at(end, "/subtype") == Some("error_max_structured_output_retries") {
         return Some(AgentFailure::Refused(text));
     }
-    if end["is_error"] != true {
+    let has_answer = !end["structured_output"].is_null() || text_at(end, "/result").is_some();
+    let has_errors = !errors.is_empty() && !has_answer;
+    if end["is_error"] != true && !has_errors {
         return None;
     }
     let status = end["api_error_status"].as_u64();

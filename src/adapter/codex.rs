@@ -4,7 +4,8 @@
 //! machine; the log-in is that of `CODEX_HOME`.
 
 use super::agent::{
-    Agent, REPORT_VARIABLES, Setting, count_at, events, stderr_failure, text_at, unwrapped,
+    Agent, REPORT_VARIABLES, Setting, count_at, events, is_refusal, stderr_failure, text_at,
+    unwrapped,
 };
 use super::capabilities::SchemaBy;
 use super::strict;
@@ -125,7 +126,9 @@ fn read<'o>(printed: &Printed<'o>, patterns: &[String]) -> Reading<'o> {
             _ => {}
         }
     }
-    let said = failed.or(last_error.filter(|_| !printed.is_success));
+    let counts =
+        |error: &String| !printed.is_success || reading.text.is_empty() && is_refusal(error);
+    let said = failed.or(last_error.filter(counts));
     reading.failure = match said {
         Some(text) => Some(AgentFailure::of(&text, patterns)),
         None => stderr_failure(printed, patterns),

@@ -2,7 +2,7 @@
 //!
 //! Read-only by its plan mode. The log-in and the settings are the user's.
 
-use super::agent::{Agent, Setting, count_at, stderr_failure, text_at, unwrapped};
+use super::agent::{Agent, Setting, count_at, is_refusal, stderr_failure, text_at, unwrapped};
 use super::capabilities::SchemaBy;
 use crate::job::{AgentFailure, Call, Invocation, Printed, Reading};
 use crate::model::Usage;
@@ -51,13 +51,14 @@ fn call(setting: &Setting<'_>, call: &Call<'_>) -> Invocation {
 fn read<'o>(printed: &Printed<'o>, patterns: &[String]) -> Reading<'o> {
     let end: Value = serde_json::from_slice(printed.stdout).unwrap_or_default();
     let failed = last_object(printed.stderr);
-    // It also reports an error for an empty answer, which is not a failure of the service.
+    let answer = text_at(&end, "/response").unwrap_or_default();
+    // After an exit with 0 an error may also be that the answer is empty, which is not a failure of the service.
+    let counts = |message: &&str| !printed.is_success || answer.is_empty() && is_refusal(message);
     let error = [Some(&end), failed.as_ref()]
         .into_iter()
         .flatten()
         .find_map(|object| text_at(object, "/error/message"))
-        .filter(|_| !printed.is_success);
-    let answer = text_at(&end, "/response").unwrap_or_default();
+        .filter(counts);
     // A conversation without an answer is not kept: continuing it would fail.
     let session = text_at(&end, "/session_id").filter(|_| !answer.is_empty());
     Reading {

@@ -228,6 +228,44 @@ fn gemini_answers_at_the_end_and_fails_on_standard_error() {
 }
 
 #[test]
+fn an_error_without_an_answer_counts_after_an_exit_with_0() {
+    let limit =
+        "You have exhausted your capacity on this model. Your quota will reset after 5m16s.";
+    let quota = || unavailable(limit, Fault::Quota, Some(316));
+    let down = "fetch failed: connect ECONNREFUSED 1.2.3.4:443";
+    let envelopes = [
+        (
+            "gemini",
+            r#"{"session_id":"s","error":{"type":"Error","message":"TEXT","code":1}}"#,
+            r#"{"session_id":"s","response":"{}","error":{"type":"Error","message":"TEXT"}}"#,
+        ),
+        (
+            "codex",
+            r#"{"type":"error","message":"TEXT"}"#,
+            "{\"type\":\"error\",\"message\":\"TEXT\"}\n{\"type\":\"item.completed\",\"item\":{\"type\":\"agent_message\",\"text\":\"{}\"}}",
+        ),
+        (
+            "claude",
+            r#"{"type":"result","subtype":"error_during_execution","is_error":false,"errors":["TEXT"]}"#,
+            r#"{"type":"result","subtype":"success","is_error":false,"result":"{}","errors":["TEXT"]}"#,
+        ),
+    ];
+    for (name, error, answer) in envelopes {
+        let failure = |envelope: &str, message: &str| {
+            let stdout = envelope.replace("TEXT", message);
+            speaker(name).read(&printed(true, &stdout, "")).failure
+        };
+        assert_eq!(failure(error, limit), quota(), "{name}");
+        assert_eq!(failure(error, down), failed(down), "{name}");
+        assert_eq!(failure(answer, limit), None, "{name}");
+    }
+    let event = r#"{"type":"error","error":{"name":"APIError","data":{"message":"TEXT"}}}"#;
+    let stdout = event.replace("TEXT", limit);
+    let reading = speaker("opencode").read(&printed(true, &stdout, ""));
+    assert_eq!(reading.failure, quota());
+}
+
+#[test]
 fn opencode_answers_in_parts_and_fails_in_events() {
     let stdout = concat!(
         r#"{"type":"step_start","sessionID":"ses_1","part":{"messageID":"m1"}}"#,

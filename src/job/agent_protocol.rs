@@ -122,7 +122,7 @@ impl AgentFailure {
     /// Classifies a message of a service or a program; `patterns` are the user's own texts for a rate limit.
     pub fn of(message: &str, patterns: &[String]) -> Self {
         let is_ours = |pattern: &String| message.contains(pattern.as_str());
-        let found = refusal::read(message).filter(|refusal| refusal.fault != Fault::Network);
+        let found = refusal::read(message).filter(|refusal| !refusal.fault.is_outage());
         match found {
             Some(refusal) => Self::Unavailable(short(message), refusal),
             None if patterns.iter().any(is_ours) => Self::limited(message, None),

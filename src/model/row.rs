@@ -134,13 +134,18 @@ pub enum Fault {
     LogIn,
     /// The service is unreachable or broken.
     Network,
-    /// The worker was killed from outside, as by the kernel when memory runs out.
+    /// The worker ran out of memory, or was killed from outside, as by the kernel when memory runs out.
     Memory,
     /// The program could not be started.
     Program,
 }
 
 impl Fault {
+    /// Whether the network or the machine failed, rather than the service or the account refusing.
+    pub fn is_outage(self) -> bool {
+        matches!(self, Fault::Network | Fault::Memory | Fault::Program)
+    }
+
     /// As a short phrase.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -149,7 +154,7 @@ impl Fault {
             Fault::Credit => "an account without credit",
             Fault::LogIn => "a missing log-in",
             Fault::Network => "a service out of reach",
-            Fault::Memory => "a worker killed from outside, as when memory runs out",
+            Fault::Memory => "a worker out of memory or killed from outside",
             Fault::Program => "a program that can't be started",
         }
     }

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 /// How much of the end of a text is read,
 const TAIL_BYTES: usize = 8 * 1024;
-/// and how many lines that are not blank: a failure and its stack trace, not the work before it.
+/// and how many lines that are neither blank nor of a stack trace: a failure, not the work before it.
 const TAIL_LINES: usize = 30;
 /// A retry message counts only in the last lines: otherwise the program continued.
 const RETRY_LINES: usize = 3;
@@ -25,7 +25,7 @@ pub(super) fn end(text: &str) -> &str {
     let text = &text[from..];
     let is_blank = |line: &&str| line.trim().is_empty();
     let lines = text.split_inclusive('\n').rev();
-    let mut visible = lines.clone().filter(|line| !is_blank(line));
+    let mut visible = lines.filter(|line| !is_blank(line) && !STACK.is_match(line));
     let Some(first) = visible.nth(TAIL_LINES - 1) else {
         return text;
     };
@@ -50,6 +50,13 @@ pub(super) fn without_tools(text: &str) -> Cow<'_, str> {
     let kept = lines.iter().enumerate().filter(|line| is_kept(*line));
     let kept: Vec<&str> = kept.map(|(_, line)| *line).collect();
     kept.join("\n").into()
+}
+
+/// The last line that is not of a stack trace.
+pub(super) fn last_message(text: &str) -> &str {
+    let mut lines = text.lines().rev().filter(|line| !line.trim().is_empty());
+    let line = lines.find(|line| !STACK.is_match(line));
+    line.unwrap_or_default()
 }
 
 /// Whether a line is a list item, a heading or a quotation: part of an answer in prose.
@@ -78,6 +85,14 @@ static TOOL: LazyLock<Regex> = LazyLock::new(|| {
         r"|^\S+\.[a-z]{1,5}:\d+(:\d+)?: ",
         r"|\bassert(ion|ionerror|_\w+)?\b|\bpanicked at\b",
         r"|\bexpected\b.{0,80}\b(got|found|received|but was)\b",
+    ))
+});
+
+/// Indented lines, closing brackets, and what Node.js, Go and shells print below an error.
+static STACK: LazyLock<Regex> = LazyLock::new(|| {
+    regex(concat!(
+        r"^(\s{2}|\t|\s*\d+: 0x|-{3,}|\s*[}\])]+\W*$|node\.js v\d|aborted\b|goroutine \d|runtime stack:|exit status \d)",
+        r"|^[\w./*()]+\(.*\)\s*$",
     ))
 });
 
@@ -117,6 +132,16 @@ mod tests {
         assert!(end(&format!("first\n{}", lines(TAIL_LINES - 1))).starts_with("first"));
         assert!(end(&format!("first\n{}", lines(TAIL_LINES))).starts_with("line"));
         assert_eq!(end(""), "");
+    }
+
+    #[test]
+    fn lines_of_a_stack_trace_are_no_message() {
+        let trace = "    at f (a.js:1:2)\n".repeat(TAIL_LINES);
+        let text = format!("Error: x\n{trace}}}\n\nNode.js v22.1.0\n");
+        assert_eq!((end(&text), last_message(&text)), (&*text, "Error: x"));
+        let go = "fatal error: x\n\nruntime stack:\nruntime.throw({0x4, 0x1})\n\t/go/panic.go:1\n\ngoroutine 1 [running]:\nmain.main()\n\t/a.go:7\nexit status 2";
+        assert_eq!(last_message(go), "fatal error: x");
+        assert_eq!(last_message("a\nb (c)\n\n"), "b (c)");
     }
 
     #[test]

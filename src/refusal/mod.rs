@@ -1,12 +1,13 @@
-//! Recognises what agents and their services print instead of an answer: a limit, a used-up quota, a missing log-in, an
-//! unreachable network, an account without credit; and when a limit ends, if the text says so.
+//! Recognises what agents, their services and the machine print instead of an answer: a limit, a used-up quota, a missing
+//! log-in, an account without credit, an unreachable network, a lack of memory; and when a limit ends, if the text says so.
 //!
 //! ```text
 //! lines: the lines that count -> pattern: the fault that they name
 //! reset: when it ends -> span, moment_text -> moment
 //! ```
 //!
-//! Data and pure functions: the patterns are in `templates/limits/`, one file per program, with examples that are tests.
+//! Data and pure functions: the patterns are in `templates/limits/`, one file per program, one for services and one for the
+//! machine, with examples that are tests.
 //! Used only for attempts without a usable answer. Agents also print the code and tests that they work on, in which
 //! `overloaded`, `rate_limit` and `429` are common words. Therefore only the last lines count, without those of test
 //! runners and compilers ([`mod@lines`]), and every pattern requires more than such a word. Reads no clock: a time of day
@@ -22,7 +23,7 @@ mod span;
 pub use moment::Reset;
 
 use crate::model::Fault;
-use lines::{end, is_error, is_markup, plain, without_tools};
+use lines::{end, is_error, is_markup, last_message, plain, without_tools};
 use pattern::BUILT_IN;
 use serde_json::{Map, Value};
 
@@ -59,22 +60,38 @@ pub fn read(text: &str) -> Option<Refusal> {
 }
 
 /// Finds a refusal in the output of an agent that exited with 0 but gave no answer. It may mention limits in prose, so the
-/// line must be the program's own: it starts with the sentence, or with the word `error`.
+/// line must be the program's own: it starts with the sentence, or with the word `error`, or it is the envelope of a
+/// failure at the end.
 pub fn read_own_lines(text: &str) -> Option<Refusal> {
+    let is_refusal = |fault: &Fault| !fault.is_outage();
+    if let Some(refusal) = last_envelope(text).filter(|it| is_refusal(&it.fault)) {
+        return Some(refusal);
+    }
     let text = plain(text);
     let text = end(&text);
     let lines = without_tools(text);
     let own_lines = lines.lines().filter(|line| !is_markup(line));
-    let faults = own_lines.filter_map(own_line_fault);
-    let fault = faults.into_iter().find(|fault| *fault != Fault::Network)?;
+    let fault = own_lines.filter_map(own_line_fault).find(is_refusal)?;
     Some(Refusal::new(fault, text))
 }
 
-/// Whether `line` is a program's message that the network or the service is unreachable.
-pub fn is_outage(line: &str) -> bool {
-    let line = plain(line);
-    let line = without_tools(&line);
-    !is_markup(&line) && own_line_fault(&line) == Some(Fault::Network)
+/// The outage of the network or the machine that a program's last message in `text` reports.
+pub fn outage(text: &str) -> Option<Fault> {
+    let plain = plain(text);
+    let line = without_tools(last_message(end(&plain)));
+    let of_line = || own_line_fault(&line).filter(|_| !is_markup(&line));
+    let fault = last_envelope(text).map(|it| it.fault).or_else(of_line)?;
+    fault.is_outage().then_some(fault)
+}
+
+/// The refusal in a failure envelope that is the whole `text` or its last line.
+fn last_envelope(text: &str) -> Option<Refusal> {
+    let text = text.trim();
+    let last = text.lines().next_back()?;
+    [text, last].into_iter().find_map(|json| {
+        let object = json.starts_with('{').then(|| serde_json::from_str(json));
+        read_envelope(&object?.ok()?)
+    })
 }
 
 /// The fault of a line that starts with the sentence, or with the word `error`.
@@ -97,8 +114,12 @@ fn is_envelope(object: &Map<String, Value>) -> bool {
     let kind = object.get("type").and_then(Value::as_str);
     let is_failed_result = kind == Some("result") && object.get("is_error") == Some(&true.into());
     let is_event = matches!(kind, Some("error" | "turn.failed"));
-    let holds = |keys: &[&str]| object.keys().all(|key| keys.contains(&key.as_str()));
-    let is_body = object.contains_key("error")
+    let is_empty = |value: &Value| value.is_null() || value == "";
+    let holds = |keys: &[&str]| {
+        let mut entries = object.iter();
+        entries.all(|(key, value)| keys.contains(&key.as_str()) || is_empty(value))
+    };
+    let is_body = object.get("error").is_some_and(|error| !is_empty(error))
         && holds(&[
             "error",
             "type",
@@ -195,16 +216,31 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_is_found_only_in_the_programs_own_lines() {
-        assert!(is_outage("API Error: Connection error."));
-        assert!(is_outage("Error: connect ECONNREFUSED 127.0.0.1:443"));
-        for line in [
+    fn an_outage_is_found_only_in_the_programs_last_message() {
+        let stack = "TypeError: fetch failed\n    at node:internal/deps (undici:1:2) {\n  [cause]: x\n}\n\nNode.js v22.1.0";
+        let heap = "<--- Last few GCs --->\n\nFATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory\n----- Native stack trace -----\n\n 1: 0xb8d0a3 node::OOMErrorHandler [node]\n 2: 0xf06250 v8 [node]\n";
+        for (text, fault) in [
+            ("API Error: Connection error.", Fault::Network),
+            ("Error: connect ECONNREFUSED 127.0.0.1:443", Fault::Network),
+            ("getaddrinfo ENOTFOUND api.x", Fault::Network),
+            ("working\nfetch failed\n", Fault::Network),
+            (stack, Fault::Network),
+            (r#"{"error":{"message":"fetch failed"}}"#, Fault::Network),
+            (heap, Fault::Memory),
+            ("bash: fork: Cannot allocate memory", Fault::Memory),
+            ("Traceback:\n  File \"a.py\"\nMemoryError", Fault::Memory),
+        ] {
+            assert_eq!(outage(text), Some(fault), "{text}");
+        }
+        for text in [
             "The client retries after ECONNREFUSED.",
             "- error: connect ECONNREFUSED is retried",
             "API Error: 429 Too Many Requests",
+            "Error: connect ECONNREFUSED 127.0.0.1:5432\nthe test fails without a database; I mended it",
+            "    except MemoryError:",
             "done",
         ] {
-            assert!(!is_outage(line), "{line}");
+            assert_eq!(outage(text), None, "{text}");
         }
     }
 
@@ -219,8 +255,11 @@ mod tests {
             r#"{"type":"turn.failed","error":{"message":"You've hit your usage limit."}}"#,
             r#"{"error":{"type":"usage_limit_reached","message":"x"}}"#,
             r#"{"statusCode":429,"message":"quota exceeded"}"#,
+            r#"{"session_id":"s","response":"","error":{"message":"You've hit your usage limit."}}"#,
         ] {
             assert_eq!(fault(text), Some(Fault::Quota), "{text}");
+            let own = read_own_lines(&format!("working\n{text}\n"));
+            assert_eq!(own.map(|it| it.fault), Some(Fault::Quota), "{text}");
         }
         for text in [
             r#"{"type":"result","is_error":false,"result":"You've hit your limit"}"#,

@@ -1,10 +1,10 @@
 //! The files of patterns: `templates/limits/*.yaml`.
 //!
 //! ```yaml
-//! program: claude            # absent: what services say through any program
-//! log_in: run `claude` …     # how to log in
+//! program: claude            # absent: what services and machines say through any program
+//! log_in: run `claude` …     # how to log in; absent if no pattern means `log_in`
 //! patterns:
-//!   - means: quota           # credit, quota, rate_limit, log_in or network
+//!   - means: quota           # credit, quota, rate_limit, log_in, memory or network
 //!     words: \bhit your limit\b   # a regular expression over lower-case words separated by one space,
 //!     text: …                # or over the text itself, ignoring case
 //!     unless: \brate limit   # not if this matches within the match
@@ -13,8 +13,8 @@
 //! counter_examples: [ … ]    # texts that no file matches; a test
 //! ```
 //!
-//! If several match, the order is credit, quota, rate limit, log-in, network: services wrap a specific error in a general
-//! one.
+//! If several match, the order is credit, quota, rate limit, log-in, memory, network: services wrap a specific error in a
+//! general one.
 
 use crate::model::Fault;
 use regex::{Regex, RegexBuilder};
@@ -22,7 +22,7 @@ use serde::Deserialize;
 use std::sync::LazyLock;
 
 /// The files with their names below `templates/limits/`.
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 6] = [
     (
         "claude.yaml",
         include_str!("../../templates/limits/claude.yaml"),
@@ -43,13 +43,18 @@ const FILES: [(&str, &str); 5] = [
         "services.yaml",
         include_str!("../../templates/limits/services.yaml"),
     ),
+    (
+        "machine.yaml",
+        include_str!("../../templates/limits/machine.yaml"),
+    ),
 ];
 
-const PRECEDENCE: [Fault; 5] = [
+const PRECEDENCE: [Fault; 6] = [
     Fault::Credit,
     Fault::Quota,
     Fault::RateLimit,
     Fault::LogIn,
+    Fault::Memory,
     Fault::Network,
 ];
 
@@ -101,7 +106,8 @@ impl BadFile {
 struct File {
     #[serde(default)]
     program: Option<String>,
-    log_in: String,
+    #[serde(default)]
+    log_in: Option<String>,
     patterns: Vec<Entry>,
     #[cfg_attr(not(test), expect(dead_code, reason = "read by the test"))]
     counter_examples: Vec<String>,
@@ -161,14 +167,17 @@ impl PatternSet {
         for (name, source) in files {
             let file: File =
                 serde_yaml::from_str(source).map_err(|error| BadFile::from_yaml(name, &error))?;
-            let advice: &'static str = file.log_in.leak();
             for entry in file.patterns {
                 let pattern = Pattern::of(entry, file.program.clone());
                 patterns.patterns.push(pattern.map_err(|(expression, why)| {
                     BadFile::at_expression(name, source, &expression, why)
                 })?);
             }
-            patterns.log_ins.push((file.program, advice));
+            let advice = file.log_in.map(|advice| &*advice.leak());
+            let program = file.program;
+            patterns
+                .log_ins
+                .extend(advice.map(|advice| (program, advice)));
         }
         let rank = |pattern: &Pattern| PRECEDENCE.iter().position(|fault| *fault == pattern.means);
         patterns.patterns.sort_by_key(rank);
@@ -253,7 +262,11 @@ mod tests {
     #[test]
     fn every_file_is_read() {
         let patterns = PatternSet::parse(&FILES).expect("every file is understood");
-        assert_eq!(patterns.log_ins.len(), FILES.len());
+        assert_eq!(
+            patterns.log_ins.len(),
+            FILES.len() - 1,
+            "a machine needs none"
+        );
     }
 
     #[test]

@@ -495,6 +495,29 @@ fn a_rate_limit_matched_by_a_custom_pattern_costs_no_attempt() {
 }
 
 #[test]
+fn a_quota_in_an_envelope_counts_after_an_exit_with_0() {
+    let sandbox = Sandbox::new();
+    sandbox.write("in.csv", "id\none\ntwo\n");
+    let path = sandbox.path_with(&["git", "cat", "sh"]);
+    let envelope = r#"{"session_id":"s","error":{"type":"Error","message":"You have exhausted your capacity on this model. Your quota will reset after 5h34m16s.","code":1}}"#;
+    let agent = format!("#!/bin/sh\ncat >/dev/null\necho '{envelope}'\n");
+    std::fs::write(path.join("gemini"), agent).expect("written");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(path.join("gemini"), mode).expect("a mode");
+    let said = sandbox
+        .command("spawn in.csv -o out.csv --instruction x --adapter gemini")
+        .env("PATH", &path)
+        .run_to_end()
+        .exits(4);
+    said.err_has("longer than rate_limit_wait_max allows: exit code 0: You have exhausted");
+    let ends = finished(&sandbox);
+    assert!(
+        ends.iter().all(|it| it["end"] == "rate_limited"),
+        "{ends:?}"
+    );
+}
+
+#[test]
 fn a_prompt_can_come_in_a_file_and_a_result_go_into_one() {
     let sandbox = Sandbox::new();
     sandbox.write("in.csv", "id\none\n");

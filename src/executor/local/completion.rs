@@ -299,7 +299,7 @@ fn pending(active: ActiveRow<'_>, row: Row) -> PendingRow {
 
 /// Whether the network or the machine failed.
 fn is_outage(fault: Option<Fault>) -> bool {
-    matches!(fault, Some(Fault::Network | Fault::Memory | Fault::Program))
+    fault.is_some_and(Fault::is_outage)
 }
 
 fn time_until(until: Timestamp) -> Duration {

@@ -38,23 +38,21 @@ impl Outcome {
                 ended.and_then(|ended| fault(ended, text))
             }
             Outcome::Failed(Failure::NoResponse, _) => {
-                let is_down =
-                    ended.is_some_and(|ended| reports_outage(&ended.stdout, &ended.stderr));
-                is_down.then_some(Fault::Network)
+                let ended = ended?;
+                outage(&ended.stdout).or_else(|| outage(&ended.stderr))
             }
             _ => None,
         }
     }
 }
 
-/// Whether the last line on either stream reports an unreachable network or service.
-fn reports_outage(stdout: &[u8], stderr: &[u8]) -> bool {
-    [stdout, stderr]
-        .into_iter()
-        .any(|bytes| refusal::is_outage(&last_line(bytes)))
+/// The outage that the last message of a stream reports.
+fn outage(bytes: &[u8]) -> Option<Fault> {
+    refusal::outage(&String::from_utf8_lossy(bytes))
 }
 
-/// A kill from outside, or an unreachable service.
+/// A kill from outside, or an outage that either stream reports. Standard output may also hold what the agent worked on, so
+/// only its last message counts.
 fn fault(ended: &Ended, text: &str) -> Option<Fault> {
     const KILLED: i32 = 9;
     if ended.signal == Some(KILLED) || ended.code == Some(128 + KILLED) {
@@ -62,7 +60,9 @@ fn fault(ended: &Ended, text: &str) -> Option<Fault> {
     }
     let stderr = String::from_utf8_lossy(&ended.stderr);
     let found = [text, &stderr].into_iter().find_map(refusal::read);
-    found.map(|refusal| refusal.fault)
+    found
+        .map(|refusal| refusal.fault)
+        .or_else(|| outage(&ended.stdout))
 }
 
 /// The rules by which an attempt is judged.
@@ -135,6 +135,9 @@ pub(crate) fn judge(
     let is_answer = rules.check.has_schema() || envelope.is_none();
     match (checked, envelope) {
         (Ok((result, via)), _) if is_answer => Outcome::Result(result, via),
+        (_, Some(refusal)) if refusal.fault.is_outage() => {
+            Outcome::Failed(Failure::NoResponse, last_line(&reading.text))
+        }
         (_, Some(refusal)) => Outcome::Unavailable(last_line(&reading.text), refusal),
         (Err((failure, text)), _) if is_missing || failure == Failure::NoResponse => {
             match refusal_in_output(ended, reading) {
@@ -229,7 +232,7 @@ fn after_exit(ended: &Ended, is_known: bool) -> Outcome {
     let mut found = streams
         .iter()
         .filter_map(|text| Some((text, refusal::read(text)?)));
-    if let Some((text, mut refusal)) = found.find(|(_, it)| it.fault != Fault::Network) {
+    if let Some((text, mut refusal)) = found.find(|(_, it)| !it.fault.is_outage()) {
         let reset = || streams.iter().find_map(|text| Reset::find(text));
         refusal.reset = refusal.reset.or_else(reset);
         let line = format!("{}: {}", exit_status(ended), last_line(text.as_bytes()));

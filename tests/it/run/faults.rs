@@ -49,6 +49,26 @@ fn votes_that_memory_ran_out_for_are_asked_for_again() {
 }
 
 #[test]
+fn an_outage_that_voters_print_is_no_verdict() {
+    for (how, code) in [
+        (
+            "echo 'FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory' >&2; exit 134",
+            4,
+        ),
+        ("echo 'Error: connect ECONNREFUSED 1.2.3.4:443'; exit 1", 4),
+        ("echo '403 Forbidden'; exit 1", 4),
+        ("echo 'raise MemoryError(self.name)' >&2; exit 1", 1),
+    ] {
+        let (bench, said) = run_failing_at(".vote.", how);
+        assert_eq!(said.code, code, "{how}: {}", said.err);
+        let status = if code == 4 { "in_progress" } else { "blocked" };
+        assert_eq!(bench.status_of("a"), status, "{how}");
+        assert_eq!(bench.trace("tally").is_empty(), code == 4, "{how}");
+        assert_eq!(bench.path(".learnings.jsonl").exists(), code == 1, "{how}");
+    }
+}
+
+#[test]
 fn a_row_is_not_asked_again_right_after_a_fault() {
     let bench = Bench::new(&[Task::new("a")]);
     let mended = bench.beside("mended").display().to_string();

@@ -194,6 +194,9 @@ fn a_rate_limit_message_counts_only_when_there_is_no_answer() {
     for text in [
         format!("You've hit your limit · {far}"),
         "Claude usage limit reached. Your limit will reset at Oct 9, 2099 5pm (UTC).".to_owned(),
+        format!("You've used 100% of your weekly limit. {far}"),
+        "Your 5-hour limit resets Oct 9, 2099 3am (UTC). Limit reached.".to_owned(),
+        format!("Model limit reached for claude-opus-4: {far}"),
         format!(r#"{{"type":"result","is_error":true,"result":"You've hit your limit · {far}"}}"#),
         r#"{"type":"turn.failed","error":{"message":"You've hit your usage limit. Try again at Oct 9th, 2099 5:00 PM."}}"#.to_owned(),
     ] {
@@ -266,8 +269,15 @@ fn transient_machine_failures_are_retried_without_using_an_attempt() {
     for (how, code) in [
         ("echo 'API Error: Connection error.' >&2; exit 1", 0),
         ("echo 'API Error: Connection error.'; exit 0", 0),
+        ("echo 'getaddrinfo ENOTFOUND api.x'; exit 1", 0),
+        ("echo '{\"error\":{\"message\":\"fetch failed\"}}'", 0),
         ("kill -9 $$", 0),
         ("exit 137", 0),
+        ("echo 'fork: Cannot allocate memory'; exit 1", 0),
+        (
+            "echo \"terminate called after throwing an instance of 'std::bad_alloc'\" >&2; exit 134",
+            0,
+        ),
         ("echo 'assertion failed: connected' >&2; exit 1", 1),
     ] {
         let script = format!("[ -e met ] && {{ echo '{{}}'; exit; }}; : >met; {how}");
@@ -294,6 +304,8 @@ fn test_and_compiler_output_about_limits_is_not_a_rate_limit() {
         "src/quota.rs:12: error: cannot find function `quota_exceeded`",
         "test limits::rate_limit_exceeded ... FAILED",
         "expected 401 Unauthorized, got 200",
+        "except MemoryError:",
+        "src/heap.rs:9:1: error: out of memory is not handled",
     ] {
         let sandbox = with_rows("id\na\n");
         let script = r#"printf '%s\n' "$0" >&2; exit 1"#;
