@@ -121,7 +121,7 @@ pub struct BudgetArgs {
     pub wall_hard: bool,
     /// Maximum wait for a limit of the service, in seconds; a later reset ends the run [default: 3600]
     ///
-    /// The message says when to resume. 0: never wait for a used-up quota.
+    /// All waits since the last answer count together. The message says when to resume. 0: never wait.
     #[arg(long, value_name = "S")]
     pub rate_limit_wait_max: Option<u64>,
 }

@@ -56,6 +56,7 @@ impl EarlyEnd {
                 stop.end_now();
             }
         }
+        limits.give_up_waiting();
         if let Some(shut) = limits.shut() {
             self.halted = Some(JobStatus::Shut(shut));
         }

@@ -182,6 +182,7 @@ impl WorkerThread<'_> {
         let now = clock::here();
         let until = refusal.reset.as_ref().and_then(|reset| reset.resolve(&now));
         let now = now.timestamp();
+        self.limits.note_refusal(text);
         match refusal.fault {
             Fault::LogIn => self.limits.breaker().lock_out(text, log_in_advice(text)),
             Fault::Credit => self.limits.breaker().lack_credit(text),

@@ -181,11 +181,15 @@ impl Breaker {
         }
     }
 
-    /// A row met too many rate limits in a row.
+    /// A row met too many rate limits in a row, or the run waited too long without an answer.
     pub fn give_up_on_limits(&mut self, text: &str) {
         if !matches!(self.state, State::Shut(_)) {
+            let until = match &self.state {
+                State::Open(open) if open.is_named => Some(open.until),
+                _ => None,
+            };
             self.state = State::Shut(Shut::TooLong {
-                until: None,
+                until,
                 text: text.to_owned(),
             });
         }

@@ -1,7 +1,7 @@
 //! When a row starts, waits, is retried or fails for good.
 //!
 //! ```text
-//! slots -> shared_limits (budget, concurrency_control, breaker) -> row -> backoff or halt
+//! slots -> shared_limits (budget, concurrency_control, breaker, service_wait) -> row -> backoff or halt
 //! ```
 //!
 //! Pure decisions: the caller passes the time.
@@ -11,6 +11,7 @@ mod breaker;
 mod budget;
 mod concurrency_control;
 mod halt;
+mod service_wait;
 mod shared_limits;
 
 pub use backoff::{Backoff, Delayed};

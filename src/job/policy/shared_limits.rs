@@ -1,8 +1,10 @@
-//! Limits that the jobs of one run share: the budget, the concurrency that the service allows, and the account's breaker.
+//! Limits that the jobs of one run share: the budget, the concurrency that the service allows, the account's breaker, and
+//! the time that is spent waiting for the service.
 
 use super::breaker::{Admission, Breaker, Shut};
 use super::budget::{Budget, BudgetTracker, Reserve, Room, Spent};
 use super::concurrency_control::ConcurrencyControl;
+use super::service_wait::ServiceWait;
 use crate::model::Usage;
 use crate::platform::clock;
 use jiff::Timestamp;
@@ -17,6 +19,7 @@ pub struct SharedLimits {
     budget: Mutex<BudgetTracker>,
     concurrency: Mutex<ConcurrencyControl>,
     breaker: Mutex<Breaker>,
+    wait: Mutex<ServiceWait>,
     /// Rows answered in this run.
     answers: AtomicU64,
     /// Nothing starts before this, in milliseconds since `begun`.
@@ -48,6 +51,7 @@ impl SharedLimits {
             budget: Mutex::new(BudgetTracker::new(budget, spent)),
             concurrency: Mutex::new(ConcurrencyControl::new(most, has_service)),
             breaker: Mutex::new(Breaker::new(wait_max)),
+            wait: Mutex::new(ServiceWait::new(wait_max)),
             answers: AtomicU64::new(0),
             held_until_ms: AtomicU64::new(0),
         }
@@ -88,11 +92,16 @@ impl SharedLimits {
     }
 
     pub(crate) fn reserve(&self, is_fresh: bool) -> Room {
-        self.budget().reserve(is_fresh)
+        let room = self.budget().reserve(is_fresh);
+        if let Room::Yes(_) = room {
+            self.wait().begin_row(self.elapsed());
+        }
+        room
     }
 
     pub(crate) fn charge(&self, reserve: Reserve, usage: Option<Usage>, counts: bool) {
         self.budget().charge(reserve, usage, counts);
+        self.wait().end_row(self.elapsed());
     }
 
     pub(crate) fn refused(&self, retry_after: Option<Duration>) {
@@ -133,6 +142,20 @@ impl SharedLimits {
         }
         if has_result {
             self.answers.fetch_add(1, Ordering::Relaxed);
+            self.wait().answered();
+        }
+    }
+
+    /// The service or the account refused a row with this text.
+    pub(crate) fn note_refusal(&self, text: &str) {
+        self.wait().refused(text);
+    }
+
+    /// Ends the run if it has waited for the service for as long as it may, without an answer.
+    pub(crate) fn give_up_waiting(&self) {
+        let wait = self.wait();
+        if let Some(text) = wait.used_up(self.elapsed()) {
+            self.breaker().give_up_on_limits(text);
         }
     }
 
@@ -153,6 +176,10 @@ impl SharedLimits {
 
     pub(crate) fn breaker(&self) -> MutexGuard<'_, Breaker> {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait(&self) -> MutexGuard<'_, ServiceWait> {
+        self.wait.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn budget(&self) -> MutexGuard<'_, BudgetTracker> {

@@ -170,6 +170,21 @@ fn a_quota_pauses_every_wave_of_a_run() {
 }
 
 #[test]
+fn an_overload_at_every_vote_is_waited_for_as_long_as_allowed() {
+    let bench = Bench::new(&[Task::new("a")]);
+    let mended = bench.beside("mended").display().to_string();
+    let how = "echo '529 overloaded_error: Overloaded' >&2; exit 1";
+    let options = "--rate-limit-wait-max=2 max_wall_seconds=60";
+    let said = bench
+        .run_agent(options, &["--fail-at", ".vote.", &mended, how])
+        .exits(4);
+    said.err_has("was waited for as long as rate_limit_wait_max allows: exit code 1: 529 over");
+    assert_eq!(bench.status_of("a"), "in_progress");
+    mend_and_resume(&bench).exits(0);
+    assert_eq!(bench.status_of("a"), "completed");
+}
+
+#[test]
 fn a_short_quota_is_waited_for_and_every_task_completes() {
     let bench = Bench::new(&["a", "b"].map(Task::new));
     let until = bench.beside("until").display().to_string();

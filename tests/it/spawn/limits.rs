@@ -116,6 +116,27 @@ fn without_a_reset_nothing_is_waited_for_where_waiting_is_not_wanted() {
 }
 
 #[test]
+fn a_service_that_never_answers_is_waited_for_as_long_as_allowed() {
+    for (wait, said) in [
+        (
+            "529 overloaded_error: Overloaded",
+            "of unknown end was waited for",
+        ),
+        ("HTTP 429, retry-after: 1", "of unknown end was waited for"),
+        ("You've hit your limit · try again in 1s", "holds until "),
+    ] {
+        let sandbox = numbered(3);
+        // The time limit only keeps a failure from waiting for an hour.
+        let options = "-j 2 --rate-limit-wait-max 3 --max-wall-seconds 30";
+        let script = r#"cat >/dev/null; echo "$0" >&2; exit 1"#;
+        let ended = spawn(&sandbox, options, &["sh", "-c", script, wait]).exits(4);
+        ended.err_has(said);
+        ended.err_has(&format!("rate_limit_wait_max allows: exit code 1: {wait}"));
+        assert_eq!(ends(&sandbox, "failed"), 0, "{wait}");
+    }
+}
+
+#[test]
 fn time_spent_waiting_is_time() {
     let sandbox = numbered(5);
     let options = "--max-wall-seconds 1";
