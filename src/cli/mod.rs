@@ -38,6 +38,7 @@ mod stop;
 mod terminal;
 mod wave;
 
+use crate::platform::sandbox;
 use args::{Cli, Command};
 use error::CliError;
 use std::process::ExitCode;
@@ -45,6 +46,11 @@ use terminal::Terminal;
 
 /// Parses the command line, runs the command, and returns an exit code (CONTRACT, "Exit codes").
 pub fn main() -> ExitCode {
+    let mut args = std::env::args_os().skip(1);
+    if args.next().is_some_and(|first| first == sandbox::COMMAND) {
+        // Before anything that starts a thread.
+        return sandbox::main(args);
+    }
     let parsed = defaults::parse(std::env::args_os().collect());
     let (cli, context) = match parsed {
         Ok(parsed) => parsed,
