@@ -39,6 +39,16 @@ const ENV_SHARED: [&str; 15] = [
     "XDG_STATE_HOME",
 ];
 
+/// A folder of a program's own: the variable that names a folder, the folder below the home folder where it is not set, and
+/// which part of either is meant.
+pub type StateFolder = (&'static str, &'static str, &'static str);
+
+/// Caches that every agent may write to.
+const CACHES: [StateFolder; 2] = [
+    ("XDG_CACHE_HOME", ".cache", ""),
+    ("npm_config_cache", ".npm", ""),
+];
+
 /// The description of an agent program.
 #[derive(Debug)]
 pub struct Agent {
@@ -50,6 +60,8 @@ pub struct Agent {
     pub tried: &'static str,
     /// Variables that it inherits if they are set.
     pub env: &'static [&'static str],
+    /// Where it keeps its log-in, conversations and logs.
+    pub state: &'static [StateFolder],
     /// Whether and how it accepts a schema.
     pub schema: SchemaBy,
     /// Whether it reports cost, and not only tokens.
@@ -104,6 +116,21 @@ impl Agent {
         }
     }
 
+    /// The folders that it has to write to, as far as they exist.
+    fn state_folders(&self) -> Vec<PathBuf> {
+        let named = |variable: &str| {
+            let value = std::env::var_os(variable).filter(|value| !value.is_empty())?;
+            Some(PathBuf::from(value))
+        };
+        let home = named("HOME");
+        let folders = self.state.iter().chain(&CACHES);
+        let folders = folders.filter_map(|(variable, below_home, part)| {
+            let folder = named(variable).or_else(|| Some(home.as_ref()?.join(below_home)))?;
+            Some(folder.join(part))
+        });
+        folders.filter(|folder| folder.exists()).collect()
+    }
+
     /// The variables that its workers inherit.
     pub(super) fn env_names(&self) -> impl Iterator<Item = String> {
         let names = ENV_SHARED.iter().chain(self.env);
@@ -143,6 +170,10 @@ impl AgentProtocol for BuiltInProtocol {
             reading.usage = Some(price.applied(usage));
         }
         reading
+    }
+
+    fn state_folders(&self) -> Vec<PathBuf> {
+        self.agent.state_folders()
     }
 
     fn result_instructions(&self) -> Option<&str> {

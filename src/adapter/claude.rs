@@ -38,6 +38,10 @@ pub(super) const AGENT: Agent = Agent {
         "GOOGLE_APPLICATION_CREDENTIALS",
         "CLOUD_ML_REGION",
     ],
+    state: &[
+        ("CLAUDE_CONFIG_DIR", ".claude", ""),
+        ("", ".claude.json", ""),
+    ],
     schema: SchemaBy::Program,
     gives_cost: true,
     has_tool: true,

@@ -28,6 +28,7 @@ pub(super) const AGENT: Agent = Agent {
         "OPENAI_*",
         "AZURE_OPENAI_*",
     ],
+    state: &[("CODEX_HOME", ".codex", "")],
     schema: SchemaBy::Service,
     gives_cost: false,
     has_tool: true,

@@ -14,6 +14,7 @@ pub(super) const AGENT: Agent = Agent {
     install: "npm install -g @google/gemini-cli",
     tried: "0.61.0",
     env: &["GEMINI_*", "GOOGLE_*"],
+    state: &[("GEMINI_CLI_HOME", "", ".gemini")],
     schema: SchemaBy::Prompt,
     gives_cost: false,
     has_tool: false,

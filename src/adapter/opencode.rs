@@ -24,6 +24,11 @@ pub(super) const AGENT: Agent = Agent {
         "OPENROUTER_*",
         "AWS_*",
     ],
+    state: &[
+        ("XDG_DATA_HOME", ".local/share", "opencode"),
+        ("XDG_STATE_HOME", ".local/state", "opencode"),
+        ("XDG_CONFIG_HOME", ".config", "opencode"),
+    ],
     schema: SchemaBy::Prompt,
     gives_cost: true,
     has_tool: false,

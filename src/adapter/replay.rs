@@ -34,6 +34,7 @@ pub(super) fn adapter(choice: &Choice, folder: &Path) -> Result<Adapter, Adapter
             folder: folder.to_owned(),
             env_names: choice.env_names.clone(),
             speaks: serde_json::Value::Null,
+            sandbox: None,
         },
         capabilities: Capabilities::default(),
     })

@@ -101,6 +101,7 @@ fn external(folder: &Path) -> Adapter {
             folder: folder.to_owned(),
             env_names: Vec::new(),
             speaks: Value::Null,
+            sandbox: None,
         },
         capabilities: Capabilities::default(),
     }
@@ -208,6 +209,7 @@ fn agent_adapter(
             folder: folder.to_owned(),
             env_names: agent.env_names().chain(own).collect(),
             speaks: ProtocolSettings::Agent(spec).to_value(),
+            sandbox: None,
         },
     })
 }

@@ -461,6 +461,7 @@ fn the_recorded_settings_restore_the_agent_protocol() {
         folder: "/".into(),
         env_names: Vec::new(),
         speaks,
+        sandbox: None,
     };
     assert!(
         agent_protocol(&worker(Value::Null))

@@ -37,6 +37,11 @@ pub trait AgentProtocol: Debug + Send + Sync {
         None
     }
 
+    /// Folders that the program has to write to, whatever it works on.
+    fn state_folders(&self) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
     /// Whether the program depends on a service that limits requests.
     fn has_service(&self) -> bool {
         true

@@ -6,7 +6,7 @@ use super::result::{FormulaCells, Logs};
 use super::selection::Selection;
 use super::worker_command::Worker;
 use crate::model::{JobId, RunId, WaveNo};
-use crate::platform::Readers;
+use crate::platform::{Readers, Sandbox};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -126,6 +126,9 @@ pub struct Settings {
     pub limits: Option<Arc<SharedLimits>>,
     /// The worker command.
     pub worker: Worker,
+    /// What its processes can't write; `None`: nothing keeps them from it.
+    #[serde(skip)]
+    pub sandbox: Option<Arc<Sandbox>>,
     /// A folder for the job's short-lived files.
     pub scratch: PathBuf,
     /// A folder for the output of failed attempts.

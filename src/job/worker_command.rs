@@ -4,6 +4,7 @@
 //! standard input. The environment is an allow-list (CONTRACT, section 2, "The worker's side").
 
 use super::error::JobError;
+use crate::platform::Confinement;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::ffi::OsString;
@@ -40,6 +41,9 @@ pub struct Worker {
     /// The adapter's own settings, needed on resume; opaque here.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub speaks: Value,
+    /// How its processes are confined, if they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<Confinement>,
 }
 
 impl Worker {
@@ -79,6 +83,7 @@ impl Worker {
             folder: folder.to_owned(),
             env_names,
             speaks: Value::Null,
+            sandbox: None,
         })
     }
 }

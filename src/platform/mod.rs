@@ -17,4 +17,4 @@ pub use git::{CommitOrder, Conversion, GitError, PatchReport, Repo, Tracked};
 pub use output_claim::{Claim, ClaimError};
 pub use private::{FOLDER_MODE, close, create, make_folders, options};
 pub use process::{Group, Input, Process, Writers, lock_holder, number};
-pub use sandbox::{Mechanism, Sandbox};
+pub use sandbox::{Confinement, Mechanism, Sandbox, SandboxError};

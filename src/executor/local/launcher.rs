@@ -1,11 +1,13 @@
 //! Builds the worker process of a row: arguments, environment, prompt, files.
 
+use super::enclosure::Enclosure;
 use super::pool_event::Task;
 use crate::job::{
     CELL_SHOWN_TWICE_MAX, Call, Invocation, JobError, Paths, PromptBy, RESULT_INSTRUCTIONS,
     ROW_JSON_BYTES_MAX, Row, Settings, Survey, inherited, retry_prompt,
 };
 use crate::model::Session;
+use crate::platform::private;
 use crate::template::{Braces, Template};
 use serde_json::{Map, Value};
 use std::ffi::OsString;
@@ -28,13 +30,15 @@ pub(crate) struct Launcher<'s> {
 }
 
 /// One attempt, ready to start.
-pub(crate) struct Launch {
+pub(crate) struct Launch<'s> {
     pub command: Command,
     /// For its standard input.
     pub prompt: String,
     pub result_file: PathBuf,
     /// Files of this attempt, to remove after its end.
     pub own_files: Vec<PathBuf>,
+    /// Its part of the sandbox, if it runs in one.
+    pub enclosure: Option<Enclosure<'s>>,
 }
 
 impl<'s> Launcher<'s> {
@@ -72,19 +76,28 @@ impl<'s> Launcher<'s> {
     }
 
     /// Prepares an attempt.
-    pub fn launch(&self, task: &Task) -> io::Result<Launch> {
+    pub fn launch(&self, task: &Task) -> io::Result<Launch<'s>> {
         let settings = self.settings;
         let (row, token, session) = (&task.row, &task.token, task.session.as_ref());
         let own = |what: &str| settings.scratch.join(format!("{token}.{what}"));
         let invocation = self.invocation(session);
         let prompt = self.prompt(row, task.feedback.as_deref(), session.is_some());
+        let sandbox = settings.sandbox.as_deref();
+        let enclosure = sandbox.map(|sandbox| Enclosure::create(sandbox, &settings.scratch, token));
+        let enclosure = enclosure.transpose()?;
         let paths = Paths {
             prompt: (invocation.prompt == PromptBy::File).then(|| own("prompt.md")),
-            result: own("result.json"),
+            result: match &enclosure {
+                Some(enclosure) => enclosure.folder().join("result.json"),
+                None => own("result.json"),
+            },
             schema: self.schema_file.clone(),
         };
         let mut own_files = Vec::new();
-        let mut command = Command::new(&settings.worker.program);
+        let mut command = match &enclosure {
+            Some(enclosure) => enclosure.command(&settings.worker),
+            None => Command::new(&settings.worker.program),
+        };
         command
             .args(&settings.worker.fixed_args)
             .args(&invocation.args)
@@ -108,9 +121,12 @@ impl<'s> Launcher<'s> {
         if let Some(path) = &self.schema_file {
             command.env("MESH_SCHEMA_FILE", path);
         }
+        if let Some(folder) = enclosure.as_ref().and_then(Enclosure::temporary_folder) {
+            command.env("TMPDIR", folder);
+        }
         let prompt = match &paths.prompt {
             Some(path) => {
-                crate::platform::private::write(path, prompt.as_bytes())?;
+                private::write(path, prompt.as_bytes())?;
                 command.env("MESH_PROMPT_FILE", path);
                 own_files.push(path.clone());
                 String::new()
@@ -122,7 +138,7 @@ impl<'s> Launcher<'s> {
             command.env("MESH_ROW_JSON", json);
         } else {
             let path = own("row.json");
-            crate::platform::private::write(&path, json.as_bytes())?;
+            private::write(&path, json.as_bytes())?;
             command.env("MESH_ROW_FILE", &path);
             own_files.push(path);
         }
@@ -131,6 +147,7 @@ impl<'s> Launcher<'s> {
             prompt,
             result_file: paths.result,
             own_files,
+            enclosure,
         })
     }
 

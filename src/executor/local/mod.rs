@@ -15,6 +15,7 @@ mod attempt;
 mod completion;
 mod descriptors;
 mod early_end;
+mod enclosure;
 mod heartbeat;
 mod launcher;
 mod orphan_reaper;

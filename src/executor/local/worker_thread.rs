@@ -1,6 +1,7 @@
 //! A thread of the pool: takes a task, runs the attempt, sends its outcome. Decides nothing that follows from it.
 
 use super::attempt;
+use super::enclosure::Enclosure;
 use super::launcher::Launcher;
 use super::pool_event::{FinishedAttempt, OpenAttempt, PoolEvent, Task};
 use super::report_socket::Hub;
@@ -83,6 +84,7 @@ impl WorkerThread<'_> {
             );
             let file = take_result_file(&launch.result_file, self.settings.result_bytes_max);
             launch.own_files.iter().for_each(|path| remove(path));
+            launch.enclosure.map_or(Ok(()), Enclosure::close)?;
             Ok((ended?, file))
         });
         let report = self.hub.close(&task.token);

@@ -10,6 +10,7 @@
 //! everything is denied but a list of folders. Neither keeps a command from reading, from the network, or from asking
 //! another process of the same user to write for it.
 
+mod confinement;
 mod helper;
 #[cfg(target_os = "linux")]
 mod landlock;
@@ -22,6 +23,7 @@ mod privileges;
 #[cfg(any(target_os = "macos", test))]
 mod seatbelt;
 
+pub use confinement::{Choice, Confinement, SandboxError};
 pub use helper::{COMMAND, main};
 
 use helper::Order;
@@ -32,7 +34,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// What the kernel enforces the sandbox with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mechanism {
     /// A user and mount namespace with read-only mounts (Linux).
@@ -115,22 +117,6 @@ impl Sandbox {
             false => Err(reason(&output.stderr)),
         }
     }
-}
-
-/// The first mechanism of this system that holds, or the reason of each.
-///
-/// # Errors
-/// A line for each mechanism that was tried.
-pub fn find(sandbox: impl Fn(Mechanism) -> Sandbox) -> Result<Sandbox, Vec<(Mechanism, String)>> {
-    let mut refused = Vec::new();
-    for mechanism in Mechanism::HERE {
-        let sandbox = sandbox(*mechanism);
-        match sandbox.probe() {
-            Ok(()) => return Ok(sandbox),
-            Err(reason) => refused.push((*mechanism, reason)),
-        }
-    }
-    Err(refused)
 }
 
 /// This program: by a name that also holds when its file was replaced.

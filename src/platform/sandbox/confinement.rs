@@ -1,0 +1,150 @@
+//! Which mechanism a run uses: as asked for, or the first that holds here.
+
+use super::{Mechanism, Sandbox};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// `--sandbox`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Choice {
+    /// The first mechanism that holds here; without one, none, which is said.
+    Auto,
+    /// A user and mount namespace.
+    Namespace,
+    /// Landlock rules.
+    Landlock,
+    /// No sandbox.
+    #[default]
+    None,
+}
+
+/// How the workers of a run are confined; recorded in the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Confinement {
+    /// The mechanism.
+    pub mechanism: Mechanism,
+    /// `--writable`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub writable: Vec<PathBuf>,
+}
+
+/// Why workers can't be confined.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// The mechanism that was asked for does not hold.
+    #[error("sandbox `{}` can't be used here: {why}", mechanism.as_str())]
+    Refused {
+        /// The mechanism.
+        mechanism: Mechanism,
+        /// What the kernel said.
+        why: String,
+    },
+    /// A folder of `--writable` is not there.
+    #[error("`--writable {}` is not a folder", .0.display())]
+    NoFolder(PathBuf),
+    /// Workers could write what they must not.
+    #[error("`--writable {}` contains `{}`, which workers must not write", folder.display(), protected.display())]
+    Contains {
+        /// The folder.
+        folder: PathBuf,
+        /// What it contains.
+        protected: PathBuf,
+    },
+}
+
+impl Choice {
+    /// Decides on a mechanism by trying it on `read_only`. The second value is what to tell the user, if anything.
+    ///
+    /// # Errors
+    /// A folder of `writable` can't be one, or the mechanism that was asked for does not hold.
+    pub fn decide(
+        self,
+        read_only: &[PathBuf],
+        writable: &[PathBuf],
+    ) -> Result<(Option<Confinement>, Option<String>), SandboxError> {
+        check_writable(read_only, writable)?;
+        let tried: &[Mechanism] = match self {
+            Self::None => return Ok((None, None)),
+            Self::Auto => Mechanism::HERE,
+            Self::Namespace => &[Mechanism::Namespace],
+            Self::Landlock => &[Mechanism::Landlock],
+        };
+        let mut refusals = Vec::new();
+        for mechanism in tried {
+            let confinement = Confinement {
+                mechanism: *mechanism,
+                writable: writable.to_vec(),
+            };
+            match confinement.check(read_only) {
+                Ok(()) => return Ok((Some(confinement), None)),
+                Err(error) if self != Self::Auto => return Err(error),
+                Err(error) => refusals.push(error.to_string()),
+            }
+        }
+        let note = format!(
+            "workers run without a sandbox, and changes that they make are only noticed: {}",
+            match refusals.as_slice() {
+                [] => "this system has none".to_owned(),
+                refusals => refusals.join("; "),
+            }
+        );
+        Ok((None, Some(note)))
+    }
+}
+
+impl Confinement {
+    /// Whether it holds.
+    ///
+    /// # Errors
+    /// [`SandboxError::Refused`].
+    pub fn check(&self, read_only: &[PathBuf]) -> Result<(), SandboxError> {
+        let sandbox = self.sandbox(read_only, &[]);
+        sandbox.probe().map_err(|why| SandboxError::Refused {
+            mechanism: self.mechanism,
+            why,
+        })
+    }
+
+    /// The sandbox that protects `read_only`, for a program that writes its own `state`.
+    pub fn sandbox(&self, read_only: &[PathBuf], state: &[PathBuf]) -> Sandbox {
+        let read_only: Vec<PathBuf> = read_only.iter().filter_map(|path| real(path)).collect();
+        let named = self
+            .writable
+            .iter()
+            .chain(state)
+            .filter_map(|path| real(path));
+        let mut writable: Vec<PathBuf> = named.collect();
+        if self.mechanism == Mechanism::Landlock {
+            let temporary = [std::env::temp_dir(), "/tmp".into(), "/var/tmp".into()];
+            writable.extend(temporary.iter().filter_map(|path| real(path)));
+        }
+        // What contains a protected folder is writable around it in a namespace, and with Landlock it can't be.
+        writable.retain(|folder| !read_only.iter().any(|path| path.starts_with(folder)));
+        Sandbox {
+            mechanism: self.mechanism,
+            read_only,
+            writable,
+        }
+    }
+}
+
+fn check_writable(read_only: &[PathBuf], writable: &[PathBuf]) -> Result<(), SandboxError> {
+    for folder in writable {
+        let found = real(folder).filter(|folder| folder.is_dir());
+        let found = found.ok_or_else(|| SandboxError::NoFolder(folder.clone()))?;
+        let mut read_only = read_only.iter().filter_map(|path| real(path));
+        if let Some(protected) = read_only.find(|path| path.starts_with(&found)) {
+            return Err(SandboxError::Contains {
+                folder: folder.clone(),
+                protected,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Without links, as the kernel compares it; `None` if nothing is there.
+fn real(path: &Path) -> Option<PathBuf> {
+    path.canonicalize().ok()
+}
