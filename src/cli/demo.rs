@@ -9,7 +9,7 @@ use crate::job::{Backoff, Bounds, Budget, RATE_LIMIT_WAIT_MAX_SECONDS};
 use crate::model::shell_word;
 use crate::plan::SwarmOverrides;
 use crate::platform::Repo;
-use crate::run::{PlanOptions, PlanRun, Request, RunError, RunFolder, TaskBudget};
+use crate::run::{PlanOptions, PlanRun, Request, RunError, RunFolder, SandboxRequest, TaskBudget};
 use crate::schedule::{Deps, Dispatch};
 use crate::scope::SHARED_PATHS;
 use crate::{patch, run};
@@ -128,6 +128,7 @@ fn request(repo: &Path, answers: &Path) -> Request {
             ..Choice::default()
         },
         adapters: Configured::default(),
+        sandbox: SandboxRequest::default(),
         remaining: [None, None],
         protected_branches: Vec::new(),
         allow_protected: false,

@@ -70,6 +70,7 @@ pub fn request(args: &RunOptions, context: &Context) -> Request {
         ids: args.plan.ids.clone(),
         choice: args.worker.choice(),
         adapters: context.config.adapters.clone(),
+        sandbox: args.worker.sandbox.request(context),
         remaining: args.worker.remaining(),
         protected_branches: args.integrate.protected_branches.clone(),
         allow_protected: args.integrate.allow_protected,

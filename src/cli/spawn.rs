@@ -13,6 +13,7 @@ use crate::adapter::AdapterError;
 use crate::job::{Selection, Survey};
 use crate::model::{JobId, RunId, WaveNo};
 use crate::platform::Readers;
+use crate::platform::sandbox::Choice;
 use crate::run::{EarlierRun, RunError, RunFolder, SpawnRequest, SpawnRun};
 use crate::table::RowsInCell;
 use crate::verdict::Schema;
@@ -108,9 +109,15 @@ fn own_request(args: &SpawnArgs, context: &Context) -> Result<SpawnRequest, CliE
     };
     let adapters = &context.config.adapters;
     let chosen = adapter::select(&args.worker.choice(), adapters, &context.folder);
-    let chosen = chosen.map_err(RunError::from)?;
+    let mut chosen = chosen.map_err(RunError::from)?;
     if chosen.name == adapter::EXTERNAL {
         return Err(RunError::from(AdapterError::ExternalSpawn).into());
+    }
+    let protected = run::protected_by_csv(&context.folder)?;
+    let sandbox = args.worker.sandbox.request(context);
+    let note = sandbox.apply(Choice::None, &mut chosen.worker, &protected);
+    if let Some(note) = note.map_err(RunError::from)? {
+        context.terminal.warn(&note);
     }
     let budget = args.budget.budget();
     chosen.check_budget(&budget).map_err(RunError::from)?;
@@ -161,6 +168,7 @@ fn own_request(args: &SpawnArgs, context: &Context) -> Result<SpawnRequest, CliE
             worker: chosen.worker,
             scratch: folder.scratch(),
             logs: folder.logs(),
+            sandbox: None,
         },
     })
 }

@@ -8,7 +8,7 @@ use crate::job::JobError;
 use crate::ledger::LedgerError;
 use crate::model::{RunId, RunKind, UnitId, shell_word};
 use crate::plan::{Item, ItemId, MetadataError, PlanError, ResolveError};
-use crate::platform::{ClaimError, GitError, digest};
+use crate::platform::{ClaimError, GitError, SandboxError, digest};
 use crate::protocol::ProtocolError;
 use crate::schedule::SkipReason;
 use crate::scope::ScopeError;
@@ -195,6 +195,9 @@ pub enum RunError {
     /// The plan became unusable during the run.
     #[error(transparent)]
     PlanLost(PlanError),
+    /// Workers can't be confined as requested.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
     /// The integrator failed.
     #[error(transparent)]
     Integrate(#[from] IntegrateError),
@@ -258,6 +261,7 @@ impl RunError {
                 | AdapterError::ExternalSpawn,
             ) => ErrorKind::Input,
             RunError::Adapter(_)
+            | RunError::Sandbox(SandboxError::Refused { .. })
             | RunError::Ledger(LedgerError::Locked { .. })
             | RunError::Claim(ClaimError::Held { .. })
             | RunError::Integrate(
@@ -289,6 +293,9 @@ impl RunError {
     pub fn hint(&self) -> Option<String> {
         match self {
             RunError::NothingToCollect { hint, .. } => hint.clone(),
+            RunError::Sandbox(SandboxError::Refused { .. }) => Some(
+                "--sandbox auto takes what holds here; with --sandbox none changes by workers are only noticed".to_owned(),
+            ),
             RunError::BadAnswers(_) => Some(
                 "a refused file is ignored as a whole; correct it, or pass the answers of a wave of this run".to_owned(),
             ),

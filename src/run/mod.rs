@@ -12,6 +12,7 @@
 //! [`crate::schedule`]; [`crate::executor`] runs rows and [`crate::integrate`] applies patches.
 
 mod budget_overrides;
+mod confinement;
 mod csv_run;
 mod error;
 mod messages;
@@ -25,6 +26,7 @@ mod task_budget;
 mod watcher;
 
 pub use budget_overrides::BudgetOverrides;
+pub use confinement::{SandboxRequest, protected_by_csv};
 pub use csv_run::{EarlierRun, InputChanged, SpawnRequest, SpawnRun, copy_pipe};
 pub use error::{ErrorKind, RunError};
 pub use messages::{CLOSING_LINE, resume_command};

@@ -1,9 +1,11 @@
 //! Options about workers and their budgets, shared by `run`, `spawn` and `resume`.
 
+use super::super::context::Context;
 use super::values::{at_least_one, dollars, variable};
 use crate::adapter::Choice;
 use crate::job::{Backoff, Bounds, Budget, RATE_LIMIT_WAIT_MAX_SECONDS};
-use crate::run::TaskBudget;
+use crate::platform::sandbox::Choice as Sandboxing;
+use crate::run::{SandboxRequest, TaskBudget};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -29,6 +31,8 @@ pub struct WorkerArgs {
     /// Pass this environment variable to workers; may be repeated, or A,B
     #[arg(long = "env", value_name = "NAME", value_delimiter = ',', value_parser = variable)]
     pub env_names: Vec<String>,
+    #[command(flatten)]
+    pub sandbox: SandboxArgs,
     /// Maximum number of concurrent workers
     #[arg(short = 'j', long, visible_alias = "max-workers", value_name = "N", default_value = "16", value_parser = at_least_one)]
     pub max_concurrency: u64,
@@ -89,6 +93,33 @@ impl WorkerArgs {
     /// What remains of the agent's quotas.
     pub fn remaining(&self) -> [Option<f64>; 2] {
         [self.remaining_five_hour, self.remaining_weekly].map(|left| left.map(f64::from))
+    }
+}
+
+/// What workers can't write.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Workers")]
+pub struct SandboxArgs {
+    /// How the kernel keeps workers from writing to the repository, the plan and the runs: auto, namespace, landlock or none
+    /// [default: auto for a plan, none for a CSV]
+    ///
+    /// namespace: read-only mounts; landlock: nothing can be written but temporary files and the agent's own folders. auto
+    /// takes the first that holds here. With none, changes by workers are only noticed.
+    #[arg(long, value_name = "HOW")]
+    pub sandbox: Option<Sandboxing>,
+    /// Folder that workers may write to all the same; may be repeated
+    #[arg(long, value_name = "DIR")]
+    pub writable: Vec<PathBuf>,
+}
+
+impl SandboxArgs {
+    /// The request, with paths relative to the folder of the command.
+    pub fn request(&self, context: &Context) -> SandboxRequest {
+        let writable = self.writable.iter();
+        SandboxRequest {
+            choice: self.sandbox,
+            writable: writable.map(|path| context.folder.join(path)).collect(),
+        }
     }
 }
 

@@ -3,15 +3,17 @@
 
 use crate::adapter::replay;
 use crate::job::{
-    JobError, JobStatus, Journal, Observer, Placed, Placement, Settings, State, Stop, Summary,
-    Survey,
+    AgentProtocol, JobError, JobStatus, Journal, Observer, Placed, Placement, Settings, State,
+    Stop, Summary, Survey, Worker,
 };
 use crate::ledger::{Ledger, LedgerError, Lines, Record};
 use crate::model::{
     Event, JobId, OutputWritten, RowsReopened, RunFinished, RunId, RunKind, RunStarted, WaveNo,
     json,
 };
-use crate::platform::{Claim, Hashed, Readers, Repo, durable};
+use crate::platform::{Claim, Hashed, Readers, Repo, Sandbox, durable};
+use crate::run::confinement;
+use crate::run::confinement::protected_by_csv;
 use crate::run::error::RunError;
 use crate::run::preflight::InUse;
 use crate::run::store::RunFolder;
@@ -20,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A request to run a CSV.
 #[derive(Clone, Debug)]
@@ -176,11 +179,14 @@ impl SpawnRequest {
             self.output_folder
                 .join(default_output_name(&self.job.csv_path, &job_id))
         });
+        let worker = &self.job.worker;
+        let agent_protocol = adapter::agent_protocol(worker)?;
         Ok(Settings {
             run_id: folder.id().clone(),
             job_id,
             output_csv_path: output,
-            agent_protocol: adapter::agent_protocol(&self.job.worker)?,
+            sandbox: confine(worker, agent_protocol.as_ref(), folder)?,
+            agent_protocol,
             scratch: folder.scratch(),
             logs: folder.logs(),
             ..self.job.clone()
@@ -212,6 +218,21 @@ impl SpawnRequest {
         self.check_output()?;
         Ok(claim)
     }
+}
+
+/// The sandbox of a worker, if it is confined.
+fn confine(
+    worker: &Worker,
+    agent_protocol: Option<&Arc<dyn AgentProtocol>>,
+    folder: &RunFolder,
+) -> Result<Option<Arc<Sandbox>>, RunError> {
+    let protected = protected_by_csv(&worker.folder)?;
+    Ok(confinement::sandbox(
+        worker,
+        agent_protocol,
+        protected,
+        folder,
+    ))
 }
 
 pub(crate) fn check_output(output: &Path, in_use: &InUse, force: bool) -> Result<(), RunError> {
@@ -300,6 +321,7 @@ impl SpawnRun {
         })?;
         let (mut kept, state, output) = fold.finish(&folder)?;
         kept.job.agent_protocol = adapter::agent_protocol(&kept.job.worker)?;
+        kept.job.sandbox = confine(&kept.job.worker, kept.job.agent_protocol.as_ref(), &folder)?;
         Ok(Self {
             folder,
             settings: kept,

@@ -11,8 +11,10 @@ use crate::job::{Journal, Stop};
 use crate::ledger::Ledger;
 use crate::model::{Event, RunId, RunKind, RunResumed, RunStarted, UnitId};
 use crate::plan::{Item, ItemId, Plan, PlanError, Store};
-use crate::platform::Repo;
+use crate::platform::{Repo, Sandbox};
 use crate::run::budget_overrides::BudgetOverrides;
+use crate::run::confinement;
+use crate::run::confinement::protected_by_plan;
 use crate::run::error::RunError;
 use crate::run::preflight::{Preflight, ProtocolSearchPath, Protocols};
 use crate::run::settings::Settings;
@@ -20,6 +22,7 @@ use crate::run::store::{Recorder, RunFolder, State, TaskHolds, Wave, task_holds}
 use crate::run::watcher::Watcher;
 use crate::workspace::Fingerprint;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// The status of a run that has nothing left to do.
 pub(super) const COMPLETED: &str = "completed";
@@ -38,6 +41,8 @@ pub struct PlanRun {
     /// The state that the tree and the plan must keep while workers run.
     pub(super) expected: Option<Fingerprint>,
     pub(super) run_limits: RunLimits,
+    /// What its workers can't write.
+    pub(super) sandbox: Option<Arc<Sandbox>>,
     /// Task budgets that were reached in this call.
     pub(super) accounts: Accounts,
     /// Tasks that the user was warned about.
@@ -156,8 +161,12 @@ impl PlanRun {
         settings: Settings,
         recorder: Recorder,
     ) -> Result<Self, RunError> {
+        let run_limits = RunLimits::of(&settings, recorder.state())?;
+        let protected = protected_by_plan(&repo, &settings.plan_file)?;
+        let protocol = run_limits.agent_protocol.as_ref();
         Ok(Self {
-            run_limits: RunLimits::of(&settings, recorder.state())?,
+            sandbox: confinement::sandbox(&settings.worker, protocol, protected, &folder),
+            run_limits,
             store: Store::at(&settings.plan_file),
             folder,
             repo,

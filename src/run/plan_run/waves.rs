@@ -342,7 +342,7 @@ impl PlanRun {
             worker: self.settings.worker.clone(),
             scratch: self.folder.wave_scratch(wave.wave),
             logs: self.folder.logs(),
-            sandbox: None,
+            sandbox: self.sandbox.clone(),
         })
     }
 }

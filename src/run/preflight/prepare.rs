@@ -7,6 +7,8 @@ use crate::integrate::Delivery;
 use crate::model::{RunId, UnitId, shell_word};
 use crate::plan::{Item, ItemId, Plan, ResolveError, Status, Store};
 use crate::platform::Repo;
+use crate::platform::sandbox::Choice as Sandboxing;
+use crate::run::confinement::{SandboxRequest, protected_by_plan};
 use crate::run::error::RunError;
 use crate::run::settings::{PlanOptions, Settings};
 use crate::run::store::TaskHolds;
@@ -27,6 +29,8 @@ pub struct Request {
     pub choice: Choice,
     /// `adapters` and `prices` of `mesh.yaml`.
     pub adapters: Configured,
+    /// `--sandbox`, `--writable`.
+    pub sandbox: SandboxRequest,
     /// `--remaining-five-hour`, `--remaining-weekly`, in percent.
     pub remaining: [Option<f64>; 2],
     /// `--protected-branches`, in addition to the default ones.
@@ -98,7 +102,7 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
         plan.check_single_in_progress()?;
     }
     let branch = request.check_delivery(&repo)?;
-    let adapter = adapter::select(&request.choice, &request.adapters, &request.folder)?;
+    let mut adapter = adapter::select(&request.choice, &request.adapters, &request.folder)?;
     adapter.check_budget(&options.budget)?;
     adapter.check_budget(&options.task_budget.budget)?;
     options.bounds = adapter.capabilities.limit(options.bounds);
@@ -110,6 +114,9 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
     if options.delivery == Delivery::Branch && has_uncommitted_changes(&repo, &plan_file)? {
         notes.push("uncommitted changes are no part of the branch that is delivered, and workers do not see them".to_owned());
     }
+    let protected = protected_by_plan(&repo, &plan_file)?;
+    let sandbox = &request.sandbox;
+    notes.extend(sandbox.apply(Sandboxing::Auto, &mut adapter.worker, &protected)?);
     let fanout = adapter.capabilities.fanout;
     let is_too_wide = fanout.is_some_and(|fanout| fanout < protocols.widest_round());
     let reduced = is_too_wide.then(|| protocols.use_fallback()).flatten();
