@@ -116,19 +116,15 @@ impl Agent {
         }
     }
 
-    /// The folders that it has to write to, as far as they exist.
-    fn state_folders(&self) -> Vec<PathBuf> {
-        let named = |variable: &str| {
-            let value = std::env::var_os(variable).filter(|value| !value.is_empty())?;
-            Some(PathBuf::from(value))
-        };
-        let home = named("HOME");
+    /// The folders that it has to write to, by the variables that are set.
+    fn state_folders(&self, variable: &dyn Fn(&str) -> Option<PathBuf>) -> Vec<PathBuf> {
+        let home = variable("HOME");
         let folders = self.state.iter().chain(&CACHES);
-        let folders = folders.filter_map(|(variable, below_home, part)| {
-            let folder = named(variable).or_else(|| Some(home.as_ref()?.join(below_home)))?;
+        let folders = folders.filter_map(|(name, below_home, part)| {
+            let folder = variable(name).or_else(|| Some(home.as_ref()?.join(below_home)))?;
             Some(folder.join(part))
         });
-        folders.filter(|folder| folder.exists()).collect()
+        folders.collect()
     }
 
     /// The variables that its workers inherit.
@@ -172,8 +168,8 @@ impl AgentProtocol for BuiltInProtocol {
         reading
     }
 
-    fn state_folders(&self) -> Vec<PathBuf> {
-        self.agent.state_folders()
+    fn state_folders(&self, variable: &dyn Fn(&str) -> Option<PathBuf>) -> Vec<PathBuf> {
+        self.agent.state_folders(variable)
     }
 
     fn result_instructions(&self) -> Option<&str> {

@@ -46,7 +46,7 @@ const TYPED_ONLY: [&str; 15] = [
     "call",
 ];
 /// Options that the preflight line shows if they are given.
-const SHOWN_IN_PREFLIGHT: [&str; 42] = [
+const SHOWN_IN_PREFLIGHT: [&str; 44] = [
     "ids",
     "max_tasks",
     "parallel_tasks",
@@ -67,6 +67,8 @@ const SHOWN_IN_PREFLIGHT: [&str; 42] = [
     "no_verify",
     "no_learnings",
     "strict",
+    "sandbox",
+    "writable",
     "model",
     "effort",
     "max_concurrency",

@@ -49,7 +49,13 @@ pub fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
     if args.next().is_some_and(|first| first == sandbox::COMMAND) {
         // Before anything that starts a thread.
-        return sandbox::main(args);
+        return match sandbox::main(args) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                Terminal::plain().error(&error.to_string());
+                ExitCode::from(127)
+            }
+        };
     }
     let parsed = defaults::parse(std::env::args_os().collect());
     let (cli, context) = match parsed {

@@ -9,6 +9,7 @@ use super::spawn_input;
 use crate::adapter::{Capabilities, Choice};
 use crate::job::{Settings, Survey, Worker};
 use crate::model::{RunId, counted};
+use crate::platform::sandbox::Choice as Sandboxing;
 use crate::run::{EarlierRun, InUse, InputChanged, RunError, RunFolder, SpawnRun};
 use crate::verdict::Schema;
 use crate::{adapter, run};
@@ -51,6 +52,10 @@ pub fn resume_by_id(
         &mut job.wall_hard,
         &mut job.bounds,
     );
+    if let Some(choice) = args.sandbox {
+        let protected = run::protected_by_csv(&job.worker.folder)?;
+        run::renew(&mut job.worker, Some(choice), &protected).map_err(RunError::from)?;
+    }
     if args.limits.max_concurrency.is_some() || args.limits.max_runtime_seconds.is_some() {
         fit_to_adapter(&mut job, [None; 2], context);
     }
@@ -255,8 +260,17 @@ fn assign_worker(args: &SpawnArgs, job: &mut Settings, context: &Context) -> Res
         job.worker = Worker {
             folder: job.worker.folder.clone(),
             env_names: job.worker.env_names.clone(),
+            sandbox: job.worker.sandbox.clone(),
             ..worker
         };
+    }
+    if is_typed(args, "sandbox") || is_typed(args, "writable") {
+        let protected = run::protected_by_csv(&job.worker.folder)?;
+        let sandbox = args.worker.sandbox.request(context);
+        let note = sandbox.apply(Sandboxing::None, &mut job.worker, &protected);
+        if let Some(note) = note.map_err(RunError::from)? {
+            context.terminal.warn(&note);
+        }
     }
     if is_typed(args, "env_names") {
         let mut names = args.worker.env_names.clone();

@@ -37,8 +37,8 @@ pub trait AgentProtocol: Debug + Send + Sync {
         None
     }
 
-    /// Folders that the program has to write to, whatever it works on.
-    fn state_folders(&self) -> Vec<PathBuf> {
+    /// Folders that the program has to write to, whatever it works on; `variable` looks up the environment.
+    fn state_folders(&self, _variable: &dyn Fn(&str) -> Option<PathBuf>) -> Vec<PathBuf> {
         Vec::new()
     }
 

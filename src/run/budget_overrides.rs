@@ -2,6 +2,7 @@
 
 use super::task_budget::TaskBudget;
 use crate::job::{Backoff, Bounds, Budget};
+use crate::platform::sandbox::Choice;
 
 /// Limits that a call changes when it resumes a run; they hold for later calls as well. An absent value leaves the limit as it
 /// is. None of them changes the prompt of a row.
@@ -19,6 +20,8 @@ pub struct BudgetOverrides {
     pub task_budget: TaskBudget,
     /// Whether to call the service in spite of a limit that an earlier call reached.
     pub ask_now: bool,
+    /// How the workers of a plan are confined.
+    pub sandbox: Option<Choice>,
     /// Slots of the pool.
     pub max_concurrency: Option<usize>,
     /// Wall-clock limit of an attempt.

@@ -38,12 +38,34 @@ impl SandboxRequest {
     }
 }
 
+/// Checks that the sandbox of a resumed run still holds, or replaces it by `choice`.
+///
+/// # Errors
+/// [`SandboxError`].
+pub fn renew(
+    worker: &mut Worker,
+    choice: Option<Choice>,
+    protected: &[PathBuf],
+) -> Result<(), SandboxError> {
+    let before = worker.sandbox.take();
+    let writable = before.as_ref().map_or(Vec::new(), |it| it.writable.clone());
+    worker.sandbox = match (choice, before) {
+        (Some(choice), _) => choice.decide(protected, &writable)?.0,
+        (None, Some(confinement)) => {
+            confinement.check(protected)?;
+            Some(confinement)
+        }
+        (None, None) => None,
+    };
+    Ok(())
+}
+
 /// What workers of a plan must not write: the work tree, git's folders and the plan.
 pub(crate) fn protected_by_plan(repo: &Repo, plan_file: &Path) -> Result<Vec<PathBuf>, RunError> {
     let mut protected = of_repository(repo)?;
     // Replacing a file is a change of its folder. A plan that lies beside everything else is only checked afterwards.
     let folder = crate::platform::parent(plan_file);
-    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let home = variable("HOME");
     let is_shared = home.is_some_and(|home| home.starts_with(folder))
         || std::env::temp_dir().starts_with(folder);
     protected.push(match is_shared {
@@ -65,6 +87,11 @@ fn of_repository(repo: &Repo) -> Result<Vec<PathBuf>, RunError> {
     Ok(vec![repo.root().to_owned(), repo.common_dir()?])
 }
 
+fn variable(name: &str) -> Option<PathBuf> {
+    let value = std::env::var_os(name).filter(|value| !value.is_empty());
+    value.map(PathBuf::from)
+}
+
 /// The sandbox of the workers of a run that keeps its files in `folder`, if they are confined.
 pub(crate) fn sandbox(
     worker: &Worker,
@@ -74,6 +101,6 @@ pub(crate) fn sandbox(
 ) -> Option<Arc<Sandbox>> {
     let confinement = worker.sandbox.as_ref()?;
     protected.push(folder.runs().to_owned());
-    let state = protocol.map_or(Vec::new(), |protocol| protocol.state_folders());
+    let state = protocol.map_or(Vec::new(), |protocol| protocol.state_folders(&variable));
     Some(Arc::new(confinement.sandbox(&protected, &state)))
 }

@@ -26,7 +26,7 @@ mod task_budget;
 mod watcher;
 
 pub use budget_overrides::BudgetOverrides;
-pub use confinement::{SandboxRequest, protected_by_csv};
+pub use confinement::{SandboxRequest, protected_by_csv, renew};
 pub use csv_run::{EarlierRun, InputChanged, SpawnRequest, SpawnRun, copy_pipe};
 pub use error::{ErrorKind, RunError};
 pub use messages::{CLOSING_LINE, resume_command};

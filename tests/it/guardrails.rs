@@ -23,7 +23,10 @@ fn dependency_agnostic_scheduling() {
 fn multi_writer_plan_state() {
     let bench = Bench::new(&[Task::new("a")]);
     let plan = bench.path(PLAN).display().to_string();
-    let said = bench.run_agent("", &["--meddle-at", "a.proposal.proposer.1", &plan]);
+    let said = bench.run_agent(
+        "sandbox=none",
+        &["--meddle-at", "a.proposal.proposer.1", &plan],
+    );
     let violations = bench
         .events()
         .into_iter()

@@ -23,6 +23,7 @@ mod privacy;
 mod resume;
 mod run;
 mod run_bad_input;
+mod sandbox;
 mod spawn;
 mod spawn_bad_input;
 mod st;

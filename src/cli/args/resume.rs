@@ -3,6 +3,7 @@
 use super::values::{OneRun, at_least_one};
 use super::worker::{BudgetArgs, TaskBudgetArgs};
 use crate::job::{Backoff, Halt, Logs};
+use crate::platform::sandbox::Choice;
 use crate::run::{BudgetOverrides, InputChanged};
 use clap::Args;
 use std::path::PathBuf;
@@ -24,6 +25,9 @@ pub struct ResumeArgs {
     /// is done.
     #[arg(long, conflicts_with = "retry_failed")]
     pub abandon: bool,
+    /// Confine the workers in another way than before: auto, namespace, landlock or none
+    #[arg(long, value_name = "HOW")]
+    pub sandbox: Option<Choice>,
     /// If the input of a spawned CSV has changed: refuse, or ignore to resume with the copy that the run keeps
     #[arg(long, value_name = "HOW", default_value = "refuse")]
     pub input_changed: InputChanged,
@@ -91,6 +95,7 @@ impl ResumeArgs {
             grace_seconds,
         } = self.limits;
         BudgetOverrides {
+            sandbox: self.sandbox,
             budget: self.budget.budget(),
             max_wall_seconds: self.budget.max_wall_seconds,
             wall_hard: self.budget.wall_hard.then_some(true),

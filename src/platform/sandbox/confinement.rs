@@ -1,6 +1,7 @@
 //! Which mechanism a run uses: as asked for, or the first that holds here.
 
-use super::{Mechanism, Sandbox};
+use super::mechanism::Mechanism;
+use super::spawn::Sandbox;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 

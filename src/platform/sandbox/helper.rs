@@ -2,130 +2,46 @@
 //!
 //! It is this program again, with one thread, as a namespace can't be entered with several. Its arguments are an [`Order`].
 
-use super::{Mechanism, at};
+use super::mechanism::Mechanism;
+use super::order::{COMMAND, Order};
+use super::seatbelt;
+use super::step::at;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::path::Path;
+use std::process::Command;
 
-/// The first argument that makes this program the helper.
-pub const COMMAND: &str = "__sandbox";
-
-/// What the helper is to do.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Order {
-    pub mechanism: Mechanism,
-    pub read_only: Vec<PathBuf>,
-    pub writable: Vec<PathBuf>,
-    /// Where the program starts.
-    pub folder: PathBuf,
-    /// Where a failure is written.
-    pub error: Option<PathBuf>,
-}
-
-impl Order {
-    /// `__sandbox MECHANISM [-r PATH]… [-w PATH]… -d FOLDER [-e FILE]`
-    pub fn to_args(&self) -> Vec<OsString> {
-        let mut args: Vec<OsString> = vec![COMMAND.into(), self.mechanism.as_str().into()];
-        let mut put = |option: &str, path: &Path| args.extend([option.into(), path.into()]);
-        self.read_only.iter().for_each(|path| put("-r", path));
-        self.writable.iter().for_each(|path| put("-w", path));
-        put("-d", &self.folder);
-        self.error.iter().for_each(|path| put("-e", path));
-        args
-    }
-
-    /// Reads its arguments without the first, up to `--`.
-    fn of_args(args: &mut impl Iterator<Item = OsString>) -> Option<Self> {
-        let name = args.next()?;
-        let known = [
-            Mechanism::Namespace,
-            Mechanism::Landlock,
-            Mechanism::Seatbelt,
-        ];
-        let mut order = Self {
-            mechanism: known.into_iter().find(|known| name == known.as_str())?,
-            read_only: Vec::new(),
-            writable: Vec::new(),
-            folder: PathBuf::from("/"),
-            error: None,
-        };
-        while let Some(option) = args.next().filter(|option| option != "--") {
-            let path = PathBuf::from(args.next()?);
-            match option.to_str()? {
-                "-r" => order.read_only.push(path),
-                "-w" => order.writable.push(path),
-                "-d" => order.folder = path,
-                "-e" => order.error = Some(path),
-                _ => return None,
-            }
-        }
-        Some(order)
-    }
-
-    fn enter(&self) -> io::Result<()> {
-        match self.mechanism {
-            #[cfg(target_os = "linux")]
-            Mechanism::Namespace => super::namespace::enter(&self.read_only, &self.writable),
-            #[cfg(target_os = "linux")]
-            Mechanism::Landlock => super::landlock::enter(&self.writable),
-            // The profile is given to `sandbox-exec`, which starts the program.
-            #[cfg(target_os = "macos")]
-            Mechanism::Seatbelt => Ok(()),
-            _ => Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                "not available on this system",
-            )),
-        }
-    }
-
-    fn program(&self, program: &OsStr, args: impl Iterator<Item = OsString>) -> Command {
-        #[cfg(target_os = "macos")]
-        if self.mechanism == Mechanism::Seatbelt {
-            let mut command = super::seatbelt::command(&self.read_only, &self.writable);
-            command.arg(program).args(args);
-            return command;
-        }
-        let mut command = Command::new(program);
-        command.args(args);
-        command
-    }
-}
-
-/// Enters the sandbox that `args`, everything behind [`COMMAND`], describe, and becomes the program behind `--`; without
-/// one, tries to write. Returns on failure only, or from a trial.
-pub fn main(mut args: impl Iterator<Item = OsString>) -> ExitCode {
-    let Some(order) = Order::of_args(&mut args) else {
-        eprintln!("`{COMMAND}` is for mesh itself");
-        return ExitCode::from(2);
-    };
-    // Opened before the namespace, where the folder is read-only.
-    let folder = order
-        .error
-        .as_deref()
-        .map(|file| File::open(crate::platform::parent(file)));
-    let result = order.enter().and_then(|()| match args.next() {
-        None => attempt_to_write(&order),
-        Some(program) => {
-            // The folder as the mounts of the namespace show it.
-            std::env::set_current_dir(&order.folder).map_err(at(order.folder.display()))?;
-            Err(order.program(&program, args).exec())
-        }
+/// Enters the sandbox that `args`, everything after [`COMMAND`], describe, and becomes the program after `--`; without one,
+/// tries to write. Returns on failure, or after the trial.
+///
+/// # Errors
+/// The reason; it is also in the file that the order names.
+pub fn main(mut args: impl Iterator<Item = OsString>) -> io::Result<()> {
+    let misused = || io::Error::other(format!("`{COMMAND}` is for mesh itself"));
+    let order = Order::of_args(&mut args).ok_or_else(misused)?;
+    // Opened before the namespace is entered, in which the folder is read-only.
+    let error = order.error.as_deref();
+    let folder = error.map(|file| File::open(crate::platform::parent(file)));
+    let result = enter(&order).and_then(|()| match args.next() {
+        None => try_to_write(&order),
+        Some(name) => Err(become_program(&order, &name, args)),
     });
-    let Err(error) = result else {
-        return ExitCode::SUCCESS;
-    };
-    match (folder, &order.error) {
-        (Some(Ok(folder)), Some(file)) => {
-            // Whoever waits for the worker reads it; without it the exit code remains.
-            let _ = record(&folder, file, &error);
-        }
-        _ => eprintln!("{error}"),
+    if let (Err(error), Some(Ok(folder)), Some(file)) = (&result, &folder, &order.error) {
+        // Whoever waits for the worker reads it; without it the exit code remains.
+        let _ = record(folder, file, error);
     }
-    ExitCode::from(127)
+    result
+}
+
+fn become_program(order: &Order, name: &OsStr, args: impl Iterator<Item = OsString>) -> io::Error {
+    // The folder as the mounts of the namespace show it.
+    match std::env::set_current_dir(&order.folder) {
+        Ok(()) => program(order, name, args).exec(),
+        Err(error) => at(order.folder.display())(error),
+    }
 }
 
 fn record(folder: &File, file: &Path, error: &io::Error) -> io::Result<()> {
@@ -137,7 +53,7 @@ fn record(folder: &File, file: &Path, error: &io::Error) -> io::Result<()> {
 }
 
 /// Succeeds if nothing in the protected folders can be written, and everything that may be can.
-fn attempt_to_write(order: &Order) -> io::Result<()> {
+fn try_to_write(order: &Order) -> io::Result<()> {
     for path in &order.read_only {
         if can_write(path).is_ok() {
             let text = format!("`{}` can still be written", path.display());
@@ -160,33 +76,32 @@ fn can_write(path: &Path) -> io::Result<()> {
     made.and_then(|_| std::fs::remove_file(&probe))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::ffi::OsStringExt;
-
-    #[test]
-    fn the_arguments_of_an_order_are_read_back() {
-        let odd = PathBuf::from(OsString::from_vec(b"/r\xff/--".to_vec()));
-        let order = Order {
-            mechanism: Mechanism::Landlock,
-            read_only: vec!["/a b".into(), odd],
-            writable: vec!["-r".into()],
-            folder: "/w".into(),
-            error: Some("/s/t.error".into()),
-        };
-        let args = order.to_args().into_iter().skip(1);
-        let mut args = args.chain(["--", "program", "-x"].map(Into::into));
-        assert_eq!(Order::of_args(&mut args), Some(order));
-        assert_eq!(args.collect::<Vec<_>>(), ["program", "-x"]);
-        for wrong in [
-            &["none"][..],
-            &["namespace", "-x", "/"],
-            &["namespace", "-r"],
-            &[],
-        ] {
-            let mut args = wrong.iter().map(OsString::from);
-            assert_eq!(Order::of_args(&mut args), None, "{wrong:?}");
-        }
+fn enter(order: &Order) -> io::Result<()> {
+    match order.mechanism {
+        #[cfg(target_os = "linux")]
+        Mechanism::Namespace => super::namespace::enter(&order.read_only, &order.writable),
+        #[cfg(target_os = "linux")]
+        Mechanism::Landlock => super::landlock::enter(&order.writable),
+        // The profile is given to `sandbox-exec`, which starts the program.
+        #[cfg(target_os = "macos")]
+        Mechanism::Seatbelt => Ok(()),
+        _ => Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "not available on this system",
+        )),
     }
+}
+
+fn program(order: &Order, name: &OsStr, args: impl Iterator<Item = OsString>) -> Command {
+    let mut command = match order.mechanism {
+        Mechanism::Namespace | Mechanism::Landlock => Command::new(name),
+        Mechanism::Seatbelt => {
+            let profile = seatbelt::profile(&order.read_only, &order.writable);
+            let mut command = Command::new(seatbelt::PROGRAM);
+            command.arg("-p").arg(profile).arg(name);
+            command
+        }
+    };
+    command.args(args);
+    command
 }

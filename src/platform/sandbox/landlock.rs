@@ -3,7 +3,8 @@
 //! Landlock covers what is created, written, truncated, renamed and removed. It does not cover modes, owners, times and
 //! extended attributes.
 
-use super::{at, privileges};
+use super::privileges;
+use super::step::at;
 use landlock::{
     ABI, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr,
     path_beneath_rules,

@@ -6,7 +6,7 @@
 //! namespace gives them back for new mounts only: those of this one are locked in it. The processes of `mesh` can't be
 //! reached through `/proc/PID/root`, since they are in another user namespace.
 
-use super::at;
+use super::step::at;
 use super::{mounts, privileges};
 use rustix::fs::{Access, StatVfsMountFlags, access, statvfs};
 use rustix::mount::{

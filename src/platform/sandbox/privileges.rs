@@ -1,6 +1,6 @@
 //! Drops what root could undo a sandbox with.
 
-use super::at;
+use super::step::at;
 use rustix::io::Errno;
 use rustix::thread::{
     CapabilitiesSecureBits, CapabilitySet, CapabilitySets, remove_capability_from_bounding_set,

@@ -2,19 +2,12 @@
 //! Linux.
 
 use std::path::{Path, PathBuf};
-#[cfg(target_os = "macos")]
-use std::process::Command;
 
-/// `sandbox-exec` with the profile, ready for the program.
-#[cfg(target_os = "macos")]
-pub fn command(read_only: &[PathBuf], writable: &[PathBuf]) -> Command {
-    let mut command = Command::new("/usr/bin/sandbox-exec");
-    command.arg("-p").arg(profile(read_only, writable));
-    command
-}
+/// The program that applies a profile.
+pub const PROGRAM: &str = "/usr/bin/sandbox-exec";
 
 /// The last rule that matches decides.
-fn profile(read_only: &[PathBuf], writable: &[PathBuf]) -> String {
+pub fn profile(read_only: &[PathBuf], writable: &[PathBuf]) -> String {
     let mut profile = "(version 1)\n(allow default)\n".to_owned();
     let mut rule = |verb: &str, path: &Path| {
         profile += &format!("({verb} file-write* (subpath {}))\n", quoted(path));

@@ -153,6 +153,7 @@ impl SpawnRun {
             Some(path) if !is_elsewhere => path.clone(),
             _ => job.output_csv_path.clone(),
         };
+        job.sandbox = spawn::confine(&job.worker, job.agent_protocol.as_ref(), &self.folder)?;
         in_use.check(&output, "-o")?;
         let claim = Claim::take(&output)?;
         claim.sign(self.folder.id());

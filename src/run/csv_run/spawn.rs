@@ -221,7 +221,7 @@ impl SpawnRequest {
 }
 
 /// The sandbox of a worker, if it is confined.
-fn confine(
+pub(super) fn confine(
     worker: &Worker,
     agent_protocol: Option<&Arc<dyn AgentProtocol>>,
     folder: &RunFolder,
@@ -321,6 +321,8 @@ impl SpawnRun {
         })?;
         let (mut kept, state, output) = fold.finish(&folder)?;
         kept.job.agent_protocol = adapter::agent_protocol(&kept.job.worker)?;
+        let protected = protected_by_csv(&kept.job.worker.folder)?;
+        confinement::renew(&mut kept.job.worker, None, &protected)?;
         kept.job.sandbox = confine(&kept.job.worker, kept.job.agent_protocol.as_ref(), &folder)?;
         Ok(Self {
             folder,

@@ -113,13 +113,15 @@ impl PlanRun {
             &mut settings.options.bounds,
         );
         settings.options.task_budget = overrides.task_budget.or(settings.options.task_budget);
+        let repo = Repo::find(&started.root)?.recorded(&folder.writers());
+        let protected = protected_by_plan(&repo, &settings.plan_file)?;
+        confinement::renew(&mut settings.worker, overrides.sandbox, &protected)?;
         let now = serde_json::to_value(&settings).unwrap_or_default();
         // The service or the machine may work again by now.
         state.forget_faults();
         if overrides.ask_now {
             state.account_until = None;
         }
-        let repo = Repo::find(&started.root)?.recorded(&folder.writers());
         let lock = RepoLock::take(&repo, Some(folder.path()))?;
         let holds = TaskHolds::read(&repo, &settings.plan_file, Some(folder.path()))?;
         if let Some(refusal) = state.in_flight().find_map(|unit| holds.refusal(&unit.id)) {

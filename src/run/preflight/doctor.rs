@@ -8,7 +8,9 @@ use super::prepare::Request;
 use super::protocols::Protocols;
 use crate::integrate::{Delivery, RepoLock};
 use crate::plan::{Item, Plan, Status, Store, metadata};
+use crate::platform::sandbox::Choice as Sandboxing;
 use crate::platform::{GitError, Repo};
+use crate::run::confinement::protected_by_plan;
 use crate::run::error::RunError;
 use crate::run::settings::PlanOptions;
 use crate::run::store::TaskHolds;
@@ -75,6 +77,7 @@ pub fn examine(request: &Request) -> Vec<Finding> {
         add("protocol", check_protocol(name, request, &repo));
     }
     add("workers", check_workers(request));
+    add("sandbox", check_sandbox(request, &repo));
     let branch = request.check_delivery(&repo);
     add(
         "delivery",
@@ -165,6 +168,23 @@ fn check_protocol(name: &str, request: &Request, repo: &Repo) -> Result<String, 
         rows => format!("{rows} rows"),
     };
     Ok(format!("{name}: at most {rows} at once for a task"))
+}
+
+/// Which sandbox holds here, or why none does.
+fn check_sandbox(request: &Request, repo: &Repo) -> Result<String, RunError> {
+    let plan_file = prepare::resolve_plan_file(request, repo.root());
+    let plan_file = plan_file.unwrap_or_else(|_| repo.root().to_owned());
+    let protected = protected_by_plan(repo, &plan_file)?;
+    let choice = request.sandbox.choice.unwrap_or(Sandboxing::Auto);
+    let (confinement, note) = choice.decide(&protected, &request.sandbox.writable)?;
+    Ok(match (confinement, note) {
+        (Some(confinement), _) => format!(
+            "{}: workers can't write to the repository, the plan and the runs",
+            confinement.mechanism.as_str()
+        ),
+        (None, Some(note)) => note,
+        (None, None) => "none: changes by workers are only noticed".to_owned(),
+    })
 }
 
 fn check_workers(request: &Request) -> Result<String, RunError> {

@@ -21,7 +21,10 @@ fn violation() -> (String, String) {
 fn nothing_of_a_wave_is_accepted_in_which_the_tree_was_changed() {
     let bench = Bench::new(&[Task::new("a").agree(&[5, 5])]);
     let kept = bench.path("kept.txt").display().to_string();
-    let said = bench.run_agent("--json", &["--meddle-at", "a.critique.skeptic.1", &kept]);
+    let said = bench.run_agent(
+        "--json sandbox=none",
+        &["--meddle-at", "a.critique.skeptic.1", &kept],
+    );
     // Three critics ran at once, and nobody can tell which of them it was: all are asked once more.
     assert_eq!(verdicts(&bench, 2), vec![violation(); 3]);
     assert_eq!(
@@ -61,7 +64,17 @@ fn a_second_violation_by_a_worker_blocks_the_task() {
         fake_agent()
     );
     bench
-        .mesh(&["run", "--run-id", "R", "--json", "--", "sh", "-c", &script])
+        .mesh(&[
+            "run",
+            "--run-id",
+            "R",
+            "--json",
+            "--sandbox=none",
+            "--",
+            "sh",
+            "-c",
+            &script,
+        ])
         .exits(1);
     assert_eq!(bench.status_of("a"), "blocked");
     assert!(bench.trace("tally integration_started").is_empty());
@@ -78,7 +91,17 @@ fn a_commit_or_checkout_by_a_worker_is_detected_even_when_the_tree_is_clean() {
         bench.work().display(),
         fake_agent()
     );
-    let said = bench.mesh(&["run", "--run-id", "R", "--json", "--", "sh", "-c", &script]);
+    let said = bench.mesh(&[
+        "run",
+        "--run-id",
+        "R",
+        "--json",
+        "--sandbox=none",
+        "--",
+        "sh",
+        "-c",
+        &script,
+    ]);
     assert_eq!(verdicts(&bench, 1), [violation()]);
     let shown = report(&said)["violations"][0].to_string();
     assert!(shown.contains("while workers ran: HEAD"), "{shown}");
@@ -104,7 +127,16 @@ fn what_a_worker_does_to_its_copy_does_not_reach_the_next_wave() {
     );
     let before = bench.tree();
     bench
-        .mesh(&["run", "--run-id", "R", "--", "sh", "-c", &script])
+        .mesh(&[
+            "run",
+            "--run-id",
+            "R",
+            "--sandbox=none",
+            "--",
+            "sh",
+            "-c",
+            &script,
+        ])
         .exits(0);
     let expected = "kept\nold\nx\n600\n.gitignore\n.step\na.txt\nkept.txt\nrun.sh\nsrc\n";
     for row in [

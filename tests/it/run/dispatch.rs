@@ -133,7 +133,7 @@ fn every_wave_in_flight_is_suspected() {
             r#"{"plan":["again"],"assumptions":[],"risk":"low","risks":[]}"#,
         );
     }
-    let args = "run --run-id R max_tasks=2 parallel_tasks=2";
+    let args = "run --run-id R max_tasks=2 parallel_tasks=2 sandbox=none";
     bench
         .mesh(Args::from(args).and(&["--", "sh", "-c", &script]))
         .exits(1);

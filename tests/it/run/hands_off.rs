@@ -38,7 +38,10 @@ fn a_worker_that_changes_the_tree_is_a_violation() {
     let bench = Bench::new(&[Task::new("a")]);
     let kept = bench.path("kept.txt").display().to_string();
     let said = bench
-        .run_agent("--json", &["--meddle-at", "a.critique.skeptic.1", &kept])
+        .run_agent(
+            "--json sandbox=none",
+            &["--meddle-at", "a.critique.skeptic.1", &kept],
+        )
         .exits(1);
     said.err_has("violation");
     said.err_has("kept.txt");
@@ -62,7 +65,7 @@ fn a_new_file_in_the_tree_is_a_violation_too() {
     let bench = Bench::new(&[Task::new("a")]);
     let note = bench.path("note.txt").display().to_string();
     bench
-        .run_agent("", &["--meddle-at", "a.vote.skeptic.1", &note])
+        .run_agent("sandbox=none", &["--meddle-at", "a.vote.skeptic.1", &note])
         .exits(1);
     assert_eq!(violated(&bench), vec![json!(["note.txt"])]);
 }
@@ -78,7 +81,16 @@ fn a_worker_that_changes_the_plan_is_a_violation() {
         fake_agent(),
     );
     bench
-        .mesh(&["run", "--run-id", "R", "--", "sh", "-c", &script])
+        .mesh(&[
+            "run",
+            "--run-id",
+            "R",
+            "--sandbox=none",
+            "--",
+            "sh",
+            "-c",
+            &script,
+        ])
         .exits(1);
     assert_eq!(violated(&bench), vec![json!([PLAN])]);
     assert_eq!(bench.comments("a").len(), 2, "the comment is kept");
