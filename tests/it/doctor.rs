@@ -17,13 +17,14 @@ fn doctor_passes_in_a_healthy_repository() {
         Task::new("b").notes("words"),
         Task::new("c").status("completed"),
     ]);
-    let (code, out) = said(&bench, "-- /bin/sh");
+    let (code, out) = said(&bench, "--sandbox none -- /bin/sh");
     assert_snapshot!(out, @r"
     ok   repository   [root]
     ok   plan         .step/st-plan.jsonl: 3 tasks, 2 open
     ok   tasks        1 ready to run, 1 without metadata, which a worker will propose
     ok   protocol     swarm: at most 5 rows at once for a task
     ok   workers      command: /bin/sh
+    ok   sandbox      none: changes by workers are only noticed
     ok   delivery     patches stay in the tree
     ok   integration  none interrupted
     ");
@@ -34,7 +35,7 @@ fn doctor_passes_in_a_healthy_repository() {
 fn all_errors_are_reported_together() {
     let bench = Bench::new(&[Task::new("a").more("unknown: 1"), Task::new("b")]);
     bench.write("p.yaml", "name: p\nroles: [a]\nrounds:\n  - {name: r, roles: [b], lane: patch, prompt: x.md, schema: synthesis.json}\n");
-    let (code, out) = said(&bench, "--protocol p.yaml -- no-such-agent");
+    let (code, out) = said(&bench, "--protocol p.yaml --sandbox none -- no-such-agent");
     assert_snapshot!(out, @r"
     ok   repository   [root]
     ok   plan         .step/st-plan.jsonl: 2 tasks, 2 open
@@ -45,6 +46,7 @@ fn all_errors_are_reported_together() {
     FAIL workers      adapter `command`
       caused by: worker program `no-such-agent` does not exist
          hint:        install it, add its folder to PATH, or pass its path
+    ok   sandbox      none: changes by workers are only noticed
     ok   delivery     patches stay in the tree
     ok   integration  none interrupted
     ");

@@ -10,7 +10,10 @@ const WAYS: [(&str, &str); 30] = [
     ("delete", "rm -f kept.txt"),
     ("delete everything", "rm -rf ./* ./.git"),
     ("rename", "mv kept.txt moved.txt"),
-    ("rename onto", "echo x >$TMPDIR/x; mv $TMPDIR/x kept.txt"),
+    (
+        "rename onto",
+        "echo x >$TMPDIR/x-$$; mv $TMPDIR/x-$$ kept.txt",
+    ),
     ("rename the repository", "mv \"$PWD\" \"$PWD-moved\""),
     (
         "rename a parent",
@@ -25,7 +28,7 @@ const WAYS: [(&str, &str); 30] = [
     ("hard link inside", "ln kept.txt new.txt"),
     (
         "hard link outside, then write",
-        "ln kept.txt $TMPDIR/outside && echo x >$TMPDIR/outside",
+        "ln kept.txt $TMPDIR/outside-$$ && echo x >$TMPDIR/outside-$$",
     ),
     ("pipe", "mkfifo new"),
     ("edit in place", "sed -i s/kept/x/ kept.txt"),
@@ -80,7 +83,10 @@ const ESCAPES: [(&str, &str); 6] = [
         "enter another namespace",
         "nsenter -t $MESH_PID -m -U sh -c \"echo x >'$PWD/kept.txt'\"",
     ),
-    ("a device", "mknod $TMPDIR/d b 254 0 && echo x >$TMPDIR/d"),
+    (
+        "a device",
+        "mknod $TMPDIR/d-$$ b 254 0 && echo x >$TMPDIR/d-$$",
+    ),
 ];
 
 struct Repo(Sandbox);
