@@ -11,6 +11,13 @@ pub enum Correction {
     Counts,
     /// Line ends differed from the file's.
     LineEnds,
+    /// A context line differed in its line end; the file keeps its own.
+    ContextLineEnd {
+        /// The file.
+        path: String,
+        /// Its line.
+        line: u64,
+    },
     /// The header of a hunk had another line number than that of its old lines, or none.
     Place {
         /// The file.
@@ -49,6 +56,11 @@ impl Display for Correction {
                     "its line ends were not those of the files, and were put right"
                 )
             }
+            Correction::ContextLineEnd { path, line } => write!(
+                f,
+                "line {line} of `{}`, a context line, differed only in its line end; the file keeps its own",
+                one_line(path)
+            ),
             Correction::Place {
                 path,
                 stated: 0,

@@ -8,6 +8,7 @@ use super::compose::{Composed, EditConflict, compose};
 use super::correction::Correction;
 use super::error::PatchError;
 use super::hunk::{Hunk, Line, Mark, Stated};
+use super::line_ends::LineEndFit;
 use super::lines::{File, LineMatch, SearchBudget, compare_lines};
 use super::misfit::Misfit;
 use super::parsed::Patch;
@@ -351,8 +352,8 @@ fn place_all(
     let mut misfits = Vec::new();
     for (index, (change, hunk)) in hunks.iter_mut().enumerate() {
         let found = match place_hunk(hunk, &mut file, shift, work) {
-            Ok(found) => line_ends::fit_hunk(hunk, found.at, &file).map(|is_mended| {
-                mended.extend(is_mended.then_some(Correction::LineEnds));
+            Ok(found) => line_ends::fit_hunk(hunk, found.at, &file).map(|line_ends| {
+                mended.extend(line_end_corrections(&change.path, line_ends));
                 found
             }),
             Err(nowhere) if misfits.len() < misfit::MISFITS_MAX => {
@@ -418,6 +419,21 @@ fn place_in_turn(content: &[u8], sections: &[Change], work: &mut SearchBudget) -
         });
     }
     Some((changes, content, mended))
+}
+
+/// The corrections that the line ends of a hunk imply.
+fn line_end_corrections(path: &str, line_ends: LineEndFit) -> Vec<Correction> {
+    match line_ends {
+        LineEndFit::Same => Vec::new(),
+        LineEndFit::Adapted => vec![Correction::LineEnds],
+        LineEndFit::ContextDiffers(lines) => {
+            let told = lines.into_iter().map(|at| Correction::ContextLineEnd {
+                path: path.to_owned(),
+                line: at as u64 + 1,
+            });
+            told.collect()
+        }
+    }
 }
 
 /// The corrections that the place of a hunk implies.

@@ -242,7 +242,7 @@ fn describe_difference(line: &Line, there: &FileLine<'_>, number: usize) -> Stri
     }
 }
 
-/// The line at which the new lines already are, if there is only one such place.
+/// The line at which the new lines already are: the stated line, or the only one if the new lines say enough.
 fn find_applied(hunk: &Hunk, file: &mut File<'_>, work: &mut SearchBudget) -> Option<usize> {
     let new = hunk.lines.iter().filter(|line| line.mark != Mark::Removed);
     let new: Vec<Line> = new
@@ -251,18 +251,34 @@ fn find_applied(hunk: &Hunk, file: &mut File<'_>, work: &mut SearchBudget) -> Op
             ..line.clone()
         })
         .collect();
-    let added = hunk.lines.iter().filter(|line| line.mark == Mark::Added);
-    let is_telling = added.clone().any(|line| line.text.trim_ascii().len() > 2);
-    if !is_telling && (added.count() > 0 || new.len() < 2) {
+    let new: Vec<&Line> = new.iter().collect();
+    if new.is_empty() || !(hunk.count(&[Mark::Added]) > 0 || is_bracketed(hunk)) {
         return None;
     }
-    let new: Vec<&Line> = new.iter().collect();
-    let places = find_places(&new, file, work)?;
-    let stated = stated_line(hunk).filter(|at| places.iter().any(|(place, _)| place == at));
-    match places.as_slice() {
-        [(at, _)] => Some(*at),
-        _ => stated,
+    let stated = stated_line(hunk).filter(|at| file.match_at(&new, *at).is_some());
+    if stated.is_some() || !is_telling(hunk, &new) {
+        return stated;
     }
+    match find_places(&new, file, work)?.as_slice() {
+        [(at, _)] => Some(*at),
+        _ => None,
+    }
+}
+
+/// Whether context stands on both sides of what the hunk removes, so that the context shows whether it is gone.
+fn is_bracketed(hunk: &Hunk) -> bool {
+    let ends = [hunk.lines.first(), hunk.lines.last()];
+    ends.into_iter()
+        .flatten()
+        .all(|line| line.mark == Mark::Same)
+}
+
+/// Whether the new lines are enough to be known by, away from the stated line.
+fn is_telling(hunk: &Hunk, new: &[&Line]) -> bool {
+    let length = |line: &Line| line.text.trim_ascii().len();
+    let mut added = hunk.lines.iter().filter(|line| line.mark == Mark::Added);
+    let told = new.iter().filter(|line| length(line) > 0).count();
+    added.any(|line| length(line) > 2) || told > 2
 }
 
 /// The place that is most similar to the old lines, and how many of them match there.

@@ -9,7 +9,7 @@ use unicode_normalization::UnicodeNormalization;
 
 /// Whether `path` is `reserved` or below it, in any spelling. Both are relative to the root.
 pub(super) fn lies_below(path: &str, reserved: &str) -> bool {
-    let mut parts = parts(path);
+    let mut parts = parts(path).into_iter();
     let mut wanted = reserved
         .split('/')
         .filter(|name| !name.is_empty())
@@ -20,12 +20,13 @@ pub(super) fn lies_below(path: &str, reserved: &str) -> bool {
 
 /// Whether a component of `path` is `.git`, in any spelling.
 pub(super) fn is_in_git_folder(path: &str) -> bool {
-    parts(path).any(|part| is_taken_for(part, ".git"))
+    let mut parts = path.split(['/', '\\']);
+    parts.any(|part| is_taken_for(part, ".git"))
 }
 
 /// Whether `path` is one of the plan files that begin with `.codex/st-plan`, in any spelling.
 pub(super) fn is_codex_plan(path: &str) -> bool {
-    let mut parts = parts(path);
+    let mut parts = parts(path).into_iter();
     let is_folder = parts
         .next()
         .is_some_and(|part| is_taken_for(part, ".codex"));
@@ -43,8 +44,18 @@ pub(super) fn folded(text: &str) -> String {
     upper.flat_map(char::to_lowercase).nfd().collect()
 }
 
-fn parts(path: &str) -> impl Iterator<Item = &str> {
-    path.split(['/', '\\'])
+/// The components of `path` as Windows resolves them: a backslash separates, `.` and what is empty stay in the folder, and
+/// `..` leaves it.
+fn parts(path: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    for part in path.split(['/', '\\']) {
+        match part.trim_end_matches(' ') {
+            ".." => drop(parts.pop()),
+            _ if bare(part).is_empty() => {}
+            _ => parts.push(part),
+        }
+    }
+    parts
 }
 
 fn is_taken_for(part: &str, name: &str) -> bool {
@@ -110,6 +121,12 @@ mod tests {
             "LE1A2B~1.JSO",
             ".learnings.jsonl/below",
             ".learnings.jsonl\\below",
+            ".\\.learnings.jsonl",
+            "\\.learnings.jsonl",
+            "src\\..\\.learnings.jsonl",
+            "src/x\\..\\..\\.learnings.jsonl",
+            "src\\.. \\. \\LEARNI~1.JSO",
+            "..\\.learnings.jsonl",
         ] {
             assert!(lies_below(path, name), "{path}");
         }
@@ -118,6 +135,8 @@ mod tests {
             ".learnings.json",
             ".learnings.jsonl.bak",
             "docs/.learnings.jsonl",
+            "docs\\.\\.learnings.jsonl",
+            "a\\b\\..\\.learnings.jsonl",
             "LEARNI~1.TXT",
             "LEARN~1.JSO",
             "learni~.jso",
@@ -150,6 +169,7 @@ mod tests {
             ".codex./st-plan.v3.jsonl",
             ".codex/ST-PLA~1.JSO",
             "CODEX~1/st-plan",
+            ".\\.codex\\x\\..\\st-plan.jsonl",
         ] {
             assert!(is_codex_plan(path), "{path}");
         }

@@ -5,7 +5,7 @@ use mesh::integrate::Evidence;
 use mesh::patch::Limits;
 
 /// What is put in front of the patch or behind it, and what the refusal says.
-const SECTIONS: [(&str, &str); 17] = [
+const SECTIONS: [(&str, &str); 21] = [
     (
         "--- a/../x\n+++ b/../x\n@@ -1 +1 @@\n-x\n+y\n",
         "`../x`, which is not a plain path",
@@ -69,6 +69,22 @@ const SECTIONS: [(&str, &str); 17] = [
     ),
     (
         "--- a/state/runs/R/ledger.jsonl\n+++ b/state/runs/R/ledger.jsonl\n@@ -1 +1 @@\n-x\n+y\n",
+        "which belongs to the runs of `mesh`",
+    ),
+    (
+        "--- /dev/null\n+++ b/.\\.learnings.jsonl\n@@ -0,0 +1 @@\n+x\n",
+        "belongs to the learnings",
+    ),
+    (
+        "--- /dev/null\n+++ b/s\\..\\.step\\st-plan.jsonl\n@@ -0,0 +1 @@\n+x\n",
+        "belongs to the plan",
+    ),
+    (
+        "--- /dev/null\n+++ b/\\plan\\x\\..\\st.jsonl\n@@ -0,0 +1 @@\n+x\n",
+        "belongs to the plan",
+    ),
+    (
+        "--- /dev/null\n+++ b/s\\..\\state\\.\\runs\\x\n@@ -0,0 +1 @@\n+x\n",
         "which belongs to the runs of `mesh`",
     ),
 ];

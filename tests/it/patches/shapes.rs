@@ -49,6 +49,7 @@ fn patches_with_odd_file_endings_apply_exactly() {
         (format!("--- a/dos.bat\n+++ b/dos.bat\n{TWO}"), "dos.bat", "one\r\n2\r\nthree\r\n"),
         (format!("--- a/dos.bat\n+++ b/dos.bat\n{TWO}").replace('\n', "\r\n"), "dos.bat", "one\r\n2\r\nthree\r\n"),
         ("--- a/mixed\n+++ b/mixed\n@@ -1,3 +1,3 @@\n one\r\n-two\n+2\n three\r\n".to_owned(), "mixed", "one\r\n2\nthree\r\n"),
+        (format!("--- a/mixed\n+++ b/mixed\n{TWO}"), "mixed", "one\r\n2\nthree\r\n"),
         ("--- a/open\n+++ b/open\n@@ -1,2 +1,2 @@\n one\n-two\n\\ No newline at end of file\n+2\n\\ No newline at end of file".to_owned(), "open", "one\n2"),
         ("--- a/open\n+++ b/open\n@@ -1,2 +1,2 @@\n one\n-two\n\\ No newline at end of file\n+2".to_owned(), "open", "one\n2\n"),
         ("--- a/größe/two words.txt\n+++ b/größe/two words.txt\n@@ -1 +1 @@\n-one\n+1\n".to_owned(), "größe/two words.txt", "1\n"),
