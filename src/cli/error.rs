@@ -155,6 +155,16 @@ pub enum CliError {
         /// As given.
         row: String,
     },
+    /// `--row` of an id that is shown alike for several rows.
+    #[error("run `{run}` shows several rows as `{row}`: {}", numbers.iter().map(u64::to_string).collect::<Vec<_>>().join(", "))]
+    AmbiguousRow {
+        /// The run.
+        run: RunId,
+        /// As given.
+        row: String,
+        /// The numbers of the rows.
+        numbers: Vec<u64>,
+    },
     /// `--junit` or `--markdown` for a spawned CSV.
     #[error("run `{0}` is a spawned CSV; its report is the output CSV")]
     NotAPlanRun(RunId),
@@ -274,6 +284,10 @@ impl CliError {
             CliError::NoRunToResume => Some("pass the input, or --resume=RUN".to_owned()),
             CliError::NoRunOfInput(_) => Some("list all runs with `mesh runs list`, then pass --resume=RUN".to_owned()),
             CliError::NoRow { run, .. } => Some(format!("list failed rows: mesh runs show {run} --failed")),
+            CliError::AmbiguousRow { run, numbers, .. } => {
+                let number = numbers.first()?;
+                Some(format!("give the number of one: mesh runs show {run} --row {number}"))
+            }
             CliError::NotAPlanRun(run) => Some(format!("see its path: mesh runs show {run}")),
             CliError::NotRunning(_) => Some("see its status: mesh runs list".to_owned()),
             CliError::FixedSettings { run, .. } => Some(format!(

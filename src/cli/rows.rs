@@ -4,7 +4,7 @@ use super::context::Context;
 use super::csv_file::CsvFile;
 use super::error::CliError;
 use super::terminal::{Terminal, Tone};
-use crate::model::{RunId, Usage, one_line, shell_word};
+use crate::model::{RunId, Usage, one_line, shell_word, visible, visible_lines};
 use crate::report::{AttemptHistory, FailedRow, RowHistory, list_failed_rows, read_row_history};
 use crate::run::{RunFolder, SpawnRun, State};
 use std::io::{Read, Seek, SeekFrom};
@@ -65,13 +65,14 @@ pub fn usage_text(usage: Option<Usage>) -> String {
     }
 }
 
-/// Shows one row in full.
+/// Shows one row in full, by its id, by the id as it is shown, or for a spawned CSV by its number.
 pub fn show(
     folder: &RunFolder,
     state: &State,
-    id: &str,
+    given: &str,
     context: &Context,
 ) -> Result<(), CliError> {
+    let id = &find_id(folder, state, given)?;
     let prompt = match state.spawned {
         Some(_) => SpawnRun::first_prompt(folder, id)?,
         None => prompt_in_waves(folder, state, id)?,
@@ -95,6 +96,41 @@ pub fn show(
     }
     let text = row_text(id, prompt.as_deref(), story.as_ref());
     Ok(context.terminal.data(text.trim_end())?)
+}
+
+/// The id of the row that is meant by `given`. An id with hidden characters can't be typed as it is shown, so that form
+/// counts as well; where it is that of several rows, only the number tells them apart.
+fn find_id(folder: &RunFolder, state: &State, given: &str) -> Result<String, CliError> {
+    let is_shown = |id: &str| {
+        let shown = [id.to_owned(), visible(id), visible_lines(id), one_line(id)];
+        shown.iter().any(|form| form == given)
+    };
+    let number: Option<u64> = given.parse().ok();
+    let rows = match state.spawned {
+        Some(_) => SpawnRun::find_rows(folder, |row, id| is_shown(id) || number == Some(row))?,
+        None => {
+            let rows = state.waves.iter().flat_map(|wave| &wave.compiled.rows);
+            rows.map(|id| (0, id.clone()))
+                .filter(|(_, id)| is_shown(id.as_str()))
+                .collect()
+        }
+    };
+    if rows.iter().any(|(_, id)| id.as_str() == given) {
+        return Ok(given.to_owned());
+    }
+    let shown: Vec<_> = rows
+        .iter()
+        .filter(|(_, id)| is_shown(id.as_str()))
+        .collect();
+    match (shown.as_slice(), rows.first()) {
+        ([], None) => Ok(given.to_owned()),
+        ([(_, id)], _) | ([], Some((_, id))) => Ok(id.to_string()),
+        (several, _) => Err(CliError::AmbiguousRow {
+            run: folder.id().clone(),
+            row: given.to_owned(),
+            numbers: several.iter().map(|(number, _)| *number).collect(),
+        }),
+    }
 }
 
 /// The prompt of a row of a plan run, from the wave CSV that contains it.

@@ -186,7 +186,7 @@ fn warn_about_input(survey: &Survey, job: &job::Settings, terminal: &Terminal) {
         ));
     }
     let other = match header {
-        [only] => crate::table::probable(std::slice::from_ref(only), b',', &[]),
+        [only] => crate::table::probable(std::slice::from_ref(only), survey.delimiter(), &[]),
         _ => None,
     };
     if let Some(other) = other {

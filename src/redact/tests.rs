@@ -161,6 +161,8 @@ fn well_known_tokens_are_redacted() {
         (format!("xoxb-12-{long}"), "slack-token"),
         (format!("AIza{long}"), "google-key"),
         (format!("glpat-{long}"), "gitlab-token"),
+        (format!("gsk_{long}"), "groq-key"),
+        (format!("xai-{long}"), "xai-key"),
         (
             format!("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.{long}"),
             "jwt",
@@ -196,6 +198,57 @@ fn well_known_tokens_are_redacted() {
     ] {
         assert_eq!(redacted(&none, text), text);
     }
+}
+
+#[test]
+fn secrets_are_known_by_their_place() {
+    let none = Redactor::default();
+    for (text, clean) in [
+        (
+            "Authorization: Bearer abc.def-1234",
+            "Authorization: Bearer [redacted:authorization]",
+        ),
+        (
+            r#"-H "authorization: basic dXNlcjpwYXNzMQ==" x"#,
+            r#"-H "authorization: basic [redacted:authorization]" x"#,
+        ),
+        (
+            r#"{\"Authorization\": \"Bearer 0123456789\"}"#,
+            r#"{\"Authorization\": \"Bearer [redacted:authorization]\"}"#,
+        ),
+        (
+            "aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\n",
+            "aws_secret_access_key = [redacted:aws-secret-key]\n",
+        ),
+        (
+            r#""AWS_SECRET_ACCESS_KEY":"wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY""#,
+            r#""AWS_SECRET_ACCESS_KEY":"[redacted:aws-secret-key]""#,
+        ),
+        (
+            "clone https://user:hunter2@host.example/x.git",
+            "clone https://user:[redacted:url-password]@host.example/x.git",
+        ),
+    ] {
+        assert_eq!(redacted(&none, text), clean, "{text}");
+    }
+    for text in [
+        "Authorization: Bearer $TOKEN",
+        "Authorization: Bearer your-token-here",
+        "Authorization: Bearer YOUR_API_TOKEN",
+        "'Authorization': 'Bearer ' + token",
+        "aws_secret_access_key = os.environ['AWS_SECRET_ACCESS_KEY']",
+        "https://host:8080/@x",
+        "https://user:${PASSWORD}@host",
+        "https://user:<password>@host",
+        "see https://a.example: mail me@b.example",
+    ] {
+        assert_eq!(redacted(&none, text), text);
+    }
+    let header = format!(
+        "Authorization: Bearer {}",
+        "sk-ant-api03-0123456789abcdef0123"
+    );
+    assert!(!redacted(&none, &header).contains("0123"));
 }
 
 #[test]

@@ -157,8 +157,9 @@ impl TableError {
             TableError::NotUtf8 { .. } => {
                 Some("name its encoding, for example: --encoding windows-1252".to_owned())
             }
-            TableError::Undecodable { .. } => Some(
-                "name the encoding that it has, for example: --encoding windows-1252".to_owned(),
+            TableError::Undecodable { encoding, .. } if !encoding.starts_with("UTF-16") => Some(
+                "it has another encoding: name that with --encoding, or save the file as UTF-8"
+                    .to_owned(),
             ),
             TableError::Utf16 { encoding, .. } => {
                 Some(format!("--encoding {}", encoding.to_ascii_lowercase()))
@@ -183,7 +184,10 @@ impl TableError {
             TableError::DuplicateHeaders { .. } => {
                 Some("give the columns different names".to_owned())
             }
-            TableError::NotUtf8 { path, .. } | TableError::Undecodable { path, .. } => {
+            TableError::Undecodable { .. } => Some(
+                "it is cut off or damaged there: export it again, if possible as UTF-8".to_owned(),
+            ),
+            TableError::NotUtf8 { path, .. } => {
                 Some(format!("convert it: iconv -f WINDOWS-1252 -t UTF-8 {} > utf8.csv", shown(path)))
             }
             TableError::Utf16 { path, encoding } => {

@@ -122,6 +122,12 @@ fn the_output_is_no_folder_and_replaces_nothing_without_force() {
     error: output `old/old.csv` already exists
     hint: resume the run that wrote it with --resume, replace it with --force, or pass another file with -o
     ");
+    let args = "in.csv --instruction x -o old/old.csv -- true --resume";
+    let args: Vec<&str> = args.split(' ').collect();
+    assert_snapshot!(refused(&sandbox, 2, &args), @r"
+    error: output `old/old.csv` already exists
+    hint: `--resume` stands after `--` and is an argument of the worker command; options of `mesh spawn` stand before `--`
+    ");
 }
 
 #[test]

@@ -244,6 +244,9 @@ pub struct ShowRunArgs {
     #[arg(long)]
     pub failed: bool,
     /// Show one row in full: its prompt, attempts and answer, and the last lines of its log
+    ///
+    /// ID is the item id, or the id as it is shown. For a spawned CSV also the number of the row, from 1 on, if no row has that
+    /// id.
     #[arg(long, value_name = "ID", conflicts_with_all = ["failed", "junit", "markdown"])]
     pub row: Option<String>,
     #[command(flatten)]

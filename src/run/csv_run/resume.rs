@@ -1,7 +1,7 @@
 //! Resumes a spawned CSV: checks its input and applies the settings that this call changes.
 
 use super::spawn::{RecordedSettings, SpawnRun};
-use super::{changes, spawn};
+use super::{changes, request, spawn};
 use crate::job::Settings;
 use crate::model::{Event, RunResumed};
 use crate::platform::{Claim, Readers, digest, durable};
@@ -153,7 +153,7 @@ impl SpawnRun {
             Some(path) if !is_elsewhere => path.clone(),
             _ => job.output_csv_path.clone(),
         };
-        job.sandbox = spawn::confine(&job.worker, job.agent_protocol.as_ref(), &self.folder)?;
+        job.sandbox = request::confine(&job.worker, job.agent_protocol.as_ref(), &self.folder)?;
         in_use.check(&output, "-o")?;
         let claim = Claim::take(&output)?;
         claim.sign(self.folder.id());
@@ -163,7 +163,9 @@ impl SpawnRun {
             ..self.settings.clone()
         };
         if is_elsewhere {
-            spawn::check_output(&output, in_use, force)?;
+            request::check_output(&output, in_use, force, || {
+                "replace it with --force, or pass another file with -o".to_owned()
+            })?;
             kept.replaces = spawn::hash_existing(&output)?;
             self.output.path = None;
         }

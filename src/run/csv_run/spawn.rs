@@ -1,17 +1,18 @@
 //! `mesh spawn` as a run: one CSV, one job, one ledger. The input is first copied into the run's folder, so that later changes
 //! of the user's file affect neither a resumed run nor the output CSV.
 
+use super::request::{SpawnRequest, confine, default_output_name};
 use crate::adapter::replay;
 use crate::job::{
-    AgentProtocol, JobError, JobStatus, Journal, Observer, Placed, Placement, Settings, State,
-    Stop, Summary, Survey, Worker,
+    JobError, JobStatus, Journal, Observer, Placed, Placement, Settings, State, Stop, Summary,
+    Survey,
 };
 use crate::ledger::{Ledger, LedgerError, Lines, Record};
 use crate::model::{
-    Event, JobId, OutputWritten, RowsReopened, RunFinished, RunId, RunKind, RunStarted, WaveNo,
+    Event, OutputWritten, RowId, RowsReopened, RunFinished, RunId, RunKind, RunStarted, WaveNo,
     json,
 };
-use crate::platform::{Claim, Hashed, Readers, Repo, Sandbox, durable};
+use crate::platform::{Claim, Hashed, Readers, Repo, durable};
 use crate::run::confinement;
 use crate::run::confinement::protected_by_csv;
 use crate::run::error::RunError;
@@ -22,27 +23,6 @@ use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-/// A request to run a CSV.
-#[derive(Clone, Debug)]
-pub struct SpawnRequest {
-    /// The job, as in the run folder [`RunFolder::dry_run`]. Its input path is that of the file to read: the input as given, or
-    /// the copy of a pipe.
-    pub job: Settings,
-    /// The folder of the output, unless a path is given.
-    pub output_folder: PathBuf,
-    /// The output, if given.
-    pub output_csv_path: Option<PathBuf>,
-    /// Whether an existing output is replaced.
-    pub force: bool,
-    /// The files that no output may replace.
-    pub in_use: InUse,
-    /// The folder where answers are recorded.
-    pub record: Option<PathBuf>,
-    /// The run whose results are reused.
-    pub reuse: Option<RunId>,
-}
 
 /// The settings in the ledger.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -167,90 +147,6 @@ impl Journal for LedgerJournal {
     }
 }
 
-impl SpawnRequest {
-    /// The job in a run's folder; `folder` is only named, not touched.
-    ///
-    /// # Errors
-    /// The agent protocol of the worker is not known.
-    pub fn job(&self, folder: &RunFolder) -> Result<Settings, RunError> {
-        let job_id = JobId::new(uuid::Uuid::new_v4().to_string());
-        let output = self.output_csv_path.clone();
-        let output = output.unwrap_or_else(|| {
-            self.output_folder
-                .join(default_output_name(&self.job.csv_path, &job_id))
-        });
-        let worker = &self.job.worker;
-        let agent_protocol = adapter::agent_protocol(worker)?;
-        Ok(Settings {
-            run_id: folder.id().clone(),
-            job_id,
-            output_csv_path: output,
-            sandbox: confine(worker, agent_protocol.as_ref(), folder)?,
-            agent_protocol,
-            scratch: folder.scratch(),
-            logs: folder.logs(),
-            ..self.job.clone()
-        })
-    }
-
-    /// Checks the output paths, before anything starts.
-    pub fn check_output(&self) -> Result<(), RunError> {
-        if let Some(folder) = &self.record {
-            let mut in_use = self.in_use.clone();
-            if let Some(output) = &self.output_csv_path {
-                in_use.reserve("is the output", output.clone());
-            }
-            in_use.check_folder(folder, "--record")?;
-        }
-        match &self.output_csv_path {
-            Some(output) => check_output(output, &self.in_use, self.force),
-            None => Ok(()),
-        }
-    }
-
-    /// Claims the output and [checks](Self::check_output) it again, so that the result holds until the run ends.
-    ///
-    /// # Errors
-    /// Another run has claimed the output, or has written it since.
-    pub fn claim_output(&self) -> Result<Option<Claim>, RunError> {
-        let output = self.output_csv_path.as_deref();
-        let claim = output.map(Claim::take).transpose()?;
-        self.check_output()?;
-        Ok(claim)
-    }
-}
-
-/// The sandbox of a worker, if it is confined.
-pub(super) fn confine(
-    worker: &Worker,
-    agent_protocol: Option<&Arc<dyn AgentProtocol>>,
-    folder: &RunFolder,
-) -> Result<Option<Arc<Sandbox>>, RunError> {
-    let protected = protected_by_csv(&worker.folder)?;
-    Ok(confinement::sandbox(
-        worker,
-        agent_protocol,
-        protected,
-        folder,
-    ))
-}
-
-pub(crate) fn check_output(output: &Path, in_use: &InUse, force: bool) -> Result<(), RunError> {
-    in_use.check(output, "-o")?;
-    // A dangling link would be replaced as well.
-    if std::fs::symlink_metadata(output).is_ok() && !force {
-        return Err(RunError::Output {
-            path: output.to_owned(),
-            why: "already exists".to_owned(),
-            hint: Some(
-                "resume the run that wrote it with --resume, replace it with --force, or pass another file with -o"
-                    .to_owned(),
-            ),
-        });
-    }
-    Ok(())
-}
-
 /// The hash of the file at `output`, if there is one.
 pub(crate) fn hash_existing(output: &Path) -> Result<Option<String>, RunError> {
     let exists = std::fs::symlink_metadata(output).is_ok();
@@ -351,6 +247,24 @@ impl SpawnRun {
         kept.job.agent_protocol = adapter::agent_protocol(&kept.job.worker)?;
         let survey = Survey::take(&kept.job)?;
         Ok(kept.job.prompt_of(&survey, |row| row.id.as_str() == id)?)
+    }
+
+    /// The rows that fit: the number of each from 1 on, and its id.
+    pub fn find_rows(
+        folder: &RunFolder,
+        fits: impl Fn(u64, &str) -> bool,
+    ) -> Result<Vec<(u64, RowId)>, RunError> {
+        let (kept, _) = LedgerFold::read(folder)?;
+        let survey = Survey::take(&kept.job)?;
+        let mut rows = survey.rows(&kept.job)?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next_row()? {
+            let number = row.index + 1;
+            if fits(number, row.id.as_str()) {
+                found.push((number, row.id));
+            }
+        }
+        Ok(found)
     }
 
     /// The job.
@@ -482,12 +396,6 @@ fn warn_of_other_path(placed: &Placed, job: &Settings, observer: &mut dyn Observ
             "`{output}` was created by another program after the run started; the rows are in `{path}`"
         ));
     }
-}
-
-/// `<stem>.agent-job-<first 8 of the job's id>.csv`.
-fn default_output_name(input: &Path, job_id: &JobId) -> String {
-    let stem = input.file_stem().unwrap_or_default().to_string_lossy();
-    format!("{stem}.agent-job-{:.8}.csv", job_id.as_str())
 }
 
 /// The commit that is checked out; none outside a repository.

@@ -208,7 +208,7 @@ fn a_patch_with_a_secret_is_refused_and_never_applied_with_a_placeholder() {
     let task = &report(&ended)["tasks"][0];
     assert_eq!(task["reason"], "ambiguous_integration");
     let detail = task["detail"].as_str().expect("a detail");
-    assert_contains(detail, "[redacted:github-token] stands for it");
+    assert_contains(detail, "is recorded as [redacted:github-token]");
     assert_eq!(bench.tree(), before);
     assert_eq!(holding(&bench.mesh_home(), &["ghp_0123"]), [""; 0]);
 }

@@ -29,6 +29,28 @@ fn objects(said: &Said) -> Vec<Value> {
 }
 
 #[test]
+fn a_row_is_found_by_its_id_as_it_is_shown() {
+    let sandbox = Sandbox::new();
+    let ids = ["a\u{202e}b", "a\u{202d}b", "c\u{202e}d", "2"];
+    sandbox.write("in.csv", &format!("id\n{}\n", ids.join("\n")));
+    let args = "spawn in.csv --id-column id --instruction x --run-id R --retries 0 -- false";
+    sandbox.mesh(args).exits(1);
+    let show = |row: &str| sandbox.mesh(&["runs", "show", "R", "--row", row, "--json"]);
+    let shown = |row: &str| objects(&show(row).exits(0))[0]["item_id"].clone();
+    for (given, id) in [
+        (ids[0], ids[0]),
+        ("c\u{fffd}d", ids[2]),
+        ("2", "2"),
+        ("1", ids[0]),
+    ] {
+        assert_eq!(shown(given), id, "{given:?}");
+    }
+    let said = show("a\u{fffd}b").exits(2);
+    said.err_has("shows several rows as `a\u{fffd}b`: 1, 2\nhint: give the number of one: mesh runs show R --row 1");
+    show("5").exits(2);
+}
+
+#[test]
 fn rows_answers_and_errors_of_a_spawned_csv() {
     let sandbox = Sandbox::new();
     sandbox.write("in.csv", &format!("id,n\n{EVIL},{EVIL}\nb,2\n"));

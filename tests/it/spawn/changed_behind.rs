@@ -347,6 +347,23 @@ fn an_output_that_became_a_folder_is_refused_before_anything_starts() {
 }
 
 #[test]
+fn another_output_of_a_resumed_run_replaces_nothing_without_force() {
+    let (sandbox, _) = stopped();
+    let run = run_id(&sandbox);
+    sandbox.write("taken.csv", "precious");
+    for call in [&["resume", &run][..], &["spawn", "in.csv", "--resume"]] {
+        let said = sandbox.mesh(Args::from(call).and("-o taken.csv")).exits(2);
+        said.err_has(
+            "already exists\nhint: replace it with --force, or pass another file with -o\n",
+        );
+        assert_eq!(sandbox.read("taken.csv"), "precious");
+    }
+    let forced = ["resume", &run, "-o", "taken.csv", "--force"];
+    sandbox.mesh(&forced).exits(0);
+    assert!(sandbox.read("taken.csv").contains("completed"));
+}
+
+#[test]
 fn the_output_is_the_same_however_its_path_is_spelled() {
     let (sandbox, _) = stopped();
     std::fs::create_dir(sandbox.path("sub")).expect("a folder");

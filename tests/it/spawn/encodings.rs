@@ -83,9 +83,14 @@ fn what_means_something_else_is_refused() {
         .flat_map(u16::to_be_bytes)
         .collect();
     assert!(refused(&bare, "").contains("hint: --encoding utf-16be\n"));
-    assert!(
-        refused(b"path,topic\na,\x81\n", "--encoding windows-1252").contains("line 2: holds bytes")
-    );
+    assert_snapshot!(refused(b"path,topic\na,\x81\n", "--encoding windows-1252"), @r"
+    error: `in.csv`, line 2: holds bytes that are no character in windows-1252
+    hint: it has another encoding: name that with --encoding, or save the file as UTF-8
+    ");
+    assert_snapshot!(refused(b"\xff\xfep\0a\0\n\0a\0\n\0x", ""), @r"
+    error: `in.csv`, line 3: holds bytes that are no character in UTF-16LE
+    hint: it is cut off or damaged there: export it again, if possible as UTF-8
+    ");
 }
 
 #[test]
