@@ -7,7 +7,7 @@ use crate::report::Report;
 use crate::run::InUse;
 use std::path::Path;
 
-/// Checks that the report files can be written.
+/// Checks that the report files can be written. Their folders must exist.
 pub fn check_files(
     files: &ReportFiles,
     mut in_use: InUse,
@@ -15,11 +15,11 @@ pub fn check_files(
 ) -> Result<(), CliError> {
     let at = |path: &Path| context.folder.join(path);
     if let Some(path) = &files.junit {
-        in_use.check(&at(path), "--junit")?;
+        in_use.check_in_folder(&at(path), "--junit")?;
         in_use.reserve("is the file of --junit", at(path));
     }
     if let Some(path) = &files.markdown {
-        in_use.check(&at(path), "--markdown")?;
+        in_use.check_in_folder(&at(path), "--markdown")?;
     }
     Ok(())
 }

@@ -277,7 +277,7 @@ mod tests {
         assert_eq!(picked.object["m"], 2);
         assert_eq!(
             picked.near.as_deref(),
-            Some("trailing comma at line 3 column 8")
+            Some("trailing comma at line 3 column 7")
         );
     }
 
@@ -292,9 +292,11 @@ mod tests {
         for (text, error) in [
             (
                 "{\"n\": 1, \"s\": \"a\",}",
-                "trailing comma at line 1 column 19",
+                "trailing comma at line 1 column 18",
             ),
-            ("So:\n{\"n\": [1,]}", "trailing comma at line 2 column 10"),
+            ("So:\n{\"n\": [1,]}", "trailing comma at line 2 column 9"),
+            // The comma is named, not the bracket after it.
+            ("{\"n\": 1,\n}", "trailing comma at line 1 column 8"),
             (
                 "[{\"n\": 1}]",
                 "a JSON array; an object is asked for (line 1 column 1)",

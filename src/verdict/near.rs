@@ -54,7 +54,10 @@ fn describe_fault(text: &str, broken: &Broken) -> String {
     }
     let before_name = before.ends_with(['{', ',']);
     match next {
-        '}' | ']' if before.ends_with(',') => format!("trailing comma at {here}"),
+        '}' | ']' if before.ends_with(',') => {
+            let comma = place(text, broken.start + before.len() - 1);
+            format!("trailing comma at {comma}")
+        }
         '\'' | '‘' | '’' => format!("single quotes at {here}; JSON has double quotes"),
         '“' | '”' => format!("a typographic quote at {here}; JSON has \""),
         '/' | '#' => format!("a comment at {here}; JSON has none"),

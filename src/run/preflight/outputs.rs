@@ -1,9 +1,10 @@
 //! Checks output paths: an output must not be a file that is being read, under whatever name, and must be writable. The checks
-//! create nothing, so a refusal leaves no trace.
+//! leave no trace: no folder is created, and the file that is created to see whether that is possible has no name where the
+//! file system can do that, and is removed.
 
+use crate::model::shell_word;
 use crate::plan::{PLAN_FILE_CODEX, PLAN_FILE_DEFAULT};
 use crate::run::error::RunError;
-use rustix::fs::{Access, access};
 use serde::{Deserialize, Serialize};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -105,13 +106,34 @@ impl InUse {
         if above.is_some_and(|folder| !folder.is_dir()) {
             return refuse("is below a file".to_owned(), "another file");
         }
-        if above.is_some_and(|folder| access(folder, Access::WRITE_OK).is_err()) {
-            return refuse(
-                "is in a folder that is not writable".to_owned(),
+        // Permissions do not tell: no file can be created in some folders of the system, whoever tries.
+        match above.map(tempfile::tempfile_in) {
+            Some(Err(error)) => refuse(
+                format!("is in a folder in which no file can be created: {error}"),
                 "another file",
-            );
+            ),
+            Some(Ok(_)) | None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// [`check`](Self::check), for a file in a folder that must exist.
+    ///
+    /// # Errors
+    /// [`RunError::Output`], as for any file.
+    pub fn check_in_folder(&self, output: &Path, option: &str) -> Result<(), RunError> {
+        self.check(output, option)?;
+        let folder = crate::platform::parent(output);
+        if folder.is_dir() {
+            return Ok(());
+        }
+        let name = shell_word(&folder.to_string_lossy());
+        Err(RunError::Output {
+            path: output.to_owned(),
+            why: "is in a folder that does not exist".to_owned(),
+            hint: Some(format!(
+                "create it: mkdir -p {name}; or name another file with {option}"
+            )),
+        })
     }
 
     /// Checks that answers can be recorded in `folder`.

@@ -11,8 +11,8 @@ fn troubled() -> Bench {
 #[test]
 fn junit_has_a_case_for_each_task_and_each_command() {
     let bench = troubled();
-    bench.run("max_tasks=2 junit=out/mesh.xml").exits(1);
-    let xml = bench.read("out/mesh.xml");
+    bench.run("max_tasks=2 junit=mesh.xml").exits(1);
+    let xml = bench.read("mesh.xml");
     for part in [
         r#"<testsuite name="mesh run R" tests="4" skipped="0" errors="0" failures="2">"#,
         r#"<property name="mesh_run_id" value="R"/>"#,
@@ -68,7 +68,12 @@ fn a_report_that_cannot_be_written_names_its_path() {
     let bench = Bench::new(&[Task::new("a")]);
     let said = bench.run("junit=a.txt/x.xml").exits(2);
     said.err_has("a.txt/x.xml` is below a file");
+    let said = bench.run("junit=nodir/deep/x.xml").exits(2);
+    said.err_has("nodir/deep/x.xml` is in a folder that does not exist");
+    said.err_has("create it: mkdir -p ");
+    assert!(!bench.path("nodir").exists());
     assert_eq!(bench.status_of("a"), "pending", "nothing was started");
+    assert!(!bench.run_folder().exists(), "nothing was started");
     bench.write("rows.csv", "x\n1\n");
     bench
         .mesh("spawn rows.csv --run-id S --instruction 'do {x}' -- echo {}")
@@ -154,8 +159,8 @@ fn junit_is_xml_and_has_every_line_whatever_a_command_prints() {
     let hostile = "printf 'one\\n\\033]0;never closed\\ntwo\\357\\277\\276\\357\\277\\277\\001\\000\\377\\nthree ]]> <&>\\r\\nfour'";
     let task = Task::new("a").validation(&[hostile, "grep -q new a.txt"]);
     let bench = Bench::new(&[task]);
-    bench.run("junit=out/mesh.xml").exits(0);
-    let xml = bench.read("out/mesh.xml");
+    bench.run("junit=mesh.xml").exits(0);
+    let xml = bench.read("mesh.xml");
     let is_char = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
     assert!(xml.chars().all(is_char), "{xml:?}");
     for line in [

@@ -143,14 +143,27 @@ fn no_answers_are_recorded_over_what_is_read_or_written() {
 fn the_report_of_a_run_is_checked_before_anything_starts() {
     let sandbox = Sandbox::with_repo(&[("README.md", ""), ("mesh.yaml", "retries: 0\n")]);
     std::os::unix::fs::symlink("README.md", sandbox.path("link")).expect("a link");
+    let before = sandbox.tree();
     for (options, what) in [
         (&["--junit", "."][..], "is a folder"),
         (&["--junit", "README.md/deep/x.xml"], "is below a file"),
         (&["--markdown", "mesh.yaml"], "is the configuration"),
         (&["--markdown", ".git/config"], "is in git's folder"),
         (
-            &["--junit", "new/x", "--markdown", "new/./x"],
+            &["--junit", "x", "--markdown", "./x"],
             "is the file of --junit",
+        ),
+        (&["--junit", "new/x"], "is in a folder that does not exist"),
+        // Its permissions would let the administrator write there.
+        #[cfg(target_os = "linux")]
+        (
+            &["--markdown", "/proc/x"],
+            "is in a folder in which no file can be created",
+        ),
+        #[cfg(target_os = "linux")]
+        (
+            &["--junit", "/sys/x.xml"],
+            "is in a folder in which no file can be created",
         ),
         (&["--record", "README.md"], "is not a folder"),
     ] {
@@ -158,5 +171,6 @@ fn the_report_of_a_run_is_checked_before_anything_starts() {
         assert_eq!(said.code, 2, "{options:?}: {}", said.err);
         assert!(said.err.contains(what), "{options:?}: {}", said.err);
         assert!(!sandbox.path("new").exists() && !sandbox.mesh_home().exists());
+        assert!(sandbox.tree() == before, "{options:?}");
     }
 }

@@ -57,7 +57,7 @@ fn a_refusal_says_what_is_wrong_and_where() {
     for (text, error) in [
         (
             "{\"n\": 1, \"s\": \"a\",}\n",
-            "trailing comma at line 1 column 19",
+            "trailing comma at line 1 column 18",
         ),
         (
             "[{\"n\": 1, \"s\": \"a\"}]\n",
@@ -93,7 +93,7 @@ fn the_retry_prompt_says_it_too() {
     std::fs::write(sandbox.path("text"), text).expect("written");
     spawn(&sandbox, "--retries 1", &["sh", "-c", script]);
     let prompt = sandbox.read("prompt2");
-    assert_contains(&prompt, "trailing comma at line 1 column 19");
+    assert_contains(&prompt, "trailing comma at line 1 column 18");
 }
 
 #[test]
