@@ -154,7 +154,7 @@ fn teams(wave: &Path, protocol: Option<&str>, context: &Context) -> Result<Vec<T
     };
     let load = |name: &str| Protocols::load(name, search_path, SwarmOverrides::default());
     if let Some(name) = protocol {
-        return Ok(load(name)?.teams());
+        return Ok(load(name)?.teams(search_path));
     }
     let ledger = wave.ancestors().nth(2).map(|run| run.join("ledger.jsonl"));
     let first = ledger.and_then(|path| ledger::first(&path).ok().flatten());
@@ -164,7 +164,7 @@ fn teams(wave: &Path, protocol: Option<&str>, context: &Context) -> Result<Vec<T
     };
     let protocol = settings["protocol"].as_str();
     Ok(match protocol.and_then(|name| load(name).ok()) {
-        Some(protocols) => protocols.teams(),
+        Some(protocols) => protocols.teams(search_path),
         None => Protocols::known_teams(search_path),
     })
 }

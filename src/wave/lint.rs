@@ -1,12 +1,13 @@
 //! Checks a wave CSV and its call file.
 //!
 //! Pure: text in, problems out. The rules are those of CONTRACT, section 3: the columns, the ids, one round and one concurrency
-//! limit, a lane in every row and one author per unit, every role of the round, disjoint scopes, and a call file
-//! ([`lint_call`](super::lint_call)) that agrees.
+//! limit, a lane in every row and one author per unit, every role of the round ([`lint_team`](super::lint_team)), disjoint
+//! scopes, and a call file ([`lint_call`](super::lint_call)) that agrees.
 
+use super::lint_team::{Member, Team, check_team};
 use super::problem::Problem;
-use super::{COLUMNS, lint_call};
-use crate::model::{Lane, Role, RoundName, RowId, RowKey};
+use super::{COLUMNS, lint_call, lint_team};
+use crate::model::{Lane, RowId, RowKey};
 use crate::protocol::HYDRATION;
 use crate::scope::{Claims, Reach};
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,19 +28,6 @@ pub struct LintInput<'w> {
     pub call: Option<&'w str>,
     /// The roles of the known rounds.
     pub teams: &'w [Team],
-}
-
-/// The roles of a round of a protocol.
-#[derive(Clone, Debug)]
-pub struct Team {
-    /// The protocol.
-    pub protocol: String,
-    /// The round.
-    pub round: RoundName,
-    /// The roles, one row each.
-    pub roles: Vec<Role>,
-    /// What the rows may return.
-    pub lane: Lane,
 }
 
 /// Columns with the same value in all rows of a wave.
@@ -94,8 +82,29 @@ pub fn lint(input: LintInput<'_>) -> Vec<Problem> {
         max_concurrency: number("max_concurrency"),
         timeout_seconds: number("timeout_seconds"),
     };
-    problems.extend(lint_call::check(input.csv, input.call, &limits));
+    let schema = match rows.as_slice() {
+        [] => None,
+        rows => lint_team::expected_schema(&members(&rows.iter().collect::<Vec<_>>()), input.teams),
+    };
+    problems.extend(lint_call::check(
+        input.csv,
+        input.call,
+        &limits,
+        schema.as_ref(),
+    ));
     problems
+}
+
+fn members<'r>(rows: &[&Row<'r>]) -> Vec<Member<'r>> {
+    let member = |row: &&Row<'r>| Member {
+        number: row.number,
+        unit: row.cell("unit"),
+        round: row.cell("round"),
+        role: row.cell("role"),
+        lane: row.cell("lane"),
+        attempt: row.cell("attempt"),
+    };
+    rows.iter().map(member).collect()
 }
 
 fn check_rows(rows: &[Row<'_>], teams: &[Team], problems: &mut Vec<Problem>) {
@@ -128,8 +137,8 @@ struct Row<'r> {
     cells: &'r [String],
 }
 
-impl Row<'_> {
-    fn cell(&self, column: &str) -> &str {
+impl<'r> Row<'r> {
+    fn cell(&self, column: &str) -> &'r str {
         let at = COLUMNS.iter().position(|name| *name == column);
         at.and_then(|at| self.cells.get(at))
             .map_or("", String::as_str)
@@ -211,6 +220,10 @@ fn check_row(row: &Row<'_>, problems: &mut Vec<Problem>) {
             add(column, "has an empty part between its semicolons");
         }
     }
+    let is_own = |part: &str| part.trim() == row.cell("unit");
+    if row.cell("depends_on").split(';').any(is_own) {
+        add("depends_on", "names the unit of the row itself");
+    }
     // The hydration round asks for the missing metadata.
     if row.cell("round") == HYDRATION {
         return;
@@ -237,7 +250,7 @@ fn check_units(rows: &[Row<'_>], teams: &[Team], problems: &mut Vec<Problem>) {
     let mut claims = Claims::default();
     for rows in units.values() {
         let first = rows[0];
-        check_team(rows, teams, problems);
+        problems.extend(check_team(&members(rows), teams));
         for row in &rows[1..] {
             if row.cell("lane") == Lane::Patch.as_str() {
                 problems.push(problem_at(
@@ -280,55 +293,10 @@ fn overlap(row: &Row<'_>, reach: &Reach, others: &[(&Row<'_>, Reach)]) -> Proble
     )
 }
 
-/// Checks that every role of the round has a row, and the lane is that of the round. Only a first attempt must be complete, since
-/// later ones ask only the roles whose answers were refused. The rounds of unknown protocols are not checked.
-fn check_team(rows: &[&Row<'_>], teams: &[Team], problems: &mut Vec<Problem>) {
-    let first = rows[0];
-    let of_round = |team: &&Team| team.round.as_str() == first.cell("round");
-    let has = |team: &Team, role: &str| team.roles.iter().any(|known| known.as_str() == role);
-    let fits = |team: &&Team| rows.iter().all(|row| has(team, row.cell("role")));
-    let teams = teams.iter().filter(of_round).filter(fits);
-    let Some(team) = teams.min_by_key(|team| team.roles.len()) else {
-        return;
-    };
-    for row in rows
-        .iter()
-        .filter(|row| row.cell("lane") != team.lane.as_str())
-    {
-        let message = format!(
-            "is `{}`; round `{}` of protocol `{}` is `{}`",
-            row.cell("lane"),
-            team.round,
-            team.protocol,
-            team.lane.as_str()
-        );
-        problems.push(problem_at(Some(row.number), "lane", &message));
-    }
-    if rows.iter().any(|row| row.cell("attempt") != "1") {
-        return;
-    }
-    let is_there = |role: &&Role| rows.iter().any(|row| row.cell("role") == role.as_str());
-    let missing: Vec<String> = team
-        .roles
-        .iter()
-        .filter(|role| !is_there(role))
-        .map(|role| format!("`{role}`"))
-        .collect();
-    if !missing.is_empty() {
-        let message = format!(
-            "unit `{}` has no row of {}, which also answers in round `{}` of protocol `{}`",
-            first.cell("unit"),
-            missing.join(" and "),
-            team.round,
-            team.protocol
-        );
-        problems.push(problem_at(Some(first.number), "role", &message));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Role, RoundName};
     use serde_json::{Value, json};
 
     fn header() -> Vec<String> {
@@ -388,10 +356,15 @@ mod tests {
                 Role::new("skeptic"),
             ],
             lane: Lane::ReadOnly,
+            schema: None,
         };
         let alone = Team {
             roles: vec![Role::new("skeptic")],
             ..team.clone()
+        };
+        let hydration = Team {
+            round: RoundName::new(HYDRATION),
+            ..alone.clone()
         };
         lint(LintInput {
             csv: Path::new("/waves/w.csv"),
@@ -399,7 +372,7 @@ mod tests {
             rows,
             lines: &[2, 7, 9],
             call,
-            teams: &[team, alone],
+            teams: &[team, alone, hydration],
         })
     }
 
@@ -443,6 +416,10 @@ mod tests {
             (
                 ("depends_on", "b; "),
                 "column `depends_on`: has an empty part",
+            ),
+            (
+                ("depends_on", "b;a"),
+                "column `depends_on`: names the unit of the row itself",
             ),
             (("scope", "a/**;"), "column `scope`: has an empty part"),
             (
@@ -505,8 +482,12 @@ mod tests {
         // Another protocol has the skeptic alone; and a later attempt asks only some again.
         assert_eq!(problems(&all[2..]), [""; 0]);
         assert_eq!(problems(&[of("critic", "2"), of("other", "2")]), [""; 0]);
-        // Nothing is known of a protocol with other roles.
-        assert_eq!(problems(&[of("judge", "1")]), [""; 0]);
+        assert_eq!(
+            problems(&[of("critic", "1"), of("king", "1"), of("skeptic", "1")]),
+            [
+                "row 2, item `a.critique.king.1`, column `role`: `king` has no part in round `critique` of any known protocol; pass the protocol of the wave with --protocol"
+            ]
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Checks the call file of a wave: it exists, is valid, and agrees with the wave.
 
 use super::call::Call;
+use super::lint_team::ExpectedSchema;
 use super::problem::Problem;
 use crate::verdict::Schema;
 use serde_json::Value;
@@ -14,7 +15,12 @@ pub(super) struct RowLimits {
 }
 
 /// All problems of the call file of the wave CSV `csv`.
-pub(super) fn check(csv: &Path, text: Option<&str>, limits: &RowLimits) -> Vec<Problem> {
+pub(super) fn check(
+    csv: &Path,
+    text: Option<&str>,
+    limits: &RowLimits,
+    schema: Option<&ExpectedSchema<'_>>,
+) -> Vec<Problem> {
     let Some(text) = text else {
         return vec![problem(
             None,
@@ -40,7 +46,7 @@ pub(super) fn check(csv: &Path, text: Option<&str>, limits: &RowLimits) -> Vec<P
     }
     let mut problems = check_values(text, &call, limits);
     problems.extend(check_paths(csv, text, &call));
-    problems.extend(check_schema(text, &call));
+    problems.extend(check_schema(text, &call, schema));
     // The rest: unknown keys, and values of another type.
     if problems.is_empty()
         && let Err(why) = Call::parse(text)
@@ -86,18 +92,27 @@ fn check_paths(csv: &Path, text: &str, call: &Value) -> Vec<Problem> {
     .collect()
 }
 
-fn check_schema(text: &str, call: &Value) -> Option<Problem> {
+fn check_schema(
+    text: &str,
+    call: &Value,
+    expected: Option<&ExpectedSchema<'_>>,
+) -> Option<Problem> {
     const KEY: &str = "output_schema";
     let line = line_of(text, KEY);
-    if !call[KEY].is_object() {
+    let schema = &call[KEY];
+    if !schema.is_object() {
         return Some(problem(line, KEY, "is not a schema"));
     }
-    let error = Schema::compile(KEY, call[KEY].clone()).err()?;
-    Some(problem(
-        line,
-        KEY,
-        &format!("is not a valid schema: {error}"),
-    ))
+    if let Err(error) = Schema::compile(KEY, schema.clone()) {
+        let message = format!("is not a valid schema: {error}");
+        return Some(problem(line, KEY, &message));
+    }
+    let expected = expected.filter(|expected| !expected.schemas.contains(&schema))?;
+    let message = format!(
+        "is not the schema of round `{}`: other answers would be accepted than the run can use",
+        expected.round
+    );
+    Some(problem(line, KEY, &message))
 }
 
 fn mismatch(text: &str, call: &Value, key: &str, expected: &Value) -> Problem {
@@ -155,7 +170,7 @@ mod tests {
             max_concurrency: Some(5),
             timeout_seconds: Some(60),
         };
-        let found = check(Path::new("/waves/001-vote.csv"), text, &limits);
+        let found = check(Path::new("/waves/001-vote.csv"), text, &limits, None);
         let line = |problem: &Problem| problem.line.map_or("-".to_owned(), |line| line.to_string());
         found
             .iter()

@@ -11,12 +11,14 @@ mod export;
 mod label;
 mod lint;
 mod lint_call;
+mod lint_team;
 mod problem;
 
 pub use call::Call;
 pub use export::{Runner, export};
 pub use label::Label;
-pub use lint::{LintInput, Team, lint};
+pub use lint::{LintInput, lint};
+pub use lint_team::Team;
 pub use problem::Problem;
 
 use crate::model::{Lane, Risk, RoundName, RowKey, RunId, WaveNo};

@@ -1,6 +1,7 @@
 //! `mesh wave lint`: every wave that `mesh` compiles passes, and what is wrong with others is named by row and column.
 
 use crate::fixture::*;
+use serde_json::{Value, json};
 
 #[test]
 fn compiled_waves_pass_also_with_several_units() {
@@ -71,6 +72,13 @@ fn doctor_reports_every_problem() {
     said.err_has("`none.csv`");
 }
 
+/// A call file with another schema.
+fn with_schema(call: &str, schema: Value) -> String {
+    let mut call: Value = serde_json::from_str(call).expect("JSON");
+    call["output_schema"] = schema;
+    format!("{call:#}")
+}
+
 #[test]
 fn the_csv_and_call_file_must_cover_the_whole_round() {
     let bench = Bench::new(&[Task::new("a")]);
@@ -98,10 +106,34 @@ fn the_csv_and_call_file_must_cover_the_whole_round() {
         out,
         "`002-critique.csv`, line 2: row 1, item `a.critique.critic_a.1`, column `role`: unit `a` has no row of `skeptic`, which also answers in round `critique` of protocol `swarm`\n"
     );
-    // By a protocol that has none of these roles nothing can be said.
+    let (code, out) = lint(&wave, Some(&call), &["--protocol", "solo"]);
+    assert_eq!(code, 1);
+    assert_contains(
+        &out,
+        "column `role`: `critic_a` has no part in round `critique` of any known protocol; pass the protocol",
+    );
+    let king = wave.replace("critic_a", "king");
+    let (code, out) = lint(&king, Some(&call), &[]);
+    assert_eq!(code, 1);
+    assert_contains(
+        &out,
+        "`002-critique.csv`, line 2: row 1, item `a.critique.king.1`, column `role`: `king` has no part in round `critique` of any known protocol",
+    );
+    // A protocol of the user may have it.
+    let own = include_str!("../../templates/swarm.yaml").replace("critic_a", "king");
+    bench.write("own.yaml", &own);
+    let args = ["--protocol", "own.yaml"];
+    let any = with_schema(&call, json!({"type": "object"}));
     assert_eq!(
-        lint(&wave[..last], Some(&call), &["--protocol", "solo"]).0,
-        0
+        lint(&king, Some(&any), &args),
+        lint(&king, Some(&call), &args)
+    );
+    assert_eq!(lint(&king, Some(&any), &args).0, 0);
+    let (code, out) = lint(&wave, Some(&any), &[]);
+    assert_eq!(code, 1);
+    assert_contains(
+        &out,
+        "`output_schema`: is not the schema of round `critique`",
     );
 
     for (broken, message) in [

@@ -36,7 +36,7 @@ pub enum WaveCommand {
     /// Check wave CSVs and their call files
     ///
     /// Checks the columns and their order, the ids, that all rows have one round and one concurrency, the lane of every row with
-    /// one author per unit, a row for every role of the round, that no two units may touch the same path, and that the call
+    /// one author per unit, a row for every role of the round and for no other, that no two units may touch the same path, and that the call
     /// file agrees and points to this wave. Exit code 1 if a check fails.
     #[command(
         after_help = "Example:\n  mesh wave lint ~/.local/state/mesh/runs/20260213T015500Z/waves/001-proposal.csv"

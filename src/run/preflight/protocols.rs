@@ -39,6 +39,8 @@ pub struct ProtocolSearchPath<'s> {
 pub struct Protocols {
     chosen: Chosen,
     by_name: BTreeMap<String, Protocol>,
+    /// The chosen protocol, if it is a file of the user.
+    own: Option<String>,
     /// Settings of the run, which override those of a task.
     overrides: SwarmOverrides,
 }
@@ -77,9 +79,14 @@ impl Protocols {
                 &mut by_name,
             )?;
         }
+        let own = match &chosen {
+            Chosen::One(chosen) if !is_built_in(name, search_path) => Some(chosen.clone()),
+            _ => None,
+        };
         Ok(Self {
             chosen,
             by_name,
+            own,
             overrides,
         })
     }
@@ -100,8 +107,12 @@ impl Protocols {
     }
 
     /// The roles of every round, for every protocol that a task may use.
-    pub fn teams(&self) -> Vec<Team> {
-        self.by_name.values().flat_map(list_teams).collect()
+    pub fn teams(&self, search_path: ProtocolSearchPath<'_>) -> Vec<Team> {
+        let teams = self.by_name.iter().flat_map(|(name, protocol)| {
+            let is_own = self.own.as_ref() == Some(name);
+            list_teams(protocol, !is_own && is_built_in(name, search_path))
+        });
+        teams.collect()
     }
 
     /// The roles of every round, for every protocol with a name. Skips protocols that can't be loaded.
@@ -111,10 +122,11 @@ impl Protocols {
         let built_in = built_in.filter(|path| is_protocol(path));
         let built_in = built_in.filter_map(|path| path.file_stem()?.to_str());
         let names = built_in.chain(search_path.named.keys().map(String::as_str));
-        let protocols = names.filter_map(|name| load_rounds(name, search_path).ok());
-        protocols
-            .flat_map(|protocol| list_teams(&protocol))
-            .collect()
+        let teams = names.filter_map(|name| {
+            let protocol = load_rounds(name, search_path).ok()?;
+            Some(list_teams(&protocol, is_built_in(name, search_path)))
+        });
+        teams.flatten().collect()
     }
 
     /// Chooses the fallback of the chosen protocol, if there is one, and returns its name.
@@ -242,13 +254,19 @@ impl Protocols {
     }
 }
 
-fn list_teams(protocol: &Protocol) -> Vec<Team> {
+/// Whether `name` is that of a built-in protocol that no file replaces.
+fn is_built_in(name: &str, search_path: ProtocolSearchPath<'_>) -> bool {
+    !search_path.named.contains_key(name) && BUILT_IN.get_file(format!("{name}.yaml")).is_some()
+}
+
+fn list_teams(protocol: &Protocol, is_built_in: bool) -> Vec<Team> {
     let rounds = protocol.rounds.iter().chain(&protocol.hydration);
     let team = |round: &Round| Team {
         protocol: protocol.name.clone(),
         round: round.name.clone(),
         roles: round.roles.clone(),
         lane: round.lane,
+        schema: is_built_in.then(|| round.schema.source().clone()),
     };
     rounds.map(team).collect()
 }
