@@ -59,7 +59,10 @@ fn fault(ended: &Ended, text: &str) -> Option<Fault> {
         return Some(Fault::Memory);
     }
     let stderr = String::from_utf8_lossy(&ended.stderr);
-    let found = [text, &stderr].into_iter().find_map(refusal::read);
+    // The status before a line would hide that a test runner printed it.
+    let status = format!("{}: ", exit_status(ended));
+    let message = text.strip_prefix(&status).unwrap_or(text);
+    let found = [message, &stderr].into_iter().find_map(refusal::read);
     found
         .map(|refusal| refusal.fault)
         .or_else(|| outage(&ended.stdout))
@@ -365,6 +368,8 @@ mod tests {
         let refused = ended(1, "", "Error: connect ECONNREFUSED 127.0.0.1:1");
         assert_eq!(fault(&refused), Some(Fault::Network));
         assert_eq!(fault(&ended(1, "", "assertion failed")), None);
+        let test = "ok 12 - fetch failed: ECONNREFUSED is retried";
+        assert_eq!(fault(&ended(1, "", test)), None);
         let spawn = |text: &str| Outcome::Failed(Failure::SpawnFailed, text.to_owned()).fault(None);
         assert_eq!(spawn("No such file or directory"), Some(Fault::Program));
         assert_eq!(spawn("Argument list too long (os error 7)"), None);
