@@ -38,24 +38,18 @@ mod stop;
 mod terminal;
 mod wave;
 
+use crate::adapter::WORKER_COMMAND;
 use crate::platform::sandbox;
 use args::{Cli, Command};
 use error::CliError;
+use std::ffi::OsString;
 use std::process::ExitCode;
 use terminal::Terminal;
 
 /// Parses the command line, runs the command, and returns an exit code (CONTRACT, "Exit codes").
 pub fn main() -> ExitCode {
-    let mut args = std::env::args_os().skip(1);
-    if args.next().is_some_and(|first| first == sandbox::COMMAND) {
-        // Before anything that starts a thread.
-        return match sandbox::main(args) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                Terminal::plain().error(&error.to_string());
-                ExitCode::from(127)
-            }
-        };
+    if let Some(code) = run_as_worker(std::env::args_os().skip(1)) {
+        return code;
     }
     let parsed = defaults::parse(std::env::args_os().collect());
     let (cli, context) = match parsed {
@@ -73,6 +67,23 @@ pub fn main() -> ExitCode {
             ExitCode::from(70)
         }
     }
+}
+
+/// The two commands that this program starts itself, once for each row: they skip the command line's parser, which takes
+/// longer than they do. The sandbox also comes before anything that starts a thread.
+fn run_as_worker(mut args: impl Iterator<Item = OsString>) -> Option<ExitCode> {
+    let (result, code) = match args.next()?.to_str()? {
+        sandbox::COMMAND => (sandbox::main(args).map_err(CliError::from), 127),
+        WORKER_COMMAND => (replay_worker::execute(args), 2),
+        _ => return None,
+    };
+    Some(match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error.report(&Terminal::plain());
+            ExitCode::from(code)
+        }
+    })
 }
 
 fn dispatch(cli: Cli, context: &context::Context) -> Result<u8, CliError> {
@@ -98,6 +109,5 @@ fn dispatch(cli: Cli, context: &context::Context) -> Result<u8, CliError> {
         Command::Adapters => adapters::execute(context),
         Command::Doctor(args) => doctor::execute(&args, context),
         Command::Demo(args) => demo::execute(&args, context),
-        Command::ReplayWorker(args) => replay_worker::execute(&args),
     }
 }

@@ -200,9 +200,6 @@ pub enum Command {
     /// answers: parallel tasks, a vote that fails twice, a validation that fails and is rolled back. No key, no network.
     #[command(after_help = "Examples:\n  mesh demo\n  mesh demo --dir /tmp/mesh-demo")]
     Demo(DemoArgs),
-    /// Print one recorded answer (the worker of the adapter replay)
-    #[command(name = crate::adapter::WORKER_COMMAND, hide = true)]
-    ReplayWorker(ReplayWorkerArgs),
 }
 
 /// Arguments of `mesh cancel`.
@@ -280,11 +277,4 @@ pub struct DemoArgs {
     pub dir: Option<PathBuf>,
     #[command(flatten)]
     pub home: RunHomeArgs,
-}
-
-/// Arguments of the replay worker.
-#[derive(Clone, Debug, Args)]
-pub struct ReplayWorkerArgs {
-    /// Folder of recorded answers
-    pub answers: PathBuf,
 }
