@@ -54,7 +54,9 @@ pub fn abandon(mut plan_run: PlanRun, terminal: &Terminal) -> Result<u8, CliErro
         terminal.talk("this run has no interrupted integration; nothing was changed");
         return Ok(0);
     }
-    terminal.advise_as("resume with:", &resume_command(plan_run.id()));
+    if plan_run.state().finished.is_none() {
+        terminal.advise_as("resume with:", &resume_command(plan_run.id()));
+    }
     Ok(1)
 }
 

@@ -8,10 +8,11 @@
 use super::content_store::ContentStore;
 use super::restore_path::{move_aside, restore_path};
 use super::root_dir::RootDir;
-use super::state::{RestoreCause, read_state};
+use super::state::{RestoreCause, read_stamp, read_state};
 use crate::model::{BeforeState, path_text};
 use crate::platform::{GitError, Repo, sha256_of_bytes};
 use crate::{learnings, plan};
+use rustix::fs::FileType;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -28,6 +29,9 @@ struct GuardedFile {
     path: PathBuf,
     before: BeforeState,
     rule: Rule,
+    /// The permission bits of the folder below `folder` that holds it.
+    #[serde(default)]
+    parent_mode: Option<u32>,
 }
 
 /// Which changes of a guarded file are allowed.
@@ -230,6 +234,19 @@ impl Guard {
         cause: RestoreCause,
         repaired: &mut Repaired,
     ) {
+        let mut is_mode_restored = false;
+        if matches!(file.rule, Rule::Plan | Rule::Longer) && cause == RestoreCause::AfterValidation
+        {
+            match file.restore_modes() {
+                Ok(is_restored) => is_mode_restored = is_restored,
+                Err(error) => repaired
+                    .failures
+                    .push(format!("{}: {error}", file.name().display())),
+            }
+        }
+        if is_mode_restored {
+            repaired.restored.push(file.name());
+        }
         if file.is_unchanged() || (file.rule == Rule::Index && self.lists_the_same(repo)) {
             return;
         }
@@ -249,6 +266,7 @@ impl Guard {
             return;
         }
         match file.put_back(store, aside) {
+            Ok(true) if is_mode_restored => {}
             Ok(true) => repaired.restored.push(file.name()),
             // Nothing was overwritten: the file was gone.
             Ok(false) => {}
@@ -312,6 +330,7 @@ impl GuardedFile {
         };
         let before = take().map_err(|error| (folder.join(&path), error))?;
         Ok(before.map(|before| Self {
+            parent_mode: mode_of_parent(folder, &path),
             folder: folder.to_owned(),
             path,
             before,
@@ -330,6 +349,20 @@ impl GuardedFile {
     fn is_unchanged(&self) -> bool {
         let now = self.now().unwrap_or(Some(BeforeState::Absent));
         now.as_ref() == Some(&self.before)
+    }
+
+    /// Restores the permission bits of the file and of the folder that holds it; `true` if they had changed.
+    fn restore_modes(&self) -> io::Result<bool> {
+        let folder = RootDir::open(&self.folder)?;
+        let mut is_restored = false;
+        // The folder first: it may keep its owner from looking at the file.
+        if let (Some(mode), Some(parent)) = (self.parent_mode, self.path.parent()) {
+            is_restored |= restore_mode(&folder, parent, mode, FileType::Directory)?;
+        }
+        if let BeforeState::File { mode, .. } = self.before {
+            is_restored |= restore_mode(&folder, &self.path, mode, FileType::RegularFile)?;
+        }
+        Ok(is_restored)
     }
 
     fn is_gone(&self) -> bool {
@@ -375,6 +408,23 @@ impl GuardedFile {
         let folder = RootDir::open(&self.folder)?;
         let aside = aside.join("git-folder");
         restore_path(&folder, &self.path, &self.before, store, &aside)
+    }
+}
+
+/// The permission bits of the folder between `folder` and the file at `path`, if there is one.
+fn mode_of_parent(folder: &Path, path: &Path) -> Option<u32> {
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())?;
+    let stamp = read_stamp(&RootDir::open(folder).ok()?, parent).ok()??;
+    Some(stamp.permissions())
+}
+
+fn restore_mode(folder: &RootDir, path: &Path, mode: u32, kind: FileType) -> io::Result<bool> {
+    let now = read_stamp(folder, path)?.filter(|now| now.kind() == kind);
+    match now.is_some_and(|now| now.permissions() != mode) {
+        true => folder.set_mode(path, mode).map(|()| true),
+        false => Ok(false),
     }
 }
 

@@ -109,6 +109,23 @@ pub struct RepoLock {
 }
 
 impl RepoLock {
+    /// A lock in the run's own folder, for a run whose repository is gone: there is nothing else to lock.
+    pub fn without_repository(run_folder: &Path) -> Result<Self, IntegrateError> {
+        let path = run_folder.join("mesh.lock");
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(&path)
+            .map_err(IntegrateError::io(&path))?;
+        Ok(Self {
+            file,
+            pending: run_folder.join("mesh.pending"),
+            note: None,
+        })
+    }
+
     /// Takes the lock of `repo` for the run in `run_folder`; `None` for a run that does not exist yet.
     pub fn take(repo: &Repo, run_folder: Option<&Path>) -> Result<Self, IntegrateError> {
         let common = repo.common_dir()?;

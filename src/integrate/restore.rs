@@ -4,7 +4,7 @@
 //! there first, because after a kill it may hold an edit of the user's.
 
 use super::census::{CensusFile, Content};
-use super::content_store::object_id;
+use super::content_store::{ContentStore, object_id};
 use super::error::IntegrateError;
 use super::guard::Repaired;
 use super::restore_path::{move_aside, restore_file, restore_path};
@@ -15,6 +15,7 @@ use super::tree_diff::{FileChange, relative};
 use crate::model::{BeforeState, TouchedPath};
 use crate::platform::{Repo, fault};
 use rustix::fs::FileType;
+use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -49,6 +50,8 @@ impl SavedTree {
             cause,
             restored: Restored::default(),
             failures: Vec::new(),
+            failed_paths: Vec::new(),
+            left: Unrestored::read(&self.store),
         };
         // Git can answer nothing before its own files are sound.
         work.repair_guarded();
@@ -96,6 +99,9 @@ struct Restore<'r> {
     cause: RestoreCause,
     restored: Restored,
     failures: Vec<String>,
+    failed_paths: Vec<PathBuf>,
+    /// What an earlier restore could not restore.
+    left: Unrestored,
 }
 
 impl Restore<'_> {
@@ -171,9 +177,13 @@ impl Restore<'_> {
         if now == Some(BeforeState::Absent) {
             return *before == BeforeState::Absent;
         }
-        if now.as_ref() != Some(before) {
-            self.restored.kept.push(path.to_owned());
+        if now.as_ref() == Some(before) {
+            return true;
         }
+        if self.left.still_stands(self.root, path) {
+            return false;
+        }
+        self.restored.kept.push(path.to_owned());
         true
     }
 
@@ -189,10 +199,12 @@ impl Restore<'_> {
             let change = self.saved.change_of(self.root, known, stamp.as_ref());
             match (change, self.cause) {
                 (FileChange::Unchanged, _) => {}
-                (FileChange::OtherMode | FileChange::Other, RestoreCause::AfterKill) => {
+                (FileChange::OtherMode | FileChange::Other, RestoreCause::AfterKill)
+                    if !self.left.still_stands(self.root, &known.path) =>
+                {
                     self.restored.kept.push(known.path.clone());
                 }
-                (FileChange::OtherMode, RestoreCause::AfterValidation) => {
+                (FileChange::OtherMode, _) => {
                     let mode = known.stamp.permissions();
                     if let Err(error) = self.root.set_mode(&known.path, mode) {
                         self.failed(&known.path, &error);
@@ -238,18 +250,16 @@ impl Restore<'_> {
         };
         let ids: Vec<String> = files.iter().map(id).collect();
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-        let objects = match self.repo.objects(&ids) {
-            Ok(objects) => objects,
-            Err(error) => {
-                let names = files.iter().map(|known| known.path.display().to_string());
-                let failures = names.map(|name| format!("{name}: {error}"));
-                return self.failures.extend(failures.collect::<Vec<_>>());
-            }
+        let (objects, why) = match self.repo.objects(&ids) {
+            Ok(objects) => (objects, "git no longer has its content".to_owned()),
+            Err(error) => (vec![None; ids.len()], error.to_string()),
         };
         for ((known, id), object) in files.iter().zip(ids).zip(objects) {
             let sound = object.filter(|content| object_id(content, id) == id);
-            let missing = || io::Error::other(format!("git no longer has its content {id}"));
-            self.restore_content(known, &sound.ok_or_else(missing));
+            let content = sound.or_else(|| self.saved.workspace_copy(&known.path, id));
+            let missing =
+                || io::Error::other(format!("{why}, and no copy of the run has it ({id})"));
+            self.restore_content(known, &content.ok_or_else(missing));
         }
     }
 
@@ -346,6 +356,7 @@ impl Restore<'_> {
 
     fn failed(&mut self, path: &Path, error: &io::Error) {
         self.failures.push(format!("{}: {error}", path.display()));
+        self.failed_paths.push(path.to_owned());
     }
 
     fn finish(mut self) -> Result<Restored, IntegrateError> {
@@ -355,9 +366,58 @@ impl Restore<'_> {
         }
         self.restored.moved_aside.sort();
         self.restored.moved_aside.dedup();
+        let left = Unrestored::take(self.root, &self.failed_paths);
+        left.write(&self.saved.store)
+            .map_err(IntegrateError::io(self.saved.store.folder()))?;
         match self.failures.is_empty() {
             true => Ok(self.restored),
             false => Err(self.saved.not_restored(self.failures)),
         }
+    }
+}
+
+/// The paths that a restore could not restore, as it left them: as long as they stand like that, nobody has edited them, and
+/// the next restore may replace them.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Unrestored {
+    paths: Vec<TouchedPath>,
+}
+
+const UNRESTORED: &str = "unrestored.json";
+
+impl Unrestored {
+    fn take(root: &RootDir, paths: &[PathBuf]) -> Self {
+        let state = |path: &PathBuf| {
+            let before = read_state(root, path).ok().flatten()?;
+            let path = path.clone();
+            Some(TouchedPath { path, before })
+        };
+        Self {
+            paths: paths.iter().filter_map(state).collect(),
+        }
+    }
+
+    fn read(store: &ContentStore) -> Self {
+        let bytes = std::fs::read(store.file(UNRESTORED)).ok();
+        let read = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        read.unwrap_or_default()
+    }
+
+    fn write(&self, store: &ContentStore) -> io::Result<()> {
+        let path = store.file(UNRESTORED);
+        if self.paths.is_empty() {
+            return match std::fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            };
+        }
+        crate::platform::write_private(&path, &serde_json::to_vec(self)?)
+    }
+
+    fn still_stands(&self, root: &RootDir, path: &Path) -> bool {
+        let mut paths = self.paths.iter();
+        paths.any(|left| {
+            left.path == path && read_state(root, path).ok().flatten() == Some(left.before.clone())
+        })
     }
 }

@@ -171,7 +171,9 @@ impl SavedTree {
                 .map_err(IntegrateError::io(&to))?;
             let bytes = match content {
                 Content::Copy(name) => self.store.get(&name).ok(),
-                Content::Object(id) => self.object(repo, &id),
+                Content::Object(id) => self
+                    .object(repo, &id)
+                    .or_else(|| self.workspace_copy(&path, &id)),
                 Content::Link(target) => Some(target.into_os_string().into_encoded_bytes()),
             };
             if let Some(bytes) = bytes {
@@ -180,6 +182,21 @@ impl SavedTree {
             }
         }
         Ok(exported)
+    }
+
+    /// The content of `path` in a copy of the tree that the run made for its workers or for trying patches, if it is that
+    /// of the object `id`.
+    pub(super) fn workspace_copy(&self, path: &Path, id: &str) -> Option<Vec<u8>> {
+        let run_folder = crate::platform::parent(self.store.folder());
+        let snapshots = std::fs::read_dir(run_folder.join("snapshot"));
+        let snapshots = snapshots.into_iter().flatten().flatten();
+        let copies = snapshots
+            .map(|entry| entry.path())
+            .chain([run_folder.join("trial")]);
+        copies.into_iter().find_map(|copy| {
+            let content = RootDir::open(&copy).and_then(|root| root.read(path)).ok()?;
+            (object_id(&content, id) == id).then_some(content)
+        })
     }
 
     fn object(&self, repo: &Repo, id: &str) -> Option<Vec<u8>> {

@@ -131,6 +131,11 @@ impl Repo {
             .collect())
     }
 
+    /// Whether git finds no repository here.
+    pub fn is_gone(&self) -> bool {
+        self.git_dir().is_err()
+    }
+
     /// The folder of this work tree's own index and HEAD.
     pub fn git_dir(&self) -> Result<PathBuf, GitError> {
         self.absolute(&["rev-parse", "--absolute-git-dir"])

@@ -154,6 +154,11 @@ impl Repo {
         Ok(Self::at(&path_of(root)))
     }
 
+    /// The work tree whose top was `root`, where git finds no repository any more: every call of git fails.
+    pub fn gone(root: &Path) -> Self {
+        Self::at(root)
+    }
+
     /// The work tree whose top is `root`.
     fn at(root: &Path) -> Self {
         Self {

@@ -1,6 +1,6 @@
 //! The steps of a plan run that need no rows: count votes, integrate, persist, and roll back after a kill.
 
-use super::begin::{PlanRun, find_item};
+use super::begin::{COMPLETED, PlanRun, find_item};
 use super::checkout::IntegratorFactory;
 use super::compile::Task;
 use super::context::Context;
@@ -10,8 +10,8 @@ use super::plan_conflict::is_known;
 use crate::integrate::{Outcome, Persisted, Recovered, Restored};
 use crate::job::{Journal, Stop};
 use crate::model::{
-    BlockReason, CommitRecord, Event, Hydrated, IntegrationStarted, PlanMutated, ProtocolChanged,
-    RowId, RowKey, UnitId, one_line, with_code,
+    BlockReason, CommitRecord, Event, Hydrated, IntegrationOutcome, IntegrationStarted,
+    PlanMutated, ProtocolChanged, RowId, RowKey, RunFinished, UnitId, one_line, with_code,
 };
 use crate::protocol::{Action, Answer, ProtocolChange, UnitState};
 use crate::run::error::RunError;
@@ -60,26 +60,85 @@ impl PlanRun {
         Ok(self.state().units.iter().filter_map(open).collect())
     }
 
-    /// Leaves the tree as an interrupted integration left it, and blocks its task. Returns how many there were.
+    /// Leaves the tree as an interrupted integration left it, and blocks its task, also where a resume has restored what it
+    /// could. Returns how many there were. Where the repository is gone, the run ends.
     pub fn abandon(&mut self, watcher: &mut dyn Watcher, stop: &Stop) -> Result<usize, RunError> {
         let open = self.open_integrations(watcher)?;
         for started in &open {
-            let (repo, folder, lock) = (&self.repo, &self.folder, &self.lock);
-            let factory =
-                IntegratorFactory::new(self.checkout()?, repo, folder, &self.settings, lock);
-            let integrator = factory.integrator(self.recorder.state(), stop);
-            let abandoned = integrator.abandon(started, &mut self.recorder)?;
-            watcher.warn(&format!("{}: {}", started.unit, abandoned.detail));
-            for path in &abandoned.paths {
-                watcher.say(&format!("not restored: {}", path.display()));
-            }
-            if let Some(unit) = self.state().unit(&started.unit).cloned() {
-                let reason = BlockReason::AmbiguousIntegration;
-                self.persist(&unit, Some(reason), &abandoned.detail, watcher)?;
-            }
+            let detail = self.abandon_integration(started, watcher, stop)?;
+            self.block_abandoned(&started.unit, &detail, watcher)?;
+        }
+        let is_rolled_back = |unit: &&Unit| {
+            let last = unit.integration.as_ref();
+            last.is_some_and(|one| one.outcome == IntegrationOutcome::RolledBack)
+        };
+        let rolled_back = self.state().in_flight().filter(is_rolled_back);
+        let rolled_back: Vec<UnitId> = rolled_back.map(|unit| unit.id.clone()).collect();
+        for unit in &rolled_back {
+            let detail = format!(
+                "its integration was interrupted, and the run was abandoned; files that were moved aside are in {}",
+                self.folder.unit(unit).join("aside").display()
+            );
+            watcher.warn(&format!("{unit}: {detail}"));
+            self.block_abandoned(unit, &detail, watcher)?;
         }
         self.lock.clear_pending()?;
-        Ok(open.len())
+        if self.repo.is_gone() {
+            self.end_without_repository(watcher)?;
+        }
+        Ok(open.len() + rolled_back.len())
+    }
+
+    fn abandon_integration(
+        &mut self,
+        started: &IntegrationStarted,
+        watcher: &mut dyn Watcher,
+        stop: &Stop,
+    ) -> Result<String, RunError> {
+        let (repo, folder, lock) = (&self.repo, &self.folder, &self.lock);
+        let checkout = match repo.is_gone() {
+            true => repo.clone(),
+            false => self.checkout()?,
+        };
+        let factory = IntegratorFactory::new(checkout, repo, folder, &self.settings, lock);
+        let integrator = factory.integrator(self.recorder.state(), stop);
+        let abandoned = integrator.abandon(started, &mut self.recorder)?;
+        watcher.warn(&format!("{}: {}", started.unit, abandoned.detail));
+        for path in &abandoned.paths {
+            watcher.say(&format!("not restored: {}", path.display()));
+        }
+        Ok(abandoned.detail)
+    }
+
+    fn block_abandoned(
+        &mut self,
+        unit: &UnitId,
+        detail: &str,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), RunError> {
+        match self.state().unit(unit).cloned() {
+            Some(unit) => {
+                let reason = BlockReason::AmbiguousIntegration;
+                self.persist(&unit, Some(reason), detail, watcher)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Ends a run that can't go on, because its repository is gone.
+    fn end_without_repository(&mut self, watcher: &mut dyn Watcher) -> Result<(), RunError> {
+        let detail = format!(
+            "git finds no repository in {} any more; the files saved before the integration are in {}",
+            self.repo.root().display(),
+            self.folder.path().join("kept").display()
+        );
+        watcher.warn(&detail);
+        self.recorder.record(&[Event::from(RunFinished {
+            status: COMPLETED.to_owned(),
+            exit_code: 1,
+            detail: Some(detail),
+        })])?;
+        Ok(())
     }
 
     /// Restores the plan and the learnings if a command in another tree damaged them before a kill.

@@ -11,7 +11,7 @@ use crate::job::{Journal, Stop};
 use crate::ledger::Ledger;
 use crate::model::{Event, RunId, RunKind, RunResumed, RunStarted, UnitId};
 use crate::plan::{Item, ItemId, Plan, PlanError, Store};
-use crate::platform::{Repo, Sandbox};
+use crate::platform::{GitError, Repo, Sandbox};
 use crate::run::budget_overrides::BudgetOverrides;
 use crate::run::confinement;
 use crate::run::confinement::protected_by_plan;
@@ -22,6 +22,7 @@ use crate::run::store::{Recorder, RunFolder, State, TaskHolds, Wave, task_holds}
 use crate::run::watcher::Watcher;
 use crate::workspace::Fingerprint;
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 /// The status of a run that has nothing left to do.
@@ -87,6 +88,37 @@ impl PlanRun {
 
     /// Resumes an earlier run from its ledger alone.
     pub fn resume(folder: RunFolder, overrides: BudgetOverrides) -> Result<Self, RunError> {
+        Self::open(folder, overrides, |root, folder| {
+            let repo = Repo::find(root)?;
+            let lock = RepoLock::take(&repo, Some(folder.path()))?;
+            Ok((repo, lock))
+        })
+    }
+
+    /// Opens an earlier run to abandon what it could not restore, also where its folder is no repository any more.
+    pub fn open_to_abandon(folder: RunFolder) -> Result<Self, RunError> {
+        Self::open(
+            folder,
+            BudgetOverrides::default(),
+            |root, folder| match Repo::find(root) {
+                Err(GitError::NoRepository { .. }) if root.is_dir() => {
+                    let lock = RepoLock::without_repository(folder.path())?;
+                    Ok((Repo::gone(root), lock))
+                }
+                repo => {
+                    let repo = repo?;
+                    let lock = RepoLock::take(&repo, Some(folder.path()))?;
+                    Ok((repo, lock))
+                }
+            },
+        )
+    }
+
+    fn open(
+        folder: RunFolder,
+        overrides: BudgetOverrides,
+        find: impl FnOnce(&Path, &RunFolder) -> Result<(Repo, RepoLock), RunError>,
+    ) -> Result<Self, RunError> {
         folder.check_kind(RunKind::Plan)?;
         let mut state = State::default();
         let (ledger, _) = Ledger::open_with(&folder.ledger(), |record, place| {
@@ -113,17 +145,24 @@ impl PlanRun {
             &mut settings.options.bounds,
         );
         settings.options.task_budget = overrides.task_budget.or(settings.options.task_budget);
-        let repo = Repo::find(&started.root)?.recorded(&folder.writers());
-        let protected = protected_by_plan(&repo, &settings.plan_file)?;
-        confinement::renew(&mut settings.worker, overrides.sandbox, &protected)?;
+        let (repo, lock) = find(&started.root, &folder)?;
+        let repo = repo.recorded(&folder.writers());
+        let is_gone = repo.is_gone();
+        // Without a repository no worker starts.
+        if !is_gone {
+            let protected = protected_by_plan(&repo, &settings.plan_file)?;
+            confinement::renew(&mut settings.worker, overrides.sandbox, &protected)?;
+        }
         let now = serde_json::to_value(&settings).unwrap_or_default();
         // The service or the machine may work again by now.
         state.forget_faults();
         if overrides.ask_now {
             state.account_until = None;
         }
-        let lock = RepoLock::take(&repo, Some(folder.path()))?;
-        let holds = TaskHolds::read(&repo, &settings.plan_file, Some(folder.path()))?;
+        let holds = match is_gone {
+            true => TaskHolds::default(),
+            false => TaskHolds::read(&repo, &settings.plan_file, Some(folder.path()))?,
+        };
         if let Some(refusal) = state.in_flight().find_map(|unit| holds.refusal(&unit.id)) {
             return Err(refusal);
         }
@@ -131,7 +170,7 @@ impl PlanRun {
             .finished
             .as_ref()
             .is_some_and(|end| end.status == COMPLETED);
-        if !is_over {
+        if !is_over && !is_gone {
             task_holds::add_run(&repo, &folder, &lock)?;
         }
         let mut protocols = Protocols::load(

@@ -1,5 +1,6 @@
 //! The integrator's choices: where a patch is tried, where it is delivered, what is learned, who may write.
 
+mod abandoning;
 mod delivery;
 mod hostile;
 mod isolation;
