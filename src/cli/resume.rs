@@ -29,7 +29,11 @@ pub fn execute(args: &ResumeArgs, context: &Context) -> Result<u8, CliError> {
                 .max_concurrency
                 .map(|given| given.min(can.fanout.unwrap_or(usize::MAX)));
             let kept = folder.path().join("kept");
-            let plan_run = PlanRun::resume(folder, overrides).map_err(|error| match error {
+            let opened = match args.abandon {
+                true => PlanRun::open_to_abandon(folder),
+                false => PlanRun::resume(folder, overrides),
+            };
+            let plan_run = opened.map_err(|error| match error {
                 RunError::Git(source @ GitError::NoRepository { .. }) => {
                     CliError::RepositoryGone { kept, source }
                 }

@@ -203,7 +203,11 @@ impl PlanRun {
         recorder: Recorder,
     ) -> Result<Self, RunError> {
         let run_limits = RunLimits::of(&settings, recorder.state())?;
-        let protected = protected_by_plan(&repo, &settings.plan_file)?;
+        // Without a repository no worker starts.
+        let protected = match repo.is_gone() {
+            true => Vec::new(),
+            false => protected_by_plan(&repo, &settings.plan_file)?,
+        };
         let protocol = run_limits.agent_protocol.as_ref();
         Ok(Self {
             sandbox: confinement::sandbox(&settings.worker, protocol, protected, &folder),

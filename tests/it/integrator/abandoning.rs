@@ -88,12 +88,15 @@ fn a_failed_restore_stays_one_until_it_is_abandoned() {
 fn to_abandon_a_run_whose_repository_is_gone_says_where_the_copies_are() {
     let bench = wedged();
     std::fs::rename(bench.path(".git"), bench.path("git-elsewhere")).expect("moved");
-    let said = bench.mesh("resume R --abandon").exits(2);
+    let said = bench.mesh("resume R").exits(2);
     said.err_has("is not inside a git repository");
     said.err_has("hint: move the repository back to where the run started");
+    let said = bench.mesh("resume R --abandon").exits(1);
+    said.err_has("git finds no repository in");
     let kept = bench.run_folder().join("kept");
     said.err_has(&kept.display().to_string());
     assert!(kept.is_dir());
+    assert_eq!(bench.status_of("a"), "blocked");
 }
 
 #[test]
