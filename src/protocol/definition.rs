@@ -24,6 +24,7 @@ use crate::model::{Lane, Role, RoundName};
 use crate::template::Template;
 use crate::verdict::Schema;
 use serde::Deserialize;
+use std::sync::Arc;
 
 /// The content of a protocol file.
 #[derive(Clone, Debug)]
@@ -46,7 +47,7 @@ pub struct Tiers {
     pub high: String,
 }
 
-/// A checked protocol.
+/// A checked protocol. Cheap to copy: each task has one of its own, with its threshold.
 #[derive(Clone, Debug)]
 pub struct Protocol {
     /// Its name.
@@ -54,11 +55,11 @@ pub struct Protocol {
     /// All roles, in the order in which rows are written.
     pub roles: Vec<Role>,
     /// The rounds, in order.
-    pub rounds: Vec<Round>,
+    pub rounds: Arc<[Round]>,
     /// The gate; without one, only the mechanical checks and the validation decide on the patch.
     pub consensus: Option<Consensus>,
     /// The round that asks for missing metadata.
-    pub hydration: Option<Round>,
+    pub hydration: Option<Arc<Round>>,
     /// The protocol to change to when workers give no usable answer.
     pub fallback: Option<String>,
     /// The next tier, for a unit that would be blocked. Not in the file: the caller that reads tiers sets it.
@@ -102,7 +103,7 @@ pub struct Consensus {
 impl Protocol {
     /// The round called `name`, the hydration included.
     pub fn round(&self, name: &RoundName) -> Option<&Round> {
-        let rounds = self.rounds.iter().chain(&self.hydration);
+        let rounds = self.rounds.iter().chain(self.hydration.as_deref());
         rounds.into_iter().find(|round| round.name == *name)
     }
 

@@ -8,6 +8,7 @@ use super::placeholders::{find_similar, find_unknown};
 use crate::template::{Braces, Template};
 use crate::verdict::Schema;
 use serde::de::DeserializeOwned;
+use std::sync::Arc;
 
 /// The source of prompt and schema texts, so that this module reads no files.
 pub trait Templates {
@@ -47,7 +48,7 @@ impl Protocol {
                 .map(load)
                 .collect::<Result<_, _>>()?,
             consensus: parsed.consensus,
-            hydration: hydration.map(load).transpose()?,
+            hydration: hydration.map(load).transpose()?.map(Arc::new),
             fallback: parsed.fallback,
             promotion: None,
         })

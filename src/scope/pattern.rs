@@ -18,13 +18,13 @@ pub struct Pattern {
 }
 
 /// The characters with a special meaning in globs.
-const SPECIAL: &[u8] = b"*?[]{}\\";
+pub(super) const SPECIAL: &str = "*?[]{}\\";
 
 impl Pattern {
     /// The ends of `glob`, which is in its normal form.
     pub fn new(glob: &Glob) -> Self {
         let text = glob.glob().to_ascii_lowercase().into_bytes();
-        let is_special = |byte: &u8| !byte.is_ascii() || SPECIAL.contains(byte);
+        let is_special = |byte: &u8| !byte.is_ascii() || SPECIAL.as_bytes().contains(byte);
         let prefix = text.iter().position(is_special).unwrap_or(text.len());
         let suffix = text.iter().rposition(is_special).map_or(0, |at| at + 1);
         // `**/b` is also `b` alone.

@@ -6,7 +6,7 @@
 use super::error::SnapshotError;
 use super::kept_copy::refresh;
 use crate::platform::Repo;
-use crate::{learnings, template};
+use crate::learnings;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -76,58 +76,4 @@ fn digest_content(path: &Path) -> Option<[u8; 32]> {
         false => std::fs::read(path).ok()?,
     };
     Some(Sha256::digest(&bytes).into())
-}
-
-/// The names of the repository's files, as Markdown for the prompt that asks for a scope.
-pub fn names_as_markdown(repo: &Repo) -> Result<String, SnapshotError> {
-    const NAMES_MAX: usize = 2000;
-    let files = repo.files()?;
-    let names = files
-        .iter()
-        .take(NAMES_MAX)
-        .map(|path| format!("- `{}`\n", path.display()));
-    let mut text: String = names.collect();
-    if files.len() > NAMES_MAX {
-        text.push_str(&format!("- and {} more\n", files.len() - NAMES_MAX));
-    }
-    Ok(text)
-}
-
-/// The files of a scope, as Markdown for a prompt: all names, and contents up to a limit.
-pub fn scope_as_markdown(
-    repo: &Repo,
-    scope: &crate::scope::Scope,
-) -> Result<String, SnapshotError> {
-    const BYTES_MAX: usize = 48 * 1024;
-    let mut text = String::new();
-    for path in repo.files()? {
-        let name = path.display().to_string();
-        if !scope.covers(&name) {
-            continue;
-        }
-        let full = repo.root().join(&path);
-        // Reading a pipe could block forever.
-        let content = match full.is_file() {
-            true => std::fs::read_to_string(full),
-            false => Err(std::io::ErrorKind::InvalidInput.into()),
-        };
-        match content {
-            Ok(content) if text.len() + content.len() <= BYTES_MAX => {
-                let fence = template::fence_for(&content);
-                text.push_str(&format!("`{name}`:\n\n{fence}\n{content}"));
-                if !content.ends_with('\n') {
-                    text.push('\n');
-                }
-                text.push_str(&format!("{fence}\n\n"));
-            }
-            Ok(content) => {
-                text.push_str(&format!("`{name}`: {} bytes, not shown\n\n", content.len()))
-            }
-            Err(_) => text.push_str(&format!("`{name}`: not text\n\n")),
-        }
-    }
-    if text.is_empty() {
-        text.push_str("No file of the scope exists yet.\n");
-    }
-    Ok(text)
 }

@@ -1,11 +1,12 @@
 //! Compiles what units need next into a wave: rows, prompts, CSV and call file. The same state gives the same bytes.
 
+use super::file_list::FileList;
 use crate::integrate::PatchPolicy;
 use crate::model::{
     BlockReason, Lane, Risk, RowKey, RunId, UnitId, WaveCompiled, WaveNo, with_code,
 };
 use crate::plan::{Item, Metadata, metadata};
-use crate::platform::{Repo, sha256_of_bytes};
+use crate::platform::sha256_of_bytes;
 use crate::protocol::{Action, Emission, Integration, Protocol, Round, TaskContext, UnitState};
 use crate::run::error::RunError;
 use crate::run::preflight::{Preflight, Protocols};
@@ -13,7 +14,6 @@ use crate::run::settings::Settings;
 use crate::run::store::RunFolder;
 use crate::scope::Scope;
 use crate::wave::{WaveHead, WaveRow};
-use crate::workspace::checkout;
 use crate::{patch, protocol, wave};
 use rayon::prelude::*;
 use serde_json::Value;
@@ -113,8 +113,8 @@ impl Task {
         metadata
     }
 
-    fn context(&self, repo: &Repo) -> Result<TaskContext, RunError> {
-        Ok(TaskContext {
+    fn context(&self, files: &FileList) -> TaskContext {
+        TaskContext {
             task_id: self.unit.to_string(),
             objective: self.objective.clone(),
             mesh_meta: match self.has_metadata {
@@ -127,10 +127,10 @@ impl Task {
                 ),
             },
             files: match self.has_metadata {
-                true => checkout::scope_as_markdown(repo, &self.scope)?,
-                false => checkout::names_as_markdown(repo)?,
+                true => files.scope_as_markdown(&self.scope),
+                false => files.names_as_markdown(),
             },
-        })
+        }
     }
 }
 
@@ -179,37 +179,15 @@ impl CompiledWave {
 
 /// Compiles one wave: the same round of `units`, in their order, roles in the protocol's order.
 pub(crate) fn compile(
-    repo: &Repo,
+    files: &FileList,
     head: WaveHead,
     round: &Round,
     units: &[(&Task, &UnitState, &Emission)],
 ) -> Result<CompiledWave, RunError> {
-    let mut unrendered = Vec::new();
-    for (task, state, emission) in units {
-        let context = task.context(repo)?;
-        for role in &emission.roles {
-            unrendered.push((*task, *state, emission.attempt, role, context.clone()));
-        }
-    }
-    let rows: Vec<WaveRow> = unrendered
+    let rows = units
         .par_iter()
-        .map(|(task, state, attempt, role, context)| WaveRow {
-            key: RowKey {
-                unit: task.unit.clone(),
-                round: round.name.clone(),
-                role: (*role).clone(),
-                attempt: *attempt,
-            },
-            objective: task.objective.clone(),
-            lane: round.lane,
-            scope: task.metadata.scope.clone(),
-            acceptance: task.metadata().acceptance,
-            validation: task.metadata.validation.clone(),
-            risk: task.metadata.risk.unwrap_or(Risk::Medium),
-            depends_on: task.depends_on.clone(),
-            prompt: protocol::render(&task.protocol, round, role, *attempt, context, state),
-        })
-        .collect();
+        .flat_map_iter(|(task, state, emission)| rows_of(files, round, task, state, emission));
+    let rows: Vec<WaveRow> = rows.collect();
     let csv = wave::write_csv(&head, &rows).map_err(RunError::io(&head.csv_name()))?;
     Ok(CompiledWave {
         call: wave::call_json(&head, round.schema.source()),
@@ -218,6 +196,35 @@ pub(crate) fn compile(
         rows,
         csv,
     })
+}
+
+/// The rows of one unit.
+fn rows_of(
+    files: &FileList,
+    round: &Round,
+    task: &Task,
+    state: &UnitState,
+    emission: &Emission,
+) -> Vec<WaveRow> {
+    let (context, metadata) = (task.context(files), task.metadata());
+    let attempt = emission.attempt;
+    let row = |role| WaveRow {
+        key: RowKey {
+            unit: task.unit.clone(),
+            round: round.name.clone(),
+            role: Clone::clone(role),
+            attempt,
+        },
+        objective: task.objective.clone(),
+        lane: round.lane,
+        scope: metadata.scope.clone(),
+        acceptance: metadata.acceptance.clone(),
+        validation: metadata.validation.clone(),
+        risk: metadata.risk.unwrap_or(Risk::Medium),
+        depends_on: task.depends_on.clone(),
+        prompt: protocol::render(&task.protocol, round, role, attempt, &context, state),
+    };
+    emission.roles.iter().map(row).collect()
 }
 
 /// The head of a wave: its number, and what the settings say of every wave.
@@ -251,9 +258,10 @@ pub fn find_blocked_tasks(preflight: &Preflight) -> Result<Vec<(UnitId, String)>
 fn selected_tasks(preflight: &Preflight) -> Result<Vec<Task>, RunError> {
     let ids = preflight.selected.iter().map(|selected| &selected.id);
     let items = ids.filter_map(|id| preflight.plan.get(id));
-    items
-        .map(|item| Task::read(item, &preflight.protocols, None))
-        .collect()
+    let items: Vec<&Item> = items.collect();
+    let read = |item: &&Item| Task::read(item, &preflight.protocols, None);
+    let tasks: Vec<_> = items.par_iter().map(read).collect();
+    tasks.into_iter().collect()
 }
 
 /// The first wave that a run would compile, for `--dry-run`.
@@ -285,7 +293,7 @@ pub fn preview(preflight: &Preflight, run_id: &RunId) -> Result<Option<CompiledW
         .filter(|(task, _)| task.protocol.name == first.protocol.name)
         .map(|(task, emission)| (*task, &fresh, emission));
     compile(
-        &preflight.repo,
+        &FileList::read(&preflight.repo)?,
         head,
         round,
         &same_round.collect::<Vec<_>>(),

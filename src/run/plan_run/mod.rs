@@ -13,6 +13,7 @@ mod checkout;
 mod compile;
 mod context;
 mod explain;
+mod file_list;
 mod hydration;
 mod in_flight;
 mod learning;

@@ -4,6 +4,7 @@ use super::begin::{PlanRun, find_item};
 use super::checkout::plan_file_in;
 use super::compile::Task;
 use super::context::Context;
+use super::file_list::FileList;
 use super::{compile, verdicts};
 use crate::adapter::replay;
 use crate::job;
@@ -22,6 +23,8 @@ use crate::run::watcher::Watcher;
 use crate::schedule::{Cause, Dispatch, Priority, next_concurrency};
 use crate::verdict::prose;
 use crate::workspace::checkout;
+use indexmap::IndexMap;
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -96,22 +99,26 @@ impl PlanRun {
                 emissions.push((task, unit.state, emission));
             }
         }
-        while let Some((first, _, emission)) = emissions.first() {
-            let unit = Some(first.unit.clone())
-                .filter(|_| self.settings.options.dispatch == Dispatch::Rolling);
-            let key = (first.protocol.name.clone(), emission.round.clone());
-            let (group, rest): (Vec<_>, Vec<_>) =
-                emissions.into_iter().partition(|(task, _, emission)| {
-                    (&task.protocol.name, &emission.round) == (&key.0, &key.1)
-                        && unit.as_ref().is_none_or(|unit| *unit == task.unit)
-                });
-            self.compile_wave(&group)?;
-            emissions = rest;
+        if emissions.is_empty() {
+            return Ok(());
+        }
+        let files = FileList::read(&self.checkout()?)?;
+        let is_rolling = self.settings.options.dispatch == Dispatch::Rolling;
+        let groups = group_in_order(emissions, |(task, _, emission)| {
+            let unit = is_rolling.then(|| task.unit.clone());
+            (task.protocol.name.clone(), emission.round.clone(), unit)
+        });
+        for group in groups {
+            self.compile_wave(&files, &group)?;
         }
         Ok(())
     }
 
-    fn compile_wave(&mut self, group: &[(Task, UnitState, Emission)]) -> Result<(), RunError> {
+    fn compile_wave(
+        &mut self,
+        files: &FileList,
+        group: &[(Task, UnitState, Emission)],
+    ) -> Result<(), RunError> {
         let Some((first, _, emission)) = group.first() else {
             return Ok(());
         };
@@ -129,7 +136,7 @@ impl PlanRun {
             .iter()
             .map(|(task, state, emission)| (task, state, emission))
             .collect();
-        let wave = compile::compile(&self.checkout()?, head, round, &units)?;
+        let wave = compile::compile(files, head, round, &units)?;
         wave.write(&self.folder)?;
         self.recorder.record(&[Event::from(wave.event())])?;
         Ok(())
@@ -347,6 +354,15 @@ impl PlanRun {
     }
 }
 
+/// Groups items by a key. The groups are in the order of their first items, and so are the items within each.
+fn group_in_order<T, K: Hash + Eq>(items: Vec<T>, key: impl Fn(&T) -> K) -> Vec<Vec<T>> {
+    let mut groups: IndexMap<K, Vec<T>> = IndexMap::new();
+    for item in items {
+        groups.entry(key(&item)).or_default().push(item);
+    }
+    groups.into_values().collect()
+}
+
 /// The longest remaining path of the wave's units, in thousandths of a task.
 fn remaining_path(priority: &Priority, wave: &WaveCompiled) -> u64 {
     let units = wave.rows.iter().filter_map(RowKey::parse);
@@ -354,4 +370,19 @@ fn remaining_path(priority: &Priority, wave: &WaveCompiled) -> u64 {
     let remaining = ids.filter_map(|id| priority.remaining(&id));
     // Saturates; no plan has so many tasks.
     (remaining.fold(0.0, f64::max) * 1000.0) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_and_their_items_keep_the_order_of_the_items() {
+        let items = vec!["b1", "a1", "b2", "c1", "a2", "b3"];
+        let groups = group_in_order(items, |item| item.as_bytes()[0]);
+        assert_eq!(
+            groups,
+            [vec!["b1", "b2", "b3"], vec!["a1", "a2"], vec!["c1"]]
+        );
+    }
 }

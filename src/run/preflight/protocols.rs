@@ -260,7 +260,7 @@ fn is_built_in(name: &str, search_path: ProtocolSearchPath<'_>) -> bool {
 }
 
 fn list_teams(protocol: &Protocol, is_built_in: bool) -> Vec<Team> {
-    let rounds = protocol.rounds.iter().chain(&protocol.hydration);
+    let rounds = protocol.rounds.iter().chain(protocol.hydration.as_deref());
     let team = |round: &Round| Team {
         protocol: protocol.name.clone(),
         round: round.name.clone(),
