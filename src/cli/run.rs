@@ -160,7 +160,7 @@ pub fn dry_run(preflight: &Preflight, context: &Context) -> Result<u8, CliError>
     for (unit, why) in &blocked {
         terminal.warn(&format!("{unit}: would be blocked ({why})"));
     }
-    let Some(wave) = run::preview(preflight, &run_id)? else {
+    let Some(wave) = run::Preview::of(preflight, &run_id)? else {
         if terminal.json {
             let object = serde_json::json!({"call": null, "rows": []});
             terminal.data(&object.to_string())?;
@@ -169,29 +169,29 @@ pub fn dry_run(preflight: &Preflight, context: &Context) -> Result<u8, CliError>
         return Ok(0);
     };
     if terminal.json {
-        let rows: Vec<_> = wave
-            .rows
-            .iter()
-            .map(|row| serde_json::json!({"id": row.key.id(), "lane": row.lane.as_str(), "prompt": row.prompt}))
-            .collect();
-        let object = serde_json::json!({"call": wave.call, "rows": rows});
+        let mut rows = Vec::new();
+        wave.for_each_row(|row| {
+            rows.push(serde_json::json!({"id": row.key.id(), "lane": row.lane.as_str(), "prompt": row.prompt}));
+            Ok::<(), CliError>(())
+        })?;
+        let object = serde_json::json!({"call": wave.call(), "rows": rows});
         terminal.data(&object.to_string())?;
         return Ok(0);
     }
     terminal.data(&format!(
         "First wave: {} ({})",
         wave.head.stem(),
-        rows(wave.rows.len() as u64)
+        rows(wave.row_count() as u64)
     ))?;
-    for row in &wave.rows {
+    wave.for_each_row(|row| {
         let line = format!(
             "\n{} [{}]\n\n{}",
             row.key.id(),
             row.lane.as_str(),
             row.prompt.trim_end()
         );
-        terminal.data(&line)?;
-    }
+        terminal.data(&line)
+    })?;
     terminal.talk("\nDry run: nothing was started.");
     Ok(0)
 }

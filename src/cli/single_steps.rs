@@ -10,6 +10,7 @@ use super::stop;
 use super::terminal::Terminal;
 use crate::adapter::EXTERNAL;
 use crate::integrate::RepoLock;
+use crate::job::JobStatus;
 use crate::model::{RowId, RunId, WaveCompiled, WaveNo, counted, one_line, shell_word};
 use crate::report::Report;
 use crate::run;
@@ -42,6 +43,12 @@ pub fn next(args: &NextArgs, context: &Context) -> Result<u8, CliError> {
     let next = plan_run.next_waves(&mut display, &stop)?;
     drop(display);
     let id = plan_run.id();
+    if next.is_stopped {
+        context.terminal.advise(&format!(
+            "stopped before all waves were compiled; to go on: mesh wave next --run {id}"
+        ));
+        return Ok(JobStatus::of(&stop).exit_code().unwrap_or(4));
+    }
     or_kept(show(&plan_run, &next, context), || match next.is_done {
         true => format!("mesh runs show {id} prints the report"),
         false => format!("mesh wave next --run {id} shows the waves again"),

@@ -9,6 +9,7 @@ use super::foreign;
 use super::foreign::{Fields, Foreign, ObjectWriter};
 use super::id::ItemId;
 use super::link::{Comment, Dep, position};
+use super::metadata::{Metadata, MetadataError};
 use super::status::Status;
 use indexmap::IndexSet;
 use serde::{Serialize, Serializer};
@@ -16,6 +17,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::HashMap;
 use std::str::FromStr;
+use std::sync::{Arc, OnceLock};
 
 /// One task of the plan.
 #[derive(Clone, Debug)]
@@ -27,6 +29,8 @@ pub struct Item {
     notes: String,
     comments: Vec<Comment>,
     foreign: Foreign,
+    /// The metadata, once they were read; forgotten when a field changes that they may be in.
+    metadata: OnceLock<Arc<Result<Metadata, MetadataError>>>,
 }
 
 /// The known fields, in the order of writing.
@@ -55,6 +59,7 @@ impl Item {
             notes: String::new(),
             comments: Vec::new(),
             foreign: Foreign::default(),
+            metadata: OnceLock::new(),
         };
         item.set_step(step)?;
         Ok(item)
@@ -93,6 +98,7 @@ impl Item {
             notes: notes(fields, name)?,
             comments: comments(fields, name)?,
             foreign,
+            metadata: OnceLock::new(),
         })
     }
 
@@ -131,6 +137,14 @@ impl Item {
         self.foreign.get(name)
     }
 
+    /// What `read` makes of the item; it is called once, and again after a change.
+    pub(super) fn metadata_or_read(
+        &self,
+        read: impl FnOnce() -> Result<Metadata, MetadataError>,
+    ) -> Result<Metadata, MetadataError> {
+        Result::clone(self.metadata.get_or_init(|| Arc::new(read())))
+    }
+
     pub(super) fn set_step(&mut self, step: &str) -> Result<(), PlanError> {
         let step = step.trim();
         if step.is_empty() {
@@ -161,6 +175,7 @@ impl Item {
 
     pub(super) fn set_notes(&mut self, notes: &str) {
         notes.clone_into(&mut self.notes);
+        self.metadata.take();
     }
 
     pub(super) fn add_comment(&mut self, comment: Comment) {
@@ -177,6 +192,7 @@ impl Item {
     }
 
     pub(super) fn foreign_mut(&mut self) -> &mut Foreign {
+        self.metadata.take();
         &mut self.foreign
     }
 
@@ -188,6 +204,7 @@ impl Item {
             }
         };
         rename(&mut self.id);
+        self.metadata.take();
         self.deps.iter_mut().for_each(|dep| rename(&mut dep.id));
         self
     }
@@ -196,12 +213,16 @@ impl Item {
     pub(super) fn overlaid_with(&self, newer: Item) -> Item {
         let mut foreign = self.foreign.clone();
         foreign.overlay(newer.foreign);
-        Item { foreign, ..newer }
+        Item {
+            foreign,
+            metadata: OnceLock::new(),
+            ..newer
+        }
     }
 
     /// This item without the fields that a view adds.
     pub(super) fn without_derived(mut self) -> Item {
-        self.foreign.remove(&DERIVED);
+        self.foreign_mut().remove(&DERIVED);
         self
     }
 }
@@ -310,6 +331,27 @@ mod tests {
             text(&item),
             r#"{"x":1,"id":"a","step":"Do","status":"pending","deps":[{"id":"b","type":"blocks"}],"y":2,"notes":"","comments":[]}"#
         );
+    }
+
+    #[test]
+    fn metadata_are_read_once_and_after_a_change_again() {
+        let mut item = item(r#"{"id":"a","step":"s","deps":[]}"#);
+        let scope = |item: &Item, scope: &str| {
+            let metadata = Metadata {
+                scope: vec![scope.to_owned()],
+                ..Metadata::default()
+            };
+            let read = item.metadata_or_read(|| Ok(metadata));
+            read.expect("read").scope.join(" ")
+        };
+        assert_eq!(scope(&item, "one"), "one");
+        assert_eq!(scope(&item.clone(), "two"), "one");
+        item.set_status(Status::Completed);
+        assert_eq!(scope(&item, "two"), "one");
+        item.set_notes("other");
+        assert_eq!(scope(&item, "two"), "two");
+        item.foreign_mut();
+        assert_eq!(scope(&item, "three"), "three");
     }
 
     #[test]

@@ -20,6 +20,7 @@
 
 mod actor;
 mod ancestor;
+mod cache;
 mod error;
 mod file;
 mod fold;

@@ -7,6 +7,7 @@
 //! the old state, and perhaps a `.<name>.*.tmp`, which the next writer removes.
 
 use super::actor::{Actor, comment_author};
+use super::cache::{Cache, Identity, Known};
 use super::error::PlanError;
 use super::file::{io_error, read_bounded, refuse_too_large, resolve_links, write_atomically};
 use super::fold::Stream;
@@ -20,12 +21,15 @@ use super::state::Plan;
 use super::{ancestor, histories, merge, record};
 use crate::platform::{clock, durable};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::{fs, io};
 
 /// One plan file.
 #[derive(Clone, Debug)]
 pub struct Store {
     file: PathBuf,
+    /// The last state, if the store keeps it.
+    cache: Option<Arc<Cache>>,
 }
 
 /// The rules and the actor of a change.
@@ -86,7 +90,18 @@ pub struct Repaired {
 impl Store {
     /// The store in the file at `path`, which need not exist yet.
     pub fn at(path: impl Into<PathBuf>) -> Store {
-        Store { file: path.into() }
+        Store {
+            file: path.into(),
+            cache: None,
+        }
+    }
+
+    /// The same store, which keeps the last state in memory and reads the file again only when it is another one.
+    pub fn cached(self) -> Store {
+        Store {
+            cache: Some(Arc::default()),
+            ..self
+        }
     }
 
     /// The plan file.
@@ -100,6 +115,24 @@ impl Store {
     /// The file is missing, unreadable, or no plan file; it breaks the sequence contract; its state breaks a rule.
     pub fn read(&self) -> Result<Plan, PlanError> {
         self.read_numbered().map(|(plan, _)| plan)
+    }
+
+    /// [`read`](Store::read), without reading the file again if the store is [`cached`](Store::cached) and the file is still
+    /// the one that was read or written last.
+    ///
+    /// # Errors
+    /// As [`read`](Store::read).
+    pub fn current(&self) -> Result<Arc<Plan>, PlanError> {
+        let Some(cache) = &self.cache else {
+            return self.read().map(Arc::new);
+        };
+        if let Some(known) = cache.get(&self.file) {
+            return Ok(known.plan);
+        }
+        let before = Identity::of(&self.file);
+        let stream = self.valid_stream()?;
+        stream.plan.check()?;
+        Ok(cache.keep_read(&self.file, before, stream))
     }
 
     /// [`read`](Store::read) with the largest sequence number of the file. A later state of a plan has a larger one.
@@ -144,7 +177,10 @@ impl Store {
         change: impl FnOnce(&mut Plan) -> Result<(), PlanError>,
     ) -> Result<Plan, PlanError> {
         self.must_exist()?;
-        check_lock_ignored(&self.file)?;
+        match &self.cache {
+            Some(cache) => cache.check_lock_ignored(&self.file)?,
+            None => check_lock_ignored(&self.file)?,
+        }
         let lock = Lock::acquire(&self.file)?;
         self.rewrite(&lock, &options, change)
     }
@@ -240,13 +276,22 @@ impl Store {
         options: &MutateOptions,
         change: impl FnOnce(&mut Plan) -> Result<(), PlanError>,
     ) -> Result<Plan, PlanError> {
-        let mut stream = self.valid_stream()?;
+        let known = self.cache.as_ref().and_then(|cache| cache.get(&self.file));
+        let mut stream = match known {
+            Some(known) => Known::stream(&known),
+            None => self.valid_stream()?,
+        };
         change(&mut stream.plan)?;
         check(&stream.plan, options)?;
         if stream.plan.events() > 0 {
             let seq = next_seq(stream.watermark, stream.plan.events())?;
             self.write(&stream, seq, signature(options))?;
             stream.plan.reset_events();
+            if let Some(cache) = &self.cache {
+                let plan = stream.plan.clone();
+                cache.keep_written(&self.file, seq, stream);
+                return Ok(plan);
+            }
         }
         Ok(stream.plan)
     }

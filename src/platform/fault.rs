@@ -2,19 +2,22 @@
 //!
 //! `MESH_FAULT_KILL` names the point: `before:17` or `after:17` for record 17 of a ledger, `write:3` for the third
 //! step at which a whole file is written ([`durable`](super::durable)), `integrator:3` for the third step before or after a change by
-//! the integrator.
+//! the integrator. `MESH_FAULT_TERM` asks it to stop instead: `compile:2` for the second block of rows that is compiled.
 
 #[cfg(debug_assertions)]
-pub use armed::{integrator_point, ledger_point, write_point};
+pub use armed::{compile_point, integrator_point, ledger_point, write_point};
 #[cfg(not(debug_assertions))]
-pub use unarmed::{integrator_point, ledger_point, write_point};
+pub use unarmed::{compile_point, integrator_point, ledger_point, write_point};
 
 #[cfg(debug_assertions)]
 mod armed {
+    use rustix::process::{Signal, getpid, kill_process};
     use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Duration;
 
     static WRITE_STEPS: AtomicU64 = AtomicU64::new(0);
     static INTEGRATOR_STEPS: AtomicU64 = AtomicU64::new(0);
+    static COMPILED_BLOCKS: AtomicU64 = AtomicU64::new(0);
 
     /// Before or after appending the records up to, and without, `next_seq`.
     pub fn ledger_point(next_seq: u64, side: &str) {
@@ -33,6 +36,21 @@ mod armed {
         counted_point("integrator", &INTEGRATOR_STEPS);
     }
 
+    /// Before a block of rows is compiled. A signal that is sent here has been received, as `is_received` says, when this returns.
+    pub fn compile_point(is_received: impl Fn() -> bool) {
+        const POLLS_MAX: usize = 1000;
+        let Some(due) = wish_in("MESH_FAULT_TERM", "compile") else {
+            return;
+        };
+        if COMPILED_BLOCKS.fetch_add(1, Ordering::Relaxed) + 1 != due {
+            return;
+        }
+        let _ = kill_process(getpid(), Signal::TERM);
+        for _ in (0..POLLS_MAX).take_while(|_| !is_received()) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     fn counted_point(kind: &str, steps: &AtomicU64) {
         let Some(due) = wish(kind) else { return };
         if steps.fetch_add(1, Ordering::Relaxed) + 1 == due {
@@ -41,13 +59,16 @@ mod armed {
     }
 
     fn wish(kind: &str) -> Option<u64> {
-        let wish = std::env::var("MESH_FAULT_KILL").ok()?;
+        wish_in("MESH_FAULT_KILL", kind)
+    }
+
+    fn wish_in(variable: &str, kind: &str) -> Option<u64> {
+        let wish = std::env::var(variable).ok()?;
         wish.strip_prefix(kind)?.strip_prefix(':')?.parse().ok()
     }
 
     fn die() {
-        let _ =
-            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        let _ = kill_process(getpid(), Signal::KILL);
     }
 }
 
@@ -58,6 +79,9 @@ mod unarmed {
 
     /// Nothing.
     pub fn write_point() {}
+
+    /// Nothing.
+    pub fn compile_point(_is_received: impl Fn() -> bool) {}
 
     /// Nothing.
     pub fn integrator_point() {}

@@ -30,7 +30,7 @@ pub use confinement::{SandboxRequest, protected_by_csv, renew};
 pub use csv_run::{EarlierRun, InputChanged, SpawnRequest, SpawnRun, copy_pipe};
 pub use error::{ErrorKind, RunError};
 pub use messages::{CLOSING_LINE, resume_command};
-pub use plan_run::{PlanRun, find_blocked_tasks, preview};
+pub use plan_run::{PlanRun, Preview, find_blocked_tasks};
 pub use preflight::{
     Finding, InUse, Preflight, ProtocolSearchPath, Protocols, Request, examine, prepare,
 };

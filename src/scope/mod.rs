@@ -187,7 +187,15 @@ mod tests {
 
     #[test]
     fn covered_paths_begin_with_the_prefix_of_a_glob() {
-        let globs = ["src/*.rs", "./docs/", "{a,b}/x", "a\\*b", "README.md", "x[ab]", "y?"];
+        let globs = [
+            "src/*.rs",
+            "./docs/",
+            "{a,b}/x",
+            "a\\*b",
+            "README.md",
+            "x[ab]",
+            "y?",
+        ];
         let prefixes = ["src/", "docs/", "", "a", "README.md", "x", "y"];
         assert_eq!(scope(&globs).prefixes(), prefixes);
     }

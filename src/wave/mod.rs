@@ -24,6 +24,7 @@ pub use problem::Problem;
 use crate::model::{Lane, Risk, RoundName, RowKey, RunId, WaveNo};
 use crate::table::Writer;
 use serde_json::{Value, json};
+use std::io::Write;
 use std::path::PathBuf;
 
 /// The columns of a wave CSV, in order.
@@ -119,11 +120,22 @@ impl WaveHead {
     }
 }
 
-/// Writes the wave CSV.
-pub fn write_csv(head: &WaveHead, rows: &[WaveRow]) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let mut writer = Writer::new(&mut bytes, COLUMNS)?;
-    for row in rows {
+/// Writes the wave CSV row by row.
+pub struct CsvWriter<'h, W: Write> {
+    head: &'h WaveHead,
+    table: Writer<W>,
+}
+
+impl<'h, W: Write> CsvWriter<'h, W> {
+    /// Writes the header.
+    pub fn new(sink: W, head: &'h WaveHead) -> std::io::Result<Self> {
+        let table = Writer::new(sink, COLUMNS)?;
+        Ok(Self { head, table })
+    }
+
+    /// Writes one row.
+    pub fn row(&mut self, row: &WaveRow) -> std::io::Result<()> {
+        let head = self.head;
         let fields = [
             row.key.id().to_string(),
             row.key.unit.to_string(),
@@ -144,10 +156,13 @@ pub fn write_csv(head: &WaveHead, rows: &[WaveRow]) -> std::io::Result<Vec<u8>> 
             head.run_id.to_string(),
             row.prompt.clone(),
         ];
-        writer.row(fields.iter().map(String::as_str))?;
+        self.table.row(fields.iter().map(String::as_str))
     }
-    writer.finish()?;
-    Ok(bytes)
+
+    /// Flushes the rows.
+    pub fn finish(self) -> std::io::Result<()> {
+        self.table.finish()
+    }
 }
 
 /// The call file: the arguments of `spawn_agents_on_csv` for the wave; paths are relative to the file.
@@ -194,7 +209,11 @@ mod tests {
             depends_on: vec![],
             prompt: "say {this}".to_owned(),
         };
-        let text = String::from_utf8(write_csv(&head, &[row]).expect("written")).expect("text");
+        let mut bytes = Vec::new();
+        let mut writer = CsvWriter::new(&mut bytes, &head).expect("a header");
+        writer.row(&row).expect("written");
+        writer.finish().expect("flushed");
+        let text = String::from_utf8(bytes).expect("text");
         let (header, rest) = text.split_once('\n').expect("a header");
         assert_eq!(header, COLUMNS.join(","));
         assert_eq!(

@@ -5,8 +5,8 @@
 
 use super::error::SnapshotError;
 use super::kept_copy::refresh;
-use crate::platform::Repo;
 use crate::learnings;
+use crate::platform::Repo;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};

@@ -419,3 +419,60 @@ fn a_run_between_single_steps_is_not_listed_as_running() {
     let shown = bench.mesh("runs show R");
     shown.out_has("Run not ended");
 }
+
+/// The names in the folder of the waves of run `R`.
+fn wave_files(bench: &Bench) -> Vec<String> {
+    let folder = bench.run_folder().join("waves");
+    let entries = std::fs::read_dir(folder).into_iter().flatten();
+    let name = |entry: std::io::Result<std::fs::DirEntry>| entry.expect("an entry").file_name();
+    let mut names: Vec<String> = entries
+        .map(|entry| name(entry).to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_stop_while_compiling_leaves_whole_waves_and_the_next_call_compiles_the_rest() {
+    const PARALLEL: &str = "max_tasks=3 parallel_tasks=3";
+    let tasks = ["a", "b", "c"].map(Task::new);
+    for (dispatch, block, before) in [
+        ("barrier", 1, &[][..]),
+        (
+            "rolling",
+            2,
+            &["001-proposal.call.json", "001-proposal.csv"][..],
+        ),
+    ] {
+        let settings = Args::from("--dispatch").and(&[dispatch]).and(PARALLEL);
+        let whole = Bench::new(&tasks);
+        whole.next(Args::from("--run-id R").and(settings.clone()));
+
+        let bench = Bench::new(&tasks);
+        let next = Args::from("wave next --run-id R").and(settings);
+        let mut mesh = bench.command(next);
+        mesh.env("MESH_FAULT_TERM", format!("compile:{block}"));
+        let said = mesh.run_to_end().exits(128 + 15);
+        said.err_has("to go on: mesh wave next --run R");
+        assert_eq!(wave_files(&bench), before, "{dispatch}");
+
+        let waves = bench.next("--run R")["waves"].clone();
+        assert_eq!(waves.as_array().map(Vec::len), Some(whole.waves().len()));
+        assert_eq!(bench.rows(), whole.rows(), "{dispatch}");
+        assert_eq!(wave_files(&bench), wave_files(&whole), "{dispatch}");
+    }
+}
+
+#[test]
+fn a_run_that_was_stopped_while_compiling_is_resumed() {
+    let bench = Bench::new(&[Task::new("a"), Task::new("b")]);
+    let mut mesh = bench.replay_command("max_tasks=2 parallel_tasks=2");
+    mesh.env("MESH_FAULT_TERM", "compile:1");
+    mesh.run_to_end().exits(128 + 15);
+    assert!(wave_files(&bench).is_empty());
+    bench.mesh("resume R").exits(0);
+    assert_eq!(
+        ["a", "b"].map(|id| bench.status_of(id)),
+        ["completed", "completed"]
+    );
+}

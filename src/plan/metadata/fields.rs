@@ -1,10 +1,7 @@
 //! The fields of the metadata, and their YAML.
 
-use super::error::MetadataError;
 use crate::model::Risk;
-use crate::plan::item::Item;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 /// How a task is to be executed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -81,27 +78,3 @@ pub(super) const KEYS: [&str; 6] = [
 
 /// The keys of its `swarm` mapping.
 pub(super) const SWARM_KEYS: [&str; 3] = ["roles", "consensus_threshold", "consensus_retries"];
-
-/// The texts of a list in `field`; none may be empty.
-pub(super) fn texts(
-    item: &Item,
-    field: &'static str,
-    entries: &[Value],
-) -> Result<Vec<String>, MetadataError> {
-    let text = |entry: &Value| match entry.as_str().map(str::trim) {
-        None | Some("") => None,
-        Some(text) => Some(text.to_owned()),
-    };
-    let texts: Option<Vec<String>> = entries.iter().map(text).collect();
-    texts.ok_or_else(|| broken_field(item, field))
-}
-
-pub(super) fn missing(item: &Item) -> MetadataError {
-    let item = item.id().clone();
-    MetadataError::Missing { item }
-}
-
-pub(super) fn broken_field(item: &Item, field: &'static str) -> MetadataError {
-    let item = item.id().clone();
-    MetadataError::BrokenField { item, field }
-}

@@ -2,7 +2,7 @@
 
 use super::error::MetadataError;
 use super::fence::Block;
-use super::fields::{Metadata, broken_field, missing, texts};
+use super::fields::Metadata;
 use super::{block, fence};
 use crate::plan::id::ItemId;
 use crate::plan::item::Item;
@@ -16,6 +16,10 @@ use serde_json::Value;
 /// # Errors
 /// See [`MetadataError`].
 pub fn read(item: &Item) -> Result<Metadata, MetadataError> {
+    item.metadata_or_read(|| read_anew(item))
+}
+
+fn read_anew(item: &Item) -> Result<Metadata, MetadataError> {
     match read_notes(item.id(), item.notes())? {
         Some(metadata) => Ok(metadata),
         None => read_fields(item),
@@ -110,4 +114,28 @@ fn read_fields(item: &Item) -> Result<Metadata, MetadataError> {
         validation: texts(item, "validation", &validation)?,
         ..Metadata::default()
     })
+}
+
+/// The texts of a list in `field`; none may be empty.
+fn texts(
+    item: &Item,
+    field: &'static str,
+    entries: &[Value],
+) -> Result<Vec<String>, MetadataError> {
+    let text = |entry: &Value| match entry.as_str().map(str::trim) {
+        None | Some("") => None,
+        Some(text) => Some(text.to_owned()),
+    };
+    let texts: Option<Vec<String>> = entries.iter().map(text).collect();
+    texts.ok_or_else(|| broken_field(item, field))
+}
+
+fn missing(item: &Item) -> MetadataError {
+    let item = item.id().clone();
+    MetadataError::Missing { item }
+}
+
+fn broken_field(item: &Item, field: &'static str) -> MetadataError {
+    let item = item.id().clone();
+    MetadataError::BrokenField { item, field }
 }

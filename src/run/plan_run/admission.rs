@@ -20,7 +20,7 @@ impl PlanRun {
             return Ok(true);
         }
         let free = self.free_slots();
-        let plan = self.store.read()?;
+        let plan = self.store.current()?;
         Ok(free > 0 && !self.select(&plan, free)?.tasks.is_empty())
     }
 
@@ -48,7 +48,7 @@ impl PlanRun {
         if free == 0 {
             return Ok(());
         }
-        let plan = self.store.read()?;
+        let plan = self.store.current()?;
         let selection = self.select(&plan, free)?;
         for skipped in &selection.skipped {
             if self.warned.insert(skipped.item.clone()) {
@@ -155,7 +155,7 @@ impl PlanRun {
     /// Whether a task that was begun early lacks nothing but its dependencies.
     fn is_parked(&self, unit: &Unit) -> bool {
         let parked = || {
-            let plan = self.store.read()?;
+            let plan = self.store.current()?;
             let task = self.task(&plan, &unit.id)?;
             let is_ready = matches!(task.next(&unit.state), Action::Integrate);
             Ok::<bool, RunError>(is_ready && self.has_to_wait(&plan, unit)?)
@@ -187,7 +187,7 @@ impl PlanRun {
     pub(crate) fn mutate_options(&self) -> MutateOptions {
         // Tasks of other runs and edits by the user must not stop a run halfway.
         let is_crowded = || {
-            let plan = self.store.read();
+            let plan = self.store.current();
             plan.is_ok_and(|plan| plan.check_single_in_progress().is_err())
         };
         MutateOptions {

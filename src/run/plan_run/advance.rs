@@ -253,11 +253,11 @@ impl PlanRun {
         context: &mut Context<'_, '_>,
     ) -> Result<bool, RunError> {
         self.release_changed_units(context.watcher)?;
-        let found = self.state().in_flight().find(|unit| unit.id == *id);
+        let found = self.state().unit(id).filter(|unit| unit.ended.is_none());
         let Some(unit) = found.cloned() else {
             return Ok(false);
         };
-        let plan = self.store.read()?;
+        let plan = self.store.current()?;
         let task = self.task(&plan, id)?;
         let action = task.next(&unit.state);
         if !phase.include(&action) {
@@ -305,7 +305,7 @@ impl PlanRun {
         answer: &Value,
         watcher: &mut dyn Watcher,
     ) -> Result<(), RunError> {
-        let plan = self.store.read()?;
+        let plan = self.store.current()?;
         let item = find_item(&plan, &task.unit)?;
         let stored = self.settings.options.hydration(item, answer);
         // The metadata fitted when it was judged; it fails here only if the item was edited since.
@@ -484,7 +484,7 @@ impl PlanRun {
         };
         let text = integrate::comment(&outcome);
         let status = outcome.status();
-        let plan = self.store.read()?;
+        let plan = self.store.current()?;
         let item = find_item(&plan, &unit.id)?;
         let options = self.mutate_options();
         let known = |status| is_known(status, unit.is_early);

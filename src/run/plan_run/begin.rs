@@ -39,6 +39,8 @@ pub struct PlanRun {
     pub(super) lock: RepoLock,
     /// The tasks of other runs. They can't change while this process has the lock.
     pub(super) holds: TaskHolds,
+    /// The plan that the tasks in flight were last compared with.
+    pub(super) compared: Option<Arc<Plan>>,
     /// The state that the tree and the plan must keep while workers run.
     pub(super) expected: Option<Fingerprint>,
     pub(super) run_limits: RunLimits,
@@ -83,7 +85,11 @@ impl PlanRun {
         task_holds::add_run(&repo, &folder, &lock)?;
         let repo = repo.recorded(&folder.writers());
         let protocols = preflight.protocols;
-        Self::assemble(folder, repo, lock, holds, protocols, settings, recorder)
+        let run = Self::assemble(folder, repo, lock, holds, protocols, settings, recorder)?;
+        Ok(Self {
+            store: preflight.store,
+            ..run
+        })
     }
 
     /// Resumes an earlier run from its ledger alone.
@@ -212,7 +218,7 @@ impl PlanRun {
         Ok(Self {
             sandbox: confinement::sandbox(&settings.worker, protocol, protected, &folder),
             run_limits,
-            store: Store::at(&settings.plan_file),
+            store: Store::at(&settings.plan_file).cached(),
             folder,
             repo,
             lock,
@@ -220,6 +226,7 @@ impl PlanRun {
             protocols,
             settings,
             recorder,
+            compared: None,
             expected: None,
             accounts: Accounts::default(),
             warned: BTreeSet::new(),

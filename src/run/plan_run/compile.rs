@@ -2,21 +2,24 @@
 
 use super::file_list::FileList;
 use crate::integrate::PatchPolicy;
+use crate::job::{Stop, Urgency};
 use crate::model::{
-    BlockReason, Lane, Risk, RowKey, RunId, UnitId, WaveCompiled, WaveNo, with_code,
+    BlockReason, Risk, RowId, RowKey, RunId, UnitId, WaveCompiled, WaveNo, with_code,
 };
 use crate::plan::{Item, Metadata, metadata};
-use crate::platform::sha256_of_bytes;
+use crate::platform::{Hashed, Readers, compile_point, durable};
 use crate::protocol::{Action, Emission, Integration, Protocol, Round, TaskContext, UnitState};
 use crate::run::error::RunError;
 use crate::run::preflight::{Preflight, Protocols};
 use crate::run::settings::Settings;
 use crate::run::store::RunFolder;
 use crate::scope::Scope;
-use crate::wave::{WaveHead, WaveRow};
+use crate::wave::{CsvWriter, WaveHead, WaveRow};
 use crate::{patch, protocol, wave};
 use rayon::prelude::*;
 use serde_json::Value;
+use std::io;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Why a task without a validation command is blocked.
@@ -134,77 +137,104 @@ impl Task {
     }
 }
 
-/// A compiled wave that is not written yet.
-#[derive(Clone, Debug)]
-pub struct CompiledWave {
+/// A unit and what it needs.
+pub(crate) type NeedingUnit<'u> = (&'u Task, &'u UnitState, &'u Emission);
+
+/// How many units are rendered at once. Only their rows are in memory.
+const BLOCK: usize = 256;
+
+/// A wave that is not written yet: the same round of some units, in their order, roles in the protocol's order.
+pub(crate) struct WaveDraft<'u> {
     /// What its rows share.
     pub head: WaveHead,
-    /// What its rows may return.
-    pub lane: Lane,
-    /// The rows.
-    pub rows: Vec<WaveRow>,
-    /// The call file.
-    pub call: Value,
-    csv: Vec<u8>,
+    /// Its round.
+    pub round: &'u Round,
+    /// The files of the tree.
+    pub files: &'u FileList,
+    /// The units.
+    pub units: Vec<NeedingUnit<'u>>,
 }
 
-impl CompiledWave {
-    /// Writes the wave CSV and the call file; both are durable when this returns.
-    pub fn write(&self, folder: &RunFolder) -> Result<(), RunError> {
-        let write = |name: PathBuf, bytes: &[u8]| {
-            let path = folder.waves().join(name);
-            crate::platform::write_private(&path, bytes).map_err(RunError::io(&path))
-        };
-        write(self.head.csv_name(), &self.csv)?;
-        write(
-            self.head.call_name(),
-            format!("{:#}\n", self.call).as_bytes(),
-        )
+impl WaveDraft<'_> {
+    /// The rows, block by block.
+    fn blocks(&self) -> impl Iterator<Item = Vec<WaveRow>> {
+        self.units.chunks(BLOCK).map(|block| {
+            let rows = block.par_iter().flat_map_iter(|unit| self.rows_of(*unit));
+            rows.collect()
+        })
     }
 
-    /// The event for the ledger.
-    pub fn event(&self) -> WaveCompiled {
-        WaveCompiled {
+    fn rows_of(&self, unit: NeedingUnit<'_>) -> Vec<WaveRow> {
+        rows_of(self.files, self.round, unit)
+    }
+
+    /// Writes the wave CSV and the call file; both are durable when this returns. `None`: the run was asked to stop, and nothing
+    /// was written.
+    pub fn write(&self, folder: &RunFolder, stop: &Stop) -> Result<Option<WaveCompiled>, RunError> {
+        let (csv, call) = (self.head.csv_name(), self.head.call_name());
+        let path = folder.waves().join(&csv);
+        let mut written = None;
+        let staged = durable::replace(&path, Readers::Owner, |file| {
+            written = self.write_csv(file, stop)?;
+            // The temporary file is removed.
+            written.as_ref().map(|_| ()).ok_or_else(stopped)
+        });
+        let Some((rows, csv_sha256)) = written else {
+            return staged.map(|()| None).or_else(|error| match is_asked(stop) {
+                true => Ok(None),
+                false => Err(RunError::io(&path)(error)),
+            });
+        };
+        staged.map_err(RunError::io(&path))?;
+        let path = folder.waves().join(&call);
+        let text = wave::call_json(&self.head, self.round.schema.source());
+        crate::platform::write_private(&path, format!("{text:#}\n").as_bytes())
+            .map_err(RunError::io(&path))?;
+        Ok(Some(WaveCompiled {
             wave: self.head.wave,
             round: self.head.round.clone(),
-            lane: self.lane,
-            rows: self.rows.iter().map(|row| row.key.id()).collect(),
-            csv_path: PathBuf::from("waves").join(self.head.csv_name()),
-            call_path: PathBuf::from("waves").join(self.head.call_name()),
-            csv_sha256: sha256_of_bytes(&self.csv),
+            lane: self.round.lane,
+            rows,
+            csv_path: PathBuf::from("waves").join(csv),
+            call_path: PathBuf::from("waves").join(call),
+            csv_sha256,
             max_concurrency: self.head.max_concurrency,
+        }))
+    }
+
+    /// Writes the rows. Returns their ids, and the hash of the file; `None` if the run was asked to stop.
+    fn write_csv(&self, sink: impl Write, stop: &Stop) -> io::Result<Option<(Vec<RowId>, String)>> {
+        let mut hashed = Hashed::new(sink);
+        let mut writer = CsvWriter::new(&mut hashed, &self.head)?;
+        let mut ids = Vec::new();
+        for block in self.blocks() {
+            compile_point(|| is_asked(stop));
+            if is_asked(stop) {
+                return Ok(None);
+            }
+            for row in block {
+                writer.row(&row)?;
+                ids.push(row.key.id());
+            }
         }
+        writer.finish()?;
+        Ok(Some((ids, hashed.sha256())))
     }
 }
 
-/// Compiles one wave: the same round of `units`, in their order, roles in the protocol's order.
-pub(crate) fn compile(
-    files: &FileList,
-    head: WaveHead,
-    round: &Round,
-    units: &[(&Task, &UnitState, &Emission)],
-) -> Result<CompiledWave, RunError> {
-    let rows = units
-        .par_iter()
-        .flat_map_iter(|(task, state, emission)| rows_of(files, round, task, state, emission));
-    let rows: Vec<WaveRow> = rows.collect();
-    let csv = wave::write_csv(&head, &rows).map_err(RunError::io(&head.csv_name()))?;
-    Ok(CompiledWave {
-        call: wave::call_json(&head, round.schema.source()),
-        lane: round.lane,
-        head,
-        rows,
-        csv,
-    })
+fn is_asked(stop: &Stop) -> bool {
+    stop.urgency() != Urgency::None
+}
+
+fn stopped() -> io::Error {
+    io::ErrorKind::Interrupted.into()
 }
 
 /// The rows of one unit.
 fn rows_of(
     files: &FileList,
     round: &Round,
-    task: &Task,
-    state: &UnitState,
-    emission: &Emission,
+    (task, state, emission): NeedingUnit<'_>,
 ) -> Vec<WaveRow> {
     let (context, metadata) = (task.context(files), task.metadata());
     let attempt = emission.attempt;
@@ -265,38 +295,67 @@ fn selected_tasks(preflight: &Preflight) -> Result<Vec<Task>, RunError> {
 }
 
 /// The first wave that a run would compile, for `--dry-run`.
-pub fn preview(preflight: &Preflight, run_id: &RunId) -> Result<Option<CompiledWave>, RunError> {
-    let tasks = selected_tasks(preflight)?;
-    let fresh = UnitState::default();
-    let emissions: Vec<(&Task, Emission)> = tasks
-        .iter()
-        .filter_map(|task| match task.next(&fresh) {
-            Action::Emit(emission) => Some((task, emission)),
-            _ => None,
-        })
-        .collect();
-    let Some((first, emission)) = emissions.first() else {
-        return Ok(None);
-    };
-    let Some(round) = first.protocol.round(&emission.round) else {
-        return Ok(None);
-    };
-    let head = head(
-        &preflight.settings,
-        run_id,
-        WaveNo(1),
-        round,
-        preflight.settings.options.bounds.max_concurrency,
-    );
-    let same_round = emissions
-        .iter()
-        .filter(|(task, _)| task.protocol.name == first.protocol.name)
-        .map(|(task, emission)| (*task, &fresh, emission));
-    compile(
-        &FileList::read(&preflight.repo)?,
-        head,
-        round,
-        &same_round.collect::<Vec<_>>(),
-    )
-    .map(Some)
+pub struct Preview {
+    /// What its rows share.
+    pub head: WaveHead,
+    round: Round,
+    files: FileList,
+    units: Vec<(Task, Emission)>,
+}
+
+impl Preview {
+    /// Compiles nothing yet; `None` if no task needs rows.
+    pub fn of(preflight: &Preflight, run_id: &RunId) -> Result<Option<Self>, RunError> {
+        let fresh = UnitState::default();
+        let tasks = selected_tasks(preflight)?.into_iter();
+        let mut units: Vec<(Task, Emission)> = tasks
+            .filter_map(|task| match task.next(&fresh) {
+                Action::Emit(emission) => Some((task, emission)),
+                _ => None,
+            })
+            .collect();
+        let Some((first, emission)) = units.first() else {
+            return Ok(None);
+        };
+        let Some(round) = first.protocol.round(&emission.round).cloned() else {
+            return Ok(None);
+        };
+        let settings = &preflight.settings;
+        let full = settings.options.bounds.max_concurrency;
+        let head = head(settings, run_id, WaveNo(1), &round, full);
+        let name = first.protocol.name.clone();
+        units.retain(|(task, _)| task.protocol.name == name);
+        Ok(Some(Self {
+            head,
+            round,
+            files: FileList::read(&preflight.repo)?,
+            units,
+        }))
+    }
+
+    /// How many rows it has.
+    pub fn row_count(&self) -> usize {
+        let roles = self.units.iter().map(|(_, emission)| emission.roles.len());
+        roles.sum()
+    }
+
+    /// The call file.
+    pub fn call(&self) -> Value {
+        wave::call_json(&self.head, self.round.schema.source())
+    }
+
+    /// Calls `show` with every row, in order.
+    pub fn for_each_row<E>(&self, mut show: impl FnMut(WaveRow) -> Result<(), E>) -> Result<(), E> {
+        let fresh = UnitState::default();
+        let units = self.units.iter();
+        let draft = WaveDraft {
+            head: self.head.clone(),
+            round: &self.round,
+            files: &self.files,
+            units: units
+                .map(|(task, emission)| (task, &fresh, emission))
+                .collect(),
+        };
+        draft.blocks().flatten().try_for_each(&mut show)
+    }
 }

@@ -95,7 +95,10 @@ impl FileList {
 
     /// The indexes of the files that `scope` covers, in order.
     fn covered_by(&self, scope: &Scope) -> BTreeSet<usize> {
-        let candidates = scope.prefixes().iter().flat_map(|prefix| self.below(prefix));
+        let candidates = scope
+            .prefixes()
+            .iter()
+            .flat_map(|prefix| self.below(prefix));
         let covered = candidates.filter(|&&at| scope.covers(&self.files[at].name));
         covered.copied().collect()
     }

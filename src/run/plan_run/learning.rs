@@ -36,7 +36,7 @@ impl PlanRun {
         watcher: &mut dyn Watcher,
     ) -> Result<Vec<String>, RunError> {
         if !self.has_learned(Some(&unit.id)) {
-            let plan = self.store.read()?;
+            let plan = self.store.current()?;
             let item = super::begin::find_item(&plan, &unit.id)?;
             if let Some(draft) = draft_for_task(item, unit, reason, detail) {
                 self.learn(Some(&unit.id), draft, watcher)?;

@@ -110,7 +110,7 @@ impl PlanRun {
         self.fill_free_slots(phase, context)?;
         match context.is_stopping() {
             true => Ok(()),
-            false => self.compile_waves(context.watcher),
+            false => self.compile_waves(context),
         }
     }
 
@@ -137,7 +137,7 @@ impl PlanRun {
 
     /// Why a task in flight halted, if one did: a fault kept its workers from answering.
     fn find_halt(&self) -> Option<String> {
-        let plan = self.store.read().ok()?;
+        let plan = self.store.current().ok()?;
         self.state().in_flight().find_map(|unit| {
             match self.task(&plan, &unit.id).ok()?.next(&unit.state) {
                 Action::Halt(detail) => Some(format!("{}: {detail}", unit.id)),

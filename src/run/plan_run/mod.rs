@@ -28,6 +28,6 @@ mod verdicts;
 mod waves;
 
 pub use begin::PlanRun;
-pub use compile::{find_blocked_tasks, preview};
+pub use compile::{Preview, find_blocked_tasks};
 pub(crate) use context::Context;
 pub(crate) use phase::Phase;

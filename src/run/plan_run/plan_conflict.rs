@@ -11,6 +11,7 @@ use crate::plan::{ItemId, Plan, Status};
 use crate::run::error::RunError;
 use crate::run::store::Unit;
 use crate::run::watcher::Watcher;
+use std::sync::Arc;
 
 /// The failure code of rows whose task was released.
 const CODE: &str = "plan_conflict";
@@ -24,12 +25,18 @@ impl PlanRun {
         &mut self,
         watcher: &mut dyn Watcher,
     ) -> Result<(), RunError> {
-        let plan = self.store.read()?;
+        let plan = self.store.current()?;
+        // A task joins with a change of the plan, or as the plan has it.
+        let is_same = |compared: &Arc<Plan>| Arc::ptr_eq(compared, &plan);
+        if self.compared.as_ref().is_some_and(is_same) {
+            return Ok(());
+        }
         let changed = |unit: &Unit| Some((unit.id.clone(), self.changed(&plan, unit)?));
         let changed: Vec<(UnitId, String)> = self.state().in_flight().filter_map(changed).collect();
         for (unit, found) in changed {
             self.release_unit(&unit, &found, watcher)?;
         }
+        self.compared = Some(plan);
         Ok(())
     }
 

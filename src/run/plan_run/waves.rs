@@ -2,14 +2,14 @@
 
 use super::begin::{PlanRun, find_item};
 use super::checkout::plan_file_in;
-use super::compile::Task;
+use super::compile::{Task, WaveDraft};
 use super::context::Context;
 use super::file_list::FileList;
 use super::{compile, verdicts};
 use crate::adapter::replay;
 use crate::job;
 use crate::job::policy::backoff;
-use crate::job::{Bounds, Delayed, Journal};
+use crate::job::{Bounds, Delayed, Journal, Stop};
 use crate::model::{
     Backpressure, Event, Fault, JobId, RowId, RowKey, UnitId, VerdictKind, WaveCompiled, WaveNo,
 };
@@ -52,7 +52,8 @@ impl PlanRun {
         if waves.is_empty() {
             return Ok(());
         }
-        let priority = self.priority(&self.store.read()?);
+        let plan = self.store.current()?;
+        let priority = self.priority(&plan);
         for wave in waves {
             if in_flight.is_empty() {
                 self.record_fingerprint()?;
@@ -87,14 +88,14 @@ impl PlanRun {
 
     /// Compiles the rows that the units need: in rolling dispatch one wave for each unit, so that no unit waits for the rows
     /// of another; with a barrier one for each round.
-    pub(crate) fn compile_waves(&mut self, watcher: &mut dyn Watcher) -> Result<(), RunError> {
-        let plan = self.store.read()?;
+    pub(crate) fn compile_waves(&mut self, context: &mut Context<'_, '_>) -> Result<(), RunError> {
+        let plan = self.store.current()?;
         let units: Vec<Unit> = self.state().in_flight().cloned().collect();
         let mut emissions: Vec<(Task, UnitState, Emission)> = Vec::new();
         for unit in units {
             let task = self.task(&plan, &unit.id)?;
             if let Action::Emit(emission) = task.next(&unit.state)
-                && self.fits_budget(&unit, emission.roles.len(), watcher)?
+                && self.fits_budget(&unit, emission.roles.len(), context.watcher)?
             {
                 emissions.push((task, unit.state, emission));
             }
@@ -109,7 +110,10 @@ impl PlanRun {
             (task.protocol.name.clone(), emission.round.clone(), unit)
         });
         for group in groups {
-            self.compile_wave(&files, &group)?;
+            // Each wave is whole by itself, so a stop takes effect between waves, and within one.
+            if !context.is_stopping() {
+                self.compile_wave(&files, &group, context.stop)?;
+            }
         }
         Ok(())
     }
@@ -118,6 +122,7 @@ impl PlanRun {
         &mut self,
         files: &FileList,
         group: &[(Task, UnitState, Emission)],
+        stop: &Stop,
     ) -> Result<(), RunError> {
         let Some((first, _, emission)) = group.first() else {
             return Ok(());
@@ -132,13 +137,17 @@ impl PlanRun {
             round,
             self.concurrency(),
         );
-        let units: Vec<_> = group
-            .iter()
-            .map(|(task, state, emission)| (task, state, emission))
-            .collect();
-        let wave = compile::compile(files, head, round, &units)?;
-        wave.write(&self.folder)?;
-        self.recorder.record(&[Event::from(wave.event())])?;
+        let units = group.iter();
+        let units = units.map(|(task, state, emission)| (task, state, emission));
+        let draft = WaveDraft {
+            head,
+            round,
+            files,
+            units: units.collect(),
+        };
+        if let Some(compiled) = draft.write(&self.folder, stop)? {
+            self.recorder.record(&[Event::from(compiled)])?;
+        }
         Ok(())
     }
 
@@ -149,7 +158,7 @@ impl PlanRun {
         context: &mut Context<'_, '_>,
     ) -> Result<(), RunError> {
         self.release_changed_units(context.watcher)?;
-        let plan = self.store.read()?;
+        let plan = self.store.current()?;
         let checkout = self.checkout()?;
         let plan_file = plan_file_in(&checkout, &self.repo, &self.settings.plan_file);
         let Some(wave) = self.state().wave(number).cloned() else {

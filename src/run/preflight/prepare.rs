@@ -15,6 +15,7 @@ use crate::run::store::TaskHolds;
 use crate::schedule::{Concurrency, Limits, Selected, Selection, SelectionRequest, Skipped};
 use crate::{adapter, integrate, learnings, plan};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A request to run a plan.
 #[derive(Clone, Debug)]
@@ -64,8 +65,10 @@ impl Request {
 pub struct Preflight {
     /// The repository.
     pub repo: Repo,
+    /// The plan file.
+    pub store: Store,
     /// The current plan.
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
     /// The protocols.
     pub protocols: Protocols,
     /// The settings of the run.
@@ -83,8 +86,8 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
     let mut options = request.options.clone();
     let repo = Repo::find(&request.folder)?;
     let plan_file = resolve_plan_file(request, repo.root())?;
-    let store = Store::at(&plan_file);
-    let plan = store.read()?;
+    let store = Store::at(&plan_file).cached();
+    let plan = store.current()?;
     plan::check_lock_ignored(&plan_file).map_err(RunError::LockNotIgnored)?;
     let ids: Vec<ItemId> = request
         .ids
@@ -147,6 +150,7 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
     };
     Ok(Preflight {
         repo,
+        store,
         plan,
         protocols,
         settings,

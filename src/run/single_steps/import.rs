@@ -106,7 +106,7 @@ impl PlanRun {
         let waves = self.select_waves(request.wave)?;
         let mut collected = Collected::default();
         if let Some(folder) = request.answers.filter(|path| path.is_dir()) {
-            let plan = self.store.read()?;
+            let plan = self.store.current()?;
             let names = KnownNames::of(self.state(), &plan, &self.protocols);
             collected.unknown_files = names.unknown_files(folder);
         }

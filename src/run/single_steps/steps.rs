@@ -5,7 +5,7 @@
 //! an output CSV or a folder of answers.
 
 use super::import::is_answered;
-use crate::job::Stop;
+use crate::job::{Stop, Urgency};
 use crate::model::{UnitId, WaveCompiled, WaveNo};
 use crate::run::error::RunError;
 use crate::run::plan_run::{Context, Phase, PlanRun};
@@ -24,6 +24,8 @@ pub struct NextWaves {
     pub to_integrate: Vec<UnitId>,
     /// Whether the run has nothing left to do.
     pub is_done: bool,
+    /// Whether it was asked to stop before all waves were compiled.
+    pub is_stopped: bool,
 }
 
 impl PlanRun {
@@ -39,6 +41,12 @@ impl PlanRun {
             run.judge_answered_waves(context)?;
             run.advance(Phase::Decide, context)
         })?;
+        if stop.urgency() != Urgency::None {
+            return Ok(NextWaves {
+                is_stopped: true,
+                ..NextWaves::default()
+            });
+        }
         let waves: Vec<WaveCompiled> = self
             .open_waves()
             .map(|wave| wave.compiled.clone())
@@ -52,6 +60,7 @@ impl PlanRun {
             is_done: waves.is_empty() && self.end_if_done(watcher)?,
             waves,
             snapshot,
+            is_stopped: false,
         })
     }
 
@@ -86,7 +95,7 @@ impl PlanRun {
 
     /// The tasks in flight that are ready for integration.
     fn to_integrate(&self) -> Result<Vec<UnitId>, RunError> {
-        let plan = self.store.read()?;
+        let plan = self.store.current()?;
         let mut found = Vec::new();
         for unit in self.state().in_flight() {
             let action = self.task(&plan, &unit.id)?.next(&unit.state);

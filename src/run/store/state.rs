@@ -5,15 +5,16 @@ use crate::ledger::{LedgerError, Record};
 use crate::model::{
     AttemptEnd, AttemptFinished, AttemptReported, AttemptStarted, Backpressure, BlockReason, Event,
     Fault, Hydrated, IntegrationFinished, IntegrationOutcome, IntegrationStarted, LearningAppended,
-    PlanConflict, PlanMutated, ProtocolChanged, RowId, RowKey, RunFinished, RunKind, RunStarted,
-    Stage, UnitId, ValidationFinished, VerdictKind, VerdictRecord, Violation, WaveCompiled, WaveNo,
+    PlanConflict, PlanMutated, ProtocolChanged, Role, RowId, RowKey, RunFinished, RunKind,
+    RunStarted, Stage, UnitId, ValidationFinished, VerdictKind, VerdictRecord, Violation,
+    WaveCompiled, WaveNo,
 };
 use crate::platform::clock;
 use crate::protocol::{Answer, Integration, UnitState};
 use crate::{job, ledger};
 use jiff::Timestamp;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 /// How a task ended in this run.
@@ -122,6 +123,8 @@ pub struct State {
     open_attempts: BTreeMap<(WaveNo, u64, u32), RowId>,
     /// The tasks, in the order of their admission.
     pub units: Vec<Unit>,
+    /// The indexes of the tasks.
+    unit_indexes: HashMap<UnitId, usize>,
     /// The waves, in order.
     pub waves: Vec<Wave>,
     /// Every change of the plan file.
@@ -242,7 +245,7 @@ impl State {
 
     /// The task `id`, if it was admitted.
     pub fn unit(&self, id: &UnitId) -> Option<&Unit> {
-        self.units.iter().find(|unit| unit.id == *id)
+        self.unit_indexes.get(id).map(|&at| &self.units[at])
     }
 
     /// The tasks whose outcome is not persisted.
@@ -252,7 +255,8 @@ impl State {
 
     /// The wave `number`.
     pub fn wave(&self, number: WaveNo) -> Option<&Wave> {
-        self.waves.iter().find(|wave| wave.compiled.wave == number)
+        let at = self.wave_index(number)?;
+        self.waves.get(at)
     }
 
     /// Forgets faults of the service or the machine, so that a resumed run asks those roles again.
@@ -299,14 +303,21 @@ impl State {
     }
 
     fn unit_mut(&mut self, id: &UnitId) -> Option<&mut Unit> {
-        self.units.iter_mut().find(|unit| unit.id == *id)
+        let at = *self.unit_indexes.get(id)?;
+        self.units.get_mut(at)
     }
 
     fn wave_mut(&mut self, number: WaveNo) -> Option<&mut Wave> {
-        self.waves
-            .iter_mut()
-            .rev()
-            .find(|wave| wave.compiled.wave == number)
+        let at = self.wave_index(number)?;
+        self.waves.get_mut(at)
+    }
+
+    /// Waves are numbered in order.
+    fn wave_index(&self, number: WaveNo) -> Option<usize> {
+        let found = self
+            .waves
+            .binary_search_by_key(&number, |wave| wave.compiled.wave);
+        found.ok()
     }
 
     fn apply_row_event(&mut self, wave: WaveNo, event: &Event, place: u64) {
@@ -361,13 +372,15 @@ impl State {
     }
 
     fn apply_wave_compiled(&mut self, body: &WaveCompiled) {
-        let keys: Vec<RowKey> = body.rows.iter().filter_map(RowKey::parse).collect();
-        for unit in &mut self.units {
-            let mine = || keys.iter().filter(|key| key.unit == unit.id);
-            if let Some(first) = mine().next() {
-                let roles: Vec<_> = mine().map(|key| key.role.clone()).collect();
-                unit.state
-                    .record_emission(&body.round, first.attempt, roles);
+        let mut emissions: BTreeMap<UnitId, (u32, Vec<Role>)> = BTreeMap::new();
+        for key in body.rows.iter().filter_map(RowKey::parse) {
+            let emission = emissions.entry(key.unit);
+            let (_, roles) = emission.or_insert_with(|| (key.attempt, Vec::new()));
+            roles.push(key.role);
+        }
+        for (unit, (attempt, roles)) in emissions {
+            if let Some(unit) = self.unit_mut(&unit) {
+                unit.state.record_emission(&body.round, attempt, roles);
             }
         }
         let mut job = job::State::new(body.wave);
@@ -479,8 +492,9 @@ impl State {
     }
 
     fn unit_or_insert(&mut self, id: &UnitId) -> &mut Unit {
-        let known = self.units.iter().position(|unit| unit.id == *id);
+        let known = self.unit_indexes.get(id).copied();
         let at = known.unwrap_or_else(|| {
+            self.unit_indexes.insert(id.clone(), self.units.len());
             self.units.push(Unit {
                 id: id.clone(),
                 state: UnitState::default(),

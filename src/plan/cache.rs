@@ -1,0 +1,216 @@
+//! The last state of a plan file in memory, for a program that reads the plan often: the file is read again only when it is
+//! another one.
+//!
+//! A file is taken for the same one by its device, inode, size, and times of modification and change. Two changes in place
+//! within one tick of the file system's clock could look like one, so a file that has just changed is not kept. What this
+//! process wrote itself, under the lock, is known without reading it.
+
+use super::error::PlanError;
+use super::fold::{Carried, Stream};
+use super::lock::check_lock_ignored;
+use super::state::Plan;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+use std::{fs, io};
+
+/// Longer than a tick of any file system's clock.
+const TICK: Duration = Duration::from_millis(20);
+
+/// The last state, if there is one.
+#[derive(Debug, Default)]
+pub(super) struct Cache {
+    known: Mutex<Option<Known>>,
+    is_lock_checked: Mutex<bool>,
+}
+
+/// A valid state, and the file that holds it.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    file: Identity,
+    pub plan: Arc<Plan>,
+    version: u8,
+    watermark: u64,
+    carried: Carried,
+}
+
+impl Cache {
+    /// The state of the file at `path`, if that is the file that was read or written last.
+    pub(super) fn get(&self, path: &Path) -> Option<Known> {
+        let now = Identity::of(path).ok()?;
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.as_ref().filter(|known| known.file == now).cloned()
+    }
+
+    /// Keeps what was read from `path`, if that was one file all the time, which was identified as `before`.
+    pub(super) fn keep_read(
+        &self,
+        path: &Path,
+        before: io::Result<Identity>,
+        stream: Stream,
+    ) -> Arc<Plan> {
+        let is_settled = |file: &Identity| file.has_settled(SystemTime::now());
+        let same = before.ok().filter(is_settled);
+        let same = same.filter(|before| Identity::of(path).is_ok_and(|now| now == *before));
+        self.keep(same, stream.watermark, stream)
+    }
+
+    /// Keeps what was just written to `path`, up to record `watermark`, under the lock.
+    pub(super) fn keep_written(&self, path: &Path, watermark: u64, stream: Stream) {
+        self.keep(Identity::of(path).ok(), watermark, stream);
+    }
+
+    fn keep(&self, file: Option<Identity>, watermark: u64, stream: Stream) -> Arc<Plan> {
+        let plan = Arc::new(stream.plan);
+        let known = file.map(|file| Known {
+            file,
+            plan: Arc::clone(&plan),
+            version: stream.version,
+            watermark,
+            carried: stream.carried,
+        });
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = known;
+        plan
+    }
+
+    /// [`check_lock_ignored`], once: it asks git.
+    pub(super) fn check_lock_ignored(&self, path: &Path) -> Result<(), PlanError> {
+        let checked = self.is_lock_checked.lock();
+        let mut is_checked = checked.unwrap_or_else(PoisonError::into_inner);
+        if !*is_checked {
+            check_lock_ignored(path)?;
+            *is_checked = true;
+        }
+        Ok(())
+    }
+}
+
+impl Known {
+    /// The state as it would be read from the file.
+    pub(super) fn stream(&self) -> Stream {
+        Stream {
+            plan: Plan::clone(&self.plan),
+            version: self.version,
+            watermark: self.watermark,
+            checkpoints: 1,
+            violations: Vec::new(),
+            carried: self.carried.clone(),
+        }
+    }
+}
+
+/// Which file it is, and which content of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    device: u64,
+    inode: u64,
+    bytes: u64,
+    /// Seconds and nanoseconds.
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Identity {
+    /// The identity of the file at `path`, through symbolic links.
+    pub(super) fn of(path: &Path) -> io::Result<Self> {
+        let found = fs::metadata(path)?;
+        Ok(Self {
+            device: found.dev(),
+            inode: found.ino(),
+            bytes: found.size(),
+            modified: (found.mtime(), found.mtime_nsec()),
+            changed: (found.ctime(), found.ctime_nsec()),
+        })
+    }
+
+    /// Whether a change at the time `now` would be seen.
+    fn has_settled(&self, now: SystemTime) -> bool {
+        let (seconds, nanoseconds) = self.changed;
+        let since = Duration::new(
+            u64::try_from(seconds).unwrap_or_default(),
+            u32::try_from(nanoseconds).unwrap_or_default(),
+        );
+        let age = now.duration_since(SystemTime::UNIX_EPOCH + since);
+        age.is_ok_and(|age| age > TICK)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::state::NewItem;
+    use super::super::store::{MutateOptions, Store};
+    use super::*;
+
+    fn add(store: &Store, id: &str) {
+        let item = NewItem {
+            id: Some(id.parse().expect("an id")),
+            step: "s".to_owned(),
+            ..NewItem::default()
+        };
+        let added = store.mutate(MutateOptions::default(), |plan| plan.add(item).map(|_| ()));
+        added.expect("changed");
+    }
+
+    fn ids(store: &Store) -> Vec<String> {
+        let plan = store.current().expect("read");
+        plan.items().iter().map(|it| it.id().to_string()).collect()
+    }
+
+    fn plan_file(folder: &tempfile::TempDir) -> std::path::PathBuf {
+        let file = folder.path().join("plan.jsonl");
+        Store::at(&file).init(false).expect("created");
+        file
+    }
+
+    #[test]
+    fn a_state_is_read_once_and_after_a_change_by_others_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = plan_file(&folder);
+        let (mine, others) = (Store::at(&file).cached(), Store::at(&file));
+        add(&mine, "a");
+        let first = mine.current().expect("read");
+        assert!(Arc::ptr_eq(&first, &mine.current().expect("read")));
+
+        add(&others, "b");
+        assert_eq!(ids(&mine), ["a", "b"]);
+        add(&others, "c");
+        add(&mine, "d");
+        assert_eq!(ids(&mine), ["a", "b", "c", "d"]);
+        assert_eq!(others.read().expect("read").items().len(), 4);
+
+        let text = std::fs::read_to_string(&file).expect("read");
+        std::fs::write(&file, text.replace("\"a\"", "\"other\"")).expect("written in place");
+        assert_eq!(ids(&mine), ["other", "b", "c", "d"]);
+    }
+
+    #[test]
+    fn what_is_kept_after_a_write_is_what_the_file_holds() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = plan_file(&folder);
+        let mine = Store::at(&file).cached();
+        for id in ["a", "b", "c"] {
+            add(&mine, id);
+        }
+        let read = Store::at(&file).read_numbered().expect("read");
+        let kept = mine.read_numbered().expect("read");
+        assert_eq!(kept.1, read.1);
+        let text = |plan: &Plan| serde_json::to_string(plan.items()).expect("JSON");
+        assert_eq!(text(&mine.current().expect("read")), text(&read.0));
+    }
+
+    #[test]
+    fn a_file_that_has_just_changed_is_not_trusted() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(100);
+        let file = |changed| Identity {
+            device: 1,
+            inode: 1,
+            bytes: 1,
+            modified: changed,
+            changed,
+        };
+        assert!(file((99, 0)).has_settled(now));
+        assert!(!file((99, 990_000_000)).has_settled(now));
+        assert!(!file((101, 0)).has_settled(now));
+    }
+}
