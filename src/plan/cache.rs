@@ -9,14 +9,15 @@ use super::error::PlanError;
 use super::fold::{Carried, Stream};
 use super::lock::check_lock_ignored;
 use super::state::Plan;
+use crate::platform::clock;
+use jiff::{SignedDuration, Timestamp};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
 use std::{fs, io};
 
 /// Longer than a tick of any file system's clock.
-const TICK: Duration = Duration::from_millis(20);
+const TICK: SignedDuration = SignedDuration::from_millis(20);
 
 /// The last state, if there is one.
 #[derive(Debug, Default)]
@@ -50,7 +51,7 @@ impl Cache {
         before: io::Result<Identity>,
         stream: Stream,
     ) -> Arc<Plan> {
-        let is_settled = |file: &Identity| file.has_settled(SystemTime::now());
+        let is_settled = |file: &Identity| file.has_settled(clock::now());
         let same = before.ok().filter(is_settled);
         let same = same.filter(|before| Identity::of(path).is_ok_and(|now| now == *before));
         self.keep(same, stream.watermark, stream)
@@ -125,14 +126,10 @@ impl Identity {
     }
 
     /// Whether a change at the time `now` would be seen.
-    fn has_settled(&self, now: SystemTime) -> bool {
+    fn has_settled(&self, now: Timestamp) -> bool {
         let (seconds, nanoseconds) = self.changed;
-        let since = Duration::new(
-            u64::try_from(seconds).unwrap_or_default(),
-            u32::try_from(nanoseconds).unwrap_or_default(),
-        );
-        let age = now.duration_since(SystemTime::UNIX_EPOCH + since);
-        age.is_ok_and(|age| age > TICK)
+        let changed = SignedDuration::new(seconds, i32::try_from(nanoseconds).unwrap_or_default());
+        now.as_duration().saturating_sub(changed) > TICK
     }
 }
 
@@ -201,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_file_that_has_just_changed_is_not_trusted() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(100);
+        let now = Timestamp::from_second(100).expect("a time");
         let file = |changed| Identity {
             device: 1,
             inode: 1,

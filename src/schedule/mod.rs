@@ -10,6 +10,7 @@
 mod backpressure;
 mod concurrency;
 mod dispatch;
+mod due;
 mod early;
 mod priority;
 mod scopes;
@@ -19,10 +20,11 @@ mod skip_reason;
 pub use backpressure::{Cause, next_concurrency};
 pub use concurrency::{Concurrency, Limits};
 pub use dispatch::Dispatch;
+pub use due::DueTasks;
 pub use priority::Priority;
 pub use scopes::item_reach;
 pub use select::{
-    Deps, Selected, Selection, SelectionRequest, Skipped, read_task, select, select_longest_first,
-    select_with,
+    Deps, Selected, Selection, SelectionRequest, Skipped, read_task, select, select_due,
+    select_longest_first,
 };
 pub use skip_reason::SkipReason;

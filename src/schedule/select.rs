@@ -105,7 +105,8 @@ pub struct Selection {
 /// A ready task that can't be run is skipped; one that is `in_progress` ends the selection, because it comes before all others.
 pub fn select(plan: &Plan, request: SelectionRequest<'_>) -> Selection {
     let is_workable = request.is_workable;
-    select_with(plan, request, None, &|item| read_task(item, is_workable))
+    let due = candidates(plan, &request).into_iter();
+    select_due(plan, request, due, &|item| read_task(item, is_workable))
 }
 
 /// [`select`] with the ready tasks in the order of `priority`: with several tasks in flight, the longest chain determines when
@@ -116,30 +117,29 @@ pub fn select_longest_first(
     priority: &Priority,
 ) -> Selection {
     let is_workable = request.is_workable;
+    let mut due = candidates(plan, &request);
+    // Stable: tasks without a rank stay in plan order.
+    due.sort_by_cached_key(|item| match item.status() {
+        Status::InProgress => None,
+        _ => Some(priority.rank(item.id())),
+    });
     let read = |item: &Item| read_task(item, is_workable);
-    select_with(plan, request, Some(priority), &read)
+    select_due(plan, request, due.into_iter(), &read)
 }
 
-/// [`select`] for a caller that selects often and caches the results of [`read_task`].
-pub fn select_with(
-    plan: &Plan,
+/// [`select`] for a caller that selects often, and keeps the `due` tasks in their order and the results of [`read_task`].
+pub fn select_due<'p>(
+    plan: &'p Plan,
     request: SelectionRequest<'_>,
-    priority: Option<&Priority>,
+    mut due: impl Iterator<Item = &'p Item>,
     read: &ReadTask<'_>,
 ) -> Selection {
-    let mut due = candidates(plan, &request);
-    if let Some(priority) = priority {
-        // Stable: tasks without a rank stay in plan order.
-        due.sort_by_cached_key(|item| match item.status() {
-            Status::InProgress => None,
-            _ => Some(priority.rank(item.id())),
-        });
-    }
     let mut selection = Selection::default();
     let mut claims = request.claims.clone();
     let block = request.places.clamp(*BLOCK.start(), *BLOCK.end());
-    for block in due.chunks(block) {
-        if selection.tasks.len() >= request.places {
+    while selection.tasks.len() < request.places {
+        let block: Vec<&Item> = due.by_ref().take(block).collect();
+        if block.is_empty() {
             break;
         }
         let candidates: Vec<_> = block.par_iter().map(|item| read(item)).collect();

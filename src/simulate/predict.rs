@@ -5,7 +5,6 @@ use super::progress::Progress;
 use super::script::{Script, Step};
 use super::setup::Setup;
 use super::simulation::{Round, SimulatedTask, Simulation, Task, Wave};
-use crate::model::UnitId;
 use crate::plan::{Item, ItemId, Status};
 use crate::schedule::{Dispatch, Priority, Selected, SkipReason, Skipped, read_task};
 use crate::scope::{Claims, Reach};
@@ -155,7 +154,6 @@ fn open_task(item: &Item, setup: &Setup<'_>) -> Result<Task, SkipReason> {
         Script::write(item.id(), metadata, setup, times).map_err(SkipReason::Refused)
     };
     Ok(Task {
-        unit: UnitId::new(item.id().as_str()),
         remaining_ms: script(setup.estimates)?.remaining_ms(),
         script: script(setup.times)?,
         selected,

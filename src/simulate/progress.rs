@@ -1,19 +1,16 @@
-//! The progress of the tasks: the plan with its changed statuses, and the selection of the next tasks. Both dispatches use it;
+//! The progress of the tasks: which are due, in flight and done, and the selection of the next tasks. Both dispatches use it;
 //! they differ in the order of selection.
 
 use super::setup::End;
 use super::simulation::{SimulatedTask, Simulation};
-use crate::model::UnitId;
-use crate::plan::{Item, ItemId, Plan, Status};
-use crate::schedule::{Deps, Dispatch, SelectionRequest, Skipped, select_with};
+use crate::plan::{Item, ItemId};
+use crate::schedule::{Deps, Dispatch, DueTasks, SelectionRequest, Skipped, select_due};
 use crate::scope::Claims;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) struct Progress<'s> {
     simulation: &'s Simulation<'s>,
-    dispatch: Dispatch,
-    plan: Plan,
-    past: BTreeSet<UnitId>,
+    due: DueTasks<'s>,
     /// Indexes in [`tasks`](Self::tasks) by index in the plan.
     in_flight: BTreeMap<usize, usize>,
     skipped: BTreeMap<ItemId, Skipped>,
@@ -23,11 +20,15 @@ pub(super) struct Progress<'s> {
 
 impl<'s> Progress<'s> {
     pub fn new(simulation: &'s Simulation<'s>, dispatch: Dispatch) -> Self {
+        let priority = match dispatch {
+            Dispatch::Rolling => Some(&simulation.priority),
+            Dispatch::Barrier => None,
+        };
+        let setup = &simulation.setup;
+        let allows = |item: &Item| setup.closure.is_none_or(|ids| ids.contains(item.id()));
         Self {
             simulation,
-            dispatch,
-            plan: simulation.setup.plan.clone(),
-            past: BTreeSet::new(),
+            due: DueTasks::new(setup.plan, priority, allows),
             in_flight: BTreeMap::new(),
             skipped: BTreeMap::new(),
             tasks: Vec::new(),
@@ -39,24 +40,21 @@ impl<'s> Progress<'s> {
         let setup = &self.simulation.setup;
         let places = setup.parallel_tasks.saturating_sub(self.in_flight.len());
         let places = places.min(setup.max_tasks.saturating_sub(self.tasks.len()));
-        if places == 0 {
+        if places == 0 || self.due.is_empty() {
             return Vec::new();
         }
         let request = SelectionRequest {
             closure: setup.closure,
-            past: &self.past,
+            // What was begun is not due.
+            past: &BTreeSet::new(),
             claims: self.claims(),
             places,
             deps: Deps::Strict,
             // Unusable tasks were found when they were read.
             is_workable: &|_| Ok(()),
         };
-        let priority = match self.dispatch {
-            Dispatch::Rolling => Some(&self.simulation.priority),
-            Dispatch::Barrier => None,
-        };
         let read = |item: &Item| self.simulation.read(item);
-        let selection = select_with(&self.plan, request, priority, &read);
+        let selection = select_due(setup.plan, request, self.due.items(), &read);
         for skipped in selection.skipped {
             self.skipped.insert(skipped.item.clone(), skipped);
         }
@@ -76,9 +74,7 @@ impl<'s> Progress<'s> {
 
     fn begin(&mut self, id: &ItemId, now_ms: u64) -> Option<usize> {
         let (place, task) = self.simulation.find(id)?;
-        // It was selected from the plan, so it exists.
-        self.plan.set_status(id, Status::InProgress).ok()?;
-        self.past.insert(task.unit.clone());
+        self.due.begin(place);
         self.in_flight.insert(place, self.tasks.len());
         self.tasks.push(SimulatedTask {
             id: id.clone(),
@@ -96,12 +92,9 @@ impl<'s> Progress<'s> {
         };
         let task = &mut self.tasks[index];
         task.ends_ms = now_ms;
-        let status = match task.end {
-            End::Completed => Status::Completed,
-            End::Blocked(..) => Status::Blocked,
-        };
-        // It was selected from the plan, so it exists.
-        let _ = self.plan.set_status(&task.id, status);
+        if task.end == End::Completed {
+            self.due.complete(&task.id);
+        }
     }
 
     /// The skipped tasks, in the order of their ids.

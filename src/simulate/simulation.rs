@@ -2,7 +2,7 @@
 
 use super::script::Script;
 use super::setup::{End, Setup};
-use crate::model::{Role, RoundName, UnitId};
+use crate::model::{Role, RoundName};
 use crate::plan::ItemId;
 use crate::schedule::{Priority, Selected, SkipReason};
 use crate::scope::{Claims, Reach};
@@ -10,7 +10,6 @@ use std::collections::{BTreeSet, HashMap};
 
 /// A task of a simulation.
 pub(crate) struct Task {
-    pub(super) unit: UnitId,
     pub(super) selected: Selected,
     pub(super) reach: Reach,
     pub(super) script: Script,
