@@ -100,6 +100,12 @@ pub(super) fn wait_for_index(repo: &Repo) -> Result<(), IntegrateError> {
     Ok(())
 }
 
+fn open_lock_file(path: &Path) -> Result<File, IntegrateError> {
+    let mut options = OpenOptions::new();
+    let options = options.create(true).truncate(false).read(true).write(true);
+    options.open(path).map_err(IntegrateError::io(path))
+}
+
 /// The lock of a repository, held while a run may change it.
 #[derive(Debug)]
 pub struct RepoLock {
@@ -109,18 +115,10 @@ pub struct RepoLock {
 }
 
 impl RepoLock {
-    /// A lock in the run's own folder, for a run whose repository is gone: there is nothing else to lock.
+    /// Stands in for the lock of a repository that is gone. It locks nothing: the run's ledger keeps other processes out.
     pub fn without_repository(run_folder: &Path) -> Result<Self, IntegrateError> {
-        let path = run_folder.join("mesh.lock");
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(&path)
-            .map_err(IntegrateError::io(&path))?;
         Ok(Self {
-            file,
+            file: open_lock_file(&run_folder.join("mesh.lock"))?,
             pending: run_folder.join("mesh.pending"),
             note: None,
         })
@@ -131,13 +129,7 @@ impl RepoLock {
         let common = repo.common_dir()?;
         let path = common.join("mesh.lock");
         let failed = || IntegrateError::io(&path);
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(&path)
-            .map_err(failed())?;
+        let file = open_lock_file(&path)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {

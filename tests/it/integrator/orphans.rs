@@ -26,20 +26,25 @@ fn killed_with(first: &str, more: &[&str]) -> Bench {
     std::fs::copy(bench.path(PLAN), bench.beside("older")).expect("copied");
     let answers = bench.answers();
     let args = format!("run --run-id R --adapter replay --answers {answers} grace_seconds=1");
-    let mut mesh = bench.command(Args::from(&args).and(more));
+    kill_once_a_child_runs(&bench, Args::from(&args).and(more));
+    bench
+}
+
+/// Kills `mesh` once `../pid` names a process that runs for it and outlives it.
+fn kill_once_a_child_runs(bench: &Bench, args: Args) {
+    let mut mesh = bench.command(args);
     let mut mesh = mesh
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .expect("mesh starts");
     let pid = bench.beside("pid");
-    wait_for("the validation", || {
+    wait_for("the child", || {
         std::fs::read_to_string(&pid).is_ok_and(|text| text.ends_with('\n'))
     });
     mesh.kill().expect("killed");
     mesh.wait().expect("reaped");
-    assert!(is_running(&bench), "it outlives its mesh");
-    bench
+    assert!(is_running(bench), "it outlives its mesh");
 }
 
 fn is_running(bench: &Bench) -> bool {
@@ -116,19 +121,7 @@ fn assert_ended_by_a_resume(bench: &Bench, args: &str) {
     let answers = bench.answers();
     let args =
         format!("run --run-id R --adapter replay --answers {answers} {args} grace_seconds=1");
-    let mut mesh = bench.command(Args::from(&args));
-    let mut mesh = mesh
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("mesh starts");
-    let pid = bench.beside("pid");
-    wait_for("the child", || {
-        std::fs::read_to_string(&pid).is_ok_and(|text| text.ends_with('\n'))
-    });
-    mesh.kill().expect("killed");
-    mesh.wait().expect("reaped");
-    assert!(is_running(bench), "it outlives its mesh");
+    kill_once_a_child_runs(bench, Args::from(&args));
     bench.mesh("resume R").exits(0);
     assert!(!is_running(bench));
     assert_eq!(bench.read("a.txt"), "new\n");
