@@ -3,9 +3,10 @@
 
 use super::error::IntegrateError;
 use super::request::PatchPolicy;
+use super::state::read_states;
 use crate::learnings;
 use crate::patch::{ChangeList, Forbidden, Patch, PatchError, Rules, Tree, TreeEntry};
-use crate::platform::{PatchReport, Repo};
+use crate::platform::{PatchReport, Repo, sha256_of_bytes};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -46,7 +47,9 @@ pub fn examine(
     };
     let file = folder.join("candidate.diff");
     crate::platform::write_private(&file, &patch.bytes()).map_err(IntegrateError::io(&file))?;
-    let by_git = match repo.check_patch(&file)? {
+    let states = read_states(repo, &patch.paths())?;
+    let key = sha256_of_bytes(format!("{states:?}{:?}", patch.bytes()).as_bytes());
+    let by_git = match repo.check_patch(&file, &key)? {
         Ok(report) => parse_report(&report),
         Err(message) => {
             let detail = format!("`git apply --check` refuses it: {message}");
@@ -121,15 +124,19 @@ fn parse_report(report: &PatchReport) -> ChangeList {
         records.filter_map(record).collect()
     };
     let (paths, summary) = report.forwards.rsplit_once('\0').unwrap_or_default();
-    let backwards = records(&report.backwards).into_iter().rev();
+    let paths = records(paths);
+    let sources = match &report.backwards {
+        Some(backwards) => records(backwards).into_iter().rev().collect(),
+        None => paths.clone(),
+    };
     let is_fact = |line: &&str| {
         let kinds = ["create mode ", "delete mode ", "mode change "];
         kinds.iter().any(|kind| line.starts_with(kind))
     };
     let facts = summary.lines().map(str::trim_start).filter(is_fact);
     ChangeList {
-        paths: records(paths),
-        sources: backwards.map(|(path, _)| path).collect(),
+        sources: sources.into_iter().map(|(path, _)| path).collect(),
+        paths,
         facts: facts.map(str::to_owned).collect(),
     }
 }
@@ -205,7 +212,7 @@ mod tests {
     fn report(forwards: &str) -> PatchReport {
         PatchReport {
             forwards: forwards.to_owned(),
-            backwards: "0\t1\tn\x000\t0\tp\x001\t1\tx\0".to_owned(),
+            backwards: Some("0\t1\tn\x000\t0\tp\x001\t1\tx\0".to_owned()),
         }
     }
 

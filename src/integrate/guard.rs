@@ -277,7 +277,7 @@ impl Guard {
     }
 
     fn lists_the_same(&self, repo: &Repo) -> bool {
-        repo.index()
+        repo.list_index()
             .is_ok_and(|index| sha256_of_bytes(&index) == self.index)
     }
 

@@ -100,6 +100,7 @@ impl Integrator<'_> {
         }
         let folder = self.unit_folder(&started.unit);
         let saved = SavedTree::load(started, &self.kept());
+        self.repo.forget_changes();
         let restored = saved.restore(self.repo, &folder.join("aside"), RestoreCause::AfterKill)?;
         // Any overwritten file may have been edited since the kill, so all of them are reported.
         let moved_aside = [&restored.moved_aside[..], &restored.overwritten[..]].concat();

@@ -309,7 +309,7 @@ impl Restore<'_> {
 
     /// Moves aside what the validation created, and removes folders that become empty.
     fn move_new(&mut self) {
-        let new = match self.saved.new_paths(self.repo, self.root) {
+        let new = match self.new_paths() {
             Ok(new) => new,
             Err(error) => return self.failures.push(error.to_string()),
         };
@@ -328,6 +328,10 @@ impl Restore<'_> {
                 }
             }
         }
+    }
+
+    fn new_paths(&self) -> Result<Vec<PathBuf>, IntegrateError> {
+        Ok(self.saved.new_paths(self.root, self.repo.untracked()?))
     }
 
     /// Removes empty folders that did not exist.

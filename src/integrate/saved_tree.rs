@@ -59,8 +59,8 @@ impl SavedTree {
         let store = ContentStore::open(kept).map_err(IntegrateError::io(kept))?;
         let root = open_root(repo)?;
         let index = repo.index()?;
-        let tracked = Repo::tracked(&index);
-        let guard = Guard::take(repo, plan_file, &index, &store)?;
+        let tracked = &index.tracked;
+        let guard = Guard::take(repo, plan_file, &index.bytes, &store)?;
         let guard = guard.map_err(|(path, source)| IntegrateError::Io { path, source })?;
         let plan_file = plan_file.strip_prefix(repo.root()).unwrap_or(plan_file);
         let mut saved = Self {
@@ -81,7 +81,7 @@ impl SavedTree {
             saved.add_repository(repo, path);
         }
         saved.save_changed(repo, &root)?;
-        saved.take_census(repo, &root, &tracked)?;
+        saved.take_census(repo, &root, tracked)?;
         let failed = || IntegrateError::io(kept);
         let wanted: HashSet<&str> = saved.copy_names().collect();
         saved.store.retain(&wanted).map_err(failed())?;

@@ -61,6 +61,7 @@ impl Integrator<'_> {
         request: &IntegrationRequest<'_>,
         journal: &mut dyn Journal,
     ) -> Result<(), IntegrateError> {
+        self.repo.forget_changes();
         let mut state = State::Received;
         loop {
             state = match state {
@@ -227,6 +228,8 @@ impl Integrator<'_> {
         let Some(commit) = &self.commit else {
             return Ok(Ok(None));
         };
+        // The commit changes what differs from HEAD.
+        self.repo.forget_changes();
         if self.repo.head()? != started.head {
             let why = "another commit was checked out while the validation ran";
             return Ok(Err(why.to_owned()));
@@ -277,6 +280,7 @@ impl Integrator<'_> {
             let is_edited = edited.as_ref().is_none_or(|edited| edited.contains(path));
             saved.patched.contains(path) && !is_edited
         };
+        self.repo.forget_changes();
         let aside = folder.join("aside");
         let restored = saved.restore(self.repo, &aside, RestoreCause::AfterValidation)?;
         let mut moved_aside = restored.moved_aside;

@@ -8,7 +8,8 @@ use super::root_dir::RootDir;
 use super::saved_tree::{SavedTree, fingerprint_nested};
 use super::state::{open_root, read_stamp, read_state};
 use crate::model::BeforeState;
-use crate::platform::Repo;
+use crate::platform::{Change, Repo};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -25,7 +26,8 @@ pub(super) enum FileChange {
 }
 
 impl SavedTree {
-    /// Paths outside of the patch that differ from the saved state: the side effects of a validation.
+    /// Paths outside of the patch that differ from the saved state: the side effects of a validation. `repo` remembers the
+    /// changes of the tree.
     pub fn differing_paths(&self, repo: &Repo) -> Result<Vec<PathBuf>, IntegrateError> {
         let root = open_root(repo)?;
         let mut differing = Vec::new();
@@ -47,7 +49,9 @@ impl SavedTree {
             }
         }
         differing.extend(scanned.unlisted.difference(&self.unlisted).cloned());
-        differing.extend(self.new_paths(repo, &root)?);
+        let changes = repo.changes()?;
+        differing.extend(self.new_paths(&root, untracked(&changes)));
+        repo.remember_changes(changes);
         differing.extend(self.changed_repositories(repo));
         let guarded = self.guard.differing(repo).into_iter();
         differing.extend(guarded.map(|path| relative(repo, path)));
@@ -88,17 +92,13 @@ impl SavedTree {
         }
     }
 
-    /// Untracked paths that did not exist. If a folder became a repository, only its `.git` is new.
-    pub(super) fn new_paths(
-        &self,
-        repo: &Repo,
-        root: &RootDir,
-    ) -> Result<Vec<PathBuf>, IntegrateError> {
+    /// Those of the untracked paths that did not exist. If a folder became a repository, only its `.git` is new.
+    pub(super) fn new_paths(&self, root: &RootDir, untracked: BTreeSet<PathBuf>) -> Vec<PathBuf> {
         let mut known = self.known_paths();
         known.extend(self.census.files.iter().map(|known| known.path.as_os_str()));
         let outputs = own_outputs();
         let mut new = Vec::new();
-        for path in repo.untracked()? {
+        for path in untracked {
             let is_nested = || {
                 path.ancestors()
                     .any(|above| self.repositories.contains_key(above))
@@ -118,7 +118,7 @@ impl SavedTree {
                 false => path,
             });
         }
-        Ok(new)
+        new
     }
 
     /// Paths that changed in nested repositories, or the folder of one that git can no longer read.
@@ -203,6 +203,12 @@ impl SavedTree {
         let content = repo.objects(&[id]).ok()?.pop()??;
         (object_id(&content, id) == id).then_some(content)
     }
+}
+
+/// The untracked paths among `changes`.
+fn untracked(changes: &[Change]) -> BTreeSet<PathBuf> {
+    let untracked = changes.iter().filter(|change| change.untracked);
+    untracked.map(|change| change.path.clone()).collect()
 }
 
 /// `path` as messages show it: relative to the root if it is below it.

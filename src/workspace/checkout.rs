@@ -6,7 +6,7 @@
 use super::error::SnapshotError;
 use super::kept_copy::refresh;
 use crate::learnings;
-use crate::platform::Repo;
+use crate::platform::{Change, Repo};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,7 +31,12 @@ impl Fingerprint {
     /// Takes the fingerprint of `repo`, always with the `watched` files. Without the learnings, to which anyone may append
     /// at any time.
     pub fn take(repo: &Repo, watched: &[&Path]) -> Result<Self, SnapshotError> {
-        let changed = repo.changes()?.into_iter().map(|change| change.path);
+        Self::of(repo, repo.changes()?, watched)
+    }
+
+    /// The same, with the changes of the tree as git reported them.
+    pub fn of(repo: &Repo, changes: Vec<Change>, watched: &[&Path]) -> Result<Self, SnapshotError> {
+        let changed = changes.into_iter().map(|change| change.path);
         let watched = watched
             .iter()
             .map(|path| path.strip_prefix(repo.root()).unwrap_or(path).to_owned());

@@ -14,10 +14,8 @@ impl Repo {
     /// Creates such a repository in `folder`, in place of an existing one, with `HEAD` at `commit`. The files of the folder
     /// do not change. `unborn` is a repository without a commit.
     pub fn borrowed(&self, folder: &Path, commit: &str) -> Result<Repo, GitError> {
-        let made = Repo {
-            root: folder.to_owned(),
-            writers: self.writers.clone(),
-        };
+        let mut made = Repo::at(folder);
+        made.writers.clone_from(&self.writers);
         remove_git_folder(&folder.join(".git")).map_err(GitError::Run)?;
         let format = self.read(&["rev-parse", "--show-object-format"])?;
         let format = String::from_utf8_lossy(&format).trim().to_owned();

@@ -1,23 +1,11 @@
 //! Git's knowledge of the files of a work tree, in one call for all of them. Paths are bytes.
 
+use super::records::Tracked;
 use super::{Call, GitError, Repo, failed, path_of};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-
-/// An entry of the index.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tracked {
-    /// Relative to the root.
-    pub path: PathBuf,
-    /// The object.
-    pub id: String,
-    /// It is a submodule.
-    pub is_repository: bool,
-    /// Git does not check it for changes, or it is in conflict.
-    pub is_unsure: bool,
-}
 
 /// How a file of the tree may differ from its object although git reports it as unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,17 +17,13 @@ pub enum Conversion {
 }
 
 impl Repo {
-    /// The index, as git lists it.
-    pub fn index(&self) -> Result<Vec<u8>, GitError> {
-        self.read(&["ls-files", "-v", "--stage", "-z"])
-    }
-
-    /// Parses the entries of such a list.
-    pub fn tracked(index: &[u8]) -> Vec<Tracked> {
+    /// Parses the entries of a list of the index.
+    pub(super) fn tracked(index: &[u8]) -> Vec<Tracked> {
         index.split(|byte| *byte == 0).filter_map(parsed).collect()
     }
 
-    /// Untracked files that git does not ignore, relative to the root; a nested repository as a folder.
+    /// Untracked files that git does not ignore, relative to the root; a nested repository as a folder. Unlike the changes, git
+    /// can list them without its objects.
     pub fn untracked(&self) -> Result<BTreeSet<PathBuf>, GitError> {
         let listed = self.read(&["ls-files", "-z", "--others", "--exclude-standard"])?;
         let paths = listed.split(|byte| *byte == 0);
@@ -51,11 +35,7 @@ impl Repo {
 
     /// Which of `paths` may differ from their objects.
     pub fn converted(&self, paths: &[&Path]) -> Result<BTreeMap<PathBuf, Conversion>, GitError> {
-        let by_setting = self.read_if_any(&["config", "--get", "core.autocrlf"])?;
-        let by_setting = by_setting.is_some_and(|value| {
-            let off = ["", "false", "no", "off", "0"];
-            !off.contains(&value.to_lowercase().as_str())
-        });
+        let by_setting = self.converts_line_ends()?;
         let mut input = Vec::new();
         for path in paths {
             input.extend_from_slice(path.as_os_str().as_bytes());
@@ -119,26 +99,6 @@ impl Repo {
         }
         let mut rest = output.stdout.as_slice();
         Ok(ids.iter().map(|_| next_object(&mut rest)).collect())
-    }
-
-    /// Branches, tags, the stash and everything else that has a name, with the objects that they point to.
-    pub fn refs(&self) -> Result<BTreeMap<String, String>, GitError> {
-        let listed = self.read(&["for-each-ref", "--format=%(objectname) %(refname)"])?;
-        let listed = String::from_utf8_lossy(&listed);
-        let parts = listed.lines().filter_map(|line| line.split_once(' '));
-        Ok(parts
-            .map(|(id, name)| (name.to_owned(), id.to_owned()))
-            .collect())
-    }
-
-    /// Whether git finds no repository here.
-    pub fn is_gone(&self) -> bool {
-        self.git_dir().is_err()
-    }
-
-    /// The folder of this work tree's own index and HEAD.
-    pub fn git_dir(&self) -> Result<PathBuf, GitError> {
-        self.absolute(&["rev-parse", "--absolute-git-dir"])
     }
 }
 

@@ -5,10 +5,16 @@
 mod borrowed;
 mod commit;
 mod files;
+mod memory;
 mod past;
+mod recall;
+mod records;
+mod refs;
 
 pub use commit::CommitOrder;
-pub use files::{Conversion, Tracked};
+pub use files::Conversion;
+pub use memory::IndexListing;
+pub use records::{Change, PatchReport, Tracked};
 
 use super::process::{Group, Input, Writers};
 use std::collections::BTreeSet;
@@ -18,6 +24,7 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 
 /// Why a git command failed.
 #[derive(Debug, thiserror::Error)]
@@ -41,21 +48,14 @@ pub enum GitError {
     },
 }
 
-/// One entry of `git status`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Change {
-    /// Relative to the root.
-    pub path: PathBuf,
-    /// Git does not know the file.
-    pub untracked: bool,
-}
-
 /// A repository's work tree.
 #[derive(Clone, Debug)]
 pub struct Repo {
     root: PathBuf,
     /// The record of git commands that may write to the tree.
     writers: Option<Writers>,
+    /// What is known from earlier calls.
+    memory: Arc<memory::Memory>,
 }
 
 /// The environment of one git command.
@@ -164,14 +164,15 @@ impl Repo {
         Self {
             root: root.to_owned(),
             writers: None,
+            memory: Arc::default(),
         }
     }
 
     /// Records every command that may write to the tree in `writers` before it starts.
     pub fn recorded(&self, writers: &Writers) -> Self {
         Self {
-            root: self.root.clone(),
             writers: Some(writers.clone()),
+            ..self.clone()
         }
     }
 
@@ -233,37 +234,19 @@ impl Repo {
         &self.root
     }
 
-    /// The folder that all work trees of the repository share.
-    pub fn common_dir(&self) -> Result<PathBuf, GitError> {
-        let path = self.read(&["rev-parse", "--git-common-dir"])?;
-        Ok(self
-            .root
-            .join(path_of(path.strip_suffix(b"\n").unwrap_or(&path))))
-    }
-
-    /// The commit that is checked out; `unborn` before the first one.
-    pub fn head(&self) -> Result<String, GitError> {
-        let output = self.output(&["rev-parse", "--verify", "--quiet", "HEAD"])?;
-        let sha = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        Ok(if sha.is_empty() {
-            "unborn".to_owned()
-        } else {
-            sha
-        })
-    }
-
-    /// The branch that is checked out, also before its first commit; `None` if `HEAD` is detached.
-    pub fn branch(&self) -> Result<Option<String>, GitError> {
-        self.read_if_any(&["symbolic-ref", "--quiet", "--short", "HEAD"])
-    }
-
     /// The address of the remote `origin`, as it is configured; may hold a password.
     pub fn origin(&self) -> Result<Option<String>, GitError> {
         self.read_if_any(&["config", "--get", "remote.origin.url"])
     }
 
-    /// Tracked files, and untracked ones that git does not ignore, that exist in the tree.
+    /// Tracked files, and untracked ones that git does not ignore. Git is not asked while the changes of the tree are
+    /// remembered.
     pub fn files(&self) -> Result<BTreeSet<PathBuf>, GitError> {
+        if let Some(untracked) = self.remembered_untracked() {
+            let index = self.index()?;
+            let tracked = index.tracked.iter().map(|entry| entry.path.clone());
+            return Ok(tracked.chain(untracked).collect());
+        }
         let args = [
             "ls-files",
             "-z",
@@ -307,32 +290,47 @@ impl Repo {
 
     /// The submodules in the index.
     pub fn submodules(&self) -> Result<BTreeSet<PathBuf>, GitError> {
-        let listed = self.read(&["ls-files", "--stage", "-z"])?;
-        // `mode id stage TAB path`
-        let entries = listed.split(|byte| *byte == 0);
-        let links = entries.filter(|entry| entry.starts_with(b"160000 "));
-        let path = |entry: &[u8]| Some(path_of(entry.splitn(2, |byte| *byte == b'\t').nth(1)?));
-        Ok(links.filter_map(path).collect())
+        let index = self.index()?;
+        let submodules = index.tracked.iter().filter(|entry| entry.is_repository);
+        Ok(submodules.map(|entry| entry.path.clone()).collect())
     }
 
-    /// Whether `patch` applies to the work tree: `Ok` is what git would do, `Err` its message.
-    pub fn check_patch(&self, patch: &Path) -> Result<Result<PatchReport, String>, GitError> {
+    /// Whether `patch` applies to the work tree: `Ok` is what git would do, `Err` its message. Git is not asked again about a
+    /// patch that applied when `key`, which tells the patch and the files that it touches, was the same.
+    pub fn check_patch(
+        &self,
+        patch: &Path,
+        key: &str,
+    ) -> Result<Result<PatchReport, String>, GitError> {
+        if let Some(report) = self.checked_before(key) {
+            return Ok(Ok(report));
+        }
         let report = ["--check", "--numstat", "-z", "--summary"];
         let output = self.apply_with(&report, patch)?;
         if !output.status.success() {
             let message = String::from_utf8_lossy(&output.stderr);
             return Ok(Err(message.trim().to_owned()));
         }
-        let listed = output.stdout;
-        // Backwards, what a rename or copy comes from is what it goes to.
+        let forwards = String::from_utf8_lossy(&output.stdout).into_owned();
+        let backwards = match names_a_source(&forwards) {
+            true => Some(self.report_backwards(patch)?),
+            false => None,
+        };
+        let report = PatchReport {
+            forwards,
+            backwards,
+        };
+        self.remember_checked(key, &report);
+        Ok(Ok(report))
+    }
+
+    /// Backwards, what a rename or copy comes from is what it goes to.
+    fn report_backwards(&self, patch: &Path) -> Result<String, GitError> {
         let output = self.apply_with(&["--numstat", "-z", "-R"], patch)?;
-        if !output.status.success() {
-            return Err(failed(&["apply"], &output));
+        match output.status.success() {
+            true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+            false => Err(failed(&["apply"], &output)),
         }
-        Ok(Ok(PatchReport {
-            forwards: String::from_utf8_lossy(&listed).into_owned(),
-            backwards: String::from_utf8_lossy(&output.stdout).into_owned(),
-        }))
     }
 
     /// Applies `patch` to the work tree; all of it or nothing.
@@ -479,11 +477,9 @@ pub(crate) fn failed<S: AsRef<OsStr>>(args: &[S], output: &Output) -> GitError {
     }
 }
 
-/// What git reports about a patch that applies.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PatchReport {
-    /// `added TAB deleted TAB path NUL` for each file, then the lines of `--summary`.
-    pub forwards: String,
-    /// The same records for its reverse, last one first.
-    pub backwards: String,
+/// Whether the summary of a patch lists a rename or a copy.
+fn names_a_source(report: &str) -> bool {
+    let (_, summary) = report.rsplit_once('\0').unwrap_or_default();
+    let mut lines = summary.lines().map(str::trim_start);
+    lines.any(|line| line.starts_with("rename ") || line.starts_with("copy "))
 }

@@ -43,6 +43,8 @@ pub struct PlanRun {
     pub(super) compared: Option<Arc<Plan>>,
     /// The state that the tree and the plan must keep while workers run.
     pub(super) expected: Option<Fingerprint>,
+    /// Whether `expected` is the state of the tree at this turn of the loop.
+    pub(super) is_tree_known: bool,
     pub(super) run_limits: RunLimits,
     /// What its workers can't write.
     pub(super) sandbox: Option<Arc<Sandbox>>,
@@ -228,6 +230,7 @@ impl PlanRun {
             recorder,
             compared: None,
             expected: None,
+            is_tree_known: false,
             accounts: Accounts::default(),
             warned: BTreeSet::new(),
         })

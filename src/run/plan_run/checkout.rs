@@ -86,6 +86,7 @@ impl PlanRun {
         let synthesis = wave.result(id).unwrap_or(&nothing);
         let commands = self.settings.options.commands(task, synthesis);
         let patch = synthesis["patch"].as_str().unwrap_or_default();
+        self.forget_tree();
         let (repo, folder, lock) = (&self.repo, &self.folder, &self.lock);
         let factory = IntegratorFactory::new(self.checkout()?, repo, folder, &self.settings, lock);
         let request = factory.request(task, &commands, patch, None);

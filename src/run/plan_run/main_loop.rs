@@ -65,6 +65,7 @@ impl PlanRun {
     fn run_turns(&mut self, context: &mut Context<'_, '_>) -> Result<JobStatus, RunError> {
         let mut early = None;
         loop {
+            self.forget_tree();
             if context.in_flight.has_ended() {
                 self.check_for_tampering(context)?;
             }

@@ -18,7 +18,23 @@ impl PlanRun {
     /// Expects the tree to stay as it is now.
     pub(crate) fn record_fingerprint(&mut self) -> Result<(), RunError> {
         self.expected = Some(self.fingerprint()?);
+        self.is_tree_known = true;
         Ok(())
+    }
+
+    /// Takes the state of the tree for the waves that start now, unless it is known at this turn of the loop.
+    pub(crate) fn look_at_tree(&mut self, context: &mut Context<'_, '_>) -> Result<(), RunError> {
+        match (self.is_tree_known, context.in_flight.is_empty()) {
+            (true, _) => Ok(()),
+            (false, true) => self.record_fingerprint(),
+            (false, false) => self.check_for_tampering(context),
+        }
+    }
+
+    /// Forgets the state of the tree: time passes in which it may change.
+    pub(crate) fn forget_tree(&mut self) {
+        self.is_tree_known = false;
+        self.repo.forget_changes();
     }
 
     /// Records every change since the last fingerprint as a violation of each wave in flight.
@@ -26,7 +42,9 @@ impl PlanRun {
         &mut self,
         context: &mut Context<'_, '_>,
     ) -> Result<(), RunError> {
+        self.forget_tree();
         let now = self.fingerprint()?;
+        self.is_tree_known = true;
         let before = self.expected.replace(now.clone());
         let mut paths = before.map_or(Vec::new(), |before| before.differences(&now));
         // The runs may lie in the repository, where `mesh` itself writes all the time.
@@ -63,15 +81,21 @@ impl PlanRun {
         context: &mut Context<'_, '_>,
         change: impl FnOnce(&mut Self, &mut Context<'_, '_>) -> Result<(), RunError>,
     ) -> Result<(), RunError> {
-        if context.in_flight.is_empty() {
-            return change(self, context);
+        let is_checked = self.is_tree_known || context.in_flight.is_empty();
+        if !is_checked {
+            self.check_for_tampering(context)?;
         }
-        self.check_for_tampering(context)?;
+        // An integration makes the repository forget its changes. Any other change is one of the plan, which is always looked at.
+        self.is_tree_known = false;
         change(self, context)?;
+        if context.in_flight.is_empty() {
+            return Ok(());
+        }
         self.record_fingerprint()
     }
 
     fn fingerprint(&self) -> Result<Fingerprint, SnapshotError> {
-        Fingerprint::take(&self.repo, &[self.store.file()])
+        let changes = self.repo.known_changes()?;
+        Fingerprint::of(&self.repo, changes, &[self.store.file()])
     }
 }

@@ -55,9 +55,8 @@ impl PlanRun {
         let plan = self.store.current()?;
         let priority = self.priority(&plan);
         for wave in waves {
-            if in_flight.is_empty() {
-                self.record_fingerprint()?;
-            }
+            self.look_at_tree(context)?;
+            let in_flight = &mut context.in_flight;
             let place = in_flight.free_workspace();
             let snapshot = self.folder.snapshot(place);
             checkout::create_copy(&self.checkout()?, &snapshot)?;

@@ -4,6 +4,7 @@ mod adapters;
 mod answers;
 mod dispatch;
 mod faults;
+mod git_calls;
 mod hands_off;
 mod hydration;
 mod places;

@@ -1,0 +1,71 @@
+//! What is known of a repository from earlier git calls, each with the mark by which it is seen to be out of date.
+
+use super::records::{Change, PatchReport, Tracked};
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+/// The parts that are remembered. Clones of a repository share them.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// The git folder of a work tree whose `.git` is a file, and the folder that it shares with others.
+    pub folders: OnceLock<(PathBuf, PathBuf)>,
+    /// The index with its mark.
+    pub index: Mutex<Option<(IndexMark, Arc<IndexListing>)>>,
+    /// Whether line ends are converted, with the marks of the files with settings.
+    pub converts: Mutex<Option<(Vec<FileMark>, bool)>>,
+    /// Patches that applied.
+    pub checked: Mutex<VecDeque<(String, PatchReport)>>,
+    /// The changes of the tree, for the next who needs them.
+    pub changes: Mutex<Option<Vec<Change>>>,
+}
+
+/// The index, as git lists it.
+#[derive(Debug)]
+pub struct IndexListing {
+    /// The list with all fields.
+    pub bytes: Vec<u8>,
+    /// Its entries.
+    pub tracked: Vec<Tracked>,
+}
+
+/// The checksum at the end of an index, with its size.
+pub(super) type IndexMark = (u64, [u8; 32]);
+
+/// Device, inode, size, and the times of the last writing and status change; `None` where there is no file.
+pub(super) type FileMark = Option<(u64, u64, u64, i64, i64, i64, i64)>;
+
+/// The part, also after a panic: each is replaced as a whole.
+pub(super) fn locked<T>(part: &Mutex<T>) -> MutexGuard<'_, T> {
+    part.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The mark of an index; `None` if the index can't be read, or git wrote it without a checksum (`index.skipHash`).
+pub(super) fn index_mark(path: &Path) -> Option<IndexMark> {
+    let mut file = File::open(path).ok()?;
+    let size = file.metadata().ok()?.len();
+    let mut end = [0; 32];
+    file.seek(SeekFrom::End(-32)).ok()?;
+    file.read_exact(&mut end).ok()?;
+    end[12..]
+        .iter()
+        .any(|byte| *byte != 0)
+        .then_some((size, end))
+}
+
+/// The mark of a file with settings.
+pub(super) fn file_mark(path: &Path) -> FileMark {
+    let found = std::fs::metadata(path).ok()?;
+    Some((
+        found.dev(),
+        found.ino(),
+        found.size(),
+        found.mtime(),
+        found.mtime_nsec(),
+        found.ctime(),
+        found.ctime_nsec(),
+    ))
+}

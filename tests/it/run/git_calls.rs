@@ -1,0 +1,63 @@
+//! How many git processes a run starts: a count, which does not depend on the machine's speed.
+
+use super::*;
+use std::os::unix::fs::PermissionsExt;
+
+/// What a run may start before its first task and after its last one.
+const FIXED: usize = 30;
+/// What a task may start that is done in one attempt.
+const A_TASK: usize = 6;
+
+#[test]
+fn a_solo_task_that_completes_in_one_attempt_starts_at_most_six_git_processes() {
+    let names: Vec<String> = (0..8).map(|number| format!("t{number}")).collect();
+    for parallel in [1, 4] {
+        let few = count(&names[..1], parallel);
+        let all = count(&names, parallel);
+        let most = few + A_TASK * (names.len() - 1);
+        assert!(few <= FIXED + A_TASK, "{few} for one task");
+        assert!(
+            all <= most,
+            "{all} for {} tasks, {few} for one",
+            names.len()
+        );
+    }
+}
+
+fn count(names: &[String], parallel: usize) -> usize {
+    let tasks: Vec<Task> = names.iter().map(|name| Task::new(name)).collect();
+    let bench = Bench::new(&tasks);
+    for name in names {
+        let patch = edit(&format!("{name}.txt"), "old", "new");
+        let answer =
+            json!({"decision_log": [], "patch": patch, "validation": [], "residual_risk": "low"});
+        bench.answer(name, "synthesis.author.1", &answer.to_string());
+    }
+    let (folder, log) = (bench.beside("wrapped"), bench.beside("git.log"));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let real = std::env::split_paths(&std::env::var_os("PATH").expect("a PATH"))
+        .map(|folder| folder.join("git"))
+        .find(|file| file.is_file())
+        .expect("git is installed");
+    let script = format!(
+        "#!/bin/sh\necho \"$*\" >>'{}'\nexec '{}' \"$@\"\n",
+        log.display(),
+        real.display()
+    );
+    let git = folder.join("git");
+    std::fs::write(&git, script).expect("written");
+    std::fs::set_permissions(&git, std::fs::Permissions::from_mode(0o755)).expect("a mode");
+    let max = format!("max_tasks={}", names.len());
+    let parallel = format!("parallel_tasks={parallel}");
+    let mut mesh = bench.replay_command(&["--protocol", "solo", &max, &parallel]);
+    let path = std::env::var("PATH").expect("a PATH");
+    mesh.env("PATH", format!("{}:{path}", folder.display()));
+    mesh.run_to_end().exits(0);
+    for name in names {
+        assert_eq!(bench.read(&format!("{name}.txt")), "new\n");
+    }
+    std::fs::read_to_string(log)
+        .expect("git ran")
+        .lines()
+        .count()
+}
