@@ -20,7 +20,8 @@ fn sources() -> Vec<Source> {
             match entry.file_name().to_str() {
                 Some("tests" | "tests.rs") => {}
                 _ if path.is_dir() => open.push(path),
-                _ => files.push(path),
+                Some(name) if name.ends_with(".rs") => files.push(path),
+                _ => {}
             }
         }
     }

@@ -184,7 +184,7 @@ fn list(folder: &Path, files: &mut Vec<std::path::PathBuf>) {
         let is_test = ["main.rs", "tests.rs", "tests"].contains(&name.as_str());
         if path.is_dir() && !is_test {
             list(&path, files);
-        } else if path.is_file() && !is_test && !name.ends_with("properties.rs") {
+        } else if name.ends_with(".rs") && !is_test && !name.ends_with("properties.rs") {
             files.push(path);
         }
     }
