@@ -47,7 +47,8 @@ function Marked({ text, other, as: Tag }: { text: string; other?: string; as: "i
   let start = 0, end = 0;
   while (start < text.length && text[start] === other[start]) start++;
   while (end < text.length - start && end < other.length - start && text[text.length - 1 - end] === other[other.length - 1 - end]) end++;
-  if (start + end < text.length * 0.2) return <>{visible(text)}</>;
+  // Lines that share little but their indentation are not versions of each other.
+  if (text.slice(0, start).trim().length + end < text.trim().length * 0.3) return <>{visible(text)}</>;
   const middle = text.slice(start, text.length - end);
   return <>{visible(text.slice(0, start))}{middle && <Tag>{visible(middle)}</Tag>}{visible(text.slice(text.length - end))}</>;
 }

@@ -44,14 +44,21 @@ export function Section({ title, isOpen = true, children }: { title: ComponentCh
   return <details class="part" open={isOpen}><summary><h3>{title}</h3></summary>{children}</details>;
 }
 
-/** In a live page long texts are fetched when they are wanted, and again whenever the program sent a newer one. */
+const FETCH_EVERY_MS = 1500;
+/** In a live page long texts are fetched when they are wanted, and again after the program sent a newer item. */
 export function useWhole<T extends object>(item: T, address: string | null): T {
-  const [whole, setWhole] = useState<{ of: T; value: T } | null>(null);
+  const [whole, setWhole] = useState<{ address: string; value: T } | null>(null);
+  const last = useRef({ address: "", at: 0 });
   useEffect(() => {
     if (!address) return;
-    const abort = new AbortController();
-    fetch(address, { signal: abort.signal }).then((answer) => (answer.ok ? answer.json() : null)).then((value) => value && typeof value === "object" && setWhole({ of: item, value }), () => {});
-    return () => abort.abort();
+    const wait = last.current.address === address ? last.current.at + FETCH_EVERY_MS - Date.now() : 0;
+    const timer = setTimeout(() => {
+      last.current = { address, at: Date.now() };
+      fetch(address).then((answer) => (answer.ok ? answer.json() : null)).then((value) => value && typeof value === "object" && setWhole({ address, value }), () => {});
+    }, Math.max(0, wait));
+    return () => clearTimeout(timer);
   }, [item, address]);
-  return whole?.of === item ? { ...item, ...whole.value } : item;
+  // What is new in the item counts; what it lacks comes from the last fetch.
+  const news = Object.fromEntries(Object.entries(item).filter(([, value]) => value != null)) as T;
+  return whole && whole.address === address ? { ...whole.value, ...news } : item;
 }

@@ -15,8 +15,10 @@ export function href(changes: Changes): string {
 export function go(changes: Changes, how: "push" | "replace" = "replace") {
   const to = href(changes);
   if (to === "#" + current) return;
-  history[how === "push" ? "pushState" : "replaceState"](null, "", to);
-  read();
+  current = new URLSearchParams(to.slice(1));
+  // Browsers refuse when an address changes too often; the page goes on without.
+  try { history[how === "push" ? "pushState" : "replaceState"](null, "", to); } catch { /* The next change will be recorded. */ }
+  changed();
 }
 function read() {
   current = new URLSearchParams(location.hash.slice(1));

@@ -43,7 +43,7 @@ function curve([first, ...rest]: { x: number; y: number }[]): string {
 }
 
 export function Plan({ model }: { model: Model }) {
-  const drawing = draw(model);
+  const drawing = draw(model), hasCost = model.tasks.some((task) => task.cost_usd != null);
   return (
     <div class="plan">
       {drawing ? (
@@ -65,14 +65,14 @@ export function Plan({ model }: { model: Model }) {
       {drawing?.edges.some((edge) => edge.isLongest) && <p class="note">Thick lines: the longest path.</p>}
       <div class="scroll" tabIndex={0} role="region" aria-label="Tasks">
         <table class="tasks">
-          <thead><tr><th>Task</th><th>State</th><th>Title</th><th>Votes</th><th>Validation</th><th>Changed</th><th class="n">Integration</th><th class="n">Cost</th></tr></thead>
+          <thead><tr><th>Task</th><th>State</th><th>Title</th><th>Votes</th><th>Validation</th><th>Changed</th><th class="n">Integration</th>{hasCost && <th class="n">Cost</th>}</tr></thead>
           <tbody>{model.tasks.map((task) => (
             <tr class={get("task") === task.id ? "chosen" : ""}><td><a href={href(toTask(task.id))}>{brief(task.id, 60)}</a></td><td><State of={task.state} />{task.reason && <small> {brief(task.reason, 60)}</small>}</td>
               <td class="grow">{brief(task.title, 160)}</td>
               <td class="nowrap">{(task.votes ?? []).map((vote) => `${vote.agree ?? 0}/${(vote.agree ?? 0) + (vote.disagree ?? 0) + (vote.absent ?? 0)}`).join(", ")}</td>
               <td class="nowrap">{task.validation?.length ? <State of={task.validation.every((v) => v.passed) ? "passed" : "failed"} word={`${task.validation.filter((v) => v.passed).length} of ${task.validation.length} passed`} /> : ""}</td>
               <td class="mono">{list(task.changed_paths).slice(0, 3).map((path) => brief(path, 60)).join(", ")}{list(task.changed_paths).length > 3 && ` and ${list(task.changed_paths).length - 3} more`}</td>
-              <td class="n">{task.integrations?.length ? ms(task.integrations.reduce((sum, i) => sum + ((i.end ?? model.end) - (i.start ?? 0)), 0)) : ""}</td><td class="n">{usd(task.cost_usd)}</td></tr>
+              <td class="n">{task.integrations?.length ? ms(task.integrations.reduce((sum, i) => sum + ((i.end ?? model.end) - (i.start ?? 0)), 0)) : ""}</td>{hasCost && <td class="n">{usd(task.cost_usd)}</td>}</tr>
           ))}</tbody>
         </table>
       </div>

@@ -30,7 +30,7 @@ export function RowDrawer({ model, row: known }: { model: Model; row: Row }) {
       {patch && <Section title="Patch"><Diff patch={patch} /></Section>}
       {row.verdict?.checks != null && <Section title="Checks"><Long text={row.verdict.checks} prose /></Section>}
       <Section title={plural(attempts.length, "attempt")}>{attempts.map((attempt) => <AttemptView attempt={attempt} />)}{!attempts.length && <p class="muted">Not started.</p>}</Section>
-      {row.input && Object.keys(row.input).length > 0 && <Section title="Input"><Json value={row.input} /></Section>}
+      {row.input && Object.keys(row.input).length > 0 && <Section title="Input" isOpen={!row.unit}><Json value={row.input} /></Section>}
       {row.prompt && <Section title={`Prompt (${count(row.prompt.length)} characters)`} isOpen={row.prompt.length < 1500}><Long text={row.prompt} prose /></Section>}
     </Drawer>
   );

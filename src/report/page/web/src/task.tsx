@@ -51,14 +51,15 @@ export function TaskDrawer({ model, task: known }: { model: Model; task: Task })
 /** A decision belongs to the critic whose role its point names first, as in `critic_a: no test for an empty field`. */
 function Critiques({ critiques, decisions }: { critiques: Critique[]; decisions: Decision[] }) {
   if (!critiques.length && !decisions.length) return null;
-  const roles = [...new Set(critiques.map((critique) => str(critique.role)))];
+  const roles = [...new Set(critiques.map((critique) => str(critique.role)))].sort();
   const of = (decision: Decision) => roles.filter((role) => role && str(decision.point).startsWith(role)).sort((a, b) => b.length - a.length)[0];
   const others = decisions.filter((decision) => of(decision) == null);
   return (
     <Section title="Critiques, and what the synthesis did with them">
       {roles.map((role) => (
         <section class="critique"><h4>{brief(role, 60)}</h4>
-          {critiques.filter((critique) => str(critique.role) === role).map((critique) => <>
+          {critiques.filter((critique) => str(critique.role) === role).map((critique, i, { length }) => <>
+            {length > 1 && <p class="muted">Critique {i + 1}</p>}
             <Points name="Must fix" of={critique.must_fix} /><Points name="Findings" of={critique.findings} /><Points name="Would agree if" of={critique.flip_conditions} />
             {critique.risk && <p class="muted">Risk: {brief(critique.risk, 60)}</p>}
           </>)}

@@ -137,6 +137,7 @@ export function Timeline({ model, theme, printing }: { model: Model; theme: stri
   const canvas = useRef<HTMLCanvasElement>(null), box = useRef<HTMLDivElement>(null), drag = useRef<[number, number] | null>(null);
   const [width, setWidth] = useState(0);
   const [tip, setTip] = useState<{ x: number; y: number; hit: NonNullable<Hit> } | null>(null);
+  const [, tick] = useState(0);
   const end = model.end;
   const f = frame(model, end, printing ? 980 : width);
   useLayoutEffect(() => {
@@ -149,7 +150,7 @@ export function Timeline({ model, theme, printing }: { model: Model; theme: stri
   useLayoutEffect(() => { repaint(); }, [f.width, model.version, end, get("t"), get("row"), theme, printing]);
   useEffect(() => {
     if (!model.isOpen) return;
-    const timer = setInterval(() => setTip((t) => (t ? { ...t } : null)), 1000);
+    const timer = setInterval(() => tick((n) => n + 1), 1000);
     return () => clearInterval(timer);
   }, [model.isOpen]);
 
@@ -193,7 +194,7 @@ export function Timeline({ model, theme, printing }: { model: Model; theme: stri
         {tip && <div class="tip" style={{ left: Math.min(tip.x + 12, Math.max(0, f.width - 330)) + "px", top: tip.y + 14 + "px" }}>{describe(tip.hit).map((line) => <p>{line}</p>)}</div>}
       </div>
       <p class="note">Drag over a span to zoom in; click a bar to open its row. Slots are computed from start and end of the attempts.</p>
-      <Events marks={model.view.marks} />
+      {!printing && <Events marks={model.view.marks} />}
     </div>
   );
 }
