@@ -9,6 +9,7 @@ use crate::ledger::LedgerError;
 use crate::model::{RunId, visible_lines};
 use crate::plan::PlanError;
 use crate::platform::GitError;
+use crate::report::view::ViewError;
 use crate::run::{ErrorKind, RunError};
 use crate::simulate::DurationsError;
 use crate::verdict::SchemaError;
@@ -147,6 +148,17 @@ pub enum CliError {
         #[source]
         source: std::io::Error,
     },
+    /// Something can't be inspected.
+    #[error(transparent)]
+    View(ViewError),
+    /// `--row` of a row that a CSV does not have.
+    #[error("`{}` has no row `{row}`", path.display())]
+    NoRowInTable {
+        /// As given.
+        path: PathBuf,
+        /// As given.
+        row: String,
+    },
     /// `--row` of a row that a run does not have.
     #[error("run `{run}` has no row `{row}`")]
     NoRow {
@@ -273,6 +285,13 @@ impl CliError {
             CliError::Invoke(InvokeError::OpenQuote(_)) => {
                 Some("write a value with blanks as plan_file=\"my plan.jsonl\", on one line".to_owned())
             }
+            CliError::View(ViewError::ForeignTable { .. }) => {
+                Some("pass a file of a run's `waves` folder, the output of `mesh spawn`, or the id of a run: mesh runs list".to_owned())
+            }
+            CliError::View(ViewError::NoLedger(_)) => {
+                Some("pass the folder that contains ledger.jsonl, or the id of a run: mesh runs list".to_owned())
+            }
+            CliError::View(ViewError::NotStarted(run)) => Some(format!("start it again: mesh resume {run}")),
             CliError::NoInstruction => {
                 Some("pass --instruction 'Review {path}' or --instruction-file FILE; {column} is replaced by a cell".to_owned())
             }
@@ -330,6 +349,15 @@ impl CliError {
         }
         terminal.error(&text);
         ExitCode::from(self.code())
+    }
+}
+
+impl From<ViewError> for CliError {
+    fn from(error: ViewError) -> Self {
+        match error {
+            ViewError::Run(error) => CliError::Run(error),
+            error => CliError::View(error),
+        }
     }
 }
 

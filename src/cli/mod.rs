@@ -16,6 +16,7 @@ mod error;
 mod files_in_use;
 #[cfg(test)]
 mod hints;
+mod inspect;
 mod invoke;
 mod learnings;
 mod mcp;
@@ -93,6 +94,7 @@ fn dispatch(cli: Cli, context: &context::Context) -> Result<u8, CliError> {
         Command::Spawn(args) => spawn::execute(&args, context),
         Command::Resume(args) => resume::execute(&args, context),
         Command::Cancel(args) => cancel::execute(&args, context),
+        Command::Inspect(args) => inspect::execute(&args, context),
         Command::Runs(args) => runs::execute(&args, context),
         Command::St(args) => {
             let json = context.terminal.json;

@@ -4,9 +4,12 @@ use super::context::Context;
 use super::csv_file::CsvFile;
 use super::error::CliError;
 use super::terminal::{Terminal, Tone};
-use crate::model::{RunId, Usage, one_line, shell_word, visible, visible_lines};
+use crate::model::{
+    RunId, Usage, VerdictRecord, one_line, shell_word, visible, visible_lines, with_code,
+};
 use crate::report::{AttemptHistory, FailedRow, RowHistory, list_failed_rows, read_row_history};
-use crate::run::{RunFolder, SpawnRun, State};
+use crate::run::{RunFolder, SpawnRun, State, resume_command};
+use serde_json::Value;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
@@ -94,7 +97,11 @@ pub fn show(
         let object = serde_json::json!({"mesh_run_id": folder.id(), "item_id": id, "prompt": prompt, "row": story});
         return Ok(context.terminal.data(&object.to_string())?);
     }
-    let text = row_text(id, prompt.as_deref(), story.as_ref());
+    let mut text = row_text(id, prompt.as_deref(), story.as_ref(), &context.terminal);
+    if let Some(command) = retry_command(folder, state, story.as_ref()) {
+        let command = context.terminal.pasteable(&command);
+        text.push_str(&format!("\nTry again\n  {command}\n"));
+    }
     Ok(context.terminal.data(text.trim_end())?)
 }
 
@@ -155,7 +162,24 @@ fn prompt_in_waves(
     Ok(row.and_then(|row| row.get(prompt_at).cloned()))
 }
 
-fn row_text(id: &str, prompt: Option<&str>, story: Option<&RowHistory>) -> String {
+/// The command that starts a failed row again: with all failed rows of its CSV, or with the rest of its run.
+fn retry_command(folder: &RunFolder, state: &State, story: Option<&RowHistory>) -> Option<String> {
+    let is_done = story.is_some_and(|story| story.status == "completed");
+    match (&state.spawned, &state.finished) {
+        (Some(_), _) if story.is_some_and(|story| story.status == "failed") => {
+            Some(format!("mesh resume {} --retry-failed", folder.id()))
+        }
+        (_, None) if !is_done => Some(resume_command(folder.id())),
+        _ => None,
+    }
+}
+
+fn row_text(
+    id: &str,
+    prompt: Option<&str>,
+    story: Option<&RowHistory>,
+    terminal: &Terminal,
+) -> String {
     let status = story.map_or("pending", |story| story.status);
     let mut text = format!("row {} {status}\n", one_line(id));
     if let Some(prompt) = prompt {
@@ -165,9 +189,54 @@ fn row_text(id: &str, prompt: Option<&str>, story: Option<&RowHistory>) -> Strin
         text.push_str(&attempt_text(attempt));
     }
     if let Some(result) = story.and_then(|story| story.result.as_ref()) {
-        text.push_str(&format!("\nAnswer\n{}\n", indented(&format!("{result:#}"))));
+        text.push_str(&answer_text(result, terminal));
+    }
+    if let Some(verdict) = story.and_then(|story| story.verdict.as_ref()) {
+        text.push_str(&verdict_text(verdict));
     }
     text
+}
+
+/// The answer as JSON; its patch as a diff of its own.
+fn answer_text(result: &Value, terminal: &Terminal) -> String {
+    let mut result = result.clone();
+    let patch = result
+        .as_object_mut()
+        .and_then(|object| object.shift_remove("patch"));
+    let mut text = format!("\nAnswer\n{}\n", indented(&format!("{result:#}")));
+    let patch = patch
+        .as_ref()
+        .and_then(Value::as_str)
+        .filter(|patch| !patch.trim().is_empty());
+    if let Some(patch) = patch {
+        let lines = patch.lines().map(|line| diff_line(line, terminal));
+        let lines: Vec<String> = lines.map(|line| format!("  {line}")).collect();
+        text.push_str(&format!("\nPatch\n{}\n", lines.join("\n")));
+    }
+    text
+}
+
+/// A line of a diff, in the colour of its kind.
+fn diff_line(line: &str, terminal: &Terminal) -> String {
+    let tone = match line.as_bytes().first() {
+        Some(b'+') => Tone::Good,
+        Some(b'-') => Tone::Bad,
+        Some(b'@') => Tone::Note,
+        _ => return visible_lines(line),
+    };
+    terminal.out_tone(tone, line)
+}
+
+fn verdict_text(verdict: &VerdictRecord) -> String {
+    let mut text = format!("\nVerdict\n  {}", verdict.verdict.as_str());
+    if let Some(code) = &verdict.code {
+        let detail = verdict.detail.as_deref().unwrap_or_default();
+        text.push_str(&format!(": {}", visible_lines(&with_code(code, detail))));
+    }
+    if let Some(checks) = &verdict.checks {
+        text.push_str(&format!("\n{}", indented(&visible_lines(checks))));
+    }
+    text + "\n"
 }
 
 fn attempt_text(attempt: &AttemptHistory) -> String {

@@ -189,6 +189,18 @@ impl Terminal {
         line_out(&visible_json(text))
     }
 
+    /// Clears the terminal before a text is drawn again.
+    pub fn clear(&self) -> Result<(), NotPrinted> {
+        if !io::stdout().is_terminal() {
+            return Ok(());
+        }
+        let mut out = io::stdout().lock();
+        // The cursor goes to the top left, and everything behind it is erased.
+        out.write_all(b"\x1b[H\x1b[J")
+            .and_then(|()| out.flush())
+            .map_err(NotPrinted)
+    }
+
     /// `text` as another writer, such as a progress bar, may print it on standard error.
     pub fn err_text(&self, text: &str) -> String {
         shown(text, self.colour_err)

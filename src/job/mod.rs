@@ -35,8 +35,8 @@ pub use policy::{
 };
 pub use progress::{Journal, Observer, Progress, RunningRow};
 pub use result::{
-    Cause, Ended, Failure, FormulaCells, Leaked, Logs, Outcome, Placed, Placement, ResultCheck,
-    Summary, fingerprint, place, stage_csv, summarize, write_csv,
+    Cause, Ended, Failure, FormulaCells, Leaked, Logs, OUTPUT_COLUMNS, Outcome, Placed, Placement,
+    ResultCheck, Summary, fingerprint, place, stage_csv, summarize, write_csv,
 };
 pub(crate) use result::{LogEnd, LogFolder, Rules, judge};
 pub use row_record::{RowRecord, read_record};

@@ -16,6 +16,7 @@ impl Settings {
             delimiter: self.delimiter.and_then(|c| u8::try_from(c).ok()),
             encoding: self.encoding.as_deref().and_then(table::encoding_named),
             rename: self.rename.clone(),
+            may_repeat: false,
         }
     }
 

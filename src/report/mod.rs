@@ -3,13 +3,16 @@
 //! ```text
 //! ledger -> State -> plan_report -> text, junit, markdown
 //!        -> rows (one row, or all failed ones)
+//! wave, output or run -> view (every row, its columns, conditions and sums)
 //! ```
 
+pub mod grid;
 mod junit;
 mod markdown;
 mod plan_report;
 mod rows;
 mod text;
+pub mod view;
 
 pub use plan_report::Report;
 pub use rows::{AttemptHistory, FailedRow, RowHistory, list_failed_rows, read_row_history};

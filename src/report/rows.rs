@@ -2,7 +2,7 @@
 //! plan alike.
 
 use crate::ledger::LedgerError;
-use crate::model::{AttemptEnd, AttemptFinished, Event, RowId, Usage, WaveNo};
+use crate::model::{AttemptEnd, AttemptFinished, Event, RowId, Usage, VerdictRecord, WaveNo};
 use crate::{job, ledger};
 use serde::Serialize;
 use serde_json::Value;
@@ -62,6 +62,9 @@ pub struct RowHistory {
     pub attempts: Vec<AttemptHistory>,
     /// The reported result.
     pub result: Option<Value>,
+    /// The verdict on the result, for rows of a plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<VerdictRecord>,
     /// The feedback on the last attempt, for the next one.
     #[serde(skip)]
     next_feedback: Option<Feedback>,
@@ -124,6 +127,11 @@ pub fn read_row_history(ledger: &Path, id: &str) -> Result<Option<RowHistory>, L
                 ..RowHistory::default()
             });
             story.result = Some(body.result);
+        }
+        Event::Verdict(body) if body.item_id.as_str() == id => {
+            if let Some(story) = &mut story {
+                story.verdict = Some(body);
+            }
         }
         Event::AttemptFinished(body) if body.item_id.as_str() == id => {
             if let Some(story) = &mut story {

@@ -15,6 +15,8 @@ pub struct ReadOptions {
     pub encoding: Option<&'static Encoding>,
     /// `(old, new)`: header names to change, applied to the first column of that name.
     pub rename: Vec<(String, String)>,
+    /// Whether header names may repeat, as in an output whose input has one of our columns.
+    pub may_repeat: bool,
 }
 
 /// A cell that may contain rows: a stray quote opened it, and another one closed it some lines later. Lines and columns
@@ -70,7 +72,9 @@ impl Reader {
         }
         reader.header = reader.fields()?;
         reader.rename(&options.rename)?;
-        reader.check_header()?;
+        if !options.may_repeat {
+            reader.check_header()?;
+        }
         Ok(reader)
     }
 

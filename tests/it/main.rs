@@ -12,6 +12,7 @@ mod fixture;
 mod guardrails;
 mod holds;
 mod imports;
+mod inspect;
 mod integrate;
 mod integrator;
 mod invoke;

@@ -1,5 +1,6 @@
 //! The command line as clap parses it. Options that several commands share are groups, embedded in each of them.
 
+mod inspect;
 mod learnings;
 mod plan;
 mod resume;
@@ -10,6 +11,7 @@ mod values;
 mod wave;
 mod worker;
 
+pub use inspect::{InspectArgs, TableFormat};
 pub use learnings::LearningsArgs;
 pub(crate) use learnings::{AppendArgs, LearningsCommand, RecallArgs};
 pub use resume::ResumeArgs;
@@ -143,6 +145,15 @@ pub enum Command {
         after_help = "Examples:\n  mesh cancel 20260213T015500Z\n  mesh cancel --now 20260213T015500Z"
     )]
     Cancel(CancelArgs),
+    /// Show the rows of a wave, an output or a run as a table
+    ///
+    /// On a terminal, prints a table that fits its width, and a summary by status, failure code, role and adapter. In a pipe,
+    /// prints tab-separated values; with --json, one object per row. A run can be inspected while it is running, after it was
+    /// killed, and on another machine: pass its folder.
+    #[command(
+        after_help = "Examples:\n  mesh inspect 20260213T015500Z --failed\n  mesh inspect out.csv --where 'seconds>60' --where 'result.score<0.5' --sort -cost\n  mesh inspect 20260213T015500Z --row st-001.vote.skeptic.1\n  mesh inspect --diff 20260213T015500Z 20260214T091500Z"
+    )]
+    Inspect(InspectArgs),
     /// List runs, or show the report of one
     #[command(
         after_help = "Examples:\n  mesh runs list\n  mesh runs show 20260213T015500Z --failed"

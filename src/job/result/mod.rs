@@ -20,6 +20,6 @@ pub(crate) use classify::{Rules, judge};
 pub use failure::Failure;
 pub use logs::Logs;
 pub(crate) use logs::{LogEnd, LogFolder};
-pub use output_csv::{Summary, stage_csv, summarize, write_csv};
+pub use output_csv::{COLUMNS as OUTPUT_COLUMNS, Summary, stage_csv, summarize, write_csv};
 pub use placement::{Placed, Placement, fingerprint, place};
 pub use result_check::ResultCheck;

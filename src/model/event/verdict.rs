@@ -16,6 +16,17 @@ pub enum VerdictKind {
     Rejected,
 }
 
+impl VerdictKind {
+    /// The value in the ledger.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            VerdictKind::Accepted => "accepted",
+            VerdictKind::Retry => "retry",
+            VerdictKind::Rejected => "rejected",
+        }
+    }
+}
+
 /// Fields of `verdict`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct VerdictRecord {

@@ -24,6 +24,9 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// The copy of the input in the run's folder.
+const INPUT_COPY: &str = "input.csv";
+
 /// The settings in the ledger.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -107,17 +110,23 @@ impl LedgerFold {
         self,
         folder: &RunFolder,
     ) -> Result<(RecordedSettings, State, OutputHistory), RunError> {
-        let refuse = |why: String| RunError::NotResumable {
+        let started = self.started.ok_or_else(|| RunError::NotResumable {
             id: folder.id().clone(),
-            why,
-        };
-        let started = self
-            .started
-            .ok_or_else(|| refuse("its ledger is empty".to_owned()))?;
-        let kept = serde_json::from_value(started.settings)
-            .map_err(|error| refuse(format!("its settings are not understood: {error}")))?;
+            why: "its ledger is empty".to_owned(),
+        })?;
+        let kept = read_settings(folder, started.settings)?;
         Ok((kept, self.state, self.output))
     }
+}
+
+fn read_settings(
+    folder: &RunFolder,
+    settings: serde_json::Value,
+) -> Result<RecordedSettings, RunError> {
+    serde_json::from_value(settings).map_err(|error| RunError::NotResumable {
+        id: folder.id().clone(),
+        why: format!("its settings are not understood: {error}"),
+    })
 }
 
 /// The run of a spawned CSV.
@@ -168,7 +177,7 @@ impl SpawnRun {
             None => Claim::take(&job.output_csv_path)?,
         };
         claim.sign(folder.id());
-        let copy = folder.path().join("input.csv");
+        let copy = folder.path().join(INPUT_COPY);
         let input = File::open(&job.input_path).map_err(RunError::io(&job.csv_path))?;
         let mut input = Hashed::new(input);
         durable::replace(&copy, Readers::Owner, |out| {
@@ -239,6 +248,14 @@ impl SpawnRun {
         let kept: RecordedSettings = serde_json::from_value(started.settings).ok()?;
         let path = started.root.join(kept.job.csv_path);
         Some(std::fs::canonicalize(&path).unwrap_or(path))
+    }
+
+    /// The job of a spawned CSV, as its ledger has it, over the copy of the input in its folder.
+    pub fn recorded_job(folder: &RunFolder, started: &RunStarted) -> Result<Settings, RunError> {
+        let kept = read_settings(folder, started.settings.clone())?;
+        let mut job = kept.job;
+        job.input_path = folder.path().join(INPUT_COPY);
+        Ok(job)
     }
 
     /// The prompt of the first attempt of row `id`; `None` if there is no such row.

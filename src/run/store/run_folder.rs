@@ -137,6 +137,14 @@ impl RunFolder {
         Self::find(home, id)
     }
 
+    /// The run whose folder is `path`; `None` if it has no ledger.
+    pub fn at(path: &Path) -> Option<Self> {
+        let path = std::fs::canonicalize(path).ok()?;
+        let id = RunId::new(path.file_name()?.to_string_lossy());
+        let has_ledger = path.join("ledger.jsonl").is_file();
+        has_ledger.then_some(Self { path, id })
+    }
+
     /// The folder of an earlier run.
     pub fn find(home: &Path, id: &RunId) -> Result<Self, RunError> {
         let is_name = !id.as_str().is_empty() && !id.as_str().contains('/') && id.as_str() != "..";

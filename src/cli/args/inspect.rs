@@ -1,0 +1,68 @@
+//! The options of `mesh inspect`.
+
+use super::values::RunHomeArgs;
+use clap::{Args, ValueEnum};
+
+/// Arguments of `mesh inspect`.
+#[derive(Clone, Debug, Args)]
+pub struct InspectArgs {
+    /// A wave CSV, an output CSV, the id of a run, or the folder of a run
+    #[arg(
+        value_name = "PATH|RUN",
+        required_unless_present = "diff",
+        conflicts_with = "diff"
+    )]
+    pub what: Option<String>,
+    /// Only rows that failed, or whose answer was refused
+    #[arg(long)]
+    pub failed: bool,
+    /// Only rows that fulfil a condition, such as status=failed, seconds>60 or error~timeout; repeatable
+    ///
+    /// The operators are =, !=, <, <=, >, >=, ~ (a regular expression matches) and !~. Values that are numbers are compared as
+    /// numbers.
+    #[arg(long = "where", value_name = "CONDITION")]
+    pub conditions: Vec<String>,
+    /// The columns to show, separated by commas
+    ///
+    /// item, number, wave, unit, round, role, adapter, status, attempts, seconds, tokens, cost, started, ended, code, error,
+    /// verdict, what (the failure, or the first property of the result), result, result.NAME, and every column of the input;
+    /// input.NAME if it has the name of one of these.
+    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
+    pub columns: Vec<String>,
+    /// Sort by a column; -COLUMN is descending
+    #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
+    pub sort: Option<String>,
+    /// Do not cut cells to the width of the terminal
+    #[arg(long)]
+    pub wide: bool,
+    /// A table, or tab-separated values: auto, table or tsv
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "auto",
+        hide_possible_values = true
+    )]
+    pub format: TableFormat,
+    /// Show one row in full: prompt, attempts, answer, violations, and how to retry it
+    #[arg(long, value_name = "ID", conflicts_with_all = ["failed", "conditions", "columns", "sort", "watch", "diff"])]
+    pub row: Option<String>,
+    /// Redraw every second until the run ends
+    #[arg(long, conflicts_with = "diff")]
+    pub watch: bool,
+    /// Show the rows whose status or result differs between two runs or outputs
+    #[arg(long, num_args = 2, value_names = ["RUN_A", "RUN_B"], conflicts_with_all = ["failed", "conditions", "columns", "sort"])]
+    pub diff: Vec<String>,
+    #[command(flatten)]
+    pub home: RunHomeArgs,
+}
+
+/// How to print rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TableFormat {
+    /// A table on a terminal, tab-separated values elsewhere
+    Auto,
+    /// Aligned columns with a summary
+    Table,
+    /// One row per line; tabs, line breaks and backslashes in cells are escaped as \t, \n, \r and \\
+    Tsv,
+}

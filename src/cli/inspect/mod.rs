@@ -1,0 +1,192 @@
+//! `mesh inspect`: the rows of a wave, an output or a run, in the terminal.
+//!
+//! ```text
+//! mod    which rows, in which order
+//! show   as a table, tab-separated or JSON
+//! diff   of two runs
+//! ```
+
+mod diff;
+mod show;
+
+use super::args::{InspectArgs, TableFormat};
+use super::context::Context;
+use super::error::CliError;
+use super::rows;
+use crate::report::view::{Cell, Column, Condition, Needs, Source, ViewError, ViewRow};
+use show::{Shown, Style};
+use std::io::IsTerminal;
+use std::time::Duration;
+
+/// How often `--watch` reads the run.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Shows what the arguments name.
+pub fn execute(args: &InspectArgs, context: &Context) -> Result<u8, CliError> {
+    let home = args.home.folder(context)?;
+    let open = |given: &str| Source::open(given, &context.folder, &home);
+    if let [one, two] = args.diff.as_slice() {
+        return diff::execute(&open(one)?, &open(two)?, style(args), context);
+    }
+    let given = args.what.as_deref().unwrap_or_default();
+    if args.watch {
+        return watch(args, context, || open(given));
+    }
+    let source = open(given)?;
+    match &args.row {
+        Some(id) => show_row(&source, given, id, context)?,
+        None => show(args, &source, style(args), context)?,
+    }
+    Ok(0)
+}
+
+fn show_row(source: &Source, given: &str, id: &str, context: &Context) -> Result<(), CliError> {
+    match source {
+        Source::Run(run) => rows::show(run.folder(), run.state(), id, context),
+        Source::Table(table) => {
+            let mut found = None;
+            table.each_row(|row| {
+                if row.item == id {
+                    found = Some(row);
+                }
+                Ok::<_, ViewError>(())
+            })?;
+            let row = found.ok_or_else(|| CliError::NoRowInTable {
+                path: given.into(),
+                row: id.to_owned(),
+            })?;
+            show::one(&row, table.header(), &context.terminal)
+        }
+    }
+}
+
+/// Shows the run again and again until it ends; a CSV only once.
+fn watch(
+    args: &InspectArgs,
+    context: &Context,
+    open: impl Fn() -> Result<Source, ViewError>,
+) -> Result<u8, CliError> {
+    loop {
+        let source = open()?;
+        let is_driven = matches!(&source, Source::Run(run) if run.is_driven());
+        let style = style(args);
+        if matches!(style, Style::Table(_)) {
+            context.terminal.clear()?;
+        }
+        // In a pipe or as JSON, only the last state is of use.
+        if !is_driven || (matches!(style, Style::Table(_)) && !context.terminal.json) {
+            show(args, &source, style, context)?;
+        }
+        if !is_driven {
+            return Ok(0);
+        }
+        std::thread::sleep(WATCH_INTERVAL);
+    }
+}
+
+fn style(args: &InspectArgs) -> Style {
+    let is_terminal = std::io::stdout().is_terminal();
+    match args.format {
+        TableFormat::Table => Style::Table(width(args.wide)),
+        TableFormat::Auto if is_terminal => Style::Table(width(args.wide)),
+        _ => Style::Tsv,
+    }
+}
+
+/// The width of the terminal, or of `COLUMNS`; 80 if neither is known.
+fn width(wide: bool) -> Option<usize> {
+    let columns = || std::env::var("COLUMNS").ok()?.parse().ok();
+    let terminal = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+    (!wide).then(|| columns().or_else(terminal).unwrap_or(80))
+}
+
+/// Shows the chosen rows.
+fn show(
+    args: &InspectArgs,
+    source: &Source,
+    style: Style,
+    context: &Context,
+) -> Result<(), CliError> {
+    let choice = Choice::of(args, source)?;
+    let mut shown = Shown::new(
+        style,
+        choice.columns.clone(),
+        source.header(),
+        &context.terminal,
+    );
+    let mut sorted: Vec<(Cell, ViewRow)> = Vec::new();
+    source.each_row(choice.needs(shown.needs()), |row| {
+        if !choice.holds(&row) {
+            return Ok::<_, CliError>(());
+        }
+        match &choice.sort {
+            None => shown.row(row)?,
+            Some((column, _)) => sorted.push((column.cell(&row), row)),
+        }
+        Ok(())
+    })?;
+    if let Some((_, descending)) = choice.sort {
+        sort(&mut sorted, descending);
+        for (_, row) in sorted {
+            shown.row(row)?;
+        }
+    }
+    shown.finish()
+}
+
+/// Rows without a value come last either way.
+fn sort(rows: &mut [(Cell, ViewRow)], descending: bool) {
+    rows.sort_by(|(one, _), (two, _)| {
+        let is_empty = |cell: &Cell| *cell == Cell::Empty;
+        let by_value = match descending {
+            true => two.compare(one),
+            false => one.compare(two),
+        };
+        is_empty(one).cmp(&is_empty(two)).then(by_value)
+    });
+}
+
+/// Which rows and columns, in which order.
+struct Choice {
+    failed: bool,
+    conditions: Vec<Condition>,
+    columns: Vec<Column>,
+    sort: Option<(Column, bool)>,
+}
+
+impl Choice {
+    fn of(args: &InspectArgs, source: &Source) -> Result<Self, ViewError> {
+        let header = source.header();
+        let find = |name: &String| Column::find(name.trim(), header);
+        let sort = args.sort.as_deref().map(|given| {
+            // A column of the input may begin with a hyphen.
+            let name = given
+                .strip_prefix('-')
+                .filter(|_| Column::find(given, header).is_err());
+            let column = Column::find(name.unwrap_or(given), header)?;
+            Ok::<_, ViewError>((column, name.is_some()))
+        });
+        let conditions = args.conditions.iter();
+        Ok(Self {
+            failed: args.failed,
+            conditions: conditions
+                .map(|text| Condition::parse(text, header))
+                .collect::<Result<_, _>>()?,
+            columns: args.columns.iter().map(find).collect::<Result<_, _>>()?,
+            sort: sort.transpose()?,
+        })
+    }
+
+    fn holds(&self, row: &ViewRow) -> bool {
+        (!self.failed || row.has_failed()) && self.conditions.iter().all(|one| one.holds(row))
+    }
+
+    fn needs(&self, shown: Needs) -> Needs {
+        let columns = self
+            .columns
+            .iter()
+            .chain(self.conditions.iter().map(|one| &one.column));
+        let columns = columns.chain(self.sort.iter().map(|(column, _)| column));
+        columns.fold(shown, |needs, column| needs.or(column.needs()))
+    }
+}

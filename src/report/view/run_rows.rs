@@ -1,0 +1,243 @@
+//! The rows of a run, from its folder alone.
+
+use super::error::ViewError;
+use super::measures::Measures;
+use super::needs::Needs;
+use super::row::ViewRow;
+use crate::job::{Settings, Status, Survey, read_record};
+use crate::ledger;
+use crate::ledger::{Lines, Record};
+use crate::model::{RowId, RowKey, RunKind, RunStarted, WaveNo};
+use crate::run::{RunFolder, SpawnRun, State};
+use crate::table::{ReadOptions, Reader};
+use crate::wave::COLUMNS;
+use std::path::Path;
+
+/// A run: its folder, its state, and the measures of its rows.
+pub struct RunView {
+    folder: RunFolder,
+    started: RunStarted,
+    state: State,
+    measures: Measures,
+    header: Vec<String>,
+    spawned: Option<(Settings, Survey)>,
+    is_driven: bool,
+}
+
+impl RunView {
+    /// Reads the run in the folder at `path`.
+    pub fn at(path: &Path) -> Result<Self, ViewError> {
+        let folder = RunFolder::at(path).ok_or_else(|| ViewError::NoLedger(path.to_owned()))?;
+        Self::read(folder)
+    }
+
+    /// Reads a run.
+    pub fn read(folder: RunFolder) -> Result<Self, ViewError> {
+        Self::read_with(folder, |_, _| ())
+    }
+
+    /// Reads a run, and hands each record with its offset to `visit` too.
+    pub fn read_with(
+        folder: RunFolder,
+        mut visit: impl FnMut(&Record, u64),
+    ) -> Result<Self, ViewError> {
+        let is_driven = ledger::is_in_use(&folder.ledger()).unwrap_or(false);
+        let (mut state, mut measures) = (State::default(), Measures::default());
+        ledger::scan(&folder.ledger(), |record, place| {
+            measures.apply(&record);
+            visit(&record, place);
+            state.apply_record(&record, place);
+        })?;
+        let started = state.started.clone();
+        let started = started.ok_or_else(|| ViewError::NotStarted(folder.id().to_string()))?;
+        let spawned = match started.kind {
+            RunKind::Plan => None,
+            RunKind::Spawn => {
+                let job = SpawnRun::recorded_job(&folder, &started)?;
+                let survey = Survey::take(&job)?;
+                Some((job, survey))
+            }
+        };
+        let header = match &spawned {
+            Some((_, survey)) => survey.header().to_vec(),
+            None => COLUMNS.map(str::to_owned).to_vec(),
+        };
+        Ok(Self {
+            folder,
+            started,
+            state,
+            measures,
+            header,
+            spawned,
+            is_driven,
+        })
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &RunFolder {
+        &self.folder
+    }
+
+    /// Its state.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Whether a process drives it.
+    pub fn is_driven(&self) -> bool {
+        self.is_driven
+    }
+
+    /// Its start.
+    pub fn started(&self) -> &RunStarted {
+        &self.started
+    }
+
+    /// The settings of the job of a spawned CSV.
+    pub fn job(&self) -> Option<&Settings> {
+        self.spawned.as_ref().map(|(job, _)| job)
+    }
+
+    /// The times of the first and the last event, in milliseconds since 1970.
+    pub fn span_ms(&self) -> (i64, i64) {
+        let first = crate::platform::clock::read(&self.state.started_at);
+        (
+            first.map_or(0, |time| time.as_millisecond()),
+            self.measures.last_ms,
+        )
+    }
+
+    /// The columns of the input: of the CSV, or of the waves.
+    pub fn header(&self) -> &[String] {
+        &self.header
+    }
+
+    /// Visits every row in order.
+    pub fn each_row<E: From<ViewError>>(
+        &self,
+        needs: Needs,
+        visit: impl FnMut(ViewRow) -> Result<(), E>,
+    ) -> Result<(), E> {
+        match &self.spawned {
+            Some((job, survey)) => self.spawned_rows(job, survey, needs, visit),
+            None => self.wave_rows(needs, visit),
+        }
+    }
+
+    fn spawned_rows<E: From<ViewError>>(
+        &self,
+        job: &Settings,
+        survey: &Survey,
+        needs: Needs,
+        mut visit: impl FnMut(ViewRow) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let lines = self.lines()?;
+        let adapter = &job.worker.adapter;
+        let mut rows = survey.rows(job).map_err(ViewError::from)?;
+        while let Some(input) = rows.next_row().map_err(ViewError::from)? {
+            let mut row = ViewRow {
+                item: input.id.to_string(),
+                number: input.index + 1,
+                adapter: adapter.clone(),
+                fields: input.fields,
+                ..ViewRow::default()
+            };
+            self.fill(&mut row, job.wave, input.index, needs, &lines)?;
+            visit(row)?;
+        }
+        Ok(())
+    }
+
+    fn wave_rows<E: From<ViewError>>(
+        &self,
+        needs: Needs,
+        mut visit: impl FnMut(ViewRow) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let lines = self.lines()?;
+        let adapter = self.started().settings["adapter"]
+            .as_str()
+            .unwrap_or_default();
+        for wave in &self.state.waves {
+            let number = wave.compiled.wave;
+            let mut csv = match needs.input {
+                true => Some(self.open_wave(&wave.compiled.csv_path)?),
+                false => None,
+            };
+            for (index, id) in wave.compiled.rows.iter().enumerate() {
+                let mut row = wave_row(id, number, index as u64, adapter);
+                if let Some(csv) = &mut csv {
+                    row.fields = csv.next_row().map_err(ViewError::from)?.unwrap_or_default();
+                }
+                row.verdict = self.measures.verdict(number, id).cloned();
+                self.fill(&mut row, number, index as u64, needs, &lines)?;
+                visit(row)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn lines(&self) -> Result<Lines, ViewError> {
+        Ok(Lines::open(&self.folder.ledger())?)
+    }
+
+    fn open_wave(&self, path: &Path) -> Result<Reader, ViewError> {
+        let path = self.folder.path().join(path);
+        Ok(Reader::open(&path, &path, &ReadOptions::default())?)
+    }
+
+    /// Adds what the ledger has of a row.
+    fn fill(
+        &self,
+        row: &mut ViewRow,
+        wave: WaveNo,
+        index: u64,
+        needs: Needs,
+        lines: &Lines,
+    ) -> Result<(), ViewError> {
+        let job = match &self.state.spawned {
+            Some(job) => Some(job),
+            None => self.state.wave(wave).map(|wave| &wave.job),
+        };
+        let item = job
+            .and_then(|job| job.item(index))
+            .copied()
+            .unwrap_or_default();
+        let measure = self.measures.of(wave, index);
+        row.wave = Some(wave.0);
+        // The running rows of a killed run are pending.
+        row.status = match item.status {
+            Status::Running if !self.is_driven => Status::Pending.as_str(),
+            status => status.as_str(),
+        }
+        .to_owned();
+        row.attempts = item.attempts.into();
+        row.seconds = measure.seconds();
+        row.tokens = (measure.tokens > 0).then_some(measure.tokens);
+        row.cost_usd = measure.cost_usd;
+        row.span_ms = (measure.started_ms, measure.ended_ms);
+        if needs.record {
+            let record = read_record(&item, lines)?;
+            row.error = record.last_error.unwrap_or_default();
+            row.result = record
+                .result
+                .and_then(|result| serde_json::from_str(&result).ok());
+        }
+        Ok(())
+    }
+}
+
+fn wave_row(id: &RowId, wave: WaveNo, index: u64, adapter: &str) -> ViewRow {
+    let mut row = ViewRow {
+        item: id.to_string(),
+        wave: Some(wave.0),
+        number: index + 1,
+        adapter: adapter.to_owned(),
+        ..ViewRow::default()
+    };
+    if let Some(key) = RowKey::parse(id) {
+        row.unit = key.unit.to_string();
+        row.round = key.round.to_string();
+        row.role = key.role.to_string();
+    }
+    row
+}

@@ -1,0 +1,263 @@
+//! `mesh inspect`: the rows of waves, outputs and runs.
+
+use crate::fixture::*;
+use insta::assert_snapshot;
+
+/// Six rows, of which two fail.
+fn spawned() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write("in.csv", "id,city,status\na,Rome,x\nb,Oslo,y\nc,Bern,\nd,\"Ulm\tand\nmore\",z\ne,Kyiv,\nf,日本語の町,\n");
+    let script = r#"case $MESH_ITEM_ID in b) exit 3;; e) exit 1;; esac; echo "{\"score\": ${#MESH_ITEM_ID}, \"name\": \"$MESH_ITEM_ID\", \"at\": {\"x\": 7}}""#;
+    let args = [
+        "spawn",
+        "in.csv",
+        "--run-id",
+        "R",
+        "--id-column",
+        "id",
+        "--retries",
+        "0",
+        "--instruction",
+        "look at {city}",
+        "-o",
+        "out.csv",
+        "--",
+        "sh",
+        "-c",
+        script,
+    ];
+    sandbox.mesh(&args).exits(1);
+    sandbox
+}
+
+fn without_seconds(text: &str) -> String {
+    let line = |line: &str| {
+        let words = line
+            .split_inclusive(' ')
+            .map(|word| match word.trim().parse::<f64>() {
+                Ok(_) if word.contains('.') => word.replace(word.trim(), "N.N"),
+                _ => word.to_owned(),
+            });
+        words.collect::<String>()
+    };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_rows_of_a_run_fit_the_terminal() {
+    let sandbox = spawned();
+    let mut command = sandbox.command("inspect R --format table");
+    command.env("COLUMNS", "60");
+    let shown = said(command.output().expect("started")).exits(0);
+    assert_snapshot!(without_seconds(&shown.out), @r#"
+    ITEM  STATUS     ATTEMPTS  SECONDS  WHAT
+    a     completed         1      N.N  score: 1
+    b     failed            1      N.N  worker_exit: exit code 3
+    c     completed         1      N.N  score: 1
+    d     completed         1      N.N  score: 1
+    e     failed            1      N.N  worker_exit: exit code 1
+    f     completed         1      N.N  score: 1
+
+    6 rows: 4 completed, 2 failed
+    6 attempts, N.N s of worker time
+    failures: worker_exit 2
+    adapters: command 6
+    "#);
+}
+
+#[test]
+fn rows_are_filtered_sorted_and_shown_by_column() {
+    let sandbox = spawned();
+    let items = |args: &str| sandbox.mesh(args).exits(0).out;
+    assert_eq!(
+        items("inspect R --failed --columns item,code"),
+        "item\tcode\nb\tworker_exit\ne\tworker_exit\n"
+    );
+    assert_eq!(
+        items("inspect R --where status=failed --sort -item --columns item"),
+        "item\ne\nb\n"
+    );
+    assert_eq!(
+        items("inspect R --where result.at.x>6 --where city~^[RB] --columns item,city"),
+        "item\tcity\na\tRome\nc\tBern\n"
+    );
+    assert_eq!(
+        items("inspect R --where input.status=x --columns item,input.status,status"),
+        "item\tstatus\tstatus\na\tx\tcompleted\n"
+    );
+    // A cell with a tab and a line break stays one field.
+    assert_eq!(
+        items("inspect R --where item=d --columns city"),
+        "city\nUlm\\tand\\nmore\n"
+    );
+    // The output says the same as the run.
+    for args in [
+        "--columns item,city,status,attempts,code,result.name",
+        "--failed --columns item,error",
+    ] {
+        assert_eq!(
+            items(&format!("inspect R {args}")),
+            items(&format!("inspect out.csv {args}"))
+        );
+    }
+}
+
+#[test]
+fn json_has_one_object_per_row_with_input_and_result() {
+    let sandbox = spawned();
+    let shown = sandbox.mesh("inspect R --json --where item=a").exits(0);
+    let row: serde_json::Value = serde_json::from_str(&shown.out).expect("one object");
+    assert_eq!(row["status"], "completed");
+    assert_eq!(row["attempts"], 1);
+    assert_eq!(row["result"]["at"]["x"], 7);
+    assert_eq!(
+        row["input"],
+        serde_json::json!({"id": "a", "city": "Rome", "status": "x"})
+    );
+}
+
+#[test]
+fn a_row_is_shown_in_full_with_the_command_that_retries_it() {
+    let sandbox = spawned();
+    let shown = sandbox.mesh("inspect R --row b").exits(0);
+    shown.out_has("look at Oslo");
+    shown.out_has("worker_exit: exit code 3");
+    shown.out_has("Try again\n  mesh resume R --retry-failed");
+    let shown = sandbox.mesh("inspect out.csv --row a").exits(0);
+    shown.out_has("city\n  Rome");
+    shown.out_has("\"score\": 1");
+    sandbox
+        .mesh("inspect out.csv --row zz")
+        .exits(2)
+        .err_has("`out.csv` has no row `zz`");
+}
+
+#[test]
+fn refused_answers_count_as_failed_and_show_their_verdict_and_patch() {
+    let bench = Bench::new(&[Task::new("a").scope(&["b.txt"])]);
+    bench.run("").exits(1);
+    let failed = bench
+        .mesh("inspect R --failed --columns item,status,verdict,code")
+        .exits(0)
+        .out;
+    assert!(
+        failed.contains("a.synthesis.synthesizer.1\tcompleted\t"),
+        "{failed}"
+    );
+    assert!(failed.contains("\tout_of_scope\n"), "{failed}");
+    let shown = bench
+        .mesh("inspect R --row a.synthesis.synthesizer.1 --color always")
+        .exits(0);
+    shown.out_has("Verdict\n  retry: out_of_scope: ");
+    shown.out_has("\u{1b}[32m+new\u{1b}[0m");
+    let wave = bench.waves();
+    assert!(!wave.is_empty());
+    let waves = bench
+        .run_folder()
+        .join("waves/001-proposal.csv")
+        .display()
+        .to_string();
+    let table = bench
+        .mesh(&["inspect", &waves, "--format", "table"])
+        .exits(0);
+    assert_snapshot!(table.out, @r#"
+    ITEM                   UNIT  ROUND     ROLE
+    a.proposal.proposer.1  a     proposal  proposer
+
+    1 row
+    roles: proposer 1
+    "#);
+}
+
+#[test]
+fn two_runs_are_compared_by_status_and_result() {
+    let sandbox = spawned();
+    let script = r#"case $MESH_ITEM_ID in e) exit 1;; esac; echo "{\"score\": 1, \"name\": \"x\", \"at\": {\"x\": 7}}""#;
+    let args = [
+        "spawn",
+        "in.csv",
+        "--run-id",
+        "S",
+        "--id-column",
+        "id",
+        "--retries",
+        "0",
+        "--rows",
+        "1-5",
+        "--instruction",
+        "look",
+        "-o",
+        "two.csv",
+        "--",
+        "sh",
+        "-c",
+        script,
+    ];
+    sandbox.mesh(&args).exits(1);
+    let diff = sandbox.mesh("inspect --diff R S --format table").exits(0);
+    assert_snapshot!(diff.out, @r#"
+    ITEM  FROM       TO         WHAT
+    a     completed  completed  result: name "a" -> "x"
+    b     failed     completed  result: new
+    c     completed  completed  result: name "c" -> "x"
+    d     completed  completed  result: name "d" -> "x"
+    f     completed  absent
+
+    5 rows changed, 1 the same
+    "#);
+    let same = sandbox.mesh("inspect --diff R out.csv").exits(0);
+    assert_eq!(same.out, "ITEM\tFROM\tTO\tWHAT\n");
+}
+
+#[test]
+fn a_run_from_another_machine_is_read_from_its_folder() {
+    let sandbox = spawned();
+    let copy = sandbox.beside("copied");
+    let status = std::process::Command::new("cp")
+        .arg("-r")
+        .arg(sandbox.only_run())
+        .arg(&copy)
+        .status();
+    assert!(status.expect("cp").success());
+    std::fs::remove_dir_all(sandbox.only_run()).expect("removed");
+    let shown = sandbox
+        .mesh(&[
+            "inspect",
+            &copy.display().to_string(),
+            "--columns",
+            "item,city",
+            "--failed",
+        ])
+        .exits(0);
+    assert_eq!(shown.out, "item\tcity\nb\tOslo\ne\tKyiv\n");
+}
+
+#[test]
+fn what_can_not_be_shown_is_named() {
+    let sandbox = spawned();
+    for (args, part) in [
+        (
+            "inspect in.csv",
+            "`in.csv` is neither a wave CSV nor an output CSV of mesh: it has no column `job_id`\nhint: ",
+        ),
+        ("inspect none.csv", "`none.csv` can't be read"),
+        (
+            "inspect .",
+            "is not the folder of a run: it has no ledger.jsonl\nhint: ",
+        ),
+        ("inspect r", "no run `r`"),
+        (
+            "inspect R --columns town",
+            "`town` is not a column; columns: item, ",
+        ),
+        (
+            "inspect R --where status",
+            "condition `status`: write COLUMN=VALUE",
+        ),
+        ("inspect R --sort -town", "`town` is not a column"),
+    ] {
+        let said = sandbox.mesh(args).exits(2);
+        assert!(said.err.contains(part), "{args}: {}", said.err);
+        assert_eq!(said.out, "");
+    }
+}
