@@ -46,7 +46,7 @@ const TYPED_ONLY: [&str; 15] = [
     "call",
 ];
 /// Options that the preflight line shows if they are given.
-const SHOWN_IN_PREFLIGHT: [&str; 44] = [
+const SHOWN_IN_PREFLIGHT: [&str; 46] = [
     "ids",
     "max_tasks",
     "parallel_tasks",
@@ -61,6 +61,8 @@ const SHOWN_IN_PREFLIGHT: [&str; 44] = [
     "trust_proposed_validation",
     "prevalidate",
     "isolation",
+    "validation_parallel",
+    "strict_validation",
     "delivery",
     "protected_branches",
     "allow_protected",

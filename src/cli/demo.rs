@@ -151,6 +151,8 @@ fn options() -> PlanOptions {
         trust_proposed_validation: false,
         prevalidate: false,
         isolation: Isolation::default(),
+        validation_parallel: 1,
+        strict_validation: false,
         delivery: Delivery::default(),
         no_verify: false,
         no_learnings: false,

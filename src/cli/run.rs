@@ -95,6 +95,9 @@ fn options(args: &RunOptions, context: &Context) -> PlanOptions {
         trust_proposed_validation: args.trust_proposed_validation,
         prevalidate: args.integrate.prevalidate,
         isolation: args.integrate.isolation,
+        validation_parallel: usize::try_from(args.integrate.validation_parallel)
+            .unwrap_or(usize::MAX),
+        strict_validation: args.integrate.strict_validation,
         delivery: args.integrate.delivery,
         no_verify: args.integrate.no_verify,
         no_learnings: args.integrate.no_learnings,

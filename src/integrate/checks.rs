@@ -3,9 +3,9 @@
 use super::commands::Command;
 use super::error::IntegrateError;
 use super::request::IntegrationRequest;
-use super::store_watch::StoreWatch;
+use super::tree_watch::{TreeWatch, Watch};
+use super::validate;
 use super::validate::{Limits, ValidationEnd, tail};
-use super::{Stores, validate};
 use crate::job::{Journal, Stop};
 use crate::model::{Event, Stage, ValidationFinished, one_line};
 use crate::platform::Writers;
@@ -28,10 +28,10 @@ pub(super) struct Checks<'c> {
     pub writers: &'c Writers,
     pub redactor: &'c Redactor,
     pub stop: &'c Stop,
-    /// The plan and the learnings to watch, if the tree is a scratch tree.
-    pub stores: Option<Stores<'c>>,
-    /// The folder for copies of them.
-    pub kept: PathBuf,
+    /// The watch of the user's tree, if this tree is a scratch tree.
+    pub watch: Option<&'c TreeWatch>,
+    /// How many patches of the run were applied when the request was made.
+    pub applied: u64,
 }
 
 /// How the commands ended.
@@ -53,11 +53,10 @@ impl Checks<'_> {
         is_selected: impl Fn(&Command) -> bool,
         journal: &mut dyn Journal,
     ) -> Result<ChecksEnd, IntegrateError> {
-        let Some(stores) = self.stores else {
+        let Some(watch) = self.watch else {
             return self.run_all(is_selected, None, journal);
         };
-        let aside = self.unit_folder().join("aside");
-        let mut watch = StoreWatch::begin(stores, self.run_folder, &self.kept, &aside)?;
+        let mut watch = watch.begin(&self.unit_folder().join("aside"))?;
         let checked = self.run_all(is_selected, Some(&mut watch), journal);
         watch.end()?;
         checked
@@ -71,7 +70,7 @@ impl Checks<'_> {
     fn run_all(
         &self,
         is_selected: impl Fn(&Command) -> bool,
-        mut watch: Option<&mut StoreWatch<'_>>,
+        mut watch: Option<&mut Watch<'_>>,
         journal: &mut dyn Journal,
     ) -> Result<ChecksEnd, IntegrateError> {
         let mut all = Vec::new();
@@ -126,6 +125,7 @@ impl Checks<'_> {
                 stage: self.stage,
                 proposed: command.proposed,
                 log_path,
+                applied: (self.stage == Stage::Before).then_some(self.applied),
                 ..*finished
             }),
         })

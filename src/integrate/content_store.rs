@@ -21,6 +21,11 @@ pub(super) struct ContentStore {
 /// Up to this many new contents are synced one by one; above it, syncing the whole file system is faster.
 const SYNCED_MAX: usize = 256;
 
+/// The folder of saved states in a run's folder.
+pub(super) fn kept_in(run_folder: &Path) -> PathBuf {
+    run_folder.join("kept")
+}
+
 impl ContentStore {
     /// Opens the store in `folder`, which is created if it is missing.
     pub fn open(folder: &Path) -> io::Result<Self> {

@@ -2,13 +2,14 @@
 //!
 //! The only code that changes the repository. The way of one patch is in [`transaction`](super::transaction).
 
+use super::content_store::kept_in;
 use super::deliver::{CommitTo, Isolation};
 use super::error::IntegrateError;
 use super::lock::RepoLock;
 use super::restore::Restored;
 use super::saved_tree::SavedTree;
 use super::state::RestoreCause;
-use super::stores::{Stores, kept_in};
+use super::tree_watch::TreeWatch;
 use super::validate::Limits;
 use crate::job::{Journal, Stop};
 use crate::model::{
@@ -29,8 +30,10 @@ pub struct Integrator<'i> {
     pub run_folder: &'i Path,
     /// Limits of a validation command.
     pub limits: Limits,
-    /// The work tree and the plan of the run. Validations in a scratch tree can reach them too.
-    pub stores: Stores<'i>,
+    /// The watch of the work tree and the plan of the run. Validations in a scratch tree can reach them too.
+    pub watch: &'i TreeWatch,
+    /// The scratch tree.
+    pub scratch: PathBuf,
     /// Removes secrets from the output of commands.
     pub redactor: Redactor,
     /// The request to stop.
@@ -45,6 +48,8 @@ pub struct Integrator<'i> {
     pub commit: Option<CommitTo<'i>>,
     /// The results of commands without the patch, as far as they are known for the tree as it is.
     pub before: BTreeMap<String, ValidationFinished>,
+    /// How many patches of the run are applied.
+    pub applied: u64,
 }
 
 /// Ends the processes that a killed `mesh` left running and that may write to the tree: validation commands, git and its

@@ -4,6 +4,7 @@
 //! patch of an accepted answer
 //!   │ Received    `evidence`: parse, check the scope and the policy, `git apply --check`
 //!   │ Examined    `trial`: under `Isolation::Worktree`, validate in a `scratch` tree first
+//!   │ Tried       `evidence` again: the tree may have changed meanwhile
 //!   │ Ready       `saved_tree`: save the state of the tree, then apply the patch
 //!   │ Applied     `verify`: the tree is what the patch computes; `checks`: run the validation commands
 //!   │ Validated   `deliver`: leave the patch in the tree, or commit its paths
@@ -15,9 +16,12 @@
 //! is durable before the first byte changes, so that a resume after a kill can restore the tree (`Integrator::recover`)
 //! and integrate again.
 //!
+//! Up to `Tried` the user's tree is only read, so that part runs beside workers and other validations ([`Tried`]). All that
+//! follows is the single writer's, one patch at a time.
+//!
 //! A saved tree is copies in a `content_store`, a `census` of the unchanged files and a `guard` of git's own files, the
 //! plan and the learnings. All access to the tree goes through a `root_dir`, which follows no link. While commands run in a
-//! scratch tree, a `store_watch` protects the plan and the learnings. The code trusts no worker: it runs none, and what
+//! scratch tree, a `tree_watch` protects the plan and the learnings. The code trusts no worker: it runs none, and what
 //! it runs for one is limited to [`Commands`].
 
 mod census;
@@ -39,10 +43,10 @@ mod root_dir;
 mod saved_tree;
 mod scratch;
 mod state;
-mod store_watch;
-mod stores;
 mod transaction;
 mod tree_diff;
+mod tree_state;
+mod tree_watch;
 mod trial;
 mod validate;
 mod verify;
@@ -57,6 +61,6 @@ pub use outputs::own_outputs;
 pub use persist::{Outcome, Persisted, comment, is_outcome_of, persist};
 pub use request::{IntegrationRequest, PatchPolicy};
 pub use restore::Restored;
-pub use store_watch::recover_stores;
-pub use stores::Stores;
+pub use transaction::Tried;
+pub use tree_watch::{Quiet, TreeWatch, recover_stores};
 pub use validate::Limits;

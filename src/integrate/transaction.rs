@@ -1,7 +1,7 @@
 //! One patch on its way into the tree: its states, and the step from each to the next.
 //!
 //! ```text
-//! Received -> Examined -> Ready -> Applied -> Validated -> Ended
+//! Received -> Examined -> Tried -> Ready -> Applied -> Validated -> Ended
 //!      a refusal or failure in any state ---------------->
 //! ```
 //!
@@ -16,6 +16,7 @@ use super::lock::wait_for_index;
 use super::request::IntegrationRequest;
 use super::saved_tree::SavedTree;
 use super::state::RestoreCause;
+use super::tree_state::TreeState;
 use super::trial::Trial;
 use super::verify::{differing_paths, first_difference};
 use crate::job::Journal;
@@ -24,7 +25,7 @@ use crate::model::{
     Stage,
 };
 use crate::patch::Patch;
-use crate::platform::{CommitOrder, fault};
+use crate::platform::{CommitOrder, Repo, fault};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -34,7 +35,9 @@ enum State {
     Received,
     /// It applies to the tree, and a commit of it would be possible.
     Examined(Patch),
-    /// It passed in a scratch tree, or is to be validated in the user's tree.
+    /// It passed in a scratch tree, a copy of the tree as it was then.
+    Tried(TreeState),
+    /// It applies to the tree, and passed in a scratch tree or is to be validated in the user's tree.
     Ready(Patch),
     /// It is in the tree, and the state before it is saved.
     Applied(Box<Applied>),
@@ -51,7 +54,60 @@ struct Applied {
     started: IntegrationStarted,
 }
 
+/// A patch that has been validated in a scratch tree, or was refused there.
+pub struct Tried(State);
+
+impl Tried {
+    /// The paths that have changed since a patch that passed was validated; `None` for one that did not pass.
+    pub fn changed_since(&self, repo: &Repo) -> Result<Option<Vec<PathBuf>>, IntegrateError> {
+        match &self.0 {
+            State::Tried(then) => then.changed_since(repo).map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
 impl Integrator<'_> {
+    /// Checks the patch and validates it in a scratch tree. Only reads the user's tree.
+    pub fn try_patch(
+        &mut self,
+        request: &IntegrationRequest<'_>,
+        journal: &mut dyn Journal,
+    ) -> Result<Tried, IntegrateError> {
+        fault::integrator_point();
+        let mut state = State::Received;
+        loop {
+            state = match state {
+                State::Received => self.examine_request(request)?,
+                State::Examined(patch) => self.try_out(request, patch, journal)?,
+                ended => return Ok(Tried(ended)),
+            }
+        }
+    }
+
+    /// Applies a patch that passed in a scratch tree; records the refusal of one that did not.
+    pub fn apply_tried(
+        &mut self,
+        request: &IntegrationRequest<'_>,
+        tried: Tried,
+        journal: &mut dyn Journal,
+    ) -> Result<(), IntegrateError> {
+        self.run_from(tried.0, request, journal)
+    }
+
+    /// Records that a patch is refused, which was validated in vain.
+    pub fn refuse(
+        &self,
+        request: &IntegrationRequest<'_>,
+        detail: &str,
+        journal: &mut dyn Journal,
+    ) -> Result<(), IntegrateError> {
+        match refused(request, BlockReason::AmbiguousIntegration, detail) {
+            State::Ended(finished) => self.finish(*finished, journal),
+            _ => Ok(()),
+        }
+    }
+
     /// Applies the patch and validates it; on failure the tree is as before, byte for byte.
     ///
     /// The outcome is in the ledger when this returns: `applied`, `restored`, `refused`, or `rolled_back` if it was
@@ -61,12 +117,21 @@ impl Integrator<'_> {
         request: &IntegrationRequest<'_>,
         journal: &mut dyn Journal,
     ) -> Result<(), IntegrateError> {
+        self.run_from(State::Received, request, journal)
+    }
+
+    fn run_from(
+        &mut self,
+        mut state: State,
+        request: &IntegrationRequest<'_>,
+        journal: &mut dyn Journal,
+    ) -> Result<(), IntegrateError> {
         self.repo.forget_changes();
-        let mut state = State::Received;
         loop {
             state = match state {
                 State::Received => self.examine_request(request)?,
                 State::Examined(patch) => self.try_out(request, patch, journal)?,
+                State::Tried(_) => self.examine_again(request)?,
                 State::Ready(patch) => self.apply(request, patch, journal)?,
                 State::Applied(applied) => self.validate(request, applied, journal)?,
                 State::Validated(applied) => self.deliver(request, &applied)?,
@@ -105,14 +170,18 @@ impl Integrator<'_> {
         }
         let conflict = |why: &str| refused(request, BlockReason::AmbiguousIntegration, why);
         Ok(match self.try_in_scratch(request, &patch, journal)? {
-            // The user may have edited the tree while the commands ran.
-            Trial::Passed => match self.examine(request)? {
-                Ok(patch) => State::Ready(patch),
-                Err(why) => conflict(&why),
-            },
+            Trial::Passed(then) => State::Tried(then),
             Trial::Conflict(why) => conflict(&why),
             Trial::Failed(why) => refused(request, BlockReason::ValidationFailed, &why),
             Trial::Stopped => interrupted(request, Restored::default()),
+        })
+    }
+
+    /// The user may have edited the tree while the commands ran.
+    fn examine_again(&self, request: &IntegrationRequest<'_>) -> Result<State, IntegrateError> {
+        Ok(match self.examine(request)? {
+            Ok(patch) => State::Ready(patch),
+            Err(why) => refused(request, BlockReason::AmbiguousIntegration, &why),
         })
     }
 

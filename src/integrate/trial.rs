@@ -9,6 +9,7 @@ use super::integrator::Integrator;
 use super::request::IntegrationRequest;
 use super::scratch::Scratch;
 use super::state::read_states;
+use super::tree_state::TreeState;
 use crate::job::Journal;
 use crate::model::Stage;
 use crate::patch::Patch;
@@ -20,7 +21,8 @@ const TRIES: usize = 3;
 
 /// The result of trying a patch in a scratch tree.
 pub(super) enum Trial {
-    Passed,
+    /// With the state of the tree that it was validated on.
+    Passed(TreeState),
     /// The user's tree changed meanwhile, and the patch no longer applies.
     Conflict(String),
     Failed(String),
@@ -39,7 +41,7 @@ impl Integrator<'_> {
         if let Err(detail) = self.examine(request)? {
             return Ok(Some(no_longer_applies(&detail)));
         }
-        match self.run_in_scratch(request, Stage::Preview, journal)? {
+        match self.run_in_scratch(request, Stage::Preview, journal)?.0 {
             ChecksEnd::Stopped => Ok(None),
             ChecksEnd::Conflict(why) => Ok(Some(no_longer_applies(&why))),
             ChecksEnd::Done(all) => {
@@ -75,10 +77,15 @@ impl Integrator<'_> {
         let paths = patch.paths();
         for _ in 0..TRIES {
             let before = read_states(self.repo, &paths)?;
-            let trial = match self.run_in_scratch(request, Stage::Integration, journal)? {
-                ChecksEnd::Stopped => return Ok(Trial::Stopped),
-                ChecksEnd::Conflict(why) => return Ok(Trial::Conflict(edited_meanwhile(&why))),
-                ChecksEnd::Done(all) => first_failure(&all).map_or(Trial::Passed, Trial::Failed),
+            let (end, then) = self.run_in_scratch(request, Stage::Integration, journal)?;
+            let trial = match (end, then) {
+                (ChecksEnd::Conflict(why), _) => {
+                    return Ok(Trial::Conflict(edited_meanwhile(&why)));
+                }
+                (ChecksEnd::Done(all), Some(then)) => {
+                    first_failure(&all).map_or(Trial::Passed(then), Trial::Failed)
+                }
+                (ChecksEnd::Stopped | ChecksEnd::Done(_), _) => return Ok(Trial::Stopped),
             };
             if read_states(self.repo, &paths)? == before {
                 return Ok(trial);
@@ -93,51 +100,56 @@ impl Integrator<'_> {
         Ok(Trial::Conflict(why))
     }
 
-    /// Runs the commands that have no result without the patch yet, then all of them with it.
+    /// Runs the commands that have no result without the patch yet, then all of them with it. Also returns the state of the
+    /// user's tree with which the patch was tried.
     fn run_in_scratch(
         &mut self,
         request: &IntegrationRequest<'_>,
         stage: Stage,
         journal: &mut dyn Journal,
-    ) -> Result<ChecksEnd, IntegrateError> {
-        let folder = self.run_folder.join("trial");
+    ) -> Result<(ChecksEnd, Option<TreeState>), IntegrateError> {
         let is_known = |command: &Command| self.before.contains_key(&command.text);
         if !request.commands.run.iter().all(is_known) {
-            let scratch = Scratch::of(self.repo, &folder)?;
+            let scratch = {
+                let _quiet = self.watch.quiet();
+                Scratch::of(self.repo, &self.scratch)?
+            };
             let checks = self.checks(request, Stage::Before, scratch.root());
             match checks.run(|command| !is_known(command), journal)? {
-                early @ (ChecksEnd::Stopped | ChecksEnd::Conflict(_)) => return Ok(early),
+                early @ (ChecksEnd::Stopped | ChecksEnd::Conflict(_)) => return Ok((early, None)),
                 ChecksEnd::Done(all) => {
                     let all = all.into_iter().map(|run| (run.command.clone(), run));
                     self.before.extend(all);
                 }
             }
         }
-        match self.patched_scratch(request, &folder)? {
-            Ok(scratch) => self
-                .checks(request, stage, scratch.root())
-                .run(|_| true, journal),
-            Err(why) => Ok(ChecksEnd::Conflict(why)),
+        match self.patched_scratch(request)? {
+            Ok((scratch, then)) => {
+                let checks = self.checks(request, stage, scratch.root());
+                Ok((checks.run(|_| true, journal)?, Some(then)))
+            }
+            Err(why) => Ok((ChecksEnd::Conflict(why), None)),
         }
     }
 
-    /// A scratch tree with the patch. The patch is placed again, because the user may have edited the tree while commands
+    /// A scratch tree with the patch, and the state of the tree that it is a copy of. The patch is placed again, because the user may have edited the tree while commands
     /// ran.
     fn patched_scratch(
         &self,
         request: &IntegrationRequest<'_>,
-        folder: &Path,
-    ) -> Result<Result<Scratch, String>, IntegrateError> {
+    ) -> Result<Result<(Scratch, TreeState), String>, IntegrateError> {
+        let _quiet = self.watch.quiet();
         let candidate = self.unit_folder(request.unit).join("candidate.diff");
         let mut tries = 0;
         loop {
-            let scratch = Scratch::of(self.repo, folder)?;
+            let then = TreeState::take(self.repo)?;
+            let scratch = Scratch::of(self.repo, &self.scratch)?;
             if let Err(detail) = self.examine(request)? {
                 return Ok(Err(detail));
             }
             tries += 1;
             match scratch.apply(&candidate) {
-                Ok(()) => return Ok(Ok(scratch)),
+                Ok(()) => return Ok(Ok((scratch, then))),
                 // The user edited the tree between the copy and the examination.
                 Err(IntegrateError::Git(GitError::Failed { .. })) if tries < TRIES => {}
                 Err(error) => return Err(error),
@@ -160,8 +172,8 @@ impl Integrator<'_> {
             writers: self.writers,
             redactor: &self.redactor,
             stop: self.stop,
-            stores: (folder != self.stores.repo.root()).then_some(self.stores),
-            kept: self.kept(),
+            watch: (folder != self.watch.root()).then_some(self.watch),
+            applied: self.applied,
         }
     }
 }

@@ -65,6 +65,8 @@ pub fn run(
     let printed = tempfile::tempfile_in(crate::platform::parent(log)).map_err(failed())?;
     let output = || appending(&printed).map_err(failed());
     let started = Instant::now();
+    // Other validations may run at the same time.
+    let writers = writers.numbered();
     let mut shell = writers.command("/bin/sh", &["-c", command], Input::Null);
     // Git sets these for hooks. If `mesh` runs in one, they would direct the command's git at another repository.
     for name in git::LOCAL_VARIABLES {
@@ -108,6 +110,7 @@ pub fn run(
         key_line: String::new(),
         log_path: PathBuf::new(),
         changed_meanwhile: Vec::new(),
+        applied: None,
     };
     let tail = tail(log, KEY_BYTES).map_err(failed())?;
     finished.key_line = key_line(&tail, finished.passed());

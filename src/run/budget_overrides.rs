@@ -34,6 +34,10 @@ pub struct BudgetOverrides {
     pub max_idle_seconds: Option<u64>,
     /// Time between TERM and KILL.
     pub grace_seconds: Option<u64>,
+    /// Patches of a plan that are validated at once.
+    pub validation_parallel: Option<usize>,
+    /// Whether a patch of a plan is validated again whenever the tree has changed.
+    pub strict_validation: Option<bool>,
 }
 
 impl BudgetOverrides {

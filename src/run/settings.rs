@@ -40,6 +40,12 @@ pub struct PlanOptions {
     pub prevalidate: bool,
     /// `--isolation`: where a patch is tried first.
     pub isolation: Isolation,
+    /// `--validation-parallel`: how many patches are validated at once, each in a scratch tree.
+    #[serde(default = "one")]
+    pub validation_parallel: usize,
+    /// `--strict-validation`: whether a patch is validated again whenever the tree has changed since.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub strict_validation: bool,
     /// `--delivery`: how a validated patch is delivered.
     pub delivery: Delivery,
     /// `--no-verify`: whether commits skip the repository's hooks.
@@ -97,6 +103,11 @@ pub struct Settings {
     pub options: PlanOptions,
 }
 
+/// The default of `--validation-parallel`.
+fn one() -> usize {
+    1
+}
+
 impl Settings {
     /// Whether an external runner runs the rows.
     pub fn is_external(&self) -> bool {
@@ -105,6 +116,12 @@ impl Settings {
 }
 
 impl PlanOptions {
+    /// Whether patches are validated beside workers and one another: only in scratch trees. The tree of a branch is not one,
+    /// because workers see it.
+    pub(crate) fn validates_beside_workers(&self) -> bool {
+        self.isolation == Isolation::Worktree && self.delivery != Delivery::Branch
+    }
+
     /// Selects the next tasks: in plan order; with several in flight, by the longest path of tasks that depend on them.
     pub(crate) fn select(&self, plan: &Plan, request: SelectionRequest<'_>) -> Selection {
         match self.dispatch {

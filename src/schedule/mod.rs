@@ -5,6 +5,7 @@
 //! ```text
 //! plan -> priority -> select (scopes, early) -> tasks to run
 //! limits -> concurrency -> backpressure -> slots of the next wave
+//! accepted patches -> integrations -> which are validated now, and which one is applied
 //! ```
 
 mod backpressure;
@@ -12,6 +13,7 @@ mod concurrency;
 mod dispatch;
 mod due;
 mod early;
+mod integrations;
 mod priority;
 mod scopes;
 mod select;
@@ -21,6 +23,7 @@ pub use backpressure::{Cause, next_concurrency};
 pub use concurrency::{Concurrency, Limits};
 pub use dispatch::Dispatch;
 pub use due::DueTasks;
+pub use integrations::{IntegrationQueue, must_validate_again};
 pub use priority::Priority;
 pub use scopes::item_reach;
 pub use select::{

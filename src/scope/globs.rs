@@ -1,5 +1,6 @@
 //! The normal form of a glob, and what is refused as one.
 
+use super::pattern::SPECIAL;
 use globset::{Glob, GlobBuilder};
 
 /// Limit of one glob, in bytes. Generated globs should be several.
@@ -24,11 +25,29 @@ pub(super) fn compile(glob: &str) -> Result<Glob, ScopeError> {
         message,
     };
     let normal = normalize(glob).map_err(|message| fail(message.to_owned()))?;
-    GlobBuilder::new(&normal)
+    build(&normal).map_err(|error| fail(error.kind().to_string()))
+}
+
+/// The glob that matches only `path`.
+pub(super) fn literal(path: &str) -> Result<Glob, ScopeError> {
+    let mut escaped = String::with_capacity(path.len());
+    for character in path.chars() {
+        if SPECIAL.contains(character) {
+            escaped.push('\\');
+        }
+        escaped.push(character);
+    }
+    build(&escaped).map_err(|error| ScopeError {
+        glob: path.to_owned(),
+        message: error.kind().to_string(),
+    })
+}
+
+fn build(normal: &str) -> Result<Glob, globset::Error> {
+    GlobBuilder::new(normal)
         .literal_separator(true)
         .backslash_escape(true)
         .build()
-        .map_err(|error| fail(error.kind().to_string()))
 }
 
 /// `./a//b/` -> `a/b/**`; refuses what can't name a path of the repository.

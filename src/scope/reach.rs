@@ -1,6 +1,6 @@
 //! Whether two scopes can match a common path.
 
-use super::globs::{ScopeError, compile};
+use super::globs::{ScopeError, compile, literal};
 use super::index::Index;
 use super::pattern::Pattern;
 
@@ -16,6 +16,14 @@ impl Reach {
         let pattern = |glob: &String| Ok(Pattern::new(&compile(glob)?));
         let patterns = globs.iter().map(pattern).collect::<Result<_, _>>()?;
         Ok(Self { patterns })
+    }
+
+    /// The scope that covers only `path`, whatever characters it has.
+    pub fn of_path(path: &str) -> Result<Self, ScopeError> {
+        let pattern = Pattern::new(&literal(path)?);
+        Ok(Self {
+            patterns: vec![pattern],
+        })
     }
 
     /// Whether the two scopes can match a common path.

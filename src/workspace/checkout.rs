@@ -56,6 +56,13 @@ impl Fingerprint {
         Ok(Self { files })
     }
 
+    /// The same without the commit.
+    pub fn changed_files(&self, other: &Self) -> Vec<PathBuf> {
+        let mut paths = self.differences(other);
+        paths.retain(|path| path != Path::new(COMMIT));
+        paths
+    }
+
     /// The paths that differ between the two.
     pub fn differences(&self, other: &Self) -> Vec<PathBuf> {
         let paths: BTreeSet<&PathBuf> = self.files.keys().chain(other.files.keys()).collect();

@@ -1,6 +1,6 @@
 //! Arguments of `mesh resume`.
 
-use super::values::{OneRun, at_least_one};
+use super::values::{OneRun, at_least_one, up_to_256};
 use super::worker::{BudgetArgs, TaskBudgetArgs};
 use crate::job::{Backoff, Halt, Logs};
 use crate::platform::sandbox::Choice;
@@ -28,6 +28,12 @@ pub struct ResumeArgs {
     /// Confine the workers in another way than before: auto, namespace, landlock or none
     #[arg(long, value_name = "HOW")]
     pub sandbox: Option<Choice>,
+    /// Validate this many patches at once (plans only)
+    #[arg(long, value_name = "N", value_parser = up_to_256)]
+    pub validation_parallel: Option<u64>,
+    /// Validate a patch again if anything in the tree has changed since (plans only)
+    #[arg(long)]
+    pub strict_validation: bool,
     /// If the input of a spawned CSV has changed: refuse, or ignore to resume with the copy that the run keeps
     #[arg(long, value_name = "HOW", default_value = "refuse")]
     pub input_changed: InputChanged,
@@ -108,6 +114,10 @@ impl ResumeArgs {
             retry_delay,
             max_idle_seconds,
             grace_seconds,
+            validation_parallel: self
+                .validation_parallel
+                .map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
+            strict_validation: self.strict_validation.then_some(true),
         }
     }
 

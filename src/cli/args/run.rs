@@ -1,7 +1,7 @@
 //! Arguments of `mesh run` and of the other commands that start a run of a plan.
 
 use super::plan::PlanArgs;
-use super::values::{RunHomeArgs, at_least_one};
+use super::values::{RunHomeArgs, at_least_one, up_to_256};
 use super::worker::{BudgetArgs, TaskBudgetArgs, WorkerArgs};
 use crate::integrate::{Delivery, Isolation};
 use crate::patch::PATCH_BYTES_MAX;
@@ -105,6 +105,15 @@ pub struct IntegrateArgs {
     /// ignore: no installed packages, no build results.
     #[arg(long, value_name = "WHERE", default_value = "tree")]
     pub isolation: Isolation,
+    /// Maximum number of patches validated at once, each in a scratch copy of its own; with isolation=worktree
+    ///
+    /// Patches are applied in the order in which they were accepted. A patch is validated again if paths that its task may
+    /// touch have changed since.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = up_to_256)]
+    pub validation_parallel: u64,
+    /// Validate a patch again if anything in the tree has changed since, also outside its scope; with isolation=worktree
+    #[arg(long)]
+    pub strict_validation: bool,
     /// What to do with a validated patch: patch leaves it in the tree, commit, or branch
     ///
     /// commit: a commit on the current branch, with only the paths of the patch. branch: commits on mesh/RUN, made from HEAD in

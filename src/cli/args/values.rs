@@ -16,6 +16,15 @@ pub fn at_least_one(text: &str) -> Result<u64, String> {
     }
 }
 
+/// Validations at once: each has a copy of the tree.
+pub fn up_to_256(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(number @ 1..=256) => Ok(number),
+        Ok(_) => Err("must be from 1 to 256".to_owned()),
+        Err(_) => Err("must be a whole number".to_owned()),
+    }
+}
+
 pub fn dollars(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(dollars) if dollars.is_finite() && dollars > 0.0 => Ok(dollars),

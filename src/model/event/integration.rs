@@ -120,6 +120,9 @@ pub struct ValidationFinished {
         with = "path_text::list"
     )]
     pub changed_meanwhile: Vec<PathBuf>,
+    /// Only without the patch: how many patches of the run were applied when the validation began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied: Option<u64>,
 }
 
 impl ValidationFinished {

@@ -74,23 +74,25 @@ impl Repo {
         self.head().map(Ok)
     }
 
-    /// Updates the paths of `commit` in the real index, and returns them.
-    pub fn settle_index(&self, commit: &str) -> Result<BTreeSet<String>, GitError> {
-        let range = format!("{commit}^");
+    /// The paths that differ between two commits.
+    pub fn differing_paths(&self, from: &str, to: &str) -> Result<BTreeSet<String>, GitError> {
         let listed = self.read(&[
             "diff-tree",
             "-r",
             "-z",
             "--name-only",
             "--no-renames",
-            &range,
-            commit,
+            from,
+            to,
         ])?;
-        let paths: BTreeSet<String> = String::from_utf8_lossy(&listed)
-            .split('\0')
-            .filter(|path| !path.is_empty())
-            .map(str::to_owned)
-            .collect();
+        let listed = String::from_utf8_lossy(&listed);
+        let paths = listed.split('\0').filter(|path| !path.is_empty());
+        Ok(paths.map(str::to_owned).collect())
+    }
+
+    /// Updates the paths of `commit` in the real index, and returns them.
+    pub fn settle_index(&self, commit: &str) -> Result<BTreeSet<String>, GitError> {
+        let paths = self.differing_paths(&format!("{commit}^"), commit)?;
         let args = [
             "--literal-pathspecs",
             "reset",

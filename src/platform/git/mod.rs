@@ -176,6 +176,14 @@ impl Repo {
         }
     }
 
+    /// The same repository for another thread: what this one remembers of the tree is nothing to that one.
+    pub fn separate(&self) -> Self {
+        Self {
+            memory: Arc::default(),
+            ..self.clone()
+        }
+    }
+
     /// The repository that `path` below the root is in, with the same record.
     pub fn nested(&self, path: &Path) -> Result<Self, GitError> {
         let mut nested = Self::find(&self.root.join(path))?;

@@ -26,10 +26,13 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// The name of the variable that every recorded child has; its value is the path of the record.
 const MARK: &str = "MESH_WRITER";
+/// The name of the variable with the number of one child ([`Writers::numbered`]).
+const NUMBER: &str = "MESH_WRITER_NUMBER";
 /// The start times of the record and of `/proc` may fall on two sides of a tick.
 const TICKS_OFF: u64 = 1;
 /// Between two looks at processes that were asked to end.
@@ -41,6 +44,8 @@ const KILL_PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug)]
 pub struct Writers {
     file: PathBuf,
+    /// The number of the one child that this record is used for.
+    number: Option<u64>,
 }
 
 /// What a child gets on its standard input.
@@ -66,6 +71,16 @@ impl Writers {
     pub fn at(file: &Path) -> Self {
         Self {
             file: file.to_owned(),
+            number: None,
+        }
+    }
+
+    /// The same record, for one child that others may run beside: [`Writers::end_marked`] ends only what this one left.
+    pub fn numbered(&self) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self {
+            number: Some(NEXT.fetch_add(1, Ordering::Relaxed)),
+            ..self.clone()
         }
     }
 
@@ -79,6 +94,10 @@ impl Writers {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", script, "sh", program]).args(args);
         command.env(MARK, &self.file);
+        match self.number {
+            Some(number) => command.env(NUMBER, number.to_string()),
+            None => command.env_remove(NUMBER),
+        };
         command
     }
 
@@ -142,7 +161,7 @@ impl Writers {
     }
 
     /// Ends at once what a child that has ended left running, in whatever group or session. Other children of this process
-    /// may run.
+    /// may run; what those have left behind is spared if this record is [`numbered`](Self::numbered).
     pub fn end_marked(&self) {
         self.end_all(&[], Duration::ZERO, Spared::Family);
     }
@@ -198,8 +217,13 @@ impl Writers {
         let mut mark = OsString::from(format!("{MARK}="));
         mark.push(&self.file);
         let environment = super::environment(process.pid);
-        let mut entries = environment.split(|byte| *byte == 0);
-        entries.any(|entry| entry == mark.as_bytes())
+        let has = |wanted: &[u8]| {
+            environment
+                .split(|byte| *byte == 0)
+                .any(|entry| entry == wanted)
+        };
+        let is_numbered = |number: u64| has(format!("{NUMBER}={number}").as_bytes());
+        has(mark.as_bytes()) && self.number.is_none_or(is_numbered)
     }
 }
 

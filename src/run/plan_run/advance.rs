@@ -13,6 +13,7 @@ use crate::model::{
     BlockReason, CommitRecord, Event, Hydrated, IntegrationOutcome, IntegrationStarted,
     PlanMutated, ProtocolChanged, RowId, RowKey, RunFinished, UnitId, one_line, with_code,
 };
+use crate::plan::Plan;
 use crate::protocol::{Action, Answer, ProtocolChange, UnitState};
 use crate::run::error::RunError;
 use crate::run::store::Unit;
@@ -95,13 +96,13 @@ impl PlanRun {
         watcher: &mut dyn Watcher,
         stop: &Stop,
     ) -> Result<String, RunError> {
-        let (repo, folder, lock) = (&self.repo, &self.folder, &self.lock);
+        let (repo, trees) = (&self.repo, self.trees());
         let checkout = match repo.is_gone() {
             true => repo.clone(),
             false => self.checkout()?,
         };
-        let factory = IntegratorFactory::new(checkout, repo, folder, &self.settings, lock);
-        let integrator = factory.integrator(self.recorder.state(), stop);
+        let factory = IntegratorFactory::new(checkout, &trees);
+        let integrator = factory.restorer(stop);
         let abandoned = integrator.abandon(started, &mut self.recorder)?;
         watcher.warn(&format!("{}: {}", started.unit, abandoned.detail));
         for path in &abandoned.paths {
@@ -197,9 +198,10 @@ impl PlanRun {
     ) -> Result<Recovered, RunError> {
         let unit = self.state().unit(&started.unit);
         let passed = unit.map_or(Vec::new(), |unit| unit.state.validations.clone());
-        let (repo, folder, lock) = (&self.repo, &self.folder, &self.lock);
-        let factory = IntegratorFactory::new(self.checkout()?, repo, folder, &self.settings, lock);
-        let integrator = factory.integrator(self.recorder.state(), stop);
+        let trees = self.trees();
+        let factory = IntegratorFactory::new(self.checkout()?, &trees);
+        let mut integrator = factory.restorer(stop);
+        integrator.before.clone_from(&self.state().before);
         Ok(integrator.recover(started, &passed, &mut self.recorder)?)
     }
 
@@ -282,16 +284,16 @@ impl PlanRun {
             Action::Complete => self.with_expected_change(context, |run, context| {
                 run.persist(&unit, None, "", context.watcher)
             })?,
+            Action::Integrate if self.settings.options.validates_beside_workers() => {
+                return self.step_integration(&plan, &task, &unit, context);
+            }
             Action::Integrate => self.with_expected_change(context, |run, context| {
                 if unit.is_early {
-                    let id = find_item(&plan, &unit.id)?.id().clone();
-                    run.set_in_progress(&[id], context.watcher)?;
-                    if run.state().unit(&unit.id).is_some_and(|unit| unit.is_early) {
-                        // A person or another run changed the task first; the next step releases it.
-                        return Ok(());
-                    }
+                    // If a person or another run changed the task first, the next step releases it.
+                    return run.set_early_in_progress(&plan, &unit, context);
                 }
-                run.integrate(&task, &unit.state, context)
+                run.warn_of_left_out(&task, &unit, context.watcher);
+                run.integrate(&task, &unit, context)
             })?,
         }
         Ok(true)
@@ -416,52 +418,68 @@ impl PlanRun {
         Ok(())
     }
 
+    /// Integrates a patch while no row is sent out or judged: its commands run in a tree that workers see.
     fn integrate(
         &mut self,
         task: &Task,
-        state: &UnitState,
+        unit: &Unit,
         context: &mut Context<'_, '_>,
     ) -> Result<(), RunError> {
-        let nothing = Value::Null;
-        let synthesis = protocol::latest_synthesis(&task.protocol, state).unwrap_or(&nothing);
-        let commands = self.settings.options.commands(task, synthesis);
-        let patch = synthesis["patch"].as_str().unwrap_or_default();
-        if !commands.left_out.is_empty() {
-            context.watcher.warn(&format!(
-                "{}: did not run validation commands that the synthesis proposed and validation_allow does not cover: {}",
-                task.unit,
-                one_line(&commands.left_out.join("; "))
-            ));
-        }
-        let (repo, folder, lock) = (&self.repo, &self.folder, &self.lock);
-        let factory = IntegratorFactory::new(self.checkout()?, repo, folder, &self.settings, lock);
-        let request = factory.request(task, &commands, patch, state.tallies.last());
+        let (patch, trees) = (self.accepted_patch(task, unit), self.trees());
+        let factory = IntegratorFactory::new(self.checkout()?, &trees);
+        let request = factory.request(&patch);
         let known = self.concurrent_changes(&task.unit);
-        let mut integrator = factory.integrator(self.recorder.state(), context.stop);
+        let mut integrator = factory.integrator(&patch, self.folder.trial(1), context.stop);
         context.run_blocking(&mut self.recorder, |journal| {
             Ok(integrator.integrate(&request, journal)?)
         })?;
-        let watcher = &mut *context.watcher;
-        self.warn_of_concurrent_changes(&task.unit, &known, watcher);
-        self.warn_of_moved_files(&task.unit, watcher);
-        if let Some(unit) = self.state().unit(&task.unit) {
-            for run in &unit.state.validations {
-                watcher.say(&format!(
-                    "{}: `{}`: {}",
-                    task.unit,
-                    run.command,
-                    run.outcome()
-                ));
-            }
-            let commit = unit
-                .integration
-                .as_ref()
-                .and_then(|one| one.commit.as_ref());
-            if let Some(CommitRecord { id, branch }) = commit {
-                watcher.say(&format!("{}: commit {id} on {branch}", task.unit));
-            }
-        }
+        self.report_integration(unit, &known, context.watcher);
         Ok(())
+    }
+
+    /// Tells how the integration of a unit went. Changes of the tree that are `known` are not repeated.
+    pub(crate) fn report_integration(
+        &self,
+        unit: &Unit,
+        known: &BTreeSet<PathBuf>,
+        watcher: &mut dyn Watcher,
+    ) {
+        self.warn_of_concurrent_changes(&unit.id, known, watcher);
+        self.warn_of_moved_files(&unit.id, watcher);
+        let Some(unit) = self.state().unit(&unit.id) else {
+            return;
+        };
+        for run in &unit.state.validations {
+            let (command, outcome) = (&run.command, run.outcome());
+            watcher.say(&format!("{}: `{command}`: {outcome}", unit.id));
+        }
+        let integration = unit.integration.as_ref();
+        if let Some(CommitRecord { id, branch }) = integration.and_then(|one| one.commit.as_ref()) {
+            watcher.say(&format!("{}: commit {id} on {branch}", unit.id));
+        }
+    }
+
+    /// Warns of proposed validation commands that are left out.
+    pub(crate) fn warn_of_left_out(&self, task: &Task, unit: &Unit, watcher: &mut dyn Watcher) {
+        let left_out = self.accepted_patch(task, unit).commands.left_out;
+        if !left_out.is_empty() {
+            watcher.warn(&format!(
+                "{}: did not run validation commands that the synthesis proposed and validation_allow does not cover: {}",
+                task.unit,
+                one_line(&left_out.join("; "))
+            ));
+        }
+    }
+
+    /// Sets a task that was begun early to `in_progress`, before its patch is integrated.
+    pub(crate) fn set_early_in_progress(
+        &mut self,
+        plan: &Plan,
+        unit: &Unit,
+        context: &mut Context<'_, '_>,
+    ) -> Result<(), RunError> {
+        let id = find_item(plan, &unit.id)?.id().clone();
+        self.set_in_progress(&[id], context.watcher)
     }
 
     fn persist(

@@ -3,10 +3,11 @@
 use super::compile::Task;
 use super::context::Context;
 use super::in_flight::WavesInFlight;
+use super::integrations::Integrations;
 use super::run_limits::RunLimits;
 use super::task_accounts::Accounts;
 use crate::executor::Slots;
-use crate::integrate::RepoLock;
+use crate::integrate::{RepoLock, TreeWatch};
 use crate::job::{Journal, Stop};
 use crate::ledger::Ledger;
 use crate::model::{Event, RunId, RunKind, RunResumed, RunStarted, UnitId};
@@ -36,7 +37,9 @@ pub struct PlanRun {
     pub(in crate::run) settings: Settings,
     pub(in crate::run) recorder: Recorder,
     pub(super) repo: Repo,
-    pub(super) lock: RepoLock,
+    pub(super) lock: Arc<RepoLock>,
+    /// The watch of the tree while commands run elsewhere.
+    pub(super) watch: Arc<TreeWatch>,
     /// The tasks of other runs. They can't change while this process has the lock.
     pub(super) holds: TaskHolds,
     /// The plan that the tasks in flight were last compared with.
@@ -153,6 +156,13 @@ impl PlanRun {
             &mut settings.options.bounds,
         );
         settings.options.task_budget = overrides.task_budget.or(settings.options.task_budget);
+        let options = &mut settings.options;
+        options.validation_parallel = overrides
+            .validation_parallel
+            .unwrap_or(options.validation_parallel);
+        options.strict_validation = overrides
+            .strict_validation
+            .unwrap_or(options.strict_validation);
         let (repo, lock) = find(&started.root, &folder)?;
         let repo = repo.recorded(&folder.writers());
         let is_gone = repo.is_gone();
@@ -221,9 +231,10 @@ impl PlanRun {
             sandbox: confinement::sandbox(&settings.worker, protocol, protected, &folder),
             run_limits,
             store: Store::at(&settings.plan_file).cached(),
+            watch: Arc::new(TreeWatch::new(&repo, &settings.plan_file, folder.path())),
             folder,
             repo,
-            lock,
+            lock: Arc::new(lock),
             holds,
             protocols,
             settings,
@@ -289,8 +300,14 @@ impl PlanRun {
                 watcher,
                 stop,
                 in_flight,
+                integrations: Integrations::default(),
             };
-            step(self, &mut context)
+            let end = step(self, &mut context);
+            if end.is_err() {
+                stop.end_now();
+            }
+            context.in_flight.drain(&mut self.recorder, context.watcher);
+            end
         })
     }
 }

@@ -4,19 +4,22 @@
 use super::begin::PlanRun;
 use super::compile::Task;
 use super::context::Context;
+use super::integrations::AcceptedPatch;
 use crate::integrate::{
-    Commands, CommitTo, Delivery, IntegrationRequest, Integrator, Isolation, RepoLock, Stores,
+    Commands, CommitTo, Delivery, IntegrationRequest, Integrator, Isolation, RepoLock, TreeWatch,
     is_allowed,
 };
 use crate::job::Stop;
-use crate::model::{RowId, RunId, Tally};
+use crate::model::{RowId, RunId};
 use crate::platform::{Repo, Writers};
 use crate::run::error::RunError;
 use crate::run::settings::{PlanOptions, Settings};
 use crate::run::store::{RunFolder, State, Wave};
 use crate::{integrate, job};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 impl Settings {
@@ -74,6 +77,17 @@ impl PlanRun {
         Ok(Repo::find(&path)?.recorded(&self.folder.writers()))
     }
 
+    /// What integrators work with.
+    pub(crate) fn trees(&self) -> Trees {
+        Trees {
+            repo: self.repo.clone(),
+            folder: self.folder.clone(),
+            settings: self.settings.clone(),
+            lock: Arc::clone(&self.lock),
+            watch: Arc::clone(&self.watch),
+        }
+    }
+
     /// Runs the validation commands with the patch of row `id`, for the voters to see. `None`: the run was asked to stop.
     pub(crate) fn preview(
         &mut self,
@@ -84,13 +98,12 @@ impl PlanRun {
     ) -> Result<Option<String>, RunError> {
         let nothing = Value::Null;
         let synthesis = wave.result(id).unwrap_or(&nothing);
-        let commands = self.settings.options.commands(task, synthesis);
-        let patch = synthesis["patch"].as_str().unwrap_or_default();
+        let (patch, trees) = (self.patch_of(task, synthesis, None), self.trees());
         self.forget_tree();
-        let (repo, folder, lock) = (&self.repo, &self.folder, &self.lock);
-        let factory = IntegratorFactory::new(self.checkout()?, repo, folder, &self.settings, lock);
-        let request = factory.request(task, &commands, patch, None);
-        let mut integrator = factory.integrator(self.recorder.state(), context.stop);
+        let factory = IntegratorFactory::new(self.checkout()?, &trees);
+        let request = factory.request(&patch);
+        let scratch = self.folder.trial(context.integrations.free_place());
+        let mut integrator = factory.integrator(&patch, scratch, context.stop);
         let known = self.concurrent_changes(&task.unit);
         let shown = context.run_blocking(&mut self.recorder, |journal| {
             Ok(integrator.preview(&request, journal)?)
@@ -100,92 +113,117 @@ impl PlanRun {
     }
 }
 
+/// What an integrator works with, apart from the patch; owned, so that a validation can run in a thread of its own.
+pub(crate) struct Trees {
+    pub repo: Repo,
+    folder: RunFolder,
+    settings: Settings,
+    lock: Arc<RepoLock>,
+    watch: Arc<TreeWatch>,
+}
+
 /// Creates integrators and their requests.
 pub(crate) struct IntegratorFactory<'t> {
     checkout: Repo,
     plan_file: PathBuf,
     branch: String,
     writers: Writers,
-    repo: &'t Repo,
-    folder: &'t RunFolder,
-    settings: &'t Settings,
-    lock: &'t RepoLock,
+    trees: &'t Trees,
 }
 
 impl<'t> IntegratorFactory<'t> {
-    /// Integrators for `checkout`, which is the work tree of `repo` or a tree of the run's own.
-    pub fn new(
-        checkout: Repo,
-        repo: &'t Repo,
-        folder: &'t RunFolder,
-        settings: &'t Settings,
-        lock: &'t RepoLock,
-    ) -> Self {
+    /// Integrators for `checkout`, which is the work tree of the repository or a tree of the run's own.
+    pub fn new(checkout: Repo, trees: &'t Trees) -> Self {
+        let Trees {
+            repo,
+            folder,
+            settings,
+            ..
+        } = trees;
         Self {
             plan_file: plan_file_in(&checkout, repo, &settings.plan_file),
             branch: settings.branch(folder.id()),
             writers: folder.writers(),
             checkout,
+            trees,
+        }
+    }
+
+    /// The request to integrate, or to preview, a patch.
+    pub fn request(&'t self, patch: &'t AcceptedPatch) -> IntegrationRequest<'t> {
+        let Trees {
+            folder, settings, ..
+        } = self.trees;
+        let AcceptedPatch {
+            task,
+            commands,
+            text,
+            tally,
+            ..
+        } = patch;
+        IntegrationRequest {
+            unit: &task.unit,
+            subject: &task.objective,
+            policy: task.patch_policy(&self.plan_file, folder.runs(), settings.options.patch),
+            commands,
+            patch: text,
+            tally: tally.as_ref(),
+        }
+    }
+
+    /// An integrator for a patch, which is tried in `scratch`.
+    pub fn integrator(
+        &'t self,
+        patch: &AcceptedPatch,
+        scratch: PathBuf,
+        stop: &'t Stop,
+    ) -> Integrator<'t> {
+        Integrator {
+            before: patch.before.clone(),
+            applied: patch.applied,
+            scratch,
+            ..self.restorer(stop)
+        }
+    }
+
+    /// An integrator that only restores what an interrupted one left.
+    pub fn restorer(&'t self, stop: &'t Stop) -> Integrator<'t> {
+        let Trees {
             repo,
             folder,
             settings,
             lock,
-        }
-    }
-
-    /// The request to integrate, or to preview, a patch of `task`.
-    pub fn request(
-        &'t self,
-        task: &'t Task,
-        commands: &'t Commands,
-        patch: &'t str,
-        tally: Option<&'t Tally>,
-    ) -> IntegrationRequest<'t> {
-        IntegrationRequest {
-            unit: &task.unit,
-            subject: &task.objective,
-            policy: task.patch_policy(
-                &self.plan_file,
-                self.folder.runs(),
-                self.settings.options.patch,
-            ),
-            commands,
-            patch,
-            tally,
-        }
-    }
-
-    /// An integrator for a run in `state`.
-    pub fn integrator(&'t self, state: &State, stop: &'t Stop) -> Integrator<'t> {
-        let delivery = self.settings.options.delivery;
+            watch,
+        } = self.trees;
+        let options = &settings.options;
+        let delivery = options.delivery;
         Integrator {
             repo: &self.checkout,
-            run_folder: self.folder.path(),
+            run_folder: folder.path(),
             limits: integrate::Limits {
-                timeout: Duration::from_secs(self.settings.options.validation_timeout_seconds),
-                grace: Duration::from_secs(self.settings.options.bounds.grace_seconds),
+                timeout: Duration::from_secs(options.validation_timeout_seconds),
+                grace: Duration::from_secs(options.bounds.grace_seconds),
                 log_bytes_max: 16 * 1024 * 1024,
             },
-            stores: Stores {
-                repo: self.repo,
-                plan_file: &self.settings.plan_file,
-            },
-            redactor: job::redactor(&self.settings.worker),
+            watch,
+            scratch: folder.trial(1),
+            redactor: job::redactor(&settings.worker),
             stop,
             writers: &self.writers,
-            lock: self.lock,
+            lock,
             isolation: match delivery {
                 // The tree of the branch is a scratch tree already.
                 Delivery::Branch => Isolation::Tree,
-                _ => self.settings.options.isolation,
+                _ => options.isolation,
             },
             commit: (delivery != Delivery::Patch).then_some(CommitTo {
-                run_id: self.folder.id(),
+                run_id: folder.id(),
                 branch: &self.branch,
-                publish: (delivery == Delivery::Branch).then_some(self.repo),
-                verify: !self.settings.options.no_verify,
+                publish: (delivery == Delivery::Branch).then_some(repo),
+                verify: !options.no_verify,
             }),
-            before: state.before.clone(),
+            before: BTreeMap::new(),
+            applied: 0,
         }
     }
 }

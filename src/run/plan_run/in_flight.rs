@@ -1,23 +1,26 @@
-//! The waves in flight. Each is one call of the executor in a thread of its own; all share the slots of the run.
+//! The waves in flight. Each is one call of the executor in a thread of its own; all share the slots of the run. Beside them run
+//! the validations of accepted patches, a thread each.
 //!
 //! Only the loop writes the ledger and the state. A thread sends its events as a message and waits for the reply; the loop
 //! writes all pending messages and then syncs once (group commit). The loop must therefore serve the threads
-//! ([`WavesInFlight::wait_for_wave`]) as long as any runs, and does long work in a thread as well
+//! ([`WavesInFlight::wait`]) as long as any runs, and does long work in a thread as well
 //! ([`WavesInFlight::run_blocking`]).
 
 use crate::executor::{Rank, Slots};
+use crate::integrate::Tried;
 use crate::job;
 use crate::job::{Counts, JobError, JobStatus, Journal, Observer, Progress, RunningRow, Stop};
 use crate::ledger::{LedgerError, Lines};
-use crate::model::{Event, RowId, WaveCompiled, WaveNo};
+use crate::model::{Event, RowId, UnitId, WaveCompiled, WaveNo};
 use crate::run::error::RunError;
 use crate::run::store::Recorder;
 use crate::run::watcher::Watcher;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 use std::thread::Scope;
+use std::time::Duration;
 
 /// How many running rows the progress names.
 const SHOWN_MAX: usize = 8;
@@ -45,6 +48,10 @@ enum LoopMessage {
         wave: WaveNo,
         result: Result<(JobStatus, Counts), JobError>,
     },
+    Validated {
+        unit: UnitId,
+        result: Result<Tried, RunError>,
+    },
     /// The work of [`WavesInFlight::run_blocking`] is done.
     Done,
 }
@@ -71,6 +78,9 @@ pub(crate) struct WavesInFlight<'scope, 'env> {
     inbox: Receiver<LoopMessage>,
     running: BTreeMap<WaveNo, RunningWave>,
     ended: Vec<EndedWave>,
+    /// The units whose patches are validated.
+    validating: BTreeSet<UnitId>,
+    validated: Vec<(UnitId, Result<Tried, RunError>)>,
 }
 
 impl<'scope, 'env> WavesInFlight<'scope, 'env> {
@@ -85,6 +95,8 @@ impl<'scope, 'env> WavesInFlight<'scope, 'env> {
             inbox,
             running: BTreeMap::new(),
             ended: Vec::new(),
+            validating: BTreeSet::new(),
+            validated: Vec::new(),
         }
     }
 
@@ -170,12 +182,61 @@ impl<'scope, 'env> WavesInFlight<'scope, 'env> {
         });
     }
 
-    /// Serves the threads until a wave has ended; returns at once when none runs.
-    pub fn wait_for_wave(&mut self, recorder: &mut Recorder, watcher: &mut dyn Watcher) {
-        while self.ended.is_empty() && !self.running.is_empty() {
-            if let Ok(first) = self.inbox.recv() {
-                self.handle_messages(first, recorder, watcher);
-            }
+    /// Starts `work`, the validation of a unit's patch.
+    pub fn start_validation(
+        &mut self,
+        unit: UnitId,
+        work: impl FnOnce(&Stop, &mut dyn Journal) -> Result<Tried, RunError> + Send + 'scope,
+    ) {
+        self.validating.insert(unit.clone());
+        let mut handle = LoopHandle {
+            wave: WaveNo(0),
+            sender: self.sender.clone(),
+        };
+        let stop = self.stop;
+        self.scope.spawn(move || {
+            let mut guard = ValidationGuard {
+                sender: handle.sender.clone(),
+                unit,
+                result: None,
+            };
+            guard.result = Some(work(stop, &mut handle));
+        });
+    }
+
+    /// Whether the patch of a unit is being validated, or has been and the result is not taken.
+    pub fn is_validating(&self) -> bool {
+        !self.validating.is_empty() || !self.validated.is_empty()
+    }
+
+    fn end_validation(&mut self, unit: UnitId, result: Result<Tried, RunError>) {
+        self.validating.remove(&unit);
+        self.validated.push((unit, result));
+    }
+
+    /// Takes the results of the validations that have ended.
+    pub fn take_validated(&mut self) -> Vec<(UnitId, Result<Tried, RunError>)> {
+        std::mem::take(&mut self.validated)
+    }
+
+    /// Serves the threads until a wave or a validation has ended; returns at once when none runs, and after `tick` while only
+    /// validations run.
+    pub fn wait(
+        &mut self,
+        tick: Option<Duration>,
+        recorder: &mut Recorder,
+        watcher: &mut dyn Watcher,
+    ) {
+        while self.ended.is_empty() && self.validated.is_empty() && self.is_running() {
+            let tick = tick.filter(|_| self.running.is_empty());
+            let first = match tick {
+                Some(tick) => self.inbox.recv_timeout(tick).ok(),
+                None => self.inbox.recv().ok(),
+            };
+            let Some(first) = first else {
+                return;
+            };
+            self.handle_messages(first, recorder, watcher);
         }
     }
 
@@ -191,9 +252,13 @@ impl<'scope, 'env> WavesInFlight<'scope, 'env> {
         ended
     }
 
-    /// Serves the threads until all waves have ended.
+    fn is_running(&self) -> bool {
+        !self.running.is_empty() || !self.validating.is_empty()
+    }
+
+    /// Serves the threads until all waves and validations have ended.
     pub fn drain(&mut self, recorder: &mut Recorder, watcher: &mut dyn Watcher) {
-        while !self.running.is_empty() {
+        while self.is_running() {
             if let Ok(first) = self.inbox.recv() {
                 self.handle_messages(first, recorder, watcher);
             }
@@ -256,6 +321,7 @@ impl<'scope, 'env> WavesInFlight<'scope, 'env> {
                 }
                 LoopMessage::Warn { text } => watcher.warn(&text),
                 LoopMessage::Ended { wave, result } => self.end(wave, result, watcher),
+                LoopMessage::Validated { unit, result } => self.end_validation(unit, result),
                 LoopMessage::Done => is_done = true,
             }
         }
@@ -387,6 +453,24 @@ impl Drop for EndGuard {
     }
 }
 
+/// Reports that a validation has ended when it is dropped, also after a panic.
+struct ValidationGuard {
+    sender: Sender<LoopMessage>,
+    unit: UnitId,
+    result: Option<Result<Tried, RunError>>,
+}
+
+impl Drop for ValidationGuard {
+    fn drop(&mut self) {
+        let unit = self.unit.clone();
+        let defect = JobError::Defect {
+            item: RowId::new(format!("validation of {unit}")),
+        };
+        let result = self.result.take().unwrap_or(Err(defect.into()));
+        let _ = self.sender.send(LoopMessage::Validated { unit, result });
+    }
+}
+
 /// Reports that the work is done when it is dropped.
 struct DoneGuard(Sender<LoopMessage>);
 
@@ -399,7 +483,24 @@ impl Drop for DoneGuard {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+
+    /// It may end while the loop applies another patch; the run is not over then.
+    #[test]
+    fn a_validation_is_in_flight_until_its_result_is_taken() {
+        let (slots, stop) = (Slots::new(1), Stop::new().expect("a pipe"));
+        std::thread::scope(|scope| {
+            let mut flights = WavesInFlight::new(scope, &slots, &stop);
+            let unit = UnitId::new("a");
+            flights.validating.insert(unit.clone());
+            let defect = JobError::Defect {
+                item: RowId::new("a"),
+            };
+            flights.end_validation(unit, Err(defect.into()));
+            assert!(flights.is_validating() && !flights.is_running());
+            assert_eq!(flights.take_validated().len(), 1);
+            assert!(!flights.is_validating());
+        });
+    }
 
     #[test]
     fn the_progress_of_several_waves_is_merged() {

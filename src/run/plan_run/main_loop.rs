@@ -2,22 +2,30 @@
 //! admits tasks, compiles and starts the next waves, and waits until one of them ends.
 //!
 //! In rolling dispatch each unit advances as soon as its own rows are judged; with a barrier nothing advances before all
-//! waves have ended. An integration changes the tree that snapshots are taken from, so no wave starts during one; running
-//! rows are not affected.
+//! waves have ended. A patch that is validated in a scratch tree is an integration in flight, beside the waves
+//! ([`validate_beside`](super::validate_beside)). While a patch is applied, and while one is validated in the user's tree, no wave
+//! starts; running rows are not affected.
 
 use super::begin::{COMPLETED, PlanRun};
 use super::context::Context;
 use super::phase::Phase;
 use crate::job::{JobStatus, Journal, Stop, Urgency};
-use crate::model::{Event, RunFinished};
+use crate::model::{BudgetReached, Event, RunFinished};
 use crate::protocol::Action;
 use crate::run::error::RunError;
+use crate::run::settings::PlanOptions;
 use crate::run::store::task_holds;
 use crate::run::watcher::Watcher;
 use crate::schedule::Dispatch;
+use std::time::Duration;
 
 /// The status of a run that stopped to await answers of an external runner; it keeps its tasks.
 const WAITING: &str = "waiting";
+
+/// The name of the wall-clock budget.
+const WALL: &str = "max_wall_seconds";
+/// How often it is looked at while only validations run.
+const WALL_TICK: Duration = Duration::from_millis(200);
 
 impl PlanRun {
     /// Drives the run until nothing is left to do or it is asked to stop, and records how it ended.
@@ -78,21 +86,57 @@ impl PlanRun {
                     }
                 }
             }
+            self.take_validated(context)?;
             self.advance(Phase::All, context)?;
             if !context.is_stopping() && !self.settings.is_external() {
                 self.start_waves(context)?;
             }
-            if context.in_flight.is_empty() {
+            if let Some(reached) = self.heed_wall(context)? {
+                early.get_or_insert(reached);
+            }
+            if context.is_idle() {
                 return Ok(match (early, context.stop.urgency()) {
                     (Some(early), _) => early,
                     (None, Urgency::None) => self.final_status(),
                     (None, _) => JobStatus::of(context.stop),
                 });
             }
-            context
-                .in_flight
-                .wait_for_wave(&mut self.recorder, context.watcher);
+            let tick = self.settings.options.max_wall_seconds.map(|_| WALL_TICK);
+            let in_flight = &mut context.in_flight;
+            in_flight.wait(tick, &mut self.recorder, context.watcher);
         }
+    }
+
+    /// Stops the run if its wall-clock budget is used up while only validations run; waves look at it themselves. A hard one
+    /// also ends the validations.
+    fn heed_wall(&mut self, context: &mut Context<'_, '_>) -> Result<Option<JobStatus>, RunError> {
+        let PlanOptions {
+            max_wall_seconds,
+            wall_hard,
+            ..
+        } = self.settings.options;
+        let is_over =
+            |seconds: &u64| self.run_limits.limits.elapsed() >= Duration::from_secs(*seconds);
+        let Some(seconds) = max_wall_seconds.filter(is_over) else {
+            return Ok(None);
+        };
+        if context.is_stopping() || !context.only_validates() {
+            return Ok(None);
+        }
+        self.recorder.record(&[Event::from(BudgetReached {
+            budget: WALL.to_owned(),
+            limit: seconds.into(),
+            unit: None,
+        })])?;
+        match wall_hard {
+            true => context.stop.end_now(),
+            false => context.stop.drain(),
+        }
+        Ok(Some(JobStatus::BudgetReached {
+            budget: WALL.to_owned(),
+            limit: seconds.into(),
+            is_hard: wall_hard,
+        }))
     }
 
     /// Advances the units through `phase`, admits tasks, and compiles the next waves; with a barrier only when no wave is
@@ -108,6 +152,10 @@ impl PlanRun {
             return Ok(());
         }
         self.advance_units(phase, context)?;
+        // In lock step the next wave begins when all patches are applied.
+        if !is_rolling && !context.integrations.is_empty() {
+            return Ok(());
+        }
         self.fill_free_slots(phase, context)?;
         match context.is_stopping() {
             true => Ok(()),

@@ -4,7 +4,8 @@
 //! begin -> main_loop: judge -> advance -> admit -> compile -> start
 //! ```
 //!
-//! The loop alone owns the state and its ledger; each wave in flight is one call of the executor.
+//! The loop alone owns the state and its ledger; each wave in flight is one call of the executor, and each integration in flight
+//! the validation of one patch.
 
 mod admission;
 mod advance;
@@ -16,6 +17,7 @@ mod explain;
 mod file_list;
 mod hydration;
 mod in_flight;
+mod integrations;
 mod learning;
 mod main_loop;
 mod phase;
@@ -24,6 +26,7 @@ mod run_limits;
 mod tamper_check;
 mod task_accounts;
 mod task_budget;
+mod validate_beside;
 mod verdicts;
 mod waves;
 

@@ -13,6 +13,7 @@ use crate::run::error::RunError;
 use crate::workspace::{Fingerprint, SnapshotError};
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
 
 impl PlanRun {
     /// Expects the tree to stay as it is now.
@@ -81,17 +82,28 @@ impl PlanRun {
         context: &mut Context<'_, '_>,
         change: impl FnOnce(&mut Self, &mut Context<'_, '_>) -> Result<(), RunError>,
     ) -> Result<(), RunError> {
-        let is_checked = self.is_tree_known || context.in_flight.is_empty();
-        if !is_checked {
+        let watch = Arc::clone(&self.watch);
+        let is_watched = context.in_flight.is_validating();
+        // No validation copies the tree, or takes the change for one of its commands.
+        let mut quiet = is_watched.then(|| watch.quiet());
+        let is_needed = is_watched || !context.in_flight.is_empty();
+        if is_needed && !self.is_tree_known {
             self.check_for_tampering(context)?;
+        }
+        if let (Some(quiet), Some(before)) = (&mut quiet, &self.expected) {
+            quiet.note(before)?;
         }
         // An integration makes the repository forget its changes. Any other change is one of the plan, which is always looked at.
         self.is_tree_known = false;
         change(self, context)?;
-        if context.in_flight.is_empty() {
+        if !is_needed {
             return Ok(());
         }
-        self.record_fingerprint()
+        self.record_fingerprint()?;
+        match (quiet, &self.expected) {
+            (Some(mut quiet), Some(now)) => Ok(quiet.expect(now.clone())?),
+            _ => Ok(()),
+        }
     }
 
     fn fingerprint(&self) -> Result<Fingerprint, SnapshotError> {

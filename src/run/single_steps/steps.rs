@@ -74,7 +74,8 @@ impl PlanRun {
         self.with_context(watcher, stop, |run, context| {
             run.roll_back(context)?;
             run.advance_units(Phase::Decide, context)?;
-            run.advance_units(Phase::Commit, context)
+            run.advance_units(Phase::Commit, context)?;
+            run.finish_integrations(context)
         })?;
         let ended = before - self.state().in_flight().count();
         if self.open_waves().next().is_none() {

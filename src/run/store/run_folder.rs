@@ -56,6 +56,9 @@ fn find_similar(home: &Path, id: &RunId) -> Option<RunId> {
         .map(|(_, name)| RunId::new(name))
 }
 
+/// The beginning of the names of scratch trees.
+const TRIAL: &str = "trial";
+
 /// How soon a cancelled run stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CancelRequest {
@@ -259,9 +262,12 @@ impl RunFolder {
         self.snapshots().join(place.to_string())
     }
 
-    /// Where a patch is tried before it touches the user's tree.
-    pub fn trial(&self) -> PathBuf {
-        self.path.join("trial")
+    /// Where a patch is tried before it touches the user's tree; each validation that runs has its own.
+    pub fn trial(&self, place: usize) -> PathBuf {
+        match place {
+            1 => self.path.join(TRIAL),
+            _ => self.path.join(format!("{TRIAL}-{place}")),
+        }
     }
 
     /// The tree of the run's own branch, when it delivers one.
@@ -321,6 +327,19 @@ impl RunFolder {
         }
         let _ = std::fs::remove_dir_all(self.snapshots());
         let _ = crate::workspace::remove(&self.branch_tree());
-        let _ = crate::workspace::remove(&self.trial());
+        self.remove_trials();
+    }
+
+    fn remove_trials(&self) {
+        let Ok(entries) = std::fs::read_dir(&self.path) else {
+            return;
+        };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let is_trial = name.to_str().is_some_and(|name| name.starts_with(TRIAL));
+            if is_trial && entry.path().is_dir() {
+                let _ = crate::workspace::remove(&entry.path());
+            }
+        }
     }
 }

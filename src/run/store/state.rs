@@ -139,6 +139,8 @@ pub struct State {
     pub reduced_concurrency: Option<usize>,
     /// The outcome of each command without the patch, since the last patch was applied.
     pub before: BTreeMap<String, ValidationFinished>,
+    /// How many patches were applied.
+    pub applied: u64,
     /// Learnings, in order.
     pub learnings: Vec<LearningAppended>,
     /// Changes of the tree or the plan that no worker may make.
@@ -448,7 +450,8 @@ impl State {
     }
 
     fn apply_validation(&mut self, body: &ValidationFinished) {
-        if body.stage == Stage::Before {
+        // Another patch may have been applied while the command ran.
+        if body.stage == Stage::Before && body.applied.is_none_or(|then| then == self.applied) {
             self.before.insert(body.command.clone(), body.clone());
         }
         let Some(unit) = self.unit_mut(&body.unit) else {
@@ -488,6 +491,7 @@ impl State {
         };
         if is_other_tree {
             self.before.clear();
+            self.applied += 1;
         }
     }
 

@@ -1,6 +1,7 @@
 //! The integrator's choices: where a patch is tried, where it is delivered, what is learned, who may write.
 
 mod abandoning;
+mod beside;
 mod delivery;
 mod hostile;
 mod isolation;

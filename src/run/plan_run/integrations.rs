@@ -1,0 +1,74 @@
+//! What is in flight of the integrations: the queue of accepted patches, with the scratch tree or the result of each.
+
+use super::compile::Task;
+use crate::integrate::{Commands, Tried};
+use crate::model::{Tally, UnitId, ValidationFinished};
+use crate::schedule::IntegrationQueue;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+/// The integrations in flight.
+#[derive(Default)]
+pub(crate) struct Integrations {
+    pub(super) queue: IntegrationQueue,
+    pub(super) patches: BTreeMap<UnitId, InFlight>,
+}
+
+/// An accepted patch that is not applied yet.
+#[derive(Default)]
+pub(crate) struct InFlight {
+    /// The number of its scratch tree while it is validated.
+    pub place: Option<usize>,
+    /// The result of the validation.
+    pub tried: Option<Tried>,
+    /// How often it was validated.
+    pub tries: usize,
+    /// The changes of the tree that the user was warned of before.
+    pub known: BTreeSet<PathBuf>,
+}
+
+impl Integrations {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Whether a patch can be applied or refused now.
+    pub fn has_validated(&self) -> bool {
+        self.queue.next_to_apply().is_some()
+    }
+
+    /// The lowest number of a scratch tree that no validation uses.
+    pub fn free_place(&self) -> usize {
+        let is_used = |place: &usize| self.patches.values().any(|it| it.place == Some(*place));
+        (1..).find(|place| !is_used(place)).unwrap_or(1)
+    }
+
+    /// Removes a patch that was applied or refused, or whose task is released.
+    pub fn remove(&mut self, unit: &UnitId) -> Option<InFlight> {
+        self.queue.remove(unit);
+        self.patches.remove(unit)
+    }
+
+    /// Removes the patches that `is_over` says, unless their validation runs.
+    pub fn remove_if(&mut self, is_over: impl Fn(&UnitId, &InFlight) -> bool) {
+        let over = self.patches.iter();
+        let over = over.filter(|(unit, patch)| patch.place.is_none() && is_over(unit, patch));
+        let over: Vec<UnitId> = over.map(|(unit, _)| unit.clone()).collect();
+        for unit in over {
+            self.remove(&unit);
+        }
+    }
+}
+
+/// An accepted patch with all that an integrator needs for it.
+pub(crate) struct AcceptedPatch {
+    pub task: Task,
+    pub commands: Commands,
+    pub text: String,
+    pub tally: Option<Tally>,
+    /// The results of commands without the patch.
+    pub before: BTreeMap<String, ValidationFinished>,
+    /// How many patches of the run are applied.
+    pub applied: u64,
+}
