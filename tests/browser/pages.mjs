@@ -1,5 +1,5 @@
 // The pages under test, in a folder of their own: from real runs where $MESH can write them, else from fixture.mjs.
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, writeFileSync, readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -18,7 +18,6 @@ function write(name, data) {
 function real(mesh) {
   const home = join(folder, "home"), env = { ...process.env, MESH_HOME: home };
   const call = (...args) => execFileSync(mesh, args, { env, cwd: folder, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"], maxBuffer: 1 << 28 });
-  if (!call("inspect", "--help").includes("--html")) throw new Error(`${mesh} does not know inspect --html`);
   const latest = (known) => readdirSync(join(home, "runs")).find((run) => !known.includes(run));
   call("demo");
   const plan = latest([]);
@@ -36,5 +35,7 @@ function real(mesh) {
 export function make() {
   const own = { hostile: write("hostile", hostile()), empty: write("empty", null), bare: write("bare", { v: 1, rows: [{ id: "a" }], tasks: [{ id: "b" }] }), fixture: write("fixture", demo()), many: write("many", wide(ROWS)) };
   const mesh = process.env.MESH && resolve(process.env.MESH);
-  return mesh ? { ...own, ...real(mesh) } : { ...own, demo: own.fixture, wide: own.many, isReal: false };
+  const isKnown = mesh && spawnSync(mesh, ["inspect", "--help"], { encoding: "utf8" }).stdout?.includes("--html");
+  if (mesh && !isKnown) console.log(`${mesh} does not know inspect --html: all pages come from fixture.mjs`);
+  return isKnown ? { ...own, ...real(mesh) } : { ...own, demo: own.fixture, wide: own.many, isReal: false };
 }

@@ -8,6 +8,7 @@ import { pathToFileURL } from "node:url";
 import { chromium } from "playwright-core";
 import { HOSTILE } from "./fixture.mjs";
 import { serve } from "./live-server.mjs";
+import { watch } from "./watch.mjs";
 import { folder, make } from "./pages.mjs";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -68,11 +69,13 @@ await test("the demo: every view shows what the run did", async (tab, open) => {
   assert.equal(await text(tab, "h1"), run.id);
   assert.match(await text(tab, ".figures"), /Saved by concurrency/);
   await tab.click("nav >> text=Plan");
+  await tab.waitForSelector(".node");
   assert.equal(await tab.locator(".node").count(), tasks.length);
   assert.equal(await tab.locator("table.tasks tbody tr").count(), tasks.length);
   await tab.click("nav >> text=Timeline");
   assert.match(await tab.getAttribute("canvas", "aria-label"), new RegExp(`^${rows.flatMap((row) => row.attempts).length} attempts in \\d+ slots`));
   await tab.click("nav >> text=Votes");
+  await tab.waitForSelector(".votes .cell");
   assert.equal(await tab.locator(".votes .cell.good, .votes .cell.bad").count(), tasks.flatMap((task) => task.votes ?? []).flatMap((vote) => vote.lines.filter((line) => line.vote !== "absent")).length);
   await tab.click("nav >> text=Rows");
   assert.equal(await shown(tab), rows.length);
@@ -279,7 +282,7 @@ await test("print: all views, in light colours, without the tools", async (tab, 
 }, { colorScheme: "dark" });
 
 await test("live: rows come in, long texts are fetched, a lost connection is shown and mended, the end is the end", async (tab, open, seen) => {
-  const server = await serve({ seconds: 6 });
+  const server = await serve({ seconds: 10 });
   await open(server.url);
   await tab.waitForSelector("[role=status] >> text=live");
   await tab.goto(server.url + "#view=rows");
@@ -291,7 +294,7 @@ await test("live: rows come in, long texts are fetched, a lost connection is sho
   await tab.waitForSelector("text=disconnected; retrying");
   server.restore();
   await tab.waitForSelector("[role=status] >> text=/live|ended/", { timeout: 10_000 });
-  await tab.waitForSelector("[role=status] >> text=ended", { timeout: 15_000 });
+  await tab.waitForSelector("[role=status] >> text=ended", { timeout: 30_000 });
   assert.equal(await shown(tab), 78);
   assert.match(await text(tab, ".run"), /completed/);
   await tab.goto(server.url + "#task=st-002");
@@ -300,6 +303,24 @@ await test("live: rows come in, long texts are fetched, a lost connection is sho
   // Chromium reports each refused connection itself.
   seen.splice(0, seen.length, ...seen.filter((line) => !/^console: Failed to load resource: net::ERR/.test(line)));
 });
+
+const watched = await watch(folder);
+if (watched)
+  await test("live, by mesh watch: rows come in; without it the page says so, and the run goes on to its end", async (tab, open, seen) => {
+    await open(watched.url, { expected: new URL(".", watched.url).href });
+    await tab.waitForSelector("[role=status] >> text=live");
+    await tab.click("nav >> text=Rows");
+    const done = () => tab.locator(".sheet .state.good").count();
+    await tab.waitForSelector(".sheet .state.good");
+    const before = await done();
+    await tab.waitForFunction((before) => document.querySelectorAll(".sheet .state.good").length > before, before);
+    await tab.locator(".sheet a").first().click();
+    await tab.waitForSelector(".drawer");
+    watched.kill();
+    await tab.waitForSelector("text=disconnected; retrying");
+    assert.equal(await watched.runEnds(), 0);
+    seen.splice(0, seen.length, ...seen.filter((line) => !/^console: Failed to load resource: net::ERR/.test(line)));
+  });
 
 for (const [device, viewport] of [["desktop", DESKTOP], ["phone", PHONE]])
   for (const colorScheme of ["light", "dark"])
@@ -329,6 +350,22 @@ for (let i = 0; i < 5; i++) {
 }
 times.sort((a, b) => a - b);
 console.log(`first paint of 10,000 rows${pages.isReal ? "" : " (fixture)"}: ${Math.round(times[2])} ms, the median of ${times.map(Math.round).join(", ")}`);
+
+const context = await browser.newContext({ viewport: DESKTOP }), tab = await context.newPage();
+await tab.goto(address("wide", "#view=rows"));
+await tab.waitForSelector("#search");
+const typed = await tab.evaluate(async () => {
+  const box = document.getElementById("search"), times = [];
+  for (const words of ["c", "ci", "cit", "city", "city 4"]) {
+    const start = performance.now();
+    box.value = words;
+    box.dispatchEvent(new Event("input", { bubbles: true }));
+    await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+    times.push(Math.round(performance.now() - start));
+  }
+  return times;
+});
+console.log(`a search in them, from each key to the new rows: ${typed.join(", ")} ms`);
 
 await browser.close();
 rmSync(folder, { recursive: true, force: true });

@@ -133,10 +133,10 @@ export function Events({ marks = [], title = "Events" }: { marks?: Mark[]; title
   if (!marks.length) return null;
   return (
     <section class="wide"><h2>{title}</h2>
-      <table class="events"><thead><tr><th class="n">At</th><th class="n">For</th><th>Event</th><th>Where</th><th>What</th></tr></thead>
+      <table class="events"><thead><tr><th class="n">At</th><th class="n">For</th><th>Event</th><th>What</th></tr></thead>
         <tbody>{marks.slice(0, MARKS_SHOWN).map((m) => (
           <tr><td class="n">{ms(m.at)}</td><td class="n">{m.until != null && m.at != null ? ms(m.until - m.at) : ""}</td><td class="kind">{brief(str(m.kind).replace(/_/g, " "), 40)}</td>
-            <td>{m.row ? <a href={href(toRow(m.row))}>{brief(m.row, 60)}</a> : m.unit ? <a href={href(toTask(m.unit))}>{brief(m.unit, 60)}</a> : ""}</td><td>{brief(m.text, 300)}</td></tr>
+            <td>{m.row ? <a href={href(toRow(m.row))}>{brief(m.row, 60)}</a> : m.unit ? <a href={href(toTask(m.unit))}>{brief(m.unit, 60)}</a> : null} {brief(m.text, 300)}</td></tr>
         ))}</tbody></table>
       {marks.length > MARKS_SHOWN && <p>The first {count(MARKS_SHOWN)} of {count(marks.length)}.</p>}
     </section>

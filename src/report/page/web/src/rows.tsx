@@ -1,5 +1,6 @@
 // The table of rows. Only the rows in sight are in the document, so that it stays fluent at any length.
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { looksLikeDiff } from "./diff";
 import { kept, type Model, type Row } from "./model";
 import { get, go, href, toRow } from "./place";
 import { facets, select, termValue, withTerm } from "./query";
@@ -16,11 +17,18 @@ export function gist(row: Row): string {
     const result = row.result as Record<string, unknown> | null;
     if (row.error || row.code) text = brief(row.error ?? row.code, 300);
     else if (result && typeof result === "object" && !Array.isArray(result))
-      text = Object.keys(result).slice(0, 3).map((name) => `${brief(name, 40)}: ${brief(list(result[name])[0], 150)}`).join(" · ");
+      text = words(result);
     else text = brief(result, 300);
     briefs.set(row, text);
   }
   return text;
+}
+
+/** The first values that are words or numbers, or lists of them; a patch and what is nested say little in a line. */
+function words(result: Record<string, unknown>): string {
+  const firsts = Object.entries(result).map(([name, value]) => [name, list(value)[0]] as const);
+  const plain = firsts.filter(([, value]) => value != null && typeof value !== "object" && !(typeof value === "string" && looksLikeDiff(value)));
+  return (plain.length ? plain : firsts).slice(0, 3).map(([name, value]) => `${brief(name, 40)}: ${brief(value, 150)}`).join(" · ");
 }
 
 interface Column { key: string; head: string; cell: (row: Row) => preact.ComponentChild; number?: boolean; hide?: (model: Model) => boolean }

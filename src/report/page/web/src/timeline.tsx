@@ -53,7 +53,7 @@ function paint(canvas: HTMLCanvasElement, f: Frame, openRow: string | null, drag
   c.textBaseline = "middle";
   const label = (text: string, y: number) => { c.fillStyle = colour("muted"); c.fillText(text, 0, y, f.gutter - 6); };
   // Axis
-  const rough = (f.to - f.from) / Math.max(2, (f.width - f.gutter) / 110), power = 10 ** Math.floor(Math.log10(rough));
+  const rough = (f.to - f.from) / Math.max(2, (f.width - f.gutter) / (f.width < 600 ? 70 : 110)), power = 10 ** Math.floor(Math.log10(rough));
   const units = rough > 60_000 ? [60_000, 120_000, 300_000, 600_000, 1_800_000, 3_600_000, 7_200_000, 21_600_000, 86_400_000] : [1, 2, 5, 10].map((n) => n * power);
   const unit = units.find((u) => u >= rough) ?? Math.ceil(rough / 86_400_000) * 86_400_000;
   for (let at = Math.ceil(f.from / unit) * unit; at <= f.to; at += unit) {
