@@ -57,7 +57,10 @@ function Cells({ side, other, sign }: { side?: Side; other?: Side; sign: "-" | "
   return (
     <>
       <td class={`no ${name}`}>{side?.no}</td>
-      <td class={`code ${name}`}>{side && <><span class="sign">{sign}</span>{sign === " " ? visible(side.text.slice(0, LINE_MAX)) : <Marked text={side.text} other={other?.text} as={sign === "-" ? "del" : "ins"} />}</>}</td>
+      <td class={`code ${name}`}>
+        {side && <span class="sign">{sign}</span>}
+        {side && (sign === " " ? visible(side.text.slice(0, LINE_MAX)) : <Marked text={side.text} other={other?.text} as={sign === "-" ? "del" : "ins"} />)}
+      </td>
     </>
   );
 }

@@ -15,7 +15,10 @@ import { Votes } from "./votes";
 
 const isDark = matchMedia("(prefers-color-scheme: dark)");
 const THEMES = ["auto", "light", "dark"];
-const KEYS = [["/", "Search the rows"], ["j, ↓ and k, ↑", "Next and previous row or task"], ["Enter", "Open the row"], ["Escape", "Close what is open"], ["1 to 5", "Switch the view"], ["t", "Light, dark or as the system"], ["?", "These keys"]];
+const KEYS = [
+  ["/", "Search the rows"], ["j, ↓ and k, ↑", "Next and previous row or task"], ["Enter", "Open the row"], ["Escape", "Close what is open"],
+  ["1 to 5", "Switch the view"], ["t", "Light, dark or as the system"], ["?", "These keys"],
+];
 
 function read(): View | null {
   try { return JSON.parse(document.getElementById("mesh-data")!.textContent!) as View | null; } catch { return null; }
@@ -61,7 +64,9 @@ function App() {
           {run.exit_code != null && <span class="muted nowrap">exit {run.exit_code}</span>}
           {run.detail && <span class="muted detail">{brief(run.detail, 200)}</span>}
         </div>
-        <nav aria-label="Views">{views().map(([name, title, n]) => <a href={href({ view: name, ...closed })} aria-current={name === shown ? "page" : undefined}>{title}{n != null && <small> {count(n)}</small>}</a>)}</nav>
+        <nav aria-label="Views">{views().map(([name, title, n]) => (
+          <a href={href({ view: name, ...closed })} aria-current={name === shown ? "page" : undefined}>{title}{n != null && <small> {count(n)}</small>}</a>
+        ))}</nav>
         <div class="tools">
           <span role="status" class={link === "disconnected" ? "link bad" : "link"}>{link === "disconnected" ? "disconnected; retrying" : link ?? ""}</span>
           <button onClick={nextTheme} title="Theme (t)"><span class="word">Theme: </span>{theme}</button>
@@ -88,7 +93,10 @@ function Help({ isOpen }: { isOpen: boolean }) {
     <dialog ref={dialog} onClose={() => setHelp(false)} aria-labelledby="help-title">
       <h2 id="help-title">Keys</h2>
       <table><tbody>{KEYS.map(([keys, what]) => <tr><th scope="row"><kbd>{keys}</kbd></th><td>{what}</td></tr>)}</tbody></table>
-      <p>The search takes words, <code>status:failed</code>, <code>role:critic_a</code>, <code>seconds&gt;60</code>, <code>attempts&gt;1</code>, <code>cost&gt;0.5</code>, and <code>-</code> before any of them for “not”.</p>
+      <p>
+        The search takes words, <code>status:failed</code>, <code>role:critic_a</code>, <code>seconds&gt;60</code>, <code>attempts&gt;1</code>,{" "}
+        <code>cost&gt;0.5</code>, and <code>-</code> before any of them for “not”.
+      </p>
       <form method="dialog"><button>Close</button></form>
     </dialog>
   );

@@ -36,6 +36,8 @@ export interface View {
   waves?: { no?: number; round?: string; csv?: string; start?: number | null; end?: number | null; rows?: number; max_concurrency?: number }[];
 }
 
+/** A time in milliseconds, if it is one. */
+export const time = (at: unknown) => (typeof at === "number" && isFinite(at) ? at : undefined);
 const key = (wave: unknown, id: unknown) => `${wave ?? ""}\n${id}`;
 
 /** A run as the page knows it. `version` grows with each change, so that whatever is derived from it can be kept until then. */
@@ -80,9 +82,10 @@ export class Model {
   /** The last moment of the run, in milliseconds since its start. */
   get end(): number {
     const { started, ended } = this.view.run ?? {};
-    if (this.isOpen && started) return Math.max(0, Date.now() - +new Date(started));
+    // In quarters of a second, so that what is derived from it is kept for as long.
+    if (this.isOpen && started) return Math.max(0, Math.ceil((Date.now() - +new Date(started)) / 250) * 250);
     let end = started && ended ? +new Date(ended) - +new Date(started) : (this.view.totals?.wall_ms ?? 0);
-    for (const row of this.rows) for (const a of row.attempts ?? []) end = Math.max(end, a.end ?? a.start ?? 0);
+    for (const row of this.rows) for (const a of row.attempts ?? []) end = Math.max(end, time(a.end) ?? time(a.start) ?? 0);
     return Math.max(1, end || 0);
   }
 }

@@ -1,9 +1,10 @@
 // The first view: what became of the run, what it took, and what needs a look.
+import { isValidElement } from "preact";
 import type { Group, Mark, Model } from "./model";
 import { href, toRow, toRows, toTask } from "./place";
 import { select, withTerm } from "./query";
 import { gist } from "./rows";
-import { brief, count, Long, mark, ms, plural, State, str, tokens, tone, usd, visible, when } from "./text";
+import { brief, count, Long, mark, ms, plural, State, str, tokens, tone, usd, visible, when, words } from "./text";
 
 const FAILED_SHOWN = 8;
 const MARKS_SHOWN = 200;
@@ -35,7 +36,8 @@ export function Overview({ model }: { model: Model }) {
             <table><thead><tr><th class="n">Wave</th><th>Round</th><th class="n">Rows</th><th class="n">Start</th><th class="n">Time</th><th>File</th></tr></thead>
               <tbody>{waves.slice(0, 500).map((wave) => (
                 <tr><td class="n"><a href={href(toRows(`wave:${wave.no}`))}>{count(wave.no)}</a></td><td>{brief(wave.round)}</td><td class="n">{count(wave.rows)}</td>
-                  <td class="n">{ms(wave.start)}</td><td class="n">{wave.end != null && wave.start != null ? ms(wave.end - wave.start) : "–"}</td><td class="mono">{brief(wave.csv)}</td></tr>
+                  <td class="n">{ms(wave.start)}</td><td class="n">{wave.end != null && wave.start != null ? ms(wave.end - wave.start) : "–"}</td>
+                  <td class="mono">{brief(wave.csv)}</td></tr>
               ))}</tbody></table></details></section>
         )}
         <Events marks={marks} />
@@ -45,7 +47,9 @@ export function Overview({ model }: { model: Model }) {
 }
 
 export function Fact({ name, value }: { name: string; value: unknown }) {
-  return value == null || value === "" ? null : <div><dt>{name}</dt><dd>{typeof value === "object" && "props" in (value as object) ? (value as preact.VNode) : brief(value, 2000)}</dd></div>;
+  if (value == null || value === "") return null;
+  const isElement = typeof value === "object" && isValidElement(value);
+  return <div><dt>{name}</dt><dd>{isElement ? value : brief(value, 2000)}</dd></div>;
 }
 export function Command({ text }: { text: string }) {
   const copy = (event: MouseEvent) => {
@@ -101,7 +105,9 @@ function Failures({ model }: { model: Model }) {
   return (
     <section class="wide"><h2>What failed</h2>
       <ul class="failures">
-        {blocked.map((task) => <li><State of={task.state} /> <a href={href(toTask(task.id))}>{brief(task.id, 80)}</a> <span>{brief([task.reason, task.detail].filter(Boolean).join(": "), 300)}</span></li>)}
+        {blocked.map((task) => (
+          <li><State of={task.state} /> <a href={href(toTask(task.id))}>{brief(task.id, 80)}</a> <span>{brief([task.reason, task.detail].filter(Boolean).join(": "), 300)}</span></li>
+        ))}
         {failed.slice(0, FAILED_SHOWN).map((row) => <li><State of="failed" /> <a href={href(toRow(row.id, row.wave))}>{brief(row.id, 80)}</a> <span>{gist(row)}</span></li>)}
       </ul>
       {failed.length > FAILED_SHOWN && <p><a href={href(toRows("status:failed"))}>All {count(failed.length)} failed rows</a></p>}
@@ -135,7 +141,7 @@ export function Events({ marks = [], title = "Events" }: { marks?: Mark[]; title
     <section class="wide"><h2>{title}</h2>
       <table class="events"><thead><tr><th class="n">At</th><th class="n">For</th><th>Event</th><th>What</th></tr></thead>
         <tbody>{marks.slice(0, MARKS_SHOWN).map((m) => (
-          <tr><td class="n">{ms(m.at)}</td><td class="n">{m.until != null && m.at != null ? ms(m.until - m.at) : ""}</td><td class="kind">{brief(str(m.kind).replace(/_/g, " "), 40)}</td>
+          <tr><td class="n">{ms(m.at)}</td><td class="n">{m.until != null && m.at != null ? ms(m.until - m.at) : ""}</td><td class="kind">{words(m.kind)}</td>
             <td>{m.row ? <a href={href(toRow(m.row))}>{brief(m.row, 60)}</a> : m.unit ? <a href={href(toTask(m.unit))}>{brief(m.unit, 60)}</a> : null} {brief(m.text, 300)}</td></tr>
         ))}</tbody></table>
       {marks.length > MARKS_SHOWN && <p>The first {count(MARKS_SHOWN)} of {count(marks.length)}.</p>}

@@ -1,5 +1,5 @@
 // Attempts into slots, and the load over time. Pure: the timeline draws what comes out.
-import { kept, type Attempt, type Mark, type Row } from "./model";
+import { kept, time, type Attempt, type Mark, type Row } from "./model";
 
 export interface Bar { row: Row; attempt: Attempt; slot: number; start: number; end: number; isOpen: boolean }
 /** A count that holds from `at` on. */
@@ -14,12 +14,13 @@ export const pack = kept((model, end: number): Packed => {
   for (const row of model.rows) {
     let ready = waveStart.get(row.wave ?? undefined) ?? 0;
     for (const attempt of row.attempts ?? []) {
-      if (attempt.start == null) continue;
+      const start = time(attempt.start);
+      if (start == null) continue;
       const isOpen = attempt.end == null && row.status === "running";
-      const until = Math.max(attempt.start, attempt.end ?? (isOpen ? end : attempt.start));
-      bars.push({ row, attempt, slot: 0, start: attempt.start, end: until, isOpen });
-      span(running, attempt.start, until);
-      span(waiting, ready, attempt.start);
+      const until = Math.max(start, time(attempt.end) ?? (isOpen ? end : start));
+      bars.push({ row, attempt, slot: 0, start, end: until, isOpen });
+      span(running, start, until);
+      span(waiting, ready, start);
       ready = until;
     }
     if (row.status === "pending") span(waiting, ready, end);
@@ -37,7 +38,12 @@ export const pack = kept((model, end: number): Packed => {
   if (!marks.some((m) => m.kind === "integration"))
     for (const task of model.tasks) for (const i of task.integrations ?? []) marks.push({ at: i.start, until: i.end ?? end, kind: "integration", unit: task.id, text: i.outcome });
   const lanes = new Map<string, Mark[]>();
-  for (const m of marks) if (m.at != null) lanes.set(m.kind ?? "event", [...(lanes.get(m.kind ?? "event") ?? []), m]);
+  for (const m of marks) {
+    const kind = m.kind ?? "event";
+    if (time(m.at) == null) continue;
+    if (!lanes.has(kind)) lanes.set(kind, []);
+    lanes.get(kind)!.push(m);
+  }
   const limits = (lanes.get("backpressure") ?? []).map((m) => ({ at: m.at!, n: Number(/->\s*(\d+)/.exec(m.text ?? "")?.[1] ?? NaN) }));
   const concurrency = model.view.run?.concurrency;
   const limit = concurrency ? [{ at: 0, n: concurrency }, ...limits.filter((step) => !isNaN(step.n))] : [];

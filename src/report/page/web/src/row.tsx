@@ -6,7 +6,7 @@ import type { Attempt, Model, Row } from "./model";
 import { Command, Fact } from "./overview";
 import { href, toTask } from "./place";
 import { move } from "./rows";
-import { brief, count, Long, ms, plural, State, str, tokens, usd } from "./text";
+import { brief, count, Long, ms, plural, State, str, tokens, usd, words } from "./text";
 
 export function RowDrawer({ model, row: known }: { model: Model; row: Row }) {
   const row = useWhole(known, model.view.live ? `row?${known.wave == null ? "" : `wave=${known.wave}&`}id=${encodeURIComponent(known.id)}` : null);
@@ -38,14 +38,20 @@ export function RowDrawer({ model, row: known }: { model: Model; row: Row }) {
 
 function AttemptView({ attempt: a }: { attempt: Attempt }) {
   const facts = [
-    a.start != null && `from ${ms(a.start)}`, a.end != null && a.start != null && `for ${ms(a.end - a.start)}`, a.exit_code != null && `exit ${a.exit_code}`, a.signal != null && `signal ${a.signal}`,
-    a.via && `answer by ${brief(a.via.replace(/_/g, " "), 30)}`, a.cost_usd != null && usd(a.cost_usd), a.tokens != null && `${tokens(a.tokens)} tokens`,
+    a.start != null && `from ${ms(a.start)}`, a.end != null && a.start != null && `for ${ms(a.end - a.start)}`,
+    a.exit_code != null && `exit ${a.exit_code}`, a.signal != null && `signal ${a.signal}`,
+    a.via && `answer by ${words(a.via, 30)}`, a.cost_usd != null && usd(a.cost_usd), a.tokens != null && `${tokens(a.tokens)} tokens`,
   ].filter(Boolean);
   return (
     <div class="attempt">
       <p><b>{a.n ?? 1}</b> <State of={a.outcome ?? "running"} /> <span class="muted">{facts.join(", ")}</span></p>
       {a.error && <p class="bad text">{brief(a.error, 2000)}</p>}
-      {a.log && <details open={a.outcome === "failed"}><summary>End of the log{a.log_path && <span class="mono"> {brief(a.log_path, 300)}</span>}</summary><Long text={str(a.log)} /></details>}
+      {a.log && (
+        <details open={a.outcome === "failed"}>
+          <summary>End of the log{a.log_path && <span class="mono"> {brief(a.log_path, 300)}</span>}</summary>
+          <Long text={str(a.log)} />
+        </details>
+      )}
       {!a.log && a.log_path && <p class="muted">Log: <span class="mono">{brief(a.log_path, 300)}</span></p>}
     </div>
   );

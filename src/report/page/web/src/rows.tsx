@@ -100,13 +100,15 @@ export function Rows({ model, printing }: { model: Model; printing: boolean }) {
   return (
     <section class="rows" aria-label="Rows">
       <Filters model={model} shown={rows.length} />
-      <div class={`grid c${columns.length}`} role="grid" aria-label={plural(rows.length, "row")} aria-rowcount={rows.length + 1} aria-colcount={columns.length} tabIndex={0} style={{ "--id": idWidth }}
+      <div class={`grid c${columns.length}`} role="grid" aria-label={plural(rows.length, "row")} aria-rowcount={rows.length + 1} aria-colcount={columns.length}
+        tabIndex={0} style={{ "--id": idWidth }}
         aria-activedescendant={at >= first && at < last ? `row-${at}` : undefined} ref={grid} onScroll={measure} onKeyDown={onKey}>
         <div role="rowgroup" class="head"><div role="row" aria-rowindex={1}>{columns.map((column) => <Head column={column} />)}</div></div>
         <div role="rowgroup" class="sheet" style={{ height: printing ? "auto" : rows.length * height + "px" }}>
           {rows.slice(first, last).map((row, i) => (
             <div role="row" key={first + i} id={`row-${first + i}`} aria-rowindex={first + i + 2} aria-selected={first + i === at} class={(first + i) % 2 ? "odd" : ""}
-              style={printing ? {} : { transform: `translateY(${(first + i) * height}px)`, height: height + "px" }} onClick={(event) => (event.target as Element).tagName !== "A" && go(toRow(row.id, row.wave), get("row") ? "replace" : "push")}>
+              style={printing ? {} : { transform: `translateY(${(first + i) * height}px)`, height: height + "px" }}
+              onClick={(event) => (event.target as Element).tagName !== "A" && go(toRow(row.id, row.wave), get("row") ? "replace" : "push")}>
               {columns.map((column) => <div role="gridcell" class={`c-${column.key}${column.number ? " n" : ""}`}>{column.cell(row)}</div>)}
             </div>
           ))}

@@ -30,20 +30,28 @@ export function TaskDrawer({ model, task: known }: { model: Model; task: Task })
       </dl>
       {(task.validation?.length ?? 0) > 0 && <Section title="Validation">{task.validation!.map((v) => (
         <div class="attempt">
-          <p><State of={v.passed ? "passed" : "failed"} word={brief(v.outcome ?? (v.passed ? "passed" : "failed"), 60)} /> <code>{visible(v.command)}</code> <span class="muted">{[v.stage && v.stage !== "integration" && brief(v.stage, 30), v.duration_ms != null && ms(v.duration_ms)].filter(Boolean).join(", ")}</span></p>
+          <p><State of={v.passed ? "passed" : "failed"} word={brief(v.outcome ?? (v.passed ? "passed" : "failed"), 60)} /> <code>{visible(v.command)}</code>{" "}
+            <span class="muted">{[v.stage && v.stage !== "integration" && brief(v.stage, 30), v.duration_ms != null && ms(v.duration_ms)].filter(Boolean).join(", ")}</span></p>
           {v.key_line && <p class="text">{brief(v.key_line, 500)}</p>}
           {v.output && <details open={!v.passed}><summary>Output</summary><Long text={v.output} /></details>}
         </div>
       ))}</Section>}
-      {(task.integrations?.length ?? 0) > 0 && <Section title={plural(task.integrations!.length, "integration")}>{task.integrations!.map((i) => <p><State of={i.outcome ?? "running"} /> <span class="muted">at {ms(i.start)}{i.end != null && i.start != null ? `, for ${ms(i.end - i.start)}` : ""}</span></p>)}</Section>}
+      {(task.integrations?.length ?? 0) > 0 && <Section title={plural(task.integrations!.length, "integration")}>{task.integrations!.map((i) => (
+        <p><State of={i.outcome ?? "running"} /> <span class="muted">at {ms(i.start)}{i.end != null && i.start != null ? `, for ${ms(i.end - i.start)}` : ""}</span></p>
+      ))}</Section>}
       {(task.votes?.length ?? 0) > 0 && <Section title={plural(task.votes!.length, "vote")}>{task.votes!.map((vote) => (
-        <table class="lines"><caption>Vote {vote.number}: {vote.agree ?? 0} agree, {vote.disagree ?? 0} disagree{vote.absent ? `, ${vote.absent} absent` : ""}; {vote.threshold ?? "?"} needed</caption>
-          <tbody>{(vote.lines ?? []).map((line) => <tr><th scope="row">{brief(line.role, 40)}</th><td class="nowrap"><State of={line.vote} /></td><td class="text">{visible(line.reason)}</td></tr>)}</tbody></table>
+        <table class="lines">
+          <caption>Vote {vote.number}: {vote.agree ?? 0} agree, {vote.disagree ?? 0} disagree{vote.absent ? `, ${vote.absent} absent` : ""}; {vote.threshold ?? "?"} needed</caption>
+          <tbody>{(vote.lines ?? []).map((line) => (
+            <tr><th scope="row">{brief(line.role, 40)}</th><td class="nowrap"><State of={line.vote} /></td><td class="text">{visible(line.reason)}</td></tr>
+          ))}</tbody></table>
       ))}</Section>}
       {task.patch && <Section title="Patch"><Diff patch={task.patch} /></Section>}
       <Critiques critiques={task.critiques ?? []} decisions={task.decisions ?? []} />
       {task.proposal != null && <Section title="Proposal" isOpen={false}><Json value={task.proposal} /></Section>}
-      {rows.length > 0 && <Section title="Rows" isOpen={false}><ul class="plain">{rows.slice(0, 200).map((row) => <li><State of={row.status} /> <a href={href(toRow(row.id, row.wave))}>{brief(row.id, 100)}</a> <span class="muted">{ms(row.wall_ms)}</span></li>)}</ul></Section>}
+      {rows.length > 0 && <Section title="Rows" isOpen={false}><ul class="plain">{rows.slice(0, 200).map((row) => (
+        <li><State of={row.status} /> <a href={href(toRow(row.id, row.wave))}>{brief(row.id, 100)}</a> <span class="muted">{ms(row.wall_ms)}</span></li>
+      ))}</ul></Section>}
     </Drawer>
   );
 }
@@ -76,5 +84,10 @@ function Points({ name, of }: { name: string; of: unknown }) {
 }
 function Decisions({ of, role }: { of: Decision[]; role: string }) {
   if (!of.length) return null;
-  return <><h5>Synthesis</h5><ul class="decisions">{of.map((d) => <li><State of={d.action} /> <b>{visible(str(d.point).slice(role.length).replace(/^:\s*/, ""))}</b> {visible(d.reason)}</li>)}</ul></>;
+  return (
+    <>
+      <h5>Synthesis</h5>
+      <ul class="decisions">{of.map((d) => <li><State of={d.action} /> <b>{visible(str(d.point).slice(role.length).replace(/^:\s*/, ""))}</b> {visible(d.reason)}</li>)}</ul>
+    </>
+  );
 }

@@ -20,6 +20,8 @@ export function brief(value: unknown, max = 200): string {
   const line = visible(text.slice(0, max + 1).replace(/\s+/g, " ").trim());
   return text.length > max ? line.slice(0, max) + "…" : line;
 }
+/** A name of the ledger as words: `rate_limited` is "rate limited". */
+export const words = (name: unknown, max = 40) => brief(str(name).replace(/(?<=[a-z])_(?=[a-z])/g, " "), max);
 export const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : value == null ? [] : [value]);
 
 const SHOWN_MAX = 20_000;
@@ -66,5 +68,5 @@ const MARKS: Record<string, [mark: string, tone: string]> = Object.assign(Object
 export const tone = (state?: unknown) => MARKS[str(state)]?.[1] ?? "idle";
 export const mark = (state?: unknown) => MARKS[str(state)]?.[0] ?? "·";
 export function State({ of, word }: { of?: unknown; word?: string }) {
-  return <span class={`state ${tone(of)}`}><span aria-hidden="true">{mark(of)}</span> {word ?? brief(str(of).replace(/_/g, " "), 40)}</span>;
+  return <span class={`state ${tone(of)}`}><span aria-hidden="true">{mark(of)}</span> {word ?? words(of)}</span>;
 }

@@ -5,7 +5,7 @@ import type { Mark, Model } from "./model";
 import { Events } from "./overview";
 import { pack, type Bar, type Packed, type Step } from "./packing";
 import { get, go, toRow, toTask } from "./place";
-import { brief, ms, plural, str } from "./text";
+import { brief, ms, plural, str, words } from "./text";
 
 const AXIS = 20, LANE = 18, LOAD = 34, GAP = 6;
 interface Frame { packed: Packed; from: number; to: number; width: number; gutter: number; slotHeight: number; slotsTop: number; height: number }
@@ -16,7 +16,10 @@ function frame(model: Model, end: number, width: number): Frame {
   const isZoomed = isFinite(from) && to > from;
   const slotHeight = packed.slots <= 24 ? 20 : packed.slots <= 60 ? 12 : packed.slots <= 200 ? 6 : 3;
   const slotsTop = AXIS + packed.lanes.length * LANE + 2 * LOAD + GAP * 2;
-  return { packed, from: isZoomed ? from : 0, to: isZoomed ? to : end * 1.01, width, gutter: width < 600 ? 62 : 96, slotHeight, slotsTop, height: slotsTop + packed.slots * slotHeight + 4 };
+  return {
+    packed, width, slotHeight, slotsTop, from: isZoomed ? from : 0, to: isZoomed ? to : end * 1.01, gutter: width < 600 ? 62 : 96,
+    height: slotsTop + packed.slots * slotHeight + 4,
+  };
 }
 const peak = (steps: Step[]) => steps.reduce((max, step) => Math.max(max, step.n), 0);
 const x = (f: Frame, at: number) => f.gutter + ((at - f.from) / (f.to - f.from)) * (f.width - f.gutter - 2);
@@ -36,9 +39,13 @@ function hit(f: Frame, px: number, py: number): Hit {
   return best;
 }
 function describe(hit: NonNullable<Hit>): string[] {
-  if ("mark" in hit) return [brief(str(hit.mark.kind).replace(/_/g, " ")), [brief(hit.mark.unit ?? hit.mark.row, 80), brief(hit.mark.text)].filter(Boolean).join(": "), `at ${ms(hit.mark.at)}${hit.mark.until != null ? ` for ${ms(hit.mark.until - hit.mark.at!)}` : ""}`];
+  if ("mark" in hit) {
+    const { kind, unit, row, text, at, until } = hit.mark;
+    return [words(kind), [brief(unit ?? row, 80), brief(text)].filter(Boolean).join(": "), `at ${ms(at)}${until != null ? ` for ${ms(until - at!)}` : ""}`];
+  }
   const { row, attempt, start, end, isOpen } = hit.bar;
-  return [brief(row.id, 100), `attempt ${attempt.n ?? 1}: ${isOpen ? "running" : brief(attempt.outcome ?? row.status, 40)}, ${ms(end - start)} from ${ms(start)}`, brief(attempt.error, 160)].filter(Boolean);
+  const state = isOpen ? "running" : words(attempt.outcome ?? row.status);
+  return [brief(row.id, 100), `attempt ${attempt.n ?? 1}: ${state}, ${ms(end - start)} from ${ms(start)}`, brief(attempt.error, 160)].filter(Boolean);
 }
 
 const STYLES: Record<string, string> = { completed: "good", failed: "bad", retry: "warn", rate_limited: "warn", unavailable: "warn" };
@@ -66,7 +73,7 @@ function paint(canvas: HTMLCanvasElement, f: Frame, openRow: string | null, drag
   // Lanes of marks
   f.packed.lanes.forEach(([kind, marks], i) => {
     const y = AXIS + i * LANE;
-    label(brief(kind.replace(/_/g, " "), 20), y + LANE / 2);
+    label(words(kind, 20), y + LANE / 2);
     c.fillStyle = colour(KINDS[kind] ?? "muted");
     for (const m of marks) {
       const from = Math.max(x(f, m.at!), f.gutter), to = x(f, m.until ?? m.at!);
@@ -125,7 +132,8 @@ function paint(canvas: HTMLCanvasElement, f: Frame, openRow: string | null, drag
     if (inner >= 13 && width > 40) {
       c.fillStyle = colour("text");
       const sign = kind === "bad" ? "✗ " : kind === "warn" ? "↻ " : "";
-      const { unit, role } = bar.row, text = sign + (unit && role ? `${brief(unit, 40)} ${brief(role, 30)}` : brief(bar.row.id, 60)) + ((bar.attempt.n ?? 1) > 1 ? ` (${bar.attempt.n})` : ""), room = Math.floor((width - 8) / 6);
+      const { unit, role, id } = bar.row, n = bar.attempt.n ?? 1, room = Math.floor((width - 8) / 6);
+      const text = sign + (unit && role ? `${brief(unit, 40)} ${brief(role, 30)}` : brief(id, 60)) + (n > 1 ? ` (${n})` : "");
       c.fillText(text.length > room ? text.slice(0, Math.max(0, room - 1)) + "…" : text, Math.max(from, f.gutter) + 4, y + inner / 2 + 0.5);
     }
   }
@@ -159,6 +167,13 @@ export function Timeline({ model, theme, printing }: { model: Model; theme: stri
     go({ t: span >= end && !shift ? null : `${Math.round(from)}-${Math.round(from + Math.max(span, 2))}` });
   };
   const at = (event: PointerEvent) => { const r = canvas.current!.getBoundingClientRect(); return [event.clientX - r.left, event.clientY - r.top] as const; };
+  const onDown = (event: PointerEvent) => {
+    const [px] = at(event);
+    if (event.pointerType !== "mouse" || px <= f.gutter) return;
+    drag.current = [px, px];
+    canvas.current!.setPointerCapture(event.pointerId);
+    setTip(null);
+  };
   const onMove = (event: PointerEvent) => {
     const [px, py] = at(event);
     if (drag.current) { drag.current[1] = px; repaint(); return; }
@@ -183,15 +198,19 @@ export function Timeline({ model, theme, printing }: { model: Model; theme: stri
         <button onClick={() => zoom(1, -0.5)}>Earlier</button><button onClick={() => zoom(1, 0.5)}>Later</button>
         <button onClick={() => go({ t: null })} disabled={!get("t")}>Whole run</button>
         <p class="legend">
-          <span><i class="sw done" />completed</span><span><i class="sw bad" />✗ failed</span><span><i class="sw warn" />↻ tried again</span><span><i class="sw busy" />running</span>
+          <span><i class="sw done" />completed</span><span><i class="sw bad" />✗ failed</span><span><i class="sw warn" />↻ tried again</span>
+          <span><i class="sw busy" />running</span>
           <span><i class="sw wait" />waiting rows</span><span><i class="sw limit" />concurrency</span>
         </p>
       </div>
       <div class="box" ref={box}>
-        <canvas ref={canvas} style={{ width: f.width + "px", height: f.height + "px" }} role="img" aria-label={`${plural(bars.length, "attempt")} in ${plural(slots, "slot")} over ${ms(end)}. The view Rows has them as a table.`}
-          onPointerDown={(event) => { const [px] = at(event); if (event.pointerType === "mouse" && px > f.gutter) { drag.current = [px, px]; canvas.current!.setPointerCapture(event.pointerId); setTip(null); } }}
+        <canvas ref={canvas} style={{ width: f.width + "px", height: f.height + "px" }} role="img"
+          aria-label={`${plural(bars.length, "attempt")} in ${plural(slots, "slot")} over ${ms(end)}. The view Rows has them as a table.`}
+          onPointerDown={onDown}
           onPointerMove={onMove} onPointerUp={onUp} onPointerLeave={() => setTip(null)} />
-        {tip && <div class="tip" style={{ left: Math.min(tip.x + 12, Math.max(0, f.width - 330)) + "px", top: tip.y + 14 + "px" }}>{describe(tip.hit).map((line) => <p>{line}</p>)}</div>}
+        {tip && (
+          <div class="tip" style={{ left: Math.min(tip.x + 12, Math.max(0, f.width - 330)) + "px", top: tip.y + 14 + "px" }}>{describe(tip.hit).map((line) => <p>{line}</p>)}</div>
+        )}
       </div>
       <p class="note">Drag over a span to zoom in; click a bar to open its row. Slots are computed from start and end of the attempts.</p>
       {!printing && <Events marks={model.view.marks} />}

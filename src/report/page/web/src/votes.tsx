@@ -21,7 +21,11 @@ export function Votes({ model }: { model: Model }) {
                 <td class="n">{count(vote.number)}</td>
                 {roles(model).map((role) => {
                   const line = vote.lines?.find((line) => line.role === role);
-                  return <td class={`cell ${line ? tone(line.vote) : ""}`} title={line && brief(line.reason, 1000)}>{line && <><span aria-hidden="true">{mark(line.vote)}</span> {brief(line.vote, 20)}</>}</td>;
+                  return (
+                    <td class={`cell ${line ? tone(line.vote) : ""}`} title={line && brief(line.reason, 1000)}>
+                      {line && <><span aria-hidden="true">{mark(line.vote)}</span> {brief(line.vote, 20)}</>}
+                    </td>
+                  );
                 })}
                 <td class="nowrap"><State of={passed(vote) ? "accepted" : "rejected"} word={`${vote.agree ?? 0} agree, ${vote.threshold ?? "?"} needed`} /></td>
                 <td class="reasons">{list(vote.lines).filter((line) => (line as { vote?: string }).vote === "disagree").map((line) => {
