@@ -151,6 +151,20 @@ pub enum CliError {
     /// Something can't be inspected.
     #[error(transparent)]
     View(ViewError),
+    /// A file to write exists.
+    #[error("`{}` already exists", .0.display())]
+    FileExists(PathBuf),
+    /// `--html` of a CSV.
+    #[error("`{}` is a CSV; a page shows a run", .0.display())]
+    PageOfTable(PathBuf),
+    /// `--html` of too many rows.
+    #[error("the run has {rows} rows; a page shows at most {rows_max}")]
+    PageTooLong {
+        /// Of the run.
+        rows: u64,
+        /// Of a page.
+        rows_max: u64,
+    },
     /// `--row` of a row that a CSV does not have.
     #[error("`{}` has no row `{row}`", path.display())]
     NoRowInTable {
@@ -291,6 +305,9 @@ impl CliError {
             CliError::View(ViewError::NoLedger(_)) => {
                 Some("pass the folder that contains ledger.jsonl, or the id of a run: mesh runs list".to_owned())
             }
+            CliError::FileExists(_) => Some("pass another file, or --force to replace it".to_owned()),
+            CliError::PageOfTable(_) => Some("pass the id of its run: mesh runs list".to_owned()),
+            CliError::PageTooLong { .. } => Some("filter the rows in the terminal instead: mesh inspect RUN --where CONDITION".to_owned()),
             CliError::View(ViewError::NotStarted(run)) => Some(format!("start it again: mesh resume {run}")),
             CliError::NoInstruction => {
                 Some("pass --instruction 'Review {path}' or --instruction-file FILE; {column} is replaced by a cell".to_owned())

@@ -425,7 +425,9 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
                 ]
                 .iter()
                 .any(|name| path.ends_with(name)) => {}
-            false => files.push(path),
+            false if path.extension().is_some_and(|ending| ending == "rs") => files.push(path),
+            // The sources of the page.
+            false => {}
         }
     }
     files.sort();

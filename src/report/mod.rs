@@ -3,12 +3,14 @@
 //! ```text
 //! ledger -> State -> plan_report -> text, junit, markdown
 //!        -> rows (one row, or all failed ones)
+//!        -> page (one HTML file)
 //! wave, output or run -> view (every row, its columns, conditions and sums)
 //! ```
 
 pub mod grid;
 mod junit;
 mod markdown;
+pub mod page;
 mod plan_report;
 mod rows;
 mod text;

@@ -24,7 +24,7 @@ function real(mesh) {
   writeFileSync(join(folder, "rows.csv"), "name,city\n" + Array.from({ length: ROWS }, (_, i) => `row-${i + 1},city ${i % 97}\n`).join(""));
   // Every 50th row fails.
   const worker = join(folder, "worker");
-  writeFileSync(worker, `#!/bin/sh\nread -r line\ncase $line in *50|*00) echo 'no answer' >&2; exit 2 ;; esac\nprintf '{"answer":"%s"}\\n' "$line"\n`, { mode: 0o755 });
+  writeFileSync(worker, `#!/bin/sh\ncase $MESH_ITEM_ID in *50|*00) echo 'no answer' >&2; exit 2 ;; esac\nprintf '{"answer":"%s"}\\n' "$MESH_ITEM_ID"\n`, { mode: 0o755 });
   try { call("spawn", "rows.csv", "--id-column", "name", "--instruction", "{name} in {city}", "--max-concurrency", "16", "--", worker); } catch { /* Rows failed, as they should. */ }
   const spawned = latest([plan]);
   call("inspect", plan, "--html", file("demo"));

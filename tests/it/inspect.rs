@@ -169,6 +169,132 @@ fn refused_answers_count_as_failed_and_show_their_verdict_and_patch() {
     "#);
 }
 
+/// The data in a page.
+fn page_data(page: &str) -> serde_json::Value {
+    let begin = page.find("id=\"mesh-data\"").expect("the data");
+    let begin = begin + page[begin..].find('>').expect("its beginning") + 1;
+    let end = begin + page[begin..].find("</script>").expect("its end");
+    serde_json::from_str(page[begin..end].trim()).expect("JSON")
+}
+
+#[test]
+fn the_page_of_a_plan_run_has_its_tasks_votes_and_rows() {
+    let bench = Bench::new(&[
+        Task::new("a").agree(&[3, 4]),
+        Task::new("b").after(&["a"]).validation(&["exit 3"]),
+    ]);
+    bench.run("max_tasks=2").exits(1);
+    bench
+        .mesh("inspect R --html page.html")
+        .exits(0)
+        .out_has("page.html");
+    let data = page_data(&bench.read("page.html"));
+    assert_eq!(data["run"]["status"], "completed");
+    assert_eq!(
+        data["totals"]["rows"],
+        data["rows"].as_array().expect("rows").len()
+    );
+    assert_eq!(
+        data["totals"]["longest_path"]["tasks"],
+        serde_json::json!(["a", "b"])
+    );
+    let task = &data["tasks"][0];
+    assert_eq!(
+        (&task["id"], &task["state"]),
+        (&"a".into(), &"completed".into())
+    );
+    assert_eq!(task["votes"][0]["agree"], 3);
+    assert_eq!(
+        task["votes"][1]["lines"].as_array().expect("lines").len(),
+        5
+    );
+    assert!(
+        task["patch"]
+            .as_str()
+            .is_some_and(|patch| patch.contains("+new")),
+        "{task}"
+    );
+    assert_eq!(task["critiques"].as_array().expect("critiques").len(), 6);
+    let blocked = &data["tasks"][1];
+    assert_eq!(
+        (&blocked["reason"], &blocked["deps"]),
+        (&"validation_failed".into(), &serde_json::json!(["a"]))
+    );
+    assert_eq!(blocked["validation"][0]["outcome"], "exit 3");
+    let integrations = data["marks"]
+        .as_array()
+        .expect("marks")
+        .iter()
+        .filter(|mark| mark["kind"] == "integration");
+    assert_eq!(integrations.count(), 2);
+    let row = &data["rows"][0];
+    assert_eq!(row["id"], "a.proposal.proposer.1");
+    assert!(
+        row["prompt"]
+            .as_str()
+            .is_some_and(|prompt| !prompt.is_empty())
+    );
+    assert!(row["attempts"][0]["end"].as_i64() >= row["attempts"][0]["start"].as_i64());
+    bench
+        .mesh("inspect R --html page.html")
+        .exits(2)
+        .err_has("already exists\nhint: pass another file, or --force");
+    bench.mesh("inspect R --html page.html --force").exits(0);
+}
+
+#[test]
+fn texts_of_workers_are_data_in_a_page() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "in.csv",
+        "id,text\na,\"</script><script>alert(1)</script>\"\n",
+    );
+    let script = r#"printf '{"x": "</script><img src=x onerror=alert(2)><!--"}'; echo '</script>' >&2; exit 1"#;
+    let args = [
+        "spawn",
+        "in.csv",
+        "--run-id",
+        "R",
+        "--retries",
+        "0",
+        "--instruction",
+        "{text}",
+        "--",
+        "sh",
+        "-c",
+        script,
+    ];
+    sandbox.mesh(&args).exits(1);
+    sandbox.mesh("inspect R --html page.html").exits(0);
+    let page = sandbox.read("page.html");
+    let data = page_data(&page);
+    assert_eq!(
+        data["rows"][0]["input"]["text"],
+        "</script><script>alert(1)</script>"
+    );
+    assert_eq!(data["rows"][0]["retry"], "mesh resume R --retry-failed");
+    assert!(
+        data["rows"][0]["attempts"][0]["log"]
+            .as_str()
+            .is_some_and(|log| log.contains("</script>"))
+    );
+    for part in ["alert(1)</", "<img src=x", "<!--\""] {
+        assert!(!page.contains(part), "{part}");
+    }
+    let output = std::fs::read_dir(sandbox.work())
+        .expect("listed")
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let output = output
+        .into_iter()
+        .find(|name| name.contains("agent-job"))
+        .expect("an output");
+    sandbox
+        .mesh(&["inspect", &output, "--html", "two.html"])
+        .exits(2)
+        .err_has("is a CSV; a page shows a run");
+}
+
 #[test]
 fn two_runs_are_compared_by_status_and_result() {
     let sandbox = spawned();

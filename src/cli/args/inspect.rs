@@ -2,6 +2,7 @@
 
 use super::values::RunHomeArgs;
 use clap::{Args, ValueEnum};
+use std::path::PathBuf;
 
 /// Arguments of `mesh inspect`.
 #[derive(Clone, Debug, Args)]
@@ -52,6 +53,14 @@ pub struct InspectArgs {
     /// Show the rows whose status or result differs between two runs or outputs
     #[arg(long, num_args = 2, value_names = ["RUN_A", "RUN_B"], conflicts_with_all = ["failed", "conditions", "columns", "sort"])]
     pub diff: Vec<String>,
+    /// Write the run as a web page: one file that loads nothing else
+    ///
+    /// With the plan as a graph, a timeline, the votes, a table with filters and search, and every row and task in full.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["diff", "row", "watch", "failed", "conditions", "columns", "sort"])]
+    pub html: Option<PathBuf>,
+    /// Replace an existing file
+    #[arg(long, requires = "html")]
+    pub force: bool,
     #[command(flatten)]
     pub home: RunHomeArgs,
 }

@@ -4,9 +4,11 @@
 //! mod    which rows, in which order
 //! show   as a table, tab-separated or JSON
 //! diff   of two runs
+//! files  a web page
 //! ```
 
 mod diff;
+mod files;
 mod show;
 
 use super::args::{InspectArgs, TableFormat};
@@ -33,6 +35,10 @@ pub fn execute(args: &InspectArgs, context: &Context) -> Result<u8, CliError> {
         return watch(args, context, || open(given));
     }
     let source = open(given)?;
+    if let Some(path) = &args.html {
+        files::write_page(source, given, path, args.force, context)?;
+        return Ok(0);
+    }
     match &args.row {
         Some(id) => show_row(&source, given, id, context)?,
         None => show(args, &source, style(args), context)?,

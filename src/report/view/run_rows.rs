@@ -112,6 +112,17 @@ impl RunView {
         &self.header
     }
 
+    /// How many rows it has.
+    pub fn rows_total(&self) -> u64 {
+        match &self.spawned {
+            Some((_, survey)) => survey.total(),
+            None => {
+                let waves = self.state.waves.iter();
+                waves.map(|wave| wave.compiled.rows.len() as u64).sum()
+            }
+        }
+    }
+
     /// Visits every row in order.
     pub fn each_row<E: From<ViewError>>(
         &self,
