@@ -78,6 +78,7 @@ await test("the demo: every view shows what the run did", async (tab, open) => {
   await tab.waitForSelector(".votes .cell");
   assert.equal(await tab.locator(".votes .cell.good, .votes .cell.bad").count(), tasks.flatMap((task) => task.votes ?? []).flatMap((vote) => vote.lines.filter((line) => line.vote !== "absent")).length);
   await tab.click("nav >> text=Rows");
+  await tab.waitForSelector(".filters output");
   assert.equal(await shown(tab), rows.length);
 });
 
