@@ -7,7 +7,7 @@
 //! Usage: `cargo bench --bench snapshot`
 
 use mesh::platform::Repo;
-use mesh::workspace::{Fingerprint, checkout};
+use mesh::workspace::{Fingerprint, create_copy};
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -31,10 +31,10 @@ fn main() {
     let first = || {
         number.set(number.get() + 1);
         let target = place.path().join(format!("first{}", number.get()));
-        checkout::create_copy(&repo, &target).expect("a copy");
+        create_copy(&repo, &target).expect("a copy");
     };
     measure("the first copy", || {}, first);
-    let make = || checkout::create_copy(&repo, &target).expect("a copy");
+    let make = || create_copy(&repo, &target).expect("a copy");
     make();
     // The files of the last copy count as unsettled for two seconds.
     std::thread::sleep(Duration::from_secs(3));

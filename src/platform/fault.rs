@@ -2,12 +2,12 @@
 //!
 //! `MESH_FAULT_KILL` names the point: `before:17` or `after:17` for record 17 of a ledger, `write:3` for the third
 //! step at which a whole file is written ([`durable`](super::durable)), `integrator:3` for the third step before or after a change by
-//! the integrator. `MESH_FAULT_TERM` asks it to stop instead: `compile:2` for the second block of rows that is compiled.
+//! the integrator, `workspace:3` for the third file of a workspace. `MESH_FAULT_TERM` asks it to stop instead: `compile:2` for the second block of rows that is compiled.
 
 #[cfg(debug_assertions)]
-pub use armed::{compile_point, integrator_point, ledger_point, write_point};
+pub use armed::{compile_point, integrator_point, ledger_point, workspace_point, write_point};
 #[cfg(not(debug_assertions))]
-pub use unarmed::{compile_point, integrator_point, ledger_point, write_point};
+pub use unarmed::{compile_point, integrator_point, ledger_point, workspace_point, write_point};
 
 #[cfg(debug_assertions)]
 mod armed {
@@ -17,6 +17,7 @@ mod armed {
 
     static WRITE_STEPS: AtomicU64 = AtomicU64::new(0);
     static INTEGRATOR_STEPS: AtomicU64 = AtomicU64::new(0);
+    static WORKSPACE_FILES: AtomicU64 = AtomicU64::new(0);
     static COMPILED_BLOCKS: AtomicU64 = AtomicU64::new(0);
 
     /// Before or after appending the records up to, and without, `next_seq`.
@@ -34,6 +35,11 @@ mod armed {
     /// One step of the integrator, counted over the life of the process.
     pub fn integrator_point() {
         counted_point("integrator", &INTEGRATOR_STEPS);
+    }
+
+    /// Before a file of a workspace is copied or linked, counted over the life of the process.
+    pub fn workspace_point() {
+        counted_point("workspace", &WORKSPACE_FILES);
     }
 
     /// Before a block of rows is compiled. A signal that is sent here has been received, as `is_received` says, when this returns.
@@ -85,4 +91,7 @@ mod unarmed {
 
     /// Nothing.
     pub fn integrator_point() {}
+
+    /// Nothing.
+    pub fn workspace_point() {}
 }

@@ -352,6 +352,10 @@ impl RunError {
                 Some(format!("restore the tree first: mesh resume {run}"))
             }
             RunError::Protocol(error) => error.hint(),
+            RunError::Snapshot(error)
+            | RunError::Integrate(IntegrateError::Snapshot(error)) => {
+                error.hint().map(str::to_owned)
+            }
             RunError::Delivery(error) => Some(error.hint()),
             RunError::Adapter(error) => error.hint(),
             RunError::Job(error) => error.hint(),

@@ -9,26 +9,31 @@
 //! may be a separate process). [`std::fs::copy`] shares blocks if the file system can.
 
 use super::error::SnapshotError;
+use super::file_copy::{
+    FileStamp, RACE_NS, copy_file, is_absent, list_folders, remove_tree, restore_access,
+};
 use crate::platform::{Repo, private};
 use rayon::prelude::*;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
-use std::fs::{File, OpenOptions, Permissions};
-use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-/// A file that changed less than this many nanoseconds before it was copied may change again with the same stamp, because
-/// file systems have coarse times and the clocks of two machines differ.
-const SOURCE_RACE_NS: i128 = 2_000_000_000;
-/// Files up to this size are read and written as a whole.
-const SMALL_BYTES: u64 = 128 * 1024;
+/// Makes `target` an exact copy of the work tree: `HEAD`, uncommitted changes, and untracked files that git does not ignore.
+/// Removes everything else.
+pub fn create_copy(repo: &Repo, target: &Path) -> Result<(), SnapshotError> {
+    refresh(repo, target, &BTreeSet::new())
+}
 
 /// Makes `target` a copy of the work tree of `repo`, and removes everything else except the files and folders in `keep`,
 /// relative to `target`.
 pub fn refresh(repo: &Repo, target: &Path, keep: &BTreeSet<PathBuf>) -> Result<(), SnapshotError> {
+    let updated = update(repo, target, keep);
+    updated.map_err(|error| error.in_folder(crate::platform::parent(target)))
+}
+
+fn update(repo: &Repo, target: &Path, keep: &BTreeSet<PathBuf>) -> Result<(), SnapshotError> {
     let failed = || SnapshotError::copy(target);
     let index_path = index_path(target);
     let index = Index::read(&index_path, repo.root()).filter(|_| target.is_dir());
@@ -38,7 +43,7 @@ pub fn refresh(repo: &Repo, target: &Path, keep: &BTreeSet<PathBuf>) -> Result<(
     private::make_folders(target).map_err(failed())?;
     let began_ns = file_system_time(target).map_err(failed())?;
     let files = repo.files()?;
-    let folders = list_folders(&files);
+    let folders = list_folders(files.iter().map(PathBuf::as_path));
     if index.is_some() {
         let contents = CopyContents::new(&files, &folders, keep);
         contents.clear(target, Path::new("")).map_err(failed())?;
@@ -95,45 +100,7 @@ fn index_path(target: &Path) -> PathBuf {
 /// The time by the clock of the file system that `target` is on.
 fn file_system_time(target: &Path) -> io::Result<i128> {
     let probe = tempfile::tempfile_in(crate::platform::parent(target))?;
-    Ok(changed_ns(&probe.metadata()?))
-}
-
-fn changed_ns(metadata: &fs::Metadata) -> i128 {
-    i128::from(metadata.ctime()) * 1_000_000_000 + i128::from(metadata.ctime_nsec())
-}
-
-/// Tells whether a file is unchanged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct FileStamp {
-    inode: u64,
-    size: u64,
-    mode: u32,
-    written_ns: i128,
-    changed_ns: i128,
-}
-
-impl FileStamp {
-    /// `None` if nothing is there.
-    fn of(path: &Path) -> io::Result<Option<Self>> {
-        match fs::symlink_metadata(path) {
-            Ok(metadata) => Ok(Some(Self::from(&metadata))),
-            Err(error) if is_absent(&error) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-}
-
-impl From<&fs::Metadata> for FileStamp {
-    fn from(metadata: &fs::Metadata) -> Self {
-        Self {
-            inode: metadata.ino(),
-            size: metadata.size(),
-            mode: metadata.mode(),
-            written_ns: i128::from(metadata.mtime()) * 1_000_000_000
-                + i128::from(metadata.mtime_nsec()),
-            changed_ns: changed_ns(metadata),
-        }
-    }
+    Ok(FileStamp::from(&probe.metadata()?).changed_ns)
 }
 
 /// The stamps of a file and its copy, right after copying.
@@ -170,46 +137,9 @@ impl CopyPass<'_> {
         let Some(source) = source else {
             return Ok(None);
         };
-        let copy = match source.mode & 0o170_000 {
-            0o120_000 => symlink(fs::read_link(&from)?, &to).and_then(|()| FileStamp::of(&to))?,
-            0o100_000 if source.size <= SMALL_BYTES => Some(copy_small(&from, &to, &source)?),
-            0o100_000 => copy_large(&from, &to, &source)?,
-            _ => return Ok(None),
-        };
-        let copy = copy.ok_or(io::ErrorKind::NotFound)?;
-        Ok(Some(Entry { source, copy }))
+        let copy = copy_file(&from, &to, &source)?;
+        Ok(copy.map(|copy| Entry { source, copy }))
     }
-}
-
-/// The mode of a copied file: only the owner's part. Others have no access to a copy, and git records no more.
-fn mode_of_copy(source: &FileStamp) -> u32 {
-    source.mode & 0o700
-}
-
-fn copy_large(from: &Path, to: &Path, source: &FileStamp) -> io::Result<Option<FileStamp>> {
-    fs::copy(from, to)?;
-    fs::set_permissions(to, Permissions::from_mode(mode_of_copy(source)))?;
-    FileStamp::of(to)
-}
-
-/// Like [`copy_large`], with half of the system calls. Small files gain nothing from shared blocks.
-fn copy_small(from: &Path, to: &Path, source: &FileStamp) -> io::Result<FileStamp> {
-    let mode = mode_of_copy(source);
-    let mut content = Vec::with_capacity(source.size as usize + 1);
-    File::open(from)?.read_to_end(&mut content)?;
-    let mut copy = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(to)?;
-    copy.write_all(&content)?;
-    let stamp = FileStamp::from(&copy.metadata()?);
-    if stamp.mode & 0o7777 == mode {
-        return Ok(stamp);
-    }
-    // The umask removed bits.
-    copy.set_permissions(Permissions::from_mode(mode))?;
-    Ok(FileStamp::from(&copy.metadata()?))
 }
 
 /// The result of an update.
@@ -227,7 +157,7 @@ impl Index {
     fn is_settled(&self, old: &Entry, source: FileStamp, copy: Option<FileStamp>) -> bool {
         old.source == source
             && Some(old.copy) == copy
-            && old.source.changed_ns < self.began_ns - SOURCE_RACE_NS
+            && old.source.changed_ns < self.began_ns - RACE_NS
             // A worker starts after the end of the pass: within the same tick it could change what was copied last.
             && old.copy.changed_ns < self.ended_ns
     }
@@ -354,55 +284,6 @@ impl<'w> CopyContents<'w> {
     }
 }
 
-/// All folders above `files`, outermost first.
-fn list_folders(files: &BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
-    let mut folders = BTreeSet::new();
-    for file in files {
-        for folder in file.ancestors().skip(1) {
-            if folder.as_os_str().is_empty() || !folders.insert(folder.to_owned()) {
-                break;
-            }
-        }
-    }
-    folders
-}
-
-/// Restores the permissions that a worker may have removed from a folder of the copy.
-fn restore_access(folder: &Path) -> io::Result<()> {
-    let mode = fs::symlink_metadata(folder)?.mode();
-    match mode & 0o700 {
-        0o700 => Ok(()),
-        _ => fs::set_permissions(folder, Permissions::from_mode(mode | 0o700)),
-    }
-}
-
-/// Removes `path` and everything below, also folders without permissions. Does not follow links. Not an error if nothing is there.
-fn remove_tree(path: &Path) -> io::Result<()> {
-    let metadata = match fs::symlink_metadata(path) {
-        Err(error) if is_absent(&error) => return Ok(()),
-        other => other?,
-    };
-    if !metadata.is_dir() {
-        return fs::remove_file(path);
-    }
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
-        other => return other,
-    }
-    restore_access(path)?;
-    for entry in fs::read_dir(path)? {
-        remove_tree(&entry?.path())?;
-    }
-    fs::remove_dir(path)
-}
-
-fn is_absent(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -453,7 +334,7 @@ mod tests {
             ended_ns,
             entries: HashMap::new(),
         };
-        let long_ago = entry.source.changed_ns + SOURCE_RACE_NS + 1;
+        let long_ago = entry.source.changed_ns + RACE_NS + 1;
         let later = entry.copy.changed_ns + 1;
         let is_settled = |index: Index, copy| index.is_settled(&entry, entry.source, Some(copy));
         assert!(is_settled(index(long_ago, later), entry.copy));

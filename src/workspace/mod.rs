@@ -1,14 +1,21 @@
-//! The copies of the repository for workers. Never writes to the user's tree.
+//! What workers see of the repository. Never writes to the user's tree.
 //!
 //! ```text
-//! user's tree -> kept_copy (copies what changed) -> copy of a wave
-//!             -> checkout::Fingerprint (before and after a wave)
+//! user's tree -> fingerprint, tree_state (what it holds)
+//!             -> workspaces: shared_tree (one copy of a file in all of them), kept_copy (a copy for each wave)
+//!             -> fingerprint (whether anybody changed it while workers ran)
 //! ```
 
-pub mod checkout;
 mod error;
+mod file_copy;
+mod fingerprint;
 mod kept_copy;
+mod shared_tree;
+mod tree_state;
+mod workspaces;
 
-pub use checkout::Fingerprint;
 pub use error::SnapshotError;
-pub use kept_copy::{refresh, remove};
+pub use fingerprint::Fingerprint;
+pub use kept_copy::{create_copy, refresh, remove};
+pub use tree_state::TreeState;
+pub use workspaces::{Lease, Workspaces};

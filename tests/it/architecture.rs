@@ -442,7 +442,7 @@ fn a_run_makes_files_only_for_their_owner() {
             // The list of runs is there as well.
             "run/store/task_holds.rs",
             // Copies have the owner's part of their sources' modes.
-            "workspace/kept_copy.rs",
+            "workspace/file_copy.rs",
         ]
     );
 }

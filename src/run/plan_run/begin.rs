@@ -12,7 +12,7 @@ use crate::job::{Journal, Stop};
 use crate::ledger::Ledger;
 use crate::model::{Event, RunId, RunKind, RunResumed, RunStarted, UnitId};
 use crate::plan::{Item, ItemId, Plan, PlanError, Store};
-use crate::platform::{GitError, Repo, Sandbox};
+use crate::platform::{GitError, Repo, Sandbox, clock};
 use crate::run::budget_overrides::BudgetOverrides;
 use crate::run::confinement;
 use crate::run::confinement::protected_by_plan;
@@ -21,7 +21,7 @@ use crate::run::preflight::{Preflight, ProtocolSearchPath, Protocols};
 use crate::run::settings::Settings;
 use crate::run::store::{Recorder, RunFolder, State, TaskHolds, Wave, task_holds};
 use crate::run::watcher::Watcher;
-use crate::workspace::Fingerprint;
+use crate::workspace::{Fingerprint, Workspaces};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -48,6 +48,10 @@ pub struct PlanRun {
     pub(super) expected: Option<Fingerprint>,
     /// Whether `expected` is the state of the tree at this turn of the loop.
     pub(super) is_tree_known: bool,
+    /// When the state of the tree was last forgotten, so that everything known of it is of a later time.
+    pub(super) tree_forgotten_ns: i128,
+    /// What its workers see.
+    pub(super) workspaces: Workspaces,
     pub(super) run_limits: RunLimits,
     /// What its workers can't write.
     pub(super) sandbox: Option<Arc<Sandbox>>,
@@ -227,6 +231,9 @@ impl PlanRun {
             false => protected_by_plan(&repo, &settings.plan_file)?,
         };
         let protocol = run_limits.agent_protocol.as_ref();
+        let workspaces = Workspaces::in_folder(&folder.snapshots());
+        repo.forget_changes();
+        let tree_forgotten_ns = clock::now().as_nanosecond();
         Ok(Self {
             sandbox: confinement::sandbox(&settings.worker, protocol, protected, &folder),
             run_limits,
@@ -242,6 +249,8 @@ impl PlanRun {
             compared: None,
             expected: None,
             is_tree_known: false,
+            tree_forgotten_ns,
+            workspaces,
             accounts: Accounts::default(),
             warned: BTreeSet::new(),
         })

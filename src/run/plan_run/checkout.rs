@@ -15,6 +15,7 @@ use crate::platform::{Repo, Writers};
 use crate::run::error::RunError;
 use crate::run::settings::{PlanOptions, Settings};
 use crate::run::store::{RunFolder, State, Wave};
+use crate::workspace::{Fingerprint, Lease, TreeState};
 use crate::{integrate, job};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -86,6 +87,20 @@ impl PlanRun {
             lock: Arc::clone(&self.lock),
             watch: Arc::clone(&self.watch),
         }
+    }
+
+    /// The workspace for a wave that begins on the tree as it is now.
+    pub(super) fn lease_workspace(&mut self) -> Result<Lease, RunError> {
+        let checkout = self.checkout()?;
+        if self.sandbox.is_none() {
+            return Ok(self.workspaces.lease_copy(&checkout)?);
+        }
+        let changed = match (self.settings.options.delivery, &self.expected) {
+            (Delivery::Patch | Delivery::Commit, Some(known)) => known.clone(),
+            _ => Fingerprint::take(&checkout, &[])?,
+        };
+        let state = TreeState::of(&checkout, changed, self.tree_forgotten_ns)?;
+        Ok(self.workspaces.lease_shared(&checkout, state)?)
     }
 
     /// Runs the validation commands with the patch of row `id`, for the voters to see. `None`: the run was asked to stop.

@@ -15,6 +15,7 @@ use crate::model::{Event, RowId, UnitId, WaveCompiled, WaveNo};
 use crate::run::error::RunError;
 use crate::run::store::Recorder;
 use crate::run::watcher::Watcher;
+use crate::workspace::Lease;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -65,8 +66,8 @@ pub(crate) struct EndedWave {
 struct RunningWave {
     compiled: WaveCompiled,
     snapshot: Progress,
-    /// The number of the copy of the repository for its workers.
-    workspace_no: usize,
+    /// What its workers see, for as long as they run.
+    _workspace: Lease,
 }
 
 /// The waves in flight. `'scope` is the lifetime of their threads, `'env` that of what they borrow.
@@ -121,22 +122,12 @@ impl<'scope, 'env> WavesInFlight<'scope, 'env> {
         self.running.keys().copied().chain(ended)
     }
 
-    /// The lowest number of a copy of the repository that no wave uses.
-    pub fn free_workspace(&self) -> usize {
-        let is_used = |place: &usize| {
-            self.running
-                .values()
-                .any(|wave| wave.workspace_no == *place)
-        };
-        (1..).find(|place| !is_used(place)).unwrap_or(1)
-    }
-
     /// Starts a wave. `state` is what the ledger already holds of it; `remaining_path` is the length of the remaining path of
     /// its unit, in thousandths of a task.
     pub fn start(
         &mut self,
         compiled: WaveCompiled,
-        place: usize,
+        workspace: Lease,
         settings: job::Settings,
         mut state: job::State,
         remaining_path: u64,
@@ -148,7 +139,7 @@ impl<'scope, 'env> WavesInFlight<'scope, 'env> {
                 counts: state.counts(),
                 ..Progress::default()
             },
-            workspace_no: place,
+            _workspace: workspace,
         };
         self.running.insert(wave, running);
         let handle = LoopHandle {

@@ -9,6 +9,7 @@ use super::context::Context;
 use crate::integrate::own_outputs;
 use crate::job::Journal;
 use crate::model::{Event, Violation, WaveNo};
+use crate::platform::clock;
 use crate::run::error::RunError;
 use crate::workspace::{Fingerprint, SnapshotError};
 use std::collections::BTreeSet;
@@ -35,6 +36,7 @@ impl PlanRun {
     /// Forgets the state of the tree: time passes in which it may change.
     pub(crate) fn forget_tree(&mut self) {
         self.is_tree_known = false;
+        self.tree_forgotten_ns = clock::now().as_nanosecond();
         self.repo.forget_changes();
     }
 
@@ -108,6 +110,7 @@ impl PlanRun {
 
     fn fingerprint(&self) -> Result<Fingerprint, SnapshotError> {
         let changes = self.repo.known_changes()?;
-        Fingerprint::of(&self.repo, changes, &[self.store.file()])
+        let known = self.expected.as_ref();
+        Fingerprint::of(&self.repo, changes, &[self.store.file()], known)
     }
 }

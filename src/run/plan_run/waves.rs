@@ -22,7 +22,6 @@ use crate::run::store::{Unit, Wave};
 use crate::run::watcher::Watcher;
 use crate::schedule::{Cause, Dispatch, Priority, next_concurrency};
 use crate::verdict::prose;
-use crate::workspace::checkout;
 use indexmap::IndexMap;
 use std::hash::Hash;
 use std::sync::Arc;
@@ -56,15 +55,14 @@ impl PlanRun {
         let priority = self.priority(&plan);
         for wave in waves {
             self.look_at_tree(context)?;
-            let in_flight = &mut context.in_flight;
-            let place = in_flight.free_workspace();
-            let snapshot = self.folder.snapshot(place);
-            checkout::create_copy(&self.checkout()?, &snapshot)?;
+            let workspace = self.lease_workspace()?;
             let mut settings = self.job_settings(&wave.compiled, wave.job_id)?;
-            settings.worker.folder = snapshot;
+            settings.worker.folder = workspace.path().to_owned();
             let remaining_path = remaining_path(&priority, &wave.compiled);
             context.watcher.wave_begins(&wave.compiled);
-            in_flight.start(wave.compiled, place, settings, wave.job, remaining_path);
+            let (compiled, job) = (wave.compiled, wave.job);
+            let in_flight = &mut context.in_flight;
+            in_flight.start(compiled, workspace, settings, job, remaining_path);
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use crate::model::{UnitId, WaveCompiled, WaveNo};
 use crate::run::error::RunError;
 use crate::run::plan_run::{Context, Phase, PlanRun};
 use crate::run::watcher::Watcher;
-use crate::workspace::checkout;
+use crate::workspace::create_copy;
 use std::path::PathBuf;
 
 /// The result of `mesh wave next`.
@@ -53,7 +53,7 @@ impl PlanRun {
             .collect();
         let snapshot = (!waves.is_empty()).then(|| self.folder.snapshot(1));
         if let Some(snapshot) = &snapshot {
-            checkout::create_copy(&self.checkout()?, snapshot)?;
+            create_copy(&self.checkout()?, snapshot)?;
         }
         Ok(NextWaves {
             to_integrate: self.to_integrate()?,

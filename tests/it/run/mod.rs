@@ -16,6 +16,7 @@ mod task_budgets;
 mod votes;
 mod waves;
 mod words;
+mod workspaces;
 
 use crate::fixture::*;
 use insta::assert_snapshot;

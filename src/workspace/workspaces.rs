@@ -1,0 +1,279 @@
+//! The workspaces of a run: folders with a copy of the work tree, which workers start in.
+//!
+//! Where the kernel keeps workers from writing, the waves that begin on one state of the tree share a workspace. The next
+//! state gets a workspace whose last wave has ended, with only the changed paths brought; while all are in use, a new one
+//! of hard links. Elsewhere each wave has a copy of its own, in which everything that a worker changed is undone before
+//! the next wave.
+
+use super::error::SnapshotError;
+use super::file_copy::{FileStamp, RACE_NS, remove_tree};
+use super::kept_copy::create_copy;
+use super::shared_tree::{self, Copied};
+use super::tree_state::TreeState;
+use crate::platform::{Repo, private};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{fs, io};
+
+/// Files of two file systems on one machine have the same clock, which is this coarse.
+const TICK_NS: i128 = 20_000_000;
+
+/// The workspaces of a run.
+#[derive(Debug)]
+pub struct Workspaces {
+    folder: PathBuf,
+    workspaces: Vec<Workspace>,
+    /// Whether what an earlier process left is removed.
+    is_swept: bool,
+}
+
+/// A wave's use of a workspace, which ends when this is dropped.
+#[derive(Debug)]
+pub struct Lease {
+    path: PathBuf,
+    _use: Arc<()>,
+}
+
+impl Lease {
+    /// The folder that workers start in.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+#[derive(Debug)]
+struct Workspace {
+    path: PathBuf,
+    /// Each lease has a clone.
+    uses: Arc<()>,
+    /// `None` for one that is not shared.
+    shared: Option<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: TreeState,
+    /// Files that may have changed between the look at the tree and the copying, or right after it.
+    unsettled: Vec<Copied>,
+    /// How much later than its stamp says a file may have changed.
+    race_ns: i128,
+}
+
+impl Workspace {
+    fn is_free(&self) -> bool {
+        Arc::strong_count(&self.uses) == 1
+    }
+
+    fn lease(&self) -> Lease {
+        Lease {
+            path: self.path.clone(),
+            _use: Arc::clone(&self.uses),
+        }
+    }
+}
+
+impl Workspaces {
+    /// Those in `folder`, which belong to one process at a time.
+    pub fn in_folder(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            workspaces: Vec::new(),
+            is_swept: false,
+        }
+    }
+
+    /// A workspace with the tree of `repo` for a worker that may write to it.
+    pub fn lease_copy(&mut self, repo: &Repo) -> Result<Lease, SnapshotError> {
+        let free = self.workspaces.iter().find(|one| one.is_free());
+        let path = free.map_or_else(|| self.free_path(), |one| one.path.clone());
+        create_copy(repo, &path)?;
+        self.workspaces.retain(|one| one.path != path);
+        Ok(self.add(path, None))
+    }
+
+    /// A workspace with the tree of `repo`, which is in `state`, for a worker that can't write to it.
+    pub fn lease_shared(&mut self, repo: &Repo, state: TreeState) -> Result<Lease, SnapshotError> {
+        let leased = self.sweep().map_err(SnapshotError::copy(&self.folder));
+        let leased = leased.and_then(|()| self.lease_at(repo, state));
+        leased.map_err(|error| error.in_folder(&self.folder))
+    }
+
+    fn lease_at(&mut self, repo: &Repo, state: TreeState) -> Result<Lease, SnapshotError> {
+        // Somebody may have removed them.
+        self.workspaces.retain(|one| one.path.is_dir());
+        let nearest = self.nearest(repo, &state)?;
+        match nearest {
+            Some((at, changed)) if changed.is_empty() => Ok(self.workspaces[at].lease()),
+            Some((at, changed)) if self.workspaces[at].is_free() => {
+                self.move_on(repo, at, &changed, state)
+            }
+            Some((at, changed)) => self.link(repo, at, &changed, state),
+            None => self.copy(repo, state),
+        }
+    }
+
+    /// The workspace to take: one in this state, else a free one, else any; with the paths that are to change.
+    fn nearest(
+        &mut self,
+        repo: &Repo,
+        state: &TreeState,
+    ) -> Result<Option<(usize, BTreeSet<PathBuf>)>, SnapshotError> {
+        let mut found = Vec::new();
+        for (at, one) in self.workspaces.iter_mut().enumerate() {
+            if let Some(shared) = &mut one.shared {
+                let mut changed = shared.state.differences(state);
+                changed.extend(shared.take_changed(repo.root(), &one.path, state.since_ns));
+                found.push((at, changed));
+            }
+        }
+        let rank = |(at, changed): &(usize, BTreeSet<PathBuf>)| {
+            let is_used = !changed.is_empty() && !self.workspaces[*at].is_free();
+            (is_used, changed.len())
+        };
+        Ok(found.into_iter().min_by_key(rank))
+    }
+
+    fn move_on(
+        &mut self,
+        repo: &Repo,
+        at: usize,
+        changed: &BTreeSet<PathBuf>,
+        state: TreeState,
+    ) -> Result<Lease, SnapshotError> {
+        let Workspace { path, shared, .. } = self.workspaces.swap_remove(at);
+        let mut unsettled = shared.map_or(Vec::new(), |shared| shared.unsettled);
+        unsettled.retain(|(path, _)| !changed.contains(path));
+        match shared_tree::update(repo.root(), &path, changed) {
+            Ok(copied) => Ok(self.add_shared(repo, path, state, unsettled, copied)),
+            Err(error) => {
+                self.discard(&path, error)?;
+                self.copy(repo, state)
+            }
+        }
+    }
+
+    fn link(
+        &mut self,
+        repo: &Repo,
+        at: usize,
+        changed: &BTreeSet<PathBuf>,
+        state: TreeState,
+    ) -> Result<Lease, SnapshotError> {
+        let (path, from) = (self.free_path(), &self.workspaces[at]);
+        let shared = from.shared.as_ref();
+        let mut unsettled = shared.map_or(Vec::new(), |shared| shared.unsettled.clone());
+        unsettled.retain(|(path, _)| !changed.contains(path));
+        let linked = shared_tree::link(&from.path, &path).map_err(SnapshotError::copy(&path));
+        let updated = linked.and_then(|()| shared_tree::update(repo.root(), &path, changed));
+        match updated {
+            Ok(copied) => Ok(self.add_shared(repo, path, state, unsettled, copied)),
+            // There are file systems without hard links.
+            Err(error) => {
+                self.discard(&path, error)?;
+                self.copy(repo, state)
+            }
+        }
+    }
+
+    fn copy(&mut self, repo: &Repo, state: TreeState) -> Result<Lease, SnapshotError> {
+        let path = self.free_path();
+        private::make_folders(&path).map_err(SnapshotError::copy(&path))?;
+        let files = repo.files()?;
+        match shared_tree::fill(repo.root(), &path, &files) {
+            Ok(copied) => Ok(self.add_shared(repo, path, state, Vec::new(), copied)),
+            Err(error) => {
+                let _ = remove_tree(&path);
+                Err(error)
+            }
+        }
+    }
+
+    /// Removes a workspace that could not be finished. Fails with `error` if another attempt would fail as well.
+    fn discard(&self, path: &Path, error: SnapshotError) -> Result<(), SnapshotError> {
+        let removed = remove_tree(path);
+        match error.in_folder(&self.folder) {
+            full @ SnapshotError::DiskFull { .. } => Err(full),
+            _ => removed.map_err(SnapshotError::copy(path)),
+        }
+    }
+
+    fn add_shared(
+        &mut self,
+        repo: &Repo,
+        path: PathBuf,
+        state: TreeState,
+        mut unsettled: Vec<Copied>,
+        copied: Vec<Copied>,
+    ) -> Lease {
+        let race_ns = match is_same_device(repo.root(), &path) {
+            true => TICK_NS,
+            false => RACE_NS,
+        };
+        let is_unsettled = |stamp: &FileStamp| stamp.changed_ns >= state.since_ns - race_ns;
+        unsettled.extend(copied.into_iter().filter(|(_, stamp)| is_unsettled(stamp)));
+        let shared = Shared {
+            state,
+            unsettled,
+            race_ns,
+        };
+        self.add(path, Some(shared))
+    }
+
+    fn add(&mut self, path: PathBuf, shared: Option<Shared>) -> Lease {
+        let workspace = Workspace {
+            path,
+            uses: Arc::default(),
+            shared,
+        };
+        let lease = workspace.lease();
+        self.workspaces.push(workspace);
+        lease
+    }
+
+    fn free_path(&self) -> PathBuf {
+        let paths = (1..).map(|number: usize| self.folder.join(number.to_string()));
+        let mut free = paths.filter(|path| !self.workspaces.iter().any(|one| one.path == *path));
+        free.next().unwrap_or_else(|| self.folder.clone())
+    }
+
+    /// Removes what an earlier process left: nothing tells whether it was finished.
+    fn sweep(&mut self) -> io::Result<()> {
+        if !self.is_swept {
+            remove_tree(&self.folder)?;
+            private::make_folders(&self.folder)?;
+            self.is_swept = true;
+        }
+        Ok(())
+    }
+}
+
+impl Shared {
+    /// The unsettled files that differ from the tree. Those that can't have changed any more are settled.
+    fn take_changed(&mut self, root: &Path, copy: &Path, since_ns: i128) -> Vec<PathBuf> {
+        let mut changed = Vec::new();
+        self.unsettled.retain(|(path, stamp)| {
+            let now = FileStamp::of(&root.join(path)).ok().flatten();
+            let is_same = now == Some(*stamp) && holds_same(&root.join(path), &copy.join(path));
+            if !is_same {
+                changed.push(path.clone());
+            }
+            !is_same || stamp.changed_ns >= since_ns - self.race_ns
+        });
+        changed
+    }
+}
+
+fn holds_same(one: &Path, two: &Path) -> bool {
+    let read = |path: &Path| match fs::read_link(path) {
+        Ok(target) => Ok(target.into_os_string().into_encoded_bytes()),
+        Err(_) => fs::read(path),
+    };
+    matches!((read(one), read(two)), (Ok(one), Ok(two)) if one == two)
+}
+
+fn is_same_device(one: &Path, two: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let device = |path| fs::metadata(path).map(|found| found.dev());
+    matches!((device(one), device(two)), (Ok(one), Ok(two)) if one == two)
+}
