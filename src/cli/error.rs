@@ -9,6 +9,7 @@ use crate::ledger::LedgerError;
 use crate::model::{RunId, visible_lines};
 use crate::plan::PlanError;
 use crate::platform::GitError;
+use crate::report::live::ListenError;
 use crate::report::view::ViewError;
 use crate::run::{ErrorKind, RunError};
 use crate::simulate::DurationsError;
@@ -151,6 +152,9 @@ pub enum CliError {
     /// Something can't be inspected.
     #[error(transparent)]
     View(ViewError),
+    /// The address of `mesh watch` can't be used.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// A file to write exists.
     #[error("`{}` already exists", .0.display())]
     FileExists(PathBuf),
@@ -276,7 +280,7 @@ impl CliError {
             CliError::Learnings(LearningsError::Empty) => 1,
             // The work is done, but its output is lost.
             CliError::NotPrinted(_) | CliError::OutputLost { .. } => 1,
-            CliError::Io(_) => 3,
+            CliError::Io(_) | CliError::Listen(_) => 3,
             CliError::Demo(_) => 70,
             _ => 2,
         }
@@ -305,6 +309,7 @@ impl CliError {
             CliError::View(ViewError::NoLedger(_)) => {
                 Some("pass the folder that contains ledger.jsonl, or the id of a run: mesh runs list".to_owned())
             }
+            CliError::Listen(_) => Some("pass another port with --port, or leave it out".to_owned()),
             CliError::FileExists(_) => Some("pass another file, or --force to replace it".to_owned()),
             CliError::PageOfTable(_) => Some("pass the id of its run: mesh runs list".to_owned()),
             CliError::PageTooLong { .. } => Some("filter the rows in the terminal instead: mesh inspect RUN --where CONDITION".to_owned()),

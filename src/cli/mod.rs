@@ -37,6 +37,7 @@ mod spawn_input;
 mod st;
 mod stop;
 mod terminal;
+mod watch;
 mod wave;
 
 use crate::adapter::WORKER_COMMAND;
@@ -95,6 +96,7 @@ fn dispatch(cli: Cli, context: &context::Context) -> Result<u8, CliError> {
         Command::Resume(args) => resume::execute(&args, context),
         Command::Cancel(args) => cancel::execute(&args, context),
         Command::Inspect(args) => inspect::execute(&args, context),
+        Command::Watch(args) => watch::execute(&args, context),
         Command::Runs(args) => runs::execute(&args, context),
         Command::St(args) => {
             let json = context.terminal.json;

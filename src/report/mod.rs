@@ -3,12 +3,13 @@
 //! ```text
 //! ledger -> State -> plan_report -> text, junit, markdown
 //!        -> rows (one row, or all failed ones)
-//!        -> page (one HTML file)
+//!        -> page (one HTML file), live (the same, served)
 //! wave, output or run -> view (every row, its columns, conditions and sums)
 //! ```
 
 pub mod grid;
 mod junit;
+pub mod live;
 mod markdown;
 pub mod page;
 mod plan_report;

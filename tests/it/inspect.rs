@@ -387,3 +387,153 @@ fn what_can_not_be_shown_is_named() {
         assert_eq!(said.out, "");
     }
 }
+
+/// A request of HTTP, and all of its answer.
+fn get(url: &str, headers: &str) -> String {
+    use std::io::{Read, Write};
+    let rest = url.strip_prefix("http://").expect("an address");
+    let (host, path) = rest.split_once('/').expect("a path");
+    let mut stream = std::net::TcpStream::connect(host).expect("connected");
+    let host = if headers.contains("Host:") {
+        String::new()
+    } else {
+        format!("Host: {host}\r\n")
+    };
+    write!(
+        stream,
+        "GET /{path} HTTP/1.1\r\n{host}{headers}Connection: close\r\n\r\n"
+    )
+    .expect("sent");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("an answer");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// A server, stopped at the end of its test.
+struct Watch(std::process::Child);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_watched_run_is_served_to_this_machine_alone() {
+    use std::io::BufRead;
+    let sandbox = spawned();
+    let mut command = sandbox.command("watch R");
+    let mut server = Watch(
+        command
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .expect("started"),
+    );
+    let out = server.0.stdout.take().expect("its output");
+    let url = std::io::BufReader::new(out)
+        .lines()
+        .next()
+        .expect("a line")
+        .expect("text");
+    assert!(
+        url.starts_with("http://127.0.0.1:") && url.ends_with("/run/R/"),
+        "{url}"
+    );
+
+    let page = get(&url, "");
+    assert!(page.starts_with("HTTP/1.1 200 "), "{page}");
+    assert_contains(&page, "Content-Security-Policy: frame-ancestors 'none'");
+    assert_eq!(page_data(&page)["live"], true);
+    let events = get(&format!("{url}events"), "");
+    let events: Vec<&str> = events
+        .lines()
+        .filter(|line| line.starts_with("event: "))
+        .collect();
+    assert_eq!(events, ["event: view", "event: rows", "event: end"]);
+    assert_contains(
+        &get(&format!("{url}row?wave=1&id=b"), ""),
+        "worker_exit: exit code 3",
+    );
+    let runs = url.strip_suffix("run/R/").expect("the run");
+    assert_contains(&get(runs, ""), "<a href=\"run/R/\">R</a> completed");
+
+    for (address, headers, status) in [
+        (url.clone(), "Host: evil.example\r\n", "403"),
+        (url.clone(), "Origin: http://evil.example\r\n", "403"),
+        (url.replace("/run/R/", "0/run/R/"), "", "404"),
+        (url.replace("/run/R/", "/run/..%2f..%2fetc/"), "", "404"),
+        (format!("{url}row?wave=1&id=zz"), "", "404"),
+    ] {
+        let answer = get(&address, headers);
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{address}: {answer}"
+        );
+        assert_lacks(&answer, "worker_exit");
+    }
+}
+
+#[test]
+fn a_running_run_is_followed_to_its_end() {
+    use std::io::{BufRead, BufReader, Write};
+    let sandbox = Sandbox::new();
+    sandbox.write("in.csv", "id\na\nb\n");
+    // Row b ends when the test has seen row a.
+    let seen = sandbox.beside("seen");
+    let script = format!(
+        "[ $MESH_ITEM_ID = a ] || until [ -e '{}' ]; do sleep 0.05; done; echo '{{\"x\": 1}}'",
+        seen.display()
+    );
+    let args = [
+        "spawn",
+        "in.csv",
+        "--run-id",
+        "R",
+        "--id-column",
+        "id",
+        "--instruction",
+        "x",
+        "--",
+        "sh",
+        "-c",
+        &script,
+    ];
+    let mut run = Watch(sandbox.command(&args).spawn().expect("started"));
+    wait_for("the ledger", || {
+        sandbox.mesh_home().join("runs/R/ledger.jsonl").is_file()
+    });
+    let mut command = sandbox.command("watch R");
+    let mut server = Watch(
+        command
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .expect("started"),
+    );
+    let out = server.0.stdout.take().expect("its output");
+    let url = BufReader::new(out)
+        .lines()
+        .next()
+        .expect("a line")
+        .expect("text");
+    let rest = url.strip_prefix("http://").expect("an address");
+    let (host, path) = rest.split_once('/').expect("a path");
+    let mut stream = std::net::TcpStream::connect(host).expect("connected");
+    write!(stream, "GET /{path}events HTTP/1.1\r\nHost: {host}\r\n\r\n").expect("sent");
+    let mut events = Vec::new();
+    for line in BufReader::new(stream).lines() {
+        let line = line.expect("text");
+        if line.contains("\"id\":\"a\"") && line.contains("\"status\":\"completed\"") {
+            std::fs::write(&seen, "").expect("written");
+        }
+        events.extend(line.strip_prefix("event: ").map(str::to_owned));
+        if events.last().is_some_and(|event| event == "end") {
+            break;
+        }
+    }
+    assert!(
+        events.iter().filter(|event| *event == "rows").count() > 1,
+        "{events:?}"
+    );
+    assert!(run.0.wait().expect("ended").success());
+}

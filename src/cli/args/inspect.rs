@@ -2,6 +2,7 @@
 
 use super::values::RunHomeArgs;
 use clap::{Args, ValueEnum};
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// Arguments of `mesh inspect`.
@@ -61,6 +62,27 @@ pub struct InspectArgs {
     /// Replace an existing file
     #[arg(long, requires = "html")]
     pub force: bool,
+    #[command(flatten)]
+    pub home: RunHomeArgs,
+}
+
+/// Arguments of `mesh watch`.
+#[derive(Clone, Debug, Args)]
+pub struct WatchArgs {
+    /// The run; by default, the list of all runs
+    #[arg(value_name = "RUN")]
+    pub run: Option<String>,
+    /// Listen on this address instead of 127.0.0.1
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<IpAddr>,
+    /// Listen on this port [default: a free one]
+    #[arg(
+        long,
+        value_name = "PORT",
+        default_value_t = 0,
+        hide_default_value = true
+    )]
+    pub port: u16,
     #[command(flatten)]
     pub home: RunHomeArgs,
 }

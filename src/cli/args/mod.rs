@@ -11,7 +11,7 @@ mod values;
 mod wave;
 mod worker;
 
-pub use inspect::{InspectArgs, TableFormat};
+pub use inspect::{InspectArgs, TableFormat, WatchArgs};
 pub use learnings::LearningsArgs;
 pub(crate) use learnings::{AppendArgs, LearningsCommand, RecallArgs};
 pub use resume::ResumeArgs;
@@ -154,6 +154,15 @@ pub enum Command {
         after_help = "Examples:\n  mesh inspect 20260213T015500Z --failed\n  mesh inspect out.csv --where 'seconds>60' --where 'result.score<0.5' --sort -cost\n  mesh inspect 20260213T015500Z --row st-001.vote.skeptic.1\n  mesh inspect --diff 20260213T015500Z 20260214T091500Z"
     )]
     Inspect(InspectArgs),
+    /// Serve the page of a run, live
+    ///
+    /// Prints an address on this machine with a random port and a secret path. The page is the one that `mesh inspect --html` writes
+    /// and follows the run while it is running. The server only reads: stopping it, or closing the browser, changes nothing for the
+    /// run.
+    #[command(
+        after_help = "Examples:\n  mesh watch 20260213T015500Z\n  mesh watch                       all runs"
+    )]
+    Watch(WatchArgs),
     /// List runs, or show the report of one
     #[command(
         after_help = "Examples:\n  mesh runs list\n  mesh runs show 20260213T015500Z --failed"

@@ -12,7 +12,7 @@ pub struct Timeline {
     start_ms: i64,
     attempts: HashMap<(WaveNo, RowId), Vec<Map<String, Value>>>,
     integrations: HashMap<UnitId, Vec<Map<String, Value>>>,
-    /// First start and last end of each wave's rows.
+    /// When each wave started, and the last end of its rows.
     waves: BTreeMap<WaveNo, (Option<i64>, Option<i64>)>,
     marks: Vec<Value>,
 }
@@ -26,6 +26,9 @@ impl Timeline {
         }
         let at = at - self.start_ms;
         match &record.event {
+            Event::WaveStarted(body) => {
+                self.waves.entry(body.wave).or_default().0.get_or_insert(at);
+            }
             Event::AttemptStarted(body) => self.start_attempt(body, at),
             Event::AttemptReported(body) => {
                 let key = (body.wave, body.item_id.clone());
@@ -50,11 +53,7 @@ impl Timeline {
                 if let Some(last) = all.last_mut() {
                     last.insert("end".to_owned(), json!(at));
                     last.insert("outcome".to_owned(), json!(body.outcome));
-                    let text = format!(
-                        "integration: {}",
-                        last["outcome"].as_str().unwrap_or_default()
-                    );
-                    let mark = json!({"at": last["start"], "until": at, "kind": "integration", "unit": body.unit, "text": text});
+                    let mark = json!({"at": last["start"], "until": at, "kind": "integration", "unit": body.unit, "text": body.outcome});
                     self.marks.push(mark);
                 }
             }

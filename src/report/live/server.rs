@@ -1,0 +1,244 @@
+//! The server: one thread accepts, one answers each request.
+
+use super::feed::{Feed, Message, brief};
+use super::request::{Place, Refusal, Request, Route};
+use crate::model::RunId;
+use crate::report::page;
+use crate::report::view::ViewError;
+use crate::run::{RunFolder, State};
+use serde_json::{Value, json};
+use std::io;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tiny_http::{Header, Response};
+
+/// How often a run is looked at.
+const INTERVAL: Duration = Duration::from_millis(500);
+/// Reading a long run may take no more than this share of the time.
+const PAUSE_FACTOR: u32 = 4;
+/// Without any message for this long, a comment is sent, so that a browser that is gone is noticed.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// An address that can't be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("can't listen on {address}")]
+pub struct ListenError {
+    /// As given.
+    pub address: SocketAddr,
+    /// Why.
+    #[source]
+    pub source: io::Error,
+}
+
+/// A server of pages.
+pub struct Server {
+    http: tiny_http::Server,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    place: Place,
+    home: PathBuf,
+}
+
+impl Server {
+    /// Listens on `address`, with a port of the system's choice if that is 0, for the runs below `home`.
+    pub fn listen(address: SocketAddr, home: &Path) -> Result<Self, ListenError> {
+        let fail = |source| ListenError { address, source };
+        let http =
+            tiny_http::Server::http(address).map_err(|error| fail(io::Error::other(error)))?;
+        let bound = http.server_addr().to_ip();
+        let bound = bound.ok_or_else(|| fail(io::ErrorKind::AddrNotAvailable.into()))?;
+        let place = Place {
+            port: bound.port(),
+            is_loopback: bound.ip().is_loopback(),
+            token: uuid::Uuid::new_v4().simple().to_string(),
+        };
+        let home = home.to_owned();
+        Ok(Self {
+            http,
+            shared: Arc::new(Shared { place, home }),
+        })
+    }
+
+    /// The address of the list of runs, or of the page of one.
+    pub fn url(&self, run: Option<&RunId>) -> String {
+        let place = &self.shared.place;
+        let host = match self.http.server_addr().to_ip() {
+            Some(address) => address.to_string(),
+            None => format!("127.0.0.1:{}", place.port),
+        };
+        let run = run.map_or(String::new(), |run| format!("run/{run}/"));
+        format!("http://{host}/{}/{run}", place.token)
+    }
+
+    /// Answers requests until the process ends.
+    pub fn serve(&self) -> io::Error {
+        loop {
+            match self.http.recv() {
+                Ok(request) => {
+                    let shared = Arc::clone(&self.shared);
+                    std::thread::spawn(move || shared.answer(request));
+                }
+                Err(error) => return error,
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// A browser that is gone is no error.
+    fn answer(&self, request: tiny_http::Request) {
+        let _ = match self.route(&request) {
+            Err(refusal) => request.respond(Response::empty(refusal as u16)),
+            Ok(Route::Events(run)) => self.send_events(request, &run),
+            Ok(Route::Runs) => request.respond(page_response(self.runs_page(), HTML)),
+            Ok(route) => match self.document(&route) {
+                Some((text, kind)) => request.respond(page_response(text, kind)),
+                None => request.respond(Response::empty(Refusal::NotFound as u16)),
+            },
+        };
+    }
+
+    fn route(&self, request: &tiny_http::Request) -> Result<Route, Refusal> {
+        let header = |name: &'static str| {
+            let mut headers = request.headers().iter();
+            let found = headers.find(|header| header.field.equiv(name));
+            found.map(|header| header.value.as_str())
+        };
+        self.place.route(Request {
+            method: request.method().as_str(),
+            target: request.url(),
+            host: header("Host"),
+            origin: header("Origin"),
+        })
+    }
+
+    fn data(&self, run: &str) -> Result<Value, ViewError> {
+        page::read(RunFolder::find(&self.home, &RunId::new(run))?)
+    }
+
+    /// The page of a run, or one of its rows or tasks; `None` if there is none.
+    fn document(&self, route: &Route) -> Option<(String, &'static str)> {
+        match route {
+            Route::Page(run) => {
+                let mut data = brief(self.data(run).ok()?);
+                data["live"] = json!(true);
+                Some((page::html(&data), HTML))
+            }
+            Route::Row(run, wave, id) => {
+                let is_it = |row: &&Value| {
+                    row["id"] == id.as_str() && row["wave"].as_u64().unwrap_or_default() == *wave
+                };
+                let data = self.data(run).ok()?;
+                let row = data["rows"].as_array()?.iter().find(is_it)?;
+                Some((row.to_string(), JSON))
+            }
+            Route::Task(run, id) => {
+                let data = self.data(run).ok()?;
+                let task = data["tasks"]
+                    .as_array()?
+                    .iter()
+                    .find(|task| task["id"] == id.as_str())?;
+                Some((task.to_string(), JSON))
+            }
+            Route::Runs | Route::Events(_) => None,
+        }
+    }
+
+    /// A list of links. Ids of runs are names of folders, with no character that has a meaning in HTML.
+    fn runs_page(&self) -> String {
+        let mut folders = RunFolder::list(&self.home).unwrap_or_default();
+        folders.reverse();
+        let line = |folder: &RunFolder| {
+            let status = match State::read(&folder.ledger()) {
+                Ok(state) => state
+                    .finished
+                    .map_or("not ended".to_owned(), |end| escaped(&end.status)),
+                Err(_) => "unreadable".to_owned(),
+            };
+            let id = escaped(folder.id().as_str());
+            format!("<li><a href=\"run/{id}/\">{id}</a> {status}</li>")
+        };
+        let lines: Vec<String> = folders.iter().map(line).collect();
+        format!(
+            "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
+             <title>mesh runs</title><style>:root{{color-scheme:light dark;font-family:system-ui}}</style>\
+             <main><h1>Runs</h1><ul>{}</ul></main></html>",
+            lines.concat()
+        )
+    }
+
+    /// Sends what changes until the run has ended, or the browser is gone.
+    fn send_events(&self, request: tiny_http::Request, run: &str) -> io::Result<()> {
+        if self.data(run).is_err() {
+            return request.respond(Response::empty(Refusal::NotFound as u16));
+        }
+        // The library would hold a response back until 8 KiB of it are there.
+        let mut out = request.into_writer();
+        write!(
+            out,
+            "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\nConnection: close\r\n\r\nretry: 1000\n\n"
+        )?;
+        out.flush()?;
+        let mut feed = Feed::default();
+        let mut last = Instant::now();
+        loop {
+            let begin = Instant::now();
+            let Ok(data) = self.data(run) else {
+                return Ok(());
+            };
+            let is_over = !matches!(data["run"]["status"].as_str(), Some("running" | "waiting"));
+            for message in feed.messages(brief(data)) {
+                send(&mut out, &message)?;
+                last = Instant::now();
+            }
+            if is_over {
+                let end = Message {
+                    event: "end",
+                    data: "{}".to_owned(),
+                };
+                return send(&mut out, &end);
+            }
+            if last.elapsed() > KEEP_ALIVE {
+                out.write_all(b": still here\n\n")?;
+                out.flush()?;
+                last = Instant::now();
+            }
+            std::thread::sleep(INTERVAL.max(begin.elapsed() * PAUSE_FACTOR));
+        }
+    }
+}
+
+fn send(out: &mut dyn Write, message: &Message) -> io::Result<()> {
+    write!(out, "event: {}\ndata: {}\n\n", message.event, message.data)?;
+    out.flush()
+}
+
+const HTML: &str = "text/html; charset=utf-8";
+const JSON: &str = "application/json";
+
+fn page_response(text: String, kind: &str) -> Response<io::Cursor<Vec<u8>>> {
+    let headers = [
+        ("Content-Type", kind),
+        ("Cache-Control", "no-store"),
+        ("X-Content-Type-Options", "nosniff"),
+        ("Referrer-Policy", "no-referrer"),
+        ("Content-Security-Policy", "frame-ancestors 'none'"),
+    ];
+    let mut response = Response::from_string(text);
+    for (name, value) in headers {
+        if let Ok(header) = Header::from_bytes(name, value) {
+            response.add_header(header);
+        }
+    }
+    response
+}
+
+fn escaped(text: &str) -> String {
+    let text = text.replace('&', "&amp;").replace('<', "&lt;");
+    text.replace('"', "&quot;")
+}
