@@ -4,6 +4,7 @@
 //! Rejected: `git worktree add`. A linked work tree shares all branches and the stash, so a validation command that
 //! stashes or commits would do it to the user.
 
+use super::memory::Lent;
 use super::{Call, GitError, Hooks, Repo, failed, path_of};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -17,11 +18,10 @@ impl Repo {
         let mut made = Repo::at(folder);
         made.writers.clone_from(&self.writers);
         remove_git_folder(&folder.join(".git")).map_err(GitError::Run)?;
-        let format = self.read(&["rev-parse", "--show-object-format"])?;
-        let format = String::from_utf8_lossy(&format).trim().to_owned();
-        let format = format!("--object-format={format}");
+        let lent = self.lent()?;
+        let format = format!("--object-format={}", lent.object_format);
         made.read(&["init", "--quiet", "--template=", &format])?;
-        self.lend(&made).map_err(GitError::Run)?;
+        self.lend(lent, &made).map_err(GitError::Run)?;
         if commit != "unborn" {
             made.read(&["update-ref", "--no-deref", "HEAD", commit])?;
             made.read(&["read-tree", "HEAD"])?;
@@ -37,7 +37,7 @@ impl Repo {
 
     /// The ignored files in `folder`, a copy of this work tree; ignored folders as a whole.
     pub fn ignored_in(&self, folder: &Path) -> Result<BTreeSet<PathBuf>, GitError> {
-        let git_dir = self.absolute(&["rev-parse", "--absolute-git-dir"])?;
+        let git_dir = self.git_dir()?;
         let mut args = ["--git-dir".as_ref(), git_dir.as_os_str()].to_vec();
         args.extend(["--work-tree".as_ref(), folder.as_os_str()]);
         let list = [
@@ -58,16 +58,41 @@ impl Repo {
         Ok(paths.collect())
     }
 
-    fn lend(&self, made: &Repo) -> io::Result<()> {
-        let ask = |args: &[&str]| self.absolute(args).map_err(io::Error::other);
+    /// What every repository that borrows from this one needs; git is asked once.
+    fn lent(&self) -> Result<&Lent, GitError> {
+        if let Some(known) = self.memory.lent.get() {
+            return Ok(known);
+        }
+        let mut args = vec!["rev-parse", "--show-object-format"];
+        for path in ["objects", "shallow", "config"] {
+            args.extend(["--git-path", path]);
+        }
+        let listed = self.read(&args)?;
+        let mut lines = listed.split(|byte| *byte == b'\n').map(path_of);
+        let object_format = lines.next().unwrap_or_default();
+        let mut path = || self.root.join(lines.next().unwrap_or_default());
+        let lent = Lent {
+            object_format: object_format.to_string_lossy().into_owned(),
+            objects: path(),
+            shallow: path(),
+            config: path(),
+        };
+        Ok(self.memory.lent.get_or_init(|| lent))
+    }
+
+    fn lend(&self, lent: &Lent, made: &Repo) -> io::Result<()> {
+        let Lent {
+            objects,
+            shallow,
+            config,
+            ..
+        } = lent;
         let git = made.root.join(".git");
-        let objects = ask(&["rev-parse", "--git-path", "objects"])?;
         std::fs::create_dir_all(git.join("objects/info"))?;
         std::fs::write(
             git.join("objects/info/alternates"),
             format!("{}\n", objects.display()),
         )?;
-        let shallow = ask(&["rev-parse", "--git-path", "shallow"])?;
         if shallow.is_file() {
             std::fs::copy(shallow, git.join("shallow"))?;
         }
@@ -75,7 +100,7 @@ impl Repo {
         // count from here, where only tracked files are.
         let settings = format!(
             "[include]\n\tpath = {}\n[core]\n\tbare = false\n\tworktree = {}\n\thooksPath = {}\n\tsparseCheckout = false\n\tfsmonitor = false\n[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n",
-            quoted(&ask(&["rev-parse", "--git-path", "config"])?),
+            quoted(config),
             quoted(&made.root),
             quoted(&self.hooks().map_err(io::Error::other)?),
         );

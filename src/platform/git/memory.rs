@@ -13,6 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 pub(super) struct Memory {
     /// The git folder of a work tree whose `.git` is a file, and the folder that it shares with others.
     pub folders: OnceLock<(PathBuf, PathBuf)>,
+    /// What a repository that borrows from this one needs.
+    pub lent: OnceLock<Lent>,
     /// The index with its mark.
     pub index: Mutex<Option<(IndexMark, Arc<IndexListing>)>>,
     /// Whether line ends are converted, with the marks of the files with settings.
@@ -21,6 +23,30 @@ pub(super) struct Memory {
     pub checked: Mutex<VecDeque<(String, PatchReport)>>,
     /// The changes of the tree, for the next who needs them.
     pub changes: Mutex<Option<Vec<Change>>>,
+}
+
+impl Memory {
+    /// A memory of what does not change with the tree.
+    pub fn of_places(&self) -> Self {
+        Self {
+            folders: self.folders.clone(),
+            lent: self.lent.clone(),
+            ..Self::default()
+        }
+    }
+}
+
+/// What a repository that borrows from another one needs of it.
+#[derive(Clone, Debug)]
+pub(super) struct Lent {
+    /// `sha1` or `sha256`.
+    pub object_format: String,
+    /// The folder of its objects.
+    pub objects: PathBuf,
+    /// The list of commits whose parents it does not have.
+    pub shallow: PathBuf,
+    /// The file with its settings.
+    pub config: PathBuf,
 }
 
 /// The index, as git lists it.

@@ -179,7 +179,7 @@ impl Repo {
     /// The same repository for another thread: what this one remembers of the tree is nothing to that one.
     pub fn separate(&self) -> Self {
         Self {
-            memory: Arc::default(),
+            memory: Arc::new(self.memory.of_places()),
             ..self.clone()
         }
     }
