@@ -25,6 +25,8 @@ use std::path::{Path, PathBuf};
 const UNTRACKED_BYTES_MAX: u64 = 256 * 1024 * 1024;
 const CENSUS: &str = "census";
 const GUARD: &str = "guard.json";
+/// The saved paths outside of the patch. They are not in the ledger, where they would be repeated for each integration.
+const CHANGED: &str = "changed.json";
 
 /// The saved state of a tree, with copies of contents. The plan file and the learnings belong to their stores.
 #[derive(Clone, Debug)]
@@ -182,7 +184,21 @@ impl SavedTree {
         crate::platform::write_private(&census, &self.census.to_bytes())?;
         let guard = serde_json::to_vec(&self.guard).map_err(io::Error::from)?;
         crate::platform::write_private(&self.store.file(GUARD), &guard)?;
+        let (_, changed) = self.split_paths();
+        let changed = serde_json::to_vec(&changed).map_err(io::Error::from)?;
+        crate::platform::write_private(&self.store.file(CHANGED), &changed)?;
         self.store.sync()
+    }
+
+    /// The saved paths of the patch, and the others.
+    fn split_paths(&self) -> (Vec<&TouchedPath>, Vec<&TouchedPath>) {
+        let paths = self.paths.iter();
+        paths.partition(|saved| self.patched.contains(&saved.path))
+    }
+
+    /// The saved paths of the patch, with their states.
+    pub fn patched_paths(&self) -> Vec<TouchedPath> {
+        self.split_paths().0.into_iter().cloned().collect()
     }
 
     /// Loads the state that an earlier process saved. A file that is missing or damaged counts as empty.
@@ -190,8 +206,11 @@ impl SavedTree {
         let store = ContentStore::at(kept);
         let census = std::fs::read(store.file(CENSUS)).ok();
         let guard = std::fs::read(store.file(GUARD)).ok();
+        let changed = std::fs::read(store.file(CHANGED)).ok();
+        let changed = changed.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let changed: Vec<TouchedPath> = changed.unwrap_or_default();
         Self {
-            paths: started.paths.clone(),
+            paths: merge_paths(&started.paths, changed),
             patched: started.patched.iter().cloned().collect(),
             new_folders: started.new_folders.clone(),
             left_alone: started.left_alone.clone(),
@@ -246,6 +265,16 @@ impl SavedTree {
             .chain(self.left_alone.iter().map(|path| path.as_os_str()))
             .collect()
     }
+}
+
+/// The paths of an integration by path: those in the ledger, and the others. A ledger of an earlier version has all of them.
+fn merge_paths(started: &[TouchedPath], changed: Vec<TouchedPath>) -> Vec<TouchedPath> {
+    let known: BTreeSet<&Path> = started.iter().map(|saved| saved.path.as_path()).collect();
+    let others = changed.into_iter();
+    let others = others.filter(|saved| !known.contains(saved.path.as_path()));
+    let mut paths: Vec<TouchedPath> = started.iter().cloned().chain(others).collect();
+    paths.sort_by(|a, b| a.path.cmp(&b.path));
+    paths
 }
 
 /// The fingerprint of the nested repository at `path`. A submodule that was never fetched has none: it is an empty folder of

@@ -208,7 +208,7 @@ impl Integrator<'_> {
         let started = IntegrationStarted {
             unit: request.unit.clone(),
             patch_path: self.relative(&patch_path),
-            paths: saved.paths.clone(),
+            paths: saved.patched_paths(),
             patched: saved.patched.iter().cloned().collect(),
             new_folders: saved.new_folders.clone(),
             left_alone: saved.left_alone.clone(),

@@ -44,7 +44,7 @@ pub struct IntegrationStarted {
     pub unit: UnitId,
     /// The patch file, relative to the run's folder.
     pub patch_path: PathBuf,
-    /// The paths of the patch, and every other changed or untracked path of the tree.
+    /// The paths of the patch. Every other changed or untracked path of the tree is in `kept/` of the run's folder.
     pub paths: Vec<TouchedPath>,
     /// The subset that the patch itself changes.
     #[serde(with = "path_text::list")]

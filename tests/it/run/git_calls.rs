@@ -1,4 +1,4 @@
-//! How many git processes a run starts: a count, which does not depend on the machine's speed.
+//! How much a run does for a task: counts, which do not depend on the speed of the machine.
 
 use super::*;
 use std::os::unix::fs::PermissionsExt;
@@ -60,4 +60,17 @@ fn count(names: &[String], parallel: usize) -> usize {
         .expect("git ran")
         .lines()
         .count()
+}
+
+#[test]
+fn the_record_of_an_integration_does_not_grow_with_the_tasks_that_are_done() {
+    let names: Vec<String> = (0..8).map(|number| format!("t{number}")).collect();
+    let tasks: Vec<Task> = names.iter().map(|name| Task::new(name)).collect();
+    let bench = Bench::new(&tasks);
+    bench.run("max_tasks=8 protocol=swarm3").exits(0);
+    let started = bench.events_named("integration_started");
+    let paths = started
+        .iter()
+        .map(|body| body["paths"].as_array().map(Vec::len));
+    assert_eq!(paths.collect::<Vec<_>>(), [Some(1); 8]);
 }
