@@ -12,6 +12,7 @@ use super::error::SnapshotError;
 use super::file_copy::{
     FileStamp, RACE_NS, copy_file, is_absent, list_folders, remove_tree, restore_access,
 };
+use super::git_view::{self, GitView};
 use crate::platform::{Repo, private};
 use rayon::prelude::*;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -21,9 +22,11 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 /// Makes `target` an exact copy of the work tree: `HEAD`, uncommitted changes, and untracked files that git does not ignore.
-/// Removes everything else.
+/// Removes everything else. Its `.git` is a [`GitView`].
 pub fn create_copy(repo: &Repo, target: &Path) -> Result<(), SnapshotError> {
-    refresh(repo, target, &BTreeSet::new())
+    refresh(repo, target, &BTreeSet::new())?;
+    let settings = git_view::read_settings(repo)?;
+    GitView::of(repo, &settings)?.write(repo, target)
 }
 
 /// Makes `target` a copy of the work tree of `repo`, and removes everything else except the files and folders in `keep`,

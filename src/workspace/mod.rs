@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! user's tree -> fingerprint, tree_state (what it holds)
+//!             -> git_view (a `.git` that shows the history)
 //!             -> workspaces: shared_tree (one copy of a file in all of them), kept_copy (a copy for each wave)
 //!             -> fingerprint (whether anybody changed it while workers ran)
 //! ```
@@ -9,6 +10,7 @@
 mod error;
 mod file_copy;
 mod fingerprint;
+mod git_view;
 mod kept_copy;
 mod shared_tree;
 mod tree_state;

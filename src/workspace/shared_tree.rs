@@ -53,14 +53,17 @@ pub fn update(
     Ok(copied)
 }
 
-/// Makes `to`, where nothing is, a folder with links to the files of `from`.
-pub fn link(from: &Path, to: &Path) -> io::Result<()> {
+/// Makes `to`, where nothing is, a folder with links to the files of `from`, without the entry `except`.
+pub fn link(from: &Path, to: &Path, except: Option<&str>) -> io::Result<()> {
     private::make_folder(to)?;
     let entries = fs::read_dir(from)?.collect::<io::Result<Vec<_>>>()?;
     entries.into_par_iter().try_for_each(|entry| {
+        if except.is_some_and(|except| entry.file_name() == *except) {
+            return Ok(());
+        }
         let (from, to) = (entry.path(), to.join(entry.file_name()));
         if entry.file_type()?.is_dir() {
-            return link(&from, &to);
+            return link(&from, &to, None);
         }
         fault::workspace_point();
         fs::hard_link(from, to)

@@ -7,6 +7,7 @@
 
 use super::error::SnapshotError;
 use super::file_copy::{FileStamp, RACE_NS, remove_tree};
+use super::git_view::{self, GitView};
 use super::kept_copy::create_copy;
 use super::shared_tree::{self, Copied};
 use super::tree_state::TreeState;
@@ -24,6 +25,8 @@ const TICK_NS: i128 = 20_000_000;
 pub struct Workspaces {
     folder: PathBuf,
     workspaces: Vec<Workspace>,
+    /// The settings of every `.git`, once they are read.
+    settings: Option<String>,
     /// Whether what an earlier process left is removed.
     is_swept: bool,
 }
@@ -54,10 +57,17 @@ struct Workspace {
 #[derive(Debug)]
 struct Shared {
     state: TreeState,
+    view: GitView,
     /// Files that may have changed between the look at the tree and the copying, or right after it.
     unsettled: Vec<Copied>,
     /// How much later than its stamp says a file may have changed.
     race_ns: i128,
+}
+
+/// What a workspace is to hold.
+struct Wanted {
+    state: TreeState,
+    view: GitView,
 }
 
 impl Workspace {
@@ -79,6 +89,7 @@ impl Workspaces {
         Self {
             folder: folder.to_owned(),
             workspaces: Vec::new(),
+            settings: None,
             is_swept: false,
         }
     }
@@ -102,34 +113,41 @@ impl Workspaces {
     fn lease_at(&mut self, repo: &Repo, state: TreeState) -> Result<Lease, SnapshotError> {
         // Somebody may have removed them.
         self.workspaces.retain(|one| one.path.is_dir());
-        let nearest = self.nearest(repo, &state)?;
+        if self.settings.is_none() {
+            self.settings = Some(git_view::read_settings(repo)?);
+        }
+        let view = GitView::of(repo, self.settings.as_deref().unwrap_or_default())?;
+        let nearest = self.nearest(repo, &state, &view)?;
+        let wanted = Wanted { state, view };
         match nearest {
-            Some((at, changed)) if changed.is_empty() => Ok(self.workspaces[at].lease()),
-            Some((at, changed)) if self.workspaces[at].is_free() => {
-                self.move_on(repo, at, &changed, state)
+            Some((at, changed, true)) if changed.is_empty() => Ok(self.workspaces[at].lease()),
+            Some((at, changed, _)) if self.workspaces[at].is_free() => {
+                self.move_on(repo, at, &changed, wanted)
             }
-            Some((at, changed)) => self.link(repo, at, &changed, state),
-            None => self.copy(repo, state),
+            Some((at, changed, _)) => self.link(repo, at, &changed, wanted),
+            None => self.copy(repo, wanted),
         }
     }
 
-    /// The workspace to take: one in this state, else a free one, else any; with the paths that are to change.
+    /// The workspace to take: one in this state, else a free one, else any; with the paths that are to change, and whether
+    /// its `.git` may stay.
     fn nearest(
         &mut self,
         repo: &Repo,
         state: &TreeState,
-    ) -> Result<Option<(usize, BTreeSet<PathBuf>)>, SnapshotError> {
+        view: &GitView,
+    ) -> Result<Option<(usize, BTreeSet<PathBuf>, bool)>, SnapshotError> {
         let mut found = Vec::new();
         for (at, one) in self.workspaces.iter_mut().enumerate() {
             if let Some(shared) = &mut one.shared {
                 let mut changed = shared.state.differences(state);
                 changed.extend(shared.take_changed(repo.root(), &one.path, state.since_ns));
-                found.push((at, changed));
+                found.push((at, changed, shared.view == *view));
             }
         }
-        let rank = |(at, changed): &(usize, BTreeSet<PathBuf>)| {
-            let is_used = !changed.is_empty() && !self.workspaces[*at].is_free();
-            (is_used, changed.len())
+        let rank = |(at, changed, has_view): &(usize, BTreeSet<PathBuf>, bool)| {
+            let fits = changed.is_empty() && *has_view;
+            (!fits && !self.workspaces[*at].is_free(), changed.len())
         };
         Ok(found.into_iter().min_by_key(rank))
     }
@@ -139,16 +157,17 @@ impl Workspaces {
         repo: &Repo,
         at: usize,
         changed: &BTreeSet<PathBuf>,
-        state: TreeState,
+        wanted: Wanted,
     ) -> Result<Lease, SnapshotError> {
         let Workspace { path, shared, .. } = self.workspaces.swap_remove(at);
         let mut unsettled = shared.map_or(Vec::new(), |shared| shared.unsettled);
         unsettled.retain(|(path, _)| !changed.contains(path));
-        match shared_tree::update(repo.root(), &path, changed) {
-            Ok(copied) => Ok(self.add_shared(repo, path, state, unsettled, copied)),
+        let updated = shared_tree::update(repo.root(), &path, changed);
+        match with_view(updated, &wanted.view, repo, &path) {
+            Ok(copied) => Ok(self.add_shared(repo, path, wanted, unsettled, copied)),
             Err(error) => {
                 self.discard(&path, error)?;
-                self.copy(repo, state)
+                self.copy(repo, wanted)
             }
         }
     }
@@ -158,30 +177,32 @@ impl Workspaces {
         repo: &Repo,
         at: usize,
         changed: &BTreeSet<PathBuf>,
-        state: TreeState,
+        wanted: Wanted,
     ) -> Result<Lease, SnapshotError> {
         let (path, from) = (self.free_path(), &self.workspaces[at]);
         let shared = from.shared.as_ref();
         let mut unsettled = shared.map_or(Vec::new(), |shared| shared.unsettled.clone());
         unsettled.retain(|(path, _)| !changed.contains(path));
-        let linked = shared_tree::link(&from.path, &path).map_err(SnapshotError::copy(&path));
+        let linked = shared_tree::link(&from.path, &path, Some(git_view::FOLDER))
+            .map_err(SnapshotError::copy(&path));
         let updated = linked.and_then(|()| shared_tree::update(repo.root(), &path, changed));
-        match updated {
-            Ok(copied) => Ok(self.add_shared(repo, path, state, unsettled, copied)),
+        match with_view(updated, &wanted.view, repo, &path) {
+            Ok(copied) => Ok(self.add_shared(repo, path, wanted, unsettled, copied)),
             // There are file systems without hard links.
             Err(error) => {
                 self.discard(&path, error)?;
-                self.copy(repo, state)
+                self.copy(repo, wanted)
             }
         }
     }
 
-    fn copy(&mut self, repo: &Repo, state: TreeState) -> Result<Lease, SnapshotError> {
+    fn copy(&mut self, repo: &Repo, wanted: Wanted) -> Result<Lease, SnapshotError> {
         let path = self.free_path();
         private::make_folders(&path).map_err(SnapshotError::copy(&path))?;
         let files = repo.files()?;
-        match shared_tree::fill(repo.root(), &path, &files) {
-            Ok(copied) => Ok(self.add_shared(repo, path, state, Vec::new(), copied)),
+        let filled = shared_tree::fill(repo.root(), &path, &files);
+        match with_view(filled, &wanted.view, repo, &path) {
+            Ok(copied) => Ok(self.add_shared(repo, path, wanted, Vec::new(), copied)),
             Err(error) => {
                 let _ = remove_tree(&path);
                 Err(error)
@@ -202,10 +223,11 @@ impl Workspaces {
         &mut self,
         repo: &Repo,
         path: PathBuf,
-        state: TreeState,
+        wanted: Wanted,
         mut unsettled: Vec<Copied>,
         copied: Vec<Copied>,
     ) -> Lease {
+        let Wanted { state, view } = wanted;
         let race_ns = match is_same_device(repo.root(), &path) {
             true => TICK_NS,
             false => RACE_NS,
@@ -214,6 +236,7 @@ impl Workspaces {
         unsettled.extend(copied.into_iter().filter(|(_, stamp)| is_unsettled(stamp)));
         let shared = Shared {
             state,
+            view,
             unsettled,
             race_ns,
         };
@@ -262,6 +285,18 @@ impl Shared {
         });
         changed
     }
+}
+
+/// Adds the `.git` to a workspace with these files.
+fn with_view(
+    copied: Result<Vec<Copied>, SnapshotError>,
+    view: &GitView,
+    repo: &Repo,
+    path: &Path,
+) -> Result<Vec<Copied>, SnapshotError> {
+    let copied = copied?;
+    view.write(repo, path)?;
+    Ok(copied)
 }
 
 fn holds_same(one: &Path, two: &Path) -> bool {

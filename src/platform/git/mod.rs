@@ -247,6 +247,18 @@ impl Repo {
         self.read_if_any(&["config", "--get", "remote.origin.url"])
     }
 
+    /// The settings of the repository itself, without those of the user and the system.
+    pub fn local_settings(&self) -> Result<Vec<(String, String)>, GitError> {
+        let listed = self.read(&["config", "--local", "--list", "-z"])?;
+        let listed = String::from_utf8_lossy(&listed);
+        let entries = listed
+            .split('\0')
+            .filter_map(|entry| entry.split_once('\n'));
+        Ok(entries
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect())
+    }
+
     /// Tracked files, and untracked ones that git does not ignore. Git is not asked while the changes of the tree are
     /// remembered.
     pub fn files(&self) -> Result<BTreeSet<PathBuf>, GitError> {

@@ -138,7 +138,7 @@ fn what_a_worker_does_to_its_copy_does_not_reach_the_next_wave() {
             &script,
         ])
         .exits(0);
-    let expected = "kept\nold\nx\n600\n.gitignore\n.step\na.txt\nkept.txt\nrun.sh\nsrc\n";
+    let expected = "kept\nold\nx\n600\n.git\n.gitignore\n.step\na.txt\nkept.txt\nrun.sh\nsrc\n";
     for row in [
         "a.critique.skeptic.1",
         "a.synthesis.synthesizer.1",

@@ -167,3 +167,65 @@ fn a_full_disk_ends_the_run_before_a_row_starts_and_is_named() {
         end.out
     );
 }
+
+#[test]
+fn workers_ask_git_for_history_and_differences() {
+    for (how, format, linked) in [
+        ("auto", "sha1", false),
+        ("landlock", "sha1", false),
+        ("none", "sha1", false),
+        ("auto", "sha256", false),
+        ("auto", "sha1", true),
+    ] {
+        let bench = solo(&["a"], &[("src/x.txt", "x\n")]);
+        let name = format!("{how} {format} {linked}");
+        bench.write(".gitignore", "*.lock\n.step\n");
+        std::fs::remove_dir_all(bench.path(".git")).expect("removed");
+        bench.git(format!("init -q -b main --object-format={format}").as_str());
+        bench.git("config diff.external false");
+        bench.git("add --all");
+        bench.git("commit -q -m second");
+        if linked {
+            std::fs::rename(bench.path(".git"), bench.beside("bare.git")).expect("moved");
+            let bare = bench.beside("bare.git").display().to_string();
+            bench.git(
+                &[
+                    "--git-dir",
+                    &bare,
+                    "worktree",
+                    "add",
+                    "-q",
+                    "-f",
+                    "-b",
+                    "other",
+                    "../linked",
+                ][..],
+            );
+            std::fs::copy(bench.beside("linked/.git"), bench.path(".git")).expect("copied");
+            std::fs::write(
+                bench.beside("bare.git/worktrees/linked/gitdir"),
+                bench.path(".git").display().to_string(),
+            )
+            .expect("written");
+            bench.git("status");
+        }
+        let own = "git -c user.name=w -c user.email=w commit -q --allow-empty -m own";
+        let script = format!(
+            "{{ git status --porcelain; git log -1 --format=%s; git blame -s src/x.txt | cut -d' ' -f2-; \
+            git branch --show-current; git diff --stat; {own}; git log --oneline | wc -l; }} >$SAID/all 2>$SAID/errors || :"
+        );
+        let mut mesh = command(&bench, format!("--sandbox={how}").as_str(), &script);
+        let end = mesh.run_to_end();
+        if end.code == 3 && how == "landlock" {
+            continue;
+        }
+        assert_eq!(end.code, 0, "{name}: {}", end.err);
+        let branch = if linked { "other" } else { "main" };
+        let commits = if how == "none" { 2 } else { 1 };
+        let all = said(&bench, "all");
+        let first = all.split_once('\n').map_or("", |(first, _)| first);
+        assert_eq!(first, "second", "{name}: {all}");
+        assert_eq!(all, format!("second\n1) x\n{branch}\n{commits}"), "{name}");
+        assert_eq!(bench.git("log --oneline").lines().count(), 1, "{name}");
+    }
+}
