@@ -17,7 +17,7 @@ use rustix::process::{getgid, getuid};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 use std::collections::BTreeSet;
 use std::io;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// What root could get around the mounts with, without any capability: settings of the kernel that name a program to start.
@@ -77,13 +77,18 @@ fn above(paths: &BTreeSet<PathBuf>) -> Vec<PathBuf> {
     folders.into_iter().map(Path::to_owned).collect()
 }
 
-/// The block devices that this user can write, below the file systems on them.
+/// The block devices that this user can write, below the file systems on them. The walk stays on the file system of
+/// `folder`: what is mounted in `/dev`, as `/dev/shm` is, belongs to users and can have any number of files.
 fn writable_disks(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
+    let device = |path: &Path| std::fs::metadata(path).map(|of| of.dev()).ok();
+    let own = device(folder);
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         match entry.file_type() {
-            Ok(kind) if kind.is_dir() => found.extend(writable_disks(&path)),
+            Ok(kind) if kind.is_dir() && device(&path) == own => {
+                found.extend(writable_disks(&path));
+            }
             Ok(kind) if kind.is_block_device() && access(&path, Access::WRITE_OK).is_ok() => {
                 found.push(path);
             }
