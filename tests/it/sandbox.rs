@@ -93,7 +93,8 @@ struct Repo(Sandbox);
 
 impl Repo {
     fn new() -> Self {
-        let sandbox = Sandbox::with_repo(&[("kept.txt", "kept\n"), (".gitignore", "empty\n")]);
+        let files = [("kept.txt", "kept\n"), (".gitignore", "empty\n")];
+        let sandbox = Sandbox::with_repo_in_temporary_folder(&files);
         std::fs::create_dir(sandbox.path("empty")).expect("made");
         Self(sandbox)
     }
