@@ -30,6 +30,7 @@ mod resume_csv;
 mod rows;
 mod run;
 mod runs;
+mod runs_gc;
 mod simulate;
 mod single_steps;
 mod spawn;

@@ -6,9 +6,9 @@ use super::error::CliError;
 use super::report_files::{check_files, write_files};
 use super::rows;
 use super::terminal::Terminal;
-use crate::job::Counts;
 use crate::ledger;
-use crate::model::RunKind;
+use crate::model::dollars;
+use crate::report::run_summary::{NOT_ENDED, RunSummary, UNDER_WAY};
 use crate::report::{FailedRow, Report};
 use crate::run::{RunFolder, State, resume_command};
 use comfy_table::Table;
@@ -19,29 +19,24 @@ pub fn execute(args: &RunsArgs, context: &Context) -> Result<u8, CliError> {
     match &args.command {
         RunsCommand::List(home) => list(&home.folder(context)?, context),
         RunsCommand::Show(args) => show(args, context),
+        RunsCommand::Gc(args) => super::runs_gc::execute(args, context),
     }
-}
-
-struct Line {
-    id: String,
-    kind: &'static str,
-    status: String,
-    exit_code: Option<u8>,
-    work: String,
-    root: String,
 }
 
 fn list(home: &Path, context: &Context) -> Result<u8, CliError> {
     let mut lines = Vec::new();
     for folder in RunFolder::list(home)? {
-        match State::read(&folder.ledger()) {
-            Ok(state) => lines.push(line(&folder, &state)),
+        match RunSummary::of(&folder) {
+            Ok(summary) => lines.push((folder.id().clone(), summary)),
             Err(error) => context.terminal.warn(&super::error::with_causes(&error)),
         }
     }
     if context.terminal.json {
-        for line in lines {
-            let object = serde_json::json!({"mesh_run_id": line.id, "kind": line.kind, "status": line.status, "exit_code": line.exit_code, "work": line.work, "root": line.root});
+        for (id, run) in lines {
+            let object = serde_json::json!({
+                "mesh_run_id": id, "kind": run.kind, "status": run.status, "exit_code": run.exit_code, "work": run.work, "root": run.root,
+                "cost_usd": run.cost_usd, "seconds": seconds(&run), "disk_bytes": run.disk_bytes,
+            });
             context.terminal.data(&object.to_string())?;
         }
         return Ok(0);
@@ -52,89 +47,41 @@ fn list(home: &Path, context: &Context) -> Result<u8, CliError> {
         return Ok(0);
     }
     let mut table = Table::new();
-    table
-        .load_style(comfy_table::presets::NOTHING)
-        .set_header(["RUN", "KIND", "STATUS", "EXIT", "WORK", "FOLDER"]);
-    for line in lines {
+    table.load_style(comfy_table::presets::NOTHING).set_header([
+        "RUN", "KIND", "STATUS", "EXIT", "TIME", "COST", "DISK", "WORK", "FOLDER",
+    ]);
+    for (id, run) in lines {
         table.add_row([
-            line.id,
-            line.kind.to_owned(),
-            line.status,
-            line.exit_code
+            id.to_string(),
+            run.kind.clone(),
+            run.status.clone(),
+            run.exit_code
                 .map_or("-".to_owned(), |code| code.to_string()),
-            line.work,
-            line.root,
+            duration(seconds(&run)),
+            run.cost_usd.map_or("-".to_owned(), dollars),
+            run.disk(),
+            run.work.clone(),
+            run.root.clone(),
         ]);
     }
     context.terminal.data(&table.trim_fmt())?;
     Ok(0)
 }
 
-fn line(folder: &RunFolder, state: &State) -> Line {
-    let started = state.started.as_ref();
-    let is_driven = is_driven(folder);
-    let kind = match started.map(|started| started.kind) {
-        Some(RunKind::Plan) => "plan",
-        Some(RunKind::Spawn) => "spawn",
-        None => "-",
-    };
-    let work = match kind {
-        "plan" => tasks_done(state, is_driven),
-        _ => match &state.spawned {
-            Some(job) => rows_done(job.counts(), is_driven),
-            None => "no rows".to_owned(),
-        },
-    };
-    Line {
-        id: folder.id().to_string(),
-        kind,
-        status: status(folder, state),
-        exit_code: state.finished.as_ref().map(|finished| finished.exit_code),
-        work,
-        root: started.map_or_else(String::new, |started| started.root.display().to_string()),
+/// From the first to the last event.
+fn seconds(run: &RunSummary) -> f64 {
+    (run.span_ms.1 - run.span_ms.0).max(0) as f64 / 1000.0
+}
+
+/// `4.2s`, `3m07s`, `2h05m`.
+fn duration(seconds: f64) -> String {
+    let whole = seconds as u64;
+    match whole {
+        0..60 => format!("{seconds:.1}s"),
+        60..3600 => format!("{}m{:02}s", whole / 60, whole % 60),
+        _ => format!("{}h{:02}m", whole / 3600, whole / 60 % 60),
     }
 }
-
-/// `198 ok, 2 failed, 3 running, 7 pending`, without zeros.
-fn rows_done(counts: Counts, is_driven: bool) -> String {
-    // The running rows of a killed run are pending.
-    let (running, pending) = match is_driven {
-        true => (counts.running, counts.pending()),
-        false => (0, counts.pending() + counts.running),
-    };
-    counted(&[
-        (counts.completed, "ok"),
-        (counts.failed, "failed"),
-        (running, "running"),
-        (pending, "pending"),
-    ])
-    .unwrap_or_else(|| "no rows".to_owned())
-}
-
-/// `3 completed, 1 blocked, 1 running`.
-fn tasks_done(state: &State, is_driven: bool) -> String {
-    let (mut completed, mut blocked, mut open) = (0, 0, 0);
-    for unit in &state.units {
-        *match &unit.ended {
-            None => &mut open,
-            Some(ended) if ended.reason.is_some() => &mut blocked,
-            Some(_) => &mut completed,
-        } += 1;
-    }
-    let word = if is_driven { "running" } else { "in progress" };
-    counted(&[(completed, "completed"), (blocked, "blocked"), (open, word)])
-        .unwrap_or_else(|| "no tasks".to_owned())
-}
-
-fn counted(parts: &[(u64, &str)]) -> Option<String> {
-    let parts = parts.iter().filter(|(count, _)| *count > 0);
-    let parts = parts.map(|(count, word)| format!("{count} {word}"));
-    let parts: Vec<String> = parts.collect();
-    (!parts.is_empty()).then(|| parts.join(", "))
-}
-
-/// No process drives it and it has not ended: it was killed, or is driven one command at a time.
-const NOT_ENDED: &str = "not ended";
 
 /// Whether a process drives the run.
 fn is_driven(folder: &RunFolder) -> bool {
@@ -144,7 +91,7 @@ fn is_driven(folder: &RunFolder) -> bool {
 /// `under way` while a process drives the run, else how it ended, or `not ended`.
 fn status(folder: &RunFolder, state: &State) -> String {
     if is_driven(folder) {
-        return "under way".to_owned();
+        return UNDER_WAY.to_owned();
     }
     let ended = state.finished.as_ref().map(|finished| &finished.status);
     ended.map_or(NOT_ENDED.to_owned(), String::clone)

@@ -14,6 +14,7 @@ mod markdown;
 pub mod page;
 mod plan_report;
 mod rows;
+pub mod run_summary;
 mod text;
 pub mod view;
 

@@ -36,6 +36,6 @@ pub use preflight::{
 };
 pub use settings::PlanOptions;
 pub use single_steps::{Collect, Collected, CollectedWave, NextWaves, WaitingWave};
-pub use store::{CancelRequest, RunFolder, State, Unit, home, release_tasks};
+pub use store::{CancelRequest, RunFolder, State, Unit, empty_trash, home, release_tasks};
 pub use task_budget::TaskBudget;
 pub use watcher::Watcher;

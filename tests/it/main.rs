@@ -24,6 +24,7 @@ mod privacy;
 mod resume;
 mod run;
 mod run_bad_input;
+mod runs;
 mod sandbox;
 mod spawn;
 mod spawn_bad_input;

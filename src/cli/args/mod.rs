@@ -250,6 +250,30 @@ pub enum RunsCommand {
         after_help = "Examples:\n  mesh runs show 20260213T015500Z --row st-001.vote.skeptic.1\n  mesh runs show 20260213T015500Z --junit mesh.xml --markdown \"$GITHUB_STEP_SUMMARY\""
     )]
     Show(ShowRunArgs),
+    /// Remove old runs that have ended
+    ///
+    /// Runs that have not ended or wait for answers are kept: they can be resumed. Cancelled runs are removed. Nothing is removed
+    /// without this command.
+    #[command(
+        after_help = "Examples:\n  mesh runs gc --older-than 30d --dry-run\n  mesh runs gc --older-than 2w --keep-failed"
+    )]
+    Gc(GcArgs),
+}
+
+/// Arguments of `mesh runs gc`.
+#[derive(Clone, Debug, Args)]
+pub struct GcArgs {
+    /// Only runs whose last event is older than this, such as 30d, 12h or 2w
+    #[arg(long, value_name = "AGE", value_parser = values::age)]
+    pub older_than: std::time::Duration,
+    /// Keep runs that did not end with exit code 0
+    #[arg(long)]
+    pub keep_failed: bool,
+    /// Print what would be removed; remove nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub home: RunHomeArgs,
 }
 
 /// Arguments of `mesh runs show`.

@@ -7,6 +7,7 @@ use crate::table;
 use crate::table::delimiter;
 use clap::Args;
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub fn at_least_one(text: &str) -> Result<u64, String> {
     match text.parse() {
@@ -37,6 +38,22 @@ pub fn not_negative_dollars(text: &str) -> Result<f64, String> {
         Ok(dollars) if (0.0..=1e9).contains(&dollars) => Ok(dollars),
         _ => Err("must be an amount, such as 0.12".to_owned()),
     }
+}
+
+/// `90s`, `15m`, `12h`, `30d`, `2w`.
+pub fn age(text: &str) -> Result<Duration, String> {
+    let expected = || "must be a number and a unit: 90s, 15m, 12h, 30d or 2w".to_owned();
+    let unit = text.chars().next_back().ok_or_else(expected)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86_400,
+        'w' => 604_800,
+        _ => return Err(expected()),
+    };
+    let number: u32 = text[..text.len() - 1].parse().map_err(|_| expected())?;
+    Ok(Duration::from_secs(u64::from(number) * seconds))
 }
 
 pub fn separator(text: &str) -> Result<char, String> {

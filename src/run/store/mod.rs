@@ -4,8 +4,10 @@ mod recorder;
 mod run_folder;
 mod state;
 pub mod task_holds;
+mod trash;
 
 pub use recorder::Recorder;
 pub use run_folder::{CancelRequest, RunFolder, home};
 pub use state::{State, Unit, Wave};
 pub use task_holds::{TaskHolds, release_tasks};
+pub use trash::empty_trash;

@@ -126,7 +126,7 @@ impl State {
     }
 
     /// Whether the run can continue. A run that awaits answers of an external runner can, though its ledger has an end.
-    fn can_continue(&self) -> bool {
+    pub fn can_continue(&self) -> bool {
         let awaits = || self.is_external() && self.waves.iter().any(|wave| wave.is_open());
         self.finished
             .as_ref()
