@@ -1,15 +1,18 @@
 //! Running a spawned CSV to its end: progress, then the summary.
 
+use super::context::Context;
 use super::error::{CliError, final_exit_code, or_kept};
 use super::plan_run::{advise_resume, run_failed};
 use super::progress::{Display, rows};
 use super::stop;
 use super::terminal::{NotPrinted, Terminal, Tone};
+use super::workbook;
 use crate::adapter::Capabilities;
 use crate::job::{Bounds, Counts, Summary};
 use crate::model::one_line;
 use crate::run::{EarlierRun, SpawnRun};
 use crate::schedule::{Concurrency, Limits};
+use std::path::Path;
 
 /// The bounds of a job within the capabilities of its adapter and what remains of its quotas.
 pub fn fit_bounds(bounds: Bounds, can: &Capabilities, remaining: [Option<f64>; 2]) -> Bounds {
@@ -36,8 +39,21 @@ pub fn reuse_results(
     Ok(())
 }
 
-/// Drives a spawned job to its end and prints the summary; also for `resume`.
-pub fn drive(mut spawn_run: SpawnRun, total: u64, terminal: &Terminal) -> Result<u8, CliError> {
+/// [`drive`], then writes the workbook if one was requested, also of a job that failed or was stopped.
+pub fn drive_and_report(
+    spawn_run: SpawnRun,
+    total: u64,
+    xlsx: Option<&Path>,
+    context: &Context,
+) -> Result<u8, CliError> {
+    let folder = spawn_run.folder().path().to_owned();
+    let code = drive(spawn_run, total, &context.terminal)?;
+    let written = workbook::write_run(xlsx, &folder, context);
+    Ok(final_exit_code(written, code, &context.terminal))
+}
+
+/// Drives a spawned job to its end and prints the summary.
+fn drive(mut spawn_run: SpawnRun, total: u64, terminal: &Terminal) -> Result<u8, CliError> {
     let stop = stop::watch(spawn_run.folder())?;
     let job_id = spawn_run.job().job_id.to_string();
     let mut display = Display::for_job(terminal, &job_id, "job", total);

@@ -11,6 +11,7 @@ use crate::plan::PlanError;
 use crate::platform::GitError;
 use crate::report::live::ListenError;
 use crate::report::view::ViewError;
+use crate::report::workbook::WorkbookError;
 use crate::run::{ErrorKind, RunError};
 use crate::simulate::DurationsError;
 use crate::verdict::SchemaError;
@@ -148,6 +149,15 @@ pub enum CliError {
         /// What the file system said.
         #[source]
         source: std::io::Error,
+    },
+    /// A workbook can't be written.
+    #[error("workbook `{}` can't be written", path.display())]
+    Workbook {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<WorkbookError>,
     },
     /// Something can't be inspected.
     #[error(transparent)]

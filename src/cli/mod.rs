@@ -40,6 +40,7 @@ mod stop;
 mod terminal;
 mod watch;
 mod wave;
+mod workbook;
 
 use crate::adapter::WORKER_COMMAND;
 use crate::platform::sandbox;

@@ -3,6 +3,7 @@
 use super::args::ReportFiles;
 use super::context::Context;
 use super::error::CliError;
+use super::workbook;
 use crate::report::Report;
 use crate::run::InUse;
 use std::path::Path;
@@ -20,8 +21,12 @@ pub fn check_files(
     }
     if let Some(path) = &files.markdown {
         in_use.check_in_folder(&at(path), "--markdown")?;
+        in_use.reserve("is the file of --markdown", at(path));
     }
-    Ok(())
+    match &files.xlsx {
+        Some(path) => workbook::check_file(path, files.force, &in_use, context),
+        None => Ok(()),
+    }
 }
 
 /// Writes the report files that were requested.
@@ -46,5 +51,5 @@ pub fn write_files(
     if let Some(path) = &files.markdown {
         write(path, &report.markdown())?;
     }
-    Ok(())
+    workbook::write_run(files.xlsx.as_deref(), run_folder, context)
 }

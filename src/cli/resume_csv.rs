@@ -2,7 +2,7 @@
 
 use super::args::{ResumeArgs, SpawnArgs};
 use super::context::Context;
-use super::csv_run::{drive, fit_bounds, reuse_results};
+use super::csv_run::{drive_and_report, fit_bounds, reuse_results};
 use super::error::CliError;
 use super::files_in_use::{in_use, in_use_by_all};
 use super::spawn_input;
@@ -32,6 +32,8 @@ struct Changes {
     in_use: InUse,
     force: bool,
     retry_failed: bool,
+    /// The workbook to write at the end.
+    xlsx: Option<PathBuf>,
 }
 
 /// `mesh resume RUN`.
@@ -74,6 +76,7 @@ pub fn resume_by_id(
         in_use,
         force: given.force,
         retry_failed: args.retry_failed,
+        xlsx: None,
     };
     resume(spawn_run, changes, note, context)
 }
@@ -133,6 +136,7 @@ pub fn resume_by_input(
         in_use,
         force: args.force,
         retry_failed: args.retry_failed,
+        xlsx: args.xlsx.clone(),
     };
     resume(spawn_run, changes, note, context)
 }
@@ -179,7 +183,8 @@ fn resume(
         let reopened = counted(spawn_run.reopen_failed()?, "failed row");
         terminal.talk(&format!("retrying {reopened}"));
     }
-    drive(spawn_run, survey.total(), terminal)
+    let xlsx = changes.xlsx.as_deref();
+    drive_and_report(spawn_run, survey.total(), xlsx, context)
 }
 
 fn is_typed(args: &SpawnArgs, id: &str) -> bool {

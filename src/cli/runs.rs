@@ -6,6 +6,7 @@ use super::error::CliError;
 use super::report_files::{check_files, write_files};
 use super::rows;
 use super::terminal::Terminal;
+use super::workbook;
 use crate::ledger;
 use crate::model::dollars;
 use crate::report::run_summary::{NOT_ENDED, RunSummary, UNDER_WAY};
@@ -127,7 +128,7 @@ fn show(args: &ShowRunArgs, context: &Context) -> Result<u8, CliError> {
         None if args.files.junit.is_some() || args.files.markdown.is_some() => {
             return Err(CliError::NotAPlanRun(folder.id().clone()));
         }
-        None => {}
+        None => workbook::write_run(args.files.xlsx.as_deref(), folder.path(), context)?,
     }
     match report {
         Some(report) if terminal.json => {

@@ -87,7 +87,11 @@ fn start(args: &NextArgs, context: &Context) -> Result<Result<PlanRun, u8>, CliE
     if request.choice.name.is_none() && request.choice.command.is_empty() {
         request.choice.name = Some(EXTERNAL.to_owned());
     }
-    for (id, option) in [("junit", "--junit"), ("markdown", "--markdown")] {
+    for (id, option) in [
+        ("junit", "--junit"),
+        ("markdown", "--markdown"),
+        ("xlsx", "--xlsx"),
+    ] {
         if args.typed.iter().any(|typed| typed == id) {
             return Err(CliError::NoReportYet(option));
         }

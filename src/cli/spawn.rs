@@ -2,13 +2,14 @@
 
 use super::args::SpawnArgs;
 use super::context::Context;
-use super::csv_run::{drive, fit_bounds, reuse_results};
+use super::csv_run::{drive_and_report, fit_bounds, reuse_results};
 use super::error::CliError;
-use super::files_in_use::in_use;
+use super::files_in_use::{in_use, in_use_by_all};
 use super::progress::rows;
 use super::resume_csv;
 use super::spawn_input::{call, instruction};
 use super::terminal::Terminal;
+use super::workbook;
 use crate::adapter::AdapterError;
 use crate::job::{Selection, Survey};
 use crate::model::{JobId, RunId, WaveNo};
@@ -24,6 +25,9 @@ use std::path::{Path, PathBuf};
 /// Checks everything, then runs the rows.
 pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
     let home = args.home.folder(context)?;
+    if let Some(path) = &args.xlsx {
+        check_workbook(args, path, context)?;
+    }
     if let Some(run) = &args.resume {
         return resume_csv::resume_by_input(args, run, &home, context);
     }
@@ -67,7 +71,26 @@ pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
     if let Some(earlier) = &earlier {
         reuse_results(&mut spawn_run, earlier, &context.terminal)?;
     }
-    drive(spawn_run, total, &context.terminal)
+    drive_and_report(spawn_run, total, args.xlsx.as_deref(), context)
+}
+
+/// Checks the path of the workbook, which must also differ from that of the output.
+fn check_workbook(args: &SpawnArgs, path: &Path, context: &Context) -> Result<(), CliError> {
+    let at = |path: &PathBuf| context.folder.join(path);
+    let mut in_use = in_use_by_all(context);
+    let read = [
+        &args.csv_path,
+        &args.instruction_file,
+        &args.output_schema,
+        &args.call,
+    ];
+    for path in read.into_iter().flatten() {
+        in_use.add_file("is read by this command", at(path));
+    }
+    if let Some(output) = &args.output_csv_path {
+        in_use.reserve("is the output", at(output));
+    }
+    workbook::check_file(path, args.force, &in_use, context)
 }
 
 fn request(

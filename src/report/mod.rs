@@ -4,7 +4,7 @@
 //! ledger -> State -> plan_report -> text, junit, markdown
 //!        -> rows (one row, or all failed ones)
 //!        -> page (one HTML file), live (the same, served)
-//! wave, output or run -> view (every row, its columns, conditions and sums)
+//! wave, output or run -> view (every row, its columns, conditions and sums) -> workbook
 //! ```
 
 pub mod grid;
@@ -17,6 +17,7 @@ mod rows;
 pub mod run_summary;
 mod text;
 pub mod view;
+pub mod workbook;
 
 pub use plan_report::Report;
 pub use rows::{AttemptHistory, FailedRow, RowHistory, list_failed_rows, read_row_history};

@@ -13,6 +13,7 @@ mod guardrails;
 mod holds;
 mod imports;
 mod inspect;
+mod inspect_workbook;
 mod integrate;
 mod integrator;
 mod invoke;

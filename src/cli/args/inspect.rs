@@ -57,10 +57,13 @@ pub struct InspectArgs {
     /// Write the run as a web page: one file that loads nothing else
     ///
     /// With the plan as a graph, a timeline, the votes, a table with filters and search, and every row and task in full.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["diff", "row", "watch", "failed", "conditions", "columns", "sort"])]
+    #[arg(long, value_name = "FILE", group = "written", conflicts_with_all = ["diff", "row", "watch", "failed", "conditions", "columns", "sort"])]
     pub html: Option<PathBuf>,
+    /// Write a workbook for a spreadsheet: summary, results, failures, cost, and for a plan its tasks, votes and waves
+    #[arg(long, value_name = "FILE", group = "written", conflicts_with_all = ["row", "watch", "diff", "failed", "conditions", "columns", "sort"])]
+    pub xlsx: Option<PathBuf>,
     /// Replace an existing file
-    #[arg(long, requires = "html")]
+    #[arg(long, requires = "written")]
     pub force: bool,
     #[command(flatten)]
     pub home: RunHomeArgs,

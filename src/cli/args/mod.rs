@@ -288,7 +288,7 @@ pub struct ShowRunArgs {
     ///
     /// ID is the item id, or the id as it is shown. For a spawned CSV also the number of the row, from 1 on, if no row has that
     /// id.
-    #[arg(long, value_name = "ID", conflicts_with_all = ["failed", "junit", "markdown"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["failed", "junit", "markdown", "xlsx"])]
     pub row: Option<String>,
     #[command(flatten)]
     pub files: ReportFiles,

@@ -87,6 +87,12 @@ pub struct ReportFiles {
     /// Also write the report as Markdown, for the summary page of a CI service
     #[arg(long, value_name = "FILE")]
     pub markdown: Option<PathBuf>,
+    /// Also write a workbook for a spreadsheet: summary, results, failures, tasks, votes, waves and cost
+    #[arg(long, value_name = "FILE")]
+    pub xlsx: Option<PathBuf>,
+    /// Replace an existing file of --xlsx
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// How patches are checked, applied and delivered.

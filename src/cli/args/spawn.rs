@@ -29,9 +29,12 @@ pub struct SpawnArgs {
     /// Output CSV: the rows with their results [default: INPUT.agent-job-XXXXXXXX.csv]
     #[arg(short = 'o', long, value_name = "FILE")]
     pub output_csv_path: Option<PathBuf>,
-    /// Replace an existing output
+    /// Replace an existing output or workbook
     #[arg(long)]
     pub force: bool,
+    /// Also write a workbook for a spreadsheet when the job ends: summary, results, failures and cost
+    #[arg(long, value_name = "FILE")]
+    pub xlsx: Option<PathBuf>,
     /// JSON Schema that every result must match
     #[arg(long, value_name = "FILE")]
     pub output_schema: Option<PathBuf>,

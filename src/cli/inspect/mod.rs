@@ -14,10 +14,13 @@ mod show;
 use super::args::{InspectArgs, TableFormat};
 use super::context::Context;
 use super::error::CliError;
-use super::rows;
+use super::files_in_use::in_use_by_all;
+use super::{rows, workbook};
 use crate::report::view::{Cell, Column, Condition, Needs, Source, ViewError, ViewRow};
+use serde_json::json;
 use show::{Shown, Style};
 use std::io::IsTerminal;
+use std::path::Path;
 use std::time::Duration;
 
 /// How often `--watch` reads the run.
@@ -34,6 +37,9 @@ pub fn execute(args: &InspectArgs, context: &Context) -> Result<u8, CliError> {
     if args.watch {
         return watch(args, context, || open(given));
     }
+    if let Some(path) = &args.xlsx {
+        return write_workbook(args, path, || open(given), context);
+    }
     let source = open(given)?;
     if let Some(path) = &args.html {
         files::write_page(source, given, path, args.force, context)?;
@@ -42,6 +48,28 @@ pub fn execute(args: &InspectArgs, context: &Context) -> Result<u8, CliError> {
     match &args.row {
         Some(id) => show_row(&source, given, id, context)?,
         None => show(args, &source, style(args), context)?,
+    }
+    Ok(0)
+}
+
+/// Writes the workbook and prints its path.
+fn write_workbook(
+    args: &InspectArgs,
+    path: &Path,
+    open: impl Fn() -> Result<Source, ViewError>,
+    context: &Context,
+) -> Result<u8, CliError> {
+    let mut in_use = in_use_by_all(context);
+    let given = context
+        .folder
+        .join(args.what.as_deref().unwrap_or_default());
+    in_use.add_file("is what is inspected", given);
+    workbook::check_file(path, args.force, &in_use, context)?;
+    let written = workbook::write_file(&open()?, path, context)?;
+    let terminal = &context.terminal;
+    match terminal.json {
+        true => terminal.data(&json!({"xlsx_path": path, "rows": written.rows}).to_string())?,
+        false => terminal.data(&path.display().to_string())?,
     }
     Ok(0)
 }

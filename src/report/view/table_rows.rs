@@ -49,6 +49,11 @@ impl TableView {
         })
     }
 
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// What the CSV is.
     pub fn kind(&self) -> TableKind {
         self.kind
