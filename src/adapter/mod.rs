@@ -41,6 +41,7 @@ pub use config::{AdapterConfig, Configured};
 pub use error::AdapterError;
 pub use price::Prices;
 pub use recorded_protocol::{agent_protocol, answer_settings};
+pub(crate) use registry::agent_names;
 pub use replay::WORKER_COMMAND;
 pub use select::{Listed, default_name, list, select};
 pub use spec::{Choice, EXTERNAL};

@@ -165,6 +165,9 @@ pub enum CliError {
     /// The address of `mesh watch` can't be used.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// `mesh man` of a command that does not exist.
+    #[error("mesh has no command `{0}`")]
+    NoCommand(String),
     /// A file to write exists.
     #[error("`{}` already exists", .0.display())]
     FileExists(PathBuf),
@@ -320,6 +323,7 @@ impl CliError {
                 Some("pass the folder that contains ledger.jsonl, or the id of a run: mesh runs list".to_owned())
             }
             CliError::Listen(_) => Some("pass another port with --port, or leave it out".to_owned()),
+            CliError::NoCommand(_) => Some("see the commands: mesh --help".to_owned()),
             CliError::FileExists(_) => Some("pass another file, or --force to replace it".to_owned()),
             CliError::PageOfTable(_) => Some("pass the id of its run: mesh runs list".to_owned()),
             CliError::PageTooLong { .. } => Some("filter the rows in the terminal instead: mesh inspect RUN --where CONDITION".to_owned()),

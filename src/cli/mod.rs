@@ -6,6 +6,7 @@ mod adapters;
 mod args;
 mod call_location;
 mod cancel;
+mod completions;
 mod context;
 mod csv_file;
 mod csv_run;
@@ -19,6 +20,7 @@ mod hints;
 mod inspect;
 mod invoke;
 mod learnings;
+mod man;
 mod mcp;
 mod plan_run;
 mod progress;
@@ -55,6 +57,7 @@ pub fn main() -> ExitCode {
     if let Some(code) = run_as_worker(std::env::args_os().skip(1)) {
         return code;
     }
+    completions::answer();
     let parsed = defaults::parse(std::env::args_os().collect());
     let (cli, context) = match parsed {
         Ok(parsed) => parsed,
@@ -114,6 +117,8 @@ fn dispatch(cli: Cli, context: &context::Context) -> Result<u8, CliError> {
         Command::Mcp(_) => mcp::execute(),
         Command::Adapters => adapters::execute(context),
         Command::Doctor(args) => doctor::execute(&args, context),
+        Command::Completions(args) => completions::execute(&args),
+        Command::Man(args) => man::execute(&args, context),
         Command::Demo(args) => demo::execute(&args, context),
     }
 }

@@ -267,3 +267,54 @@ fn the_manual_quotes_errors_as_they_are() {
     sandbox.write("mesh.yaml", "max_concurrency: 4\nmax_runtime_secs: 3\n");
     assert_quoted(&sandbox, "configuration.md", &["run", "--", "true"]);
 }
+
+#[test]
+fn shells_ask_for_completions_and_get_ids_and_columns() {
+    let sandbox = Sandbox::new();
+    sandbox.write("in.csv", "city,size\nRome,1\n");
+    sandbox.mesh("spawn in.csv --run-id R1 --instruction x -- true");
+    let complete = |words: &[&str]| {
+        let mut command = sandbox.command(&["--", "mesh"]);
+        command.args(words);
+        command.env("MESH_COMPLETE", "bash");
+        command.env("_CLAP_COMPLETE_INDEX", words.len().to_string());
+        said(command.output().expect("started")).exits(0).out
+    };
+    let lines = |text: &str| -> Vec<String> { text.lines().map(str::to_owned).collect() };
+    assert_eq!(lines(&complete(&["resume", "R"])), ["R1"]);
+    assert_eq!(
+        lines(&complete(&["spawn", "in.csv", "--id-column", "c"])),
+        ["city"]
+    );
+    assert!(complete(&["spawn", "--adapter", "c"]).contains("codex"));
+    assert!(complete(&["insp"]).contains("inspect"));
+    for shell in ["bash", "zsh", "fish"] {
+        let script = sandbox.mesh(&["completions", shell]).exits(0).out;
+        assert_contains(&script, "MESH_COMPLETE");
+    }
+    sandbox
+        .mesh("completions tcsh")
+        .exits(2)
+        .err_has("invalid value 'tcsh'");
+}
+
+#[test]
+fn every_command_has_a_manual_page_with_its_examples() {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.work().join("man")).expect("made");
+    sandbox.mesh("man --dir man").exits(0);
+    for (page, part) in [
+        ("mesh.1", "Exit codes"),
+        ("mesh-spawn.1", "Example"),
+        ("mesh-wave-next.1", "mesh wave next"),
+    ] {
+        let page = sandbox.read(&format!("man/{page}"));
+        assert!(page.starts_with(".ie") && page.contains(".TH"), "{page}");
+        assert_contains(&page.replace('\\', ""), part);
+    }
+    sandbox.mesh("man wave next").exits(0).out_has("SYNOPSIS");
+    sandbox
+        .mesh("man nothing")
+        .exits(2)
+        .err_has("mesh has no command `nothing`");
+}

@@ -23,7 +23,7 @@ pub use wave::{CollectArgs, ExportArgs, LintArgs, NextArgs, WaveCommand};
 
 use super::st::StArgs;
 use super::terminal::{GLOBAL, ShowArgs};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use run::RunArgs;
 use std::path::PathBuf;
 use values::RunHomeArgs;
@@ -220,6 +220,59 @@ pub enum Command {
     /// answers: parallel tasks, a vote that fails twice, a validation that fails and is rolled back. No key, no network.
     #[command(after_help = "Examples:\n  mesh demo\n  mesh demo --dir /tmp/mesh-demo")]
     Demo(DemoArgs),
+    /// Print the script that completes commands in a shell
+    ///
+    /// The script asks mesh itself, so ids of runs and tasks, columns of the CSV on the line and adapters are completed too.
+    #[command(
+        after_help = "Examples:\n  source <(mesh completions bash)          in ~/.bashrc\n  source <(mesh completions zsh)           in ~/.zshrc\n  mesh completions fish | source           in ~/.config/fish/config.fish"
+    )]
+    Completions(CompletionsArgs),
+    /// Print the manual page of a command
+    #[command(
+        after_help = "Examples:\n  mesh man spawn | man -l -\n  mesh man --dir ~/.local/share/man/man1"
+    )]
+    Man(ManArgs),
+}
+
+/// Arguments of `mesh completions`.
+#[derive(Clone, Debug, Args)]
+pub struct CompletionsArgs {
+    /// bash, zsh or fish
+    #[arg(value_name = "SHELL", hide_possible_values = true)]
+    pub shell: Shell,
+}
+
+/// A shell with completions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// bash
+    Bash,
+    /// zsh
+    Zsh,
+    /// fish
+    Fish,
+}
+
+impl Shell {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Shell::Bash => "bash",
+            Shell::Zsh => "zsh",
+            Shell::Fish => "fish",
+        }
+    }
+}
+
+/// Arguments of `mesh man`.
+#[derive(Clone, Debug, Args)]
+pub struct ManArgs {
+    /// The command, such as `wave next`; by default, mesh itself
+    #[arg(value_name = "COMMAND", conflicts_with = "dir")]
+    pub command: Vec<String>,
+    /// Write the pages of all commands into this folder
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
 }
 
 /// Arguments of `mesh cancel`.
