@@ -213,7 +213,7 @@ fn workers_of_a_plan_can_not_write_to_tree_plan_runs_or_workspace() {
         .into_iter()
         .filter(|name| is_usable(name))
     {
-        let bench = Bench::new(&[Task::new("st-001")
+        let bench = Bench::in_temporary_folder(&[Task::new("st-001")
             .scope(&["made.txt"])
             .validation(&["test -f made.txt"])
             .patches(&[&create("made.txt", "x")])]);
