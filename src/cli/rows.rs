@@ -7,10 +7,11 @@ use super::terminal::{Terminal, Tone};
 use crate::model::{
     RunId, Usage, VerdictRecord, one_line, shell_word, visible, visible_lines, with_code,
 };
-use crate::report::{AttemptHistory, FailedRow, RowHistory, list_failed_rows, read_row_history};
+use crate::report::{
+    AttemptHistory, FailedRow, RowHistory, list_failed_rows, read_row_history, tail,
+};
 use crate::run::{RunFolder, SpawnRun, State, resume_command};
 use serde_json::Value;
-use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 /// The number of failed rows that are listed by default.
@@ -264,23 +265,17 @@ fn attempt_text(attempt: &AttemptHistory) -> String {
     for path in &attempt.log_paths {
         text.push_str(&format!("  log: {}\n", path.display()));
     }
-    if let Some(tail) = attempt.log_paths.first().and_then(|path| tail(path)) {
+    if let Some(tail) = attempt.log_paths.first().and_then(|path| last_lines(path)) {
         text.push_str(&format!("  last lines:\n{}\n", indented(&indented(&tail))));
     }
     text
 }
 
 /// The last lines of a log; `None` if it is empty or can't be read.
-fn tail(path: &Path) -> Option<String> {
-    let mut file = std::fs::File::open(path).ok()?;
-    let skipped = file.metadata().ok()?.len().saturating_sub(TAIL_BYTES);
-    file.seek(SeekFrom::Start(skipped)).ok()?;
-    let mut bytes = Vec::new();
-    file.take(TAIL_BYTES).read_to_end(&mut bytes).ok()?;
-    let text = String::from_utf8_lossy(&bytes);
-    let lines: Vec<&str> = text.trim_end().lines().collect();
-    let last = &lines[lines.len().saturating_sub(TAIL_LINES)..];
-    (!last.is_empty()).then(|| last.join("\n"))
+fn last_lines(path: &Path) -> Option<String> {
+    let text = tail(path, TAIL_BYTES)?;
+    let lines: Vec<&str> = text.lines().collect();
+    Some(lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n"))
 }
 
 fn indented(text: &str) -> String {

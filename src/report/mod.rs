@@ -10,6 +10,7 @@
 pub mod grid;
 mod junit;
 pub mod live;
+mod log_tail;
 mod markdown;
 pub mod page;
 mod plan_report;
@@ -19,5 +20,6 @@ mod text;
 pub mod view;
 pub mod workbook;
 
+pub use log_tail::tail;
 pub use plan_report::Report;
 pub use rows::{AttemptHistory, FailedRow, RowHistory, list_failed_rows, read_row_history};

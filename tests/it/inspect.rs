@@ -419,10 +419,9 @@ impl Drop for Watch {
     }
 }
 
-#[test]
-fn a_watched_run_is_served_to_this_machine_alone() {
+/// A server of run `R`, and its address.
+fn watched(sandbox: &Sandbox) -> (Watch, String) {
     use std::io::BufRead;
-    let sandbox = spawned();
     let mut command = sandbox.command("watch R");
     let mut server = Watch(
         command
@@ -431,11 +430,15 @@ fn a_watched_run_is_served_to_this_machine_alone() {
             .expect("started"),
     );
     let out = server.0.stdout.take().expect("its output");
-    let url = std::io::BufReader::new(out)
-        .lines()
-        .next()
-        .expect("a line")
-        .expect("text");
+    let mut lines = std::io::BufReader::new(out).lines();
+    let url = lines.next().expect("a line").expect("text");
+    (server, url)
+}
+
+#[test]
+fn a_watched_run_is_served_to_this_machine_alone() {
+    let sandbox = spawned();
+    let (_server, url) = watched(&sandbox);
     assert!(
         url.starts_with("http://127.0.0.1:") && url.ends_with("/run/R/"),
         "{url}"
@@ -503,19 +506,7 @@ fn a_running_run_is_followed_to_its_end() {
     wait_for("the ledger", || {
         sandbox.mesh_home().join("runs/R/ledger.jsonl").is_file()
     });
-    let mut command = sandbox.command("watch R");
-    let mut server = Watch(
-        command
-            .stdout(std::process::Stdio::piped())
-            .spawn()
-            .expect("started"),
-    );
-    let out = server.0.stdout.take().expect("its output");
-    let url = BufReader::new(out)
-        .lines()
-        .next()
-        .expect("a line")
-        .expect("text");
+    let (_server, url) = watched(&sandbox);
     let rest = url.strip_prefix("http://").expect("an address");
     let (host, path) = rest.split_once('/').expect("a path");
     let mut stream = std::net::TcpStream::connect(host).expect("connected");

@@ -6,7 +6,7 @@ use crate::model::RunId;
 use crate::report::page;
 use crate::report::view::ViewError;
 use crate::run::{RunFolder, State};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::io;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -125,8 +125,7 @@ impl Shared {
     fn document(&self, route: &Route) -> Option<(String, &'static str)> {
         match route {
             Route::Page(run) => {
-                let mut data = brief(self.data(run).ok()?);
-                data["live"] = json!(true);
+                let data = brief(self.data(run).ok()?);
                 Some((page::html(&data), HTML))
             }
             Route::Row(run, wave, id) => {

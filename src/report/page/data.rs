@@ -1,9 +1,10 @@
 //! The data of the page of a run, as one JSON object; its shape is that of `web/src/model.ts`.
 
 use super::tasks::{FromRows, compact, longest_path, tasks};
-use super::text::{Limits, cut, tail};
+use super::text::{Limits, cut};
 use super::timeline::Timeline;
 use crate::model::{RowId, RunKind, WaveNo};
+use crate::report::log_tail::tail;
 use crate::report::view::{Needs, RunView, Totals, ViewError, ViewRow};
 use crate::run::{RunFolder, resume_command};
 use serde_json::{Map, Value, json};

@@ -1,8 +1,9 @@
 //! The tasks of a run of a plan: state, votes, what the roles answered, patch and validation.
 
-use super::text::{Limits, cut, tail};
+use super::text::{Limits, cut};
 use super::timeline::Timeline;
 use crate::model::{Stage, ValidationFinished};
+use crate::report::log_tail::tail;
 use crate::report::plan_report::Report;
 use crate::report::view::{RunView, ViewRow};
 use crate::run::Unit;
@@ -173,7 +174,7 @@ pub fn longest_path(tasks: &[Value], from_rows: &HashMap<String, FromRows>) -> O
     Some(json!({"ms": ms, "tasks": path}))
 }
 
-/// `{id, name, value}` without the members that are null or empty.
+/// An object without its members that are null or empty.
 pub fn compact(value: Value) -> Value {
     match value {
         Value::Object(object) => {

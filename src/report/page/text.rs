@@ -1,8 +1,4 @@
-//! Long texts, cut to what a page can hold, and the ends of logs.
-
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
+//! Long texts, cut to what a page can hold.
 
 /// How much of each text a page has.
 #[derive(Clone, Copy, Debug)]
@@ -40,15 +36,4 @@ pub fn cut(text: &str, bytes: usize) -> (String, bool) {
     }
     let end = (0..=bytes).rev().find(|end| text.is_char_boundary(*end));
     (format!("{}…", &text[..end.unwrap_or(0)]), true)
-}
-
-/// The last bytes of a file, as text; `None` if it is empty or can't be read.
-pub fn tail(path: &Path, bytes: u64) -> Option<String> {
-    let mut file = File::open(path).ok()?;
-    let skipped = file.metadata().ok()?.len().saturating_sub(bytes);
-    file.seek(SeekFrom::Start(skipped)).ok()?;
-    let mut tail = Vec::new();
-    file.take(bytes).read_to_end(&mut tail).ok()?;
-    let text = String::from_utf8_lossy(&tail).trim_end().to_owned();
-    (!text.is_empty()).then_some(text)
 }
