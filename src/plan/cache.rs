@@ -32,7 +32,7 @@ pub(super) struct Known {
     file: Identity,
     pub plan: Arc<Plan>,
     version: u8,
-    watermark: u64,
+    pub watermark: u64,
     carried: Carried,
 }
 
@@ -42,6 +42,14 @@ impl Cache {
         let now = Identity::of(path).ok()?;
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.as_ref().filter(|known| known.file == now).cloned()
+    }
+
+    /// The state that was read or written last, whatever the file holds now.
+    pub(super) fn last(&self) -> Option<Known> {
+        self.known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Keeps what was read from `path`, if that was one file all the time, which was identified as `before`.

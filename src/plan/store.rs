@@ -185,6 +185,32 @@ impl Store {
         self.rewrite(&lock, &options, change)
     }
 
+    /// Writes the state that a [`cached`](Store::cached) store wrote or read last, if the file holds an older one or none; `true` if
+    /// it did. A file that can't be read is left to who guards it.
+    ///
+    /// # Errors
+    /// The file can't be written.
+    pub fn rewrite_if_lost(&self, options: &MutateOptions) -> Result<bool, PlanError> {
+        let last = self.cache.as_ref().and_then(|cache| cache.last());
+        let Some((cache, last)) = self.cache.as_ref().zip(last) else {
+            return Ok(false);
+        };
+        if cache.get(&self.file).is_some() {
+            return Ok(false);
+        }
+        let _lock = Lock::acquire(&self.file)?;
+        let is_lost = match self.read_stream() {
+            Ok((_, found)) => found.watermark < last.watermark,
+            Err(_) => !self.file.exists(),
+        };
+        if is_lost {
+            let stream = last.stream();
+            self.write(&stream, last.watermark, signature(options))?;
+            cache.keep_written(&self.file, last.watermark, stream);
+        }
+        Ok(is_lost)
+    }
+
     /// Finds errors of the file beyond single records: its sequence numbers, and histories that git merged into it.
     ///
     /// # Errors

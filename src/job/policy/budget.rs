@@ -1,5 +1,5 @@
-//! Budgets: the limits of a run, and whether another row fits. A row reserves an estimate before it starts, which its
-//! actual usage replaces when it ends. Pure: knows sums, not rows.
+//! Budgets: the limits of a run, and whether another row fits. Each running row has room for an estimate,
+//! which its actual usage replaces when it ends. Pure: knows sums, not rows.
 
 use crate::model::Usage;
 use serde::{Deserialize, Serialize};
@@ -10,6 +10,8 @@ use std::ops::AddAssign;
 pub const FIRST_ROW_TOKENS: u64 = 20_000;
 /// The same in US dollars.
 pub const FIRST_ROW_USD: f64 = 0.10;
+/// What sums of costs may be too large by.
+const ROUNDING_USD: f64 = 1e-9;
 
 /// The budget of a run; `None` is no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -61,11 +63,9 @@ impl AddAssign for Spent {
     }
 }
 
-/// The estimate reserved for a row.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// The room that a running row has: as much as is estimated of any row at the time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reserve {
-    tokens: u64,
-    usd: f64,
     /// Whether the row is counted as started by this reservation.
     is_fresh: bool,
 }
@@ -86,9 +86,8 @@ pub enum Room {
 pub struct BudgetTracker {
     budget: Budget,
     spent: Spent,
+    /// Rows with a reservation.
     open: u64,
-    reserved_tokens: u64,
-    reserved_usd: f64,
 }
 
 impl BudgetTracker {
@@ -108,15 +107,12 @@ impl BudgetTracker {
 
     /// Reserves room for a row; a fresh one has not been started before.
     pub fn reserve(&mut self, is_fresh: bool) -> Room {
-        let reserve = self.estimate(is_fresh);
-        if let Some(no) = self.refusal(&reserve) {
+        if let Some(no) = self.refusal(is_fresh) {
             return no;
         }
         self.open += 1;
-        self.reserved_tokens += reserve.tokens;
-        self.reserved_usd += reserve.usd;
         self.spent.rows += u64::from(is_fresh);
-        Room::Yes(reserve)
+        Room::Yes(Reserve { is_fresh })
     }
 
     /// The option without room for this many fresh rows at once, and its value.
@@ -126,25 +122,21 @@ impl BudgetTracker {
             max_tokens,
             max_rows,
         } = self.budget;
-        let each = self.estimate(true);
-        let tokens = self.spent.usage.tokens() + self.reserved_tokens;
-        let tokens = tokens.saturating_add(each.tokens.saturating_mul(rows));
-        let usd = self.spent.usage.cost_usd.unwrap_or(0.0) + self.reserved_usd;
-        let usd = usd + each.usd * rows as f64;
+        let (tokens, usd) = self.expected(self.open + rows);
         if let Some(max) = max_rows.filter(|max| self.spent.rows + rows > *max) {
             return Some(("max_rows", max.into()));
         }
         if let Some(max) = max_tokens.filter(|max| tokens > *max) {
             return Some(("max_tokens", max.into()));
         }
-        let max = max_cost_usd.filter(|max| usd > *max)?;
+        let max = max_cost_usd.filter(|max| usd > *max + ROUNDING_USD)?;
         Some(("max_cost_usd", number(max)))
     }
 
     /// Replaces a reservation by the usage of its attempt. `counts` is false if the attempt does not count, or never
     /// started.
     pub fn charge(&mut self, reserve: Reserve, usage: Option<Usage>, counts: bool) {
-        self.release(reserve);
+        self.open -= 1;
         self.spent.rows -= u64::from(reserve.is_fresh && !counts);
         if let Some(usage) = usage {
             self.spent.usage += usage;
@@ -152,43 +144,26 @@ impl BudgetTracker {
         }
     }
 
-    fn release(&mut self, reserve: Reserve) {
-        self.open -= 1;
-        self.reserved_tokens -= reserve.tokens;
-        self.reserved_usd -= reserve.usd;
-        if self.open == 0 {
-            // The remainder is a rounding error.
-            self.reserved_usd = 0.0;
-        }
-    }
-
-    /// The mean of the attempts that reported their usage. Until there is one, a default, which a smaller budget caps
-    /// so that one row can start.
-    fn estimate(&self, is_fresh: bool) -> Reserve {
+    /// Tokens and US dollars in the end, if this many rows more use what is estimated: the mean of the attempts that reported their
+    /// usage. Until there is one, a default, which a smaller budget caps so that one row can start.
+    fn expected(&self, rows: u64) -> (u64, f64) {
         let Spent {
             usage, attempts, ..
         } = self.spent;
-        let Budget {
-            max_cost_usd,
-            max_tokens,
-            ..
-        } = self.budget;
-        let has_mean = attempts > 0;
-        let mean_usd = usage.cost_usd.map(|usd| usd / attempts.max(1) as f64);
-        let first_tokens = FIRST_ROW_TOKENS.min(max_tokens.unwrap_or(u64::MAX));
-        let first_usd = FIRST_ROW_USD.min(max_cost_usd.unwrap_or(f64::MAX));
-        Reserve {
-            tokens: if has_mean {
-                usage.tokens() / attempts
-            } else {
-                first_tokens
-            },
-            usd: mean_usd.filter(|_| has_mean).unwrap_or(first_usd),
-            is_fresh,
-        }
+        let first_tokens = FIRST_ROW_TOKENS.min(self.budget.max_tokens.unwrap_or(u64::MAX));
+        let first_usd = FIRST_ROW_USD.min(self.budget.max_cost_usd.unwrap_or(f64::MAX));
+        let each_tokens = usage.tokens().checked_div(attempts);
+        let mean_usd = usage.cost_usd.filter(|_| attempts > 0);
+        let each_usd = mean_usd.map_or(first_usd, |usd| usd / attempts as f64);
+        (
+            usage
+                .tokens()
+                .saturating_add(each_tokens.unwrap_or(first_tokens).saturating_mul(rows)),
+            usage.cost_usd.unwrap_or(0.0) + each_usd * rows as f64,
+        )
     }
 
-    fn refusal(&self, reserve: &Reserve) -> Option<Room> {
+    fn refusal(&self, is_fresh: bool) -> Option<Room> {
         let Budget {
             max_cost_usd,
             max_tokens,
@@ -199,22 +174,22 @@ impl BudgetTracker {
             false => Some(Room::Wait),
         };
         if let Some(max) = max_rows
-            && reserve.is_fresh
+            && is_fresh
             && self.spent.rows >= max
         {
             return no(false, "max_rows", max.into());
         }
-        let tokens = self.spent.usage.tokens();
+        let (tokens, usd) = self.expected(self.open + 1);
         if let Some(max) = max_tokens
-            && tokens + self.reserved_tokens + reserve.tokens > max
+            && tokens > max
         {
-            return no(tokens >= max, "max_tokens", max.into());
+            return no(self.spent.usage.tokens() >= max, "max_tokens", max.into());
         }
-        let usd = self.spent.usage.cost_usd.unwrap_or(0.0);
         if let Some(max) = max_cost_usd
-            && usd + self.reserved_usd + reserve.usd > max
+            && usd > max + ROUNDING_USD
         {
-            return no(usd >= max, "max_cost_usd", number(max));
+            let spent = self.spent.usage.cost_usd.unwrap_or(0.0);
+            return no(spent >= max, "max_cost_usd", number(max));
         }
         None
     }

@@ -425,13 +425,10 @@ impl PlanRun {
         unit: &Unit,
         context: &mut Context<'_, '_>,
     ) -> Result<(), RunError> {
-        let (patch, trees) = (self.accepted_patch(task, unit), self.trees());
-        let factory = IntegratorFactory::new(self.checkout()?, &trees);
-        let request = factory.request(&patch);
+        let patch = self.accepted_patch(task, unit);
         let known = self.concurrent_changes(&task.unit);
-        let mut integrator = factory.integrator(&patch, self.folder.trial(1), context.stop);
-        context.run_blocking(&mut self.recorder, |journal| {
-            Ok(integrator.integrate(&request, journal)?)
+        self.with_integrator(&patch, 1, context, |integrator, request, journal| {
+            integrator.integrate(request, journal)
         })?;
         self.report_integration(unit, &known, context.watcher);
         Ok(())

@@ -6,10 +6,10 @@ use super::compile::Task;
 use super::context::Context;
 use super::integrations::AcceptedPatch;
 use crate::integrate::{
-    Commands, CommitTo, Delivery, IntegrationRequest, Integrator, Isolation, RepoLock, TreeWatch,
-    is_allowed,
+    Commands, CommitTo, Delivery, IntegrateError, IntegrationRequest, Integrator, Isolation,
+    RepoLock, TreeWatch, is_allowed,
 };
-use crate::job::Stop;
+use crate::job::{Journal, Stop};
 use crate::model::{RowId, RunId};
 use crate::platform::{Repo, Writers};
 use crate::run::error::RunError;
@@ -113,18 +113,39 @@ impl PlanRun {
     ) -> Result<Option<String>, RunError> {
         let nothing = Value::Null;
         let synthesis = wave.result(id).unwrap_or(&nothing);
-        let (patch, trees) = (self.patch_of(task, synthesis, None), self.trees());
+        let patch = self.patch_of(task, synthesis, None);
         self.forget_tree();
-        let factory = IntegratorFactory::new(self.checkout()?, &trees);
-        let request = factory.request(&patch);
-        let scratch = self.folder.trial(context.integrations.free_place());
-        let mut integrator = factory.integrator(&patch, scratch, context.stop);
+        let place = context.integrations.free_place();
         let known = self.concurrent_changes(&task.unit);
-        let shown = context.run_blocking(&mut self.recorder, |journal| {
-            Ok(integrator.preview(&request, journal)?)
-        })?;
+        let shown =
+            self.with_integrator(&patch, place, context, |integrator, request, journal| {
+                integrator.preview(request, journal)
+            })?;
         self.warn_of_concurrent_changes(&task.unit, &known, context.watcher);
         Ok(shown)
+    }
+
+    /// Calls `work` with the integrator and the request for a patch, in a thread beside the loop. The patch is tried in scratch
+    /// tree number `place`.
+    pub(super) fn with_integrator<T: Send>(
+        &mut self,
+        patch: &AcceptedPatch,
+        place: usize,
+        context: &mut Context<'_, '_>,
+        work: impl FnOnce(
+            &mut Integrator<'_>,
+            &IntegrationRequest<'_>,
+            &mut dyn Journal,
+        ) -> Result<T, IntegrateError>
+        + Send,
+    ) -> Result<T, RunError> {
+        let trees = self.trees();
+        let factory = IntegratorFactory::new(self.checkout()?, &trees);
+        let request = factory.request(patch);
+        let mut integrator = factory.integrator(patch, self.folder.trial(place), context.stop);
+        context.run_blocking(&mut self.recorder, |journal| {
+            Ok(work(&mut integrator, &request, journal)?)
+        })
     }
 }
 

@@ -41,11 +41,14 @@ impl PlanRun {
                 stop.end_now();
             }
             context.in_flight.drain(&mut run.recorder, context.watcher);
+            // Validations that were ended have not looked at what they damaged.
+            let repaired = run.watch.quiet().repair_stores();
             // The plan was sound when the run began.
             let end = end.map_err(|error| match error {
                 RunError::Plan(error) => RunError::PlanLost(error),
                 other => other,
             })?;
+            repaired?;
             run.end(&end, context.watcher)?;
             Ok(end)
         })

@@ -101,6 +101,12 @@ impl PlanRun {
         if !is_needed {
             return Ok(());
         }
+        if let Some(quiet) = &mut quiet {
+            // A command may have damaged the plan since it was changed; what it finds now would count as right. The guard has the
+            // plan as it was before the change.
+            quiet.repair_stores()?;
+            self.store.rewrite_if_lost(&self.mutate_options())?;
+        }
         self.record_fingerprint()?;
         match (quiet, &self.expected) {
             (Some(mut quiet), Some(now)) => Ok(quiet.expect(now.clone())?),

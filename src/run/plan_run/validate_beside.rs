@@ -254,12 +254,9 @@ impl PlanRun {
         tried: Tried,
         context: &mut Context<'_, '_>,
     ) -> Result<(), RunError> {
-        let (patch, trees) = (self.accepted_patch(task, unit), self.trees());
-        let factory = IntegratorFactory::new(self.checkout()?, &trees);
-        let request = factory.request(&patch);
-        let mut integrator = factory.integrator(&patch, self.folder.trial(1), context.stop);
-        context.run_blocking(&mut self.recorder, |journal| {
-            Ok(integrator.apply_tried(&request, tried, journal)?)
+        let patch = self.accepted_patch(task, unit);
+        self.with_integrator(&patch, 1, context, |integrator, request, journal| {
+            integrator.apply_tried(request, tried, journal)
         })
     }
 
@@ -269,13 +266,13 @@ impl PlanRun {
         unit: &Unit,
         context: &mut Context<'_, '_>,
     ) -> Result<(), RunError> {
-        let (patch, trees) = (self.accepted_patch(task, unit), self.trees());
-        let factory = IntegratorFactory::new(self.checkout()?, &trees);
-        let integrator = factory.integrator(&patch, self.folder.trial(1), context.stop);
+        let patch = self.accepted_patch(task, unit);
         let why = format!(
             "paths that the task may touch changed each time while its patch was validated, {TRIES} times"
         );
-        Ok(integrator.refuse(&factory.request(&patch), &why, &mut self.recorder)?)
+        self.with_integrator(&patch, 1, context, |integrator, request, journal| {
+            integrator.refuse(request, &why, journal)
+        })
     }
 }
 

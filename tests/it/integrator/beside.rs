@@ -352,6 +352,9 @@ fn a_stop_lets_validations_end_and_applies_what_passes() {
     let mut mesh = start(&bench, Args::from(&args).and(ORDERED));
     wait_for("the validation of a", || bench.beside("in-a").exists());
     bench.mesh("cancel R").exits(0);
+    wait_for("mesh to take the request", || {
+        !bench.run_folder().join("cancel").exists()
+    });
     std::fs::write(bench.beside("go"), "").expect("written");
     assert!(!mesh.wait().expect("ended").success());
     assert_eq!(units(&bench, "integration_finished")[0], "a");

@@ -137,5 +137,38 @@ fn no_reservation_remains_after_all_rows_end() {
     for reserve in open {
         tracker.charge(reserve, used(3, 0.1), true);
     }
-    assert_eq!((tracker.reserved_tokens, tracker.reserved_usd), (0, 0.0));
+    assert_eq!(tracker.open, 0);
+}
+
+#[test]
+fn running_rows_are_estimated_anew_by_what_others_used() {
+    let mut tracker = tracker_of(Budget {
+        max_cost_usd: Some(2.25),
+        ..Budget::default()
+    });
+    let slow = yes(tracker.reserve(true));
+    for _ in 0..3 {
+        let reserve = yes(tracker.reserve(true));
+        tracker.charge(reserve, used(10, 0.5), true);
+    }
+    assert_eq!(
+        tracker.reserve(true),
+        Room::Wait,
+        "1.50, 0.50 of the slow one, and 0.50"
+    );
+    tracker.charge(slow, used(10, 0.5), true);
+    assert_eq!(reached(tracker.reserve(true)), "max_cost_usd=2.25");
+}
+
+#[test]
+fn three_rows_of_ten_cents_fit_into_thirty() {
+    let mut tracker = tracker_of(Budget {
+        max_cost_usd: Some(0.3),
+        ..Budget::default()
+    });
+    for _ in 0..3 {
+        let reserve = yes(tracker.reserve(true));
+        tracker.charge(reserve, used(10, 0.1), true);
+    }
+    assert_eq!(reached(tracker.reserve(true)), "max_cost_usd=0.3");
 }
