@@ -49,6 +49,14 @@ pub fn agent_protocol(worker: &Worker) -> Result<Option<Arc<dyn AgentProtocol>>,
     }))
 }
 
+/// The agent that a worker is, and its model, as far as its adapter's settings name them.
+pub fn agent_and_model(worker: &Worker) -> (Option<String>, Option<String>) {
+    match serde_json::from_value(worker.speaks.clone()) {
+        Ok(ProtocolSettings::Agent(spec)) => (Some(spec.agent), spec.model),
+        Ok(ProtocolSettings::Command(_)) | Err(_) => (None, None),
+    }
+}
+
 /// The settings of a worker that affect its answers: all of its adapter's settings except prices.
 pub fn answer_settings(worker: &Worker) -> Value {
     let mut speaks = worker.speaks.clone();

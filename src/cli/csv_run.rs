@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use super::error::{CliError, final_exit_code, or_kept};
+use super::live_page::LivePage;
 use super::plan_run::{advise_resume, run_failed};
 use super::progress::{Display, rows};
 use super::stop;
@@ -12,7 +13,7 @@ use crate::job::{Bounds, Counts, Summary};
 use crate::model::one_line;
 use crate::run::{EarlierRun, SpawnRun};
 use crate::schedule::{Concurrency, Limits};
-use std::path::Path;
+use std::path::PathBuf;
 
 /// The bounds of a job within the capabilities of its adapter and what remains of its quotas.
 pub fn fit_bounds(bounds: Bounds, can: &Capabilities, remaining: [Option<f64>; 2]) -> Bounds {
@@ -39,16 +40,26 @@ pub fn reuse_results(
     Ok(())
 }
 
-/// [`drive`], then writes the workbook if one was requested, also of a job that failed or was stopped.
+/// What was requested beside the run of a job.
+#[derive(Default)]
+pub struct Beside {
+    /// The workbook to write at the end.
+    pub xlsx: Option<PathBuf>,
+    /// The live page.
+    pub page: LivePage,
+}
+
+/// [`drive`], with the live page beside it; then writes the workbook, also of a job that failed or was stopped.
 pub fn drive_and_report(
     spawn_run: SpawnRun,
     total: u64,
-    xlsx: Option<&Path>,
+    beside: Beside,
     context: &Context,
 ) -> Result<u8, CliError> {
+    beside.page.show(spawn_run.folder().id(), &context.terminal);
     let folder = spawn_run.folder().path().to_owned();
     let code = drive(spawn_run, total, &context.terminal)?;
-    let written = workbook::write_run(xlsx, &folder, context);
+    let written = workbook::write_run(beside.xlsx.as_deref(), &folder, context);
     Ok(final_exit_code(written, code, &context.terminal))
 }
 

@@ -10,6 +10,7 @@ use crate::model::{RunId, visible_lines};
 use crate::plan::PlanError;
 use crate::platform::GitError;
 use crate::report::live::ListenError;
+use crate::report::picture::GraphError;
 use crate::report::view::ViewError;
 use crate::report::workbook::WorkbookError;
 use crate::run::{ErrorKind, RunError};
@@ -171,9 +172,20 @@ pub enum CliError {
     /// A file to write exists.
     #[error("`{}` already exists", .0.display())]
     FileExists(PathBuf),
-    /// `--html` of a CSV.
-    #[error("`{}` is a CSV; a page shows a run", .0.display())]
-    PageOfTable(PathBuf),
+    /// `--html`, `--svg` or `--otel` of a CSV.
+    #[error("`{}` is a CSV; a {noun} shows a run", path.display())]
+    FileOfTable {
+        /// As given.
+        path: PathBuf,
+        /// `page`, `timeline` and so on.
+        noun: &'static str,
+    },
+    /// `--svg` with another word.
+    #[error("`{}` is not a picture; pictures: timeline, graph", .0.display())]
+    NoPicture(PathBuf),
+    /// A run without the picture that was requested.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
     /// `--html` of too many rows.
     #[error("the run has {rows} rows; a page shows at most {rows_max}")]
     PageTooLong {
@@ -325,7 +337,9 @@ impl CliError {
             CliError::Listen(_) => Some("pass another port with --port, or leave it out".to_owned()),
             CliError::NoCommand(_) => Some("see the commands: mesh --help".to_owned()),
             CliError::FileExists(_) => Some("pass another file, or --force to replace it".to_owned()),
-            CliError::PageOfTable(_) => Some("pass the id of its run: mesh runs list".to_owned()),
+            CliError::FileOfTable { .. } => Some("pass the id of its run: mesh runs list".to_owned()),
+            CliError::NoPicture(_) => Some("mesh inspect RUN --svg timeline FILE".to_owned()),
+            CliError::Graph(GraphError::NoTasks(run)) => Some(format!("its timeline: mesh inspect {run} --svg timeline FILE")),
             CliError::PageTooLong { .. } => Some("filter the rows in the terminal instead: mesh inspect RUN --where CONDITION".to_owned()),
             CliError::View(ViewError::NotStarted(run)) => Some(format!("start it again: mesh resume {run}")),
             CliError::NoInstruction => {

@@ -31,7 +31,7 @@ fn start(arguments: &[Argument]) -> Result<u8, CliError> {
     let typed = std::env::args_os().collect();
     let (cli, context) = defaults::parse(defaults::with_settings(typed, &settings))?;
     match cli.command {
-        Command::Invoke(args) => run::execute(&args.options, &context),
+        Command::Invoke(args) => run::execute(&args.options, false, &context),
         _ => unreachable!("more options do not change the command"),
     }
 }

@@ -20,6 +20,7 @@ mod hints;
 mod inspect;
 mod invoke;
 mod learnings;
+mod live_page;
 mod man;
 mod mcp;
 mod plan_run;
@@ -95,7 +96,7 @@ fn run_as_worker(mut args: impl Iterator<Item = OsString>) -> Option<ExitCode> {
 
 fn dispatch(cli: Cli, context: &context::Context) -> Result<u8, CliError> {
     match cli.command {
-        Command::Run(args) => run::execute(&args.options, context),
+        Command::Run(args) => run::execute(&args.options, args.watch, context),
         Command::Invoke(args) => invoke::execute(&args, context),
         Command::Spawn(args) => spawn::execute(&args, context),
         Command::Resume(args) => resume::execute(&args, context),

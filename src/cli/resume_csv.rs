@@ -2,9 +2,10 @@
 
 use super::args::{ResumeArgs, SpawnArgs};
 use super::context::Context;
-use super::csv_run::{drive_and_report, fit_bounds, reuse_results};
+use super::csv_run::{Beside, drive_and_report, fit_bounds, reuse_results};
 use super::error::CliError;
 use super::files_in_use::{in_use, in_use_by_all};
+use super::live_page::LivePage;
 use super::spawn_input;
 use crate::adapter::{Capabilities, Choice};
 use crate::job::{Settings, Survey, Worker};
@@ -32,8 +33,7 @@ struct Changes {
     in_use: InUse,
     force: bool,
     retry_failed: bool,
-    /// The workbook to write at the end.
-    xlsx: Option<PathBuf>,
+    beside: Beside,
 }
 
 /// `mesh resume RUN`.
@@ -76,7 +76,7 @@ pub fn resume_by_id(
         in_use,
         force: given.force,
         retry_failed: args.retry_failed,
-        xlsx: None,
+        beside: Beside::default(),
     };
     resume(spawn_run, changes, note, context)
 }
@@ -136,7 +136,10 @@ pub fn resume_by_input(
         in_use,
         force: args.force,
         retry_failed: args.retry_failed,
-        xlsx: args.xlsx.clone(),
+        beside: Beside {
+            xlsx: args.xlsx.clone(),
+            page: LivePage::listen(args.watch, home)?,
+        },
     };
     resume(spawn_run, changes, note, context)
 }
@@ -183,8 +186,7 @@ fn resume(
         let reopened = counted(spawn_run.reopen_failed()?, "failed row");
         terminal.talk(&format!("retrying {reopened}"));
     }
-    let xlsx = changes.xlsx.as_deref();
-    drive_and_report(spawn_run, survey.total(), xlsx, context)
+    drive_and_report(spawn_run, survey.total(), changes.beside, context)
 }
 
 fn is_typed(args: &SpawnArgs, id: &str) -> bool {

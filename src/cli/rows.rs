@@ -7,9 +7,7 @@ use super::terminal::{Terminal, Tone};
 use crate::model::{
     RunId, Usage, VerdictRecord, one_line, shell_word, visible, visible_lines, with_code,
 };
-use crate::report::{
-    AttemptHistory, FailedRow, RowHistory, list_failed_rows, read_row_history, tail,
-};
+use crate::report::{AttemptHistory, FailedRow, RowHistory, read_row_history, tail};
 use crate::run::{RunFolder, SpawnRun, State, resume_command};
 use serde_json::Value;
 use std::path::Path;
@@ -19,16 +17,6 @@ const LISTED_MAX: usize = 20;
 /// The maximum size of the shown end of a log, and its number of lines.
 const TAIL_BYTES: u64 = 4096;
 const TAIL_LINES: usize = 20;
-
-/// The failed rows, each with the log of its last attempt.
-pub fn failed(folder: &RunFolder) -> Result<Vec<FailedRow>, CliError> {
-    let mut failed = list_failed_rows(&folder.ledger())?;
-    for row in &mut failed {
-        let logs = folder.kept_logs(row.wave, &row.item_id, row.attempt);
-        row.log_path = logs.into_iter().next();
-    }
-    Ok(failed)
-}
 
 /// Lists failed rows with reason and log: the first ones, or all.
 pub fn failed_text(failed: &[FailedRow], run: &RunId, all: bool, terminal: &Terminal) -> String {

@@ -3,6 +3,7 @@
 use super::args::RunOptions;
 use super::context::Context;
 use super::error::{CliError, final_exit_code};
+use super::live_page::LivePage;
 use super::plan_run::drive;
 use super::progress::rows;
 use super::terminal::Terminal;
@@ -15,8 +16,8 @@ use crate::schedule::Dispatch;
 use crate::{patch, run};
 use std::path::Path;
 
-/// Checks the preflight, runs the tasks, prints the report.
-pub fn execute(args: &RunOptions, context: &Context) -> Result<u8, CliError> {
+/// Checks the preflight, runs the tasks, with the live page beside them if `watch`, and prints the report.
+pub fn execute(args: &RunOptions, watch: bool, context: &Context) -> Result<u8, CliError> {
     check_outputs(args, context)?;
     let preflight = run::prepare(&request(args, context))?;
     for skipped in &preflight.skipped {
@@ -30,10 +31,12 @@ pub fn execute(args: &RunOptions, context: &Context) -> Result<u8, CliError> {
         return nothing_to_do(&preflight, context);
     }
     let lock = RepoLock::take(&preflight.repo, None).map_err(RunError::from)?;
+    let page = LivePage::listen(watch, &args.home.folder(context)?)?;
     let folder = args.home.create_run(context)?;
     announce(&preflight, folder.id(), &context.terminal);
     let artifacts = format!("artifacts: {}", folder.path().display());
     context.terminal.detail(&artifacts);
+    page.show(folder.id(), &context.terminal);
     let run_folder = folder.path().to_owned();
     let (code, report) = drive(PlanRun::begin(preflight, folder, lock)?, &context.terminal)?;
     let written = report.map_or(Ok(()), |report| {

@@ -7,11 +7,11 @@ use super::report_files::{check_files, write_files};
 use super::rows;
 use super::terminal::Terminal;
 use super::workbook;
-use crate::ledger;
 use crate::model::dollars;
-use crate::report::run_summary::{NOT_ENDED, RunSummary, UNDER_WAY};
-use crate::report::{FailedRow, Report};
-use crate::run::{RunFolder, State, resume_command};
+use crate::report::run_summary::RunSummary;
+use crate::report::view::{RUNNING, RunView};
+use crate::report::{FailedRow, FailedRows, Report};
+use crate::run::{RunFolder, resume_command};
 use comfy_table::Table;
 use std::path::Path;
 
@@ -84,20 +84,6 @@ fn duration(seconds: f64) -> String {
     }
 }
 
-/// Whether a process drives the run.
-fn is_driven(folder: &RunFolder) -> bool {
-    ledger::is_in_use(&folder.ledger()).unwrap_or(false)
-}
-
-/// `under way` while a process drives the run, else how it ended, or `not ended`.
-fn status(folder: &RunFolder, state: &State) -> String {
-    if is_driven(folder) {
-        return UNDER_WAY.to_owned();
-    }
-    let ended = state.finished.as_ref().map(|finished| &finished.status);
-    ended.map_or(NOT_ENDED.to_owned(), String::clone)
-}
-
 fn show(args: &ShowRunArgs, context: &Context) -> Result<u8, CliError> {
     check_files(
         &args.files,
@@ -105,23 +91,20 @@ fn show(args: &ShowRunArgs, context: &Context) -> Result<u8, CliError> {
         context,
     )?;
     let folder = args.run.find(context)?;
-    let state = State::read(&folder.ledger())?;
     let terminal = &context.terminal;
+    let mut failed = FailedRows::default();
+    let run = RunView::read_with(folder, |record, _| failed.apply(record))?;
+    let (folder, state) = (run.folder(), run.state());
     if let Some(id) = &args.row {
-        rows::show(&folder, &state, id, context)?;
+        rows::show(folder, state, id, context)?;
         return Ok(0);
     }
-    let failed = rows::failed(&folder)?;
+    let failed = failed.with_logs(folder);
     let failed_text = rows::failed_text(&failed, folder.id(), args.failed, terminal);
-    let mut report = Report::of(&state);
+    let mut report = Report::of(state);
     if let Some(report) = &mut report {
         report.failed_rows.clone_from(&failed);
-        match (&state.finished, is_driven(&folder)) {
-            // It has been resumed.
-            (_, true) => report.status = "running".to_owned(),
-            (None, false) => report.status = NOT_ENDED.to_owned(),
-            (Some(_), false) => {}
-        }
+        run.status().clone_into(&mut report.status);
     }
     match &report {
         Some(report) => write_files(report, folder.path(), &args.files, context)?,
@@ -141,11 +124,11 @@ fn show(args: &ShowRunArgs, context: &Context) -> Result<u8, CliError> {
             let used = rows::usage_text(report.usage);
             terminal.data(&format!("used: {used}\n"))?;
             terminal.data(&terminal.painted(&report.text()))?;
-            advise_next(&folder, &state, &report.status, terminal);
+            advise_next(&run, terminal);
         }
-        None if terminal.json => show_spawned(&folder, &state, &failed, terminal)?,
+        None if terminal.json => show_spawned(&run, &failed, terminal)?,
         None => {
-            show_spawned(&folder, &state, &failed, terminal)?;
+            show_spawned(&run, &failed, terminal)?;
             if !failed_text.is_empty() {
                 terminal.data(&failed_text)?;
             }
@@ -155,24 +138,19 @@ fn show(args: &ShowRunArgs, context: &Context) -> Result<u8, CliError> {
 }
 
 /// Prints how to continue a run of a plan that is not completed.
-fn advise_next(folder: &RunFolder, state: &State, status: &str, terminal: &Terminal) {
-    let id = folder.id();
-    match status {
-        "running" | "completed" => {}
-        _ if state.is_external() => {
+fn advise_next(run: &RunView, terminal: &Terminal) {
+    let id = run.folder().id();
+    match run.status() {
+        RUNNING | "completed" => {}
+        _ if run.state().is_external() => {
             terminal.advise_as("continue with:", &format!("mesh wave next --run {id}"));
         }
         _ => terminal.advise_as("resume with:", &resume_command(id)),
     }
 }
 
-fn show_spawned(
-    folder: &RunFolder,
-    state: &State,
-    failed: &[FailedRow],
-    terminal: &Terminal,
-) -> Result<(), CliError> {
-    let status = status(folder, state);
+fn show_spawned(run: &RunView, failed: &[FailedRow], terminal: &Terminal) -> Result<(), CliError> {
+    let (folder, state, status) = (run.folder(), run.state(), run.status());
     let job = state.spawned.as_ref();
     let counts = job.map(crate::job::State::counts).unwrap_or_default();
     let usage = job.map(|job| job.spent.usage).filter(|it| !it.is_none());

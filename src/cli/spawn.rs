@@ -2,9 +2,10 @@
 
 use super::args::SpawnArgs;
 use super::context::Context;
-use super::csv_run::{drive_and_report, fit_bounds, reuse_results};
+use super::csv_run::{Beside, drive_and_report, fit_bounds, reuse_results};
 use super::error::CliError;
 use super::files_in_use::{in_use, in_use_by_all};
+use super::live_page::LivePage;
 use super::progress::rows;
 use super::resume_csv;
 use super::spawn_input::{call, instruction};
@@ -59,6 +60,7 @@ pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
         earlier.check(&draft, &context.folder)?;
     }
     let claim = request.claim_output()?;
+    let page = LivePage::listen(args.watch, &home)?;
     let folder = args.home.create_run(context)?;
     let mut spawn_run = SpawnRun::begin(&request, claim, folder, &context.folder)?;
     context.terminal.talk(&format!(
@@ -71,7 +73,8 @@ pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
     if let Some(earlier) = &earlier {
         reuse_results(&mut spawn_run, earlier, &context.terminal)?;
     }
-    drive_and_report(spawn_run, total, args.xlsx.as_deref(), context)
+    let xlsx = args.xlsx.clone();
+    drive_and_report(spawn_run, total, Beside { xlsx, page }, context)
 }
 
 /// Checks the path of the workbook, which must also differ from that of the output.

@@ -3,7 +3,7 @@
 //! ```text
 //! ledger -> State -> plan_report -> text, junit, markdown
 //!        -> rows (one row, or all failed ones)
-//!        -> page (one HTML file), live (the same, served)
+//!        -> page (one HTML file), live (the same, served), picture (SVG), otel (a trace)
 //! wave, output or run -> view (every row, its columns, conditions and sums) -> workbook
 //! ```
 
@@ -12,7 +12,9 @@ mod junit;
 pub mod live;
 mod log_tail;
 mod markdown;
+pub mod otel;
 pub mod page;
+pub mod picture;
 mod plan_report;
 mod rows;
 pub mod run_summary;
@@ -22,4 +24,4 @@ pub mod workbook;
 
 pub use log_tail::tail;
 pub use plan_report::Report;
-pub use rows::{AttemptHistory, FailedRow, RowHistory, list_failed_rows, read_row_history};
+pub use rows::{AttemptHistory, FailedRow, FailedRows, RowHistory, read_row_history};

@@ -1,8 +1,9 @@
 //! Single rows of a run: the failed ones, and the history of one row. Folds over a ledger, for spawned CSVs and the waves of a
 //! plan alike.
 
-use crate::ledger::LedgerError;
+use crate::ledger::{LedgerError, Record};
 use crate::model::{AttemptEnd, AttemptFinished, Event, RowId, Usage, VerdictRecord, WaveNo};
+use crate::run::RunFolder;
 use crate::{job, ledger};
 use serde::Serialize;
 use serde_json::Value;
@@ -20,31 +21,47 @@ pub struct FailedRow {
     pub attempt: u32,
     /// `code: text`.
     pub last_error: String,
-    /// The log of that attempt, if kept; filled in by a caller that knows the run's folder.
+    /// The log of that attempt, if kept.
     pub log_path: Option<PathBuf>,
 }
 
 /// The rows that failed and were not retried since, by wave and in input order.
-pub fn list_failed_rows(ledger: &Path) -> Result<Vec<FailedRow>, LedgerError> {
-    let mut failed: BTreeMap<(WaveNo, u64), FailedRow> = BTreeMap::new();
-    ledger::scan(ledger, |record, _| match record.event {
-        Event::AttemptStarted(body) => {
-            failed.remove(&(body.wave, body.row_index));
+#[derive(Clone, Debug, Default)]
+pub struct FailedRows {
+    rows: BTreeMap<(WaveNo, u64), FailedRow>,
+}
+
+impl FailedRows {
+    /// Applies a record.
+    pub fn apply(&mut self, record: &Record) {
+        match &record.event {
+            Event::AttemptStarted(body) => {
+                self.rows.remove(&(body.wave, body.row_index));
+            }
+            Event::RowsReopened(body) => self.rows.retain(|(wave, _), _| *wave != body.wave),
+            Event::AttemptFinished(body) if body.end == AttemptEnd::Failed => {
+                let row = FailedRow {
+                    item_id: body.item_id.clone(),
+                    wave: body.wave,
+                    attempt: body.attempt,
+                    last_error: body.error.clone().unwrap_or_default(),
+                    log_path: None,
+                };
+                self.rows.insert((body.wave, body.row_index), row);
+            }
+            _ => {}
         }
-        Event::RowsReopened(body) => failed.retain(|(wave, _), _| *wave != body.wave),
-        Event::AttemptFinished(body) if body.end == AttemptEnd::Failed => {
-            let row = FailedRow {
-                item_id: body.item_id,
-                wave: body.wave,
-                attempt: body.attempt,
-                last_error: body.error.unwrap_or_default(),
-                log_path: None,
-            };
-            failed.insert((body.wave, body.row_index), row);
-        }
-        _ => {}
-    })?;
-    Ok(failed.into_values().collect())
+    }
+
+    /// The rows, each with the log of its last attempt.
+    pub fn with_logs(self, folder: &RunFolder) -> Vec<FailedRow> {
+        let rows = self.rows.into_values().map(|mut row| {
+            let logs = folder.kept_logs(row.wave, &row.item_id, row.attempt);
+            row.log_path = logs.into_iter().next();
+            row
+        });
+        rows.collect()
+    }
 }
 
 /// The history of a row in the ledger.

@@ -8,6 +8,7 @@ use crate::ledger;
 use crate::ledger::LedgerError;
 use crate::model::RunKind;
 use crate::platform::{clock, private};
+use crate::report::view::run_status;
 use crate::run::{RunFolder, State};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -17,14 +18,14 @@ use std::path::Path;
 /// The file that keeps a summary.
 const FILE_NAME: &str = "summary.json";
 /// Raised when a field changes its meaning.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The summary of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunSummary {
     /// `plan` or `spawn`; `-` for a run that was killed before it began.
     pub kind: String,
-    /// `under way`, `not ended`, or how it ended.
+    /// As [`run_status`] names it.
     pub status: String,
     /// Its exit code, if it ended.
     pub exit_code: Option<u8>,
@@ -95,11 +96,6 @@ impl RunSummary {
             None => state.spent().usage,
         };
         let ms = |time: &str| clock::read(time).map_or(0, |time| time.as_millisecond());
-        let status = match (is_driven, finished) {
-            (true, _) => UNDER_WAY,
-            (false, Some(finished)) => finished.status.as_str(),
-            (false, None) => NOT_ENDED,
-        };
         let kind = match started.map(|started| started.kind) {
             Some(RunKind::Plan) => "plan",
             Some(RunKind::Spawn) => "spawn",
@@ -107,7 +103,7 @@ impl RunSummary {
         };
         Ok(Self {
             kind: kind.to_owned(),
-            status: status.to_owned(),
+            status: run_status(&state, is_driven).to_owned(),
             exit_code: finished.map(|finished| finished.exit_code),
             work: work(&state, is_driven),
             root: started.map_or_else(String::new, |started| started.root.display().to_string()),
@@ -123,11 +119,6 @@ impl RunSummary {
 pub fn size(bytes: u64) -> String {
     indicatif::DecimalBytes(bytes).to_string()
 }
-
-/// A process drives it.
-pub const UNDER_WAY: &str = "under way";
-/// No process drives it and it has not ended: it was killed, or is driven one command at a time.
-pub const NOT_ENDED: &str = "not ended";
 
 fn read_kept(path: &Path) -> Option<Kept> {
     let kept: Kept = serde_json::from_slice(&fs::read(path).ok()?).ok()?;

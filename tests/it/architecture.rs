@@ -449,13 +449,14 @@ fn a_run_makes_files_only_for_their_owner() {
 
 #[test]
 fn processes_are_started_in_few_places() {
-    // The demo counts the passing tests of its example; people are shown the versions of agent programs.
+    // The demo counts the passing tests of its example; people are shown the versions of agent programs, and the live page.
     let starting = holding(&["Command::new", "duct::cmd"]);
     assert_eq!(
         starting,
         [
             "adapter/version.rs",
             "cli/demo.rs",
+            "cli/live_page.rs",
             "executor/local/launcher.rs",
             "platform/git/mod.rs",
             "platform/process/tree_writers.rs",

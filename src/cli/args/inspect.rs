@@ -62,6 +62,18 @@ pub struct InspectArgs {
     /// Write a workbook for a spreadsheet: summary, results, failures, cost, and for a plan its tasks, votes and waves
     #[arg(long, value_name = "FILE", group = "written", conflicts_with_all = ["row", "watch", "diff", "failed", "conditions", "columns", "sort"])]
     pub xlsx: Option<PathBuf>,
+    /// Write a picture of the run as SVG: its timeline, or the graph of its tasks
+    ///
+    /// timeline: rows over slots and time, with running and waiting rows, retries, integrations and limits. graph: the tasks of a
+    /// plan by their dependencies, coloured by state. The file has no script and no links.
+    #[arg(long, num_args = 2, value_names = ["timeline|graph", "FILE"], group = "written", conflicts_with_all = ["diff", "row", "watch", "failed", "conditions", "columns", "sort"])]
+    pub svg: Vec<PathBuf>,
+    /// Write the run as a trace of OpenTelemetry: OTLP in JSON, which collectors and viewers of traces read
+    ///
+    /// With a span for the run, each wave, row, attempt, integration and validation. Attempts have the attributes of the semantic
+    /// conventions for generative AI: provider, model and tokens. Prompts, answers and commands are left out.
+    #[arg(long, value_name = "FILE", group = "written", conflicts_with_all = ["diff", "row", "watch", "failed", "conditions", "columns", "sort"])]
+    pub otel: Option<PathBuf>,
     /// Replace an existing file
     #[arg(long, requires = "written")]
     pub force: bool,

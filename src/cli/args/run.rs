@@ -15,6 +15,12 @@ pub struct RunArgs {
     /// Any option of this command as key=value
     #[arg(value_name = "KEY=VALUE")]
     pub settings: Vec<String>,
+    /// Serve the live page of the run while it is running, and open it in a browser if this is a terminal
+    ///
+    /// The page is that of `mesh watch`, on an address of this machine with a secret path, which is printed. Closing the browser
+    /// changes nothing for the run; the page ends with it.
+    #[arg(long)]
+    pub watch: bool,
     #[command(flatten)]
     pub options: RunOptions,
 }

@@ -1,41 +1,105 @@
-//! A run as a file.
+//! A run as a file: a web page, a picture or a trace.
 
+use crate::cli::args::InspectArgs;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::report::page;
-use crate::report::view::Source;
-use std::path::Path;
+use crate::platform;
+use crate::report::view::{RunView, Source};
+use crate::report::{otel, page, picture};
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
 
 /// A browser keeps up with this many rows.
 const PAGE_ROWS_MAX: u64 = 50_000;
 
-/// Writes the run as a web page.
-pub fn write_page(
-    source: Source,
+/// A file to be written.
+#[derive(Clone, Copy, Debug)]
+pub enum Requested<'a> {
+    /// `--html`.
+    Page(&'a Path),
+    /// `--svg timeline`.
+    Timeline(&'a Path),
+    /// `--svg graph`.
+    Graph(&'a Path),
+    /// `--otel`.
+    Trace(&'a Path),
+}
+
+impl<'a> Requested<'a> {
+    /// The file that the arguments request, if they do.
+    pub fn by(args: &'a InspectArgs) -> Result<Option<Self>, CliError> {
+        if let [kind, path] = args.svg.as_slice() {
+            return match kind.to_str() {
+                Some("timeline") => Ok(Some(Self::Timeline(path))),
+                Some("graph") => Ok(Some(Self::Graph(path))),
+                _ => Err(CliError::NoPicture(kind.clone())),
+            };
+        }
+        let page = args.html.as_deref().map(Self::Page);
+        Ok(page.or(args.otel.as_deref().map(Self::Trace)))
+    }
+
+    fn path(self) -> &'a Path {
+        match self {
+            Self::Page(path) | Self::Timeline(path) | Self::Graph(path) | Self::Trace(path) => path,
+        }
+    }
+
+    /// Its name in messages.
+    fn noun(self) -> &'static str {
+        match self {
+            Self::Page(_) => "page",
+            Self::Timeline(_) => "timeline",
+            Self::Graph(_) => "graph",
+            Self::Trace(_) => "trace",
+        }
+    }
+
+    /// Writes it to `path`. A trace is written as it is made; everything else fits into memory.
+    fn write(self, run: &RunView, path: &Path) -> Result<(), CliError> {
+        let unwritten = |source| CliError::Write {
+            path: path.to_owned(),
+            source,
+        };
+        let content = match self {
+            Self::Page(_) if run.rows_total() > PAGE_ROWS_MAX => {
+                return Err(CliError::PageTooLong {
+                    rows: run.rows_total(),
+                    rows_max: PAGE_ROWS_MAX,
+                });
+            }
+            Self::Page(_) => page::html(&page::read(run.folder().clone())?).into_bytes(),
+            Self::Timeline(_) => picture::timeline(run)?,
+            Self::Graph(_) => picture::graph(run)?,
+            Self::Trace(_) => {
+                let export = |out: &mut BufWriter<&File>| otel::export(run, out).map(drop);
+                return platform::durable::write_with(path, export).map_err(unwritten);
+            }
+        };
+        platform::write(path, &content).map_err(unwritten)
+    }
+}
+
+/// Writes the file and prints its path. `given` is what names the source.
+pub fn write(
+    file: Requested<'_>,
+    source: &Source,
     given: &str,
-    path: &Path,
     force: bool,
     context: &Context,
 ) -> Result<(), CliError> {
-    let path = context.folder.join(path);
+    let path = context.folder.join(file.path());
     if !force && std::fs::symlink_metadata(&path).is_ok() {
         return Err(CliError::FileExists(path));
     }
     let Source::Run(run) = source else {
-        return Err(CliError::PageOfTable(given.into()));
-    };
-    if run.rows_total() > PAGE_ROWS_MAX {
-        return Err(CliError::PageTooLong {
-            rows: run.rows_total(),
-            rows_max: PAGE_ROWS_MAX,
+        return Err(CliError::FileOfTable {
+            path: PathBuf::from(given),
+            noun: file.noun(),
         });
-    }
-    let html = page::html(&page::read(run.folder().clone())?);
-    let written = crate::platform::write(&path, html.as_bytes());
-    written.map_err(|source| CliError::Write {
-        path: path.clone(),
-        source,
-    })?;
+    };
+    file.write(run, &path)?;
     context.terminal.data(&path.to_string_lossy())?;
     Ok(())
 }

@@ -4,7 +4,7 @@
 //! mod    which rows, in which order
 //! show   as a table, tab-separated or JSON
 //! diff   of two runs
-//! files  a web page
+//! files  a web page, a picture or a trace
 //! ```
 
 mod diff;
@@ -17,6 +17,7 @@ use super::error::CliError;
 use super::files_in_use::in_use_by_all;
 use super::{rows, workbook};
 use crate::report::view::{Cell, Column, Condition, Needs, Source, ViewError, ViewRow};
+use files::Requested;
 use serde_json::json;
 use show::{Shown, Style};
 use std::io::IsTerminal;
@@ -40,9 +41,10 @@ pub fn execute(args: &InspectArgs, context: &Context) -> Result<u8, CliError> {
     if let Some(path) = &args.xlsx {
         return write_workbook(args, path, || open(given), context);
     }
+    let requested = Requested::by(args)?;
     let source = open(given)?;
-    if let Some(path) = &args.html {
-        files::write_page(source, given, path, args.force, context)?;
+    if let Some(file) = requested {
+        files::write(file, &source, given, args.force, context)?;
         return Ok(0);
     }
     match &args.row {

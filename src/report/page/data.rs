@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, HashMap};
 pub fn read(folder: RunFolder) -> Result<Value, ViewError> {
     let mut timeline = Timeline::default();
     let run = RunView::read_with(folder, |record, _| timeline.apply(record))?;
+    timeline.close();
     let mut gathered = Gathered::default();
     let limits = Limits::of(run.rows_total());
     run.each_row(Needs::ALL, |row| {
@@ -34,6 +35,36 @@ pub fn read(folder: RunFolder) -> Result<Value, ViewError> {
         "marks": timeline.marks(),
         "violations": run.state().violations.iter().map(|one| one.message()).collect::<Vec<_>>(),
     }))
+}
+
+/// The tasks of a run of a plan.
+#[derive(Debug)]
+pub struct PlanTasks {
+    /// Each task as the page has it, in the order of admission.
+    pub tasks: Vec<Value>,
+    /// `{ms, tasks}`: the chain of dependent tasks that took longest.
+    pub longest_path: Option<Value>,
+}
+
+/// Reads the tasks of a run, without what their rows answered.
+pub fn read_tasks(run: &RunView) -> Result<PlanTasks, ViewError> {
+    let mut rows: HashMap<String, FromRows> = HashMap::new();
+    let needs = Needs {
+        input: true,
+        record: false,
+    };
+    run.each_row(needs, |row| {
+        let from_rows = rows.entry(row.unit.clone()).or_default();
+        from_rows.add(&row, run.header());
+        Ok::<_, ViewError>(())
+    })?;
+    let limits = Limits::of(run.rows_total());
+    let tasks = tasks(run, &Timeline::default(), &rows, limits);
+    let longest_path = longest_path(&tasks, &rows);
+    Ok(PlanTasks {
+        tasks,
+        longest_path,
+    })
 }
 
 /// Sums of the rows that share a name.
@@ -116,16 +147,9 @@ fn worker_ms(row: &ViewRow) -> u64 {
 fn run_json(run: &RunView) -> Value {
     let (state, started) = (run.state(), run.started());
     let finished = state.finished.as_ref();
-    let status = match (finished, run.is_driven()) {
-        (_, true) => "running",
-        (Some(finished), false) => finished.status.as_str(),
-        (None, false) if state.is_external() => "waiting",
-        (None, false) => "not ended",
-    };
     let is_resumable =
         !run.is_driven() && finished.is_none_or(|finished| finished.status == "cancelled");
     let job = run.job();
-    let concurrency = &started.settings["bounds"]["max_concurrency"];
     let time = |ms: i64| {
         jiff::Timestamp::from_millisecond(ms)
             .map(crate::platform::clock::ledger_time)
@@ -134,14 +158,14 @@ fn run_json(run: &RunView) -> Value {
     compact(json!({
         "id": run.folder().id(),
         "kind": match started.kind { RunKind::Plan => "plan", RunKind::Spawn => "spawn" },
-        "status": status,
+        "status": run.status(),
         "detail": finished.and_then(|finished| finished.detail.as_ref()),
         "exit_code": finished.map(|finished| finished.exit_code),
         "started": time(run.span_ms().0),
         "ended": finished.and_then(|_| time(run.span_ms().1)),
         "root": started.root.to_string_lossy(),
         "adapter": job.map_or(&started.settings["adapter"], |_| &started.settings["job"]["worker"]["adapter"]),
-        "concurrency": job.map_or(concurrency.clone(), |job| json!(job.bounds.max_concurrency)),
+        "concurrency": run.concurrency(),
         "mesh_version": started.mesh_version,
         "resume": is_resumable.then(|| resume_command(run.folder().id())),
         "input": job.map(|job| job.csv_path.to_string_lossy()),

@@ -14,7 +14,7 @@ mod tasks;
 mod text;
 mod timeline;
 
-pub use data::read;
+pub use data::{PlanTasks, read, read_tasks};
 
 use serde_json::Value;
 

@@ -1,134 +1,99 @@
-//! When things happened in a run: attempts, integrations, and marks such as backpressure.
+//! The history of a run as JSON for its page, in milliseconds since its start.
 
 use crate::ledger::Record;
-use crate::model::{AttemptFinished, AttemptStarted, Event, RowId, UnitId, WaveNo, counted};
-use crate::platform::clock;
+use crate::model::{RowId, UnitId, WaveNo};
+use crate::report::view::{Attempt, History, Integration, Mark, Moment};
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-/// Everything with a time, in milliseconds since the start of the run.
+/// Everything with a time.
 #[derive(Clone, Debug, Default)]
 pub struct Timeline {
-    start_ms: i64,
+    history: History,
     attempts: HashMap<(WaveNo, RowId), Vec<Map<String, Value>>>,
-    integrations: HashMap<UnitId, Vec<Map<String, Value>>>,
-    /// When each wave started, and the last end of its rows.
-    waves: BTreeMap<WaveNo, (Option<i64>, Option<i64>)>,
+    integrations: HashMap<UnitId, Vec<Value>>,
     marks: Vec<Value>,
 }
 
 impl Timeline {
     /// Applies a record.
     pub fn apply(&mut self, record: &Record) {
-        let at = clock::read(&record.ts).map_or(0, |time| time.as_millisecond());
-        if self.start_ms == 0 {
-            self.start_ms = at;
-        }
-        let at = at - self.start_ms;
-        match &record.event {
-            Event::WaveStarted(body) => {
-                self.waves.entry(body.wave).or_default().0.get_or_insert(at);
-            }
-            Event::AttemptStarted(body) => self.start_attempt(body, at),
-            Event::AttemptReported(body) => {
-                let key = (body.wave, body.item_id.clone());
-                if let Some(attempt) = self.attempts.entry(key).or_default().last_mut() {
-                    attempt.insert("via".to_owned(), json!(body.via));
-                }
-            }
-            Event::AttemptFinished(body) => self.finish_attempt(body, at),
-            Event::IntegrationStarted(body) => {
-                let mut integration = Map::new();
-                integration.insert("start".to_owned(), json!(at));
-                self.integrations
-                    .entry(body.unit.clone())
-                    .or_default()
-                    .push(integration);
-            }
-            Event::IntegrationFinished(body) => {
-                let all = self.integrations.entry(body.unit.clone()).or_default();
-                if all.last().is_none_or(|last| last.contains_key("end")) {
-                    all.push(Map::from_iter([("start".to_owned(), json!(at))]));
-                }
-                if let Some(last) = all.last_mut() {
-                    last.insert("end".to_owned(), json!(at));
-                    last.insert("outcome".to_owned(), json!(body.outcome));
-                    let mark = json!({"at": last["start"], "until": at, "kind": "integration", "unit": body.unit, "text": body.outcome});
-                    self.marks.push(mark);
-                }
-            }
-            event => self.mark(event, at),
+        for moment in self.history.apply(record) {
+            self.add(moment);
         }
     }
 
-    fn mark(&mut self, event: &Event, at: i64) {
-        let mark = match event {
-            Event::Backpressure(body) => {
-                json!({"kind": "backpressure", "text": format!("concurrency {} -> {}", body.from, body.to)})
+    /// Adds what is still open, after the last record.
+    pub fn close(&mut self) {
+        for moment in self.history.open() {
+            self.add(moment);
+        }
+    }
+
+    fn add(&mut self, moment: Moment) {
+        match moment {
+            Moment::Attempt(attempt) => {
+                let key = (attempt.wave, attempt.row.clone());
+                let json = self.attempt(&attempt);
+                self.attempts.entry(key).or_default().push(json);
             }
-            Event::RateLimited(body) => {
-                let text = format!("rate limit: waits {} s", body.delay_ms / 1000);
-                json!({"kind": "rate_limited", "row": body.item_id, "text": text, "until": at + body.delay_ms as i64})
+            Moment::Integration(integration) => self.add_integration(integration),
+            Moment::Mark(mark) => {
+                let json = self.mark(&mark);
+                self.marks.push(json);
             }
-            Event::Violation(body) => json!({"kind": "violation", "text": body.message()}),
-            Event::BudgetReached(body) => {
-                json!({"kind": "budget", "text": format!("{} {} reached", body.budget, body.limit)})
+        }
+    }
+
+    fn attempt(&self, attempt: &Attempt) -> Map<String, Value> {
+        let mut json = Map::new();
+        let mut add = |name: &str, value: Value| {
+            if !value.is_null() {
+                json.insert(name.to_owned(), value);
             }
-            Event::RunResumed(_) => {
-                json!({"kind": "resumed", "text": "resumed with other settings"})
-            }
-            Event::RowsReopened(body) => {
-                json!({"kind": "resumed", "text": format!("retrying {}", counted(body.rows, "failed row"))})
-            }
-            Event::RunFinished(body) if body.status == "cancelled" => {
-                json!({"kind": "cancelled", "text": body.detail.as_deref().unwrap_or("cancelled")})
-            }
-            _ => return,
         };
-        let mut mark = mark;
-        mark["at"] = json!(at);
-        self.marks.push(mark);
-    }
-
-    fn start_attempt(&mut self, body: &AttemptStarted, at: i64) {
-        let attempt = [
-            ("n".to_owned(), json!(body.attempt)),
-            ("start".to_owned(), json!(at)),
-        ];
-        let key = (body.wave, body.item_id.clone());
-        self.attempts
-            .entry(key)
-            .or_default()
-            .push(attempt.into_iter().collect());
-        self.waves.entry(body.wave).or_default().0.get_or_insert(at);
-    }
-
-    fn finish_attempt(&mut self, body: &AttemptFinished, at: i64) {
-        let key = (body.wave, body.item_id.clone());
-        let attempts = self.attempts.entry(key).or_default();
-        if attempts.last().is_none_or(|last| last.contains_key("end")) {
-            // Its start is not in the ledger: the result was taken from another run or from outside.
-            attempts.push(Map::from_iter([
-                ("n".to_owned(), json!(body.attempt)),
-                ("start".to_owned(), json!(at)),
-            ]));
+        add("n", json!(attempt.number));
+        add("start", json!(self.since_start(attempt.start_ms)));
+        add("via", json!(attempt.via));
+        if let Some((at, body)) = &attempt.end {
+            add("end", json!(self.since_start(*at)));
+            add("outcome", json!(body.end));
+            add("error", json!(body.error));
+            add("exit_code", json!(body.exit_code));
+            add("signal", json!(body.signal));
+            add("cost_usd", json!(body.usage.and_then(|it| it.cost_usd)));
+            add("tokens", json!(body.usage.map(|it| it.tokens())));
         }
-        let Some(attempt) = attempts.last_mut() else {
-            return;
-        };
-        let usage = body.usage.unwrap_or_default();
-        let optional = [
-            ("error", json!(body.error)),
-            ("exit_code", json!(body.exit_code)),
-            ("signal", json!(body.signal)),
-            ("cost_usd", json!(usage.cost_usd)),
-            ("tokens", json!(body.usage.map(|usage| usage.tokens()))),
-        ];
-        attempt.insert("end".to_owned(), json!(at));
-        attempt.insert("outcome".to_owned(), json!(body.end));
-        let present = optional.into_iter().filter(|(_, value)| !value.is_null());
-        attempt.extend(present.map(|(name, value)| (name.to_owned(), value)));
-        self.waves.entry(body.wave).or_default().1 = Some(at);
+        json
+    }
+
+    /// Among the integrations of its task, and as a mark once it has ended.
+    fn add_integration(&mut self, integration: Integration) {
+        let start = self.since_start(integration.start_ms);
+        let mut json = json!({"start": start});
+        if let Some((at, outcome)) = integration.end {
+            let end = self.since_start(at);
+            (json["end"], json["outcome"]) = (json!(end), json!(outcome));
+            self.marks.push(json!({"at": start, "until": end, "kind": "integration", "unit": integration.unit, "text": outcome}));
+        }
+        let all = self.integrations.entry(integration.unit).or_default();
+        all.push(json);
+    }
+
+    fn mark(&self, mark: &Mark) -> Value {
+        let mut json =
+            json!({"kind": mark.kind, "text": mark.text, "at": self.since_start(mark.start_ms)});
+        if let Some(row) = &mark.row {
+            json["row"] = json!(row);
+        }
+        if let Some(until) = mark.end_ms {
+            json["until"] = json!(self.since_start(until));
+        }
+        json
+    }
+
+    fn since_start(&self, ms: i64) -> i64 {
+        ms - self.history.span_ms().0
     }
 
     /// The attempts of a row, in order.
@@ -139,13 +104,15 @@ impl Timeline {
     }
 
     /// The integrations of a task, in order.
-    pub fn integrations(&self, unit: &UnitId) -> &[Map<String, Value>] {
+    pub fn integrations(&self, unit: &UnitId) -> &[Value] {
         self.integrations.get(unit).map_or(&[], Vec::as_slice)
     }
 
     /// The first start and the last end of a wave's rows.
     pub fn wave(&self, wave: WaveNo) -> (Option<i64>, Option<i64>) {
-        self.waves.get(&wave).copied().unwrap_or_default()
+        let span = self.history.waves().get(&wave).copied().unwrap_or_default();
+        let since_start = |ms: i64| self.since_start(ms);
+        (span.start_ms.map(since_start), span.end_ms.map(since_start))
     }
 
     /// Everything else with a time.

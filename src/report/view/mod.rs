@@ -4,6 +4,7 @@
 //! source ─┬─► run_rows    ledger (measures), wave CSVs, input copy ─┐
 //!         └─► table_rows  wave CSV or output CSV                    ├─► row ─► column ─► cell ─► condition, table, diff
 //!                                                                   └─► totals
+//! ledger ─► history   attempts, integrations and marks, as they end
 //! ```
 //!
 //! Rows are visited one at a time, in the order of the waves or the input, so a million of them need no more memory than their
@@ -13,10 +14,12 @@ mod cell;
 mod column;
 mod condition;
 mod error;
+mod history;
 mod measures;
 mod needs;
 mod row;
 mod run_rows;
+mod run_status;
 mod source;
 mod table_rows;
 mod totals;
@@ -25,9 +28,11 @@ pub use cell::Cell;
 pub use column::Column;
 pub use condition::Condition;
 pub use error::ViewError;
+pub use history::{Attempt, History, Integration, Mark, Moment, WaveSpan};
 pub use needs::Needs;
 pub use row::{Headline, ViewRow};
 pub use run_rows::RunView;
+pub use run_status::{NOT_ENDED, RUNNING, WAITING, run_status};
 pub use source::Source;
 pub use table_rows::{TableKind, TableView};
 pub use totals::Totals;

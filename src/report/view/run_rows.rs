@@ -4,6 +4,7 @@ use super::error::ViewError;
 use super::measures::Measures;
 use super::needs::Needs;
 use super::row::ViewRow;
+use super::run_status::run_status;
 use crate::job::{Settings, Status, Survey, read_record};
 use crate::ledger;
 use crate::ledger::{Lines, Record};
@@ -96,6 +97,19 @@ impl RunView {
     /// The settings of the job of a spawned CSV.
     pub fn job(&self) -> Option<&Settings> {
         self.spawned.as_ref().map(|(job, _)| job)
+    }
+
+    /// `running`, `waiting`, `not ended`, or how it ended.
+    pub fn status(&self) -> &str {
+        run_status(&self.state, self.is_driven)
+    }
+
+    /// The most rows that may run at once, at its start.
+    pub fn concurrency(&self) -> Option<u64> {
+        match self.job() {
+            Some(job) => Some(job.bounds.max_concurrency as u64),
+            None => self.started.settings["bounds"]["max_concurrency"].as_u64(),
+        }
     }
 
     /// The times of the first and the last event, in milliseconds since 1970.
