@@ -104,6 +104,11 @@ impl Stamp {
     pub fn size(&self) -> u64 {
         self.size
     }
+
+    /// The time of the last status change, in nanoseconds since 1970.
+    pub fn changed_ns(&self) -> i128 {
+        self.changed_ns
+    }
 }
 
 impl Content {

@@ -70,6 +70,11 @@ impl ContentStore {
         Ok(name)
     }
 
+    /// Whether the content with this name is stored.
+    pub fn has(&self, name: &str) -> bool {
+        self.folder.join(name).exists()
+    }
+
     /// Returns the content with this name. An error if it is damaged.
     pub fn get(&self, name: &str) -> io::Result<Vec<u8>> {
         let content = std::fs::read(self.folder.join(name))?;

@@ -10,7 +10,7 @@ use super::error::IntegrateError;
 use super::guard::Guard;
 use super::outputs::own_outputs;
 use super::root_dir::{RootDir, is_absent};
-use super::state::{open_root, read_stamp, read_state};
+use super::state::{KnownStates, open_root, read_stamp};
 use crate::learnings;
 use crate::model::{BeforeState, IntegrationStarted, TouchedPath};
 use crate::platform::{Repo, Tracked};
@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Limit of the copies of untracked files in all; files beyond it are left alone, and only their names are watched.
 const UNTRACKED_BYTES_MAX: u64 = 256 * 1024 * 1024;
@@ -40,6 +41,7 @@ pub struct SavedTree {
     /// Changed paths that are neither saved nor restored: the plan file, nested repositories, files that are too large.
     pub left_alone: Vec<PathBuf>,
     pub(super) store: ContentStore,
+    pub(super) known: Arc<KnownStates>,
     pub(super) census: Census,
     pub(super) guard: Guard,
     /// Nested repositories with their fingerprints, where those are known.
@@ -57,6 +59,7 @@ impl SavedTree {
         touched: &BTreeSet<String>,
         plan_file: &Path,
         kept: &Path,
+        known: Arc<KnownStates>,
     ) -> Result<Self, IntegrateError> {
         let store = ContentStore::open(kept).map_err(IntegrateError::io(kept))?;
         let root = open_root(repo)?;
@@ -72,6 +75,7 @@ impl SavedTree {
                 .map_err(IntegrateError::io(repo.root()))?,
             left_alone: vec![plan_file.to_owned(), learnings::FILE_NAME.into()],
             store,
+            known,
             census: Census::default(),
             guard,
             repositories: BTreeMap::new(),
@@ -129,11 +133,17 @@ impl SavedTree {
 
     /// Copies the content at `path` and returns its state; `None` if it is neither a file nor a link.
     fn save_path(&self, root: &RootDir, path: &Path) -> io::Result<Option<BeforeState>> {
-        let state = read_state(root, path)?;
-        if let Some(BeforeState::File { .. }) = &state {
-            self.store.put(&root.read(path)?)?;
+        let state = self.known.read(root, path)?;
+        match &state {
+            Some(BeforeState::File { sha256, mode }) if !self.store.has(sha256) => {
+                // What is copied is what a restore writes, also if the file has changed since.
+                Ok(Some(BeforeState::File {
+                    sha256: self.store.put(&root.read(path)?)?,
+                    mode: *mode,
+                }))
+            }
+            _ => Ok(state),
         }
-        Ok(state)
     }
 
     fn add_repository(&mut self, repo: &Repo, path: PathBuf) {
@@ -158,7 +168,11 @@ impl SavedTree {
         let converted = repo.converted(&paths)?;
         paths.extend(self.saved_files());
         let scanned = scan(root, &paths, &self.excluded_folders()).map_err(failed())?;
-        let last = std::fs::read(self.store.file(CENSUS)).ok();
+        // Only the copies of files that git converts are taken over from the last census.
+        let last = match converted.is_empty() {
+            true => None,
+            false => std::fs::read(self.store.file(CENSUS)).ok(),
+        };
         let last = last.and_then(|bytes| Census::from_bytes(&bytes));
         let source = CensusSource {
             root,
@@ -223,6 +237,7 @@ impl SavedTree {
             repositories: BTreeMap::new(),
             git_folders: BTreeSet::new(),
             unlisted: BTreeSet::new(),
+            known: Arc::default(),
             store,
         }
     }

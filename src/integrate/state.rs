@@ -4,11 +4,12 @@ use super::census::Stamp;
 use super::error::IntegrateError;
 use super::root_dir::RootDir;
 use crate::model::BeforeState;
-use crate::platform::{Repo, sha256_of_reader};
+use crate::platform::{Repo, clock, sha256_of_reader};
 use rustix::fs::FileType;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// Why the tree is restored. It decides which changes the restore may undo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,4 +56,75 @@ pub(crate) fn read_state(root: &RootDir, path: &Path) -> io::Result<Option<Befor
         }),
         _ => None,
     })
+}
+
+/// The states of files of one tree, so that a file is read again only when its stamp is another one. A tree holds the changes of
+/// all tasks before, and each integration saves them.
+#[derive(Debug, Default)]
+pub(super) struct KnownStates(Mutex<HashMap<PathBuf, (Stamp, BeforeState)>>);
+
+/// Longer than a tick of any file system's clock: two changes within one can have the same times.
+const CLOCK_TICK_NS: i128 = 20_000_000;
+
+impl KnownStates {
+    /// [`read_state`], of a path of this tree.
+    pub fn read(&self, root: &RootDir, path: &Path) -> io::Result<Option<BeforeState>> {
+        let Some(stamp) = read_stamp(root, path)? else {
+            return Ok(Some(BeforeState::Absent));
+        };
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, state)) = known.get(path).filter(|known| known.0 == stamp) {
+            return Ok(Some(state.clone()));
+        }
+        known.remove(path);
+        let now_ns = clock::now().as_nanosecond();
+        let state = read_state(root, path)?;
+        if let Some(state @ BeforeState::File { .. }) = &state
+            && stamp.changed_ns() + CLOCK_TICK_NS < now_ns
+            && read_stamp(root, path)? == Some(stamp)
+        {
+            known.insert(path.to_owned(), (stamp, state.clone()));
+        }
+        Ok(state)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::sha256_of_bytes;
+
+    #[test]
+    fn a_known_file_is_read_again_when_it_has_changed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (root, known) = (
+            RootDir::open(folder.path()).expect("a root"),
+            KnownStates::default(),
+        );
+        let (path, file) = (Path::new("a"), folder.path().join("a"));
+        let content = |state: Option<BeforeState>| match state {
+            Some(BeforeState::File { sha256, .. }) => sha256,
+            other => panic!("{other:?}"),
+        };
+        for text in ["one", "two", "three"] {
+            std::fs::write(&file, text).expect("written");
+            for _ in 0..2 {
+                let state = known.read(&root, path).expect("read");
+                assert_eq!(content(state), sha256_of_bytes(text.as_bytes()));
+            }
+        }
+        let is_remembered = || {
+            known.read(&root, path).expect("read");
+            !known.0.lock().expect("unpoisoned").is_empty()
+        };
+        while !is_remembered() {}
+        std::fs::remove_file(&file).expect("removed");
+        assert_eq!(
+            known.read(&root, path).expect("read"),
+            Some(BeforeState::Absent)
+        );
+        std::fs::write(&file, "THREE").expect("written");
+        let state = known.read(&root, path).expect("read");
+        assert_eq!(content(state), sha256_of_bytes(b"THREE"));
+    }
 }

@@ -198,6 +198,7 @@ impl Integrator<'_> {
             &patch.paths(),
             request.policy.plan_file,
             &self.kept(),
+            self.watch.known_states(),
         )?;
         fault::integrator_point();
         self.lock.set_pending(self.run_folder)?;

@@ -33,7 +33,7 @@ impl SavedTree {
         let mut differing = Vec::new();
         for touched in &self.paths {
             let is_unchanged = || {
-                let now = read_state(&root, &touched.path);
+                let now = self.known.read(&root, &touched.path);
                 now.is_ok_and(|now| now.as_ref() == Some(&touched.before))
             };
             if !self.patched.contains(&touched.path) && !is_unchanged() {

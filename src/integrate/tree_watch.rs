@@ -11,6 +11,7 @@ use super::content_store::{ContentStore, kept_in};
 use super::error::IntegrateError;
 use super::guard::{Guard, Repaired};
 use super::outputs::own_outputs;
+use super::state::KnownStates;
 use crate::model::path_text;
 use crate::platform::Repo;
 use crate::workspace::Fingerprint;
@@ -19,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 const RECORD: &str = "stores.json";
 
@@ -45,6 +46,8 @@ pub struct TreeWatch {
     plan_file: PathBuf,
     run_folder: PathBuf,
     watched: Mutex<Watched>,
+    /// What integrations know of the files of the tree.
+    known: Arc<KnownStates>,
 }
 
 /// What is watched now.
@@ -86,7 +89,12 @@ impl TreeWatch {
             plan_file: plan_file.to_owned(),
             run_folder: run_folder.to_owned(),
             watched: Mutex::default(),
+            known: Arc::default(),
         }
+    }
+
+    pub(super) fn known_states(&self) -> Arc<KnownStates> {
+        Arc::clone(&self.known)
     }
 
     /// The root of the user's tree.
