@@ -28,7 +28,7 @@ const CONFIGURABLE: [&str; 6] = [
 /// The commands that take options as `KEY=VALUE`.
 const WITH_SETTINGS: [&str; 3] = ["run", "wave next", "wave simulate"];
 /// Options that are read from the command line only.
-const TYPED_ONLY: [&str; 15] = [
+const TYPED_ONLY: [&str; 16] = [
     "help",
     "version",
     "folder",
@@ -38,6 +38,7 @@ const TYPED_ONLY: [&str; 15] = [
     "run_id",
     "dry_run",
     "csv_path",
+    "sheet",
     "resume",
     "retry_failed",
     "input_changed",
@@ -126,10 +127,9 @@ pub fn parse(args: Vec<OsString>) -> Result<(Cli, Context), CliError> {
     if let (Command::Spawn(args), Some(matches)) =
         (&mut cli.command, matches.subcommand_matches("spawn"))
     {
-        match args.resume {
-            None if args.call.is_some() => {}
-            None => choose_instruction(args, matches)?,
-            Some(_) => args.typed = typed(matches),
+        args.typed = typed(matches);
+        if args.resume.is_none() && args.call.is_none() {
+            choose_instruction(args, matches)?;
         }
     }
     if let Command::Wave(WaveCommand::Next(args)) = &mut cli.command {

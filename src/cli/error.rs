@@ -112,6 +112,9 @@ pub enum CliError {
     /// An option of a spawned CSV for a run of a plan.
     #[error("`{0}` is for spawned CSVs; run `{1}` is a run of a plan")]
     NotASpawnedRun(&'static str, RunId),
+    /// An option of a CSV for a workbook.
+    #[error("`{0}` is for a CSV; `{path}` is a workbook", path = .1.display())]
+    OptionOfCsv(&'static str, PathBuf),
     /// `--flatten` without a schema.
     #[error("`--flatten` needs an output schema")]
     FlattenWithoutSchema,
@@ -349,6 +352,7 @@ impl CliError {
             CliError::TwoInstructions => Some("pass only one of them".to_owned()),
             CliError::FixedOption(_) => Some("leave it out, or start a new run with --reuse RUN".to_owned()),
             CliError::DryRunResume => Some("leave out one of the two; `mesh runs show RUN` shows the progress of a run".to_owned()),
+            CliError::OptionOfCsv(..) => Some("leave it out".to_owned()),
             CliError::FlattenWithoutSchema => Some("pass --output-schema FILE".to_owned()),
             CliError::NoRunToResume => Some("pass the input, or --resume=RUN".to_owned()),
             CliError::NoRunOfInput(_) => Some("list all runs with `mesh runs list`, then pass --resume=RUN".to_owned()),

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 /// environment and `mesh.yaml` say.
 macro_rules! assign_typed {
     ($args:expr; $($option:literal => $assignment:expr;)*) => {
-        $(if is_typed($args, $option) {
+        $(if $args.is_typed($option) {
             $assignment;
         })*
     };
@@ -103,16 +103,8 @@ pub fn resume_by_input(
         (id, _) => RunFolder::find(home, &RunId::new(id))?,
     };
     let spawn_run = SpawnRun::resume(folder)?;
-    let spooled = match &input {
-        Some(path) => run::copy_pipe(path)?,
-        None => None,
-    };
-    let given = input.as_deref().map(|path| {
-        let source = spooled.as_ref().map_or(path, |file| file.path());
-        (path, source)
-    });
     let changed = args.input_changed.unwrap_or(InputChanged::Refuse);
-    let note = spawn_run.check_input(given, changed)?;
+    let note = spawn_run.check_input(input.as_deref(), changed)?;
     if let Some(reuse) = args.reuse.as_deref().map(RunId::new)
         && spawn_run.reuse_source() != Some(&reuse)
     {
@@ -125,7 +117,7 @@ pub fn resume_by_input(
         job.output_schema = call.output_schema;
     }
     let record = match &args.worker.record {
-        Some(path) if is_typed(args, "record") => Some(context.folder.join(path)),
+        Some(path) if args.is_typed("record") => Some(context.folder.join(path)),
         _ => spawn_run.record_folder().cloned(),
     };
     let mut in_use = in_use(args, &job.worker, context);
@@ -189,10 +181,6 @@ fn resume(
     drive_and_report(spawn_run, survey.total(), changes.beside, context)
 }
 
-fn is_typed(args: &SpawnArgs, id: &str) -> bool {
-    args.typed.iter().any(|typed| typed == id)
-}
-
 /// The settings with every option on the command line, whether a resume may change it or not.
 fn job_with_options(
     args: &SpawnArgs,
@@ -203,7 +191,7 @@ fn job_with_options(
     assign_input(args, &mut job, context)?;
     assign_worker(args, &mut job, context)?;
     assign_bounds(args, &mut job, context);
-    if is_typed(args, "output_csv_path")
+    if args.is_typed("output_csv_path")
         && let Some(path) = &args.output_csv_path
     {
         job.output_csv_path = context.folder.join(path);
@@ -223,7 +211,7 @@ fn job_with_options(
         "max_wall_seconds" => job.max_wall_seconds = args.budget.max_wall_seconds;
         "wall_hard" => job.wall_hard = args.budget.wall_hard;
     }
-    if is_typed(args, "flatten") && job.output_schema.is_none() {
+    if args.is_typed("flatten") && job.output_schema.is_none() {
         return Err(CliError::FlattenWithoutSchema);
     }
     Ok(job)
@@ -232,15 +220,15 @@ fn job_with_options(
 /// The options that select rows and make their prompts.
 fn assign_input(args: &SpawnArgs, job: &mut Settings, context: &Context) -> Result<(), CliError> {
     match (
-        is_typed(args, "instruction"),
-        is_typed(args, "instruction_file"),
+        args.is_typed("instruction"),
+        args.is_typed("instruction_file"),
     ) {
         (true, true) => return Err(CliError::TwoInstructions),
         (true, false) => job.instruction = args.instruction.clone().unwrap_or_default(),
         (false, true) => job.instruction = spawn_input::instruction(args, context)?,
         (false, false) => {}
     }
-    if is_typed(args, "output_schema")
+    if args.is_typed("output_schema")
         && let Some(path) = &args.output_schema
     {
         let schema = Schema::read(&context.folder.join(path))?;
@@ -251,6 +239,7 @@ fn assign_input(args: &SpawnArgs, job: &mut Settings, context: &Context) -> Resu
         "rows" => job.selection.rows = args.rows.clone();
         "sample" => job.selection.sample = args.sample;
         "delimiter" => job.delimiter = args.delimiter;
+        "sheet" => job.sheet = args.sheet.clone();
         "encoding" => job.encoding = args.encoding.clone();
         "rename" => job.rename = args.rename.clone();
     }
@@ -259,7 +248,7 @@ fn assign_input(args: &SpawnArgs, job: &mut Settings, context: &Context) -> Resu
 
 fn assign_worker(args: &SpawnArgs, job: &mut Settings, context: &Context) -> Result<(), CliError> {
     let options = ["command", "adapter", "model", "effort", "answers"];
-    if options.iter().any(|id| is_typed(args, id)) {
+    if options.iter().any(|id| args.is_typed(id)) {
         let adapters = &context.config.adapters;
         let chosen = adapter::select(&args.worker.choice(), adapters, &context.folder);
         let worker = chosen.map_err(RunError::from)?.worker;
@@ -271,7 +260,7 @@ fn assign_worker(args: &SpawnArgs, job: &mut Settings, context: &Context) -> Res
             ..worker
         };
     }
-    if is_typed(args, "sandbox") || is_typed(args, "writable") {
+    if args.is_typed("sandbox") || args.is_typed("writable") {
         let protected = run::protected_by_csv(&job.worker.folder)?;
         let sandbox = args.worker.sandbox.request(context);
         let note = sandbox.apply(Sandboxing::None, &mut job.worker, &protected);
@@ -279,7 +268,7 @@ fn assign_worker(args: &SpawnArgs, job: &mut Settings, context: &Context) -> Res
             context.terminal.warn(&note);
         }
     }
-    if is_typed(args, "env_names") {
+    if args.is_typed("env_names") {
         let mut names = args.worker.env_names.clone();
         names.retain(|name| !job.worker.env_names.contains(name));
         job.worker.env_names.extend(names);
@@ -305,7 +294,7 @@ fn assign_bounds(args: &SpawnArgs, job: &mut Settings, context: &Context) {
         "remaining_five_hour",
         "remaining_weekly",
     ];
-    if fitted.iter().any(|id| is_typed(args, id)) {
+    if fitted.iter().any(|id| args.is_typed(id)) {
         fit_to_adapter(job, args.worker.remaining(), context);
     }
 }

@@ -13,10 +13,10 @@ use super::terminal::Terminal;
 use super::workbook;
 use crate::adapter::AdapterError;
 use crate::job::{Selection, Survey};
-use crate::model::{JobId, RunId, WaveNo};
+use crate::model::{JobId, RunId, WaveNo, counted};
 use crate::platform::Readers;
 use crate::platform::sandbox::Choice;
-use crate::run::{EarlierRun, RunError, RunFolder, SpawnRequest, SpawnRun};
+use crate::run::{EarlierRun, InputFile, RunError, RunFolder, SpawnRequest, SpawnRun};
 use crate::table::RowsInCell;
 use crate::verdict::Schema;
 use crate::wave::Call;
@@ -35,11 +35,8 @@ pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
     let call = args.call.as_deref().map(|path| call(path, context));
     let call = call.transpose()?;
     let mut request = request(args, call, context)?;
-    let spooled = run::copy_pipe(&request.job.csv_path)?;
-    if let Some(file) = &spooled {
-        request.job.input_path = file.path().to_owned();
-        request.output_folder.clone_from(&context.folder);
-    }
+    let input = InputFile::open(&request.job.csv_path, args.sheet.as_deref())?;
+    take_input(&mut request, &input, args, context)?;
     request.check_output()?;
     // Checks the user's file before a run exists; the run then uses its own copy.
     let draft = request.job(&RunFolder::dry_run())?;
@@ -75,6 +72,45 @@ pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
     }
     let xlsx = args.xlsx.clone();
     drive_and_report(spawn_run, total, Beside { xlsx, page }, context)
+}
+
+/// Reads the rows from the opened input.
+fn take_input(
+    request: &mut SpawnRequest,
+    input: &InputFile,
+    args: &SpawnArgs,
+    context: &Context,
+) -> Result<(), CliError> {
+    let job = &mut request.job;
+    job.input_path = input.source().to_owned();
+    request.is_streamed = input.is_streamed();
+    if request.is_streamed {
+        request.output_folder.clone_from(&context.folder);
+    }
+    let Some(converted) = input.sheet() else {
+        return Ok(());
+    };
+    let of_csv = [("--delimiter", "delimiter"), ("--encoding", "encoding")];
+    if let Some((option, _)) = of_csv.iter().find(|(_, id)| args.is_typed(id)) {
+        return Err(CliError::OptionOfCsv(option, job.csv_path.clone()));
+    }
+    job.sheet = Some(converted.sheet.clone());
+    (job.delimiter, job.encoding) = (None, None);
+    if args.sheet.is_none() && !converted.others.is_empty() {
+        context.terminal.talk(&format!(
+            "reading sheet `{}`; others: {}",
+            converted.sheet,
+            converted.others.join(", ")
+        ));
+    }
+    if let Some((count, first)) = &converted.merged {
+        let ranges = counted(*count as u64, "merged range");
+        context.terminal.warn(&format!(
+            "sheet `{}` has {ranges}, the first is {first}: only the first cell of a range has its value, the others are empty",
+            converted.sheet
+        ));
+    }
+    Ok(())
 }
 
 /// Checks the path of the workbook, which must also differ from that of the output.
@@ -160,6 +196,7 @@ fn own_request(args: &SpawnArgs, context: &Context) -> Result<SpawnRequest, CliE
         in_use: in_use(args, &chosen.worker, context),
         record: args.worker.record.as_ref().map(|path| at(path)),
         reuse: args.reuse.as_deref().map(RunId::new),
+        is_streamed: false,
         job: job::Settings {
             run_id: folder.id().clone(),
             job_id: JobId::new(""),
@@ -167,6 +204,7 @@ fn own_request(args: &SpawnArgs, context: &Context) -> Result<SpawnRequest, CliE
             input_path: at(args.input()),
             csv_path: at(args.input()),
             delimiter: args.delimiter,
+            sheet: None,
             encoding: args.encoding.clone(),
             rename: args.rename.clone(),
             instruction,
@@ -202,7 +240,9 @@ fn own_request(args: &SpawnArgs, context: &Context) -> Result<SpawnRequest, CliE
 /// Warns of input that is valid and probably a mistake.
 fn warn_about_input(survey: &Survey, job: &job::Settings, terminal: &Terminal) {
     let header = survey.header();
-    if let Some((cell, more)) = survey.rows_in_cells() {
+    // A sheet has no quotes and no separators to get wrong.
+    let is_csv = job.sheet.is_none();
+    if let Some((cell, more)) = survey.rows_in_cells().filter(|_| is_csv) {
         terminal.warn(&rows_in_cell(cell, *more, header, &job.csv_path));
     }
     for name in job.unknown_placeholders(header) {
@@ -212,7 +252,9 @@ fn warn_about_input(survey: &Survey, job: &job::Settings, terminal: &Terminal) {
         ));
     }
     let other = match header {
-        [only] => crate::table::probable(std::slice::from_ref(only), survey.delimiter(), &[]),
+        [only] if is_csv => {
+            crate::table::probable(std::slice::from_ref(only), survey.delimiter(), &[])
+        }
         _ => None,
     };
     if let Some(other) = other {

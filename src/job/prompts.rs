@@ -31,7 +31,7 @@ impl Settings {
     }
 
     /// Checks that the input was read with the right delimiter. It was probably not if the instruction has
-    /// placeholders, none of them is a column, and the header contains another delimiter.
+    /// placeholders, none of them is a column, and the header contains another delimiter. A sheet has none.
     ///
     /// # Errors
     /// [`JobError::Delimiter`] names that separator.
@@ -40,7 +40,7 @@ impl Settings {
         let instruction = Template::parse(&self.instruction, Braces::Escaped);
         let names = instruction.names();
         let is_column = |name: &&str| header.iter().any(|column| column == name);
-        if names.is_empty() || names.iter().any(is_column) {
+        if self.sheet.is_some() || names.is_empty() || names.iter().any(is_column) {
             return Ok(());
         }
         match crate::table::probable(header, survey.delimiter(), &names) {

@@ -78,6 +78,9 @@ pub struct Settings {
     /// The encoding of the input, if given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoding: Option<String>,
+    /// The sheet of a workbook; the file that is read has it as a CSV.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sheet: Option<String>,
     /// Header names to change while reading.
     pub rename: Vec<(String, String)>,
     /// The instruction with its `{column}` placeholders.

@@ -27,7 +27,7 @@ mod watcher;
 
 pub use budget_overrides::BudgetOverrides;
 pub use confinement::{SandboxRequest, protected_by_csv, renew};
-pub use csv_run::{EarlierRun, InputChanged, SpawnRequest, SpawnRun, copy_pipe};
+pub use csv_run::{EarlierRun, InputChanged, InputFile, SpawnRequest, SpawnRun};
 pub use error::{ErrorKind, RunError};
 pub use messages::{CLOSING_LINE, resume_command};
 pub use plan_run::{PlanRun, Preview, find_blocked_tasks};

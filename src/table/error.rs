@@ -1,6 +1,7 @@
 //! Why a CSV can't be read, with line, column and a hint.
 
 use super::header::Repeated;
+use super::sheet::SheetError;
 use crate::model::shell_word;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -124,6 +125,9 @@ pub enum TableError {
         /// The first of them.
         byte: u8,
     },
+    /// A workbook whose sheet is not a usable table.
+    #[error(transparent)]
+    Sheet(Box<SheetError>),
     /// An error of a file that is always UTF-8 with commas.
     #[error(transparent)]
     Fixed(Box<TableError>),
@@ -193,6 +197,7 @@ impl TableError {
             TableError::Utf16 { path, encoding } => {
                 Some(format!("convert it: iconv -f {encoding} -t UTF-8 {} > utf8.csv", shown(path)))
             }
+            TableError::Sheet(error) => error.hint(),
             TableError::NoText { hint, .. } => Some((*hint).to_owned()),
             TableError::NoColumn { .. } => Some("names are case-sensitive".to_owned()),
             TableError::Fixed(error) => error.hint_without_options(),

@@ -1,4 +1,4 @@
-//! The only reader and writer of CSV.
+//! The only reader and writer of CSV, and the only reader of workbooks.
 //!
 //! Reading is strict, and errors name file, line and column. Writing is byte-stable: LF line ends, quotes only where a
 //! field needs them. Columns have names and order, but no meaning. Rules: CONTRACT, section 2, `csv_path`; recorded
@@ -9,6 +9,7 @@ mod error;
 mod header;
 mod quotes;
 mod reader;
+pub mod sheet;
 mod source;
 mod writer;
 

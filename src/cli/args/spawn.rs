@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 /// Arguments of `mesh spawn`.
 #[derive(Clone, Debug, Args)]
 pub struct SpawnArgs {
-    /// The input: a CSV with a header
-    #[arg(value_name = "INPUT.csv", required_unless_present_any = ["resume", "call"], conflicts_with = "call")]
+    /// The input: a CSV with a header, or a workbook (.xlsx, .xlsb, .xls, .ods)
+    #[arg(value_name = "INPUT", required_unless_present_any = ["resume", "call"], conflicts_with = "call")]
     pub csv_path: Option<PathBuf>,
     /// What to do with each row; {column} is replaced by the cell, {{ and }} by braces
     #[arg(long, value_name = "TEXT")]
@@ -45,6 +45,9 @@ pub struct SpawnArgs {
     /// Encoding of an input without a byte-order mark, such as windows-1252 or utf-16le [default: UTF-8]
     #[arg(long, value_name = "NAME", value_parser = encoding)]
     pub encoding: Option<String>,
+    /// Sheet of a workbook to read [default: the first that is visible]
+    #[arg(long, value_name = "NAME")]
+    pub sheet: Option<String>,
     /// Rename a column of the input; may be repeated
     #[arg(long, value_name = "OLD=NEW", value_parser = pair)]
     pub rename: Vec<(String, String)>,
@@ -79,7 +82,7 @@ pub struct SpawnArgs {
     /// Rows are identical if instruction, schema, worker command, commit and all cells of the row are the same.
     #[arg(long, value_name = "RUN")]
     pub reuse: Option<String>,
-    /// Resume this run, or the last run of INPUT.csv
+    /// Resume this run, or the last run of INPUT
     ///
     /// Options of the first call may be repeated. Options that do not change the prompt of a row may be changed and hold from
     /// then on: -j, retries, delays, limits on time, size and output, halt, budgets, logs, --flatten, -o. Environment variables
@@ -116,5 +119,10 @@ impl SpawnArgs {
     /// The input; clap requires it unless a run is resumed.
     pub fn input(&self) -> &Path {
         self.csv_path.as_deref().unwrap_or(Path::new(""))
+    }
+
+    /// Whether the option with this field name is on the command line.
+    pub fn is_typed(&self, id: &str) -> bool {
+        self.typed.iter().any(|typed| typed == id)
     }
 }

@@ -43,6 +43,7 @@ pub fn find_difference(old: &Settings, new: &Settings) -> Option<Difference> {
             .unwrap_or_else(|| "none".to_owned())
     };
     let delimiter = |it: &Settings| it.delimiter.unwrap_or(',').to_string();
+    let sheet = |it: &Settings| it.sheet.clone().unwrap_or_else(|| "none".to_owned());
     let encoding = |it: &Settings| it.encoding.clone().unwrap_or_else(|| "utf-8".to_owned());
     let id_column = |it: &Settings| it.id_column.clone().unwrap_or_else(|| "none".to_owned());
     // Only `reject` affects whether an answer is accepted; the others affect how it is written.
@@ -62,6 +63,7 @@ pub fn find_difference(old: &Settings, new: &Settings) -> Option<Difference> {
         .or_else(|| differs("--id-column", id_column(old), id_column(new)))
         .or_else(|| differs("--rows", rows(old), rows(new)))
         .or_else(|| differs("--sample", sample(old), sample(new)))
+        .or_else(|| differs("--sheet", sheet(old), sheet(new)))
         .or_else(|| differs("--delimiter", delimiter(old), delimiter(new)))
         .or_else(|| differs("--encoding", encoding(old), encoding(new)))
         .or_else(|| differs("--rename", rename(old), rename(new)))

@@ -16,8 +16,10 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub struct SpawnRequest {
     /// The job, as in the run folder [`RunFolder::dry_run`]. Its input path is that of the file to read: the input as given, or
-    /// the copy of a pipe.
+    /// a copy of it.
     pub job: Settings,
+    /// Whether the input came through a pipe and can't be read again.
+    pub is_streamed: bool,
     /// The folder of the output, unless a path is given.
     pub output_folder: PathBuf,
     /// The output, if given.

@@ -1,5 +1,6 @@
 //! Resumes a spawned CSV: checks its input and applies the settings that this call changes.
 
+use super::input::InputFile;
 use super::spawn::{RecordedSettings, SpawnRun};
 use super::{changes, request, spawn};
 use crate::job::Settings;
@@ -35,34 +36,33 @@ impl FromStr for InputChanged {
 
 impl SpawnRun {
     /// Checks that the input equals the run's copy; returns a warning if it does not and the run is resumed anyway. `given` is the
-    /// input of this call, and the file to read it from.
+    /// input of this call. Of a workbook, the rows of the sheet are compared.
     ///
     /// # Errors
     /// [`RunError::InputChanged`], unless that is ignored.
     pub fn check_input(
         &self,
-        given: Option<(&Path, &Path)>,
+        given: Option<&Path>,
         changed: InputChanged,
     ) -> Result<Option<String>, RunError> {
-        let own = self.settings.job.csv_path.as_path();
-        let (path, source) = match given {
+        let path = match given {
             Some(given) => given,
             None if self.settings.is_streamed => return Ok(None),
-            None => (own, own),
+            None => self.settings.job.csv_path.as_path(),
         };
         let Some(was) = &self.settings.input_sha256 else {
             return Ok(None);
         };
         let shown = path.display();
-        let is = match digest::sha256_of_file(source) {
+        let is = match self.hash_of_input(path) {
             Ok(is) if is == *was => return Ok(None),
             Ok(is) => format!("is {}…", digest::short(&is)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(_) if !path.exists() => {
                 return Ok(Some(format!(
                     "`{shown}` no longer exists; resuming with the copy that the run keeps"
                 )));
             }
-            Err(error) => format!("can't be read: {error}"),
+            Err(error) => format!("can't be read: {}", cause(&error)),
         };
         if changed == InputChanged::Ignore {
             return Ok(Some(format!(
@@ -76,6 +76,12 @@ impl SpawnRun {
             was: was.clone(),
             is,
         })
+    }
+
+    /// The hash of the rows at `path`, as the run would copy them.
+    fn hash_of_input(&self, path: &Path) -> Result<String, RunError> {
+        let input = InputFile::open(path, self.settings.job.sheet.as_deref())?;
+        digest::sha256_of_file(input.source()).map_err(RunError::io(path))
     }
 
     /// Checks the run's copy of its input. Restores a damaged copy from the input if that has not changed, and returns a warning.
@@ -92,8 +98,13 @@ impl SpawnRun {
             return Ok(None);
         }
         let shown = copy.display();
-        if !self.settings.is_streamed && is(input) {
-            let mut from = std::fs::File::open(input).map_err(RunError::io(input))?;
+        let sheet = self.settings.job.sheet.as_deref();
+        let input = match self.settings.is_streamed {
+            true => None,
+            false => InputFile::open(input, sheet).ok(),
+        };
+        if let Some(input) = input.filter(|input| is(input.source())) {
+            let mut from = std::fs::File::open(input.source()).map_err(RunError::io(copy))?;
             durable::replace(copy, Readers::Owner, |out| {
                 io::copy(&mut from, out).map(drop)
             })
@@ -188,4 +199,13 @@ impl SpawnRun {
     pub fn record_folder(&self) -> Option<&PathBuf> {
         self.settings.record.as_ref()
     }
+}
+
+/// The innermost cause of an error: the outer messages name the file again.
+fn cause(error: &RunError) -> String {
+    let mut error: &dyn std::error::Error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
 }

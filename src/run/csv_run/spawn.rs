@@ -18,7 +18,7 @@ use crate::run::confinement::protected_by_csv;
 use crate::run::error::RunError;
 use crate::run::preflight::InUse;
 use crate::run::store::RunFolder;
-use crate::{adapter, job, ledger, table};
+use crate::{adapter, job, ledger};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io;
@@ -184,7 +184,6 @@ impl SpawnRun {
             io::copy(&mut input, out).map(drop)
         })
         .map_err(RunError::io(&copy))?;
-        let is_streamed = job.input_path != job.csv_path;
         job.input_path = copy;
         let kept = RecordedSettings {
             replaces: hash_existing(&job.output_csv_path)?,
@@ -193,7 +192,7 @@ impl SpawnRun {
             base_sha: base_sha(root),
             reuse: request.reuse.clone(),
             input_sha256: Some(input.sha256()),
-            is_streamed,
+            is_streamed: request.is_streamed,
             in_use: request.in_use.clone(),
         };
         let mut ledger = LedgerJournal(Ledger::create(&folder.ledger())?);
@@ -418,40 +417,4 @@ fn warn_of_other_path(placed: &Placed, job: &Settings, observer: &mut dyn Observ
 /// The commit that is checked out; none outside a repository.
 pub(crate) fn base_sha(root: &Path) -> Option<String> {
     Repo::find(root).and_then(|repo| repo.head()).ok()
-}
-
-/// Copies a pipe, which can be read only once, to a file; `None` for a file or a folder.
-pub fn copy_pipe(path: &Path) -> Result<Option<tempfile::NamedTempFile>, RunError> {
-    let is_stream = std::fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir());
-    if !is_stream {
-        return Ok(None);
-    }
-    let copied = || {
-        let mut spooled = tempfile::NamedTempFile::new()?;
-        copy_lines(File::open(path)?, spooled.as_file_mut())?;
-        Ok(spooled)
-    };
-    copied().map(Some).map_err(RunError::io(path))
-}
-
-/// Copies up to the first line that is longer than a record may be. The reader of the copy reports that line, and an endless one
-/// does not fill the disk.
-fn copy_lines(mut from: impl io::Read, to: &mut impl io::Write) -> io::Result<()> {
-    let mut chunk = vec![0; 64 * 1024];
-    let mut line_bytes = 0;
-    while line_bytes <= table::RECORD_BYTES_MAX {
-        let length = match from.read(&mut chunk) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            length => length?,
-        };
-        if length == 0 {
-            break;
-        }
-        to.write_all(&chunk[..length])?;
-        match chunk[..length].iter().rposition(|byte| *byte == b'\n') {
-            Some(end) => line_bytes = (length - end - 1) as u64,
-            None => line_bytes += length as u64,
-        }
-    }
-    Ok(())
 }

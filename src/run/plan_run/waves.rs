@@ -329,6 +329,7 @@ impl PlanRun {
             output_csv_path: csv_path.with_extension("out.csv"),
             csv_path,
             delimiter: None,
+            sheet: None,
             encoding: None,
             rename: Vec::new(),
             instruction: "{prompt}".to_owned(),

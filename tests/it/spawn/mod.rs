@@ -26,6 +26,7 @@ mod selection;
 mod stopping;
 mod ways_back;
 mod what_a_worker_gets;
+mod workbooks;
 
 use crate::fixture::*;
 use insta::assert_snapshot;
