@@ -12,7 +12,8 @@ use crate::run::{PlanRun, RunError, resume_command};
 
 /// Drives a run to its end and prints the report; also for `resume` and `demo`.
 pub fn drive(mut plan_run: PlanRun, terminal: &Terminal) -> Result<(u8, Option<Report>), CliError> {
-    if let Some(note) = plan_run.lock_note() {
+    let notes = [plan_run.lock_note(), plan_run.sandbox_note()];
+    for note in notes.into_iter().flatten() {
         terminal.warn(note);
     }
     let stop = stop::watch(plan_run.folder())?;

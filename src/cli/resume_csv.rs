@@ -56,7 +56,10 @@ pub fn resume_by_id(
     );
     if let Some(choice) = args.sandbox {
         let protected = run::protected_by_csv(&job.worker.folder)?;
-        run::renew(&mut job.worker, Some(choice), &protected).map_err(RunError::from)?;
+        let note = run::renew(&mut job.worker, Some(choice), &protected);
+        if let Some(note) = note.map_err(RunError::from)? {
+            context.terminal.warn(&note);
+        }
     }
     if args.limits.max_concurrency.is_some() || args.limits.max_runtime_seconds.is_some() {
         fit_to_adapter(&mut job, [None; 2], context);

@@ -120,9 +120,11 @@ impl SavedTree {
             }
         }
         for path in wanted {
-            let state = self
-                .save_path(root, &path)
-                .map_err(IntegrateError::io(&path))?;
+            let state = match self.save_path(root, &path) {
+                // What can't be read can't be saved.
+                Err(error) if is_unreadable(&error) && !self.patched.contains(&path) => None,
+                state => state.map_err(IntegrateError::io(&path))?,
+            };
             match state {
                 Some(before) => self.paths.push(TouchedPath { path, before }),
                 None => self.left_alone.push(path),
@@ -298,6 +300,10 @@ pub(super) fn fingerprint_nested(repo: &Repo, path: &Path) -> Option<Fingerprint
     let nested = repo.nested(path).ok()?;
     let is_own = nested.root() != repo.root();
     is_own.then(|| Fingerprint::take(&nested, &[]).ok())?
+}
+
+fn is_unreadable(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied
 }
 
 /// Folders on the way to `touched` that do not exist, outermost first.

@@ -6,6 +6,7 @@ fn violation(detail: &str) -> Event {
         wave: WaveNo(1),
         paths: vec!["a".into()],
         detail: detail.to_owned(),
+        diff: None,
     })
 }
 

@@ -13,13 +13,15 @@
 //! ```
 //!
 //! The text of the model itself is never applied. The rewritten text has complete headers, right counts and the tree's
-//! own lines around every change, so that git has nothing to guess. The code is pure: it knows the tree only through
+//! own lines around every change, so that git has nothing to guess. `diff` is the other way round: it shows two contents as
+//! a diff for people. The code is pure: it knows the tree only through
 //! [`Tree`], and applies nothing.
 
 mod binary;
 mod change;
 mod compose;
 mod correction;
+mod diff;
 mod envelope;
 mod error;
 mod fit;
@@ -45,6 +47,7 @@ mod tests;
 mod tree;
 mod write;
 
+pub use diff::{Diff, DiffSide};
 pub use error::PatchError;
 pub use forbidden::Forbidden;
 pub use limits::{Limits, PATCH_BYTES_MAX};

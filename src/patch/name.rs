@@ -92,12 +92,20 @@ pub(super) enum Side {
 
 /// `prefix` and `path`, quoted unless all characters are plain.
 pub(super) fn quoted(prefix: &str, path: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._/+-@=,".contains(&byte);
-    if path.bytes().all(is_plain) {
-        return format!("{prefix}{path}");
+    quoted_bytes(prefix, path.as_bytes())
+}
+
+/// The same for a path of any bytes.
+pub(super) fn quoted_bytes(prefix: &str, path: &[u8]) -> String {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._/+-@=,".contains(byte);
+    if path.iter().all(is_plain) {
+        return path.iter().fold(prefix.to_owned(), |mut text, byte| {
+            text.push(char::from(*byte));
+            text
+        });
     }
     let mut text = format!("\"{prefix}");
-    for byte in path.bytes() {
+    for &byte in path {
         match byte {
             b'"' | b'\\' => text.extend(['\\', char::from(byte)]),
             b' '..=b'~' => text.push(char::from(byte)),

@@ -294,7 +294,7 @@ impl Report {
             violations: state
                 .violations
                 .iter()
-                .map(|violation| format!("wave {}: {}", violation.wave, violation.message()))
+                .map(|violation| format!("wave {}: {}", violation.wave, violation.report()))
                 .collect(),
             waves: state
                 .waves

@@ -38,7 +38,8 @@ impl SandboxRequest {
     }
 }
 
-/// Checks that the sandbox of a resumed run still holds, or replaces it by `choice`.
+/// Checks that the sandbox of a resumed run still holds, or replaces it by `choice`. Returns what to tell about workers that
+/// are not confined although `choice` asks for it.
 ///
 /// # Errors
 /// [`SandboxError`].
@@ -46,18 +47,19 @@ pub fn renew(
     worker: &mut Worker,
     choice: Option<Choice>,
     protected: &[PathBuf],
-) -> Result<(), SandboxError> {
+) -> Result<Option<String>, SandboxError> {
     let before = worker.sandbox.take();
     let writable = before.as_ref().map_or(Vec::new(), |it| it.writable.clone());
-    worker.sandbox = match (choice, before) {
-        (Some(choice), _) => choice.decide(protected, &writable)?.0,
+    let (confinement, note) = match (choice, before) {
+        (Some(choice), _) => choice.decide(protected, &writable)?,
         (None, Some(confinement)) => {
             confinement.check(protected)?;
-            Some(confinement)
+            (Some(confinement), None)
         }
-        (None, None) => None,
+        (None, None) => (None, None),
     };
-    Ok(())
+    worker.sandbox = confinement;
+    Ok(note)
 }
 
 /// What workers of a plan must not write: the work tree, git's folders and the plan.

@@ -261,6 +261,7 @@ impl RunError {
                 | AdapterError::ExternalSpawn,
             ) => ErrorKind::Input,
             RunError::Adapter(_)
+            | RunError::Git(GitError::Filter { .. })
             | RunError::Sandbox(SandboxError::Refused { .. })
             | RunError::Ledger(LedgerError::Locked { .. })
             | RunError::Claim(ClaimError::Held { .. })
@@ -359,9 +360,7 @@ impl RunError {
             RunError::Delivery(error) => Some(error.hint()),
             RunError::Adapter(error) => error.hint(),
             RunError::Job(error) => error.hint(),
-            RunError::Git(GitError::NoRepository { .. }) => {
-                Some("create one with: git init; or pass a repository with -C DIR".to_owned())
-            }
+            RunError::Git(error) => error.hint().map(str::to_owned),
             RunError::Integrate(IntegrateError::IndexLocked { path }) => Some(format!(
                 "wait for it; if no git command is running: rm {}",
                 shell_word(&path.to_string_lossy())

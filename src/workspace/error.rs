@@ -54,7 +54,8 @@ impl SnapshotError {
             Self::DiskFull { .. } => Some(
                 "free space there and resume the run, or keep runs on another disk: MESH_HOME or --artifacts DIR",
             ),
-            _ => None,
+            Self::Git(error) => error.hint(),
+            Self::Copy { .. } => None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Copies one file, and tells by its stamp whether it changed since.
 
+use crate::platform::private;
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -33,9 +34,9 @@ impl FileStamp {
         }
     }
 
-    /// Whether it is of a file or a link, which can be copied.
+    /// Whether a workspace holds it: a file, a link or a folder.
     pub fn is_copied(&self) -> bool {
-        matches!(self.mode & 0o170_000, 0o100_000 | 0o120_000)
+        matches!(self.mode & 0o170_000, 0o040_000 | 0o100_000 | 0o120_000)
     }
 }
 
@@ -54,7 +55,8 @@ impl From<&fs::Metadata> for FileStamp {
 }
 
 /// Copies the file or link `from`, which has the stamp `source`, to `to`, where nothing is, with the time of its last
-/// writing. `None` if it is neither: a submodule, a socket.
+/// writing. `None` if it is neither: of a folder, which is a repository of its own, an empty one is made; of a socket or a pipe
+/// nothing.
 pub(super) fn copy_file(
     from: &Path,
     to: &Path,
@@ -67,27 +69,36 @@ pub(super) fn copy_file(
             FileStamp::of(to)
         }
         0o100_000 => copy_content(from, to, source).map(Some),
+        0o040_000 => match private::make_folder(to) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(None),
+        },
         _ => Ok(None),
     }
 }
 
-/// Only the owner's part of the mode. Others have no access to a copy, and git records no more.
+/// Only the owner's part of the mode. Others have no access to a copy, and git records no more. A file that can't be read is an
+/// empty one, which can't be read either.
 fn copy_content(from: &Path, to: &Path, source: &FileStamp) -> io::Result<FileStamp> {
     let mode = source.mode & 0o700;
-    let mut original = open(from)?;
+    let original = match open(from) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => None,
+        opened => Some(opened?),
+    };
     let mut copy = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(mode)
         .open(to)?;
-    match source.size <= SMALL_BYTES {
+    match original {
         // Small files gain nothing from shared blocks.
-        true => {
+        Some(mut original) if source.size <= SMALL_BYTES => {
             let mut content = Vec::with_capacity(source.size as usize + 1);
             original.read_to_end(&mut content)?;
             copy.write_all(&content)?;
         }
-        false => copy_large(&mut original, &mut copy)?,
+        Some(mut original) => copy_large(&mut original, &mut copy)?,
+        None => {}
     }
     rustix::fs::futimens(&copy, &times(source))?;
     let stamp = FileStamp::from(&copy.metadata()?);
@@ -100,7 +111,7 @@ fn copy_content(from: &Path, to: &Path, source: &FileStamp) -> io::Result<FileSt
 }
 
 /// Opens a file for reading. Another kind of file may be in its place by now, and reading a pipe could block forever.
-fn open(path: &Path) -> io::Result<File> {
+pub(super) fn open(path: &Path) -> io::Result<File> {
     use rustix::fs::OFlags;
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let opened = OpenOptions::new()

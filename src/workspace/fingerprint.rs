@@ -1,12 +1,15 @@
-//! The fingerprint of the user's tree, by which a change is noticed.
+//! The fingerprint of the user's tree, by which a change is noticed. It keeps the content of small files, by which the change
+//! is shown.
 
 use super::error::SnapshotError;
-use super::file_copy::{FileStamp, RACE_NS};
+use super::file_copy::{FileStamp, RACE_NS, open};
 use crate::learnings;
-use crate::platform::{Change, Repo, clock, sha256_of_bytes, sha256_of_file};
+use crate::platform::{Change, Repo, clock, sha256_of_bytes, sha256_of_reader};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::ffi::OsStrExt;
+use std::io;
+use std::io::Read;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,12 +17,18 @@ use std::sync::Arc;
 /// file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
-    commit: String,
-    files: Arc<BTreeMap<PathBuf, Content>>,
+    pub(super) commit: String,
+    pub(super) files: Arc<BTreeMap<PathBuf, Content>>,
 }
 
 /// The path that stands for the commit. A commit or a checkout changes which paths count as changed.
-const COMMIT: &str = "HEAD";
+pub(super) const COMMIT: &str = "HEAD";
+/// Larger files are not kept.
+pub(super) const KEPT_BYTES: u64 = 256 * 1024;
+/// Larger files are told apart by their stamps instead of their digests: reading them takes seconds.
+const DIGEST_BYTES: u64 = 256 * 1024 * 1024;
+/// All files that are kept are no larger, in the order of their paths.
+const KEPT_BYTES_IN_ALL: u64 = 16 * 1024 * 1024;
 
 impl Fingerprint {
     /// Takes the fingerprint of `repo`, always with the `watched` files. Without the learnings, to which anyone may append
@@ -45,14 +54,29 @@ impl Fingerprint {
             .filter(|path| path != Path::new(learnings::FILE_NAME))
             .collect();
         let now_ns = clock::now().as_nanosecond();
-        let files: BTreeMap<_, _> = paths
-            .into_par_iter()
-            .map(|path| {
-                let before = known.and_then(|known| known.files.get(&path));
-                let content = Content::read(&repo.root().join(&path), now_ns, before);
-                (path, content)
-            })
-            .collect();
+        let found = paths.into_par_iter().map(|path| {
+            let stamp = FileStamp::of(&repo.root().join(&path)).ok().flatten();
+            (path, stamp)
+        });
+        let mut room = KEPT_BYTES_IN_ALL;
+        let mut found: Vec<(PathBuf, Option<FileStamp>, bool)> =
+            found.map(|(path, stamp)| (path, stamp, false)).collect();
+        for (_, stamp, is_kept) in &mut found {
+            let bytes = stamp.map_or(0, |stamp| stamp.size);
+            *is_kept = bytes <= KEPT_BYTES.min(room);
+            room -= if *is_kept { bytes } else { 0 };
+        }
+        let read = found.into_par_iter().map(|(path, stamp, is_kept)| {
+            let before = known.and_then(|known| known.files.get(&path));
+            let content = match before {
+                Some(before) if before.settled.is_some() && before.settled == stamp => {
+                    before.clone()
+                }
+                _ => Content::read(&repo.root().join(&path), stamp, now_ns, is_kept),
+            };
+            (path, content)
+        });
+        let files: BTreeMap<_, _> = read.collect();
         Ok(Self {
             commit: repo.head()?,
             files: Arc::new(files),
@@ -81,44 +105,71 @@ impl Fingerprint {
 
 /// What a path holds.
 #[derive(Clone, Debug)]
-struct Content {
+pub(super) struct Content {
+    /// `None` if nothing is there.
+    pub stamp: Option<FileStamp>,
     /// The owner's part of the mode, and the digest of the file or of the target of the link. `None` if it can't be read.
     digest: Option<(u32, String)>,
     /// The file, if no later change can leave its stamp as it is.
     settled: Option<FileStamp>,
+    /// What has this digest, if it is kept.
+    pub bytes: Option<Arc<[u8]>>,
 }
 
 impl PartialEq for Content {
     fn eq(&self, other: &Self) -> bool {
-        self.digest == other.digest
+        match (&self.digest, &other.digest) {
+            (None, None) => self.kind() == other.kind(),
+            (one, other) => one == other,
+        }
     }
 }
 
 impl Eq for Content {}
 
 impl Content {
-    /// Reads it, unless it is as it was `before`.
-    fn read(path: &Path, now_ns: i128, before: Option<&Self>) -> Self {
-        let stamp = FileStamp::of(path).ok().flatten();
-        if let Some(before) = before
-            && before.settled.is_some()
-            && before.settled == stamp
-        {
-            return before.clone();
-        }
+    fn read(path: &Path, stamp: Option<FileStamp>, now_ns: i128, is_kept: bool) -> Self {
+        let read = stamp.and_then(|stamp| {
+            let (digest, bytes) = digest(path, &stamp, is_kept).ok()?;
+            Some(((stamp.mode & 0o170_700, digest), bytes))
+        });
+        let (digest, bytes) = read.unzip();
         Self {
-            digest: stamp.and_then(|stamp| digest(path, &stamp)),
+            stamp,
+            digest,
             settled: stamp.filter(|stamp| stamp.changed_ns < now_ns - RACE_NS),
+            bytes: bytes.flatten(),
         }
+    }
+
+    /// Whether it is a file, a link, a folder or something else.
+    fn kind(&self) -> Option<u32> {
+        self.stamp.map(|stamp| stamp.mode & 0o170_000)
     }
 }
 
-/// Of anything but a file or a link there is none: reading a pipe could block forever.
-fn digest(path: &Path, stamp: &FileStamp) -> Option<(u32, String)> {
-    let digest = match stamp.mode & 0o170_000 {
-        0o120_000 => sha256_of_bytes(std::fs::read_link(path).ok()?.as_os_str().as_bytes()),
-        0o100_000 => sha256_of_file(path).ok()?,
-        _ => return None,
+/// The digest, or what stands for it, and the bytes of small content if it `is_kept`. Of anything but a file or a link there is none: reading a pipe
+/// could block forever.
+fn digest(
+    path: &Path,
+    stamp: &FileStamp,
+    is_kept: bool,
+) -> io::Result<(String, Option<Arc<[u8]>>)> {
+    let bytes = match stamp.mode & 0o170_000 {
+        0o120_000 => std::fs::read_link(path)?.into_os_string().into_vec(),
+        0o100_000 if is_kept => {
+            let mut bytes = Vec::with_capacity(stamp.size as usize + 1);
+            let mut file = open(path)?;
+            file.by_ref().take(KEPT_BYTES + 1).read_to_end(&mut bytes)?;
+            // It grows.
+            if bytes.len() as u64 > KEPT_BYTES {
+                return Ok((sha256_of_reader(bytes.as_slice().chain(file))?, None));
+            }
+            bytes
+        }
+        0o100_000 if stamp.size > DIGEST_BYTES => return Ok((format!("{stamp:?}"), None)),
+        0o100_000 => return Ok((sha256_of_reader(open(path)?)?, None)),
+        _ => return Err(io::ErrorKind::InvalidInput.into()),
     };
-    Some((stamp.mode & 0o170_700, digest))
+    Ok((sha256_of_bytes(&bytes), Some(bytes.into())))
 }

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 pub const FOLDER: &str = ".git";
 
 /// The settings of the user's repository that are kept.
-const KEPT: [&str; 10] = [
+const KEPT: [&str; 13] = [
     "core.abbrev",
     "core.autocrlf",
     "core.eol",
@@ -23,9 +23,12 @@ const KEPT: [&str; 10] = [
     "core.ignorecase",
     "core.precomposeunicode",
     "core.safecrlf",
+    "core.sparsecheckout",
+    "core.sparsecheckoutcone",
     "core.symlinks",
     "i18n.commitencoding",
     "i18n.logoutputencoding",
+    "index.sparse",
 ];
 
 /// Copies keep the times of files, but not what else git looks at to find a file unchanged.
@@ -79,7 +82,9 @@ impl GitView {
         for name in ["shallow", "info/attributes"] {
             copy_if_any(&common.join(name), &folder.join(name))?;
         }
-        copy_if_any(&own.join("index"), &folder.join("index"))?;
+        for name in ["index", "info/sparse-checkout"] {
+            copy_if_any(&own.join(name), &folder.join(name))?;
+        }
         for shared in shared_indexes(own)? {
             let name = shared.file_name().unwrap_or_default();
             copy_if_any(&shared, &folder.join(name))?;

@@ -13,6 +13,7 @@ use super::file_copy::{
     FileStamp, RACE_NS, copy_file, is_absent, list_folders, remove_tree, restore_access,
 };
 use super::git_view::{self, GitView};
+use super::shared_tree::{Copied, list_present};
 use crate::platform::{Repo, private};
 use rayon::prelude::*;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -45,8 +46,8 @@ fn update(repo: &Repo, target: &Path, keep: &BTreeSet<PathBuf>) -> Result<(), Sn
     }
     private::make_folders(target).map_err(failed())?;
     let began_ns = file_system_time(target).map_err(failed())?;
-    let files = repo.files()?;
-    let folders = list_folders(files.iter().map(PathBuf::as_path));
+    let files = list_present(repo.root(), &repo.files()?)?;
+    let folders = list_folders(files.iter().map(|(path, _)| path.as_path()));
     if index.is_some() {
         let contents = CopyContents::new(&files, &folders, keep);
         contents.clear(target, Path::new("")).map_err(failed())?;
@@ -64,10 +65,9 @@ fn update(repo: &Repo, target: &Path, keep: &BTreeSet<PathBuf>) -> Result<(), Sn
         target,
         old: index.as_ref(),
     };
-    let files: Vec<PathBuf> = files.into_iter().collect();
     let entries = files
         .par_iter()
-        .map(|path| match pass.copy_file(path) {
+        .map(|(path, source)| match pass.copy_file(path, *source) {
             // It was removed while it was copied.
             Err(error) if is_absent(&error) => Ok(None),
             brought => brought.map_err(SnapshotError::copy(path)),
@@ -80,7 +80,7 @@ fn update(repo: &Repo, target: &Path, keep: &BTreeSet<PathBuf>) -> Result<(), Sn
         entries: files
             .into_iter()
             .zip(entries)
-            .filter_map(|(path, entry)| Some((path, entry?)))
+            .filter_map(|((path, _), entry)| Some((path, entry?)))
             .collect(),
     };
     index.write(&index_path, repo.root()).map_err(failed())
@@ -122,12 +122,10 @@ struct CopyPass<'p> {
 }
 
 impl CopyPass<'_> {
-    /// Copies one file; `None` if it is neither a file nor a link: a submodule, a socket, or a file that is in git's index but
-    /// not in the tree.
-    fn copy_file(&self, path: &Path) -> io::Result<Option<Entry>> {
+    /// Copies one file; `None` if it is a folder, which is a repository of its own.
+    fn copy_file(&self, path: &Path, source: FileStamp) -> io::Result<Option<Entry>> {
         let (from, to) = (self.root.join(path), self.target.join(path));
-        let source = FileStamp::of(&from)?;
-        if let (Some(index), Some(source)) = (self.old, source)
+        if let Some(index) = self.old
             && let Some(old) = index.entries.get(path)
             && index.is_settled(old, source, FileStamp::of(&to)?)
         {
@@ -137,9 +135,6 @@ impl CopyPass<'_> {
             // It may be a link to anywhere, so it is replaced, never written to.
             remove_tree(&to)?;
         }
-        let Some(source) = source else {
-            return Ok(None);
-        };
         let copy = copy_file(&from, &to, &source)?;
         Ok(copy.map(|copy| Entry { source, copy }))
     }
@@ -243,14 +238,13 @@ struct CopyContents<'w> {
 
 impl<'w> CopyContents<'w> {
     fn new(
-        files: &'w BTreeSet<PathBuf>,
+        files: &'w [Copied],
         folders: &'w BTreeSet<PathBuf>,
         keep: &'w BTreeSet<PathBuf>,
     ) -> Self {
-        let names = |paths: &'w BTreeSet<PathBuf>| paths.iter().map(|path| path.as_os_str());
         Self {
-            files: names(files).collect(),
-            folders: names(folders).collect(),
+            files: files.iter().map(|(path, _)| path.as_os_str()).collect(),
+            folders: folders.iter().map(|path| path.as_os_str()).collect(),
             keep,
         }
     }

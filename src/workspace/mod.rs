@@ -4,12 +4,13 @@
 //! user's tree -> fingerprint, tree_state (what it holds)
 //!             -> git_view (a `.git` that shows the history)
 //!             -> workspaces: shared_tree (one copy of a file in all of them), kept_copy (a copy for each wave)
-//!             -> fingerprint (whether anybody changed it while workers ran)
+//!             -> fingerprint (whether anybody changed it while workers ran), fingerprint_diff (what changed)
 //! ```
 
 mod error;
 mod file_copy;
 mod fingerprint;
+mod fingerprint_diff;
 mod git_view;
 mod kept_copy;
 mod shared_tree;
@@ -18,6 +19,7 @@ mod workspaces;
 
 pub use error::SnapshotError;
 pub use fingerprint::Fingerprint;
+pub use fingerprint_diff::diff;
 pub use kept_copy::{create_copy, refresh, remove};
 pub use tree_state::TreeState;
 pub use workspaces::{Lease, Workspaces};

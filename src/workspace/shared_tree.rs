@@ -70,8 +70,8 @@ pub fn link(from: &Path, to: &Path, except: Option<&str>) -> io::Result<()> {
     })
 }
 
-/// The files and links among `paths`, with their stamps. Below a link, nothing is part of the tree.
-fn list_present(
+/// What `paths` has of files, links and folders, with their stamps. Below a link, nothing is part of the tree.
+pub(super) fn list_present(
     source: &Path,
     paths: &BTreeSet<PathBuf>,
 ) -> Result<Vec<(PathBuf, FileStamp)>, SnapshotError> {
@@ -93,7 +93,9 @@ fn list_present(
     let is_in_tree = |path: &Path| {
         let above = path.ancestors().skip(1);
         let mut above = above.filter(|folder| !folder.as_os_str().is_empty());
-        above.all(|folder| folders.get(folder) == Some(&true))
+        let is_below = above.all(|folder| folders.get(folder) == Some(&true));
+        // A folder with files of the tree took the place of a file.
+        is_below && folders.get(path) != Some(&true)
     };
     Ok(files
         .into_iter()

@@ -107,7 +107,20 @@ impl Workspaces {
     pub fn lease_shared(&mut self, repo: &Repo, state: TreeState) -> Result<Lease, SnapshotError> {
         let leased = self.sweep().map_err(SnapshotError::copy(&self.folder));
         let leased = leased.and_then(|()| self.lease_at(repo, state));
+        self.remove_free_but_one();
         leased.map_err(|error| error.in_folder(&self.folder))
+    }
+
+    /// One is enough for the next state of the tree.
+    fn remove_free_but_one(&mut self) {
+        let mut has_free = false;
+        self.workspaces.retain(|one| {
+            let is_free = one.is_free();
+            let is_extra = is_free && has_free;
+            has_free |= is_free;
+            // What can't be removed now is removed with the run's temporary files.
+            !(is_extra && remove_tree(&one.path).is_ok())
+        });
     }
 
     fn lease_at(&mut self, repo: &Repo, state: TreeState) -> Result<Lease, SnapshotError> {
@@ -311,4 +324,35 @@ fn is_same_device(one: &Path, two: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     let device = |path| fs::metadata(path).map(|found| found.dev());
     matches!((device(one), device(two)), (Ok(one), Ok(two)) if one == two)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fingerprint::Fingerprint;
+    use super::*;
+    use crate::platform::clock;
+
+    #[test]
+    fn one_free_workspace_is_kept() {
+        let root = tempfile::tempdir().expect("a folder");
+        let (tree, folder) = (root.path().join("tree"), root.path().join("snapshot"));
+        fs::create_dir(&tree).expect("made");
+        fs::write(tree.join("file"), "0").expect("written");
+        let repo = Repo::create(&tree, "start", "2026-01-01T00:00:00Z").expect("a repository");
+        let mut workspaces = Workspaces::in_folder(&folder);
+        let mut lease = |content: &str| {
+            fs::write(tree.join("file"), content).expect("written");
+            let since_ns = clock::now().as_nanosecond();
+            let changed = Fingerprint::take(&repo, &[]).expect("a fingerprint");
+            let state = TreeState::of(&repo, changed, since_ns).expect("a state");
+            workspaces.lease_shared(&repo, state).expect("a workspace")
+        };
+        let used = ["1", "22", "333"].map(&mut lease);
+        let count = || fs::read_dir(&folder).expect("a folder").count();
+        assert_eq!(count(), 3);
+        drop(used);
+        let last = lease("4444");
+        assert_eq!(fs::read(last.path().join("file")).expect("read"), b"4444");
+        assert_eq!(count(), 2, "the leased one and a free one");
+    }
 }

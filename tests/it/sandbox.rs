@@ -1,6 +1,6 @@
 //! `--sandbox`: workers that try to write what they must not, in every way that a shell and git know.
 
-use crate::fixture::{Bench, Sandbox, Task, create, fake_agent};
+use crate::fixture::{Bench, RunToEnd, Sandbox, Task, create, fake_agent, read_file, under_shell};
 
 /// The ways to write, each a shell command that starts in the repository. `$RUNS` is the folder of the runs.
 const WAYS: [(&str, &str); 30] = [
@@ -242,5 +242,86 @@ fn workers_of_a_plan_can_not_write_to_tree_plan_runs_or_workspace() {
             started["settings"]["worker"]["sandbox"]["mechanism"],
             *mechanism
         );
+    }
+}
+
+/// A shell in a user namespace in which no other one can be made.
+fn without_namespaces(command: &std::process::Command) -> std::process::Command {
+    let script = "echo 0 >/proc/sys/user/max_user_namespaces && exec \"$@\"";
+    let shell = under_shell(script, command);
+    let mut unshare = std::process::Command::new("unshare");
+    unshare.arg("-Ur").arg(shell.get_program());
+    unshare.args(shell.get_args());
+    let env = shell.get_envs();
+    unshare
+        .env_clear()
+        .envs(env.filter_map(|(name, value)| Some((name, value?))));
+    unshare.current_dir(shell.get_current_dir().expect("a folder"));
+    unshare
+}
+
+#[test]
+fn a_resume_warns_as_a_run_does_where_no_sandbox_holds() {
+    const SHARED: &str = "/dev/shm";
+    let bench = Bench::new(&[Task::new("a")]);
+    let probe = without_namespaces(&bench.command("--version")).output();
+    let can = probe.is_ok_and(|probe| probe.status.success());
+    // Elsewhere Landlock may hold.
+    if !can || !bench.path("").starts_with(SHARED) {
+        return;
+    }
+    let warning = "warning: workers run without a sandbox, and changes that they make are only noticed: sandbox `namespace`";
+    let run = bench.agent_args("--sandbox auto --max-wall-seconds 3600", "");
+    let said = without_namespaces(&bench.command(run)).run_to_end();
+    said.err_has(warning);
+    said.err_has("sandbox `landlock` can't be used here: ");
+    said.err_has("is in `/dev/shm`, where programs have their shared memory");
+
+    let bench = Bench::new(&[Task::new("a")]);
+    let mut mesh = bench.command(bench.agent_args("--sandbox none", ""));
+    mesh.env("MESH_FAULT_KILL", "after:1").run_to_end();
+    let resume = bench.command("resume R --sandbox auto");
+    let said = without_namespaces(&resume).run_to_end().exits(0);
+    said.err_has(warning);
+}
+
+#[test]
+fn landlock_refuses_a_repository_in_shared_memory_and_says_why() {
+    if !is_usable("landlock") {
+        return;
+    }
+    let bench = Bench::new(&[Task::new("a")]);
+    if !bench.path("").starts_with("/dev/shm") {
+        return;
+    }
+    let said = bench.run_agent("--sandbox landlock", "").exits(3);
+    said.err_has(&format!(
+        "error: sandbox `landlock` can't be used here: `{}` is in `/dev/shm`, where programs have their shared memory and so every worker may write; move it to another folder",
+        bench.work().display()
+    ));
+}
+
+#[test]
+fn the_modes_that_a_worker_sets_in_its_workspace_do_not_reach_the_next_one() {
+    for mechanism in ["namespace", "landlock", "none"]
+        .into_iter()
+        .filter(|name| *name == "none" || is_usable(name))
+    {
+        let bench = Bench::in_temporary_folder(&[Task::new("a")]);
+        let said = bench.beside("said").display().to_string();
+        std::fs::create_dir(&said).expect("made");
+        let script = format!(
+            "stat -c %a kept.txt >'{said}'/$MESH_ITEM_ID; chmod 777 kept.txt 2>/dev/null; exec \"$0\" \"$@\""
+        );
+        let run = ["run", "--run-id=R", "--writable", &said];
+        let sandbox = format!("--sandbox={mechanism}");
+        let worker = ["--", "sh", "-c", &script, &fake_agent(), "--answers"];
+        let answers = bench.answers();
+        let args = [&run[..], &[&sandbox], &worker, &[&answers]].concat();
+        bench.mesh(args.as_slice()).exits(0);
+        for row in ["proposal.proposer.1", "synthesis.synthesizer.1"] {
+            let mode = read_file(format!("{said}/a.{row}"));
+            assert_eq!(mode, "600\n", "{mechanism}: {row}");
+        }
     }
 }

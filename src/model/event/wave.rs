@@ -3,6 +3,7 @@
 use super::super::id::{JobId, RoundName, RowId, WaveNo};
 use super::super::path_text;
 use super::super::row::Lane;
+use super::super::text::visible;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -81,16 +82,33 @@ pub struct Violation {
     pub paths: Vec<PathBuf>,
     /// What it means.
     pub detail: String,
+    /// The file that shows what changed, relative to the run's folder; `None` if it could not be written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diff: Option<PathBuf>,
 }
+
+/// How many paths a message names.
+const NAMED_MAX: usize = 20;
 
 impl Violation {
     /// The violation as a message.
     pub fn message(&self) -> String {
-        let paths: Vec<String> = self
-            .paths
-            .iter()
-            .map(|path| path.display().to_string())
+        let named = self.paths.iter().take(NAMED_MAX);
+        let mut named: Vec<String> = named
+            .map(|path| visible(&path_text::path_to_text(path)))
             .collect();
-        format!("{}: {}", self.detail, paths.join(", "))
+        let beyond = self.paths.len().saturating_sub(NAMED_MAX);
+        if beyond > 0 {
+            named.push(format!("and {beyond} more"));
+        }
+        format!("{}: {}", self.detail, named.join(", "))
+    }
+
+    /// The message, with the file that shows what changed.
+    pub fn report(&self) -> String {
+        match &self.diff {
+            Some(diff) => format!("{} (see {})", self.message(), diff.display()),
+            None => self.message(),
+        }
     }
 }

@@ -14,6 +14,7 @@ mod refs;
 pub use commit::CommitOrder;
 pub use files::Conversion;
 pub use memory::IndexListing;
+pub use past::PastEntry;
 pub use records::{Change, PatchReport, Tracked};
 
 use super::process::{Group, Input, Writers};
@@ -46,6 +47,29 @@ pub enum GitError {
         /// What it wrote to standard error.
         message: String,
     },
+    /// A filter of git's settings fails.
+    #[error("git can't read `{}`, because a filter of its settings fails: {message}", root.display())]
+    Filter {
+        /// The work tree.
+        root: PathBuf,
+        /// What it wrote to standard error first.
+        message: String,
+    },
+}
+
+impl GitError {
+    /// A suggestion for the user, if there is one.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NoRepository { .. } => {
+                Some("create one with: git init; or pass a repository with -C DIR")
+            }
+            Self::Filter { .. } => Some(
+                "install the program of the filter (for Git LFS, git-lfs), or remove its `filter.*` entries from git's settings",
+            ),
+            _ => None,
+        }
+    }
 }
 
 /// A repository's work tree.
@@ -247,9 +271,18 @@ impl Repo {
         self.read_if_any(&["config", "--get", "remote.origin.url"])
     }
 
-    /// The settings of the repository itself, without those of the user and the system.
+    /// The settings of the repository and of this work tree, without those of the user and the system.
     pub fn local_settings(&self) -> Result<Vec<(String, String)>, GitError> {
-        let listed = self.read(&["config", "--local", "--list", "-z"])?;
+        let mut settings = self.settings_of("--local")?;
+        let own = ("extensions.worktreeconfig".to_owned(), "true".to_owned());
+        if settings.contains(&own) {
+            settings.extend(self.settings_of("--worktree")?);
+        }
+        Ok(settings)
+    }
+
+    fn settings_of(&self, scope: &str) -> Result<Vec<(String, String)>, GitError> {
+        let listed = self.read(&["config", scope, "--list", "-z"])?;
         let listed = String::from_utf8_lossy(&listed);
         let entries = listed
             .split('\0')
@@ -388,7 +421,23 @@ impl Repo {
 
     /// Reads what git may have the user's filters convert.
     fn read_filtered<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Vec<u8>, GitError> {
-        self.read_with(args, Call::writing())
+        let read = self.read_with(args, Call::writing());
+        read.map_err(|error| match error {
+            GitError::Failed { message, .. } if message.contains("filter") => GitError::Filter {
+                root: self.root.clone(),
+                message: message.lines().next().unwrap_or_default().to_owned(),
+            },
+            other => other,
+        })
+    }
+
+    /// Checks that git can read the work tree with the filters of its settings, such as that of Git LFS.
+    pub fn check_filters(&self) -> Result<(), GitError> {
+        let filters = r"^filter\..*\.(clean|process)$";
+        match self.read_if_any(&["config", "--get-regexp", filters])? {
+            Some(_) => self.changed_tracked().map(drop),
+            None => Ok(()),
+        }
     }
 
     fn read_with<S: AsRef<OsStr>>(&self, args: &[S], call: Call<'_>) -> Result<Vec<u8>, GitError> {

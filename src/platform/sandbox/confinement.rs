@@ -5,6 +5,9 @@ use super::spawn::Sandbox;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
+/// Landlock lets every program write there.
+const SHARED_MEMORY: &str = "/dev/shm";
+
 /// `--sandbox`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Choice {
@@ -101,10 +104,18 @@ impl Confinement {
     /// [`SandboxError::Refused`].
     pub fn check(&self, read_only: &[PathBuf]) -> Result<(), SandboxError> {
         let sandbox = self.sandbox(read_only, &[]);
-        sandbox.probe().map_err(|why| SandboxError::Refused {
+        let refused = |why| SandboxError::Refused {
             mechanism: self.mechanism,
             why,
-        })
+        };
+        let is_shared = |path: &&PathBuf| path.starts_with(SHARED_MEMORY);
+        match sandbox.read_only.iter().find(is_shared) {
+            Some(path) if self.mechanism == Mechanism::Landlock => Err(refused(format!(
+                "`{}` is in `{SHARED_MEMORY}`, where programs have their shared memory and so every worker may write; move it to another folder",
+                path.display()
+            ))),
+            _ => sandbox.probe().map_err(refused),
+        }
     }
 
     /// The sandbox that protects `read_only`, for a program that writes its own `state`.

@@ -2,6 +2,7 @@
 
 use super::mechanism::Mechanism;
 use super::order::Order;
+use crate::model::one_line;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -70,6 +71,10 @@ fn own_program() -> PathBuf {
 
 fn reason(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
-    let line = text.lines().next().unwrap_or("no reason was given");
-    crate::model::one_line(line)
+    let causes = text.lines().map(str::trim);
+    let causes = causes.filter_map(|line| line.strip_prefix("caused by: "));
+    match causes.collect::<Vec<_>>() {
+        causes if !causes.is_empty() => one_line(&causes.join(": ")),
+        _ => one_line(text.lines().next().unwrap_or("no reason was given")),
+    }
 }

@@ -33,7 +33,7 @@ pub fn read(folder: RunFolder) -> Result<Value, ViewError> {
         "tasks": tasks.into_iter().map(compact).collect::<Vec<_>>(),
         "waves": waves(&run, &timeline),
         "marks": timeline.marks(),
-        "violations": run.state().violations.iter().map(|one| one.message()).collect::<Vec<_>>(),
+        "violations": run.state().violations.iter().map(|one| one.report()).collect::<Vec<_>>(),
     }))
 }
 

@@ -46,6 +46,8 @@ pub struct PlanRun {
     pub(super) compared: Option<Arc<Plan>>,
     /// The state that the tree and the plan must keep while workers run.
     pub(super) expected: Option<Fingerprint>,
+    /// The plan in this state, to show what changed.
+    pub(super) expected_plan: Option<Arc<Plan>>,
     /// Whether `expected` is the state of the tree at this turn of the loop.
     pub(super) is_tree_known: bool,
     /// When the state of the tree was last forgotten, so that everything known of it is of a later time.
@@ -55,6 +57,7 @@ pub struct PlanRun {
     pub(super) run_limits: RunLimits,
     /// What its workers can't write.
     pub(super) sandbox: Option<Arc<Sandbox>>,
+    sandbox_note: Option<String>,
     /// Task budgets that were reached in this call.
     pub(super) accounts: Accounts,
     /// Tasks that the user was warned about.
@@ -171,9 +174,10 @@ impl PlanRun {
         let repo = repo.recorded(&folder.writers());
         let is_gone = repo.is_gone();
         // Without a repository no worker starts.
+        let mut sandbox_note = None;
         if !is_gone {
             let protected = protected_by_plan(&repo, &settings.plan_file)?;
-            confinement::renew(&mut settings.worker, overrides.sandbox, &protected)?;
+            sandbox_note = confinement::renew(&mut settings.worker, overrides.sandbox, &protected)?;
         }
         let now = serde_json::to_value(&settings).unwrap_or_default();
         // The service or the machine may work again by now.
@@ -208,6 +212,7 @@ impl PlanRun {
         }
         let recorder = Recorder::new(ledger, state);
         let mut run = Self::assemble(folder, repo, lock, holds, protocols, settings, recorder)?;
+        run.sandbox_note = sandbox_note;
         // Overrides hold for later calls as well.
         if let Some(resumed) = RunResumed::between(&before, &now) {
             run.recorder.record(&[Event::from(resumed)])?;
@@ -247,7 +252,9 @@ impl PlanRun {
             settings,
             recorder,
             compared: None,
+            sandbox_note: None,
             expected: None,
+            expected_plan: None,
             is_tree_known: false,
             tree_forgotten_ns,
             workspaces,
@@ -274,6 +281,11 @@ impl PlanRun {
     /// A message about the process that held the repository before, if there is one.
     pub fn lock_note(&self) -> Option<&str> {
         self.lock.note()
+    }
+
+    /// A message about workers that are not confined although this call asks for it.
+    pub fn sandbox_note(&self) -> Option<&str> {
+        self.sandbox_note.as_deref()
     }
 
     /// Whether the run has rows for an external runner.

@@ -11,7 +11,7 @@ use crate::integrate::{
 };
 use crate::job::{Journal, Stop};
 use crate::model::{RowId, RunId};
-use crate::platform::{Repo, Writers};
+use crate::platform::{Mechanism, Repo, Sandbox, Writers};
 use crate::run::error::RunError;
 use crate::run::settings::{PlanOptions, Settings};
 use crate::run::store::{RunFolder, State, Wave};
@@ -92,7 +92,9 @@ impl PlanRun {
     /// The workspace for a wave that begins on the tree as it is now.
     pub(super) fn lease_workspace(&mut self) -> Result<Lease, RunError> {
         let checkout = self.checkout()?;
-        if self.sandbox.is_none() {
+        // Landlock does not keep a worker from changing the modes of files, which all who share them would see.
+        let is_kept = |sandbox: &Arc<Sandbox>| sandbox.mechanism != Mechanism::Landlock;
+        if !self.sandbox.as_ref().is_some_and(is_kept) {
             return Ok(self.workspaces.lease_copy(&checkout)?);
         }
         let changed = match (self.settings.options.delivery, &self.expected) {

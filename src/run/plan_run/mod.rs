@@ -28,6 +28,7 @@ mod task_accounts;
 mod task_budget;
 mod validate_beside;
 mod verdicts;
+mod violation_diff;
 mod waves;
 
 pub use begin::PlanRun;

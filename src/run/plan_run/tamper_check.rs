@@ -6,9 +6,11 @@
 
 use super::begin::PlanRun;
 use super::context::Context;
+use super::violation_diff::TreeChange;
 use crate::integrate::own_outputs;
 use crate::job::Journal;
 use crate::model::{Event, Violation, WaveNo};
+use crate::plan::Plan;
 use crate::platform::clock;
 use crate::run::error::RunError;
 use crate::workspace::{Fingerprint, SnapshotError};
@@ -19,9 +21,20 @@ use std::sync::Arc;
 impl PlanRun {
     /// Expects the tree to stay as it is now.
     pub(crate) fn record_fingerprint(&mut self) -> Result<(), RunError> {
-        self.expected = Some(self.fingerprint()?);
+        let now = self.fingerprint()?;
+        self.expect(now);
         self.is_tree_known = true;
         Ok(())
+    }
+
+    /// Expects the tree to stay at the state `now`. Returns the state that was expected before.
+    fn expect(&mut self, now: Fingerprint) -> (Option<Fingerprint>, Option<Arc<Plan>>) {
+        // A plan that can't be read is reported by whoever needs it.
+        let plan = self.store.current().ok();
+        (
+            self.expected.replace(now),
+            std::mem::replace(&mut self.expected_plan, plan),
+        )
     }
 
     /// Takes the state of the tree for the waves that start now, unless it is known at this turn of the loop.
@@ -48,8 +61,11 @@ impl PlanRun {
         self.forget_tree();
         let now = self.fingerprint()?;
         self.is_tree_known = true;
-        let before = self.expected.replace(now.clone());
-        let mut paths = before.map_or(Vec::new(), |before| before.differences(&now));
+        let (before, plan) = self.expect(now.clone());
+        let Some(before) = before else {
+            return Ok(());
+        };
+        let mut paths = before.differences(&now);
         // The runs may lie in the repository, where `mesh` itself writes all the time.
         paths.retain(|path| !self.repo.root().join(path).starts_with(self.folder.runs()));
         if !paths.is_empty() {
@@ -62,19 +78,31 @@ impl PlanRun {
         if paths.is_empty() || context.in_flight.is_empty() {
             return Ok(());
         }
-        let detail = "the work tree or the plan changed while workers ran";
-        context
-            .watcher
-            .warn(&format!("violation: {detail}: {paths:?}"));
+        let change = TreeChange {
+            before: &before,
+            now: &now,
+            plan: plan.as_deref(),
+            paths: &paths,
+        };
+        let shown = self.store_diff(&change);
+        let violation = |wave| Violation {
+            wave,
+            paths: paths.clone(),
+            detail: "the work tree or the plan changed while workers ran".to_owned(),
+            diff: shown.as_ref().ok().map(|shown| shown.path.clone()),
+        };
         let suspects: BTreeSet<WaveNo> = context.in_flight.waves().collect();
-        let violations = suspects.into_iter().map(|wave| {
-            Event::from(Violation {
-                wave,
-                paths: paths.clone(),
-                detail: detail.to_owned(),
-            })
-        });
-        self.recorder.record(&violations.collect::<Vec<_>>())?;
+        let violations: Vec<Violation> = suspects.into_iter().map(violation).collect();
+        if let Some(violation) = violations.first() {
+            let shown = match &shown {
+                Ok(shown) => shown.excerpt.clone(),
+                Err(error) => format!("  no diff: {error}"),
+            };
+            let text = format!("violation: {}\n{shown}", violation.message());
+            context.watcher.warn(&text);
+        }
+        let events: Vec<Event> = violations.into_iter().map(Event::from).collect();
+        self.recorder.record(&events)?;
         Ok(())
     }
 

@@ -6,6 +6,7 @@
 use super::prepare;
 use super::prepare::Request;
 use super::protocols::Protocols;
+use super::tree::check_tree;
 use crate::integrate::{Delivery, RepoLock};
 use crate::plan::{Item, Plan, Status, Store, metadata};
 use crate::platform::sandbox::Choice as Sandboxing;
@@ -20,7 +21,7 @@ use crate::{adapter, plan};
 /// The result of one check.
 #[derive(Debug)]
 pub struct Finding {
-    /// `repository`, `plan`, `task`, `protocol`, `workers`, `delivery` or `integration`.
+    /// `repository`, `tree`, `plan`, `task`, `protocol`, `workers`, `delivery` or `integration`.
     pub subject: &'static str,
     /// A description of its state, or the error.
     pub result: Result<String, RunError>,
@@ -57,6 +58,11 @@ pub fn examine(request: &Request) -> Vec<Finding> {
         "repository",
         repo.head().map(|_| root).map_err(RunError::from),
     );
+    match check_tree(&repo) {
+        Ok(None) => {}
+        Ok(Some(note)) => add("tree", Ok(note)),
+        Err(error) => add("tree", Err(error)),
+    }
     match check_plan(request, &repo) {
         Ok((plan, text)) => {
             add("plan", Ok(text));

@@ -5,6 +5,7 @@ mod doctor;
 mod outputs;
 mod prepare;
 mod protocols;
+mod tree;
 
 pub(crate) use closure::{closure, empty_claims};
 pub use doctor::{Finding, examine};

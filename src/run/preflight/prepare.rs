@@ -2,6 +2,7 @@
 
 use super::closure::{closure, empty_claims};
 use super::protocols::{ProtocolSearchPath, Protocols};
+use super::tree::check_tree;
 use crate::adapter::{Choice, Configured};
 use crate::integrate::Delivery;
 use crate::model::{RunId, UnitId, shell_word};
@@ -114,6 +115,7 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
         .iter()
         .filter_map(|unit| Some(format!("{}; it is left to that run", holds.refusal(unit)?)))
         .collect();
+    notes.extend(check_tree(&repo)?);
     if options.delivery == Delivery::Branch && has_uncommitted_changes(&repo, &plan_file)? {
         notes.push("uncommitted changes are no part of the branch that is delivered, and workers do not see them".to_owned());
     }

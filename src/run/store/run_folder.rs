@@ -275,6 +275,11 @@ impl RunFolder {
         self.path.join("branch")
     }
 
+    /// The diff of violation `number`, relative to this folder.
+    pub fn violation_diff(number: usize) -> PathBuf {
+        Path::new("violations").join(format!("{number}.patch"))
+    }
+
     /// The record of children that may write a tree.
     pub fn writers(&self) -> Writers {
         Writers::at(&self.path.join("writers"))

@@ -7,6 +7,7 @@ mod faults;
 mod git_calls;
 mod hands_off;
 mod hydration;
+mod odd_repositories;
 mod places;
 mod preflight;
 mod protocols;

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Tasks with an answer each for `--protocol solo`.
-fn solo(names: &[&str], files: &[(&str, &str)]) -> Bench {
+pub(super) fn solo(names: &[&str], files: &[(&str, &str)]) -> Bench {
     let tasks: Vec<Task> = names.iter().map(|name| Task::new(name)).collect();
     let bench = Bench::with_files(&tasks, files);
     for name in names {
@@ -17,7 +17,7 @@ fn solo(names: &[&str], files: &[(&str, &str)]) -> Bench {
 }
 
 /// `mesh run` with workers that run `script` first, in which `$SAID` is a folder to write to and `$TASK` their task.
-fn command(bench: &Bench, args: impl Into<Args>, script: &str) -> std::process::Command {
+pub(super) fn command(bench: &Bench, args: impl Into<Args>, script: &str) -> std::process::Command {
     let said = bench.beside("said").display().to_string();
     let script = format!(
         "SAID='{said}'; TASK=${{MESH_ITEM_ID%%.*}}; {script}; exec '{}' --answers '{}'",
@@ -28,7 +28,7 @@ fn command(bench: &Bench, args: impl Into<Args>, script: &str) -> std::process::
     bench.command(head.and(args).and(&["--", "sh", "-c", &script]))
 }
 
-fn said(bench: &Bench, name: &str) -> String {
+pub(super) fn said(bench: &Bench, name: &str) -> String {
     read_file(bench.beside("said").join(name)).trim().to_owned()
 }
 
