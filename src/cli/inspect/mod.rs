@@ -3,6 +3,7 @@
 //! ```text
 //! mod    which rows, in which order
 //! show   as a table, tab-separated or JSON
+//! sorted in another order
 //! diff   of two runs
 //! files  a web page, a picture or a trace
 //! ```
@@ -10,16 +11,18 @@
 mod diff;
 mod files;
 mod show;
+mod sorted;
 
 use super::args::{InspectArgs, TableFormat};
 use super::context::Context;
 use super::error::CliError;
 use super::files_in_use::in_use_by_all;
 use super::{rows, workbook};
-use crate::report::view::{Cell, Column, Condition, Needs, Source, ViewError, ViewRow};
+use crate::report::view::{Column, Condition, Needs, Source, ViewError, ViewRow};
 use files::Requested;
 use serde_json::json;
 use show::{Shown, Style};
+use sorted::Sorter;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::time::Duration;
@@ -150,36 +153,23 @@ fn show(
         source.header(),
         &context.terminal,
     );
-    let mut sorted: Vec<(Cell, ViewRow)> = Vec::new();
+    let mut sorter = match &choice.sort {
+        Some((column, is_descending)) => Some(Sorter::new(column.clone(), *is_descending)?),
+        None => None,
+    };
     source.each_row(choice.needs(shown.needs()), |row| {
         if !choice.holds(&row) {
             return Ok::<_, CliError>(());
         }
-        match &choice.sort {
-            None => shown.row(row)?,
-            Some((column, _)) => sorted.push((column.cell(&row), row)),
+        match &mut sorter {
+            None => shown.row(row),
+            Some(sorter) => Ok(sorter.add(&row)?),
         }
-        Ok(())
     })?;
-    if let Some((_, descending)) = choice.sort {
-        sort(&mut sorted, descending);
-        for (_, row) in sorted {
-            shown.row(row)?;
-        }
+    if let Some(sorter) = sorter {
+        sorter.for_each(|row| shown.row(row))?;
     }
     shown.finish()
-}
-
-/// Rows without a value come last either way.
-fn sort(rows: &mut [(Cell, ViewRow)], descending: bool) {
-    rows.sort_by(|(one, _), (two, _)| {
-        let is_empty = |cell: &Cell| *cell == Cell::Empty;
-        let by_value = match descending {
-            true => two.compare(one),
-            false => one.compare(two),
-        };
-        is_empty(one).cmp(&is_empty(two)).then(by_value)
-    });
 }
 
 /// Which rows and columns, in which order.

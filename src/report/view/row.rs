@@ -1,10 +1,11 @@
 //! One row as every report shows it.
 
 use crate::model::{VerdictKind, VerdictRecord};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// A row of a wave, an output or a run. Parts that were not asked for are empty.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ViewRow {
     /// Its id.
     pub item: String,
