@@ -1,6 +1,7 @@
 //! Errors -> one message, its causes, a hint, and an exit code.
 
 use super::terminal::{NotPrinted, Terminal, Tone};
+use crate::audit::AuditError;
 use crate::config::ConfigError;
 use crate::invoke::{InvokeError, KEYS};
 use crate::job::JobError;
@@ -130,6 +131,9 @@ pub enum CliError {
     /// A ledger can't be read.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// A run can't be judged.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// A run can't start or be resumed.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -334,7 +338,7 @@ impl CliError {
             CliError::View(ViewError::ForeignTable { .. }) => {
                 Some("pass a file of a run's `waves` folder, the output of `mesh spawn`, or the id of a run: mesh runs list".to_owned())
             }
-            CliError::View(ViewError::NoLedger(_)) => {
+            CliError::View(ViewError::NoLedger(_)) | CliError::Audit(AuditError::NoLedger(_)) => {
                 Some("pass the folder that contains ledger.jsonl, or the id of a run: mesh runs list".to_owned())
             }
             CliError::Listen(_) => Some("pass another port with --port, or leave it out".to_owned()),

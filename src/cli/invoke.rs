@@ -3,7 +3,7 @@
 //! The settings of the message are added to this command line, which is then parsed again: checks, precedence and the run
 //! itself are those of `mesh run`.
 
-use super::args::{Command, InvokeArgs};
+use super::args::{Command, InvokeArgs, RunExtras};
 use super::context::Context;
 use super::error::CliError;
 use super::terminal::{Terminal, Tone};
@@ -31,7 +31,7 @@ fn start(arguments: &[Argument]) -> Result<u8, CliError> {
     let typed = std::env::args_os().collect();
     let (cli, context) = defaults::parse(defaults::with_settings(typed, &settings))?;
     match cli.command {
-        Command::Invoke(args) => run::execute(&args.options, false, &context),
+        Command::Invoke(args) => run::execute(&args.options, RunExtras::default(), &context),
         _ => unreachable!("more options do not change the command"),
     }
 }

@@ -4,6 +4,7 @@
 
 mod adapters;
 mod args;
+mod audit;
 mod call_location;
 mod cancel;
 mod completions;
@@ -96,12 +97,13 @@ fn run_as_worker(mut args: impl Iterator<Item = OsString>) -> Option<ExitCode> {
 
 fn dispatch(cli: Cli, context: &context::Context) -> Result<u8, CliError> {
     match cli.command {
-        Command::Run(args) => run::execute(&args.options, args.watch, context),
+        Command::Run(args) => run::execute(&args.options, args.extras, context),
         Command::Invoke(args) => invoke::execute(&args, context),
         Command::Spawn(args) => spawn::execute(&args, context),
         Command::Resume(args) => resume::execute(&args, context),
         Command::Cancel(args) => cancel::execute(&args, context),
         Command::Inspect(args) => inspect::execute(&args, context),
+        Command::Audit(args) => audit::execute(&args, context),
         Command::Watch(args) => watch::execute(&args, context),
         Command::Runs(args) => runs::execute(&args, context),
         Command::St(args) => {

@@ -1,6 +1,6 @@
 //! `mesh run`; `mesh invoke` ends here as well.
 
-use super::args::RunOptions;
+use super::args::{RunExtras, RunOptions};
 use super::context::Context;
 use super::error::{CliError, final_exit_code};
 use super::live_page::LivePage;
@@ -16,8 +16,8 @@ use crate::schedule::Dispatch;
 use crate::{patch, run};
 use std::path::Path;
 
-/// Checks the preflight, runs the tasks, with the live page beside them if `watch`, and prints the report.
-pub fn execute(args: &RunOptions, watch: bool, context: &Context) -> Result<u8, CliError> {
+/// Checks the preflight, runs the tasks, and prints the report.
+pub fn execute(args: &RunOptions, extras: RunExtras, context: &Context) -> Result<u8, CliError> {
     check_outputs(args, context)?;
     let preflight = run::prepare(&request(args, context))?;
     for skipped in &preflight.skipped {
@@ -31,7 +31,7 @@ pub fn execute(args: &RunOptions, watch: bool, context: &Context) -> Result<u8, 
         return nothing_to_do(&preflight, context);
     }
     let lock = RepoLock::take(&preflight.repo, None).map_err(RunError::from)?;
-    let page = LivePage::listen(watch, &args.home.folder(context)?)?;
+    let page = LivePage::listen(extras.watch, &args.home.folder(context)?)?;
     let folder = args.home.create_run(context)?;
     announce(&preflight, folder.id(), &context.terminal);
     let artifacts = format!("artifacts: {}", folder.path().display());
@@ -42,7 +42,11 @@ pub fn execute(args: &RunOptions, watch: bool, context: &Context) -> Result<u8, 
     let written = report.map_or(Ok(()), |report| {
         super::report_files::write_files(&report, &run_folder, &args.report, context)
     });
-    Ok(final_exit_code(written, code, &context.terminal))
+    let code = final_exit_code(written, code, &context.terminal);
+    match extras.audit && !super::audit::check_run(&run_folder, &context.terminal)? {
+        true => Ok(code.max(1)),
+        false => Ok(code),
+    }
 }
 
 /// Checks, before anything starts, that the report and the recorded answers can be written.

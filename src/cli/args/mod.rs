@@ -15,7 +15,7 @@ pub use inspect::{InspectArgs, TableFormat, WatchArgs};
 pub use learnings::LearningsArgs;
 pub(crate) use learnings::{AppendArgs, LearningsCommand, RecallArgs};
 pub use resume::ResumeArgs;
-pub use run::{InvokeArgs, ReportFiles, RunOptions};
+pub use run::{InvokeArgs, ReportFiles, RunExtras, RunOptions};
 pub use simulate::SimulateArgs;
 pub use spawn::SpawnArgs;
 pub use values::OneRun;
@@ -154,6 +154,16 @@ pub enum Command {
         after_help = "Examples:\n  mesh inspect 20260213T015500Z --failed\n  mesh inspect out.csv --where 'seconds>60' --where 'result.score<0.5' --sort -cost\n  mesh inspect 20260213T015500Z --row st-001.vote.skeptic.1\n  mesh inspect --diff 20260213T015500Z 20260214T091500Z"
     )]
     Inspect(InspectArgs),
+    /// Judge a run against the guardrails from its files alone
+    ///
+    /// Checks ledger, waves and git: order of dependencies, the single writer, the one concurrency number, backpressure, portable
+    /// waves, answers against their schemas, consensus and validation of completed tasks, ended workers, and that every file is there.
+    /// Uses no code of the run itself. Exit code 1 if a rule is broken. RUN may be the folder of a run, also one from another
+    /// machine or one that is going on.
+    #[command(
+        after_help = "Examples:\n  mesh audit 20260213T015500Z\n  mesh audit path/to/run --json"
+    )]
+    Audit(OneRun),
     /// Serve the page of a run, live
     ///
     /// Prints an address on this machine with a random port and a secret path. The page is the one that `mesh inspect --html` writes

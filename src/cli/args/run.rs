@@ -15,14 +15,24 @@ pub struct RunArgs {
     /// Any option of this command as key=value
     #[arg(value_name = "KEY=VALUE")]
     pub settings: Vec<String>,
+    #[command(flatten)]
+    pub extras: RunExtras,
+    #[command(flatten)]
+    pub options: RunOptions,
+}
+
+/// What a run does beside its work.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct RunExtras {
     /// Serve the live page of the run while it is running, and open it in a browser if this is a terminal
     ///
     /// The page is that of `mesh watch`, on an address of this machine with a secret path, which is printed. Closing the browser
     /// changes nothing for the run; the page ends with it.
     #[arg(long)]
     pub watch: bool,
-    #[command(flatten)]
-    pub options: RunOptions,
+    /// Judge the run from its files when it has ended, as `mesh audit` does; exit code 1 if a rule is broken
+    #[arg(long)]
+    pub audit: bool,
 }
 
 /// Arguments of `mesh invoke`.

@@ -127,4 +127,13 @@ impl OneRun {
     pub fn find(&self, context: &Context) -> Result<RunFolder, RunError> {
         RunFolder::find(&self.home.folder(context)?, &RunId::new(self.run.clone()))
     }
+
+    /// The folder of the run, which may be given itself, also one from another machine.
+    pub fn path(&self, context: &Context) -> Result<PathBuf, RunError> {
+        let given = context.folder.join(&self.run);
+        match given.is_dir() {
+            true => Ok(given),
+            false => Ok(self.find(context)?.path().to_owned()),
+        }
+    }
 }

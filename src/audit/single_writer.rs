@@ -1,0 +1,87 @@
+//! Guardrail 2: the integrator alone changes the plan and the tree, one patch at a time.
+
+use super::check::{Check, Findings};
+use super::record::Record;
+use super::wave_files::WaveFiles;
+use crate::platform::Repo;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+#[derive(Default)]
+pub(super) struct SingleWriter {
+    root: PathBuf,
+    /// The integrations that are open, by task, with the line that opened them.
+    open: BTreeMap<String, u64>,
+    /// Commits, with the task and the line.
+    commits: Vec<(String, String, u64)>,
+}
+
+impl Check for SingleWriter {
+    fn name(&self) -> &'static str {
+        "single_writer"
+    }
+
+    fn rule(&self) -> &'static str {
+        "only the integrator changes the plan and the tree, one patch at a time"
+    }
+
+    fn see(&mut self, record: &Record, _waves: &WaveFiles, found: &mut Findings) {
+        let unit = record.text("unit").to_owned();
+        match record.event.as_str() {
+            "run_started" => self.root = record.text("root").into(),
+            "violation" => found.at(
+                record,
+                format!("wave {}", record.number("wave")),
+                format!("{}: {}", record.text("detail"), record.field("paths")),
+            ),
+            "integration_started" => {
+                if let Some((other, line)) = self.open.iter().next() {
+                    found.at(
+                        record,
+                        &unit,
+                        format!(
+                            "its integration began while that of `{other}` (line {line}) was open"
+                        ),
+                    );
+                }
+                self.open.insert(unit, record.line);
+            }
+            "integration_finished" => {
+                let commit = record.field("commit")["id"].as_str();
+                let commit = commit.map(|id| (id.to_owned(), unit.clone(), record.line));
+                self.commits.extend(commit);
+                let was_open = self.open.remove(&unit).is_some();
+                if record.text("outcome") == "applied" && !was_open {
+                    found.at(
+                        record,
+                        unit,
+                        "its patch was applied by no integration that the ledger shows",
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn end(&mut self, is_finished: bool, _waves: &WaveFiles, found: &mut Findings) {
+        if is_finished {
+            for (unit, line) in &self.open {
+                found.add(Some(*line), unit, "its integration has no end");
+            }
+        }
+        // A run from another machine names a repository that is not here.
+        let Ok(repo) = Repo::find(&self.root) else {
+            return;
+        };
+        for (id, unit, line) in &self.commits {
+            let objects = repo.objects(&[id]).unwrap_or_default();
+            if !matches!(objects.as_slice(), [Some(_)]) {
+                found.add(
+                    Some(*line),
+                    unit,
+                    format!("its commit {id} is not in the repository"),
+                );
+            }
+        }
+    }
+}
