@@ -23,15 +23,11 @@ impl Check for Lifecycle {
     fn see(&mut self, record: &Record, _waves: &WaveFiles, found: &mut Findings) {
         let row = record.text("item_id");
         match record.event.as_str() {
-            "attempt_started" => {
-                if self.open.insert(record.attempt(), record.line).is_some() {
-                    found.at(record, row, "the same attempt started twice");
-                }
+            "attempt_started" if self.open.insert(record.attempt(), record.line).is_some() => {
+                found.at(record, row, "the same attempt started twice");
             }
-            "attempt_finished" => {
-                if self.open.remove(&record.attempt()).is_none() {
-                    found.at(record, row, "an attempt ended that was not started");
-                }
+            "attempt_finished" if self.open.remove(&record.attempt()).is_none() => {
+                found.at(record, row, "an attempt ended that was not started");
             }
             _ => {}
         }

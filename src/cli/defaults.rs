@@ -5,13 +5,14 @@
 
 use super::args::{Cli, Command, SpawnArgs, WaveCommand};
 use super::call_location::CallLocation;
+use super::command_line;
 use super::context::Context;
 use super::error::CliError;
 use super::terminal::Terminal;
 use crate::config::Config;
 use crate::platform::Repo;
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches};
+use clap::{Arg, ArgMatches, FromArgMatches};
 use std::cmp::Ordering;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -99,7 +100,7 @@ const SHOWN_IN_PREFLIGHT: [&str; 46] = [
 /// Reads the command line.
 pub fn parse(args: Vec<OsString>) -> Result<(Cli, Context), CliError> {
     // A first, lenient pass finds the folder, which decides on mesh.yaml, and the KEY=VALUE arguments.
-    let lenient = with_environment(Cli::command()).ignore_errors(true);
+    let lenient = with_environment(command_line::command()).ignore_errors(true);
     let first_pass = lenient.try_get_matches_from(&args).ok();
     let first_pass = first_pass.as_ref();
     let given = first_pass.and_then(|matches| matches.get_one::<PathBuf>("folder").cloned());
@@ -114,7 +115,7 @@ pub fn parse(args: Vec<OsString>) -> Result<(Cli, Context), CliError> {
         true => Config::load(&config_root(&folder))?,
         false => Config::default(),
     };
-    let command = with_config(with_environment(Cli::command()), &config);
+    let command = with_config(with_environment(command_line::command()), &config);
     config.check_options(|key| find_option(&command, key).is_some())?;
     let args = match WITH_SETTINGS.contains(&name) {
         true => expand_settings(args, name, first_pass, &command)?,
@@ -137,7 +138,7 @@ pub fn parse(args: Vec<OsString>) -> Result<(Cli, Context), CliError> {
     }
     let terminal = Terminal::new(
         &cli.show,
-        CallLocation::of(&cli.folder, &matches, Cli::command),
+        CallLocation::of(&cli.folder, &matches, command_line::command),
     );
     let context = Context {
         folder,

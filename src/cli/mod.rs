@@ -7,6 +7,7 @@ mod args;
 mod audit;
 mod call_location;
 mod cancel;
+mod command_line;
 mod completions;
 mod context;
 mod csv_file;

@@ -19,15 +19,6 @@ use std::path::{Path, PathBuf};
 /// whole (no unknown dependencies, no cycles, no task ahead of its dependencies) and written atomically. Do not edit the file
 /// by hand.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  mesh st init
-  mesh st add --step 'Write the parser'
-  mesh st add --step 'Test the parser' --deps st-001
-  mesh st set-status --id st-001 --status in_progress
-  mesh st show
-
-Exit codes: 0 on success, 2 on an error.")]
 pub struct StArgs {
     /// The plan file
     #[arg(long, global = true, value_name = "FILE", default_value = PLAN_FILE_DEFAULT)]
@@ -42,7 +33,6 @@ enum StCommand {
     /// Create the plan file, unless it exists
     ///
     /// In a git repository, git must ignore the lock file of the plan; if it does not, the error message has the command.
-    #[command(after_help = "Example:\n  mesh st init --file .step/st-plan.jsonl")]
     Init {
         /// Clear an existing plan
         #[arg(long)]
@@ -52,9 +42,6 @@ enum StCommand {
     ///
     /// For an existing id, status and dependencies change only if they are given; notes, comments and all other fields are
     /// kept.
-    #[command(
-        after_help = "Example:\n  mesh st add --step 'Test the parser' --deps st-001,st-002:discovered-from"
-    )]
     Add {
         /// Id [default: st-NNN, one more than the largest]
         #[arg(long)]
@@ -72,7 +59,6 @@ enum StCommand {
         policy: Policy,
     },
     /// Set the status of an item
-    #[command(after_help = "Example:\n  mesh st set-status --id st-001 --status done")]
     SetStatus {
         /// Id of the item
         #[arg(long)]
@@ -84,9 +70,6 @@ enum StCommand {
         policy: Policy,
     },
     /// Replace the dependencies of an item
-    #[command(
-        after_help = "Example:\n  mesh st set-deps --id st-003 --deps st-001,st-002\n  mesh st set-deps --id st-003 --deps ''"
-    )]
     SetDeps {
         /// Id of the item
         #[arg(long)]
@@ -100,7 +83,6 @@ enum StCommand {
     /// Replace the notes of an item
     ///
     /// The notes contain the `mesh` block with the metadata of the task.
-    #[command(after_help = "Example:\n  mesh st set-notes --id st-001 --notes \"$(cat notes.md)\"")]
     SetNotes {
         /// Id of the item
         #[arg(long)]
@@ -112,9 +94,6 @@ enum StCommand {
         policy: Policy,
     },
     /// Add a comment to an item
-    #[command(
-        after_help = "Example:\n  mesh st add-comment --id st-001 --text 'waits for the new schema'"
-    )]
     AddComment {
         /// Id of the item
         #[arg(long)]
@@ -131,7 +110,6 @@ enum StCommand {
     /// Remove an item from the plan
     ///
     /// Refused if another item depends on it.
-    #[command(after_help = "Example:\n  mesh st remove --id st-003")]
     Remove {
         /// Id of the item
         #[arg(long)]
@@ -140,25 +118,19 @@ enum StCommand {
         policy: Policy,
     },
     /// Show the whole plan
-    #[command(after_help = "Example:\n  mesh st show --format table")]
     Show(ViewArgs),
     /// Show the pending items whose dependencies are completed
-    #[command(after_help = "Example:\n  mesh st ready --format json")]
     Ready(ViewArgs),
     /// Show the blocked items and those that wait for dependencies
-    #[command(after_help = "Example:\n  mesh st blocked")]
     Blocked(ViewArgs),
     /// Print the argument of an `update_plan` call for a planning panel
-    #[command(after_help = "Example:\n  mesh st emit-update-plan")]
     EmitUpdatePlan {
         #[command(flatten)]
         policy: Policy,
     },
     /// Print the plan for the planning panels of several agents
-    #[command(after_help = "Example:\n  mesh st emit-plan-sync")]
     EmitPlanSync,
     /// Export the items as JSON
-    #[command(after_help = "Example:\n  mesh st export --output plan.json")]
     Export {
         /// Output file [default: standard output]
         #[arg(long, value_name = "FILE")]
@@ -169,7 +141,6 @@ enum StCommand {
     /// Import items from JSON: a list, or an object with `items`
     ///
     /// Existing items are changed and new ones added; with --replace, the imported items replace the whole plan.
-    #[command(after_help = "Example:\n  mesh st import-plan --input plan.json --replace")]
     ImportPlan {
         /// Input file
         #[arg(long, value_name = "FILE")]
@@ -191,9 +162,6 @@ enum StCommand {
     /// the value that was written last is kept, and the other one becomes a comment of its item; of two different items with
     /// one id, the later one gets a new id; an item that one branch removed is kept; a completed item whose dependencies are
     /// open becomes pending; a cycle is broken. Each of these is listed.
-    #[command(
-        after_help = "Example:\n  mesh st doctor\n  mesh st doctor --repair-seq\n  mesh st doctor --repair-seq --force"
-    )]
     Doctor {
         /// Repair the file by rewriting it with a new checkpoint
         #[arg(long)]

@@ -2,7 +2,7 @@
 //! are quoted as they are.
 
 use crate::fixture::*;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -304,8 +304,8 @@ fn every_command_has_a_manual_page_with_its_examples() {
     std::fs::create_dir(sandbox.work().join("man")).expect("made");
     sandbox.mesh("man --dir man").exits(0);
     for (page, part) in [
-        ("mesh.1", "Exit codes"),
-        ("mesh-spawn.1", "Example"),
+        ("mesh.1", "EXIT STATUS"),
+        ("mesh-spawn.1", "EXAMPLES"),
         ("mesh-wave-next.1", "mesh wave next"),
     ] {
         let page = sandbox.read(&format!("man/{page}"));
@@ -317,4 +317,89 @@ fn every_command_has_a_manual_page_with_its_examples() {
         .mesh("man nothing")
         .exits(2)
         .err_has("mesh has no command `nothing`");
+}
+
+/// The files in a folder, by name.
+fn files(folder: &Path) -> BTreeMap<String, String> {
+    let entries = std::fs::read_dir(folder).expect("a folder");
+    let files = entries.map(|entry| {
+        let entry = entry.expect("an entry");
+        (
+            entry.file_name().to_string_lossy().into_owned(),
+            read_file(entry.path()),
+        )
+    });
+    files.collect()
+}
+
+fn docs(folder: &str) -> BTreeMap<String, String> {
+    files(
+        &Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("docs")
+            .join(folder),
+    )
+}
+
+#[test]
+fn the_manual_pages_are_current_and_have_examples_and_exit_codes() {
+    let sandbox = Sandbox::new();
+    sandbox.mesh("man --dir pages").exits(0);
+    let (written, kept) = (files(&sandbox.path("pages")), docs("man"));
+    assert!(written.len() >= 40, "{}", written.len());
+    assert_eq!(
+        written.keys().collect::<Vec<_>>(),
+        kept.keys().collect::<Vec<_>>(),
+        "run .ci/generate"
+    );
+    for (name, page) in &written {
+        assert!(
+            kept[name] == *page,
+            "{name} is not current: run .ci/generate"
+        );
+        let examples = page.split(".SH EXAMPLES").nth(1).unwrap_or_default();
+        let (examples, rest) = examples.split_once(".SH ").unwrap_or_default();
+        let count = examples.matches("mesh").count();
+        assert!(count >= 3, "{name} has {count} examples: {page}");
+        assert!(
+            format!(".SH {rest}").contains("EXIT STATUS"),
+            "{name}: {page}"
+        );
+    }
+    let shown = sandbox.mesh("man wave next").exits(0);
+    assert_eq!(shown.out, written["mesh-wave-next.1"]);
+}
+
+#[test]
+fn the_completions_are_current() {
+    let sandbox = Sandbox::new();
+    let kept = docs("completions");
+    for (shell, file) in [
+        ("bash", "mesh.bash"),
+        ("zsh", "_mesh"),
+        ("fish", "mesh.fish"),
+    ] {
+        let script = sandbox.mesh(&["completions", shell]).exits(0).out;
+        assert!(
+            kept[file] == script,
+            "{file} is not current: run .ci/generate"
+        );
+    }
+}
+
+#[test]
+fn the_short_help_has_an_example_and_the_long_one_all_with_groups() {
+    let sandbox = Sandbox::new();
+    let short = sandbox.mesh("run -h").exits(0);
+    short.out_has("Example:\n  mesh run -- my-agent --json");
+    assert!(short.out.lines().count() <= 40, "{}", short.out);
+    short.out_lacks("--protected-branches");
+    let long = sandbox.mesh("run --help").exits(0);
+    for part in [
+        "Examples:",
+        "Integration:",
+        "--protected-branches",
+        "Exit codes: 0 success",
+    ] {
+        long.out_has(part);
+    }
 }

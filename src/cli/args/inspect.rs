@@ -5,6 +5,9 @@ use clap::{Args, ValueEnum};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+/// The heading of the options that write a run to a file.
+const FILES: &str = "Files";
+
 /// Arguments of `mesh inspect`.
 #[derive(Clone, Debug, Args)]
 pub struct InspectArgs {
@@ -57,25 +60,25 @@ pub struct InspectArgs {
     /// Write the run as a web page: one file that loads nothing else
     ///
     /// With the plan as a graph, a timeline, the votes, a table with filters and search, and every row and task in full.
-    #[arg(long, value_name = "FILE", group = "written", conflicts_with_all = ["diff", "row", "watch", "failed", "conditions", "columns", "sort"])]
+    #[arg(long, value_name = "FILE", help_heading = FILES, group = "written", conflicts_with_all = ["diff", "row", "watch", "failed", "conditions", "columns", "sort"])]
     pub html: Option<PathBuf>,
     /// Write a workbook for a spreadsheet: summary, results, failures, cost, and for a plan its tasks, votes and waves
-    #[arg(long, value_name = "FILE", group = "written", conflicts_with_all = ["row", "watch", "diff", "failed", "conditions", "columns", "sort"])]
+    #[arg(long, value_name = "FILE", help_heading = FILES, group = "written", conflicts_with_all = ["row", "watch", "diff", "failed", "conditions", "columns", "sort"])]
     pub xlsx: Option<PathBuf>,
     /// Write a picture of the run as SVG: its timeline, or the graph of its tasks
     ///
     /// timeline: rows over slots and time, with running and waiting rows, retries, integrations and limits. graph: the tasks of a
     /// plan by their dependencies, coloured by state. The file has no script and no links.
-    #[arg(long, num_args = 2, value_names = ["timeline|graph", "FILE"], group = "written", conflicts_with_all = ["diff", "row", "watch", "failed", "conditions", "columns", "sort"])]
+    #[arg(long, num_args = 2, value_names = ["timeline|graph", "FILE"], help_heading = FILES, group = "written", conflicts_with_all = ["diff", "row", "watch", "failed", "conditions", "columns", "sort"])]
     pub svg: Vec<PathBuf>,
     /// Write the run as a trace of OpenTelemetry: OTLP in JSON, which collectors and viewers of traces read
     ///
     /// With a span for the run, each wave, row, attempt, integration and validation. Attempts have the attributes of the semantic
     /// conventions for generative AI: provider, model and tokens. Prompts, answers and commands are left out.
-    #[arg(long, value_name = "FILE", group = "written", conflicts_with_all = ["diff", "row", "watch", "failed", "conditions", "columns", "sort"])]
+    #[arg(long, value_name = "FILE", help_heading = FILES, group = "written", conflicts_with_all = ["diff", "row", "watch", "failed", "conditions", "columns", "sort"])]
     pub otel: Option<PathBuf>,
     /// Replace an existing file
-    #[arg(long, requires = "written")]
+    #[arg(long, help_heading = FILES, requires = "written")]
     pub force: bool,
     #[command(flatten)]
     pub home: RunHomeArgs,

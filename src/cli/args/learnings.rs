@@ -21,18 +21,12 @@ pub(crate) enum LearningsCommand {
     ///
     /// White space is normalised. A learning that exists with the same status is not appended again. The record also holds
     /// the time, the repository, its branch and its modified files.
-    #[command(
-        after_help = "Example:\n  mesh learnings append --status do_more \\\n    --learning 'Run the focused test before the whole suite' \\\n    --evidence 'st-003: failed after 2 s instead of 41 s' \\\n    --application 'Put the focused test first in validation' --tag testing\n\nPrints `appended: id=... status=... path=...`. For a duplicate, prints\n`duplicate-skip: fingerprint=... existing_id=... path=...` on standard error.\n\nExit codes: 0 on success and for a duplicate, 1 for an empty learning, 2 otherwise."
-    )]
     Append(AppendArgs),
     /// Show learnings, best match first
     ///
     /// Ranked by the words that they share with the query (rare words count more), by age (the weight halves every 30 days)
     /// and by status (codify_now, then do_more and do_less, then others, then review_later). Without a query, by age and
     /// status. Learnings that a later one supersedes come last.
-    #[command(
-        after_help = "Examples:\n  mesh learnings recall --query 'flaky parser test'\n  mesh learnings recall --status codify_now --limit 20 --json"
-    )]
     Recall(RecallArgs),
 }
 

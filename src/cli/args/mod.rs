@@ -1,5 +1,6 @@
 //! The command line as clap parses it. Options that several commands share are groups, embedded in each of them.
 
+mod examples;
 mod inspect;
 mod learnings;
 mod plan;
@@ -11,6 +12,7 @@ mod values;
 mod wave;
 mod worker;
 
+pub use examples::{HELP, Help};
 pub use inspect::{InspectArgs, TableFormat, WatchArgs};
 pub use learnings::LearningsArgs;
 pub(crate) use learnings::{AppendArgs, LearningsCommand, RecallArgs};
@@ -34,21 +36,7 @@ use values::RunHomeArgs;
 /// patch and validates it. `mesh spawn` runs an agent command for every row of a CSV, with schema-checked results and
 /// resume.
 #[derive(Debug, Parser)]
-#[command(
-    name = "mesh",
-    version,
-    after_help = "\
-Start here:
-  mesh demo        a complete run in a throw-away repository; no key, no network
-  mesh spawn rows.csv --instruction 'Summarize {path}' -- my-agent
-  mesh run max_tasks=2 -- my-agent
-
-Options of run and spawn can also be set by MESH_<OPTION> and in mesh.yaml.
-
-Exit codes: 0 success, 1 a row failed or a task was blocked, 2 invalid input,
-3 refused before the start, 4 ended early and resumable, 70 internal error,
-128+n signal n."
-)]
+#[command(name = "mesh", version)]
 pub struct Cli {
     /// Run as if started in this folder
     #[arg(
@@ -74,9 +62,6 @@ pub enum Command {
     /// Selects an in_progress task if there is one, else the first ready task, and runs it wave by wave: proposal, critiques,
     /// synthesis, votes. Only mesh applies the accepted patch, within the scope of the task, and keeps it only if the
     /// validation commands of the task pass; otherwise the tree is restored byte for byte.
-    #[command(
-        after_help = "Examples:\n  mesh run -- my-agent --json       run the next ready task\n  mesh run ids=st-003 max_tasks=3 -- my-agent\n  mesh run --dry-run -- my-agent    preflight and first wave; start nothing\n\nKEY=VALUE is any option of this command, with underscores: max_tasks=2 is --max-tasks 2."
-    )]
     Run(RunArgs),
     /// Start a run if a message contains a `$mesh` command
     ///
@@ -85,24 +70,15 @@ pub enum Command {
     /// mesh_execution_skipped_reason=REASON: no_token, pasted_skill, pasted_text, meta_request, no_instruction,
     /// several_invocations or misplaced_argument. Messages in doubt are skipped. A message can set ids, plan_file, max_tasks and
     /// parallel_tasks, but never the worker.
-    #[command(
-        after_help = "Examples:\n  mesh invoke '$mesh max_tasks=2' -- my-agent\n  printf '%s' \"$message\" | mesh invoke - --dry-run -- my-agent\n\nSingle quotes keep the shell from expanding $mesh. Pass a message from another person on\nstandard input, where it can't be mistaken for an option.\n\nExit codes: those of mesh run; 0 if skipped, 2 if an argument in the message is invalid."
-    )]
     Invoke(InvokeArgs),
     /// Run an agent command for every row of a CSV
     ///
     /// Starts one worker process per row. The worker reads its prompt on standard input; {column} in the instruction and in
     /// COMMAND is replaced by a cell. It returns its answer, one JSON object, with `mesh report-result`, in the file named by
     /// MESH_RESULT_FILE, or on standard output.
-    #[command(
-        after_help = "Example:\n  mesh spawn files.csv --id-column path --instruction 'Review {path}' \\\n    --output-schema review.json -j 8 -- my-agent --json\n\nThe output CSV has the columns of the input, followed by: job_id, item_id, row_index,\nsource_id, status, attempt_count, last_error, result_json, reported_at, completed_at."
-    )]
     Spawn(SpawnArgs),
     /// Compile, check, predict and export waves
-    #[command(
-        subcommand,
-        after_help = "Example:\n  mesh wave next ids=st-003\n  mesh wave export 001-proposal.csv --to parallel work -- my-agent\n  mesh wave simulate parallel_tasks=4"
-    )]
+    #[command(subcommand)]
     Wave(WaveCommand),
     /// Collect the answers of waves that were run elsewhere
     ///
@@ -117,22 +93,15 @@ pub enum Command {
     ///
     /// Exit codes: 0 if all collected answers are accepted, even while other waves wait; 1 if a row of a collected wave is
     /// missing, or an answer or file is refused; 2 if nothing was collected.
-    #[command(
-        after_help = "Examples:\n  mesh wave next                      write 001-proposal.csv and print its path\n  mesh spawn --call 001-proposal.call.json -- my-agent\n  mesh collect 20260213T015500Z\n  mesh wave next --run 20260213T015500Z\n\n  mesh collect 20260213T015500Z work/results\n  mesh collect 20260213T015500Z --wave 1 --give-up"
-    )]
     Collect(CollectArgs),
     /// Apply, validate and record the accepted patches of a run
     ///
     /// For runs that are driven one command at a time with `mesh wave next` and `mesh collect`.
-    #[command(after_help = "Example:\n  mesh integrate 20260213T015500Z")]
     Integrate(OneRun),
     /// Resume a run that was interrupted or ended early
     ///
     /// Options given here replace the settings of the run and hold for later resumes as well. They can't change the prompt of
     /// a row.
-    #[command(
-        after_help = "Examples:\n  mesh runs list\n  mesh resume 20260213T015500Z\n  mesh resume 20260213T015500Z --retry-failed -j 4"
-    )]
     Resume(ResumeArgs),
     /// Stop a run from another terminal
     ///
@@ -141,18 +110,12 @@ pub enum Command {
     ///
     /// A run of a plan that waits between two steps, or whose process was killed, ends at once and releases its tasks. They
     /// stay in_progress in the plan, so that the next run selects them first.
-    #[command(
-        after_help = "Examples:\n  mesh cancel 20260213T015500Z\n  mesh cancel --now 20260213T015500Z"
-    )]
     Cancel(CancelArgs),
     /// Show the rows of a wave, an output or a run as a table
     ///
     /// On a terminal, prints a table that fits its width, and a summary by status, failure code, role and adapter. In a pipe,
     /// prints tab-separated values; with --json, one object per row. A run can be inspected while it is running, after it was
     /// killed, and on another machine: pass its folder.
-    #[command(
-        after_help = "Examples:\n  mesh inspect 20260213T015500Z --failed\n  mesh inspect out.csv --where 'seconds>60' --where 'result.score<0.5' --sort -cost\n  mesh inspect 20260213T015500Z --row st-001.vote.skeptic.1\n  mesh inspect --diff 20260213T015500Z 20260214T091500Z"
-    )]
     Inspect(InspectArgs),
     /// Judge a run against the guardrails from its files alone
     ///
@@ -160,23 +123,14 @@ pub enum Command {
     /// waves, answers against their schemas, consensus and validation of completed tasks, ended workers, and that every file is there.
     /// Uses no code of the run itself. Exit code 1 if a rule is broken. RUN may be the folder of a run, also one from another
     /// machine or one that is going on.
-    #[command(
-        after_help = "Examples:\n  mesh audit 20260213T015500Z\n  mesh audit path/to/run --json"
-    )]
     Audit(OneRun),
     /// Serve the page of a run, live
     ///
     /// Prints an address on this machine with a random port and a secret path. The page is the one that `mesh inspect --html` writes
     /// and follows the run while it is running. The server only reads: stopping it, or closing the browser, changes nothing for the
     /// run.
-    #[command(
-        after_help = "Examples:\n  mesh watch 20260213T015500Z\n  mesh watch                       all runs"
-    )]
     Watch(WatchArgs),
     /// List runs, or show the report of one
-    #[command(
-        after_help = "Examples:\n  mesh runs list\n  mesh runs show 20260213T015500Z --failed"
-    )]
     Runs(RunsArgs),
     /// Read and change the $st plan
     St(StArgs),
@@ -184,18 +138,12 @@ pub enum Command {
     ///
     /// Learnings are JSON Lines in .learnings.jsonl at the root of the repository. The file is append-only; several programs
     /// may append at the same time.
-    #[command(
-        after_help = "Examples:\n  mesh learnings append --status do_more --learning 'Run the focused test first'\n  mesh learnings recall --query 'slow tests'"
-    )]
     Learnings(LearningsArgs),
     /// Report the result of a row (for workers)
     ///
     /// Reads the identity of the worker from the environment that mesh set. Prints {"accepted":true}, or
     /// {"accepted":false,"reason":...} with exit code 1. A result is accepted once; one that does not match the schema can be
     /// corrected and reported again.
-    #[command(
-        after_help = "Examples:\n  mesh report-result --result '{\"answer\": 42}'\n  my-tool | mesh report-result --result -"
-    )]
     ReportResult(ReportResultArgs),
     /// Serve the worker's report tool (Model Context Protocol)
     ///
@@ -203,44 +151,28 @@ pub enum Command {
     /// result of its row. mesh configures it for codex and claude; other agents that support MCP servers can be configured
     /// the same way. The server identifies the attempt by the environment variables that mesh set for the agent, which must be
     /// passed on.
-    #[command(
-        after_help = "Example, in the configuration of an agent:\n  {\"command\": \"mesh\", \"args\": [\"mcp\", \"--worker\"]}"
-    )]
     Mcp(McpArgs),
     /// List adapters with their versions and capabilities
     ///
     /// codex, claude, gemini and opencode are built in and use their own programs and log-ins; mesh.yaml can add others and
     /// change how the built-in ones are called. Also prints the default adapter.
-    #[command(
-        after_help = "Examples:\n  mesh adapters\n  mesh spawn rows.csv --instruction 'Review {path}' --adapter claude --model opus"
-    )]
     Adapters,
     /// Check the setup and suggest fixes
     ///
     /// Checks the repository, the plan, the metadata of open tasks, the protocol and its templates, the agent's program, and
     /// whether an interrupted integration is left. Changes nothing. Takes the options of `mesh run`. Exit code 1 if a check
     /// fails.
-    #[command(
-        after_help = "Examples:\n  mesh doctor -- my-agent --json\n  mesh doctor --protocol my-protocol.yaml --plan-file .step/st-plan.jsonl"
-    )]
     Doctor(RunOptions),
     /// Run a demo in a throw-away repository
     ///
     /// Creates a small repository with a plan of six tasks in a temporary folder and runs it from end to end with recorded
     /// answers: parallel tasks, a vote that fails twice, a validation that fails and is rolled back. No key, no network.
-    #[command(after_help = "Examples:\n  mesh demo\n  mesh demo --dir /tmp/mesh-demo")]
     Demo(DemoArgs),
     /// Print the script that completes commands in a shell
     ///
     /// The script asks mesh itself, so ids of runs and tasks, columns of the CSV on the line and adapters are completed too.
-    #[command(
-        after_help = "Examples:\n  source <(mesh completions bash)          in ~/.bashrc\n  source <(mesh completions zsh)           in ~/.zshrc\n  mesh completions fish | source           in ~/.config/fish/config.fish"
-    )]
     Completions(CompletionsArgs),
     /// Print the manual page of a command
-    #[command(
-        after_help = "Examples:\n  mesh man spawn | man -l -\n  mesh man --dir ~/.local/share/man/man1"
-    )]
     Man(ManArgs),
 }
 
@@ -306,20 +238,13 @@ pub struct RunsArgs {
 #[derive(Clone, Debug, Subcommand)]
 pub enum RunsCommand {
     /// List all runs, oldest first; with --json, one object per line for each run
-    #[command(after_help = "Example:\n  mesh runs list --json")]
     List(RunHomeArgs),
     /// Show the report of a run
-    #[command(
-        after_help = "Examples:\n  mesh runs show 20260213T015500Z --row st-001.vote.skeptic.1\n  mesh runs show 20260213T015500Z --junit mesh.xml --markdown \"$GITHUB_STEP_SUMMARY\""
-    )]
     Show(ShowRunArgs),
     /// Remove old runs that have ended
     ///
     /// Runs that have not ended or wait for answers are kept: they can be resumed. Cancelled runs are removed. Nothing is removed
     /// without this command.
-    #[command(
-        after_help = "Examples:\n  mesh runs gc --older-than 30d --dry-run\n  mesh runs gc --older-than 2w --keep-failed"
-    )]
     Gc(GcArgs),
 }
 

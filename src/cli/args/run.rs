@@ -24,7 +24,7 @@ pub struct RunArgs {
 /// What a run does beside its work.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub struct RunExtras {
-    /// Serve the live page of the run while it is running, and open it in a browser if this is a terminal
+    /// Serve the live page of the run; on a terminal, open it in a browser
     ///
     /// The page is that of `mesh watch`, on an address of this machine with a secret path, which is printed. Closing the browser
     /// changes nothing for the run; the page ends with it.

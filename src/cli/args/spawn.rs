@@ -95,7 +95,7 @@ pub struct SpawnArgs {
     /// With --resume, if the input has changed: refuse, or ignore to resume with the copy that the run keeps [default: refuse]
     #[arg(long, value_name = "HOW", requires = "resume")]
     pub input_changed: Option<InputChanged>,
-    /// Serve the live page of the run while it is running, and open it in a browser if this is a terminal
+    /// Serve the live page of the run; on a terminal, open it in a browser
     ///
     /// The page is that of `mesh watch`, on an address of this machine with a secret path, which is printed. Closing the browser
     /// changes nothing for the run; the page ends with it.

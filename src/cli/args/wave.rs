@@ -20,36 +20,24 @@ pub enum WaveCommand {
     /// compiled while one waits for answers; waiting waves are listed again. With `dispatch=rolling`, each task has its own
     /// waves and continues as soon as they are collected. The run holds its tasks until they are done, or until it ends or is
     /// cancelled: no other run selects them.
-    #[command(
-        after_help = "Examples:\n  mesh wave next ids=st-003                      start a run\n  mesh wave next max_tasks=2 parallel_tasks=2    two tasks in one wave\n  mesh wave next --run 20260213T015500Z          continue a run\n\nKEY=VALUE is any option of this command, with underscores, as for mesh run."
-    )]
     Next(Box<NextArgs>),
     /// Export a wave for GNU parallel, xargs, Slurm or Kubernetes
     ///
     /// The folder contains the prompt, the row and the schema of each row, `run-row N`, which runs one row with COMMAND, and a
     /// script or manifest for the runner. Answers are written to `results/`, which `mesh collect` reads. A row that has a
     /// result is not run again.
-    #[command(
-        after_help = "Examples:\n  mesh wave export 001-proposal.csv --to parallel work -- my-agent --json\n  ./work/run && mesh collect 20260213T015500Z work/results\n\n  mesh wave export 001-proposal.csv --to slurm work -- my-agent\n  cd work && sbatch job.sbatch"
-    )]
     Export(ExportArgs),
     /// Check wave CSVs and their call files
     ///
     /// Checks the columns and their order, the ids, that all rows have one round and one concurrency, the lane of every row with
     /// one author per unit, a row for every role of the round and for no other, that no two units may touch the same path, and that the call
     /// file agrees and points to this wave. Exit code 1 if a check fails.
-    #[command(
-        after_help = "Example:\n  mesh wave lint ~/.local/state/mesh/runs/20260213T015500Z/waves/001-proposal.csv"
-    )]
     Lint(LintArgs),
     /// Predict waves, rows, makespan and cost of a run
     ///
     /// Simulates the plan with made-up answers: the rounds of the protocol, the same selection, dependencies and scopes as
     /// `mesh run`, and every vote agreed. Shows both dispatches and a lower bound that no dispatch can beat. Refused answers,
     /// retries and backpressure are left out, so a real run takes longer.
-    #[command(
-        after_help = "Examples:\n  mesh wave simulate parallel_tasks=4 -j 16\n  mesh wave simulate parallel_tasks=4 --learn --cost-per-row 0.12\n  mesh wave simulate --protocol tiered --durations times.csv --waves\n\ntimes.csv: task,round,role,seconds\n           ,critique,,90        each row of the round\n           ,critique,skeptic,120\n           st-003,,,900         the whole task\n           ,integrate,,30       applying and validating\n\nKEY=VALUE is any option of this command, with underscores, as for mesh run."
-    )]
     Simulate(Box<SimulateArgs>),
 }
 

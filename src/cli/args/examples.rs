@@ -1,0 +1,637 @@
+//! What the help and the manual pages say beside the options of a command: examples, notes and exit codes; and which options the
+//! short help (`-h`) shows. The only place of examples.
+
+/// The help of one command.
+#[derive(Clone, Copy, Debug)]
+pub struct Help {
+    /// Its name, such as `wave next`; empty for mesh itself.
+    pub command: &'static str,
+    /// At least three; the first is in the short help.
+    pub examples: &'static [&'static str],
+    /// What else to know.
+    pub notes: &'static str,
+    /// Its exit codes.
+    pub exit_codes: &'static str,
+    /// The ids of the options that the short help shows; all if it is empty.
+    pub short: &'static [&'static str],
+}
+
+const RUN: &str = "0 success, 1 a row failed or a task was blocked, 2 invalid input,\n\
+    3 refused before the start, 4 ended early and resumable, 70 internal error,\n\
+    128+n signal n";
+const SIMPLE: &str = "0 success, 1 the output could not be written, 2 invalid input,\n\
+    3 the machine or another run prevents it, 70 internal error";
+const CHECK: &str = "0 all checks passed, 1 a check failed, 2 invalid input, 3 refused,\n\
+    70 internal error";
+const STORE: &str = "0 success, 2 an error";
+
+/// Every command, in the order of the help.
+pub const HELP: [Help; 46] = [
+    Help {
+        command: "",
+        examples: &[
+            "mesh demo        a complete run in a throw-away repository; no key, no network",
+            "mesh spawn rows.csv --instruction 'Summarize {path}' -- my-agent",
+            "mesh run max_tasks=2 -- my-agent",
+        ],
+        notes: "Options of run and spawn can also be set by MESH_<OPTION> and in mesh.yaml.",
+        exit_codes: RUN,
+        short: &[],
+    },
+    Help {
+        command: "run",
+        examples: &[
+            "mesh run -- my-agent --json       run the next ready task",
+            "mesh run ids=st-003 max_tasks=3 -- my-agent",
+            "mesh run --dry-run -- my-agent    preflight and first wave; start nothing",
+        ],
+        notes: "KEY=VALUE is any option of this command, with underscores: max_tasks=2 is --max-tasks 2.",
+        exit_codes: RUN,
+        short: &[
+            "settings",
+            "command",
+            "ids",
+            "max_tasks",
+            "parallel_tasks",
+            "plan_file",
+            "protocol",
+            "watch",
+            "dry_run",
+            "max_cost_usd",
+            "adapter",
+            "model",
+            "max_concurrency",
+        ],
+    },
+    Help {
+        command: "invoke",
+        examples: &[
+            "mesh invoke '$mesh max_tasks=2' -- my-agent",
+            "printf '%s' \"$message\" | mesh invoke - --dry-run -- my-agent",
+            "mesh invoke '$mesh ids=st-003' --delivery branch -- my-agent",
+        ],
+        notes: "Single quotes keep the shell from expanding $mesh. Pass a message from another person on\nstandard input, where it can't be mistaken for an option.",
+        exit_codes: "those of mesh run; 0 if the message is skipped, 2 if an argument in it is invalid",
+        short: &[
+            "message",
+            "command",
+            "protocol",
+            "dry_run",
+            "delivery",
+            "max_cost_usd",
+            "markdown",
+            "adapter",
+            "model",
+            "max_concurrency",
+        ],
+    },
+    Help {
+        command: "spawn",
+        examples: &[
+            "mesh spawn files.csv --id-column path --instruction 'Review {path}' \\\n  --output-schema review.json -j 8 -- my-agent --json",
+            "mesh spawn files.csv --sample 5 --instruction-file task.md --watch -- my-agent",
+            "mesh spawn files.csv --resume --retry-failed",
+        ],
+        notes: "The output CSV has the columns of the input, followed by: job_id, item_id, row_index,\nsource_id, status, attempt_count, last_error, result_json, reported_at, completed_at.",
+        exit_codes: RUN,
+        short: &[
+            "csv_path",
+            "command",
+            "instruction",
+            "id_column",
+            "output_csv_path",
+            "output_schema",
+            "resume",
+            "watch",
+            "dry_run",
+            "adapter",
+            "max_concurrency",
+        ],
+    },
+    Help {
+        command: "wave",
+        examples: &[
+            "mesh wave next ids=st-003",
+            "mesh wave export 001-proposal.csv --to parallel work -- my-agent",
+            "mesh wave simulate parallel_tasks=4",
+        ],
+        notes: "",
+        exit_codes: RUN,
+        short: &[],
+    },
+    Help {
+        command: "wave next",
+        examples: &[
+            "mesh wave next ids=st-003                      start a run",
+            "mesh wave next max_tasks=2 parallel_tasks=2    two tasks in one wave",
+            "mesh wave next --run 20260213T015500Z          continue a run",
+        ],
+        notes: "KEY=VALUE is any option of this command, with underscores, as for mesh run.",
+        exit_codes: RUN,
+        short: &[
+            "settings",
+            "command",
+            "run",
+            "ids",
+            "max_tasks",
+            "parallel_tasks",
+            "plan_file",
+            "protocol",
+            "dry_run",
+            "delivery",
+            "adapter",
+            "model",
+            "max_concurrency",
+        ],
+    },
+    Help {
+        command: "wave export",
+        examples: &[
+            "mesh wave export 001-proposal.csv --to parallel work -- my-agent --json",
+            "./work/run && mesh collect 20260213T015500Z work/results",
+            "mesh wave export 001-proposal.csv --to slurm work -- my-agent\ncd work && sbatch job.sbatch",
+        ],
+        notes: "",
+        exit_codes: SIMPLE,
+        short: &[],
+    },
+    Help {
+        command: "wave lint",
+        examples: &[
+            "mesh wave lint 001-proposal.csv 002-critique.csv",
+            "mesh wave lint ~/.local/state/mesh/runs/20260213T015500Z/waves/001-proposal.csv",
+            "mesh wave lint 001-proposal.csv --json",
+        ],
+        notes: "",
+        exit_codes: CHECK,
+        short: &[],
+    },
+    Help {
+        command: "wave simulate",
+        examples: &[
+            "mesh wave simulate parallel_tasks=4 -j 16",
+            "mesh wave simulate parallel_tasks=4 --learn --cost-per-row 0.12",
+            "mesh wave simulate --protocol tiered --durations times.csv --waves",
+        ],
+        notes: "times.csv: task,round,role,seconds\n           ,critique,,90        each row of the round\n           ,critique,skeptic,120\n           st-003,,,900         the whole task\n           ,integrate,,30       applying and validating\n\nKEY=VALUE is any option of this command, with underscores, as for mesh run.",
+        exit_codes: SIMPLE,
+        short: &[
+            "settings",
+            "durations",
+            "from_run",
+            "learn",
+            "cost_per_row",
+            "waves",
+            "max_tasks",
+            "parallel_tasks",
+            "plan_file",
+            "protocol",
+            "max_concurrency",
+        ],
+    },
+    Help {
+        command: "collect",
+        examples: &[
+            "mesh wave next                      write 001-proposal.csv and print its path\nmesh spawn --call 001-proposal.call.json -- my-agent\nmesh collect 20260213T015500Z\nmesh wave next --run 20260213T015500Z",
+            "mesh collect 20260213T015500Z work/results",
+            "mesh collect 20260213T015500Z --wave 1 --give-up",
+        ],
+        notes: "",
+        exit_codes: "0 if all collected answers are accepted, even while other waves wait; 1 if a row of a\ncollected wave is missing, or an answer or file is refused; 2 if nothing was collected",
+        short: &[],
+    },
+    Help {
+        command: "integrate",
+        examples: &[
+            "mesh integrate 20260213T015500Z",
+            "mesh integrate 20260213T015500Z --json",
+            "mesh collect 20260213T015500Z && mesh integrate 20260213T015500Z",
+        ],
+        notes: "",
+        exit_codes: RUN,
+        short: &[],
+    },
+    Help {
+        command: "resume",
+        examples: &[
+            "mesh resume 20260213T015500Z",
+            "mesh resume 20260213T015500Z --retry-failed -j 4",
+            "mesh resume 20260213T015500Z --max-cost-usd 20",
+        ],
+        notes: "",
+        exit_codes: RUN,
+        short: &[
+            "run",
+            "retry_failed",
+            "max_concurrency",
+            "max_runtime_seconds",
+            "max_cost_usd",
+            "max_wall_seconds",
+            "output_csv_path",
+            "abandon",
+        ],
+    },
+    Help {
+        command: "cancel",
+        examples: &[
+            "mesh cancel 20260213T015500Z",
+            "mesh cancel --now 20260213T015500Z",
+            "mesh cancel 20260213T015500Z && mesh resume 20260213T015500Z -j 2",
+        ],
+        notes: "",
+        exit_codes: SIMPLE,
+        short: &[],
+    },
+    Help {
+        command: "inspect",
+        examples: &[
+            "mesh inspect 20260213T015500Z --failed",
+            "mesh inspect out.csv --where 'seconds>60' --where 'result.score<0.5' --sort -cost",
+            "mesh inspect 20260213T015500Z --row st-001.vote.skeptic.1",
+            "mesh inspect --diff 20260213T015500Z 20260214T091500Z",
+            "mesh inspect 20260213T015500Z --svg timeline timeline.svg",
+        ],
+        notes: "",
+        exit_codes: SIMPLE,
+        short: &[
+            "what",
+            "failed",
+            "conditions",
+            "columns",
+            "sort",
+            "wide",
+            "row",
+            "watch",
+            "diff",
+            "html",
+            "xlsx",
+            "svg",
+            "otel",
+            "force",
+        ],
+    },
+    Help {
+        command: "audit",
+        examples: &[
+            "mesh audit 20260213T015500Z",
+            "mesh audit path/to/run --json",
+            "mesh run --audit -- my-agent",
+        ],
+        notes: "",
+        exit_codes: "0 no rule is broken, 1 a rule is broken, 2 invalid input, 3 refused,\n\
+            70 internal error",
+        short: &[],
+    },
+    Help {
+        command: "watch",
+        examples: &[
+            "mesh watch 20260213T015500Z",
+            "mesh watch                       all runs",
+            "mesh watch 20260213T015500Z --port 8080",
+        ],
+        notes: "",
+        exit_codes: SIMPLE,
+        short: &[],
+    },
+    Help {
+        command: "runs",
+        examples: &[
+            "mesh runs list",
+            "mesh runs show 20260213T015500Z --failed",
+            "mesh runs gc --older-than 30d --dry-run",
+        ],
+        notes: "",
+        exit_codes: SIMPLE,
+        short: &[],
+    },
+    Help {
+        command: "runs list",
+        examples: &[
+            "mesh runs list",
+            "mesh runs list --json",
+            "mesh runs list --artifacts build/runs",
+        ],
+        notes: "",
+        exit_codes: SIMPLE,
+        short: &[],
+    },
+    Help {
+        command: "runs show",
+        examples: &[
+            "mesh runs show 20260213T015500Z",
+            "mesh runs show 20260213T015500Z --row st-001.vote.skeptic.1",
+            "mesh runs show 20260213T015500Z --junit mesh.xml --markdown \"$GITHUB_STEP_SUMMARY\"",
+        ],
+        notes: "",
+        exit_codes: SIMPLE,
+        short: &[],
+    },
+    Help {
+        command: "runs gc",
+        examples: &[
+            "mesh runs gc --older-than 30d --dry-run",
+            "mesh runs gc --older-than 2w --keep-failed",
+            "mesh runs gc --older-than 12h --json",
+        ],
+        notes: "",
+        exit_codes: SIMPLE,
+        short: &[],
+    },
+    Help {
+        command: "st",
+        examples: &[
+            "mesh st init",
+            "mesh st add --step 'Write the parser'",
+            "mesh st add --step 'Test the parser' --deps st-001",
+            "mesh st set-status --id st-001 --status in_progress",
+            "mesh st show",
+        ],
+        notes: "",
+        exit_codes: STORE,
+        short: &[],
+    },
+    Help {
+        command: "st init",
+        examples: &[
+            "mesh st init --file .step/st-plan.jsonl",
+            "mesh st init --replace",
+            "mesh st init && mesh st add --step 'Write the parser'",
+        ],
+        notes: "",
+        exit_codes: STORE,
+        short: &[],
+    },
+    Help {
+        command: "st add",
+        examples: &[
+            "mesh st add --step 'Test the parser' --deps st-001,st-002:discovered-from",
+            "mesh st add --step 'Write the parser'",
+            "mesh st add --id st-003 --step 'Document the parser'",
+        ],
+        notes: "",
+        exit_codes: STORE,
+        short: &[],
+    },
+    Help {
+        command: "st set-status",
+        examples: &[
+            "mesh st set-status --id st-001 --status in_progress",
+            "mesh st set-status --id st-001 --status done",
+            "mesh st set-status --id st-002 --status blocked",
+        ],
+        notes: "",
+        exit_codes: STORE,
+        short: &[],
+    },
+    Help {
+        command: "st set-deps",
+        examples: &[
+            "mesh st set-deps --id st-003 --deps st-001,st-002",
+            "mesh st set-deps --id st-003 --deps ''",
+            "mesh st set-deps --id st-003 --deps st-002:discovered-from",
+        ],
+        notes: "",
+        exit_codes: STORE,
+        short: &[],
+    },
+    Help {
+        command: "st set-notes",
+        examples: &[
+            "mesh st set-notes --id st-001 --notes \"$(cat notes.md)\"",
+            "mesh st set-notes --id st-001 --notes 'see docs/parser.md'",
+            "mesh st set-notes --id st-001 --notes ''",
+        ],
+        notes: "",
+        exit_codes: STORE,
+        short: &[],
+    },
+    Help {
+        command: "st add-comment",
+        examples: &[
+            "mesh st add-comment --id st-001 --text 'waits for the new schema'",
+            "mesh st add-comment --id st-001 --text \"$(cat review.txt)\"",
+            "mesh st add-comment --file .step/st-plan.jsonl --id st-002 --text 'split from st-001'",
+        ],
+        notes: "",
+        exit_codes: STORE,
+        short: &[],
+    },
+    Help {
+        command: "st remove",
+        examples: &[
+            "mesh st remove --id st-003",
+            "mesh st remove --id st-003 --file .step/st-plan.jsonl",
+            "mesh st set-deps --id st-004 --deps '' && mesh st remove --id st-003",
+        ],
+        notes: "",
+        exit_codes: STORE,
+        short: &[],
+    },
+    Help {
+        command: "st show",
+        examples: &[
+            "mesh st show",
+            "mesh st show --format table",
+            "mesh st show --format json",
+        ],
+        notes: "",
+        exit_codes: STORE,
+        short: &[],
+    },
+    Help {
+        command: "st ready",
+        examples: &[
+            "mesh st ready",
+            "mesh st ready --format json",
+            "mesh st ready --file .step/st-plan.jsonl",
+        ],
+        notes: "",
+        exit_codes: STORE,
+        short: &[],
+    },
+    Help {
+        command: "st blocked",
+        examples: &[
+            "mesh st blocked",
+            "mesh st blocked --format json",
+            "mesh st blocked --file .step/st-plan.jsonl",
+        ],
+        notes: "",
+        exit_codes: STORE,
+        short: &[],
+    },
+    Help {
+        command: "st emit-update-plan",
+        examples: &[
+            "mesh st emit-update-plan",
+            "mesh st emit-update-plan --file .step/st-plan.jsonl",
+            "mesh st emit-update-plan > update-plan.json",
+        ],
+        notes: "",
+        exit_codes: STORE,
+        short: &[],
+    },
+    Help {
+        command: "st emit-plan-sync",
+        examples: &[
+            "mesh st emit-plan-sync",
+            "mesh st emit-plan-sync --file .step/st-plan.jsonl",
+            "mesh st emit-plan-sync > plan-sync.json",
+        ],
+        notes: "",
+        exit_codes: STORE,
+        short: &[],
+    },
+    Help {
+        command: "st export",
+        examples: &[
+            "mesh st export --output plan.json",
+            "mesh st export | jq length",
+            "mesh st export --file .step/st-plan.jsonl",
+        ],
+        notes: "",
+        exit_codes: STORE,
+        short: &[],
+    },
+    Help {
+        command: "st import-plan",
+        examples: &[
+            "mesh st import-plan --input plan.json",
+            "mesh st import-plan --input plan.json --replace",
+            "mesh st import-plan --input plan.json --file .step/st-plan.jsonl",
+        ],
+        notes: "",
+        exit_codes: STORE,
+        short: &[],
+    },
+    Help {
+        command: "st doctor",
+        examples: &[
+            "mesh st doctor",
+            "mesh st doctor --repair-seq",
+            "mesh st doctor --repair-seq --force",
+        ],
+        notes: "",
+        exit_codes: STORE,
+        short: &[],
+    },
+    Help {
+        command: "learnings",
+        examples: &[
+            "mesh learnings append --status do_more --learning 'Run the focused test first'",
+            "mesh learnings recall --query 'slow tests'",
+            "mesh learnings recall --status codify_now --limit 20 --json",
+        ],
+        notes: "",
+        exit_codes: "0 on success; mesh learnings append exits with 1 for an empty learning; 2 on an error",
+        short: &[],
+    },
+    Help {
+        command: "learnings append",
+        examples: &[
+            "mesh learnings append --status do_more \\\n  --learning 'Run the focused test before the whole suite' \\\n  --evidence 'st-003: failed after 2 s instead of 41 s' \\\n  --application 'Put the focused test first in validation' --tag testing",
+            "mesh learnings append --status do_less --learning 'Do not sleep in tests' \\\n  --evidence 'flaky on CI' --application 'Wait for a fact'",
+            "mesh learnings append --status codify_now --learning 'Check links in CI' \\\n  --evidence '3 dead links' --application 'Add a test' --json",
+        ],
+        notes: "Prints `appended: id=... status=... path=...`. For a duplicate, prints\n`duplicate-skip: fingerprint=... existing_id=... path=...` on standard error.",
+        exit_codes: "0 on success and for a duplicate, 1 for an empty learning, 2 otherwise",
+        short: &[],
+    },
+    Help {
+        command: "learnings recall",
+        examples: &[
+            "mesh learnings recall --query 'flaky parser test'",
+            "mesh learnings recall --status codify_now --limit 20 --json",
+            "mesh learnings recall --query 'slow tests' --limit 3",
+        ],
+        notes: "",
+        exit_codes: "0 on success, 2 on an error",
+        short: &[],
+    },
+    Help {
+        command: "report-result",
+        examples: &[
+            "mesh report-result --result '{\"answer\": 42}'",
+            "my-tool | mesh report-result --result -",
+            "mesh report-result --result '{\"answer\": 42}' --stop",
+        ],
+        notes: "",
+        exit_codes: "0 if the result is accepted, 1 if not, 2 outside of a worker",
+        short: &[],
+    },
+    Help {
+        command: "mcp",
+        examples: &[
+            "{\"command\": \"mesh\", \"args\": [\"mcp\", \"--worker\"]}    in the configuration of an agent",
+            "claude mcp add mesh -- mesh mcp --worker",
+            "codex mcp add mesh -- mesh mcp --worker",
+        ],
+        notes: "",
+        exit_codes: "0 when standard input ends, 2 on an error",
+        short: &[],
+    },
+    Help {
+        command: "adapters",
+        examples: &[
+            "mesh adapters",
+            "mesh adapters --json",
+            "mesh spawn rows.csv --instruction 'Review {path}' --adapter claude --model opus",
+        ],
+        notes: "",
+        exit_codes: SIMPLE,
+        short: &[],
+    },
+    Help {
+        command: "doctor",
+        examples: &[
+            "mesh doctor -- my-agent --json",
+            "mesh doctor --protocol my-protocol.yaml --plan-file .step/st-plan.jsonl",
+            "mesh doctor --adapter codex",
+        ],
+        notes: "",
+        exit_codes: CHECK,
+        short: &[
+            "command",
+            "ids",
+            "plan_file",
+            "protocol",
+            "delivery",
+            "adapter",
+            "model",
+            "max_concurrency",
+        ],
+    },
+    Help {
+        command: "demo",
+        examples: &[
+            "mesh demo",
+            "mesh demo --dir /tmp/mesh-demo",
+            "mesh demo --json",
+        ],
+        notes: "",
+        exit_codes: "0 if it ends as it should, although one of its tasks is blocked; 70 otherwise",
+        short: &[],
+    },
+    Help {
+        command: "completions",
+        examples: &[
+            "source <(mesh completions bash)          in ~/.bashrc",
+            "source <(mesh completions zsh)           in ~/.zshrc",
+            "mesh completions fish | source           in ~/.config/fish/config.fish",
+        ],
+        notes: "",
+        exit_codes: SIMPLE,
+        short: &[],
+    },
+    Help {
+        command: "man",
+        examples: &[
+            "mesh man spawn | man -l -",
+            "mesh man wave next | man -l -",
+            "mesh man --dir ~/.local/share/man/man1",
+        ],
+        notes: "",
+        exit_codes: SIMPLE,
+        short: &[],
+    },
+];
