@@ -226,6 +226,7 @@ fn the_folder_of_another_wave_is_refused() {
 #[test]
 fn a_wave_that_was_changed_is_not_collected() {
     let bench = Bench::new(&[Task::new("a")]);
+    bench.breaks(&["files"]);
     let first = bench.next("--run-id R");
     let csv = path(&first["waves"][0]["csv_path"]);
     let text = read_file(&csv);

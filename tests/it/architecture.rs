@@ -319,6 +319,26 @@ fn the_model_has_no_effects_and_imports_nothing_else() {
 }
 
 #[test]
+fn the_audit_shares_nothing_with_what_it_judges() {
+    let judged = [
+        "model",
+        "plan",
+        "protocol",
+        "schedule",
+        "job",
+        "executor",
+        "run",
+        "integrate",
+        "report",
+        "wave",
+        "verdict",
+        "ledger",
+        "cli",
+    ];
+    assert_eq!(breaches(&["audit"], "crate", &judged), NONE);
+}
+
+#[test]
 fn the_ledger_does_not_know_what_events_mean() {
     let above = [
         "plan",

@@ -22,6 +22,7 @@ fn dependency_agnostic_scheduling() {
 #[test]
 fn multi_writer_plan_state() {
     let bench = Bench::new(&[Task::new("a")]);
+    bench.breaks(&["single_writer"]);
     let plan = bench.path(PLAN).display().to_string();
     let said = bench.run_agent(
         "sandbox=none",

@@ -417,7 +417,7 @@ fn a_run_between_single_steps_is_not_listed_as_running() {
     let bench = Bench::new(&[Task::new("a")]);
     bench.next("--run-id R");
     let shown = bench.mesh("runs show R");
-    shown.out_has("Run not ended");
+    shown.out_has("Run waiting");
 }
 
 /// The names in the folder of the waves of run `R`.

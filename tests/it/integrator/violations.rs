@@ -20,6 +20,7 @@ fn violation() -> (String, String) {
 #[test]
 fn nothing_of_a_wave_is_accepted_in_which_the_tree_was_changed() {
     let bench = Bench::new(&[Task::new("a").agree(&[5, 5])]);
+    bench.breaks(&["single_writer"]);
     let kept = bench.path("kept.txt").display().to_string();
     let said = bench.run_agent(
         "--json sandbox=none",
@@ -83,6 +84,7 @@ fn a_violation_shows_what_changed() {
         (".gitattributes", "crlf.txt text eol=crlf\n"),
     ];
     let bench = Bench::with_files(&[Task::new("a").agree(&[5, 5])], &files);
+    bench.breaks(&["single_writer"]);
     bench.write("dirty.txt", "mine\n");
     let said = meddle(
         &bench,
@@ -118,6 +120,7 @@ fn a_violation_shows_what_changed() {
 #[test]
 fn a_commit_by_a_worker_is_shown_with_its_files_and_a_change_of_the_plan_by_its_items() {
     let bench = Bench::new(&[Task::new("a").agree(&[5, 5])]);
+    bench.breaks(&["single_writer"]);
     let git = "git -c user.name=w -c user.email=w@example.invalid";
     let mesh = env!("CARGO_BIN_EXE_mesh");
     let script = format!(
@@ -140,6 +143,7 @@ fn a_commit_by_a_worker_is_shown_with_its_files_and_a_change_of_the_plan_by_its_
 #[test]
 fn of_many_changed_paths_the_first_are_shown_and_the_others_counted() {
     let bench = Bench::new(&[Task::new("a").agree(&[5, 5])]);
+    bench.breaks(&["single_writer"]);
     let said = meddle(
         &bench,
         "[ $MESH_ITEM_ID = a.proposal.proposer.1 ] && for n in $(seq 100 139); do seq 1000 >new-$n; done",
@@ -157,6 +161,7 @@ fn of_many_changed_paths_the_first_are_shown_and_the_others_counted() {
 #[test]
 fn a_second_violation_by_a_worker_blocks_the_task() {
     let bench = Bench::new(&[Task::new("a").agree(&[5, 5])]);
+    bench.breaks(&["single_writer"]);
     let answers = bench.answers();
     let script = format!(
         "case $MESH_ITEM_ID in a.synthesis.*) echo x >>'{}';; esac; exec '{}' --answers '{answers}'",
@@ -184,6 +189,7 @@ fn a_second_violation_by_a_worker_blocks_the_task() {
 #[test]
 fn a_commit_or_checkout_by_a_worker_is_detected_even_when_the_tree_is_clean() {
     let bench = Bench::new(&[Task::new("a").agree(&[5, 5])]);
+    bench.breaks(&["single_writer"]);
     let answers = bench.answers();
     let git = "git -c user.name=w -c user.email=w@example.invalid";
     let script = format!(

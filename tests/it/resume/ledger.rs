@@ -22,6 +22,7 @@ fn a_torn_last_line_is_cut_off() {
 #[test]
 fn a_torn_line_before_the_last_is_an_error_that_names_it() {
     let bench = two_tasks();
+    bench.breaks(&["one_concurrency_number", "ledger"]);
     assert_eq!(run_until(&bench, "after:25"), Some(9));
     let ledger = bench.run_folder().join("ledger.jsonl");
     let text = read_file(&ledger);

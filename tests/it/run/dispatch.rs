@@ -116,6 +116,7 @@ fn with_one_task_at_a_time_the_plans_order_counts() {
 #[test]
 fn every_wave_in_flight_is_suspected() {
     let bench = Bench::new(&[Task::new("a"), Task::new("b")]);
+    bench.breaks(&["single_writer"]);
     let gate = bench.beside("gate").display().to_string();
     let kept = bench.path("kept.txt").display().to_string();
     let script = format!(

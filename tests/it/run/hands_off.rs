@@ -36,6 +36,7 @@ fn a_second_run_in_the_same_repository_is_refused() {
 #[test]
 fn a_worker_that_changes_the_tree_is_a_violation() {
     let bench = Bench::new(&[Task::new("a")]);
+    bench.breaks(&["single_writer"]);
     let kept = bench.path("kept.txt").display().to_string();
     let said = bench
         .run_agent(
@@ -63,6 +64,7 @@ fn a_worker_that_changes_the_tree_is_a_violation() {
 #[test]
 fn a_new_file_in_the_tree_is_a_violation_too() {
     let bench = Bench::new(&[Task::new("a")]);
+    bench.breaks(&["single_writer"]);
     let note = bench.path("note.txt").display().to_string();
     bench
         .run_agent("sandbox=none", &["--meddle-at", "a.vote.skeptic.1", &note])
@@ -73,6 +75,7 @@ fn a_new_file_in_the_tree_is_a_violation_too() {
 #[test]
 fn a_worker_that_changes_the_plan_is_a_violation() {
     let bench = Bench::new(&[Task::new("a")]);
+    bench.breaks(&["single_writer"]);
     let answers = bench.answers();
     let script = format!(
         "if [ $MESH_ITEM_ID = a.vote.skeptic.1 ]; then {} -C '{}' st add-comment --id a --text hello >&2; fi; exec '{}' --answers '{answers}'",
