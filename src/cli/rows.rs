@@ -5,10 +5,10 @@ use super::csv_file::CsvFile;
 use super::error::CliError;
 use super::terminal::{Terminal, Tone};
 use crate::model::{
-    RunId, Usage, VerdictRecord, one_line, shell_word, visible, visible_lines, with_code,
+    RunId, Usage, VerdictRecord, WaveNo, one_line, shell_word, visible, visible_lines, with_code,
 };
 use crate::report::{AttemptHistory, FailedRow, RowHistory, read_row_history, tail};
-use crate::run::{RunFolder, SpawnRun, State, resume_command};
+use crate::run::{RunError, RunFolder, SpawnRun, State, resume_command};
 use serde_json::Value;
 use std::path::Path;
 
@@ -87,6 +87,14 @@ pub fn show(
         return Ok(context.terminal.data(&object.to_string())?);
     }
     let mut text = row_text(id, prompt.as_deref(), story.as_ref(), &context.terminal);
+    if let Some(story) = &story {
+        text.push_str(&violation_text(
+            folder,
+            state,
+            story.wave,
+            &context.terminal,
+        )?);
+    }
     if let Some(command) = retry_command(folder, state, story.as_ref()) {
         let command = context.terminal.pasteable(&command);
         text.push_str(&format!("\nTry again\n  {command}\n"));
@@ -198,11 +206,35 @@ fn answer_text(result: &Value, terminal: &Terminal) -> String {
         .and_then(Value::as_str)
         .filter(|patch| !patch.trim().is_empty());
     if let Some(patch) = patch {
-        let lines = patch.lines().map(|line| diff_line(line, terminal));
-        let lines: Vec<String> = lines.map(|line| format!("  {line}")).collect();
-        text.push_str(&format!("\nPatch\n{}\n", lines.join("\n")));
+        text.push_str(&format!("\nPatch\n{}", diff_text(patch, terminal)));
     }
     text
+}
+
+/// What changed in the tree or the plan while the wave of the row ran; empty if nothing did, or it is not known.
+fn violation_text(
+    folder: &RunFolder,
+    state: &State,
+    wave: WaveNo,
+    terminal: &Terminal,
+) -> Result<String, CliError> {
+    let mut violations = state.violations.iter().filter(|one| one.wave == wave);
+    let Some(diff) = violations.find_map(|one| one.diff.as_ref()) else {
+        return Ok(String::new());
+    };
+    let path = folder.path().join(diff);
+    let diff = match std::fs::read(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(String::new()),
+        read => read.map_err(|source| RunError::Io { path, source })?,
+    };
+    let diff = diff_text(&String::from_utf8_lossy(&diff), terminal);
+    Ok(format!("\nChanged while workers ran\n{diff}"))
+}
+
+/// A diff, indented, in the colours of its lines.
+fn diff_text(diff: &str, terminal: &Terminal) -> String {
+    let lines = diff.lines().map(|line| diff_line(line, terminal));
+    lines.map(|line| format!("  {line}\n")).collect()
 }
 
 /// A line of a diff, in the colour of its kind.

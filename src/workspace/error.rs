@@ -55,6 +55,9 @@ impl SnapshotError {
                 "free space there and resume the run, or keep runs on another disk: MESH_HOME or --artifacts DIR",
             ),
             Self::Git(error) => error.hint(),
+            Self::Copy { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                Some("give yourself access to it (chmod u+rwx its folder), and resume the run")
+            }
             Self::Copy { .. } => None,
         }
     }

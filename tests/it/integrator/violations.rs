@@ -109,6 +109,10 @@ fn a_violation_shows_what_changed() {
     said.err_lacks("\u{1b}");
     let event = &bench.events_named("violation")[0];
     assert_eq!(event["diff"], "violations/1.patch");
+    let row = bench.mesh("inspect R --row a.proposal.proposer.1").exits(0);
+    row.out_has("\nVerdict\n  retry: violation: ");
+    row.out_has("\nChanged while workers ran\n  diff --git a/binary b/binary\n");
+    row.out_has("\n  +\u{fffd}[31m[redacted:MY_TOKEN]\n");
     use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::metadata(file)
         .expect("a file")
