@@ -5,12 +5,13 @@ use super::error::{CliError, final_exit_code, or_kept};
 use super::live_page::LivePage;
 use super::plan_run::{advise_resume, run_failed};
 use super::progress::{Display, rows};
-use super::stop;
 use super::terminal::{NotPrinted, Terminal, Tone};
 use super::workbook;
+use super::{step_summary, stop};
 use crate::adapter::Capabilities;
 use crate::job::{Bounds, Counts, Summary};
 use crate::model::one_line;
+use crate::report::job_markdown;
 use crate::run::{EarlierRun, SpawnRun};
 use crate::schedule::{Concurrency, Limits};
 use std::path::PathBuf;
@@ -81,6 +82,7 @@ fn drive(mut spawn_run: SpawnRun, total: u64, terminal: &Terminal) -> Result<u8,
         format!("the rows are in `{}`", summary.output_csv_path.display())
     });
     advise_resume(id, &end, terminal);
+    step_summary::append(&job_markdown(&summary, id), terminal);
     let by_rows = u8::from(summary.failed_items > 0);
     let code = end.exit_code().unwrap_or(by_rows);
     Ok(final_exit_code(printed, code, terminal))

@@ -41,6 +41,7 @@ mod single_steps;
 mod spawn;
 mod spawn_input;
 mod st;
+mod step_summary;
 mod stop;
 mod terminal;
 mod watch;

@@ -2,8 +2,9 @@
 
 use super::args::ResumeArgs;
 use super::context::Context;
-use super::error::CliError;
-use super::resume_csv;
+use super::error::{CliError, final_exit_code};
+use super::files_in_use::in_use_by_all;
+use super::{resume_csv, step_summary, workbook};
 use crate::ledger;
 use crate::model::{Event, RunKind};
 use crate::platform::GitError;
@@ -20,6 +21,9 @@ pub fn execute(args: &ResumeArgs, context: &Context) -> Result<u8, CliError> {
         Some(RunKind::Plan) => {
             if let Some(option) = args.spawned_option() {
                 return Err(CliError::NotASpawnedRun(option, folder.id().clone()));
+            }
+            if let Some(path) = &args.xlsx {
+                workbook::check_file(path, args.spawned.force, &in_use_by_all(context), context)?;
             }
             let mut overrides = args.overrides();
             let adapter = started.map(|started| started.settings["adapter"].clone());
@@ -42,7 +46,13 @@ pub fn execute(args: &ResumeArgs, context: &Context) -> Result<u8, CliError> {
             if args.abandon {
                 return super::plan_run::abandon(plan_run, &context.terminal);
             }
-            super::plan_run::drive(plan_run, &context.terminal).map(|(code, _)| code)
+            let run_folder = plan_run.folder().path().to_owned();
+            let (code, report) = super::plan_run::drive(plan_run, &context.terminal)?;
+            if let Some(report) = report {
+                step_summary::append(&report.markdown(), &context.terminal);
+            }
+            let written = workbook::write_run(args.xlsx.as_deref(), &run_folder, context);
+            Ok(final_exit_code(written, code, &context.terminal))
         }
         Some(RunKind::Spawn) if args.abandon => {
             Err(CliError::NothingToAbandon(folder.id().clone()))

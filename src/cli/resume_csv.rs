@@ -6,7 +6,7 @@ use super::csv_run::{Beside, drive_and_report, fit_bounds, reuse_results};
 use super::error::CliError;
 use super::files_in_use::{in_use, in_use_by_all};
 use super::live_page::LivePage;
-use super::spawn_input;
+use super::{spawn_input, workbook};
 use crate::adapter::{Capabilities, Choice};
 use crate::job::{Settings, Survey, Worker};
 use crate::model::{RunId, counted};
@@ -73,13 +73,21 @@ pub fn resume_by_id(
     let mut in_use = in_use_by_all(context);
     in_use.add_file("is the input", job.csv_path.clone());
     in_use.extend(spawn_run.in_use());
+    if let Some(path) = &args.xlsx {
+        let mut in_use = in_use.clone();
+        in_use.reserve("is the output", job.output_csv_path.clone());
+        workbook::check_file(path, given.force, &in_use, context)?;
+    }
     let changes = Changes {
         job,
         record: spawn_run.record_folder().cloned(),
         in_use,
         force: given.force,
         retry_failed: args.retry_failed,
-        beside: Beside::default(),
+        beside: Beside {
+            xlsx: args.xlsx.clone(),
+            ..Beside::default()
+        },
     };
     resume(spawn_run, changes, note, context)
 }

@@ -40,6 +40,7 @@ pub fn execute(args: &RunOptions, extras: RunExtras, context: &Context) -> Resul
     let run_folder = folder.path().to_owned();
     let (code, report) = drive(PlanRun::begin(preflight, folder, lock)?, &context.terminal)?;
     let written = report.map_or(Ok(()), |report| {
+        super::step_summary::append(&report.markdown(), &context.terminal);
         super::report_files::write_files(&report, &run_folder, &args.report, context)
     });
     let code = final_exit_code(written, code, &context.terminal);

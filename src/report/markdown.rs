@@ -141,12 +141,12 @@ fn write_list(out: &mut String, name: &str, lines: impl Iterator<Item = String>)
 const MARKUP: &str = "\\`*_[]|~#@!$";
 
 /// Escapes text, inside or outside of a table cell.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     shown(text, |c| format!("\\{c}"))
 }
 
 /// Text as a code span, inside or outside of a table cell. HTML, because a bar ends a cell even between backticks.
-fn code_span(text: &str) -> String {
+pub(super) fn code_span(text: &str) -> String {
     let inner = shown(text, |c| format!("&#{};", u32::from(c)));
     format!("<code>{inner}</code>")
 }

@@ -8,6 +8,7 @@
 //! ```
 
 pub mod grid;
+mod job_markdown;
 mod junit;
 pub mod live;
 mod log_tail;
@@ -22,6 +23,7 @@ mod text;
 pub mod view;
 pub mod workbook;
 
+pub use job_markdown::job_markdown;
 pub use log_tail::tail;
 pub use plan_report::Report;
 pub use rows::{AttemptHistory, FailedRow, FailedRows, RowHistory, read_row_history};

@@ -324,3 +324,44 @@ fn a_full_disk_leaves_no_half_workbook() {
         .collect();
     assert!(left.iter().all(|name| !name.contains("big")), "{left:?}");
 }
+
+#[test]
+fn a_resume_writes_a_workbook_and_appends_to_the_summary_of_a_step() {
+    let sandbox = Sandbox::new();
+    sandbox.write("in.csv", &csv(&["a", "b|c"]));
+    sandbox.write("step.md", "before\n");
+    let step = |args: Args| {
+        let mut command = sandbox.command(args);
+        command.env("GITHUB_STEP_SUMMARY", sandbox.path("step.md"));
+        said(command.output().expect("run"))
+    };
+    let args = Args::from(
+        "spawn in.csv --run-id R --id-column id --retries 0 -o out.csv --instruction x --",
+    );
+    step(args.and(&["sh", "-c", SCRIPT])).exits(1);
+    let summary = sandbox.read("step.md");
+    assert_starts_with(
+        &summary,
+        "before\n\n## mesh spawn R: completed\n\n1 of 2 rows completed, 1 failed.\n",
+    );
+    assert_contains(&summary, "\n| r1 | worker\\_exit: exit code 3: broken |\n");
+    step(Args::from("resume R --xlsx out.csv"))
+        .exits(2)
+        .err_has("is the output");
+    assert_eq!(sandbox.read("step.md"), summary);
+    step(Args::from("resume R --xlsx out.xlsx")).exits(1);
+    assert_eq!(
+        sandbox.read("step.md").matches("## mesh spawn R").count(),
+        2
+    );
+    let mut book = open(&sandbox.path("out.xlsx"));
+    assert_eq!(
+        column(&sheet(&mut book, "Results"), "id"),
+        texts(&["r0", "r1"])
+    );
+    // Without the file, the run is not affected.
+    std::fs::remove_file(sandbox.path("step.md")).expect("removed");
+    step(Args::from("resume R"))
+        .exits(1)
+        .err_has("warning: the summary of the step can't be appended to `");
+}

@@ -37,6 +37,9 @@ pub struct ResumeArgs {
     /// If the input of a spawned CSV has changed: refuse, or ignore to resume with the copy that the run keeps
     #[arg(long, value_name = "HOW", default_value = "refuse")]
     pub input_changed: InputChanged,
+    /// Also write a workbook for a spreadsheet when the run ends
+    #[arg(long, value_name = "FILE")]
+    pub xlsx: Option<PathBuf>,
     #[command(flatten)]
     pub limits: LimitArgs,
     #[command(flatten)]
@@ -78,8 +81,8 @@ pub struct SpawnedArgs {
     /// Output CSV: the rows with their results
     #[arg(short = 'o', long, value_name = "FILE")]
     pub output_csv_path: Option<PathBuf>,
-    /// Replace an existing output
-    #[arg(long, requires = "output_csv_path")]
+    /// Replace an existing output or workbook
+    #[arg(long)]
     pub force: bool,
     /// When to halt the job early: never, or soon|now,fail|success|done=N or N%
     #[arg(long, value_name = "RULE")]
