@@ -1,12 +1,13 @@
 //! Running a spawned CSV to its end: progress, then the summary.
 
+use super::args::JobReportFiles;
 use super::context::Context;
 use super::error::{CliError, final_exit_code, or_kept};
 use super::live_page::LivePage;
 use super::plan_run::{advise_resume, run_failed};
 use super::progress::{Display, rows};
+use super::report_files::write_job_files;
 use super::terminal::{NotPrinted, Terminal, Tone};
-use super::workbook;
 use super::{step_summary, stop};
 use crate::adapter::Capabilities;
 use crate::job::{Bounds, Counts, Summary};
@@ -14,7 +15,6 @@ use crate::model::one_line;
 use crate::report::job_markdown;
 use crate::run::{EarlierRun, SpawnRun};
 use crate::schedule::{Concurrency, Limits};
-use std::path::PathBuf;
 
 /// The bounds of a job within the capabilities of its adapter and what remains of its quotas.
 pub fn fit_bounds(bounds: Bounds, can: &Capabilities, remaining: [Option<f64>; 2]) -> Bounds {
@@ -44,13 +44,13 @@ pub fn reuse_results(
 /// What was requested beside the run of a job.
 #[derive(Default)]
 pub struct Beside {
-    /// The workbook to write at the end.
-    pub xlsx: Option<PathBuf>,
+    /// The reports to write at the end.
+    pub files: JobReportFiles,
     /// The live page.
     pub page: LivePage,
 }
 
-/// [`drive`], with the live page beside it; then writes the workbook, also of a job that failed or was stopped.
+/// [`drive`], with the live page beside it; then writes the reports, also of a job that failed or was stopped.
 pub fn drive_and_report(
     spawn_run: SpawnRun,
     total: u64,
@@ -58,14 +58,18 @@ pub fn drive_and_report(
     context: &Context,
 ) -> Result<u8, CliError> {
     beside.page.show(spawn_run.folder().id(), &context.terminal);
-    let folder = spawn_run.folder().path().to_owned();
-    let code = drive(spawn_run, total, &context.terminal)?;
-    let written = workbook::write_run(beside.xlsx.as_deref(), &folder, context);
+    let folder = spawn_run.folder().clone();
+    let (code, summary) = drive(spawn_run, total, &context.terminal)?;
+    let written = write_job_files(&summary, &folder, &beside.files, context);
     Ok(final_exit_code(written, code, &context.terminal))
 }
 
 /// Drives a spawned job to its end and prints the summary.
-fn drive(mut spawn_run: SpawnRun, total: u64, terminal: &Terminal) -> Result<u8, CliError> {
+fn drive(
+    mut spawn_run: SpawnRun,
+    total: u64,
+    terminal: &Terminal,
+) -> Result<(u8, Summary), CliError> {
     let stop = stop::watch(spawn_run.folder())?;
     let job_id = spawn_run.job().job_id.to_string();
     let mut display = Display::for_job(terminal, &job_id, "job", total);
@@ -85,7 +89,7 @@ fn drive(mut spawn_run: SpawnRun, total: u64, terminal: &Terminal) -> Result<u8,
     step_summary::append(&job_markdown(&summary, id), terminal);
     let by_rows = u8::from(summary.failed_items > 0);
     let code = end.exit_code().unwrap_or(by_rows);
-    Ok(final_exit_code(printed, code, terminal))
+    Ok((final_exit_code(printed, code, terminal), summary))
 }
 
 fn print(summary: &Summary, terminal: &Terminal) -> Result<(), NotPrinted> {

@@ -1,16 +1,19 @@
 //! Report files: checked before a run starts, written when it has ended.
 
-use super::args::ReportFiles;
+use super::args::JobReportFiles;
 use super::context::Context;
 use super::error::CliError;
 use super::workbook;
-use crate::report::Report;
-use crate::run::InUse;
+use crate::job::Summary;
+use crate::report::view::RunView;
+use crate::report::{Report, job_markdown, write_junit};
+use crate::run::{InUse, RunFolder};
 use std::path::Path;
 
-/// Checks that the report files can be written. Their folders must exist.
+/// Checks that the report files can be written. Their folders must exist; `force` replaces an existing workbook.
 pub fn check_files(
-    files: &ReportFiles,
+    files: &JobReportFiles,
+    force: bool,
     mut in_use: InUse,
     context: &Context,
 ) -> Result<(), CliError> {
@@ -24,32 +27,58 @@ pub fn check_files(
         in_use.reserve("is the file of --markdown", at(path));
     }
     match &files.xlsx {
-        Some(path) => workbook::check_file(path, files.force, &in_use, context),
+        Some(path) => workbook::check_file(path, force, &in_use, context),
         None => Ok(()),
     }
 }
 
-/// Writes the report files that were requested.
+/// Writes the report files of a plan run.
 pub fn write_files(
     report: &Report,
     run_folder: &Path,
-    files: &ReportFiles,
+    files: &JobReportFiles,
     context: &Context,
 ) -> Result<(), CliError> {
-    let write = |path: &Path, text: &str| {
-        let path = context.folder.join(path);
-        crate::platform::write(&path, text.as_bytes())
-            .map_err(|source| CliError::Write { path, source })
-    };
-    if let Some(path) = &files.junit {
-        let log = |path: &Path| {
-            let bytes = std::fs::read(run_folder.join(path)).ok()?;
-            Some(String::from_utf8_lossy(&bytes).into_owned())
-        };
-        write(path, &report.junit(&log)?)?;
-    }
-    if let Some(path) = &files.markdown {
-        write(path, &report.markdown())?;
-    }
+    write_junit_file(files, run_folder, context)?;
+    write_markdown(files, || report.markdown(), context)?;
     workbook::write_run(files.xlsx.as_deref(), run_folder, context)
+}
+
+/// Writes the report files of a spawned CSV.
+pub fn write_job_files(
+    summary: &Summary,
+    run: &RunFolder,
+    files: &JobReportFiles,
+    context: &Context,
+) -> Result<(), CliError> {
+    write_junit_file(files, run.path(), context)?;
+    write_markdown(files, || job_markdown(summary, run.id()), context)?;
+    workbook::write_run(files.xlsx.as_deref(), run.path(), context)
+}
+
+/// Writes the JUnit file of any run, if one was requested.
+pub fn write_junit_file(
+    files: &JobReportFiles,
+    run_folder: &Path,
+    context: &Context,
+) -> Result<(), CliError> {
+    let Some(path) = &files.junit else {
+        return Ok(());
+    };
+    let (path, run) = (context.folder.join(path), RunView::at(run_folder)?);
+    let written = crate::platform::durable::write_with(&path, |out| write_junit(&run, out));
+    written.map_err(|source| CliError::Write { path, source })
+}
+
+fn write_markdown(
+    files: &JobReportFiles,
+    markdown: impl FnOnce() -> String,
+    context: &Context,
+) -> Result<(), CliError> {
+    let Some(path) = &files.markdown else {
+        return Ok(());
+    };
+    let path = context.folder.join(path);
+    let written = crate::platform::write(&path, markdown().as_bytes());
+    written.map_err(|source| CliError::Write { path, source })
 }

@@ -4,7 +4,8 @@ use super::args::ResumeArgs;
 use super::context::Context;
 use super::error::{CliError, final_exit_code};
 use super::files_in_use::in_use_by_all;
-use super::{resume_csv, step_summary, workbook};
+use super::report_files::{check_files, write_files};
+use super::{resume_csv, step_summary};
 use crate::ledger;
 use crate::model::{Event, RunKind};
 use crate::platform::GitError;
@@ -22,9 +23,12 @@ pub fn execute(args: &ResumeArgs, context: &Context) -> Result<u8, CliError> {
             if let Some(option) = args.spawned_option() {
                 return Err(CliError::NotASpawnedRun(option, folder.id().clone()));
             }
-            if let Some(path) = &args.xlsx {
-                workbook::check_file(path, args.spawned.force, &in_use_by_all(context), context)?;
-            }
+            check_files(
+                &args.report,
+                args.spawned.force,
+                in_use_by_all(context),
+                context,
+            )?;
             let mut overrides = args.overrides();
             let adapter = started.map(|started| started.settings["adapter"].clone());
             let adapter = adapter.and_then(|name| name.as_str().map(str::to_owned));
@@ -48,10 +52,10 @@ pub fn execute(args: &ResumeArgs, context: &Context) -> Result<u8, CliError> {
             }
             let run_folder = plan_run.folder().path().to_owned();
             let (code, report) = super::plan_run::drive(plan_run, &context.terminal)?;
-            if let Some(report) = report {
+            let written = report.map_or(Ok(()), |report| {
                 step_summary::append(&report.markdown(), &context.terminal);
-            }
-            let written = workbook::write_run(args.xlsx.as_deref(), &run_folder, context);
+                write_files(&report, &run_folder, &args.report, context)
+            });
             Ok(final_exit_code(written, code, &context.terminal))
         }
         Some(RunKind::Spawn) if args.abandon => {

@@ -6,7 +6,8 @@ use super::csv_run::{Beside, drive_and_report, fit_bounds, reuse_results};
 use super::error::CliError;
 use super::files_in_use::{in_use, in_use_by_all};
 use super::live_page::LivePage;
-use super::{spawn_input, workbook};
+use super::report_files::check_files;
+use super::spawn_input;
 use crate::adapter::{Capabilities, Choice};
 use crate::job::{Settings, Survey, Worker};
 use crate::model::{RunId, counted};
@@ -73,11 +74,9 @@ pub fn resume_by_id(
     let mut in_use = in_use_by_all(context);
     in_use.add_file("is the input", job.csv_path.clone());
     in_use.extend(spawn_run.in_use());
-    if let Some(path) = &args.xlsx {
-        let mut in_use = in_use.clone();
-        in_use.reserve("is the output", job.output_csv_path.clone());
-        workbook::check_file(path, given.force, &in_use, context)?;
-    }
+    let mut reports_in_use = in_use.clone();
+    reports_in_use.reserve("is the output", job.output_csv_path.clone());
+    check_files(&args.report, given.force, reports_in_use, context)?;
     let changes = Changes {
         job,
         record: spawn_run.record_folder().cloned(),
@@ -85,7 +84,7 @@ pub fn resume_by_id(
         force: given.force,
         retry_failed: args.retry_failed,
         beside: Beside {
-            xlsx: args.xlsx.clone(),
+            files: args.report.clone(),
             ..Beside::default()
         },
     };
@@ -140,7 +139,7 @@ pub fn resume_by_input(
         force: args.force,
         retry_failed: args.retry_failed,
         beside: Beside {
-            xlsx: args.xlsx.clone(),
+            files: args.report.clone(),
             page: LivePage::listen(args.watch, home)?,
         },
     };

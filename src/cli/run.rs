@@ -41,7 +41,7 @@ pub fn execute(args: &RunOptions, extras: RunExtras, context: &Context) -> Resul
     let (code, report) = drive(PlanRun::begin(preflight, folder, lock)?, &context.terminal)?;
     let written = report.map_or(Ok(()), |report| {
         super::step_summary::append(&report.markdown(), &context.terminal);
-        super::report_files::write_files(&report, &run_folder, &args.report, context)
+        super::report_files::write_files(&report, &run_folder, &args.report.files, context)
     });
     let code = final_exit_code(written, code, &context.terminal);
     match extras.audit && !super::audit::check_run(&run_folder, &context.terminal)? {
@@ -68,7 +68,7 @@ fn check_outputs(args: &RunOptions, context: &Context) -> Result<(), CliError> {
     if let Some(folder) = &args.worker.record {
         in_use.check_folder(&at(folder), "--record")?;
     }
-    super::report_files::check_files(&args.report, in_use, context)
+    super::report_files::check_files(&args.report.files, args.report.force, in_use, context)
 }
 
 pub fn request(args: &RunOptions, context: &Context) -> Request {

@@ -3,7 +3,7 @@
 use super::args::{RunsArgs, RunsCommand, ShowRunArgs};
 use super::context::Context;
 use super::error::CliError;
-use super::report_files::{check_files, write_files};
+use super::report_files::{check_files, write_files, write_junit_file};
 use super::rows;
 use super::terminal::Terminal;
 use super::workbook;
@@ -86,7 +86,8 @@ fn duration(seconds: f64) -> String {
 
 fn show(args: &ShowRunArgs, context: &Context) -> Result<u8, CliError> {
     check_files(
-        &args.files,
+        &args.files.files,
+        args.files.force,
         super::files_in_use::in_use_by_all(context),
         context,
     )?;
@@ -107,11 +108,14 @@ fn show(args: &ShowRunArgs, context: &Context) -> Result<u8, CliError> {
         run.status().clone_into(&mut report.status);
     }
     match &report {
-        Some(report) => write_files(report, folder.path(), &args.files, context)?,
-        None if args.files.junit.is_some() || args.files.markdown.is_some() => {
+        Some(report) => write_files(report, folder.path(), &args.files.files, context)?,
+        None if args.files.files.markdown.is_some() => {
             return Err(CliError::NotAPlanRun(folder.id().clone()));
         }
-        None => workbook::write_run(args.files.xlsx.as_deref(), folder.path(), context)?,
+        None => {
+            write_junit_file(&args.files.files, folder.path(), context)?;
+            workbook::write_run(args.files.files.xlsx.as_deref(), folder.path(), context)?;
+        }
     }
     match report {
         Some(report) if terminal.json => {

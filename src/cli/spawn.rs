@@ -7,10 +7,10 @@ use super::error::CliError;
 use super::files_in_use::{in_use, in_use_by_all};
 use super::live_page::LivePage;
 use super::progress::rows;
+use super::report_files::check_files;
 use super::resume_csv;
 use super::spawn_input::{call, instruction};
 use super::terminal::Terminal;
-use super::workbook;
 use crate::adapter::AdapterError;
 use crate::job::{Selection, Survey};
 use crate::model::{JobId, RunId, WaveNo, counted};
@@ -26,9 +26,7 @@ use std::path::{Path, PathBuf};
 /// Checks everything, then runs the rows.
 pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
     let home = args.home.folder(context)?;
-    if let Some(path) = &args.xlsx {
-        check_workbook(args, path, context)?;
-    }
+    check_reports(args, context)?;
     if let Some(run) = &args.resume {
         return resume_csv::resume_by_input(args, run, &home, context);
     }
@@ -70,8 +68,8 @@ pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
     if let Some(earlier) = &earlier {
         reuse_results(&mut spawn_run, earlier, &context.terminal)?;
     }
-    let xlsx = args.xlsx.clone();
-    drive_and_report(spawn_run, total, Beside { xlsx, page }, context)
+    let files = args.report.clone();
+    drive_and_report(spawn_run, total, Beside { files, page }, context)
 }
 
 /// Reads the rows from the opened input.
@@ -113,8 +111,8 @@ fn take_input(
     Ok(())
 }
 
-/// Checks the path of the workbook, which must also differ from that of the output.
-fn check_workbook(args: &SpawnArgs, path: &Path, context: &Context) -> Result<(), CliError> {
+/// Checks the paths of the reports, which must also differ from that of the output.
+fn check_reports(args: &SpawnArgs, context: &Context) -> Result<(), CliError> {
     let at = |path: &PathBuf| context.folder.join(path);
     let mut in_use = in_use_by_all(context);
     let read = [
@@ -129,7 +127,7 @@ fn check_workbook(args: &SpawnArgs, path: &Path, context: &Context) -> Result<()
     if let Some(output) = &args.output_csv_path {
         in_use.reserve("is the output", at(output));
     }
-    workbook::check_file(path, args.force, &in_use, context)
+    check_files(&args.report, args.force, in_use, context)
 }
 
 fn request(

@@ -111,7 +111,7 @@ fn failure(kind: &str, message: &str) -> TestCaseStatus {
 
 /// `text` with U+FFFD for every control character except tab and line end, and for U+FFFE and U+FFFF. CRLF and CR become line
 /// ends, as in every XML parser.
-fn xml_text(text: &str) -> String {
+pub(super) fn xml_text(text: &str) -> String {
     let shown = |c: char| match c {
         '\n' | '\t' => c,
         c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => '\u{fffd}',

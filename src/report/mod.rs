@@ -8,6 +8,7 @@
 //! ```
 
 pub mod grid;
+mod job_junit;
 mod job_markdown;
 mod junit;
 pub mod live;
@@ -23,6 +24,7 @@ mod text;
 pub mod view;
 pub mod workbook;
 
+pub use job_junit::write_junit;
 pub use job_markdown::job_markdown;
 pub use log_tail::tail;
 pub use plan_report::Report;

@@ -77,6 +77,9 @@ pub struct InspectArgs {
     /// conventions for generative AI: provider, model and tokens. Prompts, answers and commands are left out.
     #[arg(long, value_name = "FILE", help_heading = FILES, group = "written", conflicts_with_all = ["diff", "row", "watch", "failed", "conditions", "columns", "sort"])]
     pub otel: Option<PathBuf>,
+    /// Write the run as JUnit XML: a test case for each row of a spawned CSV, or for each task and each validation of a plan
+    #[arg(long, value_name = "FILE", help_heading = FILES, group = "written", conflicts_with_all = ["diff", "row", "watch", "failed", "conditions", "columns", "sort"])]
+    pub junit: Option<PathBuf>,
     /// Replace an existing file
     #[arg(long, help_heading = FILES, requires = "written")]
     pub force: bool,

@@ -17,7 +17,7 @@ pub use inspect::{InspectArgs, TableFormat, WatchArgs};
 pub use learnings::LearningsArgs;
 pub(crate) use learnings::{AppendArgs, LearningsCommand, RecallArgs};
 pub use resume::ResumeArgs;
-pub use run::{InvokeArgs, ReportFiles, RunExtras, RunOptions};
+pub use run::{InvokeArgs, JobReportFiles, ReportFiles, RunExtras, RunOptions};
 pub use simulate::SimulateArgs;
 pub use spawn::SpawnArgs;
 pub use values::OneRun;

@@ -1,5 +1,6 @@
 //! Arguments of `mesh resume`.
 
+use super::run::JobReportFiles;
 use super::values::{OneRun, at_least_one, up_to_256};
 use super::worker::{BudgetArgs, TaskBudgetArgs};
 use crate::job::{Backoff, Halt, Logs};
@@ -37,9 +38,8 @@ pub struct ResumeArgs {
     /// If the input of a spawned CSV has changed: refuse, or ignore to resume with the copy that the run keeps
     #[arg(long, value_name = "HOW", default_value = "refuse")]
     pub input_changed: InputChanged,
-    /// Also write a workbook for a spreadsheet when the run ends
-    #[arg(long, value_name = "FILE")]
-    pub xlsx: Option<PathBuf>,
+    #[command(flatten)]
+    pub report: JobReportFiles,
     #[command(flatten)]
     pub limits: LimitArgs,
     #[command(flatten)]

@@ -93,22 +93,30 @@ pub struct RunOptions {
     pub home: RunHomeArgs,
 }
 
-/// Further files to write the report to.
+/// Further files to write the report of a plan to.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Reports")]
 pub struct ReportFiles {
-    /// Also write the report as JUnit XML, with a test case for each task and each validation command
+    #[command(flatten)]
+    pub files: JobReportFiles,
+    /// Replace an existing file of --xlsx
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Further files to write the report of any run to.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Reports")]
+pub struct JobReportFiles {
+    /// Also write the report as JUnit XML, with a test case for each row, or for each task and each validation command
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
     /// Also write the report as Markdown, for the summary page of a CI service
     #[arg(long, value_name = "FILE")]
     pub markdown: Option<PathBuf>,
-    /// Also write a workbook for a spreadsheet: summary, results, failures, tasks, votes, waves and cost
+    /// Also write a workbook for a spreadsheet: summary, results, failures and cost; of a plan also tasks, votes and waves
     #[arg(long, value_name = "FILE")]
     pub xlsx: Option<PathBuf>,
-    /// Replace an existing file of --xlsx
-    #[arg(long)]
-    pub force: bool,
 }
 
 /// How patches are checked, applied and delivered.

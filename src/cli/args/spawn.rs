@@ -1,5 +1,6 @@
 //! Arguments of `mesh spawn`.
 
+use super::run::JobReportFiles;
 use super::values::{RunHomeArgs, at_least_one, encoding, pair, separator};
 use super::worker::{BudgetArgs, WorkerArgs};
 use crate::job::{FormulaCells, Halt, Logs, Rows};
@@ -32,9 +33,6 @@ pub struct SpawnArgs {
     /// Replace an existing output or workbook
     #[arg(long)]
     pub force: bool,
-    /// Also write a workbook for a spreadsheet when the job ends: summary, results, failures and cost
-    #[arg(long, value_name = "FILE")]
-    pub xlsx: Option<PathBuf>,
     /// JSON Schema that every result must match
     #[arg(long, value_name = "FILE")]
     pub output_schema: Option<PathBuf>,
@@ -107,6 +105,8 @@ pub struct SpawnArgs {
     /// The options on the command line, by their field names
     #[arg(skip)]
     pub typed: Vec<String>,
+    #[command(flatten)]
+    pub report: JobReportFiles,
     #[command(flatten)]
     pub worker: WorkerArgs,
     #[command(flatten)]

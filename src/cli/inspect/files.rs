@@ -4,6 +4,7 @@ use crate::cli::args::InspectArgs;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::platform;
+use crate::report;
 use crate::report::view::{RunView, Source};
 use crate::report::{otel, page, picture};
 use std::fs::File;
@@ -24,6 +25,8 @@ pub enum Requested<'a> {
     Graph(&'a Path),
     /// `--otel`.
     Trace(&'a Path),
+    /// `--junit`.
+    Junit(&'a Path),
 }
 
 impl<'a> Requested<'a> {
@@ -37,12 +40,18 @@ impl<'a> Requested<'a> {
             };
         }
         let page = args.html.as_deref().map(Self::Page);
-        Ok(page.or(args.otel.as_deref().map(Self::Trace)))
+        let trace = args.otel.as_deref().map(Self::Trace);
+        let junit = args.junit.as_deref().map(Self::Junit);
+        Ok(page.or(trace).or(junit))
     }
 
     fn path(self) -> &'a Path {
         match self {
-            Self::Page(path) | Self::Timeline(path) | Self::Graph(path) | Self::Trace(path) => path,
+            Self::Page(path)
+            | Self::Timeline(path)
+            | Self::Graph(path)
+            | Self::Trace(path)
+            | Self::Junit(path) => path,
         }
     }
 
@@ -53,10 +62,11 @@ impl<'a> Requested<'a> {
             Self::Timeline(_) => "timeline",
             Self::Graph(_) => "graph",
             Self::Trace(_) => "trace",
+            Self::Junit(_) => "JUnit file",
         }
     }
 
-    /// Writes it to `path`. A trace is written as it is made; everything else fits into memory.
+    /// Writes it to `path`. A trace and a JUnit file are written as they are made; everything else fits into memory.
     fn write(self, run: &RunView, path: &Path) -> Result<(), CliError> {
         let unwritten = |source| CliError::Write {
             path: path.to_owned(),
@@ -74,6 +84,10 @@ impl<'a> Requested<'a> {
             Self::Graph(_) => picture::graph(run)?,
             Self::Trace(_) => {
                 let export = |out: &mut BufWriter<&File>| otel::export(run, out).map(drop);
+                return platform::durable::write_with(path, export).map_err(unwritten);
+            }
+            Self::Junit(_) => {
+                let export = |out: &mut BufWriter<&File>| report::write_junit(run, out);
                 return platform::durable::write_with(path, export).map_err(unwritten);
             }
         };

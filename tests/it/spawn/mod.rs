@@ -21,6 +21,7 @@ mod output_bounds;
 mod processes;
 mod recorded;
 mod refused_reports;
+mod reports;
 mod retries;
 mod selection;
 mod stopping;
