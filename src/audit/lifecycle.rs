@@ -3,12 +3,14 @@
 use super::check::{Check, Findings};
 use super::record::Record;
 use super::wave_files::WaveFiles;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Default)]
 pub(super) struct Lifecycle {
     /// The lines of attempts that have not ended.
     open: BTreeMap<(u64, String, u64), u64>,
+    /// Answers that no worker of this run gave: taken over from an earlier run, or brought by `mesh collect`.
+    brought: BTreeSet<(u64, String, u64)>,
 }
 
 impl Check for Lifecycle {
@@ -26,8 +28,16 @@ impl Check for Lifecycle {
             "attempt_started" if self.open.insert(record.attempt(), record.line).is_some() => {
                 found.at(record, row, "the same attempt started twice");
             }
-            "attempt_finished" if self.open.remove(&record.attempt()).is_none() => {
-                found.at(record, row, "an attempt ended that was not started");
+            "attempt_reported" if ["reuse", "collect"].contains(&record.text("via")) => {
+                self.brought.insert(record.attempt());
+            }
+            "attempt_finished" => {
+                let attempt = record.attempt();
+                let is_known =
+                    self.open.remove(&attempt).is_some() || self.brought.remove(&attempt);
+                if !is_known {
+                    found.at(record, row, "an attempt ended that was not started");
+                }
             }
             _ => {}
         }

@@ -78,7 +78,7 @@ fn a_report_that_cannot_be_written_names_its_path() {
     bench
         .mesh("spawn rows.csv --run-id S --instruction 'do {x}' -- echo {}")
         .exits(0);
-    let said = bench.mesh("runs show S --junit s.xml").exits(2);
+    let said = bench.mesh("runs show S --markdown s.md").exits(2);
     said.err_has("run `S` is a spawned CSV");
 }
 
