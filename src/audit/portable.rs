@@ -4,6 +4,7 @@ use super::check::{Check, Findings};
 use super::record::Record;
 use super::wave_files::{WaveFile, WaveFiles};
 
+/// The contract's, written down once more: what compiles the waves takes no part in judging them.
 const COLUMNS: [&str; 18] = [
     "id",
     "unit",
@@ -24,17 +25,12 @@ const COLUMNS: [&str; 18] = [
     "run_id",
     "prompt",
 ];
-/// Words that bind a row to one agent or its tool.
-const BINDING: [&str; 8] = [
-    "codex",
-    "claude",
-    "gemini",
-    "opencode",
-    "gpt",
-    "sonnet",
-    "opus",
-    "spawn_agent",
+/// Names that bind a row to one agent, as a word of their own.
+const BINDING: [&str; 7] = [
+    "codex", "claude", "gemini", "opencode", "gpt", "sonnet", "opus",
 ];
+/// The tool of one agent.
+const TOOL: &str = "spawn_agent";
 
 #[derive(Default)]
 pub(super) struct Portable {
@@ -102,7 +98,9 @@ impl Portable {
             }
             for column in ["round", "role", "lane"] {
                 let lower = cell(column).to_lowercase();
-                if let Some(word) = BINDING.iter().find(|word| lower.contains(**word)) {
+                let mut words = lower.split(|c: char| !c.is_alphanumeric());
+                let agent = words.find(|word| BINDING.contains(word));
+                if let Some(word) = agent.or(lower.contains(TOOL).then_some(TOOL)) {
                     found.at(
                         record,
                         id,

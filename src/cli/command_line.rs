@@ -1,7 +1,7 @@
 //! The command line with its help: a short one (`-h`) of the options that most calls need, with an example, and a long one
 //! (`--help`) of all, with all examples and the exit codes.
 
-use super::args::{Cli, HELP, Help};
+use super::args::{Cli, Help, help};
 use super::terminal::GLOBAL;
 use clap::{Command, CommandFactory};
 
@@ -12,7 +12,7 @@ pub fn command() -> Command {
 
 /// The help of the command called `name`, such as `wave next`.
 pub fn help_of(name: &str) -> Option<&'static Help> {
-    HELP.iter().find(|help| help.command == name)
+    help().find(|help| help.command == name)
 }
 
 fn with_help(command: Command, name: &str) -> Command {
@@ -76,12 +76,12 @@ mod tests {
     fn every_command_has_three_examples_that_name_it_and_only_options_that_exist() {
         let mut found = Vec::new();
         names(&Cli::command(), "", &mut found);
-        let mut known: Vec<String> = HELP.iter().map(|help| help.command.to_owned()).collect();
+        let mut known: Vec<String> = help().map(|help| help.command.to_owned()).collect();
         found.sort();
         known.sort();
         assert_eq!(found, known);
         let root = Cli::command();
-        for help in HELP {
+        for help in help() {
             assert!(help.examples.len() >= 3, "{}", help.command);
             let words = help.command.split(' ').filter(|word| !word.is_empty());
             let command = words.fold(&root, |command, word| {
@@ -102,7 +102,7 @@ mod tests {
     /// On a terminal of 80 columns.
     #[test]
     fn the_short_help_fits_on_a_screen_and_has_an_example() {
-        for help in HELP {
+        for help in help() {
             let mut command = command().term_width(80);
             command.build();
             let words = help.command.split(' ').filter(|word| !word.is_empty());

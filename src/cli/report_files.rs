@@ -6,7 +6,7 @@ use super::error::CliError;
 use super::workbook;
 use crate::job::Summary;
 use crate::report::view::RunView;
-use crate::report::{Report, job_markdown, write_junit};
+use crate::report::{Report, job_markdown, junit_of_plan, write_junit};
 use crate::run::{InUse, RunFolder};
 use std::path::Path;
 
@@ -39,8 +39,12 @@ pub fn write_files(
     files: &JobReportFiles,
     context: &Context,
 ) -> Result<(), CliError> {
-    write_junit_file(files, run_folder, context)?;
-    write_markdown(files, || report.markdown(), context)?;
+    if let Some(path) = &files.junit {
+        write(path, &junit_of_plan(report, run_folder)?, context)?;
+    }
+    if let Some(path) = &files.markdown {
+        write(path, &report.markdown(), context)?;
+    }
     workbook::write_run(files.xlsx.as_deref(), run_folder, context)
 }
 
@@ -51,34 +55,31 @@ pub fn write_job_files(
     files: &JobReportFiles,
     context: &Context,
 ) -> Result<(), CliError> {
-    write_junit_file(files, run.path(), context)?;
-    write_markdown(files, || job_markdown(summary, run.id()), context)?;
+    if files.junit.is_some() {
+        write_row_junit(files, &RunView::at(run.path())?, context)?;
+    }
+    if let Some(path) = &files.markdown {
+        write(path, &job_markdown(summary, run.id()), context)?;
+    }
     workbook::write_run(files.xlsx.as_deref(), run.path(), context)
 }
 
-/// Writes the JUnit file of any run, if one was requested.
-pub fn write_junit_file(
+/// Writes the JUnit file of a spawned CSV, if one was requested.
+pub fn write_row_junit(
     files: &JobReportFiles,
-    run_folder: &Path,
+    run: &RunView,
     context: &Context,
 ) -> Result<(), CliError> {
     let Some(path) = &files.junit else {
         return Ok(());
     };
-    let (path, run) = (context.folder.join(path), RunView::at(run_folder)?);
-    let written = crate::platform::durable::write_with(&path, |out| write_junit(&run, out));
+    let path = context.folder.join(path);
+    let written = crate::platform::durable::write_with(&path, |out| write_junit(run, out));
     written.map_err(|source| CliError::Write { path, source })
 }
 
-fn write_markdown(
-    files: &JobReportFiles,
-    markdown: impl FnOnce() -> String,
-    context: &Context,
-) -> Result<(), CliError> {
-    let Some(path) = &files.markdown else {
-        return Ok(());
-    };
+fn write(path: &Path, text: &str, context: &Context) -> Result<(), CliError> {
     let path = context.folder.join(path);
-    let written = crate::platform::write(&path, markdown().as_bytes());
+    let written = crate::platform::write(&path, text.as_bytes());
     written.map_err(|source| CliError::Write { path, source })
 }

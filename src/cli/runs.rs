@@ -3,7 +3,7 @@
 use super::args::{RunsArgs, RunsCommand, ShowRunArgs};
 use super::context::Context;
 use super::error::CliError;
-use super::report_files::{check_files, write_files, write_junit_file};
+use super::report_files::{check_files, write_files, write_row_junit};
 use super::rows;
 use super::terminal::Terminal;
 use super::workbook;
@@ -113,7 +113,7 @@ fn show(args: &ShowRunArgs, context: &Context) -> Result<u8, CliError> {
             return Err(CliError::NotAPlanRun(folder.id().clone()));
         }
         None => {
-            write_junit_file(&args.files.files, folder.path(), context)?;
+            write_row_junit(&args.files.files, &run, context)?;
             workbook::write_run(args.files.files.xlsx.as_deref(), folder.path(), context)?;
         }
     }

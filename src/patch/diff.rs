@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn contents_without_a_common_line_take_no_longer_than_the_search() {
+    fn contents_without_a_common_line_are_shown_whole() {
         let lines = |from: u32| -> Vec<u8> {
             let lines = (from..from + 40_000).map(|number| format!("{number}\n"));
             lines.collect::<String>().into_bytes()

@@ -205,6 +205,32 @@ mod tests {
     }
 
     #[test]
+    fn a_state_that_was_written_and_lost_is_written_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("plan.jsonl");
+        let store = Store::at(&file).cached();
+        store.init(false).expect("created");
+        add(&store, "one");
+        let older = fs::read(&file).expect("read");
+        add(&store, "two");
+        let rewrite = || {
+            store
+                .rewrite_if_lost(&MutateOptions::default())
+                .expect("written")
+        };
+        assert!(!rewrite(), "nothing is lost");
+        fs::remove_file(&file).expect("removed");
+        assert!(rewrite());
+        fs::write(&file, older).expect("written");
+        assert!(rewrite(), "the file has an older state");
+        let other = Store::at(&file);
+        assert_eq!(ids(&other), ["one", "two"]);
+        add(&other, "three");
+        assert!(!rewrite(), "the file has a newer state");
+        assert_eq!(ids(&other), ["one", "two", "three"]);
+    }
+
+    #[test]
     fn a_file_that_has_just_changed_is_not_trusted() {
         let now = Timestamp::from_second(100).expect("a time");
         let file = |changed| Identity {

@@ -10,14 +10,21 @@ use std::path::Path;
 
 /// Writes the report of a plan run, or the rows of a spawned CSV. A row that is neither completed nor failed counts as skipped.
 pub fn write_junit(run: &RunView, out: &mut dyn Write) -> io::Result<()> {
-    let Some(report) = Report::of(run.state()) else {
+    let Some(mut report) = Report::of(run.state()) else {
         return write_rows(run, out);
     };
+    run.status().clone_into(&mut report.status);
+    let text = junit_of_plan(&report, run.folder().path())?;
+    out.write_all(text.as_bytes())
+}
+
+/// The report of a plan run as JUnit XML, with the logs in its folder.
+pub fn junit_of_plan(report: &Report, run_folder: &Path) -> io::Result<String> {
     let log = |path: &Path| {
-        let bytes = std::fs::read(run.folder().path().join(path)).ok()?;
+        let bytes = std::fs::read(run_folder.join(path)).ok()?;
         Some(String::from_utf8_lossy(&bytes).into_owned())
     };
-    out.write_all(report.junit(&log)?.as_bytes())
+    report.junit(&log)
 }
 
 fn write_rows(run: &RunView, out: &mut dyn Write) -> io::Result<()> {

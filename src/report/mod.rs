@@ -24,7 +24,7 @@ mod text;
 pub mod view;
 pub mod workbook;
 
-pub use job_junit::write_junit;
+pub use job_junit::{junit_of_plan, write_junit};
 pub use job_markdown::job_markdown;
 pub use log_tail::tail;
 pub use plan_report::Report;

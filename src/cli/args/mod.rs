@@ -12,7 +12,7 @@ mod values;
 mod wave;
 mod worker;
 
-pub use examples::{HELP, Help};
+pub use examples::{Help, help};
 pub use inspect::{InspectArgs, TableFormat, WatchArgs};
 pub use learnings::LearningsArgs;
 pub(crate) use learnings::{AppendArgs, LearningsCommand, RecallArgs};
