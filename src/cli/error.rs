@@ -18,7 +18,7 @@ use crate::run::{ErrorKind, RunError};
 use crate::simulate::DurationsError;
 use crate::verdict::SchemaError;
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Everything that a command can fail with.
@@ -296,6 +296,15 @@ impl CliError {
         }
     }
 
+    /// For `map_err`: an export to `path` failed, because its run can't be read or the file not be written.
+    pub fn unexported(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |error| match error.downcast::<ViewError>() {
+            Ok(unreadable) => unreadable.into(),
+            Err(source) => Self::Write { path, source },
+        }
+    }
+
     /// The exit code (CONTRACT, "Exit codes").
     fn code(&self) -> u8 {
         match self {
@@ -433,4 +442,22 @@ pub fn with_causes(error: &dyn Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    #[test]
+    fn an_export_of_a_run_that_can_not_be_read_is_not_an_unwritable_file() {
+        let path = Path::new("out.json");
+        let unreadable = ViewError::NotStarted("R".to_owned());
+        let message = |error| CliError::unexported(path)(error).to_string();
+        assert!(message(io::Error::other(unreadable)).starts_with("run `R`"));
+        assert_eq!(
+            message(io::ErrorKind::StorageFull.into()),
+            "`out.json` can't be written"
+        );
+    }
 }

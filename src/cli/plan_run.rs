@@ -8,6 +8,7 @@ use crate::job::JobStatus;
 use crate::model::{RunId, one_line};
 use crate::platform::clock;
 use crate::report::Report;
+use crate::report::view::run_status;
 use crate::run::{PlanRun, RunError, resume_command};
 
 /// Drives a run to its end and prints the report; also for `resume` and `demo`.
@@ -45,20 +46,28 @@ pub fn run_failed(error: RunError, run_id: &RunId, terminal: &Terminal) -> CliEr
     CliError::RunFailed(error)
 }
 
-/// Gives up the integrations that a run could not restore.
-pub fn abandon(mut plan_run: PlanRun, terminal: &Terminal) -> Result<u8, CliError> {
+/// Gives up the integrations that a run could not restore. The report is that of the run without them.
+pub fn abandon(
+    mut plan_run: PlanRun,
+    terminal: &Terminal,
+) -> Result<(u8, Option<Report>), CliError> {
     let stop = stop::watch(plan_run.folder())?;
     let mut display = Display::for_run(terminal);
     let count = plan_run.abandon(&mut display, &stop);
     drop(display);
-    if count? == 0 {
+    let count = count?;
+    let mut report = Report::of(plan_run.state());
+    if let Some(report) = &mut report {
+        run_status(plan_run.state(), false).clone_into(&mut report.status);
+    }
+    if count == 0 {
         terminal.talk("this run has no interrupted integration; nothing was changed");
-        return Ok(0);
+        return Ok((0, report));
     }
     if plan_run.state().finished.is_none() {
         terminal.advise_as("resume with:", &resume_command(plan_run.id()));
     }
-    Ok(1)
+    Ok((1, report))
 }
 
 /// Prints the report of a plan run.

@@ -75,7 +75,7 @@ pub fn write_row_junit(
     };
     let path = context.folder.join(path);
     let written = crate::platform::durable::write_with(&path, |out| write_junit(run, out));
-    written.map_err(|source| CliError::Write { path, source })
+    written.map_err(CliError::unexported(&path))
 }
 
 fn write(path: &Path, text: &str, context: &Context) -> Result<(), CliError> {

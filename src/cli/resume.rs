@@ -47,11 +47,11 @@ pub fn execute(args: &ResumeArgs, context: &Context) -> Result<u8, CliError> {
                 }
                 other => other.into(),
             })?;
-            if args.abandon {
-                return super::plan_run::abandon(plan_run, &context.terminal);
-            }
             let run_folder = plan_run.folder().path().to_owned();
-            let (code, report) = super::plan_run::drive(plan_run, &context.terminal)?;
+            let (code, report) = match args.abandon {
+                true => super::plan_run::abandon(plan_run, &context.terminal)?,
+                false => super::plan_run::drive(plan_run, &context.terminal)?,
+            };
             let written = report.map_or(Ok(()), |report| {
                 step_summary::append(&report.markdown(), &context.terminal);
                 write_files(&report, &run_folder, &args.report, context)

@@ -92,6 +92,15 @@ pub enum RunError {
         #[source]
         source: io::Error,
     },
+    /// An input can't be copied, as is needed for a pipe and for the sheet of a workbook.
+    #[error("can't copy the rows of `{}` to the temporary folder `{}`", path.display(), std::env::temp_dir().display())]
+    Temporary {
+        /// The input.
+        path: PathBuf,
+        /// The error of the file system.
+        #[source]
+        source: io::Error,
+    },
     /// The output can't be written there.
     #[error("output `{}` {why}", path.display())]
     Output {
@@ -242,6 +251,11 @@ impl RunError {
         move |source| Self::Io { path, source }
     }
 
+    pub(super) fn temporary(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Temporary { path, source }
+    }
+
     pub(super) fn scope(item: &Item) -> impl FnOnce(ScopeError) -> Self {
         let item = item.id().clone();
         move |source| Self::Scope { item, source }
@@ -271,7 +285,9 @@ impl RunError {
                 | IntegrateError::IndexLocked { .. }
                 | IntegrateError::StillRunning { .. },
             ) => ErrorKind::Preflight,
-            RunError::Io { .. } | RunError::Snapshot(_) => ErrorKind::Machine,
+            RunError::Io { .. } | RunError::Temporary { .. } | RunError::Snapshot(_) => {
+                ErrorKind::Machine
+            }
             RunError::Git(GitError::Run(_) | GitError::Failed { .. }) => ErrorKind::Machine,
             // The ledger has the work so far.
             RunError::Integrate(_) | RunError::PlanLost(_) => ErrorKind::Resumable,
@@ -294,6 +310,9 @@ impl RunError {
     pub fn hint(&self) -> Option<String> {
         match self {
             RunError::NothingToCollect { hint, .. } => hint.clone(),
+            RunError::Temporary { .. } => {
+                Some("free space there, or set TMPDIR to another folder".to_owned())
+            }
             RunError::Sandbox(SandboxError::Refused { .. }) => Some(
                 "--sandbox auto takes what holds here; with --sandbox none changes by workers are only noticed".to_owned(),
             ),

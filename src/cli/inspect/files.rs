@@ -84,11 +84,13 @@ impl<'a> Requested<'a> {
             Self::Graph(_) => picture::graph(run)?,
             Self::Trace(_) => {
                 let export = |out: &mut BufWriter<&File>| otel::export(run, out).map(drop);
-                return platform::durable::write_with(path, export).map_err(unwritten);
+                return platform::durable::write_with(path, export)
+                    .map_err(CliError::unexported(path));
             }
             Self::Junit(_) => {
                 let export = |out: &mut BufWriter<&File>| report::write_junit(run, out);
-                return platform::durable::write_with(path, export).map_err(unwritten);
+                return platform::durable::write_with(path, export)
+                    .map_err(CliError::unexported(path));
             }
         };
         platform::write(path, &content).map_err(unwritten)

@@ -71,7 +71,7 @@ impl From<ViewError> for Failure {
 }
 
 fn unreadable(error: LedgerError) -> io::Error {
-    io::Error::other(error)
+    io::Error::other(ViewError::from(error))
 }
 
 struct Trace<'r> {

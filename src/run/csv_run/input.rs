@@ -46,11 +46,11 @@ impl InputFile {
     }
 
     fn convert(&mut self, sheet: Option<&str>) -> Result<(), RunError> {
-        let mut csv = NamedTempFile::new().map_err(RunError::io(&self.path))?;
+        let mut csv = temporary_file(&self.path)?;
         let mut out = BufWriter::new(csv.as_file_mut());
         let converted = table::sheet::write_as_csv(self.source(), &self.path, sheet, &mut out);
         let converted = converted.map_err(refused)?;
-        out.flush().map_err(RunError::io(&self.path))?;
+        out.flush().map_err(RunError::temporary(&self.path))?;
         drop(out);
         self.copy = Some(csv);
         self.sheet = Some(converted);
@@ -74,10 +74,16 @@ impl InputFile {
 }
 
 fn refused(error: SheetError) -> RunError {
-    if let SheetError::Io { path, source } = error {
-        return RunError::Io { path, source };
+    match error {
+        SheetError::Io { path, source } => RunError::Io { path, source },
+        SheetError::Unwritten { path, source } => RunError::Temporary { path, source },
+        error => JobError::Table(TableError::Sheet(Box::new(error))).into(),
     }
-    JobError::Table(TableError::Sheet(Box::new(error))).into()
+}
+
+/// A file for the copy of `input`.
+fn temporary_file(input: &Path) -> Result<NamedTempFile, RunError> {
+    NamedTempFile::new().map_err(RunError::temporary(input))
 }
 
 /// Copies a pipe, which can be read only once, to a file; `None` for a file or a folder.
@@ -86,28 +92,31 @@ fn copy_pipe(path: &Path) -> Result<Option<NamedTempFile>, RunError> {
     if !is_stream {
         return Ok(None);
     }
-    let copied = || {
-        let mut spooled = NamedTempFile::new()?;
-        copy_lines(File::open(path)?, spooled.as_file_mut())?;
-        Ok(spooled)
-    };
-    copied().map(Some).map_err(RunError::io(path))
+    let from = File::open(path).map_err(RunError::io(path))?;
+    let mut copy = temporary_file(path)?;
+    copy_lines(path, from, copy.as_file_mut())?;
+    Ok(Some(copy))
 }
 
 /// Copies up to the first line that is longer than a record may be. The reader of the copy reports that line, and an endless one
 /// does not fill the disk.
-fn copy_lines(mut from: impl io::Read, to: &mut impl io::Write) -> io::Result<()> {
+fn copy_lines(
+    path: &Path,
+    mut from: impl io::Read,
+    to: &mut impl io::Write,
+) -> Result<(), RunError> {
     let mut chunk = vec![0; 64 * 1024];
     let mut line_bytes = 0;
     while line_bytes <= table::RECORD_BYTES_MAX {
         let length = match from.read(&mut chunk) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            length => length?,
+            length => length.map_err(RunError::io(path))?,
         };
         if length == 0 {
             break;
         }
-        to.write_all(&chunk[..length])?;
+        let written = to.write_all(&chunk[..length]);
+        written.map_err(RunError::temporary(path))?;
         match chunk[..length].iter().rposition(|byte| *byte == b'\n') {
             Some(end) => line_bytes = (length - end - 1) as u64,
             None => line_bytes += length as u64,

@@ -148,7 +148,7 @@ impl<W: Write> Table<W> {
             positions.push(Some(position));
         }
         let names = cells.iter().map(|(_, name)| name.as_str());
-        let rows = Writer::new(out, names).map_err(io(&self.path))?;
+        let rows = Writer::new(out, names).map_err(unwritten(&self.path))?;
         Ok(Csv {
             rows,
             header_row: self.row,
@@ -175,7 +175,7 @@ impl<W: Write> Table<W> {
             fields[position] = text;
         }
         let written = csv.rows.row(fields.iter().map(String::as_str));
-        written.map_err(io(&self.path))
+        written.map_err(unwritten(&self.path))
     }
 
     fn finish(mut self) -> Result<(), SheetError> {
@@ -184,7 +184,7 @@ impl<W: Write> Table<W> {
             return Err(SheetError::BadCell { place, fault, more });
         }
         match self.csv {
-            Some(csv) => csv.rows.finish().map_err(io(&self.path)),
+            Some(csv) => csv.rows.finish().map_err(unwritten(&self.path)),
             None => Err(SheetError::Empty {
                 path: self.path,
                 sheet: self.sheet,
@@ -194,9 +194,9 @@ impl<W: Write> Table<W> {
     }
 }
 
-fn io(path: &Path) -> impl FnOnce(io::Error) -> SheetError {
+fn unwritten(path: &Path) -> impl FnOnce(io::Error) -> SheetError {
     let path = path.to_owned();
-    move |source| SheetError::Io { path, source }
+    move |source| SheetError::Unwritten { path, source }
 }
 
 #[cfg(test)]

@@ -48,9 +48,18 @@ pub(super) fn cell_name(row: u32, column: u32) -> String {
 /// Why a sheet was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum SheetError {
-    /// The workbook can't be read, or the CSV not be written.
+    /// The workbook can't be read.
     #[error("`{}` can't be read as a table", path.display())]
     Io {
+        /// The workbook.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// The CSV of the sheet can't be written.
+    #[error("can't write the rows of `{}`", path.display())]
+    Unwritten {
         /// The workbook.
         path: PathBuf,
         /// The cause.
@@ -158,7 +167,7 @@ impl SheetError {
     /// A hint that fixes it.
     pub fn hint(&self) -> Option<String> {
         match self {
-            SheetError::Io { .. } => None,
+            SheetError::Io { .. } | SheetError::Unwritten { .. } => None,
             SheetError::Password { .. } => {
                 Some("save a copy without a password in a spreadsheet program".to_owned())
             }

@@ -28,6 +28,28 @@ fn write(sheet: &mut Worksheet, rows: &[(u32, u16, &str)]) {
     }
 }
 
+/// Takes nothing.
+struct Full;
+
+impl std::io::Write for Full {
+    fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+        Err(std::io::ErrorKind::StorageFull.into())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_full_disk_is_no_fault_of_the_workbook() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let mut book = workbook(|sheet| write(sheet, &[(0, 0, "a"), (1, 0, "b")]));
+    book.save(file.path()).expect("saved");
+    let error = write_as_csv(file.path(), Path::new("rows.xlsx"), None, Full).expect_err("full");
+    assert_eq!(error.to_string(), "can't write the rows of `rows.xlsx`");
+}
+
 fn refused(workbook: &mut Workbook, sheet: Option<&str>) -> String {
     let error = csv_of(workbook, sheet).expect_err("refused");
     format!("{error}\n{}", error.hint().unwrap_or_default())

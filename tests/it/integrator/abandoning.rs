@@ -40,8 +40,17 @@ fn a_failed_restore_is_completed_by_resume_once_its_cause_is_gone() {
 fn what_cannot_be_restored_can_be_abandoned_and_every_copy_is_kept() {
     let bench = wedged();
     bench.write("kept.txt", "damaged\n");
-    let said = bench.mesh("resume R --abandon").exits(1);
+    let said = bench
+        .mesh("resume R --abandon --junit ../run.xml --markdown ../run.md")
+        .exits(1);
     assert!(!bench.path(".git/mesh.pending").exists());
+    for (report, what) in [
+        ("run.xml", "ambiguous_integration"),
+        ("run.md", "| a | blocked"),
+    ] {
+        let text = std::fs::read_to_string(bench.beside(report)).expect("written");
+        assert!(text.contains(what), "{text}");
+    }
     let before = bench.run_folder().join("units/a/before");
     said.err_has(&before.display().to_string());
     assert_eq!(
