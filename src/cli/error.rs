@@ -49,6 +49,15 @@ pub enum CliError {
     /// The folder of an export is not empty.
     #[error("`{}` already exists and is not empty", .0.display())]
     FolderNotEmpty(PathBuf),
+    /// `mesh wave exec` without rows.
+    #[error("which rows? Neither --index nor --slice is given, and no engine has set an index")]
+    NoSlice,
+    /// The index of an engine's task is not usable.
+    #[error("{0}")]
+    BadIndex(String),
+    /// The folder of a job has another worker than the command line.
+    #[error("`{}` was made with another command", .0.display())]
+    OtherWorker(PathBuf),
     /// An argument of `$mesh` in a message is wrong.
     #[error(transparent)]
     Invoke(#[from] InvokeError),
@@ -358,6 +367,14 @@ impl CliError {
             CliError::Graph(GraphError::NoTasks(run)) => Some(format!("its timeline: mesh inspect {run} --svg timeline FILE")),
             CliError::PageTooLong { .. } => Some("filter the rows in the terminal instead: mesh inspect RUN --where CONDITION".to_owned()),
             CliError::View(ViewError::NotStarted(run)) => Some(format!("start it again: mesh resume {run}")),
+            CliError::NoSlice => Some(
+                "--index N runs one slice, --slice 1-100 these rows; an engine sets the index of its tasks itself"
+                    .to_owned(),
+            ),
+            CliError::OtherWorker(folder) => Some(format!(
+                "use the same command, or remove the folder to begin anew: rm -r {}",
+                crate::model::shell_word(&folder.to_string_lossy())
+            )),
             CliError::NoInstruction => {
                 Some("pass --instruction 'Review {path}' or --instruction-file FILE; {column} is replaced by a cell".to_owned())
             }

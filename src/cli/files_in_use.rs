@@ -21,7 +21,7 @@ pub fn in_use(args: &SpawnArgs, worker: &Worker, context: &Context) -> InUse {
             in_use.add_file(what, at(path));
         }
     }
-    if let Some(folder) = &args.worker.answers {
+    if let Some(folder) = &args.worker.agent.answers {
         in_use.add_folder("is in the folder of answers", at(folder));
     }
     in_use.add_command(worker.program.to_str(), &context.folder);

@@ -5,6 +5,7 @@
 mod adapters;
 mod args;
 mod audit;
+mod call_file;
 mod call_location;
 mod cancel;
 mod command_line;
@@ -46,6 +47,7 @@ mod stop;
 mod terminal;
 mod watch;
 mod wave;
+mod wave_slices;
 mod workbook;
 
 use crate::adapter::WORKER_COMMAND;

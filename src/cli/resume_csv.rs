@@ -260,7 +260,7 @@ fn assign_worker(args: &SpawnArgs, job: &mut Settings, context: &Context) -> Res
     let options = ["command", "adapter", "model", "effort", "answers"];
     if options.iter().any(|id| args.is_typed(id)) {
         let adapters = &context.config.adapters;
-        let chosen = adapter::select(&args.worker.choice(), adapters, &context.folder);
+        let chosen = adapter::select(&args.worker.agent.choice(), adapters, &context.folder);
         let worker = chosen.map_err(RunError::from)?.worker;
         // Workers run in the folder where the run was started, and keep the variables that they had.
         job.worker = Worker {
@@ -272,14 +272,14 @@ fn assign_worker(args: &SpawnArgs, job: &mut Settings, context: &Context) -> Res
     }
     if args.is_typed("sandbox") || args.is_typed("writable") {
         let protected = run::protected_by_csv(&job.worker.folder)?;
-        let sandbox = args.worker.sandbox.request(context);
+        let sandbox = args.worker.agent.sandbox.request(context);
         let note = sandbox.apply(Sandboxing::None, &mut job.worker, &protected);
         if let Some(note) = note.map_err(RunError::from)? {
             context.terminal.warn(&note);
         }
     }
     if args.is_typed("env_names") {
-        let mut names = args.worker.env_names.clone();
+        let mut names = args.worker.agent.env_names.clone();
         names.retain(|name| !job.worker.env_names.contains(name));
         job.worker.env_names.extend(names);
     }

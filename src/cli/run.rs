@@ -58,11 +58,11 @@ fn check_outputs(args: &RunOptions, context: &Context) -> Result<(), CliError> {
         in_use.add_file("is the plan", at(plan));
     }
     in_use.add_file("is the protocol", at(Path::new(&args.plan.protocol)));
-    if let Some(answers) = &args.worker.answers {
+    if let Some(answers) = &args.worker.agent.answers {
         in_use.add_folder("is in the folder of answers", at(answers));
     }
     in_use.add_command(
-        args.worker.command.iter().map(String::as_str),
+        args.worker.agent.command.iter().map(String::as_str),
         &context.folder,
     );
     if let Some(folder) = &args.worker.record {
@@ -76,9 +76,9 @@ pub fn request(args: &RunOptions, context: &Context) -> Request {
         folder: context.folder.clone(),
         plan_file: args.plan.plan_file.clone(),
         ids: args.plan.ids.clone(),
-        choice: args.worker.choice(),
+        choice: args.worker.agent.choice(),
         adapters: context.config.adapters.clone(),
-        sandbox: args.worker.sandbox.request(context),
+        sandbox: args.worker.agent.sandbox.request(context),
         remaining: args.worker.remaining(),
         protected_branches: args.integrate.protected_branches.clone(),
         allow_protected: args.integrate.allow_protected,
@@ -127,7 +127,7 @@ fn options(args: &RunOptions, context: &Context) -> PlanOptions {
 
 /// Whoever runs waves by hand gets one wave for all tasks in the same round.
 fn default_dispatch(args: &RunOptions) -> Dispatch {
-    match args.worker.adapter.as_deref() {
+    match args.worker.agent.adapter.as_deref() {
         Some(EXTERNAL) => Dispatch::Barrier,
         _ => Dispatch::Rolling,
     }

@@ -168,13 +168,13 @@ fn own_request(args: &SpawnArgs, context: &Context) -> Result<SpawnRequest, CliE
         None => None,
     };
     let adapters = &context.config.adapters;
-    let chosen = adapter::select(&args.worker.choice(), adapters, &context.folder);
+    let chosen = adapter::select(&args.worker.agent.choice(), adapters, &context.folder);
     let mut chosen = chosen.map_err(RunError::from)?;
     if chosen.name == adapter::EXTERNAL {
         return Err(RunError::from(AdapterError::ExternalSpawn).into());
     }
     let protected = run::protected_by_csv(&context.folder)?;
-    let sandbox = args.worker.sandbox.request(context);
+    let sandbox = args.worker.agent.sandbox.request(context);
     let note = sandbox.apply(Choice::None, &mut chosen.worker, &protected);
     if let Some(note) = note.map_err(RunError::from)? {
         context.terminal.warn(&note);

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// A [`Stop`] for the signals of this process: the first Ctrl-C lets running rows finish, the second terminates them; TERM,
 /// HUP and QUIT terminate them at once.
-fn listen_for_signals() -> io::Result<Arc<Stop>> {
+pub fn listen_for_signals() -> io::Result<Arc<Stop>> {
     let stop = Arc::new(Stop::new()?);
     let handled = [SIGINT, SIGTERM, SIGHUP, SIGQUIT]
         .into_iter()

@@ -1,26 +1,26 @@
-//! `mesh wave`: checking and exporting waves.
+//! `mesh wave`: checking waves; the other commands are next to this file.
 
-use super::args::{ExportArgs, LintArgs, WaveCommand};
+use super::args::{LintArgs, WaveCommand};
+use super::call_file::read_call;
 use super::context::Context;
 use super::csv_file::CsvFile;
 use super::error::CliError;
 use super::terminal::Tone;
-use crate::model::{Event, shell_word};
+use crate::ledger;
+use crate::model::Event;
 use crate::plan::SwarmOverrides;
 use crate::platform::Repo;
 use crate::run::{ProtocolSearchPath, Protocols};
-use crate::wave::{Call, Label, LintInput, Problem, Runner, Team, lint};
-use crate::{ledger, wave};
+use crate::wave::{LintInput, Problem, Team, lint};
 use serde_json::{Value, json};
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// Runs a subcommand.
 pub fn execute(command: &WaveCommand, context: &Context) -> Result<u8, CliError> {
     match command {
         WaveCommand::Next(args) => super::single_steps::next(args, context),
-        WaveCommand::Export(args) => export(args, context),
+        WaveCommand::Export(args) => super::wave_slices::export(args, context),
+        WaveCommand::Exec(args) => super::wave_slices::exec(args, context),
         WaveCommand::Lint(args) => lint_all(args, context),
         WaveCommand::Simulate(args) => super::simulate::execute(args, context),
     }
@@ -53,55 +53,6 @@ fn lint_all(args: &LintArgs, context: &Context) -> Result<u8, CliError> {
         }
     }
     Ok(u8::from(!is_good))
-}
-
-/// Exports a wave to a folder for another runner.
-fn export(args: &ExportArgs, context: &Context) -> Result<u8, CliError> {
-    let path = context.folder.join(&args.wave);
-    let CsvFile { header, rows, .. } = CsvFile::read(&path, &args.wave)?;
-    let call = read_call(&path)?.unwrap_or_default();
-    let bad = |why| CliError::BadCall {
-        path: path.with_extension("call.json"),
-        why,
-    };
-    let call = Call::parse(&call).map_err(bad)?;
-    let folder = context.folder.join(&args.into);
-    let is_taken = std::fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some());
-    if is_taken {
-        return Err(CliError::FolderNotEmpty(args.into.clone()));
-    }
-    super::files_in_use::in_use_by_all(context).check_folder(&folder, "DIR")?;
-    let bytes = std::fs::read(&path).map_err(CliError::unreadable(&args.wave))?;
-    let label = Label::of(&header, &rows, crate::platform::sha256_of_bytes(&bytes));
-    let files = wave::export(
-        args.to,
-        &header,
-        &rows,
-        label.as_ref(),
-        &call,
-        &args.command,
-    );
-    for file in files {
-        let path = folder.join(&file.path);
-        crate::platform::write(&path, file.text.as_bytes())?;
-        if file.is_program {
-            std::fs::set_permissions(&path, Permissions::from_mode(0o755))?;
-        }
-    }
-    let shown = shell_word(&args.into.to_string_lossy());
-    context.terminal.data(&folder.display().to_string())?;
-    context.terminal.talk(&match args.to {
-        Runner::Parallel | Runner::Xargs => format!("run it with: {shown}/run"),
-        Runner::Slurm => format!("run it with: cd {shown} && sbatch job.sbatch"),
-        Runner::Kubernetes => format!(
-            "set image and claim in {shown}/job.yaml, then: kubectl apply -f {shown}/job.yaml"
-        ),
-    });
-    let run = label.map_or("RUN".to_owned(), |label| shell_word(&label.run_id));
-    context.terminal.advise(&format!(
-        "then collect the answers: mesh collect {run} {shown}/results"
-    ));
-    Ok(0)
 }
 
 /// The file that contains a problem.
@@ -167,16 +118,4 @@ fn teams(wave: &Path, protocol: Option<&str>, context: &Context) -> Result<Vec<T
         Some(protocols) => protocols.teams(search_path),
         None => Protocols::known_teams(search_path),
     })
-}
-
-/// The text of the call file of a wave CSV.
-fn read_call(path: &Path) -> Result<Option<String>, CliError> {
-    let call_path = path.with_extension("call.json");
-    match std::fs::read_to_string(&call_path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        // Not UTF-8, so no JSON either.
-        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => Ok(Some(String::new())),
-        Err(error) => Err(CliError::unreadable(call_path)(error)),
-    }
 }

@@ -36,7 +36,7 @@ impl Holder {
         Self {
             pid: std::process::id(),
             start_ticks: process::own().map_or(0, |own| own.start_ticks),
-            host: host(),
+            host: process::host(),
             since: clock::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         }
     }
@@ -59,7 +59,7 @@ impl Holder {
 
     /// The note about a holder that did not release the lock.
     fn takeover_note(&self) -> String {
-        match self.host == host() {
+        match self.host == process::host() {
             true => format!("took over the lock of {self}, which ended without releasing it"),
             false => format!(
                 "took over the lock of {self}, which does not seem to hold it; make sure that no `mesh` is running in this repository on that machine"
@@ -75,13 +75,6 @@ impl fmt::Display for Holder {
         } = self;
         write!(f, "process {pid} on {host}, since {since}")
     }
-}
-
-fn host() -> String {
-    rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned()
 }
 
 /// How long to wait for another git command to release the index.

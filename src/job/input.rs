@@ -5,7 +5,7 @@
 //! need not remember any: two passes over the same bytes give the same rows. Resuming and the output CSV depend on that.
 
 use super::error::JobError;
-use super::selection::Selection;
+use super::selection::{Rows, Selection};
 use super::settings::Settings;
 use crate::model::RowId;
 use crate::table::{Reader, RowsInCell};
@@ -88,6 +88,11 @@ impl Survey {
     /// The number of picked rows.
     pub fn total(&self) -> u64 {
         self.selection.count(self.kept)
+    }
+
+    /// The picked rows, by number.
+    pub fn picked(&self) -> Rows {
+        self.selection.resolve(self.kept)
     }
 
     /// A pass over the picked rows.

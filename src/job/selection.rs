@@ -100,6 +100,15 @@ impl Selection {
         missing.next().map(|range| range.first.max(total + 1))
     }
 
+    /// The picked rows of an input of `total` rows.
+    pub fn resolve(&self, total: u64) -> Rows {
+        Rows::of_numbers(
+            (0..total)
+                .filter(|index| self.picks(*index, total))
+                .map(|index| index + 1),
+        )
+    }
+
     fn named(&self, total: u64) -> u64 {
         self.rows.as_ref().map_or(total, |rows| rows.count(total))
     }
@@ -116,6 +125,49 @@ fn is_sampled(rank: u64, count: u64, size: u64) -> bool {
 }
 
 impl Rows {
+    /// The rows `numbers`, which ascend.
+    pub fn of_numbers(numbers: impl IntoIterator<Item = u64>) -> Self {
+        let mut ranges: Vec<Range> = Vec::new();
+        for (before, number) in (0..).zip(numbers) {
+            match ranges.last_mut() {
+                Some(last) if last.last + 1 == number => last.last = number,
+                _ => ranges.push(Range {
+                    first: number,
+                    last: number,
+                    before,
+                }),
+            }
+        }
+        Self(ranges)
+    }
+
+    /// How many rows it names; the rest of an open range counts as infinite.
+    pub fn len(&self) -> u64 {
+        self.count(OPEN)
+    }
+
+    /// Whether it names no row.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// At most `count` rows, from the one of 0-based rank `from` on; `None` if there are none.
+    pub fn part(&self, from: u64, count: u64) -> Option<Self> {
+        let end = from.saturating_add(count);
+        let part = self.0.iter().filter_map(|range| {
+            let first = from.max(range.before) - range.before + range.first;
+            let ranks = end.checked_sub(range.before).filter(|ranks| *ranks > 0)?;
+            let last = range.last.min(range.first.saturating_add(ranks - 1));
+            (first <= last).then_some(Range {
+                first,
+                last,
+                before: 0,
+            })
+        });
+        let part = Self::merged(part.collect());
+        (!part.is_empty()).then_some(part)
+    }
+
     /// The 0-based rank of row `number` among the named rows.
     fn rank(&self, number: u64) -> Option<u64> {
         let range = self.last_from(number)?;

@@ -25,6 +25,12 @@ pub enum LedgerError {
         /// Its process id, if known.
         holder: Option<u32>,
     },
+    /// Another process has taken over what this one was working.
+    #[error("another process has taken over the slice: `{}`", .0.display())]
+    TakenOver(
+        /// Its file.
+        PathBuf,
+    ),
     /// A line before the last one is not a record.
     #[error("ledger `{}`, line {line}: {message}", path.display())]
     Broken {

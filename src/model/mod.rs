@@ -16,9 +16,9 @@ pub use event::{
     Backpressure, BeforeState, BeganEarly, BudgetReached, CommitRecord, Event, EventError,
     Hydrated, IntegrationFinished, IntegrationOutcome, IntegrationStarted, LearningAppended,
     OutputWritten, PlanConflict, PlanMutated, ProtocolChanged, RateLimited, ReportRefused,
-    ReportVia, RowsReopened, RunFinished, RunKind, RunResumed, RunStarted, Stage, Tally,
-    TouchedPath, ValidationFinished, VerdictKind, VerdictRecord, Violation, VoteLine, WaveCompiled,
-    WaveStarted,
+    ReportVia, RowsReopened, RunFinished, RunKind, RunResumed, RunStarted, SliceFinished,
+    SliceTaken, Stage, Tally, TouchedPath, ValidationFinished, VerdictKind, VerdictRecord,
+    Violation, VoteLine, WaveCompiled, WaveStarted,
 };
 pub use id::{JobId, ReportToken, Role, RoundName, RowId, RunId, UnitId, WaveNo, file_name};
 pub use json::NotJson;

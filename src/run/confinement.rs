@@ -1,7 +1,6 @@
 //! What the workers of a run must not write: the repository, the plan and the runs themselves.
 
 use super::error::RunError;
-use super::store::RunFolder;
 use crate::job::{AgentProtocol, Worker};
 use crate::platform::sandbox::Choice;
 use crate::platform::{Repo, Sandbox, SandboxError};
@@ -94,15 +93,15 @@ fn variable(name: &str) -> Option<PathBuf> {
     value.map(PathBuf::from)
 }
 
-/// The sandbox of the workers of a run that keeps its files in `folder`, if they are confined.
+/// The sandbox of the workers of a job, if they are confined; `runs` is where runs and jobs keep their files.
 pub(crate) fn sandbox(
     worker: &Worker,
     protocol: Option<&Arc<dyn AgentProtocol>>,
     mut protected: Vec<PathBuf>,
-    folder: &RunFolder,
+    runs: &Path,
 ) -> Option<Arc<Sandbox>> {
     let confinement = worker.sandbox.as_ref()?;
-    protected.push(folder.runs().to_owned());
+    protected.push(runs.to_owned());
     let state = protocol.map_or(Vec::new(), |protocol| protocol.state_folders(&variable));
     Some(Arc::new(confinement.sandbox(&protected, &state)))
 }

@@ -3,6 +3,7 @@
 use super::csv_run::Difference;
 use super::refusal::Refusal;
 use crate::adapter::AdapterError;
+use crate::executor::slices::SliceError;
 use crate::integrate::{DeliveryError, IntegrateError};
 use crate::job::JobError;
 use crate::ledger::LedgerError;
@@ -207,6 +208,17 @@ pub enum RunError {
     /// Workers can't be confined as requested.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
+    /// A slice can't be worked.
+    #[error(transparent)]
+    Slice(#[from] SliceError),
+    /// A wave of a plan is exported from another repository.
+    #[error("the wave belongs to commit {commit:.12}, which the repository `{}` does not have", root.display())]
+    OtherRepository {
+        /// The root of the repository.
+        root: PathBuf,
+        /// The commit.
+        commit: String,
+    },
     /// The integrator failed.
     #[error(transparent)]
     Integrate(#[from] IntegrateError),
@@ -294,7 +306,15 @@ impl RunError {
             RunError::Job(JobError::NoProgram { .. } | JobError::Descriptors { .. }) => {
                 ErrorKind::Preflight
             }
-            RunError::Job(JobError::Ledger(LedgerError::Locked { .. })) => ErrorKind::Preflight,
+            RunError::Job(JobError::Ledger(LedgerError::Locked { .. }))
+            | RunError::Slice(
+                SliceError::Held { .. } | SliceError::Ledger(LedgerError::Locked { .. }),
+            ) => ErrorKind::Preflight,
+            RunError::Job(JobError::Ledger(LedgerError::TakenOver(_)))
+            | RunError::Ledger(LedgerError::TakenOver(_)) => ErrorKind::Resumable,
+            RunError::Slice(SliceError::Io { .. } | SliceError::Ledger(LedgerError::Io { .. })) => {
+                ErrorKind::Machine
+            }
             RunError::Job(JobError::Defect { .. }) => ErrorKind::Defect,
             RunError::Ledger(LedgerError::Io { .. })
             | RunError::Job(
@@ -376,6 +396,11 @@ impl RunError {
             | RunError::Integrate(IntegrateError::Snapshot(error)) => {
                 error.hint().map(str::to_owned)
             }
+            RunError::Slice(error) => error.hint(),
+            RunError::OtherRepository { .. } => Some(
+                "run this in the repository of the plan (-C DIR), or pass the folder where workers start with --workspace DIR"
+                    .to_owned(),
+            ),
             RunError::Delivery(error) => Some(error.hint()),
             RunError::Adapter(error) => error.hint(),
             RunError::Job(error) => error.hint(),

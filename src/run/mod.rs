@@ -4,6 +4,7 @@
 //! preflight -> plan_run      the loop: compile waves, run them, judge, integrate
 //!           -> single_steps  the same steps, one process each
 //! csv_run                    a spawned CSV
+//! slice_export -> slice_run  a wave as a folder of slices, and one slice of it
 //! store                      run folder, state, task holds
 //! ```
 //!
@@ -21,6 +22,8 @@ mod preflight;
 mod refusal;
 mod settings;
 mod single_steps;
+mod slice_export;
+mod slice_run;
 mod store;
 mod task_budget;
 mod watcher;
@@ -36,6 +39,8 @@ pub use preflight::{
 };
 pub use settings::PlanOptions;
 pub use single_steps::{Collect, Collected, CollectedWave, NextWaves, WaitingWave};
+pub use slice_export::{ExportRequest, StagedJob};
+pub use slice_run::{SliceRequest, SliceRun};
 pub use store::{CancelRequest, RunFolder, State, Unit, empty_trash, home, release_tasks};
 pub use task_budget::TaskBudget;
 pub use watcher::Watcher;

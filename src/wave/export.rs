@@ -1,33 +1,33 @@
-//! Exports a wave as a folder for another runner: a prompt for each row, a script that runs one row, and a job file.
+//! Exports: what starts the slices of a job on another engine. Every script calls `mesh wave exec`, which does the work.
 //!
-//! ```text
-//! DIR/rows/00001/  prompt.txt, row.json, id
-//! DIR/schema.json  the schema of an answer
-//! DIR/run-row      runs row N: COMMAND with the prompt on standard input
-//! DIR/run          or job.sbatch, or job.yaml: runs all rows
-//! DIR/results/     <row id>.json or <row id>.error for `mesh collect`, and the label of the wave
-//! ```
-//!
-//! The scripts need a POSIX shell, not `mesh`. They read cells from files, so no cell becomes shell text.
+//! No cell of the wave and no word of the worker's command is in a script; both are read from the folder of the job.
 
-use super::call::Call;
-use super::label::Label;
-use crate::model::{RowId, shell_word};
-use serde_json::{Map, Value};
-use std::path::PathBuf;
+use crate::model::shell_word;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// The runner of an exported wave.
+/// The engine that starts the slices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Runner {
-    /// GNU parallel.
-    Parallel,
-    /// `xargs -P`.
-    Xargs,
     /// A Slurm job array.
     Slurm,
     /// An indexed Kubernetes job.
     Kubernetes,
+    /// GNU parallel.
+    Parallel,
+    /// `xargs -P`.
+    Xargs,
+    /// A HyperQueue task array.
+    HyperQueue,
+    /// A loop in a POSIX shell.
+    Shell,
+}
+
+impl Runner {
+    /// How many slices it takes: a Slurm controller has `MaxArraySize` 1001 unless it is configured, and every slice is a
+    /// process and a file anywhere.
+    pub const SLICES_MAX: u64 = 1000;
 }
 
 impl FromStr for Runner {
@@ -35,207 +35,290 @@ impl FromStr for Runner {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
-            "parallel" => Ok(Runner::Parallel),
-            "xargs" => Ok(Runner::Xargs),
             "slurm" => Ok(Runner::Slurm),
             "kubernetes" => Ok(Runner::Kubernetes),
-            _ => Err("must be parallel, xargs, slurm or kubernetes".to_owned()),
+            "parallel" => Ok(Runner::Parallel),
+            "xargs" => Ok(Runner::Xargs),
+            "hyperqueue" => Ok(Runner::HyperQueue),
+            "shell" => Ok(Runner::Shell),
+            _ => Err("must be slurm, kubernetes, parallel, xargs, hyperqueue or shell".to_owned()),
         }
     }
 }
 
+/// What a script needs to know of a job.
+#[derive(Clone, Debug)]
+pub struct Export<'e> {
+    /// The job.
+    pub job_id: &'e str,
+    /// The folder of the job, as it will be named; absolute.
+    pub folder: &'e Path,
+    /// This program, as it is called on hosts with the same file system.
+    pub mesh: &'e Path,
+    /// How many slices.
+    pub slices: u64,
+    /// How many slices at once, so that rows at once are within the concurrency number.
+    pub slices_at_once: u64,
+    /// How many rows of a slice at once.
+    pub rows_at_once: u64,
+    /// How long a slice takes if each of its rows takes all of its time, in seconds.
+    pub slice_seconds: u64,
+    /// How long a row may take to end after TERM, in seconds.
+    pub grace_seconds: u64,
+    /// The variables that workers inherit by name.
+    pub env_names: &'e [String],
+}
+
 /// A file of the folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Exported {
-    /// The path, relative to the folder.
-    pub path: PathBuf,
+pub struct Script {
+    /// The name.
+    pub name: &'static str,
     /// The content.
     pub text: String,
     /// Whether it is executable.
     pub is_program: bool,
 }
 
-/// The files of a wave. `header` has the columns `prompt` and `id`.
-pub fn export(
-    runner: Runner,
-    header: &[String],
-    rows: &[Vec<String>],
-    label: Option<&Label>,
-    call: &Call,
-    command: &[String],
-) -> Vec<Exported> {
-    let schema = call.output_schema.clone().unwrap_or_default();
-    let mut files = vec![
-        program("run-row", run_row(call, command)),
-        data("schema.json", format!("{schema:#}\n")),
-        match label {
-            Some(label) => data(&format!("results/{}", Label::FILE_NAME), label.text()),
-            None => data("results/.keep", String::new()),
-        },
-        job_file(runner, rows.len(), call),
-    ];
-    for (index, row) in rows.iter().enumerate() {
-        let cell = |name: &str| {
-            let at = header.iter().position(|column| column == name);
-            at.and_then(|at| row.get(at)).map_or("", String::as_str)
-        };
-        let folder = format!("rows/{:05}", index + 1);
-        let object: Map<String, Value> = header
-            .iter()
-            .cloned()
-            .zip(row.iter().map(|cell| Value::String(cell.clone())))
-            .collect();
-        let id = RowId::new(cell("id"));
-        files.extend([
-            data(&format!("{folder}/id"), format!("{id}\n")),
-            data(&format!("{folder}/name"), format!("{}\n", id.file_name())),
-            data(
-                &format!("{folder}/row.json"),
-                format!("{:#}\n", Value::Object(object)),
-            ),
-            data(
-                &format!("{folder}/prompt.txt"),
-                format!(
-                    "{}\n\nAnswer with one JSON object that fits this schema, and nothing else:\n\n```json\n{schema:#}\n```\n",
-                    cell("prompt").trim_end()
+impl Export<'_> {
+    /// The script or manifest for `runner`.
+    pub fn script(&self, runner: Runner) -> Script {
+        match runner {
+            Runner::Slurm => data("job.sbatch", self.slurm()),
+            Runner::Kubernetes => data("job.yaml", self.kubernetes()),
+            Runner::Parallel => self.program(
+                "Runs all slices with GNU parallel; options such as --sshlogin are passed on to it.",
+                &format!(
+                    "seq 1 {} | parallel -q -j {} \"$@\" \"$mesh\" wave exec \"$here\" --index {{}}",
+                    self.slices, self.slices_at_once
                 ),
             ),
-        ]);
-    }
-    files
-}
-
-fn data(path: &str, text: String) -> Exported {
-    Exported {
-        path: path.into(),
-        text,
-        is_program: false,
-    }
-}
-
-fn program(path: &str, text: String) -> Exported {
-    Exported {
-        is_program: true,
-        ..data(path, text)
-    }
-}
-
-fn run_row(call: &Call, command: &[String]) -> String {
-    let words: Vec<String> = command.iter().map(|word| shell_word(word)).collect();
-    let limit = match call.max_runtime_seconds {
-        Some(seconds) => {
-            format!("command -v timeout >/dev/null && limit='timeout -k 5 {seconds}'\n")
-        }
-        None => String::new(),
-    };
-    format!(
-        r#"#!/bin/sh
-# Runs one row of the wave. Usage: run-row N, from 1. A row with a result is skipped.
-set -u
-here=$(cd "$(dirname "$0")" && pwd)
-row=$here/rows/$(printf '%05d' "$1")
-out=$here/results/$(cat "$row/name")
-[ -e "$out.json" ] && exit 0
-rm -f "$out.error"
-MESH_ITEM_ID=$(cat "$row/id")
-MESH_ROW_FILE=$row/row.json
-MESH_SCHEMA_FILE=$here/schema.json
-MESH_RESULT_FILE=$out.result
-export MESH_ITEM_ID MESH_ROW_FILE MESH_SCHEMA_FILE MESH_RESULT_FILE
-limit=
-{limit}$limit {command} <"$row/prompt.txt" >"$out.printed" 2>"$out.log"
-code=$?
-if [ "$code" = 0 ]; then
-    [ -s "$out.result" ] || mv "$out.printed" "$out.result"
-    # The last step, so that a result is complete or does not exist.
-    mv "$out.result" "$out.json"
-elif [ "$code" = 124 ] && [ -n "$limit" ]; then
-    echo "timeout: worker exceeded its time limit" >"$out.error"
-else
-    echo "worker_exit: exit code $code" >"$out.error"
-fi
-rm -f "$out.printed" "$out.result"
-[ -e "$out.json" ]
-"#,
-        command = words.join(" ")
-    )
-}
-
-fn job_file(runner: Runner, rows: usize, call: &Call) -> Exported {
-    let at_once = call.max_concurrency.unwrap_or(16);
-    let script = |tool: &str| {
-        let text = format!(
-            "#!/bin/sh\n# Runs all rows, {at_once} at a time.\ncd \"$(dirname \"$0\")\" && seq 1 {rows} | {tool}\n"
-        );
-        program("run", text)
-    };
-    match runner {
-        Runner::Parallel => script(&format!("parallel -j {at_once} ./run-row {{}}")),
-        Runner::Xargs => script(&format!("xargs -P {at_once} -n 1 ./run-row")),
-        Runner::Slurm => data(
-            "job.sbatch",
-            format!(
-                "#!/bin/sh\n# Submit it in this folder: sbatch job.sbatch\n#SBATCH --job-name=mesh-wave\n#SBATCH --array=1-{rows}%{at_once}\n#SBATCH --time={}\n#SBATCH --output=results/slurm-%a.log\ncd \"$SLURM_SUBMIT_DIR\" && exec ./run-row \"$SLURM_ARRAY_TASK_ID\"\n",
-                call.max_runtime_seconds.unwrap_or(1800) / 60 + 2
+            Runner::Xargs => self.program(
+                "Runs all slices with xargs.",
+                &format!(
+                    "seq 1 {} | xargs -P {} -n 1 \"$mesh\" wave exec \"$here\" --index",
+                    self.slices, self.slices_at_once
+                ),
             ),
-        ),
-        Runner::Kubernetes => data("job.yaml", kubernetes(rows, at_once, call)),
+            Runner::HyperQueue => self.program(
+                "Submits all slices to HyperQueue, which runs as many at once as its workers have processors for.",
+                &format!(
+                    "exec hq submit --name mesh-wave --array 1-{} --cpus {} --stdout none --stderr \"$here/logs/hq-%{{TASK_ID}}.log\" \"$@\" -- \"$mesh\" wave exec \"$here\"",
+                    self.slices, self.rows_at_once
+                ),
+            ),
+            Runner::Shell => self.program(
+                "Runs all slices, one after the other.",
+                &format!(
+                    "code=0\nfor index in $(seq 1 {}); do\n    \"$mesh\" wave exec \"$here\" --index \"$index\" || code=$?\ndone\nexit \"$code\"",
+                    self.slices
+                ),
+            ),
+        }
     }
-}
 
-fn kubernetes(rows: usize, at_once: usize, call: &Call) -> String {
-    let deadline = call.max_runtime_seconds.unwrap_or(1800) + 60;
-    format!(
-        "\
-# Put this folder on a volume, name its claim and an image that has the agent and a shell, then: kubectl apply -f job.yaml
+    /// A script that finds the folder beside itself, so that the folder may be moved.
+    fn program(&self, what: &str, body: &str) -> Script {
+        let mesh = shell_word(&self.mesh.to_string_lossy());
+        Script {
+            name: "run",
+            text: format!(
+                "#!/bin/sh\n# {what}\n# MESH names the program, if it is elsewhere.\nhere=$(cd \"$(dirname \"$0\")\" && pwd) || exit\nmesh=${{MESH:-}}\n[ -n \"$mesh\" ] || mesh={mesh}\n{body}\n"
+            ),
+            is_program: true,
+        }
+    }
+
+    fn slurm(&self) -> String {
+        let folder = self.folder.to_string_lossy();
+        let plain = self.env_names.iter().filter(|name| !name.ends_with('*'));
+        let names = ["PATH", "HOME", "USER", "LANG", "SHELL"].map(str::to_owned);
+        let names: Vec<String> = names.into_iter().chain(plain.cloned()).collect();
+        format!(
+            "\
+#!/bin/sh
+# A job array, one task for each slice: sbatch {path}
+# A task that is requeued continues its slice.
+#SBATCH --job-name=mesh-wave
+#SBATCH --array=1-{slices}%{at_once}
+#SBATCH --cpus-per-task={cpus}
+#SBATCH --time={minutes}
+#SBATCH --requeue
+#SBATCH --open-mode=append
+#SBATCH --output=\"{log}/logs/slurm-%a.log\"
+#SBATCH --export={names}
+exec {mesh} wave exec {dir}
+",
+            path = shell_word(&self.folder.join("job.sbatch").to_string_lossy()),
+            slices = self.slices,
+            at_once = self.slices_at_once,
+            cpus = self.rows_at_once,
+            minutes = self.slice_seconds / 60 + 2,
+            log = folder.replace('%', "%%"),
+            names = names.join(","),
+            mesh = shell_word(&self.mesh.to_string_lossy()),
+            dir = shell_word(&folder),
+        )
+    }
+
+    fn kubernetes(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _ = write!(
+            text,
+            "\
+# Put this folder on a volume that several pods can write to, name its claim, and an image that has mesh and the agent.
+# Then: kubectl apply -f job.yaml
+# Exit codes of mesh: 1, a row failed for good; 2, the job is not usable; any other, the slice can be continued.
 apiVersion: batch/v1
 kind: Job
 metadata:
-  generateName: mesh-wave-
+  name: mesh-{id:.8}
 spec:
   completionMode: Indexed
-  completions: {rows}
+  completions: {slices}
   parallelism: {at_once}
-  backoffLimitPerIndex: 0
+  backoffLimitPerIndex: 3
+  maxFailedIndexes: {slices}
+  podFailurePolicy:
+    rules:
+      - action: Ignore
+        onPodConditions:
+          - type: DisruptionTarget
+      - action: FailIndex
+        onExitCodes:
+          containerName: slice
+          operator: In
+          values: [1]
+      - action: FailJob
+        onExitCodes:
+          containerName: slice
+          operator: In
+          values: [2]
   template:
     spec:
       restartPolicy: Never
-      activeDeadlineSeconds: {deadline}
+      automountServiceAccountToken: false
+      terminationGracePeriodSeconds: {grace}
       containers:
-        - name: row
+        - name: slice
           image: IMAGE
-          command: [sh, -c, 'exec /wave/run-row $((JOB_COMPLETION_INDEX + 1))']
+          command: [mesh, wave, exec, /wave]
+          resources:
+            requests: {{cpu: \"{cpus}\", memory: 512Mi}}
+            limits: {{memory: 2Gi}}
           volumeMounts:
             - {{name: wave, mountPath: /wave}}
       volumes:
         - name: wave
           persistentVolumeClaim: {{claimName: CLAIM}}
-"
-    )
+",
+            id = self.job_id,
+            slices = self.slices,
+            at_once = self.slices_at_once,
+            grace = self.grace_seconds + 30,
+            cpus = self.rows_at_once,
+        );
+        text
+    }
+}
+
+fn data(name: &'static str, text: String) -> Script {
+    Script {
+        name,
+        text,
+        is_program: false,
+    }
+}
+
+/// The index of a slice that an engine gives its task, and whether it counts from 0 or from 1.
+///
+/// `variable` reads the environment. The first of these variables that is set counts: `SLURM_ARRAY_TASK_ID`,
+/// `JOB_COMPLETION_INDEX` (Kubernetes, from 0), `AWS_BATCH_JOB_ARRAY_INDEX` (from 0), `HQ_TASK_ID`, `PARALLEL_SEQ`.
+///
+/// # Errors
+/// The variable is no number.
+pub fn index_of_task(
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<Option<(u64, u64)>, String> {
+    const VARIABLES: [(&str, u64); 5] = [
+        ("SLURM_ARRAY_TASK_ID", 1),
+        ("JOB_COMPLETION_INDEX", 0),
+        ("AWS_BATCH_JOB_ARRAY_INDEX", 0),
+        ("HQ_TASK_ID", 1),
+        ("PARALLEL_SEQ", 1),
+    ];
+    let mut set = VARIABLES
+        .iter()
+        .filter_map(|(name, first)| Some((*name, variable(name)?, *first)));
+    let Some((name, text, first)) = set.next() else {
+        return Ok(None);
+    };
+    match text.trim().parse() {
+        Ok(index) => Ok(Some((index, first))),
+        Err(_) => Err(format!("{name} is `{text}`, which is no index")),
+    }
+}
+
+/// The folder of the exported job of a wave CSV that was not exported: `001-proposal.exec` beside `001-proposal.csv`.
+pub fn folder_of_wave(wave: &Path) -> PathBuf {
+    wave.with_extension("exec")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_cell_is_never_shell_text() {
-        let header = ["id", "prompt"].map(str::to_owned);
-        let evil = "a.b.c.1; rm -rf /\n$(touch x)";
-        let rows = [vec![evil.to_owned(), "`touch y`".to_owned()]];
-        let call =
-            Call::parse(r#"{"csv_path":"w.csv","instruction":"{prompt}","max_concurrency":3}"#)
-                .expect("a call");
-        let command = ["my agent".to_owned(), "it's".to_owned()];
-        for runner in ["parallel", "xargs", "slurm", "kubernetes"] {
-            let runner = runner.parse().expect("a runner");
-            let files = export(runner, &header, &rows, None, &call, &command);
-            for file in files.iter().filter(|file| !file.path.starts_with("rows")) {
-                assert!(!file.text.contains("touch"), "{file:?}");
-                assert!(!file.text.contains("rm -rf /"), "{file:?}");
-            }
-            let run_row = &files[0].text;
-            assert!(run_row.contains(r"'my agent' 'it'\''s' <"), "{run_row}");
+    fn export<'e>(folder: &'e Path, env_names: &'e [String]) -> Export<'e> {
+        Export {
+            job_id: "0123456789abcdef",
+            folder,
+            mesh: Path::new("/opt/my tools/mesh"),
+            slices: 7,
+            slices_at_once: 3,
+            rows_at_once: 2,
+            slice_seconds: 600,
+            grace_seconds: 5,
+            env_names,
         }
+    }
+
+    #[test]
+    fn paths_are_words_of_the_shell() {
+        let names = ["API_KEY".to_owned(), "AWS_*".to_owned()];
+        let export = export(Path::new("/data/50% of $it/w"), &names);
+        let slurm = export.script(Runner::Slurm).text;
+        assert!(slurm.ends_with("exec '/opt/my tools/mesh' wave exec '/data/50% of $it/w'\n"));
+        assert!(slurm.contains("#SBATCH --output=\"/data/50%% of $it/w/logs/slurm-%a.log\"\n"));
+        assert!(slurm.contains("--array=1-7%3\n"));
+        assert!(slurm.contains("--export=PATH,HOME,USER,LANG,SHELL,API_KEY\n"));
+        for runner in [
+            Runner::Parallel,
+            Runner::Xargs,
+            Runner::HyperQueue,
+            Runner::Shell,
+        ] {
+            let script = export.script(runner);
+            assert!(script.is_program);
+            assert!(
+                script.text.contains("mesh='/opt/my tools/mesh'\n"),
+                "{script:?}"
+            );
+            assert!(!script.text.contains("/data"), "{script:?}");
+        }
+    }
+
+    #[test]
+    fn each_engine_counts_from_its_own_base() {
+        let of = |name: &'static str, value: &'static str| {
+            index_of_task(move |asked| (asked == name).then(|| value.to_owned()))
+        };
+        assert_eq!(of("SLURM_ARRAY_TASK_ID", "3"), Ok(Some((3, 1))));
+        assert_eq!(of("JOB_COMPLETION_INDEX", "0"), Ok(Some((0, 0))));
+        assert_eq!(of("AWS_BATCH_JOB_ARRAY_INDEX", "4"), Ok(Some((4, 0))));
+        assert_eq!(of("HQ_TASK_ID", "5"), Ok(Some((5, 1))));
+        assert_eq!(of("PARALLEL_SEQ", "6"), Ok(Some((6, 1))));
+        assert_eq!(of("OTHER", "6"), Ok(None));
+        assert!(of("HQ_TASK_ID", "x").is_err());
     }
 }

@@ -15,7 +15,7 @@ mod lint_team;
 mod problem;
 
 pub use call::Call;
-pub use export::{Runner, export};
+pub use export::{Export, Runner, Script, folder_of_wave, index_of_task};
 pub use label::Label;
 pub use lint::{LintInput, lint};
 pub use lint_team::Team;

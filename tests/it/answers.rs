@@ -58,7 +58,7 @@ fn two_tasks_go_in_one_wave_from_step_to_step() {
 }
 
 #[test]
-fn two_tasks_go_through_exported_waves_without_mesh() {
+fn two_tasks_go_through_exported_waves() {
     let bench = two_tasks();
     let first = bench.next(&TWO);
     let answers = bench.answers();
@@ -71,17 +71,15 @@ fn two_tasks_go_through_exported_waves_without_mesh() {
         let said = bench
             .mesh(Args::from(&args[..]).and(&[&agent, "--answers", &answers]))
             .exits(0);
-        let command = format!("mesh collect R {folder}/results");
+        let command = format!("mesh collect R {folder}");
         said.err_has(&command);
         let status = std::process::Command::new(format!("{folder}/run")).status();
         assert!(status.expect("it starts").success());
-        let said = bench.mesh(&["collect", "R", &format!("{folder}/results"), "--json"]);
+        let said = bench.mesh(&["collect", "R", &folder, "--json"]);
         assert_eq!(report(&said)["unknown_files"], json!([]));
         // Once more changes nothing.
         let events = bench.events().len();
-        bench
-            .mesh(&["collect", "R", &format!("{folder}/results")])
-            .exits(2);
+        bench.mesh(&["collect", "R", &folder]).exits(2);
         assert_eq!(bench.events().len(), events);
     };
     let mut handed = first;

@@ -30,6 +30,7 @@ mod run;
 mod run_bad_input;
 mod runs;
 mod sandbox;
+mod slices;
 mod spawn;
 mod spawn_bad_input;
 mod st;

@@ -2,7 +2,7 @@
 
 use crate::fixture::*;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 impl Bench {
     pub fn next(&self, args: impl Into<Args>) -> Value {
@@ -288,74 +288,6 @@ fn an_external_run_stops_when_it_waits_for_answers() {
     bench
         .mesh("spawn a.txt --instruction x --adapter external")
         .exits(2);
-}
-
-/// The wave CSV of the first wave of run `R`.
-fn first_wave(bench: &Bench) -> String {
-    let handed = bench.next("--run-id R");
-    let path = handed["waves"][0]["csv_path"].as_str();
-    path.expect("a path").to_owned()
-}
-
-#[test]
-fn an_exported_wave_runs_without_mesh() {
-    let bench = Bench::new(&[Task::new("a")]);
-    let wave = first_wave(&bench);
-    let answers = bench.answers();
-    let folder = bench.beside("work dir").display().to_string();
-    let agent = fake_agent();
-    let args = ["wave", "export", &wave, &folder, "--to", "xargs", "--"];
-    bench
-        .mesh(Args::from(&args[..]).and(&[&agent, "--answers", &answers]))
-        .exits(0);
-    let prompt = std::fs::read_to_string(Path::new(&folder).join("rows/00001/prompt.txt"));
-    assert!(prompt.expect("a prompt").contains("Do a"));
-    let run = |expected| {
-        let status = std::process::Command::new(format!("{folder}/run"))
-            .status()
-            .expect("it starts");
-        assert_eq!(status.success(), expected);
-    };
-    let answer = bench.beside("answers").join("a/proposal.proposer.1.json");
-    let text = std::fs::read(&answer).expect("an answer");
-    std::fs::remove_file(&answer).expect("removed");
-    run(false);
-    let failed = Path::new(&folder).join("results/a.proposal.proposer.1.error");
-    let failed = read_file(failed);
-    assert!(failed.starts_with("worker_exit: exit code"), "{failed}");
-    std::fs::write(&answer, text).expect("written");
-    run(true);
-    let results = format!("{folder}/results");
-    bench.mesh(&["collect", "R", &results]).exits(0);
-    assert!(
-        bench
-            .run_folder()
-            .join("waves/001-proposal.out.csv")
-            .exists()
-    );
-    let again = bench.mesh(Args::from(&args[..]).and("x")).exits(2);
-    again.err_has("already exists");
-}
-
-#[test]
-fn every_runner_gets_the_rows_and_the_number() {
-    let bench = Bench::new(&[Task::new("a")]);
-    let wave = first_wave(&bench);
-    for (runner, file, words) in [
-        ("parallel", "run", "seq 1 1 | parallel -j 5"),
-        ("xargs", "run", "seq 1 1 | xargs -P 5"),
-        ("slurm", "job.sbatch", "--array=1-1%5"),
-        ("kubernetes", "job.yaml", "parallelism: 5"),
-    ] {
-        let folder = bench.beside(runner).display().to_string();
-        bench
-            .mesh(&format!(
-                "wave export '{wave}' {folder} --to '{runner}' -- agent"
-            ))
-            .exits(0);
-        let text = read_file(Path::new(&folder).join(file));
-        assert!(text.contains(words), "{text}");
-    }
 }
 
 #[test]

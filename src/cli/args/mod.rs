@@ -21,7 +21,8 @@ pub use run::{InvokeArgs, JobReportFiles, ReportFiles, RunExtras, RunOptions};
 pub use simulate::SimulateArgs;
 pub use spawn::SpawnArgs;
 pub use values::OneRun;
-pub use wave::{CollectArgs, ExportArgs, LintArgs, NextArgs, WaveCommand};
+pub use wave::{CollectArgs, ExecArgs, ExportArgs, LintArgs, NextArgs, WaveCommand, WorkplaceArgs};
+pub use worker::{AgentArgs, AttemptArgs};
 
 use super::st::StArgs;
 use super::terminal::{GLOBAL, ShowArgs};

@@ -2,7 +2,9 @@
 
 use super::run::RunOptions;
 use super::simulate::SimulateArgs;
-use super::values::OneRun;
+use super::values::{OneRun, at_least_one};
+use super::worker::{AgentArgs, AttemptArgs};
+use crate::job::Rows;
 use crate::wave::Runner;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -21,12 +23,23 @@ pub enum WaveCommand {
     /// waves and continues as soon as they are collected. The run holds its tasks until they are done, or until it ends or is
     /// cancelled: no other run selects them.
     Next(Box<NextArgs>),
-    /// Export a wave for GNU parallel, xargs, Slurm or Kubernetes
+    /// Export a wave for Slurm, Kubernetes, GNU parallel, xargs, HyperQueue or a shell
     ///
-    /// The folder contains the prompt, the row and the schema of each row, `run-row N`, which runs one row with COMMAND, and a
-    /// script or manifest for the runner. Answers are written to `results/`, which `mesh collect` reads. A row that has a
-    /// result is not run again.
-    Export(ExportArgs),
+    /// DIR becomes the folder of a job: the wave, its settings, the workspace of its rows, and a script or manifest for the
+    /// engine, which starts `mesh wave exec DIR` once for each slice of rows. The same program must be installed where the
+    /// slices run, and DIR must be shared by all of these hosts. `mesh collect RUN DIR` reads the results.
+    Export(Box<ExportArgs>),
+    /// Run one slice of an exported wave, on any host that shares its folder
+    ///
+    /// Rows are run as by `mesh spawn`: with the same prompt, limits, retries and checks. Results go to one file for each
+    /// slice, `JOB/slices/N.GENERATION.jsonl`, row by row. A slice that was stopped continues behind its last result, and
+    /// one that is finished does nothing. Without --index and --slice the index is that of the task of Slurm
+    /// (SLURM_ARRAY_TASK_ID), Kubernetes (JOB_COMPLETION_INDEX), AWS Batch (AWS_BATCH_JOB_ARRAY_INDEX), HyperQueue (HQ_TASK_ID)
+    /// or GNU parallel (PARALLEL_SEQ).
+    ///
+    /// Instead of the folder of an export, the wave CSV itself may be given, with the agent's command; the folder is then
+    /// WAVE.exec beside it, with one row a slice.
+    Exec(Box<ExecArgs>),
     /// Check wave CSVs and their call files
     ///
     /// Checks the columns and their order, the ids, that all rows have one round and one concurrency, the lane of every row with
@@ -66,12 +79,52 @@ pub struct ExportArgs {
     /// Folder to create
     #[arg(value_name = "DIR")]
     pub into: PathBuf,
-    /// Runner: parallel, xargs, slurm or kubernetes
-    #[arg(long, value_name = "RUNNER")]
+    /// Engine: slurm, kubernetes, parallel, xargs, hyperqueue or shell
+    #[arg(long, value_name = "ENGINE")]
     pub to: Runner,
-    /// The agent's program and arguments
-    #[arg(last = true, value_name = "COMMAND", required = true)]
-    pub command: Vec<String>,
+    /// Rows of one task of the engine [default: as many as make at most 1000 tasks]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub rows_per_task: Option<u64>,
+    /// Rows of one task that run at once; the engine starts so many fewer tasks at once
+    #[arg(long, value_name = "N", default_value = "1", value_parser = at_least_one)]
+    pub rows_at_once: u64,
+    #[command(flatten)]
+    pub place: WorkplaceArgs,
+    #[command(flatten)]
+    pub agent: AgentArgs,
+    #[command(flatten)]
+    pub attempts: AttemptArgs,
+}
+
+/// Arguments of `mesh wave exec`.
+#[derive(Clone, Debug, Args)]
+pub struct ExecArgs {
+    /// The folder of an exported wave, or a wave CSV with its call file
+    #[arg(value_name = "JOB|WAVE.csv")]
+    pub job: PathBuf,
+    /// Slice to run, counted from 1 [default: that of the engine's task]
+    #[arg(long, value_name = "N", conflicts_with = "slice")]
+    pub index: Option<u64>,
+    /// Run these rows instead, counted from 1: 1-100
+    #[arg(long, value_name = "ROWS")]
+    pub slice: Option<Rows>,
+    /// Rows at once in this slice [default: as exported]
+    #[arg(short = 'j', long, value_name = "K", value_parser = at_least_one)]
+    pub rows_at_once: Option<u64>,
+    #[command(flatten)]
+    pub place: WorkplaceArgs,
+    #[command(flatten)]
+    pub agent: AgentArgs,
+    #[command(flatten)]
+    pub attempts: AttemptArgs,
+}
+
+/// Where the workers of a wave start.
+#[derive(Clone, Debug, Args)]
+pub struct WorkplaceArgs {
+    /// Folder where workers start [default: a copy of the repository for a wave of a plan, else the current folder]
+    #[arg(long, value_name = "DIR")]
+    pub workspace: Option<PathBuf>,
 }
 
 /// Arguments of `mesh collect`.
@@ -79,7 +132,7 @@ pub struct ExportArgs {
 pub struct CollectArgs {
     #[command(flatten)]
     pub run: OneRun,
-    /// Output CSV or folder of answers, of one or several waves [default: the .out.csv next to each wave]
+    /// Output CSV, folder of an exported wave or of answers, of one or several waves [default: the .out.csv next to each wave]
     #[arg(value_name = "ANSWERS")]
     pub answers: Option<PathBuf>,
     /// Collect only this wave [default: all waiting waves]

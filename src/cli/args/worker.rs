@@ -9,10 +9,10 @@ use crate::run::{SandboxRequest, TaskBudget};
 use clap::Args;
 use std::path::PathBuf;
 
-/// Which worker runs the rows, how many at once, and for how long.
+/// Which agent answers the rows.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Workers")]
-pub struct WorkerArgs {
+pub struct AgentArgs {
     /// Adapter: codex, claude, gemini, opencode, replay, external, or one from mesh.yaml; see `mesh adapters`
     #[arg(long, value_name = "NAME")]
     pub adapter: Option<String>,
@@ -25,14 +25,39 @@ pub struct WorkerArgs {
     /// Folder of recorded answers for the adapter `replay`
     #[arg(long, value_name = "DIR")]
     pub answers: Option<PathBuf>,
-    /// Record every answer in a folder, for `--adapter replay --answers DIR`
-    #[arg(long, value_name = "DIR")]
-    pub record: Option<PathBuf>,
     /// Pass this environment variable to workers; may be repeated, or A,B
     #[arg(long = "env", value_name = "NAME", value_delimiter = ',', value_parser = variable)]
     pub env_names: Vec<String>,
     #[command(flatten)]
     pub sandbox: SandboxArgs,
+    /// The agent's program and arguments
+    #[arg(last = true, value_name = "COMMAND", help_heading = None::<&'static str>)]
+    pub command: Vec<String>,
+}
+
+impl AgentArgs {
+    /// Which adapter and which command.
+    pub fn choice(&self) -> Choice {
+        Choice {
+            name: self.adapter.clone(),
+            command: self.command.clone(),
+            answers: self.answers.clone(),
+            env_names: self.env_names.clone(),
+            model: self.model.clone(),
+            effort: self.effort.clone(),
+        }
+    }
+}
+
+/// Which worker runs the rows, how many at once, and for how long.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Workers")]
+pub struct WorkerArgs {
+    #[command(flatten)]
+    pub agent: AgentArgs,
+    /// Record every answer in a folder, for `--adapter replay --answers DIR`
+    #[arg(long, value_name = "DIR")]
+    pub record: Option<PathBuf>,
     /// Maximum number of concurrent workers
     #[arg(short = 'j', long, visible_alias = "max-workers", value_name = "N", default_value = "16", value_parser = at_least_one)]
     pub max_concurrency: u64,
@@ -42,6 +67,14 @@ pub struct WorkerArgs {
     /// Remaining weekly quota of the agent; fewer workers at 33 and below, one at 10
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
     pub remaining_weekly: Option<u8>,
+    #[command(flatten)]
+    pub attempts: AttemptArgs,
+}
+
+/// The limits of an attempt, and its retries.
+#[derive(Clone, Copy, Debug, Default, Args)]
+#[command(next_help_heading = "Workers")]
+pub struct AttemptArgs {
     /// Time limit of one attempt, in seconds
     #[arg(long, value_name = "S", default_value = "1800", value_parser = at_least_one)]
     pub max_runtime_seconds: u64,
@@ -57,37 +90,28 @@ pub struct WorkerArgs {
     /// Seconds between TERM and KILL when a worker is terminated
     #[arg(long, value_name = "S", default_value = "5")]
     pub grace_seconds: u64,
-    /// The agent's program and arguments
-    #[arg(last = true, value_name = "COMMAND", help_heading = None::<&'static str>)]
-    pub command: Vec<String>,
 }
 
-impl WorkerArgs {
-    /// Which adapter and which command.
-    pub fn choice(&self) -> Choice {
-        Choice {
-            name: self.adapter.clone(),
-            command: self.command.clone(),
-            answers: self.answers.clone(),
-            env_names: self.env_names.clone(),
-            model: self.model.clone(),
-            effort: self.effort.clone(),
-        }
-    }
-
-    /// Concurrency, time limits and retries.
-    pub fn bounds(&self, budget: &BudgetArgs) -> Bounds {
+impl AttemptArgs {
+    /// The bounds of a pool with these limits.
+    pub fn bounds(&self, max_concurrency: usize, rate_limit_wait_max: Option<u64>) -> Bounds {
         Bounds {
-            max_concurrency: usize::try_from(self.max_concurrency).unwrap_or(usize::MAX),
+            max_concurrency,
             max_runtime_seconds: self.max_runtime_seconds,
             retries: self.retries,
             grace_seconds: self.grace_seconds,
             max_idle_seconds: self.max_idle_seconds,
             retry_delay: self.retry_delay,
-            rate_limit_wait_max_seconds: budget
-                .rate_limit_wait_max
-                .unwrap_or(RATE_LIMIT_WAIT_MAX_SECONDS),
+            rate_limit_wait_max_seconds: rate_limit_wait_max.unwrap_or(RATE_LIMIT_WAIT_MAX_SECONDS),
         }
+    }
+}
+
+impl WorkerArgs {
+    /// Concurrency, time limits and retries.
+    pub fn bounds(&self, budget: &BudgetArgs) -> Bounds {
+        let at_once = usize::try_from(self.max_concurrency).unwrap_or(usize::MAX);
+        self.attempts.bounds(at_once, budget.rate_limit_wait_max)
     }
 
     /// What remains of the agent's quotas.

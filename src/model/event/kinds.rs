@@ -10,7 +10,8 @@ use super::task::{
 };
 use super::verdict::{Tally, VerdictRecord};
 use super::wave::{
-    Backpressure, OutputWritten, RowsReopened, Violation, WaveCompiled, WaveStarted,
+    Backpressure, OutputWritten, RowsReopened, SliceFinished, SliceTaken, Violation, WaveCompiled,
+    WaveStarted,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -107,6 +108,10 @@ events! {
     "report_refused" ReportRefused(ReportRefused),
     /// A worker met a rate limit; its row waits and is tried again.
     "rate_limited" RateLimited(RateLimited),
+    /// A process works a slice of a job; in the file of the slice.
+    "slice_taken" SliceTaken(SliceTaken),
+    /// It starts no more rows of the slice; in the file of the slice.
+    "slice_finished" SliceFinished(SliceFinished),
     /// Failed rows are pending again.
     "rows_reopened" RowsReopened(RowsReopened),
     /// The output of a spawned CSV is about to be renamed into place (durable before the rename).

@@ -30,4 +30,7 @@ pub use task::{
     BeganEarly, Hydrated, LearningAppended, PlanConflict, PlanMutated, ProtocolChanged,
 };
 pub use verdict::{Tally, VerdictKind, VerdictRecord, VoteLine};
-pub use wave::{Backpressure, OutputWritten, RowsReopened, Violation, WaveCompiled, WaveStarted};
+pub use wave::{
+    Backpressure, OutputWritten, RowsReopened, SliceFinished, SliceTaken, Violation, WaveCompiled,
+    WaveStarted,
+};

@@ -50,6 +50,35 @@ pub struct WaveStarted {
     pub max_concurrency: usize,
 }
 
+/// Fields of `slice_taken`, the first event of a slice's file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SliceTaken {
+    /// The name of the slice.
+    pub slice: String,
+    /// How often it was taken, with this time; a higher number ends the claim of every lower one.
+    pub generation: u32,
+    /// The machine that works it.
+    pub host: String,
+    /// The process there.
+    pub pid: u32,
+}
+
+/// Fields of `slice_finished`: no more rows of the slice start.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SliceFinished {
+    /// The name of the slice.
+    pub slice: String,
+    /// Rows with a result.
+    pub completed: u64,
+    /// Rows that failed for good.
+    pub failed: u64,
+    /// Rows that are left, because the process was stopped or met a limit.
+    pub pending: u64,
+    /// Why rows are left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
 /// Fields of `rows_reopened`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RowsReopened {

@@ -46,6 +46,19 @@ pub fn number(pid: Pid) -> u32 {
     pid.as_raw_pid().unsigned_abs()
 }
 
+/// The user that this process acts for.
+pub fn user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// The name of this machine.
+pub fn host() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
+}
+
 /// Asks every process of the group to end. A group that is gone already is no error.
 pub fn terminate(group: Pid) {
     let _ = kill_process_group(group, Signal::TERM);

@@ -110,7 +110,7 @@ pub(super) fn confine(
         worker,
         agent_protocol,
         protected,
-        folder,
+        folder.runs(),
     ))
 }
 

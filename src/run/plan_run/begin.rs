@@ -240,7 +240,7 @@ impl PlanRun {
         repo.forget_changes();
         let tree_forgotten_ns = clock::now().as_nanosecond();
         Ok(Self {
-            sandbox: confinement::sandbox(&settings.worker, protocol, protected, &folder),
+            sandbox: confinement::sandbox(&settings.worker, protocol, protected, folder.runs()),
             run_limits,
             store: Store::at(&settings.plan_file).cached(),
             watch: Arc::new(TreeWatch::new(&repo, &settings.plan_file, folder.path())),

@@ -1,8 +1,9 @@
 //! Reads the answers of an external runner: an output CSV, or a folder with one file per row.
 //!
 //! In a CSV, the columns `item_id` (else `id`), `status`, `result_json`, `last_error`, `attempt_count` and `job_id` are read
-//! (CONTRACT, section 2). In a folder, `<row id>.json` is the output of the worker, or `<row id>.error` the error; the layout of
-//! recorded answers, `<unit>/<round>.<role>.<attempt>.json`, is read as well.
+//! (CONTRACT, section 2). The folder of an exported wave has its answers in the files of its slices. In any other folder,
+//! `<row id>.json` is the output of the worker, or `<row id>.error` the error; the layout of recorded answers,
+//! `<unit>/<round>.<role>.<attempt>.json`, is read as well.
 //!
 //! Row ids are the same in every run of a task, so they do not identify the run. The columns of the wave, which every output CSV
 //! repeats, the label of an exported wave, and the wave number in a file name do. If one of them differs from the compiled wave,
@@ -11,6 +12,8 @@
 
 use super::awaited::{AwaitedAnswers, AwaitedWave};
 use crate::adapter::replay;
+use crate::executor::slices;
+use crate::executor::slices::JobFolder;
 use crate::job::JobError;
 use crate::model;
 use crate::model::{RowId, WaveNo, one_line};
@@ -19,6 +22,7 @@ use crate::run::refusal::Refusal;
 use crate::table::{ReadOptions, Reader, TableError};
 use crate::verdict::{Object, extract};
 use crate::wave::Label;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -78,7 +82,7 @@ impl Answers {
     /// Reads the answers at `path`.
     pub fn read(path: &Path, awaited: &AwaitedAnswers) -> Result<Self, AnswersError> {
         match path.is_dir() {
-            true => read_folder(path, awaited),
+            true => read_folder(&answers_folder(path), awaited),
             false => read_csv(path, awaited),
         }
     }
@@ -244,6 +248,14 @@ fn normalize_error(error: &str) -> String {
     }
 }
 
+/// The folder with the answers: that of the slices, for the folder of an exported wave.
+pub(crate) fn answers_folder(path: &Path) -> PathBuf {
+    match JobFolder::open(path) {
+        Ok(job) => job.slices(),
+        Err(_) => path.to_owned(),
+    }
+}
+
 fn read_folder(folder: &Path, awaited: &AwaitedAnswers) -> Result<Answers, AnswersError> {
     let labelled = match read_label(folder)? {
         Some(label) => {
@@ -259,7 +271,36 @@ fn read_folder(folder: &Path, awaited: &AwaitedAnswers) -> Result<Answers, Answe
         let imported = read_row_files(folder, id)?;
         answers.by_row.insert(id.clone(), imported);
     }
+    read_slices(folder, awaited, &mut answers)?;
     Ok(answers)
+}
+
+/// Adds the answers in the files of slices. A result stands, wherever else the row failed.
+fn read_slices(
+    folder: &Path,
+    awaited: &AwaitedAnswers,
+    answers: &mut Answers,
+) -> Result<(), AnswersError> {
+    let read = slices::read_answers(folder, |answer| {
+        if awaited.wave_of(&answer.id).is_none() {
+            answers.other_rows += usize::from(awaited.is_other_row(&answer.id));
+            return;
+        }
+        let attempts = answer.attempts;
+        let imported = match answer.outcome {
+            Ok(Value::Object(result)) => ImportedAnswer::Result { result, attempts },
+            Ok(_) => return,
+            Err(error) => ImportedAnswer::Failed { error, attempts },
+        };
+        let place = answers
+            .by_row
+            .entry(answer.id)
+            .or_insert(ImportedAnswer::Nothing);
+        if !matches!(place, ImportedAnswer::Result { .. }) {
+            *place = imported;
+        }
+    });
+    read.map_err(|error| RunError::from(error).into())
 }
 
 /// The label that `mesh wave export` writes to the folder of answers.

@@ -3,7 +3,7 @@
 //! All files are read and checked before anything is recorded. A file is accepted or refused as a whole; a refused file does not
 //! affect other waves. A row keeps its first answer, so importing the same answers again changes nothing.
 
-use super::answers::{Answers, AnswersError, ImportedAnswer};
+use super::answers::{Answers, AnswersError, ImportedAnswer, answers_folder};
 use super::awaited::AwaitedAnswers;
 use super::unknown_files::KnownNames;
 use crate::job;
@@ -108,7 +108,7 @@ impl PlanRun {
         if let Some(folder) = request.answers.filter(|path| path.is_dir()) {
             let plan = self.store.current()?;
             let names = KnownNames::of(self.state(), &plan, &self.protocols);
-            collected.unknown_files = names.unknown_files(folder);
+            collected.unknown_files = names.unknown_files(&answers_folder(folder));
         }
         let mut to_take = Vec::new();
         for (wave, found) in self.find_answers(&waves, request, &mut collected)? {

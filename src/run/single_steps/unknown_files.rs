@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 /// The most files that are listed.
 pub(crate) const UNKNOWN_FILES_MAX: usize = 50;
 
-/// The extensions of a row's files, as `run-row` of an exported wave writes them.
-const ROW_EXTENSIONS: [&str; 5] = ["json", "error", "log", "printed", "result"];
+/// The extensions of a row's files.
+const ROW_EXTENSIONS: [&str; 3] = ["json", "error", "log"];
 
 /// The known names in a folder of answers.
 pub(crate) struct KnownNames<'n> {
@@ -67,10 +67,10 @@ impl<'n> KnownNames<'n> {
         };
         let is_row =
             |(row, kind): (&str, &str)| ROW_EXTENSIONS.contains(&kind) && self.rows.contains(row);
-        // Hidden files and the logs of Slurm tasks are ignored.
+        // Hidden files and those of slices are ignored.
         name == Label::FILE_NAME
             || name.starts_with('.')
-            || (name.starts_with("slurm-") && name.ends_with(".log"))
+            || name.ends_with(".jsonl")
             || name.rsplit_once('.').is_some_and(is_row)
     }
 

@@ -213,6 +213,8 @@ impl State {
                 self.apply_row_event(body.wave, event, place);
             }
             Event::ReportRefused(_) | Event::BudgetReached(_) => {}
+            // In the files of slices, not in the ledger of a run.
+            Event::SliceTaken(_) | Event::SliceFinished(_) => {}
             Event::Verdict(body) => self.apply_verdict(body),
             Event::Tally(body) => {
                 if let Some(unit) = self.unit_mut(&body.unit) {

@@ -10,7 +10,7 @@ const SIMPLE: &str = "0 success, 1 the output could not be written, 2 invalid in
 const CHECK: &str = "0 all checks passed, 1 a check failed, 2 invalid input, 3 refused,\n\
     70 internal error";
 
-pub(super) const COMMANDS: [Help; 30] = [
+pub(super) const COMMANDS: [Help; 31] = [
     Help {
         command: "",
         examples: &[
@@ -132,12 +132,44 @@ pub(super) const COMMANDS: [Help; 30] = [
         command: "wave export",
         examples: &[
             "mesh wave export 001-proposal.csv --to parallel work -- my-agent --json",
-            "./work/run && mesh collect 20260213T015500Z work/results",
-            "mesh wave export 001-proposal.csv --to slurm work -- my-agent\ncd work && sbatch job.sbatch",
+            "./work/run && mesh collect 20260213T015500Z work",
+            "mesh wave export 001-proposal.csv --to slurm work -- my-agent\nsbatch work/job.sbatch",
         ],
         notes: "",
         exit_codes: SIMPLE,
-        short: &[],
+        short: &[
+            "wave",
+            "into",
+            "to",
+            "rows_per_task",
+            "rows_at_once",
+            "workspace",
+            "adapter",
+            "env_names",
+            "retries",
+            "command",
+        ],
+    },
+    Help {
+        command: "wave exec",
+        examples: &[
+            "mesh wave exec work --index 3",
+            "mesh wave exec work --slice 1-100 -j 4",
+            "mesh wave exec 001-proposal.csv --slice 1-6 -- my-agent --json",
+        ],
+        notes: "Exit code 3: another process works the slice.",
+        exit_codes: RUN,
+        short: &[
+            "job",
+            "index",
+            "slice",
+            "rows_at_once",
+            "workspace",
+            "adapter",
+            "env_names",
+            "retries",
+            "command",
+        ],
     },
     Help {
         command: "wave lint",

@@ -1,0 +1,225 @@
+//! `mesh wave export` and `mesh wave exec`: a wave as a folder of slices, and one slice of it.
+
+use super::args::{AgentArgs, AttemptArgs, ExecArgs, ExportArgs, WorkplaceArgs};
+use super::call_file::read_call;
+use super::context::Context;
+use super::error::CliError;
+use super::progress::{Display, rows};
+use super::stop;
+use crate::adapter;
+use crate::adapter::AdapterError;
+use crate::executor::slices::{JobFolder, Slicing};
+use crate::job::{Counts, JobStatus, Settings};
+use crate::model::shell_word;
+use crate::run::{ExportRequest, RunError, SliceRequest, SliceRun, StagedJob};
+use crate::wave::{Call, Export, Runner, folder_of_wave, index_of_task};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Makes the folder of a job from a wave, with a script for an engine.
+pub fn export(args: &ExportArgs, context: &Context) -> Result<u8, CliError> {
+    let into = context.folder.join(&args.into);
+    let is_taken = std::fs::read_dir(&into).is_ok_and(|mut entries| entries.next().is_some());
+    if is_taken {
+        return Err(CliError::FolderNotEmpty(args.into.clone()));
+    }
+    super::files_in_use::in_use_by_all(context).check_folder(&into, "DIR")?;
+    let sizes = Sizes {
+        rows_per_slice: args.rows_per_task,
+        slices_max: Runner::SLICES_MAX,
+        rows_at_once: args.rows_at_once,
+    };
+    let worker = (&args.agent, &args.attempts, &args.place);
+    let staged = stage(&args.wave, &into, worker, &sizes, context)?;
+    let sliced = staged.sliced.clone();
+    let mesh = std::env::current_exe()?;
+    let script = script_of(&sliced.job, &sliced.slicing, &into, &mesh).script(args.to);
+    staged.add(script.name, &script.text, script.is_program)?;
+    let label = staged.label.clone();
+    if !staged.publish(&into)? {
+        return Err(CliError::FolderNotEmpty(args.into.clone()));
+    }
+    context.terminal.data(&into.display().to_string())?;
+    let shown = shell_word(&args.into.to_string_lossy());
+    let slices = crate::model::counted(sliced.slicing.count(), "task");
+    let rows = rows(sliced.slicing.rows.len());
+    context.terminal.talk(&match args.to {
+        Runner::Slurm => format!("{rows} in {slices}; submit them: sbatch {shown}/job.sbatch"),
+        Runner::Kubernetes => format!(
+            "{rows} in {slices}; set image and claim in {shown}/job.yaml, then: kubectl apply -f {shown}/job.yaml"
+        ),
+        _ => format!("{rows} in {slices}; run them: {shown}/run"),
+    });
+    let run = label.map_or("RUN".to_owned(), |label| shell_word(&label.run_id));
+    context.terminal.advise(&format!(
+        "then collect the answers: mesh collect {run} {shown}"
+    ));
+    Ok(0)
+}
+
+/// How a wave is sliced.
+struct Sizes {
+    rows_per_slice: Option<u64>,
+    slices_max: u64,
+    rows_at_once: u64,
+}
+
+fn script_of<'e>(
+    job: &'e Settings,
+    slicing: &Slicing,
+    folder: &'e Path,
+    mesh: &'e Path,
+) -> Export<'e> {
+    let rows_at_once = slicing.rows_at_once as u64;
+    let turns = slicing.rows_per_slice.div_ceil(rows_at_once.max(1));
+    Export {
+        job_id: job.job_id.as_str(),
+        folder,
+        mesh,
+        slices: slicing.count(),
+        slices_at_once: (job.bounds.max_concurrency as u64 / rows_at_once.max(1)).max(1),
+        rows_at_once,
+        slice_seconds: turns.saturating_mul(job.bounds.max_runtime_seconds),
+        grace_seconds: job.bounds.grace_seconds,
+        env_names: &job.worker.env_names,
+    }
+}
+
+fn stage(
+    wave: &Path,
+    into: &Path,
+    (agent, attempts, place): (&AgentArgs, &AttemptArgs, &WorkplaceArgs),
+    sizes: &Sizes,
+    context: &Context,
+) -> Result<StagedJob, CliError> {
+    let path = context.folder.join(wave);
+    std::fs::metadata(&path).map_err(CliError::unreadable(wave))?;
+    let call = read_call(&path)?.unwrap_or_default();
+    let bad = |why| CliError::BadCall {
+        path: path.with_extension("call.json"),
+        why,
+    };
+    let call = Call::parse(&call).map_err(bad)?;
+    let adapters = &context.config.adapters;
+    let chosen = adapter::select(&agent.choice(), adapters, &context.folder);
+    let chosen = chosen.map_err(RunError::from)?;
+    if chosen.name == adapter::EXTERNAL {
+        return Err(RunError::from(AdapterError::ExternalSpawn).into());
+    }
+    let rows_at_once = usize::try_from(sizes.rows_at_once).unwrap_or(usize::MAX);
+    let bounds = attempts.bounds(call.max_concurrency.unwrap_or(16).max(1), None);
+    let at = |folder: &PathBuf| context.folder.join(folder);
+    let request = ExportRequest {
+        wave: &path,
+        call: &call,
+        worker: chosen.worker,
+        bounds: chosen.capabilities.limit(bounds),
+        workspace: place.workspace.as_ref().map(at),
+        folder: &context.folder,
+        sandbox: agent.sandbox.request(context),
+        rows_per_slice: sizes.rows_per_slice,
+        slices_max: sizes.slices_max,
+        rows_at_once,
+    };
+    let staged = request.stage(into)?;
+    if let Some(note) = &staged.note {
+        context.terminal.warn(note);
+    }
+    Ok(staged)
+}
+
+/// Runs one slice of a job.
+pub fn exec(args: &ExecArgs, context: &Context) -> Result<u8, CliError> {
+    let folder = job_folder(args, context)?;
+    let request = request(args)?;
+    let at_once = args.rows_at_once;
+    let at_once = at_once.map(|rows| usize::try_from(rows).unwrap_or(usize::MAX));
+    let mut slice = SliceRun::begin(&folder, &request, at_once)?;
+    if let Some(note) = &slice.note {
+        context.terminal.warn(note);
+    }
+    let stop = stop::listen_for_signals()?;
+    let total = slice.rows();
+    let job_id = slice.job().job_id.to_string();
+    let title = format!("slice {}", slice.name());
+    let mut display = Display::for_job(&context.terminal, &job_id, &title, total);
+    let (status, counts) = slice.drive(&mut display, &stop)?;
+    display.finish(counts);
+    report(&slice, &status, counts, context)?;
+    let by_rows = u8::from(counts.failed > 0);
+    Ok(status.exit_code().unwrap_or(by_rows))
+}
+
+fn report(
+    slice: &SliceRun,
+    status: &JobStatus,
+    counts: Counts,
+    context: &Context,
+) -> Result<(), CliError> {
+    let error = status.job_error();
+    if context.terminal.json {
+        let object = json!({
+            "slice": slice.name().to_string(),
+            "total_items": counts.total,
+            "completed_items": counts.completed,
+            "failed_items": counts.failed,
+            "pending_items": counts.pending(),
+            "job_error": error,
+        });
+        context.terminal.data(&object.to_string())?;
+        return Ok(());
+    }
+    if let Some(error) = error {
+        let left = rows(counts.pending());
+        context
+            .terminal
+            .talk(&format!("slice {}: {left} left: {error}", slice.name()));
+    }
+    Ok(())
+}
+
+/// The folder of the job; made for a wave CSV that has none.
+fn job_folder(args: &ExecArgs, context: &Context) -> Result<JobFolder, CliError> {
+    let path = context.folder.join(&args.job);
+    if !path.is_file() {
+        return Ok(JobFolder::open(&path).map_err(RunError::from)?);
+    }
+    let folder = JobFolder::at(&folder_of_wave(&path));
+    let sizes = Sizes {
+        rows_per_slice: Some(1),
+        slices_max: u64::MAX,
+        rows_at_once: 1,
+    };
+    let worker = (&args.agent, &args.attempts, &args.place);
+    if !folder.job_file().is_file() {
+        // If another task of the array makes it at the same time, either is as good.
+        stage(&args.job, folder.path(), worker, &sizes, context)?.publish(folder.path())?;
+    }
+    if !args.agent.command.is_empty() {
+        let made = folder.read().map_err(RunError::from)?.job.worker;
+        let asked = adapter::select(
+            &args.agent.choice(),
+            &context.config.adapters,
+            &context.folder,
+        );
+        let asked = asked.map_err(RunError::from)?.worker;
+        if (&made.program, &made.args) != (&asked.program, &asked.args) {
+            return Err(CliError::OtherWorker(folder.path().to_owned()));
+        }
+    }
+    Ok(folder)
+}
+
+fn request(args: &ExecArgs) -> Result<SliceRequest, CliError> {
+    if let Some(rows) = &args.slice {
+        return Ok(SliceRequest::Rows(rows.clone()));
+    }
+    if let Some(index) = args.index {
+        return Ok(SliceRequest::Index { index, first: 1 });
+    }
+    let found = index_of_task(|name| std::env::var(name).ok());
+    match found.map_err(CliError::BadIndex)? {
+        Some((index, first)) => Ok(SliceRequest::Index { index, first }),
+        None => Err(CliError::NoSlice),
+    }
+}

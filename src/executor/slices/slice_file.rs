@@ -1,0 +1,244 @@
+//! The file of a slice: a ledger of its own, with one writer at a time.
+//!
+//! Two guards keep two copies of a slice from both counting. While a process works a slice, it holds the lock of its file;
+//! another one is refused. Where locks don't reach from host to host, or a holder is cut off rather than dead, the
+//! generation in the file's name decides: whoever takes the slice copies its whole records to a file of the next generation,
+//! whose name can be created only once, and removes the older one. Readers take the newest generation only, and a writer
+//! stops as soon as there is one newer than its own.
+//!
+//! Killed between any two steps, the newest file with that name is whole: at worst it lies beside an older one, which the
+//! next taker removes.
+
+use super::error::SliceError;
+use super::job_folder::JobFolder;
+use super::slicing::SliceName;
+use crate::job::{Counts, Journal, State};
+use crate::ledger::{Ledger, LedgerError, Lines};
+use crate::model::{Event, SliceTaken, WaveNo};
+use crate::platform::{Readers, clock, durable, private, process};
+use crate::{ledger, platform};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+/// The file of a slice, in its newest generation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SliceFile {
+    /// The slice.
+    pub slice: SliceName,
+    /// The generation.
+    pub generation: u32,
+    /// The file.
+    pub path: PathBuf,
+}
+
+impl SliceFile {
+    fn new(folder: &Path, slice: &SliceName, generation: u32) -> Self {
+        Self {
+            slice: slice.clone(),
+            generation,
+            path: folder.join(format!("{slice}.{generation}.jsonl")),
+        }
+    }
+
+    fn parse(path: PathBuf) -> Option<Self> {
+        let name = path.file_name()?.to_str()?.strip_suffix(".jsonl")?;
+        let (slice, generation) = name.rsplit_once('.')?;
+        Some(Self {
+            slice: slice.parse().ok()?,
+            generation: generation.parse().ok()?,
+            path,
+        })
+    }
+
+    /// The newest file of every slice that was begun, by slice.
+    ///
+    /// # Errors
+    /// The folder can't be read.
+    pub fn list(slices: &Path) -> Result<Vec<Self>, SliceError> {
+        let mut files = Self::all(slices)?;
+        files.sort_by(|a, b| (&a.slice, b.generation).cmp(&(&b.slice, a.generation)));
+        files.dedup_by(|later, earlier| later.slice == earlier.slice);
+        Ok(files)
+    }
+
+    fn all(slices: &Path) -> Result<Vec<Self>, SliceError> {
+        let entries = match fs::read_dir(slices) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(SliceError::io(slices))?,
+        };
+        let paths: io::Result<Vec<PathBuf>> = entries.map(|entry| Ok(entry?.path())).collect();
+        let paths = paths.map_err(SliceError::io(slices))?;
+        Ok(paths.into_iter().filter_map(Self::parse).collect())
+    }
+}
+
+/// The claim of a process on a slice.
+pub enum Claimed {
+    /// It works the slice.
+    Taken(Box<TakenSlice>),
+    /// All rows have ended; there is nothing to do.
+    Done(Counts),
+}
+
+/// A slice that this process works.
+pub struct TakenSlice {
+    /// Its file, to be written.
+    pub journal: SliceJournal,
+    /// What it says of the rows.
+    pub state: State,
+}
+
+impl Claimed {
+    /// Claims a slice of `rows` rows, to continue behind the last whole record of its file.
+    ///
+    /// # Errors
+    /// [`SliceError::Held`] if another process works it; that is also recorded beside the file.
+    pub fn claim(
+        folder: &JobFolder,
+        slice: &SliceName,
+        rows: u64,
+        wave: WaveNo,
+    ) -> Result<Self, SliceError> {
+        let slices = folder.slices();
+        private::make_folders(&slices).map_err(SliceError::io(&slices))?;
+        match try_claim(&slices, slice, rows, wave) {
+            Err(error @ SliceError::Held { .. }) => {
+                record_refusal(&slices, slice, &error)?;
+                Err(error)
+            }
+            claimed => claimed,
+        }
+    }
+}
+
+fn try_claim(
+    slices: &Path,
+    slice: &SliceName,
+    rows: u64,
+    wave: WaveNo,
+) -> Result<Claimed, SliceError> {
+    let mut earlier: Vec<SliceFile> = SliceFile::all(slices)?;
+    earlier.retain(|file| file.slice == *slice);
+    earlier.sort_by_key(|file| file.generation);
+    let newest = earlier.last();
+    let held = |file: &SliceFile| SliceError::Held {
+        slice: slice.clone(),
+        holder: holder(&file.path),
+    };
+    // Held until the next generation exists.
+    let mut locked = None;
+    let mut good_bytes = 0;
+    if let Some(newest) = newest {
+        let mut state = State::new(wave);
+        let opened = Ledger::open_with(&newest.path, |record, place| {
+            state.apply(&record.event, place);
+        });
+        let (ledger, tail) = opened.map_err(|error| match error {
+            LedgerError::Locked { .. } => held(newest),
+            error => error.into(),
+        })?;
+        if state.counts().ended() >= rows {
+            return Ok(Claimed::Done(state.counts()));
+        }
+        good_bytes = tail.good_bytes;
+        locked = Some(ledger);
+    }
+    let next = SliceFile::new(slices, slice, newest.map_or(1, |file| file.generation + 1));
+    create(&next.path, newest.map(|file| (&*file.path, good_bytes))).map_err(
+        |error| match error.kind() {
+            io::ErrorKind::AlreadyExists => held(&next),
+            _ => SliceError::io(&next.path)(error),
+        },
+    )?;
+    let mut state = State::new(wave);
+    let opened = Ledger::open_with(&next.path, |record, place| {
+        state.apply(&record.event, place)
+    });
+    let (ledger, _) = opened.map_err(|error| match error {
+        LedgerError::Locked { .. } => held(&next),
+        error => error.into(),
+    })?;
+    for old in &earlier {
+        fs::remove_file(&old.path).map_err(SliceError::io(&old.path))?;
+    }
+    drop(locked);
+    let mut journal = SliceJournal {
+        ledger,
+        successor: SliceFile::new(slices, slice, next.generation + 1).path,
+    };
+    journal.record(&[Event::from(SliceTaken {
+        slice: slice.to_string(),
+        generation: next.generation,
+        host: process::host(),
+        pid: std::process::id(),
+    })])?;
+    Ok(Claimed::Taken(Box::new(TakenSlice { journal, state })))
+}
+
+/// Creates the file of a new generation, with the first bytes of an older one; fails if it already exists.
+fn create(path: &Path, earlier: Option<(&Path, u64)>) -> io::Result<()> {
+    let staged = durable::stage(path, Readers::Owner, |out| match earlier {
+        Some((from, bytes)) => io::copy(&mut File::open(from)?.take(bytes), out).map(drop),
+        None => Ok(()),
+    })?;
+    staged
+        .persist_noclobber(path)
+        .map_err(|error| error.error)?;
+    platform::sync_folder(platform::parent(path))
+}
+
+/// Who took the slice last, as far as its file says.
+fn holder(path: &Path) -> Option<String> {
+    let mut last = None;
+    let scanned = ledger::scan(path, |record, _| {
+        if let Event::SliceTaken(taken) = record.event {
+            last = Some(format!("process {} on {}", taken.pid, taken.host));
+        }
+    });
+    scanned.ok().and(last)
+}
+
+/// Adds a line to `<slice>.refused.jsonl`: `{"ts": …, "host": …, "pid": …, "why": …}`.
+fn record_refusal(slices: &Path, slice: &SliceName, why: &SliceError) -> Result<(), SliceError> {
+    let path = slices.join(format!("{slice}.refused.jsonl"));
+    let line = serde_json::json!({
+        "ts": clock::ledger_time(clock::now()),
+        "host": process::host(),
+        "pid": std::process::id(),
+        "why": why.to_string(),
+    });
+    let mut options = private::options();
+    let file = options.append(true).create(true).open(&path);
+    file.and_then(|mut file| writeln!(file, "{line}"))
+        .map_err(SliceError::io(&path))
+}
+
+/// Writes the file of a slice as long as no other process has taken it over.
+pub struct SliceJournal {
+    ledger: Ledger,
+    /// The file of the next generation.
+    successor: PathBuf,
+}
+
+impl Journal for SliceJournal {
+    fn write(&mut self, events: &[Event]) -> Result<Vec<u64>, LedgerError> {
+        self.ledger.write(events)
+    }
+
+    fn sync(&mut self) -> Result<(), LedgerError> {
+        self.ledger.sync()?;
+        match self.successor.exists() {
+            true => Err(LedgerError::TakenOver(self.successor.clone())),
+            false => Ok(()),
+        }
+    }
+
+    fn lines(&self) -> Result<Lines, LedgerError> {
+        self.ledger.lines()
+    }
+}
+
+#[cfg(test)]
+mod tests;

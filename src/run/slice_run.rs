@@ -1,0 +1,181 @@
+//! `mesh wave exec`: one slice of a job, on whichever host this is, by the executor that also runs whole jobs.
+
+use super::confinement;
+use super::confinement::protected_by_csv;
+use super::error::RunError;
+use crate::adapter;
+use crate::executor::slices::{Claimed, JobFolder, SliceError, SliceName, SlicedJob, TakenSlice};
+use crate::job::{
+    Budget, Counts, Halt, JobStatus, Journal, Observer, Rows, Selection, Settings, Stop,
+};
+use crate::model::{Event, SliceFinished};
+use crate::platform::sandbox::Choice;
+use crate::platform::{private, process, sha256_of_bytes};
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Which rows of a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SliceRequest {
+    /// One of the job's slices.
+    Index {
+        /// Its number.
+        index: u64,
+        /// The number of the first slice where this one comes from: 0 or 1.
+        first: u64,
+    },
+    /// These rows.
+    Rows(Rows),
+}
+
+impl SliceRequest {
+    /// The name of the slice, and its rows.
+    fn resolve(&self, sliced: &SlicedJob) -> Result<(SliceName, Rows), SliceError> {
+        match self {
+            Self::Rows(rows) => Ok((SliceName::of_rows(rows), rows.clone())),
+            Self::Index { index, first } => {
+                let number = index.checked_sub(*first).map(|rank| rank + 1);
+                let found =
+                    number.and_then(|number| Some((number, sliced.slicing.rows_of(number)?)));
+                let (number, rows) = found.ok_or(SliceError::NoSuchSlice {
+                    index: *index,
+                    slices: sliced.slicing.count(),
+                    first: *first,
+                })?;
+                Ok((SliceName::Number(number), rows))
+            }
+        }
+    }
+}
+
+/// A slice that this process works.
+pub struct SliceRun {
+    job: Settings,
+    name: SliceName,
+    claimed: Claimed,
+    /// What to tell about workers that are not confined here.
+    pub note: Option<String>,
+}
+
+impl SliceRun {
+    /// Takes a slice of the job in `folder`, to be worked with `rows_at_once` rows at a time.
+    ///
+    /// # Errors
+    /// The job is not understood, there is no such slice, another process works it, or its worker can't run here.
+    pub fn begin(
+        folder: &JobFolder,
+        request: &SliceRequest,
+        rows_at_once: Option<usize>,
+    ) -> Result<Self, RunError> {
+        let sliced = folder.read()?;
+        let (name, rows) = request.resolve(&sliced)?;
+        let mut job = sliced.job;
+        job.bounds.max_concurrency = rows_at_once.unwrap_or(sliced.slicing.rows_at_once).max(1);
+        job.selection = Selection {
+            rows: Some(rows.clone()),
+            sample: None,
+        };
+        // These count over all slices, so they are up to whoever hands out the slices.
+        job.halt = Halt::default();
+        job.budget = Budget::default();
+        job.max_wall_seconds = None;
+        job.scratch = scratch(folder, &name)?;
+        job.worker.check()?;
+        job.agent_protocol = adapter::agent_protocol(&job.worker)?;
+        let note = confine(&mut job, folder)?;
+        let claimed = Claimed::claim(folder, &name, rows.len(), job.wave)?;
+        Ok(Self {
+            job,
+            name,
+            claimed,
+            note,
+        })
+    }
+
+    /// The name of the slice.
+    pub fn name(&self) -> &SliceName {
+        &self.name
+    }
+
+    /// The job, restricted to the slice.
+    pub fn job(&self) -> &Settings {
+        &self.job
+    }
+
+    /// How many rows it has.
+    pub fn rows(&self) -> u64 {
+        let rows = self.job.selection.rows.as_ref();
+        rows.map_or(0, Rows::len)
+    }
+
+    /// Runs the rows of the slice that have not ended.
+    ///
+    /// # Errors
+    /// The file of the slice can't be written, or another process has taken it over.
+    pub fn drive(
+        &mut self,
+        observer: &mut dyn Observer,
+        stop: &Stop,
+    ) -> Result<(JobStatus, Counts), RunError> {
+        let TakenSlice { journal, state } = match &mut self.claimed {
+            Claimed::Taken(taken) => &mut **taken,
+            Claimed::Done(counts) => return Ok((JobStatus::Finished, *counts)),
+        };
+        let (status, _) = crate::executor::run(&self.job, state, journal, observer, stop, None)?;
+        let counts = state.counts();
+        let finished = journal.record(&[Event::from(SliceFinished {
+            slice: self.name.to_string(),
+            completed: counts.completed,
+            failed: counts.failed,
+            pending: counts.pending(),
+            detail: status.job_error(),
+        })]);
+        finished?;
+        // Leftovers are found and removed by the next process that works the slice here.
+        let _ = fs::remove_dir_all(&self.job.scratch);
+        Ok((status, counts))
+    }
+}
+
+/// Confines the workers on this host as the job asks; returns what to tell if that can't be done.
+fn confine(job: &mut Settings, folder: &JobFolder) -> Result<Option<String>, RunError> {
+    let Some(asked) = job.worker.sandbox.take() else {
+        return Ok(None);
+    };
+    let protected = protected_by_csv(&job.worker.folder)?;
+    let (confinement, note) = Choice::Auto.decide(&protected, &asked.writable)?;
+    job.worker.sandbox = confinement;
+    let protocol = job.agent_protocol.as_ref();
+    job.sandbox = confinement::sandbox(&job.worker, protocol, protected, folder.path());
+    Ok(note)
+}
+
+/// A folder on this host for the short-lived files of a slice: its socket, and the record of its worker processes. Its name
+/// is the same each time, so that what a killed process left running is found and ended before its rows run again.
+fn scratch(folder: &JobFolder, name: &SliceName) -> Result<PathBuf, RunError> {
+    let whole = fs::canonicalize(folder.path());
+    let whole = whole.map_err(RunError::io(folder.path()))?;
+    let mut key = whole.as_os_str().as_bytes().to_vec();
+    key.extend_from_slice(name.to_string().as_bytes());
+    let path = std::env::temp_dir().join(format!("mesh-{:.20}", sha256_of_bytes(&key)));
+    match private::make_folder(&path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => check_own(&path)?,
+        made => made.map_err(RunError::io(&path))?,
+    }
+    Ok(path)
+}
+
+/// Refuses a folder that another user could have put there.
+fn check_own(path: &Path) -> Result<(), RunError> {
+    let metadata = fs::symlink_metadata(path).map_err(RunError::io(path))?;
+    let is_own = metadata.uid() == process::user() && metadata.mode() & 0o077 == 0;
+    match metadata.is_dir() && is_own {
+        true => Ok(()),
+        false => Err(RunError::io(path)(io::Error::other(
+            "it must be a folder that only this user can read",
+        ))),
+    }
+}
