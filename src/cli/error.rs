@@ -202,14 +202,6 @@ pub enum CliError {
     /// A run without the picture that was requested.
     #[error(transparent)]
     Graph(#[from] GraphError),
-    /// `--html` of too many rows.
-    #[error("the run has {rows} rows; a page shows at most {rows_max}")]
-    PageTooLong {
-        /// Of the run.
-        rows: u64,
-        /// Of a page.
-        rows_max: u64,
-    },
     /// `--row` of a row that a CSV does not have.
     #[error("`{}` has no row `{row}`", path.display())]
     NoRowInTable {
@@ -365,7 +357,6 @@ impl CliError {
             CliError::FileOfTable { .. } => Some("pass the id of its run: mesh runs list".to_owned()),
             CliError::NoPicture(_) => Some("mesh inspect RUN --svg timeline FILE".to_owned()),
             CliError::Graph(GraphError::NoTasks(run)) => Some(format!("its timeline: mesh inspect {run} --svg timeline FILE")),
-            CliError::PageTooLong { .. } => Some("filter the rows in the terminal instead: mesh inspect RUN --where CONDITION".to_owned()),
             CliError::View(ViewError::NotStarted(run)) => Some(format!("start it again: mesh resume {run}")),
             CliError::NoSlice => Some(
                 "--index N runs one slice, --slice 1-100 these rows; an engine sets the index of its tasks itself"

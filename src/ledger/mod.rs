@@ -18,7 +18,7 @@ mod writer;
 pub use error::LedgerError;
 pub use lines::Lines;
 pub use record::{Record, VERSION};
-pub use scan::{Contents, Tail, first, is_in_use, read, scan};
+pub use scan::{Contents, Tail, first, is_in_use, read, scan, scan_from};
 pub use writer::Ledger;
 
 #[cfg(test)]

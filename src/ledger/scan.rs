@@ -4,7 +4,7 @@ use super::error::{LedgerError, io_error};
 use super::record::{Record, parse};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Seek, SeekFrom};
 use std::path::Path;
 
 /// The content of a ledger.
@@ -58,10 +58,24 @@ pub fn first(path: &Path) -> Result<Option<Record>, LedgerError> {
 }
 
 /// Passes each record to `visit`, with the offset of its line, so that the ledger need not fit into memory.
-pub fn scan(path: &Path, mut visit: impl FnMut(Record, u64)) -> Result<Tail, LedgerError> {
-    let file = File::open(path).map_err(io_error(path))?;
+pub fn scan(path: &Path, visit: impl FnMut(Record, u64)) -> Result<Tail, LedgerError> {
+    scan_from(path, Tail::default(), visit)
+}
+
+/// [`scan`] of what was recorded since a scan that ended with `last`.
+pub fn scan_from(
+    path: &Path,
+    last: Tail,
+    mut visit: impl FnMut(Record, u64),
+) -> Result<Tail, LedgerError> {
+    let mut file = File::open(path).map_err(io_error(path))?;
+    file.seek(SeekFrom::Start(last.good_bytes))
+        .map_err(io_error(path))?;
     let mut reader = BufReader::with_capacity(1 << 16, file);
-    let mut tail = Tail::default();
+    let mut tail = Tail {
+        torn_bytes: 0,
+        ..last
+    };
     let mut line = Vec::new();
     loop {
         line.clear();

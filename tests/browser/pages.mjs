@@ -32,8 +32,14 @@ function real(mesh) {
   return { demo: file("demo"), wide: file("wide"), isReal: true };
 }
 
+/** A run of a million rows, of which the page has some. */
+function part() {
+  const data = wide(1000);
+  return { ...data, omitted: 999_000, totals: { ...data.totals, rows: 1_000_000 } };
+}
+
 export function make() {
-  const own = { hostile: write("hostile", hostile()), empty: write("empty", null), bare: write("bare", { v: 1, rows: [{ id: "a" }], tasks: [{ id: "b" }] }), fixture: write("fixture", demo()), many: write("many", wide(ROWS)) };
+  const own = { part: write("part", part()), hostile: write("hostile", hostile()), empty: write("empty", null), bare: write("bare", { v: 1, rows: [{ id: "a" }], tasks: [{ id: "b" }] }), fixture: write("fixture", demo()), many: write("many", wide(ROWS)) };
   const mesh = process.env.MESH && resolve(process.env.MESH);
   const isKnown = mesh && spawnSync(mesh, ["inspect", "--help"], { encoding: "utf8" }).stdout?.includes("--html");
   if (mesh && !isKnown) console.log(`${mesh} does not know inspect --html: all pages come from fixture.mjs`);

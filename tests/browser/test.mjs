@@ -108,6 +108,26 @@ await test("the timeline: its bars are drawn, one opens its row, a drag zooms in
   await tab.waitForFunction(() => !/t=/.test(location.hash));
 });
 
+await test("the timeline has no more slots than rows might run at once, however short they are", async (tab, open) => {
+  for (const name of ["wide", "demo"]) {
+    await open(address(name, "#view=timeline"));
+    await tab.reload();
+    await tab.waitForSelector("canvas");
+    const { run } = await data(tab);
+    const slots = Number(/in (\d+) slots/.exec(await tab.getAttribute("canvas", "aria-label"))[1]);
+    assert.ok(slots <= (run.slots ?? run.concurrency), `${name}: ${slots} slots`);
+  }
+});
+
+await test("a page without all rows says so in every view", async (tab, open) => {
+  for (const view of ["overview", "timeline", "rows"]) {
+    await open(address("part", `#view=${view}`));
+    await tab.reload();
+    assert.match(await text(tab, ".note"), /This page has 1,000 of 1,000,000 rows: first those that failed/);
+  }
+  await accessible(tab, "part");
+});
+
 await test("10,000 rows: search, filters, sort, and only the rows in sight are in the document", async (tab, open) => {
   await open(address("wide", "#view=rows"));
   const { rows } = await data(tab), failed = rows.filter((row) => row.status === "failed");

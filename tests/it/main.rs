@@ -21,6 +21,7 @@ mod integrate;
 mod integrator;
 mod invoke;
 mod learnings;
+mod live_page;
 mod manual;
 mod patches;
 mod plan_merge;

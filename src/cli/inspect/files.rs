@@ -5,14 +5,12 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::platform;
 use crate::report;
+use crate::report::page::RunPage;
 use crate::report::view::{RunView, Source};
 use crate::report::{otel, page, picture};
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
-
-/// A browser keeps up with this many rows.
-const PAGE_ROWS_MAX: u64 = 50_000;
 
 /// A file to be written.
 #[derive(Clone, Copy, Debug)]
@@ -73,13 +71,11 @@ impl<'a> Requested<'a> {
             source,
         };
         let content = match self {
-            Self::Page(_) if run.rows_total() > PAGE_ROWS_MAX => {
-                return Err(CliError::PageTooLong {
-                    rows: run.rows_total(),
-                    rows_max: PAGE_ROWS_MAX,
-                });
+            Self::Page(_) => {
+                let data = RunPage::read(run.folder().clone())?.data()?;
+                let export = |out: &mut BufWriter<&File>| page::write(&data, out);
+                return platform::durable::write_with(path, export).map_err(unwritten);
             }
-            Self::Page(_) => page::html(&page::read(run.folder().clone())?).into_bytes(),
             Self::Timeline(_) => picture::timeline(run)?,
             Self::Graph(_) => picture::graph(run)?,
             Self::Trace(_) => {
@@ -116,6 +112,13 @@ pub fn write(
         });
     };
     file.write(run, &path)?;
+    let rows = run.rows_total();
+    if matches!(file, Requested::Page(_)) && rows > page::ROWS_MAX {
+        context.terminal.warn(&format!(
+            "the page has {} of {} rows: first those that failed, then the first others; its sums are of all, and `mesh inspect {given}` and --xlsx show all",
+            page::ROWS_MAX, rows
+        ));
+    }
     context.terminal.data(&path.to_string_lossy())?;
     Ok(())
 }

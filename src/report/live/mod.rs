@@ -12,6 +12,7 @@
 //! resolves to this machine, can read a run. Stopping the server, or a browser, changes nothing for the run.
 
 mod feed;
+mod pages;
 mod request;
 mod server;
 

@@ -1,17 +1,18 @@
 //! The server: one thread accepts, one answers each request.
 
 use super::feed::{Feed, Message, brief};
+use super::pages::Pages;
 use super::request::{Place, Refusal, Request, Route};
-use crate::model::RunId;
+use crate::model::{RowId, RunId, UnitId, WaveNo};
 use crate::report::page;
-use crate::report::view::ViewError;
-use crate::run::{RunFolder, State};
-use serde_json::Value;
+use crate::report::run_summary::RunSummary;
+use crate::report::view::{RUNNING, WAITING};
+use crate::run::RunFolder;
 use std::io;
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 use tiny_http::{Header, Response};
 
@@ -41,7 +42,7 @@ pub struct Server {
 
 struct Shared {
     place: Place,
-    home: PathBuf,
+    pages: Pages,
 }
 
 impl Server {
@@ -57,10 +58,12 @@ impl Server {
             is_loopback: bound.ip().is_loopback(),
             token: uuid::Uuid::new_v4().simple().to_string(),
         };
-        let home = home.to_owned();
         Ok(Self {
             http,
-            shared: Arc::new(Shared { place, home }),
+            shared: Arc::new(Shared {
+                place,
+                pages: Pages::new(home),
+            }),
         })
     }
 
@@ -117,46 +120,30 @@ impl Shared {
         })
     }
 
-    fn data(&self, run: &str) -> Result<Value, ViewError> {
-        page::read(RunFolder::find(&self.home, &RunId::new(run))?)
-    }
-
     /// The page of a run, or one of its rows or tasks; `None` if there is none.
-    fn document(&self, route: &Route) -> Option<(String, &'static str)> {
-        match route {
-            Route::Page(run) => {
-                let data = brief(self.data(run).ok()?);
-                Some((page::html(&data), HTML))
-            }
-            Route::Row(run, wave, id) => {
-                let is_it = |row: &&Value| {
-                    row["id"] == id.as_str() && row["wave"].as_u64().unwrap_or_default() == *wave
-                };
-                let data = self.data(run).ok()?;
-                let row = data["rows"].as_array()?.iter().find(is_it)?;
-                Some((row.to_string(), JSON))
-            }
-            Route::Task(run, id) => {
-                let data = self.data(run).ok()?;
-                let task = data["tasks"]
-                    .as_array()?
-                    .iter()
-                    .find(|task| task["id"] == id.as_str())?;
-                Some((task.to_string(), JSON))
-            }
-            Route::Runs | Route::Events(_) => None,
-        }
+    fn document(&self, route: &Route) -> Option<(Vec<u8>, &'static str)> {
+        let (Route::Page(run) | Route::Row(run, ..) | Route::Task(run, _)) = route else {
+            return None;
+        };
+        let page = self.pages.get(run).ok()?;
+        let page = page.read().unwrap_or_else(PoisonError::into_inner);
+        let json = match route {
+            Route::Row(_, wave, id) => page
+                .row(WaveNo(u32::try_from(*wave).ok()?), &RowId::new(id.clone()))
+                .ok()??,
+            Route::Task(_, id) => page.task(&UnitId::new(id.clone())).ok()??,
+            _ => return Some((page::html(&brief(page.data().ok()?)), HTML)),
+        };
+        Some((json.to_string().into_bytes(), JSON))
     }
 
     /// A list of links. Ids of runs are names of folders, with no character that has a meaning in HTML.
-    fn runs_page(&self) -> String {
-        let mut folders = RunFolder::list(&self.home).unwrap_or_default();
+    fn runs_page(&self) -> Vec<u8> {
+        let mut folders = RunFolder::list(self.pages.home()).unwrap_or_default();
         folders.reverse();
         let line = |folder: &RunFolder| {
-            let status = match State::read(&folder.ledger()) {
-                Ok(state) => state
-                    .finished
-                    .map_or("not ended".to_owned(), |end| escaped(&end.status)),
+            let status = match RunSummary::of(folder) {
+                Ok(summary) => escaped(&summary.status),
                 Err(_) => "unreadable".to_owned(),
             };
             let id = escaped(folder.id().as_str());
@@ -169,11 +156,12 @@ impl Shared {
              <main><h1>Runs</h1><ul>{}</ul></main></html>",
             lines.concat()
         )
+        .into_bytes()
     }
 
     /// Sends what changes until the run has ended, or the browser is gone.
     fn send_events(&self, request: tiny_http::Request, run: &str) -> io::Result<()> {
-        if self.data(run).is_err() {
+        if self.pages.get(run).is_err() {
             return request.respond(Response::empty(Refusal::NotFound as u16));
         }
         // The library would hold a response back until 8 KiB of it are there.
@@ -184,14 +172,25 @@ impl Shared {
         )?;
         out.flush()?;
         let mut feed = Feed::default();
+        let mut sent = 0;
         let mut last = Instant::now();
         loop {
             let begin = Instant::now();
-            let Ok(data) = self.data(run) else {
+            let Ok(page) = self.pages.get(run) else {
                 return Ok(());
             };
-            let is_over = !matches!(data["run"]["status"].as_str(), Some("running" | "waiting"));
-            for message in feed.messages(brief(data)) {
+            let mut messages = Vec::new();
+            let is_over = {
+                let page = page.read().unwrap_or_else(PoisonError::into_inner);
+                if std::mem::replace(&mut sent, page.version()) != page.version() {
+                    let Ok(data) = page.data() else {
+                        return Ok(());
+                    };
+                    messages = feed.messages(brief(data));
+                }
+                !matches!(page.run().status(), RUNNING | WAITING)
+            };
+            for message in messages {
                 send(&mut out, &message)?;
                 last = Instant::now();
             }
@@ -220,7 +219,7 @@ fn send(out: &mut dyn Write, message: &Message) -> io::Result<()> {
 const HTML: &str = "text/html; charset=utf-8";
 const JSON: &str = "application/json";
 
-fn page_response(text: String, kind: &str) -> Response<io::Cursor<Vec<u8>>> {
+fn page_response(text: Vec<u8>, kind: &str) -> Response<io::Cursor<Vec<u8>>> {
     let headers = [
         ("Content-Type", kind),
         ("Cache-Control", "no-store"),
@@ -228,7 +227,7 @@ fn page_response(text: String, kind: &str) -> Response<io::Cursor<Vec<u8>>> {
         ("Referrer-Policy", "no-referrer"),
         ("Content-Security-Policy", "frame-ancestors 'none'"),
     ];
-    let mut response = Response::from_string(text);
+    let mut response = Response::from_data(text);
     for (name, value) in headers {
         if let Ok(header) = Header::from_bytes(name, value) {
             response.add_header(header);

@@ -1,40 +1,118 @@
 //! The data of the page of a run, as one JSON object; its shape is that of `web/src/model.ts`.
 
+use super::ROWS_MAX;
 use super::tasks::{FromRows, compact, longest_path, tasks};
 use super::text::{Limits, cut};
 use super::timeline::Timeline;
-use crate::model::{RowId, RunKind, WaveNo};
+use crate::model::{RowId, RowKey, RunKind, UnitId, WaveNo};
 use crate::report::log_tail::tail;
 use crate::report::view::{Needs, RunView, Totals, ViewError, ViewRow};
-use crate::run::{RunFolder, resume_command};
+use crate::run::resume_command;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashMap};
 
-/// Reads a run and returns the data of its page.
-pub fn read(folder: RunFolder) -> Result<Value, ViewError> {
-    let mut timeline = Timeline::default();
-    let run = RunView::read_with(folder, |record, _| timeline.apply(record))?;
-    timeline.close();
+/// The data of the page of a run.
+pub fn of_run(run: &RunView, timeline: &Timeline) -> Result<Value, ViewError> {
     let mut gathered = Gathered::default();
     let limits = Limits::of(run.rows_total());
+    let mut shares = Shares::of(run)?;
     run.each_row(Needs::ALL, |row| {
         gathered.add(&row, run.header());
-        gathered.rows.push(row_json(&row, &run, &timeline, limits));
+        if shares.take(&row) {
+            gathered.rows.push(row_json(&row, run, timeline, limits));
+        }
         Ok::<_, ViewError>(())
     })?;
-    let tasks = tasks(&run, &timeline, &gathered.tasks, limits);
+    let tasks = tasks(run, timeline, &gathered.tasks, limits, |_| true);
+    let omitted = gathered.totals.rows - gathered.rows.len() as u64;
     Ok(json!({
         "v": 1,
-        "run": run_json(&run),
+        "run": run_json(run, timeline),
         "live": false,
-        "totals": totals(&run, &gathered, longest_path(&tasks, &gathered.tasks)),
+        "omitted": omitted,
+        "totals": totals(run, &gathered, longest_path(&tasks, &gathered.tasks)),
         "by": gathered.by(),
         "rows": gathered.rows,
         "tasks": tasks.into_iter().map(compact).collect::<Vec<_>>(),
-        "waves": waves(&run, &timeline),
+        "waves": waves(run, timeline),
         "marks": timeline.marks(),
         "violations": run.state().violations.iter().map(|one| one.report()).collect::<Vec<_>>(),
     }))
+}
+
+/// A row with longer texts than beside all others; `None` if there is no such row.
+pub fn of_row(
+    run: &RunView,
+    timeline: &Timeline,
+    wave: WaveNo,
+    id: &RowId,
+) -> Result<Option<Value>, ViewError> {
+    let mut found = None;
+    let picks = |its_wave, its_id: &RowId| its_wave == wave && its_id == id;
+    run.each_row_of(Needs::ALL, picks, |row| {
+        found = Some(row_json(&row, run, timeline, Limits::of(1)));
+        Ok::<_, ViewError>(())
+    })?;
+    Ok(found)
+}
+
+/// A task, likewise.
+pub fn of_task(
+    run: &RunView,
+    timeline: &Timeline,
+    id: &UnitId,
+) -> Result<Option<Value>, ViewError> {
+    let mut from_rows = FromRows::default();
+    let picks = |_, row: &RowId| RowKey::parse(row).is_some_and(|key| key.unit == *id);
+    run.each_row_of(Needs::ALL, picks, |row| {
+        from_rows.add(&row, run.header());
+        Ok::<_, ViewError>(())
+    })?;
+    let from_rows = HashMap::from([(id.to_string(), from_rows)]);
+    let found = tasks(run, timeline, &from_rows, Limits::of(1), |unit| {
+        unit.id == *id
+    });
+    Ok(found.into_iter().next().map(compact))
+}
+
+/// How many more rows the page takes: those that failed or run before the others, and of both the first.
+struct Shares {
+    urgent: u64,
+    others: u64,
+}
+
+impl Shares {
+    fn of(run: &RunView) -> Result<Self, ViewError> {
+        let mut urgent = 0;
+        if run.rows_total() > ROWS_MAX {
+            run.each_row(Needs::default(), |row| {
+                urgent += u64::from(is_urgent(&row));
+                Ok::<_, ViewError>(())
+            })?;
+        }
+        Ok(Self::new(ROWS_MAX, urgent))
+    }
+
+    fn new(rows_max: u64, urgent: u64) -> Self {
+        Self {
+            urgent: rows_max,
+            others: rows_max.saturating_sub(urgent),
+        }
+    }
+
+    fn take(&mut self, row: &ViewRow) -> bool {
+        let share = match is_urgent(row) {
+            true => &mut self.urgent,
+            false => &mut self.others,
+        };
+        let is_taken = *share > 0;
+        *share = share.saturating_sub(1);
+        is_taken
+    }
+}
+
+fn is_urgent(row: &ViewRow) -> bool {
+    row.has_failed() || row.status == "running"
 }
 
 /// The tasks of a run of a plan.
@@ -59,7 +137,7 @@ pub fn read_tasks(run: &RunView) -> Result<PlanTasks, ViewError> {
         Ok::<_, ViewError>(())
     })?;
     let limits = Limits::of(run.rows_total());
-    let tasks = tasks(run, &Timeline::default(), &rows, limits);
+    let tasks = tasks(run, &Timeline::default(), &rows, limits, |_| true);
     let longest_path = longest_path(&tasks, &rows);
     Ok(PlanTasks {
         tasks,
@@ -144,7 +222,7 @@ fn worker_ms(row: &ViewRow) -> u64 {
     (row.seconds.unwrap_or_default() * 1000.0).round() as u64
 }
 
-fn run_json(run: &RunView) -> Value {
+fn run_json(run: &RunView, timeline: &Timeline) -> Value {
     let (state, started) = (run.state(), run.started());
     let finished = state.finished.as_ref();
     let is_resumable =
@@ -166,6 +244,7 @@ fn run_json(run: &RunView) -> Value {
         "root": started.root.to_string_lossy(),
         "adapter": job.map_or(&started.settings["adapter"], |_| &started.settings["job"]["worker"]["adapter"]),
         "concurrency": run.concurrency(),
+        "slots": timeline.slots(),
         "mesh_version": started.mesh_version,
         "resume": is_resumable.then(|| resume_command(run.folder().id())),
         "input": job.map(|job| job.csv_path.to_string_lossy()),
@@ -244,7 +323,7 @@ fn row_json(row: &ViewRow, run: &RunView, timeline: &Timeline, limits: Limits) -
         text if text.len() > limits.text => json!(short(&text)),
         _ => result.clone(),
     });
-    let attempts = timeline.attempts(wave, &id).iter().map(|attempt| {
+    let attempts = timeline.attempts(wave, &id).map(|attempt| {
         let number = attempt["n"].as_u64().unwrap_or_default() as u32;
         let log = run.folder().kept_logs(wave, &id, number).into_iter().next();
         let mut attempt = attempt.clone();
@@ -284,4 +363,23 @@ fn row_json(row: &ViewRow, run: &RunView, timeline: &Timeline, limits: Limits) -
         );
     }
     json
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_that_failed_or_run_come_before_the_others() {
+        let statuses = ["completed", "failed", "completed", "running", "completed"];
+        let rows = statuses.map(|status| ViewRow {
+            status: status.to_owned(),
+            ..ViewRow::default()
+        });
+        let taken = |mut shares: Shares| rows.each_ref().map(|row| shares.take(row));
+        let of = |rows_max, urgent| Shares::new(rows_max, urgent);
+        assert_eq!(taken(of(3, 2)), [true, true, false, true, false]);
+        assert_eq!(taken(of(1, 2)), [false, true, false, false, false]);
+        assert_eq!(taken(of(9, 2)), [true; 5]);
+    }
 }

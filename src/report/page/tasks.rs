@@ -71,18 +71,20 @@ impl FromRows {
     }
 }
 
-/// All tasks of a run, in the order of their admission.
+/// The tasks of a run that `picks` picks, in the order of their admission.
 pub fn tasks(
     run: &RunView,
     timeline: &Timeline,
     from_rows: &HashMap<String, FromRows>,
     limits: Limits,
+    picks: impl Fn(&Unit) -> bool,
 ) -> Vec<Value> {
     let Some(report) = Report::of(run.state()) else {
         return Vec::new();
     };
     let nothing = FromRows::default();
     let units = run.state().units.iter().zip(&report.tasks);
+    let units = units.filter(|(unit, _)| picks(unit));
     let task = |(unit, report): (&Unit, &crate::report::plan_report::TaskReport)| {
         let rows = from_rows.get(unit.id.as_str()).unwrap_or(&nothing);
         let patch = rows
@@ -170,7 +172,10 @@ pub fn longest_path(tasks: &[Value], from_rows: &HashMap<String, FromRows>) -> O
         path.push(id);
         best.insert(id, (ms, path));
     }
-    let (ms, path) = best.into_values().max_by_key(|(ms, _)| *ms)?;
+    let paths = tasks
+        .iter()
+        .filter_map(|task| best.get(task["id"].as_str()?));
+    let (ms, path) = paths.max_by_key(|(ms, _)| *ms)?;
     Some(json!({"ms": ms, "tasks": path}))
 }
 

@@ -100,7 +100,7 @@ fn draw(run: &RunView, plan: &PlanTasks) -> Vec<u8> {
                 let points: Vec<(f64, f64)> = passed.iter().map(spot).collect();
                 let paint = match is_longest {
                     true => Paint::Line("accent", 2.0),
-                    false => Paint::Line("idle-bar", 1.0),
+                    false => Paint::Line("idle", 1.0),
                 };
                 svg.path(curve(&points, sizes), paint);
             }

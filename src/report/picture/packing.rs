@@ -9,7 +9,7 @@ use super::svg::words;
 use crate::ledger::Record;
 use crate::model::{AttemptEnd, Event, WaveNo};
 use crate::platform::clock;
-use crate::report::view::{Attempt, History, Integration, Mark, Moment};
+use crate::report::view::{Attempt, History, Integration, Mark, Moment, concurrency};
 use serde_json::Value;
 use std::collections::HashSet;
 
@@ -83,8 +83,6 @@ pub struct Packing {
     span_ms: (i64, i64),
     width: f64,
     history: History,
-    /// The largest concurrency number so far.
-    slots_max: usize,
     /// When each slot was freed, in milliseconds since 1970.
     freed_ms: Vec<i64>,
     started_waves: HashSet<WaveNo>,
@@ -114,7 +112,6 @@ impl Packing {
             span_ms,
             width,
             history: History::default(),
-            slots_max: usize::MAX,
             freed_ms: Vec::new(),
             started_waves: HashSet::new(),
             slots: Vec::new(),
@@ -158,14 +155,9 @@ impl Packing {
 
     /// The concurrency number in `settings`, if they have one, holds from pixel `x` on.
     fn allow(&mut self, x: f64, settings: &Value) {
-        let bounds = [&settings["job"]["bounds"], &settings["bounds"]];
-        let numbers = bounds.map(|bounds| bounds["max_concurrency"].as_u64());
-        let Some(number) = numbers.into_iter().flatten().next() else {
-            return;
-        };
-        let known = Some(self.slots_max).filter(|known| *known < usize::MAX);
-        self.slots_max = known.unwrap_or(0).max(number as usize).max(1);
-        self.limit.set(x, number);
+        if let Some(number) = concurrency(settings) {
+            self.limit.set(x, number);
+        }
     }
 
     fn add(&mut self, moment: Moment) {
@@ -211,7 +203,8 @@ impl Packing {
             .filter(|(_, freed)| *freed <= start_ms + slack);
         // The lowest of those that were freed at the same time.
         let last = fitting.max_by_key(|(slot, freed)| (*freed, std::cmp::Reverse(*slot)));
-        let is_full = self.slots.len() >= self.slots_max;
+        let slots_max = self.history.concurrency_max();
+        let is_full = slots_max.is_some_and(|most| self.slots.len() as u64 >= most.max(1));
         match last.or_else(|| freed.min_by_key(|(_, freed)| *freed).filter(|_| is_full)) {
             Some((slot, freed)) => (slot, freed.max(start_ms).min(end_ms)),
             None => {

@@ -9,6 +9,7 @@ use crate::model::{
     counted,
 };
 use crate::platform::clock;
+use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 
 /// One attempt of a row.
@@ -102,6 +103,7 @@ pub struct WaveSpan {
 pub struct History {
     start_ms: Option<i64>,
     last_ms: i64,
+    concurrency_max: Option<u64>,
     attempts: HashMap<(WaveNo, u64), Attempt>,
     integrations: HashMap<UnitId, (u32, Option<i64>)>,
     waves: BTreeMap<WaveNo, WaveSpan>,
@@ -113,6 +115,12 @@ impl History {
         let at = clock::read(&record.ts).map_or(0, |time| time.as_millisecond());
         self.start_ms.get_or_insert(at);
         let before = std::mem::replace(&mut self.last_ms, at);
+        let allowed = match &record.event {
+            Event::RunStarted(body) => concurrency(&body.settings),
+            Event::RunResumed(body) => concurrency(&body.changed),
+            _ => None,
+        };
+        self.concurrency_max = self.concurrency_max.max(allowed);
         match &record.event {
             Event::WaveStarted(body) => {
                 let wave = self.waves.entry(body.wave).or_default();
@@ -181,6 +189,11 @@ impl History {
         (self.start_ms.unwrap_or(0), self.last_ms)
     }
 
+    /// The most rows that might run at once, before and after a resume; none if the ledger does not say.
+    pub fn concurrency_max(&self) -> Option<u64> {
+        self.concurrency_max
+    }
+
     /// The waves that have started.
     pub fn waves(&self) -> &BTreeMap<WaveNo, WaveSpan> {
         &self.waves
@@ -226,6 +239,15 @@ impl History {
         });
         lost.collect()
     }
+}
+
+/// The concurrency number in the settings of a run, if they have one.
+pub fn concurrency(settings: &Value) -> Option<u64> {
+    let bounds = [&settings["job"]["bounds"], &settings["bounds"]];
+    let mut numbers = bounds
+        .map(|bounds| bounds["max_concurrency"].as_u64())
+        .into_iter();
+    numbers.find_map(|number| number)
 }
 
 fn opened(wave: WaveNo, row: &RowId, index: u64, start_ms: i64) -> Attempt {

@@ -28,7 +28,7 @@ pub use cell::Cell;
 pub use column::Column;
 pub use condition::Condition;
 pub use error::ViewError;
-pub use history::{Attempt, History, Integration, Mark, Moment, WaveSpan};
+pub use history::{Attempt, History, Integration, Mark, Moment, WaveSpan, concurrency};
 pub use needs::Needs;
 pub use row::{Headline, ViewRow};
 pub use run_rows::RunView;

@@ -7,7 +7,7 @@ use super::row::ViewRow;
 use super::run_status::run_status;
 use crate::job::{Settings, Status, Survey, read_record};
 use crate::ledger;
-use crate::ledger::{Lines, Record};
+use crate::ledger::{Lines, Record, Tail};
 use crate::model::{RowId, RowKey, RunKind, RunStarted, WaveNo};
 use crate::run::{RunFolder, SpawnRun, State};
 use crate::table::{ReadOptions, Reader};
@@ -23,6 +23,8 @@ pub struct RunView {
     header: Vec<String>,
     spawned: Option<(Settings, Survey)>,
     is_driven: bool,
+    /// How far the ledger has been read.
+    tail: Tail,
 }
 
 impl RunView {
@@ -44,7 +46,7 @@ impl RunView {
     ) -> Result<Self, ViewError> {
         let is_driven = ledger::is_in_use(&folder.ledger()).unwrap_or(false);
         let (mut state, mut measures) = (State::default(), Measures::default());
-        ledger::scan(&folder.ledger(), |record, place| {
+        let tail = ledger::scan(&folder.ledger(), |record, place| {
             measures.apply(&record);
             visit(&record, place);
             state.apply_record(&record, place);
@@ -71,7 +73,24 @@ impl RunView {
             header,
             spawned,
             is_driven,
+            tail,
         })
+    }
+
+    /// Applies what was recorded since, and hands it to `visit` too. `true` if there was anything, or if the process that drives the
+    /// run came or went.
+    pub fn refresh(&mut self, mut visit: impl FnMut(&Record)) -> Result<bool, ViewError> {
+        let ledger = self.folder.ledger();
+        let is_driven = ledger::is_in_use(&ledger).unwrap_or(false);
+        let (state, measures) = (&mut self.state, &mut self.measures);
+        let tail = ledger::scan_from(&ledger, self.tail, |record, place| {
+            measures.apply(&record);
+            visit(&record);
+            state.apply_record(&record, place);
+        })?;
+        let is_new = tail.records > self.tail.records || is_driven != self.is_driven;
+        (self.tail, self.is_driven) = (tail, is_driven);
+        Ok(is_new)
     }
 
     /// Its folder.
@@ -143,23 +162,37 @@ impl RunView {
         needs: Needs,
         visit: impl FnMut(ViewRow) -> Result<(), E>,
     ) -> Result<(), E> {
+        self.each_row_of(needs, |_, _| true, visit)
+    }
+
+    /// Visits the rows that `picks` picks by wave and id, in order; the records of all others are not read. 1 is the wave of a
+    /// spawned CSV.
+    pub fn each_row_of<E: From<ViewError>>(
+        &self,
+        needs: Needs,
+        picks: impl Fn(WaveNo, &RowId) -> bool,
+        visit: impl FnMut(ViewRow) -> Result<(), E>,
+    ) -> Result<(), E> {
         match &self.spawned {
-            Some((job, survey)) => self.spawned_rows(job, survey, needs, visit),
-            None => self.wave_rows(needs, visit),
+            Some((job, survey)) => self.spawned_rows((job, survey), needs, picks, visit),
+            None => self.wave_rows(needs, picks, visit),
         }
     }
 
     fn spawned_rows<E: From<ViewError>>(
         &self,
-        job: &Settings,
-        survey: &Survey,
+        (job, survey): (&Settings, &Survey),
         needs: Needs,
+        picks: impl Fn(WaveNo, &RowId) -> bool,
         mut visit: impl FnMut(ViewRow) -> Result<(), E>,
     ) -> Result<(), E> {
         let lines = self.lines()?;
         let adapter = &job.worker.adapter;
         let mut rows = survey.rows(job).map_err(ViewError::from)?;
         while let Some(input) = rows.next_row().map_err(ViewError::from)? {
+            if !picks(job.wave, &input.id) {
+                continue;
+            }
             let mut row = ViewRow {
                 item: input.id.to_string(),
                 number: input.index + 1,
@@ -176,6 +209,7 @@ impl RunView {
     fn wave_rows<E: From<ViewError>>(
         &self,
         needs: Needs,
+        picks: impl Fn(WaveNo, &RowId) -> bool,
         mut visit: impl FnMut(ViewRow) -> Result<(), E>,
     ) -> Result<(), E> {
         let lines = self.lines()?;
@@ -184,6 +218,9 @@ impl RunView {
             .unwrap_or_default();
         for wave in &self.state.waves {
             let number = wave.compiled.wave;
+            if !wave.compiled.rows.iter().any(|id| picks(number, id)) {
+                continue;
+            }
             let mut csv = match needs.input {
                 true => Some(self.open_wave(&wave.compiled.csv_path)?),
                 false => None,
@@ -192,6 +229,9 @@ impl RunView {
                 let mut row = wave_row(id, number, index as u64, adapter);
                 if let Some(csv) = &mut csv {
                     row.fields = csv.next_row().map_err(ViewError::from)?.unwrap_or_default();
+                }
+                if !picks(number, id) {
+                    continue;
                 }
                 row.verdict = self.measures.verdict(number, id).cloned();
                 self.fill(&mut row, number, index as u64, needs, &lines)?;

@@ -76,6 +76,12 @@ function App() {
       <div class="body">
         <main id="main" tabIndex={-1}>
           {!data && <p class="empty">This page has no data of a run in it. <code>mesh inspect RUN --html FILE</code> writes one that has.</p>}
+          {!!model.view.omitted && (
+            <p class="note">
+              This page has {count((model.view.totals?.rows ?? 0) - model.view.omitted)} of {count(model.view.totals?.rows)} rows: first those that failed or run, then the first
+              others. The sums are of all rows. <code>mesh inspect {brief(run.id, 60)}</code> shows every row.
+            </p>
+          )}
           {missing && <p class="notice" role="alert">{missing} <button onClick={() => go(closed)}>Dismiss</button></p>}
           {isPrinting ? views().map(([name, title]) => <section class="printed"><h2>{title}</h2><Content name={name} /></section>) : <Content name={shown} />}
         </main>

@@ -23,9 +23,11 @@ export interface Mark { at?: number; until?: number | null; kind?: string; unit?
 export interface Group { name?: string; rows?: number; failed?: number; worker_ms?: number | null; cost_usd?: number | null }
 export interface View {
   v?: number; live?: boolean;
+  /** So many rows of the run are not in `rows`. */
+  omitted?: number;
   run?: {
     id?: string; kind?: string; status?: string; detail?: string | null; exit_code?: number | null; started?: string | null; ended?: string | null; root?: string | null;
-    adapter?: string | null; concurrency?: number | null; mesh_version?: string | null; resume?: string | null; input?: string | null; instruction?: string | null;
+    adapter?: string | null; concurrency?: number | null; slots?: number | null; mesh_version?: string | null; resume?: string | null; input?: string | null; instruction?: string | null;
   };
   totals?: {
     rows?: number; pending?: number; running?: number; completed?: number; failed?: number; attempts?: number; retries?: number; timeouts?: number; wall_ms?: number | null;

@@ -19,20 +19,23 @@ export const pack = kept((model, end: number): Packed => {
       const isOpen = attempt.end == null && row.status === "running";
       const until = Math.max(start, time(attempt.end) ?? (isOpen ? end : start));
       bars.push({ row, attempt, slot: 0, start, end: until, isOpen });
-      span(running, start, until);
       span(waiting, ready, start);
       ready = until;
     }
     if (row.status === "pending") span(waiting, ready, end);
   }
   bars.sort((a, b) => a.start - b.start);
-  // The lowest slot that is free takes the next attempt.
+  // The lowest slot that is free takes the next attempt. Ends are recorded together, and so a little late: where more attempts seem to
+  // have run than might, the one that is free first takes it, and its bar begins there.
+  const slotsMax = Math.max(model.view.run?.slots ?? model.view.run?.concurrency ?? Infinity, 1);
   const freeAt: number[] = [];
   for (const bar of bars) {
     let slot = freeAt.findIndex((at) => at <= bar.start);
-    if (slot < 0) slot = freeAt.length;
+    if (slot < 0) slot = freeAt.length < slotsMax ? freeAt.length : freeAt.indexOf(Math.min(...freeAt));
     bar.slot = slot;
+    bar.start = Math.min(bar.end, Math.max(bar.start, freeAt[slot] ?? 0));
     freeAt[slot] = bar.end;
+    span(running, bar.start, bar.end);
   }
   const marks = [...(model.view.marks ?? [])];
   if (!marks.some((m) => m.kind === "integration"))

@@ -1,0 +1,64 @@
+//! The page of a run that can be brought up to date: only what was recorded since is read again.
+
+use super::data;
+use super::timeline::Timeline;
+use crate::model::{RowId, UnitId, WaveNo};
+use crate::report::view::{RunView, ViewError};
+use crate::run::RunFolder;
+use serde_json::Value;
+
+/// A run as its page needs it.
+pub struct RunPage {
+    run: RunView,
+    timeline: Timeline,
+    version: u64,
+}
+
+impl RunPage {
+    /// Reads a run.
+    pub fn read(folder: RunFolder) -> Result<Self, ViewError> {
+        let mut timeline = Timeline::default();
+        let run = RunView::read_with(folder, |record, _| timeline.apply(record))?;
+        timeline.close();
+        Ok(Self {
+            run,
+            timeline,
+            version: 1,
+        })
+    }
+
+    /// Reads what was recorded since.
+    pub fn refresh(&mut self) -> Result<(), ViewError> {
+        let timeline = &mut self.timeline;
+        if self.run.refresh(|record| timeline.apply(record))? {
+            timeline.close();
+            self.version += 1;
+        }
+        Ok(())
+    }
+
+    /// Grows with each change, from 1 on.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The run.
+    pub fn run(&self) -> &RunView {
+        &self.run
+    }
+
+    /// The data of the page.
+    pub fn data(&self) -> Result<Value, ViewError> {
+        data::of_run(&self.run, &self.timeline)
+    }
+
+    /// The row of a wave with longer texts than in [`RunPage::data`], if there is one; 1 is the wave of a spawned CSV.
+    pub fn row(&self, wave: WaveNo, id: &RowId) -> Result<Option<Value>, ViewError> {
+        data::of_row(&self.run, &self.timeline, wave, id)
+    }
+
+    /// A task, likewise.
+    pub fn task(&self, id: &UnitId) -> Result<Option<Value>, ViewError> {
+        data::of_task(&self.run, &self.timeline, id)
+    }
+}
