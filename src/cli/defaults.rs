@@ -18,8 +18,9 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// The commands whose options can be set by the environment and `mesh.yaml`.
-const CONFIGURABLE: [&str; 6] = [
+const CONFIGURABLE: [&str; 7] = [
     "run",
+    "mcp",
     "invoke",
     "doctor",
     "spawn",
@@ -29,8 +30,10 @@ const CONFIGURABLE: [&str; 6] = [
 /// The commands that take options as `KEY=VALUE`.
 const WITH_SETTINGS: [&str; 3] = ["run", "wave next", "wave simulate"];
 /// Options that are read from the command line only.
-const TYPED_ONLY: [&str; 16] = [
+const TYPED_ONLY: [&str; 18] = [
     "help",
+    "worker",
+    "root",
     "version",
     "folder",
     "settings",

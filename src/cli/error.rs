@@ -4,12 +4,13 @@ use super::terminal::{NotPrinted, Terminal, Tone};
 use crate::audit::AuditError;
 use crate::config::ConfigError;
 use crate::invoke::{InvokeError, KEYS};
-use crate::job::JobError;
+use crate::job::{DEPTH_MAX, JobError, TooDeep};
 use crate::learnings::LearningsError;
 use crate::ledger::LedgerError;
 use crate::model::{RunId, visible_lines};
 use crate::plan::PlanError;
 use crate::platform::GitError;
+use crate::report::RowError;
 use crate::report::live::ListenError;
 use crate::report::picture::GraphError;
 use crate::report::view::ViewError;
@@ -210,24 +211,12 @@ pub enum CliError {
         /// As given.
         row: String,
     },
-    /// `--row` of a row that a run does not have.
-    #[error("run `{run}` has no row `{row}`")]
-    NoRow {
-        /// The run.
-        run: RunId,
-        /// As given.
-        row: String,
-    },
-    /// `--row` of an id that is shown alike for several rows.
-    #[error("run `{run}` shows several rows as `{row}`: {}", numbers.iter().map(u64::to_string).collect::<Vec<_>>().join(", "))]
-    AmbiguousRow {
-        /// The run.
-        run: RunId,
-        /// As given.
-        row: String,
-        /// The numbers of the rows.
-        numbers: Vec<u64>,
-    },
+    /// A row can't be shown.
+    #[error(transparent)]
+    Row(RowError),
+    /// A worker starts a job.
+    #[error(transparent)]
+    Depth(#[from] TooDeep),
     /// `--junit` or `--markdown` for a spawned CSV.
     #[error("run `{0}` is a spawned CSV; its report is the output CSV")]
     NotAPlanRun(RunId),
@@ -322,7 +311,7 @@ impl CliError {
             CliError::Learnings(LearningsError::Empty) => 1,
             // The work is done, but its output is lost.
             CliError::NotPrinted(_) | CliError::OutputLost { .. } => 1,
-            CliError::Io(_) | CliError::Listen(_) => 3,
+            CliError::Io(_) | CliError::Listen(_) | CliError::Depth(_) => 3,
             CliError::Demo(_) => 70,
             _ => 2,
         }
@@ -355,6 +344,10 @@ impl CliError {
             CliError::NoCommand(_) => Some("see the commands: mesh --help".to_owned()),
             CliError::FileExists(_) => Some("pass another file, or --force to replace it".to_owned()),
             CliError::FileOfTable { .. } => Some("pass the id of its run: mesh runs list".to_owned()),
+            CliError::Depth(error) => Some(format!(
+                "to nest jobs, start this command with {DEPTH_MAX}={}; mesh spawn --env {DEPTH_MAX} passes it to workers",
+                error.depth
+            )),
             CliError::NoPicture(_) => Some("mesh inspect RUN --svg timeline FILE".to_owned()),
             CliError::Graph(GraphError::NoTasks(run)) => Some(format!("its timeline: mesh inspect {run} --svg timeline FILE")),
             CliError::View(ViewError::NotStarted(run)) => Some(format!("start it again: mesh resume {run}")),
@@ -377,8 +370,8 @@ impl CliError {
             CliError::FlattenWithoutSchema => Some("pass --output-schema FILE".to_owned()),
             CliError::NoRunToResume => Some("pass the input, or --resume=RUN".to_owned()),
             CliError::NoRunOfInput(_) => Some("list all runs with `mesh runs list`, then pass --resume=RUN".to_owned()),
-            CliError::NoRow { run, .. } => Some(format!("list failed rows: mesh runs show {run} --failed")),
-            CliError::AmbiguousRow { run, numbers, .. } => {
+            CliError::Row(RowError::NoRow { run, .. }) => Some(format!("list failed rows: mesh runs show {run} --failed")),
+            CliError::Row(RowError::AmbiguousRow { run, numbers, .. }) => {
                 let number = numbers.first()?;
                 Some(format!("give the number of one: mesh runs show {run} --row {number}"))
             }
@@ -424,6 +417,15 @@ impl CliError {
         }
         terminal.error(&text);
         ExitCode::from(self.code())
+    }
+}
+
+impl From<RowError> for CliError {
+    fn from(error: RowError) -> Self {
+        match error {
+            RowError::Run(error) => CliError::Run(error),
+            error => CliError::Row(error),
+        }
     }
 }
 

@@ -51,6 +51,7 @@ mod wave_slices;
 mod workbook;
 
 use crate::adapter::WORKER_COMMAND;
+use crate::mcp::DETACHED;
 use crate::platform::sandbox;
 use args::{Cli, Command};
 use error::CliError;
@@ -60,11 +61,11 @@ use terminal::Terminal;
 
 /// Parses the command line, runs the command, and returns an exit code (CONTRACT, "Exit codes").
 pub fn main() -> ExitCode {
-    if let Some(code) = run_as_worker(std::env::args_os().skip(1)) {
+    if let Some(code) = run_as_worker() {
         return code;
     }
     completions::answer();
-    let parsed = defaults::parse(std::env::args_os().collect());
+    let parsed = defaults::parse(leave_session(std::env::args_os().collect()));
     let (cli, context) = match parsed {
         Ok(parsed) => parsed,
         Err(error) => return error.report(&Terminal::plain()),
@@ -82,9 +83,26 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The two commands that this program starts itself, once for each row: they skip the command line's parser, which takes
+/// Leaves the session of the parent process if the first argument asks for it, and gives the other ones.
+fn leave_session(mut args: Vec<OsString>) -> Vec<OsString> {
+    if args.get(1).is_some_and(|arg| arg == DETACHED) {
+        args.remove(1);
+        // Fails only for the leader of a process group, which is detached already.
+        let _ = rustix::process::setsid();
+    }
+    args
+}
+
+/// The commands that are started once for each row: they skip the command line's parser, which takes
 /// longer than they do. The sandbox also comes before anything that starts a thread.
-fn run_as_worker(mut args: impl Iterator<Item = OsString>) -> Option<ExitCode> {
+fn run_as_worker() -> Option<ExitCode> {
+    let mut args = std::env::args_os().skip(1);
+    if mcp::is_worker(std::env::args_os().skip(1)) {
+        return Some(match mcp::serve_worker() {
+            Ok(code) => ExitCode::from(code),
+            Err(error) => error.report(&Terminal::plain()),
+        });
+    }
     let (result, code) = match args.next()?.to_str()? {
         sandbox::COMMAND => (sandbox::main(args).map_err(CliError::from), 127),
         WORKER_COMMAND => (replay_worker::execute(args), 2),
@@ -121,7 +139,7 @@ fn dispatch(cli: Cli, context: &context::Context) -> Result<u8, CliError> {
         Command::Collect(args) => single_steps::collect(&args, context),
         Command::Integrate(args) => single_steps::integrate(&args, context),
         Command::Wave(command) => wave::execute(&command, context),
-        Command::Mcp(_) => mcp::execute(),
+        Command::Mcp(args) => mcp::execute(&args, context),
         Command::Adapters => adapters::execute(context),
         Command::Doctor(args) => doctor::execute(&args, context),
         Command::Completions(args) => completions::execute(&args),

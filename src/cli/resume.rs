@@ -6,6 +6,7 @@ use super::error::{CliError, final_exit_code};
 use super::files_in_use::in_use_by_all;
 use super::report_files::{check_files, write_files};
 use super::{resume_csv, step_summary};
+use crate::job::check_depth;
 use crate::ledger;
 use crate::model::{Event, RunKind};
 use crate::platform::GitError;
@@ -13,6 +14,7 @@ use crate::run::{PlanRun, RunError};
 
 /// Resumes a run.
 pub fn execute(args: &ResumeArgs, context: &Context) -> Result<u8, CliError> {
+    check_depth()?;
     let folder = args.run.find(context)?;
     let started = match ledger::first(&folder.ledger())?.map(|record| record.event) {
         Some(Event::RunStarted(body)) => Some(body),

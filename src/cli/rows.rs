@@ -1,14 +1,13 @@
 //! The rows of `mesh runs show`: the failed ones, and one in full.
 
 use super::context::Context;
-use super::csv_file::CsvFile;
 use super::error::CliError;
 use super::terminal::{Terminal, Tone};
 use crate::model::{
-    RunId, Usage, VerdictRecord, WaveNo, one_line, shell_word, visible, visible_lines, with_code,
+    RunId, Usage, VerdictRecord, WaveNo, one_line, shell_word, visible_lines, with_code,
 };
-use crate::report::{AttemptHistory, FailedRow, RowHistory, read_row_history, tail};
-use crate::run::{RunError, RunFolder, SpawnRun, State, resume_command};
+use crate::report::{AttemptHistory, FailedRow, RowDetail, RowHistory, tail};
+use crate::run::{RunError, RunFolder, State, resume_command};
 use serde_json::Value;
 use std::path::Path;
 
@@ -64,29 +63,23 @@ pub fn show(
     given: &str,
     context: &Context,
 ) -> Result<(), CliError> {
-    let id = &find_id(folder, state, given)?;
-    let prompt = match state.spawned {
-        Some(_) => SpawnRun::first_prompt(folder, id)?,
-        None => prompt_in_waves(folder, state, id)?,
-    };
-    let mut story = read_row_history(&folder.ledger(), id)?;
-    if prompt.is_none() && story.is_none() {
-        return Err(CliError::NoRow {
-            run: folder.id().clone(),
-            row: id.to_owned(),
-        });
-    }
-    for story in story.iter_mut() {
-        let (wave, item) = (story.wave, crate::model::RowId::new(id));
-        for attempt in &mut story.attempts {
-            attempt.log_paths = folder.kept_logs(wave, &item, attempt.attempt);
-        }
-    }
+    let detail = RowDetail::read(folder, state, given)?;
     if context.terminal.json {
-        let object = serde_json::json!({"mesh_run_id": folder.id(), "item_id": id, "prompt": prompt, "row": story});
-        return Ok(context.terminal.data(&object.to_string())?);
+        let object = serde_json::to_string(&detail).unwrap_or_default();
+        return Ok(context.terminal.data(&object)?);
     }
-    let mut text = row_text(id, prompt.as_deref(), story.as_ref(), &context.terminal);
+    let RowDetail {
+        item_id,
+        prompt,
+        row: story,
+        ..
+    } = detail;
+    let mut text = row_text(
+        &item_id,
+        prompt.as_deref(),
+        story.as_ref(),
+        &context.terminal,
+    );
     if let Some(story) = &story {
         text.push_str(&violation_text(
             folder,
@@ -100,63 +93,6 @@ pub fn show(
         text.push_str(&format!("\nTry again\n  {command}\n"));
     }
     Ok(context.terminal.data(text.trim_end())?)
-}
-
-/// The id of the row that is meant by `given`. An id with hidden characters can't be typed as it is shown, so that form
-/// counts as well; where it is that of several rows, only the number tells them apart.
-fn find_id(folder: &RunFolder, state: &State, given: &str) -> Result<String, CliError> {
-    let is_shown = |id: &str| {
-        let shown = [id.to_owned(), visible(id), visible_lines(id), one_line(id)];
-        shown.iter().any(|form| form == given)
-    };
-    let number: Option<u64> = given.parse().ok();
-    let rows = match state.spawned {
-        Some(_) => SpawnRun::find_rows(folder, |row, id| is_shown(id) || number == Some(row))?,
-        None => {
-            let rows = state.waves.iter().flat_map(|wave| &wave.compiled.rows);
-            rows.map(|id| (0, id.clone()))
-                .filter(|(_, id)| is_shown(id.as_str()))
-                .collect()
-        }
-    };
-    if rows.iter().any(|(_, id)| id.as_str() == given) {
-        return Ok(given.to_owned());
-    }
-    let shown: Vec<_> = rows
-        .iter()
-        .filter(|(_, id)| is_shown(id.as_str()))
-        .collect();
-    match (shown.as_slice(), rows.first()) {
-        ([], None) => Ok(given.to_owned()),
-        ([(_, id)], _) | ([], Some((_, id))) => Ok(id.to_string()),
-        (several, _) => Err(CliError::AmbiguousRow {
-            run: folder.id().clone(),
-            row: given.to_owned(),
-            numbers: several.iter().map(|(number, _)| *number).collect(),
-        }),
-    }
-}
-
-/// The prompt of a row of a plan run, from the wave CSV that contains it.
-fn prompt_in_waves(
-    folder: &RunFolder,
-    state: &State,
-    id: &str,
-) -> Result<Option<String>, CliError> {
-    let mut waves = state.waves.iter();
-    let Some(wave) = waves.find(|wave| wave.compiled.rows.iter().any(|row| row.as_str() == id))
-    else {
-        return Ok(None);
-    };
-    let path = folder.path().join(&wave.compiled.csv_path);
-    let table = CsvFile::read(&path, &path)?;
-    let column = |name: &str| table.header.iter().position(|column| column == name);
-    let (Some(id_at), Some(prompt_at)) = (column("id"), column("prompt")) else {
-        return Ok(None);
-    };
-    let mut rows = table.rows.iter();
-    let row = rows.find(|row| row.get(id_at).is_some_and(|cell| cell == id));
-    Ok(row.and_then(|row| row.get(prompt_at).cloned()))
 }
 
 /// The command that starts a failed row again: with all failed rows of its CSV, or with the rest of its run.

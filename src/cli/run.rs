@@ -9,6 +9,7 @@ use super::progress::rows;
 use super::terminal::Terminal;
 use crate::adapter::EXTERNAL;
 use crate::integrate::{RepoLock, VALIDATION_ALLOW};
+use crate::job::check_depth;
 use crate::model::RunId;
 use crate::platform::clock;
 use crate::run::{PlanOptions, PlanRun, Preflight, Request, RunError};
@@ -27,6 +28,7 @@ pub fn execute(args: &RunOptions, extras: RunExtras, context: &Context) -> Resul
     if args.dry_run {
         return dry_run(&preflight, context);
     }
+    check_depth()?;
     if preflight.selected.is_empty() {
         return nothing_to_do(&preflight, context);
     }

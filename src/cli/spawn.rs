@@ -12,7 +12,7 @@ use super::resume_csv;
 use super::spawn_input::{call, instruction};
 use super::terminal::Terminal;
 use crate::adapter::AdapterError;
-use crate::job::{Selection, Survey};
+use crate::job::{Selection, Survey, check_depth};
 use crate::model::{JobId, RunId, WaveNo, counted};
 use crate::platform::Readers;
 use crate::platform::sandbox::Choice;
@@ -25,6 +25,9 @@ use std::path::{Path, PathBuf};
 
 /// Checks everything, then runs the rows.
 pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
+    if !args.dry_run {
+        check_depth()?;
+    }
     let home = args.home.folder(context)?;
     check_reports(args, context)?;
     if let Some(run) = &args.resume {

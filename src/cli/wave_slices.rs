@@ -9,7 +9,7 @@ use super::stop;
 use crate::adapter;
 use crate::adapter::AdapterError;
 use crate::executor::slices::{JobFolder, Slicing};
-use crate::job::{Counts, JobStatus, Settings};
+use crate::job::{Counts, JobStatus, Settings, check_depth};
 use crate::model::shell_word;
 use crate::run::{ExportRequest, RunError, SliceRequest, SliceRun, StagedJob};
 use crate::wave::{Call, Export, Runner, folder_of_wave, index_of_task};
@@ -130,6 +130,7 @@ fn stage(
 
 /// Runs one slice of a job.
 pub fn exec(args: &ExecArgs, context: &Context) -> Result<u8, CliError> {
+    check_depth()?;
     let folder = job_folder(args, context)?;
     let request = request(args)?;
     let at_once = args.rows_at_once;

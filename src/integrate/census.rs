@@ -7,8 +7,8 @@
 //! unchanged, and writes the output of a filter instead of the bytes that were in the tree.
 
 use super::content_store::{ContentStore, object_id};
-use super::root_dir::{RootDir, is_absent, list_entries, open_subfolder};
 use crate::model::path_text;
+use crate::platform::root_dir::{RootDir, is_absent, list_entries, open_subfolder};
 use crate::platform::{Conversion, Tracked, sha256_of_reader};
 use rayon::prelude::*;
 use rustix::fs::{AtFlags, Dir, FileType, Stat, fstat, statat};

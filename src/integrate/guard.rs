@@ -7,9 +7,9 @@
 
 use super::content_store::ContentStore;
 use super::restore_path::{move_aside, restore_path};
-use super::root_dir::RootDir;
 use super::state::{RestoreCause, read_stamp, read_state};
 use crate::model::{BeforeState, path_text};
+use crate::platform::root_dir::RootDir;
 use crate::platform::{GitError, Repo, sha256_of_bytes};
 use crate::{learnings, plan};
 use rustix::fs::FileType;
@@ -466,7 +466,7 @@ fn take_all(
 fn list_hooks(common: &Path) -> Vec<std::ffi::OsString> {
     let entries = RootDir::open(common)
         .and_then(|common| common.open_folder(Path::new("hooks")))
-        .and_then(super::root_dir::list_entries);
+        .and_then(crate::platform::root_dir::list_entries);
     let mut names: Vec<_> = entries
         .unwrap_or_default()
         .into_iter()

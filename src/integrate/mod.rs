@@ -20,7 +20,7 @@
 //! follows is the single writer's, one patch at a time.
 //!
 //! A saved tree is copies in a `content_store`, a `census` of the unchanged files and a `guard` of git's own files, the
-//! plan and the learnings. All access to the tree goes through a `root_dir`, which follows no link. While commands run in a
+//! plan and the learnings. All access to the tree goes through a `platform::root_dir`, which follows no link. While commands run in a
 //! scratch tree, a `tree_watch` protects the plan and the learnings. The code trusts no worker: it runs none, and what
 //! it runs for one is limited to [`Commands`].
 
@@ -39,7 +39,6 @@ mod persist;
 mod request;
 mod restore;
 mod restore_path;
-mod root_dir;
 mod saved_tree;
 mod scratch;
 mod state;

@@ -1,10 +1,10 @@
 //! Restoring one path to a saved state. What is in its place is moved or copied aside, never deleted.
 
 use super::content_store::ContentStore;
-use super::root_dir::RootDir;
 use super::state::{read_stamp, read_state};
 use crate::model::BeforeState;
 use crate::platform::fault;
+use crate::platform::root_dir::RootDir;
 use rustix::fs::FileType;
 use std::io;
 use std::path::{Path, PathBuf};

@@ -2,8 +2,8 @@
 
 use super::census::Stamp;
 use super::error::IntegrateError;
-use super::root_dir::RootDir;
 use crate::model::BeforeState;
+use crate::platform::root_dir::RootDir;
 use crate::platform::{Repo, clock, sha256_of_reader};
 use rustix::fs::FileType;
 use std::collections::{BTreeSet, HashMap};

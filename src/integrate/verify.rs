@@ -2,11 +2,11 @@
 //! rules, and after a validation, which may change these files again.
 
 use super::error::IntegrateError;
-use super::root_dir::RootDir;
 use super::state::read_stamp;
 use crate::model::one_line;
 use crate::patch::{Outcome, Patch};
 use crate::platform::Repo;
+use crate::platform::root_dir::RootDir;
 use rustix::fs::FileType;
 use std::path::{Path, PathBuf};
 

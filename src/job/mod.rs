@@ -6,6 +6,7 @@
 
 mod agent_protocol;
 mod attempt_limits;
+mod depth;
 mod error;
 mod input;
 mod job_status;
@@ -26,6 +27,9 @@ pub use agent_protocol::{
     AgentFailure, AgentProtocol, Call, Invocation, Printed, PromptBy, ReadText, Reading, SharedFile,
 };
 pub use attempt_limits::Limits;
+pub use depth::{
+    DEPTH, DEPTH_MAX, DEPTH_MAX_DEFAULT, TooDeep, check_depth, check_depth_up_to, depth,
+};
 pub use error::JobError;
 pub use input::{Input, Row, Survey};
 pub use job_status::JobStatus;

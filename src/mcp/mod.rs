@@ -1,13 +1,20 @@
-//! The Model Context Protocol: calls of this library as tools, over standard input and output.
+//! The Model Context Protocol: jobs and runs as tools and resources, over standard input and output.
 //!
-//! Messages are JSON-RPC 2.0, one per line ([`rpc`]). The worker's side is one tool that returns the result of one
-//! attempt ([`worker`]). It has no logic of its own: it sends the same report as `mesh report-result` to the same
-//! socket.
+//! ```text
+//! toolbox     what a server offers, without the protocol
+//!   <- worker the tool that returns the result of one attempt (`mesh mcp --worker`)
+//!   <- server the jobs, waves and runs of a folder (`mesh mcp`)
+//! serve       a toolbox over the SDK; the only asynchronous code of the program
+//! ```
 //!
-//! Not built on an SDK: four methods without concurrency are needed, and the SDK adds an asynchronous runtime to every
-//! build.
+//! There is no logic here: the worker's tool sends the same report as `mesh report-result` to the same socket, and a job is
+//! `mesh spawn` or `mesh run` in a process of its own.
 
-pub mod rpc;
+mod serve;
+mod server;
+mod toolbox;
 mod worker;
 
+pub use serve::serve;
+pub use server::{DETACHED, Root, Server, Settings};
 pub use worker::{Identity, Worker};

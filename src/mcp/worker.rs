@@ -1,6 +1,6 @@
 //! The worker's tool `report_agent_job_result`: returns the result of one attempt, exactly once.
 
-use super::rpc::{Outcome, Tools};
+use super::toolbox::{Arguments, CallContext, Outcome, Toolbox};
 use crate::adapter::REPORT_TOOL;
 use crate::executor::{Answer, Request, send};
 use crate::model::{ReportToken, RowId, json as exact};
@@ -45,8 +45,8 @@ pub struct Worker {
     pub schema: Option<Value>,
 }
 
-impl Tools for Worker {
-    fn list(&self) -> Vec<Value> {
+impl Toolbox for Worker {
+    fn tools(&self) -> Vec<Value> {
         vec![json!({
             "name": REPORT_TOOL,
             "title": "Report the result",
@@ -73,7 +73,12 @@ impl Tools for Worker {
         })]
     }
 
-    fn call(&mut self, name: &str, arguments: &Value) -> Option<Outcome> {
+    /// The first report of an attempt stands, so they must not overtake one another.
+    fn is_quick(&self) -> bool {
+        true
+    }
+
+    fn call(&self, name: &str, arguments: &Arguments, _: &CallContext) -> Option<Outcome> {
         (name == REPORT_TOOL).then(|| {
             let answer = self.report(arguments);
             Outcome {
@@ -85,7 +90,7 @@ impl Tools for Worker {
 }
 
 impl Worker {
-    fn report(&self, arguments: &Value) -> Answer {
+    fn report(&self, arguments: &Arguments) -> Answer {
         let refused = |reason: String| Answer {
             accepted: false,
             reason: Some(reason),
@@ -106,7 +111,7 @@ impl Worker {
         if let Some(item_id) = arguments.get("item_id").and_then(Value::as_str) {
             identity.item_id = RowId::new(item_id);
         }
-        let stop = arguments["stop"] == true;
+        let stop = arguments.get("stop") == Some(&Value::Bool(true));
         identity
             .report(&result, stop)
             .unwrap_or_else(|error| refused(format!("the report could not be sent: {error}")))
@@ -145,7 +150,7 @@ mod tests {
     #[test]
     fn the_tool_accepts_results_of_the_schema() {
         let input =
-            |schema| worker(schema).list()[0]["inputSchema"]["properties"]["result"].clone();
+            |schema| worker(schema).tools()[0]["inputSchema"]["properties"]["result"].clone();
         assert_eq!(
             input(Some(
                 json!({"$schema": "x", "type": "object", "required": ["a"]})
@@ -160,8 +165,9 @@ mod tests {
 
     #[test]
     fn without_an_attempt_the_tool_names_the_missing_variables() {
+        let arguments = Arguments::from_iter([("result".to_owned(), json!({}))]);
         let outcome = worker(None)
-            .call(REPORT_TOOL, &json!({"result": {}}))
+            .call(REPORT_TOOL, &arguments, &CallContext::default())
             .expect("a tool");
         assert_eq!(
             (outcome.is_error, outcome.content),
@@ -170,6 +176,7 @@ mod tests {
                 json!({"accepted": false, "reason": "`MESH_REPORT_TOKEN` is not set"})
             )
         );
-        assert_eq!(worker(None).call("other", &json!({})), None);
+        let other = worker(None).call("other", &arguments, &CallContext::default());
+        assert_eq!(other, None);
     }
 }

@@ -8,6 +8,7 @@ pub mod git;
 mod output_claim;
 pub mod private;
 pub mod process;
+pub mod root_dir;
 pub mod sandbox;
 
 pub use digest::{Hashed, hex, sha256_of_bytes, sha256_of_file, sha256_of_reader};
@@ -19,4 +20,5 @@ pub use git::{
 pub use output_claim::{Claim, ClaimError};
 pub use private::{FOLDER_MODE, close, create, make_folders, options};
 pub use process::{Group, Input, Process, Writers, lock_holder, number};
+pub use root_dir::RootDir;
 pub use sandbox::{Confinement, Mechanism, Sandbox, SandboxError};

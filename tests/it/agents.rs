@@ -2,6 +2,7 @@
 //! `mesh.yaml`, the report tool; and what they use up.
 
 use crate::fixture::*;
+use crate::mcp::Client;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -328,14 +329,17 @@ fn workers_have_a_tool_to_report_with() {
 #[test]
 fn the_tool_outside_of_a_worker_says_what_is_missing() {
     let sandbox = Sandbox::new();
-    sandbox.write("messages", "{\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"report_agent_job_result\",\"arguments\":{\"result\":{}}}}\n");
-    let mut mesh = sandbox.command("mcp --worker");
-    mesh.stdin(std::fs::File::open(sandbox.path("messages")).expect("a file"));
-    let said = mesh.run_to_end().exits(0);
-    assert_eq!(said.err, "");
-    said.out_has("`MESH_REPORT_SOCKET` is not set");
-    said.out_has("\"isError\":true");
-    sandbox.mesh("mcp").exits(2);
+    // Also where another option makes it take the long way through the command line.
+    for args in ["mcp --worker", "mcp --worker --quiet"] {
+        let mut client = Client::of(&mut sandbox.command(args));
+        let call = json!({"name": "report_agent_job_result", "arguments": {"result": {}}});
+        let answer = client.request("tools/call", call);
+        let content = &answer["result"]["structuredContent"];
+        let reason = content["reason"].as_str().expect("text");
+        assert_starts_with(reason, "`MESH_REPORT_SOCKET` is not set");
+        assert_eq!(answer["result"]["isError"], true);
+        client.close();
+    }
 }
 
 /// A command that says what it used, for ten rows.

@@ -397,10 +397,19 @@ fn only_the_command_line_prints() {
         "stderr()",
         "dbg!",
     ]);
+    // Where a client of the Model Context Protocol reads.
     let elsewhere = printing
         .into_iter()
-        .filter(|path| !path.starts_with("cli/"));
+        .filter(|path| !path.starts_with("cli/") && path != "mcp/serve.rs");
     assert_eq!(elsewhere.collect::<Vec<_>>(), NONE);
+}
+
+#[test]
+fn asynchronous_code_is_confined_to_one_file() {
+    assert_eq!(
+        holding(&["tokio::", "rmcp::", "async fn", "async move", ".await"]),
+        ["mcp/serve.rs"]
+    );
 }
 
 #[test]
@@ -469,7 +478,8 @@ fn a_run_makes_files_only_for_their_owner() {
 
 #[test]
 fn processes_are_started_in_few_places() {
-    // The demo counts the passing tests of its example; people are shown the versions of agent programs, and the live page.
+    // The demo counts the passing tests of its example; people are shown the versions of agent programs, and the live page;
+    // the jobs of a client are processes of this program.
     let starting = holding(&["Command::new", "duct::cmd"]);
     assert_eq!(
         starting,
@@ -478,6 +488,7 @@ fn processes_are_started_in_few_places() {
             "cli/demo.rs",
             "cli/live_page.rs",
             "executor/local/launcher.rs",
+            "mcp/server/settings.rs",
             "platform/git/mod.rs",
             "platform/process/tree_writers.rs",
             "platform/sandbox/helper.rs",

@@ -23,6 +23,7 @@ mod invoke;
 mod learnings;
 mod live_page;
 mod manual;
+mod mcp;
 mod patches;
 mod plan_merge;
 mod privacy;

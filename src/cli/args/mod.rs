@@ -3,6 +3,7 @@
 mod examples;
 mod inspect;
 mod learnings;
+mod mcp;
 mod plan;
 mod resume;
 mod run;
@@ -16,6 +17,7 @@ pub use examples::{Help, help};
 pub use inspect::{InspectArgs, TableFormat, WatchArgs};
 pub use learnings::LearningsArgs;
 pub(crate) use learnings::{AppendArgs, LearningsCommand, RecallArgs};
+pub use mcp::McpArgs;
 pub use resume::ResumeArgs;
 pub use run::{InvokeArgs, JobReportFiles, ReportFiles, RunExtras, RunOptions};
 pub use simulate::SimulateArgs;
@@ -146,12 +148,14 @@ pub enum Command {
     /// {"accepted":false,"reason":...} with exit code 1. A result is accepted once; one that does not match the schema can be
     /// corrected and reported again.
     ReportResult(ReportResultArgs),
-    /// Serve the worker's report tool (Model Context Protocol)
+    /// Serve jobs and runs as tools for agents (Model Context Protocol)
     ///
-    /// With --worker, serves the tool report_agent_job_result on standard input and output, with which an agent reports the
-    /// result of its row. mesh configures it for codex and claude; other agents that support MCP servers can be configured
-    /// the same way. The server identifies the attempt by the environment variables that mesh set for the agent, which must be
-    /// passed on.
+    /// Serves on standard input and output: spawn_agents_on_csv, which runs an agent for every row of a CSV, tools that show, retry and
+    /// cancel jobs, tools for the waves of a plan, and the reports of runs as resources. A job is a process of its own: a call
+    /// returns after --block-seconds with its state, and the same call attaches to it again, also after the server has ended.
+    ///
+    /// Which agent works the rows is chosen here or in mesh.yaml, never by a caller. With --worker, serves only the tool
+    /// report_agent_job_result, with which an agent reports the result of its row; mesh configures it for codex and claude.
     Mcp(McpArgs),
     /// List adapters with their versions and capabilities
     ///
@@ -292,14 +296,6 @@ pub struct ReportResultArgs {
     /// Stop the whole job: no further rows start
     #[arg(long)]
     pub stop: bool,
-}
-
-/// Arguments of `mesh mcp`.
-#[derive(Clone, Debug, Args)]
-pub struct McpArgs {
-    /// Serve the report tool for the attempt that this process belongs to
-    #[arg(long, required = true)]
-    pub worker: bool,
 }
 
 /// Arguments of `mesh demo`.

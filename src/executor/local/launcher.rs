@@ -3,8 +3,8 @@
 use super::enclosure::Enclosure;
 use super::pool_event::Task;
 use crate::job::{
-    CELL_SHOWN_TWICE_MAX, Call, Invocation, JobError, Paths, PromptBy, RESULT_INSTRUCTIONS,
-    ROW_JSON_BYTES_MAX, Row, Settings, Survey, inherited, retry_prompt,
+    CELL_SHOWN_TWICE_MAX, Call, DEPTH, Invocation, JobError, Paths, PromptBy, RESULT_INSTRUCTIONS,
+    ROW_JSON_BYTES_MAX, Row, Settings, Survey, depth, inherited, retry_prompt,
 };
 use crate::model::Session;
 use crate::platform::private;
@@ -115,6 +115,7 @@ impl<'s> Launcher<'s> {
             .env("MESH_JOB_ID", settings.job_id.as_str())
             .env("MESH_ITEM_ID", row.id.as_str())
             .env("MESH_ATTEMPT", task.attempt.to_string())
+            .env(DEPTH, (depth() + 1).to_string())
             .env("MESH_REPORT_TOKEN", token.as_str())
             .env("MESH_REPORT_SOCKET", &self.socket)
             .env("MESH_RESULT_FILE", &paths.result);

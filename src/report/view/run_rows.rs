@@ -5,7 +5,8 @@ use super::measures::Measures;
 use super::needs::Needs;
 use super::row::ViewRow;
 use super::run_status::run_status;
-use crate::job::{Settings, Status, Survey, read_record};
+use crate::job;
+use crate::job::{Settings, Status, Summary, Survey, read_record};
 use crate::ledger;
 use crate::ledger::{Lines, Record, Tail};
 use crate::model::{RowId, RowKey, RunKind, RunStarted, WaveNo};
@@ -116,6 +117,24 @@ impl RunView {
     /// The settings of the job of a spawned CSV.
     pub fn job(&self) -> Option<&Settings> {
         self.spawned.as_ref().map(|(job, _)| job)
+    }
+
+    /// The summary of a spawned CSV as it is now; `None` for a run of a plan.
+    ///
+    /// # Errors
+    /// The copy of its input or its ledger can't be read.
+    pub fn summary(&self) -> Result<Option<Summary>, ViewError> {
+        let (Some((job, survey)), Some(state)) = (&self.spawned, &self.state.spawned) else {
+            return Ok(None);
+        };
+        let finished = self.state.finished.as_ref();
+        let job_error = finished.and_then(|finished| finished.detail.clone());
+        let mut summary = job::summarize(job, survey, state, &self.lines()?, job_error)?;
+        self.status().clone_into(&mut summary.status);
+        if let Some(output) = self.state.spawned_output() {
+            summary.output_csv_path = output.to_owned();
+        }
+        Ok(Some(summary))
     }
 
     /// `running`, `waiting`, `not ended`, or how it ended.

@@ -186,6 +186,7 @@ fn the_environment_is_an_allow_list() {
             "HOME",
             "LC_ALL",
             "MESH_ATTEMPT",
+            "MESH_DEPTH",
             "MESH_ITEM_ID",
             "MESH_JOB_ID",
             "MESH_REPORT_SOCKET",

@@ -400,13 +400,22 @@ pub(super) const COMMANDS: [Help; 31] = [
     Help {
         command: "mcp",
         examples: &[
-            "{\"command\": \"mesh\", \"args\": [\"mcp\", \"--worker\"]}    in the configuration of an agent",
-            "claude mcp add mesh -- mesh mcp --worker",
-            "codex mcp add mesh -- mesh mcp --worker",
+            "claude mcp add mesh -- mesh mcp --adapter claude",
+            "codex mcp add mesh -- mesh mcp --adapter codex --allow-run",
+            "mesh mcp --root data -j 8 -- my-agent --json",
         ],
-        notes: "",
+        notes: "The tools and their arguments: docs/mcp.md. MESH_DEPTH is set for workers, which start no jobs.",
         exit_codes: "0 when standard input ends, 2 on an error",
-        short: &[],
+        short: &[
+            "command",
+            "root",
+            "allow_run",
+            "block_seconds",
+            "result_chars",
+            "adapter",
+            "model",
+            "max_concurrency",
+        ],
     },
     Help {
         command: "adapters",

@@ -4,7 +4,7 @@
 //! write or move files outside of the repository. Here a path that leads through a link does not exist:
 //! [`RootDir::stat`] finds nothing, and every other operation fails.
 
-use crate::platform::private;
+use super::{durable, private};
 use rustix::fs::{
     AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fchmod, fsync, mkdirat, openat, readlinkat,
     renameat, statat, symlinkat, unlinkat,
@@ -20,7 +20,7 @@ use std::path::{Component, Path, PathBuf};
 
 /// An open folder.
 #[derive(Debug)]
-pub(super) struct RootDir {
+pub struct RootDir {
     folder: OwnedFd,
 }
 
@@ -143,7 +143,7 @@ impl RootDir {
             .and_then(|()| Ok(fchmod(&file, Mode::from_raw_mode(mode & 0o7777))?))
             .and_then(|()| Ok(fsync(&file)?))
             .and_then(|()| {
-                crate::platform::integrator_point();
+                super::fault::integrator_point();
                 Ok(renameat(&folder, &temporary, &folder, name)?)
             });
         if written.is_err() {
@@ -197,7 +197,7 @@ impl RootDir {
     /// Moves the file, link or folder at `path` to `to`, which is outside and must not exist.
     pub fn move_out(&self, path: &Path, to: &Path) -> io::Result<()> {
         let (folder, name) = self.parent_and_name(path)?;
-        private::make_folders(crate::platform::parent(to))?;
+        private::make_folders(durable::parent(to))?;
         match renameat(&folder, name, CWD, to) {
             // The run's folder may be on another file system.
             Err(Errno::XDEV) => {
@@ -212,13 +212,13 @@ impl RootDir {
     /// Copies the file or link at `path` to `to`, which is outside and must not exist.
     pub fn copy_out(&self, path: &Path, to: &Path) -> io::Result<()> {
         let (folder, name) = self.parent_and_name(path)?;
-        private::make_folders(crate::platform::parent(to))?;
+        private::make_folders(durable::parent(to))?;
         copy_tree(&folder, name, to)
     }
 }
 
 /// Whether the error means that nothing exists at a path that leads through no link.
-pub(super) fn is_absent(error: &io::Error) -> bool {
+pub fn is_absent(error: &io::Error) -> bool {
     let errno = Errno::from_io_error(error);
     matches!(
         errno,
@@ -227,7 +227,7 @@ pub(super) fn is_absent(error: &io::Error) -> bool {
 }
 
 /// Lists the entries of an open folder with their types. Looks up a type that the file system does not report.
-pub(super) fn list_entries(folder: impl AsFd) -> io::Result<Vec<(OsString, FileType)>> {
+pub fn list_entries(folder: impl AsFd) -> io::Result<Vec<(OsString, FileType)>> {
     let folder = folder.as_fd();
     let mut entries = Vec::new();
     for entry in Dir::read_from(folder)? {
@@ -247,7 +247,7 @@ pub(super) fn list_entries(folder: impl AsFd) -> io::Result<Vec<(OsString, FileT
 }
 
 /// Opens a direct subfolder of `folder`.
-pub(super) fn open_subfolder(folder: impl AsFd, name: &OsStr) -> io::Result<OwnedFd> {
+pub fn open_subfolder(folder: impl AsFd, name: &OsStr) -> io::Result<OwnedFd> {
     Ok(openat(
         folder,
         name,

@@ -1,0 +1,10 @@
+//! `mesh mcp` as a client sees it: JSON lines on standard input and output of the real program.
+
+mod client;
+mod confinement;
+mod jobs;
+mod many_rows;
+mod plan;
+mod protocol;
+
+pub use client::Client;
