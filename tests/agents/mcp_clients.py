@@ -57,7 +57,7 @@ def claude(world, folder):
     (folder / "mcp.json").write_text(json.dumps(config))
     return [
         *["claude", "-p", "--output-format", "json", "--permission-mode", "dontAsk", "--strict-mcp-config"],
-        *["--setting-sources", "", "--mcp-config", "mcp.json", "--allowedTools", "mcp__mesh", "--no-session-persistence"],
+        *["--setting-sources", "", "--mcp-config", "mcp.json", "--tools", "Read", "--allowedTools", "mcp__mesh"],
     ]
 
 
@@ -89,17 +89,20 @@ def agent(world, name):
 def inspector(world, _):
     """The MCP inspector's command line: every tool is listed and called, and a resource read."""
     began = time.monotonic()
-    ended = subprocess.run(["npm", "ci", "--silent"], cwd=INSPECTOR, capture_output=True, text=True, timeout=600)
+    ended = subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=INSPECTOR, capture_output=True, text=True, timeout=600)
     run.check(ended.returncode == 0, "npm ci", ended.stdout, ended.stderr)
     folder = place(world, "inspector", "good")
     plan(world, folder)
     program = INSPECTOR / "node_modules" / ".bin" / "mcp-inspector"
+    # The inspector passes on few variables.
+    variables = [part for name, value in world.env.items() for part in ("-e", f"{name}={value}")]
     served = [world.mesh, "-C", folder, "mcp", "--allow-run", "--adapter", "codex"]
 
     def ask(method, *options):
-        command = [program, "--cli", *served, "--method", method, *options]
+        command = [program, "--cli", *variables, *served, "--method", method, *options]
         asked = subprocess.run(list(map(str, command)), cwd=folder, env=world.env, capture_output=True, text=True, timeout=120)
-        run.check(asked.returncode == 0, f"{method} {options}: exit code {asked.returncode}", asked.stdout, asked.stderr)
+        # 5: the tool refused.
+        run.check(asked.returncode in (0, 5), f"{method} {options}: exit code {asked.returncode}", asked.stdout, asked.stderr)
         return json.loads(asked.stdout)
 
     def call(tool, **arguments):
