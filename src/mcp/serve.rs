@@ -3,21 +3,27 @@
 //! One thread reads, writes and dispatches; every call runs in a thread of its own, so that a long one delays no other. When
 //! standard input ends, calls have five seconds to finish; then the process ends, whatever they do.
 
-use super::toolbox::{CallContext, Outcome, Progress, ResourceEntry, ToolError, Toolbox};
+use super::toolbox::{
+    CallContext, Outcome, Progress, ResourceEntry, TaskPhase, TaskState, Tasks, ToolError, Toolbox,
+};
 use rmcp::ErrorData;
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation,
+    CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskParams, ContentBlock,
+    CreateTaskResult, DetailedTask, GetTaskParams, GetTaskResult, Implementation,
     ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
     ProgressNotificationParam, ProgressToken, ReadResourceRequestParams, ReadResourceResponse,
-    ReadResourceResult, Resource, ResourceContents, ResourceTemplate, ServerCapabilities,
-    ServerConfig, Tool,
+    ReadResourceResult, Resource, ResourceContents, ResourceTemplate, ResourcesCapability,
+    ServerCapabilities, ServerConfig, Task, TaskPayload, TaskStatus, Tool,
 };
 use rmcp::service::{Peer, RequestContext, RoleServer, ServerInitializeError, ServiceExt};
 use serde_json::Value;
 use std::io;
 use std::sync::Arc;
 use tokio::sync::mpsc;
+
+/// How often a client should ask for a task.
+const TASK_POLL_MS: u64 = 1000;
 
 /// Serves until standard input ends.
 ///
@@ -58,11 +64,15 @@ struct Handler<T> {
 
 impl<T: Toolbox> ServerHandler for Handler<T> {
     fn get_info(&self) -> ServerConfig {
-        let capabilities = ServerCapabilities::builder().enable_tools();
-        let capabilities = match self.toolbox.resources() {
-            Some(_) => capabilities.enable_resources().build(),
-            None => capabilities.build(),
+        let builder = ServerCapabilities::builder().enable_tools();
+        let mut capabilities = match self.toolbox.tasks() {
+            Some(_) => builder.enable_tasks().build(),
+            None => builder.build(),
         };
+        capabilities.resources = self
+            .toolbox
+            .resources()
+            .map(|_| ResourcesCapability::default());
         let own = Implementation::new("mesh", env!("CARGO_PKG_VERSION"));
         let mut config = ServerConfig::new(capabilities).with_server_info(own);
         config.instructions = self.toolbox.instructions();
@@ -91,7 +101,7 @@ impl<T: Toolbox> ServerHandler for Handler<T> {
             let outcome = self
                 .toolbox
                 .call(&request.name, &arguments, &CallContext::default());
-            return outcome.map_or_else(unknown, |outcome| Ok(response(outcome)));
+            return outcome.map_or_else(unknown, |outcome| Ok(result(outcome).into()));
         }
         let (sender, receiver) = mpsc::unbounded_channel();
         let token = context.meta.get_progress_token();
@@ -101,6 +111,13 @@ impl<T: Toolbox> ServerHandler for Handler<T> {
                 let _ = sender.send(progress);
             }),
             None => CallContext::default(),
+        };
+        let knows_tasks = context
+            .client_capabilities()
+            .is_some_and(|it| it.supports_tasks());
+        let call = match self.toolbox.tasks().filter(|_| knows_tasks) {
+            Some(_) => call.into_task(),
+            None => call,
         };
         let (toolbox, name, of_thread) = (
             Arc::clone(&self.toolbox),
@@ -112,7 +129,10 @@ impl<T: Toolbox> ServerHandler for Handler<T> {
         let notified = notify(receiver, token, context.peer.clone());
         tokio::select! {
             outcome = called => match outcome {
-                Ok(Some(outcome)) => Ok(response(outcome)),
+                Ok(Some(outcome)) => Ok(match self.task_of(&outcome).filter(|_| knows_tasks) {
+                    Some(task) => CallToolResponse::Task(CreateTaskResult::new(task)),
+                    None => result(outcome).into(),
+                }),
                 Ok(None) => unknown(),
                 Err(error) => Err(ErrorData::internal_error(error.to_string(), None)),
             },
@@ -123,6 +143,36 @@ impl<T: Toolbox> ServerHandler for Handler<T> {
                 Err(ErrorData::internal_error("the call was cancelled", None))
             }
         }
+    }
+
+    async fn get_task(
+        &self,
+        request: GetTaskParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        let state = self
+            .run(move |toolbox| on_task(toolbox, |it| it.get(&request.task_id)))
+            .await??;
+        let payload = match &state.phase {
+            TaskPhase::Working => TaskPayload::Working,
+            TaskPhase::Cancelled => TaskPayload::Cancelled,
+            TaskPhase::Completed(outcome) => TaskPayload::Completed {
+                result: match serde_json::to_value(result(outcome.clone())) {
+                    Ok(Value::Object(result)) => result,
+                    _ => serde_json::Map::new(),
+                },
+            },
+        };
+        Ok(GetTaskResult::new(DetailedTask::new(task(&state), payload)))
+    }
+
+    async fn cancel_task(
+        &self,
+        request: CancelTaskParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.run(move |toolbox| on_task(toolbox, |it| it.cancel(&request.task_id)))
+            .await?
     }
 
     async fn list_resources(
@@ -172,15 +222,42 @@ impl<T: Toolbox> ServerHandler for Handler<T> {
                 let content = ResourceContents::text(text, request.uri).with_mime_type(mime_type);
                 Ok(ReadResourceResult::new(vec![content]).into())
             }
-            Err(ToolError { error, next }) => {
-                let text = format!("{error}; {next}");
-                Err(ErrorData::resource_not_found(text, None))
-            }
+            Err(error) => Err(ErrorData::resource_not_found(in_one(&error), None)),
         }
     }
 }
 
+/// Asks the tasks of a toolbox, which has some: otherwise the SDK refuses the request.
+fn on_task<R>(
+    toolbox: &impl Toolbox,
+    ask: impl FnOnce(&dyn Tasks) -> Result<R, ToolError>,
+) -> Result<R, ErrorData> {
+    let none = || ToolError::new("this server has no tasks", "");
+    let answer = toolbox.tasks().ok_or_else(none).and_then(ask);
+    answer.map_err(|error| ErrorData::invalid_params(in_one(&error), None))
+}
+
+fn in_one(error: &ToolError) -> String {
+    format!("{}; {}", error.error, error.next)
+}
+
+fn task(state: &TaskState) -> Task {
+    let status = match state.phase {
+        TaskPhase::Working => TaskStatus::Working,
+        TaskPhase::Cancelled => TaskStatus::Cancelled,
+        TaskPhase::Completed(_) => TaskStatus::Completed,
+    };
+    Task::new(&state.id, status, &state.created_at, &state.updated_at)
+        .with_poll_interval_ms(TASK_POLL_MS)
+}
+
 impl<T: Toolbox> Handler<T> {
+    /// The task of an answer whose job goes on.
+    fn task_of(&self, outcome: &Outcome) -> Option<Task> {
+        let state = self.toolbox.tasks()?.of(outcome)?;
+        (state.phase == TaskPhase::Working).then(|| task(&state))
+    }
+
     /// Runs `work` in a thread of its own.
     async fn run<R: Send + 'static>(
         &self,
@@ -193,14 +270,14 @@ impl<T: Toolbox> Handler<T> {
 }
 
 /// Both forms: some clients show a model the first, some the second.
-fn response(outcome: Outcome) -> CallToolResponse {
+fn result(outcome: Outcome) -> CallToolResult {
     let text = ContentBlock::text(outcome.content.to_string());
     let mut result = match outcome.is_error {
         true => CallToolResult::error(vec![text]),
         false => CallToolResult::success(vec![text]),
     };
     result.structured_content = Some(outcome.content).filter(Value::is_object);
-    result.into()
+    result
 }
 
 /// Passes on progress; never returns.

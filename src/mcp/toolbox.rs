@@ -67,6 +67,7 @@ pub struct Progress {
 pub struct CallContext {
     is_cancelled: Arc<AtomicBool>,
     report: Option<Arc<dyn Fn(Progress) + Send + Sync>>,
+    is_task: bool,
 }
 
 impl CallContext {
@@ -76,6 +77,19 @@ impl CallContext {
             report: Some(Arc::new(report)),
             ..Self::default()
         }
+    }
+
+    /// The same for a client that follows the call as a task: it returns as soon as its job has begun.
+    pub fn into_task(self) -> Self {
+        Self {
+            is_task: true,
+            ..self
+        }
+    }
+
+    /// Whether the call waits for no job.
+    pub fn is_task(&self) -> bool {
+        self.is_task
     }
 
     /// Marks the call as cancelled: its answer is not wanted any more.
@@ -124,6 +138,48 @@ pub trait Resources {
     fn read(&self, uri: &str) -> Result<(&'static str, String), ToolError>;
 }
 
+/// A job that a client follows as a task.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskState {
+    /// The id of the task: that of the run.
+    pub id: String,
+    /// How far it is.
+    pub phase: TaskPhase,
+    /// When it started, in RFC 3339.
+    pub created_at: String,
+    /// The time of this state.
+    pub updated_at: String,
+}
+
+/// How far a task is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TaskPhase {
+    /// Its job goes on.
+    Working,
+    /// Its job was cancelled.
+    Cancelled,
+    /// Its job has ended, with the answer to the call.
+    Completed(Outcome),
+}
+
+/// Jobs as tasks of the protocol, for clients that know them.
+pub trait Tasks {
+    /// The task of an answer, if a job goes on.
+    fn of(&self, outcome: &Outcome) -> Option<TaskState>;
+
+    /// The state of a task.
+    ///
+    /// # Errors
+    /// There is no such task.
+    fn get(&self, id: &str) -> Result<TaskState, ToolError>;
+
+    /// Asks the job of a task to end.
+    ///
+    /// # Errors
+    /// There is no such task.
+    fn cancel(&self, id: &str) -> Result<(), ToolError>;
+}
+
 /// What a server offers.
 pub trait Toolbox: Send + Sync + 'static {
     /// What the client tells its model about the server.
@@ -144,6 +200,11 @@ pub trait Toolbox: Send + Sync + 'static {
 
     /// Its resources, if it has any.
     fn resources(&self) -> Option<&dyn Resources> {
+        None
+    }
+
+    /// Its tasks, if its calls can be followed as such.
+    fn tasks(&self) -> Option<&dyn Tasks> {
         None
     }
 }

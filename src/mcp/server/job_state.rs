@@ -21,6 +21,11 @@ const NOTIFY_EVERY: Duration = Duration::from_secs(1);
 pub fn wait(settings: &Settings, folder: &RunFolder, time: Duration, context: &CallContext) {
     let (jobs, began) = (Jobs::new(settings), Instant::now());
     let (mut notified, mut notifier) = (None, Notifier::default());
+    let time = if context.is_task() {
+        Duration::ZERO
+    } else {
+        time
+    };
     while is_driven(folder) && began.elapsed() < time && !context.is_cancelled() {
         if notified.is_none_or(|at: Instant| at.elapsed() >= NOTIFY_EVERY) {
             notified = Some(Instant::now());

@@ -9,15 +9,18 @@ use super::settings::Settings;
 use super::spawn_call::SpawnCall;
 use super::{steps, tools};
 use crate::adapter::REPORT_TOOL;
-use crate::mcp::toolbox::{Arguments, CallContext, Outcome, Resources, ToolError, Toolbox};
+use crate::ledger;
+use crate::mcp::toolbox::{
+    Arguments, CallContext, Outcome, Resources, TaskPhase, TaskState, Tasks, ToolError, Toolbox,
+};
 use crate::mcp::worker::Worker;
 use crate::model::RunKind;
 use crate::plan;
 use crate::plan::Store;
 use crate::plan::view::{Format, Selection};
-use crate::platform::Repo;
+use crate::platform::{Repo, clock};
 use crate::report::RowDetail;
-use crate::report::view::NOT_ENDED;
+use crate::report::view::{NOT_ENDED, RUNNING};
 use crate::run;
 use crate::run::{CancelRequest, RunFolder};
 use crate::verdict::Schema;
@@ -85,9 +88,56 @@ impl Toolbox for Server {
     fn resources(&self) -> Option<&dyn Resources> {
         Some(&self.resources)
     }
+
+    fn tasks(&self) -> Option<&dyn Tasks> {
+        Some(self)
+    }
+}
+
+/// A task is a run; its answer is that of [`tools::GET_JOB`].
+impl Tasks for Server {
+    fn of(&self, outcome: &Outcome) -> Option<TaskState> {
+        let run = outcome.content.get("mesh_run_id")?.as_str()?;
+        let phase = match outcome.content["status"].as_str()? {
+            RUNNING => TaskPhase::Working,
+            "cancelled" => TaskPhase::Cancelled,
+            _ => TaskPhase::Completed(outcome.clone()),
+        };
+        let folder = runs::find(&self.settings, run).ok()?;
+        Some(TaskState {
+            id: run.to_owned(),
+            phase,
+            created_at: ledger::first(&folder.ledger()).ok()??.ts,
+            updated_at: clock::ledger_time(clock::now()),
+        })
+    }
+
+    fn get(&self, id: &str) -> Result<TaskState, ToolError> {
+        let state = self.task_call(tools::GET_JOB, id);
+        state
+            .and_then(|outcome| self.of(&outcome))
+            .ok_or_else(|| no_task(id))
+    }
+
+    fn cancel(&self, id: &str) -> Result<(), ToolError> {
+        let asked = self.task_call(tools::CANCEL, id);
+        asked.map(drop).ok_or_else(|| no_task(id))
+    }
+}
+
+fn no_task(id: &str) -> ToolError {
+    ToolError::new(format!("there is no task `{id}`"), "call the tool again")
 }
 
 impl Server {
+    /// The answer of a tool about the run of a task.
+    fn task_call(&self, tool: &str, id: &str) -> Option<Outcome> {
+        let arguments = Arguments::from_iter([("job_id".to_owned(), json!(id))]);
+        let context = CallContext::default().into_task();
+        let outcome = self.call(tool, &arguments, &context)?;
+        (!outcome.is_error).then_some(outcome)
+    }
+
     fn answer(&self, name: &str, arguments: &Arguments, context: &CallContext) -> Answer {
         match name {
             tools::SPAWN => self.spawn(arguments, context),

@@ -6,5 +6,6 @@ mod jobs;
 mod many_rows;
 mod plan;
 mod protocol;
+mod tasks;
 
 pub use client::Client;
