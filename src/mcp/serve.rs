@@ -44,6 +44,9 @@ pub fn serve(toolbox: impl Toolbox) -> io::Result<()> {
             Ok(running) => running.waiting().await.map(drop).map_err(io::Error::other),
             // The client went away before it began.
             Err(ServerInitializeError::ConnectionClosed(_)) => Ok(()),
+            Err(ServerInitializeError::ExpectedInitializeRequest(_)) => Err(io::Error::other(
+                "the client did not begin with the request `initialize`",
+            )),
             Err(error) => Err(io::Error::other(error)),
         }
     });
@@ -115,7 +118,11 @@ impl<T: Toolbox> ServerHandler for Handler<T> {
         let knows_tasks = context
             .client_capabilities()
             .is_some_and(|it| it.supports_tasks());
-        let call = match self.toolbox.tasks().filter(|_| knows_tasks) {
+        let call = match self
+            .toolbox
+            .tasks()
+            .filter(|it| knows_tasks && it.starts(&request.name))
+        {
             Some(_) => call.into_task(),
             None => call,
         };
@@ -129,7 +136,7 @@ impl<T: Toolbox> ServerHandler for Handler<T> {
         let notified = notify(receiver, token, context.peer.clone());
         tokio::select! {
             outcome = called => match outcome {
-                Ok(Some(outcome)) => Ok(match self.task_of(&outcome).filter(|_| knows_tasks) {
+                Ok(Some(outcome)) => Ok(match self.task_of(&outcome).filter(|_| call.is_task()) {
                     Some(task) => CallToolResponse::Task(CreateTaskResult::new(task)),
                     None => result(outcome).into(),
                 }),

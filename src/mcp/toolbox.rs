@@ -164,6 +164,9 @@ pub enum TaskPhase {
 
 /// Jobs as tasks of the protocol, for clients that know them.
 pub trait Tasks {
+    /// Whether a call of this tool can become a task.
+    fn starts(&self, name: &str) -> bool;
+
     /// The task of an answer, if a job goes on.
     fn of(&self, outcome: &Outcome) -> Option<TaskState>;
 

@@ -42,17 +42,21 @@ pub fn is_driven(folder: &RunFolder) -> bool {
     ledger::is_in_use(&folder.ledger()).unwrap_or(false)
 }
 
-/// The answer about a run, and whether it has ended.
+/// The answer about a run.
 pub fn describe(settings: &Settings, folder: &RunFolder) -> Result<Value, ToolError> {
     if is_driven(folder)
         && let Some(running) = describe_by_progress(settings, folder)
     {
         return Ok(running);
     }
-    let view = read(folder)?;
+    describe_view(&read(folder)?)
+}
+
+/// The answer about a run that was read.
+pub fn describe_view(view: &RunView) -> Result<Value, ToolError> {
     match view.started().kind {
-        RunKind::Spawn => describe_job(&view),
-        RunKind::Plan => Ok(describe_plan_run(&view)),
+        RunKind::Spawn => describe_job(view),
+        RunKind::Plan => Ok(describe_plan_run(view)),
     }
 }
 

@@ -23,7 +23,7 @@ use serde_json::Value;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus};
 use std::time::Duration;
 
@@ -107,7 +107,7 @@ impl<'s> Jobs<'s> {
         &self,
         key: &str,
         lock: &StartLock,
-        arguments: impl FnOnce(&PathBuf) -> io::Result<Vec<OsString>>,
+        arguments: impl FnOnce(&Path) -> io::Result<Vec<OsString>>,
     ) -> Result<Started, ToolError> {
         self.check_depth()?;
         self.prune();
@@ -291,7 +291,7 @@ impl<'s> Jobs<'s> {
     }
 }
 
-fn unwritable(path: &std::path::Path, error: &io::Error) -> ToolError {
+fn unwritable(path: &Path, error: &io::Error) -> ToolError {
     ToolError::new(
         format!("`{}`: {error}", path.display()),
         "nothing was started; mend this and call the tool again",

@@ -20,7 +20,7 @@ use crate::plan::Store;
 use crate::plan::view::{Format, Selection};
 use crate::platform::{Repo, clock};
 use crate::report::RowDetail;
-use crate::report::view::{NOT_ENDED, RUNNING};
+use crate::report::view::{NOT_ENDED, RUNNING, RunView};
 use crate::run;
 use crate::run::{CancelRequest, RunFolder};
 use crate::verdict::Schema;
@@ -40,6 +40,14 @@ pub struct Server {
 }
 
 type Answer = Result<Value, ToolError>;
+
+/// What an earlier call has started.
+enum Attached {
+    Nothing,
+    /// A run that goes on.
+    Driven(RunFolder),
+    Ended(Box<RunView>),
+}
 
 impl Server {
     /// A server with this configuration.
@@ -96,6 +104,10 @@ impl Toolbox for Server {
 
 /// A task is a run; its answer is that of [`tools::GET_JOB`].
 impl Tasks for Server {
+    fn starts(&self, name: &str) -> bool {
+        matches!(name, tools::SPAWN | tools::RETRY | tools::RUN_TASKS)
+    }
+
     fn of(&self, outcome: &Outcome) -> Option<TaskState> {
         let run = outcome.content.get("mesh_run_id")?.as_str()?;
         let phase = match outcome.content["status"].as_str()? {
@@ -159,19 +171,15 @@ impl Server {
         let jobs = Jobs::new(&self.settings);
         let key = jobs.key(&call.key());
         let lock = jobs.lock(context)?;
-        let found = jobs
-            .find(&key, &lock)
-            .filter(|folder| job_state::is_driven(folder) || call.has_output(folder));
-        let folder = match found {
-            Some(folder) => {
-                self.go_on_if_killed(&folder, &lock)?;
-                folder
+        let folder = match self.attach(&key, &lock)? {
+            Attached::Driven(folder) => folder,
+            Attached::Ended(view) if SpawnCall::has_output(&view) => {
+                return job_state::describe_view(&view);
             }
-            None => {
+            Attached::Ended(_) | Attached::Nothing => {
                 call.check_output()?;
-                match jobs.start(&key, &lock, |folder| {
-                    call.command_line(&self.settings, folder)
-                })? {
+                let command_line = |folder: &Path| call.command_line(&self.settings, folder);
+                match jobs.start(&key, &lock, command_line)? {
                     Started::Run(folder) => folder,
                     Started::Nothing(printed) => return Ok(printed),
                 }
@@ -182,13 +190,21 @@ impl Server {
         job_state::describe(&self.settings, &folder)
     }
 
-    fn go_on_if_killed(&self, folder: &RunFolder, lock: &StartLock) -> Result<(), ToolError> {
-        let was_killed =
-            !job_state::is_driven(folder) && job_state::read(folder)?.status() == NOT_ENDED;
-        match was_killed {
-            true => Jobs::new(&self.settings).resume(folder, &[], lock),
-            false => Ok(()),
+    /// What an earlier call with this key has started; a run whose process was killed goes on.
+    fn attach(&self, key: &str, lock: &StartLock) -> Result<Attached, ToolError> {
+        let jobs = Jobs::new(&self.settings);
+        let Some(folder) = jobs.find(key, lock) else {
+            return Ok(Attached::Nothing);
+        };
+        if job_state::is_driven(&folder) {
+            return Ok(Attached::Driven(folder));
         }
+        let view = job_state::read(&folder)?;
+        if view.status() == NOT_ENDED {
+            jobs.resume(&folder, &[], lock)?;
+            return Ok(Attached::Driven(folder));
+        }
+        Ok(Attached::Ended(Box::new(view)))
     }
 
     fn get_job(&self, arguments: &Arguments, context: &CallContext) -> Answer {
@@ -379,14 +395,15 @@ impl Server {
         let options = self.task_options(arguments)?;
         let key = jobs.key(&json!(["run", options]));
         let lock = jobs.lock(context)?;
-        let folder = match jobs.find(&key, &lock) {
-            Some(folder) => {
-                self.go_on_if_killed(&folder, &lock)?;
-                folder
+        let folder = match self.attach(&key, &lock)? {
+            Attached::Driven(folder) => folder,
+            Attached::Ended(view) => {
+                self.forget_ended(view.folder());
+                return job_state::describe_view(&view);
             }
-            None => {
+            Attached::Nothing => {
                 let settings = &self.settings;
-                let command_line = |_: &_| Ok(settings.command_line("run", options));
+                let command_line = |_: &Path| Ok(settings.command_line("run", options));
                 match jobs.start(&key, &lock, command_line)? {
                     Started::Run(folder) => folder,
                     Started::Nothing(printed) => return Ok(printed),

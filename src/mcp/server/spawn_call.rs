@@ -1,12 +1,11 @@
 //! A call of `spawn_agents_on_csv`: its arguments, checked, and the command line of its job.
 
-use super::job_state;
 use super::root::Root;
 use super::runs;
 use super::settings::Settings;
 use crate::mcp::toolbox::{Arguments, ToolError};
 use crate::platform::{private, sha256_of_reader};
-use crate::run::RunFolder;
+use crate::report::view::RunView;
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::io;
@@ -76,11 +75,8 @@ impl SpawnCall {
     }
 
     /// Whether the run of an earlier call still has its result: without the output, the job is to be run again.
-    pub fn has_output(&self, folder: &RunFolder) -> bool {
-        job_state::read(folder).is_ok_and(|view| {
-            let output = view.state().spawned_output();
-            view.state().finished.is_none() || output.is_some_and(Path::exists)
-        })
+    pub fn has_output(view: &RunView) -> bool {
+        view.state().spawned_output().is_some_and(Path::exists)
     }
 
     /// Refuses an output that exists, and is not that of an earlier job of this call.
