@@ -7,15 +7,17 @@ use std::fs::File;
 use std::io;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A content-addressed store in one folder.
 #[derive(Clone, Debug)]
 pub(super) struct ContentStore {
     folder: PathBuf,
-    /// How many new contents were written.
+    /// How many new contents were written and are not synced.
     fresh: Arc<AtomicUsize>,
+    /// Contents that are stored, as far as this process has found out.
+    present: Arc<Mutex<HashSet<String>>>,
 }
 
 /// Up to this many new contents are synced one by one; above it, syncing the whole file system is faster.
@@ -38,6 +40,7 @@ impl ContentStore {
         Self {
             folder: folder.to_owned(),
             fresh: Arc::default(),
+            present: Arc::default(),
         }
     }
 
@@ -67,12 +70,25 @@ impl ContentStore {
             }
             std::fs::rename(temporary, path)?;
         }
+        self.present().insert(name.clone());
         Ok(name)
     }
 
     /// Whether the content with this name is stored.
     pub fn has(&self, name: &str) -> bool {
-        self.folder.join(name).exists()
+        let mut present = self.present();
+        if present.contains(name) {
+            return true;
+        }
+        let is_there = self.folder.join(name).exists();
+        if is_there {
+            present.insert(name.to_owned());
+        }
+        is_there
+    }
+
+    fn present(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.present.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the content with this name. An error if it is damaged.
@@ -84,6 +100,21 @@ impl ContentStore {
         }
     }
 
+    /// Removes the contents that are not in `wanted`, of those that this process has stored or found.
+    pub fn drop_others(&self, wanted: &HashSet<&str>) -> io::Result<()> {
+        let mut present = self.present();
+        let others: Vec<String> = present
+            .iter()
+            .filter(|name| !wanted.contains(name.as_str()))
+            .cloned()
+            .collect();
+        for name in others {
+            std::fs::remove_file(self.folder.join(&name))?;
+            present.remove(&name);
+        }
+        Ok(())
+    }
+
     /// Removes the contents that are not in `wanted`.
     pub fn retain(&self, wanted: &HashSet<&str>) -> io::Result<()> {
         for entry in std::fs::read_dir(&self.folder)? {
@@ -92,6 +123,9 @@ impl ContentStore {
             let is_content = name.len() >= 64;
             if is_content && !name.to_str().is_some_and(|name| wanted.contains(name)) {
                 std::fs::remove_file(entry.path())?;
+                if let Some(name) = name.to_str() {
+                    self.present().remove(name);
+                }
             }
         }
         Ok(())
@@ -100,8 +134,12 @@ impl ContentStore {
     /// Makes everything in the store durable. Avoids syncing the whole file system, because other programs may have much to
     /// write there.
     pub fn sync(&self) -> io::Result<()> {
+        let fresh = self.fresh.swap(0, Ordering::Relaxed);
+        if fresh == 0 {
+            return Ok(());
+        }
         let folder = File::open(&self.folder)?;
-        if self.fresh.load(Ordering::Relaxed) > SYNCED_MAX {
+        if fresh > SYNCED_MAX {
             #[cfg(target_os = "linux")]
             rustix::fs::syncfs(&folder)?;
             #[cfg(not(target_os = "linux"))]

@@ -4,18 +4,23 @@
 //! the unchanged tracked files, and a [`Guard`] of git's own files, the plan and the learnings. Nothing here follows a
 //! symbolic link ([`RootDir`]), and git is asked only for whole objects and names.
 
-use super::census::{Census, CensusSource, Content, scan};
+use super::census::{Census, CensusSource, Content};
 use super::content_store::ContentStore;
 use super::error::IntegrateError;
 use super::guard::Guard;
+use super::look::Look;
 use super::outputs::own_outputs;
-use super::state::{KnownStates, open_root, read_stamp};
+use super::saved_log::{self, Record, Saved, SavedLog};
+use super::scan::Stamp;
+use super::state::open_root;
+use super::tree_memory::{Kept, TreeMemory};
 use crate::learnings;
 use crate::model::{BeforeState, IntegrationStarted, TouchedPath};
+use crate::platform::Repo;
 use crate::platform::root_dir::{RootDir, is_absent};
-use crate::platform::{Repo, Tracked};
 use crate::workspace::Fingerprint;
 use rustix::fs::FileType;
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::io;
@@ -24,11 +29,6 @@ use std::sync::Arc;
 
 /// Limit of the copies of untracked files in all; files beyond it are left alone, and only their names are watched.
 const UNTRACKED_BYTES_MAX: u64 = 256 * 1024 * 1024;
-const CENSUS: &str = "census";
-const GUARD: &str = "guard.json";
-/// The saved paths outside of the patch. They are not in the ledger, where they would be repeated for each integration.
-const CHANGED: &str = "changed.json";
-
 /// The saved state of a tree, with copies of contents. The plan file and the learnings belong to their stores.
 #[derive(Clone, Debug)]
 pub struct SavedTree {
@@ -41,14 +41,16 @@ pub struct SavedTree {
     /// Changed paths that are neither saved nor restored: the plan file, nested repositories, files that are too large.
     pub left_alone: Vec<PathBuf>,
     pub(super) store: ContentStore,
-    pub(super) known: Arc<KnownStates>,
-    pub(super) census: Census,
+    pub(super) memory: Arc<TreeMemory>,
+    /// The tree when it was saved; `None` if an earlier process saved it.
+    pub(super) look: Option<Arc<Look>>,
+    pub(super) census: Arc<Census>,
     pub(super) guard: Guard,
     /// Nested repositories with their fingerprints, where those are known.
     pub(super) repositories: BTreeMap<PathBuf, Option<Fingerprint>>,
-    /// As in [`Scan::git_folders`](super::census::Scan::git_folders).
+    /// As in [`Scan::git_folders`](super::scan::Scan::git_folders).
     pub(super) git_folders: BTreeSet<PathBuf>,
-    /// As in [`Scan::unlisted`](super::census::Scan::unlisted).
+    /// As in [`Scan::unlisted`](super::scan::Scan::unlisted).
     pub(super) unlisted: BTreeSet<PathBuf>,
 }
 
@@ -59,13 +61,18 @@ impl SavedTree {
         touched: &BTreeSet<String>,
         plan_file: &Path,
         kept: &Path,
-        known: Arc<KnownStates>,
+        memory: Arc<TreeMemory>,
     ) -> Result<Self, IntegrateError> {
-        let store = ContentStore::open(kept).map_err(IntegrateError::io(kept))?;
+        let failed = || IntegrateError::io(kept);
         let root = open_root(repo)?;
-        let index = repo.index()?;
-        let tracked = &index.tracked;
-        let guard = Guard::take(repo, plan_file, &index.bytes, &store)?;
+        let look = memory.look(repo)?;
+        // It is kept again when everything is durable; until then, nothing is known of what is on disk.
+        let last = memory.take_kept(kept);
+        let store = match &last {
+            Some(last) => last.store.clone(),
+            None => ContentStore::open(kept).map_err(failed())?,
+        };
+        let guard = Guard::take(repo, plan_file, &look.index.bytes, &store)?;
         let guard = guard.map_err(|(path, source)| IntegrateError::Io { path, source })?;
         let plan_file = plan_file.strip_prefix(repo.root()).unwrap_or(plan_file);
         let mut saved = Self {
@@ -75,52 +82,64 @@ impl SavedTree {
                 .map_err(IntegrateError::io(repo.root()))?,
             left_alone: vec![plan_file.to_owned(), learnings::FILE_NAME.into()],
             store,
-            known,
-            census: Census::default(),
+            census: Arc::default(),
             guard,
             repositories: BTreeMap::new(),
-            git_folders: BTreeSet::new(),
-            unlisted: BTreeSet::new(),
+            git_folders: look.git_folders.clone(),
+            unlisted: look.unlisted.clone(),
+            look: Some(Arc::clone(&look)),
+            memory,
         };
-        let nested = tracked.iter().filter(|entry| entry.is_repository);
+        let nested = look.index.tracked.iter();
+        let nested = nested.filter(|entry| entry.is_repository);
         for path in nested.map(|entry| entry.path.clone()) {
             saved.add_repository(repo, path);
         }
-        saved.save_changed(repo, &root)?;
-        saved.take_census(repo, &root, tracked)?;
-        let failed = || IntegrateError::io(kept);
-        let wanted: HashSet<&str> = saved.copy_names().collect();
-        saved.store.retain(&wanted).map_err(failed())?;
-        saved.write().map_err(failed())?;
+        saved.save_changed(repo, &root, &look)?;
+        saved.take_census(repo, &root, &look, last)?;
+        saved.memory.note_patched(saved.patched.iter());
         Ok(saved)
     }
 
     /// Copies everything that git reports as changed or untracked, and what the patch touches.
-    fn save_changed(&mut self, repo: &Repo, root: &RootDir) -> Result<(), IntegrateError> {
-        let outputs = own_outputs();
+    fn save_changed(
+        &mut self,
+        repo: &Repo,
+        root: &RootDir,
+        look: &Look,
+    ) -> Result<(), IntegrateError> {
+        let outputs = LazyCell::new(own_outputs);
         let mut bytes_left = UNTRACKED_BYTES_MAX;
-        let mut wanted = self.patched.clone();
-        for change in repo.changes()? {
-            let stamp = read_stamp(root, &change.path).map_err(IntegrateError::io(&change.path))?;
+        let mut wanted: BTreeMap<PathBuf, Option<Stamp>> = BTreeMap::new();
+        for change in look.changes.iter() {
+            let stamp = look.stamp(&change.path).flatten();
             let size = stamp.map_or(0, |stamp| stamp.size());
             let is_folder = stamp.is_some_and(|stamp| stamp.kind() == FileType::Directory);
-            let is_output = stamp.is_some_and(|stamp| outputs.contains(&stamp.identity()));
             if self.left_alone[..2].contains(&change.path)
                 || self.repositories.contains_key(&change.path)
             {
                 continue;
             }
+            let is_output = || {
+                let is_output = |stamp: Stamp| outputs.contains(&stamp.identity());
+                !self.memory.is_patched(&change.path) && stamp.is_some_and(is_output)
+            };
             if change.untracked && is_folder {
-                self.add_repository(repo, change.path);
-            } else if is_output || (change.untracked && size > bytes_left) {
-                self.left_alone.push(change.path);
+                self.add_repository(repo, change.path.clone());
+            } else if (change.untracked && size > bytes_left) || is_output() {
+                self.left_alone.push(change.path.clone());
             } else {
                 bytes_left -= if change.untracked { size } else { 0 };
-                wanted.insert(change.path);
+                wanted.insert(change.path.clone(), stamp);
             }
         }
-        for path in wanted {
-            let state = match self.save_path(root, &path) {
+        for path in &self.patched {
+            wanted.entry(path.clone()).or_default();
+        }
+        for (path, stamp) in wanted {
+            // What the patch touches is looked at now, right before it changes.
+            let stamp = stamp.filter(|_| !self.patched.contains(&path));
+            let state = match self.save_path(root, &path, stamp) {
                 // What can't be read can't be saved.
                 Err(error) if is_unreadable(&error) && !self.patched.contains(&path) => None,
                 state => state.map_err(IntegrateError::io(&path))?,
@@ -133,9 +152,19 @@ impl SavedTree {
         Ok(())
     }
 
-    /// Copies the content at `path` and returns its state; `None` if it is neither a file nor a link.
-    fn save_path(&self, root: &RootDir, path: &Path) -> io::Result<Option<BeforeState>> {
-        let state = self.known.read(root, path)?;
+    /// Copies the content at `path` and returns its state; `None` if it is neither a file nor a link. A path with a `stamp` was
+    /// looked at.
+    fn save_path(
+        &self,
+        root: &RootDir,
+        path: &Path,
+        stamp: Option<Stamp>,
+    ) -> io::Result<Option<BeforeState>> {
+        let states = &self.memory.states;
+        let state = match stamp {
+            Some(stamp) => states.read_with(root, path, stamp)?,
+            None => states.read(root, path)?,
+        };
         match &state {
             Some(BeforeState::File { sha256, mode }) if !self.store.has(sha256) => {
                 // What is copied is what a restore writes, also if the file has changed since.
@@ -154,56 +183,85 @@ impl SavedTree {
         self.repositories.insert(path, fingerprint);
     }
 
-    /// Takes the census of everything that is not saved as a copy.
+    /// Takes the census of everything that is not saved as a copy, and makes all of the state durable.
     fn take_census(
         &mut self,
         repo: &Repo,
         root: &RootDir,
-        tracked: &[Tracked],
+        look: &Look,
+        last: Option<Kept>,
     ) -> Result<(), IntegrateError> {
         let failed = || IntegrateError::io(repo.root());
-        let known = self.known_paths();
-        let is_clean =
-            |entry: &&Tracked| !entry.is_repository && !known.contains(entry.path.as_os_str());
-        let clean: Vec<_> = tracked.iter().filter(is_clean).collect();
-        let mut paths: Vec<&Path> = clean.iter().map(|entry| entry.path.as_path()).collect();
-        let converted = repo.converted(&paths)?;
-        paths.extend(self.saved_files());
-        let scanned = scan(root, &paths, &self.excluded_folders()).map_err(failed())?;
-        // Only the copies of files that git converts are taken over from the last census.
-        let last = match converted.is_empty() {
-            true => None,
-            false => std::fs::read(self.store.file(CENSUS)).ok(),
+        let mut is_left_out = vec![false; look.stamps.len()];
+        for path in self.known_paths() {
+            if let Some(at) = look.position(Path::new(path)) {
+                is_left_out[at] = true;
+            }
+        }
+        let (log, census, before) = match last {
+            Some(last) => (Some(last.log), last.census, last.saved),
+            None => (None, Arc::default(), Saved::default()),
         };
-        let last = last.and_then(|bytes| Census::from_bytes(&bytes));
+        // Only what the census before has of files that git converts is taken over from an earlier process.
+        let census = match log {
+            Some(_) => Arc::unwrap_or_clone(census),
+            None => saved_log::load(&self.store).0,
+        };
         let source = CensusSource {
             root,
             store: &self.store,
-            clean: &clean,
-            stamps: &scanned.stamps[..clean.len()],
-            converted: &converted,
-            last: &last.unwrap_or_default(),
+            tracked: &look.index.tracked,
+            stamps: &look.stamps,
+            is_left_out: &is_left_out,
+            converted: &*look.converted(repo)?,
         };
-        let (files, skipped) = source.collect_files().map_err(failed())?;
+        let mut record = Record::default();
+        let (files, skipped) = source
+            .follow(census.files, record.bytes())
+            .map_err(failed())?;
+        record.folders(&census.folders, &look.folders);
         self.left_alone.extend(skipped);
-        self.git_folders = scanned.git_folders;
-        self.unlisted = scanned.unlisted;
-        self.census = Census {
+        self.census = Arc::new(Census {
             files,
-            folders: scanned.folders,
-        };
-        Ok(())
+            folders: BTreeMap::clone(&look.folders),
+        });
+        self.write(log, record, before)
+            .map_err(IntegrateError::io(self.store.folder()))
     }
 
-    fn write(&self) -> io::Result<()> {
-        let census = self.store.file(CENSUS);
-        crate::platform::write_private(&census, &self.census.to_bytes())?;
-        let guard = serde_json::to_vec(&self.guard).map_err(io::Error::from)?;
-        crate::platform::write_private(&self.store.file(GUARD), &guard)?;
-        let (_, changed) = self.split_paths();
-        let changed = serde_json::to_vec(&changed).map_err(io::Error::from)?;
-        crate::platform::write_private(&self.store.file(CHANGED), &changed)?;
-        self.store.sync()
+    /// Writes what differs from the state that was saved before, or everything if it is not known.
+    fn write(&self, log: Option<SavedLog>, mut record: Record, before: Saved) -> io::Result<()> {
+        let (_, others) = self.split_paths();
+        let others = others.into_iter();
+        let others: Saved = others
+            .map(|saved| (saved.path.clone(), saved.before.clone()))
+            .collect();
+        let wanted: HashSet<&str> = self.copy_names().collect();
+        let log = match log.filter(|log| !log.is_long()) {
+            Some(mut log) => {
+                record.saved(&before, &others)?;
+                record.guard(&self.guard)?;
+                self.store.drop_others(&wanted)?;
+                self.store.sync()?;
+                log.append(record)?;
+                log
+            }
+            None => {
+                let mut record = Record::default();
+                record.saved(&Saved::default(), &others)?;
+                record.guard(&self.guard)?;
+                self.store.retain(&wanted)?;
+                self.store.sync()?;
+                SavedLog::begin(&self.store, &self.census, record)?
+            }
+        };
+        self.memory.keep(Kept {
+            store: self.store.clone(),
+            log,
+            census: Arc::clone(&self.census),
+            saved: others,
+        });
+        Ok(())
     }
 
     /// The saved paths of the patch, and the others.
@@ -220,26 +278,21 @@ impl SavedTree {
     /// Loads the state that an earlier process saved. A file that is missing or damaged counts as empty.
     pub fn load(started: &IntegrationStarted, kept: &Path) -> Self {
         let store = ContentStore::at(kept);
-        let census = std::fs::read(store.file(CENSUS)).ok();
-        let guard = std::fs::read(store.file(GUARD)).ok();
-        let changed = std::fs::read(store.file(CHANGED)).ok();
-        let changed = changed.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let changed: Vec<TouchedPath> = changed.unwrap_or_default();
+        let (census, changed, guard) = saved_log::load(&store);
+        let changed = changed.into_iter();
+        let changed = changed.map(|(path, before)| TouchedPath { path, before });
         Self {
             paths: merge_paths(&started.paths, changed),
             patched: started.patched.iter().cloned().collect(),
             new_folders: started.new_folders.clone(),
             left_alone: started.left_alone.clone(),
-            census: census
-                .and_then(|bytes| Census::from_bytes(&bytes))
-                .unwrap_or_default(),
-            guard: guard
-                .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-                .unwrap_or_default(),
+            census: Arc::new(census),
+            guard,
             repositories: BTreeMap::new(),
             git_folders: BTreeSet::new(),
             unlisted: BTreeSet::new(),
-            known: Arc::default(),
+            memory: Arc::default(),
+            look: None,
             store,
         }
     }
@@ -285,10 +338,12 @@ impl SavedTree {
 }
 
 /// The paths of an integration by path: those in the ledger, and the others. A ledger of an earlier version has all of them.
-fn merge_paths(started: &[TouchedPath], changed: Vec<TouchedPath>) -> Vec<TouchedPath> {
+fn merge_paths(
+    started: &[TouchedPath],
+    changed: impl Iterator<Item = TouchedPath>,
+) -> Vec<TouchedPath> {
     let known: BTreeSet<&Path> = started.iter().map(|saved| saved.path.as_path()).collect();
-    let others = changed.into_iter();
-    let others = others.filter(|saved| !known.contains(saved.path.as_path()));
+    let others = changed.filter(|saved| !known.contains(saved.path.as_path()));
     let mut paths: Vec<TouchedPath> = started.iter().cloned().chain(others).collect();
     paths.sort_by(|a, b| a.path.cmp(&b.path));
     paths

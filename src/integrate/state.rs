@@ -1,7 +1,7 @@
 //! The state of one path: its kind, its permission bits and the hash of its content.
 
-use super::census::Stamp;
 use super::error::IntegrateError;
+use super::scan::Stamp;
 use crate::model::BeforeState;
 use crate::platform::root_dir::RootDir;
 use crate::platform::{Repo, clock, sha256_of_reader};
@@ -63,15 +63,22 @@ pub(crate) fn read_state(root: &RootDir, path: &Path) -> io::Result<Option<Befor
 #[derive(Debug, Default)]
 pub(super) struct KnownStates(Mutex<HashMap<PathBuf, (Stamp, BeforeState)>>);
 
-/// Longer than a tick of any file system's clock: two changes within one can have the same times.
-const CLOCK_TICK_NS: i128 = 20_000_000;
-
 impl KnownStates {
     /// [`read_state`], of a path of this tree.
     pub fn read(&self, root: &RootDir, path: &Path) -> io::Result<Option<BeforeState>> {
         let Some(stamp) = read_stamp(root, path)? else {
             return Ok(Some(BeforeState::Absent));
         };
+        self.read_with(root, path, stamp)
+    }
+
+    /// The same for a path that had the stamp when it was looked at.
+    pub fn read_with(
+        &self,
+        root: &RootDir,
+        path: &Path,
+        stamp: Stamp,
+    ) -> io::Result<Option<BeforeState>> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, state)) = known.get(path).filter(|known| known.0 == stamp) {
             return Ok(Some(state.clone()));
@@ -80,7 +87,7 @@ impl KnownStates {
         let now_ns = clock::now().as_nanosecond();
         let state = read_state(root, path)?;
         if let Some(state @ BeforeState::File { .. }) = &state
-            && stamp.changed_ns() + CLOCK_TICK_NS < now_ns
+            && stamp.is_settled(now_ns)
             && read_stamp(root, path)? == Some(stamp)
         {
             known.insert(path.to_owned(), (stamp, state.clone()));

@@ -126,7 +126,6 @@ impl Integrator<'_> {
         request: &IntegrationRequest<'_>,
         journal: &mut dyn Journal,
     ) -> Result<(), IntegrateError> {
-        self.repo.forget_changes();
         loop {
             state = match state {
                 State::Received => self.examine_request(request)?,
@@ -169,7 +168,10 @@ impl Integrator<'_> {
             return Ok(State::Ready(patch));
         }
         let conflict = |why: &str| refused(request, BlockReason::AmbiguousIntegration, why);
-        Ok(match self.try_in_scratch(request, &patch, journal)? {
+        let trial = self.try_in_scratch(request, &patch, journal)?;
+        // The user may have edited the tree while the commands ran.
+        self.repo.forget_changes();
+        Ok(match trial {
             Trial::Passed(then) => State::Tried(then),
             Trial::Conflict(why) => conflict(&why),
             Trial::Failed(why) => refused(request, BlockReason::ValidationFailed, &why),
@@ -198,7 +200,7 @@ impl Integrator<'_> {
             &patch.paths(),
             request.policy.plan_file,
             &self.kept(),
-            self.watch.known_states(),
+            self.watch.memory(),
         )?;
         fault::integrator_point();
         self.lock.set_pending(self.run_folder)?;

@@ -1,14 +1,16 @@
 //! The difference between the tree and a saved state: paths that changed, and paths that are new.
 
-use super::census::{CensusFile, Content, Scan, Stamp, scan};
+use super::census::{CensusFile, Content};
 use super::content_store::object_id;
 use super::error::IntegrateError;
 use super::outputs::own_outputs;
 use super::saved_tree::{SavedTree, fingerprint_nested};
+use super::scan::{Scan, Stamp, scan};
 use super::state::{open_root, read_stamp, read_state};
 use crate::model::BeforeState;
 use crate::platform::root_dir::RootDir;
 use crate::platform::{Change, Repo};
+use std::cell::LazyCell;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -30,28 +32,31 @@ impl SavedTree {
     /// changes of the tree.
     pub fn differing_paths(&self, repo: &Repo) -> Result<Vec<PathBuf>, IntegrateError> {
         let root = open_root(repo)?;
+        let Some(before) = &self.look else {
+            return Ok(Vec::new());
+        };
+        let now = self.memory.look_again(repo, before)?;
         let mut differing = Vec::new();
         for touched in &self.paths {
             let is_unchanged = || {
-                let now = self.known.read(&root, &touched.path);
+                let now = self.memory.states.read(&root, &touched.path);
                 now.is_ok_and(|now| now.as_ref() == Some(&touched.before))
             };
-            if !self.patched.contains(&touched.path) && !is_unchanged() {
+            if !self.patched.contains(&touched.path)
+                && before.is_same(&now, &touched.path) != Some(true)
+                && !is_unchanged()
+            {
                 differing.push(touched.path.clone());
             }
         }
-        let scanned = self
-            .rescan(&root)
-            .map_err(IntegrateError::io(repo.root()))?;
-        for (known, stamp) in self.census.files.iter().zip(&scanned.stamps) {
+        for known in &self.census.files {
+            let stamp = now.stamp(&known.path).flatten();
             if self.change_of(&root, known, stamp.as_ref()) != FileChange::Unchanged {
                 differing.push(known.path.clone());
             }
         }
-        differing.extend(scanned.unlisted.difference(&self.unlisted).cloned());
-        let changes = repo.changes()?;
-        differing.extend(self.new_paths(&root, untracked(&changes)));
-        repo.remember_changes(changes);
+        differing.extend(now.unlisted.difference(&self.unlisted).cloned());
+        differing.extend(self.new_paths(&root, untracked(&now.changes)));
         differing.extend(self.changed_repositories(repo));
         let guarded = self.guard.differing(repo).into_iter();
         differing.extend(guarded.map(|path| relative(repo, path)));
@@ -96,7 +101,7 @@ impl SavedTree {
     pub(super) fn new_paths(&self, root: &RootDir, untracked: BTreeSet<PathBuf>) -> Vec<PathBuf> {
         let mut known = self.known_paths();
         known.extend(self.census.files.iter().map(|known| known.path.as_os_str()));
-        let outputs = own_outputs();
+        let outputs = LazyCell::new(own_outputs);
         let mut new = Vec::new();
         for path in untracked {
             let is_nested = || {

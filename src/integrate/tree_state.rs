@@ -25,7 +25,12 @@ impl TreeState {
 
     /// The paths whose content has changed since, by an uncommitted change or by a commit.
     pub fn changed_since(&self, repo: &Repo) -> Result<Vec<PathBuf>, IntegrateError> {
-        let now = Self::take(repo)?;
+        // The changes are remembered: the patch is applied next.
+        repo.forget_changes();
+        let now = Self {
+            head: repo.head()?,
+            fingerprint: Fingerprint::of(repo, &repo.known_changes()?.all, &[], None)?,
+        };
         let changed = self.fingerprint.changed_files(&now.fingerprint);
         let mut changed: BTreeSet<PathBuf> = changed.into_iter().collect();
         if self.head != now.head {

@@ -11,11 +11,12 @@ use super::content_store::{ContentStore, kept_in};
 use super::error::IntegrateError;
 use super::guard::{Guard, Repaired};
 use super::outputs::own_outputs;
-use super::state::KnownStates;
+use super::tree_memory::TreeMemory;
 use crate::model::path_text;
 use crate::platform::Repo;
 use crate::workspace::Fingerprint;
 use serde::{Deserialize, Serialize};
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -46,8 +47,8 @@ pub struct TreeWatch {
     plan_file: PathBuf,
     run_folder: PathBuf,
     watched: Mutex<Watched>,
-    /// What integrations know of the files of the tree.
-    known: Arc<KnownStates>,
+    /// What integrations remember of the tree.
+    memory: Arc<TreeMemory>,
 }
 
 /// What is watched now.
@@ -89,12 +90,12 @@ impl TreeWatch {
             plan_file: plan_file.to_owned(),
             run_folder: run_folder.to_owned(),
             watched: Mutex::default(),
-            known: Arc::default(),
+            memory: Arc::default(),
         }
     }
 
-    pub(super) fn known_states(&self) -> Arc<KnownStates> {
-        Arc::clone(&self.known)
+    pub(super) fn memory(&self) -> Arc<TreeMemory> {
+        Arc::clone(&self.memory)
     }
 
     /// The root of the user's tree.
@@ -132,7 +133,7 @@ impl TreeWatch {
     /// Removes files that `mesh` itself writes, and the plan, which users may edit at any time.
     fn reportable(&self, paths: Vec<PathBuf>) -> BTreeSet<PathBuf> {
         let root = self.repo.root();
-        let outputs = own_outputs();
+        let outputs = LazyCell::new(own_outputs);
         let is_own = |path: &Path| {
             let metadata = std::fs::symlink_metadata(path);
             metadata.is_ok_and(|metadata| outputs.contains(&(metadata.dev(), metadata.ino())))

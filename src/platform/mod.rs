@@ -15,7 +15,8 @@ pub use digest::{Hashed, hex, sha256_of_bytes, sha256_of_file, sha256_of_reader}
 pub use durable::{Readers, parent, stage, sync_folder, write, write_private};
 pub use fault::{compile_point, integrator_point, ledger_point};
 pub use git::{
-    Change, CommitOrder, Conversion, GitError, IndexListing, PastEntry, PatchReport, Repo, Tracked,
+    Change, CommitOrder, Conversion, FileMark, GitError, IndexListing, KnownChanges, PastEntry,
+    PatchReport, Repo, SettingsMark, Tracked,
 };
 pub use output_claim::{Claim, ClaimError};
 pub use private::{FOLDER_MODE, close, create, make_folders, options};

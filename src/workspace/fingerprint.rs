@@ -34,18 +34,18 @@ impl Fingerprint {
     /// Takes the fingerprint of `repo`, always with the `watched` files. Without the learnings, to which anyone may append
     /// at any time.
     pub fn take(repo: &Repo, watched: &[&Path]) -> Result<Self, SnapshotError> {
-        Self::of(repo, repo.changes()?, watched, None)
+        Self::of(repo, &repo.changes()?, watched, None)
     }
 
     /// The same, with the changes of the tree as git reported them. A file that did not change since it was `known` is not
     /// read again.
     pub fn of(
         repo: &Repo,
-        changes: Vec<Change>,
+        changes: &[Change],
         watched: &[&Path],
         known: Option<&Self>,
     ) -> Result<Self, SnapshotError> {
-        let changed = changes.into_iter().map(|change| change.path);
+        let changed = changes.iter().map(|change| change.path.clone());
         let watched = watched
             .iter()
             .map(|path| path.strip_prefix(repo.root()).unwrap_or(path).to_owned());

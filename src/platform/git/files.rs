@@ -1,20 +1,13 @@
 //! Git's knowledge of the files of a work tree, in one call for all of them. Paths are bytes.
 
-use super::records::Tracked;
+use super::memory::{FileMark, IndexListing, file_mark, locked};
+use super::records::{Conversion, Tracked};
 use super::{Call, GitError, Repo, failed, path_of};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-
-/// How a file of the tree may differ from its object although git reports it as unchanged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Conversion {
-    /// In carriage returns at the ends of lines.
-    LineEnds,
-    /// In anything: keywords, encodings, filters.
-    Anything,
-}
+use std::sync::Arc;
 
 impl Repo {
     /// Parses the entries of a list of the index.
@@ -35,7 +28,58 @@ impl Repo {
 
     /// Which of `paths` may differ from their objects.
     pub fn converted(&self, paths: &[&Path]) -> Result<BTreeMap<PathBuf, Conversion>, GitError> {
-        let by_setting = self.converts_line_ends()?;
+        let by_setting = self.attribute_settings()?.converts_line_ends;
+        self.ask_converted(paths, by_setting)
+    }
+
+    /// Which tracked files may differ from their objects. `attributes` are the files named `.gitattributes` that were found in the
+    /// tree, with marks that change with their content; `None` if they may have changed unnoticed. Git is asked only if some
+    /// file has attributes, and not again while nothing changed.
+    pub fn converted_files(
+        &self,
+        index: &Arc<IndexListing>,
+        attributes: Option<Vec<FileMark>>,
+    ) -> Result<Arc<BTreeMap<PathBuf, Conversion>>, GitError> {
+        let settings = self.attribute_settings()?;
+        let marks = settings.files.zip(attributes).map(|(files, mut marks)| {
+            marks.extend(files.iter().map(|path| file_mark(path)));
+            marks
+        });
+        let by_setting = settings.converts_line_ends;
+        let ask = || {
+            let files = index.tracked.iter().filter(|entry| !entry.is_repository);
+            let paths: Vec<&Path> = files.map(|entry| entry.path.as_path()).collect();
+            self.ask_converted(&paths, by_setting)
+        };
+        let Some(marks) = marks else {
+            return Ok(Arc::new(ask()?));
+        };
+        if let Some(((known, setting, before), converted)) = &*locked(&self.memory.converted)
+            && Arc::ptr_eq(known, index)
+            && (*setting, before) == (by_setting, &marks)
+        {
+            return Ok(Arc::clone(converted));
+        }
+        let is_attributes =
+            |entry: &Tracked| entry.path.file_name() == Some(OsStr::new(".gitattributes"));
+        let is_plain = !by_setting
+            && marks.iter().all(Option::is_none)
+            // Git reads them from the index where they are missing in the tree.
+            && !index.tracked.iter().any(is_attributes);
+        let converted = Arc::new(match is_plain {
+            true => BTreeMap::new(),
+            false => ask()?,
+        });
+        let key = (Arc::clone(index), by_setting, marks);
+        *locked(&self.memory.converted) = Some((key, Arc::clone(&converted)));
+        Ok(converted)
+    }
+
+    fn ask_converted(
+        &self,
+        paths: &[&Path],
+        by_setting: bool,
+    ) -> Result<BTreeMap<PathBuf, Conversion>, GitError> {
         let mut input = Vec::new();
         for path in paths {
             input.extend_from_slice(path.as_os_str().as_bytes());

@@ -1,7 +1,7 @@
 //! What is known of a repository from earlier git calls, each with the mark by which it is seen to be out of date.
 
-use super::records::{Change, PatchReport, Tracked};
-use std::collections::VecDeque;
+use super::records::{Change, Conversion, PatchReport, Tracked};
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
@@ -17,12 +17,14 @@ pub(super) struct Memory {
     pub lent: OnceLock<Lent>,
     /// The index with its mark.
     pub index: Mutex<Option<(IndexMark, Arc<IndexListing>)>>,
-    /// Whether line ends are converted, with the marks of the files with settings.
-    pub converts: Mutex<Option<(Vec<FileMark>, bool)>>,
+    /// The settings for attributes, with the marks of the files with settings.
+    pub attributes: Mutex<Option<(SettingsMark, AttributeSettings)>>,
+    /// The last answer about conversions.
+    pub converted: Mutex<Option<(ConvertedKey, Arc<Conversions>)>>,
     /// Patches that applied.
     pub checked: Mutex<VecDeque<(String, PatchReport)>>,
     /// The changes of the tree, for the next who needs them.
-    pub changes: Mutex<Option<Vec<Change>>>,
+    pub changes: Mutex<Option<KnownChanges>>,
 }
 
 impl Memory {
@@ -49,6 +51,34 @@ pub(super) struct Lent {
     pub config: PathBuf,
 }
 
+/// The changes of a tree as git reported them.
+#[derive(Clone, Debug)]
+pub struct KnownChanges {
+    /// The changes.
+    pub all: Arc<Vec<Change>>,
+    /// When git began to look, in nanoseconds since 1970.
+    pub since_ns: i128,
+}
+
+/// The settings that decide how git converts files.
+#[derive(Clone, Debug)]
+pub(super) struct AttributeSettings {
+    /// Whether `core.autocrlf` converts line ends.
+    pub converts_line_ends: bool,
+    /// The files with attributes of the user and the system; `None` if git does not tell them, or reads attributes from a tree.
+    pub files: Option<Vec<PathBuf>>,
+}
+
+/// The files that git converts.
+pub(super) type Conversions = BTreeMap<PathBuf, Conversion>;
+
+/// What an answer about conversions depends on.
+pub(super) type ConvertedKey = (Arc<IndexListing>, bool, Vec<FileMark>);
+
+/// The files with settings at one time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingsMark(pub(super) Vec<FileMark>);
+
 /// The index, as git lists it.
 #[derive(Debug)]
 pub struct IndexListing {
@@ -62,7 +92,7 @@ pub struct IndexListing {
 pub(super) type IndexMark = (u64, [u8; 32]);
 
 /// Device, inode, size, and the times of the last writing and status change; `None` where there is no file.
-pub(super) type FileMark = Option<(u64, u64, u64, i64, i64, i64, i64)>;
+pub type FileMark = Option<(u64, u64, u64, i64, i64, i64, i64)>;
 
 /// The part, also after a panic: each is replaced as a whole.
 pub(super) fn locked<T>(part: &Mutex<T>) -> MutexGuard<'_, T> {

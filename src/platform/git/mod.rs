@@ -5,6 +5,7 @@
 mod borrowed;
 mod commit;
 mod files;
+mod filters;
 mod memory;
 mod past;
 mod recall;
@@ -12,10 +13,9 @@ mod records;
 mod refs;
 
 pub use commit::CommitOrder;
-pub use files::Conversion;
-pub use memory::IndexListing;
+pub use memory::{FileMark, IndexListing, KnownChanges, SettingsMark};
 pub use past::PastEntry;
-pub use records::{Change, PatchReport, Tracked};
+pub use records::{Change, Conversion, PatchReport, Tracked};
 
 use super::process::{Group, Input, Writers};
 use std::collections::BTreeSet;
@@ -316,18 +316,32 @@ impl Repo {
 
     /// The differences from the commit that is checked out, with each untracked file.
     pub fn changes(&self) -> Result<Vec<Change>, GitError> {
-        self.status("--untracked-files=all")
+        self.status("--untracked-files=all", &[])
+    }
+
+    /// Those of `paths`, which are tracked, that differ from the commit that is checked out, staged or not.
+    pub fn changes_of(&self, paths: &[&Path]) -> Result<Vec<Change>, GitError> {
+        match paths {
+            [] => Ok(Vec::new()),
+            paths => self.status("--untracked-files=no", paths),
+        }
     }
 
     /// Tracked files that differ from the commit that is checked out, staged or not. Untracked ones are not looked
     /// for, which is much faster where there are many.
     pub fn changed_tracked(&self) -> Result<Vec<PathBuf>, GitError> {
-        let changes = self.status("--untracked-files=no")?;
+        let changes = self.status("--untracked-files=no", &[])?;
         Ok(changes.into_iter().map(|change| change.path).collect())
     }
 
-    fn status(&self, untracked: &str) -> Result<Vec<Change>, GitError> {
+    fn status(&self, untracked: &str, paths: &[&Path]) -> Result<Vec<Change>, GitError> {
         let args = ["status", "--porcelain=v1", "-z", untracked, "--no-renames"];
+        let mut args: Vec<&OsStr> = args.into_iter().map(OsStr::new).collect();
+        if !paths.is_empty() {
+            args.insert(0, "--literal-pathspecs".as_ref());
+            args.push("--".as_ref());
+            args.extend(paths.iter().map(|path| path.as_os_str()));
+        }
         let listed = self.read_filtered(&args)?;
         let entries = listed
             .split(|byte| *byte == 0)
@@ -417,27 +431,6 @@ impl Repo {
 
     fn read<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Vec<u8>, GitError> {
         self.read_with(args, Call::default())
-    }
-
-    /// Reads what git may have the user's filters convert.
-    fn read_filtered<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Vec<u8>, GitError> {
-        let read = self.read_with(args, Call::writing());
-        read.map_err(|error| match error {
-            GitError::Failed { message, .. } if message.contains("filter") => GitError::Filter {
-                root: self.root.clone(),
-                message: message.lines().next().unwrap_or_default().to_owned(),
-            },
-            other => other,
-        })
-    }
-
-    /// Checks that git can read the work tree with the filters of its settings, such as that of Git LFS.
-    pub fn check_filters(&self) -> Result<(), GitError> {
-        let filters = r"^filter\..*\.(clean|process)$";
-        match self.read_if_any(&["config", "--get-regexp", filters])? {
-            Some(_) => self.changed_tracked().map(drop),
-            None => Ok(()),
-        }
     }
 
     fn read_with<S: AsRef<OsStr>>(&self, args: &[S], call: Call<'_>) -> Result<Vec<u8>, GitError> {

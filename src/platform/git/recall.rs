@@ -1,8 +1,11 @@
 //! Answers of git that need no second call as long as nothing changed.
 
-use super::memory::{FileMark, IndexListing, file_mark, index_mark, locked};
+use super::memory::{
+    AttributeSettings, IndexListing, KnownChanges, SettingsMark, file_mark, index_mark, locked,
+};
 use super::records::{Change, PatchReport};
-use super::{GitError, Repo};
+use super::{GitError, Repo, path_of};
+use crate::platform::clock;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -32,26 +35,56 @@ impl Repo {
         self.read(&["ls-files", "-v", "--stage", "-z"])
     }
 
-    /// Whether the setting `core.autocrlf` converts line ends. Git is asked again after a file with settings changed; files
-    /// that those include are not looked at.
-    pub(super) fn converts_line_ends(&self) -> Result<bool, GitError> {
-        let marks: Vec<FileMark> = self
-            .settings_files()?
-            .iter()
-            .map(|path| file_mark(path))
-            .collect();
-        if let Some((known, converts)) = &*locked(&self.memory.converts)
-            && *known == marks
+    /// The files with settings as they are. Files that those include are not looked at.
+    pub fn settings_mark(&self) -> Result<SettingsMark, GitError> {
+        let files = self.settings_files()?;
+        Ok(SettingsMark(
+            files.iter().map(|path| file_mark(path)).collect(),
+        ))
+    }
+
+    /// The settings for attributes. Git is asked again after a file with settings changed.
+    pub(super) fn attribute_settings(&self) -> Result<AttributeSettings, GitError> {
+        let mark = self.settings_mark()?;
+        if let Some((known, settings)) = &*locked(&self.memory.attributes)
+            && *known == mark
         {
-            return Ok(*converts);
+            return Ok(settings.clone());
         }
         let value = self.read_if_any(&["config", "--get", "core.autocrlf"])?;
-        let converts = value.is_some_and(|value| {
-            let off = ["", "false", "no", "off", "0"];
-            !off.contains(&value.to_lowercase().as_str())
-        });
-        *locked(&self.memory.converts) = Some((marks, converts));
-        Ok(converts)
+        let settings = AttributeSettings {
+            converts_line_ends: value.is_some_and(|value| {
+                let off = ["", "false", "no", "off", "0"];
+                !off.contains(&value.to_lowercase().as_str())
+            }),
+            files: self.attribute_files()?,
+        };
+        *locked(&self.memory.attributes) = Some((mark, settings.clone()));
+        Ok(settings)
+    }
+
+    /// The files outside of the tree that git reads attributes from; `None` if it does not tell.
+    fn attribute_files(&self) -> Result<Option<Vec<PathBuf>>, GitError> {
+        if self
+            .read_if_any(&["config", "--get", "attr.tree"])?
+            .is_some()
+        {
+            return Ok(None);
+        }
+        let mut files = vec![self.common_dir()?.join("info/attributes")];
+        for variable in ["GIT_ATTR_SYSTEM", "GIT_ATTR_GLOBAL"] {
+            // Before git 2.41 it does not know the variable, and exits with 129.
+            let output = self.output(&["var", variable])?;
+            match output.status.code() {
+                Some(0) => {
+                    let path = output.stdout.strip_suffix(b"\n").unwrap_or(&output.stdout);
+                    files.push(path_of(path));
+                }
+                Some(1) => {}
+                _ => return Ok(None),
+            }
+        }
+        Ok(Some(files))
     }
 
     fn settings_files(&self) -> Result<Vec<PathBuf>, GitError> {
@@ -83,9 +116,14 @@ impl Repo {
         checked.push_back((key.to_owned(), report.clone()));
     }
 
-    /// Remembers the changes of the tree until [`Repo::forget_changes`].
-    pub fn remember_changes(&self, changes: Vec<Change>) {
-        *locked(&self.memory.changes) = Some(changes);
+    /// Remembers the changes of the tree, which git began to look for at `since_ns`, until [`Repo::forget_changes`].
+    pub fn remember_changes(&self, changes: Vec<Change>, since_ns: i128) -> KnownChanges {
+        let known = KnownChanges {
+            all: Arc::new(changes),
+            since_ns,
+        };
+        *locked(&self.memory.changes) = Some(known.clone());
+        known
     }
 
     /// Forgets remembered changes: time passes in which the tree may change.
@@ -93,23 +131,24 @@ impl Repo {
         *locked(&self.memory.changes) = None;
     }
 
+    /// The changes that are remembered.
+    pub fn remembered_changes(&self) -> Option<KnownChanges> {
+        locked(&self.memory.changes).clone()
+    }
+
     /// The changes that are remembered, or those that git finds now, which are remembered then.
-    pub fn known_changes(&self) -> Result<Vec<Change>, GitError> {
-        if let Some(known) = locked(&self.memory.changes).clone() {
+    pub fn known_changes(&self) -> Result<KnownChanges, GitError> {
+        if let Some(known) = self.remembered_changes() {
             return Ok(known);
         }
-        let changes = self.changes()?;
-        self.remember_changes(changes.clone());
-        Ok(changes)
+        let since_ns = clock::now().as_nanosecond();
+        Ok(self.remember_changes(self.changes()?, since_ns))
     }
 
     /// The untracked files among the changes that are remembered.
     pub(super) fn remembered_untracked(&self) -> Option<Vec<PathBuf>> {
-        let remembered = locked(&self.memory.changes);
-        let untracked = remembered
-            .as_ref()?
-            .iter()
-            .filter(|change| change.untracked);
+        let remembered = self.remembered_changes()?;
+        let untracked = remembered.all.iter().filter(|change| change.untracked);
         Some(untracked.map(|change| change.path.clone()).collect())
     }
 }

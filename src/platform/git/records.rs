@@ -32,3 +32,12 @@ pub struct PatchReport {
     /// The same records for its reverse, last one first; `None` where nothing is renamed or copied.
     pub backwards: Option<String>,
 }
+
+/// How a file of the tree may differ from its object although git reports it as unchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conversion {
+    /// In carriage returns at the ends of lines.
+    LineEnds,
+    /// In anything: keywords, encodings, filters.
+    Anything,
+}

@@ -64,7 +64,9 @@ impl PlanRun {
         };
         let tip = self.repo.tip_of(&self.settings.branch(self.folder.id()))?;
         let tip = tip.unwrap_or_else(|| self.settings.base_sha.clone());
-        if path.join(".git").is_dir() {
+        // As long as this file exists, files of the tree may be missing.
+        let unfinished = path.with_extension("unfinished");
+        if path.join(".git").is_dir() && !unfinished.exists() {
             let tree = Repo::find(&path)?.recorded(&self.folder.writers());
             if is_open(self.state()) || tree.head()? == tip {
                 return Ok(tree);
@@ -72,8 +74,9 @@ impl PlanRun {
         }
         crate::workspace::remove(&path).map_err(RunError::io(&path))?;
         crate::platform::make_folders(&path).map_err(RunError::io(&path))?;
-        let made = self.repo.borrowed(&path, &tip)?;
-        made.check_out()?;
+        crate::platform::create(&unfinished).map_err(RunError::io(&unfinished))?;
+        self.repo.borrowed(&path, &tip)?.check_out()?;
+        std::fs::remove_file(&unfinished).map_err(RunError::io(&unfinished))?;
         // By the name that git gives it, with links resolved.
         Ok(Repo::find(&path)?.recorded(&self.folder.writers()))
     }

@@ -145,6 +145,6 @@ impl PlanRun {
     fn fingerprint(&self) -> Result<Fingerprint, SnapshotError> {
         let changes = self.repo.known_changes()?;
         let known = self.expected.as_ref();
-        Fingerprint::of(&self.repo, changes, &[self.store.file()], known)
+        Fingerprint::of(&self.repo, &changes.all, &[self.store.file()], known)
     }
 }

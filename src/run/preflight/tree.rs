@@ -4,31 +4,49 @@ use crate::model::path_text::path_to_text;
 use crate::model::visible;
 use crate::platform::Repo;
 use crate::run::error::RunError;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 
-/// How many submodules are named.
+/// How many folders of a kind are named.
 const NAMED_MAX: usize = 5;
 
 /// Checks that git can read the tree. Returns what to tell about it, if anything.
 pub fn check_tree(repo: &Repo) -> Result<Option<String>, RunError> {
     repo.check_filters()?;
-    let submodules = repo.submodules()?;
-    if submodules.is_empty() {
-        return Ok(None);
-    }
-    let named = submodules.iter().take(NAMED_MAX);
+    let is_folder = |path: &PathBuf| {
+        let found = std::fs::symlink_metadata(repo.root().join(path));
+        found.is_ok_and(|found| found.is_dir())
+    };
+    // Git lists the files of an untracked folder, but a repository as a whole.
+    let nested = repo.untracked()?.into_iter().filter(is_folder).collect();
+    let told: Vec<String> = [
+        (repo.submodules()?, ["submodule", "submodules"]),
+        (nested, ["untracked repository", "untracked repositories"]),
+    ]
+    .into_iter()
+    .filter(|(folders, _)| !folders.is_empty())
+    .map(|(folders, nouns)| describe(&folders, nouns))
+    .collect();
+    Ok((!told.is_empty()).then(|| {
+        format!(
+            "{} for workers and validations in a scratch tree, and no patch may change what is inside",
+            told.join("; ")
+        )
+    }))
+}
+
+fn describe(folders: &BTreeSet<PathBuf>, [one, several]: [&str; 2]) -> String {
+    let named = folders.iter().take(NAMED_MAX);
     let mut named: Vec<String> = named
         .map(|path| format!("`{}`", visible(&path_to_text(path))))
         .collect();
-    let beyond = submodules.len().saturating_sub(NAMED_MAX);
+    let beyond = folders.len().saturating_sub(NAMED_MAX);
     if beyond > 0 {
         named.push(format!("{beyond} more"));
     }
-    let (noun, verb) = match submodules.len() {
-        1 => ("submodule", "is an empty folder"),
-        _ => ("submodules", "are empty folders"),
+    let (noun, verb) = match folders.len() {
+        1 => (one, "is an empty folder"),
+        _ => (several, "are empty folders"),
     };
-    Ok(Some(format!(
-        "{noun} {} {verb} for workers and validations in a scratch tree, and no patch may change what is inside",
-        named.join(", ")
-    )))
+    format!("{noun} {} {verb}", named.join(", "))
 }

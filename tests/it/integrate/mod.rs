@@ -3,6 +3,7 @@
 mod applied;
 mod refused;
 mod restored;
+mod several;
 mod validated;
 
 use crate::fixture::*;

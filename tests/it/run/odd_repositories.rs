@@ -63,6 +63,23 @@ fn add_submodule(bench: &Bench) {
 }
 
 #[test]
+fn an_untracked_repository_is_an_empty_folder_for_workers_which_is_said() {
+    for sandbox in ["auto", "none"] {
+        let bench = solo(&["a"], &[]);
+        bench.git("init --quiet vendor/other");
+        bench.write("vendor/other/o.txt", "old\n");
+        let script = "ls -A vendor/other >$SAID/inside";
+        let option = format!("--sandbox={sandbox}");
+        let mesh = command(&bench, option.as_str(), script).run_to_end();
+        mesh.err_has("warning: untracked repository `vendor/other` is an empty folder for workers");
+        assert_eq!((mesh.code, said(&bench, "inside").as_str()), (0, ""));
+        assert_eq!(bench.read("vendor/other/o.txt"), "old\n");
+        let doctor = bench.mesh("doctor --sandbox none -- true").exits(0);
+        doctor.out_has("ok   tree         untracked repository `vendor/other` is an empty folder");
+    }
+}
+
+#[test]
 fn a_submodule_is_an_empty_folder_for_workers_which_is_said() {
     let script = "ls -A vendor/library >$SAID/inside";
     works(add_submodule, script, |bench, mesh| {
