@@ -126,7 +126,7 @@ pub struct IntegrateArgs {
     /// Run the validation commands before the vote as well, and show the voters the results
     ///
     /// They run with the patch and once without it, in a scratch copy of the tree that contains everything that git does not
-    /// ignore. A failure is shown; the voters decide.
+    /// ignore. A failure is shown; the voters decide. Rows of other tasks are started and judged meanwhile.
     #[arg(long)]
     pub prevalidate: bool,
     /// Where to apply and validate a patch: tree, or worktree for a scratch copy first
@@ -135,7 +135,7 @@ pub struct IntegrateArgs {
     /// ignore: no installed packages, no build results.
     #[arg(long, value_name = "WHERE", default_value = "tree")]
     pub isolation: Isolation,
-    /// Maximum number of patches validated at once, each in a scratch copy of its own; with isolation=worktree
+    /// Maximum number of patches validated at once, each in a scratch copy of its own; with isolation=worktree or prevalidate
     ///
     /// Patches are applied in the order in which they were accepted. A patch is validated again if paths that its task may
     /// touch have changed since.

@@ -10,11 +10,11 @@ use crate::integrate::{
     RepoLock, TreeWatch, is_allowed,
 };
 use crate::job::{Journal, Stop};
-use crate::model::{RowId, RunId};
+use crate::model::RunId;
 use crate::platform::{Mechanism, Repo, Sandbox, Writers};
 use crate::run::error::RunError;
 use crate::run::settings::{PlanOptions, Settings};
-use crate::run::store::{RunFolder, State, Wave};
+use crate::run::store::{RunFolder, State};
 use crate::workspace::{Fingerprint, Lease, TreeState};
 use crate::{integrate, job};
 use serde_json::Value;
@@ -106,28 +106,6 @@ impl PlanRun {
         };
         let state = TreeState::of(&checkout, changed, self.tree_forgotten_ns)?;
         Ok(self.workspaces.lease_shared(&checkout, state)?)
-    }
-
-    /// Runs the validation commands with the patch of row `id`, for the voters to see. `None`: the run was asked to stop.
-    pub(crate) fn preview(
-        &mut self,
-        task: &Task,
-        wave: &Wave,
-        id: &RowId,
-        context: &mut Context<'_, '_>,
-    ) -> Result<Option<String>, RunError> {
-        let nothing = Value::Null;
-        let synthesis = wave.result(id).unwrap_or(&nothing);
-        let patch = self.patch_of(task, synthesis, None);
-        self.forget_tree();
-        let place = context.integrations.free_place();
-        let known = self.concurrent_changes(&task.unit);
-        let shown =
-            self.with_integrator(&patch, place, context, |integrator, request, journal| {
-                integrator.preview(request, journal)
-            })?;
-        self.warn_of_concurrent_changes(&task.unit, &known, context.watcher);
-        Ok(shown)
     }
 
     /// Calls `work` with the integrator and the request for a patch, in a thread beside the loop. The patch is tried in scratch

@@ -50,11 +50,28 @@ enum LoopMessage {
         result: Result<(JobStatus, Counts), JobError>,
     },
     Validated {
-        unit: UnitId,
-        result: Result<Tried, RunError>,
+        which: Validation,
+        result: Result<Validated, RunError>,
     },
     /// The work of [`WavesInFlight::run_blocking`] is done.
     Done,
+}
+
+/// A validation that runs beside the waves.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Validation {
+    /// Of the accepted patch of a unit.
+    Patch(UnitId),
+    /// Of the patch of a row, for the voters to see.
+    Preview(RowId),
+}
+
+/// The result of a validation.
+pub(crate) enum Validated {
+    /// Of an accepted patch.
+    Patch(Tried),
+    /// What voters are shown; `None` if the run was asked to stop.
+    Preview(Option<String>),
 }
 
 /// A wave whose rows have ended, and that is not judged yet.
@@ -79,9 +96,9 @@ pub(crate) struct WavesInFlight<'scope, 'env> {
     inbox: Receiver<LoopMessage>,
     running: BTreeMap<WaveNo, RunningWave>,
     ended: Vec<EndedWave>,
-    /// The units whose patches are validated.
-    validating: BTreeSet<UnitId>,
-    validated: Vec<(UnitId, Result<Tried, RunError>)>,
+    /// The validations that run.
+    validating: BTreeSet<Validation>,
+    validated: Vec<(Validation, Result<Validated, RunError>)>,
 }
 
 impl<'scope, 'env> WavesInFlight<'scope, 'env> {
@@ -173,13 +190,13 @@ impl<'scope, 'env> WavesInFlight<'scope, 'env> {
         });
     }
 
-    /// Starts `work`, the validation of a unit's patch.
+    /// Starts `work`, a validation.
     pub fn start_validation(
         &mut self,
-        unit: UnitId,
-        work: impl FnOnce(&Stop, &mut dyn Journal) -> Result<Tried, RunError> + Send + 'scope,
+        which: Validation,
+        work: impl FnOnce(&Stop, &mut dyn Journal) -> Result<Validated, RunError> + Send + 'scope,
     ) {
-        self.validating.insert(unit.clone());
+        self.validating.insert(which.clone());
         let mut handle = LoopHandle {
             wave: WaveNo(0),
             sender: self.sender.clone(),
@@ -188,25 +205,25 @@ impl<'scope, 'env> WavesInFlight<'scope, 'env> {
         self.scope.spawn(move || {
             let mut guard = ValidationGuard {
                 sender: handle.sender.clone(),
-                unit,
+                which,
                 result: None,
             };
             guard.result = Some(work(stop, &mut handle));
         });
     }
 
-    /// Whether the patch of a unit is being validated, or has been and the result is not taken.
+    /// Whether a validation runs, or has ended and its result is not taken.
     pub fn is_validating(&self) -> bool {
         !self.validating.is_empty() || !self.validated.is_empty()
     }
 
-    fn end_validation(&mut self, unit: UnitId, result: Result<Tried, RunError>) {
-        self.validating.remove(&unit);
-        self.validated.push((unit, result));
+    fn end_validation(&mut self, which: Validation, result: Result<Validated, RunError>) {
+        self.validating.remove(&which);
+        self.validated.push((which, result));
     }
 
     /// Takes the results of the validations that have ended.
-    pub fn take_validated(&mut self) -> Vec<(UnitId, Result<Tried, RunError>)> {
+    pub fn take_validated(&mut self) -> Vec<(Validation, Result<Validated, RunError>)> {
         std::mem::take(&mut self.validated)
     }
 
@@ -312,7 +329,7 @@ impl<'scope, 'env> WavesInFlight<'scope, 'env> {
                 }
                 LoopMessage::Warn { text } => watcher.warn(&text),
                 LoopMessage::Ended { wave, result } => self.end(wave, result, watcher),
-                LoopMessage::Validated { unit, result } => self.end_validation(unit, result),
+                LoopMessage::Validated { which, result } => self.end_validation(which, result),
                 LoopMessage::Done => is_done = true,
             }
         }
@@ -447,18 +464,22 @@ impl Drop for EndGuard {
 /// Reports that a validation has ended when it is dropped, also after a panic.
 struct ValidationGuard {
     sender: Sender<LoopMessage>,
-    unit: UnitId,
-    result: Option<Result<Tried, RunError>>,
+    which: Validation,
+    result: Option<Result<Validated, RunError>>,
 }
 
 impl Drop for ValidationGuard {
     fn drop(&mut self) {
-        let unit = self.unit.clone();
+        let which = self.which.clone();
+        let name = match &which {
+            Validation::Patch(unit) => unit.as_str(),
+            Validation::Preview(row) => row.as_str(),
+        };
         let defect = JobError::Defect {
-            item: RowId::new(format!("validation of {unit}")),
+            item: RowId::new(format!("validation of {name}")),
         };
         let result = self.result.take().unwrap_or(Err(defect.into()));
-        let _ = self.sender.send(LoopMessage::Validated { unit, result });
+        let _ = self.sender.send(LoopMessage::Validated { which, result });
     }
 }
 
@@ -481,12 +502,12 @@ mod tests {
         let (slots, stop) = (Slots::new(1), Stop::new().expect("a pipe"));
         std::thread::scope(|scope| {
             let mut flights = WavesInFlight::new(scope, &slots, &stop);
-            let unit = UnitId::new("a");
-            flights.validating.insert(unit.clone());
+            let which = Validation::Patch(UnitId::new("a"));
+            flights.validating.insert(which.clone());
             let defect = JobError::Defect {
                 item: RowId::new("a"),
             };
-            flights.end_validation(unit, Err(defect.into()));
+            flights.end_validation(which, Err(defect.into()));
             assert!(flights.is_validating() && !flights.is_running());
             assert_eq!(flights.take_validated().len(), 1);
             assert!(!flights.is_validating());

@@ -2,7 +2,7 @@
 
 use super::compile::Task;
 use crate::integrate::{Commands, Tried};
-use crate::model::{Tally, UnitId, ValidationFinished};
+use crate::model::{RowId, Tally, UnitId, ValidationFinished, WaveNo};
 use crate::schedule::IntegrationQueue;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -12,6 +12,7 @@ use std::path::PathBuf;
 pub(crate) struct Integrations {
     pub(super) queue: IntegrationQueue,
     pub(super) patches: BTreeMap<UnitId, InFlight>,
+    pub(super) previews: BTreeMap<RowId, PreviewInFlight>,
 }
 
 /// An accepted patch that is not applied yet.
@@ -23,6 +24,20 @@ pub(crate) struct InFlight {
     pub tried: Option<Tried>,
     /// How often it was validated.
     pub tries: usize,
+    /// The changes of the tree that the user was warned of before.
+    pub known: BTreeSet<PathBuf>,
+}
+
+/// The validation of a proposed patch, which the verdict of its row waits for.
+pub(crate) struct PreviewInFlight {
+    pub wave: WaveNo,
+    pub unit: UnitId,
+    /// The patch, until the preview starts.
+    pub patch: Option<AcceptedPatch>,
+    /// The number of its scratch tree while it runs.
+    pub place: Option<usize>,
+    /// What voters are shown.
+    pub shown: Option<String>,
     /// The changes of the tree that the user was warned of before.
     pub known: BTreeSet<PathBuf>,
 }
@@ -40,8 +55,32 @@ impl Integrations {
 
     /// The lowest number of a scratch tree that no validation uses.
     pub fn free_place(&self) -> usize {
-        let is_used = |place: &usize| self.patches.values().any(|it| it.place == Some(*place));
-        (1..).find(|place| !is_used(place)).unwrap_or(1)
+        let patches = self.patches.values().filter_map(|it| it.place);
+        let previews = self.previews.values().filter_map(|it| it.place);
+        let used: BTreeSet<usize> = patches.chain(previews).collect();
+        (1..).find(|place| !used.contains(place)).unwrap_or(1)
+    }
+
+    /// How many accepted patches are being validated.
+    pub fn running_validations(&self) -> usize {
+        let patches = self.patches.values();
+        patches.filter(|it| it.place.is_some()).count()
+    }
+
+    /// How many previews run.
+    pub fn running_previews(&self) -> usize {
+        let previews = self.previews.values();
+        previews.filter(|it| it.place.is_some()).count()
+    }
+
+    /// Whether a wave waits for previews.
+    pub fn is_previewing(&self, wave: WaveNo) -> bool {
+        self.previews.values().any(|preview| preview.wave == wave)
+    }
+
+    /// Forgets the previews of a wave that is judged.
+    pub fn forget_previews(&mut self, wave: WaveNo) {
+        self.previews.retain(|_, preview| preview.wave != wave);
     }
 
     /// Removes a patch that was applied or refused, or whose task is released.

@@ -22,6 +22,7 @@ mod learning;
 mod main_loop;
 mod phase;
 mod plan_conflict;
+mod previews;
 mod run_limits;
 mod tamper_check;
 mod task_accounts;

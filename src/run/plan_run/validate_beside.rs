@@ -13,6 +13,7 @@ use super::begin::{PlanRun, find_item};
 use super::checkout::{IntegratorFactory, Trees};
 use super::compile::Task;
 use super::context::Context;
+use super::in_flight::{Validated, Validation};
 use super::integrations::{AcceptedPatch, InFlight};
 use super::phase::Phase;
 use crate::integrate::Tried;
@@ -89,6 +90,7 @@ impl PlanRun {
     /// Starts the next validations, as many as may run at once.
     fn start_validations(&mut self, context: &mut Context<'_, '_>) -> Result<(), RunError> {
         let parallel = self.settings.options.validation_parallel;
+        let parallel = parallel.saturating_sub(context.integrations.running_previews());
         while !context.is_stopping()
             && let Some(id) = context
                 .integrations
@@ -112,8 +114,9 @@ impl PlanRun {
             }
             context
                 .in_flight
-                .start_validation(id, move |stop, journal| {
-                    try_patch(&patch, &trees, scratch, stop, journal)
+                .start_validation(Validation::Patch(id), move |stop, journal| {
+                    let tried = try_patch(&patch, &trees, scratch, stop, journal)?;
+                    Ok(Validated::Patch(tried))
                 });
         }
         Ok(())
@@ -121,23 +124,32 @@ impl PlanRun {
 
     /// Takes the results of the validations that have ended, and drops the patches of tasks that were released.
     pub(crate) fn take_validated(&mut self, context: &mut Context<'_, '_>) -> Result<(), RunError> {
-        if context.integrations.is_empty() {
+        if context.integrations.is_empty() && context.integrations.previews.is_empty() {
             return Ok(());
         }
         // A command may have damaged the plan, which is read next.
         self.watch.quiet().repair_stores()?;
-        for (unit, tried) in context.in_flight.take_validated() {
-            let tried = tried?;
-            context.integrations.queue.end(&unit);
-            if let Some(patch) = context.integrations.patches.get_mut(&unit) {
-                patch.place = None;
-                patch.tried = Some(tried);
+        for (which, validated) in context.in_flight.take_validated() {
+            match (which, validated?) {
+                (Validation::Patch(unit), Validated::Patch(tried)) => {
+                    context.integrations.queue.end(&unit);
+                    if let Some(patch) = context.integrations.patches.get_mut(&unit) {
+                        patch.place = None;
+                        patch.tried = Some(tried);
+                    }
+                }
+                (Validation::Preview(row), Validated::Preview(shown)) => {
+                    self.end_preview(&row, shown, context)?;
+                }
+                // Each thread returns what it was started for.
+                _ => {}
             }
         }
         let state = self.state();
         let is_released = |unit: &UnitId| state.unit(unit).is_none_or(|unit| unit.ended.is_some());
         context.integrations.remove_if(|unit, _| is_released(unit));
         self.start_validations(context)?;
+        self.start_previews(context)?;
         match context.is_stopping() {
             true => self.apply_before_stop(context),
             false => Ok(()),

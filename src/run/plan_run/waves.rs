@@ -40,7 +40,10 @@ impl PlanRun {
         let in_flight = &mut context.in_flight;
         let state = self.state();
         let open = state.waves.iter().filter(|wave| wave.is_open());
-        let new = open.filter(|wave| !in_flight.has(wave.compiled.wave));
+        let new = open.filter(|wave| {
+            let number = wave.compiled.wave;
+            !in_flight.has(number) && !context.integrations.is_previewing(number)
+        });
         let waves: Vec<Wave> = match self.settings.options.dispatch {
             Dispatch::Rolling => new.cloned().collect(),
             Dispatch::Barrier => new
@@ -164,6 +167,7 @@ impl PlanRun {
         let mut verdicts = Vec::new();
         let mut is_refused = !wave.refused.is_empty();
         let mut wait = Duration::ZERO;
+        let mut is_previewing = false;
         for id in wave
             .compiled
             .rows
@@ -185,11 +189,12 @@ impl PlanRun {
             };
             let mut verdict = verdicts::judge(self.state(), &wave, id, &input)?;
             if self.settings.options.prevalidate && verdict.checks.is_some() {
-                let Some(shown) = self.preview(&task, &wave, id, context)? else {
-                    // The wave is judged again when the run is resumed.
-                    return Ok(());
-                };
-                verdict.checks = verdict.checks.map(|checks| format!("{checks}\n{shown}"));
+                match self.preview(&task, &wave, id, context) {
+                    Some(shown) => {
+                        verdict.checks = verdict.checks.map(|checks| format!("{checks}\n{shown}"));
+                    }
+                    None => is_previewing = true,
+                }
             }
             if verdict.verdict == VerdictKind::Retry
                 && let Some(fault) = verdict.fault
@@ -201,6 +206,11 @@ impl PlanRun {
             verdicts.push(Event::from(verdict));
             self.store_answer(&wave, id)?;
         }
+        if is_previewing {
+            // The wave is judged again when that has ended.
+            return Ok(());
+        }
+        context.integrations.forget_previews(number);
         // Recorded together with the verdicts, so that a kill leaves both or neither.
         verdicts.extend(
             self.apply_backpressure(&wave, is_refused, context.watcher)

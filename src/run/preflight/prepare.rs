@@ -119,7 +119,10 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
     if options.delivery == Delivery::Branch && has_uncommitted_changes(&repo, &plan_file)? {
         notes.push("uncommitted changes are no part of the branch that is delivered, and workers do not see them".to_owned());
     }
-    if options.validation_parallel > 1 && !options.validates_beside_workers() {
+    if options.validation_parallel > 1
+        && !options.validates_beside_workers()
+        && !options.prevalidate
+    {
         notes.push("validation_parallel has no effect without isolation=worktree, and none with delivery=branch: the commands run in the tree that is patched".to_owned());
     }
     let protected = protected_by_plan(&repo, &plan_file)?;

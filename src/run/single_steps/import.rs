@@ -292,7 +292,10 @@ impl PlanRun {
         if missing.is_empty() {
             // Not earlier: the external runner may still write this file.
             self.write_output(number, &settings)?;
-            self.with_context(watcher, stop, |run, context| run.judge(number, context))?;
+            self.with_context(watcher, stop, |run, context| {
+                run.judge(number, context)?;
+                run.finish_previews(context)
+            })?;
         }
         let wave = self.state().wave(number);
         Ok(CollectedWave {

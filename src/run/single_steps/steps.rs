@@ -91,7 +91,7 @@ impl PlanRun {
         for wave in waves {
             self.judge(wave, context)?;
         }
-        Ok(())
+        self.finish_previews(context)
     }
 
     /// The tasks in flight that are ready for integration.

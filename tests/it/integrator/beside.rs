@@ -66,14 +66,15 @@ fn start(bench: &Bench, args: impl Into<Args>) -> Child {
     mesh.spawn().expect("mesh starts")
 }
 
-#[test]
-fn rows_are_sent_out_and_judged_while_a_patch_is_validated_and_while_it_is_applied() {
+/// Runs `a` and `b`, where a validation of `a` ends only after a row of `b` was judged and the next one was sent out. Returns the
+/// ledger.
+fn held_by_b(b: Task, options: &str) -> Vec<(String, Value)> {
     let command = format!(
         "{}; {}; grep -q new a.txt",
         make("in-a"),
         until("vote.held")
     );
-    let bench = Bench::new(&[Task::new("a").validation(&[&command]), Task::new("b")]);
+    let bench = Bench::new(&[Task::new("a").validation(&[&command]), b]);
     for id in ["a", "b"] {
         let patch = edit(&format!("{id}.txt"), "old", "new");
         let answer =
@@ -94,14 +95,22 @@ fn rows_are_sent_out_and_judged_while_a_patch_is_validated_and_while_it_is_appli
     .map(str::to_owned)
     .collect::<Vec<_>>();
     let args = bench.agent_args(
-        "protocol=duo max_tasks=2 parallel_tasks=2 isolation=worktree",
+        format!("protocol=duo max_tasks=2 parallel_tasks=2 {options}").as_str(),
         &behaviour.iter().map(String::as_str).collect::<Vec<_>>()[..],
     );
     let mut mesh = start(&bench, args);
     wait_for("the patch of a", || bench.read("a.txt") == "new\n");
     std::fs::write(vote, "").expect("written");
     assert!(mesh.wait().expect("ended").success());
-    let trace: Vec<(String, Value)> = bench.events();
+    assert!(bench.events_named("violation").is_empty());
+    let statuses = ["a", "b"].map(|id| bench.status_of(id));
+    assert_eq!(statuses, ["completed", "completed"]);
+    bench.events()
+}
+
+#[test]
+fn rows_are_sent_out_and_judged_while_a_patch_is_validated_and_while_it_is_applied() {
+    let trace = held_by_b(Task::new("b"), "isolation=worktree");
     let place = |wanted: &dyn Fn(&str, &Value) -> bool| {
         let found = trace.iter().position(|(name, body)| wanted(name, body));
         found.expect("such an event")
@@ -113,10 +122,26 @@ fn rows_are_sent_out_and_judged_while_a_patch_is_validated_and_while_it_is_appli
         place(&|name, body| name == "attempt_finished" && body["item_id"] == "b.vote.skeptic.1");
     let applied = place(&|name, body| name == "integration_finished" && body["unit"] == "a");
     assert!(started < validated && applied < ended, "{trace:?}");
-    assert!(bench.events_named("violation").is_empty());
-    assert_eq!(
-        ["a", "b"].map(|id| bench.status_of(id)),
-        ["completed", "completed"]
+}
+
+#[test]
+fn rows_are_sent_out_and_judged_while_a_patch_is_tried_for_the_voters() {
+    let b = Task::new("b")
+        .validation(&[])
+        .more("allow_no_validation: true");
+    let trace = held_by_b(b, "prevalidate=true validation_parallel=2");
+    let place = |wanted: &dyn Fn(&str, &Value) -> bool| {
+        let found = trace.iter().position(|(name, body)| wanted(name, body));
+        found.expect("such an event")
+    };
+    let started =
+        place(&|name, body| name == "attempt_started" && body["item_id"] == "b.vote.skeptic.1");
+    let tried = place(&|name, body| name == "validation_finished" && body["unit"] == "a");
+    let judged =
+        place(&|name, body| name == "verdict" && body["item_id"] == "a.synthesis.author.1");
+    assert!(
+        started < tried && tried < judged,
+        "{started} {tried} {judged}"
     );
 }
 

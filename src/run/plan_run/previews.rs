@@ -1,0 +1,130 @@
+//! Previews in flight (`--prevalidate`): the validation commands run with a proposed patch in a scratch tree, for the voters to
+//! see, while rows are sent out and judged.
+//!
+//! A wave with such patches is judged when all of its previews have ended, in one step with the other rows. Nothing is recorded of
+//! a preview that has not ended, so a resume shows that patch again.
+
+use super::begin::PlanRun;
+use super::checkout::IntegratorFactory;
+use super::compile::Task;
+use super::context::Context;
+use super::in_flight::{Validated, Validation};
+use super::integrations::{AcceptedPatch, PreviewInFlight};
+use crate::job::{Journal, Stop};
+use crate::model::RowId;
+use crate::run::error::RunError;
+use crate::run::store::Wave;
+use serde_json::Value;
+
+impl PlanRun {
+    /// What the voters are shown of the validation of row `id`; `None` if it is not known yet. Then its preview is in flight.
+    pub(crate) fn preview(
+        &mut self,
+        task: &Task,
+        wave: &Wave,
+        id: &RowId,
+        context: &mut Context<'_, '_>,
+    ) -> Option<String> {
+        if let Some(preview) = context.integrations.previews.get(id) {
+            return preview.shown.clone();
+        }
+        let nothing = Value::Null;
+        let synthesis = wave.result(id).unwrap_or(&nothing);
+        let preview = PreviewInFlight {
+            wave: wave.compiled.wave,
+            patch: Some(self.patch_of(task, synthesis, None)),
+            unit: task.unit.clone(),
+            known: self.concurrent_changes(&task.unit),
+            place: None,
+            shown: None,
+        };
+        context.integrations.previews.insert(id.clone(), preview);
+        None
+    }
+
+    /// Starts previews, as many as may run at once.
+    pub(crate) fn start_previews(&mut self, context: &mut Context<'_, '_>) -> Result<(), RunError> {
+        while !context.is_stopping() {
+            let parallel = self.settings.options.validation_parallel;
+            let place = context.integrations.free_place();
+            let integrations = &mut context.integrations;
+            let running = integrations.running_validations() + integrations.running_previews();
+            if running >= parallel {
+                return Ok(());
+            }
+            let mut waiting = integrations.previews.iter_mut();
+            let next = waiting.find_map(|(row, it)| {
+                let patch = it.patch.take()?;
+                it.place = Some(place);
+                Some((row.clone(), patch))
+            });
+            let Some((row, patch)) = next else {
+                return Ok(());
+            };
+            self.start_preview(row, patch, place, context)?;
+        }
+        Ok(())
+    }
+
+    fn start_preview(
+        &mut self,
+        row: RowId,
+        mut patch: AcceptedPatch,
+        place: usize,
+        context: &mut Context<'_, '_>,
+    ) -> Result<(), RunError> {
+        patch.before.clone_from(&self.state().before);
+        patch.applied = self.state().applied;
+        let checkout = self.checkout()?.separate();
+        let (trees, scratch) = (self.trees(), self.folder.trial(place));
+        let work = move |stop: &Stop, journal: &mut dyn Journal| {
+            let factory = IntegratorFactory::new(checkout, &trees);
+            let request = factory.request(&patch);
+            let mut integrator = factory.integrator(&patch, scratch, stop);
+            Ok(Validated::Preview(integrator.preview(&request, journal)?))
+        };
+        context
+            .in_flight
+            .start_validation(Validation::Preview(row), work);
+        Ok(())
+    }
+
+    /// Takes the end of a preview. Judges its wave if that was the last one it waits for.
+    pub(super) fn end_preview(
+        &mut self,
+        row: &RowId,
+        shown: Option<String>,
+        context: &mut Context<'_, '_>,
+    ) -> Result<(), RunError> {
+        let previews = &mut context.integrations.previews;
+        let Some(preview) = previews.get_mut(row) else {
+            return Ok(());
+        };
+        preview.place = None;
+        let (wave, unit) = (preview.wave, preview.unit.clone());
+        let known = std::mem::take(&mut preview.known);
+        preview.shown = shown;
+        let is_shown = |it: &PreviewInFlight| it.wave != wave || it.shown.is_some();
+        let is_complete = previews.values().all(is_shown);
+        self.warn_of_concurrent_changes(&unit, &known, context.watcher);
+        match is_complete {
+            true => self.judge(wave, context),
+            // Of a preview that was ended nothing is shown; the wave is judged when the run is resumed.
+            false => Ok(()),
+        }
+    }
+
+    /// Waits until all previews have ended and their waves are judged.
+    pub(crate) fn finish_previews(
+        &mut self,
+        context: &mut Context<'_, '_>,
+    ) -> Result<(), RunError> {
+        self.start_previews(context)?;
+        while context.in_flight.is_validating() {
+            let in_flight = &mut context.in_flight;
+            in_flight.wait(None, &mut self.recorder, context.watcher);
+            self.take_validated(context)?;
+        }
+        Ok(())
+    }
+}
