@@ -11,10 +11,11 @@ use crate::model::{BeforeState, TouchedPath};
 use crate::platform::{durable, fault, private, sha256_of_bytes};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 const CENSUS: &str = "census";
@@ -117,6 +118,16 @@ impl SavedLog {
         self.file.sync_data()?;
         fault::write_point();
         Ok(())
+    }
+
+    /// Whether the log is where it was written, and as long.
+    pub fn is_intact(&self, store: &ContentStore) -> bool {
+        let found = std::fs::symlink_metadata(store.file(LOG));
+        let own = self.file.metadata();
+        let is_same = |found: &Metadata, own: &Metadata| {
+            (found.dev(), found.ino(), found.len()) == (own.dev(), own.ino(), self.bytes)
+        };
+        found.is_ok_and(|found| own.is_ok_and(|own| is_same(&found, &own)))
     }
 
     /// Whether a new census is due.

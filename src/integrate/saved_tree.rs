@@ -255,12 +255,8 @@ impl SavedTree {
                 SavedLog::begin(&self.store, &self.census, record)?
             }
         };
-        self.memory.keep(Kept {
-            store: self.store.clone(),
-            log,
-            census: Arc::clone(&self.census),
-            saved: others,
-        });
+        let (store, census) = (self.store.clone(), Arc::clone(&self.census));
+        self.memory.keep(Kept::new(store, log, census, others));
         Ok(())
     }
 

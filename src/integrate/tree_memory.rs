@@ -6,7 +6,7 @@ use super::error::IntegrateError;
 use super::look::Look;
 use super::saved_log::{Saved, SavedLog};
 use super::state::KnownStates;
-use crate::platform::Repo;
+use crate::platform::{FileMark, Repo, file_mark};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,6 +27,26 @@ pub(super) struct Kept {
     pub log: SavedLog,
     pub census: Arc<Census>,
     pub saved: Saved,
+    /// Tells whether the folder of the saved states is as it was left.
+    mark: FileMark,
+}
+
+impl Kept {
+    /// The state that `store` and `log` now hold.
+    pub fn new(store: ContentStore, log: SavedLog, census: Arc<Census>, saved: Saved) -> Self {
+        Self {
+            mark: file_mark(store.folder()),
+            store,
+            log,
+            census,
+            saved,
+        }
+    }
+
+    /// Whether nobody has made or removed a file there since, as a validation may do by an absolute path.
+    fn is_intact(&self) -> bool {
+        self.mark == file_mark(self.store.folder()) && self.log.is_intact(&self.store)
+    }
 }
 
 impl TreeMemory {
@@ -51,7 +71,7 @@ impl TreeMemory {
     /// The state that was saved last, if it is the one in the folder `kept`. It is gone until [`TreeMemory::keep`].
     pub fn take_kept(&self, kept: &Path) -> Option<Kept> {
         let last = locked(&self.kept).take();
-        last.filter(|last| last.store.folder() == kept)
+        last.filter(|last| last.store.folder() == kept && last.is_intact())
     }
 
     /// Remembers a state that is saved.

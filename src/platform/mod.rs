@@ -16,7 +16,7 @@ pub use durable::{Readers, parent, stage, sync_folder, write, write_private};
 pub use fault::{compile_point, integrator_point, ledger_point};
 pub use git::{
     Change, CommitOrder, Conversion, FileMark, GitError, IndexListing, KnownChanges, PastEntry,
-    PatchReport, Repo, SettingsMark, Tracked,
+    PatchReport, Repo, SettingsMark, Tracked, file_mark,
 };
 pub use output_claim::{Claim, ClaimError};
 pub use private::{FOLDER_MODE, close, create, make_folders, options};

@@ -113,7 +113,7 @@ pub(super) fn index_mark(path: &Path) -> Option<IndexMark> {
 }
 
 /// The mark of a file with settings.
-pub(super) fn file_mark(path: &Path) -> FileMark {
+pub fn file_mark(path: &Path) -> FileMark {
     let found = std::fs::metadata(path).ok()?;
     Some((
         found.dev(),

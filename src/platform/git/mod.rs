@@ -13,7 +13,7 @@ mod records;
 mod refs;
 
 pub use commit::CommitOrder;
-pub use memory::{FileMark, IndexListing, KnownChanges, SettingsMark};
+pub use memory::{FileMark, IndexListing, KnownChanges, SettingsMark, file_mark};
 pub use past::PastEntry;
 pub use records::{Change, Conversion, PatchReport, Tracked};
 

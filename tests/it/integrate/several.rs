@@ -75,6 +75,22 @@ fn a_failed_one_restores_what_those_before_it_left() {
 }
 
 #[test]
+fn saved_states_that_a_validation_removed_are_saved_again() {
+    let destroy = "rm -rf \"$MESH_HOME\"/runs/*/kept/*";
+    let a = Task::new("a").validation(&[destroy]);
+    let b = Task::new("b").validation(&["echo y >>mine.txt; rm a.txt clean.txt; false"]);
+    let bench = Bench::with_files(&[a, b], &[("clean.txt", "clean\n")]);
+    bench.write("mine.txt", "mine\n");
+    let before = bench.tree();
+    bench.run(TOGETHER).exits(1);
+    assert_eq!(bench.read("a.txt"), "new\n");
+    bench.write("a.txt", "old\n");
+    let mut after = bench.tree();
+    after.retain(|(path, ..)| path != Path::new(".learnings.jsonl"));
+    assert_eq!(after, before);
+}
+
+#[test]
 fn a_killed_one_is_restored_from_the_records_of_all() {
     let start = three("rm clean.txt more.txt notes/mine.txt; echo z >>c.txt; true");
     let whole = start.copy();
