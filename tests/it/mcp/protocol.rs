@@ -99,6 +99,21 @@ fn the_tools_and_their_arguments() {
     collect_wave (mesh_run_id: string, answers_path?: string, wave?: integer, give_up?: boolean) adds
     run_ready_tasks (ids?: array, max_tasks?: integer, parallel_tasks?: integer, plan_file?: string) changes
     ");
+    let manual = read_file(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/mcp.md"));
+    for tool in &all {
+        let name = tool["name"].as_str().expect("a name");
+        let row = manual
+            .lines()
+            .find(|line| line.starts_with(&format!("| `{name}` |")));
+        let row = row.unwrap_or_else(|| panic!("docs/mcp.md has no row for {name}"));
+        for argument in tool["inputSchema"]["properties"]
+            .as_object()
+            .expect("arguments")
+            .keys()
+        {
+            assert_contains(row, &format!("`{argument}`"));
+        }
+    }
     let without: Vec<Value> = list("");
     assert_eq!(without, all[..all.len() - 1]);
 }
