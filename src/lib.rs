@@ -34,6 +34,7 @@ pub mod learnings;
 pub mod ledger;
 pub mod run;
 
+pub mod archive;
 pub mod audit;
 pub mod mcp;
 pub mod report;

@@ -30,7 +30,12 @@ pub struct Finding {
 
 /// The findings of one check.
 #[derive(Debug, Default)]
-pub(super) struct Findings(pub Vec<Finding>);
+pub(super) struct Findings {
+    /// Where its rule does not hold.
+    pub list: Vec<Finding>,
+    /// What it could not look at.
+    pub unchecked: Vec<String>,
+}
 
 /// More findings of one check than these tell nothing new.
 const FINDINGS_MAX: usize = 1000;
@@ -38,13 +43,18 @@ const FINDINGS_MAX: usize = 1000;
 impl Findings {
     /// Adds one.
     pub fn add(&mut self, line: Option<u64>, place: impl Into<String>, detail: impl Into<String>) {
-        if self.0.len() < FINDINGS_MAX {
-            self.0.push(Finding {
+        if self.list.len() < FINDINGS_MAX {
+            self.list.push(Finding {
                 line,
                 place: place.into(),
                 detail: detail.into(),
             });
         }
+    }
+
+    /// Says that something could not be looked at.
+    pub fn unchecked(&mut self, what: impl Into<String>) {
+        self.unchecked.push(what.into());
     }
 
     /// Adds one that an event shows.

@@ -43,6 +43,11 @@ impl Check for Files {
     }
 
     fn end(&mut self, _is_finished: bool, waves: &WaveFiles, found: &mut Findings) {
+        for path in waves.redacted() {
+            found.unchecked(format!(
+                "whether `{path}` is as it was written: secrets were removed from it"
+            ));
+        }
         for (number, wave) in waves.all() {
             if !(self.started.contains(&number) && self.judged.contains(&number)) {
                 continue;

@@ -26,6 +26,7 @@ mod single_writer;
 use check::{Check, Findings};
 use record::Record;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -33,7 +34,7 @@ use wave_files::WaveFiles;
 
 pub use check::Finding;
 
-/// The verdict on a run: `{run_id, events, is_finished, checks: [{name, rule, findings: [{line?, place, detail}]}]}`.
+/// The verdict on a run: `{run_id, events, is_finished, checks: [{name, rule, findings: [{line?, place, detail}]}], unchecked: [text]}`.
 #[derive(Debug, Serialize)]
 pub struct Audit {
     /// The run.
@@ -44,6 +45,21 @@ pub struct Audit {
     pub is_finished: bool,
     /// In the order of the guardrails.
     pub checks: Vec<Checked>,
+    /// What could not be looked at, such as commits of a repository on another machine.
+    pub unchecked: Vec<String>,
+}
+
+/// Where the files of a run are from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// From this machine, or copied as they are.
+    #[default]
+    Folder,
+    /// From an archive: the repository is elsewhere.
+    Archive {
+        /// The files from which secrets were removed, below the folder.
+        redacted: BTreeSet<String>,
+    },
 }
 
 /// One check with what it found.
@@ -80,10 +96,10 @@ impl Audit {
     }
 }
 
-fn all_checks() -> Vec<Box<dyn Check>> {
+fn all_checks(has_repository: bool) -> Vec<Box<dyn Check>> {
     vec![
         Box::<dependency_order::DependencyOrder>::default(),
-        Box::<single_writer::SingleWriter>::default(),
+        Box::new(single_writer::SingleWriter::new(has_repository)),
         Box::<concurrency::OneNumber>::default(),
         Box::<backpressure::Backpressure>::default(),
         Box::<portable::Portable>::default(),
@@ -99,7 +115,7 @@ fn all_checks() -> Vec<Box<dyn Check>> {
 ///
 /// # Errors
 /// There is no ledger, or it can't be read. A damaged ledger is a finding.
-pub fn audit(folder: &Path) -> Result<Audit, AuditError> {
+pub fn audit(folder: &Path, origin: Origin) -> Result<Audit, AuditError> {
     let path = folder.join("ledger.jsonl");
     let file = File::open(&path).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => AuditError::NoLedger(folder.to_owned()),
@@ -109,9 +125,13 @@ pub fn audit(folder: &Path) -> Result<Audit, AuditError> {
         },
     })?;
     let mut input = BufReader::new(file);
-    let mut checks = all_checks();
+    let mut checks = all_checks(origin == Origin::Folder);
     let mut found: Vec<Findings> = checks.iter().map(|_| Findings::default()).collect();
-    let mut waves = WaveFiles::new(folder);
+    let redacted = match origin {
+        Origin::Folder => BTreeSet::new(),
+        Origin::Archive { redacted } => redacted,
+    };
+    let mut waves = WaveFiles::new(folder, redacted);
     let (mut events, mut run_id, mut is_finished) = (0, String::new(), false);
     let mut damage = Findings::default();
     let mut line = Vec::new();
@@ -148,22 +168,24 @@ pub fn audit(folder: &Path) -> Result<Audit, AuditError> {
     for (check, found) in checks.iter_mut().zip(&mut found) {
         check.end(is_finished, &waves, found);
     }
-    let mut checks: Vec<Checked> = checks
-        .iter()
-        .zip(found)
-        .map(|(check, found)| Checked {
+    let mut unchecked = Vec::new();
+    let mut judged = Vec::new();
+    for (check, found) in checks.iter().zip(found) {
+        unchecked.extend(found.unchecked);
+        judged.push(Checked {
             name: check.name(),
             rule: check.rule(),
-            findings: found.0,
-        })
-        .collect();
-    if let Some(last) = checks.last_mut() {
-        last.findings.extend(damage.0);
+            findings: found.list,
+        });
+    }
+    if let Some(last) = judged.last_mut() {
+        last.findings.extend(damage.list);
     }
     Ok(Audit {
         run_id,
         events,
         is_finished,
-        checks,
+        checks: judged,
+        unchecked,
     })
 }

@@ -7,13 +7,25 @@ use crate::platform::Repo;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-#[derive(Default)]
 pub(super) struct SingleWriter {
+    /// Whether the repository of the run is on this machine.
+    has_repository: bool,
     root: PathBuf,
     /// The integrations that are open, by task, with the line that opened them.
     open: BTreeMap<String, u64>,
     /// Commits, with the task and the line.
     commits: Vec<(String, String, u64)>,
+}
+
+impl SingleWriter {
+    pub fn new(has_repository: bool) -> Self {
+        Self {
+            has_repository,
+            root: PathBuf::new(),
+            open: BTreeMap::new(),
+            commits: Vec::new(),
+        }
+    }
 }
 
 impl Check for SingleWriter {
@@ -69,8 +81,16 @@ impl Check for SingleWriter {
                 found.add(Some(*line), unit, "its integration has no end");
             }
         }
-        // A run from another machine names a repository that is not here.
-        let Ok(repo) = Repo::find(&self.root) else {
+        if self.commits.is_empty() {
+            return;
+        }
+        // A run from another machine names a repository that is not here, or another one at the same path.
+        let repo = Repo::find(&self.root).ok().filter(|_| self.has_repository);
+        let Some(repo) = repo else {
+            let (count, root) = (self.commits.len(), self.root.display());
+            found.unchecked(format!(
+                "whether the commits of the run exist ({count}): its repository `{root}` is not here"
+            ));
             return;
         };
         for (id, unit, line) in &self.commits {

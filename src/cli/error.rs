@@ -1,6 +1,7 @@
 //! Errors -> one message, its causes, a hint, and an exit code.
 
 use super::terminal::{NotPrinted, Terminal, Tone};
+use crate::archive::ArchiveError;
 use crate::audit::AuditError;
 use crate::config::ConfigError;
 use crate::invoke::{InvokeError, KEYS};
@@ -144,6 +145,9 @@ pub enum CliError {
     /// A run can't be judged.
     #[error(transparent)]
     Audit(#[from] AuditError),
+    /// A run can't be exported, or an archive not be read.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
     /// A run can't start or be resumed.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -311,6 +315,7 @@ impl CliError {
             CliError::Learnings(LearningsError::Empty) => 1,
             // The work is done, but its output is lost.
             CliError::NotPrinted(_) | CliError::OutputLost { .. } => 1,
+            CliError::Archive(ArchiveError::Unpack { .. } | ArchiveError::Write(_)) => 3,
             CliError::Io(_) | CliError::Listen(_) | CliError::Depth(_) => 3,
             CliError::Demo(_) => 70,
             _ => 2,
@@ -319,6 +324,7 @@ impl CliError {
 
     fn hint(&self) -> Option<String> {
         match self {
+            CliError::Archive(error) => error.hint().map(str::to_owned),
             CliError::BadSetting { command, .. } => {
                 let agent = match command.as_str() {
                     "run" | "wave next" => " the agent's command goes after `--`;",

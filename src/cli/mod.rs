@@ -3,6 +3,7 @@
 //! Standard output is data, standard error is talk. This folder contains no logic: the library does the work.
 
 mod adapters;
+mod archives;
 mod args;
 mod audit;
 mod call_file;

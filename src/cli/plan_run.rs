@@ -12,7 +12,16 @@ use crate::report::view::run_status;
 use crate::run::{PlanRun, RunError, resume_command};
 
 /// Drives a run to its end and prints the report; also for `resume` and `demo`.
-pub fn drive(mut plan_run: PlanRun, terminal: &Terminal) -> Result<(u8, Option<Report>), CliError> {
+pub fn drive(plan_run: PlanRun, terminal: &Terminal) -> Result<(u8, Option<Report>), CliError> {
+    drive_and_judge(plan_run, false, terminal)
+}
+
+/// [`drive`]; with `audit`, the run is judged when it has ended, and the report says how.
+pub fn drive_and_judge(
+    mut plan_run: PlanRun,
+    audit: bool,
+    terminal: &Terminal,
+) -> Result<(u8, Option<Report>), CliError> {
     let notes = [plan_run.lock_note(), plan_run.sandbox_note()];
     for note in notes.into_iter().flatten() {
         terminal.warn(note);
@@ -23,7 +32,13 @@ pub fn drive(mut plan_run: PlanRun, terminal: &Terminal) -> Result<(u8, Option<R
     drop(display);
     let id = plan_run.id();
     let end = end.map_err(|error| run_failed(error, id, terminal))?;
-    let report = Report::of(plan_run.state());
+    let mut report = Report::of(plan_run.state());
+    let mut is_broken = false;
+    if let Some(report) = report.as_mut().filter(|_| audit) {
+        let outcome = super::audit::check_run(plan_run.folder().path(), terminal)?;
+        is_broken = !outcome.is_clean;
+        report.audit = Some(outcome);
+    }
     let printed = or_kept(print_report(report.as_ref(), terminal), || {
         format!("mesh runs show {id} prints the report")
     });
@@ -36,6 +51,7 @@ pub fn drive(mut plan_run: PlanRun, terminal: &Terminal) -> Result<(u8, Option<R
     }
     let finished = plan_run.state().finished.as_ref();
     let code = finished.map_or(70, |finished| finished.exit_code);
+    let code = code.max(u8::from(is_broken));
     Ok((final_exit_code(printed, code, terminal), report))
 }
 

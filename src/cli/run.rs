@@ -4,7 +4,7 @@ use super::args::{RunExtras, RunOptions};
 use super::context::Context;
 use super::error::{CliError, final_exit_code};
 use super::live_page::LivePage;
-use super::plan_run::drive;
+use super::plan_run::drive_and_judge;
 use super::progress::rows;
 use super::terminal::Terminal;
 use crate::adapter::EXTERNAL;
@@ -40,16 +40,13 @@ pub fn execute(args: &RunOptions, extras: RunExtras, context: &Context) -> Resul
     context.terminal.detail(&artifacts);
     page.show(folder.id(), &context.terminal);
     let run_folder = folder.path().to_owned();
-    let (code, report) = drive(PlanRun::begin(preflight, folder, lock)?, &context.terminal)?;
+    let plan_run = PlanRun::begin(preflight, folder, lock)?;
+    let (code, report) = drive_and_judge(plan_run, extras.audit, &context.terminal)?;
     let written = report.map_or(Ok(()), |report| {
         super::step_summary::append(&report.markdown(), &context.terminal);
         super::report_files::write_files(&report, &run_folder, &args.report.files, context)
     });
-    let code = final_exit_code(written, code, &context.terminal);
-    match extras.audit && !super::audit::check_run(&run_folder, &context.terminal)? {
-        true => Ok(code.max(1)),
-        false => Ok(code),
-    }
+    Ok(final_exit_code(written, code, &context.terminal))
 }
 
 /// Checks, before anything starts, that the report and the recorded answers can be written.

@@ -21,6 +21,7 @@ pub fn execute(args: &RunsArgs, context: &Context) -> Result<u8, CliError> {
         RunsCommand::List(home) => list(&home.folder(context)?, context),
         RunsCommand::Show(args) => show(args, context),
         RunsCommand::Gc(args) => super::runs_gc::execute(args, context),
+        RunsCommand::Export(args) => super::archives::execute(args, context),
     }
 }
 

@@ -59,6 +59,8 @@ impl Report {
             "Violations",
             self.violations.iter().map(|one| escape(one)),
         )?;
+        let audit = self.audit.iter().map(|audit| escape(&audit.summary));
+        write_list(out, "Audit", audit)?;
         let pressure = self.backpressure.iter();
         let pressure = pressure.map(|one| one.line(&escape(&one.causes.join(", "))));
         write_list(out, "Backpressure", pressure)?;

@@ -28,6 +28,6 @@ pub mod workbook;
 pub use job_junit::{junit_of_plan, write_junit};
 pub use job_markdown::job_markdown;
 pub use log_tail::tail;
-pub use plan_report::Report;
+pub use plan_report::{AuditOutcome, Report};
 pub use row_detail::{RowDetail, RowError};
 pub use rows::{AttemptHistory, FailedRow, FailedRows, RowHistory, read_row_history};

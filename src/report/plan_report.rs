@@ -37,6 +37,9 @@ pub struct Report {
     pub learnings: Vec<LearningReport>,
     /// Changes of the tree or the plan that no worker may make.
     pub violations: Vec<String>,
+    /// What the audit said, if the run was judged at its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit: Option<AuditOutcome>,
     /// Wave CSVs, relative to the run's folder.
     pub waves: Vec<PathBuf>,
     /// The usage of all workers, if reported.
@@ -50,6 +53,15 @@ pub struct Report {
     pub failed_rows: Vec<FailedRow>,
     /// The run.
     pub mesh_run_id: RunId,
+}
+
+/// The audit of the run in short.
+#[derive(Clone, Debug, Serialize)]
+pub struct AuditOutcome {
+    /// Whether no rule is broken.
+    pub is_clean: bool,
+    /// How many rules hold, and the names of those that do not.
+    pub summary: String,
 }
 
 /// One task.
@@ -301,6 +313,7 @@ impl Report {
                 .iter()
                 .map(|wave| wave.compiled.csv_path.clone())
                 .collect(),
+            audit: None,
             failed_rows: Vec::new(),
             mesh_run_id: started.run_id.clone(),
         })

@@ -35,6 +35,8 @@ impl Report {
         self.write_changes(out)?;
         write_section(out, "Violations", self.violations.iter().cloned())?;
         self.write_learnings(out)?;
+        let audit = self.audit.iter().map(|audit| audit.summary.clone());
+        write_section(out, "Audit", audit)?;
         writeln!(out, "\nmesh_run_id={}\n\n{CLOSING_LINE}", self.mesh_run_id)
     }
 

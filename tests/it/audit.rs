@@ -137,10 +137,9 @@ fn finished() -> Bench {
         bench.answer(id, &format!("vote.skeptic.{attempt}"), &vote.to_string());
     }
     let options = "protocol=duo max_tasks=3 parallel_tasks=2 --audit";
-    bench
-        .run(options)
-        .exits(0)
-        .err_has("audit: run R: all 10 rules hold in ");
+    let said = bench.run(options).exits(0);
+    said.err_has("audit: run R: all 10 rules hold in ");
+    said.out_has("\nAudit\n  run R: all 10 rules hold in ");
     bench
 }
 
@@ -164,7 +163,7 @@ fn each_damage_is_found_by_the_rule_that_it_breaks() {
         damage(&mut events, &folder);
         let text: String = events.iter().map(|event| format!("{event}\n")).collect();
         std::fs::write(&ledger, text).expect("written");
-        let audit = audit(&folder).expect("a verdict");
+        let audit = audit(&folder, mesh::audit::Origin::Folder).expect("a verdict");
         let broken = audit
             .checks
             .iter()

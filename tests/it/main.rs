@@ -3,6 +3,7 @@
 mod agents;
 mod answers;
 mod architecture;
+mod archive;
 mod audit;
 mod dags;
 mod demo;

@@ -11,7 +11,7 @@ const FILES: &str = "Files";
 /// Arguments of `mesh inspect`.
 #[derive(Clone, Debug, Args)]
 pub struct InspectArgs {
-    /// A wave CSV, an output CSV, the id of a run, or the folder of a run
+    /// A wave CSV, an output CSV, the id of a run, the folder of a run, or an archive of `mesh runs export`
     #[arg(
         value_name = "PATH|RUN",
         required_unless_present = "diff",

@@ -251,6 +251,24 @@ pub enum RunsCommand {
     /// Runs that have not ended or wait for answers are kept: they can be resumed. Cancelled runs are removed. Nothing is removed
     /// without this command.
     Gc(GcArgs),
+    /// Write a run as one file for elsewhere, without secrets
+    ///
+    /// FILE is a tar archive, compressed with zstd: what `mesh inspect FILE` and `mesh audit FILE` need, with a manifest of SHA-256
+    /// hashes. The values of secret variables in this environment and texts in the form of well-known tokens are removed.
+    Export(ExportRunArgs),
+}
+
+/// Arguments of `mesh runs export`.
+#[derive(Clone, Debug, Args)]
+pub struct ExportRunArgs {
+    #[command(flatten)]
+    pub run: OneRun,
+    /// The archive, such as run.tar.zst
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Replace FILE if it exists
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// Arguments of `mesh runs gc`.

@@ -13,12 +13,13 @@ mod files;
 mod show;
 mod sorted;
 
+use super::archives::Opened;
 use super::args::{InspectArgs, TableFormat};
 use super::context::Context;
 use super::error::CliError;
 use super::files_in_use::in_use_by_all;
 use super::{rows, workbook};
-use crate::report::view::{Column, Condition, Needs, Source, ViewError, ViewRow};
+use crate::report::view::{Column, Condition, Needs, RunView, Source, ViewError, ViewRow};
 use files::Requested;
 use serde_json::json;
 use show::{Shown, Style};
@@ -33,11 +34,28 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 /// Shows what the arguments name.
 pub fn execute(args: &InspectArgs, context: &Context) -> Result<u8, CliError> {
     let home = args.home.folder(context)?;
-    let open = |given: &str| Source::open(given, &context.folder, &home);
+    let given = args.what.as_deref().unwrap_or_default();
+    let named = [
+        Some(given),
+        args.diff.first().map(String::as_str),
+        args.diff.get(1).map(String::as_str),
+    ];
+    let named = named
+        .into_iter()
+        .flatten()
+        .map(|given| Ok((given, Opened::by(given, context)?)));
+    let named: Vec<(&str, Opened)> = named.collect::<Result<_, CliError>>()?;
+    // An archive is read where it was unpacked.
+    let open = |given: &str| {
+        let unpacked = named.iter().find(|(name, _)| *name == given);
+        match unpacked.and_then(|(_, opened)| opened.folder()) {
+            Some(folder) => Ok(Source::Run(Box::new(RunView::at(&folder)?))),
+            None => Source::open(given, &context.folder, &home),
+        }
+    };
     if let [one, two] = args.diff.as_slice() {
         return diff::execute(&open(one)?, &open(two)?, style(args), context);
     }
-    let given = args.what.as_deref().unwrap_or_default();
     if args.watch {
         return watch(args, context, || open(given));
     }

@@ -10,7 +10,7 @@ const SIMPLE: &str = "0 success, 1 the output could not be written, 2 invalid in
 const CHECK: &str = "0 all checks passed, 1 a check failed, 2 invalid input, 3 refused,\n\
     70 internal error";
 
-pub(super) const COMMANDS: [Help; 31] = [
+pub(super) const COMMANDS: [Help; 32] = [
     Help {
         command: "",
         examples: &[
@@ -290,7 +290,7 @@ pub(super) const COMMANDS: [Help; 31] = [
         command: "audit",
         examples: &[
             "mesh audit 20260213T015500Z",
-            "mesh audit path/to/run --json",
+            "mesh audit run.tar.zst --json",
             "mesh run --audit -- my-agent",
         ],
         notes: "",
@@ -348,6 +348,17 @@ pub(super) const COMMANDS: [Help; 31] = [
             "mesh runs gc --older-than 30d --dry-run",
             "mesh runs gc --older-than 2w --keep-failed",
             "mesh runs gc --older-than 12h --json",
+        ],
+        notes: "",
+        exit_codes: SIMPLE,
+        short: &[],
+    },
+    Help {
+        command: "runs export",
+        examples: &[
+            "mesh runs export 20260213T015500Z run.tar.zst",
+            "mesh inspect run.tar.zst --html run.html",
+            "mesh audit run.tar.zst",
         ],
         notes: "",
         exit_codes: SIMPLE,
