@@ -86,7 +86,7 @@ fn unreadable(folder: &RunFolder, error: &str) -> ToolError {
 /// The answer about a running job from the last progress that its process has printed: the ledger of a large job takes longer
 /// to read.
 fn describe_by_progress(settings: &Settings, folder: &RunFolder) -> Option<Value> {
-    let progress = Jobs::new(settings).last_progress(folder.id())?;
+    let progress = Jobs::new(settings).current_progress(folder.id())?;
     let started = runs::started(folder)?;
     let job = SpawnRun::recorded_job(folder, &started).ok()?;
     Some(json!({

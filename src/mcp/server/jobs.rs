@@ -33,6 +33,9 @@ pub const DETACHED: &str = "__detached";
 /// How often a start looks whether the job has begun.
 const POLL: Duration = Duration::from_millis(10);
 
+/// How old a line about progress may be; a job prints one a second while its rows start and end.
+const CURRENT: Duration = Duration::from_secs(5);
+
 /// The jobs of a server.
 pub struct Jobs<'s> {
     settings: &'s Settings,
@@ -160,8 +163,15 @@ impl<'s> Jobs<'s> {
         self.last_printed(id, |line| line.get("pending_items").is_some())
     }
 
+    /// The same if it is of now: a run that was resumed on the command line prints elsewhere.
+    pub fn current_progress(&self, id: &RunId) -> Option<Value> {
+        let printed = std::fs::metadata(self.progress(id)).ok()?.modified().ok()?;
+        let is_current = printed.elapsed().is_ok_and(|age| age < CURRENT);
+        self.last_progress(id).filter(|_| is_current)
+    }
+
     fn last_printed(&self, id: &RunId, is_wanted: impl Fn(&Value) -> bool) -> Option<Value> {
-        let end = crate::report::tail(&self.job(id).join("progress.jsonl"), 64 * 1024)?;
+        let end = crate::report::tail(&self.progress(id), 64 * 1024)?;
         let lines = end.lines().rev();
         let mut values = lines.filter_map(|line| serde_json::from_str(line).ok());
         values.find(is_wanted)
@@ -178,7 +188,7 @@ impl<'s> Jobs<'s> {
 
     /// Starts a process for run `id` and waits until it drives the run or has ended.
     fn launch(&self, id: &RunId, args: Vec<OsString>, _: &StartLock) -> Result<(), ToolError> {
-        let (progress, messages) = (self.job(id).join("progress.jsonl"), self.messages(id));
+        let (progress, messages) = (self.progress(id), self.messages(id));
         let start = || -> io::Result<Child> {
             let mut command = self.settings.command(&[DETACHED]);
             command
@@ -284,6 +294,10 @@ impl<'s> Jobs<'s> {
 
     fn job(&self, id: &RunId) -> PathBuf {
         self.folder().join("jobs").join(id.as_str())
+    }
+
+    fn progress(&self, id: &RunId) -> PathBuf {
+        self.job(id).join("progress.jsonl")
     }
 
     fn messages(&self, id: &RunId) -> PathBuf {
