@@ -108,7 +108,11 @@ def inspector(world, _):
     def call(tool, **arguments):
         called.add(tool)
         options = [part for name, value in arguments.items() for part in ("--tool-arg", f"{name}={value}")]
-        return ask("tools/call", "--tool-name", tool, *options)["structuredContent"]
+        answer = ask("tools/call", "--tool-name", tool, *options)
+        if "taskId" in answer:
+            # The inspector knows tasks, and shows the one that a job becomes.
+            return call("get_agent_job", job_id=answer["taskId"], wait_seconds=50)
+        return answer["structuredContent"]
 
     called = set()
     listed = {tool["name"] for tool in ask("tools/list")["tools"]}
