@@ -92,11 +92,14 @@ def inspector(world, _):
     ended = subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=INSPECTOR, capture_output=True, text=True, timeout=600)
     run.check(ended.returncode == 0, "npm ci", ended.stdout, ended.stderr)
     folder = place(world, "inspector", "good")
+    # Needs none of the agent programs.
+    worker = {"good": {"command": [str(run.HERE / "fake-agent"), "--good"]}}
+    (folder / "mesh.yaml").write_text(json.dumps({"adapters": worker}))
     plan(world, folder)
     program = INSPECTOR / "node_modules" / ".bin" / "mcp-inspector"
     # The inspector passes on few variables.
     variables = [part for name, value in world.env.items() for part in ("-e", f"{name}={value}")]
-    served = [world.mesh, "-C", folder, "mcp", "--allow-run", "--adapter", "codex"]
+    served = [world.mesh, "-C", folder, "mcp", "--allow-run", "--adapter", "good"]
 
     def ask(method, *options):
         command = [program, "--cli", *variables, *served, "--method", method, *options]
@@ -117,7 +120,7 @@ def inspector(world, _):
     called = set()
     listed = {tool["name"] for tool in ask("tools/list")["tools"]}
     job = call("spawn_agents_on_csv", csv_path="rows.csv", instruction="Answer for {id}.", id_column="id")
-    run.check(job["status"] == "completed" and job["completed_items"] == ROWS, "the job", job)
+    run.check(job.get("status") == "completed" and job["completed_items"] == ROWS, "the job", job)
     of_job = {"job_id": job["job_id"]}
     for tool in ("get_agent_job", "retry_failed_rows", "cancel_agent_job"):
         run.check(call(tool, **of_job)["status"] == "completed", tool)
