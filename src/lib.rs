@@ -38,6 +38,7 @@ pub mod archive;
 pub mod audit;
 pub mod mcp;
 pub mod report;
+pub mod skill;
 
 pub mod platform;
 pub mod redact;

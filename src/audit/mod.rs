@@ -111,6 +111,15 @@ fn all_checks(has_repository: bool) -> Vec<Box<dyn Check>> {
     ]
 }
 
+/// The name and the rule of each check, in the order of the verdict.
+pub fn rules() -> Vec<(&'static str, &'static str)> {
+    let checks = all_checks(true);
+    checks
+        .iter()
+        .map(|check| (check.name(), check.rule()))
+        .collect()
+}
+
 /// Judges the run in `folder`.
 ///
 /// # Errors

@@ -1,11 +1,12 @@
 //! `mesh doctor`: checks the setup and suggests fixes.
 
-use super::args::RunOptions;
+use super::args::{RunOptions, SkillPlace};
 use super::context::Context;
 use super::error::{CliError, with_causes};
 use super::terminal::{Terminal, Tone};
 use crate::run;
 use crate::run::Finding;
+use crate::skill::{Copy, State};
 
 /// Prints a line for each check; exit code 1 if one failed.
 pub fn execute(args: &RunOptions, context: &Context) -> Result<u8, CliError> {
@@ -35,7 +36,38 @@ pub fn execute(args: &RunOptions, context: &Context) -> Result<u8, CliError> {
             }
         }
     }
+    for copy in super::skill::installed(&SkillPlace::default(), context)? {
+        print_skill(&copy, terminal)?;
+    }
     Ok(u8::from(findings.iter().any(Finding::is_failure)))
+}
+
+/// A copy of the skill that differs is a warning; none is no fault.
+fn print_skill(copy: &Copy, terminal: &Terminal) -> Result<(), CliError> {
+    let is_current = copy.state == State::Current;
+    let text = format!("{}: {}", copy.path.display(), super::skill::word(copy));
+    let hint = format!(
+        "mesh skill install --for {} --{}",
+        copy.agent.name(),
+        copy.level.name()
+    );
+    if terminal.json {
+        let level = if is_current { "ok" } else { "warning" };
+        let object = serde_json::json!({
+            "what": "skill", "ok": is_current, "level": level, "detail": text, "still_usable": null,
+            "hint": (!is_current).then_some(hint),
+        });
+        return Ok(terminal.data(&object.to_string())?);
+    }
+    let label = match is_current {
+        true => terminal.out_tone(Tone::Good, "ok  "),
+        false => terminal.out_tone(Tone::Note, "warn"),
+    };
+    terminal.data(&format!("{label} {:<12} {text}", "skill"))?;
+    if !is_current {
+        terminal.data(&format!("     {:<12} {hint}", "hint:"))?;
+    }
+    Ok(())
 }
 
 fn as_json(finding: &Finding, terminal: &Terminal) -> String {

@@ -172,6 +172,9 @@ pub enum CliError {
         #[source]
         source: std::io::Error,
     },
+    /// A copy of the skill that somebody changed.
+    #[error("`{}` was edited; nothing was written", .0.display())]
+    SkillEdited(PathBuf),
     /// A workbook can't be written.
     #[error("workbook `{}` can't be written", path.display())]
     Workbook {
@@ -325,6 +328,7 @@ impl CliError {
     fn hint(&self) -> Option<String> {
         match self {
             CliError::Archive(error) => error.hint().map(str::to_owned),
+            CliError::SkillEdited(_) => Some("pass --force to replace it; the lines that would be lost are above".to_owned()),
             CliError::BadSetting { command, .. } => {
                 let agent = match command.as_str() {
                     "run" | "wave next" => " the agent's command goes after `--`;",

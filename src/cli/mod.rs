@@ -40,6 +40,7 @@ mod runs;
 mod runs_gc;
 mod simulate;
 mod single_steps;
+mod skill;
 mod spawn;
 mod spawn_input;
 mod st;
@@ -127,6 +128,7 @@ fn dispatch(cli: Cli, context: &context::Context) -> Result<u8, CliError> {
         Command::Cancel(args) => cancel::execute(&args, context),
         Command::Inspect(args) => inspect::execute(&args, context),
         Command::Audit(args) => audit::execute(&args, context),
+        Command::Skill(args) => skill::execute(&args, context),
         Command::Watch(args) => watch::execute(&args, context),
         Command::Runs(args) => runs::execute(&args, context),
         Command::St(args) => {

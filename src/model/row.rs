@@ -64,6 +64,15 @@ pub enum BlockReason {
 }
 
 impl BlockReason {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::NoConsensus,
+        Self::NoResponse,
+        Self::MissingValidation,
+        Self::ValidationFailed,
+        Self::AmbiguousIntegration,
+    ];
+
     /// The reason code in comments and events.
     pub fn as_str(self) -> &'static str {
         match self {

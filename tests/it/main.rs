@@ -33,6 +33,7 @@ mod run;
 mod run_bad_input;
 mod runs;
 mod sandbox;
+mod skill;
 mod slices;
 mod spawn;
 mod spawn_bad_input;

@@ -120,6 +120,8 @@ pub enum Command {
     /// prints tab-separated values; with --json, one object per row. A run can be inspected while it is running, after it was
     /// killed, and on another machine: pass its folder.
     Inspect(InspectArgs),
+    /// Install the skill that teaches agents to use mesh, or compare the copies
+    Skill(SkillArgs),
     /// Judge a run against the guardrails from its files alone
     ///
     /// Checks ledger, waves and git: order of dependencies, the single writer, the one concurrency number, backpressure, portable
@@ -324,4 +326,58 @@ pub struct DemoArgs {
     pub dir: Option<PathBuf>,
     #[command(flatten)]
     pub home: RunHomeArgs,
+}
+
+/// Arguments of `mesh skill`.
+#[derive(Clone, Debug, Args)]
+pub struct SkillArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub command: SkillCommand,
+}
+
+/// The commands of `mesh skill`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum SkillCommand {
+    /// Write SKILL.md, and the policy beside it, where agents look for skills
+    ///
+    /// Prints each file with the lines that change. A copy that somebody edited is not replaced.
+    Install {
+        #[command(flatten)]
+        place: SkillPlace,
+        /// Replace a copy that was edited
+        #[arg(long)]
+        force: bool,
+    },
+    /// Compare the installed copies with what this mesh would write; exit code 1 if one differs
+    Check(SkillPlace),
+}
+
+/// Which copies of the skill.
+#[derive(Clone, Debug, Default, Args)]
+pub struct SkillPlace {
+    /// The agent [default: to install, those that are found, else all; to check, all]
+    #[arg(long = "for", value_name = "AGENT")]
+    pub agent: Option<SkillAgent>,
+    /// For the user, in every project
+    #[arg(long, conflicts_with = "project")]
+    pub user: bool,
+    /// For everybody who works in this repository [default to install, in a repository]
+    #[arg(long)]
+    pub project: bool,
+}
+
+/// An agent that reads skills.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SkillAgent {
+    /// .agents/skills
+    Codex,
+    /// .claude/skills
+    Claude,
+    /// .gemini/skills
+    Gemini,
+    /// .opencode/skills; for the user .config/opencode/skills
+    Opencode,
+    /// All of them
+    All,
 }

@@ -10,7 +10,7 @@ const SIMPLE: &str = "0 success, 1 the output could not be written, 2 invalid in
 const CHECK: &str = "0 all checks passed, 1 a check failed, 2 invalid input, 3 refused,\n\
     70 internal error";
 
-pub(super) const COMMANDS: [Help; 32] = [
+pub(super) const COMMANDS: [Help; 35] = [
     Help {
         command: "",
         examples: &[
@@ -295,6 +295,41 @@ pub(super) const COMMANDS: [Help; 32] = [
         ],
         notes: "",
         exit_codes: "0 no rule is broken, 1 a rule is broken, 2 invalid input, 3 refused,\n\
+            70 internal error",
+        short: &[],
+    },
+    Help {
+        command: "skill",
+        examples: &[
+            "mesh skill install",
+            "mesh skill install --for claude --user",
+            "mesh skill check",
+        ],
+        notes: "",
+        exit_codes: "0 on success, 1 a copy differs, 2 invalid input or an edited copy,\n\
+            70 internal error",
+        short: &[],
+    },
+    Help {
+        command: "skill install",
+        examples: &[
+            "mesh skill install",
+            "mesh skill install --for all --project",
+            "mesh skill install --for claude --user --force",
+        ],
+        notes: "",
+        exit_codes: SIMPLE,
+        short: &[],
+    },
+    Help {
+        command: "skill check",
+        examples: &[
+            "mesh skill check",
+            "mesh skill check --for codex --project",
+            "mesh skill check --json",
+        ],
+        notes: "",
+        exit_codes: "0 all copies are current, 1 a copy differs, 2 invalid input,\n\
             70 internal error",
         short: &[],
     },
