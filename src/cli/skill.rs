@@ -38,7 +38,7 @@ fn install(place: &SkillPlace, force: bool, context: &Context) -> Result<u8, Cli
         .iter()
         .find(|copy| matches!(copy.state, State::Edited(_)));
     if let Some(copy) = edited.filter(|_| !force) {
-        print(copy, &context.terminal)?;
+        print(copy, word(copy), &context.terminal)?;
         return Err(CliError::SkillEdited(copy.path.clone()));
     }
     for copy in &all {
@@ -48,7 +48,7 @@ fn install(place: &SkillPlace, force: bool, context: &Context) -> Result<u8, Cli
                 source,
             })?;
         }
-        print(copy, &context.terminal)?;
+        print(copy, change(copy), &context.terminal)?;
     }
     Ok(0)
 }
@@ -61,7 +61,7 @@ fn check(place: &SkillPlace, context: &Context) -> Result<u8, CliError> {
             .talk("the skill is not installed here: mesh skill install");
     }
     for copy in &installed {
-        print(copy, &context.terminal)?;
+        print(copy, word(copy), &context.terminal)?;
     }
     let differs = installed.iter().any(|copy| copy.state != State::Current);
     Ok(u8::from(differs))
@@ -132,8 +132,18 @@ pub fn word(copy: &Copy) -> &'static str {
     }
 }
 
-/// The path and what is there; then the lines that differ from what is written.
-fn print(copy: &Copy, terminal: &Terminal) -> Result<(), CliError> {
+/// What an installation did to a file.
+fn change(copy: &Copy) -> &'static str {
+    match copy.state {
+        State::Missing => "written",
+        State::Current => "current",
+        State::Outdated(_) => "updated",
+        State::Edited(_) => "replaced",
+    }
+}
+
+/// The path and a word; then the lines that differ from what is written.
+fn print(copy: &Copy, state: &str, terminal: &Terminal) -> Result<(), CliError> {
     let diff = match &copy.state {
         State::Missing | State::Current => String::new(),
         State::Outdated(found) | State::Edited(found) => {
@@ -145,13 +155,13 @@ fn print(copy: &Copy, terminal: &Terminal) -> Result<(), CliError> {
     };
     if terminal.json {
         let object = json!({
-            "path": copy.path.to_string_lossy(), "agent": copy.agent.name(), "level": copy.level.name(), "state": word(copy), "diff": diff,
+            "path": copy.path.to_string_lossy(), "agent": copy.agent.name(), "level": copy.level.name(), "state": state, "diff": diff,
         });
         terminal.data(&object.to_string())?;
         return Ok(());
     }
     let path = copy.path.display();
-    terminal.data(&format!("{path}: {}", word(copy)))?;
+    terminal.data(&format!("{path}: {state}"))?;
     if !diff.is_empty() {
         terminal.data(diff.trim_end())?;
     }

@@ -12,7 +12,7 @@ fn a_skill_is_installed_compared_and_never_overwritten_unasked() {
         .mesh("skill check")
         .exits(0)
         .err_has("not installed");
-    sandbox.mesh(install).exits(0).out_has("SKILL.md: missing");
+    sandbox.mesh(install).exits(0).out_has("SKILL.md: written");
     sandbox
         .mesh("skill check")
         .exits(0)
