@@ -172,6 +172,7 @@ fn options() -> PlanOptions {
         },
         patch: patch::Limits::default(),
         validation_timeout_seconds: 60,
+        executor: crate::job::ExecutorChoice::default(),
         record: None,
         overrides: vec![
             format!("max_tasks={}", COMPLETED + 1),

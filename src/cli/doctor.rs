@@ -11,7 +11,7 @@ use crate::skill::{Copy, State};
 /// Prints a line for each check; exit code 1 if one failed.
 pub fn execute(args: &RunOptions, context: &Context) -> Result<u8, CliError> {
     let terminal = &context.terminal;
-    let findings = run::examine(&super::run::request(args, context));
+    let findings = run::examine(&super::run::request(args, context)?);
     for finding in &findings {
         if terminal.json {
             terminal.data(&as_json(finding, terminal))?;

@@ -16,7 +16,7 @@ use clap::{Command, CommandFactory};
 use std::path::{Path, PathBuf};
 
 /// Options of other programs that texts mention.
-const FOREIGN_OPTIONS: [&str; 10] = [
+const FOREIGN_OPTIONS: [&str; 22] = [
     // git, and what it writes at the head of a diff
     "--git",
     "--cc",
@@ -29,6 +29,19 @@ const FOREIGN_OPTIONS: [&str; 10] = [
     "--time",
     "--array",
     "--job-name",
+    "--account",
+    "--dependency",
+    "--cpus-per-task",
+    "--requeue",
+    "--open-mode",
+    "--output",
+    "--export",
+    // GNU parallel, HyperQueue
+    "--sshlogin",
+    "--name",
+    "--cpus",
+    "--stdout",
+    "--stderr",
 ];
 
 /// The commands that print the texts of a file or folder; the first entry counts.

@@ -55,6 +55,7 @@ pub fn resume_by_id(
         &mut job.wall_hard,
         &mut job.bounds,
     );
+    job.executor.change(&args.slurm.options());
     if let Some(choice) = args.sandbox {
         let protected = run::protected_by_csv(&job.worker.folder)?;
         let note = run::renew(&mut job.worker, Some(choice), &protected);
@@ -205,6 +206,16 @@ fn job_with_options(
         && let Some(path) = &args.output_csv_path
     {
         job.output_csv_path = context.folder.join(path);
+    }
+    let slurm = [
+        "slurm_partition",
+        "slurm_time",
+        "slurm_memory",
+        "slurm_cpus",
+        "slurm_args",
+    ];
+    if slurm.iter().any(|id| args.is_typed(id)) {
+        job.executor.change(&args.worker.executor.slurm.options());
     }
     let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     let budget = args.budget.budget();

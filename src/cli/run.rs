@@ -20,7 +20,7 @@ use std::path::Path;
 /// Checks the preflight, runs the tasks, and prints the report.
 pub fn execute(args: &RunOptions, extras: RunExtras, context: &Context) -> Result<u8, CliError> {
     check_outputs(args, context)?;
-    let preflight = run::prepare(&request(args, context))?;
+    let preflight = run::prepare(&request(args, context)?)?;
     for skipped in &preflight.skipped {
         let warning = format!("{}; it is skipped", skipped.why);
         context.terminal.warn(&warning);
@@ -70,8 +70,8 @@ fn check_outputs(args: &RunOptions, context: &Context) -> Result<(), CliError> {
     super::report_files::check_files(&args.report.files, args.report.force, in_use, context)
 }
 
-pub fn request(args: &RunOptions, context: &Context) -> Request {
-    Request {
+pub fn request(args: &RunOptions, context: &Context) -> Result<Request, CliError> {
+    Ok(Request {
         folder: context.folder.clone(),
         plan_file: args.plan.plan_file.clone(),
         ids: args.plan.ids.clone(),
@@ -81,12 +81,12 @@ pub fn request(args: &RunOptions, context: &Context) -> Request {
         remaining: args.worker.remaining(),
         protected_branches: args.integrate.protected_branches.clone(),
         allow_protected: args.integrate.allow_protected,
-        options: options(args, context),
-    }
+        options: options(args, context)?,
+    })
 }
 
-fn options(args: &RunOptions, context: &Context) -> PlanOptions {
-    PlanOptions {
+fn options(args: &RunOptions, context: &Context) -> Result<PlanOptions, CliError> {
+    Ok(PlanOptions {
         max_tasks: args.max_tasks,
         parallel_tasks: args.plan.parallel_tasks,
         dispatch: args.dispatch.unwrap_or(default_dispatch(args)),
@@ -119,9 +119,10 @@ fn options(args: &RunOptions, context: &Context) -> PlanOptions {
             allow_binary: args.integrate.allow_binary,
         },
         validation_timeout_seconds: args.integrate.validation_timeout_seconds,
+        executor: args.worker.executor.choice()?,
         record: args.worker.record.clone(),
         overrides: context.overrides.clone(),
-    }
+    })
 }
 
 /// Whoever runs waves by hand gets one wave for all tasks in the same round.

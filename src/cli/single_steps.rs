@@ -81,7 +81,7 @@ fn refuse_settings(args: &NextArgs, run: &str) -> Result<(), CliError> {
 
 /// A new run, or the exit code if there is nothing to start.
 fn start(args: &NextArgs, context: &Context) -> Result<Result<PlanRun, u8>, CliError> {
-    let mut request = request(&args.options, context);
+    let mut request = request(&args.options, context)?;
     // One wave for all tasks in the same round: whoever runs waves by hand then has one call per round, not one per task.
     request.options.dispatch = args.options.dispatch.unwrap_or(Dispatch::Barrier);
     if request.choice.name.is_none() && request.choice.command.is_empty() {

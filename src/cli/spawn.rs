@@ -230,6 +230,7 @@ fn own_request(args: &SpawnArgs, context: &Context) -> Result<SpawnRequest, CliE
             read_text: None,
             agent_protocol: None,
             limits: None,
+            executor: args.worker.executor.choice()?,
             worker: chosen.worker,
             scratch: folder.scratch(),
             logs: folder.logs(),

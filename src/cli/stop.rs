@@ -6,12 +6,13 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io;
 use std::io::Write;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A [`Stop`] for the signals of this process: the first Ctrl-C lets running rows finish, the second terminates them; TERM,
 /// HUP and QUIT terminate them at once.
-pub fn listen_for_signals() -> io::Result<Arc<Stop>> {
+fn listen_for_signals() -> io::Result<Arc<Stop>> {
     let stop = Arc::new(Stop::new()?);
     let handled = [SIGINT, SIGTERM, SIGHUP, SIGQUIT]
         .into_iter()
@@ -41,6 +42,9 @@ pub fn listen_for_signals() -> io::Result<Arc<Stop>> {
 /// How often a run looks for a cancel request in its folder.
 const CANCEL_POLL: Duration = Duration::from_millis(200);
 
+/// How often a slice looks for the file that asks it to stop, on a file system that may be far away.
+const FILE_POLL: Duration = Duration::from_secs(1);
+
 /// A [`Stop`] for the signals of this process and for `mesh cancel`.
 pub fn watch(folder: &RunFolder) -> io::Result<Arc<Stop>> {
     let stop = listen_for_signals()?;
@@ -62,6 +66,26 @@ pub fn watch(folder: &RunFolder) -> io::Result<Arc<Stop>> {
                 }
                 let _ = writeln!(io::stderr().lock(), "stopping: requested by mesh cancel");
             }
+        })?;
+    Ok(stop)
+}
+
+/// A [`Stop`] for the signals of this process and for a file that asks for one.
+pub fn watch_file(path: PathBuf) -> io::Result<Arc<Stop>> {
+    let stop = listen_for_signals()?;
+    let asked = Arc::clone(&stop);
+    std::thread::Builder::new()
+        .name("stop-file".to_owned())
+        .spawn(move || {
+            while !path.exists() {
+                std::thread::sleep(FILE_POLL);
+            }
+            asked.ask(StopSource::Cancel);
+            let _ = writeln!(
+                io::stderr().lock(),
+                "stopping: requested by `{}`",
+                path.display()
+            );
         })?;
     Ok(stop)
 }

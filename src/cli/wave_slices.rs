@@ -139,7 +139,7 @@ pub fn exec(args: &ExecArgs, context: &Context) -> Result<u8, CliError> {
     if let Some(note) = &slice.note {
         context.terminal.warn(note);
     }
-    let stop = stop::listen_for_signals()?;
+    let stop = stop::watch_file(folder.stop_file())?;
     let total = slice.rows();
     let job_id = slice.job().job_id.to_string();
     let title = format!("slice {}", slice.name());

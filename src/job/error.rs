@@ -86,6 +86,14 @@ pub enum JobError {
         #[source]
         source: io::Error,
     },
+    /// Slurm can't be used.
+    #[error("{why}")]
+    Slurm {
+        /// What is wrong.
+        why: String,
+        /// What to do.
+        hint: Option<String>,
+    },
     /// Not enough file descriptors for the workers.
     #[error("{slots} workers at once need {needed} open files; this process may have {allowed}")]
     Descriptors {
@@ -127,6 +135,7 @@ impl JobError {
                 Some("names are case-sensitive; leave --id-column out to number the rows".to_owned())
             }
             JobError::Descriptors { .. } => Some("lower -j, or raise the limit: ulimit -n".to_owned()),
+            JobError::Slurm { hint, .. } => hint.clone(),
             JobError::NoCommand => Some(
                 "pass the agent's command after `--`, for example: mesh spawn rows.csv --instruction 'Read {path}' -- my-agent"
                     .to_owned(),

@@ -8,6 +8,7 @@ mod agent_protocol;
 mod attempt_limits;
 mod depth;
 mod error;
+mod executor_choice;
 mod input;
 mod job_status;
 pub mod policy;
@@ -31,6 +32,7 @@ pub use depth::{
     DEPTH, DEPTH_MAX, DEPTH_MAX_DEFAULT, TooDeep, check_depth, check_depth_up_to, depth,
 };
 pub use error::JobError;
+pub use executor_choice::{ExecutorChoice, SlurmOptions};
 pub use input::{Input, Row, Survey};
 pub use job_status::JobStatus;
 pub use policy::{

@@ -141,6 +141,19 @@ impl Rows {
         Self(ranges)
     }
 
+    /// The rows that `other` does not name.
+    pub fn without(&self, other: &Self) -> Self {
+        Self::of_numbers(
+            self.numbers()
+                .filter(|number| other.rank(*number).is_none()),
+        )
+    }
+
+    /// Every row, in order; an open range does not end.
+    pub fn numbers(&self) -> impl Iterator<Item = u64> + '_ {
+        self.0.iter().flat_map(|range| range.first..=range.last)
+    }
+
     /// How many rows it names; the rest of an open range counts as infinite.
     pub fn len(&self) -> u64 {
         self.count(OPEN)

@@ -1,6 +1,7 @@
 //! The settings of a job: resolved before it starts, recorded in the ledger, unchanged by a resume.
 
 use super::agent_protocol::{AgentProtocol, ReadText};
+use super::executor_choice::ExecutorChoice;
 use super::policy::{Backoff, Budget, Halt, SharedLimits};
 use super::result::{FormulaCells, Logs};
 use super::selection::Selection;
@@ -127,6 +128,9 @@ pub struct Settings {
     /// Limits shared by the jobs of a run; a single job creates its own.
     #[serde(skip)]
     pub limits: Option<Arc<SharedLimits>>,
+    /// Where its rows run.
+    #[serde(default, skip_serializing_if = "ExecutorChoice::is_local")]
+    pub executor: ExecutorChoice,
     /// The worker command.
     pub worker: Worker,
     /// What its processes can't write; `None`: nothing keeps them from it.

@@ -241,6 +241,12 @@ impl State {
         }
     }
 
+    /// Whether a row completed or failed.
+    pub fn has_ended(&self, index: u64) -> bool {
+        let item = self.item(index);
+        item.is_some_and(|item| matches!(item.status, Status::Completed | Status::Failed))
+    }
+
     /// Whether a row has an attempt that counts.
     pub fn has_begun(&self, index: u64) -> bool {
         self.item(index).is_some_and(|item| item.attempts > 0)

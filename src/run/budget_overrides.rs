@@ -1,12 +1,12 @@
 //! Limits that a call changes when it resumes a run.
 
 use super::task_budget::TaskBudget;
-use crate::job::{Backoff, Bounds, Budget};
+use crate::job::{Backoff, Bounds, Budget, SlurmOptions};
 use crate::platform::sandbox::Choice;
 
 /// Limits that a call changes when it resumes a run; they hold for later calls as well. An absent value leaves the limit as it
 /// is. None of them changes the prompt of a row.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct BudgetOverrides {
     /// Cost, tokens and rows.
     pub budget: Budget,
@@ -36,6 +36,8 @@ pub struct BudgetOverrides {
     pub grace_seconds: Option<u64>,
     /// Patches of a plan that are validated at once.
     pub validation_parallel: Option<usize>,
+    /// What tasks of Slurm get.
+    pub slurm: SlurmOptions,
     /// Whether a patch of a plan is validated again whenever the tree has changed.
     pub strict_validation: Option<bool>,
 }

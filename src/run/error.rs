@@ -303,9 +303,9 @@ impl RunError {
             RunError::Git(GitError::Run(_) | GitError::Failed { .. }) => ErrorKind::Machine,
             // The ledger has the work so far.
             RunError::Integrate(_) | RunError::PlanLost(_) => ErrorKind::Resumable,
-            RunError::Job(JobError::NoProgram { .. } | JobError::Descriptors { .. }) => {
-                ErrorKind::Preflight
-            }
+            RunError::Job(
+                JobError::NoProgram { .. } | JobError::Descriptors { .. } | JobError::Slurm { .. },
+            ) => ErrorKind::Preflight,
             RunError::Job(JobError::Ledger(LedgerError::Locked { .. }))
             | RunError::Slice(
                 SliceError::Held { .. } | SliceError::Ledger(LedgerError::Locked { .. }),

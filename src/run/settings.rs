@@ -3,7 +3,7 @@
 use super::task_budget::TaskBudget;
 use crate::adapter::EXTERNAL;
 use crate::integrate::{Delivery, Isolation};
-use crate::job::{Bounds, Budget, Worker};
+use crate::job::{Bounds, Budget, ExecutorChoice, Worker};
 use crate::patch;
 use crate::plan::{ItemId, Plan, SwarmOverrides};
 use crate::schedule::{
@@ -72,6 +72,9 @@ pub struct PlanOptions {
     pub task_budget: TaskBudget,
     /// `--validation-timeout-seconds`: wall-clock limit of a validation command.
     pub validation_timeout_seconds: u64,
+    /// `--executor`: where rows run.
+    #[serde(default, skip_serializing_if = "ExecutorChoice::is_local")]
+    pub executor: ExecutorChoice,
     /// `--record`: where answers are recorded for the replay adapter.
     pub record: Option<PathBuf>,
     /// `KEY=VALUE` as given, for the preflight line.

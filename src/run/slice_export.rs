@@ -6,7 +6,9 @@
 use super::confinement::{SandboxRequest, protected_by_csv};
 use super::error::RunError;
 use crate::executor::slices::{JobFolder, SlicedJob, Slicing};
-use crate::job::{Bounds, FormulaCells, Halt, JobError, Logs, Settings, Survey, Worker};
+use crate::job::{
+    Bounds, ExecutorChoice, FormulaCells, Halt, JobError, Logs, Settings, Survey, Worker,
+};
 use crate::model::{JobId, RunId, WaveNo};
 use crate::platform::sandbox::Choice;
 use crate::platform::{Readers, Repo, private, sha256_of_file};
@@ -163,6 +165,7 @@ impl ExportRequest<'_> {
             read_text: None,
             agent_protocol: None,
             limits: None,
+            executor: ExecutorChoice::default(),
             worker,
             sandbox: None,
             scratch: PathBuf::new(),

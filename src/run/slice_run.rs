@@ -3,14 +3,16 @@
 use super::confinement;
 use super::confinement::protected_by_csv;
 use super::error::RunError;
-use crate::adapter;
 use crate::executor::slices::{Claimed, JobFolder, SliceError, SliceName, SlicedJob, TakenSlice};
 use crate::job::{
-    Budget, Counts, Halt, JobStatus, Journal, Observer, Rows, Selection, Settings, Stop,
+    Budget, Counts, ExecutorChoice, Halt, JobStatus, Journal, Observer, Rows, Selection, Settings,
+    Stop,
 };
 use crate::model::{Event, SliceFinished};
 use crate::platform::sandbox::Choice;
 use crate::platform::{private, process, sha256_of_bytes};
+use crate::verdict::prose;
+use crate::{adapter, job};
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -71,7 +73,10 @@ impl SliceRun {
         rows_at_once: Option<usize>,
     ) -> Result<Self, RunError> {
         let sliced = folder.read()?;
-        let (name, rows) = request.resolve(&sliced)?;
+        let (name, mut rows) = request.resolve(&sliced)?;
+        if let SliceName::Number(number) = name {
+            rows = rows.without(&skipped(folder, number)?);
+        }
         let mut job = sliced.job;
         job.bounds.max_concurrency = rows_at_once.unwrap_or(sliced.slicing.rows_at_once).max(1);
         job.selection = Selection {
@@ -82,9 +87,12 @@ impl SliceRun {
         job.halt = Halt::default();
         job.budget = Budget::default();
         job.max_wall_seconds = None;
+        // Whoever runs a slice is the executor.
+        job.executor = ExecutorChoice::Local;
         job.scratch = scratch(folder, &name)?;
         job.worker.check()?;
         job.agent_protocol = adapter::agent_protocol(&job.worker)?;
+        job.read_text = sliced.reads_text.then_some(prose::read as job::ReadText);
         let note = confine(&mut job, folder)?;
         let claimed = Claimed::claim(folder, &name, rows.len(), job.wave)?;
         Ok(Self {
@@ -137,6 +145,19 @@ impl SliceRun {
         // Leftovers are found and removed by the next process that works the slice here.
         let _ = fs::remove_dir_all(&self.job.scratch);
         Ok((status, counts))
+    }
+}
+
+/// The rows of a slice that are not to be run.
+fn skipped(folder: &JobFolder, number: u64) -> Result<Rows, RunError> {
+    let path = folder.skipped_file(number);
+    match fs::read_to_string(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Rows::of_numbers([])),
+        text => {
+            let text = text.map_err(RunError::io(&path))?;
+            let rows = text.trim().parse();
+            rows.map_err(|error| RunError::io(&path)(io::Error::other(error)))
+        }
     }
 }
 

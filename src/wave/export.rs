@@ -184,13 +184,15 @@ spec:
     rules:
       - action: Ignore
         onPodConditions:
-          - type: DisruptionTarget
+          - {{type: DisruptionTarget, status: \"True\"}}
       - action: FailIndex
+        onPodConditions: []
         onExitCodes:
           containerName: slice
           operator: In
           values: [1]
       - action: FailJob
+        onPodConditions: []
         onExitCodes:
           containerName: slice
           operator: In

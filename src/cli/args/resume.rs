@@ -2,7 +2,7 @@
 
 use super::run::JobReportFiles;
 use super::values::{OneRun, at_least_one, up_to_256};
-use super::worker::{BudgetArgs, TaskBudgetArgs};
+use super::worker::{BudgetArgs, SlurmArgs, TaskBudgetArgs};
 use crate::job::{Backoff, Halt, Logs};
 use crate::platform::sandbox::Choice;
 use crate::run::{BudgetOverrides, InputChanged};
@@ -42,6 +42,8 @@ pub struct ResumeArgs {
     pub report: JobReportFiles,
     #[command(flatten)]
     pub limits: LimitArgs,
+    #[command(flatten)]
+    pub slurm: SlurmArgs,
     #[command(flatten)]
     pub spawned: SpawnedArgs,
     #[command(flatten)]
@@ -105,6 +107,7 @@ impl ResumeArgs {
         } = self.limits;
         BudgetOverrides {
             sandbox: self.sandbox,
+            slurm: self.slurm.options(),
             budget: self.budget.budget(),
             max_wall_seconds: self.budget.max_wall_seconds,
             wall_hard: self.budget.wall_hard.then_some(true),

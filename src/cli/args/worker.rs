@@ -1,12 +1,16 @@
 //! Options about workers and their budgets, shared by `run`, `spawn` and `resume`.
 
 use super::super::context::Context;
+use super::super::error::CliError;
 use super::values::{at_least_one, dollars, variable};
 use crate::adapter::Choice;
-use crate::job::{Backoff, Bounds, Budget, RATE_LIMIT_WAIT_MAX_SECONDS};
+use crate::executor::slurm;
+use crate::job::{
+    Backoff, Bounds, Budget, ExecutorChoice, RATE_LIMIT_WAIT_MAX_SECONDS, SlurmOptions,
+};
 use crate::platform::sandbox::Choice as Sandboxing;
-use crate::run::{SandboxRequest, TaskBudget};
-use clap::Args;
+use crate::run::{RunError, SandboxRequest, TaskBudget};
+use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
 /// Which agent answers the rows.
@@ -69,6 +73,95 @@ pub struct WorkerArgs {
     pub remaining_weekly: Option<u8>,
     #[command(flatten)]
     pub attempts: AttemptArgs,
+    #[command(flatten)]
+    pub executor: ExecutorArgs,
+}
+
+/// Where the rows run.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Where rows run")]
+pub struct ExecutorArgs {
+    /// local: as processes on this machine; slurm: as tasks of Slurm job arrays
+    ///
+    /// With slurm, this process submits arrays of slices, follows them and records their results; it may be killed and resumed.
+    /// Runs and repository must be on a file system that all nodes share.
+    #[arg(long, value_name = "WHERE", default_value = "local")]
+    pub executor: ExecutorKind,
+    #[command(flatten)]
+    pub slurm: SlurmArgs,
+    /// Maximum number of tasks of an array [default: 1000, or less if the cluster takes fewer]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub slurm_array_max: Option<u64>,
+    /// Rows of a task [default: as many as make at most --slurm-array-max tasks]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub rows_per_task: Option<u64>,
+    /// Rows of a task that run at once; so many fewer tasks run at once
+    #[arg(long, value_name = "N", default_value = "1", value_parser = at_least_one)]
+    pub rows_at_once: u64,
+}
+
+/// What each task of Slurm gets; may be changed when a run is resumed.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Where rows run")]
+pub struct SlurmArgs {
+    /// Partition [default: that of the cluster]
+    #[arg(long, value_name = "NAME")]
+    pub slurm_partition: Option<String>,
+    /// Time limit of a task, as for sbatch: minutes, or hours:minutes:seconds [default: that of the partition]
+    #[arg(long, value_name = "TIME")]
+    pub slurm_time: Option<String>,
+    /// Memory of a task, as for sbatch: 4G [default: that of the cluster]
+    #[arg(long, value_name = "SIZE")]
+    pub slurm_memory: Option<String>,
+    /// Processors of a task [default: one for each row at once]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub slurm_cpus: Option<u64>,
+    /// Further argument of sbatch, such as --account=lab; may be repeated
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
+    pub slurm_args: Vec<String>,
+}
+
+impl SlurmArgs {
+    /// The options, without those of the division into tasks.
+    pub fn options(&self) -> SlurmOptions {
+        SlurmOptions {
+            partition: self.slurm_partition.clone(),
+            time: self.slurm_time.clone(),
+            memory: self.slurm_memory.clone(),
+            cpus: self.slurm_cpus,
+            args: self.slurm_args.clone(),
+            ..SlurmOptions::default()
+        }
+    }
+}
+
+/// `--executor`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ExecutorKind {
+    /// As processes on this machine
+    #[default]
+    Local,
+    /// As tasks of Slurm job arrays
+    Slurm,
+}
+
+impl ExecutorArgs {
+    /// The executor and its options.
+    ///
+    /// # Errors
+    /// The executor can't be used here.
+    pub fn choice(&self) -> Result<ExecutorChoice, CliError> {
+        if self.executor == ExecutorKind::Local {
+            return Ok(ExecutorChoice::Local);
+        }
+        slurm::find().map_err(|error| RunError::Job(error.into()))?;
+        Ok(ExecutorChoice::Slurm(SlurmOptions {
+            array_max: self.slurm_array_max,
+            rows_per_task: self.rows_per_task,
+            rows_at_once: usize::try_from(self.rows_at_once).unwrap_or(usize::MAX),
+            ..self.slurm.options()
+        }))
+    }
 }
 
 /// The limits of an attempt, and its retries.

@@ -3,6 +3,7 @@
 use crate::cli::args::InspectArgs;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::model::shell_word;
 use crate::platform;
 use crate::report;
 use crate::report::page::RunPage;
@@ -115,9 +116,13 @@ pub fn write(
     let rows = run.rows_total();
     if matches!(file, Requested::Page(_)) && rows > page::ROWS_MAX {
         context.terminal.warn(&format!(
-            "the page has {} of {} rows: first those that failed, then the first others; its sums are of all, and `mesh inspect {given}` and --xlsx show all",
+            "the page has {} of {} rows: first those that failed, then the first others; its sums are of all",
             page::ROWS_MAX, rows
         ));
+        let given = shell_word(given);
+        context
+            .terminal
+            .advise(&format!("to see all rows: mesh inspect {given}"));
     }
     context.terminal.data(&path.to_string_lossy())?;
     Ok(())

@@ -245,18 +245,6 @@ impl<'p> Completion<'_, 'p> {
         }
     }
 
-    /// Records the end of an attempt that an earlier `mesh` started and was killed before it ended.
-    pub fn close_orphaned(&self, row: &Row, end: AttemptEnd, turn: &mut Turn) {
-        let attempts = self.state.item(row.index).map_or(1, |item| item.attempts);
-        let key = self.key(row, u32::from(attempts));
-        let mut finished = key.finished(end, clock::csv_time(clock::now()));
-        if end == AttemptEnd::Interrupted {
-            let text = format!("{}: mesh was ended while it ran", Failure::Cancelled);
-            finished.error = Some(text);
-        }
-        turn.record(finished);
-    }
-
     /// Withdraws a queued row that its thread did not begin. It is tried again after a limit; otherwise the job is over.
     pub fn decline(&mut self, task: Task, turn: &mut Turn) {
         let row = task.row.clone();

@@ -31,6 +31,11 @@ mod turn;
 mod worker_registry;
 mod worker_thread;
 
+pub(super) use early_end::EarlyEnd;
 pub use report_socket::{Answer, Request, send};
-pub use slots::{Rank, Slots};
+pub(super) use slots::SharedSlots;
+pub(super) use slots::SlotPermit;
+pub use slots::{Rank, Share, Slots};
 pub use start::run;
+pub(super) use start::shared_limits;
+pub(super) use turn::Turn;

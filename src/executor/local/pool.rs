@@ -19,13 +19,12 @@ use super::row_queue::{PendingRow, RowQueue};
 use super::slots::{SharedSlots, SlotPermit};
 use super::task_queue::TaskQueue;
 use super::turn::Turn;
+use crate::executor::recovery::first_events;
 use crate::job::{
     Admission, Capacity, Halt, JobError, JobStatus, Journal, Observer, Progress, Reserve, Room,
     Settings, SharedLimits, State, Stop, Survey,
 };
-use crate::model::{
-    AttemptEnd, AttemptKey, ReportRefused, ReportToken, ReportVia, WaveStarted, one_line,
-};
+use crate::model::{AttemptKey, ReportRefused, ReportToken, ReportVia, one_line};
 use crate::platform::clock;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use jiff::Timestamp;
@@ -171,31 +170,13 @@ impl<'p> Pool<'p> {
         }
     }
 
-    /// Records the start, and an end for every attempt that a kill left open: a durable result counts, every other row is
-    /// pending again.
+    /// Records the start, and the end of what a kill left open.
     fn recover(&mut self, survey: &Survey) -> Result<(), JobError> {
-        self.state.expect(survey.total());
-        let mut turn = Turn::default();
-        turn.record(WaveStarted {
-            wave: self.settings.wave,
-            job_id: self.settings.job_id.clone(),
-            items: survey.total(),
-            max_concurrency: self.settings.bounds.max_concurrency,
-        });
-        let mut open = self.state.recover();
-        let mut input = survey.rows(self.settings)?;
-        while !open.is_empty()
-            && let Some(row) = input.next_row()?
-        {
-            if let Some(has_result) = open.remove(&row.index) {
-                let end = match has_result {
-                    true => AttemptEnd::Completed,
-                    false => AttemptEnd::Interrupted,
-                };
-                self.completion().close_orphaned(&row, end, &mut turn);
-            }
-        }
-        self.commit(turn)?;
+        let events = first_events(self.settings, self.state, survey)?;
+        self.commit(Turn {
+            events,
+            ..Turn::default()
+        })?;
         self.early_end.begin(self.state.counts());
         Ok(())
     }

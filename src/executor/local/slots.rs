@@ -138,6 +138,12 @@ pub(crate) struct SharedSlots<'s> {
 }
 
 impl<'s> SharedSlots<'s> {
+    /// For a loop that looks again by itself.
+    pub fn unheard(share: Share<'s>) -> Self {
+        let (wake, _) = crossbeam_channel::unbounded();
+        Self { share, wake }
+    }
+
     pub fn new(share: Share<'s>, wake: Sender<PoolEvent>) -> Self {
         Self { share, wake }
     }

@@ -104,7 +104,7 @@ fn end_orphans(registry: &Path, settings: &Settings, stop: &Stop, observer: &mut
 }
 
 /// The limits that the jobs of the run share; a job alone has its own.
-fn shared_limits(settings: &Settings, state: &State) -> Arc<SharedLimits> {
+pub(crate) fn shared_limits(settings: &Settings, state: &State) -> Arc<SharedLimits> {
     settings.limits.clone().unwrap_or_else(|| {
         let protocol = settings.agent_protocol.as_ref();
         let limits = SharedLimits::new(

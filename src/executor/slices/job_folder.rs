@@ -1,10 +1,11 @@
 //! The folder of a sliced job: `job.json` and the places of its files.
 
 use super::error::SliceError;
-use super::slicing::Slicing;
+use super::slicing::{SliceName, Slicing};
 use crate::job::Settings;
 use crate::platform::private;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -25,6 +26,12 @@ pub struct SlicedJob {
     pub job: Settings,
     /// Its slices.
     pub slicing: Slicing,
+    /// Whether prose is read as an answer where there is no object.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reads_text: bool,
+    /// The attempts that rows had before, by 0-based row; those without are left out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attempts_before: BTreeMap<u64, u16>,
 }
 
 impl SlicedJob {
@@ -32,8 +39,10 @@ impl SlicedJob {
     pub fn new(job: Settings, slicing: Slicing) -> Self {
         Self {
             v: VERSION,
+            reads_text: job.read_text.is_some(),
             job,
             slicing,
+            attempts_before: BTreeMap::new(),
         }
     }
 }
@@ -69,6 +78,17 @@ impl JobFolder {
     /// The files of the slices.
     pub fn slices(&self) -> PathBuf {
         self.0.join("slices")
+    }
+
+    /// Where a file asks the processes that work slices to stop: those that see it start no more rows.
+    pub fn stop_file(&self) -> PathBuf {
+        self.0.join("stop")
+    }
+
+    /// The rows of slice `number` that are not to be run: they ended elsewhere. A list as for `--rows`.
+    pub fn skipped_file(&self, number: u64) -> PathBuf {
+        self.slices()
+            .join(format!("{}.skip", SliceName::Number(number)))
     }
 
     /// Writes `job.json`, as the last file of the folder; what is there before is not a job.

@@ -42,6 +42,12 @@ impl SliceFile {
         }
     }
 
+    /// How many processes were refused a slice because another one worked it.
+    pub fn refusals(slices: &Path, slice: &SliceName) -> usize {
+        let text = fs::read(refusal_path(slices, slice)).unwrap_or_default();
+        text.iter().filter(|byte| **byte == b'\n').count()
+    }
+
     fn parse(path: PathBuf) -> Option<Self> {
         let name = path.file_name()?.to_str()?.strip_suffix(".jsonl")?;
         let (slice, generation) = name.rsplit_once('.')?;
@@ -200,9 +206,13 @@ fn holder(path: &Path) -> Option<String> {
     scanned.ok().and(last)
 }
 
+fn refusal_path(slices: &Path, slice: &SliceName) -> PathBuf {
+    slices.join(format!("{slice}.refused.jsonl"))
+}
+
 /// Adds a line to `<slice>.refused.jsonl`: `{"ts": …, "host": …, "pid": …, "why": …}`.
 fn record_refusal(slices: &Path, slice: &SliceName, why: &SliceError) -> Result<(), SliceError> {
-    let path = slices.join(format!("{slice}.refused.jsonl"));
+    let path = refusal_path(slices, slice);
     let line = serde_json::json!({
         "ts": clock::ledger_time(clock::now()),
         "host": process::host(),

@@ -19,6 +19,10 @@ pub enum Failure {
     SpawnFailed,
     /// Its output or its result exceeds the limit.
     OutputTooLarge,
+    /// The memory of its place on a cluster was used up.
+    OutOfMemory,
+    /// The time of its place on a cluster was used up.
+    TimeLimit,
     /// The job stopped while it ran.
     Cancelled,
 }
@@ -34,6 +38,8 @@ impl Failure {
             Failure::RateLimited => "rate_limited",
             Failure::SpawnFailed => "spawn_failed",
             Failure::OutputTooLarge => "output_too_large",
+            Failure::OutOfMemory => "out_of_memory",
+            Failure::TimeLimit => "time_limit",
             Failure::Cancelled => "cancelled",
         }
     }

@@ -162,6 +162,7 @@ impl PlanRun {
             &mut settings.options.wall_hard,
             &mut settings.options.bounds,
         );
+        settings.options.executor.change(&overrides.slurm);
         settings.options.task_budget = overrides.task_budget.or(settings.options.task_budget);
         let options = &mut settings.options;
         options.validation_parallel = overrides

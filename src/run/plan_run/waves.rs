@@ -363,6 +363,7 @@ impl PlanRun {
             budget: options.budget,
             agent_protocol: self.run_limits.agent_protocol.clone(),
             limits: Some(Arc::clone(&self.run_limits.limits)),
+            executor: options.executor.clone(),
             worker: self.settings.worker.clone(),
             scratch: self.folder.wave_scratch(wave.wave),
             logs: self.folder.logs(),

@@ -1,0 +1,292 @@
+//! The commands of Slurm: submit an array, list its tasks, cancel them.
+
+use super::error::SlurmError;
+use crate::job::SlurmOptions;
+use crate::model::{one_line, shell_word};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The most tasks of an array, unless the option says otherwise.
+const TASKS_MAX: u64 = 1000;
+/// The programs that are needed.
+const PROGRAMS: [&str; 4] = ["sbatch", "squeue", "scancel", "scontrol"];
+
+/// Checks that the programs of Slurm are there.
+///
+/// # Errors
+/// [`SlurmError::NoProgram`].
+pub fn find() -> Result<(), SlurmError> {
+    let missing = PROGRAMS.iter().find(|name| which::which(name).is_err());
+    missing.map_or(Ok(()), |name| Err(SlurmError::NoProgram(name)))
+}
+
+/// How many tasks an array may have: the option, 1000, or less if the controller takes no more.
+pub(super) fn tasks_max(options: &SlurmOptions) -> Result<u64, SlurmError> {
+    let wanted = options.array_max.unwrap_or(TASKS_MAX);
+    let config = output("scontrol", &["show", "config"])?;
+    let size = config.lines().find_map(|line| {
+        let (name, value) = line.split_once('=')?;
+        (name.trim() == "MaxArraySize").then(|| value.trim().parse::<u64>().ok())?
+    });
+    // The largest index is one less than the size; ours count from 1.
+    Ok(size.map_or(wanted, |size| wanted.min(size.saturating_sub(1)).max(1)))
+}
+
+/// An array to submit.
+pub(super) struct Submission<'s> {
+    /// The name, by which it is found again.
+    pub name: &'s str,
+    /// What a person sees in `squeue`.
+    pub comment: String,
+    /// The folder of the job.
+    pub folder: &'s Path,
+    /// This program.
+    pub mesh: PathBuf,
+    /// The slices.
+    pub slices: &'s [u64],
+    /// How many of its tasks run at once.
+    pub tasks_at_once: usize,
+    /// Rows at once in a task.
+    pub rows_at_once: usize,
+    /// The variables that a task inherits.
+    pub variables: Vec<String>,
+    /// The job that must succeed first.
+    pub after: Option<u64>,
+}
+
+impl Submission<'_> {
+    /// Submits it, and returns the id of the array.
+    pub fn submit(&self, options: &SlurmOptions) -> Result<u64, SlurmError> {
+        let script = format!(
+            "#!/bin/sh\nexec {} wave exec {}\n",
+            shell_word(&self.mesh.to_string_lossy()),
+            shell_word(&self.folder.to_string_lossy())
+        );
+        let mut args = self.common(options);
+        args.extend([
+            format!("--array={}%{}", ranges(self.slices), self.tasks_at_once),
+            format!(
+                "--cpus-per-task={}",
+                options.cpus.unwrap_or(self.rows_at_once as u64)
+            ),
+            "--requeue".to_owned(),
+            "--open-mode=append".to_owned(),
+            format!("--output={}/logs/slurm-%a.log", log_folder(self.folder)),
+            format!("--export={}", self.variables.join(",")),
+        ]);
+        args.extend(self.after.map(|id| format!("--dependency=afterok:{id}")));
+        args.extend(self.after.map(|_| "--kill-on-invalid-dep=yes".to_owned()));
+        args.extend(options.args.iter().cloned());
+        submit(&args, &script)
+    }
+
+    /// Submits a job that fails where the folder or this program is not there, else creates the file `seen`.
+    pub fn submit_probe(&self, options: &SlurmOptions, seen: &Path) -> Result<u64, SlurmError> {
+        let script = format!(
+            "#!/bin/sh\n[ -r {}/job.json ] && [ -x {} ] && : >{}\n",
+            shell_word(&self.folder.to_string_lossy()),
+            shell_word(&self.mesh.to_string_lossy()),
+            shell_word(&seen.to_string_lossy())
+        );
+        let mut args = self.common(options);
+        args.extend(["--output=/dev/null".to_owned(), "--export=NIL".to_owned()]);
+        args.extend(options.args.iter().cloned());
+        submit(&args, &script)
+    }
+
+    fn common(&self, options: &SlurmOptions) -> Vec<String> {
+        let mut args = vec![
+            "--parsable".to_owned(),
+            format!("--job-name={}", self.name),
+            format!("--comment={}", self.comment),
+        ];
+        let named = [
+            ("--partition", &options.partition),
+            ("--time", &options.time),
+            ("--mem", &options.memory),
+        ];
+        let given = named.iter().filter_map(|(name, value)| {
+            let value = value.as_ref()?;
+            Some(format!("{name}={value}"))
+        });
+        args.extend(given);
+        args
+    }
+}
+
+/// sbatch replaces `%` and its letter.
+fn log_folder(folder: &Path) -> String {
+    folder.to_string_lossy().replace('%', "%%")
+}
+
+fn submit(args: &[String], script: &str) -> Result<u64, SlurmError> {
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let text = output_of("sbatch", &args, script)?;
+    // `ID` or `ID;CLUSTER`.
+    let id = text.trim().split(';').next().unwrap_or_default();
+    id.parse().map_err(|_| SlurmError::Failed {
+        command: "sbatch",
+        text: one_line(&text),
+    })
+}
+
+/// A task in the queue, or one that ended a short time ago.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Task {
+    /// The array, or the job of a probe.
+    pub id: u64,
+    /// `PENDING`, `RUNNING`, `TIMEOUT`, …
+    pub state: String,
+    /// Why it waits or ended: `Priority`, `BadConstraints`, …
+    pub reason: String,
+    /// Where it runs or ran.
+    pub node: String,
+}
+
+impl Task {
+    /// Whether it may still work its slice.
+    pub fn is_active(&self) -> bool {
+        const ENDED: [&str; 9] = [
+            "BOOT_FAIL",
+            "CANCELLED",
+            "COMPLETED",
+            "DEADLINE",
+            "FAILED",
+            "NODE_FAIL",
+            "OUT_OF_MEMORY",
+            "TIMEOUT",
+            // Not requeued any more.
+            "PREEMPTED",
+        ];
+        !ENDED.contains(&self.state.as_str())
+    }
+
+    pub fn is_pending(&self) -> bool {
+        self.state == "PENDING"
+    }
+}
+
+/// The tasks of a name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tasks {
+    /// By slice; the newest one of each.
+    pub of_slices: BTreeMap<u64, Task>,
+    /// The probe.
+    pub probe: Option<Task>,
+}
+
+/// The tasks with this job name, also those that ended within the controller's memory.
+pub(super) fn tasks(name: &str) -> Result<Tasks, SlurmError> {
+    let text = output(
+        "squeue",
+        &[
+            "--noheader",
+            "--array",
+            "--me",
+            "--states=all",
+            "--name",
+            name,
+            "--format=%F|%K|%T|%r|%N",
+        ],
+    )?;
+    Ok(parse(&text))
+}
+
+fn parse(text: &str) -> Tasks {
+    let mut tasks = Tasks::default();
+    for line in text.lines() {
+        let mut fields = line.trim().split('|');
+        let mut next = || fields.next().unwrap_or_default().to_owned();
+        let (id, index, state, reason, node) = (next(), next(), next(), next(), next());
+        let Ok(id) = id.parse() else {
+            continue;
+        };
+        let task = Task {
+            id,
+            state,
+            reason,
+            node,
+        };
+        let Ok(index) = index.parse() else {
+            tasks.probe = Some(task);
+            continue;
+        };
+        let is_newer = |known: &Task| (task.is_active(), task.id) > (known.is_active(), known.id);
+        if tasks.of_slices.get(&index).is_none_or(is_newer) {
+            tasks.of_slices.insert(index, task);
+        }
+    }
+    tasks
+}
+
+/// Cancels the tasks of a name; `only_pending`: those that have not started.
+pub(super) fn cancel(name: &str, only_pending: bool) -> Result<(), SlurmError> {
+    let mut args = vec!["--me", "--name", name];
+    if only_pending {
+        args.push("--state=PENDING");
+    }
+    output("scancel", &args).map(drop)
+}
+
+/// `1-3,7`.
+fn ranges(slices: &[u64]) -> String {
+    crate::job::Rows::of_numbers(slices.iter().copied()).to_string()
+}
+
+fn output(command: &'static str, args: &[&str]) -> Result<String, SlurmError> {
+    output_of(command, args, "")
+}
+
+fn output_of(command: &'static str, args: &[&str], input: &str) -> Result<String, SlurmError> {
+    let failed = |text: &str| {
+        let prefixes = [command, ": error: "].concat();
+        let lines = text
+            .lines()
+            .map(|line| line.trim().trim_start_matches(&prefixes));
+        let lines: Vec<String> = lines
+            .filter(|line| !line.is_empty())
+            .map(one_line)
+            .collect();
+        SlurmError::Failed {
+            command,
+            text: lines.join("; "),
+        }
+    };
+    let run = duct::cmd(command, args)
+        .stdin_bytes(input)
+        .stdout_capture()
+        .stderr_capture()
+        .unchecked()
+        .run();
+    let run = run.map_err(|error| failed(&error.to_string()))?;
+    match run.status.success() {
+        true => Ok(String::from_utf8_lossy(&run.stdout).into_owned()),
+        false => Err(failed(&String::from_utf8_lossy(&run.stderr))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_task_of_a_slice_counts_and_an_active_one_more() {
+        let tasks = parse(
+            "17|N/A|COMPLETED|None|n1\n18|1|RUNNING|None|n2\n18|2|FAILED|NonZeroExitCode|n3\n19|2|PENDING|Resources|\n\
+             18|3|NODE_FAIL|None|n1\n",
+        );
+        assert_eq!(tasks.probe.as_ref().map(|task| task.id), Some(17));
+        let of = |slice: u64| {
+            let task = &tasks.of_slices[&slice];
+            (task.id, task.state.as_str(), task.is_active())
+        };
+        assert_eq!(of(1), (18, "RUNNING", true));
+        assert_eq!(of(2), (19, "PENDING", true));
+        assert_eq!(of(3), (18, "NODE_FAIL", false));
+    }
+
+    #[test]
+    fn indexes_are_written_as_ranges() {
+        assert_eq!(ranges(&[1, 2, 3, 7, 9, 10]), "1-3,7,9-10");
+    }
+}
