@@ -6,7 +6,7 @@ use super::error::{CliError, with_causes};
 use super::terminal::{Terminal, Tone};
 use crate::run;
 use crate::run::Finding;
-use crate::skill::{Copy, State};
+use crate::skill::{Copy, Level, State};
 
 /// Prints a line for each check; exit code 1 if one failed.
 pub fn execute(args: &RunOptions, context: &Context) -> Result<u8, CliError> {
@@ -46,11 +46,12 @@ pub fn execute(args: &RunOptions, context: &Context) -> Result<u8, CliError> {
 fn print_skill(copy: &Copy, terminal: &Terminal) -> Result<(), CliError> {
     let is_current = copy.state == State::Current;
     let text = format!("{}: {}", copy.path.display(), super::skill::word(copy));
-    let hint = format!(
-        "mesh skill install --for {} --{}",
-        copy.agent.name(),
-        copy.level.name()
-    );
+    let level = match copy.level {
+        Level::Project => "--project",
+        Level::User => "--user",
+    };
+    let hint = format!("mesh skill install --for {} {level}", copy.agent.name());
+    let hint = terminal.pasteable(&hint);
     if terminal.json {
         let level = if is_current { "ok" } else { "warning" };
         let object = serde_json::json!({

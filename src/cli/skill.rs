@@ -58,7 +58,7 @@ fn check(place: &SkillPlace, context: &Context) -> Result<u8, CliError> {
     if installed.is_empty() {
         context
             .terminal
-            .talk("the skill is not installed here: mesh skill install");
+            .advise("the skill is not installed here: mesh skill install");
     }
     for copy in &installed {
         print(copy, word(copy), &context.terminal)?;
