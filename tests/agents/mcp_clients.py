@@ -3,9 +3,11 @@ command line of the MCP inspector, which lists and calls every tool.
 """
 import csv
 import json
+import shlex
 import shutil
 import subprocess
 import time
+from pathlib import Path
 
 import run
 
@@ -16,7 +18,8 @@ PROMPT = 'Run the rows of rows.csv and say how it ended. {"model_does": "jobs"}\
 
 def parts(names):
     """What --mcp runs."""
-    return [(agent, name) for name in names if name in COMMANDS] + [(inspector, "inspector")]
+    followers = [(skill, name) for name in names if name == "codex"]
+    return [(agent, name) for name in names if name in COMMANDS] + followers + [(inspector, "inspector")]
 
 
 def place(world, name, does):
@@ -84,6 +87,34 @@ def agent(world, name):
     run.check(say_result == [f"A-{row['id']}" for row in rows], "the answers", rows)
     took = time.monotonic() - began
     run.say(f"{name}: a job of {ROWS} rows through mesh mcp in {took:.1f} s and {calls} calls")
+
+
+def skill(world, name):
+    """The agent is offered the installed skill, reads it, and does what it says: the task that the user asks for is completed."""
+    began = time.monotonic()
+    folder = world.folder / f"skill-{name}"
+    plan(world, folder)
+    (folder / "mesh.yaml").write_text(world.config())
+    # The agent's commands run in a login shell, which sets a PATH of its own.
+    path = shlex.quote(world.env["PATH"])
+    Path(world.env["HOME"], ".bash_profile").write_text(f"export PATH={path}\n")
+    code, out, err = world.run(["skill", "install", "--for", name, "--project"], folder)
+    run.check(code == 0, "mesh skill install", out, err)
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.invalid"]
+    for command in (["add", "-A"], ["commit", "-qm", "start"]):
+        subprocess.run([*git, *command], cwd=folder, check=True, env=world.env)
+    command = COMMANDS[name](world, folder)
+    command[command.index("read-only")] = "danger-full-access"
+    prompt = '$mesh ids=st-001 {"model_does": "skill"}\n'
+    ended = subprocess.run(command, cwd=folder, env=world.env, input=prompt, capture_output=True, text=True, timeout=180)
+    shown = (ended.stdout[-6000:], ended.stderr[-2000:])
+    run.check(ended.returncode == 0, f"exit code {ended.returncode}", *shown)
+    run.check("SKILL ['mesh st ready', 'mesh run ids=']" in ended.stdout, "it does not follow the skill", *shown)
+    code, out, err = world.run(["st", "show", "--format", "json"], folder)
+    items = {item["id"]: item["status"] for item in json.loads(out)["items"]}
+    run.check(items["st-001"] == "completed", "the task", items, *shown)
+    took = time.monotonic() - began
+    run.say(f"{name}: from the skill to a completed task in {took:.1f} s")
 
 
 def inspector(world, _):
