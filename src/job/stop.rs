@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
+use std::time::{Duration, Instant};
 
 /// How urgently the job was asked to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,6 +77,19 @@ impl Stop {
         if let Ok(mut hold) = self.hold.lock() {
             hold.take();
         }
+    }
+
+    /// Whether running rows are to be cancelled, now or within `wait`.
+    pub(crate) fn comes_within(&self, wait: Duration) -> bool {
+        const STEP: Duration = Duration::from_millis(10);
+        let began = Instant::now();
+        while self.urgency() != Urgency::Now {
+            if began.elapsed() >= wait {
+                return false;
+            }
+            std::thread::sleep(STEP);
+        }
+        true
     }
 
     /// The current urgency.

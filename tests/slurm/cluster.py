@@ -83,6 +83,7 @@ class Cluster:
         self.end_daemons("")
         if self.started_munge:
             subprocess.run(["pkill", "-x", "munged"])
+            wait_for("the end of munged", lambda: not self.out("pgrep", "-x", "munged"))
         time.sleep(0.5)
         shutil.rmtree(self.dir, ignore_errors=True)
 

@@ -20,7 +20,7 @@ use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// A prompt up to this size is written to a pipe before its reader exists: it fits whatever the system's load.
@@ -30,6 +30,9 @@ const PIPE_BYTES: usize = 4096;
 const EARLY_EXIT: Duration = Duration::from_millis(20);
 /// The most leaked processes reported by name.
 const LEAKED_MAX: usize = 16;
+/// A service manager or a cluster ends all processes of a job at once. A worker may get that signal before this process
+/// does, and must not count as one that failed.
+const SAME_END: Duration = Duration::from_millis(500);
 
 /// Runs `command` with `stdin` as its standard input until it ends. Calls `on_start` with the process id, which is also
 /// the group id, as soon as the process exists.
@@ -64,7 +67,10 @@ pub fn run(
     // Before reaping: until then the zombie reserves the group id.
     process::kill(group);
     let status = child.wait()?;
-    let watched = watched?;
+    let mut watched = watched?;
+    if watched.cause == Cause::Exited && was_asked_to_end(status) && stop.comes_within(SAME_END) {
+        watched.cause = Cause::Stopped;
+    }
     Ok(Ended {
         cause: watched.cause,
         code: status.code(),
@@ -74,6 +80,13 @@ pub fn run(
         duration: started.elapsed(),
         leaked,
     })
+}
+
+/// Whether a worker ended because it was asked to, as far as its status says; a shell turns the signal into a code.
+fn was_asked_to_end(status: ExitStatus) -> bool {
+    const ASKED: [i32; 3] = [1, 2, 15];
+    let signal = status.signal().or(status.code().map(|code| code - 128));
+    signal.is_some_and(|signal| ASKED.contains(&signal))
 }
 
 /// A standard input that holds `content`. It is complete before the worker starts, so no thread has to write it.

@@ -238,3 +238,36 @@ fn a_torn_last_record_is_cut_off() {
         );
     }
 }
+
+/// As a service manager or a cluster does it: the worker may be gone before the request to stop has been seen.
+#[test]
+fn a_worker_that_gets_the_signal_of_the_whole_job_has_not_failed() {
+    let sandbox = with_rows("id\n1\n2\n");
+    let script = "cat >/dev/null; kill -TERM $PPID; kill -TERM $$; sleep 9";
+    let args = [
+        "spawn",
+        "in.csv",
+        "-o",
+        "out.csv",
+        "-j",
+        "1",
+        "--instruction",
+        "x",
+    ];
+    for _ in 0..5 {
+        let worker = ["--", "sh", "-c", script];
+        sandbox
+            .mesh(Args::from(&args[..]).and(&worker[..]))
+            .exits(143);
+        assert_eq!(
+            table(&sandbox, "item_id status last_error").lines().count(),
+            2
+        );
+        assert!(
+            !table(&sandbox, "status").contains("failed"),
+            "{}",
+            table(&sandbox, "last_error")
+        );
+        std::fs::remove_file(sandbox.path("out.csv")).expect("an output");
+    }
+}
