@@ -19,11 +19,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Runs the rows of a job that are still pending. Returns how the job ended and what its input holds; writing the output
-/// CSV is left to the caller.
-///
-/// `state` is what the ledger already holds of this job; empty for a new one. With a `share`, each row also takes one of
-/// the slots that several jobs share.
+/// Runs the pending rows of a job as processes on this machine; see [`executor::run`](crate::executor::run).
 pub fn run(
     settings: &Settings,
     state: &mut State,

@@ -25,7 +25,7 @@ const TICK: Duration = Duration::from_millis(100);
 /// How often Slurm is asked; while the job stops, when the answer is all that is waited for, more often.
 const ASK_EVERY: Duration = Duration::from_secs(10);
 const ASK_EVERY_AT_END: Duration = Duration::from_secs(2);
-/// How long a waiting task may wait without a word about it.
+/// Reasons for which a task waits its turn, which need no warning.
 const PLAIN_REASONS: [&str; 8] = [
     "None",
     "Priority",
@@ -100,6 +100,8 @@ struct Follow {
     refusals: BTreeMap<u64, usize>,
     /// Slices to submit as soon as there is room.
     waiting: BTreeSet<u64>,
+    /// Slices that this process submitted: only their cancellation is news.
+    submitted: BTreeSet<u64>,
     /// Rows that were given up, by slice.
     skipped: BTreeMap<u64, Vec<u64>>,
     told: BTreeSet<String>,
@@ -234,7 +236,7 @@ impl SlurmRun<'_> {
             array::cancel(&array.name, false)?;
             return Err(error.into());
         }
-        follow.waiting.clear();
+        follow.submitted.append(&mut follow.waiting);
         Ok(())
     }
 
@@ -316,7 +318,7 @@ impl SlurmRun<'_> {
     ) -> Result<(), JobError> {
         let loss = task.map_or(Loss::Cluster, |task| Loss::of(&task.state, &task.reason));
         let node = task.map_or("a node", |task| &task.node);
-        if loss == Loss::Cancelled {
+        if loss == Loss::Cancelled && follow.submitted.contains(&slice) {
             let id = task.map_or(0, |task| task.id);
             follow.fault = Some(format!("tasks of the array {id} were cancelled in Slurm"));
             return Ok(());
@@ -394,7 +396,7 @@ impl SlurmRun<'_> {
             return Ok(());
         }
         self.submission(array, &slices, free).submit(self.options)?;
-        follow.waiting.clear();
+        follow.submitted.append(&mut follow.waiting);
         Ok(())
     }
 
