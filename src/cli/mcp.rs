@@ -23,7 +23,7 @@ pub fn execute(args: &McpArgs, context: &Context) -> Result<u8, CliError> {
         root: Root::open(&folder).map_err(CliError::unreadable(folder))?,
         home: args.home.folder(context)?,
         worker_options: args.worker_options(),
-        worker_command: args.command.clone(),
+        worker_command: args.agent.command.clone(),
         max_concurrency: args.max_concurrency,
         block: Duration::from_secs(args.block_seconds),
         result_chars: usize::try_from(args.result_chars).unwrap_or(usize::MAX),

@@ -290,7 +290,7 @@ fn assign_worker(args: &SpawnArgs, job: &mut Settings, context: &Context) -> Res
         }
     }
     if args.is_typed("env_names") {
-        let mut names = args.worker.agent.env_names.clone();
+        let mut names = args.worker.agent.program.env_names.clone();
         names.retain(|name| !job.worker.env_names.contains(name));
         job.worker.env_names.extend(names);
     }

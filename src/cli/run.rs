@@ -61,7 +61,7 @@ fn check_outputs(args: &RunOptions, context: &Context) -> Result<(), CliError> {
         in_use.add_folder("is in the folder of answers", at(answers));
     }
     in_use.add_command(
-        args.worker.agent.command.iter().map(String::as_str),
+        args.worker.agent.program.command.iter().map(String::as_str),
         &context.folder,
     );
     if let Some(folder) = &args.worker.record {
@@ -127,7 +127,7 @@ fn options(args: &RunOptions, context: &Context) -> Result<PlanOptions, CliError
 
 /// Whoever runs waves by hand gets one wave for all tasks in the same round.
 fn default_dispatch(args: &RunOptions) -> Dispatch {
-    match args.worker.agent.adapter.as_deref() {
+    match args.worker.agent.program.adapter.as_deref() {
         Some(EXTERNAL) => Dispatch::Barrier,
         _ => Dispatch::Rolling,
     }

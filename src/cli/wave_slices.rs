@@ -1,6 +1,6 @@
 //! `mesh wave export` and `mesh wave exec`: a wave as a folder of slices, and one slice of it.
 
-use super::args::{AgentArgs, AttemptArgs, ExecArgs, ExportArgs, WorkplaceArgs};
+use super::args::{ExecArgs, ExportArgs, RowWorkArgs};
 use super::call_file::read_call;
 use super::context::Context;
 use super::error::CliError;
@@ -29,8 +29,7 @@ pub fn export(args: &ExportArgs, context: &Context) -> Result<u8, CliError> {
         slices_max: Runner::SLICES_MAX,
         rows_at_once: args.rows_at_once,
     };
-    let worker = (&args.agent, &args.attempts, &args.place);
-    let staged = stage(&args.wave, &into, worker, &sizes, context)?;
+    let staged = stage(&args.wave, &into, &args.work, &sizes, context)?;
     let sliced = staged.sliced.clone();
     let mesh = std::env::current_exe()?;
     let script = script_of(&sliced.job, &sliced.slicing, &into, &mesh).script(args.to);
@@ -88,7 +87,7 @@ fn script_of<'e>(
 fn stage(
     wave: &Path,
     into: &Path,
-    (agent, attempts, place): (&AgentArgs, &AttemptArgs, &WorkplaceArgs),
+    work: &RowWorkArgs,
     sizes: &Sizes,
     context: &Context,
 ) -> Result<StagedJob, CliError> {
@@ -101,22 +100,24 @@ fn stage(
     };
     let call = Call::parse(&call).map_err(bad)?;
     let adapters = &context.config.adapters;
-    let chosen = adapter::select(&agent.choice(), adapters, &context.folder);
+    let chosen = adapter::select(&work.agent.choice(), adapters, &context.folder);
     let chosen = chosen.map_err(RunError::from)?;
     if chosen.name == adapter::EXTERNAL {
         return Err(RunError::from(AdapterError::ExternalSpawn).into());
     }
     let rows_at_once = usize::try_from(sizes.rows_at_once).unwrap_or(usize::MAX);
-    let bounds = attempts.bounds(call.max_concurrency.unwrap_or(16).max(1), None);
+    let bounds = work
+        .attempts
+        .bounds(call.max_concurrency.unwrap_or(16).max(1), None);
     let at = |folder: &PathBuf| context.folder.join(folder);
     let request = ExportRequest {
         wave: &path,
         call: &call,
         worker: chosen.worker,
         bounds: chosen.capabilities.limit(bounds),
-        workspace: place.workspace.as_ref().map(at),
+        workspace: work.workspace.as_ref().map(at),
         folder: &context.folder,
-        sandbox: agent.sandbox.request(context),
+        sandbox: work.agent.sandbox.request(context),
         rows_per_slice: sizes.rows_per_slice,
         slices_max: sizes.slices_max,
         rows_at_once,
@@ -191,15 +192,14 @@ fn job_folder(args: &ExecArgs, context: &Context) -> Result<JobFolder, CliError>
         slices_max: u64::MAX,
         rows_at_once: 1,
     };
-    let worker = (&args.agent, &args.attempts, &args.place);
     if !folder.job_file().is_file() {
         // If another task of the array makes it at the same time, either is as good.
-        stage(&args.job, folder.path(), worker, &sizes, context)?.publish(folder.path())?;
+        stage(&args.job, folder.path(), &args.work, &sizes, context)?.publish(folder.path())?;
     }
-    if !args.agent.command.is_empty() {
+    if !args.work.agent.program.command.is_empty() {
         let made = folder.read().map_err(RunError::from)?.job.worker;
         let asked = adapter::select(
-            &args.agent.choice(),
+            &args.work.agent.choice(),
             &context.config.adapters,
             &context.folder,
         );

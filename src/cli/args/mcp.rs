@@ -1,6 +1,7 @@
 //! Arguments of `mesh mcp`.
 
-use super::values::{RunHomeArgs, at_least_one, variable};
+use super::values::{RunHomeArgs, at_least_one};
+use super::worker::AgentProgramArgs;
 use crate::job::DEPTH_MAX_DEFAULT;
 use clap::Args;
 use std::path::PathBuf;
@@ -26,41 +27,32 @@ pub struct McpArgs {
     /// How deep jobs may be nested; with 1, workers can't start jobs
     #[arg(long, value_name = "N", default_value_t = DEPTH_MAX_DEFAULT)]
     pub max_depth: u32,
-    /// Adapter: codex, claude, gemini, opencode, or one from mesh.yaml; see `mesh adapters`
-    #[arg(long, value_name = "NAME")]
-    pub adapter: Option<String>,
-    /// Model of the agent
-    #[arg(long, value_name = "MODEL")]
-    pub model: Option<String>,
-    /// Reasoning effort, in the agent's own terms: low, medium, high, ...
-    #[arg(long, value_name = "EFFORT")]
-    pub effort: Option<String>,
-    /// Pass this environment variable to workers; may be repeated, or A,B
-    #[arg(long = "env", value_name = "NAME", value_delimiter = ',', value_parser = variable)]
-    pub env_names: Vec<String>,
+    #[command(flatten)]
+    pub agent: AgentProgramArgs,
     /// Maximum number of concurrent workers of one job, whatever its caller asks for [default: 64]
     #[arg(short = 'j', long, visible_alias = "max-workers", value_name = "N", value_parser = at_least_one)]
     pub max_concurrency: Option<u64>,
     #[command(flatten)]
     pub home: RunHomeArgs,
-    /// The agent's program and arguments
-    #[arg(last = true, value_name = "COMMAND")]
-    pub command: Vec<String>,
 }
 
 impl McpArgs {
     /// The options of a job that choose its worker.
     pub fn worker_options(&self) -> Vec<String> {
         let named = [
-            ("adapter", &self.adapter),
-            ("model", &self.model),
-            ("effort", &self.effort),
+            ("adapter", &self.agent.adapter),
+            ("model", &self.agent.model),
+            ("effort", &self.agent.effort),
         ];
         let chosen = named.into_iter().filter_map(|(name, value)| {
             let value = value.as_ref()?;
             Some(format!("--{name}={value}"))
         });
-        let variables = self.env_names.iter().map(|name| format!("--env={name}"));
+        let variables = self
+            .agent
+            .env_names
+            .iter()
+            .map(|name| format!("--env={name}"));
         chosen.chain(variables).collect()
     }
 }

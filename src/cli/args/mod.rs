@@ -23,8 +23,7 @@ pub use run::{InvokeArgs, JobReportFiles, ReportFiles, RunExtras, RunOptions};
 pub use simulate::SimulateArgs;
 pub use spawn::SpawnArgs;
 pub use values::OneRun;
-pub use wave::{CollectArgs, ExecArgs, ExportArgs, LintArgs, NextArgs, WaveCommand, WorkplaceArgs};
-pub use worker::{AgentArgs, AttemptArgs};
+pub use wave::{CollectArgs, ExecArgs, ExportArgs, LintArgs, NextArgs, RowWorkArgs, WaveCommand};
 
 use super::st::StArgs;
 use super::terminal::{GLOBAL, ShowArgs};

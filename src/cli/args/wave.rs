@@ -89,11 +89,7 @@ pub struct ExportArgs {
     #[arg(long, value_name = "N", default_value = "1", value_parser = at_least_one)]
     pub rows_at_once: u64,
     #[command(flatten)]
-    pub place: WorkplaceArgs,
-    #[command(flatten)]
-    pub agent: AgentArgs,
-    #[command(flatten)]
-    pub attempts: AttemptArgs,
+    pub work: RowWorkArgs,
 }
 
 /// Arguments of `mesh wave exec`.
@@ -112,19 +108,19 @@ pub struct ExecArgs {
     #[arg(short = 'j', long, value_name = "K", value_parser = at_least_one)]
     pub rows_at_once: Option<u64>,
     #[command(flatten)]
-    pub place: WorkplaceArgs,
+    pub work: RowWorkArgs,
+}
+
+/// How the rows of an exported wave are worked; shared by `export` and `exec`.
+#[derive(Clone, Debug, Args)]
+pub struct RowWorkArgs {
+    /// Folder where workers start [default: a copy of the repository for a wave of a plan, else the current folder]
+    #[arg(long, value_name = "DIR")]
+    pub workspace: Option<PathBuf>,
     #[command(flatten)]
     pub agent: AgentArgs,
     #[command(flatten)]
     pub attempts: AttemptArgs,
-}
-
-/// Where the workers of a wave start.
-#[derive(Clone, Debug, Args)]
-pub struct WorkplaceArgs {
-    /// Folder where workers start [default: a copy of the repository for a wave of a plan, else the current folder]
-    #[arg(long, value_name = "DIR")]
-    pub workspace: Option<PathBuf>,
 }
 
 /// Arguments of `mesh collect`.

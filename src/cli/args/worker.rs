@@ -13,11 +13,11 @@ use crate::run::{RunError, SandboxRequest, TaskBudget};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
-/// Which agent answers the rows.
+/// Which agent program works, and what it is passed; shared with `mcp`.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Workers")]
-pub struct AgentArgs {
-    /// Adapter: codex, claude, gemini, opencode, replay, external, or one from mesh.yaml; see `mesh adapters`
+pub struct AgentProgramArgs {
+    /// Adapter: codex, claude, gemini, opencode, one from mesh.yaml, or another that `mesh adapters` lists
     #[arg(long, value_name = "NAME")]
     pub adapter: Option<String>,
     /// Model of the agent
@@ -26,29 +26,38 @@ pub struct AgentArgs {
     /// Reasoning effort, in the agent's own terms: low, medium, high, ...
     #[arg(long, value_name = "EFFORT")]
     pub effort: Option<String>,
-    /// Folder of recorded answers for the adapter `replay`
-    #[arg(long, value_name = "DIR")]
-    pub answers: Option<PathBuf>,
     /// Pass this environment variable to workers; may be repeated, or A,B
     #[arg(long = "env", value_name = "NAME", value_delimiter = ',', value_parser = variable)]
     pub env_names: Vec<String>,
-    #[command(flatten)]
-    pub sandbox: SandboxArgs,
     /// The agent's program and arguments
     #[arg(last = true, value_name = "COMMAND", help_heading = None::<&'static str>)]
     pub command: Vec<String>,
 }
 
+/// Which agent answers the rows.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Workers")]
+pub struct AgentArgs {
+    #[command(flatten)]
+    pub program: AgentProgramArgs,
+    /// Folder of recorded answers for the adapter `replay`
+    #[arg(long, value_name = "DIR")]
+    pub answers: Option<PathBuf>,
+    #[command(flatten)]
+    pub sandbox: SandboxArgs,
+}
+
 impl AgentArgs {
     /// Which adapter and which command.
     pub fn choice(&self) -> Choice {
+        let program = &self.program;
         Choice {
-            name: self.adapter.clone(),
-            command: self.command.clone(),
+            name: program.adapter.clone(),
+            command: program.command.clone(),
             answers: self.answers.clone(),
-            env_names: self.env_names.clone(),
-            model: self.model.clone(),
-            effort: self.effort.clone(),
+            env_names: program.env_names.clone(),
+            model: program.model.clone(),
+            effort: program.effort.clone(),
         }
     }
 }
