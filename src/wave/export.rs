@@ -103,7 +103,7 @@ impl Export<'_> {
             Runner::HyperQueue => self.program(
                 "Submits all slices to HyperQueue, which runs as many at once as its workers have processors for.",
                 &format!(
-                    "exec hq submit --name mesh-wave --array 1-{} --cpus {} --stdout none --stderr \"$here/logs/hq-%{{TASK_ID}}.log\" \"$@\" -- \"$mesh\" wave exec \"$here\"",
+                    "exec hq submit --name mesh-wave --array 1-{} --cpus {} --cwd \"$here\" --stdout none --stderr '%{{CWD}}/logs/hq-%{{TASK_ID}}.log' \"$@\" -- \"$mesh\" wave exec \"$here\"",
                     self.slices, self.rows_at_once
                 ),
             ),
