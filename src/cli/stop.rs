@@ -1,6 +1,7 @@
 //! Signals and `mesh cancel` -> a request to stop.
 
 use crate::job::{Stop, StopSource, Urgency};
+use crate::platform::pace;
 use crate::run::{CancelRequest, RunFolder};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -53,7 +54,7 @@ pub fn watch(folder: &RunFolder) -> io::Result<Arc<Stop>> {
         .name("cancel".to_owned())
         .spawn(move || {
             loop {
-                std::thread::sleep(CANCEL_POLL);
+                std::thread::sleep(pace::interval(CANCEL_POLL));
                 let Some(request) = folder.take_cancel_request() else {
                     continue;
                 };
@@ -78,7 +79,7 @@ pub fn watch_file(path: PathBuf) -> io::Result<Arc<Stop>> {
         .name("stop-file".to_owned())
         .spawn(move || {
             while !path.exists() {
-                std::thread::sleep(FILE_POLL);
+                std::thread::sleep(pace::interval(FILE_POLL));
             }
             asked.ask(StopSource::Cancel);
             let _ = writeln!(

@@ -6,6 +6,7 @@ pub mod durable;
 pub mod fault;
 pub mod git;
 mod output_claim;
+pub mod pace;
 pub mod private;
 pub mod process;
 pub mod root_dir;

@@ -35,6 +35,7 @@ mod runs;
 mod sandbox;
 mod skill;
 mod slices;
+mod slurm_executor;
 mod spawn;
 mod spawn_bad_input;
 mod st;

@@ -74,10 +74,10 @@ impl Import {
         self.ended.contains(&row)
     }
 
-    /// The rows of a slice that run, or ran when its task was lost.
-    pub fn running(&self, slice: u64) -> impl Iterator<Item = (u64, &RowId)> {
+    /// The rows of a slice that the end of its task cut off.
+    pub fn cut_off(&self, slice: u64) -> impl Iterator<Item = (u64, &RowId)> {
         let reader = self.readers.get(&slice);
-        reader.into_iter().flat_map(SliceReader::running)
+        reader.into_iter().flat_map(SliceReader::cut_off)
     }
 
     /// How many rows of a slice have ended.

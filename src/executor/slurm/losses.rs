@@ -68,19 +68,19 @@ pub(super) struct Consequence {
 }
 
 impl Losses {
-    /// Counts a loss of `slice` while `running` rows ran. `has_progress`: rows of it ended since the last one.
+    /// Counts a loss of `slice` that cut rows off. `has_progress`: rows of it ended since the last one.
     pub fn count(
         &mut self,
         slice: u64,
         loss: Loss,
-        running: &[u64],
+        cut_off: &[u64],
         has_progress: bool,
         retries: u32,
     ) -> Consequence {
         // Where rows ended, the time may have been short for the slice and not for the row.
         let is_at_fault = loss == Loss::Memory || (loss == Loss::Time && !has_progress);
         let mut failed = Vec::new();
-        for row in running.iter().filter(|_| is_at_fault) {
+        for row in cut_off.iter().filter(|_| is_at_fault) {
             let times = self.rows.entry(*row).or_default();
             *times += 1;
             if *times > retries {

@@ -13,6 +13,7 @@ use crate::job::{
     SlurmOptions, State, Stop, Survey, Urgency,
 };
 use crate::model::counted;
+use crate::platform::pace;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -207,8 +208,8 @@ impl SlurmRun<'_> {
     /// Waits until the files are read again, or the job is asked to stop.
     fn wait(&self, stop: &Stop) {
         let (began, urgency) = (Instant::now(), stop.urgency());
-        while began.elapsed() < READ_EVERY && stop.urgency() == urgency {
-            std::thread::sleep(TICK);
+        while began.elapsed() < pace::interval(READ_EVERY) && stop.urgency() == urgency {
+            std::thread::sleep(pace::interval(TICK));
         }
     }
 
@@ -217,7 +218,9 @@ impl SlurmRun<'_> {
             true => ASK_EVERY_AT_END,
             false => ASK_EVERY,
         };
-        follow.asked.is_none_or(|asked| asked.elapsed() >= every)
+        follow
+            .asked
+            .is_none_or(|asked| asked.elapsed() >= pace::interval(every))
     }
 
     /// Submits all slices of a new folder, behind a probe of the folder.
@@ -330,18 +333,18 @@ impl SlurmRun<'_> {
             follow.waiting.insert(slice);
             return Ok(());
         }
-        let running: Vec<u64> = follow.import.running(slice).map(|(row, _)| row).collect();
+        let cut_off: Vec<u64> = follow.import.cut_off(slice).map(|(row, _)| row).collect();
         let ended = follow.import.ended(slice);
         let before = follow.ended_at_submission.insert(slice, ended);
         let has_progress = ended > before.unwrap_or(0);
         let retries = self.settings.bounds.retries;
         let consequence = follow
             .losses
-            .count(slice, loss, &running, has_progress, retries);
+            .count(slice, loss, &cut_off, has_progress, retries);
         if let Some((failure, text)) = loss.failure() {
             let text = format!("{failure}: the task of slice {slice} {text} on {node}");
             for row in &consequence.failed {
-                let id = follow.import.running(slice).find(|(index, _)| index == row);
+                let id = follow.import.cut_off(slice).find(|(index, _)| index == row);
                 let Some((_, id)) = id else { continue };
                 turn.events.extend(follow.import.give_up(
                     self.settings,

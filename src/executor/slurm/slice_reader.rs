@@ -4,7 +4,7 @@ use crate::executor::slices::{SliceError, SliceFile};
 use crate::job::{Counts, State, Status};
 use crate::ledger;
 use crate::ledger::Tail;
-use crate::model::{Event, RowId, WaveNo};
+use crate::model::{AttemptEnd, Event, RowId, WaveNo};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -31,6 +31,8 @@ pub(super) struct OpenRow {
     events: Vec<Event>,
     /// An attempt has started and not ended.
     pub is_running: bool,
+    /// It has been interrupted since the slice was taken last: its task was asked to end.
+    is_interrupted: bool,
 }
 
 /// A row that has ended in its slice.
@@ -78,6 +80,7 @@ impl SliceReader {
                 Event::SliceTaken(taken) => {
                     host.clone_from(&taken.host);
                     *has_finished = false;
+                    open.values_mut().for_each(|row| row.is_interrupted = false);
                 }
                 Event::SliceFinished(_) => *has_finished = true,
                 _ => ended.extend(follow(open, state, record.event)),
@@ -92,6 +95,13 @@ impl SliceReader {
         running.filter_map(|(index, row)| Some((*index, row.id.as_ref()?)))
     }
 
+    /// The rows that the end of the task cut off: they ran until then, or were interrupted because it was to end.
+    pub fn cut_off(&self) -> impl Iterator<Item = (u64, &RowId)> {
+        let cut_off = self.open.iter();
+        let cut_off = cut_off.filter(|(_, row)| row.is_running || row.is_interrupted);
+        cut_off.filter_map(|(index, row)| Some((*index, row.id.as_ref()?)))
+    }
+
     /// Its rows by status.
     pub fn counts(&self) -> Counts {
         self.state.counts()
@@ -100,15 +110,16 @@ impl SliceReader {
 
 /// Adds an event of a row, and returns the row if it has ended with it.
 fn follow(open: &mut BTreeMap<u64, OpenRow>, state: &State, event: Event) -> Option<EndedRow> {
-    let (index, id, is_running) = match &event {
-        Event::AttemptStarted(body) => (body.row_index, &body.item_id, true),
-        Event::AttemptReported(body) => (body.row_index, &body.item_id, true),
-        Event::AttemptFinished(body) => (body.row_index, &body.item_id, false),
+    let (index, id, end) = match &event {
+        Event::AttemptStarted(body) => (body.row_index, &body.item_id, None),
+        Event::AttemptReported(body) => (body.row_index, &body.item_id, None),
+        Event::AttemptFinished(body) => (body.row_index, &body.item_id, Some(body.end)),
         _ => return None,
     };
     let row = open.entry(index).or_default();
     row.id.get_or_insert_with(|| id.clone());
-    row.is_running = is_running;
+    row.is_running = end.is_none();
+    row.is_interrupted = end == Some(AttemptEnd::Interrupted);
     row.events.push(event);
     let item = state.item(index)?;
     if !matches!(item.status, Status::Completed | Status::Failed) {
