@@ -2,7 +2,8 @@
 
 use crate::fixture::*;
 use std::fs::File;
-use std::process::Child;
+use std::ops::Deref;
+use std::process::{Child, Command};
 
 /// Notes the row, and answers.
 const ANSWER: &str = r#"cat >/dev/null; echo "$0" >>log; echo "{\"n\": $0}""#;
@@ -11,13 +12,37 @@ const WAIT: &str = r#"cat >/dev/null; echo "$0" >>log
     until [ -e go ] || [ ! -e rows.csv ]; do sleep 0.02; done; echo "{\"n\": $0}""#;
 const OPTIONS: &str = "--instruction 'do {id}' --id-column id -o out.csv --env 'SLURM_*'";
 
+/// A cluster with a sandbox; dropped in this order.
+struct Cluster {
+    slurm: Slurm,
+    sandbox: Sandbox,
+}
+
+impl Deref for Cluster {
+    type Target = Slurm;
+    fn deref(&self) -> &Slurm {
+        &self.slurm
+    }
+}
+
+impl Cluster {
+    fn command(&self, args: impl Into<Args>) -> Command {
+        self.submitting(self.sandbox.command(args))
+    }
+
+    fn mesh(&self, args: impl Into<Args>) -> Said {
+        self.command(args).run_to_end()
+    }
+}
+
 /// A cluster, and `rows.csv` with rows 1 to `rows`.
-fn cluster(rows: usize) -> Slurm {
-    let slurm = Slurm::new();
+fn cluster(rows: usize) -> Cluster {
+    let sandbox = Sandbox::new();
     let lines = (1..=rows).map(|n| format!("row-{n},{n}\n"));
     let csv = format!("id,n\n{}", lines.collect::<String>());
-    slurm.sandbox.write("rows.csv", &csv);
-    slurm
+    sandbox.write("rows.csv", &csv);
+    let slurm = Slurm::beside(&sandbox);
+    Cluster { slurm, sandbox }
 }
 
 /// `mesh spawn` of run `R` with workers that run `script` in a shell; its `$0` is the number of the row.
@@ -28,14 +53,14 @@ fn spawn(options: &str, script: &str) -> Args {
 }
 
 /// Starts the program, with its standard error in the file `talk`.
-fn start(slurm: &Slurm, args: impl Into<Args>) -> Child {
+fn start(slurm: &Cluster, args: impl Into<Args>) -> Child {
     let talk = File::create(slurm.sandbox.path("talk")).expect("a file");
     let mut command = slurm.command(args);
     command.stderr(talk).spawn().expect("it starts")
 }
 
 /// The numbers of the rows that were started, sorted.
-fn started(slurm: &Slurm) -> Vec<u32> {
+fn started(slurm: &Cluster) -> Vec<u32> {
     let log = std::fs::read_to_string(slurm.sandbox.path("log")).unwrap_or_default();
     let mut rows: Vec<u32> = log.lines().map(|row| row.parse().expect("a row")).collect();
     rows.sort_unstable();
@@ -43,7 +68,7 @@ fn started(slurm: &Slurm) -> Vec<u32> {
 }
 
 /// The status and the error of each row.
-fn ends(slurm: &Slurm) -> Vec<(String, String)> {
+fn ends(slurm: &Cluster) -> Vec<(String, String)> {
     let text = slurm.sandbox.read("out.csv");
     let mut rows = csv::Reader::from_reader(text.as_bytes());
     let header = rows.headers().expect("a header").clone();
@@ -54,7 +79,7 @@ fn ends(slurm: &Slurm) -> Vec<(String, String)> {
         .collect()
 }
 
-fn all_completed(slurm: &Slurm) {
+fn all_completed(slurm: &Cluster) {
     let ends = ends(slurm);
     assert!(ends.iter().all(|end| end.0 == "completed"), "{ends:?}");
 }
@@ -172,7 +197,7 @@ fn tasks_that_somebody_cancelled_end_the_job() {
 }
 
 /// Row 2 of 3 ends its task each time with a state of Slurm, after the signal that Slurm sends then.
-fn ended_by(state: &str, reason: &str, signal: &str) -> (Slurm, Said) {
+fn ended_by(state: &str, reason: &str, signal: &str) -> (Cluster, Said) {
     let slurm = cluster(3);
     let script = format!(
         r#"cat >/dev/null; echo "$0" >>log
@@ -231,6 +256,32 @@ fn what_the_cluster_does_costs_no_attempt() {
 }
 
 #[test]
+fn a_slice_that_ends_again_and_again_ends_the_job() {
+    let (slurm, said) = ended_by("FAILED", "NonZeroExitCode", "KILL");
+    said.exits(4)
+        .err_has("slice 1 ended again and again without an answer, last on n1");
+    assert_eq!(started(&slurm), [1, 2, 2, 2, 2]);
+    assert_eq!(slurm.arrays().len(), 4);
+}
+
+#[test]
+fn a_controller_that_does_not_answer_is_told_once_and_asked_again() {
+    let slurm = cluster(2);
+    let mut run = start(&slurm, spawn("-j 1 --rows-per-task 2", WAIT));
+    wait_for("a row", || started(&slurm).len() == 1);
+    slurm.tell("down", "");
+    let asked = slurm.queries();
+    wait_for("more looks at the queue", || slurm.queries() > asked + 3);
+    slurm.forget("down");
+    slurm.sandbox.write("go", "");
+    assert!(run.wait().expect("ended").success());
+    let warning = "Unable to contact slurm controller";
+    assert_eq!(slurm.sandbox.read("talk").matches(warning).count(), 1);
+    assert_eq!(slurm.arrays().len(), 1);
+    all_completed(&slurm);
+}
+
+#[test]
 fn tasks_that_do_not_start_are_told_once() {
     let slurm = cluster(2);
     slurm.tell("held", "BadConstraints\n");
@@ -278,4 +329,22 @@ fn a_folder_that_no_node_sees_is_noticed_before_a_row_starts() {
     slurm.mesh("resume R").exits(0);
     assert_eq!(started(&slurm), [1, 2]);
     all_completed(&slurm);
+}
+
+#[test]
+fn a_plan_ends_as_on_this_machine() {
+    let tasks = [Task::new("a"), Task::new("b").after(&["a"]).agree(&[2])];
+    let (here, there) = (Bench::new(&tasks), Bench::new(&tasks));
+    let slurm = Slurm::beside(&there);
+    let settings = "max_tasks=2 consensus_retries=0";
+    here.run(settings).exits(1);
+    let submitting = there.replay_command(Args::from(settings).and("--executor slurm"));
+    slurm.submitting(submitting).run_to_end().exits(1);
+    assert_eq!(here.tree(), there.tree());
+    assert_eq!(here.rows(), there.rows());
+    for id in ["a", "b"] {
+        assert_eq!(here.status_of(id), there.status_of(id));
+        assert_eq!(here.comments(id), there.comments(id));
+    }
+    assert_eq!(slurm.arrays().len(), there.waves().len());
 }
