@@ -2,35 +2,47 @@
 
 use super::globs::{ScopeError, compile};
 use super::pattern;
-use globset::{GlobSet, GlobSetBuilder};
+use globset::{Glob, GlobSet, GlobSetBuilder};
+use std::sync::{Arc, OnceLock};
 
-/// A scope compiled for matching.
+/// A scope for matching.
 #[derive(Clone, Debug)]
 pub struct Scope {
-    set: GlobSet,
+    globs: Vec<Glob>,
     prefixes: Vec<String>,
+    /// The matcher, built for the first path: that takes longer than all else that is done for most tasks.
+    set: Arc<OnceLock<GlobSet>>,
 }
 
 impl Scope {
-    /// Compiles `globs`.
+    /// Reads `globs`.
     pub fn new(globs: &[String]) -> Result<Self, ScopeError> {
-        let mut set = GlobSetBuilder::new();
-        let mut prefixes = Vec::new();
-        for glob in globs {
-            let glob = compile(glob)?;
-            prefixes.push(literal_prefix(glob.glob()).to_owned());
-            set.add(glob);
-        }
-        let set = set.build().map_err(|error| ScopeError {
-            glob: globs.join(", "),
-            message: error.to_string(),
-        })?;
-        Ok(Self { set, prefixes })
+        let globs: Vec<Glob> = globs
+            .iter()
+            .map(|glob| compile(glob))
+            .collect::<Result<_, _>>()?;
+        let prefixes = globs
+            .iter()
+            .map(|glob| literal_prefix(glob.glob()).to_owned());
+        Ok(Self {
+            prefixes: prefixes.collect(),
+            globs,
+            set: Arc::default(),
+        })
     }
 
     /// Whether the scope covers `path`, relative to the repository's root. Case counts, as it does for git.
     pub fn covers(&self, path: &str) -> bool {
-        self.set.is_match(path)
+        self.set.get_or_init(|| self.matcher()).is_match(path)
+    }
+
+    /// Globs within the limits of [`compile`] fit together; if they did not, they would cover nothing.
+    fn matcher(&self) -> GlobSet {
+        let mut set = GlobSetBuilder::new();
+        for glob in &self.globs {
+            set.add(glob.clone());
+        }
+        set.build().unwrap_or_else(|_| GlobSet::empty())
     }
 
     /// For each glob, the text that every path it covers begins with; may be empty.

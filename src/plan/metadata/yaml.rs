@@ -38,15 +38,27 @@ pub(super) fn directive(text: &str) -> Option<usize> {
 /// The parser has no option for this, and a search of the text would also find the marks in quotes and literals. So each mark
 /// is replaced by that of an alias, which has no meaning in quotes, and the parser reports the place of the unknown alias.
 pub(super) fn anchor_alias_or_tag(text: &str) -> Option<usize> {
-    let aliased = text.replace(['&', '!'], "*");
-    if !aliased.contains('*') {
+    if !text
+        .match_indices(MARKS)
+        .any(|(at, _)| may_begin(&text[..at]))
+    {
         return None;
     }
+    let aliased = text.replace(MARKS, "*");
     let error = serde_yaml::from_str::<IgnoredAny>(&aliased).err()?;
     let message = error.to_string();
     let is_alias =
         message.contains("unknown anchor") || message.contains("while scanning an alias");
     is_alias.then(|| place(&error))
+}
+
+/// What an anchor, an alias and a tag begin with.
+const MARKS: [char; 3] = ['&', '*', '!'];
+
+/// Whether a token of YAML may begin after `before`: none does within a word or a path, as in `src/**`.
+fn may_begin(before: &str) -> bool {
+    let inside = |c: char| c.is_alphanumeric() || matches!(c, '/' | '_' | '.' | '*');
+    !before.ends_with(inside)
 }
 
 /// The end of the first document: a marker, or where the parser expects one.

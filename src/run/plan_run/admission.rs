@@ -13,6 +13,9 @@ use crate::run::store::Unit;
 use crate::run::watcher::Watcher;
 use crate::schedule::{Selection, SelectionRequest, item_reach};
 
+/// Of how many tasks that begin at once the names are shown.
+const SHOWN: usize = 100;
+
 impl PlanRun {
     /// Whether a task in flight has something to do, or another one can be admitted.
     pub(crate) fn has_more(&self) -> Result<bool, RunError> {
@@ -96,19 +99,22 @@ impl PlanRun {
             Ok(())
         })?;
         watcher.mirror(&changed);
-        let mut events = Vec::new();
-        for id in begun {
-            let unit = UnitId::new(id.as_str());
-            watcher.say(&format!("{unit}: in progress"));
-            events.push(Event::from(PlanMutated {
-                unit,
+        for id in begun.iter().take(SHOWN) {
+            watcher.say(&format!("{id}: in progress"));
+        }
+        if begun.len() > SHOWN {
+            watcher.say(&format!("and {} more tasks", begun.len() - SHOWN));
+        }
+        let events = begun.into_iter().map(|id| {
+            Event::from(PlanMutated {
+                unit: UnitId::new(id.as_str()),
                 status: Status::InProgress.as_str().to_owned(),
                 comment: None,
                 reason: None,
                 detail: None,
-            }));
-        }
-        self.recorder.record(&events)?;
+            })
+        });
+        self.recorder.record(&events.collect::<Vec<_>>())?;
         Ok(())
     }
 
