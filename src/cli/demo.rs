@@ -10,7 +10,7 @@ use crate::model::shell_word;
 use crate::plan::SwarmOverrides;
 use crate::platform::Repo;
 use crate::run::{PlanOptions, PlanRun, Request, RunError, RunFolder, SandboxRequest, TaskBudget};
-use crate::schedule::{Deps, Dispatch};
+use crate::schedule::{Deps, Dispatch, TaskLimit};
 use crate::scope::SHARED_PATHS;
 use crate::{patch, run};
 use include_dir::{Dir, include_dir};
@@ -132,14 +132,17 @@ fn request(repo: &Path, answers: &Path) -> Request {
         remaining: [None, None],
         protected_branches: Vec::new(),
         allow_protected: false,
+        is_parallel_auto: false,
         options: options(),
     }
 }
 
 fn options() -> PlanOptions {
     PlanOptions {
-        max_tasks: COMPLETED as u32 + 1,
+        max_tasks: TaskLimit::Number(COMPLETED as u32 + 1),
         parallel_tasks: 2,
+        parallel_arithmetic: None,
+        is_headless: false,
         // In lock step the waves are always the same; they are the reference waves.
         dispatch: Dispatch::Barrier,
         deps: Deps::Strict,

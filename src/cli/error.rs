@@ -341,6 +341,9 @@ impl CliError {
             CliError::Invoke(InvokeError::UnknownKey(_)) => {
                 Some(format!("a message can set {}", KEYS.join(", ")))
             }
+            CliError::Invoke(InvokeError::NamedAdapter(_)) => {
+                Some("leave it out, or write adapter=auto; the command line may have --adapter NAME".to_owned())
+            }
             CliError::Invoke(InvokeError::OpenQuote(_)) => {
                 Some("write a value with blanks as plan_file=\"my plan.jsonl\", on one line".to_owned())
             }

@@ -16,7 +16,7 @@ use clap::{Command, CommandFactory};
 use std::path::{Path, PathBuf};
 
 /// Options of other programs that texts mention.
-const FOREIGN_OPTIONS: [&str; 22] = [
+const FOREIGN_OPTIONS: [&str; 23] = [
     // git, and what it writes at the head of a diff
     "--git",
     "--cc",
@@ -42,6 +42,7 @@ const FOREIGN_OPTIONS: [&str; 22] = [
     "--cpus",
     "--stdout",
     "--stderr",
+    "--cwd",
 ];
 
 /// The commands that print the texts of a file or folder; the first entry counts.

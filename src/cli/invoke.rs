@@ -31,7 +31,13 @@ fn start(arguments: &[Argument]) -> Result<u8, CliError> {
     let typed = std::env::args_os().collect();
     let (cli, context) = defaults::parse(defaults::with_settings(typed, &settings))?;
     match cli.command {
-        Command::Invoke(args) => run::execute(&args.options, RunExtras::default(), &context),
+        Command::Invoke(args) => {
+            let extras = RunExtras {
+                headless: args.headless,
+                ..RunExtras::default()
+            };
+            run::execute(&args.options, extras, &context)
+        }
         _ => unreachable!("more options do not change the command"),
     }
 }

@@ -10,17 +10,59 @@ use super::terminal::Terminal;
 use crate::adapter::EXTERNAL;
 use crate::integrate::{RepoLock, VALIDATION_ALLOW};
 use crate::job::check_depth;
-use crate::model::RunId;
+use crate::model::{RunId, one_line};
 use crate::platform::clock;
 use crate::run::{PlanOptions, PlanRun, Preflight, Request, RunError};
-use crate::schedule::Dispatch;
+use crate::schedule::{Dispatch, TaskLimit};
 use crate::{patch, run};
 use std::path::Path;
 
+/// The wall-clock budget of `max_tasks=auto` when none is given: 45 minutes.
+const AUTO_WALL_SECONDS: u64 = 45 * 60;
+
+/// What a script reads when no worker was started; the reason follows.
+const DID_NOT_RUN: &str = "delegation_did_not_run=true";
+
 /// Checks the preflight, runs the tasks, and prints the report.
 pub fn execute(args: &RunOptions, extras: RunExtras, context: &Context) -> Result<u8, CliError> {
+    match start(args, extras, context) {
+        Err(CliError::Run(error)) if extras.headless.is_headless() => headless_stop(error, context),
+        ended => ended,
+    }
+}
+
+/// Nobody reads the message of a run that could not begin, so a script gets its reason.
+fn headless_stop(error: RunError, context: &Context) -> Result<u8, CliError> {
+    let terminal = &context.terminal;
+    let stop = error.headless_stop().map(|stop| stop.to_string());
+    let detail = error.to_string();
+    match terminal.json {
+        true => {
+            let object = serde_json::json!({"status": "refused", "headless_stop_reason": stop, "delegation_did_not_run": detail});
+            terminal.data(&object.to_string())?;
+        }
+        false => {
+            if let Some(stop) = &stop {
+                terminal.data(&format!("mesh_headless_stop_reason={stop}"))?;
+            }
+            terminal.data(&format!("{DID_NOT_RUN}: {}", one_line(&detail)))?;
+        }
+    }
+    let error = CliError::from(error);
+    match stop {
+        Some(_) => {
+            error.report(terminal);
+            Ok(3)
+        }
+        None => Err(error),
+    }
+}
+
+fn start(args: &RunOptions, extras: RunExtras, context: &Context) -> Result<u8, CliError> {
     check_outputs(args, context)?;
-    let preflight = run::prepare(&request(args, context)?)?;
+    let mut request = request(args, context)?;
+    request.options.is_headless = extras.headless.is_headless();
+    let preflight = run::prepare(&request)?;
     for skipped in &preflight.skipped {
         let warning = format!("{}; it is skipped", skipped.why);
         context.terminal.warn(&warning);
@@ -81,6 +123,7 @@ pub fn request(args: &RunOptions, context: &Context) -> Result<Request, CliError
         remaining: args.worker.remaining(),
         protected_branches: args.integrate.protected_branches.clone(),
         allow_protected: args.integrate.allow_protected,
+        is_parallel_auto: args.plan.parallel_tasks.is_auto(),
         options: options(args, context)?,
     })
 }
@@ -88,7 +131,10 @@ pub fn request(args: &RunOptions, context: &Context) -> Result<Request, CliError
 fn options(args: &RunOptions, context: &Context) -> Result<PlanOptions, CliError> {
     Ok(PlanOptions {
         max_tasks: args.max_tasks,
-        parallel_tasks: args.plan.parallel_tasks,
+        // Preflight replaces `auto`.
+        parallel_tasks: u32::try_from(args.plan.parallel_tasks.count()).unwrap_or(u32::MAX),
+        parallel_arithmetic: None,
+        is_headless: false,
         dispatch: args.dispatch.unwrap_or(default_dispatch(args)),
         deps: args.deps,
         shared_paths: args.plan.shared_paths.clone(),
@@ -111,7 +157,10 @@ fn options(args: &RunOptions, context: &Context) -> Result<PlanOptions, CliError
         strict: args.strict,
         bounds: args.worker.bounds(&args.budget),
         budget: args.budget.budget(),
-        max_wall_seconds: args.budget.max_wall_seconds,
+        max_wall_seconds: match args.max_tasks {
+            TaskLimit::Auto => args.budget.max_wall_seconds.or(Some(AUTO_WALL_SECONDS)),
+            TaskLimit::Number(_) => args.budget.max_wall_seconds,
+        },
         wall_hard: args.budget.wall_hard,
         task_budget: args.task_budget.budget(),
         patch: patch::Limits {
@@ -136,6 +185,9 @@ fn default_dispatch(args: &RunOptions) -> Dispatch {
 /// Prints the preflight line, and what differs from the request.
 pub fn announce(preflight: &Preflight, run_id: &RunId, terminal: &Terminal) {
     terminal.talk(&preflight.preflight_line(run_id));
+    if let Some(arithmetic) = &preflight.settings.options.parallel_arithmetic {
+        terminal.talk(&arithmetic.to_string());
+    }
     for note in &preflight.notes {
         terminal.warn(note);
     }
@@ -146,13 +198,20 @@ pub fn nothing_to_do(preflight: &Preflight, context: &Context) -> Result<u8, Cli
     terminal.talk(&preflight.preflight_line(&clock::run_id(clock::now())));
     let counts = preflight.counts();
     let hint = preflight.suggest_command(&context.folder);
+    let is_headless = preflight.settings.options.is_headless;
     let json_hint = hint.as_ref().map(|hint| terminal.pasteable(hint));
     if terminal.json {
         let detail = format!("no runnable tasks: {counts}");
-        let object = serde_json::json!({"status": "completed", "tasks": [], "detail": detail, "hint": json_hint});
+        let mut object = serde_json::json!({"status": "completed", "tasks": [], "detail": detail, "hint": json_hint});
+        if is_headless {
+            object["delegation_did_not_run"] = detail.into();
+        }
         terminal.data(&object.to_string())?;
     } else {
         terminal.data(&format!("No runnable tasks: {counts}"))?;
+        if is_headless {
+            terminal.data(&format!("{DID_NOT_RUN}: no runnable tasks"))?;
+        }
         if let Some(hint) = &hint {
             terminal.advise_as("hint:", hint);
         }

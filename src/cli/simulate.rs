@@ -9,7 +9,7 @@ use crate::model::RunId;
 use crate::plan::{ItemId, Metadata, Plan, ResolveError, Store};
 use crate::platform::Repo;
 use crate::run::{ProtocolSearchPath, Protocols, RunError, RunFolder};
-use crate::schedule::{Concurrency, Limits};
+use crate::schedule::{Concurrency, Limits, TaskArithmetic, TaskLimit};
 use crate::scope::Reach;
 use crate::simulate::{Durations, Given, Learned, Setup, Simulation, SimulationReport};
 use crate::{ledger, plan};
@@ -34,14 +34,15 @@ pub fn execute(args: &SimulateArgs, context: &Context) -> Result<u8, CliError> {
         found.map_err(|error| error.to_string())
     };
     let durations = durations(args, &plan, context)?;
-    let slots = slots(args, &protocols);
+    let parallel_tasks = parallel_tasks(args, &protocols);
+    let slots = slots(args, parallel_tasks, &protocols);
     let simulation = Simulation::new(Setup {
         plan: &plan,
         closure: closure.as_ref(),
         shared: Reach::new(&args.plan.shared_paths).map_err(RunError::SharedPaths)?,
         slots,
-        parallel_tasks: args.plan.parallel_tasks as usize,
-        max_tasks: args.max_tasks.map_or(usize::MAX, |tasks| tasks as usize),
+        parallel_tasks: parallel_tasks as usize,
+        max_tasks: args.max_tasks.count(),
         protocol_of: &protocol_of,
         lost_votes: args.lost_votes,
         times: &durations,
@@ -54,7 +55,7 @@ pub fn execute(args: &SimulateArgs, context: &Context) -> Result<u8, CliError> {
         plan_file: shown_file.to_string_lossy().into_owned(),
         protocol: &args.plan.protocol,
         unfinished: simulation.unfinished(),
-        parallel_tasks: args.plan.parallel_tasks,
+        parallel_tasks,
         slots: slots.get(),
         cost_per_row: args.cost_per_row,
         durations: &durations,
@@ -98,13 +99,27 @@ fn closure(plan: &Plan, ids: &[String]) -> Result<Option<BTreeSet<ItemId>>, CliE
     Ok(Some(plan.closure(&ids)?))
 }
 
+/// The number of tasks in flight, as the preflight of `mesh run` would compute it.
+fn parallel_tasks(args: &SimulateArgs, protocols: &Protocols) -> u32 {
+    match args.plan.parallel_tasks {
+        TaskLimit::Number(number) => number,
+        TaskLimit::Auto => {
+            let number = concurrency(args, usize::MAX).get();
+            TaskArithmetic::new(number, protocols.widest_round()).tasks
+        }
+    }
+}
+
 /// The concurrency number, as the preflight of `mesh run` would compute it.
-fn slots(args: &SimulateArgs, protocols: &Protocols) -> Concurrency {
-    let tasks = args.max_tasks.unwrap_or(u32::MAX);
-    let tasks = tasks.min(args.plan.parallel_tasks);
+fn slots(args: &SimulateArgs, parallel_tasks: u32, protocols: &Protocols) -> Concurrency {
+    let tasks = args.max_tasks.count().min(parallel_tasks as usize);
+    concurrency(args, protocols.widest_round().saturating_mul(tasks))
+}
+
+fn concurrency(args: &SimulateArgs, rows: usize) -> Concurrency {
     Concurrency::preflight(&Limits {
         allowed: usize::try_from(args.max_concurrency).unwrap_or(usize::MAX),
-        rows: protocols.widest_round().saturating_mul(tasks as usize),
+        rows,
         ..Limits::default()
     })
 }

@@ -4,7 +4,7 @@
 //! value belongs to the sentence, unless it is the whole value or follows a slash (`plan_file=..`). A name that ends in
 //! punctuation must be quoted.
 
-use super::invocation::{Argument, InvokeError, KEYS};
+use super::invocation::{AUTO, Argument, InvokeError, KEYS};
 use super::words::{Ends, split_tail};
 
 /// The maximum length of a key in bytes.
@@ -71,6 +71,9 @@ impl<'a> Arguments<'a> {
         }
         let checked = self.pairs.iter().map(|(key, value)| {
             match KEYS.into_iter().find(|known| known == key) {
+                Some("adapter") if *value != AUTO => {
+                    Err(InvokeError::NamedAdapter((*value).to_owned()))
+                }
                 Some(key) => Ok(Argument {
                     key,
                     value: (*value).to_owned(),

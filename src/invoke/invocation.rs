@@ -5,8 +5,18 @@ use std::fmt;
 /// The token, as defined in the seed, "Invocation".
 pub const TOKEN: &str = "$mesh";
 
-/// The keys that a message may set, from the same section.
-pub const KEYS: [&str; 4] = ["ids", "plan_file", "max_tasks", "parallel_tasks"];
+/// The keys that a message may set; the first four are those of the same section. `adapter` may only be [`AUTO`].
+pub const KEYS: [&str; 6] = [
+    "ids",
+    "plan_file",
+    "max_tasks",
+    "parallel_tasks",
+    "integrate",
+    "adapter",
+];
+
+/// The adapter that a message may name: the default. Which program works is up to the command line.
+pub(super) const AUTO: &str = "auto";
 
 /// The meaning of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +96,9 @@ pub enum InvokeError {
     /// A key that a message may not set.
     #[error("`{0}` can't be set from a message")]
     UnknownKey(String),
+    /// An adapter other than the default.
+    #[error("`adapter={0}` can't be set from a message, which never chooses the worker")]
+    NamedAdapter(String),
     /// A quote that is not closed on its line, or text directly after the closing quote.
     #[error("the value of `{0}` starts with a quote but does not end with one")]
     OpenQuote(String),

@@ -198,8 +198,9 @@ fn arguments_that_are_wrong() {
     for (message, expected) in [
         (
             "$mesh adapter=evil",
-            "`adapter` can't be set from a message",
+            "`adapter=evil` can't be set from a message, which never chooses the worker",
         ),
+        ("$mesh model=big", "`model` can't be set from a message"),
         (
             "$mesh max-tasks=2",
             "`max-tasks` can't be set from a message",

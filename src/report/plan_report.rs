@@ -48,6 +48,9 @@ pub struct Report {
     /// The usage of each wave, in order; empty if not reported.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub wave_usage: Vec<Usage>,
+    /// Why no worker was ever started, if none was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delegation_did_not_run: Option<String>,
     /// Rows that failed for good, if requested.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failed_rows: Vec<FailedRow>,
@@ -264,6 +267,7 @@ impl Report {
         let usage = reported(state.spent().usage);
         let each_wave = state.waves.iter().map(|wave| wave.job.spent.usage);
         Some(Self {
+            delegation_did_not_run: why_without_workers(state),
             usage,
             wave_usage: each_wave.filter(|_| usage.is_some()).collect(),
             status: finished
@@ -323,6 +327,24 @@ impl Report {
 /// `None` if no worker reported any usage.
 fn reported(usage: Usage) -> Option<Usage> {
     (!usage.is_none()).then_some(usage)
+}
+
+/// Why a run has ended without a worker.
+fn why_without_workers(state: &State) -> Option<String> {
+    let finished = state.finished.as_ref()?;
+    if state.attempts().spawned > 0 || finished.status == "waiting" {
+        return None;
+    }
+    let blocked = state.units.iter().filter_map(|unit| {
+        let reason = unit.ended.as_ref()?.reason?;
+        Some(format!("{} was blocked ({reason})", unit.id))
+    });
+    let blocked: Vec<String> = blocked.collect();
+    Some(match (&finished.detail, blocked.as_slice()) {
+        (Some(detail), _) => detail.clone(),
+        (None, []) => "no task was ready".to_owned(),
+        (None, blocked) => blocked.join(", "),
+    })
 }
 
 impl TaskReport {

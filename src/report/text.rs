@@ -37,6 +37,9 @@ impl Report {
         self.write_learnings(out)?;
         let audit = self.audit.iter().map(|audit| audit.summary.clone());
         write_section(out, "Audit", audit)?;
+        if let Some(why) = &self.delegation_did_not_run {
+            writeln!(out, "\ndelegation_did_not_run=true: {why}")?;
+        }
         writeln!(out, "\nmesh_run_id={}\n\n{CLOSING_LINE}", self.mesh_run_id)
     }
 

@@ -16,6 +16,7 @@ mod budget_overrides;
 mod confinement;
 mod csv_run;
 mod error;
+mod headless;
 mod messages;
 mod plan_run;
 mod preflight;
@@ -32,6 +33,7 @@ pub use budget_overrides::BudgetOverrides;
 pub use confinement::{SandboxRequest, protected_by_csv, renew};
 pub use csv_run::{EarlierRun, InputChanged, InputFile, SpawnRequest, SpawnRun};
 pub use error::{ErrorKind, RunError};
+pub use headless::HeadlessStop;
 pub use messages::{CLOSING_LINE, resume_command};
 pub use plan_run::{PlanRun, Preview, find_blocked_tasks};
 pub use preflight::{

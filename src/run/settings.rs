@@ -7,7 +7,8 @@ use crate::job::{Bounds, Budget, ExecutorChoice, Worker};
 use crate::patch;
 use crate::plan::{ItemId, Plan, SwarmOverrides};
 use crate::schedule::{
-    Deps, Dispatch, Priority, Selection, SelectionRequest, select, select_longest_first,
+    Deps, Dispatch, Priority, Selection, SelectionRequest, TaskArithmetic, TaskLimit, select,
+    select_longest_first,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -17,9 +18,15 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PlanOptions {
     /// `max_tasks=`: how many tasks may be admitted.
-    pub max_tasks: u32,
+    pub max_tasks: TaskLimit,
     /// `parallel_tasks=`: how many may be in flight at once.
     pub parallel_tasks: u32,
+    /// How preflight computed that for `parallel_tasks=auto`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parallel_arithmetic: Option<TaskArithmetic>,
+    /// `--headless`: whether a task in progress that can't be run is left out, instead of ending the selection.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_headless: bool,
     /// `--dispatch`: how the waves of several tasks follow one another.
     pub dispatch: Dispatch,
     /// `--deps`: how open dependencies are treated.

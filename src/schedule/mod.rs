@@ -18,6 +18,7 @@ mod priority;
 mod scopes;
 mod select;
 mod skip_reason;
+mod task_limit;
 
 pub use backpressure::{Cause, next_concurrency};
 pub use concurrency::{Concurrency, Limits};
@@ -31,3 +32,4 @@ pub use select::{
     select_longest_first,
 };
 pub use skip_reason::SkipReason;
+pub use task_limit::{TaskArithmetic, TaskLimit};

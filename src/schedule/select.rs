@@ -67,6 +67,8 @@ pub struct SelectionRequest<'w> {
     pub places: usize,
     /// How open dependencies affect a task.
     pub deps: Deps,
+    /// Whether a task in progress that can't be run is skipped like a ready one.
+    pub leaves_out_begun: bool,
     /// The caller's check of a task.
     pub is_workable: &'w (dyn Fn(&Selected) -> Result<(), String> + Sync),
 }
@@ -154,7 +156,7 @@ pub fn select_due<'p>(
                 Err(why) => {
                     let id = item.id().clone();
                     selection.skipped.push(Skipped { item: id, why });
-                    if item.status() == Status::InProgress {
+                    if item.status() == Status::InProgress && !request.leaves_out_begun {
                         return selection;
                     }
                 }
@@ -280,6 +282,7 @@ mod tests {
             claims,
             places,
             deps,
+            leaves_out_begun: false,
             is_workable: &|_| Ok(()),
         };
         let selection = select(plan, request);
@@ -330,6 +333,7 @@ mod tests {
                 claims: Claims::new(reach(&[])),
                 places,
                 deps: Deps::Strict,
+                leaves_out_begun: false,
                 is_workable: &|_| Ok(()),
             };
             let selection =

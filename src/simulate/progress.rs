@@ -51,6 +51,7 @@ impl<'s> Progress<'s> {
             places,
             deps: Deps::Strict,
             // Unusable tasks were found when they were read.
+            leaves_out_begun: false,
             is_workable: &|_| Ok(()),
         };
         let read = |item: &Item| self.simulation.read(item);

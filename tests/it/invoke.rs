@@ -122,11 +122,11 @@ fn a_skipped_run_needs_no_repository_and_no_plan() {
 
 #[test]
 fn an_unknown_key_is_bad_input() {
-    let said = not_run("$mesh max_tasks=1 adapter=evil", "").exits(2);
+    let said = not_run("$mesh max_tasks=1 model=evil", "").exits(2);
     assert_eq!(said.out, "");
     assert_snapshot!(said.err, @"
-    error: `adapter` can't be set from a message
-    hint: a message can set ids, plan_file, max_tasks, parallel_tasks
+    error: `model` can't be set from a message
+    hint: a message can set ids, plan_file, max_tasks, parallel_tasks, integrate, adapter
     ");
 }
 
@@ -136,7 +136,7 @@ fn invalid_values_are_bad_input() {
         ("$mesh max_tasks=many", "'many' for '--max-tasks"),
         (
             "$mesh max_tasks=1 max_tasks=2",
-            "'--max-tasks <N>' cannot be used multiple times",
+            "'--max-tasks <N|auto>' cannot be used multiple times",
         ),
         (
             "$mesh plan_file=\"my plan",

@@ -41,6 +41,7 @@ mod spawn_bad_input;
 mod st;
 mod st_model;
 mod steps;
+mod unattended;
 mod watch_beside;
 mod wave_lint;
 mod wave_simulate;

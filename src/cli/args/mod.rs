@@ -70,8 +70,8 @@ pub enum Command {
     /// A message with the token `$mesh` as a command, such as `$mesh ids=st-003 max_tasks=2`, does what `mesh run` does
     /// with these settings. Any other message is skipped: nothing starts, and mesh prints
     /// mesh_execution_skipped_reason=REASON: no_token, pasted_skill, pasted_text, meta_request, no_instruction,
-    /// several_invocations or misplaced_argument. Messages in doubt are skipped. A message can set ids, plan_file, max_tasks and
-    /// parallel_tasks, but never the worker.
+    /// several_invocations or misplaced_argument. Messages in doubt are skipped. A message can set ids, plan_file, max_tasks,
+    /// parallel_tasks and integrate, but never the worker.
     Invoke(InvokeArgs),
     /// Run an agent command for every row of a CSV
     ///

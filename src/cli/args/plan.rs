@@ -1,6 +1,7 @@
 //! Options about plan and protocol, shared by `run` and `wave simulate`.
 
 use crate::plan::SwarmOverrides;
+use crate::schedule::TaskLimit;
 use crate::scope::SHARED_PATHS;
 use clap::Args;
 use std::path::PathBuf;
@@ -11,9 +12,12 @@ pub struct PlanArgs {
     /// Run only these tasks and their dependencies
     #[arg(long, value_name = "ID,ID", value_delimiter = ',')]
     pub ids: Vec<String>,
-    /// Maximum number of concurrent tasks; only tasks with disjoint scopes run together
-    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
-    pub parallel_tasks: u32,
+    /// Maximum number of concurrent tasks, or auto; only tasks with disjoint scopes run together
+    ///
+    /// With auto, as many as the concurrent workers can serve, less two workers for other agents: max(1, floor((workers - 2)
+    /// / rows of a task at once)). If that is less than one task, the protocol's smaller team is used.
+    #[arg(long, value_name = "N|auto", default_value = "1")]
+    pub parallel_tasks: TaskLimit,
     /// Paths that only one task at a time may touch; may be repeated [default: manifests and lock files at the root]
     #[arg(long, value_name = "GLOB", default_values = SHARED_PATHS, hide_default_value = true)]
     pub shared_paths: Vec<String>,

@@ -5,8 +5,9 @@ use super::values::{RunHomeArgs, at_least_one, up_to_256};
 use super::worker::{BudgetArgs, TaskBudgetArgs, WorkerArgs};
 use crate::integrate::{Delivery, Isolation};
 use crate::patch::PATCH_BYTES_MAX;
-use crate::schedule::{Deps, Dispatch};
+use crate::schedule::{Deps, Dispatch, TaskLimit};
 use clap::Args;
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
 /// Arguments of `mesh run`.
@@ -33,6 +34,29 @@ pub struct RunExtras {
     /// Judge the run from its files when it has ended, as `mesh audit` does; exit code 1 if a rule is broken
     #[arg(long)]
     pub audit: bool,
+    #[command(flatten)]
+    pub headless: HeadlessArgs,
+}
+
+/// Whether somebody watches.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct HeadlessArgs {
+    /// Run without a person [default: on when CI is set and standard input is no terminal]
+    ///
+    /// What would keep every task from running ends the command with exit code 3 and a line on standard output,
+    /// mesh_headless_stop_reason=plan_missing, ambiguous_plan_file, adapter_missing_capability, no_adapter or lock_held. A task
+    /// that can't be run is left out, also one that is in progress, and the others run. Where no worker was started, a line
+    /// says delegation_did_not_run=true.
+    #[arg(long)]
+    pub headless: bool,
+}
+
+impl HeadlessArgs {
+    /// Whether nobody can answer.
+    pub fn is_headless(self) -> bool {
+        let is_ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
+        self.headless || is_ci && !std::io::stdin().is_terminal()
+    }
 }
 
 /// Arguments of `mesh invoke`.
@@ -42,6 +66,8 @@ pub struct InvokeArgs {
     #[arg(value_name = "MESSAGE")]
     pub message: String,
     #[command(flatten)]
+    pub headless: HeadlessArgs,
+    #[command(flatten)]
     pub options: RunOptions,
 }
 
@@ -50,9 +76,11 @@ pub struct InvokeArgs {
 pub struct RunOptions {
     #[command(flatten)]
     pub plan: PlanArgs,
-    /// Maximum number of tasks to run
-    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
-    pub max_tasks: u32,
+    /// Maximum number of tasks to run, or auto: until none is ready, at most 45 minutes
+    ///
+    /// Tasks that become ready meanwhile are run as well. Another --max-wall-seconds replaces the 45 minutes.
+    #[arg(long, value_name = "N|auto", default_value = "1")]
+    pub max_tasks: TaskLimit,
     /// When a task goes to its next wave: `rolling`, as soon as its own rows are done, or `barrier`, in lock step with all
     /// other tasks [default: rolling; barrier with the adapter external]
     #[arg(long, value_name = "HOW")]

@@ -2,7 +2,7 @@
 
 use super::plan::PlanArgs;
 use super::values::{RunHomeArgs, at_least_one, not_negative_dollars};
-use crate::schedule::Dispatch;
+use crate::schedule::{Dispatch, TaskLimit};
 use crate::simulate::ROW_SECONDS_DEFAULT;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -15,9 +15,9 @@ pub struct SimulateArgs {
     pub settings: Vec<String>,
     #[command(flatten)]
     pub plan: PlanArgs,
-    /// Maximum number of tasks to run [default: all]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub max_tasks: Option<u32>,
+    /// Maximum number of tasks to run, or auto: all
+    #[arg(long, value_name = "N|auto", default_value = "auto")]
+    pub max_tasks: TaskLimit,
     /// Maximum number of concurrent workers
     #[arg(short = 'j', long, visible_alias = "max-workers", value_name = "N", default_value = "16", value_parser = at_least_one)]
     pub max_concurrency: u64,

@@ -13,11 +13,14 @@ use crate::run::{RunError, SandboxRequest, TaskBudget};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
+/// The name that stands for the default adapter.
+const AUTO: &str = "auto";
+
 /// Which agent program works, and what it is passed; shared with `mcp`.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Workers")]
 pub struct AgentProgramArgs {
-    /// Adapter: codex, claude, gemini, opencode, one from mesh.yaml, or another that `mesh adapters` lists
+    /// Adapter: codex, claude, gemini, opencode, one from mesh.yaml, another that `mesh adapters` lists, or auto: the default
     #[arg(long, value_name = "NAME")]
     pub adapter: Option<String>,
     /// Model of the agent
@@ -52,7 +55,7 @@ impl AgentArgs {
     pub fn choice(&self) -> Choice {
         let program = &self.program;
         Choice {
-            name: program.adapter.clone(),
+            name: program.adapter.clone().filter(|name| name != AUTO),
             command: program.command.clone(),
             answers: self.answers.clone(),
             env_names: program.env_names.clone(),

@@ -144,7 +144,7 @@ impl PlanRun {
     fn free_slots(&self) -> usize {
         let state = self.state();
         let parallel = self.settings.options.parallel_tasks.max(1) as usize;
-        let in_all = self.settings.options.max_tasks as usize;
+        let in_all = self.settings.options.max_tasks.count();
         // A task that only waits for its dependencies must not keep them from being admitted.
         let at_work = state.in_flight().filter(|unit| !self.is_parked(unit));
         parallel
@@ -185,6 +185,7 @@ impl PlanRun {
             claims,
             places: free,
             deps: self.settings.options.deps,
+            leaves_out_begun: self.settings.options.is_headless,
             is_workable: &|task| self.protocols.check(task),
         };
         Ok(self.settings.options.select(plan, request))

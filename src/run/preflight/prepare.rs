@@ -13,7 +13,9 @@ use crate::run::confinement::{SandboxRequest, protected_by_plan};
 use crate::run::error::RunError;
 use crate::run::settings::{PlanOptions, Settings};
 use crate::run::store::TaskHolds;
-use crate::schedule::{Concurrency, Limits, Selected, Selection, SelectionRequest, Skipped};
+use crate::schedule::{
+    Concurrency, Limits, Selected, Selection, SelectionRequest, Skipped, TaskArithmetic,
+};
 use crate::{adapter, integrate, learnings, plan};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,6 +41,8 @@ pub struct Request {
     pub protected_branches: Vec<String>,
     /// `--allow-protected`.
     pub allow_protected: bool,
+    /// `parallel_tasks=auto`.
+    pub is_parallel_auto: bool,
     /// The options that hold as they are.
     pub options: PlanOptions,
 }
@@ -101,10 +105,6 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
     if let Some(refusal) = ids.iter().find_map(|id| find_hold(&holds, id)) {
         return Err(refusal);
     }
-    let (selected, skipped) = select_first_tasks(&plan, &ids, &protocols, &options, &holds)?;
-    if options.parallel_tasks <= 1 && holds.is_empty() {
-        plan.check_single_in_progress()?;
-    }
     let branch = request.check_delivery(&repo)?;
     let mut adapter = adapter::select(&request.choice, &request.adapters, &request.folder)?;
     adapter.check_budget(&options.budget)?;
@@ -137,19 +137,45 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
             adapter.name, options.protocol
         ));
     }
-    let in_flight = options.parallel_tasks.min(options.max_tasks).max(1) as usize;
-    let concurrency = Concurrency::preflight(&Limits {
+    let limits = Limits {
         allowed: options.bounds.max_concurrency,
         fanout,
         remaining: request.remaining,
-        rows: protocols.widest_round() * in_flight,
+        rows: usize::MAX,
+    };
+    let mut is_reduced = reduced.is_some();
+    if request.is_parallel_auto {
+        let number = Concurrency::preflight(&limits).get();
+        let roles = protocols.widest_round();
+        let is_too_wide = !is_reduced && TaskArithmetic::fit(number, roles) == 0;
+        if let Some(fallback) = is_too_wide.then(|| protocols.use_fallback()).flatten() {
+            is_reduced = true;
+            notes.push(format!(
+                "parallel_tasks=auto: no task with {roles} rows at once fits into {number}; protocol `{fallback}` instead"
+            ));
+        }
+        let arithmetic = TaskArithmetic::new(number, protocols.widest_round());
+        options.parallel_tasks = arithmetic.tasks;
+        options.parallel_arithmetic = Some(arithmetic);
+    }
+    let in_flight = options
+        .max_tasks
+        .count()
+        .min(options.parallel_tasks as usize);
+    let concurrency = Concurrency::preflight(&Limits {
+        rows: protocols.widest_round() * in_flight.max(1),
+        ..limits
     });
+    let (selected, skipped) = select_first_tasks(&plan, &ids, &protocols, &options, &holds)?;
+    if options.parallel_tasks <= 1 && holds.is_empty() {
+        plan.check_single_in_progress()?;
+    }
     options.bounds.max_concurrency = concurrency.get();
     options.record = options.record.map(|path| request.folder.join(path));
     let settings = Settings {
         plan_file,
         ids,
-        is_reduced: reduced.is_some(),
+        is_reduced,
         branch,
         adapter: adapter.name,
         worker: adapter.worker,
@@ -211,8 +237,12 @@ fn select_first_tasks(
         closure: closure.as_ref(),
         past: &holds.units(),
         claims: empty_claims(&options.shared_paths)?,
-        places: options.parallel_tasks.min(options.max_tasks) as usize,
+        places: options
+            .max_tasks
+            .count()
+            .min(options.parallel_tasks as usize),
         deps: options.deps,
+        leaves_out_begun: options.is_headless,
         is_workable: &|task| protocols.check(task),
     };
     let Selection { tasks, skipped } = options.select(plan, wanted);
