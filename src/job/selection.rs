@@ -125,6 +125,18 @@ fn is_sampled(rank: u64, count: u64, size: u64) -> bool {
 }
 
 impl Rows {
+    /// The rows from 1 to `count`.
+    pub fn of_first(count: u64) -> Self {
+        Self(match count {
+            0 => Vec::new(),
+            last => vec![Range {
+                first: 1,
+                last,
+                before: 0,
+            }],
+        })
+    }
+
     /// The rows `numbers`, which ascend.
     pub fn of_numbers(numbers: impl IntoIterator<Item = u64>) -> Self {
         let mut ranges: Vec<Range> = Vec::new();

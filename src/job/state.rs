@@ -120,6 +120,8 @@ impl std::ops::AddAssign for AttemptCounts {
 #[derive(Clone, Debug)]
 pub struct State {
     wave: WaveNo,
+    /// The index of the first item.
+    first: u64,
     items: Vec<Item>,
     counts: Counts,
     /// Attempt telemetry.
@@ -135,8 +137,15 @@ pub struct State {
 impl State {
     /// A new job of wave `wave`.
     pub fn new(wave: WaveNo) -> Self {
+        Self::of_rows_from(wave, 0)
+    }
+
+    /// The rows of wave `wave` from row index `first` on, for a part of a job: memory is taken from there on only, and
+    /// events of rows before it change nothing.
+    pub fn of_rows_from(wave: WaveNo, first: u64) -> Self {
         Self {
             wave,
+            first,
             items: Vec::new(),
             counts: Counts::default(),
             attempts: AttemptCounts::default(),
@@ -155,7 +164,7 @@ impl State {
 
     /// Row `index`.
     pub fn item(&self, index: u64) -> Option<&Item> {
-        self.items.get(index as usize)
+        self.items.get(index.checked_sub(self.first)? as usize)
     }
 
     /// Rows by status.
@@ -189,9 +198,9 @@ impl State {
                 self.account_until = until.or(self.account_until);
             }
             Event::RowsReopened(body) if body.wave == self.wave => {
-                for index in 0..self.items.len() {
-                    if self.items[index].status == Status::Failed {
-                        self.change(index as u64, |item| {
+                for at in 0..self.items.len() {
+                    if self.items[at].status == Status::Failed {
+                        self.change(self.first + at as u64, |item| {
                             item.status = Status::Pending;
                             item.failures = 0;
                         });
@@ -247,6 +256,14 @@ impl State {
         item.is_some_and(|item| matches!(item.status, Status::Completed | Status::Failed))
     }
 
+    /// The indexes of the rows that completed or failed, ascending.
+    pub fn ended(&self) -> impl Iterator<Item = u64> {
+        let items = (self.first..).zip(&self.items);
+        let ended =
+            items.filter(|(_, item)| matches!(item.status, Status::Completed | Status::Failed));
+        ended.map(|(index, _)| index)
+    }
+
     /// Whether a row has an attempt that counts.
     pub fn has_begun(&self, index: u64) -> bool {
         self.item(index).is_some_and(|item| item.attempts > 0)
@@ -282,17 +299,20 @@ impl State {
         self.stop_requested = false;
         let open = |(index, item): (usize, &Item)| {
             let is_open = item.status == Status::Running;
-            is_open.then_some((index as u64, item.reported.is_some()))
+            is_open.then_some((self.first + index as u64, item.reported.is_some()))
         };
         self.items.iter().enumerate().filter_map(open).collect()
     }
 
     /// The only function that changes a row's state.
     fn change(&mut self, index: u64, edit: impl FnOnce(&mut Item)) {
-        if index as usize >= self.items.len() {
-            self.items.resize(index as usize + 1, Item::default());
+        let Some(at) = index.checked_sub(self.first).map(|at| at as usize) else {
+            return;
+        };
+        if at >= self.items.len() {
+            self.items.resize(at + 1, Item::default());
         }
-        let item = &mut self.items[index as usize];
+        let item = &mut self.items[at];
         let before = item.status;
         edit(item);
         let after = item.status;

@@ -24,7 +24,7 @@ pub use id::{JobId, ReportToken, Role, RoundName, RowId, RunId, UnitId, WaveNo, 
 pub use json::NotJson;
 pub use row::{BlockReason, Fault, Lane, Risk, RowKey};
 pub use text::{
-    counted, escaped_lines, is_hidden, one_line, shell_word, visible, visible_json, visible_lines,
-    with_code,
+    counted, escaped_lines, is_hidden, one_line, shell_word, span, visible, visible_json,
+    visible_lines, with_code,
 };
 pub use usage::{Session, Usage, dollars, short};

@@ -26,6 +26,20 @@ pub fn counted(number: u64, thing: &str) -> String {
     }
 }
 
+/// A duration in milliseconds: `0.25s`, `45s`, `9m45s`, `1h02m03s`.
+pub fn span(ms: u64) -> String {
+    if ms < 10_000 {
+        return format!("{}s", (ms / 10 * 10) as f64 / 1000.0);
+    }
+    let all = ms.saturating_add(500) / 1000;
+    let (hours, minutes, seconds) = (all / 3600, all / 60 % 60, all % 60);
+    match (hours, minutes) {
+        (0, 0) => format!("{seconds}s"),
+        (0, _) => format!("{minutes}m{seconds:02}s"),
+        _ => format!("{hours}h{minutes:02}m{seconds:02}s"),
+    }
+}
+
 /// Whether a terminal acts on `c` instead of showing it: controls (C0, DEL, C1), line and paragraph separators,
 /// bidirectional controls, and the noncharacters that [`cli`](crate::cli) uses to mark colours.
 pub fn is_hidden(c: char) -> bool {
@@ -98,6 +112,33 @@ pub fn shell_word(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_are_rounded_by_magnitude() {
+        let cases = [
+            0,
+            255,
+            9_999,
+            10_400,
+            59_600,
+            585_000,
+            3_723_000,
+            360_000_000,
+        ];
+        assert_eq!(
+            cases.map(span),
+            [
+                "0s",
+                "0.25s",
+                "9.99s",
+                "10s",
+                "1m00s",
+                "9m45s",
+                "1h02m03s",
+                "100h00m00s"
+            ]
+        );
+    }
 
     #[test]
     fn escapes_and_line_breaks_become_visible() {

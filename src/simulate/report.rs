@@ -3,7 +3,7 @@
 use super::durations::{Durations, INTEGRATION, Source};
 use super::predict::Prediction;
 use super::setup::End;
-use crate::model::{RoundName, counted};
+use crate::model::{RoundName, counted, span};
 use crate::plan::ItemId;
 use comfy_table::{CellAlignment, Table};
 use serde_json::{Value, json};
@@ -119,8 +119,8 @@ impl SimulationReport<'_> {
                 prediction.tasks.len().to_string(),
                 prediction.waves.len().to_string(),
                 prediction.rows().to_string(),
-                time(prediction.makespan_ms),
-                time(prediction.bound.ms()),
+                span(prediction.makespan_ms),
+                span(prediction.bound.ms()),
                 format!("{:.2}", prediction.ratio()),
                 format!("{:.0}%", prediction.utilization() * 100.0),
             ]);
@@ -137,7 +137,7 @@ impl SimulationReport<'_> {
                 0 => "-".to_owned(),
                 rows => rows.to_string(),
             };
-            table.add_row([line.round.to_string(), rows, time(line.mean_ms), line.from]);
+            table.add_row([line.round.to_string(), rows, span(line.mean_ms), line.from]);
         }
         align_left(&mut table, 3);
         table.trim_fmt()
@@ -252,9 +252,9 @@ fn bound_text(prediction: &Prediction) -> String {
     let bound = &prediction.bound;
     format!(
         "No dispatch is faster than the largest of critical path {}, work / slots {}\nand integrations {}. The critical path: {}",
-        time(bound.critical_path_ms),
-        time(bound.work_per_slot_ms()),
-        time(bound.integration_ms),
+        span(bound.critical_path_ms),
+        span(bound.work_per_slot_ms()),
+        span(bound.integration_ms),
         path_text(&bound.critical_path),
     )
 }
@@ -283,8 +283,8 @@ fn waves_text(prediction: &Prediction) -> String {
             (index + 1).to_string(),
             wave.round.to_string(),
             wave.rows.to_string(),
-            time(wave.begins_ms),
-            time(wave.ends_ms),
+            span(wave.begins_ms),
+            span(wave.ends_ms),
         ]);
     }
     align_left(&mut table, 1);
@@ -317,50 +317,9 @@ fn seconds(ms: u64) -> f64 {
     ms as f64 / 1000.0
 }
 
-/// `0.25s`, `45s`, `9m45s`, `1h02m03s`.
-fn time(ms: u64) -> String {
-    if ms < 10_000 {
-        return format!("{}s", seconds(ms / 10 * 10));
-    }
-    let all = ms.saturating_add(500) / 1000;
-    let (hours, minutes, seconds) = (all / 3600, all / 60 % 60, all % 60);
-    match (hours, minutes) {
-        (0, 0) => format!("{seconds}s"),
-        (0, _) => format!("{minutes}m{seconds:02}s"),
-        _ => format!("{hours}h{minutes:02}m{seconds:02}s"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_are_rounded_by_magnitude() {
-        let cases = [
-            0,
-            255,
-            9_999,
-            10_400,
-            59_600,
-            585_000,
-            3_723_000,
-            360_000_000,
-        ];
-        assert_eq!(
-            cases.map(time),
-            [
-                "0s",
-                "0.25s",
-                "9.99s",
-                "10s",
-                "1m00s",
-                "9m45s",
-                "1h02m03s",
-                "100h00m00s"
-            ]
-        );
-    }
 
     #[test]
     fn a_long_path_is_shortened_in_the_middle() {

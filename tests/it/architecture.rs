@@ -228,6 +228,23 @@ fn what_is_known_of_an_agent_is_data_and_pure_functions() {
 }
 
 #[test]
+fn what_is_decided_of_slices_is_pure_so_that_it_can_be_simulated() {
+    let decisions = [
+        "executor/slices/slicing",
+        "executor/slurm/losses",
+        "executor/slurm/simulation",
+        "executor/slurm/slice_queue",
+        "executor/slurm/tasks",
+    ];
+    let impure = ["fs", "process", "env", "net", "thread", "os"];
+    assert_eq!(breaches(&decisions, "std", &impure), NONE);
+    assert_eq!(
+        breaches(&decisions, "std::time", &["SystemTime", "Instant"]),
+        NONE
+    );
+}
+
+#[test]
 fn the_pure_core_touches_no_files_processes_or_variables() {
     assert_eq!(
         breaches(

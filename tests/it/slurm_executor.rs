@@ -160,8 +160,8 @@ fn tasks_that_a_stop_cancelled_before_it_was_killed_are_submitted_by_resume() {
     slurm.sandbox.write("go", "");
     slurm.mesh("resume R").exits(0);
     assert_eq!(started(&slurm), [1, 2, 3, 4, 5]);
-    assert_eq!(slurm.arrays().len(), 2);
-    assert_contains(&slurm.arrays()[1], " --array=3-5%");
+    // As many of the others as there were places when the first two ended.
+    assert_contains(&slurm.arrays()[1], " --array=3");
     all_completed(&slurm);
 }
 

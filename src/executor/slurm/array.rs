@@ -1,13 +1,12 @@
 //! The commands of Slurm: submit an array, list its tasks, cancel them.
 
 use super::error::SlurmError;
+use super::slice_queue;
+use super::tasks::Tasks;
 use crate::job::SlurmOptions;
 use crate::model::{one_line, shell_word};
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// The most tasks of an array, unless the option says otherwise.
-const TASKS_MAX: u64 = 1000;
 /// The programs that are needed.
 const PROGRAMS: [&str; 4] = ["sbatch", "squeue", "scancel", "scontrol"];
 
@@ -20,16 +19,14 @@ pub fn find() -> Result<(), SlurmError> {
     missing.map_or(Ok(()), |name| Err(SlurmError::NoProgram(name)))
 }
 
-/// How many tasks an array may have: the option, 1000, or less if the controller takes no more.
-pub(super) fn tasks_max(options: &SlurmOptions) -> Result<u64, SlurmError> {
-    let wanted = options.array_max.unwrap_or(TASKS_MAX);
+/// How many tasks an array may have, by the option and the controller.
+pub(super) fn array_max(options: &SlurmOptions) -> Result<u64, SlurmError> {
     let config = output("scontrol", &["show", "config"])?;
     let size = config.lines().find_map(|line| {
         let (name, value) = line.split_once('=')?;
         (name.trim() == "MaxArraySize").then(|| value.trim().parse::<u64>().ok())?
     });
-    // The largest index is one less than the size; ours count from 1.
-    Ok(size.map_or(wanted, |size| wanted.min(size.saturating_sub(1)).max(1)))
+    Ok(slice_queue::array_max(options.array_max, size))
 }
 
 /// An array to submit.
@@ -130,51 +127,6 @@ fn submit(args: &[String], script: &str) -> Result<u64, SlurmError> {
     })
 }
 
-/// A task in the queue, or one that ended a short time ago.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Task {
-    /// The array, or the job of a probe.
-    pub id: u64,
-    /// `PENDING`, `RUNNING`, `TIMEOUT`, …
-    pub state: String,
-    /// Why it waits or ended: `Priority`, `BadConstraints`, …
-    pub reason: String,
-    /// Where it runs or ran.
-    pub node: String,
-}
-
-impl Task {
-    /// Whether it may still work its slice.
-    pub fn is_active(&self) -> bool {
-        const ENDED: [&str; 9] = [
-            "BOOT_FAIL",
-            "CANCELLED",
-            "COMPLETED",
-            "DEADLINE",
-            "FAILED",
-            "NODE_FAIL",
-            "OUT_OF_MEMORY",
-            "TIMEOUT",
-            // Not requeued any more.
-            "PREEMPTED",
-        ];
-        !ENDED.contains(&self.state.as_str())
-    }
-
-    pub fn is_pending(&self) -> bool {
-        self.state == "PENDING"
-    }
-}
-
-/// The tasks of a name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tasks {
-    /// By slice; the newest one of each.
-    pub of_slices: BTreeMap<u64, Task>,
-    /// The probe.
-    pub probe: Option<Task>,
-}
-
 /// The tasks with this job name, also those that ended within the controller's memory.
 pub(super) fn tasks(name: &str) -> Result<Tasks, SlurmError> {
     let text = output(
@@ -189,34 +141,7 @@ pub(super) fn tasks(name: &str) -> Result<Tasks, SlurmError> {
             "--format=%F|%K|%T|%r|%N",
         ],
     )?;
-    Ok(parse(&text))
-}
-
-fn parse(text: &str) -> Tasks {
-    let mut tasks = Tasks::default();
-    for line in text.lines() {
-        let mut fields = line.trim().split('|');
-        let mut next = || fields.next().unwrap_or_default().to_owned();
-        let (id, index, state, reason, node) = (next(), next(), next(), next(), next());
-        let Ok(id) = id.parse() else {
-            continue;
-        };
-        let task = Task {
-            id,
-            state,
-            reason,
-            node,
-        };
-        let Ok(index) = index.parse() else {
-            tasks.probe = Some(task);
-            continue;
-        };
-        let is_newer = |known: &Task| (task.is_active(), task.id) > (known.is_active(), known.id);
-        if tasks.of_slices.get(&index).is_none_or(is_newer) {
-            tasks.of_slices.insert(index, task);
-        }
-    }
-    tasks
+    Ok(Tasks::parse(&text))
 }
 
 /// Cancels the tasks of a name; `only_pending`: those that have not started.
@@ -268,22 +193,6 @@ fn output_of(command: &'static str, args: &[&str], input: &str) -> Result<String
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_newest_task_of_a_slice_counts_and_an_active_one_more() {
-        let tasks = parse(
-            "17|N/A|COMPLETED|None|n1\n18|1|RUNNING|None|n2\n18|2|FAILED|NonZeroExitCode|n3\n19|2|PENDING|Resources|\n\
-             18|3|NODE_FAIL|None|n1\n",
-        );
-        assert_eq!(tasks.probe.as_ref().map(|task| task.id), Some(17));
-        let of = |slice: u64| {
-            let task = &tasks.of_slices[&slice];
-            (task.id, task.state.as_str(), task.is_active())
-        };
-        assert_eq!(of(1), (18, "RUNNING", true));
-        assert_eq!(of(2), (19, "PENDING", true));
-        assert_eq!(of(3), (18, "NODE_FAIL", false));
-    }
 
     #[test]
     fn indexes_are_written_as_ranges() {

@@ -3,10 +3,10 @@
 use super::folder::ArrayFolder;
 use super::slice_reader::{EndedRow, SliceReader};
 use crate::executor::slices::{SliceFile, SliceName};
-use crate::job::{JobError, RunningRow, Settings, State, Status};
+use crate::job::{JobError, Rows, RunningRow, Settings, State, Status};
 use crate::model::{AttemptEnd, AttemptKey, Event, RowId, Usage};
 use crate::platform::clock;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 /// How many running rows are shown.
@@ -16,8 +16,6 @@ const SHOWN_MAX: usize = 8;
 #[derive(Default)]
 pub(super) struct Import {
     readers: BTreeMap<u64, SliceReader>,
-    /// Rows that ended in their slice, 0-based.
-    ended: HashSet<u64>,
     /// When a running row was first seen.
     seen: HashMap<u64, Instant>,
 }
@@ -32,6 +30,9 @@ pub(super) struct News {
 
 /// A row that has ended, as the run records it.
 pub(super) struct ImportedRow {
+    pub slice: u64,
+    /// 0-based.
+    pub index: u64,
     pub events: Vec<Event>,
     /// What its attempts used.
     pub usage: Usage,
@@ -51,12 +52,15 @@ impl Import {
                 continue;
             };
             let reader = self.readers.entry(slice);
-            let reader = reader.or_insert_with(|| SliceReader::new(&file, settings.wave));
+            let reader = reader.or_insert_with(|| {
+                let rows = array.sliced.slicing.rows_of(slice);
+                let first = rows.and_then(|rows| rows.numbers().next());
+                SliceReader::new(&file, settings.wave, first.map_or(0, |number| number - 1))
+            });
             for row in reader.read(&file, settings.wave)? {
-                self.ended.insert(row.index);
                 self.seen.remove(&row.index);
                 let before = array.sliced.attempts_before.get(&row.index);
-                if let Some(imported) = imported(row, before.copied().unwrap_or(0), state) {
+                if let Some(imported) = imported(slice, row, before.copied().unwrap_or(0), state) {
                     news.asks_to_stop |= imported.events.iter().any(asks_to_stop);
                     news.rows.push(imported);
                 }
@@ -69,9 +73,11 @@ impl Import {
         Ok(news)
     }
 
-    /// Whether a row has ended in its slice.
-    pub fn has_ended(&self, row: u64) -> bool {
-        self.ended.contains(&row)
+    /// The rows that have ended in their slices.
+    pub fn ended_rows(&self) -> Rows {
+        // Slices ascend, and so do the rows in them.
+        let ended = self.readers.values().flat_map(SliceReader::ended);
+        Rows::of_numbers(ended.map(|row| row + 1))
     }
 
     /// The rows of a slice that the end of its task cut off.
@@ -140,7 +146,7 @@ fn asks_to_stop(event: &Event) -> bool {
 }
 
 /// The row as the run records it, with its attempts numbered behind those `before`; `None` if the run has it already.
-fn imported(row: EndedRow, before: u16, state: &State) -> Option<ImportedRow> {
+fn imported(slice: u64, row: EndedRow, before: u16, state: &State) -> Option<ImportedRow> {
     let known = state.item(row.index).copied().unwrap_or_default();
     let is_known = known.status != Status::Pending || known.attempts >= before + row.attempts;
     // A row that ended without an attempt that counts has nothing to compare.
@@ -162,5 +168,10 @@ fn imported(row: EndedRow, before: u16, state: &State) -> Option<ImportedRow> {
             _ => {}
         }
     }
-    Some(ImportedRow { events, usage })
+    Some(ImportedRow {
+        slice,
+        index: row.index,
+        events,
+        usage,
+    })
 }

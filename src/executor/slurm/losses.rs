@@ -39,13 +39,16 @@ impl Loss {
         }
     }
 
-    /// The failure of the rows that it ended, and how that is put.
-    pub fn failure(self) -> Option<(Failure, &'static str)> {
-        match self {
-            Self::Memory => Some((Failure::OutOfMemory, "used up its memory")),
-            Self::Time => Some((Failure::TimeLimit, "used up its time")),
-            _ => None,
-        }
+    /// The error of the rows that fail by it: `time_limit: the task of slice 3 used up its time on n2`.
+    pub fn error(self, slice: u64, node: &str) -> Option<String> {
+        let (failure, what) = match self {
+            Self::Memory => (Failure::OutOfMemory, "memory"),
+            Self::Time => (Failure::TimeLimit, "time"),
+            Self::Cluster | Self::Cancelled | Self::Fault => return None,
+        };
+        Some(format!(
+            "{failure}: the task of slice {slice} used up its {what} on {node}"
+        ))
     }
 }
 

@@ -1,10 +1,14 @@
 //! The loop: submit what is left, read what the tasks wrote, look at the queue now and then.
 
 use super::array;
-use super::array::{Submission, Task, Tasks};
+use super::array::Submission;
 use super::folder::{ArrayFolder, pending};
+use super::holds::{tell, warn_of_waiting};
 use super::import::Import;
-use super::losses::{Loss, Losses};
+use super::slice_queue::{
+    ASK_EVERY, Consequence, Limit, LostSlice, NextArray, SliceFiles, SliceQueue, tasks_at_once,
+};
+use super::tasks::{Task, Tasks};
 use crate::executor::local::{EarlyEnd, Share, SharedSlots, SlotPermit, Turn, shared_limits};
 use crate::executor::recovery::first_events;
 use crate::executor::slices::{SliceFile, SliceName};
@@ -12,7 +16,6 @@ use crate::job::{
     Capacity, JobError, JobStatus, Journal, Observer, Progress, Rows, Settings, SharedLimits,
     SlurmOptions, State, Stop, Survey, Urgency,
 };
-use crate::model::counted;
 use crate::platform::pace;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -23,21 +26,8 @@ use std::time::{Duration, Instant};
 const READ_EVERY: Duration = Duration::from_millis(500);
 /// How often the stop flag is looked at.
 const TICK: Duration = Duration::from_millis(100);
-/// How often Slurm is asked; while the job stops, when the answer is all that is waited for, more often.
-const ASK_EVERY: Duration = Duration::from_secs(10);
+/// How often Slurm is asked while the job stops, when the answer is all that is waited for.
 const ASK_EVERY_AT_END: Duration = Duration::from_secs(2);
-/// Reasons for which a task waits its turn, which need no warning.
-const PLAIN_REASONS: [&str; 8] = [
-    "None",
-    "Priority",
-    "Resources",
-    "Dependency",
-    "JobArrayTaskLimit",
-    "BeginTime",
-    "Cleaning",
-    "Prolog",
-];
-
 /// Runs the rows of a job that are still pending as tasks of Slurm.
 ///
 /// # Errors
@@ -89,53 +79,105 @@ struct SlurmRun<'r> {
 }
 
 /// What is known of the tasks.
-#[derive(Default)]
 struct Follow {
+    array: ArrayFolder,
     import: Import,
-    losses: Losses,
-    /// Slices without a task, and for how many answers in a row.
-    gone: BTreeMap<u64, u32>,
-    /// Rows that ended per slice when it was submitted last.
-    ended_at_submission: BTreeMap<u64, u64>,
-    /// Tasks that were refused their slice because another copy works it.
-    refusals: BTreeMap<u64, usize>,
-    /// Slices to submit as soon as there is room.
-    waiting: BTreeSet<u64>,
-    /// Slices that this process submitted: only their cancellation is news.
-    submitted: BTreeSet<u64>,
+    queue: SliceQueue,
     /// Rows that were given up, by slice.
     skipped: BTreeMap<u64, Vec<u64>>,
     told: BTreeSet<String>,
     /// Why the job can't go on.
     fault: Option<String>,
+    /// Slurm has tasks of the job.
+    is_submitted: bool,
+    is_stopping: bool,
+    is_cancelled: bool,
     asked: Option<Instant>,
+}
+
+impl Follow {
+    fn new(array: ArrayFolder, import: Import, run: &SlurmRun<'_>) -> Self {
+        let limit = match run.share {
+            None => Limit::Fixed,
+            Some(_) => Limit::Shared,
+        };
+        let queue = SliceQueue::new(
+            &array.sliced.slicing,
+            |row| run.state.has_ended(row),
+            array.is_new,
+            limit,
+            run.settings.bounds.retries,
+        );
+        Self {
+            is_submitted: !array.is_new,
+            array,
+            import,
+            queue,
+            skipped: BTreeMap::new(),
+            told: BTreeSet::new(),
+            fault: None,
+            is_stopping: false,
+            is_cancelled: false,
+            asked: None,
+        }
+    }
+
+    fn is_query_due(&self) -> bool {
+        let every = match self.is_stopping {
+            true => ASK_EVERY_AT_END,
+            false => ASK_EVERY,
+        };
+        let every = pace::interval(every);
+        let is_due = self.asked.is_none_or(|asked| asked.elapsed() >= every);
+        is_due && (self.is_submitted || self.is_stopping)
+    }
+}
+
+/// The files of the slices, as far as they were read.
+struct FilesRead<'f> {
+    import: &'f Import,
+    slices: PathBuf,
+}
+
+impl SliceFiles for FilesRead<'_> {
+    fn ended(&self, slice: u64) -> u64 {
+        self.import.ended(slice)
+    }
+
+    fn cut_off(&self, slice: u64) -> Vec<u64> {
+        self.import.cut_off(slice).map(|(row, _)| row).collect()
+    }
+
+    fn has_finished(&self, slice: u64) -> bool {
+        self.import.has_finished(slice)
+    }
+
+    fn refusals(&self, slice: u64) -> usize {
+        SliceFile::refusals(&self.slices, &SliceName::Number(slice))
+    }
 }
 
 impl SlurmRun<'_> {
     /// The folder of the job: that of an earlier process, unless rows are to run again that have ended in it.
-    fn array_folder(
-        &mut self,
-        survey: &Survey,
-        import: &mut Import,
-    ) -> Result<Option<ArrayFolder>, JobError> {
+    fn array_folder(&mut self, survey: &Survey) -> Result<Option<(ArrayFolder, Import)>, JobError> {
         if let Some(earlier) = ArrayFolder::newest(self.settings)? {
-            self.import(&earlier, import)?;
+            let mut import = Import::default();
+            self.import(&earlier, &mut import)?;
             let left = pending(self.settings, survey, self.state);
             let lies_within = left.without(&earlier.sliced.slicing.rows).is_empty();
-            let is_open = |number: u64| !import.has_ended(number - 1);
-            if lies_within && left.numbers().all(is_open) {
+            if lies_within && left.without(&import.ended_rows()) == left {
                 earlier.ask_to_stop(false)?;
-                return Ok(Some(earlier));
+                return Ok(Some((earlier, import)));
             }
             array::cancel(&earlier.name, false)?;
-            *import = Import::default();
         }
         let rows = pending(self.settings, survey, self.state);
         if rows.is_empty() {
             return Ok(None);
         }
-        let slices_max = array::tasks_max(self.options)?;
-        ArrayFolder::create(self.settings, self.options, rows, slices_max, self.state).map(Some)
+        let slices_max = array::array_max(self.options)?;
+        let array = ArrayFolder::create(self.settings, self.options, rows, slices_max, self.state)?;
+        Ok(Some((array, Import::default())))
     }
 
     fn follow(
@@ -144,103 +186,179 @@ impl SlurmRun<'_> {
         observer: &mut dyn Observer,
         stop: &Stop,
     ) -> Result<JobStatus, JobError> {
-        let mut follow = Follow::default();
-        let Some(array) = self.array_folder(survey, &mut follow.import)? else {
-            let mut turn = Turn::default();
-            self.end_of_rows(&mut turn);
-            self.commit(turn)?;
-            return Ok(self.early_end.status(self.state.counts(), stop));
+        let Some((array, import)) = self.array_folder(survey)? else {
+            return self.end_of_rows(stop);
         };
-        if array.is_new {
-            follow.waiting = (1..=array.sliced.slicing.count()).collect();
-        }
-        let (mut is_stopping, mut is_cancelled) = (false, false);
+        let mut follow = Follow::new(array, import, self);
         loop {
-            self.import(&array, &mut follow.import)?;
-            let counts = self.state.counts();
+            self.read(&mut follow)?;
             let mut turn = Turn::default();
+            let counts = self.state.counts();
             self.early_end
                 .check(self.settings, counts, &self.limits, stop, &mut turn);
             self.commit(turn)?;
             observer.progress(&self.progress(&follow.import));
-            if self.open_slices(&array).is_empty() {
-                let mut turn = Turn::default();
-                self.end_of_rows(&mut turn);
-                self.commit(turn)?;
-                return Ok(self.early_end.status(self.state.counts(), stop));
+            if follow.queue.is_done() {
+                return self.end_of_rows(stop);
             }
             let may_start = self.early_end.may_start(stop) && follow.fault.is_none();
-            if !may_start && !is_stopping {
-                is_stopping = true;
-                array.ask_to_stop(true)?;
-                array::cancel(&array.name, follow.fault.is_none())?;
-                follow.asked = None;
+            stop_tasks(&mut follow, may_start, stop)?;
+            if may_start && !follow.is_submitted {
+                self.submit(&mut follow, &Tasks::default())?;
             }
-            if stop.urgency() == Urgency::Now && !is_cancelled {
-                is_cancelled = true;
-                array::cancel(&array.name, false)?;
-            }
-            if array.is_new && may_start && follow.asked.is_none() {
+            if follow.is_query_due() {
                 follow.asked = Some(Instant::now());
-                self.submit_first(&array, &mut follow)?;
-            }
-            if self.is_query_due(&follow, is_stopping) {
-                follow.asked = Some(Instant::now());
-                match array::tasks(&array.name) {
+                match array::tasks(&follow.array.name) {
                     Err(error) => tell(&mut follow.told, observer, error.to_string()),
-                    Ok(tasks) if is_stopping => {
-                        if !tasks.of_slices.values().any(Task::is_active) {
-                            self.import(&array, &mut follow.import)?;
-                            let status = self.early_end.status(self.state.counts(), stop);
-                            return Ok(match follow.fault {
-                                Some(fault) => JobStatus::Unanswered(fault),
-                                None => status,
-                            });
-                        }
+                    Ok(tasks) if !follow.is_stopping => {
+                        self.handle(&tasks, &mut follow, observer)?
                     }
-                    Ok(tasks) => self.handle(&array, &tasks, &mut follow, observer)?,
+                    Ok(tasks) if tasks.active().next().is_some() => {}
+                    Ok(_) => {
+                        self.read(&mut follow)?;
+                        let status = self.early_end.status(self.state.counts(), stop);
+                        return Ok(follow.fault.map_or(status, JobStatus::Unanswered));
+                    }
                 }
             }
-            self.wait(stop);
+            wait(stop);
         }
     }
 
-    /// Waits until the files are read again, or the job is asked to stop.
-    fn wait(&self, stop: &Stop) {
-        let (began, urgency) = (Instant::now(), stop.urgency());
-        while began.elapsed() < pace::interval(READ_EVERY) && stop.urgency() == urgency {
-            std::thread::sleep(pace::interval(TICK));
+    /// What follows from the state of the tasks.
+    fn handle(
+        &mut self,
+        tasks: &Tasks,
+        follow: &mut Follow,
+        observer: &mut dyn Observer,
+    ) -> Result<(), JobError> {
+        // What the tasks wrote before they ended is there now.
+        self.read(follow)?;
+        if let Some(probe) = &tasks.probe
+            && !probe.is_active()
+            && !self.seen_by_nodes().exists()
+        {
+            follow.fault = Some(format!(
+                "node {} does not see {}: runs must be on a file system that all nodes share (MESH_HOME, --artifacts DIR)",
+                probe.node,
+                follow.array.folder.path().display()
+            ));
         }
-    }
-
-    fn is_query_due(&self, follow: &Follow, is_stopping: bool) -> bool {
-        let every = match is_stopping {
-            true => ASK_EVERY_AT_END,
-            false => ASK_EVERY,
+        warn_of_waiting(tasks, &mut follow.told, observer);
+        let files = FilesRead {
+            import: &follow.import,
+            slices: follow.array.folder.slices(),
         };
-        follow
-            .asked
-            .is_none_or(|asked| asked.elapsed() >= pace::interval(every))
+        for lost in follow.queue.find_lost(tasks, &files) {
+            self.handle_lost(&lost, tasks.of_slices.get(&lost.slice), follow)?;
+        }
+        match follow.fault {
+            None => self.submit(follow, tasks),
+            Some(_) => Ok(()),
+        }
     }
 
-    /// Submits all slices of a new folder, behind a probe of the folder.
-    fn submit_first(&mut self, array: &ArrayFolder, follow: &mut Follow) -> Result<(), JobError> {
-        let slices: Vec<u64> = follow.waiting.iter().copied().collect();
-        let at_once = self.tasks_at_once(slices.len());
-        if at_once == 0 {
+    /// Ends the rows that fail with their slice, and the job if it can't go on.
+    fn handle_lost(
+        &mut self,
+        lost: &LostSlice,
+        task: Option<&Task>,
+        follow: &mut Follow,
+    ) -> Result<(), JobError> {
+        let node = task.map_or("a node", |task| &task.node);
+        let slice = lost.slice;
+        match &lost.follows {
+            Consequence::Cancelled => {
+                let id = task.map_or(0, |task| task.id);
+                follow.fault = Some(format!("tasks of the array {id} were cancelled in Slurm"));
+                Ok(())
+            }
+            Consequence::Again { failed } => self.give_up(lost, failed, node, follow),
+            Consequence::GivesUp { failed } => {
+                let said = follow.array.last_line(slice);
+                let said = said.map_or("it printed nothing".to_owned(), |line| {
+                    format!("it last printed: {line}")
+                });
+                follow.fault = Some(format!(
+                    "slice {slice} ended again and again without an answer, last on {node}; {said}"
+                ));
+                self.give_up(lost, failed, node, follow)
+            }
+        }
+    }
+
+    /// Records rows of a slice as failed, and keeps its next task from running them.
+    fn give_up(
+        &mut self,
+        lost: &LostSlice,
+        rows: &[u64],
+        node: &str,
+        follow: &mut Follow,
+    ) -> Result<(), JobError> {
+        let slice = lost.slice;
+        let Some(error) = lost.loss.error(slice, node).filter(|_| !rows.is_empty()) else {
             return Ok(());
+        };
+        let mut turn = Turn::default();
+        let skipped = follow.skipped.entry(slice).or_default();
+        for (row, id) in follow.import.cut_off(slice) {
+            if rows.contains(&row) {
+                let (settings, import) = (self.settings, &follow.import);
+                turn.events
+                    .extend(import.give_up(settings, self.state, row, id, &error));
+                skipped.push(row + 1);
+                follow.queue.end_row(slice);
+            }
         }
-        let mut first = self.submission(array, &slices, at_once);
+        skipped.sort_unstable();
+        let rows = Rows::of_numbers(skipped.iter().copied());
+        self.commit(turn)?;
+        follow.array.skip(slice, &rows)
+    }
+
+    /// Submits the slices that wait for it, as far as the tasks that are left give room; the first ones behind a probe of the
+    /// folder.
+    fn submit(&mut self, follow: &mut Follow, tasks: &Tasks) -> Result<(), JobError> {
+        let Some(next) = follow
+            .queue
+            .next_array(tasks, |wanted| self.tasks_at_once(wanted))
+        else {
+            return Ok(());
+        };
+        let array = &follow.array;
+        let mut submission = self.submission(array, &next);
         let seen = self.seen_by_nodes();
-        if !seen.exists() {
-            first.after = Some(first.submit_probe(self.options, &seen)?);
+        if !follow.is_submitted && !seen.exists() {
+            submission.after = Some(submission.submit_probe(self.options, &seen)?);
         }
-        if let Err(error) = first.submit(self.options) {
-            array::cancel(&array.name, false)?;
+        if let Err(error) = submission.submit(self.options) {
+            if !follow.is_submitted {
+                array::cancel(&array.name, false)?;
+            }
             return Err(error.into());
         }
-        follow.submitted.append(&mut follow.waiting);
+        follow.queue.mark_submitted(&next);
+        follow.is_submitted = true;
+        follow.asked = Some(Instant::now());
         Ok(())
+    }
+
+    fn submission<'s>(&self, array: &'s ArrayFolder, next: &'s NextArray) -> Submission<'s> {
+        let names = crate::job::inherited(&self.settings.worker.env_names);
+        let names = names
+            .into_iter()
+            .filter_map(|(name, _)| name.into_string().ok());
+        Submission {
+            name: &array.name,
+            comment: format!("mesh run {}", self.settings.run_id),
+            folder: array.folder.path(),
+            mesh: std::env::current_exe().unwrap_or_else(|_| PathBuf::from("mesh")),
+            slices: &next.slices,
+            tasks_at_once: next.tasks_at_once,
+            rows_at_once: self.options.rows_at_once.max(1),
+            variables: names.collect(),
+            after: None,
+        }
     }
 
     /// The file by which a node shows that it sees the folder of the run; once is enough.
@@ -259,199 +377,41 @@ impl SlurmRun<'_> {
                 {
                     self.permits.push(permit);
                 }
-                share.leave();
+                // Without any, it keeps its place in the order of jobs.
+                if !self.permits.is_empty() {
+                    share.leave();
+                }
                 self.permits.len()
             }
         };
-        match rows {
-            0 => 0,
-            rows => (rows / rows_at_once).max(1),
-        }
-    }
-
-    /// What follows from the state of the tasks.
-    fn handle(
-        &mut self,
-        array: &ArrayFolder,
-        tasks: &Tasks,
-        follow: &mut Follow,
-        observer: &mut dyn Observer,
-    ) -> Result<(), JobError> {
-        // What the tasks wrote before they ended is there now.
-        self.import(array, &mut follow.import)?;
-        let mut turn = Turn::default();
-        if let Some(probe) = &tasks.probe
-            && !probe.is_active()
-            && !self.seen_by_nodes().exists()
-        {
-            follow.fault = Some(format!(
-                "node {} does not see {}: runs must be on a file system that all nodes share (MESH_HOME, --artifacts DIR)",
-                probe.node,
-                array.folder.path().display()
-            ));
-        }
-        warn_of_waiting(tasks, &mut follow.told, observer);
-        let active = |slice: &u64| tasks.of_slices.get(slice).is_some_and(Task::is_active);
-        for slice in self.open_slices(array) {
-            if active(&slice) {
-                follow.gone.remove(&slice);
-            } else if !follow.waiting.contains(&slice) {
-                let times = follow.gone.entry(slice).or_default();
-                *times += 1;
-                // A shared file system may show the last records late.
-                if *times > 1 || follow.import.has_finished(slice) || !array.is_new {
-                    follow.gone.remove(&slice);
-                    let task = tasks.of_slices.get(&slice);
-                    self.lose(array, slice, task, follow, &mut turn)?;
-                }
-            }
-        }
-        self.commit(turn)?;
-        self.submit_again(array, tasks, follow)
-    }
-
-    /// A slice has no task any more, and rows that have not ended.
-    fn lose(
-        &mut self,
-        array: &ArrayFolder,
-        slice: u64,
-        task: Option<&Task>,
-        follow: &mut Follow,
-        turn: &mut Turn,
-    ) -> Result<(), JobError> {
-        let loss = task.map_or(Loss::Cluster, |task| Loss::of(&task.state, &task.reason));
-        let node = task.map_or("a node", |task| &task.node);
-        if loss == Loss::Cancelled && follow.submitted.contains(&slice) {
-            let id = task.map_or(0, |task| task.id);
-            follow.fault = Some(format!("tasks of the array {id} were cancelled in Slurm"));
-            return Ok(());
-        }
-        let slices = array.folder.slices();
-        let refusals = SliceFile::refusals(&slices, &SliceName::Number(slice));
-        if follow.refusals.insert(slice, refusals).unwrap_or(0) < refusals {
-            // An older copy of the task works on, perhaps on a node that is cut off.
-            follow.waiting.insert(slice);
-            return Ok(());
-        }
-        let cut_off: Vec<u64> = follow.import.cut_off(slice).map(|(row, _)| row).collect();
-        let ended = follow.import.ended(slice);
-        let before = follow.ended_at_submission.insert(slice, ended);
-        let has_progress = ended > before.unwrap_or(0);
-        let retries = self.settings.bounds.retries;
-        let consequence = follow
-            .losses
-            .count(slice, loss, &cut_off, has_progress, retries);
-        if let Some((failure, text)) = loss.failure() {
-            let text = format!("{failure}: the task of slice {slice} {text} on {node}");
-            for row in &consequence.failed {
-                let id = follow.import.cut_off(slice).find(|(index, _)| index == row);
-                let Some((_, id)) = id else { continue };
-                turn.events.extend(follow.import.give_up(
-                    self.settings,
-                    self.state,
-                    *row,
-                    id,
-                    &text,
-                ));
-                follow.skipped.entry(slice).or_default().push(*row + 1);
-            }
-        }
-        if let Some(rows) = follow
-            .skipped
-            .get_mut(&slice)
-            .filter(|_| !consequence.failed.is_empty())
-        {
-            rows.sort_unstable();
-            array.skip(slice, &Rows::of_numbers(rows.iter().copied()))?;
-        }
-        if consequence.gives_up {
-            let said = array.last_line(slice);
-            let said = said.map_or("it printed nothing".to_owned(), |line| {
-                format!("it last printed: {line}")
-            });
-            follow.fault = Some(format!(
-                "slice {slice} ended again and again without an answer, last on {node}; {said}"
-            ));
-        }
-        follow.waiting.insert(slice);
-        Ok(())
-    }
-
-    /// Submits the slices that wait for it, as far as the tasks that are left give room.
-    fn submit_again(
-        &mut self,
-        array: &ArrayFolder,
-        tasks: &Tasks,
-        follow: &mut Follow,
-    ) -> Result<(), JobError> {
-        let open = self.open_slices(array);
-        follow.waiting.retain(|slice| open.contains(slice));
-        let active = tasks.of_slices.values().filter(|task| task.is_active());
-        let has_pending = active.clone().any(Task::is_pending);
-        if follow.waiting.is_empty() || has_pending || follow.fault.is_some() {
-            return Ok(());
-        }
-        let slices: Vec<u64> = follow.waiting.iter().copied().collect();
-        let free = self
-            .tasks_at_once(slices.len())
-            .saturating_sub(active.count());
-        if free == 0 {
-            return Ok(());
-        }
-        self.submission(array, &slices, free).submit(self.options)?;
-        follow.submitted.append(&mut follow.waiting);
-        Ok(())
-    }
-
-    fn submission<'s>(
-        &self,
-        array: &'s ArrayFolder,
-        slices: &'s [u64],
-        tasks_at_once: usize,
-    ) -> Submission<'s> {
-        let names = crate::job::inherited(&self.settings.worker.env_names);
-        let names = names
-            .into_iter()
-            .filter_map(|(name, _)| name.into_string().ok());
-        Submission {
-            name: &array.name,
-            comment: format!("mesh run {}", self.settings.run_id),
-            folder: array.folder.path(),
-            mesh: std::env::current_exe().unwrap_or_else(|_| PathBuf::from("mesh")),
-            slices,
-            tasks_at_once,
-            rows_at_once: self.options.rows_at_once.max(1),
-            variables: names.collect(),
-            after: None,
-        }
-    }
-
-    /// The slices with rows that have not ended.
-    fn open_slices(&self, array: &ArrayFolder) -> BTreeSet<u64> {
-        let slicing = &array.sliced.slicing;
-        let is_open = |number: &u64| {
-            let rows = slicing.rows_of(*number);
-            rows.is_some_and(|rows| {
-                let ended = |number| self.state.has_ended(number - 1);
-                !rows.numbers().all(ended)
-            })
-        };
-        (1..=slicing.count()).filter(is_open).collect()
+        tasks_at_once(rows, rows_at_once)
     }
 
     /// Every row that was handed out has ended; if others are left, the budget of rows is used up.
-    fn end_of_rows(&mut self, turn: &mut Turn) {
+    fn end_of_rows(&mut self, stop: &Stop) -> Result<JobStatus, JobError> {
         let counts = self.state.counts();
+        let mut turn = Turn::default();
         if counts.ended() < counts.total
             && let Some(max) = self.settings.budget.max_rows
         {
             self.early_end
-                .reach_budget("max_rows", max.into(), self.settings, turn);
+                .reach_budget("max_rows", max.into(), self.settings, &mut turn);
         }
+        self.commit(turn)?;
+        Ok(self.early_end.status(self.state.counts(), stop))
     }
 
-    /// Reads the files of the slices, and records the rows that have ended in them.
-    fn import(&mut self, array: &ArrayFolder, import: &mut Import) -> Result<(), JobError> {
+    /// Reads the files of the slices.
+    fn read(&mut self, follow: &mut Follow) -> Result<(), JobError> {
+        for slice in self.import(&follow.array, &mut follow.import)? {
+            follow.queue.end_row(slice);
+        }
+        Ok(())
+    }
+
+    /// Reads the files of the slices, and records the rows that have ended in them. Returns the slice of each of those.
+    fn import(&mut self, array: &ArrayFolder, import: &mut Import) -> Result<Vec<u64>, JobError> {
+        let mut ended = Vec::new();
         let mut turn = Turn::default();
         let read = import.read(array, self.settings, self.state)?;
         if read.asks_to_stop {
@@ -468,9 +428,13 @@ impl SlurmRun<'_> {
                         .reach_budget(budget, limit, self.settings, &mut turn);
                 }
             }
+            if !self.state.has_ended(row.index) {
+                ended.push(row.slice);
+            }
             turn.events.extend(row.events);
         }
-        self.commit(turn)
+        self.commit(turn)?;
+        Ok(ended)
     }
 
     fn commit(&mut self, turn: Turn) -> Result<(), JobError> {
@@ -501,40 +465,26 @@ impl SlurmRun<'_> {
     }
 }
 
-/// Says once why tasks wait, if it is more than their turn.
-fn warn_of_waiting(tasks: &Tasks, told: &mut BTreeSet<String>, observer: &mut dyn Observer) {
-    let mut reasons: BTreeMap<&str, u64> = BTreeMap::new();
-    let pending = tasks.of_slices.values().filter(|task| task.is_pending());
-    for task in pending.filter(|task| !PLAIN_REASONS.contains(&task.reason.as_str())) {
-        *reasons.entry(&task.reason).or_default() += 1;
+/// Ends waiting tasks when no more rows may start, and all tasks at the second interrupt.
+fn stop_tasks(follow: &mut Follow, may_start: bool, stop: &Stop) -> Result<(), JobError> {
+    let name = &follow.array.name;
+    if !may_start && !follow.is_stopping {
+        follow.is_stopping = true;
+        follow.array.ask_to_stop(true)?;
+        array::cancel(name, follow.fault.is_none())?;
+        follow.asked = None;
     }
-    for (reason, count) in reasons {
-        if told.insert(reason.to_owned()) {
-            let tasks = counted(count, "task");
-            observer.warn(&format!("Slurm holds {tasks}: {reason}{}", meaning(reason)));
-        }
+    if stop.urgency() == Urgency::Now && !follow.is_cancelled {
+        follow.is_cancelled = true;
+        array::cancel(name, false)?;
     }
+    Ok(())
 }
 
-/// What a reason means for the person who submitted.
-fn meaning(reason: &str) -> &'static str {
-    match reason {
-        "BadConstraints" | "PartitionNodeLimit" | "ReqNodeNotAvail" => {
-            "; no node can give what --slurm-cpus, --slurm-memory or --slurm-args ask for"
-        }
-        "PartitionTimeLimit" => "; --slurm-time is longer than the partition allows",
-        "JobHeldUser" | "JobHeldAdmin" => "; release them with: scontrol release",
-        reason if reason.starts_with("Assoc") || reason.starts_with("QOS") => {
-            "; a limit of the account, they start when it allows"
-        }
-        _ => "",
-    }
-}
-
-/// Warns once.
-fn tell(told: &mut BTreeSet<String>, observer: &mut dyn Observer, text: String) {
-    if !told.contains(&text) {
-        observer.warn(&text);
-        told.insert(text);
+/// Waits until the files are read again, or the job is asked to stop.
+fn wait(stop: &Stop) {
+    let (began, urgency) = (Instant::now(), stop.urgency());
+    while began.elapsed() < pace::interval(READ_EVERY) && stop.urgency() == urgency {
+        std::thread::sleep(pace::interval(TICK));
     }
 }

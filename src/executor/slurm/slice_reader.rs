@@ -12,6 +12,8 @@ use std::path::PathBuf;
 pub(super) struct SliceReader {
     path: PathBuf,
     generation: u32,
+    /// Its first row, 0-based.
+    first: u64,
     /// How far it was read.
     tail: Tail,
     /// What they say of the rows.
@@ -46,12 +48,14 @@ pub(super) struct EndedRow {
 }
 
 impl SliceReader {
-    pub fn new(file: &SliceFile, wave: WaveNo) -> Self {
+    /// Nothing is read yet. `first`: the 0-based first row of the slice.
+    pub fn new(file: &SliceFile, wave: WaveNo, first: u64) -> Self {
         Self {
+            first,
             path: file.path.clone(),
             generation: file.generation,
             tail: Tail::default(),
-            state: State::new(wave),
+            state: State::of_rows_from(wave, first),
             open: BTreeMap::new(),
             host: String::new(),
             has_finished: false,
@@ -62,7 +66,7 @@ impl SliceReader {
     /// slice was taken over since, because its file is another one then.
     pub fn read(&mut self, file: &SliceFile, wave: WaveNo) -> Result<Vec<EndedRow>, SliceError> {
         if file.generation != self.generation {
-            *self = Self::new(file, wave);
+            *self = Self::new(file, wave, self.first);
         }
         let mut ended = Vec::new();
         let Self {
@@ -100,6 +104,11 @@ impl SliceReader {
         let cut_off = self.open.iter();
         let cut_off = cut_off.filter(|(_, row)| row.is_running || row.is_interrupted);
         cut_off.filter_map(|(index, row)| Some((*index, row.id.as_ref()?)))
+    }
+
+    /// The rows that have ended, 0-based and ascending.
+    pub fn ended(&self) -> impl Iterator<Item = u64> {
+        self.state.ended()
     }
 
     /// Its rows by status.
