@@ -30,7 +30,7 @@ const CONFIGURABLE: [&str; 7] = [
 /// The commands that take options as `KEY=VALUE`.
 const WITH_SETTINGS: [&str; 3] = ["run", "wave next", "wave simulate"];
 /// Options that are read from the command line only.
-const TYPED_ONLY: [&str; 18] = [
+const TYPED_ONLY: [&str; 20] = [
     "help",
     "worker",
     "root",
@@ -49,6 +49,8 @@ const TYPED_ONLY: [&str; 18] = [
     "reuse",
     "run",
     "call",
+    "simulated_executor",
+    "simulated_rows",
 ];
 /// Options that the preflight line shows if they are given.
 const SHOWN_IN_PREFLIGHT: [&str; 46] = [

@@ -5,6 +5,7 @@ use super::context::Context;
 use super::csv_file::CsvFile;
 use super::error::{CliError, with_causes};
 use super::terminal::Tone;
+use crate::executor::slurm;
 use crate::model::RunId;
 use crate::plan::{ItemId, Metadata, Plan, ResolveError, Store};
 use crate::platform::Repo;
@@ -16,8 +17,16 @@ use crate::{ledger, plan};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+/// `-j` of a run.
+const CONCURRENCY_DEFAULT: u64 = 16;
+
 /// Predicts a run and prints the predictions.
 pub fn execute(args: &SimulateArgs, context: &Context) -> Result<u8, CliError> {
+    if let (Some(_), Some(rows), Some(nodes)) =
+        (args.cluster.executor, args.cluster.rows, args.cluster.nodes)
+    {
+        return simulate_cluster(&setup(args, rows, nodes), context);
+    }
     // Works outside of a repository too.
     let root = Repo::find(&context.folder)
         .map_or_else(|_| context.folder.clone(), |repo| repo.root().to_owned());
@@ -76,6 +85,37 @@ pub fn execute(args: &SimulateArgs, context: &Context) -> Result<u8, CliError> {
     Ok(0)
 }
 
+fn setup(args: &SimulateArgs, rows: u64, nodes: u64) -> slurm::Setup {
+    let cluster = &args.cluster;
+    let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    slurm::Setup {
+        rows,
+        row_seconds: args.row_seconds,
+        row_spread: cluster.row_spread,
+        rows_per_task: cluster.rows_per_task,
+        rows_at_once: count(cluster.rows_at_once),
+        array_max: cluster.slurm_array_max,
+        max_concurrency: args.max_concurrency.map(count),
+        nodes: count(nodes),
+        submit_rate: cluster.submit_rate,
+        node_failure_rate: cluster.node_failure_rate,
+        seed: cluster.seed,
+    }
+}
+
+fn simulate_cluster(setup: &slurm::Setup, context: &Context) -> Result<u8, CliError> {
+    let outcome = setup.simulate();
+    let terminal = &context.terminal;
+    if let Some(text) = outcome.stop_text() {
+        terminal.warn(&text);
+    }
+    terminal.data(&match terminal.json {
+        true => outcome.json().to_string(),
+        false => outcome.text(),
+    })?;
+    Ok(0)
+}
+
 fn find_plan(args: &SimulateArgs, root: &Path, context: &Context) -> Result<PathBuf, RunError> {
     let explicit = args.plan.plan_file.as_ref();
     let explicit = explicit.map(|path| context.folder.join(path));
@@ -118,7 +158,8 @@ fn slots(args: &SimulateArgs, parallel_tasks: u32, protocols: &Protocols) -> Con
 
 fn concurrency(args: &SimulateArgs, rows: usize) -> Concurrency {
     Concurrency::preflight(&Limits {
-        allowed: usize::try_from(args.max_concurrency).unwrap_or(usize::MAX),
+        allowed: usize::try_from(args.max_concurrency.unwrap_or(CONCURRENCY_DEFAULT))
+            .unwrap_or(usize::MAX),
         rows,
         ..Limits::default()
     })

@@ -298,3 +298,83 @@ fn simulate_reads_run_options_from_the_same_sources_as_run() {
         ["synthesis x2", "vote x2"]
     );
 }
+
+/// A job on a cluster: no plan, nothing written, the same outcome for the same seed.
+#[test]
+fn a_job_on_a_cluster_is_simulated() {
+    let bench = Bench::new(&[Task::new("a")]);
+    // The executor of runs does not change what is simulated.
+    bench.write("mesh.yaml", "executor: slurm\nrows: 1-3\n");
+    bench.simulate("").exits(0).out_has("rolling");
+    let job = "--executor slurm --rows 20000 --nodes 100 --submit-rate 20";
+    let said = bench.simulate(job).exits(0);
+    insta::assert_snapshot!(said.out, @r"
+    20000 rows of 1m00s on 100 nodes: 1000 tasks of 20 rows, 100 at once
+
+     makespan                   3h20m05s
+     lower bound                3h20m00s
+     ratio                         1.000
+     result files                   1000
+     squeue calls                   1200
+     sbatch calls                      2
+     node failures                     0
+     slices submitted again            0
+     rows run again                    0
+     rows lost                         0
+    ");
+    let failing = Args::from(job).and("--node-failure-rate 0.2 --row-spread 0.5 --rows-at-once 2");
+    let outcome = |seed: &str| {
+        let said = bench.simulate(failing.clone().and(seed).and("--json"));
+        serde_json::from_str::<Value>(&said.exits(0).out).expect("one object")
+    };
+    let first = outcome("--seed 7");
+    assert_eq!(first, outcome("seed=7"));
+    assert_ne!(first, outcome("--seed 8"));
+    assert!(first["node_failures"].as_u64() > Some(0), "{first}");
+    assert!(first["rows_run_again"].as_u64() > Some(0), "{first}");
+    assert_eq!(
+        (&first["rows_lost"], &first["stopped"]),
+        (&json!(0), &json!(null))
+    );
+    let said = bench
+        .simulate("--executor slurm --rows 4 --nodes 1 --row-seconds 90000 --node-failure-rate 60");
+    said.exits(0)
+        .err_has("the run would stop, resumable, with 4 rows left: slice ");
+    assert!(!bench.mesh_home().exists(), "nothing was written");
+}
+
+#[test]
+fn a_cluster_that_makes_no_sense_is_refused() {
+    let bench = Bench::new(&[Task::new("a")]);
+    for (args, error) in [
+        ("--rows 5 --nodes 2", "--executor <WHERE>"),
+        ("--executor slurm --rows 5", "--nodes <N>"),
+        ("--executor slurm --rows 0 --nodes 2", "from 1 to 100000000"),
+        ("--executor slurm --rows 5 --nodes x", "from 1 to 100000"),
+        (
+            "--executor slurm --rows 5 --nodes 2 --submit-rate 0",
+            "tasks each second",
+        ),
+        (
+            "--executor slurm --rows 5 --nodes 2 --node-failure-rate -1",
+            "failures each hour",
+        ),
+        (
+            "--executor slurm --rows 5 --nodes 2 --row-spread NaN",
+            "from 0 to 3",
+        ),
+        (
+            "--executor slurm --rows 5 --nodes 2 --rows-per-task 0",
+            "at least 1",
+        ),
+        (
+            "--executor slurm --rows 5 --nodes 2 ids=a",
+            "cannot be used with",
+        ),
+        ("--executor kubernetes --rows 5 --nodes 2", "slurm"),
+    ] {
+        let said = bench.simulate(args);
+        assert_eq!((said.code, said.out.as_str()), (2, ""), "{args}");
+        said.err_has(error);
+    }
+}

@@ -1,7 +1,10 @@
 //! Arguments of `mesh wave simulate`.
 
 use super::plan::PlanArgs;
-use super::values::{RunHomeArgs, at_least_one, not_negative_dollars};
+use super::values::{
+    RunHomeArgs, at_least_one, failure_rate, not_negative_dollars, row_seconds, row_spread,
+    simulated_nodes, simulated_rows, start_rate,
+};
 use crate::schedule::{Dispatch, TaskLimit};
 use crate::simulate::ROW_SECONDS_DEFAULT;
 use clap::{Args, ValueEnum};
@@ -18,9 +21,9 @@ pub struct SimulateArgs {
     /// Maximum number of tasks to run, or auto: all
     #[arg(long, value_name = "N|auto", default_value = "auto")]
     pub max_tasks: TaskLimit,
-    /// Maximum number of concurrent workers
-    #[arg(short = 'j', long, visible_alias = "max-workers", value_name = "N", default_value = "16", value_parser = at_least_one)]
-    pub max_concurrency: u64,
+    /// Maximum number of concurrent workers [default: 16; on a cluster, as many as its nodes run]
+    #[arg(short = 'j', long, visible_alias = "max-workers", value_name = "N", value_parser = at_least_one)]
+    pub max_concurrency: Option<u64>,
     /// Which dispatch to predict: both, rolling or barrier
     #[arg(
         long,
@@ -44,8 +47,8 @@ pub struct SimulateArgs {
     /// Learn from all runs in the folder of runs
     #[arg(long)]
     pub learn: bool,
-    /// Seconds of a row whose duration is unknown
-    #[arg(long, value_name = "S", default_value_t = ROW_SECONDS_DEFAULT)]
+    /// Seconds of a row whose duration is unknown; on a cluster, the mean of all rows
+    #[arg(long, value_name = "S", default_value_t = ROW_SECONDS_DEFAULT, value_parser = row_seconds)]
     pub row_seconds: u64,
     /// Average cost of one row, in US dollars
     #[arg(long, value_name = "USD", value_parser = not_negative_dollars)]
@@ -55,6 +58,56 @@ pub struct SimulateArgs {
     pub waves: bool,
     #[command(flatten)]
     pub home: RunHomeArgs,
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+}
+
+/// A job on a cluster, instead of a plan.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Simulated cluster")]
+pub struct ClusterArgs {
+    /// slurm: simulate a job on a Slurm cluster instead of the plan
+    ///
+    /// The job of --rows is divided into slices, submitted, followed and repaired by the rules of `--executor slurm`, under a
+    /// virtual clock. A node runs one task at a time; a failed one is noticed after 5 minutes and back after 10, and its task
+    /// is not requeued by Slurm. Shows the makespan with a lower bound, and what the failures cost.
+    #[arg(id = "simulated_executor", long = "executor", value_name = "WHERE", requires_all = ["simulated_rows", "nodes"],
+          conflicts_with_all = ["ids", "durations", "from_run", "learn", "waves"])]
+    pub executor: Option<SimulatedExecutor>,
+    /// Rows of the job
+    #[arg(id = "simulated_rows", long = "rows", value_name = "N", requires = "simulated_executor", value_parser = simulated_rows)]
+    pub rows: Option<u64>,
+    /// Nodes of the cluster
+    #[arg(long, value_name = "N", value_parser = simulated_nodes)]
+    pub nodes: Option<u64>,
+    /// Tasks that the controller starts each second
+    #[arg(long, value_name = "R", default_value = "10", allow_negative_numbers = true, value_parser = start_rate)]
+    pub submit_rate: f64,
+    /// Failures of each node in an hour
+    #[arg(long, value_name = "F", default_value = "0", allow_negative_numbers = true, value_parser = failure_rate)]
+    pub node_failure_rate: f64,
+    /// Spread of the durations: sigma of their logarithm; 0.5 is usual, with 0 all rows take the same time
+    #[arg(long, value_name = "SIGMA", default_value = "0", allow_negative_numbers = true, value_parser = row_spread)]
+    pub row_spread: f64,
+    /// Maximum number of tasks of an array [default: 1000]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub slurm_array_max: Option<u64>,
+    /// Rows of a task [default: as many as make at most --slurm-array-max tasks]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub rows_per_task: Option<u64>,
+    /// Rows of a task that run at once
+    #[arg(long, value_name = "N", default_value = "1", value_parser = at_least_one)]
+    pub rows_at_once: u64,
+    /// Number of the random durations and failures; the same number gives the same outcome
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub seed: u64,
+}
+
+/// The cluster that is simulated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SimulatedExecutor {
+    /// Slurm.
+    Slurm,
 }
 
 /// Which dispatches are predicted.

@@ -6,6 +6,7 @@ use crate::run::{RunError, RunFolder};
 use crate::table;
 use crate::table::delimiter;
 use clap::Args;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -38,6 +39,56 @@ pub fn not_negative_dollars(text: &str) -> Result<f64, String> {
         Ok(dollars) if (0.0..=1e9).contains(&dollars) => Ok(dollars),
         _ => Err("must be an amount, such as 0.12".to_owned()),
     }
+}
+
+/// From 1 to 100 million: a simulation keeps a bit for each row.
+pub fn simulated_rows(text: &str) -> Result<u64, String> {
+    within(text, 1..=100_000_000, "")
+}
+
+/// From 1 to 100,000.
+pub fn simulated_nodes(text: &str) -> Result<u64, String> {
+    within(text, 1..=100_000, "")
+}
+
+/// Seconds of a row, up to 31 years.
+pub fn row_seconds(text: &str) -> Result<u64, String> {
+    within(text, 0..=1_000_000_000, "of seconds ")
+}
+
+fn within(text: &str, range: RangeInclusive<u64>, unit: &str) -> Result<u64, String> {
+    let number = text.parse().ok();
+    number
+        .filter(|number| range.contains(number))
+        .ok_or_else(|| {
+            let (first, last) = range.into_inner();
+            format!("must be a whole number {unit}from {first} to {last}")
+        })
+}
+
+/// Tasks each second.
+pub fn start_rate(text: &str) -> Result<f64, String> {
+    within_rates(text, 0.001..=1e6, "a number of tasks each second, ")
+}
+
+/// Failures of a node each hour.
+pub fn failure_rate(text: &str) -> Result<f64, String> {
+    within_rates(text, 0.0..=60.0, "a number of failures each hour, ")
+}
+
+/// Sigma of the logarithm of durations.
+pub fn row_spread(text: &str) -> Result<f64, String> {
+    within_rates(text, 0.0..=3.0, "")
+}
+
+fn within_rates(text: &str, range: RangeInclusive<f64>, what: &str) -> Result<f64, String> {
+    let number = text.parse().ok();
+    number
+        .filter(|number| range.contains(number))
+        .ok_or_else(|| {
+            let (first, last) = range.into_inner();
+            format!("must be {what}from {first} to {last}")
+        })
 }
 
 /// `90s`, `15m`, `12h`, `30d`, `2w`.
