@@ -143,6 +143,7 @@ fn options() -> PlanOptions {
         parallel_tasks: 2,
         parallel_arithmetic: None,
         is_headless: false,
+        follow: false,
         // In lock step the waves are always the same; they are the reference waves.
         dispatch: Dispatch::Barrier,
         deps: Deps::Strict,

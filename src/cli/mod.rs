@@ -19,6 +19,7 @@ mod demo;
 mod doctor;
 mod error;
 mod files_in_use;
+mod follow;
 #[cfg(test)]
 mod hints;
 mod inspect;

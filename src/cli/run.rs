@@ -3,6 +3,7 @@
 use super::args::{RunExtras, RunOptions};
 use super::context::Context;
 use super::error::{CliError, final_exit_code};
+use super::follow;
 use super::live_page::LivePage;
 use super::plan_run::drive_and_judge;
 use super::progress::rows;
@@ -62,6 +63,9 @@ fn start(args: &RunOptions, extras: RunExtras, context: &Context) -> Result<u8, 
     check_outputs(args, context)?;
     let mut request = request(args, context)?;
     request.options.is_headless = extras.headless.is_headless();
+    if extras.follow {
+        follow::set_options(&mut request.options, args);
+    }
     let preflight = run::prepare(&request)?;
     for skipped in &preflight.skipped {
         let warning = format!("{}; it is skipped", skipped.why);
@@ -71,7 +75,7 @@ fn start(args: &RunOptions, extras: RunExtras, context: &Context) -> Result<u8, 
         return dry_run(&preflight, context);
     }
     check_depth()?;
-    if preflight.selected.is_empty() {
+    if preflight.selected.is_empty() && !extras.follow {
         return nothing_to_do(&preflight, context);
     }
     let lock = RepoLock::take(&preflight.repo, None).map_err(RunError::from)?;
@@ -82,7 +86,11 @@ fn start(args: &RunOptions, extras: RunExtras, context: &Context) -> Result<u8, 
     context.terminal.detail(&artifacts);
     page.show(folder.id(), &context.terminal);
     let run_folder = folder.path().to_owned();
-    let plan_run = PlanRun::begin(preflight, folder, lock)?;
+    let adapter = preflight.settings.adapter.clone();
+    let mut plan_run = PlanRun::begin(preflight, folder, lock)?;
+    if extras.follow {
+        plan_run.reload_with(follow::reload(args, &adapter, context)?);
+    }
     let (code, report) = drive_and_judge(plan_run, extras.audit, &context.terminal)?;
     let written = report.map_or(Ok(()), |report| {
         super::step_summary::append(&report.markdown(), &context.terminal);
@@ -130,11 +138,12 @@ pub fn request(args: &RunOptions, context: &Context) -> Result<Request, CliError
 
 fn options(args: &RunOptions, context: &Context) -> Result<PlanOptions, CliError> {
     Ok(PlanOptions {
-        max_tasks: args.max_tasks,
+        max_tasks: args.max_tasks.unwrap_or(TaskLimit::Number(1)),
         // Preflight replaces `auto`.
         parallel_tasks: u32::try_from(args.plan.parallel_tasks.count()).unwrap_or(u32::MAX),
         parallel_arithmetic: None,
         is_headless: false,
+        follow: false,
         dispatch: args.dispatch.unwrap_or(default_dispatch(args)),
         deps: args.deps,
         shared_paths: args.plan.shared_paths.clone(),
@@ -158,8 +167,8 @@ fn options(args: &RunOptions, context: &Context) -> Result<PlanOptions, CliError
         bounds: args.worker.bounds(&args.budget),
         budget: args.budget.budget(),
         max_wall_seconds: match args.max_tasks {
-            TaskLimit::Auto => args.budget.max_wall_seconds.or(Some(AUTO_WALL_SECONDS)),
-            TaskLimit::Number(_) => args.budget.max_wall_seconds,
+            Some(TaskLimit::Auto) => args.budget.max_wall_seconds.or(Some(AUTO_WALL_SECONDS)),
+            _ => args.budget.max_wall_seconds,
         },
         wall_hard: args.budget.wall_hard,
         task_budget: args.task_budget.budget(),

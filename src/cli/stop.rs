@@ -9,6 +9,7 @@ use std::io;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// A [`Stop`] for the signals of this process: the first Ctrl-C lets running rows finish, the second terminates them; TERM,
@@ -17,7 +18,8 @@ fn listen_for_signals() -> io::Result<Arc<Stop>> {
     let stop = Arc::new(Stop::new()?);
     let handled = [SIGINT, SIGTERM, SIGHUP, SIGQUIT]
         .into_iter()
-        .filter(|signal| !is_ignored(*signal));
+        .filter(|signal| !is_ignored(*signal))
+        .filter(|signal| *signal != SIGHUP || !RELOADS.load(Ordering::SeqCst));
     let mut signals = Signals::new(handled)?;
     let asked = Arc::clone(&stop);
     std::thread::Builder::new()
@@ -39,6 +41,18 @@ fn listen_for_signals() -> io::Result<Arc<Stop>> {
         })?;
     Ok(stop)
 }
+
+/// Takes SIGHUP as a request to read `mesh.yaml` again; whoever acts on it resets the flag. To be called before any `watch`, so
+/// that HUP ends nothing.
+pub fn reload_signal() -> io::Result<Arc<AtomicBool>> {
+    let asked = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(SIGHUP, Arc::clone(&asked))?;
+    RELOADS.store(true, Ordering::SeqCst);
+    Ok(asked)
+}
+
+/// Whether SIGHUP is such a request.
+static RELOADS: AtomicBool = AtomicBool::new(false);
 
 /// How often a run looks for a cancel request in its folder.
 const CANCEL_POLL: Duration = Duration::from_millis(200);

@@ -35,7 +35,7 @@ pub use csv_run::{EarlierRun, InputChanged, InputFile, SpawnRequest, SpawnRun};
 pub use error::{ErrorKind, RunError};
 pub use headless::HeadlessStop;
 pub use messages::{CLOSING_LINE, resume_command};
-pub use plan_run::{PlanRun, Preview, find_blocked_tasks};
+pub use plan_run::{PlanRun, Preview, Reload, find_blocked_tasks};
 pub use preflight::{
     Finding, InUse, Preflight, ProtocolSearchPath, Protocols, Request, examine, prepare,
 };

@@ -1,5 +1,6 @@
 //! The settings of a plan run, resolved in preflight and kept in the ledger.
 
+use super::budget_overrides::BudgetOverrides;
 use super::task_budget::TaskBudget;
 use crate::adapter::EXTERNAL;
 use crate::integrate::{Delivery, Isolation};
@@ -24,6 +25,9 @@ pub struct PlanOptions {
     /// How preflight computed that for `parallel_tasks=auto`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parallel_arithmetic: Option<TaskArithmetic>,
+    /// `--follow`: whether the run waits for the plan when nothing is ready.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub follow: bool,
     /// `--headless`: whether a task in progress that can't be run is left out, instead of ending the selection.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_headless: bool,
@@ -119,6 +123,25 @@ fn one() -> usize {
 }
 
 impl Settings {
+    /// Replaces what a call may change of a run.
+    pub(crate) fn apply(&mut self, overrides: &BudgetOverrides) {
+        let options = &mut self.options;
+        overrides.apply(
+            &mut options.budget,
+            &mut options.max_wall_seconds,
+            &mut options.wall_hard,
+            &mut options.bounds,
+        );
+        options.executor.change(&overrides.slurm);
+        options.task_budget = overrides.task_budget.or(options.task_budget);
+        options.validation_parallel = overrides
+            .validation_parallel
+            .unwrap_or(options.validation_parallel);
+        options.strict_validation = overrides
+            .strict_validation
+            .unwrap_or(options.strict_validation);
+    }
+
     /// Whether an external runner runs the rows.
     pub fn is_external(&self) -> bool {
         self.adapter == EXTERNAL

@@ -11,6 +11,7 @@ mod dispatch;
 mod doctor;
 mod examples;
 mod fixture;
+mod follow;
 mod guardrails;
 mod holds;
 mod imports;

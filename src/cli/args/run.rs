@@ -34,6 +34,12 @@ pub struct RunExtras {
     /// Judge the run from its files when it has ended, as `mesh audit` does; exit code 1 if a rule is broken
     #[arg(long)]
     pub audit: bool,
+    /// Do not end when nothing is ready: wait for the plan, and for the limits of the agent's service
+    ///
+    /// A line sums up the run every hour. SIGHUP reads mesh.yaml again: its budgets, time limits and number of workers hold for
+    /// rows that start then. `mesh cancel RUN` ends it.
+    #[arg(long)]
+    pub follow: bool,
     #[command(flatten)]
     pub headless: HeadlessArgs,
 }
@@ -76,11 +82,11 @@ pub struct InvokeArgs {
 pub struct RunOptions {
     #[command(flatten)]
     pub plan: PlanArgs,
-    /// Maximum number of tasks to run, or auto: until none is ready, at most 45 minutes
+    /// Maximum number of tasks to run, or auto: until none is ready, at most 45 minutes [default: 1; auto with --follow]
     ///
     /// Tasks that become ready meanwhile are run as well. Another --max-wall-seconds replaces the 45 minutes.
-    #[arg(long, value_name = "N|auto", default_value = "1")]
-    pub max_tasks: TaskLimit,
+    #[arg(long, value_name = "N|auto")]
+    pub max_tasks: Option<TaskLimit>,
     /// When a task goes to its next wave: `rolling`, as soon as its own rows are done, or `barrier`, in lock step with all
     /// other tasks [default: rolling; barrier with the adapter external]
     #[arg(long, value_name = "HOW")]

@@ -100,6 +100,11 @@ impl BudgetTracker {
         }
     }
 
+    /// Replaces the budget.
+    pub fn set(&mut self, budget: Budget) {
+        self.budget = budget;
+    }
+
     /// The usage so far.
     pub fn spent(&self) -> Usage {
         self.spent.usage

@@ -86,6 +86,11 @@ impl SharedLimits {
         self.begun.elapsed()
     }
 
+    /// Replaces the budget of cost, tokens and rows; what was used counts against the new one.
+    pub fn set_budget(&self, budget: Budget) {
+        self.budget().set(budget);
+    }
+
     /// The usage of the run so far.
     pub fn spent(&self) -> Usage {
         self.budget().spent()

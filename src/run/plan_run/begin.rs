@@ -2,6 +2,7 @@
 
 use super::compile::Task;
 use super::context::Context;
+use super::follow::Follow;
 use super::in_flight::WavesInFlight;
 use super::integrations::Integrations;
 use super::run_limits::RunLimits;
@@ -62,6 +63,8 @@ pub struct PlanRun {
     pub(super) accounts: Accounts,
     /// Tasks that the user was warned about.
     pub(super) warned: BTreeSet<ItemId>,
+    /// What a run that follows its plan needs.
+    pub(super) follow: Follow,
 }
 
 impl PlanRun {
@@ -156,21 +159,7 @@ impl PlanRun {
         let mut settings: Settings = serde_json::from_value(started.settings)
             .map_err(|error| refuse(format!("its settings are not understood: {error}")))?;
         let before = serde_json::to_value(&settings).unwrap_or_default();
-        overrides.apply(
-            &mut settings.options.budget,
-            &mut settings.options.max_wall_seconds,
-            &mut settings.options.wall_hard,
-            &mut settings.options.bounds,
-        );
-        settings.options.executor.change(&overrides.slurm);
-        settings.options.task_budget = overrides.task_budget.or(settings.options.task_budget);
-        let options = &mut settings.options;
-        options.validation_parallel = overrides
-            .validation_parallel
-            .unwrap_or(options.validation_parallel);
-        options.strict_validation = overrides
-            .strict_validation
-            .unwrap_or(options.strict_validation);
+        settings.apply(&overrides);
         let (repo, lock) = find(&started.root, &folder)?;
         let repo = repo.recorded(&folder.writers());
         let is_gone = repo.is_gone();
@@ -261,6 +250,7 @@ impl PlanRun {
             workspaces,
             accounts: Accounts::default(),
             warned: BTreeSet::new(),
+            follow: Follow::default(),
         })
     }
 

@@ -236,7 +236,6 @@ impl<'scope, 'env> WavesInFlight<'scope, 'env> {
         watcher: &mut dyn Watcher,
     ) {
         while self.ended.is_empty() && self.validated.is_empty() && self.is_running() {
-            let tick = tick.filter(|_| self.running.is_empty());
             let first = match tick {
                 Some(tick) => self.inbox.recv_timeout(tick).ok(),
                 None => self.inbox.recv().ok(),

@@ -94,17 +94,25 @@ impl PlanRun {
             if !context.is_stopping() && !self.settings.is_external() {
                 self.start_waves(context)?;
             }
+            self.heed_follow(context)?;
             if let Some(reached) = self.heed_wall(context)? {
                 early.get_or_insert(reached);
             }
             if context.is_idle() {
-                return Ok(match (early, context.stop.urgency()) {
-                    (Some(early), _) => early,
+                let end = match (&early, context.stop.urgency()) {
+                    (Some(early), _) => early.clone(),
                     (None, Urgency::None) => self.final_status(),
                     (None, _) => JobStatus::of(context.stop),
-                });
+                };
+                if end != JobStatus::Finished || !self.settings.options.follow {
+                    return Ok(end);
+                }
+                self.wait_for_tasks(context)?;
+                continue;
             }
-            let tick = self.settings.options.max_wall_seconds.map(|_| WALL_TICK);
+            let has_wall = self.settings.options.max_wall_seconds.is_some();
+            let wall_tick = (has_wall && context.only_validates()).then_some(WALL_TICK);
+            let tick = wall_tick.or(self.follow_tick());
             let in_flight = &mut context.in_flight;
             in_flight.wait(tick, &mut self.recorder, context.watcher);
         }
@@ -116,14 +124,14 @@ impl PlanRun {
         let PlanOptions {
             max_wall_seconds,
             wall_hard,
+            follow,
             ..
         } = self.settings.options;
-        let is_over =
-            |seconds: &u64| self.run_limits.limits.elapsed() >= Duration::from_secs(*seconds);
-        let Some(seconds) = max_wall_seconds.filter(is_over) else {
+        let Some(seconds) = max_wall_seconds.filter(|_| self.is_wall_over()) else {
             return Ok(None);
         };
-        if context.is_stopping() || !context.only_validates() {
+        let only_waits = follow && context.is_idle();
+        if context.is_stopping() || !(context.only_validates() || only_waits) {
             return Ok(None);
         }
         self.recorder.record(&[Event::from(BudgetReached {
@@ -196,6 +204,12 @@ impl PlanRun {
                 _ => None,
             }
         })
+    }
+
+    /// Whether the wall-clock budget is used up.
+    pub(super) fn is_wall_over(&self) -> bool {
+        let is_over = |seconds| self.run_limits.limits.elapsed() >= Duration::from_secs(seconds);
+        self.settings.options.max_wall_seconds.is_some_and(is_over)
     }
 
     fn run_finished(&self, end: &JobStatus) -> RunFinished {

@@ -246,6 +246,9 @@ fn select_first_tasks(
         is_workable: &|task| protocols.check(task),
     };
     let Selection { tasks, skipped } = options.select(plan, wanted);
+    if options.follow {
+        return Ok((tasks, skipped));
+    }
     match skipped.first() {
         Some(first) if tasks.is_empty() => Err(RunError::UnusableTask(first.why.clone())),
         None if tasks.is_empty() => {
