@@ -46,7 +46,7 @@ fn a_run_that_follows_takes_what_becomes_ready_until_it_is_cancelled() {
 fn a_run_can_follow_a_plan_in_which_nothing_is_ready_yet() {
     let bench = Bench::new(&[Task::new("a").status("deferred")]);
     bench
-        .run("--run-id S")
+        .mesh("run --dry-run -- true")
         .exits(0)
         .out_has("No runnable tasks");
     let run = follow(&bench, "");
