@@ -48,11 +48,36 @@ pub enum ArchiveError {
         /// The limit.
         what: String,
     },
+    /// It is no bundle of a wave.
+    #[error("`{}` is not a bundle of `mesh wave export --bundle`", .0.display())]
+    NoBundle(PathBuf),
+    /// A bundle whose members fit its manifest, but are no wave.
+    #[error("bundle `{}`: {}", .0.display(), .1)]
+    NotOfAWave(PathBuf, &'static str),
+    /// A bundle would be larger than it may be.
+    #[error(
+        "the bundle would have {size} of content, and at most {max} are allowed; the largest member is `{largest}` with {largest_size}"
+    )]
+    BundleTooLarge {
+        /// All members.
+        size: String,
+        /// The limit.
+        max: String,
+        /// The path of the largest member.
+        largest: String,
+        /// Its size.
+        largest_size: String,
+    },
+    /// A file changed while it was packed.
+    #[error("`{}` changed while it was packed", .0.display())]
+    Changed(PathBuf),
     /// It can't be unpacked.
-    #[error("archive `{}` can't be unpacked to the temporary folder `{}`", path.display(), std::env::temp_dir().display())]
+    #[error("archive `{}` can't be unpacked to the temporary folder `{}`", path.display(), folder.display())]
     Unpack {
         /// The archive.
         path: PathBuf,
+        /// Where to.
+        folder: PathBuf,
         /// What the file system said.
         #[source]
         source: io::Error,
@@ -63,14 +88,46 @@ impl ArchiveError {
     /// What to do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Damaged { .. } | Self::Member { .. } => Some(
-                "nothing of it was used; copy it again, or export the run again: mesh runs export RUN FILE.tar.zst",
-            ),
-            Self::TooLarge { .. } => {
-                Some("unpack it with tar if you trust it, and inspect the folder")
+            Self::Damaged { .. } | Self::Member { .. } => {
+                Some("nothing of it was used; copy it again, or export it again")
             }
-            Self::Unpack { .. } => Some("free space there, or set TMPDIR to another folder"),
+            Self::NoBundle(_) | Self::NotOfAWave(..) => {
+                Some("make one: mesh wave export WAVE.csv --bundle FILE -- my-agent")
+            }
+            Self::BundleTooLarge { .. } => Some(
+                "pass --workspace DIR with only what the rows need, or raise the limit with --bundle-max; nothing was written",
+            ),
+            Self::Changed(_) => Some("nothing was written; try again when nothing writes there"),
+            Self::TooLarge { .. } => Some(
+                "nothing was started; if you trust it, raise the limit of a bundle with --bundle-max, or unpack it with tar",
+            ),
+            Self::Unpack { .. } => {
+                Some("free space there, or set TMPDIR (of a bundle, --workdir) to another folder")
+            }
             Self::Read { .. } | Self::Name(_) | Self::Write(_) => None,
+        }
+    }
+
+    pub(super) fn damaged(path: &Path, source: io::Error) -> Self {
+        Self::Damaged {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    pub(super) fn member(path: &Path, member: &str, why: &str) -> Self {
+        Self::Member {
+            path: path.to_owned(),
+            member: member.to_owned(),
+            why: why.to_owned(),
+        }
+    }
+
+    pub(super) fn unpack(path: &Path, folder: &Path, source: io::Error) -> Self {
+        Self::Unpack {
+            path: path.to_owned(),
+            folder: folder.to_owned(),
+            source,
         }
     }
 

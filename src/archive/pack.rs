@@ -53,7 +53,7 @@ pub fn export(
 }
 
 /// A regular file for its owner, from 1970 and of nobody.
-fn append<W: Write>(
+pub(super) fn append<W: Write>(
     tar: &mut Builder<W>,
     name: &str,
     bytes: u64,

@@ -42,6 +42,7 @@ mod runs_gc;
 mod simulate;
 mod single_steps;
 mod skill;
+mod slice_outcome;
 mod spawn;
 mod spawn_input;
 mod st;
@@ -50,6 +51,7 @@ mod stop;
 mod terminal;
 mod watch;
 mod wave;
+mod wave_bundle;
 mod wave_slices;
 mod workbook;
 

@@ -232,6 +232,7 @@ fn collected_json(id: &RunId, collected: &Collected) -> Value {
     };
     let waves = &collected.waves;
     let files = collected.refused_files.iter();
+    let copies = collected.copies.iter();
     let only = Some(waves).filter(|waves| waves.len() == 1);
     json!({
         "mesh_run_id": id,
@@ -242,6 +243,7 @@ fn collected_json(id: &RunId, collected: &Collected) -> Value {
         "waves": waves.iter().map(wave).collect::<Vec<_>>(),
         "waiting": collected.waiting.iter().map(waiting).collect::<Vec<_>>(),
         "refused_files": files.map(|file| json!({"path": file.path, "why": file.why})).collect::<Vec<_>>(),
+        "ignored_copies": copies.map(|copy| json!({"path": copy.path, "taken": copy.taken})).collect::<Vec<_>>(),
         "unknown_files": collected.unknown_files,
     })
 }
@@ -264,6 +266,10 @@ fn show_collected(id: &RunId, collected: &Collected, terminal: &Terminal) -> Res
     for file in &collected.refused_files {
         let path = file.path.display();
         terminal.warn(&format!("answers `{path}` refused: {}", file.why));
+    }
+    for copy in &collected.copies {
+        let (path, taken) = (copy.path.display(), copy.taken.display());
+        terminal.warn(&format!("ignored `{path}`: `{taken}` has the same slice"));
     }
     if !collected.unknown_files.is_empty() {
         let names = collected.unknown_files.iter();

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// A [`Stop`] for the signals of this process: the first Ctrl-C lets running rows finish, the second terminates them; TERM,
 /// HUP and QUIT terminate them at once.
-fn listen_for_signals() -> io::Result<Arc<Stop>> {
+pub fn watch_signals() -> io::Result<Arc<Stop>> {
     let stop = Arc::new(Stop::new()?);
     let handled = [SIGINT, SIGTERM, SIGHUP, SIGQUIT]
         .into_iter()
@@ -62,7 +62,7 @@ const FILE_POLL: Duration = Duration::from_secs(1);
 
 /// A [`Stop`] for the signals of this process and for `mesh cancel`.
 pub fn watch(folder: &RunFolder) -> io::Result<Arc<Stop>> {
-    let stop = listen_for_signals()?;
+    let stop = watch_signals()?;
     let (asked, folder) = (Arc::clone(&stop), folder.clone());
     std::thread::Builder::new()
         .name("cancel".to_owned())
@@ -87,7 +87,7 @@ pub fn watch(folder: &RunFolder) -> io::Result<Arc<Stop>> {
 
 /// A [`Stop`] for the signals of this process and for a file that asks for one.
 pub fn watch_file(path: PathBuf) -> io::Result<Arc<Stop>> {
-    let stop = listen_for_signals()?;
+    let stop = watch_signals()?;
     let asked = Arc::clone(&stop);
     std::thread::Builder::new()
         .name("stop-file".to_owned())

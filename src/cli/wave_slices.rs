@@ -4,26 +4,33 @@ use super::args::{ExecArgs, ExportArgs, RowWorkArgs};
 use super::call_file::read_call;
 use super::context::Context;
 use super::error::CliError;
-use super::progress::{Display, rows};
-use super::stop;
+use super::progress::rows;
+use super::slice_outcome::{run_slice, slice_request};
+use super::{stop, wave_bundle};
 use crate::adapter;
 use crate::adapter::AdapterError;
 use crate::executor::slices::{JobFolder, Slicing};
-use crate::job::{Counts, JobStatus, Settings, check_depth};
+use crate::job::{Settings, check_depth};
 use crate::model::shell_word;
-use crate::run::{ExportRequest, RunError, SliceRequest, SliceRun, StagedJob};
-use crate::wave::{Call, Export, Runner, folder_of_wave, index_of_task};
-use serde_json::json;
+use crate::run::{ExportRequest, RunError, SliceRun, StagedJob};
+use crate::wave::{Call, Export, Runner, folder_of_wave};
 use std::path::{Path, PathBuf};
 
-/// Makes the folder of a job from a wave, with a script for an engine.
+/// Makes the folder of a job from a wave, with a script for an engine, or a bundle, or both.
 pub fn export(args: &ExportArgs, context: &Context) -> Result<u8, CliError> {
-    let into = context.folder.join(&args.into);
-    let is_taken = std::fs::read_dir(&into).is_ok_and(|mut entries| entries.next().is_some());
-    if is_taken {
-        return Err(CliError::FolderNotEmpty(args.into.clone()));
+    let bundle = wave_bundle::target(args, context)?;
+    let scratch = tempfile::Builder::new().prefix("mesh-export-").tempdir()?;
+    let into = match &args.into {
+        Some(into) => context.folder.join(into),
+        None => scratch.path().join("job"),
+    };
+    if let Some(given) = &args.into {
+        let is_taken = std::fs::read_dir(&into).is_ok_and(|mut entries| entries.next().is_some());
+        if is_taken {
+            return Err(CliError::FolderNotEmpty(given.clone()));
+        }
+        super::files_in_use::in_use_by_all(context).check_folder(&into, "DIR")?;
     }
-    super::files_in_use::in_use_by_all(context).check_folder(&into, "DIR")?;
     let sizes = Sizes {
         rows_per_slice: args.rows_per_task,
         slices_max: Runner::SLICES_MAX,
@@ -31,29 +38,53 @@ pub fn export(args: &ExportArgs, context: &Context) -> Result<u8, CliError> {
     };
     let staged = stage(&args.wave, &into, &args.work, &sizes, context)?;
     let sliced = staged.sliced.clone();
-    let mesh = std::env::current_exe()?;
-    let script = script_of(&sliced.job, &sliced.slicing, &into, &mesh).script(args.to);
-    staged.add(script.name, &script.text, script.is_program)?;
     let label = staged.label.clone();
-    if !staged.publish(&into)? {
-        return Err(CliError::FolderNotEmpty(args.into.clone()));
+    let run = label.map_or("RUN".to_owned(), |label| shell_word(&label.run_id));
+    if let Some(path) = &bundle {
+        wave_bundle::write(&staged, path, args, context)?;
+        context.terminal.data(&path.display().to_string())?;
+        wave_bundle::advise(path, sliced.slicing.count(), context);
+    }
+    let shown = match (&args.into, args.to) {
+        (Some(given), Some(to)) => {
+            publish(staged, given, &into, to, context)?;
+            shell_word(&given.to_string_lossy())
+        }
+        _ => "results".to_owned(),
+    };
+    context.terminal.advise(&format!(
+        "then collect the answers: mesh collect {run} {shown}"
+    ));
+    Ok(0)
+}
+
+/// Puts the folder of a job in its place, with a script for the engine `to`.
+fn publish(
+    staged: StagedJob,
+    given: &Path,
+    into: &Path,
+    to: Runner,
+    context: &Context,
+) -> Result<(), CliError> {
+    let sliced = staged.sliced.clone();
+    let mesh = std::env::current_exe()?;
+    let script = script_of(&sliced.job, &sliced.slicing, into, &mesh).script(to);
+    staged.add(script.name, &script.text, script.is_program)?;
+    if !staged.publish(into)? {
+        return Err(CliError::FolderNotEmpty(given.to_owned()));
     }
     context.terminal.data(&into.display().to_string())?;
-    let shown = shell_word(&args.into.to_string_lossy());
+    let shown = shell_word(&given.to_string_lossy());
     let slices = crate::model::counted(sliced.slicing.count(), "task");
     let rows = rows(sliced.slicing.rows.len());
-    context.terminal.talk(&match args.to {
+    context.terminal.talk(&match to {
         Runner::Slurm => format!("{rows} in {slices}; submit them: sbatch {shown}/job.sbatch"),
         Runner::Kubernetes => format!(
             "{rows} in {slices}; set image and claim in {shown}/job.yaml, then: kubectl apply -f {shown}/job.yaml"
         ),
         _ => format!("{rows} in {slices}; run them: {shown}/run"),
     });
-    let run = label.map_or("RUN".to_owned(), |label| shell_word(&label.run_id));
-    context.terminal.advise(&format!(
-        "then collect the answers: mesh collect {run} {shown}"
-    ));
-    Ok(0)
+    Ok(())
 }
 
 /// How a wave is sliced.
@@ -132,57 +163,26 @@ fn stage(
 /// Runs one slice of a job.
 pub fn exec(args: &ExecArgs, context: &Context) -> Result<u8, CliError> {
     check_depth()?;
-    let folder = job_folder(args, context)?;
-    let request = request(args)?;
+    let job = match (&args.job, &args.bundle.bundle, &args.bundle.output) {
+        (_, Some(bundle), Some(results)) => {
+            return wave_bundle::exec(bundle, results, args, context);
+        }
+        (Some(job), ..) => job,
+        // The parser of arguments asks for one of them.
+        _ => return Err(CliError::NoSlice),
+    };
+    let folder = job_folder(job, args, context)?;
+    let request = slice_request(args)?;
     let at_once = args.rows_at_once;
     let at_once = at_once.map(|rows| usize::try_from(rows).unwrap_or(usize::MAX));
-    let mut slice = SliceRun::begin(&folder, &request, at_once)?;
-    if let Some(note) = &slice.note {
-        context.terminal.warn(note);
-    }
+    let slice = SliceRun::begin(&folder, &request, at_once, None)?;
     let stop = stop::watch_file(folder.stop_file())?;
-    let total = slice.rows();
-    let job_id = slice.job().job_id.to_string();
-    let title = format!("slice {}", slice.name());
-    let mut display = Display::for_job(&context.terminal, &job_id, &title, total);
-    let (status, counts) = slice.drive(&mut display, &stop)?;
-    display.finish(counts);
-    report(&slice, &status, counts, context)?;
-    let by_rows = u8::from(counts.failed > 0);
-    Ok(status.exit_code().unwrap_or(by_rows))
-}
-
-fn report(
-    slice: &SliceRun,
-    status: &JobStatus,
-    counts: Counts,
-    context: &Context,
-) -> Result<(), CliError> {
-    let error = status.job_error();
-    if context.terminal.json {
-        let object = json!({
-            "slice": slice.name().to_string(),
-            "total_items": counts.total,
-            "completed_items": counts.completed,
-            "failed_items": counts.failed,
-            "pending_items": counts.pending(),
-            "job_error": error,
-        });
-        context.terminal.data(&object.to_string())?;
-        return Ok(());
-    }
-    if let Some(error) = error {
-        let left = rows(counts.pending());
-        context
-            .terminal
-            .talk(&format!("slice {}: {left} left: {error}", slice.name()));
-    }
-    Ok(())
+    run_slice(slice, &stop, context)
 }
 
 /// The folder of the job; made for a wave CSV that has none.
-fn job_folder(args: &ExecArgs, context: &Context) -> Result<JobFolder, CliError> {
-    let path = context.folder.join(&args.job);
+fn job_folder(job: &Path, args: &ExecArgs, context: &Context) -> Result<JobFolder, CliError> {
+    let path = context.folder.join(job);
     if !path.is_file() {
         return Ok(JobFolder::open(&path).map_err(RunError::from)?);
     }
@@ -194,7 +194,7 @@ fn job_folder(args: &ExecArgs, context: &Context) -> Result<JobFolder, CliError>
     };
     if !folder.job_file().is_file() {
         // If another task of the array makes it at the same time, either is as good.
-        stage(&args.job, folder.path(), &args.work, &sizes, context)?.publish(folder.path())?;
+        stage(job, folder.path(), &args.work, &sizes, context)?.publish(folder.path())?;
     }
     if !args.work.agent.program.command.is_empty() {
         let made = folder.read().map_err(RunError::from)?.job.worker;
@@ -209,18 +209,4 @@ fn job_folder(args: &ExecArgs, context: &Context) -> Result<JobFolder, CliError>
         }
     }
     Ok(folder)
-}
-
-fn request(args: &ExecArgs) -> Result<SliceRequest, CliError> {
-    if let Some(rows) = &args.slice {
-        return Ok(SliceRequest::Rows(rows.clone()));
-    }
-    if let Some(index) = args.index {
-        return Ok(SliceRequest::Index { index, first: 1 });
-    }
-    let found = index_of_task(|name| std::env::var(name).ok());
-    match found.map_err(CliError::BadIndex)? {
-        Some((index, first)) => Ok(SliceRequest::Index { index, first }),
-        None => Err(CliError::NoSlice),
-    }
 }

@@ -61,6 +61,22 @@ impl Worker {
         }
     }
 
+    /// Replaces its program, if that is not on this host, by the one of the same name on `PATH`.
+    ///
+    /// # Errors
+    /// [`JobError::NoProgram`].
+    pub fn find_here(&mut self) -> Result<(), JobError> {
+        if self.check().is_ok() {
+            return Ok(());
+        }
+        let name = self.program.file_name().unwrap_or_default();
+        self.program = which::which(name).map_err(|_| JobError::NoProgram {
+            name: self.program.display().to_string(),
+            exists: self.program.exists(),
+        })?;
+        Ok(())
+    }
+
     /// Finds `command[0]` on `PATH` (or relative to `folder`), before anything starts.
     pub fn find(
         adapter: &str,

@@ -3,6 +3,7 @@
 use super::csv_run::Difference;
 use super::refusal::Refusal;
 use crate::adapter::AdapterError;
+use crate::archive::ArchiveError;
 use crate::executor::slices::SliceError;
 use crate::integrate::{DeliveryError, IntegrateError};
 use crate::job::JobError;
@@ -211,6 +212,12 @@ pub enum RunError {
     /// A slice can't be worked.
     #[error(transparent)]
     Slice(#[from] SliceError),
+    /// A wave can't be bundled, or a bundle not be used.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// The workspace of a bundle contains the user's home folder.
+    #[error("the rows start in `{}`, which contains your home folder; all of it would be in the bundle", .0.display())]
+    BundleOfHome(PathBuf),
     /// A wave of a plan is exported from another repository.
     #[error("the wave belongs to commit {commit:.12}, which the repository `{}` does not have", root.display())]
     OtherRepository {
@@ -308,10 +315,15 @@ impl RunError {
             ) => ErrorKind::Preflight,
             RunError::Job(JobError::Ledger(LedgerError::Locked { .. }))
             | RunError::Slice(
-                SliceError::Held { .. } | SliceError::Ledger(LedgerError::Locked { .. }),
+                SliceError::Held { .. }
+                | SliceError::ResultsInUse(_)
+                | SliceError::Ledger(LedgerError::Locked { .. }),
             ) => ErrorKind::Preflight,
             RunError::Job(JobError::Ledger(LedgerError::TakenOver(_)))
             | RunError::Ledger(LedgerError::TakenOver(_)) => ErrorKind::Resumable,
+            RunError::Archive(ArchiveError::Unpack { .. } | ArchiveError::Write(_)) => {
+                ErrorKind::Machine
+            }
             RunError::Slice(SliceError::Io { .. } | SliceError::Ledger(LedgerError::Io { .. })) => {
                 ErrorKind::Machine
             }
@@ -397,6 +409,10 @@ impl RunError {
                 error.hint().map(str::to_owned)
             }
             RunError::Slice(error) => error.hint(),
+            RunError::Archive(error) => error.hint().map(str::to_owned),
+            RunError::BundleOfHome(_) => {
+                Some("pass the folder that the rows need with --workspace DIR".to_owned())
+            }
             RunError::OtherRepository { .. } => Some(
                 "run this in the repository of the plan (-C DIR), or pass the folder where workers start with --workspace DIR"
                     .to_owned(),

@@ -5,6 +5,7 @@
 //!           -> single_steps  the same steps, one process each
 //! csv_run                    a spawned CSV
 //! slice_export -> slice_run  a wave as a folder of slices, and one slice of it
+//!   -> slice_bundle -> slice_unpack  the same as one file, where no folder is shared
 //! store                      run folder, state, task holds
 //! ```
 //!
@@ -23,8 +24,10 @@ mod preflight;
 mod refusal;
 mod settings;
 mod single_steps;
+mod slice_bundle;
 mod slice_export;
 mod slice_run;
+mod slice_unpack;
 mod store;
 mod task_budget;
 mod watcher;
@@ -40,9 +43,11 @@ pub use preflight::{
     Finding, InUse, Preflight, ProtocolSearchPath, Protocols, Request, examine, prepare,
 };
 pub use settings::PlanOptions;
-pub use single_steps::{Collect, Collected, CollectedWave, NextWaves, WaitingWave};
+pub use single_steps::{Collect, Collected, CollectedWave, IgnoredCopy, NextWaves, WaitingWave};
+pub use slice_bundle::{BundleDraft, BundleRequest};
 pub use slice_export::{ExportRequest, StagedJob};
 pub use slice_run::{SliceRequest, SliceRun};
+pub use slice_unpack::UnpackedJob;
 pub use store::{CancelRequest, RunFolder, State, Unit, empty_trash, home, release_tasks};
 pub use task_budget::TaskBudget;
 pub use watcher::Watcher;

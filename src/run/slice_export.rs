@@ -55,6 +55,8 @@ pub struct StagedJob {
     staging: TempDir,
     /// The job.
     pub sliced: SlicedJob,
+    /// The work tree that the workspace is a copy of, or the workspace itself.
+    pub(super) tree: PathBuf,
     /// Which wave it is, if it is one of a run.
     pub label: Option<Label>,
     /// What to tell about workers that are not confined.
@@ -80,9 +82,9 @@ impl ExportRequest<'_> {
             private::make_folders(&folder).map_err(RunError::io(&folder))?;
         }
         let label = label(&input)?;
-        let workspace = match (&self.workspace, &label) {
-            (Some(folder), _) => folder.clone(),
-            (None, None) => self.folder.to_owned(),
+        let (workspace, tree) = match (&self.workspace, &label) {
+            (Some(folder), _) => (folder.clone(), folder.clone()),
+            (None, None) => (self.folder.to_owned(), self.folder.to_owned()),
             (None, Some(label)) => {
                 let repo = Repo::find(self.folder)?;
                 if repo
@@ -95,7 +97,7 @@ impl ExportRequest<'_> {
                     });
                 }
                 workspace::create_copy(&repo, &at(WORKSPACE))?;
-                PathBuf::from(WORKSPACE)
+                (PathBuf::from(WORKSPACE), repo.root().to_owned())
             }
         };
         let default = match &label {
@@ -117,6 +119,7 @@ impl ExportRequest<'_> {
         Ok(StagedJob {
             staging,
             sliced: SlicedJob::new(job, slicing),
+            tree,
             label,
             note,
         })
@@ -175,6 +178,11 @@ impl ExportRequest<'_> {
 }
 
 impl StagedJob {
+    /// Where its files are until it is published.
+    pub(super) fn path(&self) -> &Path {
+        self.staging.path()
+    }
+
     /// Adds a file.
     ///
     /// # Errors

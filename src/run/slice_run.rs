@@ -3,7 +3,9 @@
 use super::confinement;
 use super::confinement::protected_by_csv;
 use super::error::RunError;
-use crate::executor::slices::{Claimed, JobFolder, SliceError, SliceName, SlicedJob, TakenSlice};
+use crate::executor::slices::{
+    Claimed, JobFolder, JobMark, SliceError, SliceName, SlicedJob, TakenSlice,
+};
 use crate::job::{
     Budget, Counts, ExecutorChoice, Halt, JobStatus, Journal, Observer, Rows, Selection, Settings,
     Stop,
@@ -12,10 +14,11 @@ use crate::model::{Event, SliceFinished};
 use crate::platform::sandbox::Choice;
 use crate::platform::{private, process, sha256_of_bytes};
 use crate::verdict::prose;
+use crate::wave::Label;
 use crate::{adapter, job};
+use serde_json::Value;
 use std::fs;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -63,14 +66,17 @@ pub struct SliceRun {
 }
 
 impl SliceRun {
-    /// Takes a slice of the job in `folder`, to be worked with `rows_at_once` rows at a time.
+    /// Takes a slice of the job in `folder`, to be worked with `rows_at_once` rows at a time. What happens goes to the slice's
+    /// file in the folder, which all hosts share, or else to the file `results`.
     ///
     /// # Errors
-    /// The job is not understood, there is no such slice, another process works it, or its worker can't run here.
+    /// The job is not understood, there is no such slice, another process works it, `results` is another file, or its worker
+    /// can't run here.
     pub fn begin(
         folder: &JobFolder,
         request: &SliceRequest,
         rows_at_once: Option<usize>,
+        results: Option<&Path>,
     ) -> Result<Self, RunError> {
         let sliced = folder.read()?;
         let (name, mut rows) = request.resolve(&sliced)?;
@@ -89,12 +95,32 @@ impl SliceRun {
         job.max_wall_seconds = None;
         // Whoever runs a slice is the executor.
         job.executor = ExecutorChoice::Local;
-        job.scratch = scratch(folder, &name)?;
+        job.scratch = scratch(results.unwrap_or(folder.path()), &name)?;
+        if let Some(results) = results {
+            // The folder is removed afterwards.
+            job.logs = results.with_extension("logs");
+            job.worker.find_here()?;
+        }
         job.worker.check()?;
         job.agent_protocol = adapter::agent_protocol(&job.worker)?;
         job.read_text = sliced.reads_text.then_some(prose::read as job::ReadText);
         let note = confine(&mut job, folder)?;
-        let claimed = Claimed::claim(folder, &name, rows.len(), job.wave)?;
+        let mark = JobMark {
+            job_id: job.job_id.clone(),
+            label: label_of(folder)?,
+        };
+        let claimed = match results {
+            Some(results) => Claimed::claim_results(results, &name, rows.len(), job.wave, mark),
+            None => Claimed::claim(folder, &name, rows.len(), job.wave, mark),
+        };
+        if !matches!(
+            claimed,
+            Ok(Claimed::Taken(_)) | Err(SliceError::Held { .. })
+        ) {
+            // Nothing will run here. It stays if a killed process left something in it.
+            let _ = fs::remove_dir(&job.scratch);
+        }
+        let claimed = claimed?;
         Ok(Self {
             job,
             name,
@@ -148,6 +174,18 @@ impl SliceRun {
     }
 }
 
+/// The label of the wave, if it is one of a run.
+fn label_of(folder: &JobFolder) -> Result<Option<Value>, RunError> {
+    let path = folder.slices().join(Label::FILE_NAME);
+    match fs::read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        bytes => {
+            let label = serde_json::from_slice(&bytes.map_err(RunError::io(&path))?);
+            label.map_err(|error| RunError::io(&path)(error.into()))
+        }
+    }
+}
+
 /// The rows of a slice that are not to be run.
 fn skipped(folder: &JobFolder, number: u64) -> Result<Rows, RunError> {
     let path = folder.skipped_file(number);
@@ -175,18 +213,32 @@ fn confine(job: &mut Settings, folder: &JobFolder) -> Result<Option<String>, Run
 }
 
 /// A folder on this host for the short-lived files of a slice: its socket, and the record of its worker processes. Its name
-/// is the same each time, so that what a killed process left running is found and ended before its rows run again.
-fn scratch(folder: &JobFolder, name: &SliceName) -> Result<PathBuf, RunError> {
-    let whole = fs::canonicalize(folder.path());
-    let whole = whole.map_err(RunError::io(folder.path()))?;
-    let mut key = whole.as_os_str().as_bytes().to_vec();
+/// is the same each time, so that what a killed process left running is found and ended before its rows run again. `place` is
+/// where the slice's file is, or the file.
+fn scratch(place: &Path, name: &SliceName) -> Result<PathBuf, RunError> {
+    let mut key = whole(place)?.into_os_string().into_encoded_bytes();
     key.extend_from_slice(name.to_string().as_bytes());
     let path = std::env::temp_dir().join(format!("mesh-{:.20}", sha256_of_bytes(&key)));
-    match private::make_folder(&path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => check_own(&path)?,
-        made => made.map_err(RunError::io(&path))?,
-    }
+    make_own_folder(&path)?;
     Ok(path)
+}
+
+/// The path without links; the last part need not exist.
+pub(super) fn whole(path: &Path) -> Result<PathBuf, RunError> {
+    if let Ok(whole) = fs::canonicalize(path) {
+        return Ok(whole);
+    }
+    let parent = crate::platform::parent(path);
+    let whole = fs::canonicalize(parent).map_err(RunError::io(parent))?;
+    Ok(whole.join(path.file_name().unwrap_or_default()))
+}
+
+/// Creates a folder that only this user can read, or checks that it is one.
+pub(super) fn make_own_folder(path: &Path) -> Result<(), RunError> {
+    match private::make_folder(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => check_own(path),
+        made => made.map_err(RunError::io(path)),
+    }
 }
 
 /// Refuses a folder that another user could have put there.

@@ -2,6 +2,7 @@
 //! same in every run of a task.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Run, wave, commit, and the hash of the wave CSV.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +37,11 @@ impl Label {
     /// Parses a label.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         serde_json::from_slice(bytes).map_err(|error| format!("not the label of a wave: {error}"))
+    }
+
+    /// Takes a label that is part of another file.
+    pub fn of_value(value: Value) -> Result<Self, String> {
+        serde_json::from_value(value).map_err(|error| format!("not the label of a wave: {error}"))
     }
 
     /// The content of the label's file.

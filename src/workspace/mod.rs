@@ -4,6 +4,7 @@
 //! user's tree -> fingerprint, tree_state (what it holds)
 //!             -> git_view (a `.git` that shows the history)
 //!             -> workspaces: shared_tree (one copy of a file in all of them), kept_copy (a copy for each wave)
+//!             -> own_git (that of a copy for other hosts, with objects of its own)
 //!             -> fingerprint (whether anybody changed it while workers ran), fingerprint_diff (what changed)
 //! ```
 
@@ -13,6 +14,7 @@ mod fingerprint;
 mod fingerprint_diff;
 mod git_view;
 mod kept_copy;
+mod own_git;
 mod shared_tree;
 mod tree_state;
 mod workspaces;
@@ -21,5 +23,6 @@ pub use error::SnapshotError;
 pub use fingerprint::Fingerprint;
 pub use fingerprint_diff::diff;
 pub use kept_copy::{create_copy, refresh, remove};
+pub use own_git::own_git;
 pub use tree_state::TreeState;
 pub use workspaces::{Lease, Workspaces};

@@ -167,7 +167,16 @@ fn an_archive_with_a_wrong_member_is_not_used() {
         let archive = zstd::encode_all(tar.as_slice(), 1).expect("zstd");
         refused(&archive, "it is not a regular file");
     }
+    // The library would read a name of any length into memory.
+    let mut tar = Builder::new(Vec::new());
+    let name = vec![b'a'; 5000];
+    add(&mut tar, EntryType::GNULongName, "././@LongLink", &name);
+    let tar = tar.into_inner().expect("a tar");
+    let archive = zstd::encode_all(tar.as_slice(), 1).expect("zstd");
+    refused(&archive, "it is not a regular file");
     let whole = packed(&good);
+    let cut = &whole[..whole.len() - 1];
+    refused(cut, "damaged or cut off");
     refused(&whole[..whole.len() / 2], "damaged or cut off");
     assert!(!Path::new("/etc/x").exists() && !bench.path("x").exists());
 }

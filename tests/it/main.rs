@@ -5,6 +5,7 @@ mod answers;
 mod architecture;
 mod archive;
 mod audit;
+mod bundles;
 mod dags;
 mod demo;
 mod dispatch;

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Options of other programs in the examples of the manual.
-const FOREIGN: [&str; 8] = [
+const FOREIGN: [&str; 9] = [
     "--append-system-prompt", // claude
+    "--bin",                  // cargo
     "--conformance",          // tests/agents/run
     "--file",                 // an agent
     "--path",                 // cargo

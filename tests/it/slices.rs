@@ -8,7 +8,7 @@ use std::process::Stdio;
 const SCHEMA: &str = r#"{"type":"object","required":["n"],"properties":{"n":{"type":"integer"}}}"#;
 
 /// A wave CSV of `rows` rows with the columns id, prompt and n, and its call file.
-fn with_wave(rows: usize) -> Sandbox {
+pub fn with_wave(rows: usize) -> Sandbox {
     let sandbox = Sandbox::new();
     let lines = (1..=rows).map(|n| format!("item-{n},do {n},{n}\n"));
     sandbox.write(
@@ -222,7 +222,7 @@ fn a_worker_of_a_slice_gets_only_the_variables_it_may_have() {
 }
 
 /// The first wave of run `R`, handed out.
-fn first_wave(bench: &Bench) -> PathBuf {
+pub fn first_wave(bench: &Bench) -> PathBuf {
     let handed = bench.next("--run-id R");
     let call = handed["waves"][0]["call_path"].as_str().expect("a path");
     PathBuf::from(call.replace(".call.json", ".csv"))

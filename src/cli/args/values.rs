@@ -91,6 +91,19 @@ fn within_rates(text: &str, range: RangeInclusive<f64>, what: &str) -> Result<f6
         })
 }
 
+/// `1048576`, `512M`, `4G`.
+pub fn bytes(text: &str) -> Result<u64, String> {
+    let expected = || "must be a number of bytes, or one with a unit: 512K, 512M or 4G".to_owned();
+    let (number, shift) = match text.strip_suffix(['K', 'M', 'G']) {
+        Some(number) if text.ends_with('K') => (number, 10),
+        Some(number) if text.ends_with('M') => (number, 20),
+        Some(number) => (number, 30),
+        None => (text, 0),
+    };
+    let number: u64 = number.parse().map_err(|_| expected())?;
+    number.checked_mul(1 << shift).ok_or_else(expected)
+}
+
 /// `90s`, `15m`, `12h`, `30d`, `2w`.
 pub fn age(text: &str) -> Result<Duration, String> {
     let expected = || "must be a number and a unit: 90s, 15m, 12h, 30d or 2w".to_owned();

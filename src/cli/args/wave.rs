@@ -2,7 +2,7 @@
 
 use super::run::RunOptions;
 use super::simulate::SimulateArgs;
-use super::values::{OneRun, at_least_one};
+use super::values::{OneRun, at_least_one, bytes};
 use super::worker::{AgentArgs, AttemptArgs};
 use crate::job::Rows;
 use crate::wave::Runner;
@@ -23,11 +23,14 @@ pub enum WaveCommand {
     /// waves and continues as soon as they are collected. The run holds its tasks until they are done, or until it ends or is
     /// cancelled: no other run selects them.
     Next(Box<NextArgs>),
-    /// Export a wave for Slurm, Kubernetes, GNU parallel, xargs, HyperQueue or a shell
+    /// Export a wave for Slurm, Kubernetes, GNU parallel, xargs, HyperQueue or a shell, or as one file
     ///
     /// DIR becomes the folder of a job: the wave, its settings, the workspace of its rows, and a script or manifest for the
     /// engine, which starts `mesh wave exec DIR` once for each slice of rows. The same program must be installed where the
     /// slices run, and DIR must be shared by all of these hosts. `mesh collect RUN DIR` reads the results.
+    ///
+    /// --bundle writes one file for hosts that share no folder: the wave, its settings, the workspace with the history of the
+    /// commit that is checked out, and the program `mesh`. `mesh wave exec --bundle FILE` runs a slice of it.
     Export(Box<ExportArgs>),
     /// Run one slice of an exported wave, on any host that shares its folder
     ///
@@ -39,6 +42,10 @@ pub enum WaveCommand {
     ///
     /// Instead of the folder of an export, the wave CSV itself may be given, with the agent's command; the folder is then
     /// WAVE.exec beside it, with one row a slice.
+    ///
+    /// With --bundle, the slice of a bundle is run without a shared folder: its files are checked and unpacked into a private
+    /// temporary folder, which is removed at the end, and the results go to the one file RESULTS.jsonl, which
+    /// `mesh collect RUN DIR` takes from any folder. Run again with the same file, it continues behind the last result.
     Exec(Box<ExecArgs>),
     /// Check wave CSVs and their call files
     ///
@@ -77,17 +84,28 @@ pub struct ExportArgs {
     #[arg(value_name = "WAVE.csv")]
     pub wave: PathBuf,
     /// Folder to create
-    #[arg(value_name = "DIR")]
-    pub into: PathBuf,
+    #[arg(
+        value_name = "DIR",
+        required_unless_present = "bundle",
+        requires = "to"
+    )]
+    pub into: Option<PathBuf>,
     /// Engine: slurm, kubernetes, parallel, xargs, hyperqueue or shell
-    #[arg(long, value_name = "ENGINE")]
-    pub to: Runner,
+    #[arg(
+        long,
+        value_name = "ENGINE",
+        required_unless_present = "bundle",
+        requires = "into"
+    )]
+    pub to: Option<Runner>,
     /// Rows of one task of the engine [default: as many as make at most 1000 tasks]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub rows_per_task: Option<u64>,
     /// Rows of one task that run at once; the engine starts so many fewer tasks at once
     #[arg(long, value_name = "N", default_value = "1", value_parser = at_least_one)]
     pub rows_at_once: u64,
+    #[command(flatten)]
+    pub bundle: BundleArgs,
     #[command(flatten)]
     pub work: RowWorkArgs,
 }
@@ -96,8 +114,8 @@ pub struct ExportArgs {
 #[derive(Clone, Debug, Args)]
 pub struct ExecArgs {
     /// The folder of an exported wave, or a wave CSV with its call file
-    #[arg(value_name = "JOB|WAVE.csv")]
-    pub job: PathBuf,
+    #[arg(value_name = "JOB|WAVE.csv", required_unless_present = "bundle")]
+    pub job: Option<PathBuf>,
     /// Slice to run, counted from 1 [default: that of the engine's task]
     #[arg(long, value_name = "N", conflicts_with = "slice")]
     pub index: Option<u64>,
@@ -107,6 +125,8 @@ pub struct ExecArgs {
     /// Rows at once in this slice [default: as exported]
     #[arg(short = 'j', long, value_name = "K", value_parser = at_least_one)]
     pub rows_at_once: Option<u64>,
+    #[command(flatten)]
+    pub bundle: ExecBundleArgs,
     #[command(flatten)]
     pub work: RowWorkArgs,
 }
@@ -123,12 +143,46 @@ pub struct RowWorkArgs {
     pub attempts: AttemptArgs,
 }
 
+/// Arguments of `mesh wave export` for a bundle.
+#[derive(Clone, Debug, Args)]
+pub struct BundleArgs {
+    /// Write the wave with everything that it needs to this file, for hosts without a shared folder
+    #[arg(long, value_name = "FILE")]
+    pub bundle: Option<PathBuf>,
+    /// Program to pack as mesh, such as a static one [default: this one]
+    #[arg(long, value_name = "PATH", requires = "bundle")]
+    pub bundle_program: Option<PathBuf>,
+    /// Most bytes of content of a bundle, such as 512M or 8G
+    #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = bytes)]
+    pub bundle_max: u64,
+    /// Replace the bundle if it exists
+    #[arg(long, requires = "bundle")]
+    pub force: bool,
+}
+
+/// Arguments of `mesh wave exec` for a bundle.
+#[derive(Clone, Debug, Args)]
+pub struct ExecBundleArgs {
+    /// Run a slice of this bundle of `mesh wave export --bundle`
+    #[arg(long, value_name = "FILE", requires = "output", conflicts_with_all = ["job", "command", "adapter", "workspace"])]
+    pub bundle: Option<PathBuf>,
+    /// File of the results of a bundle's slice; created, or continued
+    #[arg(short = 'o', long, value_name = "RESULTS.jsonl", requires = "bundle")]
+    pub output: Option<PathBuf>,
+    /// Folder where the bundle is unpacked [default: the temporary folder]
+    #[arg(long, value_name = "DIR", requires = "bundle")]
+    pub workdir: Option<PathBuf>,
+    /// Most bytes of content of a bundle, such as 512M or 8G
+    #[arg(long, value_name = "SIZE", default_value = "2G", value_parser = bytes)]
+    pub bundle_max: u64,
+}
+
 /// Arguments of `mesh collect`.
 #[derive(Clone, Debug, Args)]
 pub struct CollectArgs {
     #[command(flatten)]
     pub run: OneRun,
-    /// Output CSV, folder of an exported wave or of answers, of one or several waves [default: the .out.csv next to each wave]
+    /// Output CSV, folder of an exported wave, of answers or of results of bundles, of one or several waves [default: the .out.csv next to each wave]
     #[arg(value_name = "ANSWERS")]
     pub answers: Option<PathBuf>,
     /// Collect only this wave [default: all waiting waves]

@@ -37,6 +37,17 @@ pub enum SliceError {
         /// `process 17 on node3`, if known.
         holder: Option<String>,
     },
+    /// Another process works for the same file of results.
+    #[error("another process writes `{}`", .0.display())]
+    ResultsInUse(PathBuf),
+    /// A file of results is not one of this slice.
+    #[error("`{}` is not the file of results of this slice: {why}", path.display())]
+    OtherResults {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        why: String,
+    },
     /// A file can't be read or written.
     #[error("`{}`", path.display())]
     Io {
@@ -62,6 +73,12 @@ impl SliceError {
             Self::Held { .. } => Some(
                 "its results count; wait for it, or end it first: the slice then goes on where it stopped"
                     .to_owned(),
+            ),
+            Self::ResultsInUse(_) => {
+                Some("wait for it, or pass another file with -o".to_owned())
+            }
+            Self::OtherResults { .. } => Some(
+                "it was not changed; pass another file with -o".to_owned(),
             ),
             _ => None,
         }

@@ -16,8 +16,8 @@ const VERSION: u32 = 1;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobFolder(PathBuf);
 
-/// `job.json`: `{"v": 1, "job": {…}, "slicing": {…}}`. The paths of input, logs and working folder may be relative to the
-/// folder, so that a copy of it works elsewhere.
+/// `job.json`: `{"v": 1, "job": {…}, "slicing": {…}}`. The paths of input, logs, working folder and program may be
+/// relative to the folder, so that a copy of it works elsewhere.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SlicedJob {
@@ -91,6 +91,15 @@ impl JobFolder {
             .join(format!("{}.skip", SliceName::Number(number)))
     }
 
+    /// The content of `job.json`.
+    ///
+    /// # Errors
+    /// A path is not UTF-8.
+    pub fn text(&self, sliced: &SlicedJob) -> Result<Vec<u8>, SliceError> {
+        let text = serde_json::to_vec_pretty(sliced).map_err(io::Error::from);
+        text.map_err(SliceError::io(&self.job_file()))
+    }
+
     /// Writes `job.json`, as the last file of the folder; what is there before is not a job.
     ///
     /// # Errors
@@ -99,9 +108,8 @@ impl JobFolder {
         let slices = self.slices();
         private::make_folders(&slices).map_err(SliceError::io(&slices))?;
         let path = self.job_file();
-        let text = serde_json::to_vec_pretty(sliced).map_err(io::Error::from);
-        let written = text.and_then(|text| crate::platform::write_private(&path, &text));
-        written.map_err(SliceError::io(&path))
+        let text = self.text(sliced)?;
+        crate::platform::write_private(&path, &text).map_err(SliceError::io(&path))
     }
 
     /// Reads `job.json`, with all paths resolved.
@@ -122,7 +130,12 @@ impl JobFolder {
         }
         let folder = std::path::absolute(&self.0).map_err(SliceError::io(&self.0))?;
         let job = &mut sliced.job;
-        for path in [&mut job.input_path, &mut job.logs, &mut job.worker.folder] {
+        let worker = &mut job.worker;
+        let paths = [&mut job.input_path, &mut job.logs];
+        for path in paths
+            .into_iter()
+            .chain([&mut worker.folder, &mut worker.program])
+        {
             *path = folder.join(&*path);
         }
         Ok(sliced)

@@ -7,17 +7,20 @@
 //! JOB/logs/                    the output of failed attempts
 //! ```
 //!
+//! Where no folder is shared, a slice has one file of results instead (`results_file`).
+//!
 //! A slice is the same rows for as long as the job exists, so working it again continues it. Results are read from the
 //! files of the slices (`answers`); nothing else passes between hosts.
 
 mod answers;
 mod error;
 mod job_folder;
+mod results_file;
 mod slice_file;
 mod slicing;
 
-pub use answers::{SliceAnswer, read_answers};
+pub use answers::{SliceAnswer, SliceSource, count_answers, find_sources, read_answers};
 pub use error::SliceError;
 pub use job_folder::{JobFolder, SlicedJob};
-pub use slice_file::{Claimed, SliceFile, TakenSlice};
+pub use slice_file::{Claimed, JobMark, SliceFile, TakenSlice};
 pub use slicing::{SliceName, Slicing};

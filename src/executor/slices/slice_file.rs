@@ -14,9 +14,10 @@ use super::job_folder::JobFolder;
 use super::slicing::SliceName;
 use crate::job::{Counts, Journal, State};
 use crate::ledger::{Ledger, LedgerError, Lines};
-use crate::model::{Event, SliceTaken, WaveNo};
+use crate::model::{Event, JobId, SliceTaken, WaveNo};
 use crate::platform::{Readers, clock, durable, private, process};
 use crate::{ledger, platform};
+use serde_json::Value;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -51,11 +52,14 @@ impl SliceFile {
     fn parse(path: PathBuf) -> Option<Self> {
         let name = path.file_name()?.to_str()?.strip_suffix(".jsonl")?;
         let (slice, generation) = name.rsplit_once('.')?;
-        Some(Self {
+        let parsed = Self {
             slice: slice.parse().ok()?,
             generation: generation.parse().ok()?,
-            path,
-        })
+            path: path.clone(),
+        };
+        // Another spelling of the number is a name that a person gave.
+        let own = format!("{}.{}.jsonl", parsed.slice, parsed.generation);
+        path.ends_with(own).then_some(parsed)
     }
 
     /// The newest file of every slice that was begun, by slice.
@@ -69,15 +73,35 @@ impl SliceFile {
         Ok(files)
     }
 
-    fn all(slices: &Path) -> Result<Vec<Self>, SliceError> {
-        let entries = match fs::read_dir(slices) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.map_err(SliceError::io(slices))?,
+    /// The newest file of every slice that was begun, then every other ledger in the folder, by name.
+    pub(super) fn list_with_others(slices: &Path) -> Result<Vec<PathBuf>, SliceError> {
+        let own = Self::list(slices)?.into_iter().map(|file| file.path);
+        let is_other = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let is_ledger = name.ends_with(".jsonl") && !name.ends_with(".refused.jsonl");
+            is_ledger && !name.starts_with('.') && Self::parse(path.clone()).is_none()
         };
-        let paths: io::Result<Vec<PathBuf>> = entries.map(|entry| Ok(entry?.path())).collect();
-        let paths = paths.map_err(SliceError::io(slices))?;
-        Ok(paths.into_iter().filter_map(Self::parse).collect())
+        let mut others: Vec<PathBuf> = entries(slices)?.into_iter().filter(is_other).collect();
+        others.sort();
+        Ok(own.chain(others).collect())
     }
+
+    fn all(slices: &Path) -> Result<Vec<Self>, SliceError> {
+        Ok(entries(slices)?
+            .into_iter()
+            .filter_map(Self::parse)
+            .collect())
+    }
+}
+
+/// What is in a folder, which may be missing.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, SliceError> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(SliceError::io(folder))?,
+    };
+    let paths: io::Result<Vec<PathBuf>> = entries.map(|entry| Ok(entry?.path())).collect();
+    paths.map_err(SliceError::io(folder))
 }
 
 /// The claim of a process on a slice.
@@ -86,6 +110,15 @@ pub enum Claimed {
     Taken(Box<TakenSlice>),
     /// All rows have ended; there is nothing to do.
     Done(Counts),
+}
+
+/// Which job a slice is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobMark {
+    /// The job.
+    pub job_id: JobId,
+    /// The label of its wave, as in `wave.json`, if it is a wave of a run.
+    pub label: Option<Value>,
 }
 
 /// A slice that this process works.
@@ -106,10 +139,11 @@ impl Claimed {
         slice: &SliceName,
         rows: u64,
         wave: WaveNo,
+        mark: JobMark,
     ) -> Result<Self, SliceError> {
         let slices = folder.slices();
         private::make_folders(&slices).map_err(SliceError::io(&slices))?;
-        match try_claim(&slices, slice, rows, wave) {
+        match try_claim(&slices, slice, rows, wave, mark) {
             Err(error @ SliceError::Held { .. }) => {
                 record_refusal(&slices, slice, &error)?;
                 Err(error)
@@ -124,6 +158,7 @@ fn try_claim(
     slice: &SliceName,
     rows: u64,
     wave: WaveNo,
+    mark: JobMark,
 ) -> Result<Claimed, SliceError> {
     let mut earlier: Vec<SliceFile> = SliceFile::all(slices)?;
     earlier.retain(|file| file.slice == *slice);
@@ -172,14 +207,9 @@ fn try_claim(
     drop(locked);
     let mut journal = SliceJournal {
         ledger,
-        successor: SliceFile::new(slices, slice, next.generation + 1).path,
+        successor: Some(SliceFile::new(slices, slice, next.generation + 1).path),
     };
-    journal.record(&[Event::from(SliceTaken {
-        slice: slice.to_string(),
-        generation: next.generation,
-        host: process::host(),
-        pid: std::process::id(),
-    })])?;
+    journal.record(&[mark.taken(slice, next.generation)])?;
     Ok(Claimed::Taken(Box::new(TakenSlice { journal, state })))
 }
 
@@ -195,8 +225,22 @@ fn create(path: &Path, earlier: Option<(&Path, u64)>) -> io::Result<()> {
     platform::sync_folder(platform::parent(path))
 }
 
+impl JobMark {
+    /// The event of a process that takes a slice of the job.
+    pub(super) fn taken(self, slice: &SliceName, generation: u32) -> Event {
+        Event::from(SliceTaken {
+            slice: slice.to_string(),
+            generation,
+            host: process::host(),
+            pid: std::process::id(),
+            job_id: Some(self.job_id),
+            label: self.label,
+        })
+    }
+}
+
 /// Who took the slice last, as far as its file says.
-fn holder(path: &Path) -> Option<String> {
+pub(super) fn holder(path: &Path) -> Option<String> {
     let mut last = None;
     let scanned = ledger::scan(path, |record, _| {
         if let Event::SliceTaken(taken) = record.event {
@@ -227,9 +271,9 @@ fn record_refusal(slices: &Path, slice: &SliceName, why: &SliceError) -> Result<
 
 /// Writes the file of a slice as long as no other process has taken it over.
 pub struct SliceJournal {
-    ledger: Ledger,
-    /// The file of the next generation.
-    successor: PathBuf,
+    pub(super) ledger: Ledger,
+    /// The file of the next generation, if there can be one.
+    pub(super) successor: Option<PathBuf>,
 }
 
 impl Journal for SliceJournal {
@@ -239,9 +283,9 @@ impl Journal for SliceJournal {
 
     fn sync(&mut self) -> Result<(), LedgerError> {
         self.ledger.sync()?;
-        match self.successor.exists() {
-            true => Err(LedgerError::TakenOver(self.successor.clone())),
-            false => Ok(()),
+        match &self.successor {
+            Some(successor) if successor.exists() => Err(LedgerError::TakenOver(successor.clone())),
+            _ => Ok(()),
         }
     }
 

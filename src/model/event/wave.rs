@@ -5,6 +5,7 @@ use super::super::path_text;
 use super::super::row::Lane;
 use super::super::text::visible;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::path::PathBuf;
 
 /// Fields of `output_written`.
@@ -61,6 +62,12 @@ pub struct SliceTaken {
     pub host: String,
     /// The process there.
     pub pid: u32,
+    /// The job that the slice is of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_id: Option<JobId>,
+    /// The label of its wave, as in `wave.json`, if it is a wave of a run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<Value>,
 }
 
 /// Fields of `slice_finished`: no more rows of the slice start.

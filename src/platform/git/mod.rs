@@ -7,6 +7,7 @@ mod commit;
 mod files;
 mod filters;
 mod memory;
+mod pack;
 mod past;
 mod recall;
 mod records;

@@ -1,7 +1,8 @@
 //! Reads the answers of an external runner: an output CSV, or a folder with one file per row.
 //!
 //! In a CSV, the columns `item_id` (else `id`), `status`, `result_json`, `last_error`, `attempt_count` and `job_id` are read
-//! (CONTRACT, section 2). The folder of an exported wave has its answers in the files of its slices. In any other folder,
+//! (CONTRACT, section 2). The folder of an exported wave has its answers in the files of its slices (`slice_answers`), and any folder
+//! may have files of results of `mesh wave exec --bundle`. In a folder,
 //! `<row id>.json` is the output of the worker, or `<row id>.error` the error; the layout of recorded answers,
 //! `<unit>/<round>.<role>.<attempt>.json`, is read as well.
 //!
@@ -11,90 +12,39 @@
 //! hand, is matched by its row ids alone.
 
 use super::awaited::{AwaitedAnswers, AwaitedWave};
+use super::imported_answers::{Answers, AnswersError, ImportedAnswer};
+use super::slice_answers::read_slices;
 use crate::adapter::replay;
-use crate::executor::slices;
 use crate::executor::slices::JobFolder;
 use crate::job::JobError;
 use crate::model;
-use crate::model::{RowId, WaveNo, one_line};
+use crate::model::{RowId, one_line};
 use crate::run::error::RunError;
 use crate::run::refusal::Refusal;
 use crate::table::{ReadOptions, Reader, TableError};
-use crate::verdict::{Object, extract};
+use crate::verdict::extract;
 use crate::wave::Label;
-use serde_json::Value;
-use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// The maximum size of an answer in a folder, in bytes.
 const ANSWER_BYTES_MAX: u64 = 8 << 20;
 
-/// The answer to one row.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum ImportedAnswer {
-    /// None yet.
-    Nothing,
-    /// The output of a worker, not parsed yet.
-    Written(Vec<u8>),
-    /// An object, not checked yet.
-    Result { result: Object, attempts: u32 },
-    /// `code: text`.
-    Failed { error: String, attempts: u32 },
-}
-
-impl ImportedAnswer {
-    pub fn failed(error: &str) -> Self {
-        ImportedAnswer::Failed {
-            error: error.to_owned(),
-            attempts: 1,
-        }
-    }
-}
-
-/// Why answers can't be imported.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum AnswersError {
-    /// The file is refused.
-    #[error("{}", .0.why)]
-    Refused(Refusal),
-    /// The file or folder can't be read.
-    #[error(transparent)]
-    Run(#[from] RunError),
-}
-
-impl AnswersError {
-    fn refused(path: &Path, why: impl Into<String>) -> Self {
-        Self::Refused(Refusal::new(path, why))
-    }
-}
-
-/// The answers to waves.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Answers {
-    by_row: BTreeMap<RowId, ImportedAnswer>,
-    jobs: BTreeMap<WaveNo, String>,
-    /// The number of rows of waves that no longer await answers.
-    pub other_rows: usize,
-}
-
 impl Answers {
     /// Reads the answers at `path`.
     pub fn read(path: &Path, awaited: &AwaitedAnswers) -> Result<Self, AnswersError> {
-        match path.is_dir() {
-            true => read_folder(&answers_folder(path), awaited),
-            false => read_csv(path, awaited),
+        if path.is_dir() {
+            return read_folder(&answers_folder(path), awaited);
         }
-    }
-
-    /// The job of a wave, if the answers name it.
-    pub fn job_id(&self, wave: WaveNo) -> Option<&str> {
-        self.jobs.get(&wave).map(String::as_str)
-    }
-
-    /// The answer to a row.
-    pub fn answer(&self, id: &RowId) -> &ImportedAnswer {
-        self.by_row.get(id).unwrap_or(&ImportedAnswer::Nothing)
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "jsonl")
+        {
+            let mut answers = Self::default();
+            read_slices(path, None, awaited, &mut answers)?;
+            return Ok(answers);
+        }
+        read_csv(path, awaited)
     }
 }
 
@@ -271,36 +221,21 @@ fn read_folder(folder: &Path, awaited: &AwaitedAnswers) -> Result<Answers, Answe
         let imported = read_row_files(folder, id)?;
         answers.by_row.insert(id.clone(), imported);
     }
-    read_slices(folder, awaited, &mut answers)?;
+    let job_file = crate::platform::parent(folder);
+    let job = JobFolder::open(job_file)
+        .ok()
+        .filter(|job| job.slices() == folder);
+    let job = job
+        .map(|job| job.read())
+        .transpose()
+        .map_err(RunError::from)?;
+    read_slices(
+        folder,
+        job.as_ref().map(|job| &job.job.job_id),
+        awaited,
+        &mut answers,
+    )?;
     Ok(answers)
-}
-
-/// Adds the answers in the files of slices. A result stands, wherever else the row failed.
-fn read_slices(
-    folder: &Path,
-    awaited: &AwaitedAnswers,
-    answers: &mut Answers,
-) -> Result<(), AnswersError> {
-    let read = slices::read_answers(folder, |answer| {
-        if awaited.wave_of(&answer.id).is_none() {
-            answers.other_rows += usize::from(awaited.is_other_row(&answer.id));
-            return;
-        }
-        let attempts = answer.attempts;
-        let imported = match answer.outcome {
-            Ok(Value::Object(result)) => ImportedAnswer::Result { result, attempts },
-            Ok(_) => return,
-            Err(error) => ImportedAnswer::Failed { error, attempts },
-        };
-        let place = answers
-            .by_row
-            .entry(answer.id)
-            .or_insert(ImportedAnswer::Nothing);
-        if !matches!(place, ImportedAnswer::Result { .. }) {
-            *place = imported;
-        }
-    });
-    read.map_err(|error| RunError::from(error).into())
 }
 
 /// The label that `mesh wave export` writes to the folder of answers.

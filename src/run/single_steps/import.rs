@@ -3,8 +3,9 @@
 //! All files are read and checked before anything is recorded. A file is accepted or refused as a whole; a refused file does not
 //! affect other waves. A row keeps its first answer, so importing the same answers again changes nothing.
 
-use super::answers::{Answers, AnswersError, ImportedAnswer, answers_folder};
+use super::answers::answers_folder;
 use super::awaited::AwaitedAnswers;
+use super::imported_answers::{Answers, AnswersError, IgnoredCopy, ImportedAnswer};
 use super::unknown_files::KnownNames;
 use crate::job;
 use crate::job::{Journal, ResultCheck, Stop, Survey};
@@ -40,6 +41,8 @@ pub struct Collected {
     pub waiting: Vec<WaitingWave>,
     /// The refused files.
     pub refused_files: Vec<Refusal>,
+    /// Copies of slices that were ignored beside a fuller one.
+    pub copies: Vec<IgnoredCopy>,
     /// Files of no row of the run, relative to the folder of answers.
     pub unknown_files: Vec<PathBuf>,
     /// The number of answers to waves that no longer await any.
@@ -193,6 +196,8 @@ impl PlanRun {
             let found = FoundAnswers::of(Answers::read(path, &asked(waves)?))?;
             if let FoundAnswers::Answers(answers) = &found {
                 collected.other_rows = answers.other_rows;
+                collected.refused_files.clone_from(&answers.refused_files);
+                collected.copies.clone_from(&answers.copies);
             }
             return Ok(waves.iter().map(|wave| (wave, found.clone())).collect());
         }

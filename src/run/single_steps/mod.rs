@@ -2,14 +2,17 @@
 //!
 //! ```text
 //! steps    mesh wave next, mesh integrate
-//! import   mesh collect: answers -> awaited (compare with the wave) -> events and verdicts
+//! import   mesh collect: answers, slice_answers -> imported_answers -> awaited (compare with the wave) -> events and verdicts
 //! ```
 
 mod answers;
 mod awaited;
 mod import;
+mod imported_answers;
+mod slice_answers;
 mod steps;
 mod unknown_files;
 
 pub use import::{Collect, Collected, CollectedWave, WaitingWave};
+pub use imported_answers::IgnoredCopy;
 pub use steps::NextWaves;

@@ -50,6 +50,8 @@ impl<'n> KnownNames<'n> {
                         .filter(|file| !self.is_recorded_answer(unit, file));
                     strays.extend(unknown.map(|file| Path::new(&name).join(file.file_name())));
                 }
+                // Beside a file of results there may be the logs of its failed attempts.
+                _ if is_folder && name.as_encoded_bytes().ends_with(b".logs") => {}
                 _ if is_folder || !self.is_row_file(&name) => strays.push(PathBuf::from(name)),
                 _ => {}
             }

@@ -7,8 +7,15 @@ fn job() -> (tempfile::TempDir, JobFolder) {
     (folder, job)
 }
 
+fn mark() -> JobMark {
+    JobMark {
+        job_id: JobId::new("j"),
+        label: None,
+    }
+}
+
 fn take(job: &JobFolder) -> Result<TakenSlice, SliceError> {
-    match Claimed::claim(job, &SliceName::Number(7), 3, WaveNo(1))? {
+    match Claimed::claim(job, &SliceName::Number(7), 3, WaveNo(1), mark())? {
         Claimed::Taken(taken) => Ok(*taken),
         Claimed::Done(_) => panic!("it is not done"),
     }
@@ -22,7 +29,7 @@ fn a_slice_whose_rows_have_ended_is_left_as_it_is() {
         taken.journal.record(&done(index)).expect("recorded");
     }
     drop(taken);
-    let again = Claimed::claim(&job, &SliceName::Number(7), 3, WaveNo(1)).expect("claimed");
+    let again = Claimed::claim(&job, &SliceName::Number(7), 3, WaveNo(1), mark()).expect("claimed");
     assert!(matches!(again, Claimed::Done(counts) if counts.completed == 3));
     assert_eq!(names(&job), ["00007.1.jsonl"]);
 }
