@@ -6,7 +6,10 @@ use super::error::{CliError, with_causes};
 use super::{defaults, resume_csv, stop};
 use crate::run::{BudgetOverrides, PlanOptions, Reload};
 use crate::schedule::TaskLimit;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::ffi::OsStr;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
 
 /// How long a run that follows its plan waits for a limit of the service when no other time is given: the longest limits are
 /// those of a week.
@@ -22,30 +25,51 @@ pub fn set_options(options: &mut PlanOptions, args: &RunOptions) {
     }
 }
 
-/// After a SIGHUP, gives the limits of this command line with what `mesh.yaml` says then.
-pub fn reload(args: &RunOptions, adapter: &str, context: &Context) -> Result<Reload, CliError> {
+/// After a SIGHUP, gives the limits that differ from those of the last time: of this command line if it is `mesh run`, else of
+/// one without options, with what `mesh.yaml` says then.
+pub fn reload(adapter: &str, folder: &Path, context: &Context) -> Result<Reload, CliError> {
     let asked = stop::reload_signal()?;
     let most = resume_csv::capabilities(adapter, context).fanout;
-    // Preflight may have lowered the number, so only a new one replaces it.
-    let known = AtomicUsize::new(args.worker.bounds(&args.budget).max_concurrency);
+    let folder = folder.to_owned();
+    let known = Mutex::new(read_limits(&folder)?);
     Ok(Box::new(move || {
         if !asked.swap(false, Ordering::SeqCst) {
             return None;
         }
-        let read = defaults::parse(std::env::args_os().collect());
-        Some(match read.map(|(cli, _)| cli.command) {
-            Ok(Command::Run(now)) => {
-                let mut limits = limits(&now.options);
-                let given = limits.max_concurrency.unwrap_or_default();
-                let is_new = known.swap(given, Ordering::SeqCst) != given;
-                let given = given.min(most.unwrap_or(usize::MAX));
-                limits.max_concurrency = is_new.then_some(given);
-                Ok(limits)
+        Some(match read_limits(&folder) {
+            Ok(now) => {
+                let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+                let earlier = std::mem::replace(&mut *known, now.clone());
+                let mut changed = now.since(&earlier);
+                let most = most.unwrap_or(usize::MAX);
+                changed.max_concurrency = changed.max_concurrency.map(|given| given.min(most));
+                Ok(changed)
             }
-            Ok(_) => unreachable!("the command line is the same"),
             Err(error) => Err(with_causes(&error)),
         })
     }))
+}
+
+fn read_limits(folder: &Path) -> Result<BudgetOverrides, CliError> {
+    let (cli, _) = defaults::parse(std::env::args_os().collect())?;
+    let command = match cli.command {
+        Command::Run(args) => Command::Run(args),
+        _ => {
+            let bare = [
+                "mesh".as_ref(),
+                "-C".as_ref(),
+                folder.as_os_str(),
+                "run".as_ref(),
+            ];
+            defaults::parse(bare.map(OsStr::to_owned).to_vec())?
+                .0
+                .command
+        }
+    };
+    match command {
+        Command::Run(args) => Ok(limits(&args.options)),
+        _ => unreachable!("the command line of a run"),
+    }
 }
 
 fn limits(args: &RunOptions) -> BudgetOverrides {

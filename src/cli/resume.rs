@@ -34,7 +34,8 @@ pub fn execute(args: &ResumeArgs, context: &Context) -> Result<u8, CliError> {
             let mut overrides = args.overrides();
             let adapter = started.map(|started| started.settings["adapter"].clone());
             let adapter = adapter.and_then(|name| name.as_str().map(str::to_owned));
-            let can = resume_csv::capabilities(&adapter.unwrap_or_default(), context);
+            let adapter = adapter.unwrap_or_default();
+            let can = resume_csv::capabilities(&adapter, context);
             overrides.max_concurrency = overrides
                 .max_concurrency
                 .map(|given| given.min(can.fanout.unwrap_or(usize::MAX)));
@@ -50,6 +51,11 @@ pub fn execute(args: &ResumeArgs, context: &Context) -> Result<u8, CliError> {
                 other => other.into(),
             })?;
             let run_folder = plan_run.folder().path().to_owned();
+            let mut plan_run = plan_run;
+            if plan_run.follows() && !args.abandon {
+                let reload = super::follow::reload(&adapter, plan_run.root(), context)?;
+                plan_run.reload_with(reload);
+            }
             let (code, report) = match args.abandon {
                 true => super::plan_run::abandon(plan_run, &context.terminal)?,
                 false => super::plan_run::drive(plan_run, &context.terminal)?,

@@ -89,7 +89,7 @@ fn start(args: &RunOptions, extras: RunExtras, context: &Context) -> Result<u8, 
     let adapter = preflight.settings.adapter.clone();
     let mut plan_run = PlanRun::begin(preflight, folder, lock)?;
     if extras.follow {
-        plan_run.reload_with(follow::reload(args, &adapter, context)?);
+        plan_run.reload_with(follow::reload(&adapter, &context.folder, context)?);
     }
     let (code, report) = drive_and_judge(plan_run, extras.audit, &context.terminal)?;
     let written = report.map_or(Ok(()), |report| {

@@ -43,6 +43,41 @@ pub struct BudgetOverrides {
 }
 
 impl BudgetOverrides {
+    /// Those that `earlier` does not have.
+    pub fn since(self, earlier: &Self) -> Self {
+        fn new<T: PartialEq>(now: Option<T>, earlier: &Option<T>) -> Option<T> {
+            now.filter(|now| earlier.as_ref() != Some(now))
+        }
+        let budget = |now: Budget, earlier: &Budget| Budget {
+            max_cost_usd: new(now.max_cost_usd, &earlier.max_cost_usd),
+            max_tokens: new(now.max_tokens, &earlier.max_tokens),
+            max_rows: new(now.max_rows, &earlier.max_rows),
+        };
+        let (task, task_earlier) = (self.task_budget, &earlier.task_budget);
+        Self {
+            budget: budget(self.budget, &earlier.budget),
+            task_budget: TaskBudget {
+                budget: budget(task.budget, &task_earlier.budget),
+                max_wall_seconds: new(task.max_wall_seconds, &task_earlier.max_wall_seconds),
+            },
+            max_wall_seconds: new(self.max_wall_seconds, &earlier.max_wall_seconds),
+            rate_limit_wait_max_seconds: new(
+                self.rate_limit_wait_max_seconds,
+                &earlier.rate_limit_wait_max_seconds,
+            ),
+            wall_hard: new(self.wall_hard, &earlier.wall_hard),
+            max_concurrency: new(self.max_concurrency, &earlier.max_concurrency),
+            max_runtime_seconds: new(self.max_runtime_seconds, &earlier.max_runtime_seconds),
+            retries: new(self.retries, &earlier.retries),
+            retry_delay: new(self.retry_delay, &earlier.retry_delay),
+            max_idle_seconds: new(self.max_idle_seconds, &earlier.max_idle_seconds),
+            grace_seconds: new(self.grace_seconds, &earlier.grace_seconds),
+            validation_parallel: new(self.validation_parallel, &earlier.validation_parallel),
+            strict_validation: new(self.strict_validation, &earlier.strict_validation),
+            ..self
+        }
+    }
+
     /// Applies the overrides to the limits of a job or a run.
     pub fn apply(
         &self,

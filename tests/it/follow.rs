@@ -50,7 +50,8 @@ fn a_run_can_follow_a_plan_in_which_nothing_is_ready_yet() {
         .exits(0)
         .out_has("No runnable tasks");
     let run = follow(&bench, "");
-    wait_for("the run", || !bench.events_named("run_started").is_empty());
+    let ledger = bench.mesh_home().join("runs/R/ledger.jsonl");
+    wait_for("the run", || ledger.exists());
     // An edit of the tree while nothing runs is no violation.
     bench.write("a.txt", "old\nedited\n");
     bench.write("a.txt", "old\n");
@@ -101,5 +102,10 @@ fn a_run_that_was_killed_while_it_waited_is_resumed_and_waits_again() {
     let resumed = resumed.spawn().expect("mesh starts");
     bench.mesh("st set-status --id b --status pending").exits(0);
     wait_until(&bench, "b", "completed");
+    bench.write("mesh.yaml", "max_rows: 90\n");
+    signal(resumed.id(), "-HUP");
+    wait_for("the new limit", || {
+        !bench.events_named("run_resumed").is_empty()
+    });
     cancelled(&bench, resumed);
 }

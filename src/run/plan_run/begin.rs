@@ -259,6 +259,11 @@ impl PlanRun {
         self.recorder.state()
     }
 
+    /// The root of the repository.
+    pub fn root(&self) -> &Path {
+        self.repo.root()
+    }
+
     /// The run's folder.
     pub fn folder(&self) -> &RunFolder {
         &self.folder

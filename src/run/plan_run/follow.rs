@@ -43,6 +43,11 @@ impl Default for Follow {
 }
 
 impl PlanRun {
+    /// Whether the run waits for its plan.
+    pub fn follows(&self) -> bool {
+        self.settings.options.follow
+    }
+
     /// Asks `reload` for changed limits while the run goes on.
     pub fn reload_with(&mut self, reload: Reload) {
         self.follow.reload = Some(reload);
