@@ -11,7 +11,6 @@ use crate::job::Worker;
 use crate::model::{RowId, RowKey, file_name};
 use crate::platform::{Readers, durable};
 use std::io;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The hidden subcommand that prints one recorded answer.
@@ -63,9 +62,20 @@ pub fn record(
     id: &RowId,
     result: &serde_json::Value,
 ) -> io::Result<()> {
-    let path = answers.join(answer_path(id));
-    let text = format!("{result:#}\n");
-    durable::replace(&path, readers, |out| out.write_all(text.as_bytes()))
+    record_all(answers, readers, [(id, result)])
+}
+
+/// [`record`] for many rows, whose files are synced together.
+pub fn record_all<'r>(
+    answers: &Path,
+    readers: Readers,
+    results: impl IntoIterator<Item = (&'r RowId, &'r serde_json::Value)>,
+) -> io::Result<()> {
+    let files = results.into_iter().map(|(id, result)| {
+        let text = format!("{result:#}\n");
+        (answers.join(answer_path(id)), text.into_bytes())
+    });
+    durable::replace_all(answers, readers, files)
 }
 
 #[cfg(test)]

@@ -3,11 +3,12 @@
 //! Used for every file that is not append-only: the plan, wave CSVs, call files, output CSVs, artifacts.
 
 use super::{fault, private};
+use std::collections::BTreeSet;
 use std::fs::{File, Permissions};
 use std::io;
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 /// Who may read a file.
@@ -45,9 +46,81 @@ pub fn replace(
     sync_folder(parent(path))
 }
 
+/// [`replace`] for files beneath `root`, which are on one file system. Each is replaced as a whole, in their order, and all are on disk
+/// when this returns. The temporary files of up to [`FILES_PER_SYNC`] files exist at once: killed, up to as many may be left.
+pub fn replace_all(
+    root: &Path,
+    readers: Readers,
+    files: impl IntoIterator<Item = (PathBuf, Vec<u8>)>,
+) -> io::Result<()> {
+    let mut files = files.into_iter().peekable();
+    while files.peek().is_some() {
+        let mut staged = Vec::new();
+        for (path, content) in files.by_ref().take(FILES_PER_SYNC) {
+            let file = fill_temporary(&path, readers, |writer| writer.write_all(&content))?;
+            // Closed, since so many can't be open at once.
+            staged.push((file.into_temp_path(), path));
+        }
+        // The content first: after a power failure no name may belong to a file without it.
+        sync_each_or_all(root, staged.iter().map(|(temporary, _)| &**temporary))?;
+        let mut folders = BTreeSet::new();
+        for (temporary, path) in staged {
+            temporary.persist(&path).map_err(|error| error.error)?;
+            fault::write_point();
+            folders.insert(parent(&path).to_owned());
+        }
+        sync_each_or_all(root, folders.iter().map(PathBuf::as_path))?;
+    }
+    Ok(())
+}
+
+/// How many files [`replace_all`] writes between two syncs.
+const FILES_PER_SYNC: usize = 8192;
+
+/// How many files or folders are synced one by one. For more, one sync of the file system takes less time, although it also writes
+/// what other programs have changed.
+const SYNCS_MAX: usize = 16;
+
+/// Syncs files or folders beneath `root`.
+fn sync_each_or_all<'p>(
+    root: &Path,
+    mut paths: impl ExactSizeIterator<Item = &'p Path>,
+) -> io::Result<()> {
+    if cfg!(target_os = "linux") && paths.len() > SYNCS_MAX {
+        sync_file_system(root)?;
+    } else {
+        paths.try_for_each(|path| File::open(path)?.sync_all())?;
+    }
+    fault::write_point();
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn sync_file_system(root: &Path) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(File::open(root)?)?)
+}
+
+/// Elsewhere no call syncs one file system and waits for the disk.
+#[cfg(not(target_os = "linux"))]
+fn sync_file_system(_root: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// The first half of [`replace`]: writes the content durably to a temporary file beside `path`, which is removed unless it
 /// is renamed.
 pub fn stage(
+    path: &Path,
+    readers: Readers,
+    fill: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
+) -> io::Result<NamedTempFile> {
+    let temporary = fill_temporary(path, readers, fill)?;
+    temporary.as_file().sync_all()?;
+    fault::write_point();
+    Ok(temporary)
+}
+
+/// Writes the content to a temporary file beside `path`, without a sync.
+fn fill_temporary(
     path: &Path,
     readers: Readers,
     fill: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
@@ -75,8 +148,6 @@ pub fn stage(
     {
         temporary.as_file().set_permissions(there.permissions())?;
     }
-    fault::write_point();
-    temporary.as_file().sync_all()?;
     fault::write_point();
     Ok(temporary)
 }

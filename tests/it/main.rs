@@ -6,6 +6,7 @@ mod architecture;
 mod archive;
 mod audit;
 mod bundles;
+mod collect_killed;
 mod dags;
 mod demo;
 mod dispatch;

@@ -3,9 +3,10 @@
 use super::error::SliceError;
 use super::slice_file::{JobMark, SliceFile};
 use super::slicing::SliceName;
-use crate::ledger::{self, LedgerError};
+use crate::ledger::{self, LedgerError, Lines};
 use crate::model::{AttemptEnd, Event, RowId};
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -18,8 +19,31 @@ pub struct SliceAnswer {
     pub row_index: u64,
     /// The attempts that it took.
     pub attempts: u32,
-    /// The result, or `code: text`.
-    pub outcome: Result<Value, String>,
+    /// Where its result is, or `code: text`.
+    pub outcome: Result<ResultPlace, String>,
+}
+
+/// The offset of the record with a row's result, an object, in the file of its slice. Results stay there, because those of all rows
+/// may not fit into memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResultPlace(u64);
+
+impl ResultPlace {
+    /// Reads the result, from the lines of the same file.
+    ///
+    /// # Errors
+    /// The file can't be read, or was changed.
+    pub fn read(self, lines: &Lines) -> Result<Map<String, Value>, SliceError> {
+        #[derive(Deserialize)]
+        struct Reported {
+            result: Map<String, Value>,
+        }
+        let line = lines.line_at(self.0)?;
+        let reported: Result<Reported, _> = serde_json::from_str(&line);
+        Ok(reported
+            .map_err(|error| lines.invalid_record(self.0, &error))?
+            .result)
+    }
 }
 
 /// A file with what happened to a slice.
@@ -102,14 +126,16 @@ pub fn count_answers(path: &Path) -> Result<Result<usize, String>, SliceError> {
 /// It can't be read.
 pub fn read_answers(path: &Path) -> Result<Result<Vec<SliceAnswer>, String>, SliceError> {
     let mut answers = Vec::new();
-    let mut results: HashMap<u64, Value> = HashMap::new();
-    let scanned = ledger::scan(path, |record, _| match record.event {
+    // `None` for a result that is no object, which is no answer.
+    let mut results: HashMap<u64, Option<ResultPlace>> = HashMap::new();
+    let scanned = ledger::scan(path, |record, place| match record.event {
         Event::AttemptReported(reported) => {
-            results.insert(reported.row_index, reported.result);
+            let place = reported.result.is_object().then_some(ResultPlace(place));
+            results.insert(reported.row_index, place);
         }
         Event::AttemptFinished(finished) => {
             let outcome = match finished.end {
-                AttemptEnd::Completed => results.remove(&finished.row_index).map(Ok),
+                AttemptEnd::Completed => results.remove(&finished.row_index).flatten().map(Ok),
                 AttemptEnd::Failed => Some(Err(finished.error.unwrap_or_default())),
                 _ => None,
             };

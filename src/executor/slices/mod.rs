@@ -19,7 +19,9 @@ mod results_file;
 mod slice_file;
 mod slicing;
 
-pub use answers::{SliceAnswer, SliceSource, count_answers, find_sources, read_answers};
+pub use answers::{
+    ResultPlace, SliceAnswer, SliceSource, count_answers, find_sources, read_answers,
+};
 pub use error::SliceError;
 pub use job_folder::{JobFolder, SlicedJob};
 pub use slice_file::{Claimed, JobMark, SliceFile, TakenSlice};

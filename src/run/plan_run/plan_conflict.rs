@@ -86,10 +86,8 @@ impl PlanRun {
     fn open_rows(&self, unit: &UnitId) -> Vec<(WaveNo, RowId)> {
         let mut rows = Vec::new();
         for wave in self.open_waves() {
-            let is_open = |id: &&RowId| {
-                !wave.judged.contains(id) && RowKey::parse(id).is_some_and(|key| key.unit == *unit)
-            };
-            let open = wave.compiled.rows.iter().filter(is_open);
+            let is_own = |id: &&RowId| RowKey::parse(id).is_some_and(|key| key.unit == *unit);
+            let open = wave.open_rows().map(|(_, id)| id).filter(is_own);
             rows.extend(open.map(|id| (wave.compiled.wave, id.clone())));
         }
         rows

@@ -19,7 +19,7 @@ use serde_json::Value;
 impl PlanRun {
     /// What the voters are shown of the validation of row `id`; `None` if it is not known yet. Then its preview is in flight.
     pub(crate) fn preview(
-        &mut self,
+        &self,
         task: &Task,
         wave: &Wave,
         id: &RowId,

@@ -161,19 +161,14 @@ impl PlanRun {
         let plan = self.store.current()?;
         let checkout = self.checkout()?;
         let plan_file = plan_file_in(&checkout, &self.repo, &self.settings.plan_file);
-        let Some(wave) = self.state().wave(number).cloned() else {
+        let Some(wave) = self.state().wave(number) else {
             return Ok(());
         };
         let mut verdicts = Vec::new();
         let mut is_refused = !wave.refused.is_empty();
         let mut wait = Duration::ZERO;
         let mut is_previewing = false;
-        for id in wave
-            .compiled
-            .rows
-            .iter()
-            .filter(|id| !wave.judged.contains(id))
-        {
+        for (_, id) in wave.open_rows() {
             let Some(key) = RowKey::parse(id) else {
                 continue;
             };
@@ -187,9 +182,9 @@ impl PlanRun {
                 policy: task.patch_policy(&plan_file, self.folder.runs(), options.patch),
                 folder: &folder,
             };
-            let mut verdict = verdicts::judge(self.state(), &wave, id, &input)?;
+            let mut verdict = verdicts::judge(self.state(), wave, id, &input)?;
             if self.settings.options.prevalidate && verdict.checks.is_some() {
-                match self.preview(&task, &wave, id, context) {
+                match self.preview(&task, wave, id, context) {
                     Some(shown) => {
                         verdict.checks = verdict.checks.map(|checks| format!("{checks}\n{shown}"));
                     }
@@ -199,13 +194,14 @@ impl PlanRun {
             if verdict.verdict == VerdictKind::Retry
                 && let Some(fault) = verdict.fault
             {
-                wait = wait.max(self.delay_after(fault, &wave, id));
+                wait = wait.max(self.delay_after(fault, wave, id));
             }
             // A fault of the service or the machine is no reason for backpressure.
             is_refused |= verdict.verdict != VerdictKind::Accepted && verdict.fault.is_none();
             verdicts.push(Event::from(verdict));
-            self.store_answer(&wave, id)?;
         }
+        // Before the verdicts, so that a judged row has its artifact.
+        self.store_answers(wave)?;
         if is_previewing {
             // The wave is judged again when that has ended.
             return Ok(());
@@ -213,7 +209,7 @@ impl PlanRun {
         context.integrations.forget_previews(number);
         // Recorded together with the verdicts, so that a kill leaves both or neither.
         verdicts.extend(
-            self.apply_backpressure(&wave, is_refused, context.watcher)
+            self.apply_backpressure(wave, is_refused, context.watcher)
                 .map(Event::from),
         );
         self.recorder.record(&verdicts)?;
@@ -307,15 +303,17 @@ impl PlanRun {
         self.state().reduced_concurrency.unwrap_or(full)
     }
 
-    /// Keeps the answer as an artifact of its unit, and in the folder of recorded answers if the run has one.
-    fn store_answer(&self, wave: &Wave, id: &RowId) -> Result<(), RunError> {
-        let Some(value) = wave.result(id) else {
-            return Ok(());
+    /// Keeps the answers of rows without a verdict as artifacts of their units, and in the folder of recorded answers if the run
+    /// has one. They are on disk when this returns.
+    fn store_answers(&self, wave: &Wave) -> Result<(), RunError> {
+        let answers = || {
+            let rows = wave.open_rows();
+            rows.filter_map(|(index, id)| Some((id, wave.answers.get(&index)?.result.as_ref()?)))
         };
         let units = self.folder.path().join("units");
-        replay::record(&units, Readers::Owner, id, value).map_err(RunError::io(&units))?;
+        replay::record_all(&units, Readers::Owner, answers()).map_err(RunError::io(&units))?;
         if let Some(folder) = &self.settings.options.record {
-            replay::record(folder, Readers::Umask, id, value).map_err(RunError::io(folder))?;
+            replay::record_all(folder, Readers::Umask, answers()).map_err(RunError::io(folder))?;
         }
         Ok(())
     }

@@ -24,6 +24,8 @@ use crate::run::refusal::Refusal;
 use crate::table::{ReadOptions, Reader, TableError};
 use crate::verdict::extract;
 use crate::wave::Label;
+use std::collections::HashSet;
+use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -32,7 +34,7 @@ const ANSWER_BYTES_MAX: u64 = 8 << 20;
 
 impl Answers {
     /// Reads the answers at `path`.
-    pub fn read(path: &Path, awaited: &AwaitedAnswers) -> Result<Self, AnswersError> {
+    pub fn read(path: &Path, awaited: &AwaitedAnswers<'_>) -> Result<Self, AnswersError> {
         if path.is_dir() {
             return read_folder(&answers_folder(path), awaited);
         }
@@ -48,7 +50,7 @@ impl Answers {
     }
 }
 
-fn read_csv(path: &Path, awaited: &AwaitedAnswers) -> Result<Answers, AnswersError> {
+fn read_csv(path: &Path, awaited: &AwaitedAnswers<'_>) -> Result<Answers, AnswersError> {
     let table = |error: TableError| RunError::from(JobError::Table(error.fixed()));
     let mut reader = Reader::open(path, path, &ReadOptions::default()).map_err(table)?;
     let header = reader.header().to_vec();
@@ -62,6 +64,7 @@ fn read_csv(path: &Path, awaited: &AwaitedAnswers) -> Result<Answers, AnswersErr
     if let Some(why) = awaited.check_name(&name) {
         return Err(AnswersError::refused(path, why));
     }
+    let cells = awaited.read_cells()?;
     let mut answers = Answers::default();
     let mut faults = Vec::new();
     while let Some(row) = reader.next_row().map_err(table)? {
@@ -78,7 +81,8 @@ fn read_csv(path: &Path, awaited: &AwaitedAnswers) -> Result<Answers, AnswersErr
             }
             continue;
         };
-        faults.extend(find_mismatch(wave, &id, |name| {
+        let awaited_cells = cells.of_row(wave.number, &id);
+        faults.extend(find_mismatch(awaited_cells, &id, |name| {
             column(name).map(|at| cell(Some(at)))
         }));
         let attempts = cell(column("attempt_count")).parse().unwrap_or(1);
@@ -138,14 +142,14 @@ fn quote_id(id: &RowId) -> String {
 
 /// The error if a cell of a row differs from the compiled wave.
 fn find_mismatch<'c>(
-    wave: &AwaitedWave,
+    mut awaited: impl Iterator<Item = (&'c str, &'c str)>,
     id: &RowId,
     cell: impl Fn(&str) -> Option<&'c str>,
 ) -> Option<String> {
     let differs = |(name, awaited): &(&str, &str)| {
         cell(name).is_some_and(|found| normalize_line_ends(found) != normalize_line_ends(awaited))
     };
-    let (name, awaited) = wave.cells(id).find(differs)?;
+    let (name, awaited) = awaited.find(differs)?;
     let found = cell(name).unwrap_or_default();
     let row = quote_id(id);
     Some(match name {
@@ -206,7 +210,7 @@ pub(crate) fn answers_folder(path: &Path) -> PathBuf {
     }
 }
 
-fn read_folder(folder: &Path, awaited: &AwaitedAnswers) -> Result<Answers, AnswersError> {
+fn read_folder(folder: &Path, awaited: &AwaitedAnswers<'_>) -> Result<Answers, AnswersError> {
     let labelled = match read_label(folder)? {
         Some(label) => {
             let found = awaited.find_labelled(&label);
@@ -215,11 +219,14 @@ fn read_folder(folder: &Path, awaited: &AwaitedAnswers) -> Result<Answers, Answe
         }
         None => None,
     };
+    let names = list_names(folder)?;
     let mut answers = Answers::default();
-    let is_meant = |wave: &&AwaitedWave| labelled.is_none_or(|number| number == wave.number);
-    for id in awaited.waves().filter(is_meant).flat_map(|wave| &wave.rows) {
-        let imported = read_row_files(folder, id)?;
-        answers.by_row.insert(id.clone(), imported);
+    let is_meant = |wave: &&AwaitedWave<'_>| labelled.is_none_or(|number| number == wave.number);
+    for id in awaited.waves().filter(is_meant).flat_map(|wave| wave.rows) {
+        let imported = find_row_file(folder, &names, id)?;
+        if imported != ImportedAnswer::Nothing {
+            answers.by_row.insert(id.clone(), imported);
+        }
     }
     let job_file = crate::platform::parent(folder);
     let job = JobFolder::open(job_file)
@@ -247,28 +254,54 @@ fn read_label(folder: &Path) -> Result<Option<Result<Label, String>>, RunError> 
     }
 }
 
-fn read_row_files(folder: &Path, id: &RowId) -> Result<ImportedAnswer, AnswersError> {
-    for path in candidates(folder, id) {
-        if let Some(bytes) = read(&path)? {
-            return Ok(ImportedAnswer::Written(bytes));
+/// The names in a folder: most folders have files of few of the rows, or of none.
+fn list_names(folder: &Path) -> Result<HashSet<OsString>, RunError> {
+    let entries = std::fs::read_dir(folder).map_err(RunError::io(folder))?;
+    let names: std::io::Result<_> = entries.map(|entry| Ok(entry?.file_name())).collect();
+    names.map_err(RunError::io(folder))
+}
+
+/// The file of a row in a folder that has `names`.
+fn find_row_file(
+    folder: &Path,
+    names: &HashSet<OsString>,
+    id: &RowId,
+) -> Result<ImportedAnswer, AnswersError> {
+    let is_there = |name: &Path| {
+        let first = name.iter().next();
+        first.is_some_and(|first| names.contains(first))
+    };
+    let name = id.file_name();
+    for name in [
+        PathBuf::from(format!("{name}.json")),
+        replay::answer_path(id),
+    ] {
+        let path = folder.join(&name);
+        if is_there(&name) && check_file(&path)? {
+            return Ok(ImportedAnswer::Written(path));
         }
     }
-    let error = read(&folder.join(format!("{}.error", id.file_name())))?;
+    let name = PathBuf::from(format!("{name}.error"));
+    let error = match is_there(&name) {
+        true => read(&folder.join(name))?,
+        false => None,
+    };
     Ok(match error {
         Some(text) => ImportedAnswer::failed(&normalize_error(&String::from_utf8_lossy(&text))),
         None => ImportedAnswer::Nothing,
     })
 }
 
-fn candidates(folder: &Path, id: &RowId) -> Vec<PathBuf> {
-    let flat = PathBuf::from(format!("{}.json", id.file_name()));
-    [flat, replay::answer_path(id)]
-        .map(|name| folder.join(name))
-        .into()
+/// The content of a file; `None` if it does not exist.
+fn read(path: &Path) -> Result<Option<Vec<u8>>, AnswersError> {
+    match check_file(path)? {
+        true => Ok(Some(std::fs::read(path).map_err(RunError::io(path))?)),
+        false => Ok(None),
+    }
 }
 
-/// The content of a file; `None` if it does not exist. A pipe or a device is refused, since it may never end.
-fn read(path: &Path) -> Result<Option<Vec<u8>>, AnswersError> {
+/// Whether a file exists. A pipe or a device is refused, since it may never end, and so is a file that is too large.
+fn check_file(path: &Path) -> Result<bool, AnswersError> {
     let refuse = |why: String| Err(AnswersError::refused(path, why));
     let is_absent = |kind| matches!(kind, ErrorKind::NotFound | ErrorKind::NotADirectory);
     match std::fs::metadata(path) {
@@ -276,8 +309,8 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, AnswersError> {
         Ok(metadata) if metadata.len() > ANSWER_BYTES_MAX => {
             refuse(format!("it has more than {ANSWER_BYTES_MAX} bytes"))
         }
-        Ok(_) => Ok(Some(std::fs::read(path).map_err(RunError::io(path))?)),
-        Err(error) if is_absent(error.kind()) => Ok(None),
+        Ok(_) => Ok(true),
+        Err(error) if is_absent(error.kind()) => Ok(false),
         Err(error) => Err(RunError::io(path)(error).into()),
     }
 }

@@ -1,25 +1,28 @@
 //! `mesh collect`: imports the answers to waves as events, and judges the waves.
 //!
-//! All files are read and checked before anything is recorded. A file is accepted or refused as a whole; a refused file does not
-//! affect other waves. A row keeps its first answer, so importing the same answers again changes nothing.
+//! All files are checked before anything is recorded; results in files of slices, and in files of single rows, are read again when they
+//! are recorded, so that they are never in memory together. A file is accepted or refused as a whole; a refused file does not
+//! affect other waves. A row keeps its first answer, so importing the same answers again changes nothing, and continues an import that was
+//! killed.
 
 use super::answers::answers_folder;
 use super::awaited::AwaitedAnswers;
 use super::imported_answers::{Answers, AnswersError, IgnoredCopy, ImportedAnswer};
+use super::imported_row::{ImportedRow, Outcomes};
 use super::unknown_files::KnownNames;
 use crate::job;
 use crate::job::{Journal, ResultCheck, Stop, Survey};
-use crate::model::{
-    AttemptEnd, AttemptFinished, AttemptKey, Event, JobId, ReportVia, RowId, WaveNo, WaveStarted,
-};
-use crate::platform::clock;
+use crate::model::{Event, JobId, RowId, WaveNo, WaveStarted};
 use crate::run::error::RunError;
 use crate::run::plan_run::PlanRun;
 use crate::run::refusal::Refusal;
 use crate::run::store::Wave;
 use crate::run::watcher::Watcher;
-use serde_json::Value;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+/// How many events of imported answers are in memory at once.
+const EVENTS_PER_WRITE: usize = 1024;
 
 /// What to collect.
 #[derive(Clone, Copy, Debug, Default)]
@@ -78,7 +81,7 @@ pub struct WaitingWave {
 /// The answers found for a wave.
 #[derive(Clone)]
 enum FoundAnswers {
-    Answers(Answers),
+    Answers(Rc<Answers>),
     Nothing,
     Refused(Refusal),
 }
@@ -86,7 +89,7 @@ enum FoundAnswers {
 impl FoundAnswers {
     fn of(read: Result<Answers, AnswersError>) -> Result<Self, RunError> {
         match read {
-            Ok(answers) => Ok(Self::Answers(answers)),
+            Ok(answers) => Ok(Self::Answers(Rc::new(answers))),
             Err(AnswersError::Refused(refusal)) => Ok(Self::Refused(refusal)),
             Err(AnswersError::Run(error)) => Err(error),
         }
@@ -123,7 +126,7 @@ impl PlanRun {
                     continue;
                 }
                 FoundAnswers::Answers(answers) => answers,
-                FoundAnswers::Nothing => Answers::default(),
+                FoundAnswers::Nothing => Rc::default(),
             };
             collected.already_answered += answered_rows(wave, &answers)
                 .filter(|is_closed| *is_closed)
@@ -191,7 +194,7 @@ impl PlanRun {
     ) -> Result<Vec<(&'w Wave, FoundAnswers)>, RunError> {
         let base_sha = &self.settings.base_sha;
         let asked =
-            |waves: &[Wave]| AwaitedAnswers::read(&self.folder, self.state(), base_sha, waves);
+            |waves: &'w [Wave]| AwaitedAnswers::read(&self.folder, self.state(), base_sha, waves);
         if let Some(path) = request.answers {
             let found = FoundAnswers::of(Answers::read(path, &asked(waves)?))?;
             if let FoundAnswers::Answers(answers) = &found {
@@ -289,11 +292,10 @@ impl PlanRun {
         if let (None, Some(job_id)) = (&wave.job_id, answers.job_id(number)) {
             settings.job_id = JobId::new(job_id);
         }
-        let (mut events, missing) = list_events(wave, &settings, answers, gives_up)?;
-        job::hide_in(&mut events, &job::redactor(&settings.worker));
         let before = (0..wave.compiled.rows.len()).filter(|index| is_row_closed(wave, *index));
-        let imported = wave.compiled.rows.len() - missing.len() - before.count();
-        self.recorder.record(&events)?;
+        let before = before.count();
+        let missing = self.import_rows(wave, &settings, answers, gives_up)?;
+        let imported = wave.compiled.rows.len() - missing.len() - before;
         if missing.is_empty() {
             // Not earlier: the external runner may still write this file.
             self.write_output(number, &settings)?;
@@ -309,6 +311,57 @@ impl PlanRun {
             missing,
             refused: wave.map_or(Vec::new(), |wave| wave.refused.clone()),
         })
+    }
+
+    /// Records the answers to a wave, a part at a time. Returns the rows without an answer.
+    fn import_rows(
+        &mut self,
+        wave: &Wave,
+        settings: &job::Settings,
+        answers: &Answers,
+        gives_up: bool,
+    ) -> Result<Vec<RowId>, RunError> {
+        let check = ResultCheck::of(settings)?;
+        let redactor = job::redactor(&settings.worker);
+        let mut outcomes = Outcomes::new(answers, &check, settings.read_text);
+        let mut events = Vec::new();
+        if wave.job_id.is_none() {
+            events.push(Event::from(WaveStarted {
+                wave: wave.compiled.wave,
+                job_id: settings.job_id.clone(),
+                items: wave.compiled.rows.len() as u64,
+                max_concurrency: wave.compiled.max_concurrency,
+            }));
+        }
+        let no_answer = ImportedAnswer::failed("no_response: no answer came back");
+        let mut missing = Vec::new();
+        for (index, id) in wave.compiled.rows.iter().enumerate() {
+            if is_row_closed(wave, index) {
+                continue;
+            }
+            let imported = match answers.answer(id) {
+                ImportedAnswer::Nothing if gives_up => &no_answer,
+                imported => imported,
+            };
+            let Some((attempts, outcome)) = outcomes.read(imported)? else {
+                missing.push(id.clone());
+                continue;
+            };
+            let row = ImportedRow {
+                wave: wave.compiled.wave,
+                id,
+                index: index as u64,
+            };
+            row.events(attempts, outcome, &mut events);
+            if events.len() >= EVENTS_PER_WRITE {
+                job::hide_in(&mut events, &redactor);
+                self.recorder.write(&events)?;
+                events.clear();
+            }
+        }
+        job::hide_in(&mut events, &redactor);
+        self.recorder.record(&events)?;
+        Ok(missing)
     }
 
     /// Writes the output CSV of a wave.
@@ -337,125 +390,13 @@ fn answered_rows(wave: &Wave, answers: &Answers) -> impl Iterator<Item = bool> {
     answered.map(|(index, _)| is_row_closed(wave, index))
 }
 
-/// The events of the answers, and the rows without an answer.
-fn list_events(
-    wave: &Wave,
-    settings: &job::Settings,
-    answers: &Answers,
-    gives_up: bool,
-) -> Result<(Vec<Event>, Vec<RowId>), RunError> {
-    let check = ResultCheck::of(settings)?;
-    let mut events = Vec::new();
-    if wave.job_id.is_none() {
-        events.push(Event::from(WaveStarted {
-            wave: wave.compiled.wave,
-            job_id: settings.job_id.clone(),
-            items: wave.compiled.rows.len() as u64,
-            max_concurrency: wave.compiled.max_concurrency,
-        }));
-    }
-    let no_answer = ImportedAnswer::failed("no_response: no answer came back");
-    let mut missing = Vec::new();
-    for (index, id) in wave.compiled.rows.iter().enumerate() {
-        if is_row_closed(wave, index) {
-            continue;
-        }
-        let imported = match answers.answer(id) {
-            ImportedAnswer::Nothing if !gives_up => {
-                missing.push(id.clone());
-                continue;
-            }
-            ImportedAnswer::Nothing => &no_answer,
-            other => other,
-        };
-        let row = ImportedRow {
-            wave: wave.compiled.wave,
-            id,
-            index: index as u64,
-        };
-        row.events(imported, settings.read_text, &check, &mut events);
-    }
-    Ok((events, missing))
-}
-
 /// Whether a row awaits nothing more: it has an answer or an error, or was judged.
 fn is_row_closed(wave: &Wave, index: usize) -> bool {
-    let id = wave.compiled.rows.get(index);
-    if id.is_some_and(|id| wave.judged.contains(id)) {
-        return true;
-    }
-    let item = wave.job.item(index as u64);
-    item.is_some_and(|item| matches!(item.status, job::Status::Completed | job::Status::Failed))
+    wave.is_judged(index as u64) || wave.job.has_ended(index as u64)
 }
 
 /// Whether every row has an answer or an error.
 pub(crate) fn is_answered(wave: &Wave) -> bool {
     let rows = 0..wave.compiled.rows.len();
     rows.into_iter().all(|index| is_row_closed(wave, index))
-}
-
-/// A row whose answer is imported.
-struct ImportedRow<'t> {
-    wave: WaveNo,
-    id: &'t RowId,
-    index: u64,
-}
-
-impl ImportedRow<'_> {
-    /// The events of the attempts elsewhere, as far as the answer tells. A result is checked like that of a local worker.
-    fn events(
-        &self,
-        imported: &ImportedAnswer,
-        prose: Option<job::ReadText>,
-        check: &ResultCheck,
-        events: &mut Vec<Event>,
-    ) {
-        let error_text = |(failure, text): (job::Failure, String)| format!("{failure}: {text}");
-        let (attempts, outcome) = match imported {
-            ImportedAnswer::Nothing => return,
-            ImportedAnswer::Written(bytes) => {
-                let picked = check.pick(bytes, prose);
-                let checked = picked.and_then(|picked| check.check_picked(picked));
-                (1, checked.map_err(error_text))
-            }
-            ImportedAnswer::Result { result, attempts } => {
-                (*attempts, check.check(result.clone()).map_err(error_text))
-            }
-            ImportedAnswer::Failed { error, attempts } => (*attempts, Err(error.clone())),
-        };
-        let attempts = attempts.max(1);
-        for attempt in 1..=attempts {
-            events.push(Event::from(self.key(attempt).started()));
-            if attempt < attempts {
-                events.push(self.finished(attempt, AttemptEnd::Retry, None));
-            }
-        }
-        match outcome {
-            Ok(result) => {
-                let now = clock::csv_time(clock::now());
-                let key = self.key(attempts);
-                let reported = key.reported(ReportVia::Collect, Value::Object(result), now);
-                events.push(Event::from(reported));
-                events.push(self.finished(attempts, AttemptEnd::Completed, None));
-            }
-            Err(error) => events.push(self.finished(attempts, AttemptEnd::Failed, Some(error))),
-        }
-    }
-
-    fn key(&self, attempt: u32) -> AttemptKey {
-        AttemptKey {
-            wave: self.wave,
-            item_id: self.id.clone(),
-            row_index: self.index,
-            attempt,
-        }
-    }
-
-    fn finished(&self, attempt: u32, end: AttemptEnd, error: Option<String>) -> Event {
-        let now = clock::csv_time(clock::now());
-        Event::from(AttemptFinished {
-            error,
-            ..self.key(attempt).finished(end, now)
-        })
-    }
 }

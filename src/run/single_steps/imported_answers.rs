@@ -1,5 +1,6 @@
 //! The answers of an external runner, as they were read and before they are judged.
 
+use crate::executor::slices::ResultPlace;
 use crate::model::{RowId, WaveNo};
 use crate::run::error::RunError;
 use crate::run::refusal::Refusal;
@@ -12,10 +13,16 @@ use std::path::{Path, PathBuf};
 pub(crate) enum ImportedAnswer {
     /// None yet.
     Nothing,
-    /// The output of a worker, not parsed yet.
-    Written(Vec<u8>),
+    /// A file with the output of a worker, not read yet.
+    Written(PathBuf),
     /// An object, not checked yet.
     Result { result: Object, attempts: u32 },
+    /// An object in the file of a slice, a place among those of [`Answers`], not read yet.
+    InSlice {
+        file: usize,
+        place: ResultPlace,
+        attempts: u32,
+    },
     /// `code: text`.
     Failed { error: String, attempts: u32 },
 }
@@ -51,6 +58,8 @@ impl AnswersError {
 pub(crate) struct Answers {
     pub(super) by_row: BTreeMap<RowId, ImportedAnswer>,
     pub(super) jobs: BTreeMap<WaveNo, String>,
+    /// The files of slices that have results.
+    pub(super) slice_files: Vec<PathBuf>,
     /// The number of rows of waves that no longer await answers.
     pub other_rows: usize,
     /// Files of slices that are refused, while the others are read.

@@ -13,7 +13,6 @@ use crate::model::JobId;
 use crate::run::error::RunError;
 use crate::run::refusal::Refusal;
 use crate::wave::Label;
-use serde_json::Value;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,7 +22,7 @@ use std::path::Path;
 pub(super) fn read_slices(
     path: &Path,
     job: Option<&JobId>,
-    awaited: &AwaitedAnswers,
+    awaited: &AwaitedAnswers<'_>,
     answers: &mut Answers,
 ) -> Result<(), AnswersError> {
     let (sources, damaged) = find_sources(path).map_err(RunError::from)?;
@@ -52,28 +51,33 @@ pub(super) fn read_slices(
                 for answer in read {
                     add(answer, awaited, answers);
                 }
+                answers.slice_files.push(taken.path);
             }
         }
     }
     Ok(())
 }
 
-fn add(answer: SliceAnswer, awaited: &AwaitedAnswers, answers: &mut Answers) {
+/// Adds an answer in the file that is added to [`Answers::slice_files`] next.
+fn add(answer: SliceAnswer, awaited: &AwaitedAnswers<'_>, answers: &mut Answers) {
     if awaited.wave_of(&answer.id).is_none() {
         answers.other_rows += usize::from(awaited.is_other_row(&answer.id));
         return;
     }
     let attempts = answer.attempts;
     let imported = match answer.outcome {
-        Ok(Value::Object(result)) => ImportedAnswer::Result { result, attempts },
-        Ok(_) => return,
+        Ok(place) => ImportedAnswer::InSlice {
+            file: answers.slice_files.len(),
+            place,
+            attempts,
+        },
         Err(error) => ImportedAnswer::Failed { error, attempts },
     };
     let place = answers
         .by_row
         .entry(answer.id)
         .or_insert(ImportedAnswer::Nothing);
-    if !matches!(place, ImportedAnswer::Result { .. }) {
+    if !matches!(place, ImportedAnswer::InSlice { .. }) {
         *place = imported;
     }
 }
@@ -82,7 +86,7 @@ fn add(answer: SliceAnswer, awaited: &AwaitedAnswers, answers: &mut Answers) {
 fn check_mark(
     source: &SliceSource,
     job: Option<&JobId>,
-    awaited: &AwaitedAnswers,
+    awaited: &AwaitedAnswers<'_>,
 ) -> Result<(), String> {
     let Some(mark) = &source.mark else {
         return Ok(());

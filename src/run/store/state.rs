@@ -1,10 +1,11 @@
 //! The state of a run: a fold over its ledger, and nothing else.
 
+use super::wave::Wave;
 use crate::job::{AttemptCounts, Spent};
 use crate::ledger::{LedgerError, Record};
 use crate::model::{
     AttemptEnd, AttemptFinished, AttemptReported, AttemptStarted, Backpressure, BlockReason, Event,
-    Fault, Hydrated, IntegrationFinished, IntegrationOutcome, IntegrationStarted, LearningAppended,
+    Hydrated, IntegrationFinished, IntegrationOutcome, IntegrationStarted, LearningAppended,
     PlanConflict, PlanMutated, ProtocolChanged, Role, RowId, RowKey, RunFinished, RunKind,
     RunStarted, Stage, UnitId, ValidationFinished, VerdictKind, VerdictRecord, Violation,
     WaveCompiled, WaveNo,
@@ -13,7 +14,6 @@ use crate::platform::clock;
 use crate::protocol::{Answer, Integration, UnitState};
 use crate::{job, ledger};
 use jiff::Timestamp;
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
@@ -53,61 +53,6 @@ pub struct Unit {
     pub refusals: Vec<VerdictRecord>,
     /// Its outcome, once persisted.
     pub ended: Option<TaskEnd>,
-}
-
-/// A wave with the state of its rows.
-#[derive(Clone, Debug)]
-pub struct Wave {
-    /// The files and row ids.
-    pub compiled: WaveCompiled,
-    /// The state of the rows.
-    pub job: job::State,
-    /// The codes of failed attempts, including those that were retried.
-    pub failures: BTreeSet<String>,
-    /// The answers of the rows, by index.
-    pub answers: BTreeMap<u64, RowAnswer>,
-    /// The job, once it has started.
-    pub job_id: Option<crate::model::JobId>,
-    /// Rows with a verdict.
-    pub judged: Vec<RowId>,
-    /// Rows whose answer was refused, with the code.
-    pub refused: Vec<(RowId, String)>,
-}
-
-/// The answer of a row.
-#[derive(Clone, Debug, Default)]
-pub struct RowAnswer {
-    /// The reported result.
-    pub result: Option<Value>,
-    /// Names of the secrets that were redacted in it.
-    pub redacted: Vec<String>,
-    /// `code: text` of the last failed attempt.
-    pub last_error: Option<String>,
-    /// The fault of the service or the machine that caused the failure, if any.
-    pub fault: Option<Fault>,
-}
-
-impl Wave {
-    /// The index of row `id`.
-    pub fn index(&self, id: &RowId) -> Option<u64> {
-        let index = self.compiled.rows.iter().position(|row| row == id)?;
-        Some(index as u64)
-    }
-
-    /// The answer of row `id`.
-    pub fn answer(&self, id: &RowId) -> Option<&RowAnswer> {
-        self.answers.get(&self.index(id)?)
-    }
-
-    /// The reported result of row `id`.
-    pub fn result(&self, id: &RowId) -> Option<&Value> {
-        self.answer(id)?.result.as_ref()
-    }
-
-    /// Whether rows have no verdict.
-    pub fn is_open(&self) -> bool {
-        self.judged.len() < self.compiled.rows.len()
-    }
 }
 
 /// The state of a run.
@@ -387,27 +332,22 @@ impl State {
                 unit.state.record_emission(&body.round, attempt, roles);
             }
         }
-        let mut job = job::State::new(body.wave);
-        job.expect(body.rows.len() as u64);
-        self.waves.push(Wave {
-            compiled: body.clone(),
-            job,
-            failures: BTreeSet::new(),
-            answers: BTreeMap::new(),
-            job_id: None,
-            judged: Vec::new(),
-            refused: Vec::new(),
-        });
+        self.waves.push(Wave::new(body.clone()));
     }
 
     fn apply_verdict(&mut self, body: &VerdictRecord) {
-        let wave = self.wave(body.wave);
-        let result = wave.and_then(|wave| wave.result(&body.item_id)).cloned();
+        let mut result = None;
         if let Some(wave) = self.wave_mut(body.wave)
-            && !wave.judged.contains(&body.item_id)
+            && let Some(index) = wave.index(&body.item_id)
         {
-            wave.judged.push(body.item_id.clone());
-            if body.verdict != VerdictKind::Accepted {
+            if !wave.mark_judged(index) {
+                return;
+            }
+            let answer = wave.answers.get_mut(&index);
+            if body.verdict == VerdictKind::Accepted {
+                // The unit has it from now on.
+                result = answer.and_then(|answer| answer.result.take());
+            } else {
                 let code = body.code.clone().unwrap_or_default();
                 wave.refused.push((body.item_id.clone(), code));
             }
