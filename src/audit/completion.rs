@@ -57,6 +57,7 @@ impl Check for Completion {
                 task.validations.insert(record.number("number"), passed);
             }
             "integration_finished" => task.is_applied = record.text("outcome") == "applied",
+            "undo_finished" if record.text("outcome") == "undone" => task.is_applied = false,
             "plan_mutated" if record.text("status") == "completed" => {
                 let lacks = [
                     (task.has_votes && !task.has_consensus, "without consensus"),

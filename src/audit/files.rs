@@ -36,7 +36,7 @@ impl Check for Files {
             "verdict" => {
                 self.judged.insert(record.number("wave"));
             }
-            "integration_started" => require(record, "patch_path", waves, found),
+            "integration_started" | "undo_started" => require(record, "patch_path", waves, found),
             "validation_finished" => require(record, "log_path", waves, found),
             _ => {}
         }

@@ -4,7 +4,7 @@ use super::check::{Check, Findings};
 use super::record::Record;
 use super::wave_files::WaveFiles;
 use crate::platform::Repo;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 pub(super) struct SingleWriter {
@@ -13,6 +13,8 @@ pub(super) struct SingleWriter {
     root: PathBuf,
     /// The integrations that are open, by task, with the line that opened them.
     open: BTreeMap<String, u64>,
+    /// The tasks whose patch is in the tree.
+    applied: BTreeSet<String>,
     /// Commits, with the task and the line.
     commits: Vec<(String, String, u64)>,
 }
@@ -23,6 +25,7 @@ impl SingleWriter {
             has_repository,
             root: PathBuf::new(),
             open: BTreeMap::new(),
+            applied: BTreeSet::new(),
             commits: Vec::new(),
         }
     }
@@ -46,7 +49,7 @@ impl Check for SingleWriter {
                 format!("wave {}", record.number("wave")),
                 format!("{}: {}", record.text("detail"), record.field("paths")),
             ),
-            "integration_started" => {
+            "integration_started" | "undo_started" => {
                 if let Some((other, line)) = self.open.iter().next() {
                     found.at(
                         record,
@@ -63,12 +66,22 @@ impl Check for SingleWriter {
                 let commit = commit.map(|id| (id.to_owned(), unit.clone(), record.line));
                 self.commits.extend(commit);
                 let was_open = self.open.remove(&unit).is_some();
+                if record.text("outcome") == "applied" {
+                    self.applied.insert(unit.clone());
+                }
                 if record.text("outcome") == "applied" && !was_open {
                     found.at(
                         record,
                         unit,
                         "its patch was applied by no integration that the ledger shows",
                     );
+                }
+            }
+            "undo_finished" => {
+                let was_open = self.open.remove(&unit).is_some();
+                let is_undone = record.text("outcome") == "undone";
+                if is_undone && !(was_open && self.applied.remove(&unit)) {
+                    found.at(record, unit, "it was undone without a patch in the tree");
                 }
             }
             _ => {}

@@ -49,6 +49,7 @@ mod st;
 mod step_summary;
 mod stop;
 mod terminal;
+mod undo;
 mod watch;
 mod wave;
 mod wave_bundle;
@@ -129,6 +130,7 @@ fn dispatch(cli: Cli, context: &context::Context) -> Result<u8, CliError> {
         Command::Spawn(args) => spawn::execute(&args, context),
         Command::Resume(args) => resume::execute(&args, context),
         Command::Cancel(args) => cancel::execute(&args, context),
+        Command::Undo(args) => undo::execute(&args, context),
         Command::Inspect(args) => inspect::execute(&args, context),
         Command::Audit(args) => audit::execute(&args, context),
         Command::Skill(args) => skill::execute(&args, context),

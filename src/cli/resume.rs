@@ -31,6 +31,9 @@ pub fn execute(args: &ResumeArgs, context: &Context) -> Result<u8, CliError> {
                 in_use_by_all(context),
                 context,
             )?;
+            if let Some(code) = super::undo::complete(&folder, &context.terminal)? {
+                return Ok(code);
+            }
             let mut overrides = args.overrides();
             let adapter = started.map(|started| started.settings["adapter"].clone());
             let adapter = adapter.and_then(|name| name.as_str().map(str::to_owned));

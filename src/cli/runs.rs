@@ -7,6 +7,7 @@ use super::report_files::{check_files, write_files, write_row_junit};
 use super::rows;
 use super::terminal::Terminal;
 use super::workbook;
+use crate::ledger;
 use crate::model::dollars;
 use crate::report::run_summary::RunSummary;
 use crate::report::view::{RUNNING, RunView};
@@ -18,16 +19,19 @@ use std::path::Path;
 /// Lists runs or shows one.
 pub fn execute(args: &RunsArgs, context: &Context) -> Result<u8, CliError> {
     match &args.command {
-        RunsCommand::List(home) => list(&home.folder(context)?, context),
+        RunsCommand::List(args) => list(&args.home.folder(context)?, args.active, context),
         RunsCommand::Show(args) => show(args, context),
         RunsCommand::Gc(args) => super::runs_gc::execute(args, context),
         RunsCommand::Export(args) => super::archives::execute(args, context),
     }
 }
 
-fn list(home: &Path, context: &Context) -> Result<u8, CliError> {
+fn list(home: &Path, only_active: bool, context: &Context) -> Result<u8, CliError> {
     let mut lines = Vec::new();
     for folder in RunFolder::list(home)? {
+        if only_active && !ledger::is_in_use(&folder.ledger()).unwrap_or(false) {
+            continue;
+        }
         match RunSummary::of(&folder) {
             Ok(summary) => lines.push((folder.id().clone(), summary)),
             Err(error) => context.terminal.warn(&super::error::with_causes(&error)),
@@ -44,7 +48,8 @@ fn list(home: &Path, context: &Context) -> Result<u8, CliError> {
         return Ok(0);
     }
     if lines.is_empty() {
-        let message = format!("no runs in {}", home.display());
+        let what = if only_active { "active runs" } else { "runs" };
+        let message = format!("no {what} in {}", home.display());
         context.terminal.talk(&message);
         return Ok(0);
     }

@@ -36,12 +36,22 @@ pub fn examine(
     text: &str,
     folder: &Path,
 ) -> Result<Evidence, IntegrateError> {
-    let tree = WorkTree {
-        repo,
-        root: repo.root(),
-        submodules: repo.submodules()?,
-    };
-    let patch = match check_policy(policy, text, &tree) {
+    match Patch::parse(text, &policy.limits) {
+        Ok(patch) => examine_patch(repo, policy, patch, folder),
+        Err(error) => Ok(refused(error.code(), error.to_string())),
+    }
+}
+
+/// The same for a patch that is parsed already.
+pub(super) fn examine_patch(
+    repo: &Repo,
+    policy: &PatchPolicy<'_>,
+    patch: Patch,
+    folder: &Path,
+) -> Result<Evidence, IntegrateError> {
+    let tree = WorkTree::of(repo)?;
+    let fitted = check_policy(policy, &patch, repo.root()).and_then(|()| patch.fit(&tree));
+    let patch = match fitted {
         Ok(patch) => patch,
         Err(error) => return Ok(refused(error.code(), error.to_string())),
     };
@@ -63,12 +73,12 @@ pub fn examine(
     Ok(Evidence::Applies { patch, text })
 }
 
-fn check_policy(
+/// Checks what does not depend on the contents of the tree at `root`.
+pub(super) fn check_policy(
     policy: &PatchPolicy<'_>,
-    text: &str,
-    tree: &WorkTree<'_>,
-) -> Result<Patch, PatchError> {
-    let patch = Patch::parse(text, &policy.limits)?;
+    patch: &Patch,
+    root: &Path,
+) -> Result<(), PatchError> {
     let mut reserved = vec![
         (".step".to_owned(), Forbidden::Plan),
         (learnings::FILE_NAME.to_owned(), Forbidden::Learnings),
@@ -78,7 +88,7 @@ fn check_policy(
         (policy.artifacts, Forbidden::Artifacts),
     ];
     for (path, why) in own {
-        let paths = paths_below(tree.root, path);
+        let paths = paths_below(root, path);
         reserved.extend(paths.into_iter().map(|path| (path, why.clone())));
     }
     patch.check(&Rules {
@@ -86,8 +96,7 @@ fn check_policy(
         scope: policy.scope,
         reserved: &reserved,
         limits: policy.limits,
-    })?;
-    patch.fit(tree)
+    })
 }
 
 /// `path` relative to `root`, as given and with links resolved; empty if it is not below `root`.
@@ -158,10 +167,20 @@ fn describe(patch: &Patch) -> String {
 const MENDED_MAX: usize = 30;
 
 /// The user's tree.
-struct WorkTree<'r> {
+pub(super) struct WorkTree<'r> {
     repo: &'r Repo,
     root: &'r Path,
     submodules: BTreeSet<PathBuf>,
+}
+
+impl<'r> WorkTree<'r> {
+    pub fn of(repo: &'r Repo) -> Result<Self, IntegrateError> {
+        Ok(Self {
+            repo,
+            root: repo.root(),
+            submodules: repo.submodules()?,
+        })
+    }
 }
 
 impl Tree for WorkTree<'_> {

@@ -201,8 +201,17 @@ impl Integrator<'_> {
         if let Some(detail) = &mut finished.detail {
             *detail = self.redactor.redact_text(detail).into_owned();
         }
+        self.finish_with(Event::from(finished), journal)
+    }
+
+    /// The same for any event that ends a change of the tree.
+    pub(super) fn finish_with(
+        &self,
+        event: Event,
+        journal: &mut dyn Journal,
+    ) -> Result<(), IntegrateError> {
         fault::integrator_point();
-        journal.record(&[Event::from(finished)])?;
+        journal.record(&[event])?;
         fault::integrator_point();
         // Only after the ledger says that the tree is whole may another run start.
         self.lock.clear_pending()?;

@@ -19,6 +19,8 @@
 //! Up to `Tried` the user's tree is only read, so that part runs beside workers and other validations ([`Tried`]). All that
 //! follows is the single writer's, one patch at a time.
 //!
+//! `undo` takes a patch of a run back in the same way: its reverse is examined and applied, without validation.
+//!
 //! A saved tree is copies in a `content_store`, a `census` of the unchanged files and a `guard` of git's own files, the
 //! plan and the learnings. All access to the tree goes through a `platform::root_dir`, which follows no link. While commands run in a
 //! scratch tree, a `tree_watch` protects the plan and the learnings. The code trusts no worker: it runs none, and what
@@ -51,6 +53,7 @@ mod tree_memory;
 mod tree_state;
 mod tree_watch;
 mod trial;
+mod undo;
 mod validate;
 mod verify;
 
@@ -61,9 +64,10 @@ pub use evidence::{Evidence, examine};
 pub use integrator::{Integrator, Recovered, end_writers};
 pub use lock::RepoLock;
 pub use outputs::own_outputs;
-pub use persist::{Outcome, Persisted, comment, is_outcome_of, persist};
+pub use persist::{Outcome, Persisted, comment, is_outcome_of, persist, reopen, undo_comment};
 pub use request::{IntegrationRequest, PatchPolicy};
 pub use restore::Restored;
 pub use transaction::Tried;
 pub use tree_watch::{Quiet, TreeWatch, recover_stores};
+pub use undo::{ReversePatch, check_undo};
 pub use validate::Limits;

@@ -1,9 +1,10 @@
 //! Writes an outcome to the plan: status and `[mesh]` comment in one rewrite of the file.
 
 use super::error::IntegrateError;
-use crate::model::{BlockReason, IntegrationFinished, RunId, Tally, ValidationFinished};
+use crate::model::{BlockReason, IntegrationFinished, RunId, Tally, ValidationFinished, one_line};
 use crate::plan::{Comment, ItemId, MutateOptions, Plan, Status, Store};
 use crate::platform::{clock, fault};
+use std::path::PathBuf;
 
 /// The outcome of a task.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +71,9 @@ pub fn comment(outcome: &Persisted<'_>) -> String {
 /// The prefix of the comment of an outcome.
 const PREFIX: &str = "[mesh] outcome: ";
 
+/// The prefix of the comment of a patch that was taken back.
+const UNDO_PREFIX: &str = "[mesh] undone: pending again; taken back from the work tree: ";
+
 /// The suffix of the comment of an outcome.
 fn run_marker(run_id: &RunId) -> String {
     format!("mesh_run_id={run_id}")
@@ -122,6 +126,48 @@ pub fn persist(
     run_id: &RunId,
     options: MutateOptions,
 ) -> Result<Outcome, IntegrateError> {
+    let is_written = |text: &str| is_outcome_of(text, run_id);
+    write(store, id, status, text, is_known, is_written, options)
+}
+
+/// The text of the `[mesh]` comment of a task whose patch was taken back.
+pub fn undo_comment(paths: &[PathBuf], run_id: &RunId) -> String {
+    let names = paths.iter().map(|path| one_line(&path.to_string_lossy()));
+    let names = names.collect::<Vec<_>>().join(", ");
+    format!("{UNDO_PREFIX}{names}; {}", run_marker(run_id))
+}
+
+/// Puts the item of a patch that was taken back to `pending`, if it is still `completed`. Idempotent, like [`persist`].
+pub fn reopen(
+    store: &Store,
+    id: &ItemId,
+    text: &str,
+    run_id: &RunId,
+    options: MutateOptions,
+) -> Result<Outcome, IntegrateError> {
+    let marker = run_marker(run_id);
+    let is_written = |text: &str| text.starts_with(UNDO_PREFIX) && text.ends_with(&marker);
+    let is_known = |status| status == Status::Completed;
+    write(
+        store,
+        id,
+        Status::Pending,
+        text,
+        is_known,
+        is_written,
+        options,
+    )
+}
+
+fn write(
+    store: &Store,
+    id: &ItemId,
+    status: Status,
+    text: &str,
+    is_known: impl Fn(Status) -> bool,
+    is_written: impl Fn(&str) -> bool,
+    options: MutateOptions,
+) -> Result<Outcome, IntegrateError> {
     fault::integrator_point();
     let mut superseded = None;
     let plan = store.mutate(options, |plan| {
@@ -130,7 +176,7 @@ pub fn persist(
             return Ok(());
         };
         let mut comments = item.comments().iter();
-        if comments.any(|one| is_outcome_of(&one.text, run_id)) {
+        if comments.any(|one| is_written(&one.text)) {
             return Ok(());
         }
         if !is_known(item.status()) {

@@ -22,7 +22,7 @@ use super::verify::{differing_paths, first_difference};
 use crate::job::Journal;
 use crate::model::{
     BlockReason, CommitRecord, Event, IntegrationFinished, IntegrationOutcome, IntegrationStarted,
-    Stage,
+    Stage, UnitId,
 };
 use crate::patch::Patch;
 use crate::platform::{CommitOrder, Repo, fault};
@@ -48,11 +48,14 @@ enum State {
 }
 
 /// A patch that is in the tree, with what is needed to remove it.
-struct Applied {
-    patch: Patch,
+pub(super) struct Applied {
+    pub patch: Patch,
     saved: SavedTree,
-    started: IntegrationStarted,
+    pub started: IntegrationStarted,
 }
+
+/// The file in the folder of a task with the patch as it was applied.
+pub(super) const PATCH_NAME: &str = "patch.diff";
 
 /// A patch that has been validated in a scratch tree, or was refused there.
 pub struct Tried(State);
@@ -193,23 +196,46 @@ impl Integrator<'_> {
         patch: Patch,
         journal: &mut dyn Journal,
     ) -> Result<State, IntegrateError> {
-        let folder = self.unit_folder(request.unit);
+        let (applied, failure) = self.place(
+            request.unit,
+            request.policy.plan_file,
+            (patch, PATCH_NAME),
+            |started| Event::from(started.clone()),
+            journal,
+        )?;
+        match failure {
+            None => Ok(State::Applied(Box::new(applied))),
+            Some(why) => self.undo(request, &applied, BlockReason::AmbiguousIntegration, &why),
+        }
+    }
+
+    /// Saves the state of the tree, records with `event` that it changes, and applies the patch. With the reason if the tree
+    /// is not what the patch makes of it; then the caller restores it.
+    pub(super) fn place(
+        &self,
+        unit: &UnitId,
+        plan_file: &Path,
+        (patch, patch_name): (Patch, &str),
+        event: impl FnOnce(&IntegrationStarted) -> Event,
+        journal: &mut dyn Journal,
+    ) -> Result<(Applied, Option<String>), IntegrateError> {
+        let folder = self.unit_folder(unit);
         wait_for_index(self.repo)?;
         let saved = SavedTree::save(
             self.repo,
             &patch.paths(),
-            request.policy.plan_file,
+            plan_file,
             &self.kept(),
             self.watch.memory(),
         )?;
         fault::integrator_point();
         self.lock.set_pending(self.run_folder)?;
         fault::integrator_point();
-        let patch_path = folder.join("patch.diff");
+        let patch_path = folder.join(patch_name);
         crate::platform::write_private(&patch_path, &patch.bytes())
             .map_err(IntegrateError::io(&patch_path))?;
         let started = IntegrationStarted {
-            unit: request.unit.clone(),
+            unit: unit.clone(),
             patch_path: self.relative(&patch_path),
             paths: saved.patched_paths(),
             patched: saved.patched.iter().cloned().collect(),
@@ -217,7 +243,7 @@ impl Integrator<'_> {
             left_alone: saved.left_alone.clone(),
             head: self.repo.head()?,
         };
-        journal.record(&[Event::from(started.clone())])?;
+        journal.record(&[event(&started)])?;
         fault::integrator_point();
         let applied = self.repo.apply(&patch_path);
         fault::integrator_point();
@@ -225,15 +251,12 @@ impl Integrator<'_> {
             Err(error) => Some(error.to_string()),
             Ok(()) => first_difference(self.repo, &patch, &folder)?,
         };
-        let applied = Box::new(Applied {
+        let applied = Applied {
             patch,
             saved,
             started,
-        });
-        match failure {
-            None => Ok(State::Applied(applied)),
-            Some(why) => self.undo(request, &applied, BlockReason::AmbiguousIntegration, &why),
-        }
+        };
+        Ok((applied, failure))
     }
 
     fn validate(
@@ -247,7 +270,7 @@ impl Integrator<'_> {
         }
         let checks = self.checks(request, Stage::Integration, self.repo.root());
         let ChecksEnd::Done(all) = checks.run(|_| true, journal)? else {
-            return Ok(interrupted(request, self.restore(request, &applied)?));
+            return Ok(interrupted(request, self.restore(&applied)?));
         };
         match first_failure(&all) {
             None => Ok(State::Validated(applied)),
@@ -338,13 +361,13 @@ impl Integrator<'_> {
     }
 
     /// Restores the tree.
-    fn restore(
-        &self,
-        request: &IntegrationRequest<'_>,
-        applied: &Applied,
-    ) -> Result<Restored, IntegrateError> {
-        let Applied { patch, saved, .. } = applied;
-        let folder = self.unit_folder(request.unit);
+    pub(super) fn restore(&self, applied: &Applied) -> Result<Restored, IntegrateError> {
+        let Applied {
+            patch,
+            saved,
+            started,
+        } = applied;
+        let folder = self.unit_folder(&started.unit);
         // A path that differs from the patch's result may hold an edit of the user's. If that can't be determined, any may.
         let edited = differing_paths(self.repo, patch, &folder).ok();
         let edited = edited.map(|paths| paths.into_iter().collect::<BTreeSet<PathBuf>>());
@@ -374,7 +397,7 @@ impl Integrator<'_> {
         let Restored {
             moved_aside,
             by_validation,
-        } = self.restore(request, applied)?;
+        } = self.restore(applied)?;
         Ok(State::Ended(Box::new(IntegrationFinished {
             reason: Some(reason),
             detail: Some(detail.to_owned()),
@@ -394,8 +417,8 @@ impl Integrator<'_> {
 
 /// What a restore has to report. The patch's own results are not part of it.
 #[derive(Default)]
-struct Restored {
-    moved_aside: Vec<PathBuf>,
+pub(super) struct Restored {
+    pub moved_aside: Vec<PathBuf>,
     /// What the validation changed and the restore left.
     by_validation: Vec<PathBuf>,
 }

@@ -17,8 +17,8 @@ pub use event::{
     Hydrated, IntegrationFinished, IntegrationOutcome, IntegrationStarted, LearningAppended,
     OutputWritten, PlanConflict, PlanMutated, ProtocolChanged, RateLimited, ReportRefused,
     ReportVia, RowsReopened, RunFinished, RunKind, RunResumed, RunStarted, SliceFinished,
-    SliceTaken, Stage, Tally, TouchedPath, ValidationFinished, VerdictKind, VerdictRecord,
-    Violation, VoteLine, WaveCompiled, WaveStarted,
+    SliceTaken, Stage, Tally, TouchedPath, UndoFinished, UndoOutcome, UndoStarted,
+    ValidationFinished, VerdictKind, VerdictRecord, Violation, VoteLine, WaveCompiled, WaveStarted,
 };
 pub use id::{JobId, ReportToken, Role, RoundName, RowId, RunId, UnitId, WaveNo, file_name};
 pub use json::NotJson;

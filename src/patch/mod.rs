@@ -14,7 +14,7 @@
 //!
 //! The text of the model itself is never applied. The rewritten text has complete headers, right counts and the tree's
 //! own lines around every change, so that git has nothing to guess. `diff` is the other way round: it shows two contents as
-//! a diff for people. The code is pure: it knows the tree only through
+//! a diff for people. `reverse` turns a patch round, to take it back. The code is pure: it knows the tree only through
 //! [`Tree`], and applies nothing.
 
 mod binary;
@@ -40,6 +40,7 @@ mod parsed;
 mod path_check;
 mod place;
 mod read;
+mod reverse;
 mod rules;
 mod spelling;
 #[cfg(test)]

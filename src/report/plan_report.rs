@@ -73,7 +73,7 @@ pub struct TaskReport {
     /// The plan item.
     pub id: String,
     /// `completed`, `blocked`, `pending` or `in_progress` before its outcome is persisted, or `plan_conflict` if a person or another
-    /// run changed its status.
+    /// run changed its status, or `undone` if `mesh undo` took its patch back.
     pub state: String,
     /// The block reason.
     pub reason: Option<String>,
@@ -356,12 +356,13 @@ impl TaskReport {
         };
         Self {
             id: unit.id.to_string(),
-            state: ended
-                .map_or(status_of_open(unit), |ended| match ended.is_conflict {
-                    true => "plan_conflict",
-                    false => ended.status.as_str(),
-                })
-                .to_owned(),
+            state: match ended {
+                _ if unit.undone.is_some() => "undone",
+                None => status_of_open(unit),
+                Some(ended) if ended.is_conflict => "plan_conflict",
+                Some(ended) => ended.status.as_str(),
+            }
+            .to_owned(),
             reason: ended
                 .and_then(|ended| ended.reason)
                 .map(|reason| reason.to_string()),

@@ -168,19 +168,25 @@ fn rows_done(counts: Counts, is_driven: bool) -> String {
     .unwrap_or_else(|| "no rows".to_owned())
 }
 
-/// `3 completed, 1 blocked, 1 running`.
+/// `3 completed, 1 blocked, 1 undone, 1 running`.
 fn tasks_done(state: &State, is_driven: bool) -> String {
-    let (mut completed, mut blocked, mut open) = (0, 0, 0);
+    let (mut completed, mut blocked, mut undone, mut open) = (0, 0, 0, 0);
     for unit in &state.units {
         *match &unit.ended {
+            _ if unit.undone.is_some() => &mut undone,
             None => &mut open,
             Some(ended) if ended.reason.is_some() => &mut blocked,
             Some(_) => &mut completed,
         } += 1;
     }
     let word = if is_driven { "running" } else { "in progress" };
-    counted(&[(completed, "completed"), (blocked, "blocked"), (open, word)])
-        .unwrap_or_else(|| "no tasks".to_owned())
+    let parts = [
+        (completed, "completed"),
+        (blocked, "blocked"),
+        (undone, "undone"),
+        (open, word),
+    ];
+    counted(&parts).unwrap_or_else(|| "no tasks".to_owned())
 }
 
 fn counted(parts: &[(u64, &str)]) -> Option<String> {

@@ -66,6 +66,16 @@ pub enum RunError {
         /// The reason.
         why: String,
     },
+    /// A run can't be undone.
+    #[error("run `{id}` can't be undone: {why}")]
+    NotUndone {
+        /// The run.
+        id: RunId,
+        /// The reason.
+        why: String,
+        /// The next command.
+        hint: Option<String>,
+    },
     /// The rows of the earlier run had another prompt, schema, worker or commit.
     #[error("nothing of run `{id}` can be reused: its {what} is different")]
     NotReusable {
@@ -341,7 +351,7 @@ impl RunError {
     /// A suggestion for the user, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
-            RunError::NothingToCollect { hint, .. } => hint.clone(),
+            RunError::NothingToCollect { hint, .. } | RunError::NotUndone { hint, .. } => hint.clone(),
             RunError::Temporary { .. } => {
                 Some("free space there, or set TMPDIR to another folder".to_owned())
             }

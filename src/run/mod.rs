@@ -6,6 +6,7 @@
 //! csv_run                    a spawned CSV
 //! slice_export -> slice_run  a wave as a folder of slices, and one slice of it
 //!   -> slice_bundle -> slice_unpack  the same as one file, where no folder is shared
+//! undo                       takes the patches of an ended run back
 //! store                      run folder, state, task holds
 //! ```
 //!
@@ -30,6 +31,7 @@ mod slice_run;
 mod slice_unpack;
 mod store;
 mod task_budget;
+mod undo;
 mod watcher;
 
 pub use budget_overrides::BudgetOverrides;
@@ -50,4 +52,5 @@ pub use slice_run::{SliceRequest, SliceRun};
 pub use slice_unpack::UnpackedJob;
 pub use store::{CancelRequest, RunFolder, State, Unit, empty_trash, home, release_tasks};
 pub use task_budget::TaskBudget;
+pub use undo::{Undo, UndoConflict, UndoRun, UndoTask, Undone};
 pub use watcher::Watcher;

@@ -45,6 +45,7 @@ mod st;
 mod st_model;
 mod steps;
 mod unattended;
+mod undo;
 mod watch_beside;
 mod wave_lint;
 mod wave_simulate;

@@ -112,3 +112,26 @@ fn old_runs_are_removed_and_open_ones_are_kept() {
             .err_has("must be a number and a unit");
     }
 }
+
+#[test]
+fn only_runs_that_a_process_drives_are_active() {
+    let sandbox = Sandbox::new();
+    sandbox.write("rows.csv", "id\n1\n");
+    let wait = "touch started; while [ ! -e go ]; do sleep 0.05; done; echo '{}'";
+    let wait = wait
+        .replace("started", &sandbox.beside("started").display().to_string())
+        .replace("go ]", &format!("{} ]", sandbox.beside("go").display()));
+    let args = ["spawn", "rows.csv", "--run-id", "R", "--sandbox", "none"];
+    let args = Args::from(&args).and(&["--instruction", "x", "--", "sh", "-c", &wait]);
+    let mut run = sandbox.command(args).spawn().expect("mesh starts");
+    wait_for("the worker", || sandbox.beside("started").exists());
+    let said = sandbox.mesh("runs list --active --json").exits(0);
+    let object: Value = serde_json::from_str(&said.out).expect("one JSON object");
+    assert_eq!(object["mesh_run_id"], "R");
+    assert_eq!(object["status"], "running");
+    std::fs::write(sandbox.beside("go"), "").expect("written");
+    assert!(run.wait().expect("it ends").success());
+    let said = sandbox.mesh("runs list --active").exits(0);
+    said.err_has("no active runs");
+    assert_eq!(said.out, "");
+}

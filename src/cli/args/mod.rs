@@ -113,6 +113,14 @@ pub enum Command {
     /// A run of a plan that waits between two steps, or whose process was killed, ends at once and releases its tasks. They
     /// stay in_progress in the plan, so that the next run selects them first.
     Cancel(CancelArgs),
+    /// Take the patches of a run back from the work tree
+    ///
+    /// Applies the reverse of each patch, the last one first, and makes the tasks pending in the plan, with a comment. All patches are
+    /// checked before anything changes: where a later edit touches the same lines, the conflicts are printed, and nothing is
+    /// changed. An undo that was killed is completed or rolled back by the same command.
+    ///
+    /// For a run with delivery=branch or delivery=commit nothing is changed either: prints the git command that takes its commits back.
+    Undo(UndoArgs),
     /// Show the rows of a wave, an output or a run as a table
     ///
     /// On a terminal, prints a table that fits its width, and a summary by status, failure code, role and adapter. In a pipe,
@@ -233,6 +241,19 @@ pub struct CancelArgs {
     pub run: OneRun,
 }
 
+/// Arguments of `mesh undo`.
+#[derive(Clone, Debug, Args)]
+pub struct UndoArgs {
+    #[command(flatten)]
+    pub run: OneRun,
+    /// Undo only these tasks, separated by commas [default: all that the run completed]
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    pub task: Vec<String>,
+    /// Check, and print what would be undone; change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
 /// Arguments of `mesh runs`.
 #[derive(Clone, Debug, Args)]
 pub struct RunsArgs {
@@ -244,7 +265,7 @@ pub struct RunsArgs {
 #[derive(Clone, Debug, Subcommand)]
 pub enum RunsCommand {
     /// List all runs, oldest first; with --json, one object per line for each run
-    List(RunHomeArgs),
+    List(ListRunsArgs),
     /// Show the report of a run
     Show(ShowRunArgs),
     /// Remove old runs that have ended
@@ -257,6 +278,16 @@ pub enum RunsCommand {
     /// FILE is a tar archive, compressed with zstd: what `mesh inspect FILE` and `mesh audit FILE` need, with a manifest of SHA-256
     /// hashes. The values of secret variables in this environment and texts in the form of well-known tokens are removed.
     Export(ExportRunArgs),
+}
+
+/// Arguments of `mesh runs list`.
+#[derive(Clone, Debug, Args)]
+pub struct ListRunsArgs {
+    /// Only the runs that a process drives now, from any terminal
+    #[arg(long)]
+    pub active: bool,
+    #[command(flatten)]
+    pub home: RunHomeArgs,
 }
 
 /// Arguments of `mesh runs export`.

@@ -8,6 +8,7 @@ use super::run::{BudgetReached, RunFinished, RunResumed, RunStarted};
 use super::task::{
     BeganEarly, Hydrated, LearningAppended, PlanConflict, PlanMutated, ProtocolChanged,
 };
+use super::undo::{UndoFinished, UndoStarted};
 use super::verdict::{Tally, VerdictRecord};
 use super::wave::{
     Backpressure, OutputWritten, RowsReopened, SliceFinished, SliceTaken, Violation, WaveCompiled,
@@ -134,6 +135,10 @@ events! {
     "validation_finished" ValidationFinished(ValidationFinished),
     /// The patch is in the tree, or the tree was restored.
     "integration_finished" IntegrationFinished(IntegrationFinished),
+    /// A patch of the run is about to be taken back (durable before the first byte).
+    "undo_started" UndoStarted(UndoStarted),
+    /// It is taken back, or the tree was restored.
+    "undo_finished" UndoFinished(UndoFinished),
     /// A task started before its dependencies are completed; the plan does not show it yet.
     "began_early" BeganEarly(BeganEarly),
     /// The plan file was changed.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! kinds: the enum `Event`, its names, JSON in both directions
-//!   <- run, wave, attempt, verdict, integration, task: the fields, by what the event is about
+//!   <- run, wave, attempt, verdict, integration, undo, task: the fields, by what the event is about
 //! ```
 //!
 //! In the file an event is one JSON object; [`crate::ledger`] writes `v`, `seq`, `ts` and `event` before the fields.
@@ -13,6 +13,7 @@ mod integration;
 mod kinds;
 mod run;
 mod task;
+mod undo;
 mod verdict;
 mod wave;
 
@@ -29,6 +30,7 @@ pub use run::{BudgetReached, RunFinished, RunKind, RunResumed, RunStarted};
 pub use task::{
     BeganEarly, Hydrated, LearningAppended, PlanConflict, PlanMutated, ProtocolChanged,
 };
+pub use undo::{UndoFinished, UndoOutcome, UndoStarted};
 pub use verdict::{Tally, VerdictKind, VerdictRecord, VoteLine};
 pub use wave::{
     Backpressure, OutputWritten, RowsReopened, SliceFinished, SliceTaken, Violation, WaveCompiled,

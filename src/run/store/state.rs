@@ -7,8 +7,8 @@ use crate::model::{
     AttemptEnd, AttemptFinished, AttemptReported, AttemptStarted, Backpressure, BlockReason, Event,
     Hydrated, IntegrationFinished, IntegrationOutcome, IntegrationStarted, LearningAppended,
     PlanConflict, PlanMutated, ProtocolChanged, Role, RowId, RowKey, RunFinished, RunKind,
-    RunStarted, Stage, UnitId, ValidationFinished, VerdictKind, VerdictRecord, Violation,
-    WaveCompiled, WaveNo,
+    RunStarted, Stage, UndoFinished, UndoOutcome, UnitId, ValidationFinished, VerdictKind,
+    VerdictRecord, Violation, WaveCompiled, WaveNo,
 };
 use crate::platform::clock;
 use crate::protocol::{Answer, Integration, UnitState};
@@ -53,7 +53,30 @@ pub struct Unit {
     pub refusals: Vec<VerdictRecord>,
     /// Its outcome, once persisted.
     pub ended: Option<TaskEnd>,
+    /// Its number among the patches of the run that were applied, from 1; 0 without one.
+    pub applied_number: u64,
+    /// Its patch that is being taken back.
+    pub open_undo: Option<IntegrationStarted>,
+    /// Its patch was taken back.
+    pub undone: Option<UndoFinished>,
 }
+
+impl Unit {
+    /// Whether its patch is in the tree, or in a commit.
+    pub fn is_applied(&self) -> bool {
+        self.state.integration == Integration::Applied && self.undone.is_none()
+    }
+
+    /// Whether its patch is being taken back, or is taken back and the plan does not show it yet.
+    pub fn is_undo_open(&self) -> bool {
+        let is_old = |end: &TaskEnd| end.status == COMPLETED && !end.is_conflict;
+        let is_unsaid = self.undone.is_some() && self.ended.as_ref().is_some_and(is_old);
+        self.open_undo.is_some() || is_unsaid
+    }
+}
+
+/// The status of a task whose patch is in the tree.
+const COMPLETED: &str = "completed";
 
 /// The state of a run.
 #[derive(Clone, Debug, Default)]
@@ -116,8 +139,10 @@ impl State {
 
     /// Applies an event at offset `place` of the ledger.
     pub fn apply(&mut self, event: &Event, place: u64) {
-        // An event after the end is of a resumed run.
-        self.finished = None;
+        // An event after the end is of a resumed run, unless a task is undone.
+        if !self.is_of_undo(event) {
+            self.finished = None;
+        }
         match event {
             Event::RunStarted(body) => {
                 let is_spawn = body.kind == RunKind::Spawn;
@@ -180,6 +205,17 @@ impl State {
             Event::IntegrationStarted(body) => self.apply_integration_started(body),
             Event::ValidationFinished(body) => self.apply_validation(body),
             Event::IntegrationFinished(body) => self.apply_integration_finished(body),
+            Event::UndoStarted(body) => {
+                if let Some(unit) = self.unit_mut(&body.0.unit) {
+                    unit.open_undo = Some(body.0.clone());
+                }
+            }
+            Event::UndoFinished(body) => {
+                if let Some(unit) = self.unit_mut(&body.unit) {
+                    unit.open_undo = None;
+                    unit.undone = (body.outcome == UndoOutcome::Undone).then(|| body.clone());
+                }
+            }
             Event::BeganEarly(body) => {
                 self.unit_or_insert(&body.unit).is_early = true;
             }
@@ -249,6 +285,16 @@ impl State {
     pub fn stragglers(&self) -> Vec<String> {
         let rows = self.open_attempts.values();
         rows.map(ToString::to_string).collect()
+    }
+
+    fn is_of_undo(&self, event: &Event) -> bool {
+        let unit = match event {
+            Event::UndoStarted(_) | Event::UndoFinished(_) => return true,
+            Event::PlanMutated(body) => &body.unit,
+            Event::PlanConflict(body) => &body.unit,
+            _ => return false,
+        };
+        self.unit(unit).is_some_and(|unit| unit.undone.is_some())
     }
 
     fn unit_mut(&mut self, id: &UnitId) -> Option<&mut Unit> {
@@ -415,6 +461,7 @@ impl State {
 
     fn apply_integration_finished(&mut self, body: &IntegrationFinished) {
         let mut is_other_tree = false;
+        let number = self.applied + 1;
         let Some(unit) = self.unit_mut(&body.unit) else {
             return;
         };
@@ -424,6 +471,7 @@ impl State {
         unit.state.integration = match (body.outcome, body.reason) {
             (IntegrationOutcome::Applied, _) => {
                 is_other_tree = true;
+                unit.applied_number = number;
                 unit.state.changed_paths.clone_from(&body.paths);
                 Integration::Applied
             }
@@ -452,6 +500,9 @@ impl State {
                 concurrent_changes: BTreeSet::new(),
                 refusals: Vec::new(),
                 ended: None,
+                applied_number: 0,
+                open_undo: None,
+                undone: None,
             });
             self.units.len() - 1
         });

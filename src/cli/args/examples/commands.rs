@@ -10,7 +10,7 @@ const SIMPLE: &str = "0 success, 1 the output could not be written, 2 invalid in
 const CHECK: &str = "0 all checks passed, 1 a check failed, 2 invalid input, 3 refused,\n\
     70 internal error";
 
-pub(super) const COMMANDS: [Help; 35] = [
+pub(super) const COMMANDS: [Help; 36] = [
     Help {
         command: "",
         examples: &[
@@ -265,6 +265,18 @@ pub(super) const COMMANDS: [Help; 35] = [
         ],
         notes: "",
         exit_codes: SIMPLE,
+        short: &[],
+    },
+    Help {
+        command: "undo",
+        examples: &[
+            "mesh undo 20260213T015500Z --dry-run",
+            "mesh undo 20260213T015500Z --task st-003",
+            "mesh undo 20260213T015500Z && mesh run -- my-agent",
+        ],
+        notes: "",
+        exit_codes: "0 undone, 1 a conflict: nothing was changed, 2 invalid input,\n\
+    3 another run prevents it, 4 ended early: call it again, 70 internal error",
         short: &[],
     },
     Help {
