@@ -2,7 +2,7 @@
 
 use super::compile::Task;
 use super::context::Context;
-use super::follow::Follow;
+use super::follow_state::Follow;
 use super::in_flight::WavesInFlight;
 use super::integrations::Integrations;
 use super::run_limits::RunLimits;

@@ -4,6 +4,7 @@
 
 use super::begin::PlanRun;
 use super::context::Context;
+use super::follow_state::Reload;
 use crate::job::Journal;
 use crate::model::{Event, RunResumed, counted};
 use crate::plan::{Plan, Status};
@@ -19,28 +20,6 @@ const TICK: Duration = Duration::from_millis(500);
 const RUNNING_TICK: Duration = Duration::from_secs(10);
 /// How often a line sums up the run.
 const SUMMARY: Duration = Duration::from_secs(60 * 60);
-
-/// Limits that were changed outside since the last call; the error says why they can't be used.
-pub type Reload = Box<dyn Fn() -> Option<Result<BudgetOverrides, String>> + Send + Sync>;
-
-/// What a run that follows its plan needs beside its settings.
-pub(super) struct Follow {
-    reload: Option<Reload>,
-    /// When the run was last summed up.
-    summed_up: Instant,
-    /// How many tasks had ended when the run last said that it waits.
-    said_at: Option<usize>,
-}
-
-impl Default for Follow {
-    fn default() -> Self {
-        Self {
-            reload: None,
-            summed_up: Instant::now(),
-            said_at: None,
-        }
-    }
-}
 
 impl PlanRun {
     /// Whether the run waits for its plan.
