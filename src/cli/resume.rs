@@ -31,7 +31,7 @@ pub fn execute(args: &ResumeArgs, context: &Context) -> Result<u8, CliError> {
                 in_use_by_all(context),
                 context,
             )?;
-            if let Some(code) = super::undo::complete(&folder, &context.terminal)? {
+            if let Some(code) = super::undo::complete(&folder, args.abandon, &context.terminal)? {
                 return Ok(code);
             }
             let mut overrides = args.overrides();

@@ -51,12 +51,23 @@ pub fn execute(args: &UndoArgs, context: &Context) -> Result<u8, CliError> {
     show_done(&done, None, folder.id(), terminal)
 }
 
-/// Completes or rolls back what an undo that was killed left, for `mesh resume`; `None` if there is nothing of that kind.
-pub fn complete(folder: &RunFolder, terminal: &Terminal) -> Result<Option<u8>, CliError> {
+/// Completes or rolls back what an undo that was killed left, or leaves it as it is, for `mesh resume`; `None` if there is nothing of
+/// that kind.
+pub fn complete(
+    folder: &RunFolder,
+    is_abandoned: bool,
+    terminal: &Terminal,
+) -> Result<Option<u8>, CliError> {
     if ledger::is_in_use(&folder.ledger())? || !Undo::is_interrupted(folder)? {
         return Ok(None);
     }
     let mut run = UndoRun::open(folder.clone())?;
+    if is_abandoned {
+        for (unit, detail) in run.abandon()? {
+            terminal.warn(&format!("{unit}: {detail}"));
+        }
+        return Ok(Some(1));
+    }
     let done = recover(&mut run, terminal)?;
     show_done(&done, None, folder.id(), terminal).map(Some)
 }

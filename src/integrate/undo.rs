@@ -39,12 +39,7 @@ impl ReversePatch {
     ) -> Result<Result<Self, String>, IntegrateError> {
         let path = folder.join(PATCH_NAME);
         let bytes = std::fs::read(&path).map_err(IntegrateError::io(&path))?;
-        let Ok(text) = String::from_utf8(bytes) else {
-            let path = path.display();
-            let why = format!("its patch is not UTF-8; take it back with `git apply -R {path}`");
-            return Ok(Err(why));
-        };
-        let reversed = Patch::parse(&text, &policy.limits).and_then(Patch::reversed);
+        let reversed = Patch::parse_applied(&bytes, &policy.limits).and_then(Patch::reversed);
         Ok(reversed
             .map(|patch| Self {
                 unit: unit.clone(),
@@ -182,5 +177,32 @@ impl Integrator<'_> {
         };
         self.finish_with(Event::from(finished), journal)?;
         Ok(restored)
+    }
+
+    /// Leaves the tree as an interrupted undo left it; repairs only the plan and the learnings, and copies the saved content of
+    /// each path that differs to a folder of the unit. Returns where that is.
+    pub fn abandon_undo(
+        &self,
+        started: &IntegrationStarted,
+        journal: &mut dyn Journal,
+    ) -> Result<String, IntegrateError> {
+        let folder = self.unit_folder(&started.unit);
+        let saved = SavedTree::load(started, &self.kept());
+        saved.repair_stores(self.repo, &folder.join("aside"))?;
+        let before = folder.join("before");
+        let paths = saved.export_differing(self.repo, &before)?;
+        let detail = format!(
+            "the restore of an interrupted undo was abandoned; the saved state is in {}",
+            before.display()
+        );
+        let finished = UndoFinished {
+            unit: started.unit.clone(),
+            outcome: UndoOutcome::Abandoned,
+            detail: Some(detail.clone()),
+            paths,
+            moved_aside: Vec::new(),
+        };
+        self.finish_with(Event::from(finished), journal)?;
+        Ok(detail)
     }
 }

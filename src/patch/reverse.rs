@@ -6,12 +6,34 @@
 use super::change::{Change, Content, Kind};
 use super::error::PatchError;
 use super::hunk::{Hunk, Mark, Stated};
+use super::limits::Limits;
 use super::parsed::Patch;
 use super::read::Binary;
 use crate::model::one_line;
 use std::collections::BTreeMap;
 
 impl Patch {
+    /// Parses the text of a patch that was applied: its lines have the encoding of their files.
+    pub fn parse_applied(bytes: &[u8], limits: &Limits) -> Result<Self, PatchError> {
+        if let Ok(text) = str::from_utf8(bytes) {
+            return Self::parse(text, limits);
+        }
+        // Each byte as one character, and back; the names are quoted, so they are ASCII.
+        let text: String = bytes.iter().copied().map(char::from).collect();
+        let mut patch = Self::parse(&text, limits)?;
+        for change in &mut patch.changes {
+            let Content::Hunks(hunks) = &mut change.content else {
+                continue;
+            };
+            for line in hunks.iter_mut().flat_map(|hunk| &mut hunk.lines) {
+                let text = String::from_utf8_lossy(&line.text);
+                let bytes = text.chars().map(|c| u8::try_from(c).unwrap_or(b'?'));
+                line.text = bytes.collect();
+            }
+        }
+        Ok(patch)
+    }
+
     /// The patch that takes this one back.
     ///
     /// # Errors

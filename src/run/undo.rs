@@ -325,6 +325,31 @@ impl UndoRun {
         Ok((completed, rolled_back))
     }
 
+    /// Leaves the tree as an interrupted undo left it. Returns where the saved contents are, for each.
+    pub fn abandon(&mut self) -> Result<Vec<(UnitId, String)>, RunError> {
+        let stop = Stop::new().map_err(RunError::io(self.folder.path()))?;
+        let units = &self.recorder.state().units;
+        let open = units.iter().filter_map(|unit| unit.open_undo.clone());
+        let open: Vec<IntegrationStarted> = open.collect();
+        let Self {
+            repo,
+            lock,
+            writers,
+            watch,
+            settings,
+            folder,
+            recorder,
+            ..
+        } = self;
+        let integrator = integrator(repo, folder, settings, watch, writers, lock, &stop);
+        let mut abandoned = Vec::new();
+        for started in open {
+            let detail = integrator.abandon_undo(&started, recorder)?;
+            abandoned.push((started.unit, detail));
+        }
+        Ok(abandoned)
+    }
+
     fn roll_back(&mut self, started: &IntegrationStarted) -> Result<(), RunError> {
         let stop = Stop::new().map_err(RunError::io(self.folder.path()))?;
         let Self {

@@ -64,6 +64,17 @@ fn every_kind_of_change_is_taken_back() {
 }
 
 #[test]
+fn a_file_of_another_encoding_is_taken_back() {
+    let patch = "--- a/a.txt\n+++ b/a.txt\n@@ -2 +2 @@\n-old\n+new\n";
+    let bench = Bench::new(&[Task::new("a").patches(&[patch])]);
+    let before = b"caf\xe9\nold\n\xfcber\n";
+    std::fs::write(bench.path("a.txt"), before).expect("written");
+    bench.run("").exits(0);
+    bench.mesh("undo R").exits(0);
+    assert_eq!(std::fs::read(bench.path("a.txt")).expect("read"), before);
+}
+
+#[test]
 fn a_run_is_undone_from_its_last_patch_to_its_first() {
     let bench = two_on_one_file();
     let before = bench.tree();
@@ -245,4 +256,28 @@ fn a_killed_undo_is_completed_by_the_next_call() {
         }
     }
     panic!("it never ends");
+}
+
+#[test]
+fn the_restore_of_a_killed_undo_can_be_abandoned() {
+    let bench = Bench::new(&[Task::new("a")]);
+    bench.run("").exits(0);
+    let at = bench.events().len() + 2;
+    let mut undo = bench.command("undo R");
+    undo.env("MESH_FAULT_KILL", format!("before:{at}"));
+    undo.run_to_end().exits(KILLED);
+    assert_eq!(bench.read("a.txt"), "old\n");
+    bench
+        .mesh("resume R --abandon")
+        .exits(1)
+        .err_has("the restore of an interrupted undo was abandoned");
+    assert_eq!(bench.read("a.txt"), "old\n");
+    assert_eq!(outcomes(&bench), ["abandoned"]);
+    assert_eq!(
+        read_file(bench.run_folder().join("units/a/before/a.txt")),
+        "new\n"
+    );
+    audit_is_clean(&bench);
+    // Nothing holds the repository.
+    bench.mesh("undo R").exits(1).err_has("a.txt");
 }

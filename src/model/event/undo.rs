@@ -21,6 +21,8 @@ pub enum UndoOutcome {
     Restored,
     /// `mesh` was killed in between; the tree was restored.
     RolledBack,
+    /// It could not be restored and `mesh resume --abandon` gave that up; the tree stays as it is.
+    Abandoned,
 }
 
 /// Fields of `undo_finished`.

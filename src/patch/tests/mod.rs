@@ -8,3 +8,4 @@ mod placement_property;
 mod placing;
 mod properties;
 mod refusals;
+mod reversal;
