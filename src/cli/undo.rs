@@ -87,7 +87,7 @@ fn show_commits(undo: &Undo, id: &RunId, terminal: &Terminal) -> Result<u8, CliE
     let commits = undo.commits();
     let ids: Vec<&str> = commits.iter().map(|commit| commit.id.as_str()).collect();
     let branch = commits.first().map_or("", |commit| commit.branch.as_str());
-    let revert = format!("git revert --no-edit {}", ids.join(" "));
+    let revert = format!("git revert {}", ids.join(" "));
     let is_own = branch == format!("mesh/{id}");
     let command = match (is_own, undo.is_whole) {
         (true, true) => format!("git branch -D {}", shell_word(branch)),

@@ -188,7 +188,7 @@ fn a_status_that_somebody_else_set_is_left_unchanged() {
 #[test]
 fn commits_are_left_and_the_command_is_printed() {
     for (delivery, has) in [
-        ("delivery=commit", "git revert --no-edit "),
+        ("delivery=commit", "git revert "),
         ("delivery=branch", "git branch -D mesh/R"),
     ] {
         let bench = Bench::new(&[Task::new("a")]);
