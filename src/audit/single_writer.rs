@@ -15,6 +15,10 @@ pub(super) struct SingleWriter {
     open: BTreeMap<String, u64>,
     /// The tasks whose patch is in the tree.
     applied: BTreeSet<String>,
+    /// Whether patches are kept until a person takes them (`integrate=false`).
+    keeps_patches: bool,
+    /// The tasks whose kept patch a person took.
+    taken: BTreeSet<String>,
     /// Commits, with the task and the line.
     commits: Vec<(String, String, u64)>,
 }
@@ -26,6 +30,8 @@ impl SingleWriter {
             root: PathBuf::new(),
             open: BTreeMap::new(),
             applied: BTreeSet::new(),
+            keeps_patches: false,
+            taken: BTreeSet::new(),
             commits: Vec::new(),
         }
     }
@@ -42,8 +48,18 @@ impl Check for SingleWriter {
 
     fn see(&mut self, record: &Record, _waves: &WaveFiles, found: &mut Findings) {
         let unit = record.text("unit").to_owned();
+        let is_change = ["integration_started", "plan_mutated"].contains(&record.event.as_str());
+        if is_change && self.keeps_patches && !self.taken.contains(&unit) {
+            let why =
+                "the run keeps patches, and nobody took that of this task: tree or plan changed";
+            found.at(record, &unit, why);
+        }
         match record.event.as_str() {
-            "run_started" => self.root = record.text("root").into(),
+            "run_started" => {
+                self.root = record.text("root").into();
+                self.keeps_patches = record.field("settings")["integrate"] == false;
+            }
+            "patch_taken" => drop(self.taken.insert(unit)),
             "violation" => found.at(
                 record,
                 format!("wave {}", record.number("wave")),

@@ -53,7 +53,7 @@ const TYPED_ONLY: [&str; 20] = [
     "simulated_rows",
 ];
 /// Options that the preflight line shows if they are given.
-const SHOWN_IN_PREFLIGHT: [&str; 46] = [
+const SHOWN_IN_PREFLIGHT: [&str; 48] = [
     "ids",
     "max_tasks",
     "parallel_tasks",
@@ -70,6 +70,8 @@ const SHOWN_IN_PREFLIGHT: [&str; 46] = [
     "isolation",
     "validation_parallel",
     "strict_validation",
+    "integrate",
+    "comment",
     "delivery",
     "protected_branches",
     "allow_protected",

@@ -157,6 +157,8 @@ fn options() -> PlanOptions {
         isolation: Isolation::default(),
         validation_parallel: 1,
         strict_validation: false,
+        integrate: true,
+        comment: false,
         delivery: Delivery::default(),
         no_verify: false,
         no_learnings: false,

@@ -110,6 +110,15 @@ pub enum CliError {
     /// A report file for a run that is driven one command at a time.
     #[error("`{0}` can't be used with `mesh wave next`: a run has no report before it ends")]
     NoReportYet(&'static str),
+    /// `--output patch` of several tasks.
+    #[error("`--output patch` prints the patch of one task; max_tasks is {0}")]
+    SeveralPatches(String),
+    /// `--output patch` with `--json`.
+    #[error("`--output patch` can't be combined with `--json`")]
+    PatchAsJson,
+    /// `mesh integrate --task` of a run that integrates its patches itself.
+    #[error("`--task` is for runs with integrate=false; run `{0}` integrates its patches itself")]
+    NoKeptPatches(RunId),
     /// `--abandon` for a spawned CSV.
     #[error("`--abandon` is for runs of a plan; run `{0}` is a spawned CSV, which changes no tree")]
     NothingToAbandon(RunId),
@@ -396,6 +405,9 @@ impl CliError {
             CliError::NoReportYet(option) => Some(format!(
                 "leave it out; when the run has ended: mesh runs show RUN {option} FILE"
             )),
+            CliError::SeveralPatches(_) => Some("leave max_tasks out, or --output".to_owned()),
+            CliError::PatchAsJson => Some("leave out one of the two; `mesh runs show RUN --json` prints the report later".to_owned()),
+            CliError::NoKeptPatches(run) => Some(format!("leave it out: mesh integrate {run}")),
             CliError::NothingToAbandon(run) => Some(format!("leave it out: mesh resume {run}")),
             CliError::RepositoryGone { kept, .. } => Some(format!(
                 "move the repository back to where the run started, then repeat the command; files saved before an integration are in `{}`",

@@ -1,6 +1,8 @@
 //! Running a plan run to its end: progress, then the report and how to resume.
 
+use super::args::{RunExtras, RunOutput};
 use super::error::{CliError, final_exit_code, or_kept};
+use super::patch_output;
 use super::progress::Display;
 use super::stop;
 use super::terminal::{NotPrinted, Terminal, Tone};
@@ -13,13 +15,14 @@ use crate::run::{PlanRun, RunError, resume_command};
 
 /// Drives a run to its end and prints the report; also for `resume` and `demo`.
 pub fn drive(plan_run: PlanRun, terminal: &Terminal) -> Result<(u8, Option<Report>), CliError> {
-    drive_and_judge(plan_run, false, terminal)
+    drive_and_judge(plan_run, RunExtras::default(), terminal)
 }
 
-/// [`drive`]; with `audit`, the run is judged when it has ended, and the report says how.
+/// [`drive`]; with `audit`, the run is judged when it has ended, and the report says how. With `output`, the patch of the only
+/// task is printed instead of the report.
 pub fn drive_and_judge(
     mut plan_run: PlanRun,
-    audit: bool,
+    extras: RunExtras,
     terminal: &Terminal,
 ) -> Result<(u8, Option<Report>), CliError> {
     let notes = [plan_run.lock_note(), plan_run.sandbox_note()];
@@ -34,16 +37,24 @@ pub fn drive_and_judge(
     let end = end.map_err(|error| run_failed(error, id, terminal))?;
     let mut report = Report::of(plan_run.state());
     let mut is_broken = false;
-    if let Some(report) = report.as_mut().filter(|_| audit) {
+    if let Some(report) = report.as_mut().filter(|_| extras.audit) {
         let outcome = super::audit::check_run(plan_run.folder().path(), terminal)?;
         is_broken = !outcome.is_clean;
         report.audit = Some(outcome);
     }
-    let printed = or_kept(print_report(report.as_ref(), terminal), || {
-        format!("mesh runs show {id} prints the report")
-    });
+    let printed = match extras.output {
+        RunOutput::Report => print_report(report.as_ref(), terminal).map_err(CliError::from),
+        RunOutput::Patch => patch_output::print(&plan_run, terminal),
+    };
+    let printed = or_kept(printed, || format!("mesh runs show {id} prints the report"));
     if let (JobStatus::Shut(_) | JobStatus::Unanswered(_), Some(why)) = (&end, end.job_error()) {
         terminal.warn(&one_line(&why));
+    }
+    if plan_run.keeps_patches() {
+        let folder = plan_run.folder().path().display().to_string();
+        terminal.advise(&format!(
+            "the patches are in {folder}/units, their table is {folder}/results.csv"
+        ));
     }
     match plan_run.awaits_answers() {
         true => advise_collect(id, terminal),

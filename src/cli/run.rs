@@ -1,10 +1,11 @@
 //! `mesh run`; `mesh invoke` ends here as well.
 
-use super::args::{RunExtras, RunOptions};
+use super::args::{RunExtras, RunOptions, RunOutput};
 use super::context::Context;
 use super::error::{CliError, final_exit_code};
 use super::follow;
 use super::live_page::LivePage;
+use super::patch_output;
 use super::plan_run::drive_and_judge;
 use super::progress::rows;
 use super::terminal::Terminal;
@@ -27,13 +28,15 @@ const DID_NOT_RUN: &str = "delegation_did_not_run=true";
 /// Checks the preflight, runs the tasks, and prints the report.
 pub fn execute(args: &RunOptions, extras: RunExtras, context: &Context) -> Result<u8, CliError> {
     match start(args, extras, context) {
-        Err(CliError::Run(error)) if extras.headless.is_headless() => headless_stop(error, context),
+        Err(CliError::Run(error)) if extras.headless.is_headless() => {
+            headless_stop(error, extras.output, context)
+        }
         ended => ended,
     }
 }
 
 /// Nobody reads the message of a run that could not begin, so a script gets its reason.
-fn headless_stop(error: RunError, context: &Context) -> Result<u8, CliError> {
+fn headless_stop(error: RunError, output: RunOutput, context: &Context) -> Result<u8, CliError> {
     let terminal = &context.terminal;
     let stop = error.headless_stop().map(|stop| stop.to_string());
     let detail = error.to_string();
@@ -41,6 +44,12 @@ fn headless_stop(error: RunError, context: &Context) -> Result<u8, CliError> {
         true => {
             let object = serde_json::json!({"status": "refused", "headless_stop_reason": stop, "delegation_did_not_run": detail});
             terminal.data(&object.to_string())?;
+        }
+        false if output == RunOutput::Patch => {
+            let stop = stop.as_ref();
+            let code = stop.map(|stop| format!("mesh_headless_stop_reason={stop}: "));
+            let why = format!("{}{detail}", code.unwrap_or_default());
+            patch_output::print_reason(&why, terminal)?;
         }
         false => {
             if let Some(stop) = &stop {
@@ -62,6 +71,9 @@ fn headless_stop(error: RunError, context: &Context) -> Result<u8, CliError> {
 fn start(args: &RunOptions, extras: RunExtras, context: &Context) -> Result<u8, CliError> {
     check_outputs(args, context)?;
     let mut request = request(args, context)?;
+    if extras.output == RunOutput::Patch {
+        patch_output::check(request.options.max_tasks, &context.terminal)?;
+    }
     request.options.is_headless = extras.headless.is_headless();
     if extras.follow {
         follow::set_options(&mut request.options, args);
@@ -76,7 +88,14 @@ fn start(args: &RunOptions, extras: RunExtras, context: &Context) -> Result<u8, 
     }
     check_depth()?;
     if preflight.selected.is_empty() && !extras.follow {
-        return nothing_to_do(&preflight, context);
+        return match extras.output {
+            RunOutput::Report => nothing_to_do(&preflight, context),
+            RunOutput::Patch => {
+                let why = format!("no runnable tasks: {}", preflight.counts());
+                patch_output::print_reason(&why, &context.terminal)?;
+                Ok(0)
+            }
+        };
     }
     let lock = RepoLock::take(&preflight.repo, None).map_err(RunError::from)?;
     let page = LivePage::listen(extras.watch, &args.home.folder(context)?)?;
@@ -91,7 +110,7 @@ fn start(args: &RunOptions, extras: RunExtras, context: &Context) -> Result<u8, 
     if extras.follow {
         plan_run.reload_with(follow::reload(&adapter, &context.folder, context)?);
     }
-    let (code, report) = drive_and_judge(plan_run, extras.audit, &context.terminal)?;
+    let (code, report) = drive_and_judge(plan_run, extras, &context.terminal)?;
     let written = report.map_or(Ok(()), |report| {
         super::step_summary::append(&report.markdown(), &context.terminal);
         super::report_files::write_files(&report, &run_folder, &args.report.files, context)
@@ -160,6 +179,8 @@ fn options(args: &RunOptions, context: &Context) -> Result<PlanOptions, CliError
         validation_parallel: usize::try_from(args.integrate.validation_parallel)
             .unwrap_or(usize::MAX),
         strict_validation: args.integrate.strict_validation,
+        integrate: args.integrate.integrate,
+        comment: args.integrate.comment,
         delivery: args.integrate.delivery,
         no_verify: args.integrate.no_verify,
         no_learnings: args.integrate.no_learnings,

@@ -1,8 +1,9 @@
 //! `mesh wave next`, `mesh collect` and `mesh integrate`: a run that is driven one command at a time.
 
-use super::args::{Cli, CollectArgs, NextArgs, OneRun};
+use super::args::{Cli, CollectArgs, IntegrateRunArgs, NextArgs, OneRun};
 use super::context::Context;
 use super::error::{CliError, or_kept};
+use super::kept_patches;
 use super::plan_run::print_report;
 use super::progress::{Display, rows};
 use super::run::{announce, nothing_to_do, request};
@@ -298,9 +299,15 @@ fn show_collected(id: &RunId, collected: &Collected, terminal: &Terminal) -> Res
 }
 
 /// Applies, validates and records the accepted patches.
-pub fn integrate(args: &OneRun, context: &Context) -> Result<u8, CliError> {
+pub fn integrate(args: &IntegrateRunArgs, context: &Context) -> Result<u8, CliError> {
     let terminal = &context.terminal;
-    let mut plan_run = PlanRun::resume(args.find(context)?, BudgetOverrides::default())?;
+    let mut plan_run = PlanRun::resume(args.run.find(context)?, BudgetOverrides::default())?;
+    if plan_run.keeps_patches() {
+        return kept_patches::integrate(plan_run, &args.tasks, terminal);
+    }
+    if !args.tasks.is_empty() {
+        return Err(CliError::NoKeptPatches(plan_run.id().clone()));
+    }
     let stop = stop::watch(plan_run.folder())?;
     let mut display = Display::for_run(terminal);
     let ended = plan_run.integrate_ready(&mut display, &stop)?;

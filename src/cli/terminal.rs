@@ -164,10 +164,13 @@ impl Terminal {
     /// A report for standard output, with the status lines of tasks in colour.
     pub fn painted(&self, report: &str) -> String {
         let paint = |line: &str| match line.trim_start().split_once(' ') {
-            Some((_, rest)) if rest.trim_start().starts_with("blocked") => {
+            Some((_, rest))
+                if rest.trim_start().starts_with("blocked")
+                    || rest.trim_start().starts_with("rejected: ") =>
+            {
                 toned(self.colour_out, Tone::Bad, line)
             }
-            Some((_, rest)) if rest.trim_start() == "completed" => {
+            Some((_, rest)) if ["completed", "accepted"].contains(&rest.trim_start()) => {
                 toned(self.colour_out, Tone::Good, line)
             }
             _ => line.to_owned(),
@@ -182,6 +185,14 @@ impl Terminal {
             false => shown(text, self.colour_out),
         };
         line_out(&text)
+    }
+
+    /// Prints a text on standard output as it is, byte for byte. On a terminal, hidden characters are replaced.
+    pub fn verbatim(&self, text: &str) -> Result<(), NotPrinted> {
+        match io::stdout().is_terminal() {
+            true => line_out(&shown(text, false)),
+            false => line_out(text),
+        }
     }
 
     /// Prints JSON on standard output, with or without `--json`.

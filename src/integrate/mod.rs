@@ -64,7 +64,10 @@ pub use evidence::{Evidence, examine};
 pub use integrator::{Integrator, Recovered, end_writers};
 pub use lock::RepoLock;
 pub use outputs::own_outputs;
-pub use persist::{Outcome, Persisted, comment, is_outcome_of, persist, reopen, undo_comment};
+pub use persist::{
+    Outcome, Persisted, add_proposal_comment, comment, is_outcome_of, persist, proposal_comment,
+    reopen, undo_comment,
+};
 pub use request::{IntegrationRequest, PatchPolicy};
 pub use restore::Restored;
 pub use transaction::Tried;

@@ -2,9 +2,9 @@
 
 use super::error::IntegrateError;
 use crate::model::{BlockReason, IntegrationFinished, RunId, Tally, ValidationFinished, one_line};
-use crate::plan::{Comment, ItemId, MutateOptions, Plan, Status, Store};
+use crate::plan::{Comment, Item, ItemId, MutateOptions, Plan, Status, Store};
 use crate::platform::{clock, fault};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The outcome of a task.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +41,54 @@ pub fn comment(outcome: &Persisted<'_>) -> String {
     if let Some(reason) = outcome.reason {
         parts.push(format!("reason: {reason} ({})", outcome.detail));
     }
+    parts.extend(evidence_parts(outcome));
+    parts.extend(outcome.integration.into_iter().flat_map(integration_parts));
+    if !outcome.learnings.is_empty() {
+        parts.push(format!("learnings: {}", outcome.learnings.join(", ")));
+    }
+    parts.push(run_marker(outcome.run_id));
+    parts.join("; ")
+}
+
+/// The text of the `[mesh]` comment of a task whose patch is kept in `patch_path` of the run's folder, or was not accepted.
+pub fn proposal_comment(outcome: &Persisted<'_>, patch_path: Option<&Path>) -> String {
+    let mut parts = vec![match outcome.reason {
+        None => format!("{PROPOSAL}accepted"),
+        Some(reason) => format!("{PROPOSAL}rejected; reason: {reason} ({})", outcome.detail),
+    }];
+    parts.extend(evidence_parts(outcome));
+    if let Some(path) = patch_path {
+        parts.push(format!("patch: {} in the run's folder", path.display()));
+    }
+    parts.push(run_marker(outcome.run_id));
+    parts.join("; ")
+}
+
+/// Adds the comment of a proposal to the item, unless this run has done so. An item that was removed is left.
+pub fn add_proposal_comment(
+    store: &Store,
+    id: &ItemId,
+    text: &str,
+    run_id: &RunId,
+    options: MutateOptions,
+) -> Result<Plan, IntegrateError> {
+    fault::integrator_point();
+    let is_own = |text: &str| is_of_run(text, PROPOSAL, run_id);
+    let plan = store.mutate(options, |plan| {
+        let item = plan.get(id);
+        let is_new = |item: &Item| !item.comments().iter().any(|one| is_own(&one.text));
+        match item.is_some_and(is_new) {
+            true => plan.add_comment(id, Comment::new(clock::now(), "mesh", text)?),
+            false => Ok(()),
+        }
+    })?;
+    fault::integrator_point();
+    Ok(plan)
+}
+
+/// The parts of a comment about the vote and the validation.
+fn evidence_parts(outcome: &Persisted<'_>) -> Vec<String> {
+    let mut parts = Vec::new();
     if let Some(tally) = outcome.tally {
         let absent = match tally.absent {
             0 => String::new(),
@@ -60,12 +108,7 @@ pub fn comment(outcome: &Persisted<'_>) -> String {
         [] => "validation: none run".to_owned(),
         commands => format!("validation: {}", commands.join(", ")),
     });
-    parts.extend(outcome.integration.into_iter().flat_map(integration_parts));
-    if !outcome.learnings.is_empty() {
-        parts.push(format!("learnings: {}", outcome.learnings.join(", ")));
-    }
-    parts.push(run_marker(outcome.run_id));
-    parts.join("; ")
+    parts
 }
 
 /// The prefix of the comment of an outcome.
@@ -74,14 +117,21 @@ const PREFIX: &str = "[mesh] outcome: ";
 /// The prefix of the comment of a patch that was taken back.
 const UNDO_PREFIX: &str = "[mesh] undone: pending again; taken back from the work tree: ";
 
-/// The suffix of the comment of an outcome.
+/// The prefix of the comment of a proposal.
+const PROPOSAL: &str = "[mesh] proposal: ";
+
+/// The suffix of a comment.
 fn run_marker(run_id: &RunId) -> String {
     format!("mesh_run_id={run_id}")
 }
 
 /// Whether this run wrote a comment, as that of an outcome.
 pub fn is_outcome_of(text: &str, run_id: &RunId) -> bool {
-    let rest = text.strip_prefix(PREFIX);
+    is_of_run(text, PREFIX, run_id)
+}
+
+fn is_of_run(text: &str, prefix: &str, run_id: &RunId) -> bool {
+    let rest = text.strip_prefix(prefix);
     let last = rest.and_then(|rest| rest.rsplit("; ").next());
     last.is_some_and(|last| last == run_marker(run_id))
 }

@@ -61,6 +61,11 @@ pub(super) const PATCH_NAME: &str = "patch.diff";
 pub struct Tried(State);
 
 impl Tried {
+    /// Whether the patch passed.
+    pub fn has_passed(&self) -> bool {
+        matches!(self.0, State::Tried(_))
+    }
+
     /// The paths that have changed since a patch that passed was validated; `None` for one that did not pass.
     pub fn changed_since(&self, repo: &Repo) -> Result<Option<Vec<PathBuf>>, IntegrateError> {
         match &self.0 {
@@ -86,6 +91,14 @@ impl Integrator<'_> {
                 ended => return Ok(Tried(ended)),
             }
         }
+    }
+
+    /// Why the patch does not apply to the tree as it is, if so. Only reads the tree.
+    pub fn find_misfit(
+        &self,
+        request: &IntegrationRequest<'_>,
+    ) -> Result<Option<String>, IntegrateError> {
+        Ok(self.examine(request)?.err())
     }
 
     /// Applies a patch that passed in a scratch tree; records the refusal of one that did not.

@@ -15,10 +15,11 @@ pub use event::{
     AttemptEnd, AttemptFault, AttemptFinished, AttemptKey, AttemptReported, AttemptStarted,
     Backpressure, BeforeState, BeganEarly, BudgetReached, CommitRecord, Event, EventError,
     Hydrated, IntegrationFinished, IntegrationOutcome, IntegrationStarted, LearningAppended,
-    OutputWritten, PlanConflict, PlanMutated, ProtocolChanged, RateLimited, ReportRefused,
-    ReportVia, RowsReopened, RunFinished, RunKind, RunResumed, RunStarted, SliceFinished,
-    SliceTaken, Stage, Tally, TouchedPath, UndoFinished, UndoOutcome, UndoStarted,
-    ValidationFinished, VerdictKind, VerdictRecord, Violation, VoteLine, WaveCompiled, WaveStarted,
+    OutputWritten, PatchTaken, PlanConflict, PlanMutated, ProtocolChanged, RateLimited,
+    ReportRefused, ReportVia, RowsReopened, RunFinished, RunKind, RunResumed, RunStarted,
+    SliceFinished, SliceTaken, Stage, Tally, TaskAdmitted, TaskDecided, TouchedPath, UndoFinished,
+    UndoOutcome, UndoStarted, ValidationFinished, VerdictKind, VerdictRecord, Violation, VoteLine,
+    WaveCompiled, WaveStarted,
 };
 pub use id::{JobId, ReportToken, Role, RoundName, RowId, RunId, UnitId, WaveNo, file_name};
 pub use json::NotJson;

@@ -43,8 +43,8 @@ impl Report {
 
 fn task_case(task: &TaskReport) -> TestCase {
     let status = match task.state.as_str() {
-        "completed" => TestCaseStatus::success(),
-        state @ ("blocked" | "plan_conflict") => failure(
+        "completed" | "accepted" => TestCaseStatus::success(),
+        state @ ("blocked" | "rejected" | "plan_conflict") => failure(
             task.reason.as_deref().unwrap_or(state),
             task.detail.as_deref().unwrap_or_default(),
         ),

@@ -7,7 +7,7 @@ use crate::model::{
     ValidationFinished, VerdictRecord, VoteLine,
 };
 use crate::plan::Status;
-use crate::run::{State, Unit};
+use crate::run::{RESULTS, State, Unit};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -37,6 +37,12 @@ pub struct Report {
     pub learnings: Vec<LearningReport>,
     /// Changes of the tree or the plan that no worker may make.
     pub violations: Vec<String>,
+    /// The table of the tasks whose patches are kept, relative to the run's folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub results_path: Option<&'static str>,
+    /// The command that integrates the kept patches, if there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_command: Option<String>,
     /// What the audit said, if the run was judged at its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audit: Option<AuditOutcome>,
@@ -72,8 +78,9 @@ pub struct AuditOutcome {
 pub struct TaskReport {
     /// The plan item.
     pub id: String,
-    /// `completed`, `blocked`, `pending` or `in_progress` before its outcome is persisted, or `plan_conflict` if a person or another
-    /// run changed its status, or `undone` if `mesh undo` took its patch back.
+    /// `completed`, `blocked`, `accepted` or `rejected` if the patch is kept instead of integrated, `pending` or `in_progress` before
+    /// its outcome is persisted, `plan_conflict` if a person or another run changed its status, or `undone` if `mesh undo` took
+    /// its patch back.
     pub state: String,
     /// The block reason.
     pub reason: Option<String>,
@@ -116,6 +123,9 @@ pub struct TaskReport {
     pub refusals: Vec<RefusalReport>,
     /// The commit that holds the patch.
     pub commit: Option<CommitRecord>,
+    /// The patch that is kept instead of integrated, relative to the run's folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patch_path: Option<PathBuf>,
 }
 
 /// One refused answer.
@@ -262,6 +272,7 @@ impl Report {
             .started
             .as_ref()
             .filter(|started| started.kind == RunKind::Plan)?;
+        let keeps_patches = started.settings["integrate"] == false;
         let attempts = state.attempts();
         let finished = state.finished.as_ref();
         let usage = reported(state.spent().usage);
@@ -317,6 +328,8 @@ impl Report {
                 .iter()
                 .map(|wave| wave.compiled.csv_path.clone())
                 .collect(),
+            results_path: keeps_patches.then_some(RESULTS),
+            next_command: next_command(state, &started.run_id),
             audit: None,
             failed_rows: Vec::new(),
             mesh_run_id: started.run_id.clone(),
@@ -390,12 +403,29 @@ impl TaskReport {
             left_out: of_integration(|one| &one.left_out),
             refusals: unit.refusals.iter().map(RefusalReport::of).collect(),
             commit: integration.and_then(|one| one.commit.clone()),
+            patch_path: kept_patch(unit),
         }
     }
 }
 
-/// The status in the plan of a task that has not ended.
+/// The patch of a unit that is not taken.
+fn kept_patch(unit: &Unit) -> Option<PathBuf> {
+    let proposal = unit.proposal.as_ref().filter(|it| !it.is_taken)?;
+    proposal.decided.as_ref()?.patch_path.clone()
+}
+
+/// The command that integrates the patches that the run keeps, if there are any.
+fn next_command(state: &State, run_id: &RunId) -> Option<String> {
+    let is_open = |unit: &Unit| unit.proposal.as_ref().is_some_and(|it| it.is_open());
+    let has_open = state.units.iter().any(is_open);
+    has_open.then(|| format!("mesh integrate {run_id}"))
+}
+
+/// The status of a task that has not ended: that in the plan, or `undecided` if the plan does not show it.
 fn status_of_open(unit: &Unit) -> &'static str {
+    if unit.is_held() {
+        return "undecided";
+    }
     match unit.is_early {
         true => Status::Pending.as_str(),
         false => Status::InProgress.as_str(),

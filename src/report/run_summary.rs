@@ -9,7 +9,7 @@ use crate::ledger::LedgerError;
 use crate::model::RunKind;
 use crate::platform::{clock, private};
 use crate::report::view::run_status;
-use crate::run::{RunFolder, State};
+use crate::run::{ACCEPTED, REJECTED, RunFolder, State};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
@@ -168,13 +168,16 @@ fn rows_done(counts: Counts, is_driven: bool) -> String {
     .unwrap_or_else(|| "no rows".to_owned())
 }
 
-/// `3 completed, 1 blocked, 1 undone, 1 running`.
+/// `3 completed, 1 blocked, 1 undone, 1 running`; of tasks whose patches are kept, `3 accepted, 1 rejected`.
 fn tasks_done(state: &State, is_driven: bool) -> String {
     let (mut completed, mut blocked, mut undone, mut open) = (0, 0, 0, 0);
+    let (mut accepted, mut rejected) = (0, 0);
     for unit in &state.units {
         *match &unit.ended {
             _ if unit.undone.is_some() => &mut undone,
             None => &mut open,
+            Some(ended) if ended.status == ACCEPTED => &mut accepted,
+            Some(ended) if ended.status == REJECTED => &mut rejected,
             Some(ended) if ended.reason.is_some() => &mut blocked,
             Some(_) => &mut completed,
         } += 1;
@@ -183,6 +186,8 @@ fn tasks_done(state: &State, is_driven: bool) -> String {
     let parts = [
         (completed, "completed"),
         (blocked, "blocked"),
+        (accepted, ACCEPTED),
+        (rejected, REJECTED),
         (undone, "undone"),
         (open, word),
     ];

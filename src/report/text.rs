@@ -31,6 +31,7 @@ impl Report {
         for task in &self.tasks {
             task.write(out)?;
         }
+        self.write_kept(out)?;
         self.write_workers(out)?;
         self.write_changes(out)?;
         write_section(out, "Violations", self.violations.iter().cloned())?;
@@ -41,6 +42,17 @@ impl Report {
             writeln!(out, "\ndelegation_did_not_run=true: {why}")?;
         }
         writeln!(out, "\nmesh_run_id={}\n\n{CLOSING_LINE}", self.mesh_run_id)
+    }
+
+    /// Where the patches are that the run keeps.
+    fn write_kept(&self, out: &mut String) -> Result {
+        let Some(results) = self.results_path else {
+            return Ok(());
+        };
+        let table = format!("{results}: one row a task, in the run's folder");
+        let next = self.next_command.iter();
+        let next = next.map(|command| format!("to integrate them: {command} [--task ID …]"));
+        write_section(out, "Patches", std::iter::once(table).chain(next))
     }
 
     fn write_workers(&self, out: &mut String) -> Result {
@@ -176,6 +188,9 @@ impl TaskReport {
         }
         for path in &self.changed_paths {
             writeln!(out, "    changed {}", path.display())?;
+        }
+        if let Some(path) = &self.patch_path {
+            writeln!(out, "    patch {}", path.display())?;
         }
         if let Some(commit) = &self.commit {
             writeln!(out, "    commit {} on {}", commit.id, commit.branch)?;

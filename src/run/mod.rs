@@ -40,7 +40,7 @@ pub use csv_run::{EarlierRun, InputChanged, InputFile, SpawnRequest, SpawnRun};
 pub use error::{ErrorKind, RunError};
 pub use headless::HeadlessStop;
 pub use messages::{CLOSING_LINE, resume_command};
-pub use plan_run::{PlanRun, Preview, Reload, find_blocked_tasks};
+pub use plan_run::{Pick, PlanRun, Preview, RESULTS, Reload, TakenPatches, find_blocked_tasks};
 pub use preflight::{
     Finding, InUse, Preflight, ProtocolSearchPath, Protocols, Request, examine, prepare,
 };
@@ -50,7 +50,9 @@ pub use slice_bundle::{BundleDraft, BundleRequest};
 pub use slice_export::{ExportRequest, StagedJob};
 pub use slice_run::{SliceRequest, SliceRun};
 pub use slice_unpack::UnpackedJob;
-pub use store::{CancelRequest, RunFolder, State, Unit, empty_trash, home, release_tasks};
+pub use store::{
+    ACCEPTED, CancelRequest, REJECTED, RunFolder, State, Unit, empty_trash, home, release_tasks,
+};
 pub use task_budget::TaskBudget;
 pub use undo::{Undo, UndoConflict, UndoRun, UndoTask, Undone};
 pub use watcher::Watcher;

@@ -57,6 +57,12 @@ pub struct PlanOptions {
     /// `--strict-validation`: whether a patch is validated again whenever the tree has changed since.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub strict_validation: bool,
+    /// `--integrate`: whether accepted patches are integrated; else they are kept, and the plan stays as it is.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub integrate: bool,
+    /// `--comment`: whether a task whose patch is kept gets a comment in the plan.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub comment: bool,
     /// `--delivery`: how a validated patch is delivered.
     pub delivery: Delivery,
     /// `--no-verify`: whether commits skip the repository's hooks.
@@ -120,6 +126,15 @@ pub struct Settings {
 /// The default of `--validation-parallel`.
 fn one() -> usize {
     1
+}
+
+/// The default of `--integrate`.
+fn yes() -> bool {
+    true
+}
+
+fn is_yes(flag: &bool) -> bool {
+    *flag
 }
 
 impl Settings {

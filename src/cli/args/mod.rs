@@ -19,11 +19,14 @@ pub use learnings::LearningsArgs;
 pub(crate) use learnings::{AppendArgs, LearningsCommand, RecallArgs};
 pub use mcp::McpArgs;
 pub use resume::ResumeArgs;
-pub use run::{InvokeArgs, JobReportFiles, ReportFiles, RunExtras, RunOptions};
+pub use run::{InvokeArgs, JobReportFiles, ReportFiles, RunExtras, RunOptions, RunOutput};
 pub use simulate::SimulateArgs;
 pub use spawn::SpawnArgs;
 pub use values::OneRun;
-pub use wave::{CollectArgs, ExecArgs, ExportArgs, LintArgs, NextArgs, RowWorkArgs, WaveCommand};
+pub use wave::{
+    CollectArgs, ExecArgs, ExportArgs, IntegrateRunArgs, LintArgs, NextArgs, RowWorkArgs,
+    WaveCommand,
+};
 
 use super::st::StArgs;
 use super::terminal::{GLOBAL, ShowArgs};
@@ -98,8 +101,13 @@ pub enum Command {
     Collect(CollectArgs),
     /// Apply, validate and record the accepted patches of a run
     ///
-    /// For runs that are driven one command at a time with `mesh wave next` and `mesh collect`.
-    Integrate(OneRun),
+    /// For runs with integrate=false, which keep their patches, and for those that are driven one command at a time with `mesh
+    /// wave next` and `mesh collect`.
+    ///
+    /// A kept patch is compared with the plan and the tree as they are now. It is refused, and nothing changes, if it no longer
+    /// applies, if the status or the text of its task has changed, or if a dependency is not completed. Several are integrated
+    /// in the order of the plan.
+    Integrate(IntegrateRunArgs),
     /// Resume a run that was interrupted or ended early
     ///
     /// Options given here replace the settings of the run and hold for later resumes as well. They can't change the prompt of

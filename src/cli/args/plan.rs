@@ -16,7 +16,7 @@ pub struct PlanArgs {
     ///
     /// With auto, as many as the concurrent workers can serve, less two workers for other agents: max(1, floor((workers - 2)
     /// / rows of a task at once)). If that is less than one task, the protocol's smaller team is used.
-    #[arg(long, value_name = "N|auto", default_value = "1")]
+    #[arg(long, value_name = "N", default_value = "1")]
     pub parallel_tasks: TaskLimit,
     /// Paths that only one task at a time may touch; may be repeated [default: manifests and lock files at the root]
     #[arg(long, value_name = "GLOB", default_values = SHARED_PATHS, hide_default_value = true)]

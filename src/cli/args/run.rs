@@ -6,7 +6,7 @@ use super::worker::{BudgetArgs, TaskBudgetArgs, WorkerArgs};
 use crate::integrate::{Delivery, Isolation};
 use crate::patch::PATCH_BYTES_MAX;
 use crate::schedule::{Deps, Dispatch, TaskLimit};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
@@ -42,6 +42,18 @@ pub struct RunExtras {
     pub follow: bool,
     #[command(flatten)]
     pub headless: HeadlessArgs,
+    /// What to print on standard output: report, or patch, the patch of the only task as one fenced diff
+    ///
+    /// With patch, standard output has the lines from ```diff to ```, or one line `NO_DIFF: reason`, and nothing else. Only for
+    /// one task.
+    #[arg(
+        long,
+        value_name = "WHAT",
+        default_value = "report",
+        hide_possible_values = true,
+        conflicts_with_all = ["dry_run", "follow"]
+    )]
+    pub output: RunOutput,
 }
 
 /// Whether somebody watches.
@@ -65,6 +77,16 @@ impl HeadlessArgs {
     }
 }
 
+/// What a run prints on standard output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum RunOutput {
+    /// The report.
+    #[default]
+    Report,
+    /// The patch of its task.
+    Patch,
+}
+
 /// Arguments of `mesh invoke`.
 #[derive(Clone, Debug, Args)]
 pub struct InvokeArgs {
@@ -85,7 +107,7 @@ pub struct RunOptions {
     /// Maximum number of tasks to run, or auto: until none is ready, at most 45 minutes [default: 1; auto with --follow]
     ///
     /// Tasks that become ready meanwhile are run as well. Another --max-wall-seconds replaces the 45 minutes.
-    #[arg(long, value_name = "N|auto")]
+    #[arg(long, value_name = "N")]
     pub max_tasks: Option<TaskLimit>,
     /// When a task goes to its next wave: `rolling`, as soon as its own rows are done, or `barrier`, in lock step with all
     /// other tasks [default: rolling; barrier with the adapter external]
@@ -157,6 +179,17 @@ pub struct JobReportFiles {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Integration")]
 pub struct IntegrateArgs {
+    /// Whether to integrate accepted patches; with false they are kept in the folder of the run, and your tree and the plan
+    /// stay as they are
+    ///
+    /// Each task goes up to its vote, and its patch is validated in a scratch copy of the tree. units/ID/ in the folder of the
+    /// run has the patch, the decision log, the votes and the results of the commands; results.csv has one row a task. mesh
+    /// integrate takes the patches that you choose.
+    #[arg(long, value_name = "true|false", default_value_t = true, action = clap::ArgAction::Set, hide_possible_values = true)]
+    pub integrate: bool,
+    /// With integrate=false, add a comment with the result to each task in the plan
+    #[arg(long)]
+    pub comment: bool,
     /// Run the validation commands before the vote as well, and show the voters the results
     ///
     /// They run with the patch and once without it, in a scratch copy of the tree that contains everything that git does not

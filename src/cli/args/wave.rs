@@ -203,3 +203,13 @@ pub struct LintArgs {
     #[arg(long, value_name = "NAME|FILE")]
     pub protocol: Option<String>,
 }
+
+/// Arguments of `mesh integrate`.
+#[derive(Clone, Debug, Args)]
+pub struct IntegrateRunArgs {
+    #[command(flatten)]
+    pub run: OneRun,
+    /// Integrate the kept patch of this task; may be repeated [default: all accepted ones]
+    #[arg(long = "task", value_name = "ID")]
+    pub tasks: Vec<String>,
+}

@@ -6,7 +6,8 @@ use super::attempt::{
 use super::integration::{IntegrationFinished, IntegrationStarted, ValidationFinished};
 use super::run::{BudgetReached, RunFinished, RunResumed, RunStarted};
 use super::task::{
-    BeganEarly, Hydrated, LearningAppended, PlanConflict, PlanMutated, ProtocolChanged,
+    BeganEarly, Hydrated, LearningAppended, PatchTaken, PlanConflict, PlanMutated, ProtocolChanged,
+    TaskAdmitted, TaskDecided,
 };
 use super::undo::{UndoFinished, UndoStarted};
 use super::verdict::{Tally, VerdictRecord};
@@ -141,6 +142,12 @@ events! {
     "undo_finished" UndoFinished(UndoFinished),
     /// A task started before its dependencies are completed; the plan does not show it yet.
     "began_early" BeganEarly(BeganEarly),
+    /// A task started whose patch is kept instead of integrated (`integrate=false`); the plan does not show it.
+    "task_admitted" TaskAdmitted(TaskAdmitted),
+    /// Its patch is accepted and kept, or was not accepted.
+    "task_decided" TaskDecided(TaskDecided),
+    /// A person took the patch: it is about to be integrated (durable before the plan shows it).
+    "patch_taken" PatchTaken(PatchTaken),
     /// The plan file was changed.
     "plan_mutated" PlanMutated(PlanMutated),
     /// The plan file has another status for a task in flight; the run leaves it unchanged.

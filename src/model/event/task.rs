@@ -4,6 +4,7 @@ use super::super::id::{RowId, UnitId};
 use super::super::row::BlockReason;
 use super::super::text::one_line;
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// Fields of `hydrated`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -43,6 +44,48 @@ pub struct BeganEarly {
     pub unit: UnitId,
     /// Its dependencies that are not completed.
     pub waits_for: Vec<String>,
+}
+
+/// Fields of `task_admitted`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskAdmitted {
+    /// The task.
+    pub unit: UnitId,
+    /// What it is to do.
+    pub objective: String,
+    /// Its status in the plan, which stays.
+    pub status: String,
+    /// SHA-256 of its text in the plan, in hexadecimal, to notice later edits.
+    pub item_sha256: String,
+}
+
+/// Fields of `task_decided`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskDecided {
+    /// The task.
+    pub unit: UnitId,
+    /// Why its patch is not accepted; `None` if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<BlockReason>,
+    /// The reason as text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// The patch that was voted for and applies, relative to the run's folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patch_path: Option<PathBuf>,
+    /// What the synthesis says may still be wrong.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub residual_risk: String,
+    /// The `[mesh]` comment added to the plan, if one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+}
+
+/// Fields of `patch_taken`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PatchTaken {
+    /// The task.
+    pub unit: UnitId,
 }
 
 /// Fields of `plan_mutated`.

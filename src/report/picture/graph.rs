@@ -231,8 +231,8 @@ const CHARS: f64 = 12.0;
 /// The sign of a state, its colour, and that of its ground.
 fn look(state: &str) -> (&'static str, &'static str, &'static str) {
     match state {
-        "completed" => ("✓", "good", "card"),
-        "blocked" | "plan_conflict" => ("✗", "bad", "card"),
+        "completed" | "accepted" => ("✓", "good", "card"),
+        "blocked" | "rejected" | "plan_conflict" => ("✗", "bad", "card"),
         "in_progress" | "running" => ("▸", "busy", "card"),
         _ => ("·", "idle", "card"),
     }

@@ -63,6 +63,10 @@ impl PlanRun {
         if selection.tasks.is_empty() {
             return Ok(());
         }
+        if !self.settings.options.integrate {
+            let ids = selection.tasks.into_iter().map(|task| task.id);
+            return self.admit_held(&plan, ids, context.watcher);
+        }
         let (early, ready): (Vec<_>, Vec<_>) =
             selection.tasks.into_iter().partition(|task| task.is_early);
         if !ready.is_empty() {
@@ -99,12 +103,7 @@ impl PlanRun {
             Ok(())
         })?;
         watcher.mirror(&changed);
-        for id in begun.iter().take(SHOWN) {
-            watcher.say(&format!("{id}: in progress"));
-        }
-        if begun.len() > SHOWN {
-            watcher.say(&format!("and {} more tasks", begun.len() - SHOWN));
-        }
+        say_each(&begun, watcher, |id| format!("{id}: in progress"));
         let events = begun.into_iter().map(|id| {
             Event::from(PlanMutated {
                 unit: UnitId::new(id.as_str()),
@@ -145,6 +144,10 @@ impl PlanRun {
         let state = self.state();
         let parallel = self.settings.options.parallel_tasks.max(1) as usize;
         let in_all = self.settings.options.max_tasks.count();
+        // A run that keeps patches was to propose what was ready then; what a taken patch makes ready is for another run.
+        if !self.settings.options.integrate && state.has_completed {
+            return 0;
+        }
         // A task that only waits for its dependencies must not keep them from being admitted.
         let at_work = state.in_flight().filter(|unit| !self.is_parked(unit));
         parallel
@@ -203,5 +206,15 @@ impl PlanRun {
                 || is_crowded(),
             ..MutateOptions::default()
         }
+    }
+}
+
+/// Says what `text` says of each, for the first ones.
+pub(super) fn say_each<T>(all: &[T], watcher: &mut dyn Watcher, text: impl Fn(&T) -> String) {
+    for one in all.iter().take(SHOWN) {
+        watcher.say(&text(one));
+    }
+    if all.len() > SHOWN {
+        watcher.say(&format!("and {} more tasks", all.len() - SHOWN));
     }
 }

@@ -261,8 +261,13 @@ impl PlanRun {
         };
         let plan = self.store.current()?;
         let task = self.task(&plan, id)?;
-        let action = task.next(&unit.state);
-        if !phase.include(&action) {
+        let action = task.next_of(&unit);
+        // What is kept changes neither the tree nor the plan, so it is decided with the votes.
+        let is_included = match unit.is_held() {
+            true => phase != Phase::Commit,
+            false => phase.include(&action),
+        };
+        if !is_included {
             return Ok(false);
         }
         if action == Action::Integrate && self.has_to_wait(&plan, &unit)? {
@@ -272,6 +277,13 @@ impl PlanRun {
             Action::Await | Action::Emit(_) | Action::Halt(_) => return Ok(false),
             Action::Change(change) => self.change(&task, change, context.watcher)?,
             Action::Tally => self.tally(&task, &unit.state, context.watcher)?,
+            Action::Block(reason, detail) if unit.is_held() => {
+                let detail = self.explain_block(&task, &unit, *reason, detail)?;
+                self.decide(&task, id, Some((*reason, detail)), context)?;
+            }
+            Action::Integrate if unit.is_held() => {
+                return self.step_integration(&plan, &task, &unit, context);
+            }
             Action::Hydrate(answer) => self.with_expected_change(context, |run, context| {
                 run.hydrate(&task, &unit, answer, context.watcher)
             })?,
@@ -319,11 +331,17 @@ impl PlanRun {
             item: item.id().clone(),
             why,
         })?;
-        let changed = self.store.mutate(self.mutate_options(), |plan| {
-            plan.set_notes(item.id(), &notes)
-        })?;
-        watcher.mirror(&changed);
-        watcher.say(&format!("{}: metadata stored", task.unit));
+        match unit.is_held() {
+            // The run reads it from the answer.
+            true => watcher.say(&format!("{}: metadata proposed", task.unit)),
+            false => {
+                let changed = self.store.mutate(self.mutate_options(), |plan| {
+                    plan.set_notes(item.id(), &notes)
+                })?;
+                watcher.mirror(&changed);
+                watcher.say(&format!("{}: metadata stored", task.unit));
+            }
+        }
         if !left_out.is_empty() {
             watcher.warn(&format!(
                 "{}: ignored proposed validation commands that validation_allow does not cover: {}",
@@ -475,7 +493,12 @@ impl PlanRun {
         unit: &Unit,
         context: &mut Context<'_, '_>,
     ) -> Result<(), RunError> {
-        let id = find_item(plan, &unit.id)?.id().clone();
+        let item = find_item(plan, &unit.id)?;
+        let id = item.id().clone();
+        if let Some(notes) = self.proposed_notes(item, Some(unit)) {
+            self.store
+                .mutate(self.mutate_options(), |plan| plan.set_notes(&id, &notes))?;
+        }
         self.set_in_progress(&[id], context.watcher)
     }
 

@@ -179,7 +179,8 @@ impl PlanRun {
             true => TaskHolds::default(),
             false => TaskHolds::read(&repo, &settings.plan_file, Some(folder.path()))?,
         };
-        if let Some(refusal) = state.in_flight().find_map(|unit| holds.refusal(&unit.id)) {
+        let in_flight = || state.in_flight().filter(|unit| !unit.is_held());
+        if let Some(refusal) = in_flight().find_map(|unit| holds.refusal(&unit.id)) {
             return Err(refusal);
         }
         let is_over = state
@@ -298,7 +299,9 @@ impl PlanRun {
     pub(crate) fn task(&self, plan: &Plan, unit: &UnitId) -> Result<Task, RunError> {
         let known = self.state().unit(unit);
         let changed = known.and_then(|unit| unit.state.protocol.as_deref());
-        let mut task = Task::read(find_item(plan, unit)?, &self.protocols, changed)?;
+        let item = find_item(plan, unit)?;
+        let item = self.with_proposed_metadata(item, known);
+        let mut task = Task::read(&item, &self.protocols, changed)?;
         task.is_hydrated = self.state().hydrations.iter().any(|one| one.unit == *unit);
         Ok(task)
     }

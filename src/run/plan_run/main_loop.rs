@@ -60,9 +60,11 @@ impl PlanRun {
         end: &JobStatus,
         watcher: &mut dyn Watcher,
     ) -> Result<(), RunError> {
-        if *end == JobStatus::Finished {
+        // Of a run that keeps patches, a person has the last word.
+        if *end == JobStatus::Finished && !self.keeps_patches() {
             self.learn_from_run(watcher)?;
         }
+        self.write_results()?;
         let finished = self.run_finished(end);
         self.recorder.record(&[Event::from(finished)])?;
         self.folder.remove_temporary_files();

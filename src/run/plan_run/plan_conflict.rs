@@ -46,6 +46,11 @@ impl PlanRun {
         let Some(item) = id.and_then(|id| plan.get(&id)) else {
             return Some(REMOVED.to_owned());
         };
+        // Others may take a task whose patch is kept; nobody needs the patch of one that is done.
+        if unit.is_held() {
+            let is_over = matches!(item.status(), Status::Completed | Status::Canceled);
+            return is_over.then(|| item.status().as_str().to_owned());
+        }
         // A kill may have come between the outcome in the plan and its event in the ledger.
         let is_own = |text: &str| is_outcome_of(text, self.id());
         let is_known = is_known(item.status(), unit.is_early)

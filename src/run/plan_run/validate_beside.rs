@@ -10,13 +10,13 @@
 //! validation that has not ended, so a resume validates that patch again.
 
 use super::begin::{PlanRun, find_item};
-use super::checkout::{IntegratorFactory, Trees};
+use super::checkout::IntegratorFactory;
 use super::compile::Task;
 use super::context::Context;
 use super::in_flight::{Validated, Validation};
 use super::integrations::{AcceptedPatch, InFlight};
 use super::phase::Phase;
-use crate::integrate::Tried;
+use crate::integrate::{Isolation, Tried};
 use crate::job::{Journal, Stop, Urgency};
 use crate::model::{Tally, UnitId};
 use crate::plan::Plan;
@@ -106,6 +106,7 @@ impl PlanRun {
             let task = self.task(&*self.store.current()?, &id)?;
             let patch = self.accepted_patch(&task, &unit);
             let place = context.integrations.free_place();
+            let checkout = self.checkout()?.separate();
             let (trees, scratch) = (self.trees(), self.folder.trial(place));
             context.integrations.queue.start(&id);
             if let Some(known) = context.integrations.patches.get_mut(&id) {
@@ -115,7 +116,8 @@ impl PlanRun {
             context
                 .in_flight
                 .start_validation(Validation::Patch(id), move |stop, journal| {
-                    let tried = try_patch(&patch, &trees, scratch, stop, journal)?;
+                    let factory = IntegratorFactory::new(checkout, &trees);
+                    let tried = try_patch(&patch, &factory, scratch, stop, journal)?;
                     Ok(Validated::Patch(tried))
                 });
         }
@@ -156,16 +158,17 @@ impl PlanRun {
         }
     }
 
-    /// Waits until all integrations in flight have ended, and persists their outcomes.
+    /// Waits until all integrations in flight have ended, and persists those of `phase`.
     pub(crate) fn finish_integrations(
         &mut self,
+        phase: Phase,
         context: &mut Context<'_, '_>,
     ) -> Result<(), RunError> {
         while context.in_flight.is_validating() || context.integrations.has_validated() {
             let in_flight = &mut context.in_flight;
             in_flight.wait(None, &mut self.recorder, context.watcher);
             self.take_validated(context)?;
-            self.advance_units(Phase::Commit, context)?;
+            self.advance_units(phase, context)?;
         }
         Ok(())
     }
@@ -205,6 +208,16 @@ impl PlanRun {
         let passed = tried.changed_since(&self.repo)?;
         if passed.is_some() && context.stop.urgency() == Urgency::Now {
             return Ok(false);
+        }
+        if unit.is_held() {
+            context.integrations.remove(&unit.id);
+            self.report_integration(unit, &known, context.watcher);
+            match tried.has_passed() {
+                true => self.decide(task, &unit.id, None, context)?,
+                // Only records why.
+                false => self.apply_tried(task, unit, tried, context)?,
+            }
+            return Ok(true);
         }
         let is_stale = self.is_stale(plan, unit, passed.unwrap_or_default())?;
         if is_stale && tries < TRIES {
@@ -291,13 +304,13 @@ impl PlanRun {
 /// Validates a patch in the scratch tree `scratch`.
 fn try_patch(
     patch: &AcceptedPatch,
-    trees: &Trees,
+    factory: &IntegratorFactory<'_>,
     scratch: PathBuf,
     stop: &Stop,
     journal: &mut dyn Journal,
 ) -> Result<Tried, RunError> {
-    let factory = IntegratorFactory::new(trees.repo.separate(), trees);
     let request = factory.request(patch);
     let mut integrator = factory.integrator(patch, scratch, stop);
+    integrator.isolation = Isolation::Worktree;
     Ok(integrator.try_patch(&request, journal)?)
 }

@@ -125,6 +125,9 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
     {
         notes.push("validation_parallel has no effect without isolation=worktree, and none with delivery=branch: the commands run in the tree that is patched".to_owned());
     }
+    if options.comment && options.integrate {
+        notes.push("comment has no effect without integrate=false: a task that is integrated or blocked always gets one".to_owned());
+    }
     let protected = protected_by_plan(&repo, &plan_file)?;
     let sandbox = &request.sandbox;
     notes.extend(sandbox.apply(Sandboxing::Auto, &mut adapter.worker, &protected)?);

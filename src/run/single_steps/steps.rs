@@ -39,7 +39,13 @@ impl PlanRun {
             run.roll_back(context)?;
             run.release_changed_units(context.watcher)?;
             run.judge_answered_waves(context)?;
-            run.advance(Phase::Decide, context)
+            run.advance(Phase::Decide, context)?;
+            // Patches that are kept are validated with the votes; their tasks then make room for others.
+            while !context.integrations.is_empty() && !context.is_stopping() {
+                run.finish_integrations(Phase::Decide, context)?;
+                run.advance(Phase::Decide, context)?;
+            }
+            Ok(())
         })?;
         if stop.urgency() != Urgency::None {
             return Ok(NextWaves {
@@ -75,7 +81,7 @@ impl PlanRun {
             run.roll_back(context)?;
             run.advance_units(Phase::Decide, context)?;
             run.advance_units(Phase::Commit, context)?;
-            run.finish_integrations(context)
+            run.finish_integrations(Phase::Commit, context)
         })?;
         let ended = before - self.state().in_flight().count();
         if self.open_waves().next().is_none() {
@@ -98,7 +104,7 @@ impl PlanRun {
     fn to_integrate(&self) -> Result<Vec<UnitId>, RunError> {
         let plan = self.store.current()?;
         let mut found = Vec::new();
-        for unit in self.state().in_flight() {
+        for unit in self.state().in_flight().filter(|unit| !unit.is_held()) {
             let action = self.task(&plan, &unit.id)?.next(&unit.state);
             if Phase::Commit.include(&action) && !self.has_to_wait(&plan, unit)? {
                 found.push(unit.id.clone());

@@ -5,11 +5,13 @@ mod run_folder;
 mod state;
 pub mod task_holds;
 mod trash;
+mod unit;
 mod wave;
 
 pub use recorder::Recorder;
 pub use run_folder::{CancelRequest, RunFolder, home};
-pub use state::{State, Unit};
+pub use state::State;
 pub use task_holds::{TaskHolds, release_tasks};
 pub use trash::empty_trash;
+pub use unit::{ACCEPTED, REJECTED, Unit};
 pub use wave::Wave;

@@ -1,5 +1,6 @@
 //! The state of a run: a fold over its ledger, and nothing else.
 
+use super::unit::{Proposal, TaskEnd, Unit};
 use super::wave::Wave;
 use crate::job::{AttemptCounts, Spent};
 use crate::ledger::{LedgerError, Record};
@@ -7,8 +8,8 @@ use crate::model::{
     AttemptEnd, AttemptFinished, AttemptReported, AttemptStarted, Backpressure, BlockReason, Event,
     Hydrated, IntegrationFinished, IntegrationOutcome, IntegrationStarted, LearningAppended,
     PlanConflict, PlanMutated, ProtocolChanged, Role, RowId, RowKey, RunFinished, RunKind,
-    RunStarted, Stage, UndoFinished, UndoOutcome, UnitId, ValidationFinished, VerdictKind,
-    VerdictRecord, Violation, WaveCompiled, WaveNo,
+    RunStarted, Stage, UndoOutcome, UnitId, ValidationFinished, VerdictKind, VerdictRecord,
+    Violation, WaveCompiled, WaveNo,
 };
 use crate::platform::clock;
 use crate::protocol::{Answer, Integration, UnitState};
@@ -16,67 +17,6 @@ use crate::{job, ledger};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-
-/// How a task ended in this run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TaskEnd {
-    /// Its status in the plan.
-    pub status: String,
-    /// The block reason.
-    pub reason: Option<BlockReason>,
-    /// The block reason in words.
-    pub detail: Option<String>,
-    /// Whether a person or another run set that status.
-    pub is_conflict: bool,
-}
-
-/// A task that was admitted.
-#[derive(Clone, Debug)]
-pub struct Unit {
-    /// The task.
-    pub id: UnitId,
-    /// Rounds, tallies, integration.
-    pub state: UnitState,
-    /// Whether it was admitted before its dependencies were completed, and is not `in_progress` in the plan yet.
-    pub is_early: bool,
-    /// The integration that has started and not finished.
-    pub open_integration: Option<IntegrationStarted>,
-    /// The last integration that finished.
-    pub integration: Option<IntegrationFinished>,
-    /// The usage of its rows, and how many have started.
-    pub spent: Spent,
-    /// The validation commands that ran before the vote, in order.
-    pub previews: Vec<ValidationFinished>,
-    /// Paths of the user's tree that changed while its commands ran in another tree.
-    pub concurrent_changes: BTreeSet<PathBuf>,
-    /// The refused answers, in order.
-    pub refusals: Vec<VerdictRecord>,
-    /// Its outcome, once persisted.
-    pub ended: Option<TaskEnd>,
-    /// Its number among the patches of the run that were applied, from 1; 0 without one.
-    pub applied_number: u64,
-    /// Its patch that is being taken back.
-    pub open_undo: Option<IntegrationStarted>,
-    /// Its patch was taken back.
-    pub undone: Option<UndoFinished>,
-}
-
-impl Unit {
-    /// Whether its patch is in the tree, or in a commit.
-    pub fn is_applied(&self) -> bool {
-        self.state.integration == Integration::Applied && self.undone.is_none()
-    }
-
-    /// Whether its patch is being taken back, or is taken back and the plan does not show it yet.
-    pub fn is_undo_open(&self) -> bool {
-        let is_old = |end: &TaskEnd| end.status == COMPLETED && !end.is_conflict;
-        let is_unsaid = self.undone.is_some() && self.ended.as_ref().is_some_and(is_old);
-        self.open_undo.is_some() || is_unsaid
-    }
-}
-
-/// The status of a task whose patch is in the tree.
-const COMPLETED: &str = "completed";
 
 /// The state of a run.
 #[derive(Clone, Debug, Default)]
@@ -119,6 +59,8 @@ pub struct State {
     pub spawned: Option<job::State>,
     /// The end of the run, if it has ended.
     pub finished: Option<RunFinished>,
+    /// Whether it has ever had nothing left to do.
+    pub has_completed: bool,
 }
 
 impl State {
@@ -219,11 +161,27 @@ impl State {
             Event::BeganEarly(body) => {
                 self.unit_or_insert(&body.unit).is_early = true;
             }
+            Event::TaskAdmitted(body) => {
+                self.unit_or_insert(&body.unit).proposal = Some(Proposal::of(body));
+            }
+            Event::TaskDecided(body) => {
+                if let Some(unit) = self.unit_mut(&body.unit) {
+                    unit.apply_decision(body);
+                }
+            }
+            Event::PatchTaken(body) => {
+                if let Some(unit) = self.unit_mut(&body.unit) {
+                    unit.apply_taken();
+                }
+            }
             Event::PlanMutated(body) => self.apply_plan_mutation(body),
             Event::PlanConflict(body) => self.apply_plan_conflict(body),
             Event::LearningAppended(body) => self.learnings.push(body.clone()),
             Event::Violation(body) => self.violations.push(body.clone()),
-            Event::RunFinished(body) => self.finished = Some(body.clone()),
+            Event::RunFinished(body) => {
+                self.has_completed |= body.status == "completed";
+                self.finished = Some(body.clone());
+            }
             Event::Unknown { .. } => {}
         }
     }
@@ -499,6 +457,7 @@ impl State {
                 previews: Vec::new(),
                 concurrent_changes: BTreeSet::new(),
                 refusals: Vec::new(),
+                proposal: None,
                 ended: None,
                 applied_number: 0,
                 open_undo: None,

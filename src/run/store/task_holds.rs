@@ -103,7 +103,9 @@ impl Holder {
             return Ok(None);
         };
         let plan = started.settings["plan_file"].as_str().unwrap_or_default();
-        let units: BTreeSet<UnitId> = state.in_flight().map(|unit| unit.id.clone()).collect();
+        // A task whose patch is kept is free for others.
+        let held = state.in_flight().filter(|unit| !unit.is_held());
+        let units: BTreeSet<UnitId> = held.map(|unit| unit.id.clone()).collect();
         let holds = !units.is_empty() && is_same(Path::new(plan), plan_file);
         Ok(holds.then(|| Self {
             run_id: started.run_id.clone(),

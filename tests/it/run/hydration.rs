@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn proposal(scope: &[&str], validation: &[&str]) -> String {
+pub(super) fn proposal(scope: &[&str], validation: &[&str]) -> String {
     json!({
         "mesh": {"scope": scope, "acceptance": ["it is new"], "validation": validation, "risk": "low", "swarm": {"roles": 3}},
         "plan": ["edit"], "assumptions": [], "risk": "low", "risks": [],
@@ -10,7 +10,7 @@ fn proposal(scope: &[&str], validation: &[&str]) -> String {
     .to_string()
 }
 
-fn notes(bench: &Bench, id: &str) -> String {
+pub(super) fn notes(bench: &Bench, id: &str) -> String {
     let said = bench.mesh("st show --format json");
     let plan: Value = serde_json::from_str(&said.out).expect("JSON");
     let items = plan["items"].as_array().expect("items");

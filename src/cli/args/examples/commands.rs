@@ -28,6 +28,7 @@ pub(super) const COMMANDS: [Help; 36] = [
             "mesh run -- my-agent --json       run the next ready task",
             "mesh run ids=st-003 max_tasks=3 -- my-agent",
             "mesh run --dry-run -- my-agent    preflight and first wave; start nothing",
+            "mesh run integrate=false max_tasks=5 -- my-agent    keep the patches",
         ],
         notes: "KEY=VALUE is any option of this command, with underscores: max_tasks=2 is --max-tasks 2.",
         exit_codes: RUN,
@@ -229,7 +230,7 @@ pub(super) const COMMANDS: [Help; 36] = [
         command: "integrate",
         examples: &[
             "mesh integrate 20260213T015500Z",
-            "mesh integrate 20260213T015500Z --json",
+            "mesh integrate 20260213T015500Z --task st-003 --task st-007",
             "mesh collect 20260213T015500Z && mesh integrate 20260213T015500Z",
         ],
         notes: "",
