@@ -56,8 +56,10 @@ impl Check for Backpressure {
                 let current = self.current;
                 if let Some(judged) = self.waves.get_mut(&wave) {
                     judged.at_verdict.get_or_insert(current);
-                    let is_fault = !record.field("fault").is_null();
-                    if record.text("verdict") != "accepted" && !is_fault && judged.bad.is_none() {
+                    // Neither a fault of the service nor a task that somebody else took is a failure of the row.
+                    let is_excused =
+                        !record.field("fault").is_null() || record.text("code") == "plan_conflict";
+                    if record.text("verdict") != "accepted" && !is_excused && judged.bad.is_none() {
                         let why = format!("{}: {}", record.text("item_id"), record.text("verdict"));
                         judged.bad = Some((record.line, why));
                     }

@@ -31,6 +31,8 @@ impl Check for DependencyOrder {
                 let (unit, status) = (record.text("unit"), record.text("status"));
                 self.statuses.insert(unit.to_owned(), status.to_owned());
             }
+            // From then on somebody else decides about it.
+            "plan_conflict" => drop(self.statuses.remove(record.text("unit"))),
             "began_early" => {
                 let unit = record.text("unit").to_owned();
                 if !self.is_advisory {

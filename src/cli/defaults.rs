@@ -53,10 +53,11 @@ const TYPED_ONLY: [&str; 20] = [
     "simulated_rows",
 ];
 /// Options that the preflight line shows if they are given.
-const SHOWN_IN_PREFLIGHT: [&str; 48] = [
+const SHOWN_IN_PREFLIGHT: [&str; 49] = [
     "ids",
     "max_tasks",
     "parallel_tasks",
+    "join",
     "dispatch",
     "deps",
     "shared_paths",
@@ -338,8 +339,11 @@ fn overrides(matches: &ArgMatches) -> Vec<String> {
         return Vec::new();
     }
     let run = innermost(matches);
-    let is_given =
-        |id: &&&str| !matches!(run.value_source(id), None | Some(ValueSource::DefaultValue));
+    let is_given = |id: &&&str| {
+        // The commands have not all of them.
+        let is_known = run.try_contains_id(id).is_ok();
+        is_known && !matches!(run.value_source(id), None | Some(ValueSource::DefaultValue))
+    };
     let shown = SHOWN_IN_PREFLIGHT.iter().filter(is_given);
     let show = |id: &&str| {
         let value = match run.try_get_one::<bool>(id) {

@@ -156,6 +156,7 @@ fn options() -> PlanOptions {
         prevalidate: false,
         isolation: Isolation::default(),
         validation_parallel: 1,
+        join: false,
         strict_validation: false,
         integrate: true,
         comment: false,

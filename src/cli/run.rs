@@ -78,6 +78,7 @@ fn start(args: &RunOptions, extras: RunExtras, context: &Context) -> Result<u8, 
     if extras.follow {
         follow::set_options(&mut request.options, args);
     }
+    request.options.join = extras.join;
     let preflight = run::prepare(&request)?;
     for skipped in &preflight.skipped {
         let warning = format!("{}; it is skipped", skipped.why);
@@ -97,7 +98,11 @@ fn start(args: &RunOptions, extras: RunExtras, context: &Context) -> Result<u8, 
             }
         };
     }
-    let lock = RepoLock::take(&preflight.repo, None).map_err(RunError::from)?;
+    let lock = match extras.join {
+        true => RepoLock::join(&preflight.repo),
+        false => RepoLock::take(&preflight.repo, None),
+    };
+    let lock = lock.map_err(RunError::from)?;
     let page = LivePage::listen(extras.watch, &args.home.folder(context)?)?;
     let folder = args.home.create_run(context)?;
     announce(&preflight, folder.id(), &context.terminal);
@@ -163,6 +168,8 @@ fn options(args: &RunOptions, context: &Context) -> Result<PlanOptions, CliError
         parallel_arithmetic: None,
         is_headless: false,
         follow: false,
+        // The other commands that start a run of a plan know no such option.
+        join: false,
         dispatch: args.dispatch.unwrap_or(default_dispatch(args)),
         deps: args.deps,
         shared_paths: args.plan.shared_paths.clone(),

@@ -15,9 +15,7 @@ use crate::job::JobStatus;
 use crate::model::{RowId, RunId, WaveCompiled, WaveNo, counted, one_line, shell_word};
 use crate::report::Report;
 use crate::run;
-use crate::run::{
-    BudgetOverrides, Collect, Collected, CollectedWave, NextWaves, PlanRun, RunError, WaitingWave,
-};
+use crate::run::{Collect, Collected, CollectedWave, NextWaves, PlanRun, RunError, WaitingWave};
 use crate::schedule::Dispatch;
 use clap::CommandFactory;
 use serde_json::{Value, json};
@@ -32,7 +30,7 @@ pub fn next(args: &NextArgs, context: &Context) -> Result<u8, CliError> {
                 run: run.clone(),
                 home: args.options.home.clone(),
             };
-            PlanRun::resume(run.find(context)?, BudgetOverrides::default())?
+            PlanRun::resume_to_step(run.find(context)?)?
         }
         None => match start(args, context)? {
             Ok(plan_run) => plan_run,
@@ -191,7 +189,7 @@ fn output_of(folder: &Path, csv_path: &Path) -> std::path::PathBuf {
 /// Collects answers and judges them.
 pub fn collect(args: &CollectArgs, context: &Context) -> Result<u8, CliError> {
     let terminal = &context.terminal;
-    let mut plan_run = PlanRun::resume(args.run.find(context)?, BudgetOverrides::default())?;
+    let mut plan_run = PlanRun::resume_to_step(args.run.find(context)?)?;
     let stop = stop::watch(plan_run.folder())?;
     let mut display = Display::for_run(terminal);
     let answers = args.answers.as_ref().map(|path| context.folder.join(path));
@@ -301,7 +299,7 @@ fn show_collected(id: &RunId, collected: &Collected, terminal: &Terminal) -> Res
 /// Applies, validates and records the accepted patches.
 pub fn integrate(args: &IntegrateRunArgs, context: &Context) -> Result<u8, CliError> {
     let terminal = &context.terminal;
-    let mut plan_run = PlanRun::resume(args.run.find(context)?, BudgetOverrides::default())?;
+    let mut plan_run = PlanRun::resume_to_step(args.run.find(context)?)?;
     if plan_run.keeps_patches() {
         return kept_patches::integrate(plan_run, &args.tasks, terminal);
     }

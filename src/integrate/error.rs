@@ -2,6 +2,7 @@
 
 use super::lock::Holder;
 use crate::ledger::LedgerError;
+use crate::model::RunProcess;
 use crate::plan::PlanError;
 use crate::platform::GitError;
 use crate::workspace::SnapshotError;
@@ -75,6 +76,20 @@ pub enum IntegrateError {
         /// The holder, if the lock file names it.
         holder: Option<Holder>,
     },
+    /// Runs that share the repository are at work in it.
+    #[error("runs that have joined are at work in this repository: {}", list(runs))]
+    Joined {
+        /// Their processes.
+        runs: Vec<RunProcess>,
+    },
+}
+
+fn list(runs: &[RunProcess]) -> String {
+    let name = |owner: &RunProcess| {
+        let RunProcess { run, host, pid, .. } = owner;
+        format!("`{run}` (process {pid} on {host})")
+    };
+    runs.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
 pub(crate) fn named(holder: &Option<Holder>) -> String {

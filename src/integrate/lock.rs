@@ -3,8 +3,13 @@
 //! The lock is a `flock` on `mesh.lock` in git's common folder, which the kernel releases when the holder dies. The file
 //! names the holder, for the message of a second run, and is emptied at an orderly end. Beside it, `mesh.pending` names the
 //! run whose integration has started and not finished. While it exists, only that run may continue.
+//!
+//! A run holds the lock from its beginning to its end. A joined one ([`joined`](super::joined)) takes it for one turn of its loop at
+//! a time: for everything that reads or writes the tree or the plan, and not while it waits for its rows.
 
 use super::error::IntegrateError;
+use super::joined::{JoinFolder, OpenChange};
+use crate::model::RunId;
 use crate::platform::{Repo, clock, process};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
@@ -13,6 +18,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
@@ -28,12 +34,16 @@ pub struct Holder {
     pub host: String,
     /// When it took the lock.
     pub since: String,
+    /// Its run, once it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
 }
 
 impl Holder {
     /// This process.
-    fn own() -> Self {
+    fn own(run: Option<&RunId>) -> Self {
         Self {
+            run: run.cloned(),
             pid: std::process::id(),
             start_ticks: process::own().map_or(0, |own| own.start_ticks),
             host: process::host(),
@@ -73,7 +83,11 @@ impl fmt::Display for Holder {
         let Self {
             pid, host, since, ..
         } = self;
-        write!(f, "process {pid} on {host}, since {since}")
+        write!(f, "process {pid} on {host}, since {since}")?;
+        match &self.run {
+            Some(run) => write!(f, " (run `{run}`)"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -102,41 +116,104 @@ fn open_lock_file(path: &Path) -> Result<File, IntegrateError> {
 /// The lock of a repository, held while a run may change it.
 #[derive(Debug)]
 pub struct RepoLock {
+    path: PathBuf,
     file: File,
     pending: PathBuf,
     note: Option<String>,
+    /// Shows other runs that this one is there, for as long as it is open.
+    presence: Mutex<Option<File>>,
+    hold: Hold,
 }
+
+/// For how long the lock is held.
+#[derive(Debug)]
+enum Hold {
+    /// From the beginning to the end of the run.
+    Always,
+    /// For one turn at a time.
+    Turns {
+        folder: JoinFolder,
+        turn: Mutex<Turn>,
+    },
+    /// As long as the one that it was lent from.
+    Lent,
+}
+
+/// The turn of a joined run.
+#[derive(Debug, Default)]
+struct Turn {
+    is_held: bool,
+    run: Option<RunId>,
+    /// The change that it makes.
+    change: Option<OpenChange>,
+}
+
+fn try_lock(file: &File, path: &Path) -> Result<bool, IntegrateError> {
+    match flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(true),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
+        Err(errno) => Err(IntegrateError::io(path)(errno.into())),
+    }
+}
+
+fn locked(file: &File, path: &Path) -> Result<IntegrateError, IntegrateError> {
+    let holder = Holder::read(file).map_err(IntegrateError::io(path))?;
+    let path = path.to_owned();
+    Ok(IntegrateError::Locked { path, holder })
+}
+
+/// How often a lock that is held is tried again.
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
+
+/// How long a command waits that only needs one turn.
+const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl RepoLock {
     /// Stands in for the lock of a repository that is gone. It locks nothing: the run's ledger keeps other processes out.
     pub fn without_repository(run_folder: &Path) -> Result<Self, IntegrateError> {
+        let path = run_folder.join("mesh.lock");
         Ok(Self {
-            file: open_lock_file(&run_folder.join("mesh.lock"))?,
+            file: open_lock_file(&path)?,
+            path,
             pending: run_folder.join("mesh.pending"),
             note: None,
+            presence: Mutex::default(),
+            hold: Hold::Always,
         })
     }
 
     /// Takes the lock of `repo` for the run in `run_folder`; `None` for a run that does not exist yet.
+    ///
+    /// # Errors
+    /// [`IntegrateError::Joined`]: runs are there that share the repository; [`IntegrateError::Locked`]: another one is.
     pub fn take(repo: &Repo, run_folder: Option<&Path>) -> Result<Self, IntegrateError> {
         let common = repo.common_dir()?;
+        let folder = JoinFolder::in_common_folder(&common);
         let path = common.join("mesh.lock");
-        let failed = || IntegrateError::io(&path);
         let file = open_lock_file(&path)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => {
-                let holder = Holder::read(&file).map_err(failed())?;
-                return Err(IntegrateError::Locked { path, holder });
+        let refuse = |file: &File| {
+            let runs = folder.owners();
+            match runs.is_empty() || folder.is_kept_out()? {
+                true => locked(file, &path),
+                false => Ok(IntegrateError::Joined { runs }),
             }
-            Err(errno) => return Err(failed()(errno.into())),
+        };
+        if !try_lock(&file, &path)? {
+            return Err(refuse(&file)?);
         }
-        let last = Holder::read(&file).map_err(failed())?;
-        Holder::own().write(&file).map_err(failed())?;
+        let Some(presence) = folder.keep_out()? else {
+            return Err(refuse(&file)?);
+        };
+        let last = Holder::read(&file).map_err(IntegrateError::io(&path))?;
+        let own = Holder::own(None).write(&file);
+        own.map_err(IntegrateError::io(&path))?;
         let lock = Self {
+            path,
             file,
             pending: common.join("mesh.pending"),
             note: last.map(|last| last.takeover_note()),
+            presence: Mutex::new(Some(presence)),
+            hold: Hold::Always,
         };
         match lock.pending_run()? {
             Some(pending)
@@ -152,13 +229,180 @@ impl RepoLock {
         }
     }
 
+    /// Joins the runs that share `repo`. The lock is not held before [`RepoLock::begin_turn`].
+    ///
+    /// # Errors
+    /// [`IntegrateError::Locked`]: a run that has not joined has the repository for itself.
+    pub fn join(repo: &Repo) -> Result<Self, IntegrateError> {
+        let common = repo.common_dir()?;
+        let folder = JoinFolder::in_common_folder(&common);
+        let path = common.join("mesh.lock");
+        let file = open_lock_file(&path)?;
+        let Some(presence) = folder.join()? else {
+            return Err(locked(&file, &path)?);
+        };
+        Ok(Self {
+            path,
+            file,
+            pending: common.join("mesh.pending"),
+            note: None,
+            presence: Mutex::new(Some(presence)),
+            hold: Hold::Turns {
+                folder,
+                turn: Mutex::default(),
+            },
+        })
+    }
+
+    /// Joins for one turn, which begins with this call.
+    ///
+    /// # Errors
+    /// As [`RepoLock::join`], also if the turn does not come soon.
+    pub fn join_for_one_turn(repo: &Repo, run: &RunId) -> Result<Self, IntegrateError> {
+        let lock = Self::join(repo)?;
+        lock.name_run(run)?;
+        match lock.begin_turn(TURN_TIMEOUT)? {
+            Ok(()) => Ok(lock),
+            Err(holder) => Err(IntegrateError::Locked {
+                path: lock.path.clone(),
+                holder,
+            }),
+        }
+    }
+
+    /// The same lock, for another run in this turn.
+    pub fn lend(&self) -> Result<Self, IntegrateError> {
+        let file = self.file.try_clone();
+        Ok(Self {
+            path: self.path.clone(),
+            file: file.map_err(IntegrateError::io(&self.path))?,
+            pending: self.pending.clone(),
+            note: None,
+            presence: Mutex::default(),
+            hold: Hold::Lent,
+        })
+    }
+
+    /// Names the run that has the lock, for the messages of others.
+    pub fn name_run(&self, run: &RunId) -> Result<(), IntegrateError> {
+        match &self.hold {
+            Hold::Always => Holder::own(Some(run))
+                .write(&self.file)
+                .map_err(IntegrateError::io(&self.path)),
+            Hold::Turns { .. } => {
+                if let Some((_, mut turn)) = self.turn() {
+                    turn.run = Some(run.clone());
+                }
+                Ok(())
+            }
+            Hold::Lent => Ok(()),
+        }
+    }
+
+    /// The folder of joined runs, if this run has joined.
+    pub fn joined(&self) -> Option<&JoinFolder> {
+        match &self.hold {
+            Hold::Turns { folder, .. } => Some(folder),
+            Hold::Always | Hold::Lent => None,
+        }
+    }
+
+    fn turn(&self) -> Option<(&JoinFolder, MutexGuard<'_, Turn>)> {
+        match &self.hold {
+            Hold::Turns { folder, turn } => {
+                let turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+                Some((folder, turn))
+            }
+            Hold::Always | Hold::Lent => None,
+        }
+    }
+
+    /// Waits for the turn of a joined run, at most for `wait`; `Some` of the other holder if it has not come. Without effect while the
+    /// turn lasts.
+    pub fn begin_turn(&self, wait: Duration) -> Result<Result<(), Option<Holder>>, IntegrateError> {
+        let Some((_, mut turn)) = self.turn() else {
+            return Ok(Ok(()));
+        };
+        let began = Instant::now();
+        while !turn.is_held {
+            turn.is_held = try_lock(&self.file, &self.path)?;
+            if !turn.is_held {
+                if began.elapsed() >= wait {
+                    let holder = Holder::read(&self.file);
+                    return Ok(Err(holder.map_err(IntegrateError::io(&self.path))?));
+                }
+                std::thread::sleep(LOCK_PAUSE);
+                continue;
+            }
+            let named = Holder::own(turn.run.as_ref()).write(&self.file);
+            named.map_err(IntegrateError::io(&self.path))?;
+        }
+        Ok(Ok(()))
+    }
+
+    /// Ends the turn, with all changes complete: other joined runs may have theirs.
+    pub fn end_turn(&self) -> Result<(), IntegrateError> {
+        let Some((folder, mut turn)) = self.turn().filter(|(_, turn)| turn.is_held) else {
+            return Ok(());
+        };
+        if turn.change.take().is_some() {
+            folder.remove_change()?;
+        }
+        // If this fails, the next holder's name replaces this one.
+        let _ = self.file.set_len(0);
+        flock(&self.file, FlockOperation::Unlock)
+            .map_err(|errno| IntegrateError::io(&self.path)(errno.into()))?;
+        turn.is_held = false;
+        Ok(())
+    }
+
+    /// Ends the last turn of a joined run: a run that does not join may start when all have left.
+    pub fn leave(&self) -> Result<(), IntegrateError> {
+        let Some(folder) = self.joined() else {
+            return Ok(());
+        };
+        let presence = self.presence.lock();
+        let presence = presence.unwrap_or_else(PoisonError::into_inner).take();
+        drop(presence);
+        folder.clear_if_last();
+        self.end_turn()
+    }
+
+    /// Records, durably, that a change begins, until the turn ends; what a killed process has not completed is known by this.
+    pub fn open_change(&self, change: OpenChange) -> Result<(), IntegrateError> {
+        let Some((folder, mut turn)) = self.turn().filter(|(_, turn)| turn.change.is_none()) else {
+            return Ok(());
+        };
+        folder.write_change(&change)?;
+        turn.change = Some(change);
+        Ok(())
+    }
+
+    /// Forgets the change that a killed process began, and that is completed by now.
+    pub fn close_change(&self) -> Result<(), IntegrateError> {
+        match self.joined() {
+            Some(folder) => folder.remove_change(),
+            None => Ok(()),
+        }
+    }
+
     /// A note about the last holder, if it did not release the lock.
     pub fn note(&self) -> Option<&str> {
         self.note.as_deref()
     }
 
-    /// Until [`RepoLock::clear_pending`], allows only the run in `run_folder` in this repository.
-    pub(super) fn set_pending(&self, run_folder: &Path) -> Result<(), IntegrateError> {
+    /// Until [`RepoLock::clear_pending`], allows only the run in `run_folder` in this repository. Its integration changes `paths`.
+    pub(super) fn set_pending(
+        &self,
+        run_folder: &Path,
+        paths: impl Iterator<Item = PathBuf>,
+    ) -> Result<(), IntegrateError> {
+        if let Some((folder, mut turn)) = self.turn()
+            && let Some(change) = &mut turn.change
+        {
+            change.paths.extend(paths);
+            folder.write_change(change)?;
+        }
         let text = run_folder.as_os_str().as_encoded_bytes();
         crate::platform::write(&self.pending, text).map_err(IntegrateError::io(&self.pending))
     }
@@ -173,7 +417,8 @@ impl RepoLock {
         }
     }
 
-    fn pending_run(&self) -> Result<Option<PathBuf>, IntegrateError> {
+    /// The folder of the run whose integration has started and not finished.
+    pub fn pending_run(&self) -> Result<Option<PathBuf>, IntegrateError> {
         match std::fs::read(&self.pending) {
             Ok(bytes) => {
                 let bytes = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
@@ -187,7 +432,14 @@ impl RepoLock {
 
 impl Drop for RepoLock {
     fn drop(&mut self) {
-        // If this fails, the next holder only prints a needless note.
-        let _ = self.file.set_len(0);
+        let is_held = match &self.hold {
+            Hold::Always => true,
+            Hold::Turns { turn, .. } => turn.lock().is_ok_and(|turn| turn.is_held),
+            Hold::Lent => false,
+        };
+        if is_held {
+            // If this fails, the next holder only prints a needless note.
+            let _ = self.file.set_len(0);
+        }
     }
 }

@@ -35,6 +35,7 @@ mod error;
 mod evidence;
 mod guard;
 mod integrator;
+mod joined;
 mod lock;
 mod look;
 mod outputs;
@@ -62,7 +63,8 @@ pub use deliver::{CommitTo, Delivery, DeliveryError, Isolation, check_delivery, 
 pub use error::IntegrateError;
 pub use evidence::{Evidence, examine};
 pub use integrator::{Integrator, Recovered, end_writers};
-pub use lock::RepoLock;
+pub use joined::{JoinFolder, OpenChange, has_ended};
+pub use lock::{Holder, RepoLock};
 pub use outputs::own_outputs;
 pub use persist::{
     Outcome, Persisted, add_proposal_comment, comment, is_outcome_of, persist, proposal_comment,

@@ -242,7 +242,8 @@ impl Integrator<'_> {
             self.watch.memory(),
         )?;
         fault::integrator_point();
-        self.lock.set_pending(self.run_folder)?;
+        let patched = saved.patched.iter().map(PathBuf::from);
+        self.lock.set_pending(self.run_folder, patched)?;
         fault::integrator_point();
         let patch_path = folder.join(patch_name);
         crate::platform::write_private(&patch_path, &patch.bytes())

@@ -8,6 +8,7 @@ mod id;
 pub mod json;
 pub mod path_text;
 mod row;
+mod run_process;
 mod text;
 mod usage;
 
@@ -15,15 +16,16 @@ pub use event::{
     AttemptEnd, AttemptFault, AttemptFinished, AttemptKey, AttemptReported, AttemptStarted,
     Backpressure, BeforeState, BeganEarly, BudgetReached, CommitRecord, Event, EventError,
     Hydrated, IntegrationFinished, IntegrationOutcome, IntegrationStarted, LearningAppended,
-    OutputWritten, PatchTaken, PlanConflict, PlanMutated, ProtocolChanged, RateLimited,
-    ReportRefused, ReportVia, RowsReopened, RunFinished, RunKind, RunResumed, RunStarted,
-    SliceFinished, SliceTaken, Stage, Tally, TaskAdmitted, TaskDecided, TouchedPath, UndoFinished,
-    UndoOutcome, UndoStarted, ValidationFinished, VerdictKind, VerdictRecord, Violation, VoteLine,
-    WaveCompiled, WaveStarted,
+    LeaseAcquired, OutputWritten, PatchTaken, PlanConflict, PlanMutated, ProtocolChanged,
+    RateLimited, ReportRefused, ReportVia, RowsReopened, RunFinished, RunKind, RunResumed,
+    RunStarted, SliceFinished, SliceTaken, Stage, Tally, TaskAdmitted, TaskDecided, TouchedPath,
+    UndoFinished, UndoOutcome, UndoStarted, ValidationFinished, VerdictKind, VerdictRecord,
+    Violation, VoteLine, WaveCompiled, WaveStarted,
 };
 pub use id::{JobId, ReportToken, Role, RoundName, RowId, RunId, UnitId, WaveNo, file_name};
 pub use json::NotJson;
 pub use row::{BlockReason, Fault, Lane, Risk, RowKey};
+pub use run_process::RunProcess;
 pub use text::{
     counted, escaped_lines, is_hidden, one_line, shell_word, span, visible, visible_json,
     visible_lines, with_code,

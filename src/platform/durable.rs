@@ -167,6 +167,14 @@ pub fn remove_strays(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether `path` is the temporary file of a writer of `file`.
+pub fn is_temporary_of(path: &Path, file: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    parent(path) == parent(file)
+        && name.starts_with(&temporary_prefix(file))
+        && name.ends_with(TEMPORARY_SUFFIX)
+}
+
 const TEMPORARY_SUFFIX: &str = ".tmp";
 
 /// `.<name>.`, with a long name cut, because a file name has at most 255 bytes.

@@ -44,6 +44,28 @@ pub enum RunError {
         /// Whether an external runner works its waves.
         is_external: bool,
     },
+    /// The paths of a task are in use by a joined run.
+    #[error("task `{unit}` shares paths with one that another joined run works at the moment")]
+    ScopeLeased {
+        /// The task.
+        unit: UnitId,
+    },
+    /// An option does not go with `--join`.
+    #[error("--join does not go with {option}: {why}")]
+    NotWithJoin {
+        /// The option.
+        option: &'static str,
+        /// The reason.
+        why: &'static str,
+    },
+    /// A joined run can't be driven one command at a time.
+    #[error(
+        "run `{id}` shares its plan with other runs (--join), so it can't be driven step by step"
+    )]
+    NoSteps {
+        /// The run.
+        id: RunId,
+    },
     /// The command needs a run of another kind.
     #[error("run `{id}` is {}", describe_kind(*.kind))]
     WrongKind {
@@ -295,6 +317,7 @@ impl RunError {
         match self {
             RunError::Delivery(DeliveryError::Pattern(_)) => ErrorKind::Input,
             RunError::TaskHeld { .. }
+            | RunError::ScopeLeased { .. }
             | RunError::Resolve(_)
             | RunError::LockNotIgnored(_)
             | RunError::Delivery(_) => ErrorKind::Preflight,
@@ -310,6 +333,7 @@ impl RunError {
             | RunError::Claim(ClaimError::Held { .. })
             | RunError::Integrate(
                 IntegrateError::Locked { .. }
+                | IntegrateError::Joined { .. }
                 | IntegrateError::Pending { .. }
                 | IntegrateError::IndexLocked { .. }
                 | IntegrateError::StillRunning { .. },
@@ -382,6 +406,10 @@ impl RunError {
                     "resume it: {resume}; or release its tasks: mesh cancel {run}"
                 ))
             }
+            RunError::ScopeLeased { .. } => {
+                Some("resume this run when that task has ended; see: mesh runs list".to_owned())
+            }
+            RunError::NoSteps { id } => Some(format!("resume it: mesh resume {id}")),
             RunError::WrongKind { id, kind } => Some(match kind {
                 RunKind::Spawn => {
                     format!("resume it: mesh resume {id}; or show it: mesh runs show {id}")
@@ -448,6 +476,10 @@ impl RunError {
             | RunError::Ledger(LedgerError::Locked { .. }) => {
                 Some("wait for it to end; see it with `mesh runs list`".to_owned())
             }
+            RunError::Integrate(IntegrateError::Joined { .. }) => Some(
+                "work on the same plan beside them: mesh run --join; or wait for them to end: mesh runs list"
+                    .to_owned(),
+            ),
             _ => None,
         }
     }

@@ -52,6 +52,7 @@ impl RunError {
             | RunError::Ledger(LedgerError::Locked { .. })
             | RunError::Integrate(
                 IntegrateError::Locked { .. }
+                | IntegrateError::Joined { .. }
                 | IntegrateError::Pending { .. }
                 | IntegrateError::IndexLocked { .. }
                 | IntegrateError::StillRunning { .. },

@@ -1,6 +1,7 @@
 //! The settings of a plan run, resolved in preflight and kept in the ledger.
 
 use super::budget_overrides::BudgetOverrides;
+use super::error::RunError;
 use super::task_budget::TaskBudget;
 use crate::adapter::EXTERNAL;
 use crate::integrate::{Delivery, Isolation};
@@ -31,6 +32,9 @@ pub struct PlanOptions {
     /// `--headless`: whether a task in progress that can't be run is left out, instead of ending the selection.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_headless: bool,
+    /// `--join`: whether other runs may work tasks of the same plan at the same time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub join: bool,
     /// `--dispatch`: how the waves of several tasks follow one another.
     pub dispatch: Dispatch,
     /// `--deps`: how open dependencies are treated.
@@ -168,6 +172,45 @@ impl PlanOptions {
     /// because workers see it.
     pub(crate) fn validates_beside_workers(&self) -> bool {
         self.isolation == Isolation::Worktree && self.delivery != Delivery::Branch
+    }
+
+    /// Refuses what joined runs can't do.
+    pub(crate) fn check_join(&self) -> Result<(), RunError> {
+        let refuse = |option, why| Err(RunError::NotWithJoin { option, why });
+        match self {
+            Self { join: false, .. } => Ok(()),
+            Self {
+                delivery: Delivery::Branch,
+                ..
+            } => refuse(
+                "delivery=branch",
+                "the branch of a run has only its own patches, and its tasks may depend on those of others",
+            ),
+            Self {
+                isolation: Isolation::Worktree,
+                ..
+            } => refuse(
+                "isolation=worktree",
+                "the tree is copied for it while another run may change it",
+            ),
+            Self {
+                integrate: false, ..
+            } => refuse(
+                "integrate=false",
+                "the leases of tasks whose patches are kept would end with the run",
+            ),
+            Self { follow: true, .. } => refuse(
+                "follow",
+                "a run that waits for the plan keeps the repository for itself",
+            ),
+            Self {
+                prevalidate: true, ..
+            } => refuse(
+                "prevalidate",
+                "the tree is copied for it while another run may change it",
+            ),
+            Self { .. } => Ok(()),
+        }
     }
 
     /// Selects the next tasks: in plan order; with several in flight, by the longest path of tasks that depend on them.

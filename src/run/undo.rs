@@ -438,6 +438,7 @@ impl UndoRun {
                 let conflict = PlanConflict {
                     unit: unit.clone(),
                     found: found.clone(),
+                    taken_by: None,
                 };
                 (Event::from(conflict), Some(found))
             }

@@ -6,6 +6,7 @@
 //! plan -> priority -> select (scopes, early) -> tasks to run
 //! limits -> concurrency -> backpressure -> slots of the next wave
 //! accepted patches -> integrations -> which are validated now, and which one is applied
+//! several runs on one plan -> lease -> which of them works a task
 //! ```
 
 mod backpressure;
@@ -14,6 +15,7 @@ mod dispatch;
 mod due;
 mod early;
 mod integrations;
+mod lease;
 mod priority;
 mod scopes;
 mod select;
@@ -25,8 +27,9 @@ pub use concurrency::{Concurrency, Limits};
 pub use dispatch::Dispatch;
 pub use due::DueTasks;
 pub use integrations::{IntegrationQueue, must_validate_again};
+pub use lease::{Heartbeat, LeaseState, Standing, TaskLease, Watched};
 pub use priority::Priority;
-pub use scopes::item_reach;
+pub use scopes::{item_reach, item_scope};
 pub use select::{
     Deps, Selected, Selection, SelectionRequest, Skipped, read_task, select, select_due,
     select_longest_first,

@@ -17,6 +17,13 @@ pub(super) fn read_metadata(item: &Item) -> Result<Option<Metadata>, MetadataErr
     }
 }
 
+/// The globs of a task: the paths that it may touch; any path without metadata.
+pub fn item_scope(item: &Item) -> Result<Vec<String>, SkipReason> {
+    let metadata = read_metadata(item)?;
+    let anything = || vec!["**".to_owned()];
+    Ok(metadata.map_or_else(anything, |metadata| metadata.scope))
+}
+
 /// The paths that a task with this metadata may touch; any path without metadata.
 pub(super) fn scope_reach(item: &Item, metadata: Option<&Metadata>) -> Result<Reach, SkipReason> {
     let anything = ["**".to_owned()];

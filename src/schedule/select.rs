@@ -56,6 +56,7 @@ impl FromStr for Deps {
 }
 
 /// A request for tasks of the plan.
+#[derive(Clone)]
 pub struct SelectionRequest<'w> {
     /// The tasks that `ids=` allows; `None` for all.
     pub closure: Option<&'w BTreeSet<ItemId>>,

@@ -109,9 +109,9 @@ pub(super) struct Content {
     /// `None` if nothing is there.
     pub stamp: Option<FileStamp>,
     /// The owner's part of the mode, and the digest of the file or of the target of the link. `None` if it can't be read.
-    digest: Option<(u32, String)>,
+    pub digest: Option<(u32, String)>,
     /// The file, if no later change can leave its stamp as it is.
-    settled: Option<FileStamp>,
+    pub settled: Option<FileStamp>,
     /// What has this digest, if it is kept.
     pub bytes: Option<Arc<[u8]>>,
 }
@@ -143,7 +143,7 @@ impl Content {
     }
 
     /// Whether it is a file, a link, a folder or something else.
-    fn kind(&self) -> Option<u32> {
+    pub fn kind(&self) -> Option<u32> {
         self.stamp.map(|stamp| stamp.mode & 0o170_000)
     }
 }

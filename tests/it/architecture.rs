@@ -478,6 +478,8 @@ fn a_run_makes_files_only_for_their_owner() {
         [
             // The user's folders (git's, the plan's) are put back as they were.
             "integrate/guard.rs",
+            // What joined runs share is in git's folder, for all who use the repository.
+            "integrate/joined.rs",
             // Lock and mark are in git's folder, for all who use the repository.
             "integrate/lock.rs",
             // Opened, not made.
@@ -485,8 +487,10 @@ fn a_run_makes_files_only_for_their_owner() {
             // The output CSV and recorded answers go where the user says.
             "run/csv_run/spawn.rs",
             "run/plan_run/waves.rs",
-            // The list of runs is there as well.
+            // The list of runs is there as well, and what joined runs share.
+            "run/store/leases.rs",
             "run/store/task_holds.rs",
+            "run/store/tree_changes.rs",
             // Copies have the owner's part of their sources' modes.
             "workspace/file_copy.rs",
         ]

@@ -24,6 +24,7 @@ mod inspect_workbook;
 mod integrate;
 mod integrator;
 mod invoke;
+mod join;
 mod learnings;
 mod live_page;
 mod manual;

@@ -40,6 +40,13 @@ pub struct RunExtras {
     /// rows that start then. `mesh cancel RUN` ends it.
     #[arg(long)]
     pub follow: bool,
+    /// Work tasks of the plan beside other runs with --join, on this machine or on others that share its files
+    ///
+    /// Each task is leased to one run. The scopes of all tasks in flight are disjoint, in all runs together, and one run at a
+    /// time integrates. If a run ends or hangs, another one takes its tasks over when their leases have expired, after 60 s at
+    /// most; what the former run still answers for them is refused. When nothing is ready, the run waits for the others.
+    #[arg(long)]
+    pub join: bool,
     #[command(flatten)]
     pub headless: HeadlessArgs,
     /// What to print on standard output: report, or patch, the patch of the only task as one fenced diff

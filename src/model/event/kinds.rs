@@ -6,8 +6,8 @@ use super::attempt::{
 use super::integration::{IntegrationFinished, IntegrationStarted, ValidationFinished};
 use super::run::{BudgetReached, RunFinished, RunResumed, RunStarted};
 use super::task::{
-    BeganEarly, Hydrated, LearningAppended, PatchTaken, PlanConflict, PlanMutated, ProtocolChanged,
-    TaskAdmitted, TaskDecided,
+    BeganEarly, Hydrated, LearningAppended, LeaseAcquired, PatchTaken, PlanConflict, PlanMutated,
+    ProtocolChanged, TaskAdmitted, TaskDecided,
 };
 use super::undo::{UndoFinished, UndoStarted};
 use super::verdict::{Tally, VerdictRecord};
@@ -140,6 +140,8 @@ events! {
     "undo_started" UndoStarted(UndoStarted),
     /// It is taken back, or the tree was restored.
     "undo_finished" UndoFinished(UndoFinished),
+    /// A joined run works a task from now on.
+    "lease_acquired" LeaseAcquired(LeaseAcquired),
     /// A task started before its dependencies are completed; the plan does not show it yet.
     "began_early" BeganEarly(BeganEarly),
     /// A task started whose patch is kept instead of integrated (`integrate=false`); the plan does not show it.

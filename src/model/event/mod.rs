@@ -28,8 +28,8 @@ pub use integration::{
 pub use kinds::{Event, EventError};
 pub use run::{BudgetReached, RunFinished, RunKind, RunResumed, RunStarted};
 pub use task::{
-    BeganEarly, Hydrated, LearningAppended, PatchTaken, PlanConflict, PlanMutated, ProtocolChanged,
-    TaskAdmitted, TaskDecided,
+    BeganEarly, Hydrated, LearningAppended, LeaseAcquired, PatchTaken, PlanConflict, PlanMutated,
+    ProtocolChanged, TaskAdmitted, TaskDecided,
 };
 pub use undo::{UndoFinished, UndoOutcome, UndoStarted};
 pub use verdict::{Tally, VerdictKind, VerdictRecord, VoteLine};

@@ -1,6 +1,6 @@
 //! Fields of the events about one task of the plan.
 
-use super::super::id::{RowId, UnitId};
+use super::super::id::{RowId, RunId, UnitId};
 use super::super::row::BlockReason;
 use super::super::text::one_line;
 use serde::{Deserialize, Serialize};
@@ -113,11 +113,31 @@ pub struct PlanConflict {
     pub unit: UnitId,
     /// The status in the plan file, or `removed`.
     pub found: String,
+    /// The joined run that took the task over after the lease of this run had expired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_by: Option<RunId>,
+}
+
+/// Fields of `lease_acquired`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LeaseAcquired {
+    /// The task.
+    pub unit: UnitId,
+    /// The epoch of the lease: each owner's is higher than those before.
+    pub epoch: u64,
+    /// The run that had an expired lease.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<RunId>,
 }
 
 impl PlanConflict {
     /// The conflict as a message.
     pub fn message(&self) -> String {
+        if let Some(run) = &self.taken_by {
+            return format!(
+                "run `{run}` has taken the task over, because the lease of this run had expired; this run's results for it are refused"
+            );
+        }
         format!(
             "the plan says `{}`, which this run did not write; left unchanged",
             one_line(&self.found)

@@ -2,6 +2,7 @@
 
 use super::begin::{PlanRun, find_item};
 use super::context::Context;
+use super::join::Join;
 use super::phase::Phase;
 use crate::job::Journal;
 use crate::model::{BeganEarly, Event, PlanMutated, UnitId};
@@ -12,6 +13,7 @@ use crate::run::preflight::{closure, empty_claims};
 use crate::run::store::Unit;
 use crate::run::watcher::Watcher;
 use crate::schedule::{Selection, SelectionRequest, item_reach};
+use std::collections::BTreeSet;
 
 /// Of how many tasks that begin at once the names are shown.
 const SHOWN: usize = 100;
@@ -69,17 +71,20 @@ impl PlanRun {
         }
         let (early, ready): (Vec<_>, Vec<_>) =
             selection.tasks.into_iter().partition(|task| task.is_early);
-        if !ready.is_empty() {
-            let ids: Vec<ItemId> = ready.into_iter().map(|task| task.id).collect();
+        let ids = ready.into_iter().map(|task| task.id).collect();
+        let ids = self.lease_tasks(&plan, ids)?;
+        if !ids.is_empty() {
             self.with_expected_change(context, |run, context| {
                 run.set_in_progress(&ids, context.watcher)
             })?;
         }
-        for task in early {
-            let item = plan.get(&task.id);
-            let open = item.map_or(Vec::new(), |item| plan.waiting_on(item));
+        let early = early.into_iter().map(|task| task.id).collect();
+        for id in self.lease_tasks(&plan, early)? {
+            let open = plan
+                .get(&id)
+                .map_or(Vec::new(), |item| plan.waiting_on(item));
             let waits_for = open.iter().map(ToString::to_string).collect();
-            self.begin_early(&task.id, waits_for, context.watcher)?;
+            self.begin_early(&id, waits_for, context.watcher)?;
         }
         Ok(())
     }
@@ -140,7 +145,7 @@ impl PlanRun {
     }
 
     /// How many tasks may be admitted now.
-    fn free_slots(&self) -> usize {
+    pub(super) fn free_slots(&self) -> usize {
         let state = self.state();
         let parallel = self.settings.options.parallel_tasks.max(1) as usize;
         let in_all = self.settings.options.max_tasks.count();
@@ -191,7 +196,56 @@ impl PlanRun {
             leaves_out_begun: self.settings.options.is_headless,
             is_workable: &|task| self.protocols.check(task),
         };
-        Ok(self.settings.options.select(plan, request))
+        match &self.join {
+            Some(join) => self.select_beside_others(plan, request, join),
+            None => Ok(self.settings.options.select(plan, request)),
+        }
+    }
+
+    /// The same beside joined runs: first the tasks whose leases have expired, then others whose scopes share no path with any that
+    /// is leased.
+    fn select_beside_others(
+        &self,
+        plan: &Plan,
+        request: SelectionRequest<'_>,
+        join: &Join,
+    ) -> Result<Selection, RunError> {
+        let options = &self.settings.options;
+        let (alive, expired) = join.units();
+        let places = request.places;
+        let mut claims = request.claims.clone();
+        join.claim_alive(&mut claims)?;
+        let is_lost = |item: &&Item| {
+            expired.contains(&UnitId::new(item.id().as_str()))
+                && request.closure.is_none_or(|ids| ids.contains(item.id()))
+        };
+        let lost = plan.items().iter().filter(is_lost);
+        let lost: BTreeSet<ItemId> = lost.map(|item| item.id().clone()).collect();
+        let mut selection = match lost.is_empty() {
+            true => Selection::default(),
+            false => options.select(
+                plan,
+                SelectionRequest {
+                    closure: Some(&lost),
+                    claims,
+                    ..request.clone()
+                },
+            ),
+        };
+        let mut past = request.past.clone();
+        past.extend(alive.into_iter().chain(expired));
+        let mut claims = request.claims.clone();
+        join.claim_all(&mut claims)?;
+        let rest = SelectionRequest {
+            past: &past,
+            claims,
+            places: places.saturating_sub(selection.tasks.len()),
+            ..request
+        };
+        let rest = options.select(plan, rest);
+        selection.tasks.extend(rest.tasks);
+        selection.skipped.extend(rest.skipped);
+        Ok(selection)
     }
 
     pub(crate) fn mutate_options(&self) -> MutateOptions {
@@ -202,6 +256,7 @@ impl PlanRun {
         };
         MutateOptions {
             allow_multiple_in_progress: self.settings.options.parallel_tasks > 1
+                || self.has_joined()
                 || !self.holds.is_empty()
                 || is_crowded(),
             ..MutateOptions::default()

@@ -48,6 +48,19 @@ impl PlanRun {
         Ok(self.lock.clear_pending()?)
     }
 
+    /// Completes the tasks whose patches are applied, in the plan and in the ledger, as a resume does.
+    pub(super) fn complete_applied(&mut self, watcher: &mut dyn Watcher) -> Result<(), RunError> {
+        self.release_changed_units(watcher)?;
+        let plan = self.store.current()?;
+        let units: Vec<Unit> = self.state().in_flight().cloned().collect();
+        for unit in units {
+            if self.task(&plan, &unit.id)?.next(&unit.state) == Action::Complete {
+                self.persist(&unit, None, "", watcher)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The integrations that a kill interrupted. Whatever they left running has ended when this returns, and the plan and
     /// the learnings are restored.
     fn open_integrations(
@@ -339,6 +352,7 @@ impl PlanRun {
                     plan.set_notes(item.id(), &notes)
                 })?;
                 watcher.mirror(&changed);
+                self.narrow_lease(&task.unit, &metadata.scope)?;
                 watcher.say(&format!("{}: metadata stored", task.unit));
             }
         }

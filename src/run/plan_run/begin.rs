@@ -5,6 +5,7 @@ use super::context::Context;
 use super::follow_state::Follow;
 use super::in_flight::WavesInFlight;
 use super::integrations::Integrations;
+use super::join::Join;
 use super::run_limits::RunLimits;
 use super::task_accounts::Accounts;
 use crate::executor::Slots;
@@ -39,6 +40,8 @@ pub struct PlanRun {
     pub(in crate::run) recorder: Recorder,
     pub(super) repo: Repo,
     pub(super) lock: Arc<RepoLock>,
+    /// What it shares with other runs, if it has joined them.
+    pub(super) join: Option<Join>,
     /// The watch of the tree while commands run elsewhere.
     pub(super) watch: Arc<TreeWatch>,
     /// The tasks of other runs. They can't change while this process has the lock.
@@ -79,6 +82,7 @@ impl PlanRun {
         let repo = preflight.repo;
         // Preflight had no lock: another run may hold the tasks by now.
         let holds = TaskHolds::read(&repo, &settings.plan_file, Some(folder.path()))?;
+        let holds = holds.binding(settings.options.join);
         let units = preflight
             .selected
             .iter()
@@ -97,7 +101,11 @@ impl PlanRun {
             root: repo.root().to_owned(),
             settings: serde_json::to_value(&settings).unwrap_or_default(),
         })])?;
-        task_holds::add_run(&repo, &folder, &lock)?;
+        lock.name_run(folder.id())?;
+        // A joined run does it in its first turn.
+        if !settings.options.join {
+            task_holds::add_run(&repo, &folder, &lock)?;
+        }
         let repo = repo.recorded(&folder.writers());
         let protocols = preflight.protocols;
         let run = Self::assemble(folder, repo, lock, holds, protocols, settings, recorder)?;
@@ -109,10 +117,34 @@ impl PlanRun {
 
     /// Resumes an earlier run from its ledger alone.
     pub fn resume(folder: RunFolder, overrides: BudgetOverrides) -> Result<Self, RunError> {
-        Self::open(folder, overrides, |root, folder| {
+        Self::open(folder, overrides, |root, folder, has_joined| {
             let repo = Repo::find(root)?;
-            let lock = RepoLock::take(&repo, Some(folder.path()))?;
+            let lock = match has_joined {
+                true => RepoLock::join(&repo)?,
+                false => RepoLock::take(&repo, Some(folder.path()))?,
+            };
+            lock.name_run(folder.id())?;
             Ok((repo, lock))
+        })
+    }
+
+    /// Resumes an earlier run for one step.
+    ///
+    /// # Errors
+    /// As [`PlanRun::resume`]; the run has joined others, which would have to wait for the next step.
+    pub fn resume_to_step(folder: RunFolder) -> Result<Self, RunError> {
+        let id = folder.id().clone();
+        let run = Self::resume(folder, BudgetOverrides::default())?;
+        match run.join {
+            Some(_) => Err(RunError::NoSteps { id }),
+            None => Ok(run),
+        }
+    }
+
+    /// Opens a run that was killed during an integration, to restore the tree for another one in the turn that has `lock`.
+    pub(super) fn open_to_restore(folder: RunFolder, lock: &RepoLock) -> Result<Self, RunError> {
+        Self::open(folder, BudgetOverrides::default(), |root, _, _| {
+            Ok((Repo::find(root)?, lock.lend()?))
         })
     }
 
@@ -121,14 +153,17 @@ impl PlanRun {
         Self::open(
             folder,
             BudgetOverrides::default(),
-            |root, folder| match Repo::find(root) {
+            |root, folder, has_joined| match Repo::find(root) {
                 Err(GitError::NoRepository { .. }) if root.is_dir() => {
                     let lock = RepoLock::without_repository(folder.path())?;
                     Ok((Repo::gone(root), lock))
                 }
                 repo => {
                     let repo = repo?;
-                    let lock = RepoLock::take(&repo, Some(folder.path()))?;
+                    let lock = match has_joined {
+                        true => RepoLock::join_for_one_turn(&repo, folder.id())?,
+                        false => RepoLock::take(&repo, Some(folder.path()))?,
+                    };
                     Ok((repo, lock))
                 }
             },
@@ -138,7 +173,7 @@ impl PlanRun {
     fn open(
         folder: RunFolder,
         overrides: BudgetOverrides,
-        find: impl FnOnce(&Path, &RunFolder) -> Result<(Repo, RepoLock), RunError>,
+        find: impl FnOnce(&Path, &RunFolder, bool) -> Result<(Repo, RepoLock), RunError>,
     ) -> Result<Self, RunError> {
         folder.check_kind(RunKind::Plan)?;
         let mut state = State::default();
@@ -160,7 +195,8 @@ impl PlanRun {
             .map_err(|error| refuse(format!("its settings are not understood: {error}")))?;
         let before = serde_json::to_value(&settings).unwrap_or_default();
         settings.apply(&overrides);
-        let (repo, lock) = find(&started.root, &folder)?;
+        let has_joined = settings.options.join;
+        let (repo, lock) = find(&started.root, &folder, has_joined)?;
         let repo = repo.recorded(&folder.writers());
         let is_gone = repo.is_gone();
         // Without a repository no worker starts.
@@ -177,7 +213,8 @@ impl PlanRun {
         }
         let holds = match is_gone {
             true => TaskHolds::default(),
-            false => TaskHolds::read(&repo, &settings.plan_file, Some(folder.path()))?,
+            false => TaskHolds::read(&repo, &settings.plan_file, Some(folder.path()))?
+                .binding(has_joined),
         };
         let in_flight = || state.in_flight().filter(|unit| !unit.is_held());
         if let Some(refusal) = in_flight().find_map(|unit| holds.refusal(&unit.id)) {
@@ -187,7 +224,7 @@ impl PlanRun {
             .finished
             .as_ref()
             .is_some_and(|end| end.status == COMPLETED);
-        if !is_over && !is_gone {
+        if !is_over && !is_gone && !has_joined {
             task_holds::add_run(&repo, &folder, &lock)?;
         }
         let mut protocols = Protocols::load(
@@ -235,6 +272,7 @@ impl PlanRun {
             run_limits,
             store: Store::at(&settings.plan_file).cached(),
             watch: Arc::new(TreeWatch::new(&repo, &settings.plan_file, folder.path())),
+            join: Join::of(&lock, folder.id()),
             folder,
             repo,
             lock: Arc::new(lock),

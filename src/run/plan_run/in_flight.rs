@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 use std::thread::Scope;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How many running rows the progress names.
 const SHOWN_MAX: usize = 8;
@@ -227,23 +227,30 @@ impl<'scope, 'env> WavesInFlight<'scope, 'env> {
         std::mem::take(&mut self.validated)
     }
 
-    /// Serves the threads until a wave or a validation has ended; returns at once when none runs, and after `tick` while only
-    /// validations run.
+    /// Serves the threads until a wave or a validation has ended; returns at once when none runs, and after `tick`.
     pub fn wait(
         &mut self,
         tick: Option<Duration>,
         recorder: &mut Recorder,
         watcher: &mut dyn Watcher,
     ) {
+        let began = Instant::now();
         while self.ended.is_empty() && self.validated.is_empty() && self.is_running() {
             let first = match tick {
-                Some(tick) => self.inbox.recv_timeout(tick).ok(),
+                Some(tick) => {
+                    let left = tick.saturating_sub(began.elapsed());
+                    self.inbox.recv_timeout(left).ok()
+                }
                 None => self.inbox.recv().ok(),
             };
             let Some(first) = first else {
                 return;
             };
             self.handle_messages(first, recorder, watcher);
+            // Messages may come all the time.
+            if tick.is_some_and(|tick| began.elapsed() >= tick) {
+                return;
+            }
         }
     }
 

@@ -4,7 +4,7 @@
 //! In rolling dispatch each unit advances as soon as its own rows are judged; with a barrier nothing advances before all
 //! waves have ended. A patch that is validated in a scratch tree is an integration in flight, beside the waves
 //! ([`validate_beside`](super::validate_beside)). While a patch is applied, and while one is validated in the user's tree, no wave
-//! starts; running rows are not affected.
+//! starts; running rows are not affected. A joined run holds the repository only within a turn ([`turns`](super::turns)).
 
 use super::begin::{COMPLETED, PlanRun};
 use super::context::Context;
@@ -35,7 +35,9 @@ impl PlanRun {
             return Ok(JobStatus::Finished);
         }
         self.with_context(watcher, stop, |run, context| {
+            run.join_others(context)?;
             run.roll_back(context)?;
+            run.end_released_waves(context.watcher)?;
             let end = run.run_turns(context);
             if end.is_err() {
                 stop.end_now();
@@ -49,7 +51,9 @@ impl PlanRun {
                 other => other,
             })?;
             repaired?;
+            run.complete_in_turn(context)?;
             run.end(&end, context.watcher)?;
+            run.leave_others()?;
             Ok(end)
         })
     }
@@ -78,6 +82,7 @@ impl PlanRun {
     fn run_turns(&mut self, context: &mut Context<'_, '_>) -> Result<JobStatus, RunError> {
         let mut early = None;
         loop {
+            self.begin_turn(context)?;
             self.forget_tree();
             if context.in_flight.has_ended() {
                 self.check_for_tampering(context)?;
@@ -101,6 +106,9 @@ impl PlanRun {
                 early.get_or_insert(reached);
             }
             if context.is_idle() {
+                if early.is_none() && self.wait_for_others(context)? {
+                    continue;
+                }
                 let end = match (&early, context.stop.urgency()) {
                     (Some(early), _) => early.clone(),
                     (None, Urgency::None) => self.final_status(),
@@ -112,9 +120,11 @@ impl PlanRun {
                 self.wait_for_tasks(context)?;
                 continue;
             }
+            self.end_turn(context)?;
             let has_wall = self.settings.options.max_wall_seconds.is_some();
             let wall_tick = (has_wall && context.only_validates()).then_some(WALL_TICK);
-            let tick = wall_tick.or(self.follow_tick());
+            let ticks = [wall_tick, self.follow_tick(), self.look_every()];
+            let tick = ticks.into_iter().flatten().min();
             let in_flight = &mut context.in_flight;
             in_flight.wait(tick, &mut self.recorder, context.watcher);
         }

@@ -1,31 +1,33 @@
-//! Releases tasks whose status in the plan was changed by a person or another run. Their change stays, and the run does
-//! nothing more for the task.
+//! Releases tasks whose status in the plan was changed by a person or another run, and those that a joined run has taken over. Their
+//! change stays, and the run does nothing more for the task.
 
 use super::begin::PlanRun;
 use crate::integrate::is_outcome_of;
 use crate::job::Journal;
 use crate::model::{
-    Event, PlanConflict, RowId, RowKey, UnitId, VerdictKind, VerdictRecord, WaveNo,
+    Event, PlanConflict, RowId, RowKey, RunId, UnitId, VerdictKind, VerdictRecord, WaveNo,
 };
 use crate::plan::{ItemId, Plan, Status};
 use crate::run::error::RunError;
 use crate::run::store::Unit;
 use crate::run::watcher::Watcher;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The failure code of rows whose task was released.
-const CODE: &str = "plan_conflict";
+pub(crate) const CODE: &str = "plan_conflict";
 
 /// The status of an item that the plan no longer has.
 const REMOVED: &str = "removed";
 
 impl PlanRun {
-    /// Releases every task in flight whose status a person or another run changed.
+    /// Releases every task in flight whose status a person or another run changed, or whose lease was taken over.
     pub(crate) fn release_changed_units(
         &mut self,
         watcher: &mut dyn Watcher,
     ) -> Result<(), RunError> {
         let plan = self.store.current()?;
+        self.release_lost_units(&plan, watcher)?;
         // A task joins with a change of the plan, or as the plan has it.
         let is_same = |compared: &Arc<Plan>| Arc::ptr_eq(compared, &plan);
         if self.compared.as_ref().is_some_and(is_same) {
@@ -37,6 +39,40 @@ impl PlanRun {
             self.release_unit(&unit, &found, watcher)?;
         }
         self.compared = Some(plan);
+        Ok(())
+    }
+
+    /// The items of tasks in flight that were changed.
+    pub(super) fn changed_items(&self, plan: &Plan) -> BTreeSet<ItemId> {
+        let is_changed = |unit: &&Unit| self.changed(plan, unit).is_some();
+        let changed = self.state().in_flight().filter(is_changed);
+        let ids = changed.filter_map(|unit| ItemId::try_from(unit.id.to_string()).ok());
+        ids.collect()
+    }
+
+    fn release_lost_units(
+        &mut self,
+        plan: &Plan,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), RunError> {
+        let lost = |unit: &Unit| {
+            let run = self.taken_by(&unit.id)?;
+            // A lease that all have forgotten says nothing that the plan does not say.
+            let is_said = run == self.id() && self.changed(plan, unit).is_some();
+            (!is_said).then(|| (unit.id.clone(), run.clone()))
+        };
+        let lost: Vec<(UnitId, RunId)> = match self.has_joined() {
+            true => self.state().in_flight().filter_map(lost).collect(),
+            false => Vec::new(),
+        };
+        for (unit, run) in lost {
+            let conflict = PlanConflict {
+                found: find_status(plan, &unit),
+                unit,
+                taken_by: Some(run),
+            };
+            self.release(&conflict, watcher)?;
+        }
         Ok(())
     }
 
@@ -68,7 +104,17 @@ impl PlanRun {
         let conflict = PlanConflict {
             unit: unit.clone(),
             found: found.to_owned(),
+            taken_by: None,
         };
+        self.release(&conflict, watcher)
+    }
+
+    fn release(
+        &mut self,
+        conflict: &PlanConflict,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), RunError> {
+        let unit = &conflict.unit;
         watcher.warn(&format!("{unit}: {}", conflict.message()));
         let open = self.open_rows(unit).into_iter();
         let verdict = |(wave, item_id)| {
@@ -97,6 +143,14 @@ impl PlanRun {
         }
         rows
     }
+}
+
+/// The status of a task in the plan.
+fn find_status(plan: &Plan, unit: &UnitId) -> String {
+    let id = ItemId::try_from(unit.to_string()).ok();
+    let item = id.and_then(|id| plan.get(&id));
+    let status = item.map_or(REMOVED, |item| item.status().as_str());
+    status.to_owned()
 }
 
 /// Whether this run itself may have given a task in flight the status.

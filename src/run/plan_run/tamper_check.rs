@@ -11,7 +11,7 @@ use crate::integrate::own_outputs;
 use crate::job::Journal;
 use crate::model::{Event, Violation, WaveNo};
 use crate::plan::Plan;
-use crate::platform::clock;
+use crate::platform::{clock, durable};
 use crate::run::error::RunError;
 use crate::workspace::{Fingerprint, SnapshotError};
 use std::collections::BTreeSet;
@@ -68,6 +68,13 @@ impl PlanRun {
         let mut paths = before.differences(&now);
         // The runs may lie in the repository, where `mesh` itself writes all the time.
         paths.retain(|path| !self.repo.root().join(path).starts_with(self.folder.runs()));
+        // What a killed writer of the plan left is removed by the next one.
+        let file = self.store.file();
+        let target = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+        paths.retain(|path| {
+            let path = self.repo.root().join(path);
+            !(durable::is_temporary_of(&path, file) || durable::is_temporary_of(&path, &target))
+        });
         if !paths.is_empty() {
             let outputs = own_outputs();
             paths.retain(|path| {
@@ -116,13 +123,15 @@ impl PlanRun {
         let is_watched = context.in_flight.is_validating();
         // No validation copies the tree, or takes the change for one of its commands.
         let mut quiet = is_watched.then(|| watch.quiet());
-        let is_needed = is_watched || !context.in_flight.is_empty();
+        let is_needed = is_watched || !context.in_flight.is_empty() || self.has_joined();
         if is_needed && !self.is_tree_known {
             self.check_for_tampering(context)?;
         }
         if let (Some(quiet), Some(before)) = (&mut quiet, &self.expected) {
             quiet.note(before)?;
         }
+        let before = self.expected.clone().filter(|_| self.has_joined());
+        self.announce_change()?;
         // An integration makes the repository forget its changes. Any other change is one of the plan, which is always looked at.
         self.is_tree_known = false;
         change(self, context)?;
@@ -136,13 +145,14 @@ impl PlanRun {
             self.store.rewrite_if_lost(&self.mutate_options())?;
         }
         self.record_fingerprint()?;
+        self.pass_change_on(before.as_ref())?;
         match (quiet, &self.expected) {
             (Some(mut quiet), Some(now)) => Ok(quiet.expect(now.clone())?),
             _ => Ok(()),
         }
     }
 
-    fn fingerprint(&self) -> Result<Fingerprint, SnapshotError> {
+    pub(super) fn fingerprint(&self) -> Result<Fingerprint, SnapshotError> {
         let changes = self.repo.known_changes()?;
         let known = self.expected.as_ref();
         Fingerprint::of(&self.repo, &changes.all, &[self.store.file()], known)

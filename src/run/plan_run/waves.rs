@@ -5,7 +5,7 @@ use super::checkout::plan_file_in;
 use super::compile::{Task, WaveDraft};
 use super::context::Context;
 use super::file_list::FileList;
-use super::{compile, verdicts};
+use super::{compile, plan_conflict, verdicts};
 use crate::adapter::replay;
 use crate::job;
 use crate::job::policy::backoff;
@@ -165,7 +165,9 @@ impl PlanRun {
             return Ok(());
         };
         let mut verdicts = Vec::new();
-        let mut is_refused = !wave.refused.is_empty();
+        // A task that somebody else took is no failure of its rows.
+        let is_failure = |(_, code): &(RowId, String)| code != plan_conflict::CODE;
+        let mut is_refused = wave.refused.iter().any(is_failure);
         let mut wait = Duration::ZERO;
         let mut is_previewing = false;
         for (_, id) in wave.open_rows() {

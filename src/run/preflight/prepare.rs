@@ -89,6 +89,7 @@ pub struct Preflight {
 /// Resolves a request.
 pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
     let mut options = request.options.clone();
+    options.check_join()?;
     let repo = Repo::find(&request.folder)?;
     let plan_file = resolve_plan_file(request, repo.root())?;
     let store = Store::at(&plan_file).cached();
@@ -101,12 +102,18 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
         .collect::<Result<_, _>>()?;
     let search_path = request.search_path(&repo);
     let mut protocols = Protocols::load(&options.protocol, search_path, options.swarm)?;
-    let holds = TaskHolds::read_for_preflight(&repo, &plan_file)?;
+    let holds = TaskHolds::read_for_preflight(&repo, &plan_file)?.binding(options.join);
     if let Some(refusal) = ids.iter().find_map(|id| find_hold(&holds, id)) {
         return Err(refusal);
     }
     let branch = request.check_delivery(&repo)?;
     let mut adapter = adapter::select(&request.choice, &request.adapters, &request.folder)?;
+    if options.join && adapter.name == adapter::EXTERNAL {
+        return Err(RunError::NotWithJoin {
+            option: "the adapter external",
+            why: "nobody may be there to answer before the leases expire",
+        });
+    }
     adapter.check_budget(&options.budget)?;
     adapter.check_budget(&options.task_budget.budget)?;
     options.bounds = adapter.capabilities.limit(options.bounds);
@@ -170,7 +177,7 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
         ..limits
     });
     let (selected, skipped) = select_first_tasks(&plan, &ids, &protocols, &options, &holds)?;
-    if options.parallel_tasks <= 1 && holds.is_empty() {
+    if options.parallel_tasks <= 1 && holds.is_empty() && !options.join {
         plan.check_single_in_progress()?;
     }
     options.bounds.max_concurrency = concurrency.get();

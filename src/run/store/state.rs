@@ -158,6 +158,8 @@ impl State {
                     unit.undone = (body.outcome == UndoOutcome::Undone).then(|| body.clone());
                 }
             }
+            // What a lease says now is in its file.
+            Event::LeaseAcquired(_) => {}
             Event::BeganEarly(body) => {
                 self.unit_or_insert(&body.unit).is_early = true;
             }

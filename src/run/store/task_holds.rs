@@ -9,6 +9,8 @@
 //! A run is listed before it admits its first task, under the repository's lock, so no run holds a task without being listed. An
 //! entry without a ledger, or of a run that has ended, is ignored, and removed with the next change of the list.
 
+use super::leases;
+use super::leases::own_process;
 use super::recorder::Recorder;
 use super::run_folder::RunFolder;
 use super::state::State;
@@ -39,6 +41,8 @@ struct Holder {
     units: BTreeSet<UnitId>,
     /// Whether an external runner works its waves.
     is_external: bool,
+    /// Whether it shares the plan with other runs.
+    has_joined: bool,
 }
 
 impl TaskHolds {
@@ -66,6 +70,13 @@ impl TaskHolds {
             }
         }
         Ok(Self { holders })
+    }
+
+    /// Those that a run must respect. Joined runs have leases for the tasks that they share.
+    pub fn binding(mut self, has_joined: bool) -> Self {
+        self.holders
+            .retain(|holder| !(has_joined && holder.has_joined));
+        self
     }
 
     /// Whether nothing is held.
@@ -111,6 +122,7 @@ impl Holder {
             run_id: started.run_id.clone(),
             units,
             is_external: started.settings["adapter"] == EXTERNAL,
+            has_joined: started.settings["join"] == true,
         }))
     }
 }
@@ -167,8 +179,10 @@ pub fn release_tasks(folder: &RunFolder) -> Result<bool, RunError> {
         state.apply_record(&record, place)
     });
     let (ledger, _) = opened?;
-    let root = match &state.started {
-        Some(started) if state.can_continue() => started.root.clone(),
+    let (root, has_joined) = match &state.started {
+        Some(started) if state.can_continue() => {
+            (started.root.clone(), started.settings["join"] == true)
+        }
         _ => return Ok(false),
     };
     if state
@@ -182,7 +196,10 @@ pub fn release_tasks(folder: &RunFolder) -> Result<bool, RunError> {
     // Without the repository there is no list.
     let held = match Repo::find(&root) {
         Ok(repo) => {
-            let lock = RepoLock::take(&repo, Some(folder.path()))?;
+            let lock = match has_joined {
+                true => RepoLock::join_for_one_turn(&repo, folder.id())?,
+                false => RepoLock::take(&repo, Some(folder.path()))?,
+            };
             Some((repo, lock))
         }
         Err(_) => None,
@@ -191,6 +208,9 @@ pub fn release_tasks(folder: &RunFolder) -> Result<bool, RunError> {
     folder.remove_temporary_files();
     if let Some((repo, lock)) = held {
         remove_run(&repo, folder, &lock)?;
+        if let Some(joined) = lock.joined() {
+            leases::release_all(joined, own_process(folder.id()))?;
+        }
     }
     Ok(true)
 }

@@ -1,0 +1,205 @@
+//! Several runs on one repository (`mesh run --join`): who is there, and which change one of them is making.
+//!
+//! Everything is in `mesh.join` in git's common folder, which workers can't write to and which is no part of the work tree:
+//!
+//! ```text
+//! lock             flock: shared by joined runs for as long as they run, exclusive by any other run
+//! change.json      the change of the tree or the plan that is being made
+//! changes.jsonl    the changes that were made, for the others
+//! runs/<run>.json  the heartbeat of a run
+//! leases/<task>    the lease of a task
+//! ```
+//!
+//! All but the heartbeats is written only under the repository's lock. `change.json` exists from before the first byte of a change
+//! until the end of the turn, when the change is in `changes.jsonl` and the task of an applied patch is completed; who finds it
+//! under the lock knows that its writer was killed in between.
+
+use super::error::IntegrateError;
+use crate::model::{RunId, RunProcess, path_text};
+use crate::platform::{Repo, process};
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// A command that only looks (`mesh doctor`) holds the lock for a moment, which must not be taken for a run.
+const PRESENCE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The folder of joined runs.
+#[derive(Clone, Debug)]
+pub struct JoinFolder {
+    path: PathBuf,
+}
+
+/// What a heartbeat says of its owner.
+#[derive(Deserialize)]
+struct Present {
+    owner: RunProcess,
+}
+
+/// A change of the tree or the plan that is being made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenChange {
+    /// The run that makes it.
+    pub run: RunId,
+    /// Its folder.
+    #[serde(with = "path_text")]
+    pub folder: PathBuf,
+    /// Its machine.
+    pub host: String,
+    /// The paths that it may change, relative to the root.
+    #[serde(with = "path_text::list")]
+    pub paths: Vec<PathBuf>,
+    /// Whether it may also add a commit.
+    pub commits: bool,
+}
+
+impl OpenChange {
+    /// Whether its process ran on this machine.
+    pub fn is_local(&self) -> bool {
+        self.host == process::host()
+    }
+}
+
+impl JoinFolder {
+    /// The folder of `repo`, which may not exist yet.
+    pub fn of(repo: &Repo) -> Result<Self, IntegrateError> {
+        Ok(Self::in_common_folder(&repo.common_dir()?))
+    }
+
+    pub(super) fn in_common_folder(common: &Path) -> Self {
+        Self {
+            path: common.join("mesh.join"),
+        }
+    }
+
+    /// The changes that were made, oldest first.
+    pub fn changes(&self) -> PathBuf {
+        self.path.join("changes.jsonl")
+    }
+
+    /// The heartbeats.
+    pub fn heartbeats(&self) -> PathBuf {
+        self.path.join("runs")
+    }
+
+    /// The leases.
+    pub fn leases(&self) -> PathBuf {
+        self.path.join("leases")
+    }
+
+    fn change(&self) -> PathBuf {
+        self.path.join("change.json")
+    }
+
+    /// The change that is being made, or that was when its process was killed.
+    pub fn open_change(&self) -> Result<Option<OpenChange>, IntegrateError> {
+        let path = self.change();
+        match std::fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map(Some)
+                .map_err(|error| IntegrateError::io(&path)(error.into())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(IntegrateError::io(&path)(error)),
+        }
+    }
+
+    pub(super) fn write_change(&self, change: &OpenChange) -> Result<(), IntegrateError> {
+        let path = self.change();
+        let write = || crate::platform::write(&path, &serde_json::to_vec(change)?);
+        write().map_err(IntegrateError::io(&path))
+    }
+
+    /// Forgets the change, which is complete by now.
+    pub(super) fn remove_change(&self) -> Result<(), IntegrateError> {
+        remove(&self.change())
+    }
+
+    /// The processes whose runs have joined and not ended in good order.
+    pub fn owners(&self) -> Vec<RunProcess> {
+        let entries = std::fs::read_dir(self.heartbeats());
+        let entries = entries.into_iter().flatten().flatten();
+        let owners = entries.filter_map(|entry| {
+            let bytes = std::fs::read(entry.path()).ok()?;
+            let present: Present = serde_json::from_slice(&bytes).ok()?;
+            Some(present.owner)
+        });
+        owners.filter(|owner| !has_ended(owner)).collect()
+    }
+
+    /// Shows that a joined run is there, as long as the file is open; `None` if a run is there that has not joined.
+    pub(super) fn join(&self) -> Result<Option<File>, IntegrateError> {
+        let began = Instant::now();
+        loop {
+            let file = self.try_lock(FlockOperation::NonBlockingLockShared)?;
+            if file.is_some() || began.elapsed() >= PRESENCE_TIMEOUT {
+                return Ok(file);
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Whether a run is there that has not joined.
+    pub(super) fn is_kept_out(&self) -> Result<bool, IntegrateError> {
+        let shared = self.try_lock(FlockOperation::NonBlockingLockShared)?;
+        Ok(shared.is_none())
+    }
+
+    /// Shows that a run is there that no other one may join; `None` if joined runs are there. No joined run needs what the former
+    /// ones told one another.
+    pub(super) fn keep_out(&self) -> Result<Option<File>, IntegrateError> {
+        let file = self.try_lock(FlockOperation::NonBlockingLockExclusive)?;
+        if file.is_some() {
+            self.forget_changes()?;
+        }
+        Ok(file)
+    }
+
+    /// After the last joined run has left: what they told one another.
+    pub(super) fn clear_if_last(&self) {
+        // Left behind, it costs the next ones the reading of it.
+        if let Ok(Some(_alone)) = self.try_lock(FlockOperation::NonBlockingLockExclusive) {
+            let _ = self.forget_changes();
+        }
+    }
+
+    fn forget_changes(&self) -> Result<(), IntegrateError> {
+        remove(&self.changes())?;
+        self.remove_change()
+    }
+
+    fn try_lock(&self, how: FlockOperation) -> Result<Option<File>, IntegrateError> {
+        let path = self.path.join("lock");
+        std::fs::create_dir_all(&self.path).map_err(IntegrateError::io(&self.path))?;
+        let mut options = OpenOptions::new();
+        let options = options.create(true).truncate(false).read(true).write(true);
+        let file = options.open(&path).map_err(IntegrateError::io(&path))?;
+        match flock(&file, how) {
+            Ok(()) => Ok(Some(file)),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+            Err(errno) => Err(IntegrateError::io(&path)(errno.into())),
+        }
+    }
+}
+
+/// Whether the process has certainly ended. Of another machine, or where processes are not known, that is not known.
+pub fn has_ended(owner: &RunProcess) -> bool {
+    if owner.start_ticks == 0 || owner.host != process::host() {
+        return false;
+    }
+    let pid = i32::try_from(owner.pid).ok();
+    let pid = pid.and_then(rustix::process::Pid::from_raw);
+    let found = pid.and_then(process::find);
+    found.is_none_or(|found| found.start_ticks != owner.start_ticks)
+}
+
+fn remove(path: &Path) -> Result<(), IntegrateError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(IntegrateError::io(path)(error))
+        }
+        _ => Ok(()),
+    }
+}
