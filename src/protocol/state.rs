@@ -2,7 +2,7 @@
 //!
 //! A fold over ledger events, changed only through its methods; [`super::next::next`] decides the next step.
 
-use crate::model::{BlockReason, Role, RoundName, Tally, ValidationFinished};
+use crate::model::{BlockReason, Role, RoundName, RowKey, Tally, ValidationFinished};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -183,6 +183,16 @@ impl UnitState {
             }
         }
         latest
+    }
+
+    /// The accepted answer of one row, also under an earlier protocol.
+    pub fn accepted_answer(&self, key: &RowKey) -> Option<&Value> {
+        let runs = self.past_rounds.iter().chain(&self.rounds).rev();
+        let mut runs = runs.filter(|run| run.round == key.round && run.attempt == key.attempt);
+        runs.find_map(|run| match run.answers.get(&key.role)? {
+            Answer::Accepted(value) => Some(value),
+            _ => None,
+        })
     }
 
     /// The emissions of the current round: the last one, and those of the same round right before it.

@@ -136,7 +136,7 @@ fn invalid_values_are_bad_input() {
         ("$mesh max_tasks=many", "'many' for '--max-tasks"),
         (
             "$mesh max_tasks=1 max_tasks=2",
-            "'--max-tasks <N|auto>' cannot be used multiple times",
+            "'--max-tasks <N>' cannot be used multiple times",
         ),
         (
             "$mesh plan_file=\"my plan",

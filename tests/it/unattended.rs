@@ -134,8 +134,7 @@ fn a_held_repository_is_a_word_for_scripts() {
     let object: serde_json::Value = serde_json::from_str(&said.out).expect("JSON");
     assert_eq!(object["headless_stop_reason"], "lock_held");
     assert!(object["delegation_did_not_run"].is_string());
-    signal(first.id(), "-INT");
-    signal(first.id(), "-INT");
+    signal(first.id(), "-TERM");
     first.wait().expect("it ends");
 }
 

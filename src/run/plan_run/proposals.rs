@@ -17,7 +17,8 @@ use super::context::Context;
 use crate::integrate::{self, Persisted};
 use crate::job::Journal;
 use crate::model::{
-    BlockReason, Event, TaskAdmitted, TaskDecided, UnitId, ValidationFinished, one_line, with_code,
+    BlockReason, Event, RowKey, TaskAdmitted, TaskDecided, UnitId, ValidationFinished, one_line,
+    with_code,
 };
 use crate::plan::{Item, ItemId, Plan, metadata};
 use crate::platform::{digest, durable};
@@ -107,8 +108,8 @@ impl PlanRun {
         let is_missing = metadata::read(item).err()?.needs_hydration();
         let mut hydrations = self.state().hydrations.iter().rev();
         let hydrated = hydrations.find(|one| is_missing && one.unit == unit.id)?;
-        let mut waves = self.state().waves.iter().rev();
-        let answer = waves.find_map(|wave| wave.result(&hydrated.item_id))?;
+        let row = RowKey::parse(&hydrated.item_id)?;
+        let answer = unit.state.accepted_answer(&row)?;
         let stored = self.settings.options.hydration(item, answer);
         stored.ok().map(|stored| stored.notes)
     }
