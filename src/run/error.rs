@@ -312,6 +312,22 @@ impl RunError {
         move |source| Self::Scope { item, source }
     }
 
+    /// Whether another process, or a run that has not ended, has what is needed.
+    pub(super) fn is_held_elsewhere(&self) -> bool {
+        matches!(
+            self,
+            RunError::TaskHeld { .. }
+                | RunError::Ledger(LedgerError::Locked { .. })
+                | RunError::Integrate(
+                    IntegrateError::Locked { .. }
+                        | IntegrateError::Joined { .. }
+                        | IntegrateError::Pending { .. }
+                        | IntegrateError::IndexLocked { .. }
+                        | IntegrateError::StillRunning { .. },
+                )
+        )
+    }
+
     /// The kind, which decides the exit code.
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -329,15 +345,8 @@ impl RunError {
             RunError::Adapter(_)
             | RunError::Git(GitError::Filter { .. })
             | RunError::Sandbox(SandboxError::Refused { .. })
-            | RunError::Ledger(LedgerError::Locked { .. })
-            | RunError::Claim(ClaimError::Held { .. })
-            | RunError::Integrate(
-                IntegrateError::Locked { .. }
-                | IntegrateError::Joined { .. }
-                | IntegrateError::Pending { .. }
-                | IntegrateError::IndexLocked { .. }
-                | IntegrateError::StillRunning { .. },
-            ) => ErrorKind::Preflight,
+            | RunError::Claim(ClaimError::Held { .. }) => ErrorKind::Preflight,
+            held if held.is_held_elsewhere() => ErrorKind::Preflight,
             RunError::Io { .. } | RunError::Temporary { .. } | RunError::Snapshot(_) => {
                 ErrorKind::Machine
             }

@@ -2,9 +2,7 @@
 
 use super::error::RunError;
 use crate::adapter::AdapterError;
-use crate::integrate::IntegrateError;
 use crate::job::JobError;
-use crate::ledger::LedgerError;
 use crate::plan::{PlanError, ResolveError};
 use std::fmt;
 
@@ -48,15 +46,7 @@ impl RunError {
             RunError::Adapter(_) | RunError::Job(JobError::NoProgram { .. }) => {
                 HeadlessStop::NoAdapter
             }
-            RunError::TaskHeld { .. }
-            | RunError::Ledger(LedgerError::Locked { .. })
-            | RunError::Integrate(
-                IntegrateError::Locked { .. }
-                | IntegrateError::Joined { .. }
-                | IntegrateError::Pending { .. }
-                | IntegrateError::IndexLocked { .. }
-                | IntegrateError::StillRunning { .. },
-            ) => HeadlessStop::LockHeld,
+            held if held.is_held_elsewhere() => HeadlessStop::LockHeld,
             _ => return None,
         })
     }

@@ -331,17 +331,7 @@ impl UndoRun {
         let units = &self.recorder.state().units;
         let open = units.iter().filter_map(|unit| unit.open_undo.clone());
         let open: Vec<IntegrationStarted> = open.collect();
-        let Self {
-            repo,
-            lock,
-            writers,
-            watch,
-            settings,
-            folder,
-            recorder,
-            ..
-        } = self;
-        let integrator = integrator(repo, folder, settings, watch, writers, lock, &stop);
+        let (integrator, recorder, _) = self.parts(&stop);
         let mut abandoned = Vec::new();
         for started in open {
             let detail = integrator.abandon_undo(&started, recorder)?;
@@ -352,17 +342,7 @@ impl UndoRun {
 
     fn roll_back(&mut self, started: &IntegrationStarted) -> Result<(), RunError> {
         let stop = Stop::new().map_err(RunError::io(self.folder.path()))?;
-        let Self {
-            repo,
-            lock,
-            writers,
-            watch,
-            settings,
-            folder,
-            recorder,
-            ..
-        } = self;
-        let integrator = integrator(repo, folder, settings, watch, writers, lock, &stop);
+        let (integrator, recorder, _) = self.parts(&stop);
         integrator.recover_undo(started, recorder)?;
         Ok(())
     }
@@ -384,26 +364,42 @@ impl UndoRun {
     /// this task has changed.
     pub fn undo(&mut self, unit: &UnitId) -> Result<Result<Undone, String>, RunError> {
         let stop = Stop::new().map_err(RunError::io(self.folder.path()))?;
-        let Self {
-            repo,
-            lock,
-            writers,
-            watch,
-            settings,
-            folder,
-            recorder,
-            rules,
-        } = self;
+        let folder = self.folder.unit(unit);
+        let (integrator, recorder, rules) = self.parts(&stop);
         let policy = rules.policy();
-        let reverse = match ReversePatch::read(unit, &folder.unit(unit), &policy)? {
+        let reverse = match ReversePatch::read(unit, &folder, &policy)? {
             Ok(reverse) => reverse,
             Err(why) => return Ok(Err(why)),
         };
-        let integrator = integrator(repo, folder, settings, watch, writers, lock, &stop);
         if let Err(why) = integrator.take_back(reverse, &policy, recorder)? {
             return Ok(Err(why));
         }
         Ok(Ok(self.reopen(unit)?))
+    }
+
+    /// The integrator, which validates and commits nothing, with the ledger that it writes and the rules of its patches.
+    fn parts<'p>(&'p mut self, stop: &'p Stop) -> (Integrator<'p>, &'p mut Recorder, &'p Rules) {
+        let options = &self.settings.options;
+        let integrator = Integrator {
+            repo: &self.repo,
+            run_folder: self.folder.path(),
+            limits: Limits {
+                timeout: Duration::from_secs(options.validation_timeout_seconds),
+                grace: Duration::from_secs(options.bounds.grace_seconds),
+                log_bytes_max: 0,
+            },
+            watch: &self.watch,
+            scratch: self.folder.trial(1),
+            redactor: job::redactor(&self.settings.worker),
+            stop,
+            writers: &self.writers,
+            lock: &self.lock,
+            isolation: Isolation::Tree,
+            commit: None,
+            before: BTreeMap::new(),
+            applied: 0,
+        };
+        (integrator, &mut self.recorder, &self.rules)
     }
 
     /// Makes the item pending and records that, followed by the end of the run again: an earlier version takes events after the
@@ -452,36 +448,5 @@ impl UndoRun {
             unit: unit.clone(),
             found,
         })
-    }
-}
-
-/// The integrator of a run that is undone: it validates and commits nothing.
-fn integrator<'i>(
-    repo: &'i Repo,
-    folder: &'i RunFolder,
-    settings: &Settings,
-    watch: &'i TreeWatch,
-    writers: &'i Writers,
-    lock: &'i RepoLock,
-    stop: &'i Stop,
-) -> Integrator<'i> {
-    Integrator {
-        repo,
-        run_folder: folder.path(),
-        limits: Limits {
-            timeout: Duration::from_secs(settings.options.validation_timeout_seconds),
-            grace: Duration::from_secs(settings.options.bounds.grace_seconds),
-            log_bytes_max: 0,
-        },
-        watch,
-        scratch: folder.trial(1),
-        redactor: job::redactor(&settings.worker),
-        stop,
-        writers,
-        lock,
-        isolation: Isolation::Tree,
-        commit: None,
-        before: BTreeMap::new(),
-        applied: 0,
     }
 }
