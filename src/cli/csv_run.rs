@@ -1,9 +1,10 @@
 //! Running a spawned CSV to its end: progress, then the summary.
 
-use super::args::JobReportFiles;
+use super::args::{JobReportFiles, NoticeArgs};
 use super::context::Context;
 use super::error::{CliError, final_exit_code, or_kept};
 use super::live_page::LivePage;
+use super::notices::{About, Notices};
 use super::plan_run::{advise_resume, run_failed};
 use super::progress::{Display, rows};
 use super::report_files::write_job_files;
@@ -48,6 +49,8 @@ pub struct Beside {
     pub files: JobReportFiles,
     /// The live page.
     pub page: LivePage,
+    /// Who is told.
+    pub notices: NoticeArgs,
 }
 
 /// [`drive`], with the live page beside it; then writes the reports, also of a job that failed or was stopped.
@@ -59,20 +62,34 @@ pub fn drive_and_report(
 ) -> Result<u8, CliError> {
     beside.page.show(spawn_run.folder().id(), &context.terminal);
     let folder = spawn_run.folder().clone();
-    let (code, summary) = drive(spawn_run, total, &context.terminal)?;
-    let written = write_job_files(&summary, &folder, &beside.files, context);
-    Ok(final_exit_code(written, code, &context.terminal))
+    let about = About {
+        run_id: folder.id(),
+        kind: "spawn",
+        folder: &context.folder,
+    };
+    let notices = Notices::of(&beside.notices, &about, &context.terminal)?;
+    let mut summary = None;
+    let driven = drive(spawn_run, total, &notices, &context.terminal);
+    let ended = driven.map(|(code, ended)| {
+        let written = write_job_files(&ended, &folder, &beside.files, context);
+        summary = Some(ended);
+        final_exit_code(written, code, &context.terminal)
+    });
+    let status = summary.as_ref().map(|summary| summary.status.as_str());
+    notices.tell_end(&ended, status, serde_json::json!(summary));
+    ended
 }
 
 /// Drives a spawned job to its end and prints the summary.
 fn drive(
     mut spawn_run: SpawnRun,
     total: u64,
+    notices: &Notices,
     terminal: &Terminal,
 ) -> Result<(u8, Summary), CliError> {
     let stop = stop::watch(spawn_run.folder())?;
     let job_id = spawn_run.job().job_id.to_string();
-    let mut display = Display::for_job(terminal, &job_id, "job", total);
+    let mut display = Display::for_job(terminal, &job_id, "job", total).telling(notices);
     let driven = spawn_run.drive(&mut display, &stop);
     let id = spawn_run.folder().id();
     let (end, summary) = driven.map_err(|error| run_failed(error, id, terminal))?;

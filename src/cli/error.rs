@@ -312,7 +312,7 @@ impl CliError {
     }
 
     /// The exit code (CONTRACT, "Exit codes").
-    fn code(&self) -> u8 {
+    pub fn code(&self) -> u8 {
         match self {
             CliError::Run(error) | CliError::RunFailed(error) => match error.kind() {
                 ErrorKind::Input => 2,

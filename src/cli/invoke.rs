@@ -34,9 +34,10 @@ fn start(arguments: &[Argument]) -> Result<u8, CliError> {
         Command::Invoke(args) => {
             let extras = RunExtras {
                 headless: args.headless,
+                notices: args.notices,
                 ..RunExtras::default()
             };
-            run::execute(&args.options, extras, &context)
+            run::execute(&args.options, &extras, &context)
         }
         _ => unreachable!("more options do not change the command"),
     }

@@ -29,6 +29,7 @@ mod learnings;
 mod live_page;
 mod man;
 mod mcp;
+mod notices;
 mod patch_output;
 mod plan_run;
 mod progress;
@@ -127,7 +128,7 @@ fn run_as_worker() -> Option<ExitCode> {
 
 fn dispatch(cli: Cli, context: &context::Context) -> Result<u8, CliError> {
     match cli.command {
-        Command::Run(args) => run::execute(&args.options, args.extras, context),
+        Command::Run(args) => run::execute(&args.options, &args.extras, context),
         Command::Invoke(args) => invoke::execute(&args, context),
         Command::Spawn(args) => spawn::execute(&args, context),
         Command::Resume(args) => resume::execute(&args, context),

@@ -1,11 +1,13 @@
 //! Running a plan run to its end: progress, then the report and how to resume.
 
-use super::args::{RunExtras, RunOutput};
+use super::args::{JobReportFiles, NoticeArgs, RunExtras, RunOutput};
+use super::context::Context;
 use super::error::{CliError, final_exit_code, or_kept};
-use super::patch_output;
+use super::notices::{About, Notices};
 use super::progress::Display;
-use super::stop;
+use super::report_files::write_files;
 use super::terminal::{NotPrinted, Terminal, Tone};
+use super::{patch_output, step_summary, stop};
 use crate::job::JobStatus;
 use crate::model::{RunId, one_line};
 use crate::platform::clock;
@@ -13,16 +15,56 @@ use crate::report::Report;
 use crate::report::view::run_status;
 use crate::run::{PlanRun, RunError, resume_command};
 
-/// Drives a run to its end and prints the report; also for `resume` and `demo`.
+/// Who is told about a run of a plan.
+pub fn notices(args: &NoticeArgs, run_id: &RunId, context: &Context) -> Result<Notices, CliError> {
+    let about = About {
+        run_id,
+        kind: "plan",
+        folder: &context.folder,
+    };
+    Ok(Notices::of(args, &about, &context.terminal)?)
+}
+
+/// Drives a run to its end, prints the report, writes it to `files`, and tells that it has ended; for `run` and `resume`.
+pub fn drive_and_report(
+    plan_run: PlanRun,
+    extras: &RunExtras,
+    files: &JobReportFiles,
+    notices: &Notices,
+    context: &Context,
+) -> Result<u8, CliError> {
+    let terminal = &context.terminal;
+    let run_folder = plan_run.folder().path().to_owned();
+    let mut report = None;
+    let ended = drive_and_judge(plan_run, extras, notices, terminal).map(|(code, found)| {
+        report = found;
+        let written = report.as_ref().map_or(Ok(()), |report| {
+            step_summary::append(&report.markdown(), terminal);
+            write_files(report, &run_folder, files, context)
+        });
+        final_exit_code(written, code, terminal)
+    });
+    let status = report.as_ref().map(|report| report.status.as_str());
+    notices.tell_end(&ended, status, serde_json::json!(report));
+    ended
+}
+
+/// Drives a run to its end and prints the report.
 pub fn drive(plan_run: PlanRun, terminal: &Terminal) -> Result<(u8, Option<Report>), CliError> {
-    drive_and_judge(plan_run, RunExtras::default(), terminal)
+    drive_and_judge(
+        plan_run,
+        &RunExtras::default(),
+        &Notices::default(),
+        terminal,
+    )
 }
 
 /// [`drive`]; with `audit`, the run is judged when it has ended, and the report says how. With `output`, the patch of the only
 /// task is printed instead of the report.
-pub fn drive_and_judge(
+fn drive_and_judge(
     mut plan_run: PlanRun,
-    extras: RunExtras,
+    extras: &RunExtras,
+    notices: &Notices,
     terminal: &Terminal,
 ) -> Result<(u8, Option<Report>), CliError> {
     let notes = [plan_run.lock_note(), plan_run.sandbox_note()];
@@ -30,7 +72,7 @@ pub fn drive_and_judge(
         terminal.warn(note);
     }
     let stop = stop::watch(plan_run.folder())?;
-    let mut display = Display::for_run(terminal);
+    let mut display = Display::for_run(terminal).telling(notices);
     let end = plan_run.drive(&mut display, &stop);
     drop(display);
     let id = plan_run.id();

@@ -1,11 +1,12 @@
 //! The progress of a run: a bar on a terminal, lines elsewhere, JSON Lines for scripts.
 
+use super::notices::Notices;
 use super::terminal::{ProgressMode, Terminal, Tone};
 use crate::job::{Counts, Observer, Progress, RunningRow};
 use crate::model::{Usage, WaveCompiled, WaveNo, counted, dollars, one_line, short as short_count};
 use crate::plan::{Plan, mirror};
 use crate::platform::clock;
-use crate::run::Watcher;
+use crate::run::{Notice, Standing, Watcher};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -37,6 +38,7 @@ pub struct Display {
     last_json: Instant,
     /// The wait that was announced last.
     waiting: Option<String>,
+    notices: Notices,
 }
 
 /// A running wave or job.
@@ -64,6 +66,15 @@ impl Display {
             last: Instant::now(),
             last_json: Instant::now(),
             waiting: None,
+            notices: Notices::default(),
+        }
+    }
+
+    /// The same, which also tells somebody who is away.
+    pub fn telling(self, notices: &Notices) -> Self {
+        Self {
+            notices: notices.clone(),
+            ..self
         }
     }
 
@@ -215,6 +226,7 @@ impl Observer for Display {
             self.json(snapshot);
         }
         let is_new_wait = self.is_new_wait(snapshot);
+        self.notices.tell_wait(snapshot);
         if let Some(bar) = &self.bar {
             bar.set_length(snapshot.counts.total);
             bar.set_position(snapshot.counts.ended());
@@ -260,6 +272,10 @@ impl Watcher for Display {
 
     fn say(&mut self, text: &str) {
         self.line(text);
+    }
+
+    fn notice(&mut self, notice: &Notice<'_>, standing: Standing) {
+        self.notices.tell(notice, standing);
     }
 
     fn mirror(&mut self, plan: &Plan) {

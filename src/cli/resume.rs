@@ -1,9 +1,10 @@
 //! `mesh resume`: the kind of the run and its settings come from the ledger.
 
-use super::args::ResumeArgs;
+use super::args::{ResumeArgs, RunExtras};
 use super::context::Context;
 use super::error::{CliError, final_exit_code};
 use super::files_in_use::in_use_by_all;
+use super::plan_run::{drive_and_report, notices};
 use super::report_files::{check_files, write_files};
 use super::{resume_csv, step_summary};
 use crate::job::check_depth;
@@ -53,21 +54,22 @@ pub fn execute(args: &ResumeArgs, context: &Context) -> Result<u8, CliError> {
                 }
                 other => other.into(),
             })?;
-            let run_folder = plan_run.folder().path().to_owned();
+            if args.abandon {
+                return abandon(plan_run, args, context);
+            }
             let mut plan_run = plan_run;
-            if plan_run.follows() && !args.abandon {
+            if plan_run.follows() {
                 let reload = super::follow::reload(&adapter, plan_run.root(), context)?;
                 plan_run.reload_with(reload);
             }
-            let (code, report) = match args.abandon {
-                true => super::plan_run::abandon(plan_run, &context.terminal)?,
-                false => super::plan_run::drive(plan_run, &context.terminal)?,
-            };
-            let written = report.map_or(Ok(()), |report| {
-                step_summary::append(&report.markdown(), &context.terminal);
-                write_files(&report, &run_folder, &args.report, context)
-            });
-            Ok(final_exit_code(written, code, &context.terminal))
+            let notices = notices(&args.notices, plan_run.id(), context)?;
+            drive_and_report(
+                plan_run,
+                &RunExtras::default(),
+                &args.report,
+                &notices,
+                context,
+            )
         }
         Some(RunKind::Spawn) if args.abandon => {
             Err(CliError::NothingToAbandon(folder.id().clone()))
@@ -79,4 +81,14 @@ pub fn execute(args: &ResumeArgs, context: &Context) -> Result<u8, CliError> {
         }
         .into()),
     }
+}
+
+fn abandon(plan_run: PlanRun, args: &ResumeArgs, context: &Context) -> Result<u8, CliError> {
+    let run_folder = plan_run.folder().path().to_owned();
+    let (code, report) = super::plan_run::abandon(plan_run, &context.terminal)?;
+    let written = report.map_or(Ok(()), |report| {
+        step_summary::append(&report.markdown(), &context.terminal);
+        write_files(&report, &run_folder, &args.report, context)
+    });
+    Ok(final_exit_code(written, code, &context.terminal))
 }

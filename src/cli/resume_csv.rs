@@ -86,6 +86,7 @@ pub fn resume_by_id(
         retry_failed: args.retry_failed,
         beside: Beside {
             files: args.report.clone(),
+            notices: args.notices.clone(),
             ..Beside::default()
         },
     };
@@ -142,6 +143,7 @@ pub fn resume_by_input(
         beside: Beside {
             files: args.report.clone(),
             page: LivePage::listen(args.watch, home)?,
+            notices: args.notices.clone(),
         },
     };
     resume(spawn_run, changes, note, context)

@@ -2,11 +2,11 @@
 
 use super::args::{RunExtras, RunOptions, RunOutput};
 use super::context::Context;
-use super::error::{CliError, final_exit_code};
+use super::error::CliError;
 use super::follow;
 use super::live_page::LivePage;
 use super::patch_output;
-use super::plan_run::drive_and_judge;
+use super::plan_run::{drive_and_report, notices};
 use super::progress::rows;
 use super::terminal::Terminal;
 use crate::adapter::EXTERNAL;
@@ -26,7 +26,7 @@ const AUTO_WALL_SECONDS: u64 = 45 * 60;
 const DID_NOT_RUN: &str = "delegation_did_not_run=true";
 
 /// Checks the preflight, runs the tasks, and prints the report.
-pub fn execute(args: &RunOptions, extras: RunExtras, context: &Context) -> Result<u8, CliError> {
+pub fn execute(args: &RunOptions, extras: &RunExtras, context: &Context) -> Result<u8, CliError> {
     match start(args, extras, context) {
         Err(CliError::Run(error)) if extras.headless.is_headless() => {
             headless_stop(error, extras.output, context)
@@ -68,7 +68,7 @@ fn headless_stop(error: RunError, output: RunOutput, context: &Context) -> Resul
     }
 }
 
-fn start(args: &RunOptions, extras: RunExtras, context: &Context) -> Result<u8, CliError> {
+fn start(args: &RunOptions, extras: &RunExtras, context: &Context) -> Result<u8, CliError> {
     check_outputs(args, context)?;
     let mut request = request(args, context)?;
     if extras.output == RunOutput::Patch {
@@ -109,18 +109,13 @@ fn start(args: &RunOptions, extras: RunExtras, context: &Context) -> Result<u8, 
     let artifacts = format!("artifacts: {}", folder.path().display());
     context.terminal.detail(&artifacts);
     page.show(folder.id(), &context.terminal);
-    let run_folder = folder.path().to_owned();
+    let notices = notices(&extras.notices, folder.id(), context)?;
     let adapter = preflight.settings.adapter.clone();
     let mut plan_run = PlanRun::begin(preflight, folder, lock)?;
     if extras.follow {
         plan_run.reload_with(follow::reload(&adapter, &context.folder, context)?);
     }
-    let (code, report) = drive_and_judge(plan_run, extras, &context.terminal)?;
-    let written = report.map_or(Ok(()), |report| {
-        super::step_summary::append(&report.markdown(), &context.terminal);
-        super::report_files::write_files(&report, &run_folder, &args.report.files, context)
-    });
-    Ok(final_exit_code(written, code, &context.terminal))
+    drive_and_report(plan_run, extras, &args.report.files, &notices, context)
 }
 
 /// Checks, before anything starts, that the report and the recorded answers can be written.

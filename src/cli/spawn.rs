@@ -71,8 +71,12 @@ pub fn execute(args: &SpawnArgs, context: &Context) -> Result<u8, CliError> {
     if let Some(earlier) = &earlier {
         reuse_results(&mut spawn_run, earlier, &context.terminal)?;
     }
-    let files = args.report.clone();
-    drive_and_report(spawn_run, total, Beside { files, page }, context)
+    let beside = Beside {
+        files: args.report.clone(),
+        page,
+        notices: args.notices.clone(),
+    };
+    drive_and_report(spawn_run, total, beside, context)
 }
 
 /// Reads the rows from the opened input.

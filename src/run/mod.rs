@@ -20,6 +20,7 @@ mod csv_run;
 mod error;
 mod headless;
 mod messages;
+mod notice;
 mod plan_run;
 mod preflight;
 mod refusal;
@@ -40,6 +41,7 @@ pub use csv_run::{EarlierRun, InputChanged, InputFile, SpawnRequest, SpawnRun};
 pub use error::{ErrorKind, RunError};
 pub use headless::HeadlessStop;
 pub use messages::{CLOSING_LINE, resume_command};
+pub use notice::{Notice, Standing};
 pub use plan_run::{Pick, PlanRun, Preview, RESULTS, Reload, TakenPatches, find_blocked_tasks};
 pub use preflight::{
     Finding, InUse, Preflight, ProtocolSearchPath, Protocols, Request, examine, prepare,

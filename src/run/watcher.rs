@@ -1,5 +1,6 @@
 //! The progress of a run.
 
+use super::notice::{Notice, Standing};
 use crate::job;
 use crate::job::Observer;
 use crate::model::WaveCompiled;
@@ -13,6 +14,8 @@ pub trait Watcher: Observer {
     fn wave_ends(&mut self, wave: &WaveCompiled, counts: job::Counts);
     /// A message about a task or the run, on one line.
     fn say(&mut self, text: &str);
+    /// Something that a person may want to act on, said before or after by [`say`](Self::say); `standing` is how far the run is.
+    fn notice(&mut self, notice: &Notice<'_>, standing: Standing);
     /// The plan has changed to `plan`.
     fn mirror(&mut self, plan: &Plan);
 }

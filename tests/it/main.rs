@@ -29,6 +29,7 @@ mod learnings;
 mod live_page;
 mod manual;
 mod mcp;
+mod notify;
 mod patches;
 mod plan_merge;
 mod privacy;

@@ -1,4 +1,4 @@
-//! `--watch` of `mesh run` and `mesh spawn`: the live page beside a run.
+//! `--watch` of `mesh run` and `mesh spawn`: the live page beside a run; and the list of runs of `mesh watch`.
 
 use crate::fixture::*;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -69,4 +69,42 @@ fn a_run_of_a_plan_has_it_too() {
         .run("--watch")
         .exits(0)
         .err_has("live page: http://127.0.0.1:");
+}
+
+#[test]
+fn the_list_of_the_live_page_has_active_runs_first() {
+    let sandbox = Sandbox::new();
+    sandbox.write("in.csv", "id\na\n");
+    let spawn = |id: &str, script: &str| {
+        let args = Args::from("spawn in.csv --id-column id --instruction x --run-id").and(&[id]);
+        sandbox.command(args.and(&["--", "sh", "-c", script]))
+    };
+    said(spawn("Ended", "printf '{}'").output().expect("it ends")).exits(0);
+    let script = "while ! [ -e open ]; do sleep 0.02; done; printf '{}'";
+    let active = spawn("Active", script)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("started");
+    wait_for("the run", || {
+        sandbox.mesh("runs list --active").out.contains("Active")
+    });
+    let mut watch = sandbox.command("watch --port 0");
+    let mut watch = watch
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("started");
+    let mut line = String::new();
+    let out = watch.stdout.take().expect("standard output");
+    BufReader::new(out).read_line(&mut line).expect("text");
+    let page = get(line.trim());
+    let place = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text}: {page}"));
+    assert!(place("Active (1)") < place("\u{25cf} <a href=\"run/Active/\">"));
+    assert!(place("run/Active/") < place("Others (1)"));
+    assert!(place("Others (1)") < place("<li><a href=\"run/Ended/\">"));
+    signal(watch.id(), "-TERM");
+    watch.wait().expect("it ends");
+    sandbox.write("open", "");
+    said(active.wait_with_output().expect("it ends")).exits(0);
 }

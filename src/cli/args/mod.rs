@@ -19,7 +19,9 @@ pub use learnings::LearningsArgs;
 pub(crate) use learnings::{AppendArgs, LearningsCommand, RecallArgs};
 pub use mcp::McpArgs;
 pub use resume::ResumeArgs;
-pub use run::{InvokeArgs, JobReportFiles, ReportFiles, RunExtras, RunOptions, RunOutput};
+pub use run::{
+    InvokeArgs, JobReportFiles, NoticeArgs, ReportFiles, RunExtras, RunOptions, RunOutput,
+};
 pub use simulate::SimulateArgs;
 pub use spawn::SpawnArgs;
 pub use values::OneRun;

@@ -1,6 +1,6 @@
 //! Arguments of `mesh resume`.
 
-use super::run::JobReportFiles;
+use super::run::{JobReportFiles, NoticeArgs};
 use super::values::{OneRun, at_least_one, up_to_256};
 use super::worker::{BudgetArgs, SlurmArgs, TaskBudgetArgs};
 use crate::job::{Backoff, Halt, Logs};
@@ -38,6 +38,8 @@ pub struct ResumeArgs {
     /// If the input of a spawned CSV has changed: refuse, or ignore to resume with the copy that the run keeps
     #[arg(long, value_name = "HOW", default_value = "refuse")]
     pub input_changed: InputChanged,
+    #[command(flatten)]
+    pub notices: NoticeArgs,
     #[command(flatten)]
     pub report: JobReportFiles,
     #[command(flatten)]

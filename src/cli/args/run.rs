@@ -23,7 +23,7 @@ pub struct RunArgs {
 }
 
 /// What a run does beside its work.
-#[derive(Clone, Copy, Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct RunExtras {
     /// Serve the live page of the run; on a terminal, open it in a browser
     ///
@@ -48,6 +48,8 @@ pub struct RunExtras {
     #[arg(long)]
     pub join: bool,
     #[command(flatten)]
+    pub notices: NoticeArgs,
+    #[command(flatten)]
     pub headless: HeadlessArgs,
     /// What to print on standard output: report, or patch, the patch of the only task as one fenced diff
     ///
@@ -61,6 +63,21 @@ pub struct RunExtras {
         conflicts_with_all = ["dry_run", "follow"]
     )]
     pub output: RunOutput,
+}
+
+/// How somebody who is away is told about the run.
+#[derive(Clone, Debug, Default, Args)]
+pub struct NoticeArgs {
+    /// Run this with the shell when the run ends, a task is blocked, or a wait is long
+    ///
+    /// Its standard input is one JSON object: notice (ended, blocked or waiting), text, run_id, kind, folder, and with ended
+    /// status, exit_code and summary, the object that --json prints. It has 30 s, and changes nothing for the run: that it failed
+    /// is a warning. A wait is long from a minute on.
+    #[arg(long, value_name = "COMMAND")]
+    pub notify: Option<String>,
+    /// Ring the bell of the terminal on the same occasions
+    #[arg(long)]
+    pub bell: bool,
 }
 
 /// Whether somebody watches.
@@ -100,6 +117,8 @@ pub struct InvokeArgs {
     /// The message, or - to read it from standard input
     #[arg(value_name = "MESSAGE")]
     pub message: String,
+    #[command(flatten)]
+    pub notices: NoticeArgs,
     #[command(flatten)]
     pub headless: HeadlessArgs,
     #[command(flatten)]

@@ -1,6 +1,6 @@
 //! Arguments of `mesh spawn`.
 
-use super::run::JobReportFiles;
+use super::run::{JobReportFiles, NoticeArgs};
 use super::values::{RunHomeArgs, at_least_one, encoding, pair, separator};
 use super::worker::{BudgetArgs, WorkerArgs};
 use crate::job::{FormulaCells, Halt, Logs, Rows};
@@ -99,6 +99,8 @@ pub struct SpawnArgs {
     /// changes nothing for the run; the page ends with it.
     #[arg(long)]
     pub watch: bool,
+    #[command(flatten)]
+    pub notices: NoticeArgs,
     /// Print the first prompt and the number of rows, and start nothing
     #[arg(long)]
     pub dry_run: bool,

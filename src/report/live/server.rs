@@ -3,6 +3,7 @@
 use super::feed::{Feed, Message, brief};
 use super::pages::Pages;
 use super::request::{Place, Refusal, Request, Route};
+use crate::ledger;
 use crate::model::{RowId, RunId, UnitId, WaveNo};
 use crate::report::page;
 use crate::report::run_summary::RunSummary;
@@ -22,6 +23,8 @@ const INTERVAL: Duration = Duration::from_millis(500);
 const PAUSE_FACTOR: u32 = 4;
 /// Without any message for this long, a comment is sent, so that a browser that is gone is noticed.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// How often the list of runs loads itself again, in seconds.
+const RELOAD_SECONDS: u64 = 5;
 
 /// An address that can't be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -137,24 +140,33 @@ impl Shared {
         Some((json.to_string().into_bytes(), JSON))
     }
 
-    /// A list of links. Ids of runs are names of folders, with no character that has a meaning in HTML.
+    /// Links to all runs, first those that a process drives. Ids of runs are names of folders, with no character that has a
+    /// meaning in HTML. The page loads itself again, since runs begin and end.
     fn runs_page(&self) -> Vec<u8> {
         let mut folders = RunFolder::list(self.pages.home()).unwrap_or_default();
         folders.reverse();
-        let line = |folder: &RunFolder| {
-            let status = match RunSummary::of(folder) {
-                Ok(summary) => escaped(&summary.status),
-                Err(_) => "unreadable".to_owned(),
-            };
-            let id = escaped(folder.id().as_str());
-            format!("<li><a href=\"run/{id}/\">{id}</a> {status}</li>")
+        let is_active = |folder: &RunFolder| ledger::is_in_use(&folder.ledger()).unwrap_or(false);
+        let (active, ended): (Vec<RunFolder>, _) = folders.into_iter().partition(is_active);
+        let list = |title: &str, folders: &[RunFolder], mark: &str| {
+            let lines: Vec<String> = folders
+                .iter()
+                .map(|folder| run_line(folder, mark))
+                .collect();
+            format!(
+                "<h2>{title} ({})</h2><ul>{}</ul>",
+                lines.len(),
+                lines.concat()
+            )
         };
-        let lines: Vec<String> = folders.iter().map(line).collect();
         format!(
             "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
-             <title>mesh runs</title><style>:root{{color-scheme:light dark;font-family:system-ui}}</style>\
-             <main><h1>Runs</h1><ul>{}</ul></main></html>",
-            lines.concat()
+             <meta http-equiv=\"refresh\" content=\"{RELOAD_SECONDS}\">\
+             <title>mesh runs ({} active)</title><style>:root{{color-scheme:light dark;font-family:system-ui}}ul{{list-style:none;padding:0}}\
+             li{{margin:.3em 0}}small{{opacity:.7}}</style>\
+             <main><h1>Runs</h1>{}{}</main></html>",
+            active.len(),
+            list("Active", &active, "\u{25cf} "),
+            list("Others", &ended, ""),
         )
         .into_bytes()
     }
@@ -234,6 +246,19 @@ fn page_response(text: Vec<u8>, kind: &str) -> Response<io::Cursor<Vec<u8>>> {
         }
     }
     response
+}
+
+fn run_line(folder: &RunFolder, mark: &str) -> String {
+    let about = match RunSummary::of(folder) {
+        Ok(summary) => format!(
+            "{} <small>{}</small>",
+            escaped(&summary.status),
+            escaped(&summary.work)
+        ),
+        Err(_) => "unreadable".to_owned(),
+    };
+    let id = escaped(folder.id().as_str());
+    format!("<li>{mark}<a href=\"run/{id}/\">{id}</a> {about}</li>")
 }
 
 fn escaped(text: &str) -> String {

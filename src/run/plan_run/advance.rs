@@ -565,6 +565,9 @@ impl PlanRun {
             reason,
             detail: reason.map(|_| detail.to_owned()),
         })])?;
+        if let Some(reason) = reason {
+            self.tell_blocked(&unit.id, reason, detail, watcher);
+        }
         Ok(())
     }
 }

@@ -6,11 +6,12 @@ use super::begin::PlanRun;
 use super::context::Context;
 use super::follow_state::Reload;
 use crate::job::Journal;
-use crate::model::{Event, RunResumed, counted};
-use crate::plan::{Plan, Status};
+use crate::model::{Event, RunResumed};
+use crate::plan::Plan;
 use crate::platform::pace;
 use crate::run::budget_overrides::BudgetOverrides;
 use crate::run::error::RunError;
+use crate::run::notice::Standing;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -42,6 +43,7 @@ impl PlanRun {
                 "nothing is ready; waiting for the plan, until: mesh cancel {}",
                 self.id()
             ));
+            self.tell_nothing_ready(context.watcher);
         }
         loop {
             std::thread::sleep(pace::interval(TICK));
@@ -70,7 +72,8 @@ impl PlanRun {
         }
         if self.settings.options.follow && self.follow.summed_up.elapsed() >= SUMMARY {
             self.follow.summed_up = Instant::now();
-            context.watcher.say(&self.summary());
+            let standing = Standing::of(self.state());
+            context.watcher.say(&format!("so far: {standing}"));
         }
         Ok(())
     }
@@ -105,25 +108,5 @@ impl PlanRun {
             .watcher
             .say("mesh.yaml was read again: its limits hold for rows that start now");
         Ok(())
-    }
-
-    /// `12 tasks completed, 1 blocked, 2 in flight; 140 workers`
-    fn summary(&self) -> String {
-        let state = self.state();
-        let ended = |status: Status| {
-            let units = state.units.iter().filter(|unit| {
-                unit.ended.as_ref().is_some_and(|ended| {
-                    ended.reason.is_some() == (status == Status::Blocked) && !ended.is_conflict
-                })
-            });
-            units.count() as u64
-        };
-        format!(
-            "so far: {} completed, {} blocked, {} in flight; {} started",
-            counted(ended(Status::Completed), "task"),
-            ended(Status::Blocked),
-            state.in_flight().count(),
-            counted(state.attempts().spawned, "worker"),
-        )
     }
 }

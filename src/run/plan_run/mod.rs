@@ -23,6 +23,7 @@ mod integrations;
 mod join;
 mod learning;
 mod main_loop;
+mod notices;
 mod phase;
 mod plan_conflict;
 mod previews;

@@ -151,7 +151,11 @@ impl PlanRun {
             }
         };
         context.watcher.say(&format!("{id}: {text}"));
+        let detail = decided.detail.clone().unwrap_or_default();
         self.recorder.record(&[Event::from(decided)])?;
+        if let Some(reason) = reason {
+            self.tell_blocked(id, reason, &detail, context.watcher);
+        }
         Ok(())
     }
 
