@@ -63,7 +63,7 @@ pub fn drive_and_report(
     beside.page.show(spawn_run.folder().id(), &context.terminal);
     let folder = spawn_run.folder().clone();
     let about = About {
-        run_id: folder.id(),
+        run: &folder,
         kind: "spawn",
         folder: &context.folder,
     };

@@ -20,7 +20,7 @@ use super::terminal::Terminal;
 use crate::job::Progress;
 use crate::model::{RunId, one_line};
 use crate::platform::{clock, pace, process};
-use crate::run::{Notice, Standing};
+use crate::run::{Notice, RunFolder, Standing};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use jiff::Timestamp;
 use rustix::process::Pid;
@@ -69,11 +69,11 @@ struct Queued {
 
 /// The run that notices are about.
 pub struct About<'a> {
-    /// Its id.
-    pub run_id: &'a RunId,
+    /// Its folder, in which the command runs: what it writes there is no change of the user's tree.
+    pub run: &'a RunFolder,
     /// `plan` or `spawn`.
     pub kind: &'static str,
-    /// The folder it works in, in which the command runs as well.
+    /// The folder it works in.
     pub folder: &'a Path,
 }
 
@@ -87,7 +87,7 @@ impl Notices {
             let (queue, queued) = bounded(QUEUED_MAX);
             let command = Command {
                 text: command.clone(),
-                folder: about.folder.to_owned(),
+                folder: about.run.path().to_owned(),
                 terminal: *terminal,
             };
             std::thread::Builder::new()
@@ -97,7 +97,7 @@ impl Notices {
         });
         Ok(Self {
             told: Some(Arc::new(Told {
-                run_id: about.run_id.clone(),
+                run_id: about.run.id().clone(),
                 kind: about.kind,
                 folder: about.folder.to_owned(),
                 bell: args.bell,

@@ -13,12 +13,12 @@ use crate::model::{RunId, one_line};
 use crate::platform::clock;
 use crate::report::Report;
 use crate::report::view::run_status;
-use crate::run::{PlanRun, RunError, resume_command};
+use crate::run::{PlanRun, RunError, RunFolder, resume_command};
 
 /// Who is told about a run of a plan.
-pub fn notices(args: &NoticeArgs, run_id: &RunId, context: &Context) -> Result<Notices, CliError> {
+pub fn notices(args: &NoticeArgs, run: &RunFolder, context: &Context) -> Result<Notices, CliError> {
     let about = About {
-        run_id,
+        run,
         kind: "plan",
         folder: &context.folder,
     };

@@ -62,7 +62,7 @@ pub fn execute(args: &ResumeArgs, context: &Context) -> Result<u8, CliError> {
                 let reload = super::follow::reload(&adapter, plan_run.root(), context)?;
                 plan_run.reload_with(reload);
             }
-            let notices = notices(&args.notices, plan_run.id(), context)?;
+            let notices = notices(&args.notices, plan_run.folder(), context)?;
             drive_and_report(
                 plan_run,
                 &RunExtras::default(),

@@ -109,7 +109,7 @@ fn start(args: &RunOptions, extras: &RunExtras, context: &Context) -> Result<u8,
     let artifacts = format!("artifacts: {}", folder.path().display());
     context.terminal.detail(&artifacts);
     page.show(folder.id(), &context.terminal);
-    let notices = notices(&extras.notices, folder.id(), context)?;
+    let notices = notices(&extras.notices, &folder, context)?;
     let adapter = preflight.settings.adapter.clone();
     let mut plan_run = PlanRun::begin(preflight, folder, lock)?;
     if extras.follow {

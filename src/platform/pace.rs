@@ -1,5 +1,5 @@
 //! How often a file or a queue is looked at, and how long a lease lives. In debug builds, `MESH_POLL_MS` bounds every interval and
-//! `MESH_LEASE_MS` is the life of a lease, so that tests are quick.
+//! `MESH_LEASE_MS` is the life of a lease and `MESH_HOUR_MS` an hour, so that tests are quick.
 
 use std::time::Duration;
 
@@ -18,8 +18,18 @@ const LEASE_LIFE: Duration = Duration::from_secs(60);
 
 /// How long the leases of this process live.
 pub fn lease_life() -> Duration {
-    let text = std::env::var("MESH_LEASE_MS").ok();
-    let life = text.filter(|_| cfg!(debug_assertions));
-    let life = life.and_then(|text| text.parse().ok());
-    life.map_or(LEASE_LIFE, Duration::from_millis)
+    in_tests("MESH_LEASE_MS", LEASE_LIFE)
+}
+
+/// The time between two lines that sum up a run.
+pub fn hour() -> Duration {
+    in_tests("MESH_HOUR_MS", Duration::from_secs(60 * 60))
+}
+
+/// The milliseconds of a variable in debug builds, else `usual`.
+fn in_tests(variable: &str, usual: Duration) -> Duration {
+    let text = std::env::var(variable).ok();
+    let given = text.filter(|_| cfg!(debug_assertions));
+    let given = given.and_then(|text| text.parse().ok());
+    given.map_or(usual, Duration::from_millis)
 }

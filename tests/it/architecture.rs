@@ -508,6 +508,7 @@ fn processes_are_started_in_few_places() {
             "adapter/version.rs",
             "cli/demo.rs",
             "cli/live_page.rs",
+            "cli/notices.rs",
             "executor/local/launcher.rs",
             "executor/slurm/array.rs",
             "mcp/server/settings.rs",

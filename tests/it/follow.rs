@@ -1,6 +1,7 @@
 //! `mesh run --follow`: a run that waits for its plan.
 
 use crate::fixture::*;
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 
 /// A run `R` that follows its plan, with the recorded answers.
@@ -40,6 +41,32 @@ fn a_run_that_follows_takes_what_becomes_ready_until_it_is_cancelled() {
     assert_eq!(ends.len(), 1);
     assert_eq!(ends[0]["status"], "cancelled");
     bench.mesh("audit R").exits(0);
+}
+
+#[test]
+fn a_line_sums_up_the_run_every_hour() {
+    let bench = Bench::new(&[Task::new("a")]);
+    let mut command = bench.replay_command("--follow");
+    command
+        .env("MESH_POLL_MS", "20")
+        .env("MESH_HOUR_MS", "300")
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let mut run = command.spawn().expect("mesh starts");
+    let lines = BufReader::new(run.stderr.take().expect("standard error")).lines();
+    let mut sums = lines.filter_map(|line| {
+        let line = line.expect("text");
+        line.starts_with("so far: 1 task completed, 0 blocked, 0 in flight; ")
+            .then_some(line)
+    });
+    // More than one: it is repeated.
+    for _ in 0..2 {
+        let line = sums.next().expect("a line");
+        assert!(line.ends_with(" workers started"), "{line}");
+    }
+    bench.mesh("cancel R").exits(0);
+    assert!(sums.count() < 100, "not at every look at the plan");
+    assert_eq!(run.wait().expect("it ends").code(), Some(4));
 }
 
 #[test]

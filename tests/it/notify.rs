@@ -16,7 +16,8 @@ fn keep() -> Args {
 
 /// What was told so far.
 fn told(folder: &Sandbox) -> Vec<Value> {
-    let text = std::fs::read_to_string(folder.path("notices")).unwrap_or_default();
+    let path = folder.mesh_home().join("runs/R/notices");
+    let text = std::fs::read_to_string(path).unwrap_or_default();
     let lines = text.lines();
     lines
         .map(|line| serde_json::from_str(line).expect("a JSON object in one line"))
@@ -108,23 +109,28 @@ fn a_rate_limit_that_lasts_is_told_once_and_resume_tells_as_well() {
 
 #[test]
 fn a_command_that_fails_or_hangs_changes_nothing_for_the_run() {
-    let sandbox = Sandbox::new();
-    sandbox.write("in.csv", "id\na\n");
     let spawn = |command: &str, poll: &str| {
-        let args = Args::from("spawn in.csv --id-column id -o out.csv --force --instruction x");
+        let sandbox = Sandbox::new();
+        sandbox.write("in.csv", "id\na\n");
+        let args = Args::from("spawn in.csv --id-column id -o out.csv --instruction x");
         let args = args
             .and(notify(command))
             .and(&["--", "sh", "-c", "printf '{}'"]);
         let mut mesh = sandbox.command(args);
-        said(mesh.env("MESH_POLL_MS", poll).output().expect("it ends")).exits(0)
+        let said = said(mesh.env("MESH_POLL_MS", poll).output().expect("it ends")).exits(0);
+        (said, sandbox)
     };
-    spawn("echo first; echo no mail >&2; exit 3", "60000")
-        .err_has("warning: the command of --notify failed: exit status: 3: no mail\n");
-    spawn("no-such-program", "60000").err_has("the command of --notify failed: exit status: 127: ");
+    let (said, _) = spawn("echo first; echo no mail >&2; exit 3", "60000");
+    said.err_has("warning: the command of --notify failed: exit status: 3: no mail\n");
+    let (said, _) = spawn("no-such-program", "60000");
+    said.err_has("the command of --notify failed: exit status: 127: ");
     // It does not read its input, and is ended with all that it has started.
-    let hung = spawn("echo $$ >pid; sleep 1000; :", "2000");
+    let (hung, sandbox) = spawn("echo $$ >pid; sleep 1000; :", "2000");
     hung.err_has("the command of --notify failed: it took longer than");
-    let group: i32 = sandbox.read("pid").trim().parse().expect("a number");
+    let group: i32 = read_file(sandbox.only_run().join("pid"))
+        .trim()
+        .parse()
+        .expect("a number");
     let group = rustix::process::Pid::from_raw(group).expect("a process");
     wait_for("the group to end", || {
         rustix::process::test_kill_process_group(group).is_err()

@@ -71,8 +71,8 @@ pub struct NoticeArgs {
     /// Run this with the shell when the run ends, a task is blocked, or a wait is long
     ///
     /// Its standard input is one JSON object: notice (ended, blocked or waiting), text, run_id, kind, folder, and with ended
-    /// status, exit_code and summary, the object that --json prints. It has 30 s, and changes nothing for the run: that it failed
-    /// is a warning. A wait is long from a minute on.
+    /// status, exit_code and summary, the object that --json prints. It has 30 s, works in the folder of the run, and changes
+    /// nothing for it: that it failed is a warning. A wait is long from a minute on.
     #[arg(long, value_name = "COMMAND")]
     pub notify: Option<String>,
     /// Ring the bell of the terminal on the same occasions

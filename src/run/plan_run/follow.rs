@@ -19,8 +19,6 @@ use std::time::{Duration, Instant};
 const TICK: Duration = Duration::from_millis(500);
 /// How often changed limits are asked for while rows run.
 const RUNNING_TICK: Duration = Duration::from_secs(10);
-/// How often a line sums up the run.
-const SUMMARY: Duration = Duration::from_secs(60 * 60);
 
 impl PlanRun {
     /// Whether the run waits for its plan.
@@ -70,7 +68,7 @@ impl PlanRun {
                 .warn(&format!("the limits stay as they are: {why}")),
             None => {}
         }
-        if self.settings.options.follow && self.follow.summed_up.elapsed() >= SUMMARY {
+        if self.settings.options.follow && self.follow.summed_up.elapsed() >= pace::hour() {
             self.follow.summed_up = Instant::now();
             let standing = Standing::of(self.state());
             context.watcher.say(&format!("so far: {standing}"));
