@@ -49,6 +49,7 @@ mod slice_outcome;
 mod spawn;
 mod spawn_input;
 mod st;
+mod stats;
 mod step_summary;
 mod stop;
 mod terminal;
@@ -139,6 +140,7 @@ fn dispatch(cli: Cli, context: &context::Context) -> Result<u8, CliError> {
         Command::Skill(args) => skill::execute(&args, context),
         Command::Watch(args) => watch::execute(&args, context),
         Command::Runs(args) => runs::execute(&args, context),
+        Command::Stats(args) => stats::execute(&args, context),
         Command::St(args) => {
             let json = context.terminal.json;
             let mut out = terminal::Pieces::new(std::io::stdout().lock());

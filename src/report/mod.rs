@@ -4,6 +4,7 @@
 //! ledger -> State -> plan_report -> text, junit, markdown
 //!        -> rows (one row, or all failed ones)
 //!        -> page (one HTML file), live (the same, served), picture (SVG), otel (a trace)
+//! ledgers -> stats (figures over several runs)
 //! wave, output or run -> view (every row, its columns, conditions and sums) -> workbook
 //! ```
 
@@ -21,6 +22,7 @@ mod plan_report;
 mod row_detail;
 mod rows;
 pub mod run_summary;
+pub mod stats;
 mod text;
 pub mod view;
 pub mod workbook;

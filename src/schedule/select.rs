@@ -9,7 +9,7 @@ use super::early::Early;
 use super::priority::Priority;
 use super::scopes::{read_metadata, scope_reach};
 use super::skip_reason::SkipReason;
-use crate::model::UnitId;
+use crate::model::{TasksHeld, UnitId};
 use crate::plan::{DepState, Item, ItemId, Metadata, Plan, Status};
 use crate::scope::{Claims, Reach};
 use rayon::prelude::*;
@@ -22,6 +22,9 @@ use std::str::FromStr;
 /// The least and the most items to read ahead of the claims: enough for all cores if many places are free, and few if most would
 /// be read in vain.
 const BLOCK: RangeInclusive<usize> = 8..=256;
+
+/// At most so many tasks that wait for dependencies are counted.
+const HELD_MAX: usize = 1000;
 
 /// How open dependencies affect a task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,6 +104,8 @@ pub struct Selection {
     pub tasks: Vec<Selected>,
     /// The due tasks that can't be run.
     pub skipped: Vec<Skipped>,
+    /// How many tasks are left for now; [`select_due`] counts only those left for their scopes.
+    pub held: TasksHeld,
 }
 
 /// Selects the next workable tasks that conflict neither with those in flight nor with one another.
@@ -108,8 +113,27 @@ pub struct Selection {
 /// A ready task that can't be run is skipped; one that is `in_progress` ends the selection, because it comes before all others.
 pub fn select(plan: &Plan, request: SelectionRequest<'_>) -> Selection {
     let is_workable = request.is_workable;
-    let due = candidates(plan, &request).into_iter();
-    select_due(plan, request, due, &|item| read_task(item, is_workable))
+    let due = candidates(plan, &request);
+    select_counted(plan, request, due, &|item| read_task(item, is_workable))
+}
+
+/// [`select_due`], with the number of tasks that are left for each reason.
+fn select_counted(
+    plan: &Plan,
+    request: SelectionRequest<'_>,
+    due: Vec<&Item>,
+    read: &ReadTask<'_>,
+) -> Selection {
+    let all = due.len();
+    let waiting = pending(plan, DepState::WaitingOnDeps).filter(|item| request.allows(item));
+    let waiting = waiting.take(HELD_MAX).count();
+    let mut selection = select_due(plan, request, due.into_iter(), read);
+    let early = selection.tasks.iter().filter(|task| task.is_early).count();
+    let settled = selection.tasks.len() - early + selection.skipped.len();
+    let held = &mut selection.held;
+    held.dependencies = waiting.saturating_sub(early) as u64;
+    held.task_limit = (all.saturating_sub(settled) as u64).saturating_sub(held.scopes);
+    selection
 }
 
 /// [`select`] with the ready tasks in the order of `priority`: with several tasks in flight, the longest chain determines when
@@ -127,7 +151,7 @@ pub fn select_longest_first(
         _ => Some(priority.rank(item.id())),
     });
     let read = |item: &Item| read_task(item, is_workable);
-    select_due(plan, request, due.into_iter(), &read)
+    select_counted(plan, request, due, &read)
 }
 
 /// [`select`] for a caller that selects often, and keeps the `due` tasks in their order and the results of [`read_task`].
@@ -149,7 +173,7 @@ pub fn select_due<'p>(
         for (item, candidate) in block.iter().zip(candidates) {
             match candidate {
                 _ if selection.tasks.len() >= request.places => return selection,
-                Ok((_, reach)) if claims.conflicts_with(&reach) => {}
+                Ok((_, reach)) if claims.conflicts_with(&reach) => selection.held.scopes += 1,
                 Ok((task, reach)) => {
                     claims.add(reach);
                     selection.tasks.push(task);
@@ -391,6 +415,35 @@ mod tests {
         assert_eq!(pick_many(&items, &[], &[], 2), ["c", "a"]);
         assert_eq!(pick_many(&items, &[], &["Cargo.lock"], 9), ["c", "a", "f"]);
         assert!(pick_many(&items, &[], &[], 0).is_empty());
+    }
+
+    #[test]
+    fn tasks_that_are_left_are_counted_by_the_first_reason() {
+        let mut waiting = scoped("late", "pending", &["late.rs"]);
+        waiting["deps"] = json!(["a"]);
+        let items = plan(json!([
+            scoped("a", "pending", &["a.rs"]),
+            scoped("meets", "pending", &["a.*"]),
+            scoped("b", "pending", &["b.rs"]),
+            scoped("c", "pending", &["c.rs"]),
+            waiting,
+        ]));
+        let held = |places| {
+            let request = SelectionRequest {
+                closure: None,
+                past: &BTreeSet::new(),
+                claims: Claims::new(reach(&[])),
+                places,
+                deps: Deps::Strict,
+                leaves_out_begun: false,
+                is_workable: &|_| Ok(()),
+            };
+            let held = select(&items, request).held;
+            [held.scopes, held.task_limit, held.dependencies]
+        };
+        assert_eq!(held(1), [0, 3, 1]);
+        assert_eq!(held(2), [1, 1, 1]);
+        assert_eq!(held(9), [1, 0, 1]);
     }
 
     #[test]

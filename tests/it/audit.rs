@@ -201,7 +201,7 @@ fn the_verdict_is_printed_with_lines_and_as_json() {
         .mesh(&["audit", &lifted.display().to_string()])
         .exits(1);
     said.out_has("  BROKEN  files\n");
-    said.out_has("- line 4, wave 1: waves/001-synthesis.csv: No such file");
+    said.out_has("- line 5, wave 1: waves/001-synthesis.csv: No such file");
     let nothing = bench.mesh("audit .").exits(2);
     nothing.err_has("there is no ledger here");
     bench.mesh("audit nope").exits(2);

@@ -45,6 +45,7 @@ mod spawn;
 mod spawn_bad_input;
 mod st;
 mod st_model;
+mod stats;
 mod steps;
 mod unattended;
 mod undo;

@@ -9,6 +9,7 @@ mod resume;
 mod run;
 mod simulate;
 mod spawn;
+mod stats;
 mod values;
 mod wave;
 mod worker;
@@ -24,6 +25,7 @@ pub use run::{
 };
 pub use simulate::SimulateArgs;
 pub use spawn::SpawnArgs;
+pub use stats::StatsArgs;
 pub use values::OneRun;
 pub use wave::{
     CollectArgs, ExecArgs, ExportArgs, IntegrateRunArgs, LintArgs, NextArgs, RowWorkArgs,
@@ -154,6 +156,12 @@ pub enum Command {
     Watch(WatchArgs),
     /// List runs, or show the report of one
     Runs(RunsArgs),
+    /// Sum up what runs took, what came of it, and how well slots were used
+    ///
+    /// From ledgers alone: tasks done and blocked, what a task took, how often what a role objected to changed the patch, how well
+    /// votes predict the validation, what each failure code cost, and for each run how many rows ran at once and why not more. A run that
+    /// is damaged is named and left out. With --json, one object.
+    Stats(StatsArgs),
     /// Read and change the $st plan
     St(StArgs),
     /// Record what was learned, and look it up

@@ -6,6 +6,9 @@ use crate::run::{RunError, RunFolder};
 use crate::table;
 use crate::table::delimiter;
 use clap::Args;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -118,6 +121,39 @@ pub fn age(text: &str) -> Result<Duration, String> {
     };
     let number: u32 = text[..text.len() - 1].parse().map_err(|_| expected())?;
     Ok(Duration::from_secs(u64::from(number) * seconds))
+}
+
+/// From when on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// So long ago.
+    Age(Duration),
+    /// At this time.
+    Time(Timestamp),
+}
+
+impl Since {
+    /// The time, as of `now`.
+    pub fn before(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::Age(age) => now.checked_sub(age).unwrap_or(Timestamp::MIN),
+            Self::Time(time) => time,
+        }
+    }
+}
+
+/// An [`age`], or a date or time of RFC 3339: `2026-02-13`, `2026-02-13T01:55:00Z`.
+pub fn since(text: &str) -> Result<Since, String> {
+    if let Ok(age) = age(text) {
+        return Ok(Since::Age(age));
+    }
+    let time = text.parse().ok();
+    let day = || text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok();
+    let time = time.or_else(|| day().map(|day| day.timestamp()));
+    time.map(Since::Time).ok_or_else(|| {
+        "must be an age, such as 30d or 12h, or a date or time, such as 2026-02-13 or 2026-02-13T01:55:00Z"
+            .to_owned()
+    })
 }
 
 pub fn separator(text: &str) -> Result<char, String> {

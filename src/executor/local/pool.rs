@@ -24,7 +24,7 @@ use crate::job::{
     Admission, Capacity, Halt, JobError, JobStatus, Journal, Observer, Progress, Reserve, Room,
     Settings, SharedLimits, State, Stop, Survey,
 };
-use crate::model::{AttemptKey, ReportRefused, ReportToken, ReportVia, one_line};
+use crate::model::{AttemptKey, AttemptStarted, ReportRefused, ReportToken, ReportVia, one_line};
 use crate::platform::clock;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use jiff::Timestamp;
@@ -303,7 +303,7 @@ impl<'p> Pool<'p> {
         if let Some(share) = &self.share {
             share.set_capacity(self.limits.capacity().places);
         }
-        let active_max = self.active_max();
+        let (active_max, places) = (self.active_max(), self.limits.capacity().places);
         while self.active.len() < active_max {
             if !self.limits.would_admit() {
                 self.is_withheld = true;
@@ -332,7 +332,8 @@ impl<'p> Pool<'p> {
                 self.is_withheld = true;
                 return Ok(());
             }
-            self.start(next, permit, reserve, admission == Admission::Probe, turn);
+            let is_probe = admission == Admission::Probe;
+            self.start(next, permit, reserve, (is_probe, places), turn);
         }
         Ok(())
     }
@@ -342,7 +343,7 @@ impl<'p> Pool<'p> {
         next: PendingRow,
         permit: Option<SlotPermit<'p>>,
         reserve: Reserve,
-        is_probe: bool,
+        (is_probe, places): (bool, usize),
         turn: &mut Turn,
     ) {
         let row = next.row;
@@ -354,7 +355,10 @@ impl<'p> Pool<'p> {
             attempt: u32::from(attempts) + 1,
         };
         let attempt = key.attempt;
-        turn.record(key.started());
+        turn.record(AttemptStarted {
+            places: (places < self.slots).then_some(places),
+            ..key.started()
+        });
         let heartbeat = Arc::new(Heartbeat::new());
         let active = ActiveRow {
             id: row.id.clone(),

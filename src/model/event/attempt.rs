@@ -27,6 +27,7 @@ impl AttemptKey {
             item_id: self.item_id,
             row_index: self.row_index,
             attempt: self.attempt,
+            places: None,
         }
     }
 
@@ -77,6 +78,9 @@ pub struct AttemptStarted {
     pub row_index: u64,
     /// 1-based, over all started attempts of the row.
     pub attempt: u32,
+    /// How many rows the service allows at once, if that is below the slots of the job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub places: Option<usize>,
 }
 
 /// How a result was returned.

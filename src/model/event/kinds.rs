@@ -7,7 +7,7 @@ use super::integration::{IntegrationFinished, IntegrationStarted, ValidationFini
 use super::run::{BudgetReached, RunFinished, RunResumed, RunStarted};
 use super::task::{
     BeganEarly, Hydrated, LearningAppended, LeaseAcquired, PatchTaken, PlanConflict, PlanMutated,
-    ProtocolChanged, TaskAdmitted, TaskDecided,
+    ProtocolChanged, TaskAdmitted, TaskDecided, TasksHeld,
 };
 use super::undo::{UndoFinished, UndoStarted};
 use super::verdict::{Tally, VerdictRecord};
@@ -144,6 +144,8 @@ events! {
     "lease_acquired" LeaseAcquired(LeaseAcquired),
     /// A task started before its dependencies are completed; the plan does not show it yet.
     "began_early" BeganEarly(BeganEarly),
+    /// How many tasks are left for now, and why, has changed.
+    "tasks_held" TasksHeld(TasksHeld),
     /// A task started whose patch is kept instead of integrated (`integrate=false`); the plan does not show it.
     "task_admitted" TaskAdmitted(TaskAdmitted),
     /// Its patch is accepted and kept, or was not accepted.

@@ -29,7 +29,7 @@ pub use kinds::{Event, EventError};
 pub use run::{BudgetReached, RunFinished, RunKind, RunResumed, RunStarted};
 pub use task::{
     BeganEarly, Hydrated, LearningAppended, LeaseAcquired, PatchTaken, PlanConflict, PlanMutated,
-    ProtocolChanged, TaskAdmitted, TaskDecided,
+    ProtocolChanged, TaskAdmitted, TaskDecided, TasksHeld,
 };
 pub use undo::{UndoFinished, UndoOutcome, UndoStarted};
 pub use verdict::{Tally, VerdictKind, VerdictRecord, VoteLine};

@@ -88,6 +88,18 @@ pub struct PatchTaken {
     pub unit: UnitId,
 }
 
+/// Fields of `tasks_held`: how many tasks of the plan a run leaves for now, after it has filled its free task slots. A task is in the
+/// first count that holds for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TasksHeld {
+    /// Ready tasks whose scopes meet those of tasks in flight.
+    pub scopes: u64,
+    /// Ready tasks beyond `parallel_tasks` or `max_tasks`.
+    pub task_limit: u64,
+    /// Tasks whose dependencies are not completed; at most 1,000 are counted.
+    pub dependencies: u64,
+}
+
 /// Fields of `plan_mutated`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PlanMutated {

@@ -1,11 +1,12 @@
 //! Fields of the events about one wave, or one spawned CSV.
 
-use super::super::id::{JobId, RoundName, RowId, WaveNo};
+use super::super::id::{JobId, RoundName, RowId, UnitId, WaveNo};
 use super::super::path_text;
-use super::super::row::Lane;
+use super::super::row::{Lane, Risk};
 use super::super::text::visible;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Fields of `output_written`.
@@ -36,6 +37,12 @@ pub struct WaveCompiled {
     pub csv_sha256: String,
     /// The run's concurrency limit.
     pub max_concurrency: usize,
+    /// The protocol of its tasks; not in ledgers of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<String>,
+    /// The risk of its tasks, unless medium, the default; not in ledgers of earlier versions.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub risks: BTreeMap<UnitId, Risk>,
 }
 
 /// Fields of `wave_started`.

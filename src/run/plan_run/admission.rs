@@ -5,7 +5,7 @@ use super::context::Context;
 use super::join::Join;
 use super::phase::Phase;
 use crate::job::Journal;
-use crate::model::{BeganEarly, Event, PlanMutated, UnitId};
+use crate::model::{BeganEarly, Event, PlanMutated, TasksHeld, UnitId};
 use crate::plan::{DepState, Item, ItemId, MutateOptions, Plan, Status};
 use crate::protocol::Action;
 use crate::run::error::RunError;
@@ -62,6 +62,7 @@ impl PlanRun {
                     .warn(&format!("{}; it is skipped", skipped.why));
             }
         }
+        self.note_held(&selection.held)?;
         if selection.tasks.is_empty() {
             return Ok(());
         }
@@ -85,6 +86,14 @@ impl PlanRun {
                 .map_or(Vec::new(), |item| plan.waiting_on(item));
             let waits_for = open.iter().map(ToString::to_string).collect();
             self.begin_early(&id, waits_for, context.watcher)?;
+        }
+        Ok(())
+    }
+
+    /// Records how many tasks are left for now, if that has changed. Written without a sync: it is for reports only.
+    fn note_held(&mut self, held: &TasksHeld) -> Result<(), RunError> {
+        if self.state().held != *held {
+            self.recorder.write(&[Event::from(held.clone())])?;
         }
         Ok(())
     }
@@ -245,6 +254,7 @@ impl PlanRun {
         let rest = options.select(plan, rest);
         selection.tasks.extend(rest.tasks);
         selection.skipped.extend(rest.skipped);
+        selection.held = rest.held;
         Ok(selection)
     }
 

@@ -18,6 +18,7 @@ use crate::wave::{CsvWriter, WaveHead, WaveRow};
 use crate::{patch, protocol, wave};
 use rayon::prelude::*;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::io;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -199,7 +200,21 @@ impl WaveDraft<'_> {
             call_path: PathBuf::from("waves").join(call),
             csv_sha256,
             max_concurrency: self.head.max_concurrency,
+            protocol: self
+                .units
+                .first()
+                .map(|(task, ..)| task.protocol.name.clone()),
+            risks: self.risks(),
         }))
+    }
+
+    /// The tasks whose risk is not the default.
+    fn risks(&self) -> BTreeMap<UnitId, Risk> {
+        let risks = self.units.iter().filter_map(|(task, ..)| {
+            let risk = task.metadata.risk.filter(|risk| *risk != Risk::Medium)?;
+            Some((task.unit.clone(), risk))
+        });
+        risks.collect()
     }
 
     /// Writes the rows. Returns their ids, and the hash of the file; `None` if the run was asked to stop.

@@ -255,7 +255,7 @@ fn select_first_tasks(
         leaves_out_begun: options.is_headless,
         is_workable: &|task| protocols.check(task),
     };
-    let Selection { tasks, skipped } = options.select(plan, wanted);
+    let Selection { tasks, skipped, .. } = options.select(plan, wanted);
     if options.follow {
         return Ok((tasks, skipped));
     }

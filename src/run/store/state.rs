@@ -8,8 +8,8 @@ use crate::model::{
     AttemptEnd, AttemptFinished, AttemptReported, AttemptStarted, Backpressure, BlockReason, Event,
     Hydrated, IntegrationFinished, IntegrationOutcome, IntegrationStarted, LearningAppended,
     PlanConflict, PlanMutated, ProtocolChanged, Role, RowId, RowKey, RunFinished, RunKind,
-    RunStarted, Stage, UndoOutcome, UnitId, ValidationFinished, VerdictKind, VerdictRecord,
-    Violation, WaveCompiled, WaveNo,
+    RunStarted, Stage, TasksHeld, UndoOutcome, UnitId, ValidationFinished, VerdictKind,
+    VerdictRecord, Violation, WaveCompiled, WaveNo,
 };
 use crate::platform::clock;
 use crate::protocol::{Answer, Integration, UnitState};
@@ -53,6 +53,8 @@ pub struct State {
     pub learnings: Vec<LearningAppended>,
     /// Changes of the tree or the plan that no worker may make.
     pub violations: Vec<Violation>,
+    /// How many tasks are left for now.
+    pub held: TasksHeld,
     /// The time until which the quota of the account is used up.
     pub account_until: Option<Timestamp>,
     /// The rows of a spawned CSV.
@@ -160,6 +162,7 @@ impl State {
             }
             // What a lease says now is in its file.
             Event::LeaseAcquired(_) => {}
+            Event::TasksHeld(body) => self.held = body.clone(),
             Event::BeganEarly(body) => {
                 self.unit_or_insert(&body.unit).is_early = true;
             }

@@ -10,7 +10,7 @@ const SIMPLE: &str = "0 success, 1 the output could not be written, 2 invalid in
 const CHECK: &str = "0 all checks passed, 1 a check failed, 2 invalid input, 3 refused,\n\
     70 internal error";
 
-pub(super) const COMMANDS: [Help; 36] = [
+pub(super) const COMMANDS: [Help; 37] = [
     Help {
         command: "",
         examples: &[
@@ -318,6 +318,17 @@ pub(super) const COMMANDS: [Help; 36] = [
         notes: "",
         exit_codes: "0 no rule is broken, 1 a rule is broken, 2 invalid input, 3 refused,\n\
             70 internal error",
+        short: &[],
+    },
+    Help {
+        command: "stats",
+        examples: &[
+            "mesh stats --since 30d --by protocol",
+            "mesh stats 20260213T015500Z",
+            "mesh stats --json | jq '.runs[].fan_out'",
+        ],
+        notes: "",
+        exit_codes: "0 success, 1 none of the runs can be read, 2 invalid input, 70 internal error",
         short: &[],
     },
     Help {
