@@ -41,8 +41,12 @@ impl Check for Completion {
         let task = self.tasks.entry(unit.clone()).or_default();
         match record.event.as_str() {
             "tally" => {
-                task.has_consensus = record.number("agree") >= record.number("threshold");
-                if (record.field("consensus") == true) != task.has_consensus {
+                let is_reached = record.number("agree") >= record.number("threshold");
+                let says_so = record.field("consensus") == true;
+                // Among several patches, more voters may want none of them.
+                let may_be_refused = !record.field("chosen").is_null();
+                task.has_consensus = is_reached && says_so;
+                if says_so != is_reached && !(may_be_refused && is_reached) {
                     found.at(
                         record,
                         unit,
@@ -89,6 +93,12 @@ impl Completion {
             let cell = |column| wave.cell(row, column).unwrap_or_default();
             let task = self.tasks.entry(cell("unit").to_owned()).or_default();
             task.has_votes |= cell("round") == "vote";
+            // A vote is only held among several patches if there are some left to choose from.
+            let is_numbered = |role: &str| {
+                role.rsplit_once('_')
+                    .is_some_and(|(_, number)| number.parse::<u8>().is_ok())
+            };
+            task.has_votes &= !(cell("lane") == "patch" && is_numbered(cell("role")));
             task.wants_validation |= !cell("validation").is_empty();
         }
     }

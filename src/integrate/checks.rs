@@ -12,7 +12,7 @@ use crate::platform::Writers;
 use crate::redact::Redactor;
 use crate::template;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Limit of the output of one command that voters see.
 const SHOWN_BYTES: u64 = 2048;
@@ -56,15 +56,11 @@ impl Checks<'_> {
         let Some(watch) = self.watch else {
             return self.run_all(is_selected, None, journal);
         };
-        let mut watch = watch.begin(&self.unit_folder().join("aside"))?;
+        let folder = self.run_folder.join(self.request.folder());
+        let mut watch = watch.begin(&folder.join("aside"))?;
         let checked = self.run_all(is_selected, Some(&mut watch), journal);
         watch.end()?;
         checked
-    }
-
-    fn unit_folder(&self) -> PathBuf {
-        let units = self.run_folder.join("units");
-        units.join(self.request.unit.file_name())
     }
 
     fn run_all(
@@ -105,8 +101,8 @@ impl Checks<'_> {
             Stage::Before => "before",
             Stage::Preview => "preview",
         };
-        let units = Path::new("units").join(self.request.unit.file_name());
-        let log_path = units.join(format!("{name}-{number}.log"));
+        let folder = self.request.folder();
+        let log_path = folder.join(format!("{name}-{number}.log"));
         let log = self.run_folder.join(&log_path);
         let end = validate::run(
             &command.text,
@@ -121,6 +117,7 @@ impl Checks<'_> {
             ValidationEnd::Stopped => None,
             ValidationEnd::Finished(finished) => Some(ValidationFinished {
                 unit: self.request.unit.clone(),
+                candidate: self.request.candidate.cloned(),
                 number,
                 stage: self.stage,
                 proposed: command.proposed,

@@ -74,5 +74,6 @@ pub use request::{IntegrationRequest, PatchPolicy};
 pub use restore::Restored;
 pub use transaction::Tried;
 pub use tree_watch::{Quiet, TreeWatch, recover_stores};
+pub use trial::Preview;
 pub use undo::{ReversePatch, check_undo};
 pub use validate::Limits;

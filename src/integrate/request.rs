@@ -1,11 +1,11 @@
 //! The input of an integration: the patch, its validation commands and the rules that it must obey.
 
 use super::commands::Commands;
-use crate::model::{Tally, UnitId};
+use crate::model::{Role, Tally, UnitId};
 use crate::patch;
 use crate::plan::Metadata;
 use crate::scope::Scope;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The rules that a patch of a task must obey.
 #[derive(Clone, Copy, Debug)]
@@ -37,4 +37,17 @@ pub struct IntegrationRequest<'r> {
     pub patch: &'r str,
     /// The vote that accepted it, if there was one.
     pub tally: Option<&'r Tally>,
+    /// The role that wrote it, if it is one of several candidates that are tried at the same time.
+    pub candidate: Option<&'r Role>,
+}
+
+impl IntegrationRequest<'_> {
+    /// The folder of its files, relative to that of the run; each candidate has one of its own.
+    pub fn folder(&self) -> PathBuf {
+        let unit = Path::new("units").join(self.unit.file_name());
+        match self.candidate {
+            Some(role) => unit.join("candidates").join(role.as_str()),
+            None => unit,
+        }
+    }
 }

@@ -11,13 +11,39 @@ use super::scratch::Scratch;
 use super::state::read_states;
 use super::tree_state::TreeState;
 use crate::job::Journal;
-use crate::model::Stage;
+use crate::model::{PatchEvidence, Stage};
 use crate::patch::Patch;
-use crate::platform::GitError;
+use crate::platform::{GitError, sha256_of_bytes};
 use std::path::Path;
 
 /// How often a patch is tried again because the user edited its files meanwhile.
 const TRIES: usize = 3;
+
+/// What was seen of a patch before the vote.
+#[derive(Clone, Debug)]
+pub struct Preview {
+    /// For the voters.
+    pub text: String,
+    /// For a selection among several patches.
+    pub evidence: PatchEvidence,
+}
+
+impl Preview {
+    /// The tree has changed meanwhile, and the patch no longer applies.
+    fn conflict(detail: &str) -> Self {
+        let text = format!("- it does not apply any more: {detail}");
+        Self {
+            evidence: PatchEvidence {
+                passed: false,
+                weak: false,
+                lines: 0,
+                result: String::new(),
+                failure: format!("it does not apply any more: {detail}"),
+            },
+            text,
+        }
+    }
+}
 
 /// The result of trying a patch in a scratch tree.
 pub(super) enum Trial {
@@ -31,23 +57,36 @@ pub(super) enum Trial {
 }
 
 impl Integrator<'_> {
-    /// Runs the commands without the patch and with it, in a scratch tree, for the voters; `None` if `mesh` was asked to
+    /// Runs the commands without the patch and with it, in a scratch tree, before the vote; `None` if `mesh` was asked to
     /// stop.
     pub fn preview(
         &mut self,
         request: &IntegrationRequest<'_>,
         journal: &mut dyn Journal,
-    ) -> Result<Option<String>, IntegrateError> {
-        if let Err(detail) = self.examine(request)? {
-            return Ok(Some(no_longer_applies(&detail)));
-        }
+    ) -> Result<Option<Preview>, IntegrateError> {
+        let patch = match self.examine(request)? {
+            Ok(patch) => patch,
+            Err(detail) => return Ok(Some(Preview::conflict(&detail))),
+        };
         match self.run_in_scratch(request, Stage::Preview, journal)?.0 {
             ChecksEnd::Stopped => Ok(None),
-            ChecksEnd::Conflict(why) => Ok(Some(no_longer_applies(&why))),
+            ChecksEnd::Conflict(why) => Ok(Some(Preview::conflict(&why))),
             ChecksEnd::Done(all) => {
                 let outcomes = self.before.iter();
                 let outcomes = outcomes.map(|(command, run)| (command.clone(), run.outcome()));
-                describe_for_voters(&all, &outcomes.collect(), self.run_folder).map(Some)
+                let text = describe_for_voters(&all, &outcomes.collect(), self.run_folder)?;
+                let failure = first_failure(&all);
+                let passed_before = self.passed_before(all.iter().map(|run| &run.command));
+                Ok(Some(Preview {
+                    text,
+                    evidence: PatchEvidence {
+                        passed: failure.is_none(),
+                        weak: passed_before.len() == all.len(),
+                        lines: patch.changed_lines() as u64,
+                        result: sha256_of_bytes(&patch.effect()),
+                        failure: failure.unwrap_or_default(),
+                    },
+                }))
             }
         }
     }
@@ -57,7 +96,7 @@ impl Integrator<'_> {
         &self,
         request: &IntegrationRequest<'_>,
     ) -> Result<Result<Patch, String>, IntegrateError> {
-        let folder = self.unit_folder(request.unit);
+        let folder = self.run_folder.join(request.folder());
         Ok(
             match examine(self.repo, &request.policy, request.patch, &folder)? {
                 Evidence::Applies { patch, .. } => Ok(patch),
@@ -139,7 +178,10 @@ impl Integrator<'_> {
         request: &IntegrationRequest<'_>,
     ) -> Result<Result<(Scratch, TreeState), String>, IntegrateError> {
         let _quiet = self.watch.quiet();
-        let candidate = self.unit_folder(request.unit).join("candidate.diff");
+        let candidate = self
+            .run_folder
+            .join(request.folder())
+            .join("candidate.diff");
         let mut tries = 0;
         loop {
             let then = TreeState::take(self.repo)?;
@@ -176,10 +218,6 @@ impl Integrator<'_> {
             applied: self.applied,
         }
     }
-}
-
-fn no_longer_applies(detail: &str) -> String {
-    format!("- it does not apply any more: {detail}")
 }
 
 fn edited_meanwhile(detail: &str) -> String {

@@ -98,6 +98,7 @@ pub fn run(
     }
     let mut finished = ValidationFinished {
         unit: UnitId::new(""),
+        candidate: None,
         command: command.to_owned(),
         number: 0,
         stage: Stage::default(),

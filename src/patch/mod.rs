@@ -40,6 +40,7 @@ mod parsed;
 mod path_check;
 mod place;
 mod read;
+mod result;
 mod reverse;
 mod rules;
 mod spelling;

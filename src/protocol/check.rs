@@ -1,6 +1,6 @@
 //! Refuses a protocol that can't work: unknown names, a patch without one author, a vote that decides nothing.
 
-use super::definition::HYDRATION;
+use super::definition::{HYDRATION, Select};
 use super::file::{ProtocolFile, RoundFile};
 use crate::model::{Lane, Role, RoundName};
 use std::collections::HashSet;
@@ -36,6 +36,7 @@ pub(super) fn check(file: &ProtocolFile) -> Result<(), Unusable> {
         earlier.insert(&round.name);
     }
     check_patch_lanes(file)?;
+    check_candidates(file)?;
     check_consensus(file)
 }
 
@@ -96,6 +97,53 @@ fn check_patch_lanes(file: &ProtocolFile) -> Result<(), Unusable> {
             "no round has the lane `patch`, so there would be nothing to integrate".to_owned(),
         ),
     }
+}
+
+/// The most candidates: each is a row and a validation.
+const CANDIDATES_MAX: usize = 9;
+
+fn check_candidates(file: &ProtocolFile) -> Result<(), Unusable> {
+    for round in &file.rounds {
+        let name = &round.name;
+        let Some(count) = round.candidates else {
+            if round.select.is_some() {
+                let message =
+                    format!("round `{name}` has `select`, but no `candidates` to select from");
+                return refuse("select", message);
+            }
+            continue;
+        };
+        if !(2..=CANDIDATES_MAX).contains(&count) {
+            let message = format!(
+                "round `{name}` has {count} `candidates`; it may have 2 to {CANDIDATES_MAX}"
+            );
+            return refuse("candidates", message);
+        }
+        if round.lane != Lane::Patch {
+            let message = format!(
+                "round `{name}` has `candidates`, which are patches, but not the lane `patch`"
+            );
+            return refuse("candidates", message);
+        }
+        match (round.select, file.consensus.is_some()) {
+            (Some(Select::Vote), false) => {
+                return refuse(
+                    "select",
+                    format!("round `{name}` has `select: vote`, but there is no `consensus`"),
+                );
+            }
+            (Some(Select::Evidence), true) => {
+                return refuse(
+                    "select",
+                    format!(
+                        "round `{name}` has `select: evidence`, so the votes of `consensus` would have no effect"
+                    ),
+                );
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn check_consensus(file: &ProtocolFile) -> Result<(), Unusable> {

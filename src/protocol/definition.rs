@@ -10,6 +10,15 @@
 //! fallback: swarm3                                                                        # optional
 //! ```
 //!
+//! A round of the lane `patch` may ask for several patches at once, the candidates; `mesh` validates each of them in a copy of the
+//! tree, and [`candidates`](super::candidates) says which remain:
+//!
+//! ```yaml
+//!   - {name: synthesis, roles: [author], lane: patch, candidates: 3, select: evidence, prompt: synthesis.md, schema: synthesis.json}
+//! ```
+//!
+//! Its rows have the roles `author_1`, `author_2`, `author_3`. `select` is `evidence` where nobody votes, else `vote`.
+//!
 //! or, for the protocol by risk, the names of three others:
 //!
 //! ```yaml
@@ -81,6 +90,18 @@ pub struct Round {
     pub schema: Schema,
     /// Earlier rounds whose answers the prompt may show.
     pub inputs: Vec<RoundName>,
+    /// How one of several patches is selected; `None` for a round with one author, or none.
+    pub select: Option<Select>,
+}
+
+/// How one of several candidates is selected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Select {
+    /// By what `mesh` has seen of them.
+    Evidence,
+    /// By the voters, if `mesh` can't tell them apart.
+    Vote,
 }
 
 /// The round that asks for metadata, before all others.
@@ -115,6 +136,11 @@ impl Protocol {
     /// The round whose answer is the patch.
     pub fn patch_round(&self) -> Option<&Round> {
         self.rounds.iter().find(|round| round.lane == Lane::Patch)
+    }
+
+    /// How one of several patches is selected, if the protocol asks for several.
+    pub fn select(&self) -> Option<Select> {
+        self.patch_round()?.select
     }
 
     /// The roles that vote.

@@ -1,6 +1,6 @@
 //! The fields of a protocol file, as YAML.
 
-use super::definition::{Consensus, HYDRATION, Tiers};
+use super::definition::{Consensus, HYDRATION, Select, Tiers};
 use crate::model::{Lane, Role, RoundName};
 use serde::Deserialize;
 
@@ -47,6 +47,20 @@ pub(super) struct RoundFile {
     pub schema: String,
     #[serde(default)]
     pub inputs: Vec<RoundName>,
+    pub candidates: Option<usize>,
+    pub select: Option<Select>,
+}
+
+impl RoundFile {
+    /// The roles of its rows: one for each candidate, if there are several.
+    pub fn row_roles(&self) -> Vec<Role> {
+        match (self.candidates, self.roles.as_slice()) {
+            (Some(count), [author]) => (1..=count)
+                .map(|number| Role::new(format!("{author}_{number}")))
+                .collect(),
+            _ => self.roles.clone(),
+        }
+    }
 }
 
 impl From<HydrationFile> for RoundFile {
@@ -58,6 +72,8 @@ impl From<HydrationFile> for RoundFile {
             prompt: file.prompt,
             schema: file.schema,
             inputs: Vec::new(),
+            candidates: None,
+            select: None,
         }
     }
 }

@@ -9,6 +9,7 @@
 //! ```
 
 mod action;
+mod candidates;
 mod check;
 mod consensus;
 mod definition;
@@ -21,10 +22,11 @@ mod prompt;
 mod state;
 
 pub use action::{Action, Emission, ProtocolChange};
+pub use candidates::{Candidate, rank, remaining};
 pub use consensus::{ABSENT, AGREE, DISAGREE, tally};
-pub use definition::{Definition, HYDRATION, Protocol, Round, Tiers};
+pub use definition::{Definition, HYDRATION, Protocol, Round, Select, Tiers};
 pub use error::ProtocolError;
 pub use next::next;
 pub use parse::Templates;
 pub use prompt::{TaskContext, latest_synthesis, render};
-pub use state::{Answer, Integration, UnitState};
+pub use state::{Answer, Checked, Integration, RoundRun, UnitState};

@@ -6,6 +6,7 @@
 //! tier instead of blocked.
 
 use super::action::{Action, Emission, ProtocolChange};
+use super::candidates::remaining;
 use super::consensus::AGREE;
 use super::definition::{Consensus, Protocol, Round};
 use super::state::{Answer, Integration, UnitState};
@@ -36,7 +37,11 @@ pub fn next(protocol: &Protocol, state: &UnitState, has_metadata: bool) -> Actio
         .consensus
         .as_ref()
         .filter(|gate| gate.round == round.name);
-    match (round_status(round, state), gate) {
+    let status = match round.select {
+        Some(_) => candidate_status(protocol, round, state),
+        None => round_status(round, state),
+    };
+    match (status, gate) {
         (RoundStatus::Open, _) => Action::Await,
         (RoundStatus::Fault(detail), gate) if gate.is_none_or(|gate| !is_decided(gate, state)) => {
             Action::Halt(detail)
@@ -48,11 +53,21 @@ pub fn next(protocol: &Protocol, state: &UnitState, has_metadata: bool) -> Actio
         (RoundStatus::Unusable(code, detail), None) => {
             fall_back_or_block(protocol, round, code, detail)
         }
+        (RoundStatus::NonePassed(detail), None) => {
+            promote_or_block(protocol, BlockReason::ValidationFailed, detail)
+        }
         (RoundStatus::Complete, None) => match protocol.rounds.get(position + 1) {
-            Some(round) => emit(round, state),
-            None => Action::Integrate,
+            Some(round) if !is_selected(protocol, &protocol.rounds[position], state) => {
+                emit(round, state)
+            }
+            _ => Action::Integrate,
         },
     }
+}
+
+/// Whether one patch is selected among several without a vote.
+fn is_selected(protocol: &Protocol, round: &Round, state: &UnitState) -> bool {
+    round.select.is_some() && remaining(protocol, state).len() == 1
 }
 
 /// Asks for the missing metadata.
@@ -79,7 +94,7 @@ fn hydrate(protocol: &Protocol, state: &UnitState) -> Action {
             BlockReason::NoResponse,
             with_code(BlockReason::NoResponse, &code, detail),
         ),
-        RoundStatus::Complete => {
+        RoundStatus::Complete | RoundStatus::NonePassed(_) => {
             let answer = state
                 .accepted_answers(&round.name)
                 .into_values()
@@ -110,6 +125,36 @@ enum RoundStatus {
     Retry(Vec<Role>),
     /// The code and detail of an answer that was refused for good.
     Unusable(String, String),
+    /// There are candidates, and all of them fail.
+    NonePassed(String),
+}
+
+/// How far a round with candidates is: one that passes is enough, and no other is asked again for then.
+fn candidate_status(protocol: &Protocol, round: &Round, state: &UnitState) -> RoundStatus {
+    let status = round_status(round, state);
+    if matches!(status, RoundStatus::Open) {
+        return status;
+    }
+    if !remaining(protocol, state).is_empty() {
+        return RoundStatus::Complete;
+    }
+    let is_asked_again = matches!(status, RoundStatus::Retry(_) | RoundStatus::Fault(_));
+    match failures(round, state) {
+        Some(detail) if !is_asked_again => RoundStatus::NonePassed(detail),
+        _ => status,
+    }
+}
+
+/// Why the candidates fail: the first failure of each.
+fn failures(round: &Round, state: &UnitState) -> Option<String> {
+    let runs = state.last_cycle(&round.name).iter();
+    let checked = runs.flat_map(|run| &run.checked);
+    let failed = checked.filter_map(|(role, checked)| {
+        let evidence = checked.evidence.as_ref().filter(|it| !it.passed)?;
+        Some(format!("{role}: {}", evidence.failure))
+    });
+    let failed: Vec<String> = failed.collect();
+    (!failed.is_empty()).then(|| failed.join("; "))
 }
 
 fn round_status(round: &Round, state: &UnitState) -> RoundStatus {
@@ -194,10 +239,16 @@ fn decide_vote(protocol: &Protocol, gate: &Consensus, state: &UnitState) -> Acti
         return Action::Integrate;
     }
     let voters = tally.votes.len();
-    let detail = format!(
-        "{} of {voters} agreed in vote {}",
-        tally.agree, tally.attempt
-    );
+    let detail = match &tally.chosen {
+        Some(chosen) => format!(
+            "{} of {voters} chose {chosen} in vote {}",
+            tally.agree, tally.attempt
+        ),
+        None => format!(
+            "{} of {voters} agreed in vote {}",
+            tally.agree, tally.attempt
+        ),
+    };
     // Missing votes decided it, not dissent: a smaller swarm may do without them.
     let is_undecided = tally.agree + tally.absent >= gate.threshold;
     let (reason, detail) = match is_undecided {

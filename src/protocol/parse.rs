@@ -1,10 +1,11 @@
 //! Reads the text of a protocol file, with its templates, into a checked [`Definition`].
 
 use super::check::check;
-use super::definition::{Definition, Protocol, Round};
+use super::definition::{Definition, Protocol, Round, Select};
 use super::error::ProtocolError;
 use super::file::{Outline, ProtocolFile, RoundFile, TiersFile};
 use super::placeholders::{find_similar, find_unknown};
+use crate::model::Role;
 use crate::template::{Braces, Template};
 use crate::verdict::Schema;
 use serde::de::DeserializeOwned;
@@ -37,11 +38,12 @@ impl Protocol {
             line: find_line(text, &unusable.word),
             message: unusable.message,
         })?;
-        let load = |round| load_round(round, file, text, templates);
         let hydration = parsed.hydration.map(RoundFile::from);
+        let gated = parsed.consensus.is_some();
+        let load = |round| load_round(round, gated, file, text, templates);
         Ok(Self {
             name: parsed.name,
-            roles: parsed.roles,
+            roles: list_roles(&parsed.roles, &parsed.rounds),
             rounds: parsed
                 .rounds
                 .into_iter()
@@ -55,8 +57,28 @@ impl Protocol {
     }
 }
 
+/// All roles that rows have, in order: candidates stand in the place of their author.
+fn list_roles(named: &[Role], rounds: &[RoundFile]) -> Vec<Role> {
+    let several = rounds.iter().find(|round| round.candidates.is_some());
+    let also_alone = |author: &Role| {
+        let alone = rounds.iter().filter(|round| round.candidates.is_none());
+        alone
+            .flat_map(|round| &round.roles)
+            .any(|role| role == author)
+    };
+    let rows_of = |role: &Role| match several {
+        Some(round) if round.roles.contains(role) => {
+            let alone = also_alone(role).then(|| role.clone());
+            alone.into_iter().chain(round.row_roles()).collect()
+        }
+        _ => vec![role.clone()],
+    };
+    named.iter().flat_map(rows_of).collect()
+}
+
 fn load_round(
     round: RoundFile,
+    gated: bool,
     file: &str,
     text: &str,
     templates: &dyn Templates,
@@ -86,11 +108,16 @@ fn load_round(
             name,
         });
     }
+    let by_default = match gated {
+        true => Select::Vote,
+        false => Select::Evidence,
+    };
     Ok(Round {
+        roles: round.row_roles(),
+        select: round.candidates.map(|_| round.select.unwrap_or(by_default)),
         prompt: Template::parse(&prompt, Braces::Escaped),
         schema,
         name: round.name,
-        roles: round.roles,
         lane: round.lane,
         inputs: round.inputs,
     })

@@ -3,7 +3,7 @@
 use crate::template::{Braces, Template};
 
 /// Every placeholder that has a value; a template with another one is refused.
-pub const PLACEHOLDERS: [&str; 14] = [
+pub const PLACEHOLDERS: [&str; 15] = [
     "task_id",
     "objective",
     "mesh_meta",
@@ -18,6 +18,7 @@ pub const PLACEHOLDERS: [&str; 14] = [
     "checks",
     "dissent",
     "feedback",
+    "candidates",
 ];
 
 /// The first unknown placeholder of a prompt, with its line. Braces around anything but a name are text, because templates

@@ -7,8 +7,10 @@
 //! | `proposal`, `critiques`, `synthesis`, `patch` | earlier answers, as JSON or a fenced diff |
 //! | `checks` | the result of the mechanical checks on the patch |
 //! | `dissent` | the last tally and the reasons of the votes against |
+//! | `candidates` | the patches to choose from, with their checks |
 //! | `feedback` | why the previous answer of this role was refused |
 
+use super::candidates::{remaining, select};
 use super::definition::{HYDRATION, Protocol, Round};
 use super::placeholders::PLACEHOLDERS;
 use super::state::{Answer, UnitState};
@@ -55,6 +57,7 @@ pub fn render(
         checks(protocol, state),
         dissent(state),
         feedback(state, round, role),
+        candidates(protocol, state),
     ];
     let values = values.map(|value| escape_input_end(&value));
     let values: BTreeMap<&str, String> = PLACEHOLDERS.into_iter().zip(values).collect();
@@ -119,17 +122,49 @@ pub fn latest_patch<'s>(protocol: &Protocol, state: &'s UnitState) -> Option<&'s
 /// The answer of the patch round that was accepted last.
 pub fn latest_synthesis<'s>(protocol: &Protocol, state: &'s UnitState) -> Option<&'s Value> {
     let round = protocol.patch_round()?;
+    if round.select.is_some() {
+        return Some(select(protocol, state)?.patch);
+    }
     state.accepted_answers(&round.name).into_values().next()
 }
 
 fn checks(protocol: &Protocol, state: &UnitState) -> String {
+    let none = || "none".to_owned();
+    if protocol.select().is_some() {
+        let selected = select(protocol, state);
+        return selected.map_or_else(none, |one| one.checks.to_owned());
+    }
     let found = state.rounds.iter().rev().find(|run| {
         protocol
             .round(&run.round)
             .is_some_and(|round| round.lane == Lane::Patch)
     });
-    let checks = found.and_then(|run| run.checks.clone());
-    checks.unwrap_or_else(|| "none".to_owned())
+    let checked = found.and_then(|run| run.checked.values().next());
+    checked.map_or_else(none, |checked| checked.text.clone())
+}
+
+/// The candidates that evidence can't tell apart, each with its decision log, its patch and its checks.
+fn candidates(protocol: &Protocol, state: &UnitState) -> String {
+    let blocks = remaining(protocol, state).into_iter().map(|candidate| {
+        let mut answer = candidate.patch.clone();
+        let patch = match &mut answer {
+            Value::Object(object) => object.shift_remove("patch"),
+            _ => None,
+        };
+        let patch = patch.as_ref().and_then(Value::as_str).unwrap_or_default();
+        let log = format!("{answer:#}");
+        let (of_log, of_patch) = (template::fence_for(&log), template::fence_for(patch));
+        format!(
+            "Candidate `{}`:\n\n{of_log}json\n{log}\n{of_log}\n\n{of_patch}diff\n{}\n{of_patch}\n\n{}",
+            candidate.role,
+            patch.trim_end_matches('\n'),
+            candidate.checks,
+        )
+    });
+    match blocks.collect::<Vec<_>>().join("\n\n") {
+        text if text.is_empty() => "none".to_owned(),
+        text => text,
+    }
 }
 
 fn dissent(state: &UnitState) -> String {

@@ -2,7 +2,9 @@
 //!
 //! A fold over ledger events, changed only through its methods; [`super::next::next`] decides the next step.
 
-use crate::model::{BlockReason, Role, RoundName, RowKey, Tally, ValidationFinished};
+use crate::model::{
+    BlockReason, PatchEvidence, Role, RoundName, RowKey, Tally, ValidationFinished,
+};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -47,10 +49,19 @@ pub struct RoundRun {
     pub attempt: u32,
     /// One answer per emitted role.
     pub answers: BTreeMap<Role, Answer>,
-    /// The result of the mechanical checks, for a round of the patch lane.
-    pub checks: Option<String>,
+    /// What is known of the patch of each role, for a round of the patch lane.
+    pub checked: BTreeMap<Role, Checked>,
     /// Whether its answers were counted as votes.
     pub is_counted: bool,
+}
+
+/// What is known of a patch.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Checked {
+    /// The result of the mechanical checks, for the voters.
+    pub text: String,
+    /// The result of the validation, for a candidate.
+    pub evidence: Option<PatchEvidence>,
 }
 
 /// How far the integration of the accepted patch is.
@@ -100,7 +111,7 @@ impl UnitState {
             round: round.clone(),
             attempt,
             answers: roles.into_iter().map(|role| (role, Answer::Open)).collect(),
-            checks: None,
+            checked: BTreeMap::new(),
             is_counted: false,
         });
     }
@@ -112,10 +123,16 @@ impl UnitState {
         }
     }
 
-    /// Records the mechanical checks of a patch row.
-    pub fn record_checks(&mut self, round: &RoundName, attempt: u32, checks: String) {
+    /// Records what is known of the patch of a row.
+    pub fn record_checked(
+        &mut self,
+        round: &RoundName,
+        attempt: u32,
+        role: &Role,
+        checked: Checked,
+    ) {
         if let Some(run) = self.run_mut(round, attempt) {
-            run.checks = Some(checks);
+            run.checked.insert(role.clone(), checked);
         }
     }
 
@@ -193,6 +210,16 @@ impl UnitState {
             Answer::Accepted(value) => Some(value),
             _ => None,
         })
+    }
+
+    /// The emissions of `round` in the last cycle: consecutive ones, and none of an earlier vote.
+    pub fn last_cycle(&self, round: &RoundName) -> &[RoundRun] {
+        let is_of = |run: &RoundRun| run.round == *round;
+        let Some(end) = self.rounds.iter().rposition(is_of) else {
+            return &[];
+        };
+        let begin = self.rounds[..end].iter().rposition(|run| !is_of(run));
+        &self.rounds[begin.map_or(0, |index| index + 1)..=end]
     }
 
     /// The emissions of the current round: the last one, and those of the same round right before it.

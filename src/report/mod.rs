@@ -8,6 +8,7 @@
 //! wave, output or run -> view (every row, its columns, conditions and sums) -> workbook
 //! ```
 
+mod candidates;
 pub mod grid;
 mod job_junit;
 mod job_markdown;

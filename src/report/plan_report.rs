@@ -1,6 +1,7 @@
 //! The report of a plan run: the list under "Reporting" in the seed, folded from the ledger. Serialized, it is the report as
 //! JSON; [`text`](super::text), [`junit`](super::junit) and [`markdown`](super::markdown) are the other formats.
 
+use super::candidates::CandidateReport;
 use super::rows::FailedRow;
 use crate::model::{
     CommitRecord, IntegrationFinished, LearningAppended, RunId, RunKind, Tally, Usage,
@@ -113,6 +114,9 @@ pub struct TaskReport {
     /// The usage of its workers, if reported.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
+    /// The candidates of the last round that asked for several patches, in the order of their roles.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<CandidateReport>,
     /// Commands that ran before the vote, with outcomes.
     pub before_vote: Vec<ValidationReport>,
     /// Commands that passed without the patch as well: weak evidence.
@@ -209,6 +213,9 @@ pub struct TallyReport {
 /// One validation command.
 #[derive(Clone, Debug, Serialize)]
 pub struct ValidationReport {
+    /// The role whose patch it ran with, if several were tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub candidate: Option<String>,
     /// The command.
     pub command: String,
     /// `exit 0`, `timed out`, …
@@ -398,6 +405,7 @@ impl TaskReport {
                 .map(ValidationReport::of)
                 .collect(),
             usage: reported(unit.spent.usage),
+            candidates: CandidateReport::all(&unit.state),
             before_vote: unit.previews.iter().map(ValidationReport::of).collect(),
             passed_before: of_integration(|one| &one.passed_before),
             left_out: of_integration(|one| &one.left_out),
@@ -515,6 +523,7 @@ impl TallyReport {
 impl ValidationReport {
     fn of(run: &ValidationFinished) -> Self {
         Self {
+            candidate: run.candidate.as_ref().map(ToString::to_string),
             command: run.command.clone(),
             outcome: run.outcome(),
             passed: run.passed(),

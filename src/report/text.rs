@@ -219,7 +219,14 @@ impl TaskReport {
     }
 
     fn write_validation(&self, out: &mut String) -> Result {
-        for run in &self.before_vote {
+        for candidate in &self.candidates {
+            writeln!(out, "    {}", candidate.line())?;
+        }
+        for run in self
+            .before_vote
+            .iter()
+            .filter(|run| run.candidate.is_none())
+        {
             writeln!(out, "    before the vote, {}", run.line())?;
         }
         for run in &self.validation {

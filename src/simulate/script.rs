@@ -4,10 +4,11 @@
 //! task alone; the dispatch decides when they run.
 
 use super::setup::{End, Setup, Times};
-use crate::model::{BlockReason, Role, RoundName, RowKey, UnitId};
+use crate::model::{BlockReason, PatchEvidence, Role, RoundName, RowKey, UnitId};
 use crate::plan::{ItemId, Metadata};
 use crate::protocol::{
-    AGREE, Action, Answer, DISAGREE, Emission, Integration, Protocol, UnitState, next, tally,
+    AGREE, Action, Answer, Checked, DISAGREE, Emission, Integration, Protocol, UnitState, next,
+    remaining, tally,
 };
 use serde_json::{Value, json};
 
@@ -195,9 +196,17 @@ impl Writer<'_> {
         let answer = self.answer();
         self.state
             .record_emission(&round, attempt, roles.iter().cloned());
+        let is_patch = self
+            .protocol
+            .patch_round()
+            .is_some_and(|patch| patch.select.is_some() && patch.name == round);
         for role in &roles {
             let answer = Answer::Accepted(answer.clone());
             self.state.record_answer(&round, attempt, role, answer);
+            if is_patch {
+                let checked = passed(role);
+                self.state.record_checked(&round, attempt, role, checked);
+            }
         }
         let protocol = self.protocol.name.clone();
         self.steps.push(Step::Rows(Emitted {
@@ -216,10 +225,11 @@ impl Writer<'_> {
             .as_ref()
             .map_or(0, |gate| gate.retries);
         let lost = self.setup.lost_votes.min(retries) as usize;
-        let vote = if self.state.tallies.len() < lost {
-            DISAGREE
-        } else {
-            AGREE
+        let candidates = remaining(&self.protocol, &self.state);
+        let vote = match candidates.first() {
+            _ if self.state.tallies.len() < lost => DISAGREE,
+            Some(candidate) => candidate.role.as_str(),
+            None => AGREE,
         };
         json!({"vote": vote, "reason": ""})
     }
@@ -236,7 +246,9 @@ impl Writer<'_> {
         let gate = self.protocol.consensus.as_ref();
         let threshold = gate.map_or(0, |gate| gate.threshold);
         let number = self.state.tallies.len() as u32 + 1;
-        let tally = tally(&self.unit, number, threshold, votes);
+        let candidates = remaining(&self.protocol, &self.state);
+        let candidates: Vec<&Role> = candidates.iter().map(|one| one.role).collect();
+        let tally = tally(&self.unit, number, threshold, &candidates, votes);
         self.state.record_tally(tally);
     }
 
@@ -253,6 +265,20 @@ impl Writer<'_> {
             let detail = "the task has no validation command";
             Integration::Failed(BlockReason::MissingValidation, detail.to_owned())
         };
+    }
+}
+
+/// What is known of a patch that passed; each candidate leaves other files, so that they are voted on where a protocol does so.
+fn passed(role: &Role) -> Checked {
+    Checked {
+        text: String::new(),
+        evidence: Some(PatchEvidence {
+            passed: true,
+            weak: false,
+            lines: 1,
+            result: role.to_string(),
+            failure: String::new(),
+        }),
     }
 }
 

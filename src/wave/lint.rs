@@ -252,7 +252,8 @@ fn check_units(rows: &[Row<'_>], teams: &[Team], problems: &mut Vec<Problem>) {
         let first = rows[0];
         problems.extend(check_team(&members(rows), teams));
         for row in &rows[1..] {
-            if row.cell("lane") == Lane::Patch.as_str() {
+            let is_patch = row.cell("lane") == Lane::Patch.as_str();
+            if is_patch && !are_candidates(first.cell("role"), row.cell("role")) {
                 problems.push(problem_at(
                     Some(row.number),
                     "lane",
@@ -277,6 +278,16 @@ fn check_units(rows: &[Row<'_>], teams: &[Team], problems: &mut Vec<Problem>) {
             }
         }
     }
+}
+
+/// Whether two roles are candidates for one patch: `author_1` and `author_2`.
+fn are_candidates(one: &str, other: &str) -> bool {
+    let author = |role: &str| {
+        let (author, number) = role.rsplit_once('_')?;
+        let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then(|| author.to_owned())
+    };
+    one != other && author(one).is_some() && author(one) == author(other)
 }
 
 /// The problem with the first unit that may share a path with this one.

@@ -1,6 +1,6 @@
 //! Fields of the events about integrating a patch.
 
-use super::super::id::UnitId;
+use super::super::id::{Role, UnitId};
 use super::super::path_text;
 use super::super::row::BlockReason;
 use serde::{Deserialize, Serialize};
@@ -84,6 +84,9 @@ impl Stage {
 pub struct ValidationFinished {
     /// The task.
     pub unit: UnitId,
+    /// The role whose patch it ran with, if several are tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidate: Option<Role>,
     /// The command, from the task's metadata or the synthesis.
     pub command: String,
     /// Its number within the stage, from 1.

@@ -32,7 +32,7 @@ pub use task::{
     ProtocolChanged, TaskAdmitted, TaskDecided, TasksHeld,
 };
 pub use undo::{UndoFinished, UndoOutcome, UndoStarted};
-pub use verdict::{Tally, VerdictKind, VerdictRecord, VoteLine};
+pub use verdict::{PatchEvidence, Tally, VerdictKind, VerdictRecord, VoteLine};
 pub use wave::{
     Backpressure, OutputWritten, RowsReopened, SliceFinished, SliceTaken, Violation, WaveCompiled,
     WaveStarted,

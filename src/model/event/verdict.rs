@@ -48,6 +48,25 @@ pub struct VerdictRecord {
     /// Findings of the mechanical checks (patch rows only); shown to the voters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checks: Option<String>,
+    /// What the validation commands said of a candidate, in a copy of the tree (rows of a round with `candidates` only).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<PatchEvidence>,
+}
+
+/// What `mesh` has seen of one of several candidates for a patch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PatchEvidence {
+    /// Whether every validation command passed with the patch.
+    pub passed: bool,
+    /// Whether every one of them had passed without it as well, so that they say little about it.
+    pub weak: bool,
+    /// Lines that the patch adds and removes.
+    pub lines: u64,
+    /// SHA-256 of the files that it leaves, regardless of blanks at the ends of lines: equal for patches that do the same.
+    pub result: String,
+    /// The first failure; empty if it passed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub failure: String,
 }
 
 /// One role's vote within a tally.
@@ -78,6 +97,9 @@ pub struct Tally {
     pub threshold: u32,
     /// `agree >= threshold`.
     pub consensus: bool,
+    /// The candidate with most votes, in a vote among candidates; `agree` are the votes for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chosen: Option<Role>,
     /// Every vote with its reason.
     pub votes: Vec<VoteLine>,
 }

@@ -46,7 +46,7 @@ fn count(protocol: &Protocol, state: &mut UnitState, agree: usize) {
     let lines = protocol.voters().iter().zip(votes.iter().map(Ok));
     let number = state.tallies.len() as u32 + 1;
     let threshold = protocol.consensus.as_ref().expect("a gate").threshold;
-    state.record_tally(tally(&UnitId::new("u"), number, threshold, lines));
+    state.record_tally(tally(&UnitId::new("u"), number, threshold, &[], lines));
 }
 
 #[test]
@@ -266,12 +266,12 @@ fn missing_votes_are_counted_again_under_the_fallback() {
         Ok(&agree),
     ];
     let lines = five.voters().iter().zip(votes);
-    state.record_tally(tally(&UnitId::new("u"), 1, 4, lines));
+    state.record_tally(tally(&UnitId::new("u"), 1, 4, &[], lines));
     assert_eq!(change(&five, &mut state), "swarm3 true no_response");
     // All three have voted already.
     assert_eq!(next(&three, &state, true), Action::Tally);
     let lines = three.voters().iter().map(|role| (role, Ok(&agree)));
-    state.record_tally(tally(&UnitId::new("u"), 2, 3, lines));
+    state.record_tally(tally(&UnitId::new("u"), 2, 3, &[], lines));
     assert_eq!(next(&three, &state, true), Action::Integrate);
 }
 
@@ -291,7 +291,7 @@ fn a_failed_gate_promotes_the_unit_and_starts_over() {
     let against = json!({"vote": "disagree", "reason": "r"});
     for cycle in 1..=3 {
         let lines = duo.voters().iter().map(|role| (role, Ok(&against)));
-        state.record_tally(tally(&UnitId::new("u"), cycle, 1, lines));
+        state.record_tally(tally(&UnitId::new("u"), cycle, 1, &[], lines));
         if cycle < 3 {
             step(&duo, &mut state, good);
             step(&duo, &mut state, good);

@@ -433,7 +433,9 @@ impl PlanRun {
                 Some(Answer::Open | Answer::Fault { .. }) | None => (role, Err("no verdict")),
             });
         let number = state.tallies.len() as u32 + 1;
-        let tally = protocol::tally(&task.unit, number, threshold, votes);
+        let candidates = protocol::remaining(&task.protocol, state);
+        let candidates: Vec<_> = candidates.iter().map(|one| one.role).collect();
+        let tally = protocol::tally(&task.unit, number, threshold, &candidates, votes);
         watcher.say(&format!(
             "{}: vote {number}: {} agree, {} disagree{} ({} needed)",
             task.unit,

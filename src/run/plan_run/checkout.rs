@@ -178,6 +178,7 @@ impl<'t> IntegratorFactory<'t> {
             commands,
             text,
             tally,
+            candidate,
             ..
         } = patch;
         IntegrationRequest {
@@ -187,6 +188,7 @@ impl<'t> IntegratorFactory<'t> {
             commands,
             patch: text,
             tally: tally.as_ref(),
+            candidate: candidate.as_ref(),
         }
     }
 

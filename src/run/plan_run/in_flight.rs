@@ -7,7 +7,7 @@
 //! ([`WavesInFlight::run_blocking`]).
 
 use crate::executor::{Rank, Slots};
-use crate::integrate::Tried;
+use crate::integrate::{Preview, Tried};
 use crate::job;
 use crate::job::{Counts, JobError, JobStatus, Journal, Observer, Progress, RunningRow, Stop};
 use crate::ledger::{LedgerError, Lines};
@@ -70,8 +70,8 @@ pub(crate) enum Validation {
 pub(crate) enum Validated {
     /// Of an accepted patch.
     Patch(Tried),
-    /// What voters are shown; `None` if the run was asked to stop.
-    Preview(Option<String>),
+    /// What was seen; `None` if the run was asked to stop.
+    Preview(Option<Preview>),
 }
 
 /// A wave whose rows have ended, and that is not judged yet.

@@ -1,8 +1,8 @@
 //! What is in flight of the integrations: the queue of accepted patches, with the scratch tree or the result of each.
 
 use super::compile::Task;
-use crate::integrate::{Commands, Tried};
-use crate::model::{RowId, Tally, UnitId, ValidationFinished, WaveNo};
+use crate::integrate::{Commands, Preview, Tried};
+use crate::model::{Role, RowId, Tally, UnitId, ValidationFinished, WaveNo};
 use crate::schedule::IntegrationQueue;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -36,8 +36,8 @@ pub(crate) struct PreviewInFlight {
     pub patch: Option<AcceptedPatch>,
     /// The number of its scratch tree while it runs.
     pub place: Option<usize>,
-    /// What voters are shown.
-    pub shown: Option<String>,
+    /// What was seen.
+    pub shown: Option<Preview>,
     /// The changes of the tree that the user was warned of before.
     pub known: BTreeSet<PathBuf>,
 }
@@ -73,6 +73,13 @@ impl Integrations {
         previews.filter(|it| it.place.is_some()).count()
     }
 
+    /// The units of which previews run.
+    pub fn previewing_units(&self) -> BTreeSet<UnitId> {
+        let previews = self.previews.values();
+        let running = previews.filter(|it| it.place.is_some());
+        running.map(|it| it.unit.clone()).collect()
+    }
+
     /// Whether a wave waits for previews.
     pub fn is_previewing(&self, wave: WaveNo) -> bool {
         self.previews.values().any(|preview| preview.wave == wave)
@@ -106,6 +113,8 @@ pub(crate) struct AcceptedPatch {
     pub commands: Commands,
     pub text: String,
     pub tally: Option<Tally>,
+    /// Its role, if it is one of several that are tried.
+    pub candidate: Option<Role>,
     /// The results of commands without the patch.
     pub before: BTreeMap<String, ValidationFinished>,
     /// How many patches of the run are applied.

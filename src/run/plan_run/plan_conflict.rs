@@ -119,6 +119,7 @@ impl PlanRun {
         let open = self.open_rows(unit).into_iter();
         let verdict = |(wave, item_id)| {
             Event::from(VerdictRecord {
+                evidence: None,
                 wave,
                 item_id,
                 verdict: VerdictKind::Rejected,

@@ -10,29 +10,36 @@ use super::compile::Task;
 use super::context::Context;
 use super::in_flight::{Validated, Validation};
 use super::integrations::{AcceptedPatch, PreviewInFlight};
+use crate::integrate::Preview;
 use crate::job::{Journal, Stop};
-use crate::model::RowId;
+use crate::model::{RowId, RowKey, UnitId};
 use crate::run::error::RunError;
 use crate::run::store::Wave;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 impl PlanRun {
-    /// What the voters are shown of the validation of row `id`; `None` if it is not known yet. Then its preview is in flight.
+    /// What was seen of the patch of row `id`; `None` if that is not known yet. Then its preview is in flight.
     pub(crate) fn preview(
         &self,
         task: &Task,
         wave: &Wave,
         id: &RowId,
         context: &mut Context<'_, '_>,
-    ) -> Option<String> {
+    ) -> Option<Preview> {
         if let Some(preview) = context.integrations.previews.get(id) {
             return preview.shown.clone();
         }
         let nothing = Value::Null;
         let synthesis = wave.result(id).unwrap_or(&nothing);
+        let role = RowKey::parse(id).map(|key| key.role);
+        let patch = AcceptedPatch {
+            candidate: role.filter(|_| task.protocol.select().is_some()),
+            ..self.patch_of(task, synthesis, None)
+        };
         let preview = PreviewInFlight {
             wave: wave.compiled.wave,
-            patch: Some(self.patch_of(task, synthesis, None)),
+            patch: Some(patch),
             unit: task.unit.clone(),
             known: self.concurrent_changes(&task.unit),
             place: None,
@@ -52,11 +59,20 @@ impl PlanRun {
             if running >= parallel {
                 return Ok(());
             }
+            let busy: BTreeSet<UnitId> = integrations.previewing_units();
+            let known = &self.recorder.state().before;
             let mut waiting = integrations.previews.iter_mut();
             let next = waiting.find_map(|(row, it)| {
-                let patch = it.patch.take()?;
+                // The first of several candidates also runs the commands without a patch; the others use these results.
+                let commands = &it.patch.as_ref()?.commands.run;
+                let is_known = commands
+                    .iter()
+                    .all(|command| known.contains_key(&command.text));
+                if !is_known && busy.contains(&it.unit) {
+                    return None;
+                }
                 it.place = Some(place);
-                Some((row.clone(), patch))
+                Some((row.clone(), it.patch.take()?))
             });
             let Some((row, patch)) = next else {
                 return Ok(());
@@ -93,7 +109,7 @@ impl PlanRun {
     pub(super) fn end_preview(
         &mut self,
         row: &RowId,
-        shown: Option<String>,
+        shown: Option<Preview>,
         context: &mut Context<'_, '_>,
     ) -> Result<(), RunError> {
         let previews = &mut context.integrations.previews;

@@ -51,6 +51,7 @@ impl PlanRun {
             text: synthesis["patch"].as_str().unwrap_or_default().to_owned(),
             task: task.clone(),
             tally: tally.cloned(),
+            candidate: None,
             before: self.state().before.clone(),
             applied: self.state().applied,
         }

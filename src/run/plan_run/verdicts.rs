@@ -43,6 +43,7 @@ pub(crate) fn judge(
         detail: None,
         fault: None,
         checks: None,
+        evidence: None,
     };
     let refused = |verdict, code: &str, detail: String| VerdictRecord {
         verdict,

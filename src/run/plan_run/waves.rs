@@ -185,10 +185,13 @@ impl PlanRun {
                 folder: &folder,
             };
             let mut verdict = verdicts::judge(self.state(), wave, id, &input)?;
-            if self.settings.options.prevalidate && verdict.checks.is_some() {
+            let select = task.protocol.select();
+            let is_tried = self.settings.options.prevalidate || select.is_some();
+            if is_tried && let Some(checks) = &mut verdict.checks {
                 match self.preview(&task, wave, id, context) {
                     Some(shown) => {
-                        verdict.checks = verdict.checks.map(|checks| format!("{checks}\n{shown}"));
+                        checks.push_str(&format!("\n{}", shown.text));
+                        verdict.evidence = select.map(|_| shown.evidence);
                     }
                     None => is_previewing = true,
                 }

@@ -114,6 +114,12 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
             why: "nobody may be there to answer before the leases expire",
         });
     }
+    if options.join && protocols.all().any(|protocol| protocol.select().is_some()) {
+        return Err(RunError::NotWithJoin {
+            option: "a protocol with candidates",
+            why: "the tree is copied for them while another run may change it",
+        });
+    }
     adapter.check_budget(&options.budget)?;
     adapter.check_budget(&options.task_budget.budget)?;
     options.bounds = adapter.capabilities.limit(options.bounds);
@@ -129,6 +135,7 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
     if options.validation_parallel > 1
         && !options.validates_beside_workers()
         && !options.prevalidate
+        && !protocols.all().any(|protocol| protocol.select().is_some())
     {
         notes.push("validation_parallel has no effect without isolation=worktree, and none with delivery=branch: the commands run in the tree that is patched".to_owned());
     }

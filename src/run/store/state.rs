@@ -12,7 +12,7 @@ use crate::model::{
     VerdictRecord, Violation, WaveCompiled, WaveNo,
 };
 use crate::platform::clock;
-use crate::protocol::{Answer, Integration, UnitState};
+use crate::protocol::{Answer, Checked, Integration, UnitState};
 use crate::{job, ledger};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -388,8 +388,12 @@ impl State {
         unit.state
             .record_answer(&key.round, key.attempt, &key.role, answer);
         if let Some(checks) = &body.checks {
+            let checked = Checked {
+                text: checks.clone(),
+                evidence: body.evidence.clone(),
+            };
             unit.state
-                .record_checks(&key.round, key.attempt, checks.clone());
+                .record_checked(&key.round, key.attempt, &key.role, checked);
         }
     }
 
@@ -417,7 +421,7 @@ impl State {
         };
         // A new series: after an interrupted integration, or for another patch.
         if body.number == 1 {
-            runs.clear();
+            runs.retain(|run| run.candidate != body.candidate);
         }
         runs.push(body.clone());
     }

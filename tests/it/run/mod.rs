@@ -2,6 +2,7 @@
 
 mod adapters;
 mod answers;
+mod candidates;
 mod dispatch;
 mod faults;
 mod git_calls;

@@ -1,0 +1,73 @@
+//! The candidates of a task in the report: what was seen of each patch, and which one was selected.
+
+use crate::model::{PatchEvidence, Role, counted, one_line};
+use crate::protocol::{Checked, RoundRun, UnitState, rank};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// One of several patches for a task.
+#[derive(Clone, Debug, Serialize)]
+pub struct CandidateReport {
+    /// The role that wrote it.
+    pub role: String,
+    /// What was seen of it.
+    #[serde(flatten)]
+    pub evidence: PatchEvidence,
+    /// The role of the patch that stands for it, because both leave the same files.
+    pub same_as: Option<String>,
+    /// Whether it was selected, by evidence or by the voters.
+    pub selected: bool,
+}
+
+impl CandidateReport {
+    /// Those of the last cycle of a unit.
+    pub(super) fn all(state: &UnitState) -> Vec<Self> {
+        let has_evidence = |run: &&RoundRun| run.checked.values().any(|it| it.evidence.is_some());
+        let Some(last) = state.rounds.iter().rev().find(has_evidence) else {
+            return Vec::new();
+        };
+        let cycle = state.last_cycle(&last.round);
+        let ranked = rank(cycle);
+        let chosen = state
+            .current_tally()
+            .and_then(|tally| tally.chosen.as_ref());
+        let selected = chosen.or(ranked.first().map(|best| best.role));
+        let latest: BTreeMap<&Role, &Checked> = cycle.iter().flat_map(|run| &run.checked).collect();
+        let report = |(role, checked): (&Role, &Checked)| {
+            let group = ranked.iter().find(|one| one.same.contains(&role));
+            Some(Self {
+                role: role.to_string(),
+                evidence: checked.evidence.clone()?,
+                same_as: group.map(|one| one.role.to_string()),
+                selected: selected == Some(role),
+            })
+        };
+        latest.into_iter().filter_map(report).collect()
+    }
+
+    /// `candidate author_2: passed, 3 lines, same as author_1`
+    pub(crate) fn line(&self) -> String {
+        let PatchEvidence {
+            passed,
+            weak,
+            lines,
+            failure,
+            ..
+        } = &self.evidence;
+        let mut line = format!("candidate {}: ", self.role);
+        match passed {
+            true => line.push_str(&format!("passed, {}", counted(*lines, "line"))),
+            false => line.push_str(&one_line(failure)),
+        }
+        if *passed && *weak {
+            line.push_str(", as without it: weak evidence");
+        }
+        if let Some(same) = &self.same_as {
+            line.push_str(&format!(", same as {same}"));
+        }
+        if self.selected {
+            line.push_str("; selected");
+        }
+        line
+    }
+}
