@@ -254,6 +254,7 @@ mod tests {
             reason: String::new(),
         });
         Tally {
+            chosen: None,
             unit: UnitId::new("u"),
             attempt: 1,
             agree: 0,

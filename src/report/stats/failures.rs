@@ -136,6 +136,7 @@ mod tests {
             true,
         );
         let verdict = |row: u64, verdict, code: Option<&str>| VerdictRecord {
+            evidence: None,
             wave: WaveNo(1),
             item_id: RowId::new(format!("row-{row}")),
             verdict,
