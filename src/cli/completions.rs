@@ -43,7 +43,7 @@ fn command() -> Command {
 fn with_candidates(command: Command) -> Command {
     let command = command.mut_args(|arg| {
         let candidates: fn() -> Vec<String> = match arg.get_id().as_str() {
-            "run" | "what" | "reuse" => runs,
+            "run" | "runs" | "what" | "reuse" => runs,
             "ids" => tasks,
             "id_column" | "columns" | "sort" => columns,
             "adapter" => adapters,

@@ -79,7 +79,7 @@ fn hostile_texts_stay_texts_and_results_keep_their_types() {
     let mut book = open(&sandbox.path("out.xlsx"));
     assert_eq!(
         book.sheet_names(),
-        ["Summary", "Results", "Failures", "Cost"]
+        ["Summary", "Results", "Failures", "Cost", "Figures"]
     );
     let results = sheet(&mut book, "Results");
     let got = column(&results, "text");
@@ -135,7 +135,7 @@ fn hostile_texts_stay_texts_and_results_keep_their_types() {
         );
     }
     assert_eq!(column(&results, "result.n")[1], Data::Empty);
-    for name in ["Summary", "Results", "Failures", "Cost"] {
+    for name in ["Summary", "Results", "Failures", "Cost", "Figures"] {
         let formulas = book.worksheet_formula(name).expect(name);
         assert!(
             formulas.used_cells().next().is_none(),
@@ -200,8 +200,8 @@ fn a_plan_has_sheets_of_tasks_votes_waves_and_cost() {
         names[..5],
         ["Summary", "Results", "Failures", "Tasks", "Votes"]
     );
-    assert_eq!(names.last().map(String::as_str), Some("Cost"));
-    assert_eq!(names.len() - 6, bench.waves().len(), "{names:?}");
+    assert_eq!(names[names.len() - 2..], ["Cost", "Figures"]);
+    assert_eq!(names.len() - 7, bench.waves().len(), "{names:?}");
     let wave = names[5].clone();
     assert!(wave.ends_with(" proposal"), "{wave}");
     let tasks = sheet(&mut book, "Tasks");
@@ -232,6 +232,11 @@ fn a_plan_has_sheets_of_tasks_votes_waves_and_cost() {
     assert_eq!(column(&rows, "prompt"), texts(&file.column("prompt")));
     let cost = sheet(&mut book, "Cost");
     assert!(column(&cost, "by").contains(&Data::String("wave".to_owned())));
+    let figures = sheet(&mut book, "Figures");
+    for about in ["tasks", "votes", "role", "failure", "fan-out"] {
+        let about = Data::String(about.to_owned());
+        assert!(column(&figures, "about").contains(&about), "{about}");
+    }
     // Results has every row of every wave, and the failures lead to it.
     let results = sheet(&mut book, "Results");
     assert_eq!(column(&results, "item").len(), bench.rows().len());

@@ -158,3 +158,13 @@ fn a_plan_has_tasks_votes_and_causes_of_idle_slots() {
         "{text}"
     );
 }
+
+#[test]
+fn the_page_of_a_run_has_its_receipt() {
+    let sandbox = Sandbox::new();
+    spawn(&sandbox, "R");
+    sandbox.mesh("inspect R --html page.html").exits(0);
+    let page = sandbox.read("page.html");
+    let receipt = stats(&sandbox, "R")["runs"][0]["fan_out"].clone();
+    assert_contains(&page, &format!("\"fan_out\":{receipt}"));
+}

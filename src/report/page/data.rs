@@ -6,13 +6,18 @@ use super::text::{Limits, cut};
 use super::timeline::Timeline;
 use crate::model::{RowId, RowKey, RunKind, UnitId, WaveNo};
 use crate::report::log_tail::tail;
+use crate::report::stats::FanOutFold;
 use crate::report::view::{Needs, RunView, Totals, ViewError, ViewRow};
 use crate::run::resume_command;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashMap};
 
 /// The data of the page of a run.
-pub fn of_run(run: &RunView, timeline: &Timeline) -> Result<Value, ViewError> {
+pub fn of_run(
+    run: &RunView,
+    timeline: &Timeline,
+    fan_out: &FanOutFold,
+) -> Result<Value, ViewError> {
     let mut gathered = Gathered::default();
     let limits = Limits::of(run.rows_total());
     let mut shares = Shares::of(run)?;
@@ -31,6 +36,7 @@ pub fn of_run(run: &RunView, timeline: &Timeline) -> Result<Value, ViewError> {
         "live": false,
         "omitted": omitted,
         "totals": totals(run, &gathered, longest_path(&tasks, &gathered.tasks)),
+        "fan_out": fan_out.receipt().map(|receipt| receipt.json()),
         "by": gathered.by(),
         "rows": gathered.rows,
         "tasks": tasks.into_iter().map(compact).collect::<Vec<_>>(),

@@ -3,6 +3,7 @@
 //! ```text
 //! ledger ─► timeline (attempts, marks) ─┐
 //! view   ─► rows, totals               ─┼─► data (one JSON object) ─► html
+//! stats  ─► fan-out receipt            ─┤
 //! report ─► tasks (votes, critiques)   ─┘
 //!           run_page: all of it, kept and brought up to date
 //! ```

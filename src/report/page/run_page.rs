@@ -2,7 +2,9 @@
 
 use super::data;
 use super::timeline::Timeline;
+use crate::ledger::Record;
 use crate::model::{RowId, UnitId, WaveNo};
+use crate::report::stats::FanOutFold;
 use crate::report::view::{RunView, ViewError};
 use crate::run::RunFolder;
 use serde_json::Value;
@@ -11,26 +13,36 @@ use serde_json::Value;
 pub struct RunPage {
     run: RunView,
     timeline: Timeline,
+    fan_out: FanOutFold,
     version: u64,
 }
 
 impl RunPage {
     /// Reads a run.
     pub fn read(folder: RunFolder) -> Result<Self, ViewError> {
-        let mut timeline = Timeline::default();
-        let run = RunView::read_with(folder, |record, _| timeline.apply(record))?;
+        let (mut timeline, mut fan_out) = (Timeline::default(), FanOutFold::default());
+        let run = RunView::read_with(folder, |record, _| {
+            timeline.apply(record);
+            fan_out.apply(record);
+        })?;
         timeline.close();
         Ok(Self {
             run,
             timeline,
+            fan_out,
             version: 1,
         })
     }
 
     /// Reads what was recorded since.
     pub fn refresh(&mut self) -> Result<(), ViewError> {
-        let timeline = &mut self.timeline;
-        if self.run.refresh(|record| timeline.apply(record))? {
+        let (timeline, fan_out) = (&mut self.timeline, &mut self.fan_out);
+        let apply = |record: &Record| {
+            timeline.apply(record);
+            fan_out.apply(record);
+        };
+        if self.run.refresh(apply)? {
+            let timeline = &mut self.timeline;
             timeline.close();
             self.version += 1;
         }
@@ -49,7 +61,7 @@ impl RunPage {
 
     /// The data of the page.
     pub fn data(&self) -> Result<Value, ViewError> {
-        data::of_run(&self.run, &self.timeline)
+        data::of_run(&self.run, &self.timeline, &self.fan_out)
     }
 
     /// The row of a wave with longer texts than in [`RunPage::data`], if there is one; 1 is the wave of a spawned CSV.

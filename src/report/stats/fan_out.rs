@@ -5,7 +5,8 @@
 use super::idle::{Change, FanOut, Wait, sweep};
 use crate::ledger::Record;
 use crate::model::{
-    AttemptEnd, AttemptFinished, Event, RunKind, Stage, UnitId, ValidationFinished, WaveNo,
+    AttemptEnd, AttemptFinished, Event, IntegrationOutcome, RunKind, Stage, UnitId,
+    ValidationFinished, WaveNo,
 };
 use crate::platform::clock;
 use crate::report::view::{Attempt, History, Moment, concurrency};
@@ -138,7 +139,7 @@ impl FanOutFold {
                 self.is_driven = false;
                 self.add(at, Change::Drive(false));
             }
-            Event::WaveStarted(body) if self.is_driven && self.started.contains(&body.wave) => {
+            event if self.is_driven && self.follows_kill(event) => {
                 self.add(before, Change::Drive(false));
                 self.add(at, Change::Drive(true));
             }
@@ -147,6 +148,15 @@ impl FanOutFold {
                 self.add(at, Change::Drive(true));
             }
             _ => {}
+        }
+    }
+
+    /// Whether an event shows that the process before was killed, and another one drives the run now.
+    fn follows_kill(&self, event: &Event) -> bool {
+        match event {
+            Event::WaveStarted(body) => self.started.contains(&body.wave),
+            Event::IntegrationFinished(body) => body.outcome == IntegrationOutcome::RolledBack,
+            event => matches!(event, Event::RunResumed(_)),
         }
     }
 
@@ -193,6 +203,14 @@ impl FanOutFold {
         }
         let lost_ms = attempt.lost_ms.unwrap_or(self.last_ms);
         let end_ms = attempt.end.as_ref().map_or(lost_ms, |(at, _)| *at);
+        if end_ms == attempt.start_ms {
+            // The end of an attempt that a kill left open, recorded at the next start; the attempt itself was lost there.
+            self.wait(attempt.wave, end_ms, wait, -1);
+            if let Some(next) = next {
+                self.wait(attempt.wave, end_ms, next, 1);
+            }
+            return;
+        }
         self.note(attempt.wave, wait, -1);
         self.add(attempt.worked_from_ms().min(end_ms), Change::Begin(wait));
         if let Some(next) = next {

@@ -47,7 +47,7 @@ pub struct TaskFacts {
     pub risk: Option<Risk>,
     /// How it ended.
     pub end: TaskEnd,
-    /// From its admission to its end, in milliseconds.
+    /// From its admission to its end, in milliseconds; without the time in which its patch was only kept.
     pub elapsed_ms: Option<u64>,
     /// What its rows took, by role.
     pub roles: BTreeMap<String, Spend>,
@@ -112,8 +112,9 @@ impl RunFacts {
 struct TaskFold {
     protocol: Option<String>,
     risk: Option<Risk>,
-    start_ms: Option<i64>,
-    end_ms: Option<i64>,
+    /// Since when it is under way, unless it has ended.
+    since_ms: Option<i64>,
+    elapsed_ms: Option<u64>,
     roles: BTreeMap<String, Spend>,
     decisions: Vec<Decision>,
     effects: EffectFold,
@@ -151,7 +152,7 @@ impl Fold {
             Event::IntegrationFinished(body) => self.integrated(body),
             Event::TaskDecided(body) => {
                 self.task(&body.unit).validated(false);
-                self.task(&body.unit).end_ms = Some(at);
+                self.task(&body.unit).end(at);
             }
             Event::ProtocolChanged(body) => self.change_protocol(body),
             Event::TaskAdmitted(body) => self.task(&body.unit).begin(at),
@@ -161,7 +162,7 @@ impl Fold {
             }
             // What `mesh undo` does to the plan is not the end of the work.
             Event::PlanMutated(body) if body.status != "pending" => {
-                self.task(&body.unit).end_ms = Some(at);
+                self.task(&body.unit).end(at);
             }
             _ => {}
         }
@@ -319,9 +320,16 @@ fn outcome(commands: &[bool]) -> Option<bool> {
 
 impl TaskFold {
     fn begin(&mut self, at: i64) {
-        self.start_ms.get_or_insert(at);
-        // A task whose kept patch was taken is under way again.
-        self.end_ms = None;
+        self.since_ms.get_or_insert(at);
+    }
+
+    /// The task has ended; one whose kept patch is taken later is under way once more.
+    fn end(&mut self, at: i64) {
+        let since = self.since_ms.take();
+        let elapsed = since.and_then(|since| u64::try_from(at - since).ok());
+        if let Some(elapsed) = elapsed {
+            *self.elapsed_ms.get_or_insert(0) += elapsed;
+        }
     }
 
     /// The validation of the patch that was voted on has ended.
@@ -346,12 +354,11 @@ impl TaskFold {
                 effect.right_votes.count(*agrees == passed);
             }
         }
-        let elapsed = self.end_ms.zip(self.start_ms);
         TaskFacts {
             protocol: self.protocol.unwrap_or_else(|| protocol.to_owned()),
             risk: self.risk,
             end: end_of(unit),
-            elapsed_ms: elapsed.and_then(|(end, start)| u64::try_from(end - start).ok()),
+            elapsed_ms: self.elapsed_ms,
             roles: self.roles,
             decisions: self.decisions,
             effects,

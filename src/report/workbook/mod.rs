@@ -4,7 +4,7 @@
 //! view ─► survey (first pass: columns, sums) ─┐
 //!      ─► results, waves (second pass) ───────┼─► sheet (value, text, style) ─► write ─► FILE.xlsx
 //! State ─► tasks ─────────────────────────────┤
-//!          cost, summary ─────────────────────┘
+//! stats ─► figures, cost, summary ─────────────────────┘
 //! ```
 //!
 //! Rows go to unnamed temporary files one at a time, so a million of them need little memory. Every text is a string cell: nothing
@@ -12,6 +12,7 @@
 
 mod cost;
 mod error;
+mod figures;
 mod place;
 mod results;
 mod sheet;

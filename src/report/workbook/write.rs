@@ -9,9 +9,10 @@ use super::summary::{self, Omitted};
 use super::survey::Survey;
 use super::value::Value;
 use super::waves::Waves;
-use super::{cost, tasks};
+use super::{cost, figures, tasks};
 use crate::model::RunKind;
 use crate::platform;
+use crate::report::stats::{By, Figures, RunFacts};
 use crate::report::view::{Needs, RunView, Source, TableKind};
 use rust_xlsxwriter::Workbook;
 use std::any::Any;
@@ -94,6 +95,12 @@ impl Draft<'_> {
         sheets.extend(waves.into_sheets());
         let survey = self.survey;
         sheets.push(self.table("Cost", &cost::COLUMNS, &[], survey.costs.rows())?);
+        if let Source::Run(run) = self.source {
+            let mut figures = Figures::new(Some(By::Risk));
+            figures.add(RunFacts::read(run.folder())?);
+            let rows = figures::rows(&figures);
+            sheets.push(self.table("Figures", &figures::COLUMNS, &[], rows)?);
+        }
         Ok((sheets, further))
     }
 

@@ -279,6 +279,38 @@ fn idle_slots_of_a_plan_have_their_causes() {
 }
 
 #[test]
+fn the_time_between_a_kill_and_a_resume_does_not_count() {
+    let mut ledger = Ledger::default();
+    ledger.add(json!({
+        "event": "run_started", "run_id": "r", "kind": "spawn", "mesh_version": "1", "root": "/r",
+        "settings": {"job": {"bounds": {"max_concurrency": 1}}},
+    }));
+    let wave = json!({"event": "wave_started", "wave": 1, "job_id": "j", "items": 1, "max_concurrency": 1});
+    let attempt = |number: u32, name: &str, end: &str, ms: u64| {
+        json!({
+            "event": name, "wave": 1, "item_id": "row-1", "row_index": 0, "attempt": number, "end": end, "duration_ms": ms, "completed_at": "",
+        })
+    };
+    ledger.add(wave.clone());
+    ledger.add(attempt(1, "attempt_started", "", 0));
+    ledger.after(
+        700,
+        json!({"event": "output_written", "path": "o", "sha256": ""}),
+    );
+    // Killed here, and resumed an hour later.
+    ledger.after(3_600_000, wave);
+    ledger.add(attempt(1, "attempt_finished", "interrupted", 0));
+    ledger.after(100, attempt(2, "attempt_started", "", 0));
+    ledger.after(1000, attempt(2, "attempt_finished", "completed", 1000));
+    ledger.add(json!({"event": "run_finished", "status": "completed", "exit_code": 0}));
+    let receipt = ledger.read().fan_out.expect("a receipt");
+    assert_eq!((receipt.attempts, receipt.span_ms), (2, 1800));
+    assert_eq!((receipt.busy_ms, receipt.ready_ms), (1700, 100));
+    let idle: Vec<(Cause, u64)> = receipt.idle_ms.into_iter().collect();
+    assert_eq!(idle, [(Cause::Start, 100)]);
+}
+
+#[test]
 fn a_ledger_without_a_start_or_with_a_broken_line_is_an_error() {
     let read = |text: &str| {
         let home = tempfile::tempdir().expect("a folder");

@@ -21,6 +21,10 @@ export interface Task {
 }
 export interface Mark { at?: number; until?: number | null; kind?: string; unit?: string | null; row?: string | null; text?: string | null }
 export interface Group { name?: string; rows?: number; failed?: number; worker_ms?: number | null; cost_usd?: number | null }
+export interface FanOut {
+  asked?: number; attempts?: number; seconds?: number; ready_seconds?: number; reached?: number | null; reached_share?: number | null;
+  busy_slot_seconds?: number; idle_slot_seconds?: Record<string, number>;
+}
 export interface View {
   v?: number; live?: boolean;
   /** So many rows of the run are not in `rows`. */
@@ -33,6 +37,8 @@ export interface View {
     rows?: number; pending?: number; running?: number; completed?: number; failed?: number; attempts?: number; retries?: number; timeouts?: number; wall_ms?: number | null;
     worker_ms?: number | null; cost_usd?: number | null; input_tokens?: number | null; output_tokens?: number | null; longest_path?: { ms?: number; tasks?: string[] } | null;
   };
+  /** How many rows ran at once while rows were ready, and why not more; not for rows that ran elsewhere. */
+  fan_out?: FanOut | null;
   by?: { status?: Group[]; code?: Group[]; role?: Group[]; adapter?: Group[] };
   rows?: Row[]; tasks?: Task[]; marks?: Mark[]; violations?: unknown[];
   waves?: { no?: number; round?: string; csv?: string; start?: number | null; end?: number | null; rows?: number; max_concurrency?: number }[];

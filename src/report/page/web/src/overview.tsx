@@ -1,6 +1,6 @@
 // The first view: what became of the run, what it took, and what needs a look.
 import { isValidElement } from "preact";
-import type { Group, Mark, Model } from "./model";
+import type { FanOut, Group, Mark, Model } from "./model";
 import { href, toRow, toRows, toTask } from "./place";
 import { select, withTerm } from "./query";
 import { gist } from "./rows";
@@ -20,6 +20,7 @@ export function Overview({ model }: { model: Model }) {
         <Groups title="Failures by code" of="code" groups={by.code} />
         <Groups title="Roles" of="role" groups={by.role} />
         {(by.adapter?.length ?? 0) > 1 && <Groups title="Adapters" of="adapter" groups={by.adapter} />}
+        <FanOutReceipt of={model.view.fan_out} />
         {violations.length > 0 && <section><h2>Violations</h2><ul>{violations.map((text) => <li>{brief(text, 2000)}</li>)}</ul></section>}
         <section>
           <h2>Run</h2>
@@ -131,6 +132,30 @@ function Groups({ title, of, groups = [] }: { title: string; of: string; groups?
             {has("cost_usd") && <td class="n">{usd(group.cost_usd)}</td>}</tr>
         ))}</tbody>
       </table>
+    </section>
+  );
+}
+
+const CAUSES: Record<string, string> = {
+  stopping: "the run was stopping", limits: "a limit of the service or the account", backpressure: "backpressure", integration: "a patch was applied or validated",
+  start: "a process was being started", retries: "rows waited for another attempt", scopes: "tasks with meeting scopes", task_limit: "tasks beyond parallel_tasks",
+  dependencies: "tasks with open dependencies", rounds: "the next round needs rows that run", no_rows: "no rows left",
+};
+function FanOutReceipt({ of }: { of?: FanOut | null }) {
+  if (!of) return null;
+  const idle = Object.entries(of.idle_slot_seconds ?? {}).sort(([, a], [, b]) => b - a);
+  const busy = of.busy_slot_seconds ?? 0;
+  const all = idle.reduce((sum, [, seconds]) => sum + seconds, busy);
+  const line = (name: string, seconds: number) => (
+    <tr><td>{name}</td><td class="n">{ms(seconds * 1000)}</td><td class="share"><span style={{ width: `${(100 * seconds) / Math.max(all, 1e-9)}%` }} /></td></tr>
+  );
+  return (
+    <section><h2>Fan-out</h2>
+      <p>{of.reached != null && of.reached_share != null
+        ? `${of.reached.toFixed(1)} of ${count(of.asked)} rows at once while rows were ready: ${(100 * of.reached_share).toFixed(1)} %.`
+        : `No row had to wait for one of ${count(of.asked)} slots.`}</p>
+      <table class="groups"><thead><tr><th>Slots</th><th class="n">Time</th><th><span class="hidden">Share</span></th></tr></thead>
+        <tbody>{line("busy", busy)}{idle.map(([cause, seconds]) => line(`idle: ${CAUSES[cause] ?? words(cause)}`, seconds))}</tbody></table>
     </section>
   );
 }
