@@ -154,7 +154,7 @@ function FanOutReceipt({ of }: { of?: FanOut | null }) {
       <p>{of.reached != null && of.reached_share != null
         ? `${of.reached.toFixed(1)} of ${count(of.asked)} rows at once while rows were ready: ${(100 * of.reached_share).toFixed(1)} %.`
         : `No row had to wait for one of ${count(of.asked)} slots.`}</p>
-      <table class="groups"><thead><tr><th>Slots</th><th class="n">Time</th><th><span class="hidden">Share</span></th></tr></thead>
+      <table class="groups"><thead><tr><th>Slots</th><th class="n">Slot time</th><th><span class="hidden">Share</span></th></tr></thead>
         <tbody>{line("busy", busy)}{idle.map(([cause, seconds]) => line(`idle: ${CAUSES[cause] ?? words(cause)}`, seconds))}</tbody></table>
     </section>
   );
