@@ -27,12 +27,12 @@ fn a_torn_line_before_the_last_is_an_error_that_names_it() {
     let ledger = bench.run_folder().join("ledger.jsonl");
     let text = read_file(&ledger);
     let mut lines: Vec<&str> = text.lines().collect();
-    lines[6] = &lines[6][..20];
+    lines[7] = &lines[7][..20];
     let broken = lines.join("\n") + "\n";
     std::fs::write(&ledger, &broken).expect("written");
     let before = (bench.tree(), bench.read(PLAN));
     let said = bench.mesh("resume R").exits(2);
-    said.err_has("line 7: not JSON");
+    said.err_has("line 8: not JSON");
     assert_eq!((bench.tree(), bench.read(PLAN)), before);
     assert_eq!(read_file(&ledger), broken);
 }

@@ -311,6 +311,60 @@ fn the_time_between_a_kill_and_a_resume_does_not_count() {
 }
 
 #[test]
+fn slots_that_a_limit_keeps_idle_are_told_from_others() {
+    let mut ledger = Ledger::default();
+    ledger.add(json!({
+        "event": "run_started", "run_id": "r", "kind": "spawn", "mesh_version": "1", "root": "/r",
+        "settings": {"job": {"bounds": {"max_concurrency": 4}}},
+    }));
+    let event = |name: &str, row: u64, attempt: u32, more: Value| {
+        let mut event = json!({
+            "event": name, "wave": 1, "item_id": format!("row-{row}"), "row_index": row, "attempt": attempt, "duration_ms": 1000,
+            "completed_at": "",
+        });
+        for (field, value) in more.as_object().expect("an object") {
+            event[field] = value.clone();
+        }
+        event
+    };
+    ledger.add(json!({"event": "wave_started", "wave": 1, "job_id": "j", "items": 2, "max_concurrency": 4}));
+    // The service allows one row at once, and then the quota is used up for 2 s.
+    ledger.add(event("attempt_started", 0, 1, json!({"places": 1})));
+    let limit = json!({"end": "rate_limited", "error": "rate_limited: 429"});
+    ledger.after(1000, event("attempt_finished", 0, 1, limit));
+    let until = jiff::Timestamp::from_millisecond(1_800_000_003_000).expect("a time");
+    ledger.add(json!({
+        "event": "rate_limited", "wave": 1, "item_id": "row-0", "row_index": 0, "delay_ms": 2000, "places": 1,
+        "account_until": clock::ledger_time(until),
+    }));
+    ledger.after(2000, event("attempt_started", 0, 2, json!({})));
+    ledger.add(event("attempt_started", 1, 1, json!({})));
+    ledger.after(
+        1000,
+        event("attempt_finished", 0, 2, json!({"end": "completed"})),
+    );
+    ledger.add(event("attempt_finished", 1, 1, json!({"end": "completed"})));
+    ledger.add(json!({"event": "run_finished", "status": "completed", "exit_code": 0}));
+    let facts = ledger.read();
+    let receipt = facts.fan_out.expect("a receipt");
+    assert_eq!(
+        (receipt.attempts, receipt.span_ms, receipt.busy_ms),
+        (3, 4000, 3000)
+    );
+    // One row waits for 1 s beside the one that runs; then both wait for 2 s.
+    let idle: Vec<(Cause, u64)> = receipt.idle_ms.clone().into_iter().collect();
+    assert_eq!(
+        idle,
+        [
+            (Cause::Limits, 1000 + 4000),
+            (Cause::NoRows, 2000 + 4000 + 2000)
+        ]
+    );
+    assert_eq!((receipt.ready_ms, receipt.ready_busy_ms), (3000, 1000));
+    assert_eq!(facts.failures["rate_limited"].attempts, 1);
+}
+
+#[test]
 fn a_ledger_without_a_start_or_with_a_broken_line_is_an_error() {
     let read = |text: &str| {
         let home = tempfile::tempdir().expect("a folder");
