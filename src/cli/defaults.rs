@@ -53,7 +53,7 @@ const TYPED_ONLY: [&str; 20] = [
     "simulated_rows",
 ];
 /// Options that the preflight line shows if they are given.
-const SHOWN_IN_PREFLIGHT: [&str; 49] = [
+const SHOWN_IN_PREFLIGHT: [&str; 50] = [
     "ids",
     "max_tasks",
     "parallel_tasks",
@@ -65,6 +65,7 @@ const SHOWN_IN_PREFLIGHT: [&str; 49] = [
     "swarm_roles",
     "consensus_threshold",
     "consensus_retries",
+    "early_vote",
     "validation_allow",
     "trust_proposed_validation",
     "prevalidate",

@@ -166,6 +166,11 @@ fn check_consensus(file: &ProtocolFile) -> Result<(), Unusable> {
         );
         return refuse(&gate.round, message);
     }
+    if gate.early_vote && file.rounds.iter().any(|round| round.candidates.is_some()) {
+        let message =
+            "`early_vote` is for votes on one patch, but there are `candidates`".to_owned();
+        return refuse("early_vote", message);
+    }
     if gate.threshold == 0 || gate.threshold as usize > voters {
         let message = format!(
             "`consensus.threshold` is {}, but `{}` has {voters} voters",

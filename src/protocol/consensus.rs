@@ -9,6 +9,8 @@ pub const AGREE: &str = "agree";
 pub const DISAGREE: &str = "disagree";
 /// No usable vote of a role.
 pub const ABSENT: &str = "absent";
+/// A role that was not asked, because the outcome was settled.
+pub const NOT_ASKED: &str = "not_asked";
 
 /// Counts the votes of one round: `(role, its answer or the cause of its absence)`.
 ///
@@ -67,6 +69,7 @@ pub fn tally<'a>(
 /// A vote counts for the patch if it is `wanted`. The reason of a vote for another candidate names it.
 fn vote_line(role: &Role, vote: Result<&Value, &str>, wanted: &str) -> VoteLine {
     let (vote, reason) = match vote {
+        Err(NOT_ASKED) => (NOT_ASKED, "the outcome was settled".to_owned()),
         Err(cause) => (ABSENT, cause.to_owned()),
         Ok(answer) => {
             let text = |key: &str| answer.get(key).and_then(Value::as_str);

@@ -6,7 +6,7 @@
 //! hydration: {role: proposer, prompt: hydrate.md, schema: hydrate.json}                  # optional
 //! rounds:
 //!   - {name: proposal, roles: [proposer], lane: read_only, prompt: proposal.md, schema: proposal.json, inputs: []}
-//! consensus: {round: vote, threshold: 4, retries: 2, retry_from: critique}               # optional
+//! consensus: {round: vote, threshold: 4, retries: 2, retry_from: critique, early_vote: false}   # optional
 //! fallback: swarm3                                                                        # optional
 //! ```
 //!
@@ -119,6 +119,9 @@ pub struct Consensus {
     pub retries: u32,
     /// The round to retry from.
     pub retry_from: RoundName,
+    /// Whether voters are asked only until the outcome is settled: first as many as must agree, then as many as may still decide.
+    #[serde(default)]
+    pub early_vote: bool,
 }
 
 impl Protocol {

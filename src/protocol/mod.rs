@@ -23,7 +23,7 @@ mod state;
 
 pub use action::{Action, Emission, ProtocolChange};
 pub use candidates::{Candidate, rank, remaining};
-pub use consensus::{ABSENT, AGREE, DISAGREE, tally};
+pub use consensus::{ABSENT, AGREE, DISAGREE, NOT_ASKED, tally};
 pub use definition::{Definition, HYDRATION, Protocol, Round, Select, Tiers};
 pub use error::ProtocolError;
 pub use next::next;

@@ -37,9 +37,10 @@ pub fn next(protocol: &Protocol, state: &UnitState, has_metadata: bool) -> Actio
         .consensus
         .as_ref()
         .filter(|gate| gate.round == round.name);
-    let status = match round.select {
-        Some(_) => candidate_status(protocol, round, state),
-        None => round_status(round, state),
+    let status = match (round.select, gate) {
+        (Some(_), _) => candidate_status(protocol, round, state),
+        (None, Some(gate)) if gate.early_vote => early_vote_status(gate, round, state),
+        (None, _) => round_status(round, state),
     };
     match (status, gate) {
         (RoundStatus::Open, _) => Action::Await,
@@ -56,13 +57,79 @@ pub fn next(protocol: &Protocol, state: &UnitState, has_metadata: bool) -> Actio
         (RoundStatus::NonePassed(detail), None) => {
             promote_or_block(protocol, BlockReason::ValidationFailed, detail)
         }
-        (RoundStatus::Complete, None) => match protocol.rounds.get(position + 1) {
-            Some(round) if !is_selected(protocol, &protocol.rounds[position], state) => {
-                emit(round, state)
+        (RoundStatus::Complete, None) if is_selected(protocol, round, state) => Action::Integrate,
+        (RoundStatus::Complete, None) => {
+            let next = match has_nothing_to_fix(protocol, position, state) {
+                true => position + 2,
+                false => position + 1,
+            };
+            match protocol.rounds.get(next) {
+                Some(round) => emit_round(protocol, round, state),
+                None => Action::Integrate,
             }
-            _ => Action::Integrate,
-        },
+        }
     }
+}
+
+/// Whether the round before the patch, asked again after a vote, has found nothing: then the patch stays as it is, and is voted on
+/// again.
+fn has_nothing_to_fix(protocol: &Protocol, position: usize, state: &UnitState) -> bool {
+    let Some(patch) = protocol.rounds.get(position + 1) else {
+        return false;
+    };
+    let is_again = patch.lane == Lane::Patch
+        && patch.select.is_none()
+        && position + 2 < protocol.rounds.len()
+        && !state.accepted_answers(&patch.name).is_empty();
+    let is_empty = |answer: &&Answer| {
+        let Answer::Accepted(answer) = answer else {
+            return false;
+        };
+        let lists = ["findings", "must_fix"].map(|key| answer.get(key).and_then(Value::as_array));
+        lists.iter().all(|list| list.is_some_and(Vec::is_empty))
+    };
+    is_again && state.current_answers().values().all(is_empty)
+}
+
+/// How far a vote is that ends when its outcome is settled.
+fn early_vote_status(gate: &Consensus, round: &Round, state: &UnitState) -> RoundStatus {
+    let status = round_status(round, state);
+    if matches!(status, RoundStatus::Open) || is_settled(gate, round, state) {
+        return match status {
+            RoundStatus::Open => status,
+            _ => RoundStatus::Complete,
+        };
+    }
+    match status {
+        RoundStatus::Retry(mut roles) => {
+            let needed = gate.threshold - count_agreeing(state);
+            roles.truncate(needed as usize);
+            RoundStatus::Retry(roles)
+        }
+        other => other,
+    }
+}
+
+/// Whether the votes that are missing can't change the outcome.
+fn is_settled(gate: &Consensus, round: &Round, state: &UnitState) -> bool {
+    let answers = state.current_answers();
+    let is_open = |role: &&Role| {
+        !matches!(
+            answers.get(role),
+            Some(Answer::Accepted(_) | Answer::Rejected { .. })
+        )
+    };
+    let open = round.roles.iter().filter(is_open).count() as u32;
+    let agree = count_agreeing(state);
+    agree >= gate.threshold || agree + open < gate.threshold
+}
+
+fn count_agreeing(state: &UnitState) -> u32 {
+    let is_agreeing = |answer: &&&Answer| match answer {
+        Answer::Accepted(vote) => vote.get("vote").and_then(Value::as_str) == Some(AGREE),
+        _ => false,
+    };
+    state.current_answers().values().filter(is_agreeing).count() as u32
 }
 
 /// Whether one patch is selected among several without a vote.
@@ -222,12 +289,9 @@ fn promote_or_block(protocol: &Protocol, reason: BlockReason, detail: String) ->
 /// Whether the vote has its result without the roles that could not be asked.
 fn is_decided(gate: &Consensus, state: &UnitState) -> bool {
     let answers = state.current_answers();
-    let count =
-        |is_one: fn(&Answer) -> bool| answers.values().filter(|one| is_one(one)).count() as u32;
-    let agree = count(
-        |answer| matches!(answer, Answer::Accepted(vote) if vote.get("vote").and_then(Value::as_str) == Some(AGREE)),
-    );
-    let open = count(|answer| matches!(answer, Answer::Fault { .. }));
+    let faults = answers.values();
+    let faults = faults.filter(|answer| matches!(answer, Answer::Fault { .. }));
+    let (agree, open) = (count_agreeing(state), faults.count() as u32);
     agree >= gate.threshold || agree + open < gate.threshold
 }
 
@@ -270,7 +334,7 @@ fn decide_vote(protocol: &Protocol, gate: &Consensus, state: &UnitState) -> Acti
         return promote_or_block(protocol, reason, detail);
     }
     match protocol.round(&gate.retry_from) {
-        Some(round) => emit(round, state),
+        Some(round) => emit_round(protocol, round, state),
         None => Action::Block(
             BlockReason::NoConsensus,
             format!("no round `{}` to retry from", gate.retry_from),
@@ -288,6 +352,18 @@ fn count_vote_cycles(state: &UnitState, vote: &RoundName) -> u32 {
         was_vote = is_vote;
     }
     cycles
+}
+
+/// Asks all roles of a round; of a vote that may end early, as many as must agree.
+fn emit_round(protocol: &Protocol, round: &Round, state: &UnitState) -> Action {
+    let gate = protocol.consensus.as_ref();
+    let gate = gate.filter(|gate| gate.early_vote && gate.round == round.name);
+    let asked = gate.map_or(round.roles.len(), |gate| gate.threshold as usize);
+    emit_roles(
+        round,
+        state,
+        round.roles.iter().take(asked).cloned().collect(),
+    )
 }
 
 fn emit(round: &Round, state: &UnitState) -> Action {

@@ -11,6 +11,7 @@
 //! | `feedback` | why the previous answer of this role was refused |
 
 use super::candidates::{remaining, select};
+use super::consensus::{AGREE, NOT_ASKED};
 use super::definition::{HYDRATION, Protocol, Round};
 use super::placeholders::PLACEHOLDERS;
 use super::state::{Answer, UnitState};
@@ -174,7 +175,7 @@ fn dissent(state: &UnitState) -> String {
     let against = tally
         .votes
         .iter()
-        .filter(|line| line.vote != super::consensus::AGREE);
+        .filter(|line| ![AGREE, NOT_ASKED].contains(&line.vote.as_str()));
     let lines = against.map(|line| format!("- {} ({}): {}", line.role, line.vote, line.reason));
     format!(
         "Vote {}: {} agree, {} disagree, {} absent; {} needed.\n\n{}",

@@ -36,6 +36,9 @@ pub struct PlanArgs {
     /// Number of times critique, synthesis and vote are repeated without consensus; overrides the task's own setting
     #[arg(long, value_name = "N")]
     consensus_retries: Option<u32>,
+    /// Ask voters only until the outcome is settled: first as many as must agree
+    #[arg(long)]
+    early_vote: bool,
 }
 
 impl PlanArgs {
@@ -45,6 +48,7 @@ impl PlanArgs {
             roles: self.swarm_roles,
             consensus_threshold: self.consensus_threshold,
             consensus_retries: self.consensus_retries,
+            early_vote: self.early_vote.then_some(true),
         }
     }
 }

@@ -36,6 +36,9 @@ pub struct SwarmOverrides {
     /// How often critique, synthesis and vote are retried without consensus.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub consensus_retries: Option<u32>,
+    /// Whether a vote ends when its outcome is settled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub early_vote: Option<bool>,
 }
 
 impl Metadata {
@@ -77,4 +80,9 @@ pub(super) const KEYS: [&str; 6] = [
 ];
 
 /// The keys of its `swarm` mapping.
-pub(super) const SWARM_KEYS: [&str; 3] = ["roles", "consensus_threshold", "consensus_retries"];
+pub(super) const SWARM_KEYS: [&str; 4] = [
+    "roles",
+    "consensus_threshold",
+    "consensus_retries",
+    "early_vote",
+];

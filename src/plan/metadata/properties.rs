@@ -58,6 +58,7 @@ fn metadata() -> impl Strategy<Value = Metadata> {
                     roles,
                     consensus_threshold: threshold,
                     consensus_retries: retries,
+                    early_vote: retries.map(|retries| retries == 0),
                 },
                 allow_no_validation: no_validation,
             }

@@ -84,7 +84,7 @@ impl<'de> Visitor<'de> for Mapping<'_> {
                 "risk" => {
                     map.next_value::<Option<Entry>>()?;
                 }
-                "allow_no_validation" => {
+                "allow_no_validation" | "early_vote" => {
                     map.next_value::<Option<bool>>()?;
                 }
                 _ => {

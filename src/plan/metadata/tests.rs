@@ -53,6 +53,7 @@ fn optional_keys_are_read() {
         roles: Some(3),
         consensus_threshold: None,
         consensus_retries: Some(0),
+        early_vote: None,
     };
     assert_eq!(metadata.swarm, swarm);
 }

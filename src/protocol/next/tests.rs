@@ -1,7 +1,7 @@
 use super::*;
 use crate::model::UnitId;
 use crate::protocol::Templates;
-use crate::protocol::consensus::tally;
+use crate::protocol::consensus::{NOT_ASKED, tally};
 use serde_json::{Value, json};
 
 struct Fixed;
@@ -345,4 +345,106 @@ fn a_missing_vote_does_not_block_by_itself() {
     };
     step(&protocol, &mut state, one_absent);
     assert_eq!(next(&protocol, &state, true), Action::Tally);
+}
+
+/// Votes on a patch until the outcome, and gives the verdict with the number of votes.
+fn vote_on(protocol: &Protocol, votes: &[bool]) -> (bool, usize) {
+    let mut state = UnitState::default();
+    let voters = protocol.voters();
+    let of = |role: &Role| votes[voters.iter().position(|one| one == role).expect("a voter")];
+    let mut asked = 0;
+    loop {
+        match next(protocol, &state, true) {
+            Action::Emit(emission) => {
+                let is_vote = emission.round.as_str() == "vote";
+                asked += if is_vote { emission.roles.len() } else { 0 };
+                step(protocol, &mut state, |role| match is_vote {
+                    false => good(role),
+                    true => Answer::Accepted(json!({
+                        "vote": if of(role) { "agree" } else { "disagree" }, "reason": "r",
+                    })),
+                });
+            }
+            Action::Tally => {
+                let answers = state.current_answers();
+                let lines = voters.iter().map(|role| match answers.get(role) {
+                    Some(Answer::Accepted(vote)) => (role, Ok(vote)),
+                    _ => (role, Err(NOT_ASKED)),
+                });
+                let threshold = protocol.consensus.as_ref().expect("a gate").threshold;
+                let tally = tally(&UnitId::new("u"), 1, threshold, &[], lines);
+                state.record_tally(tally);
+            }
+            Action::Integrate => return (true, asked),
+            Action::Block(BlockReason::NoConsensus, _) => return (false, asked),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_vote_that_ends_early_has_the_verdict_of_all_votes_and_needs_fewer() {
+    // A generator of its own, so that every run sees the same panels.
+    let mut seed = 1_u64;
+    let mut percent = || {
+        seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1);
+        (seed >> 33) % 100
+    };
+    for (threshold, saved_percent) in [(3, 30), (4, 10), (5, 0), (1, 70)] {
+        let mut all = swarm();
+        let gate = all.consensus.as_mut().expect("a gate");
+        (gate.threshold, gate.retries) = (threshold, 0);
+        all.fallback = None;
+        let mut early = all.clone();
+        early.consensus.as_mut().expect("a gate").early_vote = true;
+        let (mut with_all, mut with_early) = (0, 0);
+        for _ in 0..10_000 {
+            let panel: Vec<bool> = (0..5).map(|_| percent() < 90).collect();
+            let (verdict, asked) = vote_on(&all, &panel);
+            assert_eq!(
+                (verdict, asked),
+                (
+                    panel.iter().filter(|it| **it).count() >= threshold as usize,
+                    5
+                )
+            );
+            let (early_verdict, early_asked) = vote_on(&early, &panel);
+            assert_eq!(early_verdict, verdict, "{panel:?}");
+            (with_all, with_early) = (with_all + asked, with_early + early_asked);
+        }
+        let saved = 100 * (with_all - with_early) / with_all;
+        assert!(
+            saved >= saved_percent,
+            "threshold {threshold}: {saved} % fewer"
+        );
+    }
+}
+
+#[test]
+fn critics_who_find_nothing_have_the_same_patch_voted_on_again() {
+    let protocol = swarm();
+    let mut state = UnitState::default();
+    let nothing = |_: &Role| Answer::Accepted(json!({"findings": [], "must_fix": []}));
+    let mut steps: Vec<String> = (0..3)
+        .map(|_| step(&protocol, &mut state, nothing))
+        .collect();
+    for agree in [3, 4] {
+        steps.push(step(&protocol, &mut state, nothing));
+        count(&protocol, &mut state, agree);
+        if agree == 3 {
+            steps.push(step(&protocol, &mut state, nothing));
+        }
+    }
+    assert_eq!(
+        steps,
+        [
+            "proposal 1 x1",
+            "critique 1 x3",
+            "synthesis 1 x1",
+            "vote 1 x5",
+            "critique 2 x3",
+            "vote 2 x5"
+        ]
+    );
+    assert_eq!(next(&protocol, &state, true), Action::Integrate);
 }

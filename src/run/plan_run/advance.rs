@@ -415,11 +415,12 @@ impl PlanRun {
         state: &UnitState,
         watcher: &mut dyn Watcher,
     ) -> Result<(), RunError> {
-        let threshold = task
-            .protocol
-            .consensus
-            .as_ref()
-            .map_or(0, |gate| gate.threshold);
+        let gate = task.protocol.consensus.as_ref();
+        let threshold = gate.map_or(0, |gate| gate.threshold);
+        let without_answer = match gate.is_some_and(|gate| gate.early_vote) {
+            true => protocol::NOT_ASKED,
+            false => "no verdict",
+        };
         let answers = state.current_answers();
         let votes = task
             .protocol
@@ -430,7 +431,8 @@ impl PlanRun {
                 Some(Answer::Rejected { code, .. } | Answer::Retry { code, .. }) => {
                     (role, Err(code.as_str()))
                 }
-                Some(Answer::Open | Answer::Fault { .. }) | None => (role, Err("no verdict")),
+                Some(Answer::Open | Answer::Fault { .. }) => (role, Err("no verdict")),
+                None => (role, Err(without_answer)),
             });
         let number = state.tallies.len() as u32 + 1;
         let candidates = protocol::remaining(&task.protocol, state);

@@ -173,7 +173,7 @@ impl Protocols {
         let mut protocol = found.map_err(refuse)?.clone();
         let threshold = self.threshold(metadata, &protocol);
         let overrides = &self.overrides;
-        let voters = protocol.voters().len();
+        let (voters, select) = (protocol.voters().len(), protocol.select());
         let Some(gate) = &mut protocol.consensus else {
             return Ok(protocol);
         };
@@ -187,6 +187,13 @@ impl Protocols {
         }
         if let Some(retries) = overrides.consensus_retries.or(swarm.consensus_retries) {
             gate.retries = retries;
+        }
+        // Candidates are chosen among by all voters.
+        if select.is_none() {
+            gate.early_vote = overrides
+                .early_vote
+                .or(swarm.early_vote)
+                .unwrap_or(gate.early_vote);
         }
         Ok(protocol)
     }
@@ -392,6 +399,7 @@ mod tests {
         roles: None,
         consensus_threshold: None,
         consensus_retries: None,
+        early_vote: None,
     };
 
     #[test]
@@ -462,6 +470,7 @@ mod tests {
             roles,
             consensus_threshold,
             consensus_retries: None,
+            early_vote: None,
         };
         let two_of_three = asks(swarm(Some(3), Some(2)));
         let five = protocols("swarm", swarm(Some(5), None));

@@ -115,3 +115,27 @@ fn a_task_may_set_its_own_threshold_and_retries() {
     );
     assert!(bench.comments("b")[0].contains("no_consensus (3 of 5 agreed in vote 1)"));
 }
+
+#[test]
+fn an_early_vote_asks_as_many_as_must_agree_and_then_as_many_as_may_decide() {
+    let bench = Bench::new(&[Task::new("a")]);
+    bench.run("--early-vote").exits(0);
+    assert_eq!(bench.rows().len(), 9, "one voter was not asked");
+    let shown = bench.mesh("runs show R --json").exits(0);
+    let tally = &report(&shown)["tasks"][0]["tallies"][0];
+    assert_eq!((&tally["agree"], &tally["absent"]), (&4.into(), &0.into()));
+
+    let bench = Bench::new(&[Task::new("a")]);
+    let against = json!({"vote": "disagree", "reason": "no"});
+    bench.answer("a", "vote.proposer.1", &against.to_string());
+    let agree = json!({"vote": "agree", "reason": "yes"});
+    bench.answer("a", "vote.synthesizer.2", &agree.to_string());
+    bench.write("mesh.yaml", "early_vote: true\n");
+    bench.run("").exits(0);
+    let rows = bench.rows();
+    assert_eq!(rows.len(), 10);
+    assert_eq!(
+        rows.last().map(String::as_str),
+        Some("a.vote.synthesizer.2")
+    );
+}

@@ -213,7 +213,7 @@ fn shape_errors_name_their_line() {
         (
             "scope: [a]\nswarm: 3",
             2,
-            "swarm: invalid type: integer `3`, expected a mapping of roles, consensus_threshold, consensus_retries",
+            "swarm: invalid type: integer `3`, expected a mapping of roles, consensus_threshold, consensus_retries, early_vote",
             None,
         ),
         (
