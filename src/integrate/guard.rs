@@ -7,7 +7,7 @@
 
 use super::content_store::ContentStore;
 use super::restore_path::{move_aside, restore_path};
-use super::state::{RestoreCause, read_stamp, read_state};
+use super::state::{KnownStates, RestoreCause, read_stamp};
 use crate::model::{BeforeState, path_text};
 use crate::platform::root_dir::RootDir;
 use crate::platform::{GitError, Repo, sha256_of_bytes};
@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// One guarded file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -59,6 +60,9 @@ pub(super) struct Guard {
     /// Branches, tags and the stash, with the object that each of them points to.
     #[serde(default)]
     refs: BTreeMap<String, String>,
+    /// So that a file is read again only when it may have changed.
+    #[serde(skip)]
+    states: Arc<KnownStates>,
 }
 
 /// The result of a repair.
@@ -89,19 +93,10 @@ impl Guard {
         plan_file: &Path,
         index: &[u8],
         store: &ContentStore,
+        states: Arc<KnownStates>,
     ) -> Result<Result<Self, (PathBuf, io::Error)>, GitError> {
         let real = plan_file.canonicalize();
-        let plan = real.as_deref().unwrap_or(plan_file);
-        Self::take_with(repo, plan_file, plan, index, store)
-    }
-
-    fn take_with<'f>(
-        repo: &'f Repo,
-        plan_file: &'f Path,
-        real_plan: &'f Path,
-        index: &[u8],
-        store: &ContentStore,
-    ) -> Result<Result<Self, (PathBuf, io::Error)>, GitError> {
+        let real_plan = real.as_deref().unwrap_or(plan_file);
         let (own, common) = (repo.git_dir()?, repo.common_dir()?);
         let mut wanted: Vec<(&Path, PathBuf, Rule)> = Vec::new();
         let mut add = |folder, path: &str, rule| wanted.push((folder, path.into(), rule));
@@ -132,11 +127,12 @@ impl Guard {
         }
         wanted.extend(store_files(repo.root(), plan_file, real_plan));
         let refs = repo.refs()?;
-        let files = take_all(wanted, store);
+        let files = take_all(wanted, store, &states);
         Ok(files.map(|files| Self {
             files,
             index: sha256_of_bytes(index),
             refs,
+            states,
         }))
     }
 
@@ -145,11 +141,13 @@ impl Guard {
         root: &Path,
         plan_file: &Path,
         store: &ContentStore,
+        states: Arc<KnownStates>,
     ) -> Result<Self, (PathBuf, io::Error)> {
         let real = plan_file.canonicalize();
         let real = real.as_deref().unwrap_or(plan_file);
         Ok(Self {
-            files: take_all(store_files(root, plan_file, real), store)?,
+            files: take_all(store_files(root, plan_file, real), store, &states)?,
+            states,
             ..Self::default()
         })
     }
@@ -202,7 +200,8 @@ impl Guard {
 
     /// Guarded files that differ. The index is not one of them, because git rewrites it at any time.
     pub fn differing(&self, repo: &Repo) -> Vec<PathBuf> {
-        let differs = |file: &&GuardedFile| file.rule == Rule::Same && !file.is_unchanged();
+        let differs =
+            |file: &&GuardedFile| file.rule == Rule::Same && !file.is_unchanged(&self.states);
         let known = self.files.iter().filter(differs).map(GuardedFile::name);
         known
             .chain(self.new_hooks().map(|(_, name)| name))
@@ -247,17 +246,21 @@ impl Guard {
         if is_mode_restored {
             repaired.restored.push(file.name());
         }
-        if file.is_unchanged() || (file.rule == Rule::Index && self.lists_the_same(repo)) {
+        if file.is_unchanged(&self.states)
+            || (file.rule == Rule::Index && self.lists_the_same(repo))
+        {
             return;
         }
         let is_damaged = match file.rule {
             // Another git command holds a lock that existed before.
             Rule::Lock if file.before != BeforeState::Absent => return,
             Rule::Lock => true,
-            Rule::Plan => !file.is_sound_plan(store),
+            Rule::Plan => !file.is_sound_plan(store, &self.states),
             Rule::Longer => !file.is_longer(store),
             // The user may have changed the file since a kill, but hardly removed it.
-            Rule::Same | Rule::Index => cause == RestoreCause::AfterValidation || file.is_gone(),
+            Rule::Same | Rule::Index => {
+                cause == RestoreCause::AfterValidation || file.is_gone(&self.states)
+            }
         };
         if !is_damaged {
             if file.rule == Rule::Same {
@@ -317,17 +320,9 @@ impl GuardedFile {
         path: PathBuf,
         rule: Rule,
         store: &ContentStore,
+        states: &KnownStates,
     ) -> Result<Option<Self>, (PathBuf, io::Error)> {
-        let take = || {
-            let root = RootDir::open(folder)?;
-            let Some(before) = read_state(&root, &path)? else {
-                return Ok(None);
-            };
-            if let BeforeState::File { .. } = before {
-                store.put(&root.read(&path)?)?;
-            }
-            Ok(Some(before))
-        };
+        let take = || states.save(&RootDir::open(folder)?, &path, None, store);
         let before = take().map_err(|error| (folder.join(&path), error))?;
         Ok(before.map(|before| Self {
             parent_mode: mode_of_parent(folder, &path),
@@ -342,12 +337,12 @@ impl GuardedFile {
         self.folder.join(&self.path)
     }
 
-    fn now(&self) -> io::Result<Option<BeforeState>> {
-        read_state(&RootDir::open(&self.folder)?, &self.path)
+    fn now(&self, states: &KnownStates) -> io::Result<Option<BeforeState>> {
+        states.read(&RootDir::open(&self.folder)?, &self.path)
     }
 
-    fn is_unchanged(&self) -> bool {
-        let now = self.now().unwrap_or(Some(BeforeState::Absent));
+    fn is_unchanged(&self, states: &KnownStates) -> bool {
+        let now = self.now(states).unwrap_or(Some(BeforeState::Absent));
         now.as_ref() == Some(&self.before)
     }
 
@@ -365,17 +360,17 @@ impl GuardedFile {
         Ok(is_restored)
     }
 
-    fn is_gone(&self) -> bool {
-        let now = self.now().unwrap_or(Some(BeforeState::Absent));
+    fn is_gone(&self, states: &KnownStates) -> bool {
+        let now = self.now(states).unwrap_or(Some(BeforeState::Absent));
         now == Some(BeforeState::Absent)
     }
 
-    fn is_sound_plan(&self, store: &ContentStore) -> bool {
+    fn is_sound_plan(&self, store: &ContentStore, states: &KnownStates) -> bool {
         let BeforeState::File { sha256, .. } = &self.before else {
             return true;
         };
         // Do not follow a link, or read from a pipe, that replaced the plan.
-        if !matches!(self.now(), Ok(Some(BeforeState::File { .. }))) {
+        if !matches!(self.now(states), Ok(Some(BeforeState::File { .. }))) {
             return false;
         }
         // A plan that was unreadable before can't be distinguished from a damaged one.
@@ -454,10 +449,11 @@ fn store_files<'f>(
 fn take_all(
     wanted: Vec<(&Path, PathBuf, Rule)>,
     store: &ContentStore,
+    states: &KnownStates,
 ) -> Result<Vec<GuardedFile>, (PathBuf, io::Error)> {
     let files = wanted
         .into_iter()
-        .map(|(folder, path, rule)| GuardedFile::take(folder, path, rule, store));
+        .map(|(folder, path, rule)| GuardedFile::take(folder, path, rule, store, states));
     let files = files.collect::<Result<Vec<_>, _>>()?;
     Ok(files.into_iter().flatten().collect())
 }

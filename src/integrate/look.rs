@@ -8,7 +8,9 @@
 use super::error::IntegrateError;
 use super::scan::{Scan, Stamp, scan};
 use super::state::open_root;
-use crate::platform::{Change, Conversion, FileMark, IndexListing, Repo, SettingsMark, clock};
+use crate::platform::{
+    Change, Conversion, FileClock, FileMark, IndexListing, Repo, SettingsMark, clock,
+};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -17,8 +19,6 @@ use std::sync::Arc;
 
 /// Up to so many files are named to git; above it, asking about all is faster.
 const NAMED_MAX: usize = 64;
-/// How much later than its stamp says a file may have changed, because the clock of a file system may be another machine's.
-const RACE_NS: i128 = 2_000_000_000;
 
 /// The tree at one time.
 #[derive(Debug)]
@@ -51,9 +51,10 @@ impl Look {
             // Git looks after the scan: what it then calls unchanged had the content of its object.
             None => repo.known_changes()?,
             Some(known) => {
-                let old: BTreeSet<&Path> = known.all.iter().map(|it| it.path.as_path()).collect();
+                let old: HashSet<&Path> = known.all.iter().map(|it| it.path.as_path()).collect();
+                let clock = FileClock::of(repo.root());
                 let has_changed = |at: usize, path: &Path| match seen.scan.stamps[at] {
-                    Some(stamp) => !stamp.is_settled(known.since_ns - RACE_NS),
+                    Some(stamp) => !clock.is_settled(stamp.changed_ns, known.since_ns),
                     None => !old.contains(path),
                 };
                 match ask_of(repo, &began.index, &known.all, has_changed)? {

@@ -72,7 +72,8 @@ impl SavedTree {
             Some(last) => last.store.clone(),
             None => ContentStore::open(kept).map_err(failed())?,
         };
-        let guard = Guard::take(repo, plan_file, &look.index.bytes, &store)?;
+        let states = Arc::clone(&memory.states);
+        let guard = Guard::take(repo, plan_file, &look.index.bytes, &store, states)?;
         let guard = guard.map_err(|(path, source)| IntegrateError::Io { path, source })?;
         let plan_file = plan_file.strip_prefix(repo.root()).unwrap_or(plan_file);
         let mut saved = Self {
@@ -139,7 +140,7 @@ impl SavedTree {
         for (path, stamp) in wanted {
             // What the patch touches is looked at now, right before it changes.
             let stamp = stamp.filter(|_| !self.patched.contains(&path));
-            let state = match self.save_path(root, &path, stamp) {
+            let state = match self.memory.states.save(root, &path, stamp, &self.store) {
                 // What can't be read can't be saved.
                 Err(error) if is_unreadable(&error) && !self.patched.contains(&path) => None,
                 state => state.map_err(IntegrateError::io(&path))?,
@@ -150,31 +151,6 @@ impl SavedTree {
             }
         }
         Ok(())
-    }
-
-    /// Copies the content at `path` and returns its state; `None` if it is neither a file nor a link. A path with a `stamp` was
-    /// looked at.
-    fn save_path(
-        &self,
-        root: &RootDir,
-        path: &Path,
-        stamp: Option<Stamp>,
-    ) -> io::Result<Option<BeforeState>> {
-        let states = &self.memory.states;
-        let state = match stamp {
-            Some(stamp) => states.read_with(root, path, stamp)?,
-            None => states.read(root, path)?,
-        };
-        match &state {
-            Some(BeforeState::File { sha256, mode }) if !self.store.has(sha256) => {
-                // What is copied is what a restore writes, also if the file has changed since.
-                Ok(Some(BeforeState::File {
-                    sha256: self.store.put(&root.read(path)?)?,
-                    mode: *mode,
-                }))
-            }
-            _ => Ok(state),
-        }
     }
 
     fn add_repository(&mut self, repo: &Repo, path: PathBuf) {

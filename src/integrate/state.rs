@@ -1,5 +1,6 @@
 //! The state of one path: its kind, its permission bits and the hash of its content.
 
+use super::content_store::ContentStore;
 use super::error::IntegrateError;
 use super::scan::Stamp;
 use crate::model::BeforeState;
@@ -43,6 +44,19 @@ pub(crate) fn read_stamp(root: &RootDir, path: &Path) -> io::Result<Option<Stamp
 
 /// The current state of `path`; `None` if it is neither a file nor a link.
 pub(crate) fn read_state(root: &RootDir, path: &Path) -> io::Result<Option<BeforeState>> {
+    read_state_with(root, path, || sha256_of_file(root, path))
+}
+
+fn sha256_of_file(root: &RootDir, path: &Path) -> io::Result<String> {
+    sha256_of_reader(root.open_file(path)?)
+}
+
+/// The same, with the `digest` of a file.
+fn read_state_with(
+    root: &RootDir,
+    path: &Path,
+    digest: impl FnOnce() -> io::Result<String>,
+) -> io::Result<Option<BeforeState>> {
     let Some(stamp) = read_stamp(root, path)? else {
         return Ok(Some(BeforeState::Absent));
     };
@@ -52,14 +66,14 @@ pub(crate) fn read_state(root: &RootDir, path: &Path) -> io::Result<Option<Befor
         }),
         FileType::RegularFile => Some(BeforeState::File {
             mode: stamp.permissions(),
-            sha256: sha256_of_reader(root.open_file(path)?)?,
+            sha256: digest()?,
         }),
         _ => None,
     })
 }
 
-/// The states of files of one tree, so that a file is read again only when its stamp is another one. A tree holds the changes of
-/// all tasks before, and each integration saves them.
+/// The states of files of one tree and of its git folder, so that a file is read again only when its stamp is another one. A tree
+/// holds the changes of all tasks before, and each integration saves them. A stamp has the inode, so two files may have one name.
 #[derive(Debug, Default)]
 pub(super) struct KnownStates(Mutex<HashMap<PathBuf, (Stamp, BeforeState)>>);
 
@@ -69,23 +83,45 @@ impl KnownStates {
         let Some(stamp) = read_stamp(root, path)? else {
             return Ok(Some(BeforeState::Absent));
         };
-        self.read_with(root, path, stamp)
+        let digest = || sha256_of_file(root, path);
+        self.read_with(root, path, stamp, |_| true, digest)
     }
 
-    /// The same for a path that had the stamp when it was looked at.
-    pub fn read_with(
+    /// The same, and the content of a file is in `store` when this returns. A path with a `stamp` was looked at.
+    pub fn save(
+        &self,
+        root: &RootDir,
+        path: &Path,
+        stamp: Option<Stamp>,
+        store: &ContentStore,
+    ) -> io::Result<Option<BeforeState>> {
+        let stamp = stamp.map_or_else(|| read_stamp(root, path), |stamp| Ok(Some(stamp)))?;
+        let Some(stamp) = stamp else {
+            return Ok(Some(BeforeState::Absent));
+        };
+        // What is copied is what a restore writes, also if the file has changed since it was looked at.
+        let put = || store.put(&root.read(path)?);
+        self.read_with(root, path, stamp, |sha256| store.has(sha256), put)
+    }
+
+    fn read_with(
         &self,
         root: &RootDir,
         path: &Path,
         stamp: Stamp,
+        is_enough: impl FnOnce(&str) -> bool,
+        digest: impl FnOnce() -> io::Result<String>,
     ) -> io::Result<Option<BeforeState>> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, state)) = known.get(path).filter(|known| known.0 == stamp) {
+        if let Some((_, state)) = known.get(path).filter(|known| known.0 == stamp)
+            && let BeforeState::File { sha256, .. } = state
+            && is_enough(sha256)
+        {
             return Ok(Some(state.clone()));
         }
         known.remove(path);
         let now_ns = clock::now().as_nanosecond();
-        let state = read_state(root, path)?;
+        let state = read_state_with(root, path, digest)?;
         if let Some(state @ BeforeState::File { .. }) = &state
             && stamp.is_settled(now_ns)
             && read_stamp(root, path)? == Some(stamp)

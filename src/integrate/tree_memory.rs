@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// The memory of one run.
 #[derive(Debug, Default)]
 pub(super) struct TreeMemory {
-    pub states: KnownStates,
+    pub states: Arc<KnownStates>,
     look: Mutex<Option<Arc<Look>>>,
     kept: Mutex<Option<Kept>>,
     patched: Mutex<HashSet<PathBuf>>,

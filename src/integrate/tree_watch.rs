@@ -222,7 +222,8 @@ impl Quiet<'_> {
     fn guard(&mut self, aside: &Path, now: Fingerprint) -> Result<(), IntegrateError> {
         let folder = stores_in(&self.tree.run_folder);
         let store = ContentStore::open(&folder).map_err(IntegrateError::io(&folder))?;
-        let guard = Guard::take_stores(self.tree.root(), &self.tree.plan_file, &store)
+        let states = Arc::clone(&self.tree.memory.states);
+        let guard = Guard::take_stores(self.tree.root(), &self.tree.plan_file, &store, states)
             .map_err(|(path, source)| IntegrateError::Io { path, source })?;
         let record = Record {
             guard,

@@ -19,9 +19,12 @@ use std::collections::HashMap;
 use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 
-/// One task of the plan.
+/// One task of the plan. Clones share what they hold until one of them changes.
 #[derive(Clone, Debug)]
-pub struct Item {
+pub struct Item(Arc<Parts>);
+
+#[derive(Clone, Debug)]
+struct Parts {
     id: ItemId,
     step: String,
     status: Status,
@@ -31,6 +34,8 @@ pub struct Item {
     foreign: Foreign,
     /// The metadata, once they were read; forgotten when a field changes that they may be in.
     metadata: OnceLock<Arc<Result<Metadata, MetadataError>>>,
+    /// The item as a plan file has it, once it was written; forgotten with every change.
+    written: OnceLock<Box<RawValue>>,
 }
 
 /// The known fields, in the order of writing.
@@ -51,7 +56,7 @@ impl Item {
     /// # Errors
     /// [`PlanError::EmptyOption`] when `step` is blank.
     pub fn new(id: ItemId, step: &str) -> Result<Item, PlanError> {
-        let mut item = Item {
+        let mut item = Item::from(Parts {
             id,
             step: String::new(),
             status: Status::Pending,
@@ -60,7 +65,8 @@ impl Item {
             comments: Vec::new(),
             foreign: Foreign::default(),
             metadata: OnceLock::new(),
-        };
+            written: OnceLock::new(),
+        });
         item.set_step(step)?;
         Ok(item)
     }
@@ -90,7 +96,7 @@ impl Item {
                 field: field.to_owned(),
             });
         }
-        Ok(Item {
+        Ok(Item::from(Parts {
             id,
             step: required_text(fields, "step", name)?.trim().to_owned(),
             status: status(fields, name)?,
@@ -99,42 +105,50 @@ impl Item {
             comments: comments(fields, name)?,
             foreign,
             metadata: OnceLock::new(),
-        })
+            written: OnceLock::new(),
+        }))
+    }
+
+    /// The parts, to change them.
+    fn parts(&mut self) -> &mut Parts {
+        let parts = Arc::make_mut(&mut self.0);
+        parts.written.take();
+        parts
     }
 
     /// The id.
     pub fn id(&self) -> &ItemId {
-        &self.id
+        &self.0.id
     }
 
     /// The work to do; never blank.
     pub fn step(&self) -> &str {
-        &self.step
+        &self.0.step
     }
 
     /// The status.
     pub fn status(&self) -> Status {
-        self.status
+        self.0.status
     }
 
     /// The dependencies, each (id, kind) once, in file order.
     pub fn deps(&self) -> &[Dep] {
-        &self.deps
+        &self.0.deps
     }
 
     /// The notes, as written; may be empty.
     pub fn notes(&self) -> &str {
-        &self.notes
+        &self.0.notes
     }
 
     /// The comments, oldest first.
     pub fn comments(&self) -> &[Comment] {
-        &self.comments
+        &self.0.comments
     }
 
     /// A field of another program, such as `priority`.
     pub fn field(&self, name: &str) -> Option<Value> {
-        self.foreign.get(name)
+        self.0.foreign.get(name)
     }
 
     /// What `read` makes of the item; it is called once, and again after a change.
@@ -142,7 +156,12 @@ impl Item {
         &self,
         read: impl FnOnce() -> Result<Metadata, MetadataError>,
     ) -> Result<Metadata, MetadataError> {
-        Result::clone(self.metadata.get_or_init(|| Arc::new(read())))
+        Result::clone(self.0.metadata.get_or_init(|| Arc::new(read())))
+    }
+
+    /// What `write` makes of the item; it is called once, and again after a change.
+    pub(super) fn written_or_write(&self, write: impl FnOnce(&Item) -> Box<RawValue>) -> &RawValue {
+        self.0.written.get_or_init(|| write(self))
     }
 
     pub(super) fn set_step(&mut self, step: &str) -> Result<(), PlanError> {
@@ -150,22 +169,23 @@ impl Item {
         if step.is_empty() {
             return Err(PlanError::EmptyOption { option: "--step" });
         }
-        step.clone_into(&mut self.step);
+        step.clone_into(&mut self.parts().step);
         Ok(())
     }
 
     pub(super) fn set_status(&mut self, status: Status) {
-        self.status = status;
+        self.parts().status = status;
     }
 
     /// Replaces the dependencies. An existing one keeps its foreign fields.
     pub(super) fn set_deps(&mut self, deps: Vec<Dep>) {
-        let before: HashMap<Dep, Dep> = std::mem::take(&mut self.deps)
+        let parts = self.parts();
+        let before: HashMap<Dep, Dep> = std::mem::take(&mut parts.deps)
             .into_iter()
             .map(|dep| (dep.clone(), dep))
             .collect();
-        self.deps = dedup(deps);
-        for dep in &mut self.deps {
+        parts.deps = dedup(deps);
+        for dep in &mut parts.deps {
             if let Some(old) = before.get(dep) {
                 let newer = std::mem::replace(&mut dep.foreign, old.foreign.clone());
                 dep.foreign.overlay(newer);
@@ -174,26 +194,28 @@ impl Item {
     }
 
     pub(super) fn set_notes(&mut self, notes: &str) {
-        notes.clone_into(&mut self.notes);
-        self.metadata.take();
+        let parts = self.parts();
+        notes.clone_into(&mut parts.notes);
+        parts.metadata.take();
     }
 
     pub(super) fn add_comment(&mut self, comment: Comment) {
-        self.comments.push(comment);
+        self.parts().comments.push(comment);
     }
 
     pub(super) fn set_comments(&mut self, comments: Vec<Comment>) {
-        self.comments = comments;
+        self.parts().comments = comments;
     }
 
     /// The fields of other programs.
     pub(super) fn foreign(&self) -> &Foreign {
-        &self.foreign
+        &self.0.foreign
     }
 
     pub(super) fn foreign_mut(&mut self) -> &mut Foreign {
-        self.metadata.take();
-        &mut self.foreign
+        let parts = self.parts();
+        parts.metadata.take();
+        &mut parts.foreign
     }
 
     /// This item with `old` renamed to `new`, in its id and its dependencies.
@@ -203,21 +225,19 @@ impl Item {
                 id.clone_from(new);
             }
         };
-        rename(&mut self.id);
-        self.metadata.take();
-        self.deps.iter_mut().for_each(|dep| rename(&mut dep.id));
+        let parts = self.parts();
+        rename(&mut parts.id);
+        parts.metadata.take();
+        parts.deps.iter_mut().for_each(|dep| rename(&mut dep.id));
         self
     }
 
     /// `newer` with the foreign fields that only this item has.
-    pub(super) fn overlaid_with(&self, newer: Item) -> Item {
-        let mut foreign = self.foreign.clone();
-        foreign.overlay(newer.foreign);
-        Item {
-            foreign,
-            metadata: OnceLock::new(),
-            ..newer
-        }
+    pub(super) fn overlaid_with(&self, mut newer: Item) -> Item {
+        let own = newer.foreign_mut();
+        let newest = std::mem::replace(own, self.0.foreign.clone());
+        own.overlay(newest);
+        newer
     }
 
     /// This item without the fields that a view adds.
@@ -227,16 +247,22 @@ impl Item {
     }
 }
 
+impl From<Parts> for Item {
+    fn from(parts: Parts) -> Self {
+        Item(Arc::new(parts))
+    }
+}
+
 impl Serialize for Item {
     /// A JSON object, with the foreign fields.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = ObjectWriter::begin(serializer, &self.foreign)?;
-        object.field("id", &self.id)?;
-        object.field("step", &self.step)?;
-        object.field("status", self.status.as_str())?;
-        object.field("deps", &self.deps)?;
-        object.field("notes", &self.notes)?;
-        object.field("comments", &self.comments)?;
+        let mut object = ObjectWriter::begin(serializer, &self.0.foreign)?;
+        object.field("id", &self.0.id)?;
+        object.field("step", &self.0.step)?;
+        object.field("status", self.0.status.as_str())?;
+        object.field("deps", &self.0.deps)?;
+        object.field("notes", &self.0.notes)?;
+        object.field("comments", &self.0.comments)?;
         object.end()
     }
 }
@@ -352,6 +378,38 @@ mod tests {
         assert_eq!(scope(&item, "two"), "two");
         item.foreign_mut();
         assert_eq!(scope(&item, "three"), "three");
+    }
+
+    #[test]
+    fn what_is_written_follows_every_change() {
+        let mut item = item(r#"{"id":"a","step":"s","deps":["b"],"x":1}"#);
+        let written = |item: &Item| {
+            let write = |item: &Item| RawValue::from_string(text(item)).expect("JSON");
+            assert_eq!(item.written_or_write(write).get(), text(item));
+        };
+        let first = item.clone();
+        let changes: [fn(&mut Item); 7] = [
+            |item| item.set_step("t").expect("a step"),
+            |item| item.set_status(Status::Completed),
+            |item| item.set_deps(Dep::parse_list("c").expect("a good list")),
+            |item| item.set_notes("other"),
+            |item| item.set_comments(Vec::new()),
+            |item| item.foreign_mut().remove(&["x"]),
+            |item| {
+                let [old, new] = ["a", "z"].map(|id| id.parse().expect("an id"));
+                *item = item.clone().renamed(&old, &new);
+            },
+        ];
+        for change in changes {
+            written(&item);
+            change(&mut item);
+            written(&item);
+        }
+        written(&item.overlaid_with(first.clone()));
+        assert_eq!(
+            text(&first),
+            r#"{"id":"a","step":"s","status":"pending","deps":[{"id":"b","type":"blocks"}],"x":1,"notes":"","comments":[]}"#
+        );
     }
 
     #[test]

@@ -252,7 +252,8 @@ pub(super) fn write_state(
         items,
     }
     .serialize(&mut serde_json::Serializer::with_formatter(
-        &mut *out, Ascii,
+        &mut *out,
+        AsciiLine::default(),
     ))?;
     out.write_all(b"\n")
 }
@@ -275,13 +276,32 @@ impl Serialize for StateLine<'_> {
             Lane::Event => line.field("op", "replace")?,
             Lane::Checkpoint => line.skip_field(),
         }
-        line.field("items", self.items)?;
+        line.field("items", &Written(self.items))?;
         line.field("mutation", &envelope.signature)?;
         if envelope.signature.is_repair {
             line.field("repair", &serde_json::json!({"op": "doctor_repair_seq"}))?;
         }
         line.end()
     }
+}
+
+/// Items as they are written; those that have not changed since they were, without rendering them again.
+struct Written<'a>(&'a [Item]);
+
+impl Serialize for Written<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let written = self.0.iter().map(|item| item.written_or_write(write_item));
+        serializer.collect_seq(written)
+    }
+}
+
+fn write_item(item: &Item) -> Box<RawValue> {
+    let mut text = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut text, Ascii);
+    let written = item.serialize(&mut serializer).ok();
+    let text = written.and_then(|()| String::from_utf8(text).ok());
+    let text = text.and_then(|text| RawValue::from_string(text).ok());
+    text.expect("items are JSON, and not nested too deeply")
 }
 
 impl Serialize for Signature<'_> {
@@ -338,6 +358,43 @@ impl Formatter for Ascii {
             }
         }
         Ok(())
+    }
+}
+
+/// [`Ascii`] for a line whose only list has values that are rendered already.
+#[derive(Default)]
+struct AsciiLine {
+    is_in_list: bool,
+}
+
+impl Formatter for AsciiLine {
+    fn begin_array<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.is_in_list = true;
+        Ascii.begin_array(out)
+    }
+
+    fn end_array<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.is_in_list = false;
+        Ascii.end_array(out)
+    }
+
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        out: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        Ascii.write_string_fragment(out, fragment)
+    }
+
+    fn write_raw_fragment<W: ?Sized + Write>(
+        &mut self,
+        out: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        match self.is_in_list {
+            true => out.write_all(fragment.as_bytes()),
+            false => Ascii.write_raw_fragment(out, fragment),
+        }
     }
 }
 
@@ -451,6 +508,35 @@ mod tests {
             String::from_utf8_lossy(&out),
             r#"{"a b":[1e3,"x \" y\\","\u00e9\u2028"]}"#
         );
+    }
+
+    #[test]
+    fn a_state_has_items_and_foreign_fields_on_one_line() {
+        let item = r#"{"id":"a","step":"é","deps":[],"x":{ "k" : [1, " b "] }}"#;
+        let items: [Item; 1] = [item.parse().expect("an item")];
+        let fields: Fields =
+            serde_json::from_str(r#"{"items":[],"graph":[ 1, {"é": 2} ]}"#).expect("an object");
+        let envelope = Envelope {
+            version: 3,
+            ts: Timestamp::UNIX_EPOCH,
+            seq: 7,
+            signature: Signature {
+                actor: &Actor::default(),
+                allow_multiple_in_progress: false,
+                pid: 1,
+                is_repair: false,
+            },
+            foreign: &Foreign::new(&fields, |name| written_position(name, &["items"])),
+        };
+        let write = || {
+            let mut out = Vec::new();
+            write_state(&mut out, Lane::Checkpoint, &envelope, &items).expect("written");
+            String::from_utf8(out).expect("ASCII")
+        };
+        let first = write();
+        let items = r#""items":[{"id":"a","step":"\u00e9","status":"pending","deps":[],"x":{"k":[1," b "]},"notes":"","comments":[]}],"graph":[1,{"\u00e9":2}]"#;
+        assert!(first.contains(items), "{first}");
+        assert_eq!(first, write());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! can be made one after the other.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use super::error::PlanError;
 use super::id::ItemId;
@@ -16,7 +17,8 @@ use super::status::{DepState, Status};
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     items: Vec<Item>,
-    index: HashMap<ItemId, usize>,
+    /// Clones share it until one of them gets or loses an item.
+    index: Arc<HashMap<ItemId, usize>>,
     events: u64,
 }
 
@@ -39,15 +41,18 @@ impl Plan {
     /// # Errors
     /// [`PlanError::DuplicateItem`].
     pub fn from_items(items: Vec<Item>) -> Result<Plan, PlanError> {
-        let mut plan = Plan::default();
-        for item in items {
+        let mut index = HashMap::with_capacity(items.len());
+        for (at, item) in items.iter().enumerate() {
             let id = item.id().clone();
-            if plan.index.insert(id.clone(), plan.items.len()).is_some() {
+            if index.insert(id.clone(), at).is_some() {
                 return Err(PlanError::DuplicateItem { id });
             }
-            plan.items.push(item);
         }
-        Ok(plan)
+        Ok(Plan {
+            items,
+            index: Arc::new(index),
+            events: 0,
+        })
     }
 
     /// All items, in file order.
@@ -131,7 +136,8 @@ impl Plan {
         match self.index.get(item.id()) {
             Some(&at) => self.items[at] = item,
             None => {
-                self.index.insert(item.id().clone(), self.items.len());
+                let index = Arc::make_mut(&mut self.index);
+                index.insert(item.id().clone(), self.items.len());
                 self.items.push(item);
             }
         }
@@ -198,9 +204,10 @@ impl Plan {
     /// Removes an item. An unknown id changes nothing, but counts as an event.
     pub fn remove(&mut self, id: &ItemId) {
         self.events += 1;
-        if let Some(at) = self.index.remove(id) {
+        let index = Arc::make_mut(&mut self.index);
+        if let Some(at) = index.remove(id) {
             self.items.remove(at);
-            for place in self.index.values_mut().filter(|place| **place > at) {
+            for place in index.values_mut().filter(|place| **place > at) {
                 *place -= 1;
             }
         }

@@ -4,6 +4,7 @@ pub mod clock;
 pub mod digest;
 pub mod durable;
 pub mod fault;
+mod file_clock;
 pub mod git;
 mod output_claim;
 pub mod pace;
@@ -15,6 +16,7 @@ pub mod sandbox;
 pub use digest::{Hashed, hex, sha256_of_bytes, sha256_of_file, sha256_of_reader};
 pub use durable::{Readers, parent, stage, sync_folder, write, write_private};
 pub use fault::{compile_point, integrator_point, ledger_point};
+pub use file_clock::FileClock;
 pub use git::{
     Change, CommitOrder, Conversion, FileMark, GitError, IndexListing, KnownChanges, PastEntry,
     PatchReport, Repo, SettingsMark, Tracked, file_mark,

@@ -49,3 +49,10 @@ pub enum Action {
     /// Stop for now: for this reason, roles could not be asked.
     Halt(String),
 }
+
+impl Action {
+    /// Whether it is taken now and without rows.
+    pub fn is_step(&self) -> bool {
+        !matches!(self, Action::Await | Action::Emit(_) | Action::Halt(_))
+    }
+}

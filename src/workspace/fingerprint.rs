@@ -2,11 +2,12 @@
 //! is shown.
 
 use super::error::SnapshotError;
-use super::file_copy::{FileStamp, RACE_NS, open};
+use super::file_copy::{FileStamp, open};
 use crate::learnings;
-use crate::platform::{Change, Repo, clock, sha256_of_bytes, sha256_of_reader};
+use crate::platform::{Change, FileClock, Repo, clock, sha256_of_bytes, sha256_of_reader};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::io;
 use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
     pub(super) commit: String,
-    pub(super) files: Arc<BTreeMap<PathBuf, Content>>,
+    pub(super) files: Arc<BTreeMap<OsString, Content>>,
 }
 
 /// The path that stands for the commit. A commit or a checkout changes which paths count as changed.
@@ -45,21 +46,25 @@ impl Fingerprint {
         watched: &[&Path],
         known: Option<&Self>,
     ) -> Result<Self, SnapshotError> {
-        let changed = changes.iter().map(|change| change.path.clone());
+        let changed = changes
+            .iter()
+            .map(|change| change.path.as_os_str().to_owned());
         let watched = watched
             .iter()
-            .map(|path| path.strip_prefix(repo.root()).unwrap_or(path).to_owned());
-        let paths: BTreeSet<PathBuf> = changed
+            .map(|path| path.strip_prefix(repo.root()).unwrap_or(path).into());
+        let mut paths: Vec<OsString> = changed
             .chain(watched)
-            .filter(|path| path != Path::new(learnings::FILE_NAME))
+            .filter(|path| path != learnings::FILE_NAME)
             .collect();
-        let now_ns = clock::now().as_nanosecond();
+        paths.sort_unstable();
+        paths.dedup();
+        let (clock, now_ns) = (FileClock::of(repo.root()), clock::now().as_nanosecond());
         let found = paths.into_par_iter().map(|path| {
             let stamp = FileStamp::of(&repo.root().join(&path)).ok().flatten();
             (path, stamp)
         });
         let mut room = KEPT_BYTES_IN_ALL;
-        let mut found: Vec<(PathBuf, Option<FileStamp>, bool)> =
+        let mut found: Vec<(OsString, Option<FileStamp>, bool)> =
             found.map(|(path, stamp)| (path, stamp, false)).collect();
         for (_, stamp, is_kept) in &mut found {
             let bytes = stamp.map_or(0, |stamp| stamp.size);
@@ -72,14 +77,22 @@ impl Fingerprint {
                 Some(before) if before.settled.is_some() && before.settled == stamp => {
                     before.clone()
                 }
-                _ => Content::read(&repo.root().join(&path), stamp, now_ns, is_kept),
+                _ => {
+                    let is_settled = |stamp: &FileStamp| clock.is_settled(stamp.changed_ns, now_ns);
+                    Content::read(
+                        &repo.root().join(&path),
+                        stamp,
+                        stamp.filter(is_settled),
+                        is_kept,
+                    )
+                }
             };
             (path, content)
         });
-        let files: BTreeMap<_, _> = read.collect();
+        let files: Vec<_> = read.collect();
         Ok(Self {
             commit: repo.head()?,
-            files: Arc::new(files),
+            files: Arc::new(files.into_iter().collect()),
         })
     }
 
@@ -94,12 +107,13 @@ impl Fingerprint {
 
     /// The same without the commit.
     pub fn changed_files(&self, other: &Self) -> BTreeSet<PathBuf> {
-        let differs = |(path, content): (&PathBuf, &Content)| {
-            (other.files.get(path) != Some(content)).then(|| path.clone())
+        let differs = |(path, content): (&OsString, &Content)| {
+            (other.files.get(path) != Some(content)).then(|| path.into())
         };
         let new = other.files.keys();
-        let new = new.filter(|path| !self.files.contains_key(*path)).cloned();
-        self.files.iter().filter_map(differs).chain(new).collect()
+        let new = new.filter(|path| !self.files.contains_key(*path));
+        let known = self.files.iter().filter_map(differs);
+        known.chain(new.map(PathBuf::from)).collect()
     }
 }
 
@@ -109,7 +123,7 @@ pub(super) struct Content {
     /// `None` if nothing is there.
     pub stamp: Option<FileStamp>,
     /// The owner's part of the mode, and the digest of the file or of the target of the link. `None` if it can't be read.
-    pub digest: Option<(u32, String)>,
+    pub digest: Option<(u32, Arc<str>)>,
     /// The file, if no later change can leave its stamp as it is.
     pub settled: Option<FileStamp>,
     /// What has this digest, if it is kept.
@@ -128,16 +142,21 @@ impl PartialEq for Content {
 impl Eq for Content {}
 
 impl Content {
-    fn read(path: &Path, stamp: Option<FileStamp>, now_ns: i128, is_kept: bool) -> Self {
+    fn read(
+        path: &Path,
+        stamp: Option<FileStamp>,
+        settled: Option<FileStamp>,
+        is_kept: bool,
+    ) -> Self {
         let read = stamp.and_then(|stamp| {
             let (digest, bytes) = digest(path, &stamp, is_kept).ok()?;
-            Some(((stamp.mode & 0o170_700, digest), bytes))
+            Some(((stamp.mode & 0o170_700, digest.into()), bytes))
         });
         let (digest, bytes) = read.unzip();
         Self {
             stamp,
             digest,
-            settled: stamp.filter(|stamp| stamp.changed_ns < now_ns - RACE_NS),
+            settled,
             bytes: bytes.flatten(),
         }
     }

@@ -5,6 +5,7 @@ use super::fingerprint::{Content, Fingerprint};
 use crate::model::path_text;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -36,7 +37,10 @@ impl From<&Content> for Recorded {
     fn from(content: &Content) -> Self {
         Self {
             kind: content.kind(),
-            digest: content.digest.clone(),
+            digest: content
+                .digest
+                .as_ref()
+                .map(|(mode, digest)| (*mode, digest.to_string())),
         }
     }
 }
@@ -52,7 +56,7 @@ impl From<Recorded> for Content {
         });
         Self {
             stamp,
-            digest,
+            digest: digest.map(|(mode, digest)| (mode, digest.into())),
             settled: None,
             bytes: None,
         }
@@ -86,7 +90,7 @@ impl FingerprintChange {
 
 impl PathAfter {
     fn of(now: &Fingerprint, path: PathBuf) -> Self {
-        let content = now.files.get(&path).map(Recorded::from);
+        let content = now.files.get(path.as_os_str()).map(Recorded::from);
         Self { path, content }
     }
 }
@@ -97,11 +101,11 @@ impl Fingerprint {
         if let Some(commit) = change.commit {
             self.commit = commit;
         }
-        let files: &mut BTreeMap<PathBuf, Content> = Arc::make_mut(&mut self.files);
+        let files: &mut BTreeMap<OsString, Content> = Arc::make_mut(&mut self.files);
         for PathAfter { path, content } in change.paths {
             match content {
-                Some(content) => files.insert(path, content.into()),
-                None => files.remove(&path),
+                Some(content) => files.insert(path.into(), content.into()),
+                None => files.remove(path.as_os_str()),
             };
         }
     }

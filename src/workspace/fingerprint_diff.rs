@@ -77,7 +77,9 @@ struct Stored(BTreeMap<PathBuf, (PastEntry, Option<Vec<u8>>)>);
 
 impl Stored {
     fn of(repo: &Repo, of: &Fingerprint, paths: &[&Path]) -> Result<Self, SnapshotError> {
-        let clean = paths.iter().filter(|path| !of.files.contains_key(**path));
+        let clean = paths
+            .iter()
+            .filter(|path| !of.files.contains_key(path.as_os_str()));
         let clean: Vec<&Path> = clean.copied().collect();
         if clean.is_empty() || of.commit == UNBORN {
             return Ok(Self(BTreeMap::new()));
@@ -97,7 +99,7 @@ impl Stored {
     }
 
     fn side<'s>(&'s self, of: &'s Fingerprint, path: &Path) -> Side<'s> {
-        match (of.files.get(path), self.0.get(path)) {
+        match (of.files.get(path.as_os_str()), self.0.get(path)) {
             (Some(content), _) => Side::in_tree(content),
             (None, Some((entry, content))) => Side::stored(entry, content.as_deref()),
             (None, None) => Side::Nothing,

@@ -6,19 +6,16 @@
 //! the next wave.
 
 use super::error::SnapshotError;
-use super::file_copy::{FileStamp, RACE_NS, remove_tree};
+use super::file_copy::{FileStamp, remove_tree};
 use super::git_view::{self, GitView};
 use super::kept_copy::create_copy;
 use super::shared_tree::{self, Copied};
 use super::tree_state::TreeState;
-use crate::platform::{Repo, private};
+use crate::platform::{FileClock, Repo, private};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io};
-
-/// Files of two file systems on one machine have the same clock, which is this coarse.
-const TICK_NS: i128 = 20_000_000;
 
 /// The workspaces of a run.
 #[derive(Debug)]
@@ -60,8 +57,6 @@ struct Shared {
     view: GitView,
     /// Files that may have changed between the look at the tree and the copying, or right after it.
     unsettled: Vec<Copied>,
-    /// How much later than its stamp says a file may have changed.
-    race_ns: i128,
 }
 
 /// What a workspace is to hold.
@@ -241,17 +236,13 @@ impl Workspaces {
         copied: Vec<Copied>,
     ) -> Lease {
         let Wanted { state, view } = wanted;
-        let race_ns = match is_same_device(repo.root(), &path) {
-            true => TICK_NS,
-            false => RACE_NS,
-        };
-        let is_unsettled = |stamp: &FileStamp| stamp.changed_ns >= state.since_ns - race_ns;
+        let clock = FileClock::of(repo.root());
+        let is_unsettled = |stamp: &FileStamp| !clock.is_settled(stamp.changed_ns, state.since_ns);
         unsettled.extend(copied.into_iter().filter(|(_, stamp)| is_unsettled(stamp)));
         let shared = Shared {
             state,
             view,
             unsettled,
-            race_ns,
         };
         self.add(path, Some(shared))
     }
@@ -288,13 +279,14 @@ impl Shared {
     /// The unsettled files that differ from the tree. Those that can't have changed any more are settled.
     fn take_changed(&mut self, root: &Path, copy: &Path, since_ns: i128) -> Vec<PathBuf> {
         let mut changed = Vec::new();
+        let clock = FileClock::of(root);
         self.unsettled.retain(|(path, stamp)| {
             let now = FileStamp::of(&root.join(path)).ok().flatten();
             let is_same = now == Some(*stamp) && holds_same(&root.join(path), &copy.join(path));
             if !is_same {
                 changed.push(path.clone());
             }
-            !is_same || stamp.changed_ns >= since_ns - self.race_ns
+            !is_same || !clock.is_settled(stamp.changed_ns, since_ns)
         });
         changed
     }
@@ -318,12 +310,6 @@ fn holds_same(one: &Path, two: &Path) -> bool {
         Err(_) => fs::read(path),
     };
     matches!((read(one), read(two)), (Ok(one), Ok(two)) if one == two)
-}
-
-fn is_same_device(one: &Path, two: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let device = |path| fs::metadata(path).map(|found| found.dev());
-    matches!((device(one), device(two)), (Ok(one), Ok(two)) if one == two)
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use crate::run::error::RunError;
 use crate::run::store::Unit;
 use crate::run::watcher::Watcher;
 use crate::{integrate, protocol};
+use rayon::prelude::*;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -241,16 +242,11 @@ impl PlanRun {
         phase: Phase,
         context: &mut Context<'_, '_>,
     ) -> Result<(), RunError> {
-        self.release_changed_units(context.watcher)?;
         let mut has_moved = true;
         // A unit may wait for what another one completes.
         while std::mem::take(&mut has_moved) {
-            let ids: Vec<UnitId> = self
-                .state()
-                .in_flight()
-                .map(|unit| unit.id.clone())
-                .collect();
-            for id in ids {
+            self.release_changed_units(context.watcher)?;
+            for id in self.units_with_a_step()? {
                 // Each step is whole by itself, so a stop takes effect between steps.
                 while !context.is_stopping() && self.step(phase, &id, context)? {
                     has_moved = true;
@@ -258,6 +254,18 @@ impl PlanRun {
             }
         }
         Ok(())
+    }
+
+    /// The units that need something other than rows.
+    fn units_with_a_step(&self) -> Result<Vec<UnitId>, RunError> {
+        let plan = self.store.current()?;
+        let units: Vec<&Unit> = self.state().in_flight().collect();
+        let steps = units.par_iter().map(|unit| {
+            let has_step = self.task(&plan, &unit.id)?.next_of(unit).is_step();
+            Ok(has_step.then(|| unit.id.clone()))
+        });
+        let steps: Vec<Option<UnitId>> = steps.collect::<Result<_, RunError>>()?;
+        Ok(steps.into_iter().flatten().collect())
     }
 
     /// Takes one step of one unit; `false` when the unit needs rows, or nothing more.

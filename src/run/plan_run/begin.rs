@@ -8,6 +8,7 @@ use super::integrations::Integrations;
 use super::join::Join;
 use super::run_limits::RunLimits;
 use super::task_accounts::Accounts;
+use super::tree_sight::TreeSight;
 use crate::executor::Slots;
 use crate::integrate::{RepoLock, TreeWatch};
 use crate::job::{Journal, Stop};
@@ -52,8 +53,8 @@ pub struct PlanRun {
     pub(super) expected: Option<Fingerprint>,
     /// The plan in this state, to show what changed.
     pub(super) expected_plan: Option<Arc<Plan>>,
-    /// Whether `expected` is the state of the tree at this turn of the loop.
-    pub(super) is_tree_known: bool,
+    /// What `expected` says of the tree now.
+    pub(super) tree_sight: TreeSight,
     /// When the state of the tree was last forgotten, so that everything known of it is of a later time.
     pub(super) tree_forgotten_ns: i128,
     /// What its workers see.
@@ -284,7 +285,7 @@ impl PlanRun {
             sandbox_note: None,
             expected: None,
             expected_plan: None,
-            is_tree_known: false,
+            tree_sight: TreeSight::Past,
             tree_forgotten_ns,
             workspaces,
             accounts: Accounts::default(),

@@ -158,7 +158,7 @@ pub(crate) struct WaveDraft<'u> {
 
 impl WaveDraft<'_> {
     /// The rows, block by block.
-    fn blocks(&self) -> impl Iterator<Item = Vec<WaveRow>> {
+    fn blocks(&self) -> impl Iterator<Item = Vec<WaveRow>> + Send {
         self.units.chunks(BLOCK).map(|block| {
             let rows = block.par_iter().flat_map_iter(|unit| self.rows_of(*unit));
             rows.collect()
@@ -218,19 +218,27 @@ impl WaveDraft<'_> {
     }
 
     /// Writes the rows. Returns their ids, and the hash of the file; `None` if the run was asked to stop.
-    fn write_csv(&self, sink: impl Write, stop: &Stop) -> io::Result<Option<(Vec<RowId>, String)>> {
+    fn write_csv(
+        &self,
+        sink: impl Write + Send,
+        stop: &Stop,
+    ) -> io::Result<Option<(Vec<RowId>, String)>> {
         let mut hashed = Hashed::new(sink);
         let mut writer = CsvWriter::new(&mut hashed, &self.head)?;
         let mut ids = Vec::new();
-        for block in self.blocks() {
+        let mut blocks = self.blocks();
+        let mut rendered = blocks.next();
+        while let Some(block) = rendered.take() {
             compile_point(|| is_asked(stop));
             if is_asked(stop) {
                 return Ok(None);
             }
-            for row in block {
-                writer.row(&row)?;
-                ids.push(row.key.id());
-            }
+            // One block is written while the next one is rendered.
+            let write = || block.iter().try_for_each(|row| writer.row(row));
+            let written;
+            (written, rendered) = rayon::join(write, || blocks.next());
+            written?;
+            ids.extend(block.iter().map(|row| row.key.id()));
         }
         writer.finish()?;
         Ok(Some((ids, hashed.sha256())))

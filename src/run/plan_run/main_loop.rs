@@ -120,6 +120,7 @@ impl PlanRun {
                 self.wait_for_tasks(context)?;
                 continue;
             }
+            self.record_own_changes()?;
             self.end_turn(context)?;
             let has_wall = self.settings.options.max_wall_seconds.is_some();
             let wall_tick = (has_wall && context.only_validates()).then_some(WALL_TICK);

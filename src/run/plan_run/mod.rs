@@ -34,6 +34,7 @@ mod take;
 mod tamper_check;
 mod task_accounts;
 mod task_budget;
+mod tree_sight;
 mod turns;
 mod validate_beside;
 mod verdicts;

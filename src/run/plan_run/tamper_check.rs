@@ -6,6 +6,7 @@
 
 use super::begin::PlanRun;
 use super::context::Context;
+use super::tree_sight::TreeSight;
 use super::violation_diff::TreeChange;
 use crate::integrate::own_outputs;
 use crate::job::Journal;
@@ -23,8 +24,16 @@ impl PlanRun {
     pub(crate) fn record_fingerprint(&mut self) -> Result<(), RunError> {
         let now = self.fingerprint()?;
         self.expect(now);
-        self.is_tree_known = true;
+        self.tree_sight = TreeSight::Now;
         Ok(())
+    }
+
+    /// Expects the tree to stay as it is now, if the run has changed it since it was looked at.
+    pub(crate) fn record_own_changes(&mut self) -> Result<(), RunError> {
+        match self.tree_sight {
+            TreeSight::Changed => self.record_fingerprint(),
+            TreeSight::Past | TreeSight::Now => Ok(()),
+        }
     }
 
     /// Expects the tree to stay at the state `now`. Returns the state that was expected before.
@@ -39,16 +48,16 @@ impl PlanRun {
 
     /// Takes the state of the tree for the waves that start now, unless it is known at this turn of the loop.
     pub(crate) fn look_at_tree(&mut self, context: &mut Context<'_, '_>) -> Result<(), RunError> {
-        match (self.is_tree_known, context.in_flight.is_empty()) {
-            (true, _) => Ok(()),
-            (false, true) => self.record_fingerprint(),
-            (false, false) => self.check_for_tampering(context),
+        match (self.tree_sight, context.in_flight.is_empty()) {
+            (TreeSight::Now, _) => Ok(()),
+            (TreeSight::Changed, _) | (TreeSight::Past, true) => self.record_fingerprint(),
+            (TreeSight::Past, false) => self.check_for_tampering(context),
         }
     }
 
     /// Forgets the state of the tree: time passes in which it may change.
     pub(crate) fn forget_tree(&mut self) {
-        self.is_tree_known = false;
+        self.tree_sight = TreeSight::Past;
         self.tree_forgotten_ns = clock::now().as_nanosecond();
         self.repo.forget_changes();
     }
@@ -60,7 +69,7 @@ impl PlanRun {
     ) -> Result<(), RunError> {
         self.forget_tree();
         let now = self.fingerprint()?;
-        self.is_tree_known = true;
+        self.tree_sight = TreeSight::Now;
         let (before, plan) = self.expect(now.clone());
         let Some(before) = before else {
             return Ok(());
@@ -124,7 +133,7 @@ impl PlanRun {
         // No validation copies the tree, or takes the change for one of its commands.
         let mut quiet = is_watched.then(|| watch.quiet());
         let is_needed = is_watched || !context.in_flight.is_empty() || self.has_joined();
-        if is_needed && !self.is_tree_known {
+        if is_needed && self.tree_sight == TreeSight::Past {
             self.check_for_tampering(context)?;
         }
         if let (Some(quiet), Some(before)) = (&mut quiet, &self.expected) {
@@ -133,9 +142,13 @@ impl PlanRun {
         let before = self.expected.clone().filter(|_| self.has_joined());
         self.announce_change()?;
         // An integration makes the repository forget its changes. Any other change is one of the plan, which is always looked at.
-        self.is_tree_known = false;
+        self.tree_sight = TreeSight::Past;
         change(self, context)?;
         if !is_needed {
+            return Ok(());
+        }
+        if !is_watched && !self.has_joined() {
+            self.tree_sight = TreeSight::Changed;
             return Ok(());
         }
         if let Some(quiet) = &mut quiet {

@@ -23,6 +23,7 @@ use crate::run::watcher::Watcher;
 use crate::schedule::{Cause, Dispatch, Priority, next_concurrency};
 use crate::verdict::prose;
 use indexmap::IndexMap;
+use rayon::prelude::*;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
@@ -90,13 +91,18 @@ impl PlanRun {
     /// of another; with a barrier one for each round.
     pub(crate) fn compile_waves(&mut self, context: &mut Context<'_, '_>) -> Result<(), RunError> {
         let plan = self.store.current()?;
-        let units: Vec<Unit> = self.state().in_flight().cloned().collect();
-        let mut emissions: Vec<(Task, UnitState, Emission)> = Vec::new();
-        for unit in units {
+        let units: Vec<&Unit> = self.state().in_flight().collect();
+        let needed = units.par_iter().map(|unit| {
             let task = self.task(&plan, &unit.id)?;
-            if let Action::Emit(emission) = task.next(&unit.state)
-                && self.fits_budget(&unit, emission.roles.len(), context.watcher)?
-            {
+            Ok(match task.next(&unit.state) {
+                Action::Emit(emission) => Some((task, Unit::clone(unit), emission)),
+                _ => None,
+            })
+        });
+        let needed: Vec<Option<_>> = needed.collect::<Result<_, RunError>>()?;
+        let mut emissions: Vec<(Task, UnitState, Emission)> = Vec::new();
+        for (task, unit, emission) in needed.into_iter().flatten() {
+            if self.fits_budget(&unit, emission.roles.len(), context.watcher)? {
                 emissions.push((task, unit.state, emission));
             }
         }
