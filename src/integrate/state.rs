@@ -170,4 +170,33 @@ mod tests {
         let state = known.read(&root, path).expect("read");
         assert_eq!(content(state), sha256_of_bytes(b"THREE"));
     }
+
+    #[test]
+    fn what_is_saved_is_in_the_store_also_if_the_file_is_known() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = RootDir::open(folder.path()).expect("a root");
+        let (path, known) = (Path::new("a"), KnownStates::default());
+        std::fs::write(folder.path().join(path), "one").expect("written");
+        let is_remembered = || {
+            known.read(&root, path).expect("read");
+            !known.0.lock().expect("unpoisoned").is_empty()
+        };
+        while !is_remembered() {}
+        let sha256 = sha256_of_bytes(b"one");
+        for name in ["first", "second"] {
+            let store = ContentStore::open(&folder.path().join(name)).expect("a store");
+            let state = known.save(&root, path, None, &store).expect("saved");
+            assert!(
+                matches!(state, Some(BeforeState::File { sha256: found, .. }) if found == sha256)
+            );
+            assert_eq!(store.get(&sha256).expect("stored"), b"one");
+        }
+        let gone = known.save(
+            &root,
+            Path::new("b"),
+            None,
+            &ContentStore::at(folder.path()),
+        );
+        assert_eq!(gone.expect("looked"), Some(BeforeState::Absent));
+    }
 }
