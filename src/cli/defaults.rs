@@ -142,8 +142,10 @@ pub fn parse(args: Vec<OsString>) -> Result<(Cli, Context), CliError> {
             choose_instruction(args, matches)?;
         }
     }
-    if let Command::Wave(WaveCommand::Next(args)) = &mut cli.command {
-        args.typed = typed(innermost(&matches));
+    match &mut cli.command {
+        Command::Wave(WaveCommand::Next(args)) => args.typed = typed(innermost(&matches)),
+        Command::Wave(WaveCommand::Exec(args)) => args.typed = typed(innermost(&matches)),
+        _ => {}
     }
     let terminal = Terminal::new(
         &cli.show,

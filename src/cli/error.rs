@@ -58,8 +58,16 @@ pub enum CliError {
     #[error("{0}")]
     BadIndex(String),
     /// The folder of a job has another worker than the command line.
-    #[error("`{}` was made with another command", .0.display())]
+    #[error("`{}` was made with another command, or other options", .0.display())]
     OtherWorker(PathBuf),
+    /// Options that only the export of a job takes.
+    #[error("{} can't be changed: `{}` keeps what it was exported with", options.join(", "), job.display())]
+    ExportedOptions {
+        /// In words.
+        options: Vec<String>,
+        /// The folder or bundle.
+        job: PathBuf,
+    },
     /// An argument of `$mesh` in a message is wrong.
     #[error(transparent)]
     Invoke(#[from] InvokeError),
@@ -378,9 +386,12 @@ impl CliError {
                     .to_owned(),
             ),
             CliError::OtherWorker(folder) => Some(format!(
-                "use the same command, or remove the folder to begin anew: rm -r {}",
+                "use the same command and options, or remove the folder to begin anew: rm -r {}",
                 crate::model::shell_word(&folder.to_string_lossy())
             )),
+            CliError::ExportedOptions { .. } => Some(
+                "leave them out, or export the wave again with them: mesh wave export WAVE.csv".to_owned(),
+            ),
             CliError::NoInstruction => {
                 Some("pass --instruction 'Review {path}' or --instruction-file FILE; {column} is replaced by a cell".to_owned())
             }

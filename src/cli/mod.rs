@@ -53,6 +53,7 @@ mod stats;
 mod step_summary;
 mod stop;
 mod terminal;
+mod typed_options;
 mod undo;
 mod watch;
 mod wave;

@@ -1,6 +1,6 @@
 //! `mesh wave next`, `mesh collect` and `mesh integrate`: a run that is driven one command at a time.
 
-use super::args::{Cli, CollectArgs, IntegrateRunArgs, NextArgs, OneRun};
+use super::args::{CollectArgs, IntegrateRunArgs, NextArgs, OneRun};
 use super::context::Context;
 use super::error::{CliError, or_kept};
 use super::kept_patches;
@@ -9,6 +9,7 @@ use super::progress::{Display, rows};
 use super::run::{announce, nothing_to_do, request};
 use super::stop;
 use super::terminal::Terminal;
+use super::typed_options;
 use crate::adapter::EXTERNAL;
 use crate::integrate::RepoLock;
 use crate::job::JobStatus;
@@ -17,7 +18,6 @@ use crate::report::Report;
 use crate::run;
 use crate::run::{Collect, Collected, CollectedWave, NextWaves, PlanRun, RunError, WaitingWave};
 use crate::schedule::Dispatch;
-use clap::CommandFactory;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -56,19 +56,8 @@ pub fn next(args: &NextArgs, context: &Context) -> Result<u8, CliError> {
 
 /// Refuses settings for a run that has started: it keeps its own.
 fn refuse_settings(args: &NextArgs, run: &str) -> Result<(), CliError> {
-    let mesh = Cli::command();
-    let wave = mesh.find_subcommand("wave");
-    let command = wave.and_then(|wave| wave.find_subcommand("next"));
-    let is_setting = |id: &&String| {
-        let mut arguments = command.into_iter().flat_map(clap::Command::get_arguments);
-        !["run", "artifacts"].contains(&id.as_str())
-            && arguments.any(|arg| arg.get_id() == id.as_str())
-    };
-    let option = |id: &String| match id.as_str() {
-        "command" => "the agent's command".to_owned(),
-        id => format!("`--{}`", id.replace('_', "-")),
-    };
-    let options: Vec<String> = args.typed.iter().filter(is_setting).map(option).collect();
+    let is_setting = |id: &str| !["run", "artifacts"].contains(&id);
+    let options = typed_options::names("wave next", &args.typed, is_setting);
     match options.is_empty() {
         true => Ok(()),
         false => Err(CliError::FixedSettings {

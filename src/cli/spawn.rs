@@ -207,6 +207,7 @@ fn own_request(args: &SpawnArgs, context: &Context) -> Result<SpawnRequest, CliE
             job_id: JobId::new(""),
             wave: WaveNo(1),
             input_path: at(args.input()),
+            row_index: None,
             csv_path: at(args.input()),
             delimiter: args.delimiter,
             sheet: None,

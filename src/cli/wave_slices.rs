@@ -6,11 +6,11 @@ use super::context::Context;
 use super::error::CliError;
 use super::progress::rows;
 use super::slice_outcome::{run_slice, slice_request};
-use super::{stop, wave_bundle};
+use super::{stop, typed_options, wave_bundle};
 use crate::adapter;
 use crate::adapter::AdapterError;
 use crate::executor::slices::{JobFolder, Slicing};
-use crate::job::{Settings, check_depth};
+use crate::job::{Bounds, Settings, Worker, check_depth};
 use crate::model::shell_word;
 use crate::run::{ExportRequest, RunError, SliceRun, StagedJob};
 use crate::wave::{Call, Export, Runner, folder_of_wave};
@@ -115,6 +115,40 @@ fn script_of<'e>(
     }
 }
 
+fn read_checked_call(wave: &Path) -> Result<Call, CliError> {
+    let call = read_call(wave)?.unwrap_or_default();
+    Call::parse(&call).map_err(|why| CliError::BadCall {
+        path: wave.with_extension("call.json"),
+        why,
+    })
+}
+
+/// Who works the rows, and within which limits, by the options and the call.
+fn worker(
+    work: &RowWorkArgs,
+    call: &Call,
+    context: &Context,
+) -> Result<(Worker, Bounds), CliError> {
+    let adapters = &context.config.adapters;
+    let chosen = adapter::select(&work.agent.choice(), adapters, &context.folder);
+    let chosen = chosen.map_err(RunError::from)?;
+    if chosen.name == adapter::EXTERNAL {
+        return Err(RunError::from(AdapterError::ExternalSpawn).into());
+    }
+    let at_once = call.max_concurrency.unwrap_or(16).max(1);
+    let bounds = chosen
+        .capabilities
+        .limit(work.attempts.bounds(at_once, None));
+    let at_once = call.max_concurrency.unwrap_or(bounds.max_concurrency);
+    let seconds = call.max_runtime_seconds;
+    let bounds = Bounds {
+        max_concurrency: at_once.max(1),
+        max_runtime_seconds: seconds.unwrap_or(bounds.max_runtime_seconds).max(1),
+        ..bounds
+    };
+    Ok((chosen.worker, bounds))
+}
+
 fn stage(
     wave: &Path,
     into: &Path,
@@ -124,28 +158,15 @@ fn stage(
 ) -> Result<StagedJob, CliError> {
     let path = context.folder.join(wave);
     std::fs::metadata(&path).map_err(CliError::unreadable(wave))?;
-    let call = read_call(&path)?.unwrap_or_default();
-    let bad = |why| CliError::BadCall {
-        path: path.with_extension("call.json"),
-        why,
-    };
-    let call = Call::parse(&call).map_err(bad)?;
-    let adapters = &context.config.adapters;
-    let chosen = adapter::select(&work.agent.choice(), adapters, &context.folder);
-    let chosen = chosen.map_err(RunError::from)?;
-    if chosen.name == adapter::EXTERNAL {
-        return Err(RunError::from(AdapterError::ExternalSpawn).into());
-    }
+    let call = read_checked_call(&path)?;
+    let (worker, bounds) = worker(work, &call, context)?;
     let rows_at_once = usize::try_from(sizes.rows_at_once).unwrap_or(usize::MAX);
-    let bounds = work
-        .attempts
-        .bounds(call.max_concurrency.unwrap_or(16).max(1), None);
     let at = |folder: &PathBuf| context.folder.join(folder);
     let request = ExportRequest {
         wave: &path,
         call: &call,
-        worker: chosen.worker,
-        bounds: chosen.capabilities.limit(bounds),
+        worker,
+        bounds,
         workspace: work.workspace.as_ref().map(at),
         folder: &context.folder,
         sandbox: work.agent.sandbox.request(context),
@@ -160,11 +181,46 @@ fn stage(
     Ok(staged)
 }
 
+/// The options of [`RowWorkArgs`], which make a job.
+const OF_EXPORT: [&str; 14] = [
+    "workspace",
+    "adapter",
+    "model",
+    "effort",
+    "env_names",
+    "command",
+    "answers",
+    "sandbox",
+    "writable",
+    "max_runtime_seconds",
+    "retries",
+    "retry_delay",
+    "max_idle_seconds",
+    "grace_seconds",
+];
+
+/// Refuses options that the job at `path`, which was exported before, could not follow.
+fn refuse_export_options(args: &ExecArgs, path: &Path) -> Result<(), CliError> {
+    let options = exported_options(args);
+    match options.is_empty() {
+        true => Ok(()),
+        false => Err(CliError::ExportedOptions {
+            options,
+            job: path.to_owned(),
+        }),
+    }
+}
+
+fn exported_options(args: &ExecArgs) -> Vec<String> {
+    typed_options::names("wave exec", &args.typed, |id| OF_EXPORT.contains(&id))
+}
+
 /// Runs one slice of a job.
 pub fn exec(args: &ExecArgs, context: &Context) -> Result<u8, CliError> {
     check_depth()?;
     let job = match (&args.job, &args.bundle.bundle, &args.bundle.output) {
         (_, Some(bundle), Some(results)) => {
+            refuse_export_options(args, bundle)?;
             return wave_bundle::exec(bundle, results, args, context);
         }
         (Some(job), ..) => job,
@@ -184,7 +240,9 @@ pub fn exec(args: &ExecArgs, context: &Context) -> Result<u8, CliError> {
 fn job_folder(job: &Path, args: &ExecArgs, context: &Context) -> Result<JobFolder, CliError> {
     let path = context.folder.join(job);
     if !path.is_file() {
-        return Ok(JobFolder::open(&path).map_err(RunError::from)?);
+        let folder = JobFolder::open(&path).map_err(RunError::from)?;
+        refuse_export_options(args, job)?;
+        return Ok(folder);
     }
     let folder = JobFolder::at(&folder_of_wave(&path));
     let sizes = Sizes {
@@ -196,15 +254,16 @@ fn job_folder(job: &Path, args: &ExecArgs, context: &Context) -> Result<JobFolde
         // If another task of the array makes it at the same time, either is as good.
         stage(job, folder.path(), &args.work, &sizes, context)?.publish(folder.path())?;
     }
-    if !args.work.agent.program.command.is_empty() {
-        let made = folder.read().map_err(RunError::from)?.job.worker;
-        let asked = adapter::select(
-            &args.work.agent.choice(),
-            &context.config.adapters,
-            &context.folder,
-        );
-        let asked = asked.map_err(RunError::from)?.worker;
-        if (&made.program, &made.args) != (&asked.program, &asked.args) {
+    // The tasks of an array all have the same options, and the first of them makes the folder.
+    if !exported_options(args).is_empty() {
+        let made = folder.read().map_err(RunError::from)?.job;
+        let call = read_checked_call(&path)?;
+        let (asked, bounds) = worker(&args.work, &call, context)?;
+        let is_same = made.worker.program == asked.program
+            && made.worker.args == asked.args
+            && made.worker.env_names == asked.env_names
+            && made.bounds == bounds;
+        if !is_same {
             return Err(CliError::OtherWorker(folder.path().to_owned()));
         }
     }

@@ -5,6 +5,7 @@
 //! need not remember any: two passes over the same bytes give the same rows. Resuming and the output CSV depend on that.
 
 use super::error::JobError;
+use super::row_index::{Marks, RowIndex};
 use super::selection::{Rows, Selection};
 use super::settings::Settings;
 use crate::model::RowId;
@@ -12,6 +13,8 @@ use crate::table::{Reader, RowsInCell};
 use crate::template::{Braces, Template};
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::path::Path;
 
 /// One picked row of the input.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,9 +39,58 @@ pub struct Survey {
     rows_in_cells: Option<(RowsInCell, u64)>,
     /// The number appended to a repeated id, by row.
     suffixes: HashMap<u64, u32>,
+    /// Places of rows; none in a file that is decoded from another encoding.
+    marks: Marks,
 }
 
 impl Survey {
+    /// [`Survey::take`], or the same from the index of the input, if it has one that fits: then only the picked rows are read. The
+    /// input was surveyed when the index was made.
+    pub fn recall(settings: &Settings) -> Result<Self, JobError> {
+        match RowIndex::find(settings) {
+            Some(index) => match Self::of_index(settings, index)? {
+                Some(survey) => Ok(survey),
+                None => Self::take(settings),
+            },
+            None => Self::take(settings),
+        }
+    }
+
+    fn of_index(settings: &Settings, index: RowIndex) -> Result<Option<Self>, JobError> {
+        let selection = &settings.selection;
+        let survey = |reader: &Reader| Self {
+            header: reader.header().to_vec(),
+            delimiter: reader.delimiter(),
+            kept: index.rows,
+            selection: selection.clone(),
+            rows_in_cells: None,
+            suffixes: HashMap::new(),
+            marks: index.marks.clone(),
+        };
+        let mut reader = open(settings)?;
+        id_index(&reader, settings)?;
+        let first = selection.first();
+        let is_there = match index.marks.before(first) {
+            Some((_, mark)) => reader.seek(mark)?,
+            None => false,
+        };
+        let fits = is_there && selection.beyond(index.rows).is_none();
+        Ok(fits.then(|| survey(&reader)))
+    }
+
+    /// Writes the index of `input` to `path`, for [`Survey::recall`]. `false`: there is none for an input whose ids repeat, since they
+    /// depend on each other, nor for one in another encoding than UTF-8.
+    ///
+    /// # Errors
+    /// It can't be written.
+    pub fn write_index(&self, input: &Path, path: &Path) -> io::Result<bool> {
+        let is_possible = self.suffixes.is_empty() && self.marks.before(0).is_some();
+        if is_possible {
+            RowIndex::new(input, self.kept, self.marks.clone())?.write(path)?;
+        }
+        Ok(is_possible)
+    }
+
     /// Reads the input to its end, so that an invalid row is found before anything starts.
     pub fn take(settings: &Settings) -> Result<Self, JobError> {
         let mut reader = open(settings)?;
@@ -47,7 +99,13 @@ impl Survey {
         let guarded = Guarded::of(settings, reader.header(), id_index);
         let mut has_nul = false;
         let mut kept = 0;
+        let mut marks = Marks::default();
         while let Some(fields) = reader.next_row()? {
+            if marks.wants(kept)
+                && let Some(mark) = reader.mark()
+            {
+                marks.add(mark);
+            }
             has_nul |= guarded.nul_in(&fields).is_some();
             if id_index.is_some() {
                 ids.claim(kept, &base_id(kept, id_index, &fields));
@@ -67,6 +125,7 @@ impl Survey {
             selection: settings.selection.clone(),
             rows_in_cells: reader.rows_in_cells(),
             suffixes: ids.suffixes,
+            marks,
         })
     }
 
@@ -97,13 +156,22 @@ impl Survey {
 
     /// A pass over the picked rows.
     pub fn rows(&self, settings: &Settings) -> Result<Input<'_>, JobError> {
-        let reader = open(settings)?;
+        let mut reader = open(settings)?;
         let id_index = id_index(&reader, settings)?;
+        let mut next_index = 0;
+        let before = self.marks.before(self.selection.first());
+        if let Some((index, mark)) = before.filter(|(index, _)| *index > 0) {
+            match reader.seek(mark)? {
+                true => next_index = index,
+                false => reader = open(settings)?,
+            }
+        }
         Ok(Input {
             survey: self,
             reader,
             id_index,
-            next_index: 0,
+            next_index,
+            end: self.selection.end(self.kept),
         })
     }
 }
@@ -114,6 +182,8 @@ pub struct Input<'s> {
     reader: Reader,
     id_index: Option<usize>,
     next_index: u64,
+    /// No row from this index on is picked.
+    end: u64,
 }
 
 impl Input<'_> {
@@ -125,7 +195,9 @@ impl Input<'_> {
             suffixes,
             ..
         } = self.survey;
-        while let Some(fields) = self.reader.next_row()? {
+        while self.next_index < self.end
+            && let Some(fields) = self.reader.next_row()?
+        {
             let index = self.next_index;
             self.next_index += 1;
             if !selection.picks(index, *kept) {

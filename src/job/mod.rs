@@ -15,6 +15,7 @@ pub mod policy;
 mod progress;
 mod prompts;
 mod result;
+mod row_index;
 mod row_record;
 mod secrets;
 mod selection;
@@ -45,14 +46,14 @@ pub use result::{
     ResultCheck, Summary, fingerprint, place, stage_csv, summarize, write_csv,
 };
 pub(crate) use result::{LogEnd, LogFolder, Rules, judge};
-pub use row_record::{RowRecord, read_record};
+pub use row_record::{RowRecord, read_failure, read_record};
 pub(crate) use secrets::{Printout, hide_in_object, hide_in_outcome};
 pub use secrets::{hide_in, redactor};
 pub use selection::{Rows, Selection};
 pub use settings::{
     Bounds, OUTPUT_BYTES_MAX, RATE_LIMIT_WAIT_MAX_SECONDS, RESULT_BYTES_MAX, Settings,
 };
-pub use state::{AttemptCounts, Counts, State, Status};
+pub use state::{AttemptCounts, Counts, LedgerOffset, State, Status};
 pub use stop::{Stop, StopSource, Urgency};
 pub(crate) use worker_command::{
     CELL_SHOWN_TWICE_MAX, RESULT_INSTRUCTIONS, ROW_JSON_BYTES_MAX, inherited,

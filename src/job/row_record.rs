@@ -2,7 +2,7 @@
 
 use super::state::{Item, LedgerOffset, Status};
 use crate::ledger::{LedgerError, Lines};
-use crate::model::{AttemptFault, Fault, Session};
+use crate::model::{AttemptEnd, AttemptFault, Fault, Session};
 use crate::platform::clock;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -56,6 +56,31 @@ pub fn read_record(item: &Item, lines: &Lines) -> Result<RowRecord, LedgerError>
     Ok(record)
 }
 
+/// The last failure of a row: `code: text`, and the fault of the service or the machine, if that was the cause. `None` if it has not
+/// failed, or was tried again since.
+///
+/// # Errors
+/// The ledger can't be read, or is not the one that the state was folded from.
+pub fn read_failure(
+    item: &Item,
+    lines: &Lines,
+) -> Result<Option<(String, Option<Fault>)>, LedgerError> {
+    let Some(place) = item
+        .finished
+        .filter(|_| matches!(item.status, Status::Failed | Status::Pending))
+    else {
+        return Ok(None);
+    };
+    let line = lines.line_at(place.get())?;
+    let finished: Finished = parse(lines, place, &line)?;
+    let is_failure = matches!(finished.end, AttemptEnd::Failed | AttemptEnd::Retry);
+    let fault = finished.fault.map(|fault| fault.kind);
+    Ok(finished
+        .error
+        .filter(|_| is_failure)
+        .map(|error| (error, fault)))
+}
+
 /// `rate_limited: waiting for a rate limit until 14:05 UTC on 2026-02-13: exit code 1: …`.
 fn waiting(error: &str, fault: &AttemptFault) -> String {
     match (
@@ -89,6 +114,7 @@ struct Reported<'l> {
 /// The fields of `attempt_finished` with texts of its row.
 #[derive(Deserialize)]
 struct Finished {
+    end: AttemptEnd,
     #[serde(default)]
     error: Option<String>,
     #[serde(default)]

@@ -100,6 +100,20 @@ impl Selection {
         missing.next().map(|range| range.first.max(total + 1))
     }
 
+    /// The index of the first row that may be picked.
+    pub fn first(&self) -> u64 {
+        let first = self.rows.as_ref().and_then(|rows| rows.0.first());
+        first.map_or(0, |range| range.first - 1)
+    }
+
+    /// The index behind the last row of an input of `total` rows that may be picked.
+    pub fn end(&self, total: u64) -> u64 {
+        match &self.rows {
+            None => total,
+            Some(rows) => rows.0.last().map_or(0, |range| range.last.min(total)),
+        }
+    }
+
     /// The picked rows of an input of `total` rows.
     pub fn resolve(&self, total: u64) -> Rows {
         Rows::of_numbers(

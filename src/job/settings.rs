@@ -74,6 +74,9 @@ pub struct Settings {
     pub csv_path: PathBuf,
     /// The file that is read: the run's own copy, or the wave CSV.
     pub input_path: PathBuf,
+    /// The index of the input, for a job in slices, so that a slice reads its own rows only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row_index: Option<PathBuf>,
     /// The delimiter, if given; see `ReadOptions`.
     pub delimiter: Option<char>,
     /// The encoding of the input, if given.

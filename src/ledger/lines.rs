@@ -1,11 +1,11 @@
 //! Reads single lines of a ledger, by their offset.
 
 use super::error::{LedgerError, io_error};
-use std::cell::RefCell;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// A reader of single lines.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub struct Lines {
     path: PathBuf,
     file: File,
     /// Consecutive reads are mostly close together.
-    window: RefCell<Window>,
+    window: Mutex<Window>,
 }
 
 /// A part of the file in memory. Records are only appended, so it never becomes stale.
@@ -54,14 +54,14 @@ impl Lines {
         Ok(Self {
             path: path.to_owned(),
             file,
-            window: RefCell::default(),
+            window: Mutex::default(),
         })
     }
 
     /// The line at offset `place`, without its line end.
     pub fn line_at(&self, place: u64) -> Result<String, LedgerError> {
         let failed = io_error(&self.path);
-        let window = &mut *self.window.borrow_mut();
+        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         let mut line = Vec::new();
         loop {
             let at = place + line.len() as u64;

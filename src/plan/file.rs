@@ -13,7 +13,9 @@ pub const PLAN_BYTES_MAX: u64 = 256 << 20;
 /// Reads a file of at most [`PLAN_BYTES_MAX`].
 pub(super) fn read_bounded(path: &Path) -> Result<Vec<u8>, PlanError> {
     let file = File::open(path).map_err(|cause| io_error("open", path, cause))?;
-    let mut bytes = Vec::new();
+    // A buffer that grows would take up to twice the size of a large plan.
+    let size = file.metadata().map_or(0, |metadata| metadata.len());
+    let mut bytes = Vec::with_capacity(size.min(PLAN_BYTES_MAX) as usize + 1);
     let read = file.take(PLAN_BYTES_MAX + 1).read_to_end(&mut bytes);
     read.map_err(|cause| io_error("read", path, cause))?;
     if bytes.len() as u64 > PLAN_BYTES_MAX {

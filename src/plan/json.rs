@@ -9,11 +9,10 @@ use std::collections::HashSet;
 /// Reads the items of a list, each id once.
 pub(super) fn items(list: &RawValue) -> Result<Vec<Item>, PlanError> {
     let values = foreign::list(list).unwrap_or_default();
-    let items = values
-        .into_iter()
-        .enumerate()
-        .map(|(at, value)| Item::read(value, at + 1));
-    let items = items.collect::<Result<Vec<Item>, PlanError>>()?;
+    let mut items = Vec::with_capacity(values.len());
+    for (at, value) in values.into_iter().enumerate() {
+        items.push(Item::read(value, at + 1)?);
+    }
     let mut seen = HashSet::with_capacity(items.len());
     match items.iter().find(|item| !seen.insert(item.id())) {
         Some(twice) => Err(PlanError::DuplicateItem {

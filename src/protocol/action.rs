@@ -1,7 +1,6 @@
 //! What a unit needs next.
 
 use crate::model::{BlockReason, Role, RoundName};
-use serde_json::Value;
 
 /// Rows to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,8 +33,8 @@ pub enum Action {
     Await,
     /// Run rows.
     Emit(Emission),
-    /// Store this answer of the hydration round as the task's metadata.
-    Hydrate(Value),
+    /// Store the answer of this round, the hydration, as the task's metadata.
+    Hydrate(RoundName),
     /// Count the votes: all are in.
     Tally,
     /// Continue under another protocol.

@@ -13,11 +13,11 @@ use std::collections::BTreeMap;
 
 /// A candidate that passed, with those that do the same.
 #[derive(Clone, Debug)]
-pub struct Candidate<'s> {
+pub struct Candidate<'s, A = Value> {
     /// The role of the smallest one.
     pub role: &'s Role,
     /// Its answer.
-    pub patch: &'s Value,
+    pub patch: &'s A,
     /// The result of its checks, for the voters.
     pub checks: &'s str,
     /// What was seen of it.
@@ -26,7 +26,7 @@ pub struct Candidate<'s> {
     pub same: Vec<&'s Role>,
 }
 
-impl Candidate<'_> {
+impl<A> Candidate<'_, A> {
     /// How many candidates do the same, itself included.
     fn agreement(&self) -> usize {
         self.same.len() + 1
@@ -39,17 +39,17 @@ impl Candidate<'_> {
 }
 
 /// The candidates of the last cycle that passed, the best first; equal ones are one.
-fn ranked<'s>(protocol: &Protocol, state: &'s UnitState) -> Vec<Candidate<'s>> {
+fn ranked<'s, A>(protocol: &Protocol, state: &'s UnitState<A>) -> Vec<Candidate<'s, A>> {
     let round = protocol.patch_round();
     round.map_or(Vec::new(), |round| rank(state.last_cycle(&round.name)))
 }
 
 /// The same for the emissions of one cycle.
-pub fn rank(cycle: &[RoundRun]) -> Vec<Candidate<'_>> {
+pub fn rank<A>(cycle: &[RoundRun<A>]) -> Vec<Candidate<'_, A>> {
     // The last answer of each role.
-    let mut passed: BTreeMap<&Role, Candidate<'_>> = BTreeMap::new();
+    let mut passed: BTreeMap<&Role, Candidate<'_, A>> = BTreeMap::new();
     for run in cycle {
-        for (role, answer) in &run.answers {
+        for (role, answer) in run.answers() {
             let checked = run.checked.get(role);
             let evidence = checked.and_then(|checked| checked.evidence.as_ref());
             let (Answer::Accepted(patch), Some(checked), Some(evidence)) =
@@ -69,12 +69,13 @@ pub fn rank(cycle: &[RoundRun]) -> Vec<Candidate<'_>> {
             }
         }
     }
-    let mut passed: Vec<Candidate<'_>> = passed.into_values().collect();
+    let mut passed: Vec<Candidate<'_, A>> = passed.into_values().collect();
     // Stable, so that of equally large ones the lowest number is first.
     passed.sort_by_key(|candidate| (candidate.evidence.weak, candidate.evidence.lines));
-    let mut groups: Vec<Candidate<'_>> = Vec::new();
+    let mut groups: Vec<Candidate<'_, A>> = Vec::new();
     for candidate in passed {
-        let is_same = |one: &&mut Candidate<'_>| one.evidence.result == candidate.evidence.result;
+        let is_same =
+            |one: &&mut Candidate<'_, A>| one.evidence.result == candidate.evidence.result;
         match groups.iter_mut().find(is_same) {
             Some(group) => group.same.push(candidate.role),
             None => groups.push(candidate),
@@ -85,7 +86,7 @@ pub fn rank(cycle: &[RoundRun]) -> Vec<Candidate<'_>> {
 }
 
 /// The candidates that what was seen of them does not tell apart: those that stand as well as the best.
-pub fn remaining<'s>(protocol: &Protocol, state: &'s UnitState) -> Vec<Candidate<'s>> {
+pub fn remaining<'s, A>(protocol: &Protocol, state: &'s UnitState<A>) -> Vec<Candidate<'s, A>> {
     let mut all = ranked(protocol, state);
     let best = all.first().map(Candidate::standing);
     all.retain(|candidate| Some(candidate.standing()) == best);
@@ -93,7 +94,10 @@ pub fn remaining<'s>(protocol: &Protocol, state: &'s UnitState) -> Vec<Candidate
 }
 
 /// The candidate that is integrated: the one that the voters chose, else the best.
-pub(super) fn select<'s>(protocol: &Protocol, state: &'s UnitState) -> Option<Candidate<'s>> {
+pub(super) fn select<'s, A>(
+    protocol: &Protocol,
+    state: &'s UnitState<A>,
+) -> Option<Candidate<'s, A>> {
     let all = ranked(protocol, state);
     let chosen = state
         .current_tally()

@@ -29,4 +29,4 @@ pub use error::ProtocolError;
 pub use next::next;
 pub use parse::Templates;
 pub use prompt::{TaskContext, latest_synthesis, render};
-pub use state::{Answer, Checked, Integration, RoundRun, UnitState};
+pub use state::{Answer, Artifact, Checked, Integration, RoundRun, UnitState};

@@ -7,14 +7,12 @@
 
 use super::action::{Action, Emission, ProtocolChange};
 use super::candidates::remaining;
-use super::consensus::AGREE;
 use super::definition::{Consensus, Protocol, Round};
-use super::state::{Answer, Integration, UnitState};
+use super::state::{Answer, Artifact, Integration, UnitState};
 use crate::model::{BlockReason, Lane, Role, RoundName};
-use serde_json::Value;
 
 /// The next step of a unit under `protocol`; `has_metadata` is whether the metadata in the plan is complete.
-pub fn next(protocol: &Protocol, state: &UnitState, has_metadata: bool) -> Action {
+pub fn next<A: Artifact>(protocol: &Protocol, state: &UnitState<A>, has_metadata: bool) -> Action {
     match &state.integration {
         Integration::Applied => return Action::Complete,
         Integration::Failed(reason, detail) => {
@@ -73,7 +71,11 @@ pub fn next(protocol: &Protocol, state: &UnitState, has_metadata: bool) -> Actio
 
 /// Whether the round before the patch, asked again after a vote, has found nothing: then the patch stays as it is, and is voted on
 /// again.
-fn has_nothing_to_fix(protocol: &Protocol, position: usize, state: &UnitState) -> bool {
+fn has_nothing_to_fix<A: Artifact>(
+    protocol: &Protocol,
+    position: usize,
+    state: &UnitState<A>,
+) -> bool {
     let Some(patch) = protocol.rounds.get(position + 1) else {
         return false;
     };
@@ -81,18 +83,17 @@ fn has_nothing_to_fix(protocol: &Protocol, position: usize, state: &UnitState) -
         && patch.select.is_none()
         && position + 2 < protocol.rounds.len()
         && !state.accepted_answers(&patch.name).is_empty();
-    let is_empty = |answer: &&Answer| {
-        let Answer::Accepted(answer) = answer else {
-            return false;
-        };
-        let lists = ["findings", "must_fix"].map(|key| answer.get(key).and_then(Value::as_array));
-        lists.iter().all(|list| list.is_some_and(Vec::is_empty))
-    };
+    let is_empty =
+        |answer: &&Answer<A>| matches!(answer, Answer::Accepted(answer) if answer.finds_nothing());
     is_again && state.current_answers().values().all(is_empty)
 }
 
 /// How far a vote is that ends when its outcome is settled.
-fn early_vote_status(gate: &Consensus, round: &Round, state: &UnitState) -> RoundStatus {
+fn early_vote_status<A: Artifact>(
+    gate: &Consensus,
+    round: &Round,
+    state: &UnitState<A>,
+) -> RoundStatus {
     let status = round_status(round, state);
     if matches!(status, RoundStatus::Open) || is_settled(gate, round, state) {
         return match status {
@@ -111,7 +112,7 @@ fn early_vote_status(gate: &Consensus, round: &Round, state: &UnitState) -> Roun
 }
 
 /// Whether the votes that are missing can't change the outcome.
-fn is_settled(gate: &Consensus, round: &Round, state: &UnitState) -> bool {
+fn is_settled<A: Artifact>(gate: &Consensus, round: &Round, state: &UnitState<A>) -> bool {
     let answers = state.current_answers();
     let is_open = |role: &&Role| {
         !matches!(
@@ -124,21 +125,19 @@ fn is_settled(gate: &Consensus, round: &Round, state: &UnitState) -> bool {
     agree >= gate.threshold || agree + open < gate.threshold
 }
 
-fn count_agreeing(state: &UnitState) -> u32 {
-    let is_agreeing = |answer: &&&Answer| match answer {
-        Answer::Accepted(vote) => vote.get("vote").and_then(Value::as_str) == Some(AGREE),
-        _ => false,
-    };
+fn count_agreeing<A: Artifact>(state: &UnitState<A>) -> u32 {
+    let is_agreeing =
+        |answer: &&&Answer<A>| matches!(answer, Answer::Accepted(vote) if vote.agrees());
     state.current_answers().values().filter(is_agreeing).count() as u32
 }
 
 /// Whether one patch is selected among several without a vote.
-fn is_selected(protocol: &Protocol, round: &Round, state: &UnitState) -> bool {
+fn is_selected<A>(protocol: &Protocol, round: &Round, state: &UnitState<A>) -> bool {
     round.select.is_some() && remaining(protocol, state).len() == 1
 }
 
 /// Asks for the missing metadata.
-fn hydrate(protocol: &Protocol, state: &UnitState) -> Action {
+fn hydrate<A>(protocol: &Protocol, state: &UnitState<A>) -> Action {
     let Some(round) = &protocol.hydration else {
         let detail = format!(
             "it has no metadata, and protocol `{}` has no `hydration` to ask for it",
@@ -161,14 +160,7 @@ fn hydrate(protocol: &Protocol, state: &UnitState) -> Action {
             BlockReason::NoResponse,
             with_code(BlockReason::NoResponse, &code, detail),
         ),
-        RoundStatus::Complete | RoundStatus::NonePassed(_) => {
-            let answer = state
-                .accepted_answers(&round.name)
-                .into_values()
-                .next()
-                .cloned();
-            Action::Hydrate(answer.unwrap_or_default())
-        }
+        RoundStatus::Complete | RoundStatus::NonePassed(_) => Action::Hydrate(round.name.clone()),
     }
 }
 
@@ -197,7 +189,7 @@ enum RoundStatus {
 }
 
 /// How far a round with candidates is: one that passes is enough, and no other is asked again for then.
-fn candidate_status(protocol: &Protocol, round: &Round, state: &UnitState) -> RoundStatus {
+fn candidate_status<A>(protocol: &Protocol, round: &Round, state: &UnitState<A>) -> RoundStatus {
     let status = round_status(round, state);
     if matches!(status, RoundStatus::Open) {
         return status;
@@ -213,7 +205,7 @@ fn candidate_status(protocol: &Protocol, round: &Round, state: &UnitState) -> Ro
 }
 
 /// Why the candidates fail: the first failure of each.
-fn failures(round: &Round, state: &UnitState) -> Option<String> {
+fn failures<A>(round: &Round, state: &UnitState<A>) -> Option<String> {
     let runs = state.last_cycle(&round.name).iter();
     let checked = runs.flat_map(|run| &run.checked);
     let failed = checked.filter_map(|(role, checked)| {
@@ -224,7 +216,7 @@ fn failures(round: &Round, state: &UnitState) -> Option<String> {
     (!failed.is_empty()).then(|| failed.join("; "))
 }
 
-fn round_status(round: &Round, state: &UnitState) -> RoundStatus {
+fn round_status<A>(round: &Round, state: &UnitState<A>) -> RoundStatus {
     let answers = state.current_answers();
     let mut retries = Vec::new();
     let (mut unusable, mut fault) = (None, None);
@@ -287,7 +279,7 @@ fn promote_or_block(protocol: &Protocol, reason: BlockReason, detail: String) ->
 }
 
 /// Whether the vote has its result without the roles that could not be asked.
-fn is_decided(gate: &Consensus, state: &UnitState) -> bool {
+fn is_decided<A: Artifact>(gate: &Consensus, state: &UnitState<A>) -> bool {
     let answers = state.current_answers();
     let faults = answers.values();
     let faults = faults.filter(|answer| matches!(answer, Answer::Fault { .. }));
@@ -295,7 +287,7 @@ fn is_decided(gate: &Consensus, state: &UnitState) -> bool {
     agree >= gate.threshold || agree + open < gate.threshold
 }
 
-fn decide_vote(protocol: &Protocol, gate: &Consensus, state: &UnitState) -> Action {
+fn decide_vote<A: Artifact>(protocol: &Protocol, gate: &Consensus, state: &UnitState<A>) -> Action {
     let Some(tally) = state.current_tally() else {
         return Action::Tally;
     };
@@ -343,7 +335,7 @@ fn decide_vote(protocol: &Protocol, gate: &Consensus, state: &UnitState) -> Acti
 }
 
 /// How often the vote round was reached; consecutive emissions of it count once.
-fn count_vote_cycles(state: &UnitState, vote: &RoundName) -> u32 {
+fn count_vote_cycles<A>(state: &UnitState<A>, vote: &RoundName) -> u32 {
     let mut cycles = 0;
     let mut was_vote = false;
     for run in &state.rounds {
@@ -355,7 +347,7 @@ fn count_vote_cycles(state: &UnitState, vote: &RoundName) -> u32 {
 }
 
 /// Asks all roles of a round; of a vote that may end early, as many as must agree.
-fn emit_round(protocol: &Protocol, round: &Round, state: &UnitState) -> Action {
+fn emit_round<A>(protocol: &Protocol, round: &Round, state: &UnitState<A>) -> Action {
     let gate = protocol.consensus.as_ref();
     let gate = gate.filter(|gate| gate.early_vote && gate.round == round.name);
     let asked = gate.map_or(round.roles.len(), |gate| gate.threshold as usize);
@@ -366,11 +358,11 @@ fn emit_round(protocol: &Protocol, round: &Round, state: &UnitState) -> Action {
     )
 }
 
-fn emit(round: &Round, state: &UnitState) -> Action {
+fn emit<A>(round: &Round, state: &UnitState<A>) -> Action {
     emit_roles(round, state, round.roles.clone())
 }
 
-fn emit_roles(round: &Round, state: &UnitState, roles: Vec<Role>) -> Action {
+fn emit_roles<A>(round: &Round, state: &UnitState<A>, roles: Vec<Role>) -> Action {
     Action::Emit(Emission {
         round: round.name.clone(),
         attempt: state.count_emissions(&round.name) + 1,

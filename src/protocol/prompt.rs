@@ -121,7 +121,7 @@ pub fn latest_patch<'s>(protocol: &Protocol, state: &'s UnitState) -> Option<&'s
 }
 
 /// The answer of the patch round that was accepted last.
-pub fn latest_synthesis<'s>(protocol: &Protocol, state: &'s UnitState) -> Option<&'s Value> {
+pub fn latest_synthesis<'s, A>(protocol: &Protocol, state: &'s UnitState<A>) -> Option<&'s A> {
     let round = protocol.patch_round()?;
     if round.select.is_some() {
         return Some(select(protocol, state)?.patch);
@@ -194,7 +194,7 @@ fn feedback(state: &UnitState, round: &Round, role: &Role) -> String {
         .iter()
         .rev()
         .filter(|run| run.round == round.name);
-    let mut answers = last.filter_map(|run| run.answers.get(role));
+    let mut answers = last.filter_map(|run| run.answer(role));
     match answers.find(|answer| !matches!(answer, Answer::Open)) {
         Some(Answer::Retry { code, detail } | Answer::Rejected { code, detail }) => {
             format!("{code}: {detail}")

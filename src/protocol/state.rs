@@ -1,7 +1,11 @@
 //! The state of one unit: its rounds with their answers, the tallies, the integration.
 //!
 //! A fold over ledger events, changed only through its methods; [`super::next::next`] decides the next step.
+//!
+//! The type of an accepted answer is a parameter: a run keeps only where each answer is in its ledger, and loads the values
+//! ([`UnitState::load`]) when a prompt or a count needs them.
 
+use super::consensus::AGREE;
 use crate::model::{
     BlockReason, PatchEvidence, Role, RoundName, RowKey, Tally, ValidationFinished,
 };
@@ -9,13 +13,33 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+/// An accepted answer, or where it is.
+pub trait Artifact {
+    /// Whether it is a vote for the patch.
+    fn agrees(&self) -> bool;
+
+    /// Whether it is a critique that found nothing to fix.
+    fn finds_nothing(&self) -> bool;
+}
+
+impl Artifact for Value {
+    fn agrees(&self) -> bool {
+        self.get("vote").and_then(Value::as_str) == Some(AGREE)
+    }
+
+    fn finds_nothing(&self) -> bool {
+        let lists = ["findings", "must_fix"].map(|key| self.get(key).and_then(Value::as_array));
+        lists.iter().all(|list| list.is_some_and(Vec::is_empty))
+    }
+}
+
 /// The answer of a role in one emission of a round.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Answer {
+pub enum Answer<A = Value> {
     /// Its row has no verdict yet.
     Open,
     /// An artifact.
-    Accepted(Value),
+    Accepted(A),
     /// Not usable; the role is asked again.
     Retry {
         /// The failure code.
@@ -40,15 +64,36 @@ pub enum Answer {
     },
 }
 
+impl<A> Answer<A> {
+    fn load<B, E>(&self, read: &mut impl FnMut(&A) -> Result<B, E>) -> Result<Answer<B>, E> {
+        Ok(match self {
+            Self::Accepted(answer) => Answer::Accepted(read(answer)?),
+            Self::Open => Answer::Open,
+            Self::Retry { code, detail } => Answer::Retry {
+                code: code.clone(),
+                detail: detail.clone(),
+            },
+            Self::Rejected { code, detail } => Answer::Rejected {
+                code: code.clone(),
+                detail: detail.clone(),
+            },
+            Self::Fault { detail, is_final } => Answer::Fault {
+                detail: detail.clone(),
+                is_final: *is_final,
+            },
+        })
+    }
+}
+
 /// One emission of a round.
 #[derive(Clone, Debug, PartialEq)]
-pub struct RoundRun {
+pub struct RoundRun<A = Value> {
     /// The round.
     pub round: RoundName,
     /// The number of this emission among those of the round, from 1.
     pub attempt: u32,
-    /// One answer per emitted role.
-    pub answers: BTreeMap<Role, Answer>,
+    /// One answer per emitted role, by role. A plan may have very many tasks, and a map takes much more memory.
+    answers: Vec<(Role, Answer<A>)>,
     /// What is known of the patch of each role, for a round of the patch lane.
     pub checked: BTreeMap<Role, Checked>,
     /// Whether its answers were counted as votes.
@@ -78,17 +123,49 @@ pub enum Integration {
     Failed(BlockReason, String),
 }
 
+impl<A> RoundRun<A> {
+    fn load<B, E>(&self, read: &mut impl FnMut(&A) -> Result<B, E>) -> Result<RoundRun<B>, E> {
+        let answers = self.answers.iter();
+        let answers = answers.map(|(role, answer)| Ok((role.clone(), answer.load(read)?)));
+        Ok(RoundRun {
+            answers: answers.collect::<Result<_, E>>()?,
+            round: self.round.clone(),
+            attempt: self.attempt,
+            checked: self.checked.clone(),
+            is_counted: self.is_counted,
+        })
+    }
+
+    /// The answers, by role.
+    pub fn answers(&self) -> impl Iterator<Item = (&Role, &Answer<A>)> {
+        self.answers.iter().map(|(role, answer)| (role, answer))
+    }
+
+    /// The answer of a role that was asked.
+    pub fn answer(&self, role: &Role) -> Option<&Answer<A>> {
+        let at = self.answers.binary_search_by_key(&role, |(role, _)| role);
+        at.ok().map(|at| &self.answers[at].1)
+    }
+
+    fn set_answer(&mut self, role: &Role, answer: Answer<A>) {
+        match self.answers.binary_search_by_key(&role, |(role, _)| role) {
+            Ok(at) => self.answers[at].1 = answer,
+            Err(at) => self.answers.insert(at, (role.clone(), answer)),
+        }
+    }
+}
+
 /// A task in progress.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct UnitState {
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnitState<A = Value> {
     /// The protocol that the unit changed to; `None` for the original one.
     pub protocol: Option<String>,
     /// The round in which it fell back to that one; its answers are not retried there.
     pub fell_back_in: Option<RoundName>,
     /// Emissions under the current protocol, in order.
-    pub rounds: Vec<RoundRun>,
+    pub rounds: Vec<RoundRun<A>>,
     /// Emissions under earlier protocols, which count only for the numbers in row ids.
-    pub past_rounds: Vec<RoundRun>,
+    pub past_rounds: Vec<RoundRun<A>>,
     /// One per finished vote, in order.
     pub tallies: Vec<Tally>,
     /// The integration.
@@ -99,7 +176,40 @@ pub struct UnitState {
     pub validations: Vec<ValidationFinished>,
 }
 
-impl UnitState {
+impl<A> Default for UnitState<A> {
+    fn default() -> Self {
+        Self {
+            protocol: None,
+            fell_back_in: None,
+            rounds: Vec::new(),
+            past_rounds: Vec::new(),
+            tallies: Vec::new(),
+            integration: Integration::default(),
+            changed_paths: Vec::new(),
+            validations: Vec::new(),
+        }
+    }
+}
+
+impl<A> UnitState<A> {
+    /// The same state with what `read` makes of each accepted answer.
+    pub fn load<B, E>(&self, mut read: impl FnMut(&A) -> Result<B, E>) -> Result<UnitState<B>, E> {
+        let mut load = |runs: &[RoundRun<A>]| {
+            let runs = runs.iter().map(|run| run.load(&mut read));
+            runs.collect::<Result<Vec<_>, E>>()
+        };
+        Ok(UnitState {
+            rounds: load(&self.rounds)?,
+            past_rounds: load(&self.past_rounds)?,
+            protocol: self.protocol.clone(),
+            fell_back_in: self.fell_back_in.clone(),
+            tallies: self.tallies.clone(),
+            integration: self.integration.clone(),
+            changed_paths: self.changed_paths.clone(),
+            validations: self.validations.clone(),
+        })
+    }
+
     /// Records that rows for `roles` run.
     pub fn record_emission(
         &mut self,
@@ -107,19 +217,32 @@ impl UnitState {
         attempt: u32,
         roles: impl IntoIterator<Item = Role>,
     ) {
+        let answers = roles.into_iter().map(|role| (role, Answer::Open));
+        let mut answers: Vec<_> = answers.collect();
+        answers.sort_by(|one, other| one.0.cmp(&other.0));
+        answers.shrink_to_fit();
+        if self.rounds.is_empty() {
+            self.rounds.reserve_exact(1);
+        }
         self.rounds.push(RoundRun {
             round: round.clone(),
             attempt,
-            answers: roles.into_iter().map(|role| (role, Answer::Open)).collect(),
+            answers,
             checked: BTreeMap::new(),
             is_counted: false,
         });
     }
 
     /// Records the verdict of a row.
-    pub fn record_answer(&mut self, round: &RoundName, attempt: u32, role: &Role, answer: Answer) {
+    pub fn record_answer(
+        &mut self,
+        round: &RoundName,
+        attempt: u32,
+        role: &Role,
+        answer: Answer<A>,
+    ) {
         if let Some(run) = self.run_mut(round, attempt) {
-            run.answers.insert(role.clone(), answer);
+            run.set_answer(role, answer);
         }
     }
 
@@ -140,11 +263,11 @@ impl UnitState {
     pub fn forget_faults(&mut self) {
         for run in &mut self.rounds {
             run.answers
-                .retain(|_, answer| !matches!(answer, Answer::Fault { .. }));
+                .retain(|(_, answer)| !matches!(answer, Answer::Fault { .. }));
         }
     }
 
-    fn run_mut(&mut self, round: &RoundName, attempt: u32) -> Option<&mut RoundRun> {
+    fn run_mut(&mut self, round: &RoundName, attempt: u32) -> Option<&mut RoundRun<A>> {
         self.rounds
             .iter_mut()
             .rev()
@@ -161,7 +284,7 @@ impl UnitState {
             let begin = self.rounds.len() - self.current_emissions().len();
             for run in &mut self.rounds[begin..] {
                 run.answers
-                    .retain(|_, answer| matches!(answer, Answer::Accepted(_)));
+                    .retain(|(_, answer)| matches!(answer, Answer::Accepted(_)));
                 run.is_counted = false;
             }
         } else {
@@ -190,10 +313,10 @@ impl UnitState {
     }
 
     /// The latest accepted answer of each role in `round`, by role.
-    pub fn accepted_answers(&self, round: &RoundName) -> BTreeMap<&Role, &Value> {
+    pub fn accepted_answers(&self, round: &RoundName) -> BTreeMap<&Role, &A> {
         let mut latest = BTreeMap::new();
         for run in self.rounds.iter().filter(|run| run.round == *round) {
-            for (role, answer) in &run.answers {
+            for (role, answer) in run.answers() {
                 if let Answer::Accepted(value) = answer {
                     latest.insert(role, value);
                 }
@@ -203,18 +326,18 @@ impl UnitState {
     }
 
     /// The accepted answer of one row, also under an earlier protocol.
-    pub fn accepted_answer(&self, key: &RowKey) -> Option<&Value> {
+    pub fn accepted_answer(&self, key: &RowKey) -> Option<&A> {
         let runs = self.past_rounds.iter().chain(&self.rounds).rev();
         let mut runs = runs.filter(|run| run.round == key.round && run.attempt == key.attempt);
-        runs.find_map(|run| match run.answers.get(&key.role)? {
+        runs.find_map(|run| match run.answer(&key.role)? {
             Answer::Accepted(value) => Some(value),
             _ => None,
         })
     }
 
     /// The emissions of `round` in the last cycle: consecutive ones, and none of an earlier vote.
-    pub fn last_cycle(&self, round: &RoundName) -> &[RoundRun] {
-        let is_of = |run: &RoundRun| run.round == *round;
+    pub fn last_cycle(&self, round: &RoundName) -> &[RoundRun<A>] {
+        let is_of = |run: &RoundRun<A>| run.round == *round;
         let Some(end) = self.rounds.iter().rposition(is_of) else {
             return &[];
         };
@@ -223,7 +346,7 @@ impl UnitState {
     }
 
     /// The emissions of the current round: the last one, and those of the same round right before it.
-    pub fn current_emissions(&self) -> &[RoundRun] {
+    pub fn current_emissions(&self) -> &[RoundRun<A>] {
         let Some(last) = self.rounds.last() else {
             return &[];
         };
@@ -232,10 +355,8 @@ impl UnitState {
     }
 
     /// The latest answer of each role in the current round.
-    pub fn current_answers(&self) -> BTreeMap<&Role, &Answer> {
-        self.current_emissions()
-            .iter()
-            .flat_map(|run| &run.answers)
-            .collect()
+    pub fn current_answers(&self) -> BTreeMap<&Role, &Answer<A>> {
+        let runs = self.current_emissions().iter();
+        runs.flat_map(RoundRun::answers).collect()
     }
 }

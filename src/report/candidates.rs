@@ -21,8 +21,9 @@ pub struct CandidateReport {
 
 impl CandidateReport {
     /// Those of the last cycle of a unit.
-    pub(super) fn all(state: &UnitState) -> Vec<Self> {
-        let has_evidence = |run: &&RoundRun| run.checked.values().any(|it| it.evidence.is_some());
+    pub(super) fn all<A>(state: &UnitState<A>) -> Vec<Self> {
+        let has_evidence =
+            |run: &&RoundRun<A>| run.checked.values().any(|it| it.evidence.is_some());
         let Some(last) = state.rounds.iter().rev().find(has_evidence) else {
             return Vec::new();
         };

@@ -317,8 +317,8 @@ impl Report {
                 .iter()
                 .map(|mutation| MutationReport {
                     id: mutation.unit.to_string(),
-                    status: mutation.status.clone(),
-                    comment: mutation.comment.is_some(),
+                    status: mutation.status.to_string(),
+                    comment: mutation.has_comment,
                 })
                 .collect(),
             hydrations: hydrations(state),

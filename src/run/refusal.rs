@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// The most faults of one file that are listed.
-const FAULTS_MAX: usize = 5;
+pub(crate) const FAULTS_MAX: usize = 5;
 
 /// A file or folder that was refused as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -60,6 +60,10 @@ impl StagedJob {
         let mut draft = Draft::default();
         draft.add_bytes("job.json", JobFolder::at(self.path()).text(&sliced)?);
         draft.add_file(INPUT, Kind::File, &self.path().join(INPUT))?;
+        if sliced.job.row_index.is_some() {
+            let index = self.path().join(JobFolder::ROW_INDEX);
+            draft.add_file(JobFolder::ROW_INDEX, Kind::File, &index)?;
+        }
         if let Some(label) = &self.label {
             let path = format!("slices/{}", Label::FILE_NAME);
             draft.add_bytes(&path, label.text().into_bytes());

@@ -108,7 +108,13 @@ impl ExportRequest<'_> {
         let mut job = self.settings(label.as_ref(), workspace);
         let note = self.sandbox.apply(default, &mut job.worker, &protected)?;
         job.input_path = input;
-        let rows = Survey::take(&job)?.picked();
+        let survey = Survey::take(&job)?;
+        let rows = survey.picked();
+        let index = at(JobFolder::ROW_INDEX);
+        let is_indexed = survey
+            .write_index(&job.input_path, &index)
+            .map_err(RunError::io(&index))?;
+        job.row_index = is_indexed.then(|| PathBuf::from(JobFolder::ROW_INDEX));
         job.input_path = PathBuf::from(INPUT);
         let slicing = Slicing::new(
             rows,
@@ -135,6 +141,7 @@ impl ExportRequest<'_> {
             wave: WaveNo(label.map_or(1, |label| label.wave)),
             csv_path: self.wave.to_owned(),
             input_path: PathBuf::from(INPUT),
+            row_index: None,
             delimiter: None,
             encoding: None,
             sheet: None,
@@ -145,17 +152,7 @@ impl ExportRequest<'_> {
             output_readers: Readers::Owner,
             output_schema: call.output_schema.clone(),
             selection: job::Selection::default(),
-            bounds: Bounds {
-                max_concurrency: call
-                    .max_concurrency
-                    .unwrap_or(self.bounds.max_concurrency)
-                    .max(1),
-                max_runtime_seconds: call
-                    .max_runtime_seconds
-                    .unwrap_or(self.bounds.max_runtime_seconds)
-                    .max(1),
-                ..self.bounds
-            },
+            bounds: self.bounds,
             halt: Halt::default(),
             max_wall_seconds: None,
             wall_hard: false,

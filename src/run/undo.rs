@@ -329,7 +329,9 @@ impl UndoRun {
     pub fn abandon(&mut self) -> Result<Vec<(UnitId, String)>, RunError> {
         let stop = Stop::new().map_err(RunError::io(self.folder.path()))?;
         let units = &self.recorder.state().units;
-        let open = units.iter().filter_map(|unit| unit.open_undo.clone());
+        let open = units
+            .iter()
+            .filter_map(|unit| unit.open_undo.as_deref().cloned());
         let open: Vec<IntegrationStarted> = open.collect();
         let (integrator, recorder, _) = self.parts(&stop);
         let mut abandoned = Vec::new();

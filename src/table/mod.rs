@@ -15,7 +15,7 @@ mod writer;
 
 pub use delimiter::{option, probable, shown};
 pub use error::{RECORD_BYTES_MAX, TableError};
-pub use reader::{ReadOptions, Reader, RowsInCell};
+pub use reader::{Mark, ReadOptions, Reader, RowsInCell};
 pub use source::encoding_named;
 pub use writer::Writer;
 

@@ -3,7 +3,9 @@
 use super::error::{TableError, io_error};
 use super::source::{CHUNK_BYTES, Encoding, Source};
 use super::{header, quotes};
+use serde::{Deserialize, Serialize};
 use std::io;
+use std::io::SeekFrom;
 use std::path::{Path, PathBuf};
 
 /// Options for reading a file.
@@ -29,6 +31,20 @@ pub struct RowsInCell {
     pub last_line: u64,
     /// Its first cell with a line break.
     pub column: usize,
+}
+
+/// Where a row begins in a file, and how it begins, to find it again without reading the rows before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mark {
+    /// The offset in bytes, without a byte-order mark and a `sep=` line.
+    pub offset: u64,
+    /// The line ends before it.
+    pub lines: u64,
+    /// The rows before it, also the blank ones.
+    pub rows: u64,
+    /// A hash of its first bytes.
+    pub begin: u64,
 }
 
 /// A CSV file being read, row by row.
@@ -98,6 +114,47 @@ impl Reader {
             }
         }
         Ok(None)
+    }
+
+    /// The place of the row that was read last; `None` in a file that is decoded from another encoding.
+    pub fn mark(&self) -> Option<Mark> {
+        let source = self.rows.get_ref();
+        source.is_plain().then(|| Mark {
+            offset: self.span.0,
+            lines: source.line_at(self.span.0) - 1,
+            rows: self.row.saturating_sub(1),
+            begin: hash_of_begin(self.raw()),
+        })
+    }
+
+    /// Continues before the row at `mark`; `false` if the file has no such row there. Then it must be opened again.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub fn seek(&mut self, mark: Mark) -> Result<bool, TableError> {
+        if !self.rows.get_ref().is_plain() {
+            return Ok(false);
+        }
+        self.jump(mark)?;
+        let is_there = matches!(self.advance(), Ok(true));
+        let is_there = is_there
+            && self.record.len() == self.header.len()
+            && hash_of_begin(self.raw()) == mark.begin;
+        if is_there {
+            self.jump(mark)?;
+        }
+        Ok(is_there)
+    }
+
+    fn jump(&mut self, mark: Mark) -> Result<(), TableError> {
+        let mut position = csv::Position::new();
+        position.set_byte(mark.offset);
+        let sought = self.rows.seek_raw(SeekFrom::Start(mark.offset), position);
+        sought.map_err(|error| io_error(&self.path, error.into()))?;
+        self.rows.get_mut().jump(mark.offset, mark.lines);
+        self.span = (mark.offset, mark.offset);
+        self.row = mark.rows;
+        Ok(())
     }
 
     /// The first cell so far that may contain rows, and how many more there are.
@@ -285,4 +342,13 @@ impl Reader {
             rename: header::renames(&self.header),
         })
     }
+}
+
+/// A hash of the first bytes of a record. FNV-1a: it must be the same on every machine.
+fn hash_of_begin(raw: &[u8]) -> u64 {
+    const BYTES: usize = 64;
+    let begin = raw.iter().take(BYTES);
+    begin.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
 }

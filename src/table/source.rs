@@ -9,7 +9,7 @@ pub use encoding_rs::Encoding;
 use encoding_rs::{Decoder, DecoderResult, UTF_8, UTF_16BE, UTF_16LE};
 use std::fs::File;
 use std::io;
-use std::io::{Chain, Cursor, Read};
+use std::io::{Chain, Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 
 /// The size of one read.
@@ -82,6 +82,8 @@ pub(super) struct Source {
     decoding: Option<Decoding>,
     /// Bytes read to find a `sep=` line, to be returned first.
     front: Vec<u8>,
+    /// The bytes of the file that are not returned: a byte-order mark and a `sep=` line.
+    skipped: u64,
     undecodable: Option<Undecodable>,
     /// The bytes from the current record on.
     kept: Vec<u8>,
@@ -105,11 +107,14 @@ impl Source {
         let mut head = Vec::new();
         let look = &mut (&mut file).take(LOOK_BYTES as u64);
         look.read_to_end(&mut head).map_err(failed)?;
+        let looked = head.len();
         let encoding = encoding_of(&mut head, name, encoding)?;
+        let skipped = (looked - head.len()) as u64;
         let mut source = Self {
             raw: Cursor::new(head).chain(file),
             decoding: (encoding != UTF_8).then(|| Decoding::new(encoding)),
             front: Vec::new(),
+            skipped,
             undecodable: None,
             kept: Vec::new(),
             kept_from: 0,
@@ -151,6 +156,17 @@ impl Source {
         self.lines_before + 1 + line_ends(self.raw(self.kept_from, offset))
     }
 
+    /// Whether the returned bytes are those of the file, so that an offset in them is one in the file.
+    pub fn is_plain(&self) -> bool {
+        self.decoding.is_none()
+    }
+
+    /// Continues at `offset` of the returned bytes, before which there are `lines` line ends.
+    pub fn jump(&mut self, offset: u64, lines: u64) {
+        self.lines_before = lines;
+        (self.kept_from, self.begin, self.given) = (offset, offset, offset);
+    }
+
     fn separator(&mut self) -> io::Result<Option<u8>> {
         let mut chunk = [0; 64];
         while self.front.len() < SEP_LINE_BYTES_MAX {
@@ -167,6 +183,7 @@ impl Source {
             return Ok(None);
         };
         self.front.drain(..length);
+        self.skipped += length as u64;
         self.lines_before = 1;
         Ok(Some(separator))
     }
@@ -191,6 +208,22 @@ impl Source {
             });
         }
         Ok(length)
+    }
+}
+
+/// Only from the start, in the returned bytes of a plain file; [`Source::jump`] must follow.
+impl Seek for Source {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let SeekFrom::Start(offset) = to else {
+            return Err(io::ErrorKind::Unsupported.into());
+        };
+        let (_, file) = self.raw.get_mut();
+        file.seek(SeekFrom::Start(self.skipped + offset))?;
+        let (head, _) = self.raw.get_mut();
+        head.set_position(head.get_ref().len() as u64);
+        self.front.clear();
+        self.kept.clear();
+        Ok(offset)
     }
 }
 

@@ -1,6 +1,6 @@
 use super::*;
 use error::TableError;
-use reader::{ReadOptions, Reader};
+use reader::{Mark, ReadOptions, Reader};
 use writer::Writer;
 
 type Table = (Vec<String>, Vec<Vec<String>>);
@@ -39,6 +39,41 @@ fn marks_crlf_empty_lines_and_quoted_breaks_are_read() {
     let (header, rows) = read(b"\xEF\xBB\xBFid,t\r\n1,\"a\nb\"\r\n\r\n,\r\n2,c\r\n").expect("read");
     assert_eq!(header, ["id", "t"]);
     assert_eq!(rows, [["1", "a\nb"], ["2", "c"]]);
+}
+
+#[test]
+fn a_reader_continues_at_the_mark_of_a_row_as_if_it_had_read_those_before() {
+    let tables: [&[u8]; 4] = [
+        b"a,b\n1,2\n3,4\n5,6",
+        b"\xEF\xBB\xBFa,b\r\n1,\"x\r\ny\"\r\n\r\n,\r\n2,z\r\n",
+        b"sep=;\na;b\n1;\"2;\n\"\n\n\n3;4\n",
+        b"a,b\n\"\"\"1\"\"\",2\n3,\"\n\n4\"\n5,6\n",
+    ];
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let path = folder.path().join("t.csv");
+    let open = || Reader::open(&path, &path, &ReadOptions::default()).expect("a table");
+    let next = |reader: &mut Reader| {
+        let row = reader.next_row().expect("read");
+        row.map(|row| (row, reader.line(), reader.mark().expect("a mark")))
+    };
+    for bytes in tables {
+        std::fs::write(&path, bytes).expect("written");
+        let mut reader = open();
+        let rows: Vec<_> = std::iter::from_fn(|| next(&mut reader)).collect();
+        assert!(rows.len() >= 2);
+        for (at, (_, _, mark)) in rows.iter().enumerate() {
+            let mut reader = open();
+            assert!(reader.seek(*mark).expect("readable"));
+            let rest: Vec<_> = std::iter::from_fn(|| next(&mut reader)).collect();
+            assert_eq!(rest, rows[at..], "{}", String::from_utf8_lossy(bytes));
+        }
+        // A place within a row, and one where another row begins.
+        let last = rows[rows.len() - 1].2;
+        for offset in [last.offset + 1, rows[0].2.offset, 1000] {
+            let other = Mark { offset, ..last };
+            assert!(!open().seek(other).expect("readable"), "{offset}");
+        }
+    }
 }
 
 #[test]

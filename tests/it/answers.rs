@@ -46,6 +46,39 @@ fn done(bench: &Bench) {
 }
 
 #[test]
+fn the_rows_of_a_table_may_be_in_any_order_and_a_long_one_is_read_twice() {
+    let ids: Vec<String> = (0..9).map(|n| format!("t{n}")).collect();
+    let bench = Bench::new(&ids.iter().map(|id| Task::new(id)).collect::<Vec<_>>());
+    bench.next("--run-id R max_tasks=9 parallel_tasks=9");
+    let wave = bench.waves().remove(0);
+    let mut rows = wave.rows.clone();
+    rows.sort_by_key(|row| std::cmp::Reverse(row["id"].replace('3', "9")));
+    let mut text = csv::Writer::from_writer(Vec::new());
+    let columns = ["id", "prompt", "unit", "status", "result_json"];
+    text.write_record(columns).expect("written");
+    for row in &rows {
+        let result = json!({"plan": [row["id"]], "assumptions": [], "risk": "low", "risks": []});
+        let result = format!("{result:#}");
+        let cells = [
+            &row["id"],
+            &row["prompt"],
+            &row["unit"],
+            "completed",
+            &result,
+        ];
+        text.write_record(cells).expect("written");
+    }
+    let text = text.into_inner().expect("bytes");
+    std::fs::write(bench.path("answers.csv"), &text).expect("written");
+    bench.mesh("collect R answers.csv").exits(0);
+    let reported = bench.events_named("attempt_reported");
+    assert_eq!(reported.len(), 9);
+    for event in reported {
+        assert_eq!(event["result"]["plan"][0], event["item_id"]);
+    }
+}
+
+#[test]
 fn two_tasks_go_in_one_wave_from_step_to_step() {
     let bench = two_tasks();
     let first = bench.next(&TWO);

@@ -100,6 +100,27 @@ fn a_bundle_has_the_rows_the_schema_the_tree_and_a_program() {
 }
 
 #[test]
+fn options_that_a_bundle_keeps_from_its_export_are_refused() {
+    let sandbox = with_wave(1);
+    bundle(&sandbox, "", ANSWER).exits(0);
+    let refused = |options: &str, named: &str| {
+        let said = sandbox.mesh(slice(&sandbox, 1).and(options)).exits(2);
+        said.err_has(&format!(
+            "{named} can't be changed: `b` keeps what it was exported with"
+        ));
+    };
+    refused("--retries 3", "`--retries`");
+    refused(
+        "--env TOKEN --max-idle-seconds 9",
+        "`--env`, `--max-idle-seconds`",
+    );
+    assert_eq!(worked(&sandbox), "");
+    assert!(!sandbox.path("r").exists());
+    sandbox.mesh(slice(&sandbox, 1).and("-j 2")).exits(0);
+    assert_eq!(worked(&sandbox), "1");
+}
+
+#[test]
 fn a_file_of_results_is_continued_after_a_kill() {
     let sandbox = with_wave(3);
     let script = r#"cat >/dev/null; echo "$0" >>"$1"

@@ -1,58 +1,90 @@
-//! `mesh collect` that is killed while it saves answers.
+//! `mesh collect` that is killed while it records answers and verdicts.
+
+#![cfg(debug_assertions)]
 
 use crate::fixture::*;
-use std::path::Path;
+use serde_json::Value;
+use std::collections::BTreeSet;
 
-/// More than are synced one by one.
-const TASKS: usize = 20;
-
-/// The answers that are saved in `units/`, each of which must be whole.
-fn saved_answers(units: &Path) -> usize {
-    let folders = std::fs::read_dir(units).expect("a folder");
-    let files = folders.flat_map(|folder| {
-        let folder = folder.expect("an entry").path();
-        std::fs::read_dir(folder).expect("a folder")
-    });
-    let mut answers = 0;
-    for file in files {
-        let path = file.expect("an entry").path();
-        let name = path.file_name().expect("a name").to_string_lossy();
-        if name.starts_with("proposal.") {
-            serde_json::from_str::<serde_json::Value>(&read_file(&path)).expect("a whole answer");
-            answers += 1;
-        }
-    }
-    answers
+/// The rows that an event of run `R` names, each once.
+fn rows_with(bench: &Bench, event: &str) -> BTreeSet<String> {
+    let events = bench.events_named(event);
+    let row = |event: &Value| event["item_id"].as_str().expect("a row").to_owned();
+    let rows: BTreeSet<String> = events.iter().map(row).collect();
+    assert_eq!(rows.len(), events.len(), "{event}: a row twice");
+    rows
 }
 
-#[cfg(debug_assertions)]
+fn tasks(count: usize) -> Vec<Task> {
+    (0..count).map(|n| Task::new(&format!("t{n}"))).collect()
+}
+
+fn collect_with_kill(bench: &Bench, fault: &str) -> Said {
+    let mut collecting = bench.command(&["collect", "R", &bench.answers()]);
+    collecting.env("MESH_FAULT_KILL", fault);
+    collecting.run_to_end()
+}
+
 #[test]
-fn a_kill_leaves_no_verdict_without_its_answer_and_collecting_again_continues() {
-    let tasks: Vec<Task> = (0..TASKS).map(|n| Task::new(&format!("t{n}"))).collect();
-    let bench = Bench::new(&tasks);
-    bench.next("--run-id R max_tasks=20 parallel_tasks=20");
-    let answers = bench.answers();
-    let units = bench.run_folder().join("units");
+fn a_kill_at_any_step_leaves_no_verdict_without_its_answer_and_collecting_again_continues() {
+    const TASKS: usize = 6;
+    let waiting = || {
+        let bench = Bench::new(&tasks(TASKS));
+        bench.next("--run-id R max_tasks=6 parallel_tasks=6");
+        bench
+    };
+    let first = waiting().events().len();
+    let mut faults: Vec<String> = (1..10).map(|step| format!("write:{step}")).collect();
+    for seq in [first + 1, first + 2, first + 3] {
+        faults.extend([format!("before:{seq}"), format!("after:{seq}")]);
+    }
+    // The answers are one part, and so are the verdicts.
+    let last = first + 1 + 4 * TASKS;
+    faults.extend([format!("before:{last}"), format!("after:{last}")]);
     let mut killed = 0;
-    for step in (1..).step_by(9) {
-        let mut collecting = bench.command(&["collect", "R", &answers]);
-        collecting.env("MESH_FAULT_KILL", format!("write:{step}"));
-        let said = collecting.run_to_end();
-        let saved = saved_answers(&units);
-        let verdicts = bench.events_named("verdict").len();
-        if said.code != KILLED {
-            assert_eq!(
-                (said.code, saved, verdicts),
-                (0, TASKS, TASKS),
-                "{}",
-                said.err
-            );
-            break;
+    for fault in faults {
+        let bench = waiting();
+        killed += usize::from(collect_with_kill(&bench, &fault).code == KILLED);
+        let (reported, judged) = (
+            rows_with(&bench, "attempt_reported"),
+            rows_with(&bench, "verdict"),
+        );
+        assert!(judged.is_subset(&reported), "{fault}");
+        assert!([0, TASKS].contains(&judged.len()), "{fault}");
+        if judged.is_empty() {
+            bench.mesh(&["collect", "R", &bench.answers()]).exits(0);
         }
-        assert_eq!(verdicts, 0, "step {step}: all answers are saved before");
-        killed += 1;
+        // A row keeps its first answer.
+        assert_eq!(
+            rows_with(&bench, "attempt_reported").len(),
+            TASKS,
+            "{fault}"
+        );
+        assert_eq!(rows_with(&bench, "verdict").len(), TASKS, "{fault}");
+        bench.mesh("audit R").exits(0);
     }
     assert!(killed > 10, "{killed}");
-    // A row keeps its first answer.
-    assert_eq!(bench.events_named("attempt_reported").len(), TASKS);
+}
+
+#[test]
+fn a_kill_between_two_parts_of_a_large_wave_leaves_the_other_rows_open() {
+    // Rows are recorded 512 at a time, and judged 1024 at a time.
+    const TASKS: usize = 1100;
+    let bench = Bench::new(&tasks(TASKS));
+    bench.next(&format!(
+        "--run-id R max_tasks={TASKS} parallel_tasks={TASKS}"
+    ));
+    let first = bench.events().len() + 1;
+    let killed = collect_with_kill(&bench, &format!("after:{}", first + 3 * 512));
+    assert_eq!(killed.code, KILLED);
+    assert_eq!(rows_with(&bench, "attempt_reported").len(), 512);
+    let killed = collect_with_kill(&bench, &format!("after:{}", first + 3 * TASKS + 1024));
+    assert_eq!(killed.code, KILLED);
+    assert_eq!(rows_with(&bench, "attempt_reported").len(), TASKS);
+    assert_eq!(rows_with(&bench, "verdict").len(), 1024);
+    // The next wave has all tasks: the rows without a verdict are judged before.
+    bench.next("--run R");
+    assert_eq!(rows_with(&bench, "verdict").len(), TASKS);
+    assert_eq!(bench.waves()[1].rows.len(), 3 * TASKS);
+    bench.mesh("audit R").exits(0);
 }

@@ -61,6 +61,33 @@ fn events(path: &Path) -> Vec<Value> {
 }
 
 #[test]
+fn a_slice_reads_its_own_rows_unless_the_index_of_the_rows_does_not_fit() {
+    let sandbox = with_wave(5);
+    export(&sandbox, "--rows-per-task 1", ANSWER);
+    let text = sandbox.read("job/wave.csv");
+    // Of the same size, and no table any more if the first row is read.
+    sandbox.write("job/wave.csv", &text.replacen("do 1,1", "do 1,\"", 1));
+    sandbox.mesh("wave exec job --index 3").exits(0);
+    sandbox.mesh("wave exec job --slice 4-5").exits(0);
+    assert_eq!(worked(&sandbox), "3 4 5");
+    std::fs::rename(sandbox.path("job/rows.json"), sandbox.path("rows.json")).expect("moved");
+    let whole = sandbox.mesh("wave exec job --index 2");
+    assert_ne!(whole.code, 0);
+    whole.err_has("line 2, column 3: the quote that is opened here is never closed");
+    // The rows are elsewhere, in a file of the same size.
+    let moved = format!("id,prompt,n\nitem-1,do it,1\n{}", &text[27..]);
+    assert_eq!(moved.len(), text.len());
+    sandbox.write("job/wave.csv", &moved);
+    std::fs::rename(sandbox.path("rows.json"), sandbox.path("job/rows.json")).expect("moved");
+    sandbox.mesh("wave exec job --index 2").exits(0);
+    assert_eq!(worked(&sandbox), "2");
+    // Of another size.
+    sandbox.write("job/wave.csv", &text.replacen("item-1,do 1,1\n", "", 1));
+    let gone = sandbox.mesh("wave exec job --slice 5");
+    gone.err_has("row 5 is out of range");
+}
+
+#[test]
 fn every_slice_is_worked_once_and_by_the_rules_of_spawn() {
     let sandbox = with_wave(5);
     // The first answer of each row does not fit the schema.
@@ -145,6 +172,14 @@ fn each_engine_names_the_slice_in_its_own_way() {
     sandbox.mesh("wave exec w.csv --index 1 -- true").exits(1);
     let other = sandbox.mesh("wave exec w.csv --index 2 -- false").exits(2);
     other.err_has("w.exec` was made with another command");
+    for options in ["--retries 5", "--env TOKEN"] {
+        let args = Args::from("wave exec w.csv --index 2").and(options);
+        let other = sandbox.mesh(args.and(&["--", "true"][..])).exits(2);
+        other.err_has("w.exec` was made with another command, or other options");
+        let args = Args::from("wave exec job --index 2").and(options);
+        let kept = sandbox.mesh(args).exits(2);
+        kept.err_has("can't be changed: `job` keeps what it was exported with");
+    }
     sandbox
         .mesh("wave exec none --index 1")
         .exits(2)

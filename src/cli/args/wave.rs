@@ -129,6 +129,9 @@ pub struct ExecArgs {
     pub bundle: ExecBundleArgs,
     #[command(flatten)]
     pub work: RowWorkArgs,
+    /// The options on the command line, as `max_idle_seconds`
+    #[arg(skip)]
+    pub typed: Vec<String>,
 }
 
 /// How the rows of an exported wave are worked; shared by `export` and `exec`.

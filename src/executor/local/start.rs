@@ -28,7 +28,7 @@ pub fn run(
     stop: &Stop,
     share: Option<Share<'_>>,
 ) -> Result<(JobStatus, Survey), JobError> {
-    let survey = Survey::take(settings)?;
+    let survey = Survey::recall(settings)?;
     let check = ResultCheck::of(settings)?;
     let total = survey.total().max(1) as usize;
     let slots = settings.bounds.max_concurrency.min(total);

@@ -48,6 +48,9 @@ impl SlicedJob {
 }
 
 impl JobFolder {
+    /// The name of the index of the input.
+    pub const ROW_INDEX: &str = "rows.json";
+
     /// The folder at `path`, which has a `job.json`.
     ///
     /// # Errors
@@ -134,6 +137,7 @@ impl JobFolder {
         let paths = [&mut job.input_path, &mut job.logs];
         for path in paths
             .into_iter()
+            .chain(&mut job.row_index)
             .chain([&mut worker.folder, &mut worker.program])
         {
             *path = folder.join(&*path);

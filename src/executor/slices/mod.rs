@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! JOB/job.json                 the job and how it is sliced (`job_folder`, `slicing`)
+//! JOB/rows.json                where the rows of its input begin, so that a slice need not read the others
 //! JOB/slices/00017.2.jsonl     what happened to slice 17, as a ledger; 2 is its generation (`slice_file`)
 //! JOB/slices/00017.refused.jsonl   other processes that wanted the slice while it was worked
 //! JOB/logs/                    the output of failed attempts

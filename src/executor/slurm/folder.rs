@@ -36,6 +36,7 @@ impl ArrayFolder {
     pub fn create(
         settings: &Settings,
         options: &SlurmOptions,
+        survey: &Survey,
         rows: Rows,
         slices_max: u64,
         state: &State,
@@ -53,7 +54,12 @@ impl ArrayFolder {
         let at_once = options.rows_at_once.max(1);
         let slicing = Slicing::new(rows, options.rows_per_task, slices_max, at_once);
         // What counts over all slices is up to the process that hands them out, and a slice runs where it is.
+        let index = folder.path().join(JobFolder::ROW_INDEX);
+        let is_indexed = survey
+            .write_index(&settings.input_path, &index)
+            .map_err(JobError::Scratch)?;
         let job = Settings {
+            row_index: is_indexed.then_some(index),
             executor: ExecutorChoice::Local,
             halt: Halt::default(),
             budget: Budget::default(),

@@ -176,7 +176,14 @@ impl SlurmRun<'_> {
             return Ok(None);
         }
         let slices_max = array::array_max(self.options)?;
-        let array = ArrayFolder::create(self.settings, self.options, rows, slices_max, self.state)?;
+        let array = ArrayFolder::create(
+            self.settings,
+            self.options,
+            survey,
+            rows,
+            slices_max,
+            self.state,
+        )?;
         Ok(Some((array, Import::default())))
     }
 

@@ -314,10 +314,12 @@ fn metadata_comes_first_and_the_rounds_follow() {
     assert_eq!(emission.round.as_str(), "hydrate");
     state.record_emission(&emission.round, 1, emission.roles.clone());
     assert_eq!(next(&protocol, &state, false), Action::Await);
-    let proposed = json!({"mesh": {}});
-    let answer = Answer::Accepted(proposed.clone());
+    let answer = Answer::Accepted(json!({"mesh": {}}));
     state.record_answer(&emission.round, 1, &emission.roles[0], answer);
-    assert_eq!(next(&protocol, &state, false), Action::Hydrate(proposed));
+    assert_eq!(
+        next(&protocol, &state, false),
+        Action::Hydrate(emission.round.clone())
+    );
     assert_eq!(step(&protocol, &mut state, good), "proposal 1 x1");
 
     let mut state = UnitState::default();

@@ -16,7 +16,7 @@ use crate::model::{
 use crate::plan::Plan;
 use crate::protocol::{Action, Answer, ProtocolChange, UnitState};
 use crate::run::error::RunError;
-use crate::run::store::Unit;
+use crate::run::store::{AnswerPlace, Unit};
 use crate::run::watcher::Watcher;
 use crate::{integrate, protocol};
 use rayon::prelude::*;
@@ -71,7 +71,7 @@ impl PlanRun {
         let grace = Duration::from_secs(self.settings.options.bounds.grace_seconds);
         integrate::end_writers(&self.folder.writers(), grace)?;
         self.recover_stores(watcher)?;
-        let open = |unit: &Unit| unit.open_integration.clone();
+        let open = |unit: &Unit| unit.open_integration.as_deref().cloned();
         Ok(self.state().units.iter().filter_map(open).collect())
     }
 
@@ -305,9 +305,13 @@ impl PlanRun {
             Action::Integrate if unit.is_held() => {
                 return self.step_integration(&plan, &task, &unit, context);
             }
-            Action::Hydrate(answer) => self.with_expected_change(context, |run, context| {
-                run.hydrate(&task, &unit, answer, context.watcher)
-            })?,
+            Action::Hydrate(round) => {
+                let answers = unit.state.accepted_answers(round);
+                let answer = self.answer(answers.into_values().next())?;
+                self.with_expected_change(context, |run, context| {
+                    run.hydrate(&task, &unit, &answer, context.watcher)
+                })?
+            }
             Action::Block(reason, detail) => {
                 self.with_expected_change(context, |run, context| {
                     let detail = run.explain_block(&task, &unit, *reason, detail)?;
@@ -325,7 +329,7 @@ impl PlanRun {
                     // If a person or another run changed the task first, the next step releases it.
                     return run.set_early_in_progress(&plan, &unit, context);
                 }
-                run.warn_of_left_out(&task, &unit, context.watcher);
+                run.warn_of_left_out(&task, &unit, context.watcher)?;
                 run.integrate(&task, &unit, context)
             })?,
         }
@@ -373,7 +377,7 @@ impl PlanRun {
         }
         let run = unit.state.rounds.last();
         let row = run.and_then(|run| {
-            let role = run.answers.keys().next()?.clone();
+            let role = run.answers().next()?.0.clone();
             let (unit, round, attempt) = (task.unit.clone(), run.round.clone(), run.attempt);
             Some(
                 RowKey {
@@ -420,7 +424,7 @@ impl PlanRun {
     fn tally(
         &mut self,
         task: &Task,
-        state: &UnitState,
+        state: &UnitState<AnswerPlace>,
         watcher: &mut dyn Watcher,
     ) -> Result<(), RunError> {
         let gate = task.protocol.consensus.as_ref();
@@ -430,18 +434,20 @@ impl PlanRun {
             false => "no verdict",
         };
         let answers = state.current_answers();
-        let votes = task
-            .protocol
-            .voters()
-            .iter()
-            .map(|role| match answers.get(role) {
-                Some(Answer::Accepted(value)) => (role, Ok(value)),
+        let voters = task.protocol.voters();
+        let votes = voters.iter().map(|role| {
+            Ok(match answers.get(role) {
+                Some(Answer::Accepted(place)) => Ok(self.answer(Some(place))?),
                 Some(Answer::Rejected { code, .. } | Answer::Retry { code, .. }) => {
-                    (role, Err(code.as_str()))
+                    Err(code.as_str())
                 }
-                Some(Answer::Open | Answer::Fault { .. }) => (role, Err("no verdict")),
-                None => (role, Err(without_answer)),
-            });
+                Some(Answer::Open | Answer::Fault { .. }) => Err("no verdict"),
+                None => Err(without_answer),
+            })
+        });
+        let votes: Vec<Result<Value, &str>> = votes.collect::<Result<_, RunError>>()?;
+        let votes = voters.iter().zip(votes.iter());
+        let votes = votes.map(|(role, vote)| (role, vote.as_ref().map_err(|why| *why)));
         let number = state.tallies.len() as u32 + 1;
         let candidates = protocol::remaining(&task.protocol, state);
         let candidates: Vec<_> = candidates.iter().map(|one| one.role).collect();
@@ -469,7 +475,7 @@ impl PlanRun {
         unit: &Unit,
         context: &mut Context<'_, '_>,
     ) -> Result<(), RunError> {
-        let patch = self.accepted_patch(task, unit);
+        let patch = self.accepted_patch(task, unit)?;
         let known = self.concurrent_changes(&task.unit);
         self.with_integrator(&patch, 1, context, |integrator, request, journal| {
             integrator.integrate(request, journal)
@@ -501,8 +507,13 @@ impl PlanRun {
     }
 
     /// Warns of proposed validation commands that are left out.
-    pub(crate) fn warn_of_left_out(&self, task: &Task, unit: &Unit, watcher: &mut dyn Watcher) {
-        let left_out = self.accepted_patch(task, unit).commands.left_out;
+    pub(crate) fn warn_of_left_out(
+        &self,
+        task: &Task,
+        unit: &Unit,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), RunError> {
+        let left_out = self.accepted_patch(task, unit)?.commands.left_out;
         if !left_out.is_empty() {
             watcher.warn(&format!(
                 "{}: did not run validation commands that the synthesis proposed and validation_allow does not cover: {}",
@@ -510,6 +521,7 @@ impl PlanRun {
                 one_line(&left_out.join("; "))
             ));
         }
+        Ok(())
     }
 
     /// Sets a task that was begun early to `in_progress`, before its patch is integrated.
@@ -521,7 +533,7 @@ impl PlanRun {
     ) -> Result<(), RunError> {
         let item = find_item(plan, &unit.id)?;
         let id = item.id().clone();
-        if let Some(notes) = self.proposed_notes(item, Some(unit)) {
+        if let Some(notes) = self.proposed_notes(item, Some(unit))? {
             self.store
                 .mutate(self.mutate_options(), |plan| plan.set_notes(&id, &notes))?;
         }
@@ -536,6 +548,7 @@ impl PlanRun {
         watcher: &mut dyn Watcher,
     ) -> Result<(), RunError> {
         let run_id = self.id().clone();
+        self.store_answers_of(unit)?;
         let learnings = self.learn_from_task(unit, reason, detail, watcher)?;
         let outcome = Persisted {
             run_id: &run_id,
@@ -543,7 +556,7 @@ impl PlanRun {
             detail,
             tally: unit.state.tallies.last(),
             validations: &unit.state.validations,
-            integration: unit.integration.as_ref(),
+            integration: unit.integration.as_deref(),
             learnings: &learnings,
         };
         let text = integrate::comment(&outcome);

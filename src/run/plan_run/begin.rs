@@ -22,9 +22,10 @@ use crate::run::confinement::protected_by_plan;
 use crate::run::error::RunError;
 use crate::run::preflight::{Preflight, ProtocolSearchPath, Protocols};
 use crate::run::settings::Settings;
-use crate::run::store::{Recorder, RunFolder, State, TaskHolds, Wave, task_holds};
+use crate::run::store::{AnswerPlace, Recorder, RunFolder, State, TaskHolds, Wave, task_holds};
 use crate::run::watcher::Watcher;
 use crate::workspace::{Fingerprint, Workspaces};
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -299,6 +300,14 @@ impl PlanRun {
         self.recorder.state()
     }
 
+    /// The answer at `place`; `null` without one.
+    pub(crate) fn answer(&self, place: Option<&AnswerPlace>) -> Result<Value, RunError> {
+        match place {
+            Some(place) => Ok(place.read(self.recorder.reader()?)?),
+            None => Ok(Value::Null),
+        }
+    }
+
     /// The root of the repository.
     pub fn root(&self) -> &Path {
         self.repo.root()
@@ -339,7 +348,7 @@ impl PlanRun {
         let known = self.state().unit(unit);
         let changed = known.and_then(|unit| unit.state.protocol.as_deref());
         let item = find_item(plan, unit)?;
-        let item = self.with_proposed_metadata(item, known);
+        let item = self.with_proposed_metadata(item, known)?;
         let mut task = Task::read(&item, &self.protocols, changed)?;
         task.is_hydrated = self.state().hydrations.iter().any(|one| one.unit == *unit);
         Ok(task)

@@ -3,16 +3,19 @@
 use super::file_list::FileList;
 use crate::integrate::PatchPolicy;
 use crate::job::{Stop, Urgency};
+use crate::ledger::{LedgerError, Lines};
 use crate::model::{
     BlockReason, Risk, RowId, RowKey, RunId, UnitId, WaveCompiled, WaveNo, with_code,
 };
 use crate::plan::{Item, Metadata, metadata};
 use crate::platform::{Hashed, Readers, compile_point, durable};
-use crate::protocol::{Action, Emission, Integration, Protocol, Round, TaskContext, UnitState};
+use crate::protocol::{
+    Action, Artifact, Emission, Integration, Protocol, Round, TaskContext, UnitState,
+};
 use crate::run::error::RunError;
 use crate::run::preflight::{Preflight, Protocols};
 use crate::run::settings::Settings;
-use crate::run::store::RunFolder;
+use crate::run::store::{AnswerPlace, RunFolder};
 use crate::scope::Scope;
 use crate::wave::{CsvWriter, WaveHead, WaveRow};
 use crate::{patch, protocol, wave};
@@ -78,7 +81,7 @@ impl Task {
     }
 
     /// What its unit needs next.
-    pub fn next(&self, state: &UnitState) -> Action {
+    pub fn next<A: Artifact>(&self, state: &UnitState<A>) -> Action {
         // Proposed metadata lacks commands only if none of them was allowed; another proposal would not help.
         let is_settled = self.has_metadata || self.is_hydrated;
         let can_end_well = !is_settled
@@ -139,7 +142,7 @@ impl Task {
 }
 
 /// A unit and what it needs.
-pub(crate) type NeedingUnit<'u> = (&'u Task, &'u UnitState, &'u Emission);
+pub(crate) type NeedingUnit<'u> = (&'u Task, &'u UnitState<AnswerPlace>, &'u Emission);
 
 /// How many units are rendered at once. Only their rows are in memory.
 const BLOCK: usize = 256;
@@ -154,19 +157,30 @@ pub(crate) struct WaveDraft<'u> {
     pub files: &'u FileList,
     /// The units.
     pub units: Vec<NeedingUnit<'u>>,
+    /// The ledger with their answers, if they have any.
+    pub lines: Option<&'u Lines>,
 }
 
 impl WaveDraft<'_> {
     /// The rows, block by block.
-    fn blocks(&self) -> impl Iterator<Item = Vec<WaveRow>> + Send {
+    fn blocks(&self) -> impl Iterator<Item = Result<Vec<WaveRow>, LedgerError>> + Send {
         self.units.chunks(BLOCK).map(|block| {
-            let rows = block.par_iter().flat_map_iter(|unit| self.rows_of(*unit));
-            rows.collect()
+            let loaded = block.iter().map(|(_, state, _)| self.load(state));
+            let loaded: Vec<UnitState> = loaded.collect::<Result<_, _>>()?;
+            let units = block.par_iter().zip(&loaded);
+            let rows = units.flat_map_iter(|((task, _, emission), state)| {
+                rows_of(self.files, self.round, task, state, emission)
+            });
+            Ok(rows.collect())
         })
     }
 
-    fn rows_of(&self, unit: NeedingUnit<'_>) -> Vec<WaveRow> {
-        rows_of(self.files, self.round, unit)
+    /// The state of a unit with its answers.
+    fn load(&self, state: &UnitState<AnswerPlace>) -> Result<UnitState, LedgerError> {
+        state.load(|place| match self.lines {
+            Some(lines) => place.read(lines),
+            None => Ok(Value::Null),
+        })
     }
 
     /// Writes the wave CSV and the call file; both are durable when this returns. `None`: the run was asked to stop, and nothing
@@ -233,6 +247,7 @@ impl WaveDraft<'_> {
             if is_asked(stop) {
                 return Ok(None);
             }
+            let block = block.map_err(io::Error::other)?;
             // One block is written while the next one is rendered.
             let write = || block.iter().try_for_each(|row| writer.row(row));
             let written;
@@ -257,7 +272,9 @@ fn stopped() -> io::Error {
 fn rows_of(
     files: &FileList,
     round: &Round,
-    (task, state, emission): NeedingUnit<'_>,
+    task: &Task,
+    state: &UnitState,
+    emission: &Emission,
 ) -> Vec<WaveRow> {
     let (context, metadata) = (task.context(files), task.metadata());
     let attempt = emission.attempt;
@@ -300,7 +317,7 @@ pub(crate) fn head(
 
 /// The tasks that would be blocked as soon as they are admitted, each with the reason, for `--dry-run`.
 pub fn find_blocked_tasks(preflight: &Preflight) -> Result<Vec<(UnitId, String)>, RunError> {
-    let blocked = |task: Task| match task.next(&UnitState::default()) {
+    let blocked = |task: Task| match task.next(&UnitState::<AnswerPlace>::default()) {
         Action::Block(reason, detail) => Some((task.unit, with_code(reason.as_str(), &detail))),
         _ => None,
     };
@@ -329,7 +346,7 @@ pub struct Preview {
 impl Preview {
     /// Compiles nothing yet; `None` if no task needs rows.
     pub fn of(preflight: &Preflight, run_id: &RunId) -> Result<Option<Self>, RunError> {
-        let fresh = UnitState::default();
+        let fresh = UnitState::<AnswerPlace>::default();
         let tasks = selected_tasks(preflight)?.into_iter();
         let mut units: Vec<(Task, Emission)> = tasks
             .filter_map(|task| match task.next(&fresh) {
@@ -369,7 +386,7 @@ impl Preview {
 
     /// Calls `show` with every row, in order.
     pub fn for_each_row<E>(&self, mut show: impl FnMut(WaveRow) -> Result<(), E>) -> Result<(), E> {
-        let fresh = UnitState::default();
+        let fresh = UnitState::<AnswerPlace>::default();
         let units = self.units.iter();
         let draft = WaveDraft {
             head: self.head.clone(),
@@ -378,7 +395,9 @@ impl Preview {
             units: units
                 .map(|(task, emission)| (task, &fresh, emission))
                 .collect(),
+            lines: None,
         };
-        draft.blocks().flatten().try_for_each(&mut show)
+        // Without answers nothing is read from a ledger.
+        draft.blocks().flatten().flatten().try_for_each(&mut show)
     }
 }

@@ -6,7 +6,6 @@ use crate::model::{BlockReason, one_line, shell_word};
 use crate::protocol;
 use crate::run::error::RunError;
 use crate::run::store::Unit;
-use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -66,8 +65,12 @@ impl PlanRun {
         }
         let checkout = self.checkout()?;
         let synthesis = protocol::latest_synthesis(&task.protocol, &unit.state);
-        let refused = self.last_patch(unit);
-        let patch = synthesis.and_then(|answer| answer["patch"].as_str().map(str::to_owned));
+        let synthesis = self.answer(synthesis)?;
+        let patch = synthesis["patch"].as_str().map(str::to_owned);
+        let refused = match &patch {
+            Some(_) => None,
+            None => self.last_patch(unit)?,
+        };
         let Some(patch) = patch.or(refused) else {
             return Ok(detail.to_owned());
         };
@@ -102,12 +105,15 @@ impl PlanRun {
     }
 
     /// The patch of the last refused answer.
-    fn last_patch(&self, unit: &Unit) -> Option<String> {
-        let row = &unit.refusals.last()?.item_id;
+    fn last_patch(&self, unit: &Unit) -> Result<Option<String>, RunError> {
+        let row = unit.refusals.last().map(|refusal| &refusal.item_id);
         let mut waves = self.state().waves.iter().rev();
-        let wave = waves.find(|wave| wave.index(row).is_some())?;
-        let patch = wave.result(row)?.get("patch").and_then(Value::as_str);
-        patch.map(str::to_owned)
+        let found = row.and_then(|row| Some((waves.find(|wave| wave.index(row).is_some())?, row)));
+        let Some((wave, row)) = found else {
+            return Ok(None);
+        };
+        let report = wave.report(row, self.recorder.reader()?)?;
+        Ok(report.and_then(|it| it.result["patch"].as_str().map(str::to_owned)))
     }
 }
 

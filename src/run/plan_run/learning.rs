@@ -38,7 +38,9 @@ impl PlanRun {
         if !self.has_learned(Some(&unit.id)) {
             let plan = self.store.current()?;
             let item = super::begin::find_item(&plan, &unit.id)?;
-            if let Some(draft) = draft_for_task(item, unit, reason, detail) {
+            if let Some(mut draft) = draft_for_task(item, unit, reason, detail) {
+                draft.evidence.extend(self.list_must_fix(unit)?);
+                draft.evidence.truncate(EVIDENCE_MAX);
                 self.learn(Some(&unit.id), draft, watcher)?;
             }
         }
@@ -56,6 +58,25 @@ impl PlanRun {
             Some(draft) => self.learn(None, draft, watcher),
             None => Ok(()),
         }
+    }
+
+    /// The must-fix items of the critics in the last cycle.
+    fn list_must_fix(&self, unit: &Unit) -> Result<Vec<String>, RunError> {
+        let critique = RoundName::new("critique");
+        let mut last = unit.state.rounds.iter().rev();
+        let Some(round) = last.find(|run| run.round == critique) else {
+            return Ok(Vec::new());
+        };
+        let mut items = Vec::new();
+        for (role, answer) in round.answers() {
+            if let Answer::Accepted(place) = answer {
+                let value = self.answer(Some(place))?;
+                let texts = value["must_fix"].as_array().into_iter().flatten();
+                let texts = texts.filter_map(Value::as_str);
+                items.extend(texts.map(|text| format!("{role} must fix: {}", quote(text))));
+            }
+        }
+        Ok(items)
     }
 
     fn has_learned(&self, unit: Option<&UnitId>) -> bool {
@@ -162,14 +183,10 @@ fn was_abandoned(unit: &Unit) -> bool {
 /// Whether any worker of the task answered. If none did, the cause is not the task: the program is missing, misspelt or not logged
 /// in.
 fn has_answered(unit: &Unit) -> bool {
-    let answers = unit
-        .state
-        .rounds
-        .iter()
-        .flat_map(|run| run.answers.values());
+    let answers = unit.state.rounds.iter().flat_map(|run| run.answers());
     answers
         .into_iter()
-        .any(|answer| matches!(answer, Answer::Accepted(_)))
+        .any(|(_, answer)| matches!(answer, Answer::Accepted(_)))
         || unit
             .refusals
             .iter()
@@ -327,8 +344,6 @@ fn list_task_evidence(unit: &Unit, reason: Option<BlockReason>, detail: &str) ->
         let detail = quote(refusal.detail.as_deref().unwrap_or_default());
         format!("{} refused, {}", refusal.item_id, with_code(code, &detail))
     }));
-    evidence.extend(list_must_fix(unit));
-    evidence.truncate(EVIDENCE_MAX);
     evidence
 }
 
@@ -339,25 +354,6 @@ fn describe_outcome(run: &ValidationFinished) -> String {
         line => format!(": {}", quote(line)),
     };
     format!("`{command}`: {}{line}", run.outcome())
-}
-
-/// The must-fix items of the critics in the last cycle.
-fn list_must_fix(unit: &Unit) -> Vec<String> {
-    let critique = RoundName::new("critique");
-    let last = unit.state.rounds.iter().rev();
-    let Some(round) = last.clone().find(|run| run.round == critique) else {
-        return Vec::new();
-    };
-    let mut items = Vec::new();
-    for (role, answer) in &round.answers {
-        let Answer::Accepted(value) = answer else {
-            continue;
-        };
-        let texts = value["must_fix"].as_array().into_iter().flatten();
-        let texts = texts.filter_map(Value::as_str);
-        items.extend(texts.map(|text| format!("{role} must fix: {}", quote(text))));
-    }
-    items
 }
 
 /// The learning of the run, if there is one.

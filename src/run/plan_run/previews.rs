@@ -12,33 +12,31 @@ use super::in_flight::{Validated, Validation};
 use super::integrations::{AcceptedPatch, PreviewInFlight};
 use crate::integrate::Preview;
 use crate::job::{Journal, Stop};
-use crate::model::{RowId, RowKey, UnitId};
+use crate::model::{RowId, RowKey, UnitId, WaveNo};
 use crate::run::error::RunError;
-use crate::run::store::Wave;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
 impl PlanRun {
-    /// What was seen of the patch of row `id`; `None` if that is not known yet. Then its preview is in flight.
+    /// What was seen of the patch of row `id`, whose answer is `synthesis`; `None` if that is not known yet. Then its preview is in flight.
     pub(crate) fn preview(
         &self,
         task: &Task,
-        wave: &Wave,
+        wave: WaveNo,
         id: &RowId,
+        synthesis: &Value,
         context: &mut Context<'_, '_>,
     ) -> Option<Preview> {
         if let Some(preview) = context.integrations.previews.get(id) {
             return preview.shown.clone();
         }
-        let nothing = Value::Null;
-        let synthesis = wave.result(id).unwrap_or(&nothing);
         let role = RowKey::parse(id).map(|key| key.role);
         let patch = AcceptedPatch {
             candidate: role.filter(|_| task.protocol.select().is_some()),
             ..self.patch_of(task, synthesis, None)
         };
         let preview = PreviewInFlight {
-            wave: wave.compiled.wave,
+            wave,
             patch: Some(patch),
             unit: task.unit.clone(),
             known: self.concurrent_changes(&task.unit),

@@ -25,7 +25,7 @@ use crate::platform::{digest, durable};
 use crate::protocol;
 use crate::protocol::{Action, Integration};
 use crate::run::error::RunError;
-use crate::run::store::{ACCEPTED, Unit};
+use crate::run::store::{ACCEPTED, AnswerPlace, Unit};
 use crate::run::watcher::Watcher;
 use crate::table::Writer;
 use serde_json::{Value, json};
@@ -88,8 +88,8 @@ impl PlanRun {
         &self,
         item: &'i Item,
         unit: Option<&Unit>,
-    ) -> Cow<'i, Item> {
-        match self.proposed_notes(item, unit) {
+    ) -> Result<Cow<'i, Item>, RunError> {
+        Ok(match self.proposed_notes(item, unit)? {
             None => Cow::Borrowed(item),
             Some(notes) => {
                 let changed = Plan::from_items(vec![item.clone()]).and_then(|mut plan| {
@@ -99,19 +99,31 @@ impl PlanRun {
                 let changed = changed.ok().and_then(|plan| plan.get(item.id()).cloned());
                 changed.map_or(Cow::Borrowed(item), Cow::Owned)
             }
-        }
+        })
     }
 
     /// The notes that hold the metadata which a worker proposed for a unit, if the plan lacks them.
-    pub(super) fn proposed_notes(&self, item: &Item, unit: Option<&Unit>) -> Option<String> {
-        let unit = unit.filter(|unit| unit.proposal.is_some())?;
+    pub(super) fn proposed_notes(
+        &self,
+        item: &Item,
+        unit: Option<&Unit>,
+    ) -> Result<Option<String>, RunError> {
+        let Some(place) = unit.and_then(|unit| self.proposed_metadata(item, unit)) else {
+            return Ok(None);
+        };
+        let answer = self.answer(Some(place))?;
+        let stored = self.settings.options.hydration(item, &answer);
+        Ok(stored.ok().map(|stored| stored.notes))
+    }
+
+    /// The answer with the metadata that the plan lacks for a unit whose patch is kept.
+    fn proposed_metadata<'u>(&self, item: &Item, unit: &'u Unit) -> Option<&'u AnswerPlace> {
+        unit.proposal.as_ref()?;
         let is_missing = metadata::read(item).err()?.needs_hydration();
         let mut hydrations = self.state().hydrations.iter().rev();
         let hydrated = hydrations.find(|one| is_missing && one.unit == unit.id)?;
         let row = RowKey::parse(&hydrated.item_id)?;
-        let answer = unit.state.accepted_answer(&row)?;
-        let stored = self.settings.options.hydration(item, answer);
-        stored.ok().map(|stored| stored.notes)
+        unit.state.accepted_answer(&row)
     }
 
     /// Records whether the patch of a task is accepted, and keeps it with its evidence.
@@ -128,7 +140,8 @@ impl PlanRun {
         let reason = refusal.as_ref().map(|(reason, _)| *reason);
         let detail = refusal.map(|(_, detail)| detail);
         let synthesis = protocol::latest_synthesis(&task.protocol, &unit.state);
-        let synthesis = synthesis.unwrap_or(&Value::Null);
+        let synthesis = &self.answer(synthesis)?;
+        self.store_answers_of(&unit)?;
         let mut decided = TaskDecided {
             unit: id.clone(),
             reason,

@@ -227,7 +227,7 @@ impl PlanRun {
         stop: &Stop,
     ) -> Result<Option<String>, RunError> {
         let task = self.task(plan, &unit.id)?;
-        let patch = self.accepted_patch(&task, unit);
+        let patch = self.accepted_patch(&task, unit)?;
         let trees = self.trees();
         let factory = IntegratorFactory::new(self.checkout()?, &trees);
         let request = factory.request(&patch);

@@ -33,10 +33,14 @@ const TRIES: usize = 3;
 
 impl PlanRun {
     /// The accepted patch of a unit.
-    pub(crate) fn accepted_patch(&self, task: &Task, unit: &Unit) -> AcceptedPatch {
-        let nothing = Value::Null;
-        let synthesis = protocol::latest_synthesis(&task.protocol, &unit.state).unwrap_or(&nothing);
-        self.patch_of(task, synthesis, unit.state.tallies.last())
+    pub(crate) fn accepted_patch(
+        &self,
+        task: &Task,
+        unit: &Unit,
+    ) -> Result<AcceptedPatch, RunError> {
+        let synthesis = protocol::latest_synthesis(&task.protocol, &unit.state);
+        let synthesis = self.answer(synthesis)?;
+        Ok(self.patch_of(task, &synthesis, unit.state.tallies.last()))
     }
 
     /// The patch of a synthesis, with its commands.
@@ -77,7 +81,7 @@ impl PlanRun {
             })?;
             return Ok(true);
         }
-        self.warn_of_left_out(task, unit, context.watcher);
+        self.warn_of_left_out(task, unit, context.watcher)?;
         let patch = InFlight {
             known: self.concurrent_changes(&unit.id),
             ..InFlight::default()
@@ -105,7 +109,7 @@ impl PlanRun {
                 continue;
             };
             let task = self.task(&*self.store.current()?, &id)?;
-            let patch = self.accepted_patch(&task, &unit);
+            let patch = self.accepted_patch(&task, &unit)?;
             let place = context.integrations.free_place();
             let checkout = self.checkout()?.separate();
             let (trees, scratch) = (self.trees(), self.folder.trial(place));
@@ -280,7 +284,7 @@ impl PlanRun {
         tried: Tried,
         context: &mut Context<'_, '_>,
     ) -> Result<(), RunError> {
-        let patch = self.accepted_patch(task, unit);
+        let patch = self.accepted_patch(task, unit)?;
         self.with_integrator(&patch, 1, context, |integrator, request, journal| {
             integrator.apply_tried(request, tried, journal)
         })
@@ -292,7 +296,7 @@ impl PlanRun {
         unit: &Unit,
         context: &mut Context<'_, '_>,
     ) -> Result<(), RunError> {
-        let patch = self.accepted_patch(task, unit);
+        let patch = self.accepted_patch(task, unit)?;
         let why = format!(
             "paths that the task may touch changed each time while its patch was validated, {TRIES} times"
         );

@@ -1,15 +1,18 @@
 //! Judges the answers of a wave: a failed row is no answer, and a patch must stay in scope and apply.
 
-use crate::integrate::{Evidence, PatchPolicy, examine};
+use super::begin::find_item;
+use super::compile::Task;
+use crate::integrate::{Evidence, examine};
 use crate::job;
-use crate::model::{Fault, Lane, RowId, RowKey, VerdictKind, VerdictRecord};
-use crate::plan::Item;
+use crate::ledger::Lines;
+use crate::model::{Fault, Lane, RowId, RowKey, UnitId, VerdictKind, VerdictRecord};
+use crate::plan::Plan;
 use crate::platform::Repo;
 use crate::protocol::{Answer, HYDRATION};
 use crate::redact::marker;
 use crate::run::error::RunError;
 use crate::run::settings::PlanOptions;
-use crate::run::store::{State, Wave};
+use crate::run::store::{Reported, RunFolder, State, Wave};
 use crate::verdict::{Object, lane};
 use serde_json::Value;
 use std::path::Path;
@@ -18,21 +21,26 @@ use std::path::Path;
 pub(crate) struct VerdictInput<'d> {
     /// The options of the run.
     pub options: &'d PlanOptions,
-    /// The plan item of the row.
-    pub item: &'d Item,
+    /// The plan.
+    pub plan: &'d Plan,
     /// The repository; it is only read.
     pub repo: &'d Repo,
-    /// The rules for a patch.
-    pub policy: PatchPolicy<'d>,
-    /// The unit's folder, where the patch is written for git.
-    pub folder: &'d Path,
+    /// Reads the task of a unit, which only a patch needs: a wave may have very many rows.
+    pub task: &'d dyn Fn(&UnitId) -> Result<Task, RunError>,
+    /// The plan file, as a path in `repo`.
+    pub plan_file: &'d Path,
+    /// The run's folder, where patches are written for git.
+    pub folder: &'d RunFolder,
+    /// The run's ledger.
+    pub lines: &'d Lines,
 }
 
-/// Judges row `id` of `wave`.
+/// Judges row `id` of `wave`, which reported `report` last.
 pub(crate) fn judge(
     state: &State,
     wave: &Wave,
     id: &RowId,
+    report: Option<&Reported>,
     input: &VerdictInput<'_>,
 ) -> Result<VerdictRecord, RunError> {
     let accepted = VerdictRecord {
@@ -63,24 +71,26 @@ pub(crate) fn judge(
         refused(VerdictKind::Rejected, "no_response", detail)
     };
     let item = wave.index(id).and_then(|index| wave.job.item(index));
-    let (Some(item), Some(answer)) = (item, wave.answer(id)) else {
+    let Some(item) = item else {
         return Ok(no_result());
     };
-    if let (job::Status::Completed, Some(Value::Object(result))) = (item.status, &answer.result) {
-        let checked = match find_redacted_secret(result, &answer.redacted) {
+    if let (job::Status::Completed, Some(report)) = (item.status, report)
+        && let Value::Object(result) = &report.result
+    {
+        let checked = match find_redacted_secret(result, &report.redacted) {
             Some(detail) => Err(("patch_invalid", detail)),
-            None => check(wave, result, input)?,
+            None => check(wave, id, result, input)?,
         };
         return Ok(match checked {
             Ok(checks) => VerdictRecord { checks, ..accepted },
             Err((code, detail)) => refused(retry_or_reject(state, id), code, detail),
         });
     }
-    let Some(error) = &answer.last_error else {
+    let Some((error, fault)) = job::read_failure(item, input.lines)? else {
         return Ok(no_result());
     };
-    let (code, detail) = error.split_once(": ").unwrap_or((error, ""));
-    if let Some(fault) = answer.fault.or(fault_for_code(code)) {
+    let (code, detail) = error.split_once(": ").unwrap_or((&error, ""));
+    if let Some(fault) = fault.or(fault_for_code(code)) {
         let detail = format!("{detail} ({fault})").trim().to_owned();
         return Ok(VerdictRecord {
             fault: Some(fault),
@@ -109,14 +119,23 @@ fn find_redacted_secret(result: &Object, redacted: &[String]) -> Option<String> 
 
 type Checked = Result<Option<String>, (&'static str, String)>;
 
-fn check(wave: &Wave, result: &Object, input: &VerdictInput<'_>) -> Result<Checked, RunError> {
+fn check(
+    wave: &Wave,
+    id: &RowId,
+    result: &Object,
+    input: &VerdictInput<'_>,
+) -> Result<Checked, RunError> {
     let kind = wave.compiled.lane;
     if let Err(detail) = lane::check(kind, result) {
         return Ok(Err(("lane", detail)));
     }
+    let Some(RowKey { unit, .. }) = RowKey::parse(id) else {
+        return Ok(Ok(None));
+    };
     if wave.compiled.round.as_str() == HYDRATION {
         let answer = Value::Object(result.clone());
-        return Ok(match input.options.hydration(input.item, &answer) {
+        let item = find_item(input.plan, &unit)?;
+        return Ok(match input.options.hydration(item, &answer) {
             Ok(_) => Ok(None),
             Err(detail) => Err(("metadata_invalid", detail)),
         });
@@ -128,12 +147,13 @@ fn check(wave: &Wave, result: &Object, input: &VerdictInput<'_>) -> Result<Check
     else {
         return Ok(Ok(None));
     };
-    Ok(
-        match examine(input.repo, &input.policy, patch, input.folder)? {
-            Evidence::Applies { text, .. } => Ok(Some(text)),
-            Evidence::Refused { code, detail } => Err((code, detail)),
-        },
-    )
+    let task = (input.task)(&unit)?;
+    let policy = task.patch_policy(input.plan_file, input.folder.runs(), input.options.patch);
+    let folder = input.folder.unit(&unit);
+    Ok(match examine(input.repo, &policy, patch, &folder)? {
+        Evidence::Applies { text, .. } => Ok(Some(text)),
+        Evidence::Refused { code, detail } => Err((code, detail)),
+    })
 }
 
 /// How many faults of a role in one round are followed by another try.
@@ -160,10 +180,8 @@ fn verdict_after_fault(state: &State, id: &RowId) -> VerdictKind {
 pub(crate) fn count_faults(state: &State, id: &RowId) -> Option<usize> {
     let key = RowKey::parse(id)?;
     let runs = state.unit(&key.unit)?.state.current_emissions();
-    let is_fault = |answer: Option<&Answer>| matches!(answer, Some(Answer::Fault { .. }));
-    let met = runs
-        .iter()
-        .filter(|run| is_fault(run.answers.get(&key.role)));
+    let is_fault = |answer: Option<&Answer<_>>| matches!(answer, Some(Answer::Fault { .. }));
+    let met = runs.iter().filter(|run| is_fault(run.answer(&key.role)));
     Some(met.count())
 }
 
@@ -172,11 +190,11 @@ fn retry_or_reject(state: &State, id: &RowId) -> VerdictKind {
     let had_one = || {
         let key = RowKey::parse(id)?;
         let unit = &state.unit(&key.unit)?.state;
-        let is_retry = |answer: Option<&Answer>| matches!(answer, Some(Answer::Retry { .. }));
+        let is_retry = |answer: Option<&Answer<_>>| matches!(answer, Some(Answer::Retry { .. }));
         let had_retry = unit
             .current_emissions()
             .iter()
-            .any(|run| is_retry(run.answers.get(&key.role)));
+            .any(|run| is_retry(run.answer(&key.role)));
         Some(had_retry || unit.fell_back_in.as_ref() == Some(&key.round))
     };
     match had_one() {

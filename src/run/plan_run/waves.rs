@@ -1,6 +1,6 @@
 //! The waves of a plan run: compiled for what the units need, started as one call of the executor each, judged row by row.
 
-use super::begin::{PlanRun, find_item};
+use super::begin::PlanRun;
 use super::checkout::plan_file_in;
 use super::compile::{Task, WaveDraft};
 use super::context::Context;
@@ -11,14 +11,15 @@ use crate::job;
 use crate::job::policy::backoff;
 use crate::job::{Bounds, Delayed, Journal, Stop};
 use crate::model::{
-    Backpressure, Event, Fault, JobId, RowId, RowKey, UnitId, VerdictKind, WaveCompiled, WaveNo,
+    Backpressure, Event, Fault, JobId, Lane, RowId, RowKey, UnitId, VerdictKind, WaveCompiled,
+    WaveNo,
 };
 use crate::plan::{ItemId, Plan};
 use crate::platform::Readers;
 use crate::protocol::{Action, Emission, UnitState};
 use crate::run::error::RunError;
 use crate::run::settings::PlanOptions;
-use crate::run::store::{Unit, Wave};
+use crate::run::store::{AnswerPlace, Reported, Unit, Wave};
 use crate::run::watcher::Watcher;
 use crate::schedule::{Cause, Dispatch, Priority, next_concurrency};
 use crate::verdict::prose;
@@ -100,7 +101,7 @@ impl PlanRun {
             })
         });
         let needed: Vec<Option<_>> = needed.collect::<Result<_, RunError>>()?;
-        let mut emissions: Vec<(Task, UnitState, Emission)> = Vec::new();
+        let mut emissions: Vec<(Task, UnitState<AnswerPlace>, Emission)> = Vec::new();
         for (task, unit, emission) in needed.into_iter().flatten() {
             if self.fits_budget(&unit, emission.roles.len(), context.watcher)? {
                 emissions.push((task, unit.state, emission));
@@ -127,7 +128,7 @@ impl PlanRun {
     fn compile_wave(
         &mut self,
         files: &FileList,
-        group: &[(Task, UnitState, Emission)],
+        group: &[(Task, UnitState<AnswerPlace>, Emission)],
         stop: &Stop,
     ) -> Result<(), RunError> {
         let Some((first, _, emission)) = group.first() else {
@@ -150,6 +151,7 @@ impl PlanRun {
             round,
             files,
             units: units.collect(),
+            lines: Some(self.recorder.reader()?),
         };
         if let Some(compiled) = draft.write(&self.folder, stop)? {
             self.recorder.record(&[Event::from(compiled)])?;
@@ -164,65 +166,44 @@ impl PlanRun {
         context: &mut Context<'_, '_>,
     ) -> Result<(), RunError> {
         self.release_changed_units(context.watcher)?;
-        let plan = self.store.current()?;
-        let checkout = self.checkout()?;
-        let plan_file = plan_file_in(&checkout, &self.repo, &self.settings.plan_file);
         let Some(wave) = self.state().wave(number) else {
             return Ok(());
         };
-        let mut verdicts = Vec::new();
         // A task that somebody else took is no failure of its rows.
         let is_failure = |(_, code): &(RowId, String)| code != plan_conflict::CODE;
-        let mut is_refused = wave.refused.iter().any(is_failure);
-        let mut wait = Duration::ZERO;
-        let mut is_previewing = false;
-        for (_, id) in wave.open_rows() {
-            let Some(key) = RowKey::parse(id) else {
-                continue;
-            };
-            let task = self.task(&plan, &key.unit)?;
-            let folder = self.folder.unit(&key.unit);
-            let options = &self.settings.options;
-            let input = verdicts::VerdictInput {
-                options,
-                item: find_item(&plan, &key.unit)?,
-                repo: &checkout,
-                policy: task.patch_policy(&plan_file, self.folder.runs(), options.patch),
-                folder: &folder,
-            };
-            let mut verdict = verdicts::judge(self.state(), wave, id, &input)?;
-            let select = task.protocol.select();
-            let is_tried = self.settings.options.prevalidate || select.is_some();
-            if is_tried && let Some(checks) = &mut verdict.checks {
-                match self.preview(&task, wave, id, context) {
-                    Some(shown) => {
-                        checks.push_str(&format!("\n{}", shown.text));
-                        verdict.evidence = select.map(|_| shown.evidence);
-                    }
-                    None => is_previewing = true,
-                }
+        let mut judging = Judging {
+            is_refused: wave.refused.iter().any(is_failure),
+            ..Judging::default()
+        };
+        // Patches that are tried first are judged in one step with the other rows of their wave. Of another wave a kill leaves the
+        // rows open that have no verdict yet.
+        let is_in_parts = wave.compiled.lane != Lane::Patch;
+        let open: Vec<u64> = wave.open_rows().map(|(index, _)| index).collect();
+        for part in open.chunks(ROWS_PER_PART) {
+            self.judge_rows(number, part, &mut judging, context)?;
+            if is_in_parts {
+                self.recorder.write(&judging.verdicts)?;
+                judging.verdicts.clear();
             }
-            if verdict.verdict == VerdictKind::Retry
-                && let Some(fault) = verdict.fault
-            {
-                wait = wait.max(self.delay_after(fault, wave, id));
-            }
-            // A fault of the service or the machine is no reason for backpressure.
-            is_refused |= verdict.verdict != VerdictKind::Accepted && verdict.fault.is_none();
-            verdicts.push(Event::from(verdict));
         }
-        // Before the verdicts, so that a judged row has its artifact.
-        self.store_answers(wave)?;
-        if is_previewing {
+        if judging.is_previewing {
             // The wave is judged again when that has ended.
             return Ok(());
         }
         context.integrations.forget_previews(number);
-        // Recorded together with the verdicts, so that a kill leaves both or neither.
-        verdicts.extend(
-            self.apply_backpressure(wave, is_refused, context.watcher)
-                .map(Event::from),
-        );
+        let Judging {
+            mut verdicts,
+            is_refused,
+            wait,
+            ..
+        } = judging;
+        if let Some(wave) = self.state().wave(number) {
+            // Recorded together with the last verdicts, so that a kill leaves both or neither.
+            verdicts.extend(
+                self.apply_backpressure(wave, is_refused, context.watcher)
+                    .map(Event::from),
+            );
+        }
         self.recorder.record(&verdicts)?;
         if !wait.is_zero() {
             self.run_limits.limits.hold(wait);
@@ -232,6 +213,68 @@ impl PlanRun {
             ));
         }
         context.in_flight.set_concurrency(self.concurrency());
+        Ok(())
+    }
+
+    /// Judges the rows at `part` of a wave.
+    fn judge_rows(
+        &self,
+        number: WaveNo,
+        part: &[u64],
+        judging: &mut Judging,
+        context: &mut Context<'_, '_>,
+    ) -> Result<(), RunError> {
+        let Some(wave) = self.state().wave(number) else {
+            return Ok(());
+        };
+        let plan = self.store.current()?;
+        let checkout = self.checkout()?;
+        let plan_file = plan_file_in(&checkout, &self.repo, &self.settings.plan_file);
+        let lines = self.recorder.reader()?;
+        let input = verdicts::VerdictInput {
+            options: &self.settings.options,
+            plan: &plan,
+            repo: &checkout,
+            task: &|unit| self.task(&plan, unit),
+            plan_file: &plan_file,
+            folder: &self.folder,
+            lines,
+        };
+        let report = |index: &u64| {
+            let id = &wave.compiled.rows[*index as usize];
+            Ok((id, wave.report_at(*index, lines)?))
+        };
+        let reports: Vec<(&RowId, Option<Reported>)> =
+            part.iter().map(report).collect::<Result<_, RunError>>()?;
+        // Before the verdicts, so that a judged row has its recorded answer.
+        self.record_answers(&reports)?;
+        for (id, report) in &reports {
+            let mut verdict = verdicts::judge(self.state(), wave, id, report.as_ref(), &input)?;
+            if let (Some(checks), Some(report)) = (&mut verdict.checks, report)
+                && let Some(RowKey { unit, .. }) = RowKey::parse(id)
+            {
+                let task = self.task(&plan, &unit)?;
+                let select = task.protocol.select();
+                if self.settings.options.prevalidate || select.is_some() {
+                    match self.preview(&task, number, id, &report.result, context) {
+                        Some(shown) => {
+                            checks.push_str(&format!("\n{}", shown.text));
+                            verdict.evidence = select.map(|_| shown.evidence);
+                        }
+                        None => judging.is_previewing = true,
+                    }
+                }
+            }
+            if verdict.verdict == VerdictKind::Retry
+                && let Some(fault) = verdict.fault
+            {
+                judging.wait = judging.wait.max(self.delay_after(fault, wave, id));
+            }
+            // A fault of the service or the machine is no reason for backpressure.
+            judging.is_refused |=
+                verdict.verdict != VerdictKind::Accepted && verdict.fault.is_none();
+            judging.verdicts.push(Event::from(verdict));
+        }
         Ok(())
     }
 
@@ -314,19 +357,35 @@ impl PlanRun {
         self.state().reduced_concurrency.unwrap_or(full)
     }
 
-    /// Keeps the answers of rows without a verdict as artifacts of their units, and in the folder of recorded answers if the run
-    /// has one. They are on disk when this returns.
-    fn store_answers(&self, wave: &Wave) -> Result<(), RunError> {
-        let answers = || {
-            let rows = wave.open_rows();
-            rows.filter_map(|(index, id)| Some((id, wave.answers.get(&index)?.result.as_ref()?)))
+    /// Keeps answers in the folder of recorded answers, if the run has one. They are on disk when this returns.
+    fn record_answers(&self, reports: &[(&RowId, Option<Reported>)]) -> Result<(), RunError> {
+        let Some(folder) = &self.settings.options.record else {
+            return Ok(());
         };
-        let units = self.folder.path().join("units");
-        replay::record_all(&units, Readers::Owner, answers()).map_err(RunError::io(&units))?;
-        if let Some(folder) = &self.settings.options.record {
-            replay::record_all(folder, Readers::Umask, answers()).map_err(RunError::io(folder))?;
+        let answers = reports.iter();
+        let answers = answers.filter_map(|(id, report)| Some((*id, &report.as_ref()?.result)));
+        replay::record_all(folder, Readers::Umask, answers).map_err(RunError::io(folder))
+    }
+
+    /// Copies the answers of a task, also the refused ones, from the ledger to the folder of its artifacts. They are on disk when
+    /// this returns.
+    ///
+    /// Once for each task, when its outcome is known: a file for each answer of a wave would take most of the time of collecting it.
+    pub(super) fn store_answers_of(&self, unit: &Unit) -> Result<(), RunError> {
+        let lines = self.recorder.reader()?;
+        let mut answers = Vec::new();
+        for (number, index) in &unit.rows {
+            let index = u64::from(*index);
+            if let Some(wave) = self.state().wave(*number)
+                && let Some(id) = wave.compiled.rows.get(index as usize)
+                && let Some(report) = wave.report_at(index, lines)?
+            {
+                answers.push((id, report.result));
+            }
         }
-        Ok(())
+        let answers = answers.iter().map(|(id, result)| (*id, result));
+        let units = self.folder.path().join("units");
+        replay::record_all(&units, Readers::Owner, answers).map_err(RunError::io(&units))
     }
 
     pub(crate) fn job_settings(
@@ -345,6 +404,7 @@ impl PlanRun {
             job_id: job_id.unwrap_or_else(|| JobId::new(uuid::Uuid::new_v4().to_string())),
             wave: wave.wave,
             input_path: csv_path.clone(),
+            row_index: None,
             output_csv_path: csv_path.with_extension("out.csv"),
             csv_path,
             delimiter: None,
@@ -379,6 +439,21 @@ impl PlanRun {
             sandbox: self.sandbox.clone(),
         })
     }
+}
+
+/// How many rows are judged between two writes to the ledger. Only their answers are in memory.
+const ROWS_PER_PART: usize = 1024;
+
+/// What is known of a wave while its rows are judged.
+#[derive(Default)]
+struct Judging {
+    /// The verdicts that are not recorded yet.
+    verdicts: Vec<Event>,
+    is_refused: bool,
+    /// How long rows wait that the service or the machine failed.
+    wait: Duration,
+    /// Whether a preview of a patch is in flight.
+    is_previewing: bool,
 }
 
 /// Groups items by a key. The groups are in the order of their first items, and so are the items within each.

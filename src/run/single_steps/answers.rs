@@ -11,19 +11,19 @@
 //! the whole file is refused, since other rows in it may be of another run. A CSV without any of them, such as one written by
 //! hand, is matched by its row ids alone.
 
-use super::awaited::{AwaitedAnswers, AwaitedWave};
-use super::imported_answers::{Answers, AnswersError, ImportedAnswer};
+use super::awaited::{AwaitedAnswers, AwaitedCells, AwaitedRow, AwaitedWave};
+use super::imported_answers::{AnswerFile, Answers, AnswersError, ImportedAnswer};
 use super::slice_answers::read_slices;
-use crate::adapter::replay;
 use crate::executor::slices::JobFolder;
 use crate::job::JobError;
 use crate::model;
 use crate::model::{RowId, one_line};
 use crate::run::error::RunError;
-use crate::run::refusal::Refusal;
-use crate::table::{ReadOptions, Reader, TableError};
+use crate::run::refusal::{FAULTS_MAX, Refusal};
+use crate::table::{Mark, ReadOptions, Reader, TableError};
 use crate::verdict::extract;
 use crate::wave::Label;
+use serde_json::Value;
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -64,13 +64,13 @@ fn read_csv(path: &Path, awaited: &AwaitedAnswers<'_>) -> Result<Answers, Answer
     if let Some(why) = awaited.check_name(&name) {
         return Err(AnswersError::refused(path, why));
     }
-    let cells = awaited.read_cells()?;
-    let mut answers = Answers::default();
+    let cells = awaited.read_cells(&header)?;
+    let mut answers = Answers::in_table(path, result_at);
     let mut faults = Vec::new();
-    while let Some(row) = reader.next_row().map_err(table)? {
-        let cell = |at: Option<usize>| at.and_then(|at| row.get(at)).map_or("", String::as_str);
+    while let Some(fields) = reader.next_row().map_err(table)? {
+        let cell = |at: Option<usize>| at.and_then(|at| fields.get(at)).map_or("", String::as_str);
         let id = RowId::new(cell(Some(id_at)));
-        let Some(wave) = awaited.wave_of(&id) else {
+        let Some(row) = awaited.row(&id) else {
             match awaited.is_other_row(&id) {
                 true => answers.other_rows += 1,
                 false => faults.push(format!(
@@ -81,21 +81,25 @@ fn read_csv(path: &Path, awaited: &AwaitedAnswers<'_>) -> Result<Answers, Answer
             }
             continue;
         };
-        let awaited_cells = cells.of_row(wave.number, &id);
-        faults.extend(find_mismatch(awaited_cells, &id, |name| {
-            column(name).map(|at| cell(Some(at)))
-        }));
+        let named = |name: &str| cell(column(name));
+        if cells.differ(row, named) {
+            faults.push(match faults.len() < FAULTS_MAX {
+                true => describe_mismatch(&cells, row, &id, named)?,
+                false => format!("row {} differs", quote_id(&id)),
+            });
+        }
         let attempts = cell(column("attempt_count")).parse().unwrap_or(1);
         let (status, result) = (cell(Some(status_at)), cell(Some(result_at)));
         faults.extend(check_status(&id, status, result));
-        let imported = parse_cells(status, result, cell(column("last_error")), attempts);
-        if answers.by_row.insert(id.clone(), imported).is_some() {
+        let mark = reader.mark();
+        let imported = parse_cells(status, result, cell(column("last_error")), attempts, mark);
+        if !answers.set(row, imported) {
             faults.push(format!("row {} appears twice", quote_id(&id)));
         }
         let job_id = cell(column("job_id"));
         if !job_id.is_empty() {
             let job_id = one_line(job_id);
-            answers.jobs.entry(wave.number).or_insert(job_id);
+            answers.jobs.entry(row.wave.number).or_insert(job_id);
         }
     }
     match faults.is_empty() {
@@ -140,46 +144,46 @@ fn quote_id(id: &RowId) -> String {
     format!("`{}`", one_line(id.as_str()))
 }
 
-/// The error if a cell of a row differs from the compiled wave.
-fn find_mismatch<'c>(
-    mut awaited: impl Iterator<Item = (&'c str, &'c str)>,
+/// Describes how a row differs from the compiled wave.
+fn describe_mismatch<'c>(
+    cells: &AwaitedCells,
+    row: AwaitedRow<'_>,
     id: &RowId,
-    cell: impl Fn(&str) -> Option<&'c str>,
-) -> Option<String> {
-    let differs = |(name, awaited): &(&str, &str)| {
-        cell(name).is_some_and(|found| normalize_line_ends(found) != normalize_line_ends(awaited))
-    };
-    let (name, awaited) = awaited.find(differs)?;
-    let found = cell(name).unwrap_or_default();
-    let row = quote_id(id);
-    Some(match name {
-        "prompt" => format!("row {row} answers another prompt than the one that was sent out"),
-        _ => format!(
-            "row {row} has {name} `{}`, and the wave has `{}`",
-            one_line(found),
-            one_line(awaited)
+    cell: impl Fn(&str) -> &'c str,
+) -> Result<String, RunError> {
+    let found = cells.find_difference(row, &cell)?;
+    let id = quote_id(id);
+    Ok(match found {
+        Some(("prompt", _)) => {
+            format!("row {id} answers another prompt than the one that was sent out")
+        }
+        Some((name, awaited)) => format!(
+            "row {id} has {name} `{}`, and the wave has `{}`",
+            one_line(cell(name)),
+            one_line(&awaited)
         ),
+        None => format!("row {id} differs"),
     })
 }
 
-/// Normalizes line ends, which spreadsheets change.
-fn normalize_line_ends(text: &str) -> String {
-    text.replace("\r\n", "\n")
-}
-
-fn parse_cells(status: &str, result: &str, error: &str, attempts: u32) -> ImportedAnswer {
-    match status {
-        "completed" => match extract::object(result.as_bytes()) {
-            Ok(result) => ImportedAnswer::Result { result, attempts },
-            Err(error) => ImportedAnswer::Failed {
-                error: format!("no_response: {error}"),
+/// The answer in a row; a result stays in the table if that is read again at `mark`.
+fn parse_cells(
+    status: &str,
+    result: &str,
+    error: &str,
+    attempts: u32,
+    mark: Option<Mark>,
+) -> ImportedAnswer {
+    match (status, mark) {
+        ("completed", Some(mark)) => ImportedAnswer::InTable { mark, attempts },
+        ("completed", None) => match extract::object(result.as_bytes()) {
+            Ok(result) => ImportedAnswer::Result {
+                json: Value::Object(result).to_string().into(),
                 attempts,
             },
+            Err(error) => ImportedAnswer::failed_after(&format!("no_response: {error}"), attempts),
         },
-        "failed" => ImportedAnswer::Failed {
-            error: normalize_error(error),
-            attempts,
-        },
+        ("failed", _) => ImportedAnswer::failed_after(&normalize_error(error), attempts),
         _ => ImportedAnswer::Nothing,
     }
 }
@@ -220,12 +224,16 @@ fn read_folder(folder: &Path, awaited: &AwaitedAnswers<'_>) -> Result<Answers, A
         None => None,
     };
     let names = list_names(folder)?;
-    let mut answers = Answers::default();
+    let mut answers = Answers::in_folder(folder);
     let is_meant = |wave: &&AwaitedWave<'_>| labelled.is_none_or(|number| number == wave.number);
-    for id in awaited.waves().filter(is_meant).flat_map(|wave| wave.rows) {
-        let imported = find_row_file(folder, &names, id)?;
-        if imported != ImportedAnswer::Nothing {
-            answers.by_row.insert(id.clone(), imported);
+    for wave in awaited.waves().filter(is_meant) {
+        // Most folders have files of slices only.
+        let rows = (0..).zip(wave.rows).filter(|_| !names.is_empty());
+        for (index, id) in rows {
+            let imported = find_row_file(folder, &names, id)?;
+            if imported != ImportedAnswer::Nothing {
+                answers.set(AwaitedRow { wave, index }, imported);
+            }
         }
     }
     let job_file = crate::platform::parent(folder);
@@ -254,10 +262,16 @@ fn read_label(folder: &Path) -> Result<Option<Result<Label, String>>, RunError> 
     }
 }
 
-/// The names in a folder: most folders have files of few of the rows, or of none.
+/// The names in a folder that may be of single rows: most folders have files of few of the rows, or of none.
 fn list_names(folder: &Path) -> Result<HashSet<OsString>, RunError> {
     let entries = std::fs::read_dir(folder).map_err(RunError::io(folder))?;
-    let names: std::io::Result<_> = entries.map(|entry| Ok(entry?.file_name())).collect();
+    let names = entries.map(|entry| Ok(entry?.file_name()));
+    let is_of_row = |name: &OsString| {
+        let name = name.as_encoded_bytes();
+        !name.ends_with(b".jsonl") && name != Label::FILE_NAME.as_bytes()
+    };
+    let names = names.filter(|name| name.as_ref().map_or(true, is_of_row));
+    let names: std::io::Result<_> = names.collect();
     names.map_err(RunError::io(folder))
 }
 
@@ -271,17 +285,13 @@ fn find_row_file(
         let first = name.iter().next();
         first.is_some_and(|first| names.contains(first))
     };
-    let name = id.file_name();
-    for name in [
-        PathBuf::from(format!("{name}.json")),
-        replay::answer_path(id),
-    ] {
-        let path = folder.join(&name);
-        if is_there(&name) && check_file(&path)? {
-            return Ok(ImportedAnswer::Written(path));
+    for file in [AnswerFile::OfRow, AnswerFile::Recorded] {
+        let name = file.path(id);
+        if is_there(&name) && check_file(&folder.join(&name))? {
+            return Ok(ImportedAnswer::Written(file));
         }
     }
-    let name = PathBuf::from(format!("{name}.error"));
+    let name = PathBuf::from(format!("{}.error", id.file_name()));
     let error = match is_there(&name) {
         true => read(&folder.join(name))?,
         false => None,
@@ -321,15 +331,17 @@ mod tests {
 
     #[test]
     fn a_row_of_an_output_csv_is_a_result_a_failure_or_nothing_yet() {
-        let object = |text: &str| extract::object(text.as_bytes()).expect("an object");
         let result = |attempts| ImportedAnswer::Result {
-            result: object(r#"{"a":1}"#),
+            json: r#"{"a":1}"#.into(),
             attempts,
         };
         let failed = ImportedAnswer::failed;
-        assert_eq!(parse_cells("completed", r#"{"a":1}"#, "", 2), result(2));
         assert_eq!(
-            parse_cells("completed", "[1]", "", 1),
+            parse_cells("completed", r#"{"a":1}"#, "", 2, None),
+            result(2)
+        );
+        assert_eq!(
+            parse_cells("completed", "[1]", "", 1, None),
             failed("no_response: the result must be a JSON object, not an array")
         );
         for (error, expected) in [
@@ -338,8 +350,11 @@ mod tests {
             ("worker_exit", "worker_exit"),
             ("Oh: no", "worker_exit: Oh: no"),
         ] {
-            assert_eq!(parse_cells("failed", "", error, 1), failed(expected));
+            assert_eq!(parse_cells("failed", "", error, 1, None), failed(expected));
         }
-        assert_eq!(parse_cells("pending", "", "", 0), ImportedAnswer::Nothing);
+        assert_eq!(
+            parse_cells("pending", "", "", 0, None),
+            ImportedAnswer::Nothing
+        );
     }
 }

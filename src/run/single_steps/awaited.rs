@@ -8,7 +8,9 @@ use crate::run::refusal::Refusal;
 use crate::run::store::{RunFolder, State, Wave};
 use crate::table::{ReadOptions, Reader, TableError};
 use crate::wave::{COLUMNS, Label, WaveHead};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 
 /// Columns that an external runner may change, since they do not affect the prompt.
@@ -19,13 +21,8 @@ const RUNNER_COLUMNS: [&str; 2] = ["max_concurrency", "timeout_seconds"];
 pub(crate) struct AwaitedAnswers<'s> {
     run: RunId,
     base_sha: String,
+    state: &'s State,
     waves: Vec<AwaitedWave<'s>>,
-    /// The place of each row's wave.
-    wave_of_row: HashMap<&'s RowId, usize>,
-    /// The rows of the run's other waves.
-    other_rows: BTreeSet<&'s RowId>,
-    /// The other waves, with the hashes of their CSVs.
-    other_waves: BTreeMap<WaveNo, String>,
 }
 
 /// A wave to collect.
@@ -35,18 +32,25 @@ pub(crate) struct AwaitedWave<'s> {
     pub number: WaveNo,
     /// The rows.
     pub rows: &'s [RowId],
-    csv_sha256: &'s str,
     csv_path: PathBuf,
 }
 
-/// The cells of awaited waves.
-#[derive(Debug)]
-pub(crate) struct AwaitedCells(BTreeMap<WaveNo, WaveCells>);
+/// A row of a wave to collect.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AwaitedRow<'a> {
+    /// The wave.
+    pub wave: &'a AwaitedWave<'a>,
+    /// The index of the row.
+    pub index: u64,
+}
 
+/// What awaited rows asked, as hashes: with their prompts, the rows may not fit into memory.
 #[derive(Debug)]
-struct WaveCells {
-    header: Vec<String>,
-    rows: BTreeMap<RowId, Vec<String>>,
+pub(crate) struct AwaitedCells {
+    /// The columns that are compared.
+    columns: Vec<&'static str>,
+    /// Of each wave, by the index of the row.
+    hashes: BTreeMap<WaveNo, Vec<u64>>,
 }
 
 impl<'s> AwaitedAnswers<'s> {
@@ -55,26 +59,14 @@ impl<'s> AwaitedAnswers<'s> {
         folder: &RunFolder,
         state: &'s State,
         base_sha: &str,
-        selected: &'s [Wave],
+        selected: &[&'s Wave],
     ) -> Result<Self, RunError> {
-        let is_selected = |number| selected.iter().any(|wave| wave.compiled.wave == number);
         let waves = selected.iter().map(|wave| AwaitedWave::read(folder, wave));
-        let waves: Vec<AwaitedWave<'s>> = waves.collect::<Result<_, _>>()?;
-        let rows = waves.iter().enumerate();
-        let rows = rows.flat_map(|(at, wave)| wave.rows.iter().map(move |row| (row, at)));
-        let others = || {
-            let all = state.waves.iter().map(|wave| &wave.compiled);
-            all.filter(|wave| !is_selected(wave.wave))
-        };
         Ok(Self {
             run: folder.id().clone(),
             base_sha: base_sha.to_owned(),
-            wave_of_row: rows.collect(),
-            waves,
-            other_rows: others().flat_map(|wave| &wave.rows).collect(),
-            other_waves: others()
-                .map(|wave| (wave.wave, wave.csv_sha256.clone()))
-                .collect(),
+            state,
+            waves: waves.collect::<Result<_, _>>()?,
         })
     }
 
@@ -83,29 +75,39 @@ impl<'s> AwaitedAnswers<'s> {
         self.waves.iter()
     }
 
-    /// The wave of a row.
-    pub fn wave_of(&self, id: &RowId) -> Option<&AwaitedWave<'s>> {
-        self.waves.get(*self.wave_of_row.get(id)?)
+    /// The row with an id, if it is one of these waves.
+    pub fn row(&self, id: &RowId) -> Option<AwaitedRow<'_>> {
+        let (number, index) = self.state.locate(id)?;
+        let wave = self.waves.iter().find(|wave| wave.number == number)?;
+        Some(AwaitedRow { wave, index })
     }
 
-    /// Reads the cells of the waves, which are large: they contain the prompts.
-    pub fn read_cells(&self) -> Result<AwaitedCells, RunError> {
-        let cells = self
-            .waves()
-            .map(|wave| Ok((wave.number, WaveCells::read(wave)?)));
-        cells.collect::<Result<_, _>>().map(AwaitedCells)
+    /// Reads the cells of the waves that affect a prompt, in those columns that `header` has as well.
+    pub fn read_cells(&self, header: &[String]) -> Result<AwaitedCells, RunError> {
+        let is_compared =
+            |name: &&str| !RUNNER_COLUMNS.contains(name) && header.iter().any(|own| own == name);
+        let columns: Vec<&str> = COLUMNS.into_iter().filter(is_compared).collect();
+        let mut hashes = BTreeMap::new();
+        for wave in self.waves() {
+            let mut of_wave = Vec::with_capacity(wave.rows.len());
+            wave.each_row(&columns, |_, cells| {
+                of_wave.push(hash(cells.iter().copied()));
+                true
+            })?;
+            hashes.insert(wave.number, of_wave);
+        }
+        Ok(AwaitedCells { columns, hashes })
     }
 
     /// Whether it is a row of another wave of the run.
     pub fn is_other_row(&self, id: &RowId) -> bool {
-        self.other_rows.contains(id)
+        self.row(id).is_none() && self.state.locate(id).is_some()
     }
 
     /// The error if `name` is the name of a wave's output (`002-critique.out.csv`) and the run has no such wave.
     pub fn check_name(&self, name: &str) -> Option<String> {
         let number = WaveHead::number_in(name)?;
-        let is_asked = self.waves().any(|wave| wave.number == number);
-        let is_own = is_asked || self.other_waves.contains_key(&number);
+        let is_own = self.state.wave(number).is_some();
         (!is_own).then(|| {
             format!("by its name these are answers to wave {number}, and the run has no such wave")
         })
@@ -135,9 +137,8 @@ impl<'s> AwaitedAnswers<'s> {
             return differs("commit", &label.base_sha, &self.base_sha);
         }
         let number = WaveNo(label.wave);
-        let asked = self.waves().find(|wave| wave.number == number);
-        let other = || self.other_waves.get(&number).map(String::as_str);
-        match asked.map(|wave| wave.csv_sha256).or_else(other) {
+        let wave = self.state.wave(number);
+        match wave.map(|wave| wave.compiled.csv_sha256.as_str()) {
             None => Err(format!("the run has no wave {number}")),
             Some(own) if own != label.csv_sha256 => Err(format!(
                 "these are answers to other prompts than those of wave {number}"
@@ -160,39 +161,83 @@ impl<'s> AwaitedWave<'s> {
         Ok(Self {
             number: wave.compiled.wave,
             rows: &wave.compiled.rows,
-            csv_sha256: &wave.compiled.csv_sha256,
             csv_path: path,
         })
     }
 }
 
-impl AwaitedCells {
-    /// The columns and cells of a row that affect its prompt.
-    pub fn of_row(&self, wave: WaveNo, id: &RowId) -> impl Iterator<Item = (&str, &str)> {
-        let wave = self.0.get(&wave).into_iter();
-        let named = wave.flat_map(|wave| {
-            let cells = wave.rows.get(id).into_iter().flatten();
-            wave.header.iter().zip(cells)
+impl AwaitedWave<'_> {
+    /// Passes the cells of each row in `columns`, with the index of the row, until `visit` returns `false`.
+    fn each_row(
+        &self,
+        columns: &[&str],
+        mut visit: impl FnMut(u64, &[&str]) -> bool,
+    ) -> Result<(), RunError> {
+        let path = &self.csv_path;
+        let table = |error: TableError| RunError::from(JobError::Table(error.fixed()));
+        let mut reader = Reader::open(path, path, &ReadOptions::default()).map_err(table)?;
+        let places = columns.iter().map(|name| {
+            let mut header = reader.header().iter();
+            header.position(|column| column == name)
         });
-        let is_asked = |name: &str| COLUMNS.contains(&name) && !RUNNER_COLUMNS.contains(&name);
-        named
-            .filter(move |(name, _)| is_asked(name))
-            .map(|(name, cell)| (name.as_str(), cell.as_str()))
+        let places: Vec<Option<usize>> = places.collect();
+        for index in 0.. {
+            let Some(fields) = reader.next_row().map_err(table)? else {
+                break;
+            };
+            let cell = |place: &Option<usize>| place.map_or("", |at| fields[at].as_str());
+            let cells: Vec<&str> = places.iter().map(cell).collect();
+            if !visit(index, &cells) {
+                break;
+            }
+        }
+        Ok(())
     }
 }
 
-impl WaveCells {
-    fn read(wave: &AwaitedWave<'_>) -> Result<Self, RunError> {
-        let path = &wave.csv_path;
-        let table = |error: TableError| RunError::from(JobError::Table(error.fixed()));
-        let mut reader = Reader::open(path, path, &ReadOptions::default()).map_err(table)?;
-        let header = reader.header().to_vec();
-        let id_at = header.iter().position(|name| name == "id");
-        let mut rows = BTreeMap::new();
-        while let Some(row) = reader.next_row().map_err(table)? {
-            let id = id_at.and_then(|at| row.get(at)).cloned();
-            rows.insert(RowId::new(id.unwrap_or_default()), row);
-        }
-        Ok(Self { header, rows })
+impl AwaitedCells {
+    /// Whether a row of an answer, whose cells `cell` returns by column, asked something else than the wave.
+    pub fn differ<'c>(&self, row: AwaitedRow<'_>, cell: impl Fn(&str) -> &'c str) -> bool {
+        let awaited = self.hashes.get(&row.wave.number);
+        let awaited = awaited.and_then(|rows| rows.get(row.index as usize));
+        awaited != Some(&hash(self.columns.iter().map(|name| cell(name))))
+    }
+
+    /// The first column in which they differ, with the cell of the wave.
+    pub fn find_difference<'c>(
+        &self,
+        row: AwaitedRow<'_>,
+        cell: impl Fn(&str) -> &'c str,
+    ) -> Result<Option<(&'static str, String)>, RunError> {
+        let mut found = None;
+        row.wave.each_row(&self.columns, |index, cells| {
+            if index == row.index {
+                let mut pairs = self.columns.iter().zip(cells);
+                let differs = |(name, own): &(&&str, &&str)| {
+                    normalize_line_ends(cell(name)) != normalize_line_ends(own)
+                };
+                found = pairs
+                    .find(differs)
+                    .map(|(name, own)| (*name, (*own).to_owned()));
+            }
+            index < row.index
+        })?;
+        Ok(found)
+    }
+}
+
+fn hash<'c>(cells: impl Iterator<Item = &'c str>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for cell in cells {
+        normalize_line_ends(cell).hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+/// Normalizes line ends, which spreadsheets change.
+fn normalize_line_ends(text: &str) -> Cow<'_, str> {
+    match text.contains('\r') {
+        true => Cow::Owned(text.replace("\r\n", "\n")),
+        false => Cow::Borrowed(text),
     }
 }

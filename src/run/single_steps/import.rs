@@ -21,8 +21,8 @@ use crate::run::watcher::Watcher;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-/// How many events of imported answers are in memory at once.
-const EVENTS_PER_WRITE: usize = 1024;
+/// How many rows are recorded with one write. Only their answers are in memory.
+const ROWS_PER_WRITE: usize = 512;
 
 /// What to collect.
 #[derive(Clone, Copy, Debug, Default)]
@@ -117,7 +117,10 @@ impl PlanRun {
             collected.unknown_files = names.unknown_files(&answers_folder(folder));
         }
         let mut to_take = Vec::new();
-        for (wave, found) in self.find_answers(&waves, request, &mut collected)? {
+        for (number, found) in self.find_answers(&waves, request, &mut collected)? {
+            let Some(wave) = self.state().wave(number) else {
+                continue;
+            };
             let answers = match found {
                 FoundAnswers::Refused(refusal) => {
                     if !collected.refused_files.contains(&refusal) {
@@ -133,7 +136,7 @@ impl PlanRun {
                 .count();
             let has_new = answered_rows(wave, &answers).any(|is_closed| !is_closed);
             match request.give_up || is_answered(wave) || has_new {
-                true => to_take.push((wave, answers)),
+                true => to_take.push((number, answers)),
                 false => collected.waiting.push(self.waiting(wave)),
             }
         }
@@ -141,14 +144,14 @@ impl PlanRun {
             return Err(self.explain_no_import(collected));
         }
         for (wave, answers) in to_take {
-            let done = self.import_wave(wave, &answers, request.give_up, watcher, stop)?;
+            let done = self.import_wave(wave, answers, request.give_up, watcher, stop)?;
             collected.waves.push(done);
         }
         Ok(collected)
     }
 
     /// The waves to collect, all of which await answers.
-    fn select_waves(&self, requested: Option<WaveNo>) -> Result<Vec<Wave>, RunError> {
+    fn select_waves(&self, requested: Option<WaveNo>) -> Result<Vec<WaveNo>, RunError> {
         let id = self.id();
         let is_over = self.state().in_flight().next().is_none();
         let hint = match is_over && self.state().finished.is_some() {
@@ -161,20 +164,17 @@ impl PlanRun {
                 hint: Some(hint.clone()),
             })
         };
-        let open: Vec<Wave> = self.open_waves().cloned().collect();
+        let open: Vec<WaveNo> = self.open_waves().map(|wave| wave.compiled.wave).collect();
         let Some(number) = requested else {
             return match open.is_empty() {
                 true => refuse("no wave awaits answers".to_owned()),
                 false => Ok(open),
             };
         };
-        if let Some(wave) = open.iter().find(|wave| wave.compiled.wave == number) {
-            return Ok(vec![wave.clone()]);
+        if open.contains(&number) {
+            return Ok(vec![number]);
         }
-        let others: Vec<String> = open
-            .iter()
-            .map(|wave| wave.compiled.wave.to_string())
-            .collect();
+        let others: Vec<String> = open.iter().map(ToString::to_string).collect();
         refuse(match (self.state().wave(number), others.as_slice()) {
             (Some(_), _) => format!("wave {number} is not open: its rows were judged before"),
             (None, []) => format!("wave {number} is not open: the run has no such wave"),
@@ -186,40 +186,44 @@ impl PlanRun {
     }
 
     /// Reads the answers to each wave.
-    fn find_answers<'w>(
+    fn find_answers(
         &self,
-        waves: &'w [Wave],
+        waves: &[WaveNo],
         request: Collect<'_>,
         collected: &mut Collected,
-    ) -> Result<Vec<(&'w Wave, FoundAnswers)>, RunError> {
-        let base_sha = &self.settings.base_sha;
-        let asked =
-            |waves: &'w [Wave]| AwaitedAnswers::read(&self.folder, self.state(), base_sha, waves);
+    ) -> Result<Vec<(WaveNo, FoundAnswers)>, RunError> {
+        let waves = waves.iter().filter_map(|wave| self.state().wave(*wave));
+        let waves: Vec<&Wave> = waves.collect();
         if let Some(path) = request.answers {
-            let found = FoundAnswers::of(Answers::read(path, &asked(waves)?))?;
+            let found = FoundAnswers::of(Answers::read(path, &self.awaited(&waves)?))?;
             if let FoundAnswers::Answers(answers) = &found {
                 collected.other_rows = answers.other_rows;
                 collected.refused_files.clone_from(&answers.refused_files);
                 collected.copies.clone_from(&answers.copies);
             }
-            return Ok(waves.iter().map(|wave| (wave, found.clone())).collect());
+            let numbers = waves.iter().map(|wave| wave.compiled.wave);
+            return Ok(numbers.map(|wave| (wave, found.clone())).collect());
         }
-        let own = |wave: &'w Wave| {
-            let path = self.output_path(wave);
+        let own = |wave: &&Wave| {
+            let (path, number) = (self.output_path(wave), wave.compiled.wave);
             if is_answered(wave) || !path.exists() {
-                return Ok((wave, FoundAnswers::Nothing));
+                return Ok((number, FoundAnswers::Nothing));
             }
-            let awaited = asked(std::slice::from_ref(wave)).map_err(AnswersError::from);
+            let awaited = self.awaited(&[wave]).map_err(AnswersError::from);
             let read = awaited.and_then(|awaited| Answers::read(&path, &awaited));
             match FoundAnswers::of(read) {
                 Err(RunError::Job(error @ job::JobError::Table(_))) => {
                     let refusal = Refusal::new(&path, error.to_string());
-                    Ok((wave, FoundAnswers::Refused(refusal)))
+                    Ok((number, FoundAnswers::Refused(refusal)))
                 }
-                found => Ok((wave, found?)),
+                found => Ok((number, found?)),
             }
         };
         waves.iter().map(own).collect()
+    }
+
+    fn awaited<'s>(&'s self, waves: &[&'s Wave]) -> Result<AwaitedAnswers<'s>, RunError> {
+        AwaitedAnswers::read(&self.folder, self.state(), &self.settings.base_sha, waves)
     }
 
     fn output_path(&self, wave: &Wave) -> PathBuf {
@@ -281,22 +285,31 @@ impl PlanRun {
     /// Imports the answers to one wave.
     fn import_wave(
         &mut self,
-        wave: &Wave,
-        answers: &Answers,
+        number: WaveNo,
+        answers: Rc<Answers>,
         gives_up: bool,
         watcher: &mut dyn Watcher,
         stop: &Stop,
     ) -> Result<CollectedWave, RunError> {
-        let number = wave.compiled.wave;
+        let mut done = CollectedWave {
+            wave: number,
+            imported: 0,
+            missing: Vec::new(),
+            refused: Vec::new(),
+        };
+        let Some(wave) = self.state().wave(number) else {
+            return Ok(done);
+        };
         let mut settings = self.job_settings(&wave.compiled, wave.job_id.clone())?;
         if let (None, Some(job_id)) = (&wave.job_id, answers.job_id(number)) {
             settings.job_id = JobId::new(job_id);
         }
-        let before = (0..wave.compiled.rows.len()).filter(|index| is_row_closed(wave, *index));
-        let before = before.count();
-        let missing = self.import_rows(wave, &settings, answers, gives_up)?;
-        let imported = wave.compiled.rows.len() - missing.len() - before;
-        if missing.is_empty() {
+        let rows = 0..wave.compiled.rows.len();
+        let open: Vec<usize> = rows.filter(|index| !is_row_closed(wave, *index)).collect();
+        done.missing = self.import_rows(number, &open, &settings, &answers, gives_up)?;
+        done.imported = open.len() - done.missing.len();
+        drop((answers, open));
+        if done.missing.is_empty() {
             // Not earlier: the external runner may still write this file.
             self.write_output(number, &settings)?;
             self.with_context(watcher, stop, |run, context| {
@@ -305,18 +318,15 @@ impl PlanRun {
             })?;
         }
         let wave = self.state().wave(number);
-        Ok(CollectedWave {
-            wave: number,
-            imported,
-            missing,
-            refused: wave.map_or(Vec::new(), |wave| wave.refused.clone()),
-        })
+        done.refused = wave.map_or(Vec::new(), |wave| wave.refused.clone());
+        Ok(done)
     }
 
-    /// Records the answers to a wave, a part at a time. Returns the rows without an answer.
+    /// Records the answers to the rows at `open` of a wave, a part at a time. Returns the rows without an answer.
     fn import_rows(
         &mut self,
-        wave: &Wave,
+        number: WaveNo,
+        open: &[usize],
         settings: &job::Settings,
         answers: &Answers,
         gives_up: bool,
@@ -324,43 +334,42 @@ impl PlanRun {
         let check = ResultCheck::of(settings)?;
         let redactor = job::redactor(&settings.worker);
         let mut outcomes = Outcomes::new(answers, &check, settings.read_text);
-        let mut events = Vec::new();
-        if wave.job_id.is_none() {
-            events.push(Event::from(WaveStarted {
-                wave: wave.compiled.wave,
+        let mut missing = Vec::new();
+        if let Some(wave) = self.state().wave(number)
+            && wave.job_id.is_none()
+        {
+            let started = WaveStarted {
+                wave: number,
                 job_id: settings.job_id.clone(),
                 items: wave.compiled.rows.len() as u64,
                 max_concurrency: wave.compiled.max_concurrency,
-            }));
+            };
+            self.recorder.write(&[Event::from(started)])?;
         }
         let no_answer = ImportedAnswer::failed("no_response: no answer came back");
-        let mut missing = Vec::new();
-        for (index, id) in wave.compiled.rows.iter().enumerate() {
-            if is_row_closed(wave, index) {
-                continue;
+        for part in open.chunks(ROWS_PER_WRITE) {
+            let Some(wave) = self.state().wave(number) else {
+                break;
+            };
+            let mut events = Vec::new();
+            for index in part {
+                let (id, index) = (&wave.compiled.rows[*index], *index as u64);
+                let imported = match answers.answer(number, index) {
+                    ImportedAnswer::Nothing if gives_up => &no_answer,
+                    imported => imported,
+                };
+                let Some((attempts, outcome)) = outcomes.read(id, imported)? else {
+                    missing.push(id.clone());
+                    continue;
+                };
+                let wave = number;
+                let row = ImportedRow { wave, id, index };
+                row.events(attempts, outcome, &mut events);
             }
-            let imported = match answers.answer(id) {
-                ImportedAnswer::Nothing if gives_up => &no_answer,
-                imported => imported,
-            };
-            let Some((attempts, outcome)) = outcomes.read(imported)? else {
-                missing.push(id.clone());
-                continue;
-            };
-            let row = ImportedRow {
-                wave: wave.compiled.wave,
-                id,
-                index: index as u64,
-            };
-            row.events(attempts, outcome, &mut events);
-            if events.len() >= EVENTS_PER_WRITE {
-                job::hide_in(&mut events, &redactor);
-                self.recorder.write(&events)?;
-                events.clear();
-            }
+            job::hide_in(&mut events, &redactor);
+            self.recorder.write(&events)?;
         }
-        job::hide_in(&mut events, &redactor);
-        self.recorder.record(&events)?;
+        self.recorder.sync()?;
         Ok(missing)
     }
 
@@ -385,9 +394,12 @@ fn join_names(paths: &[PathBuf]) -> String {
 
 /// For each row with an imported answer, whether it was closed before.
 fn answered_rows(wave: &Wave, answers: &Answers) -> impl Iterator<Item = bool> {
-    let rows = wave.compiled.rows.iter().enumerate();
-    let answered = rows.filter(|(_, id)| *answers.answer(id) != ImportedAnswer::Nothing);
-    answered.map(|(index, _)| is_row_closed(wave, index))
+    let number = wave.compiled.wave;
+    let rows = 0..wave.compiled.rows.len();
+    let is_answered =
+        move |index: &usize| *answers.answer(number, *index as u64) != ImportedAnswer::Nothing;
+    let answered = rows.filter(is_answered);
+    answered.map(|index| is_row_closed(wave, index))
 }
 
 /// Whether a row awaits nothing more: it has an answer or an error, or was judged.

@@ -1,12 +1,14 @@
 //! One imported answer: what it says, checked like that of a local worker, and the events that record it.
 
 use super::imported_answers::{Answers, ImportedAnswer};
-use crate::job::{Failure, ReadText, ResultCheck};
+use crate::job::{Failure, JobError, ReadText, ResultCheck};
 use crate::ledger::Lines;
 use crate::model::{AttemptEnd, AttemptFinished, AttemptKey, Event, ReportVia, RowId, WaveNo};
 use crate::platform::clock;
 use crate::run::error::RunError;
-use crate::verdict::Object;
+use crate::run::refusal::Refusal;
+use crate::table::{Mark, ReadOptions, Reader, TableError};
+use crate::verdict::{Object, extract};
 use serde_json::Value;
 
 /// A checked result, or `code: text`.
@@ -18,7 +20,9 @@ pub(super) struct Outcomes<'a> {
     check: &'a ResultCheck,
     prose: Option<ReadText>,
     /// The file of a slice that was read last. Rows of a slice mostly follow each other.
-    open: Option<(usize, Lines)>,
+    open: Option<(u32, Lines)>,
+    /// The table, where it was read last.
+    table: Option<Reader>,
 }
 
 impl<'a> Outcomes<'a> {
@@ -28,23 +32,30 @@ impl<'a> Outcomes<'a> {
             check,
             prose,
             open: None,
+            table: None,
         }
     }
 
     /// The number of attempts, at least 1, and the outcome of the last one; `None` without an answer.
-    pub fn read(&mut self, imported: &ImportedAnswer) -> Result<Option<(u32, Outcome)>, RunError> {
+    pub fn read(
+        &mut self,
+        id: &RowId,
+        imported: &ImportedAnswer,
+    ) -> Result<Option<(u32, Outcome)>, RunError> {
         let error_text = |(failure, text): (Failure, String)| format!("{failure}: {text}");
         let (attempts, outcome) = match imported {
             ImportedAnswer::Nothing => return Ok(None),
-            ImportedAnswer::Written(path) => {
-                let bytes = std::fs::read(path).map_err(RunError::io(path))?;
+            ImportedAnswer::Written(file) => {
+                let path = self.answers.path(id, *file);
+                let bytes = std::fs::read(&path).map_err(RunError::io(&path))?;
                 let picked = self.check.pick(&bytes, self.prose);
                 let checked = picked.and_then(|picked| self.check.check_picked(picked));
                 (1, checked.map_err(error_text))
             }
-            ImportedAnswer::Result { result, attempts } => {
-                let checked = self.check.check(result.clone());
-                (*attempts, checked.map_err(error_text))
+            ImportedAnswer::Result { json, attempts } => (*attempts, self.check_text(json)),
+            ImportedAnswer::InTable { mark, attempts } => {
+                let text = self.cell(*mark)?;
+                (*attempts, self.check_text(&text))
             }
             ImportedAnswer::InSlice {
                 file,
@@ -54,15 +65,50 @@ impl<'a> Outcomes<'a> {
                 let result = place.read(self.lines(*file)?)?;
                 (*attempts, self.check.check(result).map_err(error_text))
             }
-            ImportedAnswer::Failed { error, attempts } => (*attempts, Err(error.clone())),
+            ImportedAnswer::Failed { error, attempts } => (*attempts, Err(error.to_string())),
         };
         Ok(Some((attempts.max(1), outcome)))
     }
 
-    fn lines(&mut self, file: usize) -> Result<&Lines, RunError> {
+    /// The result in the cell of a table.
+    fn check_text(&self, text: &str) -> Outcome {
+        let picked = extract::object(text.as_bytes());
+        let picked = picked.map_err(|error| format!("no_response: {error}"))?;
+        let checked = self.check.check(picked);
+        checked.map_err(|(failure, text)| format!("{failure}: {text}"))
+    }
+
+    /// The cell with the result of the row at `mark`. Rows mostly follow each other.
+    fn cell(&mut self, mark: Mark) -> Result<String, RunError> {
+        let Some((path, result_at)) = self.answers.table() else {
+            return Ok(String::new());
+        };
+        let table = |error: TableError| RunError::from(JobError::Table(error.fixed()));
+        let changed = || {
+            let why = "it was changed while its answers were collected; collect them again";
+            RunError::BadAnswers(vec![Refusal::new(path, why)])
+        };
+        let open = || Reader::open(path, path, &ReadOptions::default()).map_err(table);
+        let mut reader = match self.table.take() {
+            Some(reader) => reader,
+            None => open()?,
+        };
+        let mut fields = reader.next_row().map_err(table)?;
+        if fields.is_none() || reader.mark() != Some(mark) {
+            if !reader.seek(mark).map_err(table)? {
+                return Err(changed());
+            }
+            fields = reader.next_row().map_err(table)?;
+        }
+        self.table = Some(reader);
+        let cell = fields.and_then(|fields| fields.into_iter().nth(result_at));
+        cell.ok_or_else(changed)
+    }
+
+    fn lines(&mut self, file: u32) -> Result<&Lines, RunError> {
         let lines = match self.open.take() {
             Some((open, lines)) if open == file => lines,
-            _ => Lines::open(&self.answers.slice_files[file])?,
+            _ => Lines::open(&self.answers.slice_files[file as usize])?,
         };
         Ok(&self.open.insert((file, lines)).1)
     }

@@ -60,26 +60,20 @@ pub(super) fn read_slices(
 
 /// Adds an answer in the file that is added to [`Answers::slice_files`] next.
 fn add(answer: SliceAnswer, awaited: &AwaitedAnswers<'_>, answers: &mut Answers) {
-    if awaited.wave_of(&answer.id).is_none() {
+    let Some(row) = awaited.row(&answer.id) else {
         answers.other_rows += usize::from(awaited.is_other_row(&answer.id));
         return;
-    }
+    };
     let attempts = answer.attempts;
     let imported = match answer.outcome {
         Ok(place) => ImportedAnswer::InSlice {
-            file: answers.slice_files.len(),
+            file: answers.slice_files.len() as u32,
             place,
             attempts,
         },
-        Err(error) => ImportedAnswer::Failed { error, attempts },
+        Err(error) => ImportedAnswer::failed_after(&error, attempts),
     };
-    let place = answers
-        .by_row
-        .entry(answer.id)
-        .or_insert(ImportedAnswer::Nothing);
-    if !matches!(place, ImportedAnswer::InSlice { .. }) {
-        *place = imported;
-    }
+    answers.add(row, imported);
 }
 
 /// Why a file is of another job or wave.

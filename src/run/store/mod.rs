@@ -1,6 +1,7 @@
 //! The files of a run: its folder, its state (folded from its ledger), and the tasks that it holds; and what joined runs share:
 //! leases, heartbeats, and the changes that they made.
 
+mod answer_place;
 mod heartbeat;
 pub mod leases;
 mod recorder;
@@ -12,6 +13,7 @@ mod tree_changes;
 mod unit;
 mod wave;
 
+pub use answer_place::{AnswerPlace, Reported};
 pub use heartbeat::HeartbeatThread;
 pub use leases::Leases;
 pub use recorder::Recorder;

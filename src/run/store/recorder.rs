@@ -4,18 +4,36 @@ use super::state::State;
 use crate::job::Journal;
 use crate::ledger::{Ledger, LedgerError, Lines};
 use crate::model::Event;
+use std::sync::OnceLock;
 
 /// The ledger and the state of a run, kept in step.
 #[derive(Debug)]
 pub struct Recorder {
     ledger: Ledger,
     state: State,
+    /// Opened when the first record is read again.
+    reader: OnceLock<Lines>,
 }
 
 impl Recorder {
     /// A run whose ledger was folded into `state`.
     pub fn new(ledger: Ledger, state: State) -> Self {
-        Self { ledger, state }
+        Self {
+            ledger,
+            state,
+            reader: OnceLock::new(),
+        }
+    }
+
+    /// The ledger, to read single records.
+    pub fn reader(&self) -> Result<&Lines, LedgerError> {
+        match self.reader.get() {
+            Some(reader) => Ok(reader),
+            None => {
+                let lines = self.ledger.lines()?;
+                Ok(self.reader.get_or_init(|| lines))
+            }
+        }
     }
 
     /// The state.

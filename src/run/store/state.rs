@@ -7,15 +7,16 @@ use crate::ledger::{LedgerError, Record};
 use crate::model::{
     AttemptEnd, AttemptFinished, AttemptReported, AttemptStarted, Backpressure, BlockReason, Event,
     Hydrated, IntegrationFinished, IntegrationOutcome, IntegrationStarted, LearningAppended,
-    PlanConflict, PlanMutated, ProtocolChanged, Role, RowId, RowKey, RunFinished, RunKind,
-    RunStarted, Stage, TasksHeld, UndoOutcome, UnitId, ValidationFinished, VerdictKind,
-    VerdictRecord, Violation, WaveCompiled, WaveNo,
+    PlanConflict, PlanMutated, ProtocolChanged, RowId, RowKey, RunFinished, RunKind, RunStarted,
+    Stage, TasksHeld, UndoOutcome, UnitId, ValidationFinished, VerdictKind, VerdictRecord,
+    Violation, WaveCompiled, WaveNo,
 };
 use crate::platform::clock;
-use crate::protocol::{Answer, Checked, Integration, UnitState};
+use crate::protocol::{Answer, Checked, Integration};
 use crate::{job, ledger};
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 /// The state of a run.
@@ -36,7 +37,7 @@ pub struct State {
     /// The waves, in order.
     pub waves: Vec<Wave>,
     /// Every change of the plan file.
-    pub mutations: Vec<PlanMutated>,
+    pub mutations: Vec<Mutation>,
     /// Metadata that workers proposed.
     pub hydrations: Vec<Hydrated>,
     /// Changes of protocol.
@@ -63,6 +64,30 @@ pub struct State {
     pub finished: Option<RunFinished>,
     /// Whether it has ever had nothing left to do.
     pub has_completed: bool,
+}
+
+/// A change of the plan file.
+#[derive(Clone, Debug)]
+pub struct Mutation {
+    /// The task.
+    pub unit: UnitId,
+    /// Its status from then on.
+    pub status: Cow<'static, str>,
+    /// Whether a comment was added.
+    pub has_comment: bool,
+}
+
+impl Mutation {
+    fn of(body: &PlanMutated) -> Self {
+        // Without an allocation: there are at least as many as tasks.
+        let known = ["in_progress", "completed", "blocked", "pending"];
+        let known = known.into_iter().find(|known| *known == body.status);
+        Self {
+            unit: body.unit.clone(),
+            status: known.map_or_else(|| Cow::Owned(body.status.clone()), Cow::Borrowed),
+            has_comment: body.comment.is_some(),
+        }
+    }
 }
 
 impl State {
@@ -151,13 +176,14 @@ impl State {
             Event::IntegrationFinished(body) => self.apply_integration_finished(body),
             Event::UndoStarted(body) => {
                 if let Some(unit) = self.unit_mut(&body.0.unit) {
-                    unit.open_undo = Some(body.0.clone());
+                    unit.open_undo = Some(Box::new(body.0.clone()));
                 }
             }
             Event::UndoFinished(body) => {
                 if let Some(unit) = self.unit_mut(&body.unit) {
                     unit.open_undo = None;
-                    unit.undone = (body.outcome == UndoOutcome::Undone).then(|| body.clone());
+                    unit.undone =
+                        (body.outcome == UndoOutcome::Undone).then(|| Box::new(body.clone()));
                 }
             }
             // What a lease says now is in its file.
@@ -167,7 +193,7 @@ impl State {
                 self.unit_or_insert(&body.unit).is_early = true;
             }
             Event::TaskAdmitted(body) => {
-                self.unit_or_insert(&body.unit).proposal = Some(Proposal::of(body));
+                self.unit_or_insert(&body.unit).proposal = Some(Box::new(Proposal::of(body)));
             }
             Event::TaskDecided(body) => {
                 if let Some(unit) = self.unit_mut(&body.unit) {
@@ -205,6 +231,17 @@ impl State {
     pub fn wave(&self, number: WaveNo) -> Option<&Wave> {
         let at = self.wave_index(number)?;
         self.waves.get(at)
+    }
+
+    /// The wave of a row, and the index of the row there.
+    pub fn locate(&self, id: &RowId) -> Option<(WaveNo, u64)> {
+        let unit = self.unit(&RowKey::parse(id)?.unit)?;
+        let is_row = |(wave, index): &&(WaveNo, u32)| {
+            let wave = self.wave(*wave);
+            wave.is_some_and(|wave| wave.compiled.rows.get(*index as usize) == Some(id))
+        };
+        let (wave, index) = unit.rows.iter().find(is_row)?;
+        Some((*wave, u64::from(*index)))
     }
 
     /// Forgets faults of the service or the machine, so that a resumed run asks those roles again.
@@ -290,10 +327,7 @@ impl State {
     fn apply_report(&mut self, body: &AttemptReported, event: &Event, place: u64) {
         self.apply_row_event(body.wave, event, place);
         if let Some(wave) = self.wave_mut(body.wave) {
-            let answer = wave.answers.entry(body.row_index).or_default();
-            answer.result = Some(body.result.clone());
-            answer.redacted.clone_from(&body.redacted);
-            answer.last_error = None;
+            wave.note_gist(body.row_index, &body.result);
         }
     }
 
@@ -322,23 +356,40 @@ impl State {
                 .error
                 .as_deref()
                 .and_then(|error| error.split(':').next());
-            wave.failures.extend(code.map(str::to_owned));
-            let answer = wave.answers.entry(body.row_index).or_default();
-            answer.last_error.clone_from(&body.error);
-            answer.fault = body.fault.as_ref().map(|fault| fault.kind);
+            if let Some(code) = code.filter(|code| !wave.failures.contains(*code)) {
+                wave.failures.insert(code.to_owned());
+            }
         }
     }
 
     fn apply_wave_compiled(&mut self, body: &WaveCompiled) {
-        let mut emissions: BTreeMap<UnitId, (u32, Vec<Role>)> = BTreeMap::new();
-        for key in body.rows.iter().filter_map(RowKey::parse) {
-            let emission = emissions.entry(key.unit);
-            let (_, roles) = emission.or_insert_with(|| (key.attempt, Vec::new()));
-            roles.push(key.role);
-        }
-        for (unit, (attempt, roles)) in emissions {
+        let mut rows = (0u32..).zip(&body.rows).peekable();
+        // The rows of a unit follow each other.
+        while let Some((index, row)) = rows.next() {
+            let Some(RowKey {
+                unit,
+                role,
+                attempt,
+                ..
+            }) = RowKey::parse(row)
+            else {
+                continue;
+            };
+            let (mut roles, mut indexes) = (vec![role], vec![(body.wave, index)]);
+            let is_of_unit = |row: &(u32, &RowId)| {
+                let key = RowKey::parse(row.1).filter(|key| key.unit == unit);
+                key.map(|key| key.role)
+            };
+            while let Some((role, (index, _))) =
+                rows.peek().and_then(|row| Some((is_of_unit(row)?, *row)))
+            {
+                rows.next();
+                roles.push(role);
+                indexes.push((body.wave, index));
+            }
             if let Some(unit) = self.unit_mut(&unit) {
                 unit.state.record_emission(&body.round, attempt, roles);
+                unit.add_rows(indexes);
             }
         }
         self.waves.push(Wave::new(body.clone()));
@@ -352,10 +403,8 @@ impl State {
             if !wave.mark_judged(index) {
                 return;
             }
-            let answer = wave.answers.get_mut(&index);
             if body.verdict == VerdictKind::Accepted {
-                // The unit has it from now on.
-                result = answer.and_then(|answer| answer.result.take());
+                result = wave.answer_place(index);
             } else {
                 let code = body.code.clone().unwrap_or_default();
                 wave.refused.push((body.item_id.clone(), code));
@@ -400,7 +449,7 @@ impl State {
     fn apply_integration_started(&mut self, body: &IntegrationStarted) {
         if let Some(unit) = self.unit_mut(&body.unit) {
             unit.state.integration = Integration::Started;
-            unit.open_integration = Some(body.clone());
+            unit.open_integration = Some(Box::new(body.clone()));
         }
     }
 
@@ -434,7 +483,7 @@ impl State {
         };
         let detail = body.detail.clone().unwrap_or_default();
         unit.open_integration = None;
-        unit.integration = Some(body.clone());
+        unit.integration = Some(Box::new(body.clone()));
         unit.state.integration = match (body.outcome, body.reason) {
             (IntegrationOutcome::Applied, _) => {
                 is_other_tree = true;
@@ -456,49 +505,38 @@ impl State {
         let known = self.unit_indexes.get(id).copied();
         let at = known.unwrap_or_else(|| {
             self.unit_indexes.insert(id.clone(), self.units.len());
-            self.units.push(Unit {
-                id: id.clone(),
-                state: UnitState::default(),
-                is_early: false,
-                spent: Spent::default(),
-                open_integration: None,
-                integration: None,
-                previews: Vec::new(),
-                concurrent_changes: BTreeSet::new(),
-                refusals: Vec::new(),
-                proposal: None,
-                ended: None,
-                applied_number: 0,
-                open_undo: None,
-                undone: None,
-            });
+            if self.units.len() == self.units.capacity() {
+                // Not twice as many: the tasks take most of the memory of a large run.
+                self.units.reserve_exact(self.units.len() / 8 + 4);
+            }
+            self.units.push(Unit::new(id.clone()));
             self.units.len() - 1
         });
         &mut self.units[at]
     }
 
     fn apply_plan_mutation(&mut self, body: &PlanMutated) {
-        self.mutations.push(body.clone());
+        self.mutations.push(Mutation::of(body));
         if body.status == "in_progress" {
             self.unit_or_insert(&body.unit).is_early = false;
         } else if let Some(unit) = self.unit_mut(&body.unit) {
-            unit.ended = Some(TaskEnd {
+            unit.ended = Some(Box::new(TaskEnd {
                 status: body.status.clone(),
                 reason: body.reason,
                 detail: body.detail.clone(),
                 is_conflict: false,
-            });
+            }));
         }
     }
 
     fn apply_plan_conflict(&mut self, body: &PlanConflict) {
         if let Some(unit) = self.unit_mut(&body.unit) {
-            unit.ended = Some(TaskEnd {
+            unit.ended = Some(Box::new(TaskEnd {
                 status: body.found.clone(),
                 reason: None,
                 detail: Some(body.message()),
                 is_conflict: true,
-            });
+            }));
         }
     }
 }

@@ -1,10 +1,11 @@
 //! The state of one task of a run, also of one whose patch is kept instead of integrated (`integrate=false`) until a person takes
 //! it.
 
+use super::answer_place::AnswerPlace;
 use crate::job::Spent;
 use crate::model::{
     BlockReason, IntegrationFinished, IntegrationStarted, TaskAdmitted, TaskDecided, UndoFinished,
-    UnitId, ValidationFinished, VerdictRecord,
+    UnitId, ValidationFinished, VerdictRecord, WaveNo,
 };
 use crate::protocol::{Integration, UnitState};
 use std::collections::BTreeSet;
@@ -28,19 +29,21 @@ pub struct TaskEnd {
     pub is_conflict: bool,
 }
 
-/// A task that was admitted.
+/// A task that was admitted. What few tasks have at a time is boxed, since a run may have very many.
 #[derive(Clone, Debug)]
 pub struct Unit {
     /// The task.
     pub id: UnitId,
     /// Rounds, tallies, integration.
-    pub state: UnitState,
+    pub state: UnitState<AnswerPlace>,
+    /// Its rows in all waves, by index, in order.
+    pub rows: Vec<(WaveNo, u32)>,
     /// Whether it was admitted before its dependencies were completed, and is not `in_progress` in the plan yet.
     pub is_early: bool,
     /// The integration that has started and not finished.
-    pub open_integration: Option<IntegrationStarted>,
+    pub open_integration: Option<Box<IntegrationStarted>>,
     /// The last integration that finished.
-    pub integration: Option<IntegrationFinished>,
+    pub integration: Option<Box<IntegrationFinished>>,
     /// The usage of its rows, and how many have started.
     pub spent: Spent,
     /// The validation commands that ran before the vote, in order.
@@ -50,15 +53,15 @@ pub struct Unit {
     /// The refused answers, in order.
     pub refusals: Vec<VerdictRecord>,
     /// How far its patch is, if that is kept instead of integrated.
-    pub proposal: Option<Proposal>,
+    pub proposal: Option<Box<Proposal>>,
     /// Its outcome, once persisted; or whether its patch is accepted, if that is kept.
-    pub ended: Option<TaskEnd>,
+    pub ended: Option<Box<TaskEnd>>,
     /// Its number among the patches of the run that were applied, from 1; 0 without one.
     pub applied_number: u64,
     /// Its patch that is being taken back.
-    pub open_undo: Option<IntegrationStarted>,
+    pub open_undo: Option<Box<IntegrationStarted>>,
     /// Its patch was taken back.
-    pub undone: Option<UndoFinished>,
+    pub undone: Option<Box<UndoFinished>>,
 }
 
 /// The status of a task whose patch is in the tree.
@@ -93,6 +96,34 @@ impl Proposal {
 }
 
 impl Unit {
+    /// A task that was just admitted.
+    pub(super) fn new(id: UnitId) -> Self {
+        Self {
+            id,
+            state: UnitState::default(),
+            rows: Vec::new(),
+            is_early: false,
+            open_integration: None,
+            integration: None,
+            spent: Spent::default(),
+            previews: Vec::new(),
+            concurrent_changes: BTreeSet::new(),
+            refusals: Vec::new(),
+            proposal: None,
+            ended: None,
+            applied_number: 0,
+            open_undo: None,
+            undone: None,
+        }
+    }
+
+    pub(super) fn add_rows(&mut self, rows: Vec<(WaveNo, u32)>) {
+        match self.rows.is_empty() {
+            true => self.rows = rows,
+            false => self.rows.extend(rows),
+        }
+    }
+
     /// Whether its patch is in the tree, or in a commit.
     pub fn is_applied(&self) -> bool {
         self.state.integration == Integration::Applied && self.undone.is_none()
@@ -101,7 +132,7 @@ impl Unit {
     /// Whether its patch is being taken back, or is taken back and the plan does not show it yet.
     pub fn is_undo_open(&self) -> bool {
         let is_old = |end: &TaskEnd| end.status == COMPLETED && !end.is_conflict;
-        let is_unsaid = self.undone.is_some() && self.ended.as_ref().is_some_and(is_old);
+        let is_unsaid = self.undone.is_some() && self.ended.as_deref().is_some_and(is_old);
         self.open_undo.is_some() || is_unsaid
     }
 
@@ -124,12 +155,12 @@ impl Unit {
             None => ACCEPTED,
             Some(_) => REJECTED,
         };
-        self.ended = Some(TaskEnd {
+        self.ended = Some(Box::new(TaskEnd {
             status: status.to_owned(),
             reason: body.reason,
             detail: body.detail.clone(),
             is_conflict: false,
-        });
+        }));
     }
 
     /// The task is in flight again, and `pending` in the plan until its integration begins.

@@ -1,7 +1,9 @@
 //! A wave of a run with the state of its rows: a part of the fold over the ledger.
 
+use super::answer_place::{AnswerPlace, Gist, Reported};
 use crate::job;
-use crate::model::{Fault, JobId, RowId, WaveCompiled};
+use crate::ledger::{LedgerError, Lines};
+use crate::model::{JobId, RowId, WaveCompiled};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,8 +16,8 @@ pub struct Wave {
     pub job: job::State,
     /// The codes of failed attempts, including those that were retried.
     pub failures: BTreeSet<String>,
-    /// The answers of the rows, by index.
-    pub answers: BTreeMap<u64, RowAnswer>,
+    /// What the answers say that decides something, by the index of the row.
+    gists: BTreeMap<u64, Gist>,
     /// The job, once it has started.
     pub job_id: Option<JobId>,
     /// Rows whose answer was refused, with the code.
@@ -26,19 +28,6 @@ pub struct Wave {
     judged_rows: usize,
     /// The indexes of the rows in the order of their ids: a map with the ids would take several times as much memory.
     by_id: Vec<u32>,
-}
-
-/// The answer of a row.
-#[derive(Clone, Debug, Default)]
-pub struct RowAnswer {
-    /// The reported result, until it is accepted; then its unit has it.
-    pub result: Option<Value>,
-    /// Names of the secrets that were redacted in it.
-    pub redacted: Vec<String>,
-    /// `code: text` of the last failed attempt.
-    pub last_error: Option<String>,
-    /// The fault of the service or the machine that caused the failure, if any.
-    pub fault: Option<Fault>,
 }
 
 impl Wave {
@@ -52,7 +41,7 @@ impl Wave {
         Self {
             job,
             failures: BTreeSet::new(),
-            answers: BTreeMap::new(),
+            gists: BTreeMap::new(),
             job_id: None,
             refused: Vec::new(),
             judged: vec![false; rows.len()],
@@ -69,14 +58,40 @@ impl Wave {
         Some(u64::from(self.by_id[at]))
     }
 
-    /// The answer of row `id`.
-    pub fn answer(&self, id: &RowId) -> Option<&RowAnswer> {
-        self.answers.get(&self.index(id)?)
+    /// What row `id` reported last; `None` without a report.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn report(&self, id: &RowId, lines: &Lines) -> Result<Option<Reported>, LedgerError> {
+        match self.index(id) {
+            Some(index) => self.report_at(index, lines),
+            None => Ok(None),
+        }
     }
 
-    /// The reported result of row `id`, unless it was accepted.
-    pub fn result(&self, id: &RowId) -> Option<&Value> {
-        self.answer(id)?.result.as_ref()
+    /// What the row at `index` reported last; `None` without a report.
+    ///
+    /// # Errors
+    /// The ledger can't be read.
+    pub fn report_at(&self, index: u64, lines: &Lines) -> Result<Option<Reported>, LedgerError> {
+        let place = self.job.item(index).and_then(|item| item.reported);
+        place.map(|place| Reported::read(place, lines)).transpose()
+    }
+
+    /// Where the answer of the row at `index` is.
+    pub(super) fn answer_place(&self, index: u64) -> Option<AnswerPlace> {
+        Some(AnswerPlace {
+            place: self.job.item(index)?.reported?,
+            gist: self.gists.get(&index).copied().unwrap_or_default(),
+        })
+    }
+
+    /// Notes what the answer of the row at `index` says that decides something.
+    pub(super) fn note_gist(&mut self, index: u64, answer: &Value) {
+        match Gist::of(answer) {
+            gist if gist == Gist::default() => self.gists.remove(&index),
+            gist => self.gists.insert(index, gist),
+        };
     }
 
     /// Whether rows have no verdict.

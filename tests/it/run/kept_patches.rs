@@ -51,6 +51,7 @@ fn patches_are_kept_with_their_evidence_and_neither_tree_nor_plan_changes() {
     e,Do e,accepted,5,0,units/e/patch.diff,`grep -q new e.txt` exit 0; `grep -q kept kept.txt` exit 0,low
     ");
     let unit = bench.run_folder().join("units/e");
+    assert!(unit.join("vote.critic_a.1.json").is_file());
     assert_eq!(
         read_file(unit.join("patch.diff")),
         edit("e.txt", "old", "new")

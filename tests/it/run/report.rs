@@ -198,6 +198,20 @@ fn the_artifacts_of_a_task_stand_in_its_folder() {
 }
 
 #[test]
+fn the_answers_of_a_blocked_task_stand_in_its_folder_also_the_refused_ones() {
+    let bench = Bench::new(&[Task::new("a").patches(&["no patch", "none either"])]);
+    bench.run("").exits(1);
+    assert_eq!(bench.status_of("a"), "blocked");
+    let unit = bench.run_folder().join("units/a");
+    for (name, patch) in [("1", "no patch"), ("2", "none either")] {
+        let answer = read_file(unit.join(format!("synthesis.synthesizer.{name}.json")));
+        let answer: Value = serde_json::from_str(&answer).expect("JSON");
+        assert_eq!(answer["patch"], patch);
+    }
+    assert!(unit.join("critique.skeptic.1.json").is_file());
+}
+
+#[test]
 fn artifacts_are_written_to_the_given_directory() {
     let bench = Bench::new(&[Task::new("a")]);
     bench.run("--artifacts ../elsewhere").exits(0);
