@@ -36,6 +36,7 @@ pub mod run;
 
 pub mod archive;
 pub mod audit;
+pub mod eval;
 pub mod mcp;
 pub mod report;
 pub mod skill;

@@ -4,6 +4,7 @@ use super::terminal::{NotPrinted, Terminal, Tone};
 use crate::archive::ArchiveError;
 use crate::audit::AuditError;
 use crate::config::ConfigError;
+use crate::eval::EvalError;
 use crate::invoke::{InvokeError, KEYS};
 use crate::job::{DEPTH_MAX, JobError, TooDeep};
 use crate::learnings::LearningsError;
@@ -162,6 +163,9 @@ pub enum CliError {
     /// A run can't be judged.
     #[error(transparent)]
     Audit(#[from] AuditError),
+    /// An evaluation can't start or go on.
+    #[error(transparent)]
+    Eval(#[from] EvalError),
     /// A run can't be exported, or an archive not be read.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
@@ -337,6 +341,7 @@ impl CliError {
             CliError::NotPrinted(_) | CliError::OutputLost { .. } => 1,
             CliError::Archive(ArchiveError::Unpack { .. } | ArchiveError::Write(_)) => 3,
             CliError::Io(_) | CliError::Listen(_) | CliError::Depth(_) => 3,
+            CliError::Eval(error) => error.code(),
             CliError::Demo(_) => 70,
             _ => 2,
         }
@@ -344,6 +349,7 @@ impl CliError {
 
     fn hint(&self) -> Option<String> {
         match self {
+            CliError::Eval(error) => error.hint(),
             CliError::Archive(error) => error.hint().map(str::to_owned),
             CliError::SkillEdited(_) => Some("pass --force to replace it; the lines that would be lost are above".to_owned()),
             CliError::BadSetting { command, .. } => {

@@ -18,6 +18,7 @@ mod defaults;
 mod demo;
 mod doctor;
 mod error;
+mod eval;
 mod files_in_use;
 mod follow;
 #[cfg(test)]
@@ -142,6 +143,7 @@ fn dispatch(cli: Cli, context: &context::Context) -> Result<u8, CliError> {
         Command::Watch(args) => watch::execute(&args, context),
         Command::Runs(args) => runs::execute(&args, context),
         Command::Stats(args) => stats::execute(&args, context),
+        Command::Eval(args) => eval::execute(&args, context),
         Command::St(args) => {
             let json = context.terminal.json;
             let mut out = terminal::Pieces::new(std::io::stdout().lock());

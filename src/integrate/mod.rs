@@ -76,4 +76,4 @@ pub use transaction::Tried;
 pub use tree_watch::{Quiet, TreeWatch, recover_stores};
 pub use trial::Preview;
 pub use undo::{ReversePatch, check_undo};
-pub use validate::Limits;
+pub use validate::{Limits, ValidationEnd, run as run_command};

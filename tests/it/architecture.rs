@@ -500,7 +500,7 @@ fn a_run_makes_files_only_for_their_owner() {
 #[test]
 fn processes_are_started_in_few_places() {
     // The demo counts the passing tests of its example; people are shown the versions of agent programs, and the live page;
-    // the jobs of a client are processes of this program; Slurm is its commands.
+    // an evaluation and the jobs of a client are processes of this program; Slurm is its commands.
     let starting = holding(&["Command::new", "duct::cmd"]);
     assert_eq!(
         starting,
@@ -509,6 +509,7 @@ fn processes_are_started_in_few_places() {
             "cli/demo.rs",
             "cli/live_page.rs",
             "cli/notices.rs",
+            "eval/arm_run.rs",
             "executor/local/launcher.rs",
             "executor/slurm/array.rs",
             "mcp/server/settings.rs",

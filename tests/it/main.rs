@@ -11,6 +11,7 @@ mod dags;
 mod demo;
 mod dispatch;
 mod doctor;
+mod eval;
 mod examples;
 mod fixture;
 mod follow;

@@ -70,6 +70,7 @@ fn links_of_the_manual_lead_somewhere() {
         "docs",
         "waves",
         "examples/demo",
+        "examples/eval",
         "examples/own-command",
         "examples/repo-facts",
     ];

@@ -1,5 +1,6 @@
 //! The command line as clap parses it. Options that several commands share are groups, embedded in each of them.
 
+mod eval;
 mod examples;
 mod inspect;
 mod learnings;
@@ -14,6 +15,7 @@ mod values;
 mod wave;
 mod worker;
 
+pub use eval::EvalArgs;
 pub use examples::{Help, help};
 pub use inspect::{InspectArgs, TableFormat, WatchArgs};
 pub use learnings::LearningsArgs;
@@ -162,6 +164,13 @@ pub enum Command {
     /// votes predict the validation, what each failure code cost, and for each run how many rows ran at once and why not more. A run that
     /// is damaged is named and left out. With --json, one object.
     Stats(StatsArgs),
+    /// Compare protocols and adapters on the same tasks, by hidden tests
+    ///
+    /// Each task is a small repository with a plan, and tests that its validation does not run. For each protocol and adapter, mesh
+    /// copies the repository, runs its plan with `mesh run`, and then runs the hidden tests on a copy of the result. Prints how
+    /// many passed, rows, cost and makespan of each, and for every two how many tasks only one of them passed. Runs are one after
+    /// another. Outcomes are appended to DIR/results.jsonl; after a stop or a kill, the same command continues.
+    Eval(EvalArgs),
     /// Read and change the $st plan
     St(StArgs),
     /// Record what was learned, and look it up

@@ -24,7 +24,7 @@ pub use failures::{Failures, dearest_first};
 pub use fan_out::FanOutFold;
 pub use figures::{By, Figures, RunLine, TaskSums};
 pub use idle::{Cause, FanOut};
-pub use rate::{Rate, TOO_FEW};
+pub use rate::{Rate, TOO_FEW, rounded};
 pub use run_facts::{CsvFacts, RunFacts, TaskEnd, TaskFacts};
 pub use spend::Spend;
 pub use votes::{Calibration, Decision};

@@ -10,7 +10,7 @@ const SIMPLE: &str = "0 success, 1 the output could not be written, 2 invalid in
 const CHECK: &str = "0 all checks passed, 1 a check failed, 2 invalid input, 3 refused,\n\
     70 internal error";
 
-pub(super) const COMMANDS: [Help; 37] = [
+pub(super) const COMMANDS: [Help; 38] = [
     Help {
         command: "",
         examples: &[
@@ -329,6 +329,19 @@ pub(super) const COMMANDS: [Help; 37] = [
         ],
         notes: "",
         exit_codes: "0 success, 1 none of the runs can be read, 2 invalid input, 70 internal error",
+        short: &[],
+    },
+    Help {
+        command: "eval",
+        examples: &[
+            "mesh eval examples/eval --protocols solo,race,best,swarm --adapters replay",
+            "mesh eval tasks --protocols solo,swarm --adapters codex,claude --dir results",
+            "mesh eval tasks --protocols race,./careful.yaml -- my-agent",
+        ],
+        notes: "A failed hidden test is a result, not an error.",
+        exit_codes: "0 every run has an outcome, 2 invalid input, 3 refused before the start,\n\
+            4 a run ended early, 70 internal error, 128+n signal n; 2 to 4: the same command\n\
+            continues",
         short: &[],
     },
     Help {
