@@ -6,6 +6,8 @@
 //!   my-agent: {command: [my-agent, --json], env: [MY_KEY], fanout: 8, preferred: true}
 //! protocols:
 //!   careful: .mesh/careful.yaml
+//! roles:
+//!   critic_a: {adapter: codex, effort: high}
 //! prices:
 //!   gpt-5: {input: 1.25, cached_input: 0.125, output: 10}
 //! ```
@@ -13,6 +15,7 @@
 //! The command line knows the names of the options and checks them. An unknown key is an error.
 
 use crate::adapter::{AdapterConfig, Configured, Prices};
+use crate::model::RoleBindings;
 use serde_yaml::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,6 +32,8 @@ pub struct Config {
     pub adapters: Configured,
     /// The project's protocols: name -> file, relative to the repository's root.
     pub protocols: BTreeMap<String, PathBuf>,
+    /// What roles are bound to, in every run of the project.
+    pub roles: RoleBindings,
     /// Option name (`max_concurrency`) -> its values as text.
     pub options: BTreeMap<String, Vec<String>>,
 }
@@ -111,6 +116,7 @@ impl Config {
                     }
                     config.adapters.prices = prices;
                 }
+                "roles" => config.roles = serde_yaml::from_value(value).map_err(bad)?,
                 "protocols" => config.protocols = serde_yaml::from_value(value).map_err(bad)?,
                 _ => {
                     let expected = "must be a text, a number, true or false, or a list of those";

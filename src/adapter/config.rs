@@ -132,6 +132,11 @@ impl AdapterConfig {
     /// What does not go together, in words.
     pub fn check(&self, name: &str) -> Result<(), String> {
         self.check_kind(name)?;
+        if let Some(word) = self.args.iter().find(|word| continues_a_session(word)) {
+            return Err(format!(
+                "`args`: `{word}` continues a conversation, but each row begins its own"
+            ));
+        }
         if self.fanout == Some(0) {
             return Err("`fanout` must be at least 1".to_owned());
         }
@@ -188,6 +193,20 @@ impl AdapterConfig {
             .map_err(|key| format!("`{key}` can't be set for `{}`", agent.name)),
         }
     }
+}
+
+/// Whether an argument of a built-in agent names a conversation that all its rows would share.
+fn continues_a_session(word: &str) -> bool {
+    const FLAGS: [&str; 6] = [
+        "resume",
+        "--resume",
+        "--continue",
+        "--session",
+        "--session-id",
+        "--last",
+    ];
+    let flag = word.split('=').next().unwrap_or(word);
+    FLAGS.contains(&flag)
 }
 
 fn refuse(keys: &[(&'static str, bool)]) -> Result<(), &'static str> {
@@ -254,6 +273,16 @@ mod tests {
                 "claude",
                 "{result: file}",
                 "`result` can't be set for `claude`",
+            ),
+            (
+                "claude",
+                "{args: [--resume, abc]}",
+                "`args`: `--resume` continues a conversation, but each row begins its own",
+            ),
+            (
+                "opencode",
+                "{args: ['--session=abc']}",
+                "`args`: `--session=abc` continues a conversation, but each row begins its own",
             ),
             ("claude", "{fanout: 0}", "`fanout` must be at least 1"),
             (

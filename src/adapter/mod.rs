@@ -44,5 +44,5 @@ pub use recorded_protocol::{agent_and_model, agent_protocol, answer_settings};
 pub(crate) use registry::agent_names;
 pub use replay::WORKER_COMMAND;
 pub use select::{Listed, default_name, list, select};
-pub use spec::{Choice, EXTERNAL};
+pub use spec::{Adapter, Choice, EXTERNAL, REPLAY};
 pub use version::version;

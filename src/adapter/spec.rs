@@ -8,6 +8,9 @@ use std::path::PathBuf;
 /// The adapter for other runners: waves are written to files, and `mesh collect` imports the answers.
 pub const EXTERNAL: &str = "external";
 
+/// The adapter for recorded answers.
+pub const REPLAY: &str = "replay";
+
 /// An adapter.
 #[derive(Clone, Debug)]
 pub struct Adapter {

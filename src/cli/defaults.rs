@@ -53,7 +53,7 @@ const TYPED_ONLY: [&str; 20] = [
     "simulated_rows",
 ];
 /// Options that the preflight line shows if they are given.
-const SHOWN_IN_PREFLIGHT: [&str; 50] = [
+const SHOWN_IN_PREFLIGHT: [&str; 51] = [
     "ids",
     "max_tasks",
     "parallel_tasks",
@@ -82,6 +82,7 @@ const SHOWN_IN_PREFLIGHT: [&str; 50] = [
     "strict",
     "sandbox",
     "writable",
+    "role",
     "model",
     "effort",
     "max_concurrency",

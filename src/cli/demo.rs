@@ -9,7 +9,9 @@ use crate::job::{Backoff, Bounds, Budget, RATE_LIMIT_WAIT_MAX_SECONDS};
 use crate::model::shell_word;
 use crate::plan::SwarmOverrides;
 use crate::platform::Repo;
-use crate::run::{PlanOptions, PlanRun, Request, RunError, RunFolder, SandboxRequest, TaskBudget};
+use crate::run::{
+    PlanOptions, PlanRun, Request, RoleSources, RunError, RunFolder, SandboxRequest, TaskBudget,
+};
 use crate::schedule::{Deps, Dispatch, TaskLimit};
 use crate::scope::SHARED_PATHS;
 use crate::{patch, run};
@@ -127,6 +129,7 @@ fn request(repo: &Path, answers: &Path) -> Request {
             answers: Some(answers.to_owned()),
             ..Choice::default()
         },
+        roles: RoleSources::default(),
         adapters: Configured::default(),
         sandbox: SandboxRequest::default(),
         remaining: [None, None],

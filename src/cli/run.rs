@@ -14,7 +14,7 @@ use crate::integrate::{RepoLock, VALIDATION_ALLOW};
 use crate::job::check_depth;
 use crate::model::{RunId, one_line};
 use crate::platform::clock;
-use crate::run::{PlanOptions, PlanRun, Preflight, Request, RunError};
+use crate::run::{PlanOptions, PlanRun, Preflight, Request, RoleSources, RunError};
 use crate::schedule::{Dispatch, TaskLimit};
 use crate::{patch, run};
 use std::path::Path;
@@ -145,6 +145,10 @@ pub fn request(args: &RunOptions, context: &Context) -> Result<Request, CliError
         plan_file: args.plan.plan_file.clone(),
         ids: args.plan.ids.clone(),
         choice: args.worker.agent.choice(),
+        roles: RoleSources {
+            given: args.role.iter().cloned().collect(),
+            configured: context.config.roles.clone(),
+        },
         adapters: context.config.adapters.clone(),
         sandbox: args.worker.agent.sandbox.request(context),
         remaining: args.worker.remaining(),

@@ -234,6 +234,7 @@ fn own_request(args: &SpawnArgs, context: &Context) -> Result<SpawnRequest, CliE
             output_bytes_max: args.output_bytes_max as usize,
             read_text: None,
             agent_protocol: None,
+            others: job::OtherWorkers::default(),
             limits: None,
             executor: args.worker.executor.choice()?,
             worker: chosen.worker,

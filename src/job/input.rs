@@ -225,7 +225,7 @@ struct Guarded(Vec<(usize, &'static str)>);
 
 impl Guarded {
     fn of(settings: &Settings, header: &[String], id_index: Option<usize>) -> Self {
-        let args = settings.worker.args.iter();
+        let args = settings.row_workers().flat_map(|it| &it.worker.args);
         let args: Vec<Template> = args
             .map(|arg| Template::parse(arg, Braces::Plain))
             .collect();

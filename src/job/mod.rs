@@ -17,6 +17,8 @@ mod prompts;
 mod result;
 mod row_index;
 mod row_record;
+mod row_worker;
+mod rows_of_workers;
 mod secrets;
 mod selection;
 mod settings;
@@ -47,6 +49,7 @@ pub use result::{
 };
 pub(crate) use result::{LogEnd, LogFolder, Rules, judge};
 pub use row_record::{RowRecord, read_failure, read_record};
+pub use row_worker::{OtherWorkers, RowWorker, RowWorkerRef};
 pub(crate) use secrets::{Printout, hide_in_object, hide_in_outcome};
 pub use secrets::{hide_in, redactor};
 pub use selection::{Rows, Selection};

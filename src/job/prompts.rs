@@ -61,9 +61,10 @@ impl Settings {
         }
     }
 
-    pub(crate) fn limits(&self) -> crate::job::attempt_limits::Limits {
+    /// The limits of an attempt of a row.
+    pub(crate) fn limits_of(&self, row_index: u64) -> crate::job::attempt_limits::Limits {
         crate::job::attempt_limits::Limits {
-            max_runtime: Duration::from_secs(self.bounds.max_runtime_seconds),
+            max_runtime: Duration::from_secs(self.worker_of(row_index).max_runtime_seconds),
             max_idle: self.bounds.max_idle_seconds.map(Duration::from_secs),
             grace: Duration::from_secs(self.bounds.grace_seconds),
             stdout_bytes_max: self.output_bytes_max,

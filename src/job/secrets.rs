@@ -13,9 +13,11 @@ use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-/// A redactor for the secrets among the variables that `worker` inherits.
-pub fn redactor(worker: &Worker) -> Redactor {
-    Redactor::new(named_variables(&worker.env_names))
+/// A redactor for the secrets among the variables that `workers` inherit.
+pub fn redactor<'w>(workers: impl IntoIterator<Item = &'w Worker>) -> Redactor {
+    let names = workers.into_iter().flat_map(|worker| &worker.env_names);
+    let names: Vec<String> = names.cloned().collect();
+    Redactor::new(named_variables(&names))
 }
 
 /// Redacts events about results from other runners.

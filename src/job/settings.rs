@@ -4,6 +4,7 @@ use super::agent_protocol::{AgentProtocol, ReadText};
 use super::executor_choice::ExecutorChoice;
 use super::policy::{Backoff, Budget, Halt, SharedLimits};
 use super::result::{FormulaCells, Logs};
+use super::row_worker::OtherWorkers;
 use super::selection::Selection;
 use super::worker_command::Worker;
 use crate::model::{JobId, RunId, WaveNo};
@@ -139,6 +140,9 @@ pub struct Settings {
     /// What its processes can't write; `None`: nothing keeps them from it.
     #[serde(skip)]
     pub sandbox: Option<Arc<Sandbox>>,
+    /// Further workers, for some of its rows. Whoever makes a job of a wave sets them.
+    #[serde(skip)]
+    pub others: OtherWorkers,
     /// A folder for the job's short-lived files.
     pub scratch: PathBuf,
     /// A folder for the output of failed attempts.

@@ -6,7 +6,9 @@
 mod event;
 mod id;
 pub mod json;
+mod near_name;
 pub mod path_text;
+mod role_binding;
 mod row;
 mod run_process;
 mod text;
@@ -24,6 +26,8 @@ pub use event::{
 };
 pub use id::{JobId, ReportToken, Role, RoundName, RowId, RunId, UnitId, WaveNo, file_name};
 pub use json::NotJson;
+pub use near_name::near_name;
+pub use role_binding::{RoleBinding, RoleBindings};
 pub use row::{BlockReason, Fault, Lane, Risk, RowKey};
 pub use run_process::RunProcess;
 pub use text::{

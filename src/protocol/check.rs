@@ -24,7 +24,7 @@ pub(super) fn check(file: &ProtocolFile) -> Result<(), Unusable> {
         return refuse("rounds", "there are no rounds".to_owned());
     }
     if let Some(hydration) = &file.hydration
-        && !file.roles.contains(&hydration.role)
+        && !file.roles.names.contains(&hydration.role)
     {
         let (role, known) = (&hydration.role, list_roles(file));
         let message = format!("`hydration` has the unknown role `{role}`; roles: {known}");
@@ -37,6 +37,7 @@ pub(super) fn check(file: &ProtocolFile) -> Result<(), Unusable> {
     }
     check_patch_lanes(file)?;
     check_candidates(file)?;
+    check_bindings(file)?;
     check_consensus(file)
 }
 
@@ -58,7 +59,11 @@ fn check_round(
     if round.roles.is_empty() {
         return refuse(name, format!("round `{name}` has no roles"));
     }
-    if let Some(role) = round.roles.iter().find(|role| !file.roles.contains(role)) {
+    if let Some(role) = round
+        .roles
+        .iter()
+        .find(|role| !file.roles.names.contains(role))
+    {
         let known = list_roles(file);
         let message = format!("round `{name}` has the unknown role `{role}`; roles: {known}");
         return refuse(role, message);
@@ -78,7 +83,7 @@ fn check_round(
 }
 
 fn list_roles(file: &ProtocolFile) -> String {
-    let roles: Vec<&str> = file.roles.iter().map(Role::as_str).collect();
+    let roles: Vec<&str> = file.roles.names.iter().map(Role::as_str).collect();
     roles.join(", ")
 }
 
@@ -96,6 +101,29 @@ fn check_patch_lanes(file: &ProtocolFile) -> Result<(), Unusable> {
             "rounds",
             "no round has the lane `patch`, so there would be nothing to integrate".to_owned(),
         ),
+    }
+}
+
+/// A role that is bound must have rows.
+fn check_bindings(file: &ProtocolFile) -> Result<(), Unusable> {
+    let of_rounds = file.rounds.iter().flat_map(|round| {
+        let mut roles = round.row_roles();
+        roles.extend_from_slice(&round.roles);
+        roles
+    });
+    let hydration = file.hydration.iter().map(|round| round.role.clone());
+    let known: HashSet<Role> = of_rounds.chain(hydration).collect();
+    match file
+        .roles
+        .bindings
+        .keys()
+        .find(|role| !known.contains(*role))
+    {
+        None => Ok(()),
+        Some(role) => {
+            let message = format!("`roles` binds `{role}`, which no round has");
+            refuse(role, message)
+        }
     }
 }
 

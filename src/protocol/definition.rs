@@ -26,10 +26,17 @@
 //! tiers: {low: solo, medium: duo, high: swarm}
 //! ```
 //!
+//! `roles` may also be a mapping, of each role to the adapter, the model and the effort that it is bound to, if any; candidates are
+//! bound together by the name of their author, or one by one:
+//!
+//! ```yaml
+//! roles: {author: {}, author_2: {model: opus}, skeptic: {adapter: codex, effort: high}}
+//! ```
+//!
 //! `prompt` and `schema` name files beside the protocol file, or built-in templates. A protocol that can't
 //! work is refused with the file, the line and the reason.
 
-use crate::model::{Lane, Role, RoundName};
+use crate::model::{Lane, Role, RoleBindings, RoundName};
 use crate::template::Template;
 use crate::verdict::Schema;
 use serde::Deserialize;
@@ -63,6 +70,8 @@ pub struct Protocol {
     pub name: String,
     /// All roles, in the order in which rows are written.
     pub roles: Vec<Role>,
+    /// What the file binds roles to; a role that it does not name is worked as the rest of the run.
+    pub bindings: Arc<RoleBindings>,
     /// The rounds, in order.
     pub rounds: Arc<[Round]>,
     /// The gate; without one, only the mechanical checks and the validation decide on the patch.
@@ -144,6 +153,18 @@ impl Protocol {
     /// How one of several patches is selected, if the protocol asks for several.
     pub fn select(&self) -> Option<Select> {
         self.patch_round()?.select
+    }
+
+    /// The role that the protocol file names for a role of a row: the author of a candidate, else the same.
+    pub fn author_of(&self, role: &Role) -> Role {
+        let several = self.rounds.iter().filter(|round| round.select.is_some());
+        let is_candidate = several
+            .flat_map(|round| &round.roles)
+            .any(|one| one == role);
+        match role.as_str().rsplit_once('_').filter(|_| is_candidate) {
+            Some((author, _)) => Role::new(author),
+            None => role.clone(),
+        }
     }
 
     /// The roles that vote.

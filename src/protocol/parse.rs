@@ -43,7 +43,8 @@ impl Protocol {
         let load = |round| load_round(round, gated, file, text, templates);
         Ok(Self {
             name: parsed.name,
-            roles: list_roles(&parsed.roles, &parsed.rounds),
+            roles: list_roles(&parsed.roles.names, &parsed.rounds),
+            bindings: Arc::new(parsed.roles.bindings),
             rounds: parsed
                 .rounds
                 .into_iter()
@@ -73,7 +74,12 @@ fn list_roles(named: &[Role], rounds: &[RoundFile]) -> Vec<Role> {
         }
         _ => vec![role.clone()],
     };
-    named.iter().flat_map(rows_of).collect()
+    // The name of a candidate is there for its binding only.
+    let is_candidate = |role: &&Role| {
+        several.is_some_and(|round| round.row_roles().contains(role)) && !also_alone(role)
+    };
+    let named = named.iter().filter(|role| !is_candidate(role));
+    named.flat_map(rows_of).collect()
 }
 
 fn load_round(
@@ -194,6 +200,46 @@ consensus: {round: vote, threshold: 2, retries: 1, retry_from: draft}
     fn a_good_protocol_is_read() {
         let protocol = Protocol::parse("p.yaml", GOOD, &Fixed).expect("usable");
         assert_eq!((protocol.rounds.len(), protocol.widest_round()), (2, 2));
+    }
+
+    #[test]
+    fn roles_are_bound_in_a_mapping_and_candidates_one_by_one() {
+        let text = GOOD
+            .replace(
+                "roles: [author, skeptic]\n",
+                "roles: {author: {model: m}, author_2: {effort: high}, skeptic: {adapter: codex}}\n",
+            )
+            .replace("lane: patch,", "lane: patch, candidates: 2,")
+            .replace("roles: [author, skeptic], lane", "roles: [skeptic], lane")
+            .replace("threshold: 2", "threshold: 1");
+        let protocol = Protocol::parse("p.yaml", &text, &Fixed).expect("usable");
+        let names: Vec<&str> = protocol.roles.iter().map(Role::as_str).collect();
+        assert_eq!(names, ["author_1", "author_2", "skeptic"]);
+        let authors = protocol
+            .roles
+            .iter()
+            .map(|role| protocol.author_of(role).to_string());
+        assert_eq!(authors.collect::<Vec<_>>(), ["author", "author", "skeptic"]);
+        let bound = protocol
+            .bindings
+            .iter()
+            .map(|(role, it)| format!("{role}={it}"));
+        let bound: Vec<String> = bound.collect();
+        assert_eq!(bound, ["author=:m", "author_2=::high", "skeptic=codex"]);
+        assert_eq!(
+            refusal(
+                "[author, skeptic]\nrounds",
+                "{author: {}, skeptic: , judge: {model: m}}\nrounds"
+            ),
+            "protocol `p.yaml`, line 2: `roles` binds `judge`, which no round has"
+        );
+        assert!(
+            refusal(
+                "[author, skeptic]\nrounds",
+                "{author: {}, skeptic: {adaptor: x}}\nrounds"
+            )
+            .contains("adaptor")
+        );
     }
 
     #[test]

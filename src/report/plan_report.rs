@@ -4,12 +4,14 @@
 use super::candidates::CandidateReport;
 use super::rows::FailedRow;
 use crate::model::{
-    CommitRecord, IntegrationFinished, LearningAppended, RunId, RunKind, Tally, Usage,
+    CommitRecord, IntegrationFinished, LearningAppended, RoleBinding, RunId, RunKind, Tally, Usage,
     ValidationFinished, VerdictRecord, VoteLine,
 };
 use crate::plan::Status;
 use crate::run::{RESULTS, State, Unit};
 use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// The report of a plan run.
@@ -236,6 +238,9 @@ pub struct ValidationReport {
 pub struct AdapterReport {
     /// The adapter's id.
     pub name: String,
+    /// What roles are bound to, by role: `codex:gpt-5:high`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub roles: BTreeMap<String, String>,
     /// The one concurrency number.
     pub max_concurrency: u64,
     /// Worker processes started.
@@ -298,6 +303,7 @@ impl Report {
                     .as_str()
                     .unwrap_or_default()
                     .to_owned(),
+                roles: bindings(&started.settings),
                 max_concurrency: started.settings["bounds"]["max_concurrency"]
                     .as_u64()
                     .unwrap_or_default(),
@@ -532,4 +538,15 @@ impl ValidationReport {
             log_path: run.log_path.clone(),
         }
     }
+}
+
+/// What roles are bound to, by role, as text.
+fn bindings(settings: &Value) -> BTreeMap<String, String> {
+    let roles = settings["role_workers"].as_object();
+    let roles = roles.into_iter().flatten();
+    let bindings = roles.filter_map(|(role, bound)| {
+        let binding: RoleBinding = serde_json::from_value(bound["binding"].clone()).ok()?;
+        Some((role.clone(), binding.to_string()))
+    });
+    bindings.collect()
 }

@@ -64,6 +64,9 @@ impl Report {
             adapter.max_concurrency,
             model::counted(self.waves.len() as u64, "wave")
         )?;
+        for (role, binding) in &adapter.roles {
+            writeln!(out, "  role {role}: {binding}")?;
+        }
         writeln!(
             out,
             "  {} spawned, {} completed, {} retried, {} timed out",

@@ -2,6 +2,7 @@
 
 use super::csv_run::Difference;
 use super::refusal::Refusal;
+use super::role_error::RoleError;
 use crate::adapter::AdapterError;
 use crate::archive::ArchiveError;
 use crate::executor::slices::SliceError;
@@ -223,6 +224,9 @@ pub enum RunError {
     /// There is no usable adapter.
     #[error(transparent)]
     Adapter(#[from] AdapterError),
+    /// A role can't be worked by what it is bound to.
+    #[error(transparent)]
+    Role(#[from] Box<RoleError>),
     /// Git failed, or the folder is not in a repository.
     #[error(transparent)]
     Git(#[from] GitError),
@@ -342,7 +346,9 @@ impl RunError {
                 | AdapterError::Unknown { .. }
                 | AdapterError::ExternalSpawn,
             ) => ErrorKind::Input,
+            RunError::Role(error) if error.is_input() => ErrorKind::Input,
             RunError::Adapter(_)
+            | RunError::Role(_)
             | RunError::Git(GitError::Filter { .. })
             | RunError::Sandbox(SandboxError::Refused { .. })
             | RunError::Claim(ClaimError::Held { .. }) => ErrorKind::Preflight,
@@ -466,6 +472,7 @@ impl RunError {
             ),
             RunError::Delivery(error) => Some(error.hint()),
             RunError::Adapter(error) => error.hint(),
+            RunError::Role(error) => error.hint(),
             RunError::Job(error) => error.hint(),
             RunError::Git(error) => error.hint().map(str::to_owned),
             RunError::Integrate(IntegrateError::IndexLocked { path }) => Some(format!(

@@ -43,9 +43,12 @@ impl RunError {
             RunError::Adapter(AdapterError::NoSuchOption { .. } | AdapterError::NoUsage { .. }) => {
                 HeadlessStop::AdapterMissingCapability
             }
-            RunError::Adapter(_) | RunError::Job(JobError::NoProgram { .. }) => {
-                HeadlessStop::NoAdapter
+            RunError::Role(error) if error.lacks_capability() => {
+                HeadlessStop::AdapterMissingCapability
             }
+            RunError::Adapter(_)
+            | RunError::Role(_)
+            | RunError::Job(JobError::NoProgram { .. }) => HeadlessStop::NoAdapter,
             held if held.is_held_elsewhere() => HeadlessStop::LockHeld,
             _ => return None,
         })

@@ -24,6 +24,7 @@ mod notice;
 mod plan_run;
 mod preflight;
 mod refusal;
+mod role_error;
 mod settings;
 mod single_steps;
 mod slice_bundle;
@@ -44,7 +45,8 @@ pub use messages::{CLOSING_LINE, resume_command};
 pub use notice::{Notice, Standing};
 pub use plan_run::{Pick, PlanRun, Preview, RESULTS, Reload, TakenPatches, find_blocked_tasks};
 pub use preflight::{
-    Finding, InUse, Preflight, ProtocolSearchPath, Protocols, Request, examine, prepare,
+    Finding, InUse, Preflight, ProtocolSearchPath, Protocols, Request, RoleSources, examine,
+    prepare,
 };
 pub use settings::PlanOptions;
 pub use single_steps::{Collect, Collected, CollectedWave, IgnoredCopy, NextWaves, WaitingWave};

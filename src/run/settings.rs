@@ -6,6 +6,7 @@ use super::task_budget::TaskBudget;
 use crate::adapter::EXTERNAL;
 use crate::integrate::{Delivery, Isolation};
 use crate::job::{Bounds, Budget, ExecutorChoice, Worker};
+use crate::model::{Role, RoleBinding};
 use crate::patch;
 use crate::plan::{ItemId, Plan, SwarmOverrides};
 use crate::schedule::{
@@ -102,6 +103,19 @@ pub struct PlanOptions {
     pub overrides: Vec<String>,
 }
 
+/// The worker of a role.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoleWorker {
+    /// What the role is bound to, with its adapter.
+    pub binding: RoleBinding,
+    /// The command of one row.
+    pub worker: Worker,
+    /// The time limit of an attempt, if the adapter has another one than that of the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_runtime_seconds: Option<u64>,
+}
+
 /// All settings of a plan run, resolved in preflight and kept in the ledger.
 ///
 /// The ledger has the options beside the other fields, not below a key of their own.
@@ -120,6 +134,9 @@ pub struct Settings {
     pub adapter: String,
     /// The command of one row.
     pub worker: Worker,
+    /// The workers of roles that are bound to something else, by role.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub role_workers: BTreeMap<Role, RoleWorker>,
     /// The commit that was checked out at the start.
     pub base_sha: String,
     /// The options.
@@ -142,6 +159,18 @@ fn is_yes(flag: &bool) -> bool {
 }
 
 impl Settings {
+    /// The worker of the run, and those of roles.
+    pub fn workers(&self) -> impl Iterator<Item = &Worker> {
+        let others = self.role_workers.values().map(|role| &role.worker);
+        std::iter::once(&self.worker).chain(others)
+    }
+
+    /// The same, to change them.
+    pub(crate) fn workers_mut(&mut self) -> impl Iterator<Item = &mut Worker> {
+        let others = self.role_workers.values_mut().map(|role| &mut role.worker);
+        std::iter::once(&mut self.worker).chain(others)
+    }
+
     /// Replaces what a call may change of a run.
     pub(crate) fn apply(&mut self, overrides: &BudgetOverrides) {
         let options = &mut self.options;
@@ -159,6 +188,15 @@ impl Settings {
         options.strict_validation = overrides
             .strict_validation
             .unwrap_or(options.strict_validation);
+    }
+
+    /// `skeptic=codex:gpt-5,critic_a=claude`: the roles that are bound, if any is.
+    pub fn roles_as_text(&self) -> Option<String> {
+        let roles = self.role_workers.iter();
+        let roles: Vec<String> = roles
+            .map(|(role, worker)| format!("{role}={}", worker.binding))
+            .collect();
+        (!roles.is_empty()).then(|| roles.join(","))
     }
 
     /// Whether an external runner runs the rows.

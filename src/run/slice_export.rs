@@ -164,6 +164,7 @@ impl ExportRequest<'_> {
             output_bytes_max: job::OUTPUT_BYTES_MAX,
             read_text: None,
             agent_protocol: None,
+            others: job::OtherWorkers::default(),
             limits: None,
             executor: ExecutorChoice::default(),
             worker,

@@ -392,7 +392,7 @@ impl UndoRun {
             },
             watch: &self.watch,
             scratch: self.folder.trial(1),
-            redactor: job::redactor(&self.settings.worker),
+            redactor: job::redactor(self.settings.workers()),
             stop,
             writers: &self.writers,
             lock: &self.lock,

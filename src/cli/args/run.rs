@@ -4,6 +4,7 @@ use super::plan::PlanArgs;
 use super::values::{RunHomeArgs, at_least_one, up_to_256};
 use super::worker::{BudgetArgs, TaskBudgetArgs, WorkerArgs};
 use crate::integrate::{Delivery, Isolation};
+use crate::model::{Role, RoleBinding};
 use crate::patch::PATCH_BYTES_MAX;
 use crate::schedule::{Deps, Dispatch, TaskLimit};
 use clap::{Args, ValueEnum};
@@ -125,6 +126,10 @@ pub struct InvokeArgs {
     pub options: RunOptions,
 }
 
+fn role_binding(text: &str) -> Result<(Role, RoleBinding), String> {
+    RoleBinding::parse(text)
+}
+
 /// How to run tasks of a plan; shared by `run`, `invoke`, `wave next` and `doctor`.
 #[derive(Clone, Debug, Args)]
 pub struct RunOptions {
@@ -163,6 +168,12 @@ pub struct RunOptions {
     pub dry_run: bool,
     #[command(flatten)]
     pub worker: WorkerArgs,
+    /// Adapter, model and effort of the rows of a role; may be repeated, or A=codex,B=claude
+    ///
+    /// What is left out is that of the run: `skeptic=:opus` is another model only. Takes precedence over `roles` of mesh.yaml,
+    /// and that over the protocol file. `author` binds all candidates of a round, `author_2` one of them.
+    #[arg(long = "role", value_name = "ROLE=ADAPTER[:MODEL[:EFFORT]]", value_delimiter = ',', value_parser = role_binding, help_heading = "Workers")]
+    pub role: Vec<(Role, RoleBinding)>,
     #[command(flatten)]
     pub integrate: IntegrateArgs,
     #[command(flatten)]

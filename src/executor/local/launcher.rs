@@ -4,7 +4,8 @@ use super::enclosure::Enclosure;
 use super::pool_event::Task;
 use crate::job::{
     CELL_SHOWN_TWICE_MAX, Call, DEPTH, Invocation, JobError, Paths, PromptBy, RESULT_INSTRUCTIONS,
-    ROW_JSON_BYTES_MAX, Row, Settings, Survey, depth, inherited, retry_prompt,
+    ROW_JSON_BYTES_MAX, Row, RowWorkerRef, Settings, Survey, Worker, depth, inherited,
+    retry_prompt,
 };
 use crate::model::Session;
 use crate::platform::private;
@@ -20,13 +21,31 @@ pub(crate) struct Launcher<'s> {
     settings: &'s Settings,
     header: Vec<String>,
     instruction: Template,
-    args: Vec<Template>,
-    /// The variables of the allow-list that are set in this process.
-    inherited: Vec<(OsString, OsString)>,
+    /// By worker, as in [`Settings::row_workers`].
+    commands: Vec<WorkerCommand>,
     socket: PathBuf,
     schema_file: Option<PathBuf>,
     /// The schema as shown in prompts.
     schema: String,
+}
+
+/// The parts of the command of one worker that its rows share.
+struct WorkerCommand {
+    args: Vec<Template>,
+    /// The variables of the allow-list that are set in this process.
+    inherited: Vec<(OsString, OsString)>,
+}
+
+impl WorkerCommand {
+    fn of(worker: &Worker) -> Self {
+        let args = worker.args.iter();
+        Self {
+            args: args
+                .map(|arg| Template::parse(arg, Braces::Plain))
+                .collect(),
+            inherited: inherited(&worker.env_names),
+        }
+    }
 }
 
 /// One attempt, ready to start.
@@ -44,32 +63,28 @@ pub(crate) struct Launch<'s> {
 impl<'s> Launcher<'s> {
     pub fn new(settings: &'s Settings, header: Vec<String>, socket: PathBuf) -> Self {
         let schema = settings.output_schema.as_ref();
-        let args = settings.worker.args.iter();
+        let workers = settings.row_workers();
         Self {
             settings,
             header,
             instruction: Template::parse(&settings.instruction, Braces::Escaped),
-            args: args
-                .map(|arg| Template::parse(arg, Braces::Plain))
-                .collect(),
-            inherited: inherited(&settings.worker.env_names),
+            commands: workers.map(|it| WorkerCommand::of(it.worker)).collect(),
             socket,
             schema_file: schema.map(|_| settings.scratch.join("schema.json")),
             schema: schema.map_or_else(|| "{}".to_owned(), |schema| format!("{schema:#}")),
         }
     }
 
-    /// Writes the files that all attempts share: the one named by `MESH_SCHEMA_FILE`, and those of the agent protocol.
+    /// Writes the files that all attempts share: the one named by `MESH_SCHEMA_FILE`, and those of the agent protocols.
     pub fn write_shared_files(&self) -> io::Result<()> {
         let settings = self.settings;
         if let Some(path) = &self.schema_file {
             crate::platform::write_private(path, format!("{}\n", self.schema).as_bytes())?;
         }
-        let agent_protocol = settings.agent_protocol.iter();
+        let protocols = settings.row_workers().filter_map(|it| it.agent_protocol);
         let schema = settings.output_schema.as_ref();
-        for (name, content) in
-            agent_protocol.flat_map(|agent_protocol| agent_protocol.files(schema))
-        {
+        // Two workers with one agent program share its files: they depend on the schema alone.
+        for (name, content) in protocols.flat_map(|protocol| protocol.files(schema)) {
             crate::platform::write_private(&settings.scratch.join(name), content.as_bytes())?;
         }
         Ok(())
@@ -79,10 +94,13 @@ impl<'s> Launcher<'s> {
     pub fn launch(&self, task: &Task) -> io::Result<Launch<'s>> {
         let settings = self.settings;
         let (row, token, session) = (&task.row, &task.token, task.session.as_ref());
+        let RowWorkerRef {
+            worker, sandbox, ..
+        } = settings.worker_of(row.index);
+        let shared = &self.commands[settings.worker_place(row.index)];
         let own = |what: &str| settings.scratch.join(format!("{token}.{what}"));
-        let invocation = self.invocation(session);
+        let invocation = self.invocation(row, session);
         let prompt = self.prompt(row, task.feedback.as_deref(), session.is_some());
-        let sandbox = settings.sandbox.as_deref();
         let enclosure = sandbox.map(|sandbox| Enclosure::create(sandbox, &settings.scratch, token));
         let enclosure = enclosure.transpose()?;
         let paths = Paths {
@@ -95,21 +113,21 @@ impl<'s> Launcher<'s> {
         };
         let mut own_files = Vec::new();
         let mut command = match &enclosure {
-            Some(enclosure) => enclosure.command(&settings.worker),
-            None => Command::new(&settings.worker.program),
+            Some(enclosure) => enclosure.command(worker),
+            None => Command::new(&worker.program),
         };
         command
-            .args(&settings.worker.fixed_args)
+            .args(&worker.fixed_args)
             .args(&invocation.args)
             .args(
-                self.args.iter().map(|arg| {
+                shared.args.iter().map(|arg| {
                     arg.render(|name| self.cell(row, name).or_else(|| paths.named(name)))
                 }),
             )
-            .current_dir(&settings.worker.folder)
+            .current_dir(&worker.folder)
             .env_clear()
             .envs(invocation.defaults)
-            .envs(self.inherited.iter().map(|(name, value)| (name, value)))
+            .envs(shared.inherited.iter().map(|(name, value)| (name, value)))
             .envs(invocation.env)
             .env("MESH_RUN_ID", settings.run_id.as_str())
             .env("MESH_JOB_ID", settings.job_id.as_str())
@@ -152,7 +170,7 @@ impl<'s> Launcher<'s> {
         })
     }
 
-    fn invocation(&self, session: Option<&Session>) -> Invocation {
+    fn invocation(&self, row: &Row, session: Option<&Session>) -> Invocation {
         let settings = self.settings;
         let call = Call {
             folder: &settings.scratch,
@@ -160,7 +178,7 @@ impl<'s> Launcher<'s> {
             session: session.map(|session| session.id.as_str()),
             may_follow: settings.bounds.retries > 0,
         };
-        let agent_protocol = settings.agent_protocol.as_ref();
+        let agent_protocol = settings.worker_of(row.index).agent_protocol;
         agent_protocol.map_or_else(Invocation::default, |agent_protocol| {
             agent_protocol.call(&call)
         })
@@ -193,7 +211,7 @@ impl<'s> Launcher<'s> {
             self.settings.job_id,
             row.id,
             Value::Object(cells),
-            self.result_instructions(),
+            self.result_instructions(row),
         );
         if let Some(feedback) = feedback {
             prompt.push('\n');
@@ -202,8 +220,8 @@ impl<'s> Launcher<'s> {
         prompt
     }
 
-    fn result_instructions(&self) -> &str {
-        let agent_protocol = self.settings.agent_protocol.as_ref();
+    fn result_instructions(&self, row: &Row) -> &str {
+        let agent_protocol = self.settings.worker_of(row.index).agent_protocol;
         let own = agent_protocol.and_then(|agent_protocol| agent_protocol.result_instructions());
         own.unwrap_or(RESULT_INSTRUCTIONS)
     }

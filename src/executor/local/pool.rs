@@ -357,6 +357,7 @@ impl<'p> Pool<'p> {
         let attempt = key.attempt;
         turn.record(AttemptStarted {
             places: (places < self.slots).then_some(places),
+            adapter: self.settings.other_adapter(row.index).map(str::to_owned),
             ..key.started()
         });
         let heartbeat = Arc::new(Heartbeat::new());

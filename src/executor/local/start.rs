@@ -35,7 +35,7 @@ pub fn run(
     descriptors::make_room_for(slots)?;
     crate::platform::make_folders(&settings.scratch).map_err(JobError::Scratch)?;
     let (events, inbox) = unbounded();
-    let redactor = crate::job::redactor(&settings.worker);
+    let redactor = crate::job::redactor(settings.row_workers().map(|it| it.worker));
     let hub = Hub::listen(
         &settings.scratch,
         events.clone(),
@@ -102,12 +102,12 @@ fn end_orphans(registry: &Path, settings: &Settings, stop: &Stop, observer: &mut
 /// The limits that the jobs of the run share; a job alone has its own.
 pub(crate) fn shared_limits(settings: &Settings, state: &State) -> Arc<SharedLimits> {
     settings.limits.clone().unwrap_or_else(|| {
-        let protocol = settings.agent_protocol.as_ref();
+        let mut protocols = settings.row_workers().filter_map(|it| it.agent_protocol);
         let limits = SharedLimits::new(
             settings.budget,
             state.spent,
             settings.bounds.max_concurrency,
-            protocol.is_some_and(|protocol| protocol.has_service()),
+            protocols.any(|protocol| protocol.has_service()),
             settings.bounds.rate_limit_wait_max(),
         );
         limits.remember(state.account_until);

@@ -7,8 +7,8 @@ use super::pool_event::{FinishedAttempt, OpenAttempt, PoolEvent, Task};
 use super::report_socket::Hub;
 use super::worker_registry::{RegistryEntry, WorkerRegistry};
 use crate::job::{
-    Cause, Ended, Failure, LogEnd, LogFolder, Outcome, Printed, Printout, Reading, ResultCheck,
-    Rules, Settings, SharedLimits, Stop, Urgency, hide_in_outcome, judge,
+    AgentProtocol, Cause, Ended, Failure, LogEnd, LogFolder, Outcome, Printed, Printout, Reading,
+    ResultCheck, Rules, Settings, SharedLimits, Stop, Urgency, hide_in_outcome, judge,
 };
 use crate::model::{Fault, Session, Usage};
 use crate::platform::clock;
@@ -23,6 +23,7 @@ use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
 
 /// What all threads of the pool share.
 pub(crate) struct WorkerThread<'p> {
@@ -71,7 +72,8 @@ impl WorkerThread<'_> {
             accepted: None,
         };
         self.hub.open(&task.token, opened);
-        let limits = self.settings.limits();
+        let worker = self.settings.worker_of(task.row.index);
+        let limits = self.settings.limits_of(task.row.index);
         let ended = self.launcher.launch(&task).and_then(|launch| {
             entry.prepare();
             let ended = attempt::run(
@@ -93,7 +95,7 @@ impl WorkerThread<'_> {
             max_runtime: limits.max_runtime,
             max_idle: limits.max_idle,
             read_text: self.settings.read_text,
-            is_known: self.settings.agent_protocol.is_some(),
+            is_known: worker.agent_protocol.is_some(),
             is_own_answer: &|object| self.hub.is_own_answer(object),
         };
         let mut usage = None;
@@ -101,7 +103,7 @@ impl WorkerThread<'_> {
         let mut outcome = match &ended {
             Ok((ended, file)) => {
                 let printout = Printout::of(ended, &limits, self.redactor);
-                let reading = self.read(ended, task.session.as_ref());
+                let reading = self.read(worker.agent_protocol, ended, task.session.as_ref());
                 // An attempt that never reached a model says nothing about the cost of others.
                 usage = reading.usage.filter(Usage::is_some);
                 session = continued_session(&reading, task.session);
@@ -201,7 +203,12 @@ impl WorkerThread<'_> {
     }
 
     /// Reads the worker's output by its agent protocol, or as plain text.
-    fn read<'o>(&'o self, ended: &'o Ended, session: Option<&Session>) -> Reading<'o> {
+    fn read<'o>(
+        &'o self,
+        agent_protocol: Option<&Arc<dyn AgentProtocol>>,
+        ended: &'o Ended,
+        session: Option<&Session>,
+    ) -> Reading<'o> {
         let printed = Printed {
             stdout: &ended.stdout,
             stderr: &ended.stderr,
@@ -209,7 +216,7 @@ impl WorkerThread<'_> {
             schema: self.settings.output_schema.as_ref(),
             used_before: session.map_or_else(Usage::default, |session| session.used),
         };
-        match &self.settings.agent_protocol {
+        match agent_protocol {
             Some(agent_protocol) => agent_protocol.read(&printed),
             None => Reading {
                 text: printed.stdout.into(),

@@ -28,6 +28,7 @@ impl AttemptKey {
             row_index: self.row_index,
             attempt: self.attempt,
             places: None,
+            adapter: None,
         }
     }
 
@@ -81,6 +82,9 @@ pub struct AttemptStarted {
     /// How many rows the service allows at once, if that is below the slots of the job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub places: Option<usize>,
+    /// The adapter of its worker, if it is not that of the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adapter: Option<String>,
 }
 
 /// How a result was returned.

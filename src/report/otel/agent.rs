@@ -1,10 +1,12 @@
-//! What the settings of a run say about its agent.
+//! What the settings of a run say about its agents.
 
 use crate::adapter::agent_and_model;
 use crate::job::Worker;
-use crate::report::view::RunView;
+use crate::model::{RowId, RowKey};
+use crate::report::view::{RunView, role_workers};
+use std::collections::BTreeMap;
 
-/// The agent of a run.
+/// An agent of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunAgent {
     /// The adapter.
@@ -15,17 +17,43 @@ pub struct RunAgent {
     pub model: Option<String>,
 }
 
-impl RunAgent {
-    /// The agent of `run`.
+/// The agents of a run.
+#[derive(Clone, Debug, Default)]
+pub struct RunAgents {
+    usual: RunAgent,
+    /// Of the roles that are bound to others.
+    roles: BTreeMap<String, RunAgent>,
+}
+
+impl RunAgents {
+    /// The agents of `run`.
     pub fn of(run: &RunView) -> Self {
         let settings = &run.started().settings;
         let worker = match run.job() {
             Some(job) => Some(job.worker.clone()),
             None => serde_json::from_value(settings["worker"].clone()).ok(),
         };
-        worker.map_or(Self::default(), |worker| Self::of_worker(&worker))
+        let roles = role_workers(settings).into_iter();
+        Self {
+            usual: worker.map_or(RunAgent::default(), |worker| RunAgent::of_worker(&worker)),
+            roles: roles
+                .map(|(role, worker)| (role, RunAgent::of_worker(&worker)))
+                .collect(),
+        }
     }
 
+    /// The agent of a row.
+    pub fn of_row(&self, row: &RowId) -> &RunAgent {
+        if self.roles.is_empty() {
+            return &self.usual;
+        }
+        let key = RowKey::parse(row);
+        let bound = key.and_then(|key| self.roles.get(key.role.as_str()));
+        bound.unwrap_or(&self.usual)
+    }
+}
+
+impl RunAgent {
     fn of_worker(worker: &Worker) -> Self {
         let (agent, model) = agent_and_model(worker);
         let provider = match agent.as_deref() {

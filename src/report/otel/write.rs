@@ -1,6 +1,6 @@
 //! The spans of a run, written one after the other.
 
-use super::agent::RunAgent;
+use super::agent::RunAgents;
 use super::span::{Ids, Kind, Span};
 use crate::ledger;
 use crate::ledger::{LedgerError, Record};
@@ -78,7 +78,7 @@ struct Trace<'r> {
     run: &'r RunView,
     ids: Ids,
     id: String,
-    agent: RunAgent,
+    agents: RunAgents,
     history: History,
     validations: HashMap<(String, String), u32>,
     out: &'r mut dyn Write,
@@ -91,7 +91,7 @@ impl<'r> Trace<'r> {
         Self {
             id: ids.trace(),
             ids,
-            agent: RunAgent::of(run),
+            agents: RunAgents::of(run),
             history: History::default(),
             validations: HashMap::new(),
             run,
@@ -191,7 +191,7 @@ impl<'r> Trace<'r> {
         let usage = end.and_then(|(_, body)| body.usage);
         let tokens = |count: u64| json!(usage.map(|_| count));
         let sums = usage.unwrap_or_default();
-        let agent = &self.agent;
+        let agent = self.agents.of_row(&attempt.row);
         let name = format!("invoke_agent {}", agent.adapter);
         let error = end.and_then(|(_, body)| body.error.as_deref());
         let span = Span::new(id, name, Kind::Client, span_ms)

@@ -21,9 +21,9 @@ pub enum By {
     Protocol,
     /// The role of its rows; a task is in the group of each role that had a row.
     Role,
-    /// The adapter of its run.
+    /// The adapter of its rows; a task is in the group of each adapter that had a row.
     Adapter,
-    /// The model of its run.
+    /// The model of its rows, likewise.
     Model,
     /// Its risk.
     Risk,
@@ -49,8 +49,7 @@ impl By {
                 return roles.map(|(role, spend)| (role.clone(), *spend)).collect();
             }
             By::Protocol => task.protocol.clone(),
-            By::Adapter => run.adapter.clone(),
-            By::Model => run.model.clone().unwrap_or_else(|| UNSET.to_owned()),
+            By::Adapter | By::Model => return self.groups_by_agent(run, task),
             By::Risk => match task.risk {
                 Some(risk) => risk.as_str().to_owned(),
                 None => UNRECORDED.to_owned(),
@@ -60,7 +59,30 @@ impl By {
     }
 }
 
-/// The group of runs that name no model.
+impl By {
+    /// The agents of a task, with what its roles took of each; that of the run for a task without rows.
+    fn groups_by_agent(self, run: &RunFacts, task: &TaskFacts) -> Vec<(String, Spend)> {
+        let name = |adapter: &str, model: Option<&str>| match self {
+            By::Model => model.unwrap_or(UNSET).to_owned(),
+            _ => adapter.to_owned(),
+        };
+        let usual = || name(&run.adapter, run.model.as_deref());
+        let mut groups: BTreeMap<String, Spend> = BTreeMap::new();
+        for (role, spend) in &task.roles {
+            let group = match run.roles.get(role) {
+                Some((adapter, model)) => name(adapter, model.as_deref()),
+                None => usual(),
+            };
+            *groups.entry(group).or_default() += *spend;
+        }
+        if groups.is_empty() {
+            groups.insert(usual(), Spend::default());
+        }
+        groups.into_iter().collect()
+    }
+}
+
+/// The group of rows without a model.
 const UNSET: &str = "not set";
 /// The group of tasks in ledgers of earlier versions.
 const UNRECORDED: &str = "not recorded";

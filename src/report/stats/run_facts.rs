@@ -17,7 +17,7 @@ use crate::model::{
 };
 use crate::platform::clock;
 use crate::protocol::{AGREE, DISAGREE};
-use crate::report::view::{ViewError, run_status};
+use crate::report::view::{ViewError, role_workers, run_status};
 use crate::run::{ACCEPTED, REJECTED, RunFolder, State, Unit};
 use std::collections::{BTreeMap, HashMap};
 
@@ -83,6 +83,8 @@ pub struct RunFacts {
     pub adapter: String,
     /// The model, if one is set.
     pub model: Option<String>,
+    /// Adapter and model of the roles that are bound to others.
+    pub roles: BTreeMap<String, (String, Option<String>)>,
     /// Its tasks, in the order of their admission.
     pub tasks: Vec<TaskFacts>,
     /// Its rows, if it is a spawned CSV.
@@ -295,6 +297,7 @@ impl Fold {
             started_at: state.started_at.clone(),
             adapter: adapter(settings, worker.as_ref()),
             model: worker.as_ref().and_then(|worker| agent_and_model(worker).1),
+            roles: bound_agents(settings),
             tasks,
             csv: counts.map(|counts| CsvFacts {
                 completed: counts.completed,
@@ -311,6 +314,15 @@ fn adapter(settings: &serde_json::Value, worker: Option<&Worker>) -> String {
     let of_plan = settings["adapter"].as_str().map(str::to_owned);
     let of_worker = || worker.map(|worker| worker.adapter.clone());
     of_plan.or_else(of_worker).unwrap_or_default()
+}
+
+fn bound_agents(settings: &serde_json::Value) -> BTreeMap<String, (String, Option<String>)> {
+    let roles = role_workers(settings).into_iter();
+    let agents = roles.map(|(role, worker)| {
+        let model = agent_and_model(&worker).1;
+        (role, (worker.adapter, model))
+    });
+    agents.collect()
 }
 
 /// Whether all commands passed; none if none ran.

@@ -3,16 +3,18 @@
 use super::error::ViewError;
 use super::measures::Measures;
 use super::needs::Needs;
+use super::role_workers::role_workers;
 use super::row::ViewRow;
 use super::run_status::run_status;
 use crate::job;
-use crate::job::{Settings, Status, Summary, Survey, read_record};
+use crate::job::{Settings, Status, Summary, Survey, Worker, read_record};
 use crate::ledger;
 use crate::ledger::{Lines, Record, Tail};
 use crate::model::{RowId, RowKey, RunKind, RunStarted, WaveNo};
 use crate::run::{RunFolder, SpawnRun, State};
 use crate::table::{ReadOptions, Reader};
 use crate::wave::COLUMNS;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// A run: its folder, its state, and the measures of its rows.
@@ -232,9 +234,11 @@ impl RunView {
         mut visit: impl FnMut(ViewRow) -> Result<(), E>,
     ) -> Result<(), E> {
         let lines = self.lines()?;
-        let adapter = self.started().settings["adapter"]
-            .as_str()
-            .unwrap_or_default();
+        let settings = &self.started().settings;
+        let adapters = Adapters {
+            usual: settings["adapter"].as_str().unwrap_or_default(),
+            roles: role_workers(settings),
+        };
         for wave in &self.state.waves {
             let number = wave.compiled.wave;
             if !wave.compiled.rows.iter().any(|id| picks(number, id)) {
@@ -245,7 +249,7 @@ impl RunView {
                 false => None,
             };
             for (index, id) in wave.compiled.rows.iter().enumerate() {
-                let mut row = wave_row(id, number, index as u64, adapter);
+                let mut row = wave_row(id, number, index as u64, &adapters);
                 if let Some(csv) = &mut csv {
                     row.fields = csv.next_row().map_err(ViewError::from)?.unwrap_or_default();
                 }
@@ -310,18 +314,28 @@ impl RunView {
     }
 }
 
-fn wave_row(id: &RowId, wave: WaveNo, index: u64, adapter: &str) -> ViewRow {
+/// Who works the rows of waves.
+struct Adapters<'s> {
+    /// Where no role is bound to another.
+    usual: &'s str,
+    roles: BTreeMap<String, Worker>,
+}
+
+fn wave_row(id: &RowId, wave: WaveNo, index: u64, adapters: &Adapters<'_>) -> ViewRow {
     let mut row = ViewRow {
         item: id.to_string(),
         wave: Some(wave.0),
         number: index + 1,
-        adapter: adapter.to_owned(),
+        adapter: adapters.usual.to_owned(),
         ..ViewRow::default()
     };
     if let Some(key) = RowKey::parse(id) {
         row.unit = key.unit.to_string();
         row.round = key.round.to_string();
         row.role = key.role.to_string();
+        if let Some(worker) = adapters.roles.get(&row.role) {
+            row.adapter.clone_from(&worker.adapter);
+        }
     }
     row
 }

@@ -133,7 +133,7 @@ impl SpawnRun {
         let found = earlier.results()?;
         let job = self.settings.job.clone();
         let check = ResultCheck::of(&job)?;
-        let redactor = crate::job::redactor(&job.worker);
+        let redactor = crate::job::redactor([&job.worker]);
         let survey = Survey::take(&job)?;
         let mut input = survey.rows(&job)?;
         let mut events = Vec::new();

@@ -6,6 +6,7 @@ use super::follow_state::Follow;
 use super::in_flight::WavesInFlight;
 use super::integrations::Integrations;
 use super::join::Join;
+use super::role_workers::RoleWorkers;
 use super::run_limits::RunLimits;
 use super::task_accounts::Accounts;
 use super::tree_sight::TreeSight;
@@ -80,7 +81,9 @@ impl PlanRun {
         lock: RepoLock,
     ) -> Result<Self, RunError> {
         let mut settings = preflight.settings;
-        settings.worker.folder = folder.snapshots();
+        for worker in settings.workers_mut() {
+            worker.folder = folder.snapshots();
+        }
         let repo = preflight.repo;
         // Preflight had no lock: another run may hold the tasks by now.
         let holds = TaskHolds::read(&repo, &settings.plan_file, Some(folder.path()))?;
@@ -205,7 +208,10 @@ impl PlanRun {
         let mut sandbox_note = None;
         if !is_gone {
             let protected = protected_by_plan(&repo, &settings.plan_file)?;
-            sandbox_note = confinement::renew(&mut settings.worker, overrides.sandbox, &protected)?;
+            for worker in settings.workers_mut() {
+                // The note is the same for all of them.
+                sandbox_note = confinement::renew(worker, overrides.sandbox, &protected)?;
+            }
         }
         let now = serde_json::to_value(&settings).unwrap_or_default();
         // The service or the machine may work again by now.
@@ -259,12 +265,13 @@ impl PlanRun {
         settings: Settings,
         recorder: Recorder,
     ) -> Result<Self, RunError> {
-        let run_limits = RunLimits::of(&settings, recorder.state())?;
         // Without a repository no worker starts.
         let protected = match repo.is_gone() {
             true => Vec::new(),
             false => protected_by_plan(&repo, &settings.plan_file)?,
         };
+        let role_workers = RoleWorkers::of(&settings, &protected, folder.runs())?;
+        let run_limits = RunLimits::of(&settings, recorder.state(), role_workers)?;
         let protocol = run_limits.agent_protocol.as_ref();
         let workspaces = Workspaces::in_folder(&folder.snapshots());
         repo.forget_changes();

@@ -228,7 +228,7 @@ impl<'t> IntegratorFactory<'t> {
             },
             watch,
             scratch: folder.trial(1),
-            redactor: job::redactor(&settings.worker),
+            redactor: job::redactor(settings.workers()),
             stop,
             writers: &self.writers,
             lock,

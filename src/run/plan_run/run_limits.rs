@@ -1,5 +1,6 @@
 //! What all waves of a run share: the protocol of its agent, its budget, and the limits of the service.
 
+use super::role_workers::RoleWorkers;
 use crate::adapter;
 use crate::job::{AgentProtocol, SharedLimits};
 use crate::run::error::RunError;
@@ -11,13 +12,20 @@ use std::sync::Arc;
 pub(crate) struct RunLimits {
     pub agent_protocol: Option<Arc<dyn AgentProtocol>>,
     pub limits: Arc<SharedLimits>,
+    /// The workers of roles that are bound to others.
+    pub role_workers: RoleWorkers,
 }
 
 impl RunLimits {
     /// The limits of a run in `state`.
-    pub fn of(settings: &Settings, state: &State) -> Result<Self, RunError> {
+    pub fn of(
+        settings: &Settings,
+        state: &State,
+        role_workers: RoleWorkers,
+    ) -> Result<Self, RunError> {
         let agent_protocol = adapter::agent_protocol(&settings.worker)?;
-        let has_service = agent_protocol.as_ref().is_some_and(|it| it.has_service());
+        let has_service = agent_protocol.as_ref().is_some_and(|it| it.has_service())
+            || role_workers.have_service();
         let most = settings.options.bounds.max_concurrency;
         let wait_max = settings.options.bounds.rate_limit_wait_max();
         let limits = SharedLimits::new(
@@ -31,6 +39,7 @@ impl RunLimits {
         Ok(Self {
             agent_protocol,
             limits: Arc::new(limits),
+            role_workers,
         })
     }
 }

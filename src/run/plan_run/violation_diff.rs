@@ -45,7 +45,7 @@ impl PlanRun {
     /// Stores what a violation changed, without secrets.
     pub(super) fn store_diff(&self, change: &TreeChange<'_>) -> Result<StoredDiff, RunError> {
         let diff = self.diff(change)?;
-        let redactor = job::redactor(&self.settings.worker);
+        let redactor = job::redactor(self.settings.workers());
         let diff = redactor.redact_bytes(&diff, Cut::default());
         let known = self.state().violations.iter();
         let known: HashSet<&PathBuf> = known.filter_map(|one| one.diff.as_ref()).collect();

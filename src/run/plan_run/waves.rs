@@ -62,7 +62,7 @@ impl PlanRun {
             self.look_at_tree(context)?;
             let workspace = self.lease_workspace()?;
             let mut settings = self.job_settings(&wave.compiled, wave.job_id)?;
-            settings.worker.folder = workspace.path().to_owned();
+            settings.set_folder(workspace.path());
             let remaining_path = remaining_path(&priority, &wave.compiled);
             context.watcher.wave_begins(&wave.compiled);
             let (compiled, job) = (wave.compiled, wave.job);
@@ -434,6 +434,7 @@ impl PlanRun {
             limits: Some(Arc::clone(&self.run_limits.limits)),
             executor: options.executor.clone(),
             worker: self.settings.worker.clone(),
+            others: self.run_limits.role_workers.of_wave(wave),
             scratch: self.folder.wave_scratch(wave.wave),
             logs: self.folder.logs(),
             sandbox: self.sandbox.clone(),

@@ -3,6 +3,7 @@
 //! The checks are the functions that preflight uses, so if all of them pass, a run starts. Changes nothing; takes the
 //! repository's lock for a moment.
 
+use super::bindings::Bindings;
 use super::prepare;
 use super::prepare::Request;
 use super::protocols::Protocols;
@@ -21,7 +22,7 @@ use crate::{adapter, plan};
 /// The result of one check.
 #[derive(Debug)]
 pub struct Finding {
-    /// `repository`, `tree`, `plan`, `task`, `protocol`, `workers`, `delivery` or `integration`.
+    /// `repository`, `tree`, `plan`, `task`, `protocol`, `workers`, `role`, `sandbox`, `delivery` or `integration`.
     pub subject: &'static str,
     /// A description of its state, or the error.
     pub result: Result<String, RunError>,
@@ -83,6 +84,9 @@ pub fn examine(request: &Request) -> Vec<Finding> {
         add("protocol", check_protocol(name, request, &repo));
     }
     add("workers", check_workers(request));
+    for result in check_roles(request, &repo) {
+        add("role", result);
+    }
     add("sandbox", check_sandbox(request, &repo));
     let branch = request.check_delivery(&repo);
     add(
@@ -191,6 +195,24 @@ fn check_sandbox(request: &Request, repo: &Repo) -> Result<String, RunError> {
         (None, Some(note)) => note,
         (None, None) => "none: changes by workers are only noticed".to_owned(),
     })
+}
+
+/// The roles with an adapter of their own. Empty if the one of the run can't be used, or the protocol, which other checks say.
+fn check_roles(request: &Request, repo: &Repo) -> Vec<Result<String, RunError>> {
+    let search_path = request.search_path(repo);
+    let options = &request.options;
+    let usual = adapter::select(&request.choice, &request.adapters, &request.folder);
+    let protocols = Protocols::load(&options.protocol, search_path, options.swarm);
+    let (Ok(usual), Ok(protocols)) = (usual, protocols) else {
+        return Vec::new();
+    };
+    match Bindings::select(&request.bindings(), &protocols, &usual, search_path) {
+        Ok(bindings) => {
+            let notes = bindings.notes.clone().into_iter();
+            notes.chain(bindings.described()).map(Ok).collect()
+        }
+        Err(error) => vec![Err(error.into())],
+    }
 }
 
 fn check_workers(request: &Request) -> Result<String, RunError> {

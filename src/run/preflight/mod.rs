@@ -1,5 +1,6 @@
 //! The checks before the first worker starts. Writes nothing.
 
+mod bindings;
 mod closure;
 mod doctor;
 mod outputs;
@@ -7,6 +8,7 @@ mod prepare;
 mod protocols;
 mod tree;
 
+pub use bindings::RoleSources;
 pub(crate) use closure::{closure, empty_claims};
 pub use doctor::{Finding, examine};
 pub use outputs::InUse;

@@ -1,5 +1,6 @@
 //! Preflight: resolves everything that is known before the first worker starts. Writes nothing.
 
+use super::bindings::{BindingRequest, Bindings, RoleSources};
 use super::closure::{closure, empty_claims};
 use super::protocols::{ProtocolSearchPath, Protocols};
 use super::tree::check_tree;
@@ -31,6 +32,8 @@ pub struct Request {
     pub ids: Vec<String>,
     /// The adapter, or the worker command.
     pub choice: Choice,
+    /// What roles are bound to.
+    pub roles: RoleSources,
     /// `adapters` and `prices` of `mesh.yaml`.
     pub adapters: Configured,
     /// `--sandbox`, `--writable`.
@@ -53,6 +56,17 @@ impl Request {
         ProtocolSearchPath {
             root: repo.root(),
             named: &self.options.protocols,
+        }
+    }
+
+    /// What selects the adapters of its roles.
+    pub(super) fn bindings(&self) -> BindingRequest<'_> {
+        BindingRequest {
+            roles: &self.roles,
+            choice: &self.choice,
+            adapters: &self.adapters,
+            folder: &self.folder,
+            options: &self.options,
         }
     }
 
@@ -122,6 +136,7 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
     }
     adapter.check_budget(&options.budget)?;
     adapter.check_budget(&options.task_budget.budget)?;
+    let mut bindings = Bindings::select(&request.bindings(), &protocols, &adapter, search_path)?;
     options.bounds = adapter.capabilities.limit(options.bounds);
     let mut notes: Vec<String> = holds
         .units()
@@ -145,7 +160,12 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
     let protected = protected_by_plan(&repo, &plan_file)?;
     let sandbox = &request.sandbox;
     notes.extend(sandbox.apply(Sandboxing::Auto, &mut adapter.worker, &protected)?);
-    let fanout = adapter.capabilities.fanout;
+    notes.append(&mut bindings.notes);
+    for other in bindings.adapters() {
+        // The note is the same for all of them.
+        sandbox.apply(Sandboxing::Auto, &mut other.worker, &protected)?;
+    }
+    let fanout = bindings.fanout(&adapter);
     let is_too_wide = fanout.is_some_and(|fanout| fanout < protocols.widest_round());
     let reduced = is_too_wide.then(|| protocols.use_fallback()).flatten();
     if let (Some(fallback), Some(fanout)) = (&reduced, fanout) {
@@ -196,6 +216,7 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
         branch,
         adapter: adapter.name,
         worker: adapter.worker,
+        role_workers: bindings.into_workers(&request.options, &options),
         base_sha: repo.head()?,
         options,
     };
@@ -298,7 +319,7 @@ impl Preflight {
         };
         let plan_file = &self.settings.plan_file;
         format!(
-            "mesh_preflight mesh_run_id={run_id} plan_file={} adapter={} ids={} overrides={} concurrency={}",
+            "mesh_preflight mesh_run_id={run_id} plan_file={} adapter={} ids={} overrides={} concurrency={}{}",
             plan_file
                 .strip_prefix(self.repo.root())
                 .unwrap_or(plan_file)
@@ -307,6 +328,9 @@ impl Preflight {
             or_none(ids.join(",")),
             or_none(self.settings.options.overrides.join(",")),
             self.settings.options.bounds.max_concurrency,
+            self.settings
+                .roles_as_text()
+                .map_or(String::new(), |roles| format!(" roles={roles}")),
         )
     }
 

@@ -1,6 +1,6 @@
 //! The known protocols, built in or in files with their templates beside them, and the protocol of each task.
 
-use crate::model::Risk;
+use crate::model::{Risk, Role};
 use crate::plan::{ItemId, Metadata, SwarmOverrides};
 use crate::protocol::{Definition, Protocol, Round, Templates, Tiers};
 use crate::run::error::RunError;
@@ -96,13 +96,46 @@ impl Protocols {
         self.by_name.values()
     }
 
-    /// The most rows of one unit in one wave.
-    pub fn widest_round(&self) -> usize {
-        let first = match &self.chosen {
+    /// The same, those first that a task begins with.
+    pub(crate) fn chosen_first(&self) -> impl Iterator<Item = &Protocol> {
+        let first = self.first_names();
+        let later = self
+            .by_name
+            .keys()
+            .filter(move |name| !self.first_names().contains(name));
+        first
+            .into_iter()
+            .chain(later)
+            .filter_map(|name| self.by_name.get(name))
+    }
+
+    /// All names by which roles can be bound: those of rows, and the authors of candidates.
+    pub(crate) fn role_names(&self) -> BTreeSet<Role> {
+        self.all().flat_map(list_role_names).collect()
+    }
+
+    /// The same for every protocol with a name. Skips protocols that can't be loaded.
+    pub(crate) fn known_role_names(search_path: ProtocolSearchPath<'_>) -> BTreeSet<Role> {
+        let protocols =
+            known_names(search_path).filter_map(|name| load_rounds(name, search_path).ok());
+        protocols
+            .flat_map(|protocol| list_role_names(&protocol))
+            .collect()
+    }
+
+    fn first_names(&self) -> Vec<&String> {
+        match &self.chosen {
             Chosen::One(name) => vec![name],
             Chosen::ByRisk(tiers) => vec![&tiers.low, &tiers.medium, &tiers.high],
-        };
-        let known = first.into_iter().filter_map(|name| self.by_name.get(name));
+        }
+    }
+
+    /// The most rows of one unit in one wave.
+    pub fn widest_round(&self) -> usize {
+        let known = self
+            .first_names()
+            .into_iter()
+            .filter_map(|name| self.by_name.get(name));
         known.map(Protocol::widest_round).max().unwrap_or(1)
     }
 
@@ -117,12 +150,7 @@ impl Protocols {
 
     /// The roles of every round, for every protocol with a name. Skips protocols that can't be loaded.
     pub fn known_teams(search_path: ProtocolSearchPath<'_>) -> Vec<Team> {
-        let is_protocol = |path: &Path| path.extension().is_some_and(|end| end == "yaml");
-        let built_in = BUILT_IN.files().map(|file| file.path());
-        let built_in = built_in.filter(|path| is_protocol(path));
-        let built_in = built_in.filter_map(|path| path.file_stem()?.to_str());
-        let names = built_in.chain(search_path.named.keys().map(String::as_str));
-        let teams = names.filter_map(|name| {
+        let teams = known_names(search_path).filter_map(|name| {
             let protocol = load_rounds(name, search_path).ok()?;
             Some(list_teams(&protocol, is_built_in(name, search_path)))
         });
@@ -264,6 +292,22 @@ impl Protocols {
 /// Whether `name` is that of a built-in protocol that no file replaces.
 fn is_built_in(name: &str, search_path: ProtocolSearchPath<'_>) -> bool {
     !search_path.named.contains_key(name) && BUILT_IN.get_file(format!("{name}.yaml")).is_some()
+}
+
+/// The names of the built-in protocols, and of those of `mesh.yaml`.
+fn known_names<'s>(search_path: ProtocolSearchPath<'s>) -> impl Iterator<Item = &'s str> {
+    let is_protocol = |path: &Path| path.extension().is_some_and(|end| end == "yaml");
+    let built_in = BUILT_IN.files().map(|file| file.path());
+    let built_in = built_in.filter(move |path| is_protocol(path));
+    let built_in = built_in.filter_map(|path| path.file_stem()?.to_str());
+    built_in.chain(search_path.named.keys().map(String::as_str))
+}
+
+fn list_role_names(protocol: &Protocol) -> Vec<Role> {
+    let roles = protocol.roles.iter();
+    roles
+        .flat_map(|role| [role.clone(), protocol.author_of(role)])
+        .collect()
 }
 
 fn list_teams(protocol: &Protocol, is_built_in: bool) -> Vec<Team> {

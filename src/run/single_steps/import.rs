@@ -332,7 +332,7 @@ impl PlanRun {
         gives_up: bool,
     ) -> Result<Vec<RowId>, RunError> {
         let check = ResultCheck::of(settings)?;
-        let redactor = job::redactor(&settings.worker);
+        let redactor = job::redactor(settings.row_workers().map(|it| it.worker));
         let mut outcomes = Outcomes::new(answers, &check, settings.read_text);
         let mut missing = Vec::new();
         if let Some(wave) = self.state().wave(number)

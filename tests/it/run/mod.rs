@@ -17,6 +17,7 @@ mod protocols;
 mod report;
 mod selection;
 mod task_budgets;
+mod teams;
 mod votes;
 mod waves;
 mod words;
