@@ -97,13 +97,12 @@ fn the_command_line_goes_before_mesh_yaml_and_that_before_the_protocol() {
     let bench = bench("roles: {critic_b: {adapter: two}, skeptic: {adapter: two}}\n");
     let swarm = include_str!("../../../templates/swarm.yaml");
     let listed = "roles: [proposer, critic_a, critic_b, skeptic, synthesizer]";
-    assert_contains(swarm, listed);
+    assert_contains(swarm, &format!("name: swarm\n{listed}"));
     let mapped = "roles: {proposer: {}, critic_a: {adapter: two}, critic_b: {adapter: one}, skeptic: , synthesizer: {adapter: one}}";
+    let head = format!("name: swarm\n{listed}");
     bench.write(
         "own.yaml",
-        &swarm
-            .replace(listed, mapped)
-            .replace("name: swarm", "name: own"),
+        &swarm.replace(&head, &format!("name: own\n{mapped}")),
     );
     let said = bench
         .mesh("run --dry-run adapter=one --protocol own.yaml --role skeptic=one")
@@ -136,8 +135,8 @@ fn what_a_role_can_not_have_is_refused_with_its_name() {
             "--role: unknown role `critik_a`; roles: critic_a, critic_b, proposer, skeptic, synthesizer\nhint: did you mean `critic_a`?\n",
         ),
         (
-            "--adapter one --role skeptic=too",
-            "role `skeptic`\n  caused by: unknown adapter `too`; known: counted, one, two, codex, claude, gemini, opencode, replay, external\nhint: did you mean `two`?\n",
+            "--adapter one --role skeptic=twoo",
+            "role `skeptic`\n  caused by: unknown adapter `twoo`; known: counted, one, two, codex, claude, gemini, opencode, replay, external\nhint: did you mean `two`?\n",
         ),
         (
             "--adapter one --role skeptic=two:big",
@@ -212,4 +211,72 @@ fn doctor_shows_the_program_of_each_role() {
     );
     let said = bench.mesh("doctor --adapter one --role skeptic=no");
     assert_contains(&said.out, "role `skeptic`");
+}
+
+/// An agent that speaks like codex: it notes its row and its arguments, and gives the recorded answer.
+fn fake_codex(bench: &Bench) -> String {
+    let script = r#"#!/bin/sh
+[ "${1:-}" = --version ] && { echo "codex-cli 9.9.9"; exit 0; }
+echo "$MESH_ITEM_ID $*" >>LOG
+answer=$(AGENT --answers ANSWERS </dev/null | STRING)
+cat <<END
+{"type":"thread.started","thread_id":"T-$MESH_ITEM_ID"}
+{"type":"turn.started"}
+{"type":"item.completed","item":{"id":"item_0","type":"agent_message","text":$answer}}
+{"type":"turn.completed","usage":{"input_tokens":100,"cached_input_tokens":0,"output_tokens":10}}
+END
+"#;
+    let script = script
+        .replace("LOG", &bench.beside("calls").display().to_string())
+        .replace("AGENT", &fake_agent())
+        .replace("ANSWERS", &bench.answers())
+        .replace("STRING", &json_string());
+    let path = bench.beside("codex-like");
+    std::fs::write(&path, script).expect("written");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&path, mode).expect("executable");
+    path.display().to_string()
+}
+
+#[test]
+fn two_critics_with_one_agent_have_a_conversation_each_and_models_of_their_own() {
+    let bench = bench("");
+    let more = format!(
+        "  like: {{agent: codex, program: {}}}\n",
+        fake_codex(&bench)
+    );
+    let roles = "roles: {critic_a: {adapter: like, model: m-1}, critic_b: {adapter: like, model: m-1}, skeptic: {adapter: like, model: m-2, effort: high}}\n";
+    write_config(&bench, ["", ""], &format!("{more}{roles}"));
+    bench.mesh("run --run-id R --adapter one").exits(0);
+    let calls = read_file(bench.beside("calls"));
+    let mut calls: Vec<&str> = calls.lines().collect();
+    calls.sort_unstable();
+    assert_eq!(calls.len(), 6);
+    for call in calls {
+        let (row, args) = call.split_once(' ').expect("arguments");
+        assert_starts_with(args, "exec --json ");
+        assert!(!args.contains("resume") && !args.contains("T-a"), "{call}");
+        let is_skeptic = row.contains(".skeptic.");
+        assert_eq!(args.contains(" -m m-2 "), is_skeptic, "{call}");
+        assert_eq!(
+            args.contains("model_reasoning_effort=\"high\""),
+            is_skeptic,
+            "{call}"
+        );
+    }
+    let stats = bench.mesh("stats R --by model --json").exits(0);
+    let stats: Value = serde_json::from_str(&stats.out).expect("JSON");
+    let groups = stats["groups"].as_array().expect("groups").iter();
+    let groups: Vec<String> = groups
+        .map(|group| {
+            format!(
+                "{} {} {}",
+                group["name"], group["spent"]["rows"], group["spent"]["tokens"]
+            )
+        })
+        .collect();
+    assert_eq!(
+        groups,
+        ["\"m-1\" 4 440", "\"m-2\" 2 220", "\"not set\" 4 null"]
+    );
 }
