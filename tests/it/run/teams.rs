@@ -155,7 +155,7 @@ fn what_a_role_can_not_have_is_refused_with_its_name() {
             "role `skeptic`\n  caused by: adapter `two` does not report how many tokens it used",
         ),
     ] {
-        let counted = "  counted: {command: ['/bin/true'], usage: {input_tokens: /in}}\n";
+        let counted = "  counted: {command: ['/bin/true'], usage: {input_tokens: /in, output_tokens: /out}}\n";
         write_config(&bench, ["", ""], counted);
         let args = Args::from("run").and(args);
         let said = bench.mesh(args);
