@@ -40,7 +40,7 @@ pub use capabilities::{Capabilities, SchemaBy};
 pub use config::{AdapterConfig, Configured};
 pub use error::AdapterError;
 pub use price::Prices;
-pub use recorded_protocol::{agent_and_model, agent_protocol, answer_settings};
+pub use recorded_protocol::{account, agent_and_model, agent_protocol, answer_settings};
 pub(crate) use registry::agent_names;
 pub use replay::WORKER_COMMAND;
 pub use select::{Listed, default_name, list, select};

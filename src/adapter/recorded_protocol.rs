@@ -57,6 +57,13 @@ pub fn agent_and_model(worker: &Worker) -> (Option<String>, Option<String>) {
     }
 }
 
+/// The account that a worker uses, as far as its adapter tells: that of the agent program, whatever its model.
+pub fn account(worker: &Worker) -> String {
+    agent_and_model(worker)
+        .0
+        .unwrap_or_else(|| worker.adapter.clone())
+}
+
 /// The settings of a worker that affect its answers: all of its adapter's settings except prices.
 pub fn answer_settings(worker: &Worker) -> Value {
     let mut speaks = worker.speaks.clone();

@@ -2,6 +2,7 @@
 //! another one.
 
 use super::agent_protocol::AgentProtocol;
+use super::policy::SharedLimits;
 use super::worker_command::Worker;
 use crate::platform::Sandbox;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ pub struct RowWorker {
     pub sandbox: Option<Arc<Sandbox>>,
     /// The time limit of its attempts, if it is not that of the job.
     pub max_runtime_seconds: Option<u64>,
+    /// The limits of its account; `None`: those of the job.
+    pub limits: Option<Arc<SharedLimits>>,
 }
 
 /// The workers of a job beside the one of its settings, and the rows that they work.
@@ -47,4 +50,6 @@ pub struct RowWorkerRef<'s> {
     pub sandbox: Option<&'s Sandbox>,
     /// The time limit of its attempts, in seconds.
     pub max_runtime_seconds: u64,
+    /// The limits of its account; `None`: those of the job.
+    pub limits: Option<&'s SharedLimits>,
 }

@@ -39,12 +39,14 @@ impl Settings {
                 agent_protocol: self.agent_protocol.as_ref(),
                 sandbox: self.sandbox.as_deref(),
                 max_runtime_seconds: usual_seconds,
+                limits: None,
             },
             Some(other) => RowWorkerRef {
                 worker: &other.worker,
                 agent_protocol: other.agent_protocol.as_ref(),
                 sandbox: other.sandbox.as_deref(),
                 max_runtime_seconds: other.max_runtime_seconds.unwrap_or(usual_seconds),
+                limits: other.limits.as_deref(),
             },
         }
     }

@@ -4,6 +4,7 @@ use super::turn::Turn;
 use crate::job::{Counts, JobStatus, Settings, SharedLimits, Stop, Urgency, When};
 use crate::model::BudgetReached;
 use serde_json::Number;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Why a job starts no further rows, if so.
@@ -38,10 +39,13 @@ impl EarlyEnd {
         &mut self,
         settings: &Settings,
         counts: Counts,
-        limits: &SharedLimits,
+        accounts: &[Arc<SharedLimits>],
         stop: &Stop,
         turn: &mut Turn,
     ) {
+        let Some(limits) = accounts.first() else {
+            return;
+        };
         self.check_time(settings, limits, stop, turn);
         if self.halted.is_some() {
             return;
@@ -56,9 +60,11 @@ impl EarlyEnd {
                 stop.end_now();
             }
         }
-        limits.give_up_waiting();
-        if let Some(shut) = limits.shut() {
-            self.halted = Some(JobStatus::Shut(shut));
+        for limits in accounts {
+            limits.give_up_waiting();
+            if let Some(shut) = limits.shut() {
+                self.halted = Some(JobStatus::Shut(shut));
+            }
         }
     }
 

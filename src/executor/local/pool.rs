@@ -51,12 +51,15 @@ const TURN_MAX: Duration = Duration::from_millis(10);
 /// The most refused reports recorded for one job; more than that is a flood.
 const REFUSED_REPORTS_MAX: u32 = 1000;
 
+/// With this many rows whose account has no room, no further row is looked at.
+const WITHHELD_MAX: usize = 256;
+
 pub(crate) struct Pool<'p> {
     settings: &'p Settings,
     state: &'p mut State,
     journal: &'p mut dyn Journal,
-    /// The budget, the concurrency limit and the breaker.
-    limits: Arc<SharedLimits>,
+    /// The budget, the concurrency limit and the breaker of each account: first that of the job, then others of its rows.
+    accounts: Vec<Arc<SharedLimits>>,
     rows: RowQueue<'p>,
     /// A limit kept rows of `rows` from starting in this turn.
     is_withheld: bool,
@@ -85,7 +88,7 @@ impl<'p> Pool<'p> {
             settings,
             state,
             journal,
-            limits,
+            accounts: accounts(settings, limits),
             rows,
             is_withheld: false,
             active: ActiveRows::default(),
@@ -136,7 +139,7 @@ impl<'p> Pool<'p> {
             }
             let counts = self.state.counts();
             self.early_end
-                .check(self.settings, counts, &self.limits, stop, &mut turn);
+                .check(self.settings, counts, &self.accounts, stop, &mut turn);
             let may_start = self.early_end.may_start(stop);
             if self.may_continue(&turn, stop) {
                 self.write(&mut turn)?;
@@ -222,8 +225,10 @@ impl<'p> Pool<'p> {
                     });
                 }
             }
-            PoolEvent::Declined(task) => self.completion().decline(*task, turn),
-            PoolEvent::Finished(finished) => self.completion().finish(*finished, turn),
+            PoolEvent::Declined(task) => self.completion(task.row.index).decline(*task, turn),
+            PoolEvent::Finished(finished) => {
+                self.completion(finished.row.index).finish(*finished, turn);
+            }
             PoolEvent::Panicked(item) => return Err(JobError::Defect { item }),
             // The turn starts all rows that fit in any case.
             PoolEvent::SlotFree => {}
@@ -231,13 +236,32 @@ impl<'p> Pool<'p> {
         Ok(())
     }
 
-    fn completion(&mut self) -> Completion<'_, 'p> {
+    /// The limits of the account of a row.
+    fn limits_of(&self, row_index: u64) -> &SharedLimits {
+        self.settings
+            .worker_of(row_index)
+            .limits
+            .unwrap_or(&self.accounts[0])
+    }
+
+    /// Of all accounts together.
+    fn capacity(&self) -> Capacity {
+        Capacity::together(&self.accounts)
+    }
+
+    fn completion(&mut self, row_index: u64) -> Completion<'_, 'p> {
         let share = self.share.as_ref();
+        let limits = self.settings.worker_of(row_index).limits;
+        let limits = limits.unwrap_or(&self.accounts[0]);
+        let running = match self.accounts.len() {
+            1 => share.map_or(self.active.len(), SharedSlots::taken),
+            _ => limits.running(),
+        };
         Completion {
             settings: self.settings,
-            limits: &self.limits,
+            limits,
             state: self.state,
-            running: share.map_or(self.active.len(), SharedSlots::taken),
+            running,
             active: &mut self.active,
             slots: self.slots,
         }
@@ -249,7 +273,7 @@ impl<'p> Pool<'p> {
             share.leave();
         }
         for task in self.tasks.take_back() {
-            self.completion().withdraw(task, turn);
+            self.completion(task.row.index).withdraw(task, turn);
         }
     }
 
@@ -261,7 +285,7 @@ impl<'p> Pool<'p> {
 
     /// How many rows may be active now.
     fn active_max(&self) -> usize {
-        self.slots.min(self.limits.capacity().places) + self.prefetch()
+        self.slots.min(self.capacity().places) + self.prefetch()
     }
 
     /// How many rows to queue beyond the free slots.
@@ -300,18 +324,39 @@ impl<'p> Pool<'p> {
     /// Starts rows until every free slot is taken, and prefetches a few while attempts are short.
     fn fill(&mut self, turn: &mut Turn) -> Result<(), JobError> {
         self.is_withheld = false;
+        let mut withheld = Vec::new();
+        let filled = self.fill_with(&mut withheld, turn);
+        self.is_withheld |= !withheld.is_empty();
+        withheld
+            .into_iter()
+            .rev()
+            .for_each(|row| self.rows.put_back(row));
+        filled
+    }
+
+    /// The same. Rows whose account has no room are set aside in `withheld`, so that those of another one can start.
+    fn fill_with(
+        &mut self,
+        withheld: &mut Vec<PendingRow>,
+        turn: &mut Turn,
+    ) -> Result<(), JobError> {
         if let Some(share) = &self.share {
-            share.set_capacity(self.limits.capacity().places);
+            share.set_capacity(self.capacity().places);
         }
-        let (active_max, places) = (self.active_max(), self.limits.capacity().places);
-        while self.active.len() < active_max {
-            if !self.limits.would_admit() {
+        let active_max = self.active_max();
+        let has_others = self.accounts.len() > 1;
+        while self.active.len() < active_max && withheld.len() < WITHHELD_MAX {
+            if !self.accounts.iter().any(|account| account.would_admit()) {
                 self.is_withheld = true;
                 return Ok(());
             }
             let Some(next) = self.rows.take_next(self.state)? else {
                 return Ok(());
             };
+            if has_others && !self.limits_of(next.row.index).has_room() {
+                withheld.push(next);
+                continue;
+            }
             let permit = match self.share.as_ref().map(SharedSlots::take) {
                 None => None,
                 Some(Some(permit)) => Some(permit),
@@ -324,10 +369,11 @@ impl<'p> Pool<'p> {
                 self.rows.put_back(next);
                 return Ok(());
             };
-            let admission = self.limits.admit();
+            let limits = self.limits_of(next.row.index);
+            let (admission, places) = (limits.admit(), limits.capacity().places);
             if admission == Admission::Refused {
                 // Another job met a limit, or started its own probe, just now.
-                self.limits.charge(reserve, None, false);
+                limits.charge(reserve, None, false);
                 self.rows.put_back(next);
                 self.is_withheld = true;
                 return Ok(());
@@ -386,7 +432,8 @@ impl<'p> Pool<'p> {
 
     /// Reserves what a row may use, if the budget has room for it.
     fn reserve(&mut self, next: &PendingRow, turn: &mut Turn) -> Option<Reserve> {
-        match self.limits.reserve(!self.state.has_begun(next.row.index)) {
+        let is_fresh = !self.state.has_begun(next.row.index);
+        match self.limits_of(next.row.index).reserve(is_fresh) {
             Room::Yes(reserve) => Some(reserve),
             Room::Wait => None,
             // Rows that have begun take their retries first.
@@ -439,7 +486,7 @@ impl<'p> Pool<'p> {
         let could_start = self.active.len() < self.active_max()
             && !self.has_backlog()
             && !self.rows.has_put_back()
-            && self.limits.would_admit()
+            && self.accounts.iter().any(|account| account.would_admit())
             && self.early_end.may_start(stop);
         match self.rows.first_retry().filter(|_| could_start) {
             Some((due, _)) => due.saturating_duration_since(Instant::now()).min(TICK),
@@ -454,10 +501,10 @@ impl<'p> Pool<'p> {
             ended_here: counts.ended() - self.early_end.ended_before(),
             running: self.active.longest_running(SHOWN_MAX),
             elapsed: self.begun.elapsed(),
-            usage: self.limits.spent(),
+            usage: self.accounts[0].spent(),
             capacity: Capacity {
                 waits_until: self.waits_until(),
-                ..self.limits.capacity()
+                ..self.capacity()
             },
         }
     }
@@ -470,8 +517,24 @@ impl<'p> Pool<'p> {
             let left = due.saturating_duration_since(Instant::now());
             (waits && !left.is_zero()).then(|| clock::now() + left)
         };
-        self.limits.capacity().waits_until.or_else(rows_wait_until)
+        self.capacity().waits_until.or_else(rows_wait_until)
     }
+}
+
+/// `limits`, and those of other accounts that work rows of the job.
+fn accounts(settings: &Settings, limits: Arc<SharedLimits>) -> Vec<Arc<SharedLimits>> {
+    let mut accounts = vec![limits];
+    for other in settings
+        .others
+        .workers
+        .iter()
+        .filter_map(|other| other.limits.as_ref())
+    {
+        if !accounts.iter().any(|known| Arc::ptr_eq(known, other)) {
+            accounts.push(Arc::clone(other));
+        }
+    }
+    accounts
 }
 
 /// Warns of processes that a worker left running; its row is not affected.

@@ -44,7 +44,10 @@ impl WorkerThread<'_> {
         let mut entry = self.registry.entry(number);
         for task in work {
             if self.stop.urgency() != Urgency::None
-                || !self.limits.breaker().may_begin(task.is_probe)
+                || !self
+                    .limits_of(task.row.index)
+                    .breaker()
+                    .may_begin(task.is_probe)
             {
                 // Queued before the job was asked to stop, or before a limit was met: it must not start.
                 let _ = events.send(PoolEvent::Declined(Box::new(task)));
@@ -127,9 +130,10 @@ impl WorkerThread<'_> {
         };
         let redacted = hide_in_outcome(&mut outcome, self.redactor);
         let ended = ended.ok().map(|(ended, _)| ended);
-        let outcome = self.fail_if_others_answered(outcome, task.was_locked_out);
+        let account = self.limits_of(task.row.index);
+        let outcome = fail_if_others_answered(account, outcome, task.was_locked_out);
         let fault = outcome.fault(ended.as_ref());
-        let until = self.update_breaker(&outcome, task.is_probe);
+        let until = update_breaker(account, &outcome, task.is_probe);
         FinishedAttempt {
             row: task.row,
             attempt: task.attempt,
@@ -151,55 +155,12 @@ impl WorkerThread<'_> {
         }
     }
 
-    /// Turns a refusal for lack of a log-in or of credit into a failure of the row, if it was refused before while other rows
-    /// are answered.
-    fn fail_if_others_answered(&self, outcome: Outcome, was_locked_out: bool) -> Outcome {
-        match outcome {
-            Outcome::Unavailable(text, refusal)
-                if matches!(refusal.fault, Fault::LogIn | Fault::Credit)
-                    && was_locked_out
-                    && self.limits.has_answered() =>
-            {
-                Outcome::Failed(Failure::WorkerExit, text)
-            }
-            outcome => outcome,
-        }
-    }
-
-    /// Updates the breaker before another thread starts a row. Returns the time to try again, if the worker printed one.
-    fn update_breaker(&self, outcome: &Outcome, is_probe: bool) -> Option<Timestamp> {
-        match outcome {
-            Outcome::Unavailable(text, refusal) => self.open_breaker(text, refusal, is_probe),
-            Outcome::Failed(Failure::Cancelled, _) if is_probe => {
-                self.limits.breaker().withdraw();
-                None
-            }
-            Outcome::Failed(..) | Outcome::Result(..) => {
-                self.limits
-                    .answered(is_probe, matches!(outcome, Outcome::Result(..)));
-                None
-            }
-        }
-    }
-
-    fn open_breaker(&self, text: &str, refusal: &Refusal, is_probe: bool) -> Option<Timestamp> {
-        let now = clock::here();
-        let until = refusal.reset.as_ref().and_then(|reset| reset.resolve(&now));
-        let now = now.timestamp();
-        self.limits.note_refusal(text);
-        match refusal.fault {
-            Fault::LogIn => self.limits.breaker().lock_out(text, log_in_advice(text)),
-            Fault::Credit => self.limits.breaker().lack_credit(text),
-            Fault::Quota => self.limits.breaker().met(now, until, is_probe, text),
-            // A short limit delays only its row, unless the row is a probe or the limit is not short after all.
-            _ => {
-                let mut breaker = self.limits.breaker();
-                if is_probe || until.is_some_and(|until| breaker.is_too_far(now, until)) {
-                    breaker.met(now, until, is_probe, text);
-                }
-            }
-        }
-        until
+    /// The limits of the account of a row.
+    fn limits_of(&self, row_index: u64) -> &SharedLimits {
+        self.settings
+            .worker_of(row_index)
+            .limits
+            .unwrap_or(self.limits)
     }
 
     /// Reads the worker's output by its agent protocol, or as plain text.
@@ -224,6 +185,65 @@ impl WorkerThread<'_> {
             },
         }
     }
+}
+
+/// Turns a refusal for lack of a log-in or of credit into a failure of the row, if it was refused before while other rows
+/// are answered.
+fn fail_if_others_answered(
+    limits: &SharedLimits,
+    outcome: Outcome,
+    was_locked_out: bool,
+) -> Outcome {
+    match outcome {
+        Outcome::Unavailable(text, refusal)
+            if matches!(refusal.fault, Fault::LogIn | Fault::Credit)
+                && was_locked_out
+                && limits.has_answered() =>
+        {
+            Outcome::Failed(Failure::WorkerExit, text)
+        }
+        outcome => outcome,
+    }
+}
+
+/// Updates the breaker before another thread starts a row. Returns the time to try again, if the worker printed one.
+fn update_breaker(limits: &SharedLimits, outcome: &Outcome, is_probe: bool) -> Option<Timestamp> {
+    match outcome {
+        Outcome::Unavailable(text, refusal) => open_breaker(limits, text, refusal, is_probe),
+        Outcome::Failed(Failure::Cancelled, _) if is_probe => {
+            limits.breaker().withdraw();
+            None
+        }
+        Outcome::Failed(..) | Outcome::Result(..) => {
+            limits.answered(is_probe, matches!(outcome, Outcome::Result(..)));
+            None
+        }
+    }
+}
+
+fn open_breaker(
+    limits: &SharedLimits,
+    text: &str,
+    refusal: &Refusal,
+    is_probe: bool,
+) -> Option<Timestamp> {
+    let now = clock::here();
+    let until = refusal.reset.as_ref().and_then(|reset| reset.resolve(&now));
+    let now = now.timestamp();
+    limits.note_refusal(text);
+    match refusal.fault {
+        Fault::LogIn => limits.breaker().lock_out(text, log_in_advice(text)),
+        Fault::Credit => limits.breaker().lack_credit(text),
+        Fault::Quota => limits.breaker().met(now, until, is_probe, text),
+        // A short limit delays only its row, unless the row is a probe or the limit is not short after all.
+        _ => {
+            let mut breaker = limits.breaker();
+            if is_probe || until.is_some_and(|until| breaker.is_too_far(now, until)) {
+                breaker.met(now, until, is_probe, text);
+            }
+        }
+    }
+    until
 }
 
 /// The conversation after this attempt, with its total usage.

@@ -201,8 +201,13 @@ impl SlurmRun<'_> {
             self.read(&mut follow)?;
             let mut turn = Turn::default();
             let counts = self.state.counts();
-            self.early_end
-                .check(self.settings, counts, &self.limits, stop, &mut turn);
+            self.early_end.check(
+                self.settings,
+                counts,
+                std::slice::from_ref(&self.limits),
+                stop,
+                &mut turn,
+            );
             self.commit(turn)?;
             observer.progress(&self.progress(&follow.import));
             if follow.queue.is_done() {

@@ -1,5 +1,6 @@
 //! Limits that the jobs of one run share: the budget, the concurrency that the service allows, the account's breaker, and
-//! the time that is spent waiting for the service.
+//! the time that is spent waiting for the service. A run whose rows are worked by several accounts has one for each, with one
+//! budget.
 
 use super::breaker::{Admission, Breaker, Shut};
 use super::budget::{Budget, BudgetTracker, Reserve, Room, Spent};
@@ -8,15 +9,17 @@ use super::service_wait::ServiceWait;
 use crate::model::Usage;
 use crate::platform::clock;
 use jiff::Timestamp;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The limits of one run, shared by its pools.
 #[derive(Debug)]
 pub struct SharedLimits {
     begun: Instant,
-    budget: Mutex<BudgetTracker>,
+    budget: Arc<Mutex<BudgetTracker>>,
+    /// Rows that are queued or running.
+    running: AtomicUsize,
     concurrency: Mutex<ConcurrencyControl>,
     breaker: Mutex<Breaker>,
     wait: Mutex<ServiceWait>,
@@ -37,6 +40,22 @@ pub struct Capacity {
     pub waits_until: Option<Timestamp>,
 }
 
+impl Capacity {
+    /// That of several accounts together: all of them wait, or none.
+    pub(crate) fn together(accounts: &[Arc<SharedLimits>]) -> Self {
+        let all = accounts.iter().map(|account| account.capacity());
+        let joined = all.reduce(|one, other| Self {
+            places: one.places.saturating_add(other.places),
+            is_cut: one.is_cut || other.is_cut,
+            waits_until: one
+                .waits_until
+                .zip(other.waits_until)
+                .map(|(a, b)| a.min(b)),
+        });
+        joined.unwrap_or_default()
+    }
+}
+
 impl SharedLimits {
     /// At most `most` rows at once; `spent` is what the run used before. A limit is waited for at most `wait_max`.
     pub fn new(
@@ -46,9 +65,27 @@ impl SharedLimits {
         has_service: bool,
         wait_max: Duration,
     ) -> Self {
+        let budget = Arc::new(Mutex::new(BudgetTracker::new(budget, spent)));
+        Self::of_account(Instant::now(), budget, most, has_service, wait_max)
+    }
+
+    /// The limits of another account of the run, with the same budget.
+    pub fn beside(&self, most: usize, has_service: bool, wait_max: Duration) -> Self {
+        let budget = Arc::clone(&self.budget);
+        Self::of_account(self.begun, budget, most, has_service, wait_max)
+    }
+
+    fn of_account(
+        begun: Instant,
+        budget: Arc<Mutex<BudgetTracker>>,
+        most: usize,
+        has_service: bool,
+        wait_max: Duration,
+    ) -> Self {
         Self {
-            begun: Instant::now(),
-            budget: Mutex::new(BudgetTracker::new(budget, spent)),
+            begun,
+            budget,
+            running: AtomicUsize::new(0),
             concurrency: Mutex::new(ConcurrencyControl::new(most, has_service)),
             breaker: Mutex::new(Breaker::new(wait_max)),
             wait: Mutex::new(ServiceWait::new(wait_max)),
@@ -99,6 +136,7 @@ impl SharedLimits {
     pub(crate) fn reserve(&self, is_fresh: bool) -> Room {
         let room = self.budget().reserve(is_fresh);
         if let Room::Yes(_) = room {
+            self.running.fetch_add(1, Ordering::Relaxed);
             self.wait().begin_row(self.elapsed());
         }
         room
@@ -106,6 +144,7 @@ impl SharedLimits {
 
     pub(crate) fn charge(&self, reserve: Reserve, usage: Option<Usage>, counts: bool) {
         self.budget().charge(reserve, usage, counts);
+        self.running.fetch_sub(1, Ordering::Relaxed);
         self.wait().end_row(self.elapsed());
     }
 
@@ -128,6 +167,16 @@ impl SharedLimits {
             is_cut: concurrency.is_cut(),
             waits_until: waits_until.or_else(held),
         }
+    }
+
+    /// Rows that are queued or running.
+    pub(crate) fn running(&self) -> usize {
+        self.running.load(Ordering::Relaxed)
+    }
+
+    /// Whether a row may start now, and fewer rows run than may at once.
+    pub(crate) fn has_room(&self) -> bool {
+        self.running() < self.concurrency().places() && self.would_admit()
     }
 
     /// Whether a row may start now.

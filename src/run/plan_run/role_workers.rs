@@ -1,8 +1,8 @@
 //! The workers of a run beside its usual one: by role in the settings, by row in the job of a wave.
 
 use crate::adapter;
-use crate::job::{OtherWorkers, RowWorker};
-use crate::model::{Role, RowKey, WaveCompiled};
+use crate::job::{OtherWorkers, RowWorker, SharedLimits};
+use crate::model::{Role, RowId, RowKey, WaveCompiled};
 use crate::run::confinement;
 use crate::run::error::RunError;
 use crate::run::settings::{RoleWorker, Settings};
@@ -42,6 +42,7 @@ impl RoleWorkers {
                 agent_protocol,
                 sandbox,
                 max_runtime_seconds: bound.max_runtime_seconds,
+                limits: None,
             })
         });
         Ok(Self {
@@ -50,13 +51,15 @@ impl RoleWorkers {
         })
     }
 
-    /// Whether one of them depends on a service that limits requests.
-    pub fn have_service(&self) -> bool {
-        let mut protocols = self
-            .workers
-            .iter()
-            .filter_map(|it| it.agent_protocol.as_ref());
-        protocols.any(|protocol| protocol.has_service())
+    /// All of them, to set the limits of their accounts.
+    pub fn all_mut(&mut self) -> &mut [RowWorker] {
+        &mut self.workers
+    }
+
+    /// The limits of the account that works a row, if it is not that of the run.
+    pub fn limits_of(&self, id: &RowId) -> Option<&SharedLimits> {
+        let place = *self.places.get(&RowKey::parse(id)?.role)?;
+        self.workers[place].limits.as_deref()
     }
 
     /// Those of the rows of a wave.

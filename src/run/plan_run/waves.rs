@@ -194,7 +194,7 @@ impl PlanRun {
         let Judging {
             mut verdicts,
             is_refused,
-            wait,
+            waits,
             ..
         } = judging;
         if let Some(wave) = self.state().wave(number) {
@@ -205,8 +205,15 @@ impl PlanRun {
             );
         }
         self.recorder.record(&verdicts)?;
+        for (id, wait) in &waits {
+            self.run_limits.of_row(id).hold(*wait);
+        }
+        let wait = waits
+            .iter()
+            .map(|(_, wait)| *wait)
+            .max()
+            .unwrap_or_default();
         if !wait.is_zero() {
-            self.run_limits.limits.hold(wait);
             context.watcher.say(&format!(
                 "wave {number}: rows that the service or the machine failed are asked again in {:.0} s",
                 wait.as_secs_f64().ceil()
@@ -268,7 +275,9 @@ impl PlanRun {
             if verdict.verdict == VerdictKind::Retry
                 && let Some(fault) = verdict.fault
             {
-                judging.wait = judging.wait.max(self.delay_after(fault, wave, id));
+                judging
+                    .waits
+                    .push(((*id).clone(), self.delay_after(fault, wave, id)));
             }
             // A fault of the service or the machine is no reason for backpressure.
             judging.is_refused |=
@@ -292,7 +301,7 @@ impl PlanRun {
         };
         match fault {
             Fault::RateLimit => backoff::after_rate_limit(attempt, None, delayed),
-            Fault::Program if !self.run_limits.limits.has_answered() => Duration::ZERO,
+            Fault::Program if !self.run_limits.of_row(id).has_answered() => Duration::ZERO,
             Fault::Network | Fault::Memory | Fault::Program => {
                 backoff::after_outage(attempt, self.settings.options.bounds.retry_delay, delayed)
             }
@@ -452,7 +461,7 @@ struct Judging {
     verdicts: Vec<Event>,
     is_refused: bool,
     /// How long rows wait that the service or the machine failed.
-    wait: Duration,
+    waits: Vec<(RowId, Duration)>,
     /// Whether a preview of a patch is in flight.
     is_previewing: bool,
 }

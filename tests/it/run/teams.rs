@@ -280,3 +280,30 @@ fn two_critics_with_one_agent_have_a_conversation_each_and_models_of_their_own()
         ["\"m-1\" 4 440", "\"m-2\" 2 220", "\"not set\" 4 null"]
     );
 }
+
+#[test]
+fn a_limit_of_one_account_stops_no_row_of_another() {
+    let bench = bench("");
+    let answered = bench.beside("answered").display().to_string();
+    let agent = |more: Value| {
+        let mut command = vec![json!(fake_agent())];
+        command.extend(more.as_array().expect("a list").clone());
+        command.extend([json!("--answers"), json!(bench.answers())]);
+        json!(command)
+    };
+    // The quota of `two` ends when `one` has worked another row of the wave; each has a slot in turn.
+    let limited = "echo \"You've hit your usage limit. Try again in 1s\" >&2; exit 1";
+    let one = agent(json!(["--meddle-at", "a.critique.critic_b.1", answered]));
+    let two = agent(json!(["--fail-at", "critique.critic_a", answered, limited]));
+    let yaml = format!("adapters:\n  one: {{command: {one}}}\n  two: {{command: {two}}}\n");
+    bench.write("mesh.yaml", &yaml);
+    let said = bench.mesh("run --run-id R --adapter one --role critic_a=two -j 1");
+    said.exits(0);
+    let trace = bench.trace("attempt_started attempt_finished");
+    let position = |wanted: &str| trace.iter().position(|line| line == wanted);
+    let answer = position("attempt_finished a.critique.critic_b.1").expect("answered");
+    let starts = trace.iter().enumerate();
+    let last = starts.filter(|(_, line)| *line == "attempt_started a.critique.critic_a.1");
+    assert!(last.last().is_some_and(|(at, _)| at > answer), "{trace:?}");
+    assert_eq!(bench.status_of("a"), "completed");
+}
