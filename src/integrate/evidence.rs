@@ -92,7 +92,7 @@ pub(super) fn check_policy(
         reserved.extend(paths.into_iter().map(|path| (path, why.clone())));
     }
     patch.check(&Rules {
-        globs: &policy.metadata.scope,
+        globs: policy.globs,
         scope: policy.scope,
         reserved: &reserved,
         limits: policy.limits,

@@ -10,9 +10,11 @@ use std::path::{Path, PathBuf};
 /// The rules that a patch of a task must obey.
 #[derive(Clone, Copy, Debug)]
 pub struct PatchPolicy<'t> {
-    /// Scope and validation commands.
+    /// The validation commands of the task, and whether it may have none.
     pub metadata: &'t Metadata,
-    /// The compiled scope.
+    /// The paths that the patch may touch, as written.
+    pub globs: &'t [String],
+    /// The same, compiled.
     pub scope: &'t Scope,
     /// The plan file, which no patch may change.
     pub plan_file: &'t Path,
@@ -37,6 +39,8 @@ pub struct IntegrationRequest<'r> {
     pub patch: &'r str,
     /// The vote that accepted it, if there was one.
     pub tally: Option<&'r Tally>,
+    /// Whether it holds a test that failed without the rest of it, so that commands that passed before say something about it.
+    pub has_test: bool,
     /// The role that wrote it, if it is one of several candidates that are tried at the same time.
     pub candidate: Option<&'r Role>,
 }

@@ -321,7 +321,10 @@ impl Integrator<'_> {
             paths: started.patched.clone(),
             by_validation,
             moved_aside,
-            passed_before: self.passed_before(commands),
+            passed_before: match request.has_test {
+                true => Vec::new(),
+                false => self.passed_before(commands),
+            },
             left_out: request.commands.left_out.clone(),
             commit,
             ..IntegrationFinished::new(request.unit, IntegrationOutcome::Applied)

@@ -11,7 +11,7 @@ use super::scratch::Scratch;
 use super::state::read_states;
 use super::tree_state::TreeState;
 use crate::job::Journal;
-use crate::model::{PatchEvidence, Stage};
+use crate::model::{PatchEvidence, Stage, ValidationFinished};
 use crate::patch::Patch;
 use crate::platform::{GitError, sha256_of_bytes};
 use std::path::Path;
@@ -26,6 +26,8 @@ pub struct Preview {
     pub text: String,
     /// For a selection among several patches.
     pub evidence: PatchEvidence,
+    /// Whether a command fails with it, and not in the same way without it: what a test must do before the patch.
+    pub reproduces: bool,
 }
 
 impl Preview {
@@ -41,6 +43,7 @@ impl Preview {
                 failure: format!("it does not apply any more: {detail}"),
             },
             text,
+            reproduces: false,
         }
     }
 }
@@ -79,9 +82,10 @@ impl Integrator<'_> {
                 let passed_before = self.passed_before(all.iter().map(|run| &run.command));
                 Ok(Some(Preview {
                     text,
+                    reproduces: all.iter().any(|run| self.shows_fault(run)),
                     evidence: PatchEvidence {
                         passed: failure.is_none(),
-                        weak: passed_before.len() == all.len(),
+                        weak: passed_before.len() == all.len() && !request.has_test,
                         lines: patch.changed_lines() as u64,
                         result: sha256_of_bytes(&patch.effect()),
                         failure: failure.unwrap_or_default(),
@@ -89,6 +93,21 @@ impl Integrator<'_> {
                 }))
             }
         }
+    }
+
+    /// Whether a command fails because of what the tree has now: a program that can't be run and a limit of time say nothing.
+    fn shows_fault(&self, run: &ValidationFinished) -> bool {
+        let has_failed = run
+            .exit_code
+            .is_some_and(|code| !matches!(code, 0 | 126 | 127));
+        if !has_failed || run.timed_out || run.too_much_output {
+            return false;
+        }
+        self.before.get(&run.command).is_some_and(|before| {
+            before.passed()
+                || run.proposed
+                    && (before.exit_code, &before.key_line) != (run.exit_code, &run.key_line)
+        })
     }
 
     /// The patch as it applies now, or why it does not.

@@ -38,6 +38,7 @@ pub(super) fn check(file: &ProtocolFile) -> Result<(), Unusable> {
     check_patch_lanes(file)?;
     check_candidates(file)?;
     check_bindings(file)?;
+    check_test(file)?;
     check_consensus(file)
 }
 
@@ -88,7 +89,7 @@ fn list_roles(file: &ProtocolFile) -> String {
 }
 
 fn check_patch_lanes(file: &ProtocolFile) -> Result<(), Unusable> {
-    let is_patch = |round: &&RoundFile| round.lane == Lane::Patch;
+    let is_patch = |round: &&RoundFile| round.lane == Lane::Patch && !round.test;
     let patching: Vec<&RoundFile> = file.rounds.iter().filter(is_patch).collect();
     match patching.as_slice() {
         [round] if round.roles.len() == 1 => Ok(()),
@@ -125,6 +126,35 @@ fn check_bindings(file: &ProtocolFile) -> Result<(), Unusable> {
             refuse(role, message)
         }
     }
+}
+
+fn check_test(file: &ProtocolFile) -> Result<(), Unusable> {
+    let mut tests = file
+        .rounds
+        .iter()
+        .enumerate()
+        .filter(|(_, round)| round.test);
+    let Some((at, round)) = tests.next() else {
+        return Ok(());
+    };
+    let name = &round.name;
+    let patch = file
+        .rounds
+        .iter()
+        .position(|round| round.lane == Lane::Patch && !round.test);
+    let is_whole =
+        round.lane == Lane::Patch && round.roles.len() == 1 && round.candidates.is_none();
+    if !is_whole || tests.next().is_some() {
+        let message = "one round may have `test: true`, with the lane `patch` and one role: a test has one author".to_owned();
+        return refuse(name, message);
+    }
+    if patch.is_some_and(|patch| at > patch) {
+        let message = format!(
+            "round `{name}` has `test: true`, so it must come before the round with the patch"
+        );
+        return refuse(name, message);
+    }
+    Ok(())
 }
 
 /// The most candidates: each is a row and a validation.

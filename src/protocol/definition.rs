@@ -17,7 +17,10 @@
 //!   - {name: synthesis, roles: [author], lane: patch, candidates: 3, select: evidence, prompt: synthesis.md, schema: synthesis.json}
 //! ```
 //!
-//! Its rows have the roles `author_1`, `author_2`, `author_3`. `select` is `evidence` where nobody votes, else `vote`.
+//! A round with `test: true` before it writes a test within the `test_scope` of the task, with the lane `patch` as well. `mesh` sees
+//! the test fail without a patch, and pass with it; it is a part of what is integrated.
+//!
+//! The rows of candidates have the roles `author_1`, `author_2`, `author_3`. `select` is `evidence` where nobody votes, else `vote`.
 //!
 //! or, for the protocol by risk, the names of three others:
 //!
@@ -99,6 +102,8 @@ pub struct Round {
     pub schema: Schema,
     /// Earlier rounds whose answers the prompt may show.
     pub inputs: Vec<RoundName>,
+    /// Whether its patch is a test that fails before the patch of the task and passes after it.
+    pub is_test: bool,
     /// How one of several patches is selected; `None` for a round with one author, or none.
     pub select: Option<Select>,
 }
@@ -147,7 +152,14 @@ impl Protocol {
 
     /// The round whose answer is the patch.
     pub fn patch_round(&self) -> Option<&Round> {
-        self.rounds.iter().find(|round| round.lane == Lane::Patch)
+        self.rounds
+            .iter()
+            .find(|round| round.lane == Lane::Patch && !round.is_test)
+    }
+
+    /// The round whose answer is a test that shows the fault, if there is one.
+    pub fn test_round(&self) -> Option<&Round> {
+        self.rounds.iter().find(|round| round.is_test)
     }
 
     /// How one of several patches is selected, if the protocol asks for several.

@@ -91,6 +91,8 @@ pub(super) struct RoundFile {
     pub schema: String,
     #[serde(default)]
     pub inputs: Vec<RoundName>,
+    #[serde(default)]
+    pub test: bool,
     pub candidates: Option<usize>,
     pub select: Option<Select>,
 }
@@ -116,6 +118,7 @@ impl From<HydrationFile> for RoundFile {
             prompt: file.prompt,
             schema: file.schema,
             inputs: Vec::new(),
+            test: false,
             candidates: None,
             select: None,
         }

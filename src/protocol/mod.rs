@@ -28,5 +28,5 @@ pub use definition::{Definition, HYDRATION, Protocol, Round, Select, Tiers};
 pub use error::ProtocolError;
 pub use next::next;
 pub use parse::Templates;
-pub use prompt::{TaskContext, latest_synthesis, render};
+pub use prompt::{TaskContext, latest_synthesis, latest_test, render};
 pub use state::{Answer, Artifact, Checked, Integration, RoundRun, UnitState};

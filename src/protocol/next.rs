@@ -80,6 +80,7 @@ fn has_nothing_to_fix<A: Artifact>(
         return false;
     };
     let is_again = patch.lane == Lane::Patch
+        && !patch.is_test
         && patch.select.is_none()
         && position + 2 < protocol.rounds.len()
         && !state.accepted_answers(&patch.name).is_empty();

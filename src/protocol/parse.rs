@@ -120,6 +120,7 @@ fn load_round(
     };
     Ok(Round {
         roles: round.row_roles(),
+        is_test: round.test,
         select: round.candidates.map(|_| round.select.unwrap_or(by_default)),
         prompt: Template::parse(&prompt, Braces::Escaped),
         schema,

@@ -3,7 +3,7 @@
 use crate::template::{Braces, Template};
 
 /// Every placeholder that has a value; a template with another one is refused.
-pub const PLACEHOLDERS: [&str; 15] = [
+pub const PLACEHOLDERS: [&str; 16] = [
     "task_id",
     "objective",
     "mesh_meta",
@@ -19,6 +19,7 @@ pub const PLACEHOLDERS: [&str; 15] = [
     "dissent",
     "feedback",
     "candidates",
+    "test",
 ];
 
 /// The first unknown placeholder of a prompt, with its line. Braces around anything but a name are text, because templates

@@ -7,6 +7,7 @@
 //! | `proposal`, `critiques`, `synthesis`, `patch` | earlier answers, as JSON or a fenced diff |
 //! | `checks` | the result of the mechanical checks on the patch |
 //! | `dissent` | the last tally and the reasons of the votes against |
+//! | `test` | the test that fails without the patch, as a fenced diff |
 //! | `candidates` | the patches to choose from, with their checks |
 //! | `feedback` | why the previous answer of this role was refused |
 
@@ -54,11 +55,12 @@ pub fn render(
         answers(protocol, state, "proposal", round),
         answers(protocol, state, "critique", round),
         answers(protocol, state, "synthesis", round),
-        patch(protocol, state),
+        fenced(latest_patch(protocol, state)),
         checks(protocol, state),
         dissent(state),
         feedback(state, round, role),
         candidates(protocol, state),
+        test(protocol, state),
     ];
     let values = values.map(|value| escape_input_end(&value));
     let values: BTreeMap<&str, String> = PLACEHOLDERS.into_iter().zip(values).collect();
@@ -105,14 +107,24 @@ fn answers(protocol: &Protocol, state: &UnitState, name: &str, of: &Round) -> St
     }
 }
 
-fn patch(protocol: &Protocol, state: &UnitState) -> String {
-    match latest_patch(protocol, state) {
+fn fenced(patch: Option<&str>) -> String {
+    match patch {
         Some(text) => {
             let fence = template::fence_for(text);
             format!("{fence}diff\n{}\n{fence}", text.trim_end_matches('\n'))
         }
         None => "none".to_owned(),
     }
+}
+
+/// The answer of the round that writes a test, if the protocol has one.
+pub fn latest_test<'s, A>(protocol: &Protocol, state: &'s UnitState<A>) -> Option<&'s A> {
+    let round = protocol.test_round()?;
+    state.accepted_answers(&round.name).into_values().next()
+}
+
+fn test(protocol: &Protocol, state: &UnitState) -> String {
+    fenced(latest_test(protocol, state).and_then(|test| test.get("patch")?.as_str()))
 }
 
 /// The patch that was accepted last.
@@ -138,7 +150,7 @@ fn checks(protocol: &Protocol, state: &UnitState) -> String {
     let found = state.rounds.iter().rev().find(|run| {
         protocol
             .round(&run.round)
-            .is_some_and(|round| round.lane == Lane::Patch)
+            .is_some_and(|round| round.lane == Lane::Patch && !round.is_test)
     });
     let checked = found.and_then(|run| run.checked.values().next());
     checked.map_or_else(none, |checked| checked.text.clone())

@@ -229,6 +229,7 @@ impl Rules {
     fn policy(&self) -> PatchPolicy<'_> {
         PatchPolicy {
             metadata: &self.metadata,
+            globs: &self.metadata.scope,
             scope: &self.scope,
             plan_file: &self.plan_file,
             artifacts: &self.artifacts,

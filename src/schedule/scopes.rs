@@ -21,14 +21,14 @@ pub(super) fn read_metadata(item: &Item) -> Result<Option<Metadata>, MetadataErr
 pub fn item_scope(item: &Item) -> Result<Vec<String>, SkipReason> {
     let metadata = read_metadata(item)?;
     let anything = || vec!["**".to_owned()];
-    Ok(metadata.map_or_else(anything, |metadata| metadata.scope))
+    Ok(metadata.map_or_else(anything, |metadata| metadata.reach()))
 }
 
 /// The paths that a task with this metadata may touch; any path without metadata.
 pub(super) fn scope_reach(item: &Item, metadata: Option<&Metadata>) -> Result<Reach, SkipReason> {
     let anything = ["**".to_owned()];
-    let globs = metadata.map_or(&anything[..], |metadata| &metadata.scope);
-    Reach::new(globs).map_err(|source| SkipReason::Scope {
+    let globs = metadata.map_or(anything.to_vec(), Metadata::reach);
+    Reach::new(&globs).map_err(|source| SkipReason::Scope {
         item: item.id().clone(),
         source,
     })

@@ -40,7 +40,7 @@ fn all_errors_are_reported_together() {
     ok   repository   [root]
     ok   plan         .step/st-plan.jsonl: 2 tasks, 2 open
     FAIL task         item `a`: unknown key `unknown` in the `mesh` block at line 7 of the notes
-         hint:        known keys: scope, acceptance, validation, risk, swarm, allow_no_validation
+         hint:        known keys: scope, test_scope, acceptance, validation, risk, swarm, allow_no_validation
     ok   tasks        1 ready to run
     FAIL protocol     protocol `p.yaml`, line 4: round `r` has the unknown role `b`; roles: a
     FAIL workers      adapter `command`

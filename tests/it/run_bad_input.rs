@@ -250,7 +250,7 @@ fn an_unknown_protocol_is_refused() {
     let said = run_refused(&bench, 2, "protocol=swarm7");
     assert_contains(
         &said,
-        "no protocol `swarm7`: neither known (duo, solo, swarm, swarm3, tiered) nor a file",
+        "no protocol `swarm7`: neither known (best, duo, race, repro, solo, swarm, swarm3, tiered) nor a file",
     );
 }
 

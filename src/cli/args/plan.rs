@@ -24,7 +24,7 @@ pub struct PlanArgs {
     /// The plan [default: .codex/st-plan.jsonl or .step/st-plan.jsonl, whichever exists]
     #[arg(long, value_name = "FILE")]
     pub plan_file: Option<PathBuf>,
-    /// A built-in protocol (swarm, swarm3, tiered, duo, solo, race, best) or a protocol file
+    /// A built-in protocol (swarm, swarm3, tiered, duo, solo, race, best, repro) or a protocol file
     #[arg(long, value_name = "NAME|FILE", default_value = "swarm")]
     pub protocol: String,
     /// Number of roles that work on a task; overrides the task's own setting

@@ -182,6 +182,7 @@ impl Reader<'_> {
 #[derive(Debug, Default, Deserialize)]
 struct Given {
     scope: Option<Vec<String>>,
+    test_scope: Option<Vec<String>>,
     acceptance: Option<Vec<String>>,
     validation: Option<Vec<String>>,
     risk: Option<Risk>,
@@ -215,6 +216,7 @@ impl From<Given> for Metadata {
         };
         Metadata {
             scope: trimmed(given.scope),
+            test_scope: trimmed(given.test_scope),
             acceptance: trimmed(given.acceptance),
             validation: trimmed(given.validation),
             risk: given.risk,

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 pub struct Metadata {
     /// Paths and globs the task may change; never empty.
     pub scope: Vec<String>,
+    /// Paths and globs in which a test may be written that shows the fault first; empty if there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub test_scope: Vec<String>,
     /// The conditions that must hold when it is done.
     pub acceptance: Vec<String>,
     /// Shell commands that must succeed when it is done.
@@ -42,6 +45,11 @@ pub struct SwarmOverrides {
 }
 
 impl Metadata {
+    /// All paths and globs that the task may change, with those of its test.
+    pub fn reach(&self) -> Vec<String> {
+        self.scope.iter().chain(&self.test_scope).cloned().collect()
+    }
+
     /// The text of the block, without its fence.
     pub fn to_yaml(&self) -> String {
         to_yaml(self)
@@ -70,8 +78,9 @@ fn to_yaml(block: &impl Serialize) -> String {
 }
 
 /// The keys of the block.
-pub(super) const KEYS: [&str; 6] = [
+pub(super) const KEYS: [&str; 7] = [
     "scope",
+    "test_scope",
     "acceptance",
     "validation",
     "risk",

@@ -50,6 +50,7 @@ fn metadata() -> impl Strategy<Value = Metadata> {
     (lists, risk, (count(), count(), count()), any::<bool>()).prop_map(
         |((scope, acceptance, validation), risk, (roles, threshold, retries), no_validation)| {
             Metadata {
+                test_scope: scope.iter().skip(1).cloned().collect(),
                 scope,
                 acceptance,
                 validation,

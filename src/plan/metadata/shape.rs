@@ -72,7 +72,7 @@ impl<'de> Visitor<'de> for Mapping<'_> {
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
         while let Some(key) = map.next_key_seed(Key(&mut self))? {
             match key {
-                "scope" | "acceptance" | "validation" => {
+                "scope" | "test_scope" | "acceptance" | "validation" => {
                     map.next_value::<List>()?;
                 }
                 "swarm" => map.next_value_seed(Mapping {

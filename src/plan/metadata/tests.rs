@@ -163,6 +163,7 @@ fn a_small_block_in_large_notes_is_read() {
 fn full() -> Metadata {
     Metadata {
         scope: vec!["**/*.rs".to_owned(), "a: b".to_owned()],
+        test_scope: vec!["tests/*.rs".to_owned()],
         acceptance: vec!["two\n```\nlines".to_owned(), "yes".to_owned()],
         validation: vec!["cargo test -- 'é'".to_owned()],
         risk: Some(Risk::Low),

@@ -364,7 +364,7 @@ impl PlanRun {
                     plan.set_notes(item.id(), &notes)
                 })?;
                 watcher.mirror(&changed);
-                self.narrow_lease(&task.unit, &metadata.scope)?;
+                self.narrow_lease(&task.unit, &metadata.reach())?;
                 watcher.say(&format!("{}: metadata stored", task.unit));
             }
         }

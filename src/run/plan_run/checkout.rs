@@ -2,7 +2,7 @@
 //! of the run's own that holds the branch.
 
 use super::begin::PlanRun;
-use super::compile::Task;
+use super::compile::{PatchPart, Task};
 use super::context::Context;
 use super::integrations::AcceptedPatch;
 use crate::integrate::{
@@ -35,10 +35,12 @@ impl Settings {
 }
 
 impl PlanOptions {
-    /// The commands that validate a patch of `task`; `synthesis` may propose some.
-    pub(crate) fn commands(&self, task: &Task, synthesis: &Value) -> Commands {
-        let proposed = synthesis["validation"].as_array();
-        let proposed = proposed.into_iter().flatten().filter_map(Value::as_str);
+    /// The commands that validate a patch of `task`; its `answers` may propose some.
+    pub(crate) fn commands(&self, task: &Task, answers: &[&Value]) -> Commands {
+        let proposed = answers
+            .iter()
+            .filter_map(|one| one["validation"].as_array());
+        let proposed = proposed.flatten().filter_map(Value::as_str);
         let proposed: Vec<String> = proposed.map(str::to_owned).collect();
         Commands::new(&task.metadata.validation, &proposed, |command| {
             self.trust_proposed_validation || is_allowed(command, &self.validation_allow)
@@ -179,16 +181,23 @@ impl<'t> IntegratorFactory<'t> {
             text,
             tally,
             candidate,
+            part,
             ..
         } = patch;
         IntegrationRequest {
             unit: &task.unit,
             subject: &task.objective,
-            policy: task.patch_policy(&self.plan_file, folder.runs(), settings.options.patch),
+            policy: task.patch_policy(
+                *part,
+                &self.plan_file,
+                folder.runs(),
+                settings.options.patch,
+            ),
             commands,
             patch: text,
             tally: tally.as_ref(),
             candidate: candidate.as_ref(),
+            has_test: *part == PatchPart::Whole && task.test_scope.is_some(),
         }
     }
 

@@ -30,6 +30,28 @@ use std::path::{Path, PathBuf};
 const NO_VALIDATION: &str =
     "the task has no validation command and does not say `allow_no_validation: true`";
 
+/// Why a task without a place for its test is blocked.
+const NO_TEST_SCOPE: &str = "its protocol begins with a test, and the task has no `test_scope`, the paths in which it may be";
+
+/// A part of what is integrated for a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PatchPart {
+    /// The test that shows the fault.
+    Test,
+    /// What makes it pass.
+    Change,
+    /// Both, or the patch of a protocol without a test.
+    Whole,
+}
+
+/// The scope of a test that comes first.
+#[derive(Clone, Debug)]
+pub(crate) struct TestScope {
+    own: Scope,
+    reach: Vec<String>,
+    with_task: Scope,
+}
+
 /// A task as a wave sees it.
 #[derive(Clone, Debug)]
 pub(crate) struct Task {
@@ -45,6 +67,8 @@ pub(crate) struct Task {
     /// Whether a worker of this run has proposed the missing metadata.
     pub is_hydrated: bool,
     pub scope: Scope,
+    /// Where its test may be, if its protocol begins with one.
+    pub test_scope: Option<TestScope>,
     pub protocol: Protocol,
 }
 
@@ -66,8 +90,20 @@ impl Task {
             .map_or(&everything[..], |metadata| &metadata.scope);
         let scope = Scope::new(globs).map_err(RunError::scope(item))?;
         let protocol = protocols.resolve(item.id(), metadata.as_ref(), changed)?;
+        let test_scope = match metadata.as_ref().filter(|it| !it.test_scope.is_empty()) {
+            Some(metadata) if protocol.test_round().is_some() => {
+                let reach = metadata.reach();
+                Some(TestScope {
+                    own: Scope::new(&metadata.test_scope).map_err(RunError::scope(item))?,
+                    with_task: Scope::new(&reach).map_err(RunError::scope(item))?,
+                    reach,
+                })
+            }
+            _ => None,
+        };
         let has_metadata = metadata.is_some();
         Ok(Self {
+            test_scope,
             unit: UnitId::new(item.id().as_str()),
             objective: item.step().to_owned(),
             depends_on: item.deps().iter().map(|dep| dep.id.to_string()).collect(),
@@ -91,19 +127,30 @@ impl Task {
             // Further rows would be paid for in vain.
             return Action::Block(BlockReason::MissingValidation, NO_VALIDATION.to_owned());
         }
+        let lacks_test_scope = self.protocol.test_round().is_some() && self.test_scope.is_none();
+        if is_settled && lacks_test_scope && state.integration == Integration::None {
+            return Action::Block(BlockReason::MissingValidation, NO_TEST_SCOPE.to_owned());
+        }
         protocol::next(&self.protocol, state, self.has_metadata)
     }
 
-    /// The rules for a patch of the task: it must not touch the plan file or the folder of all runs.
+    /// The rules for a patch of the task, or for a part of it: it must not touch the plan file or the folder of all runs.
     pub fn patch_policy<'t>(
         &'t self,
+        part: PatchPart,
         plan_file: &'t Path,
         artifacts: &'t Path,
         limits: patch::Limits,
     ) -> PatchPolicy<'t> {
+        let (globs, scope) = match (part, &self.test_scope) {
+            (PatchPart::Test, Some(test)) => (&self.metadata.test_scope, &test.own),
+            (PatchPart::Whole, Some(test)) => (&test.reach, &test.with_task),
+            (_, None) | (PatchPart::Change, _) => (&self.metadata.scope, &self.scope),
+        };
         PatchPolicy {
             metadata: &self.metadata,
-            scope: &self.scope,
+            globs,
+            scope,
             plan_file,
             artifacts,
             limits,
@@ -120,7 +167,11 @@ impl Task {
         metadata
     }
 
-    fn context(&self, files: &FileList) -> TaskContext {
+    fn context(&self, files: &FileList, round: &Round) -> TaskContext {
+        let scope = match &self.test_scope {
+            Some(test) if round.is_test => &test.with_task,
+            _ => &self.scope,
+        };
         TaskContext {
             task_id: self.unit.to_string(),
             objective: self.objective.clone(),
@@ -134,7 +185,7 @@ impl Task {
                 ),
             },
             files: match self.has_metadata {
-                true => files.scope_as_markdown(&self.scope),
+                true => files.scope_as_markdown(scope),
                 false => files.names_as_markdown(),
             },
         }
@@ -276,7 +327,7 @@ fn rows_of(
     state: &UnitState,
     emission: &Emission,
 ) -> Vec<WaveRow> {
-    let (context, metadata) = (task.context(files), task.metadata());
+    let (context, metadata) = (task.context(files, round), task.metadata());
     let attempt = emission.attempt;
     let row = |role| WaveRow {
         key: RowKey {
@@ -287,7 +338,10 @@ fn rows_of(
         },
         objective: task.objective.clone(),
         lane: round.lane,
-        scope: metadata.scope.clone(),
+        scope: match round.is_test {
+            true => metadata.test_scope.clone(),
+            false => metadata.scope.clone(),
+        },
         acceptance: metadata.acceptance.clone(),
         validation: metadata.validation.clone(),
         risk: metadata.risk.unwrap_or(Risk::Medium),

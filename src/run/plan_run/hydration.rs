@@ -83,6 +83,7 @@ fn merge_with_task(item: &Item, proposed: Metadata) -> Metadata {
         scope: choose("scope", given.scope, proposed.scope),
         acceptance: choose("acceptance", given.acceptance, proposed.acceptance),
         validation: choose("validation", given.validation, proposed.validation),
+        test_scope: given.test_scope,
         risk: given.risk.or(proposed.risk),
         swarm: given.swarm,
         allow_no_validation: given.allow_no_validation,

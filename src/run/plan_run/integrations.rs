@@ -1,6 +1,6 @@
 //! What is in flight of the integrations: the queue of accepted patches, with the scratch tree or the result of each.
 
-use super::compile::Task;
+use super::compile::{PatchPart, Task};
 use crate::integrate::{Commands, Preview, Tried};
 use crate::model::{Role, RowId, Tally, UnitId, ValidationFinished, WaveNo};
 use crate::schedule::IntegrationQueue;
@@ -112,6 +112,8 @@ pub(crate) struct AcceptedPatch {
     pub task: Task,
     pub commands: Commands,
     pub text: String,
+    /// What of the task it is.
+    pub part: PatchPart,
     pub tally: Option<Tally>,
     /// Its role, if it is one of several that are tried.
     pub candidate: Option<Role>,

@@ -29,6 +29,7 @@ mod plan_conflict;
 mod previews;
 mod proposals;
 mod released_waves;
+mod reproduction;
 mod role_workers;
 mod run_limits;
 mod take;

@@ -6,10 +6,11 @@
 
 use super::begin::PlanRun;
 use super::checkout::IntegratorFactory;
-use super::compile::Task;
+use super::compile::{PatchPart, Task};
 use super::context::Context;
 use super::in_flight::{Validated, Validation};
 use super::integrations::{AcceptedPatch, PreviewInFlight};
+use super::reproduction::is_test;
 use crate::integrate::Preview;
 use crate::job::{Journal, Stop};
 use crate::model::{RowId, RowKey, UnitId, WaveNo};
@@ -26,14 +27,24 @@ impl PlanRun {
         id: &RowId,
         synthesis: &Value,
         context: &mut Context<'_, '_>,
-    ) -> Option<Preview> {
+    ) -> Result<Option<Preview>, RunError> {
         if let Some(preview) = context.integrations.previews.get(id) {
-            return preview.shown.clone();
+            return Ok(preview.shown.clone());
         }
-        let role = RowKey::parse(id).map(|key| key.role);
+        let Some(key) = RowKey::parse(id) else {
+            return Ok(None);
+        };
+        let is_test = is_test(task, &key.round);
+        let test = match is_test {
+            true => None,
+            false => self.test_of(task)?,
+        };
+        let whole = self.patch_of(task, test.as_ref(), synthesis, None);
+        let is_candidate = task.protocol.select().is_some() && !is_test;
         let patch = AcceptedPatch {
-            candidate: role.filter(|_| task.protocol.select().is_some()),
-            ..self.patch_of(task, synthesis, None)
+            part: if is_test { PatchPart::Test } else { whole.part },
+            candidate: is_candidate.then_some(key.role),
+            ..whole
         };
         let preview = PreviewInFlight {
             wave,
@@ -44,7 +55,7 @@ impl PlanRun {
             shown: None,
         };
         context.integrations.previews.insert(id.clone(), preview);
-        None
+        Ok(None)
     }
 
     /// Starts previews, as many as may run at once.

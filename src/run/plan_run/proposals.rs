@@ -222,7 +222,7 @@ impl PlanRun {
             "residual_risk": decided.residual_risk,
             "votes": unit.state.tallies,
             "validation": validations.iter().map(validation).collect::<Vec<_>>(),
-            "left_out": self.settings.options.commands(task, synthesis).left_out,
+            "left_out": self.settings.options.commands(task, &[synthesis]).left_out,
         });
         let folder = self.folder.unit(&unit.id);
         crate::platform::make_folders(&folder).map_err(RunError::io(&folder))?;

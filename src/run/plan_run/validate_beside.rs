@@ -11,7 +11,7 @@
 
 use super::begin::{PlanRun, find_item};
 use super::checkout::IntegratorFactory;
-use super::compile::Task;
+use super::compile::{PatchPart, Task};
 use super::context::Context;
 use super::in_flight::{Validated, Validation};
 use super::integrations::{AcceptedPatch, InFlight};
@@ -40,19 +40,25 @@ impl PlanRun {
     ) -> Result<AcceptedPatch, RunError> {
         let synthesis = protocol::latest_synthesis(&task.protocol, &unit.state);
         let synthesis = self.answer(synthesis)?;
-        Ok(self.patch_of(task, &synthesis, unit.state.tallies.last()))
+        let test = self.test_of(task)?;
+        Ok(self.patch_of(task, test.as_ref(), &synthesis, unit.state.tallies.last()))
     }
 
-    /// The patch of a synthesis, with its commands.
+    /// The patch of a synthesis and that of its test, with their commands.
     pub(crate) fn patch_of(
         &self,
         task: &Task,
+        test: Option<&Value>,
         synthesis: &Value,
         tally: Option<&Tally>,
     ) -> AcceptedPatch {
+        let answers: Vec<&Value> = test.into_iter().chain([synthesis]).collect();
+        let patches = answers.iter().filter_map(|answer| answer["patch"].as_str());
+        let patches: Vec<&str> = patches.map(|text| text.trim_end_matches('\n')).collect();
         AcceptedPatch {
-            commands: self.settings.options.commands(task, synthesis),
-            text: synthesis["patch"].as_str().unwrap_or_default().to_owned(),
+            commands: self.settings.options.commands(task, &answers),
+            text: patches.join("\n") + "\n",
+            part: PatchPart::Whole,
             task: task.clone(),
             tally: tally.cloned(),
             candidate: None,

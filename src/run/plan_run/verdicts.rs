@@ -1,7 +1,8 @@
 //! Judges the answers of a wave: a failed row is no answer, and a patch must stay in scope and apply.
 
 use super::begin::find_item;
-use super::compile::Task;
+use super::compile::{PatchPart, Task};
+use super::reproduction::is_test;
 use crate::integrate::{Evidence, examine};
 use crate::job;
 use crate::ledger::Lines;
@@ -15,6 +16,7 @@ use crate::run::settings::PlanOptions;
 use crate::run::store::{Reported, RunFolder, State, Wave};
 use crate::verdict::{Object, lane};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// The context of a verdict.
@@ -33,6 +35,8 @@ pub(crate) struct VerdictInput<'d> {
     pub folder: &'d RunFolder,
     /// The run's ledger.
     pub lines: &'d Lines,
+    /// The paths of the test that the patch of a task must make pass, and may not change.
+    pub test_paths: &'d dyn Fn(&Task) -> Result<BTreeSet<String>, RunError>,
 }
 
 /// Judges row `id` of `wave`, which reported `report` last.
@@ -148,12 +152,41 @@ fn check(
         return Ok(Ok(None));
     };
     let task = (input.task)(&unit)?;
-    let policy = task.patch_policy(input.plan_file, input.folder.runs(), input.options.patch);
+    let (part, test_paths) = match is_test(&task, &wave.compiled.round) {
+        true => (PatchPart::Test, BTreeSet::new()),
+        false => (PatchPart::Change, (input.test_paths)(&task)?),
+    };
+    let (runs, limits) = (input.folder.runs(), input.options.patch);
+    let policy = task.patch_policy(part, input.plan_file, runs, limits);
     let folder = input.folder.unit(&unit);
     Ok(match examine(input.repo, &policy, patch, &folder)? {
-        Evidence::Applies { text, .. } => Ok(Some(text)),
+        Evidence::Applies { text, patch } => {
+            let paths = patch.paths();
+            match paths.intersection(&test_paths).next() {
+                Some(path) => Err(("out_of_scope", changes_test(path))),
+                None => Ok(Some(text)),
+            }
+        }
         Evidence::Refused { code, detail } => Err((code, detail)),
     })
+}
+
+fn changes_test(path: &str) -> String {
+    format!("`{path}` is a file of the test that the patch must make pass; leave it as it is")
+}
+
+/// Refuses a test that was not seen to fail for what it shows.
+pub(crate) fn refuse_test(state: &State, verdict: VerdictRecord) -> VerdictRecord {
+    VerdictRecord {
+        verdict: retry_or_reject(state, &verdict.item_id),
+        code: Some("empty_test".to_owned()),
+        detail: Some(
+            "no validation command fails with the test that passes without it, or fails there in another way, so it shows nothing; a \
+             command that can't be run or takes too long does not count"
+                .to_owned(),
+        ),
+        ..verdict
+    }
 }
 
 /// How many faults of a role in one round are followed by another try.

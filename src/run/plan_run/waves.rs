@@ -5,6 +5,7 @@ use super::checkout::plan_file_in;
 use super::compile::{Task, WaveDraft};
 use super::context::Context;
 use super::file_list::FileList;
+use super::reproduction::is_test;
 use super::{compile, plan_conflict, verdicts};
 use crate::adapter::replay;
 use crate::job;
@@ -246,6 +247,7 @@ impl PlanRun {
             plan_file: &plan_file,
             folder: &self.folder,
             lines,
+            test_paths: &|task| self.test_paths(task),
         };
         let report = |index: &u64| {
             let id = &wave.compiled.rows[*index as usize];
@@ -258,15 +260,19 @@ impl PlanRun {
         for (id, report) in &reports {
             let mut verdict = verdicts::judge(self.state(), wave, id, report.as_ref(), &input)?;
             if let (Some(checks), Some(report)) = (&mut verdict.checks, report)
-                && let Some(RowKey { unit, .. }) = RowKey::parse(id)
+                && let Some(RowKey { unit, round, .. }) = RowKey::parse(id)
             {
                 let task = self.task(&plan, &unit)?;
-                let select = task.protocol.select();
-                if self.settings.options.prevalidate || select.is_some() {
-                    match self.preview(&task, number, id, &report.result, context) {
+                let is_test = is_test(&task, &round);
+                let select = task.protocol.select().filter(|_| !is_test);
+                if self.settings.options.prevalidate || select.is_some() || is_test {
+                    match self.preview(&task, number, id, &report.result, context)? {
                         Some(shown) => {
                             checks.push_str(&format!("\n{}", shown.text));
                             verdict.evidence = select.map(|_| shown.evidence);
+                            if is_test && !shown.reproduces {
+                                verdict = verdicts::refuse_test(self.state(), verdict);
+                            }
                         }
                         None => judging.is_previewing = true,
                     }

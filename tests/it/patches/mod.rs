@@ -44,6 +44,7 @@ impl<'s> Desk<'s> {
         };
         let terms = PatchPolicy {
             metadata: &metadata,
+            globs: &metadata.scope,
             scope: &Scope::new(scope).expect("globs"),
             plan_file: &self.sandbox.path(PLAN),
             artifacts: &self.sandbox.path("state"),

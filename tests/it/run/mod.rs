@@ -15,6 +15,7 @@ mod places;
 mod preflight;
 mod protocols;
 mod report;
+mod reproduction;
 mod selection;
 mod task_budgets;
 mod teams;

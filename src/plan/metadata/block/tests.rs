@@ -189,7 +189,7 @@ fn shape_errors_name_their_line() {
         (
             "? [a]\n: b",
             1,
-            "invalid type: sequence, expected one of the keys scope, acceptance, validation, risk, swarm, allow_no_validation",
+            "invalid type: sequence, expected one of the keys scope, test_scope, acceptance, validation, risk, swarm, allow_no_validation",
             None,
         ),
         (
@@ -234,7 +234,7 @@ fn shape_errors_name_their_line() {
     }
     assert_eq!(
         fault("- a").1,
-        "invalid type: sequence, expected a mapping of scope, acceptance, validation, risk, swarm, allow_no_validation"
+        "invalid type: sequence, expected a mapping of scope, test_scope, acceptance, validation, risk, swarm, allow_no_validation"
     );
     assert_eq!(fault("x at line 1 column 1").0, 1);
 }
