@@ -28,6 +28,8 @@ pub struct Preview {
     pub evidence: PatchEvidence,
     /// Whether a command fails with it, and not in the same way without it: what a test must do before the patch.
     pub reproduces: bool,
+    /// Why it does not apply any more, if the tree has changed since it was examined.
+    pub conflict: Option<String>,
 }
 
 impl Preview {
@@ -44,6 +46,7 @@ impl Preview {
             },
             text,
             reproduces: false,
+            conflict: Some(detail.to_owned()),
         }
     }
 }
@@ -82,6 +85,7 @@ impl Integrator<'_> {
                 let passed_before = self.passed_before(all.iter().map(|run| &run.command));
                 Ok(Some(Preview {
                     text,
+                    conflict: None,
                     reproduces: all.iter().any(|run| self.shows_fault(run)),
                     evidence: PatchEvidence {
                         passed: failure.is_none(),
@@ -106,7 +110,8 @@ impl Integrator<'_> {
         self.before.get(&run.command).is_some_and(|before| {
             before.passed()
                 || run.proposed
-                    && (before.exit_code, &before.key_line) != (run.exit_code, &run.key_line)
+                    && (before.exit_code, without_numbers(&before.key_line))
+                        != (run.exit_code, without_numbers(&run.key_line))
         })
     }
 
@@ -237,6 +242,11 @@ impl Integrator<'_> {
             applied: self.applied,
         }
     }
+}
+
+/// Times, addresses and seeds differ from run to run.
+fn without_numbers(line: &str) -> String {
+    line.chars().filter(|c| !c.is_ascii_hexdigit()).collect()
 }
 
 fn edited_meanwhile(detail: &str) -> String {

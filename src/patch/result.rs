@@ -1,6 +1,6 @@
 //! What a fitted patch leaves, to compare it with another one, and its size.
 
-use super::change::Content;
+use super::change::{Content, Kind};
 use super::hunk::Mark;
 use super::parsed::Patch;
 use super::tree::Outcome;
@@ -17,6 +17,21 @@ impl Patch {
             _ => 1,
         });
         lines.sum()
+    }
+
+    /// Whether it adds files and lines, and removes, renames and changes nothing.
+    pub fn only_adds(&self) -> bool {
+        self.changes.iter().all(|change| {
+            let is_added =
+                matches!(change.kind, Kind::Add | Kind::Edit) && change.old_mode.is_none();
+            match &change.content {
+                Content::Hunks(hunks) => {
+                    let mut lines = hunks.iter().flat_map(|hunk| &hunk.lines);
+                    is_added && lines.all(|line| line.mark != Mark::Removed)
+                }
+                Content::Binary(_) => change.kind == Kind::Add,
+            }
+        })
     }
 
     /// The files that it leaves, as bytes that are equal for two patches with the same effect: paths, modes and contents, without
@@ -92,9 +107,12 @@ mod tests {
         assert_eq!(small.effect(), large.effect());
         let other = fitted("--- a/a\n+++ b/a\n@@ -2 +2 @@\n-two\n+ three\n");
         assert_ne!(small.effect(), other.effect(), "blanks before a line count");
+        assert!(!small.only_adds());
         let mode = "diff --git a/a b/a\nold mode 100644\nnew mode 100755\n--- a/a\n+++ b/a\n@@ -2 +2 @@\n-two\n+three\n";
         assert_ne!(small.effect(), fitted(mode).effect());
         let new = "diff --git a/b b/b\nnew file mode 100644\n--- /dev/null\n+++ b/b\n@@ -0,0 +1 @@\n+three\n";
         assert_ne!(small.effect(), fitted(new).effect());
+        assert!(fitted(new).only_adds() && !fitted(mode).only_adds());
+        assert!(fitted("--- a/a\n+++ b/a\n@@ -2 +2,2 @@\n two\n+three\n").only_adds());
     }
 }

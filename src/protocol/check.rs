@@ -144,6 +144,12 @@ fn check_test(file: &ProtocolFile) -> Result<(), Unusable> {
         .position(|round| round.lane == Lane::Patch && !round.test);
     let is_whole =
         round.lane == Lane::Patch && round.roles.len() == 1 && round.candidates.is_none();
+    if file.fallback.is_some() {
+        let message =
+            "`fallback` goes to a protocol that does not know the test; leave one of the two out"
+                .to_owned();
+        return refuse("fallback", message);
+    }
     if !is_whole || tests.next().is_some() {
         let message = "one round may have `test: true`, with the lane `patch` and one role: a test has one author".to_owned();
         return refuse(name, message);
@@ -182,6 +188,10 @@ fn check_candidates(file: &ProtocolFile) -> Result<(), Unusable> {
                 "round `{name}` has `candidates`, which are patches, but not the lane `patch`"
             );
             return refuse("candidates", message);
+        }
+        if file.fallback.is_some() {
+            let message = "`fallback` goes to a protocol that does not know which of the `candidates` is selected; leave one of the two out".to_owned();
+            return refuse("fallback", message);
         }
         match (round.select, file.consensus.is_some()) {
             (Some(Select::Vote), false) => {

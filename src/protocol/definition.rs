@@ -157,6 +157,11 @@ impl Protocol {
             .find(|round| round.lane == Lane::Patch && !round.is_test)
     }
 
+    /// Whether patches are tried in a copy of the tree before they are accepted.
+    pub fn tries_patches(&self) -> bool {
+        self.select().is_some() || self.test_round().is_some()
+    }
+
     /// The round whose answer is a test that shows the fault, if there is one.
     pub fn test_round(&self) -> Option<&Round> {
         self.rounds.iter().find(|round| round.is_test)

@@ -102,13 +102,18 @@ fn early_vote_status<A: Artifact>(
             _ => RoundStatus::Complete,
         };
     }
-    match status {
-        RoundStatus::Retry(mut roles) => {
-            let needed = gate.threshold - count_agreeing(state);
-            roles.truncate(needed as usize);
-            RoundStatus::Retry(roles)
-        }
-        other => other,
+    // Whoever can still be asked is asked before a fault of another ends the vote.
+    let answers = state.current_answers();
+    let can_be_asked = |role: &&Role| match answers.get(role) {
+        Some(Answer::Fault { is_final, .. }) => !is_final,
+        answer => matches!(answer, None | Some(Answer::Retry { .. })),
+    };
+    let needed = gate.threshold - count_agreeing(state);
+    let roles = round.roles.iter().filter(can_be_asked);
+    let roles: Vec<Role> = roles.take(needed as usize).cloned().collect();
+    match roles.is_empty() {
+        true => status,
+        false => RoundStatus::Retry(roles),
     }
 }
 

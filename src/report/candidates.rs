@@ -29,10 +29,10 @@ impl CandidateReport {
         };
         let cycle = state.last_cycle(&last.round);
         let ranked = rank(cycle);
-        let chosen = state
-            .current_tally()
-            .and_then(|tally| tally.chosen.as_ref());
-        let selected = chosen.or(ranked.first().map(|best| best.role));
+        let selected = match state.current_tally() {
+            Some(tally) => tally.chosen.as_ref().filter(|_| tally.consensus),
+            None => ranked.first().map(|best| best.role),
+        };
         let latest: BTreeMap<&Role, &Checked> = cycle.iter().flat_map(|run| &run.checked).collect();
         let report = |(role, checked): (&Role, &Checked)| {
             let group = ranked.iter().find(|one| one.same.contains(&role));

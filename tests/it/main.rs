@@ -39,6 +39,7 @@ mod run;
 mod run_bad_input;
 mod runs;
 mod sandbox;
+mod security_page;
 mod skill;
 mod slices;
 mod slurm_executor;

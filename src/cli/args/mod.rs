@@ -141,7 +141,7 @@ pub enum Command {
     /// prints tab-separated values; with --json, one object per row. A run can be inspected while it is running, after it was
     /// killed, and on another machine: pass its folder.
     Inspect(InspectArgs),
-    /// Install the skill that teaches agents to use mesh, or compare the copies
+    /// Install or check the skill that teaches agents to use mesh
     Skill(SkillArgs),
     /// Judge a run against the guardrails from its files alone
     ///
@@ -158,13 +158,13 @@ pub enum Command {
     Watch(WatchArgs),
     /// List runs, or show the report of one
     Runs(RunsArgs),
-    /// Sum up what runs took, what came of it, and how well slots were used
+    /// Sum up what runs took, and what came of it
     ///
     /// From ledgers alone: tasks done and blocked, what a task took, how often what a role objected to changed the patch, how well
     /// votes predict the validation, what each failure code cost, and for each run how many rows ran at once and why not more. A run that
     /// is damaged is named and left out. With --json, one object.
     Stats(StatsArgs),
-    /// Compare protocols and adapters on the same tasks, by hidden tests
+    /// Compare protocols and adapters by hidden tests
     ///
     /// Each task is a small repository with a plan, and tests that its validation does not run. For each protocol and adapter, mesh
     /// copies the repository, runs its plan with `mesh run`, and then runs the hidden tests on a copy of the result. Prints how

@@ -24,7 +24,9 @@ pub struct PlanArgs {
     /// The plan [default: .codex/st-plan.jsonl or .step/st-plan.jsonl, whichever exists]
     #[arg(long, value_name = "FILE")]
     pub plan_file: Option<PathBuf>,
-    /// A built-in protocol (swarm, swarm3, tiered, duo, solo, race, best, repro) or a protocol file
+    /// Which workers look at a task: the name of a protocol, or a protocol file
+    ///
+    /// Built in are swarm, swarm3, tiered, duo, solo, race, best and repro.
     #[arg(long, value_name = "NAME|FILE", default_value = "swarm")]
     pub protocol: String,
     /// Number of roles that work on a task; overrides the task's own setting

@@ -450,3 +450,23 @@ fn critics_who_find_nothing_have_the_same_patch_voted_on_again() {
     );
     assert_eq!(next(&protocol, &state, true), Action::Integrate);
 }
+
+#[test]
+fn an_early_vote_asks_the_others_before_a_fault_ends_it() {
+    let mut protocol = swarm();
+    protocol.consensus.as_mut().expect("a gate").early_vote = true;
+    let mut state = UnitState::default();
+    for _ in 0..3 {
+        step(&protocol, &mut state, good);
+    }
+    let vote = |role: &Role| match role.as_str() {
+        "skeptic" => Answer::Fault {
+            detail: "no quota".to_owned(),
+            is_final: true,
+        },
+        _ => Answer::Accepted(json!({"vote": "agree", "reason": "r"})),
+    };
+    assert_eq!(step(&protocol, &mut state, vote), "vote 1 x4");
+    assert_eq!(step(&protocol, &mut state, vote), "vote 2 x1");
+    assert_eq!(next(&protocol, &state, true), Action::Tally);
+}

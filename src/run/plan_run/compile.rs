@@ -31,7 +31,8 @@ const NO_VALIDATION: &str =
     "the task has no validation command and does not say `allow_no_validation: true`";
 
 /// Why a task without a place for its test is blocked.
-const NO_TEST_SCOPE: &str = "its protocol begins with a test, and the task has no `test_scope`, the paths in which it may be";
+const NO_TEST_SCOPE: &str = "its protocol begins with a test, and the task lacks `test_scope`, the paths in which it may be, or a \
+    validation command";
 
 /// A part of what is integrated for a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,11 +128,19 @@ impl Task {
             // Further rows would be paid for in vain.
             return Action::Block(BlockReason::MissingValidation, NO_VALIDATION.to_owned());
         }
-        let lacks_test_scope = self.protocol.test_round().is_some() && self.test_scope.is_none();
-        if is_settled && lacks_test_scope && state.integration == Integration::None {
+        // A worker that proposes metadata proposes no `test_scope`.
+        let begins_with_test = self.protocol.test_round().is_some();
+        let can_show_fault = self.test_scope.is_some() && !self.metadata.validation.is_empty();
+        if begins_with_test && !can_show_fault && state.integration == Integration::None {
             return Action::Block(BlockReason::MissingValidation, NO_TEST_SCOPE.to_owned());
         }
         protocol::next(&self.protocol, state, self.has_metadata)
+    }
+
+    /// Whether only its test may touch a path.
+    pub fn is_path_of_test(&self, path: &str) -> bool {
+        let test = self.test_scope.as_ref();
+        test.is_some_and(|test| test.own.covers(path))
     }
 
     /// The rules for a patch of the task, or for a part of it: it must not touch the plan file or the folder of all runs.

@@ -16,7 +16,7 @@ use crate::job::{Journal, Stop};
 use crate::model::{RowId, RowKey, UnitId, WaveNo};
 use crate::run::error::RunError;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl PlanRun {
     /// What was seen of the patch of row `id`, whose answer is `synthesis`; `None` if that is not known yet. Then its preview is in flight.
@@ -41,8 +41,13 @@ impl PlanRun {
         };
         let whole = self.patch_of(task, test.as_ref(), synthesis, None);
         let is_candidate = task.protocol.select().is_some() && !is_test;
+        let part = match is_test {
+            true => PatchPart::Test,
+            false => whole.part,
+        };
         let patch = AcceptedPatch {
-            part: if is_test { PatchPart::Test } else { whole.part },
+            part,
+            before: BTreeMap::new(),
             candidate: is_candidate.then_some(key.role),
             ..whole
         };
@@ -98,7 +103,10 @@ impl PlanRun {
         place: usize,
         context: &mut Context<'_, '_>,
     ) -> Result<(), RunError> {
-        patch.before.clone_from(&self.state().before);
+        // What a test must change is seen on the tree as it is now.
+        if patch.part != PatchPart::Test {
+            patch.before.clone_from(&self.state().before);
+        }
         patch.applied = self.state().applied;
         let checkout = self.checkout()?.separate();
         let (trees, scratch) = (self.trees(), self.folder.trial(place));

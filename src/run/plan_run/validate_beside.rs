@@ -19,6 +19,7 @@ use super::phase::Phase;
 use crate::integrate::{Isolation, Tried};
 use crate::job::{Journal, Stop, Urgency};
 use crate::model::{Tally, UnitId};
+use crate::patch::Patch;
 use crate::plan::Plan;
 use crate::protocol;
 use crate::run::error::RunError;
@@ -54,10 +55,15 @@ impl PlanRun {
     ) -> AcceptedPatch {
         let answers: Vec<&Value> = test.into_iter().chain([synthesis]).collect();
         let patches = answers.iter().filter_map(|answer| answer["patch"].as_str());
-        let patches: Vec<&str> = patches.map(|text| text.trim_end_matches('\n')).collect();
+        let limits = &self.settings.options.patch;
+        // Two texts are read by themselves, as they were judged, and not as one.
+        let canonical = |text: &str| match (test, Patch::parse(text, limits)) {
+            (Some(_), Ok(patch)) => patch.text(),
+            _ => text.to_owned(),
+        };
         AcceptedPatch {
             commands: self.settings.options.commands(task, &answers),
-            text: patches.join("\n") + "\n",
+            text: patches.map(canonical).collect(),
             part: PatchPart::Whole,
             task: task.clone(),
             tally: tally.cloned(),

@@ -16,7 +16,6 @@ use crate::run::settings::PlanOptions;
 use crate::run::store::{Reported, RunFolder, State, Wave};
 use crate::verdict::{Object, lane};
 use serde_json::Value;
-use std::collections::BTreeSet;
 use std::path::Path;
 
 /// The context of a verdict.
@@ -35,8 +34,6 @@ pub(crate) struct VerdictInput<'d> {
     pub folder: &'d RunFolder,
     /// The run's ledger.
     pub lines: &'d Lines,
-    /// The paths of the test that the patch of a task must make pass, and may not change.
-    pub test_paths: &'d dyn Fn(&Task) -> Result<BTreeSet<String>, RunError>,
 }
 
 /// Judges row `id` of `wave`, which reported `report` last.
@@ -152,9 +149,9 @@ fn check(
         return Ok(Ok(None));
     };
     let task = (input.task)(&unit)?;
-    let (part, test_paths) = match is_test(&task, &wave.compiled.round) {
-        true => (PatchPart::Test, BTreeSet::new()),
-        false => (PatchPart::Change, (input.test_paths)(&task)?),
+    let part = match is_test(&task, &wave.compiled.round) {
+        true => PatchPart::Test,
+        false => PatchPart::Change,
     };
     let (runs, limits) = (input.folder.runs(), input.options.patch);
     let policy = task.patch_policy(part, input.plan_file, runs, limits);
@@ -162,32 +159,48 @@ fn check(
     Ok(match examine(input.repo, &policy, patch, &folder)? {
         Evidence::Applies { text, patch } => {
             let paths = patch.paths();
-            match paths.intersection(&test_paths).next() {
-                Some(path) => Err(("out_of_scope", changes_test(path))),
-                None => Ok(Some(text)),
+            let of_test = paths.iter().find(|path| task.is_path_of_test(path));
+            match (part, of_test) {
+                (PatchPart::Test, _) if !patch.only_adds() => {
+                    Err(("out_of_scope", REMOVES_FROM_TESTS.to_owned()))
+                }
+                (PatchPart::Change, Some(path)) => Err(("out_of_scope", changes_test(path))),
+                _ => Ok(Some(text)),
             }
         }
         Evidence::Refused { code, detail } => Err((code, detail)),
     })
 }
 
+/// A test that weakens another one would open the way for what that one guards.
+const REMOVES_FROM_TESTS: &str =
+    "a test may add files and lines, and must not remove, rename or change what is there";
+
 fn changes_test(path: &str) -> String {
-    format!("`{path}` is a file of the test that the patch must make pass; leave it as it is")
+    format!(
+        "`{path}` is within `test_scope`, where the test is that the patch must make pass; leave it as it is"
+    )
 }
 
-/// Refuses a test that was not seen to fail for what it shows.
-pub(crate) fn refuse_test(state: &State, verdict: VerdictRecord) -> VerdictRecord {
+/// Refuses a patch for what was seen of it in a copy of the tree.
+pub(crate) fn refuse_tried(
+    state: &State,
+    verdict: VerdictRecord,
+    code: &str,
+    detail: String,
+) -> VerdictRecord {
     VerdictRecord {
         verdict: retry_or_reject(state, &verdict.item_id),
-        code: Some("empty_test".to_owned()),
-        detail: Some(
-            "no validation command fails with the test that passes without it, or fails there in another way, so it shows nothing; a \
-             command that can't be run or takes too long does not count"
-                .to_owned(),
-        ),
+        code: Some(code.to_owned()),
+        detail: Some(detail),
+        evidence: None,
         ..verdict
     }
 }
+
+/// Why a test shows nothing.
+pub(crate) const EMPTY_TEST: &str = "no validation command fails with the test that passes without it, or fails there in another \
+    way, so it shows nothing; a command that can't be run or takes too long does not count";
 
 /// How many faults of a role in one round are followed by another try.
 const FAULTS_MAX: usize = 2;

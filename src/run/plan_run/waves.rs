@@ -247,7 +247,6 @@ impl PlanRun {
             plan_file: &plan_file,
             folder: &self.folder,
             lines,
-            test_paths: &|task| self.test_paths(task),
         };
         let report = |index: &u64| {
             let id = &wave.compiled.rows[*index as usize];
@@ -270,8 +269,18 @@ impl PlanRun {
                         Some(shown) => {
                             checks.push_str(&format!("\n{}", shown.text));
                             verdict.evidence = select.map(|_| shown.evidence);
-                            if is_test && !shown.reproduces {
-                                verdict = verdicts::refuse_test(self.state(), verdict);
+                            let refused = match shown.conflict {
+                                Some(why) if is_test || select.is_some() => {
+                                    Some(("does_not_apply", why))
+                                }
+                                None if is_test && !shown.reproduces => {
+                                    Some(("empty_test", verdicts::EMPTY_TEST.to_owned()))
+                                }
+                                _ => None,
+                            };
+                            if let Some((code, why)) = refused {
+                                let state = self.state();
+                                verdict = verdicts::refuse_tried(state, verdict, code, why);
                             }
                         }
                         None => judging.is_previewing = true,

@@ -183,7 +183,8 @@ impl Bindings {
 fn roles_of(protocols: &Protocols) -> BTreeMap<&Role, &Protocol> {
     let mut roles = BTreeMap::new();
     for protocol in protocols.chosen_first() {
-        for role in &protocol.roles {
+        let hydration = protocol.hydration.iter().flat_map(|round| &round.roles);
+        for role in protocol.roles.iter().chain(hydration) {
             roles.entry(role).or_insert(protocol);
         }
     }

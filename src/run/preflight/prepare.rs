@@ -128,9 +128,9 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
             why: "nobody may be there to answer before the leases expire",
         });
     }
-    if options.join && protocols.all().any(|protocol| protocol.select().is_some()) {
+    if options.join && protocols.all().any(|protocol| protocol.tries_patches()) {
         return Err(RunError::NotWithJoin {
-            option: "a protocol with candidates",
+            option: "a protocol with candidates or a test",
             why: "the tree is copied for them while another run may change it",
         });
     }
@@ -150,7 +150,7 @@ pub fn prepare(request: &Request) -> Result<Preflight, RunError> {
     if options.validation_parallel > 1
         && !options.validates_beside_workers()
         && !options.prevalidate
-        && !protocols.all().any(|protocol| protocol.select().is_some())
+        && !protocols.all().any(|protocol| protocol.tries_patches())
     {
         notes.push("validation_parallel has no effect without isolation=worktree, and none with delivery=branch: the commands run in the tree that is patched".to_owned());
     }

@@ -222,5 +222,5 @@ fn a_protocol_with_candidates_that_can_not_work_is_refused() {
         "line 9: round `synthesis` has `select`, but no `candidates` to select from",
     );
     let joined = bench.run("--protocol race --join").exits(2);
-    joined.err_has("a protocol with candidates");
+    joined.err_has("a protocol with candidates or a test");
 }

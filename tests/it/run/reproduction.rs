@@ -153,7 +153,7 @@ fn a_refused_test_is_written_again_and_a_patch_may_not_change_it() {
     assert_eq!(task["reason"], "ambiguous_integration");
     assert_contains(
         task["detail"].as_str().expect("text"),
-        "`tests/new.t` is a file of the test that the patch must make pass",
+        "`tests/new.t` is within `test_scope`",
     );
 }
 
@@ -176,6 +176,49 @@ fn a_task_without_a_place_for_its_test_is_blocked_before_any_row() {
     let said = bench.run("--protocol repro --json").exits(1);
     let task = &report(&said)["tasks"][0];
     assert_eq!(task["reason"], "missing_validation");
-    assert_contains(task["detail"].as_str().expect("text"), "no `test_scope`");
+    assert_contains(task["detail"].as_str().expect("text"), "lacks `test_scope`");
     assert!(bench.rows().is_empty());
+}
+
+#[test]
+fn a_test_may_not_weaken_another_one_and_a_patch_not_the_way_tests_are_found() {
+    let files = [
+        ("code.sh", "echo wrong\n"),
+        ("tests/run.sh", RUN),
+        ("tests/old.t", "[ -e kept.txt ]\n"),
+    ];
+    let task = Task::new("a")
+        .scope(&["**"])
+        .validation(&["sh tests/run.sh"])
+        .more("test_scope: ['tests/**']");
+    let bench = Bench::with_files(&[task], &files);
+    answers(&bench, "tests/new.t", GOOD, &[]);
+    let weaker = create("tests/new.t", GOOD) + &edit("tests/old.t", "[ -e kept.txt ]", "true");
+    answer(&bench, "reproduction.tester.1", &weaker, &[]);
+    // Its first patch makes the validation skip the test.
+    let skips = edit("tests/run.sh", RUN.trim_end(), "true");
+    answer(&bench, "synthesis.author.1", &skips, &[]);
+    let fix = edit("code.sh", "echo wrong", "echo right");
+    answer(&bench, "synthesis.author.2", &fix, &[]);
+    bench.run("--protocol repro").exits(0);
+    let again = bench.prompt("a.reproduction.tester.2");
+    assert_contains(&again, "out_of_scope: a test may add files and lines");
+    let again = bench.prompt("a.synthesis.author.2");
+    assert_contains(
+        &again,
+        "out_of_scope: `tests/run.sh` is within `test_scope`",
+    );
+    assert_eq!(bench.read("code.sh"), "echo right\n");
+}
+
+#[test]
+fn test_and_patch_are_read_by_themselves() {
+    let bench = bench(TEST_SCOPE);
+    answers(&bench, "tests/new.t", GOOD, &[]);
+    // Names without a prefix, after words: only by itself this is what it is.
+    let fix = "Here it is:\n\n--- code.sh\n+++ code.sh\n@@ -1 +1 @@\n-echo wrong\n+echo right\n";
+    answer(&bench, "synthesis.author.1", fix, &[]);
+    bench.run("--protocol repro").exits(0);
+    assert_eq!(bench.read("code.sh"), "echo right\n");
+    assert_eq!(bench.read("tests/new.t"), format!("{GOOD}\n"));
 }

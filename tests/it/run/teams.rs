@@ -118,12 +118,14 @@ fn candidates_are_bound_together_or_one_by_one() {
         .mesh("run --dry-run adapter=one --protocol race")
         .exits(0);
     let line = preflight(&said);
-    assert!(line.ends_with(" roles=author_2=two,author_3=two"), "{line}");
+    // The author itself asks for metadata.
+    let roles = " roles=author=two,author_2=two,author_3=two";
+    assert!(line.ends_with(roles), "{line}");
     let said = bench
         .mesh("run --dry-run adapter=one --protocol race --role author_3=one")
         .exits(0);
     let line = preflight(&said);
-    assert!(line.ends_with(" roles=author_2=two"), "{line}");
+    assert!(line.ends_with(" roles=author=two,author_2=two"), "{line}");
 }
 
 #[test]
