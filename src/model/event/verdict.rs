@@ -74,7 +74,7 @@ pub struct PatchEvidence {
 pub struct VoteLine {
     /// Who voted.
     pub role: Role,
-    /// `agree`, `disagree` or `absent`.
+    /// `agree`, `disagree`, `absent`, or `not_asked` if the outcome was settled before.
     pub vote: String,
     /// The one-line reason of the vote, or of its absence.
     pub reason: String,
@@ -95,7 +95,7 @@ pub struct Tally {
     pub absent: u32,
     /// Votes needed for the patch.
     pub threshold: u32,
-    /// `agree >= threshold`.
+    /// `agree >= threshold`; in a vote among candidates also that no more voters want none of them.
     pub consensus: bool,
     /// The candidate with most votes, in a vote among candidates; `agree` are the votes for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
