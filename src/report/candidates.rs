@@ -1,6 +1,6 @@
 //! The candidates of a task in the report: what was seen of each patch, and which one was selected.
 
-use crate::model::{PatchEvidence, Role, counted, one_line};
+use crate::model::{Role, counted, one_line};
 use crate::protocol::{Checked, RoundRun, UnitState, rank};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -10,9 +10,14 @@ use std::collections::BTreeMap;
 pub struct CandidateReport {
     /// The role that wrote it.
     pub role: String,
-    /// What was seen of it.
-    #[serde(flatten)]
-    pub evidence: PatchEvidence,
+    /// Whether every validation command passed with it.
+    pub passed: bool,
+    /// Whether every one of them passed without it as well.
+    pub weak: bool,
+    /// Lines that it adds and removes.
+    pub lines: u64,
+    /// The first failure; empty if it passed.
+    pub failure: String,
     /// The role of the patch that stands for it, because both leave the same files.
     pub same_as: Option<String>,
     /// Whether it was selected, by evidence or by the voters.
@@ -36,9 +41,13 @@ impl CandidateReport {
         let latest: BTreeMap<&Role, &Checked> = cycle.iter().flat_map(|run| &run.checked).collect();
         let report = |(role, checked): (&Role, &Checked)| {
             let group = ranked.iter().find(|one| one.same.contains(&role));
+            let evidence = checked.evidence.as_ref()?;
             Some(Self {
                 role: role.to_string(),
-                evidence: checked.evidence.clone()?,
+                passed: evidence.passed,
+                weak: evidence.weak,
+                lines: evidence.lines,
+                failure: evidence.failure.clone(),
                 same_as: group.map(|one| one.role.to_string()),
                 selected: selected == Some(role),
             })
@@ -48,19 +57,12 @@ impl CandidateReport {
 
     /// `candidate author_2: passed, 3 lines, same as author_1`
     pub(crate) fn line(&self) -> String {
-        let PatchEvidence {
-            passed,
-            weak,
-            lines,
-            failure,
-            ..
-        } = &self.evidence;
         let mut line = format!("candidate {}: ", self.role);
-        match passed {
-            true => line.push_str(&format!("passed, {}", counted(*lines, "line"))),
-            false => line.push_str(&one_line(failure)),
+        match self.passed {
+            true => line.push_str(&format!("passed, {}", counted(self.lines, "line"))),
+            false => line.push_str(&one_line(&self.failure)),
         }
-        if *passed && *weak {
+        if self.passed && self.weak {
             line.push_str(", as without it: weak evidence");
         }
         if let Some(same) = &self.same_as {
