@@ -94,7 +94,7 @@ def target_of(tid, fd, path):
         return "socket"
     if path.startswith("pipe:"):
         return "pipe"
-    if path.startswith(("/dev/", "/memfd:")):
+    if path.startswith("/memfd:") or path.startswith("/dev/") and not path.startswith("/dev/shm/"):
         return "output"
     if not path.startswith("/"):
         return "other"

@@ -43,11 +43,11 @@ class Continue:
 
 @dataclass(frozen=True)
 class Kill:
-    """Kills the process of the call: `before` it takes place, or as soon as it has (`after`). `all`: every process of the session, as
-    when the power fails."""
+    """Kills `before` the call takes place, or as soon as it has (`after`). `whom`: the `process` of the call; the `main` process, which was
+    started; or `all` processes of the session, as when the power fails."""
 
     when: str = "before"
-    all: bool = False
+    whom: str = "process"
 
 
 @dataclass(frozen=True)
@@ -238,12 +238,15 @@ class Command:
                 respond(listener, id, value=value)
             case Short(size):
                 respond(listener, id, value=write_part(call, size))
-            case Kill(when, everything):
+            case Kill(when, whom):
                 if when == "after":
                     respond(listener, id, flags=FLAG_CONTINUE)
-                kill(call.process.pid)
-                if everything:
+                kill(self.pid if whom == "main" else call.process.pid)
+                if whom == "all":
                     self.session.kill_all()
+                elif when == "before":
+                    # Of another process than the one that was killed.
+                    respond(listener, id, flags=FLAG_CONTINUE)
 
 
 def child(argv, env, cwd, streams, code, shared, gate):
