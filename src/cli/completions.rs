@@ -4,6 +4,7 @@
 use super::args::{Cli, CompletionsArgs};
 use super::error::CliError;
 use crate::adapter;
+use crate::model::shell_word;
 use crate::plan;
 use crate::run::{RunFolder, home};
 use crate::table::{ReadOptions, Reader};
@@ -56,11 +57,16 @@ fn with_candidates(command: Command) -> Command {
 
 fn add(arg: Arg, candidates: fn() -> Vec<String>) -> Arg {
     arg.add(ArgValueCandidates::new(move || {
-        candidates()
-            .into_iter()
-            .map(CompletionCandidate::new)
-            .collect()
+        let words = candidates().into_iter().filter(|word| is_plain(word));
+        words.map(CompletionCandidate::new).collect()
     }))
+}
+
+/// Whether a shell that puts the word on the command line as it is, as bash does, would take it for nothing else. A column that is
+/// called `$(command)` is no candidate.
+fn is_plain(word: &str) -> bool {
+    let is_safe = |c: char| c == ' ' || shell_word(c.encode_utf8(&mut [0; 4])).starts_with(c);
+    !word.starts_with('-') && word.chars().all(is_safe)
 }
 
 /// The latest first.

@@ -52,6 +52,9 @@ pub enum CliError {
     /// The folder of an export is not empty.
     #[error("`{}` already exists and is not empty", .0.display())]
     FolderNotEmpty(PathBuf),
+    /// The folder of an export for Slurm has a name that a comment for `sbatch` can't hold.
+    #[error("`{}` has a line break or a double quote, which a comment for sbatch can't have", .0.display())]
+    NoSlurmFolder(PathBuf),
     /// `mesh wave exec` without rows.
     #[error("which rows? Neither --index nor --slice is given, and no engine has set an index")]
     NoSlice,
@@ -387,6 +390,7 @@ impl CliError {
             CliError::NoPicture(_) => Some("mesh inspect RUN --svg timeline FILE".to_owned()),
             CliError::Graph(GraphError::NoTasks(run)) => Some(format!("its timeline: mesh inspect {run} --svg timeline FILE")),
             CliError::View(ViewError::NotStarted(run)) => Some(format!("start it again: mesh resume {run}")),
+            CliError::NoSlurmFolder(_) => Some("choose another DIR".to_owned()),
             CliError::NoSlice => Some(
                 "--index N runs one slice, --slice 1-100 these rows; an engine sets the index of its tasks itself"
                     .to_owned(),

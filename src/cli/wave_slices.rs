@@ -30,6 +30,11 @@ pub fn export(args: &ExportArgs, context: &Context) -> Result<u8, CliError> {
             return Err(CliError::FolderNotEmpty(given.clone()));
         }
         super::files_in_use::in_use_by_all(context).check_folder(&into, "DIR")?;
+        // What follows a line break would be a command of the script.
+        let is_special = |c: char| c.is_control() || c == '"';
+        if args.to == Some(Runner::Slurm) && into.to_string_lossy().contains(is_special) {
+            return Err(CliError::NoSlurmFolder(into));
+        }
     }
     let sizes = Sizes {
         rows_per_slice: args.rows_per_task,

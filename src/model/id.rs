@@ -61,15 +61,16 @@ impl UnitId {
     }
 }
 
-/// `text` as a file name: letters, digits, `-`, `_` and inner dots are kept, every other byte becomes `%XX`.
+/// `text` as a file name: letters, digits, `_`, inner dots and inner `-` are kept, every other byte becomes `%XX`.
 ///
 /// Ids come from cells, so they may contain slashes, be `..`, or be too long for a file name.
 pub fn file_name(text: &str) -> String {
     const BYTES_MAX: usize = 180;
     let mut name = String::new();
     for (index, byte) in text.bytes().enumerate() {
-        let plain = byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-        if plain || (byte == b'.' && index > 0) {
+        let plain = byte.is_ascii_alphanumeric() || byte == b'_';
+        // A program would take `-x` for an option, and `.x` is hidden.
+        if plain || (b".-".contains(&byte) && index > 0) {
             name.push(char::from(byte));
         } else {
             name.push_str(&format!("%{byte:02X}"));
@@ -110,6 +111,7 @@ mod tests {
     fn row_ids_make_safe_file_names() {
         assert_eq!(RowId::new("st-1.vote.a_b.2").file_name(), "st-1.vote.a_b.2");
         assert_eq!(RowId::new("../etc").file_name(), "%2E.%2Fetc");
+        assert_eq!(RowId::new("-rf").file_name(), "%2Drf");
         assert_eq!(RowId::new("ä").file_name(), "%C3%A4");
         let long = RowId::new("x".repeat(500)).file_name();
         assert!(long.len() <= 180 && long != RowId::new("x".repeat(501)).file_name());

@@ -142,9 +142,19 @@ fn write_list(out: &mut String, name: &str, lines: impl Iterator<Item = String>)
 /// Characters with a meaning in Markdown, or in services that render it: `@` mentions people, `#` tickets, `$` starts a formula.
 const MARKUP: &str = "\\`*_[]|~#@!$";
 
-/// Escapes text, inside or outside of a table cell.
+/// Escapes text, inside or outside of a table cell. At the start of a line, blanks would make it code, and some characters a list or
+/// a heading.
 pub(super) fn escape(text: &str) -> String {
-    shown(text, |c| format!("\\{c}"))
+    let mut shown = shown(text.trim_start_matches(' '), |c| format!("\\{c}"));
+    let digits = shown.bytes().take_while(u8::is_ascii_digit).count();
+    let begins_item = match digits {
+        0 => shown.starts_with(['-', '+', '=']),
+        digits => shown[digits..].starts_with(['.', ')']),
+    };
+    if begins_item {
+        shown.insert(digits, '\\');
+    }
+    shown
 }
 
 /// Text as a code span, inside or outside of a table cell. HTML, because a bar ends a cell even between backticks.
@@ -155,16 +165,22 @@ pub(super) fn code_span(text: &str) -> String {
 
 fn shown(text: &str, escaped: impl Fn(char) -> String) -> String {
     let mut shown = String::new();
-    for c in text.chars() {
+    for (at, c) in text.char_indices() {
         match c {
             '&' => shown.push_str("&amp;"),
             '<' => shown.push_str("&lt;"),
             '>' => shown.push_str("&gt;"),
             '\n' => shown.push_str("<br>"),
             c if is_hidden(c) => shown.push('\u{fffd}'),
-            c if MARKUP.contains(c) => shown.push_str(&escaped(c)),
+            c if MARKUP.contains(c) || is_of_address(text, at) => shown.push_str(&escaped(c)),
             c => shown.push(c),
         }
     }
     shown
+}
+
+/// Whether the character at `at` makes a service take the text around it for the address of a link: that of `://`, or of `www.`.
+fn is_of_address(text: &str, at: usize) -> bool {
+    let (before, rest) = text.split_at(at);
+    rest.starts_with("://") || (rest.starts_with('.') && before.ends_with("www"))
 }

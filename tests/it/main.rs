@@ -17,6 +17,7 @@ mod fixture;
 mod follow;
 mod guardrails;
 mod holds;
+mod hostile;
 mod imports;
 mod inspect;
 mod inspect_pictures;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
 use std::str::FromStr;
+use unicode_width::UnicodeWidthChar;
 
 /// The prefix of every such column.
 const PREFIX: &str = "result.";
@@ -122,16 +123,15 @@ impl FormulaCells {
     }
 }
 
-/// The character for which a spreadsheet would execute `text`: `=`, `+`, `-` or `@`, also after blanks, which some
-/// importers trim; or a leading control character, of which tab, CR and LF are known to be passed over. Text like `-5`
-/// counts: a worker that means a number can write one.
+/// The character for which a spreadsheet would execute `text`: `=`, `+`, `-` or `@`, also in full width, and after blanks or
+/// characters without a width, which some importers drop; or a leading control character, of which tab, CR and LF are known to be
+/// passed over. Text like `-5` counts: a worker that means a number can write one.
 fn formula_start(text: &str) -> Option<char> {
     let first = text.chars().next().filter(|c| c.is_control());
+    let is_dropped = |c: char| c.is_whitespace() || c.width() == Some(0);
     first.or_else(|| {
-        text.trim_start()
-            .chars()
-            .next()
-            .filter(|c| "=+-@".contains(*c))
+        let begins = text.trim_start_matches(is_dropped).chars().next();
+        begins.filter(|c| "=+-@\u{ff1d}\u{ff0b}\u{ff0d}\u{ff20}".contains(*c))
     })
 }
 

@@ -15,7 +15,7 @@ use super::begin::PlanRun;
 use super::compile::Task;
 use super::context::Context;
 use crate::integrate::{self, Persisted};
-use crate::job::Journal;
+use crate::job::{FormulaCells, Journal};
 use crate::model::{
     BlockReason, Event, RowKey, TaskAdmitted, TaskDecided, UnitId, ValidationFinished, one_line,
     with_code,
@@ -269,6 +269,7 @@ impl PlanRun {
             let mut table = Writer::new(bytes, COLUMNS)?;
             for unit in &self.state().units {
                 let cells = cells(unit);
+                let cells = cells.map(|cell| FormulaCells::Quote.guard(&cell));
                 table.row(cells.iter().map(String::as_str))?;
             }
             table.finish()

@@ -195,23 +195,6 @@ fn runs_show_prints_json() {
 }
 
 #[test]
-fn nothing_of_a_worker_or_a_cell_controls_the_terminal() {
-    let sandbox = with_rows("id\n\x1b[31mX\n");
-    sandbox.write(
-        "schema.json",
-        r#"{"additionalProperties":{"type":"string"}}"#,
-    );
-    let options = "--id-column id --output-schema schema.json --retries 0";
-    let said = spawn(
-        &sandbox,
-        options,
-        &["printf", "%s", r#"{"\u001b[32m\nY":1}"#],
-    );
-    assert!(!said.err.contains('\x1b'), "{:?}", said.err);
-    assert!(!rows(&sandbox)[0]["last_error"].contains(['\x1b', '\n']));
-}
-
-#[test]
 fn an_input_may_be_a_pipe() {
     let sandbox = with_rows("id\na\n");
     let args = "spawn /dev/stdin --instruction x -o out.csv -- echo {}";
