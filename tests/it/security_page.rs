@@ -46,3 +46,29 @@ fn every_test_that_the_page_names_exists() {
         assert!(texts.iter().any(is_it), "no test `{test}`");
     }
 }
+
+#[test]
+fn each_party_has_a_section_with_tests() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/SECURITY.md")).expect("the page");
+    for party in [
+        "A cell or a header of a CSV",
+        "A plan",
+        "A worker, and its answer",
+        "A repository",
+        "A caller of the MCP server",
+        "A web page in the user's browser",
+        "Other users of the machine",
+        "An archive or a bundle from elsewhere",
+    ] {
+        let (_, section) = page
+            .split_once(&format!("\n## {party}\n"))
+            .unwrap_or_else(|| panic!("no section `{party}`"));
+        let section = section.split("\n## ").next().unwrap_or_default();
+        let quoted = section.split('`').skip(1).step_by(2);
+        assert!(
+            quoted.filter(|word| word.contains("::")).count() > 0,
+            "{party}"
+        );
+    }
+}

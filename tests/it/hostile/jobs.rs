@@ -28,7 +28,10 @@ fn prepare(sandbox: &Sandbox, matrix: &mut Matrix) {
         .write_record(["n", "way", "id", "text"])
         .expect("memory");
     std::fs::create_dir(sandbox.path("prepared")).expect("a folder");
-    for at in 0..cells.len() {
+    // Failed rows at the front are those that a summary names: what a terminal would act on comes first.
+    let (first, rest): (Vec<usize>, Vec<usize>) =
+        (0..cells.len()).partition(|at| cells[*at].name.starts_with("terminal"));
+    for at in first.into_iter().chain(rest) {
         let put = |ending: &str, content: &[u8]| {
             std::fs::write(sandbox.path(&format!("prepared/{at}.{ending}")), content)
                 .expect("written");
@@ -103,4 +106,46 @@ fn row_id(name: &str, way: &str) -> String {
         .find(|(text, _)| text.name.ends_with(name))
         .expect("a text");
     format!("{id} {way}")
+}
+
+/// The summary of a step names five failed rows.
+#[test]
+fn the_summary_of_a_step_shows_every_text_as_text() {
+    let (sandbox, mut matrix) = (Sandbox::new(), Matrix::default());
+    let (ids, messages) = (matrix.carry("id"), matrix.carry("message"));
+    let mut all = String::new();
+    for (at, (ids, messages)) in ids.chunks(5).zip(messages.chunks(5)).enumerate() {
+        let mut table = csv::Writer::from_writer(Vec::new());
+        table.write_record(["n", "id"]).expect("memory");
+        for (n, (id, message)) in ids.iter().zip(messages).enumerate() {
+            let id = id
+                .unicode()
+                .filter(|id| !id.contains('\0'))
+                .unwrap_or_default();
+            table.write_record([&n.to_string(), id]).expect("memory");
+            std::fs::write(sandbox.path(&format!("{n}.err")), message.bytes()).expect("written");
+        }
+        let table = table.into_inner().expect("memory");
+        std::fs::write(sandbox.path("in.csv"), table).expect("written");
+        sandbox.write("step.md", "");
+        let args = Args::from(
+            "spawn in.csv --id-column id --retries 0 --force -o out.csv --instruction x --",
+        );
+        let worker = ["sh", "-c", "cat $0.err >&2; exit 3", "{n}"];
+        let mut command = sandbox.command(args.and(&worker));
+        command
+            .env("GITHUB_STEP_SUMMARY", sandbox.path("step.md"))
+            .run_to_end()
+            .exits(1);
+        let text = sandbox.read("step.md");
+        let texts = markdown_has_only_our_markup(text.as_bytes());
+        all.push_str(
+            &texts
+                .unwrap_or_else(|wrong| panic!("summary {at}: {wrong}"))
+                .concat(),
+        );
+    }
+    matrix.look("step summary", terminal_is_tame, all.as_bytes());
+    matrix.assert_is_as_before("summaries");
+    assert_no_canary(&sandbox);
 }

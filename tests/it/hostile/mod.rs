@@ -16,6 +16,7 @@ mod checks;
 mod commands;
 mod corpus;
 mod headers;
+mod imports;
 mod jobs;
 mod matrix;
 mod outputs;
